@@ -1,0 +1,1 @@
+//! Who may pass: keys, plans, grants, rate, quota, credits, over store traits.

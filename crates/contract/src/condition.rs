@@ -1,0 +1,372 @@
+//! Conditions: a name for each way in which a request can fail.
+//!
+//! The gateway's own are a closed tree, defined once in the table below; everything else (claims, derived
+//! answers, the retry advice, the documentation) reads that table. An API's own conditions are not here:
+//! a contract declares them, and they are known by their [`ErrorId`](crate::ErrorId).
+//!
+//! A condition is a leaf. A *claim* in a contract may name a leaf or a branch (`credential`,
+//! `param.invalid`); [`Condition::covered_by`] says which leaves a claim covers.
+
+use std::fmt;
+
+/// Whether and when the same request may succeed later.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum RetryClass {
+    /// Not without another request.
+    Never,
+    /// When the caller has changed something: the key, the parameters, the plan.
+    AfterFix,
+    /// After the delay that the answer tells.
+    AfterDelay,
+    /// When the period ends.
+    AtReset,
+    /// With exponential backoff, where the request is idempotent.
+    Backoff,
+}
+
+impl RetryClass {
+    /// As written in a contract.
+    pub const ALL: [(&'static str, RetryClass); 5] = [
+        ("never", RetryClass::Never),
+        ("after_fix", RetryClass::AfterFix),
+        ("after_delay", RetryClass::AfterDelay),
+        ("at_reset", RetryClass::AtReset),
+        ("backoff", RetryClass::Backoff),
+    ];
+
+    /// As written in a contract.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            RetryClass::Never => "never",
+            RetryClass::AfterFix => "after_fix",
+            RetryClass::AfterDelay => "after_delay",
+            RetryClass::AtReset => "at_reset",
+            RetryClass::Backoff => "backoff",
+        }
+    }
+}
+
+/// Whose error it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Origin {
+    /// The caller's.
+    Client,
+    /// The gateway's own.
+    Gateway,
+    /// The API's behind the gateway.
+    Upstream,
+}
+
+impl Origin {
+    /// One lower-case word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Origin::Client => "client",
+            Origin::Gateway => "gateway",
+            Origin::Upstream => "upstream",
+        }
+    }
+}
+
+/// What the table says of a condition: how it is answered where no contract says otherwise.
+#[derive(Debug, Clone, Copy)]
+pub struct Usual {
+    /// The dotted name.
+    pub name: &'static str,
+    /// The usual status; 0 where nothing can be answered any more.
+    pub status: u16,
+    /// The usual retry class.
+    pub retry: RetryClass,
+    /// The title of a derived answer.
+    pub title: &'static str,
+}
+
+macro_rules! conditions {
+    ($( $(#[$doc:meta])* $variant:ident = $name:literal, $status:literal, $retry:ident, $title:literal; )*) => {
+        /// One of the gateway's own conditions: a leaf of the closed tree.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[non_exhaustive]
+        pub enum Condition {
+            $( #[doc = concat!("`", $name, "`: ", $title, ".")] $(#[$doc])* $variant, )*
+            /// `upstream.refused.STATUS`: the API behind answered a 4xx that no one declared.
+            UpstreamRefused(RefusedStatus),
+        }
+
+        const FIXED: &[(Condition, Usual)] = &[
+            $( (Condition::$variant, Usual { name: $name, status: $status, retry: RetryClass::$retry, title: $title }), )*
+        ];
+
+        impl Condition {
+            /// A dense number, below [`Condition::COUNT`].
+            pub fn index(self) -> usize {
+                // The position of each variant in the table, as constants that the compiler folds away.
+                #[allow(non_camel_case_types, clippy::enum_variant_names)]
+                enum Position { $( $variant, )* }
+                match self {
+                    $( Condition::$variant => Position::$variant as usize, )*
+                    Condition::UpstreamRefused(status) => FIXED.len() + usize::from(status.0 - 400),
+                }
+            }
+        }
+    };
+}
+
+/// A status from 400 to 499.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RefusedStatus(u16);
+
+impl RefusedStatus {
+    /// `None` for a status that is not 4xx.
+    pub fn new(status: u16) -> Option<Self> {
+        (400..=499).contains(&status).then_some(Self(status))
+    }
+
+    /// The status.
+    pub fn as_u16(self) -> u16 {
+        self.0
+    }
+}
+
+conditions! {
+    CredentialMissing = "credential.missing", 401, AfterFix, "No credentials were provided";
+    CredentialScheme = "credential.scheme", 401, AfterFix, "The authentication scheme is not supported";
+    CredentialMalformed = "credential.malformed", 401, AfterFix, "The API key is malformed";
+    CredentialUnknown = "credential.unknown", 401, AfterFix, "The API key is invalid";
+    CredentialRevoked = "credential.revoked", 401, AfterFix, "The API key has been revoked";
+    CredentialExpired = "credential.expired", 401, AfterFix, "The API key has expired";
+    CredentialThrottled = "credential.throttled", 429, AfterDelay, "Too many failed authentications";
+
+    PermissionResource = "permission.resource", 403, Never, "The key does not cover this resource";
+    PermissionOperation = "permission.operation", 403, Never, "The key does not cover this operation";
+
+    PlanRequired = "plan.required", 403, AfterFix, "The plan does not include this";
+    PlanInactive = "plan.inactive", 402, AfterFix, "The account has no active plan";
+
+    CreditsExhausted = "credits.exhausted", 402, AfterFix, "Out of credits";
+
+    RateExceeded = "rate.exceeded", 429, AfterDelay, "Rate limit exceeded";
+    RateConcurrency = "rate.concurrency", 429, AfterDelay, "Too many requests at once";
+    QuotaExceeded = "quota.exceeded", 429, AtReset, "Quota exceeded";
+
+    RequestMalformed = "request.malformed", 400, AfterFix, "The request is malformed";
+    RequestHeadTooLarge = "request.head_too_large", 431, AfterFix, "The request header fields are too large";
+    RequestUriTooLong = "request.uri_too_long", 414, AfterFix, "The request target is too long";
+    RequestTimeout = "request.timeout", 408, AfterFix, "The request took too long to arrive";
+    RequestLengthRequired = "request.length_required", 411, AfterFix, "The request needs a Content-Length";
+    RequestExpectationFailed = "request.expectation_failed", 417, AfterFix, "The expectation cannot be met";
+    RequestMisdirected = "request.misdirected", 421, AfterFix, "This host is not served here";
+    RequestUpgradeRequired = "request.upgrade_required", 426, AfterFix, "Another protocol is required";
+    RequestNotImplemented = "request.not_implemented", 501, AfterFix, "Not implemented";
+    RequestVersionNotSupported = "request.version_not_supported", 505, AfterFix, "The HTTP version is not supported";
+    RequestNotAcceptable = "request.not_acceptable", 406, AfterFix, "No acceptable representation";
+
+    BodyInvalidJson = "body.invalid_json", 400, AfterFix, "The content is not valid JSON";
+    BodyTooLarge = "body.too_large", 413, AfterFix, "The content is too large";
+    BodyTooDeep = "body.too_deep", 400, AfterFix, "The content is nested too deeply";
+    BodyUnsupportedMediaType = "body.unsupported_media_type", 415, AfterFix, "The content type is not supported";
+    BodyUnreadable = "body.unreadable", 400, AfterFix, "The content cannot be read";
+
+    ParamMissing = "param.missing", 400, AfterFix, "A required parameter is missing";
+    ParamRequires = "param.requires", 400, AfterFix, "A parameter requires another one";
+    ParamTypeString = "param.invalid.type.string", 400, AfterFix, "A parameter must be a string";
+    ParamTypeNumber = "param.invalid.type.number", 400, AfterFix, "A parameter must be a number";
+    ParamTypeInteger = "param.invalid.type.integer", 400, AfterFix, "A parameter must be an integer";
+    ParamTypeBoolean = "param.invalid.type.boolean", 400, AfterFix, "A parameter must be true or false";
+    ParamTypeArray = "param.invalid.type.array", 400, AfterFix, "A parameter must be an array";
+    ParamTypeObject = "param.invalid.type.object", 400, AfterFix, "A parameter must be an object";
+    ParamTypeNull = "param.invalid.type.null", 400, AfterFix, "A parameter must be null";
+    /// Several types are allowed, and the value has none of them.
+    ParamTypeUnion = "param.invalid.type.union", 400, AfterFix, "A parameter has the wrong type";
+    ParamEnum = "param.invalid.enum", 400, AfterFix, "A parameter has a value that is not allowed";
+    ParamConst = "param.invalid.const", 400, AfterFix, "A parameter must have one certain value";
+    ParamFormatDate = "param.invalid.format.date", 400, AfterFix, "A parameter must be a date";
+    ParamFormatDateTime = "param.invalid.format.date-time", 400, AfterFix, "A parameter must be a date and time";
+    ParamFormatTime = "param.invalid.format.time", 400, AfterFix, "A parameter must be a time";
+    ParamFormatDuration = "param.invalid.format.duration", 400, AfterFix, "A parameter must be a duration";
+    ParamFormatEmail = "param.invalid.format.email", 400, AfterFix, "A parameter must be an e-mail address";
+    ParamFormatHostname = "param.invalid.format.hostname", 400, AfterFix, "A parameter must be a host name";
+    ParamFormatIpv4 = "param.invalid.format.ipv4", 400, AfterFix, "A parameter must be an IPv4 address";
+    ParamFormatIpv6 = "param.invalid.format.ipv6", 400, AfterFix, "A parameter must be an IPv6 address";
+    ParamFormatUri = "param.invalid.format.uri", 400, AfterFix, "A parameter must be a URI";
+    ParamFormatUuid = "param.invalid.format.uuid", 400, AfterFix, "A parameter must be a UUID";
+    /// Any format that has no leaf of its own.
+    ParamFormatOther = "param.invalid.format.other", 400, AfterFix, "A parameter has the wrong format";
+    ParamMinimum = "param.invalid.minimum", 400, AfterFix, "A parameter is too small";
+    ParamMaximum = "param.invalid.maximum", 400, AfterFix, "A parameter is too large";
+    ParamMultiple = "param.invalid.multiple", 400, AfterFix, "A parameter is not a multiple of its step";
+    /// A string that must not be empty is empty.
+    ParamLengthEmpty = "param.invalid.length.empty", 400, AfterFix, "A parameter must not be empty";
+    ParamLengthMin = "param.invalid.length.min", 400, AfterFix, "A parameter is too short";
+    ParamLengthMax = "param.invalid.length.max", 400, AfterFix, "A parameter is too long";
+    ParamCountMin = "param.invalid.count.min", 400, AfterFix, "A parameter has too few elements";
+    ParamCountMax = "param.invalid.count.max", 400, AfterFix, "A parameter has too many elements";
+    ParamPattern = "param.invalid.pattern", 400, AfterFix, "A parameter does not match its pattern";
+    ParamUnique = "param.invalid.unique", 400, AfterFix, "A parameter has an element twice";
+    ParamUnknown = "param.invalid.unknown", 400, AfterFix, "A parameter is not known";
+    /// No branch of `oneOf`, `anyOf`, `not`, `if` or `contains` fits.
+    ParamSchema = "param.invalid.schema", 400, AfterFix, "A parameter does not fit its schema";
+
+    ResourceNotFound = "resource.not_found", 404, Never, "Not found";
+    ResourceMethodNotAllowed = "resource.method_not_allowed", 405, Never, "Method not allowed";
+    ResourceExists = "resource.exists", 409, Never, "Already exists";
+    ResourceConflict = "resource.conflict", 409, Never, "Conflict";
+    ResourceGone = "resource.gone", 410, Never, "Gone";
+
+    PreconditionFailed = "precondition.failed", 412, Never, "A precondition failed";
+    IdempotencyMismatch = "idempotency.mismatch", 422, Never, "The idempotency key was used for another request";
+    IdempotencyInFlight = "idempotency.in_flight", 409, AfterDelay, "A request with this idempotency key is under way";
+
+    RuleFailed = "rule.failed", 500, Never, "A rule could not be evaluated";
+
+    UpstreamUnreachable = "upstream.unreachable", 502, Backoff, "The service behind cannot be reached";
+    UpstreamUnavailable = "upstream.unavailable", 503, Backoff, "The service behind is unavailable";
+    UpstreamTimeout = "upstream.timeout", 504, Backoff, "The service behind took too long";
+    UpstreamInvalidResponse = "upstream.invalid_response", 502, Backoff, "The service behind gave an invalid response";
+    UpstreamFailed = "upstream.failed", 500, Backoff, "The service behind failed";
+
+    StoreUnavailableKeys = "store.unavailable.keys", 503, AfterDelay, "Keys cannot be checked at the moment";
+    StoreUnavailableLimits = "store.unavailable.limits", 503, AfterDelay, "Limits cannot be checked at the moment";
+    StoreUnavailableCredits = "store.unavailable.credits", 503, AfterDelay, "Credits cannot be charged at the moment";
+
+    Overloaded = "overloaded", 503, AfterDelay, "Overloaded";
+    Internal = "internal", 500, Backoff, "Internal error";
+    /// Journal only: there is nobody left to answer.
+    ClientGone = "client.gone", 0, Never, "The client went away";
+}
+
+/// Usual answers to `upstream.refused.STATUS`, which keeps the status.
+fn refused_usual(status: RefusedStatus) -> Usual {
+    // Leaked once per status at most: a table of one hundred names, made when first asked for.
+    static NAMES: std::sync::OnceLock<Vec<String>> = std::sync::OnceLock::new();
+    let names = NAMES.get_or_init(|| (400..500).map(|status| format!("upstream.refused.{status}")).collect());
+    let retry = match status.0 {
+        408 | 425 => RetryClass::Backoff,
+        429 => RetryClass::AfterDelay,
+        _ => RetryClass::Never,
+    };
+    let title = "The service behind refused the request";
+    Usual { name: &names[usize::from(status.0 - 400)], status: status.0, retry, title }
+}
+
+impl Condition {
+    /// How many leaves there are.
+    pub const COUNT: usize = FIXED.len() + 100;
+
+    /// Every leaf, in the table's order.
+    pub fn all() -> impl Iterator<Item = Condition> {
+        let refused = (400..500).map(|status| Condition::UpstreamRefused(RefusedStatus(status)));
+        FIXED.iter().map(|(condition, _)| *condition).chain(refused)
+    }
+
+    /// The leaves below `refused` stand for one condition each, and are too many to list one by one.
+    pub fn is_listed(self) -> bool {
+        !matches!(self, Condition::UpstreamRefused(_))
+    }
+
+    /// What the table says.
+    pub fn usual(self) -> Usual {
+        match self {
+            Condition::UpstreamRefused(status) => refused_usual(status),
+            fixed => FIXED[fixed.index()].1,
+        }
+    }
+
+    /// The dotted name.
+    pub fn name(self) -> &'static str {
+        self.usual().name
+    }
+
+    /// The leaf of that name.
+    pub fn named(name: &str) -> Option<Condition> {
+        Condition::all().find(|condition| condition.name() == name)
+    }
+
+    /// Whether `claim`, a leaf or a branch, covers this leaf.
+    pub fn covered_by(self, claim: &str) -> bool {
+        let name = self.name();
+        name.strip_prefix(claim).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+    }
+
+    /// Whether it is about one parameter (or a part of the content), so that a request can have several.
+    pub fn is_violation(self) -> bool {
+        self.covered_by("param")
+    }
+
+    /// Whose error it is.
+    pub fn origin(self) -> Origin {
+        let name = self.name();
+        match name.split('.').next() {
+            Some("upstream") => Origin::Upstream,
+            Some("store" | "overloaded" | "internal" | "rule") => Origin::Gateway,
+            _ => Origin::Client,
+        }
+    }
+
+    /// Whether the API behind may raise it. Keys, rates and credits are the gateway's to judge: an
+    /// upstream's 401 is about the gateway's account there, not about the caller.
+    pub fn upstream_may_raise(self) -> bool {
+        const ROOTS: [&str; 6] = ["resource", "param", "body", "precondition", "upstream", "permission.resource"];
+        ROOTS.iter().any(|root| self.covered_by(root))
+    }
+}
+
+impl fmt::Display for Condition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// Every name that a claim may use: leaves and branches.
+pub fn claimable() -> Vec<&'static str> {
+    let mut names: Vec<&'static str> = vec!["upstream.refused"];
+    for condition in Condition::all().filter(|condition| condition.is_listed()) {
+        let name = condition.name();
+        for (dot, _) in name.match_indices('.') {
+            names.push(&name[..dot]);
+        }
+        names.push(name);
+    }
+    names.sort_unstable();
+    names.dedup();
+    names
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_dense_and_names_lead_back() {
+        for (position, condition) in Condition::all().enumerate() {
+            assert_eq!(condition.index(), position, "{condition}");
+            assert_eq!(Condition::named(condition.name()), Some(condition));
+        }
+        assert_eq!(Condition::all().count(), Condition::COUNT);
+    }
+
+    #[test]
+    fn no_leaf_is_a_branch() {
+        for leaf in Condition::all() {
+            for other in Condition::all().filter(|other| *other != leaf) {
+                assert!(!other.covered_by(leaf.name()), "{leaf} has {other} below it");
+            }
+        }
+    }
+
+    #[test]
+    fn a_claim_covers_whole_names_only() {
+        assert!(Condition::ParamTypeArray.covered_by("param"));
+        assert!(Condition::ParamTypeArray.covered_by("param.invalid.type.array"));
+        assert!(!Condition::ParamTypeArray.covered_by("par"));
+        assert!(!Condition::ParamFormatDateTime.covered_by("param.invalid.format.date"));
+    }
+
+    #[test]
+    fn an_upstream_cannot_speak_of_keys_rates_or_credits() {
+        for condition in Condition::all().filter(|condition| condition.upstream_may_raise()) {
+            for root in ["credential", "rate", "quota", "credits", "plan", "store"] {
+                assert!(!condition.covered_by(root), "{condition}");
+            }
+        }
+    }
+}

@@ -1,0 +1,1 @@
+//! OpenAPI documents, JSON Schema and CEL rules: what is wrong with a request.
