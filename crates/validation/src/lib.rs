@@ -1,1 +1,23 @@
 //! OpenAPI documents, JSON Schema and CEL rules: what is wrong with a request.
+//!
+//! Three questions, each answered by data and never by a response:
+//!
+//! - [`ApiDocument::find`]: which operation is meant?
+//! - [`ApiDocument::check_parameters`], [`ApiDocument::check_content`]: which rules of the document does
+//!   the request break? Each broken rule is a [`Violation`](demur_contract::Violation).
+//! - [`Expression::evaluate`]: does a rule of the operator's own hold?
+//!
+//! Everything is compiled when a document or a rule is loaded, and every mistake in them is reported then,
+//! all at once, with its place. What a violation is called on the wire, and which error answers it, is the
+//! contract's business; who may ask, and at what price, is admission's. This crate does no I/O.
+
+mod document;
+mod options;
+mod request;
+mod rule;
+mod schema;
+
+pub use document::{ApiDocument, Find, Found, Operation};
+pub use options::{DocumentOptions, Formats, UnknownQuery};
+pub use request::{Content, ContentProblem, Parameters};
+pub use rule::{Expression, RuleFailure, RuleInputs, Uses, Variable};
