@@ -305,7 +305,8 @@ impl Condition {
     /// Whether the API behind may raise it. Keys, rates and credits are the gateway's to judge: an
     /// upstream's 401 is about the gateway's account there, not about the caller.
     pub fn upstream_may_raise(self) -> bool {
-        const ROOTS: [&str; 6] = ["resource", "param", "body", "precondition", "upstream", "permission.resource"];
+        const ROOTS: [&str; 6] =
+            ["resource", "param", "body", "precondition", "upstream", "permission.resource"];
         ROOTS.iter().any(|root| self.covered_by(root))
     }
 }

@@ -1,0 +1,204 @@
+//! Who answers what: claims are distributed over the conditions, and what nobody claims is derived.
+//!
+//! A claim on a branch covers what lies below it, the deepest claim wins, and two equal claims are a
+//! mistake. An unclaimed condition is never answered by another kind of error: it gets an entry of its own
+//! with the table's status, title and retry class.
+
+use std::collections::{HashMap, HashSet};
+
+use demur_source::Span;
+
+use crate::catalogue::{Docs, EntrySource, ErrorEntry, ErrorId, ErrorStatus, Retry, Show};
+use crate::load::{CodeStyle, Defaults, Draft, Reader, doc_url};
+use crate::template::Template;
+use crate::{Condition, claimable};
+
+/// Parameters that the gateway's own denials give along.
+pub(crate) const DENIAL_PARAMS: &[&str] = &[
+    "allow",
+    "api",
+    "available",
+    "feature",
+    "max_bytes",
+    "method",
+    "needed",
+    "operation",
+    "plan",
+    "remaining",
+    "requires",
+    "resets_at",
+    "resource",
+    "scheme",
+    "scope",
+    "status",
+    "window",
+];
+
+/// The distribution.
+pub(crate) struct Answers {
+    pub(crate) entries: Vec<ErrorEntry>,
+    pub(crate) answers: Vec<ErrorId>,
+    pub(crate) by_name: HashMap<String, ErrorId>,
+    /// The entries that answer some violation.
+    pub(crate) violation_errors: HashSet<usize>,
+}
+
+/// Distributes; mistakes go to the reader.
+pub(crate) fn distribute(
+    reader: &mut Reader<'_>,
+    drafts: Vec<Draft>,
+    defaults: &Defaults,
+    root: Span,
+) -> Answers {
+    let mut claims: HashMap<String, usize> = HashMap::new();
+    let mut by_name: HashMap<String, ErrorId> = HashMap::new();
+    let known = claimable();
+    let is_condition = |name: &str| {
+        let is_refused_status = name
+            .strip_prefix("upstream.refused.")
+            .is_some_and(|status| status.parse().is_ok_and(|status| (400..500u16).contains(&status)));
+        is_refused_status || known.contains(&name)
+    };
+    for (index, draft) in drafts.iter().enumerate() {
+        by_name.insert(draft.entry.name.clone(), ErrorId(clamp(index)));
+    }
+    for (index, draft) in drafts.iter().enumerate() {
+        for claim in &draft.claims {
+            if is_condition(&claim.name) {
+                if let Some(other) = claims.insert(claim.name.clone(), index) {
+                    let message = format!("`{}` is claimed twice", claim.name);
+                    let help = format!("`{}` claims it too; keep one", drafts[other].entry.name);
+                    reader.error(claim.span, "claimed-twice", message, help);
+                }
+                continue;
+            }
+            // A dot, or a near miss, means that one of ours was meant; any other word is the API's own.
+            let meant = demur_source::did_you_mean(&claim.name, known.iter().copied()).is_some();
+            if claim.name.contains('.') || meant {
+                reader.unknown_condition(&claim.name, claim.span);
+            } else if by_name.insert(claim.name.clone(), ErrorId(clamp(index))).is_some() {
+                let message = format!("`{}` is answered by another error already", claim.name);
+                reader.error(claim.span, "claimed-twice", message, None);
+            }
+        }
+    }
+    tell_twins(reader, &drafts);
+
+    let mut entries: Vec<ErrorEntry> = drafts.into_iter().map(|draft| draft.entry).collect();
+    let mut violation_errors = HashSet::new();
+    let mut unclaimed = Vec::new();
+    let mut answers = Vec::with_capacity(Condition::COUNT);
+    for condition in Condition::all() {
+        if condition == Condition::ClientGone {
+            // Nobody is left to read it: it gets the answer of `internal` below, and none of its own.
+            answers.push(ErrorId(0));
+            continue;
+        }
+        let claimed = deepest(&claims, condition);
+        if claimed.is_none() {
+            unclaimed.push(condition);
+        }
+        let index = claimed.unwrap_or_else(|| {
+            entries.push(derive(condition, defaults));
+            entries.len() - 1
+        });
+        if condition.is_violation() {
+            violation_errors.insert(index);
+        }
+        answers.push(ErrorId(clamp(index)));
+    }
+    answers[Condition::ClientGone.index()] = answers[Condition::Internal.index()];
+    tell_unclaimed(reader, &unclaimed, defaults, root);
+    Answers { entries, answers, by_name, violation_errors }
+}
+
+/// A catalogue of more than 65,535 entries is cut: no file that passes the size bounds has so many.
+fn clamp(index: usize) -> u16 {
+    u16::try_from(index).unwrap_or(u16::MAX)
+}
+
+/// The claim with the longest name that covers the condition.
+fn deepest(claims: &HashMap<String, usize>, condition: Condition) -> Option<usize> {
+    let mut name = condition.name();
+    loop {
+        if let Some(index) = claims.get(name) {
+            return Some(*index);
+        }
+        name = name.rsplit_once('.')?.0;
+    }
+}
+
+/// `request` and `internal` must be claimed always, everything in a closed contract.
+fn tell_unclaimed(reader: &mut Reader<'_>, unclaimed: &[Condition], defaults: &Defaults, root: Span) {
+    let needed = |condition: &&Condition| {
+        let always = condition.covered_by("request") || condition.covered_by("internal");
+        defaults.closed || always
+    };
+    let mut names: Vec<&str> = unclaimed
+        .iter()
+        .filter(needed)
+        .map(|condition| if condition.is_listed() { condition.name() } else { "upstream.refused" })
+        .collect();
+    names.dedup();
+    // The start of the file says it all: the mistake is an absence.
+    let at = Span::new(root.start, root.start);
+    for name in names {
+        let why = if defaults.closed { "`statuses` is closed" } else { "every contract must answer it" };
+        let message = format!("no error claims `{name}`, and {why}");
+        reader.error(at, "unclaimed", message, format!("add `on: [{name}]`, or a branch of it, to an error"));
+    }
+}
+
+/// Two entries that a client could not tell apart.
+fn tell_twins(reader: &mut Reader<'_>, drafts: &[Draft]) {
+    for (index, draft) in drafts.iter().enumerate() {
+        let entry = &draft.entry;
+        let twin = drafts[..index].iter().map(|draft| &draft.entry).find(|other| {
+            other.status == entry.status
+                && other.format == entry.format
+                && other.kind == entry.kind
+                && other.code == entry.code
+                && other.title == entry.title
+                && other.message == entry.message
+        });
+        if let Some(twin) = twin {
+            let message = format!("a client cannot tell `{}` from `{}`", entry.name, twin.name);
+            let help = "a code, a title or a message of its own would part them".to_owned();
+            reader.found.warning(reader.source, draft.span, "indistinguishable", message, help);
+        }
+    }
+}
+
+/// An entry for a condition that nothing claims.
+fn derive(condition: Condition, defaults: &Defaults) -> ErrorEntry {
+    let usual = condition.usual();
+    let name = match condition {
+        // One code for all of them: the status is what differs.
+        Condition::UpstreamRefused(_) => "upstream.refused",
+        listed => listed.name(),
+    };
+    let code = defaults.code_style.unwrap_or(CodeStyle::Snake).spell(name);
+    let entry_name = CodeStyle::Snake.spell(usual.name);
+    ErrorEntry {
+        doc_url: defaults
+            .doc_url
+            .as_ref()
+            .map(|url| doc_url(url, &CodeStyle::Snake.spell(name), Some(&code))),
+        name: entry_name,
+        // The table's statuses are 4xx and 5xx but for `client.gone`, which is never answered.
+        status: ErrorStatus::new(usual.status).unwrap_or(ErrorStatus::INTERNAL),
+        kind: None,
+        code: Some(code),
+        title: Template::literal(usual.title),
+        message: Template::literal(usual.title),
+        open: false,
+        user_message: None,
+        retry: Retry { class: usual.retry, default_delay: None, attempts: None },
+        show: Show::All,
+        collect: false,
+        params: Vec::new(),
+        source: EntrySource::Derived(condition),
+        docs: Docs::default(),
+        format: defaults.formats.iter().position(|format| format.name == "default").unwrap_or(0),
+    }
+}

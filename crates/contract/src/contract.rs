@@ -1,0 +1,184 @@
+//! The compiled contract, and what can be asked of it.
+
+use std::collections::HashMap;
+use std::sync::OnceLock;
+
+use crate::catalogue::{ErrorEntry, ErrorId};
+use crate::compile::Op;
+use crate::format::Shape;
+use crate::template::Template;
+use crate::violations::{FieldStyle, Texts, USUAL_TEXTS, precedence, rule_claim};
+use crate::{Condition, Violation};
+
+/// One error contract, loaded and checked. Immutable: a reload makes a new one.
+#[derive(Debug)]
+pub struct Contract {
+    pub(crate) name: String,
+    pub(crate) about: About,
+    pub(crate) content_type: String,
+    pub(crate) request_id: RequestIdField,
+    pub(crate) families: Vec<FieldFamily>,
+    pub(crate) formats: Vec<Format>,
+    pub(crate) entries: Vec<ErrorEntry>,
+    pub(crate) programs: Vec<Vec<Op>>,
+    /// One error for each condition, by [`Condition::index`].
+    pub(crate) answers: Vec<ErrorId>,
+    /// The API's own conditions.
+    pub(crate) by_name: HashMap<String, ErrorId>,
+    pub(crate) texts: Texts,
+    pub(crate) field_style: FieldStyle,
+}
+
+/// A named format.
+#[derive(Debug)]
+pub(crate) struct Format {
+    pub(crate) name: String,
+    pub(crate) shape: Shape,
+}
+
+/// Where the request's id stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RequestIdField {
+    /// The name of the header field, in lower case.
+    pub field: String,
+    /// What every id begins with.
+    pub prefix: String,
+}
+
+/// A family of header fields that tell of limits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FieldFamily {
+    /// `X-RateLimit-Limit`, `-Remaining`, `-Reset` (epoch seconds).
+    XRateLimit,
+    /// `RateLimit` and `RateLimit-Policy` of draft-ietf-httpapi-ratelimit-headers.
+    Ietf,
+    /// `x-should-retry: true|false`, from the error's retry class.
+    XShouldRetry,
+}
+
+impl FieldFamily {
+    pub(crate) const ALL: [(&'static str, FieldFamily); 3] = [
+        ("x-ratelimit", FieldFamily::XRateLimit),
+        ("ietf", FieldFamily::Ietf),
+        ("x-should-retry", FieldFamily::XShouldRetry),
+    ];
+}
+
+/// What the reference pages say of the contract as a whole.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct About {
+    /// What people call the API.
+    pub title: Option<String>,
+    /// In a few sentences.
+    pub description: Option<String>,
+    /// Whom to ask.
+    pub support: Option<String>,
+    /// The public documentation that the contract follows.
+    pub source: Option<String>,
+    /// The documented statuses and their descriptions.
+    pub statuses: Vec<(u16, String)>,
+    /// Whether those are all there are.
+    pub statuses_closed: bool,
+    /// The classes of error and their descriptions.
+    pub types: Vec<(String, String)>,
+    /// What the members of the format mean.
+    pub members: Vec<(String, String)>,
+}
+
+impl Contract {
+    /// The name by which configuration refers to it.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// What the reference pages say.
+    pub fn about(&self) -> &About {
+        &self.about
+    }
+
+    /// The media type of every answer.
+    pub fn content_type(&self) -> &str {
+        &self.content_type
+    }
+
+    /// Where the request's id stands.
+    pub fn request_id(&self) -> &RequestIdField {
+        &self.request_id
+    }
+
+    /// Which header fields tell of limits.
+    pub fn field_families(&self) -> &[FieldFamily] {
+        &self.families
+    }
+
+    /// The error that answers a condition: claimed, or derived from the table. Every condition has exactly
+    /// one; `client.gone`, which nobody is left to read, has the answer of `internal`.
+    pub fn answer(&self, condition: Condition) -> ErrorId {
+        self.answers[condition.index()]
+    }
+
+    /// The error that answers several violations (the most fundamental one speaks), or `None` where there
+    /// are none.
+    pub fn answer_violations(&self, violations: &[Violation]) -> Option<ErrorId> {
+        let primary = violations.iter().min_by_key(|violation| precedence(violation.condition))?;
+        Some(self.answer(primary.condition))
+    }
+
+    /// The error that answers one of the API's own conditions.
+    pub fn named(&self, condition: &str) -> Option<ErrorId> {
+        self.by_name.get(condition).copied()
+    }
+
+    /// The names of the API's own conditions, sorted.
+    pub fn own_conditions(&self) -> Vec<&str> {
+        let mut names: Vec<&str> = self.by_name.keys().map(String::as_str).collect();
+        names.sort_unstable();
+        names
+    }
+
+    /// The entry of an error of this contract.
+    pub fn entry(&self, error: ErrorId) -> &ErrorEntry {
+        &self.entries[usize::from(error.0)]
+    }
+
+    /// Every entry: those of the file in its order, then the derived ones.
+    pub fn entries(&self) -> impl Iterator<Item = (ErrorId, &ErrorEntry)> {
+        (0u16..).map(ErrorId).zip(&self.entries)
+    }
+
+    /// How parameters are called on the wire.
+    pub fn field_style(&self) -> FieldStyle {
+        self.field_style
+    }
+
+    pub(crate) fn program(&self, error: ErrorId) -> &[Op] {
+        &self.programs[usize::from(error.0)]
+    }
+
+    pub(crate) fn shape(&self, entry: &ErrorEntry) -> &Shape {
+        &self.formats[entry.format].shape
+    }
+
+    /// What is said of a violation: the contract's text for the rule, else the error's own message where it
+    /// speaks of the violation, else the usual text.
+    pub(crate) fn violation_text<'c>(&'c self, entry: &'c ErrorEntry, rule: Condition) -> &'c Template {
+        if let Some(text) = self.texts.of(rule) {
+            return text;
+        }
+        if entry.message.speaks_of_violation() {
+            return &entry.message;
+        }
+        usual_texts().of(rule).unwrap_or(&entry.message)
+    }
+}
+
+fn usual_texts() -> &'static Texts {
+    static USUAL: OnceLock<Texts> = OnceLock::new();
+    USUAL.get_or_init(|| {
+        let texts: Vec<(String, Template)> = USUAL_TEXTS
+            .iter()
+            .filter_map(|(rule, text)| Some((rule_claim(rule), Template::parse(text).ok()?)))
+            .collect();
+        Texts::new(&texts)
+    })
+}

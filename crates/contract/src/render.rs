@@ -1,0 +1,263 @@
+//! Problem → bytes: runs the program of the problem's error.
+
+use std::borrow::Cow;
+
+use crate::catalogue::{ErrorEntry, Show};
+use crate::compile::{Dynamic, Op};
+use crate::contract::Contract;
+use crate::format::ViolationSlot;
+use crate::json;
+use crate::problem::{Problem, Value};
+use crate::template::{ListStyle, Parameter, Segment, Template, write_list, write_value};
+use crate::violations::{Shown, collect, precedence, rule_name};
+
+impl Contract {
+    /// Appends the content of the answer.
+    ///
+    /// It is valid JSON whatever the problem's parameters hold, and has the media type
+    /// [`Contract::content_type`].
+    pub fn render(&self, problem: &Problem<'_>, out: &mut Vec<u8>) {
+        Rendering::new(self, problem).run(self.program(problem.error), out);
+    }
+
+    /// The message of the answer as plain text, for logs and for people.
+    pub fn message(&self, problem: &Problem<'_>) -> String {
+        let rendering = Rendering::new(self, problem);
+        let mut out = Vec::new();
+        rendering.write(&Dynamic::Detail, &mut out);
+        serde_json::from_slice(&out).unwrap_or_default()
+    }
+}
+
+struct Rendering<'r> {
+    contract: &'r Contract,
+    entry: &'r ErrorEntry,
+    problem: &'r Problem<'r>,
+    shown: Vec<Shown<'r>>,
+    /// The violation at hand: within a list the item's, elsewhere the one that names the error.
+    current: Option<usize>,
+}
+
+impl<'r> Rendering<'r> {
+    fn new(contract: &'r Contract, problem: &'r Problem<'r>) -> Self {
+        let entry = contract.entry(problem.error);
+        let is_same = |shown: &Shown<'_>| contract.answer(shown.violation.condition) == problem.error;
+        let mut shown = collect(problem.violations.iter(), entry.collect);
+        if entry.show != Show::All {
+            shown.retain(is_same);
+        }
+        let primary = (0..shown.len()).min_by_key(|index| {
+            let shown = &shown[*index];
+            (!is_same(shown), precedence(shown.violation.condition), *index)
+        });
+        let current = match (entry.show, primary) {
+            (Show::First, Some(primary)) => {
+                shown.swap(0, primary);
+                shown.truncate(1);
+                Some(0)
+            }
+            (_, primary) => primary,
+        };
+        Self { contract, entry, problem, shown, current }
+    }
+
+    fn run(mut self, ops: &'r [Op], out: &mut Vec<u8>) {
+        let mut at = 0;
+        while let Some(op) = ops.get(at) {
+            at += 1;
+            match op {
+                Op::EachViolation { steps, or_message } => {
+                    let body = &ops[at..at + steps];
+                    self.each(body, *or_message, out);
+                    at += steps;
+                }
+                op => at += self.step(op, out),
+            }
+        }
+    }
+
+    /// Runs one step; answers how many of the following ones to skip.
+    fn step(&self, op: &Op, out: &mut Vec<u8>) -> usize {
+        match op {
+            Op::Bytes(bytes) => out.extend_from_slice(bytes),
+            Op::Comma if matches!(out.last(), Some(b'{' | b'[')) => {}
+            Op::Comma => out.push(b','),
+            Op::IfPresent(what, steps) if !self.is_present(what) => return *steps,
+            Op::IfViolations(steps) if self.shown.is_empty() => return *steps,
+            Op::IfPresent(..) | Op::IfViolations(_) => {}
+            Op::Write { what, .. } if self.is_present(what) => match op {
+                Op::Write { what: Dynamic::RetryAfter, as_string: false, .. } => self.write_seconds(out),
+                _ => self.write(what, out),
+            },
+            Op::Write { absent_is_empty: true, .. } => out.extend_from_slice(b"\"\""),
+            Op::Write { .. } => out.extend_from_slice(b"null"),
+            // Lists do not stand within lists: the format's reader makes at most one of the inner ones.
+            Op::EachViolation { .. } => {}
+        }
+        0
+    }
+
+    fn each(&mut self, body: &[Op], or_message: bool, out: &mut Vec<u8>) {
+        let outer = self.current;
+        let items = if self.shown.is_empty() && or_message { 1 } else { self.shown.len() };
+        for item in 0..items {
+            if item > 0 {
+                out.push(b',');
+            }
+            self.current = (item < self.shown.len()).then_some(item);
+            let mut at = 0;
+            while let Some(op) = body.get(at) {
+                at += 1 + self.step(op, out);
+            }
+        }
+        self.current = outer;
+    }
+
+    fn at_hand(&self) -> Option<&Shown<'r>> {
+        self.shown.get(self.current?)
+    }
+
+    fn is_present(&self, what: &Dynamic) -> bool {
+        match what {
+            Dynamic::Title | Dynamic::Message | Dynamic::Detail | Dynamic::UserMessage => true,
+            Dynamic::RequestId => !self.problem.request_id.is_empty(),
+            Dynamic::RetryAfter => self.problem.retry_after.is_some(),
+            Dynamic::Param => {
+                self.at_hand().is_some_and(|shown| !shown.violation.param.is_empty())
+                    || self.problem.param("param").is_some()
+            }
+            Dynamic::Named(name) => self.problem.param(name).is_some(),
+            Dynamic::Violation(_) => self.at_hand().is_some(),
+        }
+    }
+
+    fn write_seconds(&self, out: &mut Vec<u8>) {
+        let seconds = self.problem.retry_after.map_or(0, |retry| retry.seconds());
+        out.extend_from_slice(itoa::Buffer::new().format(seconds).as_bytes());
+    }
+
+    /// Writes a value that is present, as a JSON string (or, for a whole-number parameter, as a number).
+    fn write(&self, what: &Dynamic, out: &mut Vec<u8>) {
+        if let Dynamic::Named(name) = what {
+            match self.problem.param(name) {
+                Some(Value::Int(value)) => return out.extend_from_slice(value.to_string().as_bytes()),
+                Some(Value::List(values)) => {
+                    out.push(b'[');
+                    for (index, value) in values.iter().enumerate() {
+                        if index > 0 {
+                            out.push(b',');
+                        }
+                        json::string(value, out);
+                    }
+                    return out.push(b']');
+                }
+                _ => {}
+            }
+        }
+        out.push(b'"');
+        match what {
+            Dynamic::Title => self.text(&self.entry.title, out),
+            Dynamic::Message => self.message(out),
+            Dynamic::UserMessage => {
+                if let Some(template) = &self.entry.user_message {
+                    self.text(template, out);
+                }
+            }
+            Dynamic::Detail | Dynamic::Violation(ViolationSlot::Message) => match self.at_hand() {
+                Some(shown) => self.violation_message(shown, out),
+                None => self.message(out),
+            },
+            Dynamic::RequestId => json::escape(self.problem.request_id, out),
+            Dynamic::RetryAfter => self.write_seconds(out),
+            Dynamic::Param => self.parameter(&Parameter::Param, ListStyle::Comma, out),
+            Dynamic::Violation(ViolationSlot::Field) => {
+                self.parameter(&Parameter::Param, ListStyle::Comma, out);
+            }
+            Dynamic::Violation(ViolationSlot::Pointer) => {
+                self.parameter(&Parameter::Pointer, ListStyle::Comma, out);
+            }
+            Dynamic::Violation(ViolationSlot::Location) => {
+                self.parameter(&Parameter::Location, ListStyle::Comma, out);
+            }
+            Dynamic::Violation(ViolationSlot::Rule) => {
+                if let Some(shown) = self.at_hand() {
+                    json::escape(rule_name(shown.violation.condition), out);
+                }
+            }
+            Dynamic::Named(name) => {
+                if let Some(value) = self.problem.param(name) {
+                    write_value(value, ListStyle::Comma, out);
+                }
+            }
+        }
+        out.push(b'"');
+    }
+
+    fn message(&self, out: &mut Vec<u8>) {
+        match &self.problem.message {
+            Some(message) if self.entry.open => json::escape(message, out),
+            _ => self.text(&self.entry.message, out),
+        }
+    }
+
+    fn violation_message(&self, shown: &Shown<'_>, out: &mut Vec<u8>) {
+        let template = self.contract.violation_text(self.entry, shown.violation.condition);
+        self.text(template, out);
+    }
+
+    fn text(&self, template: &Template, out: &mut Vec<u8>) {
+        for segment in template.segments() {
+            match segment {
+                Segment::Literal { escaped, .. } => out.extend_from_slice(escaped.as_bytes()),
+                Segment::Parameter { name, style } => self.parameter(name, *style, out),
+            }
+        }
+    }
+
+    fn parameter(&self, name: &Parameter, style: ListStyle, out: &mut Vec<u8>) {
+        match name {
+            Parameter::RequestId => return json::escape(self.problem.request_id, out),
+            Parameter::RetryAfter => return self.write_seconds(out),
+            Parameter::Named(name) => {
+                if let Some(value) = self.problem.param(name) {
+                    write_value(value, style, out);
+                }
+                return;
+            }
+            _ => {}
+        }
+        let Some(shown) = self.at_hand() else {
+            // Without a violation, whoever raised the error may have given the same names as parameters.
+            let named = match name {
+                Parameter::Param => "param",
+                Parameter::Value => "value",
+                Parameter::Values => "values",
+                Parameter::Limit => "limit",
+                Parameter::Allowed => "allowed",
+                _ => return,
+            };
+            if let Some(value) = self.problem.param(named) {
+                write_value(value, style, out);
+            }
+            return;
+        };
+        let violation = shown.violation;
+        match name {
+            Parameter::Param => {
+                let display: Cow<'_, str> = self.contract.field_style().display(violation);
+                json::escape(&display, out);
+            }
+            Parameter::Value => json::escape(violation.value.as_deref().unwrap_or_default(), out),
+            Parameter::Values => write_list(shown.values.iter().copied(), style, out),
+            Parameter::Allowed => write_list(violation.allowed.iter().map(String::as_str), style, out),
+            Parameter::Limit => {
+                if let Some(limit) = &violation.limit {
+                    write_value(limit, style, out);
+                }
+            }
+            Parameter::Pointer => json::escape(&violation.pointer, out),
+            Parameter::Location => json::escape(violation.location.as_str(), out),
+            Parameter::RequestId | Parameter::RetryAfter | Parameter::Named(_) => {}
+        }
+    }
+}

@@ -1,0 +1,325 @@
+//! Message templates: `Missing required parameter: {param}`.
+//!
+//! A template is literal text and parameters. `{{` and `}}` stand for braces. A parameter may name a list
+//! style: `{values|quoted}`. Literals are escaped for JSON when the template is compiled, parameters when
+//! they are written, so a message can never break out of its string.
+
+use std::fmt;
+
+use crate::json;
+use crate::problem::Value;
+
+/// A compiled message.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Template {
+    segments: Vec<Segment>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Segment {
+    /// As written, and as it stands within a JSON string.
+    Literal { plain: String, escaped: String },
+    /// A parameter.
+    Parameter { name: Parameter, style: ListStyle },
+}
+
+/// How several values are joined.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ListStyle {
+    /// `a, b`
+    #[default]
+    Comma,
+    /// `['a', 'b']`
+    Quoted,
+}
+
+/// What may stand in braces. The known names are data of the violation or of the request; all others are
+/// parameters of the problem, which the contract's entry must declare.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Parameter {
+    /// The parameter's name, as the contract shows it.
+    Param,
+    /// The offending value.
+    Value,
+    /// The offending values of one list, gathered by `collect: values`.
+    Values,
+    /// The rule's own value.
+    Limit,
+    /// What would be allowed.
+    Allowed,
+    /// Where it stands.
+    Pointer,
+    /// In which part of the request.
+    Location,
+    /// The request's id.
+    RequestId,
+    /// Whole seconds until trying again makes sense.
+    RetryAfter,
+    /// A parameter of the problem.
+    Named(String),
+}
+
+impl Parameter {
+    fn named(name: &str) -> Self {
+        match name {
+            "param" | "field" => Parameter::Param,
+            "value" => Parameter::Value,
+            "values" => Parameter::Values,
+            "limit" => Parameter::Limit,
+            "allowed" => Parameter::Allowed,
+            "pointer" => Parameter::Pointer,
+            "location" => Parameter::Location,
+            "request_id" => Parameter::RequestId,
+            "retry_after" => Parameter::RetryAfter,
+            other => Parameter::Named(other.to_owned()),
+        }
+    }
+
+    /// Whether it is taken from a violation.
+    pub(crate) fn is_of_violation(&self) -> bool {
+        !matches!(self, Parameter::RequestId | Parameter::RetryAfter | Parameter::Named(_))
+    }
+}
+
+/// Why a text is no template.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TemplateError {
+    /// A `{` without its `}`, or the other way round.
+    Unbalanced,
+    /// Nothing, or something that is no name, between the braces.
+    BadName(String),
+    /// A list style that does not exist.
+    UnknownStyle(String),
+}
+
+impl fmt::Display for TemplateError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            TemplateError::Unbalanced => {
+                f.write_str("a brace stands alone; write `{{` or `}}` for a brace itself")
+            }
+            TemplateError::BadName(name) => write!(f, "`{{{name}}}` is not a parameter's name"),
+            TemplateError::UnknownStyle(style) => {
+                write!(f, "`{style}` is not a list style; there are `comma` and `quoted`")
+            }
+        }
+    }
+}
+
+impl Template {
+    /// Compiles a text.
+    pub fn parse(text: &str) -> Result<Self, TemplateError> {
+        let mut segments = Vec::new();
+        let mut literal = String::new();
+        let mut rest = text;
+        while let Some(at) = rest.find(['{', '}']) {
+            literal.push_str(&rest[..at]);
+            let brace = &rest[at..=at];
+            rest = &rest[at + 1..];
+            if let Some(after) = rest.strip_prefix(brace) {
+                literal.push_str(brace);
+                rest = after;
+                continue;
+            }
+            let (inner, after) = match (brace, rest.split_once('}')) {
+                ("{", Some(split)) => split,
+                _ => return Err(TemplateError::Unbalanced),
+            };
+            rest = after;
+            push_literal(&mut segments, &mut literal);
+            segments.push(parse_parameter(inner)?);
+        }
+        literal.push_str(rest);
+        push_literal(&mut segments, &mut literal);
+        Ok(Self { segments })
+    }
+
+    /// A text without parameters, whatever it holds.
+    pub fn literal(text: &str) -> Self {
+        let mut segments = Vec::new();
+        push_literal(&mut segments, &mut text.to_owned());
+        Self { segments }
+    }
+
+    /// The text, where it has no parameters.
+    pub fn as_literal(&self) -> Option<&str> {
+        match self.segments.as_slice() {
+            [] => Some(""),
+            [Segment::Literal { plain, .. }] => Some(plain),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn segments(&self) -> &[Segment] {
+        &self.segments
+    }
+
+    pub(crate) fn parameters(&self) -> impl Iterator<Item = &Parameter> {
+        self.segments.iter().filter_map(|segment| match segment {
+            Segment::Parameter { name, .. } => Some(name),
+            Segment::Literal { .. } => None,
+        })
+    }
+
+    /// Whether it tells something of a violation.
+    pub(crate) fn speaks_of_violation(&self) -> bool {
+        self.parameters().any(Parameter::is_of_violation)
+    }
+
+    /// What the parameters must have been for this text to come out, where the literals make it decidable;
+    /// `None` where the text cannot have come from this template.
+    pub(crate) fn recognise<'t>(&self, text: &'t str) -> Option<Vec<(&Parameter, &'t str)>> {
+        let mut found = Vec::new();
+        let mut rest = text;
+        let mut waiting: Option<&Parameter> = None;
+        for (index, segment) in self.segments.iter().enumerate() {
+            match segment {
+                Segment::Parameter { name, .. } => waiting = Some(name),
+                Segment::Literal { plain, .. } => {
+                    let is_last = index + 1 == self.segments.len();
+                    let at = match waiting {
+                        None => rest.starts_with(plain.as_str()).then_some(0)?,
+                        Some(_) if is_last => {
+                            rest.ends_with(plain.as_str()).then(|| rest.len() - plain.len())?
+                        }
+                        Some(_) => rest.find(plain.as_str())?,
+                    };
+                    if let Some(name) = waiting.take() {
+                        found.push((name, &rest[..at]));
+                    }
+                    rest = &rest[at + plain.len()..];
+                }
+            }
+        }
+        match waiting {
+            Some(name) => found.push((name, rest)),
+            None if !rest.is_empty() => return None,
+            None => {}
+        }
+        Some(found)
+    }
+}
+
+/// The template as it was written.
+impl fmt::Display for Template {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for segment in &self.segments {
+            match segment {
+                Segment::Literal { plain, .. } => {
+                    f.write_str(&plain.replace('{', "{{").replace('}', "}}"))?
+                }
+                Segment::Parameter { name, style } => {
+                    let name = match name {
+                        Parameter::Param => "param",
+                        Parameter::Value => "value",
+                        Parameter::Values => "values",
+                        Parameter::Limit => "limit",
+                        Parameter::Allowed => "allowed",
+                        Parameter::Pointer => "pointer",
+                        Parameter::Location => "location",
+                        Parameter::RequestId => "request_id",
+                        Parameter::RetryAfter => "retry_after",
+                        Parameter::Named(name) => name,
+                    };
+                    let style = if *style == ListStyle::Quoted { "|quoted" } else { "" };
+                    write!(f, "{{{name}{style}}}")?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn push_literal(segments: &mut Vec<Segment>, literal: &mut String) {
+    if !literal.is_empty() {
+        let plain = std::mem::take(literal);
+        let mut escaped = Vec::new();
+        json::escape(&plain, &mut escaped);
+        // Escaping text yields text.
+        let escaped = String::from_utf8(escaped).unwrap_or_default();
+        segments.push(Segment::Literal { plain, escaped });
+    }
+}
+
+fn parse_parameter(inner: &str) -> Result<Segment, TemplateError> {
+    let (name, style) = inner.split_once('|').unwrap_or((inner, "comma"));
+    let is_name = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    if !is_name {
+        return Err(TemplateError::BadName(inner.to_owned()));
+    }
+    let style = match style {
+        "comma" => ListStyle::Comma,
+        "quoted" => ListStyle::Quoted,
+        other => return Err(TemplateError::UnknownStyle(other.to_owned())),
+    };
+    Ok(Segment::Parameter { name: Parameter::named(name), style })
+}
+
+/// Writes a value into a JSON string that is open.
+pub(crate) fn write_value(value: &Value, style: ListStyle, out: &mut Vec<u8>) {
+    match value {
+        Value::Text(text) => json::escape(text, out),
+        Value::Int(value) => out.extend_from_slice(itoa::Buffer::new().format(*value).as_bytes()),
+        Value::List(values) => write_list(values.iter().map(String::as_str), style, out),
+    }
+}
+
+/// Writes several texts into a JSON string that is open.
+pub(crate) fn write_list<'v>(values: impl Iterator<Item = &'v str>, style: ListStyle, out: &mut Vec<u8>) {
+    let quoted = style == ListStyle::Quoted;
+    if quoted {
+        out.push(b'[');
+    }
+    for (index, value) in values.enumerate() {
+        if index > 0 {
+            out.extend_from_slice(b", ");
+        }
+        if quoted {
+            out.push(b'\'');
+        }
+        json::escape(value, out);
+        if quoted {
+            out.push(b'\'');
+        }
+    }
+    if quoted {
+        out.push(b']');
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn templates_come_back_as_written() {
+        for text in
+            ["plain", "{param} is required", "a {{b}} c", "{values|quoted}. {allowed}", "{request_id}"]
+        {
+            assert_eq!(Template::parse(text).unwrap().to_string(), text);
+        }
+    }
+
+    #[test]
+    fn mistakes_are_named() {
+        for (text, error) in [
+            ("a { b", TemplateError::Unbalanced),
+            ("a } b", TemplateError::Unbalanced),
+            ("{}", TemplateError::BadName(String::new())),
+            ("{a b}", TemplateError::BadName("a b".into())),
+            ("{a|loud}", TemplateError::UnknownStyle("loud".into())),
+        ] {
+            assert_eq!(Template::parse(text).unwrap_err(), error, "{text}");
+        }
+    }
+
+    #[test]
+    fn parameters_are_recognised_between_literals() {
+        let template = Template::parse("'{field}' must be at most '{limit}'.").unwrap();
+        let found = template.recognise("'Limit' must be at most '100'.").unwrap();
+        assert_eq!(found.iter().map(|(_, text)| *text).collect::<Vec<_>>(), ["Limit", "100"]);
+        assert!(template.recognise("'Limit' must be at least '100'.").is_none());
+        assert!(template.recognise("").is_none());
+        assert!(Template::literal("x").recognise("xy").is_none());
+    }
+}

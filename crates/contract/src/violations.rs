@@ -1,0 +1,252 @@
+//! Several violations, one answer: which error speaks, which violations it shows, what they are called
+//! and what is said of each.
+//!
+//! The precedence is fixed: a missing parameter before one that needs another, before a wrong type, a value
+//! that is not allowed, a wrong format, a bound, an unknown name, a schema that does not fit; and among
+//! equals the first in the request's order. So the most fundamental mistake names the error.
+
+use std::borrow::Cow;
+
+use crate::template::Template;
+use crate::{Condition, Violation};
+
+/// The place of a rule in the precedence: lower speaks first.
+pub(crate) fn precedence(condition: Condition) -> usize {
+    const ORDER: [&str; 9] = [
+        "param.missing",
+        "param.requires",
+        "param.invalid.type",
+        "param.invalid.enum",
+        "param.invalid.const",
+        "param.invalid.format",
+        "param.invalid.pattern",
+        "param.invalid.unknown",
+        "param.invalid.schema",
+    ];
+    // The bounds (minimum, length, count, unique, …) stand between the pattern and the unknown name.
+    const BOUNDS: usize = 7;
+    match ORDER.iter().position(|branch| condition.covered_by(branch)) {
+        Some(position) if position >= BOUNDS => position + 1,
+        Some(position) => position,
+        None => BOUNDS,
+    }
+}
+
+/// How a parameter is called on the wire.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum FieldStyle {
+    /// The outermost name, as it stands in the request.
+    #[default]
+    Name,
+    /// `max_items` → `MaxItems`.
+    Pascal,
+    /// `max_items` → `maxItems`.
+    Camel,
+    /// `items[0].name`.
+    Path,
+    /// `/items/0/name`.
+    Pointer,
+}
+
+impl FieldStyle {
+    pub(crate) const ALL: [(&'static str, FieldStyle); 5] = [
+        ("name", FieldStyle::Name),
+        ("pascal", FieldStyle::Pascal),
+        ("camel", FieldStyle::Camel),
+        ("path", FieldStyle::Path),
+        ("pointer", FieldStyle::Pointer),
+    ];
+
+    /// What the contract calls the parameter of a violation.
+    pub(crate) fn display(self, violation: &Violation) -> Cow<'_, str> {
+        match self {
+            FieldStyle::Name => Cow::Borrowed(&violation.param),
+            FieldStyle::Pascal => Cow::Owned(capitalised(&violation.param, true)),
+            FieldStyle::Camel => Cow::Owned(capitalised(&violation.param, false)),
+            FieldStyle::Path => Cow::Owned(dotted(violation)),
+            FieldStyle::Pointer => Cow::Borrowed(&violation.pointer),
+        }
+    }
+}
+
+fn capitalised(name: &str, first: bool) -> String {
+    let mut out = String::with_capacity(name.len());
+    let mut upper = first;
+    for character in name.chars() {
+        if matches!(character, '_' | '-' | ' ') {
+            upper = !out.is_empty() || first;
+        } else if upper {
+            out.extend(character.to_uppercase());
+            upper = false;
+        } else {
+            out.push(character);
+        }
+    }
+    out
+}
+
+fn dotted(violation: &Violation) -> String {
+    let mut out = String::new();
+    for token in violation.pointer.split('/').skip(1) {
+        let is_index = !out.is_empty() && token.bytes().all(|byte| byte.is_ascii_digit());
+        if is_index {
+            out.push('[');
+            out.push_str(token);
+            out.push(']');
+            continue;
+        }
+        if !out.is_empty() {
+            out.push('.');
+        }
+        out.push_str(&token.replace("~1", "/").replace("~0", "~"));
+    }
+    if out.is_empty() { violation.param.clone() } else { out }
+}
+
+/// A violation as it is shown: one, or the several of one list that `collect` has gathered.
+#[derive(Debug)]
+pub(crate) struct Shown<'v> {
+    pub(crate) violation: &'v Violation,
+    /// The offending values, in order; more than one only where they were collected.
+    pub(crate) values: Vec<&'v str>,
+}
+
+/// Gathers the violations of one rule on one parameter, where the contract asks for it.
+pub(crate) fn collect<'v>(violations: impl Iterator<Item = &'v Violation>, gather: bool) -> Vec<Shown<'v>> {
+    let mut shown: Vec<Shown<'v>> = Vec::new();
+    for violation in violations {
+        let value = violation.value.as_deref();
+        let twin = shown.iter_mut().find(|known| {
+            let known = known.violation;
+            gather
+                && known.param == violation.param
+                && known.location == violation.location
+                && known.condition == violation.condition
+        });
+        match twin {
+            Some(known) => known.values.extend(value),
+            None => shown.push(Shown { violation, values: value.into_iter().collect() }),
+        }
+    }
+    shown
+}
+
+/// The texts for violations: by rule, the deepest name first.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct Texts {
+    /// Indexed by [`Condition::index`]; `None` where the contract has no text of its own.
+    by_condition: Vec<Option<Template>>,
+}
+
+impl Texts {
+    /// From `(rule, template)` pairs, a rule being a claim.
+    pub(crate) fn new(texts: &[(String, Template)]) -> Self {
+        let by_condition = Condition::all()
+            .filter(|condition| condition.is_listed())
+            .map(|condition| {
+                let covering = texts.iter().filter(|(claim, _)| condition.covered_by(claim));
+                covering.max_by_key(|(claim, _)| claim.len()).map(|(_, template)| template.clone())
+            })
+            .collect();
+        Self { by_condition }
+    }
+
+    pub(crate) fn of(&self, condition: Condition) -> Option<&Template> {
+        self.by_condition.get(condition.index())?.as_ref()
+    }
+}
+
+/// The full claim that a rule's short name in `violations.messages` stands for.
+pub(crate) fn rule_claim(rule: &str) -> String {
+    match rule {
+        "required" | "missing" => "param.missing".to_owned(),
+        "requires" => "param.requires".to_owned(),
+        rule if rule == "param" || rule.starts_with("param.") => rule.to_owned(),
+        "invalid" => "param.invalid".to_owned(),
+        rule => format!("param.invalid.{rule}"),
+    }
+}
+
+/// The short name of a rule, as `$violation.rule` shows it: `required`, `type.array`, `maximum`.
+pub(crate) fn rule_name(condition: Condition) -> &'static str {
+    let name = condition.name();
+    match name {
+        "param.missing" => "required",
+        _ => name.strip_prefix("param.invalid.").or(name.strip_prefix("param.")).unwrap_or(name),
+    }
+}
+
+/// What is said of a violation where the contract has no text of its own. Keys as in a contract's
+/// `violations.messages`.
+pub(crate) const USUAL_TEXTS: &[(&str, &str)] = &[
+    ("required", "{param} is required"),
+    ("requires", "{param} requires {limit}"),
+    ("invalid", "{param} is invalid"),
+    ("type", "{param} must be of type {limit}"),
+    ("enum", "{param} must be one of: {allowed}"),
+    ("const", "{param} must be {allowed}"),
+    ("format", "{param} must be a valid {limit}"),
+    ("pattern", "{param} does not match the expected pattern"),
+    ("minimum", "{param} must be at least {limit}"),
+    ("maximum", "{param} must be at most {limit}"),
+    ("multiple", "{param} must be a multiple of {limit}"),
+    ("length.empty", "{param} must not be empty"),
+    ("length.min", "{param} must have at least {limit} characters"),
+    ("length.max", "{param} must have at most {limit} characters"),
+    ("count.min", "{param} must have at least {limit} elements"),
+    ("count.max", "{param} must have at most {limit} elements"),
+    ("unique", "{param} must not have the same element twice"),
+    ("unknown", "{param} is not a known parameter"),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Location;
+
+    fn violation(param: &str, pointer: &str, value: &str) -> Violation {
+        Violation {
+            condition: Condition::ParamEnum,
+            location: Location::Body,
+            param: param.into(),
+            pointer: pointer.into(),
+            value: Some(value.into()),
+            limit: None,
+            allowed: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn names_are_shown_in_the_contracts_style() {
+        let violation = violation("max_items", "/max_items/0/name", "x");
+        for (style, shown) in [
+            (FieldStyle::Name, "max_items"),
+            (FieldStyle::Pascal, "MaxItems"),
+            (FieldStyle::Camel, "maxItems"),
+            (FieldStyle::Path, "max_items[0].name"),
+            (FieldStyle::Pointer, "/max_items/0/name"),
+        ] {
+            assert_eq!(style.display(&violation), shown);
+        }
+    }
+
+    #[test]
+    fn collecting_gathers_one_rule_on_one_parameter_only() {
+        let list = [violation("a", "/a/0", "x"), violation("b", "/b/0", "y"), violation("a", "/a/1", "z")];
+        let shown = collect(list.iter(), true);
+        assert_eq!(shown.len(), 2);
+        assert_eq!(shown[0].values, ["x", "z"]);
+        assert_eq!(collect(list.iter(), false).len(), 3);
+    }
+
+    #[test]
+    fn every_rule_has_a_place_and_a_usual_text() {
+        for condition in Condition::all().filter(|condition| condition.is_violation()) {
+            let covered = USUAL_TEXTS.iter().any(|(rule, _)| condition.covered_by(&rule_claim(rule)));
+            assert!(covered, "{condition}");
+        }
+        assert!(precedence(Condition::ParamMissing) < precedence(Condition::ParamTypeArray));
+        assert!(precedence(Condition::ParamPattern) < precedence(Condition::ParamMaximum));
+        assert!(precedence(Condition::ParamMaximum) < precedence(Condition::ParamUnknown));
+    }
+}

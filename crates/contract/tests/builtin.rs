@@ -1,0 +1,98 @@
+//! What holds for every built-in contract.
+
+use demur_contract::{
+    Condition, Contract, Decoded, EntrySource, Location, Problem, RetryAfter, Violation, builtin,
+};
+use std::borrow::Cow;
+use std::time::Duration;
+
+fn contracts() -> Vec<Contract> {
+    let load = |name| match Contract::load(&builtin::source(name).unwrap()) {
+        Ok(loaded) => loaded.contract,
+        Err(found) => panic!("{name}:\n{found}"),
+    };
+    builtin::names().map(load).collect()
+}
+
+fn violation(condition: Condition) -> Violation {
+    Violation {
+        condition,
+        location: Location::Query,
+        param: "limit".into(),
+        pointer: "/limit".into(),
+        value: Some("x\"\u{1}&#34;{}".into()),
+        limit: Some("7".into()),
+        allowed: vec!["a".into(), "b".into()],
+    }
+}
+
+#[test]
+fn the_file_name_is_the_contracts_name() {
+    for (contract, name) in contracts().iter().zip(builtin::names()) {
+        assert_eq!(contract.name(), name);
+    }
+}
+
+#[test]
+fn every_condition_has_an_answer_of_its_own_kind() {
+    for contract in contracts() {
+        for condition in Condition::all().filter(|condition| *condition != Condition::ClientGone) {
+            let entry = contract.entry(contract.answer(condition));
+            if let EntrySource::Derived(of) = entry.source {
+                assert_eq!(of, condition, "{}", contract.name());
+                assert_eq!(entry.status.as_u16(), condition.usual().status);
+                assert_eq!(entry.retry.class, condition.usual().retry);
+            }
+        }
+        if contract.about().statuses_closed {
+            let derived = contract.entries().filter(|(_, entry)| entry.source != EntrySource::Declared);
+            assert_eq!(derived.count(), 0, "{}", contract.name());
+        }
+    }
+}
+
+/// Every answer is JSON and is recognised as the error that made it, or as one that looks the same.
+#[test]
+fn what_is_rendered_is_recognised() {
+    for contract in contracts() {
+        for condition in Condition::all() {
+            let error = contract.answer(condition);
+            let mut problem = Problem::new(error, "req_0123456789abcdef");
+            problem.retry_after = Some(RetryAfter { delay: Duration::from_millis(1500) });
+            if condition.is_violation() {
+                problem.violations = Cow::Owned(vec![violation(condition)]);
+            }
+            check(&contract, &problem, condition.name());
+        }
+        for (error, entry) in contract.entries() {
+            check(&contract, &Problem::new(error, "req_0123456789abcdef"), &entry.name);
+        }
+    }
+}
+
+fn check(contract: &Contract, problem: &Problem<'_>, what: &str) {
+    let mut content = Vec::new();
+    contract.render(problem, &mut content);
+    let text = String::from_utf8_lossy(&content);
+    serde_json::from_slice::<serde_json::Value>(&content)
+        .unwrap_or_else(|error| panic!("{} {what}: {error}\n{text}", contract.name()));
+    let status = contract.entry(problem.error).status.as_u16();
+    match contract.decode(status, &content) {
+        Decoded::Exact(read) => {
+            assert_eq!(read.error, problem.error, "{} {what}: {text}", contract.name());
+            assert!(read.unknown_members.is_empty(), "{text}");
+        }
+        Decoded::Ambiguous(candidates) => {
+            assert!(candidates.contains(&problem.error), "{} {what}: {text}", contract.name());
+        }
+        Decoded::Unknown => panic!("{} {what}: not recognised: {text}", contract.name()),
+    }
+}
+
+#[test]
+fn no_built_in_has_twins_that_were_not_meant() {
+    for name in builtin::names() {
+        let loaded = Contract::load(&builtin::source(name).unwrap()).unwrap();
+        assert!(loaded.warnings.is_empty(), "{}", loaded.warnings);
+    }
+}
