@@ -1,0 +1,468 @@
+//! Each service answers its documented successes, raises the errors that only it can know, and really
+//! fails. Without the gateway: what the gateway adds is tested where the gateway is.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::http::{Request, header};
+use demur_examples::{Example, all};
+use demur_source::{Source, parse};
+use http_body_util::BodyExt;
+use serde_json::{Value, json};
+use tower::ServiceExt;
+
+/// What a request is to be answered with.
+enum Expected {
+    /// A success as the document has it, and members (by JSON Pointer) that the content must have.
+    Success(u16, Vec<(&'static str, Value)>),
+    /// A declared error, by name, with no content of the service's own.
+    Raises(&'static str),
+    /// A redirection there.
+    Redirects(&'static str),
+    /// A page with a trace on it, and status 500.
+    Fails,
+}
+
+use Expected::{Fails, Raises, Redirects, Success};
+
+struct Row {
+    operation: &'static str,
+    request: &'static str,
+    body: Option<Value>,
+    expected: Expected,
+}
+
+fn row(operation: &'static str, request: &'static str, body: Option<Value>, expected: Expected) -> Row {
+    Row { operation, request, body, expected }
+}
+
+const BRAND: &str = "0000000000000x000000000000000000";
+
+#[tokio::test(start_paused = true)]
+async fn trakkr() {
+    let new_brand = || Some(json!({"name": "New", "domain": "new.example"}));
+    check(
+        "trakkr",
+        vec![
+            row("listBrands", "GET /brands", None, Success(200, vec![("/brands/0/id", json!(BRAND))])),
+            row(
+                "listBrands",
+                "GET /brands?limit=1&page=3",
+                None,
+                Success(200, vec![("/brands/1", Value::Null)]),
+            ),
+            row("createBrand", "POST /brands", new_brand(), Success(201, vec![("/name", json!("New"))])),
+            row(
+                "listBrands",
+                "GET /brands?limit=1&page=4",
+                None,
+                Success(200, vec![("/brands/0/name", json!("New"))]),
+            ),
+            row("showBrand", "GET /brands/0000000000000x000000000000000000", None, Success(200, vec![])),
+            row("showBrand", "GET /brands/none", None, Raises("not_found")),
+            row(
+                "listScores",
+                "GET /scores?brand=0000000000000x000000000000000000&limit=2",
+                None,
+                Success(200, vec![("/scores/1/score", json!(64.0)), ("/scores/2", Value::Null)]),
+            ),
+            row(
+                "listScores",
+                "GET /scores?brand=1718000000000x100000000000000002",
+                None,
+                Success(200, vec![("/scores", json!([]))]),
+            ),
+            row("listScores", "GET /scores?brand=none", None, Raises("not_found")),
+            row("showReport", "GET /reports/october", None, Success(200, vec![])),
+            row("showReport", "GET /reports/yearly", None, Success(200, vec![])),
+            row("showReport", "GET /reports/none", None, Raises("not_found")),
+            row("showReport", "GET /reports/corrupt-record", None, Fails),
+        ],
+    )
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_yearly_report_takes_longer_than_a_gateway_waits() {
+    let start = tokio::time::Instant::now();
+    send((example("trakkr").router)(), "GET /reports/yearly", None).await;
+    assert_eq!(start.elapsed(), Duration::from_secs(10));
+}
+
+#[tokio::test]
+async fn trakkr_get_scores() {
+    let dates = |start, end| Some(json!({"brand": BRAND, "start_date": start, "end_date": end}));
+    check(
+        "trakkr-get-scores",
+        vec![
+            row(
+                "getScores",
+                "POST /get-scores",
+                Some(json!({"brand": BRAND})),
+                Success(
+                    200,
+                    vec![
+                        ("/average", json!(66.0)),
+                        ("/scores/3/score", json!(58.0)),
+                        ("/by_model", Value::Null),
+                    ],
+                ),
+            ),
+            row(
+                "getScores",
+                "POST /get-scores",
+                Some(json!({"brand": BRAND, "breakdown": ["model"], "start_date": "2026-11-19"})),
+                Success(
+                    200,
+                    vec![
+                        ("/by_model", json!({"large": 72.0, "small": 64.0})),
+                        ("/by_prompt", Value::Null),
+                        ("/scores/2", Value::Null),
+                    ],
+                ),
+            ),
+            row(
+                "getScores",
+                "POST /get-scores",
+                dates("2026-08-30", "2026-11-18"),
+                Success(200, vec![("/average", json!(64.0))]),
+            ),
+            // The end before the start: no day at all.
+            row(
+                "getScores",
+                "POST /get-scores",
+                dates("2026-11-19", "2026-11-01"),
+                Success(200, vec![("/scores", json!([])), ("/average", Value::Null)]),
+            ),
+            row(
+                "getScores",
+                "POST /get-scores",
+                Some(json!({"brand": "none"})),
+                Raises("brand_access_denied"),
+            ),
+            row("getScores", "POST /get-scores", Some(json!({"brand": "corrupt-record"})), Fails),
+            row(
+                "getLastUpdate",
+                "GET /get-last-update",
+                None,
+                Success(200, vec![("/last_update", json!("2026-11-19"))]),
+            ),
+        ],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn trackyard() {
+    let search = "POST /api/external/v1/search";
+    check(
+        "trackyard",
+        vec![
+            row(
+                "searchTracks",
+                search,
+                Some(json!({"query": "epic strings"})),
+                Success(
+                    200,
+                    vec![
+                        ("/tracks/0/id", json!("trk_001")),
+                        ("/tracks/0/start_seconds", Value::Null),
+                        ("/tracks/1", Value::Null),
+                    ],
+                ),
+            ),
+            row(
+                "searchTracks",
+                search,
+                Some(json!({"query": "cinematic", "duration_seconds": 90, "hit_point_seconds": 60, "limit": 1})),
+                Success(200, vec![("/tracks/0/start_seconds", json!(61.5)), ("/tracks/1", Value::Null)]),
+            ),
+            row(
+                "searchTracks",
+                search,
+                Some(json!({"query": "UPBEAT", "filters": {"genre": "electronic", "bpm_min": 120}})),
+                Success(200, vec![("/tracks/0/id", json!("trk_004")), ("/tracks/1", Value::Null)]),
+            ),
+            row("showTrack", "GET /api/external/v1/tracks/trk_002", None, Success(200, vec![])),
+            row("showTrack", "GET /api/external/v1/tracks/none", None, Raises("track_not_found")),
+            row("showTrack", "GET /api/external/v1/tracks/corrupt-record", None, Fails),
+            row(
+                "similarTracks",
+                "POST /api/external/v1/tracks/trk_001/similar?limit=5",
+                None,
+                Success(200, vec![("/tracks/0/id", json!("trk_002")), ("/tracks/1", Value::Null)]),
+            ),
+            row("similarTracks", "POST /api/external/v1/tracks/none/similar", None, Raises("track_not_found")),
+            row("showUsage", "GET /api/external/v1/admin/usage", None, Success(200, vec![("/searches", json!(3))])),
+            // Nothing stands in front of the service here, so there is nothing to tell.
+            row("showMe", "GET /api/external/v1/me", None, Success(200, vec![("/credits_left", Value::Null)])),
+        ],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn me_shows_what_the_gateway_passes() {
+    let request = Request::get("/api/external/v1/me")
+        .header("Demur-Account", "acme")
+        .header("Demur-Plan", "free")
+        .header("Demur-Credits-Remaining", "97")
+        .header("Demur-Credits-Reset", "2026-12-01T00:00:00Z")
+        .body(Body::empty())
+        .unwrap();
+    let response = (example("trackyard").router)().oneshot(request).await.unwrap();
+    let content = response.into_body().collect().await.unwrap().to_bytes();
+    assert_eq!(
+        serde_json::from_slice::<Value>(&content).unwrap(),
+        json!({
+            "account": "acme",
+            "tier": "free",
+            "credits_left": 97,
+            "credits_reset_at": "2026-12-01T00:00:00Z",
+        })
+    );
+}
+
+#[tokio::test]
+async fn trackbot_pro() {
+    let shipment = |courier| Some(json!({"tracking_code": "JD0146000032", "courier": courier}));
+    check(
+        "trackbot-pro",
+        vec![
+            row(
+                "listCouriers",
+                "GET /couriers",
+                None,
+                Success(200, vec![("/couriers/0/slug", json!("dhl"))]),
+            ),
+            row(
+                "showAnalytics",
+                "GET /analytics",
+                None,
+                Success(200, vec![("/by_status/delivered", json!(1))]),
+            ),
+            row(
+                "createShipment",
+                "POST /shipments",
+                shipment("dhl"),
+                Success(201, vec![("/status", json!("pending"))]),
+            ),
+            row("createShipment", "POST /shipments", shipment("dhl"), Raises("shipment_already_exists")),
+            row("createShipment", "POST /shipments", shipment("ups"), Success(201, vec![])),
+            row("createShipment", "POST /shipments", shipment("owl"), Raises("invalid_courier")),
+            row(
+                "listShipments",
+                "GET /shipments",
+                None,
+                Success(200, vec![("/total", json!(5)), ("/limit", json!(20))]),
+            ),
+            row(
+                "listShipments",
+                "GET /shipments?limit=2&page=3",
+                None,
+                Success(200, vec![("/shipments/0/courier", json!("ups")), ("/shipments/1", Value::Null)]),
+            ),
+            row("showShipment", "GET /shipments/dhl-JD0146000032", None, Success(200, vec![])),
+            row("showShipment", "GET /shipments/none", None, Raises("not_found")),
+            row("showShipment", "GET /shipments/corrupt-record", None, Fails),
+        ],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn trackunit() {
+    let asset = |devices: Value| Some(json!({"name": "Loader", "telematics_devices": devices}));
+    let assets = |id| Some(json!({"assets": [id]}));
+    check(
+        "trackunit",
+        vec![
+            row(
+                "createGroup",
+                "POST /groups",
+                Some(json!({"name": "Cranes"})),
+                Success(201, vec![("/id", json!("group-4"))]),
+            ),
+            row("showGroup", "GET /groups/group-4", None, Success(200, vec![("/name", json!("Cranes"))])),
+            row("showGroup", "GET /groups/none", None, Raises("not_found")),
+            row("showGroup", "GET /groups/corrupt-record", None, Fails),
+            row(
+                "updateGroup",
+                "PUT /groups/group-4",
+                Some(json!({"name": "C"})),
+                Success(200, vec![("/name", json!("C"))]),
+            ),
+            row("updateGroup", "PUT /groups/none", Some(json!({"name": "C"})), Raises("not_found")),
+            row("updateGroup", "PUT /groups/corrupt-record", Some(json!({"name": "C"})), Fails),
+            row(
+                "onboardAsset",
+                "POST /assets",
+                asset(json!(["T1"])),
+                Success(201, vec![("/id", json!("asset-T1"))]),
+            ),
+            row(
+                "onboardAsset",
+                "POST /assets",
+                asset(json!(["T1"])),
+                Raises("telematics_device_already_onboarded"),
+            ),
+            row(
+                "onboardAsset",
+                "POST /assets",
+                asset(json!([])),
+                Raises("exactly_one_telematics_device_is_required"),
+            ),
+            row(
+                "onboardAsset",
+                "POST /assets",
+                asset(json!(["T2", "T3"])),
+                Raises("exactly_one_telematics_device_is_required"),
+            ),
+            row(
+                "onboardAsset",
+                "POST /assets",
+                Some(json!({"name": "L"})),
+                Raises("exactly_one_telematics_device_is_required"),
+            ),
+            row("addAssetsToGroup", "POST /groups/group-4/assets", assets("asset-T1"), Success(204, vec![])),
+            // Once more: it is there already.
+            row("addAssetsToGroup", "POST /groups/group-4/assets", assets("asset-T1"), Success(204, vec![])),
+            row("addAssetsToGroup", "POST /groups/group-4/assets", assets("none"), Raises("not_found")),
+            row("addAssetsToGroup", "POST /groups/none/assets", assets("asset-T1"), Raises("not_found")),
+            row(
+                "showGroup",
+                "GET /groups/group-4",
+                None,
+                Success(200, vec![("/assets", json!(["asset-T1"]))]),
+            ),
+            row(
+                "showAssetManual",
+                "GET /assets/asset-TU-100001/manual",
+                None,
+                Redirects("https://manuals.example/excavator.pdf"),
+            ),
+            row("showAssetManual", "GET /assets/none/manual", None, Raises("not_found")),
+            row("listDevices", "GET /devices", None, Success(200, vec![("/devices/2/serial", json!("T1"))])),
+        ],
+    )
+    .await;
+}
+
+/// Sends the rows one after the other to one service, and sees that no operation of its document is left
+/// out.
+async fn check(name: &str, rows: Vec<Row>) {
+    let example = example(name);
+    let router = (example.router)();
+    let document = parse(&Source::new("openapi.yaml", example.openapi)).unwrap().to_json();
+    let mut succeeded = BTreeSet::new();
+
+    for Row { operation, request, body, expected } in rows {
+        let documented = documented(&document, operation, request);
+        let (status, fields, content) = send(router.clone(), request, body).await;
+        let text = String::from_utf8_lossy(&content);
+        let raised = fields.get("demur-error").map(|error| error.to_str().unwrap());
+        let said = format!("{request}: {status} {raised:?} {text}");
+        match expected {
+            Success(wanted, members) => {
+                assert_eq!(status, wanted, "{said}");
+                let answer = &documented["responses"][wanted.to_string()];
+                assert!(answer.is_object(), "{said}: not in the document");
+                let schema = &answer["content"]["application/json"]["schema"];
+                if schema.is_null() {
+                    assert!(content.is_empty(), "{said}");
+                } else {
+                    let content = serde_json::from_slice(&content).expect(&said);
+                    assert_required(&document, schema, &content, &said);
+                    for (pointer, wanted) in members {
+                        assert_eq!(
+                            *content.pointer(pointer).unwrap_or(&Value::Null),
+                            wanted,
+                            "{said}: {pointer}"
+                        );
+                    }
+                }
+                succeeded.insert(operation);
+            }
+            Raises(error) => {
+                assert_eq!(raised, Some(error), "{said}");
+                assert!((400..600).contains(&status) && content.is_empty(), "{said}");
+            }
+            Redirects(location) => {
+                assert_eq!((status, fields[header::LOCATION].to_str().unwrap()), (302, location), "{said}");
+                assert!(documented["responses"]["302"].is_object(), "{said}");
+                succeeded.insert(operation);
+            }
+            Fails => {
+                assert_eq!((status, raised), (500, None), "{said}");
+                assert!(text.starts_with("<!DOCTYPE html>") && text.contains("DecodeError"), "{said}");
+            }
+        }
+    }
+
+    let operations: BTreeSet<&str> = document["paths"]
+        .as_object()
+        .unwrap()
+        .values()
+        .flat_map(|path| path.as_object().unwrap().values())
+        .map(|operation| operation["operationId"].as_str().unwrap())
+        .collect();
+    assert_eq!(succeeded, operations, "an operation whose success no row shows, or a row of none");
+}
+
+fn example(name: &str) -> &'static Example {
+    all().iter().find(|example| example.name == name).unwrap()
+}
+
+async fn send(router: Router, request: &str, body: Option<Value>) -> (u16, axum::http::HeaderMap, Vec<u8>) {
+    let (method, target) = request.split_once(' ').unwrap();
+    let mut builder = Request::builder().method(method).uri(target);
+    if body.is_some() {
+        builder = builder.header(header::CONTENT_TYPE, "application/json");
+    }
+    let content = body.map_or_else(Body::empty, |body| Body::from(body.to_string()));
+    let response = router.oneshot(builder.body(content).unwrap()).await.unwrap();
+    let (head, content) = response.into_parts();
+    (head.status.as_u16(), head.headers, content.collect().await.unwrap().to_bytes().to_vec())
+}
+
+/// The operation of that id; its method and path must be those of the request.
+fn documented<'d>(document: &'d Value, operation: &str, request: &str) -> &'d Value {
+    let (method, target) = request.split_once(' ').unwrap();
+    let path = target.split('?').next().unwrap();
+    for (template, methods) in document["paths"].as_object().unwrap() {
+        for (documented_method, documented) in methods.as_object().unwrap() {
+            if documented["operationId"] == operation {
+                assert_eq!(documented_method, &method.to_lowercase(), "{operation}");
+                let same = |(part, wanted): (&str, &str)| wanted.starts_with('{') || part == wanted;
+                assert_eq!(path.split('/').count(), template.split('/').count(), "{operation}");
+                assert!(path.split('/').zip(template.split('/')).all(same), "{operation}: {path}");
+                return documented;
+            }
+        }
+    }
+    panic!("{operation} is not in the document");
+}
+
+/// The members that the schema requires are there, those of objects within included.
+fn assert_required(document: &Value, schema: &Value, content: &Value, said: &str) {
+    let schema = match schema["$ref"].as_str() {
+        Some(reference) => document.pointer(reference.trim_start_matches('#')).expect(reference),
+        None => schema,
+    };
+    for part in schema["allOf"].as_array().into_iter().flatten() {
+        assert_required(document, part, content, said);
+    }
+    for name in schema["required"].as_array().into_iter().flatten() {
+        assert!(content.get(name.as_str().unwrap()).is_some(), "{said}: no {name}");
+    }
+    for (name, schema) in schema["properties"].as_object().into_iter().flatten() {
+        if let Some(member) = content.get(name) {
+            assert_required(document, schema, member, said);
+        }
+    }
+    for item in content.as_array().into_iter().flatten() {
+        assert_required(document, &schema["items"], item, said);
+    }
+}
