@@ -1,0 +1,228 @@
+//! The chunked transfer coding, read strictly: RFC 9112, 7.1. It follows the content without changing it;
+//! hyper decodes it behind. Where two readers of chunks disagree, one of them sees a request in the content,
+//! so whatever the grammar does not allow ends the content.
+
+use crate::Fault;
+use crate::characters::{TOKEN, in_value, is};
+
+/// Chunk extensions in one message. Some clients sign every chunk; hyper stops at the same number.
+const EXTENSION_BYTES: u32 = 16 * 1024;
+/// Chunk extensions in one chunk.
+const EXTENSION_BYTES_PER_CHUNK: u32 = 512;
+/// The trailer section.
+const TRAILER_BYTES: u32 = 8 * 1024;
+/// Leading zeros count, so that nobody can drip them for ever.
+const SIZE_DIGITS: u8 = 16;
+
+/// Reads one message's chunked content, in pieces of any size.
+#[derive(Debug, Clone, Default)]
+pub struct Chunks {
+    state: State,
+    extension: u32,
+    extensions: u32,
+    trailers: u32,
+    name: TrailerName,
+}
+
+/// How far [`Chunks::feed`] came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Fed {
+    /// Good bytes of this content at the start of what was fed.
+    pub consumed: usize,
+    /// What comes after them.
+    pub progress: Progress,
+}
+
+/// Where chunked content stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Progress {
+    /// All was consumed, and more must follow.
+    More,
+    /// The content is complete; what was not consumed belongs to the next message.
+    Done,
+    /// The first byte that was not consumed breaks the framing. It stays broken.
+    Bad(Fault),
+}
+
+#[derive(Debug, Clone, Copy)]
+enum State {
+    Size { size: u64, digits: u8 },
+    Extension { size: u64, at: Extension },
+    SizeLineFeed { size: u64 },
+    Data { left: u64 },
+    DataReturn,
+    DataLineFeed,
+    TrailerStart,
+    TrailerName,
+    TrailerValue,
+    TrailerLineFeed,
+    EndLineFeed,
+    Done,
+    Bad(Fault),
+}
+
+impl Default for State {
+    fn default() -> Self {
+        State::Size { size: 0, digits: 0 }
+    }
+}
+
+/// Places in `*( BWS ";" BWS name [ BWS "=" BWS ( token / quoted-string ) ] )`.
+#[derive(Debug, Clone, Copy)]
+enum Extension {
+    /// Whitespace after the size or a quoted value; only `;` may follow.
+    BeforeSemicolon,
+    /// After a quoted value.
+    AfterValue,
+    BeforeName,
+    Name,
+    AfterName,
+    BeforeValue,
+    Value,
+    Quoted,
+    Escaped,
+}
+
+impl Chunks {
+    /// Goes on with the next bytes.
+    pub fn feed(&mut self, bytes: &[u8]) -> Fed {
+        let mut consumed = 0;
+        while let Some(rest) = bytes.get(consumed..) {
+            match (self.state, rest) {
+                (State::Done, _) => return Fed { consumed, progress: Progress::Done },
+                (State::Bad(fault), _) => return Fed { consumed, progress: Progress::Bad(fault) },
+                (_, []) => break,
+                (State::Data { left }, _) => {
+                    let here = usize::try_from(left).unwrap_or(usize::MAX).min(rest.len());
+                    consumed += here;
+                    // `usize` is never wider than 64 bits.
+                    let left = left - here as u64;
+                    self.state = if left == 0 { State::DataReturn } else { State::Data { left } };
+                }
+                (_, [byte, ..]) => match self.next(*byte) {
+                    Ok(state) => {
+                        self.state = state;
+                        consumed += 1;
+                    }
+                    Err(fault) => self.state = State::Bad(fault),
+                },
+            }
+        }
+        Fed { consumed, progress: Progress::More }
+    }
+
+    fn next(&mut self, byte: u8) -> Result<State, Fault> {
+        Ok(match self.state {
+            State::Size { size, digits } => return self.size(size, digits, byte),
+            State::Extension { size, at } => return self.extension(size, at, byte),
+            State::SizeLineFeed { size } => match (byte, size) {
+                (b'\n', 0) => State::TrailerStart,
+                (b'\n', left) => State::Data { left },
+                _ => return Err(Fault::ChunkLineEnd),
+            },
+            State::DataReturn if byte == b'\r' => State::DataLineFeed,
+            State::DataLineFeed if byte == b'\n' => State::default(),
+            State::DataReturn | State::DataLineFeed => return Err(Fault::ChunkEnd),
+            State::EndLineFeed if byte == b'\n' => State::Done,
+            State::EndLineFeed => return Err(Fault::ChunkLineEnd),
+            State::TrailerStart if byte == b'\r' => State::EndLineFeed,
+            State::TrailerStart | State::TrailerName | State::TrailerValue | State::TrailerLineFeed => {
+                return self.trailer(byte);
+            }
+            State::Data { .. } | State::Done | State::Bad(_) => self.state,
+        })
+    }
+
+    fn size(&mut self, size: u64, digits: u8, byte: u8) -> Result<State, Fault> {
+        if let Some(digit) = char::from(byte).to_digit(16) {
+            // Shifting by one digit must not lose bits, nor reach the sign of a signed reader behind us.
+            if digits == SIZE_DIGITS || size >> 59 != 0 {
+                return Err(Fault::ChunkSize);
+            }
+            return Ok(State::Size { size: size << 4 | u64::from(digit), digits: digits + 1 });
+        }
+        if digits == 0 {
+            return Err(Fault::ChunkSize);
+        }
+        self.extension = 0;
+        match byte {
+            b'\r' => Ok(State::SizeLineFeed { size }),
+            b'\n' => Err(Fault::ChunkLineEnd),
+            b';' | b' ' | b'\t' => self.extension(size, Extension::BeforeSemicolon, byte),
+            _ => Err(Fault::ChunkSize),
+        }
+    }
+
+    fn extension(&mut self, size: u64, at: Extension, byte: u8) -> Result<State, Fault> {
+        use Extension::{
+            AfterName, AfterValue, BeforeName, BeforeSemicolon, BeforeValue, Escaped, Name, Quoted, Value,
+        };
+        let next = match (at, byte) {
+            (Name | Value | AfterValue, b'\r') => return Ok(State::SizeLineFeed { size }),
+            (_, b'\n') => return Err(Fault::ChunkLineEnd),
+            (BeforeSemicolon | Name | AfterName | Value | AfterValue, b';') => BeforeName,
+            (BeforeSemicolon | Value | AfterValue, b' ' | b'\t') => BeforeSemicolon,
+            (BeforeName | AfterName | BeforeValue, b' ' | b'\t') => at,
+            (Name, b' ' | b'\t') => AfterName,
+            (Name | AfterName, b'=') => BeforeValue,
+            (BeforeName | Name, _) if is(byte, TOKEN) => Name,
+            (BeforeValue, b'"') => Quoted,
+            (BeforeValue | Value, _) if is(byte, TOKEN) => Value,
+            (Quoted, b'"') => AfterValue,
+            (Quoted, b'\\') => Escaped,
+            (Quoted | Escaped, _) if in_value(byte) => Quoted,
+            _ => return Err(Fault::ChunkExtension),
+        };
+        self.extension += 1;
+        self.extensions += 1;
+        if self.extension > EXTENSION_BYTES_PER_CHUNK || self.extensions > EXTENSION_BYTES {
+            return Err(Fault::ChunkExtensionTooLong);
+        }
+        Ok(State::Extension { size, at: next })
+    }
+
+    fn trailer(&mut self, byte: u8) -> Result<State, Fault> {
+        self.trailers += 1;
+        if self.trailers > TRAILER_BYTES {
+            return Err(Fault::TrailersTooLarge);
+        }
+        match (self.state, byte) {
+            (State::TrailerName, b':') if self.name.is_forbidden() => Err(Fault::TrailerForbidden),
+            (State::TrailerName, b':') => Ok(State::TrailerValue),
+            (State::TrailerStart | State::TrailerName, _) if is(byte, TOKEN) => {
+                if matches!(self.state, State::TrailerStart) {
+                    self.name = TrailerName::default();
+                }
+                self.name.push(byte);
+                Ok(State::TrailerName)
+            }
+            (State::TrailerValue, b'\r') => Ok(State::TrailerLineFeed),
+            (State::TrailerValue, _) if in_value(byte) => Ok(State::TrailerValue),
+            (State::TrailerLineFeed, b'\n') => Ok(State::TrailerStart),
+            (State::TrailerLineFeed, _) | (_, b'\n') => Err(Fault::ChunkLineEnd),
+            _ => Err(Fault::Trailer),
+        }
+    }
+}
+
+/// The name of the trailer field being read, as far as it matters.
+#[derive(Debug, Clone, Copy, Default)]
+struct TrailerName {
+    bytes: [u8; 17],
+    len: usize,
+}
+
+impl TrailerName {
+    fn push(&mut self, byte: u8) {
+        if let Some(place) = self.bytes.get_mut(self.len) {
+            *place = byte.to_ascii_lowercase();
+        }
+        self.len += 1;
+    }
+
+    /// Fields that would change framing or routing if something behind us merged trailers into the head
+    /// (RFC 9110, 6.5.1).
+    fn is_forbidden(&self) -> bool {
+        matches!(self.bytes.get(..self.len), Some(b"content-length" | b"transfer-encoding" | b"host"))
+    }
+}

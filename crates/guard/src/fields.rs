@@ -1,0 +1,157 @@
+//! What the fields of a head say about framing, host and expectations: RFC 9112, 5 and 6. Not here: any
+//! field that does not bear on where the message ends or to whom it goes.
+
+use crate::Fault;
+use crate::characters::{TOKEN, all, all_in_value, trim};
+use crate::target::{Absolute, Authority};
+
+/// Where the content of a message ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Framing {
+    /// There is none.
+    None,
+    /// After that many bytes; never zero.
+    Length(u64),
+    /// With its last chunk.
+    Chunked,
+}
+
+/// The versions that are served.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Version {
+    /// HTTP/1.0.
+    Http10,
+    /// HTTP/1.1.
+    Http11,
+}
+
+/// What the fields read so far say.
+#[derive(Debug, Default)]
+pub(crate) struct Fields<'a> {
+    host: Option<Authority<'a>>,
+    length: Option<u64>,
+    encoding: Option<Encoding>,
+}
+
+/// The transfer codings so far.
+#[derive(Debug, Clone, Copy, Default)]
+struct Encoding {
+    chunked: usize,
+    unknown: usize,
+    chunked_last: bool,
+}
+
+impl<'a> Fields<'a> {
+    /// Takes one field line, without its line end.
+    pub(crate) fn take(&mut self, line: &'a [u8]) -> Result<(), Fault> {
+        let (name, value) = split(line)?;
+        // The length first: it tells nearly all other fields apart for next to nothing.
+        match name.len() {
+            4 if name.eq_ignore_ascii_case(b"host") => {
+                if self.host.is_some() {
+                    return Err(Fault::HostRepeated);
+                }
+                self.host = Some(Authority::read(value).ok_or(Fault::HostInvalid)?);
+            }
+            6 if name.eq_ignore_ascii_case(b"expect") && !value.eq_ignore_ascii_case(b"100-continue") => {
+                return Err(Fault::Expectation);
+            }
+            14 if name.eq_ignore_ascii_case(b"content-length") => {
+                if self.length.is_some() {
+                    return Err(Fault::LengthRepeated);
+                }
+                self.length = Some(length(value).ok_or(Fault::LengthInvalid)?);
+            }
+            17 if name.eq_ignore_ascii_case(b"transfer-encoding") => {
+                self.encoding.get_or_insert_default().take(value)?;
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// What the fields say together.
+    pub(crate) fn framing(self, version: Version, target: Option<Absolute<'_>>) -> Result<Framing, Fault> {
+        match (&self.host, target) {
+            (None, _) if version == Version::Http11 => return Err(Fault::HostMissing),
+            (Some(host), Some(target)) if !target.agrees_with(host) => return Err(Fault::HostDisagrees),
+            _ => {}
+        }
+        match (self.length, self.encoding) {
+            (Some(_), Some(_)) => Err(Fault::LengthAndEncoding),
+            // RFC 9112, 6.1: nobody can have meant it, so the framing is faulty.
+            (_, Some(_)) if version == Version::Http10 => Err(Fault::EncodingInOldVersion),
+            (_, Some(encoding)) => encoding.framing(),
+            (None | Some(0), None) => Ok(Framing::None),
+            (Some(length), None) => Ok(Framing::Length(length)),
+        }
+    }
+}
+
+impl Encoding {
+    fn take(&mut self, value: &[u8]) -> Result<(), Fault> {
+        for coding in value.split(|&byte| byte == b',').map(trim) {
+            if coding.is_empty() {
+                return Err(Fault::EncodingInvalid);
+            }
+            self.chunked_last = coding.eq_ignore_ascii_case(b"chunked");
+            if self.chunked_last {
+                self.chunked += 1;
+            } else {
+                self.unknown += 1;
+            }
+        }
+        Ok(())
+    }
+
+    /// RFC 9112, 6.3: without chunked at the end nobody can tell where the message ends, which is a 400
+    /// whatever the codings are; only then 6.1 asks for a 501 for a coding that is not understood.
+    fn framing(self) -> Result<Framing, Fault> {
+        if self.chunked > 1 {
+            Err(Fault::EncodingRepeated)
+        } else if !self.chunked_last {
+            Err(Fault::EncodingNotLast)
+        } else if self.unknown > 0 {
+            Err(Fault::EncodingUnknown)
+        } else {
+            Ok(Framing::Chunked)
+        }
+    }
+}
+
+/// Name and trimmed value of a field line.
+fn split(line: &[u8]) -> Result<(&[u8], &[u8]), Fault> {
+    if let [b' ' | b'\t', ..] = line {
+        return Err(Fault::Folded);
+    }
+    let colon = memchr::memchr(b':', line).ok_or(Fault::FieldLine)?;
+    let (name, value) = line.split_at_checked(colon).ok_or(Fault::FieldLine)?;
+    if !all(name, TOKEN) {
+        let padded = matches!(name, [.., b' ' | b'\t']);
+        return Err(if padded { Fault::SpaceBeforeColon } else { Fault::FieldName });
+    }
+    let value = value.get(1..).unwrap_or_default();
+    if !all_in_value(value) {
+        return Err(Fault::FieldValue);
+    }
+    Ok((name, trim(value)))
+}
+
+/// Digits only: no sign, no list, and no number that a signed 64-bit reader behind us would see as another.
+fn length(value: &[u8]) -> Option<u64> {
+    // Leading zeros are digits too, but no client needs so many that the bound would be felt.
+    if value.is_empty() || value.len() > 19 || !value.iter().all(u8::is_ascii_digit) {
+        return None;
+    }
+    let length: u64 = std::str::from_utf8(value).ok()?.parse().ok()?;
+    i64::try_from(length).is_ok().then_some(length)
+}
+
+/// The value of the first valid `Host` in lines that may be bad otherwise: for choosing a voice, never for
+/// routing.
+pub(crate) fn find_host(lines: &[u8]) -> Option<&[u8]> {
+    lines.split(|&byte| byte == b'\n').find_map(|line| {
+        let (name, value) = split(line.strip_suffix(b"\r").unwrap_or(line)).ok()?;
+        (name.eq_ignore_ascii_case(b"host") && Authority::read(value).is_some()).then_some(value)
+    })
+}

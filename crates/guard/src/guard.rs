@@ -1,0 +1,287 @@
+//! The guard on a socket: reads, asks the [`Machine`], hands over. Holds bytes only while a head is
+//! incomplete, or while hyper has not asked for the next message that has come already.
+
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use hyper::rt::ReadBufCursor;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use crate::linger::Linger;
+use crate::scratch::Scratch;
+use crate::timer::{Timer, Waiting};
+use crate::{Bounds, Fault, Machine, Rejection, Rejections, Step};
+
+/// A socket of which hyper sees only requests that are good.
+///
+/// Shutting it down lingers: the writing side is shut, and what the client still sends is dropped within the
+/// bounds. What is written passes through, vectored writes included.
+#[derive(Debug)]
+pub struct Guard<IO> {
+    io: IO,
+    bounds: Bounds,
+    machine: Machine,
+    /// Bytes that were read and not handed over, from `handed` on.
+    held: Vec<u8>,
+    handed: usize,
+    /// What is left of the stand-in for a refused head.
+    stand_in: &'static [u8],
+    /// Heads that hyper was given, the stand-in included.
+    heads: u64,
+    /// The client will send no more, or is no longer waited for.
+    ended: bool,
+    timer: Timer,
+    linger: Linger,
+    rejections: Rejections,
+}
+
+/// What became of bytes that were examined.
+enum Examined {
+    /// Some were handed over.
+    Some,
+    /// None could be; more are needed.
+    None,
+    /// A head among them was refused.
+    Rejected(Rejection),
+    /// The content's framing is broken.
+    Broken(Fault),
+}
+
+impl<IO> Guard<IO> {
+    /// Guards a socket from its first byte on.
+    pub fn new(io: IO, bounds: Bounds) -> Self {
+        Self {
+            io,
+            bounds,
+            machine: Machine::new(bounds),
+            held: Vec::new(),
+            handed: 0,
+            stand_in: &[],
+            heads: 0,
+            ended: false,
+            timer: Timer::default(),
+            linger: Linger::default(),
+            rejections: Rejections::default(),
+        }
+    }
+
+    /// What the service asks about each request.
+    pub fn rejections(&self) -> Rejections {
+        self.rejections.clone()
+    }
+
+    /// The socket.
+    pub fn io(&self) -> &IO {
+        &self.io
+    }
+
+    /// The socket, and what was read from it but not handed over: after an upgrade, the first bytes of the
+    /// other protocol.
+    pub fn into_inner(mut self) -> (IO, Vec<u8>) {
+        self.held.drain(..self.handed.min(self.held.len()));
+        (self.io, self.held)
+    }
+
+    /// Hands over what is good of `bytes`, up to the end of one message; answers how many are dealt with.
+    ///
+    /// Never further than one message: hyper asks for the next when it has answered this one, and only then
+    /// is it known whether the bytes behind it are HTTP still.
+    fn examine(&mut self, bytes: &[u8], out: &mut ReadBufCursor<'_>) -> (usize, Examined) {
+        let mut at = 0;
+        let mut some = false;
+        loop {
+            let rest = bytes.get(at..).unwrap_or_default();
+            if some && (rest.is_empty() || out.remaining() == 0 || self.machine.awaits_head()) {
+                return (at, Examined::Some);
+            }
+            let new_head = self.machine.awaits_head();
+            match self.machine.step(rest, out.remaining()) {
+                Step::More => return (at, if some { Examined::Some } else { Examined::None }),
+                Step::Skip(count) => at += count,
+                Step::Pass(count) => {
+                    out.put_slice(rest.get(..count).unwrap_or_default());
+                    at += count;
+                    some |= count > 0;
+                }
+                Step::Reject(rejection) => return (bytes.len(), Examined::Rejected(rejection)),
+                Step::Broken(_) if some => return (at, Examined::Some),
+                Step::Broken(fault) => return (at, Examined::Broken(fault)),
+            }
+            if new_head && self.machine.mid_message() {
+                self.heads += 1;
+            }
+        }
+    }
+
+    /// Examines what is held.
+    fn examine_held(&mut self, out: &mut ReadBufCursor<'_>) -> Examined {
+        let held = std::mem::take(&mut self.held);
+        let (count, examined) = self.examine(held.get(self.handed..).unwrap_or_default(), out);
+        self.handed += count;
+        if self.handed < held.len() {
+            self.held = held;
+        } else {
+            self.handed = 0;
+        }
+        examined
+    }
+
+    /// Examines what was just read, behind what is held.
+    fn examine_read(&mut self, read: &[u8], out: &mut ReadBufCursor<'_>) -> Examined {
+        if !self.held.is_empty() {
+            self.held.drain(..self.handed);
+            self.handed = 0;
+            self.held.extend_from_slice(read);
+            return self.examine_held(out);
+        }
+        let (count, examined) = self.examine(read, out);
+        self.held.extend_from_slice(read.get(count..).unwrap_or_default());
+        examined
+    }
+
+    fn unhanded(&self) -> &[u8] {
+        self.held.get(self.handed..).unwrap_or_default()
+    }
+
+    /// Lays the rejection down for the service, and a good request in its place for hyper.
+    fn reject(&mut self, rejection: Rejection) {
+        self.stand_in = rejection.stand_in();
+        self.rejections.reject(self.heads, rejection);
+        self.heads += 1;
+        self.held = Vec::new();
+        self.handed = 0;
+        self.timer.clear();
+    }
+
+    fn interrupt(&mut self, fault: Fault) {
+        let held = std::mem::take(&mut self.held);
+        let rejection = self.machine.interrupt(held.get(self.handed..).unwrap_or_default(), fault);
+        self.handed = 0;
+        if let Some(rejection) = rejection {
+            self.reject(rejection);
+        }
+    }
+}
+
+impl<IO: AsyncRead + Unpin> Guard<IO> {
+    /// Reads from the socket until something is examined. Ready without a change where the client has ended.
+    fn poll_more(&mut self, cx: &mut Context<'_>, out: &mut ReadBufCursor<'_>) -> Poll<io::Result<Examined>> {
+        let mut scratch = Scratch::lend();
+        let room = out.remaining().min(scratch.len());
+        let mut read = ReadBuf::new(scratch.get_mut(..room).unwrap_or_default());
+        match Pin::new(&mut self.io).poll_read(cx, &mut read) {
+            Poll::Ready(Ok(())) if read.filled().is_empty() => {
+                self.ended = true;
+                if self.machine.awaits_head() {
+                    self.interrupt(Fault::HeadTruncated);
+                } else if self.machine.mid_message() {
+                    self.rejections.break_content(Fault::ContentTruncated);
+                }
+                Poll::Ready(Ok(Examined::None))
+            }
+            Poll::Ready(Ok(())) => {
+                let examined = self.examine_read(read.filled(), out);
+                Poll::Ready(Ok(examined))
+            }
+            Poll::Ready(Err(error)) => {
+                self.ended = true;
+                Poll::Ready(Err(error))
+            }
+            Poll::Pending => self.poll_patience(cx).map(|()| Ok(Examined::None)),
+        }
+    }
+
+    /// Ready once the client has taken too long for what it is expected to send.
+    fn poll_patience(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if !self.machine.awaits_head() {
+            self.timer.clear();
+            return Poll::Pending;
+        }
+        if self.unhanded().is_empty() {
+            self.held = Vec::new();
+            ready!(self.timer.poll(cx, Waiting::Idle, self.bounds.idle_timeout));
+        } else {
+            ready!(self.timer.poll(cx, Waiting::Head, self.bounds.head_timeout));
+            self.interrupt(Fault::HeadSlow);
+        }
+        self.ended = true;
+        Poll::Ready(())
+    }
+}
+
+impl<IO: AsyncRead + Unpin> hyper::rt::Read for Guard<IO> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        mut out: ReadBufCursor<'_>,
+    ) -> Poll<io::Result<()>> {
+        let this = &mut *self;
+        if this.rejections.is_transparent() {
+            this.machine.transparent();
+        }
+        loop {
+            if out.remaining() == 0 {
+                return Poll::Ready(Ok(()));
+            }
+            if !this.stand_in.is_empty() {
+                let room = out.remaining().min(this.stand_in.len());
+                let (now, later) = this.stand_in.split_at_checked(room).unwrap_or_default();
+                out.put_slice(now);
+                this.stand_in = later;
+                return Poll::Ready(Ok(()));
+            }
+            if this.ended {
+                return Poll::Ready(Ok(()));
+            }
+            let mut examined =
+                if this.unhanded().is_empty() { Examined::None } else { this.examine_held(&mut out) };
+            if matches!(examined, Examined::None) {
+                examined = ready!(this.poll_more(cx, &mut out))?;
+            }
+            match examined {
+                Examined::Some => {
+                    this.timer.clear();
+                    return Poll::Ready(Ok(()));
+                }
+                Examined::None => {}
+                Examined::Rejected(rejection) => this.reject(rejection),
+                Examined::Broken(fault) => {
+                    this.rejections.break_content(fault);
+                    return Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, fault)));
+                }
+            }
+        }
+    }
+}
+
+impl<IO: AsyncRead + AsyncWrite + Unpin> hyper::rt::Write for Guard<IO> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.io).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = &mut *self;
+        // An upgraded connection goes on reading after it has shut its writing side.
+        if this.machine.is_transparent() {
+            return Pin::new(&mut this.io).poll_shutdown(cx);
+        }
+        this.linger.poll(cx, &mut this.io, &mut this.timer, &this.bounds, this.ended)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.io.is_write_vectored()
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffers: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.io).poll_write_vectored(cx, buffers)
+    }
+}

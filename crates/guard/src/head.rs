@@ -1,0 +1,145 @@
+//! One head: good, bad, or not yet whole. A pure function over bytes.
+
+use crate::characters::{TOKEN, all};
+use crate::fields::{Fields, Version};
+use crate::scan::{Found, Scan};
+use crate::target::{self, Absolute};
+use crate::{Bounds, Fault, Framing, Rejection};
+
+/// Longer methods exist nowhere; RFC 9112, 3 asks for a 501 for them.
+pub(crate) const METHOD_BYTES: usize = 64;
+
+/// What the bytes are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    /// A head that is good as far as it goes; more bytes are needed.
+    Incomplete,
+    /// A whole head that breaks no rule.
+    Good(Head),
+    /// A head that is to be refused. Where it ends does not matter: nothing after it is to be believed.
+    Bad(Rejection),
+}
+
+/// A good head.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Head {
+    /// Bytes of empty lines before it; they belong to no message.
+    pub skipped: usize,
+    /// Its own bytes, from the request line to the last empty line.
+    pub len: usize,
+    /// Where the content ends that follows.
+    pub framing: Framing,
+}
+
+/// Judges the head at the start of `bytes`; what follows the head is not looked at.
+///
+/// The verdict depends on the bytes alone: splitting them anywhere, and asking again with more of them, leads
+/// to the same one.
+pub fn check(bytes: &[u8], bounds: &Bounds) -> Verdict {
+    resume(&mut Scan::default(), bytes, bounds)
+}
+
+/// As [`check`], without looking twice for the end of a head that comes in pieces.
+pub(crate) fn resume(scan: &mut Scan, bytes: &[u8], bounds: &Bounds) -> Verdict {
+    match scan.advance(bytes, bounds) {
+        Found::More => Verdict::Incomplete,
+        Found::End(end) => {
+            let head = bytes.get(scan.skipped..end).unwrap_or_default();
+            match whole(head, bounds) {
+                Ok(framing) => Verdict::Good(Head { skipped: scan.skipped, len: head.len(), framing }),
+                Err(fault) => Verdict::Bad(Rejection::new(fault, head)),
+            }
+        }
+        Found::Stop(fault, end) => {
+            let bytes = bytes.get(..end).unwrap_or(bytes);
+            Verdict::Bad(match fault {
+                Fault::HeadTooLarge | Fault::TooManyFields => interrupted(scan, bytes, bounds, fault),
+                _ => Rejection::new(fault, bytes.get(scan.skipped..).unwrap_or_default()),
+            })
+        }
+    }
+}
+
+/// The rejection of a head of which no more will be read. What is wrong with its request line outweighs that
+/// its end is missing.
+pub(crate) fn interrupted(scan: &Scan, bytes: &[u8], bounds: &Bounds, fault: Fault) -> Rejection {
+    let head = bytes.get(scan.skipped..).unwrap_or_default();
+    let fault = match memchr::memchr(b'\n', head).and_then(|end| head.get(..end)) {
+        Some(line) => request_line(line, bounds).err().unwrap_or(fault),
+        None if fault == Fault::HeadTooLarge => endless_line(head, bounds),
+        None => fault,
+    };
+    Rejection::new(fault, head)
+}
+
+/// What to call a request line that fills the whole bound.
+fn endless_line(head: &[u8], bounds: &Bounds) -> Fault {
+    match memchr::memchr(b' ', head).and_then(|at| head.split_at_checked(at)) {
+        Some((method, _)) if !all(method, TOKEN) => Fault::Method,
+        Some((_, target)) if target.len() > bounds.target_bytes => Fault::TargetTooLong,
+        _ => Fault::RequestLine,
+    }
+}
+
+/// Checks a head that ends in its empty line.
+fn whole(head: &[u8], bounds: &Bounds) -> Result<Framing, Fault> {
+    let mut start = 0;
+    let mut ends = memchr::memchr_iter(b'\n', head);
+    let mut next_line = || {
+        let end = ends.next()?;
+        let line = head.get(start..end);
+        start = end + 1;
+        line
+    };
+    let (version, absolute) = request_line(next_line().unwrap_or_default(), bounds)?;
+    let mut fields = Fields::default();
+    while let Some(line) = next_line() {
+        let line = without_line_end(line)?;
+        if !line.is_empty() {
+            fields.take(line)?;
+        }
+    }
+    fields.framing(version, absolute)
+}
+
+/// Takes the CR off a line of which the LF is off already.
+fn without_line_end(line: &[u8]) -> Result<&[u8], Fault> {
+    let line = line.strip_suffix(b"\r").ok_or(Fault::BareLineFeed)?;
+    if memchr::memchr(b'\r', line).is_some() { Err(Fault::BareCarriageReturn) } else { Ok(line) }
+}
+
+fn request_line<'a>(line: &'a [u8], bounds: &Bounds) -> Result<(Version, Option<Absolute<'a>>), Fault> {
+    let line = without_line_end(line)?;
+    // From both ends: a space within the target is the target's fault.
+    let first = memchr::memchr(b' ', line).ok_or(Fault::RequestLine)?;
+    let last = memchr::memrchr(b' ', line).ok_or(Fault::RequestLine)?;
+    let method = line.get(..first).unwrap_or_default();
+    let version = line.get(last + 1..).unwrap_or_default();
+    if !all(method, TOKEN) {
+        return Err(Fault::Method);
+    }
+    let target = line.get(first + 1..last).filter(|target| !target.is_empty()).ok_or(Fault::RequestLine)?;
+    let version = match version {
+        b"HTTP/1.1" => Version::Http11,
+        b"HTTP/1.0" => Version::Http10,
+        [b'H', b'T', b'T', b'P', b'/', major, b'.', minor]
+            if major.is_ascii_digit() && minor.is_ascii_digit() =>
+        {
+            return Err(Fault::VersionUnsupported);
+        }
+        _ => return Err(Fault::Version),
+    };
+    if method.len() > METHOD_BYTES {
+        return Err(Fault::MethodTooLong);
+    }
+    if target.len() > bounds.target_bytes {
+        return Err(Fault::TargetTooLong);
+    }
+    if method == b"CONNECT" {
+        return Err(Fault::Connect);
+    }
+    if memchr::memchr(b' ', target).is_some() {
+        return Err(Fault::RequestLine);
+    }
+    Ok((version, target::check(method, target)?))
+}

@@ -1,0 +1,79 @@
+//! What the guard tells the service behind hyper, and the other way round. Atomics, and a lock that is taken
+//! only when something was wrong.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::{Fault, Rejection};
+
+/// One connection's rejections, for the service that answers its requests. Clones are the same thing.
+#[derive(Debug, Clone, Default)]
+pub struct Rejections(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    asked: AtomicU64,
+    /// The number of the request that is a stand-in. A connection has at most one: its last.
+    rejected: AtomicU64,
+    transparent: AtomicBool,
+    trouble: AtomicBool,
+    rejection: Mutex<Option<Rejection>>,
+    content: Mutex<Option<Fault>>,
+}
+
+const NONE: u64 = u64::MAX;
+
+impl Default for Shared {
+    fn default() -> Self {
+        Self {
+            asked: AtomicU64::new(0),
+            rejected: AtomicU64::new(NONE),
+            transparent: AtomicBool::new(false),
+            trouble: AtomicBool::new(false),
+            rejection: Mutex::new(None),
+            content: Mutex::new(None),
+        }
+    }
+}
+
+impl Rejections {
+    /// Whether the request that the service was just called with is a stand-in for a refused one. To be asked
+    /// exactly once per request, in order: the answers are counted.
+    #[expect(clippy::should_implement_trait, reason = "`None` means a good request, not the end of anything")]
+    pub fn next(&self) -> Option<Rejection> {
+        let number = self.0.asked.fetch_add(1, Ordering::Relaxed);
+        if self.0.rejected.load(Ordering::Acquire) != number {
+            return None;
+        }
+        self.0.rejection.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// Why the content of the current request ended in an error, where its framing was to blame or the
+    /// connection ended within it.
+    pub fn content_fault(&self) -> Option<Fault> {
+        if !self.0.trouble.load(Ordering::Acquire) {
+            return None;
+        }
+        *self.0.content.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Lets bytes pass unexamined after the current request: to be called before a `101 Switching Protocols`
+    /// or any other upgrade is answered, and only then.
+    pub fn transparent(&self) {
+        self.0.transparent.store(true, Ordering::Release);
+    }
+
+    pub(crate) fn is_transparent(&self) -> bool {
+        self.0.transparent.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn reject(&self, number: u64, rejection: Rejection) {
+        *self.0.rejection.lock().unwrap_or_else(PoisonError::into_inner) = Some(rejection);
+        self.0.rejected.store(number, Ordering::Release);
+    }
+
+    pub(crate) fn break_content(&self, fault: Fault) {
+        *self.0.content.lock().unwrap_or_else(PoisonError::into_inner) = Some(fault);
+        self.0.trouble.store(true, Ordering::Release);
+    }
+}
