@@ -4,7 +4,7 @@
 //! Each service has a folder of its own beside `src/`: `openapi.yaml` says what may be asked, `service.rs`
 //! answers it. What a service does *not* do is the point: it checks no key, counts no request, validates
 //! no parameter and formats no error. The gateway does all that, and the service names an error when only
-//! it can know ([`answer`] has the one function for it).
+//! it can know (`src/answer.rs` has the one function for it).
 //!
 //! Not here: starting a gateway, or telling it at which ports the services really listen. That is the
 //! demo's business.

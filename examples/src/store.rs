@@ -14,7 +14,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 /// Enough to play with. A look-up reads the records one after the other, which this keeps quick.
-pub(crate) const MAX_RECORDS: usize = 1000;
+const MAX_RECORDS: usize = 1000;
 
 /// Records by id, in the order in which they came.
 #[derive(Debug)]

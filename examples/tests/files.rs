@@ -1,6 +1,14 @@
 //! The data files can be read, and what one of them names is there in the other.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test that cannot go on should stop, in its functions that carry no #[test] too"
+)]
+
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
 use demur_examples::{ACCOUNTS, CONFIGURATION, all, files};
 use demur_source::{Source, parse};
@@ -30,6 +38,13 @@ fn operations() -> BTreeMap<&'static str, BTreeSet<String>> {
     all().iter().map(|example| (example.name, of(example.openapi))).collect()
 }
 
+/// The names of a built-in contract's errors.
+fn errors(contract: &str) -> BTreeSet<String> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../contracts/{contract}.yaml"));
+    let contract = parse(&Source::read(&path).unwrap()).unwrap().to_json();
+    contract["errors"].as_object().unwrap().keys().cloned().collect()
+}
+
 #[test]
 fn the_configuration_has_the_five_in_order_each_with_its_file() {
     let configuration = read("demur.yaml", CONFIGURATION);
@@ -45,7 +60,7 @@ fn the_configuration_has_the_five_in_order_each_with_its_file() {
 }
 
 #[test]
-fn the_configuration_names_only_operations_and_features_that_exist() {
+fn the_configuration_names_only_operations_features_and_errors_that_exist() {
     let configuration = read("demur.yaml", CONFIGURATION);
     let operations = operations();
     let plans = configuration["plans"].as_object().unwrap();
@@ -61,6 +76,11 @@ fn the_configuration_names_only_operations_and_features_that_exist() {
         for rule in items(api, "rules") {
             for operation in items(rule, "on") {
                 assert!(known.contains(operation.as_str().unwrap()), "{operation}");
+            }
+            for member in ["raise", "on_failure"] {
+                let named = rule[member].as_str();
+                let declared = |error| errors(text(api, "contract")).contains(error);
+                assert!(named.is_none_or(declared), "{named:?} is not in the contract");
             }
         }
     }
