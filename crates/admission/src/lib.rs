@@ -1,1 +1,57 @@
 //! Who may pass: keys, plans, grants, rate, quota, credits, over store traits.
+//!
+//! [`Admission`] is the door: [`authenticate`](Admission::authenticate) a secret, [`permit`] what the key
+//! and the plan allow, [`take`](Admission::take) from rates and quota, [`hold`](Admission::hold) credits.
+//! What it does not admit it answers with a [`Denial`]: typed data with no HTTP in it.
+//!
+//! The crate knows no socket, no runtime and no database. Stores stand behind three traits,
+//! [`KeyDirectory`], [`Counters`] and [`Ledger`]; in-memory ones are in [`memory`]. Time is an argument
+//! ([`Now`]) wherever it matters.
+
+mod admission;
+mod answer;
+mod cache;
+mod calendar;
+mod command;
+#[doc(hidden)]
+pub mod conformance;
+mod denial;
+mod gcra;
+mod grants;
+mod hold;
+mod identity;
+mod ledger;
+mod limits;
+pub mod memory;
+mod now;
+mod plan;
+mod principal;
+mod record;
+mod secret;
+mod taken;
+mod throttle;
+
+pub use admission::{Admission, Settings, Stores};
+pub use answer::{Answer, StoreError, block_on};
+pub use cache::CacheBounds;
+pub use calendar::{Month, Period};
+pub use command::{AccountStatement, Command, CommandFault, IssuedKey, KeySummary, Reply};
+pub use denial::{Denial, StorePart};
+pub use gcra::{Gcra, Spacing};
+pub use grants::{Coverage, Grants, Requirement, permit};
+pub use hold::Hold;
+pub use identity::{AccountId, InvalidId, KeyId, OperationId};
+pub use ledger::{
+    Balance, Booking, Fingerprint, HoldId, HoldOutcome, HoldRequest, HoldSource, Insufficient, Ledger,
+    MonthlyGrant, Purse, Settlement, TooLarge,
+};
+pub use limits::{
+    Counters, Exceeded, LimitKind, LimitState, LocalCounters, Meter, QuotaUse, Receipt, Report, Taking,
+};
+pub use now::{Clock, Now};
+pub use plan::{Counted, MonthlyCredits, Plan, PlanBook, Quota, Rate};
+pub use principal::Principal;
+pub use record::{Account, Change, Credential, KeyDirectory, KeyRecord, KeyState, Watch};
+pub use secret::{Digest, Malformed, NoRandomness, Pepper, Secret, is_prefix};
+pub use taken::Taken;
+pub use throttle::FailureThrottle;

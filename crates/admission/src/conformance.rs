@@ -1,0 +1,1 @@
+//! What every store must do: one suite, mounted under each of them.

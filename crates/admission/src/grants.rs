@@ -1,0 +1,84 @@
+//! What a key allows and what an operation asks for, compared by a pure function.
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Denial, Principal};
+
+/// What a key allows.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Grants {
+    /// Which operations, by their names in the API's document.
+    pub operations: Coverage,
+    /// Which scopes the key has. Without any it can do what asks for none.
+    pub scopes: BTreeSet<String>,
+    /// Which resources, as `kind:name`.
+    pub resources: Coverage,
+}
+
+/// Everything, or what is listed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Coverage {
+    /// Everything, and what will be added later.
+    All,
+    /// What is listed.
+    Only(BTreeSet<String>),
+}
+
+impl Coverage {
+    /// Whether the name is covered.
+    pub fn covers(&self, name: &str) -> bool {
+        match self {
+            Coverage::All => true,
+            Coverage::Only(names) => names.contains(name),
+        }
+    }
+}
+
+impl Default for Grants {
+    /// Every operation and resource, no scope.
+    fn default() -> Self {
+        Self { operations: Coverage::All, scopes: BTreeSet::new(), resources: Coverage::All }
+    }
+}
+
+/// What one request asks for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Requirement<'a> {
+    /// The operation's name.
+    pub operation: Option<&'a str>,
+    /// A scope that the key must have.
+    pub scope: Option<&'a str>,
+    /// A feature that the plan must have.
+    pub feature: Option<&'a str>,
+    /// A resource that the key must cover.
+    pub resource: Option<&'a str>,
+}
+
+/// Whether plan and key allow what is asked for.
+///
+/// The order is from the broad to the narrow, so that the caller is told of the obstacle that would remain
+/// when the others were gone: an inactive plan, then the plan's features, then operation and scope, then
+/// the resource.
+pub fn permit(principal: &Principal, asked: &Requirement<'_>) -> Result<(), Denial> {
+    let plan = principal.plan();
+    let grants = &principal.key().grants;
+    if !plan.active {
+        return Err(Denial::PlanInactive);
+    }
+    if let Some(feature) = asked.feature.filter(|feature| !plan.features.contains(*feature)) {
+        return Err(Denial::PlanRequired { feature: feature.to_owned() });
+    }
+    if asked.operation.is_some_and(|operation| !grants.operations.covers(operation))
+        || asked.scope.is_some_and(|scope| !grants.scopes.contains(scope))
+    {
+        return Err(Denial::PermissionOperation);
+    }
+    if let Some(resource) = asked.resource.filter(|resource| !grants.resources.covers(resource)) {
+        return Err(Denial::PermissionResource { resource: resource.to_owned() });
+    }
+    Ok(())
+}

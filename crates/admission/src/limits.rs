@@ -1,0 +1,153 @@
+//! Rates, concurrency and quota of an account: the second store trait, and what its answers are made of.
+//!
+//! All or nothing: when one limit denies, the others take nothing. The longest wait decides what the
+//! caller is told.
+
+mod local;
+mod window;
+
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use smallvec::SmallVec;
+
+use crate::{Account, AccountId, Answer, Now, Period, Plan, StoreError};
+
+pub use local::LocalCounters;
+
+/// Where the counts of all accounts are kept.
+pub trait Counters: Send + Sync {
+    /// The meter of an account under a plan. Asks no store; two meters of one account count together, by
+    /// the names of the rates, so that a change of plan resets nothing.
+    fn open(&self, account: &Account, plan: &Arc<Plan>) -> Arc<dyn Meter>;
+}
+
+/// Counts what one account uses under one plan.
+pub trait Meter: Send + Sync {
+    /// Takes `cost` from every rate and from the quota, and one slot; or nothing from any.
+    fn take(&self, cost: NonZeroU32, now: Now) -> Answer<'_, Taking>;
+
+    /// Undoes a take as if it had never been, as far as time has not undone it already. Called at most
+    /// once for a receipt, and never together with [`finish`](Self::finish).
+    fn give_back(&self, receipt: &Receipt, now: Now);
+
+    /// The request has ended: its slot is free again, and where the quota counts successes only and this
+    /// was none, it is given back.
+    fn finish(&self, receipt: &Receipt, succeeded: bool);
+
+    /// How the limits stand.
+    fn report(&self, now: Now) -> Report<'_>;
+}
+
+/// What becomes of an attempt to take: trouble, refused, taken.
+pub type Taking = Result<Result<Receipt, Exceeded>, StoreError>;
+
+/// What was taken, as needed to give it back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Receipt {
+    /// How much.
+    pub cost: NonZeroU32,
+    /// For each rate of the plan, its cell's stamp.
+    pub stamps: SmallVec<[u64; 4]>,
+    /// Whether a slot was taken.
+    pub slot: bool,
+    /// From which day's quota it was taken.
+    pub day: Option<Period>,
+}
+
+/// The limit that denies for the longest time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Exceeded {
+    /// A rate.
+    Rate {
+        /// Its name.
+        name: Arc<str>,
+        /// How many requests it allows in `per`.
+        requests: u64,
+        /// Its window.
+        per: Duration,
+        /// How many it would still let pass.
+        remaining: u64,
+        /// After how long this request would pass; `None` where no waiting helps.
+        retry_after: Option<Duration>,
+    },
+    /// The number of requests at once.
+    Concurrency {
+        /// How many it allows.
+        slots: u32,
+        /// A guess: a slot is free when another request ends.
+        retry_after: Duration,
+    },
+    /// The day's quota.
+    Quota {
+        /// How many it allows.
+        requests: u64,
+        /// How many are left.
+        remaining: u64,
+        /// How long the day still lasts.
+        resets_in: Duration,
+        /// When it ends.
+        resets_at: Timestamp,
+    },
+}
+
+impl Exceeded {
+    /// How long the denial lasts. Where no waiting helps it lasts longest.
+    pub fn wait(&self) -> Duration {
+        match self {
+            Exceeded::Rate { retry_after, .. } => retry_after.unwrap_or(Duration::MAX),
+            Exceeded::Concurrency { retry_after, .. } => *retry_after,
+            Exceeded::Quota { resets_in, .. } => *resets_in,
+        }
+    }
+}
+
+/// How all limits of an account stand, in the plan's order: rates first, then the quota.
+pub type Report<'a> = SmallVec<[LimitState<'a>; 4]>;
+
+/// How one limit stands: what header fields about limits are made of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LimitState<'a> {
+    /// What kind of limit.
+    pub kind: LimitKind<'a>,
+    /// How many requests in the window.
+    pub limit: u64,
+    /// How many would pass now.
+    pub remaining: u64,
+    /// The window.
+    pub window: Duration,
+    /// How long until everything is there again.
+    pub reset: Duration,
+}
+
+/// What kind of limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LimitKind<'a> {
+    /// A rate, by its name.
+    Rate(&'a str),
+    /// The day's quota.
+    Quota,
+}
+
+impl LimitKind<'_> {
+    /// The name by which header fields call it.
+    pub fn name(&self) -> &str {
+        match self {
+            LimitKind::Rate(name) => name,
+            LimitKind::Quota => "daily",
+        }
+    }
+}
+
+/// How much of a day's quota an account has used: what outlives the process.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct QuotaUse {
+    /// Whose.
+    pub account: AccountId,
+    /// The day.
+    pub day: Period,
+    /// How many requests.
+    pub used: u64,
+}

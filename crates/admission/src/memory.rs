@@ -1,0 +1,8 @@
+//! Stores in memory, for tests and for services that keep no keys of their own. Nothing outlives the
+//! process. For counts in memory see [`LocalCounters`](crate::LocalCounters).
+
+mod directory;
+mod ledger;
+
+pub use directory::MemoryDirectory;
+pub use ledger::MemoryLedger;

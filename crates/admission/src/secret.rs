@@ -1,0 +1,231 @@
+//! The secret of a key: its form, its digest, and how little of it is ever seen.
+//!
+//! `<prefix>_` + 43 base-62 characters of randomness (256 bits) + 6 base-62 characters of the CRC-32 of all
+//! that precedes. The checksum is no protection; it lets garbage be refused before any look-up.
+
+use std::fmt;
+
+use hmac::{Hmac, KeyInit, Mac};
+use serde::{Deserialize, Serialize};
+use sha2::Sha256;
+use subtle::ConstantTimeEq;
+
+const ALPHABET: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+const RANDOM_LENGTH: usize = 43;
+const CHECKSUM_LENGTH: usize = 6;
+const MAX_PREFIX_LENGTH: usize = 32;
+
+/// A key's secret. It has no `Display`, and its `Debug` shows nothing of it.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Secret(String);
+
+/// The text has not the form of a key: length, alphabet, prefix or checksum.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Malformed;
+
+/// The operating system gave no randomness.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NoRandomness;
+
+impl fmt::Display for NoRandomness {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the operating system gave no randomness")
+    }
+}
+
+impl std::error::Error for NoRandomness {}
+
+/// Whether the text can be the public part in front of a key: 1 to 32 letters and digits, with single
+/// underscores and hyphens between them.
+pub fn is_prefix(text: &str) -> bool {
+    let joined = |byte: u8| matches!(byte, b'_' | b'-');
+    (1..=MAX_PREFIX_LENGTH).contains(&text.len())
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || joined(byte))
+        && !text.starts_with(['_', '-'])
+        && !text.ends_with(['_', '-'])
+}
+
+impl Secret {
+    /// A new secret. The prefix should satisfy [`is_prefix`].
+    pub fn generate(prefix: &str) -> Result<Self, NoRandomness> {
+        let mut text = String::with_capacity(prefix.len() + 1 + RANDOM_LENGTH + CHECKSUM_LENGTH);
+        text.push_str(prefix);
+        text.push('_');
+        let wanted = text.len() + RANDOM_LENGTH;
+        while text.len() < wanted {
+            let mut bytes = [0_u8; 64];
+            getrandom::fill(&mut bytes).map_err(|_| NoRandomness)?;
+            // 248 is the largest multiple of 62 in a byte: what is above it would favour some characters.
+            let unbiased = bytes.iter().filter(|byte| **byte < 248);
+            text.extend(
+                unbiased.take(wanted - text.len()).map(|byte| char::from(ALPHABET[usize::from(byte % 62)])),
+            );
+        }
+        let checksum = checksum(text.as_bytes());
+        text.extend(checksum.map(char::from));
+        Ok(Self(text))
+    }
+
+    /// The whole text, to be shown to its owner once.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether `text` has the form of a key with this prefix.
+    pub fn check(text: &str, prefix: &str) -> Result<(), Malformed> {
+        let bytes = text.as_bytes();
+        let payload = bytes
+            .strip_prefix(prefix.as_bytes())
+            .and_then(|rest| rest.strip_prefix(b"_"))
+            .filter(|rest| rest.len() == RANDOM_LENGTH + CHECKSUM_LENGTH)
+            .ok_or(Malformed)?;
+        let (before, stated) = bytes.split_at(bytes.len() - CHECKSUM_LENGTH);
+        let well_formed = payload.iter().all(u8::is_ascii_alphanumeric) && stated == checksum(before);
+        if well_formed { Ok(()) } else { Err(Malformed) }
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(..)")
+    }
+}
+
+fn checksum(bytes: &[u8]) -> [u8; CHECKSUM_LENGTH] {
+    let mut rest = crc32fast::hash(bytes);
+    let mut text = [b'0'; CHECKSUM_LENGTH];
+    for place in text.iter_mut().rev() {
+        *place = ALPHABET[(rest % 62) as usize];
+        rest /= 62;
+    }
+    text
+}
+
+/// What a store knows of a secret: its HMAC-SHA-256 under the pepper.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Digest([u8; 32]);
+
+impl Digest {
+    /// As read from a store.
+    pub fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
+    /// As written to a store.
+    pub fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+
+    /// Equality in constant time: after a look-up nothing about the stored digest shows in the time taken.
+    pub fn matches(&self, other: &Digest) -> bool {
+        self.0.ct_eq(&other.0).into()
+    }
+}
+
+impl fmt::Debug for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Digest(..)")
+    }
+}
+
+/// The key under which secrets are digested. It is kept apart from the database, so that a copy of the
+/// database alone tells nothing about any secret.
+#[derive(Clone)]
+pub struct Pepper {
+    /// Keyed once: a digest then costs two compressions less.
+    keyed: Hmac<Sha256>,
+}
+
+impl Pepper {
+    /// From its 32 bytes.
+    pub fn from_bytes(bytes: &[u8; 32]) -> Self {
+        let mut block = hmac::digest::Key::<Hmac<Sha256>>::default();
+        block[..bytes.len()].copy_from_slice(bytes);
+        Self { keyed: Hmac::new(&block) }
+    }
+
+    /// The digest of a secret.
+    pub fn digest(&self, secret: &str) -> Digest {
+        let mut mac = self.keyed.clone();
+        mac.update(secret.as_bytes());
+        Digest(mac.finalize().into_bytes().into())
+    }
+}
+
+impl fmt::Debug for Pepper {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Pepper(..)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_new_secret_has_the_form() {
+        let secret = Secret::generate("cat").unwrap();
+        assert_eq!(secret.expose().len(), "cat_".len() + 49);
+        assert_eq!(Secret::check(secret.expose(), "cat"), Ok(()));
+        assert_ne!(secret, Secret::generate("cat").unwrap());
+    }
+
+    #[test]
+    fn garbage_is_malformed() {
+        let secret = Secret::generate("cat").unwrap().expose().to_owned();
+        let flipped = {
+            let mut bytes = secret.clone().into_bytes();
+            bytes[10] = if bytes[10] == b'a' { b'b' } else { b'a' };
+            String::from_utf8(bytes).unwrap()
+        };
+        for text in [
+            "",
+            "cat",
+            "cat_",
+            "dog_x",
+            &secret[..52],
+            &format!("{secret}0"),
+            &flipped,
+            &secret[1..],
+            "cat_é",
+        ] {
+            assert_eq!(Secret::check(text, "cat"), Err(Malformed), "{text}");
+        }
+        assert_eq!(Secret::check(&secret, "dog"), Err(Malformed));
+    }
+
+    #[test]
+    fn the_digest_is_hmac_sha_256_of_rfc_4231() {
+        // Test case 1 of the RFC has a key of 20 bytes; HMAC pads it with zeros, as 32 bytes would be.
+        let mut key = [0_u8; 32];
+        key[..20].fill(0x0b);
+        let expected = "b0344c61d8db38535ca8afceaf0bf12b881dc200c9833da726e9376c2e32cff7";
+        let digest = Pepper::from_bytes(&key).digest("Hi There");
+        let shown: String = digest.as_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
+        assert_eq!(shown, expected);
+    }
+
+    #[test]
+    fn debug_shows_nothing() {
+        let secret = Secret::generate("cat").unwrap();
+        let pepper = Pepper::from_bytes(&[7; 32]);
+        let shown = format!("{secret:?} {pepper:?} {:?}", pepper.digest(secret.expose()));
+        assert_eq!(shown, "Secret(..) Pepper(..) Digest(..)");
+    }
+
+    #[test]
+    fn prefixes_are_plain() {
+        for (text, fine) in [
+            ("cat", true),
+            ("cat_live", true),
+            ("", false),
+            ("_cat", false),
+            ("cat_", false),
+            ("c t", false),
+            ("ü", false),
+        ] {
+            assert_eq!(is_prefix(text), fine, "{text:?}");
+        }
+    }
+}

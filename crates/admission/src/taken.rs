@@ -1,0 +1,54 @@
+//! What one request has taken from its account's limits, given back as it ends.
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::{Meter, Now, Receipt, Report};
+
+/// What one request has taken from the limits. Its slot is free again when this is dropped.
+///
+/// A quota that counts successes keeps the request unless [`failed`](Self::failed) was said before: whoever
+/// drops the connection early does not get requests for nothing.
+#[must_use = "dropping it ends the request as far as limits are concerned"]
+pub struct Taken {
+    meter: Arc<dyn Meter>,
+    receipt: Option<Receipt>,
+    succeeded: bool,
+}
+
+impl Taken {
+    pub(crate) fn new(meter: Arc<dyn Meter>, receipt: Receipt) -> Self {
+        Self { meter, receipt: Some(receipt), succeeded: true }
+    }
+
+    /// The request did not succeed; a quota of successes will not count it.
+    pub fn failed(&mut self) {
+        self.succeeded = false;
+    }
+
+    /// Gives everything back, rates included: for when the gateway itself fails.
+    pub fn give_back(mut self, now: Now) {
+        if let Some(receipt) = self.receipt.take() {
+            self.meter.give_back(&receipt, now);
+        }
+    }
+
+    /// How the limits stand.
+    pub fn report(&self, now: Now) -> Report<'_> {
+        self.meter.report(now)
+    }
+}
+
+impl Drop for Taken {
+    fn drop(&mut self) {
+        if let Some(receipt) = self.receipt.take() {
+            self.meter.finish(&receipt, self.succeeded);
+        }
+    }
+}
+
+impl fmt::Debug for Taken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Taken").field("receipt", &self.receipt).finish_non_exhaustive()
+    }
+}
