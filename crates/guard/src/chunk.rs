@@ -70,9 +70,9 @@ impl Default for State {
 /// Places in `*( BWS ";" BWS name [ BWS "=" BWS ( token / quoted-string ) ] )`.
 #[derive(Debug, Clone, Copy)]
 enum Extension {
-    /// Whitespace after the size or a quoted value; only `;` may follow.
+    /// After the size or a value, in whitespace: only `;` may follow.
     BeforeSemicolon,
-    /// After a quoted value.
+    /// Right after a quoted value.
     AfterValue,
     BeforeName,
     Name,
@@ -224,5 +224,101 @@ impl TrailerName {
     /// (RFC 9110, 6.5.1).
     fn is_forbidden(&self) -> bool {
         matches!(self.bytes.get(..self.len), Some(b"content-length" | b"transfer-encoding" | b"host"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn content_is_followed_to_its_end_whole_and_byte_by_byte() {
+        use Fault::*;
+        use Progress::{Bad, Done, More};
+        let rows: &[(&str, Progress)] = &[
+            ("0\r\n\r\n", Done),
+            ("5\r\nhello\r\n0\r\n\r\n", Done),
+            ("05\r\nhello\r\n000\r\n\r\n", Done),
+            ("A\r\n0123456789\r\n0\r\n\r\n", Done),
+            ("1;a\r\nx\r\n0;b=c\r\n\r\n", Done),
+            ("1 ; a = b ;c=\"d;\\\" \t\"\r\nx\r\n0\r\n\r\n", Done),
+            ("0\r\nA: b\r\nC:\r\n\r\n", Done),
+            ("5\r\nhel", More),
+            ("0\r\n", More),
+            ("7fffffffffffffff\r\n", More),
+            ("", More),
+            ("\r\n", Bad(ChunkSize)),
+            ("g\r\n", Bad(ChunkSize)),
+            ("-1\r\n", Bad(ChunkSize)),
+            (" 1\r\n", Bad(ChunkSize)),
+            ("1_0\r\n", Bad(ChunkSize)),
+            ("8000000000000000\r\n", Bad(ChunkSize)),
+            ("00000000000000000\r\n", Bad(ChunkSize)),
+            ("1\nx\r\n", Bad(ChunkLineEnd)),
+            ("1\r\r\nx\r\n", Bad(ChunkLineEnd)),
+            ("1\rx", Bad(ChunkLineEnd)),
+            ("1 \r\nx\r\n", Bad(ChunkExtension)),
+            ("1;\r\nx\r\n", Bad(ChunkExtension)),
+            ("1;a=\r\nx\r\n", Bad(ChunkExtension)),
+            ("1;a \r\nx\r\n", Bad(ChunkExtension)),
+            ("1;a\rb", Bad(ChunkLineEnd)),
+            ("1;a\nb", Bad(ChunkLineEnd)),
+            ("1;a=\"b\r\n\"\r\n", Bad(ChunkExtension)),
+            ("1;a=\"b\"c\r\n", Bad(ChunkExtension)),
+            ("1;a\0\r\n", Bad(ChunkExtension)),
+            ("1\r\nxy\r\n", Bad(ChunkEnd)),
+            ("1\r\nx\n", Bad(ChunkEnd)),
+            ("1\r\nx\ry", Bad(ChunkEnd)),
+            ("1\r\nx0\r\n\r\n", Bad(ChunkEnd)),
+            ("0\r\n\n", Bad(ChunkLineEnd)),
+            ("0\r\n\rx", Bad(ChunkLineEnd)),
+            ("0\r\nA\r\n\r\n", Bad(Trailer)),
+            ("0\r\nA : b\r\n\r\n", Bad(Trailer)),
+            ("0\r\n: b\r\n\r\n", Bad(Trailer)),
+            ("0\r\nA: b\r\n c\r\n\r\n", Bad(Trailer)),
+            ("0\r\nA: \0\r\n\r\n", Bad(Trailer)),
+            ("0\r\nA: b\n\r\n", Bad(ChunkLineEnd)),
+            ("0\r\nA: b\rc", Bad(ChunkLineEnd)),
+            ("0\r\nTransfer-ENCODING: chunked\r\n\r\n", Bad(TrailerForbidden)),
+            ("0\r\nX: y\r\nhost: a\r\n\r\n", Bad(TrailerForbidden)),
+            ("0\r\nContent-Length-Of-It: 5\r\n\r\n", Done),
+        ];
+        for (content, expected) in rows {
+            let whole = Chunks::default().feed(content.as_bytes());
+            assert_eq!(whole.progress, *expected, "{content:?}");
+            let mut chunks = Chunks::default();
+            let mut consumed = 0;
+            let mut progress = More;
+            for byte in content.as_bytes().chunks(1) {
+                let fed = chunks.feed(byte);
+                consumed += fed.consumed;
+                progress = fed.progress;
+                if progress != More {
+                    break;
+                }
+            }
+            assert_eq!(Fed { consumed, progress }, whole, "{content:?}");
+        }
+    }
+
+    #[test]
+    fn what_follows_the_last_chunk_is_left() {
+        let fed = Chunks::default().feed(b"0\r\n\r\nGET /");
+        assert_eq!(fed, Fed { consumed: 5, progress: Progress::Done });
+    }
+
+    #[test]
+    fn extensions_and_trailers_are_bounded() {
+        let extension = format!("1;{}", "a".repeat(600));
+        let chunk = format!("1;{}\r\nx\r\n", "a".repeat(500)).repeat(40);
+        let trailers = format!("0\r\n{}", "a: b\r\n".repeat(2000));
+        let rows = [
+            (extension, Fault::ChunkExtensionTooLong),
+            (chunk, Fault::ChunkExtensionTooLong),
+            (trailers, Fault::TrailersTooLarge),
+        ];
+        for (content, fault) in rows {
+            assert_eq!(Chunks::default().feed(content.as_bytes()).progress, Progress::Bad(fault));
+        }
     }
 }

@@ -201,11 +201,13 @@ impl<IO: AsyncRead + Unpin> Guard<IO> {
         if self.unhanded().is_empty() {
             self.held = Vec::new();
             ready!(self.timer.poll(cx, Waiting::Idle, self.bounds.idle_timeout));
+            self.ended = true;
         } else {
             ready!(self.timer.poll(cx, Waiting::Head, self.bounds.head_timeout));
             self.interrupt(Fault::HeadSlow);
+            // Empty lines alone deserve no answer.
+            self.ended = self.machine.awaits_head();
         }
-        self.ended = true;
         Poll::Ready(())
     }
 }
@@ -233,6 +235,10 @@ impl<IO: AsyncRead + Unpin> hyper::rt::Read for Guard<IO> {
             }
             if this.ended {
                 return Poll::Ready(Ok(()));
+            }
+            // The stand-in was the last request. What else comes is dropped when the socket is shut.
+            if this.machine.is_rejected() {
+                return Poll::Pending;
             }
             let mut examined =
                 if this.unhanded().is_empty() { Examined::None } else { this.examine_held(&mut out) };
@@ -283,5 +289,54 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> hyper::rt::Write for Guard<IO> {
         buffers: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.io).poll_write_vectored(cx, buffers)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::task::Waker;
+
+    use hyper::rt::Read as _;
+
+    use super::*;
+
+    fn read(guard: &mut Guard<tokio::io::DuplexStream>) -> Poll<Vec<u8>> {
+        let mut bytes = [0; 1024];
+        let mut buf = hyper::rt::ReadBuf::new(&mut bytes);
+        ready!(Pin::new(guard).poll_read(&mut Context::from_waker(Waker::noop()), buf.unfilled())).unwrap();
+        Poll::Ready(buf.filled().to_vec())
+    }
+
+    #[tokio::test]
+    async fn nothing_of_a_head_is_seen_before_all_of_it_is_checked_and_idle_nothing_is_held() {
+        use tokio::io::AsyncWriteExt as _;
+
+        let head = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+        let (mut client, server) = tokio::io::duplex(1024);
+        let mut guard = Guard::new(server, Bounds::default());
+        assert_eq!(read(&mut guard), Poll::Pending);
+        for byte in &head[..head.len() - 1] {
+            client.write_all(&[*byte]).await.unwrap();
+            assert_eq!(read(&mut guard), Poll::Pending);
+        }
+        // The end of the head, and the beginning of another.
+        client.write_all(b"\nGET").await.unwrap();
+        assert_eq!(read(&mut guard), Poll::Ready(head.to_vec()));
+        assert_eq!(read(&mut guard), Poll::Pending);
+        client.write_all(&head[3..]).await.unwrap();
+        assert_eq!(read(&mut guard), Poll::Ready(head.to_vec()));
+        assert_eq!(read(&mut guard), Poll::Pending);
+        assert_eq!(guard.held.capacity(), 0);
+    }
+
+    #[tokio::test]
+    async fn a_head_that_comes_whole_is_never_held() {
+        use tokio::io::AsyncWriteExt as _;
+
+        let (mut client, server) = tokio::io::duplex(1024);
+        let mut guard = Guard::new(server, Bounds::default());
+        client.write_all(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nhi").await.unwrap();
+        assert!(read(&mut guard).is_ready());
+        assert_eq!(guard.held.capacity(), 0);
     }
 }

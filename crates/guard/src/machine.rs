@@ -137,6 +137,11 @@ impl Machine {
         )
     }
 
+    /// Whether a head was refused, so that nothing more is believed.
+    pub fn is_rejected(&self) -> bool {
+        matches!(self.state, State::Rejected)
+    }
+
     /// Whether bytes pass unexamined.
     pub fn is_transparent(&self) -> bool {
         matches!(self.state, State::Transparent)

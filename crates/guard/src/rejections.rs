@@ -16,7 +16,6 @@ struct Shared {
     /// The number of the request that is a stand-in. A connection has at most one: its last.
     rejected: AtomicU64,
     transparent: AtomicBool,
-    trouble: AtomicBool,
     rejection: Mutex<Option<Rejection>>,
     content: Mutex<Option<Fault>>,
 }
@@ -29,7 +28,6 @@ impl Default for Shared {
             asked: AtomicU64::new(0),
             rejected: AtomicU64::new(NONE),
             transparent: AtomicBool::new(false),
-            trouble: AtomicBool::new(false),
             rejection: Mutex::new(None),
             content: Mutex::new(None),
         }
@@ -51,9 +49,6 @@ impl Rejections {
     /// Why the content of the current request ended in an error, where its framing was to blame or the
     /// connection ended within it.
     pub fn content_fault(&self) -> Option<Fault> {
-        if !self.0.trouble.load(Ordering::Acquire) {
-            return None;
-        }
         *self.0.content.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -74,6 +69,5 @@ impl Rejections {
 
     pub(crate) fn break_content(&self, fault: Fault) {
         *self.0.content.lock().unwrap_or_else(PoisonError::into_inner) = Some(fault);
-        self.0.trouble.store(true, Ordering::Release);
     }
 }

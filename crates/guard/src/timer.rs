@@ -35,7 +35,11 @@ impl Timer {
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>, waiting: Waiting, timeout: Duration) -> Poll<()> {
         let deadline = match self.deadline {
             Some((same, deadline)) if same == waiting => deadline,
-            _ => Instant::now() + timeout,
+            _ => match Instant::now().checked_add(timeout) {
+                Some(deadline) => deadline,
+                // Beyond the end of time: never.
+                None => return Poll::Pending,
+            },
         };
         self.deadline = Some((waiting, deadline));
         let sleep = self.sleep.get_or_insert_with(|| Box::pin(sleep_until(deadline)));
