@@ -1,16 +1,20 @@
-//! One operation of a document.
+//! One operation of a document, compiled.
+
+use std::sync::Arc;
 
 use http::Method;
 
+use crate::request::{ContentRule, ParameterRule};
+
 /// A method on a path, with what it takes.
-#[derive(Debug)]
 pub struct Operation {
-    index: usize,
-    id: String,
-    method: Method,
-    path: String,
-    content_required: bool,
-    media_types: Vec<String>,
+    pub(super) index: usize,
+    pub(super) id: String,
+    pub(super) method: Method,
+    pub(super) path: String,
+    /// Sorted by location, then in the order of declaration: the order in which violations are answered.
+    pub(super) parameters: Vec<ParameterRule>,
+    pub(super) content: Option<Arc<ContentRule>>,
 }
 
 impl Operation {
@@ -34,14 +38,31 @@ impl Operation {
         &self.path
     }
 
+    /// The names of the parameters in the path, in their order there.
+    pub fn path_parameters(&self) -> impl Iterator<Item = &str> {
+        super::reader::template_names(&self.path).into_iter()
+    }
+
+    /// Whether the operation declares content at all; only then must it be read before it is passed on.
+    pub fn takes_content(&self) -> bool {
+        self.content.is_some()
+    }
+
     /// Whether content must be sent.
     pub fn content_required(&self) -> bool {
-        self.content_required
+        self.content.as_ref().is_some_and(|content| content.required)
     }
 
     /// The media types (or ranges such as `image/*`) in which content is taken, in the document's order.
-    /// Empty where the operation declares no content.
+    /// None where the operation declares no content.
     pub fn media_types(&self) -> impl Iterator<Item = &str> {
-        self.media_types.iter().map(String::as_str)
+        let media_types = self.content.as_ref().map(|content| content.media_types.as_slice());
+        media_types.unwrap_or_default().iter().map(|media_type| media_type.range.as_str())
+    }
+}
+
+impl std::fmt::Debug for Operation {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Operation").field("id", &self.id).field("path", &self.path).finish_non_exhaustive()
     }
 }

@@ -1,26 +1,38 @@
-//! What is wrong with one request.
+//! What is wrong with one request: its parameters, its content.
+//!
+//! Answers are data. Which error a violation becomes, and in which words, is the contract's.
+
+mod content;
+mod excerpt;
+mod json;
+mod keyword;
+mod parameters;
+mod text;
+mod violations;
 
 use demur_contract::{Condition, Violation};
 use serde_json::{Map, Value};
 
+pub(crate) use content::{ContentRule, MediaTypeRule, check_content};
+pub(crate) use parameters::{ParameterRule, check_parameters};
+
 /// The parameters of one request, checked.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Parameters {
     /// Every declared parameter that is present, by name, with the type that its schema gives it. Where
     /// two locations use one name, the path's goes before the query's, the header's and the cookie's.
     pub values: Map<String, Value>,
-    /// What is wrong, sorted and capped; empty where all is well.
+    /// What is wrong, sorted by location, then by declaration, then by place; empty where all is well.
     pub violations: Vec<Violation>,
 }
 
 /// The content of one request, checked.
-#[derive(Debug)]
 pub enum Content {
     /// It was read.
     Checked {
         /// The JSON value; `None` where there is no content, or the content is not JSON.
         value: Option<Value>,
-        /// What is wrong, sorted and capped; empty where all is well.
+        /// What is wrong, sorted by declaration, then by place; empty where all is well.
         violations: Vec<Violation>,
     },
     /// It cannot be read, so that nothing can be said of its parts.
@@ -30,8 +42,33 @@ pub enum Content {
 /// Why content cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ContentProblem {
-    /// One of `body.invalid_json`, `body.too_deep`, `body.unsupported_media_type`, `body.unreadable`.
+    /// One of `body.invalid_json`, `body.too_deep`, `body.unsupported_media_type`.
     pub condition: Condition,
-    /// What exactly, for the journal. It holds places and names, no values of the caller's.
+    /// What exactly, for the journal: places and names, no values of the caller's but the media type.
     pub cause: String,
+}
+
+/// Values may be secrets, such as a header's: only the names are shown.
+impl std::fmt::Debug for Parameters {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let names: Vec<&String> = self.values.keys().collect();
+        f.debug_struct("Parameters")
+            .field("names", &names)
+            .field("violations", &self.violations.len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Values may be secrets: only what kind of answer it is gets shown.
+impl std::fmt::Debug for Content {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Content::Checked { value, violations } => f
+                .debug_struct("Checked")
+                .field("has_value", &value.is_some())
+                .field("violations", &violations.len())
+                .finish_non_exhaustive(),
+            Content::Refused(problem) => f.debug_tuple("Refused").field(problem).finish(),
+        }
+    }
 }

@@ -1,1 +1,197 @@
-//! JSON Schemas of a document, compiled.
+//! The JSON Schemas of a document: checked, brought into one dialect, compiled.
+//!
+//! The whole document is one resource, and a schema is compiled as a reference to its pointer in it. So a
+//! `$ref` means what it says, recursion costs nothing, and the place of a broken rule is its pointer in the
+//! document. What a violation is made of is [`crate::request`]'s business.
+
+mod dialect;
+mod shape;
+mod walk;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use demur_source::{Diagnostics, Node, Source, Span};
+use jsonschema::{Draft, PatternOptions, Registry, ValidationError, ValidationOptions, Validator};
+use serde_json::{Value, json};
+
+pub(crate) use dialect::Dialect;
+pub(crate) use shape::{Shape, Types};
+
+use crate::{DocumentOptions, Formats};
+
+/// The name of the document among its own schemas. No such host is ever asked: nothing is fetched.
+const DOCUMENT: &str = "demur:///document";
+
+/// A compiled regular expression may take this much memory; `x{1000}{1000}` would take more.
+const PATTERN_SIZE_LIMIT: usize = 2 * 1024 * 1024;
+
+/// One schema, compiled.
+pub(crate) struct Schema {
+    validator: Validator,
+    /// The position of each property of the outermost object in the document.
+    ranks: HashMap<String, usize>,
+    document: Arc<Value>,
+}
+
+impl Schema {
+    pub(crate) fn is_valid(&self, value: &Value) -> bool {
+        self.validator.is_valid(value)
+    }
+
+    pub(crate) fn errors<'v>(&'v self, value: &'v Value) -> impl Iterator<Item = ValidationError<'v>> {
+        self.validator.iter_errors(value)
+    }
+
+    /// Where a property of the outermost object was declared, among its siblings; undeclared ones are last.
+    pub(crate) fn rank(&self, property: &str) -> usize {
+        self.ranks.get(property).copied().unwrap_or(usize::MAX)
+    }
+
+    /// The value of the keyword at a pointer that an error names.
+    pub(crate) fn keyword(&self, pointer: &str) -> Option<&Value> {
+        self.document.pointer(pointer)
+    }
+}
+
+/// The schemas of a document that were found sound.
+pub(crate) struct Schemas<'s> {
+    document: Arc<Value>,
+    options: &'s DocumentOptions,
+}
+
+impl<'s> Schemas<'s> {
+    /// Checks the schemas at `places`, and all that they refer to, and those below `components` that no
+    /// request is held against (a mistake in one of these is a warning). `None` where one has a mistake.
+    pub(crate) fn check(
+        source: &Arc<Source>,
+        root: &Node,
+        dialect: Dialect,
+        places: &[String],
+        options: &'s DocumentOptions,
+        found: &mut Diagnostics,
+    ) -> Option<Self> {
+        let mut document = root.to_json();
+        let mut walk = walk::Walk::new(source, root, dialect);
+        let is_sound = walk.requests(places, &mut document, found);
+        walk.others(&mut document, found);
+        is_sound.then(|| Self { document: Arc::new(document), options })
+    }
+
+    /// How text becomes a value that the schema at `pointer` can judge.
+    pub(crate) fn shape(&self, pointer: &str) -> Shape {
+        Shape::of(&self.document, pointer)
+    }
+
+    pub(crate) fn compiler<'c>(
+        &'c self,
+        source: &'c Arc<Source>,
+        root: &'c Node,
+        found: &'c mut Diagnostics,
+    ) -> Compiler<'c> {
+        // The registry takes the document as it is: it only fails for a name that is no URI.
+        let registry = Registry::new()
+            .draft(Draft::Draft202012)
+            .add(DOCUMENT, &*self.document)
+            .and_then(|builder| builder.prepare());
+        let registry = match registry {
+            Ok(registry) => Some(registry),
+            Err(error) => {
+                found.error(source, root.span, "schema", error.to_string(), None);
+                None
+            }
+        };
+        Compiler { schemas: self, source, root, found, registry, done: HashMap::new() }
+    }
+}
+
+/// Compiles schemas, each once.
+pub(crate) struct Compiler<'c> {
+    schemas: &'c Schemas<'c>,
+    source: &'c Arc<Source>,
+    root: &'c Node,
+    found: &'c mut Diagnostics,
+    registry: Option<Registry<'c>>,
+    done: HashMap<String, Option<Arc<Schema>>>,
+}
+
+impl Compiler<'_> {
+    /// The schema at `pointer`; `None` where it does not compile, which is then reported.
+    pub(crate) fn schema(&mut self, pointer: &str) -> Option<Arc<Schema>> {
+        if let Some(done) = self.done.get(pointer) {
+            return done.clone();
+        }
+        let schema = self.compile(pointer).map(Arc::new);
+        self.done.insert(pointer.to_owned(), schema.clone());
+        schema
+    }
+
+    fn compile(&mut self, pointer: &str) -> Option<Schema> {
+        let registry = self.registry.as_ref()?;
+        let fragment = percent_encoding::utf8_percent_encode(pointer, FRAGMENT);
+        let reference = json!({ "$ref": format!("{DOCUMENT}#{fragment}") });
+        let options = validator_options()
+            .with_registry(registry)
+            .should_validate_formats(self.schemas.options.formats == Formats::Assert);
+        match options.build(&reference) {
+            Ok(validator) => {
+                let ranks = shape::properties(&self.schemas.document, pointer);
+                Some(Schema { validator, ranks, document: self.schemas.document.clone() })
+            }
+            Err(error) => {
+                let span = self.root.nearest(pointer).span;
+                let message = format!("this schema does not compile: {error}");
+                self.found.error(self.source, span, "schema", message, None);
+                None
+            }
+        }
+    }
+
+    pub(crate) fn warning(&mut self, span: Span, message: String) {
+        self.found.warning(self.source, span, "unsupported", message, None);
+    }
+}
+
+/// What a URI's fragment cannot hold as it is: a path template's braces, above all.
+const FRAGMENT: &percent_encoding::AsciiSet = &percent_encoding::CONTROLS
+    .add(b' ')
+    .add(b'"')
+    .add(b'#')
+    .add(b'%')
+    .add(b'<')
+    .add(b'>')
+    .add(b'[')
+    .add(b'\\')
+    .add(b']')
+    .add(b'^')
+    .add(b'`')
+    .add(b'{')
+    .add(b'|')
+    .add(b'}');
+
+/// Nothing is fetched, and every pattern is matched in linear time.
+fn validator_options<'r>() -> ValidationOptions<'r> {
+    jsonschema::draft202012::options()
+        .offline()
+        .with_pattern_options(PatternOptions::regex().size_limit(PATTERN_SIZE_LIMIT))
+}
+
+/// Why a pattern is refused, if it is.
+fn pattern_problem(pattern: &str) -> Option<(String, Option<String>)> {
+    validator_options().build(&json!({ "pattern": pattern })).err()?;
+    let is_look_around = ["(?=", "(?!", "(?<=", "(?<!"].iter().any(|token| pattern.contains(token));
+    let is_back_reference = (1..=9).any(|digit| pattern.contains(&format!("\\{digit}")));
+    Some(match (is_look_around, is_back_reference) {
+        (true, _) => (
+            format!("the pattern `{pattern}` looks around, which cannot be matched in linear time"),
+            Some(
+                "say it without `(?=…)`, `(?!…)`, `(?<=…)`, `(?<!…)`; `not` and `allOf` may help".to_owned(),
+            ),
+        ),
+        (_, true) => (
+            format!("the pattern `{pattern}` refers back to a group, which cannot be matched in linear time"),
+            Some("say it without `\\1`".to_owned()),
+        ),
+        _ => (format!("the pattern `{pattern}` is not a regular expression, or too large a one"), None),
+    })
+}

@@ -1,0 +1,83 @@
+//! The caller's values, shortened and made safe to be shown.
+
+use std::io::{self, Write};
+
+use serde_json::Value;
+
+/// As many characters of a value are shown.
+const MAX_CHARS: usize = 64;
+
+/// Text as it is, without what could disturb a log or a terminal, cut after 64 characters.
+pub(super) fn text(text: &str) -> String {
+    let mut excerpt = String::new();
+    for (count, c) in text.chars().enumerate() {
+        if count == MAX_CHARS {
+            excerpt.push('…');
+            break;
+        }
+        excerpt.push(if is_shown(c) { c } else { '\u{fffd}' });
+    }
+    excerpt
+}
+
+/// A string without quotes, anything else as JSON.
+pub(super) fn value(value: &Value) -> String {
+    match value {
+        Value::String(string) => text(string),
+        other => {
+            // No more is written than is shown: the value may be a megabyte.
+            let mut bytes = Bounded(Vec::new());
+            let _cut_or_done = serde_json::to_writer(&mut bytes, other);
+            text(&String::from_utf8_lossy(&bytes.0))
+        }
+    }
+}
+
+/// Neither controls, nor the invisible ones that turn the direction of what follows.
+fn is_shown(c: char) -> bool {
+    let turns = matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    !c.is_control() && !turns
+}
+
+/// A writer that is full when there is enough for an excerpt.
+struct Bounded(Vec<u8>);
+
+impl Write for Bounded {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        // Four bytes a character at most, and one character more than is shown, to know that there is more.
+        let room = ((MAX_CHARS + 1) * 4).saturating_sub(self.0.len());
+        if room == 0 {
+            return Err(io::ErrorKind::WriteZero.into());
+        }
+        let taken = room.min(bytes.len());
+        self.0.extend_from_slice(&bytes[..taken]);
+        Ok(taken)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn values_are_short_and_safe() {
+        let long = "é".repeat(65);
+        for (given, shown) in [
+            (json!("invalid"), "invalid".to_owned()),
+            (json!(5), "5".to_owned()),
+            (json!(null), "null".to_owned()),
+            (json!(["a", 1]), r#"["a",1]"#.to_owned()),
+            (json!("a\r\nb\u{1b}[31m\u{202e}c"), "a\u{fffd}\u{fffd}b\u{fffd}[31m\u{fffd}c".to_owned()),
+            (json!("é".repeat(64)), "é".repeat(64)),
+            (json!(long), "é".repeat(64) + "…"),
+            (json!({ "a": "x".repeat(1_000_000) }), format!("{{\"a\":\"{}…", "x".repeat(58))),
+        ] {
+            assert_eq!(value(&given), shown);
+        }
+    }
+}

@@ -1,0 +1,192 @@
+//! Reads JSON as strictly as a gateway must: bounded in depth, and no member twice.
+//!
+//! Of two members with one name some parsers take the first and some the last. If the gateway judged one
+//! and the API behind used the other, every check could be walked around, so that such content is refused.
+
+use std::fmt;
+
+use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+use serde_json::{Map, Number, Value};
+
+/// Deeper than any content that an API means.
+pub(crate) const MAX_DEPTH: usize = 64;
+
+/// Why bytes are not taken as JSON.
+#[derive(Debug)]
+pub(super) enum JsonProblem {
+    /// Nested deeper than [`MAX_DEPTH`].
+    TooDeep,
+    /// Not JSON, or a member twice; with the place.
+    Invalid(String),
+}
+
+pub(super) fn read(bytes: &[u8]) -> Result<Value, JsonProblem> {
+    // Before anything that recurses sees the bytes.
+    if depth(bytes) > MAX_DEPTH {
+        return Err(JsonProblem::TooDeep);
+    }
+    match serde_json::from_slice::<Strict>(bytes) {
+        Ok(Strict(value)) => Ok(value),
+        Err(error) => Err(JsonProblem::Invalid(cause(&error))),
+    }
+}
+
+/// The place and the kind, without the text: an error of serde's could quote the content.
+fn cause(error: &serde_json::Error) -> String {
+    let kind = match error.classify() {
+        serde_json::error::Category::Eof => "the content ends too early",
+        serde_json::error::Category::Syntax => "the content is not JSON",
+        serde_json::error::Category::Data => "a member stands twice in an object",
+        serde_json::error::Category::Io => "the content could not be read",
+    };
+    format!("{kind} (line {}, column {})", error.line(), error.column())
+}
+
+/// How deep arrays and objects nest, by one look at each byte.
+fn depth(bytes: &[u8]) -> usize {
+    let (mut depth, mut deepest) = (0_usize, 0);
+    let (mut in_string, mut is_escaped) = (false, false);
+    for byte in bytes {
+        if in_string {
+            match byte {
+                _ if is_escaped => is_escaped = false,
+                b'\\' => is_escaped = true,
+                b'"' => in_string = false,
+                _ => {}
+            }
+            continue;
+        }
+        match byte {
+            b'"' => in_string = true,
+            b'[' | b'{' => {
+                depth += 1;
+                deepest = deepest.max(depth);
+            }
+            b']' | b'}' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+    }
+    deepest
+}
+
+/// A value none of whose objects has a member twice.
+struct Strict(Value);
+
+impl<'de> Deserialize<'de> for Strict {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(StrictVisitor).map(Strict)
+    }
+}
+
+struct StrictVisitor;
+
+impl<'de> Visitor<'de> for StrictVisitor {
+    type Value = Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("JSON")
+    }
+
+    fn visit_unit<E: Error>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+
+    fn visit_bool<E: Error>(self, value: bool) -> Result<Value, E> {
+        Ok(Value::Bool(value))
+    }
+
+    fn visit_i64<E: Error>(self, value: i64) -> Result<Value, E> {
+        Ok(Value::Number(value.into()))
+    }
+
+    fn visit_u64<E: Error>(self, value: u64) -> Result<Value, E> {
+        Ok(Value::Number(value.into()))
+    }
+
+    fn visit_f64<E: Error>(self, value: f64) -> Result<Value, E> {
+        Number::from_f64(value).map(Value::Number).ok_or_else(|| E::custom("not finite"))
+    }
+
+    fn visit_str<E: Error>(self, value: &str) -> Result<Value, E> {
+        Ok(Value::String(value.to_owned()))
+    }
+
+    fn visit_string<E: Error>(self, value: String) -> Result<Value, E> {
+        Ok(Value::String(value))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Value, A::Error> {
+        let mut items = Vec::new();
+        while let Some(Strict(item)) = seq.next_element()? {
+            items.push(item);
+        }
+        Ok(Value::Array(items))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value, A::Error> {
+        let mut members = Map::new();
+        while let Some(name) = map.next_key::<String>()? {
+            let Strict(value) = map.next_value()?;
+            if members.insert(name, value).is_some() {
+                return Err(A::Error::custom("a member stands twice"));
+            }
+        }
+        Ok(Value::Object(members))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn depth_is_counted_outside_of_strings_only() {
+        for (text, expected) in [
+            ("1", 0),
+            ("[]", 1),
+            (r#"{"a":[{}]}"#, 3),
+            (r#"["[[[["]"#, 1),
+            (r#"["\"[[", [1]]"#, 2),
+            (r#"["\\", [1]]"#, 2),
+            ("]]]][", 1),
+        ] {
+            assert_eq!(depth(text.as_bytes()), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn sixty_four_levels_are_read_and_one_more_is_not() {
+        let nested = |levels: usize| "[".repeat(levels) + &"]".repeat(levels);
+        assert!(read(nested(64).as_bytes()).is_ok());
+        assert!(matches!(read(nested(65).as_bytes()), Err(JsonProblem::TooDeep)));
+        assert!(matches!(read("[".repeat(1_000_000).as_bytes()), Err(JsonProblem::TooDeep)));
+    }
+
+    #[test]
+    fn what_two_parsers_could_read_in_two_ways_is_refused() {
+        for text in [
+            "",
+            "{",
+            "{\"a\":1}x",
+            "{\"a\":1,\"a\":2}",
+            "{\"b\":[{\"a\":1,\"\\u0061\":2}]}",
+            "NaN",
+            "1e999",
+            "\u{feff}{}",
+            "{'a':1}",
+            "[1,]",
+            "// no\n1",
+            "\"a\u{1}\"",
+        ] {
+            assert!(matches!(read(text.as_bytes()), Err(JsonProblem::Invalid(_))), "{text:?}");
+        }
+        assert!(matches!(read(b"\"\xff\""), Err(JsonProblem::Invalid(_))));
+        assert!(matches!(read(br#""\ud800""#), Err(JsonProblem::Invalid(_))));
+    }
+
+    #[test]
+    fn members_keep_their_order() {
+        let value = read(br#"{"z":1,"a":{"y":1.5,"b":null}}"#).unwrap();
+        assert_eq!(value.to_string(), r#"{"z":1,"a":{"y":1.5,"b":null}}"#);
+    }
+}

@@ -1,0 +1,123 @@
+//! Text of a parameter → the value that its schema can judge.
+
+use std::borrow::Cow;
+
+use serde_json::{Number, Value};
+
+use crate::schema::{Shape, Types};
+
+/// Percent-encoding that is broken, or that does not encode UTF-8.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Undecodable;
+
+/// Decodes percent-encoding, strictly: a lone `%` is an error, not a literal.
+pub(super) fn decode(text: &str) -> Result<Cow<'_, str>, Undecodable> {
+    if !text.contains('%') {
+        return Ok(Cow::Borrowed(text));
+    }
+    let bytes = text.as_bytes();
+    let mut decoded = Vec::with_capacity(bytes.len());
+    let mut rest = bytes.iter();
+    while let Some(byte) = rest.next() {
+        match byte {
+            b'%' => {
+                let high = rest.next().and_then(|digit| hex(*digit)).ok_or(Undecodable)?;
+                let low = rest.next().and_then(|digit| hex(*digit)).ok_or(Undecodable)?;
+                decoded.push(high * 16 + low);
+            }
+            other => decoded.push(*other),
+        }
+    }
+    String::from_utf8(decoded).map(Cow::Owned).map_err(|_| Undecodable)
+}
+
+/// As [`decode`], with `+` for a space, as HTML forms write queries.
+pub(super) fn decode_form(text: &str) -> Result<Cow<'_, str>, Undecodable> {
+    if !text.contains('+') {
+        return decode(text);
+    }
+    decode(&text.replace('+', " ")).map(|decoded| Cow::Owned(decoded.into_owned()))
+}
+
+fn hex(digit: u8) -> Option<u8> {
+    char::from(digit).to_digit(16).and_then(|value| u8::try_from(value).ok())
+}
+
+/// The value that stands at the one place of a parameter.
+pub(super) fn value(texts: &[Cow<'_, str>], shape: Shape) -> Value {
+    // A scalar that stands there several times is given to the schema as the list that it is, and refused
+    // by it: which of several the API behind would take is not known.
+    let is_array = shape.types.contains(Types::ARRAY);
+    match texts {
+        [single] if !is_array => scalar(single, shape.types),
+        // `a=` is how form style writes an empty list.
+        [single] if single.is_empty() => Value::Array(Vec::new()),
+        several => {
+            let types = if is_array { shape.items } else { shape.types };
+            Value::Array(several.iter().map(|text| scalar(text, types)).collect())
+        }
+    }
+}
+
+/// Text as the type that the schema takes; text that is none of these stays text, for the schema to refuse.
+fn scalar(text: &str, types: Types) -> Value {
+    let number = || {
+        if types.contains(Types::NUMBER) {
+            return float(text);
+        }
+        types.contains(Types::INTEGER).then(|| integer(text)).flatten()
+    };
+    let boolean = || match text {
+        "true" if types.contains(Types::BOOLEAN) => Some(Value::Bool(true)),
+        "false" if types.contains(Types::BOOLEAN) => Some(Value::Bool(false)),
+        _ => None,
+    };
+    number().or_else(boolean).unwrap_or_else(|| Value::String(text.to_owned()))
+}
+
+/// A JSON integer: no plus sign, no leading zero, no fraction.
+fn integer(text: &str) -> Option<Value> {
+    let digits = text.strip_prefix('-').unwrap_or(text);
+    let is_plain = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+    let has_leading_zero = digits.len() > 1 && digits.starts_with('0');
+    if !is_plain || has_leading_zero {
+        return None;
+    }
+    float(text)
+}
+
+/// A JSON number. A whole one stays whole.
+fn float(text: &str) -> Option<Value> {
+    let is_start = |byte: &u8| byte.is_ascii_digit() || *byte == b'-';
+    // The parser would take blanks around it.
+    if !text.as_bytes().first().is_some_and(is_start)
+        || !text.as_bytes().last().is_some_and(u8::is_ascii_digit)
+    {
+        return None;
+    }
+    serde_json::from_str::<Number>(text).ok().map(Value::Number)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn percent_encoding_is_strict() {
+        for (text, decoded) in [
+            ("a", Ok("a")),
+            ("a%20b", Ok("a b")),
+            ("%C3%A9", Ok("é")),
+            ("%2F%2f", Ok("//")),
+            ("%", Err(Undecodable)),
+            ("%2", Err(Undecodable)),
+            ("%zz", Err(Undecodable)),
+            ("%+1", Err(Undecodable)),
+            ("%ff", Err(Undecodable)),
+        ] {
+            assert_eq!(decode(text).as_deref(), decoded.as_ref().map(|text| *text), "{text}");
+        }
+        assert_eq!(decode_form("a+b%2Bc").unwrap(), "a b+c");
+        assert_eq!(decode("a+b").unwrap(), "a+b");
+    }
+}

@@ -1,0 +1,148 @@
+//! What can be told from a schema without a value: which types it takes, which properties it declares.
+//!
+//! A parameter is text. Whether `5` is a number or a string, and whether `a,b` is one value or two, only
+//! its schema can say.
+
+use std::collections::{HashMap, HashSet};
+
+use serde_json::Value;
+
+use crate::document::pointer::{Reference, join, reference};
+
+/// References and branches followed before giving up: far more than a person writes.
+const MAX_STEPS: usize = 500;
+
+/// A set of JSON types.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Types(u8);
+
+impl Types {
+    pub(crate) const STRING: Types = Types(1);
+    pub(crate) const INTEGER: Types = Types(2);
+    pub(crate) const NUMBER: Types = Types(4);
+    pub(crate) const BOOLEAN: Types = Types(8);
+    pub(crate) const ARRAY: Types = Types(16);
+    pub(crate) const OBJECT: Types = Types(32);
+    pub(crate) const NULL: Types = Types(64);
+
+    pub(crate) fn contains(self, other: Types) -> bool {
+        self.0 & other.0 != 0
+    }
+
+    fn add(&mut self, other: Types) {
+        self.0 |= other.0;
+    }
+
+    fn named(name: &str) -> Types {
+        match name {
+            "string" => Types::STRING,
+            "integer" => Types::INTEGER,
+            "number" => Types::NUMBER,
+            "boolean" => Types::BOOLEAN,
+            "array" => Types::ARRAY,
+            "object" => Types::OBJECT,
+            "null" => Types::NULL,
+            _ => Types::default(),
+        }
+    }
+
+    fn of(value: &Value) -> Types {
+        match value {
+            Value::Null => Types::NULL,
+            Value::Bool(_) => Types::BOOLEAN,
+            Value::Number(number) if number.is_f64() => Types::NUMBER,
+            Value::Number(_) => Types::INTEGER,
+            Value::String(_) => Types::STRING,
+            Value::Array(_) => Types::ARRAY,
+            Value::Object(_) => Types::OBJECT,
+        }
+    }
+}
+
+/// How text becomes a value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Shape {
+    /// The types of the whole; empty where the schema does not say.
+    pub(crate) types: Types,
+    /// The types of an array's elements.
+    pub(crate) items: Types,
+}
+
+impl Shape {
+    /// The shape of the schema at `pointer`.
+    pub(crate) fn of(document: &Value, pointer: &str) -> Shape {
+        let (types, items) = types(document, pointer);
+        let mut shape = Shape { types, items: Types::default() };
+        for pointer in items {
+            shape.items.add(self::types(document, &pointer).0);
+        }
+        shape
+    }
+
+    /// Whether only an object will do.
+    pub(crate) fn is_object_only(&self) -> bool {
+        self.types == Types::OBJECT
+    }
+}
+
+/// The types that the schema at `pointer` takes, and the pointers to the schemas of its items.
+fn types(document: &Value, pointer: &str) -> (Types, Vec<String>) {
+    let (mut types, mut items) = (Types::default(), Vec::new());
+    for_each_in_place(document, pointer, |pointer, schema| {
+        match &schema["type"] {
+            Value::String(name) => types.add(Types::named(name)),
+            Value::Array(names) => {
+                names.iter().filter_map(Value::as_str).for_each(|name| types.add(Types::named(name)));
+            }
+            _ => {
+                let listed = schema["enum"].as_array().into_iter().flatten();
+                listed.chain(schema.get("const")).for_each(|value| types.add(Types::of(value)));
+            }
+        }
+        if schema.get("items").is_some() {
+            items.push(join(pointer, "items"));
+        }
+    });
+    (types, items)
+}
+
+/// The properties that the schema at `pointer` declares, each with its position.
+pub(super) fn properties(document: &Value, pointer: &str) -> HashMap<String, usize> {
+    let mut ranks = HashMap::new();
+    for_each_in_place(document, pointer, |_, schema| {
+        let declared = schema["properties"].as_object().into_iter().flatten().map(|(name, _)| name.as_str());
+        let required = schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str);
+        for name in declared.chain(required) {
+            let next = ranks.len();
+            ranks.entry(name.to_owned()).or_insert(next);
+        }
+    });
+    ranks
+}
+
+/// Visits a schema and all that apply to the same value: what it refers to, and its branches.
+fn for_each_in_place(document: &Value, pointer: &str, mut visit: impl FnMut(&str, &Value)) {
+    let mut seen = HashSet::new();
+    let mut rest = vec![pointer.to_owned()];
+    while let Some(pointer) = rest.pop() {
+        if seen.len() >= MAX_STEPS || !seen.insert(pointer.clone()) {
+            continue;
+        }
+        let Some(schema) = document.pointer(&pointer) else { continue };
+        visit(&pointer, schema);
+        // The last pushed is visited first: branches are pushed backwards to keep their order.
+        for keyword in ["else", "then"] {
+            if schema.get(keyword).is_some() {
+                rest.push(join(&pointer, keyword));
+            }
+        }
+        for keyword in ["oneOf", "anyOf", "allOf"] {
+            let branches = schema[keyword].as_array().map_or(0, Vec::len);
+            let base = join(&pointer, keyword);
+            rest.extend((0..branches).rev().map(|branch| format!("{base}/{branch}")));
+        }
+        if let Some(Reference::Local(target)) = schema["$ref"].as_str().map(reference) {
+            rest.push(target);
+        }
+    }
+}

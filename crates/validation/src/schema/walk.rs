@@ -1,0 +1,424 @@
+//! Visits every schema of a document once: reports what is wrong with it, and rewrites it to 2020-12.
+//!
+//! With a stack of its own, never by recursion; along references, so that what no request is held against
+//! is told apart from what is. A mistake in the former is a warning.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use demur_source::{Diagnostics, Kind, Node, Source, Span, did_you_mean};
+use jsonschema::ValidationError;
+use jsonschema::error::ValidationErrorKind;
+use serde_json::Value;
+
+use super::{Dialect, dialect, pattern_problem};
+use crate::document::pointer::{Located, Reference, reference, tokens};
+use crate::document::{not_local, unresolved};
+
+/// Keywords whose value is one schema.
+const ONE: [&str; 11] = [
+    "not",
+    "if",
+    "then",
+    "else",
+    "items",
+    "contains",
+    "additionalProperties",
+    "propertyNames",
+    "unevaluatedItems",
+    "unevaluatedProperties",
+    "contentSchema",
+];
+/// Keywords whose value is a list of schemas.
+const MANY: [&str; 4] = ["allOf", "anyOf", "oneOf", "prefixItems"];
+/// Keywords whose value maps names to schemas.
+const NAMED: [&str; 5] = ["properties", "patternProperties", "dependentSchemas", "$defs", "definitions"];
+/// Keywords whose schemas apply to the same value, not to a part of it: a circle of these never ends.
+const IN_PLACE: [&str; 8] = ["not", "if", "then", "else", "allOf", "anyOf", "oneOf", "dependentSchemas"];
+/// Every other keyword that a schema in an OpenAPI document may have.
+const OTHER: [&str; 42] = [
+    "$ref",
+    "$schema",
+    "$comment",
+    "$anchor",
+    "$vocabulary",
+    "type",
+    "enum",
+    "const",
+    "multipleOf",
+    "maximum",
+    "exclusiveMaximum",
+    "minimum",
+    "exclusiveMinimum",
+    "maxLength",
+    "minLength",
+    "pattern",
+    "maxItems",
+    "minItems",
+    "uniqueItems",
+    "maxContains",
+    "minContains",
+    "maxProperties",
+    "minProperties",
+    "required",
+    "dependentRequired",
+    "format",
+    "contentEncoding",
+    "contentMediaType",
+    "title",
+    "description",
+    "default",
+    "deprecated",
+    "readOnly",
+    "writeOnly",
+    "examples",
+    "example",
+    "nullable",
+    "discriminator",
+    "xml",
+    "externalDocs",
+    "additionalItems",
+    "dependencies",
+];
+/// Keywords that would change what a `$ref` means.
+const UNSUPPORTED: [&str; 3] = ["$id", "$dynamicRef", "$dynamicAnchor"];
+
+const TYPES: [&str; 7] = ["string", "integer", "number", "boolean", "array", "object", "null"];
+
+/// The text of an error may quote the document: it is cut at this many characters.
+const MAX_QUOTE: usize = 200;
+
+pub(super) struct Walk<'w> {
+    source: &'w Arc<Source>,
+    root: Located<'w>,
+    dialect: Dialect,
+    visited: HashSet<String>,
+    /// Pointers that were complained about, so that nothing is said twice.
+    reported: HashSet<String>,
+    /// From a schema to one that applies to the same value, and where that is said.
+    in_place: Vec<(String, String, Span)>,
+    /// Whether mistakes are warnings, because no request meets the schema.
+    is_idle: bool,
+    is_sound: bool,
+}
+
+impl<'w> Walk<'w> {
+    pub(super) fn new(source: &'w Arc<Source>, root: &'w Node, dialect: Dialect) -> Self {
+        Self {
+            source,
+            root: Located::root(root),
+            dialect,
+            visited: HashSet::new(),
+            reported: HashSet::new(),
+            in_place: Vec::new(),
+            is_idle: false,
+            is_sound: true,
+        }
+    }
+
+    /// Visits the schemas that requests are held against. Whether all is well with them.
+    pub(super) fn requests(
+        &mut self,
+        places: &[String],
+        document: &mut Value,
+        found: &mut Diagnostics,
+    ) -> bool {
+        let starts = places.iter().filter_map(|pointer| self.root.at(pointer)).collect();
+        self.visit_all(starts, document, found);
+        self.circles(found);
+        self.is_sound
+    }
+
+    /// Visits what is left below `components`.
+    pub(super) fn others(&mut self, document: &mut Value, found: &mut Diagnostics) {
+        self.is_idle = true;
+        let schemas = self.root.at("/components/schemas");
+        let starts = schemas.iter().flat_map(|schemas| schemas.members()).map(|(_, schema)| schema).collect();
+        self.visit_all(starts, document, found);
+    }
+
+    fn visit_all(&mut self, starts: Vec<Located<'w>>, document: &mut Value, found: &mut Diagnostics) {
+        let mut rest = starts;
+        // Those that were reached by name, not as a part of another: each is held against the meta-schema.
+        let mut names: Vec<Located<'w>> = rest.clone();
+        while let Some(schema) = rest.pop() {
+            if !self.visited.insert(schema.pointer.clone()) {
+                continue;
+            }
+            match &schema.node.kind {
+                Kind::Map(_) => {
+                    let referred = self.schema(&schema, &mut rest, found);
+                    names.extend(referred.clone());
+                    rest.extend(referred);
+                    self.normalise(&schema, document);
+                }
+                Kind::Bool(_) => {}
+                _ => {
+                    let message = format!("a schema must be a mapping, not {}", schema.node.kind_name());
+                    self.report(&schema.pointer, schema.node.span, "schema", message, None, found);
+                }
+            }
+        }
+        let mut held = HashSet::new();
+        for schema in names {
+            if held.insert(schema.pointer.clone()) {
+                self.meta(&schema, document, found);
+            }
+        }
+    }
+
+    /// Looks at one schema object, pushes its parts, and returns what its `$ref` names.
+    fn schema(
+        &mut self,
+        schema: &Located<'w>,
+        rest: &mut Vec<Located<'w>>,
+        found: &mut Diagnostics,
+    ) -> Option<Located<'w>> {
+        let target = schema.member("$ref").and_then(|target| self.follow(schema, &target, found));
+        if self.dialect == Dialect::OpenApi30 && schema.member("$ref").is_some() {
+            self.beside_ref(schema, found);
+            return target;
+        }
+        for (key, member) in schema.members() {
+            let keyword = key.name.as_str();
+            let before = rest.len();
+            if ONE.contains(&keyword) {
+                rest.push(member);
+            } else if MANY.contains(&keyword) {
+                rest.extend(member.items());
+            } else if NAMED.contains(&keyword) {
+                if keyword == "patternProperties" {
+                    for (pattern, place) in member.members() {
+                        self.pattern(&pattern.name, pattern.span, &place.pointer, found);
+                    }
+                }
+                rest.extend(member.members().map(|(_, part)| part));
+            } else if keyword == "pattern" {
+                if let Some(pattern) = member.node.as_str() {
+                    self.pattern(pattern, member.node.span, &member.pointer, found);
+                }
+            } else {
+                self.keyword(keyword, key.span, schema, &member, found);
+            }
+            if IN_PLACE.contains(&keyword) {
+                let parts = &rest[before..];
+                let steps = parts.iter().map(|part| (schema.pointer.clone(), part.pointer.clone(), key.span));
+                self.in_place.extend(steps);
+            }
+        }
+        target
+    }
+
+    /// A keyword that holds no schema.
+    fn keyword(
+        &mut self,
+        keyword: &str,
+        span: Span,
+        schema: &Located<'w>,
+        member: &Located<'w>,
+        found: &mut Diagnostics,
+    ) {
+        if UNSUPPORTED.contains(&keyword) {
+            let message = format!("`{keyword}` is not supported in a schema");
+            let help = "refer to schemas by `$ref: '#/components/schemas/…'`".to_owned();
+            self.report(&member.pointer, span, "unsupported", message, Some(help), found);
+        } else if keyword == "nullable" {
+            let message = match self.dialect {
+                Dialect::OpenApi31 => "OpenAPI 3.1 has no `nullable`: it has no effect",
+                Dialect::OpenApi30 if schema.member("type").is_none() => {
+                    "`nullable` has no effect without `type` beside it"
+                }
+                Dialect::OpenApi30 => return,
+            };
+            let help = match self.dialect {
+                Dialect::OpenApi31 => "write `type: [string, 'null']`",
+                Dialect::OpenApi30 => "add `type`",
+            };
+            found.warning(self.source, span, "nullable", message, Some(help.to_owned()));
+        } else if !OTHER.contains(&keyword) && !keyword.starts_with("x-") {
+            // JSON Schema allows any other keyword as a remark; one that looks like a slip is worth a word.
+            let known = OTHER.iter().chain(&ONE).chain(&MANY).chain(&NAMED).copied();
+            if let Some(meant) = did_you_mean(keyword, known) {
+                let message = format!("a schema has no keyword `{keyword}`: it has no effect");
+                found.warning(self.source, span, "unknown-key", message, format!("did you mean `{meant}`?"));
+            }
+        }
+    }
+
+    fn follow(
+        &mut self,
+        schema: &Located<'w>,
+        target: &Located<'w>,
+        found: &mut Diagnostics,
+    ) -> Option<Located<'w>> {
+        let span = target.node.span;
+        let Some(text) = target.node.as_str() else {
+            let message = format!("`$ref` must be text, not {}", target.node.kind_name());
+            self.report(&target.pointer, span, "wrong-kind", message, None, found);
+            return None;
+        };
+        let Reference::Local(pointer) = reference(text) else {
+            let (message, help) = not_local(text);
+            self.report(&target.pointer, span, "remote-ref", message, help, found);
+            return None;
+        };
+        let place = self.root.at(&pointer);
+        match &place {
+            Some(place) => self.in_place.push((schema.pointer.clone(), place.pointer.clone(), span)),
+            None => {
+                let (message, help) = unresolved(&self.root, text, &pointer);
+                self.report(&target.pointer, span, "unresolved-ref", message, help, found);
+            }
+        }
+        place
+    }
+
+    /// In 3.0 what stands beside `$ref` is ignored, which surprises people.
+    fn beside_ref(&self, schema: &Located<'w>, found: &mut Diagnostics) {
+        const REMARKS: [&str; 6] = ["$ref", "title", "description", "example", "deprecated", "readOnly"];
+        for (key, _) in schema.members() {
+            if !REMARKS.contains(&key.name.as_str()) && !key.name.starts_with("x-") {
+                let message = format!("OpenAPI 3.0 ignores `{}` beside `$ref`", key.name);
+                let help = "put the `$ref` into `allOf`".to_owned();
+                found.warning(self.source, key.span, "ref-siblings", message, help);
+            }
+        }
+    }
+
+    fn pattern(&mut self, pattern: &str, span: Span, pointer: &str, found: &mut Diagnostics) {
+        if let Some((message, help)) = pattern_problem(pattern) {
+            self.report(pointer, span, "pattern", message, help, found);
+        }
+    }
+
+    fn normalise(&self, schema: &Located<'w>, document: &mut Value) {
+        let Some(Value::Object(object)) = document.pointer_mut(&schema.pointer) else { return };
+        self.dialect.normalise(object);
+        let properties = schema.member("properties");
+        let read_only = properties.iter().flat_map(|properties| properties.members());
+        let read_only = read_only.filter(|(_, property)| self.is_read_only(property));
+        let names: Vec<String> = read_only.map(|(key, _)| key.name.clone()).collect();
+        dialect::require_for_requests(object, &names);
+    }
+
+    fn is_read_only(&self, property: &Located<'w>) -> bool {
+        let is_marked = |node: &Node| node.get("readOnly").is_some_and(|flag| flag.kind == Kind::Bool(true));
+        let target = property.node.get("$ref").and_then(Node::as_str).map(reference);
+        is_marked(property.node)
+            || matches!(target, Some(Reference::Local(pointer))
+                if self.root.at(&pointer).is_some_and(|target| is_marked(target.node)))
+    }
+
+    /// What the meta-schema finds: kinds and bounds of keywords, unknown types.
+    fn meta(&mut self, schema: &Located<'w>, document: &Value, found: &mut Diagnostics) {
+        let Some(value) = document.pointer(&schema.pointer) else { return };
+        let validator = jsonschema::draft202012::meta::validator();
+        for error in validator.iter_errors(value) {
+            let pointer = format!("{}{}", schema.pointer, error.instance_path().as_str());
+            // Patterns and references are judged above, in words of our own.
+            let is_format = matches!(error.kind(), ValidationErrorKind::Format { .. });
+            if is_format || pointer.ends_with("/$ref") {
+                continue;
+            }
+            let span = self.root.node.nearest(&pointer).span;
+            let (message, help) = meta_message(&pointer, &error);
+            self.report(&pointer, span, "schema", message, help, found);
+        }
+    }
+
+    /// Circles of schemas that apply to one and the same value.
+    fn circles(&mut self, found: &mut Diagnostics) {
+        let steps = std::mem::take(&mut self.in_place);
+        let mut next: HashMap<&str, Vec<(&str, Span)>> = HashMap::new();
+        for (from, to, span) in &steps {
+            next.entry(from).or_default().push((to, *span));
+        }
+        let (mut open, mut done): (HashSet<&str>, HashSet<&str>) = (HashSet::new(), HashSet::new());
+        for (start, _, _) in &steps {
+            // Depth first: the schemas on the way here are open, and a step back to one closes a circle.
+            let mut way: Vec<(&str, usize)> = vec![(start, 0)];
+            while let Some((pointer, taken)) = way.last_mut() {
+                let pointer: &str = pointer;
+                if *taken == 0 && (done.contains(pointer) || !open.insert(pointer)) {
+                    way.pop();
+                    continue;
+                }
+                match next.get(pointer).and_then(|steps| steps.get(*taken)) {
+                    Some((to, span)) => {
+                        *taken += 1;
+                        if open.contains(to) {
+                            let message = "this reference leads back to itself without end".to_owned();
+                            self.report(pointer, *span, "ref-cycle", message, None, found);
+                        } else {
+                            way.push((to, 0));
+                        }
+                    }
+                    None => {
+                        open.remove(pointer);
+                        done.insert(pointer);
+                        way.pop();
+                    }
+                }
+            }
+        }
+    }
+
+    fn report(
+        &mut self,
+        pointer: &str,
+        span: Span,
+        check: &'static str,
+        message: String,
+        help: Option<String>,
+        found: &mut Diagnostics,
+    ) {
+        if !self.reported.insert(pointer.to_owned()) {
+            return;
+        }
+        if self.is_idle {
+            let message = format!("{message} (no request is held against this schema)");
+            found.warning(self.source, span, check, message, help);
+        } else {
+            self.is_sound = false;
+            found.error(self.source, span, check, message, help);
+        }
+    }
+}
+
+/// A meta-schema's complaint in words for a person.
+fn meta_message(pointer: &str, error: &ValidationError<'_>) -> (String, Option<String>) {
+    let path: Vec<_> = tokens(pointer).collect();
+    let keyword = path.iter().rev().find(|token| token.parse::<usize>().is_err());
+    let keyword = keyword.map_or("schema", |token| token.as_ref());
+    if keyword == "type" {
+        let names: Vec<&str> = match error.instance().as_ref() {
+            Value::String(name) => vec![name],
+            Value::Array(names) => names.iter().filter_map(Value::as_str).collect(),
+            _ => Vec::new(),
+        };
+        if let Some(unknown) = names.into_iter().find(|name| !TYPES.contains(name)) {
+            let help = match did_you_mean(unknown, TYPES) {
+                Some(name) => format!("did you mean `{name}`?"),
+                None => format!("one of: {}", TYPES.join(", ")),
+            };
+            return (format!("there is no type `{unknown}`"), Some(help));
+        }
+    }
+    let text: String = error.to_string().chars().take(MAX_QUOTE).collect();
+    (format!("`{keyword}` is not valid: {text}"), None)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_keyword_stands_in_one_list() {
+        let mut all: Vec<&str> = ONE.iter().chain(&MANY).chain(&NAMED).chain(&OTHER).copied().collect();
+        let count = all.len();
+        all.sort_unstable();
+        all.dedup();
+        assert_eq!(all.len(), count);
+        assert!(IN_PLACE.iter().all(|keyword| all.contains(keyword)));
+    }
+}
