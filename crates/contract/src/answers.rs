@@ -197,6 +197,7 @@ fn derive(condition: Condition, defaults: &Defaults) -> ErrorEntry {
         show: Show::All,
         collect: false,
         params: Vec::new(),
+        upstream_may_raise: condition.upstream_may_raise(),
         source: EntrySource::Derived(condition),
         docs: Docs::default(),
         format: defaults.formats.iter().position(|format| format.name == "default").unwrap_or(0),

@@ -64,6 +64,9 @@ pub struct ErrorEntry {
     pub collect: bool,
     /// Parameters that whoever raises it gives along.
     pub params: Vec<String>,
+    /// Whether the API behind may raise it: it is the API's own, or answers some condition that an
+    /// upstream can know of. Keys, rates and credits are the gateway's to judge.
+    pub upstream_may_raise: bool,
     /// Where it comes from.
     pub source: EntrySource,
     /// For the reference pages.

@@ -5,8 +5,8 @@ use std::sync::OnceLock;
 
 use crate::catalogue::{ErrorEntry, ErrorId};
 use crate::compile::Op;
-use crate::format::Shape;
-use crate::template::Template;
+use crate::format::{Shape, Slot};
+use crate::template::{Parameter, Template};
 use crate::violations::{FieldStyle, Texts, USUAL_TEXTS, precedence, rule_claim};
 use crate::{Condition, Violation};
 
@@ -144,6 +144,15 @@ impl Contract {
     /// Every entry: those of the file in its order, then the derived ones.
     pub fn entries(&self) -> impl Iterator<Item = (ErrorId, &ErrorEntry)> {
         (0u16..).map(ErrorId).zip(&self.entries)
+    }
+
+    /// Whether the content of this error's answers shows the request's id.
+    pub fn shows_request_id(&self, error: ErrorId) -> bool {
+        let entry = self.entry(error);
+        let in_text = |text: &Template| text.parameters().any(|name| *name == Parameter::RequestId);
+        in_text(&entry.title)
+            || in_text(&entry.message)
+            || self.shape(entry).slots().iter().any(|slot| **slot == Slot::RequestId)
     }
 
     /// How parameters are called on the wire.

@@ -456,6 +456,8 @@ impl Reader<'_> {
             show: show.unwrap_or(defaults.show),
             collect,
             params,
+            upstream_may_raise: claims.is_empty()
+                || claims.iter().any(|claim| may_come_from_upstream(&claim.name)),
             source: EntrySource::Declared,
             docs,
             format,
@@ -611,6 +613,12 @@ impl Reader<'_> {
             }
         }
     }
+}
+
+/// Whether a claim is the API's own condition, or covers one that an upstream may raise.
+fn may_come_from_upstream(claim: &str) -> bool {
+    let mut covered = Condition::all().filter(|condition| condition.covered_by(claim)).peekable();
+    covered.peek().is_none() || covered.any(Condition::upstream_may_raise)
 }
 
 /// Where an error is documented.

@@ -1,5 +1,7 @@
 //! What holds for every built-in contract.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test says what failed by failing")]
+
 use demur_contract::{
     Condition, Contract, Decoded, EntrySource, Location, Problem, RetryAfter, Violation, builtin,
 };

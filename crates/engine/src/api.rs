@@ -1,0 +1,127 @@
+//! One API as the pipeline sees it: its settings, and what can be worked out of them once.
+
+use std::sync::Arc;
+
+use demur_contract::ErrorId;
+use demur_validation::{Found, Variable};
+
+use crate::credential::challenge;
+use crate::settings::{ApiSettings, ResourceTemplate};
+
+/// An API that is served.
+#[derive(Debug)]
+pub struct Api {
+    pub(crate) settings: ApiSettings,
+    /// The value of `WWW-Authenticate`.
+    pub(crate) challenge: http::HeaderValue,
+    /// For each operation, the rules that it must satisfy.
+    pub(crate) rules: Vec<Vec<usize>>,
+    /// For each operation, whether a rule looks into the content.
+    pub(crate) reads_content: Vec<bool>,
+}
+
+impl Api {
+    /// Works out what does not change from request to request.
+    pub fn new(settings: ApiSettings) -> Arc<Self> {
+        let challenge = challenge(&settings.authentication, &settings.name);
+        // A name with characters that no field can carry gets a realm without them.
+        let challenge = http::HeaderValue::from_str(&challenge)
+            .unwrap_or_else(|_| http::HeaderValue::from_static("Bearer realm=\"api\""));
+        let operations = settings.document.operations();
+        let rules: Vec<Vec<usize>> = operations
+            .iter()
+            .map(|operation| {
+                let applies = |index: &usize| {
+                    let on = &settings.rules[*index].operations;
+                    on.is_empty() || on.contains(&operation.index())
+                };
+                (0..settings.rules.len()).filter(applies).collect()
+            })
+            .collect();
+        let mentions_content = |index: &usize| {
+            let rule = &settings.rules[*index];
+            let with = rule.with.iter().map(|(_, expression)| expression);
+            with.chain([&rule.require]).any(|expression| expression.uses().contains(Variable::Body))
+        };
+        let reads_content = rules.iter().map(|rules| rules.iter().any(mentions_content)).collect();
+        Arc::new(Self { settings, challenge, rules, reads_content })
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.settings.name
+    }
+
+    /// Its settings.
+    pub fn settings(&self) -> &ApiSettings {
+        &self.settings
+    }
+
+    /// The error's name in the contract.
+    pub(crate) fn error_name(&self, error: ErrorId) -> &str {
+        &self.settings.contract.entry(error).name
+    }
+}
+
+/// What a resource template means for one request.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Resource {
+    /// This resource.
+    Named(String),
+    /// A parameter of the name is missing. Validation will say so, or the operation does not need it.
+    Absent,
+    /// A parameter stands there twice: what would be checked may not be what the upstream reads.
+    Ambiguous,
+}
+
+impl ResourceTemplate {
+    pub(crate) fn resolve(&self, found: &Found<'_, '_>, query: Option<&str>) -> Resource {
+        let mut resource = String::new();
+        for (index, text) in self.texts.iter().enumerate() {
+            resource.push_str(text);
+            let Some(name) = self.parameters.get(index) else { continue };
+            match found.raw_path_parameter(name) {
+                Some(raw) => resource.push_str(&decoded(raw)),
+                None => match in_query(query.unwrap_or_default(), name) {
+                    Resource::Named(value) => resource.push_str(&value),
+                    other => return other,
+                },
+            }
+        }
+        Resource::Named(resource)
+    }
+}
+
+fn in_query(query: &str, name: &str) -> Resource {
+    let mut values = query.split('&').filter_map(|pair| {
+        let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
+        (decoded(&key.replace('+', " ")) == name).then_some(value)
+    });
+    match (values.next(), values.next()) {
+        (None, _) => Resource::Absent,
+        (Some(value), None) => Resource::Named(decoded(&value.replace('+', " "))),
+        (Some(_), Some(_)) => Resource::Ambiguous,
+    }
+}
+
+fn decoded(raw: &str) -> String {
+    percent_encoding::percent_decode_str(raw).decode_utf8_lossy().into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_parameter_that_stands_twice_names_nothing() {
+        for (query, resource) in [
+            ("shelf=a", Resource::Named("a".into())),
+            ("x=1&sh%65lf=a+b", Resource::Named("a b".into())),
+            ("", Resource::Absent),
+            ("shelf=a&shelf=b", Resource::Ambiguous),
+            ("shelf=a&sh%65lf=b", Resource::Ambiguous),
+        ] {
+            assert_eq!(in_query(query, "shelf"), resource, "{query}");
+        }
+    }
+}

@@ -1,0 +1,133 @@
+//! Content on its way in: bounded while it streams, collected only where somebody has to look into it.
+
+use std::fmt;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use bytes::{Bytes, BytesMut};
+use demur_contract::Condition;
+use http_body::{Body, Frame, SizeHint};
+use http_body_util::BodyExt;
+
+use crate::refused::Refused;
+
+/// Why content could not be read to its end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ContentFault {
+    /// It came too slowly.
+    Slow,
+    /// It is larger than allowed.
+    TooLarge,
+    /// Its framing is broken, or the connection was.
+    Broken(String),
+}
+
+impl fmt::Display for ContentFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ContentFault::Slow => f.write_str("the content came too slowly"),
+            ContentFault::TooLarge => f.write_str("the content is larger than allowed"),
+            ContentFault::Broken(cause) => write!(f, "the content is broken: {cause}"),
+        }
+    }
+}
+
+impl std::error::Error for ContentFault {}
+
+impl From<ContentFault> for Refused {
+    fn from(fault: ContentFault) -> Self {
+        let condition = match fault {
+            ContentFault::Slow => Condition::RequestTimeout,
+            ContentFault::TooLarge => Condition::BodyTooLarge,
+            ContentFault::Broken(_) => Condition::BodyUnreadable,
+        };
+        Refused::from(condition).because(fault.to_string())
+    }
+}
+
+/// What is forwarded: what was collected, or what still streams, within its bound.
+#[derive(Debug)]
+pub enum Content<B> {
+    /// Collected, for validation.
+    Collected(Option<Bytes>),
+    /// Streaming, with so many bytes still allowed.
+    Streaming {
+        /// The rest.
+        body: B,
+        /// The bound.
+        left: u64,
+    },
+}
+
+impl<B> Body for Content<B>
+where
+    B: Body<Data = Bytes, Error = ContentFault> + Unpin,
+{
+    type Data = Bytes;
+    type Error = ContentFault;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, ContentFault>>> {
+        match &mut *self {
+            Content::Collected(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
+            Content::Streaming { body, left } => {
+                let frame = ready!(Pin::new(body).poll_frame(cx));
+                if let Some(Ok(frame)) = &frame {
+                    let length = frame.data_ref().map_or(0, |data| data.len() as u64);
+                    match left.checked_sub(length) {
+                        Some(rest) => *left = rest,
+                        None => return Poll::Ready(Some(Err(ContentFault::TooLarge))),
+                    }
+                }
+                Poll::Ready(frame)
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Content::Collected(bytes) => bytes.is_none(),
+            Content::Streaming { body, .. } => body.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Content::Collected(bytes) => {
+                SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64))
+            }
+            Content::Streaming { body, .. } => body.size_hint(),
+        }
+    }
+}
+
+/// Reads content to its end, within a bound.
+pub(crate) async fn collect<B>(mut body: B, bound: u64) -> Result<Bytes, ContentFault>
+where
+    B: Body<Data = Bytes, Error = ContentFault> + Unpin,
+{
+    let mut first: Option<Bytes> = None;
+    let mut rest = BytesMut::new();
+    let mut total = 0u64;
+    while let Some(frame) = body.frame().await {
+        // Trailers are not content; nothing that the gateway forwards has any.
+        let Ok(data) = frame?.into_data() else { continue };
+        total += data.len() as u64;
+        if total > bound {
+            return Err(ContentFault::TooLarge);
+        }
+        match &first {
+            // Small content comes in one piece, which then needs no copy.
+            None => first = Some(data),
+            Some(head) => {
+                if rest.is_empty() {
+                    rest.extend_from_slice(head);
+                }
+                rest.extend_from_slice(&data);
+            }
+        }
+    }
+    Ok(if rest.is_empty() { first.unwrap_or_default() } else { rest.freeze() })
+}

@@ -1,0 +1,198 @@
+//! One request and its answer: who speaks, what is known so far, and how a refusal comes out.
+//!
+//! From a [`Refused`] there is one path: condition → the contract's error → problem → response.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use demur_admission::{Now, Principal, Report, Taken};
+use demur_contract::{Condition, Contract, ErrorId, FieldFamily, Origin, Problem, RetryAfter, RetryClass};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::{HeaderName, HeaderValue, Response, StatusCode};
+
+use crate::api::Api;
+use crate::outcome::error_code;
+use crate::outgoing::Outgoing;
+use crate::refused::{Answering, Refused};
+use crate::request_id::RequestId;
+
+/// What is known of the request that is being answered.
+pub(crate) struct Exchange<'e> {
+    id: RequestId,
+    pub(crate) now: Now,
+    /// Who speaks: the listener's contract until the API is known.
+    voice: &'e Contract,
+    pub(crate) api: Option<&'e Arc<Api>>,
+    pub(crate) operation: Option<&'e str>,
+    pub(crate) principal: Option<Arc<Principal>>,
+    /// What the request has taken from the limits.
+    pub(crate) taken: Option<Taken>,
+}
+
+/// What operators should know of a refusal. It is an extension of the response, for whoever logs or keeps
+/// it; the request's id leads from the answer to it.
+#[derive(Debug, Clone)]
+pub struct Refusal {
+    /// The request's id.
+    pub request_id: String,
+    /// The API, where it was known.
+    pub api: Option<String>,
+    /// The operation, where it was known.
+    pub operation: Option<String>,
+    /// The condition, where it is one of the gateway's own.
+    pub condition: Option<Condition>,
+    /// The contract that spoke.
+    pub contract: String,
+    /// The error's name in it.
+    pub error: String,
+    /// Its code on the wire, or else its name.
+    pub code: String,
+    /// The status.
+    pub status: u16,
+    /// Whose error it is.
+    pub origin: Origin,
+    /// The account, where it was known.
+    pub account: Option<String>,
+    /// The key's id, where it was known.
+    pub key: Option<String>,
+    /// What really happened. Never shown to a client.
+    pub cause: String,
+}
+
+impl<'e> Exchange<'e> {
+    pub(crate) fn new(voice: &'e Contract, now: Now) -> Self {
+        Self { id: RequestId::fresh(), now, voice, api: None, operation: None, principal: None, taken: None }
+    }
+
+    /// From here on the API's contract speaks.
+    pub(crate) fn speak_for(&mut self, api: &'e Arc<Api>) {
+        self.api = Some(api);
+        self.voice = &api.settings.contract;
+    }
+
+    pub(crate) fn voice(&self) -> &'e Contract {
+        self.voice
+    }
+
+    /// The request's id, as this voice writes it.
+    pub(crate) fn request_id(&self) -> String {
+        self.id.with_prefix(&self.voice.request_id().prefix)
+    }
+
+    /// The field that carries the id. The contract's loader has checked the name.
+    pub(crate) fn request_id_field(&self) -> HeaderName {
+        HeaderName::from_bytes(self.voice.request_id().field.as_bytes())
+            .unwrap_or(HeaderName::from_static("x-request-id"))
+    }
+
+    /// Makes the response of a refusal.
+    pub(crate) fn refuse<R>(&mut self, refused: Refused) -> Response<Outgoing<R>> {
+        let error = self.answer(&refused);
+        let entry = self.voice.entry(error);
+        let request_id = self.request_id();
+        let origin = origin(&refused, entry.status.as_u16());
+        self.settle_limits(origin);
+
+        let delay = refused.retry_after.map(|delay| RetryAfter { delay });
+        let problem = Problem {
+            error,
+            params: refused.params,
+            message: refused.message.map(Cow::Owned),
+            violations: Cow::Owned(refused.violations),
+            request_id: &request_id,
+            retry_after: delay,
+        };
+        let content = refused.verbatim.unwrap_or_else(|| {
+            let mut content = Vec::with_capacity(256);
+            self.voice.render(&problem, &mut content);
+            content
+        });
+
+        let mut response = Response::new(Outgoing::whole(content));
+        *response.status_mut() =
+            StatusCode::from_u16(entry.status.as_u16()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let headers = response.headers_mut();
+        if let Ok(value) = HeaderValue::from_str(self.voice.content_type()) {
+            headers.insert(CONTENT_TYPE, value);
+        }
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        // Only where waiting helps: a delay on anything else would be a lie.
+        if let Some(delay) = delay {
+            headers.insert(RETRY_AFTER, HeaderValue::from(delay.seconds()));
+        }
+        if self.voice.field_families().contains(&FieldFamily::XShouldRetry) {
+            let retries = matches!(
+                entry.retry.class,
+                RetryClass::AfterDelay | RetryClass::AtReset | RetryClass::Backoff
+            );
+            let value = HeaderValue::from_static(if retries { "true" } else { "false" });
+            headers.insert(HeaderName::from_static("x-should-retry"), value);
+        }
+        if let (401, Some(api)) = (entry.status.as_u16(), self.api) {
+            headers.insert(WWW_AUTHENTICATE, api.challenge.clone());
+        }
+        headers.extend(refused.fields.into_iter().map(|(name, value)| (Some(name), value)));
+
+        let condition = match refused.answering {
+            Answering::Condition(condition) => Some(condition),
+            Answering::Violations => problem.violations.first().map(|violation| violation.condition),
+            Answering::Error(_) => None,
+        };
+        let refusal = Refusal {
+            api: self.api.map(|api| api.name().to_owned()),
+            operation: self.operation.map(str::to_owned),
+            condition,
+            contract: self.voice.name().to_owned(),
+            error: entry.name.clone(),
+            code: error_code(self.voice, error).to_owned(),
+            status: entry.status.as_u16(),
+            origin,
+            account: self.principal.as_ref().map(|principal| principal.account().id.to_string()),
+            key: self.principal.as_ref().map(|principal| principal.key().id.to_string()),
+            cause: refused.cause,
+            request_id,
+        };
+        response.extensions_mut().insert(Arc::new(refusal));
+        response
+    }
+
+    fn answer(&self, refused: &Refused) -> ErrorId {
+        let own = match refused.answering {
+            Answering::Condition(condition) => Some(self.voice.answer(condition)),
+            Answering::Error(error) => Some(error),
+            Answering::Violations => self.voice.answer_violations(&refused.violations),
+        };
+        own.unwrap_or_else(|| self.voice.answer(Condition::Internal))
+    }
+
+    /// What was taken stays taken, but for trouble of the gateway's own, which is nobody's request.
+    fn settle_limits(&mut self, origin: Origin) {
+        match (self.taken.take(), origin) {
+            (Some(taken), Origin::Gateway) => taken.give_back(self.now),
+            (Some(mut taken), _) => taken.failed(),
+            (None, _) => {}
+        }
+    }
+
+    /// Sets what every response carries: the request's id, and how the limits stand.
+    pub(crate) fn seal<R>(&self, response: &mut Response<R>) {
+        let headers = response.headers_mut();
+        if let Ok(value) = HeaderValue::from_str(&self.request_id()) {
+            headers.insert(self.request_id_field(), value);
+        }
+        let families = self.voice.field_families();
+        if let (false, Some(principal)) = (families.is_empty(), &self.principal) {
+            let limits: Report<'_> = principal.report(self.now);
+            crate::limit_fields::set(families, &limits, self.now, headers);
+        }
+    }
+}
+
+fn origin(refused: &Refused, status: u16) -> Origin {
+    match refused.answering {
+        Answering::Condition(condition) => condition.origin(),
+        Answering::Violations => Origin::Client,
+        Answering::Error(_) if status < 500 => Origin::Client,
+        Answering::Error(_) => Origin::Upstream,
+    }
+}

@@ -1,0 +1,123 @@
+//! What crosses to the upstream, and what never does.
+//!
+//! Hop-by-hop fields end here, and so do those that `Connection` names (RFC 9110, section 7.6.1). Fields of
+//! the gateway's own are taken from nobody: whatever a client sends under their names, spelt with `_` or
+//! `.` for `-` too (many frameworks read those as the same), is removed. The key is for the gateway alone.
+
+use demur_admission::{Balance, Principal};
+use http::header::{AUTHORIZATION, CONNECTION, HeaderMap, HeaderName, HeaderValue};
+
+use crate::settings::Scheme;
+
+/// Fields that concern one connection only.
+const HOP_BY_HOP: [&str; 8] = [
+    "connection",
+    "keep-alive",
+    "proxy-authenticate",
+    "proxy-authorization",
+    "proxy-connection",
+    "te",
+    "trailer",
+    "upgrade",
+];
+
+const ACCOUNT: HeaderName = HeaderName::from_static("demur-account");
+const KEY: HeaderName = HeaderName::from_static("demur-key");
+const PLAN: HeaderName = HeaderName::from_static("demur-plan");
+const CREDITS_REMAINING: HeaderName = HeaderName::from_static("demur-credits-remaining");
+const CREDITS_RESET: HeaderName = HeaderName::from_static("demur-credits-reset");
+const CLIENT_REQUEST_ID: HeaderName = HeaderName::from_static("demur-client-request-id");
+const TRANSFER_ENCODING: HeaderName = HeaderName::from_static("transfer-encoding");
+
+/// The field with which an upstream raises a declared error.
+pub(crate) const DEMUR_ERROR: HeaderName = HeaderName::from_static("demur-error");
+
+/// Removes what must not cross, in either direction.
+pub(crate) fn strip_hop_by_hop(headers: &mut HeaderMap) {
+    // Nearly every message has no `Connection`, or one that names nothing else.
+    let named: Vec<HeaderName> = headers
+        .get_all(CONNECTION)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .filter_map(|name| name.trim().parse().ok())
+        .collect();
+    for name in named {
+        headers.remove(name);
+    }
+    for name in HOP_BY_HOP {
+        headers.remove(name);
+    }
+    // The framing is made anew on the other side.
+    headers.remove(TRANSFER_ENCODING);
+}
+
+/// Removes every field that only the gateway may set, however it is spelt.
+pub(crate) fn strip_own(headers: &mut HeaderMap) {
+    let own: Vec<HeaderName> = headers.keys().filter(|name| is_own(name.as_str())).cloned().collect();
+    for name in own {
+        headers.remove(name);
+    }
+}
+
+/// `demur-…`, with `_` and `.` read as `-`. Names are in lower case already.
+fn is_own(name: &str) -> bool {
+    const PREFIX: &[u8] = b"demur-";
+    let plain = |byte: &u8| if matches!(byte, b'_' | b'.') { b'-' } else { *byte };
+    name.len() >= PREFIX.len() && name.bytes().zip(PREFIX).all(|(byte, expected)| plain(&byte) == *expected)
+}
+
+/// Removes the key.
+pub(crate) fn strip_credential(headers: &mut HeaderMap, scheme: &Scheme) {
+    match scheme {
+        Scheme::Authorization(_) => headers.remove(AUTHORIZATION),
+        Scheme::Field(name) => headers.remove(name),
+    };
+}
+
+/// Says who is calling.
+pub(crate) fn identify(headers: &mut HeaderMap, principal: &Principal, balance: Option<&Balance>) {
+    let mut put = |name: HeaderName, value: &str| {
+        // Ids are visible ASCII; a plan's name that a field cannot carry is left out.
+        if let Ok(value) = HeaderValue::from_str(value) {
+            headers.insert(name, value);
+        }
+    };
+    put(ACCOUNT, principal.account().id.as_str());
+    put(KEY, principal.key().id.as_str());
+    put(PLAN, &principal.plan().name);
+    if let Some(balance) = balance {
+        put(CREDITS_REMAINING, &balance.available.to_string());
+        if let Some(resets_at) = balance.resets_at {
+            put(CREDITS_RESET, &resets_at.to_string());
+        }
+    }
+}
+
+/// Gives the request its id, and keeps the client's beside it.
+pub(crate) fn name_request(headers: &mut HeaderMap, field: &HeaderName, id: &HeaderValue) {
+    if let Some(clients) = headers.insert(field.clone(), id.clone()) {
+        headers.insert(CLIENT_REQUEST_ID, clients);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_that_is_ours_crosses() {
+        let mut headers = HeaderMap::new();
+        for name in
+            ["demur-account", "demur_plan", "demur.key", "demurrage", "x-demur-plan", "te", "x-private"]
+        {
+            headers.insert(HeaderName::from_static(name), HeaderValue::from_static("x"));
+        }
+        headers.insert(CONNECTION, HeaderValue::from_static("close, X-Private"));
+        strip_own(&mut headers);
+        strip_hop_by_hop(&mut headers);
+        let mut left: Vec<&str> = headers.keys().map(HeaderName::as_str).collect();
+        left.sort_unstable();
+        assert_eq!(left, ["demurrage", "x-demur-plan"]);
+    }
+}

@@ -1,0 +1,30 @@
+//! One request: admit, forward, settle; every refusal and failure in the API's contract.
+//!
+//! [`Engine::serve`] takes a request and a way to send it on, and always gives an answer. It knows no
+//! socket, takes the time as an argument, and is `Send + Sync`: the gateway's workers, a Tower service and a
+//! test drive the same code. The whole way stands in `pipeline.rs`.
+//!
+//! This is the one place where denials and violations become problems.
+
+mod api;
+mod content;
+mod credential;
+mod exchange;
+mod forward;
+mod limit_fields;
+mod mounts;
+mod outcome;
+mod outgoing;
+mod pipeline;
+mod refused;
+mod request_id;
+mod rules;
+pub mod settings;
+
+pub use api::Api;
+pub use content::{Content, ContentFault};
+pub use exchange::Refusal;
+pub use outcome::UpstreamFault;
+pub use outgoing::{Outgoing, Passing};
+pub use pipeline::{Arrival, Engine, Rejection};
+pub use request_id::RequestId;

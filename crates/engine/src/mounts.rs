@@ -1,0 +1,88 @@
+//! Host and path → API: the most specific mount wins.
+
+use std::sync::Arc;
+
+use crate::api::Api;
+
+/// The APIs, those with the longest paths first, and those with a host before those without.
+pub(crate) struct Mounts {
+    apis: Vec<Arc<Api>>,
+}
+
+impl Mounts {
+    pub(crate) fn new(mut apis: Vec<Arc<Api>>) -> Self {
+        // Stable: of two at one place the first counts.
+        apis.sort_by_key(|api| {
+            let mount = &api.settings.mount;
+            (std::cmp::Reverse(mount.path.len()), mount.host.is_none())
+        });
+        Self { apis }
+    }
+
+    pub(crate) fn all(&self) -> &[Arc<Api>] {
+        &self.apis
+    }
+
+    /// The API, and the path within it, which begins with `/`.
+    pub(crate) fn find<'m, 'p>(
+        &'m self,
+        host: Option<&str>,
+        path: &'p str,
+    ) -> Option<(&'m Arc<Api>, &'p str)> {
+        let host = host.map(without_port);
+        self.apis.iter().find_map(|api| {
+            let mount = &api.settings.mount;
+            let is_host = match (&mount.host, host) {
+                (None, _) => true,
+                (Some(wanted), Some(host)) => host.eq_ignore_ascii_case(wanted),
+                (Some(_), None) => false,
+            };
+            if !is_host {
+                return None;
+            }
+            within(&mount.path, path).map(|rest| (api, rest))
+        })
+    }
+}
+
+/// `/shop` and `/shop/a` are within `/shop`; `/shopping` is not.
+fn within<'p>(mount: &str, path: &'p str) -> Option<&'p str> {
+    match path.strip_prefix(mount)? {
+        "" => Some("/"),
+        rest if rest.starts_with('/') => Some(rest),
+        _ => None,
+    }
+}
+
+/// `host:80` and `[::1]:80` without their ports.
+fn without_port(authority: &str) -> &str {
+    match authority.rsplit_once(':') {
+        Some((host, port)) if !host.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit()) => host,
+        _ => authority,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mount_ends_where_a_segment_ends() {
+        for (mount, path, rest) in [
+            ("/shop", "/shop", Some("/")),
+            ("/shop", "/shop/a/b", Some("/a/b")),
+            ("/shop", "/shopping", None),
+            ("", "/a", Some("/a")),
+            ("/shop", "/", None),
+        ] {
+            assert_eq!(within(mount, path), rest, "{mount} {path}");
+        }
+    }
+
+    #[test]
+    fn ports_are_cut() {
+        for (authority, host) in [("a:80", "a"), ("a", "a"), ("[::1]:80", "[::1]"), ("[::1]", "[::1]")] {
+            assert_eq!(without_port(authority), host);
+        }
+    }
+}

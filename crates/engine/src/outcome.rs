@@ -1,0 +1,192 @@
+//! What became of a forwarded request: a success passes, everything else is brought into the contract.
+//!
+//! An upstream raises a declared error by name ([`DEMUR_ERROR`]), or with a problem document whose `type` or
+//! `code` names it, or by answering in the contract's own format. What is left is mapped by its status, and
+//! its text goes to the journal only. An upstream's 401, 402 or 407 is about the gateway's account there,
+//! not about the caller.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::time::Duration;
+
+use demur_contract::{Condition, Contract, Decoded, ErrorId, RefusedStatus, Value};
+use http::header::{CONTENT_TYPE, RETRY_AFTER};
+use http::{HeaderMap, StatusCode};
+use serde_json::Value as Json;
+
+use crate::content::ContentFault;
+use crate::forward::DEMUR_ERROR;
+use crate::refused::Refused;
+
+/// Why there is no answer from the upstream. The texts are for operators.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum UpstreamFault {
+    /// No connection could be made.
+    Unreachable(String),
+    /// It is known to be of no use at the moment, and was not asked.
+    Unavailable(String),
+    /// No answer came in time.
+    Timeout(String),
+    /// What came is no HTTP, or ended too early.
+    Invalid(String),
+    /// The request's own content failed while it was sent.
+    Content(ContentFault),
+}
+
+impl fmt::Display for UpstreamFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            UpstreamFault::Unreachable(cause) => write!(f, "unreachable: {cause}"),
+            UpstreamFault::Unavailable(cause) => write!(f, "unavailable: {cause}"),
+            UpstreamFault::Timeout(cause) => write!(f, "timed out: {cause}"),
+            UpstreamFault::Invalid(cause) => write!(f, "invalid response: {cause}"),
+            UpstreamFault::Content(fault) => fault.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for UpstreamFault {}
+
+impl From<UpstreamFault> for Refused {
+    fn from(fault: UpstreamFault) -> Self {
+        let condition = match &fault {
+            UpstreamFault::Unreachable(_) => Condition::UpstreamUnreachable,
+            UpstreamFault::Unavailable(_) => Condition::UpstreamUnavailable,
+            UpstreamFault::Timeout(_) => Condition::UpstreamTimeout,
+            UpstreamFault::Invalid(_) => Condition::UpstreamInvalidResponse,
+            UpstreamFault::Content(fault) => return fault.clone().into(),
+        };
+        Refused::from(condition).because(fault.to_string())
+    }
+}
+
+/// The most of a failed answer that is looked at.
+pub(crate) const MAX_FAILURE_BYTES: usize = 64 * 1024;
+/// The most of it that a cause quotes.
+const MAX_QUOTED_CHARS: usize = 512;
+
+/// Brings an upstream's error answer into the contract.
+pub(crate) fn refuse(
+    contract: &Contract,
+    status: StatusCode,
+    headers: &HeaderMap,
+    content: &[u8],
+) -> Refused {
+    let raised = raised(contract, headers, content)
+        .or_else(|| problem_document(contract, headers, content))
+        .or_else(|| own_format(contract, status, content))
+        .unwrap_or_else(|| by_status(status));
+    let after = headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.trim().parse().ok());
+    let after = after.map(Duration::from_secs).or(raised.retry_after);
+    let said = if raised.cause.is_empty() { String::new() } else { format!("{}; ", raised.cause) };
+    raised.after(after).because(format!("{said}upstream answered {status}: {}", quoted(content)))
+}
+
+/// `Demur-Error: NAME`, with parameters as a JSON object in the content.
+fn raised(contract: &Contract, headers: &HeaderMap, content: &[u8]) -> Option<Refused> {
+    let name = headers.get(DEMUR_ERROR)?.to_str().unwrap_or_default().trim();
+    let Some(refused) = named(contract, name) else {
+        let cause = format!("`{name}` was raised, which an upstream cannot raise in this contract");
+        return Some(Refused::from(Condition::UpstreamInvalidResponse).because(cause));
+    };
+    let parameters = match serde_json::from_slice(content) {
+        Ok(Json::Object(parameters)) => parameters,
+        _ => serde_json::Map::new(),
+    };
+    Some(with_parameters(refused, &parameters))
+}
+
+/// A condition or an error that an upstream may raise.
+fn named(contract: &Contract, name: &str) -> Option<Refused> {
+    if let Some(error) = contract.named(name).filter(|error| contract.entry(*error).upstream_may_raise) {
+        return Some(Refused::error(error));
+    }
+    Condition::named(name).filter(|condition| condition.upstream_may_raise()).map(Refused::from)
+}
+
+fn with_parameters(mut refused: Refused, parameters: &serde_json::Map<String, Json>) -> Refused {
+    for (name, value) in parameters {
+        let value = match value {
+            Json::Null => continue,
+            Json::String(text) if name == "message" => {
+                refused.message = Some(text.clone());
+                continue;
+            }
+            Json::String(text) => Value::Text(text.clone()),
+            Json::Number(number) if number.is_i64() => Value::Int(number.as_i64().unwrap_or_default()),
+            Json::Array(items) => Value::List(items.iter().map(shown).collect()),
+            other => Value::Text(other.to_string()),
+        };
+        refused.params.push((Cow::Owned(name.clone()), value));
+    }
+    refused
+}
+
+fn shown(value: &Json) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+}
+
+/// `application/problem+json` (RFC 9457) whose `code`, or the last segment of whose `type`, is a name of the
+/// contract.
+fn problem_document(contract: &Contract, headers: &HeaderMap, content: &[u8]) -> Option<Refused> {
+    let media_type = headers.get(CONTENT_TYPE)?.to_str().ok()?.split(';').next()?.trim();
+    if !media_type.eq_ignore_ascii_case("application/problem+json") {
+        return None;
+    }
+    let Ok(Json::Object(mut problem)) = serde_json::from_slice(content) else { return None };
+    let text = |name: &str| problem.get(name).and_then(Json::as_str);
+    let by_type = text("type").and_then(|kind| kind.rsplit(['/', '#', ':']).next());
+    let refused = [text("code"), by_type].into_iter().flatten().find_map(|name| named(contract, name))?;
+    let detail = text("detail").map(str::to_owned);
+    for member in ["type", "title", "status", "detail", "instance", "code"] {
+        problem.remove(member);
+    }
+    let mut refused = with_parameters(refused, &problem);
+    refused.message = detail;
+    Some(refused)
+}
+
+/// The contract's own format: read and rendered again, so that the answer carries the one id.
+fn own_format(contract: &Contract, status: StatusCode, content: &[u8]) -> Option<Refused> {
+    let Decoded::Exact(read) = contract.decode(status.as_u16(), content) else { return None };
+    let may_raise = read.is_declared(contract) && contract.entry(read.error).upstream_may_raise;
+    if !may_raise {
+        return None;
+    }
+    let mut refused = Refused::error(read.error);
+    if !read.violations.is_empty() {
+        // A format does not carry all of a violation, so these could not be rendered again without loss.
+        // Their content stands as it is, unless it has a place for the id, which would then be another one.
+        if contract.shows_request_id(read.error) {
+            return None;
+        }
+        refused.verbatim = Some(content.to_vec());
+    }
+    refused.params =
+        read.params.into_iter().map(|(name, value)| (Cow::Owned(name), Value::Text(value))).collect();
+    Some(refused)
+}
+
+fn by_status(status: StatusCode) -> Refused {
+    match status.as_u16() {
+        401 | 402 | 407 => Refused::from(Condition::UpstreamFailed)
+            .because("the upstream does not accept the gateway's own credentials or account"),
+        503 => Condition::UpstreamUnavailable.into(),
+        status => match RefusedStatus::new(status) {
+            Some(refused) => refused.into(),
+            None => Condition::UpstreamFailed.into(),
+        },
+    }
+}
+
+/// The beginning of what was said, made safe for a log line.
+fn quoted(content: &[u8]) -> String {
+    let text = String::from_utf8_lossy(&content[..content.len().min(4 * MAX_QUOTED_CHARS)]);
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(MAX_QUOTED_CHARS).collect()
+}
+
+/// The error that an answer is, where the contract has a place for it: for logs.
+pub(crate) fn error_code(contract: &Contract, error: ErrorId) -> &str {
+    let entry = contract.entry(error);
+    entry.code.as_deref().unwrap_or(&entry.name)
+}

@@ -1,0 +1,109 @@
+//! The rules of one request: what they can see of it, and what they raise.
+
+use demur_admission::{Coverage, Now, Principal};
+use demur_contract::Condition;
+use demur_validation::{RuleInputs, Variable};
+use http::request::Parts;
+use serde_json::{Value as Json, json};
+
+use crate::api::Api;
+use crate::refused::Refused;
+use crate::settings::RuleSettings;
+
+/// What the rules can see.
+pub(crate) struct Seen<'s> {
+    pub(crate) parts: &'s Parts,
+    pub(crate) path: &'s str,
+    pub(crate) params: &'s serde_json::Map<String, Json>,
+    pub(crate) body: Option<&'s Json>,
+    pub(crate) principal: Option<&'s Principal>,
+    pub(crate) now: Now,
+}
+
+/// Asks every rule of the operation, in the file's order; the first that is not satisfied speaks.
+pub(crate) fn check(api: &Api, operation: usize, seen: &Seen<'_>) -> Result<(), Refused> {
+    let rules = api.rules.get(operation).map_or(&[][..], Vec::as_slice);
+    if rules.is_empty() {
+        return Ok(());
+    }
+    let inputs = inputs(seen);
+    for rule in rules.iter().filter_map(|index| api.settings.rules.get(*index)) {
+        match rule.require.evaluate(&inputs) {
+            Ok(true) => {}
+            Ok(false) => return Err(raise(api, rule, &inputs)),
+            Err(failure) => {
+                let refused = match rule.on_failure {
+                    Some(error) => Refused::error(error),
+                    None => Condition::RuleFailed.into(),
+                };
+                return Err(refused.because(format!("rule `{}`: {failure}", rule.name)));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn raise(api: &Api, rule: &RuleSettings, inputs: &RuleInputs<'_>) -> Refused {
+    let mut refused = Refused::error(rule.raise);
+    let mut cause = format!("rule `{}` raised `{}`", rule.name, api.error_name(rule.raise));
+    for (name, expression) in &rule.with {
+        // The request is refused either way; a parameter that cannot be had is left out of the message.
+        match expression.evaluate_value(inputs) {
+            Ok(value) => refused.params.push((name.clone().into(), value)),
+            Err(failure) => cause.push_str(&format!("; parameter `{name}`: {failure}")),
+        }
+    }
+    refused.because(cause)
+}
+
+fn inputs<'s>(seen: &'s Seen<'_>) -> RuleInputs<'s> {
+    const NOTHING: &Json = &Json::Null;
+    RuleInputs::new(seen.now.wall)
+        .provide(Variable::Request, || request(seen))
+        .provide(Variable::Params, || Json::Object(seen.params.clone()))
+        .lend(Variable::Body, seen.body.unwrap_or(NOTHING))
+        .provide(Variable::Key, || seen.principal.map_or(Json::Null, key))
+        .provide(Variable::Account, || {
+            let account = |principal: &Principal| {
+                let account = principal.account();
+                json!({ "id": account.id.as_str(), "name": account.name })
+            };
+            seen.principal.map_or(Json::Null, account)
+        })
+        .provide(Variable::Plan, || {
+            let plan = |principal: &Principal| {
+                let plan = principal.plan();
+                json!({ "name": plan.name, "features": plan.features })
+            };
+            seen.principal.map_or(Json::Null, plan)
+        })
+}
+
+fn request(seen: &Seen<'_>) -> Json {
+    let mut headers = serde_json::Map::new();
+    for (name, value) in &seen.parts.headers {
+        // Credentials are not for rules, and so not for what a rule may show.
+        if matches!(name.as_str(), "authorization" | "proxy-authorization" | "cookie") {
+            continue;
+        }
+        if let Ok(value) = value.to_str() {
+            headers.entry(name.as_str()).or_insert_with(|| Json::from(value));
+        }
+    }
+    json!({ "method": seen.parts.method.as_str(), "path": seen.path, "headers": headers })
+}
+
+fn key(principal: &Principal) -> Json {
+    let key = principal.key();
+    // A rule that asks `x in key.resources` of a key that covers everything gets `*`, and must say so.
+    let covered = |coverage: &Coverage| match coverage {
+        Coverage::All => json!(["*"]),
+        Coverage::Only(names) => json!(names),
+    };
+    json!({
+        "id": key.id.as_str(),
+        "scopes": key.grants.scopes,
+        "resources": covered(&key.grants.resources),
+        "operations": covered(&key.grants.operations),
+    })
+}

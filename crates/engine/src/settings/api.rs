@@ -1,0 +1,356 @@
+//! One entry of `apis:`: where it is mounted, its contract and document, what its operations ask for, its
+//! rules. The upstream belongs to whoever forwards, and is left to them.
+
+use std::sync::Arc;
+
+use demur_admission::is_prefix;
+use demur_contract::{Contract, ErrorId};
+use demur_source::{Diagnostics, Fields, Key, Node, Span, did_you_mean};
+use demur_validation::{ApiDocument, DocumentOptions, Expression, Formats, UnknownQuery};
+
+use super::{Reading, bytes};
+
+/// An API, ready to be served.
+#[derive(Debug)]
+pub struct ApiSettings {
+    /// Its name: keys are made for it under this name.
+    pub name: String,
+    /// Which requests are meant for it.
+    pub mount: Mount,
+    /// How it answers errors.
+    pub contract: Arc<Contract>,
+    /// What it takes.
+    pub document: ApiDocument,
+    /// Who may ask.
+    pub authentication: Authentication,
+    /// What its operations ask for, by their index in the document.
+    pub operations: Vec<OperationSettings>,
+    /// Rules beyond the document.
+    pub rules: Vec<RuleSettings>,
+    /// The most content that is taken, in bytes.
+    pub max_content: u64,
+}
+
+/// By what an API is recognised.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Mount {
+    /// The host, in lower case and without port; any where there is none.
+    pub host: Option<String>,
+    /// The path prefix, without a slash at its end: empty, or `/name`.
+    pub path: String,
+}
+
+/// Where the key stands, and what it begins with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Authentication {
+    /// How the key is sent.
+    pub scheme: Scheme,
+    /// The public prefix of this API's keys.
+    pub prefix: String,
+}
+
+/// How a key is sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Scheme {
+    /// `Authorization: NAME KEY`; `Bearer` mostly.
+    Authorization(String),
+    /// In a field of its own.
+    Field(http::HeaderName),
+}
+
+/// What one operation asks for beyond a valid key.
+#[derive(Debug, Default)]
+pub struct OperationSettings {
+    /// Credits that a call costs.
+    pub credits: u64,
+    /// A feature that the plan must have.
+    pub feature: Option<String>,
+    /// A scope that the key must have.
+    pub scope: Option<String>,
+    /// A resource that the key must cover: `shelf:{shelf}`, by the names of parameters.
+    pub resource: Option<ResourceTemplate>,
+    /// Whether the upstream is told how many credits are left, also where the call costs none.
+    pub passes_credits: bool,
+    /// Whether it may be called without a key.
+    pub anonymous: bool,
+    /// The most content that it takes; the API's where there is none.
+    pub max_content: Option<u64>,
+}
+
+/// A resource's name with parameters in it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ResourceTemplate {
+    /// Text and parameters in turn, beginning with text.
+    pub(crate) texts: Vec<String>,
+    pub(crate) parameters: Vec<String>,
+}
+
+/// A rule in CEL, and what it raises.
+#[derive(Debug)]
+pub struct RuleSettings {
+    /// For the journal.
+    pub name: String,
+    /// For which operations, by index; empty means all.
+    pub operations: Vec<usize>,
+    /// Must be true.
+    pub require: Expression,
+    /// Is raised where it is not.
+    pub raise: ErrorId,
+    /// Is raised where the rule cannot be evaluated; `rule.failed` where there is none.
+    pub on_failure: Option<ErrorId>,
+    /// Parameters of the error.
+    pub with: Vec<(String, Expression)>,
+}
+
+/// The content bound of `hardening`: 1 MiB unless the API or the operation says more.
+const MAX_CONTENT: u64 = 1 << 20;
+
+/// Reads an API. `fields` has been opened by the caller, who takes what is the forwarder's from it and
+/// finishes it.
+pub fn read_api(fields: &mut Fields<'_>, reading: &mut Reading<'_>) -> Option<ApiSettings> {
+    let name = required(fields, "name", reading);
+    let contract =
+        required(fields, "contract", reading).and_then(|(name, span)| reading.contract(&name, span));
+    let openapi = required(fields, "openapi", reading);
+    let mount = fields.node("at").map(|node| read_mount(node, reading)).unwrap_or_default();
+    let authentication = fields.node("authentication").map(|node| read_authentication(node, reading));
+    let max_content = read_bytes(fields, "max_content", reading).unwrap_or(MAX_CONTENT);
+    let options = fields.node("validation").map(|node| read_options(node, reading)).unwrap_or_default();
+
+    let document = openapi.and_then(|(path, span)| {
+        let source = reading.file(&path, span)?;
+        let mut mistakes = Diagnostics::new();
+        let document = ApiDocument::load(&source, &options, &mut mistakes);
+        let document = document.filter(|_| !mistakes.has_errors());
+        reading.found.extend(mistakes);
+        document
+    });
+    let operations = fields.map("operations", reading.found);
+    let rules = fields.list("rules", reading.found);
+    if authentication.is_none() {
+        fields.missing("authentication", reading.found);
+    }
+    // Without the document or the contract, names cannot be checked; what is wrong with them was said.
+    let (document, contract) = (document?, contract?);
+    let operations = read_operations(operations, &document, reading);
+    let rules = rules.iter().filter_map(|node| read_rule(node, &document, &contract, reading)).collect();
+    let authentication = authentication??;
+    Some(ApiSettings {
+        name: name?.0,
+        mount,
+        contract,
+        document,
+        authentication,
+        operations,
+        rules,
+        max_content,
+    })
+}
+
+fn required(
+    fields: &mut Fields<'_>,
+    name: &'static str,
+    reading: &mut Reading<'_>,
+) -> Option<(String, Span)> {
+    let Some(span) = fields.node(name).map(|node| node.span) else {
+        fields.missing(name, reading.found);
+        return None;
+    };
+    fields.text(name, reading.found).map(|text| (text, span))
+}
+
+fn read_bytes(fields: &mut Fields<'_>, name: &'static str, reading: &mut Reading<'_>) -> Option<u64> {
+    let node = fields.node(name)?;
+    let read = node.scalar_text().and_then(|text| bytes(&text));
+    if read.is_none() {
+        let help = "write a number of bytes, or `64KiB`, `1MiB`".to_owned();
+        reading.error(node.span, "size", format!("`{name}` must be a size"), help);
+    }
+    read
+}
+
+fn read_mount(node: &Node, reading: &mut Reading<'_>) -> Mount {
+    let mut mount = Mount::default();
+    let Some(mut fields) = Fields::of(node, reading.source, "`at`", reading.found) else { return mount };
+    mount.host = fields.text("host", reading.found).map(|host| host.to_ascii_lowercase());
+    if let Some(path) = fields.text("path", reading.found) {
+        let path = path.trim_end_matches('/');
+        if !path.is_empty() && !path.starts_with('/') {
+            reading.error(node.span, "path", "a path prefix begins with `/`", format!("write `/{path}`"));
+        }
+        mount.path = path.to_owned();
+    }
+    fields.finish(reading.found);
+    mount
+}
+
+fn read_authentication(node: &Node, reading: &mut Reading<'_>) -> Option<Authentication> {
+    let mut fields = Fields::of(node, reading.source, "`authentication`", reading.found)?;
+    let scheme = fields.text("scheme", reading.found);
+    let field = fields.text("field", reading.found);
+    let prefix = required(&mut fields, "prefix", reading);
+    fields.finish(reading.found);
+    let scheme = match (scheme, field) {
+        (Some(_), Some(_)) => {
+            let help = "`scheme` reads Authorization, `field` another field".to_owned();
+            reading.error(node.span, "scheme", "a key comes by `scheme` or in a `field`, not both", help);
+            return None;
+        }
+        (None, Some(field)) => match field.parse() {
+            Ok(name) => Scheme::Field(name),
+            Err(_) => {
+                reading.error(node.span, "field-name", format!("`{field}` is no header field's name"), None);
+                return None;
+            }
+        },
+        (Some(scheme), None) if scheme.eq_ignore_ascii_case("bearer") => {
+            Scheme::Authorization("Bearer".to_owned())
+        }
+        (Some(scheme), None) => Scheme::Authorization(scheme),
+        (None, None) => Scheme::Authorization("Bearer".to_owned()),
+    };
+    let (prefix, span) = prefix?;
+    if !is_prefix(&prefix) {
+        let message = "a key's prefix has 1 to 32 letters and digits, with single `_` or `-` between them";
+        reading.error(span, "prefix", message, None);
+        return None;
+    }
+    Some(Authentication { scheme, prefix })
+}
+
+fn read_options(node: &Node, reading: &mut Reading<'_>) -> DocumentOptions {
+    let mut options = DocumentOptions::default();
+    let Some(mut fields) = Fields::of(node, reading.source, "`validation`", reading.found) else {
+        return options;
+    };
+    match fields.text("formats", reading.found).as_deref() {
+        None | Some("assert") => {}
+        Some("annotate") => options.formats = Formats::Annotate,
+        Some(_) => reading.error(node.span, "unknown-word", "`formats` is `assert` or `annotate`", None),
+    }
+    match fields.text("unknown_query", reading.found).as_deref() {
+        None | Some("ignore") => {}
+        Some("refuse") => options.unknown_query = UnknownQuery::Refuse,
+        Some(_) => reading.error(node.span, "unknown-word", "`unknown_query` is `ignore` or `refuse`", None),
+    }
+    fields.finish(reading.found);
+    options
+}
+
+fn unknown_operation(key: &str, span: Span, document: &ApiDocument, reading: &mut Reading<'_>) {
+    let known = document.operations().iter().map(|operation| operation.id());
+    let help = match did_you_mean(key, known.clone()) {
+        Some(known) => format!("did you mean `{known}`?"),
+        None => format!("the document has: {}", known.take(20).collect::<Vec<_>>().join(", ")),
+    };
+    reading.error(span, "unknown-operation", format!("the document has no operation `{key}`"), help);
+}
+
+fn read_operations(
+    entries: &[(Key, Node)],
+    document: &ApiDocument,
+    reading: &mut Reading<'_>,
+) -> Vec<OperationSettings> {
+    let mut operations: Vec<OperationSettings> =
+        document.operations().iter().map(|_| OperationSettings::default()).collect();
+    for (key, node) in entries {
+        let Some(operation) = document.operation(&key.name) else {
+            unknown_operation(&key.name, key.span, document, reading);
+            continue;
+        };
+        if let Some(settings) = read_operation(node, reading) {
+            operations[operation.index()] = settings;
+        }
+    }
+    operations
+}
+
+fn read_operation(node: &Node, reading: &mut Reading<'_>) -> Option<OperationSettings> {
+    let mut fields = Fields::of(node, reading.source, "an operation", reading.found)?;
+    let credits = match fields.int("credits", reading.found).map(u64::try_from) {
+        None => 0,
+        Some(Ok(credits)) => credits,
+        Some(Err(_)) => {
+            reading.error(node.span, "number", "`credits` must not be negative", None);
+            0
+        }
+    };
+    let settings = OperationSettings {
+        credits,
+        feature: fields.text("feature", reading.found),
+        scope: fields.text("scope", reading.found),
+        resource: fields.node("resource").and_then(|node| read_resource(node, reading)),
+        passes_credits: fields.boolean("passes_credits", reading.found).unwrap_or(false),
+        anonymous: fields.boolean("anonymous", reading.found).unwrap_or(false),
+        max_content: read_bytes(&mut fields, "max_content", reading),
+    };
+    let needs_key = settings.feature.is_some() || settings.scope.is_some() || settings.resource.is_some();
+    if settings.anonymous && (needs_key || settings.credits > 0) {
+        let message = "an anonymous operation has no key to check, and no account to charge";
+        reading.error(node.span, "anonymous", message, "leave out `anonymous`, or all the rest".to_owned());
+    }
+    fields.finish(reading.found);
+    Some(settings)
+}
+
+fn read_resource(node: &Node, reading: &mut Reading<'_>) -> Option<ResourceTemplate> {
+    let text = node.scalar_text()?;
+    let mut template = ResourceTemplate { texts: Vec::new(), parameters: Vec::new() };
+    let mut rest = text.as_str();
+    while let Some((before, after)) = rest.split_once('{') {
+        let Some((name, after)) = after.split_once('}') else {
+            reading.error(node.span, "template", "a brace stands alone", None);
+            return None;
+        };
+        template.texts.push(before.to_owned());
+        template.parameters.push(name.to_owned());
+        rest = after;
+    }
+    template.texts.push(rest.to_owned());
+    Some(template)
+}
+
+fn read_rule(
+    node: &Node,
+    document: &ApiDocument,
+    contract: &Contract,
+    reading: &mut Reading<'_>,
+) -> Option<RuleSettings> {
+    let mut fields = Fields::of(node, reading.source, "a rule", reading.found)?;
+    let name = required(&mut fields, "name", reading);
+    let mut operations = Vec::new();
+    for (id, span) in fields.texts("on", reading.found) {
+        match document.operation(&id) {
+            Some(operation) => operations.push(operation.index()),
+            None => unknown_operation(&id, span, document, reading),
+        }
+    }
+    let require = required(&mut fields, "require", reading)
+        .and_then(|(text, span)| Expression::compile_condition(&text, reading.source, span, reading.found));
+    let raise = required(&mut fields, "raise", reading)
+        .and_then(|(name, span)| named_error(&name, span, contract, reading));
+    let on_failure = fields
+        .node("on_failure")
+        .and_then(|node| named_error(&node.scalar_text().unwrap_or_default(), node.span, contract, reading));
+    let mut with = Vec::new();
+    for (key, node) in fields.map("with", reading.found) {
+        let text = node.scalar_text().unwrap_or_default();
+        if let Some(value) = Expression::compile(&text, reading.source, node.span, reading.found) {
+            with.push((key.name.clone(), value));
+        }
+    }
+    fields.finish(reading.found);
+    Some(RuleSettings { name: name?.0, operations, require: require?, raise: raise?, on_failure, with })
+}
+
+fn named_error(name: &str, span: Span, contract: &Contract, reading: &mut Reading<'_>) -> Option<ErrorId> {
+    let error = contract.named(name);
+    if error.is_none() {
+        let help = match did_you_mean(name, contract.own_conditions()) {
+            Some(known) => format!("did you mean `{known}`?"),
+            None => format!("declare it under `errors:` of the contract `{}`", contract.name()),
+        };
+        reading.error(span, "unknown-error", format!("the contract has no error `{name}`"), help);
+    }
+    error
+}

@@ -1,0 +1,87 @@
+//! What the configuration file says of plans and APIs: raw YAML → resolved types, all mistakes at once.
+//!
+//! Listeners, stores and workers are the gateway's to read; a Tower service has none of them.
+
+mod api;
+mod plan;
+mod scalar;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use demur_source::{Diagnostics, Source, Span};
+
+pub use api::{
+    ApiSettings, Authentication, Mount, OperationSettings, ResourceTemplate, RuleSettings, Scheme, read_api,
+};
+pub use plan::read_plan;
+pub use scalar::{bytes, duration};
+
+use demur_contract::{Contract, builtin};
+
+/// What is needed to read a file: its text, the folder it stands in, and where mistakes go.
+#[derive(Debug)]
+pub struct Reading<'r> {
+    /// The text.
+    pub source: &'r Arc<Source>,
+    /// Relative paths in the file are relative to this folder.
+    pub folder: &'r Path,
+    /// Every mistake so far.
+    pub found: &'r mut Diagnostics,
+}
+
+impl Reading<'_> {
+    /// Reports a mistake.
+    pub fn error(
+        &mut self,
+        span: Span,
+        check: &'static str,
+        message: impl Into<String>,
+        help: impl Into<Option<String>>,
+    ) {
+        self.found.error(self.source, span, check, message, help);
+    }
+
+    /// Reads a file that the configuration names; one that cannot be read is reported at `span`.
+    pub fn file(&mut self, name: &str, span: Span) -> Option<Arc<Source>> {
+        let path = self.folder.join(name);
+        match Source::read(&path) {
+            Ok(source) => Some(source),
+            Err(error) => {
+                let message = format!("`{}` cannot be read: {error}", path.display());
+                self.error(span, "file", message, "paths are relative to this file".to_owned());
+                None
+            }
+        }
+    }
+
+    /// A contract by the name of a built-in, or by a path (with a `/` or `.yaml` in it).
+    pub fn contract(&mut self, name: &str, span: Span) -> Option<Arc<Contract>> {
+        let is_path = name.contains('/') || name.ends_with(".yaml") || name.ends_with(".yml");
+        let source = if is_path {
+            self.file(name, span)?
+        } else if let Some(source) = builtin::source(name) {
+            source
+        } else {
+            let known: Vec<&str> = builtin::names().collect();
+            let help = match demur_source::did_you_mean(name, known.iter().copied()) {
+                Some(known) => format!("did you mean `{known}`?"),
+                None => {
+                    format!("there are {}; a file is named by its path: `./{name}.yaml`", known.join(", "))
+                }
+            };
+            self.error(span, "unknown-contract", format!("there is no built-in contract `{name}`"), help);
+            return None;
+        };
+        match Contract::load(&source) {
+            Ok(loaded) => {
+                self.found.extend(loaded.warnings);
+                Some(Arc::new(loaded.contract))
+            }
+            Err(mistakes) => {
+                self.found.extend(mistakes);
+                None
+            }
+        }
+    }
+}
