@@ -330,6 +330,20 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn after_the_stand_in_nothing_is_read() {
+        use tokio::io::AsyncWriteExt as _;
+
+        let (mut client, server) = tokio::io::duplex(1024);
+        let mut guard = Guard::new(server, Bounds::default());
+        client.write_all(b"GET / HTTP/1.1\r\n\r\n").await.unwrap();
+        client.shutdown().await.unwrap();
+        assert!(
+            matches!(read(&mut guard), Poll::Ready(bytes) if bytes.starts_with(b"GET / HTTP/1.1\r\nhost: "))
+        );
+        assert_eq!(read(&mut guard), Poll::Pending);
+    }
+
+    #[tokio::test]
     async fn a_head_that_comes_whole_is_never_held() {
         use tokio::io::AsyncWriteExt as _;
 

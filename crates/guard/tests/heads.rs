@@ -48,9 +48,8 @@ fn what_follows_a_head_does_not_change_it() {
         if expected == Expected::Incomplete {
             continue;
         }
-        let alone = check(&bytes, &Bounds::default());
-        let followed = check(&[&bytes[..], b"\0Host: b.example\r\n\r\n"].concat(), &Bounds::default());
-        assert_eq!(outcome(&alone), outcome(&followed), "{name}");
+        let followed = [&bytes[..], b"Host: b.example\r\n\r\n"].concat();
+        assert_eq!(check(&followed, &Bounds::default()), check(&bytes, &Bounds::default()), "{name}");
     }
 }
 

@@ -195,13 +195,38 @@ async fn no_reset_destroys_an_answer() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_client_that_never_closes_is_not_lingered_for() {
+async fn a_client_that_never_closes_is_lingered_for_no_longer_than_the_bound() {
+    // The second is one second after its time is up.
+    for (sent, seconds) in [("GET / HTTP/1.1\r\n\r\n", 1), ("GET / HTTP/1.1\r\n", 11)] {
+        let (mut client, server) = tokio::io::duplex(1024);
+        let serving = tokio::spawn(serve(server, Bounds::default()));
+        client.write_all(sent.as_bytes()).await.unwrap();
+        let start = Instant::now();
+        serving.await.unwrap();
+        assert_eq!(start.elapsed().as_secs(), seconds, "{sent}");
+    }
+}
+
+/// Each wait has its own time: neither that of the last idle wait nor that of the last head goes on.
+#[tokio::test(start_paused = true)]
+async fn time_starts_anew_with_each_message() {
     let (mut client, server) = tokio::io::duplex(1024);
-    let serving = tokio::spawn(serve(server, Bounds::default()));
-    client.write_all(b"GET / HTTP/1.1\r\n\r\n").await.unwrap();
-    let start = Instant::now();
-    serving.await.unwrap();
-    assert_eq!(start.elapsed().as_secs(), 1);
+    tokio::spawn(serve(server, Bounds::default()));
+    let mut received = [0; 512];
+    for _ in 0..3 {
+        tokio::time::sleep(Duration::from_secs(60)).await;
+        let (first, second) = GOOD.split_at(9);
+        client.write_all(first.as_bytes()).await.unwrap();
+        tokio::time::sleep(Duration::from_secs(9)).await;
+        // The rest, and the beginning of a head that is late, too, but not over its own time.
+        client.write_all(format!("{second}{first}").as_bytes()).await.unwrap();
+        let count = client.read(&mut received).await.unwrap();
+        assert_eq!(answers(&String::from_utf8_lossy(&received[..count])), ["200 [GET /good 0]"]);
+        tokio::time::sleep(Duration::from_secs(9)).await;
+        client.write_all(second.as_bytes()).await.unwrap();
+        let count = client.read(&mut received).await.unwrap();
+        assert_eq!(answers(&String::from_utf8_lossy(&received[..count])), ["200 [GET /good 0]"]);
+    }
 }
 
 /// After a 101 the bytes are another protocol's, those included that came together with the request.
@@ -244,7 +269,8 @@ async fn after_an_upgrade_bytes_pass_unexamined() {
     let mut received = [0; 256];
     let mut all = Vec::new();
     while !all.ends_with(b"early") {
-        let count = client.read(&mut received).await.unwrap();
+        let reading = tokio::time::timeout(Duration::from_secs(5), client.read(&mut received));
+        let count = reading.await.unwrap().unwrap();
         assert_ne!(count, 0, "{}", String::from_utf8_lossy(&all));
         all.extend_from_slice(&received[..count]);
     }

@@ -348,5 +348,6 @@ fn sizes() -> Vec<Case> {
         good("100 fields", format!("GET / HTTP/1.1\r\nHost: a\r\n{}\r\n", fields(99)), Framing::None),
         bad("101 fields", format!("GET / HTTP/1.1\r\nHost: a\r\n{}\r\n", fields(100)), TooManyFields),
         bad("101 fields without end", format!("GET / HTTP/1.1\r\nHost: a\r\n{}", fields(100)), TooManyFields),
+        bad("101 fields and no Host so far", format!("GET / HTTP/1.1\r\n{}", fields(101)), TooManyFields),
     ]
 }
