@@ -2,7 +2,7 @@
 //! field that does not bear on where the message ends or to whom it goes.
 
 use crate::Fault;
-use crate::characters::{TOKEN, all, all_in_value, trim};
+use crate::characters::{TOKEN, all_in_value, is, trim};
 use crate::target::{Absolute, Authority};
 
 /// Where the content of a message ends.
@@ -121,20 +121,25 @@ impl Encoding {
 
 /// Name and trimmed value of a field line.
 fn split(line: &[u8]) -> Result<(&[u8], &[u8]), Fault> {
-    if let [b' ' | b'\t', ..] = line {
-        return Err(Fault::Folded);
+    // Names are short: walking over one is cheaper than a search for the colon, and checks it at once.
+    let end = line.iter().position(|&byte| !is(byte, TOKEN)).unwrap_or(line.len());
+    match line.split_at_checked(end) {
+        Some((name @ [_, ..], [b':', value @ ..])) if all_in_value(value) => Ok((name, trim(value))),
+        _ => Err(wrong(line, end)),
     }
-    let colon = memchr::memchr(b':', line).ok_or(Fault::FieldLine)?;
-    let (name, value) = line.split_at_checked(colon).ok_or(Fault::FieldLine)?;
-    if !all(name, TOKEN) {
-        let padded = matches!(name, [.., b' ' | b'\t']);
-        return Err(if padded { Fault::SpaceBeforeColon } else { Fault::FieldName });
+}
+
+/// What is wrong with a field line that has a token of that length at its start.
+fn wrong(line: &[u8], token: usize) -> Fault {
+    let rest = line.get(token..).unwrap_or_default();
+    match (token, rest) {
+        _ if memchr::memchr(b'\r', line).is_some() => Fault::BareCarriageReturn,
+        (0, [b' ' | b'\t', ..]) => Fault::Folded,
+        (1.., [b':', ..]) => Fault::FieldValue,
+        (1.., _) if trim(rest).starts_with(b":") => Fault::SpaceBeforeColon,
+        _ if memchr::memchr(b':', line).is_some() => Fault::FieldName,
+        _ => Fault::FieldLine,
     }
-    let value = value.get(1..).unwrap_or_default();
-    if !all_in_value(value) {
-        return Err(Fault::FieldValue);
-    }
-    Ok((name, trim(value)))
 }
 
 /// Digits only: no sign, no list, and no number that a signed 64-bit reader behind us would see as another.

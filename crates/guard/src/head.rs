@@ -94,7 +94,7 @@ fn whole(head: &[u8], bounds: &Bounds) -> Result<Framing, Fault> {
     let (version, absolute) = request_line(next_line().unwrap_or_default(), bounds)?;
     let mut fields = Fields::default();
     while let Some(line) = next_line() {
-        let line = without_line_end(line)?;
+        let line = line.strip_suffix(b"\r").ok_or(Fault::BareLineFeed)?;
         if !line.is_empty() {
             fields.take(line)?;
         }
@@ -102,14 +102,16 @@ fn whole(head: &[u8], bounds: &Bounds) -> Result<Framing, Fault> {
     fields.framing(version, absolute)
 }
 
-/// Takes the CR off a line of which the LF is off already.
-fn without_line_end(line: &[u8]) -> Result<&[u8], Fault> {
+fn request_line<'a>(line: &'a [u8], bounds: &Bounds) -> Result<(Version, Option<Absolute<'a>>), Fault> {
     let line = line.strip_suffix(b"\r").ok_or(Fault::BareLineFeed)?;
-    if memchr::memchr(b'\r', line).is_some() { Err(Fault::BareCarriageReturn) } else { Ok(line) }
+    // No part of the line may hold a CR, so that it is looked for only where something is wrong.
+    pieces(line, bounds).map_err(|fault| match memchr::memchr(b'\r', line) {
+        Some(_) => Fault::BareCarriageReturn,
+        None => fault,
+    })
 }
 
-fn request_line<'a>(line: &'a [u8], bounds: &Bounds) -> Result<(Version, Option<Absolute<'a>>), Fault> {
-    let line = without_line_end(line)?;
+fn pieces<'a>(line: &'a [u8], bounds: &Bounds) -> Result<(Version, Option<Absolute<'a>>), Fault> {
     // From both ends: a space within the target is the target's fault.
     let first = memchr::memchr(b' ', line).ok_or(Fault::RequestLine)?;
     let last = memchr::memrchr(b' ', line).ok_or(Fault::RequestLine)?;

@@ -37,7 +37,6 @@ impl Default for Shared {
 impl Rejections {
     /// Whether the request that the service was just called with is a stand-in for a refused one. To be asked
     /// exactly once per request, in order: the answers are counted.
-    #[expect(clippy::should_implement_trait, reason = "`None` means a good request, not the end of anything")]
     pub fn next(&self) -> Option<Rejection> {
         let number = self.0.asked.fetch_add(1, Ordering::Relaxed);
         if self.0.rejected.load(Ordering::Acquire) != number {

@@ -109,7 +109,7 @@ fn path_and_query(bytes: &[u8]) -> Result<(), Fault> {
             b'#' => return Err(Fault::TargetFragment),
             b'%' => match tail {
                 [high, low, after @ ..] if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() => {
-                    rest = after
+                    rest = after;
                 }
                 _ => return Err(Fault::TargetPercent),
             },
