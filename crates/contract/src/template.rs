@@ -206,7 +206,7 @@ impl fmt::Display for Template {
         for segment in &self.segments {
             match segment {
                 Segment::Literal { plain, .. } => {
-                    f.write_str(&plain.replace('{', "{{").replace('}', "}}"))?
+                    f.write_str(&plain.replace('{', "{{").replace('}', "}}"))?;
                 }
                 Segment::Parameter { name, style } => {
                     let name = match name {

@@ -93,16 +93,17 @@ impl<'e> Exchange<'e> {
         let origin = origin(&refused, entry.status.as_u16());
         self.settle_limits(origin);
 
-        let delay = refused.retry_after.map(|delay| RetryAfter { delay });
+        let Refused { answering, detail } = refused;
+        let delay = detail.retry_after.map(|delay| RetryAfter { delay });
         let problem = Problem {
             error,
-            params: refused.params,
-            message: refused.message.map(Cow::Owned),
-            violations: Cow::Owned(refused.violations),
+            params: detail.params,
+            message: detail.message.map(Cow::Owned),
+            violations: Cow::Owned(detail.violations),
             request_id: &request_id,
             retry_after: delay,
         };
-        let content = refused.verbatim.unwrap_or_else(|| {
+        let content = detail.verbatim.unwrap_or_else(|| {
             let mut content = Vec::with_capacity(256);
             self.voice.render(&problem, &mut content);
             content
@@ -131,9 +132,9 @@ impl<'e> Exchange<'e> {
         if let (401, Some(api)) = (entry.status.as_u16(), self.api) {
             headers.insert(WWW_AUTHENTICATE, api.challenge.clone());
         }
-        headers.extend(refused.fields.into_iter().map(|(name, value)| (Some(name), value)));
+        headers.extend(detail.fields.into_iter().map(|(name, value)| (Some(name), value)));
 
-        let condition = match refused.answering {
+        let condition = match answering {
             Answering::Condition(condition) => Some(condition),
             Answering::Violations => problem.violations.first().map(|violation| violation.condition),
             Answering::Error(_) => None,
@@ -149,7 +150,7 @@ impl<'e> Exchange<'e> {
             origin,
             account: self.principal.as_ref().map(|principal| principal.account().id.to_string()),
             key: self.principal.as_ref().map(|principal| principal.key().id.to_string()),
-            cause: refused.cause,
+            cause: detail.cause,
             request_id,
         };
         response.extensions_mut().insert(Arc::new(refusal));
@@ -160,7 +161,7 @@ impl<'e> Exchange<'e> {
         let own = match refused.answering {
             Answering::Condition(condition) => Some(self.voice.answer(condition)),
             Answering::Error(error) => Some(error),
-            Answering::Violations => self.voice.answer_violations(&refused.violations),
+            Answering::Violations => self.voice.answer_violations(&refused.detail.violations),
         };
         own.unwrap_or_else(|| self.voice.answer(Condition::Internal))
     }

@@ -77,8 +77,9 @@ pub(crate) fn refuse(
         .or_else(|| own_format(contract, status, content))
         .unwrap_or_else(|| by_status(status));
     let after = headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.trim().parse().ok());
-    let after = after.map(Duration::from_secs).or(raised.retry_after);
-    let said = if raised.cause.is_empty() { String::new() } else { format!("{}; ", raised.cause) };
+    let after = after.map(Duration::from_secs).or(raised.detail.retry_after);
+    let said =
+        if raised.detail.cause.is_empty() { String::new() } else { format!("{}; ", raised.detail.cause) };
     raised.after(after).because(format!("{said}upstream answered {status}: {}", quoted(content)))
 }
 
@@ -109,7 +110,7 @@ fn with_parameters(mut refused: Refused, parameters: &serde_json::Map<String, Js
         let value = match value {
             Json::Null => continue,
             Json::String(text) if name == "message" => {
-                refused.message = Some(text.clone());
+                refused.detail.message = Some(text.clone());
                 continue;
             }
             Json::String(text) => Value::Text(text.clone()),
@@ -117,7 +118,7 @@ fn with_parameters(mut refused: Refused, parameters: &serde_json::Map<String, Js
             Json::Array(items) => Value::List(items.iter().map(shown).collect()),
             other => Value::Text(other.to_string()),
         };
-        refused.params.push((Cow::Owned(name.clone()), value));
+        refused.detail.params.push((Cow::Owned(name.clone()), value));
     }
     refused
 }
@@ -142,7 +143,7 @@ fn problem_document(contract: &Contract, headers: &HeaderMap, content: &[u8]) ->
         problem.remove(member);
     }
     let mut refused = with_parameters(refused, &problem);
-    refused.message = detail;
+    refused.detail.message = detail;
     Some(refused)
 }
 
@@ -160,9 +161,9 @@ fn own_format(contract: &Contract, status: StatusCode, content: &[u8]) -> Option
         if contract.shows_request_id(read.error) {
             return None;
         }
-        refused.verbatim = Some(content.to_vec());
+        refused.detail.verbatim = Some(content.to_vec());
     }
-    refused.params =
+    refused.detail.params =
         read.params.into_iter().map(|(name, value)| (Cow::Owned(name), Value::Text(value))).collect();
     Some(refused)
 }

@@ -22,10 +22,16 @@ pub(crate) enum Answering {
     Violations,
 }
 
-/// The end of a request's way.
+/// The end of a request's way. Boxed inside: every stage returns one, and nearly none of them does.
 #[derive(Debug)]
 pub(crate) struct Refused {
     pub(crate) answering: Answering,
+    pub(crate) detail: Box<Detail>,
+}
+
+/// What is particular to one refusal.
+#[derive(Debug, Default)]
+pub(crate) struct Detail {
     pub(crate) params: Vec<(Cow<'static, str>, Value)>,
     pub(crate) message: Option<String>,
     pub(crate) violations: Vec<Violation>,
@@ -40,16 +46,7 @@ pub(crate) struct Refused {
 
 impl Refused {
     fn new(answering: Answering) -> Self {
-        Self {
-            answering,
-            params: Vec::new(),
-            message: None,
-            violations: Vec::new(),
-            retry_after: None,
-            fields: Vec::new(),
-            verbatim: None,
-            cause: String::new(),
-        }
+        Self { answering, detail: Box::default() }
     }
 
     pub(crate) fn error(error: ErrorId) -> Self {
@@ -57,26 +54,28 @@ impl Refused {
     }
 
     pub(crate) fn violations(violations: Vec<Violation>) -> Self {
-        Self { violations, ..Self::new(Answering::Violations) }
+        let mut refused = Self::new(Answering::Violations);
+        refused.detail.violations = violations;
+        refused
     }
 
     pub(crate) fn because(mut self, cause: impl Into<String>) -> Self {
-        self.cause = cause.into();
+        self.detail.cause = cause.into();
         self
     }
 
     pub(crate) fn with(mut self, name: &'static str, value: impl Into<Value>) -> Self {
-        self.params.push((Cow::Borrowed(name), value.into()));
+        self.detail.params.push((Cow::Borrowed(name), value.into()));
         self
     }
 
     pub(crate) fn after(mut self, delay: Option<Duration>) -> Self {
-        self.retry_after = delay;
+        self.detail.retry_after = delay;
         self
     }
 
     pub(crate) fn field(mut self, name: HeaderName, value: HeaderValue) -> Self {
-        self.fields.push((name, value));
+        self.detail.fields.push((name, value));
         self
     }
 

@@ -49,7 +49,7 @@ fn raise(api: &Api, rule: &RuleSettings, inputs: &RuleInputs<'_>) -> Refused {
     for (name, expression) in &rule.with {
         // The request is refused either way; a parameter that cannot be had is left out of the message.
         match expression.evaluate_value(inputs) {
-            Ok(value) => refused.params.push((name.clone().into(), value)),
+            Ok(value) => refused.detail.params.push((name.clone().into(), value)),
             Err(failure) => cause.push_str(&format!("; parameter `{name}`: {failure}")),
         }
     }

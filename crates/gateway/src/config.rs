@@ -1,0 +1,327 @@
+//! `demur.yaml`: the whole file, read once into resolved types, every mistake reported at once.
+//!
+//! What it says of plans and APIs the engine reads; listeners, bounds and upstreams are read here. Nothing
+//! is opened or started.
+
+use std::net::SocketAddr;
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use demur_admission::Plan;
+use demur_contract::Contract;
+use demur_engine::settings::{ApiSettings, Reading, bytes, duration, read_api, read_plan};
+use demur_guard::Bounds;
+use demur_source::{Diagnostics, Fields, Node, Source, Span};
+
+/// A configuration file, resolved.
+#[derive(Debug)]
+pub struct Config {
+    /// Where requests come in.
+    pub listen: SocketAddr,
+    /// Where accounts, keys and credits are kept.
+    pub store: StoreUrl,
+    /// The contract in which a request is refused before its API is known.
+    pub voice: Arc<Contract>,
+    /// How many threads serve; one per core where there is none.
+    pub workers: Option<NonZeroUsize>,
+    /// What connections and requests may cost.
+    pub bounds: ListenerBounds,
+    /// The plans.
+    pub plans: Vec<Plan>,
+    /// The APIs.
+    pub apis: Vec<ApiConfig>,
+}
+
+/// An API and where it is.
+#[derive(Debug)]
+pub struct ApiConfig {
+    /// What the engine serves.
+    pub settings: ApiSettings,
+    /// What stands behind it.
+    pub upstream: Upstream,
+}
+
+/// The service behind an API.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Upstream {
+    /// Host and port, as connections are made to it.
+    pub address: String,
+    /// The `Host` field that it gets.
+    pub authority: http::uri::Authority,
+    /// Put in front of every path.
+    pub path: String,
+    /// For a connection.
+    pub connect_timeout: Duration,
+    /// From the request to the head of the answer, and between two pieces of its content.
+    pub timeout: Duration,
+}
+
+/// A store, by its URL.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StoreUrl {
+    /// `sqlite:PATH`.
+    Sqlite(PathBuf),
+}
+
+/// Bounds of the listener.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ListenerBounds {
+    /// Heads, and the time they take.
+    pub head: Bounds,
+    /// Connections at once.
+    pub connections: usize,
+    /// How long requests under way may go on when the gateway ends.
+    pub shutdown: Duration,
+}
+
+impl Default for ListenerBounds {
+    fn default() -> Self {
+        Self { head: Bounds::default(), connections: 10_000, shutdown: Duration::from_secs(10) }
+    }
+}
+
+impl Config {
+    /// Reads a file that is in memory; relative paths in it are relative to `folder`.
+    pub fn load(source: &Arc<Source>, folder: &Path) -> Result<(Self, Diagnostics), Diagnostics> {
+        let root = demur_source::parse(source)?;
+        let mut found = Diagnostics::new();
+        let config = read(&root, &mut Reading { source, folder, found: &mut found });
+        match config {
+            Some(config) if !found.has_errors() => Ok((config, found.sorted())),
+            _ => Err(found.sorted()),
+        }
+    }
+}
+
+const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 8080);
+
+fn read(root: &Node, reading: &mut Reading<'_>) -> Option<Config> {
+    let mut fields = Fields::of(root, reading.source, "the configuration", reading.found)?;
+    match fields.node("demur").map(|node| (node.scalar_text(), node.span)) {
+        Some((Some(version), _)) if version == "1" => {}
+        Some((_, span)) => {
+            reading.error(
+                span,
+                "version",
+                "this version of the file is not known",
+                "write `demur: 1`".to_owned(),
+            );
+        }
+        None => fields.missing("demur", reading.found),
+    }
+    let listen = match fields.node("listen") {
+        None => Some(DEFAULT_LISTEN),
+        Some(node) => {
+            let address = node.scalar_text().and_then(|text| text.parse().ok());
+            if address.is_none() {
+                let help = "write an IP address and a port: `127.0.0.1:8080`".to_owned();
+                reading.error(node.span, "address", "`listen` is no address", help);
+            }
+            address
+        }
+    };
+    let store = read_store(&mut fields, reading);
+    let voice = fields.node("voice").map(|node| (node.scalar_text().unwrap_or_default(), node.span));
+    let (voice, span) = voice.unwrap_or_else(|| ("problem".to_owned(), Span::default()));
+    let voice = reading.contract(&voice, span);
+    let workers = read_count(&mut fields, "workers", reading);
+    let bounds = fields.node("bounds").map(|node| read_bounds(node, reading)).unwrap_or_default();
+
+    let mut plans: Vec<Plan> = Vec::new();
+    for (key, node) in fields.map("plans", reading.found) {
+        plans.extend(read_plan(key, node, reading));
+    }
+    let mut apis: Vec<ApiConfig> = Vec::new();
+    let items = fields.list("apis", reading.found);
+    if items.is_empty() && fields.node("apis").is_none() {
+        fields.missing("apis", reading.found);
+    }
+    for node in items {
+        if let Some(api) = read_one_api(node, reading) {
+            refuse_twin(&api, &apis, node.span, reading);
+            check_features(&api, &plans, node, reading);
+            apis.push(api);
+        }
+    }
+    fields.finish(reading.found);
+    Some(Config { listen: listen?, store: store?, voice: voice?, workers, bounds, plans, apis })
+}
+
+fn read_store(fields: &mut Fields<'_>, reading: &mut Reading<'_>) -> Option<StoreUrl> {
+    let Some(node) = fields.node("store") else {
+        return Some(StoreUrl::Sqlite(reading.folder.join("demur.db")));
+    };
+    let text = node.scalar_text().unwrap_or_default();
+    match text.split_once(':') {
+        Some(("sqlite", path)) if !path.is_empty() => {
+            Some(StoreUrl::Sqlite(reading.folder.join(path.strip_prefix("//").unwrap_or(path))))
+        }
+        _ => {
+            let help = "write `sqlite:demur.db`, a path relative to this file".to_owned();
+            reading.error(node.span, "store", format!("`{text}` is no store that is known"), help);
+            None
+        }
+    }
+}
+
+fn read_count(
+    fields: &mut Fields<'_>,
+    name: &'static str,
+    reading: &mut Reading<'_>,
+) -> Option<NonZeroUsize> {
+    let (_, node) = fields.entry(name)?;
+    let read = fields
+        .int(name, reading.found)
+        .and_then(|count| usize::try_from(count).ok())
+        .and_then(NonZeroUsize::new);
+    if read.is_none() {
+        reading.error(node.span, "number", format!("`{name}` must be a whole number from 1 on"), None);
+    }
+    read
+}
+
+fn read_bounds(node: &Node, reading: &mut Reading<'_>) -> ListenerBounds {
+    let mut bounds = ListenerBounds::default();
+    let Some(mut fields) = Fields::of(node, reading.source, "`bounds`", reading.found) else { return bounds };
+    let mut size = |fields: &mut Fields<'_>, name: &'static str, into: &mut usize| {
+        let Some(node) = fields.node(name) else { return };
+        match node.scalar_text().and_then(|text| bytes(&text)).and_then(|size| usize::try_from(size).ok()) {
+            Some(size) => *into = size,
+            None => {
+                reading.error(node.span, "size", format!("`{name}` must be a size, such as `16KiB`"), None);
+            }
+        }
+    };
+    size(&mut fields, "head", &mut bounds.head.head_bytes);
+    size(&mut fields, "target", &mut bounds.head.target_bytes);
+    size(&mut fields, "fields", &mut bounds.head.fields);
+    size(&mut fields, "connections", &mut bounds.connections);
+    let mut time = |fields: &mut Fields<'_>, name: &'static str, into: &mut Duration| {
+        let Some(node) = fields.node(name) else { return };
+        match node.scalar_text().and_then(|text| duration(&text)) {
+            Some(time) => *into = time,
+            None => reading.error(
+                node.span,
+                "duration",
+                format!("`{name}` must be a duration, such as `10s`"),
+                None,
+            ),
+        }
+    };
+    time(&mut fields, "head_timeout", &mut bounds.head.head_timeout);
+    time(&mut fields, "idle_timeout", &mut bounds.head.idle_timeout);
+    time(&mut fields, "shutdown", &mut bounds.shutdown);
+    fields.finish(reading.found);
+    bounds
+}
+
+fn read_one_api(node: &Node, reading: &mut Reading<'_>) -> Option<ApiConfig> {
+    let mut fields = Fields::of(node, reading.source, "an API", reading.found)?;
+    let upstream = match fields.node("upstream") {
+        Some(node) => read_upstream(node, reading),
+        None => {
+            fields.missing("upstream", reading.found);
+            None
+        }
+    };
+    let settings = read_api(&mut fields, reading);
+    fields.finish(reading.found);
+    Some(ApiConfig { settings: settings?, upstream: upstream? })
+}
+
+fn read_upstream(node: &Node, reading: &mut Reading<'_>) -> Option<Upstream> {
+    let source = reading.source;
+    let as_url = node.as_str().map(str::to_owned);
+    let mut connect_timeout = Duration::from_secs(2);
+    let mut timeout = Duration::from_secs(30);
+    let url = match as_url {
+        Some(url) => Some(url),
+        None => {
+            let mut fields = Fields::of(node, source, "`upstream`", reading.found)?;
+            let url = fields.text("url", reading.found);
+            if url.is_none() {
+                fields.missing("url", reading.found);
+            }
+            for (name, into) in [("connect_timeout", &mut connect_timeout), ("timeout", &mut timeout)] {
+                let Some(node) = fields.node(name) else { continue };
+                match node.scalar_text().and_then(|text| duration(&text)).filter(|time| !time.is_zero()) {
+                    Some(time) => *into = time,
+                    None => {
+                        let message = format!("`{name}` must be a duration, such as `2s`");
+                        reading.found.error(source, node.span, "duration", message, None);
+                    }
+                }
+            }
+            fields.finish(reading.found);
+            url
+        }
+    }?;
+    let at = node.get("url").map_or(node.span, |node| node.span);
+    let parsed: Option<http::Uri> = url.parse().ok();
+    let authority = parsed.as_ref().and_then(|uri| uri.authority().cloned());
+    let (Some(parsed), Some(authority)) = (parsed, authority) else {
+        reading.error(at, "url", format!("`{url}` is no URL"), "write `http://host:port`".to_owned());
+        return None;
+    };
+    if parsed.scheme_str() != Some("http") {
+        let help = "put a TLS client in front of it, or use its plain port".to_owned();
+        reading.error(at, "url", "upstreams are spoken to in plain HTTP only", help);
+        return None;
+    }
+    let address = format!("{}:{}", authority.host(), authority.port_u16().unwrap_or(80));
+    if let Some(reason) = forbidden_address(authority.host()) {
+        reading.error(at, "upstream-address", format!("`{}` {reason}", authority.host()), None);
+        return None;
+    }
+    let path = parsed.path().trim_end_matches('/').to_owned();
+    Some(Upstream { address, authority, path, connect_timeout, timeout })
+}
+
+/// Link-local addresses lead to the metadata services of clouds, where credentials lie.
+fn forbidden_address(host: &str) -> Option<&'static str> {
+    let is_link_local = match host.trim_matches(['[', ']']).parse::<std::net::IpAddr>() {
+        Ok(std::net::IpAddr::V4(address)) => address.is_link_local(),
+        Ok(std::net::IpAddr::V6(address)) => (address.segments()[0] & 0xffc0) == 0xfe80,
+        Err(_) => false,
+    };
+    is_link_local.then_some("is a link-local address, where metadata services are")
+}
+
+fn refuse_twin(api: &ApiConfig, apis: &[ApiConfig], span: Span, reading: &mut Reading<'_>) {
+    let settings = &api.settings;
+    for other in apis.iter().map(|other| &other.settings) {
+        if other.name == settings.name {
+            reading.error(
+                span,
+                "duplicate-api",
+                format!("there are two APIs called `{}`", settings.name),
+                None,
+            );
+        }
+        if other.mount == settings.mount {
+            let message = format!("`{}` and `{}` are mounted at the same place", other.name, settings.name);
+            let help = "part them by `at: { path: … }` or `at: { host: … }`".to_owned();
+            reading.error(span, "duplicate-mount", message, help);
+        }
+    }
+}
+
+/// A feature that no plan has is most likely misspelt: nobody could ever call the operation.
+fn check_features(api: &ApiConfig, plans: &[Plan], node: &Node, reading: &mut Reading<'_>) {
+    let known: Vec<&str> = plans.iter().flat_map(|plan| plan.features.iter().map(String::as_str)).collect();
+    let features = api.settings.operations.iter().filter_map(|operation| operation.feature.as_deref());
+    for feature in features.filter(|feature| !known.contains(feature)) {
+        let help = demur_source::did_you_mean(feature, known.iter().copied())
+            .map(|known| format!("did you mean `{known}`?"));
+        let span = node.get("operations").map_or(node.span, |node| node.span);
+        reading.found.warning(
+            reading.source,
+            span,
+            "unknown-feature",
+            format!("no plan has the feature `{feature}`"),
+            help,
+        );
+    }
+}

@@ -1,0 +1,136 @@
+//! One client's connection: the guard reads it strictly, hyper frames it, the engine answers.
+
+use std::collections::HashMap;
+use std::convert::Infallible;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use demur_admission::Clock;
+use demur_contract::{Condition, Origin};
+use demur_engine::{Arrival, Content, Engine, Outgoing, Refusal, Rejection, UpstreamFault};
+use demur_guard::{Guard, Rejections};
+use http::{Request, Response};
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use tokio::net::TcpStream;
+use tokio::sync::watch;
+
+use crate::arriving::Arriving;
+use crate::config::{ListenerBounds, Upstream};
+use crate::upstream::{Answer, Pool};
+
+/// What every connection of one worker shares.
+pub(crate) struct Shared {
+    engine: Arc<Engine>,
+    clock: Clock,
+    bounds: ListenerBounds,
+    /// By the API's name.
+    pools: HashMap<String, Pool<Content<Arriving>>>,
+}
+
+type Answered = Response<Outgoing<Answer<Content<Arriving>>>>;
+
+impl Shared {
+    pub(crate) fn new(
+        engine: Arc<Engine>,
+        clock: Clock,
+        bounds: ListenerBounds,
+        upstreams: &HashMap<String, Upstream>,
+    ) -> Rc<Self> {
+        let pools = upstreams.iter().map(|(name, upstream)| (name.clone(), Pool::new(upstream.clone())));
+        Rc::new(Self { engine, clock, bounds, pools: pools.collect() })
+    }
+
+    /// Serves a connection to its end. `ending` turns true when the gateway shuts down: the request under
+    /// way is answered, and no other one is taken.
+    pub(crate) async fn serve(
+        self: Rc<Self>,
+        socket: TcpStream,
+        overloaded: bool,
+        mut ending: watch::Receiver<bool>,
+    ) {
+        // Small answers should not wait for one another; trouble with that is no reason to fail.
+        let _ = socket.set_nodelay(true);
+        let guard = Guard::new(socket, self.bounds.head);
+        let rejections = guard.rejections();
+        let service = service_fn(|request| {
+            let (shared, rejections) = (self.clone(), rejections.clone());
+            async move { Ok::<_, Infallible>(shared.answer(request, &rejections, overloaded).await) }
+        });
+        let connection = http1::Builder::new().half_close(true).serve_connection(guard, service);
+        let mut connection = std::pin::pin!(connection);
+        let ended = tokio::select! {
+            ended = connection.as_mut() => ended,
+            _ = ending.wait_for(|ending| *ending) => {
+                connection.as_mut().graceful_shutdown();
+                connection.await
+            }
+        };
+        if let Err(error) = ended {
+            // The client went away, or broke its own framing: nothing that an operator could mend.
+            tracing::debug!(%error, condition = Condition::ClientGone.name(), "a connection ended early");
+        }
+    }
+
+    async fn answer(
+        &self,
+        request: Request<Incoming>,
+        rejections: &Rejections,
+        overloaded: bool,
+    ) -> Answered {
+        let rejection = rejections.next().map(|rejection| Rejection {
+            condition: rejection.condition(),
+            cause: rejection.cause().to_owned(),
+            host: rejection.host,
+            path: rejection.target,
+        });
+        let rejection = rejection.or_else(|| {
+            let path = Some(request.uri().path().to_owned());
+            let cause = "more connections than the listener's bound".to_owned();
+            overloaded.then_some(Rejection { condition: Condition::Overloaded, cause, host: None, path })
+        });
+        let arrival = Arrival { now: self.clock.now(), rejection };
+        let request = request.map(Arriving::new);
+        let mut response = self
+            .engine
+            .serve(request, arrival, |api, request| {
+                let pool = self.pools.get(api.name());
+                async move {
+                    match pool {
+                        Some(pool) => pool.send(request).await,
+                        None => Err(UpstreamFault::Unavailable("the API has no upstream".to_owned())),
+                    }
+                }
+            })
+            .await;
+        if overloaded {
+            response.headers_mut().insert(http::header::CONNECTION, http::HeaderValue::from_static("close"));
+        }
+        log(&response);
+        response
+    }
+}
+
+/// Every refusal is findable by its request id.
+fn log(response: &Answered) {
+    let Some(refusal) = response.extensions().get::<Arc<Refusal>>() else { return };
+    let Refusal { request_id, contract, error, code, status, cause, .. } = &**refusal;
+    let condition = refusal.condition.map_or("-", Condition::name);
+    let api = refusal.api.as_deref().unwrap_or("-");
+    let operation = refusal.operation.as_deref().unwrap_or("-");
+    let account = refusal.account.as_deref().unwrap_or("-");
+    let key = refusal.key.as_deref().unwrap_or("-");
+    let origin = refusal.origin.as_str();
+    // What the caller did is news, what we or the upstream did is trouble.
+    match refusal.origin {
+        Origin::Client => tracing::info!(
+            request_id, api, operation, contract, error, code, status, condition, origin, account, key,
+            cause, "refused"
+        ),
+        Origin::Gateway | Origin::Upstream => tracing::warn!(
+            request_id, api, operation, contract, error, code, status, condition, origin, account, key,
+            cause, "failed"
+        ),
+    }
+}

@@ -1,0 +1,127 @@
+//! The gateway as a whole: one listener, an acceptor that hands each connection to the worker with the
+//! fewest, and an end in which no request is lost.
+
+use std::collections::HashMap;
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use demur_admission::{Admission, Clock};
+use demur_engine::{Api, Engine};
+use socket2::{Domain, Protocol, Socket, Type};
+use tokio::sync::watch;
+
+use crate::config::Config;
+use crate::worker::{Equipment, Handed, Worker};
+
+/// Connections that wait to be accepted. The kernel holds it to its own bound.
+const BACKLOG: i32 = 4096;
+
+/// A gateway that is bound and not yet serving.
+#[derive(Debug)]
+pub struct Gateway {
+    listener: TcpListener,
+    address: SocketAddr,
+}
+
+/// A gateway that serves.
+pub struct Serving {
+    address: SocketAddr,
+    ending: watch::Sender<bool>,
+    acceptor: JoinHandle<()>,
+}
+
+impl Gateway {
+    /// Takes the address. An error means that it cannot be had: in use, or not this machine's.
+    pub fn bind(address: SocketAddr) -> io::Result<Self> {
+        let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+        // A restarted gateway need not wait for the connections of the last one to be forgotten.
+        socket.set_reuse_address(true)?;
+        socket.bind(&address.into())?;
+        socket.listen(BACKLOG)?;
+        socket.set_nonblocking(true)?;
+        let listener: TcpListener = socket.into();
+        let address = listener.local_addr()?;
+        Ok(Self { listener, address })
+    }
+
+    /// Where it listens: with the port that the system chose, where port 0 was asked for.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Begins to serve.
+    pub fn serve(self, config: Config, admission: Arc<Admission>, clock: Clock) -> io::Result<Serving> {
+        let cores = thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
+        let count = config.workers.unwrap_or(cores).get();
+        let mut upstreams = HashMap::new();
+        let mut apis = Vec::new();
+        for api in config.apis {
+            upstreams.insert(api.settings.name.clone(), api.upstream);
+            apis.push(Api::new(api.settings));
+        }
+        let (ending, ended) = watch::channel(false);
+        let equipment = Equipment {
+            engine: Arc::new(Engine::new(apis, admission, config.voice)),
+            clock,
+            bounds: config.bounds,
+            upstreams: Arc::new(upstreams),
+            ending: ended.clone(),
+        };
+        let workers = (0..count)
+            .map(|number| Worker::start(number, equipment.clone()))
+            .collect::<io::Result<Vec<Worker>>>()?;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let (listener, bound) = (self.listener, config.bounds.connections);
+        let acceptor = thread::Builder::new().name("demur-acceptor".to_owned()).spawn(move || {
+            runtime.block_on(accept(listener, &workers, bound, ended));
+            for worker in workers {
+                worker.join();
+            }
+        })?;
+        Ok(Serving { address: self.address, ending, acceptor })
+    }
+}
+
+impl Serving {
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Takes no new connections, lets the requests under way be answered, and returns when all is done.
+    pub fn shut_down(self) {
+        let _ = self.ending.send(true);
+        let _ = self.acceptor.join();
+    }
+}
+
+async fn accept(listener: TcpListener, workers: &[Worker], bound: usize, mut ending: watch::Receiver<bool>) {
+    let Ok(listener) = tokio::net::TcpListener::from_std(listener) else { return };
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            _ = ending.wait_for(|ending| *ending) => return,
+        };
+        let socket = match accepted.and_then(|(socket, _)| socket.into_std()) {
+            Ok(socket) => socket,
+            Err(error) => {
+                // Out of descriptors, mostly: connections that end free some.
+                tracing::warn!(%error, "a connection could not be accepted");
+                tokio::time::sleep(Duration::from_millis(20)).await;
+                continue;
+            }
+        };
+        let open: usize = workers.iter().map(Worker::open).sum();
+        // Far beyond the bound nobody is told anything any more: telling costs a connection.
+        if open >= bound.saturating_mul(2) {
+            continue;
+        }
+        if let Some(worker) = workers.iter().min_by_key(|worker| worker.open()) {
+            worker.hand(Handed { socket, overloaded: open >= bound });
+        }
+    }
+}

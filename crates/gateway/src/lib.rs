@@ -1,0 +1,15 @@
+//! Sockets: what stands between the network and the engine.
+//!
+//! One listener whose acceptor hands each connection to the least loaded worker; a worker is a thread with
+//! a current-thread runtime, its own connections to the upstreams, and no lock on the admitted path. The
+//! guard reads every head before hyper does. What a request may do and how it is answered is the engine's.
+
+mod arriving;
+mod config;
+mod connection;
+mod gateway;
+mod upstream;
+mod worker;
+
+pub use config::{ApiConfig, Config, ListenerBounds, StoreUrl, Upstream};
+pub use gateway::{Gateway, Serving};
