@@ -1,1 +1,170 @@
-//! What every store must do: one suite, mounted under each of them.
+//! What every store must do: one suite, mounted under each of them with
+//! [`store_conformance!`](crate::store_conformance). For tests only.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test suite, in the library so that every store's tests can mount it"
+)]
+
+pub mod credits;
+pub mod keys;
+pub mod limits;
+
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
+
+use crate::{
+    Account, AccountId, Admission, Counted, Denial, Grants, MonthlyCredits, Now, Pepper, Plan, PlanBook,
+    Principal, Quota, Rate, Secret, Settings, Stores,
+};
+
+/// A store under test, empty at first.
+pub trait Fixture: Sized {
+    /// The store.
+    fn stores(&self) -> Stores;
+
+    /// The pepper of its keys.
+    fn pepper(&self) -> Pepper;
+
+    /// Adds an account.
+    fn add_account(&self, account: &Account);
+
+    /// Adds a key for the API `shop` with the prefix `shop`.
+    fn add_key(&self, account: &Account, expires: Option<Timestamp>, grants: Grants, now: Now) -> Secret;
+
+    /// Revokes the key with this secret.
+    fn revoke(&self, principal: &Principal, now: Now);
+
+    /// Puts an account on another plan.
+    fn set_plan(&self, account: &AccountId, plan: &str, now: Now);
+
+    /// Adds credits that do not expire.
+    fn top_up(&self, account: &AccountId, amount: u64, now: Now);
+
+    /// The same store after its process ended and began again; `None` where nothing outlives a process.
+    fn restart(self) -> Option<Self>;
+}
+
+/// A moment of the suite: this long after 2026-11-20, 12:00 UTC, on both clocks.
+pub fn at(offset: Duration) -> Now {
+    let noon = Timestamp::new(1_795_176_000, 0).unwrap();
+    Now {
+        wall: noon + SignedDuration::try_from(offset).unwrap(),
+        monotonic: Duration::from_secs(1000) + offset,
+    }
+}
+
+/// The suite's first moment.
+pub fn start() -> Now {
+    at(Duration::ZERO)
+}
+
+/// The plans that the suite uses.
+pub fn plans() -> Vec<Plan> {
+    let one = NonZeroU32::MIN;
+    let rate = |name: &str, requests: u32, seconds| Rate {
+        name: name.into(),
+        requests: NonZeroU32::new(requests).unwrap(),
+        per: Duration::from_secs(seconds),
+        burst: NonZeroU32::new(requests).unwrap(),
+    };
+    let quota = |requests, counts| Some(Quota { requests, zone: TimeZone::UTC, counts });
+    let monthly = |amount| Some(MonthlyCredits { amount, grant_day: 1, zone: TimeZone::UTC });
+    vec![
+        Plan::named("open"),
+        Plan { active: false, ..Plan::named("lapsed") },
+        Plan { features: ["export".to_owned()].into(), ..Plan::named("featured") },
+        Plan { rates: vec![rate("burst", 3, 3), rate("slow", 5, 60)], ..Plan::named("rated") },
+        Plan { rates: vec![rate("burst", 30, 3), rate("slow", 5, 60)], ..Plan::named("faster") },
+        Plan { concurrency: Some(one.saturating_add(1)), ..Plan::named("narrow") },
+        Plan { quota: quota(3, Counted::Attempts), ..Plan::named("daily") },
+        Plan { quota: quota(3, Counted::Successes), ..Plan::named("successes") },
+        Plan {
+            rates: vec![rate("burst", 10, 10)],
+            quota: quota(2, Counted::Attempts),
+            ..Plan::named("both")
+        },
+        Plan { credits: monthly(100), ..Plan::named("paid") },
+        Plan { credits: monthly(1000), ..Plan::named("dear") },
+    ]
+}
+
+/// A door in front of the store under test.
+pub struct Bench<F> {
+    /// The store.
+    pub fixture: F,
+    /// The door.
+    pub admission: Arc<Admission>,
+}
+
+impl<F: Fixture> Bench<F> {
+    /// A door in front of this store.
+    pub fn new(fixture: F) -> Self {
+        let plans = Arc::new(PlanBook::new(plans()));
+        let admission = Admission::new(fixture.stores(), fixture.pepper(), plans, Settings::default());
+        Self { fixture, admission: Arc::new(admission) }
+    }
+
+    /// An account on this plan, with a key that can do everything.
+    pub fn caller(&self, name: &str, plan: &str) -> (Secret, Arc<Principal>) {
+        let account = Account { id: name.parse().unwrap(), name: name.to_owned(), plan: plan.to_owned() };
+        self.fixture.add_account(&account);
+        let secret = self.fixture.add_key(&account, None, Grants::default(), start());
+        let principal = self.authenticate(&secret, start()).unwrap();
+        (secret, principal)
+    }
+
+    /// Who has this secret.
+    pub fn authenticate(&self, secret: &Secret, now: Now) -> Result<Arc<Principal>, Denial> {
+        self.admission.authenticate(secret.expose(), "shop", "shop", now).block()
+    }
+}
+
+/// Mounts the suite: `store_conformance!(make)`, where `make` is a function that returns a new, empty
+/// [`Fixture`].
+#[macro_export]
+macro_rules! store_conformance {
+    ($make:ident) => {
+        $crate::store_conformance!($make, keys: [
+            each_state_of_a_key_is_named_to_its_owner_only,
+            a_revocation_is_effective_when_it_returns,
+            a_new_key_opens_although_it_was_asked_for_before,
+            a_change_of_plan_takes_effect_at_once,
+        ]);
+        $crate::store_conformance!($make, limits: [
+            a_rate_lets_its_burst_pass_and_then_keeps_its_pace,
+            the_longest_denial_decides_and_siblings_take_nothing,
+            a_change_of_plan_resets_no_counter,
+            a_slot_is_free_again_when_its_request_ends,
+            a_quota_begins_anew_at_midnight,
+            a_quota_of_successes_counts_no_failures,
+            a_wall_clock_put_back_gives_no_second_quota,
+            what_was_given_back_can_be_taken_again,
+            a_quota_outlives_a_restart,
+        ]);
+        $crate::store_conformance!($make, credits: [
+            a_hold_is_posted_released_or_split,
+            who_cannot_pay_is_told_what_there_is,
+            one_operation_is_charged_once,
+            the_monthly_grant_is_made_once_and_expires,
+            a_grant_holds_for_its_month_whatever_the_plan_becomes,
+            a_dropped_hold_settles_by_how_far_the_request_came,
+            two_hundred_race_for_one_hundred,
+            a_restart_keeps_what_was_acknowledged_and_posts_what_was_held,
+        ]);
+    };
+    ($make:ident, $part:ident: [$($rule:ident),* $(,)?]) => {
+        mod $part {
+            $(
+                #[test]
+                fn $rule() {
+                    $crate::conformance::$part::$rule(super::$make());
+                }
+            )*
+        }
+    };
+}

@@ -1,0 +1,204 @@
+//! Rules about the ledger.
+
+use std::num::NonZeroU32;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use super::{Bench, Fixture, at, start};
+use crate::{Balance, Denial, Fingerprint, Hold, Now, Principal};
+
+const REQUEST: Fingerprint = Fingerprint([1; 32]);
+const OTHER_REQUEST: Fingerprint = Fingerprint([2; 32]);
+
+fn hold<F: Fixture>(
+    bench: &Bench<F>,
+    who: &Principal,
+    id: &str,
+    amount: u64,
+    now: Now,
+) -> Result<Hold, Denial> {
+    bench.admission.hold(who, &id.parse().unwrap(), REQUEST, amount, now).block()
+}
+
+/// The balance, which must add up.
+fn balance<F: Fixture>(bench: &Bench<F>, who: &Principal, now: Now) -> Balance {
+    let balance = bench.admission.balance(who, now).block().unwrap();
+    let Balance { available, held, posted, granted, expired, .. } = balance;
+    assert_eq!(granted, available + held + posted + expired, "{balance:?}");
+    balance
+}
+
+fn days(days: u64) -> Now {
+    at(Duration::from_secs(days * 24 * 3600))
+}
+
+/// A hold takes from what is available; its end says what becomes of it.
+pub fn a_hold_is_posted_released_or_split<F: Fixture>(fixture: F) {
+    let bench = Bench::new(fixture);
+    let (_, who) = bench.caller("acme", "open");
+    assert!(hold(&bench, &who, "free", 0, start()).unwrap().balance().is_none());
+    bench.fixture.top_up(&who.account().id, 100, start());
+    let state = |bench| {
+        let Balance { available, held, posted, .. } = balance(bench, &who, start());
+        (available, held, posted)
+    };
+    let first = hold(&bench, &who, "1", 30, start()).unwrap();
+    assert_eq!(first.balance().map(|balance| balance.available), Some(70));
+    assert_eq!(state(&bench), (70, 30, 0));
+    first.post();
+    assert_eq!(state(&bench), (70, 0, 30));
+    hold(&bench, &who, "2", 30, start()).unwrap().release();
+    assert_eq!(state(&bench), (70, 0, 30));
+    hold(&bench, &who, "3", 30, start()).unwrap().post_used(10);
+    assert_eq!(state(&bench), (60, 0, 40));
+    hold(&bench, &who, "4", 30, start()).unwrap().post_used(1000);
+    assert_eq!(state(&bench), (30, 0, 70), "no more than what was held");
+}
+
+/// Too little is not taken, and the caller learns what there is and when there will be more.
+pub fn who_cannot_pay_is_told_what_there_is<F: Fixture>(fixture: F) {
+    let bench = Bench::new(fixture);
+    let (_, poor) = bench.caller("poor", "open");
+    let denial = hold(&bench, &poor, "1", 1, start()).unwrap_err();
+    assert_eq!(denial, Denial::CreditsExhausted { needed: 1, available: 0, resets_at: None });
+
+    let (_, paid) = bench.caller("paid", "paid");
+    hold(&bench, &paid, "1", 99, start()).unwrap().post();
+    let resets_at = Some("2026-12-01T00:00:00Z".parse().unwrap());
+    let denial = hold(&bench, &paid, "2", 2, start()).unwrap_err();
+    assert_eq!(denial, Denial::CreditsExhausted { needed: 2, available: 1, resets_at });
+    assert_eq!(balance(&bench, &paid, start()).resets_at, resets_at);
+    assert!(hold(&bench, &paid, "3", 1, start()).is_ok(), "who could not pay the one can pay the other");
+}
+
+/// The operation's id is what is charged for; another request cannot use it, a repetition is free.
+pub fn one_operation_is_charged_once<F: Fixture>(fixture: F) {
+    let bench = Bench::new(fixture);
+    let (_, who) = bench.caller("acme", "paid");
+    let (_, other) = bench.caller("other", "paid");
+    let first = hold(&bench, &who, "order-1", 10, start()).unwrap();
+    assert_eq!(hold(&bench, &who, "order-1", 10, start()).unwrap_err(), Denial::IdempotencyInFlight);
+    let mismatch = |bench: &Bench<F>| {
+        bench
+            .admission
+            .hold(&who, &"order-1".parse().unwrap(), OTHER_REQUEST, 10, start())
+            .block()
+            .unwrap_err()
+    };
+    assert_eq!(mismatch(&bench), Denial::IdempotencyMismatch);
+    // Ids belong to accounts.
+    hold(&bench, &other, "order-1", 10, start()).unwrap().post();
+    first.post();
+    let again = hold(&bench, &who, "order-1", 10, start()).unwrap();
+    assert_eq!((again.amount(), again.balance().map(|balance| balance.available)), (0, Some(90)));
+    again.release();
+    assert_eq!(mismatch(&bench), Denial::IdempotencyMismatch);
+    assert_eq!(balance(&bench, &who, start()).posted, 10);
+    // One that was released has had no effect, and may be tried again.
+    hold(&bench, &who, "order-2", 10, start()).unwrap().release();
+    hold(&bench, &who, "order-2", 10, start()).unwrap().post();
+    assert_eq!(balance(&bench, &who, start()).posted, 20);
+}
+
+/// One grant a month; what is left of it expires, what was topped up does not, and is spent last.
+pub fn the_monthly_grant_is_made_once_and_expires<F: Fixture>(fixture: F) {
+    let bench = Bench::new(fixture);
+    let (_, who) = bench.caller("acme", "paid");
+    bench.fixture.top_up(&who.account().id, 50, start());
+    for _ in 0..3 {
+        assert_eq!(balance(&bench, &who, start()).granted, 150);
+    }
+    hold(&bench, &who, "1", 30, start()).unwrap().post();
+    let over_the_end = hold(&bench, &who, "2", 20, start()).unwrap();
+    // Ten days later it is December.
+    let december = balance(&bench, &who, days(11));
+    assert_eq!((december.available, december.granted, december.expired), (150, 250, 50));
+    over_the_end.release();
+    let december = balance(&bench, &who, days(11));
+    assert_eq!(
+        (december.available, december.expired),
+        (150, 70),
+        "what flows back after its month is expired too"
+    );
+    let back = balance(&bench, &who, start());
+    assert_eq!((back.available, back.granted), (150, 250), "a clock put back grants nothing");
+    hold(&bench, &who, "3", 120, days(11)).unwrap().post();
+    assert_eq!(balance(&bench, &who, days(11)).available, 30);
+    // Two months without a request: one grant, that of the month under way.
+    let february = balance(&bench, &who, days(80));
+    assert_eq!((february.available, february.granted), (130, 350));
+}
+
+/// Another plan's grant comes with the next month: no month has two.
+pub fn a_grant_holds_for_its_month_whatever_the_plan_becomes<F: Fixture>(fixture: F) {
+    let bench = Bench::new(fixture);
+    let (secret, who) = bench.caller("acme", "paid");
+    assert_eq!(balance(&bench, &who, start()).available, 100);
+    bench.fixture.set_plan(&who.account().id, "dear", start());
+    let who = bench.authenticate(&secret, start()).unwrap();
+    assert_eq!(balance(&bench, &who, start()).available, 100);
+    assert_eq!(balance(&bench, &who, days(11)).available, 1000);
+}
+
+/// Before it was forwarded nothing can have happened; after that it may have.
+pub fn a_dropped_hold_settles_by_how_far_the_request_came<F: Fixture>(fixture: F) {
+    let bench = Bench::new(fixture);
+    let (_, who) = bench.caller("acme", "paid");
+    drop(hold(&bench, &who, "1", 10, start()).unwrap());
+    assert_eq!(balance(&bench, &who, start()).available, 100);
+    let mut held = hold(&bench, &who, "2", 10, start()).unwrap();
+    held.forwarded();
+    drop(held);
+    let after = balance(&bench, &who, start());
+    assert_eq!((after.available, after.held, after.posted), (90, 0, 10));
+}
+
+/// Exactly as many succeed as can be paid.
+pub fn two_hundred_race_for_one_hundred<F: Fixture>(fixture: F) {
+    let bench = Bench::new(fixture);
+    let (_, who) = bench.caller("acme", "paid");
+    let (paid, refused) = (AtomicU32::new(0), AtomicU32::new(0));
+    let admission = &bench.admission;
+    std::thread::scope(|scope| {
+        for number in 0..200 {
+            let (who, paid, refused) = (&who, &paid, &refused);
+            scope.spawn(move || {
+                let id = format!("request-{number}").parse().unwrap();
+                let taken = admission.take(who, NonZeroU32::MIN, start()).block();
+                let answer = admission.hold(who, &id, REQUEST, 1, start()).block();
+                drop(taken);
+                match answer {
+                    Ok(hold) => {
+                        hold.post();
+                        paid.fetch_add(1, Ordering::SeqCst)
+                    }
+                    Err(Denial::CreditsExhausted { .. }) => refused.fetch_add(1, Ordering::SeqCst),
+                    Err(_) => 0,
+                };
+            });
+        }
+    });
+    assert_eq!((paid.into_inner(), refused.into_inner()), (100, 100));
+    let after = balance(&bench, &who, start());
+    assert_eq!((after.available, after.held, after.posted), (0, 0, 100));
+}
+
+/// Where anything outlives a process: what was acknowledged, and holds without an end as posted.
+pub fn a_restart_keeps_what_was_acknowledged_and_posts_what_was_held<F: Fixture>(fixture: F) {
+    let bench = Bench::new(fixture);
+    let (secret, who) = bench.caller("acme", "paid");
+    hold(&bench, &who, "1", 10, start()).unwrap().post();
+    hold(&bench, &who, "2", 10, start()).unwrap().release();
+    let under_way = hold(&bench, &who, "3", 10, start()).unwrap();
+    assert_eq!(balance(&bench, &who, start()).held, 10);
+    let Bench { fixture, admission } = bench;
+    // Forgotten, not dropped: the process ended before it could be settled.
+    std::mem::forget(under_way);
+    drop((who, admission));
+    let Some(fixture) = fixture.restart() else { return };
+    let bench = Bench::new(fixture);
+    let who = bench.authenticate(&secret, start()).unwrap();
+    let after = balance(&bench, &who, start());
+    assert_eq!((after.available, after.held, after.posted), (80, 0, 20));
+    assert_eq!(hold(&bench, &who, "3", 10, start()).unwrap().amount(), 0, "charged before");
+}

@@ -1,0 +1,165 @@
+//! Rules about rates, concurrency and quota.
+
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use super::{Bench, Fixture, at, start};
+use crate::{Denial, Now, Principal, Taken};
+
+fn take<F: Fixture>(bench: &Bench<F>, principal: &Principal, now: Now) -> Result<Taken, Denial> {
+    bench.admission.take(principal, NonZeroU32::MIN, now).block()
+}
+
+fn remaining(principal: &Principal, now: Now) -> Vec<u64> {
+    principal.report(now).iter().map(|state| state.remaining).collect()
+}
+
+fn seconds(seconds: u64) -> Now {
+    at(Duration::from_secs(seconds))
+}
+
+/// Three at once, then one a second, and the wait that is told is the wait that helps.
+pub fn a_rate_lets_its_burst_pass_and_then_keeps_its_pace<F: Fixture>(fixture: F) {
+    let bench = Bench::new(fixture);
+    let (_, principal) = bench.caller("acme", "rated");
+    for _ in 0..3 {
+        assert!(take(&bench, &principal, start()).is_ok());
+    }
+    let denial = take(&bench, &principal, start()).unwrap_err();
+    let expected = Denial::RateExceeded {
+        name: "burst".into(),
+        requests: 3,
+        per: Duration::from_secs(3),
+        remaining: 0,
+        retry_after: Some(Duration::from_secs(1)),
+    };
+    assert_eq!(denial, expected);
+    assert!(take(&bench, &principal, at(Duration::from_millis(999))).is_err());
+    assert!(take(&bench, &principal, seconds(1)).is_ok());
+    assert!(take(&bench, &principal, seconds(1)).is_err());
+}
+
+/// Both deny: the longer wait is told; and a denied request costs neither of them anything.
+pub fn the_longest_denial_decides_and_siblings_take_nothing<F: Fixture>(fixture: F) {
+    let bench = Bench::new(fixture);
+    let (_, principal) = bench.caller("acme", "both");
+    assert!(take(&bench, &principal, start()).is_ok());
+    assert!(take(&bench, &principal, start()).is_ok());
+    let before = remaining(&principal, start());
+    assert_eq!(before, [8, 0]);
+    for _ in 0..20 {
+        let denial = take(&bench, &principal, start()).unwrap_err();
+        let twelve_hours = Duration::from_secs(12 * 3600);
+        let resets_at = at(twelve_hours).wall;
+        let expected =
+            Denial::QuotaExceeded { requests: 2, remaining: 0, resets_in: twelve_hours, resets_at };
+        assert_eq!(denial, expected);
+    }
+    assert_eq!(remaining(&principal, start()), before);
+}
+
+/// What has been used of a rate stays used under another plan that has a rate of that name.
+pub fn a_change_of_plan_resets_no_counter<F: Fixture>(fixture: F) {
+    let bench = Bench::new(fixture);
+    let (secret, principal) = bench.caller("acme", "rated");
+    for _ in 0..3 {
+        assert!(take(&bench, &principal, start()).is_ok());
+    }
+    assert_eq!(remaining(&principal, start()), [0, 2]);
+    bench.fixture.set_plan(&principal.account().id, "faster", start());
+    let principal = bench.authenticate(&secret, start()).unwrap();
+    // The rate `burst` is ten times as fast here, and its allowance is whole after the same three seconds.
+    assert_eq!(remaining(&principal, start()), [0, 2]);
+    assert_eq!(remaining(&principal, seconds(1)), [10, 2]);
+}
+
+/// Two at once; a third waits for one of them to end, however it ends.
+pub fn a_slot_is_free_again_when_its_request_ends<F: Fixture>(fixture: F) {
+    let bench = Bench::new(fixture);
+    let (_, principal) = bench.caller("acme", "narrow");
+    for _ in 0..100 {
+        let first = take(&bench, &principal, start()).unwrap();
+        let second = take(&bench, &principal, start()).unwrap();
+        let denial = take(&bench, &principal, start()).unwrap_err();
+        assert_eq!(denial, Denial::RateConcurrency { slots: 2, retry_after: Duration::from_secs(1) });
+        drop(first);
+        let third = take(&bench, &principal, start()).unwrap();
+        second.give_back(start());
+        drop(third);
+    }
+}
+
+/// The last moment of a day belongs to it, the first of the next to the next.
+pub fn a_quota_begins_anew_at_midnight<F: Fixture>(fixture: F) {
+    let bench = Bench::new(fixture);
+    let (_, principal) = bench.caller("acme", "daily");
+    for _ in 0..3 {
+        assert!(take(&bench, &principal, start()).is_ok());
+    }
+    let last = Duration::from_secs(12 * 3600) - Duration::from_nanos(1);
+    assert!(take(&bench, &principal, at(last)).is_err());
+    for _ in 0..3 {
+        assert!(take(&bench, &principal, seconds(12 * 3600)).is_ok());
+    }
+    assert!(take(&bench, &principal, seconds(12 * 3600)).is_err());
+}
+
+/// A failed request gives its place back; one without a word keeps it.
+pub fn a_quota_of_successes_counts_no_failures<F: Fixture>(fixture: F) {
+    let bench = Bench::new(fixture);
+    let (_, principal) = bench.caller("acme", "successes");
+    for _ in 0..10 {
+        take(&bench, &principal, start()).unwrap().failed();
+    }
+    for _ in 0..10 {
+        let mut taken = take(&bench, &principal, start()).unwrap();
+        taken.failed();
+    }
+    for _ in 0..3 {
+        drop(take(&bench, &principal, start()).unwrap());
+    }
+    assert!(take(&bench, &principal, start()).is_err());
+}
+
+/// Past midnight, then back before it: the day that was reached counts on.
+pub fn a_wall_clock_put_back_gives_no_second_quota<F: Fixture>(fixture: F) {
+    let bench = Bench::new(fixture);
+    let (_, principal) = bench.caller("acme", "daily");
+    let past_midnight = seconds(13 * 3600);
+    for _ in 0..3 {
+        assert!(take(&bench, &principal, past_midnight).is_ok());
+    }
+    let put_back = Now { wall: start().wall, monotonic: past_midnight.monotonic + Duration::from_secs(1) };
+    assert!(take(&bench, &principal, put_back).is_err());
+    assert!(take(&bench, &principal, past_midnight).is_err());
+}
+
+/// Giving back restores what there was, and never more.
+pub fn what_was_given_back_can_be_taken_again<F: Fixture>(fixture: F) {
+    let bench = Bench::new(fixture);
+    let (_, principal) = bench.caller("acme", "both");
+    for _ in 0..50 {
+        take(&bench, &principal, start()).unwrap().give_back(start());
+    }
+    assert_eq!(remaining(&principal, start()), [10, 2]);
+    let taken = take(&bench, &principal, start()).unwrap();
+    // Ten seconds later the rate is whole by itself.
+    taken.give_back(seconds(10));
+    assert_eq!(remaining(&principal, seconds(10)), [10, 2]);
+}
+
+/// Where anything outlives a process, a day's count does.
+pub fn a_quota_outlives_a_restart<F: Fixture>(fixture: F) {
+    let bench = Bench::new(fixture);
+    let (secret, principal) = bench.caller("acme", "daily");
+    assert!(take(&bench, &principal, start()).is_ok());
+    assert!(take(&bench, &principal, start()).is_ok());
+    let Bench { fixture, admission } = bench;
+    drop((principal, admission));
+    let Some(fixture) = fixture.restart() else { return };
+    let bench = Bench::new(fixture);
+    let principal = bench.authenticate(&secret, start()).unwrap();
+    assert_eq!(remaining(&principal, start()), [1]);
+    assert!(take(&bench, &principal, start()).is_ok());
+    assert!(take(&bench, &principal, start()).is_err());
+}

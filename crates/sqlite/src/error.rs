@@ -1,0 +1,133 @@
+//! Why a store cannot be opened, and how SQLite's errors are told to admission.
+
+use std::fmt;
+use std::io;
+use std::path::PathBuf;
+
+use demur_admission::StoreError;
+use rusqlite::ErrorCode;
+
+/// Why a store cannot be opened.
+#[derive(Debug)]
+pub enum OpenError {
+    /// Another process owns it.
+    Owned {
+        /// The database.
+        path: PathBuf,
+        /// The owner, where its lock tells.
+        pid: Option<u32>,
+    },
+    /// The database, or one of the files beside it, cannot be read or written.
+    Io {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        cause: io::Error,
+    },
+    /// A file that holds a secret can be read by others than its owner.
+    Exposed {
+        /// Which file.
+        path: PathBuf,
+    },
+    /// The pepper is lost: there are keys, but not the file without which no secret can be matched.
+    PepperMissing {
+        /// Where it should be.
+        path: PathBuf,
+    },
+    /// The pepper's file has not the form of a pepper.
+    PepperDamaged {
+        /// Which file.
+        path: PathBuf,
+    },
+    /// The file is a database of another program.
+    Foreign {
+        /// Which file.
+        path: PathBuf,
+    },
+    /// The database was written by a later version of this program.
+    TooNew {
+        /// The version of its schema.
+        found: i64,
+        /// The latest that is known here.
+        known: i64,
+    },
+    /// SQLite cannot use it: damaged, not a database, out of space.
+    Database {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        cause: rusqlite::Error,
+    },
+}
+
+impl fmt::Display for OpenError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            OpenError::Owned { path, pid: Some(pid) } => {
+                write!(f, "{} is in use by the process {pid}", path.display())
+            }
+            OpenError::Owned { path, pid: None } => {
+                write!(f, "{} is in use by another process", path.display())
+            }
+            OpenError::Io { path, cause } => write!(f, "{}: {cause}", path.display()),
+            OpenError::Exposed { path } => {
+                write!(f, "{} can be read by others than its owner; `chmod 600` it", path.display())
+            }
+            OpenError::PepperMissing { path } => {
+                write!(f, "{} is missing, and without it no key can be matched; restore it", path.display())
+            }
+            OpenError::PepperDamaged { path } => {
+                write!(f, "{} is not a pepper: 64 hexadecimal digits are expected", path.display())
+            }
+            OpenError::Foreign { path } => write!(f, "{} is a database of another program", path.display()),
+            OpenError::TooNew { found, known } => {
+                write!(f, "the database has schema {found}, and this version knows up to {known}")
+            }
+            OpenError::Database { path, cause } => write!(f, "{}: {cause}", path.display()),
+        }
+    }
+}
+
+impl std::error::Error for OpenError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            OpenError::Io { cause, .. } => Some(cause),
+            OpenError::Database { cause, .. } => Some(cause),
+            OpenError::Owned { .. }
+            | OpenError::Exposed { .. }
+            | OpenError::PepperMissing { .. }
+            | OpenError::PepperDamaged { .. }
+            | OpenError::Foreign { .. }
+            | OpenError::TooNew { .. } => None,
+        }
+    }
+}
+
+impl From<OpenError> for StoreError {
+    fn from(error: OpenError) -> Self {
+        match error {
+            OpenError::Io { .. } | OpenError::Owned { .. } => StoreError::Io(error.to_string().into()),
+            OpenError::Database { cause, .. } => store_error(&cause),
+            OpenError::Exposed { .. }
+            | OpenError::PepperMissing { .. }
+            | OpenError::PepperDamaged { .. }
+            | OpenError::Foreign { .. }
+            | OpenError::TooNew { .. } => StoreError::Damaged(error.to_string().into()),
+        }
+    }
+}
+
+/// What SQLite's error means to admission.
+pub(crate) fn store_error(error: &rusqlite::Error) -> StoreError {
+    let cause = error.to_string().into();
+    match error {
+        // A value that does not fit its column's type was not written by us.
+        rusqlite::Error::FromSqlConversionFailure(..)
+        | rusqlite::Error::IntegralValueOutOfRange(..)
+        | rusqlite::Error::InvalidColumnType(..) => StoreError::Damaged(cause),
+        _ => match error.sqlite_error_code() {
+            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => StoreError::Damaged(cause),
+            _ => StoreError::Io(cause),
+        },
+    }
+}

@@ -1,0 +1,133 @@
+//! The tables, and how an older database becomes a current one.
+//!
+//! Times are microseconds since 1970, grant days are dates as text. What must hold at each commit is also
+//! written down as checks, so that a mistake in the program fails the transaction and not the books.
+
+use std::path::Path;
+
+use rusqlite::{Connection, TransactionBehavior};
+
+use crate::OpenError;
+
+/// Says in the file's header whose database it is.
+const APPLICATION_ID: i64 = 0x444d_5552;
+
+/// Each brings the schema from its position to the next. Never changed once released, only added to.
+const MIGRATIONS: [&str; 1] = ["
+    CREATE TABLE account (
+        id      TEXT PRIMARY KEY,
+        name    TEXT NOT NULL,
+        plan    TEXT NOT NULL,
+        created INTEGER NOT NULL
+    ) STRICT;
+
+    CREATE TABLE key (
+        id      TEXT PRIMARY KEY,
+        digest  BLOB NOT NULL UNIQUE CHECK (length(digest) = 32),
+        account TEXT NOT NULL REFERENCES account (id),
+        api     TEXT NOT NULL,
+        hint    TEXT NOT NULL,
+        created INTEGER NOT NULL,
+        expires INTEGER,
+        revoked INTEGER,
+        grants  TEXT NOT NULL
+    ) STRICT;
+    CREATE INDEX key_of_account ON key (account);
+
+    CREATE TABLE purse (
+        account      TEXT PRIMARY KEY REFERENCES account (id),
+        monthly      INTEGER NOT NULL DEFAULT 0 CHECK (monthly >= 0),
+        lasting      INTEGER NOT NULL DEFAULT 0 CHECK (lasting >= 0),
+        held         INTEGER NOT NULL DEFAULT 0 CHECK (held >= 0),
+        posted       INTEGER NOT NULL DEFAULT 0 CHECK (posted >= 0),
+        granted      INTEGER NOT NULL DEFAULT 0,
+        expired      INTEGER NOT NULL DEFAULT 0 CHECK (expired >= 0),
+        month_begins TEXT,
+        month_ends   INTEGER,
+        month_amount INTEGER,
+        CHECK (granted = monthly + lasting + held + posted + expired)
+    ) STRICT;
+
+    CREATE TABLE monthly_grant (
+        account TEXT NOT NULL REFERENCES account (id),
+        begins  TEXT NOT NULL,
+        ends    INTEGER NOT NULL,
+        amount  INTEGER NOT NULL,
+        PRIMARY KEY (account, begins)
+    ) STRICT, WITHOUT ROWID;
+
+    CREATE TABLE top_up (
+        account   TEXT NOT NULL REFERENCES account (id),
+        operation TEXT NOT NULL,
+        amount    INTEGER NOT NULL,
+        reason    TEXT NOT NULL,
+        created   INTEGER NOT NULL,
+        PRIMARY KEY (account, operation)
+    ) STRICT, WITHOUT ROWID;
+
+    -- state: 0 held, 1 posted, 2 released
+    CREATE TABLE operation (
+        hold            INTEGER PRIMARY KEY,
+        account         TEXT NOT NULL REFERENCES account (id),
+        id              TEXT NOT NULL,
+        fingerprint     BLOB NOT NULL,
+        from_monthly    INTEGER NOT NULL,
+        from_lasting    INTEGER NOT NULL,
+        month           TEXT,
+        state           INTEGER NOT NULL CHECK (state IN (0, 1, 2)),
+        posted          INTEGER NOT NULL DEFAULT 0 CHECK (posted BETWEEN 0 AND from_monthly + from_lasting),
+        outcome_unknown INTEGER NOT NULL DEFAULT 0,
+        created         INTEGER NOT NULL,
+        UNIQUE (account, id)
+    ) STRICT;
+    CREATE INDEX operation_held ON operation (hold) WHERE state = 0;
+
+    CREATE TABLE quota_use (
+        account   TEXT PRIMARY KEY,
+        day_start INTEGER NOT NULL,
+        day_end   INTEGER NOT NULL,
+        used      INTEGER NOT NULL
+    ) STRICT, WITHOUT ROWID;
+"];
+
+/// Brings the database to the current schema, in one transaction for each step.
+pub(crate) fn migrate(connection: &mut Connection, path: &Path) -> Result<(), OpenError> {
+    let trouble = |cause| OpenError::Database { path: path.to_owned(), cause };
+    let known = i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX);
+    let found = version(connection, path)?;
+    if found > known {
+        return Err(OpenError::TooNew { found, known });
+    }
+    for (position, migration) in (0..).zip(MIGRATIONS).skip_while(|(position, _)| *position < found) {
+        let transaction =
+            connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(trouble)?;
+        transaction.execute_batch(migration).map_err(trouble)?;
+        transaction.pragma_update(None, "user_version", position + 1).map_err(trouble)?;
+        transaction.pragma_update(None, "application_id", APPLICATION_ID).map_err(trouble)?;
+        transaction.commit().map_err(trouble)?;
+    }
+    Ok(())
+}
+
+/// Makes sure that the database is ours and current, as it must be when it is opened again.
+pub(crate) fn verify(connection: &Connection, path: &Path) -> Result<(), OpenError> {
+    let known = i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX);
+    match version(connection, path)? {
+        found if found == known => Ok(()),
+        found if found > known => Err(OpenError::TooNew { found, known }),
+        _ => Err(OpenError::Foreign { path: path.to_owned() }),
+    }
+}
+
+/// The schema's version; 0 for an empty database.
+fn version(connection: &Connection, path: &Path) -> Result<i64, OpenError> {
+    let trouble = |cause| OpenError::Database { path: path.to_owned(), cause };
+    let number =
+        |pragma| connection.pragma_query_value(None, pragma, |row| row.get::<_, i64>(0)).map_err(trouble);
+    let tables = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get::<_, i64>(0));
+    let is_empty = tables.map_err(trouble)? == 0;
+    if !is_empty && number("application_id")? != APPLICATION_ID {
+        return Err(OpenError::Foreign { path: path.to_owned() });
+    }
+    number("user_version")
+}

@@ -1,0 +1,142 @@
+//! The store: opening and closing it, and the three traits of admission on it.
+
+use std::fmt;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use demur_admission::{
+    Account, AccountId, Answer, Balance, Command, CommandFault, Counters, Credential, Digest, HoldId,
+    HoldOutcome, HoldRequest, KeyDirectory, Ledger, LocalCounters, Meter, MonthlyCredits, Now, Pepper, Plan,
+    PlanBook, Reply, Settlement, StoreError, Stores, Watch,
+};
+use jiff::Timestamp;
+
+use crate::OpenError;
+use crate::database::{DatabaseFile, Link};
+use crate::directory;
+use crate::owner::{Ownership, canonical};
+use crate::pepper;
+use crate::reader::Reader;
+use crate::server::Server;
+use crate::waiter::Waiter;
+use crate::writer::{HoldJob, Job, Shared, StartError, Writer};
+
+/// The embedded store. The last reference that is dropped closes it.
+pub struct Store {
+    // Dropped in this order: first nobody can ask any more, the lock goes last.
+    server: Mutex<Option<Server>>,
+    reader: Reader,
+    writer: Writer,
+    shared: Arc<Shared>,
+    _ownership: Ownership,
+}
+
+impl Store {
+    /// Opens a database, which is made where there is none, and owns it. `plans` are those of the
+    /// configuration, for commands that name one and for monthly credits.
+    pub fn open(path: &Path, plans: Arc<PlanBook>) -> Result<Arc<Self>, OpenError> {
+        let trouble = |cause| OpenError::Io { path: path.to_owned(), cause };
+        let path = &canonical(path).map_err(trouble)?;
+        // Before anything is read or made: whoever else is there must not be disturbed.
+        let ownership = Ownership::take(path)?;
+        let file = Arc::new(DatabaseFile::at(path)?);
+        let link = Link::found(&file)?;
+        let database = |cause| OpenError::Database { path: path.clone(), cause };
+        let pepper = pepper::load(path, directory::has_keys(&link.connection).map_err(database)?)?;
+        let counters = Arc::new(LocalCounters::new());
+        let shared = Arc::new(Shared { pepper, plans, counters, watchers: Mutex::default() });
+        let writer =
+            Writer::start(Arc::clone(&file), link, Arc::clone(&shared)).map_err(|error| match error {
+                StartError::Database(cause) => database(cause),
+                StartError::Thread(cause) => OpenError::Io { path: path.clone(), cause },
+            })?;
+        let reader = Reader::start(file).map_err(|cause| OpenError::Io { path: path.clone(), cause })?;
+        let store =
+            Arc::new(Self { server: Mutex::default(), reader, writer, shared, _ownership: ownership });
+        let server = Server::start(path, Arc::downgrade(&store))?;
+        *store.server.lock().unwrap_or_else(PoisonError::into_inner) = Some(server);
+        Ok(store)
+    }
+
+    /// This store as all three stores of admission.
+    pub fn stores(self: &Arc<Self>) -> Stores {
+        Stores { keys: self.clone(), limits: self.clone(), credits: self.clone() }
+    }
+
+    /// The pepper under which this store's keys are digested.
+    pub fn pepper(&self) -> Pepper {
+        self.shared.pepper.clone()
+    }
+
+    /// Carries out an operator's command; the thread waits for it.
+    pub fn execute(&self, command: Command, at: Timestamp) -> Reply {
+        let (waiter, answer) = Waiter::new();
+        self.writer.queue(Job::Command { command: Box::new(command), at, waiter });
+        answer.block().unwrap_or_else(|error| Reply::Refused {
+            fault: CommandFault::Store { cause: error.to_string() },
+        })
+    }
+
+    /// Writes everything and answers nothing any more. Done by dropping too; this is for a shutdown that
+    /// wants to be sure, whoever still has a reference.
+    pub fn close(&self) {
+        // Taken out in a statement of its own: dropping it joins a thread, which no lock should be held over.
+        let server = self.server.lock().unwrap_or_else(PoisonError::into_inner).take();
+        drop(server);
+        self.writer.close();
+    }
+}
+
+impl Drop for Store {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+impl fmt::Debug for Store {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Store").finish_non_exhaustive()
+    }
+}
+
+impl KeyDirectory for Store {
+    fn find(&self, digest: &Digest) -> Answer<'static, Result<Option<Arc<Credential>>, StoreError>> {
+        self.reader.find(digest)
+    }
+
+    fn watch(&self, watcher: Arc<dyn Watch>) {
+        self.shared.watchers.lock().unwrap_or_else(PoisonError::into_inner).push(watcher);
+    }
+}
+
+impl Counters for Store {
+    fn open(&self, account: &Account, plan: &Arc<Plan>) -> Arc<dyn Meter> {
+        self.shared.counters.open(account, plan)
+    }
+}
+
+impl Ledger for Store {
+    fn hold(&self, request: &HoldRequest<'_>) -> Answer<'static, Result<HoldOutcome, StoreError>> {
+        let (waiter, answer) = Waiter::new();
+        self.writer.queue(Job::Hold(Box::new(HoldJob::from(request)), waiter));
+        answer
+    }
+
+    fn settle(&self, hold: HoldId, settlement: Settlement) -> Answer<'static, Result<(), StoreError>> {
+        let (waiter, answer) = Waiter::new();
+        self.writer.queue(Job::Settle(hold, settlement, waiter));
+        answer
+    }
+
+    fn balance(
+        &self,
+        account: &AccountId,
+        monthly: Option<&MonthlyCredits>,
+        now: Now,
+    ) -> Answer<'static, Result<Balance, StoreError>> {
+        let (waiter, answer) = Waiter::new();
+        let (account, monthly) = (account.clone(), monthly.cloned());
+        self.writer.queue(Job::Balance { account, monthly, at: now.wall, waiter });
+        answer
+    }
+}

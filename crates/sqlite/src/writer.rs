@@ -1,0 +1,238 @@
+//! The thread that owns the writing connection: everything that changes the database goes through here.
+//!
+//! It takes what is queued, at once and without lingering, into one transaction, and wakes those who wait
+//! after the commit. While one batch is on its way to the disk the next one gathers by itself, so the load
+//! decides the size of the batches.
+
+mod books;
+mod commands;
+mod job;
+mod quota;
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use demur_admission::{Change, HoldId, LocalCounters, Pepper, PlanBook, Settlement, StoreError, Watch};
+use rusqlite::{Transaction, TransactionBehavior};
+
+use crate::database::{Access, DatabaseFile, Link};
+use crate::error::store_error;
+use books::Books;
+pub(crate) use job::{HoldJob, Job};
+
+/// So many jobs go into one transaction; the others go into the next.
+const BATCH: usize = 4096;
+
+/// More than this many waiting jobs are refused, not queued. Settlements are always taken: there are no
+/// more of them than there were holds.
+const QUEUE: usize = 65_536;
+
+/// How long a quota's count may stay in memory only.
+const WRITE_BEHIND: Duration = Duration::from_millis(500);
+
+/// Hands jobs to the writing thread.
+pub(crate) struct Writer {
+    jobs: Sender<Job>,
+    waiting: Arc<AtomicUsize>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+/// What the thread shares with the rest of the store.
+pub(crate) struct Shared {
+    pub(crate) pepper: Pepper,
+    pub(crate) plans: Arc<PlanBook>,
+    pub(crate) counters: Arc<LocalCounters>,
+    pub(crate) watchers: Mutex<Vec<Arc<dyn Watch>>>,
+}
+
+impl Writer {
+    pub(crate) fn start(
+        file: Arc<DatabaseFile>,
+        link: Link,
+        shared: Arc<Shared>,
+    ) -> Result<Self, StartError> {
+        let next_hold = books::recover(&link.connection).map_err(StartError::Database)?;
+        quota::load(&link.connection, &shared.counters).map_err(StartError::Database)?;
+        let (jobs, queued) = channel();
+        let waiting = Arc::new(AtomicUsize::new(0));
+        let run = Run {
+            file,
+            link: Some(link),
+            shared,
+            waiting: Arc::clone(&waiting),
+            next_hold,
+            unsettled: Vec::new(),
+        };
+        let thread =
+            thread::Builder::new().name("demur-writer".into()).spawn(move || run.until_closed(&queued));
+        let thread = Mutex::new(Some(thread.map_err(StartError::Thread)?));
+        Ok(Self { jobs, waiting, thread })
+    }
+
+    /// Queues a job. One that is refused tells its waiter so.
+    pub(crate) fn queue(&self, job: Job) {
+        let waiting = self.waiting.fetch_add(1, Ordering::Relaxed);
+        let refused = if waiting >= QUEUE && job.may_be_refused() {
+            Some((job, StoreError::Overloaded))
+        } else {
+            self.jobs.send(job).err().map(|unsent| (unsent.0, StoreError::Closed))
+        };
+        if let Some((job, error)) = refused {
+            self.waiting.fetch_sub(1, Ordering::Relaxed);
+            job.fail(error);
+        }
+    }
+
+    /// Writes what is queued and what was to be written behind, and ends the thread.
+    pub(crate) fn close(&self) {
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(thread) = thread {
+            self.queue(Job::Close);
+            let _ = thread.join();
+        }
+    }
+}
+
+/// Why the writer could not begin.
+#[derive(Debug)]
+pub(crate) enum StartError {
+    Database(rusqlite::Error),
+    Thread(std::io::Error),
+}
+
+/// The thread's own state.
+struct Run {
+    file: Arc<DatabaseFile>,
+    /// Given up when it fails, and opened again for the next batch.
+    link: Option<Link>,
+    shared: Arc<Shared>,
+    waiting: Arc<AtomicUsize>,
+    next_hold: u64,
+    /// Settlements that could not be written yet.
+    unsettled: Vec<(HoldId, Settlement)>,
+}
+
+impl Run {
+    fn until_closed(mut self, queued: &Receiver<Job>) {
+        let mut flush_at = Instant::now() + WRITE_BEHIND;
+        loop {
+            let mut batch = Vec::new();
+            let mut closing = false;
+            match queued.recv_timeout(flush_at.saturating_duration_since(Instant::now())) {
+                Ok(first) => {
+                    let rest = std::iter::from_fn(|| queued.try_recv().ok()).take(BATCH - 1);
+                    batch.extend(std::iter::once(first).chain(rest));
+                }
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => closing = true,
+            }
+            self.waiting.fetch_sub(batch.len(), Ordering::Relaxed);
+            let before = batch.len();
+            batch.retain(|job| !matches!(job, Job::Close));
+            closing |= batch.len() < before;
+
+            let flush = closing || Instant::now() >= flush_at;
+            if flush {
+                flush_at = Instant::now() + WRITE_BEHIND;
+            }
+            self.write(batch, flush);
+            if closing {
+                break;
+            }
+        }
+        if let Some(link) = self.link.filter(|link| link.check().is_ok()) {
+            link.checkpoint();
+        }
+    }
+
+    /// Writes one batch and tells the waiters what became of it.
+    fn write(&mut self, mut batch: Vec<Job>, flush: bool) {
+        let uses = if flush { self.shared.counters.changed() } else { Vec::new() };
+        let retry = flush && !self.unsettled.is_empty();
+        if batch.is_empty() && uses.is_empty() && !retry {
+            return;
+        }
+        match self.commit(&mut batch, &uses) {
+            Ok(changes) => {
+                self.unsettled.clear();
+                // Before anyone is told: whoever knows of a change finds it in force.
+                self.announce(&changes);
+                batch.into_iter().for_each(Job::tell);
+            }
+            Err(error) => {
+                self.link = None;
+                self.shared.counters.still_changed(uses.iter().map(|used| &used.account));
+                self.unsettled.extend(batch.iter().filter_map(Job::settlement));
+                batch.into_iter().for_each(|job| job.fail(error.clone()));
+            }
+        }
+    }
+
+    fn commit(
+        &mut self,
+        batch: &mut [Job],
+        uses: &[demur_admission::QuotaUse],
+    ) -> Result<Vec<Change>, StoreError> {
+        let mut link = match self.link.take() {
+            Some(link) => link,
+            None => Link::open(&self.file, Access::Write)?,
+        };
+        link.check()?;
+        let changes = self.transact(&mut link, batch, uses).map_err(|error| store_error(&error))?;
+        self.link = Some(link);
+        Ok(changes)
+    }
+
+    fn transact(
+        &mut self,
+        link: &mut Link,
+        batch: &mut [Job],
+        uses: &[demur_admission::QuotaUse],
+    ) -> rusqlite::Result<Vec<Change>> {
+        let transaction = link.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let changes = self.apply(&transaction, batch)?;
+        quota::save(&transaction, uses)?;
+        transaction.commit()?;
+        Ok(changes)
+    }
+
+    fn apply(&mut self, transaction: &Transaction<'_>, batch: &mut [Job]) -> rusqlite::Result<Vec<Change>> {
+        let mut changes = Vec::new();
+        let mut books = Books::open(transaction, &mut self.next_hold);
+        for (hold, settlement) in &self.unsettled {
+            books.settle(*hold, *settlement)?;
+        }
+        for job in batch {
+            match job {
+                Job::Hold(job, waiter) => waiter.set(books.hold(job)?),
+                Job::Settle(hold, settlement, waiter) => waiter.set(books.settle(*hold, *settlement)?),
+                Job::Balance { account, monthly, at, waiter } => {
+                    waiter.set(books.balance(account, monthly.as_ref(), *at)?);
+                }
+                Job::Command { command, at, waiter } => {
+                    let (reply, change) = commands::execute(command, *at, &mut books, &self.shared)?;
+                    changes.extend(change);
+                    waiter.set(reply);
+                }
+                Job::Close => {}
+            }
+        }
+        books.close()?;
+        Ok(changes)
+    }
+
+    fn announce(&self, changes: &[Change]) {
+        if changes.is_empty() {
+            return;
+        }
+        let watchers = self.shared.watchers.lock().unwrap_or_else(PoisonError::into_inner);
+        for (watcher, change) in
+            watchers.iter().flat_map(|watcher| changes.iter().map(move |change| (watcher, change)))
+        {
+            watcher.changed(change);
+        }
+    }
+}

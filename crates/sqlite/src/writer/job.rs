@@ -1,0 +1,93 @@
+//! What the writing thread is asked to do, and who waits for it.
+
+use demur_admission::{
+    AccountId, Balance, Command, Fingerprint, HoldId, HoldOutcome, HoldRequest, MonthlyCredits, OperationId,
+    Reply, Settlement, StoreError,
+};
+use jiff::Timestamp;
+
+use crate::waiter::Waiter;
+
+/// One job.
+#[derive(Debug)]
+pub(crate) enum Job {
+    Hold(Box<HoldJob>, Waiter<HoldOutcome>),
+    Settle(HoldId, Settlement, Waiter<()>),
+    Balance {
+        account: AccountId,
+        monthly: Option<MonthlyCredits>,
+        at: Timestamp,
+        waiter: Waiter<Balance>,
+    },
+    Command {
+        command: Box<Command>,
+        at: Timestamp,
+        waiter: Waiter<Reply>,
+    },
+    /// The last one: what is queued is written, and the thread ends.
+    Close,
+}
+
+/// A [`HoldRequest`] that owns what it names.
+#[derive(Debug)]
+pub(crate) struct HoldJob {
+    pub(crate) account: AccountId,
+    pub(crate) operation: OperationId,
+    pub(crate) fingerprint: Fingerprint,
+    pub(crate) amount: u64,
+    pub(crate) monthly: Option<MonthlyCredits>,
+    pub(crate) at: Timestamp,
+}
+
+impl From<&HoldRequest<'_>> for HoldJob {
+    fn from(request: &HoldRequest<'_>) -> Self {
+        Self {
+            account: request.account.clone(),
+            operation: request.operation.clone(),
+            fingerprint: request.fingerprint,
+            amount: request.amount,
+            monthly: request.monthly.cloned(),
+            at: request.now.wall,
+        }
+    }
+}
+
+impl Job {
+    /// Settlements and the end are never turned away: somebody's credits hang on them.
+    pub(crate) fn may_be_refused(&self) -> bool {
+        match self {
+            Job::Hold(..) | Job::Balance { .. } | Job::Command { .. } => true,
+            Job::Settle(..) | Job::Close => false,
+        }
+    }
+
+    /// What must be written later if it cannot be written now.
+    pub(crate) fn settlement(&self) -> Option<(HoldId, Settlement)> {
+        match self {
+            Job::Settle(hold, settlement, _) => Some((*hold, *settlement)),
+            Job::Hold(..) | Job::Balance { .. } | Job::Command { .. } | Job::Close => None,
+        }
+    }
+
+    /// Tells the waiter what was found.
+    pub(crate) fn tell(self) {
+        match self {
+            Job::Hold(_, waiter) => waiter.tell(),
+            Job::Settle(_, _, waiter) => waiter.tell(),
+            Job::Balance { waiter, .. } => waiter.tell(),
+            Job::Command { waiter, .. } => waiter.tell(),
+            Job::Close => {}
+        }
+    }
+
+    /// Tells the waiter that nothing was done.
+    pub(crate) fn fail(self, error: StoreError) {
+        match self {
+            Job::Hold(_, waiter) => waiter.fail(error),
+            Job::Settle(_, _, waiter) => waiter.fail(error),
+            Job::Balance { waiter, .. } => waiter.fail(error),
+            Job::Command { waiter, .. } => waiter.fail(error),
+            Job::Close => {}
+        }
+    }
+}

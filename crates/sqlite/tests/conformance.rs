@@ -1,0 +1,94 @@
+//! The embedded store under the suite for all stores.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test")]
+
+use std::path::Path;
+use std::sync::Arc;
+
+use demur_admission::conformance::{self, Fixture};
+use demur_admission::{
+    Account, AccountId, Command, Grants, Now, Pepper, PlanBook, Principal, Reply, Secret, Stores,
+};
+use demur_sqlite::Store;
+use jiff::Timestamp;
+use tempfile::TempDir;
+
+struct Embedded {
+    store: Arc<Store>,
+    folder: TempDir,
+}
+
+impl Embedded {
+    fn open(folder: TempDir) -> Self {
+        let plans = Arc::new(PlanBook::new(conformance::plans()));
+        let store = Store::open(&folder.path().join("demur.db"), plans).unwrap();
+        Self { store, folder }
+    }
+
+    fn execute(&self, command: Command, now: Now) -> Reply {
+        match self.store.execute(command, now.wall) {
+            Reply::Refused { fault } => panic!("{fault}"),
+            reply => reply,
+        }
+    }
+}
+
+impl Fixture for Embedded {
+    fn stores(&self) -> Stores {
+        self.store.stores()
+    }
+
+    fn pepper(&self) -> Pepper {
+        self.store.pepper()
+    }
+
+    fn add_account(&self, account: &Account) {
+        let Account { id, name, plan } = account.clone();
+        self.execute(Command::CreateAccount { account: Some(id), name, plan }, conformance::start());
+    }
+
+    fn add_key(&self, account: &Account, expires: Option<Timestamp>, grants: Grants, now: Now) -> Secret {
+        let (api, prefix) = ("shop".into(), "shop".into());
+        let command = Command::CreateKey { api, prefix, account: account.id.clone(), expires, grants };
+        match self.execute(command, now) {
+            Reply::KeyCreated(issued) => issued.secret,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn revoke(&self, principal: &Principal, now: Now) {
+        self.execute(Command::RevokeKey { key: principal.key().id.clone() }, now);
+    }
+
+    fn set_plan(&self, account: &AccountId, plan: &str, now: Now) {
+        self.execute(Command::SetPlan { account: account.clone(), plan: plan.into() }, now);
+    }
+
+    fn top_up(&self, account: &AccountId, amount: u64, now: Now) {
+        let (account, reason) = (account.clone(), "test".into());
+        self.execute(Command::TopUp { account, amount, reason, operation: None }, now);
+    }
+
+    /// The files are carried elsewhere, since a forgotten hold keeps its store.
+    fn restart(self) -> Option<Self> {
+        self.store.close();
+        let elsewhere = tempfile::tempdir().unwrap();
+        copy_all(self.folder.path(), elsewhere.path());
+        Some(Self::open(elsewhere))
+    }
+}
+
+fn copy_all(from: &Path, to: &Path) {
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        if entry.file_type().unwrap().is_file() {
+            std::fs::copy(entry.path(), to.join(entry.file_name())).unwrap();
+        }
+    }
+}
+
+fn make() -> Embedded {
+    Embedded::open(tempfile::tempdir().unwrap())
+}
+
+demur_admission::store_conformance!(make);
