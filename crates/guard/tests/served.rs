@@ -1,6 +1,8 @@
 //! The guard in its place: between a socket and a real hyper server. The clock is paused, so that time-outs
 //! take no time.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test ends where its rule does not hold")]
+
 mod cases;
 mod server;
 
@@ -133,6 +135,22 @@ async fn an_idle_connection_is_closed_without_a_word() {
 async fn chunks_arrive_whole_and_the_next_request_after_them() {
     let sent = format!("{CHUNKED}5\r\nhello\r\n6;a=b\r\n world\r\n0\r\nX-Sum: 1\r\n\r\n{GOOD}");
     check("chunks", sent, &["200 [POST /c 11]", "200 [GET /good 0]"]).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn much_content_arrives_unchanged() {
+    let content: String = (0..200_000).map(|number| format!("{number};")).collect();
+    let chunks: String = content
+        .as_bytes()
+        .chunks(7777)
+        .map(|chunk| format!("{:x}\r\n{}\r\n", chunk.len(), str::from_utf8(chunk).unwrap()))
+        .collect();
+    let head = "POST /echo HTTP/1.1\r\nHost: a\r\n";
+    let with_length = format!("{head}Content-Length: {}\r\n\r\n{content}", content.len());
+    let chunked = format!("{head}Transfer-Encoding: chunked\r\n\r\n{chunks}0\r\n\r\n");
+    let received = exchange(format!("{with_length}{chunked}{GOOD}").as_bytes(), false).await;
+    let echo = format!("200 {content}");
+    assert!(answers(&received) == [&echo, &echo, "200 [GET /good 0]"]);
 }
 
 #[tokio::test(start_paused = true)]

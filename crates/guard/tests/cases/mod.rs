@@ -150,6 +150,16 @@ fn targets() -> Vec<Case> {
         good("absolute form with a query alone", get("http://a.example?b"), Framing::None),
         good("absolute form, the scheme in capitals", get("HTTP://A.EXAMPLE/"), Framing::None),
         good("absolute form with the usual port", get("http://a.example:80/"), Framing::None),
+        good(
+            "absolute form with all characters of a name",
+            "GET http://a-._~!$&'()*+,;=b:/ HTTP/1.1\r\nHost: A-._~!$&'()*+,;=B\r\n\r\n",
+            Framing::None,
+        ),
+        good(
+            "absolute form with IPv6",
+            "GET http://[2001:DB8::1]:8080/ HTTP/1.1\r\nHost: [2001:db8::1]:8080\r\n\r\n",
+            Framing::None,
+        ),
         good("absolute form, https", get("https://a.example:443/"), Framing::None),
         bad("absolute form and another host", get("http://b.example/"), HostDisagrees),
         bad("absolute form and another port", get("http://a.example:81/"), HostDisagrees),

@@ -34,6 +34,9 @@ async fn answer(
         None => {
             let line = format!("{} {}", request.method(), request.uri());
             match request.into_body().collect().await {
+                Ok(content) if line == "POST /echo" => {
+                    return Ok(Response::new(Full::new(content.to_bytes())));
+                }
                 Ok(content) => (200, format!("[{line} {}]", content.to_bytes().len())),
                 Err(_) => (400, format!("[content {:?}]", rejections.content_fault())),
             }
@@ -46,15 +49,23 @@ async fn answer(
 
 /// What a client receives that sends these bytes and nothing more, but keeps its side open if `open`.
 pub(crate) async fn exchange(sent: &[u8], open: bool) -> String {
-    let (mut client, server) = tokio::io::duplex(64 * 1024);
+    let (client, server) = tokio::io::duplex(64 * 1024);
     let serving = tokio::spawn(serve(server, Bounds::default()));
-    client.write_all(sent).await.unwrap();
-    if !open {
-        client.shutdown().await.unwrap();
-    }
+    let (mut reader, mut writer) = tokio::io::split(client);
     let mut received = Vec::new();
-    client.read_to_end(&mut received).await.unwrap();
-    drop(client);
+    let sending = async {
+        // The server may close before it has read everything.
+        let _ = writer.write_all(sent).await;
+        if !open {
+            let _ = writer.shutdown().await;
+        }
+        std::future::pending::<()>().await;
+    };
+    tokio::select! {
+        result = reader.read_to_end(&mut received) => drop(result.unwrap()),
+        () = sending => {}
+    }
+    drop((reader, writer));
     serving.await.unwrap();
     String::from_utf8(received).unwrap()
 }
