@@ -1,0 +1,191 @@
+//! Rates and quota against models that a reader can check at a glance.
+
+#![expect(clippy::unwrap_used, reason = "a test")]
+
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::time::Duration;
+
+use demur_admission::{
+    Account, Counted, Counters, Exceeded, Gcra, LocalCounters, Meter, Now, Plan, Quota, Rate, Receipt,
+    Spacing,
+};
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
+use proptest::prelude::*;
+
+fn rate(requests: u32, per: Duration, burst: u32) -> Rate {
+    let count = |number| NonZeroU32::new(number).unwrap();
+    Rate { name: "rate".into(), requests: count(requests), per, burst: count(burst) }
+}
+
+/// The same limit as a bucket: `burst` tokens at most, one more each interval, counted in nanoseconds.
+struct Bucket {
+    interval: u64,
+    full: u64,
+    level: u64,
+    at: u64,
+}
+
+impl Bucket {
+    fn new(rate: &Rate) -> Self {
+        let interval = u64::try_from(rate.per.as_nanos().div_ceil(u128::from(rate.requests.get()))).unwrap();
+        let full = interval * u64::from(rate.burst.get());
+        Self { interval, full, level: full, at: 0 }
+    }
+
+    fn take(&mut self, cost: u32, now: u64) -> Result<(), Option<Duration>> {
+        self.level = (self.level + (now - self.at)).min(self.full);
+        self.at = now;
+        let cost = self.interval * u64::from(cost);
+        if cost > self.full {
+            return Err(None);
+        }
+        match self.level.checked_sub(cost) {
+            Some(level) => {
+                self.level = level;
+                Ok(())
+            }
+            None => Err(Some(Duration::from_nanos(cost - self.level))),
+        }
+    }
+}
+
+proptest! {
+    /// Admitted or not, and for how long not: the cell says what a bucket of tokens says.
+    #[test]
+    fn a_cell_is_a_bucket_of_tokens(
+        requests in 1_u32..50,
+        per in 1_u64..100_000,
+        burst in 1_u32..20,
+        steps in prop::collection::vec((0_u64..20_000, 1_u32..4), 1..200),
+    ) {
+        let rate = rate(requests, Duration::from_micros(per), burst);
+        let (cell, spacing, mut bucket) = (Gcra::default(), Spacing::from(&rate), Bucket::new(&rate));
+        let mut now = 0;
+        for (wait, cost) in steps {
+            now += wait * 1000;
+            prop_assert_eq!(cell.take(spacing, cost, now).map(|_| ()), bucket.take(cost, now));
+        }
+    }
+
+    /// Waiting as long as one is told always helps, and a nanosecond less never does.
+    #[test]
+    fn the_wait_that_is_told_is_exact(requests in 1_u32..50, per in 1_u64..100_000, takes in 1_u32..30) {
+        let rate = rate(requests, Duration::from_micros(per), 5);
+        let (cell, spacing) = (Gcra::default(), Spacing::from(&rate));
+        for _ in 0..takes {
+            let _ = cell.take(spacing, 1, 0);
+        }
+        if let Err(Some(wait)) = cell.probe(spacing, 1, 0) {
+            let wait = u64::try_from(wait.as_nanos()).unwrap();
+            prop_assert!(cell.probe(spacing, 1, wait - 1).is_err());
+            prop_assert!(cell.probe(spacing, 1, wait).is_ok());
+        }
+    }
+
+    /// Whatever is taken and given back in whatever order, what is given back never makes more pass than
+    /// if it had not been taken at all.
+    #[test]
+    fn giving_back_never_gives_more_than_was_taken(
+        steps in prop::collection::vec((0_u64..3_000_000, any::<bool>(), any::<prop::sample::Index>()), 1..100),
+    ) {
+        let rate = rate(10, Duration::from_millis(10), 5);
+        let (cell, spacing) = (Gcra::default(), Spacing::from(&rate));
+        let (untouched, mut kept) = (Gcra::default(), Vec::new());
+        let mut now = 1;
+        for (wait, give_back, which) in steps {
+            now += wait;
+            if give_back && !kept.is_empty() {
+                let stamp = kept.swap_remove(which.index(kept.len()));
+                cell.give_back(spacing, 1, stamp, now);
+            } else if let Ok(stamp) = cell.take(spacing, 1, now) {
+                kept.push(stamp);
+            }
+            // One that was never used is full, and no other can have more.
+            prop_assert!(untouched.probe(spacing, 5, now).is_ok());
+            prop_assert!(cell.probe(spacing, 6, now).is_err());
+        }
+    }
+
+    /// An exact integer for each calendar day, in zones whose days have 23, 24 and 25 hours.
+    #[test]
+    fn a_quota_counts_each_day_of_its_zone(
+        zone in prop::sample::select(vec!["UTC", "Europe/Berlin", "America/New_York", "Asia/Kolkata", "Pacific/Apia"]),
+        start in 1_700_000_000_i64..1_800_000_000,
+        steps in prop::collection::vec(0_i64..30_000, 1..200),
+    ) {
+        let zone = TimeZone::get(zone).unwrap();
+        let quota = Quota { requests: 4, zone: zone.clone(), counts: Counted::Attempts };
+        let meter = meter(Plan { quota: Some(quota), ..Plan::named("plan") });
+        let mut wall = Timestamp::from_second(start).unwrap();
+        let (mut date, mut used) = (zone.to_datetime(wall).date(), 0);
+        for step in steps {
+            wall += SignedDuration::from_secs(step);
+            let today = zone.to_datetime(wall).date();
+            if today != date {
+                (date, used) = (today, 0);
+            }
+            match take(&meter, Now { wall, monotonic: Duration::ZERO }) {
+                Ok(_) => used += 1,
+                Err(Exceeded::Quota { resets_at, resets_in, .. }) => {
+                    prop_assert_eq!(used, 4);
+                    prop_assert!(zone.to_datetime(resets_at).date() > date);
+                    let just_before = resets_at - SignedDuration::from_nanos(1);
+                    prop_assert_eq!(zone.to_datetime(just_before).date(), date);
+                    prop_assert_eq!(wall + SignedDuration::try_from(resets_in).unwrap(), resets_at);
+                }
+                Err(other) => prop_assert!(false, "{other:?}"),
+            }
+            prop_assert!(used <= 4);
+        }
+    }
+}
+
+fn meter(plan: Plan) -> Arc<dyn Meter> {
+    let account = Account { id: "acme".parse().unwrap(), name: "Acme".into(), plan: plan.name.clone() };
+    LocalCounters::new().open(&account, &Arc::new(plan))
+}
+
+fn take(meter: &Arc<dyn Meter>, now: Now) -> Result<Receipt, Exceeded> {
+    meter.take(NonZeroU32::MIN, now).block().unwrap()
+}
+
+#[test]
+fn a_new_zone_takes_effect_when_the_day_under_way_ends() {
+    let counters = LocalCounters::new();
+    let account = Account { id: "acme".parse().unwrap(), name: "Acme".into(), plan: "plan".into() };
+    let open = |zone: &str| {
+        let quota = Quota { requests: 1, zone: TimeZone::get(zone).unwrap(), counts: Counted::Attempts };
+        counters.open(&account, &Arc::new(Plan { quota: Some(quota), ..Plan::named("plan") }))
+    };
+    let at = |text: &str| Now { wall: text.parse().unwrap(), monotonic: Duration::ZERO };
+    let (utc, tokyo) = (open("UTC"), open("Asia/Tokyo"));
+    assert!(take(&utc, at("2026-11-20T10:00:00Z")).is_ok());
+    // It is tomorrow in Tokyo already, but the day that was begun lasts.
+    assert!(take(&tokyo, at("2026-11-20T16:00:00Z")).is_err());
+    assert!(take(&tokyo, at("2026-11-21T00:00:00Z")).is_ok());
+    // And the day that begins then ends as Tokyo's do.
+    assert!(take(&tokyo, at("2026-11-21T14:59:59Z")).is_err());
+    assert!(take(&tokyo, at("2026-11-21T15:00:00Z")).is_ok());
+}
+
+#[test]
+fn many_threads_take_exactly_what_there_is() {
+    let quota = Quota { requests: 1000, zone: TimeZone::UTC, counts: Counted::Attempts };
+    let plan = Plan {
+        rates: vec![rate(1, Duration::from_secs(3600), 700)],
+        quota: Some(quota),
+        ..Plan::named("plan")
+    };
+    let meter = meter(plan);
+    let now = Now { wall: "2026-11-20T10:00:00Z".parse().unwrap(), monotonic: Duration::from_secs(1) };
+    let taken: usize = std::thread::scope(|scope| {
+        let work = || (0..500).filter(|_| take(&meter, now).is_ok()).count();
+        let threads: Vec<_> = (0..8).map(|_| scope.spawn(work)).collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).sum()
+    });
+    assert_eq!(taken, 700);
+    let left: Vec<u64> = meter.report(now).iter().map(|state| state.remaining).collect();
+    assert_eq!(left, [0, 300], "what the rate denied cost the quota nothing");
+}

@@ -1,0 +1,158 @@
+//! The ledger in SQLite against the one in memory: the same requests get the same answers, whatever the
+//! batches, and across restarts.
+
+#![expect(clippy::unwrap_used, reason = "a test")]
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use demur_admission::conformance::{at, plans, start};
+use demur_admission::memory::MemoryLedger;
+use demur_admission::{
+    AccountId, Command, Fingerprint, HoldId, HoldOutcome, HoldRequest, Ledger, Now, OperationId, Plan,
+    PlanBook, Reply, Settlement,
+};
+use demur_sqlite::Store;
+use proptest::prelude::*;
+
+#[derive(Debug, Clone)]
+enum Step {
+    Hold { account: usize, operation: u8, fingerprint: u8, amount: u64 },
+    Settle(prop::sample::Index, Settlement),
+    Balance(usize),
+    Wait(u64),
+    Restart,
+}
+
+const ACCOUNTS: [&str; 3] = ["ann", "bob", "cyd"];
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let hold = (0..ACCOUNTS.len(), 0_u8..12, 0_u8..2, 1_u64..60).prop_map(
+        |(account, operation, fingerprint, amount)| Step::Hold { account, operation, fingerprint, amount },
+    );
+    let settlement = prop_oneof![Just(Settlement::Release), (0_u64..80).prop_map(Settlement::Post)];
+    let step = prop_oneof![
+        6 => hold,
+        4 => (any::<prop::sample::Index>(), settlement).prop_map(|(which, how)| Step::Settle(which, how)),
+        2 => (0..ACCOUNTS.len()).prop_map(Step::Balance),
+        1 => (0_u64..20).prop_map(Step::Wait),
+        1 => Just(Step::Restart),
+    ];
+    prop::collection::vec(step, 1..60)
+}
+
+fn open(path: &Path) -> Arc<Store> {
+    Store::open(path, Arc::new(PlanBook::new(plans()))).unwrap()
+}
+
+fn paid() -> Plan {
+    plans().into_iter().find(|plan| plan.name == "paid").unwrap()
+}
+
+/// Balances and refusals are compared as they are; hold ids are each ledger's own.
+fn comparable(outcome: &HoldOutcome) -> HoldOutcome {
+    match outcome {
+        HoldOutcome::Held { balance, .. } => HoldOutcome::Held { hold: HoldId(0), balance: *balance },
+        other => other.clone(),
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    #[test]
+    fn sqlite_answers_as_memory_does(steps in steps()) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("demur.db");
+        let (mut store, model) = (open(&path), MemoryLedger::new());
+        let ids = ACCOUNTS.map(|name| name.parse::<AccountId>().unwrap());
+        for id in &ids {
+            let (account, name, plan) = (Some(id.clone()), id.to_string(), "paid".into());
+            let made = store.execute(Command::CreateAccount { account, name, plan }, start().wall);
+            prop_assert!(matches!(made, Reply::Account(_)));
+            // Making an account shows its credits, and with that grants them.
+            model.balance(id, paid().credits.as_ref(), start()).block().unwrap();
+        }
+        let plan = paid();
+        let monthly = plan.credits.as_ref();
+        let mut now: Now = start();
+        let mut days = 0;
+        let mut holds: Vec<(HoldId, HoldId, u64)> = Vec::new();
+        for step in steps {
+            match step {
+                Step::Hold { account, operation, fingerprint, amount } => {
+                    let operation: OperationId = format!("operation-{operation}").parse().unwrap();
+                    let fingerprint = Fingerprint([fingerprint; 32]);
+                    let request = HoldRequest { account: &ids[account], operation: &operation, fingerprint, amount, monthly, now };
+                    let found = store.hold(&request).block().unwrap();
+                    let expected = model.hold(&request).block().unwrap();
+                    prop_assert_eq!(comparable(&found), comparable(&expected));
+                    if let (HoldOutcome::Held { hold, .. }, HoldOutcome::Held { hold: other, .. }) = (found, expected) {
+                        holds.push((hold, other, amount));
+                    }
+                }
+                Step::Settle(which, settlement) if !holds.is_empty() => {
+                    let (ours, theirs, _) = holds.swap_remove(which.index(holds.len()));
+                    // Not awaited: what is asked next is answered after it all the same.
+                    drop(store.settle(ours, settlement));
+                    model.settle(theirs, settlement).block().unwrap();
+                }
+                Step::Settle(..) => {}
+                Step::Balance(account) => {
+                    let found = store.balance(&ids[account], monthly, now).block().unwrap();
+                    prop_assert_eq!(found, model.balance(&ids[account], monthly, now).block().unwrap());
+                }
+                Step::Wait(more) => {
+                    days += more;
+                    now = at(Duration::from_secs(days * 24 * 3600));
+                }
+                Step::Restart => {
+                    drop(store);
+                    store = open(&path);
+                    for (_, theirs, amount) in holds.drain(..) {
+                        model.settle(theirs, Settlement::Post(amount)).block().unwrap();
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_batch_of_many_keeps_them_apart() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(&folder.path().join("demur.db"));
+    let ids: Vec<AccountId> = (0..20).map(|number| format!("account-{number}").parse().unwrap()).collect();
+    for id in &ids {
+        let command =
+            Command::CreateAccount { account: Some(id.clone()), name: String::new(), plan: "paid".into() };
+        assert!(matches!(store.execute(command, start().wall), Reply::Account(_)));
+    }
+    let plan = paid();
+    // All are queued before any is awaited, so they gather in few batches.
+    let answers: Vec<_> = (0..4000)
+        .map(|number| {
+            let operation = format!("operation-{number}").parse().unwrap();
+            let account = &ids[number % ids.len()];
+            let (fingerprint, monthly, now) = (Fingerprint([0; 32]), plan.credits.as_ref(), start());
+            store.hold(&HoldRequest { account, operation: &operation, fingerprint, amount: 1, monthly, now })
+        })
+        .collect();
+    let mut held = 0;
+    for answer in answers {
+        match answer.block().unwrap() {
+            HoldOutcome::Held { hold, .. } => {
+                held += 1;
+                drop(store.settle(hold, Settlement::Post(1)));
+            }
+            HoldOutcome::Insufficient { available: 0, .. } => {}
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!(held, 2000, "each of twenty accounts could pay one hundred");
+    for id in &ids {
+        let balance = store.balance(id, plan.credits.as_ref(), start()).block().unwrap();
+        assert_eq!((balance.available, balance.held, balance.posted), (0, 0, 100));
+    }
+}
