@@ -163,6 +163,16 @@ fn members_that_are_missing_or_unknown_are_named() {
             &[r#"param.invalid.unknown "y" "/y" value=x"#, r#"param.invalid.unknown "z/" "/z~1" value=1"#],
         );
     }
+    check(
+        "{ properties: { a: { additionalProperties: false } } }",
+        r#"{"a":{"x":{},"y":2}}"#,
+        &[r#"param.invalid.unknown "a" "/a/x" value={}"#, r#"param.invalid.unknown "a" "/a/y" value=2"#],
+    );
+    check(
+        "{ properties: { a: false } }",
+        r#"{"a":{"b":1}}"#,
+        &[r#"param.invalid.unknown "a" "/a" value={"b":1}"#],
+    );
     check("{ properties: { a: false } }", r#"{"a":1}"#, &[r#"param.invalid.unknown "a" "/a" value=1"#]);
     check(
         "{ propertyNames: { maxLength: 2 } }",

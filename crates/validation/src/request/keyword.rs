@@ -19,7 +19,7 @@ pub(super) fn judge(schema: &Schema, value: &Value, subject: Subject<'_>, violat
     if schema.is_valid(value) {
         return;
     }
-    let mut judge = Judge { schema, subject, violations, blamed: Vec::new() };
+    let mut judge = Judge { schema, value, subject, violations, blamed: Vec::new() };
     for error in schema.errors(value) {
         if judge.violations.is_full() {
             break;
@@ -30,6 +30,7 @@ pub(super) fn judge(schema: &Schema, value: &Value, subject: Subject<'_>, violat
 
 struct Judge<'j> {
     schema: &'j Schema,
+    value: &'j Value,
     subject: Subject<'j>,
     violations: &'j mut Violations,
     /// Members already named as requiring a certain other one: two may require the same.
@@ -58,25 +59,40 @@ impl Judge<'_> {
                 self.required(error, within, property.as_str().unwrap_or_default());
             }
             Kind::AdditionalProperties { unexpected } | Kind::UnevaluatedProperties { unexpected } => {
-                for name in unexpected {
-                    if self.violations.is_full() {
-                        return;
-                    }
-                    let value = instance.get(name).map(excerpt::value);
-                    let unknown = Broken::new(Condition::ParamUnknown, None);
-                    self.push(&join(within, name), value, unknown);
-                }
+                self.unknown(within, instance, unexpected.iter());
             }
+            // Where no property is declared at all, jsonschema names the object and shows its first member.
+            Kind::FalseSchema => match self.value.pointer(within) {
+                Some(whole @ Value::Object(members)) if !std::ptr::eq(whole, instance) => {
+                    self.unknown(within, whole, members.keys());
+                }
+                _ => self.plain(error, within),
+            },
             Kind::PropertyNames { error: inner } => {
                 // The rule is about the name, which is therefore the value that is shown.
                 let name = inner.instance().as_str().unwrap_or_default();
                 let broken = self.broken(inner.kind(), inner.instance());
                 self.push(&join(within, name), Some(excerpt::text(name)), broken);
             }
-            kind => {
-                let broken = self.broken(kind, instance);
-                self.push(within, Some(excerpt::value(instance)), broken);
+            _ => self.plain(error, within),
+        }
+    }
+
+    /// A rule about the value itself.
+    fn plain(&mut self, error: &ValidationError<'_>, within: &str) {
+        let instance = error.instance().as_ref();
+        let broken = self.broken(error.kind(), instance);
+        self.push(within, Some(excerpt::value(instance)), broken);
+    }
+
+    /// Each member that the schema does not know.
+    fn unknown<'n>(&mut self, within: &str, object: &Value, names: impl Iterator<Item = &'n String>) {
+        for name in names {
+            if self.violations.is_full() {
+                return;
             }
+            let value = object.get(name).map(excerpt::value);
+            self.push(&join(within, name), value, Broken::new(Condition::ParamUnknown, None));
         }
     }
 

@@ -1,27 +1,48 @@
 //! Rules of the operator's own, in CEL: compiled when loaded, evaluated per request.
+//!
+//! The language is a declared subset (`language`), and `lint` holds each expression against it when it is
+//! loaded, so that what an evaluation may cost is known before the first request: no loop within a loop, no
+//! pattern that is not known beforehand, no list longer than a bound. Types of parameters are not known
+//! here yet; `lint` is where they will be checked.
 
 mod inputs;
+mod language;
+mod lint;
+mod place;
 
 use std::fmt;
 use std::sync::Arc;
 
+use cel::Context;
+use cel::common::ast::IdedExpr;
+use cel::common::types::CelBool;
 use demur_contract::Value;
 use demur_source::{Diagnostics, Source, Span};
 
 pub use inputs::{RuleInputs, Uses, Variable};
 
+use inputs::Scope;
+use language::Pattern;
+use place::Places;
+
+/// The text of a failure may quote the request: it is cut at this many characters.
+const MAX_CAUSE: usize = 300;
+
 /// A compiled expression. It is `Send + Sync`, and shared by all requests.
 pub struct Expression {
     text: String,
+    root: IdedExpr,
+    patterns: Vec<Pattern>,
     uses: Uses,
 }
 
 impl Expression {
-    /// Compiles an expression of any type, for a parameter of an error. `None` where it has a mistake,
-    /// which is then in `found`, at its place within the text where that can be told.
+    /// Compiles an expression of any type, for a parameter of an error. `None` where it has mistakes, all
+    /// of which are then in `found`, each at its place within the text where that can be told.
+    ///
+    /// `span` is where the text stands in `source`, with or without quotes.
     pub fn compile(text: &str, source: &Arc<Source>, span: Span, found: &mut Diagnostics) -> Option<Self> {
-        let _ = (source, span, found);
-        Some(Self { text: text.to_owned(), uses: Uses::default() })
+        Self::read(text, false, &mut Places::new(text, source, span, found))
     }
 
     /// Compiles an expression that must be true or false; one that plainly never is gets refused.
@@ -31,7 +52,13 @@ impl Expression {
         span: Span,
         found: &mut Diagnostics,
     ) -> Option<Self> {
-        Self::compile(text, source, span, found)
+        Self::read(text, true, &mut Places::new(text, source, span, found))
+    }
+
+    fn read(text: &str, is_condition: bool, places: &mut Places<'_>) -> Option<Self> {
+        let (mut root, positions) = language::parse(text, places)?;
+        let checked = lint::check(&mut root, &positions, is_condition, places)?;
+        Some(Self { text: text.to_owned(), root, patterns: checked.patterns, uses: checked.uses })
     }
 
     /// The text that was compiled.
@@ -46,15 +73,60 @@ impl Expression {
 
     /// Whether the rule holds.
     pub fn evaluate(&self, inputs: &RuleInputs<'_>) -> Result<bool, RuleFailure> {
-        let _ = inputs;
-        Ok(true)
+        let scope = Scope { inputs, patterns: &self.patterns };
+        let mut context = Context::with_env(language::environment());
+        context.set_variable_resolver(&scope);
+        let value = cel::Value::resolve_val(&self.root, &context).map_err(|error| failure(&error))?;
+        match value.downcast_ref::<CelBool>() {
+            Some(holds) => Ok(*holds.inner()),
+            None => Err(RuleFailure::NotBoolean { found: value.get_type().name().to_owned() }),
+        }
     }
 
     /// The value, as a parameter of a message: text, a whole number, or a list of texts.
     pub fn evaluate_value(&self, inputs: &RuleInputs<'_>) -> Result<Value, RuleFailure> {
-        let _ = inputs;
-        Ok(Value::Int(0))
+        let scope = Scope { inputs, patterns: &self.patterns };
+        let mut context = Context::with_env(language::environment());
+        context.set_variable_resolver(&scope);
+        let value = cel::Value::resolve(&self.root, &context).map_err(|error| failure(&error))?;
+        let not_showable = || RuleFailure::NotShowable { found: value.type_of().to_string() };
+        Ok(match &value {
+            cel::Value::Int(whole) => Value::Int(*whole),
+            cel::Value::List(items) => {
+                Value::List(items.iter().map(shown).collect::<Option<_>>().ok_or_else(not_showable)?)
+            }
+            other => Value::Text(shown(other).ok_or_else(not_showable)?),
+        })
     }
+}
+
+/// A scalar as a message shows it.
+fn shown(value: &cel::Value) -> Option<String> {
+    Some(match value {
+        cel::Value::Int(whole) => whole.to_string(),
+        cel::Value::UInt(whole) => whole.to_string(),
+        cel::Value::Float(number) => number.to_string(),
+        cel::Value::Bool(flag) => flag.to_string(),
+        cel::Value::String(text) => text.as_ref().clone(),
+        cel::Value::Timestamp(moment) => moment.to_rfc3339(),
+        cel::Value::Duration(duration) => format!("{}s", duration.num_seconds()),
+        cel::Value::Null
+        | cel::Value::Bytes(_)
+        | cel::Value::List(_)
+        | cel::Value::Map(_)
+        | cel::Value::Function(..)
+        | cel::Value::Opaque(_)
+        | cel::Value::Struct(_) => return None,
+    })
+}
+
+fn failure(error: &cel::ExecutionError) -> RuleFailure {
+    let text = error.to_string();
+    let mut cause: String = text.chars().take(MAX_CAUSE).collect();
+    if cause.len() < text.len() {
+        cause.push('…');
+    }
+    RuleFailure::Evaluation { cause }
 }
 
 impl fmt::Debug for Expression {
@@ -64,7 +136,7 @@ impl fmt::Debug for Expression {
 }
 
 /// Why a rule gave no answer. The text may quote the request: it is for the journal, never for the wire.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RuleFailure {
     /// It could not be evaluated: a missing member, a text that is no date, an overflow.
     Evaluation {
@@ -74,12 +146,12 @@ pub enum RuleFailure {
     /// It should be true or false.
     NotBoolean {
         /// The type that it has.
-        found: &'static str,
+        found: String,
     },
     /// It has no form that a message could show, such as a map.
     NotShowable {
         /// The type that it has.
-        found: &'static str,
+        found: String,
     },
 }
 
@@ -88,7 +160,7 @@ impl fmt::Display for RuleFailure {
         match self {
             RuleFailure::Evaluation { cause } => write!(f, "the rule could not be evaluated: {cause}"),
             RuleFailure::NotBoolean { found } => write!(f, "the rule must be true or false, not {found}"),
-            RuleFailure::NotShowable { found } => write!(f, "the value cannot be shown: it is {found}"),
+            RuleFailure::NotShowable { found } => write!(f, "a message cannot show the value: it is {found}"),
         }
     }
 }

@@ -1,0 +1,290 @@
+//! The language that rules are written in: CEL, as far as its cost can be told beforehand.
+//!
+//! What the `cel` crate leaves open is closed here: a pattern is compiled once and not at each `matches`,
+//! a loop runs over a bounded list only, and there is `date`.
+
+use std::sync::{Arc, LazyLock};
+
+use cel::Env;
+use cel::ExecutionError;
+use cel::common::ast::{IdedExpr, SourceInfo};
+use cel::common::types::{CelBool, CelString, CelTimestamp, DYN_TYPE, STRING_TYPE, Type};
+use cel::common::value::{CowVal, StaticVal, Val};
+use demur_source::Span;
+
+use super::place::Places;
+
+/// A rule is a sentence, not a program.
+const MAX_TEXT: usize = 4_000;
+/// A loop over more elements fails.
+const MAX_LOOP: i64 = 10_000;
+/// As the schemas' patterns.
+const PATTERN_SIZE_LIMIT: usize = 2 * 1024 * 1024;
+
+/// A function, and with how many arguments it is called: by itself, and on a value.
+pub(super) struct Function {
+    pub(super) name: &'static str,
+    pub(super) alone: &'static [usize],
+    pub(super) on_value: &'static [usize],
+    /// Whether what it gives is never true or false.
+    pub(super) never_boolean: bool,
+}
+
+const fn function(
+    name: &'static str,
+    alone: &'static [usize],
+    on_value: &'static [usize],
+    never_boolean: bool,
+) -> Function {
+    Function { name, alone, on_value, never_boolean }
+}
+
+/// Every function that a rule may call. Macros (`has`, `all`, …) are gone after parsing.
+pub(super) const FUNCTIONS: &[Function] = &[
+    function("date", &[1], &[], true),
+    function("timestamp", &[1], &[], true),
+    function("duration", &[1], &[], true),
+    function("size", &[1], &[0], true),
+    function("int", &[1], &[], true),
+    function("uint", &[1], &[], true),
+    function("double", &[1], &[], true),
+    function("string", &[1], &[], true),
+    function("contains", &[], &[1], false),
+    function("startsWith", &[], &[1], false),
+    function("endsWith", &[], &[1], false),
+    function("matches", &[2], &[1], false),
+    function("getFullYear", &[], &[0, 1], true),
+    function("getMonth", &[], &[0, 1], true),
+    function("getDate", &[], &[0, 1], true),
+    function("getDayOfMonth", &[], &[0, 1], true),
+    function("getDayOfWeek", &[], &[0, 1], true),
+    function("getDayOfYear", &[], &[0, 1], true),
+    function("getHours", &[], &[0, 1], true),
+    function("getMinutes", &[], &[0, 1], true),
+    function("getSeconds", &[], &[0, 1], true),
+    function("getMilliseconds", &[], &[0, 1], true),
+];
+
+/// Operators, as the parser names them, and whether what they give is never true or false.
+pub(super) const OPERATORS: &[(&str, bool)] = &[
+    ("_&&_", false),
+    ("_||_", false),
+    ("!_", false),
+    ("_==_", false),
+    ("_!=_", false),
+    ("_<_", false),
+    ("_<=_", false),
+    ("_>_", false),
+    ("_>=_", false),
+    ("@in", false),
+    ("_?_:_", false),
+    ("_[_]", false),
+    ("@not_strictly_false", false),
+    ("_+_", true),
+    ("_-_", true),
+    ("_*_", true),
+    ("_/_", true),
+    ("_%_", true),
+    ("-_", true),
+];
+
+/// Macros of CEL, for suggestions.
+pub(super) const MACROS: [&str; 6] = ["has", "all", "exists", "exists_one", "map", "filter"];
+
+/// What `matches` becomes when its pattern is compiled; no rule can write an `@`.
+pub(super) const MATCHES: &str = "@matches";
+/// What is put around the list of a loop.
+pub(super) const BOUNDED: &str = "@bounded";
+/// The variable under which the expression's pattern of a number is found.
+pub(super) const PATTERN: &str = "@pattern";
+
+/// The functions and operators, shared by all rules.
+pub(super) fn environment() -> Arc<Env> {
+    static ENVIRONMENT: LazyLock<Arc<Env>> = LazyLock::new(|| {
+        let mut environment = Env::stdlib().with_optional_support(false);
+        let added = [
+            environment.add_overload("date", "demur_date", vec![STRING_TYPE], date),
+            environment.add_overload(MATCHES, "demur_matches", vec![STRING_TYPE, PATTERN_TYPE], matches),
+            environment.add_overload(BOUNDED, "demur_bounded", vec![DYN_TYPE], bounded),
+        ];
+        debug_assert!(added.iter().all(Result::is_ok), "names of our own cannot be taken: {added:?}");
+        Arc::new(environment)
+    });
+    ENVIRONMENT.clone()
+}
+
+/// Where each part of an expression stands.
+pub(super) struct Positions(SourceInfo);
+
+impl Positions {
+    /// The place of a name at a part: the parser gives a call's place as its parenthesis, and a member's as
+    /// the dot before it.
+    pub(super) fn name(&self, id: u64, name: &str, places: &Places<'_>) -> Span {
+        let start = self.start(id, places);
+        let (before, after) = places.text.split_at(start);
+        let begin = match before.trim_end().strip_suffix(name) {
+            Some(before) => before.len(),
+            None => start + after.find(name).unwrap_or(0),
+        };
+        let end = (begin + name.len()).min(places.text.len());
+        if places.text.get(begin..end) == Some(name) {
+            Span::new(begin, end)
+        } else {
+            Span::new(start, start)
+        }
+    }
+
+    /// The place of any other part.
+    pub(super) fn part(&self, id: u64, places: &Places<'_>) -> Span {
+        let start = self.start(id, places);
+        Span::new(start, start)
+    }
+
+    fn start(&self, id: u64, places: &Places<'_>) -> usize {
+        self.0.offset_for(id).map_or(0, |(start, _)| places.byte(usize::try_from(start).unwrap_or(0)))
+    }
+}
+
+/// Reads the text; every syntax error is reported.
+pub(super) fn parse(text: &str, places: &mut Places<'_>) -> Option<(IdedExpr, Positions)> {
+    let whole = Span::new(0, text.len());
+    if text.len() > MAX_TEXT {
+        places.error(whole, format!("a rule is at most {MAX_TEXT} bytes long"), None);
+        return None;
+    }
+    if text.trim().is_empty() {
+        places.error(whole, "a rule cannot be empty", None);
+        return None;
+    }
+    match environment().parser().parse_with_source_info(text) {
+        Ok((root, info)) => Some((root, Positions(info))),
+        Err(errors) => {
+            for error in errors.errors {
+                let [line, column] =
+                    [error.pos.0, error.pos.1].map(|number| usize::try_from(number).unwrap_or(0));
+                let at = places.line_column(line, column);
+                // The parser goes on to list every token that it would have taken.
+                let message = error.msg.split(" expecting ").next().unwrap_or_default();
+                let message = message.strip_prefix("Syntax error: ").unwrap_or(message);
+                places.error(Span::new(at, at), format!("this is not CEL: {message}"), None);
+            }
+            None
+        }
+    }
+}
+
+/// A pattern, compiled when its rule was loaded.
+#[derive(Debug, Clone)]
+pub(super) struct Pattern(regex::Regex);
+
+static PATTERN_TYPE_STATIC: Type = PATTERN_TYPE;
+const PATTERN_TYPE: Type = Type::new_unspecified_type("pattern");
+
+impl Pattern {
+    /// `Err` says why the pattern is refused.
+    pub(super) fn compile(text: &str) -> Result<Self, String> {
+        let compiled = regex::RegexBuilder::new(text).size_limit(PATTERN_SIZE_LIMIT).build();
+        compiled.map(Pattern).map_err(|error| match error {
+            regex::Error::CompiledTooBig(_) => "it is too large".to_owned(),
+            // The last line says what; those before draw the place.
+            other => {
+                let text = other.to_string();
+                text.lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned()
+            }
+        })
+    }
+}
+
+impl Val for Pattern {
+    fn get_type(&self) -> &Type {
+        Self::cel_type()
+    }
+
+    fn cel_type() -> &'static Type {
+        &PATTERN_TYPE_STATIC
+    }
+
+    fn clone_as_boxed<'v>(&self) -> Box<dyn Val + 'v> {
+        Box::new(self.clone())
+    }
+
+    fn as_any(&self) -> Option<&dyn std::any::Any> {
+        Some(self)
+    }
+}
+
+impl StaticVal for Pattern {}
+
+fn matches<'b, 'v>(arguments: Vec<CowVal<'b, 'v>>) -> Result<CowVal<'b, 'v>, ExecutionError> {
+    let text = arguments.first().and_then(|text| text.downcast_ref::<CelString<'_>>());
+    let pattern = arguments.get(1).and_then(|pattern| pattern.downcast_ref::<Pattern>());
+    match (text, pattern) {
+        (Some(text), Some(pattern)) => Ok(CowVal::owned(CelBool::from(pattern.0.is_match(text.inner())))),
+        _ => Err(ExecutionError::missing_argument_or_target()),
+    }
+}
+
+/// A list of bounded length, as it is.
+fn bounded<'b, 'v>(mut arguments: Vec<CowVal<'b, 'v>>) -> Result<CowVal<'b, 'v>, ExecutionError> {
+    let list = arguments.pop().ok_or_else(ExecutionError::missing_argument_or_target)?;
+    let size = list.as_sizer().map_or(0, |sizer| *sizer.size().inner());
+    if size > MAX_LOOP {
+        let message = format!("a loop over {size} elements; at most {MAX_LOOP} are looked at");
+        return Err(ExecutionError::function_error("loop", message));
+    }
+    Ok(list)
+}
+
+/// `date('2026-02-28')`: that day's first moment in UTC. Exactly `YYYY-MM-DD`, and a day that exists.
+fn date<'b, 'v>(arguments: Vec<CowVal<'b, 'v>>) -> Result<CowVal<'b, 'v>, ExecutionError> {
+    let text = arguments.first().and_then(|text| text.downcast_ref::<CelString<'_>>());
+    let text = text.ok_or_else(ExecutionError::missing_argument_or_target)?;
+    let moment = midnight(text.inner()).ok_or_else(|| {
+        ExecutionError::function_error("date", "the text is no date of the form YYYY-MM-DD")
+    })?;
+    Ok(CowVal::owned(CelTimestamp::from(moment)))
+}
+
+fn midnight(text: &str) -> Option<chrono::DateTime<chrono::FixedOffset>> {
+    let bytes = text.as_bytes();
+    let is_form = bytes.len() == 10
+        && bytes.iter().enumerate().all(|(position, byte)| match position {
+            4 | 7 => *byte == b'-',
+            _ => byte.is_ascii_digit(),
+        });
+    if !is_form {
+        return None;
+    }
+    let number = |range: std::ops::Range<usize>| text.get(range)?.parse::<u32>().ok();
+    let (year, month, day) = (number(0..4)?, number(5..7)?, number(8..10)?);
+    // CEL's timestamps begin with the year 1.
+    let year = i32::try_from(year).ok().filter(|year| *year > 0)?;
+    let date = chrono::NaiveDate::from_ymd_opt(year, month, day)?;
+    Some(date.and_hms_opt(0, 0, 0)?.and_utc().fixed_offset())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_date_is_a_day_that_exists_in_one_form_only() {
+        assert_eq!(midnight("2026-02-28").unwrap().to_rfc3339(), "2026-02-28T00:00:00+00:00");
+        assert!(midnight("2024-02-29").is_some());
+        for text in [
+            "2026-02-30",
+            "2025-02-29",
+            "2026-13-01",
+            "2026-00-10",
+            "0000-01-01",
+            "26-02-28",
+            "2026-2-28",
+            "2026-02-28 ",
+            "2026/02/28",
+            "+026-02-28",
+            "",
+        ] {
+            assert!(midnight(text).is_none(), "{text:?}");
+        }
+    }
+}

@@ -1,0 +1,302 @@
+//! Requests: text of parameters → values, and content → JSON, or what is wrong with them.
+
+use demur_contract::Value;
+use demur_source::{Diagnostics, Source};
+use demur_validation::{ApiDocument, Content, DocumentOptions, Find, Formats, Parameters, UnknownQuery};
+use http::{HeaderMap, HeaderName, HeaderValue, Method};
+
+const PARAMETERS: &str = "openapi: 3.1.0
+paths:
+  /shelves/{shelf}/{marks}:
+    get:
+      operationId: x
+      parameters:
+        - { name: page, in: query, required: true, schema: { type: integer, minimum: 1 } }
+        - { name: tags, in: query, schema: { type: array, maxItems: 3, items: { enum: [a, b, 'x,y'] } } }
+        - { name: ids, in: query, explode: false, schema: { type: array, items: { type: integer } } }
+        - { name: ratio, in: query, schema: { type: number } }
+        - { name: deep, in: query, schema: { type: boolean } }
+        - { name: mixed, in: query, schema: { type: [integer, string] } }
+        - { name: 'null', in: query, schema: { type: [string, 'null'] } }
+        - { name: kind, in: query, schema: { $ref: '#/components/schemas/Kind' } }
+        - { name: empty, in: query, allowEmptyValue: true, schema: { type: integer } }
+        - { name: day, in: query, schema: { type: string, format: date } }
+        - { name: shelf, in: path, required: true, schema: { type: string, maxLength: 5 } }
+        - { name: marks, in: path, required: true, schema: { type: array, items: { type: string } } }
+        - { name: X-List, in: header, schema: { type: array, items: { type: integer } } }
+        - { name: X-Text, in: header, schema: { type: string } }
+        - { name: sid, in: cookie, schema: { type: integer } }
+        - { name: page, in: cookie, schema: { type: string } }
+components:
+  schemas:
+    Kind: { allOf: [{ enum: [1, 2] }] }
+";
+
+fn load(text: &str, options: DocumentOptions) -> ApiDocument {
+    let mut found = Diagnostics::new();
+    let document = ApiDocument::load(&Source::new("t.yaml", text), &options, &mut found);
+    document.unwrap_or_else(|| panic!("{found}"))
+}
+
+/// Asks with a target (`path?query`) and fields.
+fn ask(document: &ApiDocument, target: &str, fields: &[(&'static str, &'static str)]) -> Parameters {
+    let (path, query) = target.split_once('?').map_or((target, None), |(path, query)| (path, Some(query)));
+    let mut headers = HeaderMap::new();
+    for (name, value) in fields {
+        headers.append(HeaderName::from_static(name), HeaderValue::from_static(value));
+    }
+    match document.find(&Method::GET, path) {
+        Find::Found(found) => document.check_parameters(&found, query, &headers),
+        other => panic!("{other:?}"),
+    }
+}
+
+fn lines(parameters: &Parameters) -> Vec<String> {
+    let line = |violation: &demur_contract::Violation| {
+        let limit = match &violation.limit {
+            Some(Value::Int(limit)) => limit.to_string(),
+            Some(Value::Text(limit)) => limit.clone(),
+            Some(Value::List(limit)) => limit.join("|"),
+            None => "-".to_owned(),
+        };
+        format!(
+            "{} {} {} {} {limit}",
+            violation.location.as_str(),
+            violation.condition,
+            violation.pointer,
+            violation.value.as_deref().unwrap_or("-")
+        )
+    };
+    parameters.violations.iter().map(line).collect()
+}
+
+/// `page` is required, so that each query here has it.
+#[track_caller]
+fn check_query(query: &str, values: &str, violations: &[&str]) {
+    let document = load(PARAMETERS, DocumentOptions::default());
+    let mut answer = ask(&document, &format!("/shelves/s/m?page=1&{query}"), &[]);
+    assert_eq!(lines(&answer), violations, "{query}");
+    if violations.is_empty() {
+        for name in ["page", "shelf", "marks"] {
+            answer.values.shift_remove(name);
+        }
+        assert_eq!(serde_json::Value::Object(answer.values).to_string(), values, "{query}");
+    }
+}
+
+#[test]
+fn text_becomes_what_the_schema_takes() {
+    for (query, values) in [
+        ("", "{}"),
+        ("other=1&&=x&page", "{}"),
+        ("tags=a", r#"{"tags":["a"]}"#),
+        ("tags=a&tags=b", r#"{"tags":["a","b"]}"#),
+        ("tags=x,y", r#"{"tags":["x,y"]}"#),
+        ("tags=", r#"{"tags":[]}"#),
+        ("ids=1,2,3", r#"{"ids":[1,2,3]}"#),
+        ("ids=", r#"{"ids":[]}"#),
+        ("%69ds=1", r#"{"ids":[1]}"#),
+        ("ratio=1", r#"{"ratio":1}"#),
+        ("ratio=-1.5e3", r#"{"ratio":-1500.0}"#),
+        ("deep=true", r#"{"deep":true}"#),
+        ("mixed=5", r#"{"mixed":5}"#),
+        ("mixed=five", r#"{"mixed":"five"}"#),
+        ("null=5", r#"{"null":"5"}"#),
+        ("kind=2", r#"{"kind":2}"#),
+        ("empty=", "{}"),
+        ("empty=5", r#"{"empty":5}"#),
+        ("mixed=a+b%2Bc%C3%A9", r#"{"mixed":"a b+cé"}"#),
+    ] {
+        // Two of these name `page` a second time, which is another test's matter.
+        if query.contains("page") {
+            continue;
+        }
+        check_query(query, values, &[]);
+    }
+}
+
+#[test]
+fn text_that_is_not_what_the_schema_takes_is_a_violation() {
+    for (query, violations) in [
+        ("page=2", &["query param.invalid.type.integer /page [1,2] integer"][..]),
+        ("ratio=NaN", &["query param.invalid.type.number /ratio NaN number"]),
+        ("ratio=0x10", &["query param.invalid.type.number /ratio 0x10 number"]),
+        ("ratio=1e999", &["query param.invalid.type.number /ratio 1e999 number"]),
+        ("ratio=+1", &["query param.invalid.type.number /ratio  1 number"]),
+        (
+            "ids=1,x,2.5",
+            &[
+                "query param.invalid.type.integer /ids/1 x integer",
+                "query param.invalid.type.integer /ids/2 2.5 integer",
+            ],
+        ),
+        ("ids=01", &["query param.invalid.type.integer /ids/0 01 integer"]),
+        ("deep=True", &["query param.invalid.type.boolean /deep True boolean"]),
+        ("deep", &["query param.invalid.type.boolean /deep  boolean"]),
+        ("kind=3", &["query param.invalid.enum /kind 3 -"]),
+        ("tags=a&tags=c", &["query param.invalid.enum /tags/1 c -"]),
+        (
+            "tags=a&tags=a&tags=a&tags=z",
+            &[
+                "query param.invalid.count.max /tags [\"a\",\"a\",\"a\",\"z\"] 3",
+                "query param.invalid.enum /tags/3 z -",
+            ],
+        ),
+        ("day=2026-02-30", &["query param.invalid.format.date /day 2026-02-30 date"]),
+        ("mixed=%zz", &["query param.invalid.format.other /mixed %zz percent-encoding"]),
+        ("mixed=%ff", &["query param.invalid.format.other /mixed %ff percent-encoding"]),
+        ("mixed=1&mixed=2", &["query param.invalid.type.union /mixed [1,2] integer|string"]),
+    ] {
+        check_query(query, "", violations);
+    }
+}
+
+#[test]
+fn every_location_is_read_and_all_violations_come_in_order() {
+    let document = load(PARAMETERS, DocumentOptions::default());
+    let fields = [
+        ("x-list", "1, 2"),
+        ("x-list", "3"),
+        ("x-text", "a, b"),
+        ("cookie", "sid=5; page=\"c\""),
+        ("cookie", "other=1"),
+    ];
+    let answer = ask(&document, "/shelves/a%20b/m,n%2Co?page=7", &fields);
+    assert_eq!(lines(&answer), [""; 0]);
+    assert_eq!(
+        serde_json::Value::Object(answer.values).to_string(),
+        r#"{"shelf":"a b","marks":["m","n,o"],"page":7,"X-List":[1,2,3],"X-Text":"a, b","sid":5}"#
+    );
+
+    let fields = [("x-list", "x"), ("cookie", "sid=y")];
+    let answer = ask(&document, "/shelves/toolong/%f?tags=z&day=x", &fields);
+    assert_eq!(
+        lines(&answer),
+        [
+            "path param.invalid.length.max /shelf toolong 5",
+            "path param.invalid.format.other /marks %f percent-encoding",
+            "query param.missing /page - -",
+            "query param.invalid.enum /tags/0 z -",
+            "query param.invalid.format.date /day x date",
+            "header param.invalid.type.integer /X-List/0 x integer",
+            "cookie param.invalid.type.integer /sid y integer",
+        ]
+    );
+}
+
+#[test]
+fn unknown_query_parameters_are_refused_where_the_operator_wants_it() {
+    let options = DocumentOptions { unknown_query: UnknownQuery::Refuse, ..DocumentOptions::default() };
+    let document = load(PARAMETERS, options);
+    let answer = ask(&document, "/shelves/s/m?zz=1&page=0&a/b=2&zz=3&c%0a=", &[]);
+    assert_eq!(
+        lines(&answer),
+        [
+            "query param.invalid.minimum /page 0 1",
+            "query param.invalid.unknown /zz 1 -",
+            "query param.invalid.unknown /a~1b 2 -",
+            "query param.invalid.unknown /c\u{fffd}  -",
+        ]
+    );
+    let bare = load("openapi: 3.1.0\npaths: { /x: { get: { operationId: x } } }\n", options);
+    assert_eq!(lines(&ask(&bare, "/x?a=1", &[])), ["query param.invalid.unknown /a 1 -"]);
+    assert_eq!(lines(&ask(&bare, "/x?", &[])), [""; 0]);
+}
+
+#[test]
+fn violations_are_capped_and_formats_may_be_remarks() {
+    let options =
+        DocumentOptions { max_violations: 2, formats: Formats::Annotate, ..DocumentOptions::default() };
+    let document = load(PARAMETERS, options);
+    let answer = ask(&document, "/shelves/s/m?ids=a,b,c&day=x&ratio=x", &[]);
+    assert_eq!(
+        lines(&answer),
+        ["query param.missing /page - -", "query param.invalid.type.integer /ids/0 a integer"]
+    );
+    assert_eq!(lines(&ask(&document, "/shelves/s/m?page=1&day=x", &[])), [""; 0]);
+}
+
+#[test]
+fn a_secret_in_a_parameter_is_not_shown_by_accident() {
+    let document = load(PARAMETERS, DocumentOptions::default());
+    let answer = ask(&document, "/shelves/s/m?page=1", &[("x-text", "hunter2")]);
+    assert!(!format!("{answer:?}").contains("hunter2"));
+}
+
+/// `openapi` with one operation whose request body is this (in YAML flow style).
+fn with_body(body: &str) -> ApiDocument {
+    let text =
+        format!("openapi: 3.1.0\npaths: {{ /x: {{ post: {{ operationId: x, requestBody: {body} }} }} }}\n");
+    load(&text, DocumentOptions::default())
+}
+
+#[track_caller]
+fn check_content(document: &ApiDocument, content_type: Option<&str>, bytes: &[u8], expected: &str) {
+    let answer = match document.check_content(&document.operations()[0], content_type, bytes) {
+        Content::Refused(problem) => problem.condition.to_string(),
+        Content::Checked { value, violations } if violations.is_empty() => {
+            value.map_or("none".to_owned(), |value| value.to_string())
+        }
+        Content::Checked { violations, .. } => {
+            violations.iter().map(|violation| violation.condition.to_string()).collect::<Vec<_>>().join(" ")
+        }
+    };
+    assert_eq!(answer, expected, "{content_type:?} {}", String::from_utf8_lossy(bytes));
+}
+
+#[test]
+fn content_is_read_by_its_media_type() {
+    let json = "{ required: true, content: { application/json: { schema: { type: object } } } }";
+    let several = "{ content: { application/json: {}, application/*+json: { schema: { type: object } }, text/*: {}, application/x-yaml: {} } }";
+    let any = "{ content: { '*/*': {} } }";
+    let opaque = "{ required: true, content: { text/csv: {} } }";
+    for (body, content_type, bytes, expected) in [
+        (json, Some("application/json"), "{}", "{}"),
+        (json, Some("Application/JSON; charset=UTF-8"), "{}", "{}"),
+        (json, Some("application/json;charset=\"utf-8\""), "{}", "{}"),
+        (json, None, "{}", "{}"),
+        (json, Some(" "), "{}", "{}"),
+        (json, Some("application/json; charset=latin1"), "{}", "body.unsupported_media_type"),
+        (json, Some("text/plain"), "{}", "body.unsupported_media_type"),
+        (json, Some("application/*"), "{}", "body.unsupported_media_type"),
+        (json, Some("nonsense"), "{}", "body.unsupported_media_type"),
+        (json, Some("application/json"), "[]", "param.invalid.type.object"),
+        (json, Some("application/json"), "{", "body.invalid_json"),
+        (json, Some("application/json"), "{\"a\":1,\"a\":2}", "body.invalid_json"),
+        (json, Some("application/json"), "", "body.invalid_json"),
+        (json, None, "", "body.invalid_json"),
+        (several, Some("application/json"), "5", "5"),
+        (several, Some("application/problem+json"), "5", "param.invalid.type.object"),
+        (several, Some("text/csv"), "{", "none"),
+        (several, Some("application/x-yaml"), "{", "none"),
+        (several, Some("image/png"), "{", "body.unsupported_media_type"),
+        (several, None, "{}", "body.unsupported_media_type"),
+        (several, None, "", "none"),
+        (any, Some("image/png"), "{", "none"),
+        (any, Some("application/json"), "{", "none"),
+        (opaque, Some("text/csv"), "a,b", "none"),
+        (opaque, Some("text/csv"), "", "param.missing"),
+    ] {
+        check_content(&with_body(body), content_type, bytes.as_bytes(), expected);
+    }
+}
+
+#[test]
+fn content_that_nobody_declared_is_not_looked_at() {
+    let document =
+        load("openapi: 3.1.0\npaths: { /x: { get: { operationId: x } } }\n", DocumentOptions::default());
+    assert!(!document.operations()[0].takes_content());
+    check_content(&document, Some("application/json"), b"{", "none");
+}
+
+#[test]
+fn content_is_bounded_in_depth_before_it_is_parsed() {
+    let document = with_body(
+        "{ content: { application/json: { schema: { $ref: '#/components/x' } } } }\ncomponents: { x: { items: { $ref: '#/components/x' } } } # {",
+    );
+    let nested = |levels: usize| "[".repeat(levels) + &"]".repeat(levels);
+    check_content(&document, None, nested(64).as_bytes(), &nested(64));
+    check_content(&document, None, nested(65).as_bytes(), "body.too_deep");
+    check_content(&document, None, "[".repeat(1_000_000).as_bytes(), "body.too_deep");
+    check_content(&document, None, b"\"\xff\"", "body.invalid_json");
+}

@@ -1,0 +1,256 @@
+//! Rules: what is refused when they are loaded, and what they answer.
+
+use demur_contract::Value;
+use demur_source::{Diagnostics, Source, Span};
+use demur_validation::{Expression, RuleFailure, RuleInputs, Variable};
+use serde_json::json;
+
+fn inputs() -> RuleInputs<'static> {
+    RuleInputs::new("2026-11-20T10:00:00Z".parse().unwrap())
+        .provide(
+            Variable::Request,
+            || json!({ "method": "POST", "path": "/x", "headers": { "x-trace": "abc" } }),
+        )
+        .provide(Variable::Params, || json!({ "limit": 5 }))
+        .provide(Variable::Body, || {
+            json!({
+                "shelf": "s1", "start": "2026-01-01", "end": "2026-03-31", "bad": "2026-02-30",
+                "tags": ["a", "b"], "ratio": 0.5, "count": 3, "big": u64::MAX, "none": null,
+                "items": [{ "n": 1 }, { "n": 2 }],
+                "many": (0..10_001).collect::<Vec<i32>>(),
+            })
+        })
+        .provide(
+            Variable::Key,
+            || json!({ "id": "k1", "scopes": ["read"], "resources": ["s1", "s2"], "operations": [] }),
+        )
+        .provide(Variable::Account, || json!({ "id": "a1", "name": "Ann" }))
+        .provide(Variable::Plan, || json!({ "name": "free", "features": ["similar"] }))
+}
+
+fn compile(text: &str, is_condition: bool) -> Result<Expression, String> {
+    let source = Source::new("t.yaml", format!("rule: \"{text}\"\n"));
+    let span = Span::new(6, 6 + text.len() + 2);
+    let mut found = Diagnostics::new();
+    let compiled = if is_condition {
+        Expression::compile_condition(text, &source, span, &mut found)
+    } else {
+        Expression::compile(text, &source, span, &mut found)
+    };
+    assert_eq!(compiled.is_none(), found.has_errors(), "{text}: {found}");
+    compiled.ok_or_else(|| found.to_string())
+}
+
+#[track_caller]
+fn check(text: &str, expected: bool) {
+    let rule = compile(text, true).unwrap_or_else(|found| panic!("{found}"));
+    assert_eq!(rule.evaluate(&inputs()), Ok(expected), "{text}");
+}
+
+#[track_caller]
+fn check_fails(text: &str, expected: &str) {
+    let rule = compile(text, true).unwrap_or_else(|found| panic!("{found}"));
+    let failure = rule.evaluate(&inputs()).unwrap_err().to_string();
+    assert!(failure.contains(expected), "{text}: {failure}");
+}
+
+#[track_caller]
+fn check_refused(text: &str, expected: &str) {
+    match compile(text, true) {
+        Ok(_) => panic!("{text} was taken"),
+        Err(found) => assert_eq!(found, format!("t.yaml:1:{expected}"), "{text}"),
+    }
+}
+
+#[test]
+fn mistakes_are_reported_at_their_place_when_the_rule_is_loaded() {
+    // The text begins at column 8, behind `rule: "`.
+    for (text, expected) in [
+        ("", "7: error[rule]: a rule cannot be empty"),
+        ("body.a ==", "17: error[rule]: this is not CEL: mismatched input '<EOF>'"),
+        ("bdy.a == 1", "8: error[rule]: there is no variable `bdy` (help: did you mean `body`?)"),
+        (
+            "true || xyzzy",
+            "16: error[rule]: there is no variable `xyzzy` (help: there are: request, params, body, key, account, plan, now)",
+        ),
+        ("key.scope == []", "12: error[rule]: `key` has no member `scope` (help: did you mean `scopes`?)"),
+        ("now.year == 1", "12: error[rule]: `now` has no member `year` (help: `now` has no members)"),
+        (
+            "plan.tariff == 'x'",
+            "13: error[rule]: `plan` has no member `tariff` (help: it has: name, features)",
+        ),
+        ("1 == siez(body.a)", "13: error[rule]: there is no function `siez` (help: did you mean `size`?)"),
+        ("date() < now", "8: error[rule]: `date` is not called like this (help: write `date(…)`)"),
+        (
+            "size(1, 2) == 3",
+            "8: error[rule]: `size` is not called like this (help: write `size(…)` or `value.size()`)",
+        ),
+        (
+            "all(body.tags)",
+            "8: error[rule]: there is no function `all` (help: write `list.all(x, …)`, or `has(a.b)`)",
+        ),
+        (
+            "body.a.matches(body.b)",
+            "15: error[rule]: the pattern of `matches` must be written out (help: write `matches('^a+$')`)",
+        ),
+        ("body.a.matches('(')", "23: error[rule]: this pattern is refused: unclosed group"),
+        (
+            "body.a.matches('(?=a)')",
+            "23: error[rule]: this pattern is refused: look-around, including look-ahead and look-behind, is not supported",
+        ),
+        ("body.a.matches('x{9999}{9999}')", "23: error[rule]: this pattern is refused: it is too large"),
+        (
+            "body.a.all(x, x.exists(y, y == 1))",
+            "30: error[rule]: `all`, `exists`, `map` and `filter` cannot be nested (help: a loop within a loop could take very long: use `in`, or two rules)",
+        ),
+        ("Thing{a: 1} == 1", "13: error[rule]: messages such as `Thing{…}` are not supported"),
+        ("1 + 2", "10: error[rule]: this is never true or false (help: compare it with something)"),
+        ("'yes'", "8: error[rule]: this is never true or false (help: compare it with something)"),
+        ("date(body.end)", "12: error[rule]: this is never true or false (help: compare it with something)"),
+        ("sizes(1) == 1", "8: error[rule]: there is no function `sizes` (help: did you mean `size`?)"),
+    ] {
+        check_refused(text, expected);
+    }
+}
+
+#[test]
+fn all_mistakes_of_a_rule_come_at_once() {
+    let found = compile("bdy.a == 1 && kez.id == foo(2)", true).unwrap_err();
+    assert_eq!(found.lines().count(), 3, "{found}");
+    assert!(compile("type(body) == type(1)", true).unwrap_err().contains("there are: date, timestamp, "));
+}
+
+#[test]
+fn a_mistake_is_shown_at_the_whole_where_the_file_writes_the_text_otherwise() {
+    let source = Source::new("t.yaml", "rule: \"bdy == \\\"a\\\"\"\n");
+    let mut found = Diagnostics::new();
+    assert!(Expression::compile("bdy == \"a\"", &source, Span::new(6, 20), &mut found).is_none());
+    assert!(found.to_string().starts_with("t.yaml:1:7: "), "{found}");
+}
+
+#[test]
+fn what_could_take_the_worker_down_is_refused() {
+    for text in [
+        format!("{}true{}", "(".repeat(500), ")".repeat(500)),
+        format!("0 {} == 0", "+ 1".repeat(500)),
+        format!("body{} == 1", ".a".repeat(500)),
+        "true || ".repeat(1_000) + "true",
+    ] {
+        assert!(compile(&text, true).is_err(), "{}", &text[..20]);
+    }
+}
+
+#[test]
+fn rules_answer() {
+    for (text, expected) in [
+        ("body.shelf in key.resources", true),
+        ("'s9' in key.resources", false),
+        ("'similar' in plan.features && plan.name == 'free'", true),
+        ("date(body.end) - date(body.start) <= duration('2160h')", true),
+        ("date(body.end) - date(body.start) <= duration('2112h')", false),
+        ("date(body.start) < now", true),
+        ("now - duration('24h') < now", true),
+        ("date(body.end).getMonth() == 2", true),
+        ("has(body.shelf)", true),
+        ("has(body.missing)", false),
+        ("!has(body.missing) || body.missing == 1", true),
+        ("has(params.limit) && params.limit <= 5", true),
+        ("body.none == null", true),
+        ("body.ratio < 1 && body.count + 1 == 4", true),
+        ("body.big > 5", true),
+        ("size(body.tags) == 2 && body.tags.size() == 2", true),
+        ("body.tags.all(tag, tag in ['a', 'b', 'c'])", true),
+        ("body.items.exists(item, item.n == 2)", true),
+        ("body.items.map(item, item.n) == [1, 2]", true),
+        ("body.tags.filter(t, t != 'a').map(t, t + '!') == ['b!']", true),
+        ("body.tags.exists_one(t, t == 'a')", true),
+        ("body.shelf.matches('^s[0-9]$') && !matches(body.shelf, '^x')", true),
+        ("body.tags.all(t, t.matches('^[ab]$'))", true),
+        ("body.shelf.startsWith('s') && body.shelf.endsWith('1') && body.shelf.contains('s')", true),
+        ("request.method == 'POST' && request.headers['x-trace'] == 'abc'", true),
+        ("account.name == 'Ann' ? true : false", true),
+        ("int('5') == 5 && string(5) == '5' && double('0.5') == 0.5 && uint(5) == 5u", true),
+        ("timestamp('2026-11-20T10:00:00Z') == now", true),
+        ("body.tags.exists(body, body == 'a')", true),
+        ("body.none == null || body.bad == 'x'", true),
+    ] {
+        check(text, expected);
+    }
+}
+
+#[test]
+fn a_rule_that_gives_no_answer_says_why() {
+    for (text, expected) in [
+        ("date(body.bad) < now", "YYYY-MM-DD"),
+        ("date(body.count) < now", "date"),
+        ("body.missing == 1", "missing"),
+        ("body.count / 0 == 1", "zero"),
+        ("body.shelf > 5", "no matching overload"),
+        ("body.shelf", "must be true or false, not string"),
+        ("body.many.all(n, n >= 0)", "a loop over 10001 elements"),
+    ] {
+        check_fails(text, expected);
+    }
+}
+
+#[test]
+fn values_become_parameters_of_messages() {
+    for (text, expected) in [
+        ("body.shelf", Value::Text("s1".into())),
+        ("body.count", Value::Int(3)),
+        ("body.ratio", Value::Text("0.5".into())),
+        ("body.count == 3", Value::Text("true".into())),
+        ("body.tags", Value::List(vec!["a".into(), "b".into()])),
+        ("key.resources.filter(r, r != body.shelf)", Value::List(vec!["s2".into()])),
+        ("date(body.end)", Value::Text("2026-03-31T00:00:00+00:00".into())),
+        ("duration('90m')", Value::Text("5400s".into())),
+    ] {
+        let expression = compile(text, false).unwrap();
+        assert_eq!(expression.evaluate_value(&inputs()), Ok(expected), "{text}");
+    }
+    for text in ["body.none", "body.items", "account"] {
+        let failure = compile(text, false).unwrap().evaluate_value(&inputs());
+        assert!(matches!(failure, Err(RuleFailure::NotShowable { .. })), "{text}");
+    }
+}
+
+#[test]
+fn only_what_is_mentioned_is_asked_for() {
+    let rule = compile("body.a == 1 || now > now", true).unwrap();
+    for variable in Variable::ALL {
+        let is_used = matches!(variable, Variable::Body | Variable::Now);
+        assert_eq!(rule.uses().contains(variable), is_used, "{variable:?}");
+    }
+    let body = json!({ "a": 1 });
+    let inputs = RuleInputs::new(jiff::Timestamp::UNIX_EPOCH)
+        .lend(Variable::Body, &body)
+        .provide(Variable::Key, || panic!("the rule does not speak of the key"));
+    assert_eq!(rule.evaluate(&inputs), Ok(true));
+}
+
+#[test]
+fn a_variable_is_made_once_for_all_rules_of_a_request() {
+    let made = std::sync::atomic::AtomicUsize::new(0);
+    let inputs = RuleInputs::new(jiff::Timestamp::UNIX_EPOCH).provide(Variable::Body, || {
+        made.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        json!([1, 2, 3])
+    });
+    for text in ["body.all(x, x in body)", "body == body", "size(body) == 3"] {
+        assert_eq!(compile(text, true).unwrap().evaluate(&inputs), Ok(true), "{text}");
+    }
+    assert_eq!(made.load(std::sync::atomic::Ordering::Relaxed), 1);
+}
+
+#[test]
+fn a_compiled_rule_is_shared_between_threads() {
+    fn is_shared<T: Send + Sync + 'static>(_: &T) {}
+    is_shared(&compile("body.a.matches('x')", true).unwrap());
+}
+
+#[test]
+fn a_megabyte_against_a_pattern_is_linear() {
+    let body = json!("a".repeat(1_000_000) + "!");
+    let inputs = RuleInputs::new(jiff::Timestamp::UNIX_EPOCH).lend(Variable::Body, &body);
+    let rule = compile("body.matches('^(a+)+$')", true).unwrap();
+    assert_eq!(rule.evaluate(&inputs), Ok(false));
+}
