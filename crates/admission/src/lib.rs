@@ -7,6 +7,54 @@
 //! The crate knows no socket, no runtime and no database. Stores stand behind three traits,
 //! [`KeyDirectory`], [`Counters`] and [`Ledger`]; in-memory ones are in [`memory`]. Time is an argument
 //! ([`Now`]) wherever it matters.
+//!
+//! ```
+//! use std::num::NonZeroU32;
+//! use std::sync::Arc;
+//! use std::time::Duration;
+//!
+//! use demur_admission::memory::{MemoryDirectory, MemoryLedger};
+//! use demur_admission::*;
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let one = NonZeroU32::MIN;
+//! let rate = Rate { name: "burst".into(), requests: one, per: Duration::from_secs(1), burst: one };
+//! let plans = Arc::new(PlanBook::new([Plan { rates: vec![rate], ..Plan::named("free") }]));
+//!
+//! let keys = Arc::new(MemoryDirectory::new());
+//! let stores = Stores {
+//!     keys: keys.clone(),
+//!     limits: Arc::new(LocalCounters::new()),
+//!     credits: Arc::new(MemoryLedger::new()),
+//! };
+//! let pepper = Pepper::from_bytes(&[0; 32]); // In earnest: 32 random bytes, kept apart from the keys.
+//! let admission = Admission::new(stores, pepper.clone(), plans, Settings::default());
+//!
+//! let now = Clock::start().now();
+//! let account = Account { id: AccountId::generate(), name: "Acme".into(), plan: "free".into() };
+//! let secret = Secret::generate("shop")?;
+//! let key = KeyRecord {
+//!     id: KeyId::generate(),
+//!     account: account.id.clone(),
+//!     api: "shop".into(),
+//!     hint: "shop".into(),
+//!     created: now.wall,
+//!     expires: None,
+//!     revoked: None,
+//!     grants: Grants::default(),
+//! };
+//! keys.insert(pepper.digest(secret.expose()), key, account);
+//!
+//! // In a service these answers are awaited with `wait`.
+//! let principal = admission.authenticate(secret.expose(), "shop", "shop", now).block().unwrap();
+//! assert!(permit(&principal, &Requirement { operation: Some("list"), ..Requirement::default() }).is_ok());
+//! let first = admission.take(&principal, one, now).block();
+//! assert!(first.is_ok());
+//! let second = admission.take(&principal, one, now).block();
+//! assert!(matches!(second, Err(Denial::RateExceeded { .. })));
+//! # Ok(())
+//! # }
+//! ```
 
 mod admission;
 mod answer;

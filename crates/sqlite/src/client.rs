@@ -15,6 +15,9 @@ use crate::owner::canonical;
 use crate::server::socket_path;
 use crate::{OpenError, Store};
 
+/// The user who may be anyone's owner.
+const ROOT: u32 = 0;
+
 /// Talks to the process that owns a database.
 #[derive(Debug)]
 pub struct Client {
@@ -46,7 +49,8 @@ impl Client {
         let database = canonical(database).map_err(not_there)?;
         let path = socket_path(&database);
         let owner = |path: &Path| fs::metadata(path).map(|found| found.uid()).map_err(not_there);
-        if owner(&path)? != owner(&database)? {
+        let listener = owner(&path)?;
+        if listener != ROOT && listener != owner(&database)? {
             return Err(ClientError::Foreign);
         }
         let stream = UnixStream::connect(&path).map_err(not_there)?;

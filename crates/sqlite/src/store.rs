@@ -78,7 +78,8 @@ impl Store {
     }
 
     /// Writes everything and answers nothing any more. Done by dropping too; this is for a shutdown that
-    /// wants to be sure, whoever still has a reference.
+    /// wants to be sure, whoever still has a reference. Holds that are still open stay held, and count as
+    /// posted when the store is opened again.
     pub fn close(&self) {
         // Taken out in a statement of its own: dropping it joins a thread, which no lock should be held over.
         let server = self.server.lock().unwrap_or_else(PoisonError::into_inner).take();

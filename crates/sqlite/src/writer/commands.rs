@@ -100,7 +100,8 @@ fn create_account(account: Account, at: Timestamp, books: &mut Books<'_>, shared
         return Ok(Err(CommandFault::AccountExists { account: account.id }));
     }
     directory::insert_account(books.transaction, &account, at)?;
-    Ok(show(&account.id, at, books, shared)?.map(|reply| (reply, Some(Change::Account(account.id)))))
+    // No change to tell of: there is no key of this account yet that anyone could know.
+    Ok(show(&account.id, at, books, shared)?.map(|reply| (reply, None)))
 }
 
 fn set_plan(id: &AccountId, plan: &str, at: Timestamp, books: &mut Books<'_>, shared: &Shared) -> Outcome {
