@@ -1,5 +1,7 @@
 //! Documents: what is reported when they are loaded, and which operation a request finds.
 
+#![allow(clippy::panic, clippy::unwrap_used, reason = "a test that fails says why")]
+
 use demur_source::{Diagnostics, Source};
 use demur_validation::{ApiDocument, DocumentOptions, Find};
 use http::Method;
@@ -13,13 +15,13 @@ fn read(text: &str) -> (Option<ApiDocument>, String) {
 
 /// A document with one operation, which has these parameters.
 fn with_parameters(parameters: &str) -> String {
-    format!("openapi: 3.1.0\npaths:\n  /x:\n    get: {{ operationId: x, parameters: {parameters} }}\n")
+    format!("openapi: 3.1.0\npaths:\n  /x:\n    get: {{ operationId: op, parameters: {parameters} }}\n")
 }
 
 /// A document with one operation, which takes JSON of this schema.
 fn with_schema(version: &str, schema: &str) -> String {
     format!(
-        "openapi: {version}\npaths: {{ /x: {{ post: {{ operationId: x, requestBody: {{ content: {{ application/json: {{\nschema: {schema} }} }} }} }} }} }}\n"
+        "openapi: {version}\npaths: {{ /x: {{ post: {{ operationId: x, requestBody: {{ content: {{ application/json: {{\n schema: {schema} }} }} }} }} }} }}\n"
     )
 }
 
@@ -146,36 +148,36 @@ fn a_parameter_that_cannot_be_checked_is_named() {
 #[test]
 fn a_schema_that_cannot_be_held_against_content_is_named() {
     for (version, schema, expected) in [
-        ("3.1.0", "5", "3:9: error[schema]: a schema must be a mapping, not a whole number"),
+        ("3.1.0", "5", "3:10: error[schema]: a schema must be a mapping, not a whole number"),
         (
             "3.1.0",
             "{ required: true }",
-            "3:21: error[schema]: `required` is not valid: true is not of type \"array\"",
+            "3:22: error[schema]: `required` is not valid: true is not of type \"array\"",
         ),
         (
             "3.1.0",
             "{ minLenght: 1 }",
-            "3:11: warning[unknown-key]: a schema has no keyword `minLenght`: it has no effect (help: did you mean `minLength`?)",
+            "3:12: warning[unknown-key]: a schema has no keyword `minLenght`: it has no effect (help: did you mean `minLength`?)",
         ),
         (
             "3.1.0",
             "{ type: string, nullable: true }",
-            "3:25: warning[nullable]: OpenAPI 3.1 has no `nullable`: it has no effect (help: write `type: [string, 'null']`)",
+            "3:26: warning[nullable]: OpenAPI 3.1 has no `nullable`: it has no effect (help: write `type: [string, 'null']`)",
         ),
         (
             "3.0.3",
             "{ nullable: true }",
-            "3:11: warning[nullable]: `nullable` has no effect without `type` beside it (help: add `type`)",
+            "3:12: warning[nullable]: `nullable` has no effect without `type` beside it (help: add `type`)",
         ),
         (
             "3.1.0",
             "{ $id: 'https://example.com/' }",
-            "3:11: error[unsupported]: `$id` is not supported in a schema (help: refer to schemas by `$ref: '#/components/schemas/…'`)",
+            "3:12: error[unsupported]: `$id` is not supported in a schema (help: refer to schemas by `$ref: '#/components/schemas/…'`)",
         ),
         (
             "3.1.0",
             "{ patternProperties: { '(a)\\1': {} } }",
-            "3:32: error[pattern]: the pattern `(a)\\1` refers back to a group, which cannot be matched in linear time (help: say it without `\\1`)",
+            "3:33: error[pattern]: the pattern `(a)\\1` refers back to a group, which cannot be matched in linear time (help: say it without `\\1`)",
         ),
     ] {
         check(&with_schema(version, schema), &[expected]);

@@ -1,5 +1,7 @@
 //! Rules: what is refused when they are loaded, and what they answer.
 
+#![allow(clippy::panic, clippy::unwrap_used, reason = "a test that fails says why")]
+
 use demur_contract::Value;
 use demur_source::{Diagnostics, Source, Span};
 use demur_validation::{Expression, RuleFailure, RuleInputs, Variable};

@@ -1,5 +1,7 @@
 //! Every keyword → its condition, with name, place, bound, allowed values and the value that was sent.
 
+#![allow(clippy::panic, clippy::unwrap_used, reason = "a test that fails says why")]
+
 use demur_contract::{Value, Violation};
 use demur_source::{Diagnostics, Source};
 use demur_validation::{ApiDocument, Content, DocumentOptions};

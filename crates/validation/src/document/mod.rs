@@ -68,7 +68,7 @@ impl ApiDocument {
         }
         // With a version that is missing or unknown the rest is read all the same: a person wants to see
         // the other mistakes too.
-        let dialect = dialect(source, root, found);
+        let dialect = dialect(source, root, found)?;
         let mut reader = Reader { source, root: Located::root(root), found };
         let raw = reader.operations();
         let routes = routes::Routes::build(&raw, &mut reader);
@@ -131,30 +131,28 @@ impl fmt::Debug for ApiDocument {
     }
 }
 
-/// The version decides how schemas are read.
-fn dialect(source: &Arc<Source>, root: &Node, found: &mut Diagnostics) -> Dialect {
+/// The version decides how schemas are read. `None` for Swagger 2, in which everything else differs too.
+fn dialect(source: &Arc<Source>, root: &Node, found: &mut Diagnostics) -> Option<Dialect> {
     let Some(version) = root.get("openapi") else {
-        let (span, message, help) = match root.get("swagger") {
-            Some(node) => (
-                node.span,
-                "this is a Swagger 2 document: OpenAPI 3.0 and 3.1 are read",
-                "convert it to OpenAPI 3".to_owned(),
-            ),
-            None => (root.span, "the document does not say its version", "add `openapi: 3.1.0`".to_owned()),
-        };
-        found.error(source, span, "version", message, help);
-        return Dialect::OpenApi31;
+        if let Some(version) = root.get("swagger") {
+            let message = "this is a Swagger 2 document: OpenAPI 3.0 and 3.1 are read";
+            found.error(source, version.span, "version", message, "convert it to OpenAPI 3".to_owned());
+            return None;
+        }
+        let message = "the document does not say its version";
+        found.error(source, root.span, "version", message, "add `openapi: 3.1.0`".to_owned());
+        return Some(Dialect::OpenApi31);
     };
     let text = version.scalar_text().unwrap_or_default();
     let is = |line: &str| text == line || text.strip_prefix(line).is_some_and(|rest| rest.starts_with('.'));
     if is("3.0") {
-        return Dialect::OpenApi30;
+        return Some(Dialect::OpenApi30);
     }
     if !is("3.1") {
         let message = format!("OpenAPI `{text}` is not supported: 3.0 and 3.1 are read");
         found.error(source, version.span, "version", message, "write `openapi: 3.1.0`".to_owned());
     }
-    Dialect::OpenApi31
+    Some(Dialect::OpenApi31)
 }
 
 /// The pointers of every schema that a request is held against.

@@ -1,8 +1,7 @@
 //! A JSON Schema keyword that failed → the condition, the place, the rule's own value.
 //!
-//! One function, one match without a catch-all for the keywords that the gateway has a condition for. Issue
-//! trackers of other gateways are full of "does not match the schema" with no more to it: here each keyword
-//! says what it wanted.
+//! One match without a catch-all: "does not match the schema" helps nobody, so that each keyword says what
+//! it wanted, and a keyword that jsonschema adds one day does not compile until it says so too.
 
 use demur_contract::{Condition, Value as Limit, Violation};
 use jsonschema::JsonType;
