@@ -278,6 +278,22 @@ fn hostile_content_stays_within_bounds() {
     assert_eq!(found.len(), 1);
     assert!(found[0].value.as_ref().is_some_and(|value| value.chars().count() == 65));
 
+    // Two branches that lead back to the same schema: named for what people send, not for what attackers do.
+    let nested = load(
+        "openapi: 3.1.0
+paths:
+  /x: { post: { operationId: x, requestBody: { content: { application/json: { schema: { $ref: '#/components/schemas/E' } } } } } }
+components:
+  schemas:
+    E: { type: object, allOf: [{ properties: { a: { $ref: '#/components/schemas/E' } } }, { properties: { a: { $ref: '#/components/schemas/E' } } }] }
+",
+    );
+    let content = |levels: usize| "{\"a\":".repeat(levels) + "5" + &"}".repeat(levels);
+    let place = |found: &[Violation]| found.first().map(|violation| violation.pointer.clone());
+    let shallow = violations(&nested, &content(3));
+    assert_eq!((shallow.len(), place(&shallow).as_deref()), (1, Some("/a/a/a")));
+    assert_eq!(place(&violations(&nested, &content(60))).as_deref(), Some(""));
+
     let items = document("{ items: { type: string }, uniqueItems: true }");
     let numbers: Vec<String> = (0..100_000).map(|number| number.to_string()).collect();
     assert_eq!(violations(&items, &format!("[{}]", numbers.join(","))).len(), 20);

@@ -19,6 +19,10 @@ pub(super) fn judge(schema: &Schema, value: &Value, subject: Subject<'_>, violat
         return;
     }
     let mut judge = Judge { schema, value, subject, violations, blamed: Vec::new() };
+    if !schema.affords(value) {
+        judge.push("", Some(excerpt::value(value)), Broken::new(Condition::ParamSchema, None));
+        return;
+    }
     for error in schema.errors(value) {
         if judge.violations.is_full() {
             break;

@@ -31,8 +31,12 @@ impl Violations {
         self.gathered.sort_by_cached_key(|(rank, violation)| {
             (violation.location, *rank, sort_key(&violation.pointer))
         });
-        self.gathered.truncate(max);
-        self.gathered.into_iter().map(|(_, violation)| violation).collect()
+        let mut violations: Vec<Violation> =
+            self.gathered.into_iter().map(|(_, violation)| violation).collect();
+        // Two branches of `allOf` that say the same are one rule to the caller.
+        violations.dedup();
+        violations.truncate(max);
+        violations
     }
 }
 

@@ -4,8 +4,11 @@
 //! `$ref` means what it says, recursion costs nothing, and the place of a broken rule is its pointer in the
 //! document. What a violation is made of is [`crate::request`]'s business.
 
+mod circles;
 mod dialect;
+mod growth;
 mod shape;
+mod vocabulary;
 mod walk;
 
 use std::collections::HashMap;
@@ -19,6 +22,7 @@ pub(crate) use dialect::Dialect;
 pub(crate) use shape::{Shape, Types};
 
 use crate::{DocumentOptions, Formats};
+use growth::Growth;
 
 /// The name of the document among its own schemas. No such host is ever asked: nothing is fetched.
 const DOCUMENT: &str = "demur:///document";
@@ -31,12 +35,18 @@ pub(crate) struct Schema {
     validator: Validator,
     /// The position of each property of the outermost object in the document.
     ranks: HashMap<String, usize>,
+    growth: Growth,
     document: Arc<Value>,
 }
 
 impl Schema {
     pub(crate) fn is_valid(&self, value: &Value) -> bool {
         self.validator.is_valid(value)
+    }
+
+    /// Whether [`Schema::errors`] stays within bounds for this value.
+    pub(crate) fn affords(&self, value: &Value) -> bool {
+        self.growth.affords(value)
     }
 
     pub(crate) fn errors<'v>(&'v self, value: &'v Value) -> impl Iterator<Item = ValidationError<'v>> {
@@ -136,7 +146,8 @@ impl Compiler<'_> {
         match options.build(&reference) {
             Ok(validator) => {
                 let ranks = shape::properties(&self.schemas.document, pointer);
-                Some(Schema { validator, ranks, document: self.schemas.document.clone() })
+                let growth = Growth::of(&self.schemas.document, pointer);
+                Some(Schema { validator, ranks, growth, document: self.schemas.document.clone() })
             }
             Err(error) => {
                 let span = self.root.nearest(pointer).span;

@@ -3,7 +3,7 @@
 //! With a stack of its own, never by recursion; along references, so that what no request is held against
 //! is told apart from what is. A mistake in the former is a warning.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use demur_source::{Diagnostics, Kind, Node, Source, Span, did_you_mean};
@@ -11,79 +11,10 @@ use jsonschema::ValidationError;
 use jsonschema::error::ValidationErrorKind;
 use serde_json::Value;
 
-use super::{Dialect, dialect, pattern_problem};
+use super::vocabulary::{IN_PLACE, MANY, NAMED, ONE, OTHER, TYPES, UNSUPPORTED};
+use super::{Dialect, circles, dialect, pattern_problem};
 use crate::document::pointer::{Located, Reference, reference, tokens};
 use crate::document::{not_local, unresolved};
-
-/// Keywords whose value is one schema.
-const ONE: [&str; 11] = [
-    "not",
-    "if",
-    "then",
-    "else",
-    "items",
-    "contains",
-    "additionalProperties",
-    "propertyNames",
-    "unevaluatedItems",
-    "unevaluatedProperties",
-    "contentSchema",
-];
-/// Keywords whose value is a list of schemas.
-const MANY: [&str; 4] = ["allOf", "anyOf", "oneOf", "prefixItems"];
-/// Keywords whose value maps names to schemas.
-const NAMED: [&str; 5] = ["properties", "patternProperties", "dependentSchemas", "$defs", "definitions"];
-/// Keywords whose schemas apply to the same value, not to a part of it: a circle of these never ends.
-const IN_PLACE: [&str; 8] = ["not", "if", "then", "else", "allOf", "anyOf", "oneOf", "dependentSchemas"];
-/// Every other keyword that a schema in an OpenAPI document may have.
-const OTHER: [&str; 42] = [
-    "$ref",
-    "$schema",
-    "$comment",
-    "$anchor",
-    "$vocabulary",
-    "type",
-    "enum",
-    "const",
-    "multipleOf",
-    "maximum",
-    "exclusiveMaximum",
-    "minimum",
-    "exclusiveMinimum",
-    "maxLength",
-    "minLength",
-    "pattern",
-    "maxItems",
-    "minItems",
-    "uniqueItems",
-    "maxContains",
-    "minContains",
-    "maxProperties",
-    "minProperties",
-    "required",
-    "dependentRequired",
-    "format",
-    "contentEncoding",
-    "contentMediaType",
-    "title",
-    "description",
-    "default",
-    "deprecated",
-    "readOnly",
-    "writeOnly",
-    "examples",
-    "example",
-    "nullable",
-    "discriminator",
-    "xml",
-    "externalDocs",
-    "additionalItems",
-    "dependencies",
-];
-/// Keywords that would change what a `$ref` means.
-const UNSUPPORTED: [&str; 3] = ["$id", "$dynamicRef", "$dynamicAnchor"];
-
-const TYPES: [&str; 7] = ["string", "integer", "number", "boolean", "array", "object", "null"];
 
 /// The text of an error may quote the document: it is cut at this many characters.
 const MAX_QUOTE: usize = 200;
@@ -96,7 +27,7 @@ pub(super) struct Walk<'w> {
     /// Pointers that were complained about, so that nothing is said twice.
     reported: HashSet<String>,
     /// From a schema to one that applies to the same value, and where that is said.
-    in_place: Vec<(String, String, Span)>,
+    in_place: Vec<circles::Step>,
     /// Whether mistakes are warnings, because no request meets the schema.
     is_idle: bool,
     is_sound: bool,
@@ -125,7 +56,10 @@ impl<'w> Walk<'w> {
     ) -> bool {
         let starts = places.iter().filter_map(|pointer| self.root.at(pointer)).collect();
         self.visit_all(starts, document, found);
-        self.circles(found);
+        for (pointer, span) in circles::find(&std::mem::take(&mut self.in_place)) {
+            let message = "this reference leads back to itself without end".to_owned();
+            self.report(&pointer, span, "ref-cycle", message, None, found);
+        }
         self.is_sound
     }
 
@@ -202,7 +136,11 @@ impl<'w> Walk<'w> {
             }
             if IN_PLACE.contains(&keyword) {
                 let parts = &rest[before..];
-                let steps = parts.iter().map(|part| (schema.pointer.clone(), part.pointer.clone(), key.span));
+                let steps = parts.iter().map(|part| circles::Step {
+                    from: schema.pointer.clone(),
+                    to: part.pointer.clone(),
+                    span: key.span,
+                });
                 self.in_place.extend(steps);
             }
         }
@@ -264,7 +202,11 @@ impl<'w> Walk<'w> {
         };
         let place = self.root.at(&pointer);
         match &place {
-            Some(place) => self.in_place.push((schema.pointer.clone(), place.pointer.clone(), span)),
+            Some(place) => self.in_place.push(circles::Step {
+                from: schema.pointer.clone(),
+                to: place.pointer.clone(),
+                span,
+            }),
             None => {
                 let (message, help) = unresolved(&self.root, text, &pointer);
                 self.report(&target.pointer, span, "unresolved-ref", message, help, found);
@@ -326,43 +268,6 @@ impl<'w> Walk<'w> {
         }
     }
 
-    /// Circles of schemas that apply to one and the same value.
-    fn circles(&mut self, found: &mut Diagnostics) {
-        let steps = std::mem::take(&mut self.in_place);
-        let mut next: HashMap<&str, Vec<(&str, Span)>> = HashMap::new();
-        for (from, to, span) in &steps {
-            next.entry(from).or_default().push((to, *span));
-        }
-        let (mut open, mut done): (HashSet<&str>, HashSet<&str>) = (HashSet::new(), HashSet::new());
-        for (start, _, _) in &steps {
-            // Depth first: the schemas on the way here are open, and a step back to one closes a circle.
-            let mut way: Vec<(&str, usize)> = vec![(start, 0)];
-            while let Some((pointer, taken)) = way.last_mut() {
-                let pointer: &str = pointer;
-                if *taken == 0 && (done.contains(pointer) || !open.insert(pointer)) {
-                    way.pop();
-                    continue;
-                }
-                match next.get(pointer).and_then(|steps| steps.get(*taken)) {
-                    Some((to, span)) => {
-                        *taken += 1;
-                        if open.contains(to) {
-                            let message = "this reference leads back to itself without end".to_owned();
-                            self.report(pointer, *span, "ref-cycle", message, None, found);
-                        } else {
-                            way.push((to, 0));
-                        }
-                    }
-                    None => {
-                        open.remove(pointer);
-                        done.insert(pointer);
-                        way.pop();
-                    }
-                }
-            }
-        }
-    }
-
     fn report(
         &mut self,
         pointer: &str,
@@ -406,19 +311,4 @@ fn meta_message(pointer: &str, error: &ValidationError<'_>) -> (String, Option<S
     }
     let text: String = error.to_string().chars().take(MAX_QUOTE).collect();
     (format!("`{keyword}` is not valid: {text}"), None)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_keyword_stands_in_one_list() {
-        let mut all: Vec<&str> = ONE.iter().chain(&MANY).chain(&NAMED).chain(&OTHER).copied().collect();
-        let count = all.len();
-        all.sort_unstable();
-        all.dedup();
-        assert_eq!(all.len(), count);
-        assert!(IN_PLACE.iter().all(|keyword| all.contains(keyword)));
-    }
 }

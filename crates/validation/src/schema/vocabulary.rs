@@ -1,0 +1,88 @@
+//! The keywords of JSON Schema 2020-12 and of OpenAPI, by what their values hold.
+
+/// Keywords whose value is one schema.
+pub(super) const ONE: [&str; 11] = [
+    "not",
+    "if",
+    "then",
+    "else",
+    "items",
+    "contains",
+    "additionalProperties",
+    "propertyNames",
+    "unevaluatedItems",
+    "unevaluatedProperties",
+    "contentSchema",
+];
+/// Keywords whose value is a list of schemas.
+pub(super) const MANY: [&str; 4] = ["allOf", "anyOf", "oneOf", "prefixItems"];
+/// Keywords whose value maps names to schemas.
+pub(super) const NAMED: [&str; 5] =
+    ["properties", "patternProperties", "dependentSchemas", "$defs", "definitions"];
+/// Keywords whose schemas apply to the same value, not to a part of it: a circle of these never ends.
+pub(super) const IN_PLACE: [&str; 8] =
+    ["not", "if", "then", "else", "allOf", "anyOf", "oneOf", "dependentSchemas"];
+/// Every other keyword that a schema in an OpenAPI document may have.
+pub(super) const OTHER: [&str; 42] = [
+    "$ref",
+    "$schema",
+    "$comment",
+    "$anchor",
+    "$vocabulary",
+    "type",
+    "enum",
+    "const",
+    "multipleOf",
+    "maximum",
+    "exclusiveMaximum",
+    "minimum",
+    "exclusiveMinimum",
+    "maxLength",
+    "minLength",
+    "pattern",
+    "maxItems",
+    "minItems",
+    "uniqueItems",
+    "maxContains",
+    "minContains",
+    "maxProperties",
+    "minProperties",
+    "required",
+    "dependentRequired",
+    "format",
+    "contentEncoding",
+    "contentMediaType",
+    "title",
+    "description",
+    "default",
+    "deprecated",
+    "readOnly",
+    "writeOnly",
+    "examples",
+    "example",
+    "nullable",
+    "discriminator",
+    "xml",
+    "externalDocs",
+    "additionalItems",
+    "dependencies",
+];
+/// Keywords that would change what a `$ref` means.
+pub(super) const UNSUPPORTED: [&str; 3] = ["$id", "$dynamicRef", "$dynamicAnchor"];
+
+pub(super) const TYPES: [&str; 7] = ["string", "integer", "number", "boolean", "array", "object", "null"];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_keyword_stands_in_one_list() {
+        let mut all: Vec<&str> = ONE.iter().chain(&MANY).chain(&NAMED).chain(&OTHER).copied().collect();
+        let count = all.len();
+        all.sort_unstable();
+        all.dedup();
+        assert_eq!(all.len(), count);
+        assert!(IN_PLACE.iter().all(|keyword| all.contains(keyword)));
+    }
+}
