@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, Guard};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::{Period, Quota};
@@ -27,6 +27,10 @@ struct Day {
 impl Day {
     fn new(period: Period, used: u64) -> Self {
         Self { period, used: AtomicU64::new(used) }
+    }
+
+    fn state(&self) -> QuotaState {
+        QuotaState { period: self.period, used: self.used.load(Ordering::Relaxed) }
     }
 
     fn lasts_at(&self, moment: Timestamp) -> bool {
@@ -57,8 +61,7 @@ impl QuotaWindow {
 
     /// Takes `cost` from the day's quota, or says how it stands.
     pub(super) fn take(&self, quota: &Quota, cost: u64, now: Timestamp) -> Result<Period, QuotaState> {
-        self.roll(quota, now);
-        let day = self.day.load();
+        let day = self.day_at(quota, now);
         let room = |used: u64| used.checked_add(cost).filter(|sum| *sum <= quota.requests);
         match day.used.fetch_update(Ordering::Relaxed, Ordering::Relaxed, room) {
             Ok(_) => Ok(day.period),
@@ -68,14 +71,12 @@ impl QuotaWindow {
 
     /// How the quota stands; a day that has ended is replaced.
     pub(super) fn state(&self, quota: &Quota, now: Timestamp) -> QuotaState {
-        self.roll(quota, now);
-        self.stored()
+        self.day_at(quota, now).state()
     }
 
     /// The count as it is, whatever the time.
     pub(super) fn stored(&self) -> QuotaState {
-        let day = self.day.load();
-        QuotaState { period: day.period, used: day.used.load(Ordering::Relaxed) }
+        self.day.load().state()
     }
 
     /// Gives back to the day from which it was taken; when that day has ended there is nothing to give to.
@@ -87,12 +88,12 @@ impl QuotaWindow {
         }
     }
 
-    /// Begins a new day when the old one is over. Of several that try at once exactly one succeeds, so
-    /// that no count is lost.
-    fn roll(&self, quota: &Quota, now: Timestamp) {
+    /// The day under way; begun now when the old one is over. Of several that try at once exactly one
+    /// succeeds, so that no count is lost.
+    fn day_at(&self, quota: &Quota, now: Timestamp) -> Guard<Arc<Day>> {
         let current = self.day.load();
         if current.lasts_at(now) {
-            return;
+            return current;
         }
         let mut period = quota.day(now);
         // After a change of zone the days overlap or leave a gap; the new one begins where the old one
@@ -101,5 +102,6 @@ impl QuotaWindow {
             period.start = period.start.max(current.period.end);
         }
         self.day.compare_and_swap(&current, Arc::new(Day::new(period, 0)));
+        self.day.load()
     }
 }
