@@ -170,3 +170,92 @@ fn drop_from(slots: &[ArcSwapOption<Entry>], outdated: impl Fn(&Entry) -> bool) 
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Account, Counters, Credential, Grants, KeyId, KeyRecord, LocalCounters, Plan};
+
+    const PLANS: u64 = 0;
+
+    fn at(seconds: u64) -> Now {
+        Now { wall: jiff::Timestamp::UNIX_EPOCH, monotonic: Duration::from_secs(seconds) }
+    }
+
+    fn cache() -> Cache {
+        let bounds = CacheBounds { entries: 64, kept_for: Duration::from_secs(10) };
+        Cache::new(bounds, bounds)
+    }
+
+    fn digest(number: u64) -> Digest {
+        let mut bytes = [0; 32];
+        bytes[..8].copy_from_slice(&number.to_le_bytes());
+        Digest::from_bytes(bytes)
+    }
+
+    fn present(digest: Digest) -> Known {
+        let account = Account { id: "acme".parse().unwrap(), name: "Acme".into(), plan: "plan".into() };
+        let key = KeyRecord {
+            id: KeyId::generate(),
+            account: account.id.clone(),
+            api: "shop".into(),
+            hint: "shop".into(),
+            created: at(0).wall,
+            expires: None,
+            revoked: None,
+            grants: Grants::default(),
+        };
+        let plan = Arc::new(Plan::named("plan"));
+        let meter = LocalCounters::new().open(&account, &plan);
+        let credential = Arc::new(Credential { digest, key, account });
+        Known::Principal(Arc::new(Principal::new(credential, plan, meter)))
+    }
+
+    #[test]
+    fn a_change_drops_what_it_concerns_and_nothing_else() {
+        let account = Change::Account("acme".parse().unwrap());
+        let stranger = Change::Account("other".parse().unwrap());
+        for (known, change, kept) in [
+            (present(digest(1)), Change::Key(digest(1)), false),
+            (present(digest(1)), Change::Key(digest(2)), true),
+            (present(digest(1)), account.clone(), false),
+            (present(digest(1)), stranger, true),
+            (Known::Absent, Change::Key(digest(1)), false),
+            (Known::Absent, account, true),
+        ] {
+            let cache = cache();
+            cache.keep(digest(1), known.clone(), cache.seen(PLANS), at(0));
+            cache.changed(&change);
+            assert_eq!(cache.find(&digest(1), PLANS, at(0)).is_some(), kept, "{known:?} {change:?}");
+        }
+    }
+
+    #[test]
+    fn what_was_looked_up_before_a_change_is_not_kept_after_it() {
+        let cache = cache();
+        let seen = cache.seen(PLANS);
+        cache.changed(&Change::Key(digest(1)));
+        cache.keep(digest(1), present(digest(1)), seen, at(0));
+        assert!(cache.find(&digest(1), PLANS, at(0)).is_none());
+    }
+
+    #[test]
+    fn an_entry_is_believed_for_its_time_and_under_its_plans() {
+        let cache = cache();
+        cache.keep(digest(1), present(digest(1)), cache.seen(PLANS), at(0));
+        assert!(cache.find(&digest(1), PLANS, at(9)).is_some());
+        assert!(cache.find(&digest(1), PLANS, at(10)).is_none());
+        assert!(cache.find(&digest(1), PLANS + 1, at(9)).is_none());
+    }
+
+    #[test]
+    fn unknown_keys_displace_no_known_one_however_many_they_are() {
+        let cache = cache();
+        cache.keep(digest(1), present(digest(1)), cache.seen(PLANS), at(0));
+        for number in 2..10_000 {
+            cache.keep(digest(number), Known::Absent, cache.seen(PLANS), at(0));
+        }
+        assert!(cache.find(&digest(1), PLANS, at(0)).is_some());
+        assert_eq!(cache.absent.slots.len(), 64);
+    }
+}

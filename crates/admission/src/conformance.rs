@@ -132,7 +132,6 @@ macro_rules! store_conformance {
         $crate::store_conformance!($make, keys: [
             each_state_of_a_key_is_named_to_its_owner_only,
             a_revocation_is_effective_when_it_returns,
-            a_new_key_opens_although_it_was_asked_for_before,
             a_change_of_plan_takes_effect_at_once,
         ]);
         $crate::store_conformance!($make, limits: [
@@ -142,6 +141,7 @@ macro_rules! store_conformance {
             a_slot_is_free_again_when_its_request_ends,
             a_quota_begins_anew_at_midnight,
             a_quota_of_successes_counts_no_failures,
+            a_failure_is_given_back_to_the_day_that_counted_it,
             a_wall_clock_put_back_gives_no_second_quota,
             what_was_given_back_can_be_taken_again,
             a_quota_outlives_a_restart,

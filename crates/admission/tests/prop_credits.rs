@@ -80,3 +80,19 @@ proptest! {
         }
     }
 }
+
+/// Tokyo's month ends nine hours before that of UTC. Whoever moves from one to the other in between has had
+/// the month's grant already.
+#[test]
+fn a_change_of_zone_grants_no_month_twice() -> Result<(), jiff::Error> {
+    let monthly =
+        |zone: &str| TimeZone::get(zone).map(|zone| MonthlyCredits { amount: 100, grant_day: 1, zone });
+    let (tokyo, utc) = (monthly("Asia/Tokyo")?, monthly("UTC")?);
+    let mut purse = Purse::default();
+    assert!(purse.roll(Some(&tokyo), "2026-11-20T00:00:00Z".parse()?).is_some());
+    assert!(purse.roll(Some(&utc), "2026-11-30T16:00:00Z".parse()?).is_none());
+    assert_eq!((purse.available(), purse.expired), (0, 100));
+    assert!(purse.roll(Some(&utc), "2026-12-01T00:00:00Z".parse()?).is_some());
+    assert!(purse.is_sound());
+    Ok(())
+}

@@ -84,27 +84,37 @@ proptest! {
         }
     }
 
-    /// Whatever is taken and given back in whatever order, what is given back never makes more pass than
-    /// if it had not been taken at all.
+    /// After an undo there is never more than there would be had the undone request not been; and there
+    /// is exactly as much when it is undone at once.
     #[test]
     fn giving_back_never_gives_more_than_was_taken(
-        steps in prop::collection::vec((0_u64..3_000_000, any::<bool>(), any::<prop::sample::Index>()), 1..100),
+        waits in prop::collection::vec(0_u64..3_000_000, 1..60),
+        undone in any::<prop::sample::Index>(),
+        later in 0_u64..6_000_000,
     ) {
         let rate = rate(10, Duration::from_millis(10), 5);
-        let (cell, spacing) = (Gcra::default(), Spacing::from(&rate));
-        let (untouched, mut kept) = (Gcra::default(), Vec::new());
-        let mut now = 1;
-        for (wait, give_back, which) in steps {
+        let spacing = Spacing::from(&rate);
+        let (with, without) = (Gcra::default(), Gcra::default());
+        let undone = undone.index(waits.len());
+        let (mut now, mut stamp) = (1, None);
+        for (position, wait) in waits.iter().enumerate() {
             now += wait;
-            if give_back && !kept.is_empty() {
-                let stamp = kept.swap_remove(which.index(kept.len()));
-                cell.give_back(spacing, 1, stamp, now);
-            } else if let Ok(stamp) = cell.take(spacing, 1, now) {
-                kept.push(stamp);
+            let taken = with.take(spacing, 1, now);
+            if position == undone {
+                stamp = taken.ok();
+            } else if taken.is_ok() {
+                prop_assert!(without.take(spacing, 1, now).is_ok());
             }
-            // One that was never used is full, and no other can have more.
-            prop_assert!(untouched.probe(spacing, 5, now).is_ok());
-            prop_assert!(cell.probe(spacing, 6, now).is_err());
+        }
+        let last = undone + 1 == waits.len();
+        now += if last { 0 } else { later };
+        if let Some(stamp) = stamp {
+            with.give_back(spacing, 1, stamp, now);
+        }
+        for cost in 1..=5 {
+            let (left, allowed) = (with.probe(spacing, cost, now), without.probe(spacing, cost, now));
+            prop_assert!(left.is_err() || allowed.is_ok(), "{cost} pass, and would not have passed");
+            prop_assert!(!last || left == allowed);
         }
     }
 

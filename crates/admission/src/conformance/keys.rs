@@ -67,17 +67,6 @@ pub fn a_revocation_is_effective_when_it_returns<F: Fixture>(fixture: F) {
     }
 }
 
-/// What is known of keys that do not exist does not outlive their making.
-pub fn a_new_key_opens_although_it_was_asked_for_before<F: Fixture>(fixture: F) {
-    let bench = Bench::new(fixture);
-    for number in 0..20 {
-        let unknown = Secret::generate("shop").unwrap();
-        assert!(bench.authenticate(&unknown, start()).is_err());
-        let (secret, _) = bench.caller(&format!("account-{number}"), "open");
-        assert!(bench.authenticate(&secret, start()).is_ok());
-    }
-}
-
 /// The next request is judged under the new plan, although the key was cached.
 pub fn a_change_of_plan_takes_effect_at_once<F: Fixture>(fixture: F) {
     let bench = Bench::new(fixture);

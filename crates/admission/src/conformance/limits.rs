@@ -56,6 +56,15 @@ pub fn the_longest_denial_decides_and_siblings_take_nothing<F: Fixture>(fixture:
         assert_eq!(denial, expected);
     }
     assert_eq!(remaining(&principal, start()), before);
+
+    // Two rates deny: `burst` for a second, `slow` for ten.
+    let (_, principal) = bench.caller("rated", "rated");
+    for now in [start(), start(), start(), seconds(2), seconds(2)] {
+        assert!(take(&bench, &principal, now).is_ok());
+    }
+    let denial = take(&bench, &principal, seconds(2)).unwrap_err();
+    let Denial::RateExceeded { name, retry_after, .. } = denial else { unreachable!("{denial:?}") };
+    assert_eq!((name.as_ref(), retry_after), ("slow", Some(Duration::from_secs(10))));
 }
 
 /// What has been used of a rate stays used under another plan that has a rate of that name.
@@ -109,9 +118,6 @@ pub fn a_quota_of_successes_counts_no_failures<F: Fixture>(fixture: F) {
     let bench = Bench::new(fixture);
     let (_, principal) = bench.caller("acme", "successes");
     for _ in 0..10 {
-        take(&bench, &principal, start()).unwrap().failed();
-    }
-    for _ in 0..10 {
         let mut taken = take(&bench, &principal, start()).unwrap();
         taken.failed();
     }
@@ -119,6 +125,20 @@ pub fn a_quota_of_successes_counts_no_failures<F: Fixture>(fixture: F) {
         drop(take(&bench, &principal, start()).unwrap());
     }
     assert!(take(&bench, &principal, start()).is_err());
+}
+
+/// What failed after midnight had been counted the day before: the new day gets nothing for it.
+pub fn a_failure_is_given_back_to_the_day_that_counted_it<F: Fixture>(fixture: F) {
+    let bench = Bench::new(fixture);
+    let (_, principal) = bench.caller("acme", "successes");
+    let mut over_midnight = take(&bench, &principal, start()).unwrap();
+    let midnight = seconds(12 * 3600);
+    for _ in 0..3 {
+        drop(take(&bench, &principal, midnight).unwrap());
+    }
+    over_midnight.failed();
+    drop(over_midnight);
+    assert!(take(&bench, &principal, midnight).is_err());
 }
 
 /// Past midnight, then back before it: the day that was reached counts on.

@@ -274,3 +274,28 @@ fn quota_exceeded(quota: &Quota, state: QuotaState, now: Now) -> Exceeded {
 fn between(from: Timestamp, to: Timestamp) -> Duration {
     Duration::try_from(to.duration_since(from)).unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_loses_a_race_for_the_last_one_gives_the_others_back() {
+        let many = NonZeroU32::new(10).unwrap();
+        let rate = Rate { name: "rate".into(), requests: many, per: Duration::from_secs(10), burst: many };
+        let zone = jiff::tz::TimeZone::UTC;
+        let quota = Some(Quota { requests: 1, zone, counts: Counted::Attempts });
+        let plan =
+            Arc::new(Plan { rates: vec![rate], concurrency: Some(many), quota, ..Plan::named("plan") });
+        let account: AccountId = "acme".parse().unwrap();
+        let counts = Arc::new(AccountCounts::new(account));
+        let rates = [(counts.rate(&plan.rates[0].name), Spacing::from(&plan.rates[0]))].into();
+        let meter = LocalMeter { plan, rates, counts, changed: Arc::default() };
+        let now = Now { wall: Timestamp::UNIX_EPOCH, monotonic: Duration::from_secs(1) };
+        // Without the look before, as if the other had come right after it.
+        assert!(meter.take_all(NonZeroU32::MIN, now).is_ok());
+        assert!(meter.take_all(NonZeroU32::MIN, now).is_err());
+        assert_eq!(meter.report(now)[0].remaining, 9);
+        assert_eq!(meter.counts.in_flight.load(Ordering::Relaxed), 1);
+    }
+}
