@@ -4,6 +4,7 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader};
+use std::num::NonZeroU32;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command as Process, Stdio};
@@ -169,6 +170,38 @@ fn an_unreadable_database_is_trouble_and_nothing_else() {
     fs::remove_file(&path).unwrap();
     assert!(hold(&store, "gone").is_err());
     assert!(store.find(&store.pepper().digest(uncached.expose())).block().is_err());
+}
+
+#[test]
+fn a_count_that_could_not_be_written_is_written_later() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("demur.db");
+    let store = open(&path);
+    let (account, name, plan) = (Some(acme()), "Acme".into(), "daily".into());
+    store.execute(Command::CreateAccount { account, name, plan }, start().wall);
+    let secret = key(&store);
+    let remaining = |store: &Arc<Store>, takes: usize| {
+        let admission = door(store);
+        let principal = admission.authenticate(secret.expose(), "shop", "shop", start()).block().unwrap();
+        for _ in 0..takes {
+            assert!(admission.take(&principal, NonZeroU32::MIN, start()).block().is_ok());
+        }
+        principal.report(start())[0].remaining
+    };
+    assert_eq!(remaining(&store, 0), 3);
+    let admission = door(&store);
+    let principal = admission.authenticate(secret.expose(), "shop", "shop", start()).block().unwrap();
+    let sound = fs::read(&path).unwrap();
+    fs::write(&path, vec![0x5a; sound.len()]).unwrap();
+    assert!(
+        admission.take(&principal, NonZeroU32::MIN, start()).block().is_ok(),
+        "counted in memory all the same"
+    );
+    // Counts are written behind within a second: by then it has been tried, and has failed.
+    std::thread::sleep(Duration::from_secs(1));
+    fs::write(&path, sound).unwrap();
+    drop((admission, principal, store));
+    assert_eq!(remaining(&open(&path), 1), 1);
 }
 
 #[test]
