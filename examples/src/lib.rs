@@ -44,6 +44,15 @@ pub const CONFIGURATION: &str = include_str!("../demur.yaml");
 /// Sample accounts, and sample keys in every state, which the demo makes at its first start.
 pub const ACCOUNTS: &str = include_str!("../accounts.yaml");
 
+/// Lines for a shell that show the gateway at work. `{gateway}` stands for its URL, `{API:LABEL}` for the
+/// sample key of that API and label.
+pub const TRY: &[&str] = &[
+    "curl -i {gateway}/trakkr/brands",
+    "curl -i -H 'Authorization: Bearer {trakkr:active}' '{gateway}/trakkr/scores?limit=1000'",
+    "curl -i -H 'Authorization: Bearer {trackbot-pro:active}' '{gateway}/trackbot-pro/shipments?limit=101&page=0'",
+    "curl -i -H 'Authorization: Bearer {trackyard:free}' -X POST {gateway}/trackyard/api/external/v1/tracks/trk_001/similar",
+];
+
 /// A service never reads more content than this: every record that it keeps came from a content.
 const MAX_CONTENT_BYTES: usize = 16 * 1024;
 

@@ -1,0 +1,91 @@
+//! `demur check`: what would keep a file from being served, and what a person should know about it.
+
+use std::path::Path;
+
+use demur_contract::{Contract, EntrySource};
+use demur_gateway::Config;
+use demur_source::{Diagnostics, Source};
+use serde_json::json;
+
+use crate::args::CheckArgs;
+use crate::exit::{Exit, Failure};
+use crate::output::{Output, counted};
+
+pub(crate) fn run(args: &CheckArgs, output: &Output) -> Result<Exit, Failure> {
+    let source = Source::read(&args.file)
+        .map_err(|error| Failure::unavailable(format!("{}: {error}", args.file.display()), None))?;
+    let (human, value, warnings) = if is_contract(&source) {
+        let loaded = Contract::load(&source).map_err(Failure::Configuration)?;
+        let (human, value) = about_contract(&loaded.contract);
+        (human, value, loaded.warnings)
+    } else {
+        let folder = args.file.parent().unwrap_or_else(|| Path::new(""));
+        let (config, warnings) = Config::load(&source, folder).map_err(Failure::Configuration)?;
+        let (human, value) = about_configuration(&config);
+        (human, value, warnings)
+    };
+    let exit = if warnings.is_empty() { Exit::Fine } else { Exit::Findings };
+    if exit == Exit::Findings {
+        output.diagnostics(&warnings);
+    }
+    output.result(&human, &value);
+    Ok(exit)
+}
+
+/// A contract has `errors`, a configuration has `apis`. What is neither is read as a configuration, whose
+/// mistakes then say what is missing.
+fn is_contract(source: &std::sync::Arc<Source>) -> bool {
+    let root = demur_source::parse(source).unwrap_or_else(|_: Diagnostics| demur_source::Node {
+        span: demur_source::Span::default(),
+        kind: demur_source::Kind::Null,
+    });
+    root.get("errors").is_some() && root.get("apis").is_none()
+}
+
+fn about_contract(contract: &Contract) -> (String, serde_json::Value) {
+    let derived: Vec<String> = contract
+        .entries()
+        .filter(|(_, entry)| matches!(entry.source, EntrySource::Derived(of) if of.is_listed()))
+        .map(|(_, entry)| format!("  {}  {}", entry.status, entry.name))
+        .collect();
+    let declared = contract.entries().filter(|(_, entry)| entry.source == EntrySource::Declared).count();
+    let mut human = format!("{}: {} declared", contract.name(), counted(declared, "error"));
+    if !derived.is_empty() {
+        human.push_str(&format!(
+            "\n{}: nobody claims these conditions, so they get the usual status and title\n{}",
+            counted(derived.len(), "derived answer"),
+            derived.join("\n")
+        ));
+    }
+    let names: Vec<&str> = contract
+        .entries()
+        .filter(|(_, entry)| matches!(entry.source, EntrySource::Derived(of) if of.is_listed()))
+        .map(|(_, entry)| entry.name.as_str())
+        .collect();
+    (human, json!({ "contract": contract.name(), "declared": declared, "derived": names }))
+}
+
+fn about_configuration(config: &Config) -> (String, serde_json::Value) {
+    let lines: Vec<String> = config
+        .apis
+        .iter()
+        .map(|api| {
+            let settings = &api.settings;
+            format!(
+                "  {}  {}, {}, contract {}",
+                settings.name,
+                counted(settings.document.operations().len(), "operation"),
+                counted(settings.rules.len(), "rule"),
+                settings.contract.name()
+            )
+        })
+        .collect();
+    let apis: Vec<&str> = config.apis.iter().map(|api| api.settings.name.as_str()).collect();
+    let human = format!(
+        "fine: {}, {}\n{}",
+        counted(config.apis.len(), "API"),
+        counted(config.plans.len(), "plan"),
+        lines.join("\n")
+    );
+    (human, json!({ "apis": apis, "plans": config.plans.len() }))
+}

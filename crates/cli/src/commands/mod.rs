@@ -1,0 +1,45 @@
+//! One file a command.
+
+pub(crate) mod accounts;
+pub(crate) mod check;
+pub(crate) mod keys;
+pub(crate) mod serve;
+
+use std::sync::Arc;
+
+use demur_admission::{Command, PlanBook, Reply};
+use demur_gateway::{Config, StoreUrl};
+use demur_sqlite::{ClientError, execute_on};
+
+use crate::exit::Failure;
+
+/// Has a command carried out, by the gateway that runs on the store or directly.
+fn execute(config: &Config, command: &Command) -> Result<Reply, Failure> {
+    let StoreUrl::Sqlite(path) = &config.store;
+    let plans = Arc::new(PlanBook::new(config.plans.clone()));
+    match execute_on(path, &plans, command) {
+        Ok(Reply::Refused { fault }) => Err(Failure::Refused { message: fault.to_string() }),
+        Ok(reply) => Ok(reply),
+        Err(ClientError::Open(error)) => Err(Failure::unavailable(error.to_string(), None)),
+        Err(error) => Err(Failure::unavailable(error.to_string(), None)),
+    }
+}
+
+/// A reply of another kind than the command's own. The owner must be another version of this program.
+fn unexpected(reply: &Reply) -> Failure {
+    let kind = match reply {
+        Reply::KeyCreated(_) => "a new key",
+        Reply::Keys { .. } => "a list of keys",
+        Reply::KeyRevoked(_) => "a revoked key",
+        Reply::Account(_) => "an account",
+        Reply::Accounts { .. } => "a list of accounts",
+        Reply::Refused { .. } => "a refusal",
+    };
+    Failure::unavailable(format!("the running gateway answered with {kind}, which was not asked for"), None)
+}
+
+/// Reads an id, or says what is wrong with it.
+fn id<T: std::str::FromStr<Err = demur_admission::InvalidId>>(text: &str) -> Result<T, Failure> {
+    let help = "an id has 1 to 128 visible ASCII characters".to_owned();
+    text.parse().map_err(|_| Failure::usage(format!("`{text}` is no id"), help))
+}

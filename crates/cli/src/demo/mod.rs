@@ -1,0 +1,47 @@
+//! `demur demo`: five services, a gateway in front of them, sample accounts and keys, in one process.
+//!
+//! The demo takes no short cut: it writes the examples' files into a folder, with the ports that its
+//! services got, and from there on does what `demur serve` does with that configuration file.
+
+mod folder;
+mod samples;
+mod services;
+mod table;
+
+use serde_json::{Map, json};
+
+use crate::args::DemoArgs;
+use crate::exit::{Exit, Failure};
+use crate::log;
+use crate::output::Output;
+use crate::serving::{Running, load};
+
+pub(crate) fn run(args: &DemoArgs, output: &Output) -> Result<Exit, Failure> {
+    let services = services::start()?;
+    let folder = folder::prepare(args.folder.as_deref(), args.listen, &services)?;
+    let file = folder.path().join("demur.yaml");
+    let config = load(&file, output)?;
+    let prefixes = config.apis.iter().map(|api| {
+        let settings = &api.settings;
+        (settings.name.clone(), settings.authentication.prefix.clone(), settings.mount.path.clone())
+    });
+    let apis: Vec<(String, String, String)> = prefixes.collect();
+
+    log::start(output);
+    let running = Running::start(config)?;
+    let keys = samples::create(running.store(), &apis)?;
+    let gateway = running.url();
+
+    let mut listed = Map::new();
+    for (name, _, mount) in &apis {
+        let of_api = keys.iter().filter(|key| key.api == *name);
+        let keys: Map<String, serde_json::Value> =
+            of_api.map(|key| (key.label.clone(), json!(key.secret))).collect();
+        listed.insert(name.clone(), json!({ "base": format!("{gateway}{mount}"), "keys": keys }));
+    }
+    let human = table::page(&gateway, &apis, &keys, folder.path());
+    let value = json!({ "gateway": gateway, "folder": folder.path(), "apis": listed });
+    output.result(&human, &value);
+    running.until_interrupted(output)?;
+    Ok(Exit::Fine)
+}

@@ -1,0 +1,114 @@
+//! Sample accounts, and keys in every state, as the examples' `accounts.yaml` lists them.
+
+use std::sync::Arc;
+
+use demur_admission::{AccountId, Command, CommandFault, Grants, Reply};
+use demur_source::{Diagnostics, Fields, Node, Source};
+use demur_sqlite::Store;
+use jiff::Timestamp;
+
+use crate::commands::keys::covered;
+use crate::exit::Failure;
+
+/// A key that was made, with its secret: the demo shows it at every start, so it makes new ones each time.
+pub(crate) struct Sample {
+    pub(crate) api: String,
+    pub(crate) label: String,
+    pub(crate) secret: String,
+}
+
+/// Makes them.
+pub(crate) fn create(store: &Arc<Store>, apis: &[(String, String, String)]) -> Result<Vec<Sample>, Failure> {
+    let source = Source::new("accounts.yaml", demur_examples::ACCOUNTS);
+    let root = demur_source::parse(&source).map_err(Failure::Configuration)?;
+    let mut found = Diagnostics::new();
+    let samples = read(&root, &source, &mut found);
+    if found.has_errors() {
+        return Err(Failure::Configuration(found));
+    }
+    let (accounts, keys) = samples.unwrap_or_default();
+    for command in accounts {
+        match store.execute(command, Timestamp::now()) {
+            // A folder that was used before has them.
+            Reply::Refused { fault: CommandFault::AccountExists { .. } } => {}
+            reply => refused(reply).map(|_| ())?,
+        }
+    }
+    keys.into_iter().map(|key| issue(store, key, apis)).collect()
+}
+
+/// A key as it was listed.
+struct Listed {
+    api: String,
+    label: String,
+    account: AccountId,
+    is_revoked: bool,
+    expires: Option<Timestamp>,
+    grants: Grants,
+}
+
+fn issue(store: &Store, key: Listed, apis: &[(String, String, String)]) -> Result<Sample, Failure> {
+    let prefix = apis.iter().find(|(name, ..)| *name == key.api).map(|(_, prefix, _)| prefix.clone());
+    let create = Command::CreateKey {
+        api: key.api.clone(),
+        prefix: prefix.unwrap_or_default(),
+        account: key.account,
+        expires: key.expires,
+        grants: key.grants,
+    };
+    let Reply::KeyCreated(issued) = refused(store.execute(create, Timestamp::now()))? else {
+        return Err(Failure::unavailable("the store made no key", None));
+    };
+    if key.is_revoked {
+        let revoke = Command::RevokeKey { key: issued.key.key.id.clone() };
+        refused(store.execute(revoke, Timestamp::now()))?;
+    }
+    Ok(Sample { api: key.api, label: key.label, secret: issued.secret.expose().to_owned() })
+}
+
+fn refused(reply: Reply) -> Result<Reply, Failure> {
+    match reply {
+        Reply::Refused { fault } => {
+            Err(Failure::unavailable(format!("the samples cannot be made: {fault}"), None))
+        }
+        reply => Ok(reply),
+    }
+}
+
+fn read(root: &Node, source: &Arc<Source>, found: &mut Diagnostics) -> Option<(Vec<Command>, Vec<Listed>)> {
+    let mut fields = Fields::of(root, source, "the samples", found)?;
+    let (accounts, keys) = (fields.list("accounts", found), fields.list("keys", found));
+    fields.finish(found);
+    let accounts = accounts.iter().filter_map(|node| read_account(node, source, found)).collect();
+    let keys = keys.iter().filter_map(|node| read_key(node, source, found)).collect();
+    Some((accounts, keys))
+}
+
+fn read_account(node: &Node, source: &Arc<Source>, found: &mut Diagnostics) -> Option<Command> {
+    let mut fields = Fields::of(node, source, "an account", found)?;
+    let (name, plan) = (fields.text("name", found), fields.text("plan", found));
+    fields.finish(found);
+    let name = name?;
+    Some(Command::CreateAccount { account: name.parse().ok(), name, plan: plan? })
+}
+
+fn read_key(node: &Node, source: &Arc<Source>, found: &mut Diagnostics) -> Option<Listed> {
+    let mut fields = Fields::of(node, source, "a key", found)?;
+    let (api, label) = (fields.text("api", found), fields.text("label", found));
+    let account = fields.text("account", found);
+    let is_revoked = fields.text("state", found).as_deref() == Some("revoked");
+    let expires = fields.text("expires", found).and_then(|text| text.parse().ok());
+    let names = |texts: Vec<(String, demur_source::Span)>| -> Vec<String> {
+        texts.into_iter().map(|(text, _)| text).collect()
+    };
+    let operations = names(fields.texts("operations", found));
+    let resources = names(fields.texts("resources", found));
+    let scopes = names(fields.texts("scopes", found));
+    fields.finish(found);
+    let grants = Grants {
+        operations: covered(&operations),
+        resources: covered(&resources),
+        scopes: scopes.into_iter().collect(),
+    };
+    Some(Listed { api: api?, label: label?, account: account?.parse().ok()?, is_revoked, expires, grants })
+}

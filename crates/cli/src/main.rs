@@ -1,0 +1,35 @@
+//! The binary `demur`.
+//!
+//! Data goes to standard output, messages to standard error. Exit codes: 0 fine, 1 findings, 2 usage,
+//! 3 the configuration cannot load, 4 something cannot be opened, bound or reached.
+
+mod args;
+mod commands;
+mod demo;
+mod exit;
+mod log;
+mod output;
+mod serving;
+
+use clap::Parser;
+
+use args::{Args, Verb};
+
+fn main() -> std::process::ExitCode {
+    let args = Args::parse();
+    let output = output::Output::new(args.format, args.color, args.quiet);
+    let done = match args.verb {
+        Verb::Demo(demo) => demo::run(&demo, &output),
+        Verb::Serve(serve) => commands::serve::run(&serve, &output),
+        Verb::Check(check) => commands::check::run(&check, &output),
+        Verb::Keys(keys) => commands::keys::run(&keys, &output),
+        Verb::Accounts(accounts) => commands::accounts::run(&accounts, &output),
+    };
+    match done {
+        Ok(exit) => exit.into(),
+        Err(failure) => {
+            output.failure(&failure);
+            failure.exit().into()
+        }
+    }
+}

@@ -1,0 +1,169 @@
+//! Printing: data to standard output, messages to standard error, mistakes with their excerpts.
+
+use std::fmt;
+use std::io::{self, IsTerminal, Write};
+
+use demur_source::{Diagnostic, Diagnostics, Severity};
+use miette::{GraphicalReportHandler, GraphicalTheme, LabeledSpan, NamedSource, SourceCode};
+use serde::Serialize;
+use serde_json::json;
+
+use crate::args::{Color, Format};
+use crate::exit::Failure;
+
+/// Where and how things are printed.
+pub(crate) struct Output {
+    format: Format,
+    color: bool,
+    quiet: bool,
+}
+
+impl Output {
+    pub(crate) fn new(format: Format, color: Color, quiet: bool) -> Self {
+        let color = match color {
+            Color::Always => true,
+            Color::Never => false,
+            Color::Auto => std::env::var_os("NO_COLOR").is_none() && io::stderr().is_terminal(),
+        };
+        Self { format, color, quiet }
+    }
+
+    pub(crate) fn is_json(&self) -> bool {
+        self.format == Format::Json
+    }
+
+    pub(crate) fn has_color(&self) -> bool {
+        self.color
+    }
+
+    /// A result: text for people, or the same as JSON. A reader that has gone away is no trouble of ours.
+    pub(crate) fn result(&self, human: &str, value: &impl Serialize) {
+        let text = match self.format {
+            Format::Human => human.to_owned(),
+            Format::Json => serde_json::to_string(value).unwrap_or_default(),
+        };
+        let mut stdout = io::stdout().lock();
+        let _ = writeln!(stdout, "{text}");
+        let _ = stdout.flush();
+    }
+
+    /// A message to whoever watches.
+    pub(crate) fn say(&self, message: &str) {
+        if !self.quiet {
+            let _ = writeln!(io::stderr().lock(), "{message}");
+        }
+    }
+
+    /// Why a command could not do its work. Never silent.
+    pub(crate) fn failure(&self, failure: &Failure) {
+        let (message, help) = match failure {
+            Failure::Configuration(found) => {
+                self.diagnostics(found);
+                return;
+            }
+            Failure::Usage { message, help } | Failure::Unavailable { message, help } => (message, help.clone()),
+            Failure::Refused { message } => (message, None),
+        };
+        let mut stderr = io::stderr().lock();
+        if self.is_json() {
+            let _ = writeln!(stderr, "{}", json!({ "error": message, "help": help }));
+            return;
+        }
+        let _ = writeln!(stderr, "error: {message}");
+        if let Some(help) = help {
+            let _ = writeln!(stderr, " help: {help}");
+        }
+    }
+
+    /// Mistakes and warnings, each with its place, excerpt and mend.
+    pub(crate) fn diagnostics(&self, found: &Diagnostics) {
+        let mut stderr = io::stderr().lock();
+        if self.is_json() {
+            let list: Vec<_> = found.iter().map(as_json).collect();
+            let _ = writeln!(stderr, "{}", json!({ "diagnostics": list }));
+            return;
+        }
+        let theme = if self.color { GraphicalTheme::unicode() } else { GraphicalTheme::unicode_nocolor() };
+        let handler = GraphicalReportHandler::new_themed(theme).with_width(100);
+        for diagnostic in found.iter() {
+            let mut text = String::new();
+            let shown = Shown::new(diagnostic);
+            if handler.render_report(&mut text, &shown).is_err() {
+                text = diagnostic.to_string();
+            }
+            let _ = writeln!(stderr, "{text}");
+        }
+        let count = |severity| found.iter().filter(|diagnostic| diagnostic.severity == severity).count();
+        let (errors, warnings) = (count(Severity::Error), count(Severity::Warning));
+        let _ = writeln!(stderr, "{}, {}", counted(errors, "error"), counted(warnings, "warning"));
+    }
+}
+
+/// `1 key`, `2 keys`.
+pub(crate) fn counted(count: usize, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
+}
+
+fn as_json(diagnostic: &Diagnostic) -> serde_json::Value {
+    let (line, column) = diagnostic.line_column();
+    json!({
+        "severity": diagnostic.severity,
+        "check": diagnostic.check,
+        "file": diagnostic.place.source.name,
+        "line": line,
+        "column": column,
+        "message": diagnostic.message,
+        "help": diagnostic.help,
+    })
+}
+
+/// A diagnostic as miette shows it.
+#[derive(Debug)]
+struct Shown<'d> {
+    diagnostic: &'d Diagnostic,
+    source: NamedSource<String>,
+}
+
+impl<'d> Shown<'d> {
+    fn new(diagnostic: &'d Diagnostic) -> Self {
+        let source = &diagnostic.place.source;
+        Self { diagnostic, source: NamedSource::new(&source.name, source.text.clone()) }
+    }
+}
+
+impl fmt::Display for Shown<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.diagnostic.message)
+    }
+}
+
+impl std::error::Error for Shown<'_> {}
+
+impl miette::Diagnostic for Shown<'_> {
+    fn code<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
+        Some(Box::new(self.diagnostic.check))
+    }
+
+    fn severity(&self) -> Option<miette::Severity> {
+        Some(match self.diagnostic.severity {
+            Severity::Error => miette::Severity::Error,
+            Severity::Warning => miette::Severity::Warning,
+        })
+    }
+
+    fn help<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
+        self.diagnostic.help.as_ref().map(|help| Box::new(help) as Box<dyn fmt::Display>)
+    }
+
+    fn source_code(&self) -> Option<&dyn SourceCode> {
+        Some(&self.source)
+    }
+
+    fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {
+        let span = self.diagnostic.place.span;
+        // A block collection's span may run over many lines: the first one shows the place.
+        let text = self.diagnostic.place.source.text.get(span.start..span.end).unwrap_or_default();
+        let length = text.lines().next().map_or(0, str::len);
+        Some(Box::new(std::iter::once(LabeledSpan::new(None, span.start, length))))
+    }
+}

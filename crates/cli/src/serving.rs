@@ -1,0 +1,100 @@
+//! From a configuration file to a gateway that serves, and to its end. `serve` and `demo` share it.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use demur_admission::{Admission, Clock, PlanBook, Settings};
+use demur_gateway::{Config, Gateway, Serving, StoreUrl};
+use demur_source::Source;
+use demur_sqlite::{OpenError, Store};
+
+use crate::exit::Failure;
+use crate::output::Output;
+
+/// Reads a configuration file and everything that it names.
+pub(crate) fn load(file: &Path, output: &Output) -> Result<Config, Failure> {
+    let source = Source::read(file).map_err(|error| {
+        let help = "name another with `--config FILE`, or look at `demur demo` first".to_owned();
+        Failure::unavailable(format!("{}: {error}", file.display()), help)
+    })?;
+    let folder = file.parent().unwrap_or_else(|| Path::new(""));
+    match Config::load(&source, folder) {
+        Ok((config, warnings)) => {
+            if !warnings.is_empty() {
+                output.diagnostics(&warnings);
+            }
+            Ok(config)
+        }
+        Err(found) => Err(Failure::Configuration(found)),
+    }
+}
+
+/// A gateway with the store that it owns.
+pub(crate) struct Running {
+    serving: Serving,
+    store: Arc<Store>,
+}
+
+impl Running {
+    /// Binds, opens the store, serves. Nothing is left behind where one of them fails.
+    pub(crate) fn start(config: Config) -> Result<Self, Failure> {
+        let listen = config.listen;
+        let gateway = Gateway::bind(listen).map_err(|error| {
+            let help = "stop what listens there, or choose another address with `--listen`".to_owned();
+            Failure::unavailable(format!("cannot listen on {listen}: {error}"), help)
+        })?;
+        let plans = Arc::new(PlanBook::new(config.plans.clone()));
+        let store = open(&config.store, &plans)?;
+        let admission = Admission::new(store.stores(), store.pepper(), plans, Settings::default());
+        let serving = gateway.serve(config, Arc::new(admission), Clock::start()).map_err(|error| {
+            Failure::unavailable(format!("the workers cannot be started: {error}"), None)
+        })?;
+        Ok(Self { serving, store })
+    }
+
+    /// Where it listens.
+    pub(crate) fn url(&self) -> String {
+        format!("http://{}", self.serving.address())
+    }
+
+    /// The store.
+    pub(crate) fn store(&self) -> &Arc<Store> {
+        &self.store
+    }
+
+    /// Waits for Ctrl-C or SIGTERM, then lets requests under way be answered and closes the store.
+    pub(crate) fn until_interrupted(self, output: &Output) -> Result<(), Failure> {
+        wait_for_signal().map_err(|error| Failure::unavailable(format!("cannot wait for signals: {error}"), None))?;
+        output.say("ending: no new connections, requests under way are answered");
+        self.serving.shut_down();
+        self.store.close();
+        output.say("ended");
+        Ok(())
+    }
+}
+
+/// Opens the store of a configuration.
+pub(crate) fn open(store: &StoreUrl, plans: &Arc<PlanBook>) -> Result<Arc<Store>, Failure> {
+    let StoreUrl::Sqlite(path) = store;
+    Store::open(path, Arc::clone(plans)).map_err(|error| {
+        let help = match &error {
+            OpenError::Owned { .. } => Some("stop the other one, or give this one another `store:`".to_owned()),
+            _ => None,
+        };
+        Failure::unavailable(error.to_string(), help)
+    })
+}
+
+fn wait_for_signal() -> std::io::Result<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        let mut terminate = signal(SignalKind::terminate())?;
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+        Ok(())
+    })
+}
