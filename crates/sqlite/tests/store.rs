@@ -271,6 +271,14 @@ fn files_copied_away_in_full_flight_hold_all_that_was_acknowledged() {
     for number in 0..50 {
         assert!(matches!(hold(&copy, &number.to_string()), Ok(HoldOutcome::AlreadyCharged { .. })));
     }
+    assert_eq!(posted_operations(&elsewhere.path().join("demur.db")), (50, 50));
+}
+
+/// What the operations of a database posted, and how many of them have an unknown outcome.
+fn posted_operations(path: &Path) -> (u64, u64) {
+    let connection = rusqlite::Connection::open(path).unwrap();
+    let sql = "SELECT sum(posted), sum(outcome_unknown) FROM operation";
+    connection.query_row(sql, [], |row| Ok((row.get(0)?, row.get(1)?))).unwrap()
 }
 
 /// The folder that the process to be killed works in; unset in an ordinary run.
@@ -331,6 +339,7 @@ fn a_kill_loses_nothing_that_was_acknowledged() {
     }
     let balance = store.balance(&acme(), None, start()).block().unwrap();
     assert_eq!(balance.held, 0);
+    assert_eq!(posted_operations(&path).0, balance.posted, "each charge is one operation's");
     let charged = u64::try_from(acknowledged.len()).unwrap();
     // Each kill may catch one charge after its commit and before its acknowledgement.
     assert!((charged..=charged + 3).contains(&balance.posted), "{} of {charged}", balance.posted);
