@@ -260,6 +260,12 @@ paths:
     delete: { operationId: clear }
   /shelves/new:
     get: { operationId: form }
+  /shelves/{mark}:
+    parameters: [{ name: mark, in: path, required: true, schema: {} }]
+    delete: { operationId: drop }
+  /odd}/{x}/{y:
+    parameters: [{ name: x, in: path, required: true, schema: {} }]
+    get: { operationId: odd }
 ";
 
 #[test]
@@ -277,7 +283,9 @@ fn a_request_finds_its_operation() {
         (Method::GET, "/shelves/new", "form"),
         (Method::GET, "/shelves/a%2Fb", "show shelf=a%2Fb"),
         (Method::HEAD, "/shelves/a", "peek shelf=a"),
-        (Method::POST, "/shelves/a", "405 GET, HEAD"),
+        (Method::POST, "/shelves/a", "405 GET, DELETE, HEAD"),
+        (Method::DELETE, "/shelves/a", "drop mark=a"),
+        (Method::GET, "/odd}/5/{y", "odd x=5"),
         (Method::DELETE, "/shelves/a/books", "clear id=a"),
         (Method::GET, "/shelves/a/books", "405 DELETE"),
         (Method::GET, "/Shelves", "404"),
@@ -302,7 +310,7 @@ fn a_request_finds_its_operation() {
 fn operations_keep_the_order_of_the_document_and_are_known_by_name() {
     let document = read(ROUTES).0.unwrap();
     let ids: Vec<&str> = document.operations().iter().map(|operation| operation.id()).collect();
-    assert_eq!(ids, ["root", "list", "create", "show", "peek", "clear", "form"]);
+    assert_eq!(ids, ["root", "list", "create", "show", "peek", "clear", "form", "drop", "odd"]);
     for (index, operation) in document.operations().iter().enumerate() {
         assert_eq!(operation.index(), index);
         assert_eq!(document.operation(operation.id()).map(|found| found.index()), Some(index));

@@ -40,7 +40,7 @@ impl Operation {
 
     /// The names of the parameters in the path, in their order there.
     pub fn path_parameters(&self) -> impl Iterator<Item = &str> {
-        super::reader::template_names(&self.path).into_iter()
+        super::reader::template_names(&self.path)
     }
 
     /// Whether the operation declares content at all; only then must it be read before it is passed on.

@@ -170,7 +170,7 @@ impl<'r> Reader<'r> {
         parameters: &[super::parameters::RawParameter],
         operation_span: Span,
     ) {
-        let in_template: Vec<&str> = template_names(path);
+        let in_template: Vec<&str> = template_names(path).collect();
         let declared: Vec<_> = parameters.iter().filter(|parameter| parameter.is_in_path()).collect();
         for name in &in_template {
             if !declared.iter().any(|parameter| parameter.name == *name) {
@@ -193,6 +193,12 @@ impl<'r> Reader<'r> {
             let message = format!("`{path}` names one parameter twice");
             self.error(path_span, "path-parameter", message, None);
         }
+    }
+
+    /// A path that cannot be looked up.
+    pub(super) fn unusable(&mut self, operation: &RawOperation, problem: &str) {
+        let message = format!("the path `{}` cannot be used: {problem}", operation.path);
+        self.error(operation.path_span, "path", message, None);
     }
 
     fn duplicate_ids(&mut self, operations: &[(RawOperation, Span)]) {
@@ -316,8 +322,8 @@ impl<'r> Reader<'r> {
 }
 
 /// The names between braces of a path template, in their order.
-pub(super) fn template_names(path: &str) -> Vec<&str> {
-    path.split('{').skip(1).filter_map(|rest| rest.split_once('}')).map(|(name, _)| name).collect()
+pub(super) fn template_names(path: &str) -> impl Iterator<Item = &str> {
+    path.split('{').skip(1).filter_map(|rest| rest.split_once('}')).map(|(name, _)| name)
 }
 
 /// What is said of a `$ref` into nothing.

@@ -33,7 +33,9 @@ pub struct Found<'d, 'p> {
 impl<'p> Found<'_, 'p> {
     /// A path parameter as it stands in the target, still percent-encoded.
     pub fn raw_path_parameter(&self, name: &str) -> Option<&'p str> {
-        self.path.get(name)
+        // The tree knows positions only: see `positional`.
+        let position = self.operation.path_parameters().position(|known| known == name)?;
+        self.path.iter().nth(position).map(|(_, text)| text)
     }
 }
 
@@ -85,29 +87,28 @@ impl Routes {
     /// Builds the tree; paths that cannot be told apart are reported.
     pub(super) fn build(operations: &[RawOperation], reader: &mut Reader<'_>) -> Self {
         // In the document's order, so that of two paths in conflict the second is the one complained about.
-        let mut order: Vec<&RawOperation> = Vec::new();
-        let mut paths: HashMap<&str, PathMethods> = HashMap::new();
+        let mut order: Vec<(String, &RawOperation)> = Vec::new();
+        let mut routes: HashMap<String, PathMethods> = HashMap::new();
         for (index, operation) in operations.iter().enumerate() {
-            let methods = paths.entry(&operation.path).or_insert_with(|| {
-                order.push(operation);
+            let route = positional(&operation.path);
+            let methods = routes.entry(route.clone()).or_insert_with(|| {
+                order.push((route, operation));
                 PathMethods::default()
             });
-            if let Some(position) = METHODS.iter().position(|(_, method)| *method == operation.method) {
-                methods.operations[position] = Some(index);
+            let Some(position) = METHODS.iter().position(|(_, method)| *method == operation.method) else {
+                continue;
+            };
+            let before = methods.operations[position].replace(index).and_then(|index| operations.get(index));
+            if let Some(first) = before {
+                reader.unusable(operation, &format!("the same requests would match `{}`", first.path));
             }
         }
         let mut tree = matchit::Router::new();
-        for operation in order {
-            let Some(mut methods) = paths.remove(operation.path.as_str()) else { continue };
+        for (route, operation) in order {
+            let Some(mut methods) = routes.remove(&route) else { continue };
             methods.name_allowed();
-            // A `*` would mean something to the tree that it does not mean in OpenAPI.
-            let problem = match operation.path.contains("{*") {
-                true => Some("a parameter's name cannot start with `*`".to_owned()),
-                false => tree.insert(&operation.path, methods).err().map(|error| conflict(&error)),
-            };
-            if let Some(problem) = problem {
-                let message = format!("the path `{}` cannot be used: {problem}", operation.path);
-                reader.error(operation.path_span, "path", message, None);
+            if let Err(error) = tree.insert(&route, methods) {
+                reader.unusable(operation, &conflict(&error));
             }
         }
         Self { tree }
@@ -127,11 +128,30 @@ impl Routes {
     }
 }
 
+/// A template with positions for names: `/shelves/{0}`. So `/shelves/{id}` and `/shelves/{shelf}/books` go
+/// together, and so do two spellings of one path that have different methods, which real documents have.
+fn positional(path: &str) -> String {
+    let mut route = String::with_capacity(path.len());
+    let mut rest = path;
+    let mut position = 0;
+    while let Some((before, (_, after))) =
+        rest.split_once('{').and_then(|(before, inside)| Some((before, inside.split_once('}')?)))
+    {
+        route += &format!("{}{{{position}}}", literal(before));
+        position += 1;
+        rest = after;
+    }
+    route + &literal(rest)
+}
+
+/// A brace without its partner is text, which the tree writes doubled.
+fn literal(text: &str) -> String {
+    text.replace('{', "{{").replace('}', "}}")
+}
+
 fn conflict(error: &matchit::InsertError) -> String {
     match error {
-        matchit::InsertError::Conflict { with } => {
-            format!("the same requests would match `{with}`")
-        }
+        matchit::InsertError::Conflict { .. } => "another path matches the same requests".to_owned(),
         matchit::InsertError::InvalidParamSegment => {
             "a segment between two `/` can hold one parameter only".to_owned()
         }
