@@ -5,7 +5,7 @@ use crate::Span;
 /// A value and where it stands.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Node {
-    /// Where the value stands. For a block collection: its first line.
+    /// Where the value stands. For a block collection: its first key or item.
     pub span: Span,
     /// The value.
     pub kind: Kind,

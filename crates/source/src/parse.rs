@@ -120,9 +120,11 @@ impl<'s> Builder<'s> {
             }
             Event::SequenceEnd | Event::MappingEnd => match self.open.pop() {
                 Some(Open::Seq { span, anchor, items }) => {
+                    let span = shown(span, items.first().map(|item| item.span));
                     self.put(Node { span, kind: Kind::Seq(items) }, anchor, 1)
                 }
                 Some(Open::Map { span, anchor, entries, .. }) => {
+                    let span = shown(span, entries.first().map(|(key, _)| key.span));
                     self.put(Node { span, kind: Kind::Map(entries) }, anchor, 1)
                 }
                 None => Ok(()),
@@ -186,6 +188,14 @@ impl<'s> Builder<'s> {
             },
         }
         Ok(())
+    }
+}
+
+/// A block collection begins with nothing to see: its first key or item shows the place.
+fn shown(start: Span, first: Option<Span>) -> Span {
+    match first {
+        Some(first) if start.start == start.end => first,
+        _ => start,
     }
 }
 

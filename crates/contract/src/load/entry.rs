@@ -1,0 +1,257 @@
+//! One entry of `errors:`.
+
+use std::time::Duration;
+
+use demur_source::{Fields, Key, Kind, Node, did_you_mean};
+
+use super::{Claim, Defaults, Draft, Reader};
+use crate::answers;
+use crate::catalogue::{Docs, EntrySource, ErrorEntry, ErrorStatus, Retry, Show};
+use crate::format::Slot;
+use crate::template::{Parameter, Template};
+use crate::{Condition, RetryClass};
+
+impl Reader<'_> {
+    pub(super) fn entry(&mut self, key: &Key, node: &Node, defaults: &Defaults) -> Option<Draft> {
+        let source = self.source;
+        let mut fields = Fields::of(node, source, "an error", &mut self.found)?;
+        let status = self.status(&mut fields, key, defaults);
+        let kind = fields.node("type").map(|node| {
+            let kind = node.scalar_text().unwrap_or_default();
+            let known: Vec<&str> = defaults.types.iter().map(|(name, _)| name.as_str()).collect();
+            if !known.is_empty() && !known.contains(&kind.as_str()) {
+                let help = did_you_mean(&kind, known.iter().copied()).map_or_else(
+                    || format!("`types` has: {}", known.join(", ")),
+                    |k| format!("did you mean `{k}`?"),
+                );
+                self.error(node.span, "unknown-type", format!("`types` has no `{kind}`"), help);
+            }
+            kind
+        });
+        let code = self.code(&mut fields, key, defaults);
+        let title = fields.node("title").and_then(|node| self.template(node));
+        let (message, open) = self.message(fields.node("message"));
+        let user_message = fields.node("user_message").and_then(|node| self.template(node));
+        let format = self.format(&mut fields, defaults);
+        let show = fields.node("show").and_then(|node| {
+            let word = node.scalar_text().unwrap_or_default();
+            self.one_of(&word, node.span, "a choice of violations", &Show::ALL)
+        });
+        let collect = fields.node("collect").is_some_and(|node| {
+            let word = node.scalar_text().unwrap_or_default();
+            self.one_of(&word, node.span, "something to collect", &[("values", true), ("none", false)])
+                .unwrap_or(false)
+        });
+        let params: Vec<String> =
+            fields.texts("params", &mut self.found).into_iter().map(|(name, _)| name).collect();
+        let claims: Vec<Claim> = fields
+            .texts("on", &mut self.found)
+            .into_iter()
+            .map(|(name, span)| Claim { name, span })
+            .collect();
+        let retry = self.retry(fields.node("retry"), &claims, status);
+        let docs = Docs {
+            description: fields.text("description", &mut self.found),
+            cause: fields.text("cause", &mut self.found),
+            fix: fields.texts("fix", &mut self.found).into_iter().map(|(text, _)| text).collect(),
+            links: fields.texts("links", &mut self.found).into_iter().map(|(text, _)| text).collect(),
+            since: fields.text("since", &mut self.found),
+            deprecated: fields.text("deprecated", &mut self.found),
+            replaced_by: fields.text("replaced_by", &mut self.found),
+        };
+        fields.finish(&mut self.found);
+
+        let usual_title = || {
+            let claimed = claims
+                .iter()
+                .find_map(|claim| Condition::all().find(|condition| condition.covered_by(&claim.name)));
+            Template::literal(claimed.map_or("The request failed", |condition| condition.usual().title))
+        };
+        let title = title.unwrap_or_else(usual_title);
+        let message = message.unwrap_or_else(|| title.clone());
+        let doc_url = defaults.doc_url.as_ref().map(|url| doc_url(url, &key.name, code.as_deref()));
+        let entry = ErrorEntry {
+            name: key.name.clone(),
+            status: status?,
+            kind,
+            code,
+            title,
+            message,
+            open,
+            user_message,
+            doc_url,
+            retry,
+            show: show.unwrap_or(defaults.show),
+            collect,
+            params,
+            upstream_may_raise: claims.is_empty()
+                || claims.iter().any(|claim| may_come_from_upstream(&claim.name)),
+            source: EntrySource::Declared,
+            docs,
+            format,
+        };
+        self.check_parameters(&entry, node, defaults);
+        Some(Draft { entry, claims, span: key.span })
+    }
+
+    fn status(&mut self, fields: &mut Fields<'_>, key: &Key, defaults: &Defaults) -> Option<ErrorStatus> {
+        let Some(node) = fields.node("status") else {
+            fields.missing("status", &mut self.found);
+            return None;
+        };
+        let status = match node.kind {
+            Kind::Int(status) => u16::try_from(status).ok().and_then(ErrorStatus::new),
+            _ => None,
+        };
+        match status {
+            None => {
+                let message = format!("`{}` needs a status from 400 to 599", key.name);
+                self.error(node.span, "status", message, "an error is a 4xx or a 5xx".to_owned());
+            }
+            Some(status) => {
+                let listed = &defaults.statuses;
+                let undocumented = !listed.iter().any(|(known, _)| *known == status.as_u16());
+                if defaults.closed && !listed.is_empty() && undocumented {
+                    let known: Vec<String> = listed.iter().map(|(known, _)| known.to_string()).collect();
+                    let message = format!("`statuses` is closed and does not list {status}");
+                    self.error(
+                        node.span,
+                        "undocumented-status",
+                        message,
+                        format!("it lists {}", known.join(", ")),
+                    );
+                }
+            }
+        }
+        status
+    }
+
+    /// Without `code:` the code is the entry's name; `code: none` shows none.
+    fn code(&mut self, fields: &mut Fields<'_>, key: &Key, defaults: &Defaults) -> Option<String> {
+        let node = fields.node("code");
+        let code = node.map_or_else(|| Some(key.name.clone()), Node::scalar_text);
+        let code = code.filter(|code| code != "none")?;
+        if let Some(style) = defaults.code_style.filter(|style| !style.fits(&code)) {
+            let help = format!("`{}` would fit", style.spell(&code.to_ascii_lowercase()));
+            let span = node.map_or(key.span, |node| node.span);
+            self.error(span, "code-style", format!("`{code}` is not in the contract's `code_style`"), help);
+        }
+        Some(code)
+    }
+
+    /// `message: text`, or `message: { default: text, open: true }`
+    fn message(&mut self, node: Option<&Node>) -> (Option<Template>, bool) {
+        let source = self.source;
+        let Some(node) = node else { return (None, false) };
+        if node.as_map().is_none() {
+            return (self.template(node), false);
+        }
+        let Some(mut fields) = Fields::of(node, source, "`message`", &mut self.found) else {
+            return (None, false);
+        };
+        let default = fields.node("default").and_then(|node| self.template(node));
+        let open = fields.boolean("open", &mut self.found).unwrap_or(false);
+        fields.finish(&mut self.found);
+        (default, open)
+    }
+
+    fn format(&mut self, fields: &mut Fields<'_>, defaults: &Defaults) -> usize {
+        let position = |name: &str| defaults.formats.iter().position(|format| format.name == name);
+        let Some(node) = fields.node("format") else { return position("default").unwrap_or(0) };
+        let name = node.scalar_text().unwrap_or_default();
+        match position(&name) {
+            Some(position) => position,
+            None => {
+                let known = defaults.formats.iter().map(|format| format.name.as_str());
+                let help = did_you_mean(&name, known).map(|known| format!("did you mean `{known}`?"));
+                self.error(node.span, "unknown-format", format!("there is no format `{name}`"), help);
+                0
+            }
+        }
+    }
+
+    /// `retry: after_delay`, or `retry: { class: after_delay, default_delay: 60s, attempts: 3 }`. Without it
+    /// the first claimed condition's usual class, else the status' own.
+    fn retry(&mut self, node: Option<&Node>, claims: &[Claim], status: Option<ErrorStatus>) -> Retry {
+        let usual = claims
+            .iter()
+            .find_map(|claim| Condition::all().find(|condition| condition.covered_by(&claim.name)))
+            .map(|condition| condition.usual().retry);
+        let by_status = match status.map_or(500, ErrorStatus::as_u16) {
+            429 => RetryClass::AfterDelay,
+            404 | 409 | 410 | 403 => RetryClass::Never,
+            status if status < 500 => RetryClass::AfterFix,
+            _ => RetryClass::Backoff,
+        };
+        let mut retry = Retry { class: usual.unwrap_or(by_status), default_delay: None, attempts: None };
+        let source = self.source;
+        let Some(node) = node else { return retry };
+        if let Some(word) = node.as_str() {
+            retry.class =
+                self.one_of(word, node.span, "a retry class", &RetryClass::ALL).unwrap_or(retry.class);
+            return retry;
+        }
+        let Some(mut fields) = Fields::of(node, source, "`retry`", &mut self.found) else { return retry };
+        if let Some(node) = fields.node("class") {
+            let word = node.scalar_text().unwrap_or_default();
+            retry.class =
+                self.one_of(&word, node.span, "a retry class", &RetryClass::ALL).unwrap_or(retry.class);
+        }
+        if let Some(node) = fields.node("default_delay") {
+            let seconds = node
+                .scalar_text()
+                .and_then(|text| text.strip_suffix('s').unwrap_or(&text).parse::<u64>().ok());
+            if seconds.is_none() {
+                self.error(node.span, "duration", "this is no number of seconds", "write `60s`".to_owned());
+            }
+            retry.default_delay = seconds.map(Duration::from_secs);
+        }
+        retry.attempts =
+            fields.int("attempts", &mut self.found).and_then(|attempts| u32::try_from(attempts).ok());
+        fields.finish(&mut self.found);
+        retry
+    }
+
+    /// Texts and formats may speak of the parameters that everyone knows, and of those that are declared.
+    fn check_parameters(&mut self, entry: &ErrorEntry, node: &Node, defaults: &Defaults) {
+        let texts = [Some((&entry.title, "title")), Some((&entry.message, "message"))];
+        let texts = texts.into_iter().chain([entry.user_message.as_ref().map(|text| (text, "user_message"))]);
+        for (template, member) in texts.flatten() {
+            for parameter in template.parameters() {
+                let Parameter::Named(name) = parameter else { continue };
+                if entry.params.contains(name) || answers::DENIAL_PARAMS.contains(&name.as_str()) {
+                    continue;
+                }
+                let span = node.get(member).map_or(node.span, |node| node.span);
+                let known =
+                    entry.params.iter().map(String::as_str).chain(answers::DENIAL_PARAMS.iter().copied());
+                let help =
+                    match did_you_mean(name, known.chain(["param", "value", "values", "limit", "allowed"])) {
+                        Some(known) => format!("did you mean `{{{known}}}`?"),
+                        None => format!("declare it: `params: [{name}]`"),
+                    };
+                self.error(span, "unknown-parameter", format!("no one gives `{{{name}}}`"), help);
+            }
+        }
+        let Some(format) = defaults.formats.get(entry.format) else { return };
+        for slot in format.shape.slots() {
+            if let (Slot::UserMessage, None) = (slot, &entry.user_message) {
+                let message = format!("the format shows $user_message, and `{}` has none", entry.name);
+                self.found.warning(self.source, node.span, "no-user-message", message, None);
+            }
+        }
+    }
+}
+
+/// Whether a claim is the API's own condition, or covers one that an upstream may raise.
+fn may_come_from_upstream(claim: &str) -> bool {
+    let mut covered = Condition::all().filter(|condition| condition.covered_by(claim)).peekable();
+    covered.peek().is_none() || covered.any(Condition::upstream_may_raise)
+}
+
+/// Where an error is documented.
+pub(crate) fn doc_url(template: &Template, name: &str, code: Option<&str>) -> String {
+    let mut url = template.to_string();
+    url = url.replace("{name}", name).replace("{code}", code.unwrap_or(name));
+    url
+}

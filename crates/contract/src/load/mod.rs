@@ -1,0 +1,353 @@
+//! The file → a contract. Reads everything, collects every mistake, and only then decides.
+//!
+//! What the keys mean stands in `docs/contract.md`; how the answers are distributed in [`crate::answers`].
+
+mod code_style;
+mod entry;
+
+use std::sync::Arc;
+
+use demur_source::{Diagnostics, Fields, Node, Source, Span, did_you_mean};
+
+use crate::answers::{self, Answers};
+use crate::catalogue::{ErrorEntry, Show};
+use crate::claimable;
+use crate::compile::compile;
+use crate::contract::{About, Contract, FieldFamily, Format, RequestIdField};
+use crate::format::Shape;
+use crate::template::{Parameter, Template};
+use crate::violations::{FieldStyle, Texts, rule_claim};
+
+pub(crate) use code_style::CodeStyle;
+pub(crate) use entry::doc_url;
+
+/// A contract, and what a person should know about it.
+#[derive(Debug)]
+pub struct Loaded {
+    /// The contract.
+    pub contract: Contract,
+    /// Warnings only.
+    pub warnings: Diagnostics,
+}
+
+/// A claim as it was written.
+pub(crate) struct Claim {
+    pub(crate) name: String,
+    pub(crate) span: Span,
+}
+
+/// An entry before it is known that the file is sound.
+pub(crate) struct Draft {
+    pub(crate) entry: ErrorEntry,
+    pub(crate) claims: Vec<Claim>,
+    pub(crate) span: Span,
+}
+
+/// What a contract says once for all its errors.
+pub(crate) struct Defaults {
+    pub(crate) formats: Vec<Format>,
+    pub(crate) types: Vec<(String, String)>,
+    pub(crate) statuses: Vec<(u16, String)>,
+    pub(crate) closed: bool,
+    pub(crate) doc_url: Option<Template>,
+    pub(crate) code_style: Option<CodeStyle>,
+    pub(crate) show: Show,
+}
+
+impl Contract {
+    /// Reads a contract file.
+    ///
+    /// `Err` holds every mistake that could be found, each with its place and a mend.
+    pub fn load(source: &Arc<Source>) -> Result<Loaded, Diagnostics> {
+        let root = demur_source::parse(source)?;
+        let mut reader = Reader { source, found: Diagnostics::new() };
+        let contract = reader.contract(&root);
+        match contract {
+            Some(contract) if !reader.found.has_errors() => {
+                Ok(Loaded { contract, warnings: reader.found.sorted() })
+            }
+            _ => Err(reader.found.sorted()),
+        }
+    }
+}
+
+pub(crate) struct Reader<'s> {
+    pub(crate) source: &'s Arc<Source>,
+    pub(crate) found: Diagnostics,
+}
+
+impl Reader<'_> {
+    pub(crate) fn error(
+        &mut self,
+        span: Span,
+        check: &'static str,
+        message: impl Into<String>,
+        help: impl Into<Option<String>>,
+    ) {
+        self.found.error(self.source, span, check, message, help);
+    }
+
+    fn contract(&mut self, root: &Node) -> Option<Contract> {
+        let source = self.source;
+        let mut fields = Fields::of(root, source, "a contract", &mut self.found)?;
+        match fields.node("demur").map(|node| (node.scalar_text(), node.span)) {
+            Some((Some(version), _)) if version == "1" => {}
+            Some((_, span)) => {
+                self.error(
+                    span,
+                    "version",
+                    "this version of the file is not known",
+                    "write `demur: 1`".to_owned(),
+                );
+            }
+            None => fields.missing("demur", &mut self.found),
+        }
+        let name = fields.text("name", &mut self.found);
+        if name.is_none() {
+            fields.missing("name", &mut self.found);
+        }
+        let about = self.about(&mut fields);
+        let content_type = fields.text("content_type", &mut self.found);
+        let request_id = self.request_id(fields.node("request_id"));
+        let families = self.families(&mut fields);
+        let defaults = self.defaults(&mut fields, &about);
+        let (field_style, texts, show) = self.violations(fields.node("violations"));
+        let defaults = Defaults { show, ..defaults };
+
+        let mut drafts = Vec::new();
+        if fields.node("errors").is_none() {
+            fields.missing("errors", &mut self.found);
+        }
+        for (key, node) in fields.map("errors", &mut self.found) {
+            drafts.extend(self.entry(key, node, &defaults));
+        }
+        let span = fields.span();
+        fields.finish(&mut self.found);
+
+        let Answers { entries, answers, by_name, violation_errors } =
+            answers::distribute(self, drafts, &defaults, span);
+        let programs = entries
+            .iter()
+            .enumerate()
+            .map(|(index, entry)| {
+                let shape = defaults.formats.get(entry.format).map(|format| &format.shape);
+                shape.map_or_else(Vec::new, |shape| compile(shape, entry, violation_errors.contains(&index)))
+            })
+            .collect();
+        Some(Contract {
+            name: name?,
+            about,
+            content_type: content_type.unwrap_or_else(|| "application/json".to_owned()),
+            request_id,
+            families,
+            formats: defaults.formats,
+            entries,
+            programs,
+            answers,
+            by_name,
+            texts,
+            field_style,
+        })
+    }
+
+    fn about(&mut self, fields: &mut Fields<'_>) -> About {
+        let mut about = About {
+            title: fields.text("title", &mut self.found),
+            description: fields.text("description", &mut self.found),
+            support: fields.text("support", &mut self.found),
+            source: fields.text("source", &mut self.found),
+            ..About::default()
+        };
+        about.types = self.described(fields, "types");
+        about.members = self.described(fields, "members");
+        if let Some(node) = fields.node("statuses") {
+            match node.as_str() {
+                Some("closed") => about.statuses_closed = true,
+                Some("open") => {}
+                _ => self.statuses(node, &mut about),
+            }
+        }
+        about
+    }
+
+    /// `statuses: { closed: true, 200: "…", 400: "…" }`
+    fn statuses(&mut self, node: &Node, about: &mut About) {
+        let Some(entries) = node.as_map() else {
+            let help = "write `closed`, `open`, or a mapping of statuses to descriptions".to_owned();
+            return self.error(node.span, "wrong-kind", "`statuses` cannot be read", help);
+        };
+        for (key, value) in entries {
+            match (key.name.parse::<u16>(), &value.kind) {
+                (Ok(status), _) if (100..=599).contains(&status) => {
+                    about.statuses.push((status, value.scalar_text().unwrap_or_default()));
+                }
+                (_, demur_source::Kind::Bool(closed)) if key.name == "closed" => {
+                    about.statuses_closed = *closed;
+                }
+                _ => {
+                    let message = format!("`{}` is no HTTP status", key.name);
+                    self.error(key.span, "status", message, "100 to 599, or `closed: true`".to_owned());
+                }
+            }
+        }
+    }
+
+    fn described(&mut self, fields: &mut Fields<'_>, name: &'static str) -> Vec<(String, String)> {
+        let entries = fields.map(name, &mut self.found);
+        entries.iter().map(|(key, node)| (key.name.clone(), node.scalar_text().unwrap_or_default())).collect()
+    }
+
+    fn request_id(&mut self, node: Option<&Node>) -> RequestIdField {
+        let mut read = RequestIdField { field: "x-request-id".to_owned(), prefix: "req_".to_owned() };
+        let source = self.source;
+        let Some(mut fields) =
+            node.and_then(|node| Fields::of(node, source, "`request_id`", &mut self.found))
+        else {
+            return read;
+        };
+        if let Some(field) = fields.text("field", &mut self.found) {
+            let is_token =
+                !field.is_empty() && field.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b));
+            if !is_token {
+                self.error(fields.span(), "field-name", format!("`{field}` is no header field's name"), None);
+            }
+            read.field = field.to_ascii_lowercase();
+        }
+        if let Some(prefix) = fields.text("prefix", &mut self.found) {
+            read.prefix = prefix;
+        }
+        fields.finish(&mut self.found);
+        read
+    }
+
+    fn families(&mut self, fields: &mut Fields<'_>) -> Vec<FieldFamily> {
+        let mut families = Vec::new();
+        for (name, span) in fields.texts("headers", &mut self.found) {
+            families.extend(self.one_of(&name, span, "a family of header fields", &FieldFamily::ALL));
+        }
+        families
+    }
+
+    /// The value of a closed set of words.
+    fn one_of<T: Copy>(
+        &mut self,
+        word: &str,
+        span: Span,
+        what: &str,
+        words: &[(&'static str, T)],
+    ) -> Option<T> {
+        if let Some((_, value)) = words.iter().find(|(known, _)| *known == word) {
+            return Some(*value);
+        }
+        let known = words.iter().map(|(known, _)| *known);
+        let help = match did_you_mean(word, known.clone()) {
+            Some(known) => format!("did you mean `{known}`?"),
+            None => format!("there are: {}", known.collect::<Vec<_>>().join(", ")),
+        };
+        self.error(span, "unknown-word", format!("`{word}` is not {what}"), help);
+        None
+    }
+
+    fn defaults(&mut self, fields: &mut Fields<'_>, about: &About) -> Defaults {
+        let source = self.source;
+        let mut formats = Vec::new();
+        for (key, node) in fields.map("formats", &mut self.found) {
+            let shape = Shape::read(node, source, &mut self.found);
+            formats.push(Format { name: key.name.clone(), shape });
+        }
+        if !formats.iter().any(|format| format.name == "default") {
+            let help = "add `formats: { default: … }`, the shape of an answer".to_owned();
+            self.error(fields.span(), "missing-format", "a contract needs a format called `default`", help);
+        }
+        let doc_url = fields.node("doc_url").and_then(|node| {
+            let template = self.template(node)?;
+            let leads = template.parameters().any(
+                |parameter| matches!(parameter, Parameter::Named(name) if name == "name" || name == "code"),
+            );
+            if !leads {
+                let help = "put `{name}` or `{code}` where the error's own page differs".to_owned();
+                let message = "this leads every error to the same page";
+                self.found.warning(source, node.span, "doc-url", message, help);
+            }
+            Some(template)
+        });
+        let code_style = fields.node("code_style").and_then(|node| {
+            let word = node.scalar_text().unwrap_or_default();
+            self.one_of(&word, node.span, "a style of codes", &CodeStyle::ALL)
+        });
+        Defaults {
+            formats,
+            types: about.types.clone(),
+            statuses: about.statuses.clone(),
+            closed: about.statuses_closed,
+            doc_url,
+            code_style,
+            show: Show::default(),
+        }
+    }
+
+    fn violations(&mut self, node: Option<&Node>) -> (FieldStyle, Texts, Show) {
+        let mut style = FieldStyle::default();
+        let mut show = Show::default();
+        let mut texts = Vec::new();
+        let source = self.source;
+        if let Some(mut fields) =
+            node.and_then(|node| Fields::of(node, source, "`violations`", &mut self.found))
+        {
+            if let Some(node) = fields.node("field") {
+                let word = node.scalar_text().unwrap_or_default();
+                style =
+                    self.one_of(&word, node.span, "a style of names", &FieldStyle::ALL).unwrap_or_default();
+            }
+            if let Some(node) = fields.node("show") {
+                let word = node.scalar_text().unwrap_or_default();
+                show =
+                    self.one_of(&word, node.span, "a choice of violations", &Show::ALL).unwrap_or_default();
+            }
+            for (key, node) in fields.map("messages", &mut self.found) {
+                let claim = rule_claim(&key.name);
+                if !claimable().contains(&claim.as_str()) {
+                    self.unknown_rule(&key.name, key.span);
+                }
+                if let Some(template) = self.template(node) {
+                    texts.push((claim, template));
+                }
+            }
+            fields.finish(&mut self.found);
+        }
+        (style, Texts::new(&texts), show)
+    }
+
+    fn unknown_rule(&mut self, name: &str, span: Span) {
+        let rules = claimable().into_iter().filter_map(|claim| claim.strip_prefix("param.invalid."));
+        let known: Vec<&str> = ["required", "requires", "invalid"].into_iter().chain(rules).collect();
+        let help = match did_you_mean(name, known.iter().copied()) {
+            Some(known) => format!("did you mean `{known}`?"),
+            None => format!("there are: {}", known.join(", ")),
+        };
+        self.error(span, "unknown-rule", format!("there is no rule `{name}`"), help);
+    }
+
+    pub(crate) fn unknown_condition(&mut self, name: &str, span: Span) {
+        let known = claimable();
+        let help = match did_you_mean(name, known.iter().copied()) {
+            Some(known) => format!("did you mean `{known}`?"),
+            None => "the conditions are listed in docs/conditions.md".to_owned(),
+        };
+        self.error(span, "unknown-condition", format!("there is no condition `{name}`"), help);
+    }
+
+    fn template(&mut self, node: &Node) -> Option<Template> {
+        let Some(text) = node.scalar_text() else {
+            self.error(node.span, "wrong-kind", format!("this must be text, not {}", node.kind_name()), None);
+            return None;
+        };
+        match Template::parse(&text) {
+            Ok(template) => Some(template),
+            Err(error) => {
+                self.error(node.span, "template", error.to_string(), None);
+                None
+            }
+        }
+    }
+}

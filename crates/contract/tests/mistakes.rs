@@ -1,0 +1,160 @@
+//! Every mistake that a contract file can have is reported, with its place and a mend.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test says what failed by failing")]
+
+use demur_contract::Contract;
+use demur_source::{Diagnostics, Source};
+
+/// A sound contract; `(line, replacement)` breaks it.
+const SOUND: &str = "\
+demur: 1
+name: shop
+code_style: snake_case
+doc_url: https://shop.example/errors/{name}
+request_id: { field: X-Request-Id, prefix: req_ }
+headers: [ietf]
+types: { api_error: Ours }
+statuses: { 400: Bad, 409: Conflict, 500: Oops }
+formats: { default: { code: $code, message: $message } }
+violations: { field: pascal, messages: { maximum: at most {limit} } }
+errors:
+  bad_request: { status: 400, message: Bad., on: [request] }
+  sold_out: { status: 409, message: '{item} is gone', params: [item] }
+  internal_error: { status: 500, type: api_error, message: Oops., on: [internal] }
+";
+
+fn load(text: &str) -> Result<Diagnostics, Diagnostics> {
+    Contract::load(&Source::new("shop.yaml", text)).map(|loaded| loaded.warnings)
+}
+
+/// Replaces the line that begins with `key`.
+fn broken(key: &str, line: &str) -> (String, usize) {
+    let number = SOUND.lines().position(|known| known.trim_start().starts_with(key)).unwrap();
+    let lines = SOUND.lines().enumerate().map(|(at, known)| if at == number { line } else { known });
+    (lines.collect::<Vec<_>>().join("\n"), number + 1)
+}
+
+#[test]
+fn the_contract_that_is_broken_below_is_sound() {
+    let sound = SOUND.replace("at most {limit}", "'at most {limit}'");
+    let warnings = load(&sound).unwrap();
+    assert!(warnings.is_empty(), "{warnings}");
+}
+
+#[test]
+fn each_mistake_is_named_at_its_line() {
+    let sound = SOUND.replace("at most {limit}", "'at most {limit}'");
+    for (key, line, check, says) in [
+        ("demur", "demur: 2", "version", "write `demur: 1`"),
+        ("name", "nmae: shop", "unknown-key", "did you mean `name`?"),
+        ("code_style", "code_style: snake", "unknown-word", "snake_case"),
+        ("doc_url", "doc_url: '{'", "template", "brace"),
+        ("request_id", "request_id: { field: 'a b' }", "field-name", "no header field's name"),
+        ("headers", "headers: [x-ratelimits]", "unknown-word", "did you mean `x-ratelimit`?"),
+        ("statuses", "statuses: { 700: Bad }", "status", "100 to 599"),
+        ("formats", "formats: { default: { code: $cod } }", "unknown-slot", "did you mean `$code`?"),
+        ("formats", "formats: { default: { code: $code|loud } }", "unknown-cast", "`string`"),
+        ("formats", "formats: { other: { code: $code } }", "missing-format", "formats: { other"),
+        ("violations", "violations: { field: pascall }", "unknown-word", "did you mean `pascal`?"),
+        ("violations", "violations: { messages: { maximun: x } }", "unknown-rule", "`maximum`"),
+        ("bad_request", "  bad_request: { status: 200, on: [request] }", "status", "4xx or a 5xx"),
+        ("bad_request", "  bad_request: { on: [request] }", "missing-key", "add `status: …`"),
+        (
+            "bad_request",
+            "  bad-request: { status: 400, on: [request] }",
+            "code-style",
+            "`bad_request` would fit",
+        ),
+        (
+            "bad_request",
+            "  bad_request: { status: 400, on: [request, reqest.timeout] }",
+            "unknown-condition",
+            "request.timeout",
+        ),
+        (
+            "bad_request",
+            "  bad_request: { status: 400, on: [request, internal] }",
+            "claimed-twice",
+            "keep one",
+        ),
+        ("bad_request", "  bad_request: { status: 400, on: [param] }", "unclaimed", "request.malformed"),
+        (
+            "bad_request",
+            "  bad_request: { status: 400, format: defalt, on: [request] }",
+            "unknown-format",
+            "`default`",
+        ),
+        (
+            "bad_request",
+            "  bad_request: { status: 400, retry: never_ever, on: [request] }",
+            "unknown-word",
+            "never",
+        ),
+        (
+            "sold_out",
+            "  sold_out: { status: 409, message: '{itm}', params: [item] }",
+            "unknown-parameter",
+            "`{item}`",
+        ),
+        (
+            "sold_out",
+            "  sold_out: { status: 409, message: '{item} { x', params: [item] }",
+            "template",
+            "brace",
+        ),
+        ("sold_out", "  sold_out: { status: 409, type: api_eror }", "unknown-type", "`api_error`"),
+        ("sold_out", "  sold_out: 409", "wrong-kind", "must be a mapping"),
+    ] {
+        let (text, number) = broken(key, line);
+        let text = text.replace("at most {limit}", "'at most {limit}'");
+        let found = load(&text).unwrap_err();
+        let hit = found.iter().find(|diagnostic| diagnostic.check == check);
+        let hit = hit.unwrap_or_else(|| panic!("{line}: no `{check}` in\n{found}"));
+        let told = format!("{hit} {line}");
+        assert!(told.contains(says), "{line}: {told}");
+        // What is missing is told at the top, everything else where it stands.
+        if !matches!(check, "unclaimed" | "missing-format") {
+            assert_eq!(hit.line_column().0, number, "{line}: {told}");
+        }
+    }
+    assert!(load(&sound).is_ok());
+}
+
+#[test]
+fn ten_mistakes_come_back_at_once() {
+    let text = "\
+demur: 7
+nam: shop
+code_style: snake
+headers: [x-rate]
+formats: { default: { a: $cod, b: $status|loud } }
+errors:
+  one: { status: 99, on: [credentail] }
+  two: { status: 400, retry: sometimes, on: [request] }
+  three: { status: 500, message: '{', on: [internal, request] }
+";
+    let found = load(text).unwrap_err();
+    assert!(found.len() >= 10, "{} only:\n{found}", found.len());
+}
+
+#[test]
+fn closed_statuses_leave_nothing_to_derive() {
+    let closed = SOUND
+        .replace("at most {limit}", "'at most {limit}'")
+        .replace("statuses: {", "statuses: { closed: true,")
+        .replace("status: 409", "status: 410");
+    let found = load(&closed).unwrap_err().to_string();
+    assert!(found.contains("undocumented-status"), "{found}");
+    for condition in ["credential.missing", "upstream.refused", "overloaded"] {
+        assert!(found.contains(&format!("no error claims `{condition}`")), "{condition}");
+    }
+    assert_eq!(found.matches("upstream.refused").count(), 2, "once, in message and mend");
+}
+
+#[test]
+fn what_cannot_be_told_apart_is_a_warning() {
+    let twins = SOUND.replace("at most {limit}", "'at most {limit}'")
+        + "  also_bad: { status: 400, code: bad_request, message: Bad. , title: The request is malformed }\n";
+    let warnings = load(&twins).unwrap().to_string();
+    assert!(warnings.contains("indistinguishable"), "{warnings}");
+}
