@@ -170,6 +170,10 @@ fn every_location_is_read_and_all_violations_come_in_order() {
         r#"{"shelf":"a b","marks":["m","n,o"],"page":7,"X-List":[1,2,3],"X-Text":"a, b","sid":5}"#
     );
 
+    // A comma parts the elements of a list, and is a part of anything else.
+    let answer = ask(&document, "/shelves/a,b/m?page=7", &[]);
+    assert_eq!(answer.values["shelf"], "a,b");
+
     let fields = [("x-list", "x"), ("cookie", "sid=y")];
     let answer = ask(&document, "/shelves/toolong/%f?tags=z&day=x", &fields);
     assert_eq!(
