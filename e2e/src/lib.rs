@@ -1,1 +1,36 @@
-//! To be written.
+//! Support for the end-to-end tests: the real binary in a temporary folder, spoken to over real sockets.
+//!
+//! - [`Folder`] is a configuration with everything that it names, and the command line at work on it.
+//! - [`Gateway`] is the running binary: `demur demo`, or `demur serve` on a folder.
+//! - [`Client`] is the **checking client**. Every request of every test goes through it, and every answer is
+//!   held against what is true of all answers, whatever the test is about (`check.rs`).
+//! - [`Upstream`] is a server that misbehaves in earnest, and that remembers what it was sent.
+//!
+//! Nothing here reaches into the gateway's memory, and the gateway has no switch for tests: what a test
+//! arranges, an operator could.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "test support: a test that cannot go on should stop and say where"
+)]
+
+mod check;
+mod client;
+mod fields;
+mod folder;
+mod gateway;
+mod process;
+mod request;
+mod upstream;
+mod wire;
+
+pub use check::{Shape, contract};
+pub use client::{Client, Connection};
+pub use fields::Fields;
+pub use folder::{Folder, Issued, NewKey, Outcome};
+pub use gateway::{Example, Gateway};
+pub use request::Request;
+pub use upstream::{MARKER, Reaction, Received, Upstream, refusing_address};
+pub use wire::Response;

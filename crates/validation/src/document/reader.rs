@@ -4,7 +4,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use demur_source::{Diagnostics, Source, Span, did_you_mean};
+use demur_source::{Diagnostics, Node, Source, Span, did_you_mean};
 use http::Method;
 
 use super::pointer::{Located, Reference, reference};
@@ -212,12 +212,24 @@ impl<'r> Reader<'r> {
         }
     }
 
+    /// A key in a field is what the configuration asks for by itself; other schemes nobody would check.
+    fn unread_schemes(&mut self, schemes: &Node) {
+        for (key, scheme) in schemes.as_map().unwrap_or_default() {
+            let says = |name: &str| scheme.get(name).and_then(Node::as_str);
+            let is_key = says("type") == Some("http")
+                || (says("type"), says("in")) == (Some("apiKey"), Some("header"));
+            if !is_key {
+                let message =
+                    format!("the security scheme `{}` is not supported: it is not checked", key.name);
+                self.warning(key.span, "unsupported", &message, None);
+            }
+        }
+    }
+
     /// What the document says and this gateway does not read, so that nobody believes that it holds.
     fn unread(&mut self, root: &Located<'r>) {
-        let schemes = root.at("/components/securitySchemes").or_else(|| root.member("security"));
-        if let Some(schemes) = schemes {
-            let message = "security schemes are not read: who may call is said by the configuration";
-            self.warning(schemes.node.span, "unsupported", message, None);
+        if let Some(schemes) = root.at("/components/securitySchemes") {
+            self.unread_schemes(schemes.node);
         }
         if let Some(dialect) = root.member("jsonSchemaDialect") {
             let text = dialect.node.scalar_text().unwrap_or_default();
