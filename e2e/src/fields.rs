@@ -1,0 +1,30 @@
+//! Header fields as they stood on the wire, in their order.
+
+/// Names in lower case, values as text. A value that is no UTF-8 is shown with replacement characters: no
+/// test needs it back.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Fields(Vec<(String, String)>);
+
+impl Fields {
+    pub(crate) fn parsed(headers: &[httparse::Header<'_>]) -> Self {
+        let field = |header: &httparse::Header<'_>| {
+            (header.name.to_ascii_lowercase(), String::from_utf8_lossy(header.value).into_owned())
+        };
+        Self(headers.iter().map(field).collect())
+    }
+
+    /// The field's first value. The name is given in any case.
+    pub fn first(&self, name: &str) -> Option<&str> {
+        self.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value)
+    }
+
+    /// All values of a field.
+    pub fn all<'f>(&'f self, name: &'f str) -> impl Iterator<Item = &'f str> {
+        self.iter().filter(move |(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value)
+    }
+
+    /// Every field, by its name in lower case.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+}

@@ -1,0 +1,150 @@
+//! The binaries as processes: found beside the test, started, waited for, ended for certain.
+
+use std::env;
+use std::io::{BufRead, BufReader, Read};
+use std::path::PathBuf;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+/// To start, or to end after being asked to.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A command for one of our binaries, with no settings but those it is given.
+pub(crate) fn command(name: &str) -> Command {
+    let mut command = Command::new(binary(name));
+    for (variable, _) in env::vars_os() {
+        if variable.to_string_lossy().starts_with("DEMUR_") {
+            command.env_remove(variable);
+        }
+    }
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+/// Cargo puts a test into `deps`, beside which the binaries lie.
+fn binary(name: &str) -> PathBuf {
+    let test = env::current_exe().expect("a test knows where it is");
+    let folder = test.parent().and_then(|deps| deps.parent()).expect("a test lies in target/PROFILE/deps");
+    let path = folder.join(name);
+    assert!(
+        path.is_file(),
+        "{} is not there: build it with `cargo build -p demur-cli -p demur-examples`",
+        path.display()
+    );
+    path
+}
+
+/// A running binary. It is killed when this is dropped.
+pub(crate) struct Process {
+    child: Child,
+    lines: Receiver<String>,
+    log: Log,
+}
+
+impl Process {
+    pub(crate) fn start(mut command: Command) -> Self {
+        let mut child = command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+        let stdout = child.stdout.take().expect("it is piped");
+        let stderr = child.stderr.take().expect("it is piped");
+        let (sender, lines) = mpsc::channel();
+        thread::spawn(move || {
+            for line in BufReader::new(stdout).lines().map_while(Result::ok) {
+                // Nobody waits for lines any more; they are read on, so that the pipe never fills.
+                let _ = sender.send(line);
+            }
+        });
+        Self { child, lines, log: Log::of(stderr) }
+    }
+
+    /// The next line on standard output.
+    pub(crate) fn line(&mut self) -> String {
+        match self.lines.recv_timeout(PATIENCE) {
+            Ok(line) => line,
+            Err(RecvTimeoutError::Timeout) => panic!("it says nothing; its log: {}", self.log.text()),
+            Err(RecvTimeoutError::Disconnected) => {
+                panic!("it ended ({:?}); its log: {}", self.child.wait(), self.log.text())
+            }
+        }
+    }
+
+    pub(crate) fn log(&self) -> &Log {
+        &self.log
+    }
+
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// SIGKILL: no time to clean up.
+    pub(crate) fn kill(&mut self) {
+        // An error says that it has ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+
+    /// SIGTERM: the process ends when it is ready to.
+    pub(crate) fn ask_to_end(&self) {
+        if let Ok(id) = i32::try_from(self.child.id())
+            && let Some(id) = Pid::from_raw(id)
+        {
+            kill_process(id, Signal::TERM).expect("the process is there, and ours");
+        }
+    }
+
+    /// How it ended. Panics where it has not within the time for it.
+    pub(crate) fn ended(&mut self) -> ExitStatus {
+        let asked = Instant::now();
+        loop {
+            if let Some(status) = self.child.try_wait().expect("it is our child") {
+                return status;
+            }
+            assert!(asked.elapsed() < PATIENCE, "it does not end; its log: {}", self.log.text());
+            thread::sleep(Duration::from_millis(5));
+        }
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+/// What a process says on standard error, as it comes.
+pub(crate) struct Log {
+    lines: Arc<(Mutex<Vec<String>>, Condvar)>,
+}
+
+impl Log {
+    fn of(stderr: impl Read + Send + 'static) -> Self {
+        let lines = Arc::new((Mutex::new(Vec::new()), Condvar::new()));
+        let kept = Arc::clone(&lines);
+        thread::spawn(move || {
+            for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+                let (lines, news) = &*kept;
+                lines.lock().unwrap_or_else(PoisonError::into_inner).push(line);
+                news.notify_all();
+            }
+        });
+        Self { lines }
+    }
+
+    pub(crate) fn text(&self) -> String {
+        self.lines.0.lock().unwrap_or_else(PoisonError::into_inner).join("\n")
+    }
+
+    /// The first line that fits, waited for.
+    pub(crate) fn line(&self, fits: impl Fn(&str) -> bool) -> Option<String> {
+        let (lines, news) = &*self.lines;
+        let lines = lines.lock().unwrap_or_else(PoisonError::into_inner);
+        let absent = |lines: &mut Vec<String>| !lines.iter().any(|line| fits(line));
+        let (lines, _) =
+            news.wait_timeout_while(lines, PATIENCE, absent).unwrap_or_else(PoisonError::into_inner);
+        lines.iter().find(|line| fits(line)).cloned()
+    }
+}

@@ -1,0 +1,103 @@
+//! A request to be sent: a builder for what well-behaved clients send. Bytes that no client would send are
+//! written with [`Connection::write`](crate::Connection::write).
+
+use serde_json::Value as Json;
+
+/// One request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Request {
+    pub(crate) method: String,
+    pub(crate) target: String,
+    fields: Vec<(String, String)>,
+    content: Option<Vec<u8>>,
+    is_chunked: bool,
+}
+
+impl Request {
+    /// With this method; the target is relative to where the client's API is mounted.
+    pub fn new(method: &str, target: &str) -> Self {
+        Self {
+            method: method.to_owned(),
+            target: target.to_owned(),
+            fields: Vec::new(),
+            content: None,
+            is_chunked: false,
+        }
+    }
+
+    /// `GET`.
+    pub fn get(target: &str) -> Self {
+        Self::new("GET", target)
+    }
+
+    /// `POST`.
+    pub fn post(target: &str) -> Self {
+        Self::new("POST", target)
+    }
+
+    /// `PUT`.
+    pub fn put(target: &str) -> Self {
+        Self::new("PUT", target)
+    }
+
+    /// Adds a field, beside others of the same name.
+    #[must_use]
+    pub fn field(mut self, name: &str, value: &str) -> Self {
+        self.fields.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// `Authorization: Bearer SECRET`.
+    #[must_use]
+    pub fn key(self, secret: &str) -> Self {
+        self.field("Authorization", &format!("Bearer {secret}"))
+    }
+
+    /// Content, of this media type.
+    #[must_use]
+    pub fn content(mut self, media_type: &str, content: impl Into<Vec<u8>>) -> Self {
+        self.content = Some(content.into());
+        self.field("Content-Type", media_type)
+    }
+
+    /// JSON content.
+    #[must_use]
+    pub fn json(self, value: &Json) -> Self {
+        self.content("application/json", value.to_string())
+    }
+
+    /// Sends the content in chunks of a thousand bytes instead of with its length.
+    #[must_use]
+    pub fn chunked(mut self) -> Self {
+        self.is_chunked = true;
+        self
+    }
+
+    /// As it goes over the wire.
+    pub(crate) fn bytes(&self, host: &str, mount: &str) -> Vec<u8> {
+        let mut bytes = format!("{} {mount}{} HTTP/1.1\r\n", self.method, self.target).into_bytes();
+        if !self.fields.iter().any(|(name, _)| name.eq_ignore_ascii_case("host")) {
+            bytes.extend_from_slice(format!("Host: {host}\r\n").as_bytes());
+        }
+        for (name, value) in &self.fields {
+            bytes.extend_from_slice(format!("{name}: {value}\r\n").as_bytes());
+        }
+        let Some(content) = &self.content else {
+            bytes.extend_from_slice(b"\r\n");
+            return bytes;
+        };
+        if self.is_chunked {
+            bytes.extend_from_slice(b"Transfer-Encoding: chunked\r\n\r\n");
+            for chunk in content.chunks(1000) {
+                bytes.extend_from_slice(format!("{:x}\r\n", chunk.len()).as_bytes());
+                bytes.extend_from_slice(chunk);
+                bytes.extend_from_slice(b"\r\n");
+            }
+            bytes.extend_from_slice(b"0\r\n\r\n");
+        } else {
+            bytes.extend_from_slice(format!("Content-Length: {}\r\n\r\n", content.len()).as_bytes());
+            bytes.extend_from_slice(content);
+        }
+        bytes
+    }
+}
