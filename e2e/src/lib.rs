@@ -2,6 +2,7 @@
 //!
 //! - [`Folder`] is a configuration with everything that it names, and the command line at work on it.
 //! - [`Gateway`] is the running binary: `demur demo`, or `demur serve` on a folder.
+//! - [`run`] and [`Program`] are the command line with any arguments, in any folder.
 //! - [`Client`] is the **checking client**. Every request of every test goes through it, and every answer is
 //!   held against what is true of all answers, whatever the test is about (`check.rs`).
 //! - [`Upstream`] is a server that misbehaves in earnest, and that remembers what it was sent.
@@ -22,6 +23,7 @@ mod fields;
 mod folder;
 mod gateway;
 mod process;
+mod program;
 mod request;
 mod upstream;
 mod wire;
@@ -31,6 +33,7 @@ pub use client::{Client, Connection};
 pub use fields::Fields;
 pub use folder::{Folder, Issued, NewKey, Outcome};
 pub use gateway::{Example, Gateway};
+pub use program::{Program, run};
 pub use request::Request;
 pub use upstream::{MARKER, Reaction, Received, Upstream, refusing_address};
 pub use wire::Response;

@@ -1,0 +1,56 @@
+//! The command line as a person has it: any arguments, in a folder of choice, with nothing added.
+
+use std::path::Path;
+use std::process::ExitStatus;
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::Outcome;
+use crate::process::{Process, command};
+
+/// Runs `demur ARGUMENTS` in a folder to its end.
+pub fn run(arguments: &[&str], folder: &Path) -> Outcome {
+    let mut command = command("demur");
+    command.args(arguments).current_dir(folder);
+    let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    Outcome {
+        code: output.status.code(),
+        stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+        stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+    }
+}
+
+/// A `demur` that goes on, killed when this is dropped.
+pub struct Program {
+    process: Process,
+}
+
+impl Program {
+    /// Starts `demur ARGUMENTS` in a folder.
+    pub fn start(arguments: &[&str], folder: &Path) -> Self {
+        let mut command = command("demur");
+        command.args(arguments).current_dir(folder);
+        Self { process: Process::start(command) }
+    }
+
+    /// The next line that it prints, waited for.
+    pub fn line(&mut self) -> String {
+        self.process.line()
+    }
+
+    /// What it has said on standard error so far.
+    pub fn log(&self) -> String {
+        self.process.log().text()
+    }
+
+    /// SIGINT, as Ctrl-C sends it.
+    pub fn interrupt(&self) {
+        let id = i32::try_from(self.process.id()).ok().and_then(Pid::from_raw).expect("a process id");
+        kill_process(id, Signal::INT).expect("the process is there, and ours");
+    }
+
+    /// Waits until it has ended.
+    pub fn ended(&mut self) -> ExitStatus {
+        self.process.ended()
+    }
+}

@@ -1,0 +1,89 @@
+//! Every mistake that a contract can have, one a row. What is claimed by whom, and texts, are at the end.
+
+use super::rows::{Row, among, error, warning};
+
+/// Each line is ten times the one before: ten million values.
+const BOMB: &str = "\
+a0: &a0 [x,x,x,x,x,x,x,x,x,x]\n\
+a1: &a1 [*a0,*a0,*a0,*a0,*a0,*a0,*a0,*a0,*a0,*a0]\n\
+a2: &a2 [*a1,*a1,*a1,*a1,*a1,*a1,*a1,*a1,*a1,*a1]\n\
+a3: &a3 [*a2,*a2,*a2,*a2,*a2,*a2,*a2,*a2,*a2,*a2]\n\
+a4: &a4 [*a3,*a3,*a3,*a3,*a3,*a3,*a3,*a3,*a3,*a3]\n\
+a5: &a5 [*a4,*a4,*a4,*a4,*a4,*a4,*a4,*a4,*a4,*a4]\n\
+a6: &a6 [*a5,*a5,*a5,*a5,*a5,*a5,*a5,*a5,*a5,*a5]\n\n";
+/// Deeper than a reader should follow.
+const DEEP: &str = "[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]";
+
+#[rustfmt::skip] // One mistake a line can be read; broken up, the table cannot.
+pub(crate) const ROWS: &[Row] = &[
+    // The text itself.
+    error("syntax", &[("types: { api_error: Any error }", "types: { api_error: [ «}")], "did not find expected node content", ""),
+    error("duplicate-key", &[("name: shop\n", "name: shop\n«name: store\n")], "`name` stands here a second time", "keep one"),
+    error("several-documents", &[("on: [internal]\n", "on: [internal]\n«---\nmore: 1\n")], "only one YAML document", ""),
+    error("key", &[("name: shop\n", "name: shop\n? «[a, b]\n: c\n")], "a key must be a plain string", ""),
+    error("too-deep", &[("", DEEP)], "deeper than 128 levels", "").anywhere(),
+    error("too-large", &[("", BOMB)], "more than 4,000,000 values", "").anywhere(),
+    // The root.
+    error("wrong-kind", &[("", "- «demur: 1\n")], "a contract must be a mapping", ""),
+    error("version", &[("demur: 1", "demur: «2")], "this version of the file is not known", "write `demur: 1`"),
+    error("missing-key", &[("demur: 1\n", ""), ("name: shop", "«name: shop")], "needs `demur`", "add `demur: …`"),
+    error("missing-key", &[("demur: 1", "«demur: 1"), ("name: shop\n", "")], "needs `name`", "add `name: …`"),
+    error("unknown-key", &[("name: shop\n", "name: shop\n«titel: Shop\n")], "no key `titel`", "did you mean `title`?"),
+    error("wrong-kind", &[("name: shop", "name: «[shop]")], "`name` must be text", ""),
+    error("unknown-word", &[("code_style: snake_case", "code_style: «snake-case")], "not a style of codes", "did you mean `snake_case`?"),
+    error("unknown-word", &[("name: shop\n", "name: shop\nheaders: [«x-ratelimits]\n")], "not a family of header fields", "did you mean `x-ratelimit`?"),
+    error("wrong-kind", &[("name: shop\n", "name: shop\nheaders: «{ a: b }\n")], "`headers` must be a list", ""),
+    error("field-name", &[("name: shop\n", "name: shop\nrequest_id: «{ field: \"X Id\" }\n")], "no header field's name", ""),
+    error("unknown-key", &[("name: shop\n", "name: shop\nrequest_id: { «feild: X-Id }\n")], "no key `feild`", "did you mean `field`?"),
+    error("wrong-kind", &[("{ 400: Bad Request, 500: Internal Server Error }", "«[400, 500]")], "`statuses` cannot be read", "a mapping of statuses"),
+    error("status", &[("500: Internal Server Error", "«99: What")], "`99` is no HTTP status", "100 to 599"),
+    warning("doc-url", &[("name: shop\n", "name: shop\ndoc_url: «https://shop.example/errors\n")], "the same page", "put `{name}` or `{code}`"),
+    // Formats.
+    error("missing-format", &[("demur: 1", "«demur: 1"), ("default: {", "usual: {")], "a format called `default`", "add `formats:"),
+    error("wrong-kind", &[("\n  default: { status: $status, code: $code, message: $message }", " «plain")], "`formats` must be a mapping", "").with_others(),
+    error("unknown-slot", &[("message: $message", "message: «$mesage")], "no slot `$mesage`", "did you mean `$message`?"),
+    error("unknown-slot", &[("message: $message", "message: «$everything")], "no slot `$everything`", "there are $type, $code"),
+    error("unknown-cast", &[("status: $status", "status: «$status|text")], "no cast `text`", "`string`"),
+    // Violations.
+    error("unknown-word", &[("field: name", "field: «camell")], "not a style of names", "did you mean `camel`?"),
+    error("unknown-word", &[("show: all", "show: «every")], "not a choice of violations", "there are: first, same_error, all"),
+    error("unknown-key", &[("show: all", "«shows: all")], "`violations` has no key `shows`", "did you mean `show`?"),
+    error("unknown-rule", &[("required:", "«requird:")], "no rule `requird`", "did you mean `required`?"),
+    error("template", &[("{field} is needed", "{field is needed")], "a brace stands alone", "").placed_at("\"{field is"),
+    // An entry.
+    error("wrong-kind", &[("errors:\n  bad_request:\n    status: 400\n    message: The request is bad\n    on: [request]\n", "errors:\n  bad_request: «400\n")], "an error must be a mapping", "").with_others(),
+    error("missing-key", &[("    status: 400\n    message: Too many", "    «message: Too many")], "an error needs `status`", "add `status: …`"),
+    error("status", &[("status: 400\n    message: Too many", "status: «200\n    message: Too many")], "a status from 400 to 599", "a 4xx or a 5xx"),
+    // What it claims is claimed all the same: one mistake is told once.
+    error("status", &[("status: 400\n    message: The", "status: «200\n    message: The")], "a status from 400 to 599", "a 4xx or a 5xx"),
+    error("status", &[("status: 400\n    message: Too many", "status: «many\n    message: Too many")], "a status from 400 to 599", "a 4xx or a 5xx"),
+    error("unknown-key", &[("message: Too many", "message: Too many\n    «mesage: Too much")], "an error has no key `mesage`", "did you mean `message`?"),
+    error("unknown-type", &[("message: Too many", "message: Too many\n    type: «api_eror")], "`types` has no `api_eror`", "did you mean `api_error`?"),
+    error("code-style", &[("message: Too many", "message: Too many\n    code: «TooMany")], "`TooMany` is not in the contract's `code_style`", "`too_many` would fit"),
+    error("code-style", &[("too_many:", "«too-many:")], "`too-many` is not in the contract's `code_style`", "`too_many` would fit"),
+    error("wrong-kind", &[("message: Too many", "message: «[Too, many]")], "this must be text", ""),
+    error("wrong-kind", &[("message: Too many", "message: { default: Too many, open: «perhaps }")], "`open` must be true or false", ""),
+    error("unknown-key", &[("message: Too many", "message: { defualt: Too many }")], "`message` has no key `defualt`", "did you mean `default`?").placed_at("defualt"),
+    error("template", &[("message: Too many", "message: «Too {} many")], "not a parameter's name", ""),
+    error("template", &[("message: Too many", "message: «\"{values|loud}\"")], "not a list style", ""),
+    error("unknown-parameter", &[("message: Too many", "message: «Too many {things}")], "no one gives `{things}`", "declare it: `params: [things]`"),
+    error("unknown-parameter", &[("message: Too many", "message: «Send at most {limmit}")], "no one gives `{limmit}`", "did you mean `{limit}`?"),
+    error("unknown-format", &[("message: Too many", "message: Too many\n    format: «defalt")], "no format `defalt`", "did you mean `default`?"),
+    error("unknown-word", &[("message: Too many", "message: Too many\n    show: «frist")], "not a choice of violations", "did you mean `first`?"),
+    error("unknown-word", &[("message: Too many", "message: Too many\n    collect: «value")], "not something to collect", "did you mean `values`?"),
+    error("unknown-word", &[("message: Too many", "message: Too many\n    retry: «after_dely")], "not a retry class", "did you mean `after_delay`?"),
+    error("unknown-word", &[("message: Too many", "message: Too many\n    retry: { class: «sometimes }")], "not a retry class", "there are:"),
+    error("duration", &[("message: Too many", "message: Too many\n    retry: { default_delay: «soon }")], "no number of seconds", "write `60s`"),
+    error("wrong-kind", &[("message: Too many", "message: Too many\n    retry: { attempts: «often }")], "`attempts` must be a whole number", ""),
+    error("wrong-kind", &[("message: Too many", "message: Too many\n    fix: [«[a, b]]")], "`fix` must be a list of texts", ""),
+    warning("no-user-message", &[("message: $message", "message: $user_message"), ("bad_request:\n    status", "bad_request:\n    «status")], "`bad_request` has none", "").with_others(),
+    // Who answers what.
+    error("unclaimed", &[("demur: 1", "«demur: 1"), ("    on: [internal]\n", "")], "no error claims `internal`", "add `on: [internal]`"),
+    among("unclaimed", &[("demur: 1", "«demur: 1"), ("statuses: { 400:", "statuses: { closed: true, 400:")], "no error claims `credential.missing`, and `statuses` is closed", "add `on: [credential.missing]`"),
+    among("undocumented-status", &[("statuses: { 400:", "statuses: { closed: true, 400:"), ("status: 400\n    message: Too many", "status: «429\n    message: Too many")], "closed and does not list 429", "it lists 400, 500"),
+    error("claimed-twice", &[("message: Too many", "message: Too many\n    on: [«request]")], "`request` is claimed twice", "`bad_request` claims it too"),
+    error("claimed-twice", &[("on: [request]", "on: [request, basket_full]"), ("message: Too many", "message: Too many\n    on: [«basket_full]")], "answered by another error already", ""),
+    error("unknown-condition", &[("message: Too many", "message: Too many\n    on: [«rate.exeeded]")], "no condition `rate.exeeded`", "did you mean `rate.exceeded`?"),
+    error("unknown-condition", &[("message: Too many", "message: Too many\n    on: [«weather.bad]")], "no condition `weather.bad`", "docs/conditions.md"),
+    warning("indistinguishable", &[("on: [internal]\n", "on: [internal]\n  «breken:\n    status: 500\n    code: broken\n    title: Internal error\n    message: Broken\n")], "cannot tell `breken` from `broken`", "would part them"),
+];

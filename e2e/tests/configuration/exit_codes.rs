@@ -1,0 +1,182 @@
+//! Exit codes tell what kind of trouble it is: 1 findings, 2 usage, 3 the configuration cannot load, 4
+//! something cannot be opened, bound or reached. Whatever it is, nothing is left running or lying about.
+
+use std::fs;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+
+use demur_contract::builtin;
+use demur_e2e::{Folder, Gateway, Outcome};
+use serde_json::{Value as Json, json};
+
+use super::{demur, sound_folder};
+
+/// A loopback address on which nothing listens, at least now.
+fn free_address() -> SocketAddr {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    listener.local_addr().unwrap()
+}
+
+fn assert_no_database(folder: &Folder, outcome: &Outcome) {
+    let entries = fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name());
+    let left: Vec<_> = entries.filter(|name| name.to_string_lossy().starts_with("demur.db")).collect();
+    assert!(left.is_empty(), "{left:?} was made: {outcome:?}");
+}
+
+#[test]
+fn with_a_broken_file_nothing_is_started() {
+    for (file, old, new) in [
+        ("demur.yaml", "voice: problem", "voice: nothing"),
+        ("contract.yaml", "status: 400", "status: 200"),
+        ("openapi.yaml", "in: query", "in: body"),
+    ] {
+        let folder = sound_folder();
+        let address = free_address();
+        folder.edit("127.0.0.1:8080", &address.to_string());
+        let text = fs::read_to_string(folder.path().join(file)).unwrap();
+        folder.write(file, &text.replacen(old, new, 1));
+        let outcome = demur(&folder, &["serve"]);
+        assert_eq!(outcome.code, Some(3), "{file}: {outcome:?}");
+        assert_eq!(outcome.stdout, "", "{file}: {outcome:?}");
+        assert!(TcpStream::connect(address).is_err(), "{file}: something listens");
+        assert_no_database(&folder, &outcome);
+        // Commands that need the configuration do not guess either.
+        let outcome = demur(&folder, &["keys", "list"]);
+        assert_eq!(outcome.code, Some(3), "{file}: {outcome:?}");
+        assert_no_database(&folder, &outcome);
+    }
+}
+
+#[test]
+fn what_is_not_there_or_taken_is_4() {
+    let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let rows: &[(&[&str], &str)] = &[
+        (&["serve", "--config", "nowhere.yaml"], "nowhere.yaml: No such file"),
+        (&["serve", "--config", "nowhere/demur.yaml"], "nowhere/demur.yaml: No such file"),
+        (&["serve", "--config", "."], ""),
+        (&["check", "nowhere.yaml"], "nowhere.yaml: No such file"),
+        (&["keys", "list", "--config", "nowhere.yaml"], "nowhere.yaml: No such file"),
+        (&["accounts", "list", "--config", "nowhere.yaml"], "nowhere.yaml: No such file"),
+        (&["serve", "--listen", &address], "cannot listen on"),
+        (&["demo", "--listen", &address], "cannot listen on"),
+        // An address that is no address of this machine (RFC 5737).
+        (&["serve", "--listen", "192.0.2.1:0"], "cannot listen on 192.0.2.1:0"),
+    ];
+    for (arguments, says) in rows {
+        let folder = sound_folder();
+        let outcome = demur(&folder, arguments);
+        assert_eq!(outcome.code, Some(4), "{arguments:?}: {outcome:?}");
+        assert!(outcome.stderr.starts_with("error: "), "{arguments:?}: {outcome:?}");
+        assert!(outcome.stderr.contains(says), "{arguments:?}: {outcome:?}");
+        assert_eq!(outcome.stdout, "", "{arguments:?}: {outcome:?}");
+        assert_no_database(&folder, &outcome);
+    }
+}
+
+#[test]
+fn a_store_that_cannot_be_opened_is_4() {
+    for (store, spoilt) in [
+        ("sqlite:nowhere/demur.db", None),
+        ("sqlite:demur.db", Some("this is no database, and long enough to be none: ".repeat(40))),
+    ] {
+        let folder = sound_folder();
+        folder.edit("sqlite:demur.db", store);
+        if let Some(text) = &spoilt {
+            folder.write("demur.db", text);
+        }
+        let outcome = demur(&folder, &["serve", "--listen", "127.0.0.1:0"]);
+        assert_eq!(outcome.code, Some(4), "{store}: {outcome:?}");
+        assert!(outcome.stderr.contains("demur.db"), "{store}: {outcome:?}");
+        assert_eq!(outcome.stdout, "", "{store}: {outcome:?}");
+        // What was there is left as it was.
+        if let Some(text) = &spoilt {
+            assert_eq!(&fs::read_to_string(folder.path().join("demur.db")).unwrap(), text);
+        }
+    }
+}
+
+#[test]
+fn what_cannot_be_meant_is_2() {
+    let create = ["keys", "create", "--account", "acme", "--api"];
+    let rows: &[(&[&str], &str)] = &[
+        (&[], "demur demo"),
+        (&["sevre"], "serve"),
+        (&["serve", "--listen", "nowhere"], "--listen"),
+        (&["serve", "--listne", "127.0.0.1:0"], "--listen"),
+        (&["check", "--format", "xml"], "json"),
+        (&["keys", "create"], "--api"),
+        (&["keys", "revoke"], "<ID>"),
+        (&["keys", "create", "--api", "shop", "--account", "acme", "--expires", "soon"], "--expires"),
+        (&[&create[..], &["shpo"]].concat(), "did you mean `shop`?"),
+        (&["accounts", "show", "no id at all"], "is no id"),
+        (&["accounts", "top-up", "acme", "many", "--reason", "gift"], "many"),
+    ];
+    for (arguments, says) in rows {
+        let folder = sound_folder();
+        let outcome = demur(&folder, arguments);
+        assert_eq!(outcome.code, Some(2), "{arguments:?}: {outcome:?}");
+        assert!(outcome.stderr.contains(says), "{arguments:?}: {outcome:?}");
+        assert_eq!(outcome.stdout, "", "{arguments:?}: {outcome:?}");
+        assert_no_database(&folder, &outcome);
+    }
+}
+
+#[test]
+fn trouble_is_told_as_json_where_json_is_asked_for() {
+    let folder = sound_folder();
+    let rows: &[(&[&str], i32)] = &[
+        (&["serve", "--config", "nowhere.yaml"], 4),
+        (&["keys", "create", "--account", "acme", "--api", "shpo"], 2),
+        (&["accounts", "create", "--name", "acme", "--plan", "golden"], 1),
+    ];
+    for (arguments, code) in rows {
+        let outcome = demur(&folder, &[arguments, &["--format", "json"][..]].concat());
+        assert_eq!(outcome.code, Some(*code), "{arguments:?}: {outcome:?}");
+        let said: Json = serde_json::from_str(&outcome.stderr).unwrap();
+        assert!(said["error"].is_string(), "{arguments:?}: {said}");
+        assert!(said["help"].is_string() || said["help"].is_null(), "{arguments:?}: {said}");
+    }
+}
+
+#[test]
+fn the_second_owner_of_a_database_is_told_who_the_first_is() {
+    let gateway = Gateway::serve(sound_folder());
+    let folder = gateway.folder();
+    let outcome = demur(folder, &["serve", "--listen", "127.0.0.1:0"]);
+    assert_eq!(outcome.code, Some(4), "{outcome:?}");
+    let says = format!("demur.db is in use by the process {}", gateway.process_id());
+    assert!(outcome.stderr.contains(&says), "{outcome:?}");
+    assert!(outcome.stderr.contains("help: stop the other one"), "{outcome:?}");
+    assert_eq!(outcome.stdout, "", "{outcome:?}");
+    // The first one serves on, and its socket is still its own.
+    folder.create_account("acme", "free");
+    let account = folder.account("acme");
+    assert_eq!(account["id"], "acme", "{account}");
+}
+
+#[test]
+fn every_built_in_contract_is_without_findings() {
+    let folder = Folder::empty();
+    for name in builtin::names() {
+        let file = format!("{name}.yaml");
+        folder.write(&file, &builtin::source(name).unwrap().text);
+        let outcome = demur(&folder, &["check", &file, "--format", "json"]);
+        assert_eq!(outcome.code, Some(0), "{name}: {outcome:?}");
+        assert_eq!(outcome.stderr, "", "{name}: {outcome:?}");
+        let said: Json = serde_json::from_str(&outcome.stdout).unwrap();
+        assert_eq!(said["contract"], name);
+        // With closed statuses everything is claimed, so nothing is derived.
+        let is_closed = demur_e2e::contract(name).about().statuses_closed;
+        assert_eq!(said["derived"] == json!([]), is_closed, "{name}: {said}");
+    }
+}
+
+#[test]
+fn the_configuration_of_the_demo_is_without_findings() {
+    let folder = Folder::of_examples();
+    let outcome = demur(&folder, &["check", "--format", "json"]);
+    let said: Json = serde_json::from_str(&outcome.stdout).unwrap();
+    let names: Vec<&str> = demur_examples::all().iter().map(|example| example.name).collect();
+    assert_eq!(said["apis"], json!(names));
+    assert_eq!((outcome.code, outcome.stderr.as_str()), (Some(0), ""));
+}

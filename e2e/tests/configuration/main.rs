@@ -1,0 +1,63 @@
+//! Broken files: everything that is wrong is said at once, each with its place and a mend; the exit code
+//! tells what kind of trouble it is; and nothing is left behind, no socket and no database.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test that cannot go on should stop and say where"
+)]
+
+mod contract;
+mod document;
+mod exit_codes;
+mod rows;
+mod settings;
+mod whole;
+
+use demur_e2e::{Folder, Outcome};
+
+/// A configuration in which nothing is wrong, with all that it names.
+const SOUND: [(&str, &str); 3] = [
+    ("demur.yaml", include_str!("sound/demur.yaml")),
+    ("contract.yaml", include_str!("sound/contract.yaml")),
+    ("openapi.yaml", include_str!("sound/openapi.yaml")),
+];
+
+fn sound_folder() -> Folder {
+    let folder = Folder::empty();
+    for (name, text) in SOUND {
+        folder.write(name, text);
+    }
+    folder
+}
+
+/// Runs `demur` in a folder, where files are called by their bare names.
+fn demur(folder: &Folder, arguments: &[&str]) -> Outcome {
+    demur_e2e::run(arguments, folder.path())
+}
+
+#[test]
+fn sound_files_are_sound() {
+    let folder = sound_folder();
+    for file in ["demur.yaml", "contract.yaml"] {
+        let outcome = demur(&folder, &["check", file]);
+        assert_eq!(outcome.code, Some(0), "{outcome:?}");
+        assert_eq!(outcome.stderr, "", "{outcome:?}");
+    }
+}
+
+#[test]
+fn each_mistake_in_a_contract_is_told() {
+    rows::check("contract.yaml", SOUND[1].1, contract::ROWS);
+}
+
+#[test]
+fn each_mistake_in_the_configuration_is_told() {
+    rows::check("demur.yaml", SOUND[0].1, settings::ROWS);
+}
+
+#[test]
+fn each_mistake_in_a_document_is_told() {
+    rows::check("openapi.yaml", SOUND[2].1, document::ROWS);
+}
