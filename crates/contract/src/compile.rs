@@ -4,7 +4,7 @@
 //! literals, so that most answers are one copy. Nothing is looked up by name when a program runs.
 
 use crate::catalogue::ErrorEntry;
-use crate::format::{Member, Shape, Slot, SlotUse, ViolationSlot};
+use crate::format::{Keyed, Member, Shape, Slot, SlotUse, ViolationSlot};
 use crate::json;
 use crate::template::Template;
 
@@ -22,8 +22,12 @@ pub(crate) enum Op {
     /// The next so many steps once for each violation shown; or once for the message, where there is none
     /// and the item shows a detail.
     EachViolation { steps: usize, or_message: bool },
+    /// The next so many steps for each violation shown, gathered under the names that `key` gives them.
+    EachKey { key: ViolationSlot, is_list: bool, steps: usize },
     /// Where no violation is shown, skip so many steps.
     IfViolations(usize),
+    /// Where none of the values is there, skip so many steps.
+    IfAny(Vec<Dynamic>, usize),
 }
 
 /// What differs from answer to answer.
@@ -44,6 +48,15 @@ pub(crate) enum Dynamic {
 enum Filled {
     Constant(Option<serde_json::Value>),
     Dynamic(Dynamic),
+}
+
+/// When a member is written.
+enum Presence {
+    Always,
+    Never,
+    With(Dynamic),
+    WithAny(Vec<Dynamic>),
+    WithViolations,
 }
 
 /// The program that answers one entry.
@@ -95,6 +108,12 @@ impl Compiler<'_> {
                 self.nested(|steps| Op::EachViolation { steps, or_message }, |this| this.shape(item));
                 self.bytes(b"]");
             }
+            Shape::Keyed(Keyed { key, item, is_list }) => {
+                self.bytes(b"{");
+                let (key, is_list) = (*key, *is_list);
+                self.nested(|steps| Op::EachKey { key, is_list, steps }, |this| this.shape(item));
+                self.bytes(b"}");
+            }
             Shape::Constant(value) => self.bytes(value.to_string().as_bytes()),
             Shape::Slot(slot) => match self.fill(&slot.slot) {
                 Filled::Constant(value) => self.constant(value, slot),
@@ -120,35 +139,54 @@ impl Compiler<'_> {
         self.bytes(b"{");
         let mut before = Before::Nothing;
         for member in members {
-            let condition = match (&member.shape, member.optional) {
-                (_, false) => None,
-                (Shape::Slot(slot), true) => match self.fill(&slot.slot) {
-                    Filled::Constant(None) => continue,
-                    Filled::Constant(Some(_)) => None,
-                    Filled::Dynamic(what) => Some(Some(what)),
-                },
-                (Shape::PerViolation(_), true) if !self.answers_violations => continue,
-                (Shape::PerViolation(_), true) => Some(None),
-                (_, true) => None,
-            };
-            match condition {
-                None => {
+            match self.presence(member) {
+                Presence::Never => continue,
+                Presence::Always => {
                     self.member(member, before);
                     before = Before::Something;
+                    continue;
                 }
-                Some(value) => {
-                    let guard = |steps| match value {
-                        Some(what) => Op::IfPresent(what, steps),
-                        None => Op::IfViolations(steps),
-                    };
-                    self.nested(guard, |this| this.member(member, before));
-                    if before == Before::Nothing {
-                        before = Before::Unknown;
-                    }
+                Presence::WithViolations => self.nested(Op::IfViolations, |this| this.member(member, before)),
+                Presence::With(what) => {
+                    self.nested(|steps| Op::IfPresent(what, steps), |this| this.member(member, before));
                 }
+                Presence::WithAny(any) => {
+                    self.nested(|steps| Op::IfAny(any, steps), |this| this.member(member, before));
+                }
+            }
+            if before == Before::Nothing {
+                before = Before::Unknown;
             }
         }
         self.bytes(b"}");
+    }
+
+    /// When a member is there. An optional object is there when one of its slots has a value.
+    fn presence(&self, member: &Member) -> Presence {
+        if !member.optional {
+            return Presence::Always;
+        }
+        match &member.shape {
+            Shape::Slot(slot) => match self.fill(&slot.slot) {
+                Filled::Constant(None) => Presence::Never,
+                Filled::Constant(Some(_)) => Presence::Always,
+                Filled::Dynamic(what) => Presence::With(what),
+            },
+            Shape::PerViolation(_) | Shape::Keyed(_) if self.answers_violations => Presence::WithViolations,
+            Shape::PerViolation(_) | Shape::Keyed(_) => Presence::Never,
+            Shape::Array(_) | Shape::Constant(_) => Presence::Always,
+            Shape::Object(_) => {
+                let mut any = Vec::new();
+                for slot in member.shape.slots() {
+                    match self.fill(slot) {
+                        Filled::Constant(Some(_)) => return Presence::Always,
+                        Filled::Constant(None) => {}
+                        Filled::Dynamic(what) => any.push(what),
+                    }
+                }
+                if any.is_empty() { Presence::Never } else { Presence::WithAny(any) }
+            }
+        }
     }
 
     fn member(&mut self, member: &Member, before: Before) {
@@ -206,6 +244,7 @@ impl Compiler<'_> {
                 None => Filled::Constant(None),
             },
             Slot::Named(name) => Filled::Dynamic(Dynamic::Named(name.clone())),
+            Slot::Violation(_) if !self.answers_violations => Filled::Constant(None),
             Slot::Violation(slot) => Filled::Dynamic(Dynamic::Violation(*slot)),
         }
     }

@@ -46,22 +46,28 @@ pub struct RequestIdField {
 }
 
 /// A family of header fields that tell of limits.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum FieldFamily {
     /// `X-RateLimit-Limit`, `-Remaining`, `-Reset` (epoch seconds).
     XRateLimit,
     /// `RateLimit` and `RateLimit-Policy` of draft-ietf-httpapi-ratelimit-headers.
     Ietf,
-    /// `x-should-retry: true|false`, from the error's retry class.
-    XShouldRetry,
+    /// `true` or `false` in a field of this name, in lower case, by the error's retry class.
+    ShouldRetry(String),
 }
 
 impl FieldFamily {
-    pub(crate) const ALL: [(&'static str, FieldFamily); 3] = [
-        ("x-ratelimit", FieldFamily::XRateLimit),
-        ("ietf", FieldFamily::Ietf),
-        ("x-should-retry", FieldFamily::XShouldRetry),
-    ];
+    /// The families that a word names.
+    pub(crate) const WORDS: [&'static str; 3] = ["x-ratelimit", "ietf", "x-should-retry"];
+
+    pub(crate) fn named(word: &str) -> Option<Self> {
+        match word {
+            "x-ratelimit" => Some(FieldFamily::XRateLimit),
+            "ietf" => Some(FieldFamily::Ietf),
+            "x-should-retry" => Some(FieldFamily::ShouldRetry(word.to_owned())),
+            _ => None,
+        }
+    }
 }
 
 /// What the reference pages say of the contract as a whole.

@@ -108,6 +108,17 @@ impl<'m> Matcher<'m> {
                 self.recovered.violations.push(RecoveredViolation::default());
                 self.shape(shape, item, at)
             }),
+            (Shape::Keyed(keyed), Json::Object(object)) => object.iter().all(|(name, value)| {
+                let items = match value {
+                    Json::Array(items) if keyed.is_list => items.as_slice(),
+                    value => std::slice::from_ref(value),
+                };
+                items.iter().all(|item| {
+                    let field = Some(name.clone());
+                    self.recovered.violations.push(RecoveredViolation { field, message: None });
+                    self.shape(&keyed.item, item, at)
+                })
+            }),
             (Shape::Constant(constant), json) => constant == json,
             (Shape::Slot(slot), json) => self.slot(slot, json),
             _ => false,

@@ -7,12 +7,13 @@
 //!   errors?: [{ field: $violation.field, message: $violation.message }]
 //! ```
 //!
-//! A list whose only item speaks of violations is written once for each of them. The same tree renders
+//! A list whose only item speaks of violations is written once for each of them; a mapping whose only key is
+//! `$violation.field` has a member for each parameter. The same tree renders
 //! ([`crate::compile`]) and parses ([`crate::decode`]).
 
 use std::sync::Arc;
 
-use demur_source::{Diagnostics, Kind, Node, Source, did_you_mean};
+use demur_source::{Diagnostics, Kind, Node, Source, Span, did_you_mean};
 
 /// What stands at one place of the answer.
 #[derive(Debug, Clone, PartialEq)]
@@ -23,6 +24,8 @@ pub(crate) enum Shape {
     Array(Vec<Shape>),
     /// One item for each violation that is shown.
     PerViolation(Box<Shape>),
+    /// One member for each parameter that is shown, with its violations.
+    Keyed(Keyed),
     /// JSON that never changes.
     Constant(serde_json::Value),
     /// A value of the problem.
@@ -36,6 +39,17 @@ pub(crate) struct Member {
     /// Written `name?`: left out where its value is absent.
     pub(crate) optional: bool,
     pub(crate) shape: Shape,
+}
+
+/// `{ $violation.field: [$violation.message] }`: violations by parameter.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Keyed {
+    /// What names a member.
+    pub(crate) key: ViolationSlot,
+    /// What stands under the name, for one violation.
+    pub(crate) item: Box<Shape>,
+    /// Whether all violations of the parameter are listed, or the first alone is shown.
+    pub(crate) is_list: bool,
 }
 
 /// A slot, how its value is written, and what stands for no value.
@@ -103,6 +117,11 @@ impl Shape {
     pub(crate) fn read(node: &Node, source: &Arc<Source>, found: &mut Diagnostics) -> Shape {
         match &node.kind {
             Kind::Map(entries) => {
+                if let [(key, value)] = entries.as_slice()
+                    && let Some(slot) = key.name.strip_prefix('$')
+                {
+                    return read_keyed(slot, key.span, value, source, found);
+                }
                 let members = entries.iter().map(|(key, value)| {
                     let (name, optional) = match key.name.strip_suffix('?') {
                         Some(name) => (name, true),
@@ -141,7 +160,7 @@ impl Shape {
         match self {
             Shape::Object(members) => members.iter().any(|member| member.shape.speaks_of_one_violation()),
             Shape::Array(items) => items.iter().any(Shape::speaks_of_one_violation),
-            Shape::PerViolation(_) | Shape::Constant(_) => false,
+            Shape::PerViolation(_) | Shape::Keyed(_) | Shape::Constant(_) => false,
             Shape::Slot(slot) => matches!(slot.slot, Slot::Detail | Slot::Violation(_)),
         }
     }
@@ -151,11 +170,28 @@ impl Shape {
         match self {
             Shape::Object(members) => members.iter().flat_map(|member| member.shape.slots()).collect(),
             Shape::Array(items) => items.iter().flat_map(Shape::slots).collect(),
-            Shape::PerViolation(item) => item.slots(),
+            Shape::PerViolation(item) | Shape::Keyed(Keyed { item, .. }) => item.slots(),
             Shape::Constant(_) => Vec::new(),
             Shape::Slot(slot) => vec![&slot.slot],
         }
     }
+}
+
+/// Reads `{ $violation.field: … }`.
+fn read_keyed(slot: &str, span: Span, value: &Node, source: &Arc<Source>, found: &mut Diagnostics) -> Shape {
+    let key = match read_slot(slot) {
+        Ok(SlotUse { slot: Slot::Violation(key), .. }) => key,
+        Ok(_) | Err(_) => {
+            let help = "only `$violation.field` and its kin can name a member".to_owned();
+            found.error(source, span, "unknown-slot", format!("`${slot}` cannot name a member"), help);
+            ViolationSlot::Field
+        }
+    };
+    let (item, is_list) = match value.as_seq() {
+        Some([item]) => (item, true),
+        _ => (value, false),
+    };
+    Shape::Keyed(Keyed { key, item: Box::new(Shape::read(item, source, found)), is_list })
 }
 
 type Mistake = (&'static str, String, Option<String>);

@@ -71,6 +71,11 @@ impl<'r> Rendering<'r> {
                     self.each(body, *or_message, out);
                     at += steps;
                 }
+                Op::EachKey { key, is_list, steps } => {
+                    let body = &ops[at..at + steps];
+                    self.each_key(*key, *is_list, body, out);
+                    at += steps;
+                }
                 op => at += self.step(op, out),
             }
         }
@@ -84,7 +89,8 @@ impl<'r> Rendering<'r> {
             Op::Comma => out.push(b','),
             Op::IfPresent(what, steps) if !self.is_present(what) => return *steps,
             Op::IfViolations(steps) if self.shown.is_empty() => return *steps,
-            Op::IfPresent(..) | Op::IfViolations(_) => {}
+            Op::IfAny(any, steps) if !any.iter().any(|what| self.is_present(what)) => return *steps,
+            Op::IfPresent(..) | Op::IfViolations(_) | Op::IfAny(..) => {}
             Op::Write { what, .. } if self.is_present(what) => match op {
                 Op::Write { what: Dynamic::RetryAfter, as_string: false, .. } => self.write_seconds(out),
                 _ => self.write(what, out),
@@ -92,7 +98,7 @@ impl<'r> Rendering<'r> {
             Op::Write { absent_is_empty: true, .. } => out.extend_from_slice(b"\"\""),
             Op::Write { .. } => out.extend_from_slice(b"null"),
             // Lists do not stand within lists: the format's reader makes at most one of the inner ones.
-            Op::EachViolation { .. } => {}
+            Op::EachViolation { .. } | Op::EachKey { .. } => {}
         }
         0
     }
@@ -105,12 +111,52 @@ impl<'r> Rendering<'r> {
                 out.push(b',');
             }
             self.current = (item < self.shown.len()).then_some(item);
-            let mut at = 0;
-            while let Some(op) = body.get(at) {
-                at += 1 + self.step(op, out);
+            self.steps(body, out);
+        }
+        self.current = outer;
+    }
+
+    /// The violations of each name, in the order in which the names first appear.
+    fn each_key(&mut self, key: ViolationSlot, is_list: bool, body: &[Op], out: &mut Vec<u8>) {
+        let outer = self.current;
+        let what = Dynamic::Violation(key);
+        let mut names: Vec<Vec<u8>> = Vec::with_capacity(self.shown.len());
+        for item in 0..self.shown.len() {
+            self.current = Some(item);
+            let mut name = Vec::new();
+            self.write(&what, &mut name);
+            names.push(name);
+        }
+        let mut is_first = true;
+        for item in 0..names.len() {
+            if names[..item].contains(&names[item]) {
+                continue;
+            }
+            if !std::mem::take(&mut is_first) {
+                out.push(b',');
+            }
+            out.extend_from_slice(&names[item]);
+            out.extend_from_slice(if is_list { b":[" } else { b":" });
+            let of_name = (item..names.len()).filter(|other| names[*other] == names[item]);
+            for (position, other) in of_name.take(if is_list { usize::MAX } else { 1 }).enumerate() {
+                if position > 0 {
+                    out.push(b',');
+                }
+                self.current = Some(other);
+                self.steps(body, out);
+            }
+            if is_list {
+                out.push(b']');
             }
         }
         self.current = outer;
+    }
+
+    fn steps(&self, body: &[Op], out: &mut Vec<u8>) {
+        let mut at = 0;
+        while let Some(op) = body.get(at) {
+            at += 1 + self.step(op, out);
+        }
     }
 
     fn at_hand(&self) -> Option<&Shown<'r>> {

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use demur_admission::{Now, Principal, Report, Taken};
 use demur_contract::{Condition, Contract, ErrorId, FieldFamily, Origin, Problem, RetryAfter, RetryClass};
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
-use http::{HeaderName, HeaderValue, Response, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 
 use crate::api::Api;
 use crate::outcome::error_code;
@@ -121,14 +121,7 @@ impl<'e> Exchange<'e> {
         if let Some(delay) = delay {
             headers.insert(RETRY_AFTER, HeaderValue::from(delay.seconds()));
         }
-        if self.voice.field_families().contains(&FieldFamily::XShouldRetry) {
-            let retries = matches!(
-                entry.retry.class,
-                RetryClass::AfterDelay | RetryClass::AtReset | RetryClass::Backoff
-            );
-            let value = HeaderValue::from_static(if retries { "true" } else { "false" });
-            headers.insert(HeaderName::from_static("x-should-retry"), value);
-        }
+        set_should_retry(self.voice, entry.retry.class, headers);
         if let (401, Some(api)) = (entry.status.as_u16(), self.api) {
             headers.insert(WWW_AUTHENTICATE, api.challenge.clone());
         }
@@ -185,6 +178,17 @@ impl<'e> Exchange<'e> {
         if let (false, Some(principal)) = (families.is_empty(), &self.principal) {
             let limits: Report<'_> = principal.report(self.now);
             crate::limit_fields::set(families, &limits, self.now, headers);
+        }
+    }
+}
+
+/// Tells clients that retry by status alone whether this one is worth it.
+fn set_should_retry(voice: &Contract, class: RetryClass, headers: &mut HeaderMap) {
+    for family in voice.field_families() {
+        let FieldFamily::ShouldRetry(field) = family else { continue };
+        let retries = matches!(class, RetryClass::AfterDelay | RetryClass::AtReset | RetryClass::Backoff);
+        if let Ok(name) = HeaderName::from_bytes(field.as_bytes()) {
+            headers.insert(name, HeaderValue::from_static(if retries { "true" } else { "false" }));
         }
     }
 }

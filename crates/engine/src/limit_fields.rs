@@ -14,7 +14,7 @@ pub(crate) fn set(families: &[FieldFamily], limits: &[LimitState<'_>], now: Now,
             FieldFamily::XRateLimit => set_x_ratelimit(limits, now, headers),
             FieldFamily::Ietf => set_ietf(limits, headers),
             // About the error, not about a limit.
-            FieldFamily::XShouldRetry => {}
+            FieldFamily::ShouldRetry(_) => {}
         }
     }
 }

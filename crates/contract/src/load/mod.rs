@@ -206,11 +206,7 @@ impl Reader<'_> {
             return read;
         };
         if let Some(field) = fields.text("field", &mut self.found) {
-            let is_token =
-                !field.is_empty() && field.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b));
-            if !is_token {
-                self.error(fields.span(), "field-name", format!("`{field}` is no header field's name"), None);
-            }
+            self.field_name(&field, fields.span());
             read.field = field.to_ascii_lowercase();
         }
         if let Some(prefix) = fields.text("prefix", &mut self.found) {
@@ -220,12 +216,37 @@ impl Reader<'_> {
         read
     }
 
+    /// `headers: [x-ratelimit, { should_retry: Their-Field }]`
     fn families(&mut self, fields: &mut Fields<'_>) -> Vec<FieldFamily> {
         let mut families = Vec::new();
-        for (name, span) in fields.texts("headers", &mut self.found) {
-            families.extend(self.one_of(&name, span, "a family of header fields", &FieldFamily::ALL));
+        let source = self.source;
+        for node in fields.list("headers", &mut self.found) {
+            if node.as_map().is_some() {
+                let Some(mut fields) = Fields::of(node, source, "a family", &mut self.found) else {
+                    continue;
+                };
+                if let Some(name) = fields.text("should_retry", &mut self.found) {
+                    self.field_name(&name, node.span);
+                    families.push(FieldFamily::ShouldRetry(name.to_ascii_lowercase()));
+                }
+                fields.finish(&mut self.found);
+                continue;
+            }
+            let word = node.scalar_text().unwrap_or_default();
+            match FieldFamily::named(&word) {
+                Some(family) => families.push(family),
+                None => self.unknown_word(&word, node.span, "a family of header fields", &FieldFamily::WORDS),
+            }
         }
         families
+    }
+
+    fn field_name(&mut self, name: &str, span: Span) {
+        let is_token =
+            !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b));
+        if !is_token {
+            self.error(span, "field-name", format!("`{name}` is no header field's name"), None);
+        }
     }
 
     /// The value of a closed set of words.
@@ -239,13 +260,17 @@ impl Reader<'_> {
         if let Some((_, value)) = words.iter().find(|(known, _)| *known == word) {
             return Some(*value);
         }
-        let known = words.iter().map(|(known, _)| *known);
-        let help = match did_you_mean(word, known.clone()) {
+        let known: Vec<&str> = words.iter().map(|(known, _)| *known).collect();
+        self.unknown_word(word, span, what, &known);
+        None
+    }
+
+    fn unknown_word(&mut self, word: &str, span: Span, what: &str, known: &[&str]) {
+        let help = match did_you_mean(word, known.iter().copied()) {
             Some(known) => format!("did you mean `{known}`?"),
-            None => format!("there are: {}", known.collect::<Vec<_>>().join(", ")),
+            None => format!("there are: {}", known.join(", ")),
         };
         self.error(span, "unknown-word", format!("`{word}` is not {what}"), help);
-        None
     }
 
     fn defaults(&mut self, fields: &mut Fields<'_>, about: &About) -> Defaults {
