@@ -110,7 +110,7 @@ impl Connection {
     /// What is left until the other side closes; `Err` where it does not within this time.
     pub fn closed_within(&mut self, time: Duration) -> io::Result<Vec<u8>> {
         self.stream.set_read_timeout(Some(time))?;
-        let rest = self.reader.to_end();
+        let rest = self.reader.rest();
         self.stream.set_read_timeout(Some(PATIENCE))?;
         match rest {
             // Closed with bytes of ours unread: it is closed all the same.

@@ -1,20 +1,21 @@
 //! The running gateway, and the example services that can stand behind it.
 
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::process::ExitStatus;
 
 use serde_json::Value as Json;
 
 use crate::process::{Process, command};
-use crate::{Client, Folder, contract};
+use crate::{Client, Folder, NewKey, OWNED_BRAND, contract};
 
 /// The real binary, serving on a port of its own until this is dropped.
 pub struct Gateway {
     process: Process,
     folder: Folder,
     address: SocketAddr,
-    /// What it said when it was ready.
-    ready: Json,
+    /// Secrets by API and label.
+    keys: HashMap<(String, String), String>,
 }
 
 impl Gateway {
@@ -33,6 +34,25 @@ impl Gateway {
         Self::ready(process, folder)
     }
 
+    /// The same on the examples' configuration, with a key `active` for each of the five: of the account
+    /// `acme` on the plan `pro`, and for the API without a rate of `acme-scores` on the plan `unmetered`.
+    pub fn serve_with_keys(folder: Folder) -> Self {
+        let mut gateway = Self::serve(folder);
+        gateway.folder.create_account("acme", "pro");
+        gateway.folder.create_account("acme-scores", "unmetered");
+        for example in demur_examples::all() {
+            let api = example.name;
+            // A rule of this API compares the brand with the key's list.
+            let (account, resources): (_, &[&str]) = match api {
+                "trakkr-get-scores" => ("acme-scores", &[OWNED_BRAND]),
+                _ => ("acme", &[]),
+            };
+            let issued = gateway.folder.create_key(&NewKey { api, account, resources, ..NewKey::default() });
+            gateway.keys.insert((api.to_owned(), "active".to_owned()), issued.secret);
+        }
+        gateway
+    }
+
     fn start(folder: &Folder) -> Process {
         let mut command = command("demur");
         command.args(["serve", "--listen", "127.0.0.1:0", "--format", "json"]);
@@ -46,7 +66,13 @@ impl Gateway {
         let url = ready["gateway"].as_str().unwrap_or_default();
         let address = url.strip_prefix("http://").and_then(|address| address.parse().ok());
         let address = address.unwrap_or_else(|| panic!("no address: {line}"));
-        Self { process, folder, address, ready }
+        let mut keys = HashMap::new();
+        for (api, listed) in ready["apis"].as_object().into_iter().flatten() {
+            for (label, secret) in listed["keys"].as_object().into_iter().flatten() {
+                keys.insert((api.clone(), label.clone()), secret.as_str().unwrap_or_default().to_owned());
+            }
+        }
+        Self { process, folder, address, keys }
     }
 
     /// Where it listens.
@@ -69,10 +95,10 @@ impl Gateway {
         Client::new(self.address, "", contract("problem"))
     }
 
-    /// A sample key of the demo.
+    /// The secret of a sample key: of those of the demo, or of [`serve_with_keys`](Self::serve_with_keys).
     pub fn sample_key(&self, api: &str, label: &str) -> &str {
-        let key = self.ready["apis"][api]["keys"][label].as_str();
-        key.unwrap_or_else(|| panic!("the demo has no key `{label}` for {api}"))
+        let key = self.keys.get(&(api.to_owned(), label.to_owned()));
+        key.unwrap_or_else(|| panic!("there is no sample key `{label}` for {api}"))
     }
 
     /// The line of the log that tells of the request with this id, waited for.

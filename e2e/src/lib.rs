@@ -25,6 +25,7 @@ mod gateway;
 mod process;
 mod program;
 mod request;
+mod scripted;
 mod upstream;
 mod wire;
 
@@ -35,5 +36,6 @@ pub use folder::{Folder, Issued, NewKey, Outcome};
 pub use gateway::{Example, Gateway};
 pub use program::{Program, run};
 pub use request::Request;
+pub use scripted::{OWNED_BRAND, Scripted, sound_request};
 pub use upstream::{MARKER, Reaction, Received, Upstream, refusing_address};
 pub use wire::Response;

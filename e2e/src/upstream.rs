@@ -207,7 +207,7 @@ fn serve(stream: TcpStream, received: &Mutex<Vec<Received>>, react: &React) {
                     Ok(())
                 }
                 // Reading tells when the other side has gone.
-                Step::Hold => match reader.to_end() {
+                Step::Hold => match reader.rest() {
                     Ok(_) => Err(ErrorKind::UnexpectedEof.into()),
                     Err(error) => Err(error),
                 },

@@ -24,6 +24,11 @@ pub struct Response {
 }
 
 impl Response {
+    /// Read from bytes: the final answer to a request with this method. No check is made of what it says.
+    pub fn read(bytes: &[u8], method: &str) -> io::Result<Self> {
+        Reader::new(bytes).response(method)
+    }
+
     /// The content as JSON.
     pub fn json(&self) -> Json {
         serde_json::from_slice(&self.content).unwrap_or_else(|error| panic!("no JSON ({error}): {self:?}"))
@@ -79,7 +84,7 @@ impl<S: Read> Reader<S> {
             } else {
                 match self.framed(&fields)? {
                     Some(content) => content,
-                    None => self.to_end()?,
+                    None => self.rest()?,
                 }
             };
             return Ok(Response { status, fields, content });
@@ -111,7 +116,7 @@ impl<S: Read> Reader<S> {
     }
 
     /// Whatever comes until the other side closes.
-    pub(crate) fn to_end(&mut self) -> io::Result<Vec<u8>> {
+    pub(crate) fn rest(&mut self) -> io::Result<Vec<u8>> {
         while self.fill()? > 0 {}
         Ok(std::mem::take(&mut self.buffer))
     }

@@ -1,0 +1,197 @@
+//! Every documented error of the five, and each alternative way to it, over HTTP from the real binary.
+//!
+//! The files under `vectors/` say what is documented; `registry.rs` holds them against the requests in the
+//! files that are called like the contracts. What is said of all answers is the checking client's business.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test that cannot go on should stop, in its functions that carry no #[test] too"
+)]
+
+mod expected;
+mod registry;
+mod successes;
+mod trackbot_pro;
+mod trackunit;
+mod trackyard;
+mod trakkr;
+mod trakkr_get_scores;
+mod world;
+
+use std::io::Write;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::thread;
+
+use demur_e2e::{OWNED_BRAND, Request, sound_request};
+use serde_json::{Value as Json, json};
+
+use crate::expected::differences;
+use crate::registry::{Documented, Produced, alternatives, documented, unmatched};
+use crate::successes::{SUCCESSES, has_status, untouched};
+use crate::world::World;
+
+fn errors() -> Vec<Documented> {
+    documented("cases", |case| case["id"].as_str().unwrap().to_owned())
+}
+
+fn successes() -> Vec<Documented> {
+    documented("successes", |success| match &success["status"] {
+        Json::String(class) => class.clone(),
+        status => status.to_string(),
+    })
+}
+
+fn requests() -> Vec<Produced> {
+    let all =
+        [trakkr::CASES, trakkr_get_scores::CASES, trackyard::CASES, trackbot_pro::CASES, trackunit::CASES];
+    all.into_iter().flatten().copied().collect()
+}
+
+/// Produces every case and returns how many are as documented, and what is wrong with the others.
+fn produced(
+    documented: &[Documented],
+    requests: &[Produced],
+    judge: impl Fn(&Documented, &World, &Produced) -> Vec<String>,
+) -> (usize, Vec<String>) {
+    let world = World::new();
+    let mut wrong = unmatched(documented, requests);
+    let mut right = 0;
+    for case in documented {
+        let Some(request) = requests.iter().find(|request| request.produces(case)) else { continue };
+        // One case that cannot be produced should not hide what is wrong with the others.
+        let judged = catch_unwind(AssertUnwindSafe(|| judge(case, &world, request)));
+        let found = judged.unwrap_or_else(|panic| vec![told(&*panic)]);
+        right += usize::from(found.is_empty());
+        let name = format!("{} {} {}", case.contract, case.case, case.alternative);
+        wrong.extend(found.into_iter().map(|difference| format!("{name}: {difference}")));
+    }
+    (right, wrong)
+}
+
+fn told(panic: &(dyn std::any::Any + Send)) -> String {
+    let text = panic.downcast_ref::<String>().cloned();
+    text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned())).unwrap_or_default()
+}
+
+/// Past the capture of the test's output: a run ends by saying how far it got.
+fn say(line: &str) {
+    let _ = writeln!(std::io::stderr(), "{line}");
+}
+
+#[test]
+fn every_documented_error_is_reached_over_http() {
+    let documented = errors();
+    let (right, wrong) = produced(&documented, &requests(), |case, world, request| {
+        let answers = (request.produce)(world);
+        assert!(!answers.is_empty(), "nothing was produced");
+        answers.iter().flat_map(|answer| differences(&case.expected, answer)).collect()
+    });
+    say(&format!("every documented error reached over HTTP: {right}/{}", documented.len()));
+    assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
+}
+
+#[test]
+fn every_documented_success_passes_untouched() {
+    let documented = successes();
+    let (right, wrong) = produced(&documented, SUCCESSES, |case, world, request| {
+        untouched(world, &case.contract, &case.case);
+        let answers = (request.produce)(world);
+        let other = answers.iter().filter(|answer| !has_status(&case.case, answer));
+        other.map(|answer| format!("{answer:?}")).collect()
+    });
+    say(&format!("every documented success passed untouched: {right}/{}", documented.len()));
+    assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
+}
+
+#[test]
+fn a_case_without_a_request_and_a_request_without_a_case_are_failures() {
+    let (cases, requests) = (errors(), requests());
+    assert_eq!(unmatched(&cases, &requests), Vec::<String>::new());
+
+    let extra = Documented {
+        contract: "trakkr".to_owned(),
+        case: "never_heard_of".to_owned(),
+        alternative: 1,
+        expected: json!({ "when": "somebody documents one more" }),
+    };
+    let another_way = Documented { case: "not_found".to_owned(), alternative: 3, ..extra.clone() };
+    for extra in [extra, another_way] {
+        let longer: Vec<Documented> = cases.iter().cloned().chain([extra]).collect();
+        assert_eq!(unmatched(&longer, &requests).len(), 1);
+        let (right, wrong) = produced(&longer[longer.len() - 1..], &[], |_, _, _| Vec::new());
+        assert_eq!((right, wrong.len()), (0, 1), "the run itself fails: {wrong:?}");
+    }
+    for missing in 0..requests.len() {
+        let mut fewer = requests.clone();
+        fewer.remove(missing);
+        assert_eq!(unmatched(&cases, &fewer).len(), 1);
+    }
+    let twice: Vec<Produced> = requests.iter().chain(&requests[..1]).copied().collect();
+    assert_eq!(unmatched(&cases, &twice).len(), 1);
+    assert_eq!(unmatched(&cases[1..], &requests).len(), 1);
+}
+
+#[test]
+fn each_listed_alternative_counts() {
+    for (when, count) in [
+        ("a body that is not JSON", 1),
+        ("each of: a malformed key; a well-formed key that is unknown", 2),
+        ("each of: no Authorization field; an invalid key; a revoked key; an expired key", 4),
+        ("more than one thing; and yet no list", 1),
+    ] {
+        assert_eq!(alternatives(when), count, "{when}");
+    }
+}
+
+/// One gateway, two contracts, the same mistake: each generation answers it as it always has.
+#[test]
+fn both_generations_are_live_at_once() {
+    let world = World::new();
+    let cases = errors();
+    for (newer, older) in
+        [("missing_authorization", "missing_api_key"), ("invalid_api_key", "invalid_api_key")]
+    {
+        for (api, case) in [("trakkr", newer), ("trakkr-get-scores", older), ("trakkr", newer)] {
+            let is_it = |known: &&Documented| known.contract == api && known.case == case;
+            let case = cases.iter().find(is_it).unwrap();
+            let request = match case.case.as_str() {
+                "invalid_api_key" => sound_request(api, world.unknown_key(api)),
+                _ => Request::post(if api == "trakkr" { "/brands" } else { "/get-scores" }),
+            };
+            let answer = world.send(api, &request);
+            assert_eq!(differences(&case.expected, &answer), Vec::<String>::new(), "{api} {}", case.case);
+        }
+    }
+    for api in ["trakkr", "trakkr-get-scores"] {
+        assert_eq!(world.send(api, &sound_request(api, world.key(api, "active"))).status, 200);
+    }
+}
+
+/// It has no rate that a caller could see: not for good requests, bad ones, or guessed keys.
+#[test]
+fn get_scores_never_answers_429() {
+    const API: &str = "trakkr-get-scores";
+    let world = World::new();
+    let sound = sound_request(API, world.key(API, "active"));
+    let invalid = Request::post("/get-scores").key(world.key(API, "limited")).json(&json!({}));
+    let unknown = sound_request(API, world.unknown_key(API));
+    let restricted = sound_request(API, world.key(API, "restricted"));
+    let none = Request::post("/get-scores").json(&json!({ "brand": OWNED_BRAND }));
+    let kinds = [(sound, 200), (invalid, 400), (unknown, 403), (restricted, 403), (none, 401)];
+    let client = world.client(API);
+    thread::scope(|scope| {
+        for (request, status) in &kinds {
+            let client = &client;
+            scope.spawn(move || {
+                let mut connection = client.connect();
+                for _ in 0..60 {
+                    let answer = connection.send(request);
+                    assert_eq!(answer.status, *status, "{answer:?}");
+                    assert_eq!(answer.fields.first("retry-after"), None, "{answer:?}");
+                }
+            });
+        }
+    });
+}

@@ -1,0 +1,125 @@
+//! Trakkr, the older generation: POST /get-scores.
+
+use std::fs::OpenOptions;
+use std::io::{Seek, Write};
+use std::path::Path;
+use std::time::Duration;
+
+use demur_e2e::{NewKey, OWNED_BRAND, Reaction, Request, Response, Scripted, sound_request};
+use serde_json::{Value as Json, json};
+
+use crate::registry::Produced;
+use crate::world::{World, because, failures};
+
+const API: &str = "trakkr-get-scores";
+
+const fn case(case: &'static str, alternative: usize, produce: fn(&World) -> Vec<Response>) -> Produced {
+    Produced { contract: API, case, alternative, produce }
+}
+
+/// With a key that owns the brand.
+fn asked(w: &World, content: &Json) -> Request {
+    Request::post("/get-scores").key(w.key(API, "active")).json(content)
+}
+
+fn one(w: &World, condition: &str, request: &Request) -> Vec<Response> {
+    vec![w.refused(condition, API, request)]
+}
+
+fn invalid(w: &World, condition: &str, content: &Json) -> Vec<Response> {
+    one(w, condition, &asked(w, content))
+}
+
+pub(crate) const CASES: &[Produced] = &[
+    case("missing_brand", 1, |w| invalid(w, "param.missing", &json!({}))),
+    case("breakdown_not_an_array", 1, |w| {
+        [json!("model"), json!({ "0": "model" }), json!(1)]
+            .iter()
+            .flat_map(|breakdown| {
+                invalid(
+                    w,
+                    "param.invalid.type.array",
+                    &json!({ "brand": OWNED_BRAND, "breakdown": breakdown }),
+                )
+            })
+            .collect()
+    }),
+    case("breakdown_value", 1, |w| {
+        invalid(w, "param.invalid.enum", &json!({ "brand": OWNED_BRAND, "breakdown": ["invalid"] }))
+    }),
+    case("start_date_format", 1, |w| {
+        invalid(w, "param.invalid.pattern", &json!({ "brand": OWNED_BRAND, "start_date": "20-11-2026" }))
+    }),
+    case("date_range_too_large", 1, |w| {
+        let range = |end: &str| json!({ "brand": OWNED_BRAND, "start_date": "2026-01-01", "end_date": end });
+        let just_right = w.send(API, &asked(w, &range("2026-04-01")));
+        assert_eq!(just_right.status, 200, "90 days apart: {just_right:?}");
+        invalid(w, "-", &range("2026-04-02"))
+    }),
+    case("missing_api_key", 1, |w| {
+        one(w, "credential.missing", &Request::post("/get-scores").json(&json!({ "brand": OWNED_BRAND })))
+    }),
+    case("invalid_api_key", 1, |w| one(w, "credential.unknown", &sound_request(API, w.unknown_key(API)))),
+    case("brand_access_denied", 1, |w| {
+        invalid(w, "-", &json!({ "brand": "1718000000000x100000000000000001" }))
+    }),
+    case("authentication_error", 1, |_| vec![unreadable_store()]),
+    case("date_range_validation_error", 1, |w| {
+        invalid(w, "-", &json!({ "brand": OWNED_BRAND, "start_date": "2026-02-30" }))
+    }),
+    case("internal_server_error", 1, any_other_failure),
+    case("bad_request", 1, |w| {
+        let post = Request::post("/get-scores").key(w.key(API, "active"));
+        one(w, "body.invalid_json", &post.content("application/json", "brand=x"))
+    }),
+    case("forbidden", 1, |w| {
+        let account = w.account("unmetered");
+        let new = NewKey { api: API, account: &account, operations: &["getLastUpdate"], ..NewKey::default() };
+        let key = w.demo.folder().create_key(&new).secret;
+        let covered = w.send(API, &Request::get("/get-last-update").key(&key));
+        assert_eq!(covered.status, 200, "{covered:?}");
+        one(w, "permission.operation", &sound_request(API, &key))
+    }),
+    case("wrong_scheme", 1, |w| {
+        let post = Request::post("/get-scores").field("Authorization", "Basic x");
+        one(w, "credential.scheme", &post.json(&json!({ "brand": OWNED_BRAND })))
+    }),
+];
+
+/// The upstream in every bad state. That the detail is the id of the very answer, the client has checked;
+/// that nothing else stands in it, the case says.
+fn any_other_failure(w: &World) -> Vec<Response> {
+    let mut answers = invalid(w, "upstream.failed", &json!({ "brand": "corrupt-record" }));
+    answers.extend(w.failing("upstream.failed", API, failures()));
+    let not_http = vec![
+        Reaction::closes(),
+        Reaction::bytes(*b"\x16\x03\x01\x02\x00 this is no HTTP").and_closes(),
+        Reaction::bytes("HTTP/1.1 200 OK\r\nContent-Length: 10\r\nContent-Length: 20\r\n\r\n").and_closes(),
+    ];
+    answers.extend(w.failing("upstream.invalid_response", API, not_http));
+    answers.extend(w.failing("upstream.timeout", API, vec![Reaction::silence()]));
+    answers.extend(w.failing("upstream.unavailable", API, vec![Reaction::html(503).after(Duration::ZERO)]));
+    answers.push(w.unreachable(API));
+    answers
+}
+
+/// A key that no one has used, when the files under the running gateway have turned to garbage.
+fn unreadable_store() -> Response {
+    let scripted = Scripted::start();
+    let gateway = scripted.gateway();
+    for name in ["demur.db", "demur.db-wal", "demur.db-shm"] {
+        overwrite(&gateway.folder().path().join(name));
+    }
+    let answer = scripted.client(API).send(&sound_request(API, scripted.key(API)));
+    because("store.unavailable.keys", gateway, answer)
+}
+
+/// In place and as long as before: what a failing disk leaves, and not what an editor does.
+fn overwrite(path: &Path) {
+    let mut file =
+        OpenOptions::new().write(true).open(path).unwrap_or_else(|error| panic!("{path:?}: {error}"));
+    let length = file.seek(std::io::SeekFrom::End(0)).unwrap();
+    file.rewind().unwrap();
+    let garbage: Vec<u8> = b"garbage ".iter().copied().cycle().take(length.max(64) as usize).collect();
+    file.write_all(&garbage).unwrap();
+}

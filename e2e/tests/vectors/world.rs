@@ -1,0 +1,141 @@
+//! The gateways in front of which the cases are produced. They are started when first needed.
+
+use std::sync::LazyLock;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, SystemTime};
+
+use demur_e2e::{
+    Client, Folder, Gateway, Issued, NewKey, Reaction, Request, Response, Scripted, refusing_address,
+    sound_request,
+};
+use jiff::Timestamp;
+
+/// Everything that a case may need. All of it is real: services, upstreams, databases, keys.
+pub(crate) struct World {
+    /// The demo: the five services, as a person first meets them.
+    pub(crate) demo: LazyLock<Gateway>,
+    /// The five APIs in front of an upstream that does what it is told.
+    pub(crate) scripted: LazyLock<Scripted>,
+    accounts: AtomicU32,
+}
+
+impl World {
+    pub(crate) fn new() -> Self {
+        Self {
+            demo: LazyLock::new(Gateway::demo),
+            scripted: LazyLock::new(Scripted::start),
+            accounts: AtomicU32::new(0),
+        }
+    }
+
+    /// Sends to the demo.
+    pub(crate) fn send(&self, api: &str, request: &Request) -> Response {
+        self.client(api).send(request)
+    }
+
+    /// The demo's answer, which has come about for this reason.
+    pub(crate) fn refused(&self, condition: &str, api: &str, request: &Request) -> Response {
+        because(condition, &self.demo, self.send(api, request))
+    }
+
+    /// A key of the right form that this gateway never issued: another one did.
+    pub(crate) fn unknown_key(&self, api: &str) -> &str {
+        self.scripted.key(api)
+    }
+
+    /// A client for an API of the demo.
+    pub(crate) fn client(&self, api: &str) -> Client {
+        self.demo.client(api)
+    }
+
+    /// The secret of one of the demo's sample keys.
+    pub(crate) fn key(&self, api: &str, label: &str) -> &str {
+        self.demo.sample_key(api, label)
+    }
+
+    /// A new account on the demo, with everything of its plan still to be used.
+    pub(crate) fn account(&self, plan: &str) -> String {
+        let id = format!("{plan}-{}", self.accounts.fetch_add(1, Ordering::Relaxed));
+        self.demo.folder().create_account(&id, plan);
+        id
+    }
+
+    /// A new key on the demo, of a new account on this plan.
+    pub(crate) fn new_key(&self, api: &str, plan: &str) -> Issued {
+        let account = self.account(plan);
+        self.demo.folder().create_key(&NewKey { api, account: &account, ..NewKey::default() })
+    }
+
+    /// The answer to a key that worked a moment ago and was revoked on the command line since.
+    pub(crate) fn revoked(&self, api: &str) -> Response {
+        let key = self.new_key(api, "pro");
+        let request = sound_request(api, &key.secret);
+        let before = self.send(api, &request);
+        assert_eq!(before.status, 200, "it works until then: {before:?}");
+        self.demo.folder().revoke_key(&key.id);
+        self.refused("credential.revoked", api, &request)
+    }
+
+    /// The answer to a key that worked a moment ago and has expired since.
+    pub(crate) fn expired(&self, api: &str) -> Response {
+        let expires = SystemTime::now() + Duration::from_secs(3);
+        let shown = Timestamp::try_from(expires).unwrap().to_string();
+        let account = self.account("pro");
+        let new = NewKey { api, account: &account, expires: Some(&shown), ..NewKey::default() };
+        let request = sound_request(api, &self.demo.folder().create_key(&new).secret);
+        let before = self.send(api, &request);
+        assert_eq!(before.status, 200, "it works until then: {before:?}");
+        if let Ok(left) = expires.duration_since(SystemTime::now()) {
+            std::thread::sleep(left);
+        }
+        self.refused("credential.expired", api, &request)
+    }
+
+    /// The answer when a request like this was sent more often than the plan's rate allows.
+    pub(crate) fn hurried(&self, api: &str) -> Response {
+        let key = self.new_key(api, "limited");
+        let request = sound_request(api, &key.secret);
+        let mut connection = self.client(api).connect();
+        // Three are allowed at once; on a slow machine another few may be.
+        for _ in 0..100 {
+            let answer = connection.send(&request);
+            if answer.status != 200 {
+                return because("rate.exceeded", &self.demo, answer);
+            }
+        }
+        panic!("a hundred requests at once, and all of them were let in");
+    }
+
+    /// The answers when the upstream does this, each for this reason.
+    pub(crate) fn failing(&self, condition: &str, api: &str, reactions: Vec<Reaction>) -> Vec<Response> {
+        let answer = |reaction| {
+            let answer = self.scripted.answer(api, reaction);
+            because(condition, self.scripted.gateway(), answer)
+        };
+        reactions.into_iter().map(answer).collect()
+    }
+
+    /// The answer when nothing listens at the upstream's address.
+    pub(crate) fn unreachable(&self, api: &str) -> Response {
+        let (refusing, _kept) = refusing_address();
+        let folder = Folder::of_examples();
+        folder.point(api, refusing);
+        let gateway = Gateway::serve_with_keys(folder);
+        let answer = gateway.client(api).send(&sound_request(api, gateway.sample_key(api, "active")));
+        because("upstream.unreachable", &gateway, answer)
+    }
+}
+
+/// The answer, when the gateway's log says that this condition led to it (`-` for an error that the API
+/// raised): a case that comes about for another reason than the one it names is not produced.
+pub(crate) fn because(condition: &str, gateway: &Gateway, answer: Response) -> Response {
+    let logged = gateway.logged(answer.field("x-request-id"));
+    assert_eq!(logged["condition"], condition, "{logged}");
+    assert_eq!(logged["status"].as_u64(), Some(answer.status.into()), "{logged}");
+    answer
+}
+
+/// What an upstream that fails by itself may say.
+pub(crate) fn failures() -> Vec<Reaction> {
+    vec![Reaction::html(500), Reaction::html(502), Reaction::stack_trace()]
+}
