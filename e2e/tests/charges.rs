@@ -1,0 +1,230 @@
+//! What was paid for is not lost, and nothing is paid twice: `kill -9` in the middle of charges, and more
+//! callers than credits.
+//!
+//! What was acknowledged is counted here, outside of the process that is killed.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test that cannot go on should stop and say where"
+)]
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Barrier, Mutex};
+use std::thread;
+use std::time::{Duration, SystemTime};
+
+use demur_e2e::{Client, Example, Folder, Gateway, NewKey, Request};
+use serde_json::json;
+
+const SEARCH: &str = "/api/external/v1/search";
+const CLIENTS: u64 = 8;
+const ROUNDS: u64 = 5;
+
+/// A configuration with the real service behind, and plans that differ in credits alone.
+fn folder(service: &Example) -> Folder {
+    let folder = Folder::of_examples();
+    folder.point("trackyard", service.address());
+    folder.edit(
+        "  lapsed:\n",
+        "  plenty: { credits: { monthly: 1000000 } }\n  hundred: { credits: { monthly: 100 } }\n  lapsed:\n",
+    );
+    folder
+}
+
+fn account(folder: &Folder, id: &str, plan: &str) -> String {
+    folder.create_account(id, plan);
+    folder.create_key(&NewKey { api: "trackyard", account: id, ..NewKey::default() }).secret
+}
+
+/// A search costs one credit.
+fn search(key: &str) -> Request {
+    Request::post(SEARCH).key(key).json(&json!({ "query": "epic" }))
+}
+
+/// What an account has, by the command line.
+#[derive(Debug)]
+struct Credits {
+    available: i64,
+    held: i64,
+    posted: i64,
+    granted: i64,
+    expired: i64,
+}
+
+fn credits(folder: &Folder, account: &str) -> Credits {
+    let shown = folder.account(account);
+    let number = |name: &str| shown["credits"][name].as_i64().unwrap_or_else(|| panic!("no {name}: {shown}"));
+    let credits = Credits {
+        available: number("available"),
+        held: number("held"),
+        posted: number("posted"),
+        granted: number("granted"),
+        expired: number("expired"),
+    };
+    assert!(credits.available >= 0 && credits.held >= 0, "below zero: {credits:?}");
+    let spread = credits.available + credits.held + credits.posted + credits.expired;
+    assert_eq!(spread, credits.granted, "credits came or went: {credits:?}");
+    credits
+}
+
+/// A moment that no one has chosen.
+fn moment() -> Duration {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
+    Duration::from_millis(60 + u64::from(now.subsec_micros()) % 400)
+}
+
+#[test]
+fn acknowledged_charges_survive_a_kill() {
+    let service = Example::start("trackyard");
+    let mut folder = folder(&service);
+    let key = account(&folder, "acme", "plenty");
+    let (sent, acknowledged) = (AtomicU64::new(0), AtomicU64::new(0));
+    for round in 1..=ROUNDS {
+        let gateway = Gateway::serve(folder);
+        let client = gateway.client("trackyard");
+        let pause = moment();
+        folder = thread::scope(|scope| {
+            for _ in 0..CLIENTS {
+                scope.spawn(|| charge_until_it_dies(&client, &key, &sent, &acknowledged));
+            }
+            thread::sleep(pause);
+            gateway.kill()
+        });
+        let (sent, acknowledged) = (sent.load(Ordering::SeqCst), acknowledged.load(Ordering::SeqCst));
+
+        let gateway = Gateway::serve(folder);
+        let Credits { held, posted, .. } = credits(gateway.folder(), "acme");
+        let posted = u64::try_from(posted).unwrap();
+        let told = format!(
+            "round {round}, killed after {pause:?}: {sent} sent, {acknowledged} acknowledged, {posted} posted"
+        );
+        println!("{told}");
+        assert!(posted >= acknowledged, "a charge is lost: {told}");
+        assert!(posted <= sent, "charged twice: {told}");
+        // Each client had one request under way at the most. What a kill made uncertain counts as posted.
+        assert!(posted <= acknowledged + round * CLIENTS, "charged without a request: {told}");
+        assert_eq!(held, 0, "held by nobody: {told}");
+        folder = gateway.kill();
+    }
+    assert!(acknowledged.load(Ordering::SeqCst) > ROUNDS, "the rounds were too short to tell anything");
+}
+
+fn charge_until_it_dies(client: &Client, key: &str, sent: &AtomicU64, acknowledged: &AtomicU64) {
+    let request = search(key);
+    loop {
+        sent.fetch_add(1, Ordering::SeqCst);
+        match client.try_send(&request) {
+            Ok(response) => {
+                assert_eq!(response.status, 200, "{response:?}");
+                acknowledged.fetch_add(1, Ordering::SeqCst);
+            }
+            Err(_) => return,
+        }
+    }
+}
+
+/// Whoever got no answer asks again with the same `Idempotency-Key`, after the restart: then every operation
+/// has been charged, and each once.
+#[test]
+fn operations_that_are_tried_again_after_a_kill_are_charged_once() {
+    let service = Example::start("trackyard");
+    let mut folder = folder(&service);
+    let key = account(&folder, "acme", "plenty");
+    let numbers = AtomicU64::new(0);
+    // How often each operation was sent, and whether it was answered.
+    let operations: Mutex<HashMap<String, (u64, bool)>> = Mutex::default();
+    let perform = |client: &Client, operation: &str| {
+        operations.lock().unwrap().entry(operation.to_owned()).or_default().0 += 1;
+        let answer = client.try_send(&search(&key).field("Idempotency-Key", operation));
+        answer.map(|response| {
+            assert_eq!(response.status, 200, "{operation}: {response:?}");
+            operations.lock().unwrap().get_mut(operation).unwrap().1 = true;
+        })
+    };
+    for _ in 0..3 {
+        let gateway = Gateway::serve(folder);
+        let client = gateway.client("trackyard");
+        folder = thread::scope(|scope| {
+            for _ in 0..CLIENTS {
+                scope.spawn(|| {
+                    let next = || format!("operation-{}", numbers.fetch_add(1, Ordering::SeqCst));
+                    while perform(&client, &next()).is_ok() {}
+                });
+            }
+            thread::sleep(moment());
+            gateway.kill()
+        });
+        let gateway = Gateway::serve(folder);
+        let client = gateway.client("trackyard");
+        let unanswered: Vec<String> = {
+            let operations = operations.lock().unwrap();
+            operations.iter().filter(|(_, (_, answered))| !answered).map(|(name, _)| name.clone()).collect()
+        };
+        for operation in &unanswered {
+            perform(&client, operation).unwrap();
+        }
+        let count = operations.lock().unwrap().len();
+        let credits = credits(gateway.folder(), "acme");
+        println!("{count} operations, {} of them tried again: {credits:?}", unanswered.len());
+        assert_eq!(usize::try_from(credits.posted).unwrap(), count, "{credits:?}");
+        folder = gateway.kill();
+    }
+}
+
+/// Sends the same request from so many callers at once, and counts the statuses of the answers.
+fn race(gateway: &Gateway, callers: usize, request: &Request) -> HashMap<u16, usize> {
+    let client = gateway.client("trackyard");
+    let start = Barrier::new(callers);
+    let statuses = Mutex::new(HashMap::new());
+    thread::scope(|scope| {
+        for _ in 0..callers {
+            scope.spawn(|| {
+                let mut connection = client.connect();
+                start.wait();
+                let status = connection.send(request).status;
+                *statuses.lock().unwrap().entry(status).or_default() += 1;
+            });
+        }
+    });
+    statuses.into_inner().unwrap()
+}
+
+#[test]
+fn two_hundred_callers_for_a_hundred_credits() {
+    let service = Example::start("trackyard");
+    let folder = folder(&service);
+    let key = account(&folder, "acme", "hundred");
+    let gateway = Gateway::serve(folder);
+    let statuses = race(&gateway, 200, &search(&key));
+    assert_eq!(statuses, HashMap::from([(200, 100), (402, 100)]));
+    let Credits { available, held, posted, .. } = credits(gateway.folder(), "acme");
+    assert_eq!((available, held, posted), (0, 0, 100));
+    // Nobody is let in later either, and a kill brings nothing back.
+    assert_eq!(gateway.client("trackyard").send(&search(&key)).status, 402);
+    let gateway = Gateway::serve(gateway.kill());
+    assert_eq!(gateway.client("trackyard").send(&search(&key)).status, 402);
+    assert_eq!(credits(gateway.folder(), "acme").posted, 100);
+}
+
+#[test]
+fn one_operation_of_many_callers_is_charged_once() {
+    let service = Example::start("trackyard");
+    let folder = folder(&service);
+    let key = account(&folder, "acme", "hundred");
+    let gateway = Gateway::serve(folder);
+    let request = search(&key).field("Idempotency-Key", "the-one");
+    let statuses = race(&gateway, 50, &request);
+    // Those that came while the first was under way are asked to come again: 400 in this contract.
+    assert!(statuses.keys().all(|status| matches!(status, 200 | 400)), "{statuses:?}");
+    assert!(statuses[&200] >= 1, "{statuses:?}");
+    assert_eq!(gateway.client("trackyard").send(&request).status, 200);
+    assert_eq!(credits(gateway.folder(), "acme").posted, 1);
+    // The same key with another request is a mistake, and costs nothing.
+    let other = Request::post(SEARCH).key(&key).json(&json!({ "query": "calm" }));
+    let answer = gateway.client("trackyard").send(&other.field("Idempotency-Key", "the-one"));
+    assert_eq!(answer.status, 400, "{answer:?}");
+    assert_eq!(credits(gateway.folder(), "acme").posted, 1);
+}
