@@ -191,6 +191,33 @@ fn bounds_on_the_target_and_on_fields_are_told_apart() {
     assert_eq!(guarded.upstream.received().len(), 1);
 }
 
+/// A bound that an operator has raised is refused when it is loaded, or it holds: there is nobody behind the
+/// guard who answers on his own.
+#[test]
+fn raised_bounds_hold() {
+    let fields = |count| (0..count).map(|number| format!("X-{number}: a\r\n")).collect::<String>();
+    let path = "a".repeat(70_000);
+    let rows = [
+        ("fields: 200", format!("GET /trakkr/brands HTTP/1.1\r\nHost: a\r\n{}\r\n", fields(150))),
+        ("fields: 200", format!("GET /trakkr/brands HTTP/1.1\r\nHost: a\r\n{}\r\n", fields(250))),
+        ("target: 100KiB, head: 200KiB", format!("GET /trakkr/{path} HTTP/1.1\r\nHost: a\r\n\r\n")),
+        ("head: 2MiB", format!("GET /trakkr/brands HTTP/1.1\r\nHost: a\r\nX: {}\r\n\r\n", path.repeat(12))),
+    ];
+    for (bounds, head) in rows {
+        let folder = Folder::of_examples();
+        folder.edit("voice: problem", &format!("bounds: {{ {bounds} }}\nvoice: problem"));
+        if folder.run(&["keys", "list"]).code == Some(3) {
+            continue;
+        }
+        let gateway = Gateway::serve(folder);
+        let mut connection = gateway.client("trakkr").connect();
+        connection.write(head.as_bytes());
+        // The client checks that it is in the contract.
+        let answer = connection.read("GET");
+        assert!(answer.status >= 400, "{bounds}: {answer:?}");
+    }
+}
+
 #[test]
 fn a_bad_head_request_is_answered_without_content() {
     let guarded = guarded();

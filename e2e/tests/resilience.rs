@@ -10,6 +10,7 @@
 use std::collections::HashMap;
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -281,6 +282,39 @@ fn a_connection_that_the_upstream_closed_while_it_was_idle_is_replaced() {
 fn a_connection_that_the_upstream_closes_with_its_answer_is_not_used_again() {
     let fields = [("Content-Type", "application/json"), ("Connection", "close")];
     all_succeed(Reaction::answer(200, &fields, "{}").and_closes(), Duration::ZERO);
+}
+
+/// An upstream that answers, stays, and then closes on the next request without a word of an answer: what a
+/// gateway sees when a connection is closed in the very moment in which it is used again.
+fn closing_on_the_second(asked: &Request) -> (u16, usize, Gateway) {
+    let count = AtomicUsize::new(0);
+    let upstream = Upstream::start(move |_| match count.fetch_add(1, Ordering::SeqCst) {
+        1 => Reaction::closes(),
+        _ => Reaction::json(200, &json!({})),
+    });
+    let (folder, key) = folder_in_front_of("trackyard", upstream.address());
+    let gateway = Gateway::serve(folder);
+    let mut connection = gateway.client("trackyard").connect();
+    let asked = asked.clone().key(&key);
+    assert_eq!(connection.send(&asked).status, 200);
+    let second = connection.send(&asked).status;
+    (second, upstream.received().len(), gateway)
+}
+
+/// RFC 9110, section 9.2.2: a proxy may repeat what is idempotent when the connection fails before any answer.
+#[test]
+fn an_idempotent_request_on_a_connection_that_closes_under_it_is_sent_again() {
+    let (status, received, _) = closing_on_the_second(&Request::get("/api/external/v1/tracks/trk_001"));
+    assert_eq!((status, received), (200, 3));
+}
+
+#[test]
+fn a_request_that_is_not_idempotent_is_never_sent_again_and_costs_nothing() {
+    let search = Request::post("/api/external/v1/search").json(&json!({ "query": "epic" }));
+    let (status, received, gateway) = closing_on_the_second(&search);
+    assert_eq!((status, received), (500, 2));
+    let credits = &gateway.folder().account("acme")["credits"];
+    assert_eq!((&credits["posted"], &credits["held"]), (&json!(1), &json!(0)), "{credits}");
 }
 
 // Keys.

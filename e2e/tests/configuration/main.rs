@@ -11,6 +11,7 @@
 mod contract;
 mod document;
 mod exit_codes;
+mod nonsense;
 mod rows;
 mod settings;
 mod whole;
