@@ -229,28 +229,36 @@ fn a_bad_head_request_is_answered_without_content() {
     assert_eq!(guarded.upstream.received(), []);
 }
 
-/// Content whose framing breaks after the head was accepted: what it is called, and its bytes.
-const CONTENTS: &[(&str, &[u8], Then)] = &[
-    ("a size that is no number", b"zz\r\n{}\r\n0\r\n\r\n", Waits),
-    ("a negative size", b"-2\r\n{}\r\n0\r\n\r\n", Waits),
-    ("a size beyond all bounds", b"fffffffffffffffff\r\n{}\r\n0\r\n\r\n", Waits),
-    ("LF after a size", b"2\n{}\r\n0\r\n\r\n", Waits),
-    ("a chunk longer than its size", b"2\r\n{}{}\r\n0\r\n\r\n", Waits),
-    ("a bare LF in an extension", b"2;a\n=b\r\n{}\r\n0\r\n\r\n", Waits),
-    ("a trailer that would frame", b"2\r\n{}\r\n0\r\nContent-Length: 9\r\n\r\n", Waits),
-    ("a trailer that is no field", b"2\r\n{}\r\n0\r\nnonsense\r\n\r\n", Waits),
-    ("chunks cut short", b"20\r\n{\"name\":", Ends),
+/// Content whose framing breaks after the head was accepted: what it is called, the field that frames it, and
+/// its bytes.
+#[rustfmt::skip] // One row a line can be read; broken up, the table cannot.
+const CONTENTS: &[(&str, &str, &[u8], Then)] = &[
+    ("a size that is no number", CHUNKED, b"zz\r\n{}\r\n0\r\n\r\n", Waits),
+    ("a negative size", CHUNKED, b"-2\r\n{}\r\n0\r\n\r\n", Waits),
+    ("a size with a prefix", CHUNKED, b"0x2\r\n{}\r\n0\r\n\r\n", Waits),
+    ("a size beyond all bounds", CHUNKED, b"fffffffffffffffff\r\n{}\r\n0\r\n\r\n", Waits),
+    ("an empty size", CHUNKED, b"\r\n{}\r\n0\r\n\r\n", Waits),
+    ("LF after a size", CHUNKED, b"2\n{}\r\n0\r\n\r\n", Waits),
+    ("a chunk longer than its size", CHUNKED, b"2\r\n{}{}\r\n0\r\n\r\n", Waits),
+    ("a bare LF in an extension", CHUNKED, b"2;a\n=b\r\n{}\r\n0\r\n\r\n", Waits),
+    ("a trailer that would frame", CHUNKED, b"2\r\n{}\r\n0\r\nContent-Length: 9\r\n\r\n", Waits),
+    ("a trailer that is no field", CHUNKED, b"2\r\n{}\r\n0\r\nnonsense\r\n\r\n", Waits),
+    ("chunks cut short", CHUNKED, b"20\r\n{\"name\":", Ends),
+    ("no last chunk", CHUNKED, b"e\r\n{\"name\": \"aa\"}\r\n", Ends),
+    ("less than was announced", "Content-Length: 20", b"{\"name\": \"aa\"}", Ends),
 ];
+
+const CHUNKED: &str = "Transfer-Encoding: chunked";
 
 #[test]
 fn broken_content_is_refused_in_the_contract_and_reaches_nothing() {
     let guarded = guarded();
     let key = &guarded.key;
-    for (name, content, then) in CONTENTS {
+    for (name, framing, content, then) in CONTENTS {
         let mut connection = guarded.connect("trakkr");
         let head = format!(
             "POST /trakkr/brands HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {key}\r\n\
-             Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
+             Content-Type: application/json\r\n{framing}\r\n\r\n"
         );
         connection.write(&[head.as_bytes(), content].concat());
         if *then == Ends {
@@ -265,6 +273,40 @@ fn broken_content_is_refused_in_the_contract_and_reaches_nothing() {
         assert_eq!(String::from_utf8_lossy(&rest), "", "{name}: said after the refusal");
     }
     assert_eq!(guarded.upstream.received(), []);
+}
+
+/// Odd, and allowed: what is strict must not be strict with these. `KEY` stands for a key.
+#[rustfmt::skip] // One row a line can be read; broken up, the table cannot.
+const ODD: &[(&str, &str, Then)] = &[
+    ("one empty line first", "\r\nGET /trakkr/brands HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer KEY\r\n\r\n", Waits),
+    ("the old version, without Host", "GET /trakkr/brands HTTP/1.0\r\nAuthorization: Bearer KEY\r\n\r\n", Waits),
+    ("a whole URL", "GET http://a/trakkr/brands HTTP/1.1\r\nHost: A:80\r\nAuthorization: Bearer KEY\r\n\r\n", Waits),
+    ("spaces around values, and none", "GET /trakkr/brands HTTP/1.1\r\nhOST:a\r\nAUTHORIZATION: \t Bearer KEY \t\r\n\r\n", Waits),
+    ("bytes beyond ASCII in a value", "GET /trakkr/brands HTTP/1.1\r\nHost: a\r\nX-Name: Zoë\r\nAuthorization: Bearer KEY\r\n\r\n", Waits),
+    ("a side closed early", "GET /trakkr/brands HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer KEY\r\n\r\n", Ends),
+    ("chunks with extensions and a trailer", "POST /trakkr/brands HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer KEY\r\nContent-Type: application/json\r\nTransfer-Encoding: Chunked\r\n\r\n00E;a=\"b;c\"\r\n{\"name\": \"aa\"}\r\n0\r\nX-Sum: 1\r\n\r\n", Waits),
+    ("a wish to go on, not waited for", "POST /trakkr/brands HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer KEY\r\nContent-Type: application/json\r\nExpect: 100-Continue\r\nContent-Length: 14\r\n\r\n{\"name\": \"aa\"}", Waits),
+];
+
+#[test]
+fn odd_requests_that_are_good_are_served() {
+    let guarded = guarded();
+    for (index, (name, request, then)) in ODD.iter().enumerate() {
+        let mut connection = guarded.connect("trakkr");
+        connection.write(request.replace("KEY", &guarded.key).as_bytes());
+        if *then == Ends {
+            connection.finish_sending();
+        }
+        let response = connection.try_read("GET").unwrap_or_else(|error| panic!("{name}: {error}"));
+        assert_eq!(response.status, 200, "{name}: {response:?}");
+        assert_eq!(guarded.upstream.received().len(), index + 1, "{name}");
+        let last = guarded.upstream.last();
+        assert_eq!(last.target, "/brands", "{name}: {last:?}");
+        // The key is for the gateway alone.
+        assert_eq!(last.fields.first("authorization"), None, "{name}: {last:?}");
+        let content = if last.method == "POST" { "{\"name\": \"aa\"}" } else { "" };
+        assert_eq!(String::from_utf8_lossy(&last.content), content, "{name}: {last:?}");
+    }
 }
 
 #[test]

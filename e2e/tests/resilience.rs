@@ -162,6 +162,27 @@ fn clients_that_go_away_leave_no_trace() {
     assert!(!gateway.log().contains("panicked"), "{}", gateway.log());
 }
 
+#[test]
+fn connections_beyond_the_bound_are_told_so_and_no_others() {
+    let upstream = Upstream::always(Reaction::json(200, &json!({ "brands": [] })));
+    let (folder, key) = folder_in_front_of("trakkr", upstream.address());
+    folder.edit("voice: problem", "bounds: { connections: 4 }\nvoice: problem");
+    let gateway = Gateway::serve(folder);
+    let client = gateway.client("trakkr");
+    let request = Request::get("/brands").key(&key);
+    let mut within: Vec<_> = (0..4).map(|_| client.connect()).collect();
+    // Answered, so that all four are counted.
+    assert!(within.iter_mut().all(|connection| connection.send(&request).status == 200));
+    for _ in 0..2 {
+        let mut beyond = client.connect();
+        assert_eq!(beyond.send(&request).status, 503);
+        assert_eq!(beyond.closed_within(SOON).unwrap(), b"");
+    }
+    assert!(within.iter_mut().all(|connection| connection.send(&request).status == 200));
+    within.clear();
+    wait_until("there is room again", || client.send(&request).status == 200);
+}
+
 // Upstreams in trouble.
 
 #[test]
