@@ -12,11 +12,17 @@ use crate::{MARKER, Response};
 
 /// How much of the answer there is to check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Shape {
+pub(crate) enum Shape {
     /// All of it.
     Whole,
     /// An answer to HEAD: the content is only announced.
     HeadOnly,
+}
+
+/// A contract of a test's own.
+pub fn read_contract(name: &str, text: &str) -> Arc<Contract> {
+    let source = demur_source::Source::new(name, text);
+    Arc::new(Contract::load(&source).unwrap_or_else(|found| panic!("{found}")).contract)
 }
 
 /// A built-in contract, read once.
@@ -48,6 +54,8 @@ const FOREIGN: [&str; 12] = [
 
 /// Panics where the answer is not as every answer must be.
 pub(crate) fn response(contract: &Contract, response: &Response, shape: Shape) {
+    // A final answer, and one that HTTP knows: 101 would be the end of HTTP on the connection.
+    assert!((200..600).contains(&response.status), "no status of a final answer: {response:?}");
     let id = one_fresh_id(contract, response);
     for (name, _) in response.fields.iter() {
         assert!(!name.starts_with("demur-"), "a field of the gateway's own reaches a client: {response:?}");
@@ -117,5 +125,77 @@ fn tells_nothing(text: &str, place: &str, response: &Response) {
     let text = text.to_ascii_lowercase();
     for foreign in FOREIGN {
         assert!(!text.contains(&foreign.to_ascii_lowercase()), "{place} tells `{foreign}`: {response:?}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use super::*;
+
+    /// A refusal of the contract `trakkr-get-scores` with nothing wrong with it, but for these changes.
+    fn passes(changes: &[(&str, &str)], shape: Shape) -> bool {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let id = format!("req_of_a_test_{:08}", COUNT.fetch_add(1, Ordering::Relaxed));
+        let mut head = "HTTP/1.1 500 S\r\nContent-Type: application/json\r\nCache-Control: no-store\r\n\
+                        Retry-After: 5\r\nX-Request-Id: ID\r\n"
+            .to_owned();
+        let mut content =
+            r#"{"error":"Internal server error","errors":["An unexpected error occurred: ID"]}"#.to_owned();
+        for (old, new) in changes {
+            assert!(head.contains(old) || content.contains(old), "{old}");
+            (head, content) = (head.replace(old, new), content.replace(old, new));
+        }
+        let (head, content) = (head.replace("ID", &id), content.replace("ID", &id));
+        let message = format!("{head}Content-Length: {}\r\n\r\n{content}", content.len());
+        let read = Response::read(message.as_bytes(), "GET").unwrap();
+        let contract = contract("trakkr-get-scores");
+        catch_unwind(AssertUnwindSafe(|| response(&contract, &read, shape))).is_ok()
+    }
+
+    #[test]
+    fn an_answer_with_anything_wrong_does_not_pass() {
+        assert!(passes(&[], Shape::Whole));
+        assert!(passes(&[("Retry-After: 5\r\n", "")], Shape::Whole));
+        assert!(passes(&[("500", "200"), ("{\"error\"", "anything")], Shape::Whole));
+        let rows: [&[(&str, &str)]; 19] = [
+            &[("500", "600")],
+            &[("500", "101")],
+            &[("500", "429")],
+            &[("500", "400")],
+            &[("500 S", "401 S")],
+            &[("X-Request-Id", "X-Other-Id")],
+            &[("X-Request-Id: ID", "X-Request-Id: short")],
+            &[("X-Request-Id: ID", "X-Request-Id: ID\r\nX-Request-Id: another-id-of-sixteen")],
+            &[("X-Request-Id: ID", "X-Request-Id: another-id-of-sixteen")],
+            &[("application/json", "text/html")],
+            &[("no-store", "no-cache")],
+            &[("Retry-After: 5", "Retry-After: 0")],
+            &[("Retry-After: 5", "Retry-After: soon")],
+            &[("Retry-After: 5", "WWW-Authenticate: Bearer")],
+            &[("Retry-After: 5", "Demur-Account: acme")],
+            &[("Retry-After: 5", "Server: db-internal-3.example")],
+            &[("Internal server error", "Something else")],
+            &[("occurred: ID\"]", "occurred: ID\"],\"trace\":1")],
+            &[("occurred: ID", "occurred: ID <html>")],
+        ];
+        for changes in rows {
+            assert!(!passes(changes, Shape::Whole), "{changes:?}");
+        }
+    }
+
+    #[test]
+    fn an_id_that_was_seen_before_does_not_pass() {
+        let same = [("X-Request-Id: ID", "X-Request-Id: the-same-id-of-sixteen"), ("500", "200")];
+        assert!(passes(&same, Shape::Whole));
+        assert!(!passes(&same, Shape::Whole));
+    }
+
+    #[test]
+    fn the_head_alone_is_checked_where_there_is_no_more() {
+        assert!(passes(&[("{\"error\"", "anything")], Shape::HeadOnly));
+        assert!(!passes(&[("no-store", "no-cache")], Shape::HeadOnly));
     }
 }

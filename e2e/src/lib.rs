@@ -29,7 +29,7 @@ mod scripted;
 mod upstream;
 mod wire;
 
-pub use check::{Shape, contract};
+pub use check::{contract, read_contract};
 pub use client::{Client, Connection};
 pub use fields::Fields;
 pub use folder::{Folder, Issued, NewKey, Outcome};

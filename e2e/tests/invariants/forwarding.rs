@@ -1,0 +1,200 @@
+//! What reaches the upstream: all that the client sent, and nothing that is only the gateway's or the
+//! connection's to say.
+
+use demur_e2e::{OWNED_BRAND, Reaction, Request, Scripted, sound_request};
+use serde_json::json;
+
+use crate::APIS;
+
+fn scripted() -> Scripted {
+    let scripted = Scripted::start();
+    scripted.upstream_does(Reaction::json(200, &json!({ "well": true })));
+    scripted
+}
+
+/// Spelt in any way that some framework reads as the same.
+#[test]
+fn fields_of_the_gateways_own_are_taken_from_nobody() {
+    let scripted = scripted();
+    for api in APIS {
+        let mut request = sound_request(api, scripted.key(api));
+        let forged = [
+            "Demur-Account",
+            "demur-account",
+            "DEMUR-KEY",
+            "Demur_Account",
+            "Demur.Plan",
+            "Demur-Credits-Remaining",
+            "demur_credits.reset",
+            "Demur-Client-Request-Id",
+            "Demur-Error",
+            "Demur-Anything",
+        ];
+        for name in forged {
+            request = request.field(name, "forged");
+        }
+        let answer = scripted.client(api).send(&request);
+        assert_eq!(answer.status, 200, "{answer:?}");
+        let arrived = scripted.last().fields;
+        for (name, value) in arrived.iter() {
+            assert_ne!(value, "forged", "{api}: {name}");
+        }
+        let (account, plan) = match api {
+            "trakkr-get-scores" => ("acme-scores", "unmetered"),
+            _ => ("acme", "pro"),
+        };
+        for (name, expected) in [("demur-account", account), ("demur-plan", plan)] {
+            let values: Vec<&str> = arrived.all(name).collect();
+            assert_eq!(values, [expected], "{api}: {name}");
+        }
+        let keys: Vec<&str> = arrived.all("demur-key").collect();
+        assert!(keys.len() == 1 && keys[0].starts_with("key_"), "{keys:?}");
+    }
+}
+
+#[test]
+fn the_request_has_the_gateways_id_and_keeps_the_clients_beside_it() {
+    let scripted = scripted();
+    for api in APIS {
+        let request = sound_request(api, scripted.key(api));
+        let answer =
+            scripted.client(api).send(&request.clone().field("X-Request-Id", "mine-0000000000000000"));
+        let arrived = scripted.last().fields;
+        let ids: Vec<&str> = arrived.all("x-request-id").collect();
+        assert_eq!(ids, [answer.field("x-request-id")], "{api}");
+        assert_eq!(arrived.first("demur-client-request-id"), Some("mine-0000000000000000"));
+
+        let answer = scripted.client(api).send(&request);
+        let arrived = scripted.last().fields;
+        assert_eq!(arrived.first("x-request-id"), Some(answer.field("x-request-id")));
+        assert_eq!(arrived.first("demur-client-request-id"), None, "{api}");
+
+        // Two ids of the client's: neither is taken for the gateway's.
+        let twice = request.field("X-Request-Id", "mine-1").field("x-request-id", "mine-2");
+        let answer = scripted.client(api).send(&twice);
+        let arrived = scripted.last().fields;
+        let ids: Vec<&str> = arrived.all("x-request-id").collect();
+        assert_eq!(ids, [answer.field("x-request-id")], "{api}");
+    }
+}
+
+#[test]
+fn the_key_and_what_concerns_the_connection_stay_behind() {
+    let scripted = scripted();
+    for api in APIS {
+        let request = sound_request(api, scripted.key(api))
+            .field("Connection", "keep-alive, X-Private, Keep-Alive")
+            .field("Connection", "x-private-too")
+            .field("Keep-Alive", "timeout=5")
+            .field("X-Private", "a")
+            .field("X-Private-Too", "b")
+            .field("TE", "trailers")
+            .field("Trailer", "X-Checksum")
+            .field("Proxy-Authorization", "Basic eDp5")
+            .field("Proxy-Connection", "keep-alive")
+            .field("Accept", "application/json");
+        let answer = scripted.client(api).send(&request);
+        assert_eq!(answer.status, 200, "{answer:?}");
+        let arrived = scripted.last().fields;
+        let dropped = [
+            "authorization",
+            "connection",
+            "keep-alive",
+            "x-private",
+            "x-private-too",
+            "te",
+            "trailer",
+            "proxy-authorization",
+            "proxy-connection",
+            "upgrade",
+        ];
+        for name in dropped {
+            assert_eq!(arrived.first(name), None, "{api}");
+        }
+        assert_eq!(arrived.first("accept"), Some("application/json"));
+        assert!(!format!("{arrived:?}").contains(scripted.key(api)), "{arrived:?}");
+    }
+}
+
+#[test]
+fn what_concerns_the_connection_stays_behind_on_the_way_back() {
+    let scripted = scripted();
+    let fields = [
+        ("Connection", "X-Private"),
+        ("X-Private", "a"),
+        ("Keep-Alive", "timeout=5"),
+        ("Proxy-Authenticate", "Basic"),
+        ("Trailer", "X-Checksum"),
+        ("X-Kept", "b"),
+        ("Set-Cookie", "a=1"),
+        ("Set-Cookie", "b=2"),
+    ];
+    for api in APIS {
+        let answer = scripted.answer(api, Reaction::answer(200, &fields, "{}"));
+        for name in ["x-private", "keep-alive", "proxy-authenticate", "trailer"] {
+            assert_eq!(answer.fields.first(name), None, "{api}");
+        }
+        assert_eq!(answer.field("x-kept"), "b");
+        assert_eq!(answer.fields.all("set-cookie").collect::<Vec<_>>(), ["a=1", "b=2"]);
+    }
+}
+
+/// Method, target, fields and content, however the content is framed.
+#[test]
+fn what_arrives_is_whole() {
+    let scripted = scripted();
+    let key = scripted.key("trackyard");
+    let target = "/api/external/v1/tracks/a%2Fb%20c/similar";
+    let query = "limit=7&q=%E2%82%AC&q=two&empty=&flag&p=a+b%2Bc&x=%00";
+    // 700 KB, with every byte in it, and no period that a buffer's length could hide.
+    let content: Vec<u8> = (0..700_000_u32).map(|place| (place % 251 + place / 65_521) as u8).collect();
+    for (chunked, content) in [(false, Vec::new()), (false, content.clone()), (true, content)] {
+        let request = Request::post(&format!("{target}?{query}"))
+            .key(key)
+            .field("X-Several", "a")
+            .field("X-Several", "b, c")
+            .field("X-Empty", "")
+            .content("application/octet-stream", content.clone());
+        let request = if chunked { request.chunked() } else { request };
+        let answer = scripted.client("trackyard").send(&request);
+        assert_eq!(answer.status, 200, "{answer:?}");
+        let arrived = scripted.last();
+        assert_eq!((arrived.method.as_str(), arrived.target), ("POST", format!("{target}?{query}")));
+        assert_eq!(arrived.content.len(), content.len());
+        assert!(arrived.content == content, "the content is another");
+        assert_eq!(arrived.fields.all("x-several").collect::<Vec<_>>(), ["a", "b, c"]);
+        assert_eq!(arrived.fields.first("x-empty"), Some(""));
+        assert_eq!(arrived.fields.first("content-type"), Some("application/octet-stream"));
+    }
+}
+
+/// JSON that was looked into is forwarded as it was written, not as it was read.
+#[test]
+fn content_that_was_validated_is_forwarded_byte_for_byte() {
+    let scripted = scripted();
+    let content = format!(
+        "\n{{ \"other\" : 1.50 ,\"brand\":\t\"{OWNED_BRAND}\", \"big\":123456789012345678901234567890, \"\\u0065\":[ ] }} "
+    );
+    for chunked in [false, true] {
+        let request = Request::post("/get-scores").key(scripted.key("trakkr-get-scores"));
+        let request = request.content("application/json", content.clone());
+        let request = if chunked { request.chunked() } else { request };
+        let answer = scripted.client("trakkr-get-scores").send(&request);
+        assert_eq!(answer.status, 200, "{answer:?}");
+        assert_eq!(String::from_utf8(scripted.last().content).unwrap(), content);
+    }
+}
+
+/// The mount's prefix is the gateway's, and so is the host.
+#[test]
+fn the_upstream_is_asked_under_its_own_name() {
+    let scripted = scripted();
+    for api in APIS {
+        let request = sound_request(api, scripted.key(api));
+        scripted.client(api).send(&request.clone().field("Host", "public.example"));
+        let arrived = scripted.last();
+        assert!(!arrived.target.contains(&format!("/{api}/")), "{arrived:?}");
+        let hosts: Vec<&str> = arrived.fields.all("host").collect();
+        assert!(hosts.len() == 1 && hosts[0].starts_with("127.0.0.1:"), "{hosts:?}");
+    }
+}

@@ -1,0 +1,39 @@
+//! What must hold for every API and every answer, beyond the documented cases.
+//!
+//! Most of it is asserted by the checking client, which every request here goes through: an answer in the
+//! contract, one fresh id, nothing of the upstream's in it. The tables bring about the situations, and hold
+//! the log's condition and the contract's status against them, so that none of them passes for nothing.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test that cannot go on should stop, in its functions that carry no #[test] too"
+)]
+
+mod forwarding;
+mod matrix;
+mod passing;
+mod raising;
+mod upstream_answers;
+
+use demur_contract::Condition;
+use demur_e2e::{Request, Response, Scripted};
+
+const APIS: [&str; 5] = ["trakkr", "trakkr-get-scores", "trackyard", "trackbot-pro", "trackunit"];
+
+/// Sends a request, which must be refused for this reason, with the status that the contract has for it.
+fn refused(scripted: &Scripted, api: &str, condition: &str, request: &Request) -> Response {
+    because(scripted, api, condition, scripted.client(api).send(request))
+}
+
+/// The answer, when it came about for this reason and has the status that the contract has for it.
+fn because(scripted: &Scripted, api: &str, condition: &str, answer: Response) -> Response {
+    assert!(answer.status >= 400, "{api}: {answer:?}");
+    let logged = scripted.gateway().logged(answer.field("x-request-id"));
+    assert_eq!(logged["condition"], condition, "{logged}");
+    let contract = scripted.client(api).contract().clone();
+    let named = Condition::named(condition).unwrap_or_else(|| panic!("no condition `{condition}`"));
+    assert_eq!(answer.status, contract.entry(contract.answer(named)).status.as_u16(), "{api}: {answer:?}");
+    answer
+}

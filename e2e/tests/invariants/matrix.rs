@@ -1,0 +1,188 @@
+//! Requests that any API can get, and none of the five documents.
+
+use demur_e2e::{Connection, Reaction, Request, Scripted, sound_request};
+use serde_json::json;
+
+use crate::{APIS, because, refused};
+
+/// An operation of each API that takes JSON.
+fn with_content(api: &str) -> (&'static str, &'static str) {
+    match api {
+        "trakkr" => ("POST", "/brands"),
+        "trakkr-get-scores" => ("POST", "/get-scores"),
+        "trackyard" => ("POST", "/api/external/v1/search"),
+        "trackbot-pro" => ("POST", "/shipments"),
+        "trackunit" => ("PUT", "/groups/group-1"),
+        other => panic!("no example `{other}`"),
+    }
+}
+
+fn scripted() -> Scripted {
+    let scripted = Scripted::start();
+    scripted.upstream_does(Reaction::json(200, &json!({ "well": true })));
+    scripted
+}
+
+#[test]
+fn content_that_cannot_be_read_is_refused_in_every_contract() {
+    let deep = |levels: usize| format!("{}1{}", "[".repeat(levels), "]".repeat(levels)).into_bytes();
+    let large = || vec![b' '; 1024 * 1024 + 1];
+    let rows: [(&str, &str, Vec<u8>); 14] = [
+        ("body.invalid_json", "application/json", b"".to_vec()),
+        ("body.invalid_json", "application/json", b"{".to_vec()),
+        ("body.invalid_json", "application/json", b"{} {}".to_vec()),
+        ("body.invalid_json", "application/json", b"{\"a\":\"\xff\"}".to_vec()),
+        ("body.invalid_json", "application/json", b"{\"name\":\"a\",\"name\":\"b\"}".to_vec()),
+        ("body.invalid_json", "application/json", b"\xef\xbb\xbf{}".to_vec()),
+        ("body.invalid_json", "application/json", b"<html><body>x</body></html>".to_vec()),
+        ("body.too_deep", "application/json", deep(65)),
+        ("body.too_deep", "application/json", deep(100_000)),
+        ("body.too_large", "application/json", large()),
+        ("body.unsupported_media_type", "text/plain", b"{}".to_vec()),
+        ("body.unsupported_media_type", "application/x-www-form-urlencoded", b"a=1".to_vec()),
+        ("body.unsupported_media_type", "application/json; charset=utf-16", b"{}".to_vec()),
+        ("body.unsupported_media_type", "*/*", b"{}".to_vec()),
+    ];
+    let scripted = scripted();
+    for api in APIS {
+        let (method, target) = with_content(api);
+        for (condition, media_type, content) in &rows {
+            let request = Request::new(method, target).key(scripted.key(api));
+            let request = request.content(media_type, content.clone());
+            refused(&scripted, api, condition, &request);
+            refused(&scripted, api, condition, &request.chunked());
+        }
+    }
+    assert_eq!(scripted.received().len(), 0, "nothing of it reaches the upstream");
+}
+
+#[test]
+fn paths_and_methods_that_no_operation_has() {
+    let scripted = scripted();
+    for api in APIS {
+        let (known, target) = with_content(api);
+        for path in
+            ["/nowhere", "", "/", "//", "/%2e%2e/", &format!("{target}/x/y/z"), "/.env?a=%3Cscript%3E"]
+        {
+            refused(&scripted, api, "resource.not_found", &Request::get(path).key(scripted.key(api)));
+        }
+        for method in ["DELETE", "PATCH", "OPTIONS", "TRACE", "BREW"] {
+            let request = Request::new(method, target).key(scripted.key(api));
+            let answer = refused(&scripted, api, "resource.method_not_allowed", &request);
+            let allowed: Vec<&str> = answer.field("allow").split(", ").collect();
+            assert!(allowed.contains(&known) && !allowed.contains(&method), "{answer:?}");
+        }
+    }
+    assert_eq!(scripted.received().len(), 0, "nothing of it reaches the upstream");
+}
+
+#[test]
+fn credentials_that_are_none() {
+    let long = format!("Bearer {}", "k".repeat(7000));
+    let scripted = scripted();
+    for api in APIS {
+        // A key of the right form, for another API of the same gateway.
+        let other = if api == "trakkr" { "trackunit" } else { "trakkr" };
+        let others = format!("Bearer {}", scripted.key(other));
+        let mine = format!("Bearer {}", scripted.key(api));
+        let (shorter, changed) = (&mine[..mine.len() - 1], mine.replace('_', "-"));
+        let path = format!("{mine} {mine}");
+        let rows: [(&str, &[&str]); 16] = [
+            ("credential.missing", &[]),
+            ("credential.missing", &[""]),
+            ("credential.missing", &["Bearer"]),
+            ("credential.missing", &["Bearer   "]),
+            ("credential.scheme", &["Basic dXNlcjpwYXNz"]),
+            ("credential.scheme", &[&mine["Bearer ".len()..]]),
+            ("credential.scheme", &["Bearer\tx"]),
+            ("credential.malformed", &["Bearer x"]),
+            ("credential.malformed", &[shorter]),
+            ("credential.malformed", &[&changed]),
+            ("credential.malformed", &[&others]),
+            ("credential.malformed", &[&path]),
+            ("credential.malformed", &[&long]),
+            ("credential.malformed", &["Bearer \u{e9}\u{1f511}"]),
+            ("credential.malformed", &["Bearer ' OR 1=1 --"]),
+            ("credential.malformed", &[&mine, &mine]),
+        ];
+        for (condition, values) in rows {
+            let add = |request: Request, value: &&str| request.field("Authorization", value);
+            let request = values.iter().fold(without_key(api), add);
+            refused(&scripted, api, condition, &request);
+        }
+    }
+    assert_eq!(scripted.received().len(), 0, "nothing of it reaches the upstream");
+}
+
+fn without_key(api: &str) -> Request {
+    match with_content(api) {
+        ("POST", target) => Request::post(target).json(&json!({})),
+        (method, target) => Request::new(method, target).json(&json!({})),
+    }
+}
+
+/// A refusal of HEAD has the fields of the same refusal of GET, and no content.
+#[test]
+fn head_is_answered_like_get_without_the_content() {
+    let scripted = scripted();
+    for api in APIS {
+        let mut connection = scripted.client(api).connect();
+        for (target, key) in [("/nowhere", scripted.key(api)), ("/nowhere", "none")] {
+            let get = connection.send(&Request::get(target).key(key));
+            let head = connection.send(&Request::new("HEAD", target).key(key));
+            assert_eq!(head.status, get.status);
+            let length = get.content.len();
+            assert_eq!(head.field("content-length").parse(), Ok(length), "{api}: {head:?}");
+        }
+        // The connection is sound after them: the next answer is read from where it begins.
+        let sound = connection.send(&sound_request(api, scripted.key(api)));
+        assert_eq!(sound.status, 200, "{sound:?}");
+    }
+}
+
+/// Of whatever is wrong with one request the connection goes on to the next, or is closed; never is the
+/// next answer misread.
+#[test]
+fn a_connection_is_sound_after_every_refusal() {
+    let scripted = scripted();
+    for api in APIS {
+        let (method, target) = with_content(api);
+        let large = Request::new(method, target).key(scripted.key(api));
+        let large = large.content("application/json", vec![b' '; 3 * 1024 * 1024]);
+        let unread = Request::new("DELETE", target).content("application/json", vec![b'x'; 2000]);
+        for request in [Request::get("/nowhere"), unread, large.clone(), large.chunked()] {
+            let mut connection = scripted.client(api).connect();
+            let refused = connection.send(&request);
+            assert!(refused.status >= 400, "{refused:?}");
+            match next(&mut connection, &sound_request(api, scripted.key(api))) {
+                Some(status) => assert_eq!(status, 200),
+                None => assert_ne!(request, Request::get("/nowhere"), "nothing was left to read"),
+            }
+        }
+    }
+}
+
+fn next(connection: &mut Connection, request: &Request) -> Option<u16> {
+    connection.try_send(request).ok().map(|answer| answer.status)
+}
+
+/// What belongs to no API speaks in the listener's contract.
+#[test]
+fn before_the_api_is_known_the_listener_speaks() {
+    let scripted = scripted();
+    let client = scripted.gateway().client_of_no_api();
+    for target in ["/", "/nowhere", "/trakkrx/brands", "/Trakkr/brands", "*"] {
+        for method in ["GET", "POST", "OPTIONS"] {
+            if target == "*" && method != "OPTIONS" {
+                continue;
+            }
+            let answer = client.send(&Request::new(method, target).key(scripted.key("trakkr")));
+            assert_eq!(answer.status, 404, "{answer:?}");
+            let logged = scripted.gateway().logged(answer.field("x-request-id"));
+            assert_eq!((&logged["condition"], &logged["api"]), (&json!("resource.not_found"), &json!("-")));
+        }
+    }
+    let connection_of_api = scripted.client("trakkr");
+    let answer = connection_of_api.send(&Request::get("/brands"));
+    because(&scripted, "trakkr", "credential.missing", answer);
+}

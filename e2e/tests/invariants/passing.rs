@@ -1,0 +1,125 @@
+//! A success is the service's own: every byte of it passes, however it is framed or encoded.
+
+use demur_e2e::{Connection, Reaction, Request, Scripted, sound_request};
+
+use crate::APIS;
+
+/// Every byte in it, and no period that a buffer's length could hide.
+fn binary(length: u32) -> Vec<u8> {
+    (0..length).map(|place| (place % 251 + place / 65_521) as u8).collect()
+}
+
+/// `hello`, as gzip has it.
+const GZIP: &[u8] =
+    b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\x03\xcb\x48\xcd\xc9\xc9\x07\x00\x86\xa6\x10\x36\x05\x00\x00\x00";
+
+fn chunked(content: &[u8]) -> Vec<u8> {
+    let mut bytes = b"HTTP/1.1 200 OK\r\nContent-Type: a/b\r\nTransfer-Encoding: chunked\r\n\r\n".to_vec();
+    for chunk in content.chunks(7777) {
+        bytes.extend_from_slice(format!("{:X};x=\"y\"\r\n", chunk.len()).as_bytes());
+        bytes.extend_from_slice(chunk);
+        bytes.extend_from_slice(b"\r\n");
+    }
+    bytes.extend_from_slice(b"0\r\n\r\n");
+    bytes
+}
+
+/// Sends two requests on one connection: the second answer shows where the first one ended.
+fn twice(scripted: &Scripted, api: &str, reaction: Reaction, check: impl Fn(&demur_e2e::Response)) {
+    scripted.upstream_does(reaction);
+    let request = sound_request(api, scripted.key(api));
+    let mut connection: Connection = scripted.client(api).connect();
+    check(&connection.send(&request));
+    check(&connection.send(&request));
+}
+
+#[test]
+fn content_passes_byte_for_byte() {
+    let big = binary(300_000);
+    let until_close = |content: &[u8]| {
+        Reaction::bytes([b"HTTP/1.1 200 OK\r\nContent-Type: a/b\r\n\r\n", content].concat()).and_closes()
+    };
+    let json = "{ \"a\" : 1.0,\r\n \"a\":1e2, \"\\u00e9\" : [ ] }\n".as_bytes();
+    let with = |status, fields: &[(&str, &str)], content: &[u8]| Reaction::answer(status, fields, content);
+    let rows: [(u16, &[u8], Reaction); 10] = [
+        (200, json, with(200, &[("Content-Type", "application/json")], json)),
+        (200, &big, with(200, &[("Content-Type", "application/octet-stream")], &big)),
+        (200, &big, Reaction::bytes(chunked(&big))),
+        (200, &big, until_close(&big)),
+        (200, b"", with(200, &[], b"")),
+        (200, GZIP, with(200, &[("Content-Encoding", "gzip")], GZIP)),
+        (206, b"part", with(206, &[("Content-Range", "bytes 0-3/9")], b"part")),
+        (201, b"<html>made</html>", with(201, &[("Content-Type", "text/html")], b"<html>made</html>")),
+        (204, b"", with(204, &[], b"")),
+        (304, b"", with(304, &[("ETag", "\"a\"")], b"")),
+    ];
+    let scripted = Scripted::start();
+    for api in APIS {
+        for (status, content, reaction) in &rows {
+            twice(&scripted, api, reaction.clone(), |answer| {
+                assert_eq!((answer.status, answer.content.len()), (*status, content.len()), "{api}");
+                assert!(answer.content == *content, "{api} {status}: the content is another");
+            });
+        }
+    }
+}
+
+#[test]
+fn what_describes_the_content_passes_with_it() {
+    let fields = [
+        ("Content-Type", "application/x-own; a=\"b\""),
+        ("Content-Encoding", "gzip"),
+        ("Content-Language", "it"),
+        ("Content-Disposition", "attachment; filename=\"a.bin\""),
+        ("ETag", "W/\"x\""),
+        ("Last-Modified", "Fri, 20 Nov 2026 08:00:00 GMT"),
+        ("Cache-Control", "private, max-age=60"),
+        ("Vary", "Accept"),
+        ("Location", "https://elsewhere.example/a?b=c"),
+        ("Retry-After", "soon"),
+        ("WWW-Authenticate", "Basic"),
+        ("Server", "own/1.0"),
+    ];
+    let scripted = Scripted::start();
+    for api in APIS {
+        twice(&scripted, api, Reaction::answer(200, &fields, GZIP), |answer| {
+            for (name, value) in fields {
+                assert_eq!(answer.fields.all(name).collect::<Vec<_>>(), [value], "{api}: {name}");
+            }
+        });
+    }
+}
+
+/// HEAD's answer announces content that does not come.
+#[test]
+fn an_answer_to_head_is_passed_without_content() {
+    let scripted = Scripted::start();
+    let announced = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 4321\r\n\r\n";
+    scripted.upstream_does(Reaction::bytes(announced));
+    for (api, target) in [("trakkr", "/brands"), ("trackbot-pro", "/shipments"), ("trackunit", "/devices")] {
+        let mut connection = scripted.client(api).connect();
+        for _ in 0..2 {
+            let answer = connection.send(&Request::new("HEAD", target).key(scripted.key(api)));
+            assert_eq!((answer.status, answer.field("content-length")), (200, "4321"), "{answer:?}");
+            assert_eq!(scripted.last().method, "HEAD");
+        }
+    }
+}
+
+/// Half of a success is no success: what has begun to pass cannot be taken back, but its end must be missed.
+#[test]
+fn a_success_that_breaks_off_is_seen_to_break_off() {
+    let half = |head: &str| Reaction::bytes(format!("HTTP/1.1 200 OK\r\n{head}\r\n\r\n"));
+    let scripted = Scripted::start();
+    for api in APIS {
+        for reaction in [
+            half("Content-Length: 100").and("half").and_closes(),
+            half("Transfer-Encoding: chunked").and("4\r\nhalf\r\n").and_closes(),
+            half("Transfer-Encoding: chunked").and("4\r\nhalf\r\nno chunk\r\n").and_closes(),
+        ] {
+            scripted.upstream_does(reaction.clone());
+            let answer = scripted.client(api).try_send(&sound_request(api, scripted.key(api)));
+            assert!(answer.is_err(), "{reaction:?}: {answer:?}");
+        }
+    }
+}

@@ -1,0 +1,204 @@
+//! Whatever an upstream says that is no success: it leaves in the contract, and nothing of its text with it.
+
+use std::time::{Duration, Instant};
+
+use demur_e2e::{Folder, MARKER, Reaction, Response, Scripted};
+use serde_json::json;
+
+use crate::{APIS, because};
+
+#[test]
+fn html_with_any_status_is_mapped_by_its_status() {
+    let rows = [
+        (400, "upstream.refused.400"),
+        (401, "upstream.failed"),
+        (402, "upstream.failed"),
+        (403, "upstream.refused.403"),
+        (404, "upstream.refused.404"),
+        (405, "upstream.refused.405"),
+        (407, "upstream.failed"),
+        (408, "upstream.refused.408"),
+        (409, "upstream.refused.409"),
+        (410, "upstream.refused.410"),
+        (413, "upstream.refused.413"),
+        (418, "upstream.refused.418"),
+        (422, "upstream.refused.422"),
+        (429, "upstream.refused.429"),
+        (431, "upstream.refused.431"),
+        (451, "upstream.refused.451"),
+        (499, "upstream.refused.499"),
+        (500, "upstream.failed"),
+        (501, "upstream.failed"),
+        (502, "upstream.failed"),
+        (503, "upstream.unavailable"),
+        (504, "upstream.failed"),
+        (511, "upstream.failed"),
+        (599, "upstream.failed"),
+    ];
+    let scripted = Scripted::start();
+    for api in APIS {
+        for (status, condition) in rows {
+            let answer = scripted.answer(api, Reaction::html(status));
+            because(&scripted, api, condition, answer);
+        }
+    }
+}
+
+#[test]
+fn an_answer_that_is_broken_or_none_at_all_is_the_upstreams_failure() {
+    let half = |status: u16| {
+        Reaction::bytes(format!("HTTP/1.1 {status} S\r\nContent-Length: 1000\r\n\r\n{{\"error\": \"{MARKER}"))
+    };
+    let rows = [
+        ("upstream.invalid_response", Reaction::closes()),
+        ("upstream.invalid_response", Reaction::bytes("HTTP/1.1 200 OK\r\nContent-Le").and_closes()),
+        ("upstream.invalid_response", Reaction::bytes(format!("{MARKER}\r\n\r\n")).and_closes()),
+        ("upstream.invalid_response", Reaction::bytes(*b"\x16\x03\x01\x00\xa5\x01\x00").and_closes()),
+        ("upstream.invalid_response", Reaction::bytes("HTTP/1.1 20 OK\r\n\r\n").and_closes()),
+        ("upstream.invalid_response", Reaction::bytes("HTTP/9.9 200 OK\r\n\r\n").and_closes()),
+        (
+            "upstream.invalid_response",
+            Reaction::bytes("HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab")
+                .and_closes(),
+        ),
+        (
+            "upstream.invalid_response",
+            Reaction::bytes(format!("HTTP/1.1 200 OK\r\nX: {}\r\n\r\n", MARKER.repeat(50_000))).and_closes(),
+        ),
+        ("upstream.failed", half(500).and_closes()),
+        ("upstream.refused.404", half(404).and_closes()),
+        ("upstream.failed", Reaction::stack_trace()),
+        ("upstream.failed", Reaction::answer(500, &[], vec![b'{'; 300_000])),
+        ("upstream.failed", Reaction::answer(500, &[("Content-Type", "application/json")], "{}")),
+        ("upstream.failed", Reaction::json(500, &json!({ "error": MARKER, "trace": ["at Store::read"] }))),
+        ("upstream.failed", Reaction::answer(500, &[("Content-Encoding", "gzip")], b"\x1f\x8b\x08\x00")),
+    ];
+    let scripted = Scripted::start();
+    for api in APIS {
+        for (condition, reaction) in &rows {
+            let answer = scripted.answer(api, reaction.clone());
+            because(&scripted, api, condition, answer);
+        }
+    }
+}
+
+/// RFC 9110, section 15: beyond 599 there are no statuses, and whoever gets one takes it for a 5xx.
+#[test]
+fn a_status_that_does_not_exist_is_no_success() {
+    let scripted = Scripted::start();
+    for api in APIS {
+        for status in [600, 799, 999] {
+            let answer = scripted.answer(api, Reaction::html(status));
+            because(&scripted, api, "upstream.failed", answer);
+        }
+    }
+}
+
+/// Nobody asked for another protocol.
+#[test]
+fn switching_protocols_unasked_is_an_invalid_response() {
+    let scripted = Scripted::start();
+    for api in APIS {
+        let switch = "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n";
+        let answer = scripted.answer(api, Reaction::bytes(format!("{switch}{MARKER}")).and_closes());
+        because(&scripted, api, "upstream.invalid_response", answer);
+    }
+}
+
+#[test]
+fn interim_answers_are_passed_over() {
+    let scripted = Scripted::start();
+    let interim = "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n";
+    for api in APIS {
+        let reaction = Reaction::bytes(interim).and("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}");
+        assert_eq!(scripted.answer(api, reaction).content, b"{}");
+        let reaction = Reaction::bytes(interim).and("HTTP/1.1 500 S\r\nContent-Length: 0\r\n\r\n");
+        because(&scripted, api, "upstream.failed", scripted.answer(api, reaction));
+    }
+}
+
+/// The JSON of one API from behind another: it names no error of the contract in which it would be read.
+#[test]
+fn another_apis_json_is_not_taken_for_ones_own() {
+    let others = [
+        ("trakkr", json!({ "error": { "type": "api_error", "code": "boom", "message": MARKER } })),
+        ("trakkr-get-scores", json!({ "error": MARKER, "errors": [MARKER] })),
+        ("trackyard", json!({ "error": "Forbidden", "message": MARKER })),
+        ("trackbot-pro", json!({ "error": { "status": 400, "message": MARKER } })),
+        ("trackunit", json!({ "status": 400, "code": "unheard_of", "message": MARKER })),
+    ];
+    let scripted = Scripted::start();
+    for api in APIS {
+        for (_, content) in &others {
+            for (status, condition) in [(400, "upstream.refused.400"), (500, "upstream.failed")] {
+                let answer = scripted.answer(api, Reaction::json(status, content));
+                because(&scripted, api, condition, answer);
+            }
+        }
+    }
+}
+
+/// An upstream may say when trying again makes sense; what it says is a whole number of seconds, or nothing.
+#[test]
+fn a_delay_of_the_upstreams_is_passed_on_when_it_is_one() {
+    let delay = |said: &str, scripted: &Scripted, api: &str| -> Response {
+        scripted.answer(api, Reaction::answer(503, &[("Retry-After", said)], MARKER))
+    };
+    let rows = [
+        ("7", Some("7")),
+        (" 7 ", Some("7")),
+        ("0", Some("1")),
+        ("soon", None),
+        ("-1", None),
+        ("1.5", None),
+        ("99999999999999999999999", None),
+        ("Fri, 31 Dec 1999 23:59:59 GMT", None),
+    ];
+    let scripted = Scripted::start();
+    for api in APIS {
+        for (said, passed) in rows {
+            let answer = delay(said, &scripted, api);
+            assert_eq!(answer.fields.first("retry-after"), passed, "{said:?}: {answer:?}");
+        }
+    }
+}
+
+/// A silence ends with the configured time-out, before the head and in a failed answer's content alike.
+#[test]
+fn a_slow_upstream_is_not_waited_for_longer_than_configured() {
+    let folder = Folder::of_examples();
+    folder.edit("timeout: 5s", "timeout: 300ms");
+    folder.edit("timeout: 2s", "timeout: 300ms");
+    let scripted = Scripted::on(folder);
+    for api in APIS {
+        for (condition, reaction) in [
+            ("upstream.timeout", Reaction::silence()),
+            ("upstream.timeout", Reaction::bytes("HTTP/1.1 200 OK\r\n").and_silence()),
+            (
+                "upstream.failed",
+                Reaction::bytes("HTTP/1.1 500 S\r\nContent-Length: 9\r\n\r\n{").and_silence(),
+            ),
+        ] {
+            let began = Instant::now();
+            because(&scripted, api, condition, scripted.answer(api, reaction));
+            assert!(began.elapsed() >= Duration::from_millis(300), "it was waited for");
+            assert!(began.elapsed() < Duration::from_secs(10), "and not for ever: {:?}", began.elapsed());
+        }
+    }
+}
+
+/// The content of a failed answer is for the journal. That it comes a byte at a time is no reason to let the
+/// caller wait for it.
+#[test]
+fn a_failed_answer_that_drips_is_not_waited_for() {
+    let folder = Folder::of_examples();
+    folder.edit("timeout: 5s", "timeout: 1s");
+    let scripted = Scripted::on(folder);
+    let mut drip = Reaction::bytes("HTTP/1.1 500 S\r\nContent-Length: 1000\r\n\r\n");
+    for _ in 0..100 {
+        drip = drip.and("x").and_wait(Duration::from_millis(200));
+    }
+    let began = Instant::now();
+    because(&scripted, "trackyard", "upstream.failed", scripted.answer("trackyard", drip));
+    assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
+}
