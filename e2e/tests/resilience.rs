@@ -4,7 +4,8 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
-    reason = "a test that cannot go on should stop and say where"
+    clippy::print_stdout,
+    reason = "a test that cannot go on should stop and say where; measured figures are for --nocapture"
 )]
 
 use std::collections::HashMap;

@@ -167,7 +167,7 @@ fn every_built_in_contract_is_without_findings() {
         assert_eq!(said["contract"], name);
         // With closed statuses everything is claimed, so nothing is derived.
         let is_closed = demur_e2e::contract(name).about().statuses_closed;
-        assert_eq!(said["derived"] == json!([]), is_closed, "{name}: {said}");
+        assert!(!is_closed || said["derived"] == json!([]), "{name}: {said}");
     }
 }
 
