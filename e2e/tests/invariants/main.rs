@@ -15,6 +15,7 @@ mod forwarding;
 mod matrix;
 mod passing;
 mod raising;
+mod shop;
 mod upstream_answers;
 
 use demur_contract::Condition;

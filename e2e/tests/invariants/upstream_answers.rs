@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use demur_e2e::{Folder, MARKER, Reaction, Response, Scripted};
+use demur_e2e::{Folder, MARKER, Reaction, Request, Response, Scripted, sound_request};
 use serde_json::json;
 
 use crate::{APIS, because};
@@ -183,6 +183,41 @@ fn a_slow_upstream_is_not_waited_for_longer_than_configured() {
             because(&scripted, api, condition, scripted.answer(api, reaction));
             assert!(began.elapsed() >= Duration::from_millis(300), "it was waited for");
             assert!(began.elapsed() < Duration::from_secs(10), "and not for ever: {:?}", began.elapsed());
+        }
+    }
+}
+
+/// HEAD's answer has no content, a failed one neither, and the connection to the upstream is sound after it.
+#[test]
+fn a_failed_answer_to_head_is_a_refusal_without_content() {
+    let scripted = Scripted::start();
+    for (status, condition) in [(500, "upstream.failed"), (404, "upstream.refused.404")] {
+        scripted
+            .upstream_does(Reaction::bytes(format!("HTTP/1.1 {status} S\r\nContent-Length: 999\r\n\r\n")));
+        for (api, target) in
+            [("trakkr", "/brands"), ("trackbot-pro", "/shipments"), ("trackunit", "/devices")]
+        {
+            for _ in 0..3 {
+                let head = Request::new("HEAD", target).key(scripted.key(api));
+                because(&scripted, api, condition, scripted.client(api).send(&head));
+            }
+        }
+    }
+}
+
+/// What came right after the end of an answer, in one piece with it, is no answer to whoever asks next. (One
+/// that comes later, when the next request is on its way, nobody could tell from that request's answer.)
+#[test]
+fn an_answer_that_nobody_asked_for_reaches_nobody() {
+    let answer = |text: &str| format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{text}", text.len());
+    let chunked =
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n9\r\nasked for\r\n0\r\n\r\n".to_owned();
+    let scripted = Scripted::start();
+    for asked in [answer("asked for"), chunked] {
+        scripted.upstream_does(Reaction::bytes(asked + &answer("unasked")));
+        for api in APIS.into_iter().cycle().take(200) {
+            let got = scripted.client(api).send(&sound_request(api, scripted.key(api)));
+            assert_eq!((got.status, got.text().as_str()), (200, "asked for"), "{api}: {got:?}");
         }
     }
 }
