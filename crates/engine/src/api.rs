@@ -68,10 +68,10 @@ impl Api {
 pub(crate) enum Resource {
     /// This resource.
     Named(String),
-    /// A parameter of the name is missing. Validation will say so, or the operation does not need it.
-    Absent,
-    /// A parameter stands there twice: what would be checked may not be what the upstream reads.
-    Ambiguous,
+    /// A required parameter is missing, which validation will say.
+    Missing,
+    /// It is not said, or said more than once: what would be checked may not be what the upstream reads.
+    Unclear,
 }
 
 impl ResourceTemplate {
@@ -79,28 +79,31 @@ impl ResourceTemplate {
         let mut resource = String::new();
         for (index, text) in self.texts.iter().enumerate() {
             resource.push_str(text);
-            let Some(name) = self.parameters.get(index) else { continue };
-            match found.raw_path_parameter(name) {
-                Some(raw) => resource.push_str(&decoded(raw)),
-                None => match in_query(query.unwrap_or_default(), name) {
-                    Resource::Named(value) => resource.push_str(&value),
-                    other => return other,
-                },
+            let Some(parameter) = self.parameters.get(index) else { continue };
+            let value = if parameter.in_path {
+                found.raw_path_parameter(&parameter.name).map(decoded).ok_or(0)
+            } else {
+                in_query(query.unwrap_or_default(), &parameter.name)
+            };
+            match value {
+                Ok(value) => resource.push_str(&value),
+                Err(0) if parameter.required => return Resource::Missing,
+                Err(_) => return Resource::Unclear,
             }
         }
         Resource::Named(resource)
     }
 }
 
-fn in_query(query: &str, name: &str) -> Resource {
-    let mut values = query.split('&').filter_map(|pair| {
-        let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
-        (decoded(&key.replace('+', " ")) == name).then_some(value)
-    });
-    match (values.next(), values.next()) {
-        (None, _) => Resource::Absent,
-        (Some(value), None) => Resource::Named(decoded(&value.replace('+', " "))),
-        (Some(_), Some(_)) => Resource::Ambiguous,
+/// The value of a query parameter that stands there once; else how often it does.
+fn in_query(query: &str, name: &str) -> Result<String, usize> {
+    let plain = |text: &str| decoded(&text.replace('+', " "));
+    let pairs = query.split('&').map(|pair| pair.split_once('=').unwrap_or((pair, "")));
+    let mut values = pairs.filter(|(key, _)| plain(key) == name).map(|(_, value)| value);
+    match (values.next(), values.count()) {
+        (Some(value), 0) => Ok(plain(value)),
+        (Some(_), more) => Err(1 + more),
+        (None, _) => Err(0),
     }
 }
 
@@ -115,11 +118,12 @@ mod tests {
     #[test]
     fn a_parameter_that_stands_twice_names_nothing() {
         for (query, resource) in [
-            ("shelf=a", Resource::Named("a".into())),
-            ("x=1&sh%65lf=a+b", Resource::Named("a b".into())),
-            ("", Resource::Absent),
-            ("shelf=a&shelf=b", Resource::Ambiguous),
-            ("shelf=a&sh%65lf=b", Resource::Ambiguous),
+            ("shelf=a", Ok("a".to_owned())),
+            ("x=1&sh%65lf=a+b", Ok("a b".to_owned())),
+            ("", Err(0)),
+            ("shelf[]=a", Err(0)),
+            ("shelf=a&shelf=b", Err(2)),
+            ("shelf=a&sh%65lf=b", Err(2)),
         ] {
             assert_eq!(in_query(query, "shelf"), resource, "{query}");
         }

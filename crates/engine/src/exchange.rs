@@ -3,10 +3,14 @@
 //! From a [`Refused`] there is one path: condition → the contract's error → problem → response.
 
 use std::borrow::Cow;
+use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use demur_admission::{Now, Principal, Report, Taken};
-use demur_contract::{Condition, Contract, ErrorId, FieldFamily, Origin, Problem, RetryAfter, RetryClass};
+use demur_contract::{
+    Condition, Contract, ErrorId, FieldFamily, Origin, Problem, Retry, RetryAfter, RetryClass,
+};
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 
@@ -20,6 +24,7 @@ use crate::request_id::RequestId;
 pub(crate) struct Exchange<'e> {
     id: RequestId,
     pub(crate) now: Now,
+    pub(crate) peer: Option<IpAddr>,
     /// Who speaks: the listener's contract until the API is known.
     voice: &'e Contract,
     pub(crate) api: Option<&'e Arc<Api>>,
@@ -60,8 +65,9 @@ pub struct Refusal {
 }
 
 impl<'e> Exchange<'e> {
-    pub(crate) fn new(voice: &'e Contract, now: Now) -> Self {
-        Self { id: RequestId::fresh(), now, voice, api: None, operation: None, principal: None, taken: None }
+    pub(crate) fn new(voice: &'e Contract, now: Now, peer: Option<IpAddr>) -> Self {
+        let id = RequestId::fresh();
+        Self { id, now, peer, voice, api: None, operation: None, principal: None, taken: None }
     }
 
     /// From here on the API's contract speaks.
@@ -94,7 +100,7 @@ impl<'e> Exchange<'e> {
         self.settle_limits(origin);
 
         let Refused { answering, detail } = refused;
-        let delay = detail.retry_after.map(|delay| RetryAfter { delay });
+        let delay = retry_after(detail.retry_after, entry.retry);
         let problem = Problem {
             error,
             params: detail.params,
@@ -117,7 +123,6 @@ impl<'e> Exchange<'e> {
             headers.insert(CONTENT_TYPE, value);
         }
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        // Only where waiting helps: a delay on anything else would be a lie.
         if let Some(delay) = delay {
             headers.insert(RETRY_AFTER, HeaderValue::from(delay.seconds()));
         }
@@ -180,6 +185,16 @@ impl<'e> Exchange<'e> {
             crate::limit_fields::set(families, &limits, self.now, headers);
         }
     }
+}
+
+/// When trying again makes sense: only where waiting helps, for a delay on anything else would be a lie; and
+/// never longer than two days, whatever an upstream says. (A quota's day can have 25 hours.)
+fn retry_after(known: Option<Duration>, advice: Retry) -> Option<RetryAfter> {
+    const LONGEST: Duration = Duration::from_secs(2 * 86_400);
+    let waiting_helps =
+        matches!(advice.class, RetryClass::AfterDelay | RetryClass::AtReset | RetryClass::Backoff);
+    let delay = known.or(advice.default_delay).filter(|_| waiting_helps)?;
+    Some(RetryAfter { delay: delay.min(LONGEST) })
 }
 
 /// Tells clients that retry by status alone whether this one is worth it.

@@ -4,14 +4,19 @@
 //! the gateway's own are taken from nobody: whatever a client sends under their names, spelt with `_` or
 //! `.` for `-` too (many frameworks read those as the same), is removed. The key is for the gateway alone.
 
+use std::net::IpAddr;
+
 use demur_admission::{Balance, Principal};
 use http::header::{AUTHORIZATION, CONNECTION, HeaderMap, HeaderName, HeaderValue};
 
 use crate::settings::Scheme;
 
 /// Fields that concern one connection only.
-const HOP_BY_HOP: [&str; 8] = [
+const HOP_BY_HOP: [&str; 10] = [
     "connection",
+    // The gateway has answered it.
+    "expect",
+    "http2-settings",
     "keep-alive",
     "proxy-authenticate",
     "proxy-authorization",
@@ -67,6 +72,55 @@ fn is_own(name: &str) -> bool {
     name.len() >= PREFIX.len() && name.bytes().zip(PREFIX).all(|(byte, expected)| plain(&byte) == *expected)
 }
 
+/// Fields that tell an upstream of another client, target or method than it would see.
+const FORWARDING: [&str; 12] = [
+    "forwarded",
+    "x-forwarded-for",
+    "x-forwarded-host",
+    "x-forwarded-port",
+    "x-forwarded-prefix",
+    "x-forwarded-proto",
+    "x-real-ip",
+    "x-original-url",
+    "x-rewrite-url",
+    "x-http-method",
+    "x-http-method-override",
+    "x-method-override",
+];
+const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+
+/// Removes what a client says of forwarding, which nobody has checked, and whatever an upstream might take
+/// for the request's id or the key because it is spelt with `_` or `.` for `-`.
+pub(crate) fn strip_forwarding(headers: &mut HeaderMap, id: &HeaderName, scheme: &Scheme) {
+    for name in FORWARDING {
+        headers.remove(name);
+    }
+    let key = match scheme {
+        Scheme::Authorization(_) => AUTHORIZATION,
+        Scheme::Field(name) => name.clone(),
+    };
+    let is_alias = |name: &HeaderName| {
+        let spelt = name.as_str();
+        if !spelt.contains(['_', '.']) {
+            return false;
+        }
+        let plain = |text: &str| text.replace(['_', '.'], "-");
+        let mut own = [id.as_str(), key.as_str()].into_iter().chain(FORWARDING);
+        own.any(|own| spelt != own && plain(spelt) == plain(own))
+    };
+    let aliases: Vec<HeaderName> = headers.keys().filter(|name| is_alias(name)).cloned().collect();
+    for name in aliases {
+        headers.remove(name);
+    }
+}
+
+/// Says from where the connection came.
+pub(crate) fn name_peer(headers: &mut HeaderMap, peer: IpAddr) {
+    if let Ok(value) = HeaderValue::from_str(&peer.to_string()) {
+        headers.insert(X_FORWARDED_FOR, value);
+    }
+}
+
 /// Removes the key.
 pub(crate) fn strip_credential(headers: &mut HeaderMap, scheme: &Scheme) {
     match scheme {
@@ -104,6 +158,20 @@ pub(crate) fn name_request(headers: &mut HeaderMap, field: &HeaderName, id: &Hea
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn nobody_is_told_of_another_client() {
+        let mut headers = HeaderMap::new();
+        for name in ["x-forwarded-for", "x_forwarded_for", "x.request_id", "x-request-id", "x_key", "x_other"]
+        {
+            headers.insert(HeaderName::from_static(name), HeaderValue::from_static("x"));
+        }
+        let id = HeaderName::from_static("x-request-id");
+        strip_forwarding(&mut headers, &id, &Scheme::Field(HeaderName::from_static("x-key")));
+        let mut left: Vec<&str> = headers.keys().map(HeaderName::as_str).collect();
+        left.sort_unstable();
+        assert_eq!(left, ["x-request-id", "x_other"]);
+    }
 
     #[test]
     fn nothing_that_is_ours_crosses() {

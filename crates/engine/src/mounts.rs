@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::api::Api;
 
-/// The APIs, those with the longest paths first, and those with a host before those without.
+/// The APIs: those with a host before those without, and then those with the longest paths first.
 pub(crate) struct Mounts {
     apis: Vec<Arc<Api>>,
 }
@@ -14,7 +14,7 @@ impl Mounts {
         // Stable: of two at one place the first counts.
         apis.sort_by_key(|api| {
             let mount = &api.settings.mount;
-            (std::cmp::Reverse(mount.path.len()), mount.host.is_none())
+            (mount.host.is_none(), std::cmp::Reverse(mount.path.len()))
         });
         Self { apis }
     }

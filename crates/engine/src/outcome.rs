@@ -10,7 +10,7 @@ use std::fmt;
 use std::time::Duration;
 
 use demur_contract::{Condition, Contract, Decoded, ErrorId, RefusedStatus, Value};
-use http::header::{CONTENT_TYPE, RETRY_AFTER};
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER, TRANSFER_ENCODING};
 use http::{HeaderMap, StatusCode};
 use serde_json::Value as Json;
 
@@ -58,6 +58,22 @@ impl From<UpstreamFault> for Refused {
         };
         Refused::from(condition).because(fault.to_string())
     }
+}
+
+/// Why an answer cannot be passed on, whatever it says; `None` for one that can.
+pub(crate) fn unusable(head: &http::response::Parts) -> Option<String> {
+    // No upgrade was asked for, so none can be accepted: nothing may pass unread after it.
+    if head.status == StatusCode::SWITCHING_PROTOCOLS || head.status.as_u16() > 599 {
+        return Some(format!("the status {} is no answer", head.status.as_u16()));
+    }
+    let mut codings = head.headers.get_all(TRANSFER_ENCODING).iter();
+    let coding = codings.next()?;
+    if codings.next().is_some() || !coding.as_bytes().eq_ignore_ascii_case(b"chunked") {
+        return Some("the content has a transfer coding other than chunked".to_owned());
+    }
+    // RFC 9112, section 6.3: two ways to tell where it ends are an attack or a defect.
+    let doubled = head.headers.contains_key(CONTENT_LENGTH);
+    doubled.then(|| "it has Content-Length and Transfer-Encoding".to_owned())
 }
 
 /// The most of a failed answer that is looked at.
@@ -157,11 +173,13 @@ fn own_format(contract: &Contract, status: StatusCode, content: &[u8]) -> Option
     let mut refused = Refused::error(read.error);
     if !read.violations.is_empty() {
         // A format does not carry all of a violation, so these could not be rendered again without loss.
-        // Their content stands as it is, unless it has a place for the id, which would then be another one.
-        if contract.shows_request_id(read.error) {
+        // Their content stands, written anew, unless it has a member that the format has not, or a place for
+        // the id, which would then be another one.
+        if contract.shows_request_id(read.error) || !read.unknown_members.is_empty() {
             return None;
         }
-        refused.detail.verbatim = Some(content.to_vec());
+        let json: Json = serde_json::from_slice(content).ok()?;
+        refused.detail.verbatim = Some(json.to_string().into_bytes());
     }
     refused.detail.params =
         read.params.into_iter().map(|(name, value)| (Cow::Owned(name), Value::Text(value))).collect();

@@ -1,11 +1,13 @@
 //! A request's way, from top to bottom.
 //!
 //! Each stage passes the request on or ends its way with a [`Refused`]; nothing goes back. The order is not
-//! free. Whoever asks is known before anything is told about what exists behind; what is cheap comes before
-//! what is dear; limits come before validation, so that a bad request is not free; credits come last, since
-//! holding them is the one wait, and nothing may fail between the hold and the upstream.
+//! free. What the document says to everyone (paths and methods) comes first, and whoever asks is known before
+//! anything else is told; what is cheap comes before what is dear; limits come before validation, so that a
+//! bad request is not free; credits come last, since holding them is the one wait, and nothing may fail
+//! between the hold and the upstream.
 
 use std::future::Future;
+use std::net::IpAddr;
 use std::num::NonZeroU32;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
@@ -14,13 +16,13 @@ use std::task::Poll;
 
 use bytes::Bytes;
 use demur_admission::{
-    Admission, Balance, Denial, Fingerprint, Hold, Now, OperationId, Principal, Requirement, permit,
+    Admission, Balance, Coverage, Denial, Fingerprint, Hold, Now, OperationId, Principal, Requirement, permit,
 };
 use demur_contract::{Condition, Contract};
 use demur_validation::{Content as Checked, Find, Found};
-use http::header::{ALLOW, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue};
+use http::header::{ALLOW, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue};
 use http::request::Parts;
-use http::{Request, Response};
+use http::{Method, Request, Response, Version};
 use http_body::Body;
 use http_body_util::BodyExt;
 use serde_json::Value as Json;
@@ -35,6 +37,8 @@ use crate::refused::Refused;
 use crate::rules::{self, Seen};
 use crate::{credential, forward};
 
+const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+
 /// Everything that answers requests: APIs, their contracts, and who may pass.
 pub struct Engine {
     apis: Mounts,
@@ -48,6 +52,8 @@ pub struct Engine {
 pub struct Arrival {
     /// When.
     pub now: Now,
+    /// From where the connection comes, where there is one.
+    pub peer: Option<IpAddr>,
     /// What a strict reader of the connection found wrong with it. The request is then a stand-in.
     pub rejection: Option<Rejection>,
 }
@@ -97,7 +103,7 @@ impl Engine {
         Sent: Future<Output = Result<Response<R>, UpstreamFault>>,
         R: Body<Data = Bytes> + Unpin,
     {
-        let mut exchange = Exchange::new(&self.voice, arrival.now);
+        let mut exchange = Exchange::new(&self.voice, arrival.now, arrival.peer);
         let outcome = caught(self.pass(&mut exchange, request, arrival.rejection, forward)).await;
         let mut response = match outcome {
             Ok(Ok(response)) => response,
@@ -138,6 +144,10 @@ impl Engine {
         exchange.speak_for(api);
         let settings = &api.settings;
         let query = uri.query();
+        if !has_plain_segments(path) {
+            return Err(Refused::from(Condition::RequestMalformed).because("the path has a dot segment"));
+        }
+        refuse_doubled(&parts)?;
         let found = match settings.document.find(&parts.method, path) {
             Find::Found(found) => found,
             Find::MethodNotAllowed { allow } => return Err(method_not_allowed(allow)),
@@ -153,19 +163,23 @@ impl Engine {
 
         if let Some(principal) = &principal {
             // Plan and grants.
-            let resource = asks.resource.as_ref().map(|resource| resource.resolve(&found, query));
-            let resource = match resource {
-                None | Some(Resource::Absent) => None,
-                Some(Resource::Named(resource)) => Some(resource),
-                Some(Resource::Ambiguous) => return Err(ambiguous_resource()),
+            let limited = matches!(principal.key().grants.resources, Coverage::Only(_));
+            let template = asks.resource.as_ref().filter(|_| limited);
+            let resolved = template.map(|template| template.resolve(&found, query));
+            let resource = match &resolved {
+                Some(Resource::Named(resource)) => Some(resource.as_str()),
+                None | Some(Resource::Missing | Resource::Unclear) => None,
             };
             let requirement = Requirement {
                 operation: Some(operation.id()),
                 scope: asks.scope.as_deref(),
                 feature: asks.feature.as_deref(),
-                resource: resource.as_deref(),
+                resource,
             };
             permit(principal, &requirement)?;
+            if resolved == Some(Resource::Unclear) {
+                return Err(unclear_resource());
+            }
 
             // Rate and quota: taken here, whatever is wrong with the request beyond.
             let taken = self.admission.take(principal, NonZeroU32::MIN, now).wait().await?;
@@ -176,7 +190,12 @@ impl Engine {
         let parameters = settings.document.check_parameters(&found, query, &parts.headers);
         let mut violations = parameters.violations;
         let bound = asks.max_content.unwrap_or(settings.max_content);
-        let looks_inside = operation.media_types().next().is_some() || api.reads_content[operation.index()];
+        // An idempotency key stands for one request, content included; and content that comes with a GET
+        // can be forwarded only when its length is known.
+        let looks_inside = operation.takes_content()
+            || api.reads_content[operation.index()]
+            || (asks.credits > 0 && parts.headers.contains_key(IDEMPOTENCY_KEY))
+            || matches!(parts.method, Method::GET | Method::HEAD);
         let (content, value) = if looks_inside {
             refuse_announced_excess(&parts, bound)?;
             let bytes = collect(body, bound).await?;
@@ -228,6 +247,10 @@ impl Engine {
             }
         };
         let (mut head, body) = answer.into_parts();
+        if let Some(cause) = outcome::unusable(&head) {
+            hold.release();
+            return Err(Refused::from(Condition::UpstreamInvalidResponse).because(cause));
+        }
         if head.status.is_client_error() || head.status.is_server_error() {
             hold.release();
             let content = failure_content(body).await;
@@ -235,6 +258,8 @@ impl Engine {
         }
         forward::strip_hop_by_hop(&mut head.headers);
         forward::strip_own(&mut head.headers);
+        // The version is each connection's own.
+        head.version = Version::HTTP_11;
         Ok(Response::from_parts(head, Outgoing::passing(body, hold, exchange.taken.take())))
     }
 
@@ -263,7 +288,7 @@ impl Engine {
         content: &Content<B>,
         credits: u64,
     ) -> Result<Hold, Refused> {
-        let operation = match parts.headers.get("idempotency-key") {
+        let operation = match parts.headers.get(IDEMPOTENCY_KEY) {
             Some(key) => key.to_str().ok().and_then(|key| key.parse().ok()).ok_or_else(|| {
                 Refused::from(Condition::RequestMalformed)
                     .because("Idempotency-Key has more than 128 bytes, or other than visible ASCII")
@@ -289,7 +314,7 @@ impl Engine {
     }
 }
 
-/// The request's host without its port. Of two the URI's is the one that counts (RFC 9112, section 3.2.2).
+/// The request's host, with its port. Of two the URI's is the one that counts (RFC 9112, section 3.2.2).
 fn host(parts: &Parts) -> Option<&str> {
     let authority = match parts.uri.authority() {
         Some(authority) => authority.as_str(),
@@ -306,9 +331,32 @@ fn method_not_allowed(allow: &str) -> Refused {
     }
 }
 
-fn ambiguous_resource() -> Refused {
+fn unclear_resource() -> Refused {
     Refused::from(Condition::PermissionResource)
-        .because("the parameter that names the resource stands in the query more than once")
+        .because("the parameter that names the resource stands in the query not at all, or more than once")
+}
+
+/// Whether no segment of a path is `.` or `..`, or hides one behind percent-encoding or a slash of its own:
+/// an upstream that resolves it would serve another operation than the one that was checked.
+fn has_plain_segments(path: &str) -> bool {
+    if !path.bytes().any(|byte| matches!(byte, b'.' | b'%' | b'\\')) {
+        return true;
+    }
+    path.split('/').all(|segment| {
+        let segment = percent_encoding::percent_decode_str(segment).decode_utf8_lossy();
+        segment.split(['/', '\\']).all(|part| !matches!(part, "." | "..")) && !segment.contains('\0')
+    })
+}
+
+/// Fields of which a second one would make the gateway and the upstream read different requests.
+fn refuse_doubled(parts: &Parts) -> Result<(), Refused> {
+    for name in [CONTENT_TYPE, CONTENT_ENCODING, IDEMPOTENCY_KEY] {
+        if parts.headers.get_all(&name).iter().nth(1).is_some() {
+            let cause = format!("the field {name} stands there more than once");
+            return Err(Refused::from(Condition::RequestMalformed).because(cause));
+        }
+    }
+    Ok(())
 }
 
 /// Content that says that it is too large is not read at all.
@@ -329,6 +377,11 @@ fn checked(
     parts: &Parts,
     bytes: &Bytes,
 ) -> Result<(Option<Json>, Vec<demur_contract::Violation>), Refused> {
+    let coding = parts.headers.get(CONTENT_ENCODING).filter(|coding| *coding != "identity");
+    if coding.is_some() && !bytes.is_empty() {
+        let refused = Refused::from(Condition::BodyUnsupportedMediaType);
+        return Err(refused.because("the content is encoded, and cannot be looked into"));
+    }
     let content_type = parts.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
     match settings.document.check_content(found.operation, content_type, bytes) {
         Checked::Checked { value, violations } => Ok((value, violations)),
@@ -350,6 +403,10 @@ fn dress(
     forward::strip_hop_by_hop(headers);
     forward::strip_own(headers);
     forward::strip_credential(headers, &api.settings.authentication.scheme);
+    forward::strip_forwarding(headers, &exchange.request_id_field(), &api.settings.authentication.scheme);
+    if let Some(peer) = exchange.peer {
+        forward::name_peer(headers, peer);
+    }
     if let Some(principal) = principal {
         forward::identify(headers, principal, balance);
     }
@@ -397,4 +454,27 @@ async fn caught<F: Future>(future: F) -> Result<F::Output, Panicked> {
         }
     })
     .await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_segment_leads_elsewhere() {
+        for (path, plain) in [
+            ("/items/a.b", true),
+            ("/items/...", true),
+            ("/items/a%20b", true),
+            ("/items/..", false),
+            ("/items/./a", false),
+            ("/items/%2e%2E", false),
+            ("/items/..%2fadmin", false),
+            ("/items/a%5c..%5cadmin", false),
+            ("/items/..\\admin", false),
+            ("/items/a%00", false),
+        ] {
+            assert_eq!(has_plain_segments(path), plain, "{path}");
+        }
+    }
 }

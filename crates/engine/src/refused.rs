@@ -89,7 +89,9 @@ impl Refused {
 
 impl From<Condition> for Refused {
     fn from(condition: Condition) -> Self {
-        Self::new(Answering::Condition(condition))
+        // Who sheds load wants the caller to come back a little later, not at once.
+        let delay = (condition == Condition::Overloaded).then_some(Duration::from_secs(1));
+        Self::new(Answering::Condition(condition)).after(delay)
     }
 }
 

@@ -3,12 +3,13 @@
 use demur_admission::{Coverage, Now, Principal};
 use demur_contract::Condition;
 use demur_validation::{RuleInputs, Variable};
+use http::HeaderName;
 use http::request::Parts;
 use serde_json::{Value as Json, json};
 
 use crate::api::Api;
 use crate::refused::Refused;
-use crate::settings::RuleSettings;
+use crate::settings::{RuleSettings, Scheme};
 
 /// What the rules can see.
 pub(crate) struct Seen<'s> {
@@ -26,7 +27,11 @@ pub(crate) fn check(api: &Api, operation: usize, seen: &Seen<'_>) -> Result<(), 
     if rules.is_empty() {
         return Ok(());
     }
-    let inputs = inputs(seen);
+    let key_field = match &api.settings.authentication.scheme {
+        Scheme::Field(name) => Some(name),
+        Scheme::Authorization(_) => None,
+    };
+    let inputs = inputs(seen, key_field);
     for rule in rules.iter().filter_map(|index| api.settings.rules.get(*index)) {
         match rule.require.evaluate(&inputs) {
             Ok(true) => {}
@@ -56,10 +61,10 @@ fn raise(api: &Api, rule: &RuleSettings, inputs: &RuleInputs<'_>) -> Refused {
     refused.because(cause)
 }
 
-fn inputs<'s>(seen: &'s Seen<'_>) -> RuleInputs<'s> {
+fn inputs<'s>(seen: &'s Seen<'_>, key_field: Option<&'s HeaderName>) -> RuleInputs<'s> {
     const NOTHING: &Json = &Json::Null;
     RuleInputs::new(seen.now.wall)
-        .provide(Variable::Request, || request(seen))
+        .provide(Variable::Request, move || request(seen, key_field))
         .provide(Variable::Params, || Json::Object(seen.params.clone()))
         .lend(Variable::Body, seen.body.unwrap_or(NOTHING))
         .provide(Variable::Key, || seen.principal.map_or(Json::Null, key))
@@ -79,11 +84,13 @@ fn inputs<'s>(seen: &'s Seen<'_>) -> RuleInputs<'s> {
         })
 }
 
-fn request(seen: &Seen<'_>) -> Json {
+fn request(seen: &Seen<'_>, key_field: Option<&HeaderName>) -> Json {
     let mut headers = serde_json::Map::new();
     for (name, value) in &seen.parts.headers {
         // Credentials are not for rules, and so not for what a rule may show.
-        if matches!(name.as_str(), "authorization" | "proxy-authorization" | "cookie") {
+        if matches!(name.as_str(), "authorization" | "proxy-authorization" | "cookie")
+            || Some(name) == key_field
+        {
             continue;
         }
         if let Ok(value) = value.to_str() {

@@ -26,8 +26,8 @@ impl Arriving {
         Self { body, window: None, in_window: 0 }
     }
 
-    /// Whether the window's end has come with too little in it. The clock runs only while we wait: content
-    /// that nobody reads for the moment is not late.
+    /// Whether the window's end has come with too little in it. A window begins when there is something to
+    /// wait for; one that ran out while nobody read is no sign of a slow client.
     fn is_late(&mut self, cx: &mut Context<'_>) -> bool {
         let window = self.window.get_or_insert_with(|| Box::pin(sleep_until(Instant::now() + WINDOW)));
         while window.as_mut().poll(cx).is_ready() {
@@ -53,6 +53,9 @@ impl Body for Arriving {
             Poll::Pending if self.is_late(cx) => Poll::Ready(Some(Err(ContentFault::Slow))),
             Poll::Pending => Poll::Pending,
             Poll::Ready(Some(Ok(frame))) => {
+                if self.window.as_ref().is_some_and(|window| window.deadline() < Instant::now()) {
+                    (self.window, self.in_window) = (None, 0);
+                }
                 self.in_window += frame.data_ref().map_or(0, |data| data.len() as u64);
                 Poll::Ready(Some(Ok(frame)))
             }

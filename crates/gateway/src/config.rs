@@ -3,7 +3,7 @@
 //! What it says of plans and APIs the engine reads; listeners, bounds and upstreams are read here. Nothing
 //! is opened or started.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -95,7 +95,12 @@ impl Config {
     }
 }
 
-const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 8080);
+/// The shortest head that is any use, in bytes.
+const LEAST_HEAD: usize = 256;
+/// No longer target can be represented.
+const MOST_TARGET: usize = 65_534;
+
+const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 8080);
 
 fn read(root: &Node, reading: &mut Reading<'_>) -> Option<Config> {
     let mut fields = Fields::of(root, reading.source, "the configuration", reading.found)?;
@@ -196,8 +201,6 @@ fn read_bounds(node: &Node, reading: &mut Reading<'_>) -> ListenerBounds {
     };
     size(&mut fields, "head", &mut bounds.head.head_bytes);
     size(&mut fields, "target", &mut bounds.head.target_bytes);
-    size(&mut fields, "fields", &mut bounds.head.fields);
-    size(&mut fields, "connections", &mut bounds.connections);
     let mut time = |fields: &mut Fields<'_>, name: &'static str, into: &mut Duration| {
         let Some(node) = fields.node(name) else { return };
         match node.scalar_text().and_then(|text| duration(&text)) {
@@ -213,6 +216,17 @@ fn read_bounds(node: &Node, reading: &mut Reading<'_>) -> ListenerBounds {
     time(&mut fields, "head_timeout", &mut bounds.head.head_timeout);
     time(&mut fields, "idle_timeout", &mut bounds.head.idle_timeout);
     time(&mut fields, "shutdown", &mut bounds.shutdown);
+    for (name, into) in [("fields", &mut bounds.head.fields), ("connections", &mut bounds.connections)] {
+        if let Some(count) = read_count(&mut fields, name, reading) {
+            *into = count.get();
+        }
+    }
+    let head = bounds.head;
+    let too_small = head.head_bytes < LEAST_HEAD || head.target_bytes < LEAST_HEAD;
+    if too_small || head.target_bytes > MOST_TARGET || head.target_bytes > head.head_bytes {
+        let help = format!("`target` goes from {LEAST_HEAD} to {MOST_TARGET} and is not above `head`");
+        reading.error(node.span, "bounds", "no request could have such a head", help);
+    }
     fields.finish(reading.found);
     bounds
 }
@@ -265,6 +279,12 @@ fn read_upstream(node: &Node, reading: &mut Reading<'_>) -> Option<Upstream> {
         reading.error(at, "url", format!("`{url}` is no URL"), "write `http://host:port`".to_owned());
         return None;
     };
+    if authority.as_str().contains('@') || parsed.query().is_some() {
+        let help =
+            "a password in a URL ends up in logs; what the upstream needs, its own settings say".to_owned();
+        reading.error(at, "url", "an upstream's URL has a host, a port and a path, and nothing else", help);
+        return None;
+    }
     if parsed.scheme_str() != Some("http") {
         let help = "put a TLS client in front of it, or use its plain port".to_owned();
         reading.error(at, "url", "upstreams are spoken to in plain HTTP only", help);
@@ -281,12 +301,17 @@ fn read_upstream(node: &Node, reading: &mut Reading<'_>) -> Option<Upstream> {
 
 /// Link-local addresses lead to the metadata services of clouds, where credentials lie.
 fn forbidden_address(host: &str) -> Option<&'static str> {
-    let is_link_local = match host.trim_matches(['[', ']']).parse::<std::net::IpAddr>() {
-        Ok(std::net::IpAddr::V4(address)) => address.is_link_local(),
-        Ok(std::net::IpAddr::V6(address)) => (address.segments()[0] & 0xffc0) == 0xfe80,
-        Err(_) => false,
-    };
-    is_link_local.then_some("is a link-local address, where metadata services are")
+    // A name is looked at when it is resolved.
+    let address = host.trim_matches(['[', ']']).parse::<IpAddr>().ok()?;
+    is_link_local(address).then_some("is a link-local address, where metadata services are")
+}
+
+/// Whether an address is link-local, however it is written.
+pub(crate) fn is_link_local(address: IpAddr) -> bool {
+    match address.to_canonical() {
+        IpAddr::V4(address) => address.is_link_local(),
+        IpAddr::V6(address) => (address.segments()[0] & 0xffc0) == 0xfe80,
+    }
 }
 
 fn refuse_twin(api: &ApiConfig, apis: &[ApiConfig], span: Span, reading: &mut Reading<'_>) {

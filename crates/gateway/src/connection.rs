@@ -2,13 +2,15 @@
 
 use std::collections::HashMap;
 use std::convert::Infallible;
+use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 
 use demur_admission::Clock;
 use demur_contract::{Condition, Origin};
-use demur_engine::{Arrival, Content, Engine, Outgoing, Refusal, Rejection, UpstreamFault};
+use demur_engine::{Arrival, Engine, Outgoing, Refusal, Rejection, UpstreamFault};
 use demur_guard::{Guard, Rejections};
+use http::header::HOST;
 use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -16,9 +18,13 @@ use hyper::service::service_fn;
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 
+use crate::answer::Answer;
 use crate::arriving::Arriving;
 use crate::config::{ListenerBounds, Upstream};
-use crate::upstream::{Answer, Pool};
+use crate::upstream::{Pool, Sent};
+
+/// hyper takes no smaller buffer.
+const LEAST_BUFFER: usize = 8192;
 
 /// What every connection of one worker shares.
 pub(crate) struct Shared {
@@ -26,10 +32,10 @@ pub(crate) struct Shared {
     clock: Clock,
     bounds: ListenerBounds,
     /// By the API's name.
-    pools: HashMap<String, Pool<Content<Arriving>>>,
+    pools: HashMap<String, Pool<Arriving>>,
 }
 
-type Answered = Response<Outgoing<Answer<Content<Arriving>>>>;
+type Answered = Response<Outgoing<Answer<Sent<Arriving>>>>;
 
 impl Shared {
     pub(crate) fn new(
@@ -52,13 +58,19 @@ impl Shared {
     ) {
         // Small answers should not wait for one another; trouble with that is no reason to fail.
         let _ = socket.set_nodelay(true);
+        let peer = socket.peer_addr().ok().map(|address| address.ip());
         let guard = Guard::new(socket, self.bounds.head);
         let rejections = guard.rejections();
         let service = service_fn(|request| {
             let (shared, rejections) = (self.clone(), rejections.clone());
-            async move { Ok::<_, Infallible>(shared.answer(request, &rejections, overloaded).await) }
+            async move { Ok::<_, Infallible>(shared.answer(request, &rejections, peer, overloaded).await) }
         });
-        let connection = http1::Builder::new().half_close(true).serve_connection(guard, service);
+        // The guard is the one to refuse: hyper, which would do so without a contract, is given more room.
+        let connection = http1::Builder::new()
+            .half_close(true)
+            .max_headers(self.bounds.head.fields + 1)
+            .max_buf_size(self.bounds.head.head_bytes.max(LEAST_BUFFER) + 1)
+            .serve_connection(guard, service);
         let mut connection = std::pin::pin!(connection);
         let ended = tokio::select! {
             ended = connection.as_mut() => ended,
@@ -77,6 +89,7 @@ impl Shared {
         &self,
         request: Request<Incoming>,
         rejections: &Rejections,
+        peer: Option<IpAddr>,
         overloaded: bool,
     ) -> Answered {
         let rejection = rejections.next().map(|rejection| Rejection {
@@ -85,12 +98,11 @@ impl Shared {
             host: rejection.host,
             path: rejection.target,
         });
-        let rejection = rejection.or_else(|| {
-            let path = Some(request.uri().path().to_owned());
-            let cause = "more connections than the listener's bound".to_owned();
-            overloaded.then_some(Rejection { condition: Condition::Overloaded, cause, host: None, path })
-        });
-        let arrival = Arrival { now: self.clock.now(), rejection };
+        let rejection = match rejection {
+            None if overloaded => Some(overload(&request)),
+            rejection => rejection,
+        };
+        let arrival = Arrival { now: self.clock.now(), peer, rejection };
         let request = request.map(Arriving::new);
         let mut response = self
             .engine
@@ -112,25 +124,36 @@ impl Shared {
     }
 }
 
+/// What a connection beyond the bound is told, whatever it asks.
+fn overload(request: &Request<Incoming>) -> Rejection {
+    let field = request.headers().get(HOST).and_then(|host| host.to_str().ok());
+    Rejection {
+        condition: Condition::Overloaded,
+        cause: "more connections than the listener's bound".to_owned(),
+        host: request.uri().authority().map(|host| host.as_str()).or(field).map(str::to_owned),
+        path: Some(request.uri().path().to_owned()),
+    }
+}
+
 /// Every refusal is findable by its request id.
 fn log(response: &Answered) {
     let Some(refusal) = response.extensions().get::<Arc<Refusal>>() else { return };
     let Refusal { request_id, contract, error, code, status, cause, .. } = &**refusal;
-    let condition = refusal.condition.map_or("-", Condition::name);
-    let api = refusal.api.as_deref().unwrap_or("-");
-    let operation = refusal.operation.as_deref().unwrap_or("-");
-    let account = refusal.account.as_deref().unwrap_or("-");
-    let key = refusal.key.as_deref().unwrap_or("-");
+    // What is not known is left out of the line.
+    let condition = refusal.condition.map(Condition::name);
+    let (api, operation) = (refusal.api.as_deref(), refusal.operation.as_deref());
+    let (account, key) = (refusal.account.as_deref(), refusal.key.as_deref());
+    let cause = (!cause.is_empty()).then_some(cause.as_str());
     let origin = refusal.origin.as_str();
     // What the caller did is news, what we or the upstream did is trouble.
     match refusal.origin {
         Origin::Client => tracing::info!(
-            request_id, api, operation, contract, error, code, status, condition, origin, account, key,
-            cause, "refused"
+            status, code, api, operation, request_id, condition, cause, account, key, origin, contract,
+            error, "refused"
         ),
         Origin::Gateway | Origin::Upstream => tracing::warn!(
-            request_id, api, operation, contract, error, code, status, condition, origin, account, key,
-            cause, "failed"
+            status, code, api, operation, request_id, condition, cause, account, key, origin, contract,
+            error, "failed"
         ),
     }
 }

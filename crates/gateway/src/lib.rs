@@ -4,10 +4,12 @@
 //! a current-thread runtime, its own connections to the upstreams, and no lock on the admitted path. The
 //! guard reads every head before hyper does. What a request may do and how it is answered is the engine's.
 
+mod answer;
 mod arriving;
 mod config;
 mod connection;
 mod gateway;
+mod patience;
 mod upstream;
 mod worker;
 

@@ -4,9 +4,9 @@
 use std::sync::Arc;
 
 use demur_admission::is_prefix;
-use demur_contract::{Contract, ErrorId};
+use demur_contract::{Contract, ErrorId, Location};
 use demur_source::{Diagnostics, Fields, Key, Node, Span, did_you_mean};
-use demur_validation::{ApiDocument, DocumentOptions, Expression, Formats, UnknownQuery};
+use demur_validation::{ApiDocument, DocumentOptions, Expression, Formats, Operation, UnknownQuery};
 
 use super::{Reading, bytes};
 
@@ -82,7 +82,15 @@ pub struct OperationSettings {
 pub struct ResourceTemplate {
     /// Text and parameters in turn, beginning with text.
     pub(crate) texts: Vec<String>,
-    pub(crate) parameters: Vec<String>,
+    pub(crate) parameters: Vec<ResourceParameter>,
+}
+
+/// A parameter in a resource's name, as the operation declares it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ResourceParameter {
+    pub(crate) name: String,
+    pub(crate) in_path: bool,
+    pub(crate) required: bool,
 }
 
 /// A rule in CEL, and what it raises.
@@ -135,16 +143,14 @@ pub fn read_api(fields: &mut Fields<'_>, reading: &mut Reading<'_>) -> Option<Ap
     let operations = read_operations(operations, &document, reading);
     let rules = rules.iter().filter_map(|node| read_rule(node, &document, &contract, reading)).collect();
     let authentication = authentication??;
-    Some(ApiSettings {
-        name: name?.0,
-        mount,
-        contract,
-        document,
-        authentication,
-        operations,
-        rules,
-        max_content,
-    })
+    let (name, span) = name?;
+    // It stands in the realm of a challenge, in logs and in the file of keys.
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+    if name.is_empty() || !name.bytes().all(is_plain) {
+        let message = format!("`{name}` cannot be an API's name: letters, digits, `-`, `_` and `.`");
+        reading.error(span, "api-name", message, None);
+    }
+    Some(ApiSettings { name, mount, contract, document, authentication, operations, rules, max_content })
 }
 
 fn required(
@@ -173,15 +179,25 @@ fn read_mount(node: &Node, reading: &mut Reading<'_>) -> Mount {
     let mut mount = Mount::default();
     let Some(mut fields) = Fields::of(node, reading.source, "`at`", reading.found) else { return mount };
     mount.host = fields.text("host", reading.found).map(|host| host.to_ascii_lowercase());
+    if mount.host.as_ref().is_some_and(|host| host.contains(['/', ' ']) || has_port(host)) {
+        let help = "write the name alone: a request's port is not looked at".to_owned();
+        reading.error(node.span, "host", "`host` is a name without scheme and port", help);
+    }
     if let Some(path) = fields.text("path", reading.found) {
         let path = path.trim_end_matches('/');
         if !path.is_empty() && !path.starts_with('/') {
             reading.error(node.span, "path", "a path prefix begins with `/`", format!("write `/{path}`"));
+        } else if path.contains("//") || !path.bytes().all(|byte| byte.is_ascii_graphic()) {
+            reading.error(node.span, "path", "a path prefix is one that a request can have", None);
         }
         mount.path = path.to_owned();
     }
     fields.finish(reading.found);
     mount
+}
+
+fn has_port(host: &str) -> bool {
+    host.rsplit_once(':').is_some_and(|(name, port)| !name.contains(':') && port.parse::<u16>().is_ok())
 }
 
 fn read_authentication(node: &Node, reading: &mut Reading<'_>) -> Option<Authentication> {
@@ -206,7 +222,13 @@ fn read_authentication(node: &Node, reading: &mut Reading<'_>) -> Option<Authent
         (Some(scheme), None) if scheme.eq_ignore_ascii_case("bearer") => {
             Scheme::Authorization("Bearer".to_owned())
         }
-        (Some(scheme), None) => Scheme::Authorization(scheme),
+        (Some(scheme), None) if scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-') => {
+            Scheme::Authorization(scheme)
+        }
+        (Some(scheme), None) => {
+            reading.error(node.span, "scheme", format!("`{scheme}` is no authentication scheme"), None);
+            return None;
+        }
         (None, None) => Scheme::Authorization("Bearer".to_owned()),
     };
     let (prefix, span) = prefix?;
@@ -258,14 +280,18 @@ fn read_operations(
             unknown_operation(&key.name, key.span, document, reading);
             continue;
         };
-        if let Some(settings) = read_operation(node, reading) {
+        if let Some(settings) = read_operation(node, operation, reading) {
             operations[operation.index()] = settings;
         }
     }
     operations
 }
 
-fn read_operation(node: &Node, reading: &mut Reading<'_>) -> Option<OperationSettings> {
+fn read_operation(
+    node: &Node,
+    operation: &Operation,
+    reading: &mut Reading<'_>,
+) -> Option<OperationSettings> {
     let mut fields = Fields::of(node, reading.source, "an operation", reading.found)?;
     let credits = match fields.int("credits", reading.found).map(u64::try_from) {
         None => 0,
@@ -279,7 +305,7 @@ fn read_operation(node: &Node, reading: &mut Reading<'_>) -> Option<OperationSet
         credits,
         feature: fields.text("feature", reading.found),
         scope: fields.text("scope", reading.found),
-        resource: fields.node("resource").and_then(|node| read_resource(node, reading)),
+        resource: fields.node("resource").and_then(|node| read_resource(node, operation, reading)),
         passes_credits: fields.boolean("passes_credits", reading.found).unwrap_or(false),
         anonymous: fields.boolean("anonymous", reading.found).unwrap_or(false),
         max_content: read_bytes(&mut fields, "max_content", reading),
@@ -293,7 +319,8 @@ fn read_operation(node: &Node, reading: &mut Reading<'_>) -> Option<OperationSet
     Some(settings)
 }
 
-fn read_resource(node: &Node, reading: &mut Reading<'_>) -> Option<ResourceTemplate> {
+/// A name that the operation does not have would never be found in a request, and so never be checked.
+fn read_resource(node: &Node, operation: &Operation, reading: &mut Reading<'_>) -> Option<ResourceTemplate> {
     let text = node.scalar_text()?;
     let mut template = ResourceTemplate { texts: Vec::new(), parameters: Vec::new() };
     let mut rest = text.as_str();
@@ -303,11 +330,36 @@ fn read_resource(node: &Node, reading: &mut Reading<'_>) -> Option<ResourceTempl
             return None;
         };
         template.texts.push(before.to_owned());
-        template.parameters.push(name.to_owned());
+        template.parameters.push(resource_parameter(name, node.span, operation, reading)?);
         rest = after;
     }
     template.texts.push(rest.to_owned());
     Some(template)
+}
+
+fn resource_parameter(
+    name: &str,
+    span: Span,
+    operation: &Operation,
+    reading: &mut Reading<'_>,
+) -> Option<ResourceParameter> {
+    let declared = |location| operation.requires(location, name).map(|required| (location, required));
+    if let Some((location, required)) = declared(Location::Path).or_else(|| declared(Location::Query)) {
+        return Some(ResourceParameter {
+            name: name.to_owned(),
+            in_path: location == Location::Path,
+            required,
+        });
+    }
+    let known: Vec<&str> =
+        operation.parameters(Location::Path).chain(operation.parameters(Location::Query)).collect();
+    let help = match did_you_mean(name, known.iter().copied()) {
+        Some(known) => format!("did you mean `{{{known}}}`?"),
+        None => format!("it has: {}", known.join(", ")),
+    };
+    let message = format!("`{}` has no path or query parameter `{name}`", operation.id());
+    reading.error(span, "unknown-parameter", message, help);
+    None
 }
 
 fn read_rule(

@@ -39,18 +39,20 @@ fn read_rate(node: &Node, reading: &mut Reading<'_>) -> Option<Rate> {
     let requests = positive(&mut fields, "requests", reading);
     let per = read_duration(&mut fields, "per", reading);
     let burst = positive(&mut fields, "burst", reading);
-    if requests.is_none() {
-        fields.missing("requests", reading.found);
-    }
-    if per.is_none() {
-        fields.missing("per", reading.found);
+    for name in ["requests", "per"] {
+        need(name, &mut fields, reading);
     }
     fields.finish(reading.found);
     let requests = requests?;
     let name = name.unwrap_or_else(|| "rate".to_owned());
     // Header fields about limits show it.
-    if name.is_empty() || !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte)) {
-        let message = format!("`{name}` cannot be a rate's name: letters, digits, `-`, `_` and `.`");
+    if name == "daily"
+        || name.is_empty()
+        || !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
+    {
+        let message = format!(
+            "`{name}` cannot be a rate's name: letters, digits, `-`, `_` and `.`, and `daily` is the quota's"
+        );
         reading.error(node.span, "rate-name", message, None);
     }
     Some(Rate { name: name.into(), requests, per: per?, burst: burst.unwrap_or(requests) })
@@ -72,9 +74,7 @@ fn read_quota(node: &Node, reading: &mut Reading<'_>) -> Option<Quota> {
             }
         },
     };
-    if requests.is_none() {
-        fields.missing("requests", reading.found);
-    }
+    need("requests", &mut fields, reading);
     fields.finish(reading.found);
     Some(Quota { requests: requests?, zone, counts })
 }
@@ -94,9 +94,7 @@ fn read_credits(node: &Node, reading: &mut Reading<'_>) -> Option<MonthlyCredits
         },
     };
     let zone = read_zone(&mut fields, reading);
-    if amount.is_none() {
-        fields.missing("monthly", reading.found);
-    }
+    need("monthly", &mut fields, reading);
     fields.finish(reading.found);
     Some(MonthlyCredits { amount: amount?, grant_day, zone })
 }
@@ -124,6 +122,13 @@ pub(crate) fn read_duration(
         reading.error(node.span, "duration", message, "write `500ms`, `2s`, `1m` or `1h`".to_owned());
     }
     read
+}
+
+/// Reports a field that is not there. One that is there and wrong has been reported.
+fn need(name: &'static str, fields: &mut Fields<'_>, reading: &mut Reading<'_>) {
+    if fields.node(name).is_none() {
+        fields.missing(name, reading.found);
+    }
 }
 
 fn positive(fields: &mut Fields<'_>, name: &'static str, reading: &mut Reading<'_>) -> Option<NonZeroU32> {

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use demur_contract::Location;
 use http::Method;
 
 use crate::request::{ContentRule, ParameterRule};
@@ -41,6 +42,18 @@ impl Operation {
     /// The names of the parameters in the path, in their order there.
     pub fn path_parameters(&self) -> impl Iterator<Item = &str> {
         super::reader::template_names(&self.path)
+    }
+
+    /// Whether a parameter is required; `None` where the operation has none of that name and location.
+    pub fn requires(&self, location: Location, name: &str) -> Option<bool> {
+        let is_it = |rule: &&ParameterRule| rule.location == location && rule.name == name;
+        self.parameters.iter().find(is_it).map(|rule| rule.required)
+    }
+
+    /// The names of its parameters at one location, in the order of declaration.
+    pub fn parameters(&self, location: Location) -> impl Iterator<Item = &str> {
+        let at = self.parameters.iter().filter(move |rule| rule.location == location);
+        at.map(|rule| rule.name.as_str())
     }
 
     /// Whether the operation declares content at all; only then must it be read before it is passed on.

@@ -1,0 +1,90 @@
+//! How long an upstream may take: from when it could have answered.
+//!
+//! While the client is still sending its content, and slowly, the upstream is not late; whether the client is
+//! too slow is judged where its content arrives. While the upstream does not take content that is there, it
+//! is.
+
+use std::cell::Cell;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use http_body::{Body, Frame, SizeHint};
+use tokio::time::{Instant, sleep, sleep_until};
+
+/// The time that one request gives its upstream.
+pub(crate) struct Patience {
+    time: Duration,
+    state: Rc<Cell<State>>,
+}
+
+#[derive(Clone, Copy)]
+struct State {
+    /// When the upstream last took something, or could first have answered.
+    since: Instant,
+    /// The next piece of content has yet to come from the client.
+    awaits_client: bool,
+}
+
+impl Patience {
+    pub(crate) fn new(time: Duration) -> Self {
+        Self { time, state: Rc::new(Cell::new(State { since: Instant::now(), awaits_client: false })) }
+    }
+
+    /// Content whose progress is noticed.
+    pub(crate) fn watch<B>(&self, body: B) -> Watched<B> {
+        Watched { body, state: self.state.clone() }
+    }
+
+    /// Ends when the upstream has had its time.
+    pub(crate) async fn ended(&self) {
+        loop {
+            let State { since, awaits_client } = self.state.get();
+            if awaits_client {
+                sleep(self.time).await;
+            } else if since.elapsed() >= self.time {
+                return;
+            } else {
+                sleep_until(since + self.time).await;
+            }
+        }
+    }
+}
+
+/// A request's content as an upstream takes it.
+pub(crate) struct Watched<B> {
+    body: B,
+    state: Rc<Cell<State>>,
+}
+
+impl<B: Body + Unpin> Body for Watched<B> {
+    type Data = B::Data;
+    type Error = B::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
+        let polled = Pin::new(&mut self.body).poll_frame(cx);
+        self.state.set(State { since: Instant::now(), awaits_client: polled.is_pending() });
+        polled
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+/// Content that is given up is not waited for.
+impl<B> Drop for Watched<B> {
+    fn drop(&mut self) {
+        let State { since, awaits_client } = self.state.get();
+        let since = if awaits_client { Instant::now() } else { since };
+        self.state.set(State { since, awaits_client: false });
+    }
+}
