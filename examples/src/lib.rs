@@ -44,13 +44,26 @@ pub const CONFIGURATION: &str = include_str!("../demur.yaml");
 /// Sample accounts, and sample keys in every state, which the demo makes at its first start.
 pub const ACCOUNTS: &str = include_str!("../accounts.yaml");
 
-/// Lines for a shell that show the gateway at work. `{gateway}` stands for its URL, `{API:LABEL}` for the
-/// sample key of that API and label.
-pub const TRY: &[&str] = &[
-    "curl -i {gateway}/trakkr/brands",
-    "curl -i -H 'Authorization: Bearer {trakkr:active}' '{gateway}/trakkr/scores?limit=1000'",
-    "curl -i -H 'Authorization: Bearer {trackbot-pro:active}' '{gateway}/trackbot-pro/shipments?limit=101&page=0'",
-    "curl -i -H 'Authorization: Bearer {trackyard:free}' -X POST {gateway}/trackyard/api/external/v1/tracks/trk_001/similar",
+/// Lines for a shell that show the gateway at work, each with what it shows. `{gateway}` stands for its URL,
+/// `{API:LABEL}` for the sample key of that API and label.
+pub const TRY: &[(&str, &str)] = &[
+    ("no key", "curl -i {gateway}/trakkr/brands"),
+    (
+        "two mistakes: the most fundamental one is answered",
+        "curl -i -H 'Authorization: Bearer {trakkr:active}' '{gateway}/trakkr/scores?limit=1000'",
+    ),
+    (
+        "two mistakes in a contract that lists them all",
+        "curl -i -H 'Authorization: Bearer {trackbot-pro:active}' '{gateway}/trackbot-pro/shipments?limit=101&page=0'",
+    ),
+    (
+        "a paid feature on a free plan",
+        "curl -i -H 'Authorization: Bearer {trackyard:free}' -X POST {gateway}/trackyard/api/external/v1/tracks/trk_001/similar",
+    ),
+    (
+        "an API that answers too late",
+        "curl -i -H 'Authorization: Bearer {trakkr:active}' {gateway}/trakkr/reports/yearly",
+    ),
 ];
 
 /// A service never reads more content than this: every record that it keeps came from a content.

@@ -9,19 +9,22 @@ use clap::{Parser, Subcommand, ValueEnum};
 #[derive(Debug, Parser)]
 #[command(name = "demur", version, arg_required_else_help = true, after_help = AFTER_HELP)]
 pub(crate) struct Args {
-    /// How results are printed.
+    /// How results are printed: human, json.
     #[arg(long, global = true, value_enum, default_value_t = Format::Human, env = "DEMUR_FORMAT")]
+    #[arg(hide_possible_values = true, help_heading = GLOBAL, display_order = 100)]
     pub(crate) format: Format,
-    /// When to use colours. NO_COLOR is respected.
+    /// When to use colours: auto, always, never. NO_COLOR is respected.
     #[arg(long, global = true, value_enum, default_value_t = Color::Auto, env = "DEMUR_COLOR")]
+    #[arg(hide_possible_values = true, help_heading = GLOBAL, display_order = 101)]
     pub(crate) color: Color,
     /// Only say what is asked for, and what goes wrong.
-    #[arg(long, short, global = true, env = "DEMUR_QUIET")]
+    #[arg(long, short, global = true, env = "DEMUR_QUIET", help_heading = GLOBAL, display_order = 102)]
     pub(crate) quiet: bool,
     #[command(subcommand)]
     pub(crate) verb: Verb,
 }
 
+const GLOBAL: &str = "Global options";
 const AFTER_HELP: &str = "Begin with `demur demo`: five example APIs behind one gateway, nothing to install.";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -13,7 +13,10 @@ pub(crate) fn start(output: &Output) {
         .with_env_var("DEMUR_LOG")
         .with_default_directive(LevelFilter::INFO.into())
         .from_env_lossy();
-    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_ansi(output.has_color());
+    let lines = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(io::stderr)
+        .with_ansi(output.has_color());
     // A second start in one process would be refused, and the first one goes on.
     let _ = if output.is_json() || !io::stderr().is_terminal() {
         lines.json().flatten_event(true).with_target(false).try_init()

@@ -61,7 +61,9 @@ impl Output {
                 self.diagnostics(found);
                 return;
             }
-            Failure::Usage { message, help } | Failure::Unavailable { message, help } => (message, help.clone()),
+            Failure::Usage { message, help } | Failure::Unavailable { message, help } => {
+                (message, help.clone())
+            }
             Failure::Refused { message } => (message, None),
         };
         let mut stderr = io::stderr().lock();

@@ -46,9 +46,9 @@ impl Running {
         let plans = Arc::new(PlanBook::new(config.plans.clone()));
         let store = open(&config.store, &plans)?;
         let admission = Admission::new(store.stores(), store.pepper(), plans, Settings::default());
-        let serving = gateway.serve(config, Arc::new(admission), Clock::start()).map_err(|error| {
-            Failure::unavailable(format!("the workers cannot be started: {error}"), None)
-        })?;
+        let serving = gateway
+            .serve(config, Arc::new(admission), Clock::start())
+            .map_err(|error| Failure::unavailable(format!("the workers cannot be started: {error}"), None))?;
         Ok(Self { serving, store })
     }
 
@@ -64,7 +64,8 @@ impl Running {
 
     /// Waits for Ctrl-C or SIGTERM, then lets requests under way be answered and closes the store.
     pub(crate) fn until_interrupted(self, output: &Output) -> Result<(), Failure> {
-        wait_for_signal().map_err(|error| Failure::unavailable(format!("cannot wait for signals: {error}"), None))?;
+        wait_for_signal()
+            .map_err(|error| Failure::unavailable(format!("cannot wait for signals: {error}"), None))?;
         output.say("ending: no new connections, requests under way are answered");
         self.serving.shut_down();
         self.store.close();
@@ -78,7 +79,9 @@ pub(crate) fn open(store: &StoreUrl, plans: &Arc<PlanBook>) -> Result<Arc<Store>
     let StoreUrl::Sqlite(path) = store;
     Store::open(path, Arc::clone(plans)).map_err(|error| {
         let help = match &error {
-            OpenError::Owned { .. } => Some("stop the other one, or give this one another `store:`".to_owned()),
+            OpenError::Owned { .. } => {
+                Some("stop the other one, or give this one another `store:`".to_owned())
+            }
             _ => None,
         };
         Failure::unavailable(error.to_string(), help)

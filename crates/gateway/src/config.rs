@@ -114,14 +114,20 @@ fn read(root: &Node, reading: &mut Reading<'_>) -> Option<Config> {
                 "write `demur: 1`".to_owned(),
             );
         }
-        None => fields.missing("demur", reading.found),
+        None => reading.error(
+            fields.span(),
+            "missing-key",
+            "the file has no version",
+            "begin with `demur: 1`".to_owned(),
+        ),
     }
     let listen = match fields.node("listen") {
         None => Some(DEFAULT_LISTEN),
         Some(node) => {
             let address = node.scalar_text().and_then(|text| text.parse().ok());
             if address.is_none() {
-                let help = "write an IP address and a port: `127.0.0.1:8080`".to_owned();
+                let help =
+                    "write an IP address and a port, `127.0.0.1:8080`: names are not resolved".to_owned();
                 reading.error(node.span, "address", "`listen` is no address", help);
             }
             address

@@ -42,8 +42,15 @@ fn shown(statement: &AccountStatement) -> String {
     let AccountStatement { account, credits } = statement;
     let resets = credits.resets_at.map_or_else(|| "never".to_owned(), |moment| moment.to_string());
     format!(
-        "{}  {}\n  plan      {}\n  credits   {} available, {} held, {} spent\n  received  {}, of which {} expired\n  resets    {resets}",
-        account.id, account.name, account.plan, credits.available, credits.held, credits.posted, credits.granted, credits.expired,
+        "{}  {}\n  plan      {}\n  credits   {} available, {} held, {} spent\n  received  {}, of which {} expired\n  next      monthly credits come {resets}",
+        account.id,
+        account.name,
+        account.plan,
+        credits.available,
+        credits.held,
+        credits.posted,
+        credits.granted,
+        credits.expired,
     )
 }
 

@@ -12,8 +12,10 @@ use crate::exit::{Exit, Failure};
 use crate::output::{Output, counted};
 
 pub(crate) fn run(args: &CheckArgs, output: &Output) -> Result<Exit, Failure> {
-    let source = Source::read(&args.file)
-        .map_err(|error| Failure::unavailable(format!("{}: {error}", args.file.display()), None))?;
+    let source = Source::read(&args.file).map_err(|error| {
+        let help = "name a configuration or a contract: `demur check FILE`".to_owned();
+        Failure::unavailable(format!("{}: {error}", args.file.display()), help)
+    })?;
     let (human, value, warnings) = if is_contract(&source) {
         let loaded = Contract::load(&source).map_err(Failure::Configuration)?;
         let (human, value) = about_contract(&loaded.contract);
@@ -21,7 +23,7 @@ pub(crate) fn run(args: &CheckArgs, output: &Output) -> Result<Exit, Failure> {
     } else {
         let folder = args.file.parent().unwrap_or_else(|| Path::new(""));
         let (config, warnings) = Config::load(&source, folder).map_err(Failure::Configuration)?;
-        let (human, value) = about_configuration(&config);
+        let (human, value) = about_configuration(&config, warnings.is_empty());
         (human, value, warnings)
     };
     let exit = if warnings.is_empty() { Exit::Fine } else { Exit::Findings };
@@ -65,7 +67,7 @@ fn about_contract(contract: &Contract) -> (String, serde_json::Value) {
     (human, json!({ "contract": contract.name(), "declared": declared, "derived": names }))
 }
 
-fn about_configuration(config: &Config) -> (String, serde_json::Value) {
+fn about_configuration(config: &Config, is_fine: bool) -> (String, serde_json::Value) {
     let lines: Vec<String> = config
         .apis
         .iter()
@@ -82,7 +84,8 @@ fn about_configuration(config: &Config) -> (String, serde_json::Value) {
         .collect();
     let apis: Vec<&str> = config.apis.iter().map(|api| api.settings.name.as_str()).collect();
     let human = format!(
-        "fine: {}, {}\n{}",
+        "{}: {}, {}\n{}",
+        if is_fine { "fine" } else { "it would be served, and there are warnings" },
         counted(config.apis.len(), "API"),
         counted(config.plans.len(), "plan"),
         lines.join("\n")

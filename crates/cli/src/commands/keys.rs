@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use comfy_table::{Table, presets};
 use demur_admission::{Command, Coverage, Grants, KeyState, KeySummary, Reply};
 use demur_gateway::Config;
+use jiff::Timestamp;
 
 use super::{execute, id, unexpected};
 use crate::args::{CreateKeyArgs, KeysVerb};
@@ -42,6 +43,10 @@ pub(crate) fn run(verb: &KeysVerb, output: &Output) -> Result<Exit, Failure> {
 fn create(args: &CreateKeyArgs, output: &Output) -> Result<Exit, Failure> {
     let config = load(&args.store.config, output)?;
     let prefix = prefix(&config, &args.api)?;
+    if args.expires.is_some_and(|expires| expires <= Timestamp::now()) {
+        output.say("note: this key has expired already");
+    }
+    check_operations(&config, args)?;
     let command = Command::CreateKey {
         api: args.api.clone(),
         prefix,
@@ -56,9 +61,9 @@ fn create(args: &CreateKeyArgs, output: &Output) -> Result<Exit, Failure> {
     match execute(&config, &command)? {
         Reply::KeyCreated(issued) => {
             let human = format!(
-                "{}\n\nThe key is shown this once. Its id is {}: `demur keys revoke {}` takes it back.",
+                "{}\n\nThe key is shown this once. `demur keys revoke -c {} {}` takes it back.",
                 issued.secret.expose(),
-                issued.key.key.id,
+                args.store.config.display(),
                 issued.key.key.id
             );
             output.result(&human, &issued);
@@ -66,6 +71,16 @@ fn create(args: &CreateKeyArgs, output: &Output) -> Result<Exit, Failure> {
         }
         other => Err(unexpected(&other)),
     }
+}
+
+/// An operation that the API does not have could never be called.
+fn check_operations(config: &Config, args: &CreateKeyArgs) -> Result<(), Failure> {
+    let Some(api) = config.apis.iter().find(|api| api.settings.name == args.api) else { return Ok(()) };
+    let document = &api.settings.document;
+    let unknown = args.operations.iter().find(|operation| document.operation(operation).is_none());
+    let Some(unknown) = unknown else { return Ok(()) };
+    let help = document.similar_operation(unknown).map(|known| format!("did you mean `{known}`?"));
+    Err(Failure::usage(format!("`{}` has no operation `{unknown}`", args.api), help))
 }
 
 /// The prefix of an API's keys.
@@ -97,7 +112,7 @@ fn table(keys: &[KeySummary]) -> String {
         return "no keys; `demur keys create` makes one".to_owned();
     }
     let mut table = Table::new();
-    table.load_preset(presets::NOTHING).set_header(["ID", "API", "ACCOUNT", "KEY", "STATE", "CREATED", "EXPIRES"]);
+    table.load_preset(presets::NOTHING).set_header(["ID", "API", "ACCOUNT", "STATE", "CREATED", "EXPIRES"]);
     for KeySummary { key, state } in keys {
         let state = match state {
             KeyState::Active => "active",
@@ -109,7 +124,6 @@ fn table(keys: &[KeySummary]) -> String {
             key.id.as_str(),
             &key.api,
             key.account.as_str(),
-            &format!("{}…", key.hint),
             state,
             &format!("{:.0}", key.created),
             &expires,

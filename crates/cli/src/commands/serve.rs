@@ -18,8 +18,9 @@ pub(crate) fn run(args: &ServeArgs, output: &Output) -> Result<Exit, Failure> {
         .iter()
         .map(|api| {
             let mount = &api.settings.mount;
-            let host = mount.host.as_deref().unwrap_or("*");
-            format!("  {}  {host}{}/  in the contract {}", api.settings.name, mount.path, api.settings.contract.name())
+            let host = mount.host.as_ref().map(|host| format!(", for the host {host}")).unwrap_or_default();
+            let (name, contract) = (&api.settings.name, api.settings.contract.name());
+            format!("  {name}  at {}/{host}, in the contract {contract}", mount.path)
         })
         .collect();
     log::start(output);

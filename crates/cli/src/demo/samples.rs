@@ -14,6 +14,8 @@ use crate::exit::Failure;
 pub(crate) struct Sample {
     pub(crate) api: String,
     pub(crate) label: String,
+    /// What is particular to it, for people.
+    pub(crate) note: String,
     pub(crate) secret: String,
 }
 
@@ -41,6 +43,7 @@ pub(crate) fn create(store: &Arc<Store>, apis: &[(String, String, String)]) -> R
 struct Listed {
     api: String,
     label: String,
+    note: String,
     account: AccountId,
     is_revoked: bool,
     expires: Option<Timestamp>,
@@ -63,7 +66,8 @@ fn issue(store: &Store, key: Listed, apis: &[(String, String, String)]) -> Resul
         let revoke = Command::RevokeKey { key: issued.key.key.id.clone() };
         refused(store.execute(revoke, Timestamp::now()))?;
     }
-    Ok(Sample { api: key.api, label: key.label, secret: issued.secret.expose().to_owned() })
+    let secret = issued.secret.expose().to_owned();
+    Ok(Sample { api: key.api, label: key.label, note: key.note, secret })
 }
 
 fn refused(reply: Reply) -> Result<Reply, Failure> {
@@ -95,7 +99,7 @@ fn read_account(node: &Node, source: &Arc<Source>, found: &mut Diagnostics) -> O
 fn read_key(node: &Node, source: &Arc<Source>, found: &mut Diagnostics) -> Option<Listed> {
     let mut fields = Fields::of(node, source, "a key", found)?;
     let (api, label) = (fields.text("api", found), fields.text("label", found));
-    let account = fields.text("account", found);
+    let (account, note) = (fields.text("account", found), fields.text("note", found).unwrap_or_default());
     let is_revoked = fields.text("state", found).as_deref() == Some("revoked");
     let expires = fields.text("expires", found).and_then(|text| text.parse().ok());
     let names = |texts: Vec<(String, demur_source::Span)>| -> Vec<String> {
@@ -110,5 +114,6 @@ fn read_key(node: &Node, source: &Arc<Source>, found: &mut Diagnostics) -> Optio
         resources: covered(&resources),
         scopes: scopes.into_iter().collect(),
     };
-    Some(Listed { api: api?, label: label?, account: account?.parse().ok()?, is_revoked, expires, grants })
+    let account = account?.parse().ok()?;
+    Some(Listed { api: api?, label: label?, note, account, is_revoked, expires, grants })
 }

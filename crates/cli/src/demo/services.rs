@@ -7,7 +7,9 @@ use crate::exit::Failure;
 
 /// Starts all of them and answers their addresses, in the examples' order. They end with the process.
 pub(crate) fn start() -> Result<Vec<SocketAddr>, Failure> {
-    let trouble = |error: std::io::Error| Failure::unavailable(format!("an example service cannot start: {error}"), None);
+    let trouble = |error: std::io::Error| {
+        Failure::unavailable(format!("an example service cannot start: {error}"), None)
+    };
     let mut addresses = Vec::new();
     let mut listeners = Vec::new();
     for example in demur_examples::all() {

@@ -100,7 +100,12 @@ impl Reader<'_> {
                     "write `demur: 1`".to_owned(),
                 );
             }
-            None => fields.missing("demur", &mut self.found),
+            None => self.error(
+                fields.span(),
+                "missing-key",
+                "the file has no version",
+                "begin with `demur: 1`".to_owned(),
+            ),
         }
         let name = fields.text("name", &mut self.found);
         if name.is_none() {
