@@ -78,6 +78,36 @@ fn the_request_has_the_gateways_id_and_keeps_the_clients_beside_it() {
     }
 }
 
+/// Who asks, for what and with which method, the upstream is not to hear from the client a second time.
+#[test]
+fn what_a_client_says_of_forwarding_is_not_passed_on() {
+    let scripted = scripted();
+    for api in APIS {
+        let mut request = sound_request(api, scripted.key(api));
+        for name in [
+            "Forwarded",
+            "X-Forwarded-For",
+            "X_Forwarded_For",
+            "X-Forwarded-Host",
+            "X-Forwarded-Proto",
+            "X-Real-IP",
+            "X-Original-URL",
+            "X-Rewrite-URL",
+            "X-HTTP-Method-Override",
+            "X_Http_Method_Override",
+            "X_Request_Id",
+            "X.Request.Id",
+        ] {
+            request = request.field(name, "forged");
+        }
+        let answer = scripted.client(api).send(&request);
+        assert_eq!(answer.status, 200, "{answer:?}");
+        let arrived = scripted.last().fields;
+        assert!(!format!("{arrived:?}").contains("forged"), "{api}: {arrived:?}");
+        assert_eq!(arrived.all("x-forwarded-for").collect::<Vec<_>>(), ["127.0.0.1"], "{api}");
+    }
+}
+
 #[test]
 fn the_key_and_what_concerns_the_connection_stay_behind() {
     let scripted = scripted();

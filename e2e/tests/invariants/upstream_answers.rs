@@ -65,6 +65,20 @@ fn an_answer_that_is_broken_or_none_at_all_is_the_upstreams_failure() {
             "upstream.invalid_response",
             Reaction::bytes(format!("HTTP/1.1 200 OK\r\nX: {}\r\n\r\n", MARKER.repeat(50_000))).and_closes(),
         ),
+        (
+            "upstream.invalid_response",
+            Reaction::bytes(
+                "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n",
+            ),
+        ),
+        (
+            "upstream.invalid_response",
+            Reaction::bytes("HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n"),
+        ),
+        (
+            "upstream.invalid_response",
+            Reaction::bytes("HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\nx").and_closes(),
+        ),
         ("upstream.failed", half(500).and_closes()),
         ("upstream.refused.404", half(404).and_closes()),
         ("upstream.failed", Reaction::stack_trace()),
@@ -82,14 +96,14 @@ fn an_answer_that_is_broken_or_none_at_all_is_the_upstreams_failure() {
     }
 }
 
-/// RFC 9110, section 15: beyond 599 there are no statuses, and whoever gets one takes it for a 5xx.
+/// RFC 9110, section 15: beyond 599 there are no statuses, and whoever gets one takes it for a failure.
 #[test]
 fn a_status_that_does_not_exist_is_no_success() {
     let scripted = Scripted::start();
     for api in APIS {
         for status in [600, 799, 999] {
             let answer = scripted.answer(api, Reaction::html(status));
-            because(&scripted, api, "upstream.failed", answer);
+            because(&scripted, api, "upstream.invalid_response", answer);
         }
     }
 }
