@@ -8,6 +8,9 @@ use demur_gateway::{Config, Gateway, Serving, StoreUrl};
 use demur_source::Source;
 use demur_sqlite::{OpenError, Store};
 
+use tokio::runtime::Runtime;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
 use crate::exit::Failure;
 use crate::output::Output;
 
@@ -33,11 +36,15 @@ pub(crate) fn load(file: &Path, output: &Output) -> Result<Config, Failure> {
 pub(crate) struct Running {
     serving: Serving,
     store: Arc<Store>,
+    signals: Signals,
 }
 
 impl Running {
     /// Binds, opens the store, serves. Nothing is left behind where one of them fails.
     pub(crate) fn start(config: Config) -> Result<Self, Failure> {
+        // Before anything is told to anyone: whoever reads that it serves may end it at once.
+        let signals = Signals::listen()
+            .map_err(|error| Failure::unavailable(format!("cannot listen for signals: {error}"), None))?;
         let listen = config.listen;
         let gateway = Gateway::bind(listen).map_err(|error| {
             let help = "stop what listens there, or choose another address with `--listen`".to_owned();
@@ -49,7 +56,7 @@ impl Running {
         let serving = gateway
             .serve(config, Arc::new(admission), Clock::start())
             .map_err(|error| Failure::unavailable(format!("the workers cannot be started: {error}"), None))?;
-        Ok(Self { serving, store })
+        Ok(Self { serving, store, signals })
     }
 
     /// Where it listens.
@@ -63,14 +70,12 @@ impl Running {
     }
 
     /// Waits for Ctrl-C or SIGTERM, then lets requests under way be answered and closes the store.
-    pub(crate) fn until_interrupted(self, output: &Output) -> Result<(), Failure> {
-        wait_for_signal()
-            .map_err(|error| Failure::unavailable(format!("cannot wait for signals: {error}"), None))?;
+    pub(crate) fn until_interrupted(self, output: &Output) {
+        self.signals.wait();
         output.say("ending: no new connections, requests under way are answered");
         self.serving.shut_down();
         self.store.close();
         output.say("ended");
-        Ok(())
     }
 }
 
@@ -88,16 +93,29 @@ pub(crate) fn open(store: &StoreUrl, plans: &Arc<PlanBook>) -> Result<Arc<Store>
     })
 }
 
-fn wait_for_signal() -> std::io::Result<()> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(async {
-        let mut interrupt = signal(SignalKind::interrupt())?;
-        let mut terminate = signal(SignalKind::terminate())?;
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-        }
-        Ok(())
-    })
+/// SIGINT and SIGTERM, noticed from the moment that this exists.
+struct Signals {
+    runtime: Runtime,
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Signals {
+    fn listen() -> std::io::Result<Self> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let (interrupt, terminate) = {
+            let _inside = runtime.enter();
+            (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?)
+        };
+        Ok(Self { runtime, interrupt, terminate })
+    }
+
+    fn wait(mut self) {
+        self.runtime.block_on(async {
+            tokio::select! {
+                _ = self.interrupt.recv() => {}
+                _ = self.terminate.recv() => {}
+            }
+        });
+    }
 }

@@ -29,6 +29,8 @@ pub struct Recovered {
     pub error: ErrorId,
     /// Parameters that the texts gave back, by name, as text.
     pub params: Vec<(String, String)>,
+    /// What was said instead of the catalogue's message, where the error is `open`.
+    pub message: Option<String>,
     /// The request's id, where the content carries it.
     pub request_id: Option<String>,
     /// Fields and messages of the violations, as far as the format shows them.
@@ -82,6 +84,7 @@ impl<'m> Matcher<'m> {
         let recovered = Recovered {
             error,
             params: Vec::new(),
+            message: None,
             request_id: None,
             violations: Vec::new(),
             unknown_members: Vec::new(),
@@ -210,7 +213,13 @@ impl<'m> Matcher<'m> {
     }
 
     fn message(&mut self, text: &str) -> bool {
-        self.entry.open || self.template(&self.entry.message, text)
+        if self.template(&self.entry.message, text) {
+            return true;
+        }
+        if self.entry.open {
+            self.recovered.message = Some(text.to_owned());
+        }
+        self.entry.open
     }
 
     /// Whether the text is what the contract says of some violation that this entry answers.

@@ -171,6 +171,7 @@ fn own_format(contract: &Contract, status: StatusCode, content: &[u8]) -> Option
         return None;
     }
     let mut refused = Refused::error(read.error);
+    refused.detail.message.clone_from(&read.message);
     if !read.violations.is_empty() {
         // A format does not carry all of a violation, so these could not be rendered again without loss.
         // Their content stands, written anew, unless it has a member that the format has not, or a place for

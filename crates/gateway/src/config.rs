@@ -87,7 +87,7 @@ impl Config {
     pub fn load(source: &Arc<Source>, folder: &Path) -> Result<(Self, Diagnostics), Diagnostics> {
         let root = demur_source::parse(source)?;
         let mut found = Diagnostics::new();
-        let config = read(&root, &mut Reading { source, folder, found: &mut found });
+        let config = read(&root, &mut Reading::new(source, folder, &mut found));
         match config {
             Some(config) if !found.has_errors() => Ok((config, found.sorted())),
             _ => Err(found.sorted()),
@@ -95,6 +95,8 @@ impl Config {
     }
 }
 
+/// More threads than any machine has cores for.
+const MAX_WORKERS: usize = 1024;
 /// The shortest head that is any use, in bytes.
 const LEAST_HEAD: usize = 256;
 /// No longer target can be represented.
@@ -138,6 +140,10 @@ fn read(root: &Node, reading: &mut Reading<'_>) -> Option<Config> {
     let (voice, span) = voice.unwrap_or_else(|| ("problem".to_owned(), Span::default()));
     let voice = reading.contract(&voice, span);
     let workers = read_count(&mut fields, "workers", reading);
+    if workers.is_some_and(|workers| workers.get() > MAX_WORKERS) {
+        let message = format!("more than {MAX_WORKERS} threads serve nobody better");
+        reading.error(fields.span(), "number", message, "leave `workers` out: one per core".to_owned());
+    }
     let bounds = fields.node("bounds").map(|node| read_bounds(node, reading)).unwrap_or_default();
 
     let mut plans: Vec<Plan> = Vec::new();
@@ -183,10 +189,8 @@ fn read_count(
     reading: &mut Reading<'_>,
 ) -> Option<NonZeroUsize> {
     let (_, node) = fields.entry(name)?;
-    let read = fields
-        .int(name, reading.found)
-        .and_then(|count| usize::try_from(count).ok())
-        .and_then(NonZeroUsize::new);
+    let count = fields.int(name, reading.found)?;
+    let read = usize::try_from(count).ok().and_then(NonZeroUsize::new);
     if read.is_none() {
         reading.error(node.span, "number", format!("`{name}` must be a whole number from 1 on"), None);
     }
@@ -209,7 +213,7 @@ fn read_bounds(node: &Node, reading: &mut Reading<'_>) -> ListenerBounds {
     size(&mut fields, "target", &mut bounds.head.target_bytes);
     let mut time = |fields: &mut Fields<'_>, name: &'static str, into: &mut Duration| {
         let Some(node) = fields.node(name) else { return };
-        match node.scalar_text().and_then(|text| duration(&text)) {
+        match node.scalar_text().and_then(|text| duration(&text)).filter(|time| !time.is_zero()) {
             Some(time) => *into = time,
             None => reading.error(
                 node.span,
@@ -296,7 +300,17 @@ fn read_upstream(node: &Node, reading: &mut Reading<'_>) -> Option<Upstream> {
         reading.error(at, "url", "upstreams are spoken to in plain HTTP only", help);
         return None;
     }
-    let address = format!("{}:{}", authority.host(), authority.port_u16().unwrap_or(80));
+    let port = match authority.as_str().strip_prefix(authority.host()) {
+        None | Some("") => Some(80),
+        Some(port) => {
+            port.strip_prefix(':').and_then(|port| port.parse::<u16>().ok()).filter(|port| *port > 0)
+        }
+    };
+    let Some(port) = port else {
+        reading.error(at, "url", "a port goes from 1 to 65535", None);
+        return None;
+    };
+    let address = format!("{}:{port}", authority.host());
     if let Some(reason) = forbidden_address(authority.host()) {
         reading.error(at, "upstream-address", format!("`{}` {reason}", authority.host()), None);
         return None;
@@ -307,8 +321,14 @@ fn read_upstream(node: &Node, reading: &mut Reading<'_>) -> Option<Upstream> {
 
 /// Link-local addresses lead to the metadata services of clouds, where credentials lie.
 fn forbidden_address(host: &str) -> Option<&'static str> {
-    // A name is looked at when it is resolved.
-    let address = host.trim_matches(['[', ']']).parse::<IpAddr>().ok()?;
+    let Ok(address) = host.trim_matches(['[', ']']).parse::<IpAddr>() else {
+        // A name is looked at when it is resolved. What ends in a number is no name, but an address in one of
+        // the forms that resolvers still take: decimal, octal, hexadecimal, or with fewer than four parts.
+        let last = host.trim_end_matches('.').rsplit('.').next().unwrap_or_default();
+        let is_number = last.strip_prefix("0x").unwrap_or(last).bytes().all(|byte| byte.is_ascii_hexdigit())
+            && last.starts_with(|first: char| first.is_ascii_digit());
+        return is_number.then_some("is neither a name nor an address in its usual form");
+    };
     is_link_local(address).then_some("is a link-local address, where metadata services are")
 }
 

@@ -58,6 +58,12 @@ pub(crate) struct Watched<B> {
     state: Rc<Cell<State>>,
 }
 
+impl<B> Watched<B> {
+    pub(crate) fn inner(&self) -> &B {
+        &self.body
+    }
+}
+
 impl<B: Body + Unpin> Body for Watched<B> {
     type Data = B::Data;
     type Error = B::Error;

@@ -98,16 +98,22 @@ where
         let mut request = request.map(|content| patience.watch(content));
         for _ in 0..MAX_STALE {
             let Some(sender) = self.home.take() else { break };
+            let again = repeatable(&request);
             match self.exchange(sender, request, &patience).await {
                 Ok(response) => return Ok(response),
                 Err(Failed::Unsent(unsent)) => request = *unsent,
+                // The upstream closed the idle connection while the request was on its way.
+                Err(Failed::Closed(fault)) => match again {
+                    Some(again) => request = again.map(|content| patience.watch(content)),
+                    None => return Err(fault),
+                },
                 Err(Failed::Fault(fault)) => return Err(fault),
             }
         }
         let sender = self.connect().await?;
         match self.exchange(sender, request, &patience).await {
             Ok(response) => Ok(response),
-            Err(Failed::Fault(fault)) => Err(fault),
+            Err(Failed::Closed(fault) | Failed::Fault(fault)) => Err(fault),
             Err(Failed::Unsent(_)) => {
                 Err(UpstreamFault::Invalid("it closed the connection before the request was sent".to_owned()))
             }
@@ -155,16 +161,45 @@ where
             }
             Err(mut error) => match error.take_message() {
                 Some(unsent) => Err(Failed::Unsent(Box::new(unsent))),
-                None => Err(Failed::Fault(fault(&error.into_error()))),
+                None => {
+                    let error = error.into_error();
+                    let closed = error.is_incomplete_message() || is_io(&error);
+                    let fault = fault(&error);
+                    let is_upstreams = matches!(fault, UpstreamFault::Invalid(_));
+                    Err(if closed && is_upstreams { Failed::Closed(fault) } else { Failed::Fault(fault) })
+                }
             },
         }
     }
 }
 
+/// The same request once more, for a connection that may turn out closed, where sending it twice does no harm
+/// (RFC 9110, section 9.2.2) and its content is at hand.
+fn repeatable<B>(request: &Request<Sent<B>>) -> Option<Request<Content<B>>> {
+    let content = match request.body().inner() {
+        Content::Collected(bytes) => Content::Collected(bytes.clone()),
+        Content::Streaming { .. } => return None,
+    };
+    if !request.method().is_idempotent() {
+        return None;
+    }
+    let mut again = Request::new(content);
+    *again.method_mut() = request.method().clone();
+    *again.uri_mut() = request.uri().clone();
+    *again.headers_mut() = request.headers().clone();
+    Some(again)
+}
+
 enum Failed<B> {
     /// The connection was of no use; the request is as it was.
     Unsent(Box<Request<B>>),
+    /// The connection ended before there was an answer.
+    Closed(UpstreamFault),
     Fault(UpstreamFault),
+}
+
+fn is_io(error: &hyper::Error) -> bool {
+    std::error::Error::source(error).is_some_and(|source| source.is::<std::io::Error>())
 }
 
 /// Connects to the first address of a name that takes a connection. What a name resolves to is looked at like

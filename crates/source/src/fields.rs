@@ -59,7 +59,9 @@ impl<'n> Fields<'n> {
 
     /// The key and the value under `name`.
     pub fn entry(&mut self, name: &'static str) -> Option<(&'n Key, &'n Node)> {
-        self.known.push(name);
+        if !self.known.contains(&name) {
+            self.known.push(name);
+        }
         let (key, node) = self.entries.iter().find(|(key, _)| key.name == name)?;
         self.taken.insert(&key.name);
         Some((key, node))

@@ -26,7 +26,7 @@ pub(crate) const ROWS: &[Row] = &[
     // The root.
     error("wrong-kind", &[("", "- «demur: 1\n")], "a contract must be a mapping", ""),
     error("version", &[("demur: 1", "demur: «2")], "this version of the file is not known", "write `demur: 1`"),
-    error("missing-key", &[("demur: 1\n", ""), ("name: shop", "«name: shop")], "needs `demur`", "add `demur: …`"),
+    error("missing-key", &[("demur: 1\n", ""), ("name: shop", "«name: shop")], "the file has no version", "begin with `demur: 1`"),
     error("missing-key", &[("demur: 1", "«demur: 1"), ("name: shop\n", "")], "needs `name`", "add `name: …`"),
     error("unknown-key", &[("name: shop\n", "name: shop\n«titel: Shop\n")], "no key `titel`", "did you mean `title`?"),
     error("wrong-kind", &[("name: shop", "name: «[shop]")], "`name` must be text", ""),

@@ -6,7 +6,7 @@ use super::rows::{Row, among, error, warning};
 pub(crate) const ROWS: &[Row] = &[
     error("wrong-kind", &[("", "«[demur, 1]\n")], "the configuration must be a mapping", ""),
     error("version", &[("demur: 1", "demur: «one")], "this version of the file is not known", "write `demur: 1`"),
-    error("missing-key", &[("demur: 1\n", ""), ("listen:", "«listen:")], "needs `demur`", "add `demur: …`"),
+    error("missing-key", &[("demur: 1\n", ""), ("listen:", "«listen:")], "the file has no version", "begin with `demur: 1`"),
     error("unknown-key", &[("voice: problem", "«voise: problem")], "no key `voise`", "did you mean `voice`?"),
     error("address", &[("127.0.0.1:8080", "«localhost")], "`listen` is no address", "write an IP address and a port"),
     error("store", &[("sqlite:demur.db", "«mysql:demur")], "`mysql:demur` is no store", "write `sqlite:demur.db`"),

@@ -43,11 +43,13 @@ fn a_contract_that_is_broken_on_many_counts() {
             ("unknown-slot", 6, 53),
             ("unknown-word", 8, 10),
             ("status", 11, 13),
+            ("unknown-parameter", 12, 14),
             ("code-style", 14, 3),
             ("template", 16, 14),
             ("unknown-condition", 17, 10),
             ("duration", 18, 49),
             ("unknown-format", 21, 13),
+            ("claimed-twice", 23, 10),
         ],
     );
 }

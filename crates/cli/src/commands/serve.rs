@@ -27,6 +27,6 @@ pub(crate) fn run(args: &ServeArgs, output: &Output) -> Result<Exit, Failure> {
     let running = Running::start(config)?;
     let human = format!("serving {} on {}\n{}", counted(apis.len(), "API"), running.url(), apis.join("\n"));
     output.result(&human, &json!({ "gateway": running.url() }));
-    running.until_interrupted(output)?;
+    running.until_interrupted(output);
     Ok(Exit::Fine)
 }

@@ -42,6 +42,6 @@ pub(crate) fn run(args: &DemoArgs, output: &Output) -> Result<Exit, Failure> {
     let human = table::page(&gateway, &apis, &keys, folder.path());
     let value = json!({ "gateway": gateway, "folder": folder.path(), "apis": listed });
     output.result(&human, &value);
-    running.until_interrupted(output)?;
+    running.until_interrupted(output);
     Ok(Exit::Fine)
 }

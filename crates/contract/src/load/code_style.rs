@@ -29,9 +29,10 @@ impl CodeStyle {
         }
     }
 
-    /// A name of ours (`rate.exceeded`) as a code in this style.
+    /// A name (`rate.exceeded`, `TooMany`) as a code in this style.
     pub(crate) fn spell(self, name: &str) -> String {
-        let words = name.split(['.', '_', '-']);
+        let words = words(name);
+        let words = words.iter().map(String::as_str);
         match self {
             CodeStyle::Snake => words.collect::<Vec<_>>().join("_"),
             CodeStyle::Kebab => words.collect::<Vec<_>>().join("-"),
@@ -39,6 +40,26 @@ impl CodeStyle {
             CodeStyle::Pascal => words.map(capitalise).collect(),
         }
     }
+}
+
+/// The words of a name, in lower case, whatever parts them.
+fn words(name: &str) -> Vec<String> {
+    let mut words: Vec<String> = vec![String::new()];
+    let mut after_lower = false;
+    for character in name.chars() {
+        let parts = matches!(character, '.' | '_' | '-' | ' ');
+        if (parts || (character.is_uppercase() && after_lower))
+            && words.last().is_some_and(|word| !word.is_empty())
+        {
+            words.push(String::new());
+        }
+        after_lower = character.is_lowercase() || character.is_ascii_digit();
+        if let (false, Some(word)) = (parts, words.last_mut()) {
+            word.extend(character.to_lowercase());
+        }
+    }
+    words.retain(|word| !word.is_empty());
+    words
 }
 
 fn capitalise(word: &str) -> String {

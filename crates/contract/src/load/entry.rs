@@ -72,7 +72,8 @@ impl Reader<'_> {
         let doc_url = defaults.doc_url.as_ref().map(|url| doc_url(url, &key.name, code.as_deref()));
         let entry = ErrorEntry {
             name: key.name.clone(),
-            status: status?,
+            // What is wrong with it has been told; its claims count all the same.
+            status: status.unwrap_or(ErrorStatus::INTERNAL),
             kind,
             code,
             title,
@@ -132,7 +133,7 @@ impl Reader<'_> {
         let code = node.map_or_else(|| Some(key.name.clone()), Node::scalar_text);
         let code = code.filter(|code| code != "none")?;
         if let Some(style) = defaults.code_style.filter(|style| !style.fits(&code)) {
-            let help = format!("`{}` would fit", style.spell(&code.to_ascii_lowercase()));
+            let help = format!("`{}` would fit", style.spell(&code));
             let span = node.map_or(key.span, |node| node.span);
             self.error(span, "code-style", format!("`{code}` is not in the contract's `code_style`"), help);
         }

@@ -108,7 +108,7 @@ impl Reader<'_> {
             ),
         }
         let name = fields.text("name", &mut self.found);
-        if name.is_none() {
+        if fields.node("name").is_none() {
             fields.missing("name", &mut self.found);
         }
         let about = self.about(&mut fields);

@@ -187,13 +187,26 @@ fn read_mount(node: &Node, reading: &mut Reading<'_>) -> Mount {
         let path = path.trim_end_matches('/');
         if !path.is_empty() && !path.starts_with('/') {
             reading.error(node.span, "path", "a path prefix begins with `/`", format!("write `/{path}`"));
-        } else if path.contains("//") || !path.bytes().all(|byte| byte.is_ascii_graphic()) {
+        } else if path.contains("//")
+            || path.contains(['?', '#', '%'])
+            || !path.bytes().all(|b| b.is_ascii_graphic())
+        {
             reading.error(node.span, "path", "a path prefix is one that a request can have", None);
         }
         mount.path = path.to_owned();
     }
     fields.finish(reading.found);
     mount
+}
+
+/// Fields that HTTP needs for itself.
+fn is_taken(name: &http::HeaderName) -> bool {
+    use http::header::{
+        ACCEPT, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, EXPECT, HOST, TE, TRANSFER_ENCODING, UPGRADE,
+    };
+    let taken =
+        [ACCEPT, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, EXPECT, HOST, TE, TRANSFER_ENCODING, UPGRADE];
+    taken.contains(name)
 }
 
 fn has_port(host: &str) -> bool {
@@ -206,6 +219,10 @@ fn read_authentication(node: &Node, reading: &mut Reading<'_>) -> Option<Authent
     let field = fields.text("field", reading.found);
     let prefix = required(&mut fields, "prefix", reading);
     fields.finish(reading.found);
+    if let Some((_, span)) = prefix.as_ref().filter(|(prefix, _)| !is_prefix(prefix)) {
+        let message = "a key's prefix has 1 to 32 letters and digits, with single `_` or `-` between them";
+        reading.error(*span, "prefix", message, None);
+    }
     let scheme = match (scheme, field) {
         (Some(_), Some(_)) => {
             let help = "`scheme` reads Authorization, `field` another field".to_owned();
@@ -213,7 +230,12 @@ fn read_authentication(node: &Node, reading: &mut Reading<'_>) -> Option<Authent
             return None;
         }
         (None, Some(field)) => match field.parse() {
-            Ok(name) => Scheme::Field(name),
+            Ok(name) if !is_taken(&name) => Scheme::Field(name),
+            Ok(_) => {
+                let message = format!("`{field}` has a meaning of its own, and cannot carry a key");
+                reading.error(node.span, "field-name", message, "use a field such as `X-Api-Key`".to_owned());
+                return None;
+            }
             Err(_) => {
                 reading.error(node.span, "field-name", format!("`{field}` is no header field's name"), None);
                 return None;
@@ -231,13 +253,7 @@ fn read_authentication(node: &Node, reading: &mut Reading<'_>) -> Option<Authent
         }
         (None, None) => Scheme::Authorization("Bearer".to_owned()),
     };
-    let (prefix, span) = prefix?;
-    if !is_prefix(&prefix) {
-        let message = "a key's prefix has 1 to 32 letters and digits, with single `_` or `-` between them";
-        reading.error(span, "prefix", message, None);
-        return None;
-    }
-    Some(Authentication { scheme, prefix })
+    Some(Authentication { scheme, prefix: prefix?.0 })
 }
 
 fn read_options(node: &Node, reading: &mut Reading<'_>) -> DocumentOptions {

@@ -6,6 +6,7 @@ mod api;
 mod plan;
 mod scalar;
 
+use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -28,9 +29,16 @@ pub struct Reading<'r> {
     pub folder: &'r Path,
     /// Every mistake so far.
     pub found: &'r mut Diagnostics,
+    /// The contracts that were loaded, by name: what is wrong with one is told once.
+    contracts: HashMap<String, Option<Arc<Contract>>>,
 }
 
-impl Reading<'_> {
+impl<'r> Reading<'r> {
+    /// Begins to read a file.
+    pub fn new(source: &'r Arc<Source>, folder: &'r Path, found: &'r mut Diagnostics) -> Self {
+        Self { source, folder, found, contracts: HashMap::new() }
+    }
+
     /// Reports a mistake.
     pub fn error(
         &mut self,
@@ -57,6 +65,15 @@ impl Reading<'_> {
 
     /// A contract by the name of a built-in, or by a path (with a `/` or `.yaml` in it).
     pub fn contract(&mut self, name: &str, span: Span) -> Option<Arc<Contract>> {
+        if let Some(known) = self.contracts.get(name) {
+            return known.clone();
+        }
+        let contract = self.load_contract(name, span);
+        self.contracts.insert(name.to_owned(), contract.clone());
+        contract
+    }
+
+    fn load_contract(&mut self, name: &str, span: Span) -> Option<Arc<Contract>> {
         let is_path = name.contains('/') || name.ends_with(".yaml") || name.ends_with(".yml");
         let source = if is_path {
             self.file(name, span)?
