@@ -31,6 +31,7 @@ pub(crate) const DENIAL_PARAMS: &[&str] = &[
     "scheme",
     "scope",
     "status",
+    "violated_policies",
     "window",
 ];
 

@@ -5,13 +5,16 @@ use std::sync::OnceLock;
 
 use crate::catalogue::{ErrorEntry, ErrorId};
 use crate::compile::Op;
+use crate::families::FieldFamily;
 use crate::format::{Shape, Slot};
+use crate::plural::Plurals;
 use crate::template::{Parameter, Template};
+use crate::views::Views;
 use crate::violations::{FieldStyle, Texts, USUAL_TEXTS, precedence, rule_claim};
 use crate::{Condition, Violation};
 
 /// One error contract, loaded and checked. Immutable: a reload makes a new one.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Contract {
     pub(crate) name: String,
     pub(crate) about: About,
@@ -27,10 +30,14 @@ pub struct Contract {
     pub(crate) by_name: HashMap<String, ErrorId>,
     pub(crate) texts: Texts,
     pub(crate) field_style: FieldStyle,
+    /// The language of the texts.
+    pub(crate) locale: String,
+    pub(crate) plurals: Plurals,
+    pub(crate) views: Views,
 }
 
 /// A named format.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Format {
     pub(crate) name: String,
     pub(crate) shape: Shape,
@@ -43,31 +50,6 @@ pub struct RequestIdField {
     pub field: String,
     /// What every id begins with.
     pub prefix: String,
-}
-
-/// A family of header fields that tell of limits.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum FieldFamily {
-    /// `X-RateLimit-Limit`, `-Remaining`, `-Reset` (epoch seconds).
-    XRateLimit,
-    /// `RateLimit` and `RateLimit-Policy` of draft-ietf-httpapi-ratelimit-headers.
-    Ietf,
-    /// `true` or `false` in a field of this name, in lower case, by the error's retry class.
-    ShouldRetry(String),
-}
-
-impl FieldFamily {
-    /// The families that a word names.
-    pub(crate) const WORDS: [&'static str; 3] = ["x-ratelimit", "ietf", "x-should-retry"];
-
-    pub(crate) fn named(word: &str) -> Option<Self> {
-        match word {
-            "x-ratelimit" => Some(FieldFamily::XRateLimit),
-            "ietf" => Some(FieldFamily::Ietf),
-            "x-should-retry" => Some(FieldFamily::ShouldRetry(word.to_owned())),
-            _ => None,
-        }
-    }
 }
 
 /// What the reference pages say of the contract as a whole.
@@ -139,6 +121,19 @@ impl Contract {
     pub fn own_conditions(&self) -> Vec<&str> {
         let mut names: Vec<&str> = self.by_name.keys().map(String::as_str).collect();
         names.sort_unstable();
+        names
+    }
+
+    /// Those of them that are the API's alone: what it raises by name and no condition of the gateway's leads
+    /// to. Every generation of one API must answer them.
+    pub fn api_conditions(&self) -> Vec<&str> {
+        let mut names = self.own_conditions();
+        names.retain(|name| {
+            let is_claimed_word = |error: &ErrorId| self.entry(*error).name != *name;
+            self.by_name
+                .get(*name)
+                .is_some_and(|error| is_claimed_word(error) || !self.answers.contains(error))
+        });
         names
     }
 

@@ -236,21 +236,11 @@ impl<'m> Matcher<'m> {
     fn template(&mut self, template: &Template, text: &str) -> bool {
         let Some(found) = template.recognise(text) else { return false };
         for (parameter, value) in found {
-            let name = match parameter {
-                Parameter::Named(name) => name.as_str(),
-                Parameter::Param => "param",
-                Parameter::Value => "value",
-                Parameter::Values => "values",
-                Parameter::Limit => "limit",
-                Parameter::Allowed => "allowed",
-                Parameter::Pointer => "pointer",
-                Parameter::Location => "location",
-                Parameter::RetryAfter => "retry_after",
-                Parameter::RequestId => {
-                    self.recovered.request_id = Some(value.to_owned());
-                    continue;
-                }
-            };
+            if *parameter == Parameter::RequestId {
+                self.recovered.request_id = Some(value.to_owned());
+                continue;
+            }
+            let name = parameter.name();
             if !self.recovered.params.iter().any(|(known, _)| known == name) {
                 self.recovered.params.push((name.to_owned(), value.to_owned()));
             }

@@ -256,8 +256,30 @@ impl<'r> Rendering<'r> {
             match segment {
                 Segment::Literal { escaped, .. } => out.extend_from_slice(escaped.as_bytes()),
                 Segment::Parameter { name, style } => self.parameter(name, *style, out),
+                Segment::Plural(plural) => {
+                    let form = plural.select(&self.number(&plural.parameter), &self.contract.plurals);
+                    self.text(form, out);
+                }
             }
         }
+    }
+
+    /// What a plural form depends on, as it is written; of a list, how many there are.
+    fn number(&self, name: &Parameter) -> String {
+        let listed = match (name, self.at_hand()) {
+            (Parameter::Values, Some(shown)) => Some(shown.values.len()),
+            (Parameter::Allowed, Some(shown)) => Some(shown.violation.allowed.len()),
+            (name, _) => match self.problem.param(name.name()) {
+                Some(Value::List(values)) => Some(values.len()),
+                _ => None,
+            },
+        };
+        if let Some(count) = listed {
+            return count.to_string();
+        }
+        let mut text = Vec::new();
+        self.parameter(name, ListStyle::Comma, &mut text);
+        String::from_utf8(text).unwrap_or_default()
     }
 
     fn parameter(&self, name: &Parameter, style: ListStyle, out: &mut Vec<u8>) {

@@ -1,13 +1,17 @@
 //! Message templates: `Missing required parameter: {param}`.
 //!
 //! A template is literal text and parameters. `{{` and `}}` stand for braces. A parameter may name a list
-//! style: `{values|quoted}`. Literals are escaped for JSON when the template is compiled, parameters when
+//! style: `{values|quoted}`, or have plural forms ([`crate::plural`]). Literals are escaped for JSON when the template is compiled, parameters when
 //! they are written, so a message can never break out of its string.
 
 use std::fmt;
 
 use crate::json;
+use crate::plural::{Plural, closing};
 use crate::problem::Value;
+
+/// Choices of plural forms that are tried when a text is read back: more than a text with three of them has.
+const MAX_SEQUENCES: usize = 128;
 
 /// A compiled message.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -21,6 +25,8 @@ pub(crate) enum Segment {
     Literal { plain: String, escaped: String },
     /// A parameter.
     Parameter { name: Parameter, style: ListStyle },
+    /// Text that depends on a number.
+    Plural(Box<Plural>),
 }
 
 /// How several values are joined.
@@ -60,7 +66,27 @@ pub(crate) enum Parameter {
 }
 
 impl Parameter {
-    fn named(name: &str) -> Self {
+    pub(crate) fn is_name(name: &str) -> bool {
+        !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+    }
+
+    /// As a template says it.
+    pub(crate) fn name(&self) -> &str {
+        match self {
+            Parameter::Param => "param",
+            Parameter::Value => "value",
+            Parameter::Values => "values",
+            Parameter::Limit => "limit",
+            Parameter::Allowed => "allowed",
+            Parameter::Pointer => "pointer",
+            Parameter::Location => "location",
+            Parameter::RequestId => "request_id",
+            Parameter::RetryAfter => "retry_after",
+            Parameter::Named(name) => name,
+        }
+    }
+
+    pub(crate) fn named(name: &str) -> Self {
         match name {
             "param" | "field" => Parameter::Param,
             "value" => Parameter::Value,
@@ -90,6 +116,8 @@ pub enum TemplateError {
     BadName(String),
     /// A list style that does not exist.
     UnknownStyle(String),
+    /// Plural forms that cannot be read.
+    BadPlural(String),
 }
 
 impl fmt::Display for TemplateError {
@@ -102,6 +130,7 @@ impl fmt::Display for TemplateError {
             TemplateError::UnknownStyle(style) => {
                 write!(f, "`{style}` is not a list style; there are `comma` and `quoted`")
             }
+            TemplateError::BadPlural(why) => write!(f, "these plural forms cannot be read: {why}"),
         }
     }
 }
@@ -121,13 +150,14 @@ impl Template {
                 rest = after;
                 continue;
             }
-            let (inner, after) = match (brace, rest.split_once('}')) {
-                ("{", Some(split)) => split,
-                _ => return Err(TemplateError::Unbalanced),
-            };
-            rest = after;
+            let end = closing(rest).filter(|_| brace == "{").ok_or(TemplateError::Unbalanced)?;
+            let inner = &rest[..end];
+            rest = &rest[end + 1..];
             push_literal(&mut segments, &mut literal);
-            segments.push(parse_parameter(inner)?);
+            segments.push(match inner.contains(',') {
+                true => Segment::Plural(Box::new(Plural::parse(inner)?)),
+                false => parse_parameter(inner)?,
+            });
         }
         literal.push_str(rest);
         push_literal(&mut segments, &mut literal);
@@ -155,10 +185,44 @@ impl Template {
     }
 
     pub(crate) fn parameters(&self) -> impl Iterator<Item = &Parameter> {
+        let mut all = Vec::new();
+        for segment in &self.segments {
+            match segment {
+                Segment::Parameter { name, .. } => all.push(name),
+                Segment::Literal { .. } => {}
+                Segment::Plural(plural) => {
+                    all.push(&plural.parameter);
+                    all.extend(plural.forms().flat_map(Template::parameters));
+                }
+            }
+        }
+        all.into_iter()
+    }
+
+    pub(crate) fn plurals(&self) -> impl Iterator<Item = &Plural> {
         self.segments.iter().filter_map(|segment| match segment {
-            Segment::Parameter { name, .. } => Some(name),
-            Segment::Literal { .. } => None,
+            Segment::Plural(plural) => Some(&**plural),
+            Segment::Literal { .. } | Segment::Parameter { .. } => None,
         })
+    }
+
+    /// Every sequence of plain segments that this may come out as: one, or one for each choice of forms.
+    fn sequences(&self) -> Vec<Vec<&Segment>> {
+        let mut sequences: Vec<Vec<&Segment>> = vec![Vec::new()];
+        for segment in &self.segments {
+            let Segment::Plural(plural) = segment else {
+                sequences.iter_mut().for_each(|sequence| sequence.push(segment));
+                continue;
+            };
+            sequences = sequences
+                .iter()
+                .flat_map(|sequence| {
+                    plural.forms().map(|form| sequence.iter().copied().chain(&form.segments).collect())
+                })
+                .take(MAX_SEQUENCES)
+                .collect();
+        }
+        sequences
     }
 
     /// Whether it tells something of a violation.
@@ -169,35 +233,39 @@ impl Template {
     /// What the parameters must have been for this text to come out, where the literals make it decidable;
     /// `None` where the text cannot have come from this template.
     pub(crate) fn recognise<'t>(&self, text: &'t str) -> Option<Vec<(&Parameter, &'t str)>> {
-        let mut found = Vec::new();
-        let mut rest = text;
-        let mut waiting: Option<&Parameter> = None;
-        for (index, segment) in self.segments.iter().enumerate() {
-            match segment {
-                Segment::Parameter { name, .. } => waiting = Some(name),
-                Segment::Literal { plain, .. } => {
-                    let is_last = index + 1 == self.segments.len();
-                    let at = match waiting {
-                        None => rest.starts_with(plain.as_str()).then_some(0)?,
-                        Some(_) if is_last => {
-                            rest.ends_with(plain.as_str()).then(|| rest.len() - plain.len())?
-                        }
-                        Some(_) => rest.find(plain.as_str())?,
-                    };
-                    if let Some(name) = waiting.take() {
-                        found.push((name, &rest[..at]));
-                    }
-                    rest = &rest[at + plain.len()..];
+        self.sequences().into_iter().find_map(|segments| recognise(&segments, text))
+    }
+}
+
+fn recognise<'s, 't>(segments: &[&'s Segment], text: &'t str) -> Option<Vec<(&'s Parameter, &'t str)>> {
+    let mut found = Vec::new();
+    let mut rest = text;
+    let mut waiting: Option<&Parameter> = None;
+    for (index, segment) in segments.iter().copied().enumerate() {
+        match segment {
+            // No sequence has any: they are taken apart before.
+            Segment::Plural(_) => return None,
+            Segment::Parameter { name, .. } => waiting = Some(name),
+            Segment::Literal { plain, .. } => {
+                let is_last = index + 1 == segments.len();
+                let at = match waiting {
+                    None => rest.starts_with(plain.as_str()).then_some(0)?,
+                    Some(_) if is_last => rest.ends_with(plain.as_str()).then(|| rest.len() - plain.len())?,
+                    Some(_) => rest.find(plain.as_str())?,
+                };
+                if let Some(name) = waiting.take() {
+                    found.push((name, &rest[..at]));
                 }
+                rest = &rest[at + plain.len()..];
             }
         }
-        match waiting {
-            Some(name) => found.push((name, rest)),
-            None if !rest.is_empty() => return None,
-            None => {}
-        }
-        Some(found)
     }
+    match waiting {
+        Some(name) => found.push((name, rest)),
+        None if !rest.is_empty() => return None,
+        None => {}
+    }
+    Some(found)
 }
 
 /// The template as it was written.
@@ -209,21 +277,11 @@ impl fmt::Display for Template {
                     f.write_str(&plain.replace('{', "{{").replace('}', "}}"))?;
                 }
                 Segment::Parameter { name, style } => {
-                    let name = match name {
-                        Parameter::Param => "param",
-                        Parameter::Value => "value",
-                        Parameter::Values => "values",
-                        Parameter::Limit => "limit",
-                        Parameter::Allowed => "allowed",
-                        Parameter::Pointer => "pointer",
-                        Parameter::Location => "location",
-                        Parameter::RequestId => "request_id",
-                        Parameter::RetryAfter => "retry_after",
-                        Parameter::Named(name) => name,
-                    };
+                    let name = name.name();
                     let style = if *style == ListStyle::Quoted { "|quoted" } else { "" };
                     write!(f, "{{{name}{style}}}")?;
                 }
+                Segment::Plural(plural) => plural.fmt(f)?,
             }
         }
         Ok(())
@@ -243,8 +301,7 @@ fn push_literal(segments: &mut Vec<Segment>, literal: &mut String) {
 
 fn parse_parameter(inner: &str) -> Result<Segment, TemplateError> {
     let (name, style) = inner.split_once('|').unwrap_or((inner, "comma"));
-    let is_name = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
-    if !is_name {
+    if !Parameter::is_name(name) {
         return Err(TemplateError::BadName(inner.to_owned()));
     }
     let style = match style {
@@ -293,9 +350,14 @@ mod tests {
 
     #[test]
     fn templates_come_back_as_written() {
-        for text in
-            ["plain", "{param} is required", "a {{b}} c", "{values|quoted}. {allowed}", "{request_id}"]
-        {
+        for text in [
+            "plain",
+            "{param} is required",
+            "a {{b}} c",
+            "{values|quoted}. {allowed}",
+            "{request_id}",
+            "at most {limit, plural, =0 {none} one {{limit} item} other {{limit} items}}.",
+        ] {
             assert_eq!(Template::parse(text).unwrap().to_string(), text);
         }
     }
@@ -321,5 +383,16 @@ mod tests {
         assert!(template.recognise("'Limit' must be at least '100'.").is_none());
         assert!(template.recognise("").is_none());
         assert!(Template::literal("x").recognise("xy").is_none());
+    }
+
+    #[test]
+    fn any_of_the_plural_forms_is_recognised() {
+        let template = Template::parse("At most {n, plural, one {# item} other {# items}}.").unwrap();
+        for (text, value) in
+            [("At most 1 item.", Some("1")), ("At most 7 items.", Some("7")), ("At most 7.", None)]
+        {
+            let found = template.recognise(text).map(|found| found[0].1);
+            assert_eq!(found, value, "{text}");
+        }
     }
 }

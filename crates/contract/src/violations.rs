@@ -151,6 +151,12 @@ impl Texts {
         Self { by_condition }
     }
 
+    /// These, and where they have none the others.
+    pub(crate) fn or(self, others: &Texts) -> Self {
+        let pairs = self.by_condition.into_iter().zip(&others.by_condition);
+        Self { by_condition: pairs.map(|(own, other)| own.or_else(|| other.clone())).collect() }
+    }
+
     pub(crate) fn of(&self, condition: Condition) -> Option<&Template> {
         self.by_condition.get(condition.index())?.as_ref()
     }

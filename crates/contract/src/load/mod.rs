@@ -4,6 +4,8 @@
 
 mod code_style;
 mod entry;
+mod headers;
+mod locales;
 
 use std::sync::Arc;
 
@@ -13,9 +15,10 @@ use crate::answers::{self, Answers};
 use crate::catalogue::{ErrorEntry, Show};
 use crate::claimable;
 use crate::compile::compile;
-use crate::contract::{About, Contract, FieldFamily, Format, RequestIdField};
+use crate::contract::{About, Contract, Format, RequestIdField};
 use crate::format::Shape;
 use crate::template::{Parameter, Template};
+use crate::views::Views;
 use crate::violations::{FieldStyle, Texts, rule_claim};
 
 pub(crate) use code_style::CodeStyle;
@@ -126,6 +129,7 @@ impl Reader<'_> {
         for (key, node) in fields.map("errors", &mut self.found) {
             drafts.extend(self.entry(key, node, &defaults));
         }
+        let voices = self.voices(&mut fields);
         let span = fields.span();
         fields.finish(&mut self.found);
 
@@ -139,7 +143,7 @@ impl Reader<'_> {
                 shape.map_or_else(Vec::new, |shape| compile(shape, entry, violation_errors.contains(&index)))
             })
             .collect();
-        Some(Contract {
+        let contract = Contract {
             name: name?,
             about,
             content_type: content_type.unwrap_or_else(|| "application/json".to_owned()),
@@ -152,7 +156,11 @@ impl Reader<'_> {
             by_name,
             texts,
             field_style,
-        })
+            locale: voices.locale.clone(),
+            plurals: voices.plurals.clone()?,
+            views: Views::default(),
+        };
+        Some(self.attach(contract, &voices, root))
     }
 
     fn about(&mut self, fields: &mut Fields<'_>) -> About {
@@ -219,39 +227,6 @@ impl Reader<'_> {
         }
         fields.finish(&mut self.found);
         read
-    }
-
-    /// `headers: [x-ratelimit, { should_retry: Their-Field }]`
-    fn families(&mut self, fields: &mut Fields<'_>) -> Vec<FieldFamily> {
-        let mut families = Vec::new();
-        let source = self.source;
-        for node in fields.list("headers", &mut self.found) {
-            if node.as_map().is_some() {
-                let Some(mut fields) = Fields::of(node, source, "a family", &mut self.found) else {
-                    continue;
-                };
-                if let Some(name) = fields.text("should_retry", &mut self.found) {
-                    self.field_name(&name, node.span);
-                    families.push(FieldFamily::ShouldRetry(name.to_ascii_lowercase()));
-                }
-                fields.finish(&mut self.found);
-                continue;
-            }
-            let word = node.scalar_text().unwrap_or_default();
-            match FieldFamily::named(&word) {
-                Some(family) => families.push(family),
-                None => self.unknown_word(&word, node.span, "a family of header fields", &FieldFamily::WORDS),
-            }
-        }
-        families
-    }
-
-    fn field_name(&mut self, name: &str, span: Span) {
-        let is_token =
-            !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b));
-        if !is_token {
-            self.error(span, "field-name", format!("`{name}` is no header field's name"), None);
-        }
     }
 
     /// The value of a closed set of words.

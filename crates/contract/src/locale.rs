@@ -1,0 +1,142 @@
+//! Languages: their tags, and which one a client is answered in (RFC 4647, section 3.4: lookup).
+
+use icu_locale_core::LanguageIdentifier;
+
+/// Ranges of one `Accept-Language` that are looked at: more than a person could mean.
+const MAX_RANGES: usize = 32;
+
+/// The languages of ISO 639-1. Those of three letters are too many to list, and are taken as they are.
+const TWO_LETTERS: &str = "\
+    aa ab ae af ak am an ar as av ay az ba be bg bh bi bm bn bo br bs ca ce ch co cr cs cu cv cy da de dv dz ee \
+    el en eo es et eu fa ff fi fj fo fr fy ga gd gl gn gu gv ha he hi ho hr ht hu hy hz ia id ie ig ii ik io is \
+    it iu ja jv ka kg ki kj kk kl km kn ko kr ks ku kv kw ky la lb lg li ln lo lt lu lv mg mh mi mk ml mn mr ms \
+    mt my na nb nd ne ng nl nn no nr nv ny oc oj om or os pa pi pl ps pt qu rm rn ro ru rw sa sc sd se sg si sk \
+    sl sm sn so sq sr ss st su sv sw ta te tg th ti tk tl tn to tr ts tt tw ty ug uk ur uz ve vi vo wa wo xh yi \
+    yo za zh zu";
+
+/// Why a text is no tag of a language.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum TagError {
+    /// Not of the form of a tag (BCP 47).
+    Malformed,
+    /// A language of two letters that ISO 639-1 does not have.
+    Unknown,
+    /// Well formed, but spelt in another way than this, which is the usual one.
+    Spelling(String),
+}
+
+/// Reads a tag such as `it` or `pt-BR`.
+pub(crate) fn tag(text: &str) -> Result<LanguageIdentifier, TagError> {
+    let language: LanguageIdentifier = text.replace('_', "-").parse().map_err(|_| TagError::Malformed)?;
+    let primary = language.language;
+    let primary = primary.as_str();
+    if language.language.is_unknown()
+        || primary.len() == 2 && !TWO_LETTERS.split(' ').any(|known| known == primary)
+    {
+        return Err(TagError::Unknown);
+    }
+    let usual = language.to_string();
+    if usual == text { Ok(language) } else { Err(TagError::Spelling(usual)) }
+}
+
+/// The position of the language that an `Accept-Language` asks for most; `None` where it asks for none of
+/// these, and the default is to be used.
+///
+/// Ranges are tried by their weight, then in their order; each is shortened from its end until it is one of
+/// the tags, so that `it-CH` finds `it`, and `it` does not find `it-CH`.
+pub(crate) fn lookup(accept_language: &str, tags: &[&str]) -> Option<usize> {
+    let mut ranges: Vec<(u16, &str)> =
+        accept_language.split(',').take(MAX_RANGES).filter_map(range).collect();
+    ranges.sort_by_key(|(weight, _)| std::cmp::Reverse(*weight));
+    ranges.into_iter().find_map(|(_, range)| shortened(range, tags))
+}
+
+fn shortened(mut range: &str, tags: &[&str]) -> Option<usize> {
+    loop {
+        if let Some(position) = tags.iter().position(|tag| tag.eq_ignore_ascii_case(range)) {
+            return Some(position);
+        }
+        let (rest, _) = range.rsplit_once('-')?;
+        // A single letter or digit introduces what follows it, and goes with it.
+        range = match rest.rsplit_once('-') {
+            Some((before, single)) if single.len() == 1 => before,
+            _ => rest,
+        };
+    }
+}
+
+/// `it-CH;q=0.8`, with the weight in thousandths. What weighs nothing is not wanted, and `*` wants nothing
+/// in particular.
+fn range(text: &str) -> Option<(u16, &str)> {
+    let (range, parameters) = text.split_once(';').unwrap_or((text, ""));
+    let range = range.trim();
+    let weight = weight(parameters)?;
+    (weight > 0 && !range.is_empty() && range != "*").then_some((weight, range))
+}
+
+/// `q=0.8` in thousandths (RFC 9110, section 12.4.2); 1000 where there is none. `None` where it is malformed.
+pub(crate) fn weight(parameters: &str) -> Option<u16> {
+    for parameter in parameters.split(';') {
+        let Some((name, value)) = parameter.trim().split_once('=') else { continue };
+        if !name.trim().eq_ignore_ascii_case("q") {
+            continue;
+        }
+        let (whole, fraction) = value.trim().split_once('.').unwrap_or((value.trim(), ""));
+        if fraction.len() > 3 || !fraction.bytes().all(|byte| byte.is_ascii_digit()) {
+            return None;
+        }
+        let thousandths: u16 = format!("{fraction:0<3}").parse().ok()?;
+        return match (whole, thousandths) {
+            ("0", thousandths) => Some(thousandths),
+            ("1", 0) => Some(1000),
+            _ => None,
+        };
+    }
+    Some(1000)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ranges_are_shortened_until_they_are_found() {
+        const TAGS: [&str; 4] = ["en", "it", "pt-BR", "zh-Hant"];
+        for (accept, expected) in [
+            ("it", Some("it")),
+            ("IT-ch", Some("it")),
+            ("de, it;q=0.5, en;q=0.1", Some("it")),
+            ("en;q=0.1, it;q=0.5", Some("it")),
+            ("it;q=0, en", Some("en")),
+            ("pt", None),
+            ("pt-BR", Some("pt-BR")),
+            ("zh-Hant-TW", Some("zh-Hant")),
+            ("it-x-dialect", Some("it")),
+            ("*", None),
+            ("*, it;q=0.5", Some("it")),
+            ("", None),
+            ("it;q=2", None),
+            ("it;q=0.12345", None),
+            (";;,,;q=", None),
+        ] {
+            let found = lookup(accept, &TAGS).map(|position| TAGS[position]);
+            assert_eq!(found, expected, "{accept}");
+        }
+    }
+
+    #[test]
+    fn tags_are_languages_in_their_usual_spelling() {
+        for good in ["it", "pt-BR", "zh-Hant", "gsw"] {
+            assert!(tag(good).is_ok(), "{good}");
+        }
+        for (bad, error) in [
+            ("it_IT", TagError::Spelling("it-IT".into())),
+            ("IT", TagError::Spelling("it".into())),
+            ("xx", TagError::Unknown),
+            ("italian language", TagError::Malformed),
+            ("", TagError::Malformed),
+        ] {
+            assert_eq!(tag(bad).unwrap_err(), error, "{bad}");
+        }
+    }
+}

@@ -1,0 +1,186 @@
+//! One contract in several languages: what is answered, what is read back, and which mistakes are told.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test says what failed by failing")]
+
+use std::borrow::Cow;
+
+use demur_contract::{Condition, Contract, Decoded, Location, Problem, Value, Violation, builtin};
+use demur_source::{Diagnostics, Source};
+
+const SHOP: &str = "\
+demur: 1
+name: shop
+formats: { default: { code: $code, message: $message, hint?: $user_message, errors?: [$detail] } }
+violations: { messages: { length.max: 'at most {limit, plural, one {# letter} other {# letters}}', invalid: bad } }
+errors:
+  bad_request: { status: 400, message: Bad., on: [request, param] }
+  sold_out: { status: 409, message: '{left, plural, =0 {None} one {# piece} other {# pieces}} of {item}', params: [item, left] }
+  internal_error: { status: 500, title: Oops, user_message: Sorry, on: [internal] }
+locales:
+  pl:
+    errors:
+      bad_request: Złe.
+      sold_out: '{item}: {left, plural, =0 {nic} one {# sztuka} few {# sztuki} many {# sztuk} other {# sztuki}}'
+      internal_error: { title: Ups, user_message: Przepraszamy }
+    violations:
+      length.max: '{limit, plural, one {# litera} few {# litery} many {# liter} other {# litery}}'
+      invalid: źle
+      required: '{field} jest wymagane'
+      requires: '{field} wymaga {limit}'
+";
+
+fn load(text: &str) -> Result<(Contract, Diagnostics), Diagnostics> {
+    Contract::load(&Source::new("shop.yaml", text)).map(|loaded| (loaded.contract, loaded.warnings))
+}
+
+fn content(contract: &Contract, problem: &Problem<'_>) -> String {
+    let mut content = Vec::new();
+    contract.render(problem, &mut content);
+    String::from_utf8(content).unwrap()
+}
+
+#[test]
+fn numbers_choose_their_forms_in_each_language() {
+    let (contract, _) = load(SHOP).unwrap();
+    for (locale, left, message) in [
+        ("en", 0, "None of tea"),
+        ("en", 1, "1 piece of tea"),
+        ("en", 4, "4 pieces of tea"),
+        ("pl", 0, "tea: nic"),
+        ("pl", 1, "tea: 1 sztuka"),
+        ("pl", 4, "tea: 4 sztuki"),
+        ("pl", 5, "tea: 5 sztuk"),
+    ] {
+        let contract = contract.in_locale(locale).unwrap();
+        let mut problem = Problem::new(contract.named("sold_out").unwrap(), "req_1");
+        problem.params = vec![("item".into(), "tea".into()), ("left".into(), left.into())];
+        let content = content(contract, &problem);
+        assert_eq!(content, format!("{{\"code\":\"sold_out\",\"message\":\"{message}\"}}"), "{locale}");
+        // And it is read back as the same error, with what its text still tells.
+        let Decoded::Exact(read) = contract.decode(409, content.as_bytes()) else { panic!("{content}") };
+        assert_eq!(read.error, problem.error);
+        assert!(read.params.contains(&("item".to_owned(), "tea".to_owned())), "{read:?}");
+    }
+}
+
+#[test]
+fn violations_titles_and_user_messages_are_translated() {
+    let (contract, warnings) = load(SHOP).unwrap();
+    let polish = contract.in_locale("pl").unwrap();
+    let violation = Violation {
+        condition: Condition::ParamLengthMax,
+        location: Location::Query,
+        param: "q".into(),
+        pointer: "/q".into(),
+        value: None,
+        limit: Some(Value::Int(5)),
+        allowed: Vec::new(),
+    };
+    let mut problem = Problem::new(contract.answer(Condition::ParamLengthMax), "req_1");
+    problem.violations = Cow::Owned(vec![violation]);
+    assert!(content(&contract, &problem).contains("at most 5 letters"));
+    assert!(content(polish, &problem).contains("\"errors\":[\"5 liter\"]"));
+    // An error that says its title says its title in any language.
+    let internal = Problem::new(contract.answer(Condition::Internal), "req_1");
+    assert!(content(polish, &internal).contains("\"message\":\"Ups\",\"hint\":\"Przepraszamy\""));
+    // Statuses and codes are the same in all of them: they are for programs.
+    for ((id, entry), (other, translated)) in contract.entries().zip(polish.entries()) {
+        assert_eq!((id, entry.status, &entry.code), (other, translated.status, &translated.code));
+    }
+    let missing: Vec<String> = warnings
+        .iter()
+        .filter(|warning| warning.check == "missing-translation")
+        .map(ToString::to_string)
+        .collect();
+    assert!(matches!(missing.as_slice(), [one] if one.contains("derived errors")), "{missing:?}");
+}
+
+#[test]
+fn the_language_is_looked_up() {
+    let (contract, _) = load(SHOP).unwrap();
+    assert_eq!(contract.locales().collect::<Vec<_>>(), ["en", "pl"]);
+    for (accept, locale) in [
+        ("", "en"),
+        ("pl", "pl"),
+        ("PL-pl, en;q=0.9", "pl"),
+        ("en, pl", "en"),
+        ("en;q=0.2, pl;q=0.3", "pl"),
+        ("de-AT, pl;q=0.1", "pl"),
+        ("pl;q=0, *", "en"),
+        ("de", "en"),
+        ("\u{0}garbage;;q=,,", "en"),
+    ] {
+        assert_eq!(contract.in_language_of(accept).locale(), locale, "{accept}");
+    }
+    assert!(contract.in_locale("it").is_none());
+}
+
+#[test]
+fn a_mistake_in_a_translation_is_named_at_its_line() {
+    for (old, new, check, says) in [
+        ("  pl:", "  xx:", "locale", "ISO 639-1"),
+        ("  pl:", "  pl_PL:", "locale", "did you mean `pl-PL`?"),
+        ("  pl:", "  polish language:", "locale", "BCP 47"),
+        ("  pl:", "  en:", "default-locale", "change `locale`"),
+        ("      bad_request: Z", "      bad_reqest: Z", "unknown-error", "did you mean `bad_request`?"),
+        ("'{item}: ", "'{itm}: ", "unknown-parameter", "did you mean `{item}`?"),
+        ("title: Ups", "titel: Ups", "unknown-key", "did you mean `title`?"),
+        ("      required: ", "      requierd: ", "unknown-rule", "did you mean `required`?"),
+        ("wymaga {limit}", "wymaga {allowed}", "unknown-parameter", "default text"),
+        ("other {# sztuki}}", "several {# sztuki}}", "template", "none of zero, one"),
+        ("name: shop", "name: shop\nlocale: e", "locale", "BCP 47"),
+        ("name: shop", "name: shop\nproblem_json: of", "unknown-word", "`on` or `off`"),
+    ] {
+        let text = SHOP.replacen(old, new, 1);
+        assert_ne!(text, SHOP, "{old}");
+        let found = load(&text).unwrap_err();
+        let hit = found.iter().find(|diagnostic| diagnostic.check == check);
+        let hit = hit.unwrap_or_else(|| panic!("{new}: no `{check}` in\n{found}"));
+        assert!(hit.to_string().contains(says), "{new}: {hit}");
+        let line = text.lines().position(|line| line.contains(new.lines().last().unwrap())).unwrap() + 1;
+        assert_eq!(hit.line_column().0, line, "{new}: {hit}");
+    }
+}
+
+#[test]
+fn what_is_not_translated_is_a_warning() {
+    for (old, new, says) in [
+        ("      bad_request: Złe.\n", "", "`pl` has no message for `bad_request`"),
+        (", user_message: Przepraszamy", "", "`pl` has no user_message for `internal_error`"),
+        ("title: Ups, ", "", "`pl` has no title for `internal_error`"),
+        ("      invalid: źle\n", "", "`pl` has no text for the rule `invalid`"),
+        ("      required: '{field} jest wymagane'\n", "", "usual texts"),
+        ("one {# litera} few", "one {# litera} two {x} few", "never asks for the plural form `two`"),
+        ("one {# letter} ", "few {x} ", "never asks for the plural form `few`"),
+    ] {
+        let text = SHOP.replacen(old, new, 1);
+        assert_ne!(text, SHOP, "{old}");
+        let (_, warnings) = load(&text).unwrap_or_else(|found| panic!("{found}"));
+        assert!(warnings.to_string().contains(says), "{old}: {warnings}");
+    }
+}
+
+/// The worked example: complete, and without `Accept-Language` nothing is different.
+#[test]
+fn built_in_translations_are_complete() {
+    let mut translated = 0;
+    for name in builtin::names() {
+        let loaded = Contract::load(&builtin::source(name).unwrap()).unwrap();
+        assert!(loaded.warnings.is_empty(), "{}", loaded.warnings);
+        let contract = &loaded.contract;
+        assert_eq!(contract.in_language_of("").locale(), contract.locale());
+        for locale in contract.locales().skip(1) {
+            translated += 1;
+            let view = contract.in_locale(locale).unwrap();
+            for ((id, own), (_, other)) in contract.entries().zip(view.entries()) {
+                assert_ne!(own.message, other.message, "{name} {locale} {}", own.name);
+                let content = content(view, &Problem::new(id, "req_0123456789abcdef"));
+                assert!(
+                    matches!(view.decode(own.status.as_u16(), content.as_bytes()), Decoded::Exact(_)),
+                    "{content}"
+                );
+            }
+        }
+    }
+    assert!(translated >= 1);
+}

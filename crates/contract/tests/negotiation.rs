@@ -1,0 +1,132 @@
+//! Any contract can be spoken as problem documents (RFC 9457), and tells the same then.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test says what failed by failing")]
+
+use std::borrow::Cow;
+
+use demur_contract::{Condition, Contract, Decoded, Location, Problem, Value, Violation, builtin};
+use demur_source::Source;
+use serde_json::{Value as Json, json};
+
+fn load(text: &str) -> Contract {
+    Contract::load(&Source::new("shop.yaml", text)).unwrap_or_else(|found| panic!("{found}")).contract
+}
+
+const SHOP: &str = "\
+demur: 1
+name: shop
+doc_url: https://shop.example/errors/{name}
+formats: { default: { oops: $message } }
+errors:
+  bad_request: { status: 400, code: BAD, title: Bad, message: The request is bad., on: [request, param] }
+  internal_error: { status: 500, code: none, message: Ours., on: [internal] }
+locales: { it: { errors: { bad_request: { title: Errore, message: La richiesta è errata. }, internal_error: Nostro. } } }
+";
+
+fn as_json(contract: &Contract, problem: &Problem<'_>) -> Json {
+    let mut content = Vec::new();
+    contract.render(problem, &mut content);
+    serde_json::from_slice(&content).unwrap()
+}
+
+fn violation() -> Violation {
+    Violation {
+        condition: Condition::ParamMaximum,
+        location: Location::Body,
+        param: "items".into(),
+        pointer: "/items/0/n".into(),
+        value: Some("8".into()),
+        limit: Some(Value::Int(7)),
+        allowed: Vec::new(),
+    }
+}
+
+#[test]
+fn the_same_problem_comes_as_rfc_9457() {
+    let contract = load(SHOP);
+    let view = contract.as_problem().unwrap();
+    assert_eq!(view.content_type(), "application/problem+json");
+    let mut problem = Problem::new(contract.answer(Condition::ParamMaximum), "req_1");
+    problem.violations = Cow::Owned(vec![violation()]);
+    let expected = json!({
+        "type": "https://shop.example/errors/bad_request",
+        "title": "Bad",
+        "status": 400,
+        "detail": "The request is bad.",
+        "instance": "req_1",
+        "code": "BAD",
+        "errors": [{
+            "pointer": "/items/0/n", "location": "body", "rule": "maximum", "detail": "items must be at most 7"
+        }],
+    });
+    assert_eq!(as_json(view, &problem), expected);
+    // In another language the texts alone are others.
+    let italian = contract.in_locale("it").unwrap().as_problem().unwrap();
+    let shown = as_json(italian, &problem);
+    assert_eq!((&shown["title"], &shown["detail"]), (&json!("Errore"), &json!("La richiesta è errata.")));
+    assert_eq!((&shown["code"], &shown["type"]), (&expected["code"], &expected["type"]));
+    // No code on the wire stays no code.
+    let shown = as_json(view, &Problem::new(contract.answer(Condition::Internal), "req_1"));
+    assert_eq!(shown.get("code"), None);
+}
+
+#[test]
+fn only_a_client_that_prefers_problem_documents_gets_them() {
+    let contract = load(SHOP);
+    for (accept, is_problem) in [
+        ("", false),
+        ("*/*", false),
+        ("application/json", false),
+        ("application/problem+json", true),
+        ("APPLICATION/PROBLEM+JSON", true),
+        ("application/problem+json, application/json", false),
+        ("application/json, application/problem+json;q=0.9", false),
+        ("application/problem+json, application/json;q=0.9", true),
+        ("application/problem+json, */*;q=0.8", true),
+        ("application/problem+json, */*", false),
+        ("application/problem+json;q=0, */*;q=0.1", false),
+        ("application/problem+json;q=0", false),
+        ("application/*", false),
+        ("text/html, application/problem+json;q=0.1", true),
+        ("application/problem+jsonx", false),
+    ] {
+        let chosen = contract.in_media_type_of(accept);
+        assert_eq!(chosen.content_type() == "application/problem+json", is_problem, "{accept}");
+    }
+    let off = load(&SHOP.replace("name: shop", "name: shop\nproblem_json: off"));
+    assert!(off.as_problem().is_none());
+    assert_eq!(off.in_media_type_of("application/problem+json").content_type(), "application/json");
+}
+
+/// Every error of every built-in contract, with and without violations.
+#[test]
+fn every_built_in_can_be_spoken_so() {
+    for name in builtin::names() {
+        let contract = Contract::load(&builtin::source(name).unwrap()).unwrap().contract;
+        let Some(view) = contract.as_problem() else {
+            assert_eq!(contract.content_type(), "application/problem+json", "{name}");
+            continue;
+        };
+        let problems = contract.entries().map(|(id, _)| Problem::new(id, "req_0123456789abcdef"));
+        let broken = Condition::all().filter(|condition| condition.is_violation()).map(|condition| {
+            let mut problem = Problem::new(contract.answer(condition), "req_0123456789abcdef");
+            problem.violations = Cow::Owned(vec![Violation { condition, ..violation() }]);
+            problem
+        });
+        for problem in problems.chain(broken) {
+            let entry = contract.entry(problem.error);
+            let shown = as_json(view, &problem);
+            assert_eq!(shown["status"], json!(entry.status.as_u16()), "{name}: {shown}");
+            assert_eq!(shown.get("code"), entry.code.as_ref().map(|code| json!(code)).as_ref());
+            assert_eq!(shown["instance"], "req_0123456789abcdef");
+            let page = entry.doc_url.as_deref().unwrap_or("about:blank");
+            assert_eq!(shown["type"], page, "{name}: {shown}");
+            assert_eq!(shown.get("errors").is_some(), !problem.violations.is_empty(), "{name}: {shown}");
+            match view.decode(entry.status.as_u16(), shown.to_string().as_bytes()) {
+                Decoded::Exact(read) => assert_eq!(read.error, problem.error, "{name}: {shown}"),
+                Decoded::Ambiguous(errors) => assert!(errors.contains(&problem.error), "{name}: {shown}"),
+                Decoded::Unknown => panic!("{name}: {shown}"),
+            }
+        }
+    }
+}
