@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use demur_contract::ErrorId;
 use demur_validation::{Found, Variable};
 
 use crate::credential::challenge;
@@ -55,11 +54,6 @@ impl Api {
     /// Its settings.
     pub fn settings(&self) -> &ApiSettings {
         &self.settings
-    }
-
-    /// The error's name in the contract.
-    pub(crate) fn error_name(&self, error: ErrorId) -> &str {
-        &self.settings.contract.entry(error).name
     }
 }
 

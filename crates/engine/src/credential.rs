@@ -2,7 +2,6 @@
 
 use demur_admission::Denial;
 use http::HeaderMap;
-use http::header::AUTHORIZATION;
 
 use crate::settings::{Authentication, Scheme};
 
@@ -14,15 +13,17 @@ pub(crate) fn presented<'h>(
     headers: &'h HeaderMap,
     authentication: &Authentication,
 ) -> Result<&'h str, Denial> {
-    let (field, scheme) = match &authentication.scheme {
-        Scheme::Authorization(scheme) => (&AUTHORIZATION, Some(scheme.as_str())),
-        Scheme::Field(name) => (name, None),
-    };
-    let mut values = headers.get_all(field).iter();
-    let Some(value) = values.next() else { return Err(Denial::CredentialMissing) };
+    let mut values = authentication
+        .schemes()
+        .flat_map(|scheme| headers.get_all(scheme.field()).iter().map(move |value| (scheme, value)));
+    let Some((scheme, value)) = values.next() else { return Err(Denial::CredentialMissing) };
     if values.next().is_some() {
         return Err(Denial::CredentialMalformed);
     }
+    let scheme = match scheme {
+        Scheme::Authorization(scheme) => Some(scheme.as_str()),
+        Scheme::Field(_) => None,
+    };
     let value = value.to_str().map_err(|_| Denial::CredentialMalformed)?.trim();
     if value.is_empty() {
         return Err(Denial::CredentialMissing);
@@ -50,10 +51,13 @@ pub(crate) fn challenge(authentication: &Authentication, realm: &str) -> String 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use http::HeaderName;
+    use http::header::AUTHORIZATION;
 
     #[test]
     fn the_key_is_found_or_its_absence_named() {
-        let bearer = Authentication { scheme: Scheme::Authorization("Bearer".into()), prefix: "k".into() };
+        let bearer =
+            Authentication { scheme: Scheme::Authorization("Bearer".into()), also: None, prefix: "k".into() };
         for (values, expected) in [
             (&[][..], Err(Denial::CredentialMissing)),
             (&["Bearer k_1"], Ok("k_1")),
@@ -69,6 +73,27 @@ mod tests {
                 headers.append(AUTHORIZATION, value.parse().unwrap());
             }
             assert_eq!(presented(&headers, &bearer), expected, "{values:?}");
+        }
+    }
+
+    #[test]
+    fn of_two_places_just_one_may_be_used() {
+        let both = Authentication {
+            scheme: Scheme::Authorization("Bearer".into()),
+            also: Some(Scheme::Field(HeaderName::from_static("x-api-key"))),
+            prefix: "k".into(),
+        };
+        for (authorization, field, expected) in [
+            (Some("Bearer k_1"), None, Ok("k_1")),
+            (None, Some("k_2"), Ok("k_2")),
+            (None, None, Err(Denial::CredentialMissing)),
+            (Some("Bearer k_1"), Some("k_2"), Err(Denial::CredentialMalformed)),
+            (Some("Basic x"), None, Err(Denial::CredentialScheme)),
+        ] {
+            let mut headers = HeaderMap::new();
+            authorization.map(|value| headers.insert(AUTHORIZATION, value.parse().unwrap()));
+            field.map(|value| headers.insert("x-api-key", value.parse().unwrap()));
+            assert_eq!(presented(&headers, &both), expected, "{authorization:?} {field:?}");
         }
     }
 }

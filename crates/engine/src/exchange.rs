@@ -8,25 +8,26 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use demur_admission::{Now, Principal, Report, Taken};
-use demur_contract::{
-    Condition, Contract, ErrorId, FieldFamily, Origin, Problem, Retry, RetryAfter, RetryClass,
-};
-use http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use demur_contract::{Condition, Contract, ErrorId, Origin, Problem, Retry, RetryAfter};
+use http::header::{CACHE_CONTROL, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 
 use crate::api::Api;
+use crate::limit_fields;
 use crate::outcome::error_code;
 use crate::outgoing::Outgoing;
 use crate::refused::{Answering, Refused};
 use crate::request_id::RequestId;
+use crate::settings::Asked;
+use crate::voice::Voice;
 
 /// What is known of the request that is being answered.
 pub(crate) struct Exchange<'e> {
     id: RequestId,
     pub(crate) now: Now,
     pub(crate) peer: Option<IpAddr>,
-    /// Who speaks: the listener's contract until the API is known.
-    voice: &'e Contract,
+    /// The listener's contract speaks until the API is known.
+    voice: Voice<'e>,
     pub(crate) api: Option<&'e Arc<Api>>,
     pub(crate) operation: Option<&'e str>,
     pub(crate) principal: Option<Arc<Principal>>,
@@ -67,34 +68,46 @@ pub struct Refusal {
 impl<'e> Exchange<'e> {
     pub(crate) fn new(voice: &'e Contract, now: Now, peer: Option<IpAddr>) -> Self {
         let id = RequestId::fresh();
+        let voice = Voice::of(voice);
         Self { id, now, peer, voice, api: None, operation: None, principal: None, taken: None }
     }
 
-    /// From here on the API's contract speaks.
-    pub(crate) fn speak_for(&mut self, api: &'e Arc<Api>) {
-        self.api = Some(api);
-        self.voice = &api.settings.contract;
+    /// The client's wishes are known from here on.
+    pub(crate) fn hear(&mut self, headers: &HeaderMap) {
+        self.voice = Voice::heard(self.voice.contract(), headers);
     }
 
+    /// From here on the API speaks, in the generation that the request asks for.
+    pub(crate) fn speak_for(&mut self, api: &'e Arc<Api>, asked: &Asked<'_>) {
+        let contract = api.settings.contract_for(asked);
+        self.api = Some(api);
+        self.voice = match asked.headers {
+            Some(headers) => Voice::heard(contract, headers),
+            None => Voice::of(contract),
+        };
+    }
+
+    /// The contract that speaks, as its file has it.
     pub(crate) fn voice(&self) -> &'e Contract {
-        self.voice
+        self.voice.contract()
     }
 
     /// The request's id, as this voice writes it.
     pub(crate) fn request_id(&self) -> String {
-        self.id.with_prefix(&self.voice.request_id().prefix)
+        self.id.with_prefix(&self.voice().request_id().prefix)
     }
 
     /// The field that carries the id. The contract's loader has checked the name.
     pub(crate) fn request_id_field(&self) -> HeaderName {
-        HeaderName::from_bytes(self.voice.request_id().field.as_bytes())
+        HeaderName::from_bytes(self.voice().request_id().field.as_bytes())
             .unwrap_or(HeaderName::from_static("x-request-id"))
     }
 
     /// Makes the response of a refusal.
     pub(crate) fn refuse<R>(&mut self, refused: Refused) -> Response<Outgoing<R>> {
         let error = self.answer(&refused);
-        let entry = self.voice.entry(error);
+        let contract = self.voice();
+        let entry = contract.entry(error);
         let request_id = self.request_id();
         let origin = origin(&refused, entry.status.as_u16());
         self.settle_limits(origin);
@@ -109,24 +122,27 @@ impl<'e> Exchange<'e> {
             request_id: &request_id,
             retry_after: delay,
         };
-        let content = detail.verbatim.unwrap_or_else(|| {
-            let mut content = Vec::with_capacity(256);
-            self.voice.render(&problem, &mut content);
-            content
-        });
+        // What is in the contract's format already cannot be said in another way.
+        let (content, spoken) = match detail.verbatim {
+            Some(content) => (content, contract),
+            None => {
+                let spoken = self.voice.spoken();
+                let mut content = Vec::with_capacity(256);
+                spoken.render(&problem, &mut content);
+                (content, spoken)
+            }
+        };
 
         let mut response = Response::new(Outgoing::whole(content));
         *response.status_mut() =
             StatusCode::from_u16(entry.status.as_u16()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let headers = response.headers_mut();
-        if let Ok(value) = HeaderValue::from_str(self.voice.content_type()) {
-            headers.insert(CONTENT_TYPE, value);
-        }
+        self.voice.describe(spoken, headers);
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         if let Some(delay) = delay {
             headers.insert(RETRY_AFTER, HeaderValue::from(delay.seconds()));
         }
-        set_should_retry(self.voice, entry.retry.class, headers);
+        limit_fields::set_retry(contract.field_families(), entry.retry.class, delay, headers);
         if let (401, Some(api)) = (entry.status.as_u16(), self.api) {
             headers.insert(WWW_AUTHENTICATE, api.challenge.clone());
         }
@@ -141,9 +157,9 @@ impl<'e> Exchange<'e> {
             api: self.api.map(|api| api.name().to_owned()),
             operation: self.operation.map(str::to_owned),
             condition,
-            contract: self.voice.name().to_owned(),
+            contract: contract.name().to_owned(),
             error: entry.name.clone(),
-            code: error_code(self.voice, error).to_owned(),
+            code: error_code(contract, error).to_owned(),
             status: entry.status.as_u16(),
             origin,
             account: self.principal.as_ref().map(|principal| principal.account().id.to_string()),
@@ -157,11 +173,11 @@ impl<'e> Exchange<'e> {
 
     fn answer(&self, refused: &Refused) -> ErrorId {
         let own = match refused.answering {
-            Answering::Condition(condition) => Some(self.voice.answer(condition)),
+            Answering::Condition(condition) => Some(self.voice().answer(condition)),
             Answering::Error(error) => Some(error),
-            Answering::Violations => self.voice.answer_violations(&refused.detail.violations),
+            Answering::Violations => self.voice().answer_violations(&refused.detail.violations),
         };
-        own.unwrap_or_else(|| self.voice.answer(Condition::Internal))
+        own.unwrap_or_else(|| self.voice().answer(Condition::Internal))
     }
 
     /// What was taken stays taken, but for trouble of the gateway's own, which is nobody's request.
@@ -179,10 +195,10 @@ impl<'e> Exchange<'e> {
         if let Ok(value) = HeaderValue::from_str(&self.request_id()) {
             headers.insert(self.request_id_field(), value);
         }
-        let families = self.voice.field_families();
+        let families = self.voice().field_families();
         if let (false, Some(principal)) = (families.is_empty(), &self.principal) {
             let limits: Report<'_> = principal.report(self.now);
-            crate::limit_fields::set(families, &limits, self.now, headers);
+            limit_fields::set(families, &limits, self.now, headers);
         }
     }
 }
@@ -191,21 +207,8 @@ impl<'e> Exchange<'e> {
 /// never longer than two days, whatever an upstream says. (A quota's day can have 25 hours.)
 fn retry_after(known: Option<Duration>, advice: Retry) -> Option<RetryAfter> {
     const LONGEST: Duration = Duration::from_secs(2 * 86_400);
-    let waiting_helps =
-        matches!(advice.class, RetryClass::AfterDelay | RetryClass::AtReset | RetryClass::Backoff);
-    let delay = known.or(advice.default_delay).filter(|_| waiting_helps)?;
+    let delay = known.or(advice.default_delay).filter(|_| limit_fields::waiting_helps(advice.class))?;
     Some(RetryAfter { delay: delay.min(LONGEST) })
-}
-
-/// Tells clients that retry by status alone whether this one is worth it.
-fn set_should_retry(voice: &Contract, class: RetryClass, headers: &mut HeaderMap) {
-    for family in voice.field_families() {
-        let FieldFamily::ShouldRetry(field) = family else { continue };
-        let retries = matches!(class, RetryClass::AfterDelay | RetryClass::AtReset | RetryClass::Backoff);
-        if let Ok(name) = HeaderName::from_bytes(field.as_bytes()) {
-            headers.insert(name, HeaderValue::from_static(if retries { "true" } else { "false" }));
-        }
-    }
 }
 
 fn origin(refused: &Refused, status: u16) -> Origin {

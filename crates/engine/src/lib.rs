@@ -20,6 +20,7 @@ mod refused;
 mod request_id;
 mod rules;
 pub mod settings;
+mod voice;
 
 pub use api::Api;
 pub use content::{Content, ContentFault};

@@ -1,26 +1,56 @@
-//! Header fields that tell how the limits stand, in the families that a contract names.
+//! Header fields that tell how the limits stand and whether to try again, in the families that a contract
+//! names. Which fields those are and how they are written is the contract's to say.
 
-use demur_admission::{LimitKind, LimitState, Now};
-use demur_contract::FieldFamily;
+use std::time::Duration;
+
+use demur_admission::{LimitState, Now};
+use demur_contract::{FieldFamily, LimitFields, ResetForm, RetryAfter, RetryClass};
 use http::{HeaderMap, HeaderName, HeaderValue};
+use sfv::{KeyRef, ListSerializer, StringRef, key_ref};
 
-/// Sets the fields of every family.
+/// Sets the fields that every response carries.
 pub(crate) fn set(families: &[FieldFamily], limits: &[LimitState<'_>], now: Now, headers: &mut HeaderMap) {
     if limits.is_empty() {
         return;
     }
     for family in families {
         match family {
-            FieldFamily::XRateLimit => set_x_ratelimit(limits, now, headers),
+            FieldFamily::Limits(fields) => set_nearest(fields, limits, now, headers),
             FieldFamily::Ietf => set_ietf(limits, headers),
             // About the error, not about a limit.
-            FieldFamily::ShouldRetry(_) => {}
+            FieldFamily::ShouldRetry(_) | FieldFamily::RetryAfterMillis(_) => {}
         }
     }
 }
 
-/// The policy nearest exhaustion speaks: the family has room for one.
-fn set_x_ratelimit(limits: &[LimitState<'_>], now: Now, headers: &mut HeaderMap) {
+/// Sets the fields of a refusal, for clients that retry by fields or by status alone.
+pub(crate) fn set_retry(
+    families: &[FieldFamily],
+    class: RetryClass,
+    delay: Option<RetryAfter>,
+    headers: &mut HeaderMap,
+) {
+    for family in families {
+        match (family, delay) {
+            (FieldFamily::ShouldRetry(field), _) => {
+                put(headers, field, if waiting_helps(class) { "true" } else { "false" });
+            }
+            // As late as `Retry-After`, so that neither sends a client back before the other.
+            (FieldFamily::RetryAfterMillis(field), Some(delay)) => {
+                put(headers, field, &(delay.seconds() * 1000).to_string());
+            }
+            (FieldFamily::RetryAfterMillis(_), None) | (FieldFamily::Limits(_) | FieldFamily::Ietf, _) => {}
+        }
+    }
+}
+
+/// Whether the same request may succeed later without being changed.
+pub(crate) fn waiting_helps(class: RetryClass) -> bool {
+    matches!(class, RetryClass::AfterDelay | RetryClass::AtReset | RetryClass::Backoff)
+}
+
+/// The limit nearest exhaustion speaks: the family has room for one.
+fn set_nearest(fields: &LimitFields, limits: &[LimitState<'_>], now: Now, headers: &mut HeaderMap) {
     // remaining/limit compared as fractions, without dividing.
     let nearest = limits.iter().min_by(|a, b| {
         let (a, b) =
@@ -28,44 +58,74 @@ fn set_x_ratelimit(limits: &[LimitState<'_>], now: Now, headers: &mut HeaderMap)
         a.cmp(&b)
     });
     let Some(nearest) = nearest else { return };
-    let reset_millis = i128::from(now.wall.as_millisecond()) + nearest.reset.as_millis() as i128;
-    // Rounded up: never before the window's end.
-    let reset = reset_millis.div_euclid(1000) + i128::from(reset_millis.rem_euclid(1000) > 0);
-    put(headers, "x-ratelimit-limit", &nearest.limit.to_string());
-    put(headers, "x-ratelimit-remaining", &nearest.remaining.to_string());
-    put(headers, "x-ratelimit-reset", &reset.to_string());
+    if let Some(field) = &fields.limit {
+        put(headers, field, &nearest.limit.to_string());
+    }
+    if let Some(field) = &fields.remaining {
+        put(headers, field, &nearest.remaining.to_string());
+    }
+    if let Some(field) = &fields.reset {
+        put(headers, field, &reset(fields.reset_as, nearest.reset, now));
+    }
+}
+
+/// A moment from now, rounded up: never before the window's end.
+fn reset(form: ResetForm, after: Duration, now: Now) -> String {
+    let millis = i128::from(now.wall.as_millisecond()) + after.as_millis() as i128;
+    let epoch = millis.div_euclid(1000) + i128::from(millis.rem_euclid(1000) > 0);
+    match form {
+        ResetForm::EpochSeconds => epoch.to_string(),
+        ResetForm::DelaySeconds => seconds(after).to_string(),
+        ResetForm::HttpDate => {
+            let moment = i64::try_from(epoch).ok().and_then(|epoch| jiff::Timestamp::from_second(epoch).ok());
+            moment.unwrap_or(now.wall).strftime("%a, %d %b %Y %H:%M:%S GMT").to_string()
+        }
+    }
+}
+
+fn seconds(duration: Duration) -> u64 {
+    duration.as_secs() + u64::from(duration.subsec_nanos() > 0)
 }
 
 /// draft-ietf-httpapi-ratelimit-headers-11: two lists of structured fields.
 fn set_ietf(limits: &[LimitState<'_>], headers: &mut HeaderMap) {
-    let name = |limit: &LimitState<'_>| match limit.kind {
-        // Names of rates are checked when they are read: nothing in them needs escaping.
-        LimitKind::Rate(name) => name.to_owned(),
-        LimitKind::Quota => "daily".to_owned(),
+    let list = |parameters: fn(&LimitState<'_>) -> [(&'static KeyRef, u64); 2]| {
+        let mut list = ListSerializer::new();
+        for limit in limits {
+            // Names of rates are checked when they are read: no character is beyond a string.
+            let Ok(name) = StringRef::from_str(limit.kind.name()) else { continue };
+            let mut item = list.bare_item(name);
+            for (key, value) in parameters(limit) {
+                item = item.parameter(key, integer(value));
+            }
+        }
+        list.finish()
     };
-    let seconds = |duration: std::time::Duration| duration.as_secs() + u64::from(duration.subsec_nanos() > 0);
-    let policies: Vec<String> = limits
-        .iter()
-        .map(|limit| format!("\"{}\";q={};w={}", name(limit), limit.limit, seconds(limit.window)))
-        .collect();
-    let states: Vec<String> = limits
-        .iter()
-        .map(|limit| format!("\"{}\";r={};t={}", name(limit), limit.remaining, seconds(limit.reset)))
-        .collect();
-    put(headers, "ratelimit-policy", &policies.join(", "));
-    put(headers, "ratelimit", &states.join(", "));
+    let policy = list(|limit| [(key_ref("q"), limit.limit), (key_ref("w"), seconds(limit.window))]);
+    let state = list(|limit| [(key_ref("r"), limit.remaining), (key_ref("t"), seconds(limit.reset))]);
+    for (name, value) in [("ratelimit-policy", policy), ("ratelimit", state)] {
+        if let Some(value) = value {
+            put(headers, name, &value);
+        }
+    }
 }
 
-fn put(headers: &mut HeaderMap, name: &'static str, value: &str) {
-    if let Ok(value) = HeaderValue::from_str(value) {
-        headers.insert(HeaderName::from_static(name), value);
+/// A structured field's integer has 15 digits (RFC 9651, section 3.3.1); what has more is as good as endless.
+fn integer(value: u64) -> sfv::Integer {
+    sfv::Integer::try_from(value).unwrap_or(sfv::Integer::MAX)
+}
+
+/// The loader has checked the names.
+fn put(headers: &mut HeaderMap, name: &str, value: &str) {
+    if let (Ok(name), Ok(value)) = (HeaderName::from_bytes(name.as_bytes()), HeaderValue::from_str(value)) {
+        headers.insert(name, value);
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::Duration;
+    use demur_admission::LimitKind;
 
     fn limit<'a>(kind: LimitKind<'a>, limit: u64, remaining: u64, window: u64, reset: u64) -> LimitState<'a> {
         let seconds = Duration::from_secs;
@@ -78,17 +138,64 @@ mod tests {
             limit(LimitKind::Rate("burst"), 50, 25, 1, 500),
             limit(LimitKind::Quota, 10, 1, 86_400, 41_821_001),
         ];
-        let now = Now { wall: jiff::Timestamp::from_second(1000).unwrap(), monotonic: Duration::ZERO };
-        let mut headers = HeaderMap::new();
-        set(&[FieldFamily::XRateLimit, FieldFamily::Ietf], &limits, now, &mut headers);
+        let headers = told(
+            "headers: [x-ratelimit, ietf, { limit: Their-Limit, reset: Their-Reset, reset_as: delay_seconds },
+             { reset: Their-Date, reset_as: http_date }]",
+            &limits,
+        );
         for (name, value) in [
             ("x-ratelimit-limit", "10"),
             ("x-ratelimit-remaining", "1"),
             ("x-ratelimit-reset", "42822"),
             ("ratelimit-policy", "\"burst\";q=50;w=1, \"daily\";q=10;w=86400"),
             ("ratelimit", "\"burst\";r=25;t=1, \"daily\";r=1;t=41822"),
+            ("their-limit", "10"),
+            ("their-reset", "41822"),
+            ("their-date", "Thu, 01 Jan 1970 11:53:42 GMT"),
         ] {
             assert_eq!(headers[name], value);
         }
+        assert_eq!(headers.len(), 8);
+    }
+
+    #[test]
+    fn what_a_structured_field_cannot_say_is_as_good_as_endless() {
+        let headers = told("headers: [ietf]", &[limit(LimitKind::Rate("b"), u64::MAX, 5, 1, 1)]);
+        assert_eq!(headers["ratelimit-policy"], "\"b\";q=999999999999999;w=1");
+    }
+
+    #[test]
+    fn refusals_say_whether_to_try_again() {
+        let families = families("headers: [x-should-retry, retry-after-ms, { should_retry: Their-Retry }]");
+        let delay = RetryAfter { delay: Duration::from_millis(1200) };
+        for (class, delay, retry, millis) in [
+            (RetryClass::AfterDelay, Some(delay), "true", Some("2000")),
+            (RetryClass::Backoff, None, "true", None),
+            (RetryClass::AfterFix, None, "false", None),
+        ] {
+            let mut headers = HeaderMap::new();
+            set_retry(&families, class, delay, &mut headers);
+            for field in ["x-should-retry", "their-retry"] {
+                assert_eq!(headers[field], retry);
+            }
+            assert_eq!(headers.get("retry-after-ms").map(|value| value.to_str().unwrap()), millis);
+        }
+    }
+
+    /// The families of a contract with this line in it.
+    fn families(line: &str) -> Vec<FieldFamily> {
+        let text = format!(
+            "demur: 1\nname: shop\nformats: {{ default: {{ m: $message }} }}\n{line}\nerrors:\n  \
+             e: {{ status: 500, on: [request, internal] }}\n"
+        );
+        let loaded = demur_contract::Contract::load(&demur_source::Source::new("shop.yaml", text));
+        loaded.unwrap_or_else(|found| panic!("{found}")).contract.field_families().to_vec()
+    }
+
+    fn told(line: &str, limits: &[LimitState<'_>]) -> HeaderMap {
+        let now = Now { wall: jiff::Timestamp::from_second(1000).unwrap(), monotonic: Duration::ZERO };
+        let mut headers = HeaderMap::new();
+        set(&families(line), limits, now, &mut headers);
+        headers
     }
 }

@@ -46,7 +46,7 @@ impl Mounts {
 }
 
 /// `/shop` and `/shop/a` are within `/shop`; `/shopping` is not.
-fn within<'p>(mount: &str, path: &'p str) -> Option<&'p str> {
+pub(crate) fn within<'p>(mount: &str, path: &'p str) -> Option<&'p str> {
     match path.strip_prefix(mount)? {
         "" => Some("/"),
         rest if rest.starts_with('/') => Some(rest),
@@ -55,7 +55,7 @@ fn within<'p>(mount: &str, path: &'p str) -> Option<&'p str> {
 }
 
 /// `host:80` and `[::1]:80` without their ports.
-fn without_port(authority: &str) -> &str {
+pub(crate) fn without_port(authority: &str) -> &str {
     match authority.rsplit_once(':') {
         Some((host, port)) if !host.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit()) => host,
         _ => authority,

@@ -35,6 +35,7 @@ use crate::outcome::{self, MAX_FAILURE_BYTES, UpstreamFault};
 use crate::outgoing::Outgoing;
 use crate::refused::Refused;
 use crate::rules::{self, Seen};
+use crate::settings::Asked;
 use crate::{credential, forward};
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
@@ -135,13 +136,14 @@ impl Engine {
             return Err(self.rejected(exchange, rejection));
         }
         let (mut parts, body) = request.into_parts();
+        exchange.hear(&parts.headers);
 
         // API and operation. Until the API is known the listener's contract speaks.
         let uri = parts.uri.clone();
         let Some((api, path)) = self.apis.find(host(&parts), uri.path()) else {
             return Err(Condition::ResourceNotFound.into());
         };
-        exchange.speak_for(api);
+        exchange.speak_for(api, &Asked { host: host(&parts), path, headers: Some(&parts.headers) });
         let settings = &api.settings;
         let query = uri.query();
         if !has_plain_segments(path) {
@@ -219,7 +221,7 @@ impl Engine {
             principal: principal.as_deref(),
             now,
         };
-        rules::check(api, operation.index(), &seen)?;
+        rules::check(api, operation.index(), exchange.voice(), &seen)?;
 
         // Hold credits, durably.
         let mut hold = Hold::nothing();
@@ -266,8 +268,9 @@ impl Engine {
     /// A request that could not be read: its host and path, where they could be, choose the voice.
     fn rejected<'e>(&'e self, exchange: &mut Exchange<'e>, rejection: Rejection) -> Refused {
         let path = rejection.path.as_deref().unwrap_or_default();
-        if let Some((api, _)) = self.apis.find(rejection.host.as_deref(), path) {
-            exchange.speak_for(api);
+        let host = rejection.host.as_deref();
+        if let Some((api, path)) = self.apis.find(host, path) {
+            exchange.speak_for(api, &Asked { host, path, headers: None });
         }
         Refused::from(rejection.condition).because(rejection.cause)
     }
@@ -402,8 +405,10 @@ fn dress(
     let headers = &mut parts.headers;
     forward::strip_hop_by_hop(headers);
     forward::strip_own(headers);
-    forward::strip_credential(headers, &api.settings.authentication.scheme);
-    forward::strip_forwarding(headers, &exchange.request_id_field(), &api.settings.authentication.scheme);
+    for scheme in api.settings.authentication.schemes() {
+        forward::strip_credential(headers, scheme);
+        forward::strip_forwarding(headers, &exchange.request_id_field(), scheme);
+    }
     if let Some(peer) = exchange.peer {
         forward::name_peer(headers, peer);
     }

@@ -6,7 +6,7 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
-use demur_admission::{Denial, StorePart};
+use demur_admission::{Denial, LimitKind, StorePart};
 use demur_contract::{Condition, ErrorId, RefusedStatus, Value, Violation};
 use http::{HeaderName, HeaderValue};
 use jiff::Timestamp;
@@ -130,6 +130,7 @@ impl From<Denial> for Refused {
             Denial::PlanInactive => Condition::PlanInactive.into(),
             Denial::RateExceeded { name, requests, per, remaining, retry_after } => {
                 Refused::from(Condition::RateExceeded)
+                    .with("violated_policies", Value::List(vec![name.to_string()]))
                     .with("limit", whole(requests))
                     .with("remaining", whole(remaining))
                     .with("window", whole(per.as_secs().max(1)))
@@ -141,6 +142,7 @@ impl From<Denial> for Refused {
                 .after(Some(retry_after)),
             Denial::QuotaExceeded { requests, remaining, resets_in, resets_at } => {
                 Refused::from(Condition::QuotaExceeded)
+                    .with("violated_policies", Value::List(vec![LimitKind::Quota.name().to_owned()]))
                     .with("limit", whole(requests))
                     .with("remaining", whole(remaining))
                     .with_moment("resets_at", Some(resets_at))

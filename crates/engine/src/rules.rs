@@ -1,15 +1,14 @@
 //! The rules of one request: what they can see of it, and what they raise.
 
 use demur_admission::{Coverage, Now, Principal};
-use demur_contract::Condition;
+use demur_contract::{Condition, Contract};
 use demur_validation::{RuleInputs, Variable};
-use http::HeaderName;
 use http::request::Parts;
 use serde_json::{Value as Json, json};
 
 use crate::api::Api;
 use crate::refused::Refused;
-use crate::settings::{RuleSettings, Scheme};
+use crate::settings::{Authentication, RuleSettings};
 
 /// What the rules can see.
 pub(crate) struct Seen<'s> {
@@ -22,23 +21,24 @@ pub(crate) struct Seen<'s> {
 }
 
 /// Asks every rule of the operation, in the file's order; the first that is not satisfied speaks.
-pub(crate) fn check(api: &Api, operation: usize, seen: &Seen<'_>) -> Result<(), Refused> {
+pub(crate) fn check(
+    api: &Api,
+    operation: usize,
+    contract: &Contract,
+    seen: &Seen<'_>,
+) -> Result<(), Refused> {
     let rules = api.rules.get(operation).map_or(&[][..], Vec::as_slice);
     if rules.is_empty() {
         return Ok(());
     }
-    let key_field = match &api.settings.authentication.scheme {
-        Scheme::Field(name) => Some(name),
-        Scheme::Authorization(_) => None,
-    };
-    let inputs = inputs(seen, key_field);
+    let inputs = inputs(seen, &api.settings.authentication);
     for rule in rules.iter().filter_map(|index| api.settings.rules.get(*index)) {
         match rule.require.evaluate(&inputs) {
             Ok(true) => {}
-            Ok(false) => return Err(raise(api, rule, &inputs)),
+            Ok(false) => return Err(raise(contract, rule, &inputs)),
             Err(failure) => {
-                let refused = match rule.on_failure {
-                    Some(error) => Refused::error(error),
+                let refused = match &rule.on_failure {
+                    Some(name) => named(contract, name),
                     None => Condition::RuleFailed.into(),
                 };
                 return Err(refused.because(format!("rule `{}`: {failure}", rule.name)));
@@ -48,9 +48,14 @@ pub(crate) fn check(api: &Api, operation: usize, seen: &Seen<'_>) -> Result<(), 
     Ok(())
 }
 
-fn raise(api: &Api, rule: &RuleSettings, inputs: &RuleInputs<'_>) -> Refused {
-    let mut refused = Refused::error(rule.raise);
-    let mut cause = format!("rule `{}` raised `{}`", rule.name, api.error_name(rule.raise));
+/// An error of the generation that speaks. Every one has it: that was checked when the file was read.
+fn named(contract: &Contract, name: &str) -> Refused {
+    contract.named(name).map_or_else(|| Condition::RuleFailed.into(), Refused::error)
+}
+
+fn raise(contract: &Contract, rule: &RuleSettings, inputs: &RuleInputs<'_>) -> Refused {
+    let mut refused = named(contract, &rule.raise);
+    let mut cause = format!("rule `{}` raised `{}`", rule.name, rule.raise);
     for (name, expression) in &rule.with {
         // The request is refused either way; a parameter that cannot be had is left out of the message.
         match expression.evaluate_value(inputs) {
@@ -61,10 +66,10 @@ fn raise(api: &Api, rule: &RuleSettings, inputs: &RuleInputs<'_>) -> Refused {
     refused.because(cause)
 }
 
-fn inputs<'s>(seen: &'s Seen<'_>, key_field: Option<&'s HeaderName>) -> RuleInputs<'s> {
+fn inputs<'s>(seen: &'s Seen<'_>, authentication: &'s Authentication) -> RuleInputs<'s> {
     const NOTHING: &Json = &Json::Null;
     RuleInputs::new(seen.now.wall)
-        .provide(Variable::Request, move || request(seen, key_field))
+        .provide(Variable::Request, move || request(seen, authentication))
         .provide(Variable::Params, || Json::Object(seen.params.clone()))
         .lend(Variable::Body, seen.body.unwrap_or(NOTHING))
         .provide(Variable::Key, || seen.principal.map_or(Json::Null, key))
@@ -84,12 +89,12 @@ fn inputs<'s>(seen: &'s Seen<'_>, key_field: Option<&'s HeaderName>) -> RuleInpu
         })
 }
 
-fn request(seen: &Seen<'_>, key_field: Option<&HeaderName>) -> Json {
+fn request(seen: &Seen<'_>, authentication: &Authentication) -> Json {
     let mut headers = serde_json::Map::new();
     for (name, value) in &seen.parts.headers {
         // Credentials are not for rules, and so not for what a rule may show.
         if matches!(name.as_str(), "authorization" | "proxy-authorization" | "cookie")
-            || Some(name) == key_field
+            || authentication.fields().any(|field| field == name)
         {
             continue;
         }

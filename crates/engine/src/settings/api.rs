@@ -3,11 +3,12 @@
 
 use std::sync::Arc;
 
-use demur_admission::is_prefix;
-use demur_contract::{Contract, ErrorId, Location};
+use demur_contract::{Contract, Location};
 use demur_source::{Diagnostics, Fields, Key, Node, Span, did_you_mean};
 use demur_validation::{ApiDocument, DocumentOptions, Expression, Formats, Operation, UnknownQuery};
 
+use super::authentication::{Authentication, read_authentication};
+use super::generation::{Asked, Generation, check_claims, read_generations};
 use super::{Reading, bytes};
 
 /// An API, ready to be served.
@@ -17,8 +18,10 @@ pub struct ApiSettings {
     pub name: String,
     /// Which requests are meant for it.
     pub mount: Mount,
-    /// How it answers errors.
+    /// How it answers errors, where no other generation is picked.
     pub contract: Arc<Contract>,
+    /// Other contracts that it answers in; the first that is picked speaks.
+    pub generations: Vec<Generation>,
     /// What it takes.
     pub document: ApiDocument,
     /// Who may ask.
@@ -38,24 +41,6 @@ pub struct Mount {
     pub host: Option<String>,
     /// The path prefix, without a slash at its end: empty, or `/name`.
     pub path: String,
-}
-
-/// Where the key stands, and what it begins with.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Authentication {
-    /// How the key is sent.
-    pub scheme: Scheme,
-    /// The public prefix of this API's keys.
-    pub prefix: String,
-}
-
-/// How a key is sent.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Scheme {
-    /// `Authorization: NAME KEY`; `Bearer` mostly.
-    Authorization(String),
-    /// In a field of its own.
-    Field(http::HeaderName),
 }
 
 /// What one operation asks for beyond a valid key.
@@ -102,12 +87,25 @@ pub struct RuleSettings {
     pub operations: Vec<usize>,
     /// Must be true.
     pub require: Expression,
-    /// Is raised where it is not.
-    pub raise: ErrorId,
+    /// Is raised where it is not: an error that every generation has, by its name.
+    pub raise: String,
     /// Is raised where the rule cannot be evaluated; `rule.failed` where there is none.
-    pub on_failure: Option<ErrorId>,
+    pub on_failure: Option<String>,
     /// Parameters of the error.
     pub with: Vec<(String, Expression)>,
+}
+
+impl ApiSettings {
+    /// The contract that answers a request.
+    pub(crate) fn contract_for(&self, asked: &Asked<'_>) -> &Contract {
+        let picked = self.generations.iter().find(|generation| generation.when.holds(asked));
+        picked.map_or(&self.contract, |generation| &generation.contract)
+    }
+
+    /// Every contract that it answers in, the usual one first.
+    pub fn contracts(&self) -> impl Iterator<Item = &Arc<Contract>> {
+        std::iter::once(&self.contract).chain(self.generations.iter().map(|generation| &generation.contract))
+    }
 }
 
 /// The content bound of `hardening`: 1 MiB unless the API or the operation says more.
@@ -117,11 +115,16 @@ const MAX_CONTENT: u64 = 1 << 20;
 /// finishes it.
 pub fn read_api(fields: &mut Fields<'_>, reading: &mut Reading<'_>) -> Option<ApiSettings> {
     let name = required(fields, "name", reading);
-    let contract =
-        required(fields, "contract", reading).and_then(|(name, span)| reading.contract(&name, span));
+    let contract = required(fields, "contract", reading)
+        .and_then(|(name, span)| reading.contract(&name, span).map(|contract| (contract, span)));
     let openapi = required(fields, "openapi", reading);
     let mount = fields.node("at").map(|node| read_mount(node, reading)).unwrap_or_default();
     let authentication = fields.node("authentication").map(|node| read_authentication(node, reading));
+    let known = authentication.as_ref().and_then(Option::as_ref);
+    let generations = read_generations(fields, known, reading);
+    if let Some((contract, span)) = &contract {
+        check_claims((contract, *span), &generations, reading);
+    }
     let max_content = read_bytes(fields, "max_content", reading).unwrap_or(MAX_CONTENT);
     let options = fields.node("validation").map(|node| read_options(node, reading)).unwrap_or_default();
 
@@ -139,9 +142,12 @@ pub fn read_api(fields: &mut Fields<'_>, reading: &mut Reading<'_>) -> Option<Ap
         fields.missing("authentication", reading.found);
     }
     // Without the document or the contract, names cannot be checked; what is wrong with them was said.
-    let (document, contract) = (document?, contract?);
+    let (document, (contract, _)) = (document?, contract?);
+    let generations: Vec<Generation> = generations.into_iter().map(|(generation, _)| generation).collect();
+    let contracts: Vec<&Contract> =
+        std::iter::once(&contract).chain(generations.iter().map(|it| &it.contract)).map(|it| &**it).collect();
     let operations = read_operations(operations, &document, reading);
-    let rules = rules.iter().filter_map(|node| read_rule(node, &document, &contract, reading)).collect();
+    let rules = rules.iter().filter_map(|node| read_rule(node, &document, &contracts, reading)).collect();
     let authentication = authentication??;
     let (name, span) = name?;
     // It stands in the realm of a challenge, in logs and in the file of keys.
@@ -150,10 +156,20 @@ pub fn read_api(fields: &mut Fields<'_>, reading: &mut Reading<'_>) -> Option<Ap
         let message = format!("`{name}` cannot be an API's name: letters, digits, `-`, `_` and `.`");
         reading.error(span, "api-name", message, None);
     }
-    Some(ApiSettings { name, mount, contract, document, authentication, operations, rules, max_content })
+    Some(ApiSettings {
+        name,
+        mount,
+        contract,
+        generations,
+        document,
+        authentication,
+        operations,
+        rules,
+        max_content,
+    })
 }
 
-fn required(
+pub(super) fn required(
     fields: &mut Fields<'_>,
     name: &'static str,
     reading: &mut Reading<'_>,
@@ -199,61 +215,8 @@ fn read_mount(node: &Node, reading: &mut Reading<'_>) -> Mount {
     mount
 }
 
-/// Fields that HTTP needs for itself.
-fn is_taken(name: &http::HeaderName) -> bool {
-    use http::header::{
-        ACCEPT, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, EXPECT, HOST, TE, TRANSFER_ENCODING, UPGRADE,
-    };
-    let taken =
-        [ACCEPT, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, EXPECT, HOST, TE, TRANSFER_ENCODING, UPGRADE];
-    taken.contains(name)
-}
-
 fn has_port(host: &str) -> bool {
     host.rsplit_once(':').is_some_and(|(name, port)| !name.contains(':') && port.parse::<u16>().is_ok())
-}
-
-fn read_authentication(node: &Node, reading: &mut Reading<'_>) -> Option<Authentication> {
-    let mut fields = Fields::of(node, reading.source, "`authentication`", reading.found)?;
-    let scheme = fields.text("scheme", reading.found);
-    let field = fields.text("field", reading.found);
-    let prefix = required(&mut fields, "prefix", reading);
-    fields.finish(reading.found);
-    if let Some((_, span)) = prefix.as_ref().filter(|(prefix, _)| !is_prefix(prefix)) {
-        let message = "a key's prefix has 1 to 32 letters and digits, with single `_` or `-` between them";
-        reading.error(*span, "prefix", message, None);
-    }
-    let scheme = match (scheme, field) {
-        (Some(_), Some(_)) => {
-            let help = "`scheme` reads Authorization, `field` another field".to_owned();
-            reading.error(node.span, "scheme", "a key comes by `scheme` or in a `field`, not both", help);
-            return None;
-        }
-        (None, Some(field)) => match field.parse() {
-            Ok(name) if !is_taken(&name) => Scheme::Field(name),
-            Ok(_) => {
-                let message = format!("`{field}` has a meaning of its own, and cannot carry a key");
-                reading.error(node.span, "field-name", message, "use a field such as `X-Api-Key`".to_owned());
-                return None;
-            }
-            Err(_) => {
-                reading.error(node.span, "field-name", format!("`{field}` is no header field's name"), None);
-                return None;
-            }
-        },
-        (Some(scheme), None) if scheme.eq_ignore_ascii_case("bearer") => {
-            Scheme::Authorization("Bearer".to_owned())
-        }
-        (Some(scheme), None) if scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-') => {
-            Scheme::Authorization(scheme)
-        }
-        (Some(scheme), None) => {
-            reading.error(node.span, "scheme", format!("`{scheme}` is no authentication scheme"), None);
-            return None;
-        }
-        (None, None) => Scheme::Authorization("Bearer".to_owned()),
-    };
-    Some(Authentication { scheme, prefix: prefix?.0 })
 }
 
 fn read_options(node: &Node, reading: &mut Reading<'_>) -> DocumentOptions {
@@ -381,7 +344,7 @@ fn resource_parameter(
 fn read_rule(
     node: &Node,
     document: &ApiDocument,
-    contract: &Contract,
+    contracts: &[&Contract],
     reading: &mut Reading<'_>,
 ) -> Option<RuleSettings> {
     let mut fields = Fields::of(node, reading.source, "a rule", reading.found)?;
@@ -396,10 +359,10 @@ fn read_rule(
     let require = required(&mut fields, "require", reading)
         .and_then(|(text, span)| Expression::compile_condition(&text, reading.source, span, reading.found));
     let raise = required(&mut fields, "raise", reading)
-        .and_then(|(name, span)| named_error(&name, span, contract, reading));
+        .and_then(|(name, span)| named_error(name, span, contracts, reading));
     let on_failure = fields
         .node("on_failure")
-        .and_then(|node| named_error(&node.scalar_text().unwrap_or_default(), node.span, contract, reading));
+        .and_then(|node| named_error(node.scalar_text().unwrap_or_default(), node.span, contracts, reading));
     let mut with = Vec::new();
     for (key, node) in fields.map("with", reading.found) {
         let text = node.scalar_text().unwrap_or_default();
@@ -411,14 +374,19 @@ fn read_rule(
     Some(RuleSettings { name: name?.0, operations, require: require?, raise: raise?, on_failure, with })
 }
 
-fn named_error(name: &str, span: Span, contract: &Contract, reading: &mut Reading<'_>) -> Option<ErrorId> {
-    let error = contract.named(name);
-    if error.is_none() {
-        let help = match did_you_mean(name, contract.own_conditions()) {
-            Some(known) => format!("did you mean `{known}`?"),
-            None => format!("declare it under `errors:` of the contract `{}`", contract.name()),
-        };
-        reading.error(span, "unknown-error", format!("the contract has no error `{name}`"), help);
-    }
-    error
+/// An error that every generation has.
+fn named_error(
+    name: String,
+    span: Span,
+    contracts: &[&Contract],
+    reading: &mut Reading<'_>,
+) -> Option<String> {
+    let contract = contracts.iter().find(|contract| contract.named(&name).is_none());
+    let Some(contract) = contract else { return Some(name) };
+    let help = match did_you_mean(&name, contract.own_conditions()) {
+        Some(known) => format!("did you mean `{known}`?"),
+        None => format!("declare it under `errors:` of the contract `{}`", contract.name()),
+    };
+    reading.error(span, "unknown-error", format!("the contract has no error `{name}`"), help);
+    None
 }

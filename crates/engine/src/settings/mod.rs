@@ -3,6 +3,8 @@
 //! Listeners, stores and workers are the gateway's to read; a Tower service has none of them.
 
 mod api;
+mod authentication;
+mod generation;
 mod plan;
 mod scalar;
 
@@ -12,9 +14,10 @@ use std::sync::Arc;
 
 use demur_source::{Diagnostics, Source, Span};
 
-pub use api::{
-    ApiSettings, Authentication, Mount, OperationSettings, ResourceTemplate, RuleSettings, Scheme, read_api,
-};
+pub use api::{ApiSettings, Mount, OperationSettings, ResourceTemplate, RuleSettings, read_api};
+pub use authentication::{Authentication, Scheme};
+pub(crate) use generation::Asked;
+pub use generation::{Generation, When};
 pub use plan::read_plan;
 pub use scalar::{bytes, duration};
 

@@ -1,0 +1,125 @@
+//! `authentication:` where a key may stand, and what it begins with.
+
+use demur_admission::is_prefix;
+use demur_source::{Fields, Node, Span};
+use http::header::{AUTHORIZATION, HeaderName};
+
+use super::Reading;
+use super::api::required;
+
+/// Where the key stands, and what it begins with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Authentication {
+    /// How the key is sent.
+    pub scheme: Scheme,
+    /// Another way in which it may be sent. A request with keys in both is malformed.
+    pub also: Option<Scheme>,
+    /// The public prefix of this API's keys.
+    pub prefix: String,
+}
+
+/// How a key is sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Scheme {
+    /// `Authorization: NAME KEY`; `Bearer` mostly.
+    Authorization(String),
+    /// In a field of its own.
+    Field(HeaderName),
+}
+
+impl Authentication {
+    /// The ways in which a key may be sent.
+    pub(crate) fn schemes(&self) -> impl Iterator<Item = &Scheme> {
+        std::iter::once(&self.scheme).chain(&self.also)
+    }
+
+    /// The fields in which a key may stand.
+    pub(crate) fn fields(&self) -> impl Iterator<Item = &HeaderName> {
+        self.schemes().map(Scheme::field)
+    }
+}
+
+impl Scheme {
+    /// The field in which the key stands.
+    pub(crate) fn field(&self) -> &HeaderName {
+        match self {
+            Scheme::Authorization(_) => &AUTHORIZATION,
+            Scheme::Field(name) => name,
+        }
+    }
+}
+
+pub(super) fn read_authentication(node: &Node, reading: &mut Reading<'_>) -> Option<Authentication> {
+    let mut fields = Fields::of(node, reading.source, "`authentication`", reading.found)?;
+    let scheme = read_scheme(&mut fields, node.span, reading);
+    let also = fields.node("also").map(|node| {
+        let mut fields = Fields::of(node, reading.source, "`also`", reading.found)?;
+        let scheme = read_scheme(&mut fields, node.span, reading);
+        fields.finish(reading.found);
+        scheme.map(|scheme| (scheme, node.span))
+    });
+    let prefix = required(&mut fields, "prefix", reading);
+    fields.finish(reading.found);
+    if let Some((_, span)) = prefix.as_ref().filter(|(prefix, _)| !is_prefix(prefix)) {
+        let message = "a key's prefix has 1 to 32 letters and digits, with single `_` or `-` between them";
+        reading.error(*span, "prefix", message, None);
+    }
+    let scheme = scheme?;
+    let also = match also {
+        None => None,
+        Some(also) => {
+            let (also, span) = also?;
+            if also.field() == scheme.field() {
+                let message = format!("keys come in `{}` already", also.field());
+                reading.error(span, "scheme", message, "name another field, or leave it out".to_owned());
+            }
+            Some(also)
+        }
+    };
+    Some(Authentication { scheme, also, prefix: prefix?.0 })
+}
+
+fn read_scheme(fields: &mut Fields<'_>, span: Span, reading: &mut Reading<'_>) -> Option<Scheme> {
+    let scheme = fields.text("scheme", reading.found);
+    let field = fields.text("field", reading.found);
+    match (scheme, field) {
+        (Some(_), Some(_)) => {
+            let help = "`scheme` reads Authorization, `field` another field".to_owned();
+            reading.error(span, "scheme", "a key comes by `scheme` or in a `field`, not both", help);
+            None
+        }
+        (None, Some(field)) => match field.parse() {
+            Ok(name) if !is_taken(&name) => Some(Scheme::Field(name)),
+            Ok(_) => {
+                let message = format!("`{field}` has a meaning of its own, and cannot carry a key");
+                reading.error(span, "field-name", message, "use a field such as `X-Api-Key`".to_owned());
+                None
+            }
+            Err(_) => {
+                reading.error(span, "field-name", format!("`{field}` is no header field's name"), None);
+                None
+            }
+        },
+        (Some(scheme), None) if scheme.eq_ignore_ascii_case("bearer") => {
+            Some(Scheme::Authorization("Bearer".to_owned()))
+        }
+        (Some(scheme), None) if scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-') => {
+            Some(Scheme::Authorization(scheme))
+        }
+        (Some(scheme), None) => {
+            reading.error(span, "scheme", format!("`{scheme}` is no authentication scheme"), None);
+            None
+        }
+        (None, None) => Some(Scheme::Authorization("Bearer".to_owned())),
+    }
+}
+
+/// Fields that HTTP needs for itself.
+fn is_taken(name: &HeaderName) -> bool {
+    use http::header::{
+        ACCEPT, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, EXPECT, HOST, TE, TRANSFER_ENCODING, UPGRADE,
+    };
+    let taken =
+        [ACCEPT, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, EXPECT, HOST, TE, TRANSFER_ENCODING, UPGRADE];
+    taken.contains(name)
+}

@@ -1,0 +1,154 @@
+//! In what a request is answered: contract, language, media type.
+//!
+//! It is known roughly from the first byte (the listener's contract), refined once the API and the generation
+//! are known, and fixed when a refusal is rendered. Until then nothing is looked at: a request that passes
+//! pays for keeping two fields at the most.
+
+use std::borrow::Cow;
+
+use demur_contract::Contract;
+use http::header::{ACCEPT, ACCEPT_LANGUAGE, CONTENT_LANGUAGE, CONTENT_TYPE, VARY};
+use http::{HeaderMap, HeaderName, HeaderValue};
+
+/// Who speaks, and what the client asked to hear.
+#[derive(Debug, Clone)]
+pub(crate) struct Voice<'e> {
+    contract: &'e Contract,
+    accept: Option<HeaderValue>,
+    accept_language: Option<HeaderValue>,
+}
+
+impl<'e> Voice<'e> {
+    /// The contract as its file has it: of a request that nothing is known of.
+    pub(crate) fn of(contract: &'e Contract) -> Self {
+        Self { contract, accept: None, accept_language: None }
+    }
+
+    /// The same contract for a client that sent these fields. Only what can make a difference is kept.
+    pub(crate) fn heard(contract: &'e Contract, headers: &HeaderMap) -> Self {
+        let kept = |matters: bool, name: HeaderName| matters.then(|| combined(headers, &name)).flatten();
+        Self {
+            contract,
+            accept: kept(contract.as_problem().is_some(), ACCEPT),
+            accept_language: kept(contract.has_translations(), ACCEPT_LANGUAGE),
+        }
+    }
+
+    /// The contract as its file has it: which errors there are, and which fields every answer carries.
+    pub(crate) fn contract(&self) -> &'e Contract {
+        self.contract
+    }
+
+    /// The contract as this client should read it.
+    pub(crate) fn spoken(&self) -> &'e Contract {
+        let text = |value: &Option<HeaderValue>| {
+            value.as_ref().and_then(|value| value.to_str().ok().map(str::to_owned))
+        };
+        let spoken = match text(&self.accept_language) {
+            Some(languages) => self.contract.in_language_of(&languages),
+            None => self.contract,
+        };
+        match text(&self.accept) {
+            Some(accept) => spoken.in_media_type_of(&accept),
+            None => spoken,
+        }
+    }
+
+    /// Says what the content is, and on what that depended.
+    pub(crate) fn describe(&self, spoken: &Contract, headers: &mut HeaderMap) {
+        if let Ok(value) = HeaderValue::from_str(spoken.content_type()) {
+            headers.insert(CONTENT_TYPE, value);
+        }
+        let by_language = self.contract.has_translations();
+        if by_language && let Ok(value) = HeaderValue::from_str(spoken.locale()) {
+            headers.insert(CONTENT_LANGUAGE, value);
+        }
+        let vary = match (self.contract.as_problem().is_some(), by_language) {
+            (true, true) => "accept, accept-language",
+            (true, false) => "accept",
+            (false, true) => "accept-language",
+            (false, false) => return,
+        };
+        headers.insert(VARY, HeaderValue::from_static(vary));
+    }
+}
+
+/// A field's value; of several lines their list, as RFC 9110, section 5.3 has it.
+fn combined(headers: &HeaderMap, name: &HeaderName) -> Option<HeaderValue> {
+    let mut values = headers.get_all(name).iter();
+    let first = values.next()?;
+    let mut list: Cow<'_, [u8]> = Cow::Borrowed(first.as_bytes());
+    for value in values {
+        let list = list.to_mut();
+        list.extend_from_slice(b", ");
+        list.extend_from_slice(value.as_bytes());
+    }
+    match list {
+        // Shares the bytes with the request.
+        Cow::Borrowed(_) => Some(first.clone()),
+        Cow::Owned(list) => HeaderValue::from_bytes(&list).ok(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use demur_source::Source;
+
+    const SHOP: &str = "
+demur: 1
+name: shop
+formats: { default: { message: $message } }
+errors:
+  bad_request: { status: 400, message: Bad., on: [request] }
+  internal: { status: 500, message: Ours., on: [internal] }
+locales: { it: { errors: { bad_request: Errata., internal: Nostra. } } }
+";
+
+    fn contract(text: &str) -> Contract {
+        Contract::load(&Source::new("shop.yaml", text)).unwrap().contract
+    }
+
+    #[test]
+    fn the_client_chooses_language_and_media_type() {
+        let contract = contract(SHOP);
+        for (accept, languages, media_type, language) in [
+            (&[][..], &[][..], "application/json", "en"),
+            (&["application/problem+json"], &[], "application/problem+json", "en"),
+            (
+                &["text/html", "application/problem+json;q=0.5"],
+                &["de", "it"],
+                "application/problem+json",
+                "it",
+            ),
+            (&["*/*"], &["it-IT"], "application/json", "it"),
+        ] {
+            let mut headers = HeaderMap::new();
+            for (name, values) in [(ACCEPT, accept), (ACCEPT_LANGUAGE, languages)] {
+                for value in values {
+                    headers.append(name.clone(), HeaderValue::from_static(value));
+                }
+            }
+            let voice = Voice::heard(&contract, &headers);
+            let mut described = HeaderMap::new();
+            voice.describe(voice.spoken(), &mut described);
+            assert_eq!(described[CONTENT_TYPE], media_type, "{accept:?}");
+            assert_eq!(described[CONTENT_LANGUAGE], language, "{languages:?}");
+            assert_eq!(described[VARY], "accept, accept-language");
+        }
+    }
+
+    #[test]
+    fn a_contract_with_one_voice_varies_by_nothing() {
+        let (start, _) = SHOP.split_once("locales:").unwrap();
+        let contract = contract(&start.replace("name: shop", "name: shop\nproblem_json: off"));
+        let mut headers = HeaderMap::new();
+        headers.insert(ACCEPT, HeaderValue::from_static("application/problem+json"));
+        headers.insert(ACCEPT_LANGUAGE, HeaderValue::from_static("it"));
+        let voice = Voice::heard(&contract, &headers);
+        assert!(voice.accept.is_none() && voice.accept_language.is_none());
+        let mut described = HeaderMap::new();
+        voice.describe(voice.spoken(), &mut described);
+        assert_eq!(described.len(), 1);
+    }
+}
