@@ -53,6 +53,10 @@ pub(crate) enum Verb {
     Serve(ServeArgs),
     /// Checks a configuration file, or a contract, and everything that it names.
     Check(CheckArgs),
+    /// Writes a first contract, with what each of its lines is for.
+    Init(InitArgs),
+    /// Prints the JSON Schema of a file, for editors.
+    Schema(SchemaArgs),
     /// Makes, lists and revokes API keys.
     #[command(subcommand)]
     Keys(KeysVerb),
@@ -80,6 +84,28 @@ pub(crate) struct ServeArgs {
     /// Where to listen, instead of the address in the file.
     #[arg(long, env = "DEMUR_LISTEN", value_name = "ADDRESS")]
     pub(crate) listen: Option<SocketAddr>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct InitArgs {
+    /// The file, which must not be there yet.
+    #[arg(default_value = "contract.yaml", value_name = "FILE")]
+    pub(crate) file: PathBuf,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct SchemaArgs {
+    /// Of which file.
+    #[arg(value_enum, value_name = "FILE")]
+    pub(crate) of: SchemaOf,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum SchemaOf {
+    /// An error contract.
+    Contract,
+    /// A `demur.yaml`.
+    Configuration,
 }
 
 #[derive(Debug, clap::Args)]

@@ -22,6 +22,8 @@ fn main() -> std::process::ExitCode {
         Verb::Demo(demo) => demo::run(&demo, &output),
         Verb::Serve(serve) => commands::serve::run(&serve, &output),
         Verb::Check(check) => commands::check::run(&check, &output),
+        Verb::Init(init) => commands::init::run(&init, &output),
+        Verb::Schema(schema) => commands::schema::run(&schema, &output),
         Verb::Keys(keys) => commands::keys::run(&keys, &output),
         Verb::Accounts(accounts) => commands::accounts::run(&accounts, &output),
     };

@@ -99,8 +99,7 @@ fn read(api: &str, new: &str, old: &str) -> Result<ApiSettings, Diagnostics> {
     let mut found = Diagnostics::new();
     let mut mistakes = Diagnostics::new();
     let mut fields = Fields::of(&root, &source, "an API", &mut mistakes).unwrap();
-    let settings =
-        read_api(&mut fields, &mut Reading::new(&source, folder.path(), &mut found));
+    let settings = read_api(&mut fields, &mut Reading::new(&source, folder.path(), &mut found));
     fields.finish(&mut found);
     match settings {
         Some(settings) if !found.has_errors() => Ok(settings),

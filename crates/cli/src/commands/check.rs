@@ -7,6 +7,7 @@ use demur_gateway::Config;
 use demur_source::{Diagnostics, Source};
 use serde_json::json;
 
+use super::generations;
 use crate::args::CheckArgs;
 use crate::exit::{Exit, Failure};
 use crate::output::{Output, counted};
@@ -64,6 +65,9 @@ fn about_contract(contract: &Contract) -> (String, serde_json::Value) {
         .filter(|(_, entry)| matches!(entry.source, EntrySource::Derived(of) if of.is_listed()))
         .map(|(_, entry)| entry.name.as_str())
         .collect();
+    if contract.has_translations() {
+        human.push_str(&format!("\nlanguages: {}", contract.locales().collect::<Vec<_>>().join(", ")));
+    }
     (human, json!({ "contract": contract.name(), "declared": declared, "derived": names }))
 }
 
@@ -74,21 +78,38 @@ fn about_configuration(config: &Config, is_fine: bool) -> (String, serde_json::V
         .map(|api| {
             let settings = &api.settings;
             format!(
-                "  {}  {}, {}, contract {}",
+                "  {}  {}, {}, {}",
                 settings.name,
                 counted(settings.document.operations().len(), "operation"),
                 counted(settings.rules.len(), "rule"),
-                settings.contract.name()
+                spoken(settings.contracts().map(|contract| contract.name()))
             )
         })
         .collect();
     let apis: Vec<&str> = config.apis.iter().map(|api| api.settings.name.as_str()).collect();
-    let human = format!(
+    let mut human = format!(
         "{}: {}, {}\n{}",
         if is_fine { "fine" } else { "it would be served, and there are warnings" },
         counted(config.apis.len(), "API"),
         counted(config.plans.len(), "plan"),
         lines.join("\n")
     );
-    (human, json!({ "apis": apis, "plans": config.plans.len() }))
+    for table in config.apis.iter().filter_map(generations::table) {
+        human.push_str("\n\n");
+        human.push_str(&table);
+    }
+    let several = config.apis.iter().filter(|api| !api.settings.generations.is_empty());
+    let generations: serde_json::Map<String, serde_json::Value> =
+        several.map(|api| (api.settings.name.clone(), generations::as_json(api))).collect();
+    let mut value = json!({ "apis": apis, "plans": config.plans.len() });
+    if !generations.is_empty() {
+        value["generations"] = generations.into();
+    }
+    (human, value)
+}
+
+/// `contract a`, `contracts a, b`.
+fn spoken<'n>(names: impl Iterator<Item = &'n str>) -> String {
+    let names: Vec<&str> = names.collect();
+    format!("contract{} {}", if names.len() == 1 { "" } else { "s" }, names.join(", "))
 }

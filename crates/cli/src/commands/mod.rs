@@ -2,7 +2,10 @@
 
 pub(crate) mod accounts;
 pub(crate) mod check;
+mod generations;
+pub(crate) mod init;
 pub(crate) mod keys;
+pub(crate) mod schema;
 pub(crate) mod serve;
 
 use std::sync::Arc;

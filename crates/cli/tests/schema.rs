@@ -1,0 +1,264 @@
+//! The committed JSON Schemas say what the loaders take: the same keys, and every file of ours.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test says what failed by failing")]
+
+use std::collections::{BTreeSet, HashSet};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Arc;
+
+use demur_contract::{Contract, builtin};
+use demur_gateway::Config;
+use demur_source::{Diagnostics, Source};
+use serde_json::{Value as Json, json};
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+fn schema(name: &str) -> Json {
+    let text = std::fs::read_to_string(root().join(format!("docs/schema/{name}.json"))).unwrap();
+    serde_json::from_str(&text).unwrap()
+}
+
+fn json(text: &str) -> Json {
+    demur_source::parse(&Source::new("t.yaml", text)).unwrap().to_json()
+}
+
+fn mistakes(schema: &Json, file: &Json) -> Vec<String> {
+    let validator = jsonschema::draft7::new(schema).unwrap();
+    validator.iter_errors(file).map(|error| format!("{}: {error}", error.instance_path())).collect()
+}
+
+#[test]
+fn the_schemas_are_draft_07_themselves() {
+    for name in ["contract", "configuration"] {
+        let schema = schema(name);
+        assert_eq!(schema["$schema"], "http://json-schema.org/draft-07/schema#");
+        assert!(jsonschema::draft7::meta::is_valid(&schema), "{name}");
+    }
+}
+
+#[test]
+fn every_file_of_ours_names_its_schema_and_is_valid() {
+    let contracts = builtin::names().map(|name| (format!("contracts/{name}.yaml"), "contract"));
+    let others = [
+        ("examples/demur.yaml".to_owned(), "configuration"),
+        ("e2e/tests/configuration/sound/contract.yaml".to_owned(), "contract"),
+        ("e2e/tests/configuration/sound/demur.yaml".to_owned(), "configuration"),
+        ("crates/cli/src/commands/first-contract.yaml".to_owned(), "contract"),
+    ];
+    let mut files = 0;
+    for (file, kind) in contracts.chain(others) {
+        let text = std::fs::read_to_string(root().join(&file)).unwrap();
+        let found = mistakes(&schema(kind), &json(&text));
+        assert!(found.is_empty(), "{file}: {found:#?}");
+        if file.starts_with("contracts/") || file.starts_with("examples/") {
+            let line = format!("# yaml-language-server: $schema=../docs/schema/{kind}.json");
+            assert_eq!(text.lines().next(), Some(line.as_str()), "{file}");
+        }
+        files += 1;
+    }
+    assert!(files > 15, "only {files} files");
+}
+
+#[test]
+fn the_command_prints_what_is_committed() {
+    for name in ["contract", "configuration"] {
+        let output = Command::new(env!("CARGO_BIN_EXE_demur")).args(["schema", name]).output().unwrap();
+        assert!(output.status.success());
+        assert_eq!(serde_json::from_slice::<Json>(&output.stdout).unwrap(), schema(name));
+    }
+}
+
+#[test]
+fn a_first_contract_is_written_once_and_is_sound() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = |arguments: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_demur"));
+        command.args(arguments).current_dir(folder.path()).output().unwrap()
+    };
+    assert_eq!(run(&["init", "shop.yaml"]).status.code(), Some(0));
+    let written = std::fs::read_to_string(folder.path().join("shop.yaml")).unwrap();
+    assert!(written.contains("name: shop "), "{written}");
+    assert_eq!(run(&["check", "shop.yaml"]).status.code(), Some(0));
+    let again = run(&["init", "shop.yaml"]);
+    assert_eq!(again.status.code(), Some(4));
+    assert!(String::from_utf8_lossy(&again.stderr).contains("name another file"));
+    assert_eq!(std::fs::read_to_string(folder.path().join("shop.yaml")).unwrap(), written);
+    assert_eq!(run(&["init"]).status.code(), Some(0));
+    assert!(folder.path().join("contract.yaml").exists());
+}
+
+/// Every mapping of a contract: where it is in the sound file, and in the schema.
+const CONTRACT_MAPPINGS: &[(&str, &str)] = &[
+    ("", ""),
+    ("/request_id", "/properties/request_id"),
+    ("/violations", "/properties/violations"),
+    ("/headers/1", "/definitions/familyFields"),
+    ("/errors/one", "/definitions/error"),
+    ("/errors/one/message", "/definitions/message"),
+    ("/errors/one/retry", "/definitions/retry"),
+    ("/locales/it", "/definitions/translation"),
+    ("/locales/it/errors/one", "/definitions/translatedError"),
+];
+
+fn sound_contract() -> Json {
+    json(
+        "{ demur: 1, name: shop, request_id: { prefix: r_ }, violations: { show: all },
+           headers: [ietf, { limit: L }], formats: { default: { m: $message } },
+           errors: { one: { status: 500, message: { default: One }, retry: { class: never },
+                            on: [request, internal] } },
+           locales: { it: { errors: { one: { message: Uno } } } } }",
+    )
+}
+
+const CONFIGURATION_MAPPINGS: &[(&str, &str)] = &[
+    ("", ""),
+    ("/bounds", "/properties/bounds"),
+    ("/plans/free", "/definitions/plan"),
+    ("/plans/free/rates/0", "/definitions/rate"),
+    ("/plans/free/quota", "/definitions/quota"),
+    ("/plans/free/credits", "/definitions/credits"),
+    ("/apis/0", "/definitions/api"),
+    ("/apis/0/at", "/definitions/api/properties/at"),
+    ("/apis/0/generations/0", "/definitions/generation"),
+    ("/apis/0/generations/0/when", "/definitions/when"),
+    ("/apis/0/generations/0/when/header", "/definitions/whenHeader"),
+    ("/apis/0/upstream", "/definitions/upstream"),
+    ("/apis/0/authentication", "/definitions/authentication"),
+    ("/apis/0/authentication/also", "/definitions/alsoAuthentication"),
+    ("/apis/0/validation", "/definitions/api/properties/validation"),
+    ("/apis/0/operations/list", "/definitions/operation"),
+    ("/apis/0/rules/0", "/definitions/rule"),
+];
+
+fn sound_configuration() -> Json {
+    json(
+        "{ demur: 1, bounds: { fields: 10 },
+           plans: { free: { rates: [{ requests: 1, per: 1s }], quota: { requests: 1 }, credits: { monthly: 1 } } },
+           apis: [{ name: shop, contract: problem, openapi: openapi.yaml, at: { path: /shop },
+                    generations: [{ contract: problem, when: { header: { name: V, value: '1' } } }],
+                    upstream: { url: 'http://127.0.0.1:9' },
+                    authentication: { prefix: shp, also: { field: X-Key } }, validation: { formats: assert },
+                    operations: { list: { credits: 1 } },
+                    rules: [{ name: r, require: 'true', raise: internal }] }] }",
+    )
+}
+
+fn load_contract(file: &Json) -> Result<(), Diagnostics> {
+    Contract::load(&Source::new("shop.yaml", file.to_string())).map(drop)
+}
+
+fn load_configuration(file: &Json) -> Result<(), Diagnostics> {
+    let folder = tempfile::tempdir().unwrap();
+    let document = json!({
+        "openapi": "3.1.0", "info": { "title": "shop", "version": "1" },
+        "paths": { "/a": { "get": { "operationId": "list", "responses": { "200": { "description": "" } } } } },
+    });
+    std::fs::write(folder.path().join("openapi.yaml"), document.to_string()).unwrap();
+    let source: Arc<Source> = Source::new("demur.yaml", file.to_string());
+    Config::load(&source, folder.path()).map(drop)
+}
+
+const STRANGER: &str = "zzzzzzzzzzzz";
+
+/// The keys that the loader names when it meets one that nobody knows.
+fn known_to_loader(found: &Diagnostics) -> BTreeSet<String> {
+    let is_it = |message: &str| message.contains(&format!("has no key `{STRANGER}`"));
+    let hit = found.iter().find(|diagnostic| diagnostic.check == "unknown-key" && is_it(&diagnostic.message));
+    let hit = hit.unwrap_or_else(|| panic!("the loader takes a key that nobody knows:\n{found}"));
+    let help = hit.help.as_deref().unwrap();
+    let keys = help.strip_prefix("it knows: ").unwrap_or_else(|| panic!("{help}"));
+    keys.split(", ").map(str::to_owned).collect()
+}
+
+fn check(kind: &str, sound: &Json, mappings: &[(&str, &str)], load: fn(&Json) -> Result<(), Diagnostics>) {
+    let schema = schema(kind);
+    load(sound).unwrap_or_else(|found| panic!("{found}"));
+    assert_eq!(mistakes(&schema, sound), Vec::<String>::new());
+    for (place, at) in mappings {
+        let mut broken = sound.clone();
+        let mapping = broken.pointer_mut(place).unwrap_or_else(|| panic!("{place}"));
+        mapping[STRANGER] = json!(1);
+        let found = load(&broken).expect_err(place);
+        assert!(!mistakes(&schema, &broken).is_empty(), "{kind}: the schema takes a stranger at `{place}`");
+        let properties = schema.pointer(at).unwrap()["properties"].as_object().unwrap();
+        let told: BTreeSet<String> = properties.keys().cloned().collect();
+        assert_eq!(told, known_to_loader(&found), "{kind} at `{place}`: schema (left) and loader (right)");
+    }
+    // No mapping of the schema is without a row above.
+    let closed: HashSet<String> = closed_mappings(&schema, String::new()).into_iter().collect();
+    let rows: HashSet<String> = mappings.iter().map(|(_, at)| (*at).to_owned()).collect();
+    let untried: Vec<_> =
+        closed.difference(&rows).filter(|at| !at.starts_with("/properties/statuses")).collect();
+    assert!(untried.is_empty(), "{kind}: {untried:?}");
+}
+
+fn closed_mappings(schema: &Json, at: String) -> Vec<String> {
+    let mut found = Vec::new();
+    match schema {
+        Json::Object(members) => {
+            if members.get("additionalProperties") == Some(&json!(false)) {
+                found.push(at.clone());
+            }
+            found.extend(
+                members.iter().flat_map(|(name, value)| closed_mappings(value, format!("{at}/{name}"))),
+            );
+        }
+        Json::Array(items) => {
+            let numbered = items.iter().enumerate();
+            found.extend(numbered.flat_map(|(index, value)| closed_mappings(value, format!("{at}/{index}"))));
+        }
+        _ => {}
+    }
+    found
+}
+
+#[test]
+fn loader_and_schema_know_the_same_keys_of_a_contract() {
+    check("contract", &sound_contract(), CONTRACT_MAPPINGS, load_contract);
+}
+
+#[test]
+fn loader_and_schema_know_the_same_keys_of_a_configuration() {
+    check("configuration", &sound_configuration(), CONFIGURATION_MAPPINGS, load_configuration);
+}
+
+/// Mistakes that a schema can see: what the loader refuses for them, an editor underlines.
+#[test]
+fn what_the_loader_refuses_an_editor_underlines() {
+    let refused = |pointer: &str, value: Json| {
+        let mut broken = sound_contract();
+        let (parent, key) = pointer.rsplit_once('/').unwrap();
+        broken.pointer_mut(parent).unwrap()[key] = value.clone();
+        assert!(load_contract(&broken).is_err(), "the loader takes {pointer}: {value}");
+        assert!(!mistakes(&schema("contract"), &broken).is_empty(), "the schema takes {pointer}: {value}");
+    };
+    for (pointer, value) in [
+        ("/demur", json!(2)),
+        ("/code_style", json!("snake")),
+        ("/headers", json!(["x-ratelimits"])),
+        ("/headers", json!([{ "limit": "a b" }])),
+        ("/headers", json!([{ "reset": "R", "reset_as": "epoch" }])),
+        ("/statuses", json!({ "700": "Bad" })),
+        ("/statuses", json!("shut")),
+        ("/request_id", json!({ "field": "a b" })),
+        ("/formats", json!({ "other": {} })),
+        ("/violations", json!({ "field": "pascall" })),
+        ("/violations", json!({ "show": "some" })),
+        ("/problem_json", json!("maybe")),
+        ("/errors/one/status", json!(200)),
+        ("/errors/one", json!({ "on": ["request", "internal"] })),
+        ("/errors/one/retry", json!("sometimes")),
+        ("/errors/one/retry", json!({ "class": "sometimes" })),
+        ("/errors/one/retry", json!({ "default_delay": "soon" })),
+        ("/errors/one/show", json!("some")),
+        ("/errors/one/collect", json!("all")),
+        ("/errors/one", json!(409)),
+        ("/errors", json!([])),
+        ("/locales", json!({ "it": 1 })),
+    ] {
+        refused(pointer, value);
+    }
+}
