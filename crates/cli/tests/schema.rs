@@ -1,6 +1,11 @@
 //! The committed JSON Schemas say what the loaders take: the same keys, and every file of ours.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test says what failed by failing")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test says what failed by failing"
+)]
 
 use std::collections::{BTreeSet, HashSet};
 use std::path::{Path, PathBuf};

@@ -1,6 +1,6 @@
 //! The compiled contract, and what can be asked of it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::OnceLock;
 
 use crate::catalogue::{ErrorEntry, ErrorId};
@@ -124,15 +124,21 @@ impl Contract {
         names
     }
 
-    /// Those of them that are the API's alone: what it raises by name and no condition of the gateway's leads
-    /// to. Every generation of one API must answer them.
+    /// Those of them that are the API's alone: words that an error claims beside the gateway's conditions, and
+    /// the name of an error that claims nothing. Every generation of one API must answer them.
     pub fn api_conditions(&self) -> Vec<&str> {
+        let is_word = |name: &str, error: &ErrorId| self.entry(*error).name != name;
+        let claimed: HashSet<ErrorId> = self
+            .by_name
+            .iter()
+            .filter(|(name, error)| is_word(name, error))
+            .map(|(_, error)| *error)
+            .collect();
         let mut names = self.own_conditions();
         names.retain(|name| {
-            let is_claimed_word = |error: &ErrorId| self.entry(*error).name != *name;
-            self.by_name
-                .get(*name)
-                .is_some_and(|error| is_claimed_word(error) || !self.answers.contains(error))
+            self.by_name.get(*name).is_some_and(|error| {
+                is_word(name, error) || !claimed.contains(error) && !self.answers.contains(error)
+            })
         });
         names
     }

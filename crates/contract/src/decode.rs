@@ -240,7 +240,7 @@ impl<'m> Matcher<'m> {
                 self.recovered.request_id = Some(value.to_owned());
                 continue;
             }
-            let name = parameter.name();
+            let name = parameter.as_str();
             if !self.recovered.params.iter().any(|(known, _)| known == name) {
                 self.recovered.params.push((name.to_owned(), value.to_owned()));
             }

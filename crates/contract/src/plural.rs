@@ -137,7 +137,7 @@ impl Plural {
 /// As it was written, but for `#`, which comes back as the parameter.
 impl fmt::Display for Plural {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{{{}, plural,", self.parameter.name())?;
+        write!(f, "{{{}, plural,", self.parameter.as_str())?;
         for (number, form) in &self.exact {
             write!(f, " ={number} {{{form}}}")?;
         }

@@ -269,7 +269,7 @@ impl<'r> Rendering<'r> {
         let listed = match (name, self.at_hand()) {
             (Parameter::Values, Some(shown)) => Some(shown.values.len()),
             (Parameter::Allowed, Some(shown)) => Some(shown.violation.allowed.len()),
-            (name, _) => match self.problem.param(name.name()) {
+            (name, _) => match self.problem.param(name.as_str()) {
                 Some(Value::List(values)) => Some(values.len()),
                 _ => None,
             },

@@ -70,22 +70,6 @@ impl Parameter {
         !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
     }
 
-    /// As a template says it.
-    pub(crate) fn name(&self) -> &str {
-        match self {
-            Parameter::Param => "param",
-            Parameter::Value => "value",
-            Parameter::Values => "values",
-            Parameter::Limit => "limit",
-            Parameter::Allowed => "allowed",
-            Parameter::Pointer => "pointer",
-            Parameter::Location => "location",
-            Parameter::RequestId => "request_id",
-            Parameter::RetryAfter => "retry_after",
-            Parameter::Named(name) => name,
-        }
-    }
-
     pub(crate) fn named(name: &str) -> Self {
         match name {
             "param" | "field" => Parameter::Param,
@@ -98,6 +82,22 @@ impl Parameter {
             "request_id" => Parameter::RequestId,
             "retry_after" => Parameter::RetryAfter,
             other => Parameter::Named(other.to_owned()),
+        }
+    }
+
+    /// As it stands in the braces.
+    pub(crate) fn as_str(&self) -> &str {
+        match self {
+            Parameter::Param => "param",
+            Parameter::Value => "value",
+            Parameter::Values => "values",
+            Parameter::Limit => "limit",
+            Parameter::Allowed => "allowed",
+            Parameter::Pointer => "pointer",
+            Parameter::Location => "location",
+            Parameter::RequestId => "request_id",
+            Parameter::RetryAfter => "retry_after",
+            Parameter::Named(name) => name,
         }
     }
 
@@ -277,7 +277,7 @@ impl fmt::Display for Template {
                     f.write_str(&plain.replace('{', "{{").replace('}', "}}"))?;
                 }
                 Segment::Parameter { name, style } => {
-                    let name = name.name();
+                    let name = name.as_str();
                     let style = if *style == ListStyle::Quoted { "|quoted" } else { "" };
                     write!(f, "{{{name}{style}}}")?;
                 }

@@ -41,15 +41,12 @@ impl<'e> Voice<'e> {
 
     /// The contract as this client should read it.
     pub(crate) fn spoken(&self) -> &'e Contract {
-        let text = |value: &Option<HeaderValue>| {
-            value.as_ref().and_then(|value| value.to_str().ok().map(str::to_owned))
-        };
         let spoken = match text(&self.accept_language) {
-            Some(languages) => self.contract.in_language_of(&languages),
+            Some(languages) => self.contract.in_language_of(languages),
             None => self.contract,
         };
         match text(&self.accept) {
-            Some(accept) => spoken.in_media_type_of(&accept),
+            Some(accept) => spoken.in_media_type_of(accept),
             None => spoken,
         }
     }
@@ -71,6 +68,11 @@ impl<'e> Voice<'e> {
         };
         headers.insert(VARY, HeaderValue::from_static(vary));
     }
+}
+
+/// What is no text says nothing that could be chosen by.
+fn text(value: &Option<HeaderValue>) -> Option<&str> {
+    value.as_ref()?.to_str().ok()
 }
 
 /// A field's value; of several lines their list, as RFC 9110, section 5.3 has it.

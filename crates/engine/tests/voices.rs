@@ -1,6 +1,11 @@
 //! One API in two generations at once, in several languages and media types: what each client is answered.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test says what failed by failing")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test says what failed by failing"
+)]
 
 use std::future::Future;
 use std::path::Path;

@@ -1,14 +1,28 @@
 //! Where the generations of one API answer the same condition in different ways.
 
+use std::fmt;
+
 use comfy_table::{Table, presets};
 use demur_contract::{Condition, Contract, ErrorId};
 use demur_gateway::ApiConfig;
+use serde::Serialize;
 use serde_json::json;
 
 /// One condition, or all of a branch, and what each generation answers.
+#[derive(Serialize)]
 struct Row {
     condition: String,
-    answers: Vec<String>,
+    answers: Vec<Option<Answer>>,
+}
+
+/// What a program sees of an answer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+struct Answer {
+    status: u16,
+    #[serde(rename = "type")]
+    kind: Option<String>,
+    code: Option<String>,
+    retry: &'static str,
 }
 
 /// A table for an API of several generations whose answers differ.
@@ -22,7 +36,9 @@ pub(crate) fn table(api: &ApiConfig) -> Option<String> {
     let names = api.settings.contracts().map(|contract| contract.name().to_owned());
     table.set_header(std::iter::once("condition".to_owned()).chain(names));
     for row in rows {
-        table.add_row(std::iter::once(row.condition).chain(row.answers));
+        let answers =
+            row.answers.iter().map(|answer| answer.as_ref().map(ToString::to_string).unwrap_or_default());
+        table.add_row(std::iter::once(row.condition.clone()).chain(answers));
     }
     Some(format!("{}: where its generations answer differently\n{table}", api.settings.name))
 }
@@ -30,25 +46,18 @@ pub(crate) fn table(api: &ApiConfig) -> Option<String> {
 /// The same for programs.
 pub(crate) fn as_json(api: &ApiConfig) -> serde_json::Value {
     let contracts: Vec<&str> = api.settings.contracts().map(|contract| contract.name()).collect();
-    let rows: Vec<_> = rows(api)
-        .into_iter()
-        .map(|row| json!({ "condition": row.condition, "answers": row.answers }))
-        .collect();
-    json!({ "contracts": contracts, "differ": rows })
+    json!({ "contracts": contracts, "differ": rows(api) })
 }
 
 fn rows(api: &ApiConfig) -> Vec<Row> {
-    let mut contracts: Vec<&Contract> = Vec::new();
-    for contract in api.settings.contracts() {
-        contracts.push(contract);
-    }
+    let contracts: Vec<&Contract> = api.settings.contracts().map(|contract| &**contract).collect();
     if contracts.len() < 2 {
         return Vec::new();
     }
     let answered = |answer: &dyn Fn(&Contract) -> Option<ErrorId>| {
-        let shown =
-            |contract: &&Contract| answer(contract).map_or_else(String::new, |error| shown(contract, error));
-        contracts.iter().map(shown).collect::<Vec<_>>()
+        let answers =
+            contracts.iter().map(|contract| answer(contract).map(|error| Answer::of(contract, error)));
+        answers.collect()
     };
     let own = Condition::all()
         .filter(|condition| condition.is_listed() && *condition != Condition::ClientGone)
@@ -70,13 +79,22 @@ fn rows(api: &ApiConfig) -> Vec<Row> {
     rows
 }
 
-/// What a program sees of an answer.
-fn shown(contract: &Contract, error: ErrorId) -> String {
-    let entry = contract.entry(error);
-    let parts = [Some(entry.status.to_string()), entry.kind.clone(), entry.code.clone()];
-    let told: Vec<String> =
-        parts.into_iter().flatten().chain([entry.retry.class.as_str().to_owned()]).collect();
-    told.join(" · ")
+impl Answer {
+    fn of(contract: &Contract, error: ErrorId) -> Self {
+        let entry = contract.entry(error);
+        let (kind, code) = (entry.kind.clone(), entry.code.clone());
+        Self { status: entry.status.as_u16(), kind, code, retry: entry.retry.class.as_str() }
+    }
+}
+
+impl fmt::Display for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.status)?;
+        for part in [self.kind.as_deref(), self.code.as_deref(), Some(self.retry)].into_iter().flatten() {
+            write!(f, " · {part}")?;
+        }
+        Ok(())
+    }
 }
 
 /// One row for a branch of which all leaves are answered in the same way.
@@ -109,9 +127,9 @@ mod tests {
 
     #[test]
     fn a_branch_that_is_answered_alike_is_one_row() {
-        let row = |condition: &str, answer: &str| Row {
-            condition: condition.to_owned(),
-            answers: vec![answer.to_owned()],
+        let row = |condition: &str, code: &str| {
+            let answer = Answer { status: 400, kind: None, code: Some(code.to_owned()), retry: "never" };
+            Row { condition: condition.to_owned(), answers: vec![Some(answer)] }
         };
         let rows = gathered(vec![
             row("a.b.c", "1"),

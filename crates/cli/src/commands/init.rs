@@ -17,10 +17,12 @@ pub(crate) fn run(args: &InitArgs, output: &Output) -> Result<Exit, Failure> {
     // Made only where nothing is, in one step: nobody's work is overwritten, not even in a race.
     let made = OpenOptions::new().write(true).create_new(true).open(file);
     let written = made.and_then(|mut made| made.write_all(first(&name(file)).as_bytes()));
-    written.map_err(|error| {
-        let is_there = error.kind() == ErrorKind::AlreadyExists;
-        let help = is_there.then(|| "name another file, or move that one away".to_owned());
-        Failure::unavailable(format!("{}: {error}", file.display()), help)
+    written.map_err(|error| match error.kind() {
+        ErrorKind::AlreadyExists => {
+            let help = "name another file, or move that one away".to_owned();
+            Failure::unavailable(format!("{} is there already", file.display()), help)
+        }
+        _ => Failure::unavailable(format!("{}: {error}", file.display()), None),
     })?;
     let shown = file.display();
     let human = format!(

@@ -44,6 +44,8 @@ impl Reader<'_> {
             let words = [("on", true), ("off", false), ("true", true), ("false", false)];
             self.one_of(&word, node.span, "`on` or `off`", &words).unwrap_or(true)
         });
+        // A tag that is wrong was told; the rest of the file is read all the same.
+        let language = language.or_else(|| "en".parse().ok());
         let plurals = language.and_then(|language| Plurals::of(&language));
         Voices { locale, plurals, locales, speaks_problems }
     }
@@ -111,6 +113,10 @@ impl Reader<'_> {
             contract.entries.iter().map(|_| Translated::default()).collect();
         for (name, node) in errors {
             let Some(index) = contract.entries.iter().position(|entry| entry.name == name.name) else {
+                // An entry that could not be read was told where it stands.
+                if root.get("errors").is_some_and(|errors| errors.get(&name.name).is_some()) {
+                    continue;
+                }
                 let known = contract.entries.iter().map(|entry| entry.name.as_str());
                 let help = did_you_mean(&name.name, known).map(|known| format!("did you mean `{known}`?"));
                 let message = format!("there is no error `{}` to translate", name.name);
@@ -168,11 +174,11 @@ impl Reader<'_> {
             if known().any(|other| other == parameter) {
                 continue;
             }
-            let help = match did_you_mean(parameter.name(), known().map(|known| known.name())) {
+            let help = match did_you_mean(parameter.as_str(), known().map(|known| known.as_str())) {
                 Some(known) => format!("did you mean `{{{known}}}`?"),
                 None => "a translation has the parameters of the default text, and no others".to_owned(),
             };
-            let message = format!("the default text has no parameter `{{{}}}`", parameter.name());
+            let message = format!("the default text has no parameter `{{{}}}`", parameter.as_str());
             self.error(node.span, "unknown-parameter", message, help);
             break;
         }

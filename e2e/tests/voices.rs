@@ -1,0 +1,67 @@
+//! The five APIs in other voices: as problem documents, and in Italian where the contract speaks it. What each
+//! says without being asked for another voice, the vectors hold.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test that cannot go on should stop and say where"
+)]
+
+use std::sync::Arc;
+
+use demur_contract::Contract;
+use demur_e2e::{Client, Gateway, Request, contract};
+use serde_json::Value as Json;
+
+/// A client that expects this view of the API's contract: every answer is checked and decoded under it.
+fn client(gateway: &Gateway, api: &str, view: &Contract) -> Client {
+    Client::new(gateway.address(), &format!("/{api}"), Arc::new(view.clone()))
+}
+
+#[test]
+fn every_api_answers_in_problem_documents_where_they_are_preferred() {
+    let demo = Gateway::demo();
+    for example in demur_examples::all() {
+        let own = contract(example.name);
+        let client = client(&demo, example.name, own.as_problem().expect("none of them rules it out"));
+        let usual = demo.client(example.name).send(&Request::get("/nothing/here"));
+        let wish = "application/problem+json, application/json;q=0.5";
+        let answer = client.send(&Request::get("/nothing/here").field("Accept", wish));
+        assert_eq!(answer.status, usual.status, "{answer:?}");
+        let problem: Json = serde_json::from_slice(&answer.content).unwrap();
+        assert_eq!(problem["status"], answer.status, "{problem}");
+        for member in ["type", "title", "detail", "instance"] {
+            assert!(problem[member].is_string(), "{member}: {problem}");
+        }
+        assert!(
+            answer.fields.all("vary").next().is_some_and(|vary| vary.starts_with("accept")),
+            "{answer:?}"
+        );
+        // Neither of these prefers it.
+        for accept in ["*/*", "application/json, application/problem+json"] {
+            demo.client(example.name).send(&Request::get("/nothing/here").field("Accept", accept));
+        }
+    }
+}
+
+#[test]
+fn a_contract_with_several_languages_answers_in_the_clients() {
+    let demo = Gateway::demo();
+    let mut heard = 0;
+    for example in demur_examples::all() {
+        let own = contract(example.name);
+        for locale in own.locales().skip(1) {
+            let view = own.in_locale(locale).unwrap();
+            let request =
+                Request::get("/nothing/here").field("Accept-Language", &format!("xx, {locale};q=0.5"));
+            let answer = client(&demo, example.name, view).send(&request);
+            assert_eq!(answer.fields.all("content-language").collect::<Vec<_>>(), [locale], "{answer:?}");
+            let usual = demo.client(example.name).send(&Request::get("/nothing/here"));
+            assert_eq!(usual.fields.all("content-language").collect::<Vec<_>>(), [own.locale()], "{usual:?}");
+            assert_ne!(usual.text(), answer.text());
+            heard += 1;
+        }
+    }
+    assert!(heard >= 1);
+}
