@@ -7,6 +7,7 @@ use crate::compile::{Dynamic, Op};
 use crate::contract::Contract;
 use crate::format::ViolationSlot;
 use crate::json;
+use crate::plural::Plural;
 use crate::problem::{Problem, Value};
 use crate::template::{ListStyle, Parameter, Segment, Template, write_list, write_value};
 use crate::violations::{Shown, collect, precedence, rule_name};
@@ -256,12 +257,16 @@ impl<'r> Rendering<'r> {
             match segment {
                 Segment::Literal { escaped, .. } => out.extend_from_slice(escaped.as_bytes()),
                 Segment::Parameter { name, style } => self.parameter(name, *style, out),
-                Segment::Plural(plural) => {
-                    let form = plural.select(&self.number(&plural.parameter), &self.contract.plurals);
-                    self.text(form, out);
-                }
+                Segment::Plural(plural) => self.plural(plural, out),
             }
         }
+    }
+
+    /// Apart from the rest, which texts without plural forms then do not pay for.
+    #[cold]
+    fn plural(&self, plural: &Plural, out: &mut Vec<u8>) {
+        let form = plural.select(&self.number(&plural.parameter), &self.contract.plurals);
+        self.text(form, out);
     }
 
     /// What a plural form depends on, as it is written; of a list, how many there are.
