@@ -1,9 +1,9 @@
-# The two commands: `make demo` and `make test`.
+# The two commands: `make demo` and `make test`. Longer: `make fuzz`, `make bench-contract`.
 
 CARGO ?= cargo
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 
-.PHONY: demo test format lint unit e2e deny docs clean
+.PHONY: demo test format lint unit e2e deny docs clean fuzz bench-contract
 
 # Five example APIs behind one gateway, each answering in its own documented error contract.
 demo:
@@ -34,6 +34,26 @@ e2e:
 deny:
 	@command -v cargo-deny >/dev/null || $(CARGO) install --locked cargo-deny
 	$(CARGO) deny --offline check bans licenses sources
+
+# The contract's loader and parser under mutations of the committed corpus, for FUZZ_SECONDS each: by cargo-fuzz where
+# it and a nightly toolchain are there, and by our own bounded loop in any case.
+FUZZ_SECONDS ?= 600
+FUZZ_SEED ?= 1
+
+fuzz:
+	DEMUR_FUZZ_SECONDS=$(FUZZ_SECONDS) DEMUR_FUZZ_SEED=$(FUZZ_SEED) $(CARGO) test --release -p demur-contract \
+		--test fuzz_corpus --locked -- --nocapture
+	@if command -v cargo-fuzz >/dev/null && $(CARGO) +nightly --version >/dev/null 2>&1; then \
+		for target in load parse; do \
+			$(CARGO) +nightly fuzz run $$target $(TARGET)/fuzz-corpus/$$target fuzz/corpus/$$target -- \
+				-max_total_time=$(FUZZ_SECONDS) -max_len=65536 -timeout=10 || exit 1; \
+		done; \
+	else echo "cargo-fuzz or a nightly toolchain is missing: only our own mutations ran"; fi
+
+# Load, render and parse of every built-in (criterion), then one table beside the crates that do the like.
+bench-contract:
+	cd bench/contract && $(CARGO) bench --bench builtin -- --quick
+	cd bench/contract && $(CARGO) run --release
 
 clean:
 	$(CARGO) clean

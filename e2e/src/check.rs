@@ -6,7 +6,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
-use demur_contract::{Contract, Decoded, ErrorId, builtin};
+use demur_contract::{Answer, Contract, ErrorId, Parsed, builtin};
 
 use crate::{MARKER, Response};
 
@@ -109,13 +109,13 @@ fn refusal(contract: &Contract, response: &Response, id: &str, shape: Shape) {
 }
 
 fn recognised(contract: &Contract, response: &Response) -> Vec<ErrorId> {
-    match contract.decode(response.status, &response.content) {
-        Decoded::Exact(read) => {
-            assert_eq!(read.unknown_members, Vec::<String>::new(), "unknown members: {response:?}");
-            vec![read.error]
+    match contract.parse(&Answer::new(response.status, &response.content)) {
+        Parsed::Exact(read) => {
+            assert!(read.unknown_members.is_empty(), "{:?}: {response:?}", read.unknown_members);
+            vec![read.problem.error]
         }
-        Decoded::Ambiguous(errors) => errors,
-        Decoded::Unknown => {
+        Parsed::Ambiguous { candidates } => candidates,
+        Parsed::Unknown { .. } => {
             panic!("nothing that `{}` declares: {response:?}: {}", contract.name(), response.text())
         }
     }

@@ -83,7 +83,7 @@ pub(crate) fn distribute(
             }
         }
     }
-    tell_twins(reader, &drafts);
+    tell_unknown_names(reader, &drafts);
 
     let mut entries: Vec<ErrorEntry> = drafts.into_iter().map(|draft| draft.entry).collect();
     let mut violation_errors = HashSet::new();
@@ -113,7 +113,7 @@ pub(crate) fn distribute(
     Answers { entries, answers, by_name, violation_errors }
 }
 
-/// A catalogue of more than 65,535 entries is cut: no file that passes the size bounds has so many.
+/// The loader takes 2,048 errors at the most, so that no number is cut here.
 fn clamp(index: usize) -> u16 {
     u16::try_from(index).unwrap_or(u16::MAX)
 }
@@ -150,22 +150,21 @@ fn tell_unclaimed(reader: &mut Reader<'_>, unclaimed: &[Condition], defaults: &D
     }
 }
 
-/// Two entries that a client could not tell apart.
-fn tell_twins(reader: &mut Reader<'_>, drafts: &[Draft]) {
-    for (index, draft) in drafts.iter().enumerate() {
-        let entry = &draft.entry;
-        let twin = drafts[..index].iter().map(|draft| &draft.entry).find(|other| {
-            other.status == entry.status
-                && other.format == entry.format
-                && other.kind == entry.kind
-                && other.code == entry.code
-                && other.title == entry.title
-                && other.message == entry.message
-        });
-        if let Some(twin) = twin {
-            let message = format!("a client cannot tell `{}` from `{}`", entry.name, twin.name);
-            let help = "a code, a title or a message of its own would part them".to_owned();
-            reader.found.warning(reader.source, draft.span, "indistinguishable", message, help);
+/// `same_as` and `replaced_by` name other entries.
+fn tell_unknown_names(reader: &mut Reader<'_>, drafts: &[Draft]) {
+    let known: HashSet<&str> = drafts.iter().map(|draft| draft.entry.name.as_str()).collect();
+    for draft in drafts {
+        for (name, span) in &draft.named {
+            if !known.contains(name.as_str()) || *name == draft.entry.name {
+                let help = demur_source::did_you_mean(name, known.iter().copied())
+                    .map(|known| format!("did you mean `{known}`?"));
+                reader.error(
+                    *span,
+                    "unknown-error",
+                    format!("`{name}` is no other error of this contract"),
+                    help,
+                );
+            }
         }
     }
 }
@@ -199,6 +198,7 @@ fn derive(condition: Condition, defaults: &Defaults) -> ErrorEntry {
         collect: false,
         params: Vec::new(),
         upstream_may_raise: condition.upstream_may_raise(),
+        same_as: Vec::new(),
         source: EntrySource::Derived(condition),
         docs: Docs::default(),
         format: defaults.formats.iter().position(|format| format.name == "default").unwrap_or(0),

@@ -67,6 +67,8 @@ pub struct ErrorEntry {
     /// Whether the API behind may raise it: it is the API's own, or answers some condition that an
     /// upstream can know of. Keys, rates and credits are the gateway's to judge.
     pub upstream_may_raise: bool,
+    /// Other entries, by name, that a client is meant not to tell from this one.
+    pub same_as: Vec<String>,
     /// Where it comes from.
     pub source: EntrySource,
     /// For the reference pages.

@@ -7,6 +7,7 @@ use crate::catalogue::{ErrorEntry, ErrorId};
 use crate::compile::Op;
 use crate::families::FieldFamily;
 use crate::format::{Shape, Slot};
+use crate::parse::Parser;
 use crate::plural::Plurals;
 use crate::template::{Parameter, Template};
 use crate::views::Views;
@@ -34,6 +35,7 @@ pub struct Contract {
     pub(crate) locale: String,
     pub(crate) plurals: Plurals,
     pub(crate) views: Views,
+    pub(crate) parser: Parser,
 }
 
 /// A named format.

@@ -9,7 +9,7 @@
 //!
 //! A list whose only item speaks of violations is written once for each of them; a mapping whose only key is
 //! `$violation.field` has a member for each parameter. The same tree renders
-//! ([`crate::compile`]) and parses ([`crate::decode`]).
+//! ([`crate::compile`]) and parses ([`crate::parse`]).
 
 use std::sync::Arc;
 
@@ -93,6 +93,9 @@ pub(crate) enum ViolationSlot {
     Location,
 }
 
+/// The parser keeps the members that it met as the bits of one number.
+const MAX_MEMBERS: usize = 128;
+
 const SLOTS: &[(&str, Slot)] = &[
     ("type", Slot::Type),
     ("code", Slot::Code),
@@ -121,6 +124,10 @@ impl Shape {
                     && let Some(slot) = key.name.strip_prefix('$')
                 {
                     return read_keyed(slot, key.span, value, source, found);
+                }
+                if entries.len() > MAX_MEMBERS {
+                    let message = format!("an object of a format has at most {MAX_MEMBERS} members");
+                    found.error(source, node.span, "too-many-members", message, None);
                 }
                 let members = entries.iter().map(|(key, value)| {
                     let (name, optional) = match key.name.strip_suffix('?') {
@@ -162,6 +169,33 @@ impl Shape {
             Shape::Array(items) => items.iter().any(Shape::speaks_of_one_violation),
             Shape::PerViolation(_) | Shape::Keyed(_) | Shape::Constant(_) => false,
             Shape::Slot(slot) => matches!(slot.slot, Slot::Detail | Slot::Violation(_)),
+        }
+    }
+
+    /// Whether violations are shown by the names of their parameters.
+    pub(crate) fn is_keyed(&self) -> bool {
+        match self {
+            Shape::Object(members) => members.iter().any(|member| member.shape.is_keyed()),
+            Shape::Array(items) => items.iter().any(Shape::is_keyed),
+            Shape::PerViolation(item) => item.is_keyed(),
+            Shape::Keyed(keyed) => keyed.key == ViolationSlot::Field,
+            Shape::Constant(_) | Shape::Slot(_) => false,
+        }
+    }
+
+    /// The slots that every answer has, whether there are violations or not.
+    pub(crate) fn certain_slots(&self) -> Vec<&Slot> {
+        match self {
+            Shape::Object(members) => members
+                .iter()
+                .filter(|member| !(member.optional && matches!(member.shape, Shape::PerViolation(_))))
+                .flat_map(|member| member.shape.certain_slots())
+                .collect(),
+            Shape::Array(items) => items.iter().flat_map(Shape::certain_slots).collect(),
+            // The message stands in for none.
+            Shape::PerViolation(item) if item.slots().contains(&&Slot::Detail) => item.certain_slots(),
+            Shape::PerViolation(_) | Shape::Keyed(_) | Shape::Constant(_) => Vec::new(),
+            Shape::Slot(slot) => vec![&slot.slot],
         }
     }
 

@@ -6,10 +6,10 @@
 //! - *Which error answers this condition?* [`Contract::answer`], for the gateway's own conditions,
 //!   [`Contract::named`] for the API's, [`Contract::answer_violations`] for several invalid parameters.
 //! - *What is sent?* [`Contract::render`].
-//! - *What was received?* [`Contract::decode`].
+//! - *What was received?* [`Contract::parse`].
 //!
 //! ```
-//! use demur_contract::{Condition, Contract, Decoded, Problem};
+//! use demur_contract::{Answer, Condition, Contract, Parsed, Problem};
 //! use demur_source::Source;
 //!
 //! let file = Source::new("shop.yaml", r#"
@@ -36,9 +36,96 @@
 //! assert_eq!((entry.status.as_u16(), entry.code.as_deref()), (429, Some("rate_exceeded")));
 //!
 //! // And a client reads it back.
-//! let Decoded::Exact(read) = contract.decode(409, &content) else { panic!() };
-//! assert_eq!(read.params, [("item".to_owned(), "Tea".to_owned())]);
+//! let Parsed::Exact(read) = contract.parse(&Answer::new(409, &content)) else { panic!() };
+//! assert_eq!(read.problem.param("item"), Some(&"Tea".into()));
 //! ```
+//!
+//! # Writing a contract
+//!
+//! A file has a name, at least one *format* and a catalogue of *errors*. The format is the JSON of an answer with slots in
+//! it (`$code`, `$message`, `$violation.field`, `$params.item`, …); `member?` is left out where it has no value, and a list
+//! that speaks of violations is written once for each:
+//!
+//! ```yaml
+//! formats:
+//!   default:
+//!     error:
+//!       code?: $code
+//!       message: $message
+//!       errors?: [{ field: $violation.field, message: $violation.message }]
+//! violations:
+//!   field: camel                         # max_items is shown as maxItems
+//!   show: all                            # or `first`, or those of the `same_error`
+//!   messages: { maximum: "{field} must be at most {limit}" }
+//! errors:
+//!   invalid: { status: 400, message: The request is invalid., on: [param] }
+//!   too_large: { status: 413, code: none, message: Too large., on: [body.too_large] }
+//! ```
+//!
+//! `on` claims the gateway's [conditions](Condition), by leaf or branch: `param.missing` goes before `param`. `request` and
+//! `internal` must be claimed; what nobody claims is derived from the table. Without `on` an error is the API's own, raised
+//! by its name. All keys stand in `docs/contract.md`, all conditions in `docs/conditions.md`.
+//!
+//! # Loading and mending
+//!
+//! [`Contract::load`] reports every mistake that it can find, with line, column and what to write instead; a contract
+//! that loads can still come with warnings, such as errors that a client could not tell apart:
+//!
+//! ```
+//! use demur_contract::Contract;
+//! use demur_source::Source;
+//!
+//! let file = Source::new("shop.yaml", "demur: 1\nname: shop\nformats: { default: { code: $cod } }\nerorrs: {}\n");
+//! let found = Contract::load(&file).unwrap_err();
+//! assert!(found.to_string().contains("did you mean `$code`?"));
+//! assert!(found.to_string().contains("did you mean `errors`?"));
+//! ```
+//!
+//! # Violations
+//!
+//! Several invalid parameters make one answer. [`Contract::answer_violations`] says which error speaks: that of the most
+//! fundamental mistake. The format says how many of them are shown.
+//!
+//! ```
+//! use std::borrow::Cow;
+//! use demur_contract::{Answer, Condition, Contract, Location, Parsed, Problem, Value, Violation, builtin};
+//!
+//! let contract = Contract::load(&builtin::source("problem").unwrap()).unwrap().contract;
+//! let violations = vec![Violation {
+//!     condition: Condition::ParamMaximum,
+//!     location: Location::Query,
+//!     param: "limit".into(),
+//!     pointer: "/limit".into(),
+//!     value: Some("101".into()),
+//!     limit: Some(Value::Int(100)),
+//!     allowed: Vec::new(),
+//! }];
+//! let mut problem = Problem::new(contract.answer_violations(&violations).unwrap(), "req_1");
+//! problem.violations = Cow::Owned(violations);
+//! let mut content = Vec::new();
+//! contract.render(&problem, &mut content);
+//!
+//! let Parsed::Exact(read) = contract.parse(&Answer::new(400, &content)) else { panic!() };
+//! assert_eq!(read.violations[0].rule(), Some(Condition::ParamMaximum));
+//! assert_eq!(read.violations[0].limit.as_deref(), Some("100"));
+//! ```
+//!
+//! # What comes back
+//!
+//! `parse(render(p)) = p`, less what the format does not carry. That is known before any answer is seen:
+//! [`Contract::losses`] lists each part of a problem with its [`Fate`], and [`Contract::twins`] the errors that look the
+//! same on the wire. A value that a text does not give back for certain is not given back; an answer that two errors can
+//! have made is [`Parsed::Ambiguous`].
+//!
+//! ```
+//! # use demur_contract::{Contract, Fate, builtin};
+//! let contract = Contract::load(&builtin::source("problem").unwrap()).unwrap().contract;
+//! let of_rule = contract.losses().into_iter().find(|loss| loss.part == "violation.rule").unwrap();
+//! assert_eq!(of_rule.fate, Fate::Kept);
+//! ```
+//!
+//! Any bytes are accepted, in bounded time and memory: content of up to 16 MiB, 128 levels and 262,144 values is
+//! read, and what is beyond is `Unknown`.
 //!
 //! Pure: no input or output, no async, and no knowledge of HTTP beyond statuses and field names.
 
@@ -49,25 +136,29 @@ mod catalogue;
 mod compile;
 mod condition;
 mod contract;
-mod decode;
 mod families;
 mod format;
 mod json;
 mod load;
 mod locale;
+mod losses;
+mod parse;
 mod plural;
 mod problem;
 mod render;
 mod template;
+mod twins;
 mod views;
 mod violations;
 
 pub use catalogue::{Docs, EntrySource, ErrorEntry, ErrorId, ErrorStatus, Retry, Show};
 pub use condition::{Condition, Origin, RefusedStatus, RetryClass, Usual, claimable};
 pub use contract::{About, Contract, RequestIdField};
-pub use decode::{Decoded, Recovered, RecoveredViolation};
 pub use families::{FieldFamily, LimitFields, ResetForm};
 pub use load::Loaded;
+pub use losses::{Change, Fate, Loss, Why};
+pub use parse::{Answer, Parsed, Recovered, RecoveredLimit, RecoveredViolation, Reset, UnknownMember};
 pub use problem::{Location, Problem, RetryAfter, Value, Violation};
 pub use template::{ListStyle, Template, TemplateError};
+pub use twins::{Parting, Twins};
 pub use violations::FieldStyle;

@@ -60,6 +60,13 @@ impl Location {
             Location::Body => "body",
         }
     }
+
+    /// The location of that word.
+    pub(crate) fn named(word: &str) -> Option<Self> {
+        [Location::Path, Location::Query, Location::Header, Location::Cookie, Location::Body]
+            .into_iter()
+            .find(|location| location.as_str() == word)
+    }
 }
 
 /// One invalid parameter: where it stands, what it is called, which rule it breaks.
@@ -110,20 +117,20 @@ pub struct Problem<'a> {
     /// What is wrong with the parameters; those that this error answers come first.
     pub violations: Cow<'a, [Violation]>,
     /// The request's id.
-    pub request_id: &'a str,
+    pub request_id: Cow<'a, str>,
     /// When trying again makes sense.
     pub retry_after: Option<RetryAfter>,
 }
 
 impl<'a> Problem<'a> {
     /// An occurrence with nothing particular to it.
-    pub fn new(error: ErrorId, request_id: &'a str) -> Self {
+    pub fn new(error: ErrorId, request_id: impl Into<Cow<'a, str>>) -> Self {
         Self {
             error,
             params: Vec::new(),
             message: None,
             violations: Cow::Borrowed(&[]),
-            request_id,
+            request_id: request_id.into(),
             retry_after: None,
         }
     }

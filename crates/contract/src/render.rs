@@ -18,7 +18,10 @@ impl Contract {
     /// It is valid JSON whatever the problem's parameters hold, and has the media type
     /// [`Contract::content_type`].
     pub fn render(&self, problem: &Problem<'_>, out: &mut Vec<u8>) {
-        Rendering::new(self, problem).run(self.program(problem.error), out);
+        let program = self.program(problem.error);
+        // One growth instead of several: most answers are a little more than their literals.
+        out.reserve(literal_bytes(program) + 64 * (1 + problem.violations.len()));
+        Rendering::new(self, problem).run(program, out);
     }
 
     /// The message of the answer as plain text, for logs and for people.
@@ -28,6 +31,11 @@ impl Contract {
         rendering.write(&Dynamic::Detail, &mut out);
         serde_json::from_slice(&out).unwrap_or_default()
     }
+}
+
+fn literal_bytes(program: &[Op]) -> usize {
+    let bytes = |op: &Op| if let Op::Bytes(bytes) = op { bytes.len() } else { 0 };
+    program.iter().map(bytes).sum()
 }
 
 struct Rendering<'r> {
@@ -42,6 +50,9 @@ struct Rendering<'r> {
 impl<'r> Rendering<'r> {
     fn new(contract: &'r Contract, problem: &'r Problem<'r>) -> Self {
         let entry = contract.entry(problem.error);
+        if problem.violations.is_empty() {
+            return Self { contract, entry, problem, shown: Vec::new(), current: None };
+        }
         let is_same = |shown: &Shown<'_>| contract.answer(shown.violation.condition) == problem.error;
         let mut shown = collect(problem.violations.iter(), entry.collect);
         if entry.show != Show::All {
@@ -94,6 +105,13 @@ impl<'r> Rendering<'r> {
             Op::IfPresent(..) | Op::IfViolations(_) | Op::IfAny(..) => {}
             Op::Write { what, .. } if self.is_present(what) => match op {
                 Op::Write { what: Dynamic::RetryAfter, as_string: false, .. } => self.write_seconds(out),
+                Op::Write { what: Dynamic::Named(name), as_string: true, .. } => {
+                    out.push(b'"');
+                    if let Some(value) = self.problem.param(name) {
+                        write_value(value, ListStyle::Comma, out);
+                    }
+                    out.push(b'"');
+                }
                 _ => self.write(what, out),
             },
             Op::Write { absent_is_empty: true, .. } => out.extend_from_slice(b"\"\""),
@@ -214,7 +232,7 @@ impl<'r> Rendering<'r> {
                 Some(shown) => self.violation_message(shown, out),
                 None => self.message(out),
             },
-            Dynamic::RequestId => json::escape(self.problem.request_id, out),
+            Dynamic::RequestId => json::escape(&self.problem.request_id, out),
             Dynamic::RetryAfter => self.write_seconds(out),
             Dynamic::Param => self.parameter(&Parameter::Param, ListStyle::Comma, out),
             Dynamic::Violation(ViolationSlot::Field) => {
@@ -272,7 +290,7 @@ impl<'r> Rendering<'r> {
     /// What a plural form depends on, as it is written; of a list, how many there are.
     fn number(&self, name: &Parameter) -> String {
         let listed = match (name, self.at_hand()) {
-            (Parameter::Values, Some(shown)) => Some(shown.values.len()),
+            (Parameter::Values, Some(shown)) => Some(shown.values().count()),
             (Parameter::Allowed, Some(shown)) => Some(shown.violation.allowed.len()),
             (name, _) => match self.problem.param(name.as_str()) {
                 Some(Value::List(values)) => Some(values.len()),
@@ -289,7 +307,7 @@ impl<'r> Rendering<'r> {
 
     fn parameter(&self, name: &Parameter, style: ListStyle, out: &mut Vec<u8>) {
         match name {
-            Parameter::RequestId => return json::escape(self.problem.request_id, out),
+            Parameter::RequestId => return json::escape(&self.problem.request_id, out),
             Parameter::RetryAfter => return self.write_seconds(out),
             Parameter::Named(name) => {
                 if let Some(value) = self.problem.param(name) {
@@ -321,7 +339,7 @@ impl<'r> Rendering<'r> {
                 json::escape(&display, out);
             }
             Parameter::Value => json::escape(violation.value.as_deref().unwrap_or_default(), out),
-            Parameter::Values => write_list(shown.values.iter().copied(), style, out),
+            Parameter::Values => write_list(shown.values(), style, out),
             Parameter::Allowed => write_list(violation.allowed.iter().map(String::as_str), style, out),
             Parameter::Limit => {
                 if let Some(limit) = &violation.limit {

@@ -7,6 +7,7 @@
 use std::fmt;
 
 use crate::json;
+use crate::parse::Pattern;
 use crate::plural::{Plural, closing};
 use crate::problem::Value;
 
@@ -17,6 +18,7 @@ const MAX_SEQUENCES: usize = 128;
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Template {
     segments: Vec<Segment>,
+    pattern: Pattern,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -161,14 +163,14 @@ impl Template {
         }
         literal.push_str(rest);
         push_literal(&mut segments, &mut literal);
-        Ok(Self { segments })
+        Ok(Self::new(segments))
     }
 
     /// A text without parameters, whatever it holds.
     pub fn literal(text: &str) -> Self {
         let mut segments = Vec::new();
         push_literal(&mut segments, &mut text.to_owned());
-        Self { segments }
+        Self::new(segments)
     }
 
     /// The text, where it has no parameters.
@@ -230,42 +232,16 @@ impl Template {
         self.parameters().any(Parameter::is_of_violation)
     }
 
-    /// What the parameters must have been for this text to come out, where the literals make it decidable;
-    /// `None` where the text cannot have come from this template.
-    pub(crate) fn recognise<'t>(&self, text: &'t str) -> Option<Vec<(&Parameter, &'t str)>> {
-        self.sequences().into_iter().find_map(|segments| recognise(&segments, text))
+    /// The template, to be held against texts.
+    pub(crate) fn pattern(&self) -> &Pattern {
+        &self.pattern
     }
-}
 
-fn recognise<'s, 't>(segments: &[&'s Segment], text: &'t str) -> Option<Vec<(&'s Parameter, &'t str)>> {
-    let mut found = Vec::new();
-    let mut rest = text;
-    let mut waiting: Option<&Parameter> = None;
-    for (index, segment) in segments.iter().copied().enumerate() {
-        match segment {
-            // No sequence has any: they are taken apart before.
-            Segment::Plural(_) => return None,
-            Segment::Parameter { name, .. } => waiting = Some(name),
-            Segment::Literal { plain, .. } => {
-                let is_last = index + 1 == segments.len();
-                let at = match waiting {
-                    None => rest.starts_with(plain.as_str()).then_some(0)?,
-                    Some(_) if is_last => rest.ends_with(plain.as_str()).then(|| rest.len() - plain.len())?,
-                    Some(_) => rest.find(plain.as_str())?,
-                };
-                if let Some(name) = waiting.take() {
-                    found.push((name, &rest[..at]));
-                }
-                rest = &rest[at + plain.len()..];
-            }
-        }
+    fn new(segments: Vec<Segment>) -> Self {
+        let mut template = Self { segments, pattern: Pattern::default() };
+        template.pattern = Pattern::of_any(&template.sequences());
+        template
     }
-    match waiting {
-        Some(name) => found.push((name, rest)),
-        None if !rest.is_empty() => return None,
-        None => {}
-    }
-    Some(found)
 }
 
 /// The template as it was written.
@@ -372,27 +348,6 @@ mod tests {
             ("{a|loud}", TemplateError::UnknownStyle("loud".into())),
         ] {
             assert_eq!(Template::parse(text).unwrap_err(), error, "{text}");
-        }
-    }
-
-    #[test]
-    fn parameters_are_recognised_between_literals() {
-        let template = Template::parse("'{field}' must be at most '{limit}'.").unwrap();
-        let found = template.recognise("'Limit' must be at most '100'.").unwrap();
-        assert_eq!(found.iter().map(|(_, text)| *text).collect::<Vec<_>>(), ["Limit", "100"]);
-        assert!(template.recognise("'Limit' must be at least '100'.").is_none());
-        assert!(template.recognise("").is_none());
-        assert!(Template::literal("x").recognise("xy").is_none());
-    }
-
-    #[test]
-    fn any_of_the_plural_forms_is_recognised() {
-        let template = Template::parse("At most {n, plural, one {# item} other {# items}}.").unwrap();
-        for (text, value) in
-            [("At most 1 item.", Some("1")), ("At most 7 items.", Some("7")), ("At most 7.", None)]
-        {
-            let found = template.recognise(text).map(|found| found[0].1);
-            assert_eq!(found, value, "{text}");
         }
     }
 }

@@ -13,6 +13,7 @@ use crate::compile::compile;
 use crate::contract::{Contract, Format};
 use crate::format::Shape;
 use crate::locale::{lookup, weight};
+use crate::parse::Parser;
 use crate::template::Template;
 use crate::violations::Texts;
 
@@ -175,6 +176,7 @@ impl Contract {
             .zip(&self.entries)
             .map(|(index, entry)| compile(self.shape(entry), entry, answering.contains(&index)))
             .collect();
+        self.parser = Parser::new(self);
     }
 }
 

@@ -6,12 +6,20 @@
 //! equals the first in the request's order. So the most fundamental mistake names the error.
 
 use std::borrow::Cow;
+use std::sync::OnceLock;
 
 use crate::template::Template;
 use crate::{Condition, Violation};
 
 /// The place of a rule in the precedence: lower speaks first.
 pub(crate) fn precedence(condition: Condition) -> usize {
+    // Asked for each violation of each answer: names are compared once only.
+    static PLACES: OnceLock<Vec<usize>> = OnceLock::new();
+    let places = PLACES.get_or_init(|| Condition::all().map(place).collect());
+    places[condition.index()]
+}
+
+fn place(condition: Condition) -> usize {
     const ORDER: [&str; 9] = [
         "param.missing",
         "param.requires",
@@ -63,7 +71,7 @@ impl FieldStyle {
             FieldStyle::Name => Cow::Borrowed(&violation.param),
             FieldStyle::Pascal => Cow::Owned(capitalised(&violation.param, true)),
             FieldStyle::Camel => Cow::Owned(capitalised(&violation.param, false)),
-            FieldStyle::Path => Cow::Owned(dotted(violation)),
+            FieldStyle::Path => dotted(violation),
             FieldStyle::Pointer => Cow::Borrowed(&violation.pointer),
         }
     }
@@ -76,7 +84,10 @@ fn capitalised(name: &str, first: bool) -> String {
         if matches!(character, '_' | '-' | ' ') {
             upper = !out.is_empty() || first;
         } else if upper {
-            out.extend(character.to_uppercase());
+            match character.is_ascii() {
+                true => out.push(character.to_ascii_uppercase()),
+                false => out.extend(character.to_uppercase()),
+            }
             upper = false;
         } else {
             out.push(character);
@@ -85,8 +96,12 @@ fn capitalised(name: &str, first: bool) -> String {
     out
 }
 
-fn dotted(violation: &Violation) -> String {
-    let mut out = String::new();
+fn dotted(violation: &Violation) -> Cow<'_, str> {
+    let inner = violation.pointer.strip_prefix('/').unwrap_or_default();
+    if !inner.is_empty() && !inner.contains(['/', '~']) {
+        return Cow::Borrowed(inner);
+    }
+    let mut out = String::with_capacity(violation.pointer.len());
     for token in violation.pointer.split('/').skip(1) {
         let is_index = !out.is_empty() && token.bytes().all(|byte| byte.is_ascii_digit());
         if is_index {
@@ -98,34 +113,46 @@ fn dotted(violation: &Violation) -> String {
         if !out.is_empty() {
             out.push('.');
         }
-        out.push_str(&token.replace("~1", "/").replace("~0", "~"));
+        match token.contains('~') {
+            true => out.push_str(&token.replace("~1", "/").replace("~0", "~")),
+            false => out.push_str(token),
+        }
     }
-    if out.is_empty() { violation.param.clone() } else { out }
+    if out.is_empty() { Cow::Borrowed(&violation.param) } else { Cow::Owned(out) }
 }
 
 /// A violation as it is shown: one, or the several of one list that `collect` has gathered.
 #[derive(Debug)]
 pub(crate) struct Shown<'v> {
     pub(crate) violation: &'v Violation,
-    /// The offending values, in order; more than one only where they were collected.
-    pub(crate) values: Vec<&'v str>,
+    /// The offending values after the violation's own, in order, where they were collected.
+    more: Vec<&'v str>,
+}
+
+impl<'v> Shown<'v> {
+    /// The offending values, in order.
+    pub(crate) fn values(&self) -> impl Iterator<Item = &'v str> {
+        self.violation.value.as_deref().into_iter().chain(self.more.iter().copied())
+    }
 }
 
 /// Gathers the violations of one rule on one parameter, where the contract asks for it.
 pub(crate) fn collect<'v>(violations: impl Iterator<Item = &'v Violation>, gather: bool) -> Vec<Shown<'v>> {
+    if !gather {
+        return violations.map(|violation| Shown { violation, more: Vec::new() }).collect();
+    }
     let mut shown: Vec<Shown<'v>> = Vec::new();
     for violation in violations {
         let value = violation.value.as_deref();
         let twin = shown.iter_mut().find(|known| {
             let known = known.violation;
-            gather
-                && known.param == violation.param
+            known.param == violation.param
                 && known.location == violation.location
                 && known.condition == violation.condition
         });
         match twin {
-            Some(known) => known.values.extend(value),
-            None => shown.push(Shown { violation, values: value.into_iter().collect() }),
+            Some(known) => known.more.extend(value),
+            None => shown.push(Shown { violation, more: Vec::new() }),
         }
     }
     shown
@@ -241,7 +268,7 @@ mod tests {
         let list = [violation("a", "/a/0", "x"), violation("b", "/b/0", "y"), violation("a", "/a/1", "z")];
         let shown = collect(list.iter(), true);
         assert_eq!(shown.len(), 2);
-        assert_eq!(shown[0].values, ["x", "z"]);
+        assert_eq!(shown[0].values().collect::<Vec<_>>(), ["x", "z"]);
         assert_eq!(collect(list.iter(), false).len(), 3);
     }
 

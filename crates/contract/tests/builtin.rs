@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test says what failed by failing")]
 
 use demur_contract::{
-    Condition, Contract, Decoded, EntrySource, Location, Problem, RetryAfter, Violation, builtin,
+    Answer, Condition, Contract, EntrySource, Location, Parsed, Problem, RetryAfter, Violation, builtin,
 };
 use std::borrow::Cow;
 use std::time::Duration;
@@ -79,15 +79,15 @@ fn check(contract: &Contract, problem: &Problem<'_>, what: &str) {
     serde_json::from_slice::<serde_json::Value>(&content)
         .unwrap_or_else(|error| panic!("{} {what}: {error}\n{text}", contract.name()));
     let status = contract.entry(problem.error).status.as_u16();
-    match contract.decode(status, &content) {
-        Decoded::Exact(read) => {
-            assert_eq!(read.error, problem.error, "{} {what}: {text}", contract.name());
+    match contract.parse(&Answer::new(status, &content)) {
+        Parsed::Exact(read) => {
+            assert_eq!(read.problem.error, problem.error, "{} {what}: {text}", contract.name());
             assert!(read.unknown_members.is_empty(), "{text}");
         }
-        Decoded::Ambiguous(candidates) => {
+        Parsed::Ambiguous { candidates } => {
             assert!(candidates.contains(&problem.error), "{} {what}: {text}", contract.name());
         }
-        Decoded::Unknown => panic!("{} {what}: not recognised: {text}", contract.name()),
+        Parsed::Unknown { .. } => panic!("{} {what}: not recognised: {text}", contract.name()),
     }
 }
 

@@ -4,7 +4,7 @@
 
 use std::borrow::Cow;
 
-use demur_contract::{Condition, Contract, Decoded, Location, Problem, Value, Violation, builtin};
+use demur_contract::{Answer, Condition, Contract, Location, Parsed, Problem, Value, Violation, builtin};
 use demur_source::{Diagnostics, Source};
 
 const SHOP: &str = "\
@@ -57,9 +57,11 @@ fn numbers_choose_their_forms_in_each_language() {
         let content = content(contract, &problem);
         assert_eq!(content, format!("{{\"code\":\"sold_out\",\"message\":\"{message}\"}}"), "{locale}");
         // And it is read back as the same error, with what its text still tells.
-        let Decoded::Exact(read) = contract.decode(409, content.as_bytes()) else { panic!("{content}") };
-        assert_eq!(read.error, problem.error);
-        assert!(read.params.contains(&("item".to_owned(), "tea".to_owned())), "{read:?}");
+        let Parsed::Exact(read) = contract.parse(&Answer::new(409, content.as_bytes())) else {
+            panic!("{content}")
+        };
+        assert_eq!(read.problem.error, problem.error);
+        assert_eq!(read.problem.param("item"), Some(&"tea".into()), "{read:?}");
     }
 }
 
@@ -176,7 +178,10 @@ fn built_in_translations_are_complete() {
                 assert_ne!(own.message, other.message, "{name} {locale} {}", own.name);
                 let content = content(view, &Problem::new(id, "req_0123456789abcdef"));
                 assert!(
-                    matches!(view.decode(own.status.as_u16(), content.as_bytes()), Decoded::Exact(_)),
+                    matches!(
+                        view.parse(&Answer::new(own.status.as_u16(), content.as_bytes())),
+                        Parsed::Exact(_)
+                    ),
                     "{content}"
                 );
             }

@@ -121,23 +121,6 @@ fn each_mistake_is_named_at_its_line() {
 }
 
 #[test]
-fn ten_mistakes_come_back_at_once() {
-    let text = "\
-demur: 7
-nam: shop
-code_style: snake
-headers: [x-rate]
-formats: { default: { a: $cod, b: $status|loud } }
-errors:
-  one: { status: 99, on: [credentail] }
-  two: { status: 400, retry: sometimes, on: [request] }
-  three: { status: 500, message: '{', on: [internal, request] }
-";
-    let found = load(text).unwrap_err();
-    assert!(found.len() >= 10, "{} only:\n{found}", found.len());
-}
-
-#[test]
 fn closed_statuses_leave_nothing_to_derive() {
     let closed = SOUND
         .replace("at most {limit}", "'at most {limit}'")

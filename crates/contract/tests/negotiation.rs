@@ -4,7 +4,7 @@
 
 use std::borrow::Cow;
 
-use demur_contract::{Condition, Contract, Decoded, Location, Problem, Value, Violation, builtin};
+use demur_contract::{Answer, Condition, Contract, Location, Parsed, Problem, Value, Violation, builtin};
 use demur_source::Source;
 use serde_json::{Value as Json, json};
 
@@ -122,10 +122,12 @@ fn every_built_in_can_be_spoken_so() {
             let page = entry.doc_url.as_deref().unwrap_or("about:blank");
             assert_eq!(shown["type"], page, "{name}: {shown}");
             assert_eq!(shown.get("errors").is_some(), !problem.violations.is_empty(), "{name}: {shown}");
-            match view.decode(entry.status.as_u16(), shown.to_string().as_bytes()) {
-                Decoded::Exact(read) => assert_eq!(read.error, problem.error, "{name}: {shown}"),
-                Decoded::Ambiguous(errors) => assert!(errors.contains(&problem.error), "{name}: {shown}"),
-                Decoded::Unknown => panic!("{name}: {shown}"),
+            match view.parse(&Answer::new(entry.status.as_u16(), shown.to_string().as_bytes())) {
+                Parsed::Exact(read) => assert_eq!(read.problem.error, problem.error, "{name}: {shown}"),
+                Parsed::Ambiguous { candidates } => {
+                    assert!(candidates.contains(&problem.error), "{name}: {shown}")
+                }
+                Parsed::Unknown { .. } => panic!("{name}: {shown}"),
             }
         }
     }

@@ -5,7 +5,7 @@
 use std::borrow::Cow;
 use std::path::Path;
 
-use demur_contract::{Condition, Contract, Decoded, Location, Problem, Value, Violation, builtin};
+use demur_contract::{Answer, Condition, Contract, Location, Parsed, Problem, Value, Violation, builtin};
 use serde_json::Value as Json;
 
 fn violation(json: &Json) -> Violation {
@@ -42,8 +42,8 @@ fn check(contract: &Contract, case: &Json, request_id: &str) {
     assert_eq!(rendered, case["body"], "{}", contract.name());
     let status = contract.entry(error).status.as_u16();
     assert_eq!(u64::from(status), case["status"].as_u64().unwrap(), "{}", contract.name());
-    match contract.decode(status, &content) {
-        Decoded::Exact(read) => assert_eq!(read.error, error, "{rendered}"),
+    match contract.parse(&Answer::new(status, &content)) {
+        Parsed::Exact(read) => assert_eq!(read.problem.error, error, "{rendered}"),
         other => panic!("{}: {rendered} is {other:?}", contract.name()),
     }
 }

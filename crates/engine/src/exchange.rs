@@ -119,7 +119,7 @@ impl<'e> Exchange<'e> {
             params: detail.params,
             message: detail.message.map(Cow::Owned),
             violations: Cow::Owned(detail.violations),
-            request_id: &request_id,
+            request_id: Cow::Borrowed(&request_id),
             retry_after: delay,
         };
         // What is in the contract's format already cannot be said in another way.

@@ -9,7 +9,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::time::Duration;
 
-use demur_contract::{Condition, Contract, Decoded, ErrorId, RefusedStatus, Value};
+use demur_contract::{Answer, Condition, Contract, ErrorId, Parsed, RefusedStatus, Value};
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER, TRANSFER_ENCODING};
 use http::{HeaderMap, StatusCode};
 use serde_json::Value as Json;
@@ -165,25 +165,27 @@ fn problem_document(contract: &Contract, headers: &HeaderMap, content: &[u8]) ->
 
 /// The contract's own format: read and rendered again, so that the answer carries the one id.
 fn own_format(contract: &Contract, status: StatusCode, content: &[u8]) -> Option<Refused> {
-    let Decoded::Exact(read) = contract.decode(status.as_u16(), content) else { return None };
-    let may_raise = read.is_declared(contract) && contract.entry(read.error).upstream_may_raise;
+    let answer = Answer::new(status.as_u16(), content);
+    let Parsed::Exact(read) = contract.parse(&answer) else { return None };
+    let error = read.problem.error;
+    let may_raise = read.is_declared(contract) && contract.entry(error).upstream_may_raise;
     if !may_raise {
         return None;
     }
-    let mut refused = Refused::error(read.error);
-    refused.detail.message.clone_from(&read.message);
+    let mut refused = Refused::error(error);
+    refused.detail.message = read.problem.message.map(Cow::into_owned);
     if !read.violations.is_empty() {
         // A format does not carry all of a violation, so these could not be rendered again without loss.
         // Their content stands, written anew, unless it has a member that the format has not, or a place for
         // the id, which would then be another one.
-        if contract.shows_request_id(read.error) || !read.unknown_members.is_empty() {
+        if contract.shows_request_id(error) || !read.unknown_members.is_empty() {
             return None;
         }
         let json: Json = serde_json::from_slice(content).ok()?;
         refused.detail.verbatim = Some(json.to_string().into_bytes());
     }
-    refused.detail.params =
-        read.params.into_iter().map(|(name, value)| (Cow::Owned(name), Value::Text(value))).collect();
+    let own = |(name, value): (Cow<'_, str>, Value)| (Cow::Owned(name.into_owned()), value);
+    refused.detail.params = read.problem.params.into_iter().map(own).collect();
     Some(refused)
 }
 

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use demur_contract::{Contract, EntrySource};
+use demur_contract::{Contract, EntrySource, Loss};
 use demur_gateway::Config;
 use demur_source::{Diagnostics, Source};
 use serde_json::json;
@@ -60,6 +60,15 @@ fn about_contract(contract: &Contract) -> (String, serde_json::Value) {
             derived.join("\n")
         ));
     }
+    let losses = contract.losses();
+    human.push_str(&format!("\n\nwhat a client reads back\n{}", table(contract, &losses)));
+    let twins = contract.twins();
+    for twins in &twins {
+        let name = |error| contract.entry(error).name.as_str();
+        let how = if twins.always { "always look the same" } else { "can look the same" };
+        let meant = if twins.declared { ", as is meant" } else { "" };
+        human.push_str(&format!("\n`{}` and `{}` {how}{meant}", name(twins.first), name(twins.second)));
+    }
     let names: Vec<&str> = contract
         .entries()
         .filter(|(_, entry)| matches!(entry.source, EntrySource::Derived(of) if of.is_listed()))
@@ -68,7 +77,39 @@ fn about_contract(contract: &Contract) -> (String, serde_json::Value) {
     if contract.has_translations() {
         human.push_str(&format!("\nlanguages: {}", contract.locales().collect::<Vec<_>>().join(", ")));
     }
-    (human, json!({ "contract": contract.name(), "declared": declared, "derived": names }))
+    let value = json!({
+        "contract": contract.name(),
+        "declared": declared,
+        "derived": names,
+        "losses": losses.iter().map(|loss| json!({
+            "format": loss.format,
+            "error": loss.error.map(|error| contract.entry(error).name.as_str()),
+            "part": loss.part,
+            "fate": loss.fate.word(),
+            "how": loss.fate.to_string(),
+        })).collect::<Vec<_>>(),
+        "twins": twins.iter().map(|twins| json!({
+            "first": contract.entry(twins.first).name,
+            "second": contract.entry(twins.second).name,
+            "always": twins.always,
+            "declared": twins.declared,
+            "partings": twins.partings.iter().map(|parting| parting.as_str()).collect::<Vec<_>>(),
+        })).collect::<Vec<_>>(),
+    });
+    (human, value)
+}
+
+/// Part × format: kept or lost, and why. What is particular to one error stands under its name.
+fn table(contract: &Contract, losses: &[Loss]) -> String {
+    let mut table = comfy_table::Table::new();
+    table.load_preset(comfy_table::presets::NOTHING).set_header(["  FORMAT", "ERROR", "PART", "", "WHY"]);
+    for loss in losses {
+        let told = loss.fate.to_string();
+        let why = told.split_once([',', ':']).map_or("", |(_, why)| why.trim_start());
+        let error = loss.error.map_or("", |error| contract.entry(error).name.as_str());
+        table.add_row([&format!("  {}", loss.format), error, &loss.part, loss.fate.word(), why]);
+    }
+    table.trim_fmt()
 }
 
 fn about_configuration(config: &Config, is_fine: bool) -> (String, serde_json::Value) {

@@ -59,6 +59,9 @@ impl Reader<'_> {
             deprecated: fields.text("deprecated", &mut self.found),
             replaced_by: fields.text("replaced_by", &mut self.found),
         };
+        let same_as = fields.texts("same_as", &mut self.found);
+        let replaced_by = node.get("replaced_by").and_then(|node| Some((node.scalar_text()?, node.span)));
+        let named = same_as.iter().cloned().chain(replaced_by).collect();
         fields.finish(&mut self.found);
 
         let usual_title = || {
@@ -87,12 +90,13 @@ impl Reader<'_> {
             params,
             upstream_may_raise: claims.is_empty()
                 || claims.iter().any(|claim| may_come_from_upstream(&claim.name)),
+            same_as: same_as.into_iter().map(|(name, _)| name).collect(),
             source: EntrySource::Declared,
             docs,
             format,
         };
         self.check_parameters(&entry, node, defaults);
-        Some(Draft { entry, claims, span: key.span })
+        Some(Draft { entry, claims, named, span: key.span })
     }
 
     fn status(&mut self, fields: &mut Fields<'_>, key: &Key, defaults: &Defaults) -> Option<ErrorStatus> {

@@ -17,6 +17,7 @@ use crate::claimable;
 use crate::compile::compile;
 use crate::contract::{About, Contract, Format, RequestIdField};
 use crate::format::Shape;
+use crate::parse::Parser;
 use crate::template::{Parameter, Template};
 use crate::views::Views;
 use crate::violations::{FieldStyle, Texts, rule_claim};
@@ -33,6 +34,9 @@ pub struct Loaded {
     pub warnings: Diagnostics,
 }
 
+/// The most errors of one contract: they are compared with each other.
+const MAX_ERRORS: usize = 2048;
+
 /// A claim as it was written.
 pub(crate) struct Claim {
     pub(crate) name: String,
@@ -43,6 +47,8 @@ pub(crate) struct Claim {
 pub(crate) struct Draft {
     pub(crate) entry: ErrorEntry,
     pub(crate) claims: Vec<Claim>,
+    /// Other entries that it names.
+    pub(crate) named: Vec<(String, Span)>,
     pub(crate) span: Span,
 }
 
@@ -126,13 +132,19 @@ impl Reader<'_> {
         if fields.node("errors").is_none() {
             fields.missing("errors", &mut self.found);
         }
-        for (key, node) in fields.map("errors", &mut self.found) {
+        let errors = fields.map("errors", &mut self.found);
+        if errors.len() > MAX_ERRORS {
+            let message = format!("a contract has at most {MAX_ERRORS} errors");
+            self.error(fields.span(), "too-many-errors", message, None);
+        }
+        for (key, node) in errors.iter().take(MAX_ERRORS) {
             drafts.extend(self.entry(key, node, &defaults));
         }
         let voices = self.voices(&mut fields);
         let span = fields.span();
         fields.finish(&mut self.found);
 
+        let places: Vec<Span> = drafts.iter().map(|draft| draft.span).collect();
         let Answers { entries, answers, by_name, violation_errors } =
             answers::distribute(self, drafts, &defaults, span);
         let programs = entries
@@ -143,7 +155,7 @@ impl Reader<'_> {
                 shape.map_or_else(Vec::new, |shape| compile(shape, entry, violation_errors.contains(&index)))
             })
             .collect();
-        let contract = Contract {
+        let mut contract = Contract {
             name: name?,
             about,
             content_type: content_type.unwrap_or_else(|| "application/json".to_owned()),
@@ -159,8 +171,35 @@ impl Reader<'_> {
             locale: voices.locale.clone(),
             plurals: voices.plurals.clone()?,
             views: Views::default(),
+            parser: Parser::default(),
         };
+        contract.parser = Parser::new(&contract);
+        // Which errors look alike is a question for a contract that is sound.
+        if !self.found.has_errors() {
+            self.tell_twins(&contract, &places, span);
+        }
         Some(self.attach(contract, &voices, root))
+    }
+
+    /// Pairs that no one could tell apart, where the contract does not say that this is meant.
+    fn tell_twins(&mut self, contract: &Contract, places: &[Span], root: Span) {
+        for twins in contract.twins().into_iter().filter(|twins| !twins.declared) {
+            let (first, second) = (contract.entry(twins.first), contract.entry(twins.second));
+            let at = places.get(usize::from(twins.second.0));
+            let at = at.copied().unwrap_or(Span::new(root.start, root.start));
+            let (check, cannot) = match twins.always {
+                true => ("indistinguishable", "cannot"),
+                false => ("look-alike", "cannot always"),
+            };
+            let message = format!("a client {cannot} tell `{}` from `{}`", second.name, first.name);
+            let partings: Vec<&str> = twins.partings.iter().map(|parting| parting.as_str()).collect();
+            let help = format!(
+                "{} would part them; where it is meant, write `same_as: [{}]`",
+                partings.join(", or "),
+                first.name
+            );
+            self.found.warning(self.source, at, check, message, help);
+        }
     }
 
     fn about(&mut self, fields: &mut Fields<'_>) -> About {
@@ -274,6 +313,7 @@ impl Reader<'_> {
                 let message = "this leads every error to the same page";
                 self.found.warning(source, node.span, "doc-url", message, help);
             }
+            self.only_knows(&template, node.span, &["name", "code"]);
             Some(template)
         });
         let code_style = fields.node("code_style").and_then(|node| {
@@ -315,6 +355,7 @@ impl Reader<'_> {
                     self.unknown_rule(&key.name, key.span);
                 }
                 if let Some(template) = self.template(node) {
+                    self.only_knows(&template, node.span, &[]);
                     texts.push((claim, template));
                 }
             }
@@ -340,6 +381,24 @@ impl Reader<'_> {
             None => "the conditions are listed in docs/conditions.md".to_owned(),
         };
         self.error(span, "unknown-condition", format!("there is no condition `{name}`"), help);
+    }
+
+    /// No parameters but those of violations and these.
+    fn only_knows(&mut self, template: &Template, span: Span, names: &[&str]) {
+        for parameter in template.parameters() {
+            let Parameter::Named(name) = parameter else { continue };
+            if names.contains(&name.as_str()) {
+                continue;
+            }
+            let of_violations =
+                ["param", "field", "value", "values", "limit", "allowed", "pointer", "location"];
+            let known = if names.is_empty() { &of_violations[..] } else { names };
+            let help = match did_you_mean(name, known.iter().copied()) {
+                Some(known) => format!("did you mean `{{{known}}}`?"),
+                None => format!("there are: {}", known.join(", ")),
+            };
+            self.error(span, "unknown-parameter", format!("no one gives `{{{name}}}`"), help);
+        }
     }
 
     fn template(&mut self, node: &Node) -> Option<Template> {

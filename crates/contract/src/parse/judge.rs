@@ -1,0 +1,488 @@
+//! Reading → error: whether one entry of the catalogue can have made this answer, and what it says if it has.
+//!
+//! Constants first (code, type, status), since they part nearly all entries; texts after. Whatever a text cannot give
+//! back for certain stays out of the findings: less is known then, and nothing is wrong.
+
+use std::borrow::Cow;
+
+use super::RecoveredViolation;
+use super::pattern::{Captures, Pattern};
+use super::reading::{Bound, Reading, Wanted};
+use super::rules::RuleText;
+use super::tape::{At, Kind, Tape, digits};
+use crate::Condition;
+use crate::catalogue::ErrorEntry;
+use crate::format::{Member, Shape, Slot, SlotUse, ViolationSlot};
+use crate::problem::{Location, Value};
+use crate::template::{Parameter, Template};
+use crate::violations::rule_name;
+
+/// What an entry found in the answer that can be its own.
+#[derive(Debug, Default)]
+pub(super) struct Findings<'a> {
+    /// What texts gave back, by the parameter's name.
+    pub(super) texts: Vec<(&'a str, Cow<'a, str>)>,
+    /// What `$params.NAME` gave back.
+    pub(super) values: Vec<(&'a str, Value)>,
+    pub(super) message: Option<Cow<'a, str>>,
+    pub(super) request_id: Option<Cow<'a, str>>,
+    pub(super) retry_after: Option<u64>,
+    pub(super) violations: Vec<RecoveredViolation<'a>>,
+}
+
+/// One entry, and what it is held against.
+pub(super) struct Judge<'j, 'a> {
+    pub(super) entry: &'a ErrorEntry,
+    /// What it says of the violations that it can show; empty where it answers none.
+    pub(super) rules: &'a [RuleText],
+    pub(super) tape: &'j Tape<'a>,
+    pub(super) reading: &'j Reading<'a, 'a>,
+}
+
+impl<'a> Judge<'_, 'a> {
+    /// `None` where the entry cannot have made the answer.
+    pub(super) fn judge(&self) -> Option<Findings<'a>> {
+        let fits = self.reading.bound.iter().all(|bound| self.constant(bound))
+            && self.reading.absent.iter().all(|member| self.may_be_absent(member))
+            && self.may_have_items();
+        if !fits {
+            return None;
+        }
+        let mut findings = Findings::default();
+        let (items, fit) = if self.rules.is_empty() { (Items::Message, None) } else { self.items() };
+        if items == Items::Violations {
+            let count = self.reading.items.unwrap_or(0) as usize;
+            findings.violations.resize_with(count, RecoveredViolation::default);
+        }
+        // What stands in a slot of its own first: it helps to cut the texts.
+        for bound in &self.reading.bound {
+            self.value(bound, &mut findings)?;
+        }
+        for bound in &self.reading.bound {
+            self.text(bound, items, fit, &mut findings)?;
+        }
+        Some(findings)
+    }
+
+    /// Whether a slot that never changes for this entry has its value.
+    fn constant(&self, bound: &Bound<'_>) -> bool {
+        let Wanted::Slot(slot) = bound.wanted else { return true };
+        let text = |expected: Option<&str>| match expected {
+            Some(expected) => self.tape.says(bound.at, expected),
+            None => self.is_absent(slot, bound),
+        };
+        let entry = self.entry;
+        match &slot.slot {
+            Slot::Type => text(entry.kind.as_deref()),
+            Slot::Code => text(entry.code.as_deref()),
+            Slot::DocUrl => text(entry.doc_url.as_deref()),
+            Slot::UserMessage if entry.user_message.is_none() => self.is_absent(slot, bound),
+            Slot::Violation(_) if self.rules.is_empty() => self.is_absent(slot, bound),
+            _ => true,
+        }
+    }
+
+    fn is_absent(&self, slot: &SlotUse, bound: &Bound<'_>) -> bool {
+        match slot.absent_is_empty {
+            true => self.tape.says(bound.at, ""),
+            false => self.tape.kind(bound.at) == Kind::Null,
+        }
+    }
+
+    /// Whether this entry can have left the member out: it has no value there that never changes.
+    fn may_be_absent(&self, member: &Member) -> bool {
+        let always = |slot: &Slot| match slot {
+            Slot::Type => self.entry.kind.is_some(),
+            Slot::Code => self.entry.code.is_some(),
+            Slot::DocUrl => self.entry.doc_url.is_some(),
+            Slot::UserMessage => self.entry.user_message.is_some(),
+            Slot::Status | Slot::Title | Slot::Message | Slot::Detail => true,
+            Slot::Param | Slot::RequestId | Slot::RetryAfter | Slot::Named(_) | Slot::Violation(_) => false,
+        };
+        match &member.shape {
+            Shape::PerViolation(_) | Shape::Keyed(_) => true,
+            Shape::Array(_) | Shape::Constant(_) => false,
+            Shape::Slot(_) | Shape::Object(_) => !member.shape.slots().into_iter().any(always),
+        }
+    }
+
+    /// An entry that answers no violations has no list of them, or an empty one, or its message in their place.
+    fn may_have_items(&self) -> bool {
+        match self.reading.items {
+            Some(items) if self.rules.is_empty() => items <= 1,
+            _ => true,
+        }
+    }
+
+    /// What the items of the list are: one for each violation, or the message where there are none.
+    fn items(&self) -> (Items, Option<(At, Fit<'a>)>) {
+        let is_detail = |bound: &&Bound<'_>| {
+            matches!(bound.wanted, Wanted::Slot(SlotUse { slot: Slot::Detail, .. })) && bound.item.is_some()
+        };
+        let details = self.reading.bound.iter().find(is_detail);
+        let (Some(1), Some(detail)) = (self.reading.items, details) else {
+            return (Items::Violations, None);
+        };
+        // A slot of the violation's own tells: it is there with one, and absent without.
+        for bound in &self.reading.bound {
+            let is_of_violation = matches!(
+                bound.wanted,
+                Wanted::Key(_) | Wanted::Slot(SlotUse { slot: Slot::Violation(_), .. })
+            );
+            if is_of_violation && bound.item.is_some() {
+                let is_there = self.tape.kind(bound.at) != Kind::Null && !self.tape.says(bound.at, "");
+                return (if is_there { Items::Violations } else { Items::Message }, None);
+            }
+        }
+        let is_of_violation = |slot: &&Slot| matches!(slot, Slot::Violation(_));
+        if self.reading.absent.iter().any(|member| member.shape.slots().iter().any(is_of_violation)) {
+            return (Items::Message, None);
+        }
+        let Some(text) = self.tape.string(detail.at) else { return (Items::Undecided, None) };
+        let fit = fit(self.rules, &text);
+        (self.said(&text, fit), Some((detail.at, fit)))
+    }
+
+    /// What a text is that stands for the violation, or for the message where there is none.
+    fn said(&self, text: &str, fit: Fit<'a>) -> Items {
+        let message = &self.entry.message;
+        let is_message = || self.entry.open || message.pattern().captures(text).is_some();
+        match fit {
+            Fit::None => Items::Message,
+            // The message is about a violation: then there was one.
+            Fit::One(..) | Fit::Several if message.speaks_of_violation() || !is_message() => {
+                Items::Violations
+            }
+            Fit::One(..) | Fit::Several => Items::Undecided,
+        }
+    }
+
+    fn value(&self, bound: &Bound<'a>, findings: &mut Findings<'a>) -> Option<()> {
+        let slot = match bound.wanted {
+            Wanted::Key(slot) => return self.of_violation(slot, bound, findings),
+            Wanted::Slot(slot) => slot,
+        };
+        match &slot.slot {
+            Slot::RequestId if !self.is_absent(slot, bound) => {
+                findings.id(self.tape.string(bound.at)?).then_some(())
+            }
+            Slot::RetryAfter if !self.is_absent(slot, bound) => {
+                findings.seconds(self.tape.whole(bound.at, slot.as_string)?).then_some(())
+            }
+            Slot::Param if !self.is_absent(slot, bound) => {
+                findings.bind("param", self.tape.string(bound.at)?).then_some(())
+            }
+            Slot::Named(name) if !self.is_absent(slot, bound) => {
+                findings.values.push((name, self.parameter(bound)?));
+                Some(())
+            }
+            Slot::Violation(of) if !self.rules.is_empty() => self.of_violation(*of, bound, findings),
+            _ => Some(()),
+        }
+    }
+
+    /// A parameter as JSON has it: text, a whole number or a list of texts.
+    fn parameter(&self, bound: &Bound<'_>) -> Option<Value> {
+        match self.tape.kind(bound.at) {
+            Kind::Plain | Kind::Escaped => {
+                self.tape.string(bound.at).map(|text| Value::Text(text.into_owned()))
+            }
+            Kind::Number => self.tape.raw(bound.at).parse().ok().map(Value::Int),
+            Kind::Array => {
+                let texts =
+                    self.tape.children(bound.at).map(|item| self.tape.string(item).map(Cow::into_owned));
+                texts.collect::<Option<Vec<String>>>().map(Value::List)
+            }
+            Kind::Null | Kind::True | Kind::False | Kind::Object => None,
+        }
+    }
+
+    fn of_violation(
+        &self,
+        slot: ViolationSlot,
+        bound: &Bound<'a>,
+        findings: &mut Findings<'a>,
+    ) -> Option<()> {
+        if self.tape.kind(bound.at) == Kind::Null {
+            return Some(());
+        }
+        let text = self.tape.string(bound.at)?;
+        let Some(violation) = self.violation(bound, findings) else { return Some(()) };
+        match slot {
+            ViolationSlot::Field => violation.field = Some(text),
+            ViolationSlot::Message => violation.message = Some(text),
+            ViolationSlot::Pointer => violation.pointer = Some(text),
+            ViolationSlot::Location => violation.location = Location::named(&text),
+            ViolationSlot::Rule => {
+                violation.rules = self.rules.iter().find_map(|rule| rule.called(&text)).unwrap_or_default();
+            }
+        }
+        Some(())
+    }
+
+    fn text(
+        &self,
+        bound: &Bound<'a>,
+        items: Items,
+        known: Option<(At, Fit<'a>)>,
+        findings: &mut Findings<'a>,
+    ) -> Option<()> {
+        let slot = match bound.wanted {
+            Wanted::Slot(slot) => &slot.slot,
+            Wanted::Key(_) => return Some(()),
+        };
+        match slot {
+            Slot::Title => self.template(&self.entry.title, bound, findings),
+            Slot::UserMessage => match &self.entry.user_message {
+                Some(template) => self.template(template, bound, findings),
+                None => Some(()),
+            },
+            Slot::Message => self.message(bound, findings),
+            Slot::Detail if self.rules.is_empty() => self.message(bound, findings),
+            Slot::Detail => {
+                let text = self.tape.string(bound.at)?;
+                let fit = match known {
+                    Some((at, fit)) if at == bound.at => fit,
+                    _ => fit(self.rules, &text),
+                };
+                let items = if bound.item.is_some() { items } else { self.said(&text, fit) };
+                match items {
+                    Items::Message => self.message(bound, findings),
+                    Items::Violations => self.detail(bound, fit, findings),
+                    Items::Undecided => Some(()),
+                }
+            }
+            Slot::Violation(ViolationSlot::Message) if self.tape.kind(bound.at) != Kind::Null => {
+                if let Some(violation) = self.violation(bound, findings) {
+                    let of_rule = named(self.rules, violation.rules);
+                    let fit = violation.message.as_deref().map_or(Fit::None, |message| fit(of_rule, message));
+                    recognise(violation, fit);
+                }
+                Some(())
+            }
+            _ => Some(()),
+        }
+    }
+
+    fn template(&self, template: &'a Template, bound: &Bound<'a>, findings: &mut Findings<'a>) -> Option<()> {
+        if let Some(literal) = template.as_literal() {
+            return self.tape.says(bound.at, literal).then_some(());
+        }
+        let text = self.tape.string(bound.at)?;
+        findings.cut(template.pattern(), &text).then_some(())
+    }
+
+    fn message(&self, bound: &Bound<'a>, findings: &mut Findings<'a>) -> Option<()> {
+        if !self.entry.open {
+            return self.template(&self.entry.message, bound, findings);
+        }
+        // Whether the catalogue or the API said it is not told by a text with parameters: it comes back as it was said.
+        if self.entry.message.as_literal().is_some_and(|literal| self.tape.says(bound.at, literal)) {
+            return Some(());
+        }
+        let text = self.tape.string(bound.at)?;
+        match &findings.message {
+            Some(known) => (*known == text).then_some(()),
+            None => {
+                findings.message = Some(text);
+                Some(())
+            }
+        }
+    }
+
+    /// What is said of the violation at hand.
+    fn detail(&self, bound: &Bound<'a>, found: Fit<'a>, findings: &mut Findings<'a>) -> Option<()> {
+        let Some(violation) = self.violation(bound, findings) else { return Some(()) };
+        violation.message = self.tape.string(bound.at);
+        let of_rule = named(self.rules, violation.rules);
+        let found = match (found, violation.message.as_deref()) {
+            (Fit::Several, Some(message)) if of_rule.len() < self.rules.len() => fit(of_rule, message),
+            (found, _) => found,
+        };
+        recognise(violation, found).then_some(())
+    }
+
+    /// The violation that a value is about. Outside a list it is the one that names the error; which of the list's that
+    /// is, the answer does not tell, so that it says nothing where there is a list.
+    fn violation<'f>(
+        &self,
+        bound: &Bound<'_>,
+        findings: &'f mut Findings<'a>,
+    ) -> Option<&'f mut RecoveredViolation<'a>> {
+        if self.rules.is_empty() {
+            return None;
+        }
+        match bound.item {
+            Some(item) => findings.violations.get_mut(item as usize),
+            None if self.reading.items.is_some() => None,
+            None => {
+                if findings.violations.is_empty() {
+                    findings.violations.push(RecoveredViolation::default());
+                }
+                findings.violations.first_mut()
+            }
+        }
+    }
+}
+
+/// What the items of a list are, or what a detail is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Items {
+    /// Violations.
+    Violations,
+    /// The message: there are no violations.
+    Message,
+    /// The text can be either, and nothing else tells.
+    Undecided,
+}
+
+/// Which of the rules' texts a text can be.
+#[derive(Clone, Copy)]
+enum Fit<'a> {
+    None,
+    /// One alone, and where its gaps are.
+    One(&'a RuleText, Captures),
+    Several,
+}
+
+fn fit<'a>(rules: &'a [RuleText], text: &str) -> Fit<'a> {
+    let mut found = Fit::None;
+    for rule in rules {
+        let Some(captures) = rule.template.pattern().captures(text) else { continue };
+        match found {
+            Fit::None => found = Fit::One(rule, captures),
+            Fit::One(..) | Fit::Several => return Fit::Several,
+        }
+    }
+    found
+}
+
+/// The text of the rule that is known, else all of them.
+fn named<'a>(rules: &'a [RuleText], known: &[Condition]) -> &'a [RuleText] {
+    let [known] = known else { return rules };
+    rules.iter().position(|rule| rule.conditions.contains(known)).map_or(rules, |at| &rules[at..=at])
+}
+
+/// Notes which rule the violation's message speaks of, and what it says. Whether there is one that could.
+fn recognise<'a>(violation: &mut RecoveredViolation<'a>, fit: Fit<'a>) -> bool {
+    let (rule, captures) = match fit {
+        Fit::None => return false,
+        Fit::Several => return true,
+        Fit::One(rule, captures) => (rule, captures),
+    };
+    let Some(message) = violation.message.clone() else { return false };
+    if violation.rules.is_empty() {
+        violation.rules = &rule.conditions;
+    }
+    let pattern = rule.template.pattern();
+    let known = |parameter: &Parameter| match parameter {
+        Parameter::Param => violation.field.as_deref(),
+        Parameter::Pointer => violation.pointer.as_deref(),
+        Parameter::Location => violation.location.map(Location::as_str),
+        _ => None,
+    };
+    let Some(resolved) = resolve(pattern, captures, &message, known) else { return true };
+    tell(pattern, &resolved, &message, |parameter, value| {
+        match parameter {
+            Parameter::Param => violation.param = Some(value),
+            Parameter::Value | Parameter::Values => violation.value = Some(value),
+            Parameter::Limit => violation.limit = Some(value),
+            Parameter::Allowed => violation.allowed = Some(value),
+            Parameter::Pointer => violation.pointer = Some(value),
+            Parameter::Location => violation.location = Location::named(&value),
+            Parameter::RequestId | Parameter::RetryAfter | Parameter::Named(_) => {}
+        }
+        true
+    });
+    true
+}
+
+/// The pattern and the gaps of the text, with what is `known` written out where that is needed to tell them apart.
+fn resolve<'p, 'k>(
+    pattern: &'p Pattern,
+    captures: Captures,
+    text: &str,
+    known: impl Fn(&Parameter) -> Option<&'k str>,
+) -> Option<(Cow<'p, Pattern>, Captures)> {
+    if captures.is_only && pattern.gaps().all(|gap| gap.parameters.len() == 1) {
+        return Some((Cow::Borrowed(pattern), captures));
+    }
+    let helped = pattern.knowing(&known);
+    let captures = helped.captures(text)?;
+    Some((Cow::Owned(helped), captures))
+}
+
+/// Tells what stands in the gaps, where that is certain; `false` as soon as `found` says so.
+#[expect(clippy::ptr_arg, reason = "whether it borrows is the point")]
+fn tell<'a>(
+    pattern: &'a Pattern,
+    (resolved, captures): &(Cow<'a, Pattern>, Captures),
+    text: &Cow<'a, str>,
+    mut found: impl FnMut(&'a Parameter, Cow<'a, str>) -> bool,
+) -> bool {
+    captures.texts(text).all(|(gap, value)| match resolved.gap(captures, gap).parameters.as_slice() {
+        // Nothing between the literals: whoever raised it gave no value.
+        [_] if value.is_empty() => true,
+        [parameter] => {
+            let own = pattern.gaps().flat_map(|gap| &gap.parameters).find(|own| *own == parameter);
+            own.is_none_or(|own| found(own, slice(text, value)))
+        }
+        _ => true,
+    })
+}
+
+/// `part`, which lies in `text`, living as long as that does.
+fn slice<'a>(text: &Cow<'a, str>, part: &str) -> Cow<'a, str> {
+    match text {
+        Cow::Borrowed(whole) => {
+            let start = part.as_ptr() as usize - whole.as_ptr() as usize;
+            whole.get(start..start + part.len()).map_or_else(|| Cow::Owned(part.to_owned()), Cow::Borrowed)
+        }
+        Cow::Owned(_) => Cow::Owned(part.to_owned()),
+    }
+}
+
+impl<'a> Findings<'a> {
+    #[expect(clippy::ptr_arg, reason = "whether it borrows is the point")]
+    fn cut(&mut self, pattern: &'a Pattern, text: &Cow<'a, str>) -> bool {
+        let known = |parameter: &Parameter| {
+            self.texts.iter().find(|(name, _)| *name == parameter.as_str()).map(|(_, value)| value.as_ref())
+        };
+        let Some(captures) = pattern.captures(text) else { return false };
+        let Some(resolved) = resolve(pattern, captures, text, known) else { return false };
+        tell(pattern, &resolved, text, |parameter, value| match parameter {
+            Parameter::RequestId => self.id(value),
+            // A text without a delay says 0, which no delay is.
+            Parameter::RetryAfter if value == "0" => true,
+            Parameter::RetryAfter => digits(&value).is_some_and(|seconds| self.seconds(seconds)),
+            other => self.bind(other.as_str(), value),
+        })
+    }
+
+    /// Notes a value; `false` where another one is known, so that the texts contradict each other.
+    fn bind(&mut self, name: &'a str, value: Cow<'a, str>) -> bool {
+        match self.texts.iter().find(|(known, _)| *known == name) {
+            Some((_, known)) => *known == value,
+            None => {
+                self.texts.push((name, value));
+                true
+            }
+        }
+    }
+
+    fn id(&mut self, value: Cow<'a, str>) -> bool {
+        self.request_id.get_or_insert_with(|| value.clone()) == &value
+    }
+
+    fn seconds(&mut self, value: u64) -> bool {
+        *self.retry_after.get_or_insert(value) == value
+    }
+}
+
+/// The short name of each rule that a text stands for.
+impl RuleText {
+    fn called(&self, name: &str) -> Option<&[Condition]> {
+        let at = self.conditions.iter().position(|condition| rule_name(*condition) == name)?;
+        Some(&self.conditions[at..=at])
+    }
+}

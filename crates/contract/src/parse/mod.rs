@@ -1,0 +1,296 @@
+//! Answer → problem: the formats and texts that render, read backwards.
+//!
+//! Three steps, each in a file of its own: the content becomes a flat list of spans ([`tape`]), a format is laid over
+//! it ([`reading`]), and each entry that has the status and the format says whether it can have made that ([`judge`]).
+//! Never a guess: an answer that two entries can have made is [`Parsed::Ambiguous`], one that none can have made
+//! is [`Parsed::Unknown`], and a value that a text does not give back for certain is not given back.
+//!
+//! Any bytes are accepted. Time is linear in them for each entry of the status, memory is bounded, and nothing
+//! recurses on what was received.
+
+mod fields;
+mod judge;
+mod pattern;
+mod reading;
+mod rules;
+mod tape;
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+use crate::catalogue::{EntrySource, ErrorId};
+use crate::contract::Contract;
+use crate::problem::{Location, Problem, RetryAfter, Value, Violation};
+use crate::violations::FieldStyle;
+use crate::{Condition, ErrorStatus};
+
+pub use fields::{RecoveredLimit, Reset};
+use judge::{Findings, Judge};
+pub(crate) use pattern::{Decidable, Overlap, Pattern};
+pub(crate) use rules::RuleText;
+use tape::Tape;
+
+/// What was received: an answer as HTTP has it.
+#[derive(Clone, Copy)]
+pub struct Answer<'a> {
+    /// The status.
+    pub status: u16,
+    /// Looks a header field up by its name in lower case; for a field that came several times, the values joined by
+    /// commas.
+    pub fields: &'a dyn Fn(&str) -> Option<&'a str>,
+    /// The content.
+    pub content: &'a [u8],
+}
+
+impl<'a> Answer<'a> {
+    /// An answer of which only status and content are known.
+    pub fn new(status: u16, content: &'a [u8]) -> Self {
+        Self { status, fields: &|_| None, content }
+    }
+}
+
+/// What an answer turned out to be.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Parsed<'a> {
+    /// One error, and no other.
+    Exact(Recovered<'a>),
+    /// One of these: the answer does not tell which.
+    Ambiguous {
+        /// At least two.
+        candidates: Vec<ErrorId>,
+    },
+    /// None of the contract's errors.
+    Unknown {
+        /// The content.
+        raw: &'a [u8],
+    },
+}
+
+/// What came back from an answer.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Recovered<'a> {
+    /// The problem, less what the contract's [losses](Contract::losses) say. Its violations are those of which
+    /// the answer tells everything.
+    pub problem: Problem<'a>,
+    /// Every violation, as far as the answer tells of it.
+    pub violations: Vec<RecoveredViolation<'a>>,
+    /// How the limits stand, by the contract's families of fields.
+    pub limits: Vec<RecoveredLimit<'a>>,
+    /// Whether trying again is advised, where the contract has a field for it.
+    pub should_retry: Option<bool>,
+    /// Members that the format does not have.
+    pub unknown_members: Vec<UnknownMember<'a>>,
+}
+
+/// What came back of one violation. What is `None` the answer does not tell, or not for certain.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct RecoveredViolation<'a> {
+    /// The rules that it can have broken: one, where the answer tells; none, where its message is not the
+    /// contract's.
+    pub rules: &'a [Condition],
+    /// The parameter, in the contract's style.
+    pub field: Option<Cow<'a, str>>,
+    /// The parameter as the message calls it.
+    pub param: Option<Cow<'a, str>>,
+    /// What was said.
+    pub message: Option<Cow<'a, str>>,
+    /// JSON Pointer to the value.
+    pub pointer: Option<Cow<'a, str>>,
+    /// In which part of the request it stands.
+    pub location: Option<Location>,
+    /// The offending value, or several as the message joins them.
+    pub value: Option<Cow<'a, str>>,
+    /// The rule's own value.
+    pub limit: Option<Cow<'a, str>>,
+    /// What would be allowed, as the message joins it.
+    pub allowed: Option<Cow<'a, str>>,
+}
+
+/// A member that the format does not have.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnknownMember<'a> {
+    /// JSON Pointer to it.
+    pub pointer: String,
+    /// Its value as it stands in the content.
+    pub raw: &'a str,
+}
+
+/// What parsing needs beyond the catalogue, made when a contract is loaded.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Parser {
+    /// The entries of each status from 400 on, by the format that they share.
+    by_status: Vec<Vec<Group>>,
+    /// What each entry can say of violations.
+    rules: Vec<Vec<RuleText>>,
+}
+
+#[derive(Debug, Clone)]
+struct Group {
+    format: usize,
+    entries: Vec<ErrorId>,
+}
+
+impl Parser {
+    pub(crate) fn new(contract: &Contract) -> Self {
+        let mut by_status: Vec<Vec<Group>> = (400..600).map(|_| Vec::new()).collect();
+        for (error, entry) in contract.entries() {
+            let Some(groups) = by_status.get_mut(position(entry.status)) else { continue };
+            match groups.iter_mut().find(|group| group.format == entry.format) {
+                Some(group) => group.entries.push(error),
+                None => groups.push(Group { format: entry.format, entries: vec![error] }),
+            }
+        }
+        let rules = contract.entries().map(|(error, _)| rules::texts(contract, error)).collect();
+        Self { by_status, rules }
+    }
+
+    fn groups(&self, status: u16) -> &[Group] {
+        let groups = ErrorStatus::new(status).and_then(|status| self.by_status.get(position(status)));
+        groups.map_or(&[], Vec::as_slice)
+    }
+
+    pub(crate) fn rules(&self, error: ErrorId) -> &[RuleText] {
+        &self.rules[usize::from(error.0)]
+    }
+}
+
+fn position(status: ErrorStatus) -> usize {
+    usize::from(status.as_u16() - 400)
+}
+
+impl Contract {
+    /// Recognises an answer, and gives back what it says.
+    ///
+    /// ```
+    /// # use demur_contract::{Answer, Contract, Parsed, builtin};
+    /// # let contract = Contract::load(&builtin::source("problem").unwrap()).unwrap().contract;
+    /// let content = br#"{"type":"about:blank","title":"Rate limit exceeded","status":429,
+    ///     "detail":"Rate limit exceeded","code":"rate_exceeded","request_id":"req_1","hint":[1]}"#;
+    /// let fields = |name: &str| (name == "retry-after").then_some("7");
+    /// let answer = Answer { status: 429, fields: &fields, content };
+    /// let Parsed::Exact(read) = contract.parse(&answer) else { panic!() };
+    /// assert_eq!(contract.entry(read.problem.error).name, "rate_exceeded");
+    /// assert_eq!(read.problem.request_id, "req_1");
+    /// assert_eq!(read.problem.retry_after.unwrap().seconds(), 7);
+    /// assert_eq!((read.unknown_members[0].pointer.as_str(), read.unknown_members[0].raw), ("/hint", "[1]"));
+    /// ```
+    pub fn parse<'a>(&'a self, answer: &Answer<'a>) -> Parsed<'a> {
+        let unknown = Parsed::Unknown { raw: answer.content };
+        let groups = self.parser.groups(answer.status);
+        if groups.is_empty() {
+            return unknown;
+        }
+        let Some(tape) = Tape::read(answer.content) else { return unknown };
+        let mut best: Option<Matches<'a>> = None;
+        for group in groups {
+            let Some(reading) = reading::read(&self.formats[group.format].shape, answer.status, &tape) else {
+                continue;
+            };
+            // An answer without anything unknown in it is a better reading than one with.
+            let is_whole = reading.unknown.is_empty();
+            if best.as_ref().is_some_and(|best| best.unknown.is_empty() && !is_whole) {
+                continue;
+            }
+            let mut found = None;
+            let mut others = Vec::new();
+            for error in group.entries.iter().copied() {
+                let (entry, rules) = (self.entry(error), self.parser.rules(error));
+                let judge = Judge { entry, rules, tape: &tape, reading: &reading };
+                match (judge.judge(), &found) {
+                    (Some(findings), None) => found = Some((error, findings)),
+                    (Some(_), Some(_)) => others.push(error),
+                    (None, _) => {}
+                }
+            }
+            let Some((error, findings)) = found else { continue };
+            match &mut best {
+                Some(best) if best.unknown.is_empty() == is_whole => {
+                    best.others.push(error);
+                    best.others.append(&mut others);
+                }
+                _ => best = Some(Matches { error, findings, others, unknown: reading.unknown }),
+            }
+        }
+        match best {
+            None => unknown,
+            Some(best) if best.others.is_empty() => Parsed::Exact(self.recovered(best, answer)),
+            Some(Matches { error, mut others, .. }) => {
+                others.insert(0, error);
+                Parsed::Ambiguous { candidates: others }
+            }
+        }
+    }
+
+    fn recovered<'a>(&'a self, matches: Matches<'a>, answer: &Answer<'a>) -> Recovered<'a> {
+        let Findings { texts, values, message, request_id, retry_after, violations } = matches.findings;
+        let from_texts = texts.into_iter().map(|(name, text)| (name, Value::Text(text.into_owned())));
+        let mut params: Vec<(Cow<'a, str>, Value)> = Vec::new();
+        // A value of its own says more than a text does: it keeps its kind.
+        for (name, value) in values.into_iter().chain(from_texts) {
+            if !params.iter().any(|(known, _)| known == name) {
+                params.push((Cow::Borrowed(name), value));
+            }
+        }
+        let seconds = |seconds| RetryAfter { delay: Duration::from_secs(seconds) };
+        let own_id = || (answer.fields)(&self.request_id.field).map(Cow::Borrowed);
+        let complete = violations.iter().filter_map(|violation| violation.complete(self.field_style));
+        let problem = Problem {
+            error: matches.error,
+            params,
+            message,
+            violations: complete.collect(),
+            request_id: request_id.or_else(own_id).unwrap_or_default(),
+            retry_after: fields::retry_after(answer.fields).or(retry_after.map(seconds)),
+        };
+        Recovered {
+            problem,
+            violations,
+            limits: fields::limits(&self.families, answer.fields),
+            should_retry: fields::should_retry(&self.families, answer.fields),
+            unknown_members: matches.unknown,
+        }
+    }
+}
+
+/// The entries that can have made the answer.
+struct Matches<'a> {
+    error: ErrorId,
+    findings: Findings<'a>,
+    others: Vec<ErrorId>,
+    unknown: Vec<UnknownMember<'a>>,
+}
+
+impl Recovered<'_> {
+    /// Whether the entry stands in the contract's file: an API behind the gateway can have meant it.
+    pub fn is_declared(&self, contract: &Contract) -> bool {
+        contract.entry(self.problem.error).source == EntrySource::Declared
+    }
+}
+
+impl RecoveredViolation<'_> {
+    /// The rule that was broken, where the answer tells.
+    pub fn rule(&self) -> Option<Condition> {
+        match self.rules {
+            [rule] => Some(*rule),
+            _ => None,
+        }
+    }
+
+    /// The violation itself, where its rule, its place and its parameter are known.
+    fn complete(&self, style: FieldStyle) -> Option<Violation> {
+        let own = |text: &Option<Cow<'_, str>>| text.as_ref().map(|text| text.as_ref().to_owned());
+        let param = match style {
+            FieldStyle::Name => own(&self.field).or_else(|| own(&self.param)),
+            FieldStyle::Pascal | FieldStyle::Camel | FieldStyle::Path | FieldStyle::Pointer => None,
+        };
+        Some(Violation {
+            condition: self.rule()?,
+            location: self.location?,
+            param: param?,
+            pointer: own(&self.pointer)?,
+            value: own(&self.value),
+            limit: own(&self.limit).map(Value::Text),
+            allowed: own(&self.allowed).into_iter().collect(),
+        })
+    }
+}

@@ -1,0 +1,246 @@
+//! Shape + tape → reading: which value of the answer stands in which slot of a format.
+//!
+//! Knows nothing of entries: one reading serves all that share the format. Recursion is on the format's depth,
+//! never on the answer's.
+
+use serde_json::Value as Json;
+
+use super::UnknownMember;
+use super::tape::{At, Kind, Tape};
+use crate::format::{Keyed, Member, Shape, Slot, SlotUse, ViolationSlot};
+
+/// What fills the slots.
+#[derive(Debug, Default)]
+pub(super) struct Reading<'c, 'a> {
+    pub(super) bound: Vec<Bound<'c>>,
+    /// Optional members that are not there.
+    pub(super) absent: Vec<&'c Member>,
+    /// How many violations there are; `None` where the answer has no list of them.
+    pub(super) items: Option<u32>,
+    pub(super) unknown: Vec<UnknownMember<'a>>,
+}
+
+/// One value in its slot.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Bound<'c> {
+    pub(super) wanted: Wanted<'c>,
+    pub(super) at: At,
+    /// The violation that it is about, from 0.
+    pub(super) item: Option<u32>,
+}
+
+/// Where a value stands.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Wanted<'c> {
+    Slot(&'c SlotUse),
+    /// As the name of a member.
+    Key(ViolationSlot),
+}
+
+/// `None` where the answer does not have the format's shape.
+pub(super) fn read<'c, 'a>(shape: &'c Shape, status: u16, tape: &Tape<'a>) -> Option<Reading<'c, 'a>> {
+    let reading = Reading { bound: Vec::with_capacity(8), ..Reading::default() };
+    let mut reader = Reader { tape, status: status.into(), reading, item: None, path: Vec::new() };
+    reader.shape(shape, tape.root()).then_some(reader.reading)
+}
+
+struct Reader<'t, 'c, 'a> {
+    tape: &'t Tape<'a>,
+    status: u64,
+    reading: Reading<'c, 'a>,
+    item: Option<u32>,
+    path: Vec<Step<'c>>,
+}
+
+/// A step of the way to where the reader is.
+#[derive(Clone, Copy)]
+enum Step<'c> {
+    Name(&'c str),
+    /// A name that the answer chose.
+    Key(At),
+    Index(usize),
+}
+
+impl<'c> Reader<'_, 'c, '_> {
+    fn shape(&mut self, shape: &'c Shape, at: At) -> bool {
+        match (shape, self.tape.kind(at)) {
+            (Shape::Object(members), Kind::Object) => self.object(members, at),
+            (Shape::Array(shapes), Kind::Array) => {
+                let mut items = self.tape.children(at);
+                let fits = shapes.iter().enumerate().all(|(index, shape)| {
+                    items
+                        .next()
+                        .is_some_and(|item| self.step(Step::Index(index), |this| this.shape(shape, item)))
+                });
+                fits && items.next().is_none()
+            }
+            // Where there are no violations, the message stands in the list: it is never empty.
+            (Shape::PerViolation(shape), Kind::Array)
+                if self.tape.children(at).next().is_none() && shape.slots().contains(&&Slot::Detail) =>
+            {
+                false
+            }
+            (Shape::PerViolation(shape), Kind::Array) => {
+                self.tape.children(at).enumerate().all(|(index, item)| {
+                    self.begin_item();
+                    self.step(Step::Index(index), |this| this.shape(shape, item))
+                }) && self.end_items()
+            }
+            (Shape::Keyed(keyed), Kind::Object) => self.keyed(keyed, at),
+            (Shape::Constant(constant), _) => equals(constant, self.tape, at),
+            (Shape::Slot(slot), _) => {
+                let bound = Bound { wanted: Wanted::Slot(slot), at, item: self.item };
+                match slot.slot {
+                    // Of all entries that share the format it is the same.
+                    Slot::Status => return self.tape.whole(at, slot.as_string) == Some(self.status),
+                    // What parts most entries is looked at first.
+                    Slot::Code => self.reading.bound.insert(0, bound),
+                    _ => self.reading.bound.push(bound),
+                }
+                true
+            }
+            _ => false,
+        }
+    }
+
+    fn object(&mut self, members: &'c [Member], at: At) -> bool {
+        let mut children = self.tape.children(at);
+        // The members that are there, as a set: the loader sees to it that 128 are enough.
+        let mut seen = 0u128;
+        // Members mostly come in the format's order: look at the one after the last first.
+        let mut expected = 0;
+        while let (Some(name), Some(value)) = (children.next(), children.next()) {
+            let is_called = |member: &Member| self.tape.says(name, &member.name);
+            let index = match members.get(expected).is_some_and(is_called) {
+                true => Some(expected),
+                false => members.iter().position(is_called),
+            };
+            let Some(index) = index else {
+                let pointer = self.pointer(name);
+                self.reading.unknown.push(UnknownMember { pointer, raw: self.tape.raw(value) });
+                continue;
+            };
+            expected = index + 1;
+            let bit = 1u128.checked_shl(index as u32).unwrap_or(0);
+            // Of a name that comes twice, nobody can say which one counts (RFC 8259, section 4).
+            if seen & bit != 0 {
+                return false;
+            }
+            seen |= bit;
+            let member = &members[index];
+            if !self.step(Step::Name(&member.name), |this| this.shape(&member.shape, value)) {
+                return false;
+            }
+        }
+        members.iter().enumerate().all(|(index, member)| {
+            let is_there = seen & 1u128.checked_shl(index as u32).unwrap_or(0) != 0;
+            if !is_there && member.optional {
+                self.reading.absent.push(member);
+            }
+            is_there || member.optional
+        })
+    }
+
+    fn keyed(&mut self, keyed: &'c Keyed, at: At) -> bool {
+        let mut children = self.tape.children(at);
+        while let (Some(name), Some(value)) = (children.next(), children.next()) {
+            let fits = self.step(Step::Key(name), |this| {
+                let one = |this: &mut Self, item: At| {
+                    let item_number = this.begin_item();
+                    this.reading.bound.push(Bound {
+                        wanted: Wanted::Key(keyed.key),
+                        at: name,
+                        item: Some(item_number),
+                    });
+                    this.shape(&keyed.item, item)
+                };
+                match (keyed.is_list, this.tape.kind(value)) {
+                    (true, Kind::Array) => this
+                        .tape
+                        .children(value)
+                        .enumerate()
+                        .all(|(index, item)| this.step(Step::Index(index), |this| one(this, item))),
+                    (true, _) => false,
+                    (false, _) => one(this, value),
+                }
+            });
+            if !fits {
+                return false;
+            }
+        }
+        self.end_items()
+    }
+
+    fn begin_item(&mut self) -> u32 {
+        let number = self.reading.items.unwrap_or(0);
+        self.reading.items = Some(number + 1);
+        self.item = Some(number);
+        number
+    }
+
+    fn end_items(&mut self) -> bool {
+        self.item = None;
+        self.reading.items.get_or_insert(0);
+        true
+    }
+
+    fn step<T>(&mut self, step: Step<'c>, walk: impl FnOnce(&mut Self) -> T) -> T {
+        self.path.push(step);
+        let result = walk(self);
+        self.path.pop();
+        result
+    }
+
+    /// RFC 6901.
+    fn pointer(&self, name: At) -> String {
+        let mut pointer = String::new();
+        for step in self.path.iter().copied().chain([Step::Key(name)]) {
+            pointer.push('/');
+            match step {
+                Step::Name(name) => push_token(name, &mut pointer),
+                Step::Key(at) => push_token(&self.tape.string(at).unwrap_or_default(), &mut pointer),
+                Step::Index(index) => pointer.push_str(&index.to_string()),
+            }
+        }
+        pointer
+    }
+}
+
+fn push_token(name: &str, pointer: &mut String) {
+    for character in name.chars() {
+        match character {
+            '~' => pointer.push_str("~0"),
+            '/' => pointer.push_str("~1"),
+            other => pointer.push(other),
+        }
+    }
+}
+
+/// Whether the answer has this constant of the format here.
+fn equals(constant: &Json, tape: &Tape<'_>, at: At) -> bool {
+    match (constant, tape.kind(at)) {
+        (Json::Null, Kind::Null) | (Json::Bool(true), Kind::True) | (Json::Bool(false), Kind::False) => true,
+        (Json::Number(number), Kind::Number) => {
+            serde_json::from_str::<serde_json::Number>(tape.raw(at)).is_ok_and(|read| read == *number)
+        }
+        (Json::String(text), Kind::Plain | Kind::Escaped) => tape.says(at, text),
+        (Json::Array(items), Kind::Array) => {
+            let mut children = tape.children(at);
+            items.iter().all(|item| children.next().is_some_and(|at| equals(item, tape, at)))
+                && children.next().is_none()
+        }
+        (Json::Object(members), Kind::Object) => {
+            let mut children = tape.children(at);
+            let mut count = 0;
+            while let (Some(name), Some(value)) = (children.next(), children.next()) {
+                let name = tape.string(name).unwrap_or_default();
+                if !members.get(name.as_ref()).is_some_and(|member| equals(member, tape, value)) {
+                    return false;
+                }
+                count += 1;
+            }
+            count == members.len()
+        }
+        _ => false,
+    }
+}

@@ -1,0 +1,513 @@
+//! JSON → a flat list of values that borrow from the text: no tree, one allocation, no recursion.
+//!
+//! A value is a span of the text; a container also says which value comes after all that is in it. Strict
+//! (RFC 8259): what `serde_json` refuses is refused here too, and a lone surrogate with it. Bounded in depth and
+//! in number of values, so that neither time nor memory can run away.
+
+use std::borrow::Cow;
+
+use crate::json::plain_prefix;
+
+/// The most content that is looked at.
+pub(crate) const MAX_BYTES: usize = 16 << 20;
+/// The deepest nesting that is read.
+pub(crate) const MAX_DEPTH: usize = 128;
+/// The most values, names of members counted with them: 16 bytes of memory for each.
+pub(crate) const MAX_VALUES: usize = 1 << 18;
+
+/// What a value is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Null,
+    True,
+    False,
+    Number,
+    /// Without a backslash in it: the span is the text.
+    Plain,
+    /// With a backslash in it.
+    Escaped,
+    Array,
+    Object,
+}
+
+/// One value. The span of a string is what stands between its quotes; of a container, all of it.
+#[derive(Debug, Clone, Copy)]
+struct Token {
+    kind: Kind,
+    start: u32,
+    end: u32,
+    /// The value after this one and all that is in it. While a container is open: the one around it.
+    next: u32,
+}
+
+/// A read text.
+#[derive(Debug)]
+pub(crate) struct Tape<'a> {
+    text: &'a str,
+    tokens: Vec<Token>,
+}
+
+/// A value's place on the tape.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct At(u32);
+
+const OUTSIDE: u32 = u32::MAX;
+
+impl<'a> Tape<'a> {
+    /// `None` where the content is no JSON, or is beyond the bounds.
+    pub(crate) fn read(content: &'a [u8]) -> Option<Self> {
+        if content.len() > MAX_BYTES {
+            return None;
+        }
+        let text = std::str::from_utf8(content).ok()?;
+        // A value for each ten bytes is more than errors have; a larger answer pays for growing.
+        let tokens = Vec::with_capacity((content.len() / 10).clamp(16, 1024));
+        let mut lexer = Lexer { bytes: content, at: 0, tokens, open: OUTSIDE, depth: 0 };
+        lexer.document()?;
+        Some(Self { text, tokens: lexer.tokens })
+    }
+
+    pub(crate) fn root(&self) -> At {
+        At(0)
+    }
+
+    pub(crate) fn kind(&self, at: At) -> Kind {
+        self.tokens[at.0 as usize].kind
+    }
+
+    /// The value as it stands in the content, a string with its quotes.
+    pub(crate) fn raw(&self, at: At) -> &'a str {
+        let token = self.tokens[at.0 as usize];
+        let quotes = usize::from(matches!(token.kind, Kind::Plain | Kind::Escaped));
+        &self.text[token.start as usize - quotes..token.end as usize + quotes]
+    }
+
+    /// The items of a list, the names and values of an object in turn; nothing of anything else.
+    pub(crate) fn children(&self, at: At) -> Children<'_, 'a> {
+        let token = self.tokens[at.0 as usize];
+        let is_container = matches!(token.kind, Kind::Array | Kind::Object);
+        Children { tape: self, at: at.0 + 1, end: if is_container { token.next } else { at.0 + 1 } }
+    }
+
+    /// A string's text.
+    pub(crate) fn string(&self, at: At) -> Option<Cow<'a, str>> {
+        let token = self.tokens[at.0 as usize];
+        let span = token.start as usize..token.end as usize;
+        match token.kind {
+            Kind::Plain => Some(Cow::Borrowed(&self.text[span])),
+            Kind::Escaped => Some(Cow::Owned(unescape(&self.text[span]))),
+            _ => None,
+        }
+    }
+
+    /// Whether it is a string that says `text`.
+    pub(crate) fn says(&self, at: At, text: &str) -> bool {
+        let token = self.tokens[at.0 as usize];
+        let span = &self.text[token.start as usize..token.end as usize];
+        match token.kind {
+            Kind::Plain => span == text,
+            // Unescaping never makes a text longer.
+            Kind::Escaped => span.len() >= text.len() && unescape(span) == text,
+            _ => false,
+        }
+    }
+
+    /// A whole number that is not below zero, or a string that holds one where `as_string` is set.
+    pub(crate) fn whole(&self, at: At, as_string: bool) -> Option<u64> {
+        let token = self.tokens[at.0 as usize];
+        match token.kind {
+            Kind::Number if !as_string => {}
+            Kind::Plain if as_string => {}
+            _ => return None,
+        }
+        digits(&self.text[token.start as usize..token.end as usize])
+    }
+}
+
+/// A whole number written in digits alone, without a zero in front.
+pub(crate) fn digits(text: &str) -> Option<u64> {
+    let is_canonical = text == "0" || !text.starts_with('0');
+    (is_canonical && text.bytes().all(|byte| byte.is_ascii_digit())).then(|| text.parse().ok())?
+}
+
+/// What stands in a container.
+pub(crate) struct Children<'t, 'a> {
+    tape: &'t Tape<'a>,
+    at: u32,
+    end: u32,
+}
+
+impl Iterator for Children<'_, '_> {
+    type Item = At;
+
+    fn next(&mut self) -> Option<At> {
+        if self.at >= self.end {
+            return None;
+        }
+        let at = At(self.at);
+        self.at = self.tape.tokens[self.at as usize].next;
+        Some(at)
+    }
+}
+
+struct Lexer<'a> {
+    bytes: &'a [u8],
+    at: usize,
+    tokens: Vec<Token>,
+    /// The innermost container that is open.
+    open: u32,
+    depth: usize,
+}
+
+impl Lexer<'_> {
+    fn document(&mut self) -> Option<()> {
+        loop {
+            // A value, or what opens one.
+            self.space();
+            match self.bytes.get(self.at)? {
+                opening @ (b'{' | b'[') => {
+                    let kind = if *opening == b'{' { Kind::Object } else { Kind::Array };
+                    self.begin(kind)?;
+                    self.space();
+                    let closing = if kind == Kind::Object { b'}' } else { b']' };
+                    if self.bytes.get(self.at) != Some(&closing) {
+                        if kind == Kind::Object {
+                            self.name()?;
+                        }
+                        continue;
+                    }
+                    self.close();
+                }
+                b'"' => self.string()?,
+                b'-' | b'0'..=b'9' => self.number()?,
+                b'n' => self.word(b"null", Kind::Null)?,
+                b't' => self.word(b"true", Kind::True)?,
+                b'f' => self.word(b"false", Kind::False)?,
+                _ => return None,
+            }
+            // What may follow a value.
+            loop {
+                self.space();
+                let Some(container) = self.tokens.get(self.open as usize) else {
+                    return (self.at == self.bytes.len()).then_some(());
+                };
+                let is_object = container.kind == Kind::Object;
+                match self.bytes.get(self.at)? {
+                    b',' => {
+                        self.at += 1;
+                        if is_object {
+                            self.space();
+                            self.name()?;
+                        }
+                        break;
+                    }
+                    b'}' if is_object => self.close(),
+                    b']' if !is_object => self.close(),
+                    _ => return None,
+                }
+            }
+        }
+    }
+
+    fn space(&mut self) {
+        while let Some(b' ' | b'\t' | b'\n' | b'\r') = self.bytes.get(self.at) {
+            self.at += 1;
+        }
+    }
+
+    /// Content is at most [`MAX_BYTES`] long, so every place in it fits.
+    fn push(&mut self, kind: Kind, start: usize, end: usize) -> Option<()> {
+        let next = u32::try_from(self.tokens.len()).ok()? + 1;
+        if self.tokens.len() >= MAX_VALUES {
+            return None;
+        }
+        self.tokens.push(Token { kind, start: start as u32, end: end as u32, next });
+        Some(())
+    }
+
+    fn begin(&mut self, kind: Kind) -> Option<()> {
+        self.depth += 1;
+        if self.depth > MAX_DEPTH {
+            return None;
+        }
+        let index = u32::try_from(self.tokens.len()).ok()?;
+        self.push(kind, self.at, self.at)?;
+        self.tokens[index as usize].next = self.open;
+        self.open = index;
+        self.at += 1;
+        Some(())
+    }
+
+    fn close(&mut self) {
+        self.at += 1;
+        let next = self.tokens.len() as u32;
+        let container = &mut self.tokens[self.open as usize];
+        self.open = std::mem::replace(&mut container.next, next);
+        container.end = self.at as u32;
+        self.depth -= 1;
+    }
+
+    /// A member's name and the colon after it.
+    fn name(&mut self) -> Option<()> {
+        if self.bytes.get(self.at) != Some(&b'"') {
+            return None;
+        }
+        self.string()?;
+        self.space();
+        (self.bytes.get(self.at) == Some(&b':')).then(|| self.at += 1)
+    }
+
+    fn string(&mut self) -> Option<()> {
+        let start = self.at + 1;
+        let mut at = start;
+        let mut kind = Kind::Plain;
+        loop {
+            at += plain_prefix(&self.bytes[at..]);
+            match self.bytes.get(at)? {
+                b'"' => break,
+                b'\\' => {
+                    kind = Kind::Escaped;
+                    at += escape_length(&self.bytes[at..])?;
+                }
+                // A control character.
+                _ => return None,
+            }
+        }
+        self.at = at + 1;
+        self.push(kind, start, at)
+    }
+
+    fn number(&mut self) -> Option<()> {
+        let start = self.at;
+        let mut at = start + usize::from(self.bytes[start] == b'-');
+        let run = |at: usize| self.bytes[at..].iter().take_while(|byte| byte.is_ascii_digit()).count();
+        let whole = run(at);
+        if whole == 0 || (whole > 1 && self.bytes[at] == b'0') {
+            return None;
+        }
+        at += whole;
+        if self.bytes.get(at) == Some(&b'.') {
+            let fraction = run(at + 1);
+            if fraction == 0 {
+                return None;
+            }
+            at += 1 + fraction;
+        }
+        if let Some(b'e' | b'E') = self.bytes.get(at) {
+            at += 1 + usize::from(matches!(self.bytes.get(at + 1), Some(b'+' | b'-')));
+            let exponent = self.bytes.get(at..).map_or(0, |_| run(at));
+            if exponent == 0 {
+                return None;
+            }
+            at += exponent;
+        }
+        self.at = at;
+        self.push(Kind::Number, start, at)
+    }
+
+    fn word(&mut self, word: &[u8], kind: Kind) -> Option<()> {
+        let start = self.at;
+        if !self.bytes[start..].starts_with(word) {
+            return None;
+        }
+        self.at += word.len();
+        self.push(kind, start, self.at)
+    }
+}
+
+/// The length of the escape at the beginning; of a surrogate pair, both.
+fn escape_length(bytes: &[u8]) -> Option<usize> {
+    match bytes.get(1)? {
+        b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't' => Some(2),
+        b'u' => match unit(bytes)? {
+            0xd800..=0xdbff => matches!(unit(bytes.get(6..)?)?, 0xdc00..=0xdfff).then_some(12),
+            0xdc00..=0xdfff => None,
+            _ => Some(6),
+        },
+        _ => None,
+    }
+}
+
+/// The code unit that `\uXXXX` stands for.
+fn unit(bytes: &[u8]) -> Option<u32> {
+    let hex = bytes.strip_prefix(b"\\u")?.get(..4)?;
+    hex.iter().try_fold(0, |unit, byte| Some(unit * 16 + char::from(*byte).to_digit(16)?))
+}
+
+/// The text that a checked string stands for.
+fn unescape(escaped: &str) -> String {
+    let mut out = String::with_capacity(escaped.len());
+    let mut rest = escaped;
+    while let Some(at) = rest.find('\\') {
+        out.push_str(&rest[..at]);
+        let bytes = &rest.as_bytes()[at..];
+        let length = escape_length(bytes).unwrap_or(bytes.len());
+        out.push(match bytes.get(1) {
+            Some(b'b') => '\u{8}',
+            Some(b'f') => '\u{c}',
+            Some(b'n') => '\n',
+            Some(b'r') => '\r',
+            Some(b't') => '\t',
+            Some(b'u') => {
+                let first = unit(bytes).unwrap_or_default();
+                let code = match bytes.get(6..12).and_then(unit) {
+                    Some(second) if length == 12 => 0x1_0000 + ((first & 0x3ff) << 10) + (second & 0x3ff),
+                    _ => first,
+                };
+                char::from_u32(code).unwrap_or(char::REPLACEMENT_CHARACTER)
+            }
+            Some(other) => char::from(*other),
+            None => break,
+        });
+        rest = &rest[at + length..];
+    }
+    out.push_str(rest);
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use serde_json::Value as Json;
+
+    /// The value as a tree: what was read must be what `serde_json` reads.
+    fn tree(tape: &Tape<'_>, at: At) -> Json {
+        match tape.kind(at) {
+            Kind::Plain | Kind::Escaped => Json::String(tape.string(at).unwrap().into_owned()),
+            Kind::Array => tape.children(at).map(|item| tree(tape, item)).collect(),
+            Kind::Object => {
+                let mut children = tape.children(at);
+                let mut members = serde_json::Map::new();
+                while let (Some(name), Some(value)) = (children.next(), children.next()) {
+                    members.insert(tape.string(name).unwrap().into_owned(), tree(tape, value));
+                }
+                Json::Object(members)
+            }
+            Kind::Null | Kind::True | Kind::False | Kind::Number => {
+                serde_json::from_str(tape.raw(at)).unwrap()
+            }
+        }
+    }
+
+    fn agrees(content: &[u8]) {
+        let read = Tape::read(content);
+        let expected = serde_json::from_slice::<Json>(content).ok();
+        // serde_json also refuses numbers that no f64 can hold.
+        if let (Some(tape), Some(expected)) = (&read, &expected) {
+            assert_eq!(tree(tape, tape.root()), *expected, "{}", String::from_utf8_lossy(content));
+        } else if expected.is_some() {
+            panic!("refused: {}", String::from_utf8_lossy(content));
+        }
+    }
+
+    #[test]
+    fn what_is_no_json_is_refused() {
+        for text in [
+            "",
+            " ",
+            "{",
+            "}",
+            "[",
+            "[1,]",
+            "{\"a\"}",
+            "{\"a\":}",
+            "{\"a\":1,}",
+            "{a:1}",
+            "[1 2]",
+            "[1}",
+            "{\"a\":1]",
+            "01",
+            "-",
+            "1.",
+            ".5",
+            "1e",
+            "1e+",
+            "+1",
+            "nul",
+            "nulll",
+            "true false",
+            "\"",
+            "\"\\x\"",
+            "\"\\u12\"",
+            "\"\\ud800\"",
+            "\"\\udc00\"",
+            "\"\\ud800\\u0041\"",
+            "\"\n\"",
+            "\"\u{1}aaaaaaaaaa\"",
+            "'a'",
+            "1 1",
+            "\u{feff}1",
+        ] {
+            assert!(Tape::read(text.as_bytes()).is_none(), "{text}");
+            assert!(serde_json::from_str::<Json>(text).is_err(), "{text}");
+        }
+        assert!(Tape::read(b"\"\xff\"").is_none());
+    }
+
+    #[test]
+    fn what_is_json_is_read_as_it_is() {
+        for text in [
+            "null",
+            " true ",
+            "[]",
+            "{}",
+            "[[],{}]",
+            "{\"a\":{\"b\":[1,-2.5e+3,0]},\"c\":\"d\"}",
+            "\"\\ud83d\\ude00 \\u00e9\\/\\b\\f\\n\\r\\t\\\\\\\"\"",
+            "\"abcdefgh\\\"ijklmnop\"",
+            "{\"\\u0061\":1}",
+            "\"é\u{7f}\u{2028}\"",
+        ] {
+            agrees(text.as_bytes());
+        }
+    }
+
+    #[test]
+    fn depth_and_number_are_bounded_without_recursion() {
+        let deep = |depth: usize| "[".repeat(depth) + &"]".repeat(depth);
+        assert!(Tape::read(deep(MAX_DEPTH).as_bytes()).is_some());
+        assert!(Tape::read(deep(MAX_DEPTH + 1).as_bytes()).is_none());
+        assert!(Tape::read("[".repeat(1 << 20).as_bytes()).is_none());
+        let many = format!("[{}0]", "0,".repeat(MAX_VALUES));
+        assert!(Tape::read(many.as_bytes()).is_none());
+    }
+
+    fn json() -> impl Strategy<Value = Json> {
+        let leaf = prop_oneof![
+            Just(Json::Null),
+            any::<bool>().prop_map(Json::Bool),
+            any::<i64>().prop_map(Json::from),
+            ".*".prop_map(Json::String),
+            "[\"\\\\\u{0}-\u{1f}a&#;é😀]*".prop_map(Json::String),
+        ];
+        leaf.prop_recursive(4, 32, 5, |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..5).prop_map(Json::Array),
+                prop::collection::vec((".*", inner), 0..5)
+                    .prop_map(|members| Json::Object(members.into_iter().collect())),
+            ]
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn every_json_is_read_as_serde_json_reads_it(json in json()) {
+            agrees(json.to_string().as_bytes());
+            agrees(serde_json::to_string_pretty(&json).unwrap().as_bytes());
+        }
+
+        #[test]
+        fn any_bytes_are_survived(bytes in prop::collection::vec(any::<u8>(), 0..64)) {
+            agrees(&bytes);
+        }
+
+        #[test]
+        fn broken_json_is_judged_as_serde_json_judges_it(json in json(), at in any::<prop::sample::Index>(), byte in any::<u8>()) {
+            let mut bytes = json.to_string().into_bytes();
+            let at = at.index(bytes.len());
+            bytes[at] = byte;
+            agrees(&bytes);
+        }
+    }
+}

@@ -1,0 +1,106 @@
+//! A deliberately broken contract for each check (`tests/broken/*.yaml`), and what is said of it (`*.txt`), with line,
+//! column, excerpt and mend. `DEMUR_UPDATE_GOLDENS=1` writes what is said anew: read the difference.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test says what failed by failing")]
+
+use std::collections::BTreeSet;
+use std::fmt::Write;
+use std::path::{Path, PathBuf};
+
+use demur_contract::Contract;
+use demur_source::{Diagnostics, Source};
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/broken")
+}
+
+fn found(name: &str) -> Diagnostics {
+    let text = std::fs::read_to_string(folder().join(format!("{name}.yaml"))).unwrap();
+    match Contract::load(&Source::new(format!("{name}.yaml"), text)) {
+        Ok(loaded) => loaded.warnings,
+        Err(found) => found,
+    }
+}
+
+/// One line each, and under it the line of the file with the place marked.
+fn told(found: &Diagnostics) -> String {
+    let mut told = String::new();
+    for diagnostic in found.iter() {
+        let (line, column) = diagnostic.line_column();
+        let excerpt: String =
+            diagnostic.place.source.text.lines().nth(line - 1).unwrap_or("").chars().take(120).collect();
+        writeln!(told, "{diagnostic}").unwrap();
+        writeln!(told, "    {excerpt}").unwrap();
+        if column <= 120 {
+            writeln!(told, "    {}^", " ".repeat(column - 1)).unwrap();
+        }
+    }
+    told
+}
+
+fn names() -> Vec<String> {
+    let files = std::fs::read_dir(folder()).unwrap().map(|entry| entry.unwrap().path());
+    let contracts = files.filter(|path| path.extension().is_some_and(|extension| extension == "yaml"));
+    contracts.map(|path| path.file_stem().unwrap().to_str().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn each_is_told_as_it_always_was() {
+    let mut differing = Vec::new();
+    for name in names() {
+        let golden = folder().join(format!("{name}.txt"));
+        let told = told(&found(&name));
+        if std::env::var_os("DEMUR_UPDATE_GOLDENS").is_some() {
+            std::fs::write(&golden, &told).unwrap();
+        }
+        if std::fs::read_to_string(&golden).unwrap_or_default() != told {
+            differing.push(format!("{name}:\n{told}"));
+        }
+    }
+    assert!(differing.is_empty(), "{}", differing.join("\n"));
+}
+
+/// A file is called by its check, and says nothing beyond it but what follows from the mistake.
+#[test]
+fn each_check_has_its_file() {
+    let names = names();
+    for name in names.iter().filter(|name| !name.starts_with("ten-")) {
+        let found = found(name);
+        assert!(found.iter().any(|diagnostic| name.starts_with(diagnostic.check)), "{name}:\n{found}");
+    }
+    // Every name of a check that stands in the loader's code.
+    let checks =
+        regex::Regex::new(r#""([a-z]+(?:-[a-z]+)+|syntax|status|template|version|unclaimed|duration)","#)
+            .unwrap();
+    let mut missing = BTreeSet::new();
+    for file in ["src/load/mod.rs", "src/load/entry.rs", "src/answers.rs", "src/format.rs"] {
+        let code = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(file)).unwrap();
+        for check in checks.captures_iter(&code).map(|found| found[1].to_owned()) {
+            let is_word = ["x-ratelimit", "x-should-retry"].contains(&check.as_str());
+            let is_large = check == "too-many-errors";
+            if !names.contains(&check) && !is_word && !is_large {
+                missing.insert(check);
+            }
+        }
+    }
+    assert!(missing.is_empty(), "no broken contract for {missing:?}");
+}
+
+#[test]
+fn ten_mistakes_come_back_at_once() {
+    for name in ["ten-at-once", "ten-other-ones"] {
+        let found = found(name);
+        let errors = found.iter().filter(|found| found.severity == demur_source::Severity::Error).count();
+        assert!(errors >= 10, "{name}: {errors} only:\n{found}");
+    }
+}
+
+#[test]
+fn a_contract_of_too_many_errors_is_refused_quickly() {
+    let mut text = std::fs::read_to_string(folder().join("duration.yaml")).unwrap();
+    for index in 0..5000 {
+        writeln!(text, "  e{index}: {{ status: 409 }}").unwrap();
+    }
+    let found = Contract::load(&Source::new("many.yaml", text)).unwrap_err();
+    assert!(found.iter().any(|diagnostic| diagnostic.check == "too-many-errors"));
+}

@@ -1,0 +1,284 @@
+//! Generators: whole contracts, and problems with whatever a caller can send.
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+use demur_contract::{Condition, Contract, ErrorId, Location, Problem, RetryAfter, Value, Violation};
+use demur_source::Source;
+use proptest::prelude::*;
+use proptest::sample::select;
+use serde_json::{Map, Value as Json, json};
+
+/// Text that tries to break out: of JSON, of HTML, of the template, of the next literal.
+pub(crate) fn hostile() -> impl Strategy<Value = String> {
+    prop_oneof![
+        4 => "[0-9]{1,6}",
+        2 => ".{0,12}",
+        2 => "[\"'\\\\{}:,. \u{0}-\u{1f}a&#;é😀-]{0,12}",
+        1 => select(vec!["&#34;", "\\u0022", "\u{2028}", "</script>", "' must be at most '", "is required", "\",\"code\":\"x", ""])
+            .prop_map(str::to_owned),
+    ]
+}
+
+/// A template without digits in its literals, so that a value of digits never holds one of them.
+fn template(parameters: Vec<&'static str>) -> impl Strategy<Value = String> {
+    let literal = select(vec![
+        " is required",
+        "Invalid ",
+        ": ",
+        " must be at most ",
+        "'",
+        "\"",
+        "{{",
+        "}}",
+        " é\t",
+        "a",
+        "aa",
+        ". ",
+        "&#34;",
+        "",
+    ]);
+    let parameter = match parameters.is_empty() {
+        true => Just(String::new()).boxed(),
+        false => select(parameters).prop_map(|name| format!("{{{name}}}")).boxed(),
+    };
+    prop::collection::vec((literal, parameter, any::<bool>()), 1..4).prop_map(|parts| {
+        let texts = parts.iter().map(|(literal, parameter, with)| match with {
+            true => format!("{literal}{parameter}"),
+            false => (*literal).to_owned(),
+        });
+        let text: String = texts.collect();
+        if text.is_empty() { "x".to_owned() } else { text }
+    })
+}
+
+const OF_VIOLATION: [&str; 5] = ["param", "value", "limit", "allowed", "pointer"];
+
+fn slot() -> impl Strategy<Value = Json> {
+    select(vec![
+        "$type",
+        "$code",
+        "$status",
+        "$title",
+        "$message",
+        "$detail",
+        "$param",
+        "$request_id",
+        "$retry_after",
+        "$user_message",
+        "$params.item",
+        "$status|string",
+        "$code|empty",
+        "$retry_after|string",
+        "$params.item|string",
+        "$params.other",
+    ])
+    .prop_map(Json::from)
+}
+
+fn violations() -> impl Strategy<Value = Json> {
+    let of = select(vec!["field", "message", "pointer", "rule", "location"]);
+    prop_oneof![
+        prop::collection::btree_set(of, 1..4).prop_map(|slots| {
+            let members = slots.iter().map(|slot| ((*slot).to_owned(), json!(format!("$violation.{slot}"))));
+            json!([members.collect::<Map<String, Json>>()])
+        }),
+        Just(json!(["$detail"])),
+        Just(json!([{ "detail": "$detail", "source?": { "pointer?": "$violation.pointer" } }])),
+        Just(json!(["$violation.message"])),
+        Just(json!({ "$violation.field": ["$violation.message"] })),
+        Just(json!({ "$violation.field": "$violation.message" })),
+    ]
+}
+
+fn format() -> impl Strategy<Value = Json> {
+    let member = (select(vec!["a", "b", "c", "d e", "é\"", "~/"]), any::<bool>(), slot());
+    let constant = select(vec![json!(null), json!(true), json!(1.5), json!("x"), json!([1, {"y": []}])]);
+    (
+        prop::collection::vec(member, 1..6),
+        prop::option::of(("[?]?", violations())),
+        prop::option::of(constant),
+        any::<bool>(),
+    )
+        .prop_map(|(members, violations, constant, nested)| {
+            let mut object = Map::new();
+            for (name, optional, slot) in members {
+                object.retain(|known, _| known.trim_end_matches('?') != name);
+                object.insert(if optional { format!("{name}?") } else { name.to_owned() }, slot);
+            }
+            if let Some((optional, violations)) = violations {
+                object.insert(format!("errors{optional}"), violations);
+            }
+            if let Some(constant) = constant {
+                object.insert("constant".to_owned(), constant);
+            }
+            if nested { json!({ "error": object, "ok": false }) } else { Json::Object(object) }
+        })
+}
+
+fn entry(status: u16, on: Vec<&'static str>) -> impl Strategy<Value = Json> {
+    let of_violation = on.contains(&"param");
+    let mut parameters = vec!["item", "other", "request_id", "retry_after"];
+    if of_violation {
+        parameters.extend(OF_VIOLATION);
+    }
+    (
+        template(vec!["item", "param"]),
+        template(parameters),
+        prop::option::of(template(vec!["other"])),
+        select(vec![None, Some("none"), Some("shared")]),
+        (any::<bool>(), any::<bool>(), any::<bool>()),
+        select(vec!["first", "same_error", "all"]),
+    )
+        .prop_map(move |(title, message, user_message, code, (open, second, kind), show)| {
+            let mut entry = json!({
+                "status": status, "title": title, "params": ["item", "other"], "on": on, "show": show,
+                "message": if open { json!({ "default": message, "open": true }) } else { json!(message) },
+            });
+            let members = entry.as_object_mut().unwrap();
+            if second {
+                members.insert("format".into(), json!("second"));
+            }
+            if kind {
+                members.insert("type".into(), json!("some_type"));
+            }
+            members.extend(user_message.map(|text| ("user_message".to_owned(), json!(text))));
+            members.extend(code.map(|code| ("code".to_owned(), json!(code))));
+            entry
+        })
+}
+
+/// A contract that loads, as the text of its file.
+pub(crate) fn contract() -> impl Strategy<Value = String> {
+    let messages = prop::collection::btree_map(
+        select(vec![
+            "required",
+            "enum",
+            "maximum",
+            "type",
+            "type.array",
+            "invalid",
+            "format",
+            "length.empty",
+        ]),
+        template(OF_VIOLATION.to_vec()),
+        0..4,
+    );
+    (
+        (format(), format()),
+        (
+            select(vec!["name", "pascal", "camel", "path", "pointer"]),
+            select(vec!["first", "same_error", "all"]),
+            messages,
+        ),
+        (
+            entry(400, vec!["request"]),
+            entry(400, vec!["param"]),
+            entry(400, vec!["param.missing"]),
+            entry(500, vec!["internal"]),
+        ),
+        prop::collection::vec((select(vec![400u16, 409, 500]), entry(400, vec![])), 0..3),
+    )
+        .prop_map(
+            |((default, second), (field, show, messages), (request, param, missing, internal), own)| {
+                let mut errors = Map::new();
+                errors.insert("bad_request".into(), request);
+                errors.insert("invalid".into(), param);
+                errors.insert("missing".into(), missing);
+                errors.insert("internal_error".into(), internal);
+                for (index, (status, mut entry)) in own.into_iter().enumerate() {
+                    entry["status"] = json!(status);
+                    errors.insert(format!("own_{index}"), entry);
+                }
+                json!({
+                    "demur": 1, "name": "generated",
+                    "formats": { "default": default, "second": second },
+                    "violations": { "field": field, "show": show, "messages": messages },
+                    "errors": errors,
+                })
+                .to_string()
+            },
+        )
+}
+
+/// Loads a generated contract; it has no mistakes.
+pub(crate) fn load(text: &str) -> Contract {
+    match Contract::load(&Source::new("generated.yaml", text)) {
+        Ok(loaded) => loaded.contract,
+        Err(found) => panic!("{found}\n{text}"),
+    }
+}
+
+/// A broken rule by number, the parameter, its place and value, the bound and what is allowed.
+type Broken = (usize, String, String, Option<String>, Option<Value>, Vec<String>);
+
+/// What is particular to an occurrence, before it is known of which error.
+#[derive(Debug, Clone)]
+pub(crate) struct Particulars {
+    pub(crate) params: Vec<(String, Value)>,
+    pub(crate) message: Option<String>,
+    pub(crate) violations: Vec<Broken>,
+    pub(crate) retry_after: Option<u64>,
+}
+
+pub(crate) fn particulars() -> impl Strategy<Value = Particulars> {
+    let value = || {
+        prop_oneof![
+            4 => hostile().prop_map(Value::Text),
+            1 => any::<i64>().prop_map(Value::Int),
+            1 => prop::collection::vec(hostile(), 0..3).prop_map(Value::List),
+        ]
+    };
+    let violation = (
+        any::<usize>(),
+        prop_oneof!["[a-z_]{1,8}", hostile()],
+        hostile(),
+        prop::option::of(hostile()),
+        prop::option::of(value()),
+        prop::collection::vec(hostile(), 0..3),
+    );
+    (
+        prop::option::of(value()),
+        prop::option::of(value()),
+        prop::option::of(hostile()),
+        prop::collection::vec(violation, 0..4),
+        prop::option::of(1u64..100_000),
+    )
+        .prop_map(|(item, other, message, violations, retry_after)| {
+            let named = |name: &str, value: Option<Value>| value.map(|value| (name.to_owned(), value));
+            let params = named("item", item).into_iter().chain(named("other", other)).collect();
+            Particulars { params, message, violations, retry_after }
+        })
+}
+
+/// An occurrence of this error. Violations are of rules that it answers, the first one at least.
+pub(crate) fn problem<'p>(contract: &Contract, error: ErrorId, particulars: &'p Particulars) -> Problem<'p> {
+    let entry = contract.entry(error);
+    let answered: Vec<Condition> =
+        Condition::all().filter(|rule| rule.is_violation() && contract.answer(*rule) == error).collect();
+    let all: Vec<Condition> = Condition::all().filter(|rule| rule.is_violation()).collect();
+    let mut problem = Problem::new(error, "req_0123456789abcdef");
+    problem.params =
+        particulars.params.iter().map(|(name, value)| (Cow::from(name.as_str()), value.clone())).collect();
+    problem.message = particulars.message.as_deref().filter(|_| entry.open).map(Cow::Borrowed);
+    problem.retry_after =
+        particulars.retry_after.map(|seconds| RetryAfter { delay: Duration::from_secs(seconds) });
+    let mut violations = Vec::new();
+    for (index, (rule, param, pointer, value, limit, allowed)) in particulars.violations.iter().enumerate() {
+        let rules = if index == 0 { &answered } else { &all };
+        if answered.is_empty() {
+            break;
+        }
+        violations.push(Violation {
+            condition: rules[rule % rules.len()],
+            location: [Location::Query, Location::Body, Location::Header][rule % 3],
+            param: param.clone(),
+            pointer: format!("/{pointer}"),
+            value: value.clone(),
+            limit: limit.clone(),
+            allowed: allowed.clone(),
+        });
+    }
+    problem.violations = Cow::Owned(violations);
+    problem
+}

@@ -1,0 +1,86 @@
+//! Every documented answer of the examples (`e2e/vectors/`) passes through `parse`: it is one error, or its ambiguity
+//! is declared.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test says what failed by failing")]
+
+use std::path::Path;
+
+use demur_contract::{Answer, Contract, ErrorId, Parsed, Problem, builtin};
+use regex::Regex;
+use serde_json::Value as Json;
+
+/// The documented content with each `{"$match": RE}` filled in by what the contract says there, if that fits.
+fn filled(documented: &Json, rendered: Option<&Json>) -> Option<Json> {
+    match documented {
+        Json::Object(members) => match members.get("$match").and_then(Json::as_str) {
+            Some(pattern) => {
+                let text = rendered?.as_str()?;
+                Regex::new(pattern).unwrap().is_match(text).then(|| Json::from(text))
+            }
+            None => {
+                let of = |name: &String| rendered.and_then(|rendered| rendered.get(name));
+                members.iter().map(|(name, value)| Some((name.clone(), filled(value, of(name))?))).collect()
+            }
+        },
+        Json::Array(items) => {
+            let of = |index: usize| rendered.and_then(|rendered| rendered.get(index));
+            items.iter().enumerate().map(|(index, item)| filled(item, of(index))).collect()
+        }
+        other => Some(other.clone()),
+    }
+}
+
+/// What the contract says of an error about a parameter.
+fn rendered(contract: &Contract, error: ErrorId, param: &str) -> Json {
+    let mut problem = Problem::new(error, "req_0123456789abcdef0123456789abcdef");
+    problem.params.push(("param".into(), param.into()));
+    let mut content = Vec::new();
+    contract.render(&problem, &mut content);
+    serde_json::from_slice(&content).unwrap()
+}
+
+fn texts(body: &Json) -> Vec<&str> {
+    match body {
+        Json::Object(members) => members.values().flat_map(texts).collect(),
+        Json::Array(items) => items.iter().flat_map(texts).collect(),
+        Json::String(text) => vec![text],
+        _ => Vec::new(),
+    }
+}
+
+fn check(contract: &Contract, case: &Json) {
+    let status = u16::try_from(case["status"].as_u64().unwrap()).unwrap();
+    let of_status = contract.entries().filter(|(_, entry)| entry.status.as_u16() == status);
+    let errors: Vec<ErrorId> = of_status.map(|(error, _)| error).collect();
+    let mut params = texts(&case["body"]);
+    params.push("any");
+    let mut contents = errors.iter().flat_map(|error| {
+        params.iter().filter_map(|param| filled(&case["body"], Some(&rendered(contract, *error, param))))
+    });
+    let is_read = contents.any(|content| {
+        let content = serde_json::to_vec(&content).unwrap();
+        match contract.parse(&Answer::new(status, &content)) {
+            Parsed::Exact(read) => read.unknown_members.is_empty(),
+            Parsed::Ambiguous { candidates } => contract.twins().iter().any(|twins| {
+                twins.declared && candidates.contains(&twins.first) && candidates.contains(&twins.second)
+            }),
+            Parsed::Unknown { .. } => false,
+        }
+    });
+    assert!(is_read, "{}: {case}", contract.name());
+}
+
+#[test]
+fn every_documented_answer_is_read() {
+    let mut cases = 0;
+    for file in std::fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../e2e/vectors")).unwrap() {
+        let file: Json = serde_json::from_slice(&std::fs::read(file.unwrap().path()).unwrap()).unwrap();
+        let source = builtin::source(file["contract"].as_str().unwrap()).unwrap();
+        let contract = Contract::load(&source).unwrap().contract;
+        for case in file["cases"].as_array().unwrap() {
+            check(&contract, case);
+            cases += 1;
+        }
+    }
+    assert!(cases >= 50, "only {cases} cases");
+}
