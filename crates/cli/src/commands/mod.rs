@@ -4,6 +4,7 @@ pub(crate) mod accounts;
 pub(crate) mod check;
 mod generations;
 pub(crate) mod init;
+pub(crate) mod generate;
 pub(crate) mod keys;
 pub(crate) mod schema;
 pub(crate) mod serve;
