@@ -37,3 +37,8 @@ deny:
 
 clean:
 	$(CARGO) clean
+
+# What the Tower layer costs beside tower_governor and authentication by hand.
+.PHONY: bench-tower
+bench-tower:
+	$(CARGO) bench --locked -p demur-tower --bench overhead

@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use demur_contract::{Contract, Decoded, RetryClass};
+use demur_contract::{Contract, Decoded, FieldFamily, RetryClass};
 use http::{HeaderMap, StatusCode};
 
 use crate::class::ErrorClass;
@@ -73,7 +73,7 @@ pub(crate) fn read(
         Some((_, Decoded::Unknown)) | None => {}
     }
     let is_declared_limit = status.as_u16() == 429 && identity != Identity::Unknown;
-    if let Some(should) = told(&headers) {
+    if let Some(should) = told(contract, &headers) {
         retry.class = match (should, retry.class) {
             (false, _) => RetryClass::Never,
             (true, RetryClass::Never | RetryClass::AfterFix) => RetryClass::Backoff,
@@ -120,8 +120,14 @@ fn usual(status: u16) -> RetryClass {
 }
 
 /// The server's own word on this very answer.
-fn told(headers: &HeaderMap) -> Option<bool> {
-    let value = ["x-should-retry", "stripe-should-retry"].into_iter().find_map(|name| headers.get(name))?;
+fn told(contract: Option<&Contract>, headers: &HeaderMap) -> Option<bool> {
+    let families = contract.map_or(&[][..], Contract::field_families);
+    let declared = families.iter().filter_map(|family| match family {
+        FieldFamily::ShouldRetry(field) => Some(field.as_str()),
+        _ => None,
+    });
+    let known = ["x-should-retry", "stripe-should-retry"];
+    let value = declared.chain(known).find_map(|name| headers.get(name))?;
     match value.to_str().ok()?.trim() {
         "true" => Some(true),
         "false" => Some(false),

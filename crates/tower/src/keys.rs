@@ -47,7 +47,8 @@ impl fmt::Display for KeyError {
 impl std::error::Error for KeyError {}
 
 impl Keys {
-    pub(crate) fn new(config: &ServiceConfig) -> Result<Self, NoRandomness> {
+    /// None yet, for the APIs of this configuration.
+    pub fn new(config: &ServiceConfig) -> Result<Self, NoRandomness> {
         let mut bytes = [0; 32];
         getrandom::fill(&mut bytes).map_err(|_| NoRandomness)?;
         let prefixes = config.apis.iter().map(|api| (api.name.clone(), api.authentication.prefix.clone()));
@@ -115,11 +116,13 @@ impl Keys {
         &self.ledger
     }
 
-    pub(crate) fn stores(&self) -> Stores {
+    /// The stores, for an engine.
+    pub fn stores(&self) -> Stores {
         Stores { keys: self.directory.clone(), limits: self.counters.clone(), credits: self.ledger.clone() }
     }
 
-    pub(crate) fn pepper(&self) -> Pepper {
+    /// The pepper under which its keys are digested.
+    pub fn pepper(&self) -> Pepper {
         self.pepper.clone()
     }
 }
