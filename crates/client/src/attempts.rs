@@ -13,6 +13,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use crate::backoff::Jitter;
 use crate::budget::{Budget, Budgets};
+use crate::cache::{Cache, Found};
 use crate::error::{Error, Stop};
 use crate::hooks::Hooks;
 use crate::network::{NetworkError, NetworkKind};
@@ -43,6 +44,7 @@ pub(crate) struct Caller {
     pub(crate) policy: Policy,
     pub(crate) budgets: Budgets,
     pub(crate) pacing: Option<Pacing>,
+    pub(crate) cache: Option<Cache>,
     pub(crate) jitter: Box<dyn Jitter>,
     pub(crate) hooks: Box<dyn Hooks>,
 }
@@ -66,6 +68,17 @@ impl Caller {
         deadline: Option<Duration>,
     ) -> Result<Response, Error> {
         self.give_key(&mut request);
+        let found = match &self.cache {
+            Some(cache) => cache.find(&mut request, Instant::now()),
+            None => Found::Pass,
+        };
+        let asked = match found {
+            Found::Fresh(response) => return Ok(response),
+            Found::Ask(asked) => Some(asked),
+            Found::Pass => None,
+        };
+        let is_change = !request.method().is_safe();
+        let url = request.url().to_string();
         let call = Call {
             caller: self,
             method: request.method().clone(),
@@ -80,7 +93,18 @@ impl Caller {
         if let Err(error) = &answered {
             self.hooks.failed(error);
         }
-        answered
+        let response = answered?;
+        match (&self.cache, asked) {
+            (Some(cache), Some(asked)) => {
+                let kept = cache.keep(asked, response, Instant::now()).await;
+                kept.map_err(|error| Error::Network(Box::new(NetworkError::from(error))))
+            }
+            (Some(cache), None) if is_change => {
+                cache.forget(&url);
+                Ok(response)
+            }
+            _ => Ok(response),
+        }
     }
 
     /// Made once; clones of the request carry the same one.

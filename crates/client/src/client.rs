@@ -12,6 +12,7 @@ use reqwest::{RequestBuilder, Response};
 use crate::attempts::{Caller, Transport};
 use crate::backoff::{Jitter, RandomJitter};
 use crate::budget::{BudgetSettings, Budgets};
+use crate::cache::Cache;
 use crate::error::Error;
 use crate::hooks::{Hooks, NoHooks};
 use crate::middleware::Retries;
@@ -74,6 +75,7 @@ pub struct Builder<T = reqwest::Client> {
     policy: Policy,
     budget: BudgetSettings,
     is_paced: bool,
+    is_cached: bool,
     jitter: Box<dyn Jitter>,
     hooks: Box<dyn Hooks>,
 }
@@ -87,6 +89,7 @@ impl<T> Builder<T> {
             policy: Policy::default(),
             budget: BudgetSettings::default(),
             is_paced: false,
+            is_cached: false,
             jitter: Box::new(RandomJitter),
             hooks: Box::new(NoHooks),
         }
@@ -157,6 +160,14 @@ impl<T> Builder<T> {
         self
     }
 
+    /// Keeps answers to GET as long as they say that they are fresh, and asks with their validators after
+    /// that (RFC 9111). Whole answers of up to 256 KiB, 256 of them, in memory.
+    #[must_use]
+    pub fn cached(mut self) -> Self {
+        self.is_cached = true;
+        self
+    }
+
     /// Where chance comes from; for tests.
     #[must_use]
     pub fn jitter(mut self, jitter: impl Jitter + 'static) -> Self {
@@ -188,6 +199,7 @@ impl<T> Builder<T> {
             policy: self.policy,
             budgets: Budgets::new(self.budget),
             pacing: self.is_paced.then(Pacing::default),
+            cache: self.is_cached.then(Cache::default),
             jitter: self.jitter,
             hooks: self.hooks,
         };

@@ -41,6 +41,7 @@
 mod attempts;
 mod backoff;
 mod budget;
+mod cache;
 mod class;
 mod client;
 mod error;

@@ -82,6 +82,8 @@ impl Sides {
             request = request.content("application/json", row.content);
         }
         [&self.gateway, &self.layer].map(|side| {
+            // Of a thousand a second one is given back each millisecond: what is left is told the same.
+            thread::sleep(Duration::from_millis(10));
             for _ in 0..row.before {
                 side.send(&request);
             }
