@@ -177,7 +177,7 @@ fn carried(source: &str, out: &mut String) {
 
 fn matched(contract: &Contract, declared: &[&ErrorEntry], names: &Names, out: &mut String) {
     push(out, &format!("/// Every declared error of {}.\n", one_line(contract.name())));
-    push(out, "#[derive(Debug, Clone)]\npub enum Error {\n");
+    push(out, "#[allow(clippy::enum_variant_names)]\n#[derive(Debug, Clone)]\npub enum Error {\n");
     for entry in declared {
         docs(entry, "    ", out);
         let name = names.of_entry(&entry.name);

@@ -68,7 +68,7 @@ impl ServiceConfig {
     pub fn load(source: &Arc<Source>, folder: &Path) -> Result<(Self, Diagnostics), Diagnostics> {
         let root = demur_source::parse(source)?;
         let mut found = Diagnostics::new();
-        let config = read(&root, &mut Reading { source, folder, found: &mut found });
+        let config = read(&root, &mut Reading::new(source, folder, &mut found));
         match config {
             Some(config) if !found.has_errors() => Ok((config, found.sorted())),
             _ => Err(found.sorted()),

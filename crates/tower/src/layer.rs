@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::fmt;
 use std::future::Future;
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -23,6 +24,9 @@ use crate::keys::Keys;
 use crate::{fault, rejection};
 
 /// Puts the engine around a service. Clones share keys, counts and credits.
+///
+/// Where a request's extensions have the `SocketAddr` of its connection, the service is told the address in
+/// the fields that a gateway would set.
 #[derive(Clone)]
 pub struct DemurLayer {
     engine: Arc<Engine>,
@@ -106,7 +110,8 @@ where
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let (inner, engine) = (self.inner.clone(), Arc::clone(&self.engine));
-        let arrival = Arrival { now: self.clock.now(), rejection: None };
+        let peer = request.extensions().get::<SocketAddr>().map(SocketAddr::ip);
+        let arrival = Arrival { now: self.clock.now(), peer, rejection: None };
         Box::pin(async move {
             let request = request.map(Arriving::new);
             let forward = |_: &Arc<Api>, request: Request<_>| async move {

@@ -41,6 +41,7 @@ errors:
 "#;
 
 /// Every declared error of tea.
+#[allow(clippy::enum_variant_names)]
 #[derive(Debug, Clone)]
 pub enum Error {
     /// 400 `invalid_request`: The request is invalid.

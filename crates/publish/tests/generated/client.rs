@@ -20,6 +20,7 @@ errors:
 "#;
 
 /// Every declared error of shop.
+#[allow(clippy::enum_variant_names)]
 #[derive(Debug, Clone)]
 pub enum Error {
     /// 400 `invalid_request`: The request is invalid.
