@@ -30,11 +30,13 @@ impl Transport for Origin {
     }
 }
 
+type Fields = &'static [(&'static str, &'static str)];
+type Ask = (Method, Fields);
+/// What it is, what the origin says; the requests, which answer each gets, and how often the origin is asked.
+type Row = (&'static str, Fields, Vec<Ask>, &'static [u32], usize);
+
 /// What each of these requests, a second apart, is answered with.
-async fn answers(
-    fields: &'static [(&'static str, &'static str)],
-    requests: &[(Method, &[(&'static str, &'static str)])],
-) -> (Vec<String>, usize) {
+async fn answers(fields: Fields, requests: &[Ask]) -> (Vec<String>, usize) {
     let origin = Origin { fields, asked: Arc::default() };
     let client = Builder::new(origin.clone()).cached().build();
     let mut said = Vec::new();
@@ -52,14 +54,13 @@ async fn answers(
 
 #[tokio::test(start_paused = true)]
 async fn answers_are_kept_as_long_and_for_whom_they_say() {
-    const GET: (Method, &[(&str, &str)]) = (Method::GET, &[]);
-    let one: (Method, &[_]) = (Method::GET, &[("authorization", "Bearer one")]);
-    let two: (Method, &[_]) = (Method::GET, &[("authorization", "Bearer two")]);
-    let german: (Method, &[_]) = (Method::GET, &[("accept-language", "de")]);
-    let anew: (Method, &[_]) = (Method::GET, &[("cache-control", "no-cache")]);
-    let post: (Method, &[_]) = (Method::POST, &[]);
-    type Fields = &'static [(&'static str, &'static str)];
-    let rows: Vec<(&str, Fields, Vec<(Method, &[(&'static str, &'static str)])>, &[u32], usize)> = vec![
+    const GET: Ask = (Method::GET, &[]);
+    let one: Ask = (Method::GET, &[("authorization", "Bearer one")]);
+    let two: Ask = (Method::GET, &[("authorization", "Bearer two")]);
+    let german: Ask = (Method::GET, &[("accept-language", "de")]);
+    let anew: Ask = (Method::GET, &[("cache-control", "no-cache")]);
+    let post: Ask = (Method::POST, &[]);
+    let rows: Vec<Row> = vec![
         ("fresh for two seconds", &[("cache-control", "max-age=2")], vec![GET, GET, GET], &[1, 1, 2], 2),
         ("nothing said", &[], vec![GET, GET], &[1, 2], 2),
         ("no-store", &[("cache-control", "max-age=9, no-store")], vec![GET, GET], &[1, 2], 2),

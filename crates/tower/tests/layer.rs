@@ -84,12 +84,15 @@ async fn panics() {
     panic!("secret of the house")
 }
 
+/// What it is, what answers it; the content and its type; status, code and parameter that must be seen.
+type Row = (&'static str, Router, (&'static str, String), u16, &'static str, Option<&'static str>);
+
 /// What stands behind `/anything`, and what a caller sees of it.
 #[tokio::test]
 async fn every_failure_is_in_the_contract() {
     let post_json = |content: &str| ("application/json", content.to_owned());
     let oversized = "x".repeat(2000);
-    let rows: Vec<(&str, Router, (&str, String), u16, &str, Option<&str>)> = vec![
+    let rows: Vec<Row> = vec![
         (
             "a declared error",
             Router::new().route("/anything", any(|| async { Err::<(), _>(Raise::error("not_found")) })),
