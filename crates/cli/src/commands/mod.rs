@@ -2,9 +2,9 @@
 
 pub(crate) mod accounts;
 pub(crate) mod check;
+pub(crate) mod generate;
 mod generations;
 pub(crate) mod init;
-pub(crate) mod generate;
 pub(crate) mod keys;
 pub(crate) mod schema;
 pub(crate) mod serve;
