@@ -57,3 +57,8 @@ bench-contract:
 
 clean:
 	$(CARGO) clean
+
+# What the Tower layer costs beside tower_governor and authentication by hand.
+.PHONY: bench-tower
+bench-tower:
+	$(CARGO) bench --locked -p demur-tower --bench overhead

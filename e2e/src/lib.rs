@@ -39,3 +39,14 @@ pub use request::Request;
 pub use scripted::{OWNED_BRAND, Scripted, sound_request};
 pub use upstream::{MARKER, Reaction, Received, Upstream, refusing_address};
 pub use wire::Response;
+
+/// The guides: their code is compiled and run as it stands there.
+#[cfg(doctest)]
+mod guides {
+    #[doc = include_str!("../../docs/guides/protect-an-axum-service.md")]
+    mod protect_an_axum_service {}
+    #[doc = include_str!("../../docs/guides/call-an-api.md")]
+    mod call_an_api {}
+    #[doc = include_str!("../../docs/guides/change-the-error-shape.md")]
+    mod change_the_error_shape {}
+}

@@ -57,6 +57,9 @@ pub(crate) enum Verb {
     Init(InitArgs),
     /// Prints the JSON Schema of a file, for editors.
     Schema(SchemaArgs),
+    /// Writes code out of a contract.
+    #[command(subcommand)]
+    Generate(GenerateVerb),
     /// Makes, lists and revokes API keys.
     #[command(subcommand)]
     Keys(KeysVerb),
@@ -113,6 +116,30 @@ pub(crate) struct CheckArgs {
     /// A configuration file or a contract.
     #[arg(default_value = "demur.yaml", value_name = "FILE")]
     pub(crate) file: PathBuf,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum GenerateVerb {
+    /// Typed errors in Rust: to be raised by a service, or matched by a client.
+    Rust {
+        /// A contract: a file, or the name of one that is built in.
+        #[arg(value_name = "CONTRACT")]
+        contract: String,
+        /// For whom.
+        #[arg(long = "for", value_enum, value_name = "SIDE")]
+        side: GenerateSide,
+        /// The file to write; standard output where none is given.
+        #[arg(long, short, value_name = "FILE")]
+        into: Option<PathBuf>,
+    },
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum GenerateSide {
+    /// Handlers behind demur-tower.
+    Service,
+    /// Callers with demur-client.
+    Client,
 }
 
 /// Where the accounts and keys are.

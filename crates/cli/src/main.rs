@@ -24,6 +24,7 @@ fn main() -> std::process::ExitCode {
         Verb::Check(check) => commands::check::run(&check, &output),
         Verb::Init(init) => commands::init::run(&init, &output),
         Verb::Schema(schema) => commands::schema::run(&schema, &output),
+        Verb::Generate(verb) => commands::generate::run(&verb, &output),
         Verb::Keys(keys) => commands::keys::run(&keys, &output),
         Verb::Accounts(accounts) => commands::accounts::run(&accounts, &output),
     };

@@ -15,10 +15,23 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ("demur-guard", &["contract"]),
     ("demur-engine", &["admission", "contract", "source", "validation"]),
     ("demur-gateway", &["admission", "contract", "engine", "guard", "source"]),
+    ("demur-tower", &["admission", "contract", "engine", "source"]),
+    ("demur-client", &["contract", "source"]),
+    ("demur-publish", &["contract"]),
     ("demur-examples", &[]),
     (
         "demur-cli",
-        &["admission", "contract", "engine", "examples", "gateway", "source", "sqlite", "validation"],
+        &[
+            "admission",
+            "contract",
+            "engine",
+            "examples",
+            "gateway",
+            "publish",
+            "source",
+            "sqlite",
+            "validation",
+        ],
     ),
 ];
 

@@ -59,6 +59,16 @@ pub enum Content<B> {
     },
 }
 
+impl<B> Content<B> {
+    /// What was collected; empty where it streams.
+    pub(crate) fn collected(&self) -> Bytes {
+        match self {
+            Content::Collected(Some(bytes)) => bytes.clone(),
+            Content::Collected(None) | Content::Streaming { .. } => Bytes::new(),
+        }
+    }
+}
+
 impl<B> Body for Content<B>
 where
     B: Body<Data = Bytes, Error = ContentFault> + Unpin,

@@ -33,6 +33,7 @@ use crate::exchange::Exchange;
 use crate::mounts::Mounts;
 use crate::outcome::{self, MAX_FAILURE_BYTES, UpstreamFault};
 use crate::outgoing::Outgoing;
+use crate::raised::Raised;
 use crate::refused::Refused;
 use crate::rules::{self, Seen};
 use crate::settings::Asked;
@@ -228,7 +229,8 @@ impl Engine {
         let mut balance = None;
         if let Some(principal) = &principal {
             if asks.credits > 0 {
-                hold = self.hold(exchange, principal, &parts, path, &content, asks.credits).await?;
+                hold =
+                    self.hold(exchange, principal, &parts, path, content.collected(), asks.credits).await?;
                 balance = hold.balance().copied();
             } else if asks.passes_credits {
                 balance = Some(self.admission.balance(principal, now).wait().await?);
@@ -249,6 +251,10 @@ impl Engine {
             }
         };
         let (mut head, body) = answer.into_parts();
+        if let Some(raised) = head.extensions.remove::<Raised>() {
+            hold.release();
+            return Err(raised.in_contract(exchange.voice()));
+        }
         if let Some(cause) = outcome::unusable(&head) {
             hold.release();
             return Err(Refused::from(Condition::UpstreamInvalidResponse).because(cause));
@@ -282,13 +288,13 @@ impl Engine {
     }
 
     /// One operation of an account is charged once: by the client's `Idempotency-Key`, else by this request.
-    async fn hold<B>(
+    async fn hold(
         &self,
         exchange: &Exchange<'_>,
         principal: &Principal,
         parts: &Parts,
         path: &str,
-        content: &Content<B>,
+        content: Bytes,
         credits: u64,
     ) -> Result<Hold, Refused> {
         let operation = match parts.headers.get(IDEMPOTENCY_KEY) {
@@ -300,10 +306,6 @@ impl Engine {
                 Refused::from(Condition::Internal).because("the request id is no operation id")
             })?,
         };
-        let bytes: &[u8] = match content {
-            Content::Collected(Some(bytes)) => bytes,
-            Content::Collected(None) | Content::Streaming { .. } => &[],
-        };
         let query = parts.uri.query().unwrap_or_default();
         let api = exchange.api.map_or("", |api| api.name());
         let fingerprint = Fingerprint::of(&[
@@ -311,7 +313,7 @@ impl Engine {
             parts.method.as_str().as_bytes(),
             path.as_bytes(),
             query.as_bytes(),
-            bytes,
+            &content,
         ]);
         Ok(self.admission.hold(principal, &operation, fingerprint, credits, exchange.now).wait().await?)
     }

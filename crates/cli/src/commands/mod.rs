@@ -2,6 +2,7 @@
 
 pub(crate) mod accounts;
 pub(crate) mod check;
+pub(crate) mod generate;
 mod generations;
 pub(crate) mod init;
 pub(crate) mod keys;

@@ -1,0 +1,244 @@
+//! A small client: `reqwest`, with errors that mean something.
+
+use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use demur_contract::{Contract, builtin};
+use demur_source::{Diagnostics, Source};
+use reqwest::{RequestBuilder, Response};
+
+use crate::attempts::{Caller, Transport};
+use crate::backoff::{Jitter, RandomJitter};
+use crate::budget::{BudgetSettings, Budgets};
+use crate::cache::Cache;
+use crate::error::Error;
+use crate::hooks::{Hooks, NoHooks};
+use crate::middleware::Retries;
+use crate::network::NetworkError;
+use crate::pacing::Pacing;
+use crate::policy::Policy;
+
+/// Sends requests, decodes errors and tries again. Clones share budgets and pacing.
+#[derive(Clone)]
+pub struct Client<T = reqwest::Client> {
+    http: T,
+    caller: Arc<Caller>,
+}
+
+impl Client {
+    /// A client around this one.
+    pub fn builder(http: reqwest::Client) -> Builder {
+        Builder::new(http)
+    }
+
+    /// The client inside, which makes requests: `client.send(client.http().get(url))`.
+    pub fn http(&self) -> &reqwest::Client {
+        &self.http
+    }
+
+    /// Sends a request until it succeeds or there is no sense in it any more.
+    pub async fn send(&self, request: RequestBuilder) -> Result<Response, Error> {
+        let request = request.build().map_err(|error| Error::Network(Box::new(NetworkError::from(error))))?;
+        self.execute(request, None).await
+    }
+
+    /// The same with a deadline of its own.
+    pub async fn send_within(&self, request: RequestBuilder, deadline: Duration) -> Result<Response, Error> {
+        let request = request.build().map_err(|error| Error::Network(Box::new(NetworkError::from(error))))?;
+        self.execute(request, Some(deadline)).await
+    }
+}
+
+impl<T: Transport + Clone> Client<T> {
+    /// Sends a request that is built already; `deadline` replaces the policy's.
+    pub async fn execute(
+        &self,
+        request: reqwest::Request,
+        deadline: Option<Duration>,
+    ) -> Result<Response, Error> {
+        self.caller.call(&mut self.http.clone(), request, deadline).await
+    }
+}
+
+impl<T> fmt::Debug for Client<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client").field("policy", &self.caller.policy).finish_non_exhaustive()
+    }
+}
+
+/// What a client is made of.
+pub struct Builder<T = reqwest::Client> {
+    http: T,
+    contract: Option<Arc<Contract>>,
+    policy: Policy,
+    budget: BudgetSettings,
+    is_paced: bool,
+    is_cached: bool,
+    jitter: Box<dyn Jitter>,
+    hooks: Box<dyn Hooks>,
+}
+
+impl<T> Builder<T> {
+    /// Around anything that sends a request once.
+    pub fn new(http: T) -> Self {
+        Self {
+            http,
+            contract: None,
+            policy: Policy::default(),
+            budget: BudgetSettings::default(),
+            is_paced: false,
+            is_cached: false,
+            jitter: Box::new(RandomJitter),
+            hooks: Box::new(NoHooks),
+        }
+    }
+
+    /// The API's contract.
+    #[must_use]
+    pub fn contract(mut self, contract: Arc<Contract>) -> Self {
+        self.contract = Some(contract);
+        self
+    }
+
+    /// The API's contract, in this text. Generated code has it as `CONTRACT`.
+    pub fn contract_text(self, text: &str) -> Result<Self, BuildError> {
+        self.load(&Source::new("contract", text))
+    }
+
+    /// The API's contract, in this file.
+    pub fn contract_file(self, path: impl AsRef<Path>) -> Result<Self, BuildError> {
+        let source = Source::read(path.as_ref()).map_err(BuildError::File)?;
+        self.load(&source)
+    }
+
+    /// A contract that is built in, by its name.
+    pub fn built_in(self, name: &str) -> Result<Self, BuildError> {
+        let source = builtin::source(name).ok_or_else(|| BuildError::UnknownContract(name.to_owned()))?;
+        self.load(&source)
+    }
+
+    fn load(self, source: &Arc<Source>) -> Result<Self, BuildError> {
+        let loaded = Contract::load(source).map_err(BuildError::Contract)?;
+        Ok(self.contract(Arc::new(loaded.contract)))
+    }
+
+    /// How often and how long.
+    #[must_use]
+    pub fn policy(mut self, policy: Policy) -> Self {
+        self.policy = policy;
+        self
+    }
+
+    /// For a whole call: attempts and delays.
+    #[must_use]
+    pub fn deadline(mut self, deadline: Duration) -> Self {
+        self.policy.deadline = deadline;
+        self
+    }
+
+    /// Gives requests that change something an `Idempotency-Key`, so that they can be repeated. Only for
+    /// APIs that know it.
+    #[must_use]
+    pub fn idempotency_keys(mut self) -> Self {
+        self.policy.idempotency_keys = true;
+        self
+    }
+
+    /// How much may be retried.
+    #[must_use]
+    pub fn budget(mut self, budget: BudgetSettings) -> Self {
+        self.budget = budget;
+        self
+    }
+
+    /// Waits where answers tell that nothing is left of a limit, instead of being refused.
+    #[must_use]
+    pub fn paced(mut self) -> Self {
+        self.is_paced = true;
+        self
+    }
+
+    /// Keeps answers to GET as long as they say that they are fresh, and asks with their validators after
+    /// that (RFC 9111). Whole answers of up to 256 KiB, 256 of them, in memory.
+    #[must_use]
+    pub fn cached(mut self) -> Self {
+        self.is_cached = true;
+        self
+    }
+
+    /// Where chance comes from; for tests.
+    #[must_use]
+    pub fn jitter(mut self, jitter: impl Jitter + 'static) -> Self {
+        self.jitter = Box::new(jitter);
+        self
+    }
+
+    /// Is told what happens.
+    #[must_use]
+    pub fn hooks(mut self, hooks: impl Hooks + 'static) -> Self {
+        self.hooks = Box::new(hooks);
+        self
+    }
+
+    /// The client.
+    pub fn build(self) -> Client<T> {
+        let (http, caller) = self.parts();
+        Client { http, caller }
+    }
+
+    /// The same as a middleware for `reqwest-middleware`.
+    pub fn middleware(self) -> Retries {
+        Retries::new(self.parts().1)
+    }
+
+    fn parts(self) -> (T, Arc<Caller>) {
+        let caller = Caller {
+            contract: self.contract,
+            policy: self.policy,
+            budgets: Budgets::new(self.budget),
+            pacing: self.is_paced.then(Pacing::default),
+            cache: self.is_cached.then(Cache::default),
+            jitter: self.jitter,
+            hooks: self.hooks,
+        };
+        (self.http, Arc::new(caller))
+    }
+}
+
+impl<T> fmt::Debug for Builder<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Builder").field("policy", &self.policy).finish_non_exhaustive()
+    }
+}
+
+/// Why there is no contract.
+#[derive(Debug)]
+pub enum BuildError {
+    /// The file cannot be read.
+    File(std::io::Error),
+    /// Every mistake in it.
+    Contract(Diagnostics),
+    /// None of this name is built in.
+    UnknownContract(String),
+}
+
+impl fmt::Display for BuildError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            BuildError::File(error) => write!(f, "the contract cannot be read: {error}"),
+            BuildError::Contract(found) => found.fmt(f),
+            BuildError::UnknownContract(name) => write!(f, "there is no built-in contract `{name}`"),
+        }
+    }
+}
+
+impl std::error::Error for BuildError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            BuildError::File(error) => Some(error),
+            BuildError::Contract(_) | BuildError::UnknownContract(_) => None,
+        }
+    }
+}

@@ -1,0 +1,77 @@
+//! The same as a middleware, for those who have a `reqwest-middleware` stack already.
+
+use std::fmt;
+use std::sync::Arc;
+
+use http::Extensions;
+use reqwest::{Request, Response};
+use reqwest_middleware::{Middleware, Next};
+
+use crate::attempts::{Caller, Transport};
+use crate::error::Error;
+use crate::network::{Cause, NetworkError};
+
+/// Tries again as a [`Client`](crate::Client) does.
+///
+/// An API's error stays a response, as users of `reqwest` expect: with its status, fields and content, and
+/// with the [`ApiError`](crate::ApiError) among its extensions.
+///
+/// ```
+/// # use demur_client::Client;
+/// let retries = Client::builder(reqwest::Client::new()).middleware();
+/// let client = reqwest_middleware::ClientBuilder::new(reqwest::Client::new()).with(retries).build();
+/// ```
+#[derive(Clone)]
+pub struct Retries {
+    caller: Arc<Caller>,
+}
+
+impl Retries {
+    pub(crate) fn new(caller: Arc<Caller>) -> Self {
+        Self { caller }
+    }
+}
+
+impl fmt::Debug for Retries {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Retries").field("policy", &self.caller.policy).finish_non_exhaustive()
+    }
+}
+
+/// The rest of the stack.
+struct Rest<'n, 'e> {
+    next: Next<'n>,
+    extensions: &'e mut Extensions,
+}
+
+impl Transport for Rest<'_, '_> {
+    async fn send(&mut self, request: Request) -> Result<Response, NetworkError> {
+        self.next.clone().run(request, self.extensions).await.map_err(NetworkError::from)
+    }
+}
+
+#[async_trait::async_trait]
+impl Middleware for Retries {
+    async fn handle(
+        &self,
+        request: Request,
+        extensions: &mut Extensions,
+        next: Next<'_>,
+    ) -> reqwest_middleware::Result<Response> {
+        match self.caller.call(&mut Rest { next, extensions }, request, None).await {
+            Ok(response) => Ok(response),
+            Err(Error::Api(error)) => {
+                let mut response = http::Response::new(error.content.clone());
+                *response.status_mut() = error.status;
+                *response.headers_mut() = error.headers.clone();
+                response.extensions_mut().insert(*error);
+                Ok(response.into())
+            }
+            Err(Error::Network(mut error)) => Err(match error.cause.take() {
+                Some(Cause::Reqwest(cause)) => reqwest_middleware::Error::Reqwest(cause),
+                Some(Cause::Middleware(cause)) => cause,
+                None => reqwest_middleware::Error::middleware(Error::Network(error)),
+            }),
+        }
+    }
+}

@@ -1,0 +1,136 @@
+//! An answer that is no success → an [`ApiError`]: by the contract, and by its shape for what that leaves open.
+
+use std::time::{Duration, SystemTime};
+
+use bytes::Bytes;
+use demur_contract::{Contract, Decoded, FieldFamily, RetryClass};
+use http::{HeaderMap, StatusCode};
+
+use crate::class::ErrorClass;
+use crate::error::{ApiError, FieldViolation, Identity, RetryAdvice, Stop};
+use crate::recognise::recognise;
+use crate::retry_after;
+
+/// What an answer is, and what is known only about its error.
+pub(crate) struct Read {
+    pub(crate) error: ApiError,
+    /// A 429 that the contract declares: nothing was processed.
+    pub(crate) is_declared_limit: bool,
+    /// How often at the most, where the contract says.
+    pub(crate) attempts: Option<u32>,
+}
+
+pub(crate) fn read(
+    contract: Option<&Contract>,
+    status: StatusCode,
+    headers: HeaderMap,
+    content: Bytes,
+    now: SystemTime,
+) -> Read {
+    let shape = recognise(&headers, &content);
+    let mut retry = RetryAdvice {
+        class: usual(status.as_u16()),
+        after: retry_after::asked(&headers, status.as_u16(), now),
+    };
+    let mut attempts = None;
+    let mut identity = Identity::Unknown;
+    let mut params = Vec::new();
+    let (mut code, mut kind, mut violations) = (shape.code, shape.kind, shape.violations);
+    let mut request_id = None;
+    let mut told_users = None;
+
+    match contract.map(|contract| (contract, contract.decode(status.as_u16(), &content))) {
+        Some((contract, Decoded::Exact(recovered))) => {
+            let entry = contract.entry(recovered.error);
+            identity = Identity::Exact(entry.name.clone());
+            retry.class = entry.retry.class;
+            retry.after = retry.after.or(entry.retry.default_delay);
+            attempts = entry.retry.attempts;
+            code = entry.code.clone().or(code);
+            kind = entry.kind.clone().or(kind);
+            params = recovered.params;
+            request_id = recovered.request_id;
+            told_users = entry.user_message.as_ref().and_then(|text| text.as_literal()).map(str::to_owned);
+            if !recovered.violations.is_empty() {
+                let one = |read: demur_contract::RecoveredViolation| FieldViolation {
+                    field: read.field,
+                    message: read.message,
+                };
+                violations = recovered.violations.into_iter().map(one).collect();
+            }
+        }
+        Some((contract, Decoded::Ambiguous(errors))) => {
+            let entries = || errors.iter().map(|error| contract.entry(*error));
+            identity = Identity::Ambiguous(entries().map(|entry| entry.name.clone()).collect());
+            // Where all that it can be agree, it does not matter which it is.
+            let mut classes = entries().map(|entry| entry.retry.class);
+            if let Some(class) = classes.next().filter(|class| classes.all(|other| other == *class)) {
+                retry.class = class;
+            }
+            let delays = entries().filter_map(|entry| entry.retry.default_delay);
+            retry.after = retry.after.or(delays.max());
+        }
+        Some((_, Decoded::Unknown)) | None => {}
+    }
+    let is_declared_limit = status.as_u16() == 429 && identity != Identity::Unknown;
+    if let Some(should) = told(contract, &headers) {
+        retry.class = match (should, retry.class) {
+            (false, _) => RetryClass::Never,
+            (true, RetryClass::Never | RetryClass::AfterFix) => RetryClass::Backoff,
+            (true, class) => class,
+        };
+    }
+    let field = contract.map_or("x-request-id", |contract| contract.request_id().field.as_str());
+    let in_field = [field, "x-request-id", "request-id"]
+        .into_iter()
+        .find_map(|name| headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned));
+    let error = ApiError {
+        identity,
+        class: ErrorClass::of_status(status.as_u16()),
+        status,
+        code,
+        kind,
+        message: shape.message,
+        param: shape.param,
+        violations,
+        params,
+        request_id: in_field.or(request_id).or(shape.request_id),
+        retry,
+        attempts: 1,
+        elapsed: Duration::ZERO,
+        retry_at: retry.after.and_then(|after| now.checked_add(after)),
+        stop: Stop::Advice,
+        headers,
+        content,
+        told_users,
+    };
+    Read { error, is_declared_limit, attempts }
+}
+
+/// What a status says where nobody says more.
+fn usual(status: u16) -> RetryClass {
+    match status {
+        429 => RetryClass::AfterDelay,
+        // What is not implemented today will not be in a second.
+        501 | 505 => RetryClass::Never,
+        500..=599 => RetryClass::Backoff,
+        400 | 401 | 402 | 403 | 422 => RetryClass::AfterFix,
+        _ => RetryClass::Never,
+    }
+}
+
+/// The server's own word on this very answer.
+fn told(contract: Option<&Contract>, headers: &HeaderMap) -> Option<bool> {
+    let families = contract.map_or(&[][..], Contract::field_families);
+    let declared = families.iter().filter_map(|family| match family {
+        FieldFamily::ShouldRetry(field) => Some(field.as_str()),
+        _ => None,
+    });
+    let known = ["x-should-retry", "stripe-should-retry"];
+    let value = declared.chain(known).find_map(|name| headers.get(name))?;
+    match value.to_str().ok()?.trim() {
+        "true" => Some(true),
+        "false" => Some(false),
+        _ => None,
+    }
+}

@@ -1,0 +1,168 @@
+//! Content on its way into the service and out of it.
+
+use std::pin::Pin;
+use std::sync::{Arc, OnceLock};
+use std::task::{Context, Poll, ready};
+
+use axum_core::BoxError;
+use bytes::Bytes;
+use demur_engine::{Content, ContentFault};
+use http_body::{Body, Frame, SizeHint};
+use http_body_util::LengthLimitError;
+
+use crate::fault::sources;
+
+/// A request's content as it arrives, with its errors named.
+#[derive(Debug)]
+pub struct Arriving<B>(B);
+
+impl<B> Arriving<B> {
+    pub(crate) fn new(body: B) -> Self {
+        Self(body)
+    }
+}
+
+impl<B> Body for Arriving<B>
+where
+    B: Body<Data = Bytes> + Unpin,
+    B::Error: Into<BoxError>,
+{
+    type Data = Bytes;
+    type Error = ContentFault;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, ContentFault>>> {
+        let frame = ready!(Pin::new(&mut self.0).poll_frame(cx));
+        Poll::Ready(frame.map(|frame| frame.map_err(|error| named(&*error.into()))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.0.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.0.size_hint()
+    }
+}
+
+fn named(error: &(dyn std::error::Error + 'static)) -> ContentFault {
+    for source in sources(error) {
+        if source.is::<LengthLimitError>() {
+            return ContentFault::TooLarge;
+        }
+        let io = source.downcast_ref::<std::io::Error>();
+        if io.is_some_and(|error| error.kind() == std::io::ErrorKind::TimedOut) {
+            return ContentFault::Slow;
+        }
+    }
+    ContentFault::Broken(error.to_string())
+}
+
+/// What went wrong with the content while the service read it.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Faulted(Arc<OnceLock<ContentFault>>);
+
+impl Faulted {
+    pub(crate) fn fault(&self) -> Option<ContentFault> {
+        self.0.get().cloned()
+    }
+}
+
+/// A request's content as the service reads it: bounded, and remembered where it breaks.
+#[derive(Debug)]
+pub struct RequestContent<B> {
+    content: Content<Arriving<B>>,
+    faulted: Faulted,
+}
+
+impl<B> RequestContent<B> {
+    pub(crate) fn new(content: Content<Arriving<B>>, faulted: Faulted) -> Self {
+        Self { content, faulted }
+    }
+}
+
+impl<B> Body for RequestContent<B>
+where
+    B: Body<Data = Bytes> + Unpin,
+    B::Error: Into<BoxError>,
+{
+    type Data = Bytes;
+    type Error = ContentFault;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, ContentFault>>> {
+        let frame = ready!(Pin::new(&mut self.content).poll_frame(cx));
+        if let Some(Err(fault)) = &frame {
+            // Of several the first one counts.
+            let _ = self.faulted.0.set(fault.clone());
+        }
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.content.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.content.size_hint()
+    }
+}
+
+/// What the service answered with.
+#[derive(Debug)]
+pub struct Answered<R>(Form<R>);
+
+#[derive(Debug)]
+enum Form<R> {
+    /// The service's own content, untouched.
+    Service(R),
+    /// The beginning of a failed answer, which was read to see what it is.
+    Read(Option<Bytes>),
+}
+
+impl<R> Answered<R> {
+    pub(crate) fn service(body: R) -> Self {
+        Self(Form::Service(body))
+    }
+
+    pub(crate) fn read(content: Bytes) -> Self {
+        Self(Form::Read((!content.is_empty()).then_some(content)))
+    }
+
+    pub(crate) fn nothing() -> Self {
+        Self(Form::Read(None))
+    }
+}
+
+impl<R: Body<Data = Bytes> + Unpin> Body for Answered<R> {
+    type Data = Bytes;
+    type Error = R::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, R::Error>>> {
+        match &mut self.0 {
+            Form::Service(body) => Pin::new(body).poll_frame(cx),
+            Form::Read(content) => Poll::Ready(content.take().map(|content| Ok(Frame::data(content)))),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.0 {
+            Form::Service(body) => body.is_end_stream(),
+            Form::Read(content) => content.is_none(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.0 {
+            Form::Service(body) => body.size_hint(),
+            Form::Read(content) => SizeHint::with_exact(content.as_ref().map_or(0, |read| read.len() as u64)),
+        }
+    }
+}

@@ -1,0 +1,96 @@
+//! Which request brings about which documented case.
+
+/// A request, and the case that it is.
+pub(crate) struct Row {
+    pub(crate) api: &'static str,
+    pub(crate) case: &'static str,
+    /// A label of `accounts.yaml`, or what is wrong with the key.
+    pub(crate) key: &'static str,
+    pub(crate) method: &'static str,
+    pub(crate) target: &'static str,
+    /// Said to be JSON; none where it is empty.
+    pub(crate) content: &'static str,
+    /// How often it is sent before it is looked at.
+    pub(crate) before: u32,
+}
+
+const fn row(
+    (api, case): (&'static str, &'static str),
+    key: &'static str,
+    (method, target): (&'static str, &'static str),
+    content: &'static str,
+    before: u32,
+) -> Row {
+    Row { api, case, key, method, target, content, before }
+}
+
+/// One line each, so that they can be read as the table that they are.
+#[rustfmt::skip]
+pub(crate) const ROWS: &[Row] = &[
+    row(("trakkr", "missing_authorization"), "none", ("GET", "/brands"), "", 0),
+    row(("trakkr", "invalid_api_key"), "malformed", ("GET", "/brands"), "", 0),
+    row(("trakkr", "invalid_api_key"), "unknown", ("GET", "/brands"), "", 0),
+    row(("trakkr", "api_key_revoked"), "revoked", ("GET", "/brands"), "", 0),
+    row(("trakkr", "api_key_expired"), "expired", ("GET", "/brands"), "", 0),
+    row(("trakkr", "missing_param"), "active", ("GET", "/scores"), "", 0),
+    row(("trakkr", "invalid_param"), "active", ("GET", "/brands?limit=1000"), "", 0),
+    row(("trakkr", "invalid_param"), "active", ("GET", "/brands?limit=x"), "", 0),
+    row(("trakkr", "invalid_json"), "active", ("POST", "/brands"), r#"{"name":"#, 0),
+    row(("trakkr", "not_found"), "active", ("GET", "/brands/none"), "", 0),
+    row(("trakkr", "not_found"), "active", ("GET", "/nowhere"), "", 0),
+    row(("trakkr", "permission_denied"), "foreign", ("GET", "/brands/0000000000000x000000000000000000"), "", 0),
+    row(("trakkr", "permission_denied"), "restricted", ("GET", "/brands/0000000000000x000000000000000000"), "", 0),
+    row(("trakkr", "rate_limit_exceeded"), "limited", ("GET", "/brands"), "", 3),
+    row(("trakkr", "daily_limit_exceeded"), "daily", ("GET", "/brands"), "", 2),
+    row(("trakkr", "internal_error"), "active", ("GET", "/reports/corrupt-record"), "", 0),
+    row(("trakkr", "timeout"), "active", ("GET", "/reports/yearly"), "", 0),
+    row(("trakkr-get-scores", "missing_brand"), "active", ("POST", "/get-scores"), "{}", 0),
+    row(("trakkr-get-scores", "breakdown_not_an_array"), "active", ("POST", "/get-scores"), r#"{"brand":"0000000000000x000000000000000000","breakdown":"model"}"#, 0),
+    row(("trakkr-get-scores", "breakdown_value"), "active", ("POST", "/get-scores"), r#"{"brand":"0000000000000x000000000000000000","breakdown":["invalid"]}"#, 0),
+    row(("trakkr-get-scores", "start_date_format"), "active", ("POST", "/get-scores"), r#"{"brand":"0000000000000x000000000000000000","start_date":"20-11-2026"}"#, 0),
+    row(("trakkr-get-scores", "date_range_too_large"), "active", ("POST", "/get-scores"), r#"{"brand":"0000000000000x000000000000000000","start_date":"2026-01-01","end_date":"2026-04-02"}"#, 0),
+    row(("trakkr-get-scores", "missing_api_key"), "none", ("POST", "/get-scores"), r#"{"brand":"0000000000000x000000000000000000"}"#, 0),
+    row(("trakkr-get-scores", "invalid_api_key"), "unknown", ("POST", "/get-scores"), r#"{"brand":"0000000000000x000000000000000000"}"#, 0),
+    row(("trakkr-get-scores", "brand_access_denied"), "active", ("POST", "/get-scores"), r#"{"brand":"1718000000000x100000000000000001"}"#, 0),
+    row(("trakkr-get-scores", "authentication_error"), "failing store", ("POST", "/get-scores"), r#"{"brand":"0000000000000x000000000000000000"}"#, 0),
+    row(("trakkr-get-scores", "date_range_validation_error"), "active", ("POST", "/get-scores"), r#"{"brand":"0000000000000x000000000000000000","start_date":"2026-02-30"}"#, 0),
+    row(("trakkr-get-scores", "internal_server_error"), "active", ("POST", "/get-scores"), r#"{"brand":"corrupt-record"}"#, 0),
+    row(("trakkr-get-scores", "bad_request"), "active", ("POST", "/get-scores"), "brand=x", 0),
+    row(("trakkr-get-scores", "forbidden"), "restricted", ("POST", "/get-scores"), r#"{"brand":"0000000000000x000000000000000000"}"#, 0),
+    row(("trakkr-get-scores", "wrong_scheme"), "basic scheme", ("POST", "/get-scores"), r#"{"brand":"0000000000000x000000000000000000"}"#, 0),
+    row(("trackyard", "invalid_parameters"), "active", ("POST", "/api/external/v1/search"), r#"{"query":"epic","hit_point_seconds":60}"#, 0),
+    row(("trackyard", "malformed_json"), "active", ("POST", "/api/external/v1/search"), "{query: epic}", 0),
+    row(("trackyard", "unauthorized"), "none", ("GET", "/api/external/v1/me"), "", 0),
+    row(("trackyard", "unauthorized"), "malformed", ("GET", "/api/external/v1/me"), "", 0),
+    row(("trackyard", "unauthorized"), "unknown", ("GET", "/api/external/v1/me"), "", 0),
+    row(("trackyard", "unauthorized"), "revoked", ("GET", "/api/external/v1/me"), "", 0),
+    row(("trackyard", "unauthorized"), "expired", ("GET", "/api/external/v1/me"), "", 0),
+    row(("trackyard", "out_of_credits"), "broke", ("POST", "/api/external/v1/search"), r#"{"query":"epic"}"#, 1),
+    row(("trackyard", "forbidden"), "free", ("POST", "/api/external/v1/tracks/trk_001/similar"), "", 0),
+    row(("trackyard", "not_found"), "active", ("GET", "/api/external/v1/tracks/trk_999"), "", 0),
+    row(("trackyard", "too_many_requests"), "limited", ("GET", "/api/external/v1/me"), "", 3),
+    row(("trackyard", "internal_server_error"), "active", ("GET", "/api/external/v1/tracks/corrupt-record"), "", 0),
+    row(("trackyard", "forbidden_admin"), "pro", ("GET", "/api/external/v1/admin/usage"), "", 0),
+    row(("trackbot-pro", "validation_failed"), "active", ("GET", "/shipments?limit=101&page=0"), "", 0),
+    row(("trackbot-pro", "invalid_courier"), "active", ("POST", "/shipments"), r#"{"tracking_code":"V-1","courier":"pigeon"}"#, 0),
+    row(("trackbot-pro", "shipment_already_exists"), "active", ("POST", "/shipments"), r#"{"tracking_code":"V-2","courier":"dhl"}"#, 1),
+    row(("trackbot-pro", "bad_request"), "active", ("POST", "/shipments"), "<shipment/>", 0),
+    row(("trackbot-pro", "unauthorized"), "none", ("GET", "/shipments"), "", 0),
+    row(("trackbot-pro", "unauthorized"), "unknown", ("GET", "/shipments"), "", 0),
+    row(("trackbot-pro", "payment_required"), "lapsed", ("GET", "/shipments"), "", 0),
+    row(("trackbot-pro", "payment_required"), "basic", ("GET", "/analytics"), "", 0),
+    row(("trackbot-pro", "not_found"), "active", ("GET", "/shipments/dhl-none"), "", 0),
+    row(("trackbot-pro", "too_many_requests"), "limited", ("GET", "/shipments"), "", 3),
+    row(("trackbot-pro", "internal_server_error"), "active", ("GET", "/shipments/corrupt-record"), "", 0),
+    row(("trackunit", "exactly_one_telematics_device_is_required"), "active", ("POST", "/assets"), r#"{"name":"Loader"}"#, 0),
+    row(("trackunit", "exactly_one_telematics_device_is_required"), "active", ("POST", "/assets"), r#"{"name":"Loader","telematics_devices":["V-1","V-2"]}"#, 0),
+    row(("trackunit", "constraint_violation"), "active", ("POST", "/groups"), r#"{"name":""}"#, 0),
+    row(("trackunit", "telematics_device_already_onboarded"), "active", ("POST", "/assets"), r#"{"name":"Loader","telematics_devices":["V-3"]}"#, 1),
+    row(("trackunit", "unauthorized"), "none", ("GET", "/devices"), "", 0),
+    row(("trackunit", "unauthorized"), "revoked", ("GET", "/devices"), "", 0),
+    row(("trackunit", "forbidden"), "foreign", ("GET", "/groups/group-1"), "", 0),
+    row(("trackunit", "forbidden"), "restricted", ("GET", "/groups/group-1"), "", 0),
+    row(("trackunit", "not_found"), "active", ("GET", "/groups/none"), "", 0),
+    row(("trackunit", "internal_server_error"), "active", ("GET", "/groups/corrupt-record"), "", 0),
+    row(("trackunit", "bad_request"), "active", ("PUT", "/groups/group-1"), "name: Cranes", 0),
+];
