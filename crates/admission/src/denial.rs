@@ -28,6 +28,11 @@ pub enum Denial {
         /// When.
         expired_at: Timestamp,
     },
+    /// The key has been disabled for the time being. Said only to who has the whole secret.
+    CredentialDisabled {
+        /// When.
+        disabled_at: Timestamp,
+    },
     /// Too many failed attempts from this peer address.
     CredentialThrottled {
         /// When another attempt is looked at.
