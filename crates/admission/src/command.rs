@@ -49,6 +49,11 @@ pub enum Command {
         #[serde(default)]
         page: Page<KeyId>,
     },
+    /// Shows a key, as [`Reply::KeyChanged`] without a change.
+    ShowKey {
+        /// Which.
+        key: KeyId,
+    },
     /// Makes another secret for a key; the answer has it, once. Those before it open for a while still.
     RotateKey {
         /// Which.

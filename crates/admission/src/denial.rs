@@ -105,6 +105,21 @@ pub enum Denial {
     },
 }
 
+impl Denial {
+    /// Whether somebody tried a key that does not open. A missing one is no attempt, and trouble of a store
+    /// says nothing about the key.
+    pub fn is_failed_attempt(&self) -> bool {
+        matches!(
+            self,
+            Denial::CredentialMalformed
+                | Denial::CredentialUnknown
+                | Denial::CredentialRevoked { .. }
+                | Denial::CredentialExpired { .. }
+                | Denial::CredentialDisabled { .. }
+        )
+    }
+}
+
 /// The three stores, by what they promise.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum StorePart {

@@ -44,6 +44,7 @@ pub(super) fn execute(
             }
             Ok((Reply::Keys { keys, more }, Vec::new()))
         }
+        Command::ShowKey { key } => keys::show(key, at, books)?,
         Command::RotateKey { key, prefix, grace_seconds } => {
             keys::rotate(key, prefix, *grace_seconds, at, books, shared)?
         }

@@ -158,6 +158,11 @@ pub(super) fn import(
     Ok(Ok((Reply::KeysImported { keys }, vec![Change::Everything])))
 }
 
+pub(super) fn show(id: &KeyId, at: Timestamp, books: &Books<'_>) -> Outcome {
+    let found = directory::key(books.transaction, id, at)?.map(|key| (Reply::KeyChanged(key), Vec::new()));
+    Ok(found.ok_or_else(|| CommandFault::UnknownKey { key: id.clone() }))
+}
+
 /// Tells of a key after it was changed.
 pub(super) fn changed(
     id: &KeyId,
