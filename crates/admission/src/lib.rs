@@ -74,6 +74,8 @@ mod hold;
 mod identity;
 mod ledger;
 mod limits;
+#[cfg(all(test, loom))]
+mod loom_tests;
 pub mod memory;
 mod now;
 mod plan;

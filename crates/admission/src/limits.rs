@@ -7,7 +7,7 @@ mod counts;
 mod local;
 mod meter;
 mod peers;
-mod window;
+pub(crate) mod window;
 
 use std::net::IpAddr;
 use std::num::NonZeroU32;

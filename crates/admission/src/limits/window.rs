@@ -19,7 +19,7 @@ const MOST: u64 = (1 << COUNT_BITS) - 1;
 
 /// The quota's day under way, and how much of it is used.
 #[derive(Debug)]
-pub(super) struct QuotaWindow {
+pub(crate) struct QuotaWindow {
     word: AtomicU64,
     bounds: [Bounds; 2],
     /// Whether somebody is beginning a new day.
@@ -35,9 +35,9 @@ struct Bounds {
 
 /// The state of the quota at a moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct QuotaState {
-    pub(super) period: Period,
-    pub(super) used: u64,
+pub(crate) struct QuotaState {
+    pub(crate) period: Period,
+    pub(crate) used: u64,
 }
 
 impl Default for QuotaWindow {
@@ -78,12 +78,12 @@ impl Seen {
 
 impl QuotaWindow {
     /// Puts back what an earlier process had counted.
-    pub(super) fn restore(&self, period: Period, used: u64) {
+    pub(crate) fn restore(&self, period: Period, used: u64) {
         self.turn(|_| Some((period, used.min(MOST))));
     }
 
     /// Takes `cost` from the day's quota, or says how it stands.
-    pub(super) fn take(&self, quota: &Quota, cost: u64, now: Timestamp) -> Result<Period, QuotaState> {
+    pub(crate) fn take(&self, quota: &Quota, cost: u64, now: Timestamp) -> Result<Period, QuotaState> {
         loop {
             let seen = self.seen_at(quota, now);
             let sum = seen.used().checked_add(cost).filter(|sum| *sum <= quota.requests.min(MOST));
@@ -99,22 +99,22 @@ impl QuotaWindow {
     }
 
     /// How the quota stands; a day that has ended is replaced.
-    pub(super) fn state(&self, quota: &Quota, now: Timestamp) -> QuotaState {
+    pub(crate) fn state(&self, quota: &Quota, now: Timestamp) -> QuotaState {
         self.seen_at(quota, now).state()
     }
 
     /// How much of the quota is left, and nothing more: what most requests ask.
-    pub(super) fn room(&self, quota: &Quota, now: Timestamp) -> u64 {
+    pub(crate) fn room(&self, quota: &Quota, now: Timestamp) -> u64 {
         quota.requests.saturating_sub(self.seen_at(quota, now).used())
     }
 
     /// The count as it is, whatever the time.
-    pub(super) fn stored(&self) -> QuotaState {
+    pub(crate) fn stored(&self) -> QuotaState {
         self.seen().state()
     }
 
     /// Gives back to the day from which it was taken; when that day has ended there is nothing to give to.
-    pub(super) fn give_back(&self, cost: u64, taken_from: Period) {
+    pub(crate) fn give_back(&self, cost: u64, taken_from: Period) {
         loop {
             let seen = self.seen();
             if seen.period() != taken_from {
