@@ -125,7 +125,8 @@ fn a_key_is_rotated_disabled_expired_and_imported_at_the_command_line() {
     let hash = sha256(foreign).unwrap_or_else(|| hash.to_owned());
     folder.write("keys.jsonl", &format!("{{\"account\": \"acme\", \"hash\": \"{hash}\"}}\n"));
     let file = folder.path().join("keys.jsonl");
-    let import = ["keys", "import", "--api", API, "--hash", "sha256", "--prefix", "legacy_", "--length", "23"];
+    let import =
+        ["keys", "import", "--api", API, "--hash", "sha256", "--prefix", "legacy_", "--length", "23"];
     let mut import: Vec<&str> = import.to_vec();
     import.push(file.to_str().unwrap());
     assert_eq!(status(&client, foreign), 401);
@@ -173,7 +174,11 @@ fn books_are_shown_proved_copied_and_corrected_while_the_gateway_runs() {
     let copy = folder.path().join("copy.db");
     folder.result(&["accounts", "backup", copy.to_str().unwrap()]);
     assert!(copy.metadata().unwrap().len() > 0);
-    assert_ne!(folder.run(&["accounts", "backup", copy.to_str().unwrap()]).code, Some(0), "never over another file");
+    assert_ne!(
+        folder.run(&["accounts", "backup", copy.to_str().unwrap()]).code,
+        Some(0),
+        "never over another file"
+    );
     folder.result(&["accounts", "prune", "--before", "2100-01-01T00:00:00Z"]);
     let proof = folder.result(&["accounts", "verify"]);
     assert_eq!(proof["sound"], true, "{proof}");
@@ -246,7 +251,8 @@ fn an_api_that_is_only_watched_refuses_nothing_and_tells_everything() {
         assert_eq!(answer.status, 200, "{}", answer.text());
         if let Some(error) = error {
             let deadline = Instant::now() + Duration::from_secs(5);
-            let told = |log: &str| log.lines().any(|line| line.contains("would have been") && line.contains(error));
+            let told =
+                |log: &str| log.lines().any(|line| line.contains("would have been") && line.contains(error));
             while !told(&gateway.log()) {
                 assert!(Instant::now() < deadline, "{error} was not told: {}", gateway.log());
                 thread::sleep(Duration::from_millis(10));

@@ -19,8 +19,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use demur_admission::{
-    AccountId, Command, Fingerprint, HoldOutcome, HoldRequest, Ledger, Now, OperationId, Plan, PlanBook, Repeats,
-    Reply, Settlement, StatementKind,
+    AccountId, Command, Fingerprint, HoldOutcome, HoldRequest, Ledger, Now, OperationId, Plan, PlanBook,
+    Repeats, Reply, Settlement, StatementKind,
 };
 use demur_sqlite::Store;
 use jiff::Timestamp;
@@ -96,7 +96,8 @@ fn soak(rounds: u32) {
         let store = open(folder.path());
         for number in 0..ACCOUNTS {
             let (id, plan) = (Some(account(number)), "plan".into());
-            store.execute(Command::CreateAccount { account: id, name: String::new(), plan }, Timestamp::now());
+            store
+                .execute(Command::CreateAccount { account: id, name: String::new(), plan }, Timestamp::now());
             let (account, amount, reason) = (account(number), 1 << 50, "soak".into());
             store.execute(Command::TopUp { account, amount, reason, operation: None }, Timestamp::now());
         }
@@ -170,7 +171,8 @@ fn check(folder: &Path, acknowledged: &HashMap<String, usize>) -> usize {
     for number in 0..ACCOUNTS {
         let account = account(number);
         let command = Command::Statement { account: account.clone(), since: None, limit: u32::MAX - 1 };
-        let Reply::Statement { account: shown, entries, .. } = store.execute(command, Timestamp::now()) else {
+        let Reply::Statement { account: shown, entries, .. } = store.execute(command, Timestamp::now())
+        else {
             panic!()
         };
         let mut spent = 0;

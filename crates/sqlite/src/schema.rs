@@ -205,3 +205,40 @@ fn version(connection: &Connection, path: &Path) -> Result<i64, OpenError> {
     }
     number("user_version")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_database_of_the_first_schema_keeps_its_keys_and_operations() -> rusqlite::Result<()> {
+        let mut connection = Connection::open_in_memory()?;
+        connection.pragma_update(None, "foreign_keys", true)?;
+        connection.execute_batch(FIRST)?;
+        connection.execute_batch(
+            "INSERT INTO account VALUES ('acme', 'Acme', 'paid', 1);
+             INSERT INTO purse (account, lasting, posted, granted) VALUES ('acme', 7, 3, 10);
+             INSERT INTO key VALUES ('k', zeroblob(32), 'acme', 'shop', 'shop', 5, NULL, 6, '{}');
+             INSERT INTO operation (hold, account, id, fingerprint, from_monthly, from_lasting, state, posted, created)
+                 VALUES (1, 'acme', 'order', zeroblob(32), 0, 3, 1, 3, 2);",
+        )?;
+        connection.pragma_update(None, "user_version", 1)?;
+        connection.pragma_update(None, "application_id", APPLICATION_ID)?;
+        assert!(migrate(&mut connection, Path::new("memory")).is_ok());
+        assert!(verify(&connection, Path::new("memory")).is_ok());
+        let row = connection.query_row(
+            "SELECT key.api, key.revoked, secret.pepper, secret.created, length(secret.digest), operation.posted
+             FROM key JOIN secret ON secret.key = key.id JOIN operation ON operation.account = key.account",
+            [],
+            |row| {
+                let moments: (i64, i64, i64) = (row.get(1)?, row.get(2)?, row.get(3)?);
+                Ok((row.get::<_, String>(0)?, moments, row.get::<_, i64>(4)?, row.get::<_, i64>(5)?))
+            },
+        )?;
+        assert_eq!(row, ("shop".to_owned(), (6, 1, 5), 32, 3));
+        let broken: i64 =
+            connection.query_row("SELECT count(*) FROM pragma_foreign_key_check", [], |row| row.get(0))?;
+        assert_eq!(broken, 0);
+        Ok(())
+    }
+}
