@@ -50,6 +50,8 @@ fn amend(folder: &Folder, authentication: &str, api: &str) {
 fn a_thousand_keys_are_revoked_under_load() {
     let service = Example::start(API);
     let folder = folder("credits: { monthly: 100000000 }");
+    // All come from one address, and revoked keys are failures.
+    amend(&folder, ", failures: { requests: 10000000, per: 1m }", "");
     folder.point(API, service.address());
     let gateway = Gateway::serve(folder);
     let folder = gateway.folder();
@@ -60,9 +62,9 @@ fn a_thousand_keys_are_revoked_under_load() {
     let done = AtomicBool::new(false);
     thread::scope(|scope| {
         for first in 0..4 {
-            let (keys, done, last_passed, gateway) = (&keys, &done, &last_passed, &gateway);
+            let (keys, done, last_passed) = (&keys, &done, &last_passed);
+            let client = gateway.client(API);
             scope.spawn(move || {
-                let client = gateway.client(API);
                 let mut connection = client.connect();
                 let mut at = first * keys.len() / 4;
                 while !done.load(Ordering::SeqCst) {
