@@ -1,7 +1,5 @@
 //! The rate against governor, an implementation by others of the same algorithm.
 
-#![expect(clippy::unwrap_used, reason = "a test")]
-
 use std::num::NonZeroU32;
 use std::time::Duration;
 

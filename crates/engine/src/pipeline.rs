@@ -256,7 +256,8 @@ impl Engine {
         let mut balance = None;
         if let Some(principal) = &principal {
             if asks.credits > 0 {
-                let held = self.hold(exchange, principal, &parts, path, query, &content, asks.credits).await;
+                let held =
+                    self.hold(exchange, principal, &parts, (path, query), &content, asks.credits).await;
                 hold = exchange.decided(held)?.unwrap_or_else(Hold::nothing);
                 balance = hold.balance().copied();
             } else if asks.passes_credits {
@@ -309,8 +310,7 @@ impl Engine {
         exchange: &Exchange<'_>,
         principal: &Principal,
         parts: &Parts,
-        path: &str,
-        query: Option<&str>,
+        (path, query): (&str, Option<&str>),
         content: &Content<B>,
         credits: u64,
     ) -> Result<Hold, Refused> {

@@ -148,7 +148,10 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
 
 /// The bytes that hexadecimal digits mean.
 pub(crate) fn from_hex(text: &str) -> Option<Vec<u8>> {
-    if text.is_empty() || text.len() % 2 != 0 || !text.bytes().all(|digit| digit.is_ascii_hexdigit()) {
+    if text.is_empty()
+        || !text.len().is_multiple_of(2)
+        || !text.bytes().all(|digit| digit.is_ascii_hexdigit())
+    {
         return None;
     }
     let byte = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();

@@ -195,7 +195,7 @@ impl Ledger for Store {
         now: Now,
     ) -> Answer<'static, Result<Balance, StoreError>> {
         let (waiter, answer) = Waiter::new();
-        let (account, monthly) = (account.clone(), monthly.cloned());
+        let (account, monthly) = (account.clone(), monthly.cloned().map(Box::new));
         self.writer.queue(Job::Balance { account, monthly, at: now.wall, waiter });
         answer
     }

@@ -245,7 +245,7 @@ impl Run {
                     waiter.iter_mut().for_each(|waiter| waiter.set(()));
                 }
                 Job::Balance { account, monthly, at, waiter } => {
-                    waiter.set(books.balance(account, monthly.as_ref(), *at)?);
+                    waiter.set(books.balance(account, monthly.as_deref(), *at)?);
                 }
                 Job::Command { command, charged, at, waiter } => {
                     let asked = commands::Asked { command, charged: *charged, at: *at };

@@ -148,7 +148,7 @@ pub fn an_imported_hash_opens_for_the_whole_key<F: Fixture>(fixture: F) {
     let form = ForeignForm { api: "shop".into(), prefix: "sk_live_".into(), shortest, longest, hash };
     bench.fixture.import(&account, form, Sha256::digest(key).into(), start());
     assert_eq!(door(key, "shop"), Ok(account.id.clone()));
-    assert_eq!(door(key, "shop"), Ok(account.id.clone()), "from the cache too");
+    assert_eq!(door(key, "shop"), Ok(account.id), "from the cache too");
     assert_eq!(door("sk_live_0123456789abcdeF", "shop"), Err(Denial::CredentialUnknown));
     for no_key in ["sk_live_0123456789abcde", "sk_test_0123456789abcdef", "sk_live_0123456789abcdef "] {
         assert_eq!(door(no_key, "shop"), Err(Denial::CredentialMalformed), "{no_key}");

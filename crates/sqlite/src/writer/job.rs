@@ -10,12 +10,13 @@ use crate::waiter::Waiter;
 
 /// One job.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "a box more would be an allocation for each balance")]
 pub(crate) enum Job {
     Hold(Box<HoldJob>, Waiter<HoldOutcome>),
     Settle(HoldId, Settlement, Option<Waiter<()>>),
     Balance {
         account: AccountId,
-        monthly: Option<MonthlyCredits>,
+        monthly: Option<Box<MonthlyCredits>>,
         at: Timestamp,
         waiter: Waiter<Balance>,
     },
