@@ -1,7 +1,7 @@
 //! The ledger in SQLite against the one in memory: the same requests get the same answers, whatever the
 //! batches, and across restarts.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test")]
+#![expect(clippy::unwrap_used, reason = "a test")]
 
 use std::path::Path;
 use std::sync::Arc;
