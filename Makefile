@@ -55,6 +55,19 @@ bench-contract:
 	cd bench/contract && $(CARGO) bench --bench builtin -- --quick
 	cd bench/contract && $(CARGO) run --release
 
+# What admission and the ledger cost, beside SQLite alone. On a machine that does nothing else.
+.PHONY: bench-admission soak-admission loom
+bench-admission:
+	$(CARGO) run --release --quiet -p demur-sqlite --example bench
+
+# Kills a process that charges without end, two hundred times, and proves the books after each.
+soak-admission:
+	$(CARGO) run --release --quiet -p demur-sqlite --example soak -- $(or $(ROUNDS),200)
+
+# Every order in which threads can meet on the counters.
+loom:
+	RUSTFLAGS="--cfg loom" CARGO_TARGET_DIR=$(TARGET)/loom $(CARGO) test --release -p demur-admission --lib loom_tests
+
 clean:
 	$(CARGO) clean
 

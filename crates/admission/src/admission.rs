@@ -3,12 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use std::num::NonZeroU32;
-
 use crate::cache::{Cache, CacheBounds, Known};
 use crate::{
-    Answer, Balance, Counters, Credential, Denial, Digest, Fingerprint, Hold, HoldOutcome, HoldRequest,
-    KeyDirectory, KeyState, Ledger, Now, OperationId, Pepper, PlanBook, Principal, Secret, StoreError,
+    Answer, Balance, Candidates, Charge, Counters, Credential, Demand, Denial, Hold, HoldOutcome,
+    HoldRequest, KeyDirectory, KeyState, Ledger, Now, Pepper, PlanBook, Principal, Secret, StoreError,
     StorePart, Taken,
 };
 
@@ -71,34 +69,101 @@ impl Admission {
         prefix: &str,
         now: Now,
     ) -> Answer<'a, Result<Arc<Principal>, Denial>> {
-        if Secret::check(secret, prefix).is_err() {
-            return Answer::Ready(Err(Denial::CredentialMalformed));
-        }
-        let digest = self.pepper.digest(secret);
         let plans = self.plans.revision();
-        if let Some(known) = self.cache.find(&digest, plans, now) {
-            return Answer::Ready(admit(known, &digest, api, now));
-        }
-        let seen = self.cache.seen(plans);
-        self.stores.keys.find(&digest).map(move |found| {
-            let known = match found.map_err(|cause| StorePart::Keys.unavailable(cause))? {
-                Some(credential) => Known::Principal(self.principal(credential)),
-                None => Known::Absent,
+        let own = Secret::check(secret, prefix).is_ok();
+        let candidates = if own {
+            // Known keys, which is nearly all, need no digest but that under the current pepper.
+            let digest = self.pepper.digest(secret);
+            if let Some(known) = self.cache.find(&digest, plans, now) {
+                return Answer::Ready(self.admit(known, api, now));
+            }
+            self.pepper.digests(secret)
+        } else {
+            let foreign = self.stores.keys.foreign();
+            let candidates = foreign.map(|forms| forms.candidates(secret, api, &self.pepper));
+            let candidates = candidates.unwrap_or_default();
+            let Some(digest) = candidates.first() else {
+                return Answer::Ready(Err(Denial::CredentialMalformed));
             };
-            self.cache.keep(digest, known.clone(), seen, now);
-            admit(known, &digest, api, now)
+            if let Some(known) = self.cache.find(digest, plans, now) {
+                return Answer::Ready(self.admit(known, api, now));
+            }
+            candidates
+        };
+        self.look_up(candidates, own, plans, api, now)
+    }
+
+    fn look_up<'a>(
+        &'a self,
+        candidates: Candidates,
+        own: bool,
+        plans: u64,
+        api: &'a str,
+        now: Now,
+    ) -> Answer<'a, Result<Arc<Principal>, Denial>> {
+        let seen = self.cache.seen(plans);
+        self.stores.keys.find(&candidates).map(move |found| {
+            let found = found.map_err(|cause| StorePart::Keys.unavailable(cause))?;
+            let known = match (found, candidates.first()) {
+                // In constant time: nothing about the stored digest shows in the time taken.
+                (Some(credential), Some(current))
+                    if candidates.iter().any(|digest| digest.matches(&credential.digest)) =>
+                {
+                    // A foreign key's first candidate may be that of another form, and is left alone.
+                    if own && credential.digest != *current {
+                        self.stores.keys.refresh(&credential.digest, current);
+                    }
+                    Known::Principal(self.principal(credential))
+                }
+                _ => Known::Absent,
+            };
+            if let Some(digest) = candidates.first() {
+                self.cache.keep(*digest, known.clone(), seen, now);
+            }
+            self.admit(known, api, now)
         })
+    }
+
+    /// The state of a key is named only here, after the whole secret has matched. A key of another API is
+    /// unknown to this one.
+    fn admit(&self, known: Known, api: &str, now: Now) -> Result<Arc<Principal>, Denial> {
+        let Known::Principal(principal) = known else {
+            return Err(Denial::CredentialUnknown);
+        };
+        let key = principal.key();
+        if key.api != api {
+            return Err(Denial::CredentialUnknown);
+        }
+        if let Some(revoked_at) = principal.credential().replaced.filter(|ends| *ends <= now.wall) {
+            return Err(Denial::CredentialRevoked { revoked_at });
+        }
+        match (key.state(now.wall), key.revoked, key.expires, key.disabled) {
+            (KeyState::Active, ..) => {}
+            (KeyState::Expired, _, Some(expired_at), _) => {
+                return Err(Denial::CredentialExpired { expired_at });
+            }
+            (KeyState::Disabled, _, _, Some(disabled_at)) => {
+                return Err(Denial::CredentialDisabled { disabled_at });
+            }
+            (_, revoked, ..) => {
+                return Err(Denial::CredentialRevoked { revoked_at: revoked.unwrap_or(key.created) });
+            }
+        }
+        if principal.is_use_news(now.wall) {
+            self.stores.keys.used(&key.id, now.wall);
+        }
+        Ok(principal)
     }
 
     /// Takes from all limits of the account's plan, or from none.
     pub fn take<'a>(
         &self,
         principal: &'a Principal,
-        cost: NonZeroU32,
+        demand: &Demand<'_>,
         now: Now,
     ) -> Answer<'a, Result<Taken, Denial>> {
         let meter = principal.meter();
-        meter.take(cost, now).map(|taking| match taking {
+        meter.take(demand, now).map(|taking| match taking {
             Ok(Ok(receipt)) => Ok(Taken::new(Arc::clone(meter), receipt)),
             Ok(Err(exceeded)) => Err(exceeded.into()),
             Err(cause) => Err(StorePart::Limits.unavailable(cause)),
@@ -109,17 +174,16 @@ impl Admission {
     pub fn hold(
         &self,
         principal: &Principal,
-        operation: &OperationId,
-        fingerprint: Fingerprint,
-        amount: u64,
+        charge: &Charge<'_>,
         now: Now,
     ) -> Answer<'static, Result<Hold, Denial>> {
+        let Charge { operation, repeats, amount } = *charge;
         if amount == 0 {
             return Answer::Ready(Ok(Hold::nothing()));
         }
         let account = &principal.account().id;
         let monthly = principal.plan().credits.as_ref();
-        let request = HoldRequest { account, operation, fingerprint, amount, monthly, now };
+        let request = HoldRequest { account, operation, repeats, amount, monthly, now };
         let ledger = Arc::clone(&self.stores.credits);
         self.stores.credits.hold(&request).map(move |outcome| {
             match outcome.map_err(|cause| StorePart::Credits.unavailable(cause))? {
@@ -145,24 +209,7 @@ impl Admission {
 
     fn principal(&self, credential: Arc<Credential>) -> Arc<Principal> {
         let plan = self.plans.plan(&credential.account.plan);
-        let meter = self.stores.limits.open(&credential.account, &plan);
+        let meter = self.stores.limits.open(&credential.account, &credential.key.id, &plan);
         Arc::new(Principal::new(credential, plan, meter))
-    }
-}
-
-/// The state of a key is named only here, after the whole secret has matched. A key of another API is
-/// unknown to this one.
-fn admit(known: Known, digest: &Digest, api: &str, now: Now) -> Result<Arc<Principal>, Denial> {
-    let Known::Principal(principal) = known else {
-        return Err(Denial::CredentialUnknown);
-    };
-    let key = principal.key();
-    if !principal.credential().digest.matches(digest) || key.api != api {
-        return Err(Denial::CredentialUnknown);
-    }
-    match (key.state(now.wall), key.revoked, key.expires) {
-        (KeyState::Revoked, Some(revoked_at), _) => Err(Denial::CredentialRevoked { revoked_at }),
-        (KeyState::Expired, _, Some(expired_at)) => Err(Denial::CredentialExpired { expired_at }),
-        _ => Ok(principal),
     }
 }

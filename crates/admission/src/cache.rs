@@ -8,7 +8,7 @@
 //! seen at its start, and what it found is kept only while that number stands.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
@@ -34,6 +34,9 @@ pub(crate) struct Cache {
     present: Table,
     absent: Table,
     changes: AtomicU64,
+    /// Whether any entry's key was ever stored under another digest than it is presented with: a change
+    /// of such a key cannot tell which set it is in.
+    aliased: AtomicBool,
 }
 
 /// How far a look-up had seen when it began.
@@ -70,7 +73,12 @@ pub struct CacheBounds {
 
 impl Cache {
     pub(crate) fn new(present: CacheBounds, absent: CacheBounds) -> Self {
-        Self { present: Table::new(present), absent: Table::new(absent), changes: AtomicU64::new(0) }
+        Self {
+            present: Table::new(present),
+            absent: Table::new(absent),
+            changes: AtomicU64::new(0),
+            aliased: AtomicBool::new(false),
+        }
     }
 
     /// To be called before the directory is asked.
@@ -89,6 +97,9 @@ impl Cache {
             Known::Principal(_) => &self.present,
             Known::Absent => &self.absent,
         };
+        if matches!(&known, Known::Principal(principal) if principal.credential().digest != digest) {
+            self.aliased.store(true, Ordering::SeqCst);
+        }
         let until = now.monotonic.saturating_add(table.kept_for);
         let slot = table.put(Entry { digest, known, plans: seen.plans, until }, now);
         // Looked at after the entry is visible: a change that is counted later finds it and drops it.
@@ -105,6 +116,17 @@ impl Watch for Cache {
             Change::Key(digest) => {
                 self.present.drop_digest(digest);
                 self.absent.drop_digest(digest);
+                if self.aliased.load(Ordering::SeqCst) {
+                    self.present.drop_if(|entry| match &entry.known {
+                        Known::Principal(principal) => principal.credential().digest == *digest,
+                        Known::Absent => false,
+                    });
+                }
+            }
+            // Nobody could be known by what is imported, but could be known not to be.
+            Change::Everything => {
+                self.present.drop_if(|_| true);
+                self.absent.drop_if(|_| true);
             }
             Change::Account(account) => self.present.drop_if(|entry| match &entry.known {
                 Known::Principal(principal) => principal.account().id == *account,
@@ -134,7 +156,7 @@ impl Table {
     fn find(&self, digest: &Digest, plans: u64, now: Now) -> Option<Known> {
         self.set(digest).iter().find_map(|slot| {
             let entry = slot.load();
-            let entry = entry.as_ref().filter(|entry| entry.digest == *digest)?;
+            let entry = entry.as_ref().filter(|entry| entry.digest.matches(digest))?;
             let believed = entry.plans == plans && now.monotonic < entry.until;
             believed.then(|| entry.known.clone())
         })
@@ -203,11 +225,13 @@ mod tests {
             created: at(0).wall,
             expires: None,
             revoked: None,
+            disabled: None,
             grants: Grants::default(),
+            metadata: std::collections::BTreeMap::new(),
         };
         let plan = Arc::new(Plan::named("plan"));
-        let meter = LocalCounters::new().open(&account, &plan);
-        let credential = Arc::new(Credential { digest, key, account });
+        let meter = LocalCounters::new().open(&account, &key.id, &plan);
+        let credential = Arc::new(Credential { digest, replaced: None, key, account });
         Known::Principal(Arc::new(Principal::new(credential, plan, meter)))
     }
 

@@ -18,8 +18,8 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::{
-    Account, AccountId, Admission, Counted, Denial, Grants, MonthlyCredits, Now, Pepper, Plan, PlanBook,
-    Principal, Quota, Rate, Secret, Settings, Stores,
+    Account, AccountId, Admission, Concurrency, Counted, CountsFor, Denial, ForeignForm, Grants,
+    MonthlyCredits, Now, Pepper, Plan, PlanBook, Principal, Quota, Rate, Secret, Settings, Stores,
 };
 
 /// A store under test, empty at first.
@@ -38,6 +38,18 @@ pub trait Fixture: Sized {
 
     /// Revokes the key with this secret.
     fn revoke(&self, principal: &Principal, now: Now);
+
+    /// Gives the key another secret; those before it open for `grace` still.
+    fn rotate(&self, principal: &Principal, grace: Duration, now: Now) -> Secret;
+
+    /// Puts the key out of use, or back.
+    fn set_disabled(&self, principal: &Principal, disabled: bool, now: Now);
+
+    /// Takes over a key of another system by its SHA-256, for an account that is there.
+    fn import(&self, account: &Account, form: ForeignForm, sha256: [u8; 32], now: Now);
+
+    /// When the key was used last.
+    fn last_used(&self, principal: &Principal) -> Option<Timestamp>;
 
     /// Puts an account on another plan.
     fn set_plan(&self, account: &AccountId, plan: &str, now: Now);
@@ -66,13 +78,11 @@ pub fn start() -> Now {
 /// The plans that the suite uses.
 pub fn plans() -> Vec<Plan> {
     let one = NonZeroU32::MIN;
-    let rate = |name: &str, requests: u32, seconds| Rate {
-        name: name.into(),
-        requests: NonZeroU32::new(requests).unwrap(),
-        per: Duration::from_secs(seconds),
-        burst: NonZeroU32::new(requests).unwrap(),
+    let rate = |name: &str, requests: u32, seconds| {
+        Rate::new(name, NonZeroU32::new(requests).unwrap(), Duration::from_secs(seconds))
     };
-    let quota = |requests, counts| Some(Quota { requests, zone: TimeZone::UTC, counts });
+    let quota = |requests, counts| Some(Quota { counts, ..Quota::daily(requests, TimeZone::UTC) });
+    let shadow_quota = Quota { shadow: true, ..Quota::daily(1, TimeZone::UTC) };
     let monthly = |amount| Some(MonthlyCredits { amount, grant_day: 1, zone: TimeZone::UTC });
     vec![
         Plan::named("open"),
@@ -80,13 +90,29 @@ pub fn plans() -> Vec<Plan> {
         Plan { features: ["export".to_owned()].into(), ..Plan::named("featured") },
         Plan { rates: vec![rate("burst", 3, 3), rate("slow", 5, 60)], ..Plan::named("rated") },
         Plan { rates: vec![rate("burst", 30, 3), rate("slow", 5, 60)], ..Plan::named("faster") },
-        Plan { concurrency: Some(one.saturating_add(1)), ..Plan::named("narrow") },
+        Plan { concurrency: Some(Concurrency::of(one.saturating_add(1))), ..Plan::named("narrow") },
         Plan { quota: quota(3, Counted::Attempts), ..Plan::named("daily") },
         Plan { quota: quota(3, Counted::Successes), ..Plan::named("successes") },
         Plan {
             rates: vec![rate("burst", 10, 10)],
             quota: quota(2, Counted::Attempts),
             ..Plan::named("both")
+        },
+        Plan {
+            rates: vec![
+                Rate { counts_for: CountsFor::Key, ..rate("key", 2, 60) },
+                Rate { counts_for: CountsFor::Address, ..rate("address", 3, 60) },
+                Rate { operations: ["export".to_owned()].into(), ..rate("exports", 1, 60) },
+                rate("account", 6, 60),
+                rate("fifth", 100, 60),
+            ],
+            ..Plan::named("apart")
+        },
+        Plan {
+            rates: vec![Rate { shadow: true, ..rate("tried", 1, 60) }, rate("slow", 3, 60)],
+            concurrency: Some(Concurrency { slots: one, shadow: true }),
+            quota: Some(shadow_quota),
+            ..Plan::named("shadowed")
         },
         Plan { credits: monthly(100), ..Plan::named("paid") },
         Plan { credits: monthly(1000), ..Plan::named("dear") },
@@ -133,6 +159,10 @@ macro_rules! store_conformance {
             each_state_of_a_key_is_named_to_its_owner_only,
             a_revocation_is_effective_when_it_returns,
             a_change_of_plan_takes_effect_at_once,
+            a_rotated_key_has_two_secrets_for_a_grace,
+            a_disabled_key_comes_back,
+            an_imported_hash_opens_for_the_whole_key,
+            the_last_use_is_known_to_the_minute,
         ]);
         $crate::store_conformance!($make, limits: [
             a_rate_lets_its_burst_pass_and_then_keeps_its_pace,
@@ -144,6 +174,8 @@ macro_rules! store_conformance {
             a_failure_is_given_back_to_the_day_that_counted_it,
             a_wall_clock_put_back_gives_no_second_quota,
             what_was_given_back_can_be_taken_again,
+            rates_count_for_whom_and_what_they_say,
+            a_limit_in_the_shadow_refuses_nobody_and_says_so,
             a_quota_outlives_a_restart,
         ]);
         $crate::store_conformance!($make, credits: [

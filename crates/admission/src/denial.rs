@@ -28,6 +28,11 @@ pub enum Denial {
         /// When.
         expired_at: Timestamp,
     },
+    /// The key has been disabled for the time being. Said only to who has the whole secret.
+    CredentialDisabled {
+        /// When.
+        disabled_at: Timestamp,
+    },
     /// Too many failed attempts from this peer address.
     CredentialThrottled {
         /// When another attempt is looked at.
@@ -98,6 +103,21 @@ pub enum Denial {
         /// For the operator, never for the client.
         cause: StoreError,
     },
+}
+
+impl Denial {
+    /// Whether somebody tried a key that does not open. A missing one is no attempt, and trouble of a store
+    /// says nothing about the key.
+    pub fn is_failed_attempt(&self) -> bool {
+        matches!(
+            self,
+            Denial::CredentialMalformed
+                | Denial::CredentialUnknown
+                | Denial::CredentialRevoked { .. }
+                | Denial::CredentialExpired { .. }
+                | Denial::CredentialDisabled { .. }
+        )
+    }
 }
 
 /// The three stores, by what they promise.

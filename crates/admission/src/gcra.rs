@@ -4,10 +4,10 @@
 //! are nanoseconds of the monotonic clock. What a rate is comes with each call, so that a reload may change
 //! it while the cell, and with it what has been used, stays.
 
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use crate::Rate;
+use crate::atomic::{AtomicU64, Ordering};
 
 /// One account's use of one rate.
 #[derive(Debug, Default)]

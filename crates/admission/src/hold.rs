@@ -73,7 +73,7 @@ impl Hold {
     fn settle(&mut self, settlement: Settlement) {
         if let Some(open) = self.open.take() {
             // The ledger carries it out from here on; there is nothing to wait for.
-            drop(open.ledger.settle(open.id, settlement));
+            open.ledger.settle_unwatched(open.id, settlement);
         }
     }
 }

@@ -25,6 +25,11 @@ pub trait Ledger: Send + Sync {
     /// a hold that nothing settled counts as posted, and is marked so.
     fn settle(&self, hold: HoldId, settlement: Settlement) -> Answer<'static, Result<(), StoreError>>;
 
+    /// The same without an answer, for where nobody waits.
+    fn settle_unwatched(&self, hold: HoldId, settlement: Settlement) {
+        drop(self.settle(hold, settlement));
+    }
+
     /// What an account has, the grant of the month under way included.
     fn balance(
         &self,
@@ -41,14 +46,35 @@ pub struct HoldRequest<'a> {
     pub account: &'a AccountId,
     /// For what. One operation of an account is charged at most once.
     pub operation: &'a OperationId,
-    /// Tells one request from another that came with the same operation id.
-    pub fingerprint: Fingerprint,
+    /// Whether the operation may come again.
+    pub repeats: Repeats,
     /// The most that it can cost; at least one.
     pub amount: u64,
     /// The monthly credits of the account's plan.
     pub monthly: Option<&'a MonthlyCredits>,
     /// The moment.
     pub now: Now,
+}
+
+/// What a request is charged for, and how much it can cost at most.
+#[derive(Debug, Clone, Copy)]
+pub struct Charge<'a> {
+    /// For what.
+    pub operation: &'a OperationId,
+    /// Whether the operation may come again.
+    pub repeats: Repeats,
+    /// The most that it can cost. What costs nothing holds nothing.
+    pub amount: u64,
+}
+
+/// Whether an operation may come again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Repeats {
+    /// The client named it, and may send it again: the same request is charged once, and another one under
+    /// the same name is refused.
+    As(Fingerprint),
+    /// It was named for this one request, and nobody else knows the name: nothing is to be looked for.
+    Never,
 }
 
 /// What became of a request for credits.

@@ -18,7 +18,7 @@
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let one = NonZeroU32::MIN;
-//! let rate = Rate { name: "burst".into(), requests: one, per: Duration::from_secs(1), burst: one };
+//! let rate = Rate::new("burst", one, Duration::from_secs(1));
 //! let plans = Arc::new(PlanBook::new([Plan { rates: vec![rate], ..Plan::named("free") }]));
 //!
 //! let keys = Arc::new(MemoryDirectory::new());
@@ -41,6 +41,8 @@
 //!     created: now.wall,
 //!     expires: None,
 //!     revoked: None,
+//!     disabled: None,
+//!     metadata: Default::default(),
 //!     grants: Grants::default(),
 //! };
 //! keys.insert(pepper.digest(secret.expose()), key, account);
@@ -48,9 +50,9 @@
 //! // In a service these answers are awaited with `wait`.
 //! let principal = admission.authenticate(secret.expose(), "shop", "shop", now).block().unwrap();
 //! assert!(permit(&principal, &Requirement { operation: Some("list"), ..Requirement::default() }).is_ok());
-//! let first = admission.take(&principal, one, now).block();
+//! let first = admission.take(&principal, &Demand::ONE, now).block();
 //! assert!(first.is_ok());
-//! let second = admission.take(&principal, one, now).block();
+//! let second = admission.take(&principal, &Demand::ONE, now).block();
 //! assert!(matches!(second, Err(Denial::RateExceeded { .. })));
 //! # Ok(())
 //! # }
@@ -58,18 +60,22 @@
 
 mod admission;
 mod answer;
+mod atomic;
 mod cache;
 mod calendar;
 mod command;
 #[doc(hidden)]
 pub mod conformance;
 mod denial;
+mod foreign;
 mod gcra;
 mod grants;
 mod hold;
 mod identity;
 mod ledger;
 mod limits;
+#[cfg(all(test, loom))]
+mod loom_tests;
 pub mod memory;
 mod now;
 mod plan;
@@ -83,23 +89,28 @@ pub use admission::{Admission, Settings, Stores};
 pub use answer::{Answer, StoreError, block_on};
 pub use cache::CacheBounds;
 pub use calendar::{Month, Period};
-pub use command::{AccountStatement, Command, CommandFault, IssuedKey, KeySummary, Reply};
+pub use command::{
+    AccountStatement, Check, Command, CommandFault, ImportedKey, IssuedKey, KeySummary, Page, Reply,
+    RotatedKey, StatementEntry, StatementKind,
+};
 pub use denial::{Denial, StorePart};
+pub use foreign::{ForeignForm, ForeignForms, ForeignHash, ForeignKey};
 pub use gcra::{Gcra, Spacing};
 pub use grants::{Coverage, Grants, Requirement, permit};
 pub use hold::Hold;
 pub use identity::{AccountId, InvalidId, KeyId, OperationId};
 pub use ledger::{
-    Balance, Booking, Fingerprint, HoldId, HoldOutcome, HoldRequest, HoldSource, Insufficient, Ledger,
-    MonthlyGrant, Purse, Settlement, TooLarge,
+    Balance, Booking, Charge, Fingerprint, HoldId, HoldOutcome, HoldRequest, HoldSource, Insufficient,
+    Ledger, MonthlyGrant, Purse, Repeats, Settlement, TooLarge,
 };
 pub use limits::{
-    Counters, Exceeded, LimitKind, LimitState, LocalCounters, Meter, QuotaUse, Receipt, Report, Taking,
+    Counters, Demand, Exceeded, LimitKind, LimitState, LocalCounters, Meter, QuotaUse, Receipt, Report,
+    Taking,
 };
 pub use now::{Clock, Now};
-pub use plan::{Counted, MonthlyCredits, Plan, PlanBook, Quota, Rate};
+pub use plan::{Concurrency, Counted, CountsFor, MonthlyCredits, Plan, PlanBook, Quota, Rate};
 pub use principal::Principal;
 pub use record::{Account, Change, Credential, KeyDirectory, KeyRecord, KeyState, Watch};
-pub use secret::{Digest, Malformed, NoRandomness, Pepper, Secret, is_prefix};
+pub use secret::{Candidates, Digest, Malformed, NoRandomness, Pepper, Secret, is_prefix};
 pub use taken::Taken;
 pub use throttle::FailureThrottle;

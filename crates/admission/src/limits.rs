@@ -3,9 +3,13 @@
 //! All or nothing: when one limit denies, the others take nothing. The longest wait decides what the
 //! caller is told.
 
+mod counts;
 mod local;
-mod window;
+mod meter;
+mod peers;
+pub(crate) mod window;
 
+use std::net::IpAddr;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,21 +17,39 @@ use std::time::Duration;
 use jiff::Timestamp;
 use smallvec::SmallVec;
 
-use crate::{Account, AccountId, Answer, Now, Period, Plan, StoreError};
+use crate::{Account, AccountId, Answer, KeyId, Now, Period, Plan, StoreError};
 
 pub use local::LocalCounters;
+pub(crate) use peers::PeerCells;
 
 /// Where the counts of all accounts are kept.
 pub trait Counters: Send + Sync {
-    /// The meter of an account under a plan. Asks no store; two meters of one account count together, by
-    /// the names of the rates, so that a change of plan resets nothing.
-    fn open(&self, account: &Account, plan: &Arc<Plan>) -> Arc<dyn Meter>;
+    /// The meter of an account's key under a plan. Asks no store; the meters of one account count together,
+    /// by the names of the rates, so that a change of plan resets nothing.
+    fn open(&self, account: &Account, key: &KeyId, plan: &Arc<Plan>) -> Arc<dyn Meter>;
 }
 
-/// Counts what one account uses under one plan.
+/// What one request asks of the limits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Demand<'a> {
+    /// For how many requests it counts, with rates and quota.
+    pub cost: NonZeroU32,
+    /// The operation, for rates that count only some.
+    pub operation: Option<&'a str>,
+    /// Where it comes from, for rates that count for addresses. Without it they do not count it.
+    pub peer: Option<IpAddr>,
+}
+
+impl Demand<'_> {
+    /// A request that counts for one, of no operation and no address in particular.
+    pub const ONE: Demand<'static> = Demand { cost: NonZeroU32::MIN, operation: None, peer: None };
+}
+
+/// Counts what one key of an account uses under one plan.
 pub trait Meter: Send + Sync {
-    /// Takes `cost` from every rate and from the quota, and one slot; or nothing from any.
-    fn take(&self, cost: NonZeroU32, now: Now) -> Answer<'_, Taking>;
+    /// Takes what is asked for from every rate and from the quota, and one slot; or nothing from any. A
+    /// limit in the shadow that has not enough gives nothing, and keeps the others from nothing.
+    fn take(&self, demand: &Demand<'_>, now: Now) -> Answer<'_, Taking>;
 
     /// Undoes a take as if it had never been, as far as time has not undone it already. Called at most
     /// once for a receipt, and never together with [`finish`](Self::finish).
@@ -49,12 +71,16 @@ pub type Taking = Result<Result<Receipt, Exceeded>, StoreError>;
 pub struct Receipt {
     /// How much.
     pub cost: NonZeroU32,
-    /// For each rate of the plan, its cell's stamp.
+    /// From which address, where a rate counts for addresses.
+    pub peer: Option<IpAddr>,
+    /// For each rate of the plan its cell's stamp; zero where nothing was taken from it.
     pub stamps: SmallVec<[u64; 4]>,
     /// Whether a slot was taken.
     pub slot: bool,
     /// From which day's quota it was taken.
     pub day: Option<Period>,
+    /// What limits in the shadow would have refused.
+    pub shadowed: Vec<Exceeded>,
 }
 
 /// The limit that denies for the longest time.
@@ -104,7 +130,8 @@ impl Exceeded {
     }
 }
 
-/// How all limits of an account stand, in the plan's order: rates first, then the quota.
+/// How the limits stand, in the plan's order: rates first, then the quota. Without those in the shadow,
+/// which are nobody's business, and without those that count for addresses.
 pub type Report<'a> = SmallVec<[LimitState<'a>; 4]>;
 
 /// How one limit stands: what header fields about limits are made of.

@@ -23,7 +23,7 @@ pub struct Plan {
     /// How many requests per time. Names are unique within a plan: a counter goes by its rate's name.
     pub rates: Vec<Rate>,
     /// How many requests at once.
-    pub concurrency: Option<NonZeroU32>,
+    pub concurrency: Option<Concurrency>,
     /// How many requests per day.
     pub quota: Option<Quota>,
     /// Credits that come each month.
@@ -43,6 +43,33 @@ pub struct Rate {
     pub per: Duration,
     /// How many at once.
     pub burst: NonZeroU32,
+    /// Whose requests are counted together.
+    pub counts_for: CountsFor,
+    /// Only these operations, by their names in the API's document; all of them where there are none.
+    pub operations: BTreeSet<String>,
+    /// In the shadow: it decides and is recorded, and refuses nobody.
+    pub shadow: bool,
+}
+
+/// Whose requests one rate counts together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CountsFor {
+    /// All keys of the account.
+    Account,
+    /// Each key by itself.
+    Key,
+    /// Each peer address by itself, within the account. An IPv6 network of 64 bits is one address. Counted
+    /// in a table of fixed size: in a flood of addresses those that were least busy are forgotten.
+    Address,
+}
+
+/// Requests at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Concurrency {
+    /// How many.
+    pub slots: NonZeroU32,
+    /// In the shadow: it decides and is recorded, and refuses nobody.
+    pub shadow: bool,
 }
 
 /// Requests per calendar day.
@@ -54,6 +81,8 @@ pub struct Quota {
     pub zone: TimeZone,
     /// What is counted.
     pub counts: Counted,
+    /// In the shadow: it decides and is recorded, and refuses nobody.
+    pub shadow: bool,
 }
 
 /// What a quota counts.
@@ -91,7 +120,39 @@ impl Plan {
     }
 }
 
+impl Rate {
+    /// So many requests per time for an account, and as many at once.
+    pub fn new(name: impl Into<Arc<str>>, requests: NonZeroU32, per: Duration) -> Self {
+        Self {
+            name: name.into(),
+            requests,
+            per,
+            burst: requests,
+            counts_for: CountsFor::Account,
+            operations: BTreeSet::new(),
+            shadow: false,
+        }
+    }
+
+    /// Whether it counts requests of this operation.
+    pub fn concerns(&self, operation: Option<&str>) -> bool {
+        self.operations.is_empty() || operation.is_some_and(|name| self.operations.contains(name))
+    }
+}
+
+impl Concurrency {
+    /// So many at once.
+    pub fn of(slots: NonZeroU32) -> Self {
+        Self { slots, shadow: false }
+    }
+}
+
 impl Quota {
+    /// So many requests, whatever becomes of them, in each day of the zone.
+    pub fn daily(requests: u64, zone: TimeZone) -> Self {
+        Self { requests, zone, counts: Counted::Attempts, shadow: false }
+    }
+
     /// The day around `moment`.
     pub fn day(&self, moment: Timestamp) -> Period {
         Period::day(moment, &self.zone)

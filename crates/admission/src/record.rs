@@ -1,20 +1,37 @@
 //! Accounts and keys as stores keep them, and the first of the three store traits.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::{AccountId, Answer, Digest, Grants, KeyId, StoreError};
+use crate::{AccountId, Answer, Candidates, Digest, ForeignForms, Grants, KeyId, StoreError};
 
 /// Looks keys up by their digests.
 pub trait KeyDirectory: Send + Sync {
-    /// The key with this digest, in whatever state, or `None` where there is none. Trouble is an error,
-    /// never `None`: nobody is told that a key is unknown because a disk is full.
-    fn find(&self, digest: &Digest) -> Answer<'static, Result<Option<Arc<Credential>>, StoreError>>;
+    /// The key with one of these digests, in whatever state, or `None` where there is none. Trouble is an
+    /// error, never `None`: nobody is told that a key is unknown because a disk is full.
+    fn find(&self, digests: &Candidates) -> Answer<'static, Result<Option<Arc<Credential>>, StoreError>>;
 
     /// Has `watcher` told of every change, before the change is acknowledged to whoever made it.
     fn watch(&self, watcher: Arc<dyn Watch>);
+
+    /// The forms of keys that other systems made and whose hashes were imported; none where nothing was.
+    fn foreign(&self) -> Option<Arc<ForeignForms>> {
+        None
+    }
+
+    /// A key has been used. Told now and then, not for each request; written when there is time.
+    fn used(&self, key: &KeyId, at: Timestamp) {
+        let _ = (key, at);
+    }
+
+    /// A secret that is stored under an older pepper has been seen, and has this digest under the current
+    /// one. Written when there is time.
+    fn refresh(&self, stored: &Digest, current: &Digest) {
+        let _ = (stored, current);
+    }
 }
 
 /// Is told of changes, so that nothing outdated stays in a cache.
@@ -30,13 +47,17 @@ pub enum Change {
     Key(Digest),
     /// The account, and with it all that is known of its keys.
     Account(AccountId),
+    /// Too much to be listed.
+    Everything,
 }
 
 /// A key together with its account: all that a look-up finds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Credential {
-    /// The digest of its secret.
+    /// The digest of its secret, as it is stored.
     pub digest: Digest,
+    /// From when on this secret opens no more, since another one was made in its place.
+    pub replaced: Option<Timestamp>,
     /// The key.
     pub key: KeyRecord,
     /// Whose it is.
@@ -71,8 +92,14 @@ pub struct KeyRecord {
     pub expires: Option<Timestamp>,
     /// When it was revoked.
     pub revoked: Option<Timestamp>,
+    /// When it was disabled, if it is.
+    #[serde(default)]
+    pub disabled: Option<Timestamp>,
     /// What it allows.
     pub grants: Grants,
+    /// What its owner wrote on it. Rules can read it.
+    #[serde(default)]
+    pub metadata: BTreeMap<String, String>,
 }
 
 /// The state of a key at a moment.
@@ -85,15 +112,20 @@ pub enum KeyState {
     Revoked,
     /// Its time is over.
     Expired,
+    /// Out of use until it is enabled again.
+    Disabled,
 }
 
 impl KeyRecord {
-    /// The state at this moment. Revoked outranks expired: it was somebody's decision.
+    /// The state at this moment. Revoked outranks expired, since it was somebody's decision; and what lasts
+    /// outranks disabled, which does not.
     pub fn state(&self, at: Timestamp) -> KeyState {
         if self.revoked.is_some() {
             KeyState::Revoked
         } else if self.expires.is_some_and(|expires| expires <= at) {
             KeyState::Expired
+        } else if self.disabled.is_some() {
+            KeyState::Disabled
         } else {
             KeyState::Active
         }

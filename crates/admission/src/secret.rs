@@ -4,10 +4,12 @@
 //! that precedes. The checksum is no protection; it lets garbage be refused before any look-up.
 
 use std::fmt;
+use std::sync::Arc;
 
 use hmac::{Hmac, KeyInit, Mac};
 use serde::{Deserialize, Serialize};
 use sha2::Sha256;
+use smallvec::SmallVec;
 use subtle::ConstantTimeEq;
 
 const ALPHABET: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
@@ -129,28 +131,56 @@ impl fmt::Debug for Digest {
     }
 }
 
-/// The key under which secrets are digested. It is kept apart from the database, so that a copy of the
-/// database alone tells nothing about any secret.
+/// The digests under which one secret may be stored: under the current pepper first.
+pub type Candidates = SmallVec<[Digest; 2]>;
+
+/// The key under which secrets are digested, with those that came before it. It is kept apart from the
+/// database, so that a copy of the database alone tells nothing about any secret.
 #[derive(Clone)]
 pub struct Pepper {
     /// Keyed once: a digest then costs two compressions less.
-    keyed: Hmac<Sha256>,
+    current: Hmac<Sha256>,
+    older: Arc<[Hmac<Sha256>]>,
 }
 
 impl Pepper {
     /// From its 32 bytes.
     pub fn from_bytes(bytes: &[u8; 32]) -> Self {
-        let mut block = hmac::digest::Key::<Hmac<Sha256>>::default();
-        block[..bytes.len()].copy_from_slice(bytes);
-        Self { keyed: Hmac::new(&block) }
+        Self { current: keyed(bytes), older: Arc::new([]) }
     }
 
-    /// The digest of a secret.
-    pub fn digest(&self, secret: &str) -> Digest {
-        let mut mac = self.keyed.clone();
-        mac.update(secret.as_bytes());
-        Digest(mac.finalize().into_bytes().into())
+    /// With one that came before it, under which some secrets may still be stored.
+    #[must_use]
+    pub fn with_older(self, bytes: &[u8; 32]) -> Self {
+        let older = self.older.iter().cloned().chain([keyed(bytes)]).collect();
+        Self { current: self.current, older }
     }
+
+    /// The digest of a secret under the current pepper.
+    pub fn digest(&self, secret: &str) -> Digest {
+        digest(&self.current, secret.as_bytes())
+    }
+
+    /// The digests of a secret under this pepper and all that came before.
+    pub fn digests(&self, secret: &str) -> Candidates {
+        self.digests_of(secret.as_bytes())
+    }
+
+    pub(crate) fn digests_of(&self, message: &[u8]) -> Candidates {
+        std::iter::once(&self.current).chain(self.older.iter()).map(|keyed| digest(keyed, message)).collect()
+    }
+}
+
+fn keyed(bytes: &[u8; 32]) -> Hmac<Sha256> {
+    let mut block = hmac::digest::Key::<Hmac<Sha256>>::default();
+    block[..bytes.len()].copy_from_slice(bytes);
+    Hmac::new(&block)
+}
+
+fn digest(keyed: &Hmac<Sha256>, message: &[u8]) -> Digest {
+    let mut mac = keyed.clone();
+    mac.update(message);
+    Digest(mac.finalize().into_bytes().into())
 }
 
 impl fmt::Debug for Pepper {

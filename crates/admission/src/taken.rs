@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::{Meter, Now, Receipt, Report};
+use crate::{Exceeded, Meter, Now, Receipt, Report};
 
 /// What one request has taken from the limits. Its slot is free again when this is dropped.
 ///
@@ -24,6 +24,11 @@ impl Taken {
     /// The request did not succeed; a quota of successes will not count it.
     pub fn failed(&mut self) {
         self.succeeded = false;
+    }
+
+    /// What limits in the shadow would have refused.
+    pub fn shadowed(&self) -> &[Exceeded] {
+        self.receipt.as_ref().map_or(&[], |receipt| &receipt.shadowed)
     }
 
     /// Gives everything back, rates included: for when the gateway itself fails.

@@ -3,78 +3,39 @@
 //! It keeps guessing slow. It is no defence against floods: an attacker with many addresses displaces
 //! entries, and then only loses what had been counted for the displaced ones.
 
-use std::hash::{BuildHasher, RandomState};
 use std::net::IpAddr;
 use std::num::NonZeroU32;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use crate::{Denial, Gcra, Now, Rate, Spacing};
+use crate::limits::PeerCells;
+use crate::{Denial, Now, Rate, Spacing};
 
 const SLOTS: usize = 8192;
-const WAYS: usize = 4;
 
 /// Counts failed authentications per peer address.
 #[derive(Debug)]
 pub struct FailureThrottle {
     spacing: Spacing,
-    /// Keyed afresh in each process, so that nobody can choose addresses that share a slot.
-    hasher: RandomState,
-    slots: Box<[Slot]>,
-}
-
-#[derive(Debug, Default)]
-struct Slot {
-    peer: AtomicU64,
-    failures: Gcra,
+    peers: PeerCells,
 }
 
 impl FailureThrottle {
     /// Lets `failures` fail per `per`, so many of them at once.
     pub fn new(failures: NonZeroU32, per: Duration) -> Self {
-        let rate = Rate { name: "failures".into(), requests: failures, per, burst: failures };
-        let slots = std::iter::repeat_with(Slot::default).take(SLOTS).collect();
-        Self { spacing: Spacing::from(&rate), hasher: RandomState::new(), slots }
+        Self { spacing: Spacing::from(&Rate::new("failures", failures, per)), peers: PeerCells::new(SLOTS) }
     }
 
     /// Whether another attempt of this peer is looked at.
     pub fn check(&self, peer: IpAddr, now: Now) -> Result<(), Denial> {
-        let (tag, set) = self.place(peer);
-        let Some(slot) = set.iter().find(|slot| slot.peer.load(Ordering::Relaxed) == tag) else {
-            return Ok(());
-        };
-        slot.failures
+        let Some(failures) = self.peers.find(peer, ()) else { return Ok(()) };
+        failures
             .probe(self.spacing, 1, now.nanos())
             .map_err(|wait| Denial::CredentialThrottled { retry_after: wait.unwrap_or_default() })
     }
 
     /// An attempt of this peer failed.
     pub fn failed(&self, peer: IpAddr, now: Now) {
-        let (tag, set) = self.place(peer);
-        let whole_in = |slot: &&Slot| slot.failures.allowance(self.spacing, now.nanos()).whole_in;
-        let own = set.iter().find(|slot| slot.peer.load(Ordering::Relaxed) == tag);
-        // Who has failed least loses the slot. Two peers that claim one at the same moment share it for a
-        // while, which costs nobody more than a wait.
-        let Some(slot) = own.or_else(|| set.iter().min_by_key(whole_in)) else { return };
-        if slot.peer.swap(tag, Ordering::Relaxed) != tag {
-            slot.failures.clear();
-        }
-        let _ = slot.failures.take(self.spacing, 1, now.nanos());
-    }
-
-    fn place(&self, peer: IpAddr) -> (u64, &[Slot]) {
-        let hash = self.hasher.hash_one(network(peer));
-        let set = usize::try_from(hash >> 32).unwrap_or_default() % (SLOTS / WAYS);
-        // Zero marks a free slot.
-        (hash | 1, &self.slots[set * WAYS..(set + 1) * WAYS])
-    }
-}
-
-/// Who holds one IPv6 address holds the whole /64.
-fn network(peer: IpAddr) -> u128 {
-    match peer.to_canonical() {
-        IpAddr::V4(address) => address.to_ipv6_mapped().to_bits(),
-        IpAddr::V6(address) => address.to_bits() & !u128::from(u64::MAX),
+        let _ = self.peers.claim(peer, (), self.spacing, now.nanos()).take(self.spacing, 1, now.nanos());
     }
 }
 
@@ -115,6 +76,6 @@ mod tests {
         for number in 0..100_000_u32 {
             throttle.failed(std::net::Ipv4Addr::from_bits(number).into(), at(0));
         }
-        assert_eq!(throttle.slots.len(), SLOTS);
+        assert_eq!(throttle.peers.len(), SLOTS);
     }
 }

@@ -2,12 +2,15 @@
 
 #![expect(clippy::unwrap_used, reason = "a test")]
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use demur_admission::conformance::Fixture;
 use demur_admission::memory::{MemoryDirectory, MemoryLedger};
 use demur_admission::{
-    Account, AccountId, Grants, KeyId, KeyRecord, LocalCounters, Now, Pepper, Principal, Secret, Stores,
+    Account, AccountId, ForeignForm, ForeignForms, Grants, KeyId, KeyRecord, LocalCounters, Now, Pepper,
+    Principal, Secret, Stores,
 };
 use jiff::Timestamp;
 
@@ -33,22 +36,35 @@ impl Fixture for Memory {
 
     fn add_key(&self, account: &Account, expires: Option<Timestamp>, grants: Grants, now: Now) -> Secret {
         let secret = Secret::generate("shop").unwrap();
-        let key = KeyRecord {
-            id: KeyId::generate(),
-            account: account.id.clone(),
-            api: "shop".into(),
-            hint: "shop".into(),
-            created: now.wall,
-            expires,
-            revoked: None,
-            grants,
-        };
+        let key = record(account, expires, grants, now);
         self.keys.insert(self.pepper().digest(secret.expose()), key, account.clone());
         secret
     }
 
     fn revoke(&self, principal: &Principal, now: Now) {
         assert!(self.keys.revoke(&principal.key().id, now.wall));
+    }
+
+    fn rotate(&self, principal: &Principal, grace: Duration, now: Now) -> Secret {
+        let secret = Secret::generate("shop").unwrap();
+        let digest = self.pepper().digest(secret.expose());
+        assert!(self.keys.rotate(&principal.key().id, digest, now.wall, grace));
+        secret
+    }
+
+    fn set_disabled(&self, principal: &Principal, disabled: bool, now: Now) {
+        let set = |key: &mut KeyRecord| key.disabled = disabled.then_some(now.wall);
+        assert!(self.keys.change(&principal.key().id, set));
+    }
+
+    fn import(&self, account: &Account, form: ForeignForm, sha256: [u8; 32], now: Now) {
+        let digest = self.pepper().imported_digest(&sha256).unwrap();
+        self.keys.insert(digest, record(account, None, Grants::default(), now), account.clone());
+        self.keys.accept_foreign(ForeignForms { forms: vec![form], keys: Vec::new() });
+    }
+
+    fn last_used(&self, principal: &Principal) -> Option<Timestamp> {
+        self.keys.last_used(&principal.key().id)
     }
 
     fn set_plan(&self, account: &AccountId, plan: &str, _now: Now) {
@@ -61,6 +77,21 @@ impl Fixture for Memory {
 
     fn restart(self) -> Option<Self> {
         None
+    }
+}
+
+fn record(account: &Account, expires: Option<Timestamp>, grants: Grants, now: Now) -> KeyRecord {
+    KeyRecord {
+        id: KeyId::generate(),
+        account: account.id.clone(),
+        api: "shop".into(),
+        hint: "shop".into(),
+        created: now.wall,
+        expires,
+        revoked: None,
+        disabled: None,
+        grants,
+        metadata: BTreeMap::new(),
     }
 }
 

@@ -7,8 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use demur_admission::{
-    Account, Counted, Counters, Exceeded, Gcra, LocalCounters, Meter, Now, Plan, Quota, Rate, Receipt,
-    Spacing,
+    Account, Counters, Demand, Exceeded, Gcra, LocalCounters, Meter, Now, Plan, Quota, Rate, Receipt, Spacing,
 };
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
@@ -16,7 +15,7 @@ use proptest::prelude::*;
 
 fn rate(requests: u32, per: Duration, burst: u32) -> Rate {
     let count = |number| NonZeroU32::new(number).unwrap();
-    Rate { name: "rate".into(), requests: count(requests), per, burst: count(burst) }
+    Rate { burst: count(burst), ..Rate::new("rate", count(requests), per) }
 }
 
 /// The same limit as a bucket: `burst` tokens at most, one more each interval, counted in nanoseconds.
@@ -126,7 +125,7 @@ proptest! {
         steps in prop::collection::vec(0_i64..30_000, 1..200),
     ) {
         let zone = TimeZone::get(zone).unwrap();
-        let quota = Quota { requests: 4, zone: zone.clone(), counts: Counted::Attempts };
+        let quota = Quota::daily(4, zone.clone());
         let meter = meter(Plan { quota: Some(quota), ..Plan::named("plan") });
         let mut wall = Timestamp::from_second(start).unwrap();
         let (mut date, mut used) = (zone.to_datetime(wall).date(), 0);
@@ -154,11 +153,11 @@ proptest! {
 
 fn meter(plan: Plan) -> Arc<dyn Meter> {
     let account = Account { id: "acme".parse().unwrap(), name: "Acme".into(), plan: plan.name.clone() };
-    LocalCounters::new().open(&account, &Arc::new(plan))
+    LocalCounters::new().open(&account, &"key".parse().unwrap(), &Arc::new(plan))
 }
 
 fn take(meter: &Arc<dyn Meter>, now: Now) -> Result<Receipt, Exceeded> {
-    meter.take(NonZeroU32::MIN, now).block().unwrap()
+    meter.take(&Demand::ONE, now).block().unwrap()
 }
 
 #[test]
@@ -166,8 +165,9 @@ fn a_new_zone_takes_effect_when_the_day_under_way_ends() {
     let counters = LocalCounters::new();
     let account = Account { id: "acme".parse().unwrap(), name: "Acme".into(), plan: "plan".into() };
     let open = |zone: &str| {
-        let quota = Quota { requests: 1, zone: TimeZone::get(zone).unwrap(), counts: Counted::Attempts };
-        counters.open(&account, &Arc::new(Plan { quota: Some(quota), ..Plan::named("plan") }))
+        let quota = Quota::daily(1, TimeZone::get(zone).unwrap());
+        let plan = Arc::new(Plan { quota: Some(quota), ..Plan::named("plan") });
+        counters.open(&account, &"key".parse().unwrap(), &plan)
     };
     let at = |text: &str| Now { wall: text.parse().unwrap(), monotonic: Duration::ZERO };
     let (utc, tokyo) = (open("UTC"), open("Asia/Tokyo"));
@@ -182,7 +182,7 @@ fn a_new_zone_takes_effect_when_the_day_under_way_ends() {
 
 #[test]
 fn many_threads_take_exactly_what_there_is() {
-    let quota = Quota { requests: 1000, zone: TimeZone::UTC, counts: Counted::Attempts };
+    let quota = Quota::daily(1000, TimeZone::UTC);
     let plan = Plan {
         rates: vec![rate(1, Duration::from_secs(3600), 700)],
         quota: Some(quota),

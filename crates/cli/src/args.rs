@@ -60,10 +60,10 @@ pub(crate) enum Verb {
     /// Writes code out of a contract.
     #[command(subcommand)]
     Generate(GenerateVerb),
-    /// Makes, lists and revokes API keys.
+    /// Makes, lists, changes and revokes API keys.
     #[command(subcommand)]
     Keys(KeysVerb),
-    /// Makes, lists and changes accounts.
+    /// Makes, lists and changes accounts; their credits, and the books.
     #[command(subcommand)]
     Accounts(AccountsVerb),
 }
@@ -161,15 +161,95 @@ pub(crate) enum KeysVerb {
         /// Only those of this account.
         #[arg(long, value_name = "ID")]
         account: Option<String>,
+        #[command(flatten)]
+        page: PageArgs,
     },
     /// Revokes a key, for good and at once.
-    Revoke {
+    Revoke(KeyArgs),
+    /// Makes another secret for a key and shows it, this once. The old one opens for a while still.
+    Rotate {
+        #[command(flatten)]
+        key: KeyArgs,
+        /// For how long the old secret opens: `24h`; `0` closes it at once, for a key that has leaked.
+        #[arg(long, default_value = "24h", value_name = "DURATION")]
+        grace: String,
+    },
+    /// Puts a key out of use until it is enabled again.
+    Disable(KeyArgs),
+    /// Puts a key that was disabled back into use.
+    Enable(KeyArgs),
+    /// Says when a key expires.
+    Expire {
+        #[command(flatten)]
+        key: KeyArgs,
+        /// A date and time as in RFC 3339; `never`, or `now`.
+        #[arg(long, value_name = "TIME")]
+        at: String,
+    },
+    /// Takes over keys of another system by their hashes.
+    Import(ImportKeysArgs),
+    /// Makes another pepper, under which secrets are stored from the next start on.
+    NewPepper {
         #[command(flatten)]
         store: StoreArgs,
-        /// The key's id, as `demur keys list` shows it.
-        #[arg(value_name = "ID")]
-        key: String,
     },
+}
+
+/// One key.
+#[derive(Debug, clap::Args)]
+pub(crate) struct KeyArgs {
+    #[command(flatten)]
+    pub(crate) store: StoreArgs,
+    /// The key's id, as `demur keys list` shows it.
+    #[arg(value_name = "ID")]
+    pub(crate) key: String,
+}
+
+/// A part of a list.
+#[derive(Debug, clap::Args)]
+pub(crate) struct PageArgs {
+    /// Those after this one.
+    #[arg(long, value_name = "ID")]
+    pub(crate) after: Option<String>,
+    /// So many at most.
+    #[arg(long, default_value_t = 1000, value_name = "COUNT")]
+    pub(crate) limit: u32,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct ImportKeysArgs {
+    #[command(flatten)]
+    pub(crate) store: StoreArgs,
+    /// The API that the keys open.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) api: String,
+    /// How the other system hashed the whole key.
+    #[arg(long, value_enum)]
+    pub(crate) hash: HashKind,
+    /// The name of the key of an HMAC.
+    #[arg(long, value_name = "NAME", required_if_eq("hash", "hmac-sha256"))]
+    pub(crate) hash_key: Option<String>,
+    /// A file with that key in hexadecimal digits, where it was not imported before.
+    #[arg(long, value_name = "FILE", requires = "hash_key")]
+    pub(crate) hash_key_file: Option<PathBuf>,
+    /// With what the keys begin.
+    #[arg(long, default_value = "", value_name = "TEXT")]
+    pub(crate) prefix: String,
+    /// How many bytes the keys have, the prefix included: `40`, or `32-64`.
+    #[arg(long, value_name = "LENGTH")]
+    pub(crate) length: String,
+    /// A file with one JSON object a line: `account` and `hash` (hexadecimal digits), and if need be
+    /// `expires`, `grants` and `metadata`.
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum HashKind {
+    /// SHA-256.
+    Sha256,
+    /// HMAC-SHA-256.
+    HmacSha256,
 }
 
 #[derive(Debug, clap::Args)]
@@ -194,6 +274,9 @@ pub(crate) struct CreateKeyArgs {
     /// A scope that it has. May be repeated.
     #[arg(long = "scope", value_name = "NAME")]
     pub(crate) scopes: Vec<String>,
+    /// What rules can read of it as `key.metadata`: `NAME=VALUE`. May be repeated.
+    #[arg(long = "metadata", value_name = "NAME=VALUE")]
+    pub(crate) metadata: Vec<String>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -216,6 +299,8 @@ pub(crate) enum AccountsVerb {
     List {
         #[command(flatten)]
         store: StoreArgs,
+        #[command(flatten)]
+        page: PageArgs,
     },
     /// Shows an account with its plan and credits.
     Show {
@@ -249,5 +334,78 @@ pub(crate) enum AccountsVerb {
         /// Why, for the statement.
         #[arg(long, value_name = "TEXT")]
         reason: String,
+        /// An id that makes a repetition harmless.
+        #[arg(long, value_name = "ID")]
+        operation: Option<String>,
+    },
+    /// Takes away credits that should not have come in.
+    Withdraw {
+        #[command(flatten)]
+        store: StoreArgs,
+        /// The account's id.
+        #[arg(value_name = "ID")]
+        account: String,
+        /// How many.
+        #[arg(value_name = "CREDITS")]
+        amount: u64,
+        /// Why, for the statement.
+        #[arg(long, value_name = "TEXT")]
+        reason: String,
+        /// An id that makes a repetition harmless.
+        #[arg(long, value_name = "ID")]
+        operation: Option<String>,
+    },
+    /// Gives back what an operation was charged, once.
+    Refund {
+        #[command(flatten)]
+        store: StoreArgs,
+        /// The account's id.
+        #[arg(value_name = "ID")]
+        account: String,
+        /// The operation, as `demur accounts statement` shows it.
+        #[arg(value_name = "OPERATION")]
+        operation: String,
+        /// How many credits; all of them where it is not given.
+        #[arg(long, value_name = "CREDITS")]
+        amount: Option<u64>,
+        /// Why, for the statement.
+        #[arg(long, value_name = "TEXT")]
+        reason: String,
+    },
+    /// Shows what happened to an account's credits, latest first.
+    Statement {
+        #[command(flatten)]
+        store: StoreArgs,
+        /// The account's id.
+        #[arg(value_name = "ID")]
+        account: String,
+        /// From this date and time on.
+        #[arg(long, value_name = "TIME")]
+        since: Option<jiff::Timestamp>,
+        /// So many entries at most.
+        #[arg(long, default_value_t = 100, value_name = "COUNT")]
+        limit: u32,
+    },
+    /// Proves that the books add up, while the gateway runs.
+    Verify {
+        #[command(flatten)]
+        store: StoreArgs,
+    },
+    /// Writes a copy of the database as it is now, while the gateway runs. Without the pepper, which is to
+    /// be kept elsewhere.
+    Backup {
+        #[command(flatten)]
+        store: StoreArgs,
+        /// Where to; there must be nothing yet.
+        #[arg(value_name = "FILE")]
+        to: PathBuf,
+    },
+    /// Forgets operations that ended before a moment. Balances stay as they are.
+    Prune {
+        #[command(flatten)]
+        store: StoreArgs,
+        /// Before this date and time.
+        #[arg(long, value_name = "TIME")]
+        before: jiff::Timestamp,
     },
 }

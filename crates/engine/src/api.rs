@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use demur_admission::FailureThrottle;
 use demur_validation::{Found, Variable};
 
 use crate::credential::challenge;
@@ -17,6 +18,8 @@ pub struct Api {
     pub(crate) rules: Vec<Vec<usize>>,
     /// For each operation, whether a rule looks into the content.
     pub(crate) reads_content: Vec<bool>,
+    /// Who tries keys that do not open.
+    pub(crate) failures: FailureThrottle,
 }
 
 impl Api {
@@ -43,7 +46,9 @@ impl Api {
             with.chain([&rule.require]).any(|expression| expression.uses().contains(Variable::Body))
         };
         let reads_content = rules.iter().map(|rules| rules.iter().any(mentions_content)).collect();
-        Arc::new(Self { settings, challenge, rules, reads_content })
+        let (failures, per) = settings.authentication.failures;
+        let failures = FailureThrottle::new(failures, per);
+        Arc::new(Self { settings, challenge, rules, reads_content, failures })
     }
 
     /// Its name.

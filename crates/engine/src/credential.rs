@@ -1,22 +1,37 @@
 //! Where the key stands in a request. What it is worth, admission says.
 
-use demur_admission::Denial;
+use std::borrow::Cow;
+
+use demur_admission::{Denial, Secret};
 use http::HeaderMap;
 
 use crate::settings::{Authentication, Scheme};
 
 /// The key that the request carries.
 ///
-/// More than one credential field is malformed: a proxy in front and the gateway could each read another
-/// one.
+/// More than one credential is malformed: a proxy in front and the gateway could each read another one.
 pub(crate) fn presented<'h>(
     headers: &'h HeaderMap,
+    query: Option<&'h str>,
     authentication: &Authentication,
-) -> Result<&'h str, Denial> {
+) -> Result<Cow<'h, str>, Denial> {
+    let mut in_query = values_of(query, authentication.query.as_deref());
     let mut values = authentication
         .schemes()
         .flat_map(|scheme| headers.get_all(scheme.field()).iter().map(move |value| (scheme, value)));
-    let Some((scheme, value)) = values.next() else { return Err(Denial::CredentialMissing) };
+    let (scheme, value) = match (values.next(), in_query.next()) {
+        (None, None) => return Err(Denial::CredentialMissing),
+        (Some(_), Some(_)) => return Err(Denial::CredentialMalformed),
+        (None, Some(key)) => {
+            let lonely = in_query.next().is_none();
+            return match decoded(key) {
+                Some(key) if key.is_empty() => Err(Denial::CredentialMissing),
+                Some(key) if lonely => Ok(key),
+                _ => Err(Denial::CredentialMalformed),
+            };
+        }
+        (Some(found), None) => found,
+    };
     if values.next().is_some() {
         return Err(Denial::CredentialMalformed);
     }
@@ -28,14 +43,65 @@ pub(crate) fn presented<'h>(
     if value.is_empty() {
         return Err(Denial::CredentialMissing);
     }
-    let Some(scheme) = scheme else { return Ok(value) };
+    let Some(scheme) = scheme else { return Ok(value.into()) };
     // RFC 9110, section 11.1: the scheme is case-insensitive, and one or more spaces follow it.
     let (given, key) = value.split_once(' ').unwrap_or((value, ""));
     if !given.eq_ignore_ascii_case(scheme) {
         return Err(Denial::CredentialScheme);
     }
     let key = key.trim_start();
-    if key.is_empty() { Err(Denial::CredentialMissing) } else { Ok(key) }
+    if key.is_empty() { Err(Denial::CredentialMissing) } else { Ok(key.into()) }
+}
+
+/// Whether a key of this API stands in the query where none may: by then it stands in the logs of
+/// everything that the request came through.
+pub(crate) fn is_exposed(query: Option<&str>, authentication: &Authentication) -> bool {
+    let is_key = |value: &str| {
+        decoded(value).is_some_and(|value| Secret::check(&value, &authentication.prefix).is_ok())
+    };
+    pairs(query).any(|(name, value)| {
+        let allowed = authentication.query.as_deref().is_some_and(|allowed| is_named(name, allowed));
+        !allowed && (is_key(value) || is_key(name))
+    })
+}
+
+/// The query without the parameter that carries the key: the key is for the gateway alone.
+pub(crate) fn without_key<'q>(
+    query: Option<&'q str>,
+    authentication: &Authentication,
+) -> Option<Cow<'q, str>> {
+    let query = query?;
+    let Some(name) = authentication.query.as_deref() else { return Some(query.into()) };
+    if values_of(Some(query), Some(name)).next().is_none() {
+        return Some(query.into());
+    }
+    let kept = query.split('&').filter(|pair| !is_named(split(pair).0, name));
+    let kept = kept.collect::<Vec<_>>().join("&");
+    (!kept.is_empty()).then(|| kept.into())
+}
+
+fn values_of<'q, 'n>(
+    query: Option<&'q str>,
+    name: Option<&'n str>,
+) -> impl Iterator<Item = &'q str> + use<'q, 'n> {
+    pairs(query).filter_map(move |(key, value)| is_named(key, name?).then_some(value))
+}
+
+fn pairs(query: Option<&str>) -> impl Iterator<Item = (&str, &str)> {
+    query.unwrap_or_default().split('&').map(split)
+}
+
+fn split(pair: &str) -> (&str, &str) {
+    pair.split_once('=').unwrap_or((pair, ""))
+}
+
+fn is_named(raw: &str, name: &str) -> bool {
+    decoded(raw).is_some_and(|found| found == name)
+}
+
+/// What a part of a query means; `None` where that is no text.
+fn decoded(raw: &str) -> Option<Cow<'_, str>> {
+    percent_encoding::percent_decode_str(raw).decode_utf8().ok()
 }
 
 /// The challenge of a 401 (RFC 9110, section 11.6.1).
@@ -50,18 +116,29 @@ pub(crate) fn challenge(authentication: &Authentication, realm: &str) -> String 
 
 #[cfg(test)]
 mod tests {
+    use std::num::NonZeroU32;
+    use std::time::Duration;
+
     use super::*;
     use http::HeaderName;
     use http::header::AUTHORIZATION;
 
+    fn bearer(query: Option<&str>) -> Authentication {
+        Authentication {
+            scheme: Scheme::Authorization("Bearer".into()),
+            also: None,
+            prefix: "k".into(),
+            query: query.map(str::to_owned),
+            failures: (NonZeroU32::MIN, Duration::from_secs(1)),
+        }
+    }
+
     #[test]
     fn the_key_is_found_or_its_absence_named() {
-        let bearer =
-            Authentication { scheme: Scheme::Authorization("Bearer".into()), also: None, prefix: "k".into() };
         for (values, expected) in [
             (&[][..], Err(Denial::CredentialMissing)),
-            (&["Bearer k_1"], Ok("k_1")),
-            (&["bearer   k_1 "], Ok("k_1")),
+            (&["Bearer k_1"], Ok("k_1".into())),
+            (&["bearer   k_1 "], Ok("k_1".into())),
             (&["Basic x"], Err(Denial::CredentialScheme)),
             (&["k_1"], Err(Denial::CredentialScheme)),
             (&["Bearer"], Err(Denial::CredentialMissing)),
@@ -72,20 +149,20 @@ mod tests {
             for value in values {
                 headers.append(AUTHORIZATION, value.parse().unwrap());
             }
-            assert_eq!(presented(&headers, &bearer), expected, "{values:?}");
+            assert_eq!(presented(&headers, Some("a=1"), &bearer(None)), expected, "{values:?}");
+            let expected =
+                if values.is_empty() { Ok("k_2".into()) } else { Err(Denial::CredentialMalformed) };
+            assert_eq!(presented(&headers, Some("key=k_2"), &bearer(Some("key"))), expected, "{values:?}");
         }
     }
 
     #[test]
     fn of_two_places_just_one_may_be_used() {
-        let both = Authentication {
-            scheme: Scheme::Authorization("Bearer".into()),
-            also: Some(Scheme::Field(HeaderName::from_static("x-api-key"))),
-            prefix: "k".into(),
-        };
+        let also = Some(Scheme::Field(HeaderName::from_static("x-api-key")));
+        let both = Authentication { also, ..bearer(None) };
         for (authorization, field, expected) in [
-            (Some("Bearer k_1"), None, Ok("k_1")),
-            (None, Some("k_2"), Ok("k_2")),
+            (Some("Bearer k_1"), None, Ok("k_1".into())),
+            (None, Some("k_2"), Ok("k_2".into())),
             (None, None, Err(Denial::CredentialMissing)),
             (Some("Bearer k_1"), Some("k_2"), Err(Denial::CredentialMalformed)),
             (Some("Basic x"), None, Err(Denial::CredentialScheme)),
@@ -93,7 +170,44 @@ mod tests {
             let mut headers = HeaderMap::new();
             authorization.map(|value| headers.insert(AUTHORIZATION, value.parse().unwrap()));
             field.map(|value| headers.insert("x-api-key", value.parse().unwrap()));
-            assert_eq!(presented(&headers, &both), expected, "{authorization:?} {field:?}");
+            assert_eq!(presented(&headers, None, &both), expected, "{authorization:?} {field:?}");
         }
+    }
+
+    #[test]
+    fn a_key_in_the_query_is_read_and_taken_out_where_it_may_stand() {
+        let named = bearer(Some("key"));
+        let headers = HeaderMap::new();
+        for (query, found, rest) in [
+            ("key=k%5F1&a=1", Ok("k_1".into()), Some("a=1")),
+            ("a=1&k%65y=k_1&b=2", Ok("k_1".into()), Some("a=1&b=2")),
+            ("key=k_1", Ok("k_1".into()), None),
+            ("key=k_1&key=k_2", Err(Denial::CredentialMalformed), None),
+            ("key=", Err(Denial::CredentialMissing), None),
+            ("key=%ff", Err(Denial::CredentialMalformed), None),
+            ("monkey=k_1", Err(Denial::CredentialMissing), Some("monkey=k_1")),
+        ] {
+            assert_eq!(presented(&headers, Some(query), &named), found, "{query}");
+            assert_eq!(without_key(Some(query), &named).as_deref(), rest, "{query}");
+            assert_eq!(without_key(Some(query), &bearer(None)).as_deref(), Some(query));
+        }
+    }
+
+    #[test]
+    fn a_key_in_any_other_place_of_the_query_is_exposed() {
+        let secret = Secret::generate("k").unwrap();
+        let key = secret.expose();
+        let escaped = key.replacen("k_", "%6b%5F", 1);
+        for (query, exposed) in [
+            (format!("key={key}"), false),
+            (format!("token={key}"), true),
+            (format!("token={escaped}"), true),
+            (format!("a=1&{key}"), true),
+            (format!("token={key}0"), false),
+            ("token=k_short".to_owned(), false),
+        ] {
+            assert_eq!(is_exposed(Some(&query), &bearer(Some("key"))), exposed, "{query}");
+        }
+        assert!(is_exposed(Some(&format!("key={key}")), &bearer(None)));
     }
 }

@@ -33,6 +33,38 @@ pub(crate) struct Exchange<'e> {
     pub(crate) principal: Option<Arc<Principal>>,
     /// What the request has taken from the limits.
     pub(crate) taken: Option<Taken>,
+    /// What would have been refused.
+    observed: Vec<Observation>,
+}
+
+/// A refusal that did not take place: of a limit in the shadow, or of an API that is only watched.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Observation {
+    /// The condition, where it is one of the gateway's own.
+    pub condition: Option<Condition>,
+    /// The error's name in the contract.
+    pub error: String,
+    /// Its status.
+    pub status: u16,
+    /// What happened.
+    pub cause: String,
+}
+
+/// What operators should know of a request that passed: an extension of its response.
+#[derive(Debug, Clone)]
+pub struct Observed {
+    /// The request's id.
+    pub request_id: String,
+    /// The API.
+    pub api: Option<String>,
+    /// The operation, where it was known.
+    pub operation: Option<String>,
+    /// The account, where it was known.
+    pub account: Option<String>,
+    /// The key's id, where it was known.
+    pub key: Option<String>,
+    /// What it would have been refused for, in this order.
+    pub observations: Vec<Observation>,
 }
 
 /// What operators should know of a refusal. It is an extension of the response, for whoever logs or keeps
@@ -69,7 +101,17 @@ impl<'e> Exchange<'e> {
     pub(crate) fn new(voice: &'e Contract, now: Now, peer: Option<IpAddr>) -> Self {
         let id = RequestId::fresh();
         let voice = Voice::of(voice);
-        Self { id, now, peer, voice, api: None, operation: None, principal: None, taken: None }
+        Self {
+            id,
+            now,
+            peer,
+            voice,
+            api: None,
+            operation: None,
+            principal: None,
+            taken: None,
+            observed: Vec::new(),
+        }
     }
 
     /// The client's wishes are known from here on.
@@ -101,6 +143,35 @@ impl<'e> Exchange<'e> {
     pub(crate) fn request_id_field(&self) -> HeaderName {
         HeaderName::from_bytes(self.voice().request_id().field.as_bytes())
             .unwrap_or(HeaderName::from_static("x-request-id"))
+    }
+
+    /// Whether the API is only watched.
+    pub(crate) fn observes(&self) -> bool {
+        self.api.is_some_and(|api| api.settings.observe)
+    }
+
+    /// Remembers a refusal that does not take place.
+    pub(crate) fn observe(&mut self, refused: &Refused) {
+        let entry = self.voice().entry(self.answer(refused));
+        self.observed.push(Observation {
+            condition: condition(refused),
+            error: entry.name.clone(),
+            status: entry.status.as_u16(),
+            cause: refused.detail.cause.clone(),
+        });
+    }
+
+    /// A decision. Where the API is only watched a refusal is remembered, and the request goes on without
+    /// what was refused.
+    pub(crate) fn decided<T>(&mut self, decision: Result<T, Refused>) -> Result<Option<T>, Refused> {
+        match decision {
+            Ok(passed) => Ok(Some(passed)),
+            Err(refused) if self.observes() => {
+                self.observe(&refused);
+                Ok(None)
+            }
+            Err(refused) => Err(refused),
+        }
     }
 
     /// Makes the response of a refusal.
@@ -190,7 +261,18 @@ impl<'e> Exchange<'e> {
     }
 
     /// Sets what every response carries: the request's id, and how the limits stand.
-    pub(crate) fn seal<R>(&self, response: &mut Response<R>) {
+    pub(crate) fn seal<R>(&mut self, response: &mut Response<R>) {
+        if !self.observed.is_empty() {
+            let observed = Observed {
+                request_id: self.request_id(),
+                api: self.api.map(|api| api.name().to_owned()),
+                operation: self.operation.map(str::to_owned),
+                account: self.principal.as_ref().map(|principal| principal.account().id.to_string()),
+                key: self.principal.as_ref().map(|principal| principal.key().id.to_string()),
+                observations: std::mem::take(&mut self.observed),
+            };
+            response.extensions_mut().insert(Arc::new(observed));
+        }
         let headers = response.headers_mut();
         if let Ok(value) = HeaderValue::from_str(&self.request_id()) {
             headers.insert(self.request_id_field(), value);
@@ -200,6 +282,15 @@ impl<'e> Exchange<'e> {
             let limits: Report<'_> = principal.report(self.now);
             limit_fields::set(families, &limits, self.now, headers);
         }
+    }
+}
+
+/// The condition that a refusal is about, where it is one of the gateway's own.
+fn condition(refused: &Refused) -> Option<Condition> {
+    match refused.answering {
+        Answering::Condition(condition) => Some(condition),
+        Answering::Violations => refused.detail.violations.first().map(|violation| violation.condition),
+        Answering::Error(_) => None,
     }
 }
 

@@ -25,7 +25,7 @@ mod voice;
 
 pub use api::Api;
 pub use content::{Content, ContentFault};
-pub use exchange::Refusal;
+pub use exchange::{Observation, Observed, Refusal};
 pub use outcome::UpstreamFault;
 pub use outgoing::{Outgoing, Passing};
 pub use pipeline::{Arrival, Engine, Rejection};

@@ -9,6 +9,10 @@ use http_body::{Body, Frame, SizeHint};
 
 /// The content of a response: the gateway's own, or the upstream's passing through.
 #[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "there is one for each request, and a box would be an allocation"
+)]
 pub enum Outgoing<R> {
     /// In one piece; `None` once it was taken.
     Whole(Option<Bytes>),

@@ -16,7 +16,8 @@ use std::task::Poll;
 
 use bytes::Bytes;
 use demur_admission::{
-    Admission, Balance, Coverage, Denial, Fingerprint, Hold, Now, OperationId, Principal, Requirement, permit,
+    Admission, Balance, Charge, Coverage, Demand, Denial, Fingerprint, Hold, Now, OperationId, Principal,
+    Repeats, Requirement, Taken, permit,
 };
 use demur_contract::{Condition, Contract};
 use demur_validation::{Content as Checked, Find, Found};
@@ -146,22 +147,42 @@ impl Engine {
         };
         exchange.speak_for(api, &Asked { host: host(&parts), path, headers: Some(&parts.headers) });
         let settings = &api.settings;
-        let query = uri.query();
+        // The key, where it may stand there, is for nobody behind this.
+        let with_key = uri.query();
+        let query = credential::without_key(with_key, &settings.authentication);
+        let query = query.as_deref();
         if !has_plain_segments(path) {
             return Err(Refused::from(Condition::RequestMalformed).because("the path has a dot segment"));
         }
         refuse_doubled(&parts)?;
+        if credential::is_exposed(with_key, &settings.authentication) {
+            let refused = Refused::from(Denial::CredentialMalformed);
+            exchange.decided::<()>(Err(refused.because("a key stands in the query")))?;
+        }
         let found = match settings.document.find(&parts.method, path) {
-            Find::Found(found) => found,
-            Find::MethodNotAllowed { allow } => return Err(method_not_allowed(allow)),
-            Find::NotFound => return Err(Condition::ResourceNotFound.into()),
+            Find::Found(found) => Ok(found),
+            Find::MethodNotAllowed { allow } => Err(method_not_allowed(allow)),
+            Find::NotFound => Err(Condition::ResourceNotFound.into()),
+        };
+        let Some(found) = exchange.decided(found)? else {
+            // Nothing is known of it, so nothing more can be decided.
+            refuse_announced_excess(&parts, settings.max_content)?;
+            let content = Content::Streaming { body, left: settings.max_content };
+            dress(exchange, &mut parts, api, path, query, None, None)?;
+            return pass_on(exchange, api, Request::from_parts(parts, content), Hold::nothing(), forward)
+                .await;
         };
         let operation = found.operation;
         let asks = &settings.operations[operation.index()];
         exchange.operation = Some(operation.id());
 
         // Authenticate.
-        let principal = if asks.anonymous { None } else { Some(self.authenticate(api, &parts, now).await?) };
+        let principal = if asks.anonymous {
+            None
+        } else {
+            let found = self.authenticate(api, &parts, with_key, exchange.peer, now).await;
+            exchange.decided(found.map_err(Refused::from))?
+        };
         exchange.principal.clone_from(&principal);
 
         if let Some(principal) = &principal {
@@ -179,14 +200,20 @@ impl Engine {
                 feature: asks.feature.as_deref(),
                 resource,
             };
-            permit(principal, &requirement)?;
+            exchange.decided(permit(principal, &requirement).map_err(Refused::from))?;
             if resolved == Some(Resource::Unclear) {
-                return Err(unclear_resource());
+                exchange.decided::<()>(Err(unclear_resource()))?;
             }
 
             // Rate and quota: taken here, whatever is wrong with the request beyond.
-            let taken = self.admission.take(principal, NonZeroU32::MIN, now).wait().await?;
-            exchange.taken = Some(taken);
+            let cost = asks.cost.unwrap_or(NonZeroU32::MIN);
+            let demand = Demand { cost, operation: Some(operation.id()), peer: exchange.peer };
+            let taken = self.admission.take(principal, &demand, now).wait().await;
+            let taken = exchange.decided(taken.map_err(Refused::from))?;
+            for exceeded in taken.iter().flat_map(Taken::shadowed) {
+                exchange.observe(&Denial::from(exceeded.clone()).into());
+            }
+            exchange.taken = taken;
         }
 
         // Validate: every violation of the request at once.
@@ -202,7 +229,8 @@ impl Engine {
         let (content, value) = if looks_inside {
             refuse_announced_excess(&parts, bound)?;
             let bytes = collect(body, bound).await?;
-            let (value, more) = checked(settings, &found, &parts, &bytes)?;
+            let checked = exchange.decided(checked(settings, &found, &parts, &bytes))?;
+            let (value, more) = checked.unwrap_or_default();
             violations.extend(more);
             (Content::Collected((!bytes.is_empty()).then_some(bytes)), value)
         } else {
@@ -210,7 +238,7 @@ impl Engine {
             (Content::Streaming { body, left: bound }, None)
         };
         if !violations.is_empty() {
-            return Err(Refused::violations(violations));
+            exchange.decided::<()>(Err(Refused::violations(violations)))?;
         }
 
         // Rules.
@@ -222,53 +250,27 @@ impl Engine {
             principal: principal.as_deref(),
             now,
         };
-        rules::check(api, operation.index(), exchange.voice(), &seen)?;
+        exchange.decided(rules::check(api, operation.index(), exchange.voice(), &seen))?;
 
         // Hold credits, durably.
         let mut hold = Hold::nothing();
         let mut balance = None;
         if let Some(principal) = &principal {
             if asks.credits > 0 {
-                hold =
-                    self.hold(exchange, principal, &parts, path, content.collected(), asks.credits).await?;
+                let held = self
+                    .hold(exchange, principal, &parts, (path, query), content.collected(), asks.credits)
+                    .await;
+                hold = exchange.decided(held)?.unwrap_or_else(Hold::nothing);
                 balance = hold.balance().copied();
             } else if asks.passes_credits {
-                balance = Some(self.admission.balance(principal, now).wait().await?);
+                let found = self.admission.balance(principal, now).wait().await;
+                balance = exchange.decided(found.map_err(Refused::from))?;
             }
         }
 
         // Forward.
         dress(exchange, &mut parts, api, path, query, principal.as_deref(), balance.as_ref())?;
-        hold.forwarded();
-        let answer = forward(api, Request::from_parts(parts, content)).await;
-
-        // Settle.
-        let answer = match answer {
-            Ok(answer) => answer,
-            Err(fault) => {
-                hold.release();
-                return Err(fault.into());
-            }
-        };
-        let (mut head, body) = answer.into_parts();
-        if let Some(raised) = head.extensions.remove::<Raised>() {
-            hold.release();
-            return Err(raised.in_contract(exchange.voice()));
-        }
-        if let Some(cause) = outcome::unusable(&head) {
-            hold.release();
-            return Err(Refused::from(Condition::UpstreamInvalidResponse).because(cause));
-        }
-        if head.status.is_client_error() || head.status.is_server_error() {
-            hold.release();
-            let content = failure_content(body).await;
-            return Err(outcome::refuse(exchange.voice(), head.status, &head.headers, &content));
-        }
-        forward::strip_hop_by_hop(&mut head.headers);
-        forward::strip_own(&mut head.headers);
-        // The version is each connection's own.
-        head.version = Version::HTTP_11;
-        Ok(Response::from_parts(head, Outgoing::passing(body, hold, exchange.taken.take())))
+        pass_on(exchange, api, Request::from_parts(parts, content), hold, forward).await
     }
 
     /// A request that could not be read: its host and path, where they could be, choose the voice.
@@ -281,10 +283,27 @@ impl Engine {
         Refused::from(rejection.condition).because(rejection.cause)
     }
 
-    async fn authenticate(&self, api: &Api, parts: &Parts, now: Now) -> Result<Arc<Principal>, Denial> {
+    async fn authenticate(
+        &self,
+        api: &Api,
+        parts: &Parts,
+        query: Option<&str>,
+        peer: Option<IpAddr>,
+        now: Now,
+    ) -> Result<Arc<Principal>, Denial> {
         let authentication = &api.settings.authentication;
-        let secret = credential::presented(&parts.headers, authentication)?;
-        self.admission.authenticate(secret, &api.settings.name, &authentication.prefix, now).wait().await
+        if let Some(peer) = peer {
+            api.failures.check(peer, now)?;
+        }
+        let secret = credential::presented(&parts.headers, query, authentication)?;
+        let (name, prefix) = (&api.settings.name, &authentication.prefix);
+        let found = self.admission.authenticate(&secret, name, prefix, now).wait().await;
+        if let (Some(peer), Err(denial)) = (peer, &found)
+            && denial.is_failed_attempt()
+        {
+            api.failures.failed(peer, now);
+        }
+        found
     }
 
     /// One operation of an account is charged once: by the client's `Idempotency-Key`, else by this request.
@@ -293,30 +312,77 @@ impl Engine {
         exchange: &Exchange<'_>,
         principal: &Principal,
         parts: &Parts,
-        path: &str,
+        (path, query): (&str, Option<&str>),
         content: Bytes,
         credits: u64,
     ) -> Result<Hold, Refused> {
-        let operation = match parts.headers.get(IDEMPOTENCY_KEY) {
-            Some(key) => key.to_str().ok().and_then(|key| key.parse().ok()).ok_or_else(|| {
-                Refused::from(Condition::RequestMalformed)
-                    .because("Idempotency-Key has more than 128 bytes, or other than visible ASCII")
-            })?,
-            None => exchange.request_id().parse::<OperationId>().map_err(|_| {
+        let Some(key) = parts.headers.get(IDEMPOTENCY_KEY) else {
+            let operation = exchange.request_id().parse::<OperationId>().map_err(|_| {
                 Refused::from(Condition::Internal).because("the request id is no operation id")
-            })?,
+            })?;
+            let charge = Charge { operation: &operation, repeats: Repeats::Never, amount: credits };
+            return Ok(self.admission.hold(principal, &charge, exchange.now).wait().await?);
         };
-        let query = parts.uri.query().unwrap_or_default();
+        let operation = key.to_str().ok().and_then(|key| key.parse().ok()).ok_or_else(|| {
+            Refused::from(Condition::RequestMalformed)
+                .because("Idempotency-Key has more than 128 bytes, or other than visible ASCII")
+        })?;
         let api = exchange.api.map_or("", |api| api.name());
         let fingerprint = Fingerprint::of(&[
             api.as_bytes(),
             parts.method.as_str().as_bytes(),
             path.as_bytes(),
-            query.as_bytes(),
+            query.unwrap_or_default().as_bytes(),
             &content,
         ]);
-        Ok(self.admission.hold(principal, &operation, fingerprint, credits, exchange.now).wait().await?)
+        let charge = Charge { operation: &operation, repeats: Repeats::As(fingerprint), amount: credits };
+        Ok(self.admission.hold(principal, &charge, exchange.now).wait().await?)
     }
+}
+
+/// Forwards, and settles by what comes back.
+async fn pass_on<B, F, Sent, R>(
+    exchange: &mut Exchange<'_>,
+    api: &Arc<Api>,
+    request: Request<Content<B>>,
+    mut hold: Hold,
+    forward: F,
+) -> Result<Response<Outgoing<R>>, Refused>
+where
+    F: FnOnce(&Arc<Api>, Request<Content<B>>) -> Sent,
+    Sent: Future<Output = Result<Response<R>, UpstreamFault>>,
+    R: Body<Data = Bytes> + Unpin,
+{
+    hold.forwarded();
+    let answer = forward(api, request).await;
+
+    // Settle.
+    let answer = match answer {
+        Ok(answer) => answer,
+        Err(fault) => {
+            hold.release();
+            return Err(fault.into());
+        }
+    };
+    let (mut head, body) = answer.into_parts();
+    if let Some(raised) = head.extensions.remove::<Raised>() {
+        hold.release();
+        return Err(raised.in_contract(exchange.voice()));
+    }
+    if let Some(cause) = outcome::unusable(&head) {
+        hold.release();
+        return Err(Refused::from(Condition::UpstreamInvalidResponse).because(cause));
+    }
+    if head.status.is_client_error() || head.status.is_server_error() {
+        hold.release();
+        let content = failure_content(body).await;
+        return Err(outcome::refuse(exchange.voice(), head.status, &head.headers, &content));
+    }
+    forward::strip_hop_by_hop(&mut head.headers);
+    forward::strip_own(&mut head.headers);
+    // The version is each connection's own.
+    head.version = Version::HTTP_11;
+    Ok(Response::from_parts(head, Outgoing::passing(body, hold, exchange.taken.take())))
 }
 
 /// The request's host, with its port. Of two the URI's is the one that counts (RFC 9112, section 3.2.2).

@@ -117,6 +117,10 @@ impl From<Denial> for Refused {
             Denial::CredentialExpired { expired_at } => {
                 Refused::from(Condition::CredentialExpired).because(format!("expired at {expired_at}"))
             }
+            // To its caller it is a key that was taken back; that it may come back is its owner's to say.
+            Denial::CredentialDisabled { disabled_at } => {
+                Refused::from(Condition::CredentialRevoked).because(format!("disabled at {disabled_at}"))
+            }
             Denial::CredentialThrottled { retry_after } => {
                 Refused::from(Condition::CredentialThrottled).after(Some(retry_after))
             }

@@ -115,6 +115,7 @@ fn key(principal: &Principal) -> Json {
     json!({
         "id": key.id.as_str(),
         "scopes": key.grants.scopes,
+        "metadata": key.metadata,
         "resources": covered(&key.grants.resources),
         "operations": covered(&key.grants.operations),
     })

@@ -146,6 +146,8 @@ fn world() -> World {
         expires: None,
         revoked: None,
         grants: Grants::default(),
+        disabled: None,
+        metadata: std::collections::BTreeMap::new(),
     };
     keys.insert(pepper.digest(secret.expose()), record, account);
     let admission = Arc::new(Admission::new(stores, pepper, plans, Settings::default()));

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use demur_admission::Clock;
 use demur_contract::{Condition, Origin};
-use demur_engine::{Arrival, Engine, Outgoing, Refusal, Rejection, UpstreamFault};
+use demur_engine::{Arrival, Engine, Observation, Observed, Outgoing, Refusal, Rejection, UpstreamFault};
 use demur_guard::{Guard, Rejections};
 use http::header::HOST;
 use http::{Request, Response};
@@ -137,6 +137,26 @@ fn overload(request: &Request<Incoming>) -> Rejection {
 
 /// Every refusal is findable by its request id.
 fn log(response: &Answered) {
+    if let Some(observed) = response.extensions().get::<Arc<Observed>>() {
+        let Observed { request_id, .. } = &**observed;
+        let (api, operation) = (observed.api.as_deref(), observed.operation.as_deref());
+        let (account, key) = (observed.account.as_deref(), observed.key.as_deref());
+        for Observation { condition, error, status, cause } in &observed.observations {
+            let condition = condition.map(Condition::name);
+            tracing::info!(
+                status,
+                api,
+                operation,
+                request_id,
+                condition,
+                cause,
+                account,
+                key,
+                error,
+                "would have been refused"
+            );
+        }
+    }
     let Some(refusal) = response.extensions().get::<Arc<Refusal>>() else { return };
     let Refusal { request_id, contract, error, code, status, cause, .. } = &**refusal;
     // What is not known is left out of the line.

@@ -14,4 +14,5 @@ mod upstream;
 mod worker;
 
 pub use config::{ApiConfig, Config, ListenerBounds, StoreUrl, Upstream};
+pub use demur_engine::settings::duration;
 pub use gateway::{Gateway, Serving};

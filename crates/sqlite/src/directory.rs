@@ -2,41 +2,94 @@
 
 use std::sync::Arc;
 
-use demur_admission::{Account, AccountId, Credential, Digest, KeyId, KeyRecord};
+use demur_admission::{
+    Account, AccountId, Candidates, Credential, Digest, ForeignForm, KeyId, KeyRecord, KeySummary, Page,
+};
 use jiff::Timestamp;
 use rusqlite::types::{Type, ValueRef};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-const KEY_COLUMNS: &str =
-    "key.id, key.account, key.api, key.hint, key.created, key.expires, key.revoked, key.grants, key.digest";
+const KEY_COLUMNS: &str = "key.id, key.account, key.api, key.hint, key.created, key.expires, key.revoked, \
+     key.grants, key.disabled, key.metadata";
 
-/// The key with this digest, and its account.
-pub(crate) fn find(connection: &Connection, digest: &Digest) -> rusqlite::Result<Option<Arc<Credential>>> {
+/// A secret's digest, the number of its pepper, and until when it opens.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct StoredSecret {
+    pub(crate) digest: Digest,
+    pub(crate) pepper: u32,
+}
+
+/// The key with one of these digests, and its account.
+pub(crate) fn find(
+    connection: &Connection,
+    digests: &Candidates,
+) -> rusqlite::Result<Option<Arc<Credential>>> {
     let sql = format!(
-        "SELECT {KEY_COLUMNS}, account.name, account.plan
-         FROM key JOIN account ON account.id = key.account WHERE key.digest = ?1"
+        "SELECT {KEY_COLUMNS}, account.name, account.plan, secret.ends
+         FROM secret JOIN key ON key.id = secret.key JOIN account ON account.id = key.account
+         WHERE secret.digest = ?1"
     );
-    let credential = |row: &Row<'_>| {
-        let key = key_from(row)?;
-        let account = Account { id: key.account.clone(), name: row.get(9)?, plan: row.get(10)? };
-        Ok(Arc::new(Credential { digest: digest_from(row)?, key, account }))
-    };
-    connection.prepare_cached(&sql)?.query_row([&digest.as_bytes()[..]], credential).optional()
-}
-
-/// The key of this id, and its digest.
-pub(crate) fn key(connection: &Connection, id: &KeyId) -> rusqlite::Result<Option<(KeyRecord, Digest)>> {
-    let sql = format!("SELECT {KEY_COLUMNS} FROM key WHERE id = ?1");
-    let found = |row: &Row<'_>| Ok((key_from(row)?, digest_from(row)?));
-    connection.prepare_cached(&sql)?.query_row([id.as_str()], found).optional()
-}
-
-/// All keys, or those of one account, oldest first.
-pub(crate) fn keys(connection: &Connection, account: Option<&AccountId>) -> rusqlite::Result<Vec<KeyRecord>> {
-    let sql = format!("SELECT {KEY_COLUMNS} FROM key WHERE ?1 IS NULL OR account = ?1 ORDER BY created, id");
     let mut statement = connection.prepare_cached(&sql)?;
-    let rows = statement.query_map([account.map(AccountId::as_str)], key_from)?;
+    for digest in digests {
+        let credential = |row: &Row<'_>| {
+            let key = key_from(row)?;
+            let account = Account { id: key.account.clone(), name: row.get(10)?, plan: row.get(11)? };
+            let replaced = optional_moment(row, 12)?;
+            Ok(Arc::new(Credential { digest: *digest, replaced, key, account }))
+        };
+        if let Some(found) = statement.query_row([&digest.as_bytes()[..]], credential).optional()? {
+            return Ok(Some(found));
+        }
+    }
+    Ok(None)
+}
+
+/// The key of this id, and when it was used last.
+pub(crate) fn key(
+    connection: &Connection,
+    id: &KeyId,
+    at: Timestamp,
+) -> rusqlite::Result<Option<KeySummary>> {
+    let sql = format!("SELECT {KEY_COLUMNS}, key.last_used FROM key WHERE id = ?1");
+    connection.prepare_cached(&sql)?.query_row([id.as_str()], |row| summary(row, at)).optional()
+}
+
+/// The digests of all secrets of a key.
+pub(crate) fn digests(connection: &Connection, id: &KeyId) -> rusqlite::Result<Vec<Digest>> {
+    let mut statement = connection.prepare_cached("SELECT digest FROM secret WHERE key = ?1")?;
+    let rows =
+        statement.query_map([id.as_str()], |row| Ok(Digest::from_bytes(row.get::<_, [u8; 32]>(0)?)))?;
     rows.collect()
+}
+
+/// A page of all keys, or of those of one account, oldest first, and whether there are more.
+pub(crate) fn keys(
+    connection: &Connection,
+    account: Option<&AccountId>,
+    page: &Page<KeyId>,
+    at: Timestamp,
+) -> rusqlite::Result<(Vec<KeySummary>, bool)> {
+    let sql = format!(
+        "SELECT {KEY_COLUMNS}, key.last_used FROM key
+         WHERE (?1 IS NULL OR account = ?1)
+           AND rowid > coalesce((SELECT rowid FROM key WHERE id = ?2), 0)
+         ORDER BY rowid LIMIT ?3"
+    );
+    let mut statement = connection.prepare_cached(&sql)?;
+    let values = params![
+        account.map(AccountId::as_str),
+        page.after.as_ref().map(KeyId::as_str),
+        i64::from(page.limit) + 1
+    ];
+    let rows = statement.query_map(values, |row| summary(row, at))?;
+    cut(rows.collect::<rusqlite::Result<Vec<_>>>()?, page.limit)
+}
+
+fn cut<T>(mut found: Vec<T>, limit: u32) -> rusqlite::Result<(Vec<T>, bool)> {
+    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+    let more = found.len() > limit;
+    found.truncate(limit);
+    Ok((found, more))
 }
 
 /// Whether there is any key.
@@ -44,22 +97,66 @@ pub(crate) fn has_keys(connection: &Connection) -> rusqlite::Result<bool> {
     connection.query_row("SELECT EXISTS (SELECT 1 FROM key)", [], |row| row.get(0))
 }
 
-pub(crate) fn insert_key(connection: &Connection, key: &KeyRecord, digest: &Digest) -> rusqlite::Result<()> {
-    let grants = serde_json::to_string(&key.grants)
-        .map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))?;
-    let sql = "INSERT INTO key (id, digest, account, api, hint, created, expires, revoked, grants)
-               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
+pub(crate) fn insert_key(
+    connection: &Connection,
+    key: &KeyRecord,
+    secret: &StoredSecret,
+) -> rusqlite::Result<()> {
+    let json = |error| rusqlite::Error::ToSqlConversionFailure(Box::new(error));
+    let sql =
+        "INSERT INTO key (id, account, api, hint, created, expires, revoked, disabled, grants, metadata)
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
     connection.prepare_cached(sql)?.execute(params![
         key.id.as_str(),
-        &digest.as_bytes()[..],
         key.account.as_str(),
         key.api,
         key.hint,
         key.created.as_microsecond(),
         key.expires.map(Timestamp::as_microsecond),
         key.revoked.map(Timestamp::as_microsecond),
-        grants,
+        key.disabled.map(Timestamp::as_microsecond),
+        serde_json::to_string(&key.grants).map_err(json)?,
+        serde_json::to_string(&key.metadata).map_err(json)?,
     ])?;
+    insert_secret(connection, &key.id, secret, key.created)
+}
+
+/// Adds a secret to a key.
+pub(crate) fn insert_secret(
+    connection: &Connection,
+    key: &KeyId,
+    secret: &StoredSecret,
+    at: Timestamp,
+) -> rusqlite::Result<()> {
+    let sql = "INSERT INTO secret (digest, key, pepper, created) VALUES (?1, ?2, ?3, ?4)";
+    let digest = &secret.digest.as_bytes()[..];
+    let values = params![digest, key.as_str(), secret.pepper, at.as_microsecond()];
+    connection.prepare_cached(sql)?.execute(values)?;
+    Ok(())
+}
+
+/// Whether any secret has this digest.
+pub(crate) fn has_digest(connection: &Connection, digest: &Digest) -> rusqlite::Result<bool> {
+    let sql = "SELECT EXISTS (SELECT 1 FROM secret WHERE digest = ?1)";
+    connection.prepare_cached(sql)?.query_row([&digest.as_bytes()[..]], |row| row.get(0))
+}
+
+/// Closes the secrets of a key at a moment, those that are not closed earlier.
+pub(crate) fn end_secrets(connection: &Connection, key: &KeyId, ends: Timestamp) -> rusqlite::Result<()> {
+    let sql = "UPDATE secret SET ends = min(coalesce(ends, ?2), ?2) WHERE key = ?1";
+    connection.prepare_cached(sql)?.execute(params![key.as_str(), ends.as_microsecond()])?;
+    Ok(())
+}
+
+/// Stores a secret under the current pepper that was stored under an older one.
+pub(crate) fn refresh_secret(
+    connection: &Connection,
+    stored: &Digest,
+    current: &StoredSecret,
+) -> rusqlite::Result<()> {
+    let sql = "UPDATE OR IGNORE secret SET digest = ?2, pepper = ?3 WHERE digest = ?1";
+    let values = params![&stored.as_bytes()[..], &current.digest.as_bytes()[..], current.pepper];
+    connection.prepare_cached(sql)?.execute(values)?;
     Ok(())
 }
 
@@ -69,18 +166,84 @@ pub(crate) fn revoke_key(connection: &Connection, id: &KeyId, at: Timestamp) -> 
     Ok(())
 }
 
+/// Puts a key out of use since a moment, or back.
+pub(crate) fn set_disabled(
+    connection: &Connection,
+    id: &KeyId,
+    since: Option<Timestamp>,
+) -> rusqlite::Result<()> {
+    let sql = "UPDATE key SET disabled = iif(?2 IS NULL, NULL, coalesce(disabled, ?2)) WHERE id = ?1";
+    connection.prepare_cached(sql)?.execute(params![id.as_str(), since.map(Timestamp::as_microsecond)])?;
+    Ok(())
+}
+
+pub(crate) fn set_expiry(connection: &Connection, id: &KeyId, at: Option<Timestamp>) -> rusqlite::Result<()> {
+    let sql = "UPDATE key SET expires = ?2 WHERE id = ?1";
+    connection.prepare_cached(sql)?.execute(params![id.as_str(), at.map(Timestamp::as_microsecond)])?;
+    Ok(())
+}
+
+/// Notes when a key was used.
+pub(crate) fn note_use(connection: &Connection, id: &KeyId, at: Timestamp) -> rusqlite::Result<()> {
+    let sql = "UPDATE key SET last_used = max(coalesce(last_used, ?2), ?2) WHERE id = ?1";
+    connection.prepare_cached(sql)?.execute(params![id.as_str(), at.as_microsecond()])?;
+    Ok(())
+}
+
+/// What keys of other systems look like.
+pub(crate) fn foreign_forms(connection: &Connection) -> rusqlite::Result<Vec<ForeignForm>> {
+    let mut statement =
+        connection.prepare("SELECT api, prefix, shortest, longest, hash FROM foreign_form")?;
+    let form = |row: &Row<'_>| {
+        let hash: String = row.get(4)?;
+        Ok(ForeignForm {
+            api: row.get(0)?,
+            prefix: row.get(1)?,
+            shortest: row.get(2)?,
+            longest: row.get(3)?,
+            hash: serde_json::from_str(&hash).map_err(|error| unfit(4, error))?,
+        })
+    };
+    let rows = statement.query_map([], form)?;
+    rows.collect()
+}
+
+pub(crate) fn insert_form(connection: &Connection, form: &ForeignForm) -> rusqlite::Result<()> {
+    let hash = serde_json::to_string(&form.hash)
+        .map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))?;
+    let sql = "INSERT OR IGNORE INTO foreign_form (api, prefix, shortest, longest, hash) VALUES (?1, ?2, ?3, ?4, ?5)";
+    connection.prepare_cached(sql)?.execute(params![
+        form.api,
+        form.prefix,
+        form.shortest,
+        form.longest,
+        hash
+    ])?;
+    Ok(())
+}
+
+/// How many secrets are stored under a pepper older than this one.
+pub(crate) fn under_older_peppers(connection: &Connection, current: u32) -> rusqlite::Result<u64> {
+    connection.query_row("SELECT count(*) FROM secret WHERE pepper < ?1", [current], |row| row.get(0))
+}
+
 /// The account of this id.
 pub(crate) fn account(connection: &Connection, id: &AccountId) -> rusqlite::Result<Option<Account>> {
     let sql = "SELECT id, name, plan FROM account WHERE id = ?1";
     connection.prepare_cached(sql)?.query_row([id.as_str()], account_from).optional()
 }
 
-/// All accounts, oldest first.
-pub(crate) fn accounts(connection: &Connection) -> rusqlite::Result<Vec<Account>> {
-    let mut statement =
-        connection.prepare_cached("SELECT id, name, plan FROM account ORDER BY created, id")?;
-    let rows = statement.query_map([], account_from)?;
-    rows.collect()
+/// A page of all accounts, oldest first, and whether there are more.
+pub(crate) fn accounts(
+    connection: &Connection,
+    page: &Page<AccountId>,
+) -> rusqlite::Result<(Vec<Account>, bool)> {
+    let sql = "SELECT id, name, plan FROM account
+               WHERE rowid > coalesce((SELECT rowid FROM account WHERE id = ?1), 0) ORDER BY rowid LIMIT ?2";
+    let mut statement = connection.prepare_cached(sql)?;
+    let values = params![page.after.as_ref().map(AccountId::as_str), i64::from(page.limit) + 1];
+    let rows = statement.query_map(values, account_from)?;
+    cut(rows.collect::<rusqlite::Result<Vec<_>>>()?, page.limit)
 }
 
 /// Adds an account, with an empty purse.
@@ -107,7 +270,7 @@ fn account_from(row: &Row<'_>) -> rusqlite::Result<Account> {
 }
 
 fn key_from(row: &Row<'_>) -> rusqlite::Result<KeyRecord> {
-    let grants: String = row.get(7)?;
+    let (grants, metadata): (String, String) = (row.get(7)?, row.get(9)?);
     Ok(KeyRecord {
         id: parsed(row, 0)?,
         account: parsed(row, 1)?,
@@ -117,11 +280,13 @@ fn key_from(row: &Row<'_>) -> rusqlite::Result<KeyRecord> {
         expires: optional_moment(row, 5)?,
         revoked: optional_moment(row, 6)?,
         grants: serde_json::from_str(&grants).map_err(|error| unfit(7, error))?,
+        disabled: optional_moment(row, 8)?,
+        metadata: serde_json::from_str(&metadata).map_err(|error| unfit(9, error))?,
     })
 }
 
-fn digest_from(row: &Row<'_>) -> rusqlite::Result<Digest> {
-    Ok(Digest::from_bytes(row.get::<_, [u8; 32]>(8)?))
+fn summary(row: &Row<'_>, at: Timestamp) -> rusqlite::Result<KeySummary> {
+    Ok(KeySummary { last_used: optional_moment(row, 10)?, ..KeySummary::at(key_from(row)?, at) })
 }
 
 /// A moment.

@@ -12,14 +12,18 @@
 //!
 //! Rates and concurrency live in memory. Quotas do too, and are written behind within a second.
 
+mod audit;
 mod client;
 mod database;
 mod directory;
 mod error;
+mod notes;
 mod owner;
+mod packed;
 mod pepper;
 mod reader;
 mod schema;
+mod secrets;
 mod server;
 mod store;
 mod waiter;

@@ -1,70 +1,187 @@
 //! The pepper's file: beside the database and not in it, readable by its owner only.
+//!
+//! The first line is the current pepper. Further ones are `older HEX`, a pepper under which some secrets are
+//! still stored, and `hmac NAME HEX`, the key with which another system hashed keys that were imported.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use demur_admission::Pepper;
+use demur_admission::{ForeignKey, Pepper};
 
 use crate::OpenError;
 use crate::owner::beside;
 
 const LENGTH: usize = 32;
 
-/// Reads the pepper of a database. It is made where there is none, unless there are keys already: they
-/// could never be matched under another one.
-pub(crate) fn load(database: &Path, has_keys: bool) -> Result<Pepper, OpenError> {
-    let path = beside(database, "pepper");
-    match File::open(&path) {
-        Ok(file) => read(file, &path),
-        Err(cause) if cause.kind() == io::ErrorKind::NotFound && has_keys => {
-            Err(OpenError::PepperMissing { path })
+/// A file of more bytes is none of ours.
+const MAX_FILE: u64 = 64 * 1024;
+
+/// What the file holds.
+#[derive(Clone)]
+pub(crate) struct PepperFile {
+    path: PathBuf,
+    current: [u8; LENGTH],
+    older: Vec<[u8; LENGTH]>,
+    keys: Vec<(String, Vec<u8>)>,
+}
+
+impl PepperFile {
+    /// Reads the file of a database. It is made where there is none, unless there are keys already: they
+    /// could never be matched under another pepper.
+    pub(crate) fn load(database: &Path, has_keys: bool) -> Result<Self, OpenError> {
+        let path = beside(database, "pepper");
+        match File::open(&path) {
+            Ok(file) => Self::read(file, path),
+            Err(cause) if cause.kind() == io::ErrorKind::NotFound && has_keys => {
+                Err(OpenError::PepperMissing { path })
+            }
+            Err(cause) if cause.kind() == io::ErrorKind::NotFound => {
+                let trouble = |cause| OpenError::Io { path: path.clone(), cause };
+                let current = random().map_err(trouble)?;
+                let made = Self { path: path.clone(), current, older: Vec::new(), keys: Vec::new() };
+                made.write().map_err(trouble)?;
+                Ok(made)
+            }
+            Err(cause) => Err(OpenError::Io { path, cause }),
         }
-        Err(cause) if cause.kind() == io::ErrorKind::NotFound => make(&path),
-        Err(cause) => Err(OpenError::Io { path, cause }),
     }
-}
 
-fn read(file: File, path: &Path) -> Result<Pepper, OpenError> {
-    let trouble = |cause| OpenError::Io { path: path.to_owned(), cause };
-    let mode = file.metadata().map_err(trouble)?.permissions().mode();
-    if mode & 0o077 != 0 {
-        return Err(OpenError::Exposed { path: path.to_owned() });
+    /// The pepper, with those before it.
+    pub(crate) fn pepper(&self) -> Pepper {
+        self.older.iter().fold(Pepper::from_bytes(&self.current), Pepper::with_older)
     }
-    let mut text = String::new();
-    let longer_than_a_pepper = 4 * LENGTH as u64;
-    file.take(longer_than_a_pepper).read_to_string(&mut text).map_err(trouble)?;
-    let bytes = from_hex(text.trim()).ok_or_else(|| OpenError::PepperDamaged { path: path.to_owned() })?;
-    Ok(Pepper::from_bytes(&bytes))
-}
 
-fn make(path: &Path) -> Result<Pepper, OpenError> {
-    let trouble = |cause| OpenError::Io { path: path.to_owned(), cause };
-    let mut bytes = [0_u8; LENGTH];
-    getrandom::fill(&mut bytes).map_err(|error| trouble(io::Error::other(error)))?;
-    let text: String = bytes.iter().map(|byte| format!("{byte:02x}")).chain(["\n".to_owned()]).collect();
-    // Written under another name and renamed, so that a crash leaves a whole pepper or none.
-    let unfinished = path.with_extension("pepper-new");
-    let write = || {
+    /// How many peppers there have been: the number of the current one.
+    pub(crate) fn number(&self) -> u32 {
+        u32::try_from(self.older.len()).unwrap_or(u32::MAX).saturating_add(1)
+    }
+
+    /// The keys of other systems' hashes.
+    pub(crate) fn foreign_keys(&self) -> Vec<ForeignKey> {
+        self.keys.iter().filter_map(|(name, key)| ForeignKey::new(name.as_str(), key)).collect()
+    }
+
+    /// The key of this name.
+    pub(crate) fn foreign_key(&self, name: &str) -> Option<&[u8]> {
+        self.keys.iter().find(|(known, _)| known == name).map(|(_, key)| key.as_slice())
+    }
+
+    /// The same with another system's key, written.
+    pub(crate) fn with_foreign_key(&self, name: &str, key: &[u8]) -> io::Result<Self> {
+        let mut file = self.clone();
+        file.keys.push((name.to_owned(), key.to_vec()));
+        file.write()?;
+        Ok(file)
+    }
+
+    /// The same with another current pepper, written.
+    pub(crate) fn renewed(&self) -> io::Result<Self> {
+        let mut file = self.clone();
+        file.older.insert(0, file.current);
+        file.current = random()?;
+        file.write()?;
+        Ok(file)
+    }
+
+    fn read(file: File, path: PathBuf) -> Result<Self, OpenError> {
+        let trouble = |cause| OpenError::Io { path: path.clone(), cause };
+        let mode = file.metadata().map_err(trouble)?.permissions().mode();
+        if mode & 0o077 != 0 {
+            return Err(OpenError::Exposed { path });
+        }
+        let mut text = String::new();
+        file.take(MAX_FILE).read_to_string(&mut text).map_err(trouble)?;
+        match parse(&text) {
+            Some((current, older, keys)) => Ok(Self { path, current, older, keys }),
+            None => Err(OpenError::PepperDamaged { path }),
+        }
+    }
+
+    /// Written under another name and renamed, so that a crash leaves a whole file or none.
+    fn write(&self) -> io::Result<()> {
+        let older = self.older.iter().map(|pepper| format!("older {}\n", hex(pepper)));
+        let keys = self.keys.iter().map(|(name, key)| format!("hmac {name} {}\n", hex(key)));
+        let text: String =
+            [format!("{}\n", hex(&self.current))].into_iter().chain(older).chain(keys).collect();
+        let unfinished = self.path.with_extension("pepper-new");
         let mut options = OpenOptions::new();
         let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(&unfinished)?;
         file.write_all(text.as_bytes())?;
         file.sync_all()?;
-        fs::rename(&unfinished, path)?;
-        path.parent().map_or(Ok(()), |folder| File::open(folder)?.sync_all())
-    };
-    write().map_err(trouble)?;
-    Ok(Pepper::from_bytes(&bytes))
+        fs::rename(&unfinished, &self.path)?;
+        self.path.parent().map_or(Ok(()), |folder| File::open(folder)?.sync_all())
+    }
 }
 
-fn from_hex(text: &str) -> Option<[u8; LENGTH]> {
+type Parsed = ([u8; LENGTH], Vec<[u8; LENGTH]>, Vec<(String, Vec<u8>)>);
+
+fn parse(text: &str) -> Option<Parsed> {
+    let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+    let current = pepper_from(lines.next()?)?;
+    let (mut older, mut keys) = (Vec::new(), Vec::new());
+    for line in lines {
+        let words: Vec<&str> = line.split_ascii_whitespace().collect();
+        match words[..] {
+            ["older", digits] => older.push(pepper_from(digits)?),
+            ["hmac", name, digits] => keys.push((name.to_owned(), from_hex(digits)?)),
+            _ => return None,
+        }
+    }
+    Some((current, older, keys))
+}
+
+fn pepper_from(digits: &str) -> Option<[u8; LENGTH]> {
+    from_hex(digits)?.try_into().ok()
+}
+
+fn random() -> io::Result<[u8; LENGTH]> {
     let mut bytes = [0_u8; LENGTH];
-    if text.len() != 2 * LENGTH || !text.is_ascii() {
+    getrandom::fill(&mut bytes).map_err(io::Error::other)?;
+    Ok(bytes)
+}
+
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// The bytes that hexadecimal digits mean.
+pub(crate) fn from_hex(text: &str) -> Option<Vec<u8>> {
+    if text.is_empty()
+        || !text.len().is_multiple_of(2)
+        || !text.bytes().all(|digit| digit.is_ascii_hexdigit())
+    {
         return None;
     }
-    for (position, byte) in bytes.iter_mut().enumerate() {
-        *byte = u8::from_str_radix(text.get(2 * position..2 * position + 2)?, 16).ok()?;
+    let byte = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
+    text.as_bytes().chunks(2).map(byte).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_read_as_it_was_written_and_nothing_else_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let database = folder.path().join("demur.db");
+        let file = PepperFile::load(&database, false).unwrap();
+        let file = file.with_foreign_key("legacy", b"secret").unwrap().renewed().unwrap();
+        let again = PepperFile::load(&database, true).unwrap();
+        assert_eq!(again.pepper().digests("x"), file.pepper().digests("x"));
+        assert_eq!((again.number(), again.foreign_key("legacy")), (2, Some(&b"secret"[..])));
+        let digits = "0".repeat(64);
+        for (text, fine) in [
+            (digits.clone(), true),
+            (format!("{digits}\nolder {digits}\nhmac a 00\n"), true),
+            (String::new(), false),
+            ("0".repeat(62), false),
+            (format!("{digits}\nolder 00"), false),
+            (format!("{digits}\n{digits}"), false),
+            (format!("{digits}\nhmac a xyz"), false),
+        ] {
+            assert_eq!(parse(&text).is_some(), fine, "{text}");
+        }
     }
-    Some(bytes)
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::thread::{self, JoinHandle};
 
-use demur_admission::{Answer, Credential, Digest, StoreError};
+use demur_admission::{Answer, Candidates, Credential, StoreError};
 
 use crate::database::{Access, DatabaseFile, Link};
 use crate::directory;
@@ -17,7 +17,7 @@ const QUEUE: usize = 4096;
 type Found = Option<Arc<Credential>>;
 
 struct Question {
-    digest: Digest,
+    digests: Candidates,
     waiter: Waiter<Found>,
 }
 
@@ -36,10 +36,10 @@ impl Reader {
         Ok(Self { questions: Some(questions), thread: Some(thread) })
     }
 
-    pub(crate) fn find(&self, digest: &Digest) -> Answer<'static, Result<Found, StoreError>> {
+    pub(crate) fn find(&self, digests: &Candidates) -> Answer<'static, Result<Found, StoreError>> {
         let Some(questions) = &self.questions else { return Answer::Ready(Err(StoreError::Closed)) };
         let (waiter, answer) = Waiter::new();
-        match questions.try_send(Question { digest: *digest, waiter }) {
+        match questions.try_send(Question { digests: digests.clone(), waiter }) {
             Ok(()) => answer,
             Err(TrySendError::Full(_)) => Answer::Ready(Err(StoreError::Overloaded)),
             Err(TrySendError::Disconnected(_)) => Answer::Ready(Err(StoreError::Closed)),
@@ -58,8 +58,8 @@ impl Drop for Reader {
 
 fn answer_all(file: &Arc<DatabaseFile>, asked: &Receiver<Question>) {
     let mut link = None;
-    while let Ok(Question { digest, mut waiter }) = asked.recv() {
-        match look_up(file, &mut link, &digest) {
+    while let Ok(Question { digests, mut waiter }) = asked.recv() {
+        match look_up(file, &mut link, &digests) {
             Ok(found) => {
                 waiter.set(found);
                 waiter.tell();
@@ -73,13 +73,17 @@ fn answer_all(file: &Arc<DatabaseFile>, asked: &Receiver<Question>) {
     }
 }
 
-fn look_up(file: &Arc<DatabaseFile>, link: &mut Option<Link>, digest: &Digest) -> Result<Found, StoreError> {
+fn look_up(
+    file: &Arc<DatabaseFile>,
+    link: &mut Option<Link>,
+    digests: &Candidates,
+) -> Result<Found, StoreError> {
     let open = match link.take() {
         Some(open) => open,
         None => Link::open(file, Access::Read)?,
     };
     open.check()?;
-    let found = directory::find(&open.connection, digest).map_err(|error| store_error(&error))?;
+    let found = directory::find(&open.connection, digests).map_err(|error| store_error(&error))?;
     *link = Some(open);
     Ok(found)
 }

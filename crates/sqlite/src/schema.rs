@@ -13,7 +13,9 @@ use crate::OpenError;
 const APPLICATION_ID: i64 = 0x444d_5552;
 
 /// Each brings the schema from its position to the next. Never changed once released, only added to.
-const MIGRATIONS: [&str; 1] = ["
+const MIGRATIONS: [&str; 2] = [FIRST, SECOND];
+
+const FIRST: &str = "
     CREATE TABLE account (
         id      TEXT PRIMARY KEY,
         name    TEXT NOT NULL,
@@ -88,7 +90,79 @@ const MIGRATIONS: [&str; 1] = ["
         day_end   INTEGER NOT NULL,
         used      INTEGER NOT NULL
     ) STRICT, WITHOUT ROWID;
-"];
+";
+
+/// Several secrets to a key, keys of other systems, operations in batches.
+const SECOND: &str = "
+    CREATE TABLE key_now (
+        id        TEXT PRIMARY KEY,
+        account   TEXT NOT NULL REFERENCES account (id),
+        api       TEXT NOT NULL,
+        hint      TEXT NOT NULL,
+        created   INTEGER NOT NULL,
+        expires   INTEGER,
+        revoked   INTEGER,
+        disabled  INTEGER,
+        last_used INTEGER,
+        grants    TEXT NOT NULL,
+        metadata  TEXT NOT NULL
+    ) STRICT;
+    INSERT INTO key_now
+        SELECT id, account, api, hint, created, expires, revoked, NULL, NULL, grants, '{}'
+        FROM key ORDER BY created, id;
+    CREATE TEMPORARY TABLE first_secret AS SELECT digest, id AS key, created FROM key;
+    DROP TABLE key;
+    ALTER TABLE key_now RENAME TO key;
+    CREATE INDEX key_of_account ON key (account);
+
+    CREATE TABLE secret (
+        digest  BLOB PRIMARY KEY CHECK (length(digest) = 32),
+        key     TEXT NOT NULL REFERENCES key (id),
+        pepper  INTEGER NOT NULL,
+        ends    INTEGER,
+        created INTEGER NOT NULL
+    ) STRICT, WITHOUT ROWID;
+    INSERT INTO secret SELECT digest, key, 1, NULL, created FROM first_secret;
+    DROP TABLE first_secret;
+    CREATE INDEX secret_of_key ON secret (key);
+
+    CREATE TABLE foreign_form (
+        api      TEXT NOT NULL,
+        prefix   TEXT NOT NULL,
+        shortest INTEGER NOT NULL,
+        longest  INTEGER NOT NULL,
+        hash     TEXT NOT NULL,
+        PRIMARY KEY (api, prefix, shortest, longest, hash)
+    ) STRICT, WITHOUT ROWID;
+
+    -- Operations that only the gateway has a name for. open_from: the oldest batch with a hold that is
+    -- open after this one.
+    CREATE TABLE batch (
+        id        INTEGER PRIMARY KEY,
+        created   INTEGER NOT NULL,
+        open_from INTEGER NOT NULL,
+        next_hold INTEGER NOT NULL,
+        entries   BLOB NOT NULL
+    ) STRICT;
+
+    -- kind: 0 withdrawal, 1 refund
+    CREATE TABLE correction (
+        account   TEXT NOT NULL REFERENCES account (id),
+        kind      INTEGER NOT NULL CHECK (kind IN (0, 1)),
+        operation TEXT NOT NULL,
+        amount    INTEGER NOT NULL CHECK (amount > 0),
+        reason    TEXT NOT NULL,
+        created   INTEGER NOT NULL,
+        PRIMARY KEY (account, kind, operation)
+    ) STRICT, WITHOUT ROWID;
+
+    -- What operations had posted that are forgotten.
+    CREATE TABLE pruned (
+        account    TEXT PRIMARY KEY REFERENCES account (id),
+        operations INTEGER NOT NULL,
+        posted     INTEGER NOT NULL
+    ) STRICT, WITHOUT ROWID;
+";
 
 /// Brings the database to the current schema, in one transaction for each step.
 pub(crate) fn migrate(connection: &mut Connection, path: &Path) -> Result<(), OpenError> {
@@ -130,4 +204,41 @@ fn version(connection: &Connection, path: &Path) -> Result<i64, OpenError> {
         return Err(OpenError::Foreign { path: path.to_owned() });
     }
     number("user_version")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_database_of_the_first_schema_keeps_its_keys_and_operations() -> rusqlite::Result<()> {
+        let mut connection = Connection::open_in_memory()?;
+        connection.pragma_update(None, "foreign_keys", true)?;
+        connection.execute_batch(FIRST)?;
+        connection.execute_batch(
+            "INSERT INTO account VALUES ('acme', 'Acme', 'paid', 1);
+             INSERT INTO purse (account, lasting, posted, granted) VALUES ('acme', 7, 3, 10);
+             INSERT INTO key VALUES ('k', zeroblob(32), 'acme', 'shop', 'shop', 5, NULL, 6, '{}');
+             INSERT INTO operation (hold, account, id, fingerprint, from_monthly, from_lasting, state, posted, created)
+                 VALUES (1, 'acme', 'order', zeroblob(32), 0, 3, 1, 3, 2);",
+        )?;
+        connection.pragma_update(None, "user_version", 1)?;
+        connection.pragma_update(None, "application_id", APPLICATION_ID)?;
+        assert!(migrate(&mut connection, Path::new("memory")).is_ok());
+        assert!(verify(&connection, Path::new("memory")).is_ok());
+        let row = connection.query_row(
+            "SELECT key.api, key.revoked, secret.pepper, secret.created, length(secret.digest), operation.posted
+             FROM key JOIN secret ON secret.key = key.id JOIN operation ON operation.account = key.account",
+            [],
+            |row| {
+                let moments: (i64, i64, i64) = (row.get(1)?, row.get(2)?, row.get(3)?);
+                Ok((row.get::<_, String>(0)?, moments, row.get::<_, i64>(4)?, row.get::<_, i64>(5)?))
+            },
+        )?;
+        assert_eq!(row, ("shop".to_owned(), (6, 1, 5), 32, 3));
+        let broken: i64 =
+            connection.query_row("SELECT count(*) FROM pragma_foreign_key_check", [], |row| row.get(0))?;
+        assert_eq!(broken, 0);
+        Ok(())
+    }
 }

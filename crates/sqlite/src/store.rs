@@ -5,18 +5,21 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use demur_admission::{
-    Account, AccountId, Answer, Balance, Command, CommandFault, Counters, Credential, Digest, HoldId,
-    HoldOutcome, HoldRequest, KeyDirectory, Ledger, LocalCounters, Meter, MonthlyCredits, Now, Pepper, Plan,
-    PlanBook, Reply, Settlement, StoreError, Stores, Watch,
+    Account, AccountId, Answer, Balance, Candidates, Command, CommandFault, Counters, Credential, Digest,
+    ForeignForms, HoldId, HoldOutcome, HoldRequest, KeyDirectory, KeyId, Ledger, LocalCounters, Meter,
+    MonthlyCredits, Now, Pepper, Plan, PlanBook, Reply, Settlement, StoreError, Stores, Watch,
 };
 use jiff::Timestamp;
 
 use crate::OpenError;
+use crate::audit;
 use crate::database::{DatabaseFile, Link};
 use crate::directory;
+use crate::notes::Notes;
 use crate::owner::{Ownership, canonical};
-use crate::pepper;
+use crate::pepper::PepperFile;
 use crate::reader::Reader;
+use crate::secrets::Secrets;
 use crate::server::Server;
 use crate::waiter::Waiter;
 use crate::writer::{HoldJob, Job, Shared, StartError, Writer};
@@ -28,6 +31,7 @@ pub struct Store {
     reader: Reader,
     writer: Writer,
     shared: Arc<Shared>,
+    file: Arc<DatabaseFile>,
     _ownership: Ownership,
 }
 
@@ -42,17 +46,25 @@ impl Store {
         let file = Arc::new(DatabaseFile::at(path)?);
         let link = Link::found(&file)?;
         let database = |cause| OpenError::Database { path: path.clone(), cause };
-        let pepper = pepper::load(path, directory::has_keys(&link.connection).map_err(database)?)?;
+        let pepper = PepperFile::load(path, directory::has_keys(&link.connection).map_err(database)?)?;
+        let forms = directory::foreign_forms(&link.connection).map_err(database)?;
         let counters = Arc::new(LocalCounters::new());
-        let shared = Arc::new(Shared { pepper, plans, counters, watchers: Mutex::default() });
+        let shared = Arc::new(Shared {
+            secrets: Secrets::new(pepper, forms),
+            notes: Notes::default(),
+            plans,
+            counters,
+            watchers: Mutex::default(),
+        });
         let writer =
             Writer::start(Arc::clone(&file), link, Arc::clone(&shared)).map_err(|error| match error {
                 StartError::Database(cause) => database(cause),
                 StartError::Thread(cause) => OpenError::Io { path: path.clone(), cause },
             })?;
-        let reader = Reader::start(file).map_err(|cause| OpenError::Io { path: path.clone(), cause })?;
+        let reader =
+            Reader::start(Arc::clone(&file)).map_err(|cause| OpenError::Io { path: path.clone(), cause })?;
         let store =
-            Arc::new(Self { server: Mutex::default(), reader, writer, shared, _ownership: ownership });
+            Arc::new(Self { server: Mutex::default(), reader, writer, shared, file, _ownership: ownership });
         let server = Server::start(path, Arc::downgrade(&store))?;
         *store.server.lock().unwrap_or_else(PoisonError::into_inner) = Some(server);
         Ok(store)
@@ -65,16 +77,47 @@ impl Store {
 
     /// The pepper under which this store's keys are digested.
     pub fn pepper(&self) -> Pepper {
-        self.shared.pepper.clone()
+        self.shared.secrets.pepper().clone()
     }
 
     /// Carries out an operator's command; the thread waits for it.
     pub fn execute(&self, command: Command, at: Timestamp) -> Reply {
+        let done = match &command {
+            // These read, for long perhaps: the writer and its waiters must not wait for them.
+            Command::Verify => audit::verify(&self.file),
+            Command::Backup { to } => audit::back_up(&self.file, to),
+            Command::Statement { account, since, limit } => self.statement(account, *since, *limit, at),
+            Command::Refund { account, operation, .. } => audit::charged(&self.file, account, operation)
+                .map(|charged| self.write(command.clone(), charged, at)),
+            _ => return self.write(command, None, at),
+        };
+        done.unwrap_or_else(|fault| Reply::Refused { fault })
+    }
+
+    fn write(&self, command: Command, charged: Option<u64>, at: Timestamp) -> Reply {
         let (waiter, answer) = Waiter::new();
-        self.writer.queue(Job::Command { command: Box::new(command), at, waiter });
+        self.writer.queue(Job::Command { command: Box::new(command), charged, at, waiter });
         answer.block().unwrap_or_else(|error| Reply::Refused {
             fault: CommandFault::Store { cause: error.to_string() },
         })
+    }
+
+    fn statement(
+        &self,
+        account: &AccountId,
+        since: Option<Timestamp>,
+        limit: u32,
+        at: Timestamp,
+    ) -> Result<Reply, CommandFault> {
+        // First the account, which makes the grant of the month under way where that is due.
+        match self.write(Command::ShowAccount { account: account.clone() }, None, at) {
+            Reply::Account(shown) => {
+                let wanted = audit::Wanted { account, since, limit };
+                let (entries, more) = audit::statement(&self.file, &wanted)?;
+                Ok(Reply::Statement { account: shown, entries, more })
+            }
+            other => Ok(other),
+        }
     }
 
     /// Writes everything and answers nothing any more. Done by dropping too; this is for a shutdown that
@@ -101,8 +144,20 @@ impl fmt::Debug for Store {
 }
 
 impl KeyDirectory for Store {
-    fn find(&self, digest: &Digest) -> Answer<'static, Result<Option<Arc<Credential>>, StoreError>> {
-        self.reader.find(digest)
+    fn find(&self, digests: &Candidates) -> Answer<'static, Result<Option<Arc<Credential>>, StoreError>> {
+        self.reader.find(digests)
+    }
+
+    fn foreign(&self) -> Option<Arc<ForeignForms>> {
+        self.shared.secrets.foreign()
+    }
+
+    fn used(&self, key: &KeyId, at: Timestamp) {
+        self.shared.notes.used(key, at);
+    }
+
+    fn refresh(&self, stored: &Digest, current: &Digest) {
+        self.shared.notes.refreshed(*stored, *current);
     }
 
     fn watch(&self, watcher: Arc<dyn Watch>) {
@@ -111,8 +166,8 @@ impl KeyDirectory for Store {
 }
 
 impl Counters for Store {
-    fn open(&self, account: &Account, plan: &Arc<Plan>) -> Arc<dyn Meter> {
-        self.shared.counters.open(account, plan)
+    fn open(&self, account: &Account, key: &KeyId, plan: &Arc<Plan>) -> Arc<dyn Meter> {
+        self.shared.counters.open(account, key, plan)
     }
 }
 
@@ -125,8 +180,12 @@ impl Ledger for Store {
 
     fn settle(&self, hold: HoldId, settlement: Settlement) -> Answer<'static, Result<(), StoreError>> {
         let (waiter, answer) = Waiter::new();
-        self.writer.queue(Job::Settle(hold, settlement, waiter));
+        self.writer.queue(Job::Settle(hold, settlement, Some(waiter)));
         answer
+    }
+
+    fn settle_unwatched(&self, hold: HoldId, settlement: Settlement) {
+        self.writer.queue(Job::Settle(hold, settlement, None));
     }
 
     fn balance(
@@ -136,7 +195,7 @@ impl Ledger for Store {
         now: Now,
     ) -> Answer<'static, Result<Balance, StoreError>> {
         let (waiter, answer) = Waiter::new();
-        let (account, monthly) = (account.clone(), monthly.cloned());
+        let (account, monthly) = (account.clone(), monthly.cloned().map(Box::new));
         self.writer.queue(Job::Balance { account, monthly, at: now.wall, waiter });
         answer
     }

@@ -8,6 +8,7 @@ mod books;
 mod commands;
 mod job;
 mod quota;
+mod recovery;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
@@ -15,12 +16,16 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use demur_admission::{Change, HoldId, LocalCounters, Pepper, PlanBook, Settlement, StoreError, Watch};
+use demur_admission::{Change, HoldId, LocalCounters, PlanBook, QuotaUse, Settlement, StoreError, Watch};
+use jiff::Timestamp;
 use rusqlite::{Transaction, TransactionBehavior};
 
 use crate::database::{Access, DatabaseFile, Link};
 use crate::error::store_error;
-use books::Books;
+use crate::notes::{Noted, Notes};
+use crate::secrets::Secrets;
+use books::{Books, Till, Undo};
+pub(crate) use books::{HELD, POSTED, RELEASED};
 pub(crate) use job::{HoldJob, Job};
 
 /// So many jobs go into one transaction; the others go into the next.
@@ -42,7 +47,9 @@ pub(crate) struct Writer {
 
 /// What the thread shares with the rest of the store.
 pub(crate) struct Shared {
-    pub(crate) pepper: Pepper,
+    pub(crate) secrets: Secrets,
+    /// What is written when there is time.
+    pub(crate) notes: Notes,
     pub(crate) plans: Arc<PlanBook>,
     pub(crate) counters: Arc<LocalCounters>,
     pub(crate) watchers: Mutex<Vec<Arc<dyn Watch>>>,
@@ -54,7 +61,7 @@ impl Writer {
         link: Link,
         shared: Arc<Shared>,
     ) -> Result<Self, StartError> {
-        let next_hold = books::recover(&link.connection).map_err(StartError::Database)?;
+        let till = recovery::recover(&link.connection, Timestamp::now()).map_err(StartError::Database)?;
         quota::load(&link.connection, &shared.counters).map_err(StartError::Database)?;
         let (jobs, queued) = channel();
         let waiting = Arc::new(AtomicUsize::new(0));
@@ -63,7 +70,7 @@ impl Writer {
             link: Some(link),
             shared,
             waiting: Arc::clone(&waiting),
-            next_hold,
+            till,
             unsettled: Vec::new(),
         };
         let thread =
@@ -96,6 +103,19 @@ impl Writer {
     }
 }
 
+/// What is written behind, with the batch that comes next after its time.
+#[derive(Debug, Default)]
+struct Behind {
+    uses: Vec<QuotaUse>,
+    noted: Noted,
+}
+
+impl Behind {
+    fn is_empty(&self) -> bool {
+        self.uses.is_empty() && self.noted.is_empty()
+    }
+}
+
 /// Why the writer could not begin.
 #[derive(Debug)]
 pub(crate) enum StartError {
@@ -110,7 +130,7 @@ struct Run {
     link: Option<Link>,
     shared: Arc<Shared>,
     waiting: Arc<AtomicUsize>,
-    next_hold: u64,
+    till: Till,
     /// Settlements that could not be written yet.
     unsettled: Vec<(HoldId, Settlement)>,
 }
@@ -150,12 +170,16 @@ impl Run {
 
     /// Writes one batch and tells the waiters what became of it.
     fn write(&mut self, mut batch: Vec<Job>, flush: bool) {
-        let uses = if flush { self.shared.counters.changed() } else { Vec::new() };
+        let behind = if flush {
+            Behind { uses: self.shared.counters.changed(), noted: self.shared.notes.take() }
+        } else {
+            Behind::default()
+        };
         let retry = flush && !self.unsettled.is_empty();
-        if batch.is_empty() && uses.is_empty() && !retry {
+        if batch.is_empty() && behind.is_empty() && !retry {
             return;
         }
-        match self.commit(&mut batch, &uses) {
+        match self.commit(&mut batch, &behind) {
             Ok(changes) => {
                 self.unsettled.clear();
                 // Before anyone is told: whoever knows of a change finds it in force.
@@ -164,24 +188,25 @@ impl Run {
             }
             Err(error) => {
                 self.link = None;
-                self.shared.counters.still_changed(uses.iter().map(|used| &used.account));
+                self.shared.counters.still_changed(behind.uses.iter().map(|used| &used.account));
+                self.shared.notes.put_back(behind.noted);
                 self.unsettled.extend(batch.iter().filter_map(Job::settlement));
                 batch.into_iter().for_each(|job| job.fail(error.clone()));
             }
         }
     }
 
-    fn commit(
-        &mut self,
-        batch: &mut [Job],
-        uses: &[demur_admission::QuotaUse],
-    ) -> Result<Vec<Change>, StoreError> {
+    fn commit(&mut self, batch: &mut [Job], behind: &Behind) -> Result<Vec<Change>, StoreError> {
         let mut link = match self.link.take() {
             Some(link) => link,
             None => Link::open(&self.file, Access::Write)?,
         };
         link.check()?;
-        let changes = self.transact(&mut link, batch, uses).map_err(|error| store_error(&error))?;
+        let mut undo = Undo::default();
+        let changes = self.transact(&mut link, batch, behind, &mut undo).map_err(|error| {
+            self.till.undo(undo);
+            store_error(&error)
+        })?;
         self.link = Some(link);
         Ok(changes)
     }
@@ -190,37 +215,48 @@ impl Run {
         &mut self,
         link: &mut Link,
         batch: &mut [Job],
-        uses: &[demur_admission::QuotaUse],
+        behind: &Behind,
+        undo: &mut Undo,
     ) -> rusqlite::Result<Vec<Change>> {
         let transaction = link.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let changes = self.apply(&transaction, batch)?;
-        quota::save(&transaction, uses)?;
+        let mut changes = self.apply(&transaction, batch, undo)?;
+        quota::save(&transaction, &behind.uses)?;
+        changes.extend(behind.noted.write(&transaction, self.shared.secrets.pepper_number())?);
         transaction.commit()?;
         Ok(changes)
     }
 
-    fn apply(&mut self, transaction: &Transaction<'_>, batch: &mut [Job]) -> rusqlite::Result<Vec<Change>> {
+    fn apply(
+        &mut self,
+        transaction: &Transaction<'_>,
+        batch: &mut [Job],
+        undo: &mut Undo,
+    ) -> rusqlite::Result<Vec<Change>> {
         let mut changes = Vec::new();
-        let mut books = Books::open(transaction, &mut self.next_hold);
+        let mut books = Books::open(transaction, &mut self.till, undo);
         for (hold, settlement) in &self.unsettled {
             books.settle(*hold, *settlement)?;
         }
         for job in batch {
             match job {
                 Job::Hold(job, waiter) => waiter.set(books.hold(job)?),
-                Job::Settle(hold, settlement, waiter) => waiter.set(books.settle(*hold, *settlement)?),
-                Job::Balance { account, monthly, at, waiter } => {
-                    waiter.set(books.balance(account, monthly.as_ref(), *at)?);
+                Job::Settle(hold, settlement, waiter) => {
+                    books.settle(*hold, *settlement)?;
+                    waiter.iter_mut().for_each(|waiter| waiter.set(()));
                 }
-                Job::Command { command, at, waiter } => {
-                    let (reply, change) = commands::execute(command, *at, &mut books, &self.shared)?;
-                    changes.extend(change);
+                Job::Balance { account, monthly, at, waiter } => {
+                    waiter.set(books.balance(account, monthly.as_deref(), *at)?);
+                }
+                Job::Command { command, charged, at, waiter } => {
+                    let asked = commands::Asked { command, charged: *charged, at: *at };
+                    let (reply, more) = commands::execute(&asked, &mut books, &self.shared)?;
+                    changes.extend(more);
                     waiter.set(reply);
                 }
                 Job::Close => {}
             }
         }
-        books.close()?;
+        books.close(Timestamp::now())?;
         Ok(changes)
     }
 

@@ -2,12 +2,15 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test")]
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use demur_admission::conformance::{self, Fixture};
 use demur_admission::{
-    Account, AccountId, Command, Grants, Now, Pepper, PlanBook, Principal, Reply, Secret, Stores,
+    Account, AccountId, Command, ForeignForm, Grants, ImportedKey, Now, Page, Pepper, PlanBook, Principal,
+    Reply, Secret, Stores,
 };
 use demur_sqlite::Store;
 use jiff::Timestamp;
@@ -49,7 +52,8 @@ impl Fixture for Embedded {
 
     fn add_key(&self, account: &Account, expires: Option<Timestamp>, grants: Grants, now: Now) -> Secret {
         let (api, prefix) = ("shop".into(), "shop".into());
-        let command = Command::CreateKey { api, prefix, account: account.id.clone(), expires, grants };
+        let (account, metadata) = (account.id.clone(), BTreeMap::new());
+        let command = Command::CreateKey { api, prefix, account, expires, grants, metadata };
         match self.execute(command, now) {
             Reply::KeyCreated(issued) => issued.secret,
             other => panic!("{other:?}"),
@@ -58,6 +62,35 @@ impl Fixture for Embedded {
 
     fn revoke(&self, principal: &Principal, now: Now) {
         self.execute(Command::RevokeKey { key: principal.key().id.clone() }, now);
+    }
+
+    fn rotate(&self, principal: &Principal, grace: Duration, now: Now) -> Secret {
+        let (key, prefix, grace_seconds) = (principal.key().id.clone(), "shop".into(), grace.as_secs());
+        match self.execute(Command::RotateKey { key, prefix, grace_seconds }, now) {
+            Reply::KeyRotated(rotated) => rotated.secret,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn set_disabled(&self, principal: &Principal, disabled: bool, now: Now) {
+        self.execute(Command::SetKeyDisabled { key: principal.key().id.clone(), disabled }, now);
+    }
+
+    fn import(&self, account: &Account, form: ForeignForm, sha256: [u8; 32], now: Now) {
+        let hash = sha256.iter().map(|byte| format!("{byte:02x}")).collect();
+        let (account, expires, metadata) = (account.id.clone(), None, BTreeMap::new());
+        let keys = vec![ImportedKey { account, hash, expires, grants: Grants::default(), metadata }];
+        self.execute(Command::ImportKeys { form, hash_key: None, keys }, now);
+    }
+
+    fn last_used(&self, principal: &Principal) -> Option<Timestamp> {
+        let account = Some(principal.account().id.clone());
+        match self.execute(Command::ListKeys { account, page: Page::default() }, conformance::start()) {
+            Reply::Keys { keys, .. } => {
+                keys.iter().find(|key| key.key.id == principal.key().id).and_then(|key| key.last_used)
+            }
+            other => panic!("{other:?}"),
+        }
     }
 
     fn set_plan(&self, account: &AccountId, plan: &str, now: Now) {

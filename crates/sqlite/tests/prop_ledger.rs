@@ -11,14 +11,14 @@ use demur_admission::conformance::{at, plans, start};
 use demur_admission::memory::MemoryLedger;
 use demur_admission::{
     AccountId, Command, Fingerprint, HoldId, HoldOutcome, HoldRequest, Ledger, Now, OperationId, Plan,
-    PlanBook, Reply, Settlement,
+    PlanBook, Repeats, Reply, Settlement,
 };
 use demur_sqlite::Store;
 use proptest::prelude::*;
 
 #[derive(Debug, Clone)]
 enum Step {
-    Hold { account: usize, operation: u8, fingerprint: u8, amount: u64 },
+    Hold { account: usize, operation: u8, repeats: Option<u8>, amount: u64 },
     Settle(prop::sample::Index, Settlement),
     Balance(usize),
     Wait(u64),
@@ -28,9 +28,8 @@ enum Step {
 const ACCOUNTS: [&str; 3] = ["ann", "bob", "cyd"];
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
-    let hold = (0..ACCOUNTS.len(), 0_u8..12, 0_u8..2, 1_u64..60).prop_map(
-        |(account, operation, fingerprint, amount)| Step::Hold { account, operation, fingerprint, amount },
-    );
+    let hold = (0..ACCOUNTS.len(), 0_u8..12, prop::option::of(0_u8..2), 1_u64..60)
+        .prop_map(|(account, operation, repeats, amount)| Step::Hold { account, operation, repeats, amount });
     let settlement = prop_oneof![Just(Settlement::Release), (0_u64..80).prop_map(Settlement::Post)];
     let step = prop_oneof![
         6 => hold,
@@ -81,10 +80,10 @@ proptest! {
         let mut holds: Vec<(HoldId, HoldId, u64)> = Vec::new();
         for step in steps {
             match step {
-                Step::Hold { account, operation, fingerprint, amount } => {
+                Step::Hold { account, operation, repeats, amount } => {
                     let operation: OperationId = format!("operation-{operation}").parse().unwrap();
-                    let fingerprint = Fingerprint([fingerprint; 32]);
-                    let request = HoldRequest { account: &ids[account], operation: &operation, fingerprint, amount, monthly, now };
+                    let repeats = repeats.map_or(Repeats::Never, |byte| Repeats::As(Fingerprint([byte; 32])));
+                    let request = HoldRequest { account: &ids[account], operation: &operation, repeats, amount, monthly, now };
                     let found = store.hold(&request).block().unwrap();
                     let expected = model.hold(&request).block().unwrap();
                     prop_assert_eq!(comparable(&found), comparable(&expected));
@@ -116,6 +115,8 @@ proptest! {
                 }
             }
         }
+        let Reply::Verified { checks } = store.execute(Command::Verify, now.wall) else { panic!() };
+        prop_assert!(checks.iter().all(|check| check.violations.is_empty()), "{checks:?}");
     }
 }
 
@@ -135,8 +136,9 @@ fn a_batch_of_many_keeps_them_apart() {
         .map(|number| {
             let operation = format!("operation-{number}").parse().unwrap();
             let account = &ids[number % ids.len()];
-            let (fingerprint, monthly, now) = (Fingerprint([0; 32]), plan.credits.as_ref(), start());
-            store.hold(&HoldRequest { account, operation: &operation, fingerprint, amount: 1, monthly, now })
+            let repeats = if number % 3 == 0 { Repeats::Never } else { Repeats::As(Fingerprint([0; 32])) };
+            let (monthly, now) = (plan.credits.as_ref(), start());
+            store.hold(&HoldRequest { account, operation: &operation, repeats, amount: 1, monthly, now })
         })
         .collect();
     let mut held = 0;

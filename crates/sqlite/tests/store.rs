@@ -2,9 +2,9 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, clippy::print_stdout, reason = "a test")]
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::{BufRead, BufReader};
-use std::num::NonZeroU32;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command as Process, Stdio};
@@ -13,8 +13,9 @@ use std::time::{Duration, Instant};
 
 use demur_admission::conformance::{at, plans, start};
 use demur_admission::{
-    AccountId, Admission, Command, CommandFault, Denial, Fingerprint, Grants, HoldOutcome, HoldRequest,
-    IssuedKey, KeyDirectory, Ledger, PlanBook, Reply, Secret, Settings, StoreError, StorePart,
+    AccountId, Admission, Command, CommandFault, Demand, Denial, Fingerprint, Grants, HoldOutcome,
+    HoldRequest, IssuedKey, KeyDirectory, Ledger, Page, PlanBook, Repeats, Reply, Secret, Settings,
+    StoreError, StorePart,
 };
 use demur_sqlite::{Client, ClientError, OpenError, Store, execute_on};
 
@@ -40,7 +41,7 @@ fn create_account() -> Command {
 
 fn create_key() -> Command {
     let (api, prefix, grants) = ("shop".into(), "shop".into(), Grants::default());
-    Command::CreateKey { api, prefix, account: acme(), expires: None, grants }
+    Command::CreateKey { api, prefix, account: acme(), expires: None, grants, metadata: BTreeMap::new() }
 }
 
 fn issued(reply: Reply) -> IssuedKey {
@@ -58,8 +59,8 @@ fn hold(store: &Store, id: &str) -> Result<HoldOutcome, StoreError> {
     let plans = plans();
     let monthly = plans.iter().find(|plan| plan.name == "dear").and_then(|plan| plan.credits.as_ref());
     let (account, operation) = (&acme(), &id.parse().unwrap());
-    let (fingerprint, now) = (Fingerprint([0; 32]), start());
-    store.hold(&HoldRequest { account, operation, fingerprint, amount: 1, monthly, now }).block()
+    let (repeats, now) = (Repeats::As(Fingerprint([0; 32])), start());
+    store.hold(&HoldRequest { account, operation, repeats, amount: 1, monthly, now }).block()
 }
 
 #[test]
@@ -103,8 +104,9 @@ fn commands_reach_the_owner_through_its_socket() {
             "at once, in the running process"
         );
 
-        let listed = client.execute(&Command::ListKeys { account: Some(acme()) }).unwrap();
-        assert!(matches!(listed, Reply::Keys { keys } if keys.len() == 1));
+        let listed =
+            client.execute(&Command::ListKeys { account: Some(acme()), page: Page::default() }).unwrap();
+        assert!(matches!(listed, Reply::Keys { keys, .. } if keys.len() == 1));
         let absent = Command::ShowAccount { account: "nobody".parse().unwrap() };
         let fault = CommandFault::UnknownAccount { account: "nobody".parse().unwrap() };
         assert_eq!(client.execute(&absent).unwrap(), Reply::Refused { fault });
@@ -169,7 +171,7 @@ fn an_unreadable_database_is_trouble_and_nothing_else() {
     }
     fs::remove_file(&path).unwrap();
     assert!(hold(&store, "gone").is_err());
-    assert!(store.find(&store.pepper().digest(uncached.expose())).block().is_err());
+    assert!(store.find(&store.pepper().digests(uncached.expose())).block().is_err());
 }
 
 #[test]
@@ -184,7 +186,7 @@ fn a_count_that_could_not_be_written_is_written_later() {
         let admission = door(store);
         let principal = admission.authenticate(secret.expose(), "shop", "shop", start()).block().unwrap();
         for _ in 0..takes {
-            assert!(admission.take(&principal, NonZeroU32::MIN, start()).block().is_ok());
+            assert!(admission.take(&principal, &Demand::ONE, start()).block().is_ok());
         }
         principal.report(start())[0].remaining
     };
@@ -194,7 +196,7 @@ fn a_count_that_could_not_be_written_is_written_later() {
     let sound = fs::read(&path).unwrap();
     fs::write(&path, vec![0x5a; sound.len()]).unwrap();
     assert!(
-        admission.take(&principal, NonZeroU32::MIN, start()).block().is_ok(),
+        admission.take(&principal, &Demand::ONE, start()).block().is_ok(),
         "counted in memory all the same"
     );
     // Counts are written behind within a second: by then it has been tried, and has failed.

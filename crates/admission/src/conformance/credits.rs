@@ -1,11 +1,10 @@
 //! Rules about the ledger.
 
-use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use super::{Bench, Fixture, at, start};
-use crate::{Balance, Denial, Fingerprint, Hold, Now, Principal};
+use crate::{Balance, Charge, Demand, Denial, Fingerprint, Hold, Now, OperationId, Principal, Repeats};
 
 const REQUEST: Fingerprint = Fingerprint([1; 32]);
 const OTHER_REQUEST: Fingerprint = Fingerprint([2; 32]);
@@ -17,7 +16,19 @@ fn hold<F: Fixture>(
     amount: u64,
     now: Now,
 ) -> Result<Hold, Denial> {
-    bench.admission.hold(who, &id.parse().unwrap(), REQUEST, amount, now).block()
+    charge(bench, who, id, Repeats::As(REQUEST), amount, now)
+}
+
+fn charge<F: Fixture>(
+    bench: &Bench<F>,
+    who: &Principal,
+    id: &str,
+    repeats: Repeats,
+    amount: u64,
+    now: Now,
+) -> Result<Hold, Denial> {
+    let operation: OperationId = id.parse().unwrap();
+    bench.admission.hold(who, &Charge { operation: &operation, repeats, amount }, now).block()
 }
 
 /// The balance, which must add up.
@@ -79,11 +90,7 @@ pub fn one_operation_is_charged_once<F: Fixture>(fixture: F) {
     let first = hold(&bench, &who, "order-1", 10, start()).unwrap();
     assert_eq!(hold(&bench, &who, "order-1", 10, start()).unwrap_err(), Denial::IdempotencyInFlight);
     let mismatch = |bench: &Bench<F>| {
-        bench
-            .admission
-            .hold(&who, &"order-1".parse().unwrap(), OTHER_REQUEST, 10, start())
-            .block()
-            .unwrap_err()
+        charge(bench, &who, "order-1", Repeats::As(OTHER_REQUEST), 10, start()).unwrap_err()
     };
     assert_eq!(mismatch(&bench), Denial::IdempotencyMismatch);
     // Ids belong to accounts.
@@ -163,9 +170,12 @@ pub fn two_hundred_race_for_one_hundred<F: Fixture>(fixture: F) {
         for number in 0..200 {
             let (who, paid, refused) = (&who, &paid, &refused);
             scope.spawn(move || {
-                let id = format!("request-{number}").parse().unwrap();
-                let taken = admission.take(who, NonZeroU32::MIN, start()).block();
-                let answer = admission.hold(who, &id, REQUEST, 1, start()).block();
+                let operation: OperationId = format!("request-{number}").parse().unwrap();
+                // Half of them as clients name them, half as the gateway does.
+                let repeats = if number % 2 == 0 { Repeats::Never } else { Repeats::As(REQUEST) };
+                let taken = admission.take(who, &Demand::ONE, start()).block();
+                let charge = Charge { operation: &operation, repeats, amount: 1 };
+                let answer = admission.hold(who, &charge, start()).block();
                 drop(taken);
                 match answer {
                     Ok(hold) => {

@@ -2,8 +2,12 @@
 
 use std::time::Duration;
 
+use sha2::{Digest as _, Sha256};
+
 use super::{Bench, Fixture, at, start};
-use crate::{Account, Coverage, Denial, Grants, Requirement, Secret, permit};
+use crate::{
+    Account, Coverage, Denial, ForeignForm, ForeignHash, Grants, KeyState, Requirement, Secret, permit,
+};
 
 /// Missing, unknown, foreign, expired and revoked keys are told apart, in that order of what one must have.
 pub fn each_state_of_a_key_is_named_to_its_owner_only<F: Fixture>(fixture: F) {
@@ -84,4 +88,90 @@ pub fn a_change_of_plan_takes_effect_at_once<F: Fixture>(fixture: F) {
     bench.admission.plans().replace(super::plans());
     let principal = bench.authenticate(&secret, start()).unwrap();
     assert_eq!(permit(&principal, &asked), Ok(()));
+}
+
+/// Both secrets open until the grace is over; without a grace the old one is closed at once.
+pub fn a_rotated_key_has_two_secrets_for_a_grace<F: Fixture>(fixture: F) {
+    let bench = Bench::new(fixture);
+    let (first, principal) = bench.caller("acme", "open");
+    let second = bench.fixture.rotate(&principal, Duration::from_secs(60), start());
+    let id =
+        |secret: &Secret, now| bench.authenticate(secret, now).map(|principal| principal.key().id.clone());
+    let just_before = at(Duration::from_millis(59_999));
+    assert_eq!(id(&first, just_before), Ok(principal.key().id.clone()));
+    assert_eq!(id(&second, just_before), id(&first, just_before), "one key, two secrets");
+    let over = at(Duration::from_secs(60));
+    assert_eq!(id(&first, over), Err(Denial::CredentialRevoked { revoked_at: over.wall }));
+    assert!(id(&second, over).is_ok());
+
+    let third = bench.fixture.rotate(&principal, Duration::ZERO, over);
+    for leaked in [&first, &second] {
+        assert!(matches!(id(leaked, over), Err(Denial::CredentialRevoked { .. })));
+    }
+    assert!(id(&third, over).is_ok());
+    bench.fixture.revoke(&principal, over);
+    assert!(
+        matches!(id(&third, over), Err(Denial::CredentialRevoked { .. })),
+        "the key, whatever its secrets"
+    );
+}
+
+/// In force when it returns, in both directions.
+pub fn a_disabled_key_comes_back<F: Fixture>(fixture: F) {
+    let bench = Bench::new(fixture);
+    let (secret, principal) = bench.caller("acme", "open");
+    for _ in 0..3 {
+        bench.fixture.set_disabled(&principal, true, start());
+        let denial = bench.authenticate(&secret, start()).map(|_| ()).unwrap_err();
+        assert_eq!(denial, Denial::CredentialDisabled { disabled_at: start().wall });
+        bench.fixture.set_disabled(&principal, false, start());
+        let state = bench.authenticate(&secret, start()).map(|found| found.key().state(start().wall));
+        assert_eq!(state, Ok(KeyState::Active));
+    }
+}
+
+/// A key that another system made opens, and what only resembles it does not; all without our form.
+pub fn an_imported_hash_opens_for_the_whole_key<F: Fixture>(fixture: F) {
+    let bench = Bench::new(fixture);
+    let account = Account { id: "acme".parse().unwrap(), name: "Acme".into(), plan: "open".into() };
+    bench.fixture.add_account(&account);
+    let key = "sk_live_0123456789abcdef";
+    let door = |text: &str, api: &'static str| {
+        bench
+            .admission
+            .authenticate(text, api, "shop", start())
+            .block()
+            .map(|found| found.account().id.clone())
+    };
+    assert_eq!(door(key, "shop"), Err(Denial::CredentialMalformed));
+    let (shortest, longest, hash) = (24, 24, ForeignHash::Sha256);
+    let form = ForeignForm { api: "shop".into(), prefix: "sk_live_".into(), shortest, longest, hash };
+    bench.fixture.import(&account, form, Sha256::digest(key).into(), start());
+    assert_eq!(door(key, "shop"), Ok(account.id.clone()));
+    assert_eq!(door(key, "shop"), Ok(account.id), "from the cache too");
+    assert_eq!(door("sk_live_0123456789abcdeF", "shop"), Err(Denial::CredentialUnknown));
+    for no_key in ["sk_live_0123456789abcde", "sk_test_0123456789abcdef", "sk_live_0123456789abcdef "] {
+        assert_eq!(door(no_key, "shop"), Err(Denial::CredentialMalformed), "{no_key}");
+    }
+    assert_eq!(door(key, "depot"), Err(Denial::CredentialMalformed), "another API has no such form");
+    let hash: String = Sha256::digest(key).iter().map(|byte| format!("{byte:02x}")).collect();
+    assert_eq!(door(&hash, "shop"), Err(Denial::CredentialMalformed), "a hash is no key");
+    let principal = bench.admission.authenticate(key, "shop", "shop", start()).block().unwrap();
+    bench.fixture.revoke(&principal, start());
+    assert_eq!(door(key, "shop"), Err(Denial::CredentialRevoked { revoked_at: start().wall }));
+}
+
+/// Written now and then: to the minute, and not at all for a key that did not open.
+pub fn the_last_use_is_known_to_the_minute<F: Fixture>(fixture: F) {
+    let bench = Bench::new(fixture);
+    let (secret, principal) = bench.caller("acme", "open");
+    let (_, idle) = bench.caller("idle", "lapsed");
+    assert_eq!(bench.fixture.last_used(&principal), Some(start().wall));
+    for seconds in [10, 59, 61] {
+        assert!(bench.authenticate(&secret, at(Duration::from_secs(seconds))).is_ok());
+    }
+    let used = bench.fixture.last_used(&principal);
+    assert!(used >= Some(at(Duration::from_secs(60)).wall), "{used:?}");
+    bench.fixture.revoke(&idle, start());
+    assert_eq!(bench.fixture.last_used(&idle), Some(start().wall));
 }

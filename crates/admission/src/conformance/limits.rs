@@ -1,13 +1,14 @@
 //! Rules about rates, concurrency and quota.
 
+use std::net::IpAddr;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
 use super::{Bench, Fixture, at, start};
-use crate::{Denial, Now, Principal, Taken};
+use crate::{Demand, Denial, Exceeded, Now, Principal, Taken};
 
 fn take<F: Fixture>(bench: &Bench<F>, principal: &Principal, now: Now) -> Result<Taken, Denial> {
-    bench.admission.take(principal, NonZeroU32::MIN, now).block()
+    bench.admission.take(principal, &Demand::ONE, now).block()
 }
 
 fn remaining(principal: &Principal, now: Now) -> Vec<u64> {
@@ -166,6 +167,75 @@ pub fn what_was_given_back_can_be_taken_again<F: Fixture>(fixture: F) {
     // Ten seconds later the rate is whole by itself.
     taken.give_back(seconds(10));
     assert_eq!(remaining(&principal, seconds(10)), [10, 2]);
+}
+
+/// For the account, for each key, for each address, for one operation, with more than one at a time.
+pub fn rates_count_for_whom_and_what_they_say<F: Fixture>(fixture: F) {
+    let bench = Bench::new(fixture);
+    let (_, first) = bench.caller("acme", "apart");
+    let secret = bench.fixture.add_key(first.account(), None, crate::Grants::default(), start());
+    let second = bench.authenticate(&secret, start()).unwrap();
+    let (_, stranger) = bench.caller("other", "apart");
+    let address = |number: u8| Some(IpAddr::from([192, 0, 2, number]));
+    let cost = |cost| NonZeroU32::new(cost).unwrap();
+    let take = |who: &Principal, peer, operation: Option<&'static str>, count| {
+        let demand = Demand { cost: cost(count), operation, peer };
+        match bench.admission.take(who, &demand, start()).block() {
+            Ok(_) => "",
+            Err(Denial::RateExceeded { name, .. }) => match name.as_ref() {
+                "key" => "key",
+                "address" => "address",
+                "exports" => "exports",
+                _ => "account",
+            },
+            Err(other) => unreachable!("{other:?}"),
+        }
+    };
+    assert_eq!(take(&first, address(1), Some("export"), 1), "");
+    // Of several that deny, the one that denies for the longest time is named.
+    assert_eq!(take(&first, address(2), Some("export"), 1), "exports");
+    assert_eq!(take(&first, address(1), Some("list"), 1), "");
+    assert_eq!(take(&first, address(2), Some("list"), 1), "key");
+    assert_eq!(take(&second, address(1), None, 1), "");
+    assert_eq!(take(&second, address(1), None, 1), "address");
+    assert_eq!(take(&second, address(2), None, 2), "key", "one of two is there");
+    assert_eq!(take(&second, address(2), None, 1), "");
+    // Two keys, two addresses: four requests so far of the account's six.
+    let report = |who: &Principal| {
+        let found = first_report(who);
+        found.into_iter().filter(|(name, _)| name == "account").map(|(_, left)| left).collect::<Vec<_>>()
+    };
+    assert_eq!(report(&second), [2]);
+    assert_eq!(take(&stranger, address(1), None, 2), "", "addresses count within an account");
+    assert_eq!(report(&stranger), [4]);
+}
+
+fn first_report(who: &Principal) -> Vec<(String, u64)> {
+    who.report(start()).iter().map(|state| (state.kind.name().to_owned(), state.remaining)).collect()
+}
+
+/// What would be refused is told, and neither refused nor shown in any field.
+pub fn a_limit_in_the_shadow_refuses_nobody_and_says_so<F: Fixture>(fixture: F) {
+    let bench = Bench::new(fixture);
+    let (_, who) = bench.caller("acme", "shadowed");
+    let first = take(&bench, &who, start()).unwrap();
+    assert!(first.shadowed().is_empty());
+    let second = take(&bench, &who, start()).unwrap();
+    let kinds: Vec<&str> = second
+        .shadowed()
+        .iter()
+        .map(|exceeded| match exceeded {
+            Exceeded::Rate { .. } => "rate",
+            Exceeded::Concurrency { .. } => "concurrency",
+            Exceeded::Quota { .. } => "quota",
+        })
+        .collect();
+    assert_eq!(kinds, ["rate", "concurrency", "quota"]);
+    assert_eq!(first_report(&who), [("slow".to_owned(), 1)]);
+    drop((first, second));
+    assert!(take(&bench, &who, start()).is_ok());
+    let denial = take(&bench, &who, start()).unwrap_err();
+    assert!(matches!(denial, Denial::RateExceeded { name, .. } if name.as_ref() == "slow"));
 }
 
 /// Where anything outlives a process, a day's count does.

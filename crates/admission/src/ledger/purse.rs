@@ -90,6 +90,7 @@ impl Purse {
     /// anything else is asked of a purse. A grant that was made counts until its month ends, whatever the
     /// plan has become since.
     pub fn roll(&mut self, monthly: Option<&MonthlyCredits>, at: Timestamp) -> Option<MonthlyGrant> {
+        // Nearly always: no calendar is asked for it.
         if self.month.is_some_and(|month| at < month.ends) {
             return None;
         }
@@ -142,6 +143,25 @@ impl Purse {
     pub fn top_up(&mut self, amount: u64) -> Result<(), TooLarge> {
         let granted = self.granted.checked_add(amount).filter(|sum| *sum <= MAX_GRANTED).ok_or(TooLarge)?;
         self.granted = granted;
+        self.lasting += amount;
+        Ok(())
+    }
+
+    /// Takes away what should not have come in: lasting credits first, since the others expire anyway.
+    pub fn withdraw(&mut self, amount: u64) -> Result<(), Insufficient> {
+        if amount > self.available() {
+            return Err(Insufficient);
+        }
+        let lasting = amount.min(self.lasting);
+        self.lasting -= lasting;
+        self.monthly -= amount - lasting;
+        self.granted -= amount;
+        Ok(())
+    }
+
+    /// Gives spent credits back, as credits that do not expire.
+    pub fn refund(&mut self, amount: u64) -> Result<(), Insufficient> {
+        self.posted = self.posted.checked_sub(amount).ok_or(Insufficient)?;
         self.lasting += amount;
         Ok(())
     }

@@ -2,11 +2,13 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::Duration;
 
 use jiff::Timestamp;
 
 use crate::{
-    Account, AccountId, Answer, Change, Credential, Digest, KeyDirectory, KeyId, KeyRecord, StoreError, Watch,
+    Account, AccountId, Answer, Candidates, Change, Credential, Digest, ForeignForms, KeyDirectory, KeyId,
+    KeyRecord, StoreError, Watch,
 };
 
 /// A key directory in memory.
@@ -14,6 +16,8 @@ use crate::{
 pub struct MemoryDirectory {
     credentials: RwLock<HashMap<Digest, Arc<Credential>>>,
     watchers: Mutex<Vec<Arc<dyn Watch>>>,
+    foreign: RwLock<Option<Arc<ForeignForms>>>,
+    last_used: Mutex<HashMap<KeyId, Timestamp>>,
 }
 
 impl MemoryDirectory {
@@ -24,23 +28,61 @@ impl MemoryDirectory {
 
     /// Adds a key with its account, or replaces what is there under this digest.
     pub fn insert(&self, digest: Digest, key: KeyRecord, account: Account) {
-        let credential = Arc::new(Credential { digest, key, account });
+        let credential = Arc::new(Credential { digest, replaced: None, key, account });
         self.credentials.write().unwrap_or_else(PoisonError::into_inner).insert(digest, credential);
         self.tell(&Change::Key(digest));
     }
 
     /// Revokes a key, at once; whether there is one.
     pub fn revoke(&self, key: &KeyId, at: Timestamp) -> bool {
-        let mut credentials = self.credentials.write().unwrap_or_else(PoisonError::into_inner);
-        let Some(credential) = credentials.values_mut().find(|credential| credential.key.id == *key) else {
+        self.change(key, |key| {
+            key.revoked.get_or_insert(at);
+        })
+    }
+
+    /// Changes a key, at once: disables it, says when it expires. Whether there is one.
+    pub fn change(&self, key: &KeyId, change: impl Fn(&mut KeyRecord)) -> bool {
+        self.change_secrets(key, |credential| change(&mut credential.key))
+    }
+
+    /// Gives a key another secret. Those that it has open for `grace` still, and not longer than before.
+    pub fn rotate(&self, key: &KeyId, digest: Digest, at: Timestamp, grace: Duration) -> bool {
+        let known = self.credentials.read().unwrap_or_else(PoisonError::into_inner);
+        let Some(found) = known.values().find(|credential| credential.key.id == *key).cloned() else {
             return false;
         };
-        let credential = Arc::make_mut(credential);
-        credential.key.revoked.get_or_insert(at);
-        let change = Change::Key(credential.digest);
-        drop(credentials);
-        self.tell(&change);
+        drop(known);
+        let ends = at.checked_add(grace).unwrap_or(Timestamp::MAX);
+        self.change_secrets(key, |credential| {
+            credential.replaced = Some(credential.replaced.map_or(ends, |before| before.min(ends)));
+        });
+        self.insert(digest, found.key.clone(), found.account.clone());
         true
+    }
+
+    /// Accepts keys of these forms, once their hashes are inserted under
+    /// [`Pepper::imported_digest`](crate::Pepper::imported_digest).
+    pub fn accept_foreign(&self, forms: ForeignForms) {
+        *self.foreign.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(forms));
+        self.tell(&Change::Everything);
+    }
+
+    /// When the key was used last, to the minute.
+    pub fn last_used(&self, key: &KeyId) -> Option<Timestamp> {
+        self.last_used.lock().unwrap_or_else(PoisonError::into_inner).get(key).copied()
+    }
+
+    fn change_secrets(&self, key: &KeyId, change: impl Fn(&mut Credential)) -> bool {
+        let mut credentials = self.credentials.write().unwrap_or_else(PoisonError::into_inner);
+        let mut changes = Vec::new();
+        for credential in credentials.values_mut().filter(|credential| credential.key.id == *key) {
+            let credential = Arc::make_mut(credential);
+            change(credential);
+            changes.push(Change::Key(credential.digest));
+        }
+        drop(credentials);
+        changes.iter().for_each(|change| self.tell(change));
+        !changes.is_empty()
     }
 
     /// Puts an account on another plan, at once.
@@ -61,9 +103,17 @@ impl MemoryDirectory {
 }
 
 impl KeyDirectory for MemoryDirectory {
-    fn find(&self, digest: &Digest) -> Answer<'static, Result<Option<Arc<Credential>>, StoreError>> {
+    fn find(&self, digests: &Candidates) -> Answer<'static, Result<Option<Arc<Credential>>, StoreError>> {
         let credentials = self.credentials.read().unwrap_or_else(PoisonError::into_inner);
-        Answer::Ready(Ok(credentials.get(digest).cloned()))
+        Answer::Ready(Ok(digests.iter().find_map(|digest| credentials.get(digest).cloned())))
+    }
+
+    fn foreign(&self) -> Option<Arc<ForeignForms>> {
+        self.foreign.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn used(&self, key: &KeyId, at: Timestamp) {
+        self.last_used.lock().unwrap_or_else(PoisonError::into_inner).insert(key.clone(), at);
     }
 
     fn watch(&self, watcher: Arc<dyn Watch>) {

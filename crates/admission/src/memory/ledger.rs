@@ -5,8 +5,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::ledger::{Insufficient, TooLarge};
 use crate::{
-    AccountId, Answer, Balance, Fingerprint, HoldId, HoldOutcome, HoldRequest, HoldSource, Ledger,
-    MonthlyCredits, Now, OperationId, Purse, Settlement, StoreError,
+    AccountId, Answer, Balance, HoldId, HoldOutcome, HoldRequest, HoldSource, Ledger, MonthlyCredits, Now,
+    OperationId, Purse, Repeats, Settlement, StoreError,
 };
 
 /// A ledger in memory. An account that it does not know has an empty purse.
@@ -18,20 +18,29 @@ pub struct MemoryLedger {
 #[derive(Debug, Default)]
 struct Books {
     purses: HashMap<AccountId, Purse>,
+    /// Those that may come again.
     operations: HashMap<(AccountId, OperationId), Operation>,
-    holds: HashMap<HoldId, (AccountId, OperationId)>,
+    holds: HashMap<HoldId, Open>,
     last_hold: u64,
 }
 
 #[derive(Debug)]
+struct Open {
+    account: AccountId,
+    source: HoldSource,
+    /// The operation, where it may come again.
+    named: Option<OperationId>,
+}
+
+#[derive(Debug)]
 struct Operation {
-    fingerprint: Fingerprint,
+    repeats: Repeats,
     state: State,
 }
 
 #[derive(Debug)]
 enum State {
-    Held(HoldSource),
+    Held,
     Posted,
     Released,
 }
@@ -54,13 +63,14 @@ impl MemoryLedger {
 
 impl Books {
     fn hold(&mut self, request: &HoldRequest<'_>) -> HoldOutcome {
-        let HoldRequest { account, operation, fingerprint, amount, monthly, now } = *request;
+        let HoldRequest { account, operation, repeats, amount, monthly, now } = *request;
         let purse = self.purses.entry(account.clone()).or_default();
         purse.roll(monthly, now.wall);
         let name = (account.clone(), operation.clone());
-        match self.operations.get(&name) {
-            Some(known) if known.fingerprint != fingerprint => return HoldOutcome::Mismatch,
-            Some(Operation { state: State::Held(..), .. }) => return HoldOutcome::InFlight,
+        let known = if repeats == Repeats::Never { None } else { self.operations.get(&name) };
+        match known {
+            Some(known) if known.repeats != repeats => return HoldOutcome::Mismatch,
+            Some(Operation { state: State::Held, .. }) => return HoldOutcome::InFlight,
             Some(Operation { state: State::Posted, .. }) => {
                 return HoldOutcome::AlreadyCharged { balance: purse.balance(monthly, now.wall) };
             }
@@ -75,18 +85,22 @@ impl Books {
                 self.last_hold += 1;
                 let hold = HoldId(self.last_hold);
                 let balance = purse.balance(monthly, now.wall);
-                self.operations.insert(name.clone(), Operation { fingerprint, state: State::Held(source) });
-                self.holds.insert(hold, name);
+                let mut open = Open { account: account.clone(), source, named: None };
+                if repeats != Repeats::Never {
+                    open.named = Some(operation.clone());
+                    self.operations.insert(name, Operation { repeats, state: State::Held });
+                }
+                self.holds.insert(hold, open);
                 HoldOutcome::Held { hold, balance }
             }
         }
     }
 
     fn settle(&mut self, hold: HoldId, settlement: Settlement) {
-        let Some(name) = self.holds.remove(&hold) else { return };
-        let Some(operation) = self.operations.get_mut(&name) else { return };
-        if let State::Held(source) = operation.state {
-            let booking = self.purses.entry(name.0).or_default().settle(source, settlement);
+        let Some(Open { account, source, named }) = self.holds.remove(&hold) else { return };
+        let booking = self.purses.entry(account.clone()).or_default().settle(source, settlement);
+        let operation = named.and_then(|operation| self.operations.get_mut(&(account, operation)));
+        if let Some(operation) = operation {
             operation.state = if booking.posted > 0 { State::Posted } else { State::Released };
         }
     }

@@ -1,41 +1,111 @@
-//! `demur accounts`: make, list, show, change the plan, top up.
+//! `demur accounts`: make, list, show, change the plan; credits, their statement, and the books.
+
+use std::path::Path;
 
 use comfy_table::{Table, presets};
-use demur_admission::{Account, AccountStatement, Command, Reply};
+use demur_admission::{
+    Account, AccountStatement, Check, Command, OperationId, Page, Reply, StatementEntry, StatementKind,
+};
+use serde_json::json;
 
 use super::{execute, id, unexpected};
 use crate::args::{AccountsVerb, StoreArgs};
 use crate::exit::{Exit, Failure};
-use crate::output::Output;
+use crate::output::{Output, counted};
 use crate::serving::load;
 
 pub(crate) fn run(verb: &AccountsVerb, output: &Output) -> Result<Exit, Failure> {
-    let (store, command) = match verb {
+    let (store, command) = command(verb)?;
+    print(store, &command, output)
+}
+
+fn command(verb: &AccountsVerb) -> Result<(&StoreArgs, Command), Failure> {
+    let operation = |given: &Option<String>| given.as_deref().map(id::<OperationId>).transpose();
+    Ok(match verb {
         AccountsVerb::Create { store, id: account, name, plan } => {
             let account = account.as_deref().map(id).transpose()?;
             (store, Command::CreateAccount { account, name: name.clone(), plan: plan.clone() })
         }
-        AccountsVerb::List { store } => (store, Command::ListAccounts),
+        AccountsVerb::List { store, page } => {
+            let page = Page { after: page.after.as_deref().map(id).transpose()?, limit: page.limit };
+            (store, Command::ListAccounts { page })
+        }
         AccountsVerb::Show { store, account } => (store, Command::ShowAccount { account: id(account)? }),
         AccountsVerb::SetPlan { store, account, plan } => {
             (store, Command::SetPlan { account: id(account)?, plan: plan.clone() })
         }
-        AccountsVerb::TopUp { store, account, amount, reason } => {
-            let (account, reason) = (id(account)?, reason.clone());
-            (store, Command::TopUp { account, amount: *amount, reason, operation: None })
+        AccountsVerb::TopUp { store, account, amount, reason, operation: named } => {
+            let (account, reason, amount) = (id(account)?, reason.clone(), *amount);
+            (store, Command::TopUp { account, amount, reason, operation: operation(named)? })
         }
-    };
-    print(store, &command, output)
+        AccountsVerb::Withdraw { store, account, amount, reason, operation: named } => {
+            let (account, reason, amount) = (id(account)?, reason.clone(), *amount);
+            (store, Command::Withdraw { account, amount, reason, operation: operation(named)? })
+        }
+        AccountsVerb::Refund { store, account, operation, amount, reason } => {
+            let (account, operation, reason) = (id(account)?, id(operation)?, reason.clone());
+            (store, Command::Refund { account, operation, amount: *amount, reason })
+        }
+        AccountsVerb::Statement { store, account, since, limit } => {
+            (store, Command::Statement { account: id(account)?, since: *since, limit: *limit })
+        }
+        AccountsVerb::Verify { store } => (store, Command::Verify),
+        AccountsVerb::Backup { store, to } => {
+            // The gateway that writes it has another working folder, perhaps.
+            let to = std::path::absolute(to)
+                .map_err(|error| Failure::usage(format!("{}: {error}", to.display()), None))?;
+            (store, Command::Backup { to })
+        }
+        AccountsVerb::Prune { store, before } => (store, Command::Prune { before: *before }),
+    })
 }
 
 fn print(store: &StoreArgs, command: &Command, output: &Output) -> Result<Exit, Failure> {
     let config = load(&store.config, output)?;
     match execute(&config, command)? {
         Reply::Account(statement) => output.result(&shown(&statement), &statement),
-        Reply::Accounts { accounts } => output.result(&table(&accounts), &accounts),
+        Reply::Accounts { accounts, more } => {
+            output.result(&table(&accounts), &accounts);
+            if let (true, Some(last)) = (more, accounts.last()) {
+                output.say(&format!("there are more: go on with `--after {}`", last.id));
+            }
+        }
+        Reply::Statement { account, entries, more } => {
+            let value = json!({ "account": account, "entries": entries, "more": more });
+            output.result(&format!("{}\n\n{}", shown(&account), entries_table(&entries)), &value);
+            if more {
+                output.say("there is more: ask for it with `--limit`");
+            }
+        }
+        Reply::Verified { checks } => return Ok(verified(&checks, output)),
+        Reply::BackedUp { to, bytes } => backed_up(&to, bytes, output),
+        Reply::Pruned { operations } => {
+            let count = usize::try_from(operations).unwrap_or(usize::MAX);
+            let human = format!("{} forgotten; every balance is as it was", counted(count, "operation"));
+            output.result(&human, &json!({ "operations": operations }));
+        }
         other => return Err(unexpected(&other)),
     }
     Ok(Exit::Fine)
+}
+
+fn verified(checks: &[Check], output: &Output) -> Exit {
+    let sound = checks.iter().all(|check| check.violations.is_empty());
+    let mut lines = Vec::new();
+    for Check { rule, examined, violations } in checks {
+        lines.push(format!(
+            "{}  {rule} ({examined} looked at)",
+            if violations.is_empty() { "ok " } else { "BAD" }
+        ));
+        lines.extend(violations.iter().map(|violation| format!("       {violation}")));
+    }
+    output.result(&lines.join("\n"), &json!({ "sound": sound, "checks": checks }));
+    if sound { Exit::Fine } else { Exit::Findings }
+}
+
+fn backed_up(to: &Path, bytes: u64, output: &Output) {
+    output.result(&format!("{}: {bytes} bytes", to.display()), &json!({ "to": to, "bytes": bytes }));
+    output.say("the pepper is not in it: keep a copy of the file beside the database in another place");
 }
 
 fn shown(statement: &AccountStatement) -> String {
@@ -52,6 +122,29 @@ fn shown(statement: &AccountStatement) -> String {
         credits.granted,
         credits.expired,
     )
+}
+
+fn entries_table(entries: &[StatementEntry]) -> String {
+    if entries.is_empty() {
+        return "nothing has happened yet".to_owned();
+    }
+    let mut table = Table::new();
+    table.load_preset(presets::NOTHING).set_header(["WHEN", "WHAT", "CREDITS", "OPERATION", "REASON"]);
+    for StatementEntry { at, kind, amount, operation, reason } in entries {
+        let (kind, sign) = match kind {
+            StatementKind::Grant => ("monthly grant", "+"),
+            StatementKind::TopUp => ("top-up", "+"),
+            StatementKind::Refund => ("refund", "+"),
+            StatementKind::Withdrawal => ("withdrawal", "-"),
+            StatementKind::Held => ("held", "-"),
+            StatementKind::Posted => ("spent", "-"),
+            StatementKind::Released => ("released", ""),
+            StatementKind::OutcomeUnknown => ("spent, outcome unknown", "-"),
+        };
+        let (at, amount) = (format!("{at:.0}"), format!("{sign}{amount}"));
+        table.add_row([&at, kind, &amount, operation, reason.as_deref().unwrap_or("")]);
+    }
+    table.trim_fmt()
 }
 
 fn table(accounts: &[Account]) -> String {

@@ -1,14 +1,15 @@
-//! `demur keys`: make, list, revoke.
+//! `demur keys`: make, list, change, revoke.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use comfy_table::{Table, presets};
-use demur_admission::{Command, Coverage, Grants, KeyState, KeySummary, Reply};
-use demur_gateway::Config;
+use demur_admission::{Command, Coverage, Grants, KeyId, KeyState, KeySummary, Page, Reply};
+use demur_gateway::{Config, duration};
 use jiff::Timestamp;
 
+use super::import::import;
 use super::{execute, id, unexpected};
-use crate::args::{CreateKeyArgs, KeysVerb};
+use crate::args::{CreateKeyArgs, KeyArgs, KeysVerb};
 use crate::exit::{Exit, Failure};
 use crate::output::Output;
 use crate::serving::load;
@@ -16,27 +17,105 @@ use crate::serving::load;
 pub(crate) fn run(verb: &KeysVerb, output: &Output) -> Result<Exit, Failure> {
     match verb {
         KeysVerb::Create(args) => create(args, output),
-        KeysVerb::List { store, account } => {
+        KeysVerb::Import(args) => import(args, output),
+        KeysVerb::List { store, account, page } => {
             let config = load(&store.config, output)?;
             let account = account.as_deref().map(id).transpose()?;
-            match execute(&config, &Command::ListKeys { account })? {
-                Reply::Keys { keys } => {
+            let page = Page { after: page.after.as_deref().map(id).transpose()?, limit: page.limit };
+            match execute(&config, &Command::ListKeys { account, page })? {
+                Reply::Keys { keys, more } => {
                     output.result(&table(&keys), &keys);
+                    if let (true, Some(last)) = (more, keys.last()) {
+                        output.say(&format!("there are more: go on with `--after {}`", last.key.id));
+                    }
                     Ok(Exit::Fine)
                 }
                 other => Err(unexpected(&other)),
             }
         }
-        KeysVerb::Revoke { store, key } => {
+        KeysVerb::Revoke(args) => change(args, output, |key| Command::RevokeKey { key }),
+        KeysVerb::Rotate { key, grace } => rotate(key, grace, output),
+        KeysVerb::Disable(args) => {
+            change(args, output, |key| Command::SetKeyDisabled { key, disabled: true })
+        }
+        KeysVerb::Enable(args) => {
+            change(args, output, |key| Command::SetKeyDisabled { key, disabled: false })
+        }
+        KeysVerb::Expire { key, at } => {
+            let at = match at.as_str() {
+                "never" => None,
+                "now" => Some(Timestamp::now()),
+                time => Some(time.parse::<Timestamp>().map_err(|error| {
+                    let help = "write `2027-01-31T00:00:00Z`, `now` or `never`".to_owned();
+                    Failure::usage(format!("`{time}` is no time: {error}"), help)
+                })?),
+            };
+            change(key, output, |key| Command::ExpireKey { key, at })
+        }
+        KeysVerb::NewPepper { store } => {
             let config = load(&store.config, output)?;
-            match execute(&config, &Command::RevokeKey { key: id(key)? })? {
-                Reply::KeyRevoked(key) => {
-                    output.result(&format!("revoked {}: no request can use it any more", key.key.id), &key);
+            match execute(&config, &Command::NewPepper)? {
+                Reply::PepperMade { older } => {
+                    let human = format!(
+                        "a new pepper is in force from the next start on; {older} secrets are stored under older ones,\nwhich stay in the file until each has been used once"
+                    );
+                    output.result(&human, &serde_json::json!({ "older": older }));
                     Ok(Exit::Fine)
                 }
                 other => Err(unexpected(&other)),
             }
         }
+    }
+}
+
+/// Has one key changed, and says what it is now.
+fn change(args: &KeyArgs, output: &Output, command: impl FnOnce(KeyId) -> Command) -> Result<Exit, Failure> {
+    let config = load(&args.store.config, output)?;
+    match execute(&config, &command(id(&args.key)?))? {
+        Reply::KeyRevoked(key) => {
+            output.result(&format!("revoked {}: no request can use it any more", key.key.id), &key);
+        }
+        Reply::KeyChanged(key) => {
+            let expires = key.key.expires.map_or_else(|| "never".to_owned(), |expires| expires.to_string());
+            output.result(&format!("{} is {}, and expires {expires}", key.key.id, state(key.state)), &key);
+        }
+        other => return Err(unexpected(&other)),
+    }
+    Ok(Exit::Fine)
+}
+
+fn rotate(args: &KeyArgs, grace: &str, output: &Output) -> Result<Exit, Failure> {
+    let grace_seconds = match duration(grace) {
+        Some(grace) => grace.as_secs(),
+        None if grace == "0" => 0,
+        None => {
+            let help = "write `24h`, `7d`, or `0` for a key that has leaked".to_owned();
+            return Err(Failure::usage(format!("`{grace}` is no duration"), help));
+        }
+    };
+    let config = load(&args.store.config, output)?;
+    let key: KeyId = id(&args.key)?;
+    let api = api_of(&config, &key)?;
+    let command = Command::RotateKey { key, prefix: prefix(&config, &api)?, grace_seconds };
+    match execute(&config, &command)? {
+        Reply::KeyRotated(rotated) => {
+            let old = match grace_seconds {
+                0 => "The old one opens no more.".to_owned(),
+                _ => format!("The old one opens until {:.0}.", rotated.previous_until),
+            };
+            let human = format!("{}\n\nThe key is shown this once. {old}", rotated.secret.expose());
+            output.result(&human, &rotated);
+            Ok(Exit::Fine)
+        }
+        other => Err(unexpected(&other)),
+    }
+}
+
+/// The API that a key is for.
+fn api_of(config: &Config, key: &KeyId) -> Result<String, Failure> {
+    match execute(config, &Command::ShowKey { key: key.clone() })? {
+        Reply::KeyChanged(found) => Ok(found.key.api),
+        other => Err(unexpected(&other)),
     }
 }
 
@@ -57,6 +136,7 @@ fn create(args: &CreateKeyArgs, output: &Output) -> Result<Exit, Failure> {
             resources: covered(&args.resources),
             scopes: args.scopes.iter().cloned().collect(),
         },
+        metadata: metadata(&args.metadata)?,
     };
     match execute(&config, &command)? {
         Reply::KeyCreated(issued) => {
@@ -71,6 +151,14 @@ fn create(args: &CreateKeyArgs, output: &Output) -> Result<Exit, Failure> {
         }
         other => Err(unexpected(&other)),
     }
+}
+
+fn metadata(given: &[String]) -> Result<BTreeMap<String, String>, Failure> {
+    let pair = |text: &String| match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        _ => Err(Failure::usage(format!("`{text}` is no metadata"), "write `NAME=VALUE`".to_owned())),
+    };
+    given.iter().map(pair).collect()
 }
 
 /// An operation that the API does not have could never be called.
@@ -107,26 +195,32 @@ pub(crate) fn covered(names: &[String]) -> Coverage {
     }
 }
 
+fn state(state: KeyState) -> &'static str {
+    match state {
+        KeyState::Active => "active",
+        KeyState::Revoked => "revoked",
+        KeyState::Expired => "expired",
+        KeyState::Disabled => "disabled",
+    }
+}
+
 fn table(keys: &[KeySummary]) -> String {
     if keys.is_empty() {
         return "no keys; `demur keys create` makes one".to_owned();
     }
     let mut table = Table::new();
-    table.load_preset(presets::NOTHING).set_header(["ID", "API", "ACCOUNT", "STATE", "CREATED", "EXPIRES"]);
-    for KeySummary { key, state } in keys {
-        let state = match state {
-            KeyState::Active => "active",
-            KeyState::Revoked => "revoked",
-            KeyState::Expired => "expired",
-        };
-        let expires = key.expires.map_or_else(|| "-".to_owned(), |expires| expires.to_string());
+    let header = ["ID", "API", "ACCOUNT", "STATE", "CREATED", "EXPIRES", "LAST USED"];
+    table.load_preset(presets::NOTHING).set_header(header);
+    let moment = |moment: Option<Timestamp>| moment.map_or_else(|| "-".to_owned(), |at| format!("{at:.0}"));
+    for KeySummary { key, state: now, last_used } in keys {
         table.add_row([
             key.id.as_str(),
             &key.api,
             key.account.as_str(),
-            state,
+            state(*now),
             &format!("{:.0}", key.created),
-            &expires,
+            &moment(key.expires),
+            &moment(*last_used),
         ]);
     }
     table.trim_fmt()

@@ -4,6 +4,7 @@ pub(crate) mod accounts;
 pub(crate) mod check;
 pub(crate) mod generate;
 mod generations;
+mod import;
 pub(crate) mod init;
 pub(crate) mod keys;
 pub(crate) mod schema;
@@ -35,6 +36,14 @@ fn unexpected(reply: &Reply) -> Failure {
         Reply::KeyCreated(_) => "a new key",
         Reply::Keys { .. } => "a list of keys",
         Reply::KeyRevoked(_) => "a revoked key",
+        Reply::KeyRotated(_) => "a rotated key",
+        Reply::KeyChanged(_) => "a changed key",
+        Reply::KeysImported { .. } => "imported keys",
+        Reply::PepperMade { .. } => "a new pepper",
+        Reply::Statement { .. } => "a statement",
+        Reply::Verified { .. } => "a proof",
+        Reply::BackedUp { .. } => "a copy",
+        Reply::Pruned { .. } => "a number of operations",
         Reply::Account(_) => "an account",
         Reply::Accounts { .. } => "a list of accounts",
         Reply::Refused { .. } => "a refusal",

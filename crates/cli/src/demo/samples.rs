@@ -1,5 +1,6 @@
 //! Sample accounts, and keys in every state, as the examples' `accounts.yaml` lists them.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use demur_admission::{AccountId, Command, CommandFault, Grants, Reply};
@@ -58,6 +59,7 @@ fn issue(store: &Store, key: Listed, apis: &[(String, String, String)]) -> Resul
         account: key.account,
         expires: key.expires,
         grants: key.grants,
+        metadata: BTreeMap::new(),
     };
     let Reply::KeyCreated(issued) = refused(store.execute(create, Timestamp::now()))? else {
         return Err(Failure::unavailable("the store made no key", None));

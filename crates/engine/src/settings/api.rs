@@ -1,6 +1,7 @@
 //! One entry of `apis:`: where it is mounted, its contract and document, what its operations ask for, its
 //! rules. The upstream belongs to whoever forwards, and is left to them.
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use demur_contract::{Contract, Location};
@@ -9,6 +10,7 @@ use demur_validation::{ApiDocument, DocumentOptions, Expression, Formats, Operat
 
 use super::authentication::{Authentication, read_authentication};
 use super::generation::{Asked, Generation, check_claims, read_generations};
+use super::plan::positive;
 use super::{Reading, bytes};
 
 /// An API, ready to be served.
@@ -32,6 +34,8 @@ pub struct ApiSettings {
     pub rules: Vec<RuleSettings>,
     /// The most content that is taken, in bytes.
     pub max_content: u64,
+    /// Whether it is only watched: everything is decided and recorded, and nothing is refused for it.
+    pub observe: bool,
 }
 
 /// By what an API is recognised.
@@ -46,6 +50,8 @@ pub struct Mount {
 /// What one operation asks for beyond a valid key.
 #[derive(Debug, Default)]
 pub struct OperationSettings {
+    /// For how many requests a call counts, with rates and quota; one where it does not say.
+    pub cost: Option<NonZeroU32>,
     /// Credits that a call costs.
     pub credits: u64,
     /// A feature that the plan must have.
@@ -126,6 +132,7 @@ pub fn read_api(fields: &mut Fields<'_>, reading: &mut Reading<'_>) -> Option<Ap
         check_claims((contract, *span), &generations, reading);
     }
     let max_content = read_bytes(fields, "max_content", reading).unwrap_or(MAX_CONTENT);
+    let observe = fields.boolean("observe", reading.found).unwrap_or(false);
     let options = fields.node("validation").map(|node| read_options(node, reading)).unwrap_or_default();
 
     let document = openapi.and_then(|(path, span)| {
@@ -166,6 +173,7 @@ pub fn read_api(fields: &mut Fields<'_>, reading: &mut Reading<'_>) -> Option<Ap
         operations,
         rules,
         max_content,
+        observe,
     })
 }
 
@@ -280,7 +288,9 @@ fn read_operation(
             0
         }
     };
+    let cost = positive(&mut fields, "cost", reading);
     let settings = OperationSettings {
+        cost,
         credits,
         feature: fields.text("feature", reading.found),
         scope: fields.text("scope", reading.found),

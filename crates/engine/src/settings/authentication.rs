@@ -1,11 +1,15 @@
 //! `authentication:` where a key may stand, and what it begins with.
 
+use std::num::NonZeroU32;
+use std::time::Duration;
+
 use demur_admission::is_prefix;
 use demur_source::{Fields, Node, Span};
 use http::header::{AUTHORIZATION, HeaderName};
 
 use super::Reading;
 use super::api::required;
+use super::plan::{need, positive, read_duration};
 
 /// Where the key stands, and what it begins with.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,7 +20,15 @@ pub struct Authentication {
     pub also: Option<Scheme>,
     /// The public prefix of this API's keys.
     pub prefix: String,
+    /// A parameter of the query in which a key may come too. In any other it is refused: queries stand in
+    /// the logs of everything between here and there.
+    pub query: Option<String>,
+    /// So many attempts of one peer address may fail in a time.
+    pub failures: (NonZeroU32, Duration),
 }
+
+/// A thousand a minute: no hindrance to a whole office behind one address, and hopeless for guessing.
+const FAILURES: (NonZeroU32, Duration) = (NonZeroU32::MIN.saturating_add(999), Duration::from_secs(60));
 
 /// How a key is sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,6 +71,8 @@ pub(super) fn read_authentication(node: &Node, reading: &mut Reading<'_>) -> Opt
         scheme.map(|scheme| (scheme, node.span))
     });
     let prefix = required(&mut fields, "prefix", reading);
+    let query = fields.text("query", reading.found);
+    let failures = fields.node("failures").and_then(|node| read_failures(node, reading));
     fields.finish(reading.found);
     if let Some((_, span)) = prefix.as_ref().filter(|(prefix, _)| !is_prefix(prefix)) {
         let message = "a key's prefix has 1 to 32 letters and digits, with single `_` or `-` between them";
@@ -76,7 +90,19 @@ pub(super) fn read_authentication(node: &Node, reading: &mut Reading<'_>) -> Opt
             Some(also)
         }
     };
-    Some(Authentication { scheme, also, prefix: prefix?.0 })
+    let failures = failures.unwrap_or(FAILURES);
+    Some(Authentication { scheme, also, prefix: prefix?.0, query, failures })
+}
+
+fn read_failures(node: &Node, reading: &mut Reading<'_>) -> Option<(NonZeroU32, Duration)> {
+    let mut fields = Fields::of(node, reading.source, "`failures`", reading.found)?;
+    let requests = positive(&mut fields, "requests", reading);
+    let per = read_duration(&mut fields, "per", reading);
+    for name in ["requests", "per"] {
+        need(name, &mut fields, reading);
+    }
+    fields.finish(reading.found);
+    Some((requests?, per?))
 }
 
 fn read_scheme(fields: &mut Fields<'_>, span: Span, reading: &mut Reading<'_>) -> Option<Scheme> {

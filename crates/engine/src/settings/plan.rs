@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use demur_admission::{Counted, MonthlyCredits, Plan, Quota, Rate};
+use demur_admission::{Concurrency, Counted, CountsFor, MonthlyCredits, Plan, Quota, Rate};
 use demur_source::{Fields, Key, Node};
 use jiff::tz::TimeZone;
 
@@ -24,7 +24,7 @@ pub fn read_plan(key: &Key, node: &Node, reading: &mut Reading<'_>) -> Option<Pl
             plan.rates.push(rate);
         }
     }
-    plan.concurrency = positive(&mut fields, "concurrency", reading);
+    plan.concurrency = read_concurrency(&mut fields, reading);
     plan.quota = fields.node("quota").and_then(|node| read_quota(node, reading));
     plan.credits = fields.node("credits").and_then(|node| read_credits(node, reading));
     plan.features =
@@ -39,6 +39,21 @@ fn read_rate(node: &Node, reading: &mut Reading<'_>) -> Option<Rate> {
     let requests = positive(&mut fields, "requests", reading);
     let per = read_duration(&mut fields, "per", reading);
     let burst = positive(&mut fields, "burst", reading);
+    let counts_for = match fields.node("counts_for") {
+        None => CountsFor::Account,
+        Some(node) => match node.as_str() {
+            Some("account") => CountsFor::Account,
+            Some("key") => CountsFor::Key,
+            Some("address") => CountsFor::Address,
+            _ => {
+                let message = "a rate counts for each `account`, `key` or `address`";
+                reading.error(node.span, "unknown-word", message, None);
+                CountsFor::Account
+            }
+        },
+    };
+    let operations = fields.texts("operations", reading.found).into_iter().map(|(text, _)| text).collect();
+    let shadow = fields.boolean("shadow", reading.found).unwrap_or(false);
     for name in ["requests", "per"] {
         need(name, &mut fields, reading);
     }
@@ -55,7 +70,22 @@ fn read_rate(node: &Node, reading: &mut Reading<'_>) -> Option<Rate> {
         );
         reading.error(node.span, "rate-name", message, None);
     }
-    Some(Rate { name: name.into(), requests, per: per?, burst: burst.unwrap_or(requests) })
+    let burst = burst.unwrap_or(requests);
+    Some(Rate { burst, counts_for, operations, shadow, ..Rate::new(name, requests, per?) })
+}
+
+/// A number, or a mapping with `requests` and `shadow`.
+fn read_concurrency(fields: &mut Fields<'_>, reading: &mut Reading<'_>) -> Option<Concurrency> {
+    let node = fields.node("concurrency")?;
+    if node.scalar_text().is_some() {
+        return positive(fields, "concurrency", reading).map(Concurrency::of);
+    }
+    let mut fields = Fields::of(node, reading.source, "`concurrency`", reading.found)?;
+    let slots = positive(&mut fields, "requests", reading);
+    let shadow = fields.boolean("shadow", reading.found).unwrap_or(false);
+    need("requests", &mut fields, reading);
+    fields.finish(reading.found);
+    Some(Concurrency { slots: slots?, shadow })
 }
 
 fn read_quota(node: &Node, reading: &mut Reading<'_>) -> Option<Quota> {
@@ -75,8 +105,9 @@ fn read_quota(node: &Node, reading: &mut Reading<'_>) -> Option<Quota> {
         },
     };
     need("requests", &mut fields, reading);
+    let shadow = fields.boolean("shadow", reading.found).unwrap_or(false);
     fields.finish(reading.found);
-    Some(Quota { requests: requests?, zone, counts })
+    Some(Quota { requests: requests?, zone, counts, shadow })
 }
 
 fn read_credits(node: &Node, reading: &mut Reading<'_>) -> Option<MonthlyCredits> {
@@ -125,13 +156,17 @@ pub(crate) fn read_duration(
 }
 
 /// Reports a field that is not there. One that is there and wrong has been reported.
-fn need(name: &'static str, fields: &mut Fields<'_>, reading: &mut Reading<'_>) {
+pub(super) fn need(name: &'static str, fields: &mut Fields<'_>, reading: &mut Reading<'_>) {
     if fields.node(name).is_none() {
         fields.missing(name, reading.found);
     }
 }
 
-fn positive(fields: &mut Fields<'_>, name: &'static str, reading: &mut Reading<'_>) -> Option<NonZeroU32> {
+pub(super) fn positive(
+    fields: &mut Fields<'_>,
+    name: &'static str,
+    reading: &mut Reading<'_>,
+) -> Option<NonZeroU32> {
     let (_, node) = fields.entry(name)?;
     let value = fields.int(name, reading.found)?;
     let read = u32::try_from(value).ok().and_then(NonZeroU32::new);

@@ -1,36 +1,93 @@
 //! The ledger within one transaction.
 //!
-//! A purse is read when a batch first needs it and written once at the batch's end, however many
-//! operations it had. Nothing is kept from one batch to the next: after a failed commit there is nothing
-//! to undo.
+//! Purses and open holds stay in memory from batch to batch, since nobody else writes them. A purse is
+//! written once for each batch, however many operations it had; operations that only the gateway has a name
+//! for go into one packed row. When a commit fails, [`Undo`] puts the memory back to what the disk says.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use demur_admission::{
     AccountId, Balance, HoldId, HoldOutcome, HoldSource, Insufficient, MonthlyCredits, MonthlyGrant,
-    OperationId, Purse, Settlement, TooLarge,
+    OperationId, Purse, Repeats, Settlement, TooLarge,
 };
 use jiff::Timestamp;
 use jiff::civil::Date;
-use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
+use rusqlite::{OptionalExtension, Row, Transaction, params};
 
 use super::HoldJob;
 use crate::directory::{moment, parsed};
+use crate::packed::{self, Entry};
 
 /// The states of an operation, as in the table.
-const HELD: i64 = 0;
-const POSTED: i64 = 1;
-const RELEASED: i64 = 2;
+pub(crate) const HELD: i64 = 0;
+pub(crate) const POSTED: i64 = 1;
+pub(crate) const RELEASED: i64 = 2;
 
-pub(super) struct Books<'a> {
-    pub(super) transaction: &'a Transaction<'a>,
-    next_hold: &'a mut u64,
-    purses: HashMap<AccountId, Loaded>,
+/// More purses than this are not kept in memory from batch to batch.
+const MAX_PURSES: usize = 200_000;
+
+/// What the writer remembers from batch to batch.
+#[derive(Debug)]
+pub(super) struct Till {
+    purses: HashMap<AccountId, Purse>,
+    open: HashMap<HoldId, OpenHold>,
+    /// How many holds of each batch are open.
+    open_in: BTreeMap<u64, usize>,
+    next_hold: u64,
+    next_batch: u64,
 }
 
-struct Loaded {
-    purse: Purse,
-    stored: Purse,
+#[derive(Debug)]
+struct OpenHold {
+    account: AccountId,
+    source: HoldSource,
+    /// The batch that it lies in; none where it has a row of its own.
+    batch: Option<u64>,
+}
+
+impl Till {
+    pub(super) fn new(next_hold: u64, next_batch: u64) -> Self {
+        let (purses, open, open_in) = (HashMap::new(), HashMap::new(), BTreeMap::new());
+        Self { purses, open, open_in, next_hold, next_batch }
+    }
+
+    /// Forgets what may not be on the disk as it is here.
+    pub(super) fn undo(&mut self, undo: Undo) {
+        for hold in undo.opened {
+            self.take_open(hold);
+        }
+        for (hold, open) in undo.closed {
+            self.put_open(hold, open);
+        }
+        self.purses.clear();
+    }
+
+    fn put_open(&mut self, hold: HoldId, open: OpenHold) {
+        if let Some(batch) = open.batch {
+            *self.open_in.entry(batch).or_default() += 1;
+        }
+        self.open.insert(hold, open);
+    }
+
+    fn take_open(&mut self, hold: HoldId) -> Option<OpenHold> {
+        let open = self.open.remove(&hold)?;
+        if let Some(batch) = open.batch
+            && let Some(count) = self.open_in.get_mut(&batch)
+        {
+            *count -= 1;
+            if *count == 0 {
+                self.open_in.remove(&batch);
+            }
+        }
+        Some(open)
+    }
+}
+
+/// What a batch changed in memory.
+#[derive(Debug, Default)]
+pub(super) struct Undo {
+    opened: Vec<HoldId>,
+    closed: Vec<(HoldId, OpenHold)>,
 }
 
 /// What is known of an operation id.
@@ -39,33 +96,30 @@ struct Known {
     state: i64,
 }
 
-/// Settles what an earlier process left held: the upstream may have done the work, so it counts as posted
-/// and is marked. Returns the number of the next hold.
-pub(super) fn recover(connection: &Connection) -> rusqlite::Result<u64> {
-    let transaction = connection.unchecked_transaction()?;
-    transaction.execute("UPDATE purse SET posted = posted + held, held = 0 WHERE held > 0", [])?;
-    transaction.execute(
-        "UPDATE operation SET state = ?1, posted = from_monthly + from_lasting, outcome_unknown = 1 WHERE state = ?2",
-        [POSTED, HELD],
-    )?;
-    let last: u64 =
-        transaction.query_row("SELECT coalesce(max(hold), 0) FROM operation", [], |row| row.get(0))?;
-    transaction.commit()?;
-    Ok(last + 1)
+pub(super) struct Books<'a> {
+    pub(super) transaction: &'a Transaction<'a>,
+    till: &'a mut Till,
+    undo: &'a mut Undo,
+    /// The purses that this batch has asked for, as they are now.
+    changed: HashMap<AccountId, Purse>,
+    entries: Vec<u8>,
 }
 
 impl<'a> Books<'a> {
-    pub(super) fn open(transaction: &'a Transaction<'a>, next_hold: &'a mut u64) -> Self {
-        Self { transaction, next_hold, purses: HashMap::new() }
+    pub(super) fn open(transaction: &'a Transaction<'a>, till: &'a mut Till, undo: &'a mut Undo) -> Self {
+        Self { transaction, till, undo, changed: HashMap::new(), entries: Vec::new() }
     }
 
-    /// Writes the purses back.
-    pub(super) fn close(self) -> rusqlite::Result<()> {
-        let changed = self.purses.iter().filter(|(_, loaded)| loaded.purse != loaded.stored);
-        for (account, Loaded { purse, .. }) in changed {
-            let sql = "UPDATE purse SET monthly = ?2, lasting = ?3, held = ?4, posted = ?5, granted = ?6, expired = ?7,
-                       month_begins = ?8, month_ends = ?9, month_amount = ?10 WHERE account = ?1";
-            self.transaction.prepare_cached(sql)?.execute(params![
+    /// Writes purses and operations.
+    pub(super) fn close(self, at: Timestamp) -> rusqlite::Result<()> {
+        let sql =
+            "UPDATE purse SET monthly = ?2, lasting = ?3, held = ?4, posted = ?5, granted = ?6, expired = ?7,
+                   month_begins = ?8, month_ends = ?9, month_amount = ?10 WHERE account = ?1";
+        let mut statement = self.transaction.prepare_cached(sql)?;
+        let is_news =
+            |(account, purse): &(&AccountId, &Purse)| self.till.purses.get(*account) != Some(*purse);
+        for (account, purse) in self.changed.iter().filter(is_news) {
+            statement.execute(params![
                 account.as_str(),
                 purse.monthly,
                 purse.lasting,
@@ -78,20 +132,41 @@ impl<'a> Books<'a> {
                 purse.month.map(|month| month.amount),
             ])?;
         }
+        if !self.entries.is_empty() {
+            let id = self.till.next_batch;
+            let open_from = self.till.open_in.first_key_value().map_or(id + 1, |(batch, _)| *batch);
+            let sql =
+                "INSERT INTO batch (id, created, open_from, next_hold, entries) VALUES (?1, ?2, ?3, ?4, ?5)";
+            let values = params![id, at.as_microsecond(), open_from, self.till.next_hold, self.entries];
+            self.transaction.prepare_cached(sql)?.execute(values)?;
+            // A number that is not committed is not used again either.
+            self.till.next_batch += 1;
+        }
+        if self.till.purses.len() > MAX_PURSES {
+            self.till.purses.clear();
+        }
+        self.till.purses.extend(self.changed);
         Ok(())
     }
 
     pub(super) fn hold(&mut self, job: &HoldJob) -> rusqlite::Result<HoldOutcome> {
         let monthly = job.monthly.as_ref();
-        let known = self.operation(&job.account, &job.operation)?;
+        let known = match job.repeats {
+            Repeats::Never => None,
+            Repeats::As(fingerprint) => {
+                self.operation(&job.account, &job.operation)?.map(|known| (known, fingerprint))
+            }
+        };
         let Some(purse) = self.rolled(&job.account, monthly, job.at)? else {
             // Without an account there is nothing to pay from.
             return Ok(HoldOutcome::Insufficient { available: 0, resets_at: None });
         };
         match known {
-            Some(known) if known.fingerprint != job.fingerprint.0 => return Ok(HoldOutcome::Mismatch),
-            Some(Known { state: HELD, .. }) => return Ok(HoldOutcome::InFlight),
-            Some(Known { state: POSTED, .. }) => {
+            Some((known, fingerprint)) if known.fingerprint != fingerprint.0 => {
+                return Ok(HoldOutcome::Mismatch);
+            }
+            Some((Known { state: HELD, .. }, _)) => return Ok(HoldOutcome::InFlight),
+            Some((Known { state: POSTED, .. }, _)) => {
                 return Ok(HoldOutcome::AlreadyCharged { balance: purse.balance(monthly, job.at) });
             }
             // What was released may be tried again.
@@ -104,27 +179,41 @@ impl<'a> Books<'a> {
             }),
             Ok(source) => {
                 let balance = purse.balance(monthly, job.at);
-                let hold = HoldId(*self.next_hold);
-                *self.next_hold += 1;
-                self.insert(hold, job, source)?;
+                let hold = HoldId(self.till.next_hold);
+                self.till.next_hold += 1;
+                let batch = match job.repeats {
+                    Repeats::Never => {
+                        let (account, operation) = (job.account.as_str(), job.operation.as_str());
+                        let at = job.at.as_microsecond();
+                        packed::write(
+                            Entry::Held { hold, account, operation, source, at },
+                            &mut self.entries,
+                        );
+                        Some(self.till.next_batch)
+                    }
+                    Repeats::As(fingerprint) => {
+                        self.insert(hold, job, &fingerprint.0, source)?;
+                        None
+                    }
+                };
+                self.till.put_open(hold, OpenHold { account: job.account.clone(), source, batch });
+                self.undo.opened.push(hold);
                 Ok(HoldOutcome::Held { hold, balance })
             }
         }
     }
 
+    /// Ends a hold; what has ended stays as it is.
     pub(super) fn settle(&mut self, hold: HoldId, settlement: Settlement) -> rusqlite::Result<()> {
-        let sql =
-            "SELECT account, from_monthly, from_lasting, month FROM operation WHERE hold = ?1 AND state = ?2";
-        let held = |row: &Row<'_>| {
-            let source =
-                HoldSource { monthly: row.get(1)?, lasting: row.get(2)?, month: optional_date(row, 3)? };
-            Ok((parsed::<AccountId>(row, 0)?, source))
-        };
-        let found =
-            self.transaction.prepare_cached(sql)?.query_row(params![hold.0, HELD], held).optional()?;
-        let Some((account, source)) = found else { return Ok(()) };
+        let Some(open) = self.till.take_open(hold) else { return Ok(()) };
+        let (account, source, batch) = (open.account.clone(), open.source, open.batch);
+        self.undo.closed.push((hold, open));
         let Some(purse) = self.purse(&account)? else { return Ok(()) };
         let booking = purse.settle(source, settlement);
+        if batch.is_some() {
+            packed::write(Entry::Settled { hold, posted: booking.posted }, &mut self.entries);
+            return Ok(());
+        }
         let state = if booking.posted > 0 { POSTED } else { RELEASED };
         let sql = "UPDATE operation SET state = ?2, posted = ?3 WHERE hold = ?1";
         self.transaction.prepare_cached(sql)?.execute(params![hold.0, state, booking.posted])?;
@@ -151,6 +240,24 @@ impl<'a> Books<'a> {
         Ok(purse.map_or(Ok(()), |purse| purse.top_up(amount)))
     }
 
+    pub(super) fn withdraw(
+        &mut self,
+        account: &AccountId,
+        amount: u64,
+    ) -> rusqlite::Result<Result<(), Insufficient>> {
+        let purse = self.purse(account)?;
+        Ok(purse.map_or(Err(Insufficient), |purse| purse.withdraw(amount)))
+    }
+
+    pub(super) fn refund(
+        &mut self,
+        account: &AccountId,
+        amount: u64,
+    ) -> rusqlite::Result<Result<(), Insufficient>> {
+        let purse = self.purse(account)?;
+        Ok(purse.map_or(Err(Insufficient), |purse| purse.refund(amount)))
+    }
+
     fn rolled(
         &mut self,
         account: &AccountId,
@@ -167,17 +274,25 @@ impl<'a> Books<'a> {
         Ok(Some(purse))
     }
 
+    /// The purse of an account, to be changed.
     fn purse(&mut self, account: &AccountId) -> rusqlite::Result<Option<&mut Purse>> {
-        if !self.purses.contains_key(account) {
-            let sql = "SELECT monthly, lasting, held, posted, granted, expired, month_begins, month_ends, month_amount
-                       FROM purse WHERE account = ?1";
-            let row =
-                self.transaction.prepare_cached(sql)?.query_row([account.as_str()], purse_from).optional()?;
-            if let Some(purse) = row {
-                self.purses.insert(account.clone(), Loaded { stored: purse.clone(), purse });
-            }
+        if !self.changed.contains_key(account) {
+            let purse = match self.till.purses.get(account) {
+                Some(purse) => Some(purse.clone()),
+                None => self.stored(account)?,
+            };
+            let Some(purse) = purse else { return Ok(None) };
+            self.till.purses.entry(account.clone()).or_insert_with(|| purse.clone());
+            self.changed.insert(account.clone(), purse);
         }
-        Ok(self.purses.get_mut(account).map(|loaded| &mut loaded.purse))
+        Ok(self.changed.get_mut(account))
+    }
+
+    fn stored(&self, account: &AccountId) -> rusqlite::Result<Option<Purse>> {
+        let sql =
+            "SELECT monthly, lasting, held, posted, granted, expired, month_begins, month_ends, month_amount
+                   FROM purse WHERE account = ?1";
+        self.transaction.prepare_cached(sql)?.query_row([account.as_str()], purse_from).optional()
     }
 
     fn operation(&self, account: &AccountId, id: &OperationId) -> rusqlite::Result<Option<Known>> {
@@ -186,7 +301,13 @@ impl<'a> Books<'a> {
         self.transaction.prepare_cached(sql)?.query_row([account.as_str(), id.as_str()], known).optional()
     }
 
-    fn insert(&self, hold: HoldId, job: &HoldJob, source: HoldSource) -> rusqlite::Result<()> {
+    fn insert(
+        &self,
+        hold: HoldId,
+        job: &HoldJob,
+        fingerprint: &[u8; 32],
+        source: HoldSource,
+    ) -> rusqlite::Result<()> {
         // Replaces an earlier attempt that was released: an account has one row for one operation.
         let sql = "INSERT OR REPLACE INTO operation
                    (hold, account, id, fingerprint, from_monthly, from_lasting, month, state, created)
@@ -195,7 +316,7 @@ impl<'a> Books<'a> {
             hold.0,
             job.account.as_str(),
             job.operation.as_str(),
-            &job.fingerprint.0[..],
+            &fingerprint[..],
             source.monthly,
             source.lasting,
             source.month.map(|month| month.to_string()),

@@ -1,160 +1,103 @@
-//! An operator's commands, carried out within the batch's transaction.
+//! An operator's commands that change something, carried out within the batch's transaction.
 
-use demur_admission::{
-    Account, AccountId, AccountStatement, Change, Command, CommandFault, Grants, IssuedKey, KeyId, KeyRecord,
-    KeySummary, OperationId, Reply, Secret, TooLarge, is_prefix,
-};
+mod accounts;
+mod keys;
+mod prune;
+
+use demur_admission::{Change, Command, CommandFault, KeyId, OperationId, Reply};
 use jiff::Timestamp;
-use rusqlite::{OptionalExtension, params};
 
 use super::Shared;
 use super::books::Books;
 use crate::directory;
 
 /// The outcome of a command: what to reply and what has changed, or why nothing was done.
-type Outcome = rusqlite::Result<Result<(Reply, Option<Change>), CommandFault>>;
+type Outcome = rusqlite::Result<Result<(Reply, Vec<Change>), CommandFault>>;
+
+/// A command with what belongs to it.
+pub(super) struct Asked<'a> {
+    pub(super) command: &'a Command,
+    /// What the operation of a refund was charged.
+    pub(super) charged: Option<u64>,
+    pub(super) at: Timestamp,
+}
 
 pub(super) fn execute(
-    command: &Command,
-    at: Timestamp,
+    asked: &Asked<'_>,
     books: &mut Books<'_>,
     shared: &Shared,
-) -> rusqlite::Result<(Reply, Option<Change>)> {
-    let transaction = books.transaction;
-    let outcome = match command {
-        Command::CreateKey { api, prefix, account, expires, grants } => {
-            let wanted = WantedKey { api, prefix, account, expires: *expires, grants };
-            create_key(&wanted, at, books, shared)?
+) -> rusqlite::Result<(Reply, Vec<Change>)> {
+    let (transaction, at) = (books.transaction, asked.at);
+    let outcome = match asked.command {
+        Command::CreateKey { api, prefix, account, expires, grants, metadata } => {
+            let (expires, metadata) = (*expires, metadata.clone());
+            let wanted = keys::Wanted { api, prefix, account, expires, grants, metadata };
+            keys::create(wanted, at, books, shared)?
         }
-        Command::ListKeys { account } => {
-            let keys = directory::keys(transaction, account.as_ref())?;
-            let keys = keys.into_iter().map(|key| KeySummary::at(key, at)).collect();
-            Ok((Reply::Keys { keys }, None))
+        Command::ImportKeys { form, hash_key, keys } => {
+            keys::import(form, hash_key.as_deref(), keys, at, books, shared)?
         }
-        Command::RevokeKey { key } => revoke_key(key, at, books)?,
+        Command::ListKeys { account, page } => {
+            let (mut keys, more) = directory::keys(transaction, account.as_ref(), page, at)?;
+            for key in &mut keys {
+                key.last_used = key.last_used.max(shared.notes.last_used(&key.key.id));
+            }
+            Ok((Reply::Keys { keys, more }, Vec::new()))
+        }
+        Command::ShowKey { key } => keys::show(key, at, books)?,
+        Command::RotateKey { key, prefix, grace_seconds } => {
+            keys::rotate(key, prefix, *grace_seconds, at, books, shared)?
+        }
+        Command::SetKeyDisabled { key, disabled } => {
+            directory::set_disabled(transaction, key, disabled.then_some(at))?;
+            keys::changed(key, at, books, Reply::KeyChanged)?
+        }
+        Command::ExpireKey { key, at: expires } => {
+            directory::set_expiry(transaction, key, *expires)?;
+            keys::changed(key, at, books, Reply::KeyChanged)?
+        }
+        Command::RevokeKey { key } => {
+            directory::revoke_key(transaction, key, at)?;
+            keys::changed(key, at, books, Reply::KeyRevoked)?
+        }
+        Command::NewPepper => match shared.secrets.renew_pepper() {
+            Ok(()) => {
+                let older = directory::under_older_peppers(transaction, shared.secrets.pepper_number() + 1)?;
+                Ok((Reply::PepperMade { older }, Vec::new()))
+            }
+            Err(error) => Err(CommandFault::Store { cause: format!("the pepper's file: {error}") }),
+        },
         Command::CreateAccount { account, name, plan } => {
-            let id = account.clone().unwrap_or_else(AccountId::generate);
-            create_account(Account { id, name: name.clone(), plan: plan.clone() }, at, books, shared)?
+            accounts::create(account.as_ref(), name, plan, at, books, shared)?
         }
-        Command::ListAccounts => Ok((Reply::Accounts { accounts: directory::accounts(transaction)? }, None)),
-        Command::ShowAccount { account } => show(account, at, books, shared)?.map(|reply| (reply, None)),
-        Command::SetPlan { account, plan } => set_plan(account, plan, at, books, shared)?,
+        Command::ListAccounts { page } => {
+            let (accounts, more) = directory::accounts(transaction, page)?;
+            Ok((Reply::Accounts { accounts, more }, Vec::new()))
+        }
+        Command::ShowAccount { account } => accounts::show(account, at, books, shared)?,
+        Command::SetPlan { account, plan } => accounts::set_plan(account, plan, at, books, shared)?,
         Command::TopUp { account, amount, reason, operation } => {
-            let operation = operation.clone().or_else(|| KeyId::generate().as_str().parse().ok());
-            match operation {
-                Some(operation) => top_up(account, *amount, reason, &operation, at, books, shared)?,
-                None => Err(CommandFault::OperationMismatch),
-            }
+            let operation = named(operation.as_ref());
+            accounts::top_up(account, *amount, reason, &operation, at, books, shared)?
+        }
+        Command::Withdraw { account, amount, reason, operation } => {
+            let operation = named(operation.as_ref());
+            accounts::withdraw(account, *amount, reason, &operation, at, books, shared)?
+        }
+        Command::Refund { account, operation, amount, reason } => {
+            let refund = accounts::Refund { operation, charged: asked.charged, amount: *amount, reason };
+            accounts::refund(account, &refund, at, books, shared)?
+        }
+        Command::Prune { before } => Ok((prune::prune(transaction, *before)?, Vec::new())),
+        // Answered without the writer, from a connection of their own.
+        Command::Statement { .. } | Command::Verify | Command::Backup { .. } => {
+            Err(CommandFault::Store { cause: "the command came to the wrong thread".to_owned() })
         }
     };
-    Ok(outcome.unwrap_or_else(|fault| (Reply::Refused { fault }, None)))
+    Ok(outcome.unwrap_or_else(|fault| (Reply::Refused { fault }, Vec::new())))
 }
 
-struct WantedKey<'a> {
-    api: &'a str,
-    prefix: &'a str,
-    account: &'a AccountId,
-    expires: Option<Timestamp>,
-    grants: &'a Grants,
-}
-
-fn create_key(wanted: &WantedKey<'_>, at: Timestamp, books: &Books<'_>, shared: &Shared) -> Outcome {
-    if !is_prefix(wanted.prefix) {
-        return Ok(Err(CommandFault::InvalidPrefix { prefix: wanted.prefix.to_owned() }));
-    }
-    if directory::account(books.transaction, wanted.account)?.is_none() {
-        return Ok(Err(CommandFault::UnknownAccount { account: wanted.account.clone() }));
-    }
-    let Ok(secret) = Secret::generate(wanted.prefix) else {
-        return Ok(Err(CommandFault::NoRandomness));
-    };
-    let digest = shared.pepper.digest(secret.expose());
-    let key = KeyRecord {
-        id: KeyId::generate(),
-        account: wanted.account.clone(),
-        api: wanted.api.to_owned(),
-        hint: wanted.prefix.to_owned(),
-        created: at,
-        expires: wanted.expires,
-        revoked: None,
-        grants: wanted.grants.clone(),
-    };
-    directory::insert_key(books.transaction, &key, &digest)?;
-    let reply = Reply::KeyCreated(IssuedKey { key: KeySummary::at(key, at), secret });
-    Ok(Ok((reply, Some(Change::Key(digest)))))
-}
-
-fn revoke_key(id: &KeyId, at: Timestamp, books: &Books<'_>) -> Outcome {
-    directory::revoke_key(books.transaction, id, at)?;
-    Ok(match directory::key(books.transaction, id)? {
-        Some((key, digest)) => Ok((Reply::KeyRevoked(KeySummary::at(key, at)), Some(Change::Key(digest)))),
-        None => Err(CommandFault::UnknownKey { key: id.clone() }),
-    })
-}
-
-fn create_account(account: Account, at: Timestamp, books: &mut Books<'_>, shared: &Shared) -> Outcome {
-    if !shared.plans.contains(&account.plan) {
-        return Ok(Err(CommandFault::UnknownPlan { plan: account.plan }));
-    }
-    if directory::account(books.transaction, &account.id)?.is_some() {
-        return Ok(Err(CommandFault::AccountExists { account: account.id }));
-    }
-    directory::insert_account(books.transaction, &account, at)?;
-    // No change to tell of: there is no key of this account yet that anyone could know.
-    Ok(show(&account.id, at, books, shared)?.map(|reply| (reply, None)))
-}
-
-fn set_plan(id: &AccountId, plan: &str, at: Timestamp, books: &mut Books<'_>, shared: &Shared) -> Outcome {
-    if !shared.plans.contains(plan) {
-        return Ok(Err(CommandFault::UnknownPlan { plan: plan.to_owned() }));
-    }
-    directory::set_plan(books.transaction, id, plan)?;
-    Ok(show(id, at, books, shared)?.map(|reply| (reply, Some(Change::Account(id.clone())))))
-}
-
-fn top_up(
-    id: &AccountId,
-    amount: u64,
-    reason: &str,
-    operation: &OperationId,
-    at: Timestamp,
-    books: &mut Books<'_>,
-    shared: &Shared,
-) -> Outcome {
-    if directory::account(books.transaction, id)?.is_none() {
-        return Ok(Err(CommandFault::UnknownAccount { account: id.clone() }));
-    }
-    let sql = "SELECT amount FROM top_up WHERE account = ?1 AND operation = ?2";
-    let known: Option<u64> = books
-        .transaction
-        .prepare_cached(sql)?
-        .query_row([id.as_str(), operation.as_str()], |row| row.get(0))
-        .optional()?;
-    match known {
-        Some(before) if before != amount => return Ok(Err(CommandFault::OperationMismatch)),
-        Some(_) => {}
-        None => {
-            if books.top_up(id, amount)? == Err(TooLarge) {
-                return Ok(Err(CommandFault::AmountTooLarge));
-            }
-            let sql = "INSERT INTO top_up (account, operation, amount, reason, created) VALUES (?1, ?2, ?3, ?4, ?5)";
-            let values = params![id.as_str(), operation.as_str(), amount, reason, at.as_microsecond()];
-            books.transaction.prepare_cached(sql)?.execute(values)?;
-        }
-    }
-    Ok(show(id, at, books, shared)?.map(|reply| (reply, None)))
-}
-
-fn show(
-    id: &AccountId,
-    at: Timestamp,
-    books: &mut Books<'_>,
-    shared: &Shared,
-) -> rusqlite::Result<Result<Reply, CommandFault>> {
-    let Some(account) = directory::account(books.transaction, id)? else {
-        return Ok(Err(CommandFault::UnknownAccount { account: id.clone() }));
-    };
-    let plan = shared.plans.plan(&account.plan);
-    let credits = books.balance(id, plan.credits.as_ref(), at)?;
-    Ok(Ok(Reply::Account(AccountStatement { account, credits })))
+/// The operation's name, or a new one.
+fn named(operation: Option<&OperationId>) -> String {
+    operation.map_or_else(|| KeyId::generate().to_string().replacen("key_", "op_", 1), ToString::to_string)
 }

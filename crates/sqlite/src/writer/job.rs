@@ -1,7 +1,7 @@
 //! What the writing thread is asked to do, and who waits for it.
 
 use demur_admission::{
-    AccountId, Balance, Command, Fingerprint, HoldId, HoldOutcome, HoldRequest, MonthlyCredits, OperationId,
+    AccountId, Balance, Command, HoldId, HoldOutcome, HoldRequest, MonthlyCredits, OperationId, Repeats,
     Reply, Settlement, StoreError,
 };
 use jiff::Timestamp;
@@ -10,17 +10,20 @@ use crate::waiter::Waiter;
 
 /// One job.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "a box more would be an allocation for each balance")]
 pub(crate) enum Job {
     Hold(Box<HoldJob>, Waiter<HoldOutcome>),
-    Settle(HoldId, Settlement, Waiter<()>),
+    Settle(HoldId, Settlement, Option<Waiter<()>>),
     Balance {
         account: AccountId,
-        monthly: Option<MonthlyCredits>,
+        monthly: Option<Box<MonthlyCredits>>,
         at: Timestamp,
         waiter: Waiter<Balance>,
     },
     Command {
         command: Box<Command>,
+        /// What the operation of a refund was charged, as was found before.
+        charged: Option<u64>,
         at: Timestamp,
         waiter: Waiter<Reply>,
     },
@@ -33,7 +36,7 @@ pub(crate) enum Job {
 pub(crate) struct HoldJob {
     pub(crate) account: AccountId,
     pub(crate) operation: OperationId,
-    pub(crate) fingerprint: Fingerprint,
+    pub(crate) repeats: Repeats,
     pub(crate) amount: u64,
     pub(crate) monthly: Option<MonthlyCredits>,
     pub(crate) at: Timestamp,
@@ -44,7 +47,7 @@ impl From<&HoldRequest<'_>> for HoldJob {
         Self {
             account: request.account.clone(),
             operation: request.operation.clone(),
-            fingerprint: request.fingerprint,
+            repeats: request.repeats,
             amount: request.amount,
             monthly: request.monthly.cloned(),
             at: request.now.wall,
@@ -73,7 +76,7 @@ impl Job {
     pub(crate) fn tell(self) {
         match self {
             Job::Hold(_, waiter) => waiter.tell(),
-            Job::Settle(_, _, waiter) => waiter.tell(),
+            Job::Settle(_, _, waiter) => waiter.into_iter().for_each(Waiter::tell),
             Job::Balance { waiter, .. } => waiter.tell(),
             Job::Command { waiter, .. } => waiter.tell(),
             Job::Close => {}
@@ -84,7 +87,7 @@ impl Job {
     pub(crate) fn fail(self, error: StoreError) {
         match self {
             Job::Hold(_, waiter) => waiter.fail(error),
-            Job::Settle(_, _, waiter) => waiter.fail(error),
+            Job::Settle(_, _, waiter) => waiter.into_iter().for_each(|waiter| waiter.fail(error.clone())),
             Job::Balance { waiter, .. } => waiter.fail(error),
             Job::Command { waiter, .. } => waiter.fail(error),
             Job::Close => {}

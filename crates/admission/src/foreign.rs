@@ -1,0 +1,186 @@
+//! Keys that another system made, of which only hashes are known: what they look like, and how a presented
+//! one becomes the digest under which it is stored.
+//!
+//! The imported hash is stored under the pepper as every secret is, so that a copy of the database tells
+//! nothing of it either. Before anything is hashed or looked up, the forms refuse what cannot be such a key.
+
+use std::fmt;
+use std::sync::Arc;
+
+use hmac::{Hmac, KeyInit, Mac};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+
+use crate::{Candidates, Digest, Pepper};
+
+/// The longest key that is ever hashed.
+const MAX_LENGTH: u16 = 512;
+
+/// What keys of another system look like.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ForeignForm {
+    /// For which API.
+    pub api: String,
+    /// With what they begin.
+    pub prefix: String,
+    /// How many bytes the shortest has, the prefix included.
+    pub shortest: u16,
+    /// How many the longest has.
+    pub longest: u16,
+    /// How they were hashed.
+    pub hash: ForeignHash,
+}
+
+/// How another system hashed its keys: over the whole key, as it is presented.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum ForeignHash {
+    /// SHA-256.
+    Sha256,
+    /// HMAC-SHA-256 under the other system's key, which goes by this name.
+    HmacSha256(String),
+}
+
+impl ForeignForm {
+    /// Whether the form is one: visible prefix, lengths in order and within bounds.
+    pub fn is_sound(&self) -> bool {
+        let prefix = self.prefix.len() <= 64 && self.prefix.bytes().all(|byte| byte.is_ascii_graphic());
+        prefix && (16..=self.longest).contains(&self.shortest) && self.longest <= MAX_LENGTH
+    }
+
+    fn admits(&self, secret: &str, api: &str) -> bool {
+        self.api == api
+            && (usize::from(self.shortest)..=usize::from(self.longest)).contains(&secret.len())
+            && secret.starts_with(&self.prefix)
+            && secret.bytes().all(|byte| byte.is_ascii_graphic())
+    }
+}
+
+/// The key of an importer's HMAC. Its `Debug` shows nothing of it.
+#[derive(Clone)]
+pub struct ForeignKey {
+    name: Arc<str>,
+    keyed: Hmac<Sha256>,
+}
+
+impl ForeignKey {
+    /// A key by its name; `None` where it is empty.
+    pub fn new(name: impl Into<Arc<str>>, key: &[u8]) -> Option<Self> {
+        let keyed = Hmac::<Sha256>::new_from_slice(key).ok().filter(|_| !key.is_empty())?;
+        Some(Self { name: name.into(), keyed })
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+}
+
+impl fmt::Debug for ForeignKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ForeignKey({}, ..)", self.name)
+    }
+}
+
+/// All forms of foreign keys, with the keys of their hashes.
+#[derive(Debug, Clone, Default)]
+pub struct ForeignForms {
+    /// The forms.
+    pub forms: Vec<ForeignForm>,
+    /// The keys.
+    pub keys: Vec<ForeignKey>,
+}
+
+impl ForeignForms {
+    /// Under which digests a presented key may be stored; none where it cannot be a foreign key at all.
+    pub fn candidates(&self, secret: &str, api: &str, pepper: &Pepper) -> Candidates {
+        let mut candidates = Candidates::new();
+        for form in self.forms.iter().filter(|form| form.admits(secret, api)) {
+            let Some(hash) = self.hash(&form.hash, secret) else { continue };
+            for digest in pepper.imported(&hash) {
+                if !candidates.contains(&digest) {
+                    candidates.push(digest);
+                }
+            }
+        }
+        candidates
+    }
+
+    fn hash(&self, hash: &ForeignHash, secret: &str) -> Option<[u8; 32]> {
+        match hash {
+            ForeignHash::Sha256 => Some(Sha256::digest(secret.as_bytes()).into()),
+            ForeignHash::HmacSha256(name) => {
+                let mut mac = self.keys.iter().find(|key| key.name() == name)?.keyed.clone();
+                mac.update(secret.as_bytes());
+                Some(mac.finalize().into_bytes().into())
+            }
+        }
+    }
+}
+
+impl Pepper {
+    /// The digests of an imported hash, under the current pepper first. Another domain than that of
+    /// secrets: no hash can be presented as if it were a key.
+    pub fn imported(&self, hash: &[u8; 32]) -> Candidates {
+        const DOMAIN: &[u8; 9] = b"imported\0";
+        let mut message = [0_u8; DOMAIN.len() + 32];
+        message[..DOMAIN.len()].copy_from_slice(DOMAIN);
+        message[DOMAIN.len()..].copy_from_slice(hash);
+        self.digests_of(&message)
+    }
+
+    /// The digest of an imported hash under the current pepper: what a store keeps.
+    pub fn imported_digest(&self, hash: &[u8; 32]) -> Option<Digest> {
+        self.imported(hash).first().copied()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn forms(hash: ForeignHash) -> ForeignForms {
+        let form = ForeignForm { api: "shop".into(), prefix: "sk_".into(), shortest: 20, longest: 24, hash };
+        assert!(form.is_sound());
+        ForeignForms { forms: vec![form], keys: ForeignKey::new("old", b"key").into_iter().collect() }
+    }
+
+    #[test]
+    fn what_cannot_be_a_foreign_key_is_not_even_hashed() {
+        let pepper = Pepper::from_bytes(&[7; 32]);
+        let forms = forms(ForeignHash::Sha256);
+        for (secret, api, admitted) in [
+            ("sk_12345678901234567", "shop", true),
+            ("sk_12345678901234567", "depot", false),
+            ("pk_12345678901234567", "shop", false),
+            ("sk_1234567890123456", "shop", false),
+            ("sk_1234567890123456789012", "shop", false),
+            ("sk_1234567890123456 ", "shop", false),
+            ("sk_123456789012345é", "shop", false),
+        ] {
+            assert_eq!(!forms.candidates(secret, api, &pepper).is_empty(), admitted, "{secret}");
+        }
+    }
+
+    #[test]
+    fn a_hash_is_the_standard_one() {
+        let hex = |bytes: [u8; 32]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+        let forms = forms(ForeignHash::Sha256);
+        let sha = forms.hash(&ForeignHash::Sha256, "abc").map(hex);
+        // FIPS 180-4, and the well-known pair of HMAC.
+        assert_eq!(sha.as_deref(), Some("ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"));
+        let text = "The quick brown fox jumps over the lazy dog";
+        let hmac = forms.hash(&ForeignHash::HmacSha256("old".into()), text).map(hex);
+        assert_eq!(hmac.as_deref(), Some("f7bc83f430538424b13298e6aa6fb143ef4d59a14946175997479dbc2d1a3cd8"));
+        assert_eq!(forms.hash(&ForeignHash::HmacSha256("unknown".into()), text), None);
+    }
+
+    #[test]
+    fn an_imported_hash_cannot_be_presented() {
+        let pepper = Pepper::from_bytes(&[7; 32]);
+        let hash = [b'a'; 32];
+        let text = String::from_utf8(hash.to_vec()).unwrap();
+        assert_ne!(pepper.imported_digest(&hash), Some(pepper.digest(&text)));
+    }
+}

@@ -1,0 +1,77 @@
+//! What is counted for one account, or for one key: cells, slots, quota, all in one place, since each
+//! request touches all of them.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::window::QuotaWindow;
+use crate::atomic::{AtomicBool, AtomicU32};
+use crate::{AccountId, Gcra};
+
+/// So many rates are counted within the record itself; further ones behind a pointer.
+const WITHIN: usize = 4;
+
+/// The counts of one account or key.
+#[derive(Debug)]
+#[repr(align(64))]
+pub(super) struct Counts {
+    pub(super) quota: QuotaWindow,
+    cells: [Gcra; WITHIN],
+    pub(super) in_flight: AtomicU32,
+    /// Whether it is listed as changed.
+    pub(super) listed: AtomicBool,
+    /// Whose, where a quota is counted here.
+    pub(super) account: AccountId,
+    further: Mutex<HashMap<usize, Arc<Gcra>>>,
+}
+
+/// Where a rate is counted.
+#[derive(Debug, Clone)]
+pub(super) enum Cell {
+    Within(usize),
+    Further(Arc<Gcra>),
+}
+
+impl Counts {
+    pub(super) fn of(account: AccountId) -> Self {
+        Self {
+            quota: QuotaWindow::default(),
+            cells: std::array::from_fn(|_| Gcra::default()),
+            in_flight: AtomicU32::new(0),
+            listed: AtomicBool::new(false),
+            account,
+            further: Mutex::default(),
+        }
+    }
+
+    /// The cell of the rate with this number.
+    pub(super) fn cell(&self, number: usize) -> Cell {
+        if number < WITHIN {
+            return Cell::Within(number);
+        }
+        let mut further = self.further.lock().unwrap_or_else(PoisonError::into_inner);
+        Cell::Further(Arc::clone(further.entry(number).or_default()))
+    }
+
+    pub(super) fn at<'c>(&'c self, cell: &'c Cell) -> &'c Gcra {
+        match cell {
+            Cell::Within(number) => &self.cells[*number % WITHIN],
+            Cell::Further(cell) => cell,
+        }
+    }
+}
+
+/// Rates by their names: the same name is the same count, under whichever plan.
+#[derive(Debug, Default)]
+pub(super) struct Names(Mutex<Vec<Arc<str>>>);
+
+impl Names {
+    /// The number of a name.
+    pub(super) fn number(&self, name: &Arc<str>) -> usize {
+        let mut names = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        names.iter().position(|known| known == name).unwrap_or_else(|| {
+            names.push(Arc::clone(name));
+            names.len() - 1
+        })
+    }
+}

@@ -1,0 +1,280 @@
+//! One key's use of its account's limits under one plan: look at all, then take from all or from none.
+
+use std::net::IpAddr;
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use smallvec::SmallVec;
+
+use super::counts::{Cell, Counts};
+use super::local::ChangedQuotas;
+use super::window::QuotaState;
+use super::{Demand, Exceeded, LimitKind, LimitState, Meter, PeerCells, Receipt, Report, Taking};
+use crate::atomic::Ordering;
+use crate::{Answer, Counted, CountsFor, Gcra, Now, Plan, Quota, Rate, Spacing};
+
+/// What a caller is told to wait for a slot: when one is free is not known.
+const SLOT_WAIT: Duration = Duration::from_secs(1);
+
+/// The meter of one key under one plan.
+#[derive(Debug)]
+pub(super) struct LocalMeter {
+    plan: Arc<Plan>,
+    counts: Arc<Counts>,
+    /// Side by side with the plan's rates.
+    rates: SmallVec<[(Place, Spacing); 2]>,
+    key: Option<Arc<Counts>>,
+    peers: Option<Arc<PeerCells>>,
+    changed: Arc<ChangedQuotas>,
+}
+
+/// Where a rate is counted.
+#[derive(Debug)]
+enum Place {
+    Account(Cell),
+    Key(Cell),
+    Address,
+}
+
+impl LocalMeter {
+    pub(super) fn new(
+        plan: &Arc<Plan>,
+        numbers: &[usize],
+        counts: Arc<Counts>,
+        key: Option<Arc<Counts>>,
+        peers: Option<Arc<PeerCells>>,
+        changed: &Arc<ChangedQuotas>,
+    ) -> Self {
+        let place = |rate: &Rate, number: usize| match (rate.counts_for, &key) {
+            (CountsFor::Address, _) => Place::Address,
+            (CountsFor::Key, Some(key)) => Place::Key(key.cell(number)),
+            (CountsFor::Key, None) | (CountsFor::Account, _) => Place::Account(counts.cell(number)),
+        };
+        let rates = plan
+            .rates
+            .iter()
+            .zip(numbers)
+            .map(|(rate, number)| (place(rate, *number), Spacing::from(rate)))
+            .collect();
+        Self { plan: Arc::clone(plan), rates, counts, key, peers, changed: Arc::clone(changed) }
+    }
+}
+
+impl Meter for LocalMeter {
+    fn take(&self, demand: &Demand<'_>, now: Now) -> Answer<'_, Taking> {
+        // Looked at before anything is taken: so a denied request does not, for the moment between a take
+        // and its undo, make another one be denied that would have passed.
+        let mut shadowed = Vec::new();
+        let taking = match self.longest_denial(demand, now, &mut shadowed) {
+            Some(exceeded) => Err(exceeded),
+            None => self.take_all(demand, now, shadowed),
+        };
+        Answer::Ready(Ok(taking))
+    }
+
+    fn give_back(&self, receipt: &Receipt, now: Now) {
+        for (index, stamp) in receipt.stamps.iter().enumerate() {
+            // What was not taken from has the stamp zero, to which nothing is given back.
+            if let Some((cell, spacing)) = self.existing(index, receipt.peer) {
+                cell.give_back(spacing, receipt.cost.get(), *stamp, now.nanos());
+            }
+        }
+        self.free_slot(receipt);
+        self.give_back_quota(receipt);
+    }
+
+    fn finish(&self, receipt: &Receipt, succeeded: bool) {
+        self.free_slot(receipt);
+        let counts_successes =
+            self.plan.quota.as_ref().is_some_and(|quota| quota.counts == Counted::Successes);
+        if counts_successes && !succeeded {
+            self.give_back_quota(receipt);
+        }
+    }
+
+    fn report(&self, now: Now) -> Report<'_> {
+        let rates = self.plan.rates.iter().enumerate().filter(|(_, rate)| !rate.shadow);
+        let rates = rates.filter_map(|(index, rate)| {
+            let (cell, spacing) = self.existing(index, None)?;
+            let allowance = cell.allowance(spacing, now.nanos());
+            let limit = u64::from(rate.requests.get());
+            Some(LimitState {
+                kind: LimitKind::Rate(&rate.name),
+                limit,
+                remaining: allowance.remaining.min(limit),
+                window: rate.per,
+                reset: allowance.whole_in,
+            })
+        });
+        let quota = self.plan.quota.as_ref().filter(|quota| !quota.shadow).map(|quota| {
+            let state = self.counts.quota.state(quota, now.wall);
+            LimitState {
+                kind: LimitKind::Quota,
+                limit: quota.requests,
+                remaining: quota.requests.saturating_sub(state.used),
+                window: between(state.period.start, state.period.end),
+                reset: between(now.wall, state.period.end),
+            }
+        });
+        rates.chain(quota).collect()
+    }
+}
+
+impl LocalMeter {
+    /// The cell of a rate as far as there is one already: an address that has not come yet has none.
+    fn existing(&self, index: usize, peer: Option<IpAddr>) -> Option<(&Gcra, Spacing)> {
+        let (place, spacing) = self.rates.get(index)?;
+        let cell = match place {
+            Place::Account(cell) => self.counts.at(cell),
+            Place::Key(cell) => self.key.as_ref().unwrap_or(&self.counts).at(cell),
+            Place::Address => {
+                let rate = self.plan.rates.get(index)?;
+                self.peers.as_ref()?.find(peer?, (&self.counts.account, &rate.name))?
+            }
+        };
+        Some((cell, *spacing))
+    }
+
+    /// The cell of a rate, made where there is none yet; none for an address that is not known.
+    fn cell(&self, index: usize, peer: Option<IpAddr>, now: Now) -> Option<(&Gcra, Spacing)> {
+        match (self.rates.get(index)?, &self.peers) {
+            ((Place::Address, spacing), Some(peers)) => {
+                let apart = (&self.counts.account, &self.plan.rates.get(index)?.name);
+                Some((peers.claim(peer?, apart, *spacing, now.nanos()), *spacing))
+            }
+            _ => self.existing(index, peer),
+        }
+    }
+
+    fn longest_denial(
+        &self,
+        demand: &Demand<'_>,
+        now: Now,
+        shadowed: &mut Vec<Exceeded>,
+    ) -> Option<Exceeded> {
+        let mut longest: Option<Exceeded> = None;
+        let mut denied = |exceeded: Exceeded, shadow: bool| {
+            if shadow {
+                shadowed.push(exceeded);
+            } else if longest.as_ref().is_none_or(|other| other.wait() <= exceeded.wait()) {
+                longest = Some(exceeded);
+            }
+        };
+        for (index, rate) in self.plan.rates.iter().enumerate() {
+            if !rate.concerns(demand.operation) {
+                continue;
+            }
+            let Some((cell, spacing)) = self.existing(index, demand.peer) else { continue };
+            if let Err(wait) = cell.probe(spacing, demand.cost.get(), now.nanos()) {
+                denied(rate_exceeded(rate, cell, spacing, wait, now), rate.shadow);
+            }
+        }
+        if let Some(limit) = self.plan.concurrency
+            && self.counts.in_flight.load(Ordering::Relaxed) >= limit.slots.get()
+        {
+            denied(concurrency_exceeded(limit.slots), limit.shadow);
+        }
+        if let Some(quota) = &self.plan.quota
+            && self.counts.quota.room(quota, now.wall) < u64::from(demand.cost.get())
+        {
+            denied(quota_exceeded(quota, self.counts.quota.state(quota, now.wall), now), quota.shadow);
+        }
+        longest
+    }
+
+    fn take_all(&self, demand: &Demand<'_>, now: Now, shadowed: Vec<Exceeded>) -> Result<Receipt, Exceeded> {
+        let (cost, peer) = (demand.cost, demand.peer);
+        let mut taken = Receipt { cost, peer, stamps: SmallVec::new(), slot: false, day: None, shadowed };
+        match self.take_each(&mut taken, demand, now) {
+            Ok(()) => Ok(taken),
+            Err(exceeded) => {
+                // Another request came in between the look and the take.
+                self.give_back(&taken, now);
+                Err(exceeded)
+            }
+        }
+    }
+
+    fn take_each(&self, taken: &mut Receipt, demand: &Demand<'_>, now: Now) -> Result<(), Exceeded> {
+        for (index, rate) in self.plan.rates.iter().enumerate() {
+            let cell =
+                if rate.concerns(demand.operation) { self.cell(index, demand.peer, now) } else { None };
+            let stamp = match cell.map(|(cell, spacing)| {
+                let stamp = cell.take(spacing, taken.cost.get(), now.nanos());
+                stamp.map_err(|wait| rate_exceeded(rate, cell, spacing, wait, now))
+            }) {
+                None => 0,
+                Some(Ok(stamp)) => stamp,
+                Some(Err(_)) if rate.shadow => 0,
+                Some(Err(exceeded)) => return Err(exceeded),
+            };
+            taken.stamps.push(stamp);
+        }
+        if let Some(limit) = self.plan.concurrency {
+            let free = |used: u32| (limit.shadow || used < limit.slots.get()).then(|| used + 1);
+            let slot = self.counts.in_flight.fetch_update(Ordering::Relaxed, Ordering::Relaxed, free);
+            slot.map_err(|_| concurrency_exceeded(limit.slots))?;
+            taken.slot = true;
+        }
+        if let Some(quota) = &self.plan.quota {
+            match self.counts.quota.take(quota, u64::from(taken.cost.get()), now.wall) {
+                Ok(day) => {
+                    taken.day = Some(day);
+                    self.changed.list(&self.counts);
+                }
+                Err(_) if quota.shadow => {}
+                Err(state) => return Err(quota_exceeded(quota, state, now)),
+            }
+        }
+        Ok(())
+    }
+
+    fn free_slot(&self, receipt: &Receipt) {
+        if receipt.slot {
+            self.counts.in_flight.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+
+    fn give_back_quota(&self, receipt: &Receipt) {
+        if let Some(day) = receipt.day {
+            self.counts.quota.give_back(u64::from(receipt.cost.get()), day);
+            self.changed.list(&self.counts);
+        }
+    }
+}
+
+fn rate_exceeded(
+    rate: &Rate,
+    cell: &Gcra,
+    spacing: Spacing,
+    retry_after: Option<Duration>,
+    now: Now,
+) -> Exceeded {
+    Exceeded::Rate {
+        name: Arc::clone(&rate.name),
+        requests: u64::from(rate.requests.get()),
+        per: rate.per,
+        remaining: cell.allowance(spacing, now.nanos()).remaining,
+        retry_after,
+    }
+}
+
+fn concurrency_exceeded(slots: NonZeroU32) -> Exceeded {
+    Exceeded::Concurrency { slots: slots.get(), retry_after: SLOT_WAIT }
+}
+
+fn quota_exceeded(quota: &Quota, state: QuotaState, now: Now) -> Exceeded {
+    Exceeded::Quota {
+        requests: quota.requests,
+        remaining: quota.requests.saturating_sub(state.used),
+        resets_in: between(now.wall, state.period.end),
+        resets_at: state.period.end,
+    }
+}
+
+/// The time from one moment to a later one; none where it is not later.
+fn between(from: Timestamp, to: Timestamp) -> Duration {
+    Duration::try_from(to.duration_since(from)).unwrap_or_default()
+}

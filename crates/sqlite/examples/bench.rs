@@ -1,0 +1,328 @@
+//! `make bench`: what admission and the ledger cost, in tables beside SQLite alone doing the same writes.
+//!
+//! Wall-clock figures of a shared machine say little by themselves: each is the best of several rounds, and
+//! what is compared is measured in turns.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "a program for developers, which should stop where something is wrong"
+)]
+
+use std::collections::BTreeMap;
+use std::num::NonZeroU32;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use demur_admission::memory::{MemoryDirectory, MemoryLedger};
+use demur_admission::{
+    Account, AccountId, Admission, CacheBounds, Clock, Command, Demand, Grants, HoldOutcome, HoldRequest,
+    KeyId, KeyRecord, Ledger, LocalCounters, OperationId, Pepper, Plan, PlanBook, Quota, Rate, Repeats,
+    Secret, Settings, Settlement, Stores,
+};
+use demur_sqlite::Store;
+use jiff::tz::TimeZone;
+use rusqlite::{Connection, params};
+
+fn main() {
+    let only = std::env::args().nth(1);
+    let wanted = |name: &str| only.as_deref().is_none_or(|only| only == name);
+    if wanted("admission") {
+        admission();
+    }
+    if wanted("ledger") {
+        ledger();
+    }
+    if wanted("start") {
+        start();
+    }
+}
+
+fn plan() -> Plan {
+    let many = NonZeroU32::new(1_000_000).unwrap();
+    Plan {
+        rates: vec![Rate::new("burst", many, Duration::from_secs(1))],
+        quota: Some(Quota::daily(1_000_000_000, TimeZone::UTC)),
+        ..Plan::named("plan")
+    }
+}
+
+fn account(number: usize) -> Account {
+    Account { id: format!("account-{number}").parse().unwrap(), name: String::new(), plan: "plan".into() }
+}
+
+fn key(account: &Account) -> KeyRecord {
+    KeyRecord {
+        id: KeyId::generate(),
+        account: account.id.clone(),
+        api: "shop".into(),
+        hint: "shop".into(),
+        created: jiff::Timestamp::UNIX_EPOCH,
+        expires: None,
+        revoked: None,
+        disabled: None,
+        grants: Grants::default(),
+        metadata: BTreeMap::new(),
+    }
+}
+
+/// A door with so many keys, all of them known to its cache.
+struct Door {
+    admission: Admission,
+    secrets: Vec<Secret>,
+    clock: Clock,
+}
+
+impl Door {
+    fn new(keys: usize) -> Self {
+        let pepper = Pepper::from_bytes(&[7; 32]);
+        let directory = Arc::new(MemoryDirectory::new());
+        let stores = Stores {
+            keys: directory.clone(),
+            limits: Arc::new(LocalCounters::new()),
+            credits: Arc::new(MemoryLedger::new()),
+        };
+        let present = CacheBounds { entries: keys * 4, kept_for: Duration::from_secs(3600) };
+        let settings = Settings { present, ..Settings::default() };
+        let plans = Arc::new(PlanBook::new([plan()]));
+        let admission = Admission::new(stores, pepper.clone(), plans, settings);
+        let clock = Clock::start();
+        let secrets: Vec<Secret> = (0..keys)
+            .map(|number| {
+                let (secret, account) = (Secret::generate("shop").unwrap(), account(number));
+                directory.insert(pepper.digest(secret.expose()), key(&account), account);
+                admission.authenticate(secret.expose(), "shop", "shop", clock.now()).block().unwrap();
+                secret
+            })
+            .collect();
+        Self { admission, secrets, clock }
+    }
+
+    /// Nanoseconds for one request; `step` is prime to the number of keys, so that they come in no order.
+    fn round(&self, requests: usize) -> f64 {
+        let keys = self.secrets.len();
+        let now = self.clock.now();
+        let begin = Instant::now();
+        let mut at = 0;
+        for _ in 0..requests {
+            at = (at + 7_368_787) % keys;
+            let secret = self.secrets[at].expose();
+            let who = self.admission.authenticate(secret, "shop", "shop", now).block().unwrap();
+            drop(self.admission.take(&who, &Demand::ONE, now).block().unwrap());
+        }
+        begin.elapsed().as_nanos() as f64 / requests as f64
+    }
+}
+
+fn admission() {
+    let (small, large) = (Door::new(1000), Door::new(1_000_000));
+    let (mut of_small, mut of_large) = (f64::MAX, f64::MAX);
+    for _ in 0..7 {
+        of_small = of_small.min(small.round(300_000));
+        of_large = of_large.min(large.round(300_000));
+    }
+    println!("admission in process (key, rate, quota), one thread, best of 7 rounds in turns");
+    println!("  1,000 keys      {of_small:>6.0} ns");
+    println!("  1,000,000 keys  {of_large:>6.0} ns   x {:.2}", of_large / of_small);
+}
+
+fn ledger() {
+    println!("ledger: durable charges (hold and post), WAL, synchronous=FULL");
+    println!("                                        charges/s   p50        p99        processor");
+    for (accounts, in_flight, charges) in
+        [(1, 1, 2000), (1, 512, 300_000), (64, 512, 300_000), (512, 512, 200_000)]
+    {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(&folder.path().join("demur.db"), Arc::new(PlanBook::new([plan()]))).unwrap();
+        let ids: Vec<AccountId> = (0..accounts).map(|number| account(number).id).collect();
+        for id in &ids {
+            let (account, name, plan) = (Some(id.clone()), String::new(), "plan".into());
+            store.execute(Command::CreateAccount { account, name, plan }, jiff::Timestamp::now());
+            let (account, amount, reason) = (id.clone(), 1 << 40, "bench".into());
+            let top_up = Command::TopUp { account, amount, reason, operation: None };
+            store.execute(top_up, jiff::Timestamp::now());
+        }
+        let before = processor_time();
+        let (rate, p50, p99) = charge(&store, &ids, in_flight, charges);
+        let used = (processor_time() - before).as_secs_f64() * 1e6 / charges as f64;
+        println!(
+            "  {accounts:>3} accounts, {in_flight:>3} in flight           {rate:>10.0}   {:>7.3} ms {:>7.3} ms {used:>7.2} us",
+            p50.as_secs_f64() * 1e3,
+            p99.as_secs_f64() * 1e3,
+        );
+    }
+    for (label, rows, purses, times) in [
+        ("one row, one purse", 1, 1, 2000),
+        ("512 entries, one purse", 512, 1, 600),
+        ("512 entries, 512 purses", 512, 512, 300),
+    ] {
+        let before = processor_time();
+        let (per_second, p50, p99) = bare(rows, purses, times);
+        let used = (processor_time() - before).as_secs_f64() * 1e6 / (times * rows) as f64;
+        println!(
+            "  SQLite alone, {label:<24} {:>9.0}   {:>7.3} ms {:>7.3} ms {used:>7.2} us",
+            per_second * rows as f64,
+            p50.as_secs_f64() * 1e3,
+            p99.as_secs_f64() * 1e3,
+        );
+    }
+}
+
+/// What this process has used of the processors, which says more than the clock where others use them too.
+fn processor_time() -> Duration {
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap();
+    let fields: Vec<&str> = stat.rsplit_once(')').unwrap().1.split_whitespace().collect();
+    // User and system time, in hundredths of a second.
+    let ticks: u64 = fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap();
+    Duration::from_millis(ticks * 10)
+}
+
+fn charge(
+    store: &Arc<Store>,
+    ids: &[AccountId],
+    in_flight: usize,
+    charges: usize,
+) -> (f64, Duration, Duration) {
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let local = tokio::task::LocalSet::new();
+    let clock = Clock::start();
+    let begin = Instant::now();
+    let mut waits: Vec<Duration> = local.block_on(&runtime, async {
+        let tasks: Vec<_> = (0..in_flight)
+            .map(|slot| {
+                let (store, account) = (store.clone(), ids[slot % ids.len()].clone());
+                tokio::task::spawn_local(async move {
+                    let mut waits = Vec::with_capacity(charges / in_flight);
+                    for number in 0..charges / in_flight {
+                        let operation: OperationId = format!("req_{slot:08}_{number:016}").parse().unwrap();
+                        let asked = Instant::now();
+                        let (account, operation) = (&account, &operation);
+                        let (repeats, now) = (Repeats::Never, clock.now());
+                        let request =
+                            HoldRequest { account, operation, repeats, amount: 1, monthly: None, now };
+                        match store.hold(&request).wait().await.unwrap() {
+                            HoldOutcome::Held { hold, .. } => {
+                                waits.push(asked.elapsed());
+                                store.settle_unwatched(hold, Settlement::Post(1));
+                            }
+                            other => panic!("{other:?}"),
+                        }
+                    }
+                    waits
+                })
+            })
+            .collect();
+        let mut waits = Vec::with_capacity(charges);
+        for task in tasks {
+            waits.extend(task.await.unwrap());
+        }
+        waits
+    });
+    // Until the last of them is posted, and on the disk.
+    store.balance(&ids[0], None, clock.now()).block().unwrap();
+    let took = begin.elapsed();
+    waits.sort();
+    let rate = waits.len() as f64 / took.as_secs_f64();
+    (rate, waits[waits.len() / 2], waits[waits.len() * 99 / 100])
+}
+
+/// The same writes without a ledger around them: one value with the entries, and the purses.
+fn bare(entries: usize, purses: usize, times: usize) -> (f64, Duration, Duration) {
+    let folder = tempfile::tempdir().unwrap();
+    let connection = Connection::open(folder.path().join("bare.db")).unwrap();
+    connection.pragma_update(None, "journal_mode", "WAL").unwrap();
+    connection.pragma_update(None, "synchronous", "FULL").unwrap();
+    connection
+        .execute_batch(
+            "CREATE TABLE batch (id INTEGER PRIMARY KEY, entries BLOB NOT NULL) STRICT;
+             CREATE TABLE purse (account TEXT PRIMARY KEY, held INTEGER NOT NULL, posted INTEGER NOT NULL) STRICT;",
+        )
+        .unwrap();
+    for number in 0..purses {
+        let values = params![format!("account-{number}"), 0, 0];
+        connection.execute("INSERT INTO purse VALUES (?1, ?2, ?3)", values).unwrap();
+    }
+    // A hold has about sixty bytes, its end about six.
+    let blob = vec![7_u8; entries * 66];
+    let mut waits = Vec::with_capacity(times);
+    let begin = Instant::now();
+    for _ in 0..times {
+        let asked = Instant::now();
+        let transaction = connection.unchecked_transaction().unwrap();
+        transaction
+            .prepare_cached("INSERT INTO batch (entries) VALUES (?1)")
+            .unwrap()
+            .execute([&blob])
+            .unwrap();
+        let mut update = transaction
+            .prepare_cached("UPDATE purse SET held = held + 1, posted = posted + 1 WHERE account = ?1")
+            .unwrap();
+        for number in 0..purses {
+            update.execute([format!("account-{number}")]).unwrap();
+        }
+        drop(update);
+        transaction.commit().unwrap();
+        waits.push(asked.elapsed());
+    }
+    let took = begin.elapsed();
+    waits.sort();
+    (times as f64 / took.as_secs_f64(), waits[times / 2], waits[times * 99 / 100])
+}
+
+fn start() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("demur.db");
+    let plans = || Arc::new(PlanBook::new([plan()]));
+    let secret = {
+        let store = Store::open(&path, plans()).unwrap();
+        let (account, name, plan) = (Some(account(0).id), String::new(), "plan".into());
+        store.execute(Command::CreateAccount { account, name, plan }, jiff::Timestamp::now());
+        let (api, prefix, account) = ("shop".into(), "shop".into(), self::account(0).id);
+        let (expires, grants, metadata) = (None, Grants::default(), BTreeMap::new());
+        let create = Command::CreateKey { api, prefix, account, expires, grants, metadata };
+        match store.execute(create, jiff::Timestamp::now()) {
+            demur_admission::Reply::KeyCreated(issued) => issued.secret,
+            other => panic!("{other:?}"),
+        }
+    };
+    fill(&path, 1_000_000);
+    let mut best = Duration::MAX;
+    for _ in 0..5 {
+        let begin = Instant::now();
+        let store = Store::open(&path, plans()).unwrap();
+        let admission = Admission::new(store.stores(), store.pepper(), plans(), Settings::default());
+        let clock = Clock::start();
+        let found = admission.authenticate(secret.expose(), "shop", "shop", clock.now()).block();
+        assert!(found.is_ok());
+        best = best.min(begin.elapsed());
+    }
+    println!("start with 1,000,000 keys to the first one served: {:.1} ms", best.as_secs_f64() * 1e3);
+}
+
+/// Adds accounts with a key and a day's count each, past the store: it would take too long.
+fn fill(path: &Path, keys: u32) {
+    let mut connection = Connection::open(path).unwrap();
+    let transaction = connection.transaction().unwrap();
+    let mut bytes = [0_u8; 32];
+    for number in 1..=keys {
+        let account = format!("account-{number}");
+        // Spread over the index, as digests are.
+        let spread = u64::from(number).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        bytes[..8].copy_from_slice(&spread.to_be_bytes());
+        let run = |sql: &str, values: &[&dyn rusqlite::ToSql]| {
+            transaction.prepare_cached(sql).unwrap().execute(values).unwrap();
+        };
+        let key = format!("key-{number}");
+        run("INSERT INTO account (id, name, plan, created) VALUES (?1, '', 'plan', 0)", &[&account]);
+        run("INSERT INTO purse (account) VALUES (?1)", &[&account]);
+        let grants = r#"{"operations":"all","scopes":[],"resources":"all"}"#;
+        run(
+            "INSERT INTO key (id, account, api, hint, created, grants, metadata) VALUES (?1, ?2, 'shop', 'shop', 0, ?3, '{}')",
+            &[&key, &account, &grants],
+        );
+        run("INSERT INTO secret (digest, key, pepper, created) VALUES (?1, ?2, 1, 0)", &[&&bytes[..], &key]);
+    }
+    transaction.commit().unwrap();
+}

@@ -1,0 +1,204 @@
+//! Operations as they lie in a batch: many in one value, since a row for each would set the pace.
+//!
+//! A batch is a sequence of entries, each a byte that says what it is, numbers as LEB128, texts with their
+//! length in front. It is read as carefully as it would be from a stranger: what does not fit is damage.
+
+use demur_admission::{HoldId, HoldSource};
+use jiff::civil::Date;
+
+const HELD: u8 = 1;
+const SETTLED: u8 = 2;
+const UNKNOWN: u8 = 3;
+
+/// What happened to one hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Entry<'p> {
+    /// Credits were held.
+    Held {
+        hold: HoldId,
+        account: &'p str,
+        operation: &'p str,
+        source: HoldSource,
+        /// Microseconds since 1970.
+        at: i64,
+    },
+    /// So much of them was spent; the rest is back, or expired.
+    Settled { hold: HoldId, posted: u64 },
+    /// All of them count as spent: the process ended before anyone could say.
+    OutcomeUnknown { hold: HoldId, posted: u64 },
+}
+
+/// The batch is not one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Damaged;
+
+impl std::fmt::Display for Damaged {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("a batch of operations cannot be read")
+    }
+}
+
+impl std::error::Error for Damaged {}
+
+/// Adds an entry at the end.
+pub(crate) fn write(entry: Entry<'_>, into: &mut Vec<u8>) {
+    match entry {
+        Entry::Held { hold, account, operation, source, at } => {
+            into.push(HELD);
+            number(hold.0, into);
+            text(account, into);
+            text(operation, into);
+            number(source.monthly, into);
+            number(source.lasting, into);
+            number(source.month.map_or(0, month_number), into);
+            number(at.cast_unsigned(), into);
+        }
+        Entry::Settled { hold, posted } => {
+            into.push(SETTLED);
+            number(hold.0, into);
+            number(posted, into);
+        }
+        Entry::OutcomeUnknown { hold, posted } => {
+            into.push(UNKNOWN);
+            number(hold.0, into);
+            number(posted, into);
+        }
+    }
+}
+
+/// The entries of a batch.
+pub(crate) fn read(batch: &[u8]) -> impl Iterator<Item = Result<Entry<'_>, Damaged>> {
+    let mut rest = batch;
+    std::iter::from_fn(move || {
+        if rest.is_empty() {
+            return None;
+        }
+        let entry = take(&mut rest);
+        if entry.is_none() {
+            // Where one entry ends nobody knows any more.
+            rest = &[];
+        }
+        Some(entry.ok_or(Damaged))
+    })
+}
+
+fn take<'p>(rest: &mut &'p [u8]) -> Option<Entry<'p>> {
+    let (kind, after) = rest.split_first()?;
+    *rest = after;
+    let hold = HoldId(take_number(rest)?);
+    Some(match *kind {
+        HELD => {
+            let (account, operation) = (take_text(rest)?, take_text(rest)?);
+            let (monthly, lasting) = (take_number(rest)?, take_number(rest)?);
+            let month = match take_number(rest)? {
+                0 => None,
+                number => Some(month_of(number)?),
+            };
+            monthly.checked_add(lasting)?;
+            let at = take_number(rest)?.cast_signed();
+            Entry::Held { hold, account, operation, source: HoldSource { monthly, lasting, month }, at }
+        }
+        SETTLED => Entry::Settled { hold, posted: take_number(rest)? },
+        UNKNOWN => Entry::OutcomeUnknown { hold, posted: take_number(rest)? },
+        _ => return None,
+    })
+}
+
+/// A day as the number that its digits make; none is zero.
+fn month_number(day: Date) -> u64 {
+    let [year, month, day] = [i64::from(day.year()), i64::from(day.month()), i64::from(day.day())];
+    u64::try_from((year + 10_000) * 10_000 + month * 100 + day).unwrap_or_default()
+}
+
+fn month_of(number: u64) -> Option<Date> {
+    let year = i16::try_from(i64::try_from(number / 10_000).ok()? - 10_000).ok()?;
+    let (month, day) = (i8::try_from(number / 100 % 100).ok()?, i8::try_from(number % 100).ok()?);
+    Date::new(year, month, day).ok()
+}
+
+fn number(mut number: u64, into: &mut Vec<u8>) {
+    while number >= 0x80 {
+        into.push((number & 0x7f) as u8 | 0x80);
+        number >>= 7;
+    }
+    into.push(number as u8);
+}
+
+fn take_number(rest: &mut &[u8]) -> Option<u64> {
+    let mut value = 0_u64;
+    for shift in (0..64).step_by(7) {
+        let (byte, after) = rest.split_first()?;
+        *rest = after;
+        let bits = u64::from(byte & 0x7f);
+        if (bits << shift) >> shift != bits {
+            return None;
+        }
+        value |= bits << shift;
+        if byte & 0x80 == 0 {
+            return Some(value);
+        }
+    }
+    None
+}
+
+fn text(text: &str, into: &mut Vec<u8>) {
+    number(text.len() as u64, into);
+    into.extend_from_slice(text.as_bytes());
+}
+
+fn take_text<'p>(rest: &mut &'p [u8]) -> Option<&'p str> {
+    let length = usize::try_from(take_number(rest)?).ok()?;
+    let (text, after) = rest.split_at_checked(length)?;
+    *rest = after;
+    std::str::from_utf8(text).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entries() -> Vec<Entry<'static>> {
+        let hold = HoldId(u64::MAX >> 1);
+        let month = Date::new(2026, 11, 28).ok();
+        let source = HoldSource { monthly: 7, lasting: 300, month };
+        let none = HoldSource { monthly: 0, lasting: 1, month: None };
+        vec![
+            Entry::Held { hold, account: "acme", operation: "order-1", source, at: 1_795_176_000_000_000 },
+            Entry::Settled { hold, posted: 0 },
+            Entry::Held { hold: HoldId(1), account: "a", operation: "b", source: none, at: -1 },
+            Entry::OutcomeUnknown { hold: HoldId(1), posted: 128 },
+        ]
+    }
+
+    #[test]
+    fn what_is_written_is_read() {
+        let mut batch = Vec::new();
+        for entry in entries() {
+            write(entry, &mut batch);
+        }
+        assert_eq!(read(&batch).collect::<Result<Vec<_>, _>>(), Ok(entries()));
+    }
+
+    #[test]
+    fn a_batch_that_is_cut_or_garbled_is_damage_and_no_panic() {
+        let mut batch = Vec::new();
+        for entry in entries() {
+            write(entry, &mut batch);
+        }
+        let whole: Vec<_> = read(&batch).collect();
+        for length in 0..batch.len() {
+            let cut: Vec<_> = read(&batch[..length]).collect();
+            let sound = cut.iter().take_while(|entry| entry.is_ok()).count();
+            assert_eq!(cut[..sound], whole[..sound]);
+            assert!(cut.len() <= sound + 1);
+        }
+        for position in 0..batch.len() {
+            for byte in [0, 0x7f, 0x80, 0xff] {
+                let mut garbled = batch.clone();
+                garbled[position] = byte;
+                let _ = read(&garbled).count();
+            }
+        }
+        assert_eq!(read(&[9, 1]).collect::<Vec<_>>(), [Err(Damaged)]);
+    }
+}

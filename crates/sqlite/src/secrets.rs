@@ -1,0 +1,88 @@
+//! The pepper and the keys of other systems' hashes, as the running process knows them.
+
+use std::io;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+
+use demur_admission::{CommandFault, ForeignForm, ForeignForms, ForeignHash, ForeignKey, Pepper};
+
+use crate::pepper::PepperFile;
+
+/// Secrets of the store, none of which is in the database.
+pub(crate) struct Secrets {
+    /// As it was when the process began: another one takes effect at the next start.
+    pepper: Pepper,
+    number: u32,
+    file: Mutex<PepperFile>,
+    foreign: RwLock<Option<Arc<ForeignForms>>>,
+}
+
+impl Secrets {
+    pub(crate) fn new(file: PepperFile, forms: Vec<ForeignForm>) -> Self {
+        let foreign =
+            (!forms.is_empty()).then(|| Arc::new(ForeignForms { forms, keys: file.foreign_keys() }));
+        Self {
+            pepper: file.pepper(),
+            number: file.number(),
+            file: Mutex::new(file),
+            foreign: RwLock::new(foreign),
+        }
+    }
+
+    pub(crate) fn pepper(&self) -> &Pepper {
+        &self.pepper
+    }
+
+    /// The number of the pepper in use.
+    pub(crate) fn pepper_number(&self) -> u32 {
+        self.number
+    }
+
+    pub(crate) fn foreign(&self) -> Option<Arc<ForeignForms>> {
+        self.foreign.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Makes another pepper, for the next start, unless one is waiting for it already.
+    pub(crate) fn renew_pepper(&self) -> io::Result<()> {
+        let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
+        if file.number() == self.number {
+            *file = file.renewed()?;
+        }
+        Ok(())
+    }
+
+    /// Keeps the key of another system's hash, where it has one. A name means one key for ever.
+    pub(crate) fn keep_hash_key(&self, hash: &ForeignHash, key: Option<&[u8]>) -> Result<(), CommandFault> {
+        let fault = |cause: &str| Err(CommandFault::InvalidImport { cause: cause.to_owned() });
+        let ForeignHash::HmacSha256(name) = hash else {
+            return if key.is_some() { fault("SHA-256 has no key") } else { Ok(()) };
+        };
+        let is_name = |text: &str| {
+            (1..=64).contains(&text.len())
+                && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
+        };
+        if !is_name(name) {
+            return fault("the name of the hash's key has 1 to 64 letters, digits, `-`, `_` and `.`");
+        }
+        let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
+        match (file.foreign_key(name), key) {
+            (Some(known), Some(key)) if known != key => fault("another key of the hash goes by that name"),
+            (Some(_), _) => Ok(()),
+            (None, None) => fault("the key of the hash is not known yet, and must be given"),
+            (None, Some(key)) if ForeignKey::new("", key).is_none() => fault("the key of the hash is empty"),
+            (None, Some(key)) => match file.with_foreign_key(name, key) {
+                Ok(written) => {
+                    *file = written;
+                    Ok(())
+                }
+                Err(error) => Err(CommandFault::Store { cause: format!("the pepper's file: {error}") }),
+            },
+        }
+    }
+
+    /// Puts another list of forms in force.
+    pub(crate) fn set_forms(&self, forms: Vec<ForeignForm>) {
+        let keys = self.file.lock().unwrap_or_else(PoisonError::into_inner).foreign_keys();
+        let forms = Arc::new(ForeignForms { forms, keys });
+        *self.foreign.write().unwrap_or_else(PoisonError::into_inner) = Some(forms);
+    }
+}

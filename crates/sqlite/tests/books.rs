@@ -1,0 +1,252 @@
+//! What an operator does with books and secrets: corrections, statements, the proof, copies, pruning, peppers,
+//! keys of other systems.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test")]
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use demur_admission::conformance::{plans, start};
+use demur_admission::{
+    AccountId, Admission, Command, CommandFault, Fingerprint, ForeignForm, ForeignHash, Grants, HoldOutcome,
+    HoldRequest, ImportedKey, Ledger, OperationId, PlanBook, Repeats, Reply, Secret, Settings, Settlement,
+    StatementKind,
+};
+use demur_sqlite::Store;
+use jiff::Timestamp;
+
+fn open(path: &Path) -> Arc<Store> {
+    Store::open(path, Arc::new(PlanBook::new(plans()))).unwrap()
+}
+
+fn acme() -> AccountId {
+    "acme".parse().unwrap()
+}
+
+fn run(store: &Store, command: Command) -> Result<Reply, CommandFault> {
+    match store.execute(command, start().wall) {
+        Reply::Refused { fault } => Err(fault),
+        reply => Ok(reply),
+    }
+}
+
+fn with_account(path: &Path) -> Arc<Store> {
+    let store = open(path);
+    let (account, plan) = (Some(acme()), "open".into());
+    run(&store, Command::CreateAccount { account, name: "Acme".into(), plan }).unwrap();
+    let (amount, reason) = (100, "bought".into());
+    run(&store, Command::TopUp { account: acme(), amount, reason, operation: None }).unwrap();
+    store
+}
+
+fn charge(store: &Store, id: &str, repeats: Repeats, settlement: Option<Settlement>) {
+    let (account, operation): (_, OperationId) = (acme(), id.parse().unwrap());
+    let (account, operation, now) = (&account, &operation, start());
+    let request = HoldRequest { account, operation, repeats, amount: 10, monthly: None, now };
+    match (store.hold(&request).block().unwrap(), settlement) {
+        (HoldOutcome::Held { hold, .. }, Some(settlement)) => store.settle(hold, settlement).block().unwrap(),
+        (HoldOutcome::Held { .. }, None) => {}
+        (other, _) => panic!("{other:?}"),
+    }
+}
+
+fn refund(store: &Store, operation: &str, amount: Option<u64>) -> Result<Reply, CommandFault> {
+    let operation = operation.parse().unwrap();
+    run(store, Command::Refund { account: acme(), operation, amount, reason: "no help".into() })
+}
+
+fn balance(store: &Store) -> (u64, u64, u64, u64) {
+    let balance = store.balance(&acme(), None, start()).block().unwrap();
+    (balance.available, balance.held, balance.posted, balance.granted)
+}
+
+fn is_sound(store: &Store) -> bool {
+    let Ok(Reply::Verified { checks }) = run(store, Command::Verify) else { panic!() };
+    assert!(checks.len() >= 8 && checks.iter().any(|check| check.examined > 1), "{checks:?}");
+    checks.iter().all(|check| check.violations.is_empty())
+}
+
+fn statement(store: &Store, limit: u32) -> (Vec<(StatementKind, u64, String)>, bool) {
+    let command = Command::Statement { account: acme(), since: None, limit };
+    let Ok(Reply::Statement { entries, more, .. }) = run(store, command) else { panic!() };
+    (entries.into_iter().map(|entry| (entry.kind, entry.amount, entry.operation)).collect(), more)
+}
+
+const NAMED: Repeats = Repeats::As(Fingerprint([3; 32]));
+
+#[test]
+fn corrections_are_made_once_and_within_what_there_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = with_account(&folder.path().join("demur.db"));
+    charge(&store, "named", NAMED, Some(Settlement::Post(10)));
+    charge(&store, "single", Repeats::Never, Some(Settlement::Post(4)));
+    charge(&store, "released", Repeats::Never, Some(Settlement::Release));
+    assert_eq!(balance(&store), (86, 0, 14, 100));
+    let withdraw = |amount| {
+        let (reason, operation) = ("mistake".into(), Some("w-1".parse().unwrap()));
+        run(&store, Command::Withdraw { account: acme(), amount, reason, operation })
+    };
+    assert_eq!(withdraw(87), Err(CommandFault::NotSoMany));
+    assert!(withdraw(6).is_ok() && withdraw(6).is_ok(), "the second time changes nothing");
+    assert_eq!(withdraw(7), Err(CommandFault::OperationMismatch));
+    assert_eq!(balance(&store), (80, 0, 14, 94));
+    for operation in ["released", "unheard-of"] {
+        let fault = CommandFault::NotCharged { operation: operation.parse().unwrap() };
+        assert_eq!(refund(&store, operation, None), Err(fault));
+    }
+    assert_eq!(refund(&store, "single", Some(5)), Err(CommandFault::NotSoMany));
+    assert!(refund(&store, "single", None).is_ok() && refund(&store, "single", None).is_ok());
+    assert!(refund(&store, "named", Some(3)).is_ok());
+    assert!(refund(&store, "named", Some(4)).is_err(), "one refund for one operation");
+    assert_eq!(balance(&store), (87, 0, 7, 94));
+    assert!(is_sound(&store));
+    let (entries, more) = statement(&store, 100);
+    let count = |kind| entries.iter().filter(|entry| entry.0 == kind).count();
+    let kinds =
+        [StatementKind::Posted, StatementKind::Released, StatementKind::Refund, StatementKind::Withdrawal];
+    assert_eq!((kinds.map(count), entries.len(), more), ([2, 1, 2, 1], 7, false));
+    let (some, more) = statement(&store, 3);
+    assert_eq!((some.len(), more), (3, true));
+}
+
+#[test]
+fn pruning_changes_no_balance_and_leaves_what_is_under_way() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("demur.db");
+    let store = with_account(&path);
+    charge(&store, "named", NAMED, Some(Settlement::Post(10)));
+    charge(&store, "open", Repeats::Never, None);
+    for number in 0..5 {
+        charge(&store, &format!("single-{number}"), Repeats::Never, Some(Settlement::Post(1)));
+    }
+    let before = balance(&store);
+    // All that is over lies before then; but in front of it lies a batch with a hold that is open.
+    let later = Timestamp::now().max(start().wall) + jiff::SignedDuration::from_hours(1);
+    let prune = |store: &Store| match run(store, Command::Prune { before: later }) {
+        Ok(Reply::Pruned { operations }) => operations,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(prune(&store), 1, "the named one");
+    assert_eq!(balance(&store), before);
+    assert!(is_sound(&store));
+    drop(store);
+    // Opened again, the open one has ended, and all but the last batch can go.
+    let store = open(&path);
+    let (entries, _) = statement(&store, 100);
+    assert!(entries.contains(&(StatementKind::OutcomeUnknown, 10, "open".into())), "{entries:?}");
+    assert_eq!(prune(&store), 6);
+    assert_eq!(balance(&store), (before.0, 0, before.2 + 10, before.3));
+    assert!(is_sound(&store));
+}
+
+/// Whatever is wrong in the books is found: each row breaks one thing.
+#[test]
+fn the_proof_finds_what_does_not_add_up() {
+    for sabotage in [
+        "UPDATE purse SET lasting = lasting + 1, granted = granted + 1",
+        "UPDATE purse SET posted = posted + 1, lasting = lasting - 1",
+        "UPDATE operation SET posted = 0 WHERE id = 'named'",
+        "DELETE FROM operation",
+        "DELETE FROM batch WHERE id = (SELECT max(id) FROM batch)",
+        "UPDATE batch SET entries = CAST(entries || entries AS BLOB)",
+        "DELETE FROM top_up",
+        "UPDATE correction SET amount = amount + 50",
+        "PRAGMA foreign_keys = off; DELETE FROM account",
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("demur.db");
+        let store = with_account(&path);
+        charge(&store, "named", NAMED, Some(Settlement::Post(10)));
+        charge(&store, "single", Repeats::Never, Some(Settlement::Post(4)));
+        refund(&store, "named", Some(3)).unwrap();
+        assert!(is_sound(&store));
+        drop(store);
+        rusqlite::Connection::open(&path).unwrap().execute_batch(sabotage).unwrap();
+        assert!(!is_sound(&open(&path)), "{sabotage}");
+    }
+}
+
+#[test]
+fn a_copy_made_in_full_flight_is_whole() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = with_account(&folder.path().join("demur.db"));
+    for number in 0..5 {
+        charge(&store, &format!("single-{number}"), Repeats::Never, Some(Settlement::Post(1)));
+    }
+    let to = folder.path().join("copy/demur.db");
+    std::fs::create_dir(folder.path().join("copy")).unwrap();
+    assert!(run(&store, Command::Backup { to: to.clone() }).is_ok());
+    assert!(run(&store, Command::Backup { to: to.clone() }).is_err(), "never over another file");
+    let copy = open(&to);
+    assert_eq!(balance(&copy), balance(&store));
+    assert!(is_sound(&copy));
+}
+
+#[test]
+fn keys_open_under_an_older_pepper_and_are_stored_under_the_new_one_when_seen() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("demur.db");
+    let door = |store: &Arc<Store>| {
+        let book = Arc::new(PlanBook::new(plans()));
+        Admission::new(store.stores(), store.pepper(), book, Settings::default())
+    };
+    let key = |store: &Store| -> Secret {
+        let (api, prefix, expires) = ("shop".into(), "shop".into(), None);
+        let (grants, metadata) = (Grants::default(), BTreeMap::new());
+        let made = run(store, Command::CreateKey { api, prefix, account: acme(), expires, grants, metadata });
+        let Ok(Reply::KeyCreated(issued)) = made else { panic!() };
+        issued.secret
+    };
+    let store = with_account(&path);
+    let (seen, unseen) = (key(&store), key(&store));
+    for _ in 0..2 {
+        assert!(matches!(run(&store, Command::NewPepper), Ok(Reply::PepperMade { older: 2 })));
+    }
+    drop(store);
+    let store = open(&path);
+    let opens = |store: &Arc<Store>, secret: &Secret| {
+        door(store).authenticate(secret.expose(), "shop", "shop", start()).block().is_ok()
+    };
+    assert!(opens(&store, &seen));
+    drop(store);
+    let store = open(&path);
+    let made = run(&store, Command::NewPepper);
+    assert_eq!(made, Ok(Reply::PepperMade { older: 2 }), "both are older than the one to come");
+    let peppers = |secret: &Secret| {
+        let sql = "SELECT pepper FROM secret WHERE digest = ?1";
+        let connection = rusqlite::Connection::open(&path).unwrap();
+        let digest = store.pepper().digest(secret.expose());
+        connection.query_row(sql, [&digest.as_bytes()[..]], |row| row.get::<_, i64>(0)).ok()
+    };
+    assert_eq!((peppers(&seen), peppers(&unseen)), (Some(2), None));
+    assert!(opens(&store, &seen) && opens(&store, &unseen));
+}
+
+#[test]
+fn an_hmac_of_another_system_is_taken_over_with_its_key() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("demur.db");
+    let store = with_account(&path);
+    let import = |hash_key: Option<&str>, hash: &str| {
+        let (prefix, shortest, longest) = ("The_".into(), 43, 43);
+        let form_hash = ForeignHash::HmacSha256("old".into());
+        let form = ForeignForm { api: "shop".into(), prefix, shortest, longest, hash: form_hash };
+        let (account, hash, grants) = (acme(), hash.to_owned(), Grants::default());
+        let keys = vec![ImportedKey { account, hash, expires: None, grants, metadata: BTreeMap::new() }];
+        run(&store, Command::ImportKeys { form, hash_key: hash_key.map(str::to_owned), keys })
+    };
+    let hash = "5f0cd89aa4ac0bb2ea4ba0b0d2bc5a1dd9eb4b2fbd0be8a5ba4ab5a6a4a1a0f7";
+    assert!(matches!(import(None, hash), Err(CommandFault::InvalidImport { .. })), "its key is not known");
+    assert!(matches!(import(Some("zz"), hash), Err(CommandFault::InvalidImport { .. })));
+    assert!(matches!(import(Some("6b6579"), "00"), Err(CommandFault::InvalidImport { .. })));
+    assert!(import(Some("6b6579"), hash).is_ok());
+    assert!(matches!(import(None, hash), Err(CommandFault::KeyExists { .. })));
+    let other = hash.replace('5', "6");
+    assert!(
+        matches!(import(Some("00"), &other), Err(CommandFault::InvalidImport { .. })),
+        "one name, one key"
+    );
+    let pepper = std::fs::read_to_string(folder.path().join("demur.db.pepper")).unwrap();
+    assert!(pepper.contains("hmac old 6b6579"));
+}
