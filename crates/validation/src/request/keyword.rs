@@ -8,6 +8,7 @@ use jsonschema::JsonType;
 use jsonschema::error::{TypeKind, ValidationError, ValidationErrorKind as Kind};
 use serde_json::Value;
 
+use super::branch::{Meant, meant};
 use super::excerpt;
 use super::violations::{Subject, Violations};
 use crate::document::pointer::join;
@@ -77,8 +78,43 @@ impl Judge<'_> {
                 let broken = self.broken(inner.kind(), inner.instance());
                 self.push(&join(within, name), Some(excerpt::text(name)), broken);
             }
+            Kind::AnyOf { context } | Kind::OneOfNotValid { context } => {
+                match meant(self.schema, error, context) {
+                    Some(meant) => self.meant(meant, error, within),
+                    None => self.plain(error, within),
+                }
+            }
             _ => self.plain(error, within),
         }
+    }
+
+    /// What is wrong in the branch that was meant, instead of "fits no branch".
+    fn meant(&mut self, meant: Meant<'_>, error: &ValidationError<'_>, within: &str) {
+        let instance = error.instance();
+        let (place, broken) = match meant {
+            Meant::Branch(errors) => {
+                for error in errors {
+                    if self.violations.is_full() {
+                        return;
+                    }
+                    self.error(error);
+                }
+                return;
+            }
+            Meant::Types(types) => (within.to_owned(), types_broken(types)),
+            Meant::Values(allowed) => {
+                (within.to_owned(), Broken { allowed, ..Broken::new(Condition::ParamEnum, None) })
+            }
+            Meant::NoDiscriminator(name) => {
+                return self.push(&join(within, &name), None, Broken::new(Condition::ParamMissing, None));
+            }
+            Meant::UnknownDiscriminator(name, allowed) => {
+                let said = instance.get(&name).map(excerpt::value);
+                let broken = Broken { allowed, ..Broken::new(Condition::ParamEnum, None) };
+                return self.push(&join(within, &name), said, broken);
+            }
+        };
+        self.push(&place, Some(excerpt::value(&instance)), broken);
     }
 
     /// A rule about the value itself.
@@ -210,10 +246,13 @@ impl Judge<'_> {
 }
 
 fn type_broken(kind: &TypeKind) -> Broken {
-    let mut types: Vec<JsonType> = match kind {
+    types_broken(match kind {
         TypeKind::Single(single) => vec![*single],
         TypeKind::Multiple(several) => several.iter().collect(),
-    };
+    })
+}
+
+fn types_broken(mut types: Vec<JsonType>) -> Broken {
     // Who may send a string or null, and sends a number, is told to send a string.
     if types.len() == 2 {
         types.retain(|name| *name != JsonType::Null);
@@ -257,7 +296,7 @@ fn format_condition(format: &str) -> Condition {
 }
 
 /// A string without quotes, anything else as JSON. It is the document's, not the caller's: never cut.
-fn plain(value: &Value) -> String {
+pub(super) fn plain(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
         other => other.to_string(),

@@ -24,6 +24,9 @@ const WORST: u64 = 1_000;
 pub(super) struct Growth(u64);
 
 impl Growth {
+    /// For schemas of which nothing is known.
+    pub(super) const WORST: Self = Self(WORST);
+
     /// The growth of the schema at `pointer`.
     pub(super) fn of(document: &Value, pointer: &str) -> Self {
         match Graph::of(document, pointer) {
