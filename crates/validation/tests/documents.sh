@@ -11,7 +11,8 @@ folder=$(cd "$target" && pwd)/validation-documents
 
 npm_packages="@octokit/openapi@23.0.2 @figma/rest-api-spec@0.43.0 @scalar/galaxy@0.6.12 @mojaloop/api-snippets@17.10.2"
 suite="jsonschema==4.25.1"
-wanted="$npm_packages $suite"
+specifications="jsonschema-specifications==2025.9.1"
+wanted="$npm_packages $suite $specifications"
 
 # Several tests may ask at once; the second waits, and then finds it made.
 exec 9>"$folder.lock"
@@ -34,6 +35,9 @@ if [ "$(cat "$folder/versions" 2>/dev/null)" != "$wanted" ]; then
   mkdir suite
   tar -xzf jsonschema-*.tar.gz -C suite --strip-components 2 --wildcards '*/json/tests/*' '*/json/remotes/*'
   rm jsonschema-*.tar.gz
+  python3 -m pip download --quiet --disable-pip-version-check --no-deps -d . "$specifications" >&2
+  python3 -m zipfile -e jsonschema_specifications-*.whl specifications
+  rm jsonschema_specifications-*.whl
   # Last, so that a download that was cut short is made again.
   printf '%s' "$wanted" > versions
 fi

@@ -99,7 +99,7 @@ fn a_mistake_is_shown_in_its_file() {
     let (_, found) = load(&files);
     assert_eq!(
         found.trim_end(),
-        "schemas/pet.yaml:8:47: error[schema]: `minLength` is not valid: -2 is less than the minimum of 0"
+        "schemas/pet.yaml:8:49: error[schema]: `minLength` is not valid: -2 is less than the minimum of 0"
     );
 }
 
@@ -111,7 +111,7 @@ fn a_file_that_cannot_be_read_is_named_where_it_is_referred_to() {
     assert_eq!(
         lines,
         [
-            "paths/pets.yaml:4:13: error[remote-ref]: `../shared.yaml#/parameters/page` cannot be read: no such file (help: paths are relative to the file in which they stand)",
+            "paths/pets.yaml:4:15: error[remote-ref]: `../shared.yaml#/parameters/page` cannot be read: no such file (help: paths are relative to the file in which they stand)",
             "paths/pets.yaml:5:24: error[remote-ref]: `../shared.yaml#/bodies/pet` cannot be read: no such file (help: paths are relative to the file in which they stand)",
         ]
     );

@@ -7,7 +7,8 @@
 //!
 //! Files are read by whoever loads the document. No name is ever fetched.
 
-use std::collections::HashMap;
+use std::cell::RefCell;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use demur_source::{Diagnostics, Kind, Node, Source, Span, parse};
@@ -46,6 +47,8 @@ pub(crate) struct Files {
     /// `$dynamicAnchor`s of one name in several places: then the way to a `$dynamicRef` decides.
     is_dynamic: bool,
     unreadable: HashMap<String, String>,
+    /// What was remarked where: a part that a hundred operations share is remarked on once.
+    remarked: RefCell<HashSet<(usize, String)>>,
 }
 
 struct Part {
@@ -71,6 +74,7 @@ impl Files {
             ids: HashMap::new(),
             is_dynamic: false,
             unreadable: HashMap::new(),
+            remarked: RefCell::default(),
         };
         let mut wanted = files.hang(name, source, root);
         let mut others: Vec<(demur_source::Key, Node)> = Vec::new();
@@ -249,6 +253,16 @@ impl Files {
         })
     }
 
+    /// The names that schemas give themselves, with their pointers.
+    pub(crate) fn ids(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.ids.iter().map(|(pointer, name)| (name.as_str(), pointer.as_str()))
+    }
+
+    /// What the schema at a pointer calls itself.
+    pub(crate) fn id(&self, pointer: &str) -> Option<&str> {
+        self.ids.get(pointer).map(String::as_str)
+    }
+
     /// The file of a span, and the span in it.
     fn place(&self, span: Span) -> Option<(&Arc<Source>, Span)> {
         let after = self.parts.partition_point(|part| part.start <= span.start);
@@ -266,8 +280,11 @@ impl Files {
         message: impl Into<String>,
         help: Option<String>,
     ) {
-        if let Some((source, span)) = self.place(span) {
-            found.error(source, span, check, message, help);
+        let message = message.into();
+        if let Some((source, place)) = self.place(span)
+            && self.remarked.borrow_mut().insert((span.start, message.clone()))
+        {
+            found.error(source, place, check, message, help);
         }
     }
 
@@ -279,8 +296,11 @@ impl Files {
         message: impl Into<String>,
         help: Option<String>,
     ) {
-        if let Some((source, span)) = self.place(span) {
-            found.warning(source, span, check, message, help);
+        let message = message.into();
+        if let Some((source, place)) = self.place(span)
+            && self.remarked.borrow_mut().insert((span.start, message.clone()))
+        {
+            found.warning(source, place, check, message, help);
         }
     }
 }

@@ -12,7 +12,7 @@ use super::branch::{Meant, meant};
 use super::excerpt;
 use super::violations::{Subject, Violations};
 use crate::document::pointer::join;
-use crate::schema::Schema;
+use crate::schema::{Schema, original_pattern};
 
 /// Judges a value, and gathers what is wrong with it. A value without mistakes costs no allocation.
 pub(super) fn judge(schema: &Schema, value: &Value, subject: Subject<'_>, violations: &mut Violations) {
@@ -172,6 +172,10 @@ impl Judge<'_> {
             }
             Kind::Format { format } => Broken::new(format_condition(format), Limit::Text(format.clone())),
             Kind::Pattern { pattern } => Broken::new(C::ParamPattern, Limit::Text(pattern.clone())),
+            Kind::Not { schema } => match original_pattern(schema) {
+                Some(pattern) => Broken::new(C::ParamPattern, Limit::Text(pattern.to_owned())),
+                None => Broken::new(C::ParamSchema, Limit::Text(kind.keyword().to_owned())),
+            },
             Kind::BacktrackLimitExceeded { .. } | Kind::RegexEngineFailure { .. } => {
                 Broken::new(C::ParamPattern, None)
             }
@@ -209,7 +213,6 @@ impl Judge<'_> {
             Kind::AnyOf { .. }
             | Kind::OneOfNotValid { .. }
             | Kind::OneOfMultipleValid { .. }
-            | Kind::Not { .. }
             | Kind::Contains
             | Kind::UnevaluatedItems { .. }
             | Kind::Custom { .. }

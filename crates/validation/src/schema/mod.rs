@@ -7,6 +7,7 @@
 mod circles;
 mod dialect;
 mod growth;
+mod pattern;
 mod shape;
 mod vocabulary;
 mod walk;
@@ -19,6 +20,7 @@ use jsonschema::{Draft, PatternOptions, Registry, ValidationError, ValidationOpt
 use serde_json::{Value, json};
 
 pub(crate) use dialect::Dialect;
+pub(crate) use pattern::original as original_pattern;
 pub(crate) use shape::{Shape, Types};
 
 use crate::document::files::Files;
@@ -128,6 +130,10 @@ impl<'s> Schemas<'s> {
                 let Some(part) = self.document.pointer(&pointer) else { continue };
                 builder = builder.and_then(|builder| builder.add(file_name(name), part));
             }
+            for (name, pointer) in self.files.ids() {
+                let Some(part) = self.document.pointer(pointer) else { continue };
+                builder = builder.and_then(|builder| builder.add(file_name(name), part));
+            }
         } else {
             builder = builder.and_then(|builder| builder.add(DOCUMENT, &*self.document));
         }
@@ -157,7 +163,7 @@ impl<'s> Schemas<'s> {
 }
 
 /// A file's name as a URI; one that is a URI already stays.
-fn file_name(name: &str) -> String {
+pub(super) fn file_name(name: &str) -> String {
     if crate::document::files::is_remote(name) {
         return name.to_owned();
     }
@@ -240,24 +246,4 @@ fn validator_options<'r>() -> ValidationOptions<'r> {
     jsonschema::draft202012::options()
         .offline()
         .with_pattern_options(PatternOptions::regex().size_limit(PATTERN_SIZE_LIMIT))
-}
-
-/// Why a pattern is refused, if it is.
-fn pattern_problem(pattern: &str) -> Option<(String, Option<String>)> {
-    validator_options().build(&json!({ "pattern": pattern })).err()?;
-    let is_look_around = ["(?=", "(?!", "(?<=", "(?<!"].iter().any(|token| pattern.contains(token));
-    let is_back_reference = (1..=9).any(|digit| pattern.contains(&format!("\\{digit}")));
-    Some(match (is_look_around, is_back_reference) {
-        (true, _) => (
-            format!("the pattern `{pattern}` looks around, which cannot be matched in linear time"),
-            Some(
-                "say it without `(?=…)`, `(?!…)`, `(?<=…)`, `(?<!…)`; `not` and `allOf` may help".to_owned(),
-            ),
-        ),
-        (_, true) => (
-            format!("the pattern `{pattern}` refers back to a group, which cannot be matched in linear time"),
-            Some("say it without `\\1`".to_owned()),
-        ),
-        _ => (format!("the pattern `{pattern}` is not a regular expression, or too large a one"), None),
-    })
 }

@@ -11,7 +11,7 @@ use jsonschema::error::ValidationErrorKind;
 use serde_json::Value;
 
 use super::vocabulary::{IN_PLACE, MANY, NAMED, ONE, OTHER, TYPES};
-use super::{Dialect, Side, circles, dialect, fragment, pattern_problem};
+use super::{Dialect, Side, circles, dialect, file_name, fragment, pattern};
 use crate::Formats;
 use crate::document::files::{Files, Target};
 use crate::document::pointer::{Located, tokens};
@@ -245,7 +245,7 @@ impl<'w> Walk<'w> {
     }
 
     fn pattern(&mut self, pattern: &str, span: Span, pointer: &str, found: &mut Diagnostics) {
-        if let Some((message, help)) = pattern_problem(pattern) {
+        if let Some((message, help)) = pattern::problem(pattern) {
             self.report(pointer, span, "pattern", message, help, found);
         }
     }
@@ -254,12 +254,21 @@ impl<'w> Walk<'w> {
     fn normalise(&self, schema: &Located<'w>, target: Option<&Located<'w>>, document: &mut Value) {
         let Some(Value::Object(object)) = document.pointer_mut(&schema.pointer) else { return };
         self.dialect.normalise(object);
-        if !self.files.is_dynamic() {
-            dialect::forget_names(object);
-            if let Some(target) = target {
+        match target {
+            // The way to a `$dynamicRef` matters: what has a name is reached by its name.
+            Some(target) if self.files.is_dynamic() => {
+                if let (Some(id), true) = (self.files.id(&target.pointer), object.contains_key("$ref")) {
+                    object.insert("$ref".to_owned(), Value::String(file_name(id)));
+                }
+            }
+            Some(target) => {
+                dialect::forget_names(object);
                 dialect::refer(object, &fragment(&target.pointer));
             }
+            None if self.files.is_dynamic() => {}
+            None => dialect::forget_names(object),
         }
+        pattern::rewrite(object);
         if self.formats == Formats::Assert {
             dialect::bound_integers(object);
         }
