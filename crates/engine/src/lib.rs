@@ -6,6 +6,7 @@
 //!
 //! This is the one place where denials and violations become problems.
 
+mod answer;
 mod api;
 mod content;
 mod credential;
@@ -22,6 +23,7 @@ mod rules;
 pub mod settings;
 mod voice;
 
+pub use answer::{Looked, Remarks};
 pub use api::Api;
 pub use content::{Content, ContentFault};
 pub use exchange::Refusal;

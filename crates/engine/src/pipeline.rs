@@ -19,14 +19,15 @@ use demur_admission::{
     Admission, Balance, Coverage, Denial, Fingerprint, Hold, Now, OperationId, Principal, Requirement, permit,
 };
 use demur_contract::{Condition, Contract};
-use demur_validation::{Content as Checked, Find, Found};
-use http::header::{ALLOW, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue};
+use demur_validation::{Content as Checked, Find, Found, Operation};
+use http::header::{ACCEPT, ALLOW, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue};
 use http::request::Parts;
 use http::{Method, Request, Response, Version};
 use http_body::Body;
 use http_body_util::BodyExt;
 use serde_json::Value as Json;
 
+use crate::answer::{self, Looked, Remarks};
 use crate::api::{Api, Resource};
 use crate::content::{Content, ContentFault, collect};
 use crate::exchange::Exchange;
@@ -35,7 +36,7 @@ use crate::outcome::{self, MAX_FAILURE_BYTES, UpstreamFault};
 use crate::outgoing::Outgoing;
 use crate::refused::Refused;
 use crate::rules::{self, Seen};
-use crate::settings::Asked;
+use crate::settings::{Answers, Asked};
 use crate::{credential, forward};
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
@@ -189,7 +190,15 @@ impl Engine {
         }
 
         // Validate: every violation of the request at once.
+        if settings.validation.refuses_unacceptable {
+            refuse_unacceptable(&parts, operation)?;
+        }
         let parameters = settings.document.check_parameters(&found, query, &parts.headers);
+        let mut remarks = Remarks::default();
+        if !parameters.unknown.is_empty() {
+            let names = parameters.unknown.join(", ");
+            remarks.said.push(format!("the query holds what the document does not know: {names}"));
+        }
         let mut violations = parameters.violations;
         let bound = asks.max_content.unwrap_or(settings.max_content);
         // An idempotency key stands for one request, content included; and content that comes with a GET
@@ -257,6 +266,31 @@ impl Engine {
             hold.release();
             let content = failure_content(body).await;
             return Err(outcome::refuse(exchange.voice(), head.status, &head.headers, &content));
+        }
+        let body = if settings.validation.answers == Answers::Ignore {
+            Looked::nothing(body)
+        } else {
+            let (body, fault) = match answer::look(settings, operation, &head, body).await {
+                Ok(looked) => looked,
+                Err(cause) => {
+                    hold.release();
+                    return Err(Refused::from(Condition::UpstreamInvalidResponse).because(cause));
+                }
+            };
+            match fault {
+                Some(fault) if fault.is_refused(settings.validation.answers) => {
+                    hold.release();
+                    let refused = Refused::from(Condition::UpstreamInvalidResponse);
+                    return Err(refused.because(fault.to_string()));
+                }
+                Some(fault) => remarks.said.push(fault.to_string()),
+                None => {}
+            }
+            body
+        };
+        if !remarks.said.is_empty() {
+            remarks.request_id = exchange.request_id();
+            head.extensions.insert(Arc::new(remarks));
         }
         forward::strip_hop_by_hop(&mut head.headers);
         forward::strip_own(&mut head.headers);
@@ -360,6 +394,17 @@ fn refuse_doubled(parts: &Parts) -> Result<(), Refused> {
         }
     }
     Ok(())
+}
+
+/// A caller who takes none of the media types that the operation answers in.
+fn refuse_unacceptable(parts: &Parts, operation: &Operation) -> Result<(), Refused> {
+    let lines: Vec<&str> =
+        parts.headers.get_all(ACCEPT).iter().filter_map(|line| line.to_str().ok()).collect();
+    if lines.is_empty() || operation.is_acceptable(&lines.join(",")) {
+        return Ok(());
+    }
+    Err(Refused::from(Condition::RequestNotAcceptable)
+        .because("Accept takes none of the declared media types"))
 }
 
 /// Content that says that it is too large is not read at all.

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use demur_admission::Clock;
 use demur_contract::{Condition, Origin};
-use demur_engine::{Arrival, Engine, Outgoing, Refusal, Rejection, UpstreamFault};
+use demur_engine::{Arrival, Engine, Outgoing, Refusal, Rejection, Remarks, UpstreamFault};
 use demur_guard::{Guard, Rejections};
 use http::header::HOST;
 use http::{Request, Response};
@@ -137,6 +137,10 @@ fn overload(request: &Request<Incoming>) -> Rejection {
 
 /// Every refusal is findable by its request id.
 fn log(response: &Answered) {
+    if let Some(remarks) = response.extensions().get::<Arc<Remarks>>() {
+        let request_id = &remarks.request_id;
+        remarks.said.iter().for_each(|remark| tracing::warn!(request_id, "{remark}"));
+    }
     let Some(refusal) = response.extensions().get::<Arc<Refusal>>() else { return };
     let Refusal { request_id, contract, error, code, status, cause, .. } = &**refusal;
     // What is not known is left out of the line.

@@ -4,11 +4,12 @@
 use std::sync::Arc;
 
 use demur_contract::{Contract, Location};
-use demur_source::{Diagnostics, Fields, Key, Node, Span, did_you_mean};
-use demur_validation::{ApiDocument, DocumentOptions, Expression, Formats, Operation, UnknownQuery};
+use demur_source::{Diagnostics, Fields, Key, Node, Source, Span, did_you_mean};
+use demur_validation::{ApiDocument, Expression, Operation};
 
 use super::authentication::{Authentication, read_authentication};
 use super::generation::{Asked, Generation, check_claims, read_generations};
+use super::validation::{ValidationSettings, compare_security, read_validation};
 use super::{Reading, bytes};
 
 /// An API, ready to be served.
@@ -32,6 +33,8 @@ pub struct ApiSettings {
     pub rules: Vec<RuleSettings>,
     /// The most content that is taken, in bytes.
     pub max_content: u64,
+    /// How strictly it is held against its document.
+    pub validation: ValidationSettings,
 }
 
 /// By what an API is recognised.
@@ -126,12 +129,17 @@ pub fn read_api(fields: &mut Fields<'_>, reading: &mut Reading<'_>) -> Option<Ap
         check_claims((contract, *span), &generations, reading);
     }
     let max_content = read_bytes(fields, "max_content", reading).unwrap_or(MAX_CONTENT);
-    let options = fields.node("validation").map(|node| read_options(node, reading)).unwrap_or_default();
+    let validation = fields.node("validation").map(|node| read_validation(node, reading));
+    let (options, validation) = validation.unwrap_or_default();
+    let authentication_span = fields.node("authentication").map(|node| node.span);
 
     let document = openapi.and_then(|(path, span)| {
         let source = reading.file(&path, span)?;
         let mut mistakes = Diagnostics::new();
-        let document = ApiDocument::load(&source, &options, &mut mistakes);
+        // Files that the document refers to are named relative to it.
+        let folder = reading.folder.join(&path).parent().map(std::path::Path::to_owned).unwrap_or_default();
+        let mut beside = |name: &str| beside(&folder, name);
+        let document = ApiDocument::load_files(&source, &mut beside, &options, &mut mistakes);
         let document = document.filter(|_| !mistakes.has_errors());
         reading.found.extend(mistakes);
         document
@@ -149,6 +157,9 @@ pub fn read_api(fields: &mut Fields<'_>, reading: &mut Reading<'_>) -> Option<Ap
     let operations = read_operations(operations, &document, reading);
     let rules = rules.iter().filter_map(|node| read_rule(node, &document, &contracts, reading)).collect();
     let authentication = authentication??;
+    if let Some(span) = authentication_span {
+        compare_security(span, &document, &authentication, &operations, reading);
+    }
     let (name, span) = name?;
     // It stands in the realm of a challenge, in logs and in the file of keys.
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
@@ -166,7 +177,16 @@ pub fn read_api(fields: &mut Fields<'_>, reading: &mut Reading<'_>) -> Option<Ap
         operations,
         rules,
         max_content,
+        validation,
     })
+}
+
+/// A file beside the document. Nothing is fetched.
+fn beside(folder: &std::path::Path, name: &str) -> Result<Arc<Source>, String> {
+    if name.contains(':') || name.starts_with('/') {
+        return Err("only files beside the document are read".to_owned());
+    }
+    Source::read(&folder.join(name)).map_err(|error| error.to_string())
 }
 
 pub(super) fn required(
@@ -217,25 +237,6 @@ fn read_mount(node: &Node, reading: &mut Reading<'_>) -> Mount {
 
 fn has_port(host: &str) -> bool {
     host.rsplit_once(':').is_some_and(|(name, port)| !name.contains(':') && port.parse::<u16>().is_ok())
-}
-
-fn read_options(node: &Node, reading: &mut Reading<'_>) -> DocumentOptions {
-    let mut options = DocumentOptions::default();
-    let Some(mut fields) = Fields::of(node, reading.source, "`validation`", reading.found) else {
-        return options;
-    };
-    match fields.text("formats", reading.found).as_deref() {
-        None | Some("assert") => {}
-        Some("annotate") => options.formats = Formats::Annotate,
-        Some(_) => reading.error(node.span, "unknown-word", "`formats` is `assert` or `annotate`", None),
-    }
-    match fields.text("unknown_query", reading.found).as_deref() {
-        None | Some("ignore") => {}
-        Some("refuse") => options.unknown_query = UnknownQuery::Refuse,
-        Some(_) => reading.error(node.span, "unknown-word", "`unknown_query` is `ignore` or `refuse`", None),
-    }
-    fields.finish(reading.found);
-    options
 }
 
 fn unknown_operation(key: &str, span: Span, document: &ApiDocument, reading: &mut Reading<'_>) {
