@@ -12,7 +12,7 @@ use super::json;
 use super::pairs::Pairs;
 use super::style::Style;
 use super::text::{Undecodable, decode, scalar};
-use crate::schema::Shape;
+use crate::schema::{Shape, Types};
 
 /// `a[b][c]…` is read to this depth; what is deeper stays a part of the name.
 const MAX_BRACKETS: usize = 8;
@@ -58,7 +58,7 @@ impl Spelling {
         // With `explode`, a comma is a part of the value.
         let parts: Vec<&str> =
             if self.explode { raws } else { raws.iter().flat_map(|raw| self.split(raw)).collect() };
-        Ok(Some(list(&parts, shape, decode)?))
+        Ok(Some(list_or_text(&parts, shape, decode)?))
     }
 
     /// A value in a segment of the path.
@@ -87,7 +87,7 @@ impl Spelling {
             } else {
                 self.split(if is_matrix { &text[named(text)..] } else { text })
             };
-            return Ok(Some(list(&parts, shape, decode)?));
+            return Ok(Some(list_or_text(&parts, shape, decode)?));
         }
         let text = if is_matrix { &text[named(text)..] } else { text };
         Ok(Some(scalar(&decoded(text, decode)?, shape.types)))
@@ -107,7 +107,8 @@ impl Spelling {
         if shape.is_object() {
             return object(&parts(), self.explode, shape, plain).ok();
         }
-        if shape.is_list() { list(&parts(), shape, plain) } else { repeated(&raws, shape, plain) }.ok()
+        if shape.is_list() { list_or_text(&parts(), shape, plain) } else { repeated(&raws, shape, plain) }
+            .ok()
     }
 
     fn split(self, text: &str) -> Vec<&str> {
@@ -159,6 +160,14 @@ fn repeated(raws: &[&str], shape: &Shape, decode: Decode) -> Result<Value, Strin
             let items = several.iter().map(|raw| Ok(scalar(&decoded(raw, decode)?, shape.types)));
             items.collect::<Result<_, String>>().map(Value::Array)
         }
+    }
+}
+
+/// Where a schema takes a list or a text, what has no separator is a text.
+fn list_or_text(parts: &[&str], shape: &Shape, decode: Decode) -> Result<Value, String> {
+    match parts {
+        [_] if shape.types.contains(Types::STRING) => repeated(parts, shape, decode),
+        several => list(several, shape, decode),
     }
 }
 

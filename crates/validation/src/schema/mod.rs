@@ -30,8 +30,9 @@ use growth::Growth;
 /// The name of the document among its own schemas. No such host is ever asked: nothing is fetched.
 const DOCUMENT: &str = "demur:///document";
 
-/// A compiled regular expression may take this much memory; `x{1000}{1000}` would take more.
-const PATTERN_SIZE_LIMIT: usize = 2 * 1024 * 1024;
+/// A compiled regular expression may take this much memory, which a hundred letters of any script need;
+/// `x{1000}{1000}` would take more.
+const PATTERN_SIZE_LIMIT: usize = 10 * 1024 * 1024;
 
 /// One schema, compiled.
 pub(crate) struct Schema {
@@ -203,11 +204,7 @@ impl Compiler<'_> {
         match options.build(&reference) {
             Ok(validator) => {
                 let ranks = shape::properties(&self.schemas.document, pointer);
-                let growth = if self.schemas.files.is_dynamic() {
-                    Growth::WORST
-                } else {
-                    Growth::of(&self.schemas.document, pointer)
-                };
+                let growth = Growth::of(&self.schemas.document, pointer);
                 Some(Schema { validator, ranks, growth, document: self.schemas.document.clone() })
             }
             Err(error) => {
