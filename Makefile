@@ -35,5 +35,10 @@ deny:
 	@command -v cargo-deny >/dev/null || $(CARGO) install --locked cargo-deny
 	$(CARGO) deny --offline check bans licenses sources
 
+# What validation costs, beside what it is compared with.
+.PHONY: bench-validation
+bench-validation:
+	$(CARGO) run --release --locked -p demur-validation --example bench
+
 clean:
 	$(CARGO) clean
