@@ -8,7 +8,7 @@
     reason = "a test that cannot go on should stop and say where"
 )]
 
-use demur_e2e::{Client, Folder, Gateway, Reaction, Request, Upstream, contract};
+use demur_e2e::{Client, Folder, Gateway, Reaction, Request, Upstream, contract, run};
 use serde_json::json;
 
 const DOCUMENT: &str = "openapi: 3.1.0
@@ -87,7 +87,7 @@ fn a_report_passes_the_answer_on_and_tells_the_operators() {
     assert_eq!(answer.status, 200);
     assert_eq!(answer.json(), json!([{ "pages": "many" }]));
     let log = gateway.log();
-    assert!(log.contains("/0/title: param.missing; /0/pages: param.invalid.type.integer"), "{log}");
+    assert!(log.contains("/0/pages: param.invalid.type.integer; /0/title: param.missing"), "{log}");
     assert!(log.contains("the query holds what the document does not know: sort"), "{log}");
 }
 
@@ -114,7 +114,7 @@ fn a_form_is_checked_and_forwarded_as_it_came() {
 fn check_says_where_document_and_configuration_disagree() {
     let upstream = Upstream::always(Reaction::answer(200, &[], ""));
     let folder = folder(&upstream, "{}");
-    let outcome = folder.run(&["check", "demur.yaml"]);
+    let outcome = run(&["check", "demur.yaml", "--format", "json"], folder.path());
     let said = format!("{}{}", outcome.stdout, outcome.stderr);
     assert!(
         said.contains("`anonymous` operations, for which the document asks for credentials: `open`"),
@@ -122,7 +122,7 @@ fn check_says_where_document_and_configuration_disagree() {
     );
     folder.edit("      open: { anonymous: true }\n", "");
     folder.edit("      addBook: { anonymous: true }\n", "");
-    let outcome = folder.run(&["check", "demur.yaml"]);
+    let outcome = run(&["check", "demur.yaml", "--format", "json"], folder.path());
     let said = format!("{}{}", outcome.stdout, outcome.stderr);
     assert!(said.contains("the document asks for other credentials than"), "{said}");
     assert!(said.contains("the document lets everyone ask; the gateway asks for a key: `addBook`"), "{said}");
