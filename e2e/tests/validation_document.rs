@@ -127,3 +127,20 @@ fn check_says_where_document_and_configuration_disagree() {
     assert!(said.contains("the document asks for other credentials than"), "{said}");
     assert!(said.contains("the document lets everyone ask; the gateway asks for a key: `addBook`"), "{said}");
 }
+
+#[test]
+fn a_rule_that_speaks_of_what_nobody_declares_is_told() {
+    let upstream = Upstream::always(Reaction::answer(200, &[], ""));
+    let folder = folder(&upstream, "{}");
+    let rule = |require: &str| {
+        format!(
+            "    validation: {{}}\n    rules: [{{ name: r, on: [addBook], require: \"{require}\", raise: rule.failed }}]\n"
+        )
+    };
+    folder.edit("    validation: {}\n", &rule("params.limit > 1 && body.pagse > 1"));
+    let outcome = run(&["check", "demur.yaml", "--format", "json"], folder.path());
+    let said = format!("{}{}", outcome.stdout, outcome.stderr);
+    assert!(said.contains("the document declares no `params.limit` for this rule"), "{said}");
+    assert!(said.contains("the document declares no `body.pagse` for this rule"), "{said}");
+    assert!(said.contains("did you mean `pages`?"), "{said}");
+}

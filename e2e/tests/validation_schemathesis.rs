@@ -5,6 +5,7 @@
 //! given is the document with every answer of the contract added, in the shape that the contract gives it.
 
 #![allow(
+    clippy::print_stdout,
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,

@@ -55,7 +55,8 @@ impl std::fmt::Display for Fault {
 /// Content of which the beginning may have been read already.
 #[derive(Debug)]
 pub struct Looked<R> {
-    first: Option<Bytes>,
+    /// Boxed: nearly no answer has one, and every answer carries the place for it.
+    first: Option<Box<Bytes>>,
     rest: R,
 }
 
@@ -101,12 +102,15 @@ where
         let Ok(data) = frame.into_data() else { continue };
         read.extend_from_slice(&data);
         if read.len() as u64 > settings.max_content {
-            return Ok((Looked { first: Some(read.freeze()), rest: body }, Some(Fault::Unseen(LARGE))));
+            return Ok((
+                Looked { first: Some(Box::new(read.freeze())), rest: body },
+                Some(Fault::Unseen(LARGE)),
+            ));
         }
     }
     let read = read.freeze();
     let fault = judge(&read);
-    Ok((Looked { first: (!read.is_empty()).then_some(read), rest: body }, fault))
+    Ok((Looked { first: (!read.is_empty()).then(|| Box::new(read)), rest: body }, fault))
 }
 
 impl<R> Body for Looked<R>
@@ -121,7 +125,7 @@ where
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, R::Error>>> {
         match self.first.take() {
-            Some(first) => Poll::Ready(Some(Ok(Frame::data(first)))),
+            Some(first) => Poll::Ready(Some(Ok(Frame::data(*first)))),
             None => Pin::new(&mut self.rest).poll_frame(cx),
         }
     }

@@ -1,7 +1,7 @@
 //! Documents that nobody here wrote: they load; requests made from their own schemas pass; and each of these
 //! with one mistake in it is refused with the parameter named.
 
-#![allow(clippy::panic, clippy::unwrap_used, reason = "a test that fails says why")]
+#![allow(clippy::panic, clippy::print_stdout, clippy::unwrap_used, reason = "a test that fails says why")]
 
 mod downloads;
 mod generate;

@@ -313,8 +313,10 @@ fn nested(parameter: &parameters::RawParameter, shape: &Shape, compiler: &mut Co
         .into_iter()
         .any(|part| part.is_object() || part.is_list() && !part.types.contains(crate::schema::Types::STRING));
     let has_style = matches!(parameter.style, Style::Deep | Style::Json);
+    // Members that stand in the query by themselves may be lists, as parameters may.
     let is_spread = parameter.style == Style::Form && parameter.explode && shape.is_object();
-    if is_nested && !has_style && !(is_spread && !shape.members.values().any(Shape::is_object)) {
+    let is_plain = is_spread && !shape.members.values().any(Shape::is_object);
+    if is_nested && !has_style && !is_plain {
         let message = format!(
             "OpenAPI does not say how the parts of `{}` are written in this style: they are read as text",
             parameter.name

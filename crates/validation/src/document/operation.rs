@@ -77,6 +77,20 @@ impl Operation {
         media_types.unwrap_or_default().iter().map(|media_type| media_type.range.as_str())
     }
 
+    /// The names of all declared parameters, in the order in which violations are answered.
+    pub fn all_parameters(&self) -> impl Iterator<Item = &str> {
+        self.parameters.iter().map(|parameter| parameter.name.as_str())
+    }
+
+    /// The names that the schemas of the content declare for its outermost members. None where they declare
+    /// none, or where there is no schema.
+    pub fn content_members(&self) -> impl Iterator<Item = &str> {
+        let media_types = self.content.as_ref().map(|content| content.media_types.as_slice());
+        let schemas =
+            media_types.unwrap_or_default().iter().filter_map(|media_type| media_type.schema.as_ref());
+        schemas.flat_map(|schema| schema.properties())
+    }
+
     /// Whether the operation has a success in a media type that `Accept` takes. An operation whose document
     /// names none is acceptable to all.
     pub fn is_acceptable(&self, accept: &str) -> bool {

@@ -22,19 +22,16 @@ pub(crate) fn accepts<'m>(field: &str, offered: impl Iterator<Item = &'m str> + 
     offered.into_iter().any(|offered| {
         let Some((kind, subtype)) = offered.split_once('/') else { return true };
         // The most specific range that covers it decides; a document may offer a range, too.
-        let cover = |range: &&(String, String, bool)| match (range.0.as_str(), range.1.as_str()) {
-            ("*", _) => Some(0),
-            (known, "*") if known == kind || kind == "*" => Some(1),
-            (known, name) if known == kind && (name == subtype || subtype == "*") || kind == "*" => {
-                let _ = name;
-                Some(2)
-            }
-            _ => None,
-        };
-        let best = ranges
-            .iter()
-            .filter_map(|range| Some((cover(&range)?, !range.2)))
-            .max_by_key(|(depth, _)| *depth);
+        let cover =
+            |(of_kind, of_subtype, _): &(String, String, bool)| match (of_kind.as_str(), of_subtype.as_str())
+            {
+                _ if kind == "*" => Some(0),
+                ("*", _) => Some(0),
+                (known, "*") => (known == kind).then_some(1),
+                (known, name) => (known == kind && (name == subtype || subtype == "*")).then_some(2),
+            };
+        let best =
+            ranges.iter().filter_map(|range| Some((cover(range)?, !range.2))).max_by_key(|(depth, _)| *depth);
         best.is_some_and(|(_, is_taken)| is_taken)
     })
 }

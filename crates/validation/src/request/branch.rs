@@ -34,7 +34,7 @@ pub(super) fn meant<'e>(
 ) -> Option<Meant<'e>> {
     let place = error.instance_path().as_str();
     let instance = error.instance();
-    if let Some(meant) = discriminated(schema, error.schema_path().as_str(), &instance, branches) {
+    if let Some(meant) = discriminated(schema, error.schema_path().as_str(), instance, branches) {
         return Some(meant);
     }
     let is_whole = |error: &ValidationError<'_>| error.instance_path().as_str() == place;

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use demur_contract::{Condition, Location, Violation};
+use demur_contract::{Condition, Location, Value as Limit, Violation};
+use serde_json::Value;
 
 use super::json::{self, JsonProblem, MAX_DEPTH};
 use super::keyword::judge;
@@ -11,8 +12,6 @@ use super::{Content, ContentProblem, excerpt, form, multipart};
 use crate::DocumentOptions;
 use crate::document::{Encoding, MediaKind, essence};
 use crate::schema::{Schema, Shape};
-use demur_contract::Value as Limit;
-use serde_json::Value;
 
 /// The content that an operation takes, compiled.
 pub(crate) struct ContentRule {

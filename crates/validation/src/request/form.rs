@@ -55,7 +55,7 @@ fn spelling(encoding: Option<&Encoding>, of: &Shape, pairs: &Pairs<'_>, name: &s
         None if encoding.is_some_and(|encoding| encoding.is_json) => Style::Json,
         // OpenAPI leaves objects in forms without a word about their style open; both ways are common.
         None if has_brackets => Style::Deep,
-        None if of.is_nested() && first.is_some_and(|raw| starts_json(raw)) => Style::Json,
+        None if of.is_nested() && first.is_some_and(starts_json) => Style::Json,
         None => Style::Form,
     };
     let explode = encoding.and_then(|encoding| encoding.explode).unwrap_or(style == Style::Form);

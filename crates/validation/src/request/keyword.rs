@@ -114,7 +114,7 @@ impl Judge<'_> {
                 return self.push(&join(within, &name), said, broken);
             }
         };
-        self.push(&place, Some(excerpt::value(&instance)), broken);
+        self.push(&place, Some(excerpt::value(instance)), broken);
     }
 
     /// A rule about the value itself.

@@ -74,6 +74,11 @@ impl Expression {
         self.uses
     }
 
+    /// The members of variables that it speaks of by name: `body.start` is `body` and `start`.
+    pub fn members(&self) -> impl Iterator<Item = (Variable, &str)> {
+        self.members.iter().map(|member| (member.variable, member.name.as_str()))
+    }
+
     /// Whether the rule holds.
     pub fn evaluate(&self, inputs: &RuleInputs<'_>) -> Result<bool, RuleFailure> {
         let scope = self.scope(inputs);

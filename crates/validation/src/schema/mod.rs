@@ -62,6 +62,11 @@ impl Schema {
         self.ranks.get(property).copied().unwrap_or(usize::MAX)
     }
 
+    /// The names of the properties that the outermost object declares.
+    pub(crate) fn properties(&self) -> impl Iterator<Item = &str> {
+        self.ranks.keys().map(String::as_str)
+    }
+
     /// The value of the keyword at a pointer that an error names.
     pub(crate) fn keyword(&self, pointer: &str) -> Option<&Value> {
         self.document.pointer(pointer)
