@@ -192,7 +192,7 @@ fn one(
     for (what, param, mutant) in mutants {
         match ask(document, method, &mutant, media_type.as_deref()) {
             Ok(violations) if violations.iter().any(|violation| violation.param == param) => {
-                tally.mutants += 1
+                tally.mutants += 1;
             }
             Ok(violations) => tally.wrong.push(format!("{name}, {what}: {violations:?}")),
             Err(problem) => tally.wrong.push(format!("{name}, {what}: {problem}")),
