@@ -68,6 +68,11 @@ soak-admission:
 loom:
 	RUSTFLAGS="--cfg loom" CARGO_TARGET_DIR=$(TARGET)/loom $(CARGO) test --release -p demur-admission --lib loom_tests
 
+# What validation costs, beside what it is compared with.
+.PHONY: bench-validation
+bench-validation:
+	$(CARGO) run --release --locked -p demur-validation --example bench
+
 clean:
 	$(CARGO) clean
 

@@ -6,7 +6,9 @@
 //!
 //! This is the one place where denials and violations become problems.
 
+mod answer;
 mod api;
+mod checks;
 mod content;
 mod credential;
 mod exchange;
@@ -15,14 +17,17 @@ mod limit_fields;
 mod mounts;
 mod outcome;
 mod outgoing;
+mod panics;
 mod pipeline;
 mod raised;
 mod refused;
 mod request_id;
 mod rules;
 pub mod settings;
+mod settle;
 mod voice;
 
+pub use answer::{Looked, Remarks};
 pub use api::Api;
 pub use content::{Content, ContentFault};
 pub use exchange::{Observation, Observed, Refusal};

@@ -7,6 +7,8 @@ use bytes::Bytes;
 use demur_admission::{Hold, Taken};
 use http_body::{Body, Frame, SizeHint};
 
+use crate::answer::Looked;
+
 /// The content of a response: the gateway's own, or the upstream's passing through.
 #[derive(Debug)]
 #[expect(
@@ -27,7 +29,7 @@ pub enum Outgoing<R> {
 /// concurrency slot is free when this is dropped.
 #[derive(Debug)]
 pub struct Passing<R> {
-    body: R,
+    body: Looked<R>,
     hold: Option<Hold>,
     _taken: Option<Taken>,
 }
@@ -37,9 +39,9 @@ impl<R> Outgoing<R> {
         Outgoing::Whole((!content.is_empty()).then(|| content.into()))
     }
 
-    pub(crate) fn passing(body: R, hold: Hold, taken: Option<Taken>) -> Self
+    pub(crate) fn passing(body: Looked<R>, hold: Hold, taken: Option<Taken>) -> Self
     where
-        R: Body,
+        R: Body<Data = Bytes> + Unpin,
     {
         let mut passing = Passing { body, hold: Some(hold), _taken: taken };
         // Nobody polls content that is empty.

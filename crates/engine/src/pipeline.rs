@@ -9,10 +9,7 @@
 use std::future::Future;
 use std::net::IpAddr;
 use std::num::NonZeroU32;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::pin;
 use std::sync::Arc;
-use std::task::Poll;
 
 use bytes::Bytes;
 use demur_admission::{
@@ -21,26 +18,29 @@ use demur_admission::{
 };
 use demur_contract::{Condition, Contract};
 use demur_validation::{Content as Checked, Find, Found};
-use http::header::{ALLOW, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue};
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderValue};
 use http::request::Parts;
-use http::{Method, Request, Response, Version};
+use http::{Method, Request, Response};
 use http_body::Body;
-use http_body_util::BodyExt;
 use serde_json::Value as Json;
 
+use crate::answer::Remarks;
 use crate::api::{Api, Resource};
+use crate::checks::{
+    IDEMPOTENCY_KEY, has_plain_segments, host, method_not_allowed, refuse_announced_excess, refuse_doubled,
+    refuse_unacceptable, unclear_resource,
+};
 use crate::content::{Content, ContentFault, collect};
 use crate::exchange::Exchange;
 use crate::mounts::Mounts;
-use crate::outcome::{self, MAX_FAILURE_BYTES, UpstreamFault};
+use crate::outcome::UpstreamFault;
 use crate::outgoing::Outgoing;
-use crate::raised::Raised;
+use crate::panics::{Panicked, caught};
 use crate::refused::Refused;
 use crate::rules::{self, Seen};
 use crate::settings::Asked;
+use crate::settle::pass_on;
 use crate::{credential, forward};
-
-const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
 /// Everything that answers requests: APIs, their contracts, and who may pass.
 pub struct Engine {
@@ -169,8 +169,9 @@ impl Engine {
             refuse_announced_excess(&parts, settings.max_content)?;
             let content = Content::Streaming { body, left: settings.max_content };
             dress(exchange, &mut parts, api, path, query, None, None)?;
-            return pass_on(exchange, api, Request::from_parts(parts, content), Hold::nothing(), forward)
-                .await;
+            let request = Request::from_parts(parts, content);
+            let (remarks, hold) = (Remarks::default(), Hold::nothing());
+            return pass_on(exchange, api, None, request, remarks, hold, forward).await;
         };
         let operation = found.operation;
         let asks = &settings.operations[operation.index()];
@@ -217,7 +218,15 @@ impl Engine {
         }
 
         // Validate: every violation of the request at once.
+        if settings.validation.refuses_unacceptable {
+            exchange.decided(refuse_unacceptable(&parts, operation))?;
+        }
         let parameters = settings.document.check_parameters(&found, query, &parts.headers);
+        let mut remarks = Remarks::default();
+        if !parameters.unknown.is_empty() {
+            let names = parameters.unknown.join(", ");
+            remarks.said.push(format!("the query holds what the document does not know: {names}"));
+        }
         let mut violations = parameters.violations;
         let bound = asks.max_content.unwrap_or(settings.max_content);
         // An idempotency key stands for one request, content included; and content that comes with a GET
@@ -270,7 +279,8 @@ impl Engine {
 
         // Forward.
         dress(exchange, &mut parts, api, path, query, principal.as_deref(), balance.as_ref())?;
-        pass_on(exchange, api, Request::from_parts(parts, content), hold, forward).await
+        let request = Request::from_parts(parts, content);
+        pass_on(exchange, api, Some(operation), request, remarks, hold, forward).await
     }
 
     /// A request that could not be read: its host and path, where they could be, choose the voice.
@@ -340,107 +350,6 @@ impl Engine {
     }
 }
 
-/// Forwards, and settles by what comes back.
-async fn pass_on<B, F, Sent, R>(
-    exchange: &mut Exchange<'_>,
-    api: &Arc<Api>,
-    request: Request<Content<B>>,
-    mut hold: Hold,
-    forward: F,
-) -> Result<Response<Outgoing<R>>, Refused>
-where
-    F: FnOnce(&Arc<Api>, Request<Content<B>>) -> Sent,
-    Sent: Future<Output = Result<Response<R>, UpstreamFault>>,
-    R: Body<Data = Bytes> + Unpin,
-{
-    hold.forwarded();
-    let answer = forward(api, request).await;
-
-    // Settle.
-    let answer = match answer {
-        Ok(answer) => answer,
-        Err(fault) => {
-            hold.release();
-            return Err(fault.into());
-        }
-    };
-    let (mut head, body) = answer.into_parts();
-    if let Some(raised) = head.extensions.remove::<Raised>() {
-        hold.release();
-        return Err(raised.in_contract(exchange.voice()));
-    }
-    if let Some(cause) = outcome::unusable(&head) {
-        hold.release();
-        return Err(Refused::from(Condition::UpstreamInvalidResponse).because(cause));
-    }
-    if head.status.is_client_error() || head.status.is_server_error() {
-        hold.release();
-        let content = failure_content(body).await;
-        return Err(outcome::refuse(exchange.voice(), head.status, &head.headers, &content));
-    }
-    forward::strip_hop_by_hop(&mut head.headers);
-    forward::strip_own(&mut head.headers);
-    // The version is each connection's own.
-    head.version = Version::HTTP_11;
-    Ok(Response::from_parts(head, Outgoing::passing(body, hold, exchange.taken.take())))
-}
-
-/// The request's host, with its port. Of two the URI's is the one that counts (RFC 9112, section 3.2.2).
-fn host(parts: &Parts) -> Option<&str> {
-    let authority = match parts.uri.authority() {
-        Some(authority) => authority.as_str(),
-        None => parts.headers.get(http::header::HOST)?.to_str().ok()?,
-    };
-    Some(authority)
-}
-
-fn method_not_allowed(allow: &str) -> Refused {
-    let refused = Refused::from(Condition::ResourceMethodNotAllowed).with("allow", allow);
-    match HeaderValue::from_str(allow) {
-        Ok(value) => refused.field(ALLOW, value),
-        Err(_) => refused,
-    }
-}
-
-fn unclear_resource() -> Refused {
-    Refused::from(Condition::PermissionResource)
-        .because("the parameter that names the resource stands in the query not at all, or more than once")
-}
-
-/// Whether no segment of a path is `.` or `..`, or hides one behind percent-encoding or a slash of its own:
-/// an upstream that resolves it would serve another operation than the one that was checked.
-fn has_plain_segments(path: &str) -> bool {
-    if !path.bytes().any(|byte| matches!(byte, b'.' | b'%' | b'\\')) {
-        return true;
-    }
-    path.split('/').all(|segment| {
-        let segment = percent_encoding::percent_decode_str(segment).decode_utf8_lossy();
-        segment.split(['/', '\\']).all(|part| !matches!(part, "." | "..")) && !segment.contains('\0')
-    })
-}
-
-/// Fields of which a second one would make the gateway and the upstream read different requests.
-fn refuse_doubled(parts: &Parts) -> Result<(), Refused> {
-    for name in [CONTENT_TYPE, CONTENT_ENCODING, IDEMPOTENCY_KEY] {
-        if parts.headers.get_all(&name).iter().nth(1).is_some() {
-            let cause = format!("the field {name} stands there more than once");
-            return Err(Refused::from(Condition::RequestMalformed).because(cause));
-        }
-    }
-    Ok(())
-}
-
-/// Content that says that it is too large is not read at all.
-fn refuse_announced_excess(parts: &Parts, bound: u64) -> Result<(), Refused> {
-    let announced =
-        parts.headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
-    if announced.is_some_and(|length| length > bound) {
-        let max = i64::try_from(bound).unwrap_or(i64::MAX);
-        return Err(Refused::from(ContentFault::TooLarge).with("max_bytes", max));
-    }
-    Ok(())
-}
-
 /// Looks into collected content: its JSON value, and what is wrong with it.
 fn checked(
     settings: &crate::settings::ApiSettings,
@@ -494,60 +403,4 @@ fn dress(
         Refused::from(Condition::RequestMalformed).because(format!("the target cannot be forwarded: {error}"))
     })?;
     Ok(())
-}
-
-/// The beginning of a failed answer. What cannot be read is not missed: the status says enough.
-async fn failure_content<R: Body<Data = Bytes> + Unpin>(mut body: R) -> Vec<u8> {
-    let mut content = Vec::new();
-    while let Some(Ok(frame)) = body.frame().await {
-        let Ok(data) = frame.into_data() else { continue };
-        let room = MAX_FAILURE_BYTES.saturating_sub(content.len());
-        content.extend_from_slice(&data[..data.len().min(room)]);
-        if data.len() > room {
-            break;
-        }
-    }
-    content
-}
-
-/// A panic, as far as it said something.
-struct Panicked(String);
-
-/// Runs a future and catches its panic. What it touched is dropped with it: the exchange it borrowed holds
-/// nothing that a panic could leave half done.
-async fn caught<F: Future>(future: F) -> Result<F::Output, Panicked> {
-    let mut future = pin!(future);
-    std::future::poll_fn(move |cx| match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx))) {
-        Ok(Poll::Pending) => Poll::Pending,
-        Ok(Poll::Ready(output)) => Poll::Ready(Ok(output)),
-        Err(panic) => {
-            let said = panic.downcast_ref::<&str>().map(|said| (*said).to_owned());
-            let said = said.or_else(|| panic.downcast_ref::<String>().cloned());
-            Poll::Ready(Err(Panicked(said.unwrap_or_else(|| "a panic".to_owned()))))
-        }
-    })
-    .await
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn no_segment_leads_elsewhere() {
-        for (path, plain) in [
-            ("/items/a.b", true),
-            ("/items/...", true),
-            ("/items/a%20b", true),
-            ("/items/..", false),
-            ("/items/./a", false),
-            ("/items/%2e%2E", false),
-            ("/items/..%2fadmin", false),
-            ("/items/a%5c..%5cadmin", false),
-            ("/items/..\\admin", false),
-            ("/items/a%00", false),
-        ] {
-            assert_eq!(has_plain_segments(path), plain, "{path}");
-        }
-    }
 }

@@ -70,7 +70,7 @@ fn inputs<'s>(seen: &'s Seen<'_>, authentication: &'s Authentication) -> RuleInp
     const NOTHING: &Json = &Json::Null;
     RuleInputs::new(seen.now.wall)
         .provide(Variable::Request, move || request(seen, authentication))
-        .provide(Variable::Params, || Json::Object(seen.params.clone()))
+        .lend_members(Variable::Params, seen.params)
         .lend(Variable::Body, seen.body.unwrap_or(NOTHING))
         .provide(Variable::Key, || seen.principal.map_or(Json::Null, key))
         .provide(Variable::Account, || {

@@ -8,7 +8,9 @@ use std::sync::Arc;
 
 use demur_admission::Clock;
 use demur_contract::{Condition, Origin};
-use demur_engine::{Arrival, Engine, Observation, Observed, Outgoing, Refusal, Rejection, UpstreamFault};
+use demur_engine::{
+    Arrival, Engine, Observation, Observed, Outgoing, Refusal, Rejection, Remarks, UpstreamFault,
+};
 use demur_guard::{Guard, Rejections};
 use http::header::HOST;
 use http::{Request, Response};
@@ -156,6 +158,10 @@ fn log(response: &Answered) {
                 "would have been refused"
             );
         }
+    }
+    if let Some(remarks) = response.extensions().get::<Arc<Remarks>>() {
+        let request_id = &remarks.request_id;
+        remarks.said.iter().for_each(|remark| tracing::warn!(request_id, "{remark}"));
     }
     let Some(refusal) = response.extensions().get::<Arc<Refusal>>() else { return };
     let Refusal { request_id, contract, error, code, status, cause, .. } = &**refusal;

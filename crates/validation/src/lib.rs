@@ -17,7 +17,8 @@ mod request;
 mod rule;
 mod schema;
 
-pub use document::{ApiDocument, Find, Found, Operation};
+pub use document::files::ReadFile;
+pub use document::{ApiDocument, Find, Found, Operation, SecurityKind, SecurityScheme};
 pub use options::{DocumentOptions, Formats, UnknownQuery};
-pub use request::{Content, ContentProblem, Parameters};
+pub use request::{Answer, AnswerFault, Content, ContentProblem, Parameters};
 pub use rule::{Expression, RuleFailure, RuleInputs, Uses, Variable};

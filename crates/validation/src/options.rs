@@ -7,13 +7,20 @@ pub struct DocumentOptions {
     pub formats: Formats,
     /// What is done with query parameters that the document does not declare.
     pub unknown_query: UnknownQuery,
+    /// Whether answers can be held against the document, too: that takes memory for a second set of schemas.
+    pub checks_answers: bool,
     /// How many violations of one request are kept: the first ones in their order.
     pub max_violations: usize,
 }
 
 impl Default for DocumentOptions {
     fn default() -> Self {
-        Self { formats: Formats::Assert, unknown_query: UnknownQuery::Ignore, max_violations: 20 }
+        Self {
+            formats: Formats::Assert,
+            unknown_query: UnknownQuery::Ignore,
+            checks_answers: false,
+            max_violations: 20,
+        }
     }
 }
 
@@ -31,6 +38,8 @@ pub enum Formats {
 pub enum UnknownQuery {
     /// Each is a violation.
     Refuse,
+    /// They are passed on, and named in [`Parameters::unknown`](crate::Parameters::unknown).
+    Warn,
     /// They are passed on unread.
     Ignore,
 }

@@ -186,8 +186,6 @@ fn members_that_are_missing_or_unknown_are_named() {
 #[test]
 fn what_only_fits_as_a_whole_is_a_schema_violation() {
     for (schema, value, keyword) in [
-        ("{ anyOf: [{ type: string }, { minimum: 5 }] }", "1", "anyOf"),
-        ("{ oneOf: [{ type: string }, { minimum: 5 }] }", "1", "oneOf"),
         ("{ oneOf: [{ type: integer }, { minimum: 5 }] }", "7", "oneOf"),
         ("{ not: { type: integer } }", "1", "not"),
         ("{ contains: { type: string } }", "[1]", "contains"),

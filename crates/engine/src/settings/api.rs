@@ -5,12 +5,13 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use demur_contract::{Contract, Location};
-use demur_source::{Diagnostics, Fields, Key, Node, Span, did_you_mean};
-use demur_validation::{ApiDocument, DocumentOptions, Expression, Formats, Operation, UnknownQuery};
+use demur_source::{Diagnostics, Fields, Key, Node, Source, Span, did_you_mean};
+use demur_validation::{ApiDocument, Expression, Operation, Variable};
 
 use super::authentication::{Authentication, read_authentication};
 use super::generation::{Asked, Generation, check_claims, read_generations};
 use super::plan::positive;
+use super::validation::{ValidationSettings, compare_security, read_validation};
 use super::{Reading, bytes};
 
 /// An API, ready to be served.
@@ -36,6 +37,8 @@ pub struct ApiSettings {
     pub max_content: u64,
     /// Whether it is only watched: everything is decided and recorded, and nothing is refused for it.
     pub observe: bool,
+    /// How strictly it is held against its document.
+    pub validation: ValidationSettings,
 }
 
 /// By what an API is recognised.
@@ -133,12 +136,17 @@ pub fn read_api(fields: &mut Fields<'_>, reading: &mut Reading<'_>) -> Option<Ap
     }
     let max_content = read_bytes(fields, "max_content", reading).unwrap_or(MAX_CONTENT);
     let observe = fields.boolean("observe", reading.found).unwrap_or(false);
-    let options = fields.node("validation").map(|node| read_options(node, reading)).unwrap_or_default();
+    let validation = fields.node("validation").map(|node| read_validation(node, reading));
+    let (options, validation) = validation.unwrap_or_default();
+    let authentication_span = fields.node("authentication").map(|node| node.span);
 
     let document = openapi.and_then(|(path, span)| {
         let source = reading.file(&path, span)?;
         let mut mistakes = Diagnostics::new();
-        let document = ApiDocument::load(&source, &options, &mut mistakes);
+        // Files that the document refers to are named relative to it.
+        let folder = reading.folder.join(&path).parent().map(std::path::Path::to_owned).unwrap_or_default();
+        let mut beside = |name: &str| beside(&folder, name);
+        let document = ApiDocument::load_files(&source, &mut beside, &options, &mut mistakes);
         let document = document.filter(|_| !mistakes.has_errors());
         reading.found.extend(mistakes);
         document
@@ -156,6 +164,9 @@ pub fn read_api(fields: &mut Fields<'_>, reading: &mut Reading<'_>) -> Option<Ap
     let operations = read_operations(operations, &document, reading);
     let rules = rules.iter().filter_map(|node| read_rule(node, &document, &contracts, reading)).collect();
     let authentication = authentication??;
+    if let Some(span) = authentication_span {
+        compare_security(span, &document, &authentication, &operations, reading);
+    }
     let (name, span) = name?;
     // It stands in the realm of a challenge, in logs and in the file of keys.
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
@@ -174,7 +185,16 @@ pub fn read_api(fields: &mut Fields<'_>, reading: &mut Reading<'_>) -> Option<Ap
         rules,
         max_content,
         observe,
+        validation,
     })
+}
+
+/// A file beside the document. Nothing is fetched.
+fn beside(folder: &std::path::Path, name: &str) -> Result<Arc<Source>, String> {
+    if name.contains(':') || name.starts_with('/') {
+        return Err("only files beside the document are read".to_owned());
+    }
+    Source::read(&folder.join(name)).map_err(|error| error.to_string())
 }
 
 pub(super) fn required(
@@ -225,25 +245,6 @@ fn read_mount(node: &Node, reading: &mut Reading<'_>) -> Mount {
 
 fn has_port(host: &str) -> bool {
     host.rsplit_once(':').is_some_and(|(name, port)| !name.contains(':') && port.parse::<u16>().is_ok())
-}
-
-fn read_options(node: &Node, reading: &mut Reading<'_>) -> DocumentOptions {
-    let mut options = DocumentOptions::default();
-    let Some(mut fields) = Fields::of(node, reading.source, "`validation`", reading.found) else {
-        return options;
-    };
-    match fields.text("formats", reading.found).as_deref() {
-        None | Some("assert") => {}
-        Some("annotate") => options.formats = Formats::Annotate,
-        Some(_) => reading.error(node.span, "unknown-word", "`formats` is `assert` or `annotate`", None),
-    }
-    match fields.text("unknown_query", reading.found).as_deref() {
-        None | Some("ignore") => {}
-        Some("refuse") => options.unknown_query = UnknownQuery::Refuse,
-        Some(_) => reading.error(node.span, "unknown-word", "`unknown_query` is `ignore` or `refuse`", None),
-    }
-    fields.finish(reading.found);
-    options
 }
 
 fn unknown_operation(key: &str, span: Span, document: &ApiDocument, reading: &mut Reading<'_>) {
@@ -381,7 +382,40 @@ fn read_rule(
         }
     }
     fields.finish(reading.found);
+    let expressions = require.iter().chain(with.iter().map(|(_, value)| value));
+    unknown_members(node.span, expressions, &operations, document, reading);
     Some(RuleSettings { name: name?.0, operations, require: require?, raise: raise?, on_failure, with })
+}
+
+/// What a rule speaks of and no operation that it is about declares: a parameter then never has a value, and
+/// a member of the content only where the schema lets others in.
+fn unknown_members<'e>(
+    span: Span,
+    expressions: impl Iterator<Item = &'e Expression>,
+    on: &[usize],
+    document: &ApiDocument,
+    reading: &mut Reading<'_>,
+) {
+    let is_meant = |operation: &&Operation| on.is_empty() || on.contains(&operation.index());
+    let operations: Vec<&Operation> = document.operations().iter().filter(is_meant).collect();
+    let parameters: Vec<&str> = operations.iter().flat_map(|operation| operation.all_parameters()).collect();
+    let members: Vec<&str> = operations.iter().flat_map(|operation| operation.content_members()).collect();
+    for (variable, name) in expressions.flat_map(Expression::members) {
+        let (known, is_open) = match variable {
+            Variable::Params => (&parameters, false),
+            Variable::Body => (&members, members.is_empty()),
+            _ => continue,
+        };
+        if is_open || known.contains(&name) {
+            continue;
+        }
+        let message = format!("the document declares no `{}.{name}` for this rule", variable.name());
+        let help = did_you_mean(name, known.iter().copied()).map(|meant| format!("did you mean `{meant}`?"));
+        match variable {
+            Variable::Params => reading.error(span, "rule", message, help),
+            _ => reading.found.warning(reading.source, span, "rule", message, help),
+        }
+    }
 }
 
 /// An error that every generation has.

@@ -7,6 +7,7 @@ mod authentication;
 mod generation;
 mod plan;
 mod scalar;
+mod validation;
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -20,6 +21,7 @@ pub(crate) use generation::Asked;
 pub use generation::{Generation, When};
 pub use plan::read_plan;
 pub use scalar::{bytes, duration};
+pub use validation::{Answers, ValidationSettings};
 
 use demur_contract::{Contract, builtin};
 

@@ -1,10 +1,15 @@
-//! Reads `requestBody`: which media types, which schema, whether required.
+//! Reads `requestBody` and `responses`: which media types, which schema, whether required.
+
+use demur_source::Kind;
 
 use super::pointer::Located;
 use super::reader::Reader;
+use crate::request::{StatusRange, Style};
 
 const BODY_KEYS: [&str; 3] = ["description", "content", "required"];
 const MEDIA_KEYS: [&str; 4] = ["schema", "example", "examples", "encoding"];
+const ENCODING_KEYS: [&str; 5] = ["contentType", "headers", "style", "explode", "allowReserved"];
+const ANSWER_KEYS: [&str; 4] = ["description", "headers", "content", "links"];
 
 /// The content of an operation as declared.
 pub(super) struct RawContent {
@@ -12,13 +17,58 @@ pub(super) struct RawContent {
     pub(super) media_types: Vec<RawMediaType>,
 }
 
+/// One answer of an operation as declared.
+pub(super) struct RawAnswer {
+    pub(super) status: StatusRange,
+    pub(super) media_types: Vec<RawMediaType>,
+}
+
 /// One media type, its schema still a pointer.
 pub(super) struct RawMediaType {
     /// In lower case, without parameters: `application/json`, `image/*`, `*/*`.
     pub(super) range: String,
-    /// Only JSON is read; anything else passes as it is.
-    pub(super) is_json: bool,
+    pub(super) kind: MediaKind,
     pub(super) schema: Option<String>,
+    /// How single members of a form are written, where the document says it.
+    pub(super) encodings: Vec<Encoding>,
+}
+
+/// How one member of a form is written.
+#[derive(Debug, Clone)]
+pub(crate) struct Encoding {
+    pub(crate) name: String,
+    pub(crate) style: Option<Style>,
+    pub(crate) explode: Option<bool>,
+    pub(crate) is_json: bool,
+}
+
+/// How content is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum MediaKind {
+    /// `application/json`, and whatever says by its suffix that it is JSON (RFC 6839).
+    Json,
+    /// `application/x-www-form-urlencoded`.
+    Form,
+    /// `multipart/form-data`.
+    Multipart,
+    /// `text/plain`.
+    Text,
+    /// It passes as it is.
+    Other,
+}
+
+impl MediaKind {
+    /// By a media type in lower case.
+    pub(crate) fn of(range: &str) -> Self {
+        match essence(range) {
+            "application/json" => MediaKind::Json,
+            json if json.ends_with("+json") => MediaKind::Json,
+            "application/x-www-form-urlencoded" => MediaKind::Form,
+            "multipart/form-data" => MediaKind::Multipart,
+            "text/plain" => MediaKind::Text,
+            _ => MediaKind::Other,
+        }
+    }
 }
 
 impl<'r> Reader<'r> {
@@ -32,40 +82,96 @@ impl<'r> Reader<'r> {
             self.error(body.node.span, "missing-key", "a request body needs `content`", Some(help));
             return None;
         };
+        Some(RawContent { required, media_types: self.media_types(&content, true) })
+    }
+
+    /// The answers of an operation, by status.
+    pub(super) fn answers(&mut self, operation: &Located<'r>) -> Vec<RawAnswer> {
+        let mut answers = Vec::new();
+        let Some(responses) = operation.member("responses") else { return answers };
+        for (key, answer) in responses.members() {
+            if key.name.starts_with("x-") {
+                continue;
+            }
+            let Some(status) = StatusRange::read(&key.name) else {
+                let message = format!("`{}` is not a status", key.name);
+                let help = "write `200`, `2XX` or `default`".to_owned();
+                self.error(key.span, "status", message, Some(help));
+                continue;
+            };
+            let Some(answer) = self.resolve(answer, "a response") else { continue };
+            self.known_keys(&answer, "a response", &ANSWER_KEYS);
+            let content = answer.member("content");
+            let media_types = content.map(|content| self.media_types(&content, false)).unwrap_or_default();
+            answers.push(RawAnswer { status, media_types });
+        }
+        answers
+    }
+
+    fn media_types(&mut self, content: &Located<'r>, is_request: bool) -> Vec<RawMediaType> {
         let mut media_types = Vec::new();
         for (key, media_type) in content.members() {
             let range = essence(&key.name).to_ascii_lowercase();
             if !is_media_range(&range) {
                 let message = format!("`{}` is not a media type", key.name);
-                self.error(
-                    key.span,
-                    "media-type",
-                    message,
-                    Some("write it as `application/json`".to_owned()),
-                );
+                let help = "write it as `application/json`".to_owned();
+                self.error(key.span, "media-type", message, Some(help));
                 continue;
             }
+            // Some documents share media types by `$ref`, which OpenAPI 3.2 allows.
+            let Some(media_type) = self.resolve(media_type, "a media type") else { continue };
             self.known_keys(&media_type, "a media type", &MEDIA_KEYS);
-            let is_json = is_json(&range);
-            let schema = media_type.member("schema").map(|schema| schema.pointer);
-            if !is_json && schema.is_some() {
+            let kind = MediaKind::of(&range);
+            let schema = media_type.member("schema");
+            if kind == MediaKind::Other && is_request && schema.as_ref().is_some_and(says_more_than_bytes) {
                 let message = format!("content in `{range}` is passed on without being checked");
                 self.warning(key.span, "unsupported", message, None);
             }
-            media_types.push(RawMediaType { range, is_json, schema: schema.filter(|_| is_json) });
+            let encodings = self.encodings(&media_type);
+            let schema = schema.filter(|_| kind != MediaKind::Other).map(|schema| schema.pointer);
+            media_types.push(RawMediaType { range, kind, schema, encodings });
         }
-        Some(RawContent { required, media_types })
+        media_types
+    }
+
+    fn encodings(&mut self, media_type: &Located<'r>) -> Vec<Encoding> {
+        let mut encodings = Vec::new();
+        let Some(declared) = media_type.member("encoding") else { return encodings };
+        for (key, encoding) in declared.members() {
+            self.known_keys(&encoding, "an encoding", &ENCODING_KEYS);
+            let style = encoding.member("style").and_then(|style| {
+                let text = style.node.scalar_text().unwrap_or_default();
+                let named = Style::named(&text, demur_contract::Location::Query);
+                if named.is_none() {
+                    let message = format!("a member of a form has no style `{text}`");
+                    self.error(style.node.span, "parameter", message, None);
+                }
+                named
+            });
+            let content_type = encoding.member("contentType").and_then(|text| text.node.scalar_text());
+            let is_json =
+                content_type.is_some_and(|text| MediaKind::of(&text.to_ascii_lowercase()) == MediaKind::Json);
+            let explode = self.boolean(&encoding, "explode");
+            encodings.push(Encoding { name: key.name.clone(), style, explode, is_json });
+        }
+        encodings
+    }
+}
+
+/// `type: string, format: binary` is how OpenAPI 3.0 writes that anything will do.
+fn says_more_than_bytes(schema: &Located<'_>) -> bool {
+    let is =
+        |name: &str, value: &str| schema.node.get(name).and_then(demur_source::Node::as_str) == Some(value);
+    let is_bytes = is("type", "string") && (is("format", "binary") || schema.node.get("format").is_none());
+    match &schema.node.kind {
+        Kind::Map(entries) => !entries.is_empty() && !is_bytes,
+        _ => false,
     }
 }
 
 /// A media type without its parameters.
 pub(crate) fn essence(text: &str) -> &str {
     text.split(';').next().unwrap_or_default().trim_matches([' ', '\t'])
-}
-
-/// `application/json`, and whatever says by its suffix that it is JSON (RFC 6839).
-fn is_json(essence: &str) -> bool {
-    essence == "application/json" || essence.ends_with("+json")
 }
 
 fn is_media_range(text: &str) -> bool {

@@ -5,11 +5,14 @@
 //! is wrong with a request is found by [`crate::request`].
 
 mod contents;
+pub(crate) mod files;
 mod operation;
 mod parameters;
 pub(crate) mod pointer;
 mod reader;
 mod routes;
+mod security;
+mod uri;
 
 use std::collections::HashMap;
 use std::fmt;
@@ -17,14 +20,19 @@ use std::sync::Arc;
 
 use demur_source::{Diagnostics, Node, Source, did_you_mean, parse};
 
-pub(crate) use contents::essence;
+pub(crate) use contents::{Encoding, MediaKind, essence};
 pub use operation::Operation;
-pub(crate) use reader::{not_local, unresolved};
+pub(crate) use reader::{unreadable, unresolved};
 pub use routes::{Find, Found};
+pub use security::{SecurityKind, SecurityScheme};
 
 use crate::DocumentOptions;
-use crate::request::{self, Content, ContentRule, MediaTypeRule, ParameterRule, Parameters};
-use crate::schema::{Dialect, Schemas};
+use crate::request::{
+    self, Answer, AnswerRule, Content, ContentRule, MediaTypeRule, ParameterRule, Parameters, Style,
+};
+use crate::schema::{Compiler, Dialect, Places, Schemas, Shape};
+use contents::RawMediaType;
+use files::{Files, ReadFile};
 use pointer::Located;
 use reader::{RawOperation, Reader};
 
@@ -33,49 +41,103 @@ pub struct ApiDocument {
     operations: Vec<Operation>,
     by_id: HashMap<String, usize>,
     routes: routes::Routes,
+    security_schemes: Vec<SecurityScheme>,
     options: DocumentOptions,
 }
 
 impl ApiDocument {
-    /// Reads and compiles an OpenAPI 3.0 or 3.1 document, in YAML or JSON. `None` where it cannot be used;
-    /// why is in `found`, every mistake at its place.
+    /// Reads and compiles an OpenAPI 3.0 or 3.1 document in one file, in YAML or JSON. `None` where it cannot
+    /// be used; why is in `found`, every mistake at its place.
     pub fn load(source: &Arc<Source>, options: &DocumentOptions, found: &mut Diagnostics) -> Option<Self> {
-        let root = match parse(source) {
+        Self::load_files(source, &mut |_| Err("other files are not read here".to_owned()), options, found)
+    }
+
+    /// As [`ApiDocument::load`], for a document in several files. `read` is given the name of each that a
+    /// `$ref` leads to: a path relative to the folder of the first (`schemas/pet.yaml`), or a URI as it is
+    /// written. It must fetch nothing that the operator did not put there.
+    pub fn load_files(
+        source: &Arc<Source>,
+        read: &mut ReadFile<'_>,
+        options: &DocumentOptions,
+        found: &mut Diagnostics,
+    ) -> Option<Self> {
+        let mut root = match parse(source) {
             Ok(root) => root,
             Err(mistakes) => {
                 found.extend(mistakes);
                 return None;
             }
         };
+        if root.as_map().is_none() {
+            let message = format!("an OpenAPI document must be a mapping, not {}", root.kind_name());
+            found.error(source, root.span, "wrong-kind", message, None);
+            return None;
+        }
         // The caller's list may hold errors of other files already; this document is judged by its own.
         let mut own = Diagnostics::new();
-        let document = Self::read(source, &root, options, &mut own);
+        let files = Files::gather(source, &mut root, read, &mut own);
+        let document = Self::read(&files, source, &root, options, &mut own);
         let has_errors = own.has_errors();
         found.extend(own.sorted());
         document.filter(|_| !has_errors)
     }
 
     fn read(
+        files: &Files,
         source: &Arc<Source>,
         root: &Node,
         options: &DocumentOptions,
         found: &mut Diagnostics,
     ) -> Option<Self> {
-        if root.as_map().is_none() {
-            let message = format!("an OpenAPI document must be a mapping, not {}", root.kind_name());
-            found.error(source, root.span, "wrong-kind", message, None);
-            return None;
-        }
         // With a version that is missing or unknown the rest is read all the same: a person wants to see
         // the other mistakes too.
         let dialect = dialect(source, root, found)?;
-        let mut reader = Reader { source, root: Located::root(root), found };
+        let checks_answers = options.checks_answers;
+        let mut reader = Reader { files, root: Located::root(root), found, is_idle: false, checks_answers };
+        let security_schemes = reader.security_schemes();
         let raw = reader.operations();
+        let security = reader.requirements(&Located::root(root));
         let routes = routes::Routes::build(&raw, &mut reader);
-        let schemas = Schemas::check(source, root, dialect, &schema_places(&raw), options, found);
-        let operations = compile(raw, &schemas?, source, root, found);
+        let places = schema_places(&raw, checks_answers);
+        let (requests, answers) = Schemas::check(files, root, dialect, &places, options, found)?;
+        let mut raw = raw;
+        let mut answers = compile_answers(&mut raw, answers.as_ref(), found);
+        let mut operations = compile(raw, &requests, found);
+        for operation in &mut operations {
+            operation.answers = std::mem::take(&mut answers[operation.index]);
+            if operation.security.is_none() {
+                operation.security.clone_from(&security);
+            }
+        }
         let by_id = operations.iter().map(|operation| (operation.id.clone(), operation.index)).collect();
-        Some(Self { operations, by_id, routes, options: *options })
+        Some(Self { operations, by_id, routes, security_schemes, options: *options })
+    }
+
+    /// The ways to be known that the document declares.
+    pub fn security_schemes(&self) -> &[SecurityScheme] {
+        &self.security_schemes
+    }
+
+    /// Holds an answer against what the operation declares; `None` where the document was not loaded with
+    /// [`checks_answers`](DocumentOptions::checks_answers).
+    pub fn check_answer(
+        &self,
+        operation: &Operation,
+        status: http::StatusCode,
+        content_type: Option<&str>,
+        bytes: &[u8],
+    ) -> Option<Answer> {
+        let options = &self.options;
+        let check =
+            || request::check_answer(options, &operation.answers, status.as_u16(), content_type, bytes);
+        options.checks_answers.then(check)
+    }
+
+    /// Whether the content of such an answer must be read to know whether it is as declared.
+    pub fn looks_into_answer(&self, operation: &Operation, status: http::StatusCode) -> bool {
+        let rule = request::rule_for(&operation.answers, status.as_u16());
+        self.options.checks_answers
+            && rule.is_some_and(|rule| rule.media_types.iter().any(|media_type| media_type.schema.is_some()))
     }
 
     /// Every operation, in the order of the document: an operation's index is its position here.
@@ -155,58 +217,110 @@ fn dialect(source: &Arc<Source>, root: &Node, found: &mut Diagnostics) -> Option
     Some(Dialect::OpenApi31)
 }
 
-/// The pointers of every schema that a request is held against.
-fn schema_places(operations: &[RawOperation]) -> Vec<String> {
-    let mut places = Vec::new();
+/// The pointers of every schema that a request, or an answer, is held against.
+fn schema_places(operations: &[RawOperation], checks_answers: bool) -> Places {
+    let mut places = Places { requests: Vec::new(), answers: checks_answers.then(Vec::new) };
     for operation in operations {
-        places.extend(operation.parameters.iter().filter_map(|parameter| parameter.schema.clone()));
+        places.requests.extend(operation.parameters.iter().filter_map(|parameter| parameter.schema.clone()));
         let media_types = operation.content.iter().flat_map(|content| &content.media_types);
-        places.extend(media_types.filter_map(|media_type| media_type.schema.clone()));
+        places.requests.extend(media_types.filter_map(|media_type| media_type.schema.clone()));
+        if let Some(places) = &mut places.answers {
+            let media_types = operation.answers.iter().flat_map(|answer| &answer.media_types);
+            let json = media_types.filter(|media_type| media_type.kind == MediaKind::Json);
+            places.extend(json.filter_map(|media_type| media_type.schema.clone()));
+        }
     }
     places
 }
 
-fn compile(
-    raw: Vec<RawOperation>,
-    schemas: &Schemas<'_>,
-    source: &Arc<Source>,
-    root: &Node,
+/// Media types, their schemas compiled where they are needed.
+fn media_types(
+    raw: Vec<RawMediaType>,
+    mut schema: impl FnMut(&str, MediaKind) -> (Option<Arc<crate::schema::Schema>>, Shape),
+) -> Vec<MediaTypeRule> {
+    let rule = |media_type: RawMediaType| {
+        let compiled = media_type.schema.map(|pointer| schema(&pointer, media_type.kind));
+        let (schema, shape) = compiled.unwrap_or_default();
+        let RawMediaType { range, kind, encodings, .. } = media_type;
+        MediaTypeRule { range, kind, schema, shape, encodings }
+    };
+    raw.into_iter().map(rule).collect()
+}
+
+/// The answers of each operation. Where nobody holds answers against them, only their media types matter.
+fn compile_answers(
+    raw: &mut [RawOperation],
+    schemas: Option<&Schemas<'_>>,
     found: &mut Diagnostics,
-) -> Vec<Operation> {
-    let mut compiler = schemas.compiler(source, root, found);
+) -> Vec<Vec<AnswerRule>> {
+    let mut compiler = schemas.map(|schemas| schemas.compiler(found));
+    let mut compile = |pointer: &str, kind: MediaKind| {
+        let compiler = compiler.as_mut().filter(|_| kind == MediaKind::Json);
+        (compiler.and_then(|compiler| compiler.schema(pointer)), Shape::default())
+    };
+    let mut all = Vec::with_capacity(raw.len());
+    for operation in raw {
+        let answers = std::mem::take(&mut operation.answers).into_iter();
+        let rules = answers.map(|answer| AnswerRule {
+            status: answer.status,
+            media_types: media_types(answer.media_types, &mut compile).into(),
+        });
+        all.push(rules.collect());
+    }
+    all
+}
+
+fn compile(raw: Vec<RawOperation>, schemas: &Schemas<'_>, found: &mut Diagnostics) -> Vec<Operation> {
+    let mut compiler = schemas.compiler(found);
     let mut operations = Vec::with_capacity(raw.len());
     for (index, operation) in raw.into_iter().enumerate() {
         let mut parameters: Vec<ParameterRule> = Vec::new();
         for parameter in operation.parameters {
             let pointer = parameter.schema.as_deref();
-            let shape = pointer.map(|pointer| schemas.shape(pointer));
-            if shape.as_ref().is_some_and(|shape| shape.is_object_only()) {
-                let message =
-                    format!("objects as parameters are not supported: `{}` is not checked", parameter.name);
-                compiler.warning(parameter.span, message);
-            }
-            let shape = shape.filter(|shape| !shape.is_object_only());
+            let shape = pointer.map(|pointer| schemas.shape(pointer)).unwrap_or_default();
+            nested(&parameter, &shape, &mut compiler);
             parameters.push(ParameterRule {
-                schema: pointer.filter(|_| shape.is_some()).and_then(|pointer| compiler.schema(pointer)),
-                shape: shape.unwrap_or_default(),
+                schema: pointer.and_then(|pointer| compiler.schema(pointer)),
+                shape,
                 name: parameter.name,
                 location: parameter.location,
                 required: parameter.required,
+                style: parameter.style,
                 explode: parameter.explode,
                 allow_empty: parameter.allow_empty,
             });
         }
         parameters.sort_by_key(|parameter| parameter.location);
         let content = operation.content.map(|content| {
-            let media_types = content.media_types.into_iter().map(|media_type| MediaTypeRule {
-                schema: media_type.schema.and_then(|pointer| compiler.schema(&pointer)),
-                range: media_type.range,
-                is_json: media_type.is_json,
+            let media_types = media_types(content.media_types, |pointer, kind| {
+                let is_form = matches!(kind, MediaKind::Form | MediaKind::Multipart);
+                let shape = if is_form { schemas.shape(pointer) } else { Shape::default() };
+                (compiler.schema(pointer), shape)
             });
-            Arc::new(ContentRule { required: content.required, media_types: media_types.collect() })
+            Arc::new(ContentRule { required: content.required, media_types })
         });
-        let RawOperation { id, method, path, .. } = operation;
-        operations.push(Operation { index, id, method, path, parameters, content });
+        let RawOperation { id, method, path, security, .. } = operation;
+        let answers = Vec::new();
+        operations.push(Operation { index, id, method, path, parameters, content, answers, security });
     }
     operations
+}
+
+/// OpenAPI says of no style but `deepObject` how what is nested in lists and objects is written.
+fn nested(parameter: &parameters::RawParameter, shape: &Shape, compiler: &mut Compiler<'_>) {
+    let inner = shape.items.iter().map(AsRef::as_ref).chain(shape.members.values());
+    let is_nested = inner
+        .into_iter()
+        .any(|part| part.is_object() || part.is_list() && !part.types.contains(crate::schema::Types::STRING));
+    let has_style = matches!(parameter.style, Style::Deep | Style::Json);
+    // Members that stand in the query by themselves may be lists, as parameters may.
+    let is_spread = parameter.style == Style::Form && parameter.explode && shape.is_object();
+    let is_plain = is_spread && !shape.members.values().any(Shape::is_object);
+    if is_nested && !has_style && !is_plain {
+        let message = format!(
+            "OpenAPI does not say how the parts of `{}` are written in this style: they are read as text",
+            parameter.name
+        );
+        compiler.warning(parameter.span, message);
+    }
 }

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use demur_contract::Location;
 use http::Method;
 
-use crate::request::{ContentRule, ParameterRule};
+use super::security::Requirement;
+use crate::request::{AnswerRule, ContentRule, ParameterRule, accepts};
 
 /// A method on a path, with what it takes.
 pub struct Operation {
@@ -16,6 +17,9 @@ pub struct Operation {
     /// Sorted by location, then in the order of declaration: the order in which violations are answered.
     pub(super) parameters: Vec<ParameterRule>,
     pub(super) content: Option<Arc<ContentRule>>,
+    pub(super) answers: Vec<AnswerRule>,
+    /// `None`: the document says nothing of who may ask.
+    pub(super) security: Option<Vec<Requirement>>,
 }
 
 impl Operation {
@@ -71,6 +75,36 @@ impl Operation {
     pub fn media_types(&self) -> impl Iterator<Item = &str> {
         let media_types = self.content.as_ref().map(|content| content.media_types.as_slice());
         media_types.unwrap_or_default().iter().map(|media_type| media_type.range.as_str())
+    }
+
+    /// The names of all declared parameters, in the order in which violations are answered.
+    pub fn all_parameters(&self) -> impl Iterator<Item = &str> {
+        self.parameters.iter().map(|parameter| parameter.name.as_str())
+    }
+
+    /// The names that the schemas of the content declare for its outermost members. None where they declare
+    /// none, or where there is no schema.
+    pub fn content_members(&self) -> impl Iterator<Item = &str> {
+        let media_types = self.content.as_ref().map(|content| content.media_types.as_slice());
+        let schemas =
+            media_types.unwrap_or_default().iter().filter_map(|media_type| media_type.schema.as_ref());
+        schemas.flat_map(|schema| schema.properties())
+    }
+
+    /// Whether the operation has a success in a media type that `Accept` takes. An operation whose document
+    /// names none is acceptable to all.
+    pub fn is_acceptable(&self, accept: &str) -> bool {
+        let successes = self.answers.iter().filter(|answer| answer.status.is_success());
+        let mut offered =
+            successes.flat_map(|answer| answer.media_types.iter()).map(|media| media.range.as_str());
+        let offered: Vec<&str> = offered.by_ref().collect();
+        offered.is_empty() || accepts(accept, offered.iter().copied())
+    }
+
+    /// The sets of schemes of which one must be satisfied; an empty set means that nobody is asked. `None`
+    /// where the document says nothing at all.
+    pub fn security(&self) -> Option<&[Vec<String>]> {
+        self.security.as_deref()
     }
 }
 

@@ -3,10 +3,12 @@
 use demur_contract::Location;
 use demur_source::{Span, did_you_mean};
 
+use super::contents::MediaKind;
 use super::pointer::Located;
 use super::reader::Reader;
+use crate::request::Style;
 
-const KEYS: [&str; 12] = [
+const KEYS: [&str; 13] = [
     "name",
     "in",
     "description",
@@ -19,6 +21,7 @@ const KEYS: [&str; 12] = [
     "schema",
     "example",
     "examples",
+    "content",
 ];
 
 const LOCATIONS: [(&str, Location); 4] = [
@@ -34,6 +37,7 @@ pub(super) struct RawParameter {
     pub(super) name: String,
     pub(super) location: Location,
     pub(super) required: bool,
+    pub(super) style: Style,
     /// Whether each element of an array has a place of its own (`a=1&a=2`), not one for all (`a=1,2`).
     pub(super) explode: bool,
     pub(super) allow_empty: bool,
@@ -103,33 +107,35 @@ impl<'r> Reader<'r> {
             self.warning(span, "parameter", message, Some("add `required: true`".to_owned()));
             required = true;
         }
-        let form = matches!(location, Location::Query | Location::Cookie);
-        let explode = self.boolean(place, "explode").unwrap_or(form);
         let allow_empty = self.boolean(place, "allowEmptyValue").unwrap_or(false);
-        let schema = self.parameter_schema(place, &name, span, form);
-        Some(RawParameter { name, location, required, explode, allow_empty, schema, span })
+        let (style, schema) = self.parameter_schema(place, &name, span, location);
+        let explode = self.boolean(place, "explode").unwrap_or(style == Style::Form);
+        Some(RawParameter { name, location, required, style, explode, allow_empty, schema, span })
     }
 
-    /// The pointer to the schema, where the parameter is written in a way that can be read.
+    /// How the parameter is written, and the pointer to its schema.
     fn parameter_schema(
         &mut self,
         place: &Located<'r>,
         name: &str,
         span: Span,
-        form: bool,
-    ) -> Option<String> {
-        if let Some(content) = place.member("content") {
-            let message = format!("`content` of a parameter is not supported: `{name}` is not checked");
-            self.warning(content.node.span, "unsupported", message, None);
-            return None;
-        }
+        location: Location,
+    ) -> (Style, Option<String>) {
         self.known_keys(place, "a parameter", &KEYS);
-        if let Some(style) = place.member("style") {
-            let text = style.node.scalar_text().unwrap_or_default();
-            if text != if form { "form" } else { "simple" } {
-                let message = format!("the style `{text}` is not supported here: `{name}` is not checked");
-                self.warning(style.node.span, "unsupported", message, None);
-                return None;
+        let usual = Style::usual(location);
+        if let Some(content) = place.member("content") {
+            return self.parameter_content(&content, name);
+        }
+        let mut style = usual;
+        if let Some(declared) = place.member("style") {
+            let text = declared.node.scalar_text().unwrap_or_default();
+            match Style::named(&text, location) {
+                Some(named) => style = named,
+                None => {
+                    let styles = Style::names(location).collect::<Vec<_>>().join(", ");
+                    let message = format!("a {} parameter has no style `{text}`", location.as_str());
+                    self.error(declared.node.span, "parameter", message, Some(format!("one of: {styles}")));
+                }
             }
         }
         let schema = place.member("schema");
@@ -137,7 +143,28 @@ impl<'r> Reader<'r> {
             let message = format!("the parameter `{name}` needs a `schema`");
             self.error(span, "missing-key", message, Some("add `schema: { type: string }`".to_owned()));
         }
-        schema.map(|schema| schema.pointer)
+        (style, schema.map(|schema| schema.pointer))
+    }
+
+    /// `content` says in which media type the text is written: JSON, or anything as it is.
+    fn parameter_content(&mut self, content: &Located<'r>, name: &str) -> (Style, Option<String>) {
+        let mut media_types = content.members();
+        let (Some((key, media_type)), None) = (media_types.next(), media_types.next()) else {
+            let message = format!("`content` of the parameter `{name}` must hold one media type");
+            self.error(content.node.span, "parameter", message, None);
+            return (Style::Text, None);
+        };
+        let style = match MediaKind::of(&key.name.to_ascii_lowercase()) {
+            MediaKind::Json => Style::Json,
+            MediaKind::Text => Style::Text,
+            MediaKind::Form | MediaKind::Multipart | MediaKind::Other => {
+                let message =
+                    format!("`{}` in a parameter is not supported: `{name}` is not checked", key.name);
+                self.warning(key.span, "unsupported", message, None);
+                return (Style::Text, None);
+            }
+        };
+        (style, media_type.member("schema").map(|schema| schema.pointer))
     }
 
     fn location(&mut self, text: &str, span: Span) -> Option<Location> {

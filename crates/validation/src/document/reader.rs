@@ -2,12 +2,13 @@
 //! way. What comes out is raw: schemas are still pointers, checked and compiled afterwards.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::Arc;
 
-use demur_source::{Diagnostics, Node, Source, Span, did_you_mean};
+use demur_source::{Diagnostics, Span, did_you_mean};
 use http::Method;
 
-use super::pointer::{Located, Reference, reference};
+use super::files::{Files, Target, is_remote};
+use super::pointer::Located;
+use super::security::Requirement;
 
 /// OpenAPI's fixed fields of a path item that are operations.
 pub(crate) const METHODS: [(&str, Method); 8] = [
@@ -72,13 +73,20 @@ pub(super) struct RawOperation {
     pub(super) path_span: Span,
     pub(super) parameters: Vec<super::parameters::RawParameter>,
     pub(super) content: Option<super::contents::RawContent>,
+    pub(super) answers: Vec<super::contents::RawAnswer>,
+    /// `None`: the document's.
+    pub(super) security: Option<Vec<Requirement>>,
 }
 
 /// Reads one document; the mistakes go to `found`.
 pub(super) struct Reader<'r> {
-    pub(super) source: &'r Arc<Source>,
+    pub(super) files: &'r Files,
     pub(super) root: Located<'r>,
     pub(super) found: &'r mut Diagnostics,
+    /// Whether mistakes are warnings, because nobody is held against what is read.
+    pub(super) is_idle: bool,
+    /// Whether answers are held against the document.
+    pub(super) checks_answers: bool,
 }
 
 impl<'r> Reader<'r> {
@@ -150,6 +158,10 @@ impl<'r> Reader<'r> {
             }
             self.template(path, path_span, &parameters, key.span);
             let content = operation.member("requestBody").and_then(|body| self.content(body));
+            self.is_idle = !self.checks_answers;
+            let answers = self.answers(&operation);
+            self.is_idle = false;
+            let security = self.requirements(&operation);
             let operation = RawOperation {
                 id,
                 method: method.clone(),
@@ -157,6 +169,8 @@ impl<'r> Reader<'r> {
                 path_span,
                 parameters,
                 content,
+                answers,
+                security,
             };
             operations.push((operation, id_span));
         }
@@ -212,25 +226,8 @@ impl<'r> Reader<'r> {
         }
     }
 
-    /// A key in a field is what the configuration asks for by itself; other schemes nobody would check.
-    fn unread_schemes(&mut self, schemes: &Node) {
-        for (key, scheme) in schemes.as_map().unwrap_or_default() {
-            let says = |name: &str| scheme.get(name).and_then(Node::as_str);
-            let is_key = says("type") == Some("http")
-                || (says("type"), says("in")) == (Some("apiKey"), Some("header"));
-            if !is_key {
-                let message =
-                    format!("the security scheme `{}` is not supported: it is not checked", key.name);
-                self.warning(key.span, "unsupported", &message, None);
-            }
-        }
-    }
-
     /// What the document says and this gateway does not read, so that nobody believes that it holds.
     fn unread(&mut self, root: &Located<'r>) {
-        if let Some(schemes) = root.at("/components/securitySchemes") {
-            self.unread_schemes(schemes.node);
-        }
         if let Some(dialect) = root.member("jsonSchemaDialect") {
             let text = dialect.node.scalar_text().unwrap_or_default();
             let known = [
@@ -269,8 +266,8 @@ impl<'r> Reader<'r> {
     /// The place that the text of one `$ref` names.
     fn follow(&mut self, target: &Located<'r>) -> Option<Located<'r>> {
         let text = target.node.as_str().unwrap_or_default();
-        match reference(text) {
-            Reference::Local(pointer) => {
+        match self.files.target(target) {
+            Target::Local(pointer) => {
                 let place = self.root.at(&pointer);
                 if place.is_none() {
                     let (message, help) = unresolved(&self.root, text, &pointer);
@@ -278,8 +275,8 @@ impl<'r> Reader<'r> {
                 }
                 place
             }
-            Reference::Anchor | Reference::Remote => {
-                let (message, help) = not_local(text);
+            Target::Unreadable(cause) => {
+                let (message, help) = unreadable(text, &cause);
                 self.error(target.node.span, "remote-ref", message, help);
                 None
             }
@@ -319,7 +316,10 @@ impl<'r> Reader<'r> {
         message: impl Into<String>,
         help: Option<String>,
     ) {
-        self.found.error(self.source, span, check, message, help);
+        if self.is_idle {
+            return self.warning(span, check, message, help);
+        }
+        self.files.error(self.found, span, check, message, help);
     }
 
     pub(super) fn warning(
@@ -329,7 +329,7 @@ impl<'r> Reader<'r> {
         message: impl Into<String>,
         help: Option<String>,
     ) {
-        self.found.warning(self.source, span, check, message, help);
+        self.files.warning(self.found, span, check, message, help);
     }
 }
 
@@ -340,17 +340,27 @@ pub(super) fn template_names(path: &str) -> impl Iterator<Item = &str> {
 
 /// What is said of a `$ref` into nothing.
 pub(crate) fn unresolved(root: &Located<'_>, text: &str, pointer: &str) -> (String, Option<String>) {
-    let message = format!("`{text}` names nothing in this document");
+    let message = format!("`{text}` names nothing");
     let help = pointer.rsplit_once('/').and_then(|(parent, name)| {
         let siblings = root.at(parent)?;
         let names: Vec<&str> = siblings.node.as_map()?.iter().map(|(key, _)| key.name.as_str()).collect();
-        did_you_mean(name, names).map(|name| format!("did you mean `#{parent}/{name}`?"))
+        let meant = did_you_mean(name, names)?;
+        let before = text.strip_suffix(name)?;
+        Some(format!("did you mean `{before}{meant}`?"))
     });
     (message, help)
 }
 
-/// What is said of a `$ref` that leaves the document.
-pub(crate) fn not_local(text: &str) -> (String, Option<String>) {
-    let message = format!("`{text}` does not start with `#/`: other documents and anchors are not read");
-    (message, Some("copy what it names below `components`".to_owned()))
+/// What is said of a `$ref` to what cannot be read.
+pub(crate) fn unreadable(text: &str, cause: &str) -> (String, Option<String>) {
+    let name = text.split('#').next().unwrap_or_default();
+    let message = format!("`{text}` cannot be read: {cause}");
+    let help = if is_remote(name) {
+        "keep a copy beside the document, and name it by its path: nothing is fetched"
+    } else if name.is_empty() {
+        "name a place as `#/components/schemas/…`"
+    } else {
+        "paths are relative to the file in which they stand"
+    };
+    (message, Some(help.to_owned()))
 }

@@ -21,8 +21,9 @@ pub(super) enum JsonProblem {
 }
 
 pub(super) fn read(bytes: &[u8]) -> Result<Value, JsonProblem> {
-    // Before anything that recurses sees the bytes.
-    if depth(bytes) > MAX_DEPTH {
+    // Before anything that recurses sees the bytes. What opens few brackets cannot be deep.
+    let opened = memchr::memchr2_iter(b'[', b'{', bytes).take(MAX_DEPTH + 1).count();
+    if opened > MAX_DEPTH && depth(bytes) > MAX_DEPTH {
         return Err(JsonProblem::TooDeep);
     }
     match serde_json::from_slice::<Strict>(bytes) {

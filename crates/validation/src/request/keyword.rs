@@ -8,10 +8,11 @@ use jsonschema::JsonType;
 use jsonschema::error::{TypeKind, ValidationError, ValidationErrorKind as Kind};
 use serde_json::Value;
 
+use super::branch::{Meant, meant};
 use super::excerpt;
 use super::violations::{Subject, Violations};
 use crate::document::pointer::join;
-use crate::schema::Schema;
+use crate::schema::{Schema, original_pattern};
 
 /// Judges a value, and gathers what is wrong with it. A value without mistakes costs no allocation.
 pub(super) fn judge(schema: &Schema, value: &Value, subject: Subject<'_>, violations: &mut Violations) {
@@ -77,8 +78,43 @@ impl Judge<'_> {
                 let broken = self.broken(inner.kind(), inner.instance());
                 self.push(&join(within, name), Some(excerpt::text(name)), broken);
             }
+            Kind::AnyOf { context } | Kind::OneOfNotValid { context } => {
+                match meant(self.schema, error, context) {
+                    Some(meant) => self.meant(meant, error, within),
+                    None => self.plain(error, within),
+                }
+            }
             _ => self.plain(error, within),
         }
+    }
+
+    /// What is wrong in the branch that was meant, instead of "fits no branch".
+    fn meant(&mut self, meant: Meant<'_>, error: &ValidationError<'_>, within: &str) {
+        let instance = error.instance();
+        let (place, broken) = match meant {
+            Meant::Branch(errors) => {
+                for error in errors {
+                    if self.violations.is_full() {
+                        return;
+                    }
+                    self.error(error);
+                }
+                return;
+            }
+            Meant::Types(types) => (within.to_owned(), types_broken(types)),
+            Meant::Values(allowed) => {
+                (within.to_owned(), Broken { allowed, ..Broken::new(Condition::ParamEnum, None) })
+            }
+            Meant::NoDiscriminator(name) => {
+                return self.push(&join(within, &name), None, Broken::new(Condition::ParamMissing, None));
+            }
+            Meant::UnknownDiscriminator(name, allowed) => {
+                let said = instance.get(&name).map(excerpt::value);
+                let broken = Broken { allowed, ..Broken::new(Condition::ParamEnum, None) };
+                return self.push(&join(within, &name), said, broken);
+            }
+        };
+        self.push(&place, Some(excerpt::value(instance)), broken);
     }
 
     /// A rule about the value itself.
@@ -136,6 +172,10 @@ impl Judge<'_> {
             }
             Kind::Format { format } => Broken::new(format_condition(format), Limit::Text(format.clone())),
             Kind::Pattern { pattern } => Broken::new(C::ParamPattern, Limit::Text(pattern.clone())),
+            Kind::Not { schema } => match original_pattern(schema) {
+                Some(pattern) => Broken::new(C::ParamPattern, Limit::Text(pattern.to_owned())),
+                None => Broken::new(C::ParamSchema, Limit::Text(kind.keyword().to_owned())),
+            },
             Kind::BacktrackLimitExceeded { .. } | Kind::RegexEngineFailure { .. } => {
                 Broken::new(C::ParamPattern, None)
             }
@@ -173,7 +213,6 @@ impl Judge<'_> {
             Kind::AnyOf { .. }
             | Kind::OneOfNotValid { .. }
             | Kind::OneOfMultipleValid { .. }
-            | Kind::Not { .. }
             | Kind::Contains
             | Kind::UnevaluatedItems { .. }
             | Kind::Custom { .. }
@@ -210,10 +249,13 @@ impl Judge<'_> {
 }
 
 fn type_broken(kind: &TypeKind) -> Broken {
-    let mut types: Vec<JsonType> = match kind {
+    types_broken(match kind {
         TypeKind::Single(single) => vec![*single],
         TypeKind::Multiple(several) => several.iter().collect(),
-    };
+    })
+}
+
+fn types_broken(mut types: Vec<JsonType>) -> Broken {
     // Who may send a string or null, and sends a number, is told to send a string.
     if types.len() == 2 {
         types.retain(|name| *name != JsonType::Null);
@@ -257,7 +299,7 @@ fn format_condition(format: &str) -> Condition {
 }
 
 /// A string without quotes, anything else as JSON. It is the document's, not the caller's: never cut.
-fn plain(value: &Value) -> String {
+pub(super) fn plain(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
         other => other.to_string(),

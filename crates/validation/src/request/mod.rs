@@ -2,19 +2,31 @@
 //!
 //! Answers are data. Which error a violation becomes, and in which words, is the contract's.
 
+mod accept;
+mod answer;
+mod branch;
 mod content;
 mod excerpt;
+mod form;
 mod json;
 mod keyword;
+mod multipart;
+mod pairs;
 mod parameters;
+mod spelling;
+mod style;
 mod text;
 mod violations;
 
 use demur_contract::{Condition, Violation};
 use serde_json::{Map, Value};
 
+pub(crate) use accept::accepts;
+pub use answer::{Answer, AnswerFault};
+pub(crate) use answer::{AnswerRule, StatusRange, check_answer, rule_for};
 pub(crate) use content::{ContentRule, MediaTypeRule, check_content};
 pub(crate) use parameters::{ParameterRule, check_parameters};
+pub(crate) use style::Style;
 
 /// The parameters of one request, checked.
 #[derive(Default)]
@@ -24,13 +36,15 @@ pub struct Parameters {
     pub values: Map<String, Value>,
     /// What is wrong, sorted by location, then by declaration, then by place; empty where all is well.
     pub violations: Vec<Violation>,
+    /// Names in the query that the document does not know; only where the options ask for a warning.
+    pub unknown: Vec<String>,
 }
 
 /// The content of one request, checked.
 pub enum Content {
     /// It was read.
     Checked {
-        /// The JSON value; `None` where there is no content, or the content is not JSON.
+        /// The value of JSON, or of a form; `None` where there is no content, or content of another kind.
         value: Option<Value>,
         /// What is wrong, sorted by declaration, then by place; empty where all is well.
         violations: Vec<Violation>,
@@ -42,7 +56,7 @@ pub enum Content {
 /// Why content cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ContentProblem {
-    /// One of `body.invalid_json`, `body.too_deep`, `body.unsupported_media_type`.
+    /// One of `body.invalid_json`, `body.too_deep`, `body.unsupported_media_type`, `body.unreadable`.
     pub condition: Condition,
     /// What exactly, for the journal: places and names, no values of the caller's but the media type.
     pub cause: String,

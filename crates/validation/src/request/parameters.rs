@@ -1,18 +1,22 @@
 //! Path, query, header and cookie parameters: found, read, judged.
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use demur_contract::{Condition, Location, Value as Limit, Violation};
 use http::header::{COOKIE, HeaderMap, HeaderValue};
 
 use super::keyword::judge;
-use super::text::{Undecodable, decode, decode_form, value};
+use super::pairs::{Pairs, base};
+use super::spelling::{Read, Spelling};
+use super::style::Style;
+use super::text::{decode, decode_form};
 use super::violations::{Subject, Violations};
 use super::{Parameters, excerpt};
 use crate::document::Found;
 use crate::document::pointer::join;
-use crate::schema::{Schema, Shape, Types};
+use crate::schema::{Schema, Shape};
 use crate::{DocumentOptions, UnknownQuery};
 
 /// One declared parameter, compiled.
@@ -20,6 +24,7 @@ pub(crate) struct ParameterRule {
     pub(crate) name: String,
     pub(crate) location: Location,
     pub(crate) required: bool,
+    pub(crate) style: Style,
     pub(crate) explode: bool,
     pub(crate) allow_empty: bool,
     pub(crate) shape: Shape,
@@ -28,12 +33,11 @@ pub(crate) struct ParameterRule {
 }
 
 /// The places in the request where a parameter's text may stand, read as far as they are asked for.
-struct Request<'r> {
-    found: &'r Found<'r, 'r>,
+struct Request<'r, 'd, 'p> {
+    found: &'r Found<'d, 'p>,
     headers: &'r HeaderMap,
-    /// Name and value, both still encoded.
-    query: Vec<(&'r str, &'r str)>,
-    cookies: Vec<(Cow<'r, str>, Cow<'r, str>)>,
+    query: Pairs<'r>,
+    cookies: Pairs<'r>,
 }
 
 pub(crate) fn check_parameters(
@@ -44,25 +48,40 @@ pub(crate) fn check_parameters(
     headers: &HeaderMap,
 ) -> Parameters {
     let mut answer = Parameters::default();
-    let refuses_unknown = options.unknown_query == UnknownQuery::Refuse;
+    let wants_unknown = options.unknown_query != UnknownQuery::Ignore;
     let query = query.filter(|query| !query.is_empty());
     // An operation without parameters pays nothing.
-    if rules.is_empty() && !(refuses_unknown && query.is_some()) {
+    if rules.is_empty() && !(wants_unknown && query.is_some()) {
         return answer;
     }
     let has = |location: Location| rules.iter().any(|rule| rule.location == location);
     let mut violations = Violations::default();
+    let cookie_lines: Vec<Cow<'_, str>> = if has(Location::Cookie) {
+        headers.get_all(COOKIE).iter().map(text_of).collect()
+    } else {
+        Vec::new()
+    };
     let request = Request {
         found,
         headers,
-        query: query.filter(|_| refuses_unknown || has(Location::Query)).map(pairs).unwrap_or_default(),
-        cookies: if has(Location::Cookie) { cookies(headers) } else { Vec::new() },
+        query: query.filter(|_| wants_unknown || has(Location::Query)).map(Pairs::read).unwrap_or_default(),
+        cookies: cookies(&cookie_lines),
     };
     for (rank, rule) in rules.iter().enumerate() {
         check(rule, rank, &request, &mut answer, &mut violations);
     }
-    if refuses_unknown {
-        refuse_unknown(rules, &request.query, &mut violations);
+    if wants_unknown {
+        let unknown = unknown(rules, &request.query);
+        match options.unknown_query {
+            UnknownQuery::Refuse => {
+                for (number, violation) in unknown.into_iter().enumerate() {
+                    violations.push(rules.len() + number, violation);
+                }
+            }
+            UnknownQuery::Warn | UnknownQuery::Ignore => {
+                answer.unknown = unknown.into_iter().map(|violation| violation.param).collect();
+            }
+        }
     }
     answer.violations = violations.finish(options.max_violations);
     answer
@@ -71,7 +90,7 @@ pub(crate) fn check_parameters(
 fn check(
     rule: &ParameterRule,
     rank: usize,
-    request: &Request<'_>,
+    request: &Request<'_, '_, '_>,
     answer: &mut Parameters,
     violations: &mut Violations,
 ) {
@@ -85,8 +104,8 @@ fn check(
         limit,
         allowed: Vec::new(),
     };
-    let texts = match rule.texts(request) {
-        Ok(texts) => texts,
+    let value = match rule.read(request) {
+        Ok(value) => value,
         Err(raw) => {
             let limit = Limit::Text("percent-encoding".to_owned());
             let value = Some(excerpt::text(&raw));
@@ -94,16 +113,15 @@ fn check(
             return;
         }
     };
-    if texts.is_empty() {
+    let Some(value) = value else {
         if rule.required {
             violations.push(rank, single(Condition::ParamMissing, None, None));
         }
         return;
-    }
-    if rule.allow_empty && texts.iter().all(|text| text.is_empty()) {
+    };
+    if rule.allow_empty && rule.is_empty(request) {
         return;
     }
-    let value = value(&texts, rule.shape);
     if let Some(schema) = &rule.schema {
         judge(schema, &value, subject, violations);
     }
@@ -112,116 +130,85 @@ fn check(
 }
 
 impl ParameterRule {
-    /// The texts that stand for this parameter, decoded: none where it is absent. `Err` holds the raw text
-    /// that cannot be decoded.
-    fn texts<'r>(&self, request: &Request<'r>) -> Result<Vec<Cow<'r, str>>, String> {
+    fn spelling(&self) -> Spelling {
+        Spelling { style: self.style, explode: self.explode }
+    }
+
+    /// The value of this parameter; none where it is absent. `Err` holds the raw text that cannot be decoded.
+    fn read(&self, request: &Request<'_, '_, '_>) -> Read {
         match self.location {
             Location::Path => match request.found.raw_path_parameter(&self.name) {
-                Some(raw) => self.split(raw, decode),
-                None => Ok(Vec::new()),
+                Some(raw) => self.spelling().in_path(raw, &self.name, &self.shape),
+                None => Ok(None),
             },
-            Location::Query => {
-                let mut texts = Vec::new();
-                for (name, raw) in &request.query {
-                    if decode_form(name).is_ok_and(|name| name == self.name.as_str()) {
-                        // With `explode`, a comma is a part of the value.
-                        let parts = if self.explode {
-                            self.whole(raw, decode_form)
-                        } else {
-                            self.split(raw, decode_form)
-                        };
-                        texts.extend(parts?);
-                    }
-                }
-                Ok(texts)
-            }
+            Location::Query => self.spelling().in_pairs(&request.query, &self.name, &self.shape, decode_form),
             Location::Header => {
-                // RFC 9110 §5.3: several lines of one field are one list. Fields know no encoding.
                 let lines = request.headers.get_all(self.name.as_str()).iter().map(text_of);
-                let lines: Vec<Cow<'r, str>> = lines.collect();
-                if !self.is_list() {
-                    return Ok(lines);
-                }
-                let parts = lines.iter().flat_map(|line| line.split(','));
-                Ok(parts.map(|part| Cow::Owned(part.trim_matches([' ', '\t']).to_owned())).collect())
+                let lines: Vec<Cow<'_, str>> = lines.collect();
+                Ok(self.spelling().in_fields(&lines, &self.shape))
             }
-            Location::Cookie => {
-                let mut texts = Vec::new();
-                for (_, raw) in request.cookies.iter().filter(|(name, _)| *name == self.name.as_str()) {
-                    let parts = if self.explode { self.whole(raw, decode) } else { self.split(raw, decode) };
-                    texts.extend(parts?.into_iter().map(|part| Cow::Owned(part.into_owned())));
-                }
-                Ok(texts)
-            }
-            Location::Body => Ok(Vec::new()),
+            Location::Cookie => self.spelling().in_pairs(&request.cookies, &self.name, &self.shape, decode),
+            Location::Body => Ok(None),
         }
     }
 
-    fn is_list(&self) -> bool {
-        self.shape.types.contains(Types::ARRAY)
+    /// Whether the parameter stands there without a value.
+    fn is_empty(&self, request: &Request<'_, '_, '_>) -> bool {
+        let mut raws = match self.location {
+            Location::Query => request.query.named(&self.name),
+            Location::Path | Location::Header | Location::Cookie | Location::Body => return false,
+        };
+        raws.all(str::is_empty)
     }
 
-    fn whole<'t>(&self, raw: &'t str, decode: Decode<'t>) -> Result<Vec<Cow<'t, str>>, String> {
-        decode(raw).map(|text| vec![text]).map_err(|Undecodable| raw.to_owned())
-    }
-
-    /// The elements of a list in one text, split before decoding: an encoded comma is a part of an element.
-    fn split<'t>(&self, raw: &'t str, decode: Decode<'t>) -> Result<Vec<Cow<'t, str>>, String> {
-        if !self.is_list() {
-            return self.whole(raw, decode);
+    /// Whether a name in the query belongs to this parameter.
+    fn takes(&self, name: &str) -> bool {
+        if self.location != Location::Query {
+            return false;
         }
-        raw.split(',').map(|part| decode(part).map_err(|Undecodable| raw.to_owned())).collect()
+        let is_below = self.style == Style::Deep && base(name) == self.name;
+        let is_spread = self.style == Style::Form && self.explode && self.shape.is_object();
+        self.name == name || is_below || is_spread && self.shape.members.contains_key(name)
     }
-}
-
-type Decode<'t> = fn(&'t str) -> Result<Cow<'t, str>, Undecodable>;
-
-/// The parts of a query.
-fn pairs(query: &str) -> Vec<(&str, &str)> {
-    let parts = query.split('&').filter(|part| !part.is_empty());
-    parts.map(|part| part.split_once('=').unwrap_or((part, ""))).collect()
 }
 
 /// The cookies of all `Cookie` fields (RFC 6265 §5.4).
-fn cookies(headers: &HeaderMap) -> Vec<(Cow<'_, str>, Cow<'_, str>)> {
-    let mut cookies = Vec::new();
-    for line in headers.get_all(COOKIE).iter().map(text_of) {
-        for part in line.split(';') {
-            if let Some((name, value)) = part.trim_matches([' ', '\t']).split_once('=') {
-                let value = value.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(value);
-                cookies.push((Cow::Owned(name.to_owned()), Cow::Owned(value.to_owned())));
-            }
-        }
-    }
-    cookies
+fn cookies<'l>(lines: &'l [Cow<'_, str>]) -> Pairs<'l> {
+    let parts = lines.iter().flat_map(|line| line.split(';'));
+    let pairs = parts.filter_map(|part| part.trim_matches([' ', '\t']).split_once('='));
+    let pairs = pairs.map(|(name, value)| {
+        let value = value.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(value);
+        (Cow::Borrowed(name), value)
+    });
+    Pairs::of(pairs.collect())
 }
 
 fn text_of(value: &HeaderValue) -> Cow<'_, str> {
     String::from_utf8_lossy(value.as_bytes())
 }
 
-/// Each name once, in the order of the query, behind all declared parameters.
-fn refuse_unknown(rules: &[ParameterRule], query: &[(&str, &str)], violations: &mut Violations) {
-    let mut seen: Vec<Cow<'_, str>> = Vec::new();
-    for (raw, value) in query {
-        if violations.is_full() {
-            return;
+/// Each name that the document does not know, once, in the order of the query.
+fn unknown(rules: &[ParameterRule], query: &Pairs<'_>) -> Vec<Violation> {
+    /// More are not looked at.
+    const MAX_UNKNOWN: usize = 100;
+    let mut unknown: Vec<Violation> = Vec::new();
+    let mut seen = HashSet::new();
+    for (name, value) in query.all() {
+        if unknown.len() >= MAX_UNKNOWN {
+            break;
         }
-        let name = decode_form(raw).unwrap_or(Cow::Borrowed(raw));
-        let is_declared = rules.iter().any(|rule| rule.location == Location::Query && rule.name == name);
-        if is_declared || seen.contains(&name) {
+        if rules.iter().any(|rule| rule.takes(name)) || !seen.insert(name) {
             continue;
         }
-        let violation = Violation {
+        unknown.push(Violation {
             condition: Condition::ParamUnknown,
             location: Location::Query,
-            param: excerpt::text(&name),
-            pointer: join("", &excerpt::text(&name)),
+            param: excerpt::text(name),
+            pointer: join("", &excerpt::text(name)),
             value: Some(excerpt::text(value)),
             limit: None,
             allowed: Vec::new(),
-        };
-        violations.push(rules.len() + seen.len(), violation);
-        seen.push(name);
+        });
     }
+    unknown
 }

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use serde_json::{Number, Value};
 
-use crate::schema::{Shape, Types};
+use crate::schema::Types;
 
 /// Percent-encoding that is broken, or that does not encode UTF-8.
 #[derive(Debug, PartialEq, Eq)]
@@ -43,24 +43,8 @@ fn hex(digit: u8) -> Option<u8> {
     char::from(digit).to_digit(16).and_then(|value| u8::try_from(value).ok())
 }
 
-/// The value that stands at the one place of a parameter.
-pub(super) fn value(texts: &[Cow<'_, str>], shape: Shape) -> Value {
-    // A scalar that stands there several times is given to the schema as the list that it is, and refused
-    // by it: which of several the API behind would take is not known.
-    let is_array = shape.types.contains(Types::ARRAY);
-    match texts {
-        [single] if !is_array => scalar(single, shape.types),
-        // `a=` is how form style writes an empty list.
-        [single] if single.is_empty() => Value::Array(Vec::new()),
-        several => {
-            let types = if is_array { shape.items } else { shape.types };
-            Value::Array(several.iter().map(|text| scalar(text, types)).collect())
-        }
-    }
-}
-
 /// Text as the type that the schema takes; text that is none of these stays text, for the schema to refuse.
-fn scalar(text: &str, types: Types) -> Value {
+pub(super) fn scalar(text: &str, types: Types) -> Value {
     let number = || {
         if types.contains(Types::NUMBER) {
             return float(text);

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use cel::common::types::CelUInt;
 use cel::common::types::{
@@ -9,9 +10,12 @@ use cel::common::types::{
 };
 use cel::common::value::{CowVal, Val};
 use cel::context::VariableResolver;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
-use super::language::{PATTERN, Pattern};
+use super::language::{HAS, MEMBER, PATTERN, Pattern};
+
+/// A rule that looks at more values than this fails: each would be copied for it.
+const MAX_VALUES: usize = 20_000;
 
 /// A variable of a rule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -110,7 +114,7 @@ pub struct RuleInputs<'a> {
 #[derive(Default)]
 struct Slot<'a> {
     provider: Provider<'a>,
-    built: OnceLock<Box<dyn Val + 'a>>,
+    made: OnceLock<Value>,
 }
 
 #[derive(Default)]
@@ -118,6 +122,7 @@ enum Provider<'a> {
     #[default]
     Absent,
     Lent(&'a Value),
+    LentMembers(&'a Map<String, Value>),
     Made(Box<dyn Fn() -> Value + Send + Sync + 'a>),
 }
 
@@ -141,15 +146,34 @@ impl<'a> RuleInputs<'a> {
         self
     }
 
-    fn value(&self, variable: Variable) -> &(dyn Val + 'a) {
+    /// Lends the members of an object, such as the parameters.
+    #[must_use]
+    pub fn lend_members(mut self, variable: Variable, members: &'a Map<String, Value>) -> Self {
+        self.slots[variable as usize].provider = Provider::LentMembers(members);
+        self
+    }
+
+    /// The members of a variable; `None` where it is no object.
+    fn members(&self, variable: Variable) -> Option<&Map<String, Value>> {
         let slot = &self.slots[variable as usize];
-        let built = slot.built.get_or_init(|| match (&slot.provider, variable) {
-            (_, Variable::Now) => moment(self.now),
-            (Provider::Absent, _) => Box::new(CelNull),
-            (Provider::Lent(value), _) => lent(value),
-            (Provider::Made(make), _) => made(make()),
-        });
-        built.as_ref()
+        match &slot.provider {
+            Provider::Absent => None,
+            Provider::Lent(value) => value.as_object(),
+            Provider::LentMembers(members) => Some(members),
+            Provider::Made(make) => slot.made.get_or_init(make).as_object(),
+        }
+    }
+
+    /// A whole variable; `None` where it is too large.
+    fn whole(&self, variable: Variable) -> Option<Box<dyn Val + '_>> {
+        let slot = &self.slots[variable as usize];
+        match &slot.provider {
+            _ if variable == Variable::Now => Some(moment(self.now)),
+            Provider::Absent => Some(Box::new(CelNull)),
+            Provider::Lent(value) => lent(value),
+            Provider::LentMembers(members) => is_affordable(members.values()).then(|| map(members)),
+            Provider::Made(make) => lent(slot.made.get_or_init(make)),
+        }
     }
 }
 
@@ -160,46 +184,97 @@ impl std::fmt::Debug for RuleInputs<'_> {
     }
 }
 
+/// A member that a rule speaks of by name, such as `body.start`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Member {
+    pub(super) variable: Variable,
+    pub(super) name: String,
+}
+
 /// What the names of one expression stand for.
 pub(super) struct Scope<'s, 'a> {
     pub(super) inputs: &'s RuleInputs<'a>,
     pub(super) patterns: &'s [Pattern],
+    pub(super) members: &'s [Member],
+    /// Whether something was too large to be looked at.
+    pub(super) is_exceeded: AtomicBool,
+}
+
+impl Scope<'_, '_> {
+    /// Only what a rule speaks of is copied, not the whole that it stands in.
+    fn member(&self, number: &str) -> Option<&Value> {
+        let member = self.members.get(number.parse::<usize>().ok()?)?;
+        self.inputs.members(member.variable)?.get(&member.name)
+    }
+
+    fn affordable<'v>(&self, value: Option<Box<dyn Val + 'v>>) -> Option<Box<dyn Val + 'v>> {
+        if value.is_none() {
+            self.is_exceeded.store(true, Ordering::Relaxed);
+        }
+        value
+    }
 }
 
 impl VariableResolver for Scope<'_, '_> {
     fn resolve<'b>(&'b self, name: &str) -> Option<CowVal<'b, 'b>> {
+        if let Some(number) = name.strip_prefix(MEMBER) {
+            return self.affordable(lent(self.member(number)?)).map(CowVal::Owned);
+        }
+        if let Some(number) = name.strip_prefix(HAS) {
+            let member = self.members.get(number.parse::<usize>().ok()?)?;
+            let has = self.inputs.members(member.variable)?.contains_key(&member.name);
+            return Some(CowVal::owned(CelBool::from(has)));
+        }
         if let Some(number) = name.strip_prefix(PATTERN) {
             let pattern = self.patterns.get(number.parse::<usize>().ok()?)?;
             return Some(CowVal::Borrowed(pattern));
         }
-        Variable::named(name).map(|variable| CowVal::Borrowed(self.inputs.value(variable)))
+        let variable = Variable::named(name)?;
+        self.affordable(self.inputs.whole(variable)).map(CowVal::Owned)
     }
 }
 
-/// JSON as CEL sees it, its texts borrowed. Whole numbers are `int`, so that they add to literals.
-fn lent<'a>(value: &'a Value) -> Box<dyn Val + 'a> {
+/// Whether so much may be copied for a rule.
+fn is_affordable<'v>(values: impl Iterator<Item = &'v Value>) -> bool {
+    let mut count = 0;
+    let mut rest: Vec<&Value> = values.collect();
+    while let Some(value) = rest.pop() {
+        count += 1;
+        if count + rest.len() > MAX_VALUES {
+            return false;
+        }
+        match value {
+            Value::Array(items) => rest.extend(items),
+            Value::Object(members) => rest.extend(members.values()),
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+        }
+    }
+    true
+}
+
+/// JSON as CEL sees it, its texts borrowed. Whole numbers are `int`, so that they add to literals. `None`
+/// where it is too large.
+fn lent(value: &Value) -> Option<Box<dyn Val + '_>> {
+    let is_small = match value {
+        Value::Array(items) => is_affordable(items.iter()),
+        Value::Object(members) => is_affordable(members.values()),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => true,
+    };
+    is_small.then(|| copied(value))
+}
+
+fn copied(value: &Value) -> Box<dyn Val + '_> {
     match value {
         Value::String(text) => Box::new(CelString::from(text.as_str())),
-        Value::Array(items) => Box::new(CelList::from(items.iter().map(lent).collect::<Vec<_>>())),
-        Value::Object(members) => {
-            let entries = members.iter().map(|(name, value)| (CelMapKey::from(name.as_str()), lent(value)));
-            Box::new(CelMap::from(entries.collect::<HashMap<_, _>>()))
-        }
+        Value::Array(items) => Box::new(CelList::from(items.iter().map(copied).collect::<Vec<_>>())),
+        Value::Object(members) => map(members),
         Value::Null | Value::Bool(_) | Value::Number(_) => plain(value),
     }
 }
 
-/// The same for a value that nobody else holds.
-fn made<'a>(value: Value) -> Box<dyn Val + 'a> {
-    match value {
-        Value::String(text) => Box::new(CelString::from(text)),
-        Value::Array(items) => Box::new(CelList::from(items.into_iter().map(made).collect::<Vec<_>>())),
-        Value::Object(members) => {
-            let entries = members.into_iter().map(|(name, value)| (CelMapKey::from(name), made(value)));
-            Box::new(CelMap::from(entries.collect::<HashMap<_, _>>()))
-        }
-        Value::Null | Value::Bool(_) | Value::Number(_) => plain(&value),
-    }
+fn map(members: &Map<String, Value>) -> Box<dyn Val + '_> {
+    let entries = members.iter().map(|(name, value)| (CelMapKey::from(name.as_str()), copied(value)));
+    Box::new(CelMap::from(entries.collect::<HashMap<_, _>>()))
 }
 
 fn plain<'a>(value: &Value) -> Box<dyn Val + 'a> {

@@ -95,6 +95,9 @@ pub(super) const MACROS: [&str; 6] = ["has", "all", "exists", "exists_one", "map
 pub(super) const MATCHES: &str = "@matches";
 /// What is put around the list of a loop.
 pub(super) const BOUNDED: &str = "@bounded";
+/// The variable under which a member of a variable is found, by its number; and whether it is there.
+pub(super) const MEMBER: &str = "@member";
+pub(super) const HAS: &str = "@has";
 /// The variable under which the expression's pattern of a number is found.
 pub(super) const PATTERN: &str = "@pattern";
 

@@ -4,9 +4,9 @@
 use cel::common::ast::{CallExpr, ComprehensionExpr, EntryExpr, Expr, IdedExpr, LiteralValue, SelectExpr};
 use demur_source::did_you_mean;
 
-use super::inputs::{Uses, Variable};
+use super::inputs::{Member, Uses, Variable};
 use super::language::{
-    BOUNDED, FUNCTIONS, Function, MACROS, MATCHES, OPERATORS, PATTERN, Pattern, Positions,
+    BOUNDED, FUNCTIONS, Function, HAS, MACROS, MATCHES, MEMBER, OPERATORS, PATTERN, Pattern, Positions,
 };
 use super::place::Places;
 
@@ -17,6 +17,7 @@ const MAX_DEPTH: usize = 100;
 pub(super) struct Checked {
     pub(super) uses: Uses,
     pub(super) patterns: Vec<Pattern>,
+    pub(super) members: Vec<Member>,
 }
 
 pub(super) fn check(
@@ -29,7 +30,7 @@ pub(super) fn check(
         let at = positions.part(root.id, places);
         places.error(at, "this is never true or false", Some("compare it with something".to_owned()));
     }
-    let checked = Checked { uses: Uses::default(), patterns: Vec::new() };
+    let checked = Checked { uses: Uses::default(), patterns: Vec::new(), members: Vec::new() };
     let mut lint = Lint { positions, places, names: Vec::new(), loops: 0, checked };
     lint.expression(root, 0);
     let checked = lint.checked;
@@ -57,7 +58,12 @@ impl Lint<'_, '_> {
         match &mut part.expr {
             Expr::Literal(_) | Expr::Unspecified => {}
             Expr::Ident(name) => self.variable(id, name),
-            Expr::Select(select) => self.member(id, select, depth),
+            Expr::Select(select) => {
+                self.member(id, select, depth);
+                if let Some(name) = self.by_name(select) {
+                    part.expr = Expr::Ident(name);
+                }
+            }
             Expr::Call(call) => self.call(id, call, depth),
             Expr::Comprehension(comprehension) => self.comprehension(id, comprehension, depth),
             Expr::List(list) => list.elements.iter_mut().for_each(|item| self.expression(item, depth + 1)),
@@ -114,6 +120,22 @@ impl Lint<'_, '_> {
             None => format!("it has: {}", members.join(", ")),
         };
         self.places.error(at, format!("`{name}` has no member `{}`", select.field), Some(help));
+    }
+
+    /// The variable that a member becomes, so that the whole need not be copied for it.
+    fn by_name(&mut self, select: &SelectExpr) -> Option<String> {
+        let Expr::Ident(name) = &select.operand.expr else { return None };
+        if self.names.contains(name) {
+            return None;
+        }
+        let variable = Variable::named(name).filter(|variable| *variable != Variable::Now)?;
+        let member = Member { variable, name: select.field.clone() };
+        let members = &mut self.checked.members;
+        let number = members.iter().position(|known| *known == member).unwrap_or_else(|| {
+            members.push(member);
+            members.len() - 1
+        });
+        Some(format!("{}{number}", if select.test { HAS } else { MEMBER }))
     }
 
     fn call(&mut self, id: u64, call: &mut CallExpr, depth: usize) {

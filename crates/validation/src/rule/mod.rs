@@ -12,6 +12,7 @@ mod place;
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use cel::Context;
 use cel::common::ast::IdedExpr;
@@ -21,8 +22,8 @@ use demur_source::{Diagnostics, Source, Span};
 
 pub use inputs::{RuleInputs, Uses, Variable};
 
-use inputs::Scope;
-use language::Pattern;
+use inputs::{Member, Scope};
+use language::{HAS, MEMBER, Pattern};
 use place::Places;
 
 /// The text of a failure may quote the request: it is cut at this many characters.
@@ -33,6 +34,7 @@ pub struct Expression {
     text: String,
     root: IdedExpr,
     patterns: Vec<Pattern>,
+    members: Vec<Member>,
     uses: Uses,
 }
 
@@ -58,7 +60,8 @@ impl Expression {
     fn read(text: &str, is_condition: bool, places: &mut Places<'_>) -> Option<Self> {
         let (mut root, positions) = language::parse(text, places)?;
         let checked = lint::check(&mut root, &positions, is_condition, places)?;
-        Some(Self { text: text.to_owned(), root, patterns: checked.patterns, uses: checked.uses })
+        let lint::Checked { uses, patterns, members } = checked;
+        Some(Self { text: text.to_owned(), root, patterns, members, uses })
     }
 
     /// The text that was compiled.
@@ -71,24 +74,59 @@ impl Expression {
         self.uses
     }
 
+    /// The members of variables that it speaks of by name: `body.start` is `body` and `start`.
+    pub fn members(&self) -> impl Iterator<Item = (Variable, &str)> {
+        self.members.iter().map(|member| (member.variable, member.name.as_str()))
+    }
+
     /// Whether the rule holds.
     pub fn evaluate(&self, inputs: &RuleInputs<'_>) -> Result<bool, RuleFailure> {
-        let scope = Scope { inputs, patterns: &self.patterns };
+        let scope = self.scope(inputs);
         let mut context = Context::with_env(language::environment());
         context.set_variable_resolver(&scope);
-        let value = cel::Value::resolve_val(&self.root, &context).map_err(|error| failure(&error))?;
+        let value =
+            cel::Value::resolve_val(&self.root, &context).map_err(|error| self.failure(&error, &scope))?;
         match value.downcast_ref::<CelBool>() {
             Some(holds) => Ok(*holds.inner()),
             None => Err(RuleFailure::NotBoolean { found: value.get_type().name().to_owned() }),
         }
     }
 
+    fn scope<'s, 'a>(&'s self, inputs: &'s RuleInputs<'a>) -> Scope<'s, 'a> {
+        Scope {
+            inputs,
+            patterns: &self.patterns,
+            members: &self.members,
+            is_exceeded: AtomicBool::new(false),
+        }
+    }
+
+    fn failure(&self, error: &cel::ExecutionError, scope: &Scope<'_, '_>) -> RuleFailure {
+        if scope.is_exceeded.load(Ordering::Relaxed) {
+            return RuleFailure::Evaluation { cause: "it speaks of too large a value".to_owned() };
+        }
+        // What a rule calls `body.start` is a variable of its own by now.
+        let text = error.to_string();
+        let missing = self.members.iter().enumerate().rev().find(|(number, _)| {
+            let number = number.to_string();
+            [MEMBER, HAS].iter().any(|prefix| text.contains(&format!("{prefix}{number}")))
+        });
+        match missing {
+            Some((_, member)) => {
+                let cause = format!("no such key: {} of `{}`", member.name, member.variable.name());
+                RuleFailure::Evaluation { cause }
+            }
+            None => failure(&text),
+        }
+    }
+
     /// The value, as a parameter of a message: text, a whole number, or a list of texts.
     pub fn evaluate_value(&self, inputs: &RuleInputs<'_>) -> Result<Value, RuleFailure> {
-        let scope = Scope { inputs, patterns: &self.patterns };
+        let scope = self.scope(inputs);
         let mut context = Context::with_env(language::environment());
         context.set_variable_resolver(&scope);
-        let value = cel::Value::resolve(&self.root, &context).map_err(|error| failure(&error))?;
+        let value =
+            cel::Value::resolve(&self.root, &context).map_err(|error| self.failure(&error, &scope))?;
         let not_showable = || RuleFailure::NotShowable { found: value.type_of().to_string() };
         Ok(match &value {
             cel::Value::Int(whole) => Value::Int(*whole),
@@ -120,8 +158,7 @@ fn shown(value: &cel::Value) -> Option<String> {
     })
 }
 
-fn failure(error: &cel::ExecutionError) -> RuleFailure {
-    let text = error.to_string();
+fn failure(text: &str) -> RuleFailure {
     let mut cause: String = text.chars().take(MAX_CAUSE).collect();
     if cause.len() < text.len() {
         cause.push('…');

@@ -59,10 +59,50 @@ fn nullable(schema: &mut Map<String, Value>) {
     }
 }
 
-/// Takes members that only an answer has (`readOnly`) out of `required`: no request can be blamed for
-/// leaving them out (OpenAPI 3.0.3 and 3.1, "readOnly").
-pub(super) fn require_for_requests(schema: &mut Map<String, Value>, read_only: &[String]) {
+/// Takes members that only the other side sends out of `required`: no request can be blamed for leaving out
+/// what is `readOnly`, and no answer for what is `writeOnly` (OpenAPI 3.0.3 and 3.1).
+pub(super) fn excuse(schema: &mut Map<String, Value>, names: &[String]) {
     if let Some(Value::Array(required)) = schema.get_mut("required") {
-        required.retain(|name| name.as_str().is_none_or(|name| !read_only.iter().any(|known| known == name)));
+        required.retain(|name| name.as_str().is_none_or(|name| !names.iter().any(|known| known == name)));
+    }
+}
+
+/// Lets a reference say the place that it means, and forgets what only served to find it.
+pub(super) fn refer(schema: &mut Map<String, Value>, target: &str) {
+    for name in ["$ref", "$dynamicRef"] {
+        if schema.remove(name).is_some() {
+            schema.insert("$ref".to_owned(), Value::String(format!("#{target}")));
+        }
+    }
+}
+
+/// The names by which a schema could be found: once references are places, they would only move them.
+pub(super) fn forget_names(schema: &mut Map<String, Value>) {
+    for name in ["$id", "$anchor", "$dynamicAnchor", "$schema", "$vocabulary"] {
+        if schema.get(name).is_some_and(|value| !value.is_object() || name == "$vocabulary") {
+            schema.remove(name);
+        }
+    }
+}
+
+/// `format: int32` and `int64` are bounds: what is beyond them would be cut off behind.
+pub(super) fn bound_integers(schema: &mut Map<String, Value>) {
+    let (least, most) = match schema.get("format").and_then(Value::as_str) {
+        Some("int32") => (i64::from(i32::MIN), i64::from(i32::MAX)),
+        Some("int64") => (i64::MIN, i64::MAX),
+        _ => return,
+    };
+    let number = |schema: &Map<String, Value>, name: &str| schema.get(name).and_then(Value::as_f64);
+    if number(schema, "minimum")
+        .or_else(|| number(schema, "exclusiveMinimum"))
+        .is_none_or(|bound| bound < least as f64)
+    {
+        schema.insert("minimum".to_owned(), least.into());
+    }
+    if number(schema, "maximum")
+        .or_else(|| number(schema, "exclusiveMaximum"))
+        .is_none_or(|bound| bound > most as f64)
+    {
+        schema.insert("maximum".to_owned(), most.into());
     }
 }

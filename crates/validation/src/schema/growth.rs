@@ -65,13 +65,19 @@ struct Graph {
 }
 
 impl Graph {
-    /// All that is reached from `pointer`; `None` where that is too much.
+    /// All that is reached from `pointer`; `None` where that is too much, or cannot be told: references are
+    /// places, but for those of schemas that a `$dynamicRef` leads through.
     fn of(document: &Value, pointer: &str) -> Option<Self> {
         let mut numbers: HashMap<String, usize> = HashMap::from([(pointer.to_owned(), 0)]);
         let mut queue = vec![pointer.to_owned()];
         let mut parts = Vec::new();
         while let Some(pointer) = queue.get(parts.len()).cloned() {
             let schema = document.pointer(&pointer).unwrap_or(&Value::Null);
+            let is_elsewhere =
+                schema["$ref"].as_str().is_some_and(|text| !matches!(reference(text), Reference::Local(_)));
+            if is_elsewhere || schema.get("$dynamicRef").is_some_and(Value::is_string) {
+                return None;
+            }
             let mut numbered = Vec::new();
             for part in parts_of(schema, &pointer) {
                 let number = |pointer: String| {

@@ -7,6 +7,7 @@
 mod circles;
 mod dialect;
 mod growth;
+mod pattern;
 mod shape;
 mod vocabulary;
 mod walk;
@@ -14,21 +15,24 @@ mod walk;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use demur_source::{Diagnostics, Node, Source, Span};
+use demur_source::{Diagnostics, Node, Span};
 use jsonschema::{Draft, PatternOptions, Registry, ValidationError, ValidationOptions, Validator};
 use serde_json::{Value, json};
 
 pub(crate) use dialect::Dialect;
+pub(crate) use pattern::original as original_pattern;
 pub(crate) use shape::{Shape, Types};
 
+use crate::document::files::Files;
 use crate::{DocumentOptions, Formats};
 use growth::Growth;
 
 /// The name of the document among its own schemas. No such host is ever asked: nothing is fetched.
 const DOCUMENT: &str = "demur:///document";
 
-/// A compiled regular expression may take this much memory; `x{1000}{1000}` would take more.
-const PATTERN_SIZE_LIMIT: usize = 2 * 1024 * 1024;
+/// A compiled regular expression may take this much memory, which a hundred letters of any script need;
+/// `x{1000}{1000}` would take more.
+const PATTERN_SIZE_LIMIT: usize = 10 * 1024 * 1024;
 
 /// One schema, compiled.
 pub(crate) struct Schema {
@@ -58,34 +62,65 @@ impl Schema {
         self.ranks.get(property).copied().unwrap_or(usize::MAX)
     }
 
+    /// The names of the properties that the outermost object declares.
+    pub(crate) fn properties(&self) -> impl Iterator<Item = &str> {
+        self.ranks.keys().map(String::as_str)
+    }
+
     /// The value of the keyword at a pointer that an error names.
     pub(crate) fn keyword(&self, pointer: &str) -> Option<&Value> {
         self.document.pointer(pointer)
     }
 }
 
-/// The schemas of a document that were found sound.
+/// Who sends what is held against a schema: `readOnly` and `writeOnly` are about that.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Side {
+    /// Callers.
+    Requests,
+    /// The API behind.
+    Answers,
+}
+
+/// The schemas of a document that were found sound, as one side sees them.
 pub(crate) struct Schemas<'s> {
     document: Arc<Value>,
+    files: &'s Files,
+    root: &'s Node,
     options: &'s DocumentOptions,
+}
+
+/// Where a document's schemas stand.
+pub(crate) struct Places {
+    pub(crate) requests: Vec<String>,
+    /// `None` where answers are not held against the document.
+    pub(crate) answers: Option<Vec<String>>,
 }
 
 impl<'s> Schemas<'s> {
     /// Checks the schemas at `places`, and all that they refer to, and those below `components` that no
-    /// request is held against (a mistake in one of these is a warning). `None` where one has a mistake.
+    /// message is held against (a mistake in one of these is a warning). `None` where one has a mistake.
+    ///
+    /// The two sides: of requests, and of answers where these are checked.
     pub(crate) fn check(
-        source: &Arc<Source>,
-        root: &Node,
+        files: &'s Files,
+        root: &'s Node,
         dialect: Dialect,
-        places: &[String],
+        places: &Places,
         options: &'s DocumentOptions,
         found: &mut Diagnostics,
-    ) -> Option<Self> {
+    ) -> Option<(Self, Option<Self>)> {
         let mut document = root.to_json();
-        let mut walk = walk::Walk::new(source, root, dialect);
-        let is_sound = walk.requests(places, &mut document, found);
+        let mut walk = walk::Walk::new(files, root, dialect, options.formats);
+        let mut is_sound = walk.held(Side::Requests, &places.requests, &mut document, found);
+        let answers = places.answers.as_ref().map(|places| {
+            let mut document = root.to_json();
+            is_sound &= walk.held(Side::Answers, places, &mut document, found);
+            document
+        });
         walk.others(&mut document, found);
-        is_sound.then(|| Self { document: Arc::new(document), options })
+        let schemas = |document| Self { document: Arc::new(document), files, root, options };
+        is_sound.then(|| (schemas(document), answers.map(schemas)))
     }
 
     /// How text becomes a value that the schema at `pointer` can judge.
@@ -93,33 +128,62 @@ impl<'s> Schemas<'s> {
         Shape::of(&self.document, pointer)
     }
 
-    pub(crate) fn compiler<'c>(
-        &'c self,
-        source: &'c Arc<Source>,
-        root: &'c Node,
-        found: &'c mut Diagnostics,
-    ) -> Compiler<'c> {
-        // The registry takes the document as it is: it only fails for a name that is no URI.
-        let registry = Registry::new()
-            .draft(Draft::Draft202012)
-            .add(DOCUMENT, &*self.document)
-            .and_then(|builder| builder.prepare());
-        let registry = match registry {
+    pub(crate) fn compiler<'c>(&'c self, found: &'c mut Diagnostics) -> Compiler<'c> {
+        let mut builder = Ok(Registry::new().draft(Draft::Draft202012));
+        if self.files.is_dynamic() {
+            // What a `$dynamicRef` means depends on the way to it: files stay what they are.
+            for (name, pointer) in self.files.all() {
+                let Some(part) = self.document.pointer(&pointer) else { continue };
+                builder = builder.and_then(|builder| builder.add(file_name(name), part));
+            }
+            for (name, pointer) in self.files.ids() {
+                let Some(part) = self.document.pointer(pointer) else { continue };
+                builder = builder.and_then(|builder| builder.add(file_name(name), part));
+            }
+        } else {
+            builder = builder.and_then(|builder| builder.add(DOCUMENT, &*self.document));
+        }
+        // The registry takes the documents as they are: it only fails for a name that is no URI.
+        let registry = match builder.and_then(|builder| builder.prepare()) {
             Ok(registry) => Some(registry),
             Err(error) => {
-                found.error(source, root.span, "schema", error.to_string(), None);
+                self.files.error(found, self.root.span, "schema", error.to_string(), None);
                 None
             }
         };
-        Compiler { schemas: self, source, root, found, registry, done: HashMap::new() }
+        Compiler { schemas: self, found, registry, done: HashMap::new() }
     }
+
+    /// The URI of a place, for the registry.
+    fn uri(&self, pointer: &str) -> String {
+        if !self.files.is_dynamic() {
+            return format!("{DOCUMENT}#{}", fragment(pointer));
+        }
+        let of = |(name, at): (&str, String)| {
+            let within = pointer.strip_prefix(at.as_str())?;
+            Some((at.len(), format!("{}#{}", file_name(name), fragment(within))))
+        };
+        let longest = self.files.all().filter_map(of).max_by_key(|(length, _)| *length);
+        longest.map(|(_, uri)| uri).unwrap_or_default()
+    }
+}
+
+/// A file's name as a URI; one that is a URI already stays.
+pub(super) fn file_name(name: &str) -> String {
+    if crate::document::files::is_remote(name) {
+        return name.to_owned();
+    }
+    format!("demur:///{}", percent_encoding::utf8_percent_encode(name, FRAGMENT))
+}
+
+/// A pointer as the fragment of a URI.
+fn fragment(pointer: &str) -> String {
+    percent_encoding::utf8_percent_encode(pointer, FRAGMENT).to_string()
 }
 
 /// Compiles schemas, each once.
 pub(crate) struct Compiler<'c> {
     schemas: &'c Schemas<'c>,
-    source: &'c Arc<Source>,
-    root: &'c Node,
     found: &'c mut Diagnostics,
     registry: Option<Registry<'c>>,
     done: HashMap<String, Option<Arc<Schema>>>,
@@ -138,8 +202,7 @@ impl Compiler<'_> {
 
     fn compile(&mut self, pointer: &str) -> Option<Schema> {
         let registry = self.registry.as_ref()?;
-        let fragment = percent_encoding::utf8_percent_encode(pointer, FRAGMENT);
-        let reference = json!({ "$ref": format!("{DOCUMENT}#{fragment}") });
+        let reference = json!({ "$ref": self.schemas.uri(pointer) });
         let options = validator_options()
             .with_registry(registry)
             .should_validate_formats(self.schemas.options.formats == Formats::Assert);
@@ -150,16 +213,16 @@ impl Compiler<'_> {
                 Some(Schema { validator, ranks, growth, document: self.schemas.document.clone() })
             }
             Err(error) => {
-                let span = self.root.nearest(pointer).span;
+                let span = self.schemas.root.nearest(pointer).span;
                 let message = format!("this schema does not compile: {error}");
-                self.found.error(self.source, span, "schema", message, None);
+                self.schemas.files.error(self.found, span, "schema", message, None);
                 None
             }
         }
     }
 
     pub(crate) fn warning(&mut self, span: Span, message: String) {
-        self.found.warning(self.source, span, "unsupported", message, None);
+        self.schemas.files.warning(self.found, span, "unsupported", message, None);
     }
 }
 
@@ -185,24 +248,4 @@ fn validator_options<'r>() -> ValidationOptions<'r> {
     jsonschema::draft202012::options()
         .offline()
         .with_pattern_options(PatternOptions::regex().size_limit(PATTERN_SIZE_LIMIT))
-}
-
-/// Why a pattern is refused, if it is.
-fn pattern_problem(pattern: &str) -> Option<(String, Option<String>)> {
-    validator_options().build(&json!({ "pattern": pattern })).err()?;
-    let is_look_around = ["(?=", "(?!", "(?<=", "(?<!"].iter().any(|token| pattern.contains(token));
-    let is_back_reference = (1..=9).any(|digit| pattern.contains(&format!("\\{digit}")));
-    Some(match (is_look_around, is_back_reference) {
-        (true, _) => (
-            format!("the pattern `{pattern}` looks around, which cannot be matched in linear time"),
-            Some(
-                "say it without `(?=…)`, `(?!…)`, `(?<=…)`, `(?<!…)`; `not` and `allOf` may help".to_owned(),
-            ),
-        ),
-        (_, true) => (
-            format!("the pattern `{pattern}` refers back to a group, which cannot be matched in linear time"),
-            Some("say it without `\\1`".to_owned()),
-        ),
-        _ => (format!("the pattern `{pattern}` is not a regular expression, or too large a one"), None),
-    })
 }

@@ -11,6 +11,10 @@ use crate::document::pointer::{Reference, join, reference};
 
 /// References and branches followed before giving up: far more than a person writes.
 const MAX_STEPS: usize = 500;
+/// Objects within objects whose members' types are known: no text is nested deeper.
+const MAX_LEVELS: usize = 4;
+/// Schemas looked at for one shape.
+const MAX_SHAPES: usize = 1_000;
 
 /// A set of JSON types.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -60,34 +64,70 @@ impl Types {
 }
 
 /// How text becomes a value.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct Shape {
     /// The types of the whole; empty where the schema does not say.
     pub(crate) types: Types,
-    /// The types of an array's elements.
-    pub(crate) items: Types,
+    /// An array's elements.
+    pub(crate) items: Option<Box<Shape>>,
+    /// An object's members, by name.
+    pub(crate) members: HashMap<String, Shape>,
+    /// An object's other members, where it may have any.
+    pub(crate) others: Option<Box<Shape>>,
 }
 
 impl Shape {
     /// The shape of the schema at `pointer`.
     pub(crate) fn of(document: &Value, pointer: &str) -> Shape {
-        let (types, items) = types(document, pointer);
-        let mut shape = Shape { types, items: Types::default() };
-        for pointer in items {
-            shape.items.add(self::types(document, &pointer).0);
+        Self::within(document, &[pointer.to_owned()], MAX_LEVELS, &mut MAX_SHAPES.clone())
+    }
+
+    /// The shape of what several schemas apply to.
+    fn within(document: &Value, pointers: &[String], levels: usize, left: &mut usize) -> Shape {
+        let mut shape = Shape::default();
+        let mut parts = Parts::default();
+        for pointer in pointers {
+            shape.types.add(types(document, pointer, &mut parts));
         }
+        let affordable = parts.members.len() + 2;
+        if levels == 0 || *left < affordable {
+            return shape;
+        }
+        *left -= affordable;
+        let mut part = |pointers: &[String]| Self::within(document, pointers, levels - 1, left);
+        shape.items = (!parts.items.is_empty()).then(|| Box::new(part(&parts.items)));
+        shape.others = (!parts.others.is_empty()).then(|| Box::new(part(&parts.others)));
+        shape.members = parts.members.iter().map(|(name, pointers)| (name.clone(), part(pointers))).collect();
         shape
     }
 
-    /// Whether only an object will do.
-    pub(crate) fn is_object_only(&self) -> bool {
-        self.types == Types::OBJECT
+    /// Whether text is to be read as an object: no simpler type could be meant.
+    pub(crate) fn is_object(&self) -> bool {
+        let simpler = [Types::STRING, Types::INTEGER, Types::NUMBER, Types::BOOLEAN, Types::ARRAY];
+        self.types.contains(Types::OBJECT) && !simpler.into_iter().any(|simple| self.types.contains(simple))
+    }
+
+    pub(crate) fn is_list(&self) -> bool {
+        self.types.contains(Types::ARRAY)
+    }
+
+    /// Whether it is an object, or a list of them: what a form writes as JSON.
+    pub(crate) fn is_nested(&self) -> bool {
+        self.is_object() || self.is_list() && self.items.as_ref().is_some_and(|items| items.is_nested())
     }
 }
 
-/// The types that the schema at `pointer` takes, and the pointers to the schemas of its items.
-fn types(document: &Value, pointer: &str) -> (Types, Vec<String>) {
-    let (mut types, mut items) = (Types::default(), Vec::new());
+/// The pointers to the schemas of a schema's parts.
+#[derive(Default)]
+struct Parts {
+    items: Vec<String>,
+    members: HashMap<String, Vec<String>>,
+    others: Vec<String>,
+}
+
+/// The types that the schema at `pointer` takes; where its parts stand goes to `parts`.
+fn types(document: &Value, pointer: &str, parts: &mut Parts) -> Types {
+    let mut types = Types::default();
     for_each_in_place(document, pointer, |pointer, schema| {
         match &schema["type"] {
             Value::String(name) => types.add(Types::named(name)),
@@ -97,13 +137,23 @@ fn types(document: &Value, pointer: &str) -> (Types, Vec<String>) {
             _ => {
                 let listed = schema["enum"].as_array().into_iter().flatten();
                 listed.chain(schema.get("const")).for_each(|value| types.add(Types::of(value)));
+                if schema.get("properties").is_some() {
+                    types.add(Types::OBJECT);
+                }
             }
         }
         if schema.get("items").is_some() {
-            items.push(join(pointer, "items"));
+            parts.items.push(join(pointer, "items"));
+        }
+        let properties = join(pointer, "properties");
+        for (name, _) in schema["properties"].as_object().into_iter().flatten() {
+            parts.members.entry(name.clone()).or_default().push(join(&properties, name));
+        }
+        if schema.get("additionalProperties").is_some_and(|others| others != &Value::Bool(false)) {
+            parts.others.push(join(pointer, "additionalProperties"));
         }
     });
-    (types, items)
+    types
 }
 
 /// The properties that the schema at `pointer` declares, each with its position.

@@ -23,8 +23,11 @@ pub(super) const NAMED: [&str; 5] =
 pub(super) const IN_PLACE: [&str; 8] =
     ["not", "if", "then", "else", "allOf", "anyOf", "oneOf", "dependentSchemas"];
 /// Every other keyword that a schema in an OpenAPI document may have.
-pub(super) const OTHER: [&str; 42] = [
+pub(super) const OTHER: [&str; 45] = [
     "$ref",
+    "$id",
+    "$dynamicRef",
+    "$dynamicAnchor",
     "$schema",
     "$comment",
     "$anchor",
@@ -67,9 +70,6 @@ pub(super) const OTHER: [&str; 42] = [
     "additionalItems",
     "dependencies",
 ];
-/// Keywords that would change what a `$ref` means.
-pub(super) const UNSUPPORTED: [&str; 3] = ["$id", "$dynamicRef", "$dynamicAnchor"];
-
 pub(super) const TYPES: [&str; 7] = ["string", "integer", "number", "boolean", "array", "object", "null"];
 
 #[cfg(test)]

@@ -4,25 +4,28 @@
 //! is told apart from what is. A mistake in the former is a warning.
 
 use std::collections::HashSet;
-use std::sync::Arc;
 
-use demur_source::{Diagnostics, Kind, Node, Source, Span, did_you_mean};
+use demur_source::{Diagnostics, Kind, Node, Span, did_you_mean};
 use jsonschema::ValidationError;
 use jsonschema::error::ValidationErrorKind;
 use serde_json::Value;
 
-use super::vocabulary::{IN_PLACE, MANY, NAMED, ONE, OTHER, TYPES, UNSUPPORTED};
-use super::{Dialect, circles, dialect, pattern_problem};
-use crate::document::pointer::{Located, Reference, reference, tokens};
-use crate::document::{not_local, unresolved};
+use super::vocabulary::{IN_PLACE, MANY, NAMED, ONE, OTHER, TYPES};
+use super::{Dialect, Side, circles, dialect, file_name, fragment, pattern};
+use crate::Formats;
+use crate::document::files::{Files, Target};
+use crate::document::pointer::{Located, tokens};
+use crate::document::{unreadable, unresolved};
 
 /// The text of an error may quote the document: it is cut at this many characters.
 const MAX_QUOTE: usize = 200;
 
 pub(super) struct Walk<'w> {
-    source: &'w Arc<Source>,
+    files: &'w Files,
     root: Located<'w>,
     dialect: Dialect,
+    formats: Formats,
+    side: Side,
     visited: HashSet<String>,
     /// Pointers that were complained about, so that nothing is said twice.
     reported: HashSet<String>,
@@ -34,11 +37,13 @@ pub(super) struct Walk<'w> {
 }
 
 impl<'w> Walk<'w> {
-    pub(super) fn new(source: &'w Arc<Source>, root: &'w Node, dialect: Dialect) -> Self {
+    pub(super) fn new(files: &'w Files, root: &'w Node, dialect: Dialect, formats: Formats) -> Self {
         Self {
-            source,
+            files,
             root: Located::root(root),
             dialect,
+            formats,
+            side: Side::Requests,
             visited: HashSet::new(),
             reported: HashSet::new(),
             in_place: Vec::new(),
@@ -47,15 +52,20 @@ impl<'w> Walk<'w> {
         }
     }
 
-    /// Visits the schemas that requests are held against. Whether all is well with them.
-    pub(super) fn requests(
+    /// Visits the schemas that messages of one side are held against, whatever was visited for the other.
+    /// Whether all is well with them.
+    pub(super) fn held(
         &mut self,
+        side: Side,
         places: &[String],
         document: &mut Value,
         found: &mut Diagnostics,
     ) -> bool {
+        self.side = side;
+        let before = std::mem::take(&mut self.visited);
         let starts = places.iter().filter_map(|pointer| self.root.at(pointer)).collect();
         self.visit_all(starts, document, found);
+        self.visited.extend(before);
         for (pointer, span) in circles::find(&std::mem::take(&mut self.in_place)) {
             let message = "this reference leads back to itself without end".to_owned();
             self.report(&pointer, span, "ref-cycle", message, None, found);
@@ -82,9 +92,9 @@ impl<'w> Walk<'w> {
             match &schema.node.kind {
                 Kind::Map(_) => {
                     let referred = self.schema(&schema, &mut rest, found);
+                    self.normalise(&schema, referred.as_ref(), document);
                     names.extend(referred.clone());
                     rest.extend(referred);
-                    self.normalise(&schema, document);
                 }
                 Kind::Bool(_) => {}
                 _ => {
@@ -108,7 +118,8 @@ impl<'w> Walk<'w> {
         rest: &mut Vec<Located<'w>>,
         found: &mut Diagnostics,
     ) -> Option<Located<'w>> {
-        let target = schema.member("$ref").and_then(|target| self.follow(schema, &target, found));
+        let reference = schema.member("$ref").or_else(|| schema.member("$dynamicRef"));
+        let target = reference.and_then(|target| self.follow(schema, &target, found));
         if self.dialect == Dialect::OpenApi30 && schema.member("$ref").is_some() {
             self.beside_ref(schema, found);
             return target;
@@ -156,10 +167,12 @@ impl<'w> Walk<'w> {
         member: &Located<'w>,
         found: &mut Diagnostics,
     ) {
-        if UNSUPPORTED.contains(&keyword) {
-            let message = format!("`{keyword}` is not supported in a schema");
-            let help = "refer to schemas by `$ref: '#/components/schemas/…'`".to_owned();
-            self.report(&member.pointer, span, "unsupported", message, Some(help), found);
+        if keyword == "$schema" {
+            let text = member.node.as_str().unwrap_or_default().trim_end_matches('#');
+            if text != "https://json-schema.org/draft/2020-12/schema" {
+                let message = format!("the schema dialect `{text}` is not supported: 2020-12 is used");
+                self.warn(&member.pointer, span, "unsupported", message, None, found);
+            }
         } else if keyword == "nullable" {
             let message = match self.dialect {
                 Dialect::OpenApi31 => "OpenAPI 3.1 has no `nullable`: it has no effect",
@@ -172,13 +185,14 @@ impl<'w> Walk<'w> {
                 Dialect::OpenApi31 => "write `type: [string, 'null']`",
                 Dialect::OpenApi30 => "add `type`",
             };
-            found.warning(self.source, span, "nullable", message, Some(help.to_owned()));
+            self.warn(&member.pointer, span, "nullable", message.to_owned(), Some(help.to_owned()), found);
         } else if !OTHER.contains(&keyword) && !keyword.starts_with("x-") {
             // JSON Schema allows any other keyword as a remark; one that looks like a slip is worth a word.
             let known = OTHER.iter().chain(&ONE).chain(&MANY).chain(&NAMED).copied();
             if let Some(meant) = did_you_mean(keyword, known) {
                 let message = format!("a schema has no keyword `{keyword}`: it has no effect");
-                found.warning(self.source, span, "unknown-key", message, format!("did you mean `{meant}`?"));
+                let help = format!("did you mean `{meant}`?");
+                self.warn(&member.pointer, span, "unknown-key", message, Some(help), found);
             }
         }
     }
@@ -195,10 +209,13 @@ impl<'w> Walk<'w> {
             self.report(&target.pointer, span, "wrong-kind", message, None, found);
             return None;
         };
-        let Reference::Local(pointer) = reference(text) else {
-            let (message, help) = not_local(text);
-            self.report(&target.pointer, span, "remote-ref", message, help, found);
-            return None;
+        let pointer = match self.files.target(target) {
+            Target::Local(pointer) => pointer,
+            Target::Unreadable(cause) => {
+                let (message, help) = unreadable(text, &cause);
+                self.report(&target.pointer, span, "remote-ref", message, help, found);
+                return None;
+            }
         };
         let place = self.root.at(&pointer);
         match &place {
@@ -216,39 +233,63 @@ impl<'w> Walk<'w> {
     }
 
     /// In 3.0 what stands beside `$ref` is ignored, which surprises people.
-    fn beside_ref(&self, schema: &Located<'w>, found: &mut Diagnostics) {
+    fn beside_ref(&mut self, schema: &Located<'w>, found: &mut Diagnostics) {
         const REMARKS: [&str; 6] = ["$ref", "title", "description", "example", "deprecated", "readOnly"];
-        for (key, _) in schema.members() {
+        for (key, member) in schema.members() {
             if !REMARKS.contains(&key.name.as_str()) && !key.name.starts_with("x-") {
                 let message = format!("OpenAPI 3.0 ignores `{}` beside `$ref`", key.name);
                 let help = "put the `$ref` into `allOf`".to_owned();
-                found.warning(self.source, key.span, "ref-siblings", message, help);
+                self.warn(&member.pointer, key.span, "ref-siblings", message, Some(help), found);
             }
         }
     }
 
     fn pattern(&mut self, pattern: &str, span: Span, pointer: &str, found: &mut Diagnostics) {
-        if let Some((message, help)) = pattern_problem(pattern) {
+        if let Some((message, help)) = pattern::problem(pattern) {
             self.report(pointer, span, "pattern", message, help, found);
         }
     }
 
-    fn normalise(&self, schema: &Located<'w>, document: &mut Value) {
+    /// Rewrites one schema for the side that is visited.
+    fn normalise(&self, schema: &Located<'w>, target: Option<&Located<'w>>, document: &mut Value) {
         let Some(Value::Object(object)) = document.pointer_mut(&schema.pointer) else { return };
         self.dialect.normalise(object);
+        match target {
+            // The way to a `$dynamicRef` matters: what has a name is reached by its name.
+            Some(target) if self.files.is_dynamic() => {
+                if let (Some(id), true) = (self.files.id(&target.pointer), object.contains_key("$ref")) {
+                    object.insert("$ref".to_owned(), Value::String(file_name(id)));
+                }
+            }
+            Some(target) => {
+                dialect::forget_names(object);
+                dialect::refer(object, &fragment(&target.pointer));
+            }
+            None if self.files.is_dynamic() => {}
+            None => dialect::forget_names(object),
+        }
+        pattern::rewrite(object);
+        if self.formats == Formats::Assert {
+            dialect::bound_integers(object);
+        }
+        let flag = match self.side {
+            Side::Requests => "readOnly",
+            Side::Answers => "writeOnly",
+        };
         let properties = schema.member("properties");
-        let read_only = properties.iter().flat_map(|properties| properties.members());
-        let read_only = read_only.filter(|(_, property)| self.is_read_only(property));
-        let names: Vec<String> = read_only.map(|(key, _)| key.name.clone()).collect();
-        dialect::require_for_requests(object, &names);
+        let excused = properties.iter().flat_map(|properties| properties.members());
+        let excused = excused.filter(|(_, property)| self.is_marked(property, flag));
+        let names: Vec<String> = excused.map(|(key, _)| key.name.clone()).collect();
+        dialect::excuse(object, &names);
     }
 
-    fn is_read_only(&self, property: &Located<'w>) -> bool {
-        let is_marked = |node: &Node| node.get("readOnly").is_some_and(|flag| flag.kind == Kind::Bool(true));
-        let target = property.node.get("$ref").and_then(Node::as_str).map(reference);
-        is_marked(property.node)
-            || matches!(target, Some(Reference::Local(pointer))
-                if self.root.at(&pointer).is_some_and(|target| is_marked(target.node)))
+    fn is_marked(&self, property: &Located<'w>, flag: &str) -> bool {
+        let is_marked = |node: &Node| node.get(flag).is_some_and(|flag| flag.kind == Kind::Bool(true));
+        let target = || match self.files.target(&property.member("$ref")?) {
+            Target::Local(pointer) => self.root.at(&pointer),
+            Target::Unreadable(_) => None,
+        };
+        is_marked(property.node) || target().is_some_and(|target| is_marked(target.node))
     }
 
     /// What the meta-schema finds: kinds and bounds of keywords, unknown types.
@@ -259,7 +300,7 @@ impl<'w> Walk<'w> {
             let pointer = format!("{}{}", schema.pointer, error.instance_path().as_str());
             // Patterns and references are judged above, in words of our own.
             let is_format = matches!(error.kind(), ValidationErrorKind::Format { .. });
-            if is_format || pointer.ends_with("/$ref") {
+            if is_format || pointer.ends_with("/$ref") || pointer.ends_with("/$dynamicRef") {
                 continue;
             }
             let span = self.root.node.nearest(&pointer).span;
@@ -282,10 +323,25 @@ impl<'w> Walk<'w> {
         }
         if self.is_idle {
             let message = format!("{message} (no request is held against this schema)");
-            found.warning(self.source, span, check, message, help);
+            self.files.warning(found, span, check, message, help);
         } else {
             self.is_sound = false;
-            found.error(self.source, span, check, message, help);
+            self.files.error(found, span, check, message, help);
+        }
+    }
+
+    /// A remark: said once, whichever side is visited.
+    fn warn(
+        &mut self,
+        pointer: &str,
+        span: Span,
+        check: &'static str,
+        message: String,
+        help: Option<String>,
+        found: &mut Diagnostics,
+    ) {
+        if self.reported.insert(pointer.to_owned()) {
+            self.files.warning(found, span, check, message, help);
         }
     }
 }

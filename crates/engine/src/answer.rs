@@ -1,0 +1,147 @@
+//! An upstream's success, held against the API's own document where the configuration asks for it.
+//!
+//! Only what is read anyway is judged: JSON within the API's bound of content, not compressed. What is larger
+//! passes, and the operators are told that nobody looked.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::{Bytes, BytesMut};
+use demur_validation::{Answer, Operation};
+use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
+use http::response::Parts;
+use http_body::{Body, Frame, SizeHint};
+use http_body_util::BodyExt;
+
+use crate::settings::{Answers, ApiSettings};
+
+const LARGE: &str = "larger than the bound";
+
+/// What operators should know of a request that was answered all the same. It is an extension of the
+/// response, for whoever logs or keeps it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Remarks {
+    /// The request's id.
+    pub request_id: String,
+    /// What is to be known.
+    pub said: Vec<String>,
+}
+
+/// What is to be said of an answer.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Fault {
+    /// It breaks the document.
+    Unsound(String),
+    /// Nobody looked, and why.
+    Unseen(&'static str),
+}
+
+impl Fault {
+    /// What nobody has looked into is no reason to refuse.
+    pub(crate) fn is_refused(&self, answers: Answers) -> bool {
+        answers == Answers::Refuse && matches!(self, Fault::Unsound(_))
+    }
+}
+
+impl std::fmt::Display for Fault {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Fault::Unsound(cause) => write!(f, "the answer breaks the document: {cause}"),
+            Fault::Unseen(why) => write!(f, "the answer was not looked into: it is {why}"),
+        }
+    }
+}
+
+/// Content of which the beginning may have been read already.
+#[derive(Debug)]
+pub struct Looked<R> {
+    /// Boxed: nearly no answer has one, and every answer carries the place for it.
+    first: Option<Box<Bytes>>,
+    rest: R,
+}
+
+impl<R> Looked<R> {
+    pub(crate) fn nothing(rest: R) -> Self {
+        Self { first: None, rest }
+    }
+}
+
+/// Reads the content as far as it must be, and says what is wrong with the answer.
+///
+/// `Err` where the upstream's content broke off.
+pub(crate) async fn look<R>(
+    settings: &ApiSettings,
+    operation: &Operation,
+    head: &Parts,
+    mut body: R,
+) -> Result<(Looked<R>, Option<Fault>), String>
+where
+    R: Body<Data = Bytes> + Unpin,
+{
+    let document = &settings.document;
+    let content_type = head.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let judge = |bytes: &[u8]| match document.check_answer(operation, head.status, content_type, bytes) {
+        None | Some(Answer::Sound) => None,
+        Some(Answer::Unsound(fault)) => Some(Fault::Unsound(fault.to_string())),
+    };
+    let announced =
+        head.headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+    let is_empty = body.is_end_stream() || announced == Some(0);
+    if is_empty || !document.looks_into_answer(operation, head.status) {
+        // The status and the type can be judged without the content.
+        return Ok((Looked::nothing(body), judge(&[])));
+    }
+    let is_large = announced.is_some_and(|length| length > settings.max_content);
+    if is_large || head.headers.contains_key(CONTENT_ENCODING) {
+        let why = if is_large { LARGE } else { "compressed" };
+        return Ok((Looked::nothing(body), Some(Fault::Unseen(why))));
+    }
+    let mut read = BytesMut::new();
+    while let Some(frame) = body.frame().await {
+        let Ok(frame) = frame else { return Err("the content of the answer broke off".to_owned()) };
+        let Ok(data) = frame.into_data() else { continue };
+        read.extend_from_slice(&data);
+        if read.len() as u64 > settings.max_content {
+            return Ok((
+                Looked { first: Some(Box::new(read.freeze())), rest: body },
+                Some(Fault::Unseen(LARGE)),
+            ));
+        }
+    }
+    let read = read.freeze();
+    let fault = judge(&read);
+    Ok((Looked { first: (!read.is_empty()).then(|| Box::new(read)), rest: body }, fault))
+}
+
+impl<R> Body for Looked<R>
+where
+    R: Body<Data = Bytes> + Unpin,
+{
+    type Data = Bytes;
+    type Error = R::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, R::Error>>> {
+        match self.first.take() {
+            Some(first) => Poll::Ready(Some(Ok(Frame::data(*first)))),
+            None => Pin::new(&mut self.rest).poll_frame(cx),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.first.is_none() && self.rest.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        let first = self.first.as_ref().map_or(0, |bytes| bytes.len() as u64);
+        let rest = self.rest.size_hint();
+        let mut hint = SizeHint::new();
+        hint.set_lower(first + rest.lower());
+        if let Some(upper) = rest.upper() {
+            hint.set_upper(first + upper);
+        }
+        hint
+    }
+}

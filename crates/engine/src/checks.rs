@@ -1,0 +1,102 @@
+//! Small checks on a request's head that need neither its document nor its key.
+
+use demur_contract::Condition;
+use demur_validation::Operation;
+use http::header::{ACCEPT, ALLOW, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue};
+use http::request::Parts;
+
+use crate::content::ContentFault;
+use crate::refused::Refused;
+
+/// The client's own name for an operation that it may send more than once.
+pub(crate) const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+
+/// The request's host, with its port. Of two the URI's is the one that counts (RFC 9112, section 3.2.2).
+pub(crate) fn host(parts: &Parts) -> Option<&str> {
+    let authority = match parts.uri.authority() {
+        Some(authority) => authority.as_str(),
+        None => parts.headers.get(http::header::HOST)?.to_str().ok()?,
+    };
+    Some(authority)
+}
+
+pub(crate) fn method_not_allowed(allow: &str) -> Refused {
+    let refused = Refused::from(Condition::ResourceMethodNotAllowed).with("allow", allow);
+    match HeaderValue::from_str(allow) {
+        Ok(value) => refused.field(ALLOW, value),
+        Err(_) => refused,
+    }
+}
+
+pub(crate) fn unclear_resource() -> Refused {
+    Refused::from(Condition::PermissionResource)
+        .because("the parameter that names the resource stands in the query not at all, or more than once")
+}
+
+/// Whether no segment of a path is `.` or `..`, or hides one behind percent-encoding or a slash of its own:
+/// an upstream that resolves it would serve another operation than the one that was checked.
+pub(crate) fn has_plain_segments(path: &str) -> bool {
+    if !path.bytes().any(|byte| matches!(byte, b'.' | b'%' | b'\\')) {
+        return true;
+    }
+    path.split('/').all(|segment| {
+        let segment = percent_encoding::percent_decode_str(segment).decode_utf8_lossy();
+        segment.split(['/', '\\']).all(|part| !matches!(part, "." | "..")) && !segment.contains('\0')
+    })
+}
+
+/// Fields of which a second one would make the gateway and the upstream read different requests.
+pub(crate) fn refuse_doubled(parts: &Parts) -> Result<(), Refused> {
+    for name in [CONTENT_TYPE, CONTENT_ENCODING, IDEMPOTENCY_KEY] {
+        if parts.headers.get_all(&name).iter().nth(1).is_some() {
+            let cause = format!("the field {name} stands there more than once");
+            return Err(Refused::from(Condition::RequestMalformed).because(cause));
+        }
+    }
+    Ok(())
+}
+
+/// A caller who takes none of the media types that the operation answers in.
+pub(crate) fn refuse_unacceptable(parts: &Parts, operation: &Operation) -> Result<(), Refused> {
+    let lines: Vec<&str> =
+        parts.headers.get_all(ACCEPT).iter().filter_map(|line| line.to_str().ok()).collect();
+    if lines.is_empty() || operation.is_acceptable(&lines.join(",")) {
+        return Ok(());
+    }
+    Err(Refused::from(Condition::RequestNotAcceptable)
+        .because("Accept takes none of the declared media types"))
+}
+
+/// Content that says that it is too large is not read at all.
+pub(crate) fn refuse_announced_excess(parts: &Parts, bound: u64) -> Result<(), Refused> {
+    let announced =
+        parts.headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+    if announced.is_some_and(|length| length > bound) {
+        let max = i64::try_from(bound).unwrap_or(i64::MAX);
+        return Err(Refused::from(ContentFault::TooLarge).with("max_bytes", max));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_segment_leads_elsewhere() {
+        for (path, plain) in [
+            ("/items/a.b", true),
+            ("/items/...", true),
+            ("/items/a%20b", true),
+            ("/items/..", false),
+            ("/items/./a", false),
+            ("/items/%2e%2E", false),
+            ("/items/..%2fadmin", false),
+            ("/items/a%5c..%5cadmin", false),
+            ("/items/..\\admin", false),
+            ("/items/a%00", false),
+        ] {
+            assert_eq!(has_plain_segments(path), plain, "{path}");
+        }
+    }
+}

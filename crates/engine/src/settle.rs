@@ -1,0 +1,115 @@
+//! The second half of a request's way: forwarded, answered, settled.
+//!
+//! Whatever the upstream does, the hold is settled: posted when the content of a success ends, released when
+//! the upstream is known to have failed.
+
+use std::future::Future;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use demur_admission::Hold;
+use demur_contract::Condition;
+use demur_validation::Operation;
+use http::{Request, Response, Version};
+use http_body::Body;
+use http_body_util::BodyExt;
+
+use crate::answer::{self, Looked, Remarks};
+use crate::api::Api;
+use crate::content::Content;
+use crate::exchange::Exchange;
+use crate::forward;
+use crate::outcome::{self, MAX_FAILURE_BYTES, UpstreamFault};
+use crate::outgoing::Outgoing;
+use crate::raised::Raised;
+use crate::refused::Refused;
+use crate::settings::Answers;
+
+/// Forwards, and settles by what comes back.
+pub(crate) async fn pass_on<B, F, Sent, R>(
+    exchange: &mut Exchange<'_>,
+    api: &Arc<Api>,
+    operation: Option<&Operation>,
+    request: Request<Content<B>>,
+    mut remarks: Remarks,
+    mut hold: Hold,
+    forward: F,
+) -> Result<Response<Outgoing<R>>, Refused>
+where
+    F: FnOnce(&Arc<Api>, Request<Content<B>>) -> Sent,
+    Sent: Future<Output = Result<Response<R>, UpstreamFault>>,
+    R: Body<Data = Bytes> + Unpin,
+{
+    hold.forwarded();
+    let answer = forward(api, request).await;
+
+    // Settle.
+    let answer = match answer {
+        Ok(answer) => answer,
+        Err(fault) => {
+            hold.release();
+            return Err(fault.into());
+        }
+    };
+    let (mut head, body) = answer.into_parts();
+    if let Some(raised) = head.extensions.remove::<Raised>() {
+        hold.release();
+        return Err(raised.in_contract(exchange.voice()));
+    }
+    if let Some(cause) = outcome::unusable(&head) {
+        hold.release();
+        return Err(Refused::from(Condition::UpstreamInvalidResponse).because(cause));
+    }
+    if head.status.is_client_error() || head.status.is_server_error() {
+        hold.release();
+        let content = failure_content(body).await;
+        return Err(outcome::refuse(exchange.voice(), head.status, &head.headers, &content));
+    }
+    let settings = &api.settings;
+    let answers = settings.validation.answers;
+    let body = match operation.filter(|_| answers != Answers::Ignore) {
+        None => Looked::nothing(body),
+        Some(operation) => {
+            let (body, fault) = match answer::look(settings, operation, &head, body).await {
+                Ok(looked) => looked,
+                Err(cause) => {
+                    hold.release();
+                    return Err(Refused::from(Condition::UpstreamInvalidResponse).because(cause));
+                }
+            };
+            match fault {
+                Some(fault) if fault.is_refused(answers) && !settings.observe => {
+                    hold.release();
+                    let refused = Refused::from(Condition::UpstreamInvalidResponse);
+                    return Err(refused.because(fault.to_string()));
+                }
+                Some(fault) => remarks.said.push(fault.to_string()),
+                None => {}
+            }
+            body
+        }
+    };
+    if !remarks.said.is_empty() {
+        remarks.request_id = exchange.request_id();
+        head.extensions.insert(Arc::new(remarks));
+    }
+    forward::strip_hop_by_hop(&mut head.headers);
+    forward::strip_own(&mut head.headers);
+    // The version is each connection's own.
+    head.version = Version::HTTP_11;
+    Ok(Response::from_parts(head, Outgoing::passing(body, hold, exchange.taken.take())))
+}
+
+/// The beginning of a failed answer. What cannot be read is not missed: the status says enough.
+async fn failure_content<R: Body<Data = Bytes> + Unpin>(mut body: R) -> Vec<u8> {
+    let mut content = Vec::new();
+    while let Some(Ok(frame)) = body.frame().await {
+        let Ok(data) = frame.into_data() else { continue };
+        let room = MAX_FAILURE_BYTES.saturating_sub(content.len());
+        content.extend_from_slice(&data[..data.len().min(room)]);
+        if data.len() > room {
+            break;
+        }
+    }
+    content
+}

@@ -1,0 +1,136 @@
+//! What validation costs, each figure beside what it is compared with, in turns within one run:
+//! looking an operation up among 10 and among 10,000; a body of 1 KB and a plain jsonschema call; a rule.
+//!
+//! `cargo run --release -p demur-validation --example bench`
+
+#![allow(clippy::print_stdout, clippy::panic, clippy::unwrap_used, reason = "a program for people")]
+
+use std::hint::black_box;
+use std::time::{Duration, Instant};
+
+use demur_source::{Diagnostics, Source, Span};
+use demur_validation::{ApiDocument, Content, DocumentOptions, Expression, Find, RuleInputs, Variable};
+use http::Method;
+use serde_json::{Value, json};
+
+const ROUNDS: usize = 15;
+
+/// The least time of one call, over rounds in turns: what else the machine does only adds.
+fn compare<const N: usize>(calls: u32, mut programs: [&mut dyn FnMut(); N]) -> [Duration; N] {
+    let mut least = [Duration::MAX; N];
+    for _ in 0..ROUNDS {
+        for (program, least) in programs.iter_mut().zip(&mut least) {
+            let start = Instant::now();
+            (0..calls).for_each(|_| program());
+            *least = (*least).min(start.elapsed() / calls);
+        }
+    }
+    least
+}
+
+fn load(text: &str) -> ApiDocument {
+    let mut found = Diagnostics::new();
+    let document =
+        ApiDocument::load(&Source::new("bench.yaml", text), &DocumentOptions::default(), &mut found);
+    document.unwrap_or_else(|| panic!("{found}"))
+}
+
+fn operations(count: usize) -> ApiDocument {
+    let mut text = "openapi: 3.1.0\npaths:\n".to_owned();
+    for number in 0..count {
+        text += &format!(
+            "  /group{}/things{number}/{{id}}/parts/{{part}}:\n    get: {{ operationId: o{number}, parameters: [{{ name: id, in: path, required: true, schema: {{}} }}, {{ name: part, in: path, required: true, schema: {{}} }}] }}\n",
+            number % 100
+        );
+    }
+    load(&text)
+}
+
+fn look_up() {
+    let (few, many) = (operations(10), operations(10_000));
+    let paths = |count: usize| -> Vec<String> {
+        (0..64)
+            .map(|n| n * (count - 1) / 63)
+            .map(|n| format!("/group{}/things{n}/4711/parts/5", n % 100))
+            .collect()
+    };
+    let ask = |document: &ApiDocument, paths: &[String]| {
+        for path in paths {
+            assert!(matches!(document.find(&Method::GET, black_box(path)), Find::Found(_)));
+        }
+    };
+    let (few_paths, many_paths) = (paths(10), paths(10_000));
+    let [few, many] = compare(2_000, [&mut || ask(&few, &few_paths), &mut || ask(&many, &many_paths)]);
+    let (few, many) = (few.as_nanos() as f64 / 64.0, many.as_nanos() as f64 / 64.0);
+    println!("look-up        10 operations {few:.0} ns, 10,000 operations {many:.0} ns: {:.2} x", many / few);
+}
+
+const ORDER: &str = "{ type: object, additionalProperties: false, required: [id, customer, lines], properties: {
+  id: { type: string, format: uuid }, placed: { type: string, format: date-time }, note: { type: string, maxLength: 400 },
+  customer: { type: object, required: [name, email], properties: { name: { type: string, minLength: 1 }, email: { type: string, format: email }, age: { type: integer, minimum: 0 } } },
+  lines: { type: array, minItems: 1, maxItems: 50, items: { type: object, required: [sku, count], properties: { sku: { type: string, pattern: '^[A-Z]{2}-[0-9]{4}$' }, count: { type: integer, minimum: 1 }, price: { type: number }, kind: { enum: [book, map, card] } } } } } }";
+
+fn body() {
+    let line = |number: usize| json!({ "sku": format!("AB-{number:04}"), "count": number + 1, "price": 9.5, "kind": "book" });
+    let order = json!({
+        "id": "b51ec534-ee48-4575-b6a9-ead2955b8069", "placed": "2026-11-20T10:00:00Z", "note": "x".repeat(240),
+        "customer": { "name": "Ann Other", "email": "ann@example.com", "age": 41 },
+        "lines": (0..10).map(line).collect::<Vec<_>>(),
+    });
+    let bytes = order.to_string().into_bytes();
+    let document = load(&format!(
+        "openapi: 3.1.0\npaths: {{ /x: {{ post: {{ operationId: x, requestBody: {{ content: {{ application/json: {{ schema: {ORDER} }} }} }} }} }} }}\n"
+    ));
+    let schema = demur_source::parse(&Source::new("s", ORDER)).unwrap().to_json();
+    let plain = jsonschema::draft202012::options()
+        .should_validate_formats(true)
+        .with_pattern_options(jsonschema::PatternOptions::regex())
+        .build(&schema)
+        .unwrap();
+    let operation = &document.operations()[0];
+    let mut ours = || match document.check_content(operation, Some("application/json"), black_box(&bytes)) {
+        Content::Checked { violations, .. } => assert!(violations.is_empty()),
+        Content::Refused(problem) => panic!("{problem:?}"),
+    };
+    let mut theirs = || {
+        let value: Value = serde_json::from_slice(black_box(&bytes)).unwrap();
+        assert!(plain.is_valid(&value));
+    };
+    let mut judged = || assert!(plain.is_valid(black_box(&order)));
+    let [ours, theirs, judged] = compare(3_000, [&mut ours, &mut theirs, &mut judged]);
+    println!(
+        "{} bytes     content read and judged {ours:?}; serde_json and jsonschema {theirs:?} ({:.2} x), of which jsonschema {judged:?}",
+        bytes.len(),
+        ours.as_secs_f64() / theirs.as_secs_f64()
+    );
+}
+
+fn rule() {
+    let body = json!({ "brand": "b1", "start": "2026-01-01", "end": "2026-03-01", "list": (0..200).collect::<Vec<_>>() });
+    let now = "2026-11-20T10:00:00Z".parse().unwrap();
+    for text in [
+        "body.brand == 'b1'",
+        "size(body.brand) <= 10",
+        "date(body.end) - date(body.start) <= duration('2160h')",
+        "body.brand in key.resources",
+    ] {
+        let source = Source::new("rule", text);
+        let compiled =
+            Expression::compile_condition(text, &source, Span::new(0, text.len()), &mut Diagnostics::new());
+        let compiled = compiled.unwrap();
+        let mut evaluate = || {
+            let inputs = RuleInputs::new(now)
+                .lend(Variable::Body, black_box(&body))
+                .provide(Variable::Key, || json!({ "resources": ["b1", "b2"] }));
+            assert_eq!(compiled.evaluate(&inputs), Ok(true));
+        };
+        let [time] = compare(20_000, [&mut evaluate]);
+        println!("rule           {time:?}, its inputs included: {text}");
+    }
+}
+
+fn main() {
+    look_up();
+    body();
+    rule();
+}

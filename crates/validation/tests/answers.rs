@@ -1,0 +1,107 @@
+//! Answers of the API behind, held against its document; `Accept`; security schemes.
+
+#![allow(clippy::panic, clippy::unwrap_used, reason = "a test that fails says why")]
+
+use demur_source::{Diagnostics, Source};
+use demur_validation::{Answer, ApiDocument, DocumentOptions, SecurityKind};
+use http::StatusCode;
+
+const DOCUMENT: &str = "openapi: 3.1.0
+security: [{ key: [] }]
+paths:
+  /x:
+    get:
+      operationId: x
+      security: [{}, { key: [], other: [] }]
+      responses:
+        '200':
+          description: all is well
+          content:
+            application/json: { schema: { $ref: '#/components/schemas/Book' } }
+            text/csv: {}
+        '204': { description: nothing }
+        4XX: { description: refused, content: { application/problem+json: { schema: { type: object } } } }
+  /y:
+    get: { operationId: y, responses: { default: { description: anything } } }
+components:
+  securitySchemes:
+    key: { type: http, scheme: Bearer }
+    other: { type: apiKey, in: cookie, name: sid }
+  schemas:
+    Book:
+      type: object
+      required: [id, secret, title]
+      properties:
+        id: { type: integer, readOnly: true }
+        secret: { type: string, writeOnly: true }
+        title: { type: string }
+";
+
+fn load(checks_answers: bool) -> ApiDocument {
+    let mut found = Diagnostics::new();
+    let options = DocumentOptions { checks_answers, ..DocumentOptions::default() };
+    let document = ApiDocument::load(&Source::new("t.yaml", DOCUMENT), &options, &mut found);
+    document.unwrap_or_else(|| panic!("{found}"))
+}
+
+#[test]
+fn an_answer_that_breaks_the_document_says_how() {
+    let document = load(true);
+    let x = document.operation("x").unwrap();
+    for (status, content_type, content, expected) in [
+        (200, "application/json", r#"{"id":1,"title":"a"}"#, ""),
+        (200, "application/json; charset=utf-8", r#"{"title":"a"}"#, "/id: param.missing"),
+        (
+            200,
+            "application/json",
+            r#"{"id":"1","title":5}"#,
+            "/id: param.invalid.type.integer; /title: param.invalid.type.string",
+        ),
+        (200, "application/json", "{", "the content ends too early (line 1, column 1)"),
+        (200, "text/html", "<p>", "the document does not declare content in `text/html`"),
+        (200, "text/csv", "a;b", ""),
+        (204, "", "", ""),
+        (201, "", "", "the document does not declare the status 201"),
+        (404, "application/problem+json", "[]", "the content: param.invalid.type.object"),
+    ] {
+        let status = StatusCode::from_u16(status).unwrap();
+        let said = match document.check_answer(x, status, Some(content_type), content.as_bytes()).unwrap() {
+            Answer::Sound => String::new(),
+            Answer::Unsound(fault) => fault.to_string(),
+        };
+        assert_eq!(said, expected, "{status} {content}");
+    }
+    let y = document.operation("y").unwrap();
+    assert_eq!(document.check_answer(y, StatusCode::IM_A_TEAPOT, None, b"x"), Some(Answer::Sound));
+    assert!(document.looks_into_answer(x, StatusCode::OK));
+    assert!(!document.looks_into_answer(x, StatusCode::NO_CONTENT));
+    assert!(!document.looks_into_answer(y, StatusCode::OK));
+}
+
+#[test]
+fn nobody_looks_unless_asked_to() {
+    let document = load(false);
+    let x = document.operation("x").unwrap();
+    assert_eq!(document.check_answer(x, StatusCode::OK, None, b"{"), None);
+    assert!(!document.looks_into_answer(x, StatusCode::OK));
+}
+
+#[test]
+fn accept_is_held_against_the_successes() {
+    let document = load(false);
+    let x = document.operation("x").unwrap();
+    assert!(x.is_acceptable("text/csv"));
+    assert!(x.is_acceptable("application/*;q=0.5, text/html"));
+    assert!(!x.is_acceptable("application/problem+json"), "a failure is no reason to accept");
+    assert!(document.operation("y").unwrap().is_acceptable("image/png"));
+}
+
+#[test]
+fn an_operation_says_who_may_ask() {
+    let document = load(false);
+    let kinds: Vec<_> = document.security_schemes().iter().map(|scheme| scheme.kind.clone()).collect();
+    assert_eq!(kinds, [SecurityKind::Authorization("bearer".into()), SecurityKind::Cookie("sid".into())]);
+    let x = document.operation("x").unwrap();
+    assert_eq!(x.security().unwrap(), [vec![], vec!["key".to_owned(), "other".to_owned()]]);
+    assert_eq!(document.operation("y").unwrap().security().unwrap(), [["key".to_owned()]]);
+}

@@ -1,0 +1,44 @@
+#!/usr/bin/env bash
+# Prints the folder that holds the real documents and the JSON Schema Test Suite, and fetches them first where
+# they are not there yet: by npm and pip, in pinned versions, below cargo's target folder, so that
+# `cargo clean` takes them away and the repository stays small.
+set -euo pipefail
+
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+target=${CARGO_TARGET_DIR:-$here/../../../target}
+mkdir -p "$target"
+folder=$(cd "$target" && pwd)/validation-documents
+
+npm_packages="@octokit/openapi@23.0.2 @figma/rest-api-spec@0.43.0 @scalar/galaxy@0.6.12 @mojaloop/api-snippets@17.10.2"
+suite="jsonschema==4.25.1"
+specifications="jsonschema-specifications==2025.9.1"
+wanted="$npm_packages $suite $specifications"
+
+# Several tests may ask at once; the second waits, and then finds it made.
+exec 9>"$folder.lock"
+flock 9
+if [ "$(cat "$folder/versions" 2>/dev/null)" != "$wanted" ]; then
+  rm -rf "$folder"
+  mkdir -p "$folder"
+  cd "$folder"
+  for package in $npm_packages; do
+    archive=$(npm pack --silent "$package")
+    name=${package%@*}
+    name=${name#@}
+    mkdir -p "$name"
+    # GitHub's package holds every document of its servers, too, each as large again.
+    tar -xzf "$archive" -C "$name" --strip-components 1 --exclude '*.deref.json' --exclude '*ghe*'
+    rm "$archive"
+  done
+  # The Python package's source holds the test suite: what is built of it does not matter.
+  python3 -m pip download --quiet --disable-pip-version-check --no-deps --no-binary :all: -d . "$suite" >&2
+  mkdir suite
+  tar -xzf jsonschema-*.tar.gz -C suite --strip-components 2 --wildcards '*/json/tests/*' '*/json/remotes/*'
+  rm jsonschema-*.tar.gz
+  python3 -m pip download --quiet --disable-pip-version-check --no-deps -d . "$specifications" >&2
+  python3 -m zipfile -e jsonschema_specifications-*.whl specifications
+  rm jsonschema_specifications-*.whl
+  # Last, so that a download that was cut short is made again.
+  printf '%s' "$wanted" > versions
+fi
+printf '%s\n' "$folder"

@@ -1,0 +1,328 @@
+//! Documents that nobody here wrote: they load; requests made from their own schemas pass; and each of these
+//! with one mistake in it is refused with the parameter named.
+
+#![allow(clippy::panic, clippy::print_stdout, clippy::unwrap_used, reason = "a test that fails says why")]
+
+mod downloads;
+mod generate;
+
+use std::path::Path;
+
+use demur_contract::Violation;
+use demur_source::{Diagnostics, Source};
+use demur_validation::{ApiDocument, Content, DocumentOptions, Find, UnknownQuery};
+use generate::{Files, Part};
+use http::{HeaderMap, HeaderName, HeaderValue, Method};
+use serde_json::{Value, json};
+
+/// A request in parts, so that one of them can be broken.
+#[derive(Clone, Default)]
+struct Request {
+    path: String,
+    query: Vec<(String, String)>,
+    fields: Vec<(String, String)>,
+    content: Option<Value>,
+}
+
+#[derive(Default, Debug)]
+struct Tally {
+    operations: usize,
+    passed: usize,
+    mutants: usize,
+    /// No value was found for a required part.
+    left_out: Vec<String>,
+    wrong: Vec<String>,
+}
+
+fn check(name: &str, files: usize, operations: usize, left_out: usize) {
+    let path = downloads::folder().join(name);
+    let document = load(&path, files);
+    assert_eq!(document.operations().len(), operations, "{name}");
+    let mut parts = Files::default();
+    let root = parts.root(&path);
+    let paths = parts.member(&root, "paths").unwrap();
+    let mut tally = Tally::default();
+    for (template, _) in paths.value.as_object().unwrap() {
+        let Some(item) = parts.member(&paths, template).filter(|_| template.starts_with('/')) else {
+            continue;
+        };
+        for (method, operation) in item.value.as_object().unwrap() {
+            let Ok(method) = method.to_ascii_uppercase().parse::<Method>() else { continue };
+            let known = ["GET", "PUT", "POST", "DELETE", "OPTIONS", "HEAD", "PATCH", "TRACE"];
+            if !known.contains(&method.as_str()) {
+                continue;
+            }
+            tally.operations += 1;
+            let operation = parts.follow(Part { file: item.file.clone(), value: operation.clone() });
+            one(&document, &mut parts, template, &method, &item, &operation, &mut tally);
+        }
+    }
+    println!(
+        "{name}: {} operations, {} pass, {} mutants refused, {} left out",
+        tally.operations,
+        tally.passed,
+        tally.mutants,
+        tally.left_out.len()
+    );
+    assert!(
+        tally.wrong.is_empty(),
+        "{} wrong:\n{}",
+        tally.wrong.len(),
+        tally.wrong[..tally.wrong.len().min(40)].join("\n")
+    );
+    assert!(tally.left_out.len() <= left_out, "{}", tally.left_out.join("\n"));
+    assert!(tally.mutants >= tally.operations, "{tally:?}");
+}
+
+fn load(path: &Path, files: usize) -> ApiDocument {
+    let source = Source::read(path).unwrap();
+    let folder = path.parent().unwrap();
+    let (mut found, mut count) = (Diagnostics::new(), 1);
+    let mut read = |name: &str| {
+        count += 1;
+        Source::read(&folder.join(name)).map_err(|error| error.to_string())
+    };
+    let options = DocumentOptions { unknown_query: UnknownQuery::Refuse, ..DocumentOptions::default() };
+    let document = ApiDocument::load_files(&source, &mut read, &options, &mut found);
+    assert!(count >= files, "{count} files were read");
+    document.unwrap_or_else(|| panic!("{found}"))
+}
+
+/// One operation: its request, and every mutant of it.
+fn one(
+    document: &ApiDocument,
+    parts: &mut Files,
+    template: &str,
+    method: &Method,
+    item: &Part,
+    operation: &Part,
+    tally: &mut Tally,
+) {
+    let name = format!("{method} {template}");
+    let mut request = Request { path: template.to_owned(), ..Request::default() };
+    let mut mutants: Vec<(String, String, Request)> = Vec::new();
+    let mut declared: Vec<(Part, String)> = Vec::new();
+    for owner in [operation, item] {
+        for parameter in owner.value["parameters"].as_array().into_iter().flatten() {
+            let parameter = parts.follow(Part { file: owner.file.clone(), value: parameter.clone() });
+            let key = format!("{} {}", parameter.value["in"], parameter.value["name"]);
+            if !declared.iter().any(|(_, known)| *known == key) {
+                declared.push((parameter, key));
+            }
+        }
+    }
+    for (parameter, _) in &declared {
+        let is_required = parameter.value["required"] == json!(true) || parameter.value["in"] == "path";
+        let schema = parts.member(parameter, "schema");
+        let value = schema.as_ref().and_then(|schema| parts.value(schema, 2));
+        let text = value.as_ref().and_then(text);
+        match text {
+            Some(text) => put(&mut request, &parameter.value, &text),
+            None if is_required => {
+                return tally.left_out.push(format!("{name}: {}", parameter.value["name"]));
+            }
+            None => {}
+        }
+    }
+    let body = parts.member(operation, "requestBody");
+    let content = body.as_ref().and_then(|body| parts.member(body, "content"));
+    let schema = content.as_ref().and_then(|content| json_schema(parts, content));
+    let media_type = schema.as_ref().map(|(media_type, _)| media_type.clone());
+    if let Some((_, schema)) = &schema {
+        match parts.value(schema, 0) {
+            Some(value) => request.content = Some(value),
+            None => return tally.left_out.push(format!("{name}: content")),
+        }
+    } else if body.is_some_and(|body| body.value["required"] == json!(true)) {
+        return tally.left_out.push(format!("{name}: no JSON"));
+    }
+    // A mutant of each parameter: left out, or of another type.
+    for (parameter, _) in &declared {
+        let (place, param) =
+            (parameter.value["in"].as_str().unwrap(), parameter.value["name"].as_str().unwrap());
+        let is_ignored =
+            ["accept", "content-type", "authorization"].contains(&param.to_ascii_lowercase().as_str());
+        if place == "header" && is_ignored {
+            continue;
+        }
+        let mut without = request.clone();
+        without.query.retain(|(name, _)| place != "query" || name != param);
+        without.fields.retain(|(name, _)| place != "header" || name != param);
+        if parameter.value["required"] == json!(true) && ["query", "header"].contains(&place) {
+            mutants.push((format!("without {param}"), param.to_owned(), without.clone()));
+        }
+        let Some(schema) = parts.member(parameter, "schema") else { continue };
+        let flat = parts.flat(&schema);
+        let is_typed =
+            ["integer", "number", "boolean"].iter().any(|kind| flat.get("type") == Some(&json!(kind)));
+        let has_branches = ["oneOf", "anyOf"].iter().any(|name| schema.value.get(name).is_some());
+        if (is_typed || flat.contains_key("enum")) && !has_branches {
+            let mut wrong = if place == "path" {
+                Request { path: template.to_owned(), ..request.clone() }
+            } else {
+                without
+            };
+            if place == "path" {
+                for (other, _) in declared.iter().filter(|(other, _)| other.value["in"] == "path") {
+                    let is_it = other.value["name"] == param;
+                    let value = parts.member(other, "schema").and_then(|schema| parts.value(&schema, 2));
+                    let text = value.as_ref().and_then(text).unwrap_or_default();
+                    put(&mut wrong, &other.value, if is_it { "~wrong~" } else { &text });
+                }
+            } else {
+                put(&mut wrong, &parameter.value, "~wrong~");
+            }
+            mutants.push((format!("{param} of another type"), param.to_owned(), wrong));
+        }
+    }
+    if let (Some((_, schema)), Some(Value::Object(members))) = (&schema, &request.content) {
+        body_mutants(parts, schema, members, &request, &mut mutants);
+    }
+    match ask(document, method, &request, media_type.as_deref()) {
+        Err(problem) => return tally.wrong.push(format!("{name}: {problem}")),
+        Ok(violations) if violations.is_empty() => tally.passed += 1,
+        // The generator takes the first branch without a look at the others.
+        Ok(violations) if violations.iter().all(fits_several) => {
+            return tally.left_out.push(format!("{name}: several branches fit"));
+        }
+        Ok(violations) => {
+            return tally.wrong.push(format!("{name}: {violations:?} of {:?}", request.content));
+        }
+    }
+    for (what, param, mutant) in mutants {
+        match ask(document, method, &mutant, media_type.as_deref()) {
+            Ok(violations) if violations.iter().any(|violation| violation.param == param) => {
+                tally.mutants += 1;
+            }
+            Ok(violations) => tally.wrong.push(format!("{name}, {what}: {violations:?}")),
+            Err(problem) => tally.wrong.push(format!("{name}, {what}: {problem}")),
+        }
+    }
+}
+
+/// Members of the content: left out, or of another type.
+fn body_mutants(
+    parts: &mut Files,
+    schema: &Part,
+    members: &serde_json::Map<String, Value>,
+    request: &Request,
+    mutants: &mut Vec<(String, String, Request)>,
+) {
+    let whole = parts.follow(schema.clone());
+    if ["oneOf", "anyOf", "allOf"].iter().any(|name| whole.value.get(name).is_some()) {
+        return;
+    }
+    let flat = parts.flat(schema);
+    for required in flat.get("required").and_then(Value::as_array).into_iter().flatten() {
+        let required = required.as_str().unwrap();
+        let mut without = members.clone();
+        if without.remove(required).is_some() {
+            let mutant = Request { content: Some(Value::Object(without)), ..request.clone() };
+            mutants.push((format!("without {required} in the content"), required.to_owned(), mutant));
+        }
+    }
+    for (name, value) in members {
+        let Some(property) = flat.get("properties").and_then(|properties| properties.get(name)) else {
+            continue;
+        };
+        let property = parts.follow(Part { file: whole.file.clone(), value: property.clone() });
+        if ["oneOf", "anyOf", "allOf"].iter().any(|name| property.value.get(name).is_some())
+            || property.value["type"].as_str().is_none()
+        {
+            continue;
+        }
+        let wrong = if value.is_string() { json!({ "wrong": true }) } else { json!("~wrong~") };
+        let mut other = members.clone();
+        other.insert(name.clone(), wrong);
+        let mutant = Request { content: Some(Value::Object(other)), ..request.clone() };
+        mutants.push((format!("{name} of another type in the content"), name.clone(), mutant));
+    }
+}
+
+fn json_schema(parts: &mut Files, content: &Part) -> Option<(String, Part)> {
+    let (name, _) = content.value.as_object()?.iter().find(|(name, _)| name.contains("json"))?;
+    let media_type = parts.member(content, name)?;
+    let schema = media_type.value.get("schema")?.clone();
+    Some((name.clone(), Part { file: media_type.file, value: schema }))
+}
+
+fn fits_several(violation: &Violation) -> bool {
+    violation.limit == Some(demur_contract::Value::Text("oneOf".to_owned()))
+}
+
+fn text(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text.clone()),
+        Value::Array(items) => text(items.first()?),
+        Value::Object(_) | Value::Null => None,
+        other => Some(other.to_string()),
+    }
+}
+
+fn put(request: &mut Request, parameter: &Value, text: &str) {
+    let name = parameter["name"].as_str().unwrap();
+    match parameter["in"].as_str().unwrap() {
+        "path" => {
+            let encoded: String =
+                percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC).to_string();
+            request.path = request.path.replace(&format!("{{{name}}}"), &encoded);
+        }
+        "query" => request.query.push((name.to_owned(), text.to_owned())),
+        "header" => request.fields.push((name.to_owned(), text.to_owned())),
+        _ => {}
+    }
+}
+
+fn ask(
+    document: &ApiDocument,
+    method: &Method,
+    request: &Request,
+    media_type: Option<&str>,
+) -> Result<Vec<Violation>, String> {
+    let found = match document.find(method, &request.path) {
+        Find::Found(found) => found,
+        other => return Err(format!("{other:?} for {}", request.path)),
+    };
+    let mut headers = HeaderMap::new();
+    for (name, value) in &request.fields {
+        headers.append(name.parse::<HeaderName>().unwrap(), HeaderValue::from_str(value).unwrap());
+    }
+    let encode = |text: &str| {
+        percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC).to_string()
+    };
+    let query: Vec<String> =
+        request.query.iter().map(|(name, value)| format!("{}={}", encode(name), encode(value))).collect();
+    let mut violations = document.check_parameters(&found, Some(&query.join("&")), &headers).violations;
+    if let Some(content) = &request.content {
+        match document.check_content(found.operation, media_type, content.to_string().as_bytes()) {
+            Content::Checked { violations: more, .. } => violations.extend(more),
+            Content::Refused(problem) => return Err(format!("{problem:?}")),
+        }
+    }
+    Ok(violations)
+}
+
+#[test]
+fn github_in_one_file_of_thirteen_megabytes() {
+    check("octokit/openapi/generated/api.github.com.json", 1, 1_223, 40);
+}
+
+#[test]
+fn figma_in_three_one() {
+    check("figma/rest-api-spec/openapi/openapi.yaml", 1, 54, 5);
+}
+
+#[test]
+fn galaxy_in_three_one() {
+    check("scalar/galaxy/dist/3.1.yaml", 1, 10, 2);
+}
+
+#[test]
+fn mojaloop_in_a_hundred_and_sixty_files() {
+    check("mojaloop/api-snippets/fspiop/v2_0/openapi3/openapi.yaml", 160, 60, 10);
+}
+
+#[test]
+fn mojaloop_for_third_parties_in_two_hundred_files() {
+    check("mojaloop/api-snippets/thirdparty/v1_0/openapi3/openapi.yaml", 200, 41, 10);
+}

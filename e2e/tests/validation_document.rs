@@ -1,0 +1,146 @@
+//! A document in two files through the real gateway: forms, `Accept`, names that are not known, and answers
+//! that break what their own API declares.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test that cannot go on should stop and say where"
+)]
+
+use demur_e2e::{Client, Folder, Gateway, Reaction, Request, Upstream, contract, run};
+use serde_json::json;
+
+const DOCUMENT: &str = "openapi: 3.1.0
+info: { title: Books, version: '1' }
+security: [{ key: [] }]
+paths:
+  /books:
+    get:
+      operationId: listBooks
+      security: []
+      responses:
+        '200': { description: All., content: { application/json: { schema: { $ref: 'schemas.yaml#/List' } } } }
+    post:
+      operationId: addBook
+      security: []
+      requestBody: { required: true, content: { application/x-www-form-urlencoded: { schema: { $ref: 'schemas.yaml#/Book' } } } }
+      responses: { '201': { description: Made. } }
+  /open: { get: { operationId: open, responses: { '200': { description: All. } } } }
+components: { securitySchemes: { key: { type: apiKey, in: header, name: X-Api-Key } } }
+";
+
+const SCHEMAS: &str = "List: { type: array, items: { $ref: '#/Book' } }
+Book: { type: object, required: [title], properties: { title: { type: string }, pages: { type: integer } } }
+";
+
+fn folder(upstream: &Upstream, validation: &str) -> Folder {
+    let folder = Folder::empty();
+    folder.write("openapi.yaml", DOCUMENT);
+    folder.write("schemas.yaml", SCHEMAS);
+    let config = format!(
+        "demur: 1\nstore: sqlite:demur.db\nplans: {{ all: {{}} }}\napis:\n  - name: books\n    contract: problem\n    \
+         openapi: openapi.yaml\n    at: {{ path: /books-api }}\n    upstream: {{ url: \"http://{}\" }}\n    \
+         authentication: {{ scheme: bearer, prefix: bok }}\n    validation: {validation}\n    operations:\n      \
+         listBooks: {{ anonymous: true }}\n      addBook: {{ anonymous: true }}\n      open: {{ anonymous: true }}\n",
+        upstream.address()
+    );
+    folder.write("demur.yaml", &config);
+    folder
+}
+
+fn serve(upstream: &Upstream, validation: &str) -> (Gateway, Client) {
+    let gateway = Gateway::serve(folder(upstream, validation));
+    let client = Client::new(gateway.address(), "/books-api", contract("problem"));
+    (gateway, client)
+}
+
+#[test]
+fn an_answer_that_breaks_the_document_is_refused_where_the_operator_wants_it() {
+    for (reaction, status) in [
+        (Reaction::json(200, &json!([{ "title": "a", "pages": 5 }])), 200),
+        (Reaction::json(200, &json!([{ "pages": "many" }])), 502),
+        (Reaction::json(200, &json!({})), 502),
+        (Reaction::answer(200, &[("Content-Type", "application/json")], "[{"), 502),
+        (Reaction::answer(200, &[("Content-Type", "text/html")], "<p>"), 502),
+        (Reaction::json(203, &json!([])), 502),
+        (
+            Reaction::answer(200, &[("Content-Type", "application/json"), ("Content-Encoding", "gzip")], "x"),
+            200,
+        ),
+    ] {
+        let upstream = Upstream::always(reaction);
+        let (_gateway, client) = serve(&upstream, "{ answers: refuse }");
+        let answer = client.send(&Request::get("/books"));
+        assert_eq!(answer.status, status, "{answer:?}");
+        if status == 200 && answer.field("content-encoding").is_empty() {
+            assert_eq!(answer.json(), json!([{ "title": "a", "pages": 5 }]));
+        }
+    }
+}
+
+#[test]
+fn a_report_passes_the_answer_on_and_tells_the_operators() {
+    let upstream = Upstream::always(Reaction::json(200, &json!([{ "pages": "many" }])));
+    let (gateway, client) = serve(&upstream, "{ answers: report, unknown_query: warn }");
+    let answer = client.send(&Request::get("/books?sort=title"));
+    assert_eq!(answer.status, 200);
+    assert_eq!(answer.json(), json!([{ "pages": "many" }]));
+    let log = gateway.log();
+    assert!(log.contains("/0/pages: param.invalid.type.integer; /0/title: param.missing"), "{log}");
+    assert!(log.contains("the query holds what the document does not know: sort"), "{log}");
+}
+
+#[test]
+fn accept_is_refused_where_the_operator_wants_it() {
+    let upstream = Upstream::always(Reaction::json(200, &json!([])));
+    let (_gateway, client) = serve(&upstream, "{ accept: refuse }");
+    assert_eq!(client.send(&Request::get("/books").field("Accept", "text/html")).status, 406);
+    assert_eq!(client.send(&Request::get("/books").field("Accept", "text/html, */*;q=0.1")).status, 200);
+    assert_eq!(client.send(&Request::get("/books")).status, 200);
+}
+
+#[test]
+fn a_form_is_checked_and_forwarded_as_it_came() {
+    let upstream = Upstream::always(Reaction::answer(201, &[], ""));
+    let (_gateway, client) = serve(&upstream, "{}");
+    let form = |text: &str| Request::post("/books").content("application/x-www-form-urlencoded", text);
+    assert_eq!(client.send(&form("pages=many")).status, 400);
+    assert_eq!(client.send(&form("title=a+b&pages=5")).status, 201);
+    assert_eq!(upstream.last().content, b"title=a+b&pages=5");
+}
+
+#[test]
+fn check_says_where_document_and_configuration_disagree() {
+    let upstream = Upstream::always(Reaction::answer(200, &[], ""));
+    let folder = folder(&upstream, "{}");
+    let outcome = run(&["check", "demur.yaml", "--format", "json"], folder.path());
+    let said = format!("{}{}", outcome.stdout, outcome.stderr);
+    assert!(
+        said.contains("`anonymous` operations, for which the document asks for credentials: `open`"),
+        "{said}"
+    );
+    folder.edit("      open: { anonymous: true }\n", "");
+    folder.edit("      addBook: { anonymous: true }\n", "");
+    let outcome = run(&["check", "demur.yaml", "--format", "json"], folder.path());
+    let said = format!("{}{}", outcome.stdout, outcome.stderr);
+    assert!(said.contains("the document asks for other credentials than"), "{said}");
+    assert!(said.contains("the document lets everyone ask; the gateway asks for a key: `addBook`"), "{said}");
+}
+
+#[test]
+fn a_rule_that_speaks_of_what_nobody_declares_is_told() {
+    let upstream = Upstream::always(Reaction::answer(200, &[], ""));
+    let folder = folder(&upstream, "{}");
+    let rule = |require: &str| {
+        format!(
+            "    validation: {{}}\n    rules: [{{ name: r, on: [addBook], require: \"{require}\", raise: rule.failed }}]\n"
+        )
+    };
+    folder.edit("    validation: {}\n", &rule("params.limit > 1 && body.pagse > 1"));
+    let outcome = run(&["check", "demur.yaml", "--format", "json"], folder.path());
+    let said = format!("{}{}", outcome.stdout, outcome.stderr);
+    assert!(said.contains("the document declares no `params.limit` for this rule"), "{said}");
+    assert!(said.contains("the document declares no `body.pagse` for this rule"), "{said}");
+    assert!(said.contains("did you mean `pages`?"), "{said}");
+}
