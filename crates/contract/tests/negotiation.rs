@@ -125,7 +125,7 @@ fn every_built_in_can_be_spoken_so() {
             match view.parse(&Answer::new(entry.status.as_u16(), shown.to_string().as_bytes())) {
                 Parsed::Exact(read) => assert_eq!(read.problem.error, problem.error, "{name}: {shown}"),
                 Parsed::Ambiguous { candidates } => {
-                    assert!(candidates.contains(&problem.error), "{name}: {shown}")
+                    assert!(candidates.contains(&problem.error), "{name}: {shown}");
                 }
                 Parsed::Unknown { .. } => panic!("{name}: {shown}"),
             }
