@@ -33,8 +33,9 @@ use tower_governor::governor::GovernorConfigBuilder;
 use tower_governor::key_extractor::KeyExtractor;
 use tower_governor::{GovernorError, GovernorLayer};
 
-const ROUNDS: usize = 60;
-const REQUESTS: usize = 2000;
+const ROUNDS: usize = 15;
+/// Enough for a round to be long beside the steps in which the kernel counts.
+const REQUESTS: usize = 50_000;
 
 fn service() -> Router {
     Router::new().route("/items", get(|| async { "nothing" }))
