@@ -1,7 +1,12 @@
 //! An outage with a thousand callers: what they add to it, and what they do when it ends. On a paused clock,
 //! with chance as it is.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test says what failed by failing")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stderr,
+    reason = "a test says what failed by failing"
+)]
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;

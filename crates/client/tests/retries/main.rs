@@ -87,10 +87,10 @@ async fn check(row: &Row) -> Result<(), String> {
     if end != row.end {
         return Err(format!("{end:?}, expected {:?}", row.end));
     }
-    if let Err(error) = &ended {
-        if error.attempts() != attempts {
-            return Err(format!("{} attempts told, {attempts} made", error.attempts()));
-        }
+    if let Err(error) = &ended
+        && error.attempts() != attempts
+    {
+        return Err(format!("{} attempts told, {attempts} made", error.attempts()));
     }
     let keys = script.keys();
     let is_one_key = keys.windows(2).all(|two| two[0] == two[1]);
