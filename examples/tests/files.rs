@@ -121,7 +121,8 @@ fn accounts_and_keys_name_only_what_exists() {
             assert!(known.contains(operation.as_str().unwrap()), "{key}");
         }
         for member in key.as_object().unwrap().keys() {
-            let fields = ["api", "label", "note", "account", "state", "expires", "operations", "scopes", "resources"];
+            let fields =
+                ["api", "label", "note", "account", "state", "expires", "operations", "scopes", "resources"];
             assert!(fields.contains(&member.as_str()), "{member} in {key}");
         }
     }

@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use demur_contract::{Contract, Decoded, FieldFamily, RetryClass};
+use demur_contract::{Answer, Contract, FieldFamily, Parsed, RecoveredViolation, RetryClass, Value};
 use http::{HeaderMap, StatusCode};
 
 use crate::class::ErrorClass;
@@ -39,28 +39,32 @@ pub(crate) fn read(
     let mut request_id = None;
     let mut told_users = None;
 
-    match contract.map(|contract| (contract, contract.decode(status.as_u16(), &content))) {
-        Some((contract, Decoded::Exact(recovered))) => {
-            let entry = contract.entry(recovered.error);
+    let fields = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    let answer = Answer { status: status.as_u16(), fields: &fields, content: &content };
+    match contract.map(|contract| (contract, contract.parse(&answer))) {
+        Some((contract, Parsed::Exact(recovered))) => {
+            let problem = recovered.problem;
+            let entry = contract.entry(problem.error);
             identity = Identity::Exact(entry.name.clone());
             retry.class = entry.retry.class;
             retry.after = retry.after.or(entry.retry.default_delay);
             attempts = entry.retry.attempts;
             code = entry.code.clone().or(code);
             kind = entry.kind.clone().or(kind);
-            params = recovered.params;
-            request_id = recovered.request_id;
+            params =
+                problem.params.into_iter().map(|(name, value)| (name.into_owned(), shown(&value))).collect();
+            request_id = Some(problem.request_id.into_owned()).filter(|id| !id.is_empty());
             told_users = entry.user_message.as_ref().and_then(|text| text.as_literal()).map(str::to_owned);
             if !recovered.violations.is_empty() {
-                let one = |read: demur_contract::RecoveredViolation| FieldViolation {
-                    field: read.field,
-                    message: read.message,
+                let one = |read: RecoveredViolation<'_>| FieldViolation {
+                    field: read.field.or(read.param).map(|field| field.into_owned()),
+                    message: read.message.map(|message| message.into_owned()),
                 };
                 violations = recovered.violations.into_iter().map(one).collect();
             }
         }
-        Some((contract, Decoded::Ambiguous(errors))) => {
-            let entries = || errors.iter().map(|error| contract.entry(*error));
+        Some((contract, Parsed::Ambiguous { candidates })) => {
+            let entries = || candidates.iter().map(|error| contract.entry(*error));
             identity = Identity::Ambiguous(entries().map(|entry| entry.name.clone()).collect());
             // Where all that it can be agree, it does not matter which it is.
             let mut classes = entries().map(|entry| entry.retry.class);
@@ -70,7 +74,7 @@ pub(crate) fn read(
             let delays = entries().filter_map(|entry| entry.retry.default_delay);
             retry.after = retry.after.or(delays.max());
         }
-        Some((_, Decoded::Unknown)) | None => {}
+        Some((_, Parsed::Unknown { .. })) | None => {}
     }
     let is_declared_limit = status.as_u16() == 429 && identity != Identity::Unknown;
     if let Some(should) = told(contract, &headers) {
@@ -105,6 +109,15 @@ pub(crate) fn read(
         told_users,
     };
     Read { error, is_declared_limit, attempts }
+}
+
+/// A parameter as text.
+fn shown(value: &Value) -> String {
+    match value {
+        Value::Text(text) => text.clone(),
+        Value::Int(number) => number.to_string(),
+        Value::List(items) => items.join(", "),
+    }
 }
 
 /// What a status says where nobody says more.

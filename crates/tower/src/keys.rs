@@ -1,5 +1,6 @@
 //! Keys, counts and credits in memory, for a service that keeps none of its own.
 
+use std::collections::BTreeMap;
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
@@ -98,6 +99,8 @@ impl Keys {
             created: Timestamp::now(),
             expires: None,
             revoked: None,
+            disabled: None,
+            metadata: BTreeMap::new(),
             grants: Grants::default(),
         };
         arrange(&mut key);

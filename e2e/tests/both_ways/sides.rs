@@ -6,7 +6,7 @@ use std::thread;
 use std::time::Duration;
 
 use demur_admission::{
-    Admission, Answer, Clock, Credential, Digest, KeyDirectory, PlanBook, Settings, StoreError, Watch,
+    Admission, Answer, Candidates, Clock, Credential, KeyDirectory, PlanBook, Settings, StoreError, Watch,
 };
 use demur_e2e::{Client, Folder, Request, Response, contract};
 use demur_examples::Example;
@@ -107,7 +107,7 @@ fn kept(keys: &Keys, stores: Stores) -> demur_admission::Stores {
 struct Damaged;
 
 impl KeyDirectory for Damaged {
-    fn find(&self, _: &Digest) -> Answer<'static, Result<Option<Arc<Credential>>, StoreError>> {
+    fn find(&self, _: &Candidates) -> Answer<'static, Result<Option<Arc<Credential>>, StoreError>> {
         Answer::Ready(Err(StoreError::Damaged("the file is damaged".into())))
     }
 
