@@ -3,7 +3,7 @@
 CARGO ?= cargo
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 
-.PHONY: demo test format lint unit e2e deny docs clean fuzz bench-contract
+.PHONY: demo test tests format lint unit e2e deny docs clean fuzz bench-contract
 
 # Five example APIs behind one gateway, each answering in its own documented error contract.
 demo:
@@ -11,7 +11,7 @@ demo:
 	$(TARGET)/release/demur demo $(DEMO)
 
 # Everything that must hold: format, lints, documentation, unit, property and end-to-end tests.
-test: format lint docs unit e2e
+test: format lint docs tests
 
 format:
 	$(CARGO) fmt --all --check
@@ -22,13 +22,18 @@ lint:
 docs:
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --locked --quiet
 
+# One selection of packages, so that every dependency is built once. It builds the binaries too, which the
+# end-to-end tests start.
+tests:
+	$(CARGO) test --workspace --locked
+
+# Parts of it, for a quick look while working.
 unit:
 	$(CARGO) test --workspace --exclude demur-e2e --locked
 
-# The end-to-end tests start the real binaries, so these are built first.
 e2e:
-	$(CARGO) build --locked -p demur-cli -p demur-examples
-	$(CARGO) test --locked -p demur-e2e
+	$(CARGO) test --workspace --locked --no-run
+	$(CARGO) test --workspace --locked --test vectors --test invariants --test parser --test resilience
 
 # Licences, duplicates and sources of dependencies. Installs cargo-deny where it is missing.
 deny:
@@ -58,7 +63,7 @@ bench-contract:
 # What admission and the ledger cost, beside SQLite alone. On a machine that does nothing else.
 .PHONY: bench-admission soak-admission loom
 bench-admission:
-	$(CARGO) run --release --quiet -p demur-sqlite --example bench
+	$(CARGO) run --release --quiet -p demur-sqlite --example admission_bench
 
 # Kills a process that charges without end, two hundred times, and proves the books after each.
 soak-admission:
@@ -71,7 +76,7 @@ loom:
 # What validation costs, beside what it is compared with.
 .PHONY: bench-validation
 bench-validation:
-	$(CARGO) run --release --locked -p demur-validation --example bench
+	$(CARGO) run --release --locked -p demur-validation --example validation_bench
 
 clean:
 	$(CARGO) clean

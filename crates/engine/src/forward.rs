@@ -7,12 +7,12 @@
 use std::net::IpAddr;
 
 use demur_admission::{Balance, Principal};
-use http::header::{AUTHORIZATION, CONNECTION, HeaderMap, HeaderName, HeaderValue};
+use http::header::{CONNECTION, HeaderMap, HeaderName, HeaderValue};
 
 use crate::settings::Scheme;
 
 /// Fields that concern one connection only.
-const HOP_BY_HOP: [&str; 10] = [
+const HOP_BY_HOP: [&str; 11] = [
     "connection",
     // The gateway has answered it.
     "expect",
@@ -23,6 +23,8 @@ const HOP_BY_HOP: [&str; 10] = [
     "proxy-connection",
     "te",
     "trailer",
+    // The framing is made anew on the other side.
+    "transfer-encoding",
     "upgrade",
 ];
 
@@ -32,14 +34,45 @@ const PLAN: HeaderName = HeaderName::from_static("demur-plan");
 const CREDITS_REMAINING: HeaderName = HeaderName::from_static("demur-credits-remaining");
 const CREDITS_RESET: HeaderName = HeaderName::from_static("demur-credits-reset");
 const CLIENT_REQUEST_ID: HeaderName = HeaderName::from_static("demur-client-request-id");
-const TRANSFER_ENCODING: HeaderName = HeaderName::from_static("transfer-encoding");
 
 /// The field with which an upstream raises a declared error.
 pub(crate) const DEMUR_ERROR: HeaderName = HeaderName::from_static("demur-error");
 
-/// Removes what must not cross, in either direction.
-pub(crate) fn strip_hop_by_hop(headers: &mut HeaderMap) {
-    // Nearly every message has no `Connection`, or one that names nothing else.
+/// Removes from a request what must not cross: what concerns the connection, what only the gateway may set,
+/// the key, and what a client says of forwarding, which nobody has checked; each however it is spelt.
+pub(crate) fn strip_request<'s>(
+    headers: &mut HeaderMap,
+    id: &HeaderName,
+    schemes: impl Iterator<Item = &'s Scheme> + Clone,
+) {
+    strip(headers, |name| {
+        let spelt = name.as_str();
+        is_hop_by_hop(spelt)
+            || is_own(spelt)
+            || FORWARDING.contains(&spelt)
+            || schemes.clone().any(|scheme| scheme.field() == name)
+            || is_alias(name, id, schemes.clone())
+    });
+}
+
+/// Removes from an answer what must not cross.
+pub(crate) fn strip_answer(headers: &mut HeaderMap) {
+    strip(headers, |name| is_hop_by_hop(name.as_str()) || is_own(name.as_str()));
+}
+
+/// One look at each name: nearly all of them stay.
+fn strip(headers: &mut HeaderMap, goes: impl Fn(&HeaderName) -> bool) {
+    if headers.contains_key(CONNECTION) {
+        strip_named(headers);
+    }
+    let going: Vec<HeaderName> = headers.keys().filter(|name| goes(name)).cloned().collect();
+    for name in going {
+        headers.remove(name);
+    }
+}
+
+/// Fields that `Connection` names belong to the connection too.
+fn strip_named(headers: &mut HeaderMap) {
     let named: Vec<HeaderName> = headers
         .get_all(CONNECTION)
         .iter()
@@ -50,19 +83,23 @@ pub(crate) fn strip_hop_by_hop(headers: &mut HeaderMap) {
     for name in named {
         headers.remove(name);
     }
-    for name in HOP_BY_HOP {
-        headers.remove(name);
-    }
-    // The framing is made anew on the other side.
-    headers.remove(TRANSFER_ENCODING);
 }
 
-/// Removes every field that only the gateway may set, however it is spelt.
-pub(crate) fn strip_own(headers: &mut HeaderMap) {
-    let own: Vec<HeaderName> = headers.keys().filter(|name| is_own(name.as_str())).cloned().collect();
-    for name in own {
-        headers.remove(name);
+fn is_hop_by_hop(name: &str) -> bool {
+    HOP_BY_HOP.contains(&name)
+}
+
+/// Whether an upstream might take the field for the request's id, the key, or a field about forwarding,
+/// because it is spelt with `_` or `.` for `-`.
+fn is_alias<'s>(name: &HeaderName, id: &HeaderName, schemes: impl Iterator<Item = &'s Scheme>) -> bool {
+    let spelt = name.as_str();
+    if !spelt.contains(['_', '.']) {
+        return false;
     }
+    let plain = |text: &str| text.replace(['_', '.'], "-");
+    let keys = schemes.map(|scheme| scheme.field().as_str());
+    let mut own = std::iter::once(id.as_str()).chain(keys).chain(FORWARDING);
+    own.any(|own| spelt != own && plain(spelt) == plain(own))
 }
 
 /// `demur-…`, with `_` and `.` read as `-`. Names are in lower case already.
@@ -89,44 +126,11 @@ const FORWARDING: [&str; 12] = [
 ];
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
-/// Removes what a client says of forwarding, which nobody has checked, and whatever an upstream might take
-/// for the request's id or the key because it is spelt with `_` or `.` for `-`.
-pub(crate) fn strip_forwarding(headers: &mut HeaderMap, id: &HeaderName, scheme: &Scheme) {
-    for name in FORWARDING {
-        headers.remove(name);
-    }
-    let key = match scheme {
-        Scheme::Authorization(_) => AUTHORIZATION,
-        Scheme::Field(name) => name.clone(),
-    };
-    let is_alias = |name: &HeaderName| {
-        let spelt = name.as_str();
-        if !spelt.contains(['_', '.']) {
-            return false;
-        }
-        let plain = |text: &str| text.replace(['_', '.'], "-");
-        let mut own = [id.as_str(), key.as_str()].into_iter().chain(FORWARDING);
-        own.any(|own| spelt != own && plain(spelt) == plain(own))
-    };
-    let aliases: Vec<HeaderName> = headers.keys().filter(|name| is_alias(name)).cloned().collect();
-    for name in aliases {
-        headers.remove(name);
-    }
-}
-
 /// Says from where the connection came.
 pub(crate) fn name_peer(headers: &mut HeaderMap, peer: IpAddr) {
     if let Ok(value) = HeaderValue::from_str(&peer.to_string()) {
         headers.insert(X_FORWARDED_FOR, value);
     }
-}
-
-/// Removes the key.
-pub(crate) fn strip_credential(headers: &mut HeaderMap, scheme: &Scheme) {
-    match scheme {
-        Scheme::Authorization(_) => headers.remove(AUTHORIZATION),
-        Scheme::Field(name) => headers.remove(name),
-    };
 }
 
 /// Says who is calling.
@@ -167,7 +171,8 @@ mod tests {
             headers.insert(HeaderName::from_static(name), HeaderValue::from_static("x"));
         }
         let id = HeaderName::from_static("x-request-id");
-        strip_forwarding(&mut headers, &id, &Scheme::Field(HeaderName::from_static("x-key")));
+        let key = Scheme::Field(HeaderName::from_static("x-key"));
+        strip_request(&mut headers, &id, std::iter::once(&key));
         let mut left: Vec<&str> = headers.keys().map(HeaderName::as_str).collect();
         left.sort_unstable();
         assert_eq!(left, ["x-request-id", "x_other"]);
@@ -182,8 +187,7 @@ mod tests {
             headers.insert(HeaderName::from_static(name), HeaderValue::from_static("x"));
         }
         headers.insert(CONNECTION, HeaderValue::from_static("close, X-Private"));
-        strip_own(&mut headers);
-        strip_hop_by_hop(&mut headers);
+        strip_answer(&mut headers);
         let mut left: Vec<&str> = headers.keys().map(HeaderName::as_str).collect();
         left.sort_unstable();
         assert_eq!(left, ["demurrage", "x-demur-plan"]);

@@ -380,12 +380,8 @@ fn dress(
     balance: Option<&Balance>,
 ) -> Result<(), Refused> {
     let headers = &mut parts.headers;
-    forward::strip_hop_by_hop(headers);
-    forward::strip_own(headers);
-    for scheme in api.settings.authentication.schemes() {
-        forward::strip_credential(headers, scheme);
-        forward::strip_forwarding(headers, &exchange.request_id_field(), scheme);
-    }
+    let schemes = api.settings.authentication.schemes();
+    forward::strip_request(headers, &exchange.request_id_field(), schemes);
     if let Some(peer) = exchange.peer {
         forward::name_peer(headers, peer);
     }

@@ -93,8 +93,7 @@ where
         remarks.request_id = exchange.request_id();
         head.extensions.insert(Arc::new(remarks));
     }
-    forward::strip_hop_by_hop(&mut head.headers);
-    forward::strip_own(&mut head.headers);
+    forward::strip_answer(&mut head.headers);
     // The version is each connection's own.
     head.version = Version::HTTP_11;
     Ok(Response::from_parts(head, Outgoing::passing(body, hold, exchange.taken.take())))

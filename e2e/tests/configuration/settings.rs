@@ -60,7 +60,7 @@ pub(crate) const ROWS: &[Row] = &[
     error("field-name", &[("{ scheme: bearer, prefix: shp }", "«{ field: \"X Key\", prefix: shp }")], "no header field's name", ""),
     error("prefix", &[("prefix: shp", "prefix: «\"_\"")], "a key's prefix has 1 to 32 letters and digits", ""),
     error("unknown-word", &[("    at: {", "    validation: { formats: «check }\n    at: {")], "`assert` or `annotate`", "").placed_at("{ formats: check"),
-    error("unknown-word", &[("    at: {", "    validation: «{ unknown_query: drop }\n    at: {")], "`ignore` or `refuse`", ""),
+    error("unknown-word", &[("    at: {", "    validation: «{ unknown_query: drop }\n    at: {")], "`ignore`, `warn` or `refuse`", ""),
     error("duplicate-api", &[("apis:\n", concat!("apis:\n  - name: shop\n    contract: problem\n    openapi: openapi.yaml\n    at: { path: /old }\n", "    upstream: \"http://127.0.0.1:9\"\n    authentication: { prefix: old }\n")), ("- name: shop\n    contract: ./", "- «name: shop\n    contract: ./")], "two APIs called `shop`", ""),
     error("duplicate-mount", &[("apis:\n", concat!("apis:\n  - name: old\n    contract: problem\n    openapi: openapi.yaml\n    at: { path: /shop/ }\n", "    upstream: \"http://127.0.0.1:9\"\n    authentication: { prefix: old }\n")), ("- name: shop\n    contract: ./", "- «name: shop\n    contract: ./")], "mounted at the same place", "part them by"),
     // Operations.

@@ -41,7 +41,7 @@ pub enum Scheme {
 
 impl Authentication {
     /// The ways in which a key may be sent.
-    pub(crate) fn schemes(&self) -> impl Iterator<Item = &Scheme> {
+    pub(crate) fn schemes(&self) -> impl Iterator<Item = &Scheme> + Clone {
         std::iter::once(&self.scheme).chain(&self.also)
     }
 

@@ -1,7 +1,7 @@
 //! What validation costs, each figure beside what it is compared with, in turns within one run:
 //! looking an operation up among 10 and among 10,000; a body of 1 KB and a plain jsonschema call; a rule.
 //!
-//! `cargo run --release -p demur-validation --example bench`
+//! `cargo run --release -p demur-validation --example validation_bench`
 
 #![allow(clippy::print_stdout, clippy::panic, clippy::unwrap_used, reason = "a program for people")]
 
