@@ -3,7 +3,6 @@
 use super::rows::{Row, among, error, warning};
 
 /// The parameter of `listItems`, and the content of `addItem`.
-const SCHEMA: &str = "schema: { type: integer, maximum: 100 }";
 const LIMIT: &str =
     "        - name: limit\n          in: query\n          schema: { type: integer, maximum: 100 }\n";
 const NAME: &str = "{ type: string, pattern: \"^[a-z]+$\" }";
