@@ -105,6 +105,19 @@ pub enum HoldOutcome {
     Mismatch,
 }
 
+impl HoldOutcome {
+    /// The hold that was made, which somebody must settle.
+    pub fn hold(&self) -> Option<HoldId> {
+        match self {
+            HoldOutcome::Held { hold, .. } => Some(*hold),
+            HoldOutcome::AlreadyCharged { .. }
+            | HoldOutcome::Insufficient { .. }
+            | HoldOutcome::InFlight
+            | HoldOutcome::Mismatch => None,
+        }
+    }
+}
+
 /// How a hold ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Settlement {

@@ -173,7 +173,12 @@ impl Counters for Store {
 
 impl Ledger for Store {
     fn hold(&self, request: &HoldRequest<'_>) -> Answer<'static, Result<HoldOutcome, StoreError>> {
-        let (waiter, answer) = Waiter::new();
+        let release = self.writer.releaser();
+        let (waiter, answer) = Waiter::claimed(move |found: HoldOutcome| {
+            if let Some(hold) = found.hold() {
+                release(hold);
+            }
+        });
         self.writer.queue(Job::Hold(Box::new(HoldJob::from(request)), waiter));
         answer
     }

@@ -79,6 +79,18 @@ impl Writer {
         Ok(Self { jobs, waiting, thread })
     }
 
+    /// Releases a hold that nobody took on, from wherever it is dropped.
+    pub(crate) fn releaser(&self) -> impl FnOnce(HoldId) + Send + Unpin + use<> {
+        let (jobs, waiting) = (self.jobs.clone(), Arc::clone(&self.waiting));
+        move |hold| {
+            waiting.fetch_add(1, Ordering::Relaxed);
+            // A writer that has ended leaves the hold open; it counts as posted at the next start.
+            if jobs.send(Job::Settle(hold, Settlement::Release, None)).is_err() {
+                waiting.fetch_sub(1, Ordering::Relaxed);
+            }
+        }
+    }
+
     /// Queues a job. One that is refused tells its waiter so.
     pub(crate) fn queue(&self, job: Job) {
         let waiting = self.waiting.fetch_add(1, Ordering::Relaxed);
@@ -184,7 +196,8 @@ impl Run {
                 self.unsettled.clear();
                 // Before anyone is told: whoever knows of a change finds it in force.
                 self.announce(&changes);
-                batch.into_iter().for_each(Job::tell);
+                let unclaimed = batch.into_iter().filter_map(Job::tell);
+                self.unsettled.extend(unclaimed.map(|hold| (hold, Settlement::Release)));
             }
             Err(error) => {
                 self.link = None;

@@ -346,3 +346,33 @@ fn a_kill_loses_nothing_that_was_acknowledged() {
     // Each kill may catch one charge after its commit and before its acknowledgement.
     assert!((charged..=charged + 3).contains(&balance.posted), "{} of {charged}", balance.posted);
 }
+
+/// Whoever goes away while the hold is being made, or before having looked at it, holds nothing.
+#[test]
+fn a_hold_that_nobody_takes_on_is_released() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(&folder.path().join("demur.db"));
+    store.execute(create_account(), start().wall);
+    let plans = plans();
+    let monthly = plans.iter().find(|plan| plan.name == "dear").and_then(|plan| plan.credits.as_ref());
+    for round in 0..40 {
+        let (account, operation) = (&acme(), &format!("op-{round}").parse().unwrap());
+        let (repeats, now) = (Repeats::As(Fingerprint([0; 32])), start());
+        let answer = store.hold(&HoldRequest { account, operation, repeats, amount: 1, monthly, now });
+        if round % 2 == 1 {
+            // Told, and not looked at: an answer that comes later was told after it.
+            let _ = store.balance(account, monthly, now).block();
+        }
+        drop(answer);
+    }
+    let deadline = Instant::now() + Duration::from_secs(10);
+    loop {
+        let balance = store.balance(&acme(), monthly, start()).block().unwrap();
+        if balance.held == 0 {
+            assert_eq!((balance.posted, balance.available), (0, balance.granted));
+            break;
+        }
+        assert!(Instant::now() < deadline, "{balance:?}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}

@@ -72,15 +72,20 @@ impl Job {
         }
     }
 
-    /// Tells the waiter what was found.
-    pub(crate) fn tell(self) {
+    /// Tells the waiter what was found. A hold for which nobody waits any more comes back: it was made for a
+    /// request that has ended, before anything was forwarded.
+    pub(crate) fn tell(self) -> Option<HoldId> {
+        // Whoever has stopped waiting for anything else misses nothing: what was done stays done.
         match self {
-            Job::Hold(_, waiter) => waiter.tell(),
-            Job::Settle(_, _, waiter) => waiter.into_iter().for_each(Waiter::tell),
-            Job::Balance { waiter, .. } => waiter.tell(),
-            Job::Command { waiter, .. } => waiter.tell(),
+            Job::Hold(_, waiter) => return waiter.tell().and_then(|found| found.hold()),
+            Job::Settle(_, _, waiter) => waiter.into_iter().for_each(|waiter| {
+                waiter.tell();
+            }),
+            Job::Balance { waiter, .. } => drop(waiter.tell()),
+            Job::Command { waiter, .. } => drop(waiter.tell()),
             Job::Close => {}
         }
+        None
     }
 
     /// Tells the waiter that nothing was done.
