@@ -125,6 +125,7 @@ const CONFIGURATION_MAPPINGS: &[(&str, &str)] = &[
     ("/plans/free/rates/0", "/definitions/rate"),
     ("/plans/free/quota", "/definitions/quota"),
     ("/plans/free/credits", "/definitions/credits"),
+    ("/plans/free/concurrency", "/definitions/plan/properties/concurrency/oneOf/1"),
     ("/apis/0", "/definitions/api"),
     ("/apis/0/at", "/definitions/api/properties/at"),
     ("/apis/0/generations/0", "/definitions/generation"),
@@ -133,6 +134,7 @@ const CONFIGURATION_MAPPINGS: &[(&str, &str)] = &[
     ("/apis/0/upstream", "/definitions/upstream"),
     ("/apis/0/authentication", "/definitions/authentication"),
     ("/apis/0/authentication/also", "/definitions/alsoAuthentication"),
+    ("/apis/0/authentication/failures", "/definitions/authentication/properties/failures"),
     ("/apis/0/validation", "/definitions/api/properties/validation"),
     ("/apis/0/operations/list", "/definitions/operation"),
     ("/apis/0/rules/0", "/definitions/rule"),
@@ -141,11 +143,13 @@ const CONFIGURATION_MAPPINGS: &[(&str, &str)] = &[
 fn sound_configuration() -> Json {
     json(
         "{ demur: 1, bounds: { fields: 10 },
-           plans: { free: { rates: [{ requests: 1, per: 1s }], quota: { requests: 1 }, credits: { monthly: 1 } } },
+           plans: { free: { rates: [{ requests: 1, per: 1s }], quota: { requests: 1 }, credits: { monthly: 1 },
+                            concurrency: { requests: 5 } } },
            apis: [{ name: shop, contract: problem, openapi: openapi.yaml, at: { path: /shop },
                     generations: [{ contract: problem, when: { header: { name: V, value: '1' } } }],
                     upstream: { url: 'http://127.0.0.1:9' },
-                    authentication: { prefix: shp, also: { field: X-Key } }, validation: { formats: assert },
+                    authentication: { prefix: shp, also: { field: X-Key }, failures: { requests: 9, per: 1m } },
+                    validation: { formats: assert },
                     operations: { list: { credits: 1 } },
                     rules: [{ name: r, require: 'true', raise: internal }] }] }",
     )
