@@ -235,15 +235,14 @@ impl Engine {
             || api.reads_content[operation.index()]
             || (asks.credits > 0 && parts.headers.contains_key(IDEMPOTENCY_KEY))
             || matches!(parts.method, Method::GET | Method::HEAD);
+        refuse_announced_excess(&parts, bound)?;
         let (content, value) = if looks_inside {
-            refuse_announced_excess(&parts, bound)?;
             let bytes = collect(body, bound).await?;
             let checked = exchange.decided(checked(settings, &found, &parts, &bytes))?;
             let (value, more) = checked.unwrap_or_default();
             violations.extend(more);
             (Content::Collected((!bytes.is_empty()).then_some(bytes)), value)
         } else {
-            refuse_announced_excess(&parts, bound)?;
             (Content::Streaming { body, left: bound }, None)
         };
         if !violations.is_empty() {

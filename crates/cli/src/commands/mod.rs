@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use demur_admission::{Command, PlanBook, Reply};
 use demur_gateway::{Config, StoreUrl};
-use demur_sqlite::{ClientError, execute_on};
+use demur_sqlite::execute_on;
 
 use crate::exit::Failure;
 
@@ -25,7 +25,6 @@ fn execute(config: &Config, command: &Command) -> Result<Reply, Failure> {
     match execute_on(path, &plans, command) {
         Ok(Reply::Refused { fault }) => Err(Failure::Refused { message: fault.to_string() }),
         Ok(reply) => Ok(reply),
-        Err(ClientError::Open(error)) => Err(Failure::unavailable(error.to_string(), None)),
         Err(error) => Err(Failure::unavailable(error.to_string(), None)),
     }
 }

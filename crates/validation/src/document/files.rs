@@ -272,6 +272,12 @@ impl Files {
         Some((&part.source, Span::new(within(span.start), within(span.end))))
     }
 
+    /// The place of what has not been remarked there before.
+    fn unremarked(&self, span: Span, message: &str) -> Option<(&Arc<Source>, Span)> {
+        let place = self.place(span)?;
+        self.remarked.borrow_mut().insert((span.start, message.to_owned())).then_some(place)
+    }
+
     pub(crate) fn error(
         &self,
         found: &mut Diagnostics,
@@ -281,9 +287,7 @@ impl Files {
         help: Option<String>,
     ) {
         let message = message.into();
-        if let Some((source, place)) = self.place(span)
-            && self.remarked.borrow_mut().insert((span.start, message.clone()))
-        {
+        if let Some((source, place)) = self.unremarked(span, &message) {
             found.error(source, place, check, message, help);
         }
     }
@@ -297,9 +301,7 @@ impl Files {
         help: Option<String>,
     ) {
         let message = message.into();
-        if let Some((source, place)) = self.place(span)
-            && self.remarked.borrow_mut().insert((span.start, message.clone()))
-        {
+        if let Some((source, place)) = self.unremarked(span, &message) {
             found.warning(source, place, check, message, help);
         }
     }
