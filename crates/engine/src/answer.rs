@@ -17,16 +17,6 @@ use crate::settings::{Answers, ApiSettings};
 
 const LARGE: &str = "larger than the bound";
 
-/// What operators should know of a request that was answered all the same. It is an extension of the
-/// response, for whoever logs or keeps it.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Remarks {
-    /// The request's id.
-    pub request_id: String,
-    /// What is to be known.
-    pub said: Vec<String>,
-}
-
 /// What is to be said of an answer.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Fault {

@@ -6,12 +6,16 @@ use demur_admission::FailureThrottle;
 use demur_validation::{Found, Variable};
 
 use crate::credential::challenge;
-use crate::settings::{ApiSettings, ResourceTemplate};
+use crate::room::Room;
+use crate::settings::{ApiSettings, Asked, Overload, ResourceTemplate};
+use crate::speaker::Speaker;
 
 /// An API that is served.
 #[derive(Debug)]
 pub struct Api {
     pub(crate) settings: ApiSettings,
+    /// Its contract, and then those of its generations in their order.
+    speakers: Vec<Speaker>,
     /// The value of `WWW-Authenticate`.
     pub(crate) challenge: http::HeaderValue,
     /// For each operation, the rules that it must satisfy.
@@ -20,6 +24,8 @@ pub struct Api {
     pub(crate) reads_content: Vec<bool>,
     /// Who tries keys that do not open.
     pub(crate) failures: FailureThrottle,
+    /// How much its upstream is asked for.
+    pub(crate) room: Arc<Room>,
 }
 
 impl Api {
@@ -48,12 +54,25 @@ impl Api {
         let reads_content = rules.iter().map(|rules| rules.iter().any(mentions_content)).collect();
         let (failures, per) = settings.authentication.failures;
         let failures = FailureThrottle::new(failures, per);
-        Arc::new(Self { settings, challenge, rules, reads_content, failures })
+        let exposed = settings.cors.as_ref().map_or(&[][..], |cors| &cors.expose);
+        let speakers =
+            settings.contracts().map(|contract| Speaker::new(Arc::clone(contract), exposed)).collect();
+        let Overload { in_flight, is_adaptive } = settings.overload;
+        let room = Room::new(in_flight, is_adaptive, operations.len());
+        Arc::new(Self { settings, speakers, challenge, rules, reads_content, failures, room })
     }
 
     /// Its name.
     pub fn name(&self) -> &str {
         &self.settings.name
+    }
+
+    /// The contract that answers a request.
+    pub(crate) fn speaker_for(&self, asked: &Asked<'_>) -> &Speaker {
+        let generations = &self.settings.generations;
+        let picked = generations.iter().position(|generation| generation.when.holds(asked));
+        // The first one stands before the generations, and is always there.
+        &self.speakers[picked.map_or(0, |picked| picked + 1)]
     }
 
     /// Its settings.

@@ -2,8 +2,9 @@
 
 use demur_contract::Condition;
 use demur_validation::Operation;
-use http::header::{ACCEPT, ALLOW, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue};
+use http::header::{ACCEPT, ALLOW, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HOST};
 use http::request::Parts;
+use http::{HeaderMap, HeaderName, HeaderValue, Uri};
 
 use crate::content::ContentFault;
 use crate::refused::Refused;
@@ -12,12 +13,11 @@ use crate::refused::Refused;
 pub(crate) const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
 /// The request's host, with its port. Of two the URI's is the one that counts (RFC 9112, section 3.2.2).
-pub(crate) fn host(parts: &Parts) -> Option<&str> {
-    let authority = match parts.uri.authority() {
-        Some(authority) => authority.as_str(),
-        None => parts.headers.get(http::header::HOST)?.to_str().ok()?,
-    };
-    Some(authority)
+pub(crate) fn host<'r>(uri: &'r Uri, headers: &'r HeaderMap) -> Option<&'r str> {
+    match uri.authority() {
+        Some(authority) => Some(authority.as_str()),
+        None => headers.get(HOST)?.to_str().ok(),
+    }
 }
 
 pub(crate) fn method_not_allowed(allow: &str) -> Refused {

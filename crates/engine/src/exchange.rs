@@ -4,128 +4,84 @@
 
 use std::borrow::Cow;
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use demur_admission::{Now, Principal, Report, Taken};
 use demur_contract::{Condition, Contract, ErrorId, Origin, Problem, Retry, RetryAfter};
-use http::header::{CACHE_CONTROL, RETRY_AFTER, WWW_AUTHENTICATE};
+use demur_validation::Operation;
+use http::header::{CACHE_CONTROL, RETRY_AFTER, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS};
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 
 use crate::api::Api;
-use crate::limit_fields;
-use crate::outcome::error_code;
 use crate::outgoing::Outgoing;
+use crate::record::{Observation, Record, Refusal};
 use crate::refused::{Answering, Refused};
 use crate::request_id::RequestId;
 use crate::settings::Asked;
+use crate::speaker::Speaker;
 use crate::voice::Voice;
+use crate::{cors, limit_fields};
 
 /// What is known of the request that is being answered.
 pub(crate) struct Exchange<'e> {
     id: RequestId,
+    /// The id as this voice writes it, once somebody has asked.
+    written_id: OnceLock<HeaderValue>,
     pub(crate) now: Now,
     pub(crate) peer: Option<IpAddr>,
     /// The listener's contract speaks until the API is known.
     voice: Voice<'e>,
     pub(crate) api: Option<&'e Arc<Api>>,
-    pub(crate) operation: Option<&'e str>,
+    /// The origin of a script that may read the answer.
+    origin: Option<HeaderValue>,
+    pub(crate) operation: Option<&'e Operation>,
     pub(crate) principal: Option<Arc<Principal>>,
     /// What the request has taken from the limits.
     pub(crate) taken: Option<Taken>,
+    refusal: Option<Box<Refusal>>,
     /// What would have been refused.
     observed: Vec<Observation>,
-}
-
-/// A refusal that did not take place: of a limit in the shadow, or of an API that is only watched.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Observation {
-    /// The condition, where it is one of the gateway's own.
-    pub condition: Option<Condition>,
-    /// The error's name in the contract.
-    pub error: String,
-    /// Its status.
-    pub status: u16,
-    /// What happened.
-    pub cause: String,
-}
-
-/// What operators should know of a request that passed: an extension of its response.
-#[derive(Debug, Clone)]
-pub struct Observed {
-    /// The request's id.
-    pub request_id: String,
-    /// The API.
-    pub api: Option<String>,
-    /// The operation, where it was known.
-    pub operation: Option<String>,
-    /// The account, where it was known.
-    pub account: Option<String>,
-    /// The key's id, where it was known.
-    pub key: Option<String>,
-    /// What it would have been refused for, in this order.
-    pub observations: Vec<Observation>,
-}
-
-/// What operators should know of a refusal. It is an extension of the response, for whoever logs or keeps
-/// it; the request's id leads from the answer to it.
-#[derive(Debug, Clone)]
-pub struct Refusal {
-    /// The request's id.
-    pub request_id: String,
-    /// The API, where it was known.
-    pub api: Option<String>,
-    /// The operation, where it was known.
-    pub operation: Option<String>,
-    /// The condition, where it is one of the gateway's own.
-    pub condition: Option<Condition>,
-    /// The contract that spoke.
-    pub contract: String,
-    /// The error's name in it.
-    pub error: String,
-    /// Its code on the wire, or else its name.
-    pub code: String,
-    /// The status.
-    pub status: u16,
-    /// Whose error it is.
-    pub origin: Origin,
-    /// The account, where it was known.
-    pub account: Option<String>,
-    /// The key's id, where it was known.
-    pub key: Option<String>,
-    /// What really happened. Never shown to a client.
-    pub cause: String,
+    /// What operators should know of it beside that.
+    pub(crate) remarks: Vec<String>,
 }
 
 impl<'e> Exchange<'e> {
-    pub(crate) fn new(voice: &'e Contract, now: Now, peer: Option<IpAddr>) -> Self {
-        let id = RequestId::fresh();
-        let voice = Voice::of(voice);
+    pub(crate) fn new(voice: &'e Speaker, now: Now, peer: Option<IpAddr>) -> Self {
         Self {
-            id,
+            id: RequestId::fresh(now),
+            written_id: OnceLock::new(),
             now,
             peer,
-            voice,
+            voice: Voice::of(voice),
             api: None,
+            origin: None,
             operation: None,
             principal: None,
             taken: None,
+            refusal: None,
             observed: Vec::new(),
+            remarks: Vec::new(),
         }
     }
 
     /// The client's wishes are known from here on.
     pub(crate) fn hear(&mut self, headers: &HeaderMap) {
-        self.voice = Voice::heard(self.voice.contract(), headers);
+        self.voice = Voice::heard(self.voice.speaker(), headers);
     }
 
     /// From here on the API speaks, in the generation that the request asks for.
     pub(crate) fn speak_for(&mut self, api: &'e Arc<Api>, asked: &Asked<'_>) {
-        let contract = api.settings.contract_for(asked);
+        let speaker = api.speaker_for(asked);
         self.api = Some(api);
         self.voice = match asked.headers {
-            Some(headers) => Voice::heard(contract, headers),
-            None => Voice::of(contract),
+            Some(headers) => Voice::heard(speaker, headers),
+            None => Voice::of(speaker),
+        };
+        self.written_id = OnceLock::new();
+        self.origin = match (&api.settings.cors, asked.headers) {
+            (Some(cors), Some(headers)) => cors::allowed_origin(cors, headers),
+            _ => None,
         };
     }
 
@@ -135,14 +91,19 @@ impl<'e> Exchange<'e> {
     }
 
     /// The request's id, as this voice writes it.
-    pub(crate) fn request_id(&self) -> String {
-        self.id.with_prefix(&self.voice().request_id().prefix)
+    pub(crate) fn request_id(&self) -> &HeaderValue {
+        self.written_id.get_or_init(|| self.id.with_prefix(&self.voice().request_id().prefix))
     }
 
-    /// The field that carries the id. The contract's loader has checked the name.
-    pub(crate) fn request_id_field(&self) -> HeaderName {
-        HeaderName::from_bytes(self.voice().request_id().field.as_bytes())
-            .unwrap_or(HeaderName::from_static("x-request-id"))
+    /// The same as text.
+    pub(crate) fn request_id_text(&self) -> &str {
+        // The loader takes no prefix that a field cannot carry.
+        self.request_id().to_str().unwrap_or_default()
+    }
+
+    /// The field that carries the id.
+    pub(crate) fn request_id_field(&self) -> &'e HeaderName {
+        self.voice.speaker().id_field()
     }
 
     /// Whether the API is only watched.
@@ -154,7 +115,7 @@ impl<'e> Exchange<'e> {
     pub(crate) fn observe(&mut self, refused: &Refused) {
         let entry = self.voice().entry(self.answer(refused));
         self.observed.push(Observation {
-            condition: condition(refused),
+            condition: refused.condition(),
             error: entry.name.clone(),
             status: entry.status.as_u16(),
             cause: refused.detail.cause.clone(),
@@ -177,26 +138,27 @@ impl<'e> Exchange<'e> {
     /// Makes the response of a refusal.
     pub(crate) fn refuse<R>(&mut self, refused: Refused) -> Response<Outgoing<R>> {
         let error = self.answer(&refused);
-        let contract = self.voice();
+        let speaker = self.voice.speaker();
+        let contract = speaker.contract();
         let entry = contract.entry(error);
-        let request_id = self.request_id();
+        let condition = refused.condition();
         let origin = origin(&refused, entry.status.as_u16());
         self.settle_limits(origin);
 
-        let Refused { answering, detail } = refused;
+        let detail = *refused.detail;
         let delay = retry_after(detail.retry_after, entry.retry);
-        let problem = Problem {
-            error,
-            params: detail.params,
-            message: detail.message.map(Cow::Owned),
-            violations: Cow::Owned(detail.violations),
-            request_id: Cow::Borrowed(&request_id),
-            retry_after: delay,
-        };
         // What is in the contract's format already cannot be said in another way.
         let (content, spoken) = match detail.verbatim {
-            Some(content) => (content, contract),
+            Some(content) => (content, &**contract),
             None => {
+                let problem = Problem {
+                    error,
+                    params: detail.params,
+                    message: detail.message.map(Cow::Owned),
+                    violations: Cow::Owned(detail.violations),
+                    request_id: Cow::Borrowed(self.request_id_text()),
+                    retry_after: delay,
+                };
                 let spoken = self.voice.spoken();
                 let mut content = Vec::with_capacity(256);
                 spoken.render(&problem, &mut content);
@@ -210,35 +172,25 @@ impl<'e> Exchange<'e> {
         let headers = response.headers_mut();
         self.voice.describe(spoken, headers);
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        // It is what it says, whatever it quotes.
+        headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
         if let Some(delay) = delay {
             headers.insert(RETRY_AFTER, HeaderValue::from(delay.seconds()));
         }
-        limit_fields::set_retry(contract.field_families(), entry.retry.class, delay, headers);
+        limit_fields::set_retry(speaker.families(), entry.retry.class, delay, headers);
         if let (401, Some(api)) = (entry.status.as_u16(), self.api) {
             headers.insert(WWW_AUTHENTICATE, api.challenge.clone());
         }
         headers.extend(detail.fields.into_iter().map(|(name, value)| (Some(name), value)));
 
-        let condition = match answering {
-            Answering::Condition(condition) => Some(condition),
-            Answering::Violations => problem.violations.first().map(|violation| violation.condition),
-            Answering::Error(_) => None,
-        };
-        let refusal = Refusal {
-            api: self.api.map(|api| api.name().to_owned()),
-            operation: self.operation.map(str::to_owned),
+        self.refusal = Some(Box::new(Refusal {
             condition,
-            contract: contract.name().to_owned(),
-            error: entry.name.clone(),
-            code: error_code(contract, error).to_owned(),
             status: entry.status.as_u16(),
             origin,
-            account: self.principal.as_ref().map(|principal| principal.account().id.to_string()),
-            key: self.principal.as_ref().map(|principal| principal.key().id.to_string()),
             cause: detail.cause,
-            request_id,
-        };
-        response.extensions_mut().insert(Arc::new(refusal));
+            contract: Arc::clone(contract),
+            error,
+        }));
         response
     }
 
@@ -261,36 +213,26 @@ impl<'e> Exchange<'e> {
     }
 
     /// Sets what every response carries: the request's id, and how the limits stand.
-    pub(crate) fn seal<R>(&mut self, response: &mut Response<R>) {
-        if !self.observed.is_empty() {
-            let observed = Observed {
-                request_id: self.request_id(),
-                api: self.api.map(|api| api.name().to_owned()),
-                operation: self.operation.map(str::to_owned),
-                account: self.principal.as_ref().map(|principal| principal.account().id.to_string()),
-                key: self.principal.as_ref().map(|principal| principal.key().id.to_string()),
-                observations: std::mem::take(&mut self.observed),
-            };
-            response.extensions_mut().insert(Arc::new(observed));
-        }
+    pub(crate) fn seal<R>(self, response: &mut Response<R>) -> Record {
         let headers = response.headers_mut();
-        if let Ok(value) = HeaderValue::from_str(&self.request_id()) {
-            headers.insert(self.request_id_field(), value);
-        }
-        let families = self.voice().field_families();
-        if let (false, Some(principal)) = (families.is_empty(), &self.principal) {
+        let speaker = self.voice.speaker();
+        headers.insert(speaker.id_field().clone(), self.request_id().clone());
+        if let (false, Some(principal)) = (speaker.families().is_empty(), &self.principal) {
             let limits: Report<'_> = principal.report(self.now);
-            limit_fields::set(families, &limits, self.now, headers);
+            limit_fields::set(speaker.families(), &limits, self.now, headers);
         }
-    }
-}
-
-/// The condition that a refusal is about, where it is one of the gateway's own.
-fn condition(refused: &Refused) -> Option<Condition> {
-    match refused.answering {
-        Answering::Condition(condition) => Some(condition),
-        Answering::Violations => refused.detail.violations.first().map(|violation| violation.condition),
-        Answering::Error(_) => None,
+        if let Some(cors) = self.api.and_then(|api| api.settings.cors.as_ref()) {
+            cors::expose(cors, self.origin.as_ref(), speaker.exposed(), headers);
+        }
+        Record {
+            request_id: self.request_id().clone(),
+            api: self.api.cloned(),
+            operation: self.operation.map(Operation::index),
+            principal: self.principal,
+            refusal: self.refusal,
+            observations: self.observed,
+            remarks: self.remarks,
+        }
     }
 }
 

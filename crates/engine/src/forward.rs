@@ -8,25 +8,9 @@ use std::net::IpAddr;
 
 use demur_admission::{Balance, Principal};
 use http::header::{CONNECTION, HeaderMap, HeaderName, HeaderValue};
+use smallvec::SmallVec;
 
 use crate::settings::Scheme;
-
-/// Fields that concern one connection only.
-const HOP_BY_HOP: [&str; 11] = [
-    "connection",
-    // The gateway has answered it.
-    "expect",
-    "http2-settings",
-    "keep-alive",
-    "proxy-authenticate",
-    "proxy-authorization",
-    "proxy-connection",
-    "te",
-    "trailer",
-    // The framing is made anew on the other side.
-    "transfer-encoding",
-    "upgrade",
-];
 
 const ACCOUNT: HeaderName = HeaderName::from_static("demur-account");
 const KEY: HeaderName = HeaderName::from_static("demur-key");
@@ -65,7 +49,7 @@ fn strip(headers: &mut HeaderMap, goes: impl Fn(&HeaderName) -> bool) {
     if headers.contains_key(CONNECTION) {
         strip_named(headers);
     }
-    let going: Vec<HeaderName> = headers.keys().filter(|name| goes(name)).cloned().collect();
+    let going: SmallVec<[HeaderName; 4]> = headers.keys().filter(|name| goes(name)).cloned().collect();
     for name in going {
         headers.remove(name);
     }
@@ -85,8 +69,23 @@ fn strip_named(headers: &mut HeaderMap) {
     }
 }
 
+/// Whether a field concerns one connection only. `expect` the gateway has answered; the framing that
+/// `transfer-encoding` tells of is made anew on the other side.
 fn is_hop_by_hop(name: &str) -> bool {
-    HOP_BY_HOP.contains(&name)
+    matches!(
+        name,
+        "connection"
+            | "expect"
+            | "http2-settings"
+            | "keep-alive"
+            | "proxy-authenticate"
+            | "proxy-authorization"
+            | "proxy-connection"
+            | "te"
+            | "trailer"
+            | "transfer-encoding"
+            | "upgrade"
+    )
 }
 
 /// Whether an upstream might take the field for the request's id, the key, or a field about forwarding,

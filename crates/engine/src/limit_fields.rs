@@ -4,42 +4,50 @@
 use std::time::Duration;
 
 use demur_admission::{LimitState, Now};
-use demur_contract::{FieldFamily, LimitFields, ResetForm, RetryAfter, RetryClass};
+use demur_contract::{ResetForm, RetryAfter, RetryClass};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use sfv::{KeyRef, ListSerializer, StringRef, key_ref};
 
+use crate::speaker::{Family, RATELIMIT, RATELIMIT_POLICY};
+
 /// Sets the fields that every response carries.
-pub(crate) fn set(families: &[FieldFamily], limits: &[LimitState<'_>], now: Now, headers: &mut HeaderMap) {
-    if limits.is_empty() {
-        return;
-    }
+pub(crate) fn set(families: &[Family], limits: &[LimitState<'_>], now: Now, headers: &mut HeaderMap) {
     for family in families {
         match family {
-            FieldFamily::Limits(fields) => set_nearest(fields, limits, now, headers),
-            FieldFamily::Ietf => set_ietf(limits, headers),
+            Family::Limits { limit, remaining, reset, reset_as } => {
+                let Some(nearest) = nearest(limits) else { return };
+                let mut put = |name: &Option<HeaderName>, value: HeaderValue| {
+                    name.as_ref().map(|name| headers.insert(name.clone(), value))
+                };
+                put(limit, nearest.limit.into());
+                put(remaining, nearest.remaining.into());
+                put(reset, moment(*reset_as, nearest.reset, now));
+            }
+            Family::Ietf => set_ietf(limits, headers),
             // About the error, not about a limit.
-            FieldFamily::ShouldRetry(_) | FieldFamily::RetryAfterMillis(_) => {}
+            Family::ShouldRetry(_) | Family::RetryAfterMillis(_) => {}
         }
     }
 }
 
 /// Sets the fields of a refusal, for clients that retry by fields or by status alone.
 pub(crate) fn set_retry(
-    families: &[FieldFamily],
+    families: &[Family],
     class: RetryClass,
     delay: Option<RetryAfter>,
     headers: &mut HeaderMap,
 ) {
     for family in families {
         match (family, delay) {
-            (FieldFamily::ShouldRetry(field), _) => {
-                put(headers, field, if waiting_helps(class) { "true" } else { "false" });
+            (Family::ShouldRetry(field), _) => {
+                let text = if waiting_helps(class) { "true" } else { "false" };
+                headers.insert(field.clone(), HeaderValue::from_static(text));
             }
             // As late as `Retry-After`, so that neither sends a client back before the other.
-            (FieldFamily::RetryAfterMillis(field), Some(delay)) => {
-                put(headers, field, &(delay.seconds() * 1000).to_string());
+            (Family::RetryAfterMillis(field), Some(delay)) => {
+                headers.insert(field.clone(), (delay.seconds() * 1000).into());
             }
-            (FieldFamily::RetryAfterMillis(_), None) | (FieldFamily::Limits(_) | FieldFamily::Ietf, _) => {}
+            (Family::RetryAfterMillis(_), None) | (Family::Limits { .. } | Family::Ietf, _) => {}
         }
     }
 }
@@ -50,35 +58,27 @@ pub(crate) fn waiting_helps(class: RetryClass) -> bool {
 }
 
 /// The limit nearest exhaustion speaks: the family has room for one.
-fn set_nearest(fields: &LimitFields, limits: &[LimitState<'_>], now: Now, headers: &mut HeaderMap) {
+fn nearest<'l, 'a>(limits: &'l [LimitState<'a>]) -> Option<&'l LimitState<'a>> {
     // remaining/limit compared as fractions, without dividing.
-    let nearest = limits.iter().min_by(|a, b| {
+    limits.iter().min_by(|a, b| {
         let (a, b) =
             (u128::from(a.remaining) * u128::from(b.limit), u128::from(b.remaining) * u128::from(a.limit));
         a.cmp(&b)
-    });
-    let Some(nearest) = nearest else { return };
-    if let Some(field) = &fields.limit {
-        put(headers, field, &nearest.limit.to_string());
-    }
-    if let Some(field) = &fields.remaining {
-        put(headers, field, &nearest.remaining.to_string());
-    }
-    if let Some(field) = &fields.reset {
-        put(headers, field, &reset(fields.reset_as, nearest.reset, now));
-    }
+    })
 }
 
 /// A moment from now, rounded up: never before the window's end.
-fn reset(form: ResetForm, after: Duration, now: Now) -> String {
+fn moment(form: ResetForm, after: Duration, now: Now) -> HeaderValue {
     let millis = i128::from(now.wall.as_millisecond()) + after.as_millis() as i128;
     let epoch = millis.div_euclid(1000) + i128::from(millis.rem_euclid(1000) > 0);
+    let epoch = i64::try_from(epoch).unwrap_or(i64::MAX);
     match form {
-        ResetForm::EpochSeconds => epoch.to_string(),
-        ResetForm::DelaySeconds => seconds(after).to_string(),
+        ResetForm::EpochSeconds => epoch.into(),
+        ResetForm::DelaySeconds => seconds(after).into(),
         ResetForm::HttpDate => {
-            let moment = i64::try_from(epoch).ok().and_then(|epoch| jiff::Timestamp::from_second(epoch).ok());
-            moment.unwrap_or(now.wall).strftime("%a, %d %b %Y %H:%M:%S GMT").to_string()
+            let moment = jiff::Timestamp::from_second(epoch).unwrap_or(now.wall);
+            let text = moment.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string();
+            HeaderValue::from_str(&text).unwrap_or_else(|_| HeaderValue::from_static(""))
         }
     }
 }
@@ -103,9 +103,10 @@ fn set_ietf(limits: &[LimitState<'_>], headers: &mut HeaderMap) {
     };
     let policy = list(|limit| [(key_ref("q"), limit.limit), (key_ref("w"), seconds(limit.window))]);
     let state = list(|limit| [(key_ref("r"), limit.remaining), (key_ref("t"), seconds(limit.reset))]);
-    for (name, value) in [("ratelimit-policy", policy), ("ratelimit", state)] {
-        if let Some(value) = value {
-            put(headers, name, &value);
+    for (name, value) in [(RATELIMIT_POLICY, policy), (RATELIMIT, state)] {
+        // No limits make an empty list, and that is no field (RFC 9651, section 4.1).
+        if let Some(value) = value.and_then(|value| HeaderValue::try_from(value).ok()) {
+            headers.insert(name, value);
         }
     }
 }
@@ -115,17 +116,12 @@ fn integer(value: u64) -> sfv::Integer {
     sfv::Integer::try_from(value).unwrap_or(sfv::Integer::MAX)
 }
 
-/// The loader has checked the names.
-fn put(headers: &mut HeaderMap, name: &str, value: &str) {
-    if let (Ok(name), Ok(value)) = (HeaderName::from_bytes(name.as_bytes()), HeaderValue::from_str(value)) {
-        headers.insert(name, value);
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use demur_admission::LimitKind;
+
+    use crate::speaker::Speaker;
 
     fn limit<'a>(kind: LimitKind<'a>, limit: u64, remaining: u64, window: u64, reset: u64) -> LimitState<'a> {
         let seconds = Duration::from_secs;
@@ -174,7 +170,7 @@ mod tests {
             (RetryClass::AfterFix, None, "false", None),
         ] {
             let mut headers = HeaderMap::new();
-            set_retry(&families, class, delay, &mut headers);
+            set_retry(families.families(), class, delay, &mut headers);
             for field in ["x-should-retry", "their-retry"] {
                 assert_eq!(headers[field], retry);
             }
@@ -182,20 +178,20 @@ mod tests {
         }
     }
 
-    /// The families of a contract with this line in it.
-    fn families(line: &str) -> Vec<FieldFamily> {
+    /// A contract with this line in it.
+    fn families(line: &str) -> Speaker {
         let text = format!(
             "demur: 1\nname: shop\nformats: {{ default: {{ m: $message }} }}\n{line}\nerrors:\n  \
              e: {{ status: 500, on: [request, internal] }}\n"
         );
         let loaded = demur_contract::Contract::load(&demur_source::Source::new("shop.yaml", text));
-        loaded.unwrap_or_else(|found| panic!("{found}")).contract.field_families().to_vec()
+        Speaker::new(loaded.unwrap_or_else(|found| panic!("{found}")).contract.into(), &[])
     }
 
     fn told(line: &str, limits: &[LimitState<'_>]) -> HeaderMap {
         let now = Now { wall: jiff::Timestamp::from_second(1000).unwrap(), monotonic: Duration::ZERO };
         let mut headers = HeaderMap::new();
-        set(&families(line), limits, now, &mut headers);
+        set(families(line).families(), limits, now, &mut headers);
         headers
     }
 }

@@ -18,13 +18,12 @@ use demur_admission::{
 };
 use demur_contract::{Condition, Contract};
 use demur_validation::{Content as Checked, Find, Found};
-use http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderValue};
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use http::request::Parts;
-use http::{Method, Request, Response};
+use http::{Method, Request, Response, Uri};
 use http_body::Body;
 use serde_json::Value as Json;
 
-use crate::answer::Remarks;
 use crate::api::{Api, Resource};
 use crate::checks::{
     IDEMPOTENCY_KEY, has_plain_segments, host, method_not_allowed, refuse_announced_excess, refuse_doubled,
@@ -36,18 +35,20 @@ use crate::mounts::Mounts;
 use crate::outcome::UpstreamFault;
 use crate::outgoing::Outgoing;
 use crate::panics::{Panicked, caught};
+use crate::record::Record;
 use crate::refused::Refused;
 use crate::rules::{self, Seen};
 use crate::settings::Asked;
 use crate::settle::pass_on;
-use crate::{credential, forward};
+use crate::speaker::Speaker;
+use crate::{cors, credential, forward};
 
 /// Everything that answers requests: APIs, their contracts, and who may pass.
 pub struct Engine {
     apis: Mounts,
     admission: Arc<Admission>,
     /// In what a request is refused before its API is known.
-    voice: Arc<Contract>,
+    voice: Speaker,
 }
 
 /// What is known of a request beside itself.
@@ -77,7 +78,7 @@ pub struct Rejection {
 impl Engine {
     /// An engine for these APIs. Where two are mounted at one place, the first counts.
     pub fn new(apis: Vec<Arc<Api>>, admission: Arc<Admission>, voice: Arc<Contract>) -> Self {
-        Self { apis: Mounts::new(apis), admission, voice }
+        Self { apis: Mounts::new(apis), admission, voice: Speaker::new(voice, &[]) }
     }
 
     /// The APIs.
@@ -92,14 +93,14 @@ impl Engine {
 
     /// Answers one request. `forward` sends it on to the API's upstream; it is called once or never.
     ///
-    /// Whatever happens there is an answer, in the contract, with a request id. A refusal has its
-    /// [`Refusal`](crate::Refusal) among the extensions.
+    /// Whatever happens there is an answer, in the contract, with a request id. The record is for whoever
+    /// logs or keeps what happened.
     pub async fn serve<B, F, Sent, R>(
         &self,
         request: Request<B>,
         arrival: Arrival,
         forward: F,
-    ) -> Response<Outgoing<R>>
+    ) -> (Response<Outgoing<R>>, Record)
     where
         B: Body<Data = Bytes, Error = ContentFault> + Unpin,
         F: FnOnce(&Arc<Api>, Request<Content<B>>) -> Sent,
@@ -114,8 +115,8 @@ impl Engine {
             // One request's panic is one 500; nothing else notices.
             Err(Panicked(cause)) => exchange.refuse(Refused::from(Condition::Internal).because(cause)),
         };
-        exchange.seal(&mut response);
-        response
+        let record = exchange.seal(&mut response);
+        (response, record)
     }
 
     async fn pass<'e, B, F, Sent, R>(
@@ -141,12 +142,23 @@ impl Engine {
         exchange.hear(&parts.headers);
 
         // API and operation. Until the API is known the listener's contract speaks.
-        let uri = parts.uri.clone();
-        let Some((api, path)) = self.apis.find(host(&parts), uri.path()) else {
+        let uri = std::mem::take(&mut parts.uri);
+        let Some((api, path)) = self.apis.find(host(&uri, &parts.headers), uri.path()) else {
             return Err(Condition::ResourceNotFound.into());
         };
-        exchange.speak_for(api, &Asked { host: host(&parts), path, headers: Some(&parts.headers) });
+        exchange
+            .speak_for(api, &Asked { host: host(&uri, &parts.headers), path, headers: Some(&parts.headers) });
         let settings = &api.settings;
+        if let Some(cors) = &settings.cors
+            && let Some(answer) = cors::preflight(cors, &parts.method, &parts.headers)
+        {
+            return Ok(answer);
+        }
+        if api.room.is_full() {
+            return Err(
+                Refused::from(Condition::Overloaded).because("as much as the upstream can do is under way")
+            );
+        }
         // The key, where it may stand there, is for nobody behind this.
         let with_key = uri.query();
         let query = credential::without_key(with_key, &settings.authentication);
@@ -168,14 +180,14 @@ impl Engine {
             // Nothing is known of it, so nothing more can be decided.
             refuse_announced_excess(&parts, settings.max_content)?;
             let content = Content::Streaming { body, left: settings.max_content };
-            dress(exchange, &mut parts, api, path, query, None, None)?;
+            parts.uri = target(&uri, path, query)?;
+            dress(exchange, &mut parts, api, None, None);
             let request = Request::from_parts(parts, content);
-            let (remarks, hold) = (Remarks::default(), Hold::nothing());
-            return pass_on(exchange, api, None, request, remarks, hold, forward).await;
+            return pass_on(exchange, api, request, Hold::nothing(), forward).await;
         };
         let operation = found.operation;
         let asks = &settings.operations[operation.index()];
-        exchange.operation = Some(operation.id());
+        exchange.operation = Some(operation);
 
         // Authenticate.
         let principal = if asks.anonymous {
@@ -222,10 +234,9 @@ impl Engine {
             exchange.decided(refuse_unacceptable(&parts, operation))?;
         }
         let parameters = settings.document.check_parameters(&found, query, &parts.headers);
-        let mut remarks = Remarks::default();
         if !parameters.unknown.is_empty() {
             let names = parameters.unknown.join(", ");
-            remarks.said.push(format!("the query holds what the document does not know: {names}"));
+            exchange.remarks.push(format!("the query holds what the document does not know: {names}"));
         }
         let mut violations = parameters.violations;
         let bound = asks.max_content.unwrap_or(settings.max_content);
@@ -265,9 +276,9 @@ impl Engine {
         let mut balance = None;
         if let Some(principal) = &principal {
             if asks.credits > 0 {
-                let held = self
-                    .hold(exchange, principal, &parts, (path, query), content.collected(), asks.credits)
-                    .await;
+                let content = content.collected();
+                let held = self.hold(exchange, principal, &parts, (path, query), content, asks.credits);
+                let held = Box::pin(held).await;
                 hold = exchange.decided(held)?.unwrap_or_else(Hold::nothing);
                 balance = hold.balance().copied();
             } else if asks.passes_credits {
@@ -277,9 +288,10 @@ impl Engine {
         }
 
         // Forward.
-        dress(exchange, &mut parts, api, path, query, principal.as_deref(), balance.as_ref())?;
+        parts.uri = target(&uri, path, query)?;
+        dress(exchange, &mut parts, api, principal.as_deref(), balance.as_ref());
         let request = Request::from_parts(parts, content);
-        pass_on(exchange, api, Some(operation), request, remarks, hold, forward).await
+        pass_on(exchange, api, request, hold, forward).await
     }
 
     /// A request that could not be read: its host and path, where they could be, choose the voice.
@@ -326,7 +338,7 @@ impl Engine {
         credits: u64,
     ) -> Result<Hold, Refused> {
         let Some(key) = parts.headers.get(IDEMPOTENCY_KEY) else {
-            let operation = exchange.request_id().parse::<OperationId>().map_err(|_| {
+            let operation = exchange.request_id_text().parse::<OperationId>().map_err(|_| {
                 Refused::from(Condition::Internal).because("the request id is no operation id")
             })?;
             let charge = Charge { operation: &operation, repeats: Repeats::Never, amount: credits };
@@ -368,34 +380,36 @@ fn checked(
     }
 }
 
-/// Makes the request what the upstream should see.
+/// The target that the upstream should see: the path within the API, and the query without the key.
+fn target(uri: &Uri, path: &str, query: Option<&str>) -> Result<Uri, Refused> {
+    if let (None, true) = (uri.authority(), (path, query) == (uri.path(), uri.query())) {
+        return Ok(uri.clone());
+    }
+    let target = match query {
+        Some(query) => format!("{path}?{query}"),
+        None => path.to_owned(),
+    };
+    Uri::from_maybe_shared(Bytes::from(target)).map_err(|error| {
+        Refused::from(Condition::RequestMalformed).because(format!("the target cannot be forwarded: {error}"))
+    })
+}
+
+/// Gives the request the fields that the upstream should see.
 fn dress(
     exchange: &Exchange<'_>,
     parts: &mut Parts,
     api: &Api,
-    path: &str,
-    query: Option<&str>,
     principal: Option<&Principal>,
     balance: Option<&Balance>,
-) -> Result<(), Refused> {
+) {
     let headers = &mut parts.headers;
-    let schemes = api.settings.authentication.schemes();
-    forward::strip_request(headers, &exchange.request_id_field(), schemes);
+    let id_field = exchange.request_id_field();
+    forward::strip_request(headers, id_field, api.settings.authentication.schemes());
     if let Some(peer) = exchange.peer {
         forward::name_peer(headers, peer);
     }
     if let Some(principal) = principal {
         forward::identify(headers, principal, balance);
     }
-    if let Ok(id) = HeaderValue::from_str(&exchange.request_id()) {
-        forward::name_request(headers, &exchange.request_id_field(), &id);
-    }
-    let target = match query {
-        Some(query) => format!("{path}?{query}"),
-        None => path.to_owned(),
-    };
-    parts.uri = target.parse().map_err(|error| {
-        Refused::from(Condition::RequestMalformed).because(format!("the target cannot be forwarded: {error}"))
-    })?;
-    Ok(())
+    forward::name_request(headers, id_field, exchange.request_id());
 }

@@ -79,6 +79,15 @@ impl Refused {
         self
     }
 
+    /// The condition that it is about, where it is one of the gateway's own.
+    pub(crate) fn condition(&self) -> Option<Condition> {
+        match self.answering {
+            Answering::Condition(condition) => Some(condition),
+            Answering::Violations => self.detail.violations.first().map(|violation| violation.condition),
+            Answering::Error(_) => None,
+        }
+    }
+
     fn with_moment(self, name: &'static str, moment: Option<Timestamp>) -> Self {
         match moment {
             Some(moment) => self.with(name, moment.to_string()),

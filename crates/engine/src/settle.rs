@@ -14,7 +14,7 @@ use http::{Request, Response, Version};
 use http_body::Body;
 use http_body_util::BodyExt;
 
-use crate::answer::{self, Looked, Remarks};
+use crate::answer::{self, Looked};
 use crate::api::Api;
 use crate::content::Content;
 use crate::exchange::Exchange;
@@ -29,9 +29,7 @@ use crate::settings::Answers;
 pub(crate) async fn pass_on<B, F, Sent, R>(
     exchange: &mut Exchange<'_>,
     api: &Arc<Api>,
-    operation: Option<&Operation>,
     request: Request<Content<B>>,
-    mut remarks: Remarks,
     mut hold: Hold,
     forward: F,
 ) -> Result<Response<Outgoing<R>>, Refused>
@@ -41,7 +39,9 @@ where
     R: Body<Data = Bytes> + Unpin,
 {
     hold.forwarded();
+    let place = api.room.enter(exchange.operation.map(Operation::index));
     let answer = forward(api, request).await;
+    place.answered();
 
     // Settle.
     let answer = match answer {
@@ -62,15 +62,16 @@ where
     }
     if head.status.is_client_error() || head.status.is_server_error() {
         hold.release();
-        let content = failure_content(body).await;
+        // Boxed, as is all that is rare: every request's future has the room for it otherwise.
+        let content = Box::pin(failure_content(body)).await;
         return Err(outcome::refuse(exchange.voice(), head.status, &head.headers, &content));
     }
     let settings = &api.settings;
     let answers = settings.validation.answers;
-    let body = match operation.filter(|_| answers != Answers::Ignore) {
+    let body = match exchange.operation.filter(|_| answers != Answers::Ignore) {
         None => Looked::nothing(body),
         Some(operation) => {
-            let (body, fault) = match answer::look(settings, operation, &head, body).await {
+            let (body, fault) = match Box::pin(answer::look(settings, operation, &head, body)).await {
                 Ok(looked) => looked,
                 Err(cause) => {
                     hold.release();
@@ -83,16 +84,12 @@ where
                     let refused = Refused::from(Condition::UpstreamInvalidResponse);
                     return Err(refused.because(fault.to_string()));
                 }
-                Some(fault) => remarks.said.push(fault.to_string()),
+                Some(fault) => exchange.remarks.push(fault.to_string()),
                 None => {}
             }
             body
         }
     };
-    if !remarks.said.is_empty() {
-        remarks.request_id = exchange.request_id();
-        head.extensions.insert(Arc::new(remarks));
-    }
     forward::strip_answer(&mut head.headers);
     // The version is each connection's own.
     head.version = Version::HTTP_11;

@@ -10,40 +10,47 @@ use demur_contract::Contract;
 use http::header::{ACCEPT, ACCEPT_LANGUAGE, CONTENT_LANGUAGE, CONTENT_TYPE, VARY};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
+use crate::speaker::Speaker;
+
 /// Who speaks, and what the client asked to hear.
 #[derive(Debug, Clone)]
 pub(crate) struct Voice<'e> {
-    contract: &'e Contract,
+    speaker: &'e Speaker,
     accept: Option<HeaderValue>,
     accept_language: Option<HeaderValue>,
 }
 
 impl<'e> Voice<'e> {
     /// The contract as its file has it: of a request that nothing is known of.
-    pub(crate) fn of(contract: &'e Contract) -> Self {
-        Self { contract, accept: None, accept_language: None }
+    pub(crate) fn of(speaker: &'e Speaker) -> Self {
+        Self { speaker, accept: None, accept_language: None }
     }
 
     /// The same contract for a client that sent these fields. Only what can make a difference is kept.
-    pub(crate) fn heard(contract: &'e Contract, headers: &HeaderMap) -> Self {
+    pub(crate) fn heard(speaker: &'e Speaker, headers: &HeaderMap) -> Self {
+        let contract = speaker.contract();
         let kept = |matters: bool, name: HeaderName| matters.then(|| combined(headers, &name)).flatten();
         Self {
-            contract,
+            speaker,
             accept: kept(contract.as_problem().is_some(), ACCEPT),
             accept_language: kept(contract.has_translations(), ACCEPT_LANGUAGE),
         }
     }
 
+    pub(crate) fn speaker(&self) -> &'e Speaker {
+        self.speaker
+    }
+
     /// The contract as its file has it: which errors there are, and which fields every answer carries.
     pub(crate) fn contract(&self) -> &'e Contract {
-        self.contract
+        self.speaker.contract()
     }
 
     /// The contract as this client should read it.
     pub(crate) fn spoken(&self) -> &'e Contract {
         let spoken = match text(&self.accept_language) {
-            Some(languages) => self.contract.in_language_of(languages),
-            None => self.contract,
+            Some(languages) => self.contract().in_language_of(languages),
+            None => self.contract(),
         };
         match text(&self.accept) {
             Some(accept) => spoken.in_media_type_of(accept),
@@ -56,11 +63,11 @@ impl<'e> Voice<'e> {
         if let Ok(value) = HeaderValue::from_str(spoken.content_type()) {
             headers.insert(CONTENT_TYPE, value);
         }
-        let by_language = self.contract.has_translations();
+        let by_language = self.contract().has_translations();
         if by_language && let Ok(value) = HeaderValue::from_str(spoken.locale()) {
             headers.insert(CONTENT_LANGUAGE, value);
         }
-        let vary = match (self.contract.as_problem().is_some(), by_language) {
+        let vary = match (self.contract().as_problem().is_some(), by_language) {
             (true, true) => "accept, accept-language",
             (true, false) => "accept",
             (false, true) => "accept-language",
@@ -107,13 +114,13 @@ errors:
 locales: { it: { errors: { bad_request: Errata., internal: Nostra. } } }
 ";
 
-    fn contract(text: &str) -> Contract {
-        Contract::load(&Source::new("shop.yaml", text)).unwrap().contract
+    fn speaker(text: &str) -> Speaker {
+        Speaker::new(Contract::load(&Source::new("shop.yaml", text)).unwrap().contract.into(), &[])
     }
 
     #[test]
     fn the_client_chooses_language_and_media_type() {
-        let contract = contract(SHOP);
+        let speaker = speaker(SHOP);
         for (accept, languages, media_type, language) in [
             (&[][..], &[][..], "application/json", "en"),
             (&["application/problem+json"], &[], "application/problem+json", "en"),
@@ -131,7 +138,7 @@ locales: { it: { errors: { bad_request: Errata., internal: Nostra. } } }
                     headers.append(name.clone(), HeaderValue::from_static(value));
                 }
             }
-            let voice = Voice::heard(&contract, &headers);
+            let voice = Voice::heard(&speaker, &headers);
             let mut described = HeaderMap::new();
             voice.describe(voice.spoken(), &mut described);
             assert_eq!(described[CONTENT_TYPE], media_type, "{accept:?}");
@@ -143,11 +150,11 @@ locales: { it: { errors: { bad_request: Errata., internal: Nostra. } } }
     #[test]
     fn a_contract_with_one_voice_varies_by_nothing() {
         let (start, _) = SHOP.split_once("locales:").unwrap();
-        let contract = contract(&start.replace("name: shop", "name: shop\nproblem_json: off"));
+        let speaker = speaker(&start.replace("name: shop", "name: shop\nproblem_json: off"));
         let mut headers = HeaderMap::new();
         headers.insert(ACCEPT, HeaderValue::from_static("application/problem+json"));
         headers.insert(ACCEPT_LANGUAGE, HeaderValue::from_static("it"));
-        let voice = Voice::heard(&contract, &headers);
+        let voice = Voice::heard(&speaker, &headers);
         assert!(voice.accept.is_none() && voice.accept_language.is_none());
         let mut described = HeaderMap::new();
         voice.describe(voice.spoken(), &mut described);

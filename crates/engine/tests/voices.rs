@@ -21,7 +21,7 @@ use demur_admission::{
 };
 use demur_contract::Contract;
 use demur_engine::settings::{ApiSettings, Reading, read_api, read_plan};
-use demur_engine::{Api, Arrival, Content, ContentFault, Engine, Outgoing, Refusal};
+use demur_engine::{Api, Arrival, Content, ContentFault, Engine, Outgoing, Record};
 use demur_source::{Diagnostics, Fields, Source};
 use http::{Request, Response};
 use http_body_util::{BodyExt, Full};
@@ -159,6 +159,7 @@ fn world() -> World {
 /// An answer, with its content as JSON.
 struct Answer {
     response: Response<()>,
+    record: Record,
     json: Json,
 }
 
@@ -182,10 +183,12 @@ impl World {
             let content = Full::new(Bytes::from_static(b"{}"));
             Ok(Response::new(content))
         };
-        let response: Response<Outgoing<Full<Bytes>>> = block(self.engine.serve(request, arrival, upstream));
+        let (response, record): (Response<Outgoing<Full<Bytes>>>, _) =
+            block(self.engine.serve(request, arrival, upstream));
         let (head, body) = response.into_parts();
         let content = block(body.collect()).unwrap().to_bytes();
-        Answer { response: Response::from_parts(head, ()), json: serde_json::from_slice(&content).unwrap() }
+        let json = serde_json::from_slice(&content).unwrap();
+        Answer { response: Response::from_parts(head, ()), record, json }
     }
 }
 
@@ -271,9 +274,9 @@ fn a_client_is_answered_in_its_language_and_media_type() {
             assert!(text.contains("Alcuni campi sono errati.") && text.contains("errato: limit"), "{text}");
         }
         // Whatever is said, it is the same error for the operators.
-        let refusal = answer.response.extensions().get::<Arc<Refusal>>().unwrap();
+        let refusal = answer.record.refusal.as_ref().unwrap();
         let code = if fields.len() == 4 { "bad" } else { "invalid" };
-        assert_eq!((refusal.code.as_str(), refusal.status), (code, answer.response.status().as_u16()));
+        assert_eq!((refusal.code(), refusal.status), (code, answer.response.status().as_u16()));
     }
     // What passes is not touched.
     let answer = world.ask("/items", &[KEY, problem, italian]);

@@ -15,6 +15,8 @@ use demur_engine::settings::{ApiSettings, Reading, bytes, duration, read_api, re
 use demur_guard::Bounds;
 use demur_source::{Diagnostics, Fields, Node, Source, Span};
 
+use crate::access_log::{LogSettings, read_log};
+
 /// A configuration file, resolved.
 #[derive(Debug)]
 pub struct Config {
@@ -28,6 +30,8 @@ pub struct Config {
     pub workers: Option<NonZeroUsize>,
     /// What connections and requests may cost.
     pub bounds: ListenerBounds,
+    /// What is written down of each request.
+    pub access_log: LogSettings,
     /// The plans.
     pub plans: Vec<Plan>,
     /// The APIs.
@@ -144,6 +148,7 @@ fn read(root: &Node, reading: &mut Reading<'_>) -> Option<Config> {
         let message = format!("more than {MAX_WORKERS} threads serve nobody better");
         reading.error(fields.span(), "number", message, "leave `workers` out: one per core".to_owned());
     }
+    let access_log = fields.node("access_log").map(|node| read_log(node, reading)).unwrap_or_default();
     let bounds = fields.node("bounds").map(|node| read_bounds(node, reading)).unwrap_or_default();
 
     let mut plans: Vec<Plan> = Vec::new();
@@ -163,7 +168,7 @@ fn read(root: &Node, reading: &mut Reading<'_>) -> Option<Config> {
         }
     }
     fields.finish(reading.found);
-    Some(Config { listen: listen?, store: store?, voice: voice?, workers, bounds, plans, apis })
+    Some(Config { listen: listen?, store: store?, voice: voice?, workers, bounds, access_log, plans, apis })
 }
 
 fn read_store(fields: &mut Fields<'_>, reading: &mut Reading<'_>) -> Option<StoreUrl> {

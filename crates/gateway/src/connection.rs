@@ -7,10 +7,8 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use demur_admission::Clock;
-use demur_contract::{Condition, Origin};
-use demur_engine::{
-    Arrival, Engine, Observation, Observed, Outgoing, Refusal, Rejection, Remarks, UpstreamFault,
-};
+use demur_contract::Condition;
+use demur_engine::{Arrival, Engine, Outgoing, Rejection, UpstreamFault};
 use demur_guard::{Guard, Rejections};
 use http::header::HOST;
 use http::{Request, Response};
@@ -20,6 +18,7 @@ use hyper::service::service_fn;
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 
+use crate::access_log::{AccessLog, Asked, Told, What};
 use crate::answer::Answer;
 use crate::arriving::Arriving;
 use crate::config::{ListenerBounds, Upstream};
@@ -35,9 +34,10 @@ pub(crate) struct Shared {
     bounds: ListenerBounds,
     /// By the API's name.
     pools: HashMap<String, Pool<Arriving>>,
+    log: AccessLog,
 }
 
-type Answered = Response<Outgoing<Answer<Sent<Arriving>>>>;
+type Answered = Response<Told<Outgoing<Answer<Sent<Arriving>>>>>;
 
 impl Shared {
     pub(crate) fn new(
@@ -45,9 +45,10 @@ impl Shared {
         clock: Clock,
         bounds: ListenerBounds,
         upstreams: &HashMap<String, Upstream>,
+        log: AccessLog,
     ) -> Rc<Self> {
         let pools = upstreams.iter().map(|(name, upstream)| (name.clone(), Pool::new(upstream.clone())));
-        Rc::new(Self { engine, clock, bounds, pools: pools.collect() })
+        Rc::new(Self { engine, clock, bounds, pools: pools.collect(), log })
     }
 
     /// Serves a connection to its end. `ending` turns true when the gateway shuts down: the request under
@@ -104,9 +105,17 @@ impl Shared {
             None if overloaded => Some(overload(&request)),
             rejection => rejection,
         };
-        let arrival = Arrival { now: self.clock.now(), peer, rejection };
+        let now = self.clock.now();
+        let asked = self.log.is_on().then(|| {
+            let what = match &rejection {
+                None => What::Read(request.method().clone(), request.uri().clone()),
+                Some(rejection) => What::Refused(rejection.path.clone()),
+            };
+            Asked { since: now, client: peer, what }
+        });
+        let arrival = Arrival { now, peer, rejection };
         let request = request.map(Arriving::new);
-        let mut response = self
+        let (mut response, record) = self
             .engine
             .serve(request, arrival, |api, request| {
                 let pool = self.pools.get(api.name());
@@ -121,8 +130,9 @@ impl Shared {
         if overloaded {
             response.headers_mut().insert(http::header::CONNECTION, http::HeaderValue::from_static("close"));
         }
-        log(&response);
-        response
+        let status = response.status().as_u16();
+        let due = asked.and_then(|asked| self.log.due(self.clock, asked, status, record));
+        response.map(|content| Told::new(content, due))
     }
 }
 
@@ -134,52 +144,5 @@ fn overload(request: &Request<Incoming>) -> Rejection {
         cause: "more connections than the listener's bound".to_owned(),
         host: request.uri().authority().map(|host| host.as_str()).or(field).map(str::to_owned),
         path: Some(request.uri().path().to_owned()),
-    }
-}
-
-/// Every refusal is findable by its request id.
-fn log(response: &Answered) {
-    if let Some(observed) = response.extensions().get::<Arc<Observed>>() {
-        let Observed { request_id, .. } = &**observed;
-        let (api, operation) = (observed.api.as_deref(), observed.operation.as_deref());
-        let (account, key) = (observed.account.as_deref(), observed.key.as_deref());
-        for Observation { condition, error, status, cause } in &observed.observations {
-            let condition = condition.map(Condition::name);
-            tracing::info!(
-                status,
-                api,
-                operation,
-                request_id,
-                condition,
-                cause,
-                account,
-                key,
-                error,
-                "would have been refused"
-            );
-        }
-    }
-    if let Some(remarks) = response.extensions().get::<Arc<Remarks>>() {
-        let request_id = &remarks.request_id;
-        remarks.said.iter().for_each(|remark| tracing::warn!(request_id, "{remark}"));
-    }
-    let Some(refusal) = response.extensions().get::<Arc<Refusal>>() else { return };
-    let Refusal { request_id, contract, error, code, status, cause, .. } = &**refusal;
-    // What is not known is left out of the line.
-    let condition = refusal.condition.map(Condition::name);
-    let (api, operation) = (refusal.api.as_deref(), refusal.operation.as_deref());
-    let (account, key) = (refusal.account.as_deref(), refusal.key.as_deref());
-    let cause = (!cause.is_empty()).then_some(cause.as_str());
-    let origin = refusal.origin.as_str();
-    // What the caller did is news, what we or the upstream did is trouble.
-    match refusal.origin {
-        Origin::Client => tracing::info!(
-            status, code, api, operation, request_id, condition, cause, account, key, origin, contract,
-            error, "refused"
-        ),
-        Origin::Gateway | Origin::Upstream => tracing::warn!(
-            status, code, api, operation, request_id, condition, cause, account, key, origin, contract,
-            error, "failed"
-        ),
     }
 }

@@ -14,6 +14,7 @@ use demur_engine::{Api, Engine};
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::sync::watch;
 
+use crate::access_log::AccessLog;
 use crate::config::Config;
 use crate::worker::{Equipment, Handed, Worker};
 
@@ -63,17 +64,20 @@ impl Gateway {
             upstreams.insert(api.settings.name.clone(), api.upstream);
             apis.push(Api::new(api.settings));
         }
+        let (log, writing) = AccessLog::start(&config.access_log)?;
         let (ending, ended) = watch::channel(false);
         let equipment = Equipment {
             engine: Arc::new(Engine::new(apis, admission, config.voice)),
             clock,
             bounds: config.bounds,
             upstreams: Arc::new(upstreams),
+            log,
             ending: ended.clone(),
         };
         let workers = (0..count)
             .map(|number| Worker::start(number, equipment.clone()))
             .collect::<io::Result<Vec<Worker>>>()?;
+        drop(equipment);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let (listener, bound) = (self.listener, config.bounds.connections);
         let acceptor = thread::Builder::new().name("demur-acceptor".to_owned()).spawn(move || {
@@ -81,6 +85,7 @@ impl Gateway {
             for worker in workers {
                 worker.join();
             }
+            writing.join();
         })?;
         Ok(Serving { address: self.address, ending, acceptor })
     }

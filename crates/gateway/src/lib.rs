@@ -4,6 +4,7 @@
 //! a current-thread runtime, its own connections to the upstreams, and no lock on the admitted path. The
 //! guard reads every head before hyper does. What a request may do and how it is answered is the engine's.
 
+mod access_log;
 mod answer;
 mod arriving;
 mod config;
@@ -13,6 +14,7 @@ mod patience;
 mod upstream;
 mod worker;
 
+pub use access_log::{LogFormat, LogSettings, LogTarget, Logged};
 pub use config::{ApiConfig, Config, ListenerBounds, StoreUrl, Upstream};
 pub use demur_engine::settings::duration;
 pub use gateway::{Gateway, Serving};

@@ -12,6 +12,7 @@ use demur_engine::Engine;
 use tokio::sync::{mpsc, watch};
 use tokio::task::LocalSet;
 
+use crate::access_log::AccessLog;
 use crate::config::{ListenerBounds, Upstream};
 use crate::connection::Shared;
 
@@ -36,6 +37,7 @@ pub(crate) struct Equipment {
     pub(crate) clock: Clock,
     pub(crate) bounds: ListenerBounds,
     pub(crate) upstreams: Arc<HashMap<String, Upstream>>,
+    pub(crate) log: AccessLog,
     pub(crate) ending: watch::Receiver<bool>,
 }
 
@@ -72,8 +74,8 @@ impl Worker {
 }
 
 async fn work(equipment: Equipment, mut handed: mpsc::UnboundedReceiver<Handed>, open: Arc<AtomicUsize>) {
-    let Equipment { engine, clock, bounds, upstreams, ending } = equipment;
-    let shared = Shared::new(engine, clock, bounds, &upstreams);
+    let Equipment { engine, clock, bounds, upstreams, log, ending } = equipment;
+    let shared = Shared::new(engine, clock, bounds, &upstreams, log);
     while let Some(Handed { socket, overloaded }) = handed.recv().await {
         let Ok(socket) = tokio::net::TcpStream::from_std(socket) else {
             open.fetch_sub(1, Ordering::Relaxed);

@@ -120,7 +120,11 @@ where
                 let answered = inner.oneshot(request).await.map_err(Into::into);
                 answer(answered, &faulted).await
             };
-            Ok(engine.serve(request, arrival, forward).await)
+            let (mut response, record) = engine.serve(request, arrival, forward).await;
+            if record.is_notable() {
+                response.extensions_mut().insert(Arc::new(record));
+            }
+            Ok(response)
         })
     }
 }
@@ -144,5 +148,5 @@ where
     if let Some(fault) = faulted.fault() {
         return Err(UpstreamFault::Content(fault));
     }
-    Ok(rejection::named(response).await)
+    Ok(Box::pin(rejection::named(response)).await)
 }

@@ -37,7 +37,7 @@
 //!
 //! Around a whole router the layer sees every request; with `Router::layer` it sees those that the router
 //! has routed, its fallbacks included. Both work. Operators find an
-//! [`Arc<Refusal>`](demur_engine::Refusal) among the extensions of every refusal.
+//! [`Arc<Record>`](demur_engine::Record) among the extensions of every refusal.
 
 mod config;
 mod content;
@@ -50,7 +50,7 @@ mod rejection;
 pub use config::{ConfigError, ServiceConfig};
 pub use content::{Answered, Arriving, RequestContent};
 pub use demur_contract::{Condition, Location, Value, Violation};
-pub use demur_engine::{Outgoing, Raised, Refusal};
+pub use demur_engine::{Outgoing, Raised, Record, Refusal};
 pub use keys::{KeyError, Keys};
 pub use layer::{DemurLayer, DemurService};
 pub use raise::Raise;

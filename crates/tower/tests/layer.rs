@@ -10,7 +10,7 @@ use axum::body::Body;
 use axum::extract::{Path as InPath, Query};
 use axum::routing::{any, get, post};
 use axum::{Json, Router};
-use demur_tower::{Condition, DemurLayer, Keys, Raise, Refusal, ServiceConfig};
+use demur_tower::{Condition, DemurLayer, Keys, Raise, Record, ServiceConfig};
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::BodyExt;
 use serde::Deserialize;
@@ -33,7 +33,7 @@ struct Seen {
     status: u16,
     headers: http::HeaderMap,
     content: Json_,
-    refusal: Option<Arc<Refusal>>,
+    record: Option<Arc<Record>>,
 }
 
 async fn seen<B>(response: Response<B>) -> Seen
@@ -46,7 +46,7 @@ where
     Seen {
         status: head.status.as_u16(),
         content: serde_json::from_slice(&bytes).unwrap_or(Json_::Null),
-        refusal: head.extensions.get::<Arc<Refusal>>().cloned(),
+        record: head.extensions.get::<Arc<Record>>().cloned(),
         headers: head.headers,
     }
 }
@@ -281,7 +281,7 @@ async fn parameters_are_in_the_message_and_causes_are_not() {
     let app = Router::new().route("/items", get(raised)).layer(layer);
     let seen = seen(app.oneshot(request(&keys, Method::GET, "/items", "")).await.unwrap()).await;
     assert_eq!(seen.content["error"]["message"], "Tea is sold out, 2 are left.");
-    assert_eq!(seen.refusal.unwrap().cause, "shelf 7");
+    assert_eq!(seen.record.unwrap().refusal.as_ref().unwrap().cause, "shelf 7");
 }
 
 #[tokio::test]

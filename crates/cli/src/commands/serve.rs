@@ -23,7 +23,7 @@ pub(crate) fn run(args: &ServeArgs, output: &Output) -> Result<Exit, Failure> {
             format!("  {name}  at {}/{host}, in the contract {contract}", mount.path)
         })
         .collect();
-    log::start(output);
+    log::start(output, &mut config.access_log);
     let running = Running::start(config)?;
     let human = format!("serving {} on {}\n{}", counted(apis.len(), "API"), running.url(), apis.join("\n"));
     output.result(&human, &json!({ "gateway": running.url() }));

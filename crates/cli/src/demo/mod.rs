@@ -20,14 +20,14 @@ pub(crate) fn run(args: &DemoArgs, output: &Output) -> Result<Exit, Failure> {
     let services = services::start()?;
     let folder = folder::prepare(args.folder.as_deref(), args.listen, &services)?;
     let file = folder.path().join("demur.yaml");
-    let config = load(&file, output)?;
+    let mut config = load(&file, output)?;
     let prefixes = config.apis.iter().map(|api| {
         let settings = &api.settings;
         (settings.name.clone(), settings.authentication.prefix.clone(), settings.mount.path.clone())
     });
     let apis: Vec<(String, String, String)> = prefixes.collect();
 
-    log::start(output);
+    log::start(output, &mut config.access_log);
     let running = Running::start(config)?;
     let keys = samples::create(running.store(), &apis)?;
     let gateway = running.url();

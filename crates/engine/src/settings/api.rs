@@ -9,7 +9,9 @@ use demur_source::{Diagnostics, Fields, Key, Node, Source, Span, did_you_mean};
 use demur_validation::{ApiDocument, Expression, Operation, Variable};
 
 use super::authentication::{Authentication, read_authentication};
-use super::generation::{Asked, Generation, check_claims, read_generations};
+use super::cors::{Cors, read_cors};
+use super::generation::{Generation, check_claims, read_generations};
+use super::overload::{Overload, read_overload};
 use super::plan::positive;
 use super::validation::{ValidationSettings, compare_security, read_validation};
 use super::{Reading, bytes};
@@ -39,6 +41,10 @@ pub struct ApiSettings {
     pub observe: bool,
     /// How strictly it is held against its document.
     pub validation: ValidationSettings,
+    /// Whose scripts may call it from a browser; nobody's where there is nothing.
+    pub cors: Option<Cors>,
+    /// How much its upstream is asked for at once.
+    pub overload: Overload,
 }
 
 /// By what an API is recognised.
@@ -105,12 +111,6 @@ pub struct RuleSettings {
 }
 
 impl ApiSettings {
-    /// The contract that answers a request.
-    pub(crate) fn contract_for(&self, asked: &Asked<'_>) -> &Contract {
-        let picked = self.generations.iter().find(|generation| generation.when.holds(asked));
-        picked.map_or(&self.contract, |generation| &generation.contract)
-    }
-
     /// Every contract that it answers in, the usual one first.
     pub fn contracts(&self) -> impl Iterator<Item = &Arc<Contract>> {
         std::iter::once(&self.contract).chain(self.generations.iter().map(|generation| &generation.contract))
@@ -138,6 +138,8 @@ pub fn read_api(fields: &mut Fields<'_>, reading: &mut Reading<'_>) -> Option<Ap
     let observe = fields.boolean("observe", reading.found).unwrap_or(false);
     let validation = fields.node("validation").map(|node| read_validation(node, reading));
     let (options, validation) = validation.unwrap_or_default();
+    let cors = fields.node("cors").and_then(|node| read_cors(node, reading));
+    let overload = fields.node("overload").map(|node| read_overload(node, reading)).unwrap_or_default();
     let authentication_span = fields.node("authentication").map(|node| node.span);
 
     let document = openapi.and_then(|(path, span)| {
@@ -186,6 +188,8 @@ pub fn read_api(fields: &mut Fields<'_>, reading: &mut Reading<'_>) -> Option<Ap
         max_content,
         observe,
         validation,
+        cors,
+        overload,
     })
 }
 

@@ -4,7 +4,9 @@
 
 mod api;
 mod authentication;
+mod cors;
 mod generation;
+mod overload;
 mod plan;
 mod scalar;
 mod validation;
@@ -17,8 +19,10 @@ use demur_source::{Diagnostics, Source, Span};
 
 pub use api::{ApiSettings, Mount, OperationSettings, ResourceTemplate, RuleSettings, read_api};
 pub use authentication::{Authentication, Scheme};
+pub use cors::{Cors, Origins};
 pub(crate) use generation::Asked;
 pub use generation::{Generation, When};
+pub use overload::Overload;
 pub use plan::read_plan;
 pub use scalar::{bytes, duration};
 pub use validation::{Answers, ValidationSettings};

@@ -1,0 +1,240 @@
+//! How many requests may be with one upstream at once.
+//!
+//! An upstream that is asked for more than it can do answers everything late, and at last nothing in time. So
+//! there is a bound, and below it a limit that follows what the upstream shows: when answers take much longer
+//! than the same operation usually does, while many requests are under way, the limit falls; when they do not,
+//! and the limit is felt, it rises. What is beyond the limit is refused at once, which costs next to nothing.
+//!
+//! The measure is the ratio of an operation's latency to its own usual one, so that slow operations beside
+//! quick ones are no sign of trouble. Everything is counted in atomics: two threads that meet may lose a
+//! sample, which is no harm to a statistic.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+/// The limit never falls below this: few requests at once overload nobody.
+const LEAST: u32 = 16;
+/// Latencies are looked at in windows of this length, with at least so many samples.
+const WINDOW: Duration = Duration::from_millis(100);
+const LEAST_SAMPLES: u32 = 16;
+/// How much longer than usual answers may take before the limit falls.
+const TOLERANCE: f64 = 2.0;
+/// The usual latency is the least of the last period and this one.
+const PERIOD: Duration = Duration::from_secs(30);
+
+/// The room with one upstream.
+#[derive(Debug)]
+pub(crate) struct Room {
+    most: u32,
+    is_adaptive: bool,
+    since: Instant,
+    in_flight: AtomicU32,
+    limit: AtomicU32,
+    /// The most that were under way in this window.
+    peak: AtomicU32,
+    samples: AtomicU32,
+    /// The sum of the samples' ratios, in thousandths.
+    ratios: AtomicU64,
+    /// When this window began, in microseconds.
+    window: AtomicU64,
+    /// By operation; the last one is for requests of none.
+    usual: Vec<Usual>,
+}
+
+/// An operation's latencies, in microseconds; zero where none is known.
+#[derive(Debug, Default)]
+struct Usual {
+    /// Moving, over some sixteen answers.
+    recent: AtomicU32,
+    /// The least that `recent` was in this period and in the one before.
+    least: AtomicU32,
+    least_before: AtomicU32,
+    /// The number of this period.
+    period: AtomicU32,
+}
+
+/// One request's place. It is free when this is dropped.
+#[derive(Debug)]
+pub(crate) struct Place {
+    room: Arc<Room>,
+    operation: usize,
+    entered: Instant,
+}
+
+impl Room {
+    /// Room for so many requests, and for fewer where `is_adaptive` and the upstream shows that they are too
+    /// many.
+    pub(crate) fn new(most: u32, is_adaptive: bool, operations: usize) -> Arc<Self> {
+        Arc::new(Self {
+            most,
+            is_adaptive,
+            since: Instant::now(),
+            in_flight: AtomicU32::new(0),
+            limit: AtomicU32::new(most),
+            peak: AtomicU32::new(0),
+            samples: AtomicU32::new(0),
+            ratios: AtomicU64::new(0),
+            window: AtomicU64::new(0),
+            usual: (0..=operations).map(|_| Usual::default()).collect(),
+        })
+    }
+
+    /// Whether there is none left. Asked before anything is decided about a request, so that refusing it costs
+    /// little.
+    pub(crate) fn is_full(&self) -> bool {
+        self.in_flight.load(Ordering::Relaxed) >= self.limit.load(Ordering::Relaxed)
+    }
+
+    /// Takes a place for a request of this operation. Between [`is_full`](Self::is_full) and this others may
+    /// have entered; what has been paid for by then is not refused any more.
+    pub(crate) fn enter(self: &Arc<Self>, operation: Option<usize>) -> Place {
+        let now_in = self.in_flight.fetch_add(1, Ordering::Relaxed) + 1;
+        if now_in > self.peak.load(Ordering::Relaxed) {
+            self.peak.store(now_in, Ordering::Relaxed);
+        }
+        let operation = operation.unwrap_or(self.usual.len() - 1);
+        Place { room: Arc::clone(self), operation, entered: Instant::now() }
+    }
+
+    /// Learns from an answer.
+    fn learn(&self, operation: usize, latency: Duration, now: Duration) {
+        let Some(usual) = self.usual.get(operation) else { return };
+        let ratio = usual.ratio(latency, now);
+        self.ratios.fetch_add((ratio * 1000.0) as u64, Ordering::Relaxed);
+        let samples = self.samples.fetch_add(1, Ordering::Relaxed) + 1;
+        let began = self.window.load(Ordering::Relaxed);
+        let micros = u64::try_from(now.as_micros()).unwrap_or(u64::MAX);
+        let is_over = micros.saturating_sub(began) >= WINDOW.as_micros() as u64;
+        // One thread closes the window; the others have been counted in it or in the next.
+        if is_over
+            && samples >= LEAST_SAMPLES
+            && self.window.compare_exchange(began, micros, Ordering::Relaxed, Ordering::Relaxed).is_ok()
+        {
+            let samples = self.samples.swap(0, Ordering::Relaxed).max(1);
+            let ratio = self.ratios.swap(0, Ordering::Relaxed) as f64 / 1000.0 / f64::from(samples);
+            let peak = self.peak.swap(self.in_flight.load(Ordering::Relaxed), Ordering::Relaxed);
+            let limit = self.limit.load(Ordering::Relaxed);
+            self.limit.store(next_limit(limit, peak, ratio, self.most), Ordering::Relaxed);
+        }
+    }
+}
+
+/// What the limit becomes after a window in which `peak` requests were under way at once, and answers took
+/// `ratio` times as long as usual.
+fn next_limit(limit: u32, peak: u32, ratio: f64, most: u32) -> u32 {
+    // A limit that nobody felt says nothing, neither that it is too high nor that it is too low.
+    if peak < limit / 2 {
+        return limit;
+    }
+    // It fell not long ago, and what had been let in before is still under way.
+    if peak > limit + limit / 4 {
+        return limit;
+    }
+    let next = if ratio > TOLERANCE {
+        f64::from(limit) * (TOLERANCE / ratio).clamp(0.5, 0.95)
+    } else {
+        f64::from(limit) + f64::from(limit).sqrt()
+    };
+    (next as u32).clamp(LEAST.min(most), most)
+}
+
+impl Usual {
+    /// Takes a latency in, and answers how many times as long as usual answers take now.
+    fn ratio(&self, latency: Duration, now: Duration) -> f64 {
+        let micros = u32::try_from(latency.as_micros()).unwrap_or(u32::MAX).max(1);
+        let recent = match self.recent.load(Ordering::Relaxed) {
+            0 => micros,
+            recent => recent - recent / 16 + micros / 16,
+        };
+        self.recent.store(recent.max(1), Ordering::Relaxed);
+        let period = u32::try_from(now.as_secs() / PERIOD.as_secs()).unwrap_or(u32::MAX);
+        if self.period.swap(period, Ordering::Relaxed) != period {
+            self.least_before.store(self.least.swap(recent, Ordering::Relaxed), Ordering::Relaxed);
+        }
+        let known = |least: &AtomicU32| Some(least.load(Ordering::Relaxed)).filter(|least| *least > 0);
+        if known(&self.least).is_none_or(|least| recent < least) {
+            self.least.store(recent.max(1), Ordering::Relaxed);
+        }
+        let least = [known(&self.least), known(&self.least_before)].into_iter().flatten().min();
+        f64::from(recent) / f64::from(least.unwrap_or(recent).max(1))
+    }
+}
+
+impl Place {
+    /// The upstream has answered, or was given up.
+    pub(crate) fn answered(self) {
+        let room = &self.room;
+        if room.is_adaptive {
+            room.learn(self.operation, self.entered.elapsed(), room.since.elapsed());
+        }
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.room.in_flight.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A service that does `slots` requests at once in `work` each, and queues the rest; callers who ask as
+    /// soon as there is room. Answers the limit after so many seconds.
+    fn under_load(room: &Arc<Room>, slots: u32, work: Duration, seconds: u64) -> u32 {
+        let mut now = Duration::ZERO;
+        while now < Duration::from_secs(seconds) {
+            let in_flight = room.limit.load(Ordering::Relaxed);
+            room.peak.store(in_flight, Ordering::Relaxed);
+            let latency = work * in_flight.max(slots) / slots;
+            room.learn(0, latency, now);
+            now += work / in_flight.min(slots).max(1);
+        }
+        room.limit.load(Ordering::Relaxed)
+    }
+
+    #[test]
+    fn the_limit_falls_to_what_the_upstream_can_do_and_rises_again() {
+        let room = Room::new(1000, true, 1);
+        // It is known from quieter times.
+        for _ in 0..200 {
+            room.learn(0, Duration::from_millis(5), Duration::from_millis(1));
+        }
+        let limit = under_load(&room, 20, Duration::from_millis(5), 10);
+        assert!((20..=80).contains(&limit), "{limit}");
+        let limit = under_load(&room, 400, Duration::from_millis(5), 20);
+        assert!(limit > 300, "{limit}");
+    }
+
+    #[test]
+    fn a_slow_operation_beside_a_quick_one_is_no_trouble() {
+        let room = Room::new(100, true, 2);
+        for round in 0..5_000u32 {
+            room.peak.store(90, Ordering::Relaxed);
+            let now = Duration::from_millis(u64::from(round));
+            room.learn(0, Duration::from_millis(1), now);
+            room.learn(1, Duration::from_secs(5), now);
+        }
+        assert_eq!(room.limit.load(Ordering::Relaxed), 100);
+    }
+
+    #[test]
+    fn a_limit_that_nobody_feels_stays() {
+        assert_eq!(next_limit(100, 10, 50.0, 1000), 100);
+        assert_eq!(next_limit(100, 100, 50.0, 1000), 50);
+        assert_eq!(next_limit(100, 100, 1.0, 1000), 110);
+        assert_eq!(next_limit(17, 17, 50.0, 1000), LEAST);
+        assert_eq!(next_limit(8, 8, 50.0, 8), 8);
+    }
+
+    #[test]
+    fn a_place_is_free_when_it_is_dropped() {
+        let room = Room::new(1, true, 0);
+        let place = room.enter(None);
+        assert!(room.is_full());
+        drop(place);
+        assert!(!room.is_full());
+    }
+}

@@ -1,0 +1,144 @@
+//! The access log: one line for each request, written by a thread of its own.
+//!
+//! A worker hands over what it holds already, and formats nothing. When the thread cannot keep up, or the disk
+//! is full, lines are lost and counted; no request ever waits for its line.
+
+mod line;
+mod settings;
+mod told;
+
+use std::fs::OpenOptions;
+use std::io::{self, Write};
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use demur_engine::Record;
+use http::Method;
+use jiff::Timestamp;
+
+pub(crate) use settings::read_log;
+pub use settings::{LogFormat, LogSettings, LogTarget, Logged};
+pub(crate) use told::{Asked, Told, What};
+
+/// Lines that may wait to be written.
+const QUEUE: usize = 8192;
+/// Between two writes, so that many lines share one and workers need not wake the thread for each.
+const PAUSE: Duration = Duration::from_millis(10);
+/// Losses are told no more often.
+const BETWEEN_COMPLAINTS: Duration = Duration::from_secs(10);
+
+/// One request that has been answered.
+#[derive(Debug)]
+pub(crate) struct Entry {
+    pub(crate) at: Timestamp,
+    pub(crate) record: Record,
+    pub(crate) client: Option<IpAddr>,
+    /// What was asked, where it could be read. Never the query: keys may stand there.
+    pub(crate) method: Option<Method>,
+    pub(crate) path: Option<String>,
+    pub(crate) status: u16,
+    pub(crate) content_bytes: u64,
+    pub(crate) duration: Duration,
+    /// Whether all of the answer was taken.
+    pub(crate) is_whole: bool,
+}
+
+/// Where workers put what they have answered.
+#[derive(Debug, Clone)]
+pub(crate) struct AccessLog {
+    logged: Logged,
+    queue: SyncSender<Box<Entry>>,
+    lost: Arc<AtomicU64>,
+}
+
+/// The thread that writes. It ends when the last worker has.
+pub(crate) struct Writing(JoinHandle<()>);
+
+impl AccessLog {
+    /// Opens the log. An error means that its file cannot be written.
+    pub(crate) fn start(settings: &LogSettings) -> io::Result<(Self, Writing)> {
+        let target: Box<dyn Write + Send> = match &settings.target {
+            LogTarget::Stderr => Box::new(io::stderr()),
+            LogTarget::Stdout => Box::new(io::stdout()),
+            LogTarget::File(path) => Box::new(OpenOptions::new().append(true).create(true).open(path)?),
+        };
+        let (queue, queued) = sync_channel(QUEUE);
+        let lost = Arc::new(AtomicU64::new(0));
+        let format = settings.format.unwrap_or_default();
+        let writer = Writer { target, format, lost: Arc::clone(&lost), complained: None };
+        let thread = thread::Builder::new().name("demur-access-log".to_owned());
+        let thread = thread.spawn(move || writer.run(&queued))?;
+        Ok((Self { logged: settings.requests, queue, lost }, Writing(thread)))
+    }
+
+    /// Whether anything is logged at all.
+    pub(crate) fn is_on(&self) -> bool {
+        self.logged != Logged::None
+    }
+
+    /// Whether this request has a line.
+    pub(crate) fn takes(&self, record: &Record) -> bool {
+        match self.logged {
+            Logged::All => true,
+            Logged::Refused => record.is_notable(),
+            Logged::None => false,
+        }
+    }
+
+    fn put(&self, entry: Box<Entry>) {
+        match self.queue.try_send(entry) {
+            Ok(()) => {}
+            Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => {
+                self.lost.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+    }
+}
+
+impl Writing {
+    /// Waits until every line is written.
+    pub(crate) fn join(self) {
+        // A panic of the thread has been told on standard error.
+        let _ = self.0.join();
+    }
+}
+
+struct Writer {
+    target: Box<dyn Write + Send>,
+    format: LogFormat,
+    lost: Arc<AtomicU64>,
+    complained: Option<Instant>,
+}
+
+impl Writer {
+    fn run(mut self, queued: &Receiver<Box<Entry>>) {
+        let mut lines = Vec::new();
+        while let Ok(entry) = queued.recv() {
+            line::write(&entry, self.format, &mut lines);
+            let mut count = 1;
+            for entry in queued.try_iter().take(QUEUE) {
+                line::write(&entry, self.format, &mut lines);
+                count += 1;
+            }
+            if self.target.write_all(&lines).and_then(|()| self.target.flush()).is_err() {
+                self.lost.fetch_add(count, Ordering::Relaxed);
+            }
+            lines.clear();
+            self.complain();
+            thread::sleep(PAUSE);
+        }
+    }
+
+    fn complain(&mut self) {
+        let is_due = self.complained.is_none_or(|last| last.elapsed() >= BETWEEN_COMPLAINTS);
+        if is_due && self.lost.load(Ordering::Relaxed) > 0 {
+            let lost = self.lost.swap(0, Ordering::Relaxed);
+            self.complained = Some(Instant::now());
+            tracing::warn!(lost, "lines of the access log were lost");
+        }
+    }
+}
