@@ -15,6 +15,10 @@ use clap::Parser;
 
 use args::{Args, Verb};
 
+/// A request allocates many small pieces on one thread and frees them there.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> std::process::ExitCode {
     let args = Args::parse();
     let output = output::Output::new(args.format, args.color, args.quiet);

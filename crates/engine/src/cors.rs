@@ -11,7 +11,6 @@ use http::header::{
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode};
 
-use crate::outgoing::Outgoing;
 use crate::settings::{Cors, Origins};
 
 /// The origin of a request that may read its answer, as it is told so.
@@ -25,16 +24,12 @@ pub(crate) fn allowed_origin(cors: &Cors, headers: &HeaderMap) -> Option<HeaderV
 }
 
 /// The answer to a preflight; `None` for any other request.
-pub(crate) fn preflight<R>(
-    cors: &Cors,
-    method: &Method,
-    headers: &HeaderMap,
-) -> Option<Response<Outgoing<R>>> {
+pub(crate) fn preflight(cors: &Cors, method: &Method, headers: &HeaderMap) -> Option<Response<()>> {
     let asked = headers.get(ACCESS_CONTROL_REQUEST_METHOD)?;
     if method != Method::OPTIONS || !headers.contains_key(ORIGIN) {
         return None;
     }
-    let mut response = Response::new(Outgoing::whole(Vec::new()));
+    let mut response = Response::new(());
     *response.status_mut() = StatusCode::NO_CONTENT;
     let told = response.headers_mut();
     told.insert(VARY, HeaderValue::from_static("origin, access-control-request-headers"));

@@ -15,6 +15,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 
 use crate::api::Api;
 use crate::outgoing::Outgoing;
+use crate::pipeline::Peer;
 use crate::record::{Observation, Record, Refusal};
 use crate::refused::{Answering, Refused};
 use crate::request_id::RequestId;
@@ -29,7 +30,7 @@ pub(crate) struct Exchange<'e> {
     /// The id as this voice writes it, once somebody has asked.
     written_id: OnceLock<HeaderValue>,
     pub(crate) now: Now,
-    pub(crate) peer: Option<IpAddr>,
+    pub(crate) peer: Option<&'e Peer>,
     /// The listener's contract speaks until the API is known.
     voice: Voice<'e>,
     pub(crate) api: Option<&'e Arc<Api>>,
@@ -47,7 +48,7 @@ pub(crate) struct Exchange<'e> {
 }
 
 impl<'e> Exchange<'e> {
-    pub(crate) fn new(voice: &'e Speaker, now: Now, peer: Option<IpAddr>) -> Self {
+    pub(crate) fn new(voice: &'e Speaker, now: Now, peer: Option<&'e Peer>) -> Self {
         Self {
             id: RequestId::fresh(now),
             written_id: OnceLock::new(),
@@ -63,6 +64,11 @@ impl<'e> Exchange<'e> {
             observed: Vec::new(),
             remarks: Vec::new(),
         }
+    }
+
+    /// From where the request comes.
+    pub(crate) fn address(&self) -> Option<IpAddr> {
+        self.peer.map(Peer::address)
     }
 
     /// The client's wishes are known from here on.

@@ -4,8 +4,6 @@
 //! the gateway's own are taken from nobody: whatever a client sends under their names, spelt with `_` or
 //! `.` for `-` too (many frameworks read those as the same), is removed. The key is for the gateway alone.
 
-use std::net::IpAddr;
-
 use demur_admission::{Balance, Principal};
 use http::header::{CONNECTION, HeaderMap, HeaderName, HeaderValue};
 use smallvec::SmallVec;
@@ -126,10 +124,8 @@ const FORWARDING: [&str; 12] = [
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
 /// Says from where the connection came.
-pub(crate) fn name_peer(headers: &mut HeaderMap, peer: IpAddr) {
-    if let Ok(value) = HeaderValue::from_str(&peer.to_string()) {
-        headers.insert(X_FORWARDED_FOR, value);
-    }
+pub(crate) fn name_peer(headers: &mut HeaderMap, peer: &HeaderValue) {
+    headers.insert(X_FORWARDED_FOR, peer.clone());
 }
 
 /// Says who is calling.

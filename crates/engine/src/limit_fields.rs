@@ -3,10 +3,10 @@
 
 use std::time::Duration;
 
+use bytes::BytesMut;
 use demur_admission::{LimitState, Now};
 use demur_contract::{ResetForm, RetryAfter, RetryClass};
 use http::{HeaderMap, HeaderName, HeaderValue};
-use sfv::{KeyRef, ListSerializer, StringRef, key_ref};
 
 use crate::speaker::{Family, RATELIMIT, RATELIMIT_POLICY};
 
@@ -87,33 +87,44 @@ fn seconds(duration: Duration) -> u64 {
     duration.as_secs() + u64::from(duration.subsec_nanos() > 0)
 }
 
-/// draft-ietf-httpapi-ratelimit-headers-11: two lists of structured fields.
+/// draft-ietf-httpapi-ratelimit-headers-11: two lists of structured fields (RFC 9651).
 fn set_ietf(limits: &[LimitState<'_>], headers: &mut HeaderMap) {
-    let list = |parameters: fn(&LimitState<'_>) -> [(&'static KeyRef, u64); 2]| {
-        let mut list = ListSerializer::new();
+    let list = |names: [&str; 2], numbers: fn(&LimitState<'_>) -> [u64; 2]| {
+        let mut list = BytesMut::with_capacity(limits.len() * 48);
         for limit in limits {
-            // Names of rates are checked when they are read: no character is beyond a string.
-            let Ok(name) = StringRef::from_str(limit.kind.name()) else { continue };
-            let mut item = list.bare_item(name);
-            for (key, value) in parameters(limit) {
-                item = item.parameter(key, integer(value));
+            if !list.is_empty() {
+                list.extend_from_slice(b", ");
+            }
+            put_string(limit.kind.name(), &mut list);
+            for (name, number) in names.iter().zip(numbers(limit)) {
+                list.extend_from_slice(name.as_bytes());
+                // An integer has 15 digits (section 3.3.1); what has more is as good as endless.
+                let number = number.min(999_999_999_999_999);
+                list.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
             }
         }
-        list.finish()
+        list
     };
-    let policy = list(|limit| [(key_ref("q"), limit.limit), (key_ref("w"), seconds(limit.window))]);
-    let state = list(|limit| [(key_ref("r"), limit.remaining), (key_ref("t"), seconds(limit.reset))]);
+    let policy = list([";q=", ";w="], |limit| [limit.limit, seconds(limit.window)]);
+    let state = list([";r=", ";t="], |limit| [limit.remaining, seconds(limit.reset)]);
     for (name, value) in [(RATELIMIT_POLICY, policy), (RATELIMIT, state)] {
-        // No limits make an empty list, and that is no field (RFC 9651, section 4.1).
-        if let Some(value) = value.and_then(|value| HeaderValue::try_from(value).ok()) {
+        // No limits make an empty list, and that is no field (section 4.1).
+        if let (false, Ok(value)) = (value.is_empty(), HeaderValue::from_maybe_shared(value.freeze())) {
             headers.insert(name, value);
         }
     }
 }
 
-/// A structured field's integer has 15 digits (RFC 9651, section 3.3.1); what has more is as good as endless.
-fn integer(value: u64) -> sfv::Integer {
-    sfv::Integer::try_from(value).unwrap_or(sfv::Integer::MAX)
+/// A string (RFC 9651, section 3.3.3). Names of limits are checked when they are read: nothing is beyond one.
+fn put_string(text: &str, list: &mut BytesMut) {
+    list.extend_from_slice(b"\"");
+    for byte in text.bytes() {
+        if matches!(byte, b'"' | b'\\') {
+            list.extend_from_slice(b"\\");
+        }
+        list.extend_from_slice(&[byte]);
+    }
+    list.extend_from_slice(b"\"");
 }
 
 #[cfg(test)]
@@ -152,6 +163,29 @@ mod tests {
             assert_eq!(headers[name], value);
         }
         assert_eq!(headers.len(), 8);
+    }
+
+    /// What we write by hand, for speed, a reader of structured fields must read.
+    #[test]
+    fn the_lists_are_structured_fields() {
+        let limits =
+            [limit(LimitKind::Rate("a \"b\" \\c"), 50, 25, 1, 500), limit(LimitKind::Quota, 9, 1, 60, 2)];
+        let headers = told("headers: [ietf]", &limits);
+        for (field, first) in
+            [("ratelimit-policy", [("q", 50), ("w", 1)]), ("ratelimit", [("r", 25), ("t", 1)])]
+        {
+            let list = sfv::Parser::new(headers[field].as_bytes()).parse::<sfv::List>().unwrap();
+            assert_eq!(list.len(), 2);
+            let sfv::ListEntry::Item(item) = &list[0] else { panic!("{list:?}") };
+            assert_eq!(item.bare_item.as_string().unwrap().as_str(), "a \"b\" \\c");
+            for (name, number) in first {
+                assert_eq!(
+                    item.params[name].as_integer(),
+                    Some(sfv::Integer::from(number)),
+                    "{field} {name}"
+                );
+            }
+        }
     }
 
     #[test]

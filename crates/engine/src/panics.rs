@@ -5,10 +5,20 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use demur_contract::Condition;
 use pin_project_lite::pin_project;
+
+use crate::refused::Refused;
 
 /// A panic, as far as it said something.
 pub(crate) struct Panicked(pub(crate) String);
+
+/// One request's panic is one 500; nothing else notices.
+impl From<Panicked> for Refused {
+    fn from(Panicked(cause): Panicked) -> Self {
+        Refused::from(Condition::Internal).because(cause)
+    }
+}
 
 pin_project! {
     /// A future whose panic is caught. What it touched is dropped with it: the exchange it borrowed holds

@@ -18,7 +18,7 @@ use demur_admission::{
 };
 use demur_contract::{Condition, Contract};
 use demur_validation::{Content as Checked, Find, Found};
-use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderValue};
 use http::request::Parts;
 use http::{Method, Request, Response, Uri};
 use http_body::Body;
@@ -34,7 +34,7 @@ use crate::exchange::Exchange;
 use crate::mounts::Mounts;
 use crate::outcome::UpstreamFault;
 use crate::outgoing::Outgoing;
-use crate::panics::{Panicked, caught};
+use crate::panics::caught;
 use crate::record::Record;
 use crate::refused::Refused;
 use crate::rules::{self, Seen};
@@ -53,13 +53,35 @@ pub struct Engine {
 
 /// What is known of a request beside itself.
 #[derive(Debug)]
-pub struct Arrival {
+pub struct Arrival<'p> {
     /// When.
     pub now: Now,
-    /// From where the connection comes, where there is one.
-    pub peer: Option<IpAddr>,
+    /// Who sends it, where there is a connection.
+    pub peer: Option<&'p Peer>,
     /// What a strict reader of the connection found wrong with it. The request is then a stand-in.
     pub rejection: Option<Rejection>,
+}
+
+/// The other end of a connection, or whom a proxy there speaks for. It is made once for a connection.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Peer {
+    address: IpAddr,
+    /// As the service behind is told it.
+    text: HeaderValue,
+}
+
+impl Peer {
+    /// At this address.
+    pub fn new(address: IpAddr) -> Self {
+        // An address is written in visible ASCII.
+        let text = HeaderValue::try_from(address.to_string());
+        Self { address, text: text.unwrap_or(HeaderValue::from_static("unknown")) }
+    }
+
+    /// The address.
+    pub fn address(&self) -> IpAddr {
+        self.address
+    }
 }
 
 /// A request that could not be read.
@@ -73,6 +95,14 @@ pub struct Rejection {
     pub host: Option<String>,
     /// The path, likewise.
     pub path: Option<String>,
+}
+
+/// What becomes of a request that is not refused.
+enum Admitted<'e, B> {
+    /// It goes to the API's upstream.
+    Forward(&'e Arc<Api>, Request<Content<B>>, Hold),
+    /// A browser asks whether it may ask.
+    Preflight(Response<()>),
 }
 
 impl Engine {
@@ -98,7 +128,7 @@ impl Engine {
     pub async fn serve<B, F, Sent, R>(
         &self,
         request: Request<B>,
-        arrival: Arrival,
+        arrival: Arrival<'_>,
         forward: F,
     ) -> (Response<Outgoing<R>>, Record)
     where
@@ -108,29 +138,30 @@ impl Engine {
         R: Body<Data = Bytes> + Unpin,
     {
         let mut exchange = Exchange::new(&self.voice, arrival.now, arrival.peer);
-        let outcome = caught(self.pass(&mut exchange, request, arrival.rejection, forward)).await;
-        let mut response = match outcome {
-            Ok(Ok(response)) => response,
-            Ok(Err(refused)) => exchange.refuse(refused),
-            // One request's panic is one 500; nothing else notices.
-            Err(Panicked(cause)) => exchange.refuse(Refused::from(Condition::Internal).because(cause)),
+        // One half after the other, not one within the other: a request's future has room for the larger.
+        let admitted = caught(self.admit(&mut exchange, request, arrival.rejection)).await;
+        let outcome = match admitted.unwrap_or_else(|panicked| Err(panicked.into())) {
+            Ok(Admitted::Forward(api, request, hold)) => {
+                let answered = caught(pass_on(&mut exchange, api, request, hold, forward)).await;
+                answered.unwrap_or_else(|panicked| Err(panicked.into()))
+            }
+            Ok(Admitted::Preflight(answer)) => Ok(answer.map(|()| Outgoing::whole(Vec::new()))),
+            Err(refused) => Err(refused),
         };
+        let mut response = outcome.unwrap_or_else(|refused| exchange.refuse(refused));
         let record = exchange.seal(&mut response);
         (response, record)
     }
 
-    async fn pass<'e, B, F, Sent, R>(
+    /// The first half of the way: from the request to the moment before it is forwarded.
+    async fn admit<'e, B>(
         &'e self,
         exchange: &mut Exchange<'e>,
         request: Request<B>,
         rejection: Option<Rejection>,
-        forward: F,
-    ) -> Result<Response<Outgoing<R>>, Refused>
+    ) -> Result<Admitted<'e, B>, Refused>
     where
         B: Body<Data = Bytes, Error = ContentFault> + Unpin,
-        F: FnOnce(&Arc<Api>, Request<Content<B>>) -> Sent,
-        Sent: Future<Output = Result<Response<R>, UpstreamFault>>,
-        R: Body<Data = Bytes> + Unpin,
     {
         let now = exchange.now;
 
@@ -139,11 +170,11 @@ impl Engine {
             return Err(self.rejected(exchange, rejection));
         }
         let (mut parts, body) = request.into_parts();
-        exchange.hear(&parts.headers);
 
         // API and operation. Until the API is known the listener's contract speaks.
         let uri = std::mem::take(&mut parts.uri);
         let Some((api, path)) = self.apis.find(host(&uri, &parts.headers), uri.path()) else {
+            exchange.hear(&parts.headers);
             return Err(Condition::ResourceNotFound.into());
         };
         exchange
@@ -152,7 +183,7 @@ impl Engine {
         if let Some(cors) = &settings.cors
             && let Some(answer) = cors::preflight(cors, &parts.method, &parts.headers)
         {
-            return Ok(answer);
+            return Ok(Admitted::Preflight(answer));
         }
         if api.room.is_full() {
             return Err(
@@ -183,7 +214,7 @@ impl Engine {
             parts.uri = target(&uri, path, query)?;
             dress(exchange, &mut parts, api, None, None);
             let request = Request::from_parts(parts, content);
-            return pass_on(exchange, api, request, Hold::nothing(), forward).await;
+            return Ok(Admitted::Forward(api, request, Hold::nothing()));
         };
         let operation = found.operation;
         let asks = &settings.operations[operation.index()];
@@ -193,7 +224,7 @@ impl Engine {
         let principal = if asks.anonymous {
             None
         } else {
-            let found = self.authenticate(api, &parts, with_key, exchange.peer, now).await;
+            let found = self.authenticate(api, &parts, with_key, exchange.address(), now).await;
             exchange.decided(found.map_err(Refused::from))?
         };
         exchange.principal.clone_from(&principal);
@@ -220,7 +251,7 @@ impl Engine {
 
             // Rate and quota: taken here, whatever is wrong with the request beyond.
             let cost = asks.cost.unwrap_or(NonZeroU32::MIN);
-            let demand = Demand { cost, operation: Some(operation.id()), peer: exchange.peer };
+            let demand = Demand { cost, operation: Some(operation.id()), peer: exchange.address() };
             let taken = self.admission.take(principal, &demand, now).wait().await;
             let taken = exchange.decided(taken.map_err(Refused::from))?;
             for exceeded in taken.iter().flat_map(Taken::shadowed) {
@@ -291,7 +322,7 @@ impl Engine {
         parts.uri = target(&uri, path, query)?;
         dress(exchange, &mut parts, api, principal.as_deref(), balance.as_ref());
         let request = Request::from_parts(parts, content);
-        pass_on(exchange, api, request, hold, forward).await
+        Ok(Admitted::Forward(api, request, hold))
     }
 
     /// A request that could not be read: its host and path, where they could be, choose the voice.
@@ -406,7 +437,7 @@ fn dress(
     let id_field = exchange.request_id_field();
     forward::strip_request(headers, id_field, api.settings.authentication.schemes());
     if let Some(peer) = exchange.peer {
-        forward::name_peer(headers, peer);
+        forward::name_peer(headers, &peer.text);
     }
     if let Some(principal) = principal {
         forward::identify(headers, principal, balance);

@@ -2,13 +2,12 @@
 
 use std::collections::HashMap;
 use std::convert::Infallible;
-use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 
 use demur_admission::Clock;
 use demur_contract::Condition;
-use demur_engine::{Arrival, Engine, Outgoing, Rejection, UpstreamFault};
+use demur_engine::{Arrival, Engine, Outgoing, Peer, Rejection, UpstreamFault};
 use demur_guard::{Guard, Rejections};
 use http::header::HOST;
 use http::{Request, Response};
@@ -61,12 +60,14 @@ impl Shared {
     ) {
         // Small answers should not wait for one another; trouble with that is no reason to fail.
         let _ = socket.set_nodelay(true);
-        let peer = socket.peer_addr().ok().map(|address| address.ip());
+        let peer = socket.peer_addr().ok().map(|address| Peer::new(address.ip().to_canonical()));
+        let peer = peer.as_ref();
         let guard = Guard::new(socket, self.bounds.head);
         let rejections = guard.rejections();
         let service = service_fn(|request| {
-            let (shared, rejections) = (self.clone(), rejections.clone());
-            async move { Ok::<_, Infallible>(shared.answer(request, &rejections, peer, overloaded).await) }
+            // Boxed, for hyper keeps room for it while the connection is idle.
+            let answered = Box::pin(self.answer(request, &rejections, peer, overloaded));
+            async move { Ok::<_, Infallible>(answered.await) }
         });
         // The guard is the one to refuse: hyper, which would do so without a contract, is given more room.
         let connection = http1::Builder::new()
@@ -92,7 +93,7 @@ impl Shared {
         &self,
         request: Request<Incoming>,
         rejections: &Rejections,
-        peer: Option<IpAddr>,
+        peer: Option<&Peer>,
         overloaded: bool,
     ) -> Answered {
         let rejection = rejections.next().map(|rejection| Rejection {
@@ -111,7 +112,7 @@ impl Shared {
                 None => What::Read(request.method().clone(), request.uri().clone()),
                 Some(rejection) => What::Refused(rejection.path.clone()),
             };
-            Asked { since: now, client: peer, what }
+            Asked { since: now, client: peer.map(Peer::address), what }
         });
         let arrival = Arrival { now, peer, rejection };
         let request = request.map(Arriving::new);

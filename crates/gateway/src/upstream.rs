@@ -6,6 +6,7 @@
 //! request back unsent, and another is tried.
 
 use std::cell::RefCell;
+use std::collections::VecDeque;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -42,8 +43,8 @@ pub(crate) struct Pool<B> {
     home: Home<Sent<B>>,
 }
 
-/// Where connections wait, the one that was used last at the end.
-pub(crate) struct Home<B>(Rc<RefCell<Vec<Idle<B>>>>);
+/// Where connections wait: the one that was used last at the end, the one that has waited longest in front.
+pub(crate) struct Home<B>(Rc<RefCell<VecDeque<Idle<B>>>>);
 
 struct Idle<B> {
     sender: SendRequest<B>,
@@ -57,19 +58,34 @@ impl<B> Clone for Home<B> {
 }
 
 impl<B> Home<B> {
-    /// Takes a connection back.
+    /// Takes a connection back. One that has waited too long goes: where connections come and go, the clock
+    /// is looked at once for each.
     pub(crate) fn put(&self, sender: SendRequest<B>) {
         let mut idle = self.0.borrow_mut();
+        let now = Instant::now();
+        let is_old = |idle: &Idle<B>| now.duration_since(idle.since) > MAX_IDLE_TIME;
+        while idle.front().is_some_and(is_old) {
+            idle.pop_front();
+        }
         if idle.len() < MAX_IDLE && !sender.is_closed() {
-            idle.push(Idle { sender, since: Instant::now() });
+            idle.push_back(Idle { sender, since: now });
         }
     }
 
+    /// The last that came back and is ready; nearly always the last.
     fn take(&self) -> Option<SendRequest<B>> {
         let mut idle = self.0.borrow_mut();
-        idle.retain(|idle| !idle.sender.is_closed() && idle.since.elapsed() <= MAX_IDLE_TIME);
-        let ready = idle.iter().rposition(|idle| idle.sender.is_ready())?;
-        Some(idle.remove(ready).sender)
+        let mut unready = idle.len();
+        while unready > 0 {
+            unready -= 1;
+            let connection = idle.get(unready)?;
+            if connection.sender.is_closed() || connection.since.elapsed() > MAX_IDLE_TIME {
+                idle.remove(unready);
+            } else if connection.sender.is_ready() {
+                return idle.remove(unready).map(|idle| idle.sender);
+            }
+        }
+        None
     }
 }
 
@@ -110,7 +126,8 @@ where
                 Err(Failed::Fault(fault)) => return Err(fault),
             }
         }
-        let sender = self.connect().await?;
+        // Boxed, as it is rare: every request's future has the room for it otherwise.
+        let sender = Box::pin(self.connect()).await?;
         match self.exchange(sender, request, &patience).await {
             Ok(response) => Ok(response),
             Err(Failed::Closed(fault) | Failed::Fault(fault)) => Err(fault),

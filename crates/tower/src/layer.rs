@@ -11,7 +11,7 @@ use std::task::{Context, Poll};
 use axum_core::BoxError;
 use bytes::Bytes;
 use demur_admission::{Admission, Clock, NoRandomness, Pepper, PlanBook, Settings, Stores};
-use demur_engine::{Api, Arrival, Engine, Outgoing, UpstreamFault};
+use demur_engine::{Api, Arrival, Engine, Outgoing, Peer, UpstreamFault};
 use http::{Request, Response};
 use http_body::Body;
 use tower::ServiceExt;
@@ -110,9 +110,10 @@ where
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let (inner, engine) = (self.inner.clone(), Arc::clone(&self.engine));
-        let peer = request.extensions().get::<SocketAddr>().map(SocketAddr::ip);
-        let arrival = Arrival { now: self.clock.now(), peer, rejection: None };
+        let peer = request.extensions().get::<SocketAddr>().map(|address| Peer::new(address.ip()));
+        let now = self.clock.now();
         Box::pin(async move {
+            let arrival = Arrival { now, peer: peer.as_ref(), rejection: None };
             let request = request.map(Arriving::new);
             let forward = |_: &Arc<Api>, request: Request<_>| async move {
                 let faulted = Faulted::default();
