@@ -5,6 +5,7 @@
 //! - [`run`] and [`Program`] are the command line with any arguments, in any folder.
 //! - [`Client`] is the **checking client**. Every request of every test goes through it, and every answer is
 //!   held against what is true of all answers, whatever the test is about (`check.rs`).
+//! - [`hostile`] reads requests that no good client sends out of data files.
 //! - [`Upstream`] is a server that misbehaves in earnest, and that remembers what it was sent.
 //!
 //! Nothing here reaches into the gateway's memory, and the gateway has no switch for tests: what a test
@@ -22,6 +23,7 @@ mod client;
 mod fields;
 mod folder;
 mod gateway;
+pub mod hostile;
 mod process;
 mod program;
 mod request;

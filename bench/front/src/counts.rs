@@ -1,0 +1,97 @@
+//! What a request costs that a quiet machine is not needed for: system calls, by strace, and instructions, by callgrind.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::driver::{Arrivals, Driver};
+use crate::front::Front;
+use crate::row::Row;
+
+const CLIENTS: usize = 64;
+
+/// What is put before a front's command line, so that its instructions can be counted.
+pub const COUNTED: [&str; 4] =
+    ["valgrind", "--tool=callgrind", "--instr-atstart=no", "--trace-children=yes"];
+
+/// System calls per request, by name, the most frequent first.
+pub fn system_calls(driver: &mut Driver, front: &Front, row: &Row, time: Duration) -> Vec<(String, f64)> {
+    let file = std::env::temp_dir().join(format!("calls-{}", front.id()));
+    let mut tracer = Command::new("strace")
+        .args(["-c", "-f", "-o"])
+        .arg(&file)
+        .args(["-p", &front.id().to_string()])
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("strace is needed");
+    await_tracer(front.id());
+    let outcome = driver.run(front.address, row, CLIENTS, Arrivals::Closed, time, || ());
+    interrupt(&mut tracer);
+    let text = fs::read_to_string(&file).expect("what strace counted");
+    let _ = fs::remove_file(&file);
+    let mut calls: Vec<(String, f64)> = text
+        .lines()
+        .filter_map(|line| {
+            let words: Vec<&str> = line.split_whitespace().collect();
+            let [_, _, _, count, .., name] = words.as_slice() else { return None };
+            let count: f64 = count.parse().ok()?;
+            (*name != "total").then(|| ((*name).to_owned(), count / outcome.total as f64))
+        })
+        .collect();
+    calls.sort_by(|a, b| b.1.total_cmp(&a.1));
+    calls
+}
+
+/// Until every thread is traced.
+fn await_tracer(process: u32) {
+    let started = Instant::now();
+    let untraced = || {
+        let tasks = fs::read_dir(format!("/proc/{process}/task")).expect("the process is there");
+        tasks.filter_map(Result::ok).any(|task| {
+            let status = fs::read_to_string(task.path().join("status")).unwrap_or_default();
+            status.lines().any(|line| line.starts_with("TracerPid:") && line.ends_with("\t0"))
+        })
+    };
+    while untraced() {
+        assert!(started.elapsed() < Duration::from_secs(10), "strace does not attach");
+        thread::sleep(Duration::from_millis(10));
+    }
+}
+
+fn interrupt(child: &mut Child) {
+    let id = i32::try_from(child.id()).ok().and_then(Pid::from_raw).expect("a process id");
+    kill_process(id, Signal::INT).expect("it is ours");
+    let _ = child.wait();
+}
+
+/// Instructions in user space per request, of a front that was started with [`COUNTED`], and the functions in which
+/// most of them are.
+pub fn instructions(driver: &mut Driver, front: &Front, row: &Row, folder: &Path, time: Duration) -> f64 {
+    let id = front.id().to_string();
+    // Everything is warm before it counts.
+    driver.run(front.address, row, CLIENTS, Arrivals::Closed, time, || ());
+    control(&["-i", "on", &id]);
+    let outcome = driver.run(front.address, row, CLIENTS, Arrivals::Closed, time, || ());
+    control(&["-i", "off", &id]);
+    control(&["-d", &id]);
+    let mut dumps: BTreeMap<u32, u64> = BTreeMap::new();
+    for entry in fs::read_dir(folder).expect("the folder").filter_map(Result::ok) {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let Some(number) = name.strip_prefix(&format!("callgrind.out.{id}.")) else { continue };
+        let text = fs::read_to_string(entry.path()).expect("a dump");
+        let total = text.lines().rev().find_map(|line| line.strip_prefix("totals: "));
+        dumps.insert(number.parse().expect("a number"), total.and_then(|total| total.parse().ok()).expect("a total"));
+    }
+    let (_, last) = dumps.pop_last().expect("a dump was made");
+    last as f64 / outcome.total as f64
+}
+
+fn control(words: &[&str]) {
+    let status = Command::new("callgrind_control").args(words).stdout(Stdio::null()).stderr(Stdio::null()).status();
+    assert!(status.expect("valgrind is needed").success(), "callgrind_control {words:?}");
+}

@@ -1,0 +1,96 @@
+//! What is asked of every front: the rows of the table, as bytes that are ready to send.
+
+/// One row: requests, and the answer that each of them must get.
+#[derive(Debug, Clone)]
+pub struct Row {
+    /// As the table calls it.
+    pub name: &'static str,
+    /// Whole requests, sent in turn.
+    pub requests: Vec<Vec<u8>>,
+    /// The status of every answer. Anything else fails the run: what is answered otherwise is other work.
+    pub status: u16,
+}
+
+/// Every key, and what else the rows are made of.
+#[derive(Debug, Clone)]
+pub struct Keys {
+    /// The secrets of ten thousand accounts, all of them within their rates.
+    pub known: Vec<String>,
+    /// Secrets that look like ours and that nobody issued.
+    pub unknown: Vec<String>,
+    /// The secret of an account whose rate is used up.
+    pub limited: String,
+}
+
+/// The rows in the table's order.
+pub fn rows(keys: &Keys) -> Vec<Row> {
+    let content = content();
+    let each = |secrets: &[String], request: &dyn Fn(&str) -> Vec<u8>| -> Vec<Vec<u8>> {
+        secrets.iter().map(|secret| request(secret)).collect()
+    };
+    vec![
+        Row { name: "admitted", requests: each(&keys.known, &|key| get("/tracks?limit=10", Some(key))), status: 200 },
+        Row {
+            name: "refused, unknown key",
+            requests: each(&keys.unknown, &|key| get("/tracks?limit=10", Some(key))),
+            status: 401,
+        },
+        Row { name: "refused, no key", requests: vec![get("/tracks?limit=10", None)], status: 401 },
+        Row { name: "rate limited", requests: vec![get("/limited", Some(&keys.limited))], status: 429 },
+        Row { name: "1 KB of content", requests: each(&keys.known, &|key| post(key, &content)), status: 200 },
+    ]
+}
+
+/// The row by its name.
+pub fn row(keys: &Keys, name: &str) -> Row {
+    let found = rows(keys).into_iter().find(|row| row.name == name);
+    found.unwrap_or_else(|| panic!("no row `{name}`"))
+}
+
+fn get(target: &str, key: Option<&str>) -> Vec<u8> {
+    let key = key.map(|key| format!("Authorization: Bearer {key}\r\n")).unwrap_or_default();
+    format!(
+        "GET {target} HTTP/1.1\r\nHost: api.example\r\nUser-Agent: bench/1\r\nAccept: application/json\r\n{key}\r\n"
+    )
+    .into_bytes()
+}
+
+fn post(key: &str, content: &str) -> Vec<u8> {
+    format!(
+        "POST /tracks HTTP/1.1\r\nHost: api.example\r\nUser-Agent: bench/1\r\nAccept: application/json\r\n\
+         Authorization: Bearer {key}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{content}",
+        content.len()
+    )
+    .into_bytes()
+}
+
+/// About a kilobyte that breaks no rule of the document.
+fn content() -> String {
+    let items: Vec<serde_json::Value> = (0..8)
+        .map(|number| {
+            serde_json::json!({
+                "sku": format!("SKU-{number:05}"),
+                "title": "A reasonably plain description",
+                "quantity": number + 1,
+                "price": 12.5,
+                "tags": ["new", "fragile"],
+            })
+        })
+        .collect();
+    serde_json::json!({
+        "title": "An order of eight things",
+        "email": "someone@example.org",
+        "date": "2026-11-20",
+        "items": items,
+    })
+    .to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_content_is_about_a_kilobyte() {
+        let length = super::content().len();
+        assert!((900..1200).contains(&length), "{length}");
+    }
+}
