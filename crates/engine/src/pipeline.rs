@@ -98,6 +98,7 @@ pub struct Rejection {
 }
 
 /// What becomes of a request that is not refused.
+#[expect(clippy::large_enum_variant, reason = "nearly all are the large one, and a box would be an allocation")]
 enum Admitted<'e, B> {
     /// It goes to the API's upstream.
     Forward(&'e Arc<Api>, Request<Content<B>>, Hold),

@@ -16,6 +16,8 @@ use demur_guard::Bounds;
 use demur_source::{Diagnostics, Fields, Node, Source, Span};
 
 use crate::access_log::{LogSettings, read_log};
+use crate::connection::USUAL_FIELDS;
+use crate::proxies::{Proxies, read_proxies};
 
 /// A configuration file, resolved.
 #[derive(Debug)]
@@ -30,6 +32,8 @@ pub struct Config {
     pub workers: Option<NonZeroUsize>,
     /// What connections and requests may cost.
     pub bounds: ListenerBounds,
+    /// Who may say for whom it speaks.
+    pub proxies: Arc<Proxies>,
     /// What is written down of each request.
     pub access_log: LogSettings,
     /// The plans.
@@ -60,6 +64,8 @@ pub struct Upstream {
     pub connect_timeout: Duration,
     /// From the request to the head of the answer, and between two pieces of its content.
     pub timeout: Duration,
+    /// Fields that an answer may have.
+    pub fields: usize,
 }
 
 /// A store, by its URL.
@@ -149,6 +155,7 @@ fn read(root: &Node, reading: &mut Reading<'_>) -> Option<Config> {
         reading.error(fields.span(), "number", message, "leave `workers` out: one per core".to_owned());
     }
     let access_log = fields.node("access_log").map(|node| read_log(node, reading)).unwrap_or_default();
+    let proxies = fields.node("proxies").map(|node| read_proxies(node, reading)).unwrap_or_default();
     let bounds = fields.node("bounds").map(|node| read_bounds(node, reading)).unwrap_or_default();
 
     let mut plans: Vec<Plan> = Vec::new();
@@ -168,7 +175,17 @@ fn read(root: &Node, reading: &mut Reading<'_>) -> Option<Config> {
         }
     }
     fields.finish(reading.found);
-    Some(Config { listen: listen?, store: store?, voice: voice?, workers, bounds, access_log, plans, apis })
+    Some(Config {
+        listen: listen?,
+        store: store?,
+        voice: voice?,
+        workers,
+        bounds,
+        proxies: proxies.into(),
+        access_log,
+        plans,
+        apis,
+    })
 }
 
 fn read_store(fields: &mut Fields<'_>, reading: &mut Reading<'_>) -> Option<StoreUrl> {
@@ -265,6 +282,7 @@ fn read_upstream(node: &Node, reading: &mut Reading<'_>) -> Option<Upstream> {
     let as_url = node.as_str().map(str::to_owned);
     let mut connect_timeout = Duration::from_secs(2);
     let mut timeout = Duration::from_secs(30);
+    let mut most_fields = USUAL_FIELDS;
     let url = match as_url {
         Some(url) => Some(url),
         None => {
@@ -282,6 +300,9 @@ fn read_upstream(node: &Node, reading: &mut Reading<'_>) -> Option<Upstream> {
                         reading.found.error(source, node.span, "duration", message, None);
                     }
                 }
+            }
+            if let Some(count) = read_count(&mut fields, "fields", reading) {
+                most_fields = count.get();
             }
             fields.finish(reading.found);
             url
@@ -321,7 +342,7 @@ fn read_upstream(node: &Node, reading: &mut Reading<'_>) -> Option<Upstream> {
         return None;
     }
     let path = parsed.path().trim_end_matches('/').to_owned();
-    Some(Upstream { address, authority, path, connect_timeout, timeout })
+    Some(Upstream { address, authority, path, connect_timeout, timeout, fields: most_fields })
 }
 
 /// Link-local addresses lead to the metadata services of clouds, where credentials lie.

@@ -21,10 +21,15 @@ use crate::access_log::{AccessLog, Asked, Told, What};
 use crate::answer::Answer;
 use crate::arriving::Arriving;
 use crate::config::{ListenerBounds, Upstream};
+use crate::proxies::Proxies;
+use crate::proxy_protocol::{self, Introduced};
 use crate::upstream::{Pool, Sent};
 
 /// hyper takes no smaller buffer.
 const LEAST_BUFFER: usize = 8192;
+
+/// As many fields hyper reads without being told, and for those it needs no memory of its own.
+pub(crate) const USUAL_FIELDS: usize = 100;
 
 /// What every connection of one worker shares.
 pub(crate) struct Shared {
@@ -33,6 +38,7 @@ pub(crate) struct Shared {
     bounds: ListenerBounds,
     /// By the API's name.
     pools: HashMap<String, Pool<Arriving>>,
+    proxies: Arc<Proxies>,
     log: AccessLog,
 }
 
@@ -44,37 +50,52 @@ impl Shared {
         clock: Clock,
         bounds: ListenerBounds,
         upstreams: &HashMap<String, Upstream>,
+        proxies: Arc<Proxies>,
         log: AccessLog,
     ) -> Rc<Self> {
         let pools = upstreams.iter().map(|(name, upstream)| (name.clone(), Pool::new(upstream.clone())));
-        Rc::new(Self { engine, clock, bounds, pools: pools.collect(), log })
+        Rc::new(Self { engine, clock, bounds, pools: pools.collect(), proxies, log })
     }
 
     /// Serves a connection to its end. `ending` turns true when the gateway shuts down: the request under
     /// way is answered, and no other one is taken.
     pub(crate) async fn serve(
         self: Rc<Self>,
-        socket: TcpStream,
+        mut socket: TcpStream,
         overloaded: bool,
         mut ending: watch::Receiver<bool>,
     ) {
         // Small answers should not wait for one another; trouble with that is no reason to fail.
         let _ = socket.set_nodelay(true);
-        let peer = socket.peer_addr().ok().map(|address| Peer::new(address.ip().to_canonical()));
+        let mut address = socket.peer_addr().ok().map(|address| address.ip().to_canonical());
+        let mut first = Vec::new();
+        if self.proxies.proxy_protocol && address.is_some_and(|address| self.proxies.contains(address)) {
+            let introduced = proxy_protocol::read(&mut socket, self.bounds.head.head_timeout).await;
+            let Introduced { client, rest } = match introduced {
+                Ok(introduced) => introduced,
+                Err(error) => {
+                    tracing::debug!(%error, peer = ?address, "a proxy did not say for whom it speaks");
+                    return;
+                }
+            };
+            (address, first) = (client.or(address), rest);
+        }
+        let peer = address.map(Peer::new);
         let peer = peer.as_ref();
-        let guard = Guard::new(socket, self.bounds.head);
+        let guard = Guard::with_first(socket, first, self.bounds.head);
         let rejections = guard.rejections();
         let service = service_fn(|request| {
             // Boxed, for hyper keeps room for it while the connection is idle.
             let answered = Box::pin(self.answer(request, &rejections, peer, overloaded));
             async move { Ok::<_, Infallible>(answered.await) }
         });
-        // The guard is the one to refuse: hyper, which would do so without a contract, is given more room.
-        let connection = http1::Builder::new()
-            .half_close(true)
-            .max_headers(self.bounds.head.fields + 1)
-            .max_buf_size(self.bounds.head.head_bytes.max(LEAST_BUFFER) + 1)
-            .serve_connection(guard, service);
+        // The guard is the one to refuse: hyper, which would do so without a contract, is given as much room.
+        let mut http = http1::Builder::new();
+        http.half_close(true).max_buf_size(self.bounds.head.head_bytes.max(LEAST_BUFFER) + 1);
+        if self.bounds.head.fields > USUAL_FIELDS {
+            http.max_headers(self.bounds.head.fields);
+        }
+        let connection = http.serve_connection(guard, service);
         let mut connection = std::pin::pin!(connection);
         let ended = tokio::select! {
             ended = connection.as_mut() => ended,
@@ -96,6 +117,10 @@ impl Shared {
         peer: Option<&Peer>,
         overloaded: bool,
     ) -> Answered {
+        let client = peer.map(|peer| (peer, self.proxies.client(peer.address(), request.headers())));
+        let behind =
+            client.filter(|(peer, client)| peer.address() != *client).map(|(_, client)| Peer::new(client));
+        let peer = behind.as_ref().or(peer);
         let rejection = rejections.next().map(|rejection| Rejection {
             condition: rejection.condition(),
             cause: rejection.cause().to_owned(),

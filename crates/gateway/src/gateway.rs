@@ -71,6 +71,7 @@ impl Gateway {
             clock,
             bounds: config.bounds,
             upstreams: Arc::new(upstreams),
+            proxies: config.proxies,
             log,
             ending: ended.clone(),
         };

@@ -11,6 +11,8 @@ mod config;
 mod connection;
 mod gateway;
 mod patience;
+mod proxies;
+mod proxy_protocol;
 mod upstream;
 mod worker;
 
@@ -18,3 +20,4 @@ pub use access_log::{LogFormat, LogSettings, LogTarget, Logged};
 pub use config::{ApiConfig, Config, ListenerBounds, StoreUrl, Upstream};
 pub use demur_engine::settings::duration;
 pub use gateway::{Gateway, Serving};
+pub use proxies::{ForwardingField, Proxies};

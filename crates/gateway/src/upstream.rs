@@ -22,6 +22,7 @@ use tokio::time::{Instant, timeout};
 
 use crate::answer::Answer;
 use crate::config::{Upstream, is_link_local};
+use crate::connection::USUAL_FIELDS;
 use crate::patience::{Patience, Watched};
 
 /// Idle connections that are kept for each API and worker.
@@ -30,8 +31,6 @@ const MAX_IDLE: usize = 128;
 const MAX_IDLE_TIME: Duration = Duration::from_secs(30);
 /// Connections that turn out closed before a fresh one is made.
 const MAX_STALE: usize = 4;
-/// Fields of an answer. hyper's own bound of 100 is lower than what some services send.
-const MAX_FIELDS: usize = 256;
 
 /// A request's content as it is sent.
 pub(crate) type Sent<B> = Watched<Content<B>>;
@@ -146,8 +145,12 @@ where
         };
         // Small writes should not wait for one another; trouble with that is no reason to fail.
         let _ = socket.set_nodelay(true);
-        let handshake = http1::Builder::new().max_headers(MAX_FIELDS).handshake(TokioIo::new(socket));
-        let (sender, connection) = handshake.await.map_err(|error| unreachable(&error))?;
+        let mut http = http1::Builder::new();
+        if self.upstream.fields > USUAL_FIELDS {
+            http.max_headers(self.upstream.fields);
+        }
+        let (sender, connection) =
+            http.handshake(TokioIo::new(socket)).await.map_err(|error| unreachable(&error))?;
         tokio::task::spawn_local(async move {
             // How it ended, the request that was on it has learnt.
             let _ = connection.await;

@@ -15,6 +15,7 @@ use tokio::task::LocalSet;
 use crate::access_log::AccessLog;
 use crate::config::{ListenerBounds, Upstream};
 use crate::connection::Shared;
+use crate::proxies::Proxies;
 
 /// A connection that a worker is to serve.
 pub(crate) struct Handed {
@@ -37,6 +38,7 @@ pub(crate) struct Equipment {
     pub(crate) clock: Clock,
     pub(crate) bounds: ListenerBounds,
     pub(crate) upstreams: Arc<HashMap<String, Upstream>>,
+    pub(crate) proxies: Arc<Proxies>,
     pub(crate) log: AccessLog,
     pub(crate) ending: watch::Receiver<bool>,
 }
@@ -74,8 +76,8 @@ impl Worker {
 }
 
 async fn work(equipment: Equipment, mut handed: mpsc::UnboundedReceiver<Handed>, open: Arc<AtomicUsize>) {
-    let Equipment { engine, clock, bounds, upstreams, log, ending } = equipment;
-    let shared = Shared::new(engine, clock, bounds, &upstreams, log);
+    let Equipment { engine, clock, bounds, upstreams, proxies, log, ending } = equipment;
+    let shared = Shared::new(engine, clock, bounds, &upstreams, proxies, log);
     while let Some(Handed { socket, overloaded }) = handed.recv().await {
         let Ok(socket) = tokio::net::TcpStream::from_std(socket) else {
             open.fetch_sub(1, Ordering::Relaxed);

@@ -51,11 +51,16 @@ enum Examined {
 impl<IO> Guard<IO> {
     /// Guards a socket from its first byte on.
     pub fn new(io: IO, bounds: Bounds) -> Self {
+        Self::with_first(io, Vec::new(), bounds)
+    }
+
+    /// Guards a socket from which the first bytes have been read already.
+    pub fn with_first(io: IO, first: Vec<u8>, bounds: Bounds) -> Self {
         Self {
             io,
             bounds,
             machine: Machine::new(bounds),
-            held: Vec::new(),
+            held: first,
             handed: 0,
             stand_in: &[],
             heads: 0,

@@ -1,0 +1,120 @@
+//! The header of the PROXY protocol (versions 1 and 2), with which a proxy begins a connection and says for whom
+//! it speaks.
+//!
+//! It is read only from proxies that the configuration names, and then it must be there: a receiver that guesses
+//! lets anybody choose an address.
+
+use std::io;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use ppp::{HeaderResult, PartialResult, v1, v2};
+use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::time::timeout;
+
+/// A header with all that proxies commonly attach is far smaller.
+const MAX_BYTES: usize = 4096;
+
+/// What a connection began with.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Introduced {
+    /// The client; `None` where the proxy speaks for itself.
+    pub(crate) client: Option<IpAddr>,
+    /// What was read behind the header.
+    pub(crate) rest: Vec<u8>,
+}
+
+/// Reads the header, within its time. An error ends the connection: there is nobody to be told.
+pub(crate) async fn read<S: AsyncRead + Unpin>(socket: &mut S, within: Duration) -> io::Result<Introduced> {
+    timeout(within, read_whole(socket)).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
+}
+
+async fn read_whole<S: AsyncRead + Unpin>(socket: &mut S) -> io::Result<Introduced> {
+    let mut bytes = Vec::with_capacity(256);
+    loop {
+        if socket.read_buf(&mut bytes).await? == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        let header = HeaderResult::parse(&bytes);
+        if header.is_incomplete() && bytes.len() < MAX_BYTES {
+            continue;
+        }
+        let (client, length) = match header {
+            HeaderResult::V1(Ok(header)) => (client_1(&header.addresses), header.header.len()),
+            HeaderResult::V2(Ok(header)) => (client_2(&header), header.len()),
+            HeaderResult::V1(Err(_)) | HeaderResult::V2(Err(_)) => {
+                return Err(io::Error::new(io::ErrorKind::InvalidData, "no header of the PROXY protocol"));
+            }
+        };
+        bytes.drain(..length);
+        return Ok(Introduced { client: client.map(|client| client.to_canonical()), rest: bytes });
+    }
+}
+
+fn client_1(addresses: &v1::Addresses) -> Option<IpAddr> {
+    match addresses {
+        v1::Addresses::Tcp4(addresses) => Some(addresses.source_address.into()),
+        v1::Addresses::Tcp6(addresses) => Some(addresses.source_address.into()),
+        v1::Addresses::Unknown => None,
+    }
+}
+
+fn client_2(header: &v2::Header<'_>) -> Option<IpAddr> {
+    match (header.command, &header.addresses) {
+        // A health check of the proxy's own.
+        (v2::Command::Local, _) => None,
+        (v2::Command::Proxy, v2::Addresses::IPv4(addresses)) => Some(addresses.source_address.into()),
+        (v2::Command::Proxy, v2::Addresses::IPv6(addresses)) => Some(addresses.source_address.into()),
+        (v2::Command::Proxy, v2::Addresses::Unix(_) | v2::Addresses::Unspecified) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::AsyncWriteExt;
+
+    use super::*;
+
+    async fn introduced(bytes: &[u8]) -> io::Result<Introduced> {
+        let (mut client, mut server) = tokio::io::duplex(8192);
+        let bytes = bytes.to_vec();
+        let sent = tokio::spawn(async move {
+            // Byte by byte, as nothing says that it comes whole.
+            for byte in bytes {
+                client.write_all(&[byte]).await.unwrap();
+                tokio::task::yield_now().await;
+            }
+            client
+        });
+        let read = read(&mut server, Duration::from_secs(1)).await;
+        drop(sent.await);
+        let mut read = read?;
+        server.read_to_end(&mut read.rest).await.unwrap();
+        Ok(read)
+    }
+
+    #[tokio::test]
+    async fn both_versions_name_the_client_and_leave_the_rest() {
+        let one = introduced(b"PROXY TCP4 203.0.113.7 10.0.0.1 4711 80\r\nGET / HTTP/1.1").await.unwrap();
+        assert_eq!(one, Introduced { client: "203.0.113.7".parse().ok(), rest: b"GET / HTTP/1.1".to_vec() });
+        let unknown = introduced(b"PROXY UNKNOWN\r\nGET").await.unwrap();
+        assert_eq!(unknown, Introduced { client: None, rest: b"GET".to_vec() });
+
+        let mut two = b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0f".to_vec();
+        two.extend([203, 0, 113, 7, 10, 0, 0, 1, 0x12, 0x67, 0, 80, 4, 0, 0]);
+        two.extend(b"GET");
+        let two = introduced(&two).await.unwrap();
+        assert_eq!(two, Introduced { client: "203.0.113.7".parse().ok(), rest: b"GET".to_vec() });
+    }
+
+    #[tokio::test]
+    async fn what_is_no_header_ends_the_connection() {
+        for bytes in
+            [&b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"[..], b"PROXY TCP4 a b c d\r\n", b"PROXY TCP4 1.2.3.4"]
+        {
+            assert!(introduced(bytes).await.is_err(), "{bytes:?}");
+        }
+        let endless = [b"PROXY TCP4 ".to_vec(), vec![b'1'; 2 * MAX_BYTES]].concat();
+        assert!(introduced(&endless[..5000]).await.is_err());
+    }
+}
