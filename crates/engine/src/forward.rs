@@ -86,16 +86,16 @@ fn is_hop_by_hop(name: &str) -> bool {
     )
 }
 
-/// Whether an upstream might take the field for the request's id, the key, or a field about forwarding,
-/// because it is spelt with `_` or `.` for `-`.
+/// Whether an upstream might take the field for the request's id, the key, or a field about forwarding or
+/// framing, because it is spelt with `_` or `.` for `-`: many give both to a program under one name.
 fn is_alias<'s>(name: &HeaderName, id: &HeaderName, schemes: impl Iterator<Item = &'s Scheme>) -> bool {
     let spelt = name.as_str();
-    if !spelt.contains(['_', '.']) {
+    if memchr::memchr2(b'_', b'.', spelt.as_bytes()).is_none() {
         return false;
     }
     let plain = |text: &str| text.replace(['_', '.'], "-");
     let keys = schemes.map(|scheme| scheme.field().as_str());
-    let mut own = std::iter::once(id.as_str()).chain(keys).chain(FORWARDING);
+    let mut own = std::iter::once(id.as_str()).chain(keys).chain(FORWARDING).chain(FRAMING);
     own.any(|own| spelt != own && plain(spelt) == plain(own))
 }
 
@@ -121,6 +121,8 @@ const FORWARDING: [&str; 12] = [
     "x-http-method-override",
     "x-method-override",
 ];
+/// Fields that tell where a message ends and to whom it goes.
+const FRAMING: [&str; 3] = ["content-length", "content-type", "transfer-encoding"];
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
 /// Says from where the connection came.
@@ -161,8 +163,15 @@ mod tests {
     #[test]
     fn nobody_is_told_of_another_client() {
         let mut headers = HeaderMap::new();
-        for name in ["x-forwarded-for", "x_forwarded_for", "x.request_id", "x-request-id", "x_key", "x_other"]
-        {
+        for name in [
+            "x-forwarded-for",
+            "x_forwarded_for",
+            "x.request_id",
+            "x-request-id",
+            "x_key",
+            "transfer_encoding",
+            "x_other",
+        ] {
             headers.insert(HeaderName::from_static(name), HeaderValue::from_static("x"));
         }
         let id = HeaderName::from_static("x-request-id");

@@ -36,7 +36,7 @@ pub use api::Api;
 pub use content::{Content, ContentFault};
 pub use outcome::UpstreamFault;
 pub use outgoing::{Outgoing, Passing};
-pub use pipeline::{Arrival, Engine, Peer, Rejection};
+pub use pipeline::{Arrival, Engine, Peer, Rejection, Within};
 pub use raised::Raised;
 pub use record::{Observation, Record, Refusal};
 pub use request_id::RequestId;

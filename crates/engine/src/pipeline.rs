@@ -10,6 +10,7 @@ use std::future::Future;
 use std::net::IpAddr;
 use std::num::NonZeroU32;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use demur_admission::{
@@ -97,8 +98,16 @@ pub struct Rejection {
     pub path: Option<String>,
 }
 
+/// How long the upstream may take for this request: an extension of what is forwarded, where the operation has a
+/// time of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Within(pub Duration);
+
 /// What becomes of a request that is not refused.
-#[expect(clippy::large_enum_variant, reason = "nearly all are the large one, and a box would be an allocation")]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "nearly all are the large one, and a box would be an allocation"
+)]
 enum Admitted<'e, B> {
     /// It goes to the API's upstream.
     Forward(&'e Arc<Api>, Request<Content<B>>, Hold),
@@ -322,6 +331,9 @@ impl Engine {
         // Forward.
         parts.uri = target(&uri, path, query)?;
         dress(exchange, &mut parts, api, principal.as_deref(), balance.as_ref());
+        if let Some(time) = asks.timeout {
+            parts.extensions.insert(Within(time));
+        }
         let request = Request::from_parts(parts, content);
         Ok(Admitted::Forward(api, request, hold))
     }

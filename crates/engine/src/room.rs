@@ -166,7 +166,8 @@ impl Place {
     pub(crate) fn answered(self) {
         let room = &self.room;
         if room.is_adaptive {
-            room.learn(self.operation, self.entered.elapsed(), room.since.elapsed());
+            let now = Instant::now();
+            room.learn(self.operation, now - self.entered, now - room.since);
         }
     }
 }

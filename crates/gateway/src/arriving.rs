@@ -1,43 +1,133 @@
-//! A client's content, held to a least pace: whoever drips bytes occupies a connection for nothing.
+//! A client's content: held to a least pace, for whoever drips bytes occupies a connection for nothing; and
+//! drained when nobody wants the rest of it, so that the connection can go on.
 
+use std::cell::{Cell, RefCell};
 use std::pin::Pin;
+use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
 use demur_engine::ContentFault;
+use http::Request;
+use http::header::EXPECT;
 use http_body::{Body, Frame, SizeHint};
+use http_body_util::BodyExt;
 use hyper::body::Incoming;
-use tokio::time::{Instant, Sleep, sleep_until};
+use tokio::time::{Instant, Sleep, sleep_until, timeout};
 
-/// 500 bytes a second, looked at every 15 seconds.
-const WINDOW: Duration = Duration::from_secs(15);
-const BYTES_PER_WINDOW: u64 = 500 * WINDOW.as_secs();
+/// The least pace of a client's content, and what is read of it when nobody wants it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ContentBounds {
+    /// The pace is looked at once in this time.
+    pub window: Duration,
+    /// Bytes that must have come in it.
+    pub bytes_per_window: u64,
+    /// Unwanted content up to this length is read and dropped. A connection with more is closed.
+    pub drain_bytes: u64,
+    /// How long that may take.
+    pub drain_timeout: Duration,
+}
+
+impl Default for ContentBounds {
+    /// 500 bytes a second, looked at every 15 seconds.
+    fn default() -> Self {
+        let window = Duration::from_secs(15);
+        Self {
+            window,
+            bytes_per_window: 500 * window.as_secs(),
+            drain_bytes: 64 * 1024,
+            drain_timeout: Duration::from_secs(5),
+        }
+    }
+}
 
 /// Content that arrives.
 pub(crate) struct Arriving {
-    body: Incoming,
+    /// `None` where there was none.
+    body: Option<Incoming>,
+    bounds: ContentBounds,
     window: Option<Pin<Box<Sleep>>>,
     in_window: u64,
+    left: Left,
+}
+
+/// Where the rest of a request's content is put when whoever had it wants no more of it.
+#[derive(Clone, Default)]
+pub(crate) struct Left(Option<Rc<Rest>>);
+
+#[derive(Default)]
+struct Rest {
+    body: RefCell<Option<Incoming>>,
+    /// The client waits to be told to send it (RFC 9110, section 10.1.1).
+    is_awaited: Cell<bool>,
 }
 
 impl Arriving {
-    pub(crate) fn new(body: Incoming) -> Self {
-        Self { body, window: None, in_window: 0 }
+    /// The content of a request, and where its rest is put.
+    pub(crate) fn of(request: Request<Incoming>, bounds: ContentBounds) -> (Request<Self>, Left) {
+        let (head, body) = request.into_parts();
+        let body = (!body.is_end_stream()).then_some(body);
+        let left = Left(body.is_some().then(Rc::default));
+        if let Some(rest) = &left.0 {
+            rest.is_awaited.set(head.headers.contains_key(EXPECT));
+        }
+        let arriving = Self { body, bounds, window: None, in_window: 0, left: left.clone() };
+        (Request::from_parts(head, arriving), left)
     }
 
     /// Whether the window's end has come with too little in it. A window begins when there is something to
     /// wait for; one that ran out while nobody read is no sign of a slow client.
     fn is_late(&mut self, cx: &mut Context<'_>) -> bool {
-        let window = self.window.get_or_insert_with(|| Box::pin(sleep_until(Instant::now() + WINDOW)));
+        let length = self.bounds.window;
+        let window = self.window.get_or_insert_with(|| Box::pin(sleep_until(Instant::now() + length)));
         while window.as_mut().poll(cx).is_ready() {
-            if self.in_window < BYTES_PER_WINDOW {
+            if self.in_window < self.bounds.bytes_per_window {
                 return true;
             }
             self.in_window = 0;
-            window.as_mut().reset(Instant::now() + WINDOW);
+            window.as_mut().reset(Instant::now() + length);
         }
         false
+    }
+}
+
+impl Left {
+    /// Sees to what nobody has read of the content. Answers whether the connection can carry another request:
+    /// what is left of this one is being drained, or there is nothing.
+    ///
+    /// A client that waits to be told to send its content is not told so by draining it.
+    pub(crate) fn drain(&self, bounds: ContentBounds) -> bool {
+        let Some(rest) = &self.0 else { return true };
+        let Some(body) = rest.body.take() else { return true };
+        if body.is_end_stream() {
+            return true;
+        }
+        let is_large = body.size_hint().upper().is_some_and(|length| length > bounds.drain_bytes);
+        if is_large || rest.is_awaited.get() {
+            return false;
+        }
+        tokio::task::spawn_local(timeout(bounds.drain_timeout, drain(body, bounds.drain_bytes)));
+        true
+    }
+}
+
+/// Reads and drops. What is too much, or breaks, is given up, and hyper closes the connection.
+async fn drain(mut body: Incoming, mut most: u64) {
+    while let Some(Ok(frame)) = body.frame().await {
+        let length = frame.data_ref().map_or(0, |data| data.len() as u64);
+        match most.checked_sub(length) {
+            Some(rest) => most = rest,
+            None => return,
+        }
+    }
+}
+
+impl Drop for Arriving {
+    fn drop(&mut self) {
+        if let (Some(rest), Some(body)) = (&self.left.0, self.body.take()) {
+            rest.body.replace(Some(body));
+        }
     }
 }
 
@@ -49,14 +139,18 @@ impl Body for Arriving {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, ContentFault>>> {
-        match Pin::new(&mut self.body).poll_frame(cx) {
-            Poll::Pending if self.is_late(cx) => Poll::Ready(Some(Err(ContentFault::Slow))),
+        let this = &mut *self;
+        let (Some(body), Some(rest)) = (&mut this.body, &this.left.0) else { return Poll::Ready(None) };
+        // Polling it tells the client to send it.
+        rest.is_awaited.set(false);
+        match Pin::new(body).poll_frame(cx) {
+            Poll::Pending if this.is_late(cx) => Poll::Ready(Some(Err(ContentFault::Slow))),
             Poll::Pending => Poll::Pending,
             Poll::Ready(Some(Ok(frame))) => {
-                if self.window.as_ref().is_some_and(|window| window.deadline() < Instant::now()) {
-                    (self.window, self.in_window) = (None, 0);
+                if this.window.as_ref().is_some_and(|window| window.deadline() < Instant::now()) {
+                    (this.window, this.in_window) = (None, 0);
                 }
-                self.in_window += frame.data_ref().map_or(0, |data| data.len() as u64);
+                this.in_window += frame.data_ref().map_or(0, |data| data.len() as u64);
                 Poll::Ready(Some(Ok(frame)))
             }
             Poll::Ready(Some(Err(error))) => Poll::Ready(Some(Err(ContentFault::Broken(error.to_string())))),
@@ -65,10 +159,10 @@ impl Body for Arriving {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
+        self.body.as_ref().is_none_or(Body::is_end_stream)
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+        self.body.as_ref().map_or_else(|| SizeHint::with_exact(0), Body::size_hint)
     }
 }

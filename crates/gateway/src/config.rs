@@ -11,11 +11,11 @@ use std::time::Duration;
 
 use demur_admission::Plan;
 use demur_contract::Contract;
-use demur_engine::settings::{ApiSettings, Reading, bytes, duration, read_api, read_plan};
-use demur_guard::Bounds;
+use demur_engine::settings::{ApiSettings, Reading, read_api, read_plan};
 use demur_source::{Diagnostics, Fields, Node, Source, Span};
 
 use crate::access_log::{LogSettings, read_log};
+use crate::bounds::{ListenerBounds, read_bounds, read_count, read_time};
 use crate::connection::USUAL_FIELDS;
 use crate::proxies::{Proxies, read_proxies};
 
@@ -75,23 +75,6 @@ pub enum StoreUrl {
     Sqlite(PathBuf),
 }
 
-/// Bounds of the listener.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ListenerBounds {
-    /// Heads, and the time they take.
-    pub head: Bounds,
-    /// Connections at once.
-    pub connections: usize,
-    /// How long requests under way may go on when the gateway ends.
-    pub shutdown: Duration,
-}
-
-impl Default for ListenerBounds {
-    fn default() -> Self {
-        Self { head: Bounds::default(), connections: 10_000, shutdown: Duration::from_secs(10) }
-    }
-}
-
 impl Config {
     /// Reads a file that is in memory; relative paths in it are relative to `folder`.
     pub fn load(source: &Arc<Source>, folder: &Path) -> Result<(Self, Diagnostics), Diagnostics> {
@@ -107,11 +90,6 @@ impl Config {
 
 /// More threads than any machine has cores for.
 const MAX_WORKERS: usize = 1024;
-/// The shortest head that is any use, in bytes.
-const LEAST_HEAD: usize = 256;
-/// No longer target can be represented.
-const MOST_TARGET: usize = 65_534;
-
 const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 8080);
 
 fn read(root: &Node, reading: &mut Reading<'_>) -> Option<Config> {
@@ -205,64 +183,6 @@ fn read_store(fields: &mut Fields<'_>, reading: &mut Reading<'_>) -> Option<Stor
     }
 }
 
-fn read_count(
-    fields: &mut Fields<'_>,
-    name: &'static str,
-    reading: &mut Reading<'_>,
-) -> Option<NonZeroUsize> {
-    let (_, node) = fields.entry(name)?;
-    let count = fields.int(name, reading.found)?;
-    let read = usize::try_from(count).ok().and_then(NonZeroUsize::new);
-    if read.is_none() {
-        reading.error(node.span, "number", format!("`{name}` must be a whole number from 1 on"), None);
-    }
-    read
-}
-
-fn read_bounds(node: &Node, reading: &mut Reading<'_>) -> ListenerBounds {
-    let mut bounds = ListenerBounds::default();
-    let Some(mut fields) = Fields::of(node, reading.source, "`bounds`", reading.found) else { return bounds };
-    let mut size = |fields: &mut Fields<'_>, name: &'static str, into: &mut usize| {
-        let Some(node) = fields.node(name) else { return };
-        match node.scalar_text().and_then(|text| bytes(&text)).and_then(|size| usize::try_from(size).ok()) {
-            Some(size) => *into = size,
-            None => {
-                reading.error(node.span, "size", format!("`{name}` must be a size, such as `16KiB`"), None);
-            }
-        }
-    };
-    size(&mut fields, "head", &mut bounds.head.head_bytes);
-    size(&mut fields, "target", &mut bounds.head.target_bytes);
-    let mut time = |fields: &mut Fields<'_>, name: &'static str, into: &mut Duration| {
-        let Some(node) = fields.node(name) else { return };
-        match node.scalar_text().and_then(|text| duration(&text)).filter(|time| !time.is_zero()) {
-            Some(time) => *into = time,
-            None => reading.error(
-                node.span,
-                "duration",
-                format!("`{name}` must be a duration, such as `10s`"),
-                None,
-            ),
-        }
-    };
-    time(&mut fields, "head_timeout", &mut bounds.head.head_timeout);
-    time(&mut fields, "idle_timeout", &mut bounds.head.idle_timeout);
-    time(&mut fields, "shutdown", &mut bounds.shutdown);
-    for (name, into) in [("fields", &mut bounds.head.fields), ("connections", &mut bounds.connections)] {
-        if let Some(count) = read_count(&mut fields, name, reading) {
-            *into = count.get();
-        }
-    }
-    let head = bounds.head;
-    let too_small = head.head_bytes < LEAST_HEAD || head.target_bytes < LEAST_HEAD;
-    if too_small || head.target_bytes > MOST_TARGET || head.target_bytes > head.head_bytes {
-        let help = format!("`target` goes from {LEAST_HEAD} to {MOST_TARGET} and is not above `head`");
-        reading.error(node.span, "bounds", "no request could have such a head", help);
-    }
-    fields.finish(reading.found);
-    bounds
-}
-
 fn read_one_api(node: &Node, reading: &mut Reading<'_>) -> Option<ApiConfig> {
     let mut fields = Fields::of(node, reading.source, "an API", reading.found)?;
     let upstream = match fields.node("upstream") {
@@ -291,16 +211,8 @@ fn read_upstream(node: &Node, reading: &mut Reading<'_>) -> Option<Upstream> {
             if url.is_none() {
                 fields.missing("url", reading.found);
             }
-            for (name, into) in [("connect_timeout", &mut connect_timeout), ("timeout", &mut timeout)] {
-                let Some(node) = fields.node(name) else { continue };
-                match node.scalar_text().and_then(|text| duration(&text)).filter(|time| !time.is_zero()) {
-                    Some(time) => *into = time,
-                    None => {
-                        let message = format!("`{name}` must be a duration, such as `2s`");
-                        reading.found.error(source, node.span, "duration", message, None);
-                    }
-                }
-            }
+            read_time(&mut fields, "connect_timeout", &mut connect_timeout, reading);
+            read_time(&mut fields, "timeout", &mut timeout, reading);
             if let Some(count) = read_count(&mut fields, "fields", reading) {
                 most_fields = count.get();
             }

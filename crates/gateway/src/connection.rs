@@ -20,7 +20,8 @@ use tokio::sync::watch;
 use crate::access_log::{AccessLog, Asked, Told, What};
 use crate::answer::Answer;
 use crate::arriving::Arriving;
-use crate::config::{ListenerBounds, Upstream};
+use crate::bounds::ListenerBounds;
+use crate::config::Upstream;
 use crate::proxies::Proxies;
 use crate::proxy_protocol::{self, Introduced};
 use crate::upstream::{Pool, Sent};
@@ -140,7 +141,7 @@ impl Shared {
             Asked { since: now, client: peer.map(Peer::address), what }
         });
         let arrival = Arrival { now, peer, rejection };
-        let request = request.map(Arriving::new);
+        let (request, left) = Arriving::of(request, self.bounds.content);
         let (mut response, record) = self
             .engine
             .serve(request, arrival, |api, request| {
@@ -153,7 +154,8 @@ impl Shared {
                 }
             })
             .await;
-        if overloaded {
+        // A response that is on its way while its request still is has the content in use.
+        if !left.drain(self.bounds.content) || overloaded {
             response.headers_mut().insert(http::header::CONNECTION, http::HeaderValue::from_static("close"));
         }
         let status = response.status().as_u16();

@@ -7,6 +7,7 @@
 mod access_log;
 mod answer;
 mod arriving;
+mod bounds;
 mod config;
 mod connection;
 mod gateway;
@@ -17,7 +18,9 @@ mod upstream;
 mod worker;
 
 pub use access_log::{LogFormat, LogSettings, LogTarget, Logged};
-pub use config::{ApiConfig, Config, ListenerBounds, StoreUrl, Upstream};
+pub use arriving::ContentBounds;
+pub use bounds::ListenerBounds;
+pub use config::{ApiConfig, Config, StoreUrl, Upstream};
 pub use demur_engine::settings::duration;
 pub use gateway::{Gateway, Serving};
 pub use proxies::{ForwardingField, Proxies};

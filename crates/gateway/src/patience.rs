@@ -28,8 +28,13 @@ struct State {
 }
 
 impl Patience {
-    pub(crate) fn new(time: Duration) -> Self {
-        Self { time, state: Rc::new(Cell::new(State { since: Instant::now(), awaits_client: false })) }
+    pub(crate) fn new(time: Duration, since: Instant) -> Self {
+        Self { time, state: Rc::new(Cell::new(State { since, awaits_client: false })) }
+    }
+
+    /// How long that is.
+    pub(crate) fn time(&self) -> Duration {
+        self.time
     }
 
     /// Content whose progress is noticed.

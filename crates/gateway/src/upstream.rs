@@ -11,7 +11,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use demur_engine::{Content, ContentFault, UpstreamFault};
+use demur_engine::{Content, ContentFault, UpstreamFault, Within};
 use http::header::HOST;
 use http::{HeaderValue, Request, Response, Uri};
 use http_body::Body;
@@ -72,13 +72,15 @@ impl<B> Home<B> {
     }
 
     /// The last that came back and is ready; nearly always the last.
-    fn take(&self) -> Option<SendRequest<B>> {
+    fn take(&self, now: Instant) -> Option<SendRequest<B>> {
         let mut idle = self.0.borrow_mut();
         let mut unready = idle.len();
         while unready > 0 {
             unready -= 1;
             let connection = idle.get(unready)?;
-            if connection.sender.is_closed() || connection.since.elapsed() > MAX_IDLE_TIME {
+            if connection.sender.is_closed()
+                || now.saturating_duration_since(connection.since) > MAX_IDLE_TIME
+            {
                 idle.remove(unready);
             } else if connection.sender.is_ready() {
                 return idle.remove(unready).map(|idle| idle.sender);
@@ -109,10 +111,12 @@ where
         if !self.upstream.path.is_empty() {
             prefix(request.uri_mut(), &self.upstream.path)?;
         }
-        let patience = Patience::new(self.upstream.timeout);
+        let begun = Instant::now();
+        let time = request.extensions().get::<Within>().map_or(self.upstream.timeout, |within| within.0);
+        let patience = Patience::new(time, begun);
         let mut request = request.map(|content| patience.watch(content));
         for _ in 0..MAX_STALE {
-            let Some(sender) = self.home.take() else { break };
+            let Some(sender) = self.home.take(begun) else { break };
             let again = repeatable(&request);
             match self.exchange(sender, request, &patience).await {
                 Ok(response) => return Ok(response),
@@ -168,7 +172,7 @@ where
             biased;
             answered = sender.try_send_request(request) => answered,
             () = patience.ended() => {
-                let time = self.upstream.timeout;
+                let time = patience.time();
                 return Err(Failed::Fault(UpstreamFault::Timeout(format!("no answer within {time:?}"))));
             }
         };
@@ -177,7 +181,7 @@ where
                 let returning = (sender, self.home.clone());
                 let status = response.status();
                 let is_failure = status.is_client_error() || status.is_server_error();
-                Ok(response.map(|body| Answer::new(body, self.upstream.timeout, is_failure, returning)))
+                Ok(response.map(|body| Answer::new(body, patience.time(), is_failure, returning)))
             }
             Err(mut error) => match error.take_message() {
                 Some(unsent) => Err(Failed::Unsent(Box::new(unsent))),

@@ -13,7 +13,8 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::LocalSet;
 
 use crate::access_log::AccessLog;
-use crate::config::{ListenerBounds, Upstream};
+use crate::bounds::ListenerBounds;
+use crate::config::Upstream;
 use crate::connection::Shared;
 use crate::proxies::Proxies;
 

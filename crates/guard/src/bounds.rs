@@ -17,6 +17,8 @@ pub struct Bounds {
     pub head_timeout: Duration,
     /// Without a byte between two requests, or before the first. Longer closes without a word.
     pub idle_timeout: Duration,
+    /// Without a byte of an answer being taken. Longer ends the connection: there is nobody to be told.
+    pub write_timeout: Duration,
     /// How much is read and discarded after the last answer, so that no reset destroys it on its way.
     pub linger_bytes: usize,
     /// How long that is done.
@@ -31,6 +33,7 @@ impl Default for Bounds {
             fields: 100,
             head_timeout: Duration::from_secs(10),
             idle_timeout: Duration::from_secs(75),
+            write_timeout: Duration::from_secs(30),
             linger_bytes: 64 * 1024,
             linger_timeout: Duration::from_secs(1),
         }

@@ -32,6 +32,8 @@ pub struct Guard<IO> {
     /// The client will send no more, or is no longer waited for.
     ended: bool,
     timer: Timer,
+    /// Reading and writing are waited for at once.
+    write_timer: Timer,
     linger: Linger,
     rejections: Rejections,
 }
@@ -66,6 +68,7 @@ impl<IO> Guard<IO> {
             heads: 0,
             ended: false,
             timer: Timer::default(),
+            write_timer: Timer::default(),
             linger: Linger::default(),
             rejections: Rejections::default(),
         }
@@ -266,13 +269,27 @@ impl<IO: AsyncRead + Unpin> hyper::rt::Read for Guard<IO> {
     }
 }
 
+impl<IO: AsyncRead + AsyncWrite + Unpin> Guard<IO> {
+    /// What came of writing; an error once the client has taken nothing for too long.
+    fn written<T>(&mut self, cx: &mut Context<'_>, polled: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+        if polled.is_ready() {
+            self.write_timer.clear();
+            return polled;
+        }
+        ready!(self.write_timer.poll(cx, Waiting::Write, self.bounds.write_timeout));
+        Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
+    }
+}
+
 impl<IO: AsyncRead + AsyncWrite + Unpin> hyper::rt::Write for Guard<IO> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.io).poll_write(cx, bytes)
+        let polled = Pin::new(&mut self.io).poll_write(cx, bytes);
+        self.written(cx, polled)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_flush(cx)
+        let polled = Pin::new(&mut self.io).poll_flush(cx);
+        self.written(cx, polled)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -293,7 +310,8 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> hyper::rt::Write for Guard<IO> {
         cx: &mut Context<'_>,
         buffers: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.io).poll_write_vectored(cx, buffers)
+        let polled = Pin::new(&mut self.io).poll_write_vectored(cx, buffers);
+        self.written(cx, polled)
     }
 }
 
@@ -332,6 +350,32 @@ mod tests {
         assert_eq!(read(&mut guard), Poll::Ready(head.to_vec()));
         assert_eq!(read(&mut guard), Poll::Pending);
         assert_eq!(guard.held.capacity(), 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_takes_nothing_is_waited_for_so_long_and_no_longer() {
+        use hyper::rt::Write as _;
+        use tokio::io::AsyncReadExt as _;
+
+        let (mut client, server) = tokio::io::duplex(8);
+        let bounds = Bounds { write_timeout: std::time::Duration::from_secs(5), ..Bounds::default() };
+        let mut guard = Guard::new(server, bounds);
+        let mut write =
+            async |bytes: &[u8]| std::future::poll_fn(|cx| Pin::new(&mut guard).poll_write(cx, bytes)).await;
+        let begun = tokio::time::Instant::now();
+        assert_eq!(write(&[0; 16]).await.unwrap(), 8);
+        // It takes its time, but it takes something.
+        for _ in 0..3 {
+            let taken = async {
+                tokio::time::sleep(std::time::Duration::from_secs(4)).await;
+                client.read_exact(&mut [0; 8]).await.unwrap();
+            };
+            let (written, _) = tokio::join!(write(&[0; 8]), taken);
+            assert_eq!(written.unwrap(), 8);
+        }
+        assert_eq!(begun.elapsed().as_secs(), 12);
+        assert_eq!(write(&[0; 8]).await.unwrap_err().kind(), io::ErrorKind::TimedOut);
+        assert_eq!(begun.elapsed().as_secs(), 17);
     }
 
     #[tokio::test]

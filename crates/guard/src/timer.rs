@@ -15,6 +15,8 @@ pub(crate) enum Waiting {
     Idle,
     /// The rest of a head.
     Head,
+    /// The client, to take something of its answer.
+    Write,
     /// The end of what the client still sends after the last answer.
     Linger,
 }

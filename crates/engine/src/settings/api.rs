@@ -3,6 +3,7 @@
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
+use std::time::Duration;
 
 use demur_contract::{Contract, Location};
 use demur_source::{Diagnostics, Fields, Key, Node, Source, Span, did_you_mean};
@@ -14,7 +15,7 @@ use super::generation::{Generation, check_claims, read_generations};
 use super::overload::{Overload, read_overload};
 use super::plan::positive;
 use super::validation::{ValidationSettings, compare_security, read_validation};
-use super::{Reading, bytes};
+use super::{Reading, bytes, duration};
 
 /// An API, ready to be served.
 #[derive(Debug)]
@@ -75,6 +76,8 @@ pub struct OperationSettings {
     pub anonymous: bool,
     /// The most content that it takes; the API's where there is none.
     pub max_content: Option<u64>,
+    /// How long its upstream may take; the API's own time-out where there is none.
+    pub timeout: Option<Duration>,
 }
 
 /// A resource's name with parameters in it.
@@ -117,9 +120,6 @@ impl ApiSettings {
     }
 }
 
-/// The content bound of `hardening`: 1 MiB unless the API or the operation says more.
-const MAX_CONTENT: u64 = 1 << 20;
-
 /// Reads an API. `fields` has been opened by the caller, who takes what is the forwarder's from it and
 /// finishes it.
 pub fn read_api(fields: &mut Fields<'_>, reading: &mut Reading<'_>) -> Option<ApiSettings> {
@@ -134,7 +134,7 @@ pub fn read_api(fields: &mut Fields<'_>, reading: &mut Reading<'_>) -> Option<Ap
     if let Some((contract, span)) = &contract {
         check_claims((contract, *span), &generations, reading);
     }
-    let max_content = read_bytes(fields, "max_content", reading).unwrap_or(MAX_CONTENT);
+    let max_content = read_bytes(fields, "max_content", reading).unwrap_or(reading.max_content);
     let observe = fields.boolean("observe", reading.found).unwrap_or(false);
     let validation = fields.node("validation").map(|node| read_validation(node, reading));
     let (options, validation) = validation.unwrap_or_default();
@@ -223,6 +223,15 @@ fn read_bytes(fields: &mut Fields<'_>, name: &'static str, reading: &mut Reading
     read
 }
 
+fn read_timeout(fields: &mut Fields<'_>, reading: &mut Reading<'_>) -> Option<Duration> {
+    let node = fields.node("timeout")?;
+    let read = node.scalar_text().and_then(|text| duration(&text)).filter(|time| !time.is_zero());
+    if read.is_none() {
+        reading.error(node.span, "duration", "`timeout` must be a duration, such as `2m`", None);
+    }
+    read
+}
+
 fn read_mount(node: &Node, reading: &mut Reading<'_>) -> Mount {
     let mut mount = Mount::default();
     let Some(mut fields) = Fields::of(node, reading.source, "`at`", reading.found) else { return mount };
@@ -303,6 +312,7 @@ fn read_operation(
         passes_credits: fields.boolean("passes_credits", reading.found).unwrap_or(false),
         anonymous: fields.boolean("anonymous", reading.found).unwrap_or(false),
         max_content: read_bytes(&mut fields, "max_content", reading),
+        timeout: read_timeout(&mut fields, reading),
     };
     let needs_key = settings.feature.is_some() || settings.scope.is_some() || settings.resource.is_some();
     if settings.anonymous && (needs_key || settings.credits > 0) {

@@ -38,14 +38,19 @@ pub struct Reading<'r> {
     pub folder: &'r Path,
     /// Every mistake so far.
     pub found: &'r mut Diagnostics,
+    /// The most content that an API takes where it does not say, in bytes.
+    pub max_content: u64,
     /// The contracts that were loaded, by name: what is wrong with one is told once.
     contracts: HashMap<String, Option<Arc<Contract>>>,
 }
 
+/// One mebibyte, as servers on the open internet commonly take.
+const MAX_CONTENT: u64 = 1 << 20;
+
 impl<'r> Reading<'r> {
     /// Begins to read a file.
     pub fn new(source: &'r Arc<Source>, folder: &'r Path, found: &'r mut Diagnostics) -> Self {
-        Self { source, folder, found, contracts: HashMap::new() }
+        Self { source, folder, found, max_content: MAX_CONTENT, contracts: HashMap::new() }
     }
 
     /// Reports a mistake.

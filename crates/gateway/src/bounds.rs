@@ -1,0 +1,119 @@
+//! What connections and requests may cost, as `bounds:` of the configuration says.
+
+use std::num::NonZeroUsize;
+use std::time::Duration;
+
+use demur_engine::settings::{Reading, bytes, duration};
+use demur_guard::Bounds;
+use demur_source::{Fields, Node};
+
+use crate::arriving::ContentBounds;
+
+/// Bounds of the listener.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ListenerBounds {
+    /// Heads, answers, and the time they take.
+    pub head: Bounds,
+    /// Content that arrives.
+    pub content: ContentBounds,
+    /// Connections at once.
+    pub connections: usize,
+    /// How long requests under way may go on when the gateway ends.
+    pub shutdown: Duration,
+}
+
+impl Default for ListenerBounds {
+    fn default() -> Self {
+        Self {
+            head: Bounds::default(),
+            content: ContentBounds::default(),
+            connections: 10_000,
+            shutdown: Duration::from_secs(10),
+        }
+    }
+}
+
+/// The shortest head that is any use, in bytes.
+const LEAST_HEAD: usize = 256;
+/// No longer target can be represented.
+const MOST_TARGET: usize = 65_534;
+
+/// Reads `bounds:`. What they say of content by default, APIs read afterwards find in `reading`.
+pub(crate) fn read_bounds(node: &Node, reading: &mut Reading<'_>) -> ListenerBounds {
+    let mut bounds = ListenerBounds::default();
+    let Some(mut fields) = Fields::of(node, reading.source, "`bounds`", reading.found) else { return bounds };
+    let ListenerBounds { head, content, connections, shutdown } = &mut bounds;
+    read_size(&mut fields, "head", &mut head.head_bytes, reading);
+    read_size(&mut fields, "target", &mut head.target_bytes, reading);
+    read_size(&mut fields, "content_per_window", &mut content.bytes_per_window, reading);
+    read_size(&mut fields, "drain", &mut content.drain_bytes, reading);
+    for (name, into) in [
+        ("head_timeout", &mut head.head_timeout),
+        ("idle_timeout", &mut head.idle_timeout),
+        ("write_timeout", &mut head.write_timeout),
+        ("content_window", &mut content.window),
+        ("drain_timeout", &mut content.drain_timeout),
+        ("shutdown", shutdown),
+    ] {
+        read_time(&mut fields, name, into, reading);
+    }
+    for (name, into) in [("fields", &mut head.fields), ("connections", connections)] {
+        if let Some(count) = read_count(&mut fields, name, reading) {
+            *into = count.get();
+        }
+    }
+    let too_small = head.head_bytes < LEAST_HEAD || head.target_bytes < LEAST_HEAD;
+    if too_small || head.target_bytes > MOST_TARGET || head.target_bytes > head.head_bytes {
+        let help = format!("`target` goes from {LEAST_HEAD} to {MOST_TARGET} and is not above `head`");
+        reading.error(node.span, "bounds", "no request could have such a head", help);
+    }
+    let mut max_content = reading.max_content;
+    read_size(&mut fields, "content", &mut max_content, reading);
+    reading.max_content = max_content;
+    fields.finish(reading.found);
+    bounds
+}
+
+fn read_size<T: TryFrom<u64>>(
+    fields: &mut Fields<'_>,
+    name: &'static str,
+    into: &mut T,
+    reading: &mut Reading<'_>,
+) {
+    let Some(node) = fields.node(name) else { return };
+    match node.scalar_text().and_then(|text| bytes(&text)).and_then(|size| T::try_from(size).ok()) {
+        Some(size) => *into = size,
+        None => reading.error(node.span, "size", format!("`{name}` must be a size, such as `16KiB`"), None),
+    }
+}
+
+/// A duration that is more than nothing.
+pub(crate) fn read_time(
+    fields: &mut Fields<'_>,
+    name: &'static str,
+    into: &mut Duration,
+    reading: &mut Reading<'_>,
+) {
+    let Some(node) = fields.node(name) else { return };
+    match node.scalar_text().and_then(|text| duration(&text)).filter(|time| !time.is_zero()) {
+        Some(time) => *into = time,
+        None => {
+            reading.error(node.span, "duration", format!("`{name}` must be a duration, such as `10s`"), None);
+        }
+    }
+}
+
+/// A whole number from 1 on.
+pub(crate) fn read_count(
+    fields: &mut Fields<'_>,
+    name: &'static str,
+    reading: &mut Reading<'_>,
+) -> Option<NonZeroUsize> {
+    let (_, node) = fields.entry(name)?;
+    let count = fields.int(name, reading.found)?;
+    let read = usize::try_from(count).ok().and_then(NonZeroUsize::new);
+    if read.is_none() {
+        reading.error(node.span, "number", format!("`{name}` must be a whole number from 1 on"), None);
+    }
+    read
+}
