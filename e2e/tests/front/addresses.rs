@@ -1,0 +1,58 @@
+//! Proxies in front: whose word is taken for whom they speak.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+
+use demur_e2e::{Reaction, Request, Upstream};
+use serde_json::json;
+
+use crate::shop::serve;
+
+#[test]
+fn fields_are_believed_from_proxies_that_are_named_and_from_nobody_else() {
+    let upstream = Upstream::always(Reaction::json(200, &json!([])));
+    for (top, field, value, told) in [
+        ("", "X-Forwarded-For", "203.0.113.7", "127.0.0.1"),
+        ("proxies: { from: [192.0.2.0/24] }", "X-Forwarded-For", "203.0.113.7", "127.0.0.1"),
+        ("proxies: { from: [127.0.0.0/8] }", "X-Forwarded-For", "198.51.100.1, 203.0.113.7", "203.0.113.7"),
+        ("proxies: { from: [127.0.0.1] }", "Forwarded", "for=203.0.113.7", "127.0.0.1"),
+        (
+            "proxies: { from: [127.0.0.1], field: forwarded }",
+            "Forwarded",
+            "for=203.0.113.7;proto=https",
+            "203.0.113.7",
+        ),
+    ] {
+        let shop = serve(&upstream, &format!("{top}\naccess_log: all"), "");
+        let answer = shop.client.send(&Request::get("/items").key(&shop.key).field(field, value));
+        assert_eq!(answer.status, 200);
+        assert_eq!(upstream.last().fields.first("x-forwarded-for"), Some(told), "{top}");
+        assert_eq!(shop.gateway.logged(answer.field("x-request-id"))["client"], told);
+    }
+}
+
+#[test]
+fn a_connection_begins_with_the_proxy_protocol_where_the_file_says_so() {
+    let upstream = Upstream::always(Reaction::json(200, &json!([])));
+    let shop = serve(&upstream, "proxies: { from: [127.0.0.1], proxy_protocol: true }", "");
+    let request = format!(
+        "GET /shop/items HTTP/1.1\r\nHost: a\r\nConnection: close\r\nAuthorization: Bearer {}\r\n\r\n",
+        shop.key
+    );
+    let ask = |head: &[u8]| {
+        let mut socket = TcpStream::connect(shop.gateway.address()).unwrap();
+        let _ = socket.write_all(&[head, request.as_bytes()].concat());
+        let mut answer = Vec::new();
+        let _ = socket.read_to_end(&mut answer);
+        String::from_utf8_lossy(&answer).into_owned()
+    };
+    assert!(ask(b"PROXY TCP4 203.0.113.7 127.0.0.1 4711 80\r\n").starts_with("HTTP/1.1 200"));
+    assert_eq!(upstream.last().fields.first("x-forwarded-for"), Some("203.0.113.7"));
+    let mut two = b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c".to_vec();
+    two.extend([203, 0, 113, 8, 10, 0, 0, 1, 0x12, 0x67, 0, 80]);
+    assert!(ask(&two).starts_with("HTTP/1.1 200"));
+    assert_eq!(upstream.last().fields.first("x-forwarded-for"), Some("203.0.113.8"));
+    // Whoever does not say for whom it speaks is not heard.
+    assert_eq!(ask(b""), "");
+    assert_eq!(upstream.received().len(), 2);
+}

@@ -1,0 +1,62 @@
+//! Content that nobody wants, and answers that nobody takes.
+
+use std::io::Write;
+use std::net::TcpStream;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use demur_e2e::{Reaction, Request, Upstream};
+use serde_json::json;
+
+use crate::shop::serve;
+
+#[test]
+fn a_refusal_leaves_the_connection_sound_or_says_that_it_ends() {
+    let upstream = Upstream::always(Reaction::json(200, &json!([])));
+    let shop = serve(&upstream, "", "");
+    let mut connection = shop.client.connect();
+    // Small enough to be read and dropped: it must never become the next request.
+    let smuggled = b"GET /shop/open HTTP/1.1\r\nHost: a\r\n\r\n".repeat(100);
+    let refused = Request::post("/items").content("application/json", smuggled);
+    for _ in 0..3 {
+        let answer = connection.send(&refused);
+        assert_eq!((answer.status, answer.fields.first("connection")), (401, None), "{answer:?}");
+        assert_eq!(connection.send(&refused.clone().chunked()).status, 401);
+    }
+    assert_eq!(connection.send(&Request::get("/open")).status, 200);
+    assert_eq!(upstream.received().len(), 1);
+
+    // Too much for that: the answer says that nothing more is read.
+    let large = Request::post("/items").content("application/json", vec![b' '; 200_000]);
+    let answer = connection.send(&large);
+    assert_eq!((answer.status, answer.field("connection")), (401, "close"));
+    connection.closed_within(Duration::from_secs(5)).unwrap();
+
+    // A client that waits to be told to send is refused at once, and not told to.
+    let mut connection = shop.client.connect();
+    connection.write(
+        b"POST /shop/items HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\
+          Content-Type: application/json\r\n\r\n",
+    );
+    let answer = connection.read("POST");
+    assert_eq!((answer.status, answer.field("connection")), (401, "close"));
+    assert_eq!(upstream.received().len(), 1);
+}
+
+#[test]
+fn whoever_takes_nothing_of_an_answer_is_left() {
+    let large = vec![b'x'; 32 << 20];
+    let upstream = Upstream::always(Reaction::answer(200, &[], large));
+    let shop = serve(&upstream, "bounds: { write_timeout: 1s }\naccess_log: all", "");
+    let mut socket = TcpStream::connect(shop.gateway.address()).unwrap();
+    let request =
+        format!("GET /shop/items HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {}\r\n\r\n", shop.key);
+    socket.write_all(request.as_bytes()).unwrap();
+    let begun = Instant::now();
+    let told = || shop.gateway.log().lines().any(|line| line.contains("\"client.gone\""));
+    while !told() {
+        assert!(begun.elapsed() < Duration::from_secs(20), "{}", shop.gateway.log());
+        thread::sleep(Duration::from_millis(20));
+    }
+    assert!(begun.elapsed() >= Duration::from_secs(1));
+}

@@ -1,0 +1,94 @@
+//! The access log: a line for each request, with what operators need and nothing that is secret.
+
+use std::time::Duration;
+use std::{fs, thread};
+
+use demur_e2e::{Reaction, Request, Upstream};
+use serde_json::{Value as Json, json};
+
+use crate::shop::serve;
+
+#[test]
+fn every_request_has_its_line_and_no_line_a_secret() {
+    let upstream = Upstream::always(Reaction::json(200, &json!(["a"])));
+    let shop = serve(&upstream, "access_log: all", "");
+    let secret = &shop.key;
+    let answer = shop.client.send(&Request::get(&format!("/items?token={secret}x")).key(secret));
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    let line = shop.gateway.logged(answer.field("x-request-id"));
+    for (name, value) in [
+        ("level", json!("INFO")),
+        ("message", json!("answered")),
+        ("client", json!("127.0.0.1")),
+        ("method", json!("GET")),
+        ("path", json!("/shop/items")),
+        ("status", json!(200)),
+        ("bytes", json!(5)),
+        ("api", json!("shop")),
+        ("operation", json!("listItems")),
+        ("account", json!("acme")),
+    ] {
+        assert_eq!(line[name], value, "{name} in {line}");
+    }
+    assert!(line["duration_ms"].as_f64().unwrap() > 0.0);
+
+    let refused = shop.client.send(&Request::get("/items").key("shp_no"));
+    let line = shop.gateway.logged(refused.field("x-request-id"));
+    assert_eq!(line["message"], "refused");
+    assert_eq!(line["condition"], "credential.malformed");
+    assert_eq!((&line["contract"], &line["origin"]), (&json!("problem"), &json!("client")));
+    // One that could not be read has one too.
+    let mut connection = shop.client.connect();
+    connection.write(b"GET /shop/items HTTP/1.1\r\n\r\n");
+    let malformed = connection.read("GET");
+    let line = shop.gateway.logged(malformed.field("x-request-id"));
+    assert_eq!((&line["condition"], &line["path"]), (&json!("request.malformed"), &json!("/shop/items")));
+    assert_eq!(line["method"], Json::Null);
+    assert!(!shop.gateway.log().contains(&secret[8..]), "a secret in the log");
+}
+
+#[test]
+fn lines_go_where_and_look_as_the_file_says() {
+    let upstream = Upstream::always(Reaction::json(200, &json!([])));
+    let shop = serve(&upstream, "access_log: { requests: all, to: access.log, format: text }", "");
+    let answer = shop.client.send(&Request::get("/items").key(&shop.key));
+    let id = answer.field("x-request-id").to_owned();
+    let file = shop.gateway.folder().path().join("access.log");
+    let mut text = String::new();
+    for _ in 0..500 {
+        text = fs::read_to_string(&file).unwrap_or_default();
+        if text.contains(&id) {
+            break;
+        }
+        thread::sleep(Duration::from_millis(10));
+    }
+    let line = text.lines().find(|line| line.contains(&id)).unwrap_or_else(|| panic!("{text}"));
+    assert!(line.contains(" INFO answered request_id="), "{line}");
+    assert!(line.contains(" method=GET path=/shop/items status=200 "), "{line}");
+    assert!(!shop.gateway.log().contains(&id));
+}
+
+#[test]
+fn an_answer_that_was_not_taken_to_its_end_is_told_so() {
+    // It goes on for longer than the client stays: that somebody has left shows when one writes to them.
+    let mut slow = Reaction::bytes("HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\nabc");
+    for _ in 0..8 {
+        slow = slow.and_wait(Duration::from_millis(100)).and(vec![b'x'; 1000]);
+    }
+    let upstream = Upstream::always(slow);
+    let shop = serve(&upstream, "access_log: all", "");
+    let mut connection = shop.client.connect();
+    let request =
+        format!("GET /shop/items HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {}\r\n\r\n", shop.key);
+    connection.write(request.as_bytes());
+    thread::sleep(Duration::from_millis(150));
+    drop(connection);
+    let told = || shop.gateway.log().lines().any(|line| line.contains("\"client.gone\""));
+    for _ in 0..500 {
+        if told() {
+            break;
+        }
+        thread::sleep(Duration::from_millis(10));
+    }
+    assert!(told(), "{}", shop.gateway.log());
+}

@@ -1,0 +1,58 @@
+//! A small API, with whatever a test adds to its configuration.
+
+use demur_e2e::{Client, Folder, Gateway, NewKey, Upstream, contract};
+
+const DOCUMENT: &str = "openapi: 3.1.0
+info: { title: Shop, version: '1' }
+security: [{ key: [] }]
+paths:
+  /items:
+    get: { operationId: listItems, responses: { '200': { description: All. } } }
+    post:
+      operationId: addItem
+      requestBody: { content: { application/json: { schema: { type: object } } } }
+      responses: { '200': { description: Made. } }
+  /open:
+    get: { operationId: open, security: [], responses: { '200': { description: All. } } }
+    post: { operationId: put, security: [], responses: { '200': { description: All. } } }
+components: { securitySchemes: { key: { type: http, scheme: bearer } } }
+";
+
+/// The gateway, a client for the API, and a key.
+pub(crate) struct Shop {
+    pub(crate) gateway: Gateway,
+    pub(crate) client: Client,
+    pub(crate) key: String,
+}
+
+/// Serves with these lines added to the file and to the API.
+pub(crate) fn serve(upstream: &Upstream, top: &str, of_api: &str) -> Shop {
+    let folder = Folder::empty();
+    folder.write("openapi.yaml", DOCUMENT);
+    let config = format!(
+        "demur: 1
+store: sqlite:demur.db
+{top}
+plans: {{ all: {{ rates: [{{ name: burst, requests: 1000, per: 1s }}] }} }}
+apis:
+  - name: shop
+    contract: problem
+    openapi: openapi.yaml
+    at: {{ path: /shop }}
+    upstream: {{ url: \"http://{}\" }}
+    authentication: {{ scheme: bearer, prefix: shp }}
+    {of_api}
+    operations:
+      open: {{ anonymous: true, timeout: 300ms }}
+      put: {{ anonymous: true }}
+",
+        upstream.address()
+    );
+    folder.write("demur.yaml", &config);
+    let gateway = Gateway::serve(folder);
+    gateway.folder().create_account("acme", "all");
+    let key = NewKey { api: "shop", account: "acme", ..NewKey::default() };
+    let key = gateway.folder().create_key(&key).secret;
+    let client = Client::new(gateway.address(), "/shop", contract("problem"));
+    Shop { gateway, client, key }
+}
