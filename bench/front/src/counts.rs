@@ -9,18 +9,71 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::driver::{Arrivals, Driver};
+use crate::bench::Bench;
+use crate::driver::Driver;
 use crate::front::Front;
+use crate::load::{Arrivals, Load};
+use crate::process::run_times;
 use crate::row::Row;
-
-const CLIENTS: usize = 64;
+use crate::table::{CLIENTS, applies};
 
 /// What is put before a front's command line, so that its instructions can be counted.
-pub const COUNTED: [&str; 4] =
-    ["valgrind", "--tool=callgrind", "--instr-atstart=no", "--trace-children=yes"];
+pub const COUNTED: [&str; 4] = ["valgrind", "--tool=callgrind", "--instr-atstart=no", "--trace-children=yes"];
+
+/// One line for each row and front.
+pub fn print_calls(bench: &mut Bench, time: Duration) {
+    println!("| system calls per request | front | in all | of them |\n|---|---|---:|---|");
+    each(bench, |driver, front, row| {
+        driver.run(closed(front, row, time), || ());
+        let calls = system_calls(driver, front, row, time);
+        let total: f64 = calls.iter().map(|(_, count)| count).sum();
+        let most: Vec<String> =
+            calls.iter().take(8).map(|(name, count)| format!("{name} {count:.2}")).collect();
+        println!("| {} | {} | {total:.2} | {} |", row.name, front.kind.name(), most.join(", "));
+    });
+}
+
+/// The same for instructions; the fronts were started behind [`COUNTED`].
+pub fn print_instructions(bench: &mut Bench, time: Duration) {
+    println!("| instructions in user space per request | front | count |\n|---|---|---:|");
+    let folder = bench.site.folder().to_owned();
+    each(bench, |driver, front, row| {
+        let count = instructions(driver, front, row, &folder, time);
+        println!("| {} | {} | {count:.0} |", row.name, front.kind.name());
+    });
+}
+
+/// Which of a front's threads the time goes to.
+pub fn print_threads(bench: &mut Bench, time: Duration) {
+    println!("| row | front | requests/s | µs per request of each thread |\n|---|---|---:|---|");
+    each(bench, |driver, front, row| {
+        driver.run(closed(front, row, time), || ());
+        let mut marks = Vec::new();
+        let outcome = driver.run(closed(front, row, time), || marks.push(run_times(front.id())));
+        let of = |(name, end): (&String, &u64)| {
+            let begin = marks[0].get(name).copied().unwrap_or_default();
+            format!("{name} {:.2}", (end - begin) as f64 / 1000.0 / outcome.good as f64)
+        };
+        let split: Vec<String> = marks[1].iter().map(of).collect();
+        println!("| {} | {} | {:.0} | {} |", row.name, front.kind.name(), outcome.rate(), split.join(", "));
+    });
+}
+
+fn each(bench: &mut Bench, mut work: impl FnMut(&mut Driver, &Front, &Row)) {
+    let Bench { driver, fronts, rows, .. } = bench;
+    for row in rows {
+        for front in fronts.iter().filter(|front| applies(front.kind, row)) {
+            work(driver, front, row);
+        }
+    }
+}
+
+fn closed<'r>(front: &Front, row: &'r Row, time: Duration) -> Load<'r> {
+    Load { front: front.address, row, clients: CLIENTS, arrivals: Arrivals::Closed, time }
+}
 
 /// System calls per request, by name, the most frequent first.
-pub fn system_calls(driver: &mut Driver, front: &Front, row: &Row, time: Duration) -> Vec<(String, f64)> {
+fn system_calls(driver: &mut Driver, front: &Front, row: &Row, time: Duration) -> Vec<(String, f64)> {
     let file = std::env::temp_dir().join(format!("calls-{}", front.id()));
     let mut tracer = Command::new("strace")
         .args(["-c", "-f", "-o"])
@@ -30,7 +83,7 @@ pub fn system_calls(driver: &mut Driver, front: &Front, row: &Row, time: Duratio
         .spawn()
         .expect("strace is needed");
     await_tracer(front.id());
-    let outcome = driver.run(front.address, row, CLIENTS, Arrivals::Closed, time, || ());
+    let outcome = driver.run(closed(front, row, time), || ());
     interrupt(&mut tracer);
     let text = fs::read_to_string(&file).expect("what strace counted");
     let _ = fs::remove_file(&file);
@@ -71,12 +124,12 @@ fn interrupt(child: &mut Child) {
 
 /// Instructions in user space per request, of a front that was started with [`COUNTED`], and the functions in which
 /// most of them are.
-pub fn instructions(driver: &mut Driver, front: &Front, row: &Row, folder: &Path, time: Duration) -> f64 {
+fn instructions(driver: &mut Driver, front: &Front, row: &Row, folder: &Path, time: Duration) -> f64 {
     let id = front.id().to_string();
     // Everything is warm before it counts.
-    driver.run(front.address, row, CLIENTS, Arrivals::Closed, time, || ());
+    driver.run(closed(front, row, time), || ());
     control(&["-i", "on", &id]);
-    let outcome = driver.run(front.address, row, CLIENTS, Arrivals::Closed, time, || ());
+    let outcome = driver.run(closed(front, row, time), || ());
     control(&["-i", "off", &id]);
     control(&["-d", &id]);
     let mut dumps: BTreeMap<u32, u64> = BTreeMap::new();
@@ -85,13 +138,17 @@ pub fn instructions(driver: &mut Driver, front: &Front, row: &Row, folder: &Path
         let Some(number) = name.strip_prefix(&format!("callgrind.out.{id}.")) else { continue };
         let text = fs::read_to_string(entry.path()).expect("a dump");
         let total = text.lines().rev().find_map(|line| line.strip_prefix("totals: "));
-        dumps.insert(number.parse().expect("a number"), total.and_then(|total| total.parse().ok()).expect("a total"));
+        dumps.insert(
+            number.parse().expect("a number"),
+            total.and_then(|total| total.parse().ok()).expect("a total"),
+        );
     }
     let (_, last) = dumps.pop_last().expect("a dump was made");
     last as f64 / outcome.total as f64
 }
 
 fn control(words: &[&str]) {
-    let status = Command::new("callgrind_control").args(words).stdout(Stdio::null()).stderr(Stdio::null()).status();
+    let status =
+        Command::new("callgrind_control").args(words).stdout(Stdio::null()).stderr(Stdio::null()).status();
     assert!(status.expect("valgrind is needed").success(), "callgrind_control {words:?}");
 }

@@ -1,8 +1,7 @@
 //! The other side of every front: the clients before it and the service behind it, in one loop on one thread.
 //!
 //! They share a core, so that a front has the other one to itself, and a loop, so that what they need of that core is
-//! little: an event costs one read and one write. Work is handed to sockets that have room for it; a write that would
-//! wait is a mistake in the bench, and ends it.
+//! little: an event costs one read and one write.
 
 use std::collections::VecDeque;
 use std::io::{ErrorKind, Read, Write};
@@ -12,28 +11,27 @@ use std::time::{Duration, Instant};
 use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll, Token};
 
+use crate::load::{Arrivals, Load, Outcome};
 use crate::message;
-use crate::row::Row;
 
 /// What the service behind answers.
 const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 85\r\n\r\n\
 {\"tracks\":[{\"id\":\"trk_000000001\",\"title\":\"A title of some length\",\"score\":0.875001}]}";
 
 const SERVICE: Token = Token(0);
+/// Before anything is counted.
+const WARM_UP: Duration = Duration::from_millis(300);
 
 /// Clients and service.
 pub struct Driver {
     poll: Poll,
     service: TcpListener,
-    address: SocketAddr,
-    /// By token, the listener's place left empty.
+    /// By token; the listener's place is empty.
     links: Vec<Option<Link>>,
     free: Vec<usize>,
     buffer: Vec<u8>,
-    /// Requests that the service has answered.
-    served: u64,
-    /// Statuses that were not the expected one, of the run under way.
-    others: Vec<u16>,
+    idle: Vec<usize>,
+    pace: Option<Pace>,
 }
 
 struct Link {
@@ -46,30 +44,26 @@ struct Link {
 #[derive(Clone, Copy)]
 enum Role {
     Service,
-    /// Since when its request counts as sent.
-    Client { since: Option<Instant> },
+    Client { asked: Option<Asked> },
 }
 
-/// How requests come.
-#[derive(Debug, Clone, Copy)]
-pub enum Arrivals {
-    /// Each client sends its next request when it has its answer.
-    Closed,
-    /// So many a second, whatever the answers do. A request that finds no idle client waits, and its waiting counts.
-    Open(f64),
+#[derive(Clone, Copy)]
+struct Asked {
+    due: Instant,
+    sent: Instant,
 }
 
-/// What came of a run.
-#[derive(Debug, Clone, Default)]
-pub struct Outcome {
-    /// Answers with the expected status.
-    pub answers: u64,
-    /// The same, from the very beginning on.
-    pub total: u64,
-    /// From the moment at which a request was due, in nanoseconds; only for open arrivals.
-    pub latencies: Vec<u64>,
-    /// Between the first answer that counts and the last.
-    pub elapsed: Duration,
+/// What an event of a client's means.
+enum Said {
+    Nothing,
+    Answer { status: u16, asked: Asked },
+    Lost,
+}
+
+/// A service that can do so much and no more: one request after the other, each of which takes its time.
+struct Pace {
+    each: Duration,
+    waiting: VecDeque<(usize, Instant)>,
 }
 
 impl Driver {
@@ -79,117 +73,132 @@ impl Driver {
         let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         let mut service = TcpListener::bind(any).expect("a free port");
         poll.registry().register(&mut service, SERVICE, Interest::READABLE).expect("a listener");
-        let address = service.local_addr().expect("it is bound");
-        Self { poll, service, address, links: Vec::from([None]), free: Vec::new(), buffer: vec![0; 65_536], served: 0, others: Vec::new() }
+        let links = Vec::from([None]);
+        Self { poll, service, links, free: Vec::new(), buffer: vec![0; 65_536], idle: Vec::new(), pace: None }
     }
 
     /// Where the service is.
     pub fn service(&self) -> SocketAddr {
-        self.address
+        self.service.local_addr().expect("it is bound")
     }
 
-    /// Drives a front for `time` after a short while of warming up, and tells both of its ends to `mark`.
-    pub fn run(
-        &mut self,
-        front: SocketAddr,
-        row: &Row,
-        clients: usize,
-        arrivals: Arrivals,
-        time: Duration,
-        mut mark: impl FnMut(),
-    ) -> Outcome {
+    /// From now on the service does so many requests a second; with `None` as many as come.
+    pub fn pace(&mut self, rate: Option<f64>) {
+        let pace = |rate: f64| Pace { each: Duration::from_secs_f64(1.0 / rate), waiting: VecDeque::new() };
+        self.pace = rate.map(pace);
+    }
+
+    /// Puts this load on a front; `mark` is called when counting begins and when it ends.
+    pub fn run(&mut self, load: Load<'_>, mut mark: impl FnMut()) -> Outcome {
         let mut events = Events::with_capacity(1024);
-        let mut idle: Vec<usize> = (0..clients).map(|_| self.connect(front)).collect();
+        self.idle = (0..load.clients).map(|_| self.connect(load.front)).collect();
         let mut queue: VecDeque<Instant> = VecDeque::new();
         let mut next = 0;
         let mut outcome = Outcome::default();
         let start = Instant::now();
-        let warm = start + (time / 5).min(Duration::from_millis(300));
         let mut counting = None;
         let mut due = start;
         loop {
             let now = Instant::now();
-            if counting.is_none() && now >= warm {
-                mark();
-                counting = Some(now);
+            match counting {
+                None if now - start >= WARM_UP => {
+                    outcome = Outcome { total: outcome.total, ..Outcome::default() };
+                    mark();
+                    counting = Some(Instant::now());
+                }
+                Some(since) if now - since >= load.time => {
+                    mark();
+                    outcome.elapsed = now - since;
+                    break;
+                }
+                _ => {}
             }
-            if let Some(since) = counting
-                && now - since >= time
-            {
-                mark();
-                outcome.elapsed = now - since;
-                break;
-            }
-            match arrivals {
+            match load.arrivals {
                 Arrivals::Closed => {
-                    for client in idle.drain(..) {
-                        self.send(client, row, &mut next, now);
+                    while let Some(client) = self.idle.pop() {
+                        self.send(client, &load, &mut next, now);
                     }
                 }
-                Arrivals::Open(rate) => {
+                Arrivals::Open { rate, waits, .. } => {
                     let gap = Duration::from_secs_f64(1.0 / rate);
                     while due <= now {
                         queue.push_back(due);
                         due += gap;
                     }
-                    while let (Some(client), Some(since)) = (idle.last().copied(), queue.front().copied()) {
-                        idle.pop();
+                    while !self.idle.is_empty()
+                        && let Some(due) = queue.pop_front()
+                        && let Some(client) = self.idle.pop()
+                    {
+                        self.send(client, &load, &mut next, due);
+                    }
+                    while queue.front().is_some_and(|due| now - *due >= waits) {
                         queue.pop_front();
-                        self.send(client, row, &mut next, since);
+                        outcome.unsent += 1;
                     }
                 }
             }
-            let wait = match arrivals {
-                Arrivals::Closed => Duration::from_millis(100),
-                Arrivals::Open(_) => Duration::ZERO,
-            };
-            if let Err(error) = self.poll.poll(&mut events, Some(wait)) {
-                assert_eq!(error.kind(), ErrorKind::Interrupted, "{error}");
-            }
-            for event in &events {
-                if event.token() == SERVICE {
-                    self.accept();
-                    continue;
-                }
-                let token = event.token().0;
-                if let Some(since) = self.read(token, row.status) {
-                    outcome.total += 1;
-                    if counting.is_some() {
-                        outcome.answers += 1;
-                        if matches!(arrivals, Arrivals::Open(_)) {
-                            outcome.latencies.push(since.elapsed().as_nanos() as u64);
-                        }
-                    }
-                    idle.push(token);
-                }
-            }
+            self.turn(&mut events, &load, &mut outcome);
         }
         self.hang_up();
-        // A rate of one a minute lets one through now and then.
-        let others = std::mem::take(&mut self.others);
-        assert!(others.len() as u64 <= outcome.total / 1000, "{} of {}: {:?}", others.len(), outcome.total, &others[..5]);
         outcome
     }
 
-    /// Serves what the fronts send until `until` says so: for requests that another program makes.
-    pub fn serve(&mut self, mut until: impl FnMut() -> bool) {
-        let mut events = Events::with_capacity(1024);
-        while !until() {
-            if let Err(error) = self.poll.poll(&mut events, Some(Duration::from_millis(20))) {
-                assert_eq!(error.kind(), ErrorKind::Interrupted, "{error}");
+    fn turn(&mut self, events: &mut Events, load: &Load<'_>, outcome: &mut Outcome) {
+        self.release();
+        let spins = matches!(load.arrivals, Arrivals::Open { .. }) || self.pace.is_some();
+        let wait = if spins { Duration::ZERO } else { Duration::from_millis(100) };
+        self.wait(events, wait);
+        for event in &*events {
+            if event.token() == SERVICE {
+                self.accept();
+                continue;
             }
-            for event in &events {
-                match event.token() {
-                    SERVICE => self.accept(),
-                    token => drop(self.read(token.0, 0)),
+            match self.read(event.token().0) {
+                Said::Nothing => {}
+                Said::Lost => {
+                    outcome.lost += 1;
+                    let client = self.connect(load.front);
+                    self.idle.push(client);
+                }
+                Said::Answer { status, asked } => {
+                    let now = Instant::now();
+                    if status != load.row.status {
+                        outcome.others.push((status, (now - asked.sent).as_nanos() as u64));
+                        continue;
+                    }
+                    outcome.total += 1;
+                    match load.arrivals {
+                        Arrivals::Closed => outcome.good += 1,
+                        Arrivals::Open { patience, .. } if now - asked.due <= patience => {
+                            outcome.good += 1;
+                            outcome.latencies.push((now - asked.due).as_nanos() as u64);
+                        }
+                        Arrivals::Open { .. } => outcome.late += 1,
+                    }
                 }
             }
         }
     }
 
-    /// Requests that the service has answered so far.
-    pub fn served(&self) -> u64 {
-        self.served
+    /// Serves what comes through the fronts from other clients until `until` says so.
+    pub fn serve(&mut self, mut until: impl FnMut() -> bool) {
+        let mut events = Events::with_capacity(1024);
+        while !until() {
+            self.release();
+            self.wait(&mut events, Duration::from_millis(1));
+            for event in &events {
+                match event.token() {
+                    SERVICE => self.accept(),
+                    token => drop(self.read(token.0)),
+                }
+            }
+        }
+    }
+
+    fn wait(&mut self, events: &mut Events, time: Duration) {
+        if let Err(error) = self.poll.poll(events, Some(time)) {
+            assert_eq!(error.kind(), ErrorKind::Interrupted, "{error}");
+        }
     }
 
     fn connect(&mut self, front: SocketAddr) -> usize {
@@ -197,7 +206,7 @@ impl Driver {
         let stream = std::net::TcpStream::connect(front).unwrap_or_else(|error| panic!("{front}: {error}"));
         stream.set_nodelay(true).expect("a socket");
         stream.set_nonblocking(true).expect("a socket");
-        self.add(TcpStream::from_std(stream), Role::Client { since: None })
+        self.add(TcpStream::from_std(stream), Role::Client { asked: None })
     }
 
     fn add(&mut self, mut stream: TcpStream, role: Role) -> usize {
@@ -226,6 +235,7 @@ impl Driver {
     }
 
     fn hang_up(&mut self) {
+        self.idle.clear();
         for token in 1..self.links.len() {
             if matches!(&self.links[token], Some(Link { role: Role::Client { .. }, .. })) {
                 self.remove(token);
@@ -233,30 +243,32 @@ impl Driver {
         }
     }
 
-    fn send(&mut self, token: usize, row: &Row, next: &mut usize, since: Instant) {
-        let link = self.links[token].as_mut().expect("an idle client is connected");
-        link.role = Role::Client { since: Some(since) };
-        let request = &row.requests[*next % row.requests.len()];
+    fn send(&mut self, token: usize, load: &Load<'_>, next: &mut usize, due: Instant) {
+        let Some(link) = self.links[token].as_mut() else { return };
+        link.role = Role::Client { asked: Some(Asked { due, sent: Instant::now() }) };
+        let requests = &load.row.requests;
+        let request = &requests[*next % requests.len()];
         // Prime to every number of requests that there is, so that neighbours are not asked for one by one.
         *next += 7_919;
-        let written = link.stream.write(request).expect("a request is written");
-        assert_eq!(written, request.len(), "a socket without room for one request");
+        // A front that has just closed is noticed when it is read from.
+        if let Ok(written) = link.stream.write(request) {
+            assert_eq!(written, request.len(), "a socket without room for one request");
+        }
     }
 
-    /// Reads once: a short read has emptied the socket, so that no second one is needed to be told so. Returns since
-    /// when the request counts whose answer is whole.
-    fn read(&mut self, token: usize, status: u16) -> Option<Instant> {
-        let link = self.links[token].as_mut()?;
+    /// Reads once: a short read has emptied the socket, so that no second one is needed to be told so.
+    fn read(&mut self, token: usize) -> Said {
+        let Some(link) = self.links[token].as_mut() else { return Said::Nothing };
         let length = match link.stream.read(&mut self.buffer) {
             Ok(length) => length,
-            Err(error) if error.kind() == ErrorKind::WouldBlock => return None,
+            Err(error) if error.kind() == ErrorKind::WouldBlock => return Said::Nothing,
             Err(_) => 0,
         };
         if length == 0 {
-            let waits = matches!(link.role, Role::Client { since: Some(_) });
-            assert!(!waits, "the front closed a connection instead of answering");
+            let role = link.role;
             self.remove(token);
-            return None;
+            self.idle.retain(|idle| *idle != token);
+            return if matches!(role, Role::Client { .. }) { Said::Lost } else { Said::Nothing };
         }
         let came = &self.buffer[..length];
         let bytes: &[u8] = if link.partial.is_empty() {
@@ -273,29 +285,54 @@ impl Driver {
             if link.partial.is_empty() {
                 link.partial = came.to_vec();
             }
-            return None;
+            return Said::Nothing;
         };
         assert_eq!(message.len, bytes.len(), "more came than one message");
+        link.partial.clear();
         match link.role {
             Role::Service => {
-                link.partial.clear();
-                self.served += 1;
-                let written = link.stream.write(ANSWER).unwrap_or_default();
-                // The front may have gone away with the end of a round.
-                if written != ANSWER.len() {
-                    self.remove(token);
-                }
-                None
+                self.answer(token);
+                Said::Nothing
             }
-            Role::Client { since } => {
-                if message.status != status {
-                    self.others.push(message.status);
+            Role::Client { asked } => {
+                link.role = Role::Client { asked: None };
+                // One that closes is replaced when it has closed.
+                if !message.closes {
+                    self.idle.push(token);
                 }
-                assert!(!message.closes, "the front closes: {}", String::from_utf8_lossy(bytes));
-                link.partial.clear();
-                link.role = Role::Client { since: None };
-                since
+                asked.map_or(Said::Nothing, |asked| Said::Answer { status: message.status, asked })
             }
+        }
+    }
+
+    /// The service has a request: it answers, or puts it in line.
+    fn answer(&mut self, token: usize) {
+        match &mut self.pace {
+            Some(pace) => {
+                let now = Instant::now();
+                let begins = pace.waiting.back().map_or(now, |(_, due)| (*due).max(now));
+                pace.waiting.push_back((token, begins + pace.each));
+            }
+            None => self.write(token),
+        }
+    }
+
+    fn release(&mut self) {
+        let now = Instant::now();
+        while let Some(pace) = &mut self.pace
+            && let Some((token, _)) = pace.waiting.front().copied().filter(|(_, due)| *due <= now)
+        {
+            pace.waiting.pop_front();
+            self.write(token);
+        }
+    }
+
+    fn write(&mut self, token: usize) {
+        // The front may have gone away with the end of a round, and another link have its place.
+        let Some(link) = self.links[token].as_mut() else { return };
+        if matches!(link.role, Role::Service) && link.stream.write(ANSWER).unwrap_or_default() != ANSWER.len()
+        {
+            self.remove(token);
         }
     }
 }

@@ -23,6 +23,8 @@ pub enum Kind {
     Envoy,
     /// Demur.
     Demur,
+    /// hyper with nothing around it; only for what a connection costs it.
+    Hyper,
 }
 
 impl Kind {
@@ -37,6 +39,7 @@ impl Kind {
             Kind::Haproxy => "HAProxy",
             Kind::Envoy => "Envoy",
             Kind::Demur => "Demur",
+            Kind::Hyper => "hyper",
         }
     }
 
@@ -101,10 +104,16 @@ impl Front {
     fn wait(&mut self, folder: &Path) {
         let started = Instant::now();
         while TcpStream::connect(self.address).is_err() {
-            let log = || fs::read_to_string(folder.join(format!("{}.log", self.kind.name()))).unwrap_or_default();
+            let log =
+                || fs::read_to_string(folder.join(format!("{}.log", self.kind.name()))).unwrap_or_default();
             let ended = self.child.try_wait().expect("it is our child");
             assert!(ended.is_none(), "{} ended: {}", self.kind.name(), log());
-            assert!(started.elapsed() < Duration::from_secs(60), "{} does not start: {}", self.kind.name(), log());
+            assert!(
+                started.elapsed() < Duration::from_secs(60),
+                "{} does not start: {}",
+                self.kind.name(),
+                log()
+            );
             thread::sleep(Duration::from_millis(20));
         }
     }
@@ -138,6 +147,10 @@ fn command_line(
             let own = std::env::current_exe().expect("this program is somewhere");
             vec![shown(own), "relay".to_owned(), listen.to_string(), service.to_string()]
         }
+        Kind::Hyper => {
+            let own = std::env::current_exe().expect("this program is somewhere");
+            vec![shown(own), "hyper".to_owned(), listen.to_string()]
+        }
         Kind::Nginx => {
             let map = site.map(|account, key| format!("\"Bearer {key}\" {account};"));
             fs::write(site.folder().join("nginx-keys.map"), map).expect("a map");
@@ -167,7 +180,13 @@ fn command_line(
         Kind::Demur => {
             site.write("openapi.yaml", include_str!("../site/openapi.yaml"), listen, service);
             let file = site.write("demur.yaml", include_str!("../site/demur.yaml"), listen, service);
-            vec![shown(programs.demur.clone()), "serve".to_owned(), "-q".to_owned(), "-c".to_owned(), shown(file)]
+            vec![
+                shown(programs.demur.clone()),
+                "serve".to_owned(),
+                "-q".to_owned(),
+                "-c".to_owned(),
+                shown(file),
+            ]
         }
     }
 }

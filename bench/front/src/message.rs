@@ -32,7 +32,8 @@ fn whole(bytes: &[u8], head: usize, status: u16, fields: &[httparse::Header<'_>]
     let (mut content, mut closes, mut chunked) = (0, false, false);
     for field in fields {
         if field.name.eq_ignore_ascii_case("content-length") {
-            content = std::str::from_utf8(field.value).ok().and_then(|text| text.parse().ok()).expect("a length");
+            content =
+                std::str::from_utf8(field.value).ok().and_then(|text| text.parse().ok()).expect("a length");
         } else if field.name.eq_ignore_ascii_case("connection") {
             closes = field.value.eq_ignore_ascii_case(b"close");
         } else if field.name.eq_ignore_ascii_case("transfer-encoding") {

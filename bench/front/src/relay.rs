@@ -37,7 +37,9 @@ pub fn relay(listen: SocketAddr, service: SocketAddr) -> ! {
                         let mut end = End { stream, other: first + 1 - index };
                         end.stream.set_nodelay(true).expect("a socket");
                         let token = Token(first + index);
-                        poll.registry().register(&mut end.stream, token, Interest::READABLE).expect("a socket");
+                        poll.registry()
+                            .register(&mut end.stream, token, Interest::READABLE)
+                            .expect("a socket");
                         ends.push(Some(end));
                     }
                 }

@@ -29,7 +29,11 @@ pub fn rows(keys: &Keys) -> Vec<Row> {
         secrets.iter().map(|secret| request(secret)).collect()
     };
     vec![
-        Row { name: "admitted", requests: each(&keys.known, &|key| get("/tracks?limit=10", Some(key))), status: 200 },
+        Row {
+            name: "admitted",
+            requests: each(&keys.known, &|key| get("/tracks?limit=10", Some(key))),
+            status: 200,
+        },
         Row {
             name: "refused, unknown key",
             requests: each(&keys.unknown, &|key| get("/tracks?limit=10", Some(key))),
@@ -39,12 +43,6 @@ pub fn rows(keys: &Keys) -> Vec<Row> {
         Row { name: "rate limited", requests: vec![get("/limited", Some(&keys.limited))], status: 429 },
         Row { name: "1 KB of content", requests: each(&keys.known, &|key| post(key, &content)), status: 200 },
     ]
-}
-
-/// The row by its name.
-pub fn row(keys: &Keys, name: &str) -> Row {
-    let found = rows(keys).into_iter().find(|row| row.name == name);
-    found.unwrap_or_else(|| panic!("no row `{name}`"))
 }
 
 fn get(target: &str, key: Option<&str>) -> Vec<u8> {

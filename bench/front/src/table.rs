@@ -2,13 +2,15 @@
 
 use std::time::Duration;
 
-use crate::driver::{Arrivals, Driver};
+use crate::bench::Bench;
+use crate::driver::Driver;
 use crate::front::{Front, Kind};
+use crate::load::{Arrivals, Load};
 use crate::process::run_time;
 use crate::row::Row;
 
 /// Connections that clients keep.
-const CLIENTS: usize = 64;
+pub const CLIENTS: usize = 64;
 
 /// Microseconds per request, by row and by front; `None` where a front does no such thing.
 pub struct Table {
@@ -17,15 +19,20 @@ pub struct Table {
 }
 
 /// Measures.
-pub fn measure(driver: &mut Driver, fronts: &[Front], rows: &[Row], rounds: usize, time: Duration) -> Table {
-    let blank = |kind: Kind, row: &Row| applies(kind, row).then(Vec::new);
-    let mut cells: Vec<_> =
-        rows.iter().map(|row| (row.name, fronts.iter().map(|front| blank(front.kind, row)).collect::<Vec<_>>())).collect();
-    for _ in 0..rounds {
+pub fn measure(bench: &mut Bench, rounds: usize, time: Duration) -> Table {
+    let Bench { driver, fronts, rows, .. } = bench;
+    let blank = |row: &Row| fronts.iter().map(|front| applies(front.kind, row).then(Vec::new)).collect();
+    let mut cells: Vec<(&'static str, Vec<Option<Vec<f64>>>)> =
+        rows.iter().map(|row| (row.name, blank(row))).collect();
+    // In the first round, which is not recorded, every key is looked up once and every connection is made.
+    for round in 0..=rounds {
         for (row, (_, cells)) in rows.iter().zip(&mut cells) {
             for (front, cell) in fronts.iter().zip(cells) {
                 let Some(cell) = cell else { continue };
-                cell.push(one(driver, front, row, time));
+                let micros = one(driver, front, row, time);
+                if round > 0 {
+                    cell.push(micros);
+                }
             }
         }
     }
@@ -37,12 +44,12 @@ pub fn applies(kind: Kind, row: &Row) -> bool {
     kind != Kind::Relay || row.status == 200
 }
 
-/// Microseconds per request in one round.
-pub fn one(driver: &mut Driver, front: &Front, row: &Row, time: Duration) -> f64 {
+fn one(driver: &mut Driver, front: &Front, row: &Row, time: Duration) -> f64 {
     let mut marks = Vec::new();
-    let outcome =
-        driver.run(front.address, row, CLIENTS, Arrivals::Closed, time, || marks.push(run_time(front.id())));
-    (marks[1] - marks[0]) as f64 / 1000.0 / outcome.answers as f64
+    let load = Load { front: front.address, row, clients: CLIENTS, arrivals: Arrivals::Closed, time };
+    let outcome = driver.run(load, || marks.push(run_time(front.id())));
+    outcome.check();
+    (marks[1] - marks[0]) as f64 / 1000.0 / outcome.good as f64
 }
 
 /// The middle one.
@@ -74,7 +81,7 @@ impl Table {
             }
             println!();
         }
-        println!("\nLowest and highest round:");
+        println!("\nLowest and highest round:\n");
         for (name, cells) in &self.cells {
             let spread: Vec<String> = cells
                 .iter()

@@ -75,6 +75,11 @@ impl Site {
         new
     }
 
+    /// What a case that failed left behind is not counted as the next one's.
+    pub(crate) fn forget(&self) {
+        self.received();
+    }
+
     /// How many requests the upstream saw, and of how many of them a case knew.
     pub(crate) fn seen_and_accounted_for(&self) -> (usize, usize) {
         (self.upstream.received().len(), self.accounted_for.get())

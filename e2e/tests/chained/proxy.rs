@@ -1,0 +1,138 @@
+//! nginx and HAProxy as they stand before or behind a gateway, as processes of their own.
+
+use std::fs;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+
+/// The field in which a proxy before the gateway says who its client is.
+pub(crate) const PEER: &str = "x-chained-peer";
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Nginx,
+    Haproxy,
+}
+
+/// Running until this is dropped.
+pub(crate) struct Proxy {
+    pub(crate) address: SocketAddr,
+    child: Child,
+    _folder: TempDir,
+}
+
+impl Proxy {
+    pub(crate) fn start(kind: Kind, behind: SocketAddr) -> Self {
+        let folder = tempfile::Builder::new().prefix("demur-chained-").tempdir().expect("a temporary folder");
+        let address = free_port();
+        let file = folder.path().join("configuration");
+        let text = match kind {
+            Kind::Nginx => NGINX,
+            Kind::Haproxy => HAPROXY,
+        };
+        let text = text
+            .replace("{folder}", &folder.path().display().to_string())
+            .replace("{listen}", &address.to_string())
+            .replace("{behind}", &behind.to_string());
+        fs::write(&file, text).expect("the folder is ours");
+        let mut command = match kind {
+            Kind::Nginx => {
+                let mut command = Command::new(programs().join("nginx"));
+                command.arg("-p").arg(folder.path()).arg("-e").arg(folder.path().join("errors")).arg("-c");
+                command
+            }
+            Kind::Haproxy => {
+                let mut command = Command::new(programs().join("haproxy"));
+                command.args(["-db", "-f"]);
+                command
+            }
+        };
+        command.arg(&file).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        let mut child = command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+        let begun = Instant::now();
+        while TcpStream::connect(address).is_err() {
+            assert!(child.try_wait().expect("our child").is_none(), "{kind:?} ended: {command:?}");
+            assert!(begun.elapsed() < Duration::from_secs(30), "{kind:?} does not start");
+            thread::sleep(Duration::from_millis(10));
+        }
+        Self { address, child, _folder: folder }
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        // An error says that it has ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Neither of the two can be asked which port it was given.
+fn free_port() -> SocketAddr {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
+    listener.local_addr().expect("it is bound")
+}
+
+/// Where they are; they are unpacked first where the machine has none.
+fn programs() -> PathBuf {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("proxies.sh");
+    let output =
+        Command::new(&script).output().unwrap_or_else(|error| panic!("{}: {error}", script.display()));
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "no nginx or no HAProxy: {said}");
+    let said = String::from_utf8(output.stdout).expect("a path");
+    // What is unpacked may say where it puts things; the folder is the last line.
+    PathBuf::from(said.lines().last().expect("a path"))
+}
+
+const NGINX: &str = r#"
+daemon off;
+master_process off;
+pid {folder}/pid;
+events { worker_connections 4096; }
+http {
+  access_log off;
+  client_body_temp_path {folder}/body;
+  proxy_temp_path {folder}/proxy;
+  fastcgi_temp_path {folder}/fastcgi;
+  uwsgi_temp_path {folder}/uwsgi;
+  scgi_temp_path {folder}/scgi;
+  # The gateway's bounds should be the ones that speak.
+  large_client_header_buffers 8 64k;
+  client_header_buffer_size 64k;
+  upstream behind { server {behind}; keepalive 32; }
+  server {
+    listen {listen};
+    location / {
+      proxy_pass http://behind;
+      proxy_http_version 1.1;
+      proxy_set_header Connection "";
+      proxy_set_header Host $http_host;
+      proxy_set_header X-Chained-Peer $remote_addr;
+    }
+  }
+}
+"#;
+
+const HAPROXY: &str = r#"
+global
+  maxconn 2000
+  tune.bufsize 131072
+  tune.http.maxhdr 256
+defaults
+  mode http
+  timeout client 30s
+  timeout server 30s
+  timeout connect 2s
+  http-reuse always
+frontend front
+  bind {listen}
+  http-request set-header X-Chained-Peer %[src]
+  default_backend behind
+backend behind
+  server behind {behind}
+"#;
