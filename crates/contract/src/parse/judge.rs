@@ -229,7 +229,8 @@ impl<'a> Judge<'_, 'a> {
             ViolationSlot::Pointer => violation.pointer = Some(text),
             ViolationSlot::Location => violation.location = Location::named(&text),
             ViolationSlot::Rule => {
-                let known = rule_named(&text).and_then(|rule| self.rules.iter().find_map(|text| text.only(rule)));
+                let known =
+                    rule_named(&text).and_then(|rule| self.rules.iter().find_map(|text| text.only(rule)));
                 violation.rules = known.unwrap_or_default();
             }
         }

@@ -252,7 +252,7 @@ impl Contract {
             message,
             violations: complete.collect(),
             request_id: request_id.or_else(own_id).unwrap_or_default(),
-            retry_after: fields::retry_after(answer.fields).or(retry_after.map(seconds)),
+            retry_after: fields::retry_after(&self.families, answer.fields).or(retry_after.map(seconds)),
         };
         Recovered {
             problem,
