@@ -1,17 +1,25 @@
-//! The work that is measured: an error of each built-in contract, rendered and parsed.
+//! The work that is measured: answers of the built-in contracts, rendered and parsed.
 
 use std::borrow::Cow;
+use std::time::Duration;
 
-use demur_contract::{Answer, Condition, Contract, Location, Parsed, Problem, RetryAfter, Value, Violation, builtin};
+use demur_contract::{
+    Answer, Condition, Contract, ErrorId, Location, Parsed, Problem, RetryAfter, Value, Violation, builtin,
+};
+
+pub mod peers;
+
+/// The id that every answer carries.
+pub const REQUEST_ID: &str = "req_0123456789abcdef0123456789abcdef";
 
 /// One answer of one contract.
 pub struct Case {
-    /// `contract/condition`.
+    /// `contract/error`, and the rule that is broken where there is one.
     pub name: String,
-    /// The contract.
-    pub contract: Contract,
     /// The problem.
     pub problem: Problem<'static>,
+    /// Its status.
+    pub status: u16,
     /// As rendered.
     pub content: Vec<u8>,
 }
@@ -21,50 +29,72 @@ pub fn contract(name: &str) -> Contract {
     Contract::load(&builtin::source(name).unwrap()).unwrap().contract
 }
 
-/// For each built-in: an unknown key, a parameter beyond its maximum, a rate exceeded.
-pub fn cases() -> Vec<Case> {
+/// An unknown key, a parameter beyond its maximum, a rate exceeded.
+pub fn typical(contract: &Contract) -> Vec<Case> {
+    let conditions = [Condition::CredentialUnknown, Condition::ParamMaximum, Condition::RateExceeded];
+    conditions.map(|condition| Case::new(contract, contract.answer(condition), Some(condition))).into()
+}
+
+/// Every error of the contract; one that answers violations once for each rule that it answers.
+pub fn every(contract: &Contract) -> Vec<Case> {
     let mut cases = Vec::new();
-    for name in builtin::names() {
-        for condition in [Condition::CredentialUnknown, Condition::ParamMaximum, Condition::RateExceeded] {
-            let contract = contract(name);
-            let mut problem = Problem::new(contract.answer(condition), "req_0123456789abcdef0123456789abcdef");
-            if condition.is_violation() {
-                problem.violations = Cow::Owned(vec![Violation {
-                    condition,
-                    location: Location::Query,
-                    param: "limit".into(),
-                    pointer: "/limit".into(),
-                    value: Some("101".into()),
-                    limit: Some(Value::Int(100)),
-                    allowed: Vec::new(),
-                }]);
-            }
-            if condition == Condition::RateExceeded {
-                problem.retry_after = Some(RetryAfter { delay: std::time::Duration::from_secs(7) });
-            }
-            let mut content = Vec::new();
-            contract.render(&problem, &mut content);
-            cases.push(Case { name: format!("{name}/{}", condition.name()), contract, problem, content });
+    for (error, _) in contract.entries() {
+        let is_answered =
+            |condition: &Condition| condition.is_violation() && contract.answer(*condition) == error;
+        let rules: Vec<Condition> = Condition::all().filter(is_answered).collect();
+        if rules.is_empty() {
+            cases.push(Case::new(contract, error, None));
         }
+        cases.extend(rules.into_iter().map(|rule| Case::new(contract, error, Some(rule))));
     }
     cases
 }
 
 impl Case {
+    fn new(contract: &Contract, error: ErrorId, condition: Option<Condition>) -> Self {
+        let entry = contract.entry(error);
+        let mut problem = Problem::new(error, REQUEST_ID);
+        let mut name = format!("{}/{}", contract.name(), entry.name);
+        let named = entry.params.iter().map(|name| (Cow::Owned(name.clone()), Value::from("a value")));
+        problem.params = named.collect();
+        if let Some(rule) = condition.filter(|condition| condition.is_violation()) {
+            problem.violations = Cow::Owned(vec![violation(rule)]);
+            name = format!("{name} {}", rule.name());
+        }
+        if entry.status.as_u16() == 429 {
+            problem.retry_after = Some(RetryAfter { delay: Duration::from_secs(7) });
+        }
+        let mut content = Vec::new();
+        contract.render(&problem, &mut content);
+        Self { name, problem, status: entry.status.as_u16(), content }
+    }
+
     /// Renders into a buffer that is there.
-    pub fn render(&self, out: &mut Vec<u8>) -> usize {
+    pub fn render(&self, contract: &Contract, out: &mut Vec<u8>) -> usize {
         out.clear();
-        self.contract.render(&self.problem, out);
+        contract.render(&self.problem, out);
         out.len()
     }
 
     /// Parses; answers something of what came back.
-    pub fn parse(&self) -> usize {
-        let status = self.contract.entry(self.problem.error).status.as_u16();
-        match self.contract.parse(&Answer::new(status, &self.content)) {
+    pub fn parse(&self, contract: &Contract) -> usize {
+        match contract.parse(&Answer::new(self.status, &self.content)) {
             Parsed::Exact(read) => 1 + read.violations.len(),
             Parsed::Ambiguous { candidates } => candidates.len(),
             Parsed::Unknown { .. } => 0,
         }
+    }
+}
+
+/// A parameter that breaks the rule.
+pub fn violation(condition: Condition) -> Violation {
+    Violation {
+        condition,
+        location: Location::Query,
+        param: "limit".into(),
+        pointer: "/limit".into(),
+        value: Some("101".into()),
+        limit: Some(Value::Int(100)),
+        allowed: vec!["10".into(), "20".into()],
     }
 }

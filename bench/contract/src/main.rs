@@ -1,116 +1,121 @@
-//! One table in one run: rendering and parsing beside the crates that do the like, interleaved.
+//! Two tables in one run, interleaved: every built-in contract, and the crates that do the like.
 //!
-//! `demur-bench-contract` prints medians; `demur-bench-contract count CASE render|parse N` does that one thing N times,
-//! for `valgrind --tool=callgrind`.
+//! `demur-bench-contract` prints them; `demur-bench-contract count CASE render|parse N` does one thing N times, for
+//! `valgrind --tool=callgrind`; `demur-bench-contract cases` prints every case of the first table with its medians.
 
 use std::hint::black_box;
 use std::time::Instant;
 
-use demur_bench_contract::cases;
-use http_api_problem::HttpApiProblem;
-use problem_details::ProblemDetails;
-use serde::{Deserialize, Serialize};
+use demur_bench_contract::{Case, contract, every, peers};
+use demur_contract::{Contract, builtin};
 
-/// What `contracts/problem.yaml` shows, as a struct.
-#[derive(Serialize, Deserialize)]
-struct Plain<'a> {
-    r#type: &'a str,
-    title: &'a str,
-    status: u16,
-    detail: &'a str,
-    code: &'a str,
-    request_id: &'a str,
+const ROUNDS: usize = 101;
+const TIMES: u32 = 50;
+
+/// One thing that is timed, and the time of one go in each round, in nanoseconds.
+struct Row<'w> {
+    work: Box<dyn Fn(&mut Vec<u8>) -> usize + 'w>,
+    nanos: Vec<f64>,
 }
 
-#[derive(Default, Serialize, Deserialize, Clone)]
-struct Extensions {
-    code: String,
-    request_id: String,
-}
-
-const CONTENT: &str = r#"{"type":"about:blank","title":"The API key is invalid","status":401,"detail":"The API key is invalid","code":"credential_unknown","request_id":"req_0123456789abcdef0123456789abcdef"}"#;
-
-type Work = (String, Box<dyn Fn(&mut Vec<u8>) -> usize>);
-
-fn works() -> Vec<Work> {
-    let mut works: Vec<Work> = Vec::new();
-    for case in cases() {
-        let case = std::rc::Rc::new(case);
-        let other = case.clone();
-        works.push((format!("{} render", case.name), Box::new(move |out| case.render(out))));
-        works.push((format!("{} parse", other.name), Box::new(move |_| other.parse())));
+impl<'w> Row<'w> {
+    fn new(work: impl Fn(&mut Vec<u8>) -> usize + 'w) -> Self {
+        Self { work: Box::new(work), nanos: Vec::with_capacity(ROUNDS) }
     }
-    let plain: Plain<'static> = serde_json::from_str(CONTENT).unwrap();
-    works.push(("serde_json struct render".into(), Box::new(move |out| {
-        out.clear();
-        serde_json::to_writer(&mut *out, &plain).unwrap();
-        out.len()
-    })));
-    works.push(("serde_json struct parse".into(), Box::new(|_| {
-        serde_json::from_str::<Plain<'_>>(black_box(CONTENT)).unwrap().title.len()
-    })));
-    works.push(("serde_json Value parse".into(), Box::new(|_| {
-        serde_json::from_str::<serde_json::Value>(black_box(CONTENT)).unwrap().as_object().unwrap().len()
-    })));
-    // Both build their value for each answer, as a service that answers with them does.
-    works.push(("problem_details render".into(), Box::new(|out| {
-        out.clear();
-        let extensions = Extensions { code: "credential_unknown".into(), request_id: "req_0123456789abcdef0123456789abcdef".into() };
-        let problem = ProblemDetails::from_status_code(http::StatusCode::UNAUTHORIZED)
-            .with_title("The API key is invalid")
-            .with_detail("The API key is invalid")
-            .with_extensions(extensions);
-        serde_json::to_writer(&mut *out, &problem).unwrap();
-        out.len()
-    })));
-    works.push(("problem_details parse".into(), Box::new(|_| {
-        serde_json::from_str::<ProblemDetails<Extensions>>(black_box(CONTENT)).unwrap().title.map_or(0, |title| title.len())
-    })));
-    works.push(("http-api-problem render".into(), Box::new(|out| {
-        out.clear();
-        let mut problem = HttpApiProblem::new(http_api_problem::StatusCode::UNAUTHORIZED)
-            .title("The API key is invalid")
-            .detail("The API key is invalid");
-        problem.set_value("code", &"credential_unknown");
-        problem.set_value("request_id", &"req_0123456789abcdef0123456789abcdef");
-        serde_json::to_writer(&mut *out, &problem).unwrap();
-        out.len()
-    })));
-    works.push(("http-api-problem parse".into(), Box::new(|_| {
-        serde_json::from_str::<HttpApiProblem>(black_box(CONTENT)).unwrap().title.map_or(0, |title| title.len())
-    })));
-    works
+
+    fn round(&mut self, out: &mut Vec<u8>) {
+        // Once for the caches: a gateway that is asked for speed has the contract in them.
+        black_box((self.work)(out));
+        let start = Instant::now();
+        for _ in 0..TIMES {
+            black_box((self.work)(out));
+        }
+        self.nanos.push(start.elapsed().as_nanos() as f64 / f64::from(TIMES));
+    }
+
+    fn median(&self) -> f64 {
+        median(&self.nanos)
+    }
+}
+
+fn median(values: &[f64]) -> f64 {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    sorted[sorted.len() / 2]
 }
 
 fn main() {
-    let works = works();
-    let mut out = Vec::with_capacity(4096);
+    let contracts: Vec<Contract> = builtin::names().map(contract).collect();
+    let cases: Vec<(&Contract, Case)> =
+        contracts.iter().flat_map(|contract| every(contract).into_iter().map(move |case| (contract, case))).collect();
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    if let [count, name, times] = arguments.as_slice()
-        && count == "count"
-    {
-        let (_, work) = works.iter().find(|(known, _)| known == name).expect("a row of the table");
-        for _ in 0..times.parse::<u64>().expect("a number") {
-            black_box(work(&mut out));
-        }
-        return;
+    match arguments.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
+        ["count", name, what, times] => count(&cases, name, what, times.parse().expect("a number")),
+        ["cases"] => tables(&contracts, &cases, true),
+        _ => tables(&contracts, &cases, false),
     }
-    const ROUNDS: usize = 301;
-    const TIMES: u32 = 200;
-    let mut nanos: Vec<Vec<f64>> = vec![Vec::with_capacity(ROUNDS); works.len()];
+}
+
+fn count(cases: &[(&Contract, Case)], name: &str, what: &str, times: u64) {
+    let (contract, case) = cases.iter().find(|(_, case)| case.name == name).expect("a case of the table");
+    let mut out = Vec::with_capacity(4096);
+    for _ in 0..times {
+        black_box(match what {
+            "render" => case.render(contract, &mut out),
+            _ => case.parse(contract),
+        });
+    }
+}
+
+fn tables(contracts: &[Contract], cases: &[(&Contract, Case)], each: bool) {
+    let works: Vec<peers::Work> = [false, true].into_iter().flat_map(peers::works).collect();
+    let mut renders: Vec<Row<'_>> =
+        cases.iter().map(|(contract, case)| Row::new(|out| case.render(contract, out))).collect();
+    let mut parses: Vec<Row<'_>> =
+        cases.iter().map(|(contract, case)| Row::new(|_| case.parse(contract))).collect();
+    let mut peers_render: Vec<Row<'_>> = works.iter().map(|work| Row::new(|out| (work.render)(out))).collect();
+    let mut peers_parse: Vec<Row<'_>> = works.iter().map(|work| Row::new(|_| (work.parse)())).collect();
+    let mut out = Vec::with_capacity(4096);
     for _ in 0..ROUNDS {
-        for (index, (_, work)) in works.iter().enumerate() {
-            let start = Instant::now();
-            for _ in 0..TIMES {
-                black_box(work(&mut out));
-            }
-            nanos[index].push(start.elapsed().as_nanos() as f64 / f64::from(TIMES));
-        }
+        let rows = renders.iter_mut().chain(&mut parses).chain(&mut peers_render).chain(&mut peers_parse);
+        rows.for_each(|row| row.round(&mut out));
     }
-    println!("| work | median ns | p10 | p90 |\n|---|---|---|---|");
-    for ((name, _), mut nanos) in works.iter().zip(nanos) {
-        nanos.sort_by(f64::total_cmp);
-        let at = |part: usize| nanos[ROUNDS * part / 100];
-        println!("| {name} | {:.0} | {:.0} | {:.0} |", at(50), at(10), at(90));
+
+    if each {
+        println!("| answer | bytes | render ns | parse ns |\n|---|---|---|---|");
+        for (((_, case), render), parse) in cases.iter().zip(&renders).zip(&parses) {
+            println!("| {} | {} | {:.0} | {:.0} |", case.name, case.content.len(), render.median(), parse.median());
+        }
+        println!();
+    }
+    println!("| contract | answers | render: median | slowest | parse: median | slowest |\n|---|---|---|---|---|---|");
+    for contract in contracts {
+        let of = |rows: &[Row<'_>]| -> Vec<f64> {
+            let rows = rows.iter().zip(cases).filter(|(_, (of, _))| std::ptr::eq(*of, contract));
+            rows.map(|(row, _)| row.median()).collect()
+        };
+        let (render, parse) = (of(&renders), of(&parses));
+        let slowest = |nanos: &[f64]| nanos.iter().copied().fold(0.0, f64::max);
+        println!(
+            "| {} | {} | {:.0} | {:.0} | {:.0} | {:.0} |",
+            contract.name(),
+            render.len(),
+            median(&render),
+            slowest(&render),
+            median(&parse),
+            slowest(&parse)
+        );
+    }
+    println!("\n| one problem document | render | parse | with a violation: render | parse |\n|---|---|---|---|---|");
+    let peers = works.len() / 2;
+    for index in 0..peers {
+        println!(
+            "| {} | {:.0} | {:.0} | {:.0} | {:.0} |",
+            works[index].peer,
+            peers_render[index].median(),
+            peers_parse[index].median(),
+            peers_render[peers + index].median(),
+            peers_parse[peers + index].median()
+        );
     }
 }

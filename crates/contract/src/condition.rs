@@ -317,6 +317,39 @@ impl fmt::Display for Condition {
     }
 }
 
+/// What the branches say where an error claims one and has no title: of a leaf's title nobody knows whether it is meant.
+const BRANCHES: &[(&str, &str)] = &[
+    ("credential", "The credentials are missing or invalid"),
+    ("permission", "The key does not cover this"),
+    ("plan", "The plan does not include this"),
+    ("credits", "Out of credits"),
+    ("rate", "Rate limit exceeded"),
+    ("quota", "Quota exceeded"),
+    ("request", "The request is invalid"),
+    ("body", "The content is invalid"),
+    ("param", "Parameters are missing or invalid"),
+    ("param.invalid", "A parameter is invalid"),
+    ("param.invalid.type", "A parameter has the wrong type"),
+    ("param.invalid.format", "A parameter has the wrong format"),
+    ("param.invalid.length", "A parameter has the wrong length"),
+    ("param.invalid.count", "A parameter has too few or too many elements"),
+    ("resource", "The resource is not available"),
+    ("precondition", "A precondition failed"),
+    ("idempotency", "The idempotency key is in use"),
+    ("rule", "A rule could not be evaluated"),
+    ("upstream", "The service behind failed"),
+    ("upstream.refused", "The service behind refused the request"),
+    ("store", "A part of the service is unavailable"),
+    ("store.unavailable", "A part of the service is unavailable"),
+    ("client", "The client went away"),
+];
+
+/// The usual title of what a claim names, a leaf or a branch; `None` for the API's own words.
+pub(crate) fn usual_title(claim: &str) -> Option<&'static str> {
+    let of_branch = BRANCHES.iter().find(|(branch, _)| *branch == claim).map(|(_, title)| *title);
+    of_branch.or_else(|| Condition::named(claim).map(|leaf| leaf.usual().title))
+}
+
 /// Every name that a claim may use: leaves and branches.
 pub fn claimable() -> Vec<&'static str> {
     let mut names: Vec<&'static str> = vec!["upstream.refused"];
@@ -353,6 +386,20 @@ mod tests {
             }
         }
     }
+
+    #[test]
+    fn every_claim_has_a_title_and_no_branch_has_that_of_one_leaf_of_several() {
+        for claim in claimable() {
+            let title = usual_title(claim).unwrap_or_else(|| panic!("{claim}"));
+            let covered: Vec<Condition> =
+                Condition::all().filter(|condition| condition.covered_by(claim)).collect();
+            let is_of_leaf = covered.iter().filter(|condition| condition.usual().title == title).count() == 1;
+            assert!(!is_of_leaf || covered.len() == 1 || SPOKEN_FOR.contains(&claim), "{claim}: {title}");
+        }
+    }
+
+    /// Branches that one leaf speaks for: what the others say is a case of it.
+    const SPOKEN_FOR: [&str; 5] = ["plan", "rate", "upstream", "param.invalid.type", "param.invalid.format"];
 
     #[test]
     fn a_claim_covers_whole_names_only() {

@@ -19,6 +19,8 @@ const MAX_SEQUENCES: usize = 128;
 pub struct Template {
     segments: Vec<Segment>,
     pattern: Pattern,
+    /// Asked for each violation of each answer.
+    speaks_of_violation: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -229,7 +231,7 @@ impl Template {
 
     /// Whether it tells something of a violation.
     pub(crate) fn speaks_of_violation(&self) -> bool {
-        self.parameters().any(Parameter::is_of_violation)
+        self.speaks_of_violation
     }
 
     /// The template, to be held against texts.
@@ -238,8 +240,10 @@ impl Template {
     }
 
     fn new(segments: Vec<Segment>) -> Self {
-        let mut template = Self { segments, pattern: Pattern::default() };
+        let mut template = Self { segments, pattern: Pattern::default(), speaks_of_violation: false };
         template.pattern = Pattern::of_any(&template.sequences());
+        let speaks_of_violation = template.parameters().any(Parameter::is_of_violation);
+        template.speaks_of_violation = speaks_of_violation;
         template
     }
 }

@@ -209,6 +209,19 @@ pub(crate) fn rule_name(condition: Condition) -> &'static str {
     }
 }
 
+/// The rule of that short name.
+pub(crate) fn rule_named(name: &str) -> Option<Condition> {
+    static RULES: OnceLock<Vec<(&str, Condition)>> = OnceLock::new();
+    let rules = RULES.get_or_init(|| {
+        let rules = Condition::all().filter(|condition| condition.is_violation());
+        let mut rules: Vec<_> = rules.map(|condition| (rule_name(condition), condition)).collect();
+        rules.sort_unstable();
+        rules
+    });
+    let at = rules.binary_search_by_key(&name, |(known, _)| known).ok()?;
+    Some(rules[at].1)
+}
+
 /// What is said of a violation where the contract has no text of its own. Keys as in a contract's
 /// `violations.messages`.
 pub(crate) const USUAL_TEXTS: &[(&str, &str)] = &[
@@ -273,11 +286,13 @@ mod tests {
     }
 
     #[test]
-    fn every_rule_has_a_place_and_a_usual_text() {
+    fn every_rule_has_a_name_a_place_and_a_usual_text() {
         for condition in Condition::all().filter(|condition| condition.is_violation()) {
+            assert_eq!(rule_named(rule_name(condition)), Some(condition));
             let covered = USUAL_TEXTS.iter().any(|(rule, _)| condition.covered_by(&rule_claim(rule)));
             assert!(covered, "{condition}");
         }
+        assert_eq!(rule_named("maximal"), None);
         assert!(precedence(Condition::ParamMissing) < precedence(Condition::ParamTypeArray));
         assert!(precedence(Condition::ParamPattern) < precedence(Condition::ParamMaximum));
         assert!(precedence(Condition::ParamMaximum) < precedence(Condition::ParamUnknown));

@@ -96,6 +96,17 @@ fn ten_mistakes_come_back_at_once() {
 }
 
 #[test]
+fn duplicate_keys_hide_nothing() {
+    let found = found("duplicate-key-and-others");
+    let count = |check: &str| found.iter().filter(|found| found.check == check).count();
+    assert_eq!(count("duplicate-key"), 3, "{found}");
+    for check in ["unknown-key", "unknown-slot", "unknown-parameter", "unknown-condition"] {
+        assert_eq!(count(check), 1, "{check}:\n{found}");
+    }
+    assert_eq!(count("status") + count("claimed-twice"), 0, "the second of two is not read:\n{found}");
+}
+
+#[test]
 fn a_contract_of_too_many_errors_is_refused_quickly() {
     let mut text = std::fs::read_to_string(folder().join("duration.yaml")).unwrap();
     for index in 0..5000 {

@@ -15,7 +15,7 @@ mod parse;
 pub use diagnostic::{Diagnostic, Diagnostics, Place, Severity, did_you_mean};
 pub use fields::Fields;
 pub use node::{Key, Kind, Node};
-pub use parse::parse;
+pub use parse::{parse, parse_on};
 
 use std::path::Path;
 use std::sync::Arc;

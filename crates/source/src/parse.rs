@@ -20,6 +20,13 @@ const MAX_NODES: usize = 4_000_000;
 /// `Err` holds what kept it from being read: a syntax error (only the first can be known), duplicate keys
 /// (all of them), bounds. An empty text is [`Kind::Null`].
 pub fn parse(source: &Arc<Source>) -> Result<Node, Diagnostics> {
+    let (node, found) = parse_on(source)?;
+    if found.has_errors() { Err(found) } else { Ok(node) }
+}
+
+/// As [`parse`], for readers that report all mistakes at once: duplicate keys come along with the tree. Of a key that
+/// stands twice the first counts, and the second is not in the tree.
+pub fn parse_on(source: &Arc<Source>) -> Result<(Node, Diagnostics), Diagnostics> {
     let mut builder = Builder::new(source);
     for event in Parser::new_from_str(&source.text) {
         match event {
@@ -36,10 +43,8 @@ pub fn parse(source: &Arc<Source>) -> Result<Node, Diagnostics> {
             }
         }
     }
-    if builder.found.has_errors() {
-        return Err(builder.found);
-    }
-    Ok(builder.root.unwrap_or(Node { span: Span::default(), kind: Kind::Null }))
+    let root = builder.root.unwrap_or(Node { span: Span::default(), kind: Kind::Null });
+    Ok((root, builder.found))
 }
 
 /// The parser counts characters; spans count bytes.
@@ -72,7 +77,13 @@ impl Offsets {
 /// A collection that is still open.
 enum Open {
     Seq { span: Span, anchor: usize, items: Vec<Node> },
-    Map { span: Span, anchor: usize, entries: Vec<(Key, Node)>, names: HashSet<String>, key: Option<Key> },
+    Map { span: Span, anchor: usize, entries: Vec<(Key, Node)>, names: HashSet<String>, key: Option<NextKey> },
+}
+
+/// A key whose value comes next.
+struct NextKey {
+    key: Key,
+    is_duplicate: bool,
 }
 
 /// The document cannot be read on; why stands in the diagnostics.
@@ -173,17 +184,19 @@ impl<'s> Builder<'s> {
             None => self.root = Some(node),
             Some(Open::Seq { items, .. }) => items.push(node),
             Some(Open::Map { entries, names, key, .. }) => match key.take() {
-                Some(key) => entries.push((key, node)),
+                Some(NextKey { is_duplicate: true, .. }) => {}
+                Some(NextKey { key, .. }) => entries.push((key, node)),
                 None => {
                     let Some(name) = node.scalar_text() else {
                         return self.stop(node.span, "key", "a key must be a plain string");
                     };
-                    if !names.insert(name.clone()) {
+                    let is_duplicate = !names.insert(name.clone());
+                    if is_duplicate {
                         let message = format!("the key `{name}` stands here a second time");
                         let help = "keep one of the two".to_owned();
                         self.found.error(self.source, node.span, "duplicate-key", message, help);
                     }
-                    *key = Some(Key { name, span: node.span });
+                    *key = Some(NextKey { key: Key { name, span: node.span }, is_duplicate });
                 }
             },
         }
@@ -283,6 +296,13 @@ mod tests {
     fn every_duplicate_key_is_reported() {
         let found = read("a: 1\na: 2\nb: {c: 1, c: 2}\n").unwrap_err();
         assert_eq!(found.len(), 2, "{found}");
+    }
+
+    #[test]
+    fn of_a_duplicate_key_the_first_counts() {
+        let (root, found) = parse_on(&Source::new("t.yaml", "a: 1\na: {b: 2}\nc: 3\n")).unwrap();
+        assert_eq!(found.len(), 1, "{found}");
+        assert_eq!(root.to_json(), serde_json::json!({ "a": 1, "c": 3 }));
     }
 
     #[test]

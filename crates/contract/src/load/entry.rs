@@ -3,10 +3,12 @@
 use std::time::Duration;
 
 use demur_source::{Fields, Key, Kind, Node, did_you_mean};
+use http::StatusCode;
 
 use super::{Claim, Defaults, Draft, Reader};
 use crate::answers;
 use crate::catalogue::{Docs, EntrySource, ErrorEntry, ErrorStatus, Retry, Show};
+use crate::condition;
 use crate::format::Slot;
 use crate::template::{Parameter, Template};
 use crate::{Condition, RetryClass};
@@ -64,13 +66,7 @@ impl Reader<'_> {
         let named = same_as.iter().cloned().chain(replaced_by).collect();
         fields.finish(&mut self.found);
 
-        let usual_title = || {
-            let claimed = claims
-                .iter()
-                .find_map(|claim| Condition::all().find(|condition| condition.covered_by(&claim.name)));
-            Template::literal(claimed.map_or("The request failed", |condition| condition.usual().title))
-        };
-        let title = title.unwrap_or_else(usual_title);
+        let title = title.unwrap_or_else(|| Template::literal(usual_title(&claims, status)));
         let message = message.unwrap_or_else(|| title.clone());
         let doc_url = defaults.doc_url.as_ref().map(|url| doc_url(url, &key.name, code.as_deref()));
         let entry = ErrorEntry {
@@ -246,6 +242,19 @@ impl Reader<'_> {
             }
         }
     }
+}
+
+/// Without a title an error has that of what it claims. Where it claims several things, none of their titles is right
+/// for the others: then it is the phrase of the status, as RFC 9457, section 4.2.1 has it.
+fn usual_title(claims: &[Claim], status: Option<ErrorStatus>) -> &'static str {
+    const UNKNOWN: &str = "The request failed";
+    let mut titles = claims.iter().filter_map(|claim| condition::usual_title(&claim.name));
+    let Some(title) = titles.next() else { return UNKNOWN };
+    if titles.all(|other| other == title) {
+        return title;
+    }
+    let status = status.and_then(|status| StatusCode::from_u16(status.as_u16()).ok());
+    status.and_then(|status| status.canonical_reason()).unwrap_or(UNKNOWN)
 }
 
 /// Whether a claim is the API's own condition, or covers one that an upstream may raise.

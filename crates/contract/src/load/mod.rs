@@ -68,8 +68,8 @@ impl Contract {
     ///
     /// `Err` holds every mistake that could be found, each with its place and a mend.
     pub fn load(source: &Arc<Source>) -> Result<Loaded, Diagnostics> {
-        let root = demur_source::parse(source)?;
-        let mut reader = Reader { source, found: Diagnostics::new() };
+        let (root, found) = demur_source::parse_on(source)?;
+        let mut reader = Reader { source, found };
         let contract = reader.contract(&root);
         match contract {
             Some(contract) if !reader.found.has_errors() => {

@@ -2,7 +2,7 @@
 //!
 //! What cannot be read is as if it were not there: fields pass many hands, and none of them says which error it is.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use super::tape::digits;
 use crate::problem::RetryAfter;
@@ -26,7 +26,7 @@ pub struct RecoveredLimit<'a> {
 /// A moment, as the families tell it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reset {
-    /// Seconds since 1970 (`X-RateLimit-Reset`).
+    /// Seconds since 1970 (`X-RateLimit-Reset`, or a date).
     Epoch(u64),
     /// From the answer on (`RateLimit`).
     In(Duration),
@@ -34,10 +34,26 @@ pub enum Reset {
 
 type Lookup<'l, 'a> = &'l dyn Fn(&str) -> Option<&'a str>;
 
-/// `Retry-After` in seconds. A date says nothing to whoever has no clock, and is left to the caller.
-pub(super) fn retry_after(fields: Lookup<'_, '_>) -> Option<RetryAfter> {
-    let seconds = fields("retry-after")?.trim();
-    seconds.parse().ok().map(|seconds| RetryAfter { delay: Duration::from_secs(seconds) })
+/// The delay that the answer asks for: `Retry-After`, else the contract's field in milliseconds.
+///
+/// A date counts from the answer's own `Date`: the two clocks need not agree, and none is asked here. One without that
+/// says nothing; one in the past is no delay.
+pub(super) fn retry_after(families: &[FieldFamily], fields: Lookup<'_, '_>) -> Option<RetryAfter> {
+    let standard = || {
+        let text = fields("retry-after")?.trim();
+        if text.starts_with(|first: char| first.is_ascii_digit()) {
+            return text.parse().ok().map(Duration::from_secs);
+        }
+        let date = |text: &str| httpdate::parse_http_date(text.trim()).ok();
+        Some(date(text)?.duration_since(date(fields("date")?)?).unwrap_or_default())
+    };
+    let millis = || {
+        families.iter().find_map(|family| match family {
+            FieldFamily::RetryAfterMillis(name) => digits(fields(name)?.trim()).map(Duration::from_millis),
+            FieldFamily::Limits(_) | FieldFamily::Ietf | FieldFamily::ShouldRetry(_) => None,
+        })
+    };
+    standard().or_else(millis).map(|delay| RetryAfter { delay })
 }
 
 /// `true` or `false` in the contract's field for it.
@@ -64,8 +80,7 @@ pub(super) fn limits<'a>(families: &[FieldFamily], fields: Lookup<'_, 'a>) -> Ve
                     ResetForm::DelaySeconds => {
                         number(&names.reset).map(|seconds| Reset::In(Duration::from_secs(seconds)))
                     }
-                    // As with `Retry-After`: a date is for whoever has a clock.
-                    ResetForm::HttpDate => None,
+                    ResetForm::HttpDate => names.reset.as_deref().and_then(fields).and_then(epoch),
                 };
                 let limit = RecoveredLimit {
                     limit: number(&names.limit),
@@ -82,6 +97,11 @@ pub(super) fn limits<'a>(families: &[FieldFamily], fields: Lookup<'_, 'a>) -> Ve
         }
     }
     limits
+}
+
+fn epoch(date: &str) -> Option<Reset> {
+    let moment = httpdate::parse_http_date(date.trim()).ok()?;
+    moment.duration_since(SystemTime::UNIX_EPOCH).ok().map(|since| Reset::Epoch(since.as_secs()))
 }
 
 /// `RateLimit-Policy: "burst";q=50;w=1` and `RateLimit: "burst";r=25;t=1`, joined by name.
@@ -132,6 +152,7 @@ fn items(text: &str) -> impl Iterator<Item = (&str, Vec<(&str, Option<u64>)>)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::LimitFields;
 
     #[test]
     fn the_families_are_read_as_they_are_written() {
@@ -160,7 +181,7 @@ mod tests {
         assert_eq!(read[2].window, Some(Duration::from_secs(86_400)));
         assert_eq!(read[2].reset, Some(Reset::In(Duration::from_secs(41_822))));
         assert_eq!(should_retry(&families, &fields), Some(false));
-        assert_eq!(retry_after(&fields).unwrap().seconds(), 7);
+        assert_eq!(retry_after(&families, &fields).unwrap().seconds(), 7);
     }
 
     #[test]
@@ -170,6 +191,47 @@ mod tests {
         }
         let fields = |_: &str| Some("-1; x");
         assert_eq!(limits(&[FieldFamily::named("x-ratelimit").unwrap()], &fields), []);
-        assert_eq!(retry_after(&fields), None);
+        assert_eq!(retry_after(&[], &fields), None);
+    }
+
+    #[test]
+    fn a_delay_is_read_in_each_of_its_forms() {
+        const DATE: (&str, &str) = ("date", "Fri, 20 Nov 2026 10:00:00 GMT");
+        let families = [FieldFamily::RetryAfterMillis("retry-after-ms".into())];
+        for (given, millis) in [
+            (&[("retry-after", " 120 ")][..], Some(120_000)),
+            (&[("retry-after", "0")], Some(0)),
+            (&[("retry-after", "+5")], None),
+            (&[("retry-after", "1.5")], None),
+            (&[("retry-after", "99999999999999999999")], None),
+            (&[("retry-after", "Fri, 20 Nov 2026 10:00:42 GMT"), DATE], Some(42_000)),
+            (&[("retry-after", "Friday, 20-Nov-26 10:00:42 GMT"), DATE], Some(42_000)),
+            (&[("retry-after", "Fri Nov 20 10:00:42 2026"), DATE], Some(42_000)),
+            (&[("retry-after", "Fri, 20 Nov 2026 09:59:00 GMT"), DATE], Some(0)),
+            (&[("retry-after", "Fri, 20 Nov 2026 10:00:42 GMT")], None),
+            (&[("retry-after", "soon"), DATE], None),
+            (&[("retry-after-ms", "1500")], Some(1500)),
+            (&[("retry-after-ms", "1500"), ("retry-after", "2")], Some(2000)),
+            (&[("retry-after-ms", "1.5")], None),
+        ] {
+            let fields = |name: &str| given.iter().find(|(known, _)| *known == name).map(|(_, value)| *value);
+            let delay = retry_after(&families, &fields).map(|retry| retry.delay);
+            assert_eq!(delay, millis.map(Duration::from_millis), "{given:?}");
+        }
+    }
+
+    #[test]
+    fn a_reset_is_read_in_each_of_its_forms() {
+        for (form, given, reset) in [
+            (ResetForm::EpochSeconds, "1795168842", Some(Reset::Epoch(1_795_168_842))),
+            (ResetForm::DelaySeconds, "7", Some(Reset::In(Duration::from_secs(7)))),
+            (ResetForm::HttpDate, "Fri, 20 Nov 2026 10:00:42 GMT", Some(Reset::Epoch(1_795_168_842))),
+            (ResetForm::HttpDate, "7", None),
+            (ResetForm::EpochSeconds, "Fri, 20 Nov 2026 10:00:42 GMT", None),
+        ] {
+            let names = LimitFields { reset: Some("r".into()), reset_as: form, ..LimitFields::default() };
+            let read = limits(&[FieldFamily::Limits(names)], &|_| Some(given));
+            assert_eq!(read.first().and_then(|limit| limit.reset), reset, "{given}");
+        }
     }
 }

@@ -5,23 +5,26 @@
 
 use std::borrow::Cow;
 
+use smallvec::SmallVec;
+
 use super::RecoveredViolation;
 use super::pattern::{Captures, Pattern};
 use super::reading::{Bound, Reading, Wanted};
 use super::rules::RuleText;
+use super::signature::Signature;
 use super::tape::{At, Kind, Tape, digits};
 use crate::Condition;
 use crate::catalogue::ErrorEntry;
 use crate::format::{Member, Shape, Slot, SlotUse, ViolationSlot};
 use crate::problem::{Location, Value};
 use crate::template::{Parameter, Template};
-use crate::violations::rule_name;
+use crate::violations::rule_named;
 
 /// What an entry found in the answer that can be its own.
 #[derive(Debug, Default)]
 pub(super) struct Findings<'a> {
     /// What texts gave back, by the parameter's name.
-    pub(super) texts: Vec<(&'a str, Cow<'a, str>)>,
+    pub(super) texts: SmallVec<[(&'a str, Cow<'a, str>); 2]>,
     /// What `$params.NAME` gave back.
     pub(super) values: Vec<(&'a str, Value)>,
     pub(super) message: Option<Cow<'a, str>>,
@@ -40,15 +43,15 @@ pub(super) struct Judge<'j, 'a> {
 }
 
 impl<'a> Judge<'_, 'a> {
-    /// `None` where the entry cannot have made the answer.
-    pub(super) fn judge(&self) -> Option<Findings<'a>> {
-        let fits = self.reading.bound.iter().all(|bound| self.constant(bound))
+    /// Whether the entry can have made the answer, as far as a glance tells. Most cannot.
+    pub(super) fn may_fit(&self) -> bool {
+        self.reading.bound.iter().all(|bound| self.may_fill(bound))
             && self.reading.absent.iter().all(|member| self.may_be_absent(member))
-            && self.may_have_items();
-        if !fits {
-            return None;
-        }
-        let mut findings = Findings::default();
+            && self.may_have_items()
+    }
+
+    /// What the entry says in the answer; `None` where it cannot have made it.
+    pub(super) fn judge(&self, findings: &mut Findings<'a>) -> Option<()> {
         let (items, fit) = if self.rules.is_empty() { (Items::Message, None) } else { self.items() };
         if items == Items::Violations {
             let count = self.reading.items.unwrap_or(0) as usize;
@@ -56,16 +59,17 @@ impl<'a> Judge<'_, 'a> {
         }
         // What stands in a slot of its own first: it helps to cut the texts.
         for bound in &self.reading.bound {
-            self.value(bound, &mut findings)?;
+            self.value(bound, findings)?;
         }
         for bound in &self.reading.bound {
-            self.text(bound, items, fit, &mut findings)?;
+            self.text(bound, items, fit, findings)?;
         }
-        Some(findings)
+        Some(())
     }
 
-    /// Whether a slot that never changes for this entry has its value.
-    fn constant(&self, bound: &Bound<'_>) -> bool {
+    /// Whether the entry can have filled the slot with this, as far as a glance tells: what never changes is compared,
+    /// and of a text how it begins and ends. That parts nearly all entries.
+    fn may_fill(&self, bound: &Bound<'_>) -> bool {
         let Wanted::Slot(slot) = bound.wanted else { return true };
         let text = |expected: Option<&str>| match expected {
             Some(expected) => self.tape.says(bound.at, expected),
@@ -77,8 +81,19 @@ impl<'a> Judge<'_, 'a> {
             Slot::Code => text(entry.code.as_deref()),
             Slot::DocUrl => text(entry.doc_url.as_deref()),
             Slot::UserMessage if entry.user_message.is_none() => self.is_absent(slot, bound),
+            Slot::Title => self.may_say(&entry.title, bound),
+            Slot::Message if !entry.open => self.may_say(&entry.message, bound),
+            Slot::Detail if !entry.open && self.rules.is_empty() => self.may_say(&entry.message, bound),
             Slot::Violation(_) if self.rules.is_empty() => self.is_absent(slot, bound),
             _ => true,
+        }
+    }
+
+    fn may_say(&self, template: &Template, bound: &Bound<'_>) -> bool {
+        match (template.as_literal(), self.tape.plain(bound.at)) {
+            (Some(literal), _) => self.tape.says(bound.at, literal),
+            (None, Some(text)) => template.pattern().may_be(text),
+            (None, None) => true,
         }
     }
 
@@ -214,7 +229,9 @@ impl<'a> Judge<'_, 'a> {
             ViolationSlot::Pointer => violation.pointer = Some(text),
             ViolationSlot::Location => violation.location = Location::named(&text),
             ViolationSlot::Rule => {
-                violation.rules = self.rules.iter().find_map(|rule| rule.called(&text)).unwrap_or_default();
+                let known =
+                    rule_named(&text).and_then(|rule| self.rules.iter().find_map(|text| text.only(rule)));
+                violation.rules = known.unwrap_or_default();
             }
         }
         Some(())
@@ -347,7 +364,8 @@ enum Fit<'a> {
 
 fn fit<'a>(rules: &'a [RuleText], text: &str) -> Fit<'a> {
     let mut found = Fit::None;
-    for rule in rules {
+    let signature = Signature::of(text);
+    for rule in rules.iter().filter(|rule| rule.may_be(signature)) {
         let Some(captures) = rule.template.pattern().captures(text) else { continue };
         match found {
             Fit::None => found = Fit::One(rule, captures),
@@ -476,13 +494,5 @@ impl<'a> Findings<'a> {
 
     fn seconds(&mut self, value: u64) -> bool {
         *self.retry_after.get_or_insert(value) == value
-    }
-}
-
-/// The short name of each rule that a text stands for.
-impl RuleText {
-    fn called(&self, name: &str) -> Option<&[Condition]> {
-        let at = self.conditions.iter().position(|condition| rule_name(*condition) == name)?;
-        Some(&self.conditions[at..=at])
     }
 }

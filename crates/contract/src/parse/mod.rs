@@ -13,6 +13,7 @@ mod judge;
 mod pattern;
 mod reading;
 mod rules;
+mod signature;
 mod tape;
 
 use std::borrow::Cow;
@@ -23,10 +24,12 @@ use crate::contract::Contract;
 use crate::problem::{Location, Problem, RetryAfter, Value, Violation};
 use crate::violations::FieldStyle;
 use crate::{Condition, ErrorStatus};
+use smallvec::SmallVec;
 
 pub use fields::{RecoveredLimit, Reset};
 use judge::{Findings, Judge};
 pub(crate) use pattern::{Decidable, Overlap, Pattern};
+use reading::Reading;
 pub(crate) use rules::RuleText;
 use tape::Tape;
 
@@ -181,48 +184,57 @@ impl Contract {
             return unknown;
         }
         let Some(tape) = Tape::read(answer.content) else { return unknown };
-        let mut best: Option<Matches<'a>> = None;
+        let mut best = Matches::default();
         for group in groups {
-            let Some(reading) = reading::read(&self.formats[group.format].shape, answer.status, &tape) else {
-                continue;
-            };
-            // An answer without anything unknown in it is a better reading than one with.
-            let is_whole = reading.unknown.is_empty();
-            if best.as_ref().is_some_and(|best| best.unknown.is_empty() && !is_whole) {
+            let mut reading = Reading::default();
+            if !reading.read(&self.formats[group.format].shape, answer.status, &tape) {
                 continue;
             }
-            let mut found = None;
-            let mut others = Vec::new();
+            // An answer without anything unknown in it is a better reading than one with.
+            let is_better = best.errors.is_empty() || !best.unknown.is_empty() && reading.unknown.is_empty();
+            if !is_better && best.unknown.is_empty() != reading.unknown.is_empty() {
+                continue;
+            }
+            let mut found = Matches::default();
             for error in group.entries.iter().copied() {
                 let (entry, rules) = (self.entry(error), self.parser.rules(error));
                 let judge = Judge { entry, rules, tape: &tape, reading: &reading };
-                match (judge.judge(), &found) {
-                    (Some(findings), None) => found = Some((error, findings)),
-                    (Some(_), Some(_)) => others.push(error),
-                    (None, _) => {}
+                if !judge.may_fit() {
+                    continue;
+                }
+                let mut findings = Findings::default();
+                if judge.judge(&mut findings).is_some() {
+                    if found.errors.is_empty() {
+                        found.findings = findings;
+                    }
+                    found.errors.push(error);
                 }
             }
-            let Some((error, findings)) = found else { continue };
-            match &mut best {
-                Some(best) if best.unknown.is_empty() == is_whole => {
-                    best.others.push(error);
-                    best.others.append(&mut others);
-                }
-                _ => best = Some(Matches { error, findings, others, unknown: reading.unknown }),
+            if found.errors.is_empty() {
+                continue;
+            }
+            if is_better {
+                found.unknown = reading.unknown;
+                best = found;
+            } else {
+                best.errors.append(&mut found.errors);
             }
         }
-        match best {
-            None => unknown,
-            Some(best) if best.others.is_empty() => Parsed::Exact(self.recovered(best, answer)),
-            Some(Matches { error, mut others, .. }) => {
-                others.insert(0, error);
-                Parsed::Ambiguous { candidates: others }
-            }
+        match best.errors.as_slice() {
+            [] => unknown,
+            [error] => Parsed::Exact(self.recovered(*error, best.findings, best.unknown, answer)),
+            _ => Parsed::Ambiguous { candidates: best.errors.into_vec() },
         }
     }
 
-    fn recovered<'a>(&'a self, matches: Matches<'a>, answer: &Answer<'a>) -> Recovered<'a> {
-        let Findings { texts, values, message, request_id, retry_after, violations } = matches.findings;
+    fn recovered<'a>(
+        &'a self,
+        error: ErrorId,
+        findings: Findings<'a>,
+        unknown_members: Vec<UnknownMember<'a>>,
+        answer: &Answer<'a>,
+    ) -> Recovered<'a> {
+        let Findings { texts, values, message, request_id, retry_after, violations } = findings;
         let from_texts = texts.into_iter().map(|(name, text)| (name, Value::Text(text.into_owned())));
         let mut params: Vec<(Cow<'a, str>, Value)> = Vec::new();
         // A value of its own says more than a text does: it keeps its kind.
@@ -235,28 +247,28 @@ impl Contract {
         let own_id = || (answer.fields)(&self.request_id.field).map(Cow::Borrowed);
         let complete = violations.iter().filter_map(|violation| violation.complete(self.field_style));
         let problem = Problem {
-            error: matches.error,
+            error,
             params,
             message,
             violations: complete.collect(),
             request_id: request_id.or_else(own_id).unwrap_or_default(),
-            retry_after: fields::retry_after(answer.fields).or(retry_after.map(seconds)),
+            retry_after: fields::retry_after(&self.families, answer.fields).or(retry_after.map(seconds)),
         };
         Recovered {
             problem,
             violations,
             limits: fields::limits(&self.families, answer.fields),
             should_retry: fields::should_retry(&self.families, answer.fields),
-            unknown_members: matches.unknown,
+            unknown_members,
         }
     }
 }
 
-/// The entries that can have made the answer.
+/// The entries that can have made the answer, and what the first of them says.
+#[derive(Default)]
 struct Matches<'a> {
-    error: ErrorId,
+    errors: SmallVec<[ErrorId; 8]>,
     findings: Findings<'a>,
-    others: Vec<ErrorId>,
     unknown: Vec<UnknownMember<'a>>,
 }
 

@@ -116,9 +116,19 @@ impl Pattern {
         &pattern.rest[index].0
     }
 
+    /// Itself, and what the text may be instead.
+    pub(super) fn alternatives(&self) -> impl Iterator<Item = &Pattern> {
+        std::iter::once(self).chain(&self.others)
+    }
+
+    /// Its own literals, without those of its alternatives.
+    pub(super) fn literals(&self) -> impl Iterator<Item = &str> {
+        std::iter::once(&self.first).chain(self.rest.iter().map(|(_, literal)| literal)).map(String::as_str)
+    }
+
     /// Every gap, of all alternatives.
     pub(crate) fn gaps(&self) -> impl Iterator<Item = &Gap> {
-        std::iter::once(self).chain(&self.others).flat_map(|pattern| &pattern.rest).map(|(gap, _)| gap)
+        self.alternatives().flat_map(|pattern| &pattern.rest).map(|(gap, _)| gap)
     }
 
     /// The same pattern with the parameters that `known` knows written out.
@@ -137,6 +147,11 @@ impl Pattern {
         pattern
     }
 
+    /// Whether the text begins and ends as one that came from here.
+    pub(crate) fn may_be(&self, text: &str) -> bool {
+        self.alternatives().any(|pattern| pattern.inside(text).is_some())
+    }
+
     /// Where the gaps are, if this text can have come from here.
     pub(crate) fn captures(&self, text: &str) -> Option<Captures> {
         let own = self.own_captures(text);
@@ -153,12 +168,24 @@ impl Pattern {
         Some(Captures { is_only: first.is_only && fitting.next().is_none(), ..first })
     }
 
+    /// What stands between the first literal and the last one. Single bytes are compared before texts are: that
+    /// tells nearly always.
+    fn inside<'t>(&self, text: &'t str) -> Option<&'t str> {
+        let last = self.rest.last().map_or("", |(_, literal)| literal).as_bytes();
+        let (first, bytes) = (self.first.as_bytes(), text.as_bytes());
+        let is_near = (first.is_empty() || bytes.first() == first.first())
+            && (last.is_empty() || bytes.last() == last.last());
+        let is_long_enough = bytes.len() >= first.len() + last.len();
+        let fits = is_near && is_long_enough && bytes.starts_with(first) && bytes.ends_with(last);
+        if fits { text.get(first.len()..bytes.len() - last.len()) } else { None }
+    }
+
     fn own_captures(&self, text: &str) -> Option<Captures> {
         let mut captures = Captures::NONE;
-        let Some(((_, last), inner)) = self.rest.split_last() else {
+        let Some((_, inner)) = self.rest.split_last() else {
             return (text == self.first).then_some(captures);
         };
-        let inside = text.strip_prefix(self.first.as_str())?.strip_suffix(last.as_str())?;
+        let inside = self.inside(text)?;
         let offset = self.first.len();
         captures.count = self.rest.len();
         if self.rest.len() > MAX_GAPS || u32::try_from(text.len()).is_err() {
@@ -168,7 +195,7 @@ impl Pattern {
         // The leftmost cut.
         let mut from = 0;
         for (index, (_, literal)) in inner.iter().enumerate() {
-            let at = from + find(&inside[from..], literal)?;
+            let at = from + find(&inside.as_bytes()[from..], literal)?;
             captures.spans[index] = ((offset + from) as u32, (offset + at) as u32);
             from = at + literal.len();
         }
@@ -176,13 +203,13 @@ impl Pattern {
         if let [(_, literal)] = inner {
             // With one literal the cut is the only one where it does not come again, overlapping or not.
             let at = captures.spans[0].1 as usize - offset;
-            captures.is_only = !follows(&inside.as_bytes()[at + 1..], literal.as_bytes());
+            captures.is_only = find(&inside.as_bytes()[at + 1..], literal).is_none();
             return Some(captures);
         }
         // The rightmost one.
         let mut to = inside.len();
         for (index, (_, literal)) in inner.iter().enumerate().rev() {
-            let at = inside[..to].rfind(literal.as_str())?;
+            let at = rfind(&inside.as_bytes()[..to], literal)?;
             captures.is_only &= captures.spans[index].1 as usize == offset + at;
             to = at;
         }
@@ -190,7 +217,7 @@ impl Pattern {
     }
 
     fn fits(&self, inside: &str, inner: &[(Gap, String)]) -> bool {
-        let mut rest = inside;
+        let mut rest = inside.as_bytes();
         inner.iter().all(|(_, literal)| match find(rest, literal) {
             Some(at) => {
                 rest = &rest[at + literal.len()..];
@@ -210,7 +237,7 @@ impl Pattern {
             return of(self);
         }
         // A form may leave the value out, and another may make the same text.
-        let each = std::iter::once(self).chain(&self.others).map(of);
+        let each = self.alternatives().map(of);
         each.into_iter().any(|decidable| decidable.is_some()).then_some(Decidable::Never)
     }
 
@@ -233,12 +260,7 @@ impl Pattern {
         if self == other {
             return Overlap::Always;
         }
-        let alternatives = |pattern: &'_ Self| -> Vec<Self> {
-            std::iter::once(pattern).chain(&pattern.others).cloned().collect()
-        };
-        let others = alternatives(other);
-        let each = alternatives(self);
-        let pairs = each.iter().flat_map(|one| others.iter().map(|two| one.own_overlap(two)));
+        let pairs = self.alternatives().flat_map(|one| other.alternatives().map(|two| one.own_overlap(two)));
         pairs.max().unwrap_or(Overlap::Never).min(Overlap::Sometimes)
     }
 
@@ -253,12 +275,8 @@ impl Pattern {
                 let begins_alike =
                     self.first.starts_with(&other.first) || other.first.starts_with(&self.first);
                 let ends_alike = end.ends_with(other_end.as_str()) || other_end.ends_with(end.as_str());
-                let same = |pattern: &Self| -> Vec<String> {
-                    let literals = pattern.rest.iter().map(|(_, literal)| literal.clone());
-                    std::iter::once(pattern.first.clone()).chain(literals).collect()
-                };
                 match begins_alike && ends_alike {
-                    true if same(self) == same(other) => Overlap::Always,
+                    true if self.literals().eq(other.literals()) => Overlap::Always,
                     true => Overlap::Sometimes,
                     false => Overlap::Never,
                 }
@@ -267,21 +285,35 @@ impl Pattern {
     }
 }
 
-/// Whether `wanted` comes in `text`.
-fn follows(text: &[u8], wanted: &[u8]) -> bool {
-    memchr::memmem::find(text, wanted).is_some()
+/// Texts up to here are searched step by step: preparing a search costs more than it saves.
+const SHORT: usize = 256;
+
+/// Where the literal, which is not empty, comes first. UTF-8 lets bytes be compared: no character begins within another.
+fn find(text: &[u8], literal: &str) -> Option<usize> {
+    let wanted = literal.as_bytes();
+    if text.len() > SHORT {
+        return memchr::memmem::find(text, wanted);
+    }
+    places(text, wanted)?.find(|at| comes_at(text, *at, wanted))
 }
 
-/// As `str::find`, which prepares for long texts, and these are short; for long ones it is that.
-fn find(text: &str, literal: &str) -> Option<usize> {
-    const SHORT: usize = 256;
-    let (text_bytes, wanted) = (text.as_bytes(), literal.as_bytes());
-    let first = *wanted.first()?;
+/// Where it comes last.
+fn rfind(text: &[u8], literal: &str) -> Option<usize> {
+    let wanted = literal.as_bytes();
     if text.len() > SHORT {
-        return text.find(literal);
+        return memchr::memmem::rfind(text, wanted);
     }
-    let last = text_bytes.len().checked_sub(wanted.len())?;
-    (0..=last).find(|at| text_bytes[*at] == first && text_bytes[*at..].starts_with(wanted))
+    places(text, wanted)?.rfind(|at| comes_at(text, *at, wanted))
+}
+
+fn places(text: &[u8], wanted: &[u8]) -> Option<std::ops::RangeInclusive<usize>> {
+    Some(0..=text.len().checked_sub(wanted.len())?)
+}
+
+/// Both ends first: most literals begin with a space, as most words do.
+fn comes_at(text: &[u8], at: usize, wanted: &[u8]) -> bool {
+    let part = &text[at..at + wanted.len()];
+    part.first() == wanted.first() && part.last() == wanted.last() && part == wanted
 }
 
 #[cfg(test)]

@@ -4,17 +4,18 @@
 //! never on the answer's.
 
 use serde_json::Value as Json;
+use smallvec::SmallVec;
 
 use super::UnknownMember;
 use super::tape::{At, Kind, Tape};
 use crate::format::{Keyed, Member, Shape, Slot, SlotUse, ViolationSlot};
 
-/// What fills the slots.
+/// What fills the slots. Of most answers it needs no memory of its own.
 #[derive(Debug, Default)]
 pub(super) struct Reading<'c, 'a> {
-    pub(super) bound: Vec<Bound<'c>>,
+    pub(super) bound: SmallVec<[Bound<'c>; 12]>,
     /// Optional members that are not there.
-    pub(super) absent: Vec<&'c Member>,
+    pub(super) absent: SmallVec<[&'c Member; 4]>,
     /// How many violations there are; `None` where the answer has no list of them.
     pub(super) items: Option<u32>,
     pub(super) unknown: Vec<UnknownMember<'a>>,
@@ -37,19 +38,21 @@ pub(super) enum Wanted<'c> {
     Key(ViolationSlot),
 }
 
-/// `None` where the answer does not have the format's shape.
-pub(super) fn read<'c, 'a>(shape: &'c Shape, status: u16, tape: &Tape<'a>) -> Option<Reading<'c, 'a>> {
-    let reading = Reading { bound: Vec::with_capacity(8), ..Reading::default() };
-    let mut reader = Reader { tape, status: status.into(), reading, item: None, path: Vec::new() };
-    reader.shape(shape, tape.root()).then_some(reader.reading)
+impl<'c, 'a> Reading<'c, 'a> {
+    /// Lays the format over the answer; `false` where the answer does not have the format's shape.
+    pub(super) fn read(&mut self, shape: &'c Shape, status: u16, tape: &Tape<'a>) -> bool {
+        let path = SmallVec::new();
+        let mut reader = Reader { tape, status: status.into(), reading: self, item: None, path };
+        reader.shape(shape, tape.root())
+    }
 }
 
-struct Reader<'t, 'c, 'a> {
-    tape: &'t Tape<'a>,
+struct Reader<'r, 'c, 'a> {
+    tape: &'r Tape<'a>,
     status: u64,
-    reading: Reading<'c, 'a>,
+    reading: &'r mut Reading<'c, 'a>,
     item: Option<u32>,
-    path: Vec<Step<'c>>,
+    path: SmallVec<[Step<'c>; 8]>,
 }
 
 /// A step of the way to where the reader is.

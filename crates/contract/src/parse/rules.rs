@@ -1,5 +1,6 @@
 //! Which texts an entry can say of a violation, and which rules each of them stands for.
 
+use super::signature::Signature;
 use crate::catalogue::Show;
 use crate::contract::Contract;
 use crate::template::Template;
@@ -10,6 +11,30 @@ use crate::{Condition, ErrorId};
 pub(crate) struct RuleText {
     pub(crate) template: Template,
     pub(crate) conditions: Vec<Condition>,
+    /// What a text must have to be this one: one for each choice of plural forms.
+    needs: Vec<Signature>,
+}
+
+impl RuleText {
+    fn new(template: &Template, condition: Condition) -> Self {
+        let needs = template.pattern().alternatives().map(|pattern| {
+            let mut needed = Signature::default();
+            pattern.literals().for_each(|literal| needed.add(literal));
+            needed
+        });
+        Self { needs: needs.collect(), template: template.clone(), conditions: vec![condition] }
+    }
+
+    /// The rule, where the text stands for it.
+    pub(super) fn only(&self, rule: Condition) -> Option<&[Condition]> {
+        let at = self.conditions.iter().position(|condition| *condition == rule)?;
+        Some(&self.conditions[at..=at])
+    }
+
+    /// Whether it is worth while to try the text of that signature; `false` is certain.
+    pub(super) fn may_be(&self, signature: Signature) -> bool {
+        self.needs.iter().any(|needed| signature.covers(*needed))
+    }
 }
 
 /// The texts of an entry; none where it answers no violation.
@@ -26,7 +51,7 @@ pub(crate) fn texts(contract: &Contract, error: ErrorId) -> Vec<RuleText> {
         let template = contract.violation_text(entry, condition);
         match texts.iter_mut().find(|text| text.template == *template) {
             Some(text) => text.conditions.push(condition),
-            None => texts.push(RuleText { template: template.clone(), conditions: vec![condition] }),
+            None => texts.push(RuleText::new(template, condition)),
         }
     }
     texts

@@ -100,6 +100,12 @@ impl<'a> Tape<'a> {
         }
     }
 
+    /// A string's text where it stands in the content as it is.
+    pub(crate) fn plain(&self, at: At) -> Option<&'a str> {
+        let token = self.tokens[at.0 as usize];
+        (token.kind == Kind::Plain).then(|| &self.text[token.start as usize..token.end as usize])
+    }
+
     /// Whether it is a string that says `text`.
     pub(crate) fn says(&self, at: At, text: &str) -> bool {
         let token = self.tokens[at.0 as usize];
