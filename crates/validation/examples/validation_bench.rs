@@ -9,7 +9,9 @@ use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use demur_source::{Diagnostics, Source, Span};
-use demur_validation::{ApiDocument, Content, DocumentOptions, Expression, Find, RuleInputs, Variable};
+use demur_validation::{
+    ApiDocument, Content, Declarations, DocumentOptions, Expression, Find, RuleInputs, Variable,
+};
 use http::Method;
 use serde_json::{Value, json};
 
@@ -112,11 +114,18 @@ fn rule() {
         "body.brand == 'b1'",
         "size(body.brand) <= 10",
         "date(body.end) - date(body.start) <= duration('2160h')",
+        "!has(body.start) && !has(body.end) || date(has(body.end) ? body.end : body.start) - date(has(body.start) ? body.start : body.end) <= duration('2160h')",
         "body.brand in key.resources",
+        "body.brand.matches('^[a-z][0-9]+$')",
     ] {
         let source = Source::new("rule", text);
-        let compiled =
-            Expression::compile_condition(text, &source, Span::new(0, text.len()), &mut Diagnostics::new());
+        let compiled = Expression::compile_condition(
+            text,
+            &Declarations::none(),
+            &source,
+            Span::new(0, text.len()),
+            &mut Diagnostics::new(),
+        );
         let compiled = compiled.unwrap();
         let mut evaluate = || {
             let inputs = RuleInputs::new(now)

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use demur_contract::{Contract, Location};
 use demur_source::{Diagnostics, Fields, Key, Node, Source, Span, did_you_mean};
-use demur_validation::{ApiDocument, Expression, Operation, Variable};
+use demur_validation::{ApiDocument, Declarations, Expression, Operation};
 
 use super::authentication::{Authentication, read_authentication};
 use super::generation::{Asked, Generation, check_claims, read_generations};
@@ -367,8 +367,11 @@ fn read_rule(
             None => unknown_operation(&id, span, document, reading),
         }
     }
-    let require = required(&mut fields, "require", reading)
-        .and_then(|(text, span)| Expression::compile_condition(&text, reading.source, span, reading.found));
+    let is_meant = |operation: &&Operation| operations.is_empty() || operations.contains(&operation.index());
+    let declarations = Declarations::of(document.operations().iter().filter(is_meant));
+    let require = required(&mut fields, "require", reading).and_then(|(text, span)| {
+        Expression::compile_condition(&text, &declarations, reading.source, span, reading.found)
+    });
     let raise = required(&mut fields, "raise", reading)
         .and_then(|(name, span)| named_error(name, span, contracts, reading));
     let on_failure = fields
@@ -377,45 +380,11 @@ fn read_rule(
     let mut with = Vec::new();
     for (key, node) in fields.map("with", reading.found) {
         let text = node.scalar_text().unwrap_or_default();
-        if let Some(value) = Expression::compile(&text, reading.source, node.span, reading.found) {
-            with.push((key.name.clone(), value));
-        }
+        let value = Expression::compile(&text, &declarations, reading.source, node.span, reading.found);
+        with.extend(value.map(|value| (key.name.clone(), value)));
     }
     fields.finish(reading.found);
-    let expressions = require.iter().chain(with.iter().map(|(_, value)| value));
-    unknown_members(node.span, expressions, &operations, document, reading);
     Some(RuleSettings { name: name?.0, operations, require: require?, raise: raise?, on_failure, with })
-}
-
-/// What a rule speaks of and no operation that it is about declares: a parameter then never has a value, and
-/// a member of the content only where the schema lets others in.
-fn unknown_members<'e>(
-    span: Span,
-    expressions: impl Iterator<Item = &'e Expression>,
-    on: &[usize],
-    document: &ApiDocument,
-    reading: &mut Reading<'_>,
-) {
-    let is_meant = |operation: &&Operation| on.is_empty() || on.contains(&operation.index());
-    let operations: Vec<&Operation> = document.operations().iter().filter(is_meant).collect();
-    let parameters: Vec<&str> = operations.iter().flat_map(|operation| operation.all_parameters()).collect();
-    let members: Vec<&str> = operations.iter().flat_map(|operation| operation.content_members()).collect();
-    for (variable, name) in expressions.flat_map(Expression::members) {
-        let (known, is_open) = match variable {
-            Variable::Params => (&parameters, false),
-            Variable::Body => (&members, members.is_empty()),
-            _ => continue,
-        };
-        if is_open || known.contains(&name) {
-            continue;
-        }
-        let message = format!("the document declares no `{}.{name}` for this rule", variable.name());
-        let help = did_you_mean(name, known.iter().copied()).map(|meant| format!("did you mean `{meant}`?"));
-        match variable {
-            Variable::Params => reading.error(span, "rule", message, help),
-            _ => reading.found.warning(reading.source, span, "rule", message, help),
-        }
-    }
 }
 
 /// An error that every generation has.
