@@ -134,6 +134,15 @@ fn a_rule_about_several_operations_may_mean_any_of_them() {
 }
 
 #[test]
+fn content_that_no_operation_takes_is_said_as_such() {
+    let (said, _) = said(&document(), &["show"], "body.name == 'a'");
+    assert_eq!(
+        said.trim_end(),
+        "rule:1:6: error[rule]: no operation of this rule takes content: there is no `body.name`"
+    );
+}
+
+#[test]
 fn a_whole_number_is_an_integer_however_it_is_written() {
     let document = document();
     let text = "body.count + 1 == 3 && body.count % 2 == 0";

@@ -5,7 +5,7 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use demur_contract::{Contract, Location};
-use demur_source::{Diagnostics, Fields, Key, Node, Source, Span, did_you_mean};
+use demur_source::{Diagnostics, Fields, Key, Node, Span, did_you_mean};
 use demur_validation::{ApiDocument, Declarations, Expression, Operation};
 
 use super::authentication::{Authentication, read_authentication};
@@ -137,7 +137,7 @@ pub fn read_api(fields: &mut Fields<'_>, reading: &mut Reading<'_>) -> Option<Ap
     let max_content = read_bytes(fields, "max_content", reading).unwrap_or(MAX_CONTENT);
     let observe = fields.boolean("observe", reading.found).unwrap_or(false);
     let validation = fields.node("validation").map(|node| read_validation(node, reading));
-    let (options, validation) = validation.unwrap_or_default();
+    let (options, validation, references) = validation.unwrap_or_default();
     let authentication_span = fields.node("authentication").map(|node| node.span);
 
     let document = openapi.and_then(|(path, span)| {
@@ -145,8 +145,8 @@ pub fn read_api(fields: &mut Fields<'_>, reading: &mut Reading<'_>) -> Option<Ap
         let mut mistakes = Diagnostics::new();
         // Files that the document refers to are named relative to it.
         let folder = reading.folder.join(&path).parent().map(std::path::Path::to_owned).unwrap_or_default();
-        let mut beside = |name: &str| beside(&folder, name);
-        let document = ApiDocument::load_files(&source, &mut beside, &options, &mut mistakes);
+        let mut read = |name: &str| references.file(&folder, name);
+        let document = ApiDocument::load_files(&source, &mut read, &options, &mut mistakes);
         let document = document.filter(|_| !mistakes.has_errors());
         reading.found.extend(mistakes);
         document
@@ -187,14 +187,6 @@ pub fn read_api(fields: &mut Fields<'_>, reading: &mut Reading<'_>) -> Option<Ap
         observe,
         validation,
     })
-}
-
-/// A file beside the document. Nothing is fetched.
-fn beside(folder: &std::path::Path, name: &str) -> Result<Arc<Source>, String> {
-    if name.contains(':') || name.starts_with('/') {
-        return Err("only files beside the document are read".to_owned());
-    }
-    Source::read(&folder.join(name)).map_err(|error| error.to_string())
 }
 
 pub(super) fn required(

@@ -6,6 +6,7 @@ mod api;
 mod authentication;
 mod generation;
 mod plan;
+mod references;
 mod scalar;
 mod validation;
 

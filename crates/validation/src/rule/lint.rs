@@ -161,6 +161,12 @@ impl<'d> Lint<'_, '_, 'd> {
         }
         let Some(members) = variable.members() else {
             let body = Known::declared(self.declarations.body());
+            if body.kinds == Kinds::NULL {
+                let message =
+                    format!("no operation of this rule takes content: there is no `{name}.{field}`");
+                self.error(at, message, None);
+                return Known::any();
+            }
             return self.member_within(&body, id, field);
         };
         if members.contains(&field) {
