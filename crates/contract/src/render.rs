@@ -343,14 +343,7 @@ impl<'r> Rendering<'r> {
         }
         let Some(shown) = self.at_hand() else {
             // Without a violation, whoever raised the error may have given the same names as parameters.
-            let named = match name {
-                Parameter::Param => "param",
-                Parameter::Value => "value",
-                Parameter::Values => "values",
-                Parameter::Limit => "limit",
-                Parameter::Allowed => "allowed",
-                _ => return,
-            };
+            let Some(named) = name.of_violation() else { return };
             if let Some(value) = self.problem.param(named) {
                 write_value(value, style, out);
             }
