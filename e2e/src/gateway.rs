@@ -108,6 +108,12 @@ impl Gateway {
         serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line}"))
     }
 
+    /// Waits until a line of the log holds this text.
+    pub fn tells(&self, text: &str) {
+        let line = self.process.log().line(|line| line.contains(text));
+        assert!(line.is_some(), "{text} was not told: {}", self.log());
+    }
+
     /// All that it has said on standard error so far.
     pub fn log(&self) -> String {
         self.process.log().text()

@@ -13,7 +13,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use crate::backoff::Jitter;
 use crate::budget::{Budget, Budgets};
-use crate::cache::{Cache, Found};
+use crate::cache::{Asked, Cache, Found};
 use crate::error::{Error, Stop};
 use crate::hooks::Hooks;
 use crate::network::{NetworkError, NetworkKind};
@@ -90,21 +90,18 @@ impl Caller {
         let budget = self.budgets.of(&call.host);
         budget.deposit(Instant::now());
         let answered = call.attempts(transport, request, &budget).await;
-        if let Err(error) = &answered {
-            self.hooks.failed(error);
-        }
-        let response = answered?;
-        match (&self.cache, asked) {
-            (Some(cache), Some(asked)) => {
-                let kept = cache.keep(asked, response, Instant::now()).await;
-                kept.map_err(|error| Error::Network(Box::new(NetworkError::from(error))))
-            }
-            (Some(cache), None) if is_change => {
+        let answered = match (&self.cache, asked, answered) {
+            (Some(cache), Some(asked), Ok(response)) => call.keep(cache, asked, response).await,
+            (Some(cache), None, Ok(response)) if is_change => {
                 cache.forget(&url);
                 Ok(response)
             }
-            _ => Ok(response),
+            (_, _, answered) => answered,
+        };
+        if let Err(error) = &answered {
+            self.hooks.failed(error);
         }
+        answered
     }
 
     /// Made once; clones of the request carry the same one.
@@ -171,11 +168,7 @@ impl Call<'_> {
         let response = match timeout(patience, transport.send(request)).await {
             Ok(Ok(response)) => response,
             Ok(Err(error)) => return Err(network(error)),
-            Err(_) => {
-                let is_deadline = self.left().is_zero();
-                let kind = if is_deadline { NetworkKind::Deadline } else { NetworkKind::Timeout };
-                return Err(network(NetworkError::new(kind)));
-            }
+            Err(_) => return Err(network(self.out_of_time())),
         };
         if let Some(pacing) = &self.caller.pacing {
             pacing.learn(&self.host, response.headers(), Instant::now(), SystemTime::now());
@@ -208,6 +201,24 @@ impl Call<'_> {
             sleep(delay).await;
         }
         Ok(())
+    }
+
+    /// Has an answer kept. Its content is read here and not by whoever awaits it, so that it must come within the
+    /// time of an attempt.
+    async fn keep(&self, cache: &Cache, asked: Asked, response: Response) -> Result<Response, Error> {
+        let patience = self.caller.policy.per_attempt.min(self.left());
+        let failed = match timeout(patience, cache.keep(asked, response, Instant::now())).await {
+            Ok(Ok(response)) => return Ok(response),
+            Ok(Err(error)) => NetworkError::from(error),
+            Err(_) => self.out_of_time(),
+        };
+        let elapsed = self.begun.elapsed();
+        Err(Error::Network(Box::new(NetworkError { elapsed, ..failed })))
+    }
+
+    fn out_of_time(&self) -> NetworkError {
+        let kind = if self.left().is_zero() { NetworkKind::Deadline } else { NetworkKind::Timeout };
+        NetworkError::new(kind)
     }
 
     fn left(&self) -> Duration {

@@ -100,7 +100,8 @@ pub struct ApiError {
     pub headers: HeaderMap,
     /// The content of the answer, its first 64 KiB.
     pub content: Bytes,
-    pub(crate) told_users: Option<String>,
+    /// Sentences for people by the tags of their languages, the contract's own first.
+    pub(crate) told_users: Vec<(String, String)>,
 }
 
 impl ApiError {
@@ -117,10 +118,17 @@ impl ApiError {
         self.params.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 
-    /// A sentence for the person in front of the screen: the contract's `user_message` where it has one
-    /// without parameters, else one by the class. Never the raw message.
+    /// A sentence for the person in front of the screen: the contract's `user_message` in the language of a
+    /// locale such as `de-AT`, else in the contract's own; where it has none, or where the answer does not tell
+    /// one of its parameters, a sentence by the class. Never the raw message.
     pub fn user_message(&self, locale: &str) -> &str {
-        self.told_users.as_deref().unwrap_or_else(|| self.class.user_message(locale))
+        let language = |tag: &str| tag.split(['-', '_']).next().unwrap_or_default().to_ascii_lowercase();
+        let same = |tag: &str| tag.replace('_', "-").eq_ignore_ascii_case(&locale.replace('_', "-"));
+        let told = &self.told_users;
+        let exact = told.iter().find(|(tag, _)| same(tag));
+        let near = || told.iter().find(|(tag, _)| language(tag) == language(locale));
+        let chosen = exact.or_else(near).or_else(|| told.first());
+        chosen.map_or_else(|| self.class.user_message(locale), |(_, message)| message)
     }
 }
 

@@ -3,7 +3,9 @@
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use demur_contract::{Answer, Contract, FieldFamily, Parsed, RecoveredViolation, RetryClass, Value};
+use demur_contract::{
+    Answer, Contract, FieldFamily, Parsed, Problem, RecoveredViolation, RetryAfter, RetryClass, Value,
+};
 use http::{HeaderMap, StatusCode};
 
 use crate::class::ErrorClass;
@@ -37,7 +39,7 @@ pub(crate) fn read(
     let mut params = Vec::new();
     let (mut code, mut kind, mut violations) = (shape.code, shape.kind, shape.violations);
     let mut request_id = None;
-    let mut told_users = None;
+    let mut told_users = Vec::new();
 
     let fields = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
     let answer = Answer { status: status.as_u16(), fields: &fields, content: &content };
@@ -51,10 +53,10 @@ pub(crate) fn read(
             attempts = entry.retry.attempts;
             code = entry.code.clone().or(code);
             kind = entry.kind.clone().or(kind);
+            told_users = user_messages(contract, &problem, retry.after);
             params =
                 problem.params.into_iter().map(|(name, value)| (name.into_owned(), shown(&value))).collect();
             request_id = Some(problem.request_id.into_owned()).filter(|id| !id.is_empty());
-            told_users = entry.user_message.as_ref().and_then(|text| text.as_literal()).map(str::to_owned);
             if !recovered.violations.is_empty() {
                 let one = |read: RecoveredViolation<'_>| FieldViolation {
                     field: read.field.or(read.param).map(|field| field.into_owned()),
@@ -109,6 +111,21 @@ pub(crate) fn read(
         told_users,
     };
     Read { error, is_declared_limit, attempts }
+}
+
+/// The contract's sentences for people, its own language first.
+fn user_messages(
+    contract: &Contract,
+    problem: &Problem<'_>,
+    after: Option<Duration>,
+) -> Vec<(String, String)> {
+    let asked = after.map(|delay| RetryAfter { delay });
+    let problem = Problem { retry_after: problem.retry_after.or(asked), ..problem.clone() };
+    let in_locale = |tag: &str| {
+        let message = contract.in_locale(tag)?.user_message(&problem)?;
+        Some((tag.to_owned(), message))
+    };
+    contract.locales().filter_map(in_locale).collect()
 }
 
 /// A parameter as text.

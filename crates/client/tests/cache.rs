@@ -5,7 +5,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use demur_client::{Builder, NetworkError, Transport};
+use demur_client::{Builder, Error, NetworkError, NetworkKind, Transport};
 use http::Method;
 
 /// Answers with its fields, numbers its answers, and knows its own validator.
@@ -96,5 +96,56 @@ async fn answers_are_kept_as_long_and_for_whom_they_say() {
         let (said, times) = answers(fields, &requests).await;
         let expected: Vec<String> = expected.iter().map(|number| format!("answer {number}")).collect();
         assert_eq!((said, times), (expected, asked), "{what}");
+    }
+}
+
+/// Says how much is to come, and then sends nothing.
+#[derive(Clone)]
+struct Stalls;
+
+impl Transport for Stalls {
+    async fn send(&mut self, _: reqwest::Request) -> Result<reqwest::Response, NetworkError> {
+        let nothing = futures_util::stream::pending::<Result<bytes::Bytes, std::io::Error>>();
+        let sized = Sized { content: reqwest::Body::wrap_stream(nothing), length: 5 };
+        let response = http::Response::builder().header("cache-control", "max-age=60");
+        Ok(response.body(reqwest::Body::wrap(sized)).unwrap().into())
+    }
+}
+
+/// Content whose length is known.
+struct Sized {
+    content: reqwest::Body,
+    length: u64,
+}
+
+impl http_body::Body for Sized {
+    type Data = bytes::Bytes;
+    type Error = reqwest::Error;
+
+    fn poll_frame(
+        mut self: std::pin::Pin<&mut Self>,
+        context: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Option<Result<http_body::Frame<bytes::Bytes>, reqwest::Error>>> {
+        std::pin::Pin::new(&mut self.content).poll_frame(context)
+    }
+
+    fn size_hint(&self) -> http_body::SizeHint {
+        http_body::SizeHint::with_exact(self.length)
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn content_that_is_to_be_kept_must_come_in_time() {
+    for (deadline, kind, seconds) in
+        [(None, NetworkKind::Timeout, 30), (Some(Duration::from_secs(7)), NetworkKind::Deadline, 7)]
+    {
+        let client = Builder::new(Stalls).cached().build();
+        let request = reqwest::Request::new(Method::GET, "http://api.example/things".parse().unwrap());
+        let begun = tokio::time::Instant::now();
+        match client.execute(request, deadline).await {
+            Err(Error::Network(error)) => assert_eq!(error.kind, kind),
+            other => panic!("{other:?}"),
+        }
+        assert_eq!(begun.elapsed().as_secs(), seconds);
     }
 }

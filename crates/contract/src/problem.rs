@@ -28,6 +28,12 @@ impl From<String> for Value {
     }
 }
 
+impl From<Vec<String>> for Value {
+    fn from(values: Vec<String>) -> Self {
+        Value::List(values)
+    }
+}
+
 impl From<i64> for Value {
     fn from(value: i64) -> Self {
         Value::Int(value)

@@ -31,6 +31,20 @@ impl Contract {
         rendering.write(&Dynamic::Detail, &mut out);
         serde_json::from_slice(&out).unwrap_or_default()
     }
+
+    /// The sentence for the person in front of the screen; `None` where the error has none, or where one of its
+    /// parameters is not known. Half a sentence helps nobody.
+    pub fn user_message(&self, problem: &Problem<'_>) -> Option<String> {
+        let rendering = Rendering::new(self, problem);
+        let template = rendering.entry.user_message.as_ref()?;
+        if !template.parameters().all(|name| rendering.knows(name)) {
+            return None;
+        }
+        let mut out = vec![b'"'];
+        rendering.text(template, &mut out);
+        out.push(b'"');
+        serde_json::from_slice(&out).ok()
+    }
 }
 
 fn literal_bytes(program: &[Op]) -> usize {
@@ -305,6 +319,16 @@ impl<'r> Rendering<'r> {
         String::from_utf8(text).unwrap_or_default()
     }
 
+    /// Whether there is anything to be written for a parameter.
+    fn knows(&self, name: &Parameter) -> bool {
+        match name {
+            Parameter::RequestId => !self.problem.request_id.is_empty(),
+            Parameter::RetryAfter => self.problem.retry_after.is_some(),
+            name if name.is_of_violation() && self.at_hand().is_some() => true,
+            name => self.problem.param(name.as_str()).is_some(),
+        }
+    }
+
     fn parameter(&self, name: &Parameter, style: ListStyle, out: &mut Vec<u8>) {
         match name {
             Parameter::RequestId => return json::escape(&self.problem.request_id, out),
@@ -319,14 +343,7 @@ impl<'r> Rendering<'r> {
         }
         let Some(shown) = self.at_hand() else {
             // Without a violation, whoever raised the error may have given the same names as parameters.
-            let named = match name {
-                Parameter::Param => "param",
-                Parameter::Value => "value",
-                Parameter::Values => "values",
-                Parameter::Limit => "limit",
-                Parameter::Allowed => "allowed",
-                _ => return,
-            };
+            let Some(named) = name.of_violation() else { return };
             if let Some(value) = self.problem.param(named) {
                 write_value(value, style, out);
             }

@@ -105,6 +105,22 @@ impl Parameter {
         }
     }
 
+    /// By which name it is given where there is no violation. Nobody but a violation tells of places.
+    pub(crate) fn of_violation(&self) -> Option<&'static str> {
+        match self {
+            Parameter::Param => Some("param"),
+            Parameter::Value => Some("value"),
+            Parameter::Values => Some("values"),
+            Parameter::Limit => Some("limit"),
+            Parameter::Allowed => Some("allowed"),
+            Parameter::Pointer
+            | Parameter::Location
+            | Parameter::RequestId
+            | Parameter::RetryAfter
+            | Parameter::Named(_) => None,
+        }
+    }
+
     /// Whether it is taken from a violation.
     pub(crate) fn is_of_violation(&self) -> bool {
         !matches!(self, Parameter::RequestId | Parameter::RetryAfter | Parameter::Named(_))
@@ -227,6 +243,12 @@ impl Template {
                 .collect();
         }
         sequences
+    }
+
+    /// The names in braces that a violation fills in. Whoever raises the error without one, such as a handler,
+    /// gives parameters of these names.
+    pub fn violation_parameters(&self) -> impl Iterator<Item = &'static str> {
+        self.parameters().filter_map(Parameter::of_violation)
     }
 
     /// Whether it tells something of a violation.

@@ -90,7 +90,7 @@ mod names;
 
 use std::fmt::Write;
 
-use demur_contract::{Contract, EntrySource, ErrorEntry};
+use demur_contract::{Contract, EntrySource, ErrorEntry, Template};
 
 use names::{Names, field, text};
 
@@ -127,6 +127,8 @@ pub fn generate(contract: &Contract, source: &str, side: Side) -> String {
             matched(contract, &declared, &names, &mut out);
         }
     }
+    out.truncate(out.trim_end().len());
+    out.push('\n');
     out
 }
 
@@ -140,26 +142,38 @@ fn head(contract: &Contract, side: Side, out: &mut String) {
     push(out, "// Made by `demur generate rust` from the contract. Do not edit: make it anew.\n\n");
 }
 
+/// The parameters that a handler gives: those that the error declares, and those of its texts that a violation
+/// would fill in, since a handler's error has none.
+fn given(entry: &ErrorEntry) -> Vec<&str> {
+    let mut given: Vec<&str> = entry.params.iter().map(String::as_str).collect();
+    for name in [&entry.title, &entry.message].into_iter().flat_map(Template::violation_parameters) {
+        if !given.contains(&name) {
+            given.push(name);
+        }
+    }
+    given
+}
+
 /// One error, as a type that turns into `demur_tower::Raise`.
 fn raised(entry: &ErrorEntry, name: &str, out: &mut String) {
+    let given = given(entry);
     docs(entry, "", out);
     push(out, "#[derive(Debug, Clone, PartialEq)]\n");
-    if entry.params.is_empty() {
+    if given.is_empty() {
         push(out, &format!("pub struct {name};\n\n"));
     } else {
         push(out, &format!("pub struct {name} {{\n"));
-        for param in &entry.params {
+        for param in &given {
             push(out, &format!("    /// `{{{param}}}` in the message.\n"));
             push(out, &format!("    pub {}: demur_tower::Value,\n", field(param)));
         }
         push(out, "}\n\n");
     }
-    let with: String = entry
-        .params
+    let with: String = given
         .iter()
         .map(|param| format!("\n            .with({}, error.{})", text(param), field(param)))
         .collect();
-    let error = if entry.params.is_empty() { format!("_: {name}") } else { format!("error: {name}") };
+    let error = if given.is_empty() { format!("_: {name}") } else { format!("error: {name}") };
     push(out, &format!("impl From<{name}> for demur_tower::Raise {{\n    fn from({error}) -> Self {{\n"));
     push(out, &format!("        demur_tower::Raise::error({}){with}\n    }}\n}}\n\n", text(&entry.name)));
     if entry.open {
@@ -182,7 +196,7 @@ fn matched(contract: &Contract, declared: &[&ErrorEntry], names: &Names, out: &m
         docs(entry, "    ", out);
         let name = names.of_entry(&entry.name);
         if entry.params.is_empty() {
-            push(out, &format!("    {name}(demur_client::ApiError),\n"));
+            push(out, &format!("    {name}(Box<demur_client::ApiError>),\n"));
             continue;
         }
         push(out, &format!("    {name} {{\n"));
@@ -190,13 +204,13 @@ fn matched(contract: &Contract, declared: &[&ErrorEntry], names: &Names, out: &m
             push(out, &format!("        /// `{{{param}}}`, where the answer shows it.\n"));
             push(out, &format!("        {}: Option<String>,\n", field(param)));
         }
-        push(out, "        /// All of it.\n        error: demur_client::ApiError,\n    },\n");
+        push(out, "        /// All of it.\n        error: Box<demur_client::ApiError>,\n    },\n");
     }
     push(out, "    /// None of them, or one of several that the answer does not part.\n");
-    push(out, "    Unrecognized(demur_client::ApiError),\n}\n\n");
+    push(out, "    Unrecognized(Box<demur_client::ApiError>),\n}\n\n");
 
-    push(out, "impl From<demur_client::ApiError> for Error {\n");
-    push(out, "    fn from(error: demur_client::ApiError) -> Self {\n        match error.name() {\n");
+    push(out, "impl From<Box<demur_client::ApiError>> for Error {\n");
+    push(out, "    fn from(error: Box<demur_client::ApiError>) -> Self {\n        match error.name() {\n");
     for entry in declared {
         let (name, known) = (names.of_entry(&entry.name), text(&entry.name));
         if entry.params.is_empty() {
@@ -228,10 +242,10 @@ fn matched(contract: &Contract, declared: &[&ErrorEntry], names: &Names, out: &m
 /// Status, code and texts, as documentation.
 fn docs(entry: &ErrorEntry, indent: &str, out: &mut String) {
     let code = entry.code.as_deref().unwrap_or(&entry.name);
-    let message = entry.message.as_literal().or(entry.title.as_literal()).unwrap_or_default();
+    let message = entry.message.to_string();
     let mut line = format!("{} `{}`", entry.status, one_line(code));
     if !message.is_empty() {
-        let _ = write!(line, ": {}", one_line(message));
+        let _ = write!(line, ": {}", one_line(&message));
     }
     push(out, &format!("{indent}/// {line}\n"));
     if let Some(description) = &entry.docs.description {

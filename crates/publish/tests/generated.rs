@@ -21,6 +21,9 @@ mod client {
 fn what_is_raised_is_the_error_by_its_name_with_its_parameters() {
     let raise: Raise = service::OutOfStock { item: "Tea".into(), left: 2.into() }.into();
     assert_eq!(raise, Raise::error("out_of_stock").with("item", "Tea").with("left", 2));
+    // What a violation would fill in, a handler fills in.
+    let raise: Raise = service::MissingParam { param: "tea".into() }.into();
+    assert_eq!(raise, Raise::error("missing_param").with("param", "tea"));
     let raise = service::Closed.saying("Back at nine.");
     assert_eq!(raise, Raise::error("closed").message("Back at nine."));
 }
@@ -38,7 +41,7 @@ async fn answered(status: u16, content: &'static str) -> client::Error {
     let caller = Builder::new(Says(status, content)).contract_text(client::CONTRACT).unwrap().build();
     let request = reqwest::Request::new(http::Method::GET, "http://shop.example/".parse().unwrap());
     match caller.execute(request, None).await {
-        Err(ClientError::Api(error)) => (*error).into(),
+        Err(ClientError::Api(error)) => error.into(),
         other => panic!("{other:?}"),
     }
 }

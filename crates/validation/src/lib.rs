@@ -21,4 +21,4 @@ pub use document::files::ReadFile;
 pub use document::{ApiDocument, Find, Found, Operation, SecurityKind, SecurityScheme};
 pub use options::{DocumentOptions, Formats, UnknownQuery};
 pub use request::{Answer, AnswerFault, Content, ContentProblem, Parameters};
-pub use rule::{Expression, RuleFailure, RuleInputs, Uses, Variable};
+pub use rule::{Declarations, Expression, RuleFailure, RuleInputs, Uses, Variable};

@@ -69,7 +69,7 @@ components:
             "15:52: error[unresolved-ref]: `#/components/schemas/Sise` names nothing (help: did you mean `#/components/schemas/Size`?)",
             "16:55: error[pattern]: the pattern `(?!x)y` looks around, which cannot be matched in linear time (help: say it without `(?=…)`, `(?!…)`, `(?<=…)`, `(?<!…)`; `not` and `allOf` may help)",
             "17:55: error[pattern]: the pattern `[` is not a regular expression, or too large a one",
-            "18:52: error[remote-ref]: `https://example.com/s.json` cannot be read: other files are not read here (help: keep a copy beside the document, and name it by its path: nothing is fetched)",
+            "18:52: error[remote-ref]: `https://example.com/s.json` cannot be read: other files are not read here (help: nothing is fetched: keep a copy beside the document, and name it by its path, or under `references`)",
             "21:39: warning[schema]: `minLength` is not valid: -1 is less than the minimum of 0 (no request is held against this schema)",
         ],
     );
@@ -142,6 +142,80 @@ fn a_parameter_that_cannot_be_checked_is_named() {
         ),
     ] {
         check(&with_parameters(parameters), &[expected]);
+    }
+}
+
+/// What is said of a document whose one operation has these members; answers are held against it.
+fn said_of(operation: &str) -> Vec<String> {
+    let text = format!(
+        "openapi: 3.1.0\npaths: {{ /x: {{ post: {{ operationId: x, {operation} }}, put: {{ operationId: y, {operation} }} }} }}\n"
+    );
+    let mut found = Diagnostics::new();
+    let options = DocumentOptions { checks_answers: true, ..DocumentOptions::default() };
+    let document = ApiDocument::load(&Source::new("t.yaml", &text), &options, &mut found);
+    assert!(document.is_some(), "{found}");
+    let lines = found.to_string();
+    let lines = lines.lines().map(|line| line.splitn(4, ':').nth(3).unwrap().trim().to_owned());
+    // The same is said of both operations, or once for all of them.
+    let mut said: Vec<String> = Vec::new();
+    lines.for_each(|line| {
+        if !said.contains(&line) {
+            said.push(line);
+        }
+    });
+    said
+}
+
+#[test]
+fn what_is_not_supported_is_said_and_never_skipped_in_silence() {
+    let object = "{ type: object, properties: { a: {} } }";
+    for (operation, expected) in [
+        (
+            format!("requestBody: {{ content: {{ application/xml: {{ schema: {object} }} }} }}"),
+            "warning[unsupported]: content in `application/xml` is passed on without being checked",
+        ),
+        (
+            format!("responses: {{ '200': {{ content: {{ text/xml: {{ schema: {object} }} }} }} }}"),
+            "warning[unsupported]: an answer in `text/xml` is passed on without being checked",
+        ),
+        (
+            format!("responses: {{ '200': {{ content: {{ application/x-www-form-urlencoded: {{ schema: {object} }} }} }} }}"),
+            "warning[unsupported]: an answer in `application/x-www-form-urlencoded` is passed on without being checked",
+        ),
+        (
+            "responses: { '200': { headers: { X-Total: { schema: { type: integer } } } } }".to_owned(),
+            "warning[unsupported]: header fields of answers are not checked, here and elsewhere",
+        ),
+        (
+            format!("requestBody: {{ content: {{ multipart/form-data: {{ schema: {object}, encoding: {{ a: {{ headers: {{ X-A: {{ schema: {{}} }} }} }} }} }} }} }}"),
+            "warning[unsupported]: header fields of a form's parts are not checked, here and elsewhere",
+        ),
+        (
+            "requestBody: { content: { application/json: { schema: { $schema: 'https://example.com/own' } } } }".to_owned(),
+            "warning[unsupported]: the schema dialect `https://example.com/own` is not supported: 2020-12 is used",
+        ),
+        (
+            "requestBody: { content: { application/json: { schema: { $vocabulary: { 'https://example.com/own': true } } } } }".to_owned(),
+            "warning[unsupported]: vocabularies of one's own are not supported: 2020-12 is used",
+        ),
+        (
+            "requestBody: { content: { application/json: { schema: { type: string, format: iban } } } }".to_owned(),
+            "warning[unsupported]: the format `iban` is not known: it is checked neither here nor elsewhere",
+        ),
+        (
+            "requestBody: { content: { application/json: { schema: { type: string, format: date_time } } } }".to_owned(),
+            "warning[unsupported]: the format `date_time` is not known: it is checked neither here nor elsewhere (help: did you mean `date-time`?)",
+        ),
+    ] {
+        assert_eq!(said_of(&operation), [expected], "{operation}");
+    }
+    // What says no more than bytes, or nothing that could be checked, is no news.
+    for operation in [
+        "requestBody: { content: { application/xml: { schema: { type: string, format: binary } } } }",
+        "responses: { '200': { content: { text/plain: { schema: { type: string } }, image/png: {} } } }",
+        "requestBody: { content: { application/json: { schema: { type: string, format: password } } } }",
+    ] {
+        assert!(said_of(operation).is_empty(), "{operation}: {:?}", said_of(operation));
     }
 }
 

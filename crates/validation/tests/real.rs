@@ -34,7 +34,7 @@ struct Tally {
     wrong: Vec<String>,
 }
 
-fn check(name: &str, files: usize, operations: usize, left_out: usize) {
+fn check(name: &str, files: usize, operations: usize) {
     let path = downloads::folder().join(name);
     let document = load(&path, files);
     assert_eq!(document.operations().len(), operations, "{name}");
@@ -70,7 +70,7 @@ fn check(name: &str, files: usize, operations: usize, left_out: usize) {
         tally.wrong.len(),
         tally.wrong[..tally.wrong.len().min(40)].join("\n")
     );
-    assert!(tally.left_out.len() <= left_out, "{}", tally.left_out.join("\n"));
+    assert!(tally.left_out.is_empty(), "{}", tally.left_out.join("\n"));
     assert!(tally.mutants >= tally.operations, "{tally:?}");
 }
 
@@ -182,8 +182,14 @@ fn one(
         Err(problem) => return tally.wrong.push(format!("{name}: {problem}")),
         Ok(violations) if violations.is_empty() => tally.passed += 1,
         // The generator takes the first branch without a look at the others.
+        // Several branches fit: with fewer members, one of them alone may.
         Ok(violations) if violations.iter().all(fits_several) => {
-            return tally.left_out.push(format!("{name}: several branches fit"));
+            let (_, schema) = schema.as_ref().unwrap();
+            if !fits_one(document, parts, method, &request, media_type.as_deref(), schema) {
+                return tally.left_out.push(format!("{name}: several branches fit"));
+            }
+            tally.passed += 1;
+            return;
         }
         Ok(violations) => {
             return tally.wrong.push(format!("{name}: {violations:?} of {:?}", request.content));
@@ -246,6 +252,25 @@ fn json_schema(parts: &mut Files, content: &Part) -> Option<(String, Part)> {
     Some((name.clone(), Part { file: media_type.file, value: schema }))
 }
 
+/// Whether content with no more than it must have passes, for one of its branches.
+fn fits_one(
+    document: &ApiDocument,
+    parts: &mut Files,
+    method: &Method,
+    request: &Request,
+    media_type: Option<&str>,
+    schema: &Part,
+) -> bool {
+    parts.is_sparse = true;
+    let passes = (0..10).any(|branch| {
+        parts.branch = branch;
+        let request = Request { content: parts.value(schema, 0), ..request.clone() };
+        ask(document, method, &request, media_type).is_ok_and(|violations| violations.is_empty())
+    });
+    (parts.is_sparse, parts.branch) = (false, 0);
+    passes
+}
+
 fn fits_several(violation: &Violation) -> bool {
     violation.limit == Some(demur_contract::Value::Text("oneOf".to_owned()))
 }
@@ -304,25 +329,25 @@ fn ask(
 
 #[test]
 fn github_in_one_file_of_thirteen_megabytes() {
-    check("octokit/openapi/generated/api.github.com.json", 1, 1_223, 40);
+    check("octokit/openapi/generated/api.github.com.json", 1, 1_223);
 }
 
 #[test]
 fn figma_in_three_one() {
-    check("figma/rest-api-spec/openapi/openapi.yaml", 1, 54, 5);
+    check("figma/rest-api-spec/openapi/openapi.yaml", 1, 54);
 }
 
 #[test]
 fn galaxy_in_three_one() {
-    check("scalar/galaxy/dist/3.1.yaml", 1, 10, 2);
+    check("scalar/galaxy/dist/3.1.yaml", 1, 10);
 }
 
 #[test]
 fn mojaloop_in_a_hundred_and_sixty_files() {
-    check("mojaloop/api-snippets/fspiop/v2_0/openapi3/openapi.yaml", 160, 60, 10);
+    check("mojaloop/api-snippets/fspiop/v2_0/openapi3/openapi.yaml", 160, 60);
 }
 
 #[test]
 fn mojaloop_for_third_parties_in_two_hundred_files() {
-    check("mojaloop/api-snippets/thirdparty/v1_0/openapi3/openapi.yaml", 200, 41, 10);
+    check("mojaloop/api-snippets/thirdparty/v1_0/openapi3/openapi.yaml", 200, 41);
 }

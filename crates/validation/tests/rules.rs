@@ -4,7 +4,7 @@
 
 use demur_contract::Value;
 use demur_source::{Diagnostics, Source, Span};
-use demur_validation::{Expression, RuleFailure, RuleInputs, Variable};
+use demur_validation::{Declarations, Expression, RuleFailure, RuleInputs, Variable};
 use serde_json::json;
 
 fn inputs() -> RuleInputs<'static> {
@@ -35,9 +35,9 @@ fn compile(text: &str, is_condition: bool) -> Result<Expression, String> {
     let span = Span::new(6, 6 + text.len() + 2);
     let mut found = Diagnostics::new();
     let compiled = if is_condition {
-        Expression::compile_condition(text, &source, span, &mut found)
+        Expression::compile_condition(text, &Declarations::none(), &source, span, &mut found)
     } else {
-        Expression::compile(text, &source, span, &mut found)
+        Expression::compile(text, &Declarations::none(), &source, span, &mut found)
     };
     assert_eq!(compiled.is_none(), found.has_errors(), "{text}: {found}");
     compiled.ok_or_else(|| found.to_string())
@@ -106,9 +106,18 @@ fn mistakes_are_reported_at_their_place_when_the_rule_is_loaded() {
             "30: error[rule]: `all`, `exists`, `map` and `filter` cannot be nested (help: a loop within a loop could take very long: use `in`, or two rules)",
         ),
         ("Thing{a: 1} == 1", "13: error[rule]: messages such as `Thing{…}` are not supported"),
-        ("1 + 2", "10: error[rule]: this is never true or false (help: compare it with something)"),
-        ("'yes'", "8: error[rule]: this is never true or false (help: compare it with something)"),
-        ("date(body.end)", "12: error[rule]: this is never true or false (help: compare it with something)"),
+        (
+            "1 + 2",
+            "10: error[rule]: this is never true or false, but an integer (help: compare it with something)",
+        ),
+        (
+            "'yes'",
+            "8: error[rule]: this is never true or false, but a string (help: compare it with something)",
+        ),
+        (
+            "date(body.end)",
+            "12: error[rule]: this is never true or false, but a timestamp (help: compare it with something)",
+        ),
         ("sizes(1) == 1", "8: error[rule]: there is no function `sizes` (help: did you mean `size`?)"),
     ] {
         check_refused(text, expected);
@@ -126,7 +135,10 @@ fn all_mistakes_of_a_rule_come_at_once() {
 fn a_mistake_is_shown_at_the_whole_where_the_file_writes_the_text_otherwise() {
     let source = Source::new("t.yaml", "rule: \"bdy == \\\"a\\\"\"\n");
     let mut found = Diagnostics::new();
-    assert!(Expression::compile("bdy == \"a\"", &source, Span::new(6, 20), &mut found).is_none());
+    assert!(
+        Expression::compile("bdy == \"a\"", &Declarations::none(), &source, Span::new(6, 20), &mut found)
+            .is_none()
+    );
     assert!(found.to_string().starts_with("t.yaml:1:7: "), "{found}");
 }
 

@@ -227,6 +227,38 @@ fn all_violations_come_at_once_in_the_order_of_the_document() {
 }
 
 #[test]
+fn the_order_is_the_documents_at_every_depth() {
+    check(
+        "{ properties: { outer: { required: [z, y], properties: { z: {}, m: { type: object, properties: { t: { type: string }, s: { type: string }, r: { type: string } } }, a: { type: string } }, additionalProperties: false } } }",
+        r#"{"outer":{"x10":1,"x9":1,"a":1,"m":{"r":1,"s":1,"t":1}}}"#,
+        &[
+            r#"param.missing "outer" "/outer/z""#,
+            r#"param.invalid.type.string "outer" "/outer/m/t" value=1 limit="string""#,
+            r#"param.invalid.type.string "outer" "/outer/m/s" value=1 limit="string""#,
+            r#"param.invalid.type.string "outer" "/outer/m/r" value=1 limit="string""#,
+            r#"param.invalid.type.string "outer" "/outer/a" value=1 limit="string""#,
+            r#"param.missing "outer" "/outer/y""#,
+            r#"param.invalid.unknown "outer" "/outer/x10" value=1"#,
+            r#"param.invalid.unknown "outer" "/outer/x9" value=1"#,
+        ],
+    );
+    // Through a reference, a list, `allOf`, and members that share one schema.
+    check(
+        "{ $defs: { line: { properties: { sku: { type: string }, amount: { type: integer } } } }, properties: { lines: { items: { allOf: [{ $ref: '#/paths/~1x/post/requestBody/content/application~1json/schema/$defs/line' }, { properties: { extra: { type: string } } }] } }, map: { additionalProperties: { properties: { b: { type: string }, a: { type: string } } } } } }",
+        r#"{"map":{"k":{"a":1,"b":1}},"lines":[{"extra":1,"amount":"x","sku":1},{"amount":"x","sku":1}]}"#,
+        &[
+            r#"param.invalid.type.string "lines" "/lines/0/sku" value=1 limit="string""#,
+            r#"param.invalid.type.integer "lines" "/lines/0/amount" value=x limit="integer""#,
+            r#"param.invalid.type.string "lines" "/lines/0/extra" value=1 limit="string""#,
+            r#"param.invalid.type.string "lines" "/lines/1/sku" value=1 limit="string""#,
+            r#"param.invalid.type.integer "lines" "/lines/1/amount" value=x limit="integer""#,
+            r#"param.invalid.type.string "map" "/map/k/b" value=1 limit="string""#,
+            r#"param.invalid.type.string "map" "/map/k/a" value=1 limit="string""#,
+        ],
+    );
+}
+
+#[test]
 fn references_may_recurse() {
     let document = load(
         "openapi: 3.0.3
@@ -256,8 +288,8 @@ components:
         lines,
         [
             r#"param.invalid.minimum "children" "/children/0/weight" value=0 limit=0"#,
-            r#"param.invalid.type.string "children" "/children/1/children/0/name" value=5 limit="string""#,
             r#"param.missing "children" "/children/1/name""#,
+            r#"param.invalid.type.string "children" "/children/1/children/0/name" value=5 limit="string""#,
         ]
     );
 }

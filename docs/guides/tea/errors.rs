@@ -12,13 +12,17 @@ impl From<InvalidRequest> for demur_tower::Raise {
     }
 }
 
-/// 400 `invalid_param`: A required parameter is missing
+/// 400 `invalid_param`: {param} is missing or invalid.
 #[derive(Debug, Clone, PartialEq)]
-pub struct InvalidParam;
+pub struct InvalidParam {
+    /// `{param}` in the message.
+    pub param: demur_tower::Value,
+}
 
 impl From<InvalidParam> for demur_tower::Raise {
-    fn from(_: InvalidParam) -> Self {
+    fn from(error: InvalidParam) -> Self {
         demur_tower::Raise::error("invalid_param")
+            .with("param", error.param)
     }
 }
 
@@ -42,7 +46,7 @@ impl From<NotFound> for demur_tower::Raise {
     }
 }
 
-/// 409 `out_of_stock`: The request failed
+/// 409 `out_of_stock`: {tea} is sold out; more comes on {day}.
 #[derive(Debug, Clone, PartialEq)]
 pub struct OutOfStock {
     /// `{tea}` in the message.
@@ -78,4 +82,3 @@ impl From<InternalError> for demur_tower::Raise {
         demur_tower::Raise::error("internal_error")
     }
 }
-

@@ -45,32 +45,32 @@ errors:
 #[derive(Debug, Clone)]
 pub enum Error {
     /// 400 `invalid_request`: The request is invalid.
-    InvalidRequest(demur_client::ApiError),
-    /// 400 `invalid_param`: A required parameter is missing
-    InvalidParam(demur_client::ApiError),
+    InvalidRequest(Box<demur_client::ApiError>),
+    /// 400 `invalid_param`: {param} is missing or invalid.
+    InvalidParam(Box<demur_client::ApiError>),
     /// 401 `invalid_key`: Send a valid key.
-    InvalidKey(demur_client::ApiError),
+    InvalidKey(Box<demur_client::ApiError>),
     /// 404 `not_found`: There is no such tea.
-    NotFound(demur_client::ApiError),
-    /// 409 `out_of_stock`: The request failed
+    NotFound(Box<demur_client::ApiError>),
+    /// 409 `out_of_stock`: {tea} is sold out; more comes on {day}.
     OutOfStock {
         /// `{tea}`, where the answer shows it.
         tea: Option<String>,
         /// `{day}`, where the answer shows it.
         day: Option<String>,
         /// All of it.
-        error: demur_client::ApiError,
+        error: Box<demur_client::ApiError>,
     },
     /// 429 `too_many_requests`: Too many requests.
-    TooManyRequests(demur_client::ApiError),
+    TooManyRequests(Box<demur_client::ApiError>),
     /// 500 `internal_error`: Something went wrong on our side.
-    InternalError(demur_client::ApiError),
+    InternalError(Box<demur_client::ApiError>),
     /// None of them, or one of several that the answer does not part.
-    Unrecognized(demur_client::ApiError),
+    Unrecognized(Box<demur_client::ApiError>),
 }
 
-impl From<demur_client::ApiError> for Error {
-    fn from(error: demur_client::ApiError) -> Self {
+impl From<Box<demur_client::ApiError>> for Error {
+    fn from(error: Box<demur_client::ApiError>) -> Self {
         match error.name() {
             Some("invalid_request") => Error::InvalidRequest(error),
             Some("invalid_param") => Error::InvalidParam(error),

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use demur_contract::{Contract, Location};
-use demur_source::{Diagnostics, Fields, Key, Node, Source, Span, did_you_mean};
-use demur_validation::{ApiDocument, Expression, Operation, Variable};
+use demur_source::{Diagnostics, Fields, Key, Node, Span, did_you_mean};
+use demur_validation::{ApiDocument, Declarations, Expression, Operation};
 
 use super::authentication::{Authentication, read_authentication};
 use super::cors::{Cors, read_cors};
@@ -137,7 +137,7 @@ pub fn read_api(fields: &mut Fields<'_>, reading: &mut Reading<'_>) -> Option<Ap
     let max_content = read_bytes(fields, "max_content", reading).unwrap_or(reading.max_content);
     let observe = fields.boolean("observe", reading.found).unwrap_or(false);
     let validation = fields.node("validation").map(|node| read_validation(node, reading));
-    let (options, validation) = validation.unwrap_or_default();
+    let (options, validation, references) = validation.unwrap_or_default();
     let cors = fields.node("cors").and_then(|node| read_cors(node, reading));
     let overload = fields.node("overload").map(|node| read_overload(node, reading)).unwrap_or_default();
     let authentication_span = fields.node("authentication").map(|node| node.span);
@@ -147,8 +147,8 @@ pub fn read_api(fields: &mut Fields<'_>, reading: &mut Reading<'_>) -> Option<Ap
         let mut mistakes = Diagnostics::new();
         // Files that the document refers to are named relative to it.
         let folder = reading.folder.join(&path).parent().map(std::path::Path::to_owned).unwrap_or_default();
-        let mut beside = |name: &str| beside(&folder, name);
-        let document = ApiDocument::load_files(&source, &mut beside, &options, &mut mistakes);
+        let mut read = |name: &str| references.file(&folder, name);
+        let document = ApiDocument::load_files(&source, &mut read, &options, &mut mistakes);
         let document = document.filter(|_| !mistakes.has_errors());
         reading.found.extend(mistakes);
         document
@@ -191,14 +191,6 @@ pub fn read_api(fields: &mut Fields<'_>, reading: &mut Reading<'_>) -> Option<Ap
         cors,
         overload,
     })
-}
-
-/// A file beside the document. Nothing is fetched.
-fn beside(folder: &std::path::Path, name: &str) -> Result<Arc<Source>, String> {
-    if name.contains(':') || name.starts_with('/') {
-        return Err("only files beside the document are read".to_owned());
-    }
-    Source::read(&folder.join(name)).map_err(|error| error.to_string())
 }
 
 pub(super) fn required(
@@ -381,8 +373,11 @@ fn read_rule(
             None => unknown_operation(&id, span, document, reading),
         }
     }
-    let require = required(&mut fields, "require", reading)
-        .and_then(|(text, span)| Expression::compile_condition(&text, reading.source, span, reading.found));
+    let is_meant = |operation: &&Operation| operations.is_empty() || operations.contains(&operation.index());
+    let declarations = Declarations::of(document.operations().iter().filter(is_meant));
+    let require = required(&mut fields, "require", reading).and_then(|(text, span)| {
+        Expression::compile_condition(&text, &declarations, reading.source, span, reading.found)
+    });
     let raise = required(&mut fields, "raise", reading)
         .and_then(|(name, span)| named_error(name, span, contracts, reading));
     let on_failure = fields
@@ -391,45 +386,11 @@ fn read_rule(
     let mut with = Vec::new();
     for (key, node) in fields.map("with", reading.found) {
         let text = node.scalar_text().unwrap_or_default();
-        if let Some(value) = Expression::compile(&text, reading.source, node.span, reading.found) {
-            with.push((key.name.clone(), value));
-        }
+        let value = Expression::compile(&text, &declarations, reading.source, node.span, reading.found);
+        with.extend(value.map(|value| (key.name.clone(), value)));
     }
     fields.finish(reading.found);
-    let expressions = require.iter().chain(with.iter().map(|(_, value)| value));
-    unknown_members(node.span, expressions, &operations, document, reading);
     Some(RuleSettings { name: name?.0, operations, require: require?, raise: raise?, on_failure, with })
-}
-
-/// What a rule speaks of and no operation that it is about declares: a parameter then never has a value, and
-/// a member of the content only where the schema lets others in.
-fn unknown_members<'e>(
-    span: Span,
-    expressions: impl Iterator<Item = &'e Expression>,
-    on: &[usize],
-    document: &ApiDocument,
-    reading: &mut Reading<'_>,
-) {
-    let is_meant = |operation: &&Operation| on.is_empty() || on.contains(&operation.index());
-    let operations: Vec<&Operation> = document.operations().iter().filter(is_meant).collect();
-    let parameters: Vec<&str> = operations.iter().flat_map(|operation| operation.all_parameters()).collect();
-    let members: Vec<&str> = operations.iter().flat_map(|operation| operation.content_members()).collect();
-    for (variable, name) in expressions.flat_map(Expression::members) {
-        let (known, is_open) = match variable {
-            Variable::Params => (&parameters, false),
-            Variable::Body => (&members, members.is_empty()),
-            _ => continue,
-        };
-        if is_open || known.contains(&name) {
-            continue;
-        }
-        let message = format!("the document declares no `{}.{name}` for this rule", variable.name());
-        let help = did_you_mean(name, known.iter().copied()).map(|meant| format!("did you mean `{meant}`?"));
-        match variable {
-            Variable::Params => reading.error(span, "rule", message, help),
-            _ => reading.found.warning(reading.source, span, "rule", message, help),
-        }
-    }
 }
 
 /// An error that every generation has.

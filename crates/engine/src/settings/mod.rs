@@ -8,6 +8,7 @@ mod cors;
 mod generation;
 mod overload;
 mod plan;
+mod references;
 mod scalar;
 mod validation;
 

@@ -3,6 +3,7 @@
 use demur_source::{Fields, Node, Span};
 use demur_validation::{ApiDocument, DocumentOptions, Formats, SecurityKind, UnknownQuery};
 
+use super::references::References;
 use super::{Authentication, OperationSettings, Reading, Scheme};
 
 /// What is done about an upstream's success that breaks its own document.
@@ -29,11 +30,11 @@ pub struct ValidationSettings {
 pub(super) fn read_validation(
     node: &Node,
     reading: &mut Reading<'_>,
-) -> (DocumentOptions, ValidationSettings) {
+) -> (DocumentOptions, ValidationSettings, References) {
     let mut options = DocumentOptions::default();
     let mut settings = ValidationSettings::default();
     let Some(mut fields) = Fields::of(node, reading.source, "`validation`", reading.found) else {
-        return (options, settings);
+        return (options, settings, References::default());
     };
     match fields.text("formats", reading.found).as_deref() {
         None | Some("assert") => {}
@@ -58,8 +59,9 @@ pub(super) fn read_validation(
         Some(_) => unknown(node, reading, "`answers` is `ignore`, `report` or `refuse`"),
     }
     options.checks_answers = settings.answers != Answers::Ignore;
+    let references = References::read(fields.map("references", reading.found), reading);
     fields.finish(reading.found);
-    (options, settings)
+    (options, settings, references)
 }
 
 fn unknown(node: &Node, reading: &mut Reading<'_>, message: &str) {
@@ -77,7 +79,7 @@ pub(super) fn compare_security(
 ) {
     let matches = |name: &String| {
         let scheme = document.security_schemes().iter().find(|scheme| scheme.name == *name);
-        scheme.is_some_and(|scheme| is_same(&scheme.kind, &authentication.scheme))
+        scheme.is_some_and(|scheme| is_read(&scheme.kind, authentication))
     };
     let (mut unknown_way, mut more, mut open, mut closed) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for operation in document.operations() {
@@ -95,10 +97,12 @@ pub(super) fn compare_security(
             (true, true) => {}
         }
     }
-    let way = match &authentication.scheme {
+    let ways = authentication.schemes().map(|scheme| match scheme {
         Scheme::Authorization(scheme) => format!("`Authorization: {scheme} …`"),
         Scheme::Field(field) => format!("the field `{field}`"),
-    };
+    });
+    let query = authentication.query.iter().map(|name| format!("`?{name}=…`"));
+    let way = ways.chain(query).collect::<Vec<_>>().join(" or ");
     for (operations, message, help) in [
         (
             unknown_way,
@@ -126,6 +130,12 @@ pub(super) fn compare_security(
             reading.found.warning(reading.source, span, "security", message, help.to_owned());
         }
     }
+}
+
+/// Whether a credential that is sent like this is read here.
+fn is_read(kind: &SecurityKind, authentication: &Authentication) -> bool {
+    let in_query = matches!(kind, SecurityKind::Query(name) if authentication.query.as_ref() == Some(name));
+    in_query || authentication.schemes().any(|scheme| is_same(kind, scheme))
 }
 
 fn is_same(kind: &SecurityKind, scheme: &Scheme) -> bool {

@@ -24,34 +24,34 @@ errors:
 #[derive(Debug, Clone)]
 pub enum Error {
     /// 400 `invalid_request`: The request is invalid.
-    InvalidRequest(demur_client::ApiError),
-    /// 400 `missing_param`: A required parameter is missing
-    MissingParam(demur_client::ApiError),
+    InvalidRequest(Box<demur_client::ApiError>),
+    /// 400 `missing_param`: {param} is missing.
+    MissingParam(Box<demur_client::ApiError>),
     /// 404 `not_found`: There is no such thing.
     ///
     /// See \[the list\] of \<things>.
-    NotFound(demur_client::ApiError),
-    /// 409 `out_of_stock`: The request failed
+    NotFound(Box<demur_client::ApiError>),
+    /// 409 `out_of_stock`: {item} is sold out.
     OutOfStock {
         /// `{item}`, where the answer shows it.
         item: Option<String>,
         /// `{left}`, where the answer shows it.
         left: Option<String>,
         /// All of it.
-        error: demur_client::ApiError,
+        error: Box<demur_client::ApiError>,
     },
     /// 409 `shop-closed`: The shop is closed.
-    Closed(demur_client::ApiError),
+    Closed(Box<demur_client::ApiError>),
     /// 429 `too_many_requests`: Too many requests.
-    TooManyRequests(demur_client::ApiError),
+    TooManyRequests(Box<demur_client::ApiError>),
     /// 500 `internal_error`: Something went wrong on our side.
-    InternalError(demur_client::ApiError),
+    InternalError(Box<demur_client::ApiError>),
     /// None of them, or one of several that the answer does not part.
-    Unrecognized(demur_client::ApiError),
+    Unrecognized(Box<demur_client::ApiError>),
 }
 
-impl From<demur_client::ApiError> for Error {
-    fn from(error: demur_client::ApiError) -> Self {
+impl From<Box<demur_client::ApiError>> for Error {
+    fn from(error: Box<demur_client::ApiError>) -> Self {
         match error.name() {
             Some("invalid_request") => Error::InvalidRequest(error),
             Some("missing_param") => Error::MissingParam(error),

@@ -12,13 +12,17 @@ impl From<InvalidRequest> for demur_tower::Raise {
     }
 }
 
-/// 400 `missing_param`: A required parameter is missing
+/// 400 `missing_param`: {param} is missing.
 #[derive(Debug, Clone, PartialEq)]
-pub struct MissingParam;
+pub struct MissingParam {
+    /// `{param}` in the message.
+    pub param: demur_tower::Value,
+}
 
 impl From<MissingParam> for demur_tower::Raise {
-    fn from(_: MissingParam) -> Self {
+    fn from(error: MissingParam) -> Self {
         demur_tower::Raise::error("missing_param")
+            .with("param", error.param)
     }
 }
 
@@ -34,7 +38,7 @@ impl From<NotFound> for demur_tower::Raise {
     }
 }
 
-/// 409 `out_of_stock`: The request failed
+/// 409 `out_of_stock`: {item} is sold out.
 #[derive(Debug, Clone, PartialEq)]
 pub struct OutOfStock {
     /// `{item}` in the message.
@@ -87,4 +91,3 @@ impl From<InternalError> for demur_tower::Raise {
         demur_tower::Raise::error("internal_error")
     }
 }
-

@@ -101,6 +101,10 @@ impl<'r> Reader<'r> {
             };
             let Some(answer) = self.resolve(answer, "a response") else { continue };
             self.known_keys(&answer, "a response", &ANSWER_KEYS);
+            if let Some(fields) = answer.member("headers").filter(|_| self.checks_answers) {
+                let message = "header fields of answers are not checked, here and elsewhere";
+                self.warn_once(fields.node.span, "unsupported", message);
+            }
             let content = answer.member("content");
             let media_types = content.map(|content| self.media_types(&content, false)).unwrap_or_default();
             answers.push(RawAnswer { status, media_types });
@@ -123,8 +127,14 @@ impl<'r> Reader<'r> {
             self.known_keys(&media_type, "a media type", &MEDIA_KEYS);
             let kind = MediaKind::of(&range);
             let schema = media_type.member("schema");
-            if kind == MediaKind::Other && is_request && schema.as_ref().is_some_and(says_more_than_bytes) {
-                let message = format!("content in `{range}` is passed on without being checked");
+            let is_checked = match is_request {
+                true => kind != MediaKind::Other,
+                // Where nobody looks at answers, nobody need be told that these are not looked at.
+                false => kind == MediaKind::Json || !self.checks_answers,
+            };
+            if !is_checked && schema.as_ref().is_some_and(says_more_than_bytes) {
+                let what = if is_request { "content" } else { "an answer" };
+                let message = format!("{what} in `{range}` is passed on without being checked");
                 self.warning(key.span, "unsupported", message, None);
             }
             let encodings = self.encodings(&media_type);
@@ -139,6 +149,10 @@ impl<'r> Reader<'r> {
         let Some(declared) = media_type.member("encoding") else { return encodings };
         for (key, encoding) in declared.members() {
             self.known_keys(&encoding, "an encoding", &ENCODING_KEYS);
+            if let Some(fields) = encoding.member("headers") {
+                let message = "header fields of a form's parts are not checked, here and elsewhere";
+                self.warn_once(fields.node.span, "unsupported", message);
+            }
             let style = encoding.member("style").and_then(|style| {
                 let text = style.node.scalar_text().unwrap_or_default();
                 let named = Style::named(&text, demur_contract::Location::Query);

@@ -14,7 +14,7 @@ mod routes;
 mod security;
 mod uri;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::sync::Arc;
 
@@ -93,7 +93,9 @@ impl ApiDocument {
         // the other mistakes too.
         let dialect = dialect(source, root, found)?;
         let checks_answers = options.checks_answers;
-        let mut reader = Reader { files, root: Located::root(root), found, is_idle: false, checks_answers };
+        let root_place = Located::root(root);
+        let said = HashSet::new();
+        let mut reader = Reader { files, root: root_place, found, is_idle: false, checks_answers, said };
         let security_schemes = reader.security_schemes();
         let raw = reader.operations();
         let security = reader.requirements(&Located::root(root));

@@ -15,8 +15,8 @@ pub struct Operation {
     pub(super) method: Method,
     pub(super) path: String,
     /// Sorted by location, then in the order of declaration: the order in which violations are answered.
-    pub(super) parameters: Vec<ParameterRule>,
-    pub(super) content: Option<Arc<ContentRule>>,
+    pub(crate) parameters: Vec<ParameterRule>,
+    pub(crate) content: Option<Arc<ContentRule>>,
     pub(super) answers: Vec<AnswerRule>,
     /// `None`: the document says nothing of who may ask.
     pub(super) security: Option<Vec<Requirement>>,
@@ -80,15 +80,6 @@ impl Operation {
     /// The names of all declared parameters, in the order in which violations are answered.
     pub fn all_parameters(&self) -> impl Iterator<Item = &str> {
         self.parameters.iter().map(|parameter| parameter.name.as_str())
-    }
-
-    /// The names that the schemas of the content declare for its outermost members. None where they declare
-    /// none, or where there is no schema.
-    pub fn content_members(&self) -> impl Iterator<Item = &str> {
-        let media_types = self.content.as_ref().map(|content| content.media_types.as_slice());
-        let schemas =
-            media_types.unwrap_or_default().iter().filter_map(|media_type| media_type.schema.as_ref());
-        schemas.flat_map(|schema| schema.properties())
     }
 
     /// Whether the operation has a success in a media type that `Accept` takes. An operation whose document

@@ -87,6 +87,8 @@ pub(super) struct Reader<'r> {
     pub(super) is_idle: bool,
     /// Whether answers are held against the document.
     pub(super) checks_answers: bool,
+    /// What was said once for all its places.
+    pub(super) said: HashSet<&'static str>,
 }
 
 impl<'r> Reader<'r> {
@@ -322,6 +324,13 @@ impl<'r> Reader<'r> {
         self.files.error(self.found, span, check, message, help);
     }
 
+    /// A warning at the first of many places, which would say the same at each.
+    pub(super) fn warn_once(&mut self, span: Span, check: &'static str, message: &'static str) {
+        if self.said.insert(message) {
+            self.warning(span, check, message, None);
+        }
+    }
+
     pub(super) fn warning(
         &mut self,
         span: Span,
@@ -356,7 +365,7 @@ pub(crate) fn unreadable(text: &str, cause: &str) -> (String, Option<String>) {
     let name = text.split('#').next().unwrap_or_default();
     let message = format!("`{text}` cannot be read: {cause}");
     let help = if is_remote(name) {
-        "keep a copy beside the document, and name it by its path: nothing is fetched"
+        "nothing is fetched: keep a copy beside the document, and name it by its path, or under `references`"
     } else if name.is_empty() {
         "name a place as `#/components/schemas/…`"
     } else {

@@ -10,7 +10,8 @@ use serde_json::Value;
 
 use super::branch::{Meant, meant};
 use super::excerpt;
-use super::violations::{Subject, Violations};
+use super::order::Order;
+use super::violations::{Place, Subject, Violations};
 use crate::document::pointer::join;
 use crate::schema::{Schema, original_pattern};
 
@@ -19,7 +20,8 @@ pub(super) fn judge(schema: &Schema, value: &Value, subject: Subject<'_>, violat
     if schema.is_valid(value) {
         return;
     }
-    let mut judge = Judge { schema, value, subject, violations, blamed: Vec::new() };
+    let order = Order::new(schema, value);
+    let mut judge = Judge { schema, value, subject, violations, order, blamed: Vec::new() };
     if !schema.affords(value) {
         judge.push("", Some(excerpt::value(value)), Broken::new(Condition::ParamSchema, None));
         return;
@@ -37,6 +39,7 @@ struct Judge<'j> {
     value: &'j Value,
     subject: Subject<'j>,
     violations: &'j mut Violations,
+    order: Order<'j>,
     /// Members already named as requiring a certain other one: two may require the same.
     blamed: Vec<(String, String)>,
 }
@@ -231,10 +234,9 @@ impl Judge<'_> {
         let param = self.subject.param(within);
         let rank = match self.subject {
             Subject::Parameter { rank, .. } => rank,
-            // What is wrong with the whole goes before what is wrong with its parts.
-            Subject::Content if within.is_empty() => 0,
-            Subject::Content => self.schema.rank(&param).saturating_add(1),
+            Subject::Content => 0,
         };
+        let place = Place { rank, way: self.order.way(within) };
         let violation = Violation {
             condition: broken.condition,
             location: self.subject.location(),
@@ -244,7 +246,7 @@ impl Judge<'_> {
             limit: broken.limit,
             allowed: broken.allowed,
         };
-        self.violations.push(rank, violation);
+        self.violations.push(place, violation);
     }
 }
 

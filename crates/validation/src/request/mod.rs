@@ -11,6 +11,7 @@ mod form;
 mod json;
 mod keyword;
 mod multipart;
+mod order;
 mod pairs;
 mod parameters;
 mod spelling;
@@ -34,7 +35,7 @@ pub struct Parameters {
     /// Every declared parameter that is present, by name, with the type that its schema gives it. Where
     /// two locations use one name, the path's goes before the query's, the header's and the cookie's.
     pub values: Map<String, Value>,
-    /// What is wrong, sorted by location, then by declaration, then by place; empty where all is well.
+    /// What is wrong, sorted by location, then by declaration at every depth; empty where all is well.
     pub violations: Vec<Violation>,
     /// Names in the query that the document does not know; only where the options ask for a warning.
     pub unknown: Vec<String>,
@@ -46,7 +47,7 @@ pub enum Content {
     Checked {
         /// The value of JSON, or of a form; `None` where there is no content, or content of another kind.
         value: Option<Value>,
-        /// What is wrong, sorted by declaration, then by place; empty where all is well.
+        /// What is wrong, sorted by declaration at every depth; empty where all is well.
         violations: Vec<Violation>,
     },
     /// It cannot be read, so that nothing can be said of its parts.

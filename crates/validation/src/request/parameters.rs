@@ -12,7 +12,7 @@ use super::pairs::{Pairs, base};
 use super::spelling::{Read, Spelling};
 use super::style::Style;
 use super::text::{decode, decode_form};
-use super::violations::{Subject, Violations};
+use super::violations::{Place, Subject, Violations};
 use super::{Parameters, excerpt};
 use crate::document::Found;
 use crate::document::pointer::join;
@@ -30,6 +30,11 @@ pub(crate) struct ParameterRule {
     pub(crate) shape: Shape,
     /// `None` where it cannot be checked.
     pub(crate) schema: Option<Arc<Schema>>,
+}
+
+/// The whole of the parameter at this position.
+fn place(rank: usize) -> Place {
+    Place { rank, way: Vec::new() }
 }
 
 /// The places in the request where a parameter's text may stand, read as far as they are asked for.
@@ -75,7 +80,7 @@ pub(crate) fn check_parameters(
         match options.unknown_query {
             UnknownQuery::Refuse => {
                 for (number, violation) in unknown.into_iter().enumerate() {
-                    violations.push(rules.len() + number, violation);
+                    violations.push(place(rules.len() + number), violation);
                 }
             }
             UnknownQuery::Warn | UnknownQuery::Ignore => {
@@ -109,13 +114,13 @@ fn check(
         Err(raw) => {
             let limit = Limit::Text("percent-encoding".to_owned());
             let value = Some(excerpt::text(&raw));
-            violations.push(rank, single(Condition::ParamFormatOther, value, Some(limit)));
+            violations.push(place(rank), single(Condition::ParamFormatOther, value, Some(limit)));
             return;
         }
     };
     let Some(value) = value else {
         if rule.required {
-            violations.push(rank, single(Condition::ParamMissing, None, None));
+            violations.push(place(rank), single(Condition::ParamMissing, None, None));
         }
         return;
     };

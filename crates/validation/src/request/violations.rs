@@ -10,14 +10,47 @@ const MAX_GATHERED: usize = 1_000;
 /// Gathers violations with what their order depends on.
 #[derive(Default)]
 pub(super) struct Violations {
-    gathered: Vec<(usize, Violation)>,
+    gathered: Vec<(Place, Violation)>,
+}
+
+/// Where a violation stands, as far as the order goes: a parameter or the content, and the way to the value
+/// in it. What is wrong with a whole goes before what is wrong with its parts.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub(super) struct Place {
+    /// The position of the parameter among all; 0 for the content.
+    pub(super) rank: usize,
+    /// From the parameter's value to the part of it that is wrong.
+    pub(super) way: Vec<Turn>,
+}
+
+/// A member or an element, as far as the order goes: as the document declares them, and what it does not
+/// declare behind that, by number or name.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Turn {
+    rank: usize,
+    number: Option<usize>,
+    name: String,
+}
+
+impl Turn {
+    /// A member that was declared at this position among its siblings, if it was.
+    pub(super) fn member(rank: Option<usize>, name: &str) -> Self {
+        match rank {
+            Some(rank) => Self { rank, number: None, name: String::new() },
+            None => Self { rank: usize::MAX, number: name.parse().ok(), name: name.to_owned() },
+        }
+    }
+
+    /// An element of a list.
+    pub(super) fn item(number: usize) -> Self {
+        Self { rank: number, number: None, name: String::new() }
+    }
 }
 
 impl Violations {
-    /// `rank` is the position of the parameter or property among its siblings in the document.
-    pub(super) fn push(&mut self, rank: usize, violation: Violation) {
+    pub(super) fn push(&mut self, place: Place, violation: Violation) {
         if !self.is_full() {
-            self.gathered.push((rank, violation));
+            self.gathered.push((place, violation));
         }
     }
 
@@ -25,11 +58,11 @@ impl Violations {
         self.gathered.len() >= MAX_GATHERED
     }
 
-    /// By location, then by declaration, then by place; elements of a list by their number. The rules of
-    /// one value keep the order in which they were found.
+    /// By location, then by declaration, at every depth. The rules of one value keep the order in which they
+    /// were found.
     pub(super) fn finish(mut self, max: usize) -> Vec<Violation> {
-        self.gathered.sort_by_cached_key(|(rank, violation)| {
-            (violation.location, *rank, sort_key(&violation.pointer))
+        self.gathered.sort_by(|(place, violation), (other, beside)| {
+            (violation.location, place).cmp(&(beside.location, other))
         });
         let mut violations: Vec<Violation> =
             self.gathered.into_iter().map(|(_, violation)| violation).collect();
@@ -38,11 +71,6 @@ impl Violations {
         violations.truncate(max);
         violations
     }
-}
-
-/// `/10` goes after `/9`.
-fn sort_key(pointer: &str) -> Vec<(Option<usize>, String)> {
-    tokens(pointer).map(|token| (token.parse().ok(), token.into_owned())).collect()
 }
 
 /// Where a value that is judged stands in the request.

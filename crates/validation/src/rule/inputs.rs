@@ -12,7 +12,8 @@ use cel::common::value::{CowVal, Val};
 use cel::context::VariableResolver;
 use serde_json::{Map, Value};
 
-use super::language::{HAS, MEMBER, PATTERN, Pattern};
+use super::language::{HAS, MEMBER, PREPARED};
+use super::prepared::Prepared;
 
 /// A rule that looks at more values than this fails: each would be copied for it.
 const MAX_VALUES: usize = 20_000;
@@ -26,7 +27,7 @@ pub enum Variable {
     Params,
     /// `body`: the JSON content; null where there is none.
     Body,
-    /// `key`: `id`, `scopes`, `resources`, `operations`.
+    /// `key`: `id`, `scopes`, `metadata`, `resources`, `operations`.
     Key,
     /// `account`: `id`, `name`.
     Account,
@@ -70,7 +71,7 @@ impl Variable {
     pub fn members(self) -> Option<&'static [&'static str]> {
         match self {
             Variable::Request => Some(&["method", "path", "headers"]),
-            Variable::Key => Some(&["id", "scopes", "resources", "operations"]),
+            Variable::Key => Some(&["id", "scopes", "metadata", "resources", "operations"]),
             Variable::Account => Some(&["id", "name"]),
             Variable::Plan => Some(&["name", "features"]),
             Variable::Now => Some(&[]),
@@ -194,7 +195,7 @@ pub(super) struct Member {
 /// What the names of one expression stand for.
 pub(super) struct Scope<'s, 'a> {
     pub(super) inputs: &'s RuleInputs<'a>,
-    pub(super) patterns: &'s [Pattern],
+    pub(super) prepared: &'s [Prepared],
     pub(super) members: &'s [Member],
     /// Whether something was too large to be looked at.
     pub(super) is_exceeded: AtomicBool,
@@ -225,9 +226,9 @@ impl VariableResolver for Scope<'_, '_> {
             let has = self.inputs.members(member.variable)?.contains_key(&member.name);
             return Some(CowVal::owned(CelBool::from(has)));
         }
-        if let Some(number) = name.strip_prefix(PATTERN) {
-            let pattern = self.patterns.get(number.parse::<usize>().ok()?)?;
-            return Some(CowVal::Borrowed(pattern));
+        if let Some(number) = name.strip_prefix(PREPARED) {
+            let prepared = self.prepared.get(number.parse::<usize>().ok()?)?;
+            return Some(CowVal::Borrowed(prepared.value()));
         }
         let variable = Variable::named(name)?;
         self.affordable(self.inputs.whole(variable)).map(CowVal::Owned)
@@ -252,8 +253,8 @@ fn is_affordable<'v>(values: impl Iterator<Item = &'v Value>) -> bool {
     true
 }
 
-/// JSON as CEL sees it, its texts borrowed. Whole numbers are `int`, so that they add to literals. `None`
-/// where it is too large.
+/// JSON as CEL sees it, its texts borrowed. Whole numbers are `int`, so that they add to literals, however
+/// they are written: to JSON Schema, `1.0` is an integer. `None` where it is too large.
 fn lent(value: &Value) -> Option<Box<dyn Val + '_>> {
     let is_small = match value {
         Value::Array(items) => is_affordable(items.iter()),
@@ -283,11 +284,20 @@ fn plain<'a>(value: &Value) -> Box<dyn Val + 'a> {
         Value::Number(number) => match (number.as_i64(), number.as_u64(), number.as_f64()) {
             (Some(whole), _, _) => Box::new(CelInt::from(whole)),
             (None, Some(whole), _) => Box::new(CelUInt::from(whole)),
-            (None, None, Some(float)) => Box::new(CelDouble::from(float)),
+            (None, None, Some(float)) => match whole(float) {
+                Some(whole) => Box::new(CelInt::from(whole)),
+                None => Box::new(CelDouble::from(float)),
+            },
             (None, None, None) => Box::new(CelNull),
         },
         Value::Null | Value::String(_) | Value::Array(_) | Value::Object(_) => Box::new(CelNull),
     }
+}
+
+/// The integer that a number without a fraction is, as far as it is exact.
+fn whole(float: f64) -> Option<i64> {
+    const EXACT: f64 = 9_007_199_254_740_992.0;
+    (float.fract() == 0.0 && float.abs() <= EXACT).then_some(float as i64)
 }
 
 fn moment<'a>(now: jiff::Timestamp) -> Box<dyn Val + 'a> {

@@ -1,95 +1,24 @@
 //! The language that rules are written in: CEL, as far as its cost can be told beforehand.
 //!
-//! What the `cel` crate leaves open is closed here: a pattern is compiled once and not at each `matches`,
-//! a loop runs over a bounded list only, and there is `date`.
+//! What the `cel` crate leaves open is closed here: a loop runs over a bounded list only, `matches` takes a
+//! pattern that was compiled before, and there is `date`.
 
 use std::sync::{Arc, LazyLock};
 
 use cel::Env;
 use cel::ExecutionError;
 use cel::common::ast::{IdedExpr, SourceInfo};
-use cel::common::types::{CelBool, CelString, CelTimestamp, DYN_TYPE, STRING_TYPE, Type};
-use cel::common::value::{CowVal, StaticVal, Val};
+use cel::common::types::{CelBool, CelString, CelTimestamp, DYN_TYPE, STRING_TYPE};
+use cel::common::value::CowVal;
 use demur_source::Span;
 
 use super::place::Places;
+use super::prepared::{PATTERN_TYPE, Pattern};
 
 /// A rule is a sentence, not a program.
 const MAX_TEXT: usize = 4_000;
 /// A loop over more elements fails.
 const MAX_LOOP: i64 = 10_000;
-/// As the schemas' patterns.
-const PATTERN_SIZE_LIMIT: usize = 2 * 1024 * 1024;
-
-/// A function, and with how many arguments it is called: by itself, and on a value.
-pub(super) struct Function {
-    pub(super) name: &'static str,
-    pub(super) alone: &'static [usize],
-    pub(super) on_value: &'static [usize],
-    /// Whether what it gives is never true or false.
-    pub(super) never_boolean: bool,
-}
-
-const fn function(
-    name: &'static str,
-    alone: &'static [usize],
-    on_value: &'static [usize],
-    never_boolean: bool,
-) -> Function {
-    Function { name, alone, on_value, never_boolean }
-}
-
-/// Every function that a rule may call. Macros (`has`, `all`, …) are gone after parsing.
-pub(super) const FUNCTIONS: &[Function] = &[
-    function("date", &[1], &[], true),
-    function("timestamp", &[1], &[], true),
-    function("duration", &[1], &[], true),
-    function("size", &[1], &[0], true),
-    function("int", &[1], &[], true),
-    function("uint", &[1], &[], true),
-    function("double", &[1], &[], true),
-    function("string", &[1], &[], true),
-    function("contains", &[], &[1], false),
-    function("startsWith", &[], &[1], false),
-    function("endsWith", &[], &[1], false),
-    function("matches", &[2], &[1], false),
-    function("getFullYear", &[], &[0, 1], true),
-    function("getMonth", &[], &[0, 1], true),
-    function("getDate", &[], &[0, 1], true),
-    function("getDayOfMonth", &[], &[0, 1], true),
-    function("getDayOfWeek", &[], &[0, 1], true),
-    function("getDayOfYear", &[], &[0, 1], true),
-    function("getHours", &[], &[0, 1], true),
-    function("getMinutes", &[], &[0, 1], true),
-    function("getSeconds", &[], &[0, 1], true),
-    function("getMilliseconds", &[], &[0, 1], true),
-];
-
-/// Operators, as the parser names them, and whether what they give is never true or false.
-pub(super) const OPERATORS: &[(&str, bool)] = &[
-    ("_&&_", false),
-    ("_||_", false),
-    ("!_", false),
-    ("_==_", false),
-    ("_!=_", false),
-    ("_<_", false),
-    ("_<=_", false),
-    ("_>_", false),
-    ("_>=_", false),
-    ("@in", false),
-    ("_?_:_", false),
-    ("_[_]", false),
-    ("@not_strictly_false", false),
-    ("_+_", true),
-    ("_-_", true),
-    ("_*_", true),
-    ("_/_", true),
-    ("_%_", true),
-    ("-_", true),
-];
-
-/// Macros of CEL, for suggestions.
-pub(super) const MACROS: [&str; 6] = ["has", "all", "exists", "exists_one", "map", "filter"];
 
 /// What `matches` becomes when its pattern is compiled; no rule can write an `@`.
 pub(super) const MATCHES: &str = "@matches";
@@ -98,8 +27,8 @@ pub(super) const BOUNDED: &str = "@bounded";
 /// The variable under which a member of a variable is found, by its number; and whether it is there.
 pub(super) const MEMBER: &str = "@member";
 pub(super) const HAS: &str = "@has";
-/// The variable under which the expression's pattern of a number is found.
-pub(super) const PATTERN: &str = "@pattern";
+/// The variable under which what the expression holds ready is found, by its number.
+pub(super) const PREPARED: &str = "@ready";
 
 /// The functions and operators, shared by all rules.
 pub(super) fn environment() -> Arc<Env> {
@@ -176,53 +105,11 @@ pub(super) fn parse(text: &str, places: &mut Places<'_>) -> Option<(IdedExpr, Po
     }
 }
 
-/// A pattern, compiled when its rule was loaded.
-#[derive(Debug, Clone)]
-pub(super) struct Pattern(regex::Regex);
-
-static PATTERN_TYPE_STATIC: Type = PATTERN_TYPE;
-const PATTERN_TYPE: Type = Type::new_unspecified_type("pattern");
-
-impl Pattern {
-    /// `Err` says why the pattern is refused.
-    pub(super) fn compile(text: &str) -> Result<Self, String> {
-        let compiled = regex::RegexBuilder::new(text).size_limit(PATTERN_SIZE_LIMIT).build();
-        compiled.map(Pattern).map_err(|error| match error {
-            regex::Error::CompiledTooBig(_) => "it is too large".to_owned(),
-            // The last line says what; those before draw the place.
-            other => {
-                let text = other.to_string();
-                text.lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned()
-            }
-        })
-    }
-}
-
-impl Val for Pattern {
-    fn get_type(&self) -> &Type {
-        Self::cel_type()
-    }
-
-    fn cel_type() -> &'static Type {
-        &PATTERN_TYPE_STATIC
-    }
-
-    fn clone_as_boxed<'v>(&self) -> Box<dyn Val + 'v> {
-        Box::new(self.clone())
-    }
-
-    fn as_any(&self) -> Option<&dyn std::any::Any> {
-        Some(self)
-    }
-}
-
-impl StaticVal for Pattern {}
-
 fn matches<'b, 'v>(arguments: Vec<CowVal<'b, 'v>>) -> Result<CowVal<'b, 'v>, ExecutionError> {
     let text = arguments.first().and_then(|text| text.downcast_ref::<CelString<'_>>());
     let pattern = arguments.get(1).and_then(|pattern| pattern.downcast_ref::<Pattern>());
     match (text, pattern) {
-        (Some(text), Some(pattern)) => Ok(CowVal::owned(CelBool::from(pattern.0.is_match(text.inner())))),
+        (Some(text), Some(pattern)) => Ok(CowVal::owned(CelBool::from(pattern.is_match(text.inner())))),
         _ => Err(ExecutionError::missing_argument_or_target()),
     }
 }

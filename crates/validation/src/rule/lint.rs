@@ -1,72 +1,95 @@
-//! Walks an expression when it is loaded: unknown names, unbounded cost, patterns that do not compile. On
-//! the way it rewrites what must be cheap later: patterns to compiled ones, the lists of loops to bounded ones.
+//! Walks an expression when it is loaded: unknown names, types that cannot fit, unbounded cost. On the way it
+//! rewrites what must be cheap later: members to variables of their own, what is written out to values held
+//! ready, the lists of loops to bounded ones.
 
 use cel::common::ast::{CallExpr, ComprehensionExpr, EntryExpr, Expr, IdedExpr, LiteralValue, SelectExpr};
-use demur_source::did_you_mean;
+use demur_source::{Span, did_you_mean};
 
+use super::declarations::Declarations;
+use super::functions::{FUNCTIONS, Function, MACROS, Operator};
 use super::inputs::{Member, Uses, Variable};
-use super::language::{
-    BOUNDED, FUNCTIONS, Function, HAS, MACROS, MATCHES, MEMBER, OPERATORS, PATTERN, Pattern, Positions,
-};
+use super::kinds::Kinds;
+use super::known::Known;
+use super::language::{BOUNDED, HAS, MATCHES, MEMBER, PREPARED, Positions};
+use super::operands::{self, Misfit};
 use super::place::Places;
+use super::prepared::{Pattern, Prepared};
 
 /// Evaluation recurses, on a worker's stack: deeper expressions are refused.
 const MAX_DEPTH: usize = 100;
 
 /// What was learnt from an expression without mistakes.
+#[derive(Default)]
 pub(super) struct Checked {
     pub(super) uses: Uses,
-    pub(super) patterns: Vec<Pattern>,
+    pub(super) prepared: Vec<Prepared>,
     pub(super) members: Vec<Member>,
 }
 
 pub(super) fn check(
     root: &mut IdedExpr,
     positions: &Positions,
+    declarations: &Declarations<'_>,
     is_condition: bool,
     places: &mut Places<'_>,
 ) -> Option<Checked> {
-    if is_condition && is_never_boolean(root) {
-        let at = positions.part(root.id, places);
-        places.error(at, "this is never true or false", Some("compare it with something".to_owned()));
+    let at = positions.part(root.id, places);
+    let mut lint =
+        Lint { positions, declarations, places, names: Vec::new(), loops: 0, checked: Checked::default() };
+    let known = lint.expression(root, 0);
+    if is_condition && !known.kinds.meets(Kinds::BOOLEAN) {
+        let message = format!("this is never true or false, but {}", known.kinds);
+        lint.error(at, message, "compare it with something".to_owned());
     }
-    let checked = Checked { uses: Uses::default(), patterns: Vec::new(), members: Vec::new() };
-    let mut lint = Lint { positions, places, names: Vec::new(), loops: 0, checked };
-    lint.expression(root, 0);
-    let checked = lint.checked;
+    let Lint { checked, places, .. } = lint;
     (!places.has_errors()).then_some(checked)
 }
 
-struct Lint<'l, 'p> {
+struct Lint<'l, 'p, 'd> {
     positions: &'l Positions,
+    declarations: &'l Declarations<'d>,
     places: &'l mut Places<'p>,
     /// The variables of the loop around, its accumulator among them.
-    names: Vec<String>,
+    names: Vec<(String, Known<'d>)>,
     /// How many loops are around.
     loops: usize,
     checked: Checked,
 }
 
-impl Lint<'_, '_> {
-    fn expression(&mut self, part: &mut IdedExpr, depth: usize) {
+impl<'d> Lint<'_, '_, 'd> {
+    /// What is known of a part; where something is wrong with it, that is said, and nothing is known.
+    fn expression(&mut self, part: &mut IdedExpr, depth: usize) -> Known<'d> {
         let id = part.id;
         if depth > MAX_DEPTH {
             let at = self.positions.part(id, self.places);
-            self.error(at, "this is nested too deeply", "split the rule into several");
-            return;
+            self.error(at, "this is nested too deeply", "split the rule into several".to_owned());
+            return Known::any();
         }
+        dotted(part);
         match &mut part.expr {
-            Expr::Literal(_) | Expr::Unspecified => {}
+            Expr::Literal(literal) => Known::of(of_literal(literal)),
+            Expr::Unspecified => Known::any(),
             Expr::Ident(name) => self.variable(id, name),
             Expr::Select(select) => {
-                self.member(id, select, depth);
+                let known = self.member(id, select, depth);
                 if let Some(name) = self.by_name(select) {
                     part.expr = Expr::Ident(name);
                 }
+                known
             }
-            Expr::Call(call) => self.call(id, call, depth),
+            Expr::Call(call) => {
+                let known = self.call(id, call, depth);
+                if let Some(name) = self.prepare(part) {
+                    part.expr = Expr::Ident(name);
+                }
+                known
+            }
             Expr::Comprehension(comprehension) => self.comprehension(id, comprehension, depth),
-            Expr::List(list) => list.elements.iter_mut().for_each(|item| self.expression(item, depth + 1)),
+            Expr::List(list) => {
+                let items = list.elements.iter_mut().map(|item| self.expression(item, depth + 1).kinds);
+                let all = items.fold(Kinds::NONE, Kinds::or);
+                Known::each(Kinds::LIST, if all == Kinds::NONE { Kinds::ANY } else { all })
+            }
             Expr::Map(map) => {
                 for entry in &mut map.entries {
                     match &mut entry.expr {
@@ -74,61 +97,108 @@ impl Lint<'_, '_> {
                             self.expression(&mut entry.key, depth + 1);
                             self.expression(&mut entry.value, depth + 1);
                         }
-                        EntryExpr::StructField(field) => self.expression(&mut field.value, depth + 1),
+                        EntryExpr::StructField(field) => {
+                            self.expression(&mut field.value, depth + 1);
+                        }
                     }
                 }
+                Known::of(Kinds::MAP)
             }
             Expr::Struct(message) => {
                 let at = self.positions.part(id, self.places);
                 let text = format!("messages such as `{}{{…}}` are not supported", message.type_name);
-                self.places.error(at, text, None);
+                self.error(at, text, None);
+                Known::any()
             }
         }
     }
 
-    fn variable(&mut self, id: u64, name: &str) {
-        if self.names.iter().any(|known| known == name) {
-            return;
+    fn variable(&mut self, id: u64, name: &str) -> Known<'d> {
+        if let Some((_, known)) = self.names.iter().rev().find(|(known, _)| known == name) {
+            return known.clone();
         }
         if let Some(variable) = Variable::named(name) {
             self.checked.uses.insert(variable);
-            return;
+            return Known::variable(variable, self.declarations);
         }
         let at = self.positions.name(id, name, self.places);
         let known = || Variable::ALL.map(Variable::name).into_iter();
-        let help = match did_you_mean(name, known().chain(self.names.iter().map(String::as_str))) {
+        let names = self.names.iter().map(|(name, _)| name.as_str());
+        let help = match did_you_mean(name, known().chain(names)) {
             Some(meant) => format!("did you mean `{meant}`?"),
             None => format!("there are: {}", known().collect::<Vec<_>>().join(", ")),
         };
-        self.places.error(at, format!("there is no variable `{name}`"), Some(help));
+        self.error(at, format!("there is no variable `{name}`"), help);
+        Known::any()
     }
 
-    fn member(&mut self, id: u64, select: &mut SelectExpr, depth: usize) {
-        self.expression(&mut select.operand, depth + 1);
-        let Expr::Ident(name) = &select.operand.expr else { return };
-        if self.names.contains(name) {
-            return;
-        }
-        let Some(members) = Variable::named(name).and_then(Variable::members) else { return };
-        if members.contains(&select.field.as_str()) {
-            return;
-        }
-        let at = self.positions.name(id, &select.field, self.places);
-        let help = match did_you_mean(&select.field, members.iter().copied()) {
-            Some(meant) => format!("did you mean `{meant}`?"),
-            None if members.is_empty() => format!("`{name}` has no members"),
-            None => format!("it has: {}", members.join(", ")),
+    fn member(&mut self, id: u64, select: &mut SelectExpr, depth: usize) -> Known<'d> {
+        let owner = self.expression(&mut select.operand, depth + 1);
+        let known = match self.variable_of(select) {
+            Some(variable) => self.member_of(variable, id, &select.field),
+            None => self.member_within(&owner, id, &select.field),
         };
-        self.places.error(at, format!("`{name}` has no member `{}`", select.field), Some(help));
+        if select.test { Known::of(Kinds::BOOLEAN) } else { known }
+    }
+
+    /// The variable that a member is selected of, unless a loop's variable hides it.
+    fn variable_of(&self, select: &SelectExpr) -> Option<Variable> {
+        let Expr::Ident(name) = &select.operand.expr else { return None };
+        let is_hidden = self.names.iter().any(|(known, _)| known == name);
+        Variable::named(name).filter(|_| !is_hidden)
+    }
+
+    fn member_of(&mut self, variable: Variable, id: u64, field: &str) -> Known<'d> {
+        let at = self.positions.name(id, field, self.places);
+        let name = variable.name();
+        if variable == Variable::Params {
+            if let Some(part) = self.declarations.parameter(field) {
+                return Known::declared(part);
+            }
+            let help = meant(field, self.declarations.parameters());
+            self.error(at, format!("the document declares no `{name}.{field}` for this rule"), help);
+            return Known::any();
+        }
+        let Some(members) = variable.members() else {
+            let body = Known::declared(self.declarations.body());
+            if body.kinds == Kinds::NULL {
+                let message =
+                    format!("no operation of this rule takes content: there is no `{name}.{field}`");
+                self.error(at, message, None);
+                return Known::any();
+            }
+            return self.member_within(&body, id, field);
+        };
+        if members.contains(&field) {
+            return Known::made(variable, field);
+        }
+        let help = meant(field, members.iter().copied()).unwrap_or_else(|| match members {
+            [] => format!("`{name}` has no members"),
+            members => format!("it has: {}", members.join(", ")),
+        });
+        self.error(at, format!("`{name}` has no member `{field}`"), help);
+        Known::any()
+    }
+
+    /// A member that the document does not declare may be there all the same, where the schema lets others in.
+    fn member_within(&mut self, owner: &Known<'d>, id: u64, field: &str) -> Known<'d> {
+        let at = self.positions.name(id, field, self.places);
+        if !owner.kinds.meets(Kinds::MAP) {
+            let message = format!("`{field}` is asked of what has no members: {}", owner.kinds);
+            self.error(at, message, None);
+            return Known::any();
+        }
+        let declared = owner.members();
+        if !declared.is_empty() && !declared.contains(&field) {
+            let help = meant(field, declared.into_iter());
+            self.places.warning(at, format!("the document declares no `{field}` here"), help);
+        }
+        owner.member(field)
     }
 
     /// The variable that a member becomes, so that the whole need not be copied for it.
     fn by_name(&mut self, select: &SelectExpr) -> Option<String> {
-        let Expr::Ident(name) = &select.operand.expr else { return None };
-        if self.names.contains(name) {
-            return None;
-        }
-        let variable = Variable::named(name).filter(|variable| *variable != Variable::Now)?;
+        let variable = self.variable_of(select).filter(|variable| *variable != Variable::Now)?;
         let member = Member { variable, name: select.field.clone() };
         let members = &mut self.checked.members;
         let number = members.iter().position(|known| *known == member).unwrap_or_else(|| {
@@ -138,40 +208,84 @@ impl Lint<'_, '_> {
         Some(format!("{}{number}", if select.test { HAS } else { MEMBER }))
     }
 
-    fn call(&mut self, id: u64, call: &mut CallExpr, depth: usize) {
-        let is_operator = OPERATORS.iter().any(|(name, _)| *name == call.func_name);
-        if !is_operator {
-            self.function(id, call);
+    fn call(&mut self, id: u64, call: &mut CallExpr, depth: usize) -> Known<'d> {
+        let mut operands = Vec::new();
+        let mut spans = Vec::new();
+        for operand in call.target.as_deref_mut().into_iter().chain(&mut call.args) {
+            spans.push(self.positions.part(operand.id, self.places));
+            operands.push(self.expression(operand, depth + 1));
         }
-        if let Some(target) = &mut call.target {
-            self.expression(target, depth + 1);
-        }
-        call.args.iter_mut().for_each(|argument| self.expression(argument, depth + 1));
+        let at = self.positions.part(id, self.places);
+        let result = match Operator::named(&call.func_name) {
+            Some(operator) => {
+                if operands::is_ambiguous(operator, &operands) {
+                    let message =
+                        "the document's number may come as `1` or as `1.5`, which are two kinds here";
+                    self.places.warning(at, message, Some("write `double(…)` around it".to_owned()));
+                }
+                operands::operate(operator, &operands)
+            }
+            None => self.function(id, call, &operands).map(Known::of),
+        };
         if call.func_name == "matches" {
             self.pattern(id, call);
         }
+        result.unwrap_or_else(|misfit| {
+            let Misfit { message, help, operand } = misfit;
+            let at = operand.and_then(|number| spans.get(number).copied()).unwrap_or(at);
+            self.error(at, message, help);
+            Known::any()
+        })
     }
 
-    fn function(&mut self, id: u64, call: &CallExpr) {
+    fn function(&mut self, id: u64, call: &CallExpr, arguments: &[Known<'d>]) -> Result<Kinds, Misfit> {
         let name = call.func_name.as_str();
         let at = self.positions.name(id, name, self.places);
-        let Some(function) = FUNCTIONS.iter().find(|function| function.name == name) else {
+        let Some(function) = Function::named(name) else {
             let help = if MACROS.contains(&name) {
                 format!("write `list.{name}(x, …)`, or `has(a.b)`")
             } else {
                 let known = FUNCTIONS.iter().map(|function| function.name).chain(MACROS);
-                match did_you_mean(name, known.clone()) {
-                    Some(meant) => format!("did you mean `{meant}`?"),
-                    None => format!("there are: {}", known.collect::<Vec<_>>().join(", ")),
-                }
+                let all = || format!("there are: {}", known.clone().collect::<Vec<_>>().join(", "));
+                meant(name, known.clone()).unwrap_or_else(all)
             };
-            self.places.error(at, format!("there is no function `{name}`"), Some(help));
-            return;
+            self.error(at, format!("there is no function `{name}`"), help);
+            return Ok(Kinds::ANY);
         };
-        let counts = if call.target.is_some() { function.on_value } else { function.alone };
-        if !counts.contains(&call.args.len()) {
-            self.places.error(at, format!("`{name}` is not called like this"), Some(usage(function)));
+        let ways: Vec<_> = function.ways(call.target.is_some(), arguments.len()).collect();
+        if ways.is_empty() {
+            self.error(at, format!("`{name}` is not called like this"), function.usage());
+            return Ok(Kinds::ANY);
         }
+        operands::call(name, &ways, arguments)
+    }
+
+    /// A date or a duration that is written out is read now, and what is wrong with it is said now.
+    fn prepare(&mut self, part: &IdedExpr) -> Option<String> {
+        let Expr::Call(call) = &part.expr else { return None };
+        let is_written =
+            matches!(call.args.as_slice(), [IdedExpr { expr: Expr::Literal(LiteralValue::String(_)), .. }]);
+        let is_moment = ["date", "timestamp", "duration"].contains(&call.func_name.as_str());
+        if !is_moment || !is_written || call.target.is_some() {
+            return None;
+        }
+        let Some(value) = Prepared::evaluate(part) else {
+            let at = self.positions.name(part.id, &call.func_name, self.places);
+            let help = match call.func_name.as_str() {
+                "date" => "write a day that exists: `date('2026-02-28')`",
+                "duration" => "write hours, minutes and seconds: `duration('36h')`, `duration('1h30m')`",
+                _ => "write `timestamp('2026-02-28T09:00:00Z')`",
+            };
+            self.error(at, format!("`{}` does not read this", call.func_name), help.to_owned());
+            return None;
+        };
+        Some(self.hold(value))
+    }
+
+    /// The name of a value that is held ready.
+    fn hold(&mut self, value: Prepared) -> String {
+        self.checked.prepared.push(value);
+        format!("{PREPARED}{}", self.checked.prepared.len() - 1)
     }
 
     /// A pattern must be known now: then it is compiled once, and its cost is known.
@@ -183,17 +297,13 @@ impl Lint<'_, '_> {
             let at = self.positions.part(pattern.id, self.places);
             match &pattern.expr {
                 Expr::Literal(LiteralValue::String(text)) => match Pattern::compile(text.inner()) {
-                    Ok(compiled) => {
-                        pattern.expr = Expr::Ident(format!("{PATTERN}{}", self.checked.patterns.len()));
-                        self.checked.patterns.push(compiled);
-                    }
-                    Err(problem) => {
-                        self.places.error(at, format!("this pattern is refused: {problem}"), None);
-                    }
+                    Ok(compiled) => pattern.expr = Expr::Ident(self.hold(Prepared::Pattern(compiled))),
+                    Err(problem) => self.error(at, format!("this pattern is refused: {problem}"), None),
                 },
                 _ => {
                     let at = self.positions.name(id, "matches", self.places);
-                    self.error(at, "the pattern of `matches` must be written out", "write `matches('^a+$')`");
+                    let help = "write `matches('^a+$')`".to_owned();
+                    self.error(at, "the pattern of `matches` must be written out", help);
                 }
             }
         }
@@ -201,67 +311,66 @@ impl Lint<'_, '_> {
         call.args = arguments;
     }
 
-    fn comprehension(&mut self, id: u64, comprehension: &mut ComprehensionExpr, depth: usize) {
+    fn comprehension(&mut self, id: u64, comprehension: &mut ComprehensionExpr, depth: usize) -> Known<'d> {
+        let at = self.positions.part(id, self.places);
         if self.loops > 0 {
-            let at = self.positions.part(id, self.places);
-            let help = "a loop within a loop could take very long: use `in`, or two rules";
+            let help = "a loop within a loop could take very long: use `in`, or two rules".to_owned();
             self.error(at, "`all`, `exists`, `map` and `filter` cannot be nested", help);
-            return;
+            return Known::any();
         }
         // The list is evaluated once, before the loop: a loop may run over what another one gave.
-        self.expression(&mut comprehension.iter_range, depth + 1);
-        self.expression(&mut comprehension.accu_init, depth + 1);
+        let range = self.expression(&mut comprehension.iter_range, depth + 1);
+        if !range.kinds.meets(Kinds::LIST.or(Kinds::MAP)) {
+            self.error(at, format!("a loop runs over a list or an object, not over {}", range.kinds), None);
+        }
+        let start = self.expression(&mut comprehension.accu_init, depth + 1);
         let outside = self.names.len();
-        self.names.push(comprehension.accu_var.clone());
-        self.names.push(comprehension.iter_var.clone());
-        self.names.extend(comprehension.iter_var2.clone());
+        self.names.push((comprehension.accu_var.clone(), Known::of(start.kinds)));
+        self.names.push((comprehension.iter_var.clone(), range.looped()));
+        self.names.extend(comprehension.iter_var2.clone().map(|name| (name, Known::any())));
         self.loops += 1;
         self.expression(&mut comprehension.loop_cond, depth + 1);
         self.expression(&mut comprehension.loop_step, depth + 1);
         self.loops -= 1;
-        self.expression(&mut comprehension.result, depth + 1);
+        let result = self.expression(&mut comprehension.result, depth + 1);
         self.names.truncate(outside);
 
         let list = std::mem::take(&mut comprehension.iter_range);
         let call = CallExpr { func_name: BOUNDED.to_owned(), target: None, args: vec![list] };
         comprehension.iter_range = IdedExpr { id, expr: Expr::Call(call) };
+        result
     }
 
-    fn error(&mut self, at: demur_source::Span, message: &str, help: &str) {
-        self.places.error(at, message, Some(help.to_owned()));
+    fn error(&mut self, at: Span, message: impl Into<String>, help: impl Into<Option<String>>) {
+        self.places.error(at, message, help.into());
     }
 }
 
-fn usage(function: &Function) -> String {
-    let name = function.name;
-    let list = |count: &usize| vec!["…"; *count].join(", ");
-    let alone = function.alone.iter().map(|count| format!("`{name}({})`", list(count)));
-    let on_value = function.on_value.iter().map(|count| format!("`value.{name}({})`", list(count)));
-    format!("write {}", alone.chain(on_value).collect::<Vec<_>>().join(" or "))
+/// `body['start']` is `body.start`, written so where the name has a dash, say.
+fn dotted(part: &mut IdedExpr) {
+    let Expr::Call(call) = &mut part.expr else { return };
+    let is_index = Operator::named(&call.func_name) == Some(Operator::Index);
+    if let (true, [operand, IdedExpr { expr: Expr::Literal(LiteralValue::String(name)), .. }]) =
+        (is_index, call.args.as_mut_slice())
+    {
+        let field = name.inner().to_owned();
+        let operand = Box::new(std::mem::take(operand));
+        part.expr = Expr::Select(SelectExpr { operand, field, test: false });
+    }
 }
 
-/// Whether the outermost part can never be true or false, whatever the request.
-fn is_never_boolean(root: &IdedExpr) -> bool {
-    match &root.expr {
-        Expr::Literal(literal) => !matches!(literal, LiteralValue::Boolean(_)),
-        Expr::List(_) | Expr::Map(_) | Expr::Struct(_) => true,
-        Expr::Ident(name) => matches!(
-            Variable::named(name),
-            Some(
-                Variable::Request
-                    | Variable::Params
-                    | Variable::Key
-                    | Variable::Account
-                    | Variable::Plan
-                    | Variable::Now
-            )
-        ),
-        Expr::Call(call) => {
-            let operator = OPERATORS.iter().find(|(name, _)| *name == call.func_name);
-            let function = FUNCTIONS.iter().find(|function| function.name == call.func_name);
-            operator.is_some_and(|(_, never)| *never)
-                || function.is_some_and(|function| function.never_boolean)
-        }
-        Expr::Select(_) | Expr::Comprehension(_) | Expr::Unspecified => false,
+fn meant<'n>(name: &str, known: impl Iterator<Item = &'n str>) -> Option<String> {
+    did_you_mean(name, known).map(|meant| format!("did you mean `{meant}`?"))
+}
+
+fn of_literal(literal: &LiteralValue) -> Kinds {
+    match literal {
+        LiteralValue::Boolean(_) => Kinds::BOOLEAN,
+        LiteralValue::Bytes(_) => Kinds::BYTES,
+        LiteralValue::Double(_) => Kinds::DOUBLE,
+        LiteralValue::Int(_) => Kinds::INT,
+        LiteralValue::Null => Kinds::NULL,
+        LiteralValue::String(_) => Kinds::STRING,
+        LiteralValue::UInt(_) => Kinds::UINT,
     }
 }

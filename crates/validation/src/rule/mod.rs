@@ -2,13 +2,19 @@
 //!
 //! The language is a declared subset (`language`), and `lint` holds each expression against it when it is
 //! loaded, so that what an evaluation may cost is known before the first request: no loop within a loop, no
-//! pattern that is not known beforehand, no list longer than a bound. Types of parameters are not known
-//! here yet; `lint` is where they will be checked.
+//! pattern that is not known beforehand, no list longer than a bound. What the document says of `params` and
+//! `body` gives the types (`declarations`), so that a rule which no request could satisfy is refused.
 
+mod declarations;
+mod functions;
 mod inputs;
+mod kinds;
+mod known;
 mod language;
 mod lint;
+mod operands;
 mod place;
+mod prepared;
 
 use std::fmt;
 use std::sync::Arc;
@@ -20,11 +26,13 @@ use cel::common::types::CelBool;
 use demur_contract::Value;
 use demur_source::{Diagnostics, Source, Span};
 
+pub use declarations::Declarations;
 pub use inputs::{RuleInputs, Uses, Variable};
 
 use inputs::{Member, Scope};
-use language::{HAS, MEMBER, Pattern};
+use language::{HAS, MEMBER};
 use place::Places;
+use prepared::Prepared;
 
 /// The text of a failure may quote the request: it is cut at this many characters.
 const MAX_CAUSE: usize = 300;
@@ -33,7 +41,7 @@ const MAX_CAUSE: usize = 300;
 pub struct Expression {
     text: String,
     root: IdedExpr,
-    patterns: Vec<Pattern>,
+    prepared: Vec<Prepared>,
     members: Vec<Member>,
     uses: Uses,
 }
@@ -43,25 +51,37 @@ impl Expression {
     /// of which are then in `found`, each at its place within the text where that can be told.
     ///
     /// `span` is where the text stands in `source`, with or without quotes.
-    pub fn compile(text: &str, source: &Arc<Source>, span: Span, found: &mut Diagnostics) -> Option<Self> {
-        Self::read(text, false, &mut Places::new(text, source, span, found))
+    pub fn compile(
+        text: &str,
+        declarations: &Declarations<'_>,
+        source: &Arc<Source>,
+        span: Span,
+        found: &mut Diagnostics,
+    ) -> Option<Self> {
+        Self::read(text, declarations, false, &mut Places::new(text, source, span, found))
     }
 
     /// Compiles an expression that must be true or false; one that plainly never is gets refused.
     pub fn compile_condition(
         text: &str,
+        declarations: &Declarations<'_>,
         source: &Arc<Source>,
         span: Span,
         found: &mut Diagnostics,
     ) -> Option<Self> {
-        Self::read(text, true, &mut Places::new(text, source, span, found))
+        Self::read(text, declarations, true, &mut Places::new(text, source, span, found))
     }
 
-    fn read(text: &str, is_condition: bool, places: &mut Places<'_>) -> Option<Self> {
+    fn read(
+        text: &str,
+        declarations: &Declarations<'_>,
+        is_condition: bool,
+        places: &mut Places<'_>,
+    ) -> Option<Self> {
         let (mut root, positions) = language::parse(text, places)?;
-        let checked = lint::check(&mut root, &positions, is_condition, places)?;
-        let lint::Checked { uses, patterns, members } = checked;
-        Some(Self { text: text.to_owned(), root, patterns, members, uses })
+        let checked = lint::check(&mut root, &positions, declarations, is_condition, places)?;
+        let lint::Checked { uses, prepared, members } = checked;
+        Some(Self { text: text.to_owned(), root, prepared, members, uses })
     }
 
     /// The text that was compiled.
@@ -95,7 +115,7 @@ impl Expression {
     fn scope<'s, 'a>(&'s self, inputs: &'s RuleInputs<'a>) -> Scope<'s, 'a> {
         Scope {
             inputs,
-            patterns: &self.patterns,
+            prepared: &self.prepared,
             members: &self.members,
             is_exceeded: AtomicBool::new(false),
         }

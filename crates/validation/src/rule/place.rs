@@ -30,12 +30,21 @@ impl<'p> Places<'p> {
 
     /// A mistake at a range of bytes of the text.
     pub(super) fn error(&mut self, at: Span, message: impl Into<String>, help: Option<String>) {
-        let span = match self.start {
+        self.has_errors = true;
+        self.found.error(self.source, self.span(at), "rule", message, help);
+    }
+
+    /// What is probably not meant, at a range of bytes of the text.
+    pub(super) fn warning(&mut self, at: Span, message: impl Into<String>, help: Option<String>) {
+        self.found.warning(self.source, self.span(at), "rule", message, help);
+    }
+
+    /// The range in the file.
+    fn span(&self, at: Span) -> Span {
+        match self.start {
             Some(start) => Span::new(start + at.start, start + at.end),
             None => self.whole,
-        };
-        self.has_errors = true;
-        self.found.error(self.source, span, "rule", message, help);
+        }
     }
 
     pub(super) fn has_errors(&self) -> bool {

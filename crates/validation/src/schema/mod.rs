@@ -4,7 +4,9 @@
 //! `$ref` means what it says, recursion costs nothing, and the place of a broken rule is its pointer in the
 //! document. What a violation is made of is [`crate::request`]'s business.
 
+mod certain;
 mod circles;
+mod declared;
 mod dialect;
 mod growth;
 mod pattern;
@@ -19,6 +21,8 @@ use demur_source::{Diagnostics, Node, Span};
 use jsonschema::{Draft, PatternOptions, Registry, ValidationError, ValidationOptions, Validator};
 use serde_json::{Value, json};
 
+pub(crate) use certain::Step;
+pub(crate) use declared::Declared;
 pub(crate) use dialect::Dialect;
 pub(crate) use pattern::original as original_pattern;
 pub(crate) use shape::{Shape, Types};
@@ -37,10 +41,10 @@ const PATTERN_SIZE_LIMIT: usize = 10 * 1024 * 1024;
 /// One schema, compiled.
 pub(crate) struct Schema {
     validator: Validator,
-    /// The position of each property of the outermost object in the document.
-    ranks: HashMap<String, usize>,
     growth: Growth,
     document: Arc<Value>,
+    /// Where it stands in the document.
+    pointer: String,
 }
 
 impl Schema {
@@ -57,14 +61,19 @@ impl Schema {
         self.validator.iter_errors(value)
     }
 
-    /// Where a property of the outermost object was declared, among its siblings; undeclared ones are last.
-    pub(crate) fn rank(&self, property: &str) -> usize {
-        self.ranks.get(property).copied().unwrap_or(usize::MAX)
+    /// What it declares of values.
+    pub(crate) fn declared(&self) -> Declared {
+        Declared::at(&self.document, &self.pointer)
     }
 
-    /// The names of the properties that the outermost object declares.
-    pub(crate) fn properties(&self) -> impl Iterator<Item = &str> {
-        self.ranks.keys().map(String::as_str)
+    /// The types that what stands at `path` may have in a valid value.
+    pub(crate) fn types(&self, path: &[Step]) -> Types {
+        certain::types(&self.document, &self.pointer, path)
+    }
+
+    /// The document that it stands in.
+    pub(crate) fn document(&self) -> &Value {
+        &self.document
     }
 
     /// The value of the keyword at a pointer that an error names.
@@ -208,9 +217,9 @@ impl Compiler<'_> {
             .should_validate_formats(self.schemas.options.formats == Formats::Assert);
         match options.build(&reference) {
             Ok(validator) => {
-                let ranks = shape::properties(&self.schemas.document, pointer);
-                let growth = Growth::of(&self.schemas.document, pointer);
-                Some(Schema { validator, ranks, growth, document: self.schemas.document.clone() })
+                let document = self.schemas.document.clone();
+                let growth = Growth::of(&document, pointer);
+                Some(Schema { validator, growth, document, pointer: pointer.to_owned() })
             }
             Err(error) => {
                 let span = self.schemas.root.nearest(pointer).span;

@@ -1,4 +1,4 @@
-//! What can be told from a schema without a value: which types it takes, which properties it declares.
+//! How text becomes a value, as far as a schema tells without one.
 //!
 //! A parameter is text. Whether `5` is a number or a string, and whether `a,b` is one value or two, only
 //! its schema can say.
@@ -28,16 +28,27 @@ impl Types {
     pub(crate) const ARRAY: Types = Types(16);
     pub(crate) const OBJECT: Types = Types(32);
     pub(crate) const NULL: Types = Types(64);
+    pub(crate) const ALL: Types = Types(127);
 
     pub(crate) fn contains(self, other: Types) -> bool {
         self.0 & other.0 != 0
+    }
+
+    /// Those of either.
+    pub(crate) fn union(self, other: Types) -> Types {
+        Types(self.0 | other.0)
+    }
+
+    /// Those of both.
+    pub(crate) fn intersection(self, other: Types) -> Types {
+        Types(self.0 & other.0)
     }
 
     fn add(&mut self, other: Types) {
         self.0 |= other.0;
     }
 
-    fn named(name: &str) -> Types {
+    pub(super) fn named(name: &str) -> Types {
         match name {
             "string" => Types::STRING,
             "integer" => Types::INTEGER,
@@ -50,7 +61,7 @@ impl Types {
         }
     }
 
-    fn of(value: &Value) -> Types {
+    pub(super) fn of(value: &Value) -> Types {
         match value {
             Value::Null => Types::NULL,
             Value::Bool(_) => Types::BOOLEAN,
@@ -156,22 +167,8 @@ fn types(document: &Value, pointer: &str, parts: &mut Parts) -> Types {
     types
 }
 
-/// The properties that the schema at `pointer` declares, each with its position.
-pub(super) fn properties(document: &Value, pointer: &str) -> HashMap<String, usize> {
-    let mut ranks = HashMap::new();
-    for_each_in_place(document, pointer, |_, schema| {
-        let declared = schema["properties"].as_object().into_iter().flatten().map(|(name, _)| name.as_str());
-        let required = schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str);
-        for name in declared.chain(required) {
-            let next = ranks.len();
-            ranks.entry(name.to_owned()).or_insert(next);
-        }
-    });
-    ranks
-}
-
 /// Visits a schema and all that apply to the same value: what it refers to, and its branches.
-fn for_each_in_place(document: &Value, pointer: &str, mut visit: impl FnMut(&str, &Value)) {
+pub(super) fn for_each_in_place(document: &Value, pointer: &str, mut visit: impl FnMut(&str, &Value)) {
     let mut seen = HashSet::new();
     let mut rest = vec![pointer.to_owned()];
     while let Some(pointer) = rest.pop() {

@@ -72,6 +72,35 @@ pub(super) const OTHER: [&str; 45] = [
 ];
 pub(super) const TYPES: [&str; 7] = ["string", "integer", "number", "boolean", "array", "object", "null"];
 
+/// Formats that are asserted, and those that say nothing which could be.
+pub(super) const FORMATS: [&str; 25] = [
+    "date",
+    "date-time",
+    "time",
+    "duration",
+    "email",
+    "idn-email",
+    "hostname",
+    "idn-hostname",
+    "ipv4",
+    "ipv6",
+    "uri",
+    "uri-reference",
+    "iri",
+    "iri-reference",
+    "uri-template",
+    "json-pointer",
+    "relative-json-pointer",
+    "regex",
+    "uuid",
+    "int32",
+    "int64",
+    "float",
+    "double",
+    "password",
+    "binary",
+];
+
 #[cfg(test)]
 mod tests {
     use super::*;

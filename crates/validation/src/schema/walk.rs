@@ -10,7 +10,7 @@ use jsonschema::ValidationError;
 use jsonschema::error::ValidationErrorKind;
 use serde_json::Value;
 
-use super::vocabulary::{IN_PLACE, MANY, NAMED, ONE, OTHER, TYPES};
+use super::vocabulary::{FORMATS, IN_PLACE, MANY, NAMED, ONE, OTHER, TYPES};
 use super::{Dialect, Side, circles, dialect, file_name, fragment, pattern};
 use crate::Formats;
 use crate::document::files::{Files, Target};
@@ -29,6 +29,8 @@ pub(super) struct Walk<'w> {
     visited: HashSet<String>,
     /// Pointers that were complained about, so that nothing is said twice.
     reported: HashSet<String>,
+    /// Formats that are not known, each said once.
+    unknown_formats: HashSet<String>,
     /// From a schema to one that applies to the same value, and where that is said.
     in_place: Vec<circles::Step>,
     /// Whether mistakes are warnings, because no request meets the schema.
@@ -46,6 +48,7 @@ impl<'w> Walk<'w> {
             side: Side::Requests,
             visited: HashSet::new(),
             reported: HashSet::new(),
+            unknown_formats: HashSet::new(),
             in_place: Vec::new(),
             is_idle: false,
             is_sound: true,
@@ -173,6 +176,11 @@ impl<'w> Walk<'w> {
                 let message = format!("the schema dialect `{text}` is not supported: 2020-12 is used");
                 self.warn(&member.pointer, span, "unsupported", message, None, found);
             }
+        } else if keyword == "$vocabulary" {
+            let message = "vocabularies of one's own are not supported: 2020-12 is used".to_owned();
+            self.warn(&member.pointer, span, "unsupported", message, None, found);
+        } else if keyword == "format" {
+            self.format(member, found);
         } else if keyword == "nullable" {
             let message = match self.dialect {
                 Dialect::OpenApi31 => "OpenAPI 3.1 has no `nullable`: it has no effect",
@@ -194,6 +202,20 @@ impl<'w> Walk<'w> {
                 let help = format!("did you mean `{meant}`?");
                 self.warn(&member.pointer, span, "unknown-key", message, Some(help), found);
             }
+        }
+    }
+
+    /// A format that is not known is a remark, as JSON Schema has it; whoever relies on it should hear so.
+    fn format(&mut self, member: &Located<'w>, found: &mut Diagnostics) {
+        let Some(name) = member.node.as_str() else { return };
+        if self.formats == Formats::Annotate || FORMATS.contains(&name) || self.is_idle {
+            return;
+        }
+        if self.unknown_formats.insert(name.to_owned()) {
+            let message =
+                format!("the format `{name}` is not known: it is checked neither here nor elsewhere");
+            let help = did_you_mean(name, FORMATS).map(|meant| format!("did you mean `{meant}`?"));
+            self.warn(&member.pointer, member.node.span, "unsupported", message, help, found);
         }
     }
 

@@ -12,6 +12,10 @@ use serde_json::{Map, Value, json};
 #[derive(Default)]
 pub(crate) struct Files {
     read: HashMap<PathBuf, Value>,
+    /// Which of several branches values are made for.
+    pub(crate) branch: usize,
+    /// Whether values have no more members than they must.
+    pub(crate) is_sparse: bool,
 }
 
 /// A part of a document, and the file that it stands in.
@@ -54,7 +58,7 @@ impl Files {
         Some(self.follow(Part { file: part.file.clone(), value }))
     }
 
-    /// A schema with its `allOf`s in it, and the first of its alternatives.
+    /// A schema with its `allOf`s in it, and one of its alternatives.
     pub(crate) fn flat(&mut self, schema: &Part) -> Map<String, Value> {
         let schema = self.follow(schema.clone());
         let Value::Object(mut flat) = schema.value.clone() else { return Map::new() };
@@ -63,7 +67,12 @@ impl Files {
             let Some(Value::Array(branches)) = flat.remove(keyword) else { continue };
             let branches: Vec<Value> = match keyword {
                 "allOf" => branches,
-                _ => branches.into_iter().find(|branch| branch["type"] != "null").into_iter().collect(),
+                _ => {
+                    let real: Vec<Value> =
+                        branches.into_iter().filter(|branch| branch["type"] != "null").collect();
+                    let nth = self.branch.min(real.len().saturating_sub(1));
+                    real.into_iter().nth(nth).into_iter().collect()
+                }
             };
             for branch in branches {
                 let file = branch["x-file"].as_str().map_or_else(|| schema.file.clone(), PathBuf::from);
@@ -169,7 +178,8 @@ impl Files {
                     let is_required = required.contains(&name.as_str());
                     let seen = self.follow(part(property));
                     if seen.value["readOnly"] == json!(true)
-                        || !is_required && (depth > 1 || seen.value["nullable"] == json!(true))
+                        || !is_required
+                            && (self.is_sparse || depth > 1 || seen.value["nullable"] == json!(true))
                     {
                         continue;
                     }
@@ -214,8 +224,9 @@ fn text(schema: &Map<String, Value>) -> Option<Value> {
     let least = schema.get("minLength").and_then(Value::as_u64).unwrap_or(0) as usize;
     let most = schema.get("maxLength").and_then(Value::as_u64).map_or(usize::MAX, |most| most as usize);
     if let Some(pattern) = schema.get("pattern").and_then(Value::as_str) {
-        // What looks around is left to examples: this crate's own matcher does not.
-        let matches = |text: &str| regex::Regex::new(pattern).is_ok_and(|pattern| pattern.is_match(text));
+        // That a text is not blank is said by looking ahead, and none of these is.
+        let plain = pattern.replace("(?!\\s*$)", "");
+        let matches = |text: &str| regex::Regex::new(&plain).is_ok_and(|pattern| pattern.is_match(text));
         let fits = |text: &&str| (least..=most).contains(&text.chars().count()) && matches(text);
         let examples = ["example", "default"].into_iter().filter_map(|name| schema.get(name)?.as_str());
         let common = [
@@ -246,6 +257,9 @@ fn text(schema: &Map<String, Value>) -> Option<Value> {
             "https://a.b/c",
             "abc_def",
             "20260101",
+            "1.2.3",
+            "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef",
+            "ssh-ed25519 AAAA",
         ];
         return examples.chain(common).find(fits).map(|text| json!(text));
     }

@@ -1,0 +1,80 @@
+//! Sentences for people: the contract's own, in their language, with what the answer tells of their parameters.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test says what failed by failing")]
+
+use demur_client::{ApiError, Builder, Error, NetworkError, Transport};
+
+const CONTRACT: &str = r#"
+demur: 1
+name: shop
+formats:
+  default: { error: { code: $code, message: $message, item?: $params.item } }
+locales:
+  it:
+    errors:
+      sold_out:
+        message: "{item}: esaurito."
+        user_message: "{item} è esaurito. Ne vuole un altro?"
+errors:
+  invalid: { status: 400, message: Invalid., on: [request, param, body] }
+  sold_out: { status: 409, message: "{item} is gone.", params: [item], user_message: "{item} is sold out. Would another one do?" }
+  hidden: { status: 409, message: No., params: [stock], user_message: "Only {stock} are left." }
+  busy: { status: 429, message: Slow down., on: [rate], user_message: "Please come back in {retry_after, plural, one {# second} other {# seconds}}." }
+  plain: { status: 403, message: No., user_message: This is for members. }
+  internal: { status: 500, message: Broken., on: [internal] }
+"#;
+
+#[derive(Clone)]
+struct Says(u16, &'static [(&'static str, &'static str)], &'static str);
+
+impl Transport for Says {
+    async fn send(&mut self, _: reqwest::Request) -> Result<reqwest::Response, NetworkError> {
+        let mut response = http::Response::builder().status(self.0);
+        for (name, value) in self.1 {
+            response = response.header(*name, *value);
+        }
+        Ok(response.body(self.2).unwrap().into())
+    }
+}
+
+async fn error(says: Says) -> ApiError {
+    let policy = demur_client::Policy { attempts: 1, ..demur_client::Policy::default() };
+    let client = Builder::new(says).contract_text(CONTRACT).unwrap().policy(policy).build();
+    let request = reqwest::Request::new(http::Method::GET, "http://shop.example/".parse().unwrap());
+    match client.execute(request, None).await {
+        Err(Error::Api(error)) => *error,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn people_are_told_in_their_language_what_the_contract_says() {
+    const GONE: &str = r#"{"error":{"code":"sold_out","message":"Tea is gone.","item":"Tea"}}"#;
+    const NO: &str = r#"{"error":{"code":"plain","message":"No."}}"#;
+    const HIDDEN: &str = r#"{"error":{"code":"hidden","message":"No."}}"#;
+    const BUSY: &str = r#"{"error":{"code":"busy","message":"Slow down."}}"#;
+    for (says, locale, expected) in [
+        (Says(409, &[], GONE), "en", "Tea is sold out. Would another one do?"),
+        (Says(409, &[], GONE), "it", "Tea è esaurito. Ne vuole un altro?"),
+        (Says(409, &[], GONE), "it-CH", "Tea è esaurito. Ne vuole un altro?"),
+        (Says(409, &[], GONE), "IT_it", "Tea è esaurito. Ne vuole un altro?"),
+        // A contract that does not speak the language speaks its own.
+        (Says(409, &[], GONE), "de", "Tea is sold out. Would another one do?"),
+        (Says(403, &[], NO), "it", "This is for members."),
+        (Says(429, &[("retry-after", "1")], BUSY), "en", "Please come back in 1 second."),
+        (Says(429, &[("retry-after", "30")], BUSY), "en", "Please come back in 30 seconds."),
+        // What the answer does not tell is not guessed, and half a sentence helps nobody.
+        (Says(409, &[], HIDDEN), "de", "Die Angaben wurden nicht angenommen. Bitte prüfen Sie sie."),
+        (Says(429, &[], BUSY), "en", "That was too much at once. Please try again later."),
+        // Nothing of the contract: by the class, and never the raw message.
+        (
+            Says(500, &[], "panicked at src/main.rs"),
+            "en",
+            "The service is having trouble. Please try again later.",
+        ),
+    ] {
+        let content = says.2;
+        let error = error(says).await;
+        assert_eq!(error.user_message(locale), expected, "{locale}: {content}");
+    }
+}

@@ -1,0 +1,165 @@
+//! Types of rules: what the document says of parameters and content is held against each rule when it is
+//! loaded, and what no valid request could satisfy is refused at its place.
+//!
+//! The rules and what is said of them stand in `golden/rule_types.txt`: a rule, and below it what is said.
+
+#![allow(clippy::panic, clippy::unwrap_used, reason = "a test that fails says why")]
+
+use demur_source::{Diagnostics, Source, Span};
+use demur_validation::{ApiDocument, Declarations, DocumentOptions, Expression, RuleInputs, Variable};
+use serde_json::json;
+
+const DOCUMENT: &str = r##"
+openapi: 3.1.0
+paths:
+  /things/{n}:
+    post:
+      operationId: make
+      parameters:
+        - { name: n, in: path, required: true, schema: { type: integer, format: int32 } }
+        - { name: day, in: query, schema: { type: string, format: date } }
+        - { name: ratio, in: query, schema: { type: number } }
+        - { name: tags, in: query, schema: { type: array, items: { type: string } } }
+        - { name: any, in: query, schema: {} }
+        - { name: empty, in: query, allowEmptyValue: true, schema: { type: integer } }
+      requestBody:
+        required: true
+        content:
+          application/json:
+            schema:
+              type: object
+              properties:
+                name: { type: string }
+                flag: { type: boolean }
+                maybe: { type: [string, 'null'] }
+                either: { oneOf: [{ type: string }, { type: integer }] }
+                lines: { type: array, items: { $ref: '#/components/schemas/Line' } }
+                deep: { $ref: '#/components/schemas/Tree' }
+                open: {}
+    get:
+      operationId: show
+      parameters:
+        - { name: n, in: path, required: true, schema: { type: string } }
+  /other:
+    get: { operationId: other }
+components:
+  schemas:
+    Line: { type: object, properties: { count: { type: integer }, price: { type: number }, kind: { enum: [book, map] } } }
+    Tree: { type: object, properties: { value: { type: integer }, below: { $ref: '#/components/schemas/Tree' } } }
+"##;
+
+fn document() -> ApiDocument {
+    let mut found = Diagnostics::new();
+    let document =
+        ApiDocument::load(&Source::new("api.yaml", DOCUMENT), &DocumentOptions::default(), &mut found);
+    document.unwrap_or_else(|| panic!("{found}"))
+}
+
+/// What is said of a rule about these operations, and whether it was taken.
+fn said(document: &ApiDocument, on: &[&str], text: &str) -> (String, bool) {
+    let source = Source::new("rule", text);
+    let mut found = Diagnostics::new();
+    let declarations = Declarations::of(on.iter().map(|id| document.operation(id).unwrap()));
+    let span = Span::new(0, text.len());
+    let rule = Expression::compile_condition(text, &declarations, &source, span, &mut found);
+    (found.to_string(), rule.is_some())
+}
+
+#[test]
+fn a_rule_that_no_request_could_satisfy_is_refused_at_its_place() {
+    let golden = include_str!("golden/rule_types.txt");
+    let document = document();
+    let rules = golden.lines().filter(|line| !line.is_empty() && !line.starts_with([' ', '#']));
+    let mut now = String::new();
+    for rule in rules {
+        let (said, _) = said(&document, &["make"], rule);
+        now += &format!("{rule}\n");
+        said.lines().for_each(|line| now += &format!("    {}\n", line.trim_start_matches("rule:1:")));
+    }
+    let wanted: String = golden
+        .lines()
+        .filter(|line| !line.is_empty() && !line.starts_with('#'))
+        .map(|line| format!("{line}\n"))
+        .collect();
+    assert!(now == wanted, "golden/rule_types.txt would now be:\n{now}");
+}
+
+#[test]
+fn what_the_document_leaves_open_stays_open() {
+    let document = document();
+    for rule in [
+        "params.n > 5 && params.n + 1 < 7",
+        "params.any > 5 && params.any > 'a' && params.any.x.y",
+        "params.empty == '' || params.empty > 5",
+        "params.day == '2026-01-01' && date(params.day) < now",
+        "params.ratio > 1 && params.ratio < 1.5 && double(params.ratio) * 2.0 < 3.0",
+        "'a' in params.tags && params.tags.all(t, t != 'b') && size(params.tags) < 3",
+        "params['n'] == 5",
+        "body.flag || !body.flag && body.name.startsWith('a')",
+        "body.maybe == null || body.maybe == 'x'",
+        "body.either == 'x' || body.either == 5",
+        "body.lines.exists(line, line.count > 3 && line.kind == 'book')",
+        "body.lines.filter(line, line.price > 2).size() < 3",
+        "body.lines[0].count == 1",
+        "body.deep.below.below.below.below.below.below.value > 3",
+        "body.open.a.b == 1 && body.open",
+        "body == null || body.open",
+        "key == null || key.metadata.team == 'a'",
+        "request.headers['x-trace'].size() > 3 && request.method in ['GET', 'POST']",
+        "(params.n > 3 ? params.day : body.name) == 'x'",
+        "params.tags.map(t, size(t)).exists(n, n > 5)",
+        "now - timestamp('2026-01-01T00:00:00Z') > duration('1h') && now.getHours('Europe/Rome') > 3",
+        "{'a': 1}.a == 1 && 'a' in {'a': 1}",
+    ] {
+        assert_eq!(said(&document, &["make"], rule), (String::new(), true), "{rule}");
+    }
+}
+
+#[test]
+fn a_rule_about_several_operations_may_mean_any_of_them() {
+    let document = document();
+    for (on, rule, is_taken) in [
+        (&["make"][..], "params.n == 'a'", false),
+        (&["show"], "params.n == 'a'", true),
+        (&["make", "show"], "params.n == 'a'", true),
+        (&["make", "show"], "params.n == true", false),
+        (&["other"], "params.n == 1", false),
+        (&["other", "show"], "params.n == 'a'", true),
+        (&["show"], "body.name == 'a'", false),
+        (&["show", "make"], "body.name == 'a'", true),
+        (&[], "params.n == true && body.x > 5", true),
+    ] {
+        assert_eq!(said(&document, on, rule).1, is_taken, "{rule} on {on:?}");
+    }
+}
+
+#[test]
+fn content_that_no_operation_takes_is_said_as_such() {
+    let (said, _) = said(&document(), &["show"], "body.name == 'a'");
+    assert_eq!(
+        said.trim_end(),
+        "rule:1:6: error[rule]: no operation of this rule takes content: there is no `body.name`"
+    );
+}
+
+#[test]
+fn a_whole_number_is_an_integer_however_it_is_written() {
+    let document = document();
+    let text = "body.count + 1 == 3 && body.count % 2 == 0";
+    let declarations = Declarations::of(document.operation("make"));
+    let rule = Expression::compile(
+        text,
+        &declarations,
+        &Source::new("rule", text),
+        Span::new(0, text.len()),
+        &mut Diagnostics::new(),
+    );
+    for count in ["2", "2.0", "2e0", "20E-1"] {
+        let body = serde_json::from_str(&format!("{{\"count\":{count}}}")).unwrap();
+        let inputs = RuleInputs::new(jiff::Timestamp::UNIX_EPOCH).lend(Variable::Body, &body);
+        assert_eq!(rule.as_ref().unwrap().evaluate(&inputs), Ok(true), "{count}");
+    }
+    let body = json!({ "count": 2.5 });
+    let inputs = RuleInputs::new(jiff::Timestamp::UNIX_EPOCH).lend(Variable::Body, &body);
+    assert!(rule.unwrap().evaluate(&inputs).is_err());
+}
