@@ -32,6 +32,9 @@ fn main() {
     if wanted("admission") {
         admission();
     }
+    if wanted("lone") {
+        lone();
+    }
     if wanted("ledger") {
         ledger();
     }
@@ -214,15 +217,7 @@ fn ledger() {
         [(1, 1, 2000), (1, 512, 300_000), (64, 512, 300_000), (512, 512, 200_000)]
     {
         let folder = tempfile::tempdir().unwrap();
-        let store = Store::open(&folder.path().join("demur.db"), Arc::new(PlanBook::new([plan()]))).unwrap();
-        let ids: Vec<AccountId> = (0..accounts).map(|number| account(number).id).collect();
-        for id in &ids {
-            let (account, name, plan) = (Some(id.clone()), String::new(), "plan".into());
-            store.execute(Command::CreateAccount { account, name, plan }, jiff::Timestamp::now());
-            let (account, amount, reason) = (id.clone(), 1 << 40, "bench".into());
-            let top_up = Command::TopUp { account, amount, reason, operation: None };
-            store.execute(top_up, jiff::Timestamp::now());
-        }
+        let (store, ids) = with_accounts(folder.path(), accounts);
         let before = processor_time();
         let (rate, p50, p99) = charge(&store, &ids, in_flight, charges);
         let used = (processor_time() - before).as_secs_f64() * 1e6 / charges as f64;
@@ -247,6 +242,66 @@ fn ledger() {
             p99.as_secs_f64() * 1e3,
         );
     }
+}
+
+/// A store with so many accounts that can pay for everything.
+fn with_accounts(folder: &Path, accounts: usize) -> (Arc<Store>, Vec<AccountId>) {
+    let store = Store::open(&folder.join("demur.db"), Arc::new(PlanBook::new([plan()]))).unwrap();
+    let ids: Vec<AccountId> = (0..accounts).map(|number| account(number).id).collect();
+    for id in &ids {
+        let (account, name, plan) = (Some(id.clone()), String::new(), "plan".into());
+        store.execute(Command::CreateAccount { account, name, plan }, jiff::Timestamp::now());
+        let (account, amount, reason) = (id.clone(), 1 << 40, "bench".into());
+        let top_up = Command::TopUp { account, amount, reason, operation: None };
+        store.execute(top_up, jiff::Timestamp::now());
+    }
+    (store, ids)
+}
+
+/// One charge with nothing else under way, in turns with one bare commit: on this thread, and on another one
+/// that is asked to, since no worker may wait for a disk.
+fn lone() {
+    let folder = tempfile::tempdir().unwrap();
+    let (store, ids) = with_accounts(folder.path(), 1);
+    let (own, other) = (Bare::new(1), Bare::new(1));
+    let (ask, asked) = std::sync::mpsc::channel::<std::sync::mpsc::Sender<()>>();
+    let other = std::thread::spawn(move || {
+        asked.iter().for_each(|done| {
+            other.commit(1, 1);
+            done.send(()).unwrap();
+        })
+    });
+    let clock = Clock::start();
+    let mut waits = [const { Vec::new() }; 3];
+    // The first megabytes make the logs as long as they will be; they are not counted.
+    for number in 0..4000 {
+        let begin = Instant::now();
+        own.commit(1, 1);
+        waits[0].push(begin.elapsed());
+        let begin = Instant::now();
+        let (done, told) = std::sync::mpsc::channel();
+        ask.send(done).unwrap();
+        told.recv().unwrap();
+        waits[1].push(begin.elapsed());
+        let operation: OperationId = format!("lone_{number}").parse().unwrap();
+        let begin = Instant::now();
+        let (account, operation, repeats, now) = (&ids[0], &operation, Repeats::Never, clock.now());
+        let request = HoldRequest { account, operation, repeats, amount: 1, monthly: None, now };
+        let held = store.hold(&request).block().unwrap();
+        waits[2].push(begin.elapsed());
+        store.settle_unwatched(held.hold().unwrap(), Settlement::Post(1));
+    }
+    drop(ask);
+    other.join().unwrap();
+    let [own, other, charge] = waits.map(|mut waits| {
+        waits.drain(..2000);
+        waits.sort();
+        waits[waits.len() / 2].as_secs_f64() * 1e3
+    });
+    println!("one charge alone, in turns with one bare commit (row and purse), median of 2,000");
+    println!("  SQLite alone                       {own:>7.3} ms");
+    println!("  SQLite alone, on another thread    {other:>7.3} ms   x {:.2}", other / own);
+    println!("  charge                             {charge:>7.3} ms   x {:.2}", charge / own);
 }
 
 /// What this process has used of the processors, which says more than the clock where others use them too.
@@ -308,28 +363,34 @@ fn charge(
 }
 
 /// The same writes without a ledger around them: one value with the entries, and the purses.
-fn bare(entries: usize, purses: usize, times: usize) -> (f64, Duration, Duration) {
-    let folder = tempfile::tempdir().unwrap();
-    let connection = Connection::open(folder.path().join("bare.db")).unwrap();
-    connection.pragma_update(None, "journal_mode", "WAL").unwrap();
-    connection.pragma_update(None, "synchronous", "FULL").unwrap();
-    connection
-        .execute_batch(
-            "CREATE TABLE batch (id INTEGER PRIMARY KEY, entries BLOB NOT NULL) STRICT;
-             CREATE TABLE purse (account TEXT PRIMARY KEY, held INTEGER NOT NULL, posted INTEGER NOT NULL) STRICT;",
-        )
-        .unwrap();
-    for number in 0..purses {
-        let values = params![format!("account-{number}"), 0, 0];
-        connection.execute("INSERT INTO purse VALUES (?1, ?2, ?3)", values).unwrap();
+struct Bare {
+    connection: Connection,
+    _folder: tempfile::TempDir,
+}
+
+impl Bare {
+    fn new(purses: usize) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let connection = Connection::open(folder.path().join("bare.db")).unwrap();
+        connection.pragma_update(None, "journal_mode", "WAL").unwrap();
+        connection.pragma_update(None, "synchronous", "FULL").unwrap();
+        connection
+            .execute_batch(
+                "CREATE TABLE batch (id INTEGER PRIMARY KEY, entries BLOB NOT NULL) STRICT;
+                 CREATE TABLE purse (account TEXT PRIMARY KEY, held INTEGER NOT NULL, posted INTEGER NOT NULL) STRICT;",
+            )
+            .unwrap();
+        for number in 0..purses {
+            let values = params![format!("account-{number}"), 0, 0];
+            connection.execute("INSERT INTO purse VALUES (?1, ?2, ?3)", values).unwrap();
+        }
+        Self { connection, _folder: folder }
     }
-    // A hold has about sixty bytes, its end about six.
-    let blob = vec![7_u8; entries * 66];
-    let mut waits = Vec::with_capacity(times);
-    let begin = Instant::now();
-    for _ in 0..times {
-        let asked = Instant::now();
-        let transaction = connection.unchecked_transaction().unwrap();
+
+    fn commit(&self, entries: usize, purses: usize) {
+        // A hold has about sixty bytes, its end about six.
+        let blob = vec![7_u8; entries * 66];
+        let transaction = self.connection.unchecked_transaction().unwrap();
         transaction
             .prepare_cached("INSERT INTO batch (entries) VALUES (?1)")
             .unwrap()
@@ -343,6 +404,16 @@ fn bare(entries: usize, purses: usize, times: usize) -> (f64, Duration, Duration
         }
         drop(update);
         transaction.commit().unwrap();
+    }
+}
+
+fn bare(entries: usize, purses: usize, times: usize) -> (f64, Duration, Duration) {
+    let bare = Bare::new(purses);
+    let mut waits = Vec::with_capacity(times);
+    let begin = Instant::now();
+    for _ in 0..times {
+        let asked = Instant::now();
+        bare.commit(entries, purses);
         waits.push(asked.elapsed());
     }
     let took = begin.elapsed();
