@@ -65,9 +65,14 @@ bench-contract:
 bench-admission:
 	$(CARGO) run --release --quiet -p demur-sqlite --example admission_bench
 
-# Kills a process that charges without end, two hundred times, and proves the books after each.
+# Kills what charges without end, two hundred times, and proves the books after each: the store, and the gateway over
+# HTTP. What was acknowledged is counted outside of the process that is killed.
+.PHONY: soak
+soak: soak-admission
 soak-admission:
 	$(CARGO) run --release --quiet -p demur-sqlite --example soak -- $(or $(ROUNDS),200)
+	$(CARGO) build --quiet -p demur-cli -p demur-examples
+	SOAK_ROUNDS=$(or $(ROUNDS),200) $(CARGO) test --quiet -p demur-e2e --test charges -- --nocapture acknowledged
 
 # Every order in which threads can meet on the counters.
 loom:

@@ -1,9 +1,10 @@
 //! The door: authenticate, take from the limits, hold credits. Each step ends with a pass or a [`Denial`].
 
-use std::sync::Arc;
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use crate::cache::{Cache, CacheBounds, Known};
+use crate::cache::{Cache, CacheBounds, Known, Term};
 use crate::{
     Answer, Balance, Candidates, Charge, Counters, Credential, Demand, Denial, Hold, HoldOutcome,
     HoldRequest, KeyDirectory, KeyState, Ledger, Now, Pepper, PlanBook, Principal, Secret, StoreError,
@@ -16,6 +17,8 @@ pub struct Admission {
     pepper: Pepper,
     plans: Arc<PlanBook>,
     cache: Arc<Cache>,
+    /// The names of APIs, once each.
+    apis: Mutex<BTreeSet<Arc<str>>>,
 }
 
 /// Where keys, counts and credits are kept. One store can be all three.
@@ -53,7 +56,7 @@ impl Admission {
     pub fn new(stores: Stores, pepper: Pepper, plans: Arc<PlanBook>, settings: Settings) -> Self {
         let cache = Arc::new(Cache::new(settings.present, settings.absent));
         stores.keys.watch(cache.clone());
-        Self { stores, pepper, plans, cache }
+        Self { stores, pepper, plans, cache, apis: Mutex::default() }
     }
 
     /// The plans in force, which may be replaced at any time.
@@ -104,53 +107,42 @@ impl Admission {
         let seen = self.cache.seen(plans);
         self.stores.keys.find(&candidates).map(move |found| {
             let found = found.map_err(|cause| StorePart::Keys.unavailable(cause))?;
-            let known = match (found, candidates.first()) {
-                // In constant time: nothing about the stored digest shows in the time taken.
-                (Some(credential), Some(current))
-                    if candidates.iter().any(|digest| digest.matches(&credential.digest)) =>
-                {
+            let Some(current) = candidates.first() else {
+                return Err(Denial::CredentialUnknown);
+            };
+            // In constant time: nothing about the stored digest shows in the time taken.
+            let matching = |credential: &Arc<Credential>| {
+                candidates.iter().any(|digest| digest.matches(&credential.digest))
+            };
+            let known = match found.filter(matching) {
+                Some(credential) => {
                     // A foreign key's first candidate may be that of another form, and is left alone.
                     if own && credential.digest != *current {
                         self.stores.keys.refresh(&credential.digest, current);
                     }
-                    Known::Principal(self.principal(credential))
+                    let term = self.cache.present_term(*current, seen, now);
+                    let principal = Arc::new(self.principal(term, credential));
+                    self.cache.keep_present(&principal, seen, now);
+                    Known::Principal(principal)
                 }
-                _ => Known::Absent,
+                None => {
+                    self.cache.keep_absent(*current, seen, now);
+                    Known::Absent
+                }
             };
-            if let Some(digest) = candidates.first() {
-                self.cache.keep(*digest, known.clone(), seen, now);
-            }
             self.admit(known, api, now)
         })
     }
 
-    /// The state of a key is named only here, after the whole secret has matched. A key of another API is
-    /// unknown to this one.
     fn admit(&self, known: Known, api: &str, now: Now) -> Result<Arc<Principal>, Denial> {
         let Known::Principal(principal) = known else {
             return Err(Denial::CredentialUnknown);
         };
-        let key = principal.key();
-        if key.api != api {
-            return Err(Denial::CredentialUnknown);
-        }
-        if let Some(revoked_at) = principal.credential().replaced.filter(|ends| *ends <= now.wall) {
-            return Err(Denial::CredentialRevoked { revoked_at });
-        }
-        match (key.state(now.wall), key.revoked, key.expires, key.disabled) {
-            (KeyState::Active, ..) => {}
-            (KeyState::Expired, _, Some(expired_at), _) => {
-                return Err(Denial::CredentialExpired { expired_at });
-            }
-            (KeyState::Disabled, _, _, Some(disabled_at)) => {
-                return Err(Denial::CredentialDisabled { disabled_at });
-            }
-            (_, revoked, ..) => {
-                return Err(Denial::CredentialRevoked { revoked_at: revoked.unwrap_or(key.created) });
-            }
+        if !principal.opens(api, now.wall) {
+            return Err(not_opening(&principal, api, now));
         }
         if principal.is_use_news(now.wall) {
-            self.stores.keys.used(&key.id, now.wall);
+            self.stores.keys.used(&principal.key().id, now.wall);
         }
         Ok(principal)
     }
@@ -158,13 +150,12 @@ impl Admission {
     /// Takes from all limits of the account's plan, or from none.
     pub fn take<'a>(
         &self,
-        principal: &'a Principal,
+        principal: &'a Arc<Principal>,
         demand: &Demand<'_>,
         now: Now,
     ) -> Answer<'a, Result<Taken, Denial>> {
-        let meter = principal.meter();
-        meter.take(demand, now).map(|taking| match taking {
-            Ok(Ok(receipt)) => Ok(Taken::new(Arc::clone(meter), receipt)),
+        principal.meter().take(demand, now).map(|taking| match taking {
+            Ok(Ok(receipt)) => Ok(Taken::new(Arc::clone(principal), receipt)),
             Ok(Err(exceeded)) => Err(exceeded.into()),
             Err(cause) => Err(StorePart::Limits.unavailable(cause)),
         })
@@ -207,9 +198,36 @@ impl Admission {
         })
     }
 
-    fn principal(&self, credential: Arc<Credential>) -> Arc<Principal> {
+    fn principal(&self, term: Term, credential: Arc<Credential>) -> Principal {
         let plan = self.plans.plan(&credential.account.plan);
         let meter = self.stores.limits.open(&credential.account, &credential.key.id, &plan);
-        Arc::new(Principal::new(credential, plan, meter))
+        Principal::new(term, self.api(&credential.key.api), credential, plan, meter)
+    }
+
+    fn api(&self, name: &str) -> Arc<str> {
+        let mut apis = self.apis.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = apis.get(name) {
+            return Arc::clone(known);
+        }
+        let known: Arc<str> = name.into();
+        apis.insert(Arc::clone(&known));
+        known
+    }
+}
+
+/// Why a key that is there does not open. Its state is named only here, after the whole secret has matched;
+/// a key of another API is unknown to this one.
+fn not_opening(principal: &Principal, api: &str, now: Now) -> Denial {
+    let key = principal.key();
+    if key.api != api {
+        return Denial::CredentialUnknown;
+    }
+    if let Some(revoked_at) = principal.credential().replaced.filter(|ends| *ends <= now.wall) {
+        return Denial::CredentialRevoked { revoked_at };
+    }
+    match (key.state(now.wall), key.expires, key.disabled) {
+        (KeyState::Expired, Some(expired_at), _) => Denial::CredentialExpired { expired_at },
+        (KeyState::Disabled, _, Some(disabled_at)) => Denial::CredentialDisabled { disabled_at },
+        _ => Denial::CredentialRevoked { revoked_at: key.revoked.unwrap_or(key.created) },
     }
 }

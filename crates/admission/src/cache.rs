@@ -1,7 +1,8 @@
 //! Who was authenticated lately: a table of fixed size in front of the key directory.
 //!
-//! A table is sets of four slots; the digest says which set. Digests are made under a secret pepper, so
-//! nobody can choose keys that crowd one set. Reading is a few atomic loads: no lock, no allocation.
+//! A table is sets of four slots, one cache line each; the digest says which set, and a tag beside each slot
+//! which of its records to look at. Digests are made under a secret pepper, so nobody can choose keys that
+//! crowd one set. Reading is a few atomic loads: no lock, no allocation.
 //!
 //! **Nothing outdated stays.** A change drops its entries before it is acknowledged. A look-up that was
 //! under way meanwhile may bring back what was true before; it carries the number of changes that it had
@@ -31,8 +32,8 @@ pub(crate) enum Known {
 pub(crate) struct Cache {
     /// Keys that exist, and apart from them digests that do not: whoever tries many keys that do not exist
     /// displaces nobody who has one.
-    present: Table,
-    absent: Table,
+    present: Table<Principal>,
+    absent: Table<Term>,
     changes: AtomicU64,
     /// Whether any entry's key was ever stored under another digest than it is presented with: a change
     /// of such a key cannot tell which set it is in.
@@ -46,19 +47,40 @@ pub(crate) struct Seen {
     plans: u64,
 }
 
+/// Under which digest something is remembered, and for how long it is believed.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Term {
+    /// As it was presented, which may be another than is stored.
+    digest: Digest,
+    plans: u64,
+    until: Duration,
+}
+
+/// What a table remembers.
+pub(crate) trait Remembered {
+    fn term(&self) -> &Term;
+}
+
+impl Remembered for Term {
+    fn term(&self) -> &Term {
+        self
+    }
+}
+
 #[derive(Debug)]
-struct Table {
-    slots: Box<[ArcSwapOption<Entry>]>,
+struct Table<R> {
+    sets: Box<[Set<R>]>,
     /// How long an entry is believed.
     kept_for: Duration,
 }
 
+/// A tag is written after its slot: where they disagree for a moment, the record is not found, or is found
+/// to be another's, and the directory is asked.
 #[derive(Debug)]
-struct Entry {
-    digest: Digest,
-    known: Known,
-    plans: u64,
-    until: Duration,
+#[repr(align(64))]
+struct Set<R> {
+    tags: [AtomicU64; WAYS],
+    slots: [ArcSwapOption<R>; WAYS],
 }
 
 /// How large a table is and how long its entries are believed.
@@ -88,21 +110,32 @@ impl Cache {
 
     /// What is known of the digest under these plans.
     pub(crate) fn find(&self, digest: &Digest, plans: u64, now: Now) -> Option<Known> {
-        self.present.find(digest, plans, now).or_else(|| self.absent.find(digest, plans, now))
+        let principal = self.present.find(digest, plans, now).map(Known::Principal);
+        principal.or_else(|| self.absent.find(digest, plans, now).map(|_| Known::Absent))
     }
 
-    /// Keeps what the directory said, unless something has changed since it was asked.
-    pub(crate) fn keep(&self, digest: Digest, known: Known, seen: Seen, now: Now) {
-        let table = match known {
-            Known::Principal(_) => &self.present,
-            Known::Absent => &self.absent,
-        };
-        if matches!(&known, Known::Principal(principal) if principal.credential().digest != digest) {
+    /// For how long a key will be believed that was presented under this digest.
+    pub(crate) fn present_term(&self, digest: Digest, seen: Seen, now: Now) -> Term {
+        self.present.term(digest, seen, now)
+    }
+
+    /// Keeps who the directory said it is, unless something has changed since it was asked.
+    pub(crate) fn keep_present(&self, principal: &Arc<Principal>, seen: Seen, now: Now) {
+        if principal.credential().digest != principal.term().digest {
             self.aliased.store(true, Ordering::SeqCst);
         }
-        let until = now.monotonic.saturating_add(table.kept_for);
-        let slot = table.put(Entry { digest, known, plans: seen.plans, until }, now);
-        // Looked at after the entry is visible: a change that is counted later finds it and drops it.
+        let slot = self.present.put(Arc::clone(principal), now);
+        self.unless_changed(seen, slot);
+    }
+
+    /// Keeps that the directory knows no such key, unless something has changed since it was asked.
+    pub(crate) fn keep_absent(&self, digest: Digest, seen: Seen, now: Now) {
+        let slot = self.absent.put(Arc::new(self.absent.term(digest, seen, now)), now);
+        self.unless_changed(seen, slot);
+    }
+
+    /// Called after the entry is visible: a change that is counted later finds it and drops it.
+    fn unless_changed<R>(&self, seen: Seen, slot: &ArcSwapOption<R>) {
         if self.changes.load(Ordering::SeqCst) != seen.changes {
             slot.store(None);
         }
@@ -117,10 +150,7 @@ impl Watch for Cache {
                 self.present.drop_digest(digest);
                 self.absent.drop_digest(digest);
                 if self.aliased.load(Ordering::SeqCst) {
-                    self.present.drop_if(|entry| match &entry.known {
-                        Known::Principal(principal) => principal.credential().digest == *digest,
-                        Known::Absent => false,
-                    });
+                    self.present.drop_if(|principal| principal.credential().digest == *digest);
                 }
             }
             // Nobody could be known by what is imported, but could be known not to be.
@@ -128,69 +158,90 @@ impl Watch for Cache {
                 self.present.drop_if(|_| true);
                 self.absent.drop_if(|_| true);
             }
-            Change::Account(account) => self.present.drop_if(|entry| match &entry.known {
-                Known::Principal(principal) => principal.account().id == *account,
-                Known::Absent => false,
-            }),
+            Change::Account(account) => self.present.drop_if(|principal| principal.account().id == *account),
         }
     }
 }
 
-impl Table {
+impl<R: Remembered> Table<R> {
     fn new(bounds: CacheBounds) -> Self {
-        let slots = bounds.entries.max(1).next_multiple_of(WAYS);
-        Self {
-            slots: std::iter::repeat_with(ArcSwapOption::empty).take(slots).collect(),
-            kept_for: bounds.kept_for,
-        }
+        let sets = bounds.entries.max(1).div_ceil(WAYS);
+        Self { sets: std::iter::repeat_with(Set::empty).take(sets).collect(), kept_for: bounds.kept_for }
     }
 
-    fn set(&self, digest: &Digest) -> &[ArcSwapOption<Entry>] {
-        let mut head = [0_u8; 8];
-        head.copy_from_slice(&digest.as_bytes()[..8]);
-        let sets = (self.slots.len() / WAYS) as u64;
-        let set = usize::try_from(u64::from_le_bytes(head) % sets).unwrap_or_default();
-        &self.slots[set * WAYS..(set + 1) * WAYS]
+    fn term(&self, digest: Digest, seen: Seen, now: Now) -> Term {
+        Term { digest, plans: seen.plans, until: now.monotonic.saturating_add(self.kept_for) }
     }
 
-    fn find(&self, digest: &Digest, plans: u64, now: Now) -> Option<Known> {
-        self.set(digest).iter().find_map(|slot| {
-            let entry = slot.load();
-            let entry = entry.as_ref().filter(|entry| entry.digest.matches(digest))?;
-            let believed = entry.plans == plans && now.monotonic < entry.until;
-            believed.then(|| entry.known.clone())
+    fn set(&self, digest: &Digest) -> &Set<R> {
+        let [head, ..] = digest.words();
+        let set = usize::try_from(head % self.sets.len() as u64).unwrap_or_default();
+        &self.sets[set]
+    }
+
+    fn find(&self, digest: &Digest, plans: u64, now: Now) -> Option<Arc<R>> {
+        let (set, tag) = (self.set(digest), tag(digest));
+        set.tags.iter().zip(&set.slots).find_map(|(known, slot)| {
+            if known.load(Ordering::Relaxed) != tag {
+                return None;
+            }
+            let found = slot.load();
+            let found = found.as_ref()?;
+            let term = found.term();
+            let believed = term.digest.matches(digest) && term.plans == plans && now.monotonic < term.until;
+            // Cloned last: counting a reference holds up every load behind it, and those of the record
+            // should be under way together.
+            believed.then(|| Arc::clone(found))
         })
     }
 
-    fn put(&self, entry: Entry, now: Now) -> &ArcSwapOption<Entry> {
-        let set = self.set(&entry.digest);
+    fn put(&self, record: Arc<R>, now: Now) -> &ArcSwapOption<R> {
+        let digest = record.term().digest;
+        let set = self.set(&digest);
         // Its own slot, else the one whose entry would be believed for the shortest time.
-        let rank = |slot: &&ArcSwapOption<Entry>| match slot.load().as_ref() {
-            Some(held) if held.digest == entry.digest => (0, Duration::ZERO),
+        let rank = |(_, slot): &(&AtomicU64, &ArcSwapOption<R>)| match slot.load().as_ref() {
+            Some(held) if held.term().digest == digest => (0, Duration::ZERO),
             None => (1, Duration::ZERO),
-            Some(held) if held.until <= now.monotonic => (1, Duration::ZERO),
-            Some(held) => (2, held.until),
+            Some(held) if held.term().until <= now.monotonic => (1, Duration::ZERO),
+            Some(held) => (2, held.term().until),
         };
-        let slot = set.iter().min_by_key(rank).unwrap_or(&set[0]);
-        slot.store(Some(Arc::new(entry)));
+        let places = set.tags.iter().zip(&set.slots);
+        let (known, slot) = places.min_by_key(rank).unwrap_or((&set.tags[0], &set.slots[0]));
+        slot.store(Some(record));
+        known.store(tag(&digest), Ordering::Relaxed);
         slot
     }
 
     fn drop_digest(&self, digest: &Digest) {
-        drop_from(self.set(digest), |entry| entry.digest == *digest);
+        self.set(digest).drop_if(|record| record.term().digest == *digest);
     }
 
-    fn drop_if(&self, outdated: impl Fn(&Entry) -> bool) {
-        drop_from(&self.slots, outdated);
+    fn drop_if(&self, outdated: impl Fn(&R) -> bool) {
+        self.sets.iter().for_each(|set| set.drop_if(&outdated));
     }
 }
 
-fn drop_from(slots: &[ArcSwapOption<Entry>], outdated: impl Fn(&Entry) -> bool) {
-    for slot in slots {
-        if slot.load().as_ref().is_some_and(|entry| outdated(entry)) {
-            slot.store(None);
+impl<R> Set<R> {
+    fn empty() -> Self {
+        Self {
+            tags: std::array::from_fn(|_| AtomicU64::new(0)),
+            slots: std::array::from_fn(|_| ArcSwapOption::empty()),
         }
     }
+
+    fn drop_if(&self, outdated: impl Fn(&R) -> bool) {
+        for slot in &self.slots {
+            if slot.load().as_ref().is_some_and(|record| outdated(record)) {
+                slot.store(None);
+            }
+        }
+    }
+}
+
+/// Another part of the digest than that which chooses the set.
+fn tag(digest: &Digest) -> u64 {
+    let [_, tag, ..] = digest.words();
+    tag
 }
 
 #[cfg(test)]
@@ -212,10 +263,11 @@ mod tests {
     fn digest(number: u64) -> Digest {
         let mut bytes = [0; 32];
         bytes[..8].copy_from_slice(&number.to_le_bytes());
+        bytes[8..16].copy_from_slice(&number.to_le_bytes());
         Digest::from_bytes(bytes)
     }
 
-    fn present(digest: Digest) -> Known {
+    fn principal(cache: &Cache, digest: Digest, seen: Seen) -> Arc<Principal> {
         let account = Account { id: "acme".parse().unwrap(), name: "Acme".into(), plan: "plan".into() };
         let key = KeyRecord {
             id: KeyId::generate(),
@@ -232,25 +284,34 @@ mod tests {
         let plan = Arc::new(Plan::named("plan"));
         let meter = LocalCounters::new().open(&account, &key.id, &plan);
         let credential = Arc::new(Credential { digest, replaced: None, key, account });
-        Known::Principal(Arc::new(Principal::new(credential, plan, meter)))
+        let term = cache.present_term(digest, seen, at(0));
+        Arc::new(Principal::new(term, "shop".into(), credential, plan, meter))
+    }
+
+    fn keep(cache: &Cache, digest: Digest, present: bool, seen: Seen) {
+        if present {
+            cache.keep_present(&principal(cache, digest, seen), seen, at(0));
+        } else {
+            cache.keep_absent(digest, seen, at(0));
+        }
     }
 
     #[test]
     fn a_change_drops_what_it_concerns_and_nothing_else() {
         let account = Change::Account("acme".parse().unwrap());
         let stranger = Change::Account("other".parse().unwrap());
-        for (known, change, kept) in [
-            (present(digest(1)), Change::Key(digest(1)), false),
-            (present(digest(1)), Change::Key(digest(2)), true),
-            (present(digest(1)), account.clone(), false),
-            (present(digest(1)), stranger, true),
-            (Known::Absent, Change::Key(digest(1)), false),
-            (Known::Absent, account, true),
+        for (present, change, kept) in [
+            (true, Change::Key(digest(1)), false),
+            (true, Change::Key(digest(2)), true),
+            (true, account.clone(), false),
+            (true, stranger, true),
+            (false, Change::Key(digest(1)), false),
+            (false, account, true),
         ] {
             let cache = cache();
-            cache.keep(digest(1), known.clone(), cache.seen(PLANS), at(0));
+            keep(&cache, digest(1), present, cache.seen(PLANS));
             cache.changed(&change);
-            assert_eq!(cache.find(&digest(1), PLANS, at(0)).is_some(), kept, "{known:?} {change:?}");
+            assert_eq!(cache.find(&digest(1), PLANS, at(0)).is_some(), kept, "{present} {change:?}");
         }
     }
 
@@ -259,14 +320,14 @@ mod tests {
         let cache = cache();
         let seen = cache.seen(PLANS);
         cache.changed(&Change::Key(digest(1)));
-        cache.keep(digest(1), present(digest(1)), seen, at(0));
+        keep(&cache, digest(1), true, seen);
         assert!(cache.find(&digest(1), PLANS, at(0)).is_none());
     }
 
     #[test]
     fn an_entry_is_believed_for_its_time_and_under_its_plans() {
         let cache = cache();
-        cache.keep(digest(1), present(digest(1)), cache.seen(PLANS), at(0));
+        keep(&cache, digest(1), true, cache.seen(PLANS));
         assert!(cache.find(&digest(1), PLANS, at(9)).is_some());
         assert!(cache.find(&digest(1), PLANS, at(10)).is_none());
         assert!(cache.find(&digest(1), PLANS + 1, at(9)).is_none());
@@ -275,11 +336,11 @@ mod tests {
     #[test]
     fn unknown_keys_displace_no_known_one_however_many_they_are() {
         let cache = cache();
-        cache.keep(digest(1), present(digest(1)), cache.seen(PLANS), at(0));
+        keep(&cache, digest(1), true, cache.seen(PLANS));
         for number in 2..10_000 {
-            cache.keep(digest(number), Known::Absent, cache.seen(PLANS), at(0));
+            keep(&cache, digest(number), false, cache.seen(PLANS));
         }
         assert!(cache.find(&digest(1), PLANS, at(0)).is_some());
-        assert_eq!(cache.absent.slots.len(), 64);
+        assert_eq!(cache.absent.sets.len() * WAYS, 64);
     }
 }

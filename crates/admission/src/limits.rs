@@ -17,16 +17,17 @@ use std::time::Duration;
 use jiff::Timestamp;
 use smallvec::SmallVec;
 
-use crate::{Account, AccountId, Answer, KeyId, Now, Period, Plan, StoreError};
+use crate::{Account, AccountId, KeyId, Period, Plan, StoreError};
 
 pub use local::LocalCounters;
+pub use meter::Meter;
 pub(crate) use peers::PeerCells;
 
 /// Where the counts of all accounts are kept.
 pub trait Counters: Send + Sync {
     /// The meter of an account's key under a plan. Asks no store; the meters of one account count together,
     /// by the names of the rates, so that a change of plan resets nothing.
-    fn open(&self, account: &Account, key: &KeyId, plan: &Arc<Plan>) -> Arc<dyn Meter>;
+    fn open(&self, account: &Account, key: &KeyId, plan: &Arc<Plan>) -> Meter;
 }
 
 /// What one request asks of the limits.
@@ -43,24 +44,6 @@ pub struct Demand<'a> {
 impl Demand<'_> {
     /// A request that counts for one, of no operation and no address in particular.
     pub const ONE: Demand<'static> = Demand { cost: NonZeroU32::MIN, operation: None, peer: None };
-}
-
-/// Counts what one key of an account uses under one plan.
-pub trait Meter: Send + Sync {
-    /// Takes what is asked for from every rate and from the quota, and one slot; or nothing from any. A
-    /// limit in the shadow that has not enough gives nothing, and keeps the others from nothing.
-    fn take(&self, demand: &Demand<'_>, now: Now) -> Answer<'_, Taking>;
-
-    /// Undoes a take as if it had never been, as far as time has not undone it already. Called at most
-    /// once for a receipt, and never together with [`finish`](Self::finish).
-    fn give_back(&self, receipt: &Receipt, now: Now);
-
-    /// The request has ended: its slot is free again, and where the quota counts successes only and this
-    /// was none, it is given back.
-    fn finish(&self, receipt: &Receipt, succeeded: bool);
-
-    /// How the limits stand.
-    fn report(&self, now: Now) -> Report<'_>;
 }
 
 /// What becomes of an attempt to take: trouble, refused, taken.

@@ -6,23 +6,45 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use jiff::Timestamp;
 
+use crate::cache::{Remembered, Term};
 use crate::{Account, Credential, KeyRecord, Meter, Now, Plan, Report};
 
 /// Who is calling: the key, its account, the account's plan, and the counters of both.
+///
+/// What each request asks stands in the record itself, and nothing that is asked leads further than to the
+/// account's counts; the credential is for those who want to know more.
 pub struct Principal {
-    credential: Arc<Credential>,
-    plan: Arc<Plan>,
-    meter: Arc<dyn Meter>,
+    term: Term,
+    /// Before this moment the key is active, if it is for this API; from then on, the credential says why not.
+    opens_until: Timestamp,
+    /// For which API. One text for all keys of an API.
+    api: Arc<str>,
     /// When its use was told last, in seconds since 1970.
     told: AtomicI64,
+    meter: Meter,
+    plan: Arc<Plan>,
+    credential: Arc<Credential>,
 }
 
 /// So many seconds of use are one use, as far as it is written down.
 const TELL_EVERY: i64 = 60;
 
 impl Principal {
-    pub(crate) fn new(credential: Arc<Credential>, plan: Arc<Plan>, meter: Arc<dyn Meter>) -> Self {
-        Self { credential, plan, meter, told: AtomicI64::new(i64::MIN) }
+    pub(crate) fn new(
+        term: Term,
+        api: Arc<str>,
+        credential: Arc<Credential>,
+        plan: Arc<Plan>,
+        meter: Meter,
+    ) -> Self {
+        let key = &credential.key;
+        let opens_until = if key.revoked.is_some() || key.disabled.is_some() {
+            Timestamp::MIN
+        } else {
+            [key.expires, credential.replaced].into_iter().flatten().min().unwrap_or(Timestamp::MAX)
+        };
+        let told = AtomicI64::new(i64::MIN);
+        Self { term, opens_until, api, told, meter, plan, credential }
     }
 
     /// The key that opened.
@@ -56,8 +78,19 @@ impl Principal {
         &self.credential
     }
 
-    pub(crate) fn meter(&self) -> &Arc<dyn Meter> {
+    pub(crate) fn meter(&self) -> &Meter {
         &self.meter
+    }
+
+    /// Whether the key opens this API at this moment.
+    pub(crate) fn opens(&self, api: &str, at: Timestamp) -> bool {
+        at < self.opens_until && *self.api == *api
+    }
+}
+
+impl Remembered for Principal {
+    fn term(&self) -> &Term {
+        &self.term
     }
 }
 

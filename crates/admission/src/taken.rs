@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::{Exceeded, Meter, Now, Receipt, Report};
+use crate::{Exceeded, Now, Principal, Receipt, Report};
 
 /// What one request has taken from the limits. Its slot is free again when this is dropped.
 ///
@@ -11,14 +11,14 @@ use crate::{Exceeded, Meter, Now, Receipt, Report};
 /// drops the connection early does not get requests for nothing.
 #[must_use = "dropping it ends the request as far as limits are concerned"]
 pub struct Taken {
-    meter: Arc<dyn Meter>,
+    principal: Arc<Principal>,
     receipt: Option<Receipt>,
     succeeded: bool,
 }
 
 impl Taken {
-    pub(crate) fn new(meter: Arc<dyn Meter>, receipt: Receipt) -> Self {
-        Self { meter, receipt: Some(receipt), succeeded: true }
+    pub(crate) fn new(principal: Arc<Principal>, receipt: Receipt) -> Self {
+        Self { principal, receipt: Some(receipt), succeeded: true }
     }
 
     /// The request did not succeed; a quota of successes will not count it.
@@ -34,20 +34,20 @@ impl Taken {
     /// Gives everything back, rates included: for when the gateway itself fails.
     pub fn give_back(mut self, now: Now) {
         if let Some(receipt) = self.receipt.take() {
-            self.meter.give_back(&receipt, now);
+            self.principal.meter().give_back(&receipt, now);
         }
     }
 
     /// How the limits stand.
     pub fn report(&self, now: Now) -> Report<'_> {
-        self.meter.report(now)
+        self.principal.report(now)
     }
 }
 
 impl Drop for Taken {
     fn drop(&mut self) {
         if let Some(receipt) = self.receipt.take() {
-            self.meter.finish(&receipt, self.succeeded);
+            self.principal.meter().finish(&receipt, self.succeeded);
         }
     }
 }

@@ -151,12 +151,12 @@ proptest! {
     }
 }
 
-fn meter(plan: Plan) -> Arc<dyn Meter> {
+fn meter(plan: Plan) -> Meter {
     let account = Account { id: "acme".parse().unwrap(), name: "Acme".into(), plan: plan.name.clone() };
     LocalCounters::new().open(&account, &"key".parse().unwrap(), &Arc::new(plan))
 }
 
-fn take(meter: &Arc<dyn Meter>, now: Now) -> Result<Receipt, Exceeded> {
+fn take(meter: &Meter, now: Now) -> Result<Receipt, Exceeded> {
     meter.take(&Demand::ONE, now).block().unwrap()
 }
 

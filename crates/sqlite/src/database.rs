@@ -132,6 +132,8 @@ impl Link {
             // NORMAL survives a kill, but loses acknowledged commits with the power.
             connection.pragma_update(None, "synchronous", "FULL")?;
             connection.pragma_update(None, "foreign_keys", true)?;
+            // Copied by a thread for it, and not within a commit.
+            connection.pragma_update(None, "wal_autocheckpoint", 0)?;
         }
         connection.set_prepared_statement_cache_capacity(64);
         Ok(connection)
@@ -150,7 +152,12 @@ impl Link {
         Ok(())
     }
 
-    /// Copies the log into the database, as far as it goes; what stays is copied another time.
+    /// Copies as much of the log as nobody uses, without holding anyone up. How many pages the log has.
+    pub(crate) fn copy_log(&self) -> rusqlite::Result<i64> {
+        self.connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |row| row.get(1))
+    }
+
+    /// Copies the log into the database and empties it, as far as it goes; what stays is copied another time.
     pub(crate) fn checkpoint(&self) {
         let _ = self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
     }

@@ -13,6 +13,7 @@
 //! Rates and concurrency live in memory. Quotas do too, and are written behind within a second.
 
 mod audit;
+mod checkpoint;
 mod client;
 mod database;
 mod directory;

@@ -166,7 +166,7 @@ impl KeyDirectory for Store {
 }
 
 impl Counters for Store {
-    fn open(&self, account: &Account, key: &KeyId, plan: &Arc<Plan>) -> Arc<dyn Meter> {
+    fn open(&self, account: &Account, key: &KeyId, plan: &Arc<Plan>) -> Meter {
         self.shared.counters.open(account, key, plan)
     }
 }

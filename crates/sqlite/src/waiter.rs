@@ -73,3 +73,47 @@ impl<T, F: FnOnce(T)> Drop for Claim<T, F> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::task::Waker;
+    use std::thread;
+
+    use super::*;
+
+    /// Told by one thread while another looks once and drops it: exactly one of them has it, every time. (The
+    /// channel between them is a library's, into which loom cannot see; so they race in earnest.)
+    #[test]
+    fn what_must_be_claimed_is_claimed_once_however_the_two_threads_meet() {
+        let mut ends = [0_usize; 3];
+        for round in 0..20_000 {
+            let unclaimed = Arc::new(AtomicUsize::new(0));
+            let counted = Arc::clone(&unclaimed);
+            let (mut waiter, answer) = Waiter::claimed(move |_| {
+                counted.fetch_add(1, Ordering::SeqCst);
+            });
+            let Answer::Ask(mut answer) = answer else { unreachable!() };
+            let teller = thread::spawn(move || {
+                waiter.set(round);
+                usize::from(waiter.tell().is_some())
+            });
+            // Different moments in different rounds.
+            (0..round % 64).for_each(|_| std::hint::spin_loop());
+            if round % 8 == 0 {
+                thread::yield_now();
+            }
+            let polled = answer.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+            let taken = usize::from(polled.is_ready());
+            drop(answer);
+            let given_back = teller.join().unwrap();
+            let dropped = unclaimed.load(Ordering::SeqCst);
+            assert_eq!(taken + dropped + given_back, 1, "round {round}");
+            for (end, count) in ends.iter_mut().zip([taken, dropped, given_back]) {
+                *end += count;
+            }
+        }
+        assert!(ends[0] + ends[1] > 0 && ends[2] > 0, "the two never met otherwise: {ends:?}");
+    }
+}

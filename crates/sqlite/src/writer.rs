@@ -20,6 +20,7 @@ use demur_admission::{Change, HoldId, LocalCounters, PlanBook, QuotaUse, Settlem
 use jiff::Timestamp;
 use rusqlite::{Transaction, TransactionBehavior};
 
+use crate::checkpoint::Checkpointer;
 use crate::database::{Access, DatabaseFile, Link};
 use crate::error::store_error;
 use crate::notes::{Noted, Notes};
@@ -34,6 +35,10 @@ const BATCH: usize = 4096;
 /// More than this many waiting jobs are refused, not queued. Settlements are always taken: there are no
 /// more of them than there were holds.
 const QUEUE: usize = 65_536;
+
+/// How long settlements wait that nobody waits for. Should the process be killed meanwhile, their holds count
+/// as posted, as they would have a moment before.
+const LINGER: Duration = Duration::from_millis(1);
 
 /// How long a quota's count may stay in memory only.
 const WRITE_BEHIND: Duration = Duration::from_millis(500);
@@ -63,6 +68,7 @@ impl Writer {
     ) -> Result<Self, StartError> {
         let till = recovery::recover(&link.connection, Timestamp::now()).map_err(StartError::Database)?;
         quota::load(&link.connection, &shared.counters).map_err(StartError::Database)?;
+        let checkpointer = Checkpointer::start(Arc::clone(&file)).map_err(StartError::Thread)?;
         let (jobs, queued) = channel();
         let waiting = Arc::new(AtomicUsize::new(0));
         let run = Run {
@@ -72,6 +78,7 @@ impl Writer {
             waiting: Arc::clone(&waiting),
             till,
             unsettled: Vec::new(),
+            checkpointer,
         };
         let thread =
             thread::Builder::new().name("demur-writer".into()).spawn(move || run.until_closed(&queued));
@@ -115,6 +122,20 @@ impl Writer {
     }
 }
 
+/// What is queued, at once. What nobody waits for waits a little for company: whoever charges one request
+/// after another then pays for one commit each, and not for two.
+fn gather(first: Job, queued: &Receiver<Job>, batch: &mut Vec<Job>) {
+    let until = Instant::now() + LINGER;
+    let mut next = Some(first);
+    while let Some(job) = next {
+        batch.push(job);
+        batch.extend(queued.try_iter().take(BATCH - batch.len()));
+        let is_awaited = batch.len() >= BATCH || batch.iter().any(Job::is_awaited);
+        let left = until.saturating_duration_since(Instant::now());
+        next = if is_awaited { None } else { queued.recv_timeout(left).ok() };
+    }
+}
+
 /// What is written behind, with the batch that comes next after its time.
 #[derive(Debug, Default)]
 struct Behind {
@@ -145,19 +166,16 @@ struct Run {
     till: Till,
     /// Settlements that could not be written yet.
     unsettled: Vec<(HoldId, Settlement)>,
+    checkpointer: Checkpointer,
 }
 
 impl Run {
     fn until_closed(mut self, queued: &Receiver<Job>) {
         let mut flush_at = Instant::now() + WRITE_BEHIND;
         loop {
-            let mut batch = Vec::new();
-            let mut closing = false;
+            let (mut batch, mut closing) = (Vec::new(), false);
             match queued.recv_timeout(flush_at.saturating_duration_since(Instant::now())) {
-                Ok(first) => {
-                    let rest = std::iter::from_fn(|| queued.try_recv().ok()).take(BATCH - 1);
-                    batch.extend(std::iter::once(first).chain(rest));
-                }
+                Ok(first) => gather(first, queued, &mut batch),
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => closing = true,
             }
@@ -175,6 +193,7 @@ impl Run {
                 break;
             }
         }
+        drop(self.checkpointer);
         if let Some(link) = self.link.filter(|link| link.check().is_ok()) {
             link.checkpoint();
         }
@@ -198,6 +217,10 @@ impl Run {
                 self.announce(&changes);
                 let unclaimed = batch.into_iter().filter_map(Job::tell);
                 self.unsettled.extend(unclaimed.map(|hold| (hold, Settlement::Release)));
+                if self.checkpointer.committed() {
+                    // Nearly all of it is copied. What fails here is tried again when the log is longer.
+                    let _ = self.link.as_ref().map(Link::copy_log);
+                }
             }
             Err(error) => {
                 self.link = None;

@@ -376,3 +376,18 @@ fn a_hold_that_nobody_takes_on_is_released() {
         std::thread::sleep(Duration::from_millis(5));
     }
 }
+
+/// The log is copied beside the commits and begun anew: it does not grow with what is written.
+#[test]
+fn the_log_stays_short_however_much_is_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(&folder.path().join("demur.db"));
+    store.execute(create_account(), start().wall);
+    // Two pages and more for each: five times as much as the log may have before it is begun anew.
+    for _ in 0..3000 {
+        let top_up = Command::TopUp { account: acme(), amount: 1, reason: "test".into(), operation: None };
+        store.execute(top_up, start().wall);
+    }
+    let length = fs::metadata(folder.path().join("demur.db-wal")).unwrap().len();
+    assert!(length < 12 << 20, "{length} bytes");
+}

@@ -2,12 +2,13 @@
 
 use std::net::IpAddr;
 use std::num::NonZeroU32;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Bench, Fixture, at, start};
 use crate::{Demand, Denial, Exceeded, Now, Principal, Taken};
 
-fn take<F: Fixture>(bench: &Bench<F>, principal: &Principal, now: Now) -> Result<Taken, Denial> {
+fn take<F: Fixture>(bench: &Bench<F>, principal: &Arc<Principal>, now: Now) -> Result<Taken, Denial> {
     bench.admission.take(principal, &Demand::ONE, now).block()
 }
 
@@ -178,7 +179,7 @@ pub fn rates_count_for_whom_and_what_they_say<F: Fixture>(fixture: F) {
     let (_, stranger) = bench.caller("other", "apart");
     let address = |number: u8| Some(IpAddr::from([192, 0, 2, number]));
     let cost = |cost| NonZeroU32::new(cost).unwrap();
-    let take = |who: &Principal, peer, operation: Option<&'static str>, count| {
+    let take = |who: &Arc<Principal>, peer, operation: Option<&'static str>, count| {
         let demand = Demand { cost: cost(count), operation, peer };
         match bench.admission.take(who, &demand, start()).block() {
             Ok(_) => "",

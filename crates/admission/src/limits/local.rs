@@ -4,7 +4,6 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use super::counts::{Counts, Names};
-use super::meter::LocalMeter;
 use super::window::QuotaState;
 use super::{Counters, Meter, PeerCells, QuotaUse};
 use crate::atomic::Ordering;
@@ -91,13 +90,13 @@ impl ChangedQuotas {
 }
 
 impl Counters for LocalCounters {
-    fn open(&self, account: &Account, key: &KeyId, plan: &Arc<Plan>) -> Arc<dyn Meter> {
+    fn open(&self, account: &Account, key: &KeyId, plan: &Arc<Plan>) -> Meter {
         let counts = self.counts(&account.id);
         let counts_for = |whose| plan.rates.iter().any(|rate| rate.counts_for == whose);
         let key = counts_for(CountsFor::Key).then(|| self.key_counts(&account.id, key));
         let peers = counts_for(CountsFor::Address)
             .then(|| Arc::clone(self.peers.get_or_init(|| Arc::new(PeerCells::new(PEER_CELLS)))));
         let numbers: Vec<usize> = plan.rates.iter().map(|rate| self.names.number(&rate.name)).collect();
-        Arc::new(LocalMeter::new(plan, &numbers, counts, key, peers, &self.changed))
+        Meter::new(plan, &numbers, counts, key, peers, &self.changed)
     }
 }

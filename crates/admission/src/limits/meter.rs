@@ -11,16 +11,19 @@ use smallvec::SmallVec;
 use super::counts::{Cell, Counts};
 use super::local::ChangedQuotas;
 use super::window::QuotaState;
-use super::{Demand, Exceeded, LimitKind, LimitState, Meter, PeerCells, Receipt, Report, Taking};
+use super::{Demand, Exceeded, LimitKind, LimitState, PeerCells, Receipt, Report, Taking};
 use crate::atomic::Ordering;
 use crate::{Answer, Counted, CountsFor, Gcra, Now, Plan, Quota, Rate, Spacing};
 
 /// What a caller is told to wait for a slot: when one is free is not known.
 const SLOT_WAIT: Duration = Duration::from_secs(1);
 
-/// The meter of one key under one plan.
+/// Counts what one key of an account uses under one plan.
+///
+/// It is a part of its principal and no object of its own: with a million accounts each pointer that must
+/// be followed is a wait for the memory.
 #[derive(Debug)]
-pub(super) struct LocalMeter {
+pub struct Meter {
     plan: Arc<Plan>,
     counts: Arc<Counts>,
     /// Side by side with the plan's rates.
@@ -38,7 +41,7 @@ enum Place {
     Address,
 }
 
-impl LocalMeter {
+impl Meter {
     pub(super) fn new(
         plan: &Arc<Plan>,
         numbers: &[usize],
@@ -60,10 +63,10 @@ impl LocalMeter {
             .collect();
         Self { plan: Arc::clone(plan), rates, counts, key, peers, changed: Arc::clone(changed) }
     }
-}
 
-impl Meter for LocalMeter {
-    fn take(&self, demand: &Demand<'_>, now: Now) -> Answer<'_, Taking> {
+    /// Takes what is asked for from every rate and from the quota, and one slot; or nothing from any. A
+    /// limit in the shadow that has not enough gives nothing, and keeps the others from nothing.
+    pub fn take(&self, demand: &Demand<'_>, now: Now) -> Answer<'_, Taking> {
         // Looked at before anything is taken: so a denied request does not, for the moment between a take
         // and its undo, make another one be denied that would have passed.
         let mut shadowed = Vec::new();
@@ -74,7 +77,9 @@ impl Meter for LocalMeter {
         Answer::Ready(Ok(taking))
     }
 
-    fn give_back(&self, receipt: &Receipt, now: Now) {
+    /// Undoes a take as if it had never been, as far as time has not undone it already. Called at most
+    /// once for a receipt, and never together with [`finish`](Self::finish).
+    pub fn give_back(&self, receipt: &Receipt, now: Now) {
         for (index, stamp) in receipt.stamps.iter().enumerate() {
             // What was not taken from has the stamp zero, to which nothing is given back.
             if let Some((cell, spacing)) = self.existing(index, receipt.peer) {
@@ -85,7 +90,9 @@ impl Meter for LocalMeter {
         self.give_back_quota(receipt);
     }
 
-    fn finish(&self, receipt: &Receipt, succeeded: bool) {
+    /// The request has ended: its slot is free again, and where the quota counts successes only and this
+    /// was none, it is given back.
+    pub fn finish(&self, receipt: &Receipt, succeeded: bool) {
         self.free_slot(receipt);
         let counts_successes =
             self.plan.quota.as_ref().is_some_and(|quota| quota.counts == Counted::Successes);
@@ -94,7 +101,8 @@ impl Meter for LocalMeter {
         }
     }
 
-    fn report(&self, now: Now) -> Report<'_> {
+    /// How the limits stand.
+    pub fn report(&self, now: Now) -> Report<'_> {
         let rates = self.plan.rates.iter().enumerate().filter(|(_, rate)| !rate.shadow);
         let rates = rates.filter_map(|(index, rate)| {
             let (cell, spacing) = self.existing(index, None)?;
@@ -120,9 +128,7 @@ impl Meter for LocalMeter {
         });
         rates.chain(quota).collect()
     }
-}
 
-impl LocalMeter {
     /// The cell of a rate as far as there is one already: an address that has not come yet has none.
     fn existing(&self, index: usize, peer: Option<IpAddr>) -> Option<(&Gcra, Spacing)> {
         let (place, spacing) = self.rates.get(index)?;

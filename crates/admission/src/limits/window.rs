@@ -177,7 +177,8 @@ impl QuotaWindow {
             fence(Ordering::Release);
             bounds.start.store(period.start.as_second(), Ordering::Relaxed);
             bounds.end.store(period.end.as_second(), Ordering::Relaxed);
-            self.word.store(word, Ordering::Release);
+            // Exchanged and not stored: whoever gives back to the day that ends comes before or fails.
+            self.word.swap(word, Ordering::AcqRel);
         }
         self.turning.store(false, Ordering::Release);
     }

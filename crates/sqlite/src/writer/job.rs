@@ -56,6 +56,14 @@ impl From<&HoldRequest<'_>> for HoldJob {
 }
 
 impl Job {
+    /// Whether somebody waits for it.
+    pub(super) fn is_awaited(&self) -> bool {
+        match self {
+            Job::Settle(.., waiter) => waiter.is_some(),
+            Job::Hold(..) | Job::Balance { .. } | Job::Command { .. } | Job::Close => true,
+        }
+    }
+
     /// Settlements and the end are never turned away: somebody's credits hang on them.
     pub(crate) fn may_be_refused(&self) -> bool {
         match self {

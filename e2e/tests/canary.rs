@@ -1,0 +1,192 @@
+//! No secret is anywhere but with its owner: whatever was done with keys, nothing of them beyond their public
+//! prefix is in any answer, any output, any log, or any byte of any file.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on should stop and say where")]
+
+use std::fs;
+use std::path::Path;
+
+use demur_e2e::{Example, Folder, Gateway, NewKey, Request};
+use serde_json::{Value as Json, json};
+
+const API: &str = "trackyard";
+const SEARCH: &str = "/api/external/v1/search";
+
+/// So many characters of a secret beside each other are no accident: with 62 to choose from, one in 10¹⁴.
+const TELLING: usize = 8;
+
+/// Where to look for what.
+struct Canary {
+    /// What must be nowhere: all stretches of the secrets, sorted.
+    stretches: Vec<Vec<u8>>,
+    found: Vec<String>,
+}
+
+impl Canary {
+    /// `secrets` without their public prefixes.
+    fn of(secrets: &[&str]) -> Self {
+        let stretches = secrets.iter().flat_map(|secret| secret.as_bytes().windows(TELLING));
+        let mut stretches: Vec<Vec<u8>> = stretches.map(<[u8]>::to_vec).collect();
+        stretches.sort();
+        Self { stretches, found: Vec::new() }
+    }
+
+    fn look(&mut self, place: &str, bytes: &[u8]) {
+        let is_one =
+            |window: &&[u8]| self.stretches.binary_search_by(|known| known.as_slice().cmp(window)).is_ok();
+        if bytes.windows(TELLING).any(|window| is_one(&window)) {
+            self.found.push(place.to_owned());
+        }
+    }
+
+    /// Every file, log and pages and all that lies beside them.
+    fn look_into(&mut self, folder: &Path) -> Vec<String> {
+        let mut names = Vec::new();
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_file() {
+                let name = path.file_name().unwrap().to_string_lossy().into_owned();
+                self.look(&format!("the file {name}"), &fs::read(&path).unwrap());
+                names.push(name);
+            }
+        }
+        names
+    }
+}
+
+#[test]
+fn a_secret_is_in_no_answer_no_output_no_log_and_no_file() {
+    let service = Example::start(API);
+    let folder = Folder::of_examples();
+    folder.edit(
+        "  lapsed:\n",
+        "  tried: { rates: [{ name: few, requests: 3, per: 1h }], credits: { monthly: 2 } }\n  lapsed:\n",
+    );
+    folder.point(API, service.address());
+    let gateway = Gateway::serve(folder);
+    let (folder, client) = (gateway.folder(), gateway.client(API));
+    folder.create_account("acme", "tried");
+
+    // Keys in every state, one brought along, and one that there never was.
+    let make =
+        |expires| folder.create_key(&NewKey { api: API, account: "acme", expires, ..NewKey::default() });
+    let (active, revoked, expired) = (make(None), make(None), make(Some("2020-01-01T00:00:00Z")));
+    let rotated = folder.result(&["keys", "rotate", &active.id, "--grace", "1h"]);
+    let second = rotated["secret"].as_str().unwrap().to_owned();
+    folder.revoke_key(&revoked.id);
+    let invented = format!("{}{}", &active.secret[..active.secret.len() - 12], "0123456789ab");
+    let foreign = "legacy_Qp7vXz3LmT9sWc5kRb8d";
+    let foreign_key = "f3a9c2e17b5d4860a1c3e5f7092b4d6e8fa0b1c2d3e4f5061728394a5b6c7d8e";
+    folder.write("hash.key", foreign_key);
+    let line = json!({ "account": "acme", "hash": hmac(foreign, foreign_key) });
+    folder.write("keys.jsonl", &format!("{line}\n"));
+    let path = |name: &str| folder.path().join(name).to_string_lossy().into_owned();
+    let (list, key_file) = (path("keys.jsonl"), path("hash.key"));
+    let imported = folder.run(&[
+        "keys",
+        "import",
+        "--api",
+        API,
+        "--hash",
+        "hmac-sha256",
+        "--hash-key",
+        "old",
+        "--hash-key-file",
+        &key_file,
+        "--prefix",
+        "legacy_",
+        "--length",
+        "27",
+        &list,
+    ]);
+    assert_eq!(imported.code, Some(0), "{imported:?}");
+    fs::remove_file(path("hash.key")).unwrap();
+
+    let secrets = [&active.secret, &second, &revoked.secret, &expired.secret, &invented];
+    let public = active.secret.rfind('_').unwrap() + 1;
+    let mut hidden: Vec<&str> = secrets.iter().map(|secret| &secret[public..]).collect();
+    hidden.extend([&foreign["legacy_".len()..], foreign_key]);
+    let mut canary = Canary::of(&hidden);
+
+    // Every way of presenting them, good and bad: let in, refused, malformed, exposed, of another scheme.
+    let mut statuses = Vec::new();
+    for secret in secrets.into_iter().map(String::as_str).chain([foreign]) {
+        let ask = || Request::post(SEARCH).json(&json!({ "query": "epic" }));
+        let shorter = &secret[..secret.len() - 1];
+        for request in [
+            ask().key(secret),
+            ask().key(shorter),
+            ask().key(&format!("{secret}x")),
+            ask().field("Authorization", &format!("Basic {secret}")),
+            ask().field("Authorization", secret),
+            ask().field("X-Api-Key", secret),
+            Request::post(&format!("{SEARCH}?key={secret}")).key(secret).json(&json!({ "query": "epic" })),
+            Request::post(SEARCH).key(secret).json(&json!({ "query": 7, "limit": "many" })),
+            Request::get(&format!("/api/external/v1/tracks/{shorter}")).key(shorter),
+            ask().key(secret).field("Idempotency-Key", "the-same"),
+        ] {
+            let answer = client.send(&request);
+            statuses.push(answer.status);
+            canary.look(&format!("the answer to {request:?}"), &answer.content);
+            for (name, value) in answer.fields.iter() {
+                canary.look(&format!("the field {name} of the answer to {request:?}"), value.as_bytes());
+            }
+        }
+    }
+    for wanted in [200, 401, 429] {
+        assert!(statuses.contains(&wanted), "{wanted} was never answered: {statuses:?}");
+    }
+    folder.result(&["keys", "new-pepper"]);
+
+    // What the command line says of keys that are there already.
+    let copy = path("copy.db");
+    for arguments in [
+        &["keys", "list"][..],
+        &["keys", "disable", &active.id],
+        &["keys", "enable", &active.id],
+        &["keys", "expire", &active.id, "--at", "never"],
+        &["accounts", "show", "acme"],
+        &["accounts", "statement", "acme"],
+        &["accounts", "verify"],
+        &["accounts", "backup", &copy],
+        // What it refuses: once more, and one that it does not know.
+        &["accounts", "backup", &copy],
+        &["keys", "revoke", "key_unknown"],
+    ] {
+        let outcome = folder.run(arguments);
+        canary.look(&format!("the output of {arguments:?}"), outcome.stdout.as_bytes());
+        canary.look(&format!("the messages of {arguments:?}"), outcome.stderr.as_bytes());
+    }
+    canary.look("the log", gateway.log().as_bytes());
+
+    // The pepper's file is there for the key of the hashes, and for nothing else of them.
+    let within = fs::read_to_string(path("demur.db.pepper")).unwrap();
+    fs::write(path("demur.db.pepper"), within.replace(&hex(foreign_key), "").replace(foreign_key, ""))
+        .unwrap();
+    let names = canary.look_into(folder.path());
+    for name in ["demur.db", "demur.db-wal", "copy.db"] {
+        assert!(names.iter().any(|found| found == name), "{name} is not there: {names:?}");
+    }
+    let log = gateway.log();
+    let left = gateway.kill();
+    canary.look("the log at the end", log.as_bytes());
+    canary.look_into(left.path());
+    assert_eq!(canary.found, Vec::<String>::new());
+
+    // The canary sings when there is something.
+    canary.look("a text with it", format!("key {}", &second[public..]).as_bytes());
+    assert_eq!(canary.found, ["a text with it"]);
+}
+
+fn hex(text: &str) -> String {
+    text.bytes().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// By the tool that every system with Python has: not by the code that is tested. The file's text is the key
+/// in hexadecimal digits.
+fn hmac(message: &str, key: &str) -> Json {
+    let script = "import hmac,sys; print(hmac.new(bytes.fromhex(sys.argv[2]), sys.argv[1].encode(), 'sha256').hexdigest())";
+    let output = std::process::Command::new("python3").args(["-c", script, message, key]).output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    String::from_utf8(output.stdout).unwrap().trim().into()
+}

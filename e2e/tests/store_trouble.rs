@@ -1,0 +1,197 @@
+//! When the store cannot write or cannot be read: what costs credits is answered in the contract, what costs
+//! nothing goes on, nothing is lost or damaged, and service returns by itself.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "a test that cannot go on should stop and say where, or why it does not begin"
+)]
+
+use std::fs::{self, File};
+use std::io::Write;
+use std::path::Path;
+use std::process::Command;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use demur_e2e::{Client, Example, Folder, Gateway, NewKey, Request, Response};
+use serde_json::json;
+
+const API: &str = "trackyard";
+const CREDITS: u64 = 100_000;
+
+/// A gateway whose books lie in a folder of their own, in front of the real service, and a key for it.
+struct Scene {
+    gateway: Gateway,
+    client: Client,
+    key: String,
+    /// Answers of 200 to what costs a credit.
+    charged: u64,
+    _service: Example,
+}
+
+impl Scene {
+    fn new(folder: Folder) -> Self {
+        let service = Example::start(API);
+        folder.edit("store: sqlite:demur.db", "store: sqlite:books/demur.db");
+        folder.edit("  lapsed:\n", &format!("  tried: {{ credits: {{ monthly: {CREDITS} }} }}\n  lapsed:\n"));
+        folder.point(API, service.address());
+        let gateway = Gateway::serve(folder);
+        gateway.folder().create_account("acme", "tried");
+        let new = NewKey { api: API, account: "acme", ..NewKey::default() };
+        let key = gateway.folder().create_key(&new).secret;
+        let client = gateway.client(API);
+        Self { gateway, client, key, charged: 0, _service: service }
+    }
+
+    /// A search, which costs one credit.
+    fn search(&mut self) -> Response {
+        let request = Request::post("/api/external/v1/search").key(&self.key);
+        let answer = self.client.send(&request.json(&json!({ "query": "epic" })));
+        self.charged += u64::from(answer.status == 200);
+        answer
+    }
+
+    /// What costs nothing asks the books nothing, as long as the key is remembered.
+    fn free(&self) -> u16 {
+        self.client.send(&Request::get("/api/external/v1/tracks/unknown").key(&self.key)).status
+    }
+
+    /// Searches until there is the trouble that the contract has a word for.
+    fn search_until_trouble(&mut self) {
+        let trouble = (0..20_000).map(|_| self.search()).find(|answer| answer.status != 200).unwrap();
+        // This contract answers whatever is wrong on this side with one error, and never with 402.
+        assert_eq!(trouble.status, 500, "{trouble:?}");
+        let logged = self.gateway.logged(trouble.field("x-request-id")).to_string();
+        assert!(logged.contains("store.unavailable.credits"), "{logged}");
+    }
+
+    fn search_until_served(&mut self) {
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while self.search().status != 200 {
+            assert!(Instant::now() < deadline, "service does not return: {}", self.gateway.log());
+            thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// What was answered with 200 was charged, nothing else was, and every page of the books is sound.
+    fn prove(&self) {
+        let folder = self.gateway.folder();
+        let deadline = Instant::now() + Duration::from_secs(10);
+        // What was settled while nothing could be written is written now.
+        let credits = loop {
+            let credits = folder.account("acme")["credits"].clone();
+            if credits["held"] == 0 {
+                break credits;
+            }
+            assert!(Instant::now() < deadline, "held by nobody: {credits}");
+            thread::sleep(Duration::from_millis(20));
+        };
+        assert_eq!(credits["posted"], self.charged, "{credits}");
+        assert_eq!(credits["available"], CREDITS - self.charged, "{credits}");
+        let proof = folder.result(&["accounts", "verify"]);
+        assert_eq!(proof["sound"], true, "{proof}");
+    }
+
+    /// The same after the process was killed, and everything it had in memory is gone.
+    fn prove_after_a_kill(self) {
+        let Self { gateway, client: _, key, charged, _service } = self;
+        let gateway = Gateway::serve(gateway.kill());
+        let client = gateway.client(API);
+        let mut again = Self { gateway, client, key, charged, _service };
+        again.prove();
+        assert_eq!(again.search().status, 200);
+        again.prove();
+    }
+}
+
+/// The test's process itself, begun once more where it may mount what it likes. `None` where the system does
+/// not let it.
+fn with_own_mounts(test: &str) -> Option<bool> {
+    const WITHIN: &str = "E2E_HAS_OWN_MOUNTS";
+    if std::env::var_os(WITHIN).is_some() {
+        return Some(true);
+    }
+    let may =
+        Command::new("unshare").args(["-Urm", "true"]).output().is_ok_and(|output| output.status.success());
+    if !may {
+        return None;
+    }
+    let mut again = Command::new("unshare");
+    again.arg("-Urm").arg(std::env::current_exe().unwrap()).args([test, "--exact", "--nocapture"]);
+    assert!(again.env(WITHIN, "1").status().unwrap().success());
+    Some(false)
+}
+
+/// Writes until nothing goes any more.
+fn fill(path: &Path) {
+    let mut ballast = File::create(path).unwrap();
+    for size in [4096, 1] {
+        while ballast.write_all(&vec![0; size]).and_then(|()| ballast.flush()).is_ok() {}
+    }
+}
+
+#[test]
+fn a_full_disk_stops_what_costs_credits_and_damages_nothing() {
+    match with_own_mounts("a_full_disk_stops_what_costs_credits_and_damages_nothing") {
+        Some(true) => {}
+        Some(false) => return,
+        None => return println!("no mount namespace here (`unshare -Urm`): a full disk cannot be shown"),
+    }
+    let folder = Folder::of_examples();
+    let books = folder.path().join("books");
+    fs::create_dir(&books).unwrap();
+    let mount = Command::new("mount").args(["-t", "tmpfs", "-o", "size=2m", "books"]).arg(&books).status();
+    assert!(mount.unwrap().success());
+    let mut scene = Scene::new(folder);
+    for _ in 0..20 {
+        assert_eq!(scene.search().status, 200);
+    }
+    for round in 0..3 {
+        let ballast = books.join("ballast");
+        fill(&ballast);
+        scene.search_until_trouble();
+        for _ in 0..20 {
+            scene.search();
+            assert_eq!(scene.free(), 404, "the service's own answer: what costs nothing goes on");
+        }
+        fs::remove_file(&ballast).unwrap();
+        scene.search_until_served();
+        scene.prove();
+        println!("round {round}: {} charged", scene.charged);
+    }
+    scene.prove_after_a_kill();
+    assert!(Command::new("umount").arg("--lazy").arg(&books).status().unwrap().success());
+}
+
+#[test]
+fn books_that_cannot_be_read_are_trouble_and_no_empty_account() {
+    let folder = Folder::of_examples();
+    let books = folder.path().join("books");
+    fs::create_dir(&books).unwrap();
+    let mut scene = Scene::new(folder);
+    let new = NewKey { api: API, account: "acme", ..NewKey::default() };
+    let other = scene.gateway.folder().create_key(&new).secret;
+    assert_eq!(scene.search().status, 200);
+    let (file, aside) = (books.join("demur.db"), books.join("aside"));
+    for stand_in in [None, Some("no database at all, but a text of more than sixteen bytes")] {
+        fs::rename(&file, &aside).unwrap();
+        if let Some(text) = stand_in {
+            fs::write(&file, text).unwrap();
+        }
+        scene.search_until_trouble();
+        assert_eq!(scene.free(), 404);
+        // A key that is not remembered: nobody can say whose it is, and nobody says that it is unknown.
+        let request = Request::get("/api/external/v1/tracks/unknown").key(&other);
+        let trouble = scene.client.send(&request);
+        assert_eq!(trouble.status, 500, "{trouble:?}");
+        let logged = scene.gateway.logged(trouble.field("x-request-id")).to_string();
+        assert!(logged.contains("store.unavailable.keys"), "{logged}");
+        fs::rename(&aside, &file).unwrap();
+        scene.search_until_served();
+        scene.prove();
+    }
+    assert_eq!(scene.client.send(&Request::get("/api/external/v1/tracks/unknown").key(&other)).status, 404);
+    scene.prove_after_a_kill();
+}
