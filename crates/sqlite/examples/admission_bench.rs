@@ -269,7 +269,7 @@ fn lone() {
         asked.iter().for_each(|done| {
             other.commit(1, 1);
             done.send(()).unwrap();
-        })
+        });
     });
     let clock = Clock::start();
     let mut waits = [const { Vec::new() }; 3];

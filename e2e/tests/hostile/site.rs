@@ -36,7 +36,7 @@ impl Site {
         folder.write("demur.yaml", include_str!("../../hostile/gateway/demur.yaml"));
         match document {
             Document::Things => {
-                folder.write("openapi.yaml", include_str!("../../hostile/gateway/openapi.yaml"))
+                folder.write("openapi.yaml", include_str!("../../hostile/gateway/openapi.yaml"));
             }
             Document::Desync => {
                 folder.write("openapi.yaml", include_str!("../../hostile/gateway/desync.yaml"));
