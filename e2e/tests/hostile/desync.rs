@@ -41,7 +41,8 @@ fn cases_that_others_have_classified_are_refused_or_arrive_whole() {
     let cases: Vec<Case> = files.iter().flat_map(|file| items(file)).map(|node| case(&node)).collect();
     assert!(cases.len() >= 159, "{} cases", cases.len());
     let site = Site::start(Document::Desync);
-    let found: Vec<String> = cases.iter().filter_map(|case| run(&site, case).inspect_err(|_| site.forget()).err()).collect();
+    let found: Vec<String> =
+        cases.iter().filter_map(|case| run(&site, case).inspect_err(|_| site.forget()).err()).collect();
     assert!(found.is_empty(), "{} of {} cases:\n{}", found.len(), cases.len(), found.join("\n"));
     let (total, expected) = site.seen_and_accounted_for();
     assert_eq!(total, expected);

@@ -27,7 +27,8 @@ fn every_case_gets_its_answer_and_the_upstream_sees_what_was_admitted() {
     let site = Site::start(Document::Things);
     let cases = cases(&Path::new(env!("CARGO_MANIFEST_DIR")).join("hostile"), site.key());
     assert!(cases.len() >= 150, "{} cases", cases.len());
-    let found: Vec<String> = cases.iter().filter_map(|case| run(&site, case).inspect_err(|_| site.forget()).err()).collect();
+    let found: Vec<String> =
+        cases.iter().filter_map(|case| run(&site, case).inspect_err(|_| site.forget()).err()).collect();
     assert!(found.is_empty(), "{} of {} cases:\n{}", found.len(), cases.len(), found.join("\n"));
     // Nothing came late either.
     let (total, expected) = site.seen_and_accounted_for();
