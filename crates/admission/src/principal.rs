@@ -1,8 +1,9 @@
 //! Who is calling.
 
+use std::any::Any;
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use jiff::Timestamp;
 
@@ -24,6 +25,7 @@ pub struct Principal {
     meter: Meter,
     plan: Arc<Plan>,
     credential: Arc<Credential>,
+    kept: OnceLock<Box<dyn Any + Send + Sync>>,
 }
 
 /// So many seconds of use are one use, as far as it is written down.
@@ -44,7 +46,7 @@ impl Principal {
             [key.expires, credential.replaced].into_iter().flatten().min().unwrap_or(Timestamp::MAX)
         };
         let told = AtomicI64::new(i64::MIN);
-        Self { term, opens_until, api, told, meter, plan, credential }
+        Self { term, opens_until, api, told, meter, plan, credential, kept: OnceLock::new() }
     }
 
     /// The key that opened.
@@ -60,6 +62,12 @@ impl Principal {
     /// What the account may use.
     pub fn plan(&self) -> &Arc<Plan> {
         &self.plan
+    }
+
+    /// What one who serves this caller makes of it, made once and kept as long as the principal: the form in which
+    /// others are told who is calling. `None` where something of another type is kept already.
+    pub fn kept<T: Any + Send + Sync>(&self, make: impl FnOnce(&Self) -> T) -> Option<&T> {
+        self.kept.get_or_init(|| Box::new(make(self))).downcast_ref()
     }
 
     /// How the account's limits stand, for the header fields of refusals too.

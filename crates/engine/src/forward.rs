@@ -130,21 +130,40 @@ pub(crate) fn name_peer(headers: &mut HeaderMap, peer: &HeaderValue) {
     headers.insert(X_FORWARDED_FOR, peer.clone());
 }
 
+/// Who is calling, as the service behind is told. An id is visible ASCII; a plan's name that a field cannot carry is
+/// left out.
+struct Identity {
+    account: Option<HeaderValue>,
+    key: Option<HeaderValue>,
+    plan: Option<HeaderValue>,
+}
+
+impl Identity {
+    fn of(principal: &Principal) -> Self {
+        let value = |text: &str| HeaderValue::from_str(text).ok();
+        Self {
+            account: value(principal.account().id.as_str()),
+            key: value(principal.key().id.as_str()),
+            plan: value(&principal.plan().name),
+        }
+    }
+}
+
 /// Says who is calling.
 pub(crate) fn identify(headers: &mut HeaderMap, principal: &Principal, balance: Option<&Balance>) {
-    let mut put = |name: HeaderName, value: &str| {
-        // Ids are visible ASCII; a plan's name that a field cannot carry is left out.
-        if let Ok(value) = HeaderValue::from_str(value) {
-            headers.insert(name, value);
+    if let Some(Identity { account, key, plan }) = principal.kept(Identity::of) {
+        for (name, value) in [(ACCOUNT, account), (KEY, key), (PLAN, plan)] {
+            if let Some(value) = value {
+                headers.insert(name, value.clone());
+            }
         }
-    };
-    put(ACCOUNT, principal.account().id.as_str());
-    put(KEY, principal.key().id.as_str());
-    put(PLAN, &principal.plan().name);
+    }
     if let Some(balance) = balance {
-        put(CREDITS_REMAINING, &balance.available.to_string());
-        if let Some(resets_at) = balance.resets_at {
-            put(CREDITS_RESET, &resets_at.to_string());
+        headers.insert(CREDITS_REMAINING, balance.available.into());
+        if let Some(resets_at) = balance.resets_at
+            && let Ok(value) = HeaderValue::from_str(&resets_at.to_string())
+        {
+            headers.insert(CREDITS_RESET, value);
         }
     }
 }

@@ -71,8 +71,8 @@ impl Shared {
         let mut address = socket.peer_addr().ok().map(|address| address.ip().to_canonical());
         let mut first = Vec::new();
         if self.proxies.proxy_protocol && address.is_some_and(|address| self.proxies.contains(address)) {
-            let introduced = proxy_protocol::read(&mut socket, self.bounds.head.head_timeout).await;
-            let Introduced { client, rest } = match introduced {
+            let introduced = proxy_protocol::read(&mut socket, self.bounds.head.head_timeout);
+            let Introduced { client, rest } = match Box::pin(introduced).await {
                 Ok(introduced) => introduced,
                 Err(error) => {
                     tracing::debug!(%error, peer = ?address, "a proxy did not say for whom it speaks");
@@ -96,8 +96,8 @@ impl Shared {
         if self.bounds.head.fields > USUAL_FIELDS {
             http.max_headers(self.bounds.head.fields);
         }
-        let connection = http.serve_connection(guard, service);
-        let mut connection = std::pin::pin!(connection);
+        // Pinned where it is made: under a name of its own it would have its room twice.
+        let mut connection = std::pin::pin!(http.serve_connection(guard, service));
         let ended = tokio::select! {
             ended = connection.as_mut() => ended,
             _ = ending.wait_for(|ending| *ending) => {

@@ -44,8 +44,18 @@ impl Notes {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).used.get(key).copied()
     }
 
-    pub(crate) fn take(&self) -> Noted {
-        std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    /// At most so many of each.
+    pub(crate) fn take(&self, most: usize) -> Noted {
+        let mut noted = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if noted.used.len() <= most && noted.refreshed.len() <= most {
+            return std::mem::take(&mut *noted);
+        }
+        let used: Vec<KeyId> = noted.used.keys().take(most).cloned().collect();
+        let used = used.into_iter().filter_map(|key| noted.used.remove_entry(&key)).collect();
+        let refreshed: Vec<Digest> = noted.refreshed.keys().take(most).copied().collect();
+        let refreshed =
+            refreshed.into_iter().filter_map(|stored| noted.refreshed.remove_entry(&stored)).collect();
+        Noted { used, refreshed }
     }
 
     /// After what was taken could not be written.
@@ -60,6 +70,10 @@ impl Notes {
 }
 
 impl Noted {
+    pub(crate) fn len(&self) -> usize {
+        self.used.len().max(self.refreshed.len())
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.used.is_empty() && self.refreshed.is_empty()
     }

@@ -40,8 +40,12 @@ const QUEUE: usize = 65_536;
 /// as posted, as they would have a moment before.
 const LINGER: Duration = Duration::from_millis(1);
 
-/// How long a quota's count may stay in memory only.
+/// How long a quota's count may stay in memory only, where there is not too much to write.
 const WRITE_BEHIND: Duration = Duration::from_millis(500);
+/// What is written behind is written in pieces of this size with a pause between them: whoever waits for a commit,
+/// or for the processor, should not wait for all of it.
+const PIECE: usize = 256;
+const BETWEEN_PIECES: Duration = Duration::from_millis(20);
 
 /// Hands jobs to the writing thread.
 pub(crate) struct Writer {
@@ -144,6 +148,10 @@ struct Behind {
 }
 
 impl Behind {
+    fn len(&self) -> usize {
+        self.uses.len().max(self.noted.len())
+    }
+
     fn is_empty(&self) -> bool {
         self.uses.is_empty() && self.noted.is_empty()
     }
@@ -184,11 +192,18 @@ impl Run {
             batch.retain(|job| !matches!(job, Job::Close));
             closing |= batch.len() < before;
 
-            let flush = closing || Instant::now() >= flush_at;
-            if flush {
-                flush_at = Instant::now() + WRITE_BEHIND;
-            }
-            self.write(batch, flush);
+            let behind = if closing {
+                self.behind(usize::MAX)
+            } else if Instant::now() >= flush_at {
+                let behind = self.behind(PIECE);
+                let is_all = behind.as_ref().is_none_or(|behind| behind.len() < PIECE);
+                let pause = if is_all { WRITE_BEHIND } else { BETWEEN_PIECES };
+                flush_at = Instant::now() + pause;
+                behind
+            } else {
+                None
+            };
+            self.write(batch, behind);
             if closing {
                 break;
             }
@@ -199,14 +214,15 @@ impl Run {
         }
     }
 
+    /// What has not been written yet, and can wait: at most so many counts.
+    fn behind(&self, most: usize) -> Option<Behind> {
+        Some(Behind { uses: self.shared.counters.changed(most), noted: self.shared.notes.take(most) })
+    }
+
     /// Writes one batch and tells the waiters what became of it.
-    fn write(&mut self, mut batch: Vec<Job>, flush: bool) {
-        let behind = if flush {
-            Behind { uses: self.shared.counters.changed(), noted: self.shared.notes.take() }
-        } else {
-            Behind::default()
-        };
-        let retry = flush && !self.unsettled.is_empty();
+    fn write(&mut self, mut batch: Vec<Job>, behind: Option<Behind>) {
+        let retry = behind.is_some() && !self.unsettled.is_empty();
+        let behind = behind.unwrap_or_default();
         if batch.is_empty() && behind.is_empty() && !retry {
             return;
         }

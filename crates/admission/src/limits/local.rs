@@ -43,9 +43,15 @@ impl LocalCounters {
         }
     }
 
-    /// The quotas that have changed since the last call.
-    pub fn changed(&self) -> Vec<QuotaUse> {
-        let listed = std::mem::take(&mut *self.changed.0.lock().unwrap_or_else(PoisonError::into_inner));
+    /// At most so many of the quotas that have changed and were not told since; the longest waiting first.
+    pub fn changed(&self, most: usize) -> Vec<QuotaUse> {
+        let listed = {
+            let mut all = self.changed.0.lock().unwrap_or_else(PoisonError::into_inner);
+            // Those that wait longest first.
+            let count = all.len().min(most);
+            let later = all.split_off(count);
+            std::mem::replace(&mut *all, later)
+        };
         let mut uses = Vec::with_capacity(listed.len());
         for counts in listed {
             // Unlisted first: a change from here on lists it again, so none is missed.
