@@ -121,6 +121,8 @@ fn sound_contract() -> Json {
 const CONFIGURATION_MAPPINGS: &[(&str, &str)] = &[
     ("", ""),
     ("/bounds", "/properties/bounds"),
+    ("/proxies", "/properties/proxies"),
+    ("/access_log", "/properties/access_log/anyOf/1"),
     ("/plans/free", "/definitions/plan"),
     ("/plans/free/rates/0", "/definitions/rate"),
     ("/plans/free/quota", "/definitions/quota"),
@@ -136,13 +138,15 @@ const CONFIGURATION_MAPPINGS: &[(&str, &str)] = &[
     ("/apis/0/authentication/also", "/definitions/alsoAuthentication"),
     ("/apis/0/authentication/failures", "/definitions/authentication/properties/failures"),
     ("/apis/0/validation", "/definitions/api/properties/validation"),
+    ("/apis/0/cors", "/definitions/cors"),
+    ("/apis/0/overload", "/definitions/overload"),
     ("/apis/0/operations/list", "/definitions/operation"),
     ("/apis/0/rules/0", "/definitions/rule"),
 ];
 
 fn sound_configuration() -> Json {
     json(
-        "{ demur: 1, bounds: { fields: 10 },
+        "{ demur: 1, bounds: { fields: 10 }, proxies: { from: [10.0.0.0/8] }, access_log: { requests: all },
            plans: { free: { rates: [{ requests: 1, per: 1s }], quota: { requests: 1 }, credits: { monthly: 1 },
                             concurrency: { requests: 5 } } },
            apis: [{ name: shop, contract: problem, openapi: openapi.yaml, at: { path: /shop },
@@ -150,6 +154,7 @@ fn sound_configuration() -> Json {
                     upstream: { url: 'http://127.0.0.1:9' },
                     authentication: { prefix: shp, also: { field: X-Key }, failures: { requests: 9, per: 1m } },
                     validation: { formats: assert },
+                    cors: { origins: ['https://app.example'] }, overload: { in_flight: 9 },
                     operations: { list: { credits: 1 } },
                     rules: [{ name: r, require: 'true', raise: internal }] }] }",
     )
