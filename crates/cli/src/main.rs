@@ -15,9 +15,10 @@ use clap::Parser;
 
 use args::{Args, Verb};
 
-/// A request allocates many small pieces on one thread and frees them there.
+/// A request allocates many small pieces on one thread and frees them there. Of those that were tried this one costs
+/// least time, and least memory for a connection that is idle.
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 fn main() -> std::process::ExitCode {
     let args = Args::parse();
