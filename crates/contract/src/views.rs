@@ -238,6 +238,24 @@ mod tests {
     }
 
     #[test]
+    fn other_languages_change_nothing_of_the_default_one() {
+        const ALONE: &str = "
+demur: 1
+name: shop
+formats: { default: { message: $message, errors?: [$detail] } }
+errors:
+  bad_request: { status: 400, message: '{param} is bad.', on: [request, param] }
+  internal: { status: 500, message: Ours., on: [internal] }
+";
+        let load = |text: &str| Contract::load(&Source::new("shop.yaml", text)).unwrap().contract;
+        let alone = load(ALONE);
+        let with = load(&format!("{ALONE}locales: {{ it: {{ errors: {{ internal: Nostra. }} }} }}\n"));
+        assert!(with.has_translations());
+        assert_eq!((&with.programs, &with.texts), (&alone.programs, &alone.texts));
+        assert_eq!(format!("{:?}", with.parser), format!("{:?}", alone.parser));
+    }
+
+    #[test]
     fn the_most_specific_range_weighs() {
         for (accept, problem, json) in [
             ("*/*", 1000, 1000),

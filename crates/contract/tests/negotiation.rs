@@ -132,3 +132,25 @@ fn every_built_in_can_be_spoken_so() {
         }
     }
 }
+
+#[test]
+fn an_error_without_a_title_has_that_of_what_it_claims() {
+    for (status, on, title) in [
+        (400, "[param]", "Parameters are missing or invalid"),
+        (400, "[param.missing]", "A required parameter is missing"),
+        (400, "[param.invalid.length]", "A parameter has the wrong length"),
+        (429, "[rate]", "Rate limit exceeded"),
+        (429, "[quota, rate]", "Too Many Requests"),
+        (409, "[resource.exists, resource.conflict]", "Conflict"),
+        (409, "[sold_out]", "The request failed"),
+        (499, "[quota, rate]", "The request failed"),
+    ] {
+        let contract = load(&format!(
+            "demur: 1\nname: shop\nformats: {{ default: {{ message: $message }} }}\nerrors:\n  \
+             bad: {{ status: 400, message: Bad., on: [request, internal] }}\n  \
+             tried: {{ status: {status}, message: Tried., on: {on} }}\n"
+        ));
+        let problem = Problem::new(contract.named("tried").unwrap(), "req_1");
+        assert_eq!(as_json(contract.as_problem().unwrap(), &problem)["title"], title, "{on}");
+    }
+}
