@@ -322,39 +322,9 @@ pub(crate) enum AccountsVerb {
         plan: String,
     },
     /// Adds credits that do not expire.
-    TopUp {
-        #[command(flatten)]
-        store: StoreArgs,
-        /// The account's id.
-        #[arg(value_name = "ID")]
-        account: String,
-        /// How many.
-        #[arg(value_name = "CREDITS")]
-        amount: u64,
-        /// Why, for the statement.
-        #[arg(long, value_name = "TEXT")]
-        reason: String,
-        /// An id that makes a repetition harmless.
-        #[arg(long, value_name = "ID")]
-        operation: Option<String>,
-    },
+    TopUp(BookingArgs),
     /// Takes away credits that should not have come in.
-    Withdraw {
-        #[command(flatten)]
-        store: StoreArgs,
-        /// The account's id.
-        #[arg(value_name = "ID")]
-        account: String,
-        /// How many.
-        #[arg(value_name = "CREDITS")]
-        amount: u64,
-        /// Why, for the statement.
-        #[arg(long, value_name = "TEXT")]
-        reason: String,
-        /// An id that makes a repetition harmless.
-        #[arg(long, value_name = "ID")]
-        operation: Option<String>,
-    },
+    Withdraw(BookingArgs),
     /// Gives back what an operation was charged, once.
     Refund {
         #[command(flatten)]
@@ -408,4 +378,23 @@ pub(crate) enum AccountsVerb {
         #[arg(long, value_name = "TIME")]
         before: jiff::Timestamp,
     },
+}
+
+/// Credits that come in or go out by an operator's word.
+#[derive(Debug, clap::Args)]
+pub(crate) struct BookingArgs {
+    #[command(flatten)]
+    pub(crate) store: StoreArgs,
+    /// The account's id.
+    #[arg(value_name = "ID")]
+    pub(crate) account: String,
+    /// How many.
+    #[arg(value_name = "CREDITS")]
+    pub(crate) amount: u64,
+    /// Why, for the statement.
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) reason: String,
+    /// An id that makes a repetition harmless.
+    #[arg(long, value_name = "ID")]
+    pub(crate) operation: Option<String>,
 }

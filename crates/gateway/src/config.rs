@@ -3,6 +3,7 @@
 //! What it says of plans and APIs the engine reads; listeners, bounds and upstreams are read here. Nothing
 //! is opened or started.
 
+use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
@@ -12,7 +13,7 @@ use std::time::Duration;
 use demur_admission::Plan;
 use demur_contract::Contract;
 use demur_engine::settings::{ApiSettings, Reading, read_api, read_plan};
-use demur_source::{Diagnostics, Fields, Node, Source, Span};
+use demur_source::{Diagnostics, Fields, Key, Node, Source, Span};
 
 use crate::access_log::{LogSettings, read_log};
 use crate::bounds::{ListenerBounds, read_bounds, read_count, read_time};
@@ -137,7 +138,8 @@ fn read(root: &Node, reading: &mut Reading<'_>) -> Option<Config> {
     let bounds = fields.node("bounds").map(|node| read_bounds(node, reading)).unwrap_or_default();
 
     let mut plans: Vec<Plan> = Vec::new();
-    for (key, node) in fields.map("plans", reading.found) {
+    let plan_nodes = fields.map("plans", reading.found);
+    for (key, node) in plan_nodes {
         plans.extend(read_plan(key, node, reading));
     }
     let mut apis: Vec<ApiConfig> = Vec::new();
@@ -151,6 +153,10 @@ fn read(root: &Node, reading: &mut Reading<'_>) -> Option<Config> {
             check_features(&api, &plans, node, reading);
             apis.push(api);
         }
+    }
+    // An API that could not be read may have had them.
+    if apis.len() == items.len() {
+        check_rates(plan_nodes, &apis, reading);
     }
     fields.finish(reading.found);
     Some(Config {
@@ -312,5 +318,22 @@ fn check_features(api: &ApiConfig, plans: &[Plan], node: &Node, reading: &mut Re
             format!("no plan has the feature `{feature}`"),
             help,
         );
+    }
+}
+
+/// A rate for operations that no document has would count nothing, and nobody would notice.
+fn check_rates(plans: &[(Key, Node)], apis: &[ApiConfig], reading: &mut Reading<'_>) {
+    let documents = apis.iter().map(|api| &api.settings.document);
+    let known: BTreeSet<&str> =
+        documents.flat_map(|document| document.operations().iter().map(|operation| operation.id())).collect();
+    let rates =
+        plans.iter().flat_map(|(_, plan)| plan.get("rates").and_then(Node::as_seq).unwrap_or_default());
+    let named = rates.flat_map(|rate| rate.get("operations").and_then(Node::as_seq).unwrap_or_default());
+    for node in named {
+        let Some(name) = node.as_str().filter(|name| !known.contains(name)) else { continue };
+        let help = demur_source::did_you_mean(name, known.iter().copied())
+            .map(|known| format!("did you mean `{known}`?"));
+        let message = format!("no document has the operation `{name}`, so the rate never counts for it");
+        reading.found.warning(reading.source, node.span, "unknown-operation", message, help);
     }
 }

@@ -22,6 +22,7 @@ mod notes;
 mod owner;
 mod packed;
 mod pepper;
+mod quota;
 mod reader;
 mod schema;
 mod secrets;

@@ -1,14 +1,15 @@
-//! The thread that looks keys up.
+//! The thread that looks keys up, and with a key what its account has used of its quota.
 
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::thread::{self, JoinHandle};
 
-use demur_admission::{Answer, Candidates, Credential, StoreError};
+use demur_admission::{Answer, Candidates, Credential, LocalCounters, StoreError};
 
 use crate::database::{Access, DatabaseFile, Link};
 use crate::directory;
 use crate::error::store_error;
+use crate::quota;
 use crate::waiter::Waiter;
 
 /// More than this many waiting look-ups are refused, not queued.
@@ -29,10 +30,11 @@ pub(crate) struct Reader {
 }
 
 impl Reader {
-    pub(crate) fn start(file: Arc<DatabaseFile>) -> std::io::Result<Self> {
+    pub(crate) fn start(file: Arc<DatabaseFile>, counters: Arc<LocalCounters>) -> std::io::Result<Self> {
         let (questions, asked) = sync_channel(QUEUE);
+        let run = Run { file, counters, link: None };
         let thread =
-            thread::Builder::new().name("demur-keys".into()).spawn(move || answer_all(&file, &asked))?;
+            thread::Builder::new().name("demur-keys".into()).spawn(move || run.until_closed(&asked))?;
         Ok(Self { questions: Some(questions), thread: Some(thread) })
     }
 
@@ -56,34 +58,44 @@ impl Drop for Reader {
     }
 }
 
-fn answer_all(file: &Arc<DatabaseFile>, asked: &Receiver<Question>) {
-    let mut link = None;
-    while let Ok(Question { digests, mut waiter }) = asked.recv() {
-        match look_up(file, &mut link, &digests) {
-            Ok(found) => {
-                waiter.set(found);
-                waiter.tell();
-            }
-            Err(error) => {
-                // Opened again for the next question: what is there may be sound by then.
-                link = None;
-                waiter.fail(error);
+/// The thread's own state.
+struct Run {
+    file: Arc<DatabaseFile>,
+    counters: Arc<LocalCounters>,
+    /// Given up when it fails, and opened again for the next question: what is there may be sound by then.
+    link: Option<Link>,
+}
+
+impl Run {
+    fn until_closed(mut self, asked: &Receiver<Question>) {
+        while let Ok(Question { digests, mut waiter }) = asked.recv() {
+            match self.look_up(&digests) {
+                Ok(found) => {
+                    waiter.set(found);
+                    waiter.tell();
+                }
+                Err(error) => waiter.fail(error),
             }
         }
     }
-}
 
-fn look_up(
-    file: &Arc<DatabaseFile>,
-    link: &mut Option<Link>,
-    digests: &Candidates,
-) -> Result<Found, StoreError> {
-    let open = match link.take() {
-        Some(open) => open,
-        None => Link::open(file, Access::Read)?,
-    };
-    open.check()?;
-    let found = directory::find(&open.connection, digests).map_err(|error| store_error(&error))?;
-    *link = Some(open);
-    Ok(found)
+    fn look_up(&mut self, digests: &Candidates) -> Result<Found, StoreError> {
+        let open = match self.link.take() {
+            Some(open) => open,
+            None => Link::open(&self.file, Access::Read)?,
+        };
+        open.check()?;
+        let found = self.found(&open, digests).map_err(|error| store_error(&error))?;
+        self.link = Some(open);
+        Ok(found)
+    }
+
+    fn found(&self, open: &Link, digests: &Candidates) -> rusqlite::Result<Found> {
+        let found = directory::find(&open.connection, digests)?;
+        if let Some(credential) = &found {
+            // Before anyone can open a meter of the account.
+            quota::restore(&open.connection, &self.counters, &credential.account.id)?;
+        }
+        Ok(found)
+    }
 }

@@ -61,8 +61,8 @@ impl Store {
                 StartError::Database(cause) => database(cause),
                 StartError::Thread(cause) => OpenError::Io { path: path.clone(), cause },
             })?;
-        let reader =
-            Reader::start(Arc::clone(&file)).map_err(|cause| OpenError::Io { path: path.clone(), cause })?;
+        let reader = Reader::start(Arc::clone(&file), Arc::clone(&shared.counters))
+            .map_err(|cause| OpenError::Io { path: path.clone(), cause })?;
         let store =
             Arc::new(Self { server: Mutex::default(), reader, writer, shared, file, _ownership: ownership });
         let server = Server::start(path, Arc::downgrade(&store))?;

@@ -7,7 +7,6 @@
 mod books;
 mod commands;
 mod job;
-mod quota;
 mod recovery;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -24,6 +23,7 @@ use crate::checkpoint::Checkpointer;
 use crate::database::{Access, DatabaseFile, Link};
 use crate::error::store_error;
 use crate::notes::{Noted, Notes};
+use crate::quota;
 use crate::secrets::Secrets;
 use books::{Books, Till, Undo};
 pub(crate) use books::{HELD, POSTED, RELEASED};
@@ -71,7 +71,6 @@ impl Writer {
         shared: Arc<Shared>,
     ) -> Result<Self, StartError> {
         let till = recovery::recover(&link.connection, Timestamp::now()).map_err(StartError::Database)?;
-        quota::load(&link.connection, &shared.counters).map_err(StartError::Database)?;
         let checkpointer = Checkpointer::start(Arc::clone(&file)).map_err(StartError::Thread)?;
         let (jobs, queued) = channel();
         let waiting = Arc::new(AtomicUsize::new(0));

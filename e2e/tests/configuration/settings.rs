@@ -36,6 +36,7 @@ pub(crate) const ROWS: &[Row] = &[
     error("duration", &[("per: 1s", "per: «1")], "`per` must be a duration", "write `500ms`, `2s`, `1m` or `1h`"),
     error("rate-name", &[("{ name: burst,", "«{ name: \"per second\",")], "cannot be a rate's name", ""),
     error("unknown-key", &[("per: 1s }", "per: 1s, «timezone: UTC }")], "a rate has no key `timezone`", "it knows: name, requests, per, burst"),
+    warning("unknown-operation", &[("per: 1s }]", "per: 1s, operations: [listItems, «listItem] }]")], "no document has the operation `listItem`", "did you mean `listItems`?"),
     error("duplicate-rate", &[("per: 1s }]", "per: 1s }, «{ name: burst, requests: 5, per: 1m }]")], "two rates called `burst`", "each counts by its name"),
     error("number", &[("requests: 1000", "requests: «-1")], "`requests` must not be negative", ""),
     error("unknown-word", &[("counts: attempts", "counts: «tries")], "`attempts` or `successes`", ""),

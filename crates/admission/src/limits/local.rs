@@ -36,10 +36,16 @@ impl LocalCounters {
         Self::default()
     }
 
-    /// Puts back what an earlier process had counted. To be done before the first meter is opened.
-    pub fn restore(&self, uses: impl IntoIterator<Item = QuotaUse>) {
-        for QuotaUse { account, day, used } in uses {
-            self.counts(&account).quota.restore(day, used);
+    /// Whether anything has been counted, or put back, for this account.
+    pub fn knows(&self, account: &AccountId) -> bool {
+        self.accounts.lock().unwrap_or_else(PoisonError::into_inner).contains_key(account)
+    }
+
+    /// Puts back what an earlier process had counted for an account. To be done before its first meter is
+    /// opened: what has been counted here since is not counted less.
+    pub fn restore(&self, earlier: &QuotaUse) {
+        if !self.knows(&earlier.account) {
+            self.counts(&earlier.account).quota.restore(earlier.day, earlier.used);
         }
     }
 

@@ -9,7 +9,7 @@ use demur_admission::{
 use serde_json::json;
 
 use super::{execute, id, unexpected};
-use crate::args::{AccountsVerb, StoreArgs};
+use crate::args::{AccountsVerb, BookingArgs, StoreArgs};
 use crate::exit::{Exit, Failure};
 use crate::output::{Output, counted};
 use crate::serving::load;
@@ -34,12 +34,14 @@ fn command(verb: &AccountsVerb) -> Result<(&StoreArgs, Command), Failure> {
         AccountsVerb::SetPlan { store, account, plan } => {
             (store, Command::SetPlan { account: id(account)?, plan: plan.clone() })
         }
-        AccountsVerb::TopUp { store, account, amount, reason, operation: named } => {
-            let (account, reason, amount) = (id(account)?, reason.clone(), *amount);
+        AccountsVerb::TopUp(booking) => {
+            let BookingArgs { store, account, amount, reason, operation: named } = booking;
+            let (account, amount, reason) = (id(account)?, *amount, reason.clone());
             (store, Command::TopUp { account, amount, reason, operation: operation(named)? })
         }
-        AccountsVerb::Withdraw { store, account, amount, reason, operation: named } => {
-            let (account, reason, amount) = (id(account)?, reason.clone(), *amount);
+        AccountsVerb::Withdraw(booking) => {
+            let BookingArgs { store, account, amount, reason, operation: named } = booking;
+            let (account, amount, reason) = (id(account)?, *amount, reason.clone());
             (store, Command::Withdraw { account, amount, reason, operation: operation(named)? })
         }
         AccountsVerb::Refund { store, account, operation, amount, reason } => {

@@ -1,7 +1,8 @@
-//! What happened to one account's credits. Operations in batches are found by reading the batches: they
-//! lie in the order of time, and not by account.
+//! What happened to one account's credits. Operations in batches are found by reading the batches, latest
+//! first and no further than is asked for: they lie in the order of time, and not by account.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
+use std::ops::ControlFlow;
 
 use demur_admission::{AccountId, HoldId, OperationId, StatementEntry, StatementKind};
 use jiff::Timestamp;
@@ -47,13 +48,15 @@ pub(super) fn charged(
         return Ok(of_row);
     }
     let mut found = None;
-    each_operation(connection, account, |entry| {
-        if entry.operation == operation.as_str() {
-            found = match entry.kind {
-                StatementKind::Posted | StatementKind::OutcomeUnknown => Some(entry.amount),
-                _ => None,
-            };
+    each_operation(connection, account, i64::MIN, |entry| {
+        if entry.operation != operation.as_str() {
+            return ControlFlow::Continue(());
         }
+        found = match entry.kind {
+            StatementKind::Posted | StatementKind::OutcomeUnknown => Some(entry.amount),
+            _ => None,
+        };
+        ControlFlow::Break(())
     })?;
     Ok(found)
 }
@@ -113,54 +116,54 @@ fn batches(
     account: &AccountId,
     since: i64,
     most: usize,
-) -> rusqlite::Result<VecDeque<StatementEntry>> {
-    let mut latest = VecDeque::new();
-    each_operation(connection, account, |entry| {
+) -> rusqlite::Result<Vec<StatementEntry>> {
+    let mut latest = Vec::new();
+    each_operation(connection, account, since, |entry| {
         if entry.at.as_microsecond() >= since {
-            latest.push_back(entry);
-            if latest.len() > most {
-                latest.pop_front();
-            }
+            latest.push(entry);
         }
+        if latest.len() < most { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
     })?;
     Ok(latest)
 }
 
-/// Tells of each operation of an account that lies in a batch: when it is settled, and at the end those
-/// that are not.
+/// Tells of each operation of an account that lies in a batch, latest first, until it was told enough. What was
+/// written before `since` is not read.
 fn each_operation(
     connection: &Connection,
     account: &AccountId,
-    mut tell: impl FnMut(StatementEntry),
+    since: i64,
+    mut tell: impl FnMut(StatementEntry) -> ControlFlow<()>,
 ) -> rusqlite::Result<()> {
-    let mut open: HashMap<HoldId, StatementEntry> = HashMap::new();
-    let mut statement = connection.prepare("SELECT entries FROM batch ORDER BY id")?;
-    let mut rows = statement.query([])?;
+    // Backwards, an operation's end is seen before its beginning.
+    let mut ended: HashMap<HoldId, (StatementKind, Option<u64>)> = HashMap::new();
+    let mut statement =
+        connection.prepare("SELECT entries FROM batch WHERE created >= ?1 ORDER BY id DESC")?;
+    let mut rows = statement.query([since])?;
     while let Some(row) = rows.next()? {
-        for entry in packed::read(row.get_ref(0)?.as_blob()?) {
-            let unfit = |error| rusqlite::Error::FromSqlConversionFailure(0, Type::Blob, Box::new(error));
-            let (hold, kind, posted) = match entry.map_err(unfit)? {
+        let unfit = |error| rusqlite::Error::FromSqlConversionFailure(0, Type::Blob, Box::new(error));
+        let entries: Result<Vec<_>, _> = packed::read(row.get_ref(0)?.as_blob()?).collect();
+        for entry in entries.map_err(unfit)?.into_iter().rev() {
+            let (hold, end) = match entry {
                 Entry::Held { hold, account: whose, operation, source, at } => {
+                    let (kind, posted) = ended.remove(&hold).unwrap_or((StatementKind::Held, None));
                     if whose == account.as_str() {
-                        let (operation, amount) = (operation.to_owned(), source.amount());
-                        let (at, kind) = (moment(at), StatementKind::Held);
-                        open.insert(hold, StatementEntry { at, kind, amount, operation, reason: None });
+                        let (at, operation) = (moment(at), operation.to_owned());
+                        let amount = posted.unwrap_or_else(|| source.amount());
+                        if tell(StatementEntry { at, kind, amount, operation, reason: None }).is_break() {
+                            return Ok(());
+                        }
                     }
                     continue;
                 }
-                Entry::Settled { hold, posted: 0 } => (hold, StatementKind::Released, None),
-                Entry::Settled { hold, posted } => (hold, StatementKind::Posted, Some(posted)),
-                Entry::OutcomeUnknown { hold, posted } => (hold, StatementKind::OutcomeUnknown, Some(posted)),
+                Entry::Settled { hold, posted: 0 } => (hold, (StatementKind::Released, None)),
+                Entry::Settled { hold, posted } => (hold, (StatementKind::Posted, Some(posted))),
+                Entry::OutcomeUnknown { hold, posted } => {
+                    (hold, (StatementKind::OutcomeUnknown, Some(posted)))
+                }
             };
-            if let Some(mut ended) = open.remove(&hold) {
-                ended.kind = kind;
-                ended.amount = posted.unwrap_or(ended.amount);
-                tell(ended);
-            }
+            ended.insert(hold, end);
         }
     }
-    let mut rest: Vec<_> = open.into_values().collect();
-    rest.sort_by_key(|entry| entry.at);
-    rest.into_iter().for_each(tell);
     Ok(())
 }

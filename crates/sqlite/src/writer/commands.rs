@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use super::Shared;
 use super::books::Books;
 use crate::directory;
+use accounts::{Booking, Kind};
 
 /// The outcome of a command: what to reply and what has changed, or why nothing was done.
 type Outcome = rusqlite::Result<Result<(Reply, Vec<Change>), CommandFault>>;
@@ -77,12 +78,12 @@ pub(super) fn execute(
         Command::ShowAccount { account } => accounts::show(account, at, books, shared)?,
         Command::SetPlan { account, plan } => accounts::set_plan(account, plan, at, books, shared)?,
         Command::TopUp { account, amount, reason, operation } => {
-            let operation = named(operation.as_ref());
-            accounts::top_up(account, *amount, reason, &operation, at, books, shared)?
+            let (kind, operation, amount) = (Kind::TopUp, &named(operation.as_ref()), *amount);
+            accounts::book(&Booking { account, kind, operation, amount, reason }, at, books, shared)?
         }
         Command::Withdraw { account, amount, reason, operation } => {
-            let operation = named(operation.as_ref());
-            accounts::withdraw(account, *amount, reason, &operation, at, books, shared)?
+            let (kind, operation, amount) = (Kind::Withdrawal, &named(operation.as_ref()), *amount);
+            accounts::book(&Booking { account, kind, operation, amount, reason }, at, books, shared)?
         }
         Command::Refund { account, operation, amount, reason } => {
             let refund = accounts::Refund { operation, charged: asked.charged, amount: *amount, reason };

@@ -50,63 +50,97 @@ pub(super) fn set_plan(
     Ok(shown.map(|(reply, _)| (reply, vec![Change::Account(id.clone())])))
 }
 
-pub(super) fn top_up(
-    id: &AccountId,
-    amount: u64,
-    reason: &str,
-    operation: &str,
-    at: Timestamp,
-    books: &mut Books<'_>,
-    shared: &Shared,
-) -> Outcome {
-    if directory::account(books.transaction, id)?.is_none() {
-        return Ok(Err(CommandFault::UnknownAccount { account: id.clone() }));
-    }
-    let sql = "SELECT amount FROM top_up WHERE account = ?1 AND operation = ?2";
-    let known: Option<u64> = books
-        .transaction
-        .prepare_cached(sql)?
-        .query_row([id.as_str(), operation], |row| row.get(0))
-        .optional()?;
-    match known {
-        Some(before) if before != amount => return Ok(Err(CommandFault::OperationMismatch)),
-        Some(_) => {}
-        None => {
-            if books.top_up(id, amount)? == Err(TooLarge) {
-                return Ok(Err(CommandFault::AmountTooLarge));
-            }
-            let sql = "INSERT INTO top_up (account, operation, amount, reason, created) VALUES (?1, ?2, ?3, ?4, ?5)";
-            let values = params![id.as_str(), operation, amount, reason, at.as_microsecond()];
-            books.transaction.prepare_cached(sql)?.execute(values)?;
-        }
-    }
-    show(id, at, books, shared)
+/// Credits that an operator brings in or takes away. Repeated under the same name it changes nothing.
+pub(super) struct Booking<'a> {
+    pub(super) account: &'a AccountId,
+    pub(super) kind: Kind,
+    pub(super) operation: &'a str,
+    pub(super) amount: u64,
+    pub(super) reason: &'a str,
 }
 
-pub(super) fn withdraw(
-    id: &AccountId,
-    amount: u64,
-    reason: &str,
-    operation: &str,
-    at: Timestamp,
-    books: &mut Books<'_>,
-    shared: &Shared,
-) -> Outcome {
-    match corrected(id, WITHDRAWAL, operation, books)? {
-        Some(before) if before != amount => return Ok(Err(CommandFault::OperationMismatch)),
+/// What a booking is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    TopUp,
+    Withdrawal,
+    Refund,
+}
+
+pub(super) fn book(booking: &Booking<'_>, at: Timestamp, books: &mut Books<'_>, shared: &Shared) -> Outcome {
+    let account = booking.account;
+    if directory::account(books.transaction, account)?.is_none() {
+        return Ok(Err(CommandFault::UnknownAccount { account: account.clone() }));
+    }
+    match booking.earlier(books)? {
+        Some(before) if before != booking.amount => return Ok(Err(CommandFault::OperationMismatch)),
         Some(_) => {}
-        None if amount == 0 => {}
+        None if booking.amount == 0 => {}
         None => {
-            if directory::account(books.transaction, id)?.is_none() {
-                return Ok(Err(CommandFault::UnknownAccount { account: id.clone() }));
+            if let Err(fault) = booking.carry_out(books)? {
+                return Ok(Err(fault));
             }
-            if books.withdraw(id, amount)? == Err(Insufficient) {
-                return Ok(Err(CommandFault::NotSoMany));
-            }
-            correct(id, WITHDRAWAL, operation, amount, reason, at, books)?;
+            booking.write_down(at, books)?;
         }
     }
-    show(id, at, books, shared)
+    show(account, at, books, shared)
+}
+
+impl Booking<'_> {
+    /// How much was booked under this name before.
+    fn earlier(&self, books: &Books<'_>) -> rusqlite::Result<Option<u64>> {
+        let sql = match self.kind {
+            Kind::TopUp => "SELECT amount FROM top_up WHERE account = ?1 AND operation = ?2 AND ?3 IS NULL",
+            Kind::Withdrawal | Kind::Refund => {
+                "SELECT amount FROM correction WHERE account = ?1 AND operation = ?2 AND kind = ?3"
+            }
+        };
+        let values = params![self.account.as_str(), self.operation, self.correction()];
+        books.transaction.prepare_cached(sql)?.query_row(values, |row| row.get(0)).optional()
+    }
+
+    fn carry_out(&self, books: &mut Books<'_>) -> rusqlite::Result<Result<(), CommandFault>> {
+        Ok(match self.kind {
+            Kind::TopUp => {
+                books.top_up(self.account, self.amount)?.map_err(|TooLarge| CommandFault::AmountTooLarge)
+            }
+            Kind::Withdrawal => {
+                books.withdraw(self.account, self.amount)?.map_err(|Insufficient| CommandFault::NotSoMany)
+            }
+            Kind::Refund => {
+                books.refund(self.account, self.amount)?.map_err(|Insufficient| CommandFault::NotSoMany)
+            }
+        })
+    }
+
+    fn write_down(&self, at: Timestamp, books: &Books<'_>) -> rusqlite::Result<()> {
+        let (account, created) = (self.account.as_str(), at.as_microsecond());
+        let (operation, amount, reason) = (self.operation, self.amount, self.reason);
+        match self.correction() {
+            None => {
+                let sql = "INSERT INTO top_up (account, operation, amount, reason, created)
+                           VALUES (?1, ?2, ?3, ?4, ?5)";
+                let values = params![account, operation, amount, reason, created];
+                books.transaction.prepare_cached(sql)?.execute(values)?;
+            }
+            Some(kind) => {
+                let sql = "INSERT INTO correction (account, operation, amount, reason, created, kind)
+                           VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+                let values = params![account, operation, amount, reason, created, kind];
+                books.transaction.prepare_cached(sql)?.execute(values)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The kind's number in the table of corrections, where it is one.
+    fn correction(&self) -> Option<i64> {
+        match self.kind {
+            Kind::TopUp => None,
+            Kind::Withdrawal => Some(WITHDRAWAL),
+            Kind::Refund => Some(REFUND),
+        }
+    }
 }
 
 /// What is to be given back.
@@ -120,28 +154,25 @@ pub(super) struct Refund<'a> {
 
 /// Once for each operation, whose name is the refund's too, and no more than it was charged.
 pub(super) fn refund(
-    id: &AccountId,
+    account: &AccountId,
     refund: &Refund<'_>,
     at: Timestamp,
     books: &mut Books<'_>,
     shared: &Shared,
 ) -> Outcome {
-    let operation = refund.operation.as_str();
-    let not_charged = || Ok(Err(CommandFault::NotCharged { operation: refund.operation.clone() }));
-    let Some(charged) = refund.charged.filter(|charged| *charged > 0) else { return not_charged() };
+    let not_charged = || CommandFault::NotCharged { operation: refund.operation.clone() };
+    let Some(charged) = refund.charged.filter(|charged| *charged > 0) else { return Ok(Err(not_charged())) };
     let amount = refund.amount.unwrap_or(charged);
-    match corrected(id, REFUND, operation, books)? {
-        Some(before) if before == amount => {}
-        Some(_) => return not_charged(),
-        None if amount == 0 || amount > charged => return Ok(Err(CommandFault::NotSoMany)),
-        None => {
-            if books.refund(id, amount)? == Err(Insufficient) {
-                return not_charged();
-            }
-            correct(id, REFUND, operation, amount, refund.reason, at, books)?;
-        }
+    if amount == 0 || amount > charged {
+        return Ok(Err(CommandFault::NotSoMany));
     }
-    show(id, at, books, shared)
+    let (operation, reason) = (refund.operation.as_str(), refund.reason);
+    let booking = Booking { account, kind: Kind::Refund, operation, amount, reason };
+    Ok(book(&booking, at, books, shared)?.map_err(|fault| match fault {
+        // It was given back before, to another amount; or what was charged has been forgotten since.
+        CommandFault::OperationMismatch | CommandFault::NotSoMany => not_charged(),
+        other => other,
+    }))
 }
 
 pub(super) fn show(id: &AccountId, at: Timestamp, books: &mut Books<'_>, shared: &Shared) -> Outcome {
@@ -151,26 +182,4 @@ pub(super) fn show(id: &AccountId, at: Timestamp, books: &mut Books<'_>, shared:
     let plan = shared.plans.plan(&account.plan);
     let credits = books.balance(id, plan.credits.as_ref(), at)?;
     Ok(Ok((Reply::Account(AccountStatement { account, credits }), Vec::new())))
-}
-
-fn corrected(id: &AccountId, kind: i64, operation: &str, books: &Books<'_>) -> rusqlite::Result<Option<u64>> {
-    let sql = "SELECT amount FROM correction WHERE account = ?1 AND kind = ?2 AND operation = ?3";
-    let values = params![id.as_str(), kind, operation];
-    books.transaction.prepare_cached(sql)?.query_row(values, |row| row.get(0)).optional()
-}
-
-fn correct(
-    id: &AccountId,
-    kind: i64,
-    operation: &str,
-    amount: u64,
-    reason: &str,
-    at: Timestamp,
-    books: &Books<'_>,
-) -> rusqlite::Result<()> {
-    let sql = "INSERT INTO correction (account, kind, operation, amount, reason, created)
-               VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
-    let values = params![id.as_str(), kind, operation, amount, reason, at.as_microsecond()];
-    books.transaction.prepare_cached(sql)?.execute(values)?;
-    Ok(())
 }
