@@ -61,6 +61,8 @@ pub struct Arrival<'p> {
     pub peer: Option<&'p Peer>,
     /// What a strict reader of the connection found wrong with it. The request is then a stand-in.
     pub rejection: Option<Rejection>,
+    /// How long what is ready waits for its turn at the moment: an upstream is not blamed for that.
+    pub lag: Duration,
 }
 
 /// The other end of a connection, or whom a proxy there speaks for. It is made once for a connection.
@@ -152,7 +154,8 @@ impl Engine {
         let admitted = caught(self.admit(&mut exchange, request, arrival.rejection)).await;
         let outcome = match admitted.unwrap_or_else(|panicked| Err(panicked.into())) {
             Ok(Admitted::Forward(api, request, hold)) => {
-                let answered = caught(pass_on(&mut exchange, api, request, hold, forward)).await;
+                let on = pass_on(&mut exchange, api, request, hold, arrival.lag, forward);
+                let answered = caught(on).await;
                 answered.unwrap_or_else(|panicked| Err(panicked.into()))
             }
             Ok(Admitted::Preflight(answer)) => Ok(answer.map(|()| Outgoing::whole(Vec::new()))),

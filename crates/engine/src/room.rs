@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 /// The limit never falls below this: few requests at once overload nobody.
-const LEAST: u32 = 16;
+const LEAST: u32 = 32;
 /// Latencies are looked at in windows of this length, with at least so many samples.
 const WINDOW: Duration = Duration::from_millis(100);
 const LEAST_SAMPLES: u32 = 16;
@@ -123,20 +123,22 @@ impl Room {
 /// What the limit becomes after a window in which `peak` requests were under way at once, and answers took
 /// `ratio` times as long as usual.
 fn next_limit(limit: u32, peak: u32, ratio: f64, most: u32) -> u32 {
-    // A limit that nobody felt says nothing, neither that it is too high nor that it is too low.
-    if peak < limit / 2 {
-        return limit;
-    }
+    let least = LEAST.min(most);
     // It fell not long ago, and what had been let in before is still under way.
     if peak > limit + limit / 4 {
         return limit;
     }
-    let next = if ratio > TOLERANCE {
-        f64::from(limit) * (TOLERANCE / ratio).clamp(0.5, 0.95)
-    } else {
-        f64::from(limit) + f64::from(limit).sqrt()
-    };
-    (next as u32).clamp(LEAST.min(most), most)
+    if ratio > TOLERANCE {
+        // So many at once were too many, however many more there was room for.
+        let next = f64::from(limit.min(peak)) * (TOLERANCE / ratio).clamp(0.5, 0.95);
+        return (next as u32).clamp(least, limit.max(least));
+    }
+    // A limit that nobody felt says nothing, and need not rise.
+    if peak < limit / 2 {
+        return limit;
+    }
+    let next = f64::from(limit) + f64::from(limit).sqrt();
+    (next as u32).clamp(least, most)
 }
 
 impl Usual {
@@ -162,12 +164,14 @@ impl Usual {
 }
 
 impl Place {
-    /// The upstream has answered, or was given up.
-    pub(crate) fn answered(self) {
+    /// The upstream has answered, or was given up. Its request and its answer both waited here for their turn, which
+    /// takes as long as `lag`.
+    pub(crate) fn answered(self, lag: Duration) {
         let room = &self.room;
         if room.is_adaptive {
             let now = Instant::now();
-            room.learn(self.operation, now - self.entered, now - room.since);
+            let latency = (now - self.entered).saturating_sub(2 * lag);
+            room.learn(self.operation, latency, now - room.since);
         }
     }
 }
@@ -222,11 +226,16 @@ mod tests {
     }
 
     #[test]
-    fn a_limit_that_nobody_feels_stays() {
-        assert_eq!(next_limit(100, 10, 50.0, 1000), 100);
-        assert_eq!(next_limit(100, 100, 50.0, 1000), 50);
+    fn the_limit_follows_what_was_under_way() {
+        // Nobody felt it, and all is well.
+        assert_eq!(next_limit(100, 10, 1.0, 1000), 100);
         assert_eq!(next_limit(100, 100, 1.0, 1000), 110);
-        assert_eq!(next_limit(17, 17, 50.0, 1000), LEAST);
+        assert_eq!(next_limit(100, 100, 50.0, 1000), 50);
+        // Far below the limit there were too many.
+        assert_eq!(next_limit(10_000, 400, 50.0, 10_000), 200);
+        // Those that were let in before are still under way.
+        assert_eq!(next_limit(100, 400, 50.0, 1000), 100);
+        assert_eq!(next_limit(40, 40, 50.0, 1000), LEAST);
         assert_eq!(next_limit(8, 8, 50.0, 8), 8);
     }
 

@@ -5,6 +5,7 @@
 
 use std::future::Future;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use demur_admission::Hold;
@@ -31,6 +32,7 @@ pub(crate) async fn pass_on<B, F, Sent, R>(
     api: &Arc<Api>,
     request: Request<Content<B>>,
     mut hold: Hold,
+    lag: Duration,
     forward: F,
 ) -> Result<Response<Outgoing<R>>, Refused>
 where
@@ -41,7 +43,7 @@ where
     hold.forwarded();
     let place = api.room.enter(exchange.operation.map(Operation::index));
     let answer = forward(api, request).await;
-    place.answered();
+    place.answered(lag);
 
     // Settle.
     let answer = match answer {

@@ -12,6 +12,7 @@ use std::path::Path;
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
 use bytes::Bytes;
 use demur_admission::memory::{MemoryDirectory, MemoryLedger};
@@ -178,7 +179,7 @@ impl World {
         let content = Full::<Bytes>::default().map_err(|never| match never {});
         let request: Request<http_body_util::combinators::BoxBody<Bytes, ContentFault>> =
             request.body(content.boxed()).unwrap();
-        let arrival = Arrival { now: self.clock.now(), peer: None, rejection: None };
+        let arrival = Arrival { now: self.clock.now(), peer: None, rejection: None, lag: Duration::ZERO };
         let upstream = |_: &Arc<Api>, _: Request<Content<_>>| async {
             let content = Full::new(Bytes::from_static(b"{}"));
             Ok(Response::new(content))

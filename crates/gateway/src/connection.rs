@@ -22,6 +22,7 @@ use crate::answer::Answer;
 use crate::arriving::Arriving;
 use crate::bounds::ListenerBounds;
 use crate::config::Upstream;
+use crate::lag::Lag;
 use crate::proxies::Proxies;
 use crate::proxy_protocol::{self, Introduced};
 use crate::upstream::{Pool, Sent};
@@ -41,11 +42,13 @@ pub(crate) struct Shared {
     pools: HashMap<String, Pool<Arriving>>,
     proxies: Arc<Proxies>,
     log: AccessLog,
+    lag: Lag,
 }
 
 type Answered = Response<Told<Outgoing<Answer<Sent<Arriving>>>>>;
 
 impl Shared {
+    /// Within the worker's tasks.
     pub(crate) fn new(
         engine: Arc<Engine>,
         clock: Clock,
@@ -55,7 +58,7 @@ impl Shared {
         log: AccessLog,
     ) -> Rc<Self> {
         let pools = upstreams.iter().map(|(name, upstream)| (name.clone(), Pool::new(upstream.clone())));
-        Rc::new(Self { engine, clock, bounds, pools: pools.collect(), proxies, log })
+        Rc::new(Self { engine, clock, bounds, pools: pools.collect(), proxies, log, lag: Lag::measured() })
     }
 
     /// Serves a connection to its end. `ending` turns true when the gateway shuts down: the request under
@@ -140,7 +143,7 @@ impl Shared {
             };
             Asked { since: now, client: peer.map(Peer::address), what }
         });
-        let arrival = Arrival { now, peer, rejection };
+        let arrival = Arrival { now, peer, rejection, lag: self.lag.last() };
         let (request, left) = Arriving::of(request, self.bounds.content);
         let (mut response, record) = self
             .engine

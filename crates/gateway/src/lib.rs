@@ -11,6 +11,7 @@ mod bounds;
 mod config;
 mod connection;
 mod gateway;
+mod lag;
 mod patience;
 mod proxies;
 mod proxy_protocol;

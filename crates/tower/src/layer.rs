@@ -7,6 +7,7 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use axum_core::BoxError;
 use bytes::Bytes;
@@ -113,7 +114,7 @@ where
         let peer = request.extensions().get::<SocketAddr>().map(|address| Peer::new(address.ip()));
         let now = self.clock.now();
         Box::pin(async move {
-            let arrival = Arrival { now, peer: peer.as_ref(), rejection: None };
+            let arrival = Arrival { now, peer: peer.as_ref(), rejection: None, lag: Duration::ZERO };
             let request = request.map(Arriving::new);
             let forward = |_: &Arc<Api>, request: Request<_>| async move {
                 let faulted = Faulted::default();

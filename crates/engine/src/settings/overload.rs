@@ -16,7 +16,7 @@ pub struct Overload {
 
 impl Default for Overload {
     fn default() -> Self {
-        Self { in_flight: 1000, is_adaptive: true }
+        Self { in_flight: 10_000, is_adaptive: true }
     }
 }
 
