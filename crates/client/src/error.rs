@@ -64,7 +64,7 @@ impl std::error::Error for Error {
 }
 
 /// An error that the API answered with.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct ApiError {
     /// Which error of the contract it is.
     pub identity: Identity,
@@ -129,6 +129,26 @@ impl ApiError {
         let near = || told.iter().find(|(tag, _)| language(tag) == language(locale));
         let chosen = exact.or_else(near).or_else(|| told.first());
         chosen.map_or_else(|| self.class.user_message(locale), |(_, message)| message)
+    }
+}
+
+/// Fields and content are not shown: cookies and people's data stand in them, and errors end up in logs.
+impl fmt::Debug for ApiError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ApiError")
+            .field("identity", &self.identity)
+            .field("class", &self.class)
+            .field("status", &self.status)
+            .field("code", &self.code)
+            .field("message", &self.message)
+            .field("param", &self.param)
+            .field("violations", &self.violations)
+            .field("request_id", &self.request_id)
+            .field("retry", &self.retry)
+            .field("attempts", &self.attempts)
+            .field("elapsed", &self.elapsed)
+            .field("stop", &self.stop)
+            .finish_non_exhaustive()
     }
 }
 

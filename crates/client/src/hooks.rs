@@ -8,7 +8,8 @@ use crate::error::Error;
 
 /// Is told what happens. Every method does nothing unless it is written.
 pub trait Hooks: Send + Sync {
-    /// An attempt begins; `attempt` counts from 1.
+    /// An attempt begins; `attempt` counts from 1. The URL is the request's own, its query included: whoever logs it
+    /// decides what of it.
     fn attempt(&self, method: &Method, url: &url::Url, attempt: u32) {
         let _ = (method, url, attempt);
     }

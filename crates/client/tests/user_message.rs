@@ -1,4 +1,5 @@
-//! Sentences for people: the contract's own, in their language, with what the answer tells of their parameters.
+//! What is shown of an error: sentences for people, in their language, with what the answer tells of their
+//! parameters; and what ends up in logs.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test says what failed by failing")]
 
@@ -76,5 +77,14 @@ async fn people_are_told_in_their_language_what_the_contract_says() {
         let content = says.2;
         let error = error(says).await;
         assert_eq!(error.user_message(locale), expected, "{locale}: {content}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_logged_of_an_error_holds_neither_cookies_nor_content() {
+    let says = Says(404, &[("set-cookie", "session=s3cret")], r#"{"balance":"s3cret","message":"No."}"#);
+    let error = error(says).await;
+    for shown in [format!("{error:?}"), error.to_string(), format!("{:?}", Error::Api(Box::new(error)))] {
+        assert!(!shown.contains("s3cret"), "{shown}");
     }
 }

@@ -253,7 +253,7 @@ fn a_client_is_answered_in_its_language_and_media_type() {
     assert_eq!(
         answer.json,
         json!({
-            "type": "https://shop.example/errors/invalid", "title": "A required parameter is missing",
+            "type": "https://shop.example/errors/invalid", "title": "Parameters are missing or invalid",
             "status": 422, "detail": "Some fields are wrong.", "instance": id, "code": "invalid",
             "errors": [{ "pointer": "/limit", "location": "query", "rule": "maximum", "detail": "wrong: limit" }],
         })

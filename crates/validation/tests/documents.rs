@@ -167,6 +167,19 @@ fn said_of(operation: &str) -> Vec<String> {
 }
 
 #[test]
+fn a_pattern_that_would_take_all_memory_is_refused() {
+    for (pattern, is_taken) in [
+        ("^.{0,100}$", true),
+        ("^\\p{L}{1,100}$", true),
+        ("x{1000}{1000}", false),
+        ("(?:\\w{500}){500}", false),
+    ] {
+        let (document, found) = read(&with_schema("3.1.0", &format!("{{ pattern: '{pattern}' }}")));
+        assert_eq!(document.is_some(), is_taken, "{pattern}: {found}");
+    }
+}
+
+#[test]
 fn what_is_not_supported_is_said_and_never_skipped_in_silence() {
     let object = "{ type: object, properties: { a: {} } }";
     for (operation, expected) in [

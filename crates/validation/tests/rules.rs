@@ -19,6 +19,7 @@ fn inputs() -> RuleInputs<'static> {
                 "shelf": "s1", "start": "2026-01-01", "end": "2026-03-31", "bad": "2026-02-30",
                 "tags": ["a", "b"], "ratio": 0.5, "count": 3, "big": u64::MAX, "none": null,
                 "items": [{ "n": 1 }, { "n": 2 }],
+                "huge": vec![vec![0; 5_000]; 4],
                 "many": (0..10_001).collect::<Vec<i32>>(),
             })
         })
@@ -202,6 +203,7 @@ fn a_rule_that_gives_no_answer_says_why() {
         ("body.shelf > 5", "no matching overload"),
         ("body.shelf", "must be true or false, not string"),
         ("body.many.all(n, n >= 0)", "a loop over 10001 elements"),
+        ("size(body.huge) == 4", "too large a value"),
     ] {
         check_fails(text, expected);
     }

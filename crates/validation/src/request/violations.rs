@@ -106,3 +106,29 @@ impl Subject<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use demur_contract::Condition;
+
+    use super::*;
+
+    #[test]
+    fn no_more_is_gathered_than_could_ever_be_shown() {
+        let mut violations = Violations::default();
+        for number in 0..100_000 {
+            let violation = Violation {
+                condition: Condition::ParamUnknown,
+                location: Location::Body,
+                param: number.to_string(),
+                pointer: join("", &number.to_string()),
+                value: None,
+                limit: None,
+                allowed: Vec::new(),
+            };
+            violations.push(Place::default(), violation);
+        }
+        assert_eq!(violations.gathered.len(), MAX_GATHERED);
+        assert_eq!(violations.finish(20).len(), 20);
+    }
+}

@@ -54,7 +54,6 @@ impl<'d> Declarations<'d> {
                 part.may_be_null = true;
                 continue;
             };
-            part.may_be_null |= !content.required || content.media_types.is_empty();
             part.schemas.extend(content.media_types.iter().map(|media_type| media_type.schema.as_deref()));
         }
         part
@@ -68,7 +67,8 @@ pub(super) struct Part<'d> {
     schemas: Vec<Option<&'d Schema>>,
     /// From the values that those are about to this part.
     path: Vec<Step>,
-    /// Whether there may be no value at all.
+    /// Whether an operation has no such value at all. Whoever asks for null may do so of any value, so that it
+    /// does not matter whether one that is declared must be sent.
     may_be_null: bool,
 }
 

@@ -37,11 +37,11 @@ pub(super) fn operate<'d>(operator: Operator, operands: &[Known<'d>]) -> Result<
         (Operator::Equality(sign), [left, right]) if !is_equatable(left.kinds, right.kinds) => {
             let always = if sign == "==" { "never" } else { "always" };
             let message = format!("this is {always} true: {} is not {}", left.kinds, right.kinds);
-            Err(Misfit::of(message, mend(left.kinds, right.kinds)))
+            Err(Misfit::of(message, mend(&COMPARABLE, left.kinds, right.kinds)))
         }
         (Operator::Comparison(sign), [left, right]) if !is_comparable(left.kinds, right.kinds) => {
             let message = format!("`{sign}` does not compare {} with {}", left.kinds, right.kinds);
-            Err(Misfit::of(message, mend(left.kinds, right.kinds)))
+            Err(Misfit::of(message, mend(&COMPARABLE, left.kinds, right.kinds)))
         }
         (Operator::In, [left, right]) => is_in(left, right).map(|()| boolean),
         (Operator::Conditional, [condition, yes, no]) => {
@@ -55,7 +55,7 @@ pub(super) fn operate<'d>(operator: Operator, operands: &[Known<'d>]) -> Result<
         (Operator::Arithmetic(sign), [left, right]) => match arithmetic(sign, left.kinds, right.kinds) {
             Kinds::NONE => {
                 let message = format!("`{sign}` does not take {} and {}", left.kinds, right.kinds);
-                Err(Misfit::of(message, mend_sum(left.kinds, right.kinds)))
+                Err(Misfit::of(message, mend(&ADDABLE, left.kinds, right.kinds)))
             }
             kinds => Ok(Known::of(kinds)),
         },
@@ -88,7 +88,7 @@ fn is_in(left: &Known<'_>, right: &Known<'_>) -> Result<(), Misfit> {
     }
     let message =
         format!("this is never true: {} is looked for, and every element is {elements}", left.kinds);
-    Err(Misfit::of(message, mend(left.kinds, elements)))
+    Err(Misfit::of(message, mend(&COMPARABLE, left.kinds, elements)))
 }
 
 fn element<'d>(value: &Known<'d>, index: &Known<'d>) -> Result<Known<'d>, Misfit> {
@@ -141,67 +141,51 @@ pub(super) fn is_ambiguous(operator: Operator, operands: &[Known<'_>]) -> bool {
     (is_either(left.kinds) || is_either(right.kinds)) && is_number(left.kinds) && is_number(right.kinds)
 }
 
-/// What would make two values comparable.
-fn mend(left: Kinds, right: Kinds) -> Option<String> {
-    let text = match () {
-        () if are(left, right, Kinds::STRING, Kinds::NUMBER) => {
-            "write the number without quotes, or make one of the text: `int(…)`, `double(…)`"
-        }
-        () if are(left, right, Kinds::STRING, Kinds::TIMESTAMP) => {
-            "make a date of the text: `date(…)` or `timestamp(…)`"
-        }
-        () if are(left, right, Kinds::STRING, Kinds::DURATION) => {
-            "make a duration of the text: `duration('24h')`"
-        }
-        () if are(left, right, Kinds::NUMBER, Kinds::DURATION) => "write a duration: `duration('24h')`",
-        () if are(left, right, Kinds::NUMBER, Kinds::TIMESTAMP) => {
-            "make a timestamp of the seconds: `timestamp(…)`"
-        }
-        () if are(left, right, Kinds::STRING, Kinds::BOOLEAN) => "write `true` and `false` without quotes",
-        () if are(left, right, Kinds::LIST, Kinds::ANY) => "write `x in list` to look into a list",
-        () => return None,
-    };
-    Some(text.to_owned())
-}
+/// What would make two values comparable, by their kinds in either order.
+const COMPARABLE: [(Kinds, Kinds, &str); 7] = [
+    (
+        Kinds::STRING,
+        Kinds::NUMBER,
+        "write the number without quotes, or make one of the text: `int(…)`, `double(…)`",
+    ),
+    (Kinds::STRING, Kinds::TIMESTAMP, "make a date of the text: `date(…)` or `timestamp(…)`"),
+    (Kinds::STRING, Kinds::DURATION, "make a duration of the text: `duration('24h')`"),
+    (Kinds::NUMBER, Kinds::DURATION, "write a duration: `duration('24h')`"),
+    (Kinds::NUMBER, Kinds::TIMESTAMP, "make a timestamp of the seconds: `timestamp(…)`"),
+    (Kinds::STRING, Kinds::BOOLEAN, "write `true` and `false` without quotes"),
+    (Kinds::LIST, Kinds::ANY, "write `x in list` to look into a list"),
+];
 
 /// What would let two values be added, and so on.
-fn mend_sum(left: Kinds, right: Kinds) -> Option<String> {
-    let text = match () {
-        () if are(left, right, Kinds::WHOLE, Kinds::DOUBLE) => {
-            "write both with a fraction: `2.0`, `double(…)`"
-        }
-        () if are(left, right, Kinds::WHOLE, Kinds::WHOLE) => {
-            "write both without `u`, or make one of the other: `int(…)`"
-        }
-        () if are(left, right, Kinds::STRING, Kinds::NUMBER) => {
-            "make one of the other: `int(…)`, `double(…)`, `string(…)`"
-        }
-        () if are(left, right, Kinds::STRING, Kinds::STRING.or(Kinds::TIMESTAMP)) => {
-            "make dates of the texts: `date(…)` or `timestamp(…)`"
-        }
-        () if are(left, right, Kinds::NUMBER, Kinds::TIMESTAMP.or(Kinds::DURATION)) => {
-            "write a duration: `duration('24h')`"
-        }
-        () => return None,
+const ADDABLE: [(Kinds, Kinds, &str); 5] = [
+    (Kinds::WHOLE, Kinds::DOUBLE, "write both with a fraction: `2.0`, `double(…)`"),
+    (Kinds::WHOLE, Kinds::WHOLE, "write both without `u`, or make one of the other: `int(…)`"),
+    (Kinds::STRING, Kinds::NUMBER, "make one of the other: `int(…)`, `double(…)`, `string(…)`"),
+    (
+        Kinds::STRING,
+        Kinds::STRING.or(Kinds::TIMESTAMP),
+        "make dates of the texts: `date(…)` or `timestamp(…)`",
+    ),
+    (Kinds::NUMBER, Kinds::TIMESTAMP.or(Kinds::DURATION), "write a duration: `duration('24h')`"),
+];
+
+/// The first that fits, in either order.
+fn mend(mends: &[(Kinds, Kinds, &str)], left: Kinds, right: Kinds) -> Option<String> {
+    let fits = |(first, second, _): &&(Kinds, Kinds, &str)| {
+        left.is_within(*first) && right.is_within(*second)
+            || left.is_within(*second) && right.is_within(*first)
     };
-    Some(text.to_owned())
+    mends.iter().find(fits).map(|(_, _, mend)| (*mend).to_owned())
 }
 
 /// What would make the value one that a function takes.
 fn mend_argument(given: Kinds, wanted: Kinds) -> Option<String> {
-    let text = match () {
-        () if given.is_within(Kinds::STRING) && wanted.meets(Kinds::TIMESTAMP) => {
-            "make a date of the text: `date(…)` or `timestamp(…)`"
-        }
-        () if given.is_within(Kinds::NUMBER) && wanted.is_within(Kinds::STRING) => {
-            "make a text of it: `string(…)`"
-        }
-        () => return None,
+    let is_text = given.is_within(Kinds::STRING) && wanted.meets(Kinds::TIMESTAMP);
+    let is_number = given.is_within(Kinds::NUMBER) && wanted.is_within(Kinds::STRING);
+    let mend = match (is_text, is_number) {
+        (true, _) => "make a date of the text: `date(…)` or `timestamp(…)`",
+        (_, true) => "make a text of it: `string(…)`",
+        (false, false) => return None,
     };
-    Some(text.to_owned())
-}
-
-/// Whether one is of the first kinds and the other of the second, in either order.
-fn are(left: Kinds, right: Kinds, first: Kinds, second: Kinds) -> bool {
-    left.is_within(first) && right.is_within(second) || left.is_within(second) && right.is_within(first)
+    Some(mend.to_owned())
 }
