@@ -1,4 +1,4 @@
-# The two commands: `make demo` and `make test`. Longer: `make fuzz`, `make bench-contract`.
+# The two commands: `make demo` and `make test`. Longer: `make bench`, `make overload`, `make soak`, `make fuzz`.
 
 CARGO ?= cargo
 TARGET := $(or $(CARGO_TARGET_DIR),target)
@@ -33,27 +33,49 @@ unit:
 
 e2e:
 	$(CARGO) test --workspace --locked --no-run
-	$(CARGO) test --workspace --locked --test vectors --test invariants --test parser --test resilience
+	$(CARGO) test --workspace --locked --test vectors --test invariants --test parser --test resilience \
+		--test hostile --test chained
 
 # Licences, duplicates and sources of dependencies. Installs cargo-deny where it is missing.
 deny:
 	@command -v cargo-deny >/dev/null || $(CARGO) install --locked cargo-deny
 	$(CARGO) deny --offline check bans licenses sources
 
-# The contract's loader and parser under mutations of the committed corpus, for FUZZ_SECONDS each: by cargo-fuzz where
-# it and a nightly toolchain are there, and by our own bounded loop in any case.
+# The contract's loader and parser and the guard under mutations of the committed corpus, for FUZZ_SECONDS each: by
+# cargo-fuzz where it and a nightly toolchain are there, and by our own bounded loop in any case.
 FUZZ_SECONDS ?= 600
 FUZZ_SEED ?= 1
 
 fuzz:
 	DEMUR_FUZZ_SECONDS=$(FUZZ_SECONDS) DEMUR_FUZZ_SEED=$(FUZZ_SEED) $(CARGO) test --release -p demur-contract \
-		--test fuzz_corpus --locked -- --nocapture
+		-p demur-guard --test fuzz_corpus --locked -- --nocapture
 	@if command -v cargo-fuzz >/dev/null && $(CARGO) +nightly --version >/dev/null 2>&1; then \
-		for target in load parse; do \
+		for target in load parse head chunks connection; do \
 			$(CARGO) +nightly fuzz run $$target $(TARGET)/fuzz-corpus/$$target fuzz/corpus/$$target -- \
 				-max_total_time=$(FUZZ_SECONDS) -max_len=65536 -timeout=10 || exit 1; \
 		done; \
 	else echo "cargo-fuzz or a nightly toolchain is missing: only our own mutations ran"; fi
+
+# The front beside nginx, HAProxy, Envoy and a byte relay, all doing the same, and what it costs them: docs/benchmarks.md.
+# It needs two cores and a machine that does nothing else; the counts need strace and valgrind as well.
+.PHONY: bench bench-front overload soak
+bench: bench-front
+	@for part in table idle latency; do $(TARGET)/release/demur-bench-front $$part && echo || exit 1; done
+	@for part in calls instructions; do $(TARGET)/release/demur-bench-front $$part fronts=nginx,demur && echo || exit 1; done
+
+# Three times what can be done, and two thousand connections that drip.
+overload: bench-front
+	@for part in overload slow; do $(TARGET)/release/demur-bench-front $$part fronts=nginx,demur && echo || exit 1; done
+
+# Mixed traffic: memory stays where it was, and nothing fails. `make soak SOAK_SECONDS=1800` for half an hour.
+SOAK_SECONDS ?= 60
+soak: bench-front
+	$(TARGET)/release/demur-bench-front soak seconds=$(SOAK_SECONDS)
+
+bench-front:
+	$(CARGO) build --release --quiet --locked -p demur-cli
+	cd bench/front && CARGO_TARGET_DIR=$(abspath $(TARGET)) $(CARGO) build --release --quiet --locked
+	CARGO_TARGET_DIR=$(abspath $(TARGET)) e2e/proxies.sh envoy >/dev/null
 
 # Load, render and parse of every built-in (criterion), then one table beside the crates that do the like.
 bench-contract:

@@ -6,7 +6,9 @@
 use std::time::Duration;
 
 use crate::bench::Bench;
+use crate::front::Kind;
 use crate::load::{Arrivals, Load, Outcome, millis_at};
+use crate::row::{self, Row};
 use crate::table::CLIENTS;
 
 const FACTOR: f64 = 3.0;
@@ -23,12 +25,20 @@ pub fn print(bench: &mut Bench, time: Duration) -> Result<(), String> {
     );
     println!("|---|---|---:|---:|---:|---:|---:|---:|---:|---:|");
     let mut missed = Vec::new();
-    for (short, pace) in [("the front", None), ("the service", Some(SERVICE_RATE))] {
+    let cases = [
+        ("the front", row::large(&bench.site.keys), None),
+        ("the service", bench.row("admitted"), Some(SERVICE_RATE)),
+    ];
+    for (short, row, pace) in cases {
         for at in 0..bench.fronts.len() {
             let kind = bench.fronts[at].kind;
-            let peak = one(bench, at, pace, CLIENTS, Arrivals::Closed, time).rate();
+            // Of the others none looks into the content, so that they would not be the ones who are short.
+            if pace.is_none() && kind != Kind::Demur {
+                continue;
+            }
+            let peak = one(bench, at, &row, pace, CLIENTS, Arrivals::Closed, time).rate();
             let arrivals = Arrivals::Open { rate: FACTOR * peak, waits: Duration::ZERO, patience: PATIENCE };
-            let outcome = one(bench, at, pace, CLIENTS_IN_OVERLOAD, arrivals, 3 * time);
+            let outcome = one(bench, at, &row, pace, CLIENTS_IN_OVERLOAD, arrivals, 3 * time);
             let seconds = outcome.elapsed.as_secs_f64();
             let refusals: Vec<u64> = outcome.others.iter().map(|(_, nanos)| *nanos).collect();
             let (kept, slowest) = (outcome.rate() / peak, millis_at(&refusals, 990));
@@ -41,7 +51,7 @@ pub fn print(bench: &mut Bench, time: Duration) -> Result<(), String> {
                 outcome.lost as f64 / seconds,
                 outcome.unsent as f64 / seconds,
             );
-            if kind == crate::front::Kind::Demur && (kept < 0.8 || slowest > 20.0) {
+            if kind == Kind::Demur && (kept < 0.8 || slowest > 20.0) {
                 missed.push(format!(
                     "short of {short}: {kept:.2} of the peak, refusals within {slowest:.1} ms"
                 ));
@@ -54,14 +64,14 @@ pub fn print(bench: &mut Bench, time: Duration) -> Result<(), String> {
 fn one(
     bench: &mut Bench,
     at: usize,
+    row: &Row,
     pace: Option<f64>,
     clients: usize,
     arrivals: Arrivals,
     time: Duration,
 ) -> Outcome {
-    let row = bench.row("admitted");
     bench.driver.pace(pace);
-    let load = Load { front: bench.fronts[at].address, row: &row, clients, arrivals, time };
+    let load = Load { front: bench.fronts[at].address, row, clients, arrivals, time };
     let outcome = bench.driver.run(load, || ());
     // What is still in line at the service is answered, so that the next run begins with nothing in it.
     let begun = std::time::Instant::now();

@@ -24,7 +24,7 @@ pub struct Keys {
 
 /// The rows in the table's order.
 pub fn rows(keys: &Keys) -> Vec<Row> {
-    let content = content();
+    let content = content(8);
     let each = |secrets: &[String], request: &dyn Fn(&str) -> Vec<u8>| -> Vec<Vec<u8>> {
         secrets.iter().map(|secret| request(secret)).collect()
     };
@@ -45,6 +45,13 @@ pub fn rows(keys: &Keys) -> Vec<Row> {
     ]
 }
 
+/// Content so large that checking it is the front's work and nobody else's: about ten kilobytes.
+pub fn large(keys: &Keys) -> Row {
+    let content = content(80);
+    let requests = keys.known.iter().map(|key| post(key, &content)).collect();
+    Row { name: "10 KB of content", requests, status: 200 }
+}
+
 fn get(target: &str, key: Option<&str>) -> Vec<u8> {
     let key = key.map(|key| format!("Authorization: Bearer {key}\r\n")).unwrap_or_default();
     format!(
@@ -62,9 +69,9 @@ fn post(key: &str, content: &str) -> Vec<u8> {
     .into_bytes()
 }
 
-/// About a kilobyte that breaks no rule of the document.
-fn content() -> String {
-    let items: Vec<serde_json::Value> = (0..8)
+/// An order of so many items, which breaks no rule of the document.
+fn content(items: usize) -> String {
+    let items: Vec<serde_json::Value> = (0..items)
         .map(|number| {
             serde_json::json!({
                 "sku": format!("SKU-{number:05}"),
@@ -76,7 +83,7 @@ fn content() -> String {
         })
         .collect();
     serde_json::json!({
-        "title": "An order of eight things",
+        "title": "An order of several things",
         "email": "someone@example.org",
         "date": "2026-11-20",
         "items": items,
@@ -88,7 +95,7 @@ fn content() -> String {
 mod tests {
     #[test]
     fn the_content_is_about_a_kilobyte() {
-        let length = super::content().len();
+        let length = super::content(8).len();
         assert!((900..1200).contains(&length), "{length}");
     }
 }
