@@ -246,6 +246,17 @@ mod tests {
     }
 
     #[test]
+    fn digests_match_only_where_every_byte_does() {
+        let digest = Digest::from_bytes([7; 32]);
+        assert!(digest.matches(&Digest::from_bytes([7; 32])));
+        for at in 0..32 {
+            let mut other = [7; 32];
+            other[at] = 8;
+            assert!(!digest.matches(&Digest::from_bytes(other)), "byte {at}");
+        }
+    }
+
+    #[test]
     fn debug_shows_nothing() {
         let secret = Secret::generate("cat").unwrap();
         let pepper = Pepper::from_bytes(&[7; 32]);
