@@ -11,6 +11,13 @@ pub struct DocumentOptions {
     pub checks_answers: bool,
     /// How many violations of one request are kept: the first ones in their order.
     pub max_violations: usize,
+    /// How deep JSON content may nest; [`DocumentOptions::MOST_DEPTH`] at the most.
+    pub max_depth: usize,
+}
+
+impl DocumentOptions {
+    /// What reads the content goes no deeper.
+    pub const MOST_DEPTH: usize = 120;
 }
 
 impl Default for DocumentOptions {
@@ -20,6 +27,7 @@ impl Default for DocumentOptions {
             unknown_query: UnknownQuery::Ignore,
             checks_answers: false,
             max_violations: 20,
+            max_depth: 64,
         }
     }
 }

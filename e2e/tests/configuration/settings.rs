@@ -46,6 +46,8 @@ pub(crate) const ROWS: &[Row] = &[
     error("number", &[("monthly: 100", "monthly: «-100")], "`monthly` must not be negative", ""),
     error("grant-day", &[("grant_day: 1", "«grant_day: 29")], "`grant_day` goes from 1 to 28", "do not come every month"),
     // APIs.
+    error("number", &[("    at: { path: /shop }", "    at: { path: /shop }\n    validation: { violations: «0 }")], "`violations` must be a whole number from 1 on", ""),
+    error("number", &[("    at: { path: /shop }", "    at: { path: /shop }\n    validation: «{ depth: 500 }")], "`depth` goes up to 120", ""),
     error("missing-key", &[("    at: { path: /shop }", "    at: { path: /shop }\n    cors: «{ max_age: 1h }")], "`cors` needs `origins`", "add `origins: …`"),
     error("cors", &[("    at: { path: /shop }", "    at: { path: /shop }\n    cors: { origins: [«https://app.example/] }")], "is no origin as browsers send it", "write scheme, host"),
     error("cors", &[("    at: { path: /shop }", "    at: { path: /shop }\n    cors: { origins: [«https://app.example:443] }")], "is no origin as browsers send it", "write scheme, host"),

@@ -3,6 +3,7 @@
 use demur_source::{Fields, Node, Span};
 use demur_validation::{ApiDocument, DocumentOptions, Formats, SecurityKind, UnknownQuery};
 
+use super::plan::positive;
 use super::references::References;
 use super::{Authentication, OperationSettings, Reading, Scheme};
 
@@ -57,6 +58,16 @@ pub(super) fn read_validation(
         Some("report") => settings.answers = Answers::Report,
         Some("refuse") => settings.answers = Answers::Refuse,
         Some(_) => unknown(node, reading, "`answers` is `ignore`, `report` or `refuse`"),
+    }
+    if let Some(most) = positive(&mut fields, "violations", reading) {
+        options.max_violations = most.get() as usize;
+    }
+    if let Some(most) = positive(&mut fields, "depth", reading) {
+        options.max_depth = (most.get() as usize).min(DocumentOptions::MOST_DEPTH);
+        if most.get() as usize > DocumentOptions::MOST_DEPTH {
+            let message = format!("`depth` goes up to {}", DocumentOptions::MOST_DEPTH);
+            reading.error(node.span, "number", message, None);
+        }
     }
     options.checks_answers = settings.answers != Answers::Ignore;
     let references = References::read(fields.map("references", reading.found), reading);

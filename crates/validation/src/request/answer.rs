@@ -128,7 +128,7 @@ pub(crate) fn check_answer(
     if media_type.kind != MediaKind::Json {
         return Answer::Sound;
     }
-    let value = match json::read(bytes) {
+    let value = match json::read(bytes, options.max_depth) {
         Ok(value) => value,
         // Deeper than requests may be: that is no fault of an answer, and nothing is said of it.
         Err(JsonProblem::TooDeep) => return Answer::Sound,

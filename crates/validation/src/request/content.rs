@@ -5,7 +5,7 @@ use std::sync::Arc;
 use demur_contract::{Condition, Location, Value as Limit, Violation};
 use serde_json::Value;
 
-use super::json::{self, JsonProblem, MAX_DEPTH};
+use super::json::{self, JsonProblem};
 use super::keyword::judge;
 use super::violations::{Subject, Violations};
 use super::{Content, ContentProblem, excerpt, form, multipart};
@@ -47,7 +47,7 @@ pub(crate) fn check_content(
     let Some(media_type) = media_type else {
         return Content::Checked { value: None, violations: Vec::new() };
     };
-    let value = match media_type.read(content_type.unwrap_or_default(), bytes) {
+    let value = match media_type.read(content_type.unwrap_or_default(), bytes, options.max_depth) {
         Ok(Some(value)) => value,
         Ok(None) => return Content::Checked { value: None, violations: Vec::new() },
         Err(unread) => return unread,
@@ -60,17 +60,17 @@ pub(crate) fn check_content(
 }
 
 impl MediaTypeRule {
-    /// The value; `None` where content is not looked into. `Err` is the answer then.
-    fn read(&self, content_type: &str, bytes: &[u8]) -> Result<Option<Value>, Content> {
+    /// The value; `None` where content is not looked into. `Err` is the answer then. `max_depth` is how deep JSON may nest.
+    fn read(&self, content_type: &str, bytes: &[u8], max_depth: usize) -> Result<Option<Value>, Content> {
         let text = || {
             let unreadable = |_| refused(Condition::BodyUnreadable, "the content is not UTF-8".to_owned());
             std::str::from_utf8(bytes).map_err(unreadable)
         };
         Ok(Some(match self.kind {
             MediaKind::Other => return Ok(None),
-            MediaKind::Json => json::read(bytes).map_err(|problem| match problem {
+            MediaKind::Json => json::read(bytes, max_depth).map_err(|problem| match problem {
                 JsonProblem::TooDeep => {
-                    refused(Condition::BodyTooDeep, format!("nested deeper than {MAX_DEPTH} levels"))
+                    refused(Condition::BodyTooDeep, format!("nested deeper than {max_depth} levels"))
                 }
                 JsonProblem::Invalid(cause) => refused(Condition::BodyInvalidJson, cause),
             })?,

@@ -8,22 +8,19 @@ use std::fmt;
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 
-/// Deeper than any content that an API means.
-pub(crate) const MAX_DEPTH: usize = 64;
-
 /// Why bytes are not taken as JSON.
 #[derive(Debug)]
 pub(super) enum JsonProblem {
-    /// Nested deeper than [`MAX_DEPTH`].
+    /// Nested deeper than allowed.
     TooDeep,
     /// Not JSON, or a member twice; with the place.
     Invalid(String),
 }
 
-pub(super) fn read(bytes: &[u8]) -> Result<Value, JsonProblem> {
+pub(super) fn read(bytes: &[u8], max_depth: usize) -> Result<Value, JsonProblem> {
     // Before anything that recurses sees the bytes. What opens few brackets cannot be deep.
-    let opened = memchr::memchr2_iter(b'[', b'{', bytes).take(MAX_DEPTH + 1).count();
-    if opened > MAX_DEPTH && depth(bytes) > MAX_DEPTH {
+    let opened = memchr::memchr2_iter(b'[', b'{', bytes).take(max_depth + 1).count();
+    if opened > max_depth && depth(bytes) > max_depth {
         return Err(JsonProblem::TooDeep);
     }
     match serde_json::from_slice::<Strict>(bytes) {
@@ -158,9 +155,11 @@ mod tests {
     #[test]
     fn sixty_four_levels_are_read_and_one_more_is_not() {
         let nested = |levels: usize| "[".repeat(levels) + &"]".repeat(levels);
-        assert!(read(nested(64).as_bytes()).is_ok());
-        assert!(matches!(read(nested(65).as_bytes()), Err(JsonProblem::TooDeep)));
-        assert!(matches!(read("[".repeat(1_000_000).as_bytes()), Err(JsonProblem::TooDeep)));
+        assert!(read(nested(64).as_bytes(), 64).is_ok());
+        let most = crate::DocumentOptions::MOST_DEPTH;
+        assert!(read(nested(most).as_bytes(), most).is_ok());
+        assert!(matches!(read(nested(65).as_bytes(), 64), Err(JsonProblem::TooDeep)));
+        assert!(matches!(read("[".repeat(1_000_000).as_bytes(), 64), Err(JsonProblem::TooDeep)));
     }
 
     #[test]
@@ -179,15 +178,15 @@ mod tests {
             "// no\n1",
             "\"a\u{1}\"",
         ] {
-            assert!(matches!(read(text.as_bytes()), Err(JsonProblem::Invalid(_))), "{text:?}");
+            assert!(matches!(read(text.as_bytes(), 64), Err(JsonProblem::Invalid(_))), "{text:?}");
         }
-        assert!(matches!(read(b"\"\xff\""), Err(JsonProblem::Invalid(_))));
-        assert!(matches!(read(br#""\ud800""#), Err(JsonProblem::Invalid(_))));
+        assert!(matches!(read(b"\"\xff\"", 64), Err(JsonProblem::Invalid(_))));
+        assert!(matches!(read(br#""\ud800""#, 64), Err(JsonProblem::Invalid(_))));
     }
 
     #[test]
     fn members_keep_their_order() {
-        let value = read(br#"{"z":1,"a":{"y":1.5,"b":null}}"#).unwrap();
+        let value = read(br#"{"z":1,"a":{"y":1.5,"b":null}}"#, 64).unwrap();
         assert_eq!(value.to_string(), r#"{"z":1,"a":{"y":1.5,"b":null}}"#);
     }
 }

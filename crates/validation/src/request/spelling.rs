@@ -12,6 +12,7 @@ use super::json;
 use super::pairs::Pairs;
 use super::style::Style;
 use super::text::{Undecodable, decode, scalar};
+use crate::DocumentOptions;
 use crate::schema::{Shape, Types};
 
 /// `a[b][c]…` is read to this depth; what is deeper stays a part of the name.
@@ -148,7 +149,8 @@ fn decoded(raw: &str, decode: Decode) -> Result<Cow<'_, str>, String> {
 
 /// JSON as text; what is not JSON stays text, for the schema to refuse.
 pub(super) fn json_or_text(text: &str) -> Value {
-    json::read(text.as_bytes()).unwrap_or_else(|_| Value::String(text.to_owned()))
+    json::read(text.as_bytes(), DocumentOptions::default().max_depth)
+        .unwrap_or_else(|_| Value::String(text.to_owned()))
 }
 
 /// A scalar that stands there several times is given to the schema as the list that it is, and refused by it:
