@@ -108,8 +108,7 @@ fn a_secret_is_in_no_answer_no_output_no_log_and_no_file() {
     hidden.extend([&foreign["legacy_".len()..], foreign_key]);
     let mut canary = Canary::of(&hidden);
 
-    // Every way of presenting them, good and bad: let in, refused, malformed, exposed in the query, of another
-    // scheme. Not as a part of the path, which the access log shows as it is.
+    // Every way of presenting them, good and bad: let in, refused, malformed, exposed, of another scheme.
     let mut statuses = Vec::new();
     for secret in secrets.into_iter().map(String::as_str).chain([foreign]) {
         let ask = || Request::post(SEARCH).json(&json!({ "query": "epic" }));
@@ -123,6 +122,7 @@ fn a_secret_is_in_no_answer_no_output_no_log_and_no_file() {
             ask().field("X-Api-Key", secret),
             Request::post(&format!("{SEARCH}?key={secret}")).key(secret).json(&json!({ "query": "epic" })),
             Request::post(SEARCH).key(secret).json(&json!({ "query": 7, "limit": "many" })),
+            Request::get(&format!("/api/external/v1/tracks/{shorter}")).key(shorter),
             ask().key(secret).field("Idempotency-Key", "the-same"),
         ] {
             let answer = client.send(&request);

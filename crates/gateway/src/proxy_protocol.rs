@@ -8,12 +8,15 @@ use std::io;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use ppp::{HeaderResult, PartialResult, v1, v2};
+use ppp::{PartialResult, v1, v2};
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::time::timeout;
 
 /// A header with all that proxies commonly attach is far smaller.
 const MAX_BYTES: usize = 4096;
+/// With what the two versions begin.
+const V1: &[u8] = b"PROXY ";
+const V2: &[u8] = b"\r\n\r\n\0\r\nQUIT\n";
 
 /// What a connection began with.
 #[derive(Debug, PartialEq, Eq)]
@@ -35,20 +38,32 @@ async fn read_whole<S: AsyncRead + Unpin>(socket: &mut S) -> io::Result<Introduc
         if socket.read_buf(&mut bytes).await? == 0 {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
-        let header = HeaderResult::parse(&bytes);
-        if header.is_incomplete() && bytes.len() < MAX_BYTES {
-            continue;
+        if bytes.len() >= MAX_BYTES {
+            return Err(no_header());
         }
-        let (client, length) = match header {
-            HeaderResult::V1(Ok(header)) => (client_1(&header.addresses), header.header.len()),
-            HeaderResult::V2(Ok(header)) => (client_2(&header), header.len()),
-            HeaderResult::V1(Err(_)) | HeaderResult::V2(Err(_)) => {
-                return Err(io::Error::new(io::ErrorKind::InvalidData, "no header of the PROXY protocol"));
+        // Which version it is shows in the first byte.
+        let (client, length) = if V2.starts_with(bytes.get(..V2.len()).unwrap_or(&bytes)) {
+            match v2::Header::try_from(bytes.as_slice()) {
+                Ok(header) => (client_2(&header), header.len()),
+                Err(error) if error.is_incomplete() => continue,
+                Err(_) => return Err(no_header()),
             }
+        } else if V1.starts_with(bytes.get(..V1.len()).unwrap_or(&bytes)) {
+            let Some(end) = memchr::memchr(b'\n', &bytes) else { continue };
+            match v1::Header::try_from(bytes.get(..=end).unwrap_or_default()) {
+                Ok(header) => (client_1(&header.addresses), end + 1),
+                Err(_) => return Err(no_header()),
+            }
+        } else {
+            return Err(no_header());
         };
         bytes.drain(..length);
         return Ok(Introduced { client: client.map(|client| client.to_canonical()), rest: bytes });
     }
+}
+
+fn no_header() -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, "no header of the PROXY protocol")
 }
 
 fn client_1(addresses: &v1::Addresses) -> Option<IpAddr> {

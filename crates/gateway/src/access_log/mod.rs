@@ -4,6 +4,7 @@
 //! is full, lines are lost and counted; no request ever waits for its line.
 
 mod line;
+mod path;
 mod settings;
 mod told;
 

@@ -11,7 +11,7 @@ use demur_engine::Record;
 use http::{Method, Uri};
 use http_body::{Body, Frame, SizeHint};
 
-use super::{AccessLog, Entry};
+use super::{AccessLog, Entry, path};
 
 /// What was asked, kept aside while the request is on its way.
 pub(crate) struct Asked {
@@ -51,8 +51,8 @@ impl AccessLog {
         }
         let Asked { since, client, what } = asked;
         let (method, path) = match what {
-            What::Read(method, target) => (Some(method), Some(target.path().to_owned())),
-            What::Refused(path) => (None, path),
+            What::Read(method, target) => (Some(method), Some(path::shown(target.path()))),
+            What::Refused(path) => (None, path.as_deref().map(path::shown)),
         };
         let entry = Entry {
             at: since.wall,

@@ -1,0 +1,50 @@
+//! A path as it may be written down: callers put keys into paths by mistake, and a log is read by many.
+
+/// Shorter than any key that is hard to guess.
+const LEAST: usize = 16;
+/// Longer than identifiers commonly are.
+const LONG: usize = 40;
+
+/// The path with `…` for every part that might be a secret: long and of mixed letters and digits, or very long.
+/// Identifiers in hexadecimal stay readable.
+pub(super) fn shown(path: &str) -> String {
+    let mut shown = String::with_capacity(path.len());
+    let mut rest = path;
+    while !rest.is_empty() {
+        let end = rest.find(|char: char| !char.is_ascii_alphanumeric()).unwrap_or(rest.len());
+        let (run, after) = rest.split_at(end);
+        shown.push_str(if is_suspect(run.as_bytes()) { "…" } else { run });
+        let next = after.find(|char: char| char.is_ascii_alphanumeric()).unwrap_or(after.len());
+        let (between, after) = after.split_at(next);
+        shown.push_str(between);
+        rest = after;
+    }
+    shown
+}
+
+fn is_suspect(run: &[u8]) -> bool {
+    let has = |kind: fn(&u8) -> bool| run.iter().any(kind);
+    let is_mixed = has(u8::is_ascii_lowercase) && has(u8::is_ascii_uppercase) && has(u8::is_ascii_digit);
+    run.len() >= LONG || (run.len() >= LEAST && is_mixed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_might_be_a_key_is_not_written_down() {
+        for (path, expected) in [
+            ("/shop/items/7", "/shop/items/7"),
+            ("/a/0190f3d2-7c1b-7aaa-9f00-000000000001/b", "/a/0190f3d2-7c1b-7aaa-9f00-000000000001/b"),
+            ("/a/507f1f77bcf86cd799439011", "/a/507f1f77bcf86cd799439011"),
+            ("/keys/shp_0aB3dE6gH9jK2mN5pQ8sT1vW4yZ7bC0eF3hJ6kM9nR2uX5/x", "/keys/shp_…/x"),
+            ("/k/live_aB3dE6gH9jK2mN5pQ8sT1vW4", "/k/live_…"),
+            ("/h/e3b0c44298fc1c149afbf4c8996fb92427ae41e4", "/h/…"),
+            ("/ü/§", "/ü/§"),
+            ("", ""),
+        ] {
+            assert_eq!(shown(path), expected);
+        }
+    }
+}
