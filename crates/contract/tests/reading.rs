@@ -1,0 +1,117 @@
+//! The rules by which an answer is read, a row for each: absence, casts, which format, which violation, who looks alike.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test says what failed by failing")]
+
+use std::borrow::Cow;
+
+use demur_contract::{Answer, Condition, Contract, Location, Parsed, Problem, Violation};
+use demur_source::Source;
+
+fn load(formats: &str, errors: &str) -> Contract {
+    let text = format!(
+        "demur: 1\nname: shop\nformats: {formats}\nerrors:\n  \
+         rest: {{ status: 500, message: Rest., on: [request, internal, param] }}\n{errors}"
+    );
+    Contract::load(&Source::new("shop.yaml", text)).unwrap_or_else(|found| panic!("{found}")).contract
+}
+
+/// The names of the errors that can have made the answer.
+fn read(contract: &Contract, content: &str) -> Vec<String> {
+    let errors = match contract.parse(&Answer::new(418, content.as_bytes())) {
+        Parsed::Exact(read) => vec![read.problem.error],
+        Parsed::Ambiguous { candidates } => candidates,
+        Parsed::Unknown { .. } => Vec::new(),
+    };
+    errors.into_iter().map(|error| contract.entry(error).name.clone()).collect()
+}
+
+const TWO: &str =
+    "  one: { status: 418, message: Tea. }\n  two: { status: 418, message: Tea., format: other }\n";
+
+#[test]
+fn formats_are_tried_in_turn_and_the_one_that_knows_every_member_wins() {
+    for (formats, content, errors) in [
+        ("{ default: { m: $message }, other: { m: $message } }", r#"{"m":"Tea."}"#, &["one", "two"][..]),
+        (
+            "{ default: { m: $message }, other: { m: $message, ok: false } }",
+            r#"{"m":"Tea.","ok":false}"#,
+            &["two"],
+        ),
+        (
+            "{ default: { m: $message, ok: false }, other: { m: $message } }",
+            r#"{"m":"Tea.","ok":false}"#,
+            &["one"],
+        ),
+        ("{ default: { m: $message }, other: { m: $message } }", r#"{"m":"Tea.","x":1}"#, &["one", "two"]),
+    ] {
+        assert_eq!(read(&load(formats, TWO), content), errors, "{formats} {content}");
+    }
+}
+
+#[test]
+fn absence_and_casts_are_read_as_they_are_written() {
+    const NONE: &str = "  none: { status: 418, code: none, message: Tea. }\n";
+    for (formats, content, is_known) in [
+        ("{ default: { c: $code } }", r#"{"c":null}"#, true),
+        ("{ default: { c: $code } }", r#"{"c":""}"#, false),
+        ("{ default: { c: $code|empty } }", r#"{"c":""}"#, true),
+        ("{ default: { c: $code|empty } }", r#"{"c":"x"}"#, false),
+        ("{ default: { c: $code|empty } }", r#"{"c":null}"#, false),
+        ("{ default: { c?: $code, m: $message } }", r#"{"m":"Tea."}"#, true),
+        ("{ default: { s: $status } }", r#"{"s":418}"#, true),
+        ("{ default: { s: $status } }", r#"{"s":"418"}"#, false),
+        ("{ default: { s: $status|string } }", r#"{"s":"418"}"#, true),
+        ("{ default: { s: $status|string } }", r#"{"s":418}"#, false),
+        ("{ default: { s: $status } }", r#"{"s":419}"#, false),
+    ] {
+        let contract = load(formats, NONE);
+        assert_eq!(!read(&contract, content).is_empty(), is_known, "{formats} {content}");
+        if is_known {
+            let mut rendered = Vec::new();
+            contract.render(&Problem::new(contract.named("none").unwrap(), "req_1"), &mut rendered);
+            assert_eq!(String::from_utf8(rendered).unwrap(), content, "{formats}");
+        }
+    }
+}
+
+#[test]
+fn the_first_that_is_shown_is_the_most_fundamental_one() {
+    let errors = "  bad: { status: 418, message: Bad., show: first, on: [param.missing, param.invalid] }\n";
+    let contract = load("{ default: { errors: [$violation.rule] } }", errors);
+    let violation = |condition| Violation {
+        condition,
+        location: Location::Query,
+        param: "q".into(),
+        pointer: "/q".into(),
+        value: None,
+        limit: None,
+        allowed: Vec::new(),
+    };
+    let violations = vec![violation(Condition::ParamMaximum), violation(Condition::ParamMissing)];
+    let mut problem = Problem::new(contract.answer_violations(&violations).unwrap(), "req_1");
+    problem.violations = Cow::Owned(violations);
+    let mut content = Vec::new();
+    contract.render(&problem, &mut content);
+    assert_eq!(String::from_utf8(content).unwrap(), r#"{"errors":["required"]}"#);
+}
+
+#[test]
+fn errors_look_alike_always_sometimes_or_never() {
+    for (one, two, always) in [
+        ("Tea.", "Tea.", Some(true)),
+        ("{item}.", "{item}.", Some(true)),
+        ("{item}.", "Tea.", Some(false)),
+        ("No {item}.", "{item} is gone.", Some(false)),
+        ("Tea.", "Coffee.", None),
+        ("No {item}.", "Some {item}.", None),
+    ] {
+        let errors = format!(
+            "  one: {{ status: 418, message: '{one}', params: [item] }}\n  \
+             two: {{ status: 418, message: '{two}', params: [item] }}\n"
+        );
+        let contract = load("{ default: { m: $message } }", &errors);
+        let own = contract.named("one").unwrap();
+        let twins = contract.twins().into_iter().find(|twins| twins.first == own);
+        assert_eq!(twins.map(|twins| twins.always), always, "{one} | {two}");
+    }
+}
