@@ -232,6 +232,10 @@ mod tests {
             assert_eq!(Secret::check(text, "cat"), Err(Malformed), "{text}");
         }
         assert_eq!(Secret::check(&secret, "dog"), Err(Malformed));
+        // With a checksum that is right, and one character outside of the alphabet.
+        let mut strange = secret[..secret.len() - CHECKSUM_LENGTH].replacen(&secret[10..11], "-", 1);
+        strange.extend(checksum(strange.as_bytes()).map(char::from));
+        assert_eq!(Secret::check(&strange, "cat"), Err(Malformed), "{strange}");
     }
 
     #[test]
