@@ -18,8 +18,10 @@ const LEAST: u32 = 32;
 /// Latencies are looked at in windows of this length, with at least so many samples.
 const WINDOW: Duration = Duration::from_millis(100);
 const LEAST_SAMPLES: u32 = 16;
-/// How much longer than usual answers may take before the limit falls.
+/// How much longer than usual answers may take before the limit falls: by this factor, and by this time. Of less
+/// nobody is in trouble, however quick the upstream is when it has nothing to do.
 const TOLERANCE: f64 = 2.0;
+const TOLERATED: Duration = Duration::from_millis(50);
 /// The usual latency is the least of the last period and this one.
 const PERIOD: Duration = Duration::from_secs(30);
 
@@ -159,7 +161,11 @@ impl Usual {
             self.least.store(recent.max(1), Ordering::Relaxed);
         }
         let least = [known(&self.least), known(&self.least_before)].into_iter().flatten().min();
-        f64::from(recent) / f64::from(least.unwrap_or(recent).max(1))
+        let least = least.unwrap_or(recent).max(1);
+        if recent.saturating_sub(least) < TOLERATED.as_micros() as u32 {
+            return 1.0;
+        }
+        f64::from(recent) / f64::from(least)
     }
 }
 
@@ -208,7 +214,8 @@ mod tests {
             room.learn(0, Duration::from_millis(5), Duration::from_millis(1));
         }
         let limit = under_load(&room, 20, Duration::from_millis(5), 10);
-        assert!((20..=80).contains(&limit), "{limit}");
+        // As many as wait for fifty milliseconds more than usual, and no more.
+        assert!((100..=260).contains(&limit), "{limit}");
         let limit = under_load(&room, 400, Duration::from_millis(5), 20);
         assert!(limit > 300, "{limit}");
     }
@@ -223,6 +230,17 @@ mod tests {
             room.learn(1, Duration::from_secs(5), now);
         }
         assert_eq!(room.limit.load(Ordering::Relaxed), 100);
+    }
+
+    #[test]
+    fn a_quick_upstream_that_is_busy_is_no_trouble() {
+        let room = Room::new(1000, true, 1);
+        room.learn(0, Duration::from_micros(100), Duration::ZERO);
+        for millis in 0..5_000u64 {
+            room.peak.store(500, Ordering::Relaxed);
+            room.learn(0, Duration::from_millis(20), Duration::from_millis(millis));
+        }
+        assert_eq!(room.limit.load(Ordering::Relaxed), 1000);
     }
 
     #[test]
