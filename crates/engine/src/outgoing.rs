@@ -11,15 +11,12 @@ use crate::answer::Looked;
 
 /// The content of a response: the gateway's own, or the upstream's passing through.
 #[derive(Debug)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "there is one for each request, and a box would be an allocation"
-)]
 pub enum Outgoing<R> {
     /// In one piece; `None` once it was taken.
     Whole(Option<Bytes>),
-    /// Untouched from the upstream.
-    Passing(Passing<R>),
+    /// Untouched from the upstream. Boxed: a server keeps the room for an answer while its connection is idle, and
+    /// an answer is moved several times before it is sent.
+    Passing(Box<Passing<R>>),
 }
 
 /// An upstream's content, which settles the request as it ends.
@@ -48,7 +45,7 @@ impl<R> Outgoing<R> {
         if passing.body.is_end_stream() {
             passing.posted();
         }
-        Outgoing::Passing(passing)
+        Outgoing::Passing(Box::new(passing))
     }
 }
 
