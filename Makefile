@@ -69,7 +69,7 @@ overload: bench-front
 
 # Mixed traffic: memory stays where it was, and nothing fails. `make soak SOAK_SECONDS=1800` for half an hour.
 SOAK_SECONDS ?= 60
-soak: bench-front
+soak: bench-front soak-admission
 	$(TARGET)/release/demur-bench-front soak seconds=$(SOAK_SECONDS)
 
 bench-front:
@@ -89,8 +89,7 @@ bench-admission:
 
 # Kills what charges without end, two hundred times, and proves the books after each: the store, and the gateway over
 # HTTP. What was acknowledged is counted outside of the process that is killed.
-.PHONY: soak
-soak: soak-admission
+.PHONY: soak-admission
 soak-admission:
 	$(CARGO) run --release --quiet -p demur-sqlite --example soak -- $(or $(ROUNDS),200)
 	$(CARGO) build --quiet -p demur-cli -p demur-examples
