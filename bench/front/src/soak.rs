@@ -15,15 +15,17 @@ use crate::table::median;
 const CYCLE: Duration = Duration::from_millis(200);
 const CLIENTS: usize = 32;
 const MAX_DRIFT: f64 = 0.05;
+/// Caches fill and every pool reaches its size before anything is compared.
+const WARM_UP: Duration = Duration::from_secs(60);
 
-/// For this long, on the one front that runs. `Err` where memory drifts, or something fails that should not.
+/// For this long after the warm-up, on the one front that runs. `Err` where memory drifts, or something fails that should not.
 pub fn print(bench: &mut Bench, seconds: Duration) -> Result<(), String> {
     let (address, process) = (bench.fronts[0].address, bench.fronts[0].id());
     let rows = bench.rows.clone();
     let begun = Instant::now();
     let (mut sizes, mut requests, mut failures, mut nuisances) = (Vec::new(), 0, 0, 0);
     let mut reported = Instant::now();
-    while begun.elapsed() < seconds {
+    while begun.elapsed() < WARM_UP + seconds {
         for row in &rows {
             let load =
                 Load { front: address, row, clients: CLIENTS, arrivals: Arrivals::Closed, time: CYCLE };
@@ -33,19 +35,20 @@ pub fn print(bench: &mut Bench, seconds: Duration) -> Result<(), String> {
                 outcome.others.iter().filter(|(status, _)| *status >= 500).count() as u64 + outcome.lost;
         }
         nuisances += nuisance(bench, address, &rows[0].requests[0]);
-        sizes.push(memory(process) as f64);
+        if begun.elapsed() >= WARM_UP {
+            sizes.push(memory(process) as f64);
+        }
         if reported.elapsed() > Duration::from_secs(60) {
             reported = Instant::now();
             eprintln!(
                 "{:.0} s: {requests} requests, {:.1} MB",
                 begun.elapsed().as_secs_f64(),
-                sizes[sizes.len() - 1] / 1024.0
+                memory(process) as f64 / 1024.0
             );
         }
     }
-    // Caches fill in the first fifth.
     let fifth = (sizes.len() / 5).max(1);
-    let early = median(&sizes[fifth.min(sizes.len() - 1)..(2 * fifth).min(sizes.len())]);
+    let early = median(&sizes[..fifth.min(sizes.len())]);
     let late = median(&sizes[sizes.len() - fifth..]);
     let drift = late / early - 1.0;
     println!(
