@@ -79,8 +79,7 @@ pub enum StoreUrl {
 impl Config {
     /// Reads a file that is in memory; relative paths in it are relative to `folder`.
     pub fn load(source: &Arc<Source>, folder: &Path) -> Result<(Self, Diagnostics), Diagnostics> {
-        let root = demur_source::parse(source)?;
-        let mut found = Diagnostics::new();
+        let (root, mut found) = demur_source::parse_on(source)?;
         let config = read(&root, &mut Reading::new(source, folder, &mut found));
         match config {
             Some(config) if !found.has_errors() => Ok((config, found.sorted())),

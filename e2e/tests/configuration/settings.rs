@@ -8,6 +8,7 @@ pub(crate) const ROWS: &[Row] = &[
     error("version", &[("demur: 1", "demur: «one")], "this version of the file is not known", "write `demur: 1`"),
     error("missing-key", &[("demur: 1\n", ""), ("listen:", "«listen:")], "the file has no version", "begin with `demur: 1`"),
     error("unknown-key", &[("voice: problem", "«voise: problem")], "no key `voise`", "did you mean `voice`?"),
+    among("duplicate-key", &[("voice: problem", "voice: problem\n«voice: problem\nworkers: 0")], "`voice` stands here a second time", "keep one"),
     error("address", &[("127.0.0.1:8080", "«localhost")], "`listen` is no address", "write an IP address and a port"),
     error("store", &[("sqlite:demur.db", "«mysql:demur")], "`mysql:demur` is no store", "write `sqlite:demur.db`"),
     error("unknown-contract", &[("voice: problem", "voice: «problm")], "no built-in contract `problm`", "did you mean `problem`?"),
