@@ -3,38 +3,13 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test ends where its rule does not hold")]
 
 mod cases;
+#[path = "properties/drive.rs"]
+mod drive;
 
 use cases::Expected;
-use demur_guard::{Bounds, Fault, Framing, Machine, Rejection, Step, Verdict, check};
+use demur_guard::{Bounds, Framing, Verdict, check};
+use drive::drive;
 use proptest::prelude::*;
-
-/// How a connection ended.
-#[derive(Debug, PartialEq)]
-enum End {
-    Open,
-    Rejected(Rejection),
-    Broken(Fault),
-}
-
-/// Feeds the pieces as the guard does, handing over at most `room` bytes at a time.
-fn drive<'a>(pieces: impl IntoIterator<Item = &'a [u8]>, room: usize) -> (Vec<u8>, End) {
-    let mut machine = Machine::new(Bounds::default());
-    let mut passed = Vec::new();
-    let mut held = Vec::new();
-    for piece in pieces {
-        held.extend_from_slice(piece);
-        loop {
-            match machine.step(&held, room) {
-                Step::More => break,
-                Step::Skip(count) => drop(held.drain(..count)),
-                Step::Pass(count) => passed.extend(held.drain(..count)),
-                Step::Reject(rejection) => return (passed, End::Rejected(rejection)),
-                Step::Broken(fault) => return (passed, End::Broken(fault)),
-            }
-        }
-    }
-    (passed, End::Open)
-}
 
 fn content() -> impl Strategy<Value = Vec<u8>> {
     prop_oneof![

@@ -1,7 +1,10 @@
 //! What is true of any bytes, held against readers that were written apart from the guard's: plain ones, which look
 //! twice and allocate. The fuzzers (`fuzz/fuzz_targets/`) and the replay of their corpus share these.
 
-use demur_guard::{Bounds, Chunks, Fault, Framing, Machine, Progress, Rejection, Step, Verdict, check};
+mod drive;
+
+use demur_guard::{Bounds, Chunks, Framing, Progress, Verdict, check};
+use drive::{End, drive};
 
 /// A head that is taken is one for hyper's parser too, and there is one way to tell where its content ends; and how
 /// much of it there already is does not change what is said of it.
@@ -91,14 +94,6 @@ fn line<'a>(bytes: &'a [u8], at: &mut usize) -> Option<&'a [u8]> {
     Some(&rest[..end])
 }
 
-/// How a connection ended.
-#[derive(Debug, PartialEq)]
-enum End {
-    Open,
-    Rejected(Rejection),
-    Broken(Fault),
-}
-
 /// Whatever a connection lets through is whole messages, one after the other, and at its end a part of one; however the
 /// bytes come, it is the same.
 pub(crate) fn connection(bytes: &[u8]) {
@@ -135,23 +130,4 @@ fn after_messages(bytes: &[u8]) -> Option<usize> {
         rest = rest.get(content..)?;
     }
     Some(0)
-}
-
-/// Feeds the pieces as the guard does, handing over at most `room` bytes at a time.
-fn drive<'a>(pieces: impl IntoIterator<Item = &'a [u8]>, room: usize) -> (Vec<u8>, End) {
-    let mut machine = Machine::new(Bounds::default());
-    let (mut passed, mut held) = (Vec::new(), Vec::new());
-    for piece in pieces {
-        held.extend_from_slice(piece);
-        loop {
-            match machine.step(&held, room) {
-                Step::More => break,
-                Step::Skip(count) => drop(held.drain(..count)),
-                Step::Pass(count) => passed.extend(held.drain(..count)),
-                Step::Reject(rejection) => return (passed, End::Rejected(rejection)),
-                Step::Broken(fault) => return (passed, End::Broken(fault)),
-            }
-        }
-    }
-    (passed, End::Open)
 }
