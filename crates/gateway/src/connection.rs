@@ -48,7 +48,6 @@ pub(crate) struct Shared {
 type Answered = Response<Told<Outgoing<Answer<Sent<Arriving>>>>>;
 
 impl Shared {
-    /// Within the worker's tasks.
     pub(crate) fn new(
         engine: Arc<Engine>,
         clock: Clock,
@@ -58,7 +57,7 @@ impl Shared {
         log: AccessLog,
     ) -> Rc<Self> {
         let pools = upstreams.iter().map(|(name, upstream)| (name.clone(), Pool::new(upstream.clone())));
-        Rc::new(Self { engine, clock, bounds, pools: pools.collect(), proxies, log, lag: Lag::measured() })
+        Rc::new(Self { engine, clock, bounds, pools: pools.collect(), proxies, log, lag: Lag::default() })
     }
 
     /// Serves a connection to its end. `ending` turns true when the gateway shuts down: the request under
@@ -143,7 +142,7 @@ impl Shared {
             };
             Asked { since: now, client: peer.map(Peer::address), what }
         });
-        let arrival = Arrival { now, peer, rejection, lag: self.lag.last() };
+        let arrival = Arrival { now, peer, rejection, lag: self.lag.at(now.monotonic) };
         let (request, left) = Arriving::of(request, self.bounds.content);
         let (mut response, record) = self
             .engine
