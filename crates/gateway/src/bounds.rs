@@ -3,7 +3,7 @@
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
-use demur_engine::settings::{Reading, bytes, duration};
+use demur_engine::settings::{Reading, bytes, read_duration};
 use demur_guard::Bounds;
 use demur_source::{Fields, Node};
 
@@ -55,7 +55,9 @@ pub(crate) fn read_bounds(node: &Node, reading: &mut Reading<'_>) -> ListenerBou
         ("drain_timeout", &mut content.drain_timeout),
         ("shutdown", shutdown),
     ] {
-        read_time(&mut fields, name, into, reading);
+        if let Some(time) = read_duration(&mut fields, name, reading) {
+            *into = time;
+        }
     }
     for (name, into) in [("fields", &mut head.fields), ("connections", connections)] {
         if let Some(count) = read_count(&mut fields, name, reading) {
@@ -84,22 +86,6 @@ fn read_size<T: TryFrom<u64>>(
     match node.scalar_text().and_then(|text| bytes(&text)).and_then(|size| T::try_from(size).ok()) {
         Some(size) => *into = size,
         None => reading.error(node.span, "size", format!("`{name}` must be a size, such as `16KiB`"), None),
-    }
-}
-
-/// A duration that is more than nothing.
-pub(crate) fn read_time(
-    fields: &mut Fields<'_>,
-    name: &'static str,
-    into: &mut Duration,
-    reading: &mut Reading<'_>,
-) {
-    let Some(node) = fields.node(name) else { return };
-    match node.scalar_text().and_then(|text| duration(&text)).filter(|time| !time.is_zero()) {
-        Some(time) => *into = time,
-        None => {
-            reading.error(node.span, "duration", format!("`{name}` must be a duration, such as `10s`"), None);
-        }
     }
 }
 

@@ -12,11 +12,11 @@ use std::time::Duration;
 
 use demur_admission::Plan;
 use demur_contract::Contract;
-use demur_engine::settings::{ApiSettings, Reading, read_api, read_plan};
+use demur_engine::settings::{ApiSettings, Reading, read_api, read_duration, read_plan};
 use demur_source::{Diagnostics, Fields, Key, Node, Source, Span};
 
 use crate::access_log::{LogSettings, read_log};
-use crate::bounds::{ListenerBounds, read_bounds, read_count, read_time};
+use crate::bounds::{ListenerBounds, read_bounds, read_count};
 use crate::connection::USUAL_FIELDS;
 use crate::proxies::{Proxies, read_proxies};
 
@@ -216,8 +216,11 @@ fn read_upstream(node: &Node, reading: &mut Reading<'_>) -> Option<Upstream> {
             if url.is_none() {
                 fields.missing("url", reading.found);
             }
-            read_time(&mut fields, "connect_timeout", &mut connect_timeout, reading);
-            read_time(&mut fields, "timeout", &mut timeout, reading);
+            for (name, into) in [("connect_timeout", &mut connect_timeout), ("timeout", &mut timeout)] {
+                if let Some(time) = read_duration(&mut fields, name, reading) {
+                    *into = time;
+                }
+            }
             if let Some(count) = read_count(&mut fields, "fields", reading) {
                 most_fields = count.get();
             }

@@ -13,9 +13,9 @@ use super::authentication::{Authentication, read_authentication};
 use super::cors::{Cors, read_cors};
 use super::generation::{Generation, check_claims, read_generations};
 use super::overload::{Overload, read_overload};
-use super::plan::positive;
+use super::plan::{positive, read_duration};
 use super::validation::{ValidationSettings, compare_security, read_validation};
-use super::{Reading, bytes, duration};
+use super::{Reading, bytes};
 
 /// An API, ready to be served.
 #[derive(Debug)]
@@ -215,15 +215,6 @@ fn read_bytes(fields: &mut Fields<'_>, name: &'static str, reading: &mut Reading
     read
 }
 
-fn read_timeout(fields: &mut Fields<'_>, reading: &mut Reading<'_>) -> Option<Duration> {
-    let node = fields.node("timeout")?;
-    let read = node.scalar_text().and_then(|text| duration(&text)).filter(|time| !time.is_zero());
-    if read.is_none() {
-        reading.error(node.span, "duration", "`timeout` must be a duration, such as `2m`", None);
-    }
-    read
-}
-
 fn read_mount(node: &Node, reading: &mut Reading<'_>) -> Mount {
     let mut mount = Mount::default();
     let Some(mut fields) = Fields::of(node, reading.source, "`at`", reading.found) else { return mount };
@@ -304,7 +295,7 @@ fn read_operation(
         passes_credits: fields.boolean("passes_credits", reading.found).unwrap_or(false),
         anonymous: fields.boolean("anonymous", reading.found).unwrap_or(false),
         max_content: read_bytes(&mut fields, "max_content", reading),
-        timeout: read_timeout(&mut fields, reading),
+        timeout: read_duration(&mut fields, "timeout", reading),
     };
     let needs_key = settings.feature.is_some() || settings.scope.is_some() || settings.resource.is_some();
     if settings.anonymous && (needs_key || settings.credits > 0) {

@@ -24,7 +24,7 @@ pub use cors::{Cors, Origins};
 pub(crate) use generation::Asked;
 pub use generation::{Generation, When};
 pub use overload::Overload;
-pub use plan::read_plan;
+pub use plan::{read_duration, read_plan};
 pub use scalar::{bytes, duration};
 pub use validation::{Answers, ValidationSettings};
 

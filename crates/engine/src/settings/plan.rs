@@ -140,8 +140,8 @@ fn read_zone(fields: &mut Fields<'_>, reading: &mut Reading<'_>) -> TimeZone {
     })
 }
 
-/// A duration with its unit.
-pub(crate) fn read_duration(
+/// A duration with its unit, longer than nothing. What is there and is none is reported.
+pub fn read_duration(
     fields: &mut Fields<'_>,
     name: &'static str,
     reading: &mut Reading<'_>,
