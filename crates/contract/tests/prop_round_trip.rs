@@ -145,8 +145,9 @@ impl Declared {
         }
         if self.fate(problem.error, "violations") == Some(&Fate::Kept) && read.violations.len() == shown.len()
         {
-            // A keyed format gathers by name: then the order is another.
-            let is_in_order = shown.windows(2).all(|pair| pair[0].param != pair[1].param) || shown.len() == 1;
+            // A keyed format gathers by the name it shows: with one name twice the order may be another.
+            let names: std::collections::BTreeSet<_> = read.violations.iter().map(|back| &back.field).collect();
+            let is_in_order = !text.contains(r#""errors":{"#) || names.len() == read.violations.len();
             for (given, back) in shown.iter().zip(&read.violations).filter(|_| is_in_order) {
                 self.same(given, back, problem.error, text)?;
             }
@@ -230,10 +231,17 @@ fn written(value: &Value) -> String {
     }
 }
 
-/// Whether every value is of digits, which no literal of a generated contract has.
+/// Whether every value that a text may show is of digits, which no literal of a generated contract has.
 fn is_tame(problem: &Problem<'_>) -> bool {
     let is_tame = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let of_violation = |violation: &Violation| {
+        let values = [violation.value.clone(), violation.limit.as_ref().map(written)];
+        is_tame(&violation.param)
+            && is_tame(violation.pointer.trim_start_matches('/'))
+            && values.into_iter().flatten().chain(violation.allowed.iter().cloned()).all(|text| is_tame(&text))
+    };
     problem.params.iter().all(|(_, value)| is_tame(&written(value)))
+        && problem.violations.iter().all(of_violation)
         && problem.params.len() == 2
         && problem.retry_after.is_some()
 }
@@ -316,7 +324,7 @@ fn a_megabyte_comes_back() {
                 allowed: vec![long],
             }];
             let error = declared.contract.answer_violations(&violations).unwrap();
-            let mut problem = Problem::new(error, "req_0123456789abcdef");
+            let mut problem = Problem::new(error, "req_0123456789");
             problem.violations = Cow::Owned(violations);
             declared.check(&problem).unwrap();
         }

@@ -257,7 +257,8 @@ pub(crate) fn problem<'p>(contract: &Contract, error: ErrorId, particulars: &'p 
     let answered: Vec<Condition> =
         Condition::all().filter(|rule| rule.is_violation() && contract.answer(*rule) == error).collect();
     let all: Vec<Condition> = Condition::all().filter(|rule| rule.is_violation()).collect();
-    let mut problem = Problem::new(error, "req_0123456789abcdef");
+    // Of its letters no literal of a generated contract consists.
+    let mut problem = Problem::new(error, "req_0123456789");
     problem.params =
         particulars.params.iter().map(|(name, value)| (Cow::from(name.as_str()), value.clone())).collect();
     problem.message = particulars.message.as_deref().filter(|_| entry.open).map(Cow::Borrowed);
