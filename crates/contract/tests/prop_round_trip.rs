@@ -146,7 +146,8 @@ impl Declared {
         if self.fate(problem.error, "violations") == Some(&Fate::Kept) && read.violations.len() == shown.len()
         {
             // A keyed format gathers by the name it shows: with one name twice the order may be another.
-            let names: std::collections::BTreeSet<_> = read.violations.iter().map(|back| &back.field).collect();
+            let names: std::collections::BTreeSet<_> =
+                read.violations.iter().map(|back| &back.field).collect();
             let is_in_order = !text.contains(r#""errors":{"#) || names.len() == read.violations.len();
             for (given, back) in shown.iter().zip(&read.violations).filter(|_| is_in_order) {
                 self.same(given, back, problem.error, text)?;
@@ -238,7 +239,11 @@ fn is_tame(problem: &Problem<'_>) -> bool {
         let values = [violation.value.clone(), violation.limit.as_ref().map(written)];
         is_tame(&violation.param)
             && is_tame(violation.pointer.trim_start_matches('/'))
-            && values.into_iter().flatten().chain(violation.allowed.iter().cloned()).all(|text| is_tame(&text))
+            && values
+                .into_iter()
+                .flatten()
+                .chain(violation.allowed.iter().cloned())
+                .all(|text| is_tame(&text))
     };
     problem.params.iter().all(|(_, value)| is_tame(&written(value)))
         && problem.violations.iter().all(of_violation)
