@@ -127,6 +127,8 @@ impl Link {
         connection.busy_timeout(Duration::from_secs(5))?;
         // A connection that is given up because its file is damaged must not copy the log over it.
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
+        // A plan is made once for a statement, and not anew for what it is asked for.
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
         if access == Access::Write {
             connection.pragma_update(None, "journal_mode", "WAL")?;
             // NORMAL survives a kill, but loses acknowledged commits with the power.

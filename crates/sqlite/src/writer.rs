@@ -45,7 +45,7 @@ const WRITE_BEHIND: Duration = Duration::from_millis(500);
 /// What is written behind is written in pieces of this size with a pause between them: whoever waits for a commit,
 /// or for the processor, should not wait for all of it.
 const PIECE: usize = 256;
-const BETWEEN_PIECES: Duration = Duration::from_millis(20);
+const BETWEEN_PIECES: Duration = Duration::from_millis(50);
 
 /// Hands jobs to the writing thread.
 pub(crate) struct Writer {
