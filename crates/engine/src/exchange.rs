@@ -4,10 +4,10 @@
 
 use std::borrow::Cow;
 use std::net::IpAddr;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 
-use demur_admission::{Now, Principal, Report, Taken};
+use demur_admission::{Denial, Now, Principal, Report, Taken};
 use demur_contract::{Condition, Contract, ErrorId, Origin, Problem, Retry, RetryAfter};
 use demur_validation::Operation;
 use http::header::{CACHE_CONTROL, RETRY_AFTER, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS};
@@ -28,7 +28,7 @@ use crate::{cors, limit_fields};
 pub(crate) struct Exchange<'e> {
     id: RequestId,
     /// The id as this voice writes it, once somebody has asked.
-    written_id: OnceLock<HeaderValue>,
+    written_id: Option<HeaderValue>,
     pub(crate) now: Now,
     pub(crate) peer: Option<&'e Peer>,
     /// The listener's contract speaks until the API is known.
@@ -51,7 +51,7 @@ impl<'e> Exchange<'e> {
     pub(crate) fn new(voice: &'e Speaker, now: Now, peer: Option<&'e Peer>) -> Self {
         Self {
             id: RequestId::fresh(now),
-            written_id: OnceLock::new(),
+            written_id: None,
             now,
             peer,
             voice: Voice::of(voice),
@@ -84,7 +84,7 @@ impl<'e> Exchange<'e> {
             Some(headers) => Voice::heard(speaker, headers),
             None => Voice::of(speaker),
         };
-        self.written_id = OnceLock::new();
+        self.written_id = None;
         self.origin = match (&api.settings.cors, asked.headers) {
             (Some(cors), Some(headers)) => cors::allowed_origin(cors, headers),
             _ => None,
@@ -97,12 +97,13 @@ impl<'e> Exchange<'e> {
     }
 
     /// The request's id, as this voice writes it.
-    pub(crate) fn request_id(&self) -> &HeaderValue {
-        self.written_id.get_or_init(|| self.id.with_prefix(&self.voice().request_id().prefix))
+    pub(crate) fn request_id(&mut self) -> &HeaderValue {
+        let prefix = &self.voice.contract().request_id().prefix;
+        self.written_id.get_or_insert_with(|| self.id.with_prefix(prefix))
     }
 
     /// The same as text.
-    pub(crate) fn request_id_text(&self) -> &str {
+    pub(crate) fn request_id_text(&mut self) -> &str {
         // The loader takes no prefix that a field cannot carry.
         self.request_id().to_str().unwrap_or_default()
     }
@@ -157,6 +158,7 @@ impl<'e> Exchange<'e> {
         let (content, spoken) = match detail.verbatim {
             Some(content) => (content, &**contract),
             None => {
+                let spoken = self.voice.spoken();
                 let problem = Problem {
                     error,
                     params: detail.params,
@@ -165,7 +167,6 @@ impl<'e> Exchange<'e> {
                     request_id: Cow::Borrowed(self.request_id_text()),
                     retry_after: delay,
                 };
-                let spoken = self.voice.spoken();
                 let mut content = Vec::with_capacity(256);
                 spoken.render(&problem, &mut content);
                 (content, spoken)
@@ -218,11 +219,20 @@ impl<'e> Exchange<'e> {
         }
     }
 
-    /// Sets what every response carries: the request's id, and how the limits stand.
-    pub(crate) fn seal<R>(self, response: &mut Response<R>) -> Record {
+    /// Keeps what the request has taken from its limits, and remembers what those in the shadow would have refused.
+    pub(crate) fn keep(&mut self, taken: Taken) {
+        for exceeded in taken.shadowed() {
+            self.observe(&Denial::from(exceeded.clone()).into());
+        }
+        self.taken = Some(taken);
+    }
+
+    /// Sets what every response carries: the request's id, and how the limits stand. Nothing is left to say then.
+    pub(crate) fn seal<R>(&mut self, response: &mut Response<R>) -> Box<Record> {
         let headers = response.headers_mut();
         let speaker = self.voice.speaker();
-        headers.insert(speaker.id_field().clone(), self.request_id().clone());
+        let request_id = self.request_id().clone();
+        headers.insert(speaker.id_field().clone(), request_id.clone());
         if let (false, Some(principal)) = (speaker.families().is_empty(), &self.principal) {
             let limits: Report<'_> = principal.report(self.now);
             limit_fields::set(speaker.families(), &limits, self.now, headers);
@@ -230,15 +240,15 @@ impl<'e> Exchange<'e> {
         if let Some(cors) = self.api.and_then(|api| api.settings.cors.as_ref()) {
             cors::expose(cors, self.origin.as_ref(), speaker.exposed(), headers);
         }
-        Record {
-            request_id: self.request_id().clone(),
+        Box::new(Record {
+            request_id,
             api: self.api.cloned(),
             operation: self.operation.map(Operation::index),
-            principal: self.principal,
-            refusal: self.refusal,
-            observations: self.observed,
-            remarks: self.remarks,
-        }
+            principal: self.principal.take(),
+            refusal: self.refusal.take(),
+            observations: std::mem::take(&mut self.observed),
+            remarks: std::mem::take(&mut self.remarks),
+        })
     }
 }
 

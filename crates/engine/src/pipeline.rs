@@ -14,14 +14,14 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use demur_admission::{
-    Admission, Balance, Charge, Coverage, Demand, Denial, Fingerprint, Hold, Now, OperationId, Principal,
-    Repeats, Requirement, Taken, permit,
+    Admission, Answer, Balance, Charge, Coverage, Demand, Denial, Fingerprint, Hold, Now, OperationId, Principal,
+    Repeats, Requirement, permit,
 };
 use demur_contract::{Condition, Contract};
-use demur_validation::{Content as Checked, Find, Found};
+use demur_validation::{Content as Checked, Find, Found, Operation};
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderValue};
 use http::request::Parts;
-use http::{Method, Request, Response, Uri};
+use http::{HeaderMap, Method, Request, Response, Uri};
 use http_body::Body;
 use serde_json::Value as Json;
 
@@ -40,9 +40,19 @@ use crate::record::Record;
 use crate::refused::Refused;
 use crate::rules::{self, Seen};
 use crate::settings::Asked;
-use crate::settle::pass_on;
+use crate::settle::settle;
 use crate::speaker::Speaker;
 use crate::{cors, credential, forward};
+
+/// A store's answer, awaited only where it is not there yet: nearly always it is, and no future is made.
+macro_rules! wait {
+    ($answer:expr) => {
+        match $answer {
+            Answer::Ready(value) => value,
+            Answer::Ask(asked) => asked.await,
+        }
+    };
+}
 
 /// Everything that answers requests: APIs, their contracts, and who may pass.
 pub struct Engine {
@@ -106,13 +116,9 @@ pub struct Rejection {
 pub struct Within(pub Duration);
 
 /// What becomes of a request that is not refused.
-#[expect(
-    clippy::large_enum_variant,
-    reason = "nearly all are the large one, and a box would be an allocation"
-)]
 enum Admitted<'e, B> {
-    /// It goes to the API's upstream.
-    Forward(&'e Arc<Api>, Request<Content<B>>, Hold),
+    /// It goes to the API's upstream, with this content.
+    Forward(&'e Arc<Api>, Content<B>, Hold),
     /// A browser asks whether it may ask.
     Preflight(Response<()>),
 }
@@ -133,65 +139,75 @@ impl Engine {
         &self.admission
     }
 
-    /// Answers one request. `forward` sends it on to the API's upstream; it is called once or never.
+    /// Answers one request. `forward` makes the future that sends it on to the API's upstream; it is called once
+    /// or never.
     ///
     /// Whatever happens there is an answer, in the contract, with a request id. The record is for whoever
     /// logs or keeps what happened.
-    pub async fn serve<B, F, Sent, R>(
+    pub fn serve<B, F, Sent, R>(
         &self,
         request: Request<B>,
         arrival: Arrival<'_>,
         forward: F,
-    ) -> (Response<Outgoing<R>>, Record)
+    ) -> impl Future<Output = (Response<Outgoing<R>>, Box<Record>)>
     where
         B: Body<Data = Bytes, Error = ContentFault> + Unpin,
         F: FnOnce(&Arc<Api>, Request<Content<B>>) -> Sent,
         Sent: Future<Output = Result<Response<R>, UpstreamFault>>,
         R: Body<Data = Bytes> + Unpin,
     {
-        let mut exchange = Exchange::new(&self.voice, arrival.now, arrival.peer);
-        // One half after the other, not one within the other: a request's future has room for the larger.
-        let admitted = caught(self.admit(&mut exchange, request, arrival.rejection)).await;
-        let outcome = match admitted.unwrap_or_else(|panicked| Err(panicked.into())) {
-            Ok(Admitted::Forward(api, request, hold)) => {
-                let on = pass_on(&mut exchange, api, request, hold, arrival.lag, forward);
-                let answered = caught(on).await;
-                answered.unwrap_or_else(|panicked| Err(panicked.into()))
-            }
-            Ok(Admitted::Preflight(answer)) => Ok(answer.map(|()| Outgoing::whole(Vec::new()))),
-            Err(refused) => Err(refused),
-        };
-        let mut response = outcome.unwrap_or_else(|refused| exchange.refuse(refused));
-        let record = exchange.seal(&mut response);
-        (response, record)
+        // A block, and the request taken apart outside of it: it holds once what it captures, where an
+        // `async fn` holds its arguments twice and moves them each time. A request is some hundreds of bytes.
+        let (mut parts, body) = request.into_parts();
+        async move {
+            let mut exchange = Exchange::new(&self.voice, arrival.now, arrival.peer);
+            let passing = caught(async {
+                // Strict HTTP: what could not be read is answered in the voice known so far.
+                if let Some(rejection) = arrival.rejection {
+                    return Err(self.rejected(&mut exchange, rejection));
+                }
+                let (api, content, mut hold) = match self.admit(&mut exchange, &mut parts, body).await? {
+                    Admitted::Forward(api, content, hold) => (api, content, hold),
+                    Admitted::Preflight(answer) => return Ok(answer.map(|()| Outgoing::whole(Vec::new()))),
+                };
+                hold.forwarded();
+                let place = api.room.enter(exchange.operation.map(Operation::index));
+                let answer = forward(api, Request::from_parts(parts, content)).await;
+                place.answered(arrival.lag);
+                match answer {
+                    Ok(answer) => settle(&mut exchange, api, answer, hold).await,
+                    Err(fault) => {
+                        hold.release();
+                        Err(fault.into())
+                    }
+                }
+            });
+            let outcome = passing.await.unwrap_or_else(|panicked| Err(panicked.into()));
+            let mut response = outcome.unwrap_or_else(|refused| exchange.refuse(refused));
+            let record = exchange.seal(&mut response);
+            (response, record)
+        }
     }
 
     /// The first half of the way: from the request to the moment before it is forwarded.
     async fn admit<'e, B>(
         &'e self,
         exchange: &mut Exchange<'e>,
-        request: Request<B>,
-        rejection: Option<Rejection>,
+        parts: &mut Parts,
+        body: B,
     ) -> Result<Admitted<'e, B>, Refused>
     where
         B: Body<Data = Bytes, Error = ContentFault> + Unpin,
     {
         let now = exchange.now;
 
-        // Strict HTTP: what could not be read is answered in the voice known so far.
-        if let Some(rejection) = rejection {
-            return Err(self.rejected(exchange, rejection));
-        }
-        let (mut parts, body) = request.into_parts();
-
         // API and operation. Until the API is known the listener's contract speaks.
-        let uri = std::mem::take(&mut parts.uri);
-        let Some((api, path)) = self.apis.find(host(&uri, &parts.headers), uri.path()) else {
+        let host = host(&parts.uri, &parts.headers);
+        let Some((api, path)) = self.apis.find(host, parts.uri.path()) else {
             exchange.hear(&parts.headers);
             return Err(Condition::ResourceNotFound.into());
         };
-        exchange
-            .speak_for(api, &Asked { host: host(&uri, &parts.headers), path, headers: Some(&parts.headers) });
+        exchange.speak_for(api, &Asked { host, path, headers: Some(&parts.headers) });
         let settings = &api.settings;
         if let Some(cors) = &settings.cors
             && let Some(answer) = cors::preflight(cors, &parts.method, &parts.headers)
@@ -204,43 +220,57 @@ impl Engine {
             );
         }
         // The key, where it may stand there, is for nobody behind this.
-        let with_key = uri.query();
+        let with_key = parts.uri.query();
         let query = credential::without_key(with_key, &settings.authentication);
         let query = query.as_deref();
         if !has_plain_segments(path) {
             return Err(Refused::from(Condition::RequestMalformed).because("the path has a dot segment"));
         }
-        refuse_doubled(&parts)?;
+        refuse_doubled(parts)?;
         if credential::is_exposed(with_key, &settings.authentication) {
             let refused = Refused::from(Denial::CredentialMalformed);
             exchange.decided::<()>(Err(refused.because("a key stands in the query")))?;
         }
         let found = match settings.document.find(&parts.method, path) {
-            Find::Found(found) => Ok(found),
-            Find::MethodNotAllowed { allow } => Err(method_not_allowed(allow)),
-            Find::NotFound => Err(Condition::ResourceNotFound.into()),
-        };
-        let Some(found) = exchange.decided(found)? else {
-            // Nothing is known of it, so nothing more can be decided.
-            refuse_announced_excess(&parts, settings.max_content)?;
-            let content = Content::Streaming { body, left: settings.max_content };
-            parts.uri = target(&uri, path, query)?;
-            dress(exchange, &mut parts, api, None, None);
-            let request = Request::from_parts(parts, content);
-            return Ok(Admitted::Forward(api, request, Hold::nothing()));
+            Find::Found(found) => found,
+            unknown => {
+                let refused = match &unknown {
+                    Find::MethodNotAllowed { allow } => method_not_allowed(allow),
+                    _ => Condition::ResourceNotFound.into(),
+                };
+                drop(unknown);
+                exchange.decided::<()>(Err(refused))?;
+                // Nothing is known of it, so nothing more can be decided.
+                refuse_announced_excess(parts, settings.max_content)?;
+                let content = Content::Streaming { body, left: settings.max_content };
+                let target = target(&parts.uri, path, query);
+                aim(parts, target)?;
+                dress(exchange, &mut parts.headers, api, None, None);
+                return Ok(Admitted::Forward(api, content, Hold::nothing()));
+            }
         };
         let operation = found.operation;
         let asks = &settings.operations[operation.index()];
         exchange.operation = Some(operation);
 
         // Authenticate.
-        let principal = if asks.anonymous {
-            None
-        } else {
-            let found = self.authenticate(api, &parts, with_key, exchange.address(), now).await;
-            exchange.decided(found.map_err(Refused::from))?
-        };
-        exchange.principal.clone_from(&principal);
+        if !asks.anonymous {
+            let address = exchange.address();
+            let known = match self.authenticate(api, parts, with_key, address, now) {
+                Ok(asked) => {
+                    let known = wait!(asked);
+                    if let (Some(address), Err(denial)) = (address, &known)
+                        && denial.is_failed_attempt()
+                    {
+                        api.failures.failed(address, now);
+                    }
+                    known
+                }
+                Err(denial) => Err(denial),
+            };
+            exchange.principal = exchange.decided(known.map_err(Refused::from))?;
+        }
+        let principal = exchange.principal.clone();
 
         if let Some(principal) = &principal {
             // Plan and grants.
@@ -257,7 +287,9 @@ impl Engine {
                 feature: asks.feature.as_deref(),
                 resource,
             };
-            exchange.decided(permit(principal, &requirement).map_err(Refused::from))?;
+            if let Err(denial) = permit(principal, &requirement) {
+                exchange.decided::<()>(Err(denial.into()))?;
+            }
             if resolved == Some(Resource::Unclear) {
                 exchange.decided::<()>(Err(unclear_resource()))?;
             }
@@ -265,17 +297,17 @@ impl Engine {
             // Rate and quota: taken here, whatever is wrong with the request beyond.
             let cost = asks.cost.unwrap_or(NonZeroU32::MIN);
             let demand = Demand { cost, operation: Some(operation.id()), peer: exchange.address() };
-            let taken = self.admission.take(principal, &demand, now).wait().await;
-            let taken = exchange.decided(taken.map_err(Refused::from))?;
-            for exceeded in taken.iter().flat_map(Taken::shadowed) {
-                exchange.observe(&Denial::from(exceeded.clone()).into());
+            match wait!(self.admission.take(principal, &demand, now)) {
+                Ok(taken) => exchange.keep(taken),
+                Err(denial) => {
+                    exchange.decided::<()>(Err(denial.into()))?;
+                }
             }
-            exchange.taken = taken;
         }
 
         // Validate: every violation of the request at once.
         if settings.validation.refuses_unacceptable {
-            exchange.decided(refuse_unacceptable(&parts, operation))?;
+            exchange.decided(refuse_unacceptable(parts, operation))?;
         }
         let parameters = settings.document.check_parameters(&found, query, &parts.headers);
         if !parameters.unknown.is_empty() {
@@ -290,10 +322,14 @@ impl Engine {
             || api.reads_content[operation.index()]
             || (asks.credits > 0 && parts.headers.contains_key(IDEMPOTENCY_KEY))
             || matches!(parts.method, Method::GET | Method::HEAD);
-        refuse_announced_excess(&parts, bound)?;
+        refuse_announced_excess(parts, bound)?;
         let (content, value) = if looks_inside {
-            let bytes = collect(body, bound).await?;
-            let checked = exchange.decided(checked(settings, &found, &parts, &bytes))?;
+            let bytes = match body.is_end_stream() {
+                true => Bytes::new(),
+                // Boxed, as is all that not every request needs: each has the room for it otherwise.
+                false => Box::pin(collect(body, bound)).await?,
+            };
+            let checked = exchange.decided(checked(settings, &found, parts, &bytes))?;
             let (value, more) = checked.unwrap_or_default();
             violations.extend(more);
             (Content::Collected((!bytes.is_empty()).then_some(bytes)), value)
@@ -306,7 +342,7 @@ impl Engine {
 
         // Rules.
         let seen = Seen {
-            parts: &parts,
+            parts,
             path,
             params: &parameters.values,
             body: value.as_ref(),
@@ -321,24 +357,25 @@ impl Engine {
         if let Some(principal) = &principal {
             if asks.credits > 0 {
                 let content = content.collected();
-                let held = self.hold(exchange, principal, &parts, (path, query), content, asks.credits);
+                let held = self.hold(exchange, principal, parts, (path, query), content, asks.credits);
                 let held = Box::pin(held).await;
                 hold = exchange.decided(held)?.unwrap_or_else(Hold::nothing);
                 balance = hold.balance().copied();
             } else if asks.passes_credits {
-                let found = self.admission.balance(principal, now).wait().await;
+                let found = wait!(self.admission.balance(principal, now));
                 balance = exchange.decided(found.map_err(Refused::from))?;
             }
         }
 
         // Forward.
-        parts.uri = target(&uri, path, query)?;
-        dress(exchange, &mut parts, api, principal.as_deref(), balance.as_ref());
+        let target = target(&parts.uri, path, query);
+        drop(found);
+        aim(parts, target)?;
+        dress(exchange, &mut parts.headers, api, principal.as_deref(), balance.as_ref());
         if let Some(time) = asks.timeout {
             parts.extensions.insert(Within(time));
         }
-        let request = Request::from_parts(parts, content);
-        Ok(Admitted::Forward(api, request, hold))
+        Ok(Admitted::Forward(api, content, hold))
     }
 
     /// A request that could not be read: its host and path, where they could be, choose the voice.
@@ -351,45 +388,40 @@ impl Engine {
         Refused::from(rejection.condition).because(rejection.cause)
     }
 
-    async fn authenticate(
-        &self,
-        api: &Api,
+    /// Asks who presents the key, unless it need not be asked.
+    fn authenticate<'a>(
+        &'a self,
+        api: &'a Api,
         parts: &Parts,
         query: Option<&str>,
         peer: Option<IpAddr>,
         now: Now,
-    ) -> Result<Arc<Principal>, Denial> {
+    ) -> Result<Answer<'a, Result<Arc<Principal>, Denial>>, Denial> {
         let authentication = &api.settings.authentication;
         if let Some(peer) = peer {
             api.failures.check(peer, now)?;
         }
         let secret = credential::presented(&parts.headers, query, authentication)?;
-        let (name, prefix) = (&api.settings.name, &authentication.prefix);
-        let found = self.admission.authenticate(&secret, name, prefix, now).wait().await;
-        if let (Some(peer), Err(denial)) = (peer, &found)
-            && denial.is_failed_attempt()
-        {
-            api.failures.failed(peer, now);
-        }
-        found
+        Ok(self.admission.authenticate(&secret, &api.settings.name, &authentication.prefix, now))
     }
 
     /// One operation of an account is charged once: by the client's `Idempotency-Key`, else by this request.
     async fn hold(
         &self,
-        exchange: &Exchange<'_>,
+        exchange: &mut Exchange<'_>,
         principal: &Principal,
         parts: &Parts,
         (path, query): (&str, Option<&str>),
         content: Bytes,
         credits: u64,
     ) -> Result<Hold, Refused> {
+        let now = exchange.now;
         let Some(key) = parts.headers.get(IDEMPOTENCY_KEY) else {
             let operation = exchange.request_id_text().parse::<OperationId>().map_err(|_| {
                 Refused::from(Condition::Internal).because("the request id is no operation id")
             })?;
             let charge = Charge { operation: &operation, repeats: Repeats::Never, amount: credits };
-            return Ok(self.admission.hold(principal, &charge, exchange.now).wait().await?);
+            return Ok(wait!(self.admission.hold(principal, &charge, now))?);
         };
         let operation = key.to_str().ok().and_then(|key| key.parse().ok()).ok_or_else(|| {
             Refused::from(Condition::RequestMalformed)
@@ -404,7 +436,7 @@ impl Engine {
             &content,
         ]);
         let charge = Charge { operation: &operation, repeats: Repeats::As(fingerprint), amount: credits };
-        Ok(self.admission.hold(principal, &charge, exchange.now).wait().await?)
+        Ok(wait!(self.admission.hold(principal, &charge, now))?)
     }
 }
 
@@ -427,29 +459,36 @@ fn checked(
     }
 }
 
-/// The target that the upstream should see: the path within the API, and the query without the key.
-fn target(uri: &Uri, path: &str, query: Option<&str>) -> Result<Uri, Refused> {
+/// The target that the upstream should see: the path within the API, and the query without the key. `None` where
+/// that is what the client asked for.
+fn target(uri: &Uri, path: &str, query: Option<&str>) -> Option<String> {
     if let (None, true) = (uri.authority(), (path, query) == (uri.path(), uri.query())) {
-        return Ok(uri.clone());
+        return None;
     }
-    let target = match query {
+    Some(match query {
         Some(query) => format!("{path}?{query}"),
         None => path.to_owned(),
-    };
-    Uri::from_maybe_shared(Bytes::from(target)).map_err(|error| {
-        Refused::from(Condition::RequestMalformed).because(format!("the target cannot be forwarded: {error}"))
     })
+}
+
+/// Gives the request another target, where it needs one.
+fn aim(parts: &mut Parts, target: Option<String>) -> Result<(), Refused> {
+    let Some(target) = target else { return Ok(()) };
+    parts.uri = Uri::from_maybe_shared(Bytes::from(target)).map_err(|error| {
+        let cause = format!("the target cannot be forwarded: {error}");
+        Refused::from(Condition::RequestMalformed).because(cause)
+    })?;
+    Ok(())
 }
 
 /// Gives the request the fields that the upstream should see.
 fn dress(
-    exchange: &Exchange<'_>,
-    parts: &mut Parts,
+    exchange: &mut Exchange<'_>,
+    headers: &mut HeaderMap,
     api: &Api,
     principal: Option<&Principal>,
     balance: Option<&Balance>,
 ) {
-    let headers = &mut parts.headers;
     let id_field = exchange.request_id_field();
     forward::strip_request(headers, id_field, api.settings.authentication.schemes());
     if let Some(peer) = exchange.peer {

@@ -1,58 +1,37 @@
-//! The second half of a request's way: forwarded, answered, settled.
+//! The end of a request's way: what its answer means for it, and for what it holds.
 //!
 //! Whatever the upstream does, the hold is settled: posted when the content of a success ends, released when
 //! the upstream is known to have failed.
 
-use std::future::Future;
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 use demur_admission::Hold;
 use demur_contract::Condition;
-use demur_validation::Operation;
-use http::{Request, Response, Version};
+use http::{Response, Version};
 use http_body::Body;
 use http_body_util::BodyExt;
 
 use crate::answer::{self, Looked};
 use crate::api::Api;
-use crate::content::Content;
 use crate::exchange::Exchange;
 use crate::forward;
-use crate::outcome::{self, MAX_FAILURE_BYTES, UpstreamFault};
+use crate::outcome::{self, MAX_FAILURE_BYTES};
 use crate::outgoing::Outgoing;
 use crate::raised::Raised;
 use crate::refused::Refused;
 use crate::settings::Answers;
 
-/// Forwards, and settles by what comes back.
-pub(crate) async fn pass_on<B, F, Sent, R>(
+/// Settles by what came back, and makes the response of it.
+pub(crate) async fn settle<R>(
     exchange: &mut Exchange<'_>,
     api: &Arc<Api>,
-    request: Request<Content<B>>,
-    mut hold: Hold,
-    lag: Duration,
-    forward: F,
+    answer: Response<R>,
+    hold: Hold,
 ) -> Result<Response<Outgoing<R>>, Refused>
 where
-    F: FnOnce(&Arc<Api>, Request<Content<B>>) -> Sent,
-    Sent: Future<Output = Result<Response<R>, UpstreamFault>>,
     R: Body<Data = Bytes> + Unpin,
 {
-    hold.forwarded();
-    let place = api.room.enter(exchange.operation.map(Operation::index));
-    let answer = forward(api, request).await;
-    place.answered(lag);
-
-    // Settle.
-    let answer = match answer {
-        Ok(answer) => answer,
-        Err(fault) => {
-            hold.release();
-            return Err(fault.into());
-        }
-    };
     let (mut head, body) = answer.into_parts();
     if let Some(raised) = head.extensions.remove::<Raised>() {
         hold.release();

@@ -189,7 +189,7 @@ impl World {
         let (head, body) = response.into_parts();
         let content = block(body.collect()).unwrap().to_bytes();
         let json = serde_json::from_slice(&content).unwrap();
-        Answer { response: Response::from_parts(head, ()), record, json }
+        Answer { response: Response::from_parts(head, ()), record: *record, json }
     }
 }
 

@@ -42,18 +42,20 @@ impl Default for ContentBounds {
     }
 }
 
-/// Content that arrives.
-pub(crate) struct Arriving {
-    /// `None` where there was none.
+/// Content that arrives; nothing where there is none. Boxed, since a request is moved from hand to hand and most have
+/// no content.
+pub(crate) struct Arriving(Option<Box<Coming>>);
+
+struct Coming {
+    /// `None` once it was given up.
     body: Option<Incoming>,
     bounds: ContentBounds,
     window: Option<Pin<Box<Sleep>>>,
     in_window: u64,
-    left: Left,
+    rest: Rc<Rest>,
 }
 
 /// Where the rest of a request's content is put when whoever had it wants no more of it.
-#[derive(Clone, Default)]
 pub(crate) struct Left(Option<Rc<Rest>>);
 
 #[derive(Default)]
@@ -66,16 +68,24 @@ struct Rest {
 impl Arriving {
     /// The content of a request, and where its rest is put.
     pub(crate) fn of(request: Request<Incoming>, bounds: ContentBounds) -> (Request<Self>, Left) {
-        let (head, body) = request.into_parts();
-        let body = (!body.is_end_stream()).then_some(body);
-        let left = Left(body.is_some().then(Rc::default));
-        if let Some(rest) = &left.0 {
-            rest.is_awaited.set(head.headers.contains_key(EXPECT));
+        if request.body().is_end_stream() {
+            return (request.map(|_| Self(None)), Left(None));
         }
-        let arriving = Self { body, bounds, window: None, in_window: 0, left: left.clone() };
-        (Request::from_parts(head, arriving), left)
+        let rest = Rc::new(Rest::default());
+        rest.is_awaited.set(request.headers().contains_key(EXPECT));
+        let left = Left(Some(rest.clone()));
+        let coming = |body| Coming { body: Some(body), bounds, window: None, in_window: 0, rest };
+        (request.map(|body| Self(Some(Box::new(coming(body))))), left)
     }
+}
 
+impl Arriving {
+    fn body(&self) -> Option<&Incoming> {
+        self.0.as_ref()?.body.as_ref()
+    }
+}
+
+impl Coming {
     /// Whether the window's end has come with too little in it. A window begins when there is something to
     /// wait for; one that ran out while nobody read is no sign of a slow client.
     fn is_late(&mut self, cx: &mut Context<'_>) -> bool {
@@ -123,11 +133,9 @@ async fn drain(mut body: Incoming, mut most: u64) {
     }
 }
 
-impl Drop for Arriving {
+impl Drop for Coming {
     fn drop(&mut self) {
-        if let (Some(rest), Some(body)) = (&self.left.0, self.body.take()) {
-            rest.body.replace(Some(body));
-        }
+        self.rest.body.replace(self.body.take());
     }
 }
 
@@ -139,10 +147,10 @@ impl Body for Arriving {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, ContentFault>>> {
-        let this = &mut *self;
-        let (Some(body), Some(rest)) = (&mut this.body, &this.left.0) else { return Poll::Ready(None) };
+        let Some(this) = &mut self.0 else { return Poll::Ready(None) };
+        let Some(body) = &mut this.body else { return Poll::Ready(None) };
         // Polling it tells the client to send it.
-        rest.is_awaited.set(false);
+        this.rest.is_awaited.set(false);
         match Pin::new(body).poll_frame(cx) {
             Poll::Pending if this.is_late(cx) => Poll::Ready(Some(Err(ContentFault::Slow))),
             Poll::Pending => Poll::Pending,
@@ -159,10 +167,10 @@ impl Body for Arriving {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.as_ref().is_none_or(Body::is_end_stream)
+        self.body().is_none_or(Body::is_end_stream)
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.body.as_ref().map_or_else(|| SizeHint::with_exact(0), Body::size_hint)
+        self.body().map_or_else(|| SizeHint::with_exact(0), Body::size_hint)
     }
 }

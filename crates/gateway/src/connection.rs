@@ -2,12 +2,13 @@
 
 use std::collections::HashMap;
 use std::convert::Infallible;
+use std::future::Future;
 use std::rc::Rc;
 use std::sync::Arc;
 
 use demur_admission::Clock;
 use demur_contract::Condition;
-use demur_engine::{Arrival, Engine, Outgoing, Peer, Rejection, UpstreamFault};
+use demur_engine::{Api, Arrival, Engine, Outgoing, Peer, Rejection, UpstreamFault};
 use demur_guard::{Guard, Rejections};
 use http::header::HOST;
 use http::{Request, Response};
@@ -113,17 +114,18 @@ impl Shared {
         }
     }
 
-    async fn answer(
-        &self,
+    /// Answers one request. What must be known before the engine begins is worked out at once, so that the future
+    /// holds the request alone.
+    fn answer<'c>(
+        &'c self,
         request: Request<Incoming>,
         rejections: &Rejections,
-        peer: Option<&Peer>,
+        peer: Option<&'c Peer>,
         overloaded: bool,
-    ) -> Answered {
+    ) -> impl Future<Output = Answered> + use<'c> {
         let client = peer.map(|peer| (peer, self.proxies.client(peer.address(), request.headers())));
         let behind =
             client.filter(|(peer, client)| peer.address() != *client).map(|(_, client)| Peer::new(client));
-        let peer = behind.as_ref().or(peer);
         let rejection = rejections.next().map(|rejection| Rejection {
             condition: rejection.condition(),
             cause: rejection.cause().to_owned(),
@@ -140,29 +142,32 @@ impl Shared {
                 None => What::Read(request.method().clone(), request.uri().clone()),
                 Some(rejection) => What::Refused(rejection.path.clone()),
             };
-            Asked { since: now, client: peer.map(Peer::address), what }
+            Asked { since: now, client: client.map(|(_, client)| client), what }
         });
-        let arrival = Arrival { now, peer, rejection, lag: self.lag.at(now.monotonic) };
         let (request, left) = Arriving::of(request, self.bounds.content);
-        let (mut response, record) = self
-            .engine
-            .serve(request, arrival, |api, request| {
-                let pool = self.pools.get(api.name());
+        async move {
+            let peer = behind.as_ref().or(peer);
+            let arrival = Arrival { now, peer, rejection, lag: self.lag.at(now.monotonic) };
+            let forward = |api: &Arc<Api>, request| self.pools.get(api.name()).map(|pool| pool.send(request));
+            let forward = |api: &Arc<Api>, request| {
+                let sent = forward(api, request);
                 async move {
-                    match pool {
-                        Some(pool) => pool.send(request).await,
+                    match sent {
+                        Some(sent) => sent.await,
                         None => Err(UpstreamFault::Unavailable("the API has no upstream".to_owned())),
                     }
                 }
-            })
-            .await;
-        // A response that is on its way while its request still is has the content in use.
-        if !left.drain(self.bounds.content) || overloaded {
-            response.headers_mut().insert(http::header::CONNECTION, http::HeaderValue::from_static("close"));
+            };
+            let (mut response, record) = self.engine.serve(request, arrival, forward).await;
+            // A response that is on its way while its request still is has the content in use.
+            if !left.drain(self.bounds.content) || overloaded {
+                let close = http::HeaderValue::from_static("close");
+                response.headers_mut().insert(http::header::CONNECTION, close);
+            }
+            let status = response.status().as_u16();
+            let due = asked.and_then(|asked| self.log.due(self.clock, asked, status, record));
+            response.map(|content| Told::new(content, due))
         }
-        let status = response.status().as_u16();
-        let due = asked.and_then(|asked| self.log.due(self.clock, asked, status, record));
-        response.map(|content| Told::new(content, due))
     }
 }
 

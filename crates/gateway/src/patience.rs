@@ -39,7 +39,7 @@ impl Patience {
 
     /// Content whose progress is noticed.
     pub(crate) fn watch<B>(&self, body: B) -> Watched<B> {
-        Watched { body, state: self.state.clone() }
+        Watched { body, progress: Progress(self.state.clone()) }
     }
 
     /// Ends when the upstream has had its time.
@@ -60,12 +60,16 @@ impl Patience {
 /// A request's content as an upstream takes it.
 pub(crate) struct Watched<B> {
     body: B,
-    state: Rc<Cell<State>>,
+    progress: Progress,
 }
 
+/// How far the content has come. Content that is given up is not waited for.
+struct Progress(Rc<Cell<State>>);
+
 impl<B> Watched<B> {
-    pub(crate) fn inner(&self) -> &B {
-        &self.body
+    /// The content, once it is known that nobody has begun to take it.
+    pub(crate) fn into_inner(self) -> B {
+        self.body
     }
 }
 
@@ -78,7 +82,7 @@ impl<B: Body + Unpin> Body for Watched<B> {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
         let polled = Pin::new(&mut self.body).poll_frame(cx);
-        self.state.set(State { since: Instant::now(), awaits_client: polled.is_pending() });
+        self.progress.0.set(State { since: Instant::now(), awaits_client: polled.is_pending() });
         polled
     }
 
@@ -91,11 +95,10 @@ impl<B: Body + Unpin> Body for Watched<B> {
     }
 }
 
-/// Content that is given up is not waited for.
-impl<B> Drop for Watched<B> {
+impl Drop for Progress {
     fn drop(&mut self) {
-        let State { since, awaits_client } = self.state.get();
-        let since = if awaits_client { Instant::now() } else { since };
-        self.state.set(State { since, awaits_client: false });
+        if self.0.get().awaits_client {
+            self.0.set(State { since: Instant::now(), awaits_client: false });
+        }
     }
 }

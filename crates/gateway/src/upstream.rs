@@ -7,6 +7,7 @@
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
+use std::future::Future;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -15,6 +16,8 @@ use demur_engine::{Content, ContentFault, UpstreamFault, Within};
 use http::header::HOST;
 use http::{HeaderValue, Request, Response, Uri};
 use http_body::Body;
+use hyper::body::Incoming;
+use hyper::client::conn::TrySendError;
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
@@ -102,36 +105,45 @@ where
     }
 
     /// Sends a request. Its target is a path within the API.
-    pub(crate) async fn send(
+    pub(crate) fn send(
         &self,
         mut request: Request<Content<B>>,
-    ) -> Result<Response<Answer<Sent<B>>>, UpstreamFault> {
+    ) -> impl Future<Output = Result<Response<Answer<Sent<B>>>, UpstreamFault>> {
         request.headers_mut().insert(HOST, self.host.clone());
         *request.version_mut() = http::Version::HTTP_11;
-        if !self.upstream.path.is_empty() {
-            prefix(request.uri_mut(), &self.upstream.path)?;
-        }
-        let begun = Instant::now();
         let time = request.extensions().get::<Within>().map_or(self.upstream.timeout, |within| within.0);
-        let patience = Patience::new(time, begun);
-        let mut request = request.map(|content| patience.watch(content));
-        for _ in 0..MAX_STALE {
-            let Some(sender) = self.home.take(begun) else { break };
-            let again = repeatable(&request);
-            match self.exchange(sender, request, &patience).await {
-                Ok(response) => return Ok(response),
-                Err(Failed::Unsent(unsent)) => request = *unsent,
-                // The upstream closed the idle connection while the request was on its way.
-                Err(Failed::Closed(fault)) => match again {
-                    Some(again) => request = again.map(|content| patience.watch(content)),
-                    None => return Err(fault),
-                },
-                Err(Failed::Fault(fault)) => return Err(fault),
+        async move {
+            if !self.upstream.path.is_empty() {
+                prefix(request.uri_mut(), &self.upstream.path)?;
             }
+            let begun = Instant::now();
+            let patience = Patience::new(time, begun);
+            for _ in 0..MAX_STALE {
+                let Some(mut sender) = self.home.take(begun) else { break };
+                let again = repeatable(&request);
+                let sent = sender.try_send_request(request.map(|content| patience.watch(content)));
+                match self.answered(sender, sent, &patience).await {
+                    Ok(response) => return Ok(response),
+                    Err(Failed::Unsent(unsent)) => request = unsent.map(Watched::into_inner),
+                    // The upstream closed the idle connection while the request was on its way.
+                    Err(Failed::Closed(fault)) => request = again.ok_or(fault)?,
+                    Err(Failed::Fault(fault)) => return Err(fault),
+                }
+            }
+            // Boxed, as it is rare: every request's future has the room for it otherwise.
+            Box::pin(self.send_afresh(request, &patience)).await
         }
-        // Boxed, as it is rare: every request's future has the room for it otherwise.
-        let sender = Box::pin(self.connect()).await?;
-        match self.exchange(sender, request, &patience).await {
+    }
+
+    /// Sends it on a connection of its own.
+    async fn send_afresh(
+        &self,
+        request: Request<Content<B>>,
+        patience: &Patience,
+    ) -> Result<Response<Answer<Sent<B>>>, UpstreamFault> {
+        let mut sender = self.connect().await?;
+        let sent = sender.try_send_request(request.map(|content| patience.watch(content)));
+        match self.answered(sender, sent, patience).await {
             Ok(response) => Ok(response),
             Err(Failed::Closed(fault) | Failed::Fault(fault)) => Err(fault),
             Err(Failed::Unsent(_)) => {
@@ -162,15 +174,16 @@ where
         Ok(sender)
     }
 
-    async fn exchange(
+    /// Waits for the answer to what was sent.
+    async fn answered(
         &self,
-        mut sender: SendRequest<Sent<B>>,
-        request: Request<Sent<B>>,
+        sender: SendRequest<Sent<B>>,
+        sent: impl Future<Output = Result<Response<Incoming>, TrySendError<Request<Sent<B>>>>>,
         patience: &Patience,
     ) -> Result<Response<Answer<Sent<B>>>, Failed<Sent<B>>> {
         let answered = tokio::select! {
             biased;
-            answered = sender.try_send_request(request) => answered,
+            answered = sent => answered,
             () = patience.ended() => {
                 let time = patience.time();
                 return Err(Failed::Fault(UpstreamFault::Timeout(format!("no answer within {time:?}"))));
@@ -199,8 +212,8 @@ where
 
 /// The same request once more, for a connection that may turn out closed, where sending it twice does no harm
 /// (RFC 9110, section 9.2.2) and its content is at hand.
-fn repeatable<B>(request: &Request<Sent<B>>) -> Option<Request<Content<B>>> {
-    let content = match request.body().inner() {
+fn repeatable<B>(request: &Request<Content<B>>) -> Option<Request<Content<B>>> {
+    let content = match request.body() {
         Content::Collected(bytes) => Content::Collected(bytes.clone()),
         Content::Streaming { .. } => return None,
     };

@@ -12,7 +12,7 @@ use std::time::Duration;
 use axum_core::BoxError;
 use bytes::Bytes;
 use demur_admission::{Admission, Clock, NoRandomness, Pepper, PlanBook, Settings, Stores};
-use demur_engine::{Api, Arrival, Engine, Outgoing, Peer, UpstreamFault};
+use demur_engine::{Api, Arrival, Engine, Outgoing, Peer, Record, UpstreamFault};
 use http::{Request, Response};
 use http_body::Body;
 use tower::ServiceExt;
@@ -113,9 +113,9 @@ where
         let (inner, engine) = (self.inner.clone(), Arc::clone(&self.engine));
         let peer = request.extensions().get::<SocketAddr>().map(|address| Peer::new(address.ip()));
         let now = self.clock.now();
+        let request = request.map(Arriving::new);
         Box::pin(async move {
             let arrival = Arrival { now, peer: peer.as_ref(), rejection: None, lag: Duration::ZERO };
-            let request = request.map(Arriving::new);
             let forward = |_: &Arc<Api>, request: Request<_>| async move {
                 let faulted = Faulted::default();
                 let request = request.map(|content| RequestContent::new(content, faulted.clone()));
@@ -124,7 +124,7 @@ where
             };
             let (mut response, record) = engine.serve(request, arrival, forward).await;
             if record.is_notable() {
-                response.extensions_mut().insert(Arc::new(record));
+                response.extensions_mut().insert::<Arc<Record>>(record.into());
             }
             Ok(response)
         })
