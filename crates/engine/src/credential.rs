@@ -88,7 +88,7 @@ fn values_of<'q, 'n>(
 }
 
 fn pairs(query: Option<&str>) -> impl Iterator<Item = (&str, &str)> {
-    query.unwrap_or_default().split('&').map(split)
+    query.into_iter().flat_map(|query| query.split('&')).map(split)
 }
 
 fn split(pair: &str) -> (&str, &str) {

@@ -1,12 +1,11 @@
 //! One request's panic is one 500 in the contract; nothing else notices.
 
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::Poll;
 
 use demur_contract::Condition;
-use pin_project_lite::pin_project;
 
 use crate::refused::Refused;
 
@@ -20,35 +19,19 @@ impl From<Panicked> for Refused {
     }
 }
 
-pin_project! {
-    /// A future whose panic is caught. What it touched is dropped with it: the exchange it borrowed holds
-    /// nothing that a panic could leave half done.
-    ///
-    /// A type of its own and no `async fn`, which would hold the future twice: it is what a request's memory
-    /// mostly consists of.
-    pub(crate) struct Caught<F> {
-        #[pin]
-        future: F,
-    }
-}
-
-/// Runs a future and catches its panic.
-pub(crate) fn caught<F: Future>(future: F) -> Caught<F> {
-    Caught { future }
-}
-
-impl<F: Future> Future for Caught<F> {
-    type Output = Result<F::Output, Panicked>;
-
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let future = self.project().future;
-        match catch_unwind(AssertUnwindSafe(|| future.poll(cx))) {
-            Ok(polled) => polled.map(Ok),
-            Err(panic) => {
-                let said = panic.downcast_ref::<&str>().map(|said| (*said).to_owned());
-                let said = said.or_else(|| panic.downcast_ref::<String>().cloned());
-                Poll::Ready(Err(Panicked(said.unwrap_or_else(|| "a panic".to_owned()))))
-            }
+/// Runs a future and catches its panic. What it touched is dropped with it: the exchange it borrowed holds nothing
+/// that a panic could leave half done.
+///
+/// It is pinned by whoever has it and not taken over: it is what a request's memory mostly consists of, and to be
+/// moved it would be copied.
+pub(crate) async fn caught<F: Future>(mut future: Pin<&mut F>) -> Result<F::Output, Panicked> {
+    poll_fn(move |context| match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(context))) {
+        Ok(polled) => polled.map(Ok),
+        Err(panic) => {
+            let said = panic.downcast_ref::<&str>().map(|said| (*said).to_owned());
+            let said = said.or_else(|| panic.downcast_ref::<String>().cloned());
+            Poll::Ready(Err(Panicked(said.unwrap_or_else(|| "a panic".to_owned()))))
         }
-    }
+    })
+    .await
 }

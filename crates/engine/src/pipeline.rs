@@ -9,13 +9,14 @@
 use std::future::Future;
 use std::net::IpAddr;
 use std::num::NonZeroU32;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use demur_admission::{
-    Admission, Answer, Balance, Charge, Coverage, Demand, Denial, Fingerprint, Hold, Now, OperationId, Principal,
-    Repeats, Requirement, permit,
+    Admission, Answer, Balance, Charge, Coverage, Demand, Denial, Fingerprint, Hold, Now, OperationId,
+    Principal, Repeats, Requirement, permit,
 };
 use demur_contract::{Condition, Contract};
 use demur_validation::{Content as Checked, Find, Found, Operation};
@@ -70,7 +71,7 @@ pub struct Arrival<'p> {
     /// Who sends it, where there is a connection.
     pub peer: Option<&'p Peer>,
     /// What a strict reader of the connection found wrong with it. The request is then a stand-in.
-    pub rejection: Option<Rejection>,
+    pub rejection: Option<Box<Rejection>>,
     /// How long what is ready waits for its turn at the moment: an upstream is not blamed for that.
     pub lag: Duration,
 }
@@ -157,32 +158,35 @@ impl Engine {
         R: Body<Data = Bytes> + Unpin,
     {
         // A block, and the request taken apart outside of it: it holds once what it captures, where an
-        // `async fn` holds its arguments twice and moves them each time. A request is some hundreds of bytes.
+        // `async fn` holds its arguments twice. And pinned where it is made, since what is awaited is moved first.
+        // A request is some hundreds of bytes, and its future some thousands.
         let (mut parts, body) = request.into_parts();
         async move {
             let mut exchange = Exchange::new(&self.voice, arrival.now, arrival.peer);
-            let passing = caught(async {
+            let outcome = caught(pin!(async {
                 // Strict HTTP: what could not be read is answered in the voice known so far.
                 if let Some(rejection) = arrival.rejection {
-                    return Err(self.rejected(&mut exchange, rejection));
+                    return Err(self.rejected(&mut exchange, *rejection));
                 }
-                let (api, content, mut hold) = match self.admit(&mut exchange, &mut parts, body).await? {
+                let (api, content, mut hold) = match pin!(self.admit(&mut exchange, &mut parts, body)).await?
+                {
                     Admitted::Forward(api, content, hold) => (api, content, hold),
                     Admitted::Preflight(answer) => return Ok(answer.map(|()| Outgoing::whole(Vec::new()))),
                 };
                 hold.forwarded();
                 let place = api.room.enter(exchange.operation.map(Operation::index));
-                let answer = forward(api, Request::from_parts(parts, content)).await;
+                let answer = pin!(forward(api, Request::from_parts(parts, content))).await;
                 place.answered(arrival.lag);
                 match answer {
-                    Ok(answer) => settle(&mut exchange, api, answer, hold).await,
+                    Ok(answer) => pin!(settle(&mut exchange, api, answer, hold)).await,
                     Err(fault) => {
                         hold.release();
                         Err(fault.into())
                     }
                 }
-            });
-            let outcome = passing.await.unwrap_or_else(|panicked| Err(panicked.into()));
+            }))
+            .await;
+            let outcome = outcome.unwrap_or_else(|panicked| Err(panicked.into()));
             let mut response = outcome.unwrap_or_else(|refused| exchange.refuse(refused));
             let record = exchange.seal(&mut response);
             (response, record)

@@ -153,7 +153,10 @@ impl Usual {
         };
         self.recent.store(recent.max(1), Ordering::Relaxed);
         let period = u32::try_from(now.as_secs() / PERIOD.as_secs()).unwrap_or(u32::MAX);
-        if self.period.swap(period, Ordering::Relaxed) != period {
+        // Looked at before it is written: nearly always it is the same one.
+        if self.period.load(Ordering::Relaxed) != period
+            && self.period.swap(period, Ordering::Relaxed) != period
+        {
             self.least_before.store(self.least.swap(recent, Ordering::Relaxed), Ordering::Relaxed);
         }
         let known = |least: &AtomicU32| Some(least.load(Ordering::Relaxed)).filter(|least| *least > 0);

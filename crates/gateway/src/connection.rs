@@ -1,14 +1,14 @@
 //! One client's connection: the guard reads it strictly, hyper frames it, the engine answers.
 
-use std::collections::HashMap;
 use std::convert::Infallible;
 use std::future::Future;
+use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 
 use demur_admission::Clock;
 use demur_contract::Condition;
-use demur_engine::{Api, Arrival, Engine, Outgoing, Peer, Rejection, UpstreamFault};
+use demur_engine::{Api, Arrival, Engine, Outgoing, Peer, Rejection};
 use demur_guard::{Guard, Rejections};
 use http::header::HOST;
 use http::{Request, Response};
@@ -39,8 +39,8 @@ pub(crate) struct Shared {
     engine: Arc<Engine>,
     clock: Clock,
     bounds: ListenerBounds,
-    /// By the API's name.
-    pools: HashMap<String, Pool<Arriving>>,
+    /// For each API. They are few, and told apart by where they lie.
+    pools: Vec<(Arc<Api>, Pool<Arriving>)>,
     proxies: Arc<Proxies>,
     log: AccessLog,
     lag: Lag,
@@ -53,12 +53,13 @@ impl Shared {
         engine: Arc<Engine>,
         clock: Clock,
         bounds: ListenerBounds,
-        upstreams: &HashMap<String, Upstream>,
+        upstreams: &[(Arc<Api>, Upstream)],
         proxies: Arc<Proxies>,
         log: AccessLog,
     ) -> Rc<Self> {
-        let pools = upstreams.iter().map(|(name, upstream)| (name.clone(), Pool::new(upstream.clone())));
-        Rc::new(Self { engine, clock, bounds, pools: pools.collect(), proxies, log, lag: Lag::default() })
+        let pool = |(api, upstream): &(_, Upstream)| (Arc::clone(api), Pool::new(upstream.clone()));
+        let pools = upstreams.iter().map(pool).collect();
+        Rc::new(Self { engine, clock, bounds, pools, proxies, log, lag: Lag::default() })
     }
 
     /// Serves a connection to its end. `ending` turns true when the gateway shuts down: the request under
@@ -100,7 +101,7 @@ impl Shared {
             http.max_headers(self.bounds.head.fields);
         }
         // Pinned where it is made: under a name of its own it would have its room twice.
-        let mut connection = std::pin::pin!(http.serve_connection(guard, service));
+        let mut connection = pin!(http.serve_connection(guard, service));
         let ended = tokio::select! {
             ended = connection.as_mut() => ended,
             _ = ending.wait_for(|ending| *ending) => {
@@ -136,6 +137,7 @@ impl Shared {
             None if overloaded => Some(overload(&request)),
             rejection => rejection,
         };
+        let rejection = rejection.map(Box::new);
         let now = self.clock.now();
         let asked = self.log.is_on().then(|| {
             let what = match &rejection {
@@ -148,17 +150,11 @@ impl Shared {
         async move {
             let peer = behind.as_ref().or(peer);
             let arrival = Arrival { now, peer, rejection, lag: self.lag.at(now.monotonic) };
-            let forward = |api: &Arc<Api>, request| self.pools.get(api.name()).map(|pool| pool.send(request));
             let forward = |api: &Arc<Api>, request| {
-                let sent = forward(api, request);
-                async move {
-                    match sent {
-                        Some(sent) => sent.await,
-                        None => Err(UpstreamFault::Unavailable("the API has no upstream".to_owned())),
-                    }
-                }
+                let pool = self.pools.iter().find(|(known, _)| Arc::ptr_eq(known, api));
+                Pool::send(pool.map(|(_, pool)| pool), request)
             };
-            let (mut response, record) = self.engine.serve(request, arrival, forward).await;
+            let (mut response, record) = pin!(self.engine.serve(request, arrival, forward)).await;
             // A response that is on its way while its request still is has the content in use.
             if !left.drain(self.bounds.content) || overloaded {
                 let close = http::HeaderValue::from_static("close");

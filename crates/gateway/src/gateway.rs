@@ -1,7 +1,6 @@
 //! The gateway as a whole: one listener, an acceptor that hands each connection to the worker with the
 //! fewest, and an end in which no request is lost.
 
-use std::collections::HashMap;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::num::NonZeroUsize;
@@ -58,19 +57,16 @@ impl Gateway {
     pub fn serve(self, config: Config, admission: Arc<Admission>, clock: Clock) -> io::Result<Serving> {
         let cores = thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
         let count = config.workers.unwrap_or(cores).get();
-        let mut upstreams = HashMap::new();
-        let mut apis = Vec::new();
-        for api in config.apis {
-            upstreams.insert(api.settings.name.clone(), api.upstream);
-            apis.push(Api::new(api.settings));
-        }
+        let upstreams: Vec<_> =
+            config.apis.into_iter().map(|api| (Api::new(api.settings), api.upstream)).collect();
+        let apis = upstreams.iter().map(|(api, _)| Arc::clone(api)).collect();
         let (log, writing) = AccessLog::start(&config.access_log)?;
         let (ending, ended) = watch::channel(false);
         let equipment = Equipment {
             engine: Arc::new(Engine::new(apis, admission, config.voice)),
             clock,
             bounds: config.bounds,
-            upstreams: Arc::new(upstreams),
+            upstreams: upstreams.into(),
             proxies: config.proxies,
             log,
             ending: ended.clone(),

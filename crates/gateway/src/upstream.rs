@@ -8,6 +8,7 @@
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::future::Future;
+use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -104,25 +105,30 @@ where
         Self { upstream, host, home: Home(Rc::default()) }
     }
 
-    /// Sends a request. Its target is a path within the API.
+    /// Sends a request. Its target is a path within the API. Without a pool there is no upstream, which is an answer
+    /// too.
+    #[expect(clippy::manual_async_fn, reason = "an `async fn` has room for its arguments twice")]
     pub(crate) fn send(
-        &self,
+        pool: Option<&Self>,
         mut request: Request<Content<B>>,
     ) -> impl Future<Output = Result<Response<Answer<Sent<B>>>, UpstreamFault>> {
-        request.headers_mut().insert(HOST, self.host.clone());
-        *request.version_mut() = http::Version::HTTP_11;
-        let time = request.extensions().get::<Within>().map_or(self.upstream.timeout, |within| within.0);
         async move {
-            if !self.upstream.path.is_empty() {
-                prefix(request.uri_mut(), &self.upstream.path)?;
+            let Some(this) = pool else {
+                return Err(UpstreamFault::Unavailable("the API has no upstream".to_owned()));
+            };
+            request.headers_mut().insert(HOST, this.host.clone());
+            *request.version_mut() = http::Version::HTTP_11;
+            if !this.upstream.path.is_empty() {
+                prefix(request.uri_mut(), &this.upstream.path)?;
             }
             let begun = Instant::now();
+            let time = request.extensions().get::<Within>().map_or(this.upstream.timeout, |within| within.0);
             let patience = Patience::new(time, begun);
             for _ in 0..MAX_STALE {
-                let Some(mut sender) = self.home.take(begun) else { break };
+                let Some(mut sender) = this.home.take(begun) else { break };
                 let again = repeatable(&request);
-                let sent = sender.try_send_request(request.map(|content| patience.watch(content)));
-                match self.answered(sender, sent, &patience).await {
+                let sent = pin!(sender.try_send_request(request.map(|content| patience.watch(content))));
+                match this.answered(sender, sent, &patience).await {
                     Ok(response) => return Ok(response),
                     Err(Failed::Unsent(unsent)) => request = unsent.map(Watched::into_inner),
                     // The upstream closed the idle connection while the request was on its way.
@@ -131,7 +137,7 @@ where
                 }
             }
             // Boxed, as it is rare: every request's future has the room for it otherwise.
-            Box::pin(self.send_afresh(request, &patience)).await
+            Box::pin(this.send_afresh(request, &patience)).await
         }
     }
 
@@ -142,7 +148,7 @@ where
         patience: &Patience,
     ) -> Result<Response<Answer<Sent<B>>>, UpstreamFault> {
         let mut sender = self.connect().await?;
-        let sent = sender.try_send_request(request.map(|content| patience.watch(content)));
+        let sent = pin!(sender.try_send_request(request.map(|content| patience.watch(content))));
         match self.answered(sender, sent, patience).await {
             Ok(response) => Ok(response),
             Err(Failed::Closed(fault) | Failed::Fault(fault)) => Err(fault),
@@ -178,7 +184,7 @@ where
     async fn answered(
         &self,
         sender: SendRequest<Sent<B>>,
-        sent: impl Future<Output = Result<Response<Incoming>, TrySendError<Request<Sent<B>>>>>,
+        sent: Pin<&mut impl Future<Output = Result<Response<Incoming>, TrySendError<Request<Sent<B>>>>>>,
         patience: &Patience,
     ) -> Result<Response<Answer<Sent<B>>>, Failed<Sent<B>>> {
         let answered = tokio::select! {

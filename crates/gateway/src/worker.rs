@@ -1,6 +1,5 @@
 //! Workers: one thread with a runtime of its own each, so that no request crosses threads.
 
-use std::collections::HashMap;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -8,7 +7,7 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use demur_admission::Clock;
-use demur_engine::Engine;
+use demur_engine::{Api, Engine};
 use tokio::sync::{mpsc, watch};
 use tokio::task::LocalSet;
 
@@ -38,7 +37,7 @@ pub(crate) struct Equipment {
     pub(crate) engine: Arc<Engine>,
     pub(crate) clock: Clock,
     pub(crate) bounds: ListenerBounds,
-    pub(crate) upstreams: Arc<HashMap<String, Upstream>>,
+    pub(crate) upstreams: Arc<[(Arc<Api>, Upstream)]>,
     pub(crate) proxies: Arc<Proxies>,
     pub(crate) log: AccessLog,
     pub(crate) ending: watch::Receiver<bool>,

@@ -2,9 +2,9 @@
 
 use std::convert::Infallible;
 use std::fmt;
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::net::SocketAddr;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -13,9 +13,8 @@ use axum_core::BoxError;
 use bytes::Bytes;
 use demur_admission::{Admission, Clock, NoRandomness, Pepper, PlanBook, Settings, Stores};
 use demur_engine::{Api, Arrival, Engine, Outgoing, Peer, Record, UpstreamFault};
-use http::{Request, Response};
+use http::{Request, Response, StatusCode};
 use http_body::Body;
-use tower::ServiceExt;
 use tower_layer::Layer;
 use tower_service::Service;
 
@@ -110,19 +109,27 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        let (inner, engine) = (self.inner.clone(), Arc::clone(&self.engine));
+        let (mut inner, engine) = (self.inner.clone(), Arc::clone(&self.engine));
         let peer = request.extensions().get::<SocketAddr>().map(|address| Peer::new(address.ip()));
         let now = self.clock.now();
         let request = request.map(Arriving::new);
         Box::pin(async move {
             let arrival = Arrival { now, peer: peer.as_ref(), rejection: None, lag: Duration::ZERO };
-            let forward = |_: &Arc<Api>, request: Request<_>| async move {
+            let forward = |_: &Arc<Api>, request: Request<_>| {
                 let faulted = Faulted::default();
                 let request = request.map(|content| RequestContent::new(content, faulted.clone()));
-                let answered = inner.oneshot(request).await.map_err(Into::into);
-                answer(answered, &faulted).await
+                async move {
+                    if let Err(error) = poll_fn(|context| inner.poll_ready(context)).await {
+                        return fault::answer(&*error.into());
+                    }
+                    match pin!(inner.call(request)).await.map_err(Into::into) {
+                        Ok(response) if is_failure(response.status()) => failure(response, &faulted).await,
+                        Ok(response) => Ok(response.map(Answered::service)),
+                        Err(error) => fault::answer(&*error),
+                    }
+                }
             };
-            let (mut response, record) = engine.serve(request, arrival, forward).await;
+            let (mut response, record) = pin!(engine.serve(request, arrival, forward)).await;
             if record.is_notable() {
                 response.extensions_mut().insert::<Arc<Record>>(record.into());
             }
@@ -131,24 +138,19 @@ where
     }
 }
 
-/// What the service made of a request, for the engine.
-async fn answer<R>(
-    answered: Result<Response<R>, BoxError>,
-    faulted: &Faulted,
-) -> Result<Response<Answered<R>>, UpstreamFault>
+fn is_failure(status: StatusCode) -> bool {
+    status.is_client_error() || status.is_server_error()
+}
+
+/// What the service's failure was, for the engine.
+async fn failure<R>(response: Response<R>, faulted: &Faulted) -> Result<Response<Answered<R>>, UpstreamFault>
 where
     R: Body<Data = Bytes> + Unpin,
 {
-    let response = match answered {
-        Ok(response) => response,
-        Err(error) => return fault::answer(&*error),
-    };
-    if !(response.status().is_client_error() || response.status().is_server_error()) {
-        return Ok(response.map(Answered::service));
-    }
     // A service whose content could not be read to its end says so in its own way; we know what it was.
-    if let Some(fault) = faulted.fault() {
-        return Err(UpstreamFault::Content(fault));
+    match faulted.fault() {
+        Some(fault) => Err(UpstreamFault::Content(fault)),
+        // Boxed, as it is rare: every request's future has the room for it otherwise.
+        None => Ok(Box::pin(rejection::named(response)).await),
     }
-    Ok(Box::pin(rejection::named(response)).await)
 }

@@ -45,7 +45,13 @@ pub(crate) struct Due {
 
 impl AccessLog {
     /// The line of a request that has been answered with this status, if it has one.
-    pub(crate) fn due(&self, clock: Clock, asked: Asked, status: u16, record: Box<Record>) -> Option<Box<Due>> {
+    pub(crate) fn due(
+        &self,
+        clock: Clock,
+        asked: Asked,
+        status: u16,
+        record: Box<Record>,
+    ) -> Option<Box<Due>> {
         if !self.takes(&record) {
             return None;
         }
