@@ -39,6 +39,8 @@ pub(crate) struct Shared {
     engine: Arc<Engine>,
     clock: Clock,
     bounds: ListenerBounds,
+    /// What the guards of all its connections share.
+    guarded: Arc<demur_guard::Bounds>,
     /// For each API. They are few, and told apart by where they lie.
     pools: Vec<(Arc<Api>, Pool<Arriving>)>,
     proxies: Arc<Proxies>,
@@ -59,7 +61,8 @@ impl Shared {
     ) -> Rc<Self> {
         let pool = |(api, upstream): &(_, Upstream)| (Arc::clone(api), Pool::new(upstream.clone()));
         let pools = upstreams.iter().map(pool).collect();
-        Rc::new(Self { engine, clock, bounds, pools, proxies, log, lag: Lag::default() })
+        let guarded = Arc::new(bounds.head);
+        Rc::new(Self { engine, clock, bounds, guarded, pools, proxies, log, lag: Lag::default() })
     }
 
     /// Serves a connection to its end. `ending` turns true when the gateway shuts down: the request under
@@ -87,21 +90,15 @@ impl Shared {
         }
         let peer = address.map(Peer::new);
         let peer = peer.as_ref();
-        let guard = Guard::with_first(socket, first, self.bounds.head);
-        let rejections = guard.rejections();
+        let rejections = Rejections::default();
         let service = service_fn(|request| {
             // Boxed, for hyper keeps room for it while the connection is idle.
             let answered = Box::pin(self.answer(request, &rejections, peer, overloaded));
             async move { Ok::<_, Infallible>(answered.await) }
         });
-        // The guard is the one to refuse: hyper, which would do so without a contract, is given as much room.
-        let mut http = http1::Builder::new();
-        http.half_close(true).max_buf_size(self.bounds.head.head_bytes.max(LEAST_BUFFER) + 1);
-        if self.bounds.head.fields > USUAL_FIELDS {
-            http.max_headers(self.bounds.head.fields);
-        }
-        // Pinned where it is made: under a name of its own it would have its room twice.
-        let mut connection = pin!(http.serve_connection(guard, service));
+        let guard = |socket| Guard::with_first(socket, first, Arc::clone(&self.guarded), rejections.clone());
+        // Pinned where it is made, and made of nothing that has a name: what has one has its room twice.
+        let mut connection = pin!(self.http().serve_connection(guard(socket), service));
         let ended = tokio::select! {
             ended = connection.as_mut() => ended,
             _ = ending.wait_for(|ending| *ending) => {
@@ -113,6 +110,16 @@ impl Shared {
             // The client went away, or broke its own framing: nothing that an operator could mend.
             tracing::debug!(%error, condition = Condition::ClientGone.name(), "a connection ended early");
         }
+    }
+
+    /// The guard is the one to refuse: hyper, which would do so without a contract, is given as much room.
+    fn http(&self) -> http1::Builder {
+        let mut http = http1::Builder::new();
+        http.half_close(true).max_buf_size(self.guarded.head_bytes.max(LEAST_BUFFER) + 1);
+        if self.guarded.fields > USUAL_FIELDS {
+            http.max_headers(self.guarded.fields);
+        }
+        http
     }
 
     /// Answers one request. What must be known before the engine begins is worked out at once, so that the future

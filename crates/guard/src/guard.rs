@@ -3,6 +3,7 @@
 
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use hyper::rt::ReadBufCursor;
@@ -20,7 +21,6 @@ use crate::{Bounds, Fault, Machine, Rejection, Rejections, Step};
 #[derive(Debug)]
 pub struct Guard<IO> {
     io: IO,
-    bounds: Bounds,
     machine: Machine,
     /// Bytes that were read and not handed over, from `handed` on.
     held: Vec<u8>,
@@ -52,15 +52,20 @@ enum Examined {
 
 impl<IO> Guard<IO> {
     /// Guards a socket from its first byte on.
-    pub fn new(io: IO, bounds: Bounds) -> Self {
-        Self::with_first(io, Vec::new(), bounds)
+    pub fn new(io: IO, bounds: impl Into<Arc<Bounds>>) -> Self {
+        Self::with_first(io, Vec::new(), bounds, Rejections::default())
     }
 
-    /// Guards a socket from which the first bytes have been read already.
-    pub fn with_first(io: IO, first: Vec<u8>, bounds: Bounds) -> Self {
+    /// Guards a socket from which the first bytes have been read already, and tells its rejections to whoever shares
+    /// these.
+    pub fn with_first(
+        io: IO,
+        first: Vec<u8>,
+        bounds: impl Into<Arc<Bounds>>,
+        rejections: Rejections,
+    ) -> Self {
         Self {
             io,
-            bounds,
             machine: Machine::new(bounds),
             held: first,
             handed: 0,
@@ -70,7 +75,7 @@ impl<IO> Guard<IO> {
             timer: Timer::default(),
             write_timer: Timer::default(),
             linger: Linger::default(),
-            rejections: Rejections::default(),
+            rejections,
         }
     }
 
@@ -208,10 +213,10 @@ impl<IO: AsyncRead + Unpin> Guard<IO> {
         }
         if self.unhanded().is_empty() {
             self.held = Vec::new();
-            ready!(self.timer.poll(cx, Waiting::Idle, self.bounds.idle_timeout));
+            ready!(self.timer.poll(cx, Waiting::Idle, self.machine.bounds().idle_timeout));
             self.ended = true;
         } else {
-            ready!(self.timer.poll(cx, Waiting::Head, self.bounds.head_timeout));
+            ready!(self.timer.poll(cx, Waiting::Head, self.machine.bounds().head_timeout));
             self.interrupt(Fault::HeadSlow);
             // Empty lines alone deserve no answer.
             self.ended = self.machine.awaits_head();
@@ -276,7 +281,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Guard<IO> {
             self.write_timer.clear();
             return polled;
         }
-        ready!(self.write_timer.poll(cx, Waiting::Write, self.bounds.write_timeout));
+        ready!(self.write_timer.poll(cx, Waiting::Write, self.machine.bounds().write_timeout));
         Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
     }
 }
@@ -298,7 +303,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> hyper::rt::Write for Guard<IO> {
         if this.machine.is_transparent() {
             return Pin::new(&mut this.io).poll_shutdown(cx);
         }
-        this.linger.poll(cx, &mut this.io, &mut this.timer, &this.bounds, this.ended)
+        this.linger.poll(cx, &mut this.io, &mut this.timer, this.machine.bounds(), this.ended)
     }
 
     fn is_write_vectored(&self) -> bool {

@@ -1,6 +1,8 @@
 //! A connection's incoming bytes, message by message: a head, its content, the next head. Knows no socket and
 //! no clock, so that fuzzing it is fuzzing the guard.
 
+use std::sync::Arc;
+
 use crate::head::{interrupted, resume};
 use crate::scan::Scan;
 use crate::{Bounds, Chunks, Fault, Framing, Progress, Rejection, Verdict};
@@ -9,7 +11,8 @@ use crate::{Bounds, Chunks, Fault, Framing, Progress, Rejection, Verdict};
 #[derive(Debug, Clone)]
 pub struct Machine {
     state: State,
-    bounds: Bounds,
+    /// Those of all connections of a listener, of which most are idle.
+    bounds: Arc<Bounds>,
 }
 
 /// What to do with the bytes at hand.
@@ -46,8 +49,12 @@ enum State {
 
 impl Machine {
     /// Before the first byte of a connection.
-    pub fn new(bounds: Bounds) -> Self {
-        Self { state: State::Head(Scan::default()), bounds }
+    pub fn new(bounds: impl Into<Arc<Bounds>>) -> Self {
+        Self { state: State::Head(Scan::default()), bounds: bounds.into() }
+    }
+
+    pub(crate) fn bounds(&self) -> &Bounds {
+        &self.bounds
     }
 
     /// Judges what `bytes` start with. They start where the bytes before them were dropped or handed over to;
