@@ -15,6 +15,8 @@ const FACTOR: f64 = 3.0;
 /// Connections while it is too much: so many requests are under way at once, and what finds them all busy goes away.
 const CLIENTS_IN_OVERLOAD: usize = 2_000;
 const PATIENCE: Duration = Duration::from_millis(500);
+/// So many times as long as the peak is measured: an overload lasts, and what it takes to notice it is a part of it.
+const LONGER: u32 = 15;
 /// What the service can do, where it is the service that is short.
 const SERVICE_RATE: f64 = 2_000.0;
 
@@ -36,9 +38,9 @@ pub fn print(bench: &mut Bench, time: Duration) -> Result<(), String> {
             if pace.is_none() && kind != Kind::Demur {
                 continue;
             }
-            let peak = one(bench, at, &row, pace, CLIENTS, Arrivals::Closed, time).rate();
+            let peak = one(bench, at, &row, pace, CLIENTS, Arrivals::Closed, 3 * time).rate();
             let arrivals = Arrivals::Open { rate: FACTOR * peak, waits: Duration::ZERO, patience: PATIENCE };
-            let outcome = one(bench, at, &row, pace, CLIENTS_IN_OVERLOAD, arrivals, 3 * time);
+            let outcome = one(bench, at, &row, pace, CLIENTS_IN_OVERLOAD, arrivals, LONGER * time);
             let seconds = outcome.elapsed.as_secs_f64();
             let refusals: Vec<u64> = outcome.others.iter().map(|(_, nanos)| *nanos).collect();
             let (kept, slowest) = (outcome.rate() / peak, millis_at(&refusals, 990));

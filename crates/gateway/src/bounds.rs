@@ -18,6 +18,9 @@ pub struct ListenerBounds {
     pub content: ContentBounds,
     /// Connections at once.
     pub connections: usize,
+    /// How long a request may have waited for its worker's turn while the worker is overloaded. Longer is
+    /// `overloaded`.
+    pub backlog: Duration,
     /// How long requests under way may go on when the gateway ends.
     pub shutdown: Duration,
 }
@@ -28,6 +31,7 @@ impl Default for ListenerBounds {
             head: Bounds::default(),
             content: ContentBounds::default(),
             connections: 10_000,
+            backlog: Duration::from_millis(5),
             shutdown: Duration::from_secs(10),
         }
     }
@@ -42,7 +46,7 @@ const MOST_TARGET: usize = 65_534;
 pub(crate) fn read_bounds(node: &Node, reading: &mut Reading<'_>) -> ListenerBounds {
     let mut bounds = ListenerBounds::default();
     let Some(mut fields) = Fields::of(node, reading.source, "`bounds`", reading.found) else { return bounds };
-    let ListenerBounds { head, content, connections, shutdown } = &mut bounds;
+    let ListenerBounds { head, content, connections, backlog, shutdown } = &mut bounds;
     read_size(&mut fields, "head", &mut head.head_bytes, reading);
     read_size(&mut fields, "target", &mut head.target_bytes, reading);
     read_size(&mut fields, "content_per_window", &mut content.bytes_per_window, reading);
@@ -53,6 +57,7 @@ pub(crate) fn read_bounds(node: &Node, reading: &mut Reading<'_>) -> ListenerBou
         ("write_timeout", &mut head.write_timeout),
         ("content_window", &mut content.window),
         ("drain_timeout", &mut content.drain_timeout),
+        ("backlog", backlog),
         ("shutdown", shutdown),
     ] {
         if let Some(time) = read_duration(&mut fields, name, reading) {

@@ -61,8 +61,8 @@ impl Shared {
     ) -> Rc<Self> {
         let pool = |(api, upstream): &(_, Upstream)| (Arc::clone(api), Pool::new(upstream.clone()));
         let pools = upstreams.iter().map(pool).collect();
-        let guarded = Arc::new(bounds.head);
-        Rc::new(Self { engine, clock, bounds, guarded, pools, proxies, log, lag: Lag::default() })
+        let (guarded, lag) = (Arc::new(bounds.head), Lag::new(bounds.backlog));
+        Rc::new(Self { engine, clock, bounds, guarded, pools, proxies, log, lag })
     }
 
     /// Serves a connection to its end. `ending` turns true when the gateway shuts down: the request under
@@ -140,12 +140,17 @@ impl Shared {
             host: rejection.host,
             path: rejection.target,
         });
+        let now = self.clock.now();
+        let lag = self.lag.at(now.monotonic);
         let rejection = match rejection {
-            None if overloaded => Some(overload(&request)),
+            None if overloaded => Some(overload(&request, "more connections than the listener's bound")),
+            None if self.lag.is_too_long(now.monotonic) => Some(overload(
+                &request,
+                "it has waited too long for its turn: the gateway has too much to do",
+            )),
             rejection => rejection,
         };
         let rejection = rejection.map(Box::new);
-        let now = self.clock.now();
         let asked = self.log.is_on().then(|| {
             let what = match &rejection {
                 None => What::Read(request.method().clone(), request.uri().clone()),
@@ -156,7 +161,7 @@ impl Shared {
         let (request, left) = Arriving::of(request, self.bounds.content);
         async move {
             let peer = behind.as_ref().or(peer);
-            let arrival = Arrival { now, peer, rejection, lag: self.lag.at(now.monotonic) };
+            let arrival = Arrival { now, peer, rejection, lag };
             let forward = |api: &Arc<Api>, request| {
                 let pool = self.pools.iter().find(|(known, _)| Arc::ptr_eq(known, api));
                 Pool::send(pool.map(|(_, pool)| pool), request)
@@ -174,12 +179,12 @@ impl Shared {
     }
 }
 
-/// What a connection beyond the bound is told, whatever it asks.
-fn overload(request: &Request<Incoming>) -> Rejection {
+/// What is told to whom nothing else is looked at for, whatever they ask.
+fn overload(request: &Request<Incoming>, cause: &str) -> Rejection {
     let field = request.headers().get(HOST).and_then(|host| host.to_str().ok());
     Rejection {
         condition: Condition::Overloaded,
-        cause: "more connections than the listener's bound".to_owned(),
+        cause: cause.to_owned(),
         host: request.uri().authority().map(|host| host.as_str()).or(field).map(str::to_owned),
         path: Some(request.uri().path().to_owned()),
     }
