@@ -55,7 +55,7 @@ impl<'a> Judge<'_, 'a> {
         let (items, fit) = if self.rules.is_empty() { (Items::Message, None) } else { self.items() };
         if items == Items::Violations {
             let count = self.reading.items.unwrap_or(0) as usize;
-            findings.violations.resize_with(count, RecoveredViolation::default);
+            findings.violations = (0..count).map(|_| RecoveredViolation::default()).collect();
         }
         // What stands in a slot of its own first: it helps to cut the texts.
         for bound in &self.reading.bound {
@@ -422,7 +422,7 @@ fn resolve<'p, 'k>(
     text: &str,
     known: impl Fn(&Parameter) -> Option<&'k str>,
 ) -> Option<(Cow<'p, Pattern>, Captures)> {
-    if captures.is_only && pattern.gaps().all(|gap| gap.parameters.len() == 1) {
+    if captures.is_only && pattern.is_parted() {
         return Some((Cow::Borrowed(pattern), captures));
     }
     let helped = pattern.knowing(&known);
@@ -438,14 +438,16 @@ fn tell<'a>(
     text: &Cow<'a, str>,
     mut found: impl FnMut(&'a Parameter, Cow<'a, str>) -> bool,
 ) -> bool {
-    captures.texts(text).all(|(gap, value)| match resolved.gap(captures, gap).parameters.as_slice() {
+    captures.texts(text).all(|(gap, value)| {
+        let own = match resolved {
+            Cow::Borrowed(pattern) => pattern.gap(captures, gap).only(),
+            // The parameters of one that was made for this text are gone with it.
+            Cow::Owned(helped) => helped.gap(captures, gap).only().and_then(|parameter| {
+                pattern.gaps().flat_map(|gap| &gap.parameters).find(|own| *own == parameter)
+            }),
+        };
         // Nothing between the literals: whoever raised it gave no value.
-        [_] if value.is_empty() => true,
-        [parameter] => {
-            let own = pattern.gaps().flat_map(|gap| &gap.parameters).find(|own| *own == parameter);
-            own.is_none_or(|own| found(own, slice(text, value)))
-        }
-        _ => true,
+        own.is_none_or(|own| value.is_empty() || found(own, slice(text, value)))
     })
 }
 

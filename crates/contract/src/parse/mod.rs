@@ -202,12 +202,14 @@ impl Contract {
                 if !judge.may_fit() {
                     continue;
                 }
-                let mut findings = Findings::default();
-                if judge.judge(&mut findings).is_some() {
-                    if found.errors.is_empty() {
-                        found.findings = findings;
-                    }
+                // What the first of them says is wanted; of the others, only whether they fit.
+                let mut of_another = Findings::default();
+                let is_first = found.errors.is_empty();
+                let findings = if is_first { &mut found.findings } else { &mut of_another };
+                if judge.judge(findings).is_some() {
                     found.errors.push(error);
+                } else if is_first {
+                    found.findings = Findings::default();
                 }
             }
             if found.errors.is_empty() {
@@ -235,8 +237,8 @@ impl Contract {
         answer: &Answer<'a>,
     ) -> Recovered<'a> {
         let Findings { texts, values, message, request_id, retry_after, violations } = findings;
+        let mut params: Vec<(Cow<'a, str>, Value)> = Vec::with_capacity(values.len() + texts.len());
         let from_texts = texts.into_iter().map(|(name, text)| (name, Value::Text(text.into_owned())));
-        let mut params: Vec<(Cow<'a, str>, Value)> = Vec::new();
         // A value of its own says more than a text does: it keeps its kind.
         for (name, value) in values.into_iter().chain(from_texts) {
             if !params.iter().any(|(known, _)| known == name) {

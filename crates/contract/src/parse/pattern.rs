@@ -16,6 +16,8 @@ pub(crate) struct Pattern {
     rest: Vec<(Gap, String)>,
     /// What the text may be instead: one for each choice of plural forms.
     others: Vec<Pattern>,
+    /// Whether no gap holds several parameters.
+    is_parted: bool,
 }
 
 /// Parameters with no literal between them.
@@ -65,6 +67,16 @@ impl Captures {
     }
 }
 
+impl Gap {
+    /// Its parameter, where nobody else's value can stand there.
+    pub(crate) fn only(&self) -> Option<&Parameter> {
+        match self.parameters.as_slice() {
+            [parameter] => Some(parameter),
+            _ => None,
+        }
+    }
+}
+
 impl Pattern {
     /// A pattern for whatever one of these sequences makes. The last comes first: of plural forms it is `other`.
     pub(crate) fn of_any(sequences: &[Vec<&Segment>]) -> Self {
@@ -80,6 +92,8 @@ impl Pattern {
         }
         let mut pattern = patterns.remove(0);
         pattern.others = patterns;
+        let is_parted = pattern.gaps().all(|gap| gap.only().is_some());
+        pattern.is_parted = is_parted;
         pattern
     }
 
@@ -110,6 +124,11 @@ impl Pattern {
         }
     }
 
+    /// Whether each of its gaps, and of its alternatives', is of one parameter alone.
+    pub(crate) fn is_parted(&self) -> bool {
+        self.is_parted
+    }
+
     /// The gap that was captured as this one.
     pub(crate) fn gap(&self, captures: &Captures, index: usize) -> &Gap {
         let pattern = captures.which.checked_sub(1).map_or(self, |other| &self.others[other]);
@@ -134,7 +153,7 @@ impl Pattern {
     /// The same pattern with the parameters that `known` knows written out.
     pub(crate) fn knowing<'k>(&self, known: &dyn Fn(&Parameter) -> Option<&'k str>) -> Self {
         let others = self.others.iter().map(|other| other.knowing(known)).collect();
-        let mut pattern = Self { first: self.first.clone(), rest: Vec::new(), others };
+        let mut pattern = Self { first: self.first.clone(), others, ..Self::default() };
         for (gap, literal) in &self.rest {
             for parameter in &gap.parameters {
                 match known(parameter) {
@@ -149,7 +168,7 @@ impl Pattern {
 
     /// Whether the text begins and ends as one that came from here.
     pub(crate) fn may_be(&self, text: &str) -> bool {
-        self.alternatives().any(|pattern| pattern.inside(text).is_some())
+        self.inside(text).is_some() || self.others.iter().any(|pattern| pattern.inside(text).is_some())
     }
 
     /// Where the gaps are, if this text can have come from here.

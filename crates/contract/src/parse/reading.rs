@@ -41,9 +41,8 @@ pub(super) enum Wanted<'c> {
 impl<'c, 'a> Reading<'c, 'a> {
     /// Lays the format over the answer; `false` where the answer does not have the format's shape.
     pub(super) fn read(&mut self, shape: &'c Shape, status: u16, tape: &Tape<'a>) -> bool {
-        let path = SmallVec::new();
-        let mut reader = Reader { tape, status: status.into(), reading: self, item: None, path };
-        reader.shape(shape, tape.root())
+        let mut reader = Reader { tape, status: status.into(), reading: self, item: None };
+        reader.shape(shape, tape.root(), None)
     }
 }
 
@@ -52,10 +51,17 @@ struct Reader<'r, 'c, 'a> {
     status: u64,
     reading: &'r mut Reading<'c, 'a>,
     item: Option<u32>,
-    path: SmallVec<[Step<'c>; 8]>,
 }
 
-/// A step of the way to where the reader is.
+/// The way to where the reader is, from its end: it is needed only where a member is unknown.
+type Way<'w, 'c> = Option<&'w Path<'w, 'c>>;
+
+struct Path<'w, 'c> {
+    step: Step<'c>,
+    before: Way<'w, 'c>,
+}
+
+/// A step of it.
 #[derive(Clone, Copy)]
 enum Step<'c> {
     Name(&'c str),
@@ -65,15 +71,14 @@ enum Step<'c> {
 }
 
 impl<'c> Reader<'_, 'c, '_> {
-    fn shape(&mut self, shape: &'c Shape, at: At) -> bool {
+    fn shape(&mut self, shape: &'c Shape, at: At, before: Way<'_, 'c>) -> bool {
         match (shape, self.tape.kind(at)) {
-            (Shape::Object(members), Kind::Object) => self.object(members, at),
+            (Shape::Object(members), Kind::Object) => self.object(members, at, before),
             (Shape::Array(shapes), Kind::Array) => {
                 let mut items = self.tape.children(at);
                 let fits = shapes.iter().enumerate().all(|(index, shape)| {
-                    items
-                        .next()
-                        .is_some_and(|item| self.step(Step::Index(index), |this| this.shape(shape, item)))
+                    let path = Path { step: Step::Index(index), before };
+                    items.next().is_some_and(|item| self.shape(shape, item, Some(&path)))
                 });
                 fits && items.next().is_none()
             }
@@ -86,10 +91,10 @@ impl<'c> Reader<'_, 'c, '_> {
             (Shape::PerViolation(shape), Kind::Array) => {
                 self.tape.children(at).enumerate().all(|(index, item)| {
                     self.begin_item();
-                    self.step(Step::Index(index), |this| this.shape(shape, item))
+                    self.shape(shape, item, Some(&Path { step: Step::Index(index), before }))
                 }) && self.end_items()
             }
-            (Shape::Keyed(keyed), Kind::Object) => self.keyed(keyed, at),
+            (Shape::Keyed(keyed), Kind::Object) => self.keyed(keyed, at, before),
             (Shape::Constant(constant), _) => equals(constant, self.tape, at),
             (Shape::Slot(slot), _) => {
                 let bound = Bound { wanted: Wanted::Slot(slot), at, item: self.item };
@@ -106,7 +111,7 @@ impl<'c> Reader<'_, 'c, '_> {
         }
     }
 
-    fn object(&mut self, members: &'c [Member], at: At) -> bool {
+    fn object(&mut self, members: &'c [Member], at: At, before: Way<'_, 'c>) -> bool {
         let mut children = self.tape.children(at);
         // The members that are there, as a set: the loader sees to it that 128 are enough.
         let mut seen = 0u128;
@@ -119,7 +124,7 @@ impl<'c> Reader<'_, 'c, '_> {
                 false => members.iter().position(is_called),
             };
             let Some(index) = index else {
-                let pointer = self.pointer(name);
+                let pointer = self.pointer(&Path { step: Step::Key(name), before });
                 self.reading.unknown.push(UnknownMember { pointer, raw: self.tape.raw(value) });
                 continue;
             };
@@ -131,7 +136,8 @@ impl<'c> Reader<'_, 'c, '_> {
             }
             seen |= bit;
             let member = &members[index];
-            if !self.step(Step::Name(&member.name), |this| this.shape(&member.shape, value)) {
+            let path = Path { step: Step::Name(&member.name), before };
+            if !self.shape(&member.shape, value, Some(&path)) {
                 return false;
             }
         }
@@ -144,29 +150,27 @@ impl<'c> Reader<'_, 'c, '_> {
         })
     }
 
-    fn keyed(&mut self, keyed: &'c Keyed, at: At) -> bool {
-        let mut children = self.tape.children(at);
+    fn keyed(&mut self, keyed: &'c Keyed, at: At, before: Way<'_, 'c>) -> bool {
+        let tape = self.tape;
+        let mut children = tape.children(at);
         while let (Some(name), Some(value)) = (children.next(), children.next()) {
-            let fits = self.step(Step::Key(name), |this| {
-                let one = |this: &mut Self, item: At| {
-                    let item_number = this.begin_item();
-                    this.reading.bound.push(Bound {
-                        wanted: Wanted::Key(keyed.key),
-                        at: name,
-                        item: Some(item_number),
-                    });
-                    this.shape(&keyed.item, item)
-                };
-                match (keyed.is_list, this.tape.kind(value)) {
-                    (true, Kind::Array) => this
-                        .tape
-                        .children(value)
-                        .enumerate()
-                        .all(|(index, item)| this.step(Step::Index(index), |this| one(this, item))),
-                    (true, _) => false,
-                    (false, _) => one(this, value),
-                }
-            });
+            let path = Path { step: Step::Key(name), before };
+            let mut one = |item: At, before: Way<'_, 'c>| {
+                let number = self.begin_item();
+                self.reading.bound.push(Bound {
+                    wanted: Wanted::Key(keyed.key),
+                    at: name,
+                    item: Some(number),
+                });
+                self.shape(&keyed.item, item, before)
+            };
+            let fits = match (keyed.is_list, tape.kind(value)) {
+                (true, Kind::Array) => tape.children(value).enumerate().all(|(index, item)| {
+                    one(item, Some(&Path { step: Step::Index(index), before: Some(&path) }))
+                }),
+                (true, _) => false,
+                (false, _) => one(value, Some(&path)),
+            };
             if !fits {
                 return false;
             }
@@ -187,17 +191,13 @@ impl<'c> Reader<'_, 'c, '_> {
         true
     }
 
-    fn step<T>(&mut self, step: Step<'c>, walk: impl FnOnce(&mut Self) -> T) -> T {
-        self.path.push(step);
-        let result = walk(self);
-        self.path.pop();
-        result
-    }
-
     /// RFC 6901.
-    fn pointer(&self, name: At) -> String {
+    fn pointer(&self, end: &Path<'_, 'c>) -> String {
+        let mut steps: Vec<Step<'c>> =
+            std::iter::successors(Some(end), |path| path.before).map(|path| path.step).collect();
+        steps.reverse();
         let mut pointer = String::new();
-        for step in self.path.iter().copied().chain([Step::Key(name)]) {
+        for step in steps {
             pointer.push('/');
             match step {
                 Step::Name(name) => push_token(name, &mut pointer),
