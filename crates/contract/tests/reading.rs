@@ -115,3 +115,16 @@ fn errors_look_alike_always_sometimes_or_never() {
         assert_eq!(twins.map(|twins| twins.always), always, "{one} | {two}");
     }
 }
+
+#[test]
+fn a_list_of_one_can_be_a_list_of_violations() {
+    let errors = "  one: { status: 418, message: Tea. }\n  \
+                  two: { status: 418, message: Tea., format: listed, on: [param.missing] }\n";
+    for (listed, always) in [("[$message]", Some(false)), ("[]", None)] {
+        let formats = format!("{{ default: {{ e: {listed} }}, listed: {{ e: [$violation.message] }} }}");
+        let contract = load(&formats, errors);
+        let pair = (contract.named("one").unwrap(), contract.named("two").unwrap());
+        let twins = contract.twins().into_iter().find(|twins| (twins.first, twins.second) == pair);
+        assert_eq!(twins.map(|twins| twins.always), always, "{listed}");
+    }
+}
