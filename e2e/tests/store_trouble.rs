@@ -16,6 +16,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use demur_e2e::{Client, Example, Folder, Gateway, NewKey, Request, Response};
+use rustix::process::{Pid, Resource, Rlimit, prlimit};
 use serde_json::json;
 
 const API: &str = "trackyard";
@@ -73,6 +74,12 @@ impl Scene {
             assert!(Instant::now() < deadline, "service does not return: {}", self.gateway.log());
             thread::sleep(Duration::from_millis(20));
         }
+    }
+
+    /// Lets the gateway's files grow to so many bytes, or as long as they like.
+    fn limit_files(&self, length: Option<u64>) {
+        let id = i32::try_from(self.gateway.process_id()).ok().and_then(Pid::from_raw);
+        prlimit(id, Resource::Fsize, Rlimit { current: length, maximum: None }).unwrap();
     }
 
     /// What was answered with 200 was charged, nothing else was, and every page of the books is sound.
@@ -163,6 +170,33 @@ fn a_full_disk_stops_what_costs_credits_and_damages_nothing() {
     }
     scene.prove_after_a_kill();
     assert!(Command::new("umount").arg("--lazy").arg(&books).status().unwrap().success());
+}
+
+/// The same trouble where nothing may be mounted: the files may not grow any more.
+#[test]
+fn files_that_may_not_grow_stop_what_costs_credits_and_damage_nothing() {
+    let folder = Folder::of_examples();
+    let books = folder.path().join("books");
+    fs::create_dir(&books).unwrap();
+    let mut scene = Scene::new(folder);
+    for round in 0..3 {
+        for _ in 0..20 {
+            assert_eq!(scene.search().status, 200);
+        }
+        // As long as the log of the books is now, and longer than what the gateway tells.
+        let length = fs::metadata(books.join("demur.db-wal")).unwrap().len().max(256 * 1024);
+        scene.limit_files(Some(length));
+        scene.search_until_trouble();
+        for _ in 0..20 {
+            scene.search();
+            assert_eq!(scene.free(), 404, "the service's own answer: what costs nothing goes on");
+        }
+        scene.limit_files(None);
+        scene.search_until_served();
+        scene.prove();
+        println!("round {round}: {} charged", scene.charged);
+    }
+    scene.prove_after_a_kill();
 }
 
 #[test]

@@ -93,21 +93,27 @@ pub(crate) fn open(store: &StoreUrl, plans: &Arc<PlanBook>) -> Result<Arc<Store>
     })
 }
 
-/// SIGINT and SIGTERM, noticed from the moment that this exists.
+/// A file has reached the size that `ulimit -f` allows: as POSIX systems number it.
+const SIGXFSZ: i32 = 25;
+
+/// SIGINT and SIGTERM, noticed from the moment that this exists. And SIGXFSZ, so that it ends nobody: a store that
+/// cannot grow is trouble to be told, as a full disk is.
 struct Signals {
     runtime: Runtime,
     interrupt: Signal,
     terminate: Signal,
+    _too_large: Signal,
 }
 
 impl Signals {
     fn listen() -> std::io::Result<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let (interrupt, terminate) = {
+        let (interrupt, terminate, _too_large) = {
             let _inside = runtime.enter();
-            (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?)
+            let of = |kind| signal(kind);
+            (of(SignalKind::interrupt())?, of(SignalKind::terminate())?, of(SignalKind::from_raw(SIGXFSZ))?)
         };
-        Ok(Self { runtime, interrupt, terminate })
+        Ok(Self { runtime, interrupt, terminate, _too_large })
     }
 
     fn wait(mut self) {
