@@ -7,6 +7,7 @@
 )]
 
 pub mod credits;
+pub mod faults;
 pub mod keys;
 pub mod limits;
 
@@ -56,6 +57,10 @@ pub trait Fixture: Sized {
 
     /// Adds credits that do not expire.
     fn top_up(&self, account: &AccountId, amount: u64, now: Now);
+
+    /// Takes away what the store keeps its data in, or gives it back as it was; `false` where there is nothing that
+    /// could be taken away.
+    fn set_out_of_reach(&self, out_of_reach: bool) -> bool;
 
     /// The same store after its process ended and began again; `None` where nothing outlives a process.
     fn restart(self) -> Option<Self>;
@@ -187,6 +192,11 @@ macro_rules! store_conformance {
             a_dropped_hold_settles_by_how_far_the_request_came,
             two_hundred_race_for_one_hundred,
             a_restart_keeps_what_was_acknowledged_and_posts_what_was_held,
+        ]);
+        $crate::store_conformance!($make, faults: [
+            a_store_out_of_reach_is_trouble_and_no_unknown_key,
+            what_cannot_be_written_is_not_charged,
+            what_was_settled_meanwhile_is_written_afterwards,
         ]);
     };
     ($make:ident, $part:ident: [$($rule:ident),* $(,)?]) => {

@@ -75,6 +75,10 @@ impl Fixture for Memory {
         self.credits.top_up(account, amount).unwrap();
     }
 
+    fn set_out_of_reach(&self, _out_of_reach: bool) -> bool {
+        false
+    }
+
     fn restart(self) -> Option<Self> {
         None
     }
