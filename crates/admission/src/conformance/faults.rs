@@ -81,6 +81,8 @@ pub fn what_was_settled_meanwhile_is_written_afterwards<F: Fixture>(fixture: F) 
     }
     served.post();
     failed.release();
+    // By then the store has tried to write both.
+    assert!(is_out(&hold(&bench, &who, "3"), StorePart::Credits));
     assert!(bench.fixture.set_out_of_reach(false));
     let after = settled(&bench, &who);
     assert_eq!((after.available, after.posted), (90, 10), "{after:?}");
