@@ -16,7 +16,7 @@ const FACTOR: f64 = 3.0;
 const CLIENTS_IN_OVERLOAD: usize = 2_000;
 const PATIENCE: Duration = Duration::from_millis(500);
 /// So many times as long as the peak is measured: an overload lasts, and what it takes to notice it is a part of it.
-const LONGER: u32 = 15;
+const LONGER: u32 = 30;
 /// What the service can do, where it is the service that is short.
 const SERVICE_RATE: f64 = 2_000.0;
 

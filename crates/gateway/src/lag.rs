@@ -13,10 +13,12 @@ use tokio::time::Instant;
 
 /// How often it is looked at while there is no sign of trouble.
 const EVERY: Duration = Duration::from_millis(10);
-/// A worker that is behind by so much, and has been for so long without a pause, is overloaded. Shorter than that are
-/// bursts, which are over before anyone would have to be refused.
+/// A worker that is behind by so much, and has been for so long without a pause, is overloaded. One look is not enough:
+/// after a moment in which the whole machine stood still it says the same, and so does a burst; both are over soon, and
+/// nobody has to be refused.
 const BEHIND: Duration = Duration::from_millis(20);
 const FOR: Duration = Duration::from_millis(40);
+const LOOKS: u32 = 2;
 /// So long it is believed to be so after the last refusal: an overload that refusing has just made bearable is not over.
 const BELIEVED: Duration = Duration::from_secs(1);
 
@@ -36,7 +38,8 @@ struct State {
     looking: Cell<Option<Duration>>,
     /// When the next one is due.
     due: Cell<Duration>,
-    behind_since: Cell<Option<Duration>>,
+    /// How many looks in a row said that it is behind, and when the first of them began.
+    behind: Cell<(u32, Duration)>,
     overloaded_until: Cell<Duration>,
 }
 
@@ -59,12 +62,9 @@ impl Lag {
 
     /// Whether a request that has its turn now is to be refused.
     pub(crate) fn is_too_long(&self, now: Duration) -> bool {
-        let State { looking, behind_since, overloaded_until, .. } = &*self.state;
-        let Some(since) = looking.get() else { return false };
-        // A look that has not come back yet says already that the worker is behind.
-        let is_overloaded =
-            now < overloaded_until.get() || now.saturating_sub(behind_since.get().unwrap_or(since)) >= FOR;
-        let is_too_long = is_overloaded && now.saturating_sub(since) > self.backlog;
+        let State { looking, overloaded_until, .. } = &*self.state;
+        let waited = looking.get().map_or(Duration::ZERO, |since| now.saturating_sub(since));
+        let is_too_long = now < overloaded_until.get() && waited > self.backlog;
         if is_too_long {
             overloaded_until.set(now + BELIEVED);
         }
@@ -80,9 +80,13 @@ impl State {
         // Where it is behind, or was lately, the next request looks again.
         let is_calm = !is_behind && now >= self.overloaded_until.get();
         self.due.set(if is_calm { since + EVERY } else { now });
-        let behind_since = is_behind.then(|| self.behind_since.get().unwrap_or(since));
-        self.behind_since.set(behind_since);
-        if behind_since.is_some_and(|since| now - since >= FOR) {
+        let (looks, first) = match self.behind.get() {
+            _ if !is_behind => (0, now),
+            (0, _) => (1, since),
+            (looks, first) => (looks + 1, first),
+        };
+        self.behind.set((looks, first));
+        if looks >= LOOKS && now - first >= FOR {
             self.overloaded_until.set(now + BELIEVED);
         }
     }
@@ -112,15 +116,12 @@ mod tests {
         for (looks, waited, refused) in [
             // Nothing is wrong.
             (&[][..], 1, false),
-            (&[1, 1, 2], 39, false),
-            // Bursts, which are over soon.
-            (&[30], 9, false),
-            (&[30, 1, 30], 9, false),
-            // It has been behind for too long, as looks say that came back, or one that does not.
-            (&[60], 6, true),
-            (&[25, 25, 25], 6, true),
-            (&[30], 20, true),
-            (&[], 40, true),
+            (&[1, 1, 2], 500, false),
+            // Bursts, and moments in which everything stood still.
+            (&[90], 90, false),
+            (&[90, 1, 90], 90, false),
+            // It has been behind for too long.
+            (&[25, 25], 6, true),
             // What comes at the beginning of a turn is served.
             (&[25, 25, 25], 5, false),
             // Refusing has helped, and goes on.
@@ -133,8 +134,9 @@ mod tests {
     #[test]
     fn an_overload_is_over_a_second_after_the_last_refusal() {
         let lag = Lag::new(BACKLOG);
-        lag.state.looked(Duration::ZERO, Duration::from_millis(60));
-        lag.state.looked(Duration::from_millis(60), Duration::from_millis(1));
+        for (since, took) in [(0, 30), (30, 30), (60, 1)] {
+            lag.state.looked(Duration::from_millis(since), Duration::from_millis(took));
+        }
         let at = |millis| {
             lag.state.looking.set(Some(Duration::from_millis(millis)));
             lag.is_too_long(Duration::from_millis(millis) + 2 * BACKLOG)
