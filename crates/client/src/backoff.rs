@@ -76,6 +76,8 @@ mod tests {
                     let asked = Duration::from_millis(millis);
                     let delay = backoff.delay(attempt, Some(asked), &Fixed(fraction));
                     assert!(delay >= asked, "{attempt} {fraction} {millis}: {delay:?}");
+                    let own = backoff.delay(attempt, None, &Fixed(fraction));
+                    assert!(delay >= own, "{attempt} {fraction} {millis}: {delay:?} < {own:?}");
                     let most = asked + (asked / 10).max(backoff.base);
                     assert!(delay <= most.max(backoff.cap), "{attempt} {fraction} {millis}: {delay:?}");
                 }

@@ -159,4 +159,16 @@ mod tests {
             );
         }
     }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_long_past_pays_for_nothing() {
+        let budget = Budget::new(BudgetSettings::default(), Instant::now());
+        for _ in 0..1000 {
+            budget.deposit(Instant::now());
+        }
+        tokio::time::advance(Duration::from_secs(60)).await;
+        // Neither do the requests of a minute ago, nor has the floor piled up meanwhile.
+        let retries = (0..1000).filter(|_| budget.withdraw(Instant::now())).count();
+        assert_eq!(retries, BudgetSettings::default().floor as usize);
+    }
 }

@@ -72,7 +72,11 @@ async fn check(row: &Row) -> Result<(), String> {
         }
     };
     let deadline = row.deadline_secs.map(Duration::from_secs);
+    let begun = tokio::time::Instant::now();
     let ended = client.execute(request, deadline).await;
+    if deadline.is_some_and(|deadline| begun.elapsed() > deadline + Duration::from_millis(1)) {
+        return Err(format!("it took {:?}", begun.elapsed()));
+    }
 
     let delays: Vec<u64> = script.delays().iter().map(|delay| delay.as_millis() as u64).collect();
     if delays != row.delays {
@@ -93,11 +97,37 @@ async fn check(row: &Row) -> Result<(), String> {
         return Err(format!("{} attempts told, {attempts} made", error.attempts()));
     }
     let keys = script.keys();
-    let is_one_key = keys.windows(2).all(|two| two[0] == two[1]);
+    // The caller's own counts; one that the client made stays the same.
+    let is_own = |key: &Option<String>| row.key.is_none_or(|own| key.as_deref() == Some(own));
+    let is_one_key = keys.windows(2).all(|two| two[0] == two[1]) && keys.iter().all(is_own);
     if !is_one_key || keys.iter().any(|key| key.is_some()) != (row.key.is_some() || makes_key(row)) {
         return Err(format!("keys {keys:?}"));
     }
     Ok(())
+}
+
+/// A client that is paced waits for the reset of a limit that is used up, unless there is no time for it.
+#[tokio::test(start_paused = true)]
+async fn a_used_up_limit_is_waited_for() {
+    const USED_UP: script::Answer = script::Answer::With(200, &[("ratelimit", "\"burst\";r=0;t=60")], "");
+    const LEFT: script::Answer = script::Answer::With(200, &[("ratelimit", "\"burst\";r=5;t=60")], "");
+    for (first, deadline, waits) in [
+        (&[USED_UP][..], 300, 60),
+        // The deadline would pass: the server says what it says.
+        (&[USED_UP], 30, 0),
+        (&[LEFT], 300, 0),
+        // What was used up is whole again.
+        (&[USED_UP, LEFT, LEFT], 300, 60),
+    ] {
+        let script = Script::new(first);
+        let client = Builder::new(script.clone()).paced().build();
+        for _ in 0..=first.len() {
+            let request = reqwest::Request::new(Method::GET, "http://api.example/things".parse().unwrap());
+            client.execute(request, Some(Duration::from_secs(deadline))).await.unwrap();
+        }
+        let waited: u64 = script.delays().iter().map(Duration::as_secs).sum();
+        assert_eq!(waited, waits, "{first:?} {deadline}");
+    }
 }
 
 fn makes_key(row: &Row) -> bool {
