@@ -331,6 +331,31 @@ async fn content_limits_hold_while_content_streams() {
     );
 }
 
+/// A bound that another layer has set around the content, as a layer around this one may.
+#[tokio::test]
+async fn the_bounds_of_others_on_content_are_known() {
+    let (layer, keys) = layer();
+    let app = Router::new().route("/anything", post(whole)).layer(layer);
+    let request = request(&keys, Method::POST, "/anything", &"x".repeat(500));
+    let limited = request.map(|body| Body::new(http_body_util::Limited::new(body, 100)));
+    let seen = seen(app.oneshot(limited).await.unwrap()).await;
+    assert_eq!((seen.status, &seen.content["error"]["code"]), (413, &json!("content_too_large")), "{seen:?}");
+}
+
+/// What a failure says is looked at, and no more of it than could be of use.
+#[tokio::test]
+async fn a_failure_without_end_is_answered() {
+    let (layer, keys) = layer();
+    let endless = || async {
+        let pieces = std::iter::repeat_with(|| Ok::<_, std::io::Error>("x".repeat(10_000)));
+        (StatusCode::BAD_REQUEST, [("content-type", "text/plain")], Body::from_stream(futures(pieces)))
+    };
+    let app = Router::new().route("/anything", post(endless)).layer(layer);
+    let answering = app.oneshot(request(&keys, Method::POST, "/anything", ""));
+    let answered = tokio::time::timeout(Duration::from_secs(5), answering).await.unwrap().unwrap();
+    assert_eq!(seen(answered).await.status, 400);
+}
+
 fn futures<T>(items: impl Iterator<Item = T> + Send) -> impl futures_core::Stream<Item = T> + Send {
     futures_util::stream::iter(items)
 }

@@ -111,22 +111,22 @@ async fn check(row: &Row) -> Result<(), String> {
 async fn a_used_up_limit_is_waited_for() {
     const USED_UP: script::Answer = script::Answer::With(200, &[("ratelimit", "\"burst\";r=0;t=60")], "");
     const LEFT: script::Answer = script::Answer::With(200, &[("ratelimit", "\"burst\";r=5;t=60")], "");
-    for (first, deadline, waits) in [
-        (&[USED_UP][..], 300, 60),
+    for (answers, deadlines, waits) in [
+        (&[USED_UP][..], &[300, 300][..], 60),
         // The deadline would pass: the server says what it says.
-        (&[USED_UP], 30, 0),
-        (&[LEFT], 300, 0),
-        // What was used up is whole again.
-        (&[USED_UP, LEFT, LEFT], 300, 60),
+        (&[USED_UP], &[300, 30], 0),
+        (&[LEFT], &[300, 300], 0),
+        // What it says counts: there is something left after all.
+        (&[USED_UP, LEFT], &[300, 30, 300], 0),
     ] {
-        let script = Script::new(first);
+        let script = Script::new(answers);
         let client = Builder::new(script.clone()).paced().build();
-        for _ in 0..=first.len() {
+        for deadline in deadlines {
             let request = reqwest::Request::new(Method::GET, "http://api.example/things".parse().unwrap());
-            client.execute(request, Some(Duration::from_secs(deadline))).await.unwrap();
+            client.execute(request, Some(Duration::from_secs(*deadline))).await.unwrap();
         }
         let waited: u64 = script.delays().iter().map(Duration::as_secs).sum();
-        assert_eq!(waited, waits, "{first:?} {deadline}");
+        assert_eq!(waited, waits, "{answers:?} {deadlines:?}");
     }
 }
 
