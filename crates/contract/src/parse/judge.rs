@@ -38,7 +38,7 @@ pub(super) struct Judge<'j, 'a> {
     pub(super) entry: &'a ErrorEntry,
     /// What it says of the violations that it can show; empty where it answers none.
     pub(super) rules: &'a [RuleText],
-    pub(super) tape: &'j Tape<'a>,
+    pub(super) tape: &'j Tape<'j, 'a>,
     pub(super) reading: &'j Reading<'a, 'a>,
 }
 
@@ -90,10 +90,9 @@ impl<'a> Judge<'_, 'a> {
     }
 
     fn may_say(&self, template: &Template, bound: &Bound<'_>) -> bool {
-        match (template.as_literal(), self.tape.plain(bound.at)) {
-            (Some(literal), _) => self.tape.says(bound.at, literal),
-            (None, Some(text)) => template.pattern().may_be(text),
-            (None, None) => true,
+        match template.as_literal() {
+            Some(literal) => self.tape.says(bound.at, literal),
+            None => self.tape.plain(bound.at).is_none_or(|text| template.pattern().may_be(text)),
         }
     }
 
@@ -364,7 +363,8 @@ enum Fit<'a> {
 
 fn fit<'a>(rules: &'a [RuleText], text: &str) -> Fit<'a> {
     let mut found = Fit::None;
-    let signature = Signature::of(text);
+    // To try one or two is cheaper than to know which to try.
+    let signature = if rules.len() > 2 { Signature::of(text) } else { Signature::ANY };
     for rule in rules.iter().filter(|rule| rule.may_be(signature)) {
         let Some(captures) = rule.template.pattern().captures(text) else { continue };
         match found {

@@ -31,7 +31,7 @@ use judge::{Findings, Judge};
 pub(crate) use pattern::{Decidable, Overlap, Pattern};
 use reading::Reading;
 pub(crate) use rules::RuleText;
-use tape::Tape;
+use tape::{Tape, Tokens};
 
 /// What was received: an answer as HTTP has it.
 #[derive(Clone, Copy)]
@@ -183,16 +183,18 @@ impl Contract {
         if groups.is_empty() {
             return unknown;
         }
-        let Some(tape) = Tape::read(answer.content) else { return unknown };
-        let mut best = Matches::default();
+        let mut tokens = Tokens::new();
+        let Some(tape) = Tape::read(answer.content, &mut tokens) else { return unknown };
+        let mut best: Option<Matches<'a>> = None;
         for group in groups {
             let mut reading = Reading::default();
             if !reading.read(&self.formats[group.format].shape, answer.status, &tape) {
                 continue;
             }
             // An answer without anything unknown in it is a better reading than one with.
-            let is_better = best.errors.is_empty() || !best.unknown.is_empty() && reading.unknown.is_empty();
-            if !is_better && best.unknown.is_empty() != reading.unknown.is_empty() {
+            let knows_all = reading.unknown.is_empty();
+            let is_better = best.as_ref().is_none_or(|best| !best.unknown.is_empty() && knows_all);
+            if !is_better && best.as_ref().is_some_and(|best| best.unknown.is_empty() != knows_all) {
                 continue;
             }
             let mut found = Matches::default();
@@ -203,29 +205,34 @@ impl Contract {
                     continue;
                 }
                 // What the first of them says is wanted; of the others, only whether they fit.
-                let mut of_another = Findings::default();
-                let is_first = found.errors.is_empty();
-                let findings = if is_first { &mut found.findings } else { &mut of_another };
-                if judge.judge(findings).is_some() {
+                let fits = if found.errors.is_empty() {
+                    let fits = judge.judge(&mut found.findings).is_some();
+                    if !fits {
+                        found.findings = Findings::default();
+                    }
+                    fits
+                } else {
+                    judge.judge(&mut Findings::default()).is_some()
+                };
+                if fits {
                     found.errors.push(error);
-                } else if is_first {
-                    found.findings = Findings::default();
                 }
             }
             if found.errors.is_empty() {
                 continue;
             }
-            if is_better {
-                found.unknown = reading.unknown;
-                best = found;
-            } else {
-                best.errors.append(&mut found.errors);
+            match &mut best {
+                Some(best) if !is_better => best.errors.append(&mut found.errors),
+                best => {
+                    found.unknown = reading.unknown;
+                    *best = Some(found);
+                }
             }
         }
-        match best.errors.as_slice() {
-            [] => unknown,
-            [error] => Parsed::Exact(self.recovered(*error, best.findings, best.unknown, answer)),
-            _ => Parsed::Ambiguous { candidates: best.errors.into_vec() },
+        let Some(Matches { errors, findings, unknown: members }) = best else { return unknown };
+        match errors.as_slice() {
+            [error] => Parsed::Exact(self.recovered(*error, findings, members, answer)),
+            _ => Parsed::Ambiguous { candidates: errors.into_vec() },
         }
     }
 

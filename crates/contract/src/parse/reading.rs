@@ -40,14 +40,14 @@ pub(super) enum Wanted<'c> {
 
 impl<'c, 'a> Reading<'c, 'a> {
     /// Lays the format over the answer; `false` where the answer does not have the format's shape.
-    pub(super) fn read(&mut self, shape: &'c Shape, status: u16, tape: &Tape<'a>) -> bool {
+    pub(super) fn read(&mut self, shape: &'c Shape, status: u16, tape: &Tape<'_, 'a>) -> bool {
         let mut reader = Reader { tape, status: status.into(), reading: self, item: None };
         reader.shape(shape, tape.root(), None)
     }
 }
 
 struct Reader<'r, 'c, 'a> {
-    tape: &'r Tape<'a>,
+    tape: &'r Tape<'r, 'a>,
     status: u64,
     reading: &'r mut Reading<'c, 'a>,
     item: Option<u32>,
@@ -220,7 +220,7 @@ fn push_token(name: &str, pointer: &mut String) {
 }
 
 /// Whether the answer has this constant of the format here.
-fn equals(constant: &Json, tape: &Tape<'_>, at: At) -> bool {
+fn equals(constant: &Json, tape: &Tape<'_, '_>, at: At) -> bool {
     match (constant, tape.kind(at)) {
         (Json::Null, Kind::Null) | (Json::Bool(true), Kind::True) | (Json::Bool(false), Kind::False) => true,
         (Json::Number(number), Kind::Number) => {

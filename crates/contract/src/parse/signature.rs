@@ -12,10 +12,13 @@ pub(super) struct Signature(u64);
 const LONGEST: usize = 256;
 
 impl Signature {
+    /// Of a text that is tried whatever it has.
+    pub(super) const ANY: Self = Self(u64::MAX);
+
     /// That of a received text.
     pub(super) fn of(text: &str) -> Self {
         if text.len() > LONGEST {
-            return Self(u64::MAX);
+            return Self::ANY;
         }
         let mut signature = Self::default();
         signature.add(text);

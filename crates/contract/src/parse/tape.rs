@@ -1,10 +1,12 @@
-//! JSON → a flat list of values that borrow from the text: no tree, one allocation, no recursion.
+//! JSON → a flat list of values that borrow from the text: no tree, one allocation at most, no recursion.
 //!
 //! A value is a span of the text; a container also says which value comes after all that is in it. Strict
 //! (RFC 8259): what `serde_json` refuses is refused here too, and a lone surrogate with it. Bounded in depth and
 //! in number of values, so that neither time nor memory can run away.
 
 use std::borrow::Cow;
+
+use smallvec::SmallVec;
 
 use crate::json::plain_prefix;
 
@@ -32,7 +34,7 @@ pub(crate) enum Kind {
 
 /// One value. The span of a string is what stands between its quotes; of a container, all of it.
 #[derive(Debug, Clone, Copy)]
-struct Token {
+pub(crate) struct Token {
     kind: Kind,
     start: u32,
     end: u32,
@@ -40,11 +42,14 @@ struct Token {
     next: u32,
 }
 
+/// Where a tape is written. Most errors have no more values than these, and then need no memory for them.
+pub(crate) type Tokens = SmallVec<[Token; 16]>;
+
 /// A read text.
 #[derive(Debug)]
-pub(crate) struct Tape<'a> {
+pub(crate) struct Tape<'t, 'a> {
     text: &'a str,
-    tokens: Vec<Token>,
+    tokens: &'t [Token],
 }
 
 /// A value's place on the tape.
@@ -53,18 +58,18 @@ pub(crate) struct At(u32);
 
 const OUTSIDE: u32 = u32::MAX;
 
-impl<'a> Tape<'a> {
+impl<'t, 'a> Tape<'t, 'a> {
     /// `None` where the content is no JSON, or is beyond the bounds.
-    pub(crate) fn read(content: &'a [u8]) -> Option<Self> {
+    pub(crate) fn read(content: &'a [u8], tokens: &'t mut Tokens) -> Option<Self> {
         if content.len() > MAX_BYTES {
             return None;
         }
         let text = std::str::from_utf8(content).ok()?;
         // A value for each ten bytes is more than errors have; a larger answer pays for growing.
-        let tokens = Vec::with_capacity((content.len() / 10).clamp(16, 1024));
+        tokens.reserve((content.len() / 10).min(1024));
         let mut lexer = Lexer { bytes: content, at: 0, tokens, open: OUTSIDE, depth: 0 };
         lexer.document()?;
-        Some(Self { text, tokens: lexer.tokens })
+        Some(Self { text, tokens })
     }
 
     pub(crate) fn root(&self) -> At {
@@ -83,10 +88,10 @@ impl<'a> Tape<'a> {
     }
 
     /// The items of a list, the names and values of an object in turn; nothing of anything else.
-    pub(crate) fn children(&self, at: At) -> Children<'_, 'a> {
+    pub(crate) fn children(&self, at: At) -> Children<'_> {
         let token = self.tokens[at.0 as usize];
         let is_container = matches!(token.kind, Kind::Array | Kind::Object);
-        Children { tape: self, at: at.0 + 1, end: if is_container { token.next } else { at.0 + 1 } }
+        Children { tokens: self.tokens, at: at.0 + 1, end: if is_container { token.next } else { at.0 + 1 } }
     }
 
     /// A string's text.
@@ -137,13 +142,13 @@ pub(crate) fn digits(text: &str) -> Option<u64> {
 }
 
 /// What stands in a container.
-pub(crate) struct Children<'t, 'a> {
-    tape: &'t Tape<'a>,
+pub(crate) struct Children<'t> {
+    tokens: &'t [Token],
     at: u32,
     end: u32,
 }
 
-impl Iterator for Children<'_, '_> {
+impl Iterator for Children<'_> {
     type Item = At;
 
     fn next(&mut self) -> Option<At> {
@@ -151,21 +156,21 @@ impl Iterator for Children<'_, '_> {
             return None;
         }
         let at = At(self.at);
-        self.at = self.tape.tokens[self.at as usize].next;
+        self.at = self.tokens[self.at as usize].next;
         Some(at)
     }
 }
 
-struct Lexer<'a> {
+struct Lexer<'t, 'a> {
     bytes: &'a [u8],
     at: usize,
-    tokens: Vec<Token>,
+    tokens: &'t mut Tokens,
     /// The innermost container that is open.
     open: u32,
     depth: usize,
 }
 
-impl Lexer<'_> {
+impl Lexer<'_, '_> {
     fn document(&mut self) -> Option<()> {
         loop {
             // A value, or what opens one.
