@@ -2,6 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
+use demur_contract::{Reset, ietf_limits};
 use http::HeaderMap;
 use http::header::{DATE, RETRY_AFTER};
 
@@ -34,16 +35,15 @@ pub(crate) fn reset(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
         let at = SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(number("x-ratelimit-reset")?))?;
         Some(at.duration_since(server_time(headers, now)).unwrap_or_default())
     };
-    // draft-ietf-httpapi-ratelimit-headers: `"name";r=0;t=5, "other";r=3;t=60`.
     let structured = || {
-        let value = headers.get("ratelimit")?.to_str().ok()?;
-        let used_up = value.split(',').filter_map(|item| {
-            let number = |key: &str| {
-                item.split(';').find_map(|part| part.trim().strip_prefix(key)?.parse::<u64>().ok())
-            };
-            (number("r=")? == 0).then(|| number("t="))?
+        let lines = headers.get_all("ratelimit").iter().filter_map(|value| value.to_str().ok());
+        let list = lines.collect::<Vec<_>>().join(", ");
+        let used_up = ietf_limits(None, Some(&list)).into_iter().filter(|limit| limit.remaining == Some(0));
+        let resets = used_up.filter_map(|limit| match limit.reset {
+            Some(Reset::In(delay)) => Some(delay),
+            Some(Reset::Epoch(_)) | None => None,
         });
-        used_up.max().map(Duration::from_secs)
+        resets.max()
     };
     structured().or_else(classic)
 }
@@ -86,11 +86,13 @@ mod tests {
             (&[("x-ratelimit-remaining", "0"), ("x-ratelimit-reset", "1800000007")], Some(7000)),
             (&[("x-ratelimit-remaining", "1"), ("x-ratelimit-reset", "1800000007")], None),
             (&[("ratelimit", "\"a\";r=0;t=5, \"b\";r=0;t=9, \"c\";r=1;t=60")], Some(9000)),
+            (&[("ratelimit", "\"a, b\";r=0;t=5"), ("ratelimit", "\"c;r=1\";t=9;r=0")], Some(9000)),
+            (&[("ratelimit", "\"a\";r=0;t=5,")], None),
             (&[("retry-after", "2"), ("ratelimit", "\"a\";r=0;t=5")], Some(2000)),
         ] {
             let mut headers = HeaderMap::new();
             for (name, value) in fields {
-                headers.insert(*name, value.parse().unwrap());
+                headers.append(*name, value.parse().unwrap());
             }
             let expected = expected.map(Duration::from_millis);
             assert_eq!(asked(&headers, 429, now), expected, "{fields:?}");

@@ -157,7 +157,9 @@ pub use contract::{About, Contract, RequestIdField};
 pub use families::{FieldFamily, LimitFields, ResetForm};
 pub use load::Loaded;
 pub use losses::{Change, Fate, Loss, Why};
-pub use parse::{Answer, Parsed, Recovered, RecoveredLimit, RecoveredViolation, Reset, UnknownMember};
+pub use parse::{
+    Answer, Parsed, Recovered, RecoveredLimit, RecoveredViolation, Reset, UnknownMember, ietf_limits,
+};
 pub use problem::{Location, Problem, RetryAfter, Value, Violation};
 pub use template::{ListStyle, Template, TemplateError};
 pub use twins::{Parting, Twins};

@@ -10,6 +10,7 @@
 
 mod fields;
 mod judge;
+mod limits;
 mod pattern;
 mod reading;
 mod rules;
@@ -26,8 +27,8 @@ use crate::violations::FieldStyle;
 use crate::{Condition, ErrorStatus};
 use smallvec::SmallVec;
 
-pub use fields::{RecoveredLimit, Reset};
 use judge::{Findings, Judge};
+pub use limits::{RecoveredLimit, Reset, ietf_limits};
 pub(crate) use pattern::{Decidable, Overlap, Pattern};
 use reading::Reading;
 pub(crate) use rules::RuleText;
