@@ -10,7 +10,7 @@
 
 use std::fs::{self, File};
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -101,6 +101,20 @@ impl Scene {
         assert_eq!(proof["sound"], true, "{proof}");
     }
 
+    /// Nothing can be written any more, and then it can again.
+    fn go_through(&mut self, begin: impl FnOnce(&Self), end: impl FnOnce(&Self)) {
+        begin(self);
+        self.search_until_trouble();
+        for _ in 0..20 {
+            self.search();
+            assert_eq!(self.free(), 404, "the service's own answer: what costs nothing goes on");
+        }
+        end(self);
+        self.search_until_served();
+        self.prove();
+        println!("{} charged", self.charged);
+    }
+
     /// The same after the process was killed, and everything it had in memory is gone.
     fn prove_after_a_kill(self) {
         let Self { gateway, client: _, key, charged, _service } = self;
@@ -111,6 +125,14 @@ impl Scene {
         assert_eq!(again.search().status, 200);
         again.prove();
     }
+}
+
+/// An example's folder, and where in it the books will lie.
+fn folder_with_books() -> (Folder, PathBuf) {
+    let folder = Folder::of_examples();
+    let books = folder.path().join("books");
+    fs::create_dir(&books).unwrap();
+    (folder, books)
 }
 
 /// The test's process itself, begun once more where it may mount what it likes. `None` where the system does
@@ -146,27 +168,16 @@ fn a_full_disk_stops_what_costs_credits_and_damages_nothing() {
         Some(false) => return,
         None => return println!("no mount namespace here (`unshare -Urm`): a full disk cannot be shown"),
     }
-    let folder = Folder::of_examples();
-    let books = folder.path().join("books");
-    fs::create_dir(&books).unwrap();
+    let (folder, books) = folder_with_books();
     let mount = Command::new("mount").args(["-t", "tmpfs", "-o", "size=2m", "books"]).arg(&books).status();
     assert!(mount.unwrap().success());
     let mut scene = Scene::new(folder);
     for _ in 0..20 {
         assert_eq!(scene.search().status, 200);
     }
-    for round in 0..3 {
-        let ballast = books.join("ballast");
-        fill(&ballast);
-        scene.search_until_trouble();
-        for _ in 0..20 {
-            scene.search();
-            assert_eq!(scene.free(), 404, "the service's own answer: what costs nothing goes on");
-        }
-        fs::remove_file(&ballast).unwrap();
-        scene.search_until_served();
-        scene.prove();
-        println!("round {round}: {} charged", scene.charged);
+    let ballast = books.join("ballast");
+    for _ in 0..3 {
+        scene.go_through(|_| fill(&ballast), |_| fs::remove_file(&ballast).unwrap());
     }
     scene.prove_after_a_kill();
     assert!(Command::new("umount").arg("--lazy").arg(&books).status().unwrap().success());
@@ -175,35 +186,22 @@ fn a_full_disk_stops_what_costs_credits_and_damages_nothing() {
 /// The same trouble where nothing may be mounted: the files may not grow any more.
 #[test]
 fn files_that_may_not_grow_stop_what_costs_credits_and_damage_nothing() {
-    let folder = Folder::of_examples();
-    let books = folder.path().join("books");
-    fs::create_dir(&books).unwrap();
+    let (folder, books) = folder_with_books();
     let mut scene = Scene::new(folder);
-    for round in 0..3 {
+    for _ in 0..3 {
         for _ in 0..20 {
             assert_eq!(scene.search().status, 200);
         }
         // As long as the log of the books is now, and longer than what the gateway tells.
         let length = fs::metadata(books.join("demur.db-wal")).unwrap().len().max(256 * 1024);
-        scene.limit_files(Some(length));
-        scene.search_until_trouble();
-        for _ in 0..20 {
-            scene.search();
-            assert_eq!(scene.free(), 404, "the service's own answer: what costs nothing goes on");
-        }
-        scene.limit_files(None);
-        scene.search_until_served();
-        scene.prove();
-        println!("round {round}: {} charged", scene.charged);
+        scene.go_through(|scene| scene.limit_files(Some(length)), |scene| scene.limit_files(None));
     }
     scene.prove_after_a_kill();
 }
 
 #[test]
 fn books_that_cannot_be_read_are_trouble_and_no_empty_account() {
-    let folder = Folder::of_examples();
-    let books = folder.path().join("books");
-    fs::create_dir(&books).unwrap();
+    let (folder, books) = folder_with_books();
     let mut scene = Scene::new(folder);
     let new = NewKey { api: API, account: "acme", ..NewKey::default() };
     let other = scene.gateway.folder().create_key(&new).secret;

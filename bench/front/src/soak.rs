@@ -18,7 +18,8 @@ const MAX_DRIFT: f64 = 0.05;
 /// Caches fill and every pool reaches its size before anything is compared.
 const WARM_UP: Duration = Duration::from_secs(60);
 
-/// For this long after the warm-up, on the one front that runs. `Err` where memory drifts, or something fails that should not.
+/// For this long after the warm-up, on the one front that runs. `Err` where memory drifts, or something fails that
+/// should not.
 pub fn print(bench: &mut Bench, seconds: Duration) -> Result<(), String> {
     let (address, process) = (bench.fronts[0].address, bench.fronts[0].id());
     let rows = bench.rows.clone();

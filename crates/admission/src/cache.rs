@@ -1,9 +1,10 @@
 //! Who was authenticated lately: a table of fixed size in front of the key directory.
 //!
 //! A table is sets of six slots, one cache line each; the digest says which set, and a tag beside each slot
-//! which of its records to look at. Six, for with fewer some sets of a table that is nearly empty have more keys than
-//! slots all the same, which then drive each other out at every request. Digests are made under a secret pepper, so nobody can choose keys that
-//! crowd one set. Reading is a few atomic loads: no lock, no allocation.
+//! which of its records to look at. Six, for with fewer some sets of a table that is nearly empty have more
+//! keys than slots all the same, which then drive each other out at every request. Digests are made under a
+//! secret pepper, so nobody can choose keys that crowd one set. Reading is a few atomic loads: no lock, no
+//! allocation.
 //!
 //! **Nothing outdated stays.** A change drops its entries before it is acknowledged. A look-up that was
 //! under way meanwhile may bring back what was true before; it carries the number of changes that it had

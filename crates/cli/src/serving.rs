@@ -110,8 +110,8 @@ impl Signals {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let (interrupt, terminate, _too_large) = {
             let _inside = runtime.enter();
-            let of = |kind| signal(kind);
-            (of(SignalKind::interrupt())?, of(SignalKind::terminate())?, of(SignalKind::from_raw(SIGXFSZ))?)
+            let too_large = SignalKind::from_raw(SIGXFSZ);
+            (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?, signal(too_large)?)
         };
         Ok(Self { runtime, interrupt, terminate, _too_large })
     }

@@ -77,9 +77,7 @@ impl Arriving {
         let coming = |body| Coming { body: Some(body), bounds, window: None, in_window: 0, rest };
         (request.map(|body| Self(Some(Box::new(coming(body))))), left)
     }
-}
 
-impl Arriving {
     fn body(&self) -> Option<&Incoming> {
         self.0.as_ref()?.body.as_ref()
     }

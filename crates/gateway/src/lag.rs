@@ -19,7 +19,8 @@ const EVERY: Duration = Duration::from_millis(10);
 const BEHIND: Duration = Duration::from_millis(20);
 const FOR: Duration = Duration::from_millis(40);
 const LOOKS: u32 = 2;
-/// So long it is believed to be so after the last refusal: an overload that refusing has just made bearable is not over.
+/// So long it is believed to be so after the last refusal: an overload that refusing has just made bearable is not
+/// over.
 const BELIEVED: Duration = Duration::from_secs(1);
 
 /// What was measured last.

@@ -9,7 +9,7 @@ use crate::{Balance, Charge, Demand, Denial, Fingerprint, Hold, Now, OperationId
 const REQUEST: Fingerprint = Fingerprint([1; 32]);
 const OTHER_REQUEST: Fingerprint = Fingerprint([2; 32]);
 
-fn hold<F: Fixture>(
+pub(super) fn hold<F: Fixture>(
     bench: &Bench<F>,
     who: &Principal,
     id: &str,

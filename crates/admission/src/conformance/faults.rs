@@ -3,19 +3,14 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::{Bench, Fixture, start};
-use crate::{
-    Account, Balance, Charge, Demand, Denial, Fingerprint, Grants, Hold, OperationId, Principal, Repeats,
-    StorePart,
-};
+use super::{Bench, Fixture, credits, start};
+use crate::{Account, Balance, Demand, Denial, Grants, Hold, Principal, StorePart};
 
 /// How long a store may take to notice that it is whole again.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 fn hold<F: Fixture>(bench: &Bench<F>, who: &Principal, id: &str) -> Result<Hold, Denial> {
-    let operation: OperationId = id.parse().unwrap();
-    let charge = Charge { operation: &operation, repeats: Repeats::As(Fingerprint([1; 32])), amount: 10 };
-    bench.admission.hold(who, &charge, start()).block()
+    credits::hold(bench, who, id, 10, start())
 }
 
 fn is_out<T>(result: &Result<T, Denial>, part: StorePart) -> bool {
