@@ -121,7 +121,7 @@ impl Admission {
                         self.stores.keys.refresh(&credential.digest, current);
                     }
                     let term = self.cache.present_term(*current, seen, now);
-                    let principal = Arc::new(self.principal(term, credential));
+                    let principal = Arc::new(self.principal(term, credential, now));
                     self.cache.keep_present(&principal, seen, now);
                     Known::Principal(principal)
                 }
@@ -198,9 +198,9 @@ impl Admission {
         })
     }
 
-    fn principal(&self, term: Term, credential: Arc<Credential>) -> Principal {
+    fn principal(&self, term: Term, credential: Arc<Credential>, now: Now) -> Principal {
         let plan = self.plans.plan(&credential.account.plan);
-        let meter = self.stores.limits.open(&credential.account, &credential.key.id, &plan);
+        let meter = self.stores.limits.open(&credential.account, &credential.key.id, &plan, now);
         Principal::new(term, self.api(&credential.key.api), credential, plan, meter)
     }
 

@@ -285,7 +285,7 @@ mod tests {
             metadata: std::collections::BTreeMap::new(),
         };
         let plan = Arc::new(Plan::named("plan"));
-        let meter = LocalCounters::new().open(&account, &key.id, &plan);
+        let meter = LocalCounters::new().open(&account, &key.id, &plan, at(0));
         let credential = Arc::new(Credential { digest, replaced: None, key, account });
         let term = cache.present_term(digest, seen, at(0));
         Arc::new(Principal::new(term, "shop".into(), credential, plan, meter))

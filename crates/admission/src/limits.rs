@@ -17,7 +17,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use smallvec::SmallVec;
 
-use crate::{Account, AccountId, KeyId, Period, Plan, StoreError};
+use crate::{Account, AccountId, KeyId, Now, Period, Plan, StoreError};
 
 pub use local::LocalCounters;
 pub use meter::Meter;
@@ -26,8 +26,8 @@ pub(crate) use peers::PeerCells;
 /// Where the counts of all accounts are kept.
 pub trait Counters: Send + Sync {
     /// The meter of an account's key under a plan. Asks no store; the meters of one account count together,
-    /// by the names of the rates, so that a change of plan resets nothing.
-    fn open(&self, account: &Account, key: &KeyId, plan: &Arc<Plan>) -> Meter;
+    /// by the names of the rates, so that a change of plan resets nothing. From now on they count by this plan.
+    fn open(&self, account: &Account, key: &KeyId, plan: &Arc<Plan>, now: Now) -> Meter;
 }
 
 /// What one request asks of the limits.

@@ -36,6 +36,26 @@ fn two_take_and_one_gives_back_and_no_more_pass_than_there_is() {
 }
 
 #[test]
+fn who_takes_while_the_rate_changes_is_counted() {
+    loom::model(|| {
+        let cell = Arc::new(Gcra::default());
+        let (hourly, daily) = (
+            spacing(2),
+            Spacing::from(&Rate::new("rate", 4.try_into().unwrap(), Duration::from_secs(86_400))),
+        );
+        cell.take(hourly, 1, 1).unwrap();
+        let other = {
+            let cell = Arc::clone(&cell);
+            thread::spawn(move || usize::from(cell.take(hourly, 1, 1).is_ok()))
+        };
+        cell.change(daily, 1);
+        let passed = 1 + other.join().unwrap();
+        let left = (0..4).filter(|_| cell.take(daily, 1, 1).is_ok()).count();
+        assert_eq!(passed + left, 4);
+    });
+}
+
+#[test]
 fn one_of_two_gets_the_last_request_of_a_day_that_both_begin() {
     loom::model(|| {
         let window = Arc::new(QuotaWindow::default());

@@ -13,6 +13,8 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
 
+const EPOCH: Now = Now { wall: Timestamp::UNIX_EPOCH, monotonic: Duration::ZERO };
+
 fn rate(requests: u32, per: Duration, burst: u32) -> Rate {
     let count = |number| NonZeroU32::new(number).unwrap();
     Rate { burst: count(burst), ..Rate::new("rate", count(requests), per) }
@@ -51,6 +53,26 @@ impl Bucket {
 }
 
 proptest! {
+    /// Whatever the rates are that follow each other, what is used is a number of requests: as many as there were, and
+    /// never more than the burst.
+    #[test]
+    fn a_change_of_rate_keeps_what_was_used(
+        rates in prop::collection::vec((1_u32..2000, 1_u64..100_000, 1_u32..50, 0_u32..50), 1..20),
+    ) {
+        let cell = Gcra::default();
+        let mut used = 0;
+        for (requests, per, burst, takes) in rates {
+            let spacing = Spacing::from(&rate(requests, Duration::from_millis(per), burst));
+            cell.change(spacing, 0);
+            used = burst.min(used);
+            for _ in 0..takes {
+                let is_ok = cell.take(spacing, 1, 0).is_ok();
+                prop_assert_eq!(is_ok, used < burst);
+                used += u32::from(is_ok);
+            }
+        }
+    }
+
     /// Admitted or not, and for how long not: the cell says what a bucket of tokens says.
     #[test]
     fn a_cell_is_a_bucket_of_tokens(
@@ -153,7 +175,7 @@ proptest! {
 
 fn meter(plan: Plan) -> Meter {
     let account = Account { id: "acme".parse().unwrap(), name: "Acme".into(), plan: plan.name.clone() };
-    LocalCounters::new().open(&account, &"key".parse().unwrap(), &Arc::new(plan))
+    LocalCounters::new().open(&account, &"key".parse().unwrap(), &Arc::new(plan), EPOCH)
 }
 
 fn take(meter: &Meter, now: Now) -> Result<Receipt, Exceeded> {
@@ -167,7 +189,7 @@ fn a_new_zone_takes_effect_when_the_day_under_way_ends() {
     let open = |zone: &str| {
         let quota = Quota::daily(1, TimeZone::get(zone).unwrap());
         let plan = Arc::new(Plan { quota: Some(quota), ..Plan::named("plan") });
-        counters.open(&account, &"key".parse().unwrap(), &plan)
+        counters.open(&account, &"key".parse().unwrap(), &plan, EPOCH)
     };
     let at = |text: &str| Now { wall: text.parse().unwrap(), monotonic: Duration::ZERO };
     let (utc, tokyo) = (open("UTC"), open("Asia/Tokyo"));

@@ -166,8 +166,8 @@ impl KeyDirectory for Store {
 }
 
 impl Counters for Store {
-    fn open(&self, account: &Account, key: &KeyId, plan: &Arc<Plan>) -> Meter {
-        self.shared.counters.open(account, key, plan)
+    fn open(&self, account: &Account, key: &KeyId, plan: &Arc<Plan>, now: Now) -> Meter {
+        self.shared.counters.open(account, key, plan, now)
     }
 }
 

@@ -79,9 +79,42 @@ pub fn a_change_of_plan_resets_no_counter<F: Fixture>(fixture: F) {
     assert_eq!(remaining(&principal, start()), [0, 2]);
     bench.fixture.set_plan(&principal.account().id, "faster", start());
     let principal = bench.authenticate(&secret, start()).unwrap();
-    // The rate `burst` is ten times as fast here, and its allowance is whole after the same three seconds.
-    assert_eq!(remaining(&principal, start()), [0, 2]);
-    assert_eq!(remaining(&principal, seconds(1)), [10, 2]);
+    // Three of thirty requests, ten times as fast: they are used, and come back at the new pace.
+    assert_eq!(remaining(&principal, start()), [27, 2]);
+    assert_eq!(remaining(&principal, at(Duration::from_millis(100))), [28, 2]);
+}
+
+/// Neither has a faster plan to wait for what the slower one would have cost, nor a slower one for what the faster
+/// one let pass beyond its own burst.
+pub fn a_change_of_plan_is_felt_at_once<F: Fixture>(fixture: F) {
+    let bench = Bench::new(fixture);
+    let (secret, slow) = bench.caller("acme", "trickle");
+    let move_to = |plan: &str, now| {
+        bench.fixture.set_plan(&slow.account().id, plan, now);
+        bench.authenticate(&secret, now).unwrap()
+    };
+    let wait = |who: &Arc<Principal>, now| match take(&bench, who, now).unwrap_err() {
+        Denial::RateExceeded { retry_after, .. } => retry_after,
+        other => unreachable!("{other:?}"),
+    };
+    for _ in 0..3 {
+        assert!(take(&bench, &slow, start()).is_ok());
+    }
+    let eight_hours = Duration::from_secs(8 * 3600);
+    assert_eq!(wait(&slow, start()), Some(eight_hours));
+    let fast = move_to("flood", start());
+    for _ in 3..30 {
+        assert!(take(&bench, &fast, start()).is_ok());
+    }
+    assert_eq!(wait(&fast, start()), Some(Duration::from_millis(100)));
+    // Who was let in under the plan before, and takes only now, takes no more than a place of the new one's.
+    assert!(take(&bench, &slow, seconds(3)).is_ok());
+    assert_eq!(remaining(&fast, seconds(3)), [29]);
+    for _ in 1..30 {
+        assert!(take(&bench, &fast, seconds(3)).is_ok());
+    }
+    let slow = move_to("trickle", seconds(3));
+    assert_eq!(wait(&slow, seconds(3)), Some(eight_hours));
 }
 
 /// Two at once; a third waits for one of them to end, however it ends.

@@ -7,7 +7,7 @@ use super::counts::{Counts, Names};
 use super::window::QuotaState;
 use super::{Counters, Meter, PeerCells, QuotaUse};
 use crate::atomic::Ordering;
-use crate::{Account, AccountId, CountsFor, KeyId, Plan};
+use crate::{Account, AccountId, CountsFor, KeyId, Now, Plan};
 
 /// Cells for all rates that count for addresses, together.
 const PEER_CELLS: usize = 65_536;
@@ -102,13 +102,15 @@ impl ChangedQuotas {
 }
 
 impl Counters for LocalCounters {
-    fn open(&self, account: &Account, key: &KeyId, plan: &Arc<Plan>) -> Meter {
+    fn open(&self, account: &Account, key: &KeyId, plan: &Arc<Plan>, now: Now) -> Meter {
         let counts = self.counts(&account.id);
         let counts_for = |whose| plan.rates.iter().any(|rate| rate.counts_for == whose);
         let key = counts_for(CountsFor::Key).then(|| self.key_counts(&account.id, key));
         let peers = counts_for(CountsFor::Address)
             .then(|| Arc::clone(self.peers.get_or_init(|| Arc::new(PeerCells::new(PEER_CELLS)))));
         let numbers: Vec<usize> = plan.rates.iter().map(|rate| self.names.number(&rate.name)).collect();
-        Meter::new(plan, &numbers, counts, key, peers, &self.changed)
+        let meter = Meter::new(plan, &numbers, counts, key, peers, &self.changed);
+        meter.change_rates(now);
+        meter
     }
 }

@@ -64,6 +64,15 @@ impl Meter {
         Self { plan: Arc::clone(plan), rates, counts, key, peers, changed: Arc::clone(changed) }
     }
 
+    /// Lets the cells count by this plan from now on. Those of addresses are changed when an address comes.
+    pub(super) fn change_rates(&self, now: Now) {
+        for (place, spacing) in &self.rates {
+            if let Some(cell) = self.fixed(place) {
+                cell.change(*spacing, now.nanos());
+            }
+        }
+    }
+
     /// Takes what is asked for from every rate and from the quota, and one slot; or nothing from any. A
     /// limit in the shadow that has not enough gives nothing, and keeps the others from nothing.
     pub fn take(&self, demand: &Demand<'_>, now: Now) -> Answer<'_, Taking> {
@@ -132,15 +141,23 @@ impl Meter {
     /// The cell of a rate as far as there is one already: an address that has not come yet has none.
     fn existing(&self, index: usize, peer: Option<IpAddr>) -> Option<(&Gcra, Spacing)> {
         let (place, spacing) = self.rates.get(index)?;
-        let cell = match place {
-            Place::Account(cell) => self.counts.at(cell),
-            Place::Key(cell) => self.key.as_ref().unwrap_or(&self.counts).at(cell),
-            Place::Address => {
+        let cell = match self.fixed(place) {
+            Some(cell) => cell,
+            None => {
                 let rate = self.plan.rates.get(index)?;
                 self.peers.as_ref()?.find(peer?, (&self.counts.account, &rate.name))?
             }
         };
         Some((cell, *spacing))
+    }
+
+    /// The cell of a rate that counts for the account or the key.
+    fn fixed<'c>(&'c self, place: &'c Place) -> Option<&'c Gcra> {
+        match place {
+            Place::Account(cell) => Some(self.counts.at(cell)),
+            Place::Key(cell) => Some(self.key.as_ref().unwrap_or(&self.counts).at(cell)),
+            Place::Address => None,
+        }
     }
 
     /// The cell of a rate, made where there is none yet; none for an address that is not known.

@@ -51,6 +51,8 @@ impl PeerCells {
         let slot = own.or_else(|| set.iter().min_by_key(whole_in)).unwrap_or(&set[0]);
         if slot.owner.swap(owner, Ordering::Relaxed) != owner {
             slot.cell.clear();
+        } else if slot.cell.is_of_another(spacing) {
+            slot.cell.change(spacing, now);
         }
         &slot.cell
     }
