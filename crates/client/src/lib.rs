@@ -62,6 +62,6 @@ pub use client::{BuildError, Builder, Client};
 pub use demur_contract::RetryClass;
 pub use error::{ApiError, Error, FieldViolation, Identity, RetryAdvice, Stop};
 pub use hooks::{Hooks, NoHooks};
-pub use middleware::Retries;
+pub use middleware::{Deadline, Retries};
 pub use network::{NetworkError, NetworkKind};
 pub use policy::Policy;

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::Extensions;
 use reqwest::{Request, Response};
@@ -21,6 +22,15 @@ use crate::network::{Cause, NetworkError};
 /// let retries = Client::builder(reqwest::Client::new()).middleware();
 /// let client = reqwest_middleware::ClientBuilder::new(reqwest::Client::new()).with(retries).build();
 /// ```
+///
+/// One call has another deadline than the policy's by an extension of its request:
+///
+/// ```
+/// # use demur_client::{Client, Deadline};
+/// # use std::time::Duration;
+/// # let client = reqwest_middleware::ClientBuilder::new(reqwest::Client::new()).build();
+/// let request = client.get("https://api.example/teas").with_extension(Deadline(Duration::from_secs(2)));
+/// ```
 #[derive(Clone)]
 pub struct Retries {
     caller: Arc<Caller>,
@@ -37,6 +47,10 @@ impl fmt::Debug for Retries {
         f.debug_struct("Retries").field("policy", &self.caller.policy).finish_non_exhaustive()
     }
 }
+
+/// The deadline of one call through [`Retries`], in place of the policy's: an extension of its request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Deadline(pub Duration);
 
 /// The rest of the stack.
 struct Rest<'n, 'e> {
@@ -58,7 +72,8 @@ impl Middleware for Retries {
         extensions: &mut Extensions,
         next: Next<'_>,
     ) -> reqwest_middleware::Result<Response> {
-        match self.caller.call(&mut Rest { next, extensions }, request, None).await {
+        let deadline = extensions.get().map(|Deadline(deadline)| *deadline);
+        match self.caller.call(&mut Rest { next, extensions }, request, deadline).await {
             Ok(response) => Ok(response),
             Err(Error::Api(error)) => {
                 let mut response = http::Response::new(error.content.clone());
