@@ -8,12 +8,12 @@
 //! ```
 //!
 //! A list whose only item speaks of violations is written once for each of them; a mapping whose only key is
-//! `$violation.field` has a member for each parameter. The same tree renders
+//! `$violation.field` has a member for each parameter. A format has at most one of these. The same tree renders
 //! ([`crate::compile`]) and parses ([`crate::parse`]).
 
 use std::sync::Arc;
 
-use demur_source::{Diagnostics, Kind, Node, Source, Span, did_you_mean};
+use demur_source::{Diagnostics, Key, Kind, Node, Source, Span, did_you_mean};
 
 /// What stands at one place of the answer.
 #[derive(Debug, Clone, PartialEq)]
@@ -118,48 +118,10 @@ const SLOTS: &[(&str, Slot)] = &[
 impl Shape {
     /// Reads a format. Mistakes go to `found`, and stand as `null` in what is returned.
     pub(crate) fn read(node: &Node, source: &Arc<Source>, found: &mut Diagnostics) -> Shape {
-        match &node.kind {
-            Kind::Map(entries) => {
-                if let [(key, value)] = entries.as_slice()
-                    && let Some(slot) = key.name.strip_prefix('$')
-                {
-                    return read_keyed(slot, key.span, value, source, found);
-                }
-                if entries.len() > MAX_MEMBERS {
-                    let message = format!("an object of a format has at most {MAX_MEMBERS} members");
-                    found.error(source, node.span, "too-many-members", message, None);
-                }
-                let members = entries.iter().map(|(key, value)| {
-                    let (name, optional) = match key.name.strip_suffix('?') {
-                        Some(name) => (name, true),
-                        None => (key.name.as_str(), false),
-                    };
-                    let shape = Shape::read(value, source, found);
-                    Member { name: name.to_owned(), optional, shape }
-                });
-                Shape::Object(members.collect())
-            }
-            Kind::Seq(items) => {
-                let mut shapes: Vec<Shape> =
-                    items.iter().map(|item| Shape::read(item, source, found)).collect();
-                let is_per_violation = shapes.len() == 1 && shapes[0].speaks_of_one_violation();
-                match is_per_violation.then(|| shapes.pop()).flatten() {
-                    Some(item) => Shape::PerViolation(Box::new(item)),
-                    None => Shape::Array(shapes),
-                }
-            }
-            Kind::Str(text) => match text.strip_prefix('$') {
-                Some(slot) => match read_slot(slot) {
-                    Ok(slot) => Shape::Slot(slot),
-                    Err((check, message, help)) => {
-                        found.error(source, node.span, check, message, help);
-                        Shape::Constant(serde_json::Value::Null)
-                    }
-                },
-                None => Shape::Constant(serde_json::Value::String(text.clone())),
-            },
-            _ => Shape::Constant(node.to_json()),
-        }
+        let mut reader = Reader { source, found, lists: Vec::new() };
+        let shape = reader.shape(node);
+        reader.one_list();
+        shape
     }
 
     /// Whether some slot in here is about one violation.
@@ -211,21 +173,123 @@ impl Shape {
     }
 }
 
-/// Reads `{ $violation.field: … }`.
-fn read_keyed(slot: &str, span: Span, value: &Node, source: &Arc<Source>, found: &mut Diagnostics) -> Shape {
-    let key = match read_slot(slot) {
-        Ok(SlotUse { slot: Slot::Violation(key), .. }) => key,
-        Ok(_) | Err(_) => {
-            let help = "only `$violation.field` and its kin can name a member".to_owned();
-            found.error(source, span, "unknown-slot", format!("`${slot}` cannot name a member"), help);
-            ViolationSlot::Field
+struct Reader<'s> {
+    source: &'s Arc<Source>,
+    found: &'s mut Diagnostics,
+    /// Where violations are listed, by parameter or one after the other.
+    lists: Vec<ListAt>,
+}
+
+struct ListAt {
+    span: Span,
+    /// Whether it stands within the item of another one.
+    is_within: bool,
+}
+
+impl Reader<'_> {
+    fn shape(&mut self, node: &Node) -> Shape {
+        match &node.kind {
+            Kind::Map(entries) => match entries.as_slice() {
+                [(key, value)] if key.name.starts_with('$') => {
+                    let before = self.lists.len();
+                    let shape = self.keyed(&key.name[1..], key.span, value);
+                    self.list(node.span, before);
+                    shape
+                }
+                entries => self.object(node.span, entries),
+            },
+            Kind::Seq(items) => {
+                let before = self.lists.len();
+                let mut shapes: Vec<Shape> = items.iter().map(|item| self.shape(item)).collect();
+                let is_per_violation = shapes.len() == 1 && shapes[0].speaks_of_one_violation();
+                match is_per_violation.then(|| shapes.pop()).flatten() {
+                    Some(item) => {
+                        self.list(node.span, before);
+                        Shape::PerViolation(Box::new(item))
+                    }
+                    None => Shape::Array(shapes),
+                }
+            }
+            Kind::Str(text) => match text.strip_prefix('$') {
+                Some(slot) => match read_slot(slot) {
+                    Ok(slot) => Shape::Slot(slot),
+                    Err((check, message, help)) => {
+                        self.found.error(self.source, node.span, check, message, help);
+                        Shape::Constant(serde_json::Value::Null)
+                    }
+                },
+                None => Shape::Constant(serde_json::Value::String(text.clone())),
+            },
+            _ => Shape::Constant(node.to_json()),
         }
-    };
-    let (item, is_list) = match value.as_seq() {
-        Some([item]) => (item, true),
-        _ => (value, false),
-    };
-    Shape::Keyed(Keyed { key, item: Box::new(Shape::read(item, source, found)), is_list })
+    }
+
+    fn object(&mut self, span: Span, entries: &[(Key, Node)]) -> Shape {
+        if entries.len() > MAX_MEMBERS {
+            let message = format!("an object of a format has at most {MAX_MEMBERS} members");
+            self.found.error(self.source, span, "too-many-members", message, None);
+        }
+        let mut members: Vec<Member> = Vec::with_capacity(entries.len());
+        for (key, value) in entries {
+            let (name, optional) = match key.name.strip_suffix('?') {
+                Some(name) => (name, true),
+                None => (key.name.as_str(), false),
+            };
+            if members.iter().any(|member| member.name == name) {
+                let message = format!("the member `{name}` stands here a second time");
+                let help =
+                    format!("`{name}` and `{name}?` are one member of the answer; keep one of the two");
+                self.found.error(self.source, key.span, "duplicate-member", message, help);
+            }
+            members.push(Member { name: name.to_owned(), optional, shape: self.shape(value) });
+        }
+        Shape::Object(members)
+    }
+
+    /// Reads `{ $violation.field: … }`.
+    fn keyed(&mut self, slot: &str, span: Span, value: &Node) -> Shape {
+        let key = match read_slot(slot) {
+            Ok(SlotUse { slot: Slot::Violation(key), .. }) => key,
+            Ok(_) | Err(_) => {
+                let message = format!("`${slot}` cannot name a member");
+                let help = "only `$violation.field` and its kin can name a member".to_owned();
+                self.found.error(self.source, span, "unknown-slot", message, help);
+                ViolationSlot::Field
+            }
+        };
+        let (item, is_list) = match value.as_seq() {
+            Some([item]) => (item, true),
+            _ => (value, false),
+        };
+        Shape::Keyed(Keyed { key, item: Box::new(self.shape(item)), is_list })
+    }
+
+    /// Notes a list of violations: those that were found after the first `before` stand within it.
+    fn list(&mut self, span: Span, before: usize) {
+        self.lists.iter_mut().skip(before).for_each(|inner| inner.is_within = true);
+        self.lists.push(ListAt { span, is_within: false });
+    }
+
+    /// Violations are listed once: of two lists nobody could say which item of the one is which of the other, and
+    /// the item of a list is about one violation alone.
+    fn one_list(&mut self) {
+        let mut has_one = false;
+        for list in std::mem::take(&mut self.lists) {
+            let (message, help) = if list.is_within {
+                (
+                    "violations are listed here within a list of violations",
+                    "an item is about one violation: show that without a list, as in `[{ field: $violation.field, \
+                     message: $violation.message }]`, or list them under one name alone, as in \
+                     `{ $violation.field: [$violation.message] }`",
+                )
+            } else if std::mem::replace(&mut has_one, true) {
+                ("violations are listed here a second time", "keep one of the two lists")
+            } else {
+                continue;
+            };
+            self.found.error(self.source, list.span, "second-list", message, help.to_owned());
+        }
+    }
 }
 
 type Mistake = (&'static str, String, Option<String>);

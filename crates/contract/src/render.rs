@@ -130,7 +130,7 @@ impl<'r> Rendering<'r> {
             },
             Op::Write { absent_is_empty: true, .. } => out.extend_from_slice(b"\"\""),
             Op::Write { .. } => out.extend_from_slice(b"null"),
-            // Lists do not stand within lists: the format's reader makes at most one of the inner ones.
+            // A list does not stand within a list: the format's reader refuses that (`second-list`).
             Op::EachViolation { .. } | Op::EachKey { .. } => {}
         }
         0

@@ -11,7 +11,8 @@ use crate::parse::Pattern;
 use crate::plural::{Plural, closing};
 use crate::problem::Value;
 
-/// Choices of plural forms that are tried when a text is read back: more than a text with three of them has.
+/// The most choices of plural forms that one text may have: each is tried when a text is read back. Three plurals of five
+/// forms are fewer.
 const MAX_SEQUENCES: usize = 128;
 
 /// A compiled message.
@@ -138,6 +139,8 @@ pub enum TemplateError {
     UnknownStyle(String),
     /// Plural forms that cannot be read.
     BadPlural(String),
+    /// Plural forms that together make so many texts.
+    TooManyForms(usize),
 }
 
 impl fmt::Display for TemplateError {
@@ -151,6 +154,11 @@ impl fmt::Display for TemplateError {
                 write!(f, "`{style}` is not a list style; there are `comma` and `quoted`")
             }
             TemplateError::BadPlural(why) => write!(f, "these plural forms cannot be read: {why}"),
+            TemplateError::TooManyForms(texts) => write!(
+                f,
+                "these plural forms make {texts} different texts, and a text has at most {MAX_SEQUENCES}: leave out \
+                 forms that say the same as `other`, or say less in one text"
+            ),
         }
     }
 }
@@ -181,7 +189,10 @@ impl Template {
         }
         literal.push_str(rest);
         push_literal(&mut segments, &mut literal);
-        Ok(Self::new(segments))
+        match choices(&segments) {
+            texts if texts > MAX_SEQUENCES => Err(TemplateError::TooManyForms(texts)),
+            _ => Ok(Self::new(segments)),
+        }
     }
 
     /// A text without parameters, whatever it holds.
@@ -239,7 +250,6 @@ impl Template {
                 .flat_map(|sequence| {
                     plural.forms().map(|form| sequence.iter().copied().chain(&form.segments).collect())
                 })
-                .take(MAX_SEQUENCES)
                 .collect();
         }
         sequences
@@ -288,6 +298,15 @@ impl fmt::Display for Template {
         }
         Ok(())
     }
+}
+
+/// How many texts the plural forms make together.
+fn choices(segments: &[Segment]) -> usize {
+    let forms = segments.iter().map(|segment| match segment {
+        Segment::Plural(plural) => plural.forms().count(),
+        Segment::Literal { .. } | Segment::Parameter { .. } => 1,
+    });
+    forms.fold(1, usize::saturating_mul)
 }
 
 fn push_literal(segments: &mut Vec<Segment>, literal: &mut String) {
@@ -372,8 +391,10 @@ mod tests {
             ("{}", TemplateError::BadName(String::new())),
             ("{a b}", TemplateError::BadName("a b".into())),
             ("{a|loud}", TemplateError::UnknownStyle("loud".into())),
+            (&"{a, plural, one {x} other {y}}".repeat(8), TemplateError::TooManyForms(256)),
         ] {
             assert_eq!(Template::parse(text).unwrap_err(), error, "{text}");
         }
+        assert!(Template::parse(&"{a, plural, one {x} other {y}}".repeat(7)).is_ok());
     }
 }

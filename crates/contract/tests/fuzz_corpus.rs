@@ -24,7 +24,7 @@ fn any_answer_is_parsed() {
     run("parse", &WORDS, |bytes| properties::parse(&contracts, bytes));
 }
 
-const WORDS: [&[u8]; 24] = [
+const WORDS: [&[u8]; 27] = [
     b"\"",
     b"\\",
     b"{",
@@ -37,6 +37,9 @@ const WORDS: [&[u8]; 24] = [
     b"$code",
     b"$detail",
     b"$violation.field",
+    b"[$violation.message]",
+    b"{ $violation.field: $violation.message }",
+    b"[{ $violation.field: [$detail] }]",
     b"\\u0000",
     b"\\ud83d\\ude00",
     b"{param}",

@@ -1,19 +1,50 @@
 //! What is true of any bytes as a contract's file, and as an answer. The fuzzers (`fuzz/fuzz_targets/`) and the replay of
 //! their corpus share these.
 
-use demur_contract::{Answer, Contract, Parsed, Problem, builtin};
+use std::borrow::Cow;
+
+use demur_contract::{Answer, Condition, Contract, Location, Parsed, Problem, Value, Violation, builtin};
 use demur_source::Source;
 
-/// What loads can be asked, and renders valid JSON; what does not is told.
+/// What loads can be asked, and renders valid JSON, with violations and without; what does not is told.
 pub(crate) fn load(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
     let Ok(loaded) = Contract::load(&Source::new("fuzz.yaml", text)) else { return };
-    loaded.contract.losses();
-    for (error, _) in loaded.contract.entries().take(8) {
-        let mut content = Vec::new();
-        loaded.contract.render(&Problem::new(error, "req_\"1"), &mut content);
-        assert!(serde_json::from_slice::<serde_json::Value>(&content).is_ok(), "{text}");
+    let contract = loaded.contract;
+    contract.losses();
+    for (error, _) in contract.entries().take(8) {
+        renders_json(&contract, &Problem::new(error, "req_\"1"), text);
     }
+    // The first and the last of all rules, and one between them: the errors that answer these answer most.
+    for condition in [Condition::ParamMissing, Condition::ParamMaximum, Condition::ParamUnknown] {
+        let rules = [condition, Condition::ParamEnum, condition];
+        let places = [("q", "/q"), ("q", "/q/0"), ("", "")];
+        let violations: Vec<Violation> = rules.into_iter().zip(places).map(violation).collect();
+        for count in 1..=violations.len() {
+            let mut problem = Problem::new(contract.answer(condition), "req_\"1");
+            problem.violations = Cow::Borrowed(&violations[..count]);
+            renders_json(&contract, &problem, text);
+        }
+    }
+}
+
+fn violation((condition, (param, pointer)): (Condition, (&str, &str))) -> Violation {
+    Violation {
+        condition,
+        location: Location::Query,
+        param: param.to_owned(),
+        pointer: pointer.to_owned(),
+        value: Some("\"".to_owned()),
+        limit: Some(Value::Int(1)),
+        allowed: vec!["'".to_owned()],
+    }
+}
+
+fn renders_json(contract: &Contract, problem: &Problem<'_>, text: &str) {
+    let mut content = Vec::new();
+    contract.render(problem, &mut content);
+    let read = serde_json::from_slice::<serde_json::Value>(&content);
+    assert!(read.is_ok(), "{}\n{text}", String::from_utf8_lossy(&content));
 }
 
 /// What was recognised can be rendered again, and is recognised then. The first byte chooses the contract, the second
