@@ -124,8 +124,9 @@
 //! assert_eq!(of_rule.fate, Fate::Kept);
 //! ```
 //!
-//! Any bytes are accepted, in bounded time and memory: content of up to 16 MiB, 128 levels and 262,144 values is
-//! read, and what is beyond is `Unknown`.
+//! Any bytes are accepted, in time and memory that grow with their length and no faster: content of up to 16 MiB,
+//! 128 levels and 262,144 values is read, and what is beyond is `Unknown`. So is an answer by parameter whose names are
+//! long and stand for so many violations that what comes back would be many times its length.
 //!
 //! Pure: no input or output, no async, and no knowledge of HTTP beyond statuses and field names.
 

@@ -5,8 +5,8 @@
 //! Never a guess: an answer that two entries can have made is [`Parsed::Ambiguous`], one that none can have made
 //! is [`Parsed::Unknown`], and a value that a text does not give back for certain is not given back.
 //!
-//! Any bytes are accepted. Time is linear in them for each entry of the status, memory is bounded, and nothing
-//! recurses on what was received.
+//! Any bytes are accepted. Time is linear in them for each entry of the status, and so is memory: names that stand for
+//! several violations are said again within an allowance alone. Nothing recurses on what was received.
 
 mod fields;
 mod judge;
@@ -188,8 +188,11 @@ impl Contract {
         let Some(tape) = Tape::read(answer.content, &mut tokens) else { return unknown };
         let mut best: Option<Matches<'a>> = None;
         for group in groups {
-            let mut reading = Reading::default();
+            let mut reading = Reading::new(answer.content.len());
             if !reading.read(&self.formats[group.format].shape, answer.status, &tape) {
+                if reading.is_beyond_bounds() {
+                    return unknown;
+                }
                 continue;
             }
             // An answer without anything unknown in it is a better reading than one with.

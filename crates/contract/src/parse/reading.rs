@@ -11,7 +11,7 @@ use super::tape::{At, Kind, Tape};
 use crate::format::{Keyed, Member, Shape, Slot, SlotUse, ViolationSlot};
 
 /// What fills the slots. Of most answers it needs no memory of its own.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Reading<'c, 'a> {
     pub(super) bound: SmallVec<[Bound<'c>; 12]>,
     /// Optional members that are not there.
@@ -19,7 +19,18 @@ pub(super) struct Reading<'c, 'a> {
     /// How many violations there are; `None` where the answer has no list of them.
     pub(super) items: Option<u32>,
     pub(super) unknown: Vec<UnknownMember<'a>>,
+    /// How many bytes of names may still be said again; `None` where there were more.
+    allowance: Option<usize>,
 }
+
+/// A name that the answer chose can stand for many violations, and each of them then has it for itself. So many times
+/// its own length an answer may say such names again, and something for short ones: beyond it a name of half the
+/// content that stands for a thousand violations would need a thousand times the memory.
+const TIMES_SAID_AGAIN: usize = 8;
+const SAID_AGAIN_AT_LEAST: usize = 4096;
+
+/// As many names as are compared with each other one by one.
+const FEW_NAMES: usize = 8;
 
 /// One value in its slot.
 #[derive(Debug, Clone, Copy)]
@@ -39,6 +50,22 @@ pub(super) enum Wanted<'c> {
 }
 
 impl<'c, 'a> Reading<'c, 'a> {
+    /// An empty one, for content of that length.
+    pub(super) fn new(length: usize) -> Self {
+        Self {
+            bound: SmallVec::new(),
+            absent: SmallVec::new(),
+            items: None,
+            unknown: Vec::new(),
+            allowance: Some(SAID_AGAIN_AT_LEAST + TIMES_SAID_AGAIN * length),
+        }
+    }
+
+    /// Whether the answer would need more memory than its length allows: then it is not to be read, by no format.
+    pub(super) fn is_beyond_bounds(&self) -> bool {
+        self.allowance.is_none()
+    }
+
     /// Lays the format over the answer; `false` where the answer does not have the format's shape.
     pub(super) fn read(&mut self, shape: &'c Shape, status: u16, tape: &Tape<'_, 'a>) -> bool {
         let mut reader = Reader { tape, status: status.into(), reading: self, item: None };
@@ -101,8 +128,9 @@ impl<'c> Reader<'_, 'c, '_> {
                 match slot.slot {
                     // Of all entries that share the format it is the same.
                     Slot::Status => return self.tape.whole(at, slot.as_string) == Some(self.status),
-                    // What parts most entries is looked at first.
-                    Slot::Code => self.reading.bound.insert(0, bound),
+                    // What parts most entries is looked at first. Those of a list stay in their order: there can
+                    // be many.
+                    Slot::Code if self.item.is_none() => self.reading.bound.insert(0, bound),
                     _ => self.reading.bound.push(bound),
                 }
                 true
@@ -124,6 +152,9 @@ impl<'c> Reader<'_, 'c, '_> {
                 false => members.iter().position(is_called),
             };
             let Some(index) = index else {
+                if !self.says_again(before) {
+                    return false;
+                }
                 let pointer = self.pointer(&Path { step: Step::Key(name), before });
                 self.reading.unknown.push(UnknownMember { pointer, raw: self.tape.raw(value) });
                 continue;
@@ -152,30 +183,45 @@ impl<'c> Reader<'_, 'c, '_> {
 
     fn keyed(&mut self, keyed: &'c Keyed, at: At, before: Way<'_, 'c>) -> bool {
         let tape = self.tape;
+        if !has_distinct_names(tape, at) {
+            return false;
+        }
         let mut children = tape.children(at);
         while let (Some(name), Some(value)) = (children.next(), children.next()) {
             let path = Path { step: Step::Key(name), before };
-            let mut one = |item: At, before: Way<'_, 'c>| {
-                let number = self.begin_item();
-                self.reading.bound.push(Bound {
-                    wanted: Wanted::Key(keyed.key),
-                    at: name,
-                    item: Some(number),
-                });
-                self.shape(&keyed.item, item, before)
-            };
             let fits = match (keyed.is_list, tape.kind(value)) {
                 (true, Kind::Array) => tape.children(value).enumerate().all(|(index, item)| {
-                    one(item, Some(&Path { step: Step::Index(index), before: Some(&path) }))
+                    let path = Path { step: Step::Index(index), before: Some(&path) };
+                    (index == 0 || self.says_again(path.before))
+                        && self.keyed_item(keyed, name, item, Some(&path))
                 }),
                 (true, _) => false,
-                (false, _) => one(value, Some(&path)),
+                (false, _) => self.keyed_item(keyed, name, value, Some(&path)),
             };
             if !fits {
                 return false;
             }
         }
         self.end_items()
+    }
+
+    fn keyed_item(&mut self, keyed: &'c Keyed, name: At, item: At, before: Way<'_, 'c>) -> bool {
+        let number = self.begin_item();
+        self.reading.bound.push(Bound { wanted: Wanted::Key(keyed.key), at: name, item: Some(number) });
+        self.shape(&keyed.item, item, before)
+    }
+
+    /// Whether the names on the way here, which the answer chose, may be said once more.
+    fn says_again(&mut self, way: Way<'_, 'c>) -> bool {
+        let steps = std::iter::successors(way, |path| path.before).map(|path| path.step);
+        let chosen = steps.filter_map(|step| match step {
+            Step::Key(name) => Some(self.tape.length(name)),
+            Step::Name(_) | Step::Index(_) => None,
+        });
+        let bytes: usize = chosen.sum();
+        let allowance = &mut self.reading.allowance;
+        *allowance = allowance.and_then(|left| left.checked_sub(bytes));
+        allowance.is_some()
     }
 
     fn begin_item(&mut self) -> u32 {
@@ -219,6 +265,18 @@ fn push_token(name: &str, pointer: &mut String) {
     }
 }
 
+/// Whether no name comes twice: of two members of one name nobody can say which one counts (RFC 8259, section 4).
+fn has_distinct_names(tape: &Tape<'_, '_>, object: At) -> bool {
+    let names: SmallVec<[At; FEW_NAMES]> = tape.children(object).step_by(2).collect();
+    let plain: SmallVec<[&str; FEW_NAMES]> = names.iter().map_while(|name| tape.plain(*name)).collect();
+    if plain.len() == names.len() && plain.len() <= FEW_NAMES {
+        return plain.iter().enumerate().all(|(index, name)| !plain[..index].contains(name));
+    }
+    let mut names: Vec<_> = names.iter().map(|name| tape.string(*name)).collect();
+    names.sort_unstable();
+    names.windows(2).all(|pair| pair[0] != pair[1])
+}
+
 /// Whether the answer has this constant of the format here.
 fn equals(constant: &Json, tape: &Tape<'_, '_>, at: At) -> bool {
     match (constant, tape.kind(at)) {
@@ -245,5 +303,35 @@ fn equals(constant: &Json, tape: &Tape<'_, '_>, at: At) -> bool {
             count == members.len()
         }
         _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::parse::tape::Tokens;
+    use demur_source::{Diagnostics, Source};
+
+    /// A code outside of lists is looked at first; what stands in a list is never moved, however much there is of it.
+    #[test]
+    fn values_of_a_list_stay_in_their_order() {
+        let source = Source::new("t.yaml", "{list: [{f: $violation.field, c: $code}], c: $code}");
+        let shape = Shape::read(&demur_source::parse(&source).unwrap(), &source, &mut Diagnostics::new());
+        let content = r#"{"list":[{"f":"a","c":"x"},{"f":"b","c":"x"},{"f":"c","c":"x"}],"c":"x"}"#;
+        let mut tokens = Tokens::new();
+        let tape = Tape::read(content.as_bytes(), &mut tokens).unwrap();
+        let mut reading = Reading::new(content.len());
+        assert!(reading.read(&shape, 400, &tape));
+        let read: Vec<_> = reading.bound.iter().map(|bound| (bound.item, tape.raw(bound.at))).collect();
+        let expected = [
+            (None, r#""x""#),
+            (Some(0), r#""a""#),
+            (Some(0), r#""x""#),
+            (Some(1), r#""b""#),
+            (Some(1), r#""x""#),
+            (Some(2), r#""c""#),
+            (Some(2), r#""x""#),
+        ];
+        assert_eq!(read, expected);
     }
 }

@@ -87,6 +87,12 @@ impl<'t, 'a> Tape<'t, 'a> {
         &self.text[token.start as usize - quotes..token.end as usize + quotes]
     }
 
+    /// How many bytes of the content it takes, a string without its quotes.
+    pub(crate) fn length(&self, at: At) -> usize {
+        let token = self.tokens[at.0 as usize];
+        (token.end - token.start) as usize
+    }
+
     /// The items of a list, the names and values of an object in turn; nothing of anything else.
     pub(crate) fn children(&self, at: At) -> Children<'_> {
         let token = self.tokens[at.0 as usize];
