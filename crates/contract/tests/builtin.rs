@@ -16,12 +16,15 @@ fn contracts() -> Vec<Contract> {
     builtin::names().map(load).collect()
 }
 
-fn violation(condition: Condition) -> Violation {
+/// Of a parameter, and of the content as a whole, which has neither a name nor a pointer into it.
+const PLACES: [(&str, &str); 2] = [("limit", "/limit"), ("", "")];
+
+fn violation(condition: Condition, (param, pointer): (&str, &str)) -> Violation {
     Violation {
         condition,
-        location: Location::Query,
-        param: "limit".into(),
-        pointer: "/limit".into(),
+        location: if param.is_empty() { Location::Body } else { Location::Query },
+        param: param.into(),
+        pointer: pointer.into(),
         value: Some("x\"\u{1}&#34;{}".into()),
         limit: Some("7".into()),
         allowed: vec!["a".into(), "b".into()],
@@ -61,10 +64,17 @@ fn what_is_rendered_is_recognised() {
             let error = contract.answer(condition);
             let mut problem = Problem::new(error, "req_0123456789abcdef");
             problem.retry_after = Some(RetryAfter { delay: Duration::from_millis(1500) });
-            if condition.is_violation() {
-                problem.violations = Cow::Owned(vec![violation(condition)]);
+            if !condition.is_violation() {
+                check(&contract, &problem, condition.name());
+                continue;
             }
-            check(&contract, &problem, condition.name());
+            for place in PLACES {
+                problem.violations = Cow::Owned(vec![violation(condition, place)]);
+                check(&contract, &problem, condition.name());
+                for view in contract.as_problem().into_iter().chain(contract.in_locale("it")) {
+                    check(view, &problem, condition.name());
+                }
+            }
         }
         for (error, entry) in contract.entries() {
             check(&contract, &Problem::new(error, "req_0123456789abcdef"), &entry.name);

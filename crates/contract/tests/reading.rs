@@ -128,3 +128,28 @@ fn a_list_of_one_can_be_a_list_of_violations() {
         assert_eq!(twins.map(|twins| twins.always), always, "{listed}");
     }
 }
+
+/// `|empty` writes no violation as one without a name; other slots, the text, or nothing then tell which it was.
+#[test]
+fn an_empty_name_is_the_content_as_a_whole_or_nothing() {
+    for (formats, items, read) in [
+        ("[{ p: $violation.pointer, d: $detail }]", r#"[{"p":"","d":" is required"}]"#, Some(1)),
+        ("[{ p: $violation.pointer, d: $detail }]", r#"[{"p":null,"d":"Rest."}]"#, Some(0)),
+        ("[{ p?: $violation.pointer, d: $detail }]", r#"[{"p":"","d":" is required"}]"#, Some(1)),
+        ("[{ p?: $violation.pointer, d: $detail }]", r#"[{"d":"Rest."}]"#, Some(0)),
+        ("[{ p: $violation.pointer|empty, d: $detail }]", r#"[{"p":"","d":" is required"}]"#, Some(1)),
+        ("[{ p: $violation.pointer|empty, d: $detail }]", r#"[{"p":"","d":"Rest."}]"#, Some(0)),
+        ("[{ r: $violation.rule|empty, d: $detail }]", r#"[{"r":"","d":" is required"}]"#, None),
+        ("{ $violation.field: [$detail] }", r#"{"":[" is required"]}"#, Some(1)),
+        ("{ p: $violation.pointer|empty, d: $detail }", r#"{"p":"","d":"Rest."}"#, Some(0)),
+        ("{ p: $violation.pointer|empty, d: $detail }", r#"{"p":"","d":" is required"}"#, Some(1)),
+    ] {
+        let contract = load(&format!("{{ default: {{ c: $code, e: {formats} }} }}"), "");
+        let content = format!(r#"{{"c":"rest","e":{items}}}"#);
+        let violations = match contract.parse(&Answer::new(500, content.as_bytes())) {
+            Parsed::Exact(read) => Some(read.violations.len()),
+            Parsed::Ambiguous { .. } | Parsed::Unknown { .. } => None,
+        };
+        assert_eq!(violations, read, "{formats} {content}");
+    }
+}

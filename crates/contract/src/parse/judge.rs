@@ -137,15 +137,18 @@ impl<'a> Judge<'_, 'a> {
         let (Some(1), Some(detail)) = (self.reading.items, details) else {
             return (Items::Violations, None);
         };
-        // A slot of the violation's own tells: it is there with one, and absent without.
-        for bound in &self.reading.bound {
-            let is_of_violation = matches!(
-                bound.wanted,
-                Wanted::Key(_) | Wanted::Slot(SlotUse { slot: Slot::Violation(_), .. })
-            );
-            if is_of_violation && bound.item.is_some() {
-                let is_there = self.tape.kind(bound.at) != Kind::Null && !self.tape.says(bound.at, "");
-                return (if is_there { Items::Violations } else { Items::Message }, None);
+        // A slot of the violation's own tells: it has a value with one, and none without.
+        for bound in self.reading.bound.iter().filter(|bound| bound.item.is_some()) {
+            let slot = match bound.wanted {
+                Wanted::Key(_) => return (Items::Violations, None),
+                Wanted::Slot(slot) => slot,
+            };
+            let Slot::Violation(of) = slot.slot else { continue };
+            match (self.is_absent(slot, bound), of) {
+                (false, _) => return (Items::Violations, None),
+                // A violation of the content as a whole has an empty pointer and name as well.
+                (true, ViolationSlot::Field | ViolationSlot::Pointer) if slot.absent_is_empty => {}
+                (true, _) => return (Items::Message, None),
             }
         }
         let is_of_violation = |slot: &&Slot| matches!(slot, Slot::Violation(_));
@@ -190,6 +193,8 @@ impl<'a> Judge<'_, 'a> {
                 findings.values.push((name, self.parameter(bound)?));
                 Some(())
             }
+            // Outside of a list there may be no violation, which `|empty` writes as one without a name.
+            Slot::Violation(_) if bound.item.is_none() && self.is_absent(slot, bound) => Some(()),
             Slot::Violation(of) if !self.rules.is_empty() => self.of_violation(*of, bound, findings),
             _ => Some(()),
         }
@@ -244,10 +249,10 @@ impl<'a> Judge<'_, 'a> {
         findings: &mut Findings<'a>,
     ) -> Option<()> {
         let slot = match bound.wanted {
-            Wanted::Slot(slot) => &slot.slot,
+            Wanted::Slot(slot) => slot,
             Wanted::Key(_) => return Some(()),
         };
-        match slot {
+        match &slot.slot {
             Slot::Title => self.template(&self.entry.title, bound, findings),
             Slot::UserMessage => match &self.entry.user_message {
                 Some(template) => self.template(template, bound, findings),
@@ -268,7 +273,7 @@ impl<'a> Judge<'_, 'a> {
                     Items::Undecided => Some(()),
                 }
             }
-            Slot::Violation(ViolationSlot::Message) if self.tape.kind(bound.at) != Kind::Null => {
+            Slot::Violation(ViolationSlot::Message) if !self.is_absent(slot, bound) => {
                 if let Some(violation) = self.violation(bound, findings) {
                     let of_rule = named(self.rules, violation.rules);
                     let fit = violation.message.as_deref().map_or(Fit::None, |message| fit(of_rule, message));
