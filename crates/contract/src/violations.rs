@@ -136,7 +136,7 @@ impl<'v> Shown<'v> {
     }
 }
 
-/// Gathers the violations of one rule on one parameter, where the contract asks for it.
+/// Gathers the violations of one rule on the elements of one list, where the contract asks for it.
 pub(crate) fn collect<'v>(violations: impl Iterator<Item = &'v Violation>, gather: bool) -> Vec<Shown<'v>> {
     if !gather {
         return violations.map(|violation| Shown { violation, more: Vec::new() }).collect();
@@ -144,18 +144,31 @@ pub(crate) fn collect<'v>(violations: impl Iterator<Item = &'v Violation>, gathe
     let mut shown: Vec<Shown<'v>> = Vec::new();
     for violation in violations {
         let value = violation.value.as_deref();
-        let twin = shown.iter_mut().find(|known| {
-            let known = known.violation;
-            known.param == violation.param
-                && known.location == violation.location
-                && known.condition == violation.condition
-        });
-        match twin {
+        match shown.iter_mut().find(|known| are_of_one_list(known.violation, violation)) {
             Some(known) => known.more.extend(value),
             None => shown.push(Shown { violation, more: Vec::new() }),
         }
     }
     shown
+}
+
+/// Whether one sentence can name both values: the same rule with the same values of its own, in the same list. Two members
+/// of one object have one parent only where they are one member.
+fn are_of_one_list(one: &Violation, other: &Violation) -> bool {
+    one.param == other.param
+        && one.location == other.location
+        && one.condition == other.condition
+        && one.limit == other.limit
+        && one.allowed == other.allowed
+        && list_of(&one.pointer) == list_of(&other.pointer)
+}
+
+/// The pointer to what an element stands in; a pointer to no element is its own.
+fn list_of(pointer: &str) -> &str {
+    match pointer.rsplit_once('/') {
+        Some((list, element)) if element.bytes().all(|byte| byte.is_ascii_digit()) => list,
+        _ => pointer,
+    }
 }
 
 /// The texts for violations: by rule, the deepest name first.
@@ -277,12 +290,32 @@ mod tests {
     }
 
     #[test]
-    fn collecting_gathers_one_rule_on_one_parameter_only() {
-        let list = [violation("a", "/a/0", "x"), violation("b", "/b/0", "y"), violation("a", "/a/1", "z")];
-        let shown = collect(list.iter(), true);
-        assert_eq!(shown.len(), 2);
-        assert_eq!(shown[0].values().collect::<Vec<_>>(), ["x", "z"]);
-        assert_eq!(collect(list.iter(), false).len(), 3);
+    fn collecting_gathers_the_elements_of_one_list_only() {
+        let of = |param: &str, pointer: &str, allowed: &str| Violation {
+            allowed: vec![allowed.into()],
+            ..violation(param, pointer, pointer)
+        };
+        for (one, other, is_one) in [
+            (of("a", "/a/0", "x"), of("a", "/a/1", "x"), true),
+            (of("a", "/a/0", "x"), of("b", "/b/0", "x"), false),
+            (of("a", "/a/0", "x"), of("a", "/a/1", "y"), false),
+            (of("a", "/a/0/tags/0", "x"), of("a", "/a/1/tags/0", "x"), false),
+            (of("items", "/items/0/color", "red"), of("items", "/items/1/color", "red"), false),
+            (of("items", "/items/0/color", "x"), of("items", "/items/0/size", "x"), false),
+            (of("q", "/q", "x"), of("q", "/q", "x"), true),
+            (
+                Violation { limit: Some(1.into()), ..of("a", "/a/0", "x") },
+                Violation { limit: Some(2.into()), ..of("a", "/a/1", "x") },
+                false,
+            ),
+        ] {
+            let list = [one, other];
+            let shown = collect(list.iter(), true);
+            assert_eq!(shown.len() == 1, is_one, "{list:?}");
+            let values: Vec<_> = shown.iter().flat_map(Shown::values).collect();
+            assert_eq!(values, [&list[0].pointer, &list[1].pointer]);
+            assert_eq!(collect(list.iter(), false).len(), 2);
+        }
     }
 
     #[test]
