@@ -164,3 +164,70 @@ fn told(contract: Option<&Contract>, headers: &HeaderMap) -> Option<bool> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use demur_contract::{Location, Violation, builtin};
+    use http::header::{CONTENT_LANGUAGE, CONTENT_TYPE};
+
+    /// Every error of the built-in contracts in each of their languages and media types: what the client has is the
+    /// contract, and what it gets is what it asked for.
+    #[test]
+    fn answers_are_read_in_the_language_and_media_type_that_they_name() {
+        let mut views = 0;
+        for name in builtin::names() {
+            let contract = Contract::load(&builtin::source(name).unwrap()).unwrap().contract;
+            let spoken = contract.locales().filter_map(|tag| contract.in_locale(tag));
+            for view in spoken.flat_map(|spoken| std::iter::once(spoken).chain(spoken.as_problem())) {
+                views += 1;
+                let mut headers = HeaderMap::new();
+                headers.insert(CONTENT_TYPE, view.content_type().parse().unwrap());
+                headers.insert(CONTENT_LANGUAGE, view.locale().parse().unwrap());
+                for (error, entry) in contract.entries() {
+                    let mut content = Vec::new();
+                    view.render(&Problem::new(error, "req_1"), &mut content);
+                    let status = StatusCode::from_u16(entry.status.as_u16()).unwrap();
+                    let read = read(
+                        Some(&contract),
+                        status,
+                        headers.clone(),
+                        content.into(),
+                        SystemTime::UNIX_EPOCH,
+                    );
+                    let is_known = match &read.error.identity {
+                        Identity::Exact(name) => *name == entry.name,
+                        Identity::Ambiguous(names) => names.contains(&entry.name),
+                        Identity::Unknown => false,
+                    };
+                    assert!(is_known, "{name} {} {}: {:?}", view.locale(), entry.name, read.error.identity);
+                }
+            }
+        }
+        assert!(views > 2 * builtin::names().count() - 2, "{views}");
+    }
+
+    #[test]
+    fn violations_of_a_problem_document_are_told() {
+        let contract = Contract::load(&builtin::source("rails").unwrap()).unwrap().contract;
+        let violations = vec![Violation {
+            condition: demur_contract::Condition::ParamMaximum,
+            location: Location::Body,
+            param: "items".into(),
+            pointer: "/items/0/n".into(),
+            value: None,
+            limit: Some(Value::Int(7)),
+            allowed: Vec::new(),
+        }];
+        let error = contract.answer_violations(&violations).unwrap();
+        let problem = Problem { violations: violations.into(), ..Problem::new(error, "req_1") };
+        let mut content = Vec::new();
+        contract.as_problem().unwrap().render(&problem, &mut content);
+        let headers: HeaderMap =
+            [(CONTENT_TYPE, "application/problem+json".parse().unwrap())].into_iter().collect();
+        let status = StatusCode::from_u16(contract.entry(error).status.as_u16()).unwrap();
+        let read = read(Some(&contract), status, headers, content.into(), SystemTime::UNIX_EPOCH);
+        assert_eq!(read.error.identity, Identity::Exact(contract.entry(error).name.clone()));
+        assert!(read.error.violations[0].message.as_deref().unwrap().contains('7'), "{:?}", read.error);
+    }
+}

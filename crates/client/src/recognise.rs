@@ -154,15 +154,14 @@ fn violations(object: &Map<String, Json>) -> Vec<FieldViolation> {
         Json::Object(fields) => {
             let by_field = fields.iter().take(MAX_VIOLATIONS).flat_map(|(field, said)| {
                 let said = match said {
-                    Json::Array(items) => items.iter().filter_map(Json::as_str).collect(),
-                    Json::String(text) => vec![text.as_str()],
-                    _ => Vec::new(),
+                    Json::Array(items) => items.as_slice(),
+                    text => std::slice::from_ref(text),
                 };
-                let violation = |message: &str| FieldViolation {
+                // One at a time: a long name may have very many messages, of which few are wanted.
+                said.iter().filter_map(Json::as_str).map(|message| FieldViolation {
                     field: Some(field.clone()),
                     message: Some(message.to_owned()),
-                };
-                said.into_iter().map(violation).collect::<Vec<_>>()
+                })
             });
             by_field.take(MAX_VIOLATIONS).collect()
         }

@@ -8,7 +8,6 @@ use std::sync::Arc;
 
 use demur_source::{Diagnostics, Source};
 
-use crate::Condition;
 use crate::compile::compile;
 use crate::contract::{Contract, Format};
 use crate::format::Shape;
@@ -16,6 +15,7 @@ use crate::locale::{lookup, weight};
 use crate::parse::Parser;
 use crate::template::Template;
 use crate::violations::Texts;
+use crate::{Answer, Condition};
 
 /// The media type of problem documents.
 const PROBLEM_JSON: &str = "application/problem+json";
@@ -125,6 +125,21 @@ impl Contract {
         if quality(accept, PROBLEM_JSON) > quality(accept, own) { problem } else { self }
     }
 
+    /// This contract as an answer says that it is spoken: in the language of its `Content-Language`, and as problem
+    /// documents where its `Content-Type` is theirs.
+    pub(crate) fn view_of<'a>(&'a self, answer: &Answer<'a>) -> &'a Contract {
+        let field = |name| (answer.fields)(name).map(str::trim);
+        let spoken = match self.has_translations().then(|| field("content-language")).flatten() {
+            // Nearly always, and no list is made for it.
+            Some(tag) if tag.eq_ignore_ascii_case(&self.locale) => self,
+            Some(tags) => self.in_language_of(tags),
+            None => self,
+        };
+        let Some(problem) = spoken.as_problem() else { return spoken };
+        let is_problem = field("content-type").is_some_and(is_problem_type);
+        if is_problem { problem } else { spoken }
+    }
+
     /// Makes the view in another language.
     pub(crate) fn translate(&mut self, view: Translation) {
         let mut translated = self.clone();
@@ -195,6 +210,11 @@ fn problem_shape() -> Shape {
     // A test holds that this text is sound.
     demur_source::parse(&source)
         .map_or(Shape::Object(Vec::new()), |node| Shape::read(&node, &source, &mut found))
+}
+
+fn is_problem_type(media_type: &str) -> bool {
+    let (media_type, _) = media_type.split_once(';').unwrap_or((media_type, ""));
+    media_type.trim_end().eq_ignore_ascii_case(PROBLEM_JSON)
 }
 
 fn names_problems(accept: &str) -> bool {

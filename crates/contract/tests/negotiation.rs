@@ -154,3 +154,73 @@ fn an_error_without_a_title_has_that_of_what_it_claims() {
         assert_eq!(as_json(contract.as_problem().unwrap(), &problem)["title"], title, "{on}");
     }
 }
+
+/// Each language and media type of every built-in contract, read by the contract that a client has: the fields of the answer say
+/// which it is.
+#[test]
+fn every_view_is_read_by_its_fields() {
+    let (mut languages, mut documents) = (0, 0);
+    for name in builtin::names() {
+        let contract = Contract::load(&builtin::source(name).unwrap()).unwrap().contract;
+        for locale in contract.locales() {
+            let spoken = contract.in_locale(locale).unwrap();
+            languages += usize::from(locale != contract.locale());
+            documents += usize::from(spoken.as_problem().is_some());
+            for view in std::iter::once(spoken).chain(spoken.as_problem()) {
+                let content_type = format!("{}; charset=utf-8", view.content_type());
+                for (error, entry) in contract.entries() {
+                    let mut problem = Problem::new(error, "req_0123456789abcdef");
+                    let rule =
+                        Condition::all().find(|rule| rule.is_violation() && contract.answer(*rule) == error);
+                    problem.violations =
+                        rule.into_iter().map(|condition| Violation { condition, ..violation() }).collect();
+                    let mut content = Vec::new();
+                    view.render(&problem, &mut content);
+                    let fields = |field: &str| match field {
+                        "content-type" => Some(content_type.as_str()),
+                        "content-language" if contract.has_translations() => Some(locale),
+                        _ => None,
+                    };
+                    let answer = Answer { status: entry.status.as_u16(), fields: &fields, content: &content };
+                    // What the view itself makes of it is what the contract makes of it.
+                    assert_eq!(
+                        contract.parse(&answer),
+                        view.parse(&answer),
+                        "{name} {locale} {}",
+                        entry.name
+                    );
+                    let is_known = !matches!(contract.parse(&answer), Parsed::Unknown { .. });
+                    assert!(is_known, "{name} {locale} {}", entry.name);
+                }
+            }
+        }
+    }
+    assert!(languages >= 1 && documents >= 5, "{languages} {documents}");
+}
+
+#[test]
+fn fields_that_say_otherwise_hide_nothing() {
+    let contract = load(SHOP);
+    let (english, italian) =
+        (r#"{"oops":"The request is bad."}"#, r#"{"oops":"La richiesta \u00e8 errata."}"#);
+    for (language, content_type, content, is_known) in [
+        (None, None, english, true),
+        (Some("en"), Some("application/json"), english, true),
+        (Some("IT"), Some("application/json"), italian, true),
+        (Some("de, it"), None, italian, true),
+        (Some("it"), None, english, true),
+        (Some("it"), Some("application/problem+json"), english, true),
+        (Some(""), Some(""), english, true),
+        (None, None, italian, false),
+        (Some("en"), None, italian, false),
+    ] {
+        let fields = |name: &str| match name {
+            "content-language" => language,
+            "content-type" => content_type,
+            _ => None,
+        };
+        let answer = Answer { status: 400, fields: &fields, content: content.as_bytes() };
+        let is_exact = matches!(contract.parse(&answer), Parsed::Exact(_));
+        assert_eq!(is_exact, is_known, "{language:?} {content_type:?} {content}");
+    }
+}

@@ -165,6 +165,9 @@ fn position(status: ErrorStatus) -> usize {
 impl Contract {
     /// Recognises an answer, and gives back what it says.
     ///
+    /// It is read in the language of its `Content-Language`, and as a problem document where its `Content-Type` says
+    /// that it is one; what is not recognised so, as the contract's own.
+    ///
     /// ```
     /// # use demur_contract::{Answer, Contract, Parsed, builtin};
     /// # let contract = Contract::load(&builtin::source("problem").unwrap()).unwrap().contract;
@@ -179,6 +182,15 @@ impl Contract {
     /// assert_eq!((read.unknown_members[0].pointer.as_str(), read.unknown_members[0].raw), ("/hint", "[1]"));
     /// ```
     pub fn parse<'a>(&'a self, answer: &Answer<'a>) -> Parsed<'a> {
+        let view = self.view_of(answer);
+        match view.parse_in_own_view(answer) {
+            // A field says what was meant, not what was done: a text may have stayed in the API's own language.
+            Parsed::Unknown { .. } if !std::ptr::eq(view, self) => self.parse_in_own_view(answer),
+            parsed => parsed,
+        }
+    }
+
+    fn parse_in_own_view<'a>(&'a self, answer: &Answer<'a>) -> Parsed<'a> {
         let unknown = Parsed::Unknown { raw: answer.content };
         let groups = self.parser.groups(answer.status);
         if groups.is_empty() {
