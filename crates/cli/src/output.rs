@@ -18,6 +18,12 @@ pub(crate) struct Output {
     quiet: bool,
 }
 
+/// What a command has to say of something, to people and to programs.
+pub(crate) struct About {
+    pub(crate) human: String,
+    pub(crate) value: serde_json::Value,
+}
+
 impl Output {
     pub(crate) fn new(format: Format, color: Color, quiet: bool) -> Self {
         let color = match color {
@@ -45,6 +51,22 @@ impl Output {
         let mut stdout = io::stdout().lock();
         let _ = writeln!(stdout, "{text}");
         let _ = stdout.flush();
+    }
+
+    /// What was found in a file, and what stands in it where it is sound. For programs that is one document on standard
+    /// output, whether there are mistakes or not.
+    pub(crate) fn findings(&self, found: &Diagnostics, about: Option<About>) {
+        if self.is_json() {
+            let mut value = about.map_or_else(|| json!({}), |about| about.value);
+            value["diagnostics"] = all_as_json(found);
+            return self.result("", &value);
+        }
+        if !found.is_empty() {
+            self.diagnostics(found);
+        }
+        if let Some(about) = about {
+            self.result(&about.human, &about.value);
+        }
     }
 
     /// A message to whoever watches.
@@ -81,8 +103,7 @@ impl Output {
     pub(crate) fn diagnostics(&self, found: &Diagnostics) {
         let mut stderr = io::stderr().lock();
         if self.is_json() {
-            let list: Vec<_> = found.iter().map(as_json).collect();
-            let _ = writeln!(stderr, "{}", json!({ "diagnostics": list }));
+            let _ = writeln!(stderr, "{}", json!({ "diagnostics": all_as_json(found) }));
             return;
         }
         let theme = if self.color { GraphicalTheme::unicode() } else { GraphicalTheme::unicode_nocolor() };
@@ -106,14 +127,23 @@ pub(crate) fn counted(count: usize, what: &str) -> String {
     format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
 
+fn all_as_json(found: &Diagnostics) -> serde_json::Value {
+    found.iter().map(as_json).collect()
+}
+
+/// As editors want it: from `start` to before `end`, lines and columns from 1, columns in characters.
 fn as_json(diagnostic: &Diagnostic) -> serde_json::Value {
-    let (line, column) = diagnostic.line_column();
+    let place = &diagnostic.place;
+    let position = |offset| {
+        let (line, column) = place.source.line_column(offset);
+        json!({ "line": line, "column": column })
+    };
     json!({
+        "file": place.source.name,
+        "start": position(place.span.start),
+        "end": position(place.span.end),
         "severity": diagnostic.severity,
-        "check": diagnostic.check,
-        "file": diagnostic.place.source.name,
-        "line": line,
-        "column": column,
+        "code": diagnostic.check,
         "message": diagnostic.message,
         "help": diagnostic.help,
     })

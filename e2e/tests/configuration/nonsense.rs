@@ -44,7 +44,7 @@ fn values_that_can_never_work_are_refused() {
         folder.edit(old, new);
         let outcome = demur(&folder, &["check", "--format", "json"]);
         if outcome.code != Some(3) || diagnostics(&outcome).len() != 1 {
-            taken.push(format!("{name}: {new}: exit {:?} {}", outcome.code, outcome.stderr));
+            taken.push(format!("{name}: {new}: exit {:?} {}", outcome.code, outcome.stdout));
         }
     }
     assert!(taken.is_empty(), "{} of {} are taken:\n{}", taken.len(), ROWS.len(), taken.join("\n"));

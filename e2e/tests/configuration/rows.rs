@@ -1,7 +1,7 @@
 //! Rows: a sound file, a change that breaks it on one count, and what must be said of it.
 
 use demur_e2e::{Folder, Outcome};
-use serde_json::Value as Json;
+use serde_json::{Value as Json, json};
 
 /// Stands in a row's text where the mistake must be shown.
 const MARK: char = '«';
@@ -122,12 +122,12 @@ fn told(folder: &Folder, file: &str, row: &Row, place: Option<(usize, usize)>) -
         return Err(format!("exit {:?} instead of {expected_code}:\n    {}", outcome.code, shown()));
     }
     let is_it = |diagnostic: &&Json| {
-        let place =
-            place.is_none_or(|(line, column)| diagnostic["line"] == line && diagnostic["column"] == column);
+        let place = place
+            .is_none_or(|(line, column)| diagnostic["start"] == json!({ "line": line, "column": column }));
         let message = diagnostic["message"].as_str().unwrap_or_default();
         let help = diagnostic["help"].as_str().unwrap_or_default();
         diagnostic["severity"] == row.severity
-            && diagnostic["check"] == row.check
+            && diagnostic["code"] == row.check
             && diagnostic["file"].as_str().is_some_and(|name| name.ends_with(file))
             && place
             && message.contains(row.says)
@@ -141,8 +141,9 @@ fn told(folder: &Folder, file: &str, row: &Row, place: Option<(usize, usize)>) -
     }
 }
 
-/// What `--format json` says on standard error.
+/// What `--format json` says: of `check` on standard output, of every other command on standard error.
 pub(crate) fn diagnostics(outcome: &Outcome) -> Vec<Json> {
-    let said: Json = serde_json::from_str(outcome.stderr.trim()).unwrap_or_default();
+    let said = if outcome.stdout.is_empty() { &outcome.stderr } else { &outcome.stdout };
+    let said: Json = serde_json::from_str(said.trim()).unwrap_or_default();
     said["diagnostics"].as_array().cloned().unwrap_or_default()
 }

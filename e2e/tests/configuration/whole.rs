@@ -14,8 +14,10 @@ fn check(file: &str, broken: &str, expected: &[(&str, usize, usize)]) {
     assert_eq!(outcome.code, Some(3), "{outcome:?}");
     assert_eq!(outcome.stdout, "", "{outcome:?}");
     let found = diagnostics(&outcome);
-    let places: Vec<Json> =
-        found.iter().map(|found| json!([found["check"], found["line"], found["column"]])).collect();
+    let places: Vec<Json> = found
+        .iter()
+        .map(|found| json!([found["code"], found["start"]["line"], found["start"]["column"]]))
+        .collect();
     let expected: Vec<Json> = expected.iter().map(|place| json!(place)).collect();
     assert_eq!(places, expected, "{outcome:?}");
     for diagnostic in &found {

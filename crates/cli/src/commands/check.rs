@@ -1,6 +1,7 @@
 //! `demur check`: what would keep a file from being served, and what a person should know about it.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use demur_contract::{Contract, EntrySource, Loss};
 use demur_gateway::Config;
@@ -8,44 +9,40 @@ use demur_source::{Diagnostics, Source};
 use serde_json::json;
 
 use super::generations;
+use super::kind::is_contract;
 use crate::args::CheckArgs;
 use crate::exit::{Exit, Failure};
-use crate::output::{Output, counted};
+use crate::output::{About, Output, counted};
 
 pub(crate) fn run(args: &CheckArgs, output: &Output) -> Result<Exit, Failure> {
     let source = Source::read(&args.file).map_err(|error| {
         let help = "name a configuration or a contract: `demur check FILE`".to_owned();
         Failure::unavailable(format!("{}: {error}", args.file.display()), help)
     })?;
-    let (human, value, warnings) = if is_contract(&source) {
-        let loaded = Contract::load(&source).map_err(Failure::Configuration)?;
-        let (human, value) = about_contract(&loaded.contract);
-        (human, value, loaded.warnings)
-    } else {
-        let folder = args.file.parent().unwrap_or_else(|| Path::new(""));
-        let (config, warnings) = Config::load(&source, folder).map_err(Failure::Configuration)?;
-        let (human, value) = about_configuration(&config, warnings.is_empty());
-        (human, value, warnings)
-    };
-    let exit = if warnings.is_empty() { Exit::Fine } else { Exit::Findings };
-    if exit == Exit::Findings {
-        output.diagnostics(&warnings);
+    let folder = args.file.parent().unwrap_or_else(|| Path::new(""));
+    Ok(match looked_at(&source, folder) {
+        Ok((about, warnings)) => {
+            output.findings(&warnings, Some(about));
+            if warnings.is_empty() { Exit::Fine } else { Exit::Findings }
+        }
+        Err(found) => {
+            output.findings(&found, None);
+            Exit::Configuration
+        }
+    })
+}
+
+/// What stands in a sound file, for people and for programs, and what a person should know; or every mistake.
+fn looked_at(source: &Arc<Source>, folder: &Path) -> Result<(About, Diagnostics), Diagnostics> {
+    if is_contract(source) {
+        let loaded = Contract::load(source)?;
+        return Ok((about_contract(&loaded.contract), loaded.warnings));
     }
-    output.result(&human, &value);
-    Ok(exit)
+    let (config, warnings) = Config::load(source, folder)?;
+    Ok((about_configuration(&config, warnings.is_empty()), warnings))
 }
 
-/// A contract has `errors`, a configuration has `apis`. What is neither is read as a configuration, whose
-/// mistakes then say what is missing.
-fn is_contract(source: &std::sync::Arc<Source>) -> bool {
-    let root = demur_source::parse(source).unwrap_or_else(|_: Diagnostics| demur_source::Node {
-        span: demur_source::Span::default(),
-        kind: demur_source::Kind::Null,
-    });
-    root.get("errors").is_some() && root.get("apis").is_none()
-}
-
-fn about_contract(contract: &Contract) -> (String, serde_json::Value) {
+fn about_contract(contract: &Contract) -> About {
     let derived: Vec<String> = contract
         .entries()
         .filter(|(_, entry)| matches!(entry.source, EntrySource::Derived(of) if of.is_listed()))
@@ -96,7 +93,7 @@ fn about_contract(contract: &Contract) -> (String, serde_json::Value) {
             "partings": twins.partings.iter().map(|parting| parting.as_str()).collect::<Vec<_>>(),
         })).collect::<Vec<_>>(),
     });
-    (human, value)
+    About { human, value }
 }
 
 /// Part × format: kept or lost, and why. What is particular to one error stands under its name.
@@ -112,7 +109,7 @@ fn table(contract: &Contract, losses: &[Loss]) -> String {
     table.trim_fmt()
 }
 
-fn about_configuration(config: &Config, is_fine: bool) -> (String, serde_json::Value) {
+fn about_configuration(config: &Config, is_fine: bool) -> About {
     let lines: Vec<String> = config
         .apis
         .iter()
@@ -146,7 +143,7 @@ fn about_configuration(config: &Config, is_fine: bool) -> (String, serde_json::V
     if !generations.is_empty() {
         value["generations"] = generations.into();
     }
-    (human, value)
+    About { human, value }
 }
 
 /// `contract a`, `contracts a, b`.

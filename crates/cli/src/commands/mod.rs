@@ -7,6 +7,7 @@ mod generations;
 mod import;
 pub(crate) mod init;
 pub(crate) mod keys;
+mod kind;
 pub(crate) mod schema;
 pub(crate) mod serve;
 
