@@ -77,9 +77,16 @@ pub(crate) fn distribute(
             let meant = demur_source::did_you_mean(&claim.name, known.iter().copied()).is_some();
             if claim.name.contains('.') || meant {
                 reader.unknown_condition(&claim.name, claim.span);
-            } else if by_name.insert(claim.name.clone(), ErrorId(clamp(index))).is_some() {
+                continue;
+            }
+            // An error answers its own name in any case, and may say so.
+            if claim.name == draft.entry.name {
+                continue;
+            }
+            if by_name.insert(claim.name.clone(), ErrorId(clamp(index))).is_some() {
                 let message = format!("`{}` is answered by another error already", claim.name);
-                reader.error(claim.span, "claimed-twice", message, None);
+                let help = "leave it out, or give it a name of its own".to_owned();
+                reader.error(claim.span, "claimed-twice", message, help);
             }
         }
     }

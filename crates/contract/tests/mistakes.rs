@@ -121,6 +121,47 @@ fn each_mistake_is_named_at_its_line() {
 }
 
 #[test]
+fn what_is_no_mistake_is_taken() {
+    let sound = SOUND.replace("at most {limit}", "'at most {limit}'");
+    for (key, line) in [
+        ("sold_out", "  sold_out: { status: 409, message: Gone., on: [sold_out] }"),
+        ("sold_out", "  sold_out: { status: 409, message: Gone., on: [sold_out, ran_out] }"),
+        (
+            "sold_out",
+            "  sold_out: { status: 409, message: Gone., code: ~, retry: { attempts: 0, default_delay: 0s, class: backoff } }",
+        ),
+        ("doc_url", "doc_url: /errors/{name}"),
+        ("request_id", "request_id: { field: traceparent, prefix: '' }"),
+        (
+            "formats",
+            "formats: { default: { code: $code, message: $message, needed?: $params.needed, param?: $params.limit } }",
+        ),
+    ] {
+        let (text, _) = broken(key, line);
+        let text = text.replace("at most {limit}", "'at most {limit}'");
+        let warnings = load(&text).unwrap_or_else(|found| panic!("{line}: {found}"));
+        assert!(warnings.is_empty(), "{line}: {warnings}");
+    }
+    assert!(load(&sound).is_ok());
+}
+
+#[test]
+fn texts_stay_as_they_were_written() {
+    const WRITTEN: &str = "\
+demur: 1
+name: shop
+formats: { default: { code: $code, message: $message } }
+errors:
+  1.10: { status: 409, code: 0012, message: 1e3, since: 1.10, on: [request, internal] }
+";
+    let contract = Contract::load(&Source::new("shop.yaml", WRITTEN)).unwrap().contract;
+    let (_, entry) = contract.entries().next().unwrap();
+    let message = entry.message.as_literal();
+    assert_eq!((entry.name.as_str(), entry.code.as_deref(), message), ("1.10", Some("0012"), Some("1e3")));
+    assert_eq!(entry.docs.since.as_deref(), Some("1.10"));
+}
+
+#[test]
 fn closed_statuses_leave_nothing_to_derive() {
     let closed = SOUND
         .replace("at most {limit}", "'at most {limit}'")

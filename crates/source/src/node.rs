@@ -9,6 +9,8 @@ pub struct Node {
     pub span: Span,
     /// The value.
     pub kind: Kind,
+    /// A number or a boolean as it was written, for whoever takes it for text: `1.10` is no `1.1` to a person.
+    written: Option<Box<str>>,
 }
 
 /// What a [`Node`] holds, by the YAML 1.2 core schema (so `no` is a string, not a boolean).
@@ -40,6 +42,22 @@ pub struct Key {
 }
 
 impl Node {
+    /// A value that no one wrote down in just this way.
+    pub fn new(span: Span, kind: Kind) -> Self {
+        Self { span, kind, written: None }
+    }
+
+    /// A value and the text that it was read from.
+    pub(crate) fn written(span: Span, kind: Kind, text: &str) -> Self {
+        let is_text = matches!(kind, Kind::Str(_) | Kind::Null);
+        Self { span, kind, written: (!is_text).then(|| text.into()) }
+    }
+
+    /// The same value at another place.
+    pub(crate) fn at(&self, span: Span) -> Self {
+        Self { span, ..self.clone() }
+    }
+
     /// What the value is called in a message to a person.
     pub fn kind_name(&self) -> &'static str {
         match self.kind {
@@ -82,8 +100,11 @@ impl Node {
         self.as_map()?.iter().find(|(key, _)| key.name == name).map(|(_, node)| node)
     }
 
-    /// A scalar as the text a person wrote it for: `5` and `"5"` are both `5`.
+    /// A scalar as the text that a person wrote: `5` and `"5"` are both `5`, `1.10` stays `1.10` and `0012` stays `0012`.
     pub fn scalar_text(&self) -> Option<String> {
+        if let Some(written) = &self.written {
+            return Some(written.to_string());
+        }
         match &self.kind {
             Kind::Bool(value) => Some(value.to_string()),
             Kind::Int(value) => Some(value.to_string()),

@@ -43,7 +43,7 @@ pub fn parse_on(source: &Arc<Source>) -> Result<(Node, Diagnostics), Diagnostics
             }
         }
     }
-    let root = builder.root.unwrap_or(Node { span: Span::default(), kind: Kind::Null });
+    let root = builder.root.unwrap_or_else(|| Node::new(Span::default(), Kind::Null));
     Ok((root, builder.found))
 }
 
@@ -116,7 +116,7 @@ impl<'s> Builder<'s> {
         match event {
             Event::Scalar(text, style, anchor, tag) => {
                 let kind = resolve(&text, style, tag.as_deref());
-                self.put(Node { span, kind }, anchor, 1)
+                self.put(Node::written(span, kind, &text), anchor, 1)
             }
             Event::SequenceStart(anchor, _) => {
                 self.deeper(span)?;
@@ -132,17 +132,17 @@ impl<'s> Builder<'s> {
             Event::SequenceEnd | Event::MappingEnd => match self.open.pop() {
                 Some(Open::Seq { span, anchor, items }) => {
                     let span = shown(span, items.first().map(|item| item.span));
-                    self.put(Node { span, kind: Kind::Seq(items) }, anchor, 1)
+                    self.put(Node::new(span, Kind::Seq(items)), anchor, 1)
                 }
                 Some(Open::Map { span, anchor, entries, .. }) => {
                     let span = shown(span, entries.first().map(|(key, _)| key.span));
-                    self.put(Node { span, kind: Kind::Map(entries) }, anchor, 1)
+                    self.put(Node::new(span, Kind::Map(entries)), anchor, 1)
                 }
                 None => Ok(()),
             },
             Event::Alias(id) => match self.anchors.get(&id) {
                 Some((node, weight)) => {
-                    let (node, weight) = (Node { span, kind: node.kind.clone() }, *weight);
+                    let (node, weight) = (node.at(span), *weight);
                     self.put(node, 0, weight)
                 }
                 None => self.stop(span, "syntax", "this alias has no anchor before it"),
@@ -281,6 +281,16 @@ mod tests {
         ] {
             assert_eq!(read(text).unwrap().kind, kind, "{text}");
         }
+    }
+
+    #[test]
+    fn a_scalar_is_the_text_that_was_written() {
+        for text in ["1.10", "0012", "+5", "0x1f", "1e3", "True", "5", "no"] {
+            let root = read(&format!("{text}: &a {text}\nb: *a")).unwrap();
+            assert_eq!(root.get(text).and_then(Node::scalar_text).as_deref(), Some(text));
+            assert_eq!(root.get("b").and_then(Node::scalar_text).as_deref(), Some(text));
+        }
+        assert_eq!(read("0012").unwrap().to_json(), serde_json::json!(12));
     }
 
     #[test]

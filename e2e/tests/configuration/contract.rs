@@ -33,7 +33,7 @@ pub(crate) const ROWS: &[Row] = &[
     error("unknown-word", &[("code_style: snake_case", "code_style: «snake-case")], "not a style of codes", "did you mean `snake_case`?"),
     error("unknown-word", &[("name: shop\n", "name: shop\nheaders: [«x-ratelimits]\n")], "not a family of header fields", "did you mean `x-ratelimit`?"),
     error("wrong-kind", &[("name: shop\n", "name: shop\nheaders: «{ a: b }\n")], "`headers` must be a list", ""),
-    error("field-name", &[("name: shop\n", "name: shop\nrequest_id: «{ field: \"X Id\" }\n")], "no header field's name", ""),
+    error("field-name", &[("name: shop\n", "name: shop\nrequest_id: { field: «\"X Id\" }\n")], "no header field's name", ""),
     error("unknown-key", &[("name: shop\n", "name: shop\nrequest_id: { «feild: X-Id }\n")], "no key `feild`", "did you mean `field`?"),
     error("wrong-kind", &[("{ 400: Bad Request, 500: Internal Server Error }", "«[400, 500]")], "`statuses` cannot be read", "a mapping of statuses"),
     error("status", &[("500: Internal Server Error", "«99: What")], "`99` is no HTTP status", "100 to 599"),

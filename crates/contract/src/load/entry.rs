@@ -18,8 +18,8 @@ impl Reader<'_> {
         let source = self.source;
         let mut fields = Fields::of(node, source, "an error", &mut self.found)?;
         let status = self.status(&mut fields, key, defaults);
-        let kind = fields.node("type").map(|node| {
-            let kind = node.scalar_text().unwrap_or_default();
+        let kind = fields.node("type").and_then(|node| {
+            let kind = self.text(node)?;
             let known: Vec<&str> = defaults.types.iter().map(|(name, _)| name.as_str()).collect();
             if !known.is_empty() && !known.contains(&kind.as_str()) {
                 let help = did_you_mean(&kind, known.iter().copied()).map_or_else(
@@ -28,7 +28,7 @@ impl Reader<'_> {
                 );
                 self.error(node.span, "unknown-type", format!("`types` has no `{kind}`"), help);
             }
-            kind
+            Some(kind)
         });
         let code = self.code(&mut fields, key, defaults);
         let title = fields.node("title").and_then(|node| self.template(node));
@@ -44,8 +44,7 @@ impl Reader<'_> {
             self.one_of(&word, node.span, "something to collect", &[("values", true), ("none", false)])
                 .unwrap_or(false)
         });
-        let params: Vec<String> =
-            fields.texts("params", &mut self.found).into_iter().map(|(name, _)| name).collect();
+        let params = self.params(&mut fields);
         let claims: Vec<Claim> = fields
             .texts("on", &mut self.found)
             .into_iter()
@@ -95,6 +94,16 @@ impl Reader<'_> {
         Some(Draft { entry, claims, named, span: key.span })
     }
 
+    /// What whoever raises it gives along: names that a text can have in braces.
+    fn params(&mut self, fields: &mut Fields<'_>) -> Vec<String> {
+        let params = fields.texts("params", &mut self.found);
+        for (name, span) in params.iter().filter(|(name, _)| !Parameter::is_name(name)) {
+            let help = "letters, digits and `_`: a text names it in braces".to_owned();
+            self.error(*span, "parameter-name", format!("`{name}` is no parameter's name"), help);
+        }
+        params.into_iter().map(|(name, _)| name).collect()
+    }
+
     fn status(&mut self, fields: &mut Fields<'_>, key: &Key, defaults: &Defaults) -> Option<ErrorStatus> {
         let Some(node) = fields.node("status") else {
             fields.missing("status", &mut self.found);
@@ -130,7 +139,7 @@ impl Reader<'_> {
     /// Without `code:` the code is the entry's name; `code: none` shows none.
     fn code(&mut self, fields: &mut Fields<'_>, key: &Key, defaults: &Defaults) -> Option<String> {
         let node = fields.node("code");
-        let code = node.map_or_else(|| Some(key.name.clone()), Node::scalar_text);
+        let code = node.map_or_else(|| Some(key.name.clone()), |node| self.text(node));
         let code = code.filter(|code| code != "none")?;
         if let Some(style) = defaults.code_style.filter(|style| !style.fits(&code)) {
             let help = format!("`{}` would fit", style.spell(&code));
@@ -207,10 +216,29 @@ impl Reader<'_> {
             }
             retry.default_delay = seconds.map(Duration::from_secs);
         }
-        retry.attempts =
-            fields.int("attempts", &mut self.found).and_then(|attempts| u32::try_from(attempts).ok());
+        if let Some(attempts) = fields.int("attempts", &mut self.found) {
+            retry.attempts = u32::try_from(attempts).ok();
+            if retry.attempts.is_none() {
+                let span = fields.node("attempts").map_or(fields.span(), |node| node.span);
+                let message = format!("nobody tries {attempts} times");
+                self.error(span, "retry-attempts", message, "write how often at the most: `3`".to_owned());
+            }
+        }
+        if retry.class == RetryClass::Never {
+            self.never_again(&mut fields);
+        }
         fields.finish(&mut self.found);
         retry
+    }
+
+    /// What is never tried again is not tried again after a while, either.
+    fn never_again(&mut self, fields: &mut Fields<'_>) {
+        for name in ["default_delay", "attempts"] {
+            let Some(node) = fields.node(name) else { continue };
+            let message = format!("`{name}` of an error that is never tried again");
+            let help = format!("leave `{name}` out, or write another `class`, such as `after_delay`");
+            self.error(node.span, "retry-never", message, help);
+        }
     }
 
     /// Texts and formats may speak of the parameters that everyone knows, and of those that are declared.

@@ -1,6 +1,6 @@
 //! `headers:` the families of fields, by a word or with names of their own.
 
-use demur_source::{Fields, Node, Span};
+use demur_source::{Fields, Node};
 
 use super::Reader;
 use crate::families::{FieldFamily, LimitFields, ResetForm};
@@ -51,13 +51,5 @@ impl Reader<'_> {
             families.push(FieldFamily::Limits(LimitFields { reset_as, ..limits }));
         }
         fields.finish(&mut self.found);
-    }
-
-    pub(super) fn field_name(&mut self, name: &str, span: Span) {
-        let is_token =
-            !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b));
-        if !is_token {
-            self.error(span, "field-name", format!("`{name}` is no header field's name"), None);
-        }
     }
 }

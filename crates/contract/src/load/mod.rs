@@ -4,18 +4,20 @@
 
 mod code_style;
 mod entry;
+mod formats;
 mod headers;
 mod locales;
+mod wire;
 
 use std::sync::Arc;
 
-use demur_source::{Diagnostics, Fields, Node, Source, Span, did_you_mean};
+use demur_source::{Diagnostics, Fields, Kind, Node, Source, Span, did_you_mean};
 
 use crate::answers::{self, Answers};
 use crate::catalogue::{ErrorEntry, Show};
 use crate::claimable;
 use crate::compile::compile;
-use crate::contract::{About, Contract, Format, RequestIdField};
+use crate::contract::{About, Contract, Format};
 use crate::format::Shape;
 use crate::parse::Parser;
 use crate::template::{Parameter, Template};
@@ -24,6 +26,7 @@ use crate::violations::{FieldStyle, Texts, rule_claim};
 
 pub(crate) use code_style::CodeStyle;
 pub(crate) use entry::doc_url;
+use wire::is_address;
 
 /// A contract, and what a person should know about it.
 #[derive(Debug)]
@@ -121,7 +124,7 @@ impl Reader<'_> {
             fields.missing("name", &mut self.found);
         }
         let about = self.about(&mut fields);
-        let content_type = fields.text("content_type", &mut self.found);
+        let content_type = self.content_type(&mut fields);
         let request_id = self.request_id(fields.node("request_id"));
         let families = self.families(&mut fields);
         let defaults = self.defaults(&mut fields, &about);
@@ -140,6 +143,9 @@ impl Reader<'_> {
         for (key, node) in errors.iter().take(MAX_ERRORS) {
             drafts.extend(self.entry(key, node, &defaults));
         }
+        let map = |name: &str| root.get(name).and_then(Node::as_map).unwrap_or_default();
+        self.members_of_formats(map("members"), map("formats"));
+        self.params_of_formats(map("formats"), &drafts);
         let voices = self.voices(&mut fields);
         let span = fields.span();
         fields.finish(&mut self.found);
@@ -158,7 +164,7 @@ impl Reader<'_> {
         let mut contract = Contract {
             name: name?,
             about,
-            content_type: content_type.unwrap_or_else(|| "application/json".to_owned()),
+            content_type,
             request_id,
             families,
             formats: defaults.formats,
@@ -231,7 +237,7 @@ impl Reader<'_> {
         for (key, value) in entries {
             match (key.name.parse::<u16>(), &value.kind) {
                 (Ok(status), _) if (100..=599).contains(&status) => {
-                    about.statuses.push((status, value.scalar_text().unwrap_or_default()));
+                    about.statuses.push((status, self.text(value).unwrap_or_default()));
                 }
                 (_, demur_source::Kind::Bool(closed)) if key.name == "closed" => {
                     about.statuses_closed = *closed;
@@ -246,26 +252,9 @@ impl Reader<'_> {
 
     fn described(&mut self, fields: &mut Fields<'_>, name: &'static str) -> Vec<(String, String)> {
         let entries = fields.map(name, &mut self.found);
-        entries.iter().map(|(key, node)| (key.name.clone(), node.scalar_text().unwrap_or_default())).collect()
-    }
-
-    fn request_id(&mut self, node: Option<&Node>) -> RequestIdField {
-        let mut read = RequestIdField { field: "x-request-id".to_owned(), prefix: "req_".to_owned() };
-        let source = self.source;
-        let Some(mut fields) =
-            node.and_then(|node| Fields::of(node, source, "`request_id`", &mut self.found))
-        else {
-            return read;
-        };
-        if let Some(field) = fields.text("field", &mut self.found) {
-            self.field_name(&field, fields.span());
-            read.field = field.to_ascii_lowercase();
-        }
-        if let Some(prefix) = fields.text("prefix", &mut self.found) {
-            read.prefix = prefix;
-        }
-        fields.finish(&mut self.found);
-        read
+        let described =
+            entries.iter().map(|(key, node)| (key.name.clone(), self.text(node).unwrap_or_default()));
+        described.collect()
     }
 
     /// The value of a closed set of words.
@@ -297,6 +286,7 @@ impl Reader<'_> {
         let mut formats = Vec::new();
         for (key, node) in fields.map("formats", &mut self.found) {
             let shape = Shape::read(node, source, &mut self.found);
+            self.slots_as_names(node);
             formats.push(Format { name: key.name.clone(), shape });
         }
         if !formats.iter().any(|format| format.name == "default") {
@@ -313,7 +303,13 @@ impl Reader<'_> {
                 let message = "this leads every error to the same page";
                 self.found.warning(source, node.span, "doc-url", message, help);
             }
-            self.only_knows(&template, node.span, &["name", "code"]);
+            if !self.only_knows(&template, node.span, &["name", "code"]) {
+                return Some(template);
+            }
+            if !is_address(&doc_url(&template, "name", Some("code"))) {
+                let help = "write a URL, `https://shop.example/errors/{name}`, or a path, `/errors/{name}`";
+                self.error(node.span, "not-a-url", "this leads nowhere", help.to_owned());
+            }
             Some(template)
         });
         let code_style = fields.node("code_style").and_then(|node| {
@@ -383,13 +379,15 @@ impl Reader<'_> {
         self.error(span, "unknown-condition", format!("there is no condition `{name}`"), help);
     }
 
-    /// No parameters but those of violations and these.
-    fn only_knows(&mut self, template: &Template, span: Span, names: &[&str]) {
+    /// No parameters but those of violations and these. Whether that is so.
+    fn only_knows(&mut self, template: &Template, span: Span, names: &[&str]) -> bool {
+        let mut knows_all = true;
         for parameter in template.parameters() {
             let Parameter::Named(name) = parameter else { continue };
             if names.contains(&name.as_str()) {
                 continue;
             }
+            knows_all = false;
             let of_violations =
                 ["param", "field", "value", "values", "limit", "allowed", "pointer", "location"];
             let known = if names.is_empty() { &of_violations[..] } else { names };
@@ -399,11 +397,31 @@ impl Reader<'_> {
             };
             self.error(span, "unknown-parameter", format!("no one gives `{{{name}}}`"), help);
         }
+        knows_all
+    }
+
+    /// Text, and nothing where there is nothing.
+    fn text(&mut self, node: &Node) -> Option<String> {
+        let text = node.scalar_text();
+        if text.is_none() && node.kind != Kind::Null {
+            self.not_text(node);
+        }
+        text
+    }
+
+    fn not_text(&mut self, node: &Node) {
+        let message = format!("this must be text, not {}", node.kind_name());
+        self.error(
+            node.span,
+            "wrong-kind",
+            message,
+            "write one text; what begins with `[` or `{` goes in quotes".to_owned(),
+        );
     }
 
     fn template(&mut self, node: &Node) -> Option<Template> {
         let Some(text) = node.scalar_text() else {
-            self.error(node.span, "wrong-kind", format!("this must be text, not {}", node.kind_name()), None);
+            self.not_text(node);
             return None;
         };
         match Template::parse(&text) {

@@ -106,7 +106,7 @@ impl Files {
         }
         if let (Kind::Map(entries), false) = (&mut root.kind, others.is_empty()) {
             let key = demur_source::Key { name: FILES.to_owned(), span: Span::default() };
-            entries.push((key, Node { span: Span::default(), kind: Kind::Map(others) }));
+            entries.push((key, Node::new(Span::default(), Kind::Map(others))));
         }
         files
     }
