@@ -9,8 +9,7 @@
 //! - *What was received?* [`Contract::parse`].
 //!
 //! ```
-//! use demur_contract::{Answer, Condition, Contract, Parsed, Problem};
-//! use demur_source::Source;
+//! use demur_contract::{Answer, Condition, Contract, Parsed, Problem, Source};
 //!
 //! let file = Source::new("shop.yaml", r#"
 //! demur: 1
@@ -43,28 +42,10 @@
 //! # Writing a contract
 //!
 //! A file has a name, at least one *format* and a catalogue of *errors*. The format is the JSON of an answer with slots in
-//! it (`$code`, `$message`, `$violation.field`, `$params.item`, …); `member?` is left out where it has no value, and a list
-//! that speaks of violations is written once for each:
-//!
-//! ```yaml
-//! formats:
-//!   default:
-//!     error:
-//!       code?: $code
-//!       message: $message
-//!       errors?: [{ field: $violation.field, message: $violation.message }]
-//! violations:
-//!   field: camel                         # max_items is shown as maxItems
-//!   show: all                            # or `first`, or those of the `same_error`
-//!   messages: { maximum: "{field} must be at most {limit}" }
-//! errors:
-//!   invalid: { status: 400, message: The request is invalid., on: [param] }
-//!   too_large: { status: 413, code: none, message: Too large., on: [body.too_large] }
-//! ```
-//!
-//! `on` claims the gateway's [conditions](Condition), by leaf or branch: `param.missing` goes before `param`. `request` and
-//! `internal` must be claimed; what nobody claims is derived from the table. Without `on` an error is the API's own, raised
-//! by its name. All keys stand in `docs/contract.md`, all conditions in `docs/conditions.md`.
+//! it; the errors claim the gateway's [conditions](manual::conditions), by leaf or branch, or are the API's own. `request`
+//! and `internal` must be claimed; what nobody claims is derived. **The [manual]** has it all: every key, slot and cast, the
+//! three shapes of violations, texts with parameters and plural forms, retries, header fields, languages. Its examples are
+//! parts of one contract, which a test loads. The files of [`builtin`] are contracts of other worlds to start from.
 //!
 //! # Loading and mending
 //!
@@ -72,8 +53,7 @@
 //! that loads can still come with warnings, such as errors that a client could not tell apart:
 //!
 //! ```
-//! use demur_contract::Contract;
-//! use demur_source::Source;
+//! use demur_contract::{Contract, Source};
 //!
 //! let file = Source::new("shop.yaml", "demur: 1\nname: shop\nformats: { default: { code: $cod } }\nerorrs: {}\n");
 //! let found = Contract::load(&file).unwrap_err();
@@ -110,6 +90,78 @@
 //! assert_eq!(read.violations[0].limit.as_deref(), Some("100"));
 //! ```
 //!
+//! # Raising an error
+//!
+//! A [`Problem`] is one occurrence: the error, the request's id, parameters by name, violations, the delay after which
+//! trying again makes sense, and for an error with an `open` message another text.
+//!
+//! ```
+//! use std::time::Duration;
+//! use demur_contract::{Contract, Problem, RetryAfter, RetryClass, Source};
+//!
+//! let file = Source::new("shop.yaml", r#"
+//! demur: 1
+//! name: shop
+//! formats: { default: { code: $code, message: $message, item?: $params.item, wait?: $retry_after } }
+//! errors:
+//!   out_of_stock:
+//!     status: 409
+//!     message: { default: "{item} is sold out.", open: true }
+//!     params: [item]
+//!     retry: { class: after_delay, default_delay: 60s, attempts: 3 }
+//!   internal_error: { status: 500, message: Something went wrong on our side., on: [request, internal] }
+//! "#);
+//! let contract = Contract::load(&file).unwrap().contract;
+//! let error = contract.named("out_of_stock").unwrap();
+//! let entry = contract.entry(error);
+//! assert_eq!((entry.retry.class, entry.retry.attempts), (RetryClass::AfterDelay, Some(3)));
+//!
+//! let mut problem = Problem::new(error, "req_1");
+//! problem.params.push(("item".into(), "Tea".into()));
+//! problem.message = Some("There is no tea before Monday.".into());
+//! problem.retry_after = Some(RetryAfter { delay: Duration::from_millis(1500) });
+//! let mut content = Vec::new();
+//! contract.render(&problem, &mut content);
+//! assert_eq!(
+//!     content,
+//!     br#"{"code":"out_of_stock","message":"There is no tea before Monday.","item":"Tea","wait":2}"#
+//! );
+//! ```
+//!
+//! # Languages and media types
+//!
+//! A contract in another language, or as problem documents (RFC 9457), is a view of it: a contract with the same
+//! [`ErrorId`]s, chosen once by what the client asks for.
+//!
+//! ```
+//! use demur_contract::{Contract, Problem, Source};
+//!
+//! let file = Source::new("shop.yaml", r#"
+//! demur: 1
+//! name: shop
+//! formats: { default: { message: $message } }
+//! errors:
+//!   closed: { status: 409, title: Closed, message: The shop is closed. }
+//!   internal_error: { status: 500, message: Something went wrong on our side., on: [request, internal] }
+//! locales:
+//!   it: { errors: { closed: { title: Chiuso, message: Il negozio è chiuso. } } }
+//! "#);
+//! let contract = Contract::load(&file).unwrap().contract;
+//! let problem = Problem::new(contract.named("closed").unwrap(), "req_1");
+//! let said = |contract: &Contract| {
+//!     let mut content = Vec::new();
+//!     contract.render(&problem, &mut content);
+//!     String::from_utf8(content).unwrap()
+//! };
+//! let italian = contract.in_language_of("it-CH, en;q=0.5");
+//! assert_eq!(said(italian), r#"{"message":"Il negozio è chiuso."}"#);
+//! assert_eq!(
+//!     said(italian.in_media_type_of("application/problem+json")),
+//!     r#"{"type":"about:blank","title":"Chiuso","status":409,"detail":"Il negozio è chiuso.","instance":"req_1","code":"closed"}"#
+//! );
+//! assert_eq!(said(contract.in_media_type_of("*/*")), r#"{"message":"The shop is closed."}"#);
+//! ```
+//!
 //! # What comes back
 //!
 //! `parse(render(p)) = p`, less what the format does not carry. That is known before any answer is seen:
@@ -131,6 +183,7 @@
 //! Pure: no input or output, no async, and no knowledge of HTTP beyond statuses and field names.
 
 pub mod builtin;
+pub mod manual;
 
 mod answers;
 mod catalogue;
@@ -155,6 +208,8 @@ mod violations;
 pub use catalogue::{Docs, EntrySource, ErrorEntry, ErrorId, ErrorStatus, Retry, Show};
 pub use condition::{Condition, Origin, RefusedStatus, RetryClass, Usual, claimable};
 pub use contract::{About, Contract, RequestIdField};
+/// The text of a file, and what is found wrong in it.
+pub use demur_source::{Diagnostic, Diagnostics, Place, Severity, Source, Span};
 pub use families::{FieldFamily, LimitFields, ResetForm};
 pub use load::Loaded;
 pub use losses::{Change, Fate, Loss, Why};

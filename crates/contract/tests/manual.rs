@@ -1,0 +1,93 @@
+//! The examples of the manual (`docs/contract.md`, which is the documentation of `demur_contract::manual` too): parts of
+//! one contract, which grows from one to the next, and loads after each without a mistake.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test says what failed by failing")]
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use demur_contract::{Contract, Source};
+use serde_json::Value as Json;
+
+fn manual() -> String {
+    std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/contract.md")).unwrap()
+}
+
+fn examples(manual: &str) -> Vec<&str> {
+    let blocks = manual.split("```yaml\n").skip(1);
+    blocks.map(|block| block.split_once("```").unwrap().0).collect()
+}
+
+/// Mappings are put together; of anything else the later one counts.
+fn merge(into: &mut Json, part: Json) {
+    match (into, part) {
+        (Json::Object(members), Json::Object(part)) => {
+            for (name, value) in part {
+                merge(members.entry(name).or_insert(Json::Null), value);
+            }
+        }
+        (into, part) => *into = part,
+    }
+}
+
+#[test]
+fn every_example_is_part_of_one_sound_contract() {
+    let manual = manual();
+    let examples = examples(&manual);
+    let mut file = Json::Null;
+    for example in &examples {
+        let part =
+            demur_source::parse(&Source::new("example", *example)).unwrap_or_else(|found| panic!("{found}"));
+        merge(&mut file, part.to_json());
+        let loaded = Contract::load(&Source::new("shop.yaml", file.to_string()));
+        let loaded = loaded.unwrap_or_else(|found| panic!("{found}\nafter\n{example}"));
+        let meant = |check: &str| check != "missing-translation";
+        let warnings: Vec<_> = loaded.warnings.iter().filter(|found| meant(found.check)).collect();
+        assert!(warnings.is_empty(), "{warnings:?}\nafter\n{example}");
+    }
+    assert!(examples.len() >= 8, "only {} examples", examples.len());
+}
+
+/// The first example is a whole file, and loads as it stands.
+#[test]
+fn the_first_example_is_a_whole_contract() {
+    let manual = manual();
+    let loaded = Contract::load(&Source::new("shop.yaml", examples(&manual)[0])).unwrap();
+    assert!(loaded.warnings.is_empty(), "{}", loaded.warnings);
+}
+
+/// What the loader names when it meets what nobody knows stands in the manual: keys, slots, casts, words.
+#[test]
+fn the_manual_names_all_that_the_loader_knows() {
+    const BROKEN: &str = "
+qqqqqqqqqq: 1
+code_style: qqqqqqqqqq
+headers: [qqqqqqqqqq, { qqqqqqqqqq: 1, reset_as: qqqqqqqqqq }]
+request_id: { qqqqqqqqqq: 1 }
+formats: { default: { a: $qqqqqqqqqq, b: $code|qqqqqqqqqq } }
+violations: { qqqqqqqqqq: 1, field: qqqqqqqqqq, show: qqqqqqqqqq, messages: { enum: '{qqqqqqqqqq}' } }
+locales: { it: { qqqqqqqqqq: 1, errors: { one: { qqqqqqqqqq: 1 } } } }
+errors:
+  one:
+    qqqqqqqqqq: 1
+    status: 400
+    message: { qqqqqqqqqq: 1 }
+    collect: qqqqqqqqqq
+    retry: { qqqqqqqqqq: 1, class: qqqqqqqqqq }
+";
+    let found = Contract::load(&Source::new("t.yaml", BROKEN)).unwrap_err();
+    let mut known = BTreeSet::new();
+    for help in found.iter().filter_map(|found| found.help.as_deref()) {
+        let list =
+            ["it knows: ", "there are: ", "there are "].iter().find_map(|start| help.strip_prefix(start));
+        known.extend(
+            list.into_iter().flat_map(|list| list.split(", ")).map(|word| word.trim_matches('`').to_owned()),
+        );
+    }
+    assert!(known.len() > 70, "{known:?}");
+    let manual = manual();
+    // A slot of a violation stands in its row without the slot's beginning, a cast after its bar.
+    let stands = |word: &String| manual.contains(word.as_str());
+    let missing: Vec<_> = known.iter().filter(|word| !stands(word)).collect();
+    assert!(missing.is_empty(), "the manual does not name {missing:?}");
+}
