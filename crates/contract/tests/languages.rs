@@ -94,7 +94,58 @@ fn violations_titles_and_user_messages_are_translated() {
         .filter(|warning| warning.check == "missing-translation")
         .map(ToString::to_string)
         .collect();
-    assert!(matches!(missing.as_slice(), [one] if one.contains("derived errors")), "{missing:?}");
+    let said = |text: &str| missing.iter().any(|warning| warning.contains(text));
+    assert_eq!(missing.len(), 2, "{missing:?}");
+    assert!(said("derived errors"), "{missing:?}");
+    assert!(said("no title for 2 errors, which problem documents show"), "{missing:?}");
+    assert!(said("add `title` to bad_request, sold_out"), "{missing:?}");
+}
+
+#[test]
+fn what_only_a_problem_document_shows_is_missed_too() {
+    const SILENT: &str = "\
+demur: 1
+name: shop
+formats: { default: { message: $message } }
+errors:
+  bad_request: { status: 400, message: Bad., on: [request, param] }
+  internal_error: { status: 500, message: Oops., on: [internal] }
+locales: { it: { errors: { bad_request: { title: Male, message: Male. }, internal_error: Ahi. } } }
+";
+    let warned = |text: &str| {
+        let (_, warnings) = load(text).unwrap();
+        let warnings = warnings.iter().filter(|warning| warning.check == "missing-translation");
+        let texts: Vec<String> = warnings.map(ToString::to_string).collect();
+        texts.iter().filter(|text| !text.contains("derived errors")).cloned().collect::<Vec<_>>()
+    };
+    let on = warned(SILENT);
+    assert!(
+        matches!(on.as_slice(), [titles, rules]
+        if titles.contains("add `title` to internal_error, or write `problem_json: off`")
+            && rules.contains("usual texts for rules")),
+        "{on:?}"
+    );
+    let off = warned(&SILENT.replace("name: shop", "name: shop\nproblem_json: off"));
+    assert_eq!(off, Vec::<String>::new());
+    let shown =
+        warned(&SILENT.replace("name: shop", "name: shop\nproblem_json: off").replace("$message", "$title"));
+    assert!(matches!(shown.as_slice(), [titles] if titles.contains("which their formats show")), "{shown:?}");
+}
+
+#[test]
+fn problem_documents_of_the_built_in_translations_have_titles_in_their_language() {
+    let mut titles = 0;
+    for name in builtin::names() {
+        let contract = Contract::load(&builtin::source(name).unwrap()).unwrap().contract;
+        for locale in contract.locales().skip(1) {
+            let problems = contract.in_locale(locale).and_then(Contract::as_problem).unwrap();
+            for (error, entry) in problems.entries() {
+                assert_ne!(entry.title, contract.entry(error).title, "{name} in {locale}: {}", entry.name);
+                titles += 1;
+            }
+        }
+    }
+    assert!(titles > 5, "only {titles} titles");
 }
 
 #[test]

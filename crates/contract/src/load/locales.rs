@@ -3,7 +3,7 @@
 //! All that a translator has to know of a language stands in one block, which mirrors the texts of the file
 //! under the same names. What is missing there is a warning that names it, and stays in the default language.
 
-use demur_source::{Fields, Key, Node, Span, did_you_mean};
+use demur_source::{Fields, Key, Kind, Node, Span, did_you_mean};
 use icu_locale_core::LanguageIdentifier;
 
 use super::Reader;
@@ -39,10 +39,13 @@ impl Reader<'_> {
             language = self.tag(&locale, node.span);
         }
         let locales = fields.map("locales", &mut self.found);
-        let speaks_problems = fields.node("problem_json").is_none_or(|node| {
-            let word = node.scalar_text().unwrap_or_default();
-            let words = [("on", true), ("off", false), ("true", true), ("false", false)];
-            self.one_of(&word, node.span, "`on` or `off`", &words).unwrap_or(true)
+        let speaks_problems = fields.node("problem_json").is_none_or(|node| match node.kind {
+            Kind::Bool(speaks) => speaks,
+            _ => {
+                let word = node.scalar_text().unwrap_or_default();
+                self.one_of(&word, node.span, "`on` or `off`", &[("on", true), ("off", false)])
+                    .unwrap_or(true)
+            }
         });
         // A tag that is wrong was told; the rest of the file is read all the same.
         let language = language.or_else(|| "en".parse().ok());
@@ -66,7 +69,7 @@ impl Reader<'_> {
                 continue;
             }
             let Some(plurals) = Plurals::of(&language) else { continue };
-            if let Some(translation) = self.translation(key, node, plurals, &contract, root) {
+            if let Some(translation) = self.translation((key, node), plurals, voices, &contract, root) {
                 contract.translate(translation);
             }
         }
@@ -97,9 +100,9 @@ impl Reader<'_> {
 
     fn translation(
         &mut self,
-        key: &Key,
-        node: &Node,
+        (key, node): (&Key, &Node),
         plurals: Plurals,
+        voices: &Voices<'_>,
         contract: &Contract,
         root: &Node,
     ) -> Option<Translation> {
@@ -126,8 +129,9 @@ impl Reader<'_> {
             translated[index] = self.texts_of_error(node, index, &plurals, contract);
         }
         self.untranslated_errors(key, &translated, contract, root);
+        self.usual_titles(key, &translated, voices, contract, root);
         let texts = self.texts_of_violations(violations, &plurals, contract);
-        self.untranslated_violations(key, violations, contract, root);
+        self.untranslated_violations(key, violations, voices, contract, root);
         Some(Translation { locale: key.name.clone(), plurals, errors: translated, texts: Texts::new(&texts) })
     }
 
@@ -241,11 +245,61 @@ impl Reader<'_> {
         }
     }
 
+    /// Titles that stand nowhere in the file are English texts too, where a client sees them: in the error's own format, or
+    /// in a problem document, which always has a title.
+    fn usual_titles(
+        &mut self,
+        key: &Key,
+        texts: &[Translated],
+        voices: &Voices<'_>,
+        contract: &Contract,
+        root: &Node,
+    ) {
+        let is_usual = |name: &str| {
+            let declared = root.get("errors").and_then(|errors| errors.get(name));
+            declared.is_some_and(|node| node.get("title").is_none())
+        };
+        let untold: Vec<&str> = contract
+            .entries
+            .iter()
+            .zip(texts)
+            .filter(|(entry, text)| {
+                let slots = contract.shape(entry).slots();
+                let as_message = text.message.is_none() && entry.message == entry.title;
+                let in_format = slots.contains(&&Slot::Title)
+                    || as_message && slots.iter().any(|slot| matches!(slot, Slot::Message | Slot::Detail));
+                text.title.is_none() && is_usual(&entry.name) && (voices.speaks_problems || in_format)
+            })
+            .map(|(entry, _)| entry.name.as_str())
+            .collect();
+        if untold.is_empty() {
+            return;
+        }
+        let first = untold[..untold.len().min(SHOWN)].join(", ");
+        let more = if untold.len() > SHOWN { ", …" } else { "" };
+        let (message, help) = match voices.speaks_problems {
+            true => (
+                format!(
+                    "`{}` has no title for {} errors, which problem documents show",
+                    key.name,
+                    untold.len()
+                ),
+                format!("add `title` to {first}{more}, or write `problem_json: off`"),
+            ),
+            false => (
+                format!("`{}` has no title for {} errors, which their formats show", key.name, untold.len()),
+                format!("add `title` to {first}{more}"),
+            ),
+        };
+        self.found.warning(self.source, key.span, "missing-translation", message, help);
+    }
+
     /// Each text of the contract's own needs one; and where violations are shown, so do the usual texts.
     fn untranslated_violations(
         &mut self,
         key: &Key,
         translated: &[(Key, Node)],
+        voices: &Voices<'_>,
         contract: &Contract,
         root: &Node,
     ) {
@@ -261,11 +315,13 @@ impl Reader<'_> {
                 self.found.warning(source, key.span, "missing-translation", message, help);
             }
         }
-        let shows_violations = contract.formats.iter().any(|format| {
-            let speaks =
-                |slot: &&Slot| matches!(slot, Slot::Detail | Slot::Violation(ViolationSlot::Message));
-            format.shape.slots().iter().any(speaks)
-        });
+        // A problem document shows what is said of each violation, whatever the contract's own formats show.
+        let shows_violations = voices.speaks_problems
+            || contract.formats.iter().any(|format| {
+                let speaks =
+                    |slot: &&Slot| matches!(slot, Slot::Detail | Slot::Violation(ViolationSlot::Message));
+                format.shape.slots().iter().any(speaks)
+            });
         let untold: Vec<&str> = crate::Condition::all()
             .filter(|rule| rule.is_violation() && contract.texts.of(*rule).is_none())
             .filter(|rule| !contract.entry(contract.answer(*rule)).message.speaks_of_violation())
