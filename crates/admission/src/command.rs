@@ -247,7 +247,7 @@ pub enum Reply {
     },
     /// What happened to an account's credits, latest first.
     Statement {
-        /// The account as it is now.
+        /// The account as it was after the latest entry.
         account: AccountStatement,
         /// What happened.
         entries: Vec<StatementEntry>,
@@ -301,13 +301,16 @@ pub struct RotatedKey {
 /// One thing that happened to an account's credits.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StatementEntry {
-    /// When.
+    /// When. For what a request spent, the moment at which that was settled.
     pub at: Timestamp,
     /// What.
     pub kind: StatementKind,
     /// How many credits.
     pub amount: u64,
-    /// For which operation, or as which; for a monthly grant the day on which its month begins.
+    /// What the account had after it, available and held together.
+    #[serde(default)]
+    pub balance: i64,
+    /// For which operation, or as which; for a monthly grant and what expired, the day on which the month begins.
     pub operation: String,
     /// Why, where somebody said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -335,6 +338,23 @@ pub enum StatementKind {
     /// A request held them when the gateway was killed: it may have been carried out, so they count as
     /// spent. An operator can refund them.
     OutcomeUnknown,
+    /// They were left when their month ended, or came back after it.
+    Expired,
+}
+
+impl StatementEntry {
+    /// By how much it changed what the account has, available and held together.
+    pub fn change(&self) -> i64 {
+        let amount = i64::try_from(self.amount).unwrap_or(i64::MAX);
+        match self.kind {
+            StatementKind::Grant | StatementKind::TopUp | StatementKind::Refund => amount,
+            StatementKind::Withdrawal
+            | StatementKind::Posted
+            | StatementKind::OutcomeUnknown
+            | StatementKind::Expired => -amount,
+            StatementKind::Held | StatementKind::Released => 0,
+        }
+    }
 }
 
 /// One thing that must hold in the books.
@@ -419,6 +439,15 @@ pub enum CommandFault {
     },
     /// The account has not so many credits.
     NotSoMany,
+    /// Credits were to be brought in or taken away without a word on why.
+    NoReason,
+    /// A key that does not open was to get another secret, which would not open either.
+    KeyNotActive {
+        /// As asked for.
+        key: KeyId,
+        /// Why it does not open.
+        state: KeyState,
+    },
     /// A hash, its key or its form is none.
     InvalidImport {
         /// What is wrong.
@@ -458,6 +487,16 @@ impl fmt::Display for CommandFault {
                 write!(f, "nothing was charged for an operation `{operation}`, or it was given back before")
             }
             CommandFault::NotSoMany => f.write_str("there are not so many credits"),
+            CommandFault::NoReason => f.write_str("the reason is empty; say why, for the statement"),
+            CommandFault::KeyNotActive { key, state } => {
+                let mend = match state {
+                    KeyState::Revoked => "revoked for good; make another key",
+                    KeyState::Expired => "expired; give it a later end first",
+                    KeyState::Disabled => "disabled; enable it first",
+                    KeyState::Active => "active",
+                };
+                write!(f, "another secret for `{key}` would open nothing: the key is {mend}")
+            }
             CommandFault::InvalidImport { cause } => write!(f, "the keys cannot be taken over: {cause}"),
             CommandFault::KeyExists { account } => {
                 write!(f, "a key with the hash that is given for `{account}` is there already")

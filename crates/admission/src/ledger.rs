@@ -11,7 +11,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::{AccountId, Answer, MonthlyCredits, Now, OperationId, StoreError};
 
-pub use purse::{Booking, HoldSource, Insufficient, MonthlyGrant, Purse, TooLarge};
+pub use purse::{Booking, Expiry, Granted, HoldSource, Insufficient, MonthlyGrant, Purse, Rolled, TooLarge};
 
 /// Where credits are kept.
 pub trait Ledger: Send + Sync {

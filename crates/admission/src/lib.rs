@@ -100,8 +100,8 @@ pub use grants::{Coverage, Grants, Requirement, permit};
 pub use hold::Hold;
 pub use identity::{AccountId, InvalidId, KeyId, OperationId};
 pub use ledger::{
-    Balance, Booking, Charge, Fingerprint, HoldId, HoldOutcome, HoldRequest, HoldSource, Insufficient,
-    Ledger, MonthlyGrant, Purse, Repeats, Settlement, TooLarge,
+    Balance, Booking, Charge, Expiry, Fingerprint, Granted, HoldId, HoldOutcome, HoldRequest, HoldSource,
+    Insufficient, Ledger, MonthlyGrant, Purse, Repeats, Rolled, Settlement, TooLarge,
 };
 pub use limits::{
     Counters, Demand, Exceeded, LimitKind, LimitState, LocalCounters, Meter, QuotaUse, Receipt, Report,

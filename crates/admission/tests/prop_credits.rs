@@ -1,6 +1,6 @@
 //! The purse against a model with one number, and its own invariant at every step.
 
-use demur_admission::{HoldSource, MonthlyCredits, Purse, Settlement};
+use demur_admission::{HoldSource, MonthlyCredits, Purse, Rolled, Settlement};
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
@@ -38,13 +38,15 @@ proptest! {
         let (mut granted, mut posted) = (0, 0);
         let mut last_month = None;
         for step in steps {
-            let granting = purse.roll(Some(&monthly), wall);
-            if let Some(grant) = granting {
-                prop_assert!(Some(grant.begins) > last_month, "granted twice");
-                last_month = Some(grant.begins);
+            let before = purse.expired;
+            let rolled = purse.roll(Some(&monthly), wall);
+            prop_assert_eq!(rolled.expired.map_or(0, |expiry| expiry.amount), purse.expired - before);
+            if let Some(grant) = rolled.granted {
+                prop_assert!(Some(grant.month.begins) > last_month, "granted twice");
+                last_month = Some(grant.month.begins);
                 granted += grant.amount;
             }
-            prop_assert_eq!(purse.roll(Some(&monthly), wall), None);
+            prop_assert_eq!(purse.roll(Some(&monthly), wall), Rolled::default());
             let before = purse.available();
             match step {
                 Step::Wait(hours) => wall += SignedDuration::from_hours(hours),
@@ -89,10 +91,10 @@ fn a_change_of_zone_grants_no_month_twice() -> Result<(), jiff::Error> {
         |zone: &str| TimeZone::get(zone).map(|zone| MonthlyCredits { amount: 100, grant_day: 1, zone });
     let (tokyo, utc) = (monthly("Asia/Tokyo")?, monthly("UTC")?);
     let mut purse = Purse::default();
-    assert!(purse.roll(Some(&tokyo), "2026-11-20T00:00:00Z".parse()?).is_some());
-    assert!(purse.roll(Some(&utc), "2026-11-30T16:00:00Z".parse()?).is_none());
+    assert!(purse.roll(Some(&tokyo), "2026-11-20T00:00:00Z".parse()?).granted.is_some());
+    assert!(purse.roll(Some(&utc), "2026-11-30T16:00:00Z".parse()?).granted.is_none());
     assert_eq!((purse.available(), purse.expired), (0, 100));
-    assert!(purse.roll(Some(&utc), "2026-12-01T00:00:00Z".parse()?).is_some());
+    assert!(purse.roll(Some(&utc), "2026-12-01T00:00:00Z".parse()?).granted.is_some());
     assert!(purse.is_sound());
     Ok(())
 }

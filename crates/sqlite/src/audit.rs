@@ -15,7 +15,7 @@ use rusqlite::Connection;
 use crate::database::{Access, DatabaseFile, Link};
 use crate::error::store_error;
 
-pub(crate) use statement::Wanted;
+pub(crate) use statement::{Statement, Wanted};
 
 /// Reads at one moment of the database: what is written meanwhile is not seen.
 fn read<T>(
@@ -28,12 +28,9 @@ fn read<T>(
     found.map_err(|error| fault(store_error(&error)))
 }
 
-/// What happened to an account's credits, latest first, and whether there is more.
-pub(crate) fn statement(
-    file: &Arc<DatabaseFile>,
-    wanted: &Wanted<'_>,
-) -> Result<statement::Entries, CommandFault> {
-    read(file, |connection| statement::entries(connection, wanted))
+/// What happened to an account's credits, and what it has.
+pub(crate) fn statement(file: &Arc<DatabaseFile>, wanted: &Wanted<'_>) -> Result<Statement, CommandFault> {
+    read(file, |connection| statement::statement(connection, wanted))
 }
 
 /// What an operation of an account was charged, where there is one.

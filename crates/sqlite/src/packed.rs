@@ -2,13 +2,19 @@
 //!
 //! A batch is a sequence of entries, each a byte that says what it is, numbers as LEB128, texts with their
 //! length in front. It is read as carefully as it would be from a stranger: what does not fit is damage.
+//!
+//! Entries have a number: which one of their account's bookings they are. Those that were written before there
+//! were such numbers are other kinds of entries, and are read with 0.
 
 use demur_admission::{HoldId, HoldSource};
 use jiff::civil::Date;
 
-const HELD: u8 = 1;
-const SETTLED: u8 = 2;
-const UNKNOWN: u8 = 3;
+const HELD_WITHOUT_NUMBER: u8 = 1;
+const SETTLED_WITHOUT_NUMBER: u8 = 2;
+const UNKNOWN_WITHOUT_NUMBER: u8 = 3;
+const HELD: u8 = 4;
+const SETTLED: u8 = 5;
+const UNKNOWN: u8 = 6;
 
 /// What happened to one hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,11 +27,12 @@ pub(crate) enum Entry<'p> {
         source: HoldSource,
         /// Microseconds since 1970.
         at: i64,
+        booking: u64,
     },
     /// So much of them was spent; the rest is back, or expired.
-    Settled { hold: HoldId, posted: u64 },
+    Settled { hold: HoldId, posted: u64, booking: u64 },
     /// All of them count as spent: the process ended before anyone could say.
-    OutcomeUnknown { hold: HoldId, posted: u64 },
+    OutcomeUnknown { hold: HoldId, posted: u64, booking: u64 },
 }
 
 /// The batch is not one.
@@ -43,7 +50,7 @@ impl std::error::Error for Damaged {}
 /// Adds an entry at the end.
 pub(crate) fn write(entry: Entry<'_>, into: &mut Vec<u8>) {
     match entry {
-        Entry::Held { hold, account, operation, source, at } => {
+        Entry::Held { hold, account, operation, source, at, booking } => {
             into.push(HELD);
             number(hold.0, into);
             text(account, into);
@@ -52,16 +59,15 @@ pub(crate) fn write(entry: Entry<'_>, into: &mut Vec<u8>) {
             number(source.lasting, into);
             number(source.month.map_or(0, month_number), into);
             number(at.cast_unsigned(), into);
+            number(booking, into);
         }
-        Entry::Settled { hold, posted } => {
+        Entry::Settled { hold, posted, booking } => {
             into.push(SETTLED);
-            number(hold.0, into);
-            number(posted, into);
+            [hold.0, posted, booking].into_iter().for_each(|value| number(value, into));
         }
-        Entry::OutcomeUnknown { hold, posted } => {
+        Entry::OutcomeUnknown { hold, posted, booking } => {
             into.push(UNKNOWN);
-            number(hold.0, into);
-            number(posted, into);
+            [hold.0, posted, booking].into_iter().for_each(|value| number(value, into));
         }
     }
 }
@@ -86,8 +92,14 @@ fn take<'p>(rest: &mut &'p [u8]) -> Option<Entry<'p>> {
     let (kind, after) = rest.split_first()?;
     *rest = after;
     let hold = HoldId(take_number(rest)?);
+    let is_numbered = match *kind {
+        HELD | SETTLED | UNKNOWN => true,
+        HELD_WITHOUT_NUMBER | SETTLED_WITHOUT_NUMBER | UNKNOWN_WITHOUT_NUMBER => false,
+        _ => return None,
+    };
+    let take_booking = |rest: &mut &'p [u8]| if is_numbered { take_number(rest) } else { Some(0) };
     Some(match *kind {
-        HELD => {
+        HELD | HELD_WITHOUT_NUMBER => {
             let (account, operation) = (take_text(rest)?, take_text(rest)?);
             let (monthly, lasting) = (take_number(rest)?, take_number(rest)?);
             let month = match take_number(rest)? {
@@ -96,11 +108,13 @@ fn take<'p>(rest: &mut &'p [u8]) -> Option<Entry<'p>> {
             };
             monthly.checked_add(lasting)?;
             let at = take_number(rest)?.cast_signed();
-            Entry::Held { hold, account, operation, source: HoldSource { monthly, lasting, month }, at }
+            let (source, booking) = (HoldSource { monthly, lasting, month }, take_booking(rest)?);
+            Entry::Held { hold, account, operation, source, at, booking }
         }
-        SETTLED => Entry::Settled { hold, posted: take_number(rest)? },
-        UNKNOWN => Entry::OutcomeUnknown { hold, posted: take_number(rest)? },
-        _ => return None,
+        SETTLED | SETTLED_WITHOUT_NUMBER => {
+            Entry::Settled { hold, posted: take_number(rest)?, booking: take_booking(rest)? }
+        }
+        _ => Entry::OutcomeUnknown { hold, posted: take_number(rest)?, booking: take_booking(rest)? },
     })
 }
 
@@ -162,12 +176,26 @@ mod tests {
         let month = Date::new(2026, 11, 28).ok();
         let source = HoldSource { monthly: 7, lasting: 300, month };
         let none = HoldSource { monthly: 0, lasting: 1, month: None };
+        let (at, booking, small) = (1_795_176_000_000_000, 300, HoldId(1));
         vec![
-            Entry::Held { hold, account: "acme", operation: "order-1", source, at: 1_795_176_000_000_000 },
-            Entry::Settled { hold, posted: 0 },
-            Entry::Held { hold: HoldId(1), account: "a", operation: "b", source: none, at: -1 },
-            Entry::OutcomeUnknown { hold: HoldId(1), posted: 128 },
+            Entry::Held { hold, account: "acme", operation: "order-1", source, at, booking },
+            Entry::Settled { hold, posted: 0, booking: 301 },
+            Entry::Held { hold: small, account: "a", operation: "b", source: none, at: -1, booking: 1 },
+            Entry::OutcomeUnknown { hold: small, posted: 128, booking: 2 },
         ]
+    }
+
+    /// Byte for byte what the schema before the third wrote.
+    #[test]
+    fn entries_without_a_number_are_read_still() {
+        let batch = b"\x01\x07\x01a\x02op\x03\x04\x00\x05\x02\x07\x06\x03\x07\x07";
+        let (hold, source) = (HoldId(7), HoldSource { monthly: 3, lasting: 4, month: None });
+        let entries = vec![
+            Entry::Held { hold, account: "a", operation: "op", source, at: 5, booking: 0 },
+            Entry::Settled { hold, posted: 6, booking: 0 },
+            Entry::OutcomeUnknown { hold, posted: 7, booking: 0 },
+        ];
+        assert_eq!(read(batch).collect::<Result<Vec<_>, _>>(), Ok(entries));
     }
 
     #[test]

@@ -13,7 +13,7 @@ use crate::OpenError;
 const APPLICATION_ID: i64 = 0x444d_5552;
 
 /// Each brings the schema from its position to the next. Never changed once released, only added to.
-const MIGRATIONS: [&str; 2] = [FIRST, SECOND];
+const MIGRATIONS: [&str; 3] = [FIRST, SECOND, THIRD];
 
 const FIRST: &str = "
     CREATE TABLE account (
@@ -162,6 +162,56 @@ const SECOND: &str = "
         operations INTEGER NOT NULL,
         posted     INTEGER NOT NULL
     ) STRICT, WITHOUT ROWID;
+";
+
+/// What a statement and the proof of the books need: expiries, the order in which an account's bookings were made
+/// (`booking`: 1 for the first, 0 for what is older than this schema), and from which credits was taken.
+const THIRD: &str = "
+    ALTER TABLE purse ADD COLUMN bookings INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE top_up ADD COLUMN booking INTEGER NOT NULL DEFAULT 0;
+
+    -- booking: of the hold while it is open, and then of its end.
+    ALTER TABLE operation ADD COLUMN booking INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE operation ADD COLUMN ended INTEGER;
+
+    -- from_monthly: what a withdrawal took of a month's credits; null where nobody wrote it down.
+    -- forgotten: the operation of this refund has been pruned.
+    ALTER TABLE correction ADD COLUMN booking INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE correction ADD COLUMN from_monthly INTEGER;
+    ALTER TABLE correction ADD COLUMN forgotten INTEGER NOT NULL DEFAULT 0;
+    UPDATE correction SET forgotten = 1 WHERE account IN (SELECT account FROM pruned);
+
+    -- from_monthly: what pruned operations had posted of months' credits; null where nobody wrote it down.
+    ALTER TABLE pruned ADD COLUMN from_monthly INTEGER;
+
+    -- granted: what had been granted for the month with this. A larger plan brings the difference.
+    CREATE TABLE grant_now (
+        account TEXT NOT NULL REFERENCES account (id),
+        begins  TEXT NOT NULL,
+        granted INTEGER NOT NULL,
+        ends    INTEGER NOT NULL,
+        amount  INTEGER NOT NULL CHECK (amount BETWEEN 0 AND granted),
+        created INTEGER NOT NULL,
+        booking INTEGER NOT NULL,
+        PRIMARY KEY (account, begins, granted)
+    ) STRICT, WITHOUT ROWID;
+    INSERT INTO grant_now
+        SELECT account, begins, amount, ends, amount, CAST(unixepoch(begins) AS INTEGER) * 1000000, 0
+        FROM monthly_grant;
+    DROP TABLE monthly_grant;
+    ALTER TABLE grant_now RENAME TO monthly_grant;
+
+    -- begins: the month whose credits they were; null for all that expired before this schema.
+    CREATE TABLE expiry (
+        account TEXT NOT NULL REFERENCES account (id),
+        booking INTEGER NOT NULL,
+        begins  TEXT,
+        amount  INTEGER NOT NULL CHECK (amount > 0),
+        created INTEGER NOT NULL,
+        PRIMARY KEY (account, booking)
+    ) STRICT, WITHOUT ROWID;
+    INSERT INTO expiry SELECT account, 0, NULL, expired, CAST(unixepoch() AS INTEGER) * 1000000
+        FROM purse WHERE expired > 0;
 ";
 
 /// Brings the database to the current schema, in one transaction for each step.

@@ -5,9 +5,10 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use demur_admission::{
-    Account, AccountId, Answer, Balance, Candidates, Command, CommandFault, Counters, Credential, Digest,
-    ForeignForms, HoldId, HoldOutcome, HoldRequest, KeyDirectory, KeyId, Ledger, LocalCounters, Meter,
-    MonthlyCredits, Now, Pepper, Plan, PlanBook, Reply, Settlement, StoreError, Stores, Watch,
+    Account, AccountId, AccountStatement, Answer, Balance, Candidates, Command, CommandFault, Counters,
+    Credential, Digest, ForeignForms, HoldId, HoldOutcome, HoldRequest, KeyDirectory, KeyId, Ledger,
+    LocalCounters, Meter, MonthlyCredits, Now, Pepper, Plan, PlanBook, Reply, Settlement, StoreError, Stores,
+    Watch,
 };
 use jiff::Timestamp;
 
@@ -113,8 +114,10 @@ impl Store {
         match self.write(Command::ShowAccount { account: account.clone() }, None, at) {
             Reply::Account(shown) => {
                 let wanted = audit::Wanted { account, since, limit };
-                let (entries, more) = audit::statement(&self.file, &wanted)?;
-                Ok(Reply::Statement { account: shown, entries, more })
+                let audit::Statement { credits, entries, more } = audit::statement(&self.file, &wanted)?;
+                // Of the same moment as the entries, and not of the one before.
+                let credits = Balance { resets_at: shown.credits.resets_at, ..credits };
+                Ok(Reply::Statement { account: AccountStatement { credits, ..shown }, entries, more })
             }
             other => Ok(other),
         }

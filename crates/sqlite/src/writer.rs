@@ -284,7 +284,7 @@ impl Run {
         undo: &mut Undo,
     ) -> rusqlite::Result<Vec<Change>> {
         let mut changes = Vec::new();
-        let mut books = Books::open(transaction, &mut self.till, undo);
+        let mut books = Books::open(transaction, &mut self.till, undo, Timestamp::now());
         for (hold, settlement) in &self.unsettled {
             books.settle(*hold, *settlement)?;
         }
@@ -307,7 +307,7 @@ impl Run {
                 Job::Close => {}
             }
         }
-        books.close(Timestamp::now())?;
+        books.close()?;
         Ok(changes)
     }
 

@@ -151,15 +151,33 @@ fn the_proof_finds_what_does_not_add_up() {
         "DELETE FROM batch WHERE id = (SELECT max(id) FROM batch)",
         "UPDATE batch SET entries = CAST(entries || entries AS BLOB)",
         "DELETE FROM top_up",
+        // What adds up and is still not so.
+        "UPDATE purse SET lasting = lasting - 40, expired = expired + 40",
+        "UPDATE purse SET lasting = lasting - 40, monthly = monthly + 40",
+        "UPDATE purse SET month_amount = month_amount + 1",
+        "DELETE FROM expiry",
+        "UPDATE expiry SET amount = amount - 1",
+        "UPDATE monthly_grant SET begins = '2020' || substr(begins, 5)",
+        // Refunds of more than was charged, of what was not charged, and of what is not there, while the purse
+        // has all of it.
+        "UPDATE correction SET operation = 'single', amount = 5 WHERE operation = 'named'; \
+         UPDATE purse SET posted = posted - 2, lasting = lasting + 2",
+        "UPDATE correction SET operation = 'released' WHERE operation = 'named'",
+        "UPDATE correction SET operation = 'unheard-of' WHERE operation = 'named'",
         "UPDATE correction SET amount = amount + 50",
         "PRAGMA foreign_keys = off; DELETE FROM account",
     ] {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("demur.db");
         let store = with_account(&path);
+        run(&store, Command::SetPlan { account: acme(), plan: "paid".into() }).unwrap();
         charge(&store, "named", NAMED, Some(Settlement::Post(10)));
         charge(&store, "single", Repeats::Never, Some(Settlement::Post(4)));
+        charge(&store, "released", Repeats::Never, Some(Settlement::Release));
         refund(&store, "named", Some(3)).unwrap();
+        // And then the month ends, with something left of it.
+        let december = start().wall + jiff::SignedDuration::from_hours(24 * 30);
+        store.execute(Command::ShowAccount { account: acme() }, december);
         assert!(is_sound(&store));
         drop(store);
         rusqlite::Connection::open(&path).unwrap().execute_batch(sabotage).unwrap();

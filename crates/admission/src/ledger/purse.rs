@@ -32,7 +32,7 @@ pub struct Purse {
     pub month: Option<MonthlyGrant>,
 }
 
-/// A month whose credits have been granted. With the account, `begins` names the grant: it is made once.
+/// A month whose credits have been granted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MonthlyGrant {
     /// The grant day.
@@ -40,6 +40,34 @@ pub struct MonthlyGrant {
     /// When what is left of it expires.
     pub ends: Timestamp,
     /// How much was granted.
+    pub amount: u64,
+}
+
+/// What the turn of a month or of a plan booked.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Rolled {
+    /// What was left of the month before, if anything.
+    pub expired: Option<Expiry>,
+    /// What came in, if anything.
+    pub granted: Option<Granted>,
+}
+
+/// Credits that expired with their month.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Expiry {
+    /// The month, where it is known.
+    pub month: Option<MonthlyGrant>,
+    /// How many.
+    pub amount: u64,
+}
+
+/// A month's credits that came in. With the account, the day on which the month begins and what has been granted for
+/// it now name the grant: it is made once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Granted {
+    /// The month, this grant included.
+    pub month: MonthlyGrant,
+    /// How many came in.
     pub amount: u64,
 }
 
@@ -78,6 +106,11 @@ impl HoldSource {
     pub fn amount(&self) -> u64 {
         self.monthly + self.lasting
     }
+
+    /// How much of the month's credits is spent when so much of the hold is: those go first.
+    pub fn monthly_spent(&self, posted: u64) -> u64 {
+        posted.min(self.monthly)
+    }
 }
 
 impl Purse {
@@ -87,25 +120,38 @@ impl Purse {
     }
 
     /// Lets what is left of a past month expire and grants the month under way, once. To be called before
-    /// anything else is asked of a purse. A grant that was made counts until its month ends, whatever the
-    /// plan has become since.
-    pub fn roll(&mut self, monthly: Option<&MonthlyCredits>, at: Timestamp) -> Option<MonthlyGrant> {
-        // Nearly always: no calendar is asked for it.
-        if self.month.is_some_and(|month| at < month.ends) {
-            return None;
+    /// anything else is asked of a purse.
+    ///
+    /// A grant that was made counts until its month ends, whatever the plan has become since.
+    pub fn roll(&mut self, monthly: Option<&MonthlyCredits>, at: Timestamp) -> Rolled {
+        match self.month.filter(|month| at < month.ends) {
+            // Nearly always: no calendar is asked for it.
+            Some(_) => Rolled::default(),
+            None => {
+                let expired = self.expire();
+                let month = monthly.map(|credits| (credits.month(at), credits.amount));
+                let is_new = |begins| self.month.is_none_or(|last| last.begins < begins);
+                let granted = month.filter(|(month, _)| is_new(month.begins)).map(|(month, amount)| {
+                    let amount = amount.min(MAX_GRANTED - self.granted);
+                    self.grant(MonthlyGrant { begins: month.begins, ends: month.end, amount: 0 }, amount)
+                });
+                Rolled { expired, granted }
+            }
         }
-        self.expired += std::mem::take(&mut self.monthly);
-        let credits = monthly?;
-        let month = credits.month(at);
-        if self.month.is_some_and(|last| last.begins >= month.begins) {
-            return None;
-        }
-        let amount = credits.amount.min(MAX_GRANTED - self.granted);
-        let grant = MonthlyGrant { begins: month.begins, ends: month.end, amount };
-        self.monthly = amount;
+    }
+
+    fn expire(&mut self) -> Option<Expiry> {
+        let amount = std::mem::take(&mut self.monthly);
+        self.expired += amount;
+        (amount > 0).then_some(Expiry { month: self.month, amount })
+    }
+
+    fn grant(&mut self, month: MonthlyGrant, amount: u64) -> Granted {
+        let month = MonthlyGrant { amount: month.amount + amount, ..month };
+        self.monthly += amount;
         self.granted += amount;
-        self.month = Some(grant);
-        Some(grant)
+        self.month = Some(month);
+        Granted { month, amount }
     }
 
     /// Moves credits from available to held, those first that expire first.
@@ -124,7 +170,7 @@ impl Purse {
             Settlement::Post(used) => used.min(source.amount()),
             Settlement::Release => 0,
         };
-        let monthly_back = source.monthly - posted.min(source.monthly);
+        let monthly_back = source.monthly - source.monthly_spent(posted);
         let lasting_back = source.amount() - posted - monthly_back;
         self.held -= source.amount();
         self.posted += posted;
@@ -147,16 +193,18 @@ impl Purse {
         Ok(())
     }
 
-    /// Takes away what should not have come in: lasting credits first, since the others expire anyway.
-    pub fn withdraw(&mut self, amount: u64) -> Result<(), Insufficient> {
+    /// Takes away what should not have come in: lasting credits first, since the others expire anyway. Says how
+    /// many of them were the month's.
+    pub fn withdraw(&mut self, amount: u64) -> Result<u64, Insufficient> {
         if amount > self.available() {
             return Err(Insufficient);
         }
         let lasting = amount.min(self.lasting);
+        let monthly = amount - lasting;
         self.lasting -= lasting;
-        self.monthly -= amount - lasting;
+        self.monthly -= monthly;
         self.granted -= amount;
-        Ok(())
+        Ok(monthly)
     }
 
     /// Gives spent credits back, as credits that do not expire.

@@ -131,22 +131,36 @@ fn entries_table(entries: &[StatementEntry]) -> String {
         return "nothing has happened yet".to_owned();
     }
     let mut table = Table::new();
-    table.load_preset(presets::NOTHING).set_header(["WHEN", "WHAT", "CREDITS", "OPERATION", "REASON"]);
-    for StatementEntry { at, kind, amount, operation, reason } in entries {
-        let (kind, sign) = match kind {
-            StatementKind::Grant => ("monthly grant", "+"),
-            StatementKind::TopUp => ("top-up", "+"),
-            StatementKind::Refund => ("refund", "+"),
-            StatementKind::Withdrawal => ("withdrawal", "-"),
-            StatementKind::Held => ("held", "-"),
-            StatementKind::Posted => ("spent", "-"),
-            StatementKind::Released => ("released", ""),
-            StatementKind::OutcomeUnknown => ("spent, outcome unknown", "-"),
-        };
-        let (at, amount) = (format!("{at:.0}"), format!("{sign}{amount}"));
-        table.add_row([&at, kind, &amount, operation, reason.as_deref().unwrap_or("")]);
+    let header = ["WHEN", "WHAT", "CREDITS", "BALANCE", "OPERATION", "REASON"];
+    table.load_preset(presets::NOTHING).set_header(header);
+    for entry in entries {
+        let (at, balance) = (format!("{:.0}", entry.at), entry.balance.to_string());
+        let reason = entry.reason.as_deref().unwrap_or("");
+        table.add_row([&at, what(entry.kind), &credits(entry), &balance, &entry.operation, reason]);
     }
     table.trim_fmt()
+}
+
+fn what(kind: StatementKind) -> &'static str {
+    match kind {
+        StatementKind::Grant => "monthly grant",
+        StatementKind::TopUp => "top-up",
+        StatementKind::Refund => "refund",
+        StatementKind::Withdrawal => "withdrawal",
+        StatementKind::Held => "held",
+        StatementKind::Posted => "spent",
+        StatementKind::Released => "released",
+        StatementKind::OutcomeUnknown => "spent, outcome unknown",
+        StatementKind::Expired => "expired",
+    }
+}
+
+/// With the sign of what it did to the balance; without one where the balance is as it was.
+fn credits(entry: &StatementEntry) -> String {
+    match entry.change() {
+        0 => entry.amount.to_string(),
+        change => format!("{change:+}"),
+    }
 }
 
 fn table(accounts: &[Account]) -> String {

@@ -1,10 +1,14 @@
-//! What happened to one account's credits. Operations in batches are found by reading the batches, latest
-//! first and no further than is asked for: they lie in the order of time, and not by account.
+//! What happened to one account's credits, in the order in which it was booked. Operations in batches are found
+//! by reading the batches, latest first and no further than is asked for: they lie in the order of time, and not
+//! by account.
+//!
+//! An operation is one entry: where it was settled, or held while it is under way. Each entry says what the
+//! account had after it, which is reckoned backwards from what it has now. So the sums are right even where the
+//! beginning has been pruned.
 
 use std::collections::HashMap;
-use std::ops::ControlFlow;
 
-use demur_admission::{AccountId, HoldId, OperationId, StatementEntry, StatementKind};
+use demur_admission::{AccountId, Balance, HoldId, OperationId, StatementEntry, StatementKind};
 use jiff::Timestamp;
 use rusqlite::types::Type;
 use rusqlite::{Connection, OptionalExtension, Row, params};
@@ -20,19 +24,43 @@ pub(crate) struct Wanted<'a> {
     pub(crate) limit: u32,
 }
 
-/// Entries, latest first, and whether there are more before them.
-pub(crate) type Entries = (Vec<StatementEntry>, bool);
+/// What was found, all of it at one moment.
+pub(crate) struct Statement {
+    /// What the account has; nothing is said of when it gets more.
+    pub(crate) credits: Balance,
+    /// Latest first.
+    pub(crate) entries: Vec<StatementEntry>,
+    /// Whether there are more before the last of them.
+    pub(crate) more: bool,
+}
 
-pub(super) fn entries(connection: &Connection, wanted: &Wanted<'_>) -> rusqlite::Result<Entries> {
+/// An entry with its place among the bookings of its account. What is older than such numbers has 0.
+struct Line {
+    booking: u64,
+    entry: StatementEntry,
+}
+
+pub(super) fn statement(connection: &Connection, wanted: &Wanted<'_>) -> rusqlite::Result<Statement> {
     let since = wanted.since.map_or(i64::MIN, Timestamp::as_microsecond);
     // One more than is wanted, so as to know whether there is more.
     let most = usize::try_from(wanted.limit).unwrap_or(usize::MAX).saturating_add(1);
-    let mut found = rows(connection, wanted.account, since, most)?;
-    found.extend(batches(connection, wanted.account, since, most)?);
-    found.sort_by(|one, other| other.at.cmp(&one.at).then_with(|| other.operation.cmp(&one.operation)));
-    let more = found.len() >= most;
-    found.truncate(most - 1);
-    Ok((found, more))
+    let mut lines = rows(connection, wanted.account, most)?;
+    lines.extend(batches(connection, wanted.account, since, most)?);
+    lines.sort_by(|one, other| {
+        let order = other.booking.cmp(&one.booking).then_with(|| other.entry.at.cmp(&one.entry.at));
+        order.then_with(|| other.entry.operation.cmp(&one.entry.operation))
+    });
+    let credits = credits(connection, wanted.account)?;
+    let mut balance = i64::try_from(credits.available + credits.held).unwrap_or(i64::MAX);
+    for Line { entry, .. } in &mut lines {
+        entry.balance = balance;
+        balance = balance.saturating_sub(entry.change());
+    }
+    let is_recent = |line: &Line| line.entry.at.as_microsecond() >= since;
+    let more = lines.get(most - 1).is_some_and(is_recent);
+    lines.truncate(most - 1);
+    let entries = lines.into_iter().filter(is_recent).map(|line| line.entry).collect();
+    Ok(Statement { credits, entries, more })
 }
 
 /// What an operation was charged.
@@ -47,45 +75,51 @@ pub(super) fn charged(
     if of_row.is_some() {
         return Ok(of_row);
     }
-    let mut found = None;
-    each_operation(connection, account, i64::MIN, |entry| {
-        if entry.operation != operation.as_str() {
-            return ControlFlow::Continue(());
-        }
-        found = match entry.kind {
-            StatementKind::Posted | StatementKind::OutcomeUnknown => Some(entry.amount),
-            _ => None,
-        };
-        ControlFlow::Break(())
+    let is_meant = |line: &Line| line.entry.operation == operation.as_str();
+    let found = read_backwards(connection, account, |_, lines| {
+        lines.retain(is_meant);
+        !lines.is_empty()
     })?;
-    Ok(found)
+    let charge = found
+        .into_iter()
+        .find(is_meant)
+        .map(|line| line.entry)
+        .filter(|entry| matches!(entry.kind, StatementKind::Posted | StatementKind::OutcomeUnknown));
+    Ok(charge.map(|entry| entry.amount))
 }
 
-fn rows(
-    connection: &Connection,
-    account: &AccountId,
-    since: i64,
-    most: usize,
-) -> rusqlite::Result<Vec<StatementEntry>> {
+fn credits(connection: &Connection, account: &AccountId) -> rusqlite::Result<Balance> {
+    let sql = "SELECT monthly + lasting, held, posted, granted, expired FROM purse WHERE account = ?1";
+    let balance = |row: &Row<'_>| {
+        let (available, held, posted) = (row.get(0)?, row.get(1)?, row.get(2)?);
+        Ok(Balance { available, held, posted, granted: row.get(3)?, expired: row.get(4)?, resets_at: None })
+    };
+    Ok(connection.query_row(sql, [account.as_str()], balance).optional()?.unwrap_or_default())
+}
+
+fn rows(connection: &Connection, account: &AccountId, most: usize) -> rusqlite::Result<Vec<Line>> {
     const GRANT: i64 = 10;
     const TOP_UP: i64 = 11;
     const WITHDRAWAL: i64 = 12;
     const REFUND: i64 = 13;
     const UNKNOWN: i64 = 14;
-    // A grant is written down with the day on which its month begins.
+    const EXPIRED: i64 = 15;
     let sql = "
-        SELECT ?2, CAST(unixepoch(begins) * 1000000 AS INTEGER) AS at, amount, begins, NULL
+        SELECT ?2, created AS at, amount, begins AS name, NULL, booking
             FROM monthly_grant WHERE account = ?1
-        UNION ALL SELECT ?3, created, amount, operation, reason FROM top_up WHERE account = ?1
-        UNION ALL SELECT iif(kind = 0, ?4, ?5), created, amount, operation, reason
+        UNION ALL SELECT ?3, created, amount, operation, reason, booking FROM top_up WHERE account = ?1
+        UNION ALL SELECT iif(kind = 0, ?4, ?5), created, amount, operation, reason, booking
             FROM correction WHERE account = ?1
-        UNION ALL SELECT iif(outcome_unknown, ?6, state), created,
-                iif(state = 1, posted, from_monthly + from_lasting), id, NULL
+        UNION ALL SELECT iif(outcome_unknown, ?6, state), coalesce(ended, created),
+                iif(state = 1, posted, from_monthly + from_lasting), id, NULL, booking
             FROM operation WHERE account = ?1
-        ORDER BY at DESC";
+        UNION ALL SELECT ?7, created, amount, coalesce(begins, 'earlier'), NULL, booking
+            FROM expiry WHERE account = ?1
+        ORDER BY booking DESC, at DESC, name DESC LIMIT ?8";
     let mut statement = connection.prepare(sql)?;
-    let values = params![account.as_str(), GRANT, TOP_UP, WITHDRAWAL, REFUND, UNKNOWN];
-    let entry = |row: &Row<'_>| {
+    let most = i64::try_from(most).unwrap_or(i64::MAX);
+    let values = params![account.as_str(), GRANT, TOP_UP, WITHDRAWAL, REFUND, UNKNOWN, EXPIRED, most];
+    let line = |row: &Row<'_>| {
         let kind = match row.get(0)? {
             HELD => StatementKind::Held,
             POSTED => StatementKind::Posted,
@@ -94,21 +128,14 @@ fn rows(
             TOP_UP => StatementKind::TopUp,
             WITHDRAWAL => StatementKind::Withdrawal,
             REFUND => StatementKind::Refund,
+            EXPIRED => StatementKind::Expired,
             _ => StatementKind::OutcomeUnknown,
         };
-        Ok(StatementEntry {
-            at: moment(row.get(1)?),
-            kind,
-            amount: row.get(2)?,
-            operation: row.get(3)?,
-            reason: row.get(4)?,
-        })
+        let (at, amount, operation, reason) = (moment(row.get(1)?), row.get(2)?, row.get(3)?, row.get(4)?);
+        let entry = StatementEntry { at, kind, amount, balance: 0, operation, reason };
+        Ok(Line { booking: row.get(5)?, entry })
     };
-    let found = statement.query_map(values, entry)?;
-    let is_recent = |entry: &rusqlite::Result<StatementEntry>| {
-        entry.as_ref().map_or(true, |entry| entry.at.as_microsecond() >= since)
-    };
-    found.take_while(is_recent).take(most).collect()
+    statement.query_map(values, line)?.collect()
 }
 
 fn batches(
@@ -116,54 +143,80 @@ fn batches(
     account: &AccountId,
     since: i64,
     most: usize,
-) -> rusqlite::Result<Vec<StatementEntry>> {
-    let mut latest = Vec::new();
-    each_operation(connection, account, since, |entry| {
-        if entry.at.as_microsecond() >= since {
-            latest.push(entry);
+) -> rusqlite::Result<Vec<Line>> {
+    let mut first = None;
+    read_backwards(connection, account, |batch, lines| {
+        if first.is_none() && (lines.len() >= most || batch.created < since) {
+            // What ended after this batch is enough; and all of that was held in this batch or later:
+            first = Some(batch.open_from);
         }
-        if latest.len() < most { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
-    })?;
-    Ok(latest)
+        first.is_some_and(|first| batch.id < first)
+    })
 }
 
-/// Tells of each operation of an account that lies in a batch, latest first, until it was told enough. What was
-/// written before `since` is not read.
-fn each_operation(
+/// A batch, without what lies in it.
+struct Head {
+    id: u64,
+    created: i64,
+    /// The oldest batch with a hold that was open after this one.
+    open_from: u64,
+}
+
+/// The operations of an account that lie in batches, latest first, until `is_enough` says so of what was found and
+/// the batch that comes next.
+fn read_backwards(
     connection: &Connection,
     account: &AccountId,
-    since: i64,
-    mut tell: impl FnMut(StatementEntry) -> ControlFlow<()>,
-) -> rusqlite::Result<()> {
-    // Backwards, an operation's end is seen before its beginning.
-    let mut ended: HashMap<HoldId, (StatementKind, Option<u64>)> = HashMap::new();
-    let mut statement =
-        connection.prepare("SELECT entries FROM batch WHERE created >= ?1 ORDER BY id DESC")?;
-    let mut rows = statement.query([since])?;
+    mut is_enough: impl FnMut(&Head, &mut Vec<Line>) -> bool,
+) -> rusqlite::Result<Vec<Line>> {
+    let mut lines = Vec::new();
+    let mut ended = HashMap::new();
+    let sql = "SELECT id, created, open_from, entries FROM batch ORDER BY id DESC";
+    let mut statement = connection.prepare(sql)?;
+    let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
-        let unfit = |error| rusqlite::Error::FromSqlConversionFailure(0, Type::Blob, Box::new(error));
-        let entries: Result<Vec<_>, _> = packed::read(row.get_ref(0)?.as_blob()?).collect();
-        for entry in entries.map_err(unfit)?.into_iter().rev() {
-            let (hold, end) = match entry {
-                Entry::Held { hold, account: whose, operation, source, at } => {
-                    let (kind, posted) = ended.remove(&hold).unwrap_or((StatementKind::Held, None));
-                    if whose == account.as_str() {
-                        let (at, operation) = (moment(at), operation.to_owned());
-                        let amount = posted.unwrap_or_else(|| source.amount());
-                        if tell(StatementEntry { at, kind, amount, operation, reason: None }).is_break() {
-                            return Ok(());
-                        }
-                    }
-                    continue;
-                }
-                Entry::Settled { hold, posted: 0 } => (hold, (StatementKind::Released, None)),
-                Entry::Settled { hold, posted } => (hold, (StatementKind::Posted, Some(posted))),
-                Entry::OutcomeUnknown { hold, posted } => {
-                    (hold, (StatementKind::OutcomeUnknown, Some(posted)))
-                }
-            };
-            ended.insert(hold, end);
+        let head = Head { id: row.get(0)?, created: row.get(1)?, open_from: row.get(2)? };
+        if is_enough(&head, &mut lines) {
+            break;
         }
+        let unfit = |error| rusqlite::Error::FromSqlConversionFailure(3, Type::Blob, Box::new(error));
+        let entries: Result<Vec<_>, _> = packed::read(row.get_ref(3)?.as_blob()?).collect();
+        let entries = entries.map_err(unfit)?.into_iter().rev();
+        lines.extend(entries.filter_map(|entry| line(&entry, account, head.created, &mut ended)));
     }
-    Ok(())
+    Ok(lines)
+}
+
+/// How a hold ended: seen before its beginning, since batches are read backwards.
+struct End {
+    at: i64,
+    kind: StatementKind,
+    posted: Option<u64>,
+    booking: u64,
+}
+
+/// The operation of this account that was held with an entry, or nothing but a note of how another one ended.
+fn line(
+    entry: &Entry<'_>,
+    account: &AccountId,
+    written: i64,
+    ended: &mut HashMap<HoldId, End>,
+) -> Option<Line> {
+    let (hold, kind, posted, booking) = match *entry {
+        Entry::Held { hold, account: whose, operation, source, at, booking } => {
+            let open = End { at, kind: StatementKind::Held, posted: None, booking };
+            let End { at, kind, posted, booking } = ended.remove(&hold).unwrap_or(open);
+            let amount = posted.unwrap_or_else(|| source.amount());
+            let (at, operation) = (moment(at), operation.to_owned());
+            let entry = StatementEntry { at, kind, amount, balance: 0, operation, reason: None };
+            return (whose == account.as_str()).then_some(Line { booking, entry });
+        }
+        Entry::Settled { hold, posted: 0, booking } => (hold, StatementKind::Released, None, booking),
+        Entry::Settled { hold, posted, booking } => (hold, StatementKind::Posted, Some(posted), booking),
+        Entry::OutcomeUnknown { hold, posted, booking } => {
+            (hold, StatementKind::OutcomeUnknown, Some(posted), booking)
+        }
+    };
+    ended.insert(hold, End { at: written, kind, posted, booking });
+    None
 }

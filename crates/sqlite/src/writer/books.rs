@@ -7,8 +7,8 @@
 use std::collections::{BTreeMap, HashMap};
 
 use demur_admission::{
-    AccountId, Balance, HoldId, HoldOutcome, HoldSource, Insufficient, MonthlyCredits, MonthlyGrant,
-    OperationId, Purse, Repeats, Settlement, TooLarge,
+    AccountId, Balance, Expiry, Granted, HoldId, HoldOutcome, HoldSource, Insufficient, MonthlyCredits,
+    MonthlyGrant, OperationId, Purse, Repeats, Rolled, Settlement, TooLarge,
 };
 use jiff::Timestamp;
 use jiff::civil::Date;
@@ -29,12 +29,27 @@ const MAX_PURSES: usize = 200_000;
 /// What the writer remembers from batch to batch.
 #[derive(Debug)]
 pub(super) struct Till {
-    purses: HashMap<AccountId, Purse>,
+    purses: HashMap<AccountId, Kept>,
     open: HashMap<HoldId, OpenHold>,
     /// How many holds of each batch are open.
     open_in: BTreeMap<u64, usize>,
     next_hold: u64,
     next_batch: u64,
+}
+
+/// A purse, and how many bookings have been made in it: the number of the latest.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Kept {
+    purse: Purse,
+    bookings: u64,
+}
+
+impl Kept {
+    /// The number of the next booking.
+    fn number(&mut self) -> u64 {
+        self.bookings += 1;
+        self.bookings
+    }
 }
 
 #[derive(Debug)]
@@ -101,24 +116,30 @@ pub(super) struct Books<'a> {
     till: &'a mut Till,
     undo: &'a mut Undo,
     /// The purses that this batch has asked for, as they are now.
-    changed: HashMap<AccountId, Purse>,
+    changed: HashMap<AccountId, Kept>,
     entries: Vec<u8>,
+    /// When this batch is written.
+    at: Timestamp,
 }
 
 impl<'a> Books<'a> {
-    pub(super) fn open(transaction: &'a Transaction<'a>, till: &'a mut Till, undo: &'a mut Undo) -> Self {
-        Self { transaction, till, undo, changed: HashMap::new(), entries: Vec::new() }
+    pub(super) fn open(
+        transaction: &'a Transaction<'a>,
+        till: &'a mut Till,
+        undo: &'a mut Undo,
+        at: Timestamp,
+    ) -> Self {
+        Self { transaction, till, undo, changed: HashMap::new(), entries: Vec::new(), at }
     }
 
     /// Writes purses and operations.
-    pub(super) fn close(self, at: Timestamp) -> rusqlite::Result<()> {
+    pub(super) fn close(self) -> rusqlite::Result<()> {
         let sql =
             "UPDATE purse SET monthly = ?2, lasting = ?3, held = ?4, posted = ?5, granted = ?6, expired = ?7,
-                   month_begins = ?8, month_ends = ?9, month_amount = ?10 WHERE account = ?1";
+                   month_begins = ?8, month_ends = ?9, month_amount = ?10, bookings = ?11 WHERE account = ?1";
         let mut statement = self.transaction.prepare_cached(sql)?;
-        let is_news =
-            |(account, purse): &(&AccountId, &Purse)| self.till.purses.get(*account) != Some(*purse);
-        for (account, purse) in self.changed.iter().filter(is_news) {
+        let is_news = |(account, kept): &(&AccountId, &Kept)| self.till.purses.get(*account) != Some(*kept);
+        for (account, Kept { purse, bookings }) in self.changed.iter().filter(is_news) {
             statement.execute(params![
                 account.as_str(),
                 purse.monthly,
@@ -130,6 +151,7 @@ impl<'a> Books<'a> {
                 purse.month.map(|month| month.begins.to_string()),
                 purse.month.map(|month| month.ends.as_microsecond()),
                 purse.month.map(|month| month.amount),
+                bookings,
             ])?;
         }
         if !self.entries.is_empty() {
@@ -137,7 +159,7 @@ impl<'a> Books<'a> {
             let open_from = self.till.open_in.first_key_value().map_or(id + 1, |(batch, _)| *batch);
             let sql =
                 "INSERT INTO batch (id, created, open_from, next_hold, entries) VALUES (?1, ?2, ?3, ?4, ?5)";
-            let values = params![id, at.as_microsecond(), open_from, self.till.next_hold, self.entries];
+            let values = params![id, self.at.as_microsecond(), open_from, self.till.next_hold, self.entries];
             self.transaction.prepare_cached(sql)?.execute(values)?;
             // A number that is not committed is not used again either.
             self.till.next_batch += 1;
@@ -157,10 +179,11 @@ impl<'a> Books<'a> {
                 self.operation(&job.account, &job.operation)?.map(|known| (known, fingerprint))
             }
         };
-        let Some(purse) = self.rolled(&job.account, monthly, job.at)? else {
+        let Some(kept) = self.rolled(&job.account, monthly, job.at)? else {
             // Without an account there is nothing to pay from.
             return Ok(HoldOutcome::Insufficient { available: 0, resets_at: None });
         };
+        let purse = &mut kept.purse;
         match known {
             Some((known, fingerprint)) if known.fingerprint != fingerprint.0 => {
                 return Ok(HoldOutcome::Mismatch);
@@ -179,6 +202,7 @@ impl<'a> Books<'a> {
             }),
             Ok(source) => {
                 let balance = purse.balance(monthly, job.at);
+                let booking = kept.number();
                 let hold = HoldId(self.till.next_hold);
                 self.till.next_hold += 1;
                 let batch = match job.repeats {
@@ -186,13 +210,13 @@ impl<'a> Books<'a> {
                         let (account, operation) = (job.account.as_str(), job.operation.as_str());
                         let at = job.at.as_microsecond();
                         packed::write(
-                            Entry::Held { hold, account, operation, source, at },
+                            Entry::Held { hold, account, operation, source, at, booking },
                             &mut self.entries,
                         );
                         Some(self.till.next_batch)
                     }
                     Repeats::As(fingerprint) => {
-                        self.insert(hold, job, &fingerprint.0, source)?;
+                        self.insert(hold, job, &fingerprint.0, source, booking)?;
                         None
                     }
                 };
@@ -208,15 +232,21 @@ impl<'a> Books<'a> {
         let Some(open) = self.till.take_open(hold) else { return Ok(()) };
         let (account, source, batch) = (open.account.clone(), open.source, open.batch);
         self.undo.closed.push((hold, open));
-        let Some(purse) = self.purse(&account)? else { return Ok(()) };
-        let booking = purse.settle(source, settlement);
+        let Some(kept) = self.purse(&account)? else { return Ok(()) };
+        let booked = kept.purse.settle(source, settlement);
+        let (posted, booking) = (booked.posted, kept.number());
+        if booked.expired > 0 {
+            let number = kept.number();
+            self.write_expiry(&account, source.month, booked.expired, self.at, number)?;
+        }
         if batch.is_some() {
-            packed::write(Entry::Settled { hold, posted: booking.posted }, &mut self.entries);
+            packed::write(Entry::Settled { hold, posted, booking }, &mut self.entries);
             return Ok(());
         }
-        let state = if booking.posted > 0 { POSTED } else { RELEASED };
-        let sql = "UPDATE operation SET state = ?2, posted = ?3 WHERE hold = ?1";
-        self.transaction.prepare_cached(sql)?.execute(params![hold.0, state, booking.posted])?;
+        let state = if posted > 0 { POSTED } else { RELEASED };
+        let sql = "UPDATE operation SET state = ?2, posted = ?3, booking = ?4, ended = ?5 WHERE hold = ?1";
+        let values = params![hold.0, state, posted, booking, self.at.as_microsecond()];
+        self.transaction.prepare_cached(sql)?.execute(values)?;
         Ok(())
     }
 
@@ -227,35 +257,38 @@ impl<'a> Books<'a> {
         monthly: Option<&MonthlyCredits>,
         at: Timestamp,
     ) -> rusqlite::Result<Balance> {
-        let purse = self.rolled(account, monthly, at)?;
-        Ok(purse.map_or_else(Balance::default, |purse| purse.balance(monthly, at)))
+        let kept = self.rolled(account, monthly, at)?;
+        Ok(kept.map_or_else(Balance::default, |kept| kept.purse.balance(monthly, at)))
     }
 
+    /// The number of the booking.
     pub(super) fn top_up(
         &mut self,
         account: &AccountId,
         amount: u64,
-    ) -> rusqlite::Result<Result<(), TooLarge>> {
-        let purse = self.purse(account)?;
-        Ok(purse.map_or(Ok(()), |purse| purse.top_up(amount)))
+    ) -> rusqlite::Result<Result<u64, TooLarge>> {
+        let Some(kept) = self.purse(account)? else { return Ok(Err(TooLarge)) };
+        Ok(kept.purse.top_up(amount).map(|()| kept.number()))
     }
 
+    /// The number of the booking, and how much it took of the month's credits.
     pub(super) fn withdraw(
         &mut self,
         account: &AccountId,
         amount: u64,
-    ) -> rusqlite::Result<Result<(), Insufficient>> {
-        let purse = self.purse(account)?;
-        Ok(purse.map_or(Err(Insufficient), |purse| purse.withdraw(amount)))
+    ) -> rusqlite::Result<Result<(u64, u64), Insufficient>> {
+        let Some(kept) = self.purse(account)? else { return Ok(Err(Insufficient)) };
+        Ok(kept.purse.withdraw(amount).map(|monthly| (kept.number(), monthly)))
     }
 
+    /// The number of the booking.
     pub(super) fn refund(
         &mut self,
         account: &AccountId,
         amount: u64,
-    ) -> rusqlite::Result<Result<(), Insufficient>> {
-        let purse = self.purse(account)?;
-        Ok(purse.map_or(Err(Insufficient), |purse| purse.refund(amount)))
+    ) -> rusqlite::Result<Result<u64, Insufficient>> {
+        let Some(kept) = self.purse(account)? else { return Ok(Err(Insufficient)) };
+        Ok(kept.purse.refund(amount).map(|()| kept.number()))
     }
 
     fn rolled(
@@ -263,36 +296,73 @@ impl<'a> Books<'a> {
         account: &AccountId,
         monthly: Option<&MonthlyCredits>,
         at: Timestamp,
-    ) -> rusqlite::Result<Option<&mut Purse>> {
-        let transaction = self.transaction;
-        let Some(purse) = self.purse(account)? else { return Ok(None) };
-        if let Some(MonthlyGrant { begins, ends, amount }) = purse.roll(monthly, at) {
-            let sql = "INSERT INTO monthly_grant (account, begins, ends, amount) VALUES (?1, ?2, ?3, ?4)";
-            let values = params![account.as_str(), begins.to_string(), ends.as_microsecond(), amount];
-            transaction.prepare_cached(sql)?.execute(values)?;
+    ) -> rusqlite::Result<Option<&mut Kept>> {
+        let Some(kept) = self.purse(account)? else { return Ok(None) };
+        let Rolled { expired, granted } = kept.purse.roll(monthly, at);
+        let expired = expired.map(|expiry| (expiry, kept.number()));
+        let granted = granted.map(|granted| (granted, kept.number()));
+        if let Some((Expiry { month, amount }, booking)) = expired {
+            let ended = month.map_or(at, |month| month.ends);
+            self.write_expiry(account, month.map(|month| month.begins), amount, ended, booking)?;
         }
-        Ok(Some(purse))
+        if let Some((granted, booking)) = granted {
+            self.write_grant(account, &granted, at, booking)?;
+        }
+        self.purse(account)
+    }
+
+    fn write_grant(
+        &self,
+        account: &AccountId,
+        granted: &Granted,
+        at: Timestamp,
+        booking: u64,
+    ) -> rusqlite::Result<()> {
+        let sql = "INSERT INTO monthly_grant (account, begins, granted, ends, amount, created, booking)
+                   VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
+        let Granted { month, amount } = granted;
+        let (begins, ends) = (month.begins.to_string(), month.ends.as_microsecond());
+        let created = at.as_microsecond();
+        let values = params![account.as_str(), begins, month.amount, ends, amount, created, booking];
+        self.transaction.prepare_cached(sql)?.execute(values)?;
+        Ok(())
+    }
+
+    fn write_expiry(
+        &self,
+        account: &AccountId,
+        month: Option<Date>,
+        amount: u64,
+        at: Timestamp,
+        booking: u64,
+    ) -> rusqlite::Result<()> {
+        let sql = "INSERT INTO expiry (account, booking, begins, amount, created)
+                   VALUES (?1, ?2, ?3, ?4, ?5)";
+        let begins = month.map(|begins| begins.to_string());
+        let values = params![account.as_str(), booking, begins, amount, at.as_microsecond()];
+        self.transaction.prepare_cached(sql)?.execute(values)?;
+        Ok(())
     }
 
     /// The purse of an account, to be changed.
-    fn purse(&mut self, account: &AccountId) -> rusqlite::Result<Option<&mut Purse>> {
+    fn purse(&mut self, account: &AccountId) -> rusqlite::Result<Option<&mut Kept>> {
         if !self.changed.contains_key(account) {
-            let purse = match self.till.purses.get(account) {
-                Some(purse) => Some(purse.clone()),
+            let kept = match self.till.purses.get(account) {
+                Some(kept) => Some(kept.clone()),
                 None => self.stored(account)?,
             };
-            let Some(purse) = purse else { return Ok(None) };
-            self.till.purses.entry(account.clone()).or_insert_with(|| purse.clone());
-            self.changed.insert(account.clone(), purse);
+            let Some(kept) = kept else { return Ok(None) };
+            self.till.purses.entry(account.clone()).or_insert_with(|| kept.clone());
+            self.changed.insert(account.clone(), kept);
         }
         Ok(self.changed.get_mut(account))
     }
 
-    fn stored(&self, account: &AccountId) -> rusqlite::Result<Option<Purse>> {
-        let sql =
-            "SELECT monthly, lasting, held, posted, granted, expired, month_begins, month_ends, month_amount
+    fn stored(&self, account: &AccountId) -> rusqlite::Result<Option<Kept>> {
+        let sql = "SELECT monthly, lasting, held, posted, granted, expired, month_begins, month_ends,
+                       month_amount, bookings
                    FROM purse WHERE account = ?1";
-        self.transaction.prepare_cached(sql)?.query_row([account.as_str()], purse_from).optional()
+        self.transaction.prepare_cached(sql)?.query_row([account.as_str()], kept_from).optional()
     }
 
     fn operation(&self, account: &AccountId, id: &OperationId) -> rusqlite::Result<Option<Known>> {
@@ -307,11 +377,12 @@ impl<'a> Books<'a> {
         job: &HoldJob,
         fingerprint: &[u8; 32],
         source: HoldSource,
+        booking: u64,
     ) -> rusqlite::Result<()> {
         // Replaces an earlier attempt that was released: an account has one row for one operation.
         let sql = "INSERT OR REPLACE INTO operation
-                   (hold, account, id, fingerprint, from_monthly, from_lasting, month, state, created)
-                   VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
+                   (hold, account, id, fingerprint, from_monthly, from_lasting, month, state, created, booking)
+                   VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
         self.transaction.prepare_cached(sql)?.execute(params![
             hold.0,
             job.account.as_str(),
@@ -322,17 +393,18 @@ impl<'a> Books<'a> {
             source.month.map(|month| month.to_string()),
             HELD,
             job.at.as_microsecond(),
+            booking,
         ])?;
         Ok(())
     }
 }
 
-fn purse_from(row: &Row<'_>) -> rusqlite::Result<Purse> {
+fn kept_from(row: &Row<'_>) -> rusqlite::Result<Kept> {
     let month = match optional_date(row, 6)? {
         Some(begins) => Some(MonthlyGrant { begins, ends: moment(row, 7)?, amount: row.get(8)? }),
         None => None,
     };
-    Ok(Purse {
+    let purse = Purse {
         monthly: row.get(0)?,
         lasting: row.get(1)?,
         held: row.get(2)?,
@@ -340,7 +412,8 @@ fn purse_from(row: &Row<'_>) -> rusqlite::Result<Purse> {
         granted: row.get(4)?,
         expired: row.get(5)?,
         month,
-    })
+    };
+    Ok(Kept { purse, bookings: row.get(9)? })
 }
 
 fn optional_date(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<Date>> {

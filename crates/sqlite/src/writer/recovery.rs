@@ -1,14 +1,14 @@
 //! What an earlier process left held, settled when the store is opened: the upstream may have done the
 //! work, so it counts as posted and is marked.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use demur_admission::HoldId;
 use jiff::Timestamp;
 use rusqlite::types::Type;
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::books::{HELD, POSTED, Till};
+use super::books::{POSTED, Till};
 use crate::packed::{self, Entry};
 
 /// Settles what is open. Only the batches with open holds are read, and no table is scanned: it takes the
@@ -26,20 +26,20 @@ pub(super) fn recover(connection: &Connection, at: Timestamp) -> rusqlite::Resul
     let mut next_batch = last_batch + 1;
     let next_hold = next_hold.max(next_of_rows);
 
-    let sql = "UPDATE purse SET posted = posted + held, held = 0
-               WHERE account IN (SELECT account FROM operation WHERE state = ?1)";
-    transaction.execute(sql, [HELD])?;
-    let sql = "UPDATE operation SET state = ?1, posted = from_monthly + from_lasting, outcome_unknown = 1
-               WHERE state = ?2";
-    transaction.execute(sql, [POSTED, HELD])?;
-
+    for Left { hold, account, amount } in open_rows(&transaction)? {
+        let booking = post(&transaction, &account, amount)?;
+        let sql =
+            "UPDATE operation SET state = ?2, posted = from_monthly + from_lasting, outcome_unknown = 1,
+                       booking = ?3, ended = ?4 WHERE hold = ?1";
+        let values = params![hold.0, POSTED, booking, at.as_microsecond()];
+        transaction.prepare_cached(sql)?.execute(values)?;
+    }
     let open = open_holds(&transaction, open_from)?;
     if !open.is_empty() {
         let mut entries = Vec::new();
-        for (hold, (account, posted)) in &open {
-            packed::write(Entry::OutcomeUnknown { hold: *hold, posted: *posted }, &mut entries);
-            let sql = "UPDATE purse SET posted = posted + held, held = 0 WHERE account = ?1 AND held > 0";
-            transaction.prepare_cached(sql)?.execute([account])?;
+        for Left { hold, account, amount: posted } in open {
+            let booking = post(&transaction, &account, posted)?;
+            packed::write(Entry::OutcomeUnknown { hold, posted, booking }, &mut entries);
         }
         let sql =
             "INSERT INTO batch (id, created, open_from, next_hold, entries) VALUES (?1, ?2, ?3, ?4, ?5)";
@@ -51,9 +51,38 @@ pub(super) fn recover(connection: &Connection, at: Timestamp) -> rusqlite::Resul
     Ok(Till::new(next_hold, next_batch))
 }
 
-/// The holds that no entry settles, with their accounts and amounts.
-fn open_holds(connection: &Connection, from: u64) -> rusqlite::Result<HashMap<HoldId, (String, u64)>> {
-    let mut open = HashMap::new();
+/// A hold that an earlier process left.
+struct Left {
+    hold: HoldId,
+    account: String,
+    amount: u64,
+}
+
+/// What was held counts as spent. The number of the booking.
+fn post(connection: &Connection, account: &str, amount: u64) -> rusqlite::Result<u64> {
+    // No more than the purse says is held: books that do not add up are the proof's to tell, and no reason not
+    // to open.
+    let sql = "UPDATE purse SET posted = posted + min(held, ?2), held = held - min(held, ?2),
+                   bookings = bookings + 1
+               WHERE account = ?1 RETURNING bookings";
+    let number =
+        connection.prepare_cached(sql)?.query_row(params![account, amount], |row| row.get(0)).optional()?;
+    Ok(number.unwrap_or_default())
+}
+
+/// The holds with rows of their own.
+fn open_rows(connection: &Connection) -> rusqlite::Result<Vec<Left>> {
+    // A literal: with a parameter in its place the index of what is held would not be used.
+    let sql = "SELECT hold, account, from_monthly + from_lasting FROM operation WHERE state = 0";
+    let mut statement = connection.prepare(sql)?;
+    let left =
+        |row: &Row<'_>| Ok(Left { hold: HoldId(row.get(0)?), account: row.get(1)?, amount: row.get(2)? });
+    statement.query_map([], left)?.collect()
+}
+
+/// The holds in batches that no entry settles, in the order in which they were made.
+fn open_holds(connection: &Connection, from: u64) -> rusqlite::Result<Vec<Left>> {
+    let mut open = BTreeMap::new();
     let mut statement = connection.prepare("SELECT entries FROM batch WHERE id >= ?1 ORDER BY id")?;
     let mut rows = statement.query([from])?;
     while let Some(row) = rows.next()? {
@@ -61,13 +90,14 @@ fn open_holds(connection: &Connection, from: u64) -> rusqlite::Result<HashMap<Ho
             let unfit = |error| rusqlite::Error::FromSqlConversionFailure(0, Type::Blob, Box::new(error));
             match entry.map_err(unfit)? {
                 Entry::Held { hold, account, source, .. } => {
-                    open.insert(hold, (account.to_owned(), source.amount()));
+                    let (account, amount) = (account.to_owned(), source.amount());
+                    open.insert(hold.0, Left { hold, account, amount });
                 }
                 Entry::Settled { hold, .. } | Entry::OutcomeUnknown { hold, .. } => {
-                    open.remove(&hold);
+                    open.remove(&hold.0);
                 }
             }
         }
     }
-    Ok(open)
+    Ok(open.into_values().collect())
 }

@@ -69,21 +69,31 @@ pub(super) enum Kind {
 
 pub(super) fn book(booking: &Booking<'_>, at: Timestamp, books: &mut Books<'_>, shared: &Shared) -> Outcome {
     let account = booking.account;
-    if directory::account(books.transaction, account)?.is_none() {
+    let Some(Account { plan, .. }) = directory::account(books.transaction, account)? else {
         return Ok(Err(CommandFault::UnknownAccount { account: account.clone() }));
+    };
+    if booking.reason.trim().is_empty() {
+        return Ok(Err(CommandFault::NoReason));
     }
+    // First what has expired goes: it cannot be taken away any more.
+    books.balance(account, shared.plans.plan(&plan).credits.as_ref(), at)?;
     match booking.earlier(books)? {
         Some(before) if before != booking.amount => return Ok(Err(CommandFault::OperationMismatch)),
         Some(_) => {}
         None if booking.amount == 0 => {}
-        None => {
-            if let Err(fault) = booking.carry_out(books)? {
-                return Ok(Err(fault));
-            }
-            booking.write_down(at, books)?;
-        }
+        None => match booking.carry_out(books)? {
+            Ok(booked) => booking.write_down(booked, at, books)?,
+            Err(fault) => return Ok(Err(fault)),
+        },
     }
     show(account, at, books, shared)
+}
+
+/// Which booking of its account it was, and what it took of the month's credits.
+#[derive(Debug, Clone, Copy)]
+struct Booked {
+    number: u64,
+    from_monthly: u64,
 }
 
 impl Booking<'_> {
@@ -99,34 +109,40 @@ impl Booking<'_> {
         books.transaction.prepare_cached(sql)?.query_row(values, |row| row.get(0)).optional()
     }
 
-    fn carry_out(&self, books: &mut Books<'_>) -> rusqlite::Result<Result<(), CommandFault>> {
+    fn carry_out(&self, books: &mut Books<'_>) -> rusqlite::Result<Result<Booked, CommandFault>> {
+        let lasting = |number| Booked { number, from_monthly: 0 };
         Ok(match self.kind {
-            Kind::TopUp => {
-                books.top_up(self.account, self.amount)?.map_err(|TooLarge| CommandFault::AmountTooLarge)
-            }
-            Kind::Withdrawal => {
-                books.withdraw(self.account, self.amount)?.map_err(|Insufficient| CommandFault::NotSoMany)
-            }
-            Kind::Refund => {
-                books.refund(self.account, self.amount)?.map_err(|Insufficient| CommandFault::NotSoMany)
-            }
+            Kind::TopUp => books
+                .top_up(self.account, self.amount)?
+                .map(lasting)
+                .map_err(|TooLarge| CommandFault::AmountTooLarge),
+            Kind::Withdrawal => books
+                .withdraw(self.account, self.amount)?
+                .map(|(number, from_monthly)| Booked { number, from_monthly })
+                .map_err(|Insufficient| CommandFault::NotSoMany),
+            Kind::Refund => books
+                .refund(self.account, self.amount)?
+                .map(lasting)
+                .map_err(|Insufficient| CommandFault::NotSoMany),
         })
     }
 
-    fn write_down(&self, at: Timestamp, books: &Books<'_>) -> rusqlite::Result<()> {
+    fn write_down(&self, booked: Booked, at: Timestamp, books: &Books<'_>) -> rusqlite::Result<()> {
         let (account, created) = (self.account.as_str(), at.as_microsecond());
         let (operation, amount, reason) = (self.operation, self.amount, self.reason);
+        let Booked { number, from_monthly } = booked;
         match self.correction() {
             None => {
-                let sql = "INSERT INTO top_up (account, operation, amount, reason, created)
-                           VALUES (?1, ?2, ?3, ?4, ?5)";
-                let values = params![account, operation, amount, reason, created];
+                let sql = "INSERT INTO top_up (account, operation, amount, reason, created, booking)
+                           VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+                let values = params![account, operation, amount, reason, created, number];
                 books.transaction.prepare_cached(sql)?.execute(values)?;
             }
             Some(kind) => {
-                let sql = "INSERT INTO correction (account, operation, amount, reason, created, kind)
-                           VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
-                let values = params![account, operation, amount, reason, created, kind];
+                let sql = "INSERT INTO correction
+                               (account, operation, amount, reason, created, booking, kind, from_monthly)
+                           VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
+                let values = params![account, operation, amount, reason, created, number, kind, from_monthly];
                 books.transaction.prepare_cached(sql)?.execute(values)?;
             }
         }

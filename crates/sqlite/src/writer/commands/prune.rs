@@ -1,24 +1,40 @@
 //! Forgetting operations that have ended, without a change to any balance.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
-use demur_admission::Reply;
+use demur_admission::{HoldSource, Reply};
 use jiff::Timestamp;
 use rusqlite::types::Type;
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, Row, params};
 
 use crate::packed::{self, Entry};
 
-/// Per account: how many operations, and what they had posted.
-type Sums = HashMap<String, (u64, u64)>;
+/// What was forgotten of an account.
+#[derive(Default)]
+struct Sum {
+    operations: u64,
+    posted: u64,
+    /// How much of that was of months' credits.
+    from_monthly: u64,
+}
 
-const REMEMBER: &str = "INSERT INTO pruned (account, operations, posted) VALUES (?1, ?2, ?3)
+type Sums = HashMap<String, Sum>;
+
+// What nobody wrote down of earlier prunings stays unknown: null and something is null.
+const REMEMBER: &str =
+    "INSERT INTO pruned (account, operations, posted, from_monthly) VALUES (?1, ?2, ?3, ?4)
     ON CONFLICT (account) DO UPDATE
-    SET operations = operations + excluded.operations, posted = posted + excluded.posted";
+    SET operations = operations + excluded.operations, posted = posted + excluded.posted,
+        from_monthly = from_monthly + excluded.from_monthly";
 
 /// Forgets operations that ended before a moment, and remembers what they had posted.
 pub(super) fn prune(transaction: &Connection, before: Timestamp) -> rusqlite::Result<Reply> {
     let before = before.as_microsecond();
+    let operations = prune_batches(transaction, before)? + prune_rows(transaction, before)?;
+    Ok(Reply::Pruned { operations })
+}
+
+fn prune_batches(transaction: &Connection, before: i64) -> rusqlite::Result<u64> {
     // Never the last batch, which numbers the next one, and none with a hold that is open.
     let sql = "SELECT coalesce(min(id), 0) FROM batch
                WHERE created >= ?1 OR id = (SELECT max(id) FROM batch)";
@@ -26,32 +42,49 @@ pub(super) fn prune(transaction: &Connection, before: Timestamp) -> rusqlite::Re
     let sql = "SELECT coalesce(max(open_from), 0) FROM batch";
     let open_from: u64 = transaction.query_row(sql, [], |row| row.get(0))?;
     let first_kept = recent.min(open_from);
-    let mut operations = 0;
-    for (account, (count, posted)) in sums_before(transaction, first_kept)? {
-        transaction.prepare_cached(REMEMBER)?.execute(params![account, count, posted])?;
-        operations += count;
-    }
+    let sums = sums_before(transaction, first_kept)?;
     transaction.execute("DELETE FROM batch WHERE id < ?1", [first_kept])?;
-
-    let ended = "SELECT account, count(*), sum(posted) FROM operation WHERE state <> 0 AND created < ?1
-                 GROUP BY account";
-    let mut statement = transaction.prepare(ended)?;
-    let of_rows = statement
-        .query_map([before], |row| {
-            Ok((row.get::<_, String>(0)?, row.get::<_, u64>(1)?, row.get::<_, u64>(2)?))
-        })?
-        .collect::<rusqlite::Result<Vec<_>>>()?;
-    for (account, count, posted) in of_rows {
-        transaction.prepare_cached(REMEMBER)?.execute(params![account, count, posted])?;
-        operations += count;
-    }
-    transaction.execute("DELETE FROM operation WHERE state <> 0 AND created < ?1", [before])?;
-    Ok(Reply::Pruned { operations })
+    remember(transaction, sums)
 }
 
-/// What the operations of the batches before this one have posted. Some were settled in later batches,
-/// which stay: what they say of a hold that is gone means nothing any more.
+fn prune_rows(transaction: &Connection, before: i64) -> rusqlite::Result<u64> {
+    let ended = "SELECT account, count(*), sum(posted), sum(min(posted, from_monthly)) FROM operation
+                 WHERE state <> 0 AND created < ?1 GROUP BY account";
+    let sum = |row: &Row<'_>| {
+        let (operations, posted, from_monthly) = (row.get(1)?, row.get(2)?, row.get(3)?);
+        Ok((row.get(0)?, Sum { operations, posted, from_monthly }))
+    };
+    let sums = transaction.prepare(ended)?.query_map([before], sum)?.collect::<rusqlite::Result<_>>()?;
+    let sql = "UPDATE correction SET forgotten = 1 WHERE kind = 1 AND EXISTS
+                   (SELECT 1 FROM operation WHERE operation.account = correction.account
+                        AND operation.id = correction.operation AND state <> 0 AND operation.created < ?1)";
+    transaction.execute(sql, [before])?;
+    transaction.execute("DELETE FROM operation WHERE state <> 0 AND created < ?1", [before])?;
+    remember(transaction, sums)
+}
+
+fn remember(transaction: &Connection, sums: Sums) -> rusqlite::Result<u64> {
+    let mut all = 0;
+    for (account, Sum { operations, posted, from_monthly }) in sums {
+        let values = params![account, operations, posted, from_monthly];
+        transaction.prepare_cached(REMEMBER)?.execute(values)?;
+        all += operations;
+    }
+    Ok(all)
+}
+
+/// A hold in a batch that is to be forgotten, whose end was not seen yet.
+struct Open {
+    account: String,
+    source: HoldSource,
+    /// Its operation, where the account has had refunds: this may be one that was refunded.
+    operation: Option<String>,
+}
+
+/// What the operations of the batches before this one have posted; their refunds are marked. Some were settled in
+/// later batches, which stay: what they say of a hold that is gone means nothing any more.
 fn sums_before(connection: &Connection, first_kept: u64) -> rusqlite::Result<Sums> {
+    let refunded = accounts_with_refunds(connection)?;
     let (mut sums, mut open) = (Sums::new(), HashMap::new());
     let mut statement = connection.prepare("SELECT id, entries FROM batch ORDER BY id")?;
     let mut rows = statement.query([])?;
@@ -63,18 +96,36 @@ fn sums_before(connection: &Connection, first_kept: u64) -> rusqlite::Result<Sum
         for entry in packed::read(row.get_ref(1)?.as_blob()?) {
             let unfit = |error| rusqlite::Error::FromSqlConversionFailure(1, Type::Blob, Box::new(error));
             match entry.map_err(unfit)? {
-                Entry::Held { hold, account, .. } if !is_kept => {
-                    open.insert(hold, account.to_owned());
+                Entry::Held { hold, account, source, operation, .. } if !is_kept => {
+                    let operation = refunded.contains(account).then(|| operation.to_owned());
+                    open.insert(hold, Open { account: account.to_owned(), source, operation });
                 }
                 Entry::Held { .. } => {}
-                Entry::Settled { hold, posted } | Entry::OutcomeUnknown { hold, posted } => {
-                    if let Some(account) = open.remove(&hold) {
+                Entry::Settled { hold, posted, .. } | Entry::OutcomeUnknown { hold, posted, .. } => {
+                    if let Some(Open { account, source, operation }) = open.remove(&hold) {
+                        mark_refund(connection, &account, operation.as_deref())?;
                         let sum = sums.entry(account).or_default();
-                        *sum = (sum.0 + 1, sum.1 + posted);
+                        sum.operations += 1;
+                        sum.posted += posted;
+                        sum.from_monthly += source.monthly_spent(posted);
                     }
                 }
             }
         }
     }
     Ok(sums)
+}
+
+fn accounts_with_refunds(connection: &Connection) -> rusqlite::Result<HashSet<String>> {
+    let mut statement = connection.prepare("SELECT DISTINCT account FROM correction WHERE kind = 1")?;
+    statement.query_map([], |row| row.get(0))?.collect()
+}
+
+/// The proof of the books must not look for an operation any more.
+fn mark_refund(connection: &Connection, account: &str, operation: Option<&str>) -> rusqlite::Result<()> {
+    if let Some(operation) = operation {
+        let sql = "UPDATE correction SET forgotten = 1 WHERE account = ?1 AND kind = 1 AND operation = ?2";
+        connection.prepare_cached(sql)?.execute([account, operation])?;
+    }
+    Ok(())
 }

@@ -1,0 +1,195 @@
+//! A statement adds up at every line, to what the account had then.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test")]
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use demur_admission::conformance::{at, plans, start};
+use demur_admission::{
+    AccountId, Command, Fingerprint, HoldId, HoldOutcome, HoldRequest, Ledger, Now, OperationId, Plan,
+    PlanBook, Repeats, Reply, Settlement, StatementEntry, StatementKind,
+};
+use demur_sqlite::Store;
+use proptest::prelude::*;
+
+#[derive(Debug, Clone)]
+enum Step {
+    Hold { named: bool, operation: u8, amount: u64 },
+    Settle(prop::sample::Index, Settlement),
+    TopUp(u64),
+    Withdraw(u64),
+    Refund(u8),
+    SetPlan(usize),
+    Wait(u64),
+    Restart,
+}
+
+const PLANS: [&str; 3] = ["paid", "dear", "open"];
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let hold = (any::<bool>(), 0_u8..8, 1_u64..60).prop_map(|(named, operation, amount)| Step::Hold {
+        named,
+        operation,
+        amount,
+    });
+    let settlement = prop_oneof![Just(Settlement::Release), (0_u64..60).prop_map(Settlement::Post)];
+    let step = prop_oneof![
+        6 => hold,
+        5 => (any::<prop::sample::Index>(), settlement).prop_map(|(which, how)| Step::Settle(which, how)),
+        1 => (1_u64..50).prop_map(Step::TopUp),
+        1 => (1_u64..50).prop_map(Step::Withdraw),
+        1 => (0_u8..8).prop_map(Step::Refund),
+        1 => (0..PLANS.len()).prop_map(Step::SetPlan),
+        2 => (0_u64..25).prop_map(Step::Wait),
+        1 => Just(Step::Restart),
+    ];
+    prop::collection::vec(step, 1..50)
+}
+
+/// An account with its store, and all that it ever had.
+struct Bench<'p> {
+    path: &'p Path,
+    /// None while it is opened again.
+    store: Option<Arc<Store>>,
+    account: AccountId,
+    plan: Plan,
+    now: Now,
+    days: u64,
+    holds: Vec<HoldId>,
+    /// What was available and held, whenever that changed.
+    seen: Vec<i64>,
+}
+
+fn open(path: &Path) -> Arc<Store> {
+    Store::open(path, Arc::new(PlanBook::new(plans()))).unwrap()
+}
+
+fn plan(name: &str) -> Plan {
+    plans().into_iter().find(|plan| plan.name == name).unwrap()
+}
+
+impl<'p> Bench<'p> {
+    fn new(path: &'p Path) -> Self {
+        let (store, account) = (open(path), "acme".parse::<AccountId>().unwrap());
+        let (id, name) = (Some(account.clone()), "Acme".to_owned());
+        store.execute(Command::CreateAccount { account: id, name, plan: "paid".into() }, start().wall);
+        let (plan, now, holds) = (plan("paid"), start(), Vec::new());
+        Self { path, store: Some(store), account, plan, now, days: 0, holds, seen: vec![0] }
+    }
+
+    fn store(&self) -> &Store {
+        self.store.as_ref().unwrap()
+    }
+
+    fn run(&mut self, step: Step) {
+        match step {
+            Step::Hold { named, operation, amount } => self.hold(named, operation, amount),
+            Step::Settle(which, settlement) if !self.holds.is_empty() => {
+                let hold = self.holds.swap_remove(which.index(self.holds.len()));
+                self.store().settle(hold, settlement).block().unwrap();
+            }
+            Step::Settle(..) => {}
+            Step::TopUp(amount) => {
+                let (account, reason) = (self.account.clone(), "bought".into());
+                self.execute(Command::TopUp { account, amount, reason, operation: None });
+            }
+            Step::Withdraw(amount) => {
+                let (account, reason) = (self.account.clone(), "mistake".into());
+                self.execute(Command::Withdraw { account, amount, reason, operation: None });
+            }
+            Step::Refund(operation) => {
+                let (account, reason) = (self.account.clone(), "no help".into());
+                let operation = format!("named-{operation}").parse().unwrap();
+                self.execute(Command::Refund { account, operation, amount: None, reason });
+            }
+            Step::SetPlan(which) => {
+                let (account, name) = (self.account.clone(), PLANS[which]);
+                self.plan = plan(name);
+                self.execute(Command::SetPlan { account, plan: name.into() });
+            }
+            Step::Wait(days) => {
+                self.days += days;
+                self.now = at(Duration::from_secs(self.days * 24 * 3600));
+            }
+            Step::Restart => {
+                self.holds.clear();
+                self.store = None;
+                self.store = Some(open(self.path));
+            }
+        }
+        self.look();
+    }
+
+    /// Some of these are refused, and then nothing happens.
+    fn execute(&self, command: Command) {
+        self.store().execute(command, self.now.wall);
+    }
+
+    fn hold(&mut self, named: bool, operation: u8, amount: u64) {
+        let repeats = if named { Repeats::As(Fingerprint([1; 32])) } else { Repeats::Never };
+        let kind = if named { "named" } else { "single" };
+        let operation: OperationId = format!("{kind}-{operation}").parse().unwrap();
+        let (account, operation, monthly) = (&self.account, &operation, self.plan.credits.as_ref());
+        let request = HoldRequest { account, operation, repeats, amount, monthly, now: self.now };
+        if let HoldOutcome::Held { hold, .. } = self.store().hold(&request).block().unwrap() {
+            self.holds.push(hold);
+        }
+    }
+
+    fn look(&mut self) {
+        let balance = self.store().balance(&self.account, self.plan.credits.as_ref(), self.now);
+        let balance = balance.block().unwrap();
+        let has = i64::try_from(balance.available + balance.held).unwrap();
+        if self.seen.last() != Some(&has) {
+            self.seen.push(has);
+        }
+    }
+
+    fn statement(&self, limit: u32) -> (i64, Vec<StatementEntry>, bool) {
+        let command = Command::Statement { account: self.account.clone(), since: None, limit };
+        match self.store().execute(command, self.now.wall) {
+            Reply::Statement { account, entries, more } => {
+                let has = account.credits.available + account.credits.held;
+                (i64::try_from(has).unwrap(), entries, more)
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(32))]
+
+    #[test]
+    fn a_statement_adds_up_at_every_line(steps in steps()) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("demur.db");
+        let mut bench = Bench::new(&path);
+        steps.into_iter().for_each(|step| bench.run(step));
+        let (has, entries, more) = bench.statement(1000);
+        prop_assert!(!more);
+        prop_assert_eq!(entries.first().map_or(0, |entry| entry.balance), has);
+        let mut sum = 0;
+        let mut seen = bench.seen.iter().peekable();
+        seen.next_if_eq(&&0);
+        for entry in entries.iter().rev() {
+            sum += entry.change();
+            prop_assert_eq!(entry.balance, sum, "{:?}", entries);
+            prop_assert!(sum >= 0);
+            // Whatever the account was seen to have comes by, in that order.
+            seen.next_if_eq(&&sum);
+        }
+        prop_assert_eq!(seen.next(), None, "{:?} {:?}", entries, bench.seen);
+        let open = entries.iter().filter(|entry| entry.kind == StatementKind::Held).count();
+        prop_assert_eq!(open, bench.holds.len());
+        for limit in 0..entries.len() {
+            let (_, some, more) = bench.statement(u32::try_from(limit).unwrap());
+            prop_assert!(more);
+            prop_assert_eq!(&some[..], &entries[..limit]);
+        }
+        let Reply::Verified { checks } = bench.store().execute(Command::Verify, bench.now.wall) else { panic!() };
+        prop_assert!(checks.iter().all(|check| check.violations.is_empty()), "{checks:?}");
+    }
+}
