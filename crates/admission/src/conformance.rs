@@ -121,6 +121,7 @@ pub fn plans() -> Vec<Plan> {
             quota: Some(shadow_quota),
             ..Plan::named("shadowed")
         },
+        Plan { credits: monthly(2), ..Plan::named("poor") },
         Plan { credits: monthly(100), ..Plan::named("paid") },
         Plan { credits: monthly(1000), ..Plan::named("dear") },
     ]
@@ -191,7 +192,7 @@ macro_rules! store_conformance {
             who_cannot_pay_is_told_what_there_is,
             one_operation_is_charged_once,
             the_monthly_grant_is_made_once_and_expires,
-            a_grant_holds_for_its_month_whatever_the_plan_becomes,
+            a_larger_plan_brings_the_difference_at_once_and_once,
             a_dropped_hold_settles_by_how_far_the_request_came,
             two_hundred_race_for_one_hundred,
             a_restart_keeps_what_was_acknowledged_and_posts_what_was_held,

@@ -83,6 +83,32 @@ proptest! {
     }
 }
 
+proptest! {
+    /// In each month as much comes in as the largest of its plans grants, however plans are changed.
+    #[test]
+    fn a_month_has_what_its_largest_plan_grants(
+        changes in prop::collection::vec((0_i64..300, prop::option::of(0_u64..200), 0_u64..30), 1..60),
+    ) {
+        let mut wall: Timestamp = "2026-01-01T00:00:00Z".parse().unwrap();
+        let mut purse = Purse::default();
+        let mut largest = std::collections::BTreeMap::<_, u64>::new();
+        for (hours, amount, spent) in changes {
+            wall += SignedDuration::from_hours(hours);
+            let monthly = amount.map(|amount| MonthlyCredits { amount, grant_day: 1, zone: TimeZone::UTC });
+            purse.roll(monthly.as_ref(), wall);
+            if let Some(monthly) = &monthly {
+                let most = largest.entry(monthly.month(wall).begins).or_default();
+                *most = monthly.amount.max(*most);
+            }
+            if let Ok(source) = purse.hold(spent) {
+                purse.settle(source, Settlement::Post(spent));
+            }
+            prop_assert!(purse.is_sound(), "{purse:?}");
+            prop_assert_eq!(purse.granted, largest.values().sum::<u64>());
+        }
+    }
+}
+
 /// Tokyo's month ends nine hours before that of UTC. Whoever moves from one to the other in between has had
 /// the month's grant already.
 #[test]

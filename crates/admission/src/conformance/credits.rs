@@ -136,15 +136,38 @@ pub fn the_monthly_grant_is_made_once_and_expires<F: Fixture>(fixture: F) {
     assert_eq!((february.available, february.granted), (130, 350));
 }
 
-/// Another plan's grant comes with the next month: no month has two.
-pub fn a_grant_holds_for_its_month_whatever_the_plan_becomes<F: Fixture>(fixture: F) {
+/// A larger plan brings what it grants more than any other of that month, at once and once; a smaller one takes
+/// nothing back.
+pub fn a_larger_plan_brings_the_difference_at_once_and_once<F: Fixture>(fixture: F) {
     let bench = Bench::new(fixture);
-    let (secret, who) = bench.caller("acme", "paid");
-    assert_eq!(balance(&bench, &who, start()).available, 100);
-    bench.fixture.set_plan(&who.account().id, "dear", start());
-    let who = bench.authenticate(&secret, start()).unwrap();
-    assert_eq!(balance(&bench, &who, start()).available, 100);
-    assert_eq!(balance(&bench, &who, days(11)).available, 1000);
+    let (secret, who) = bench.caller("acme", "poor");
+    hold(&bench, &who, "1", 2, start()).unwrap().post();
+    assert!(matches!(hold(&bench, &who, "2", 1, start()), Err(Denial::CreditsExhausted { .. })));
+    for (plan, day, available, granted) in [
+        ("paid", 0, 98, 100),
+        // To and fro: what was granted stays, and is not granted again.
+        ("poor", 0, 98, 100),
+        ("paid", 0, 98, 100),
+        ("open", 0, 98, 100),
+        ("paid", 1, 98, 100),
+        ("dear", 1, 998, 1000),
+        ("poor", 1, 998, 1000),
+        // The next month is that of the plan by then.
+        ("poor", 11, 2, 1002),
+        ("paid", 11, 100, 1100),
+        // With the clock put back too the difference belongs to the month that was begun.
+        ("dear", 0, 1000, 2000),
+        ("dear", 11, 1000, 2000),
+    ] {
+        bench.fixture.set_plan(&who.account().id, plan, days(day));
+        let who = bench.authenticate(&secret, days(day)).unwrap();
+        let balance = balance(&bench, &who, days(day));
+        assert_eq!((balance.available, balance.granted), (available, granted), "{plan} on day {day}");
+    }
+    let who = bench.authenticate(&secret, days(11)).unwrap();
+    hold(&bench, &who, "3", 1000, days(11)).unwrap().post();
+    let balance = balance(&bench, &who, days(11));
+    assert_eq!((balance.available, balance.posted, balance.expired), (0, 1002, 998));
 }
 
 /// Before it was forwarded nothing can have happened; after that it may have.

@@ -39,7 +39,7 @@ pub struct MonthlyGrant {
     pub begins: Date,
     /// When what is left of it expires.
     pub ends: Timestamp,
-    /// How much was granted.
+    /// How much was granted for it, all in all: the most that a plan of the account had in that month.
     pub amount: u64,
 }
 
@@ -61,8 +61,8 @@ pub struct Expiry {
     pub amount: u64,
 }
 
-/// A month's credits that came in. With the account, the day on which the month begins and what has been granted for
-/// it now name the grant: it is made once.
+/// A month's credits that came in: all of them or, after a change of plan, what was missing. With the account,
+/// the day on which the month begins and what has been granted for it now name the grant: it is made once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Granted {
     /// The month, this grant included.
@@ -122,11 +122,17 @@ impl Purse {
     /// Lets what is left of a past month expire and grants the month under way, once. To be called before
     /// anything else is asked of a purse.
     ///
-    /// A grant that was made counts until its month ends, whatever the plan has become since.
+    /// A grant that was made counts until its month ends, whatever the plan has become since: a smaller plan takes
+    /// nothing back, and a larger one brings what it grants more than any other has in that month.
     pub fn roll(&mut self, monthly: Option<&MonthlyCredits>, at: Timestamp) -> Rolled {
         match self.month.filter(|month| at < month.ends) {
             // Nearly always: no calendar is asked for it.
-            Some(_) => Rolled::default(),
+            Some(month) => {
+                let wanted = monthly.map_or(0, |credits| credits.amount);
+                let missing = wanted.saturating_sub(month.amount).min(MAX_GRANTED - self.granted);
+                let granted = (missing > 0).then(|| self.grant(month, missing));
+                Rolled { expired: None, granted }
+            }
             None => {
                 let expired = self.expire();
                 let month = monthly.map(|credits| (credits.month(at), credits.amount));
