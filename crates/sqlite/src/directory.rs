@@ -94,7 +94,7 @@ fn cut<T>(mut found: Vec<T>, limit: u32) -> rusqlite::Result<(Vec<T>, bool)> {
 
 /// Whether there is any key.
 pub(crate) fn has_keys(connection: &Connection) -> rusqlite::Result<bool> {
-    connection.query_row("SELECT EXISTS (SELECT 1 FROM key)", [], |row| row.get(0))
+    connection.query_row("SELECT max(rowid) IS NOT NULL FROM key", [], |row| row.get(0))
 }
 
 pub(crate) fn insert_key(

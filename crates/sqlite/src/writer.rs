@@ -7,6 +7,8 @@
 mod books;
 mod commands;
 mod job;
+#[cfg(test)]
+mod query_tests;
 mod recovery;
 
 use std::sync::atomic::{AtomicUsize, Ordering};

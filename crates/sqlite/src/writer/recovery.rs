@@ -11,16 +11,18 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use super::books::{POSTED, Till};
 use crate::packed::{self, Entry};
 
-/// Settles what is open. Only the batches with open holds are read, and no table is scanned: it takes the
-/// same time however much has happened.
+/// Settles what is open. No table is scanned: it takes the same time however much had happened before the oldest
+/// hold that is open. Batches since then are read, all of them: of a hold that was open for long, many.
 pub(super) fn recover(connection: &Connection, at: Timestamp) -> rusqlite::Result<Till> {
     let transaction = connection.unchecked_transaction()?;
     let next_of_rows: u64 =
         transaction.query_row("SELECT coalesce(max(hold), 0) + 1 FROM operation", [], |row| row.get(0))?;
     let last = transaction
-        .query_row("SELECT id, open_from, next_hold FROM batch ORDER BY id DESC LIMIT 1", [], |row| {
-            Ok((row.get::<_, u64>(0)?, row.get::<_, u64>(1)?, row.get::<_, u64>(2)?))
-        })
+        .query_row(
+            "SELECT id, open_from, next_hold FROM batch WHERE id = (SELECT max(id) FROM batch)",
+            [],
+            |row| Ok((row.get::<_, u64>(0)?, row.get::<_, u64>(1)?, row.get::<_, u64>(2)?)),
+        )
         .optional()?;
     let (last_batch, open_from, next_hold) = last.unwrap_or((0, 1, 1));
     let mut next_batch = last_batch + 1;

@@ -1,0 +1,139 @@
+//! No query of a start or of a request scans a table that grows: SQLite says how it would carry out each.
+//!
+//! The queries are not listed here: they are what SQLite was asked while a store started, looked keys up, charged,
+//! noted what it notes, and started again with holds left open.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::sync::Arc;
+
+use demur_admission::conformance::{plans, start};
+use demur_admission::{
+    Account, AccountId, Digest, Fingerprint, Grants, HoldId, KeyId, KeyRecord, LocalCounters, Period,
+    QuotaUse, Repeats, Settlement,
+};
+use jiff::Timestamp;
+use rusqlite::Connection;
+use rusqlite::trace::{TraceEvent, TraceEventCodes};
+
+use super::books::{Books, Till, Undo};
+use super::{HoldJob, recovery};
+use crate::database::{DatabaseFile, Link};
+use crate::directory::{self, StoredSecret};
+use crate::{notes, quota, schema};
+
+/// Tables that hold what an operator configured, and not what happens; and no table at all.
+const SMALL: [&str; 3] = ["foreign_form", "sqlite_master", "CONSTANT"];
+
+thread_local! {
+    static ASKED: RefCell<BTreeSet<String>> = const { RefCell::new(BTreeSet::new()) };
+}
+
+fn listen(event: TraceEvent<'_>) {
+    // Without what it was asked for: values are not put in, and so not looked at by the planner either.
+    if let TraceEvent::Stmt(statement, _) = event {
+        ASKED.with_borrow_mut(|asked| asked.insert(statement.sql().into_owned()));
+    }
+}
+
+fn acme() -> AccountId {
+    "acme".parse().unwrap()
+}
+
+fn job(operation: &str, repeats: Repeats) -> HoldJob {
+    let monthly = plans().into_iter().find(|plan| plan.name == "paid").and_then(|plan| plan.credits);
+    let operation = operation.parse().unwrap();
+    HoldJob { account: acme(), operation, repeats, amount: 2, monthly, at: start().wall }
+}
+
+/// An account with a key, looked up as the reader does it.
+fn look_up(connection: &Connection) -> KeyId {
+    let account = Account { id: acme(), name: "Acme".into(), plan: "paid".into() };
+    directory::insert_account(connection, &account, start().wall).unwrap();
+    let key = KeyRecord {
+        id: KeyId::generate(),
+        account: acme(),
+        api: "shop".into(),
+        hint: "shop".into(),
+        created: start().wall,
+        expires: None,
+        revoked: None,
+        disabled: None,
+        grants: Grants::default(),
+        metadata: BTreeMap::new(),
+    };
+    let secret = StoredSecret { digest: Digest::from_bytes([1; 32]), pepper: 1 };
+    directory::insert_key(connection, &key, &secret).unwrap();
+    assert!(directory::find(connection, &[secret.digest].into_iter().collect()).unwrap().is_some());
+    quota::restore(connection, &LocalCounters::new(), &acme()).unwrap();
+    key.id
+}
+
+/// Charges of both kinds, settled in another batch than they were made in; two holds stay open.
+fn charge(link: &mut Link, till: &mut Till) {
+    let named = Repeats::As(Fingerprint([1; 32]));
+    let mut undo = Undo::default();
+    let transaction = link.connection.transaction().unwrap();
+    let mut books = Books::open(&transaction, till, &mut undo, start().wall);
+    for (operation, repeats) in [("1", named), ("2", Repeats::Never), ("3", named), ("4", Repeats::Never)] {
+        books.hold(&job(operation, repeats)).unwrap();
+    }
+    books.close().unwrap();
+    let mut books = Books::open(&transaction, till, &mut undo, start().wall);
+    for hold in [1, 2] {
+        books.settle(HoldId(hold), Settlement::Post(1)).unwrap();
+    }
+    books.balance(&acme(), None, start().wall).unwrap();
+    books.close().unwrap();
+    transaction.commit().unwrap();
+}
+
+fn note(connection: &Connection, key: &KeyId) {
+    let noted = notes::Notes::default();
+    noted.used(key, start().wall);
+    noted.refreshed(Digest::from_bytes([1; 32]), Digest::from_bytes([2; 32]));
+    noted.take(usize::MAX).write(connection, 2).unwrap();
+    let day = Period { start: Timestamp::UNIX_EPOCH, end: start().wall };
+    quota::save(connection, &[QuotaUse { account: acme(), day, used: 1 }]).unwrap();
+}
+
+fn begin(link: &mut Link, path: &Path) -> Till {
+    schema::migrate(&mut link.connection, path).unwrap();
+    schema::verify(&link.connection, path).unwrap();
+    directory::has_keys(&link.connection).unwrap();
+    directory::foreign_forms(&link.connection).unwrap();
+    recovery::recover(&link.connection, start().wall).unwrap()
+}
+
+#[test]
+fn no_query_of_a_start_or_a_request_scans_what_grows() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("demur.db");
+    let file = Arc::new(DatabaseFile::at(&path).unwrap());
+    let mut link = Link::found(&file).unwrap();
+    link.connection.trace_v2(TraceEventCodes::SQLITE_TRACE_STMT, Some(listen)).unwrap();
+    let mut till = begin(&mut link, &path);
+    let key = look_up(&link.connection);
+    charge(&mut link, &mut till);
+    note(&link.connection, &key);
+    begin(&mut link, &path);
+    link.connection.trace_v2(TraceEventCodes::empty(), None::<fn(TraceEvent<'_>)>).unwrap();
+
+    let is_query = |sql: &String| {
+        ["SELECT", "UPDATE", "INSERT", "DELETE"].iter().any(|word| sql.trim_start().starts_with(word))
+    };
+    let asked = ASKED.take();
+    let queries: Vec<&String> = asked.iter().filter(|sql| is_query(sql)).collect();
+    assert!(queries.len() >= 20, "{queries:#?}");
+    for sql in queries {
+        let mut statement = link.connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
+        let steps = statement.raw_query().mapped(|row| row.get::<_, String>(3));
+        for step in steps.map(Result::unwrap) {
+            let table = step.strip_prefix("SCAN ").and_then(|rest| rest.split(' ').next());
+            // That index has what is held, and nothing that has ended.
+            let is_short = step == "SCAN operation USING INDEX operation_held";
+            assert!(is_short || table.is_none_or(|table| SMALL.contains(&table)), "{step}: {sql}");
+        }
+    }
+}
