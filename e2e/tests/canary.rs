@@ -6,7 +6,7 @@
 use std::fs;
 use std::path::Path;
 
-use demur_e2e::{Example, Folder, Gateway, NewKey, Request};
+use demur_e2e::{Example, Folder, Gateway, NewKey, Reaction, Request, Upstream};
 use serde_json::{Value as Json, json};
 
 const API: &str = "trackyard";
@@ -77,30 +77,8 @@ fn a_secret_is_in_no_answer_no_output_no_log_and_no_file() {
     let invented = format!("{}{}", &active.secret[..active.secret.len() - 12], "0123456789ab");
     let foreign = "legacy_Qp7vXz3LmT9sWc5kRb8d";
     let foreign_key = "f3a9c2e17b5d4860a1c3e5f7092b4d6e8fa0b1c2d3e4f5061728394a5b6c7d8e";
-    folder.write("hash.key", foreign_key);
-    let line = json!({ "account": "acme", "hash": hmac(foreign, foreign_key) });
-    folder.write("keys.jsonl", &format!("{line}\n"));
+    import(folder, foreign, foreign_key);
     let path = |name: &str| folder.path().join(name).to_string_lossy().into_owned();
-    let (list, key_file) = (path("keys.jsonl"), path("hash.key"));
-    let imported = folder.run(&[
-        "keys",
-        "import",
-        "--api",
-        API,
-        "--hash",
-        "hmac-sha256",
-        "--hash-key",
-        "old",
-        "--hash-key-file",
-        &key_file,
-        "--prefix",
-        "legacy_",
-        "--length",
-        "27",
-        &list,
-    ]);
-    assert_eq!(imported.code, Some(0), "{imported:?}");
-    fs::remove_file(path("hash.key")).unwrap();
 
     let secrets = [&active.secret, &second, &revoked.secret, &expired.secret, &invented];
     let public = active.secret.rfind('_').unwrap() + 1;
@@ -127,6 +105,8 @@ fn a_secret_is_in_no_answer_no_output_no_log_and_no_file() {
         ] {
             let answer = client.send(&request);
             statuses.push(answer.status);
+            let in_query = format!("{request:?}").contains("?key=");
+            assert!(!in_query || answer.status == 401, "a key in the query: {answer:?}");
             canary.look(&format!("the answer to {request:?}"), &answer.content);
             for (name, value) in answer.fields.iter() {
                 canary.look(&format!("the field {name} of the answer to {request:?}"), value.as_bytes());
@@ -176,6 +156,96 @@ fn a_secret_is_in_no_answer_no_output_no_log_and_no_file() {
     // The canary sings when there is something.
     canary.look("a text with it", format!("key {}", &second[public..]).as_bytes());
     assert_eq!(canary.found, ["a text with it"]);
+}
+
+/// An upstream that quotes whatever it is sent, in one of the ways in which services do that: in the text of its
+/// errors, and as the name of the error. Nothing of it is in the log, and what must not cross does not.
+#[test]
+fn what_an_upstream_quotes_is_hidden() {
+    let upstream = Upstream::start(|received| {
+        let fields: Vec<String> =
+            received.fields.iter().map(|(name, value)| format!("{name}: {value}")).collect();
+        let content = String::from_utf8_lossy(&received.content).into_owned();
+        let text = format!("no route for {} with {content} and {}", received.target, fields.join(", "));
+        let raised = received.fields.first("x-raise").map(|name| ("Demur-Error", name));
+        let fields: Vec<_> = [("Content-Type", "text/plain")].into_iter().chain(raised).collect();
+        Reaction::answer(if raised.is_some() { 422 } else { 404 }, &fields, text)
+    });
+    let folder = Folder::of_examples();
+    folder.edit("  lapsed:\n", "  tried: { credits: { monthly: 1000 } }\n  lapsed:\n");
+    let text = fs::read_to_string(folder.config()).unwrap();
+    folder.write("demur.yaml", &format!("{text}\naccess_log: all\n"));
+    folder.point(API, upstream.address());
+    let gateway = Gateway::serve(folder);
+    let (folder, client) = (gateway.folder(), gateway.client(API));
+    folder.create_account("acme", "tried");
+    let make = |api| folder.create_key(&NewKey { api, account: "acme", ..NewKey::default() }).secret;
+    let (own, others) = (make(API), make("trackunit"));
+    let foreign = "legacy_Qp7vXz3LmT9sWc5kRb8d";
+    import(folder, foreign, "f3a9c2e17b5d4860a1c3e5f7092b4d6e8fa0b1c2d3e4f5061728394a5b6c7d8e");
+    let hidden = |secret: &str| secret[secret.rfind('_').unwrap() + 1..].to_owned();
+    let (first, second, third) = (hidden(&own), hidden(&others), hidden(foreign));
+    let mut canary = Canary::of(&[&first, &second, &third]);
+
+    // A key that is forwarded in no other place than where it was put by mistake, and the status for it.
+    let query = json!({ "query": "epic" });
+    let escaped = foreign.replacen("legacy_Q", "%6Cegacy%5F%51", 1);
+    let (mut exposed, mut forwarded) = (0, 0);
+    for key in [own.as_str(), foreign] {
+        for (target, content, name, status) in [
+            (format!("{SEARCH}?token={key}"), &query, "", 401),
+            (format!("{SEARCH}?a=1&{key}"), &query, "", 401),
+            (format!("{SEARCH}?token={others}"), &query, "", 401),
+            (format!("{SEARCH}?token={foreign}"), &query, "", 401),
+            (format!("{SEARCH}?token={escaped}"), &query, "", 401),
+            (format!("{SEARCH}?back=https%3A%2F%2Fa.example%2F%3Ftoken%3D{key}"), &query, "", 401),
+            (format!("{SEARCH}?a=1"), &json!({ "query": key }), "", 404),
+            (format!("{SEARCH}?a=1"), &json!({ "query": others }), "", 404),
+            (SEARCH.to_owned(), &query, key, 500),
+        ] {
+            let mut request = Request::post(&target).key(key).json(content);
+            if !name.is_empty() {
+                request = request.field("X-Raise", name);
+            }
+            let answer = client.send(&request);
+            let place = format!("{target} {content} {name}");
+            match status {
+                401 => exposed += 1,
+                _ => forwarded += 1,
+            }
+            let fits = if status == 500 { answer.status >= 500 } else { answer.status == status };
+            assert!(fits, "{place}: {answer:?}");
+            // What operators read is there, and the key is not in it.
+            let line = gateway.logged(answer.field("x-request-id")).to_string();
+            canary.look(&format!("the line of {place}"), line.as_bytes());
+            assert!(status == 401 || line.contains('…'), "nothing was quoted: {line}");
+        }
+        let track = client.send(&Request::get(&format!("/api/external/v1/tracks/{key}")).key(key));
+        assert_eq!(track.status, 404, "{track:?}");
+        forwarded += 1;
+    }
+    let received = upstream.received();
+    assert_eq!((exposed, received.len()), (12, forwarded));
+    for request in received {
+        let (_, query) = request.target.split_once('?').unwrap_or_default();
+        canary.look("a query at the upstream", query.as_bytes());
+    }
+    canary.look("the log", gateway.log().as_bytes());
+    assert_eq!(canary.found, Vec::<String>::new());
+}
+
+/// Brings a key along, by its hash under this key.
+fn import(folder: &Folder, foreign: &str, hash_key: &str) {
+    folder.write("hash.key", hash_key);
+    let line = json!({ "account": "acme", "hash": hmac(foreign, hash_key) });
+    folder.write("keys.jsonl", &format!("{line}\n"));
+    let path = |name: &str| folder.path().join(name).to_string_lossy().into_owned();
+    let (list, key_file) = (path("keys.jsonl"), path("hash.key"));
+    let mut arguments = vec!["keys", "import", "--api", API, "--hash", "hmac-sha256", "--hash-key", "old"];
+    arguments.extend(["--hash-key-file", &key_file, "--prefix", "legacy_", "--length", "27", &list]);
+    let imported = folder.run(&arguments);
+    assert_eq!(imported.code, Some(0), "{imported:?}");
+    fs::remove_file(path("hash.key")).unwrap();
 }
 
 fn hex(text: &str) -> String {

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use crate::cache::{Cache, CacheBounds, Known, Term};
 use crate::{
-    Answer, Balance, Candidates, Charge, Counters, Credential, Demand, Denial, Hold, HoldOutcome,
-    HoldRequest, KeyDirectory, KeyState, Ledger, Now, Pepper, PlanBook, Principal, Secret, StoreError,
-    StorePart, Taken,
+    Answer, Balance, Candidates, Charge, Counters, Credential, Demand, Denial, ForeignForms, Hold,
+    HoldOutcome, HoldRequest, KeyDirectory, KeyState, Ledger, Now, Pepper, PlanBook, Principal, Secret,
+    StoreError, StorePart, Taken,
 };
 
 /// Who may pass.
@@ -62,6 +62,11 @@ impl Admission {
     /// The plans in force, which may be replaced at any time.
     pub fn plans(&self) -> &Arc<PlanBook> {
         &self.plans
+    }
+
+    /// The forms of keys that were brought along, of all APIs.
+    pub fn foreign(&self) -> Option<Arc<ForeignForms>> {
+        self.stores.keys.foreign()
     }
 
     /// Whose secret this is. `prefix` is that of the API's keys.

@@ -49,9 +49,9 @@ impl ForeignForm {
         prefix && (16..=self.longest).contains(&self.shortest) && self.longest <= MAX_LENGTH
     }
 
-    fn admits(&self, secret: &str, api: &str) -> bool {
-        self.api == api
-            && (usize::from(self.shortest)..=usize::from(self.longest)).contains(&secret.len())
+    /// Whether a text has this form, whatever API it is for.
+    pub fn fits(&self, secret: &str) -> bool {
+        (usize::from(self.shortest)..=usize::from(self.longest)).contains(&secret.len())
             && secret.starts_with(&self.prefix)
             && secret.bytes().all(|byte| byte.is_ascii_graphic())
     }
@@ -96,7 +96,7 @@ impl ForeignForms {
     /// Under which digests a presented key may be stored; none where it cannot be a foreign key at all.
     pub fn candidates(&self, secret: &str, api: &str, pepper: &Pepper) -> Candidates {
         let mut candidates = Candidates::new();
-        for form in self.forms.iter().filter(|form| form.admits(secret, api)) {
+        for form in self.forms.iter().filter(|form| form.api == api && form.fits(secret)) {
             let Some(hash) = self.hash(&form.hash, secret) else { continue };
             for digest in pepper.imported(&hash) {
                 if !candidates.contains(&digest) {

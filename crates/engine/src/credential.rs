@@ -2,9 +2,10 @@
 
 use std::borrow::Cow;
 
-use demur_admission::{Denial, Secret};
-use http::HeaderMap;
+use demur_admission::Denial;
+use http::{HeaderMap, HeaderValue};
 
+use crate::secrets::{LEAST, Secrets};
 use crate::settings::{Authentication, Scheme};
 
 /// The key that the request carries.
@@ -53,16 +54,47 @@ pub(crate) fn presented<'h>(
     if key.is_empty() { Err(Denial::CredentialMissing) } else { Ok(key.into()) }
 }
 
-/// Whether a key of this API stands in the query where none may: by then it stands in the logs of
-/// everything that the request came through.
-pub(crate) fn is_exposed(query: Option<&str>, authentication: &Authentication) -> bool {
-    let is_key = |value: &str| {
-        decoded(value).is_some_and(|value| Secret::check(&value, &authentication.prefix).is_ok())
+/// Whether a key stands in the query where none may: by then it stands in the logs of everything that the
+/// request came through, and would stand in the upstream's. A key of any API of the gateway, or the very one
+/// that is presented with the request.
+pub(crate) fn is_exposed(
+    query: Option<&str>,
+    headers: &HeaderMap,
+    authentication: &Authentication,
+    secrets: &Secrets,
+) -> bool {
+    let is_presented = |text: &str| in_fields(headers, authentication).any(|secret| text.contains(secret));
+    let shows_key = |raw: &str| {
+        let text = percent_encoding::percent_decode_str(raw).decode_utf8_lossy();
+        secrets.is_in(&text) || is_presented(&text)
     };
     pairs(query).any(|(name, value)| {
         let allowed = authentication.query.as_deref().is_some_and(|allowed| is_named(name, allowed));
-        !allowed && (is_key(value) || is_key(name))
+        !allowed && (shows_key(value) || shows_key(name))
     })
+}
+
+/// What the request presents in the fields for keys, be it a key or none, long enough to be one.
+fn in_fields<'h>(
+    headers: &'h HeaderMap,
+    authentication: &'h Authentication,
+) -> impl Iterator<Item = &'h str> {
+    let values = authentication.fields().flat_map(|field| headers.get_all(field));
+    values.filter_map(secret_of)
+}
+
+/// The secret in a field's value, with or without a scheme in front.
+pub(crate) fn secret_of(value: &HeaderValue) -> Option<&str> {
+    value.to_str().ok()?.rsplit(' ').find(|part| !part.is_empty()).filter(|part| part.len() >= LEAST)
+}
+
+/// The key that stands in the parameter for it, as it is kept to be hidden from those who read logs.
+pub(crate) fn presented_in_query(
+    query: Option<&str>,
+    authentication: &Authentication,
+) -> Option<HeaderValue> {
+    let key = values_of(query, authentication.query.as_deref()).next()?;
+    HeaderValue::from_str(&decoded(key)?).ok()
 }
 
 /// The query without the parameter that carries the key: the key is for the gateway alone.
@@ -120,6 +152,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use demur_admission::Secret;
     use http::HeaderName;
     use http::header::AUTHORIZATION;
 
@@ -195,9 +228,13 @@ mod tests {
 
     #[test]
     fn a_key_in_any_other_place_of_the_query_is_exposed() {
-        let secret = Secret::generate("k").unwrap();
-        let key = secret.expose();
+        let secrets = Secrets::of_a_test(&["k", "other"]);
+        let [own, other] = ["k", "other"].map(|prefix| Secret::generate(prefix).unwrap());
+        let (key, other) = (own.expose(), other.expose());
+        let (foreign, presented) = ("sk_live_0123456789abcdef", "p1q2r3s4t5u6v7w8x9y0");
         let escaped = key.replacen("k_", "%6b%5F", 1);
+        let mut headers = HeaderMap::new();
+        headers.insert(AUTHORIZATION, format!("Bearer {presented}").parse().unwrap());
         for (query, exposed) in [
             (format!("key={key}"), false),
             (format!("token={key}"), true),
@@ -205,9 +242,19 @@ mod tests {
             (format!("a=1&{key}"), true),
             (format!("token={key}0"), false),
             ("token=k_short".to_owned(), false),
+            (format!("token={other}"), true),
+            (format!("token={foreign}"), true),
+            (format!("token={}", &foreign[1..]), false),
+            // No form tells this one: it is the one that the request presents.
+            (format!("token={presented}"), true),
+            (format!("%ff=1&token=%ff{presented}"), true),
+            (format!("token=Bearer%20{presented}"), true),
+            (format!("token={}", &presented[1..]), false),
         ] {
-            assert_eq!(is_exposed(Some(&query), &bearer(Some("key"))), exposed, "{query}");
+            let named = bearer(Some("key"));
+            assert_eq!(is_exposed(Some(&query), &headers, &named, &secrets), exposed, "{query}");
         }
-        assert!(is_exposed(Some(&format!("key={key}")), &bearer(None)));
+        assert!(is_exposed(Some(&format!("key={key}")), &headers, &bearer(None), &secrets));
+        assert!(!is_exposed(Some(&format!("a={presented}")), &HeaderMap::new(), &bearer(None), &secrets));
     }
 }

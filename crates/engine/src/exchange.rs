@@ -12,13 +12,16 @@ use demur_contract::{Condition, Contract, ErrorId, Origin, Problem, Retry, Retry
 use demur_validation::Operation;
 use http::header::{CACHE_CONTROL, RETRY_AFTER, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS};
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
+use smallvec::SmallVec;
 
 use crate::api::Api;
+use crate::credential::secret_of;
 use crate::outgoing::Outgoing;
 use crate::pipeline::Peer;
 use crate::record::{Observation, Record, Refusal};
 use crate::refused::{Answering, Refused};
 use crate::request_id::RequestId;
+use crate::secrets::Secrets;
 use crate::settings::Asked;
 use crate::speaker::Speaker;
 use crate::voice::Voice;
@@ -38,6 +41,9 @@ pub(crate) struct Exchange<'e> {
     origin: Option<HeaderValue>,
     pub(crate) operation: Option<&'e Operation>,
     pub(crate) principal: Option<Arc<Principal>>,
+    secrets: &'e Secrets,
+    /// What it presented as its key, which nobody shall read in a log.
+    pub(crate) presented: SmallVec<[HeaderValue; 1]>,
     /// What the request has taken from the limits.
     pub(crate) taken: Option<Taken>,
     refusal: Option<Box<Refusal>>,
@@ -48,7 +54,7 @@ pub(crate) struct Exchange<'e> {
 }
 
 impl<'e> Exchange<'e> {
-    pub(crate) fn new(voice: &'e Speaker, now: Now, peer: Option<&'e Peer>) -> Self {
+    pub(crate) fn new(voice: &'e Speaker, secrets: &'e Secrets, now: Now, peer: Option<&'e Peer>) -> Self {
         Self {
             id: RequestId::fresh(now),
             written_id: None,
@@ -59,6 +65,8 @@ impl<'e> Exchange<'e> {
             origin: None,
             operation: None,
             principal: None,
+            secrets,
+            presented: SmallVec::new(),
             taken: None,
             refusal: None,
             observed: Vec::new(),
@@ -240,6 +248,7 @@ impl<'e> Exchange<'e> {
         if let Some(cors) = self.api.and_then(|api| api.settings.cors.as_ref()) {
             cors::expose(cors, self.origin.as_ref(), speaker.exposed(), headers);
         }
+        self.hide_secrets();
         Box::new(Record {
             request_id,
             api: self.api.cloned(),
@@ -249,6 +258,27 @@ impl<'e> Exchange<'e> {
             observations: std::mem::take(&mut self.observed),
             remarks: std::mem::take(&mut self.remarks),
         })
+    }
+}
+
+impl Exchange<'_> {
+    /// Takes what was presented out of all that operators are told. Nearly always there is nothing to tell.
+    fn hide_secrets(&mut self) {
+        let refusal = self.refusal.as_mut().map(|refusal| &mut refusal.cause);
+        let observed = self.observed.iter_mut().map(|observation| &mut observation.cause);
+        let told = refusal.into_iter().chain(observed).chain(&mut self.remarks);
+        for text in told.filter(|text| !text.is_empty()) {
+            let presented: Vec<&str> = self.presented.iter().filter_map(secret_of).collect();
+            *text = self.secrets.hidden(std::mem::take(text), &presented);
+        }
+    }
+
+    /// Keeps what a request presents that goes no further.
+    pub(crate) fn keep_presented(&mut self, headers: &mut HeaderMap) {
+        let Some(api) = self.api else { return };
+        for field in api.settings.authentication.fields() {
+            self.presented.extend(headers.remove(field));
+        }
     }
 }
 

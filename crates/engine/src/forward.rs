@@ -27,30 +27,43 @@ pub(crate) fn strip_request<'s>(
     headers: &mut HeaderMap,
     id: &HeaderName,
     schemes: impl Iterator<Item = &'s Scheme> + Clone,
+    mut keep: impl FnMut(HeaderValue),
 ) {
-    strip(headers, |name| {
+    let is_credential = |name: &HeaderName| schemes.clone().any(|scheme| scheme.field() == name);
+    let goes = |name: &HeaderName| {
         let spelt = name.as_str();
         is_hop_by_hop(spelt)
             || is_own(spelt)
             || FORWARDING.contains(&spelt)
-            || schemes.clone().any(|scheme| scheme.field() == name)
+            || is_credential(name)
             || is_alias(name, id, schemes.clone())
+    };
+    strip(headers, goes, |name, value| {
+        if is_credential(name) {
+            keep(value);
+        }
     });
 }
 
 /// Removes from an answer what must not cross.
 pub(crate) fn strip_answer(headers: &mut HeaderMap) {
-    strip(headers, |name| is_hop_by_hop(name.as_str()) || is_own(name.as_str()));
+    strip(headers, |name| is_hop_by_hop(name.as_str()) || is_own(name.as_str()), |_, _| {});
 }
 
 /// One look at each name: nearly all of them stay.
-fn strip(headers: &mut HeaderMap, goes: impl Fn(&HeaderName) -> bool) {
+fn strip(
+    headers: &mut HeaderMap,
+    goes: impl Fn(&HeaderName) -> bool,
+    mut gone: impl FnMut(&HeaderName, HeaderValue),
+) {
     if headers.contains_key(CONNECTION) {
         strip_named(headers);
     }
     let going: SmallVec<[HeaderName; 4]> = headers.keys().filter(|name| goes(name)).cloned().collect();
     for name in going {
-        headers.remove(name);
+        if let Some(value) = headers.remove(&name) {
+            gone(&name, value);
+        }
     }
 }
 
@@ -188,6 +201,7 @@ mod tests {
             "x_forwarded_for",
             "x.request_id",
             "x-request-id",
+            "x-key",
             "x_key",
             "transfer_encoding",
             "x_other",
@@ -196,10 +210,12 @@ mod tests {
         }
         let id = HeaderName::from_static("x-request-id");
         let key = Scheme::Field(HeaderName::from_static("x-key"));
-        strip_request(&mut headers, &id, std::iter::once(&key));
+        let mut kept = Vec::new();
+        strip_request(&mut headers, &id, std::iter::once(&key), |value| kept.push(value));
         let mut left: Vec<&str> = headers.keys().map(HeaderName::as_str).collect();
         left.sort_unstable();
         assert_eq!(left, ["x-request-id", "x_other"]);
+        assert_eq!(kept, ["x"], "the key, to be hidden from logs");
     }
 
     #[test]

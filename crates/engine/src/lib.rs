@@ -26,6 +26,7 @@ mod refused;
 mod request_id;
 mod room;
 mod rules;
+mod secrets;
 pub mod settings;
 mod settle;
 mod speaker;

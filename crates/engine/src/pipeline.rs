@@ -40,6 +40,7 @@ use crate::panics::caught;
 use crate::record::Record;
 use crate::refused::Refused;
 use crate::rules::{self, Seen};
+use crate::secrets::Secrets;
 use crate::settings::Asked;
 use crate::settle::settle;
 use crate::speaker::Speaker;
@@ -59,6 +60,7 @@ macro_rules! wait {
 pub struct Engine {
     apis: Mounts,
     admission: Arc<Admission>,
+    secrets: Secrets,
     /// In what a request is refused before its API is known.
     voice: Speaker,
 }
@@ -127,7 +129,9 @@ enum Admitted<'e, B> {
 impl Engine {
     /// An engine for these APIs. Where two are mounted at one place, the first counts.
     pub fn new(apis: Vec<Arc<Api>>, admission: Arc<Admission>, voice: Arc<Contract>) -> Self {
-        Self { apis: Mounts::new(apis), admission, voice: Speaker::new(voice, &[]) }
+        let prefixes = apis.iter().map(|api| api.settings.authentication.prefix.as_str());
+        let secrets = Secrets::new(prefixes, Arc::clone(&admission));
+        Self { apis: Mounts::new(apis), admission, secrets, voice: Speaker::new(voice, &[]) }
     }
 
     /// The APIs.
@@ -162,16 +166,22 @@ impl Engine {
         // A request is some hundreds of bytes, and its future some thousands.
         let (mut parts, body) = request.into_parts();
         async move {
-            let mut exchange = Exchange::new(&self.voice, arrival.now, arrival.peer);
+            let mut exchange = Exchange::new(&self.voice, &self.secrets, arrival.now, arrival.peer);
             let outcome = caught(pin!(async {
                 // Strict HTTP: what could not be read is answered in the voice known so far.
                 if let Some(rejection) = arrival.rejection {
                     return Err(self.rejected(&mut exchange, *rejection));
                 }
-                let (api, content, mut hold) = match pin!(self.admit(&mut exchange, &mut parts, body)).await?
-                {
-                    Admitted::Forward(api, content, hold) => (api, content, hold),
-                    Admitted::Preflight(answer) => return Ok(answer.map(|()| Outgoing::whole(Vec::new()))),
+                let admitted = pin!(self.admit(&mut exchange, &mut parts, body)).await;
+                let (api, content, mut hold) = match admitted {
+                    Ok(Admitted::Forward(api, content, hold)) => (api, content, hold),
+                    Ok(Admitted::Preflight(answer)) => {
+                        return Ok(answer.map(|()| Outgoing::whole(Vec::new())));
+                    }
+                    Err(refused) => {
+                        exchange.keep_presented(&mut parts.headers);
+                        return Err(refused);
+                    }
                 };
                 hold.forwarded();
                 let place = api.room.enter(exchange.operation.map(Operation::index));
@@ -231,7 +241,12 @@ impl Engine {
             return Err(Refused::from(Condition::RequestMalformed).because("the path has a dot segment"));
         }
         refuse_doubled(parts)?;
-        if credential::is_exposed(with_key, &settings.authentication) {
+        if settings.authentication.query.is_some() {
+            exchange.presented.extend(credential::presented_in_query(with_key, &settings.authentication));
+        }
+        if with_key.is_some()
+            && credential::is_exposed(with_key, &parts.headers, &settings.authentication, &self.secrets)
+        {
             let refused = Refused::from(Denial::CredentialMalformed);
             exchange.decided::<()>(Err(refused.because("a key stands in the query")))?;
         }
@@ -494,7 +509,8 @@ fn dress(
     balance: Option<&Balance>,
 ) {
     let id_field = exchange.request_id_field();
-    forward::strip_request(headers, id_field, api.settings.authentication.schemes());
+    let keep = |value| exchange.presented.push(value);
+    forward::strip_request(headers, id_field, api.settings.authentication.schemes(), keep);
     if let Some(peer) = exchange.peer {
         forward::name_peer(headers, &peer.text);
     }

@@ -95,7 +95,14 @@ impl Keys {
             id: KeyId::generate(),
             account: id.clone(),
             api: api.to_owned(),
-            hint: secret.expose().chars().take(12).collect(),
+            // The public prefix and nothing beyond: a hint is shown and logged. A key from elsewhere may not
+            // even have it.
+            hint: self
+                .prefixes
+                .get(api)
+                .filter(|prefix| secret.expose().starts_with(*prefix))
+                .cloned()
+                .unwrap_or_default(),
             created: Timestamp::now(),
             expires: None,
             revoked: None,
