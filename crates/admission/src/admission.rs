@@ -153,6 +153,38 @@ impl Admission {
     }
 
     /// Takes from all limits of the account's plan, or from none.
+    ///
+    /// ```
+    /// # use std::{num::NonZeroU32, sync::Arc, time::Duration};
+    /// # use demur_admission::memory::{MemoryDirectory, MemoryLedger};
+    /// # use demur_admission::*;
+    /// # use jiff::tz::TimeZone;
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/shop.rs"));
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// // Two requests a minute, three a day, one at once.
+    /// let (admission, caller, now) = shop()?;
+    /// let take = |now| admission.take(&caller, &Demand::ONE, now).block();
+    ///
+    /// let first = take(now).unwrap();
+    /// assert!(matches!(take(now), Err(Denial::RateConcurrency { slots: 1, .. })));
+    /// drop(first); // The request ends, and its slot is free.
+    ///
+    /// drop(take(now).unwrap());
+    /// let Err(Denial::RateExceeded { name, retry_after, .. }) = take(now) else { panic!() };
+    /// assert_eq!((&*name, retry_after), ("burst", Some(Duration::from_secs(30))));
+    ///
+    /// // What was refused took nothing from the day's quota: one of three is left.
+    /// let later = Now { monotonic: now.monotonic + Duration::from_secs(60), ..now };
+    /// let last = take(later).unwrap();
+    /// let report: Vec<_> = last.report(later).iter().map(|limit| (limit.limit, limit.remaining)).collect();
+    /// assert_eq!(report, [(2, 1), (3, 0)]);
+    /// last.give_back(later); // For when nothing came of it by our own fault.
+    /// drop(take(later).unwrap());
+    /// let Err(Denial::QuotaExceeded { resets_in, .. }) = take(later) else { panic!() };
+    /// assert_eq!(resets_in, Duration::from_secs(12 * 3600));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn take<'a>(
         &self,
         principal: &'a Arc<Principal>,
@@ -167,6 +199,40 @@ impl Admission {
     }
 
     /// Holds credits for an operation. What costs nothing holds nothing, and asks no store.
+    ///
+    /// ```
+    /// # use std::{num::NonZeroU32, sync::Arc, time::Duration};
+    /// # use demur_admission::memory::{MemoryDirectory, MemoryLedger};
+    /// # use demur_admission::*;
+    /// # use jiff::tz::TimeZone;
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/shop.rs"));
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let (admission, caller, now) = shop()?; // Ten credits a month.
+    /// let hold = |id: &str, content: &[u8], amount| {
+    ///     let operation = id.parse().unwrap(); // The client's Idempotency-Key, for instance.
+    ///     let repeats = Repeats::As(Fingerprint::of(&[content])); // Or `Repeats::Never`.
+    ///     admission.hold(&caller, &Charge { operation: &operation, repeats, amount }, now).block()
+    /// };
+    ///
+    /// let mut order = hold("order-1", b"tea", 4).unwrap();
+    /// assert!(matches!(hold("order-1", b"tea", 4), Err(Denial::IdempotencyInFlight)));
+    /// order.forwarded(); // From here on something may have happened: dropped now, it would be charged.
+    /// order.post_used(3); // One of the four flows back.
+    ///
+    /// // The same request again costs nothing more, and another one cannot use its key.
+    /// assert_eq!(hold("order-1", b"tea", 4).unwrap().amount(), 0);
+    /// assert!(matches!(hold("order-1", b"coffee", 4), Err(Denial::IdempotencyMismatch)));
+    ///
+    /// drop(hold("order-2", b"tea", 4).unwrap()); // Never forwarded: released.
+    /// let balance = admission.balance(&caller, now).block().unwrap();
+    /// assert_eq!((balance.available, balance.held, balance.posted), (7, 0, 3));
+    ///
+    /// let Err(Denial::CreditsExhausted { needed, available, resets_at }) = hold("order-3", b"tea", 8) else { panic!() };
+    /// assert_eq!((needed, available), (8, 7));
+    /// assert_eq!(resets_at, Some("2026-12-01T00:00:00Z".parse()?));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn hold(
         &self,
         principal: &Principal,

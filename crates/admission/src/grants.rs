@@ -63,6 +63,24 @@ pub struct Requirement<'a> {
 /// The order is from the broad to the narrow, so that the caller is told of the obstacle that would remain
 /// when the others were gone: an inactive plan, then the plan's features, then operation and scope, then
 /// the resource.
+///
+/// ```
+/// # use std::{num::NonZeroU32, sync::Arc, time::Duration};
+/// # use demur_admission::memory::{MemoryDirectory, MemoryLedger};
+/// # use demur_admission::*;
+/// # use jiff::tz::TimeZone;
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/shop.rs"));
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// // A key for the operations `list` and `export`, of a plan with the feature `export`.
+/// let (_, caller, _) = shop()?;
+/// let of = |operation, feature| Requirement { operation: Some(operation), feature, ..Requirement::default() };
+/// assert_eq!(permit(&caller, &of("list", None)), Ok(()));
+/// assert_eq!(permit(&caller, &of("export", Some("export"))), Ok(()));
+/// assert!(matches!(permit(&caller, &of("delete", None)), Err(Denial::PermissionOperation)));
+/// assert!(matches!(permit(&caller, &of("list", Some("reports"))), Err(Denial::PlanRequired { .. })));
+/// # Ok(())
+/// # }
+/// ```
 pub fn permit(principal: &Principal, asked: &Requirement<'_>) -> Result<(), Denial> {
     let plan = principal.plan();
     let grants = &principal.key().grants;

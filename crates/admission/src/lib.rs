@@ -6,7 +6,7 @@
 //!
 //! The crate knows no socket, no runtime and no database. Stores stand behind three traits,
 //! [`KeyDirectory`], [`Counters`] and [`Ledger`]; in-memory ones are in [`memory`]. Time is an argument
-//! ([`Now`]) wherever it matters.
+//! ([`Now`]) wherever it matters. `demur-sqlite` has a store that lasts.
 //!
 //! ```
 //! use std::num::NonZeroU32;
@@ -57,6 +57,8 @@
 //! # Ok(())
 //! # }
 //! ```
+//!
+//! [`Admission::take`] has an example of limits, [`Admission::hold`] of credits, [`permit`] of grants.
 
 mod admission;
 mod answer;

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use demur_admission::{Admission, Clock, PlanBook, Settings};
+use demur_admission::{Admission, Clock, PlanBook};
 use demur_gateway::{Config, Gateway, Serving, StoreUrl};
 use demur_source::Source;
 use demur_sqlite::{OpenError, Store};
@@ -52,7 +52,7 @@ impl Running {
         })?;
         let plans = Arc::new(PlanBook::new(config.plans.clone()));
         let store = open(&config.store, &plans)?;
-        let admission = Admission::new(store.stores(), store.pepper(), plans, Settings::default());
+        let admission = Admission::new(store.stores(), store.pepper(), plans, config.cache);
         let serving = gateway
             .serve(config, Arc::new(admission), Clock::start())
             .map_err(|error| Failure::unavailable(format!("the workers cannot be started: {error}"), None))?;

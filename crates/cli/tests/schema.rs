@@ -121,6 +121,7 @@ fn sound_contract() -> Json {
 const CONFIGURATION_MAPPINGS: &[(&str, &str)] = &[
     ("", ""),
     ("/bounds", "/properties/bounds"),
+    ("/cache", "/properties/cache"),
     ("/proxies", "/properties/proxies"),
     ("/access_log", "/properties/access_log/anyOf/1"),
     ("/plans/free", "/definitions/plan"),
@@ -146,7 +147,7 @@ const CONFIGURATION_MAPPINGS: &[(&str, &str)] = &[
 
 fn sound_configuration() -> Json {
     json(
-        "{ demur: 1, bounds: { fields: 10 }, proxies: { from: [10.0.0.0/8] }, access_log: { requests: all },
+        "{ demur: 1, bounds: { fields: 10 }, cache: { keys: 100 }, proxies: { from: [10.0.0.0/8] }, access_log: { requests: all },
            plans: { free: { rates: [{ requests: 1, per: 1s }], quota: { requests: 1 }, credits: { monthly: 1 },
                             concurrency: { requests: 5 } } },
            apis: [{ name: shop, contract: problem, openapi: openapi.yaml, at: { path: /shop },

@@ -1,7 +1,5 @@
 //! The middleware in a stack of others, on a paused clock.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test")]
-
 use std::time::Duration;
 
 use demur_client::{ApiError, Client, Deadline, Error, Jitter, NetworkKind, Stop};

@@ -61,7 +61,8 @@ struct Usual {
 pub(crate) struct Place {
     room: Arc<Room>,
     operation: usize,
-    entered: Instant,
+    /// Where the room learns from how long answers take.
+    entered: Option<Instant>,
 }
 
 impl Room {
@@ -96,7 +97,8 @@ impl Room {
             self.peak.store(now_in, Ordering::Relaxed);
         }
         let operation = operation.unwrap_or(self.usual.len() - 1);
-        Place { room: Arc::clone(self), operation, entered: Instant::now() }
+        let entered = self.is_adaptive.then(Instant::now);
+        Place { room: Arc::clone(self), operation, entered }
     }
 
     /// Learns from an answer.
@@ -176,12 +178,10 @@ impl Place {
     /// The upstream has answered, or was given up. Its request and its answer both waited here for their turn, which
     /// takes as long as `lag`.
     pub(crate) fn answered(self, lag: Duration) {
-        let room = &self.room;
-        if room.is_adaptive {
-            let now = Instant::now();
-            let latency = (now - self.entered).saturating_sub(2 * lag);
-            room.learn(self.operation, latency, now - room.since);
-        }
+        let Some(entered) = self.entered else { return };
+        let (now, room) = (Instant::now(), &self.room);
+        let latency = (now - entered).saturating_sub(2 * lag);
+        room.learn(self.operation, latency, now - room.since);
     }
 }
 

@@ -51,14 +51,11 @@ impl Secrets {
             return text;
         }
         // Whoever quotes a target may quote it as it was written.
-        match percent_encoding::percent_decode_str(&text).decode_utf8_lossy() {
-            Cow::Owned(decoded) => {
-                let stretches = self.stretches(&decoded, presented);
-                if !stretches.is_empty() {
-                    return without(&decoded, stretches);
-                }
+        if let Cow::Owned(decoded) = percent_encoding::percent_decode_str(&text).decode_utf8_lossy() {
+            let stretches = self.stretches(&decoded, presented);
+            if !stretches.is_empty() {
+                return without(&decoded, stretches);
             }
-            Cow::Borrowed(_) => {}
         }
         let stretches = self.stretches(&text, presented);
         if stretches.is_empty() { text } else { without(&text, stretches) }

@@ -10,13 +10,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use demur_admission::Plan;
+use demur_admission::{Plan, Settings};
 use demur_contract::Contract;
 use demur_engine::settings::{ApiSettings, Reading, read_api, read_duration, read_plan};
 use demur_source::{Diagnostics, Fields, Key, Node, Source, Span};
 
 use crate::access_log::{LogSettings, read_log};
 use crate::bounds::{ListenerBounds, read_bounds, read_count};
+use crate::cache::read_cache;
 use crate::connection::USUAL_FIELDS;
 use crate::proxies::{Proxies, read_proxies};
 
@@ -33,6 +34,8 @@ pub struct Config {
     pub workers: Option<NonZeroUsize>,
     /// What connections and requests may cost.
     pub bounds: ListenerBounds,
+    /// How many keys are remembered, and for how long.
+    pub cache: Settings,
     /// Who may say for whom it speaks.
     pub proxies: Arc<Proxies>,
     /// What is written down of each request.
@@ -135,6 +138,7 @@ fn read(root: &Node, reading: &mut Reading<'_>) -> Option<Config> {
     let access_log = fields.node("access_log").map(|node| read_log(node, reading)).unwrap_or_default();
     let proxies = fields.node("proxies").map(|node| read_proxies(node, reading)).unwrap_or_default();
     let bounds = fields.node("bounds").map(|node| read_bounds(node, reading)).unwrap_or_default();
+    let cache = fields.node("cache").map(|node| read_cache(node, reading)).unwrap_or_default();
 
     let mut plans: Vec<Plan> = Vec::new();
     let plan_nodes = fields.map("plans", reading.found);
@@ -164,6 +168,7 @@ fn read(root: &Node, reading: &mut Reading<'_>) -> Option<Config> {
         voice: voice?,
         workers,
         bounds,
+        cache,
         proxies: proxies.into(),
         access_log,
         plans,

@@ -8,6 +8,7 @@ mod access_log;
 mod answer;
 mod arriving;
 mod bounds;
+mod cache;
 mod config;
 mod connection;
 mod gateway;

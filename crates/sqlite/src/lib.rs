@@ -11,6 +11,41 @@
 //!   credits"; and when it can be read again, service returns.
 //!
 //! Rates and concurrency live in memory. Quotas do too, and are written behind within a second.
+//!
+//! ```
+//! use std::sync::Arc;
+//!
+//! use demur_admission::*;
+//! use demur_sqlite::Store;
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let folder = tempfile::tempdir()?;
+//! # let folder = folder.path();
+//! let plans = Arc::new(PlanBook::new([Plan::named("free")]));
+//! let store = Store::open(&folder.join("books.db"), Arc::clone(&plans))?;
+//! let admission = Admission::new(store.stores(), store.pepper(), plans, Settings::default());
+//!
+//! // What operators do are commands, the same as those of the command line.
+//! let now = Clock::start().now();
+//! let account: AccountId = "acme".parse()?;
+//! let (name, plan) = ("Acme".to_owned(), "free".to_owned());
+//! store.execute(Command::CreateAccount { account: Some(account.clone()), name, plan }, now.wall);
+//! let create = Command::CreateKey {
+//!     api: "shop".into(),
+//!     prefix: "shop".into(),
+//!     account,
+//!     expires: None,
+//!     grants: Grants::default(),
+//!     metadata: Default::default(),
+//! };
+//! let Reply::KeyCreated(issued) = store.execute(create, now.wall) else { panic!() };
+//!
+//! let caller = admission.authenticate(issued.secret.expose(), "shop", "shop", now).block().unwrap();
+//! assert_eq!(caller.account().name, "Acme");
+//! store.close(); // Whatever is under way is written.
+//! # Ok(())
+//! # }
+//! ```
 
 mod audit;
 mod checkpoint;

@@ -54,7 +54,7 @@ impl std::error::Error for ConfigError {
 }
 
 /// Keys of the file that a gateway reads.
-const GATEWAYS: [&str; 4] = ["listen", "store", "workers", "bounds"];
+const GATEWAYS: [&str; 7] = ["listen", "store", "workers", "bounds", "cache", "proxies", "access_log"];
 
 impl ServiceConfig {
     /// Reads a file and what it names, and answers the warnings beside it.
@@ -67,7 +67,10 @@ impl ServiceConfig {
     /// Reads a file that is in memory; relative paths in it are relative to `folder`.
     pub fn load(source: &Arc<Source>, folder: &Path) -> Result<(Self, Diagnostics), Diagnostics> {
         let (root, mut found) = demur_source::parse_on(source)?;
-        let config = read(&root, &mut Reading::new(source, folder, &mut found));
+        let mut reading = Reading::new(source, folder, &mut found);
+        // How long a handler takes is the service's own affair: it stands beside the layer, not behind a network.
+        reading.overload.is_adaptive = false;
+        let config = read(&root, &mut reading);
         match config {
             Some(config) if !found.has_errors() => Ok((config, found.sorted())),
             _ => Err(found.sorted()),

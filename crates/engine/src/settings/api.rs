@@ -139,7 +139,8 @@ pub fn read_api(fields: &mut Fields<'_>, reading: &mut Reading<'_>) -> Option<Ap
     let validation = fields.node("validation").map(|node| read_validation(node, reading));
     let (options, validation, references) = validation.unwrap_or_default();
     let cors = fields.node("cors").and_then(|node| read_cors(node, reading));
-    let overload = fields.node("overload").map(|node| read_overload(node, reading)).unwrap_or_default();
+    let overload = fields.node("overload").map(|node| read_overload(node, reading));
+    let overload = overload.unwrap_or(reading.overload);
     let authentication_span = fields.node("authentication").map(|node| node.span);
 
     let document = openapi.and_then(|(path, span)| {

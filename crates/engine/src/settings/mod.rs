@@ -41,6 +41,8 @@ pub struct Reading<'r> {
     pub found: &'r mut Diagnostics,
     /// The most content that an API takes where it does not say, in bytes.
     pub max_content: u64,
+    /// What an API is asked for at once where it does not say.
+    pub overload: Overload,
     /// The contracts that were loaded, by name: what is wrong with one is told once.
     contracts: HashMap<String, Option<Arc<Contract>>>,
 }
@@ -51,7 +53,8 @@ const MAX_CONTENT: u64 = 1 << 20;
 impl<'r> Reading<'r> {
     /// Begins to read a file.
     pub fn new(source: &'r Arc<Source>, folder: &'r Path, found: &'r mut Diagnostics) -> Self {
-        Self { source, folder, found, max_content: MAX_CONTENT, contracts: HashMap::new() }
+        let overload = Overload::default();
+        Self { source, folder, found, max_content: MAX_CONTENT, overload, contracts: HashMap::new() }
     }
 
     /// Reports a mistake.

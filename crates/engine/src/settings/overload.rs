@@ -22,7 +22,7 @@ impl Default for Overload {
 
 /// Reads `overload:`.
 pub(super) fn read_overload(node: &Node, reading: &mut Reading<'_>) -> Overload {
-    let mut overload = Overload::default();
+    let mut overload = reading.overload;
     let Some(mut fields) = Fields::of(node, reading.source, "`overload`", reading.found) else {
         return overload;
     };
