@@ -30,22 +30,31 @@ const FILES: [(&str, &str); 4] = [
     ),
 ];
 
-#[test]
-fn each_difference_is_a_row() {
+/// What `check` tells of two generations, as JSON and as people see it.
+fn told(new: &str, old: &str) -> (Json, String) {
     let folder = tempfile::tempdir().unwrap();
-    for (name, text) in FILES {
+    for (name, text) in FILES.into_iter().chain([("new.yaml", new), ("old.yaml", old)]) {
         std::fs::write(folder.path().join(name), text).unwrap();
     }
     let run = |format: &str| {
         let mut command = Command::new(env!("CARGO_BIN_EXE_demur"));
         let output = command.args(["check", "--format", format]).current_dir(folder.path()).output().unwrap();
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        assert_eq!(output.status.code(), Some(0), "{output:?}");
         String::from_utf8(output.stdout).unwrap()
     };
     let told: Json = serde_json::from_str(&run("json")).unwrap();
-    let answer = |status: u16, code: &str, retry: &str| json!({ "status": status, "type": null, "code": code, "retry": retry });
+    (told["generations"]["shop"].clone(), run("human"))
+}
+
+#[test]
+fn each_difference_is_a_row() {
+    let (told, shown) = told(FILES[0].1, FILES[1].1);
+    let answer = |status: u16, code: &str, retry: &str| {
+        json!({ "status": status, "type": null, "code": code, "retry": retry, "title": null, "message": null,
+                "violation": null })
+    };
     assert_eq!(
-        told["generations"]["shop"],
+        told,
         json!({
             "contracts": ["shop-2", "shop-1"],
             "differ": [
@@ -54,9 +63,53 @@ fn each_difference_is_a_row() {
             ],
         })
     );
-    let shown = run("human");
     for text in ["contracts shop-2, shop-1", "422 · invalid · after_fix", "404 · gone · never"] {
         assert!(shown.contains(text), "{shown}");
     }
     assert!(!shown.contains("credential"), "{shown}");
+}
+
+/// Two generations that say the same of most things, in formats that show neither codes nor, in one of them, types.
+const SPEAKING: &str = "\
+demur: 1
+name: NAME
+types: { ours: Ours, theirs: Theirs }
+formats: { default: { message: $message, errors?: [$violation.message] } }
+violations: { messages: { maximum: At most {limit}. } }
+errors:
+  invalid: { status: 400, type: theirs, message: No., on: [param] }
+  sold_out: { status: 409, type: theirs, message: Gone. }
+  internal: { status: 500, type: ours, message: Ours., on: [internal, request] }
+";
+
+#[test]
+fn only_what_a_client_sees_differs() {
+    let speaking = SPEAKING.replace("At most {limit}.", "'At most {limit}.'");
+    let new = speaking.replace("NAME", "shop-2");
+    let old = speaking.replace("NAME", "shop-1");
+    let differing = |old: &str| {
+        let (told, shown) = told(&new, old);
+        let rows = told["differ"].as_array().unwrap();
+        let conditions: Vec<&str> = rows.iter().map(|row| row["condition"].as_str().unwrap()).collect();
+        (conditions.join(" "), shown)
+    };
+    for (what, from, to, conditions, says) in [
+        (
+            "a code that no format shows",
+            "theirs, message: Gone.",
+            "theirs, code: vanished, message: Gone.",
+            "",
+            "",
+        ),
+        ("a type that one format shows", "{ message: $message,", "{ kind: $type, message: $message,", "", ""),
+        ("a message", "Gone.", "Nothing left.", "sold_out", "“Nothing left.”"),
+        ("the text of a rule", "At most", "No more than", "param.invalid.maximum", "“No more than {limit}.”"),
+        ("a message beside violations", "No.", "Not so.", "param", "“Not so.”"),
+        ("a status", "status: 409", "status: 410", "sold_out", "410 · never"),
+    ] {
+        assert!(old.contains(from), "{what}");
+        let (told, shown) = differing(&old.replace(from, to));
+        assert_eq!(told, conditions, "{what}: {shown}");
+        assert!(shown.contains(says), "{what}: {shown}");
+    }
 }

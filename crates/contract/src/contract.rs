@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 use crate::catalogue::{ErrorEntry, ErrorId};
 use crate::compile::Op;
 use crate::families::FieldFamily;
-use crate::format::{Shape, Slot};
+use crate::format::{Shape, Slot, ViolationSlot};
 use crate::parse::Parser;
 use crate::plural::Plurals;
 use crate::template::{Parameter, Template};
@@ -73,6 +73,23 @@ pub struct About {
     pub types: Vec<(String, String)>,
     /// What the members of the format mean.
     pub members: Vec<(String, String)>,
+}
+
+/// What the answers of an error have a place for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Shows {
+    /// The class of error.
+    pub kind: bool,
+    /// The code.
+    pub code: bool,
+    /// The title.
+    pub title: bool,
+    /// The message, in any case.
+    pub message: bool,
+    /// The message where there is no violation, else what is said of one.
+    pub detail: bool,
+    /// What is said of violations.
+    pub violations: bool,
 }
 
 impl Contract {
@@ -162,6 +179,25 @@ impl Contract {
         in_text(&entry.title)
             || in_text(&entry.message)
             || self.shape(entry).slots().iter().any(|slot| **slot == Slot::RequestId)
+    }
+
+    /// What this error's answers have a place for.
+    pub fn shows(&self, error: ErrorId) -> Shows {
+        let slots = self.shape(self.entry(error)).slots();
+        let shows = |slot: Slot| slots.contains(&&slot);
+        Shows {
+            kind: shows(Slot::Type),
+            code: shows(Slot::Code),
+            title: shows(Slot::Title),
+            message: shows(Slot::Message),
+            detail: shows(Slot::Detail),
+            violations: shows(Slot::Detail) || shows(Slot::Violation(ViolationSlot::Message)),
+        }
+    }
+
+    /// What is said of a violation of this rule where this error's answers show violations.
+    pub fn text_of_rule(&self, error: ErrorId, rule: Condition) -> &Template {
+        self.violation_text(self.entry(error), rule)
     }
 
     /// How parameters are called on the wire.

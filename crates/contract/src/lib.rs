@@ -207,7 +207,7 @@ mod violations;
 
 pub use catalogue::{Docs, EntrySource, ErrorEntry, ErrorId, ErrorStatus, Retry, Show};
 pub use condition::{Condition, Origin, RefusedStatus, RetryClass, Usual, claimable};
-pub use contract::{About, Contract, RequestIdField};
+pub use contract::{About, Contract, RequestIdField, Shows};
 /// The text of a file, and what is found wrong in it.
 pub use demur_source::{Diagnostic, Diagnostics, Place, Severity, Source, Span};
 pub use families::{FieldFamily, LimitFields, ResetForm};

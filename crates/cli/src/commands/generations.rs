@@ -13,16 +13,32 @@ use serde_json::json;
 struct Row {
     condition: String,
     answers: Vec<Option<Answer>>,
+    /// Whether a client would notice.
+    #[serde(skip)]
+    differs: bool,
 }
 
-/// What a program sees of an answer.
+/// What a client sees of an answer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 struct Answer {
     status: u16,
     #[serde(rename = "type")]
-    kind: Option<String>,
-    code: Option<String>,
+    kind: Part,
+    code: Part,
     retry: &'static str,
+    /// The texts are told only where they differ.
+    title: Part,
+    message: Part,
+    violation: Part,
+}
+
+/// What an answer may have a place for. That one format has it and another has not is the formats' difference, and no
+/// difference of conditions.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
+enum Part {
+    Hidden,
+    Shown(Option<String>),
 }
 
 /// A table for an API of several generations whose answers differ.
@@ -54,46 +70,98 @@ fn rows(api: &ApiConfig) -> Vec<Row> {
     if contracts.len() < 2 {
         return Vec::new();
     }
-    let answered = |answer: &dyn Fn(&Contract) -> Option<ErrorId>| {
-        let answers =
-            contracts.iter().map(|contract| answer(contract).map(|error| Answer::of(contract, error)));
-        answers.collect()
+    let row = |name: &str, rule: Option<Condition>, answer: &dyn Fn(&Contract) -> Option<ErrorId>| {
+        let answers = contracts
+            .iter()
+            .map(|contract| answer(contract).map(|error| Answer::of(contract, error, rule)))
+            .collect();
+        Row::new(name, answers)
     };
     let own = Condition::all()
         .filter(|condition| condition.is_listed() && *condition != Condition::ClientGone)
-        .map(|condition| Row {
-            condition: condition.name().to_owned(),
-            answers: answered(&|contract| Some(contract.answer(condition))),
+        .map(|condition| {
+            row(condition.name(), Some(condition), &|contract| Some(contract.answer(condition)))
         });
     let mut rows = gathered(own.collect());
     let mut of_api: Vec<&str> = contracts.iter().flat_map(|contract| contract.api_conditions()).collect();
     of_api.sort_unstable();
     of_api.dedup();
-    rows.extend(
-        of_api.into_iter().map(|name| Row {
-            condition: name.to_owned(),
-            answers: answered(&|contract| contract.named(name)),
-        }),
-    );
-    rows.retain(|row| row.answers.windows(2).any(|pair| pair[0] != pair[1]));
+    rows.extend(of_api.into_iter().map(|name| row(name, None, &|contract| contract.named(name))));
+    rows.retain(|row| row.differs);
     rows
 }
 
-impl Answer {
-    fn of(contract: &Contract, error: ErrorId) -> Self {
-        let entry = contract.entry(error);
-        let (kind, code) = (entry.kind.clone(), entry.code.clone());
-        Self { status: entry.status.as_u16(), kind, code, retry: entry.retry.class.as_str() }
+impl Row {
+    fn new(condition: &str, mut answers: Vec<Option<Answer>>) -> Self {
+        let first = answers.first().cloned().flatten();
+        let advice = |answer: &Answer| (answer.status, answer.retry);
+        let differs = answers.iter().any(|answer| answer.as_ref().map(advice) != first.as_ref().map(advice));
+        let parts: [fn(&mut Answer) -> &mut Part; 5] = [
+            |answer| &mut answer.kind,
+            |answer| &mut answer.code,
+            |answer| &mut answer.title,
+            |answer| &mut answer.message,
+            |answer| &mut answer.violation,
+        ];
+        let differing = parts.map(|part| {
+            let mut shown = answers.iter_mut().flatten().map(part).filter(|part| **part != Part::Hidden);
+            let first = shown.next();
+            shown.any(|other| Some(&other) != first.as_ref())
+        });
+        // What all say is not repeated for each: a branch whose rules have texts of their own stays one row.
+        for (part, _) in parts.iter().zip(differing).skip(2).filter(|(_, differs)| !differs) {
+            answers.iter_mut().flatten().for_each(|answer| *part(answer) = Part::Hidden);
+        }
+        let differs = differs || differing.contains(&true);
+        Self { condition: condition.to_owned(), answers, differs }
     }
 }
+
+impl Answer {
+    fn of(contract: &Contract, error: ErrorId, rule: Option<Condition>) -> Self {
+        let entry = contract.entry(error);
+        let part =
+            |is_shown: bool, value: Option<String>| if is_shown { Part::Shown(value) } else { Part::Hidden };
+        let shows = contract.shows(error);
+        let rule = rule.filter(|rule| rule.is_violation());
+        let violation = rule.map(|rule| contract.text_of_rule(error, rule).to_string());
+        Self {
+            status: entry.status.as_u16(),
+            kind: part(shows.kind, entry.kind.clone()),
+            code: part(shows.code, entry.code.clone()),
+            retry: entry.retry.class.as_str(),
+            title: part(shows.title, Some(entry.title.to_string())),
+            message: part(shows.message || shows.detail && rule.is_none(), Some(entry.message.to_string())),
+            violation: part(shows.violations && rule.is_some(), violation),
+        }
+    }
+}
+
+/// As much of a text as a column of a table has room for.
+const SHOWN: usize = 60;
 
 impl fmt::Display for Answer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.status)?;
-        for part in [self.kind.as_deref(), self.code.as_deref(), Some(self.retry)].into_iter().flatten() {
+        for part in [&self.kind, &self.code].into_iter().filter_map(Part::value) {
             write!(f, " · {part}")?;
         }
+        write!(f, " · {}", self.retry)?;
+        for text in [&self.title, &self.message, &self.violation].into_iter().filter_map(Part::value) {
+            let cut: String = text.chars().take(SHOWN).collect();
+            let more = if cut.len() < text.len() { "…" } else { "" };
+            write!(f, " · “{cut}{more}”")?;
+        }
         Ok(())
+    }
+}
+
+impl Part {
+    fn value(&self) -> Option<&str> {
+        match self {
+            Part::Shown(value) => value.as_deref(),
+            Part::Hidden => None,
+        }
     }
 }
 
@@ -109,10 +177,14 @@ fn gathered(rows: Vec<Row>) -> Vec<Row> {
         let uniform = |branch: &&str| {
             rows.iter()
                 .filter(|other| covers(branch, &other.condition))
-                .all(|other| other.answers == row.answers)
+                .all(|other| other.answers == row.answers && other.differs == row.differs)
         };
         let condition = branches.into_iter().find(uniform).unwrap_or(&row.condition);
-        gathered.push(Row { condition: condition.to_owned(), answers: row.answers.clone() });
+        gathered.push(Row {
+            condition: condition.to_owned(),
+            answers: row.answers.clone(),
+            differs: row.differs,
+        });
     }
     gathered
 }
@@ -128,8 +200,16 @@ mod tests {
     #[test]
     fn a_branch_that_is_answered_alike_is_one_row() {
         let row = |condition: &str, code: &str| {
-            let answer = Answer { status: 400, kind: None, code: Some(code.to_owned()), retry: "never" };
-            Row { condition: condition.to_owned(), answers: vec![Some(answer)] }
+            let answer = Answer {
+                status: 400,
+                kind: Part::Hidden,
+                code: Part::Shown(Some(code.to_owned())),
+                retry: "never",
+                title: Part::Hidden,
+                message: Part::Hidden,
+                violation: Part::Hidden,
+            };
+            Row::new(condition, vec![Some(answer)])
         };
         let rows = gathered(vec![
             row("a.b.c", "1"),
