@@ -42,15 +42,12 @@ pub(crate) struct Answers {
     pub(crate) by_name: HashMap<String, ErrorId>,
     /// The entries that answer some violation.
     pub(crate) violation_errors: HashSet<usize>,
+    /// The conditions that no entry claims.
+    pub(crate) unclaimed: Vec<Condition>,
 }
 
 /// Distributes; mistakes go to the reader.
-pub(crate) fn distribute(
-    reader: &mut Reader<'_>,
-    drafts: Vec<Draft>,
-    defaults: &Defaults,
-    root: Span,
-) -> Answers {
+pub(crate) fn distribute(reader: &mut Reader<'_>, drafts: Vec<Draft>, defaults: &Defaults) -> Answers {
     let mut claims: HashMap<String, usize> = HashMap::new();
     let mut by_name: HashMap<String, ErrorId> = HashMap::new();
     let known = claimable();
@@ -116,8 +113,7 @@ pub(crate) fn distribute(
         answers.push(ErrorId(clamp(index)));
     }
     answers[Condition::ClientGone.index()] = answers[Condition::Internal.index()];
-    tell_unclaimed(reader, &unclaimed, defaults, root);
-    Answers { entries, answers, by_name, violation_errors }
+    Answers { entries, answers, by_name, violation_errors, unclaimed }
 }
 
 /// The loader takes 2,048 errors at the most, so that no number is cut here.
@@ -137,7 +133,12 @@ fn deepest(claims: &HashMap<String, usize>, condition: Condition) -> Option<usiz
 }
 
 /// `request` and `internal` must be claimed always, everything in a closed contract.
-fn tell_unclaimed(reader: &mut Reader<'_>, unclaimed: &[Condition], defaults: &Defaults, root: Span) {
+pub(crate) fn tell_unclaimed(
+    reader: &mut Reader<'_>,
+    unclaimed: &[Condition],
+    defaults: &Defaults,
+    root: Span,
+) {
     let needed = |condition: &&Condition| {
         let always = condition.covered_by("request") || condition.covered_by("internal");
         defaults.closed || always

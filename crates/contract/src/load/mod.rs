@@ -1,6 +1,6 @@
 //! The file → a contract. Reads everything, collects every mistake, and only then decides.
 //!
-//! What the keys mean stands in `docs/contract.md`; how the answers are distributed in [`crate::answers`].
+//! What the keys mean stands in [`crate::manual`]; how the answers are distributed in [`crate::answers`].
 
 mod code_style;
 mod entry;
@@ -151,8 +151,12 @@ impl Reader<'_> {
         fields.finish(&mut self.found);
 
         let places: Vec<Span> = drafts.iter().map(|draft| draft.span).collect();
-        let Answers { entries, answers, by_name, violation_errors } =
-            answers::distribute(self, drafts, &defaults, span);
+        let Answers { entries, answers, by_name, violation_errors, unclaimed } =
+            answers::distribute(self, drafts, &defaults);
+        // Where there is no catalogue at all, that is the mistake.
+        if root.get("errors").is_some() {
+            answers::tell_unclaimed(self, &unclaimed, &defaults, span);
+        }
         let programs = entries
             .iter()
             .enumerate()
