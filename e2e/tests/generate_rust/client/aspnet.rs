@@ -4,7 +4,8 @@
 
 /// The contract, for `demur_client::Builder::contract_text`.
 pub const CONTRACT: &str = r#"# yaml-language-server: $schema=../docs/schema/contract.json
-# ASP.NET Core's ProblemDetails and ValidationProblemDetails: RFC 9457 with errors by member.
+# ASP.NET Core's ProblemDetails and ValidationProblemDetails: RFC 9457 with errors by member. The types are those of its
+# releases since 8; those before pointed into RFC 7231.
 demur: 1
 name: aspnet
 title: ASP.NET Core problem details
@@ -12,15 +13,15 @@ source: https://learn.microsoft.com/aspnet/core/web-api/handle-errors
 content_type: application/problem+json
 request_id: { field: X-Request-Id, prefix: "" }
 members:
-  type: Always about:blank; the status says what it is
+  type: The section of the RFC that defines the status
   title: A short summary
   status: The HTTP status
   errors: Messages by member
   traceId: The request's id
 formats:
-  default: { type: "about:blank", title: $title, status: $status, traceId: $request_id }
+  default: { type?: $type, title: $title, status: $status, traceId: $request_id }
   keyed:
-    type: about:blank
+    type?: $type
     title: $title
     status: $status
     errors: { $violation.field: [$violation.message] }
@@ -38,17 +39,18 @@ violations:
     length.max: The field {param} must have a maximum length of '{limit}'.
     pattern: "The field {param} must match the regular expression '{limit}'."
 errors:
-  bad_request: { status: 400, title: Bad Request, on: [request, body] }
-  validation: { status: 400, title: One or more validation errors occurred., format: keyed, on: [param] }
-  unauthorized: { status: 401, title: Unauthorized, on: [credential] }
-  forbidden: { status: 403, title: Forbidden, on: [permission, plan] }
-  not_found: { status: 404, title: Not Found, on: [resource.not_found, resource.gone, upstream.refused.404] }
-  method_not_allowed: { status: 405, title: Method Not Allowed, on: [resource.method_not_allowed] }
-  conflict: { status: 409, title: Conflict, on: [resource.exists, resource.conflict, idempotency] }
-  unsupported_media_type: { status: 415, title: Unsupported Media Type, on: [body.unsupported_media_type] }
+  bad_request: { status: 400, type: "https://tools.ietf.org/html/rfc9110#section-15.5.1", title: Bad Request, on: [request, body] }
+  validation: { status: 400, type: "https://tools.ietf.org/html/rfc9110#section-15.5.1", title: One or more validation errors occurred., format: keyed, on: [param] }
+  unauthorized: { status: 401, type: "https://tools.ietf.org/html/rfc9110#section-15.5.2", title: Unauthorized, on: [credential] }
+  forbidden: { status: 403, type: "https://tools.ietf.org/html/rfc9110#section-15.5.4", title: Forbidden, on: [permission, plan] }
+  not_found: { status: 404, type: "https://tools.ietf.org/html/rfc9110#section-15.5.5", title: Not Found, on: [resource.not_found, resource.gone, upstream.refused.404] }
+  method_not_allowed: { status: 405, type: "https://tools.ietf.org/html/rfc9110#section-15.5.6", title: Method Not Allowed, on: [resource.method_not_allowed] }
+  conflict: { status: 409, type: "https://tools.ietf.org/html/rfc9110#section-15.5.10", title: Conflict, on: [resource.exists, resource.conflict, idempotency] }
+  unsupported_media_type: { status: 415, type: "https://tools.ietf.org/html/rfc9110#section-15.5.16", title: Unsupported Media Type, on: [body.unsupported_media_type] }
   too_many_requests: { status: 429, title: Too Many Requests, on: [rate, quota, credential.throttled] }
   internal_server_error:
     status: 500
+    type: "https://tools.ietf.org/html/rfc9110#section-15.6.1"
     title: An error occurred while processing your request.
     on: [internal, rule, upstream.failed, upstream.invalid_response]
 "#;

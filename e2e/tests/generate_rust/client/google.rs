@@ -4,7 +4,8 @@
 
 /// The contract, for `demur_client::Builder::contract_text`.
 pub const CONTRACT: &str = r#"# yaml-language-server: $schema=../docs/schema/contract.json
-# google.rpc.Status as JSON, as AIP-193 has it: the canonical code as `status`, an ErrorInfo in `details`.
+# google.rpc.Status as JSON, as AIP-193 has it: the canonical code as `status`, an ErrorInfo in `details`. The reason names
+# the error; the message may say more than it does here.
 demur: 1
 name: google
 title: google.rpc.Status
@@ -55,33 +56,33 @@ errors:
   API_KEY_INVALID:
     status: 401
     type: UNAUTHENTICATED
-    message: The API key is not valid.
+    message: { default: "The API key is not valid.", open: true }
     on: [credential]
   CREDENTIALS_MISSING:
     status: 401
     type: UNAUTHENTICATED
-    message: The request has no credentials.
+    message: { default: "The request has no credentials.", open: true }
     on: [credential.missing, credential.scheme]
   ACCESS_DENIED:
     status: 403
     type: PERMISSION_DENIED
-    message: The caller does not have permission.
+    message: { default: "The caller does not have permission.", open: true }
     on: [permission, plan]
   INVALID_PARAMETERS:
     status: 400
     type: INVALID_ARGUMENT
     format: violations
-    message: The request has invalid arguments.
+    message: { default: "The request has invalid arguments.", open: true }
     on: [param]
   INVALID_REQUEST:
     status: 400
     type: INVALID_ARGUMENT
-    message: The request cannot be read.
+    message: { default: "The request cannot be read.", open: true }
     on: [request, body]
   RESOURCE_NOT_FOUND:
     status: 404
     type: NOT_FOUND
-    message: The resource was not found.
+    message: { default: "The resource was not found.", open: true }
     on: [resource.not_found, resource.gone, upstream.refused.404]
   METHOD_NOT_FOUND:
     status: 501
@@ -91,27 +92,27 @@ errors:
   RESOURCE_EXISTS:
     status: 409
     type: ALREADY_EXISTS
-    message: The resource exists already.
+    message: { default: "The resource exists already.", open: true }
     on: [resource.exists]
   OPERATION_CONFLICT:
     status: 409
     type: ABORTED
-    message: The operation conflicts with another one.
+    message: { default: "The operation conflicts with another one.", open: true }
     on: [resource.conflict, idempotency]
   PRECONDITION_FAILED:
     status: 400
     type: FAILED_PRECONDITION
-    message: A precondition does not hold.
+    message: { default: "A precondition does not hold.", open: true }
     on: [precondition]
   RATE_LIMIT_EXCEEDED:
     status: 429
     type: RESOURCE_EXHAUSTED
-    message: There are more requests than the rate allows.
+    message: { default: "There are more requests than the rate allows.", open: true }
     on: [rate, credential.throttled]
   QUOTA_EXCEEDED:
     status: 429
     type: RESOURCE_EXHAUSTED
-    message: The quota is used up.
+    message: { default: "The quota is used up.", open: true }
     on: [quota, credits]
   DEADLINE_EXCEEDED:
     status: 504

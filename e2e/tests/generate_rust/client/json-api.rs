@@ -3,8 +3,9 @@
 // Made by `demur generate rust` from the contract. Do not edit: make it anew.
 
 /// The contract, for `demur_client::Builder::contract_text`.
-pub const CONTRACT: &str = r"# yaml-language-server: $schema=../docs/schema/contract.json
-# JSON:API 1.1: a list of error objects, one for each violation.
+pub const CONTRACT: &str = r#"# yaml-language-server: $schema=../docs/schema/contract.json
+# JSON:API 1.1: a list of error objects, one for each violation. Titles never change; a detail may say more than it does
+# here.
 demur: 1
 name: json-api
 title: JSON:API errors
@@ -23,7 +24,7 @@ members:
 formats:
   default:
     errors:
-      - id: $request_id
+      - id?: $request_id
         status: $status|string
         code: $code
         title: $title
@@ -33,27 +34,27 @@ violations:
   field: path
   show: all
 errors:
-  bad_request: { status: 400, title: Bad Request, message: The request cannot be read., on: [request, body] }
-  unauthorized: { status: 401, title: Unauthorized, message: Valid credentials are needed., on: [credential] }
-  forbidden: { status: 403, title: Forbidden, message: The key does not cover this., on: [permission, plan.required] }
-  not_found: { status: 404, title: Not Found, message: There is no such resource., on: [resource.not_found, resource.gone, upstream.refused.404] }
+  bad_request: { status: 400, title: Bad Request, message: { default: "The request cannot be read.", open: true }, on: [request, body] }
+  unauthorized: { status: 401, title: Unauthorized, message: { default: "Valid credentials are needed.", open: true }, on: [credential] }
+  forbidden: { status: 403, title: Forbidden, message: { default: "The key does not cover this.", open: true }, on: [permission, plan.required] }
+  not_found: { status: 404, title: Not Found, message: { default: "There is no such resource.", open: true }, on: [resource.not_found, resource.gone, upstream.refused.404] }
   unsupported_media_type:
     status: 415
     title: Unsupported Media Type
-    message: Send application/vnd.api+json.
+    message: { default: "Send application/vnd.api+json.", open: true }
     on: [body.unsupported_media_type]
   validation_failed:
     status: 422
     title: Unprocessable Content
-    message: Some attributes are not valid.
+    message: { default: "Some attributes are not valid.", open: true }
     on: [param]
-  rate_limited: { status: 429, title: Too Many Requests, message: Wait before the next request., on: [rate, quota] }
+  rate_limited: { status: 429, title: Too Many Requests, message: { default: "Wait before the next request.", open: true }, on: [rate, quota] }
   internal_server_error:
     status: 500
     title: Internal Server Error
     message: Something went wrong on the server's side.
     on: [internal, rule, upstream.failed, upstream.invalid_response]
-";
+"#;
 
 /// Every declared error of json-api.
 #[allow(clippy::enum_variant_names)]

@@ -4,7 +4,8 @@
 
 /// The contract, for `demur_client::Builder::contract_text`.
 pub const CONTRACT: &str = r#"# yaml-language-server: $schema=../docs/schema/contract.json
-# The error response of OData 4.01, as the Azure REST API guidelines use it.
+# The error response of OData 4.01, as the Azure REST API guidelines use it. The code names the error; the message may say
+# more than it does here.
 demur: 1
 name: odata
 title: OData and Azure errors
@@ -28,15 +29,15 @@ violations:
   field: path
   show: all
 errors:
-  BadRequest: { status: 400, message: The request cannot be read., on: [request, body] }
-  InvalidArgument: { status: 400, message: Some arguments are not valid., on: [param] }
-  Unauthorized: { status: 401, message: The credentials are missing or not valid., on: [credential] }
-  Forbidden: { status: 403, message: The caller may not do this., on: [permission, plan.required] }
-  ResourceNotFound: { status: 404, message: There is no such resource., on: [resource.not_found, resource.gone, upstream.refused.404] }
-  ResourceAlreadyExists: { status: 409, message: There is such a resource already., on: [resource.exists] }
-  PreconditionFailed: { status: 412, message: A precondition does not hold., on: [precondition] }
-  TooManyRequests: { status: 429, message: Wait before the next request., on: [rate] }
-  QuotaExceeded: { status: 429, message: The quota is used up., on: [quota] }
+  BadRequest: { status: 400, message: { default: "The request cannot be read.", open: true }, on: [request, body] }
+  InvalidArgument: { status: 400, message: { default: "Some arguments are not valid.", open: true }, on: [param] }
+  Unauthorized: { status: 401, message: { default: "The credentials are missing or not valid.", open: true }, on: [credential] }
+  Forbidden: { status: 403, message: { default: "The caller may not do this.", open: true }, on: [permission, plan.required] }
+  ResourceNotFound: { status: 404, message: { default: "There is no such resource.", open: true }, on: [resource.not_found, resource.gone, upstream.refused.404] }
+  ResourceAlreadyExists: { status: 409, message: { default: "There is such a resource already.", open: true }, on: [resource.exists] }
+  PreconditionFailed: { status: 412, message: { default: "A precondition does not hold.", open: true }, on: [precondition] }
+  TooManyRequests: { status: 429, message: { default: "Wait before the next request.", open: true }, on: [rate] }
+  QuotaExceeded: { status: 429, message: { default: "The quota is used up.", open: true }, on: [quota] }
   InternalServerError:
     status: 500
     message: Something went wrong on the server's side.

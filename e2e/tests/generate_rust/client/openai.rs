@@ -4,7 +4,8 @@
 
 /// The contract, for `demur_client::Builder::contract_text`.
 pub const CONTRACT: &str = r#"# yaml-language-server: $schema=../docs/schema/contract.json
-# The shape of the OpenAI API's errors, for APIs whose callers use its SDKs.
+# The shape of the OpenAI API's errors, for APIs whose callers use its SDKs. An upstream may say more than the messages
+# here.
 demur: 1
 name: openai
 title: OpenAI-shaped errors
@@ -41,65 +42,65 @@ errors:
   invalid_api_key:
     status: 401
     type: invalid_request_error
-    message: Incorrect API key provided.
+    message: { default: "Incorrect API key provided.", open: true }
     on: [credential]
   missing_api_key:
     status: 401
     type: invalid_request_error
     code: none
-    message: You didn't provide an API key. Send it in an Authorization header, as Bearer and the key.
+    message: { default: "You didn't provide an API key. Send it in an Authorization header, as Bearer and the key.", open: true }
     on: [credential.missing, credential.scheme]
   permission_denied:
     status: 403
     type: invalid_request_error
-    message: The key does not have access to this.
+    message: { default: "The key does not have access to this.", open: true }
     on: [permission, plan]
   missing_required_parameter:
     status: 400
     type: invalid_request_error
-    message: A required parameter is missing.
+    message: { default: "A required parameter is missing.", open: true }
     on: [param.missing, param.requires]
   invalid_type:
     status: 400
     type: invalid_request_error
-    message: A parameter has the wrong type.
+    message: { default: "A parameter has the wrong type.", open: true }
     on: [param.invalid.type]
   invalid_value:
     status: 400
     type: invalid_request_error
-    message: A parameter has a value that is not allowed.
+    message: { default: "A parameter has a value that is not allowed.", open: true }
     on: [param.invalid]
   unknown_parameter:
     status: 400
     type: invalid_request_error
-    message: A parameter is not known.
+    message: { default: "A parameter is not known.", open: true }
     on: [param.invalid.unknown]
   bad_request:
     status: 400
     type: invalid_request_error
     code: none
-    message: The request could not be understood.
+    message: { default: "The request could not be understood.", open: true }
     on: [request, body]
   not_found:
     status: 404
     type: invalid_request_error
-    message: Not found.
+    message: { default: "Not found.", open: true }
     on: [resource.not_found, resource.gone, upstream.refused.404]
   conflict:
     status: 409
     type: invalid_request_error
-    message: The request conflicts with another one.
+    message: { default: "The request conflicts with another one.", open: true }
     retry: never
     on: [resource.exists, resource.conflict, idempotency]
   rate_limit_exceeded:
     status: 429
     type: requests
-    message: Rate limit reached. Wait before you try again.
+    message: { default: "Rate limit reached. Wait before you try again.", open: true }
     on: [rate, credential.throttled]
   insufficient_quota:
     status: 429
     type: insufficient_quota
-    message: You exceeded your current quota. Check your plan and billing details.
+    message: { default: "You exceeded your current quota. Check your plan and billing details.", open: true }
     retry: never
     on: [quota, credits]
   server_error:

@@ -4,7 +4,8 @@
 
 /// The contract, for `demur_client::Builder::contract_text`.
 pub const CONTRACT: &str = r#"# yaml-language-server: $schema=../docs/schema/contract.json
-# The shape of Stripe's errors, for APIs whose callers use its SDKs.
+# The shape of Stripe's errors, for APIs whose callers use its SDKs. An upstream may say more than the messages here; with
+# pages of your own, add `doc_url` to the file and `doc_url?: $doc_url` to the format.
 demur: 1
 name: stripe
 title: Stripe-shaped errors
@@ -12,7 +13,6 @@ source: https://docs.stripe.com/api/errors
 description: What Stripe's client libraries read, that is type, code, param and message, and Stripe-Should-Retry.
 code_style: snake_case
 request_id: { field: Request-Id, prefix: req_ }
-doc_url: https://docs.example/error-codes/{code}
 headers: [{ should_retry: Stripe-Should-Retry }]
 types:
   api_error: Something is wrong with the servers
@@ -24,8 +24,6 @@ members:
   error.code: A name for errors that a program could handle
   error.message: A human-readable message
   error.param: The parameter that it is about
-  error.doc_url: More about the code
-  error.request_id: The request's id
 formats:
   default:
     error:
@@ -33,7 +31,6 @@ formats:
       code?: $code
       message: $detail
       param?: $param
-      doc_url?: $doc_url
   plain:
     error:
       type: $type
@@ -55,79 +52,79 @@ errors:
     type: invalid_request_error
     code: none
     format: plain
-    message: You did not provide a valid API key.
+    message: { default: "You did not provide a valid API key.", open: true }
     on: [credential]
   api_key_expired:
     status: 401
     type: invalid_request_error
-    message: The API key has expired.
+    message: { default: "The API key has expired.", open: true }
     on: [credential.expired]
   payment_required:
     status: 402
     type: card_error
     code: insufficient_funds
-    message: The account has no credits left.
+    message: { default: "The account has no credits left.", open: true }
     on: [credits, plan.inactive]
   forbidden:
     status: 403
     type: invalid_request_error
     code: none
     format: plain
-    message: The key does not have the permissions for this request.
+    message: { default: "The key does not have the permissions for this request.", open: true }
     on: [permission, plan.required]
   parameter_missing:
     status: 400
     type: invalid_request_error
-    message: A required parameter is missing.
+    message: { default: "A required parameter is missing.", open: true }
     on: [param.missing, param.requires]
   parameter_unknown:
     status: 400
     type: invalid_request_error
-    message: A parameter is not known.
+    message: { default: "A parameter is not known.", open: true }
     on: [param.invalid.unknown]
   parameter_invalid_empty:
     status: 400
     type: invalid_request_error
-    message: A parameter must not be empty.
+    message: { default: "A parameter must not be empty.", open: true }
     on: [param.invalid.length.empty]
   parameter_invalid:
     status: 400
     type: invalid_request_error
-    message: A parameter is not valid.
+    message: { default: "A parameter is not valid.", open: true }
     on: [param.invalid]
   bad_request:
     status: 400
     type: invalid_request_error
     code: none
     format: plain
-    message: The request could not be understood.
+    message: { default: "The request could not be understood.", open: true }
     on: [request, body]
   resource_missing:
     status: 404
     type: invalid_request_error
-    message: No such resource.
+    message: { default: "No such resource.", open: true }
     on: [resource.not_found, resource.gone, upstream.refused.404]
   resource_already_exists:
     status: 400
     type: invalid_request_error
-    message: There is such a resource already.
+    message: { default: "There is such a resource already.", open: true }
     on: [resource.exists]
   idempotency_key_in_use:
     status: 409
     type: idempotency_error
-    message: Another request with this Idempotency-Key is under way.
+    message: { default: "Another request with this Idempotency-Key is under way.", open: true }
     on: [idempotency.in_flight]
   idempotency_mismatch:
     status: 400
     type: idempotency_error
     code: none
     format: plain
-    message: The Idempotency-Key was used with other parameters before.
+    message: { default: "The Idempotency-Key was used with other parameters before.", open: true }
     on: [idempotency.mismatch]
   rate_limit:
     status: 429
     type: invalid_request_error
-    message: Too many requests. Back off exponentially.
+    message: { default: "Too many requests. Back off exponentially.", open: true }
     on: [rate, quota, credential.throttled]
   api_error:
     status: 500

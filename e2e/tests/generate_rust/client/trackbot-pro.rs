@@ -102,16 +102,34 @@ errors:
 # For clients that send Accept-Language. Without it every answer is the documented one, in English.
 locales:
   it:
-    errors:
-      validation_failed: Verifica dei parametri di ingresso non riuscita.
-      invalid_courier: Il corriere specificato non esiste.
-      shipment_already_exists: Esiste già una spedizione con lo stesso codice di tracciamento e lo stesso corriere.
-      bad_request: La richiesta non è valida.
-      unauthorized: Il token API nella richiesta manca o non è valido.
-      payment_required: L'account non ha un piano attivo, oppure il piano non consente l'uso dell'API o dell'endpoint.
-      not_found: La risorsa richiesta non esiste.
-      too_many_requests: Il limite di richieste all'API è stato superato.
-      internal_server_error: Si è verificato un errore interno del server.
+    errors: # the titles are what problem documents (Accept: application/problem+json) show
+      validation_failed:
+        title: Un parametro manca o non è valido
+        message: Verifica dei parametri di ingresso non riuscita.
+      invalid_courier:
+        title: Richiesta non riuscita
+        message: Il corriere specificato non esiste.
+      shipment_already_exists:
+        title: Richiesta non riuscita
+        message: Esiste già una spedizione con lo stesso codice di tracciamento e lo stesso corriere.
+      bad_request:
+        title: Richiesta non valida
+        message: La richiesta non è valida.
+      unauthorized:
+        title: Credenziali mancanti o non valide
+        message: Il token API nella richiesta manca o non è valido.
+      payment_required:
+        title: Pagamento richiesto
+        message: L'account non ha un piano attivo, oppure il piano non consente l'uso dell'API o dell'endpoint.
+      not_found:
+        title: Non trovato
+        message: La risorsa richiesta non esiste.
+      too_many_requests:
+        title: Troppe richieste
+        message: Il limite di richieste all'API è stato superato.
+      internal_server_error:
+        title: Errore interno del server
+        message: Si è verificato un errore interno del server.
     violations:
       required: "'{field}' non deve essere vuoto."
       requires: "'{field}' richiede '{limit}'."

@@ -12,6 +12,13 @@ impl From<ApiKeyInvalid> for demur_tower::Raise {
     }
 }
 
+impl ApiKeyInvalid {
+    /// With another message than the catalogue's.
+    pub fn saying(self, message: impl Into<String>) -> demur_tower::Raise {
+        demur_tower::Raise::from(self).message(message)
+    }
+}
+
 /// 401 `CREDENTIALS_MISSING`: The request has no credentials.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CredentialsMissing;
@@ -19,6 +26,13 @@ pub struct CredentialsMissing;
 impl From<CredentialsMissing> for demur_tower::Raise {
     fn from(_: CredentialsMissing) -> Self {
         demur_tower::Raise::error("CREDENTIALS_MISSING")
+    }
+}
+
+impl CredentialsMissing {
+    /// With another message than the catalogue's.
+    pub fn saying(self, message: impl Into<String>) -> demur_tower::Raise {
+        demur_tower::Raise::from(self).message(message)
     }
 }
 
@@ -32,6 +46,13 @@ impl From<AccessDenied> for demur_tower::Raise {
     }
 }
 
+impl AccessDenied {
+    /// With another message than the catalogue's.
+    pub fn saying(self, message: impl Into<String>) -> demur_tower::Raise {
+        demur_tower::Raise::from(self).message(message)
+    }
+}
+
 /// 400 `INVALID_PARAMETERS`: The request has invalid arguments.
 #[derive(Debug, Clone, PartialEq)]
 pub struct InvalidParameters;
@@ -39,6 +60,13 @@ pub struct InvalidParameters;
 impl From<InvalidParameters> for demur_tower::Raise {
     fn from(_: InvalidParameters) -> Self {
         demur_tower::Raise::error("INVALID_PARAMETERS")
+    }
+}
+
+impl InvalidParameters {
+    /// With another message than the catalogue's.
+    pub fn saying(self, message: impl Into<String>) -> demur_tower::Raise {
+        demur_tower::Raise::from(self).message(message)
     }
 }
 
@@ -52,6 +80,13 @@ impl From<InvalidRequest> for demur_tower::Raise {
     }
 }
 
+impl InvalidRequest {
+    /// With another message than the catalogue's.
+    pub fn saying(self, message: impl Into<String>) -> demur_tower::Raise {
+        demur_tower::Raise::from(self).message(message)
+    }
+}
+
 /// 404 `RESOURCE_NOT_FOUND`: The resource was not found.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ResourceNotFound;
@@ -59,6 +94,13 @@ pub struct ResourceNotFound;
 impl From<ResourceNotFound> for demur_tower::Raise {
     fn from(_: ResourceNotFound) -> Self {
         demur_tower::Raise::error("RESOURCE_NOT_FOUND")
+    }
+}
+
+impl ResourceNotFound {
+    /// With another message than the catalogue's.
+    pub fn saying(self, message: impl Into<String>) -> demur_tower::Raise {
+        demur_tower::Raise::from(self).message(message)
     }
 }
 
@@ -82,6 +124,13 @@ impl From<ResourceExists> for demur_tower::Raise {
     }
 }
 
+impl ResourceExists {
+    /// With another message than the catalogue's.
+    pub fn saying(self, message: impl Into<String>) -> demur_tower::Raise {
+        demur_tower::Raise::from(self).message(message)
+    }
+}
+
 /// 409 `OPERATION_CONFLICT`: The operation conflicts with another one.
 #[derive(Debug, Clone, PartialEq)]
 pub struct OperationConflict;
@@ -89,6 +138,13 @@ pub struct OperationConflict;
 impl From<OperationConflict> for demur_tower::Raise {
     fn from(_: OperationConflict) -> Self {
         demur_tower::Raise::error("OPERATION_CONFLICT")
+    }
+}
+
+impl OperationConflict {
+    /// With another message than the catalogue's.
+    pub fn saying(self, message: impl Into<String>) -> demur_tower::Raise {
+        demur_tower::Raise::from(self).message(message)
     }
 }
 
@@ -102,6 +158,13 @@ impl From<PreconditionFailed> for demur_tower::Raise {
     }
 }
 
+impl PreconditionFailed {
+    /// With another message than the catalogue's.
+    pub fn saying(self, message: impl Into<String>) -> demur_tower::Raise {
+        demur_tower::Raise::from(self).message(message)
+    }
+}
+
 /// 429 `RATE_LIMIT_EXCEEDED`: There are more requests than the rate allows.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RateLimitExceeded;
@@ -112,6 +175,13 @@ impl From<RateLimitExceeded> for demur_tower::Raise {
     }
 }
 
+impl RateLimitExceeded {
+    /// With another message than the catalogue's.
+    pub fn saying(self, message: impl Into<String>) -> demur_tower::Raise {
+        demur_tower::Raise::from(self).message(message)
+    }
+}
+
 /// 429 `QUOTA_EXCEEDED`: The quota is used up.
 #[derive(Debug, Clone, PartialEq)]
 pub struct QuotaExceeded;
@@ -119,6 +189,13 @@ pub struct QuotaExceeded;
 impl From<QuotaExceeded> for demur_tower::Raise {
     fn from(_: QuotaExceeded) -> Self {
         demur_tower::Raise::error("QUOTA_EXCEEDED")
+    }
+}
+
+impl QuotaExceeded {
+    /// With another message than the catalogue's.
+    pub fn saying(self, message: impl Into<String>) -> demur_tower::Raise {
+        demur_tower::Raise::from(self).message(message)
     }
 }
 

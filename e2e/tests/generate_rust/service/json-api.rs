@@ -12,6 +12,13 @@ impl From<BadRequest> for demur_tower::Raise {
     }
 }
 
+impl BadRequest {
+    /// With another message than the catalogue's.
+    pub fn saying(self, message: impl Into<String>) -> demur_tower::Raise {
+        demur_tower::Raise::from(self).message(message)
+    }
+}
+
 /// 401 `unauthorized`: Valid credentials are needed.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Unauthorized;
@@ -19,6 +26,13 @@ pub struct Unauthorized;
 impl From<Unauthorized> for demur_tower::Raise {
     fn from(_: Unauthorized) -> Self {
         demur_tower::Raise::error("unauthorized")
+    }
+}
+
+impl Unauthorized {
+    /// With another message than the catalogue's.
+    pub fn saying(self, message: impl Into<String>) -> demur_tower::Raise {
+        demur_tower::Raise::from(self).message(message)
     }
 }
 
@@ -32,6 +46,13 @@ impl From<Forbidden> for demur_tower::Raise {
     }
 }
 
+impl Forbidden {
+    /// With another message than the catalogue's.
+    pub fn saying(self, message: impl Into<String>) -> demur_tower::Raise {
+        demur_tower::Raise::from(self).message(message)
+    }
+}
+
 /// 404 `not_found`: There is no such resource.
 #[derive(Debug, Clone, PartialEq)]
 pub struct NotFound;
@@ -39,6 +60,13 @@ pub struct NotFound;
 impl From<NotFound> for demur_tower::Raise {
     fn from(_: NotFound) -> Self {
         demur_tower::Raise::error("not_found")
+    }
+}
+
+impl NotFound {
+    /// With another message than the catalogue's.
+    pub fn saying(self, message: impl Into<String>) -> demur_tower::Raise {
+        demur_tower::Raise::from(self).message(message)
     }
 }
 
@@ -52,6 +80,13 @@ impl From<UnsupportedMediaType> for demur_tower::Raise {
     }
 }
 
+impl UnsupportedMediaType {
+    /// With another message than the catalogue's.
+    pub fn saying(self, message: impl Into<String>) -> demur_tower::Raise {
+        demur_tower::Raise::from(self).message(message)
+    }
+}
+
 /// 422 `validation_failed`: Some attributes are not valid.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ValidationFailed;
@@ -62,6 +97,13 @@ impl From<ValidationFailed> for demur_tower::Raise {
     }
 }
 
+impl ValidationFailed {
+    /// With another message than the catalogue's.
+    pub fn saying(self, message: impl Into<String>) -> demur_tower::Raise {
+        demur_tower::Raise::from(self).message(message)
+    }
+}
+
 /// 429 `rate_limited`: Wait before the next request.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RateLimited;
@@ -69,6 +111,13 @@ pub struct RateLimited;
 impl From<RateLimited> for demur_tower::Raise {
     fn from(_: RateLimited) -> Self {
         demur_tower::Raise::error("rate_limited")
+    }
+}
+
+impl RateLimited {
+    /// With another message than the catalogue's.
+    pub fn saying(self, message: impl Into<String>) -> demur_tower::Raise {
+        demur_tower::Raise::from(self).message(message)
     }
 }
 

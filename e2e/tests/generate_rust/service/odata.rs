@@ -12,6 +12,13 @@ impl From<BadRequest> for demur_tower::Raise {
     }
 }
 
+impl BadRequest {
+    /// With another message than the catalogue's.
+    pub fn saying(self, message: impl Into<String>) -> demur_tower::Raise {
+        demur_tower::Raise::from(self).message(message)
+    }
+}
+
 /// 400 `InvalidArgument`: Some arguments are not valid.
 #[derive(Debug, Clone, PartialEq)]
 pub struct InvalidArgument;
@@ -19,6 +26,13 @@ pub struct InvalidArgument;
 impl From<InvalidArgument> for demur_tower::Raise {
     fn from(_: InvalidArgument) -> Self {
         demur_tower::Raise::error("InvalidArgument")
+    }
+}
+
+impl InvalidArgument {
+    /// With another message than the catalogue's.
+    pub fn saying(self, message: impl Into<String>) -> demur_tower::Raise {
+        demur_tower::Raise::from(self).message(message)
     }
 }
 
@@ -32,6 +46,13 @@ impl From<Unauthorized> for demur_tower::Raise {
     }
 }
 
+impl Unauthorized {
+    /// With another message than the catalogue's.
+    pub fn saying(self, message: impl Into<String>) -> demur_tower::Raise {
+        demur_tower::Raise::from(self).message(message)
+    }
+}
+
 /// 403 `Forbidden`: The caller may not do this.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Forbidden;
@@ -39,6 +60,13 @@ pub struct Forbidden;
 impl From<Forbidden> for demur_tower::Raise {
     fn from(_: Forbidden) -> Self {
         demur_tower::Raise::error("Forbidden")
+    }
+}
+
+impl Forbidden {
+    /// With another message than the catalogue's.
+    pub fn saying(self, message: impl Into<String>) -> demur_tower::Raise {
+        demur_tower::Raise::from(self).message(message)
     }
 }
 
@@ -52,6 +80,13 @@ impl From<ResourceNotFound> for demur_tower::Raise {
     }
 }
 
+impl ResourceNotFound {
+    /// With another message than the catalogue's.
+    pub fn saying(self, message: impl Into<String>) -> demur_tower::Raise {
+        demur_tower::Raise::from(self).message(message)
+    }
+}
+
 /// 409 `ResourceAlreadyExists`: There is such a resource already.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ResourceAlreadyExists;
@@ -59,6 +94,13 @@ pub struct ResourceAlreadyExists;
 impl From<ResourceAlreadyExists> for demur_tower::Raise {
     fn from(_: ResourceAlreadyExists) -> Self {
         demur_tower::Raise::error("ResourceAlreadyExists")
+    }
+}
+
+impl ResourceAlreadyExists {
+    /// With another message than the catalogue's.
+    pub fn saying(self, message: impl Into<String>) -> demur_tower::Raise {
+        demur_tower::Raise::from(self).message(message)
     }
 }
 
@@ -72,6 +114,13 @@ impl From<PreconditionFailed> for demur_tower::Raise {
     }
 }
 
+impl PreconditionFailed {
+    /// With another message than the catalogue's.
+    pub fn saying(self, message: impl Into<String>) -> demur_tower::Raise {
+        demur_tower::Raise::from(self).message(message)
+    }
+}
+
 /// 429 `TooManyRequests`: Wait before the next request.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TooManyRequests;
@@ -82,6 +131,13 @@ impl From<TooManyRequests> for demur_tower::Raise {
     }
 }
 
+impl TooManyRequests {
+    /// With another message than the catalogue's.
+    pub fn saying(self, message: impl Into<String>) -> demur_tower::Raise {
+        demur_tower::Raise::from(self).message(message)
+    }
+}
+
 /// 429 `QuotaExceeded`: The quota is used up.
 #[derive(Debug, Clone, PartialEq)]
 pub struct QuotaExceeded;
@@ -89,6 +145,13 @@ pub struct QuotaExceeded;
 impl From<QuotaExceeded> for demur_tower::Raise {
     fn from(_: QuotaExceeded) -> Self {
         demur_tower::Raise::error("QuotaExceeded")
+    }
+}
+
+impl QuotaExceeded {
+    /// With another message than the catalogue's.
+    pub fn saying(self, message: impl Into<String>) -> demur_tower::Raise {
+        demur_tower::Raise::from(self).message(message)
     }
 }
 

@@ -12,6 +12,13 @@ impl From<InvalidApiKey> for demur_tower::Raise {
     }
 }
 
+impl InvalidApiKey {
+    /// With another message than the catalogue's.
+    pub fn saying(self, message: impl Into<String>) -> demur_tower::Raise {
+        demur_tower::Raise::from(self).message(message)
+    }
+}
+
 /// 401 `missing_api_key`: You didn't provide an API key. Send it in an Authorization header, as Bearer and the key.
 #[derive(Debug, Clone, PartialEq)]
 pub struct MissingApiKey;
@@ -19,6 +26,13 @@ pub struct MissingApiKey;
 impl From<MissingApiKey> for demur_tower::Raise {
     fn from(_: MissingApiKey) -> Self {
         demur_tower::Raise::error("missing_api_key")
+    }
+}
+
+impl MissingApiKey {
+    /// With another message than the catalogue's.
+    pub fn saying(self, message: impl Into<String>) -> demur_tower::Raise {
+        demur_tower::Raise::from(self).message(message)
     }
 }
 
@@ -32,6 +46,13 @@ impl From<PermissionDenied> for demur_tower::Raise {
     }
 }
 
+impl PermissionDenied {
+    /// With another message than the catalogue's.
+    pub fn saying(self, message: impl Into<String>) -> demur_tower::Raise {
+        demur_tower::Raise::from(self).message(message)
+    }
+}
+
 /// 400 `missing_required_parameter`: A required parameter is missing.
 #[derive(Debug, Clone, PartialEq)]
 pub struct MissingRequiredParameter;
@@ -39,6 +60,13 @@ pub struct MissingRequiredParameter;
 impl From<MissingRequiredParameter> for demur_tower::Raise {
     fn from(_: MissingRequiredParameter) -> Self {
         demur_tower::Raise::error("missing_required_parameter")
+    }
+}
+
+impl MissingRequiredParameter {
+    /// With another message than the catalogue's.
+    pub fn saying(self, message: impl Into<String>) -> demur_tower::Raise {
+        demur_tower::Raise::from(self).message(message)
     }
 }
 
@@ -52,6 +80,13 @@ impl From<InvalidType> for demur_tower::Raise {
     }
 }
 
+impl InvalidType {
+    /// With another message than the catalogue's.
+    pub fn saying(self, message: impl Into<String>) -> demur_tower::Raise {
+        demur_tower::Raise::from(self).message(message)
+    }
+}
+
 /// 400 `invalid_value`: A parameter has a value that is not allowed.
 #[derive(Debug, Clone, PartialEq)]
 pub struct InvalidValue;
@@ -59,6 +94,13 @@ pub struct InvalidValue;
 impl From<InvalidValue> for demur_tower::Raise {
     fn from(_: InvalidValue) -> Self {
         demur_tower::Raise::error("invalid_value")
+    }
+}
+
+impl InvalidValue {
+    /// With another message than the catalogue's.
+    pub fn saying(self, message: impl Into<String>) -> demur_tower::Raise {
+        demur_tower::Raise::from(self).message(message)
     }
 }
 
@@ -72,6 +114,13 @@ impl From<UnknownParameter> for demur_tower::Raise {
     }
 }
 
+impl UnknownParameter {
+    /// With another message than the catalogue's.
+    pub fn saying(self, message: impl Into<String>) -> demur_tower::Raise {
+        demur_tower::Raise::from(self).message(message)
+    }
+}
+
 /// 400 `bad_request`: The request could not be understood.
 #[derive(Debug, Clone, PartialEq)]
 pub struct BadRequest;
@@ -79,6 +128,13 @@ pub struct BadRequest;
 impl From<BadRequest> for demur_tower::Raise {
     fn from(_: BadRequest) -> Self {
         demur_tower::Raise::error("bad_request")
+    }
+}
+
+impl BadRequest {
+    /// With another message than the catalogue's.
+    pub fn saying(self, message: impl Into<String>) -> demur_tower::Raise {
+        demur_tower::Raise::from(self).message(message)
     }
 }
 
@@ -92,6 +148,13 @@ impl From<NotFound> for demur_tower::Raise {
     }
 }
 
+impl NotFound {
+    /// With another message than the catalogue's.
+    pub fn saying(self, message: impl Into<String>) -> demur_tower::Raise {
+        demur_tower::Raise::from(self).message(message)
+    }
+}
+
 /// 409 `conflict`: The request conflicts with another one.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Conflict;
@@ -99,6 +162,13 @@ pub struct Conflict;
 impl From<Conflict> for demur_tower::Raise {
     fn from(_: Conflict) -> Self {
         demur_tower::Raise::error("conflict")
+    }
+}
+
+impl Conflict {
+    /// With another message than the catalogue's.
+    pub fn saying(self, message: impl Into<String>) -> demur_tower::Raise {
+        demur_tower::Raise::from(self).message(message)
     }
 }
 
@@ -112,6 +182,13 @@ impl From<RateLimitExceeded> for demur_tower::Raise {
     }
 }
 
+impl RateLimitExceeded {
+    /// With another message than the catalogue's.
+    pub fn saying(self, message: impl Into<String>) -> demur_tower::Raise {
+        demur_tower::Raise::from(self).message(message)
+    }
+}
+
 /// 429 `insufficient_quota`: You exceeded your current quota. Check your plan and billing details.
 #[derive(Debug, Clone, PartialEq)]
 pub struct InsufficientQuota;
@@ -119,6 +196,13 @@ pub struct InsufficientQuota;
 impl From<InsufficientQuota> for demur_tower::Raise {
     fn from(_: InsufficientQuota) -> Self {
         demur_tower::Raise::error("insufficient_quota")
+    }
+}
+
+impl InsufficientQuota {
+    /// With another message than the catalogue's.
+    pub fn saying(self, message: impl Into<String>) -> demur_tower::Raise {
+        demur_tower::Raise::from(self).message(message)
     }
 }
 

@@ -12,6 +12,13 @@ impl From<Unauthorized> for demur_tower::Raise {
     }
 }
 
+impl Unauthorized {
+    /// With another message than the catalogue's.
+    pub fn saying(self, message: impl Into<String>) -> demur_tower::Raise {
+        demur_tower::Raise::from(self).message(message)
+    }
+}
+
 /// 401 `api_key_expired`: The API key has expired.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ApiKeyExpired;
@@ -19,6 +26,13 @@ pub struct ApiKeyExpired;
 impl From<ApiKeyExpired> for demur_tower::Raise {
     fn from(_: ApiKeyExpired) -> Self {
         demur_tower::Raise::error("api_key_expired")
+    }
+}
+
+impl ApiKeyExpired {
+    /// With another message than the catalogue's.
+    pub fn saying(self, message: impl Into<String>) -> demur_tower::Raise {
+        demur_tower::Raise::from(self).message(message)
     }
 }
 
@@ -32,6 +46,13 @@ impl From<PaymentRequired> for demur_tower::Raise {
     }
 }
 
+impl PaymentRequired {
+    /// With another message than the catalogue's.
+    pub fn saying(self, message: impl Into<String>) -> demur_tower::Raise {
+        demur_tower::Raise::from(self).message(message)
+    }
+}
+
 /// 403 `forbidden`: The key does not have the permissions for this request.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Forbidden;
@@ -39,6 +60,13 @@ pub struct Forbidden;
 impl From<Forbidden> for demur_tower::Raise {
     fn from(_: Forbidden) -> Self {
         demur_tower::Raise::error("forbidden")
+    }
+}
+
+impl Forbidden {
+    /// With another message than the catalogue's.
+    pub fn saying(self, message: impl Into<String>) -> demur_tower::Raise {
+        demur_tower::Raise::from(self).message(message)
     }
 }
 
@@ -52,6 +80,13 @@ impl From<ParameterMissing> for demur_tower::Raise {
     }
 }
 
+impl ParameterMissing {
+    /// With another message than the catalogue's.
+    pub fn saying(self, message: impl Into<String>) -> demur_tower::Raise {
+        demur_tower::Raise::from(self).message(message)
+    }
+}
+
 /// 400 `parameter_unknown`: A parameter is not known.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ParameterUnknown;
@@ -59,6 +94,13 @@ pub struct ParameterUnknown;
 impl From<ParameterUnknown> for demur_tower::Raise {
     fn from(_: ParameterUnknown) -> Self {
         demur_tower::Raise::error("parameter_unknown")
+    }
+}
+
+impl ParameterUnknown {
+    /// With another message than the catalogue's.
+    pub fn saying(self, message: impl Into<String>) -> demur_tower::Raise {
+        demur_tower::Raise::from(self).message(message)
     }
 }
 
@@ -72,6 +114,13 @@ impl From<ParameterInvalidEmpty> for demur_tower::Raise {
     }
 }
 
+impl ParameterInvalidEmpty {
+    /// With another message than the catalogue's.
+    pub fn saying(self, message: impl Into<String>) -> demur_tower::Raise {
+        demur_tower::Raise::from(self).message(message)
+    }
+}
+
 /// 400 `parameter_invalid`: A parameter is not valid.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ParameterInvalid;
@@ -79,6 +128,13 @@ pub struct ParameterInvalid;
 impl From<ParameterInvalid> for demur_tower::Raise {
     fn from(_: ParameterInvalid) -> Self {
         demur_tower::Raise::error("parameter_invalid")
+    }
+}
+
+impl ParameterInvalid {
+    /// With another message than the catalogue's.
+    pub fn saying(self, message: impl Into<String>) -> demur_tower::Raise {
+        demur_tower::Raise::from(self).message(message)
     }
 }
 
@@ -92,6 +148,13 @@ impl From<BadRequest> for demur_tower::Raise {
     }
 }
 
+impl BadRequest {
+    /// With another message than the catalogue's.
+    pub fn saying(self, message: impl Into<String>) -> demur_tower::Raise {
+        demur_tower::Raise::from(self).message(message)
+    }
+}
+
 /// 404 `resource_missing`: No such resource.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ResourceMissing;
@@ -99,6 +162,13 @@ pub struct ResourceMissing;
 impl From<ResourceMissing> for demur_tower::Raise {
     fn from(_: ResourceMissing) -> Self {
         demur_tower::Raise::error("resource_missing")
+    }
+}
+
+impl ResourceMissing {
+    /// With another message than the catalogue's.
+    pub fn saying(self, message: impl Into<String>) -> demur_tower::Raise {
+        demur_tower::Raise::from(self).message(message)
     }
 }
 
@@ -112,6 +182,13 @@ impl From<ResourceAlreadyExists> for demur_tower::Raise {
     }
 }
 
+impl ResourceAlreadyExists {
+    /// With another message than the catalogue's.
+    pub fn saying(self, message: impl Into<String>) -> demur_tower::Raise {
+        demur_tower::Raise::from(self).message(message)
+    }
+}
+
 /// 409 `idempotency_key_in_use`: Another request with this Idempotency-Key is under way.
 #[derive(Debug, Clone, PartialEq)]
 pub struct IdempotencyKeyInUse;
@@ -119,6 +196,13 @@ pub struct IdempotencyKeyInUse;
 impl From<IdempotencyKeyInUse> for demur_tower::Raise {
     fn from(_: IdempotencyKeyInUse) -> Self {
         demur_tower::Raise::error("idempotency_key_in_use")
+    }
+}
+
+impl IdempotencyKeyInUse {
+    /// With another message than the catalogue's.
+    pub fn saying(self, message: impl Into<String>) -> demur_tower::Raise {
+        demur_tower::Raise::from(self).message(message)
     }
 }
 
@@ -132,6 +216,13 @@ impl From<IdempotencyMismatch> for demur_tower::Raise {
     }
 }
 
+impl IdempotencyMismatch {
+    /// With another message than the catalogue's.
+    pub fn saying(self, message: impl Into<String>) -> demur_tower::Raise {
+        demur_tower::Raise::from(self).message(message)
+    }
+}
+
 /// 429 `rate_limit`: Too many requests. Back off exponentially.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RateLimit;
@@ -139,6 +230,13 @@ pub struct RateLimit;
 impl From<RateLimit> for demur_tower::Raise {
     fn from(_: RateLimit) -> Self {
         demur_tower::Raise::error("rate_limit")
+    }
+}
+
+impl RateLimit {
+    /// With another message than the catalogue's.
+    pub fn saying(self, message: impl Into<String>) -> demur_tower::Raise {
+        demur_tower::Raise::from(self).message(message)
     }
 }
 
