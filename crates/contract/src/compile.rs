@@ -177,6 +177,10 @@ impl Compiler<'_> {
             Shape::Array(_) | Shape::Constant(_) => Presence::Always,
             Shape::Object(_) => {
                 let mut any = Vec::new();
+                // A list of violations may have no slots but the names of its members.
+                if self.answers_violations && member.shape.list().is_some() {
+                    any.push(Dynamic::Violation(ViolationSlot::Field));
+                }
                 for slot in member.shape.slots() {
                     match self.fill(slot) {
                         Filled::Constant(Some(_)) => return Presence::Always,

@@ -200,6 +200,11 @@ impl Contract {
         self.violation_text(self.entry(error), rule)
     }
 
+    /// The name of the format in which this error is answered, as [`Contract::losses`] calls it.
+    pub fn format_of(&self, error: ErrorId) -> &str {
+        &self.formats[self.entry(error).format].name
+    }
+
     /// How parameters are called on the wire.
     pub fn field_style(&self) -> FieldStyle {
         self.field_style

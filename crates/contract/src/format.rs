@@ -134,19 +134,18 @@ impl Shape {
         }
     }
 
-    /// Whether violations are shown by the names of their parameters.
-    pub(crate) fn is_keyed(&self) -> bool {
+    /// The list of violations, if there is one: a [`Shape::PerViolation`] or a [`Shape::Keyed`].
+    pub(crate) fn list(&self) -> Option<&Shape> {
         match self {
-            Shape::Object(members) => members.iter().any(|member| member.shape.is_keyed()),
-            Shape::Array(items) => items.iter().any(Shape::is_keyed),
-            Shape::PerViolation(item) => item.is_keyed(),
-            Shape::Keyed(keyed) => keyed.key == ViolationSlot::Field,
-            Shape::Constant(_) | Shape::Slot(_) => false,
+            Shape::Object(members) => members.iter().find_map(|member| member.shape.list()),
+            Shape::Array(items) => items.iter().find_map(Shape::list),
+            Shape::PerViolation(_) | Shape::Keyed(_) => Some(self),
+            Shape::Constant(_) | Shape::Slot(_) => None,
         }
     }
 
     /// The slots that every answer has, whether there are violations or not.
-    pub(crate) fn certain_slots(&self) -> Vec<&Slot> {
+    pub(crate) fn certain_slots(&self) -> Vec<&SlotUse> {
         match self {
             Shape::Object(members) => members
                 .iter()
@@ -157,18 +156,23 @@ impl Shape {
             // The message stands in for none.
             Shape::PerViolation(item) if item.slots().contains(&&Slot::Detail) => item.certain_slots(),
             Shape::PerViolation(_) | Shape::Keyed(_) | Shape::Constant(_) => Vec::new(),
-            Shape::Slot(slot) => vec![&slot.slot],
+            Shape::Slot(slot) => vec![slot],
         }
     }
 
     /// Every slot below, in order.
     pub(crate) fn slots(&self) -> Vec<&Slot> {
+        self.uses().into_iter().map(|used| &used.slot).collect()
+    }
+
+    /// Every slot below with its casts, in order.
+    pub(crate) fn uses(&self) -> Vec<&SlotUse> {
         match self {
-            Shape::Object(members) => members.iter().flat_map(|member| member.shape.slots()).collect(),
-            Shape::Array(items) => items.iter().flat_map(Shape::slots).collect(),
-            Shape::PerViolation(item) | Shape::Keyed(Keyed { item, .. }) => item.slots(),
+            Shape::Object(members) => members.iter().flat_map(|member| member.shape.uses()).collect(),
+            Shape::Array(items) => items.iter().flat_map(Shape::uses).collect(),
+            Shape::PerViolation(item) | Shape::Keyed(Keyed { item, .. }) => item.uses(),
             Shape::Constant(_) => Vec::new(),
-            Shape::Slot(slot) => vec![&slot.slot],
+            Shape::Slot(slot) => vec![slot],
         }
     }
 }

@@ -3,21 +3,23 @@
 //! Decided when a contract is loaded, from formats and texts alone: no answer is needed to know what a client will
 //! never see. `demur check` prints it as a table.
 
+mod violations;
+
 use std::fmt;
 
-use crate::catalogue::{ErrorEntry, ErrorId, Show};
+use crate::catalogue::{ErrorEntry, ErrorId};
 use crate::contract::Contract;
-use crate::format::{Slot, ViolationSlot};
-use crate::parse::{Decidable, Pattern, RuleText};
+use crate::format::{Slot, SlotUse};
+use crate::parse::{Decidable, Pattern};
 use crate::template::{Parameter, Template};
-use crate::violations::FieldStyle;
+use violations::{Fates, OfViolations};
 
 /// What becomes of one part of a problem.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Loss {
     /// The name of the format.
     pub format: String,
-    /// The error, where the others of the format may fare differently.
+    /// The error; `None` for all errors of the format that have no row of their own for the part.
     pub error: Option<ErrorId>,
     /// What it is about: `request_id`, `params.item`, `violation.rule`, …
     pub part: String,
@@ -28,26 +30,28 @@ pub struct Loss {
 /// Whether something comes back, and how.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fate {
-    /// It comes back.
+    /// It comes back as it was given.
     Kept,
     /// It comes back from a header field.
     InField(String),
-    /// It comes back, and differs: how.
-    Changed(Change),
-    /// It comes back unless a value holds one of these texts, at which it would have to be cut.
-    Unless(Vec<String>),
+    /// It comes back, with all these differences.
+    Changed(Vec<Change>),
     /// It does not come back.
     Lost(Why),
 }
 
-/// How what comes back differs from what was given.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// How what comes back differs from what was given, or when it does not come back.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Change {
     /// Rounded up to whole seconds.
     WholeSeconds,
     /// A number or a list comes back as the text that it was written as; an empty one not at all.
     AsText,
-    /// As text, and only where the message is said: of a violation the rule's own text is said.
+    /// An empty text does not come back: it looks as no value does.
+    UnlessEmpty,
+    /// Not where a value holds one of these texts, at which it would have to be cut.
+    Unless(Vec<String>),
+    /// Only where the message is said: of a violation the rule's own text is said.
     UnlessReplaced,
     /// As the text that was said, be it the catalogue's or another.
     AsSaid,
@@ -57,6 +61,18 @@ pub enum Change {
     FirstAlone,
     /// Only those that the same error answers.
     SameErrorAlone,
+    /// Those of one list come back as one, with their values joined.
+    Collected,
+    /// Gathered under their names: those of one name after each other.
+    ByName,
+    /// Of those of one name the first alone.
+    FirstOfName,
+    /// Only of the rules whose text shows it.
+    WhereSaid,
+    /// Only where the text cannot be that of another rule.
+    WhereClear,
+    /// Not where the text can as well be the error's own message, said without a violation.
+    UnlessMessage,
 }
 
 /// Why something does not come back.
@@ -79,27 +95,37 @@ impl fmt::Display for Fate {
         match self {
             Fate::Kept => f.write_str("kept"),
             Fate::InField(name) => write!(f, "kept, in the field {name}"),
-            Fate::Changed(change) => write!(f, "kept, {}", change.as_str()),
-            Fate::Unless(literals) => {
-                let literals: Vec<String> = literals.iter().map(|literal| format!("{literal:?}")).collect();
-                write!(f, "kept, unless a value holds {}", literals.join(" or "))
+            Fate::Changed(changes) => {
+                f.write_str("kept")?;
+                changes.iter().try_for_each(|change| write!(f, ", {change}"))
             }
             Fate::Lost(why) => write!(f, "lost: {}", why.as_str()),
         }
     }
 }
 
-impl Change {
-    fn as_str(self) -> &'static str {
-        match self {
+impl fmt::Display for Change {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
             Change::WholeSeconds => "in whole seconds",
             Change::AsText => "as text",
-            Change::UnlessReplaced => "as text, unless something else is said",
+            Change::UnlessEmpty => "unless it is empty",
+            Change::Unless(literals) => {
+                let literals: Vec<String> = literals.iter().map(|literal| format!("{literal:?}")).collect();
+                return write!(f, "unless a value holds {}", literals.join(" or "));
+            }
+            Change::UnlessReplaced => "unless something else is said",
             Change::AsSaid => "as the text that was said",
             Change::Restyled => "in the contract's style",
             Change::FirstAlone => "the first alone",
             Change::SameErrorAlone => "those of the same error",
-        }
+            Change::Collected => "those of one list as one",
+            Change::ByName => "in the order of the names",
+            Change::FirstOfName => "the first of each name",
+            Change::WhereSaid => "where the rule's text shows it",
+            Change::WhereClear => "where the text cannot be another rule's",
+            Change::UnlessMessage => "unless the text can be the message",
+        })
     }
 }
 
@@ -120,8 +146,19 @@ impl Fate {
     pub fn word(&self) -> &'static str {
         match self {
             Fate::Lost(_) => "lost",
-            Fate::Kept | Fate::InField(_) | Fate::Changed(_) | Fate::Unless(_) => "kept",
+            Fate::Kept | Fate::InField(_) | Fate::Changed(_) => "kept",
         }
+    }
+
+    /// The same, and this besides, unless all is lost already.
+    fn and(self, changes: impl IntoIterator<Item = Change>) -> Self {
+        let mut all = match self {
+            Fate::Kept => Vec::new(),
+            Fate::Changed(known) => known,
+            lost_or_in_field => return lost_or_in_field,
+        };
+        all.extend(changes);
+        if all.is_empty() { Fate::Kept } else { Fate::Changed(all) }
     }
 }
 
@@ -131,34 +168,13 @@ impl Contract {
     pub fn losses(&self) -> Vec<Loss> {
         let mut losses = Vec::new();
         for (index, format) in self.formats.iter().enumerate() {
-            let entries: Vec<(ErrorId, &ErrorEntry)> =
-                self.entries().filter(|(_, entry)| entry.format == index).collect();
-            if entries.is_empty() {
-                continue;
-            }
-            let slots = format.shape.slots();
-            let mut tell = |error: Option<ErrorId>, part: &str, fate: Fate| {
-                losses.push(Loss { format: format.name.clone(), error, part: part.to_owned(), fate });
-            };
-            let certain = format.shape.certain_slots();
-            let shows = |slot: Slot| certain.contains(&&slot);
-            let id = || Fate::InField(self.request_id.field.clone());
-            tell(None, "request_id", if shows(Slot::RequestId) { Fate::Kept } else { id() });
-            let delay = if shows(Slot::RetryAfter) {
-                Fate::Changed(Change::WholeSeconds)
-            } else {
-                Fate::InField("retry-after".to_owned())
-            };
-            tell(None, "retry_after", delay);
-            if let Some((error, _)) = entries.iter().find(|(error, _)| !self.parser.rules(*error).is_empty())
-            {
-                self.of_violations(*error, &slots, &mut |part, fate| tell(None, part, fate));
-            }
-            for (error, entry) in &entries {
-                for (part, fate) in self.of_entry(*error, entry, &certain) {
-                    tell(Some(*error), &part, fate);
-                }
-            }
+            let rows = self.of_format(index).into_iter();
+            losses.extend(rows.map(|(error, part, fate)| Loss {
+                format: format.name.clone(),
+                error,
+                part,
+                fate,
+            }));
         }
         for twins in self.twins() {
             for error in [twins.first, twins.second] {
@@ -177,133 +193,124 @@ impl Contract {
         losses
     }
 
+    fn of_format(&self, format: usize) -> Vec<(Option<ErrorId>, String, Fate)> {
+        let entries = || self.entries().filter(|(_, entry)| entry.format == format);
+        if entries().next().is_none() {
+            return Vec::new();
+        }
+        let certain = self.formats[format].shape.certain_slots();
+        let shows = |slot: Slot| certain.iter().any(|used| used.slot == slot);
+        let id = match shows(Slot::RequestId) {
+            true => Fate::Kept,
+            false => Fate::InField(self.request_id.field.clone()),
+        };
+        let delay = match shows(Slot::RetryAfter) {
+            true => Fate::Changed(vec![Change::WholeSeconds]),
+            false => Fate::InField("retry-after".to_owned()),
+        };
+        let mut rows = vec![(None, "request_id".to_owned(), id), (None, "retry_after".to_owned(), delay)];
+        let answering = entries().filter(|(error, _)| !self.parser.rules(*error).is_empty());
+        let each = answering.map(|(error, entry)| (error, OfViolations::new(self, error, entry).fates()));
+        let of_violations = shared(each.collect());
+        rows.extend(of_violations.into_iter().map(|(error, part, fate)| (error, part.to_owned(), fate)));
+        for (error, entry) in entries() {
+            rows.extend(
+                self.of_entry(error, entry).into_iter().map(|(part, fate)| (Some(error), part, fate)),
+            );
+        }
+        rows
+    }
+
     /// The parameters that an entry's own texts and the format name, and its open message.
-    fn of_entry(&self, error: ErrorId, entry: &ErrorEntry, slots: &[&Slot]) -> Vec<(String, Fate)> {
-        let mut fates = Vec::new();
-        let shown = |slot: Slot| slots.contains(&&slot);
+    fn of_entry(&self, error: ErrorId, entry: &ErrorEntry) -> Vec<(String, Fate)> {
+        let shape = self.shape(entry);
+        let certain = shape.certain_slots();
+        let shown = |slot: Slot| certain.iter().any(|used| used.slot == slot);
         let shows_message = shown(Slot::Message) || shown(Slot::Detail);
+        let is_for_violations = !shown(Slot::Message) && !self.parser.rules(error).is_empty();
+        let replaced = || is_for_violations.then_some(Change::UnlessReplaced);
+        let mut fates = Vec::new();
         if entry.open {
-            let fate = if shows_message { Fate::Changed(Change::AsSaid) } else { Fate::Lost(Why::NotShown) };
+            let fate = match shows_message {
+                true => Fate::Changed(vec![Change::AsSaid]).and(replaced()),
+                false => Fate::Lost(Why::NotShown),
+            };
             fates.push(("message".to_owned(), fate));
         }
-        let is_for_violations = !shown(Slot::Message) && !self.parser.rules(error).is_empty();
         let mut texts: Vec<&Template> = Vec::new();
         texts.extend(shown(Slot::Title).then_some(&entry.title));
         texts.extend(shows_message.then_some(&entry.message));
         texts.extend(entry.user_message.as_ref().filter(|_| shown(Slot::UserMessage)));
-        let mut names: Vec<&str> = entry.params.iter().map(String::as_str).collect();
-        for text in
-            [Some(&entry.title), Some(&entry.message), entry.user_message.as_ref()].into_iter().flatten()
-        {
-            for parameter in text.parameters() {
-                if let Parameter::Named(name) = parameter
-                    && !names.contains(&name.as_str())
-                {
-                    names.push(name);
-                }
-            }
-        }
-        for name in names {
+        for name in names(entry) {
             let parameter = Parameter::Named(name.to_owned());
-            let fate = match shown(Slot::Named(name.to_owned())) {
-                true => Fate::Kept,
-                false => best(texts.iter().map(|text| match of_text(text.pattern(), &parameter) {
-                    _ if entry.open && std::ptr::eq(*text, &entry.message) => Fate::Lost(Why::Open),
-                    Fate::Changed(_) | Fate::Unless(_)
-                        if is_for_violations && std::ptr::eq(*text, &entry.message) =>
-                    {
-                        Fate::Changed(Change::UnlessReplaced)
-                    }
+            let from_texts = texts.iter().map(|text| {
+                let is_message = std::ptr::eq(*text, &entry.message);
+                match of_text(text.pattern(), &parameter) {
+                    _ if entry.open && is_message => Fate::Lost(Why::Open),
+                    fate if is_message => fate.and(replaced()),
                     fate => fate,
-                })),
-            };
+                }
+            });
+            let fate = of_slots(name, &certain).unwrap_or_else(|| best(from_texts));
             fates.push((format!("params.{name}"), fate));
         }
         fates
     }
+}
 
-    fn of_violations(&self, error: ErrorId, slots: &[&Slot], tell: &mut impl FnMut(&str, Fate)) {
-        let rules = self.parser.rules(error);
-        let shown = |slot: ViolationSlot| slots.contains(&&Slot::Violation(slot));
-        let has_message = shown(ViolationSlot::Message) || slots.contains(&&Slot::Detail);
-        let has_list = slots.iter().any(|slot| matches!(slot, Slot::Violation(_) | Slot::Detail));
-        let entry = self.entry(error);
-        let list = match entry.show {
-            _ if !has_list => Fate::Lost(Why::NotShown),
-            Show::All => Fate::Kept,
-            Show::First => Fate::Changed(Change::FirstAlone),
-            Show::SameError => Fate::Changed(Change::SameErrorAlone),
-        };
-        tell("violations", list);
-        let slot_or = |slot: ViolationSlot, parameter: Parameter| match shown(slot) {
-            true => Fate::Kept,
-            false if has_message => of_rules(rules, &parameter),
-            false => Fate::Lost(Why::NotShown),
-        };
-        let rule = match (shown(ViolationSlot::Rule), has_message) {
-            (true, _) => Fate::Kept,
-            (false, true) if is_clear(rules) => Fate::Kept,
-            (false, true) => Fate::Lost(Why::SharedText),
-            (false, false) => Fate::Lost(Why::NotShown),
-        };
-        tell("violation.rule", rule);
-        tell("violation.pointer", slot_or(ViolationSlot::Pointer, Parameter::Pointer));
-        tell("violation.location", slot_or(ViolationSlot::Location, Parameter::Location));
-        let is_keyed = self.shape(entry).is_keyed();
-        let shows_param = shown(ViolationSlot::Field)
-            || is_keyed
-            || (slots.contains(&&Slot::Param) && entry.show == Show::First);
-        let param = match (shows_param, self.field_style) {
-            (true, FieldStyle::Name) => Fate::Kept,
-            (true, _) => Fate::Changed(Change::Restyled),
-            (false, _) if has_message => of_rules(rules, &Parameter::Param),
-            (false, _) => Fate::Lost(Why::NotShown),
-        };
-        tell("violation.param", param);
-        for (part, parameter) in [
-            ("violation.value", Parameter::Value),
-            ("violation.limit", Parameter::Limit),
-            ("violation.allowed", Parameter::Allowed),
-        ] {
-            let fate = if has_message { of_rules(rules, &parameter) } else { Fate::Lost(Why::NotShown) };
-            tell(part, fate);
+/// Of fates that each error has for each part: one row for what most have, and rows for those that differ.
+fn shared(of_errors: Vec<(ErrorId, Fates)>) -> Vec<(Option<ErrorId>, &'static str, Fate)> {
+    let Some((_, parts)) = of_errors.first() else { return Vec::new() };
+    let mut common = Vec::with_capacity(parts.len());
+    let mut particular = Vec::new();
+    for (index, (part, _)) in parts.iter().enumerate() {
+        let fates = || of_errors.iter().map(|(error, fates)| (*error, &fates[index].1));
+        let with = |fate: &Fate| fates().filter(|(_, other)| *other == fate).count();
+        // Of equally many the first one's.
+        let Some((_, usual)) = fates().rev().max_by_key(|(_, fate)| with(fate)) else { continue };
+        common.push((None, *part, usual.clone()));
+        let differing = fates().filter(|(_, fate)| *fate != usual);
+        particular.extend(differing.map(|(error, fate)| (Some(error), *part, fate.clone())));
+    }
+    common.append(&mut particular);
+    common
+}
+
+/// The parameters that an entry declares or names in its texts.
+fn names(entry: &ErrorEntry) -> Vec<&str> {
+    let mut names: Vec<&str> = entry.params.iter().map(String::as_str).collect();
+    let texts = [Some(&entry.title), Some(&entry.message), entry.user_message.as_ref()];
+    for parameter in texts.into_iter().flatten().flat_map(Template::parameters) {
+        if let Parameter::Named(name) = parameter
+            && !names.contains(&name.as_str())
+        {
+            names.push(name);
         }
     }
+    names
 }
 
-/// Whether each text stands for one rule, and no text can be taken for another.
-fn is_clear(rules: &[RuleText]) -> bool {
-    use crate::parse::Overlap;
-    rules.iter().enumerate().all(|(index, rule)| {
-        let is_own =
-            |other: &RuleText| rule.template.pattern().overlap(other.template.pattern()) == Overlap::Never;
-        rule.conditions.len() == 1 && rules[..index].iter().all(is_own)
-    })
-}
-
-/// What becomes of a parameter in the texts of the rules: what holds for the least of those that show it.
-fn of_rules(rules: &[RuleText], parameter: &Parameter) -> Fate {
-    let with = rules.iter().filter(|rule| rule.template.parameters().any(|known| known == parameter));
-    let mut fates = with.map(|rule| of_text(rule.template.pattern(), parameter));
-    let Some(first) = fates.next() else { return Fate::Lost(Why::NotShown) };
-    fates.fold(first, |worst, fate| match (worst, fate) {
-        (Fate::Lost(why), _) | (_, Fate::Lost(why)) => Fate::Lost(why),
-        (Fate::Unless(mut literals), Fate::Unless(more)) => {
-            literals
-                .extend(more.into_iter().filter(|literal| !literals.contains(literal)).collect::<Vec<_>>());
-            Fate::Unless(literals)
-        }
-        (Fate::Unless(literals), _) | (_, Fate::Unless(literals)) => Fate::Unless(literals),
-        (kept, _) => kept,
-    })
+/// What becomes of a parameter that has slots of its own in every answer.
+fn of_slots(name: &str, certain: &[&SlotUse]) -> Option<Fate> {
+    let is_of = |used: &&&SlotUse| matches!(&used.slot, Slot::Named(known) if known == name);
+    let own: Vec<&&SlotUse> = certain.iter().filter(is_of).collect();
+    if own.is_empty() {
+        return None;
+    }
+    // One that keeps the kind of a value goes before one that does not.
+    if own.iter().all(|used| used.as_string) {
+        return Some(Fate::Changed(vec![Change::AsText]));
+    }
+    let is_empty_for_none = own.iter().all(|used| used.absent_is_empty);
+    Some(Fate::Kept.and(is_empty_for_none.then_some(Change::UnlessEmpty)))
 }
 
 /// What becomes of a parameter in one text.
 fn of_text(pattern: &Pattern, parameter: &Parameter) -> Fate {
     let Some(decidable) = pattern.decidable(parameter) else { return Fate::Lost(Why::NotShown) };
     match decidable {
-        Decidable::Always => Fate::Changed(Change::AsText),
-        Decidable::Unless(literals) => Fate::Unless(literals),
+        Decidable::Always => Fate::Changed(vec![Change::AsText]),
+        Decidable::Unless(literals) => Fate::Changed(vec![Change::AsText, Change::Unless(literals)]),
         Decidable::Never => Fate::Lost(Why::Adjacent),
     }
 }
@@ -311,12 +318,11 @@ fn of_text(pattern: &Pattern, parameter: &Parameter) -> Fate {
 /// Of several texts the one that gives the most back.
 fn best(fates: impl Iterator<Item = Fate>) -> Fate {
     let rank = |fate: &Fate| match fate {
-        Fate::Kept => 4,
-        Fate::Changed(Change::UnlessReplaced) => 1,
-        Fate::InField(_) | Fate::Changed(_) => 3,
-        Fate::Unless(_) => 2,
         Fate::Lost(Why::NotShown) => 0,
         Fate::Lost(_) => 1,
+        // The less there is to be said against it, the more comes back.
+        Fate::Changed(changes) => 8usize.saturating_sub(changes.len()).max(2),
+        Fate::Kept | Fate::InField(_) => 8,
     };
     fates.max_by_key(rank).unwrap_or(Fate::Lost(Why::NotShown))
 }

@@ -134,8 +134,9 @@ impl<'c> Shown<'c> {
             (Shape::PerViolation(item), Shape::PerViolation(other_item)) => {
                 self.lists(item, other, other_item)
             }
+            // Both may be empty.
             (Shape::Keyed(Keyed { item, .. }), Shape::Keyed(Keyed { item: other_item, .. })) => {
-                self.lists(item, other, other_item)
+                self.overlap(item, other, other_item).max(Overlap::Sometimes)
             }
             (Shape::Constant(one), Shape::Constant(two)) if one == two => Overlap::Always,
             (Shape::Constant(_), Shape::Constant(_)) => Overlap::Never,
@@ -158,15 +159,18 @@ impl<'c> Shown<'c> {
                 Slot::Named(_) => Overlap::Sometimes,
                 _ => Overlap::Never,
             },
-            // An empty object is a keyed list of no violations.
-            (Shape::Object(members), Shape::Keyed(_)) | (Shape::Keyed(_), Shape::Object(members)) => {
-                if members.iter().all(|member| member.optional) {
-                    Overlap::Sometimes
-                } else {
-                    Overlap::Never
-                }
-            }
+            (Shape::Object(members), Shape::Keyed(_)) => other.by_name_as(members),
+            (Shape::Keyed(_), Shape::Object(members)) => self.by_name_as(members),
             _ => Overlap::Never,
+        }
+    }
+
+    /// Violations by name, beside an object: any member can be called as a parameter, and an empty object is a list of no
+    /// violations.
+    fn by_name_as(&self, members: &[Member]) -> Overlap {
+        match self.answers_violations() || members.iter().all(|member| member.optional) {
+            true => Overlap::Sometimes,
+            false => Overlap::Never,
         }
     }
 
@@ -224,7 +228,7 @@ impl<'c> Shown<'c> {
         }
     }
 
-    /// Lists of violations: both may be empty, unless the message stands in for none.
+    /// Lists of violations one after the other: both may be empty, unless the message stands in for none.
     fn lists(&self, item: &'c Shape, other: &Self, other_item: &'c Shape) -> Overlap {
         let of_items = self.overlap(item, other, other_item);
         let is_never_empty = |shape: &Shape| shape.slots().contains(&&Slot::Detail);

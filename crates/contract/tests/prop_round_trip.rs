@@ -9,8 +9,8 @@ mod generated;
 use std::borrow::Cow;
 
 use demur_contract::{
-    Answer, Change, Condition, Contract, ErrorId, Fate, FieldStyle, Loss, Parsed, Problem, Recovered,
-    RecoveredViolation, Show, Twins, Value, Violation, builtin,
+    Answer, Change, Condition, Contract, ErrorId, Fate, FieldStyle, Location, Loss, Parsed, Problem,
+    Recovered, RecoveredViolation, Show, Twins, Value, Violation, builtin,
 };
 use generated::{contract, hostile, load, particulars, problem};
 use proptest::prelude::*;
@@ -30,13 +30,11 @@ impl Declared {
 
     /// What is declared of a part, for the error or for its format.
     fn fate(&self, error: ErrorId, part: &str) -> Option<&Fate> {
-        let format = &self.losses.iter().find(|loss| loss.error == Some(error)).map(|loss| &loss.format);
-        let of_error = self.losses.iter().find(|loss| loss.error == Some(error) && loss.part == part);
-        let of_format = self
-            .losses
-            .iter()
-            .find(|loss| loss.error.is_none() && Some(&loss.format) == *format && loss.part == part);
-        of_error.or(of_format).map(|loss| &loss.fate)
+        let format = self.contract.format_of(error);
+        let of = |error: Option<ErrorId>| {
+            self.losses.iter().find(|loss| loss.error == error && loss.format == format && loss.part == part)
+        };
+        of(Some(error)).or(of(None)).map(|loss| &loss.fate)
     }
 
     fn are_twins(&self, one: ErrorId, two: ErrorId) -> bool {
@@ -52,9 +50,14 @@ impl Declared {
         prop_assert!(serde_json::from_str::<Json>(&text).is_ok(), "no JSON: {text}");
         let entry = self.contract.entry(problem.error);
         let delay = problem.retry_after.map(|delay| delay.seconds().to_string());
+        // What the content is said to keep must come back from it alone.
+        let in_field = |part: &str| matches!(self.fate(problem.error, part), Some(Fate::InField(_)));
+        let (delay_in_field, id_in_field) = (in_field("retry_after"), in_field("request_id"));
         let fields = |name: &str| match name {
-            "retry-after" => delay.as_deref(),
-            name if name == self.contract.request_id().field => Some(problem.request_id.as_ref()),
+            "retry-after" if delay_in_field => delay.as_deref(),
+            name if id_in_field && name == self.contract.request_id().field => {
+                Some(problem.request_id.as_ref())
+            }
             _ => None,
         };
         let answer = Answer { status: entry.status.as_u16(), fields: &fields, content: &content };
@@ -88,41 +91,79 @@ impl Declared {
         let seconds = |problem: &Problem<'_>| problem.retry_after.map(|delay| delay.seconds());
         prop_assert_eq!(seconds(back), seconds(problem), "{}", text);
         prop_assert!(read.unknown_members.is_empty(), "{}", text);
+        self.params_came_back(problem, back, text)?;
+        self.message_came_back(problem, back, text)?;
+        self.violations_came_back(problem, read, text)
+    }
+
+    /// A parameter that is kept is the very value, of its kind.
+    fn params_came_back(
+        &self,
+        problem: &Problem<'_>,
+        back: &Problem<'_>,
+        text: &str,
+    ) -> Result<(), TestCaseError> {
         for (name, value) in &problem.params {
+            let as_text = Value::Text(written(value));
+            let expected = match self.fate(problem.error, &format!("params.{name}")) {
+                Some(Fate::Kept) => Some(value),
+                Some(Fate::Changed(changes)) => match changes.as_slice() {
+                    [Change::UnlessEmpty] if *value != Value::Text(String::new()) => Some(value),
+                    [Change::AsText] if !written(value).is_empty() => Some(&as_text),
+                    [Change::AsText, Change::Unless(_)] if is_tame(problem) => Some(&as_text),
+                    _ => None,
+                },
+                _ => None,
+            };
             let returned = back.param(name);
-            let fate = self.fate(problem.error, &format!("params.{name}"));
-            let as_text = written(value);
-            match fate {
-                Some(Fate::Kept) => {
-                    let returned = returned.map(written);
-                    prop_assert_eq!(returned, Some(as_text), "{} {}", name, text);
-                }
-                Some(Fate::Changed(Change::AsText)) if !as_text.is_empty() => {
-                    prop_assert_eq!(returned.map(written), Some(as_text), "{} {}", name, text);
-                }
-                Some(Fate::Unless(_)) if is_tame(problem) => {
-                    prop_assert_eq!(returned.map(written), Some(as_text), "{} {}", name, text);
-                }
+            match expected {
+                // A slot that not every answer has may keep the kind all the same.
+                Some(Value::Text(_)) if returned == Some(value) => {}
+                Some(expected) => prop_assert_eq!(returned, Some(expected), "{} {}", name, text),
                 // It may be missing, and must not be wrong.
-                _ => {
-                    if let Some(returned) = returned {
-                        prop_assert_eq!(written(returned), as_text, "{} {}", name, text);
-                    }
-                }
+                None => prop_assert!(
+                    returned.is_none_or(|returned| *returned == *value || *returned == as_text),
+                    "{name} {returned:?} {text}"
+                ),
             }
         }
-        if let Some(message) = &back.message {
-            // Without a message of its own it is what the catalogue says, where that has parameters.
-            let entry = self.contract.entry(problem.error);
-            let is_of_catalogue = problem.message.is_none() && entry.message.as_literal().is_none();
-            prop_assert!(
-                is_of_catalogue || Some(message) == problem.message.as_ref(),
-                "{} {}",
-                message,
-                text
-            );
+        for (name, value) in &back.params {
+            // Nothing comes back that nobody gave: texts of the error itself may tell of a violation.
+            let is_of_violation = |violation: &Violation| {
+                let told = match name.as_ref() {
+                    "param" => self.shown(violation).map(str::to_owned),
+                    "value" => violation.value.clone(),
+                    "limit" => violation.limit.as_ref().map(written),
+                    "allowed" => Some(violation.allowed.join(", ")),
+                    "pointer" => Some(violation.pointer.clone()),
+                    "location" => Some(violation.location.as_str().to_owned()),
+                    _ => return false,
+                };
+                told.is_none_or(|told| *value == Value::Text(told))
+            };
+            let is_given = problem.param(name).is_some() || problem.violations.iter().any(is_of_violation);
+            prop_assert!(is_given, "nobody gave {name} {value:?} {text}");
         }
-        self.violations_came_back(problem, read, text)
+        Ok(())
+    }
+
+    fn message_came_back(
+        &self,
+        problem: &Problem<'_>,
+        back: &Problem<'_>,
+        text: &str,
+    ) -> Result<(), TestCaseError> {
+        let entry = self.contract.entry(problem.error);
+        let literal = entry.message.as_literal();
+        let is_kept = self.fate(problem.error, "message") == Some(&Fate::Changed(vec![Change::AsSaid]));
+        match (&back.message, &problem.message) {
+            (Some(message), Some(given)) => prop_assert_eq!(message, given, "{}", text),
+            // Without a message of its own it is what the catalogue says, where that has parameters.
+            (Some(message), None) => prop_assert!(literal.is_none(), "{} {}", message, text),
+            (None, Some(given)) if is_kept => prop_assert_eq!(literal, Some(given.as_ref()), "{}", text),
+            (None, _) => {}
+        }
+        Ok(())
     }
 
     fn violations_came_back(
@@ -137,29 +178,47 @@ impl Declared {
             Show::All => problem.violations.iter().collect(),
             Show::First | Show::SameError => problem.violations.iter().filter(is_own).collect(),
         };
-        if shown.is_empty() && !entry.message.to_string().contains('{') {
-            prop_assert!(read.violations.is_empty(), "{}", text);
-        }
-        if shown.is_empty() || entry.collect {
+        let back = &read.violations;
+        if shown.is_empty() {
+            // A message about a violation says that there was one.
+            let speaks = entry.message.violation_parameters().next().is_some()
+                || entry.message.to_string().contains("{pointer}");
+            prop_assert!(back.is_empty() || speaks, "{}", text);
             return Ok(());
         }
-        if self.fate(problem.error, "violations") == Some(&Fate::Kept) && read.violations.len() == shown.len()
-        {
-            // A keyed format gathers by the name it shows: with one name twice the order may be another.
-            let names: std::collections::BTreeSet<_> =
-                read.violations.iter().map(|back| &back.field).collect();
-            let is_in_order = !text.contains(r#""errors":{"#) || names.len() == read.violations.len();
-            for (given, back) in shown.iter().zip(&read.violations).filter(|_| is_in_order) {
-                self.same(given, back, problem.error, text)?;
+        let changes = match self.fate(problem.error, "violations") {
+            Some(Fate::Kept) => &[][..],
+            Some(Fate::Changed(changes)) => changes,
+            Some(Fate::Lost(_)) => {
+                prop_assert!(back.is_empty(), "{}", text);
+                return Ok(());
             }
-        } else {
-            for back in &read.violations {
-                prop_assert!(
-                    back.rule().is_none_or(|rule| shown.iter().any(|given| given.condition == rule)),
-                    "{}",
-                    text
-                );
+            fate => return Err(TestCaseError::fail(format!("{fate:?}"))),
+        };
+        let is_changed = |change: Change| changes.contains(&change);
+        let may_be_unseen = is_changed(Change::UnlessMessage) || is_changed(Change::UnlessEmpty);
+        if may_be_unseen && back.is_empty() {
+            return Ok(());
+        }
+        let is_gathered = is_changed(Change::Collected) || is_changed(Change::FirstOfName);
+        match (is_changed(Change::FirstAlone), is_gathered) {
+            (true, _) => prop_assert_eq!(back.len(), 1, "{}", text),
+            (_, true) => prop_assert!((1..=shown.len()).contains(&back.len()), "{}", text),
+            (_, false) => prop_assert_eq!(back.len(), shown.len(), "{}", text),
+        }
+        let is_in_order = !changes.iter().any(|change| {
+            matches!(change, Change::FirstAlone | Change::Collected | Change::ByName | Change::FirstOfName)
+        });
+        for (index, back) in back.iter().enumerate() {
+            let candidates = if is_in_order { &shown[index..=index] } else { &shown[..] };
+            let mut found = Ok(());
+            for given in candidates {
+                found = self.same(given, back, problem, text);
+                if found.is_ok() {
+                    break;
+                }
             }
+            found?;
         }
         for violation in read.problem.violations.iter() {
             let is_given = |given: &&Violation| {
@@ -171,14 +230,23 @@ impl Declared {
         Ok(())
     }
 
+    /// What the contract calls the parameter, where that is known here.
+    fn shown<'v>(&self, violation: &'v Violation) -> Option<&'v str> {
+        match self.contract.field_style() {
+            FieldStyle::Name => Some(&violation.param),
+            FieldStyle::Pointer => Some(&violation.pointer),
+            FieldStyle::Pascal | FieldStyle::Camel | FieldStyle::Path => None,
+        }
+    }
+
     fn same(
         &self,
         given: &Violation,
         back: &RecoveredViolation<'_>,
-        error: ErrorId,
+        problem: &Problem<'_>,
         text: &str,
     ) -> Result<(), TestCaseError> {
-        let is_kept = |part: &str| self.fate(error, part) == Some(&Fate::Kept);
+        let fate = |part: &str| self.fate(problem.error, part);
         prop_assert!(
             back.rules.is_empty() || back.rules.contains(&given.condition),
             "{:?} {:?} {}",
@@ -186,37 +254,46 @@ impl Declared {
             back,
             text
         );
-        if is_kept("violation.rule") {
+        if fate("violation.rule") == Some(&Fate::Kept) {
             prop_assert_eq!(back.rule(), Some(given.condition), "{}", text);
         }
-        if is_kept("violation.pointer") {
-            prop_assert_eq!(back.pointer.as_deref(), Some(given.pointer.as_str()), "{}", text);
-        }
-        if is_kept("violation.location") {
-            prop_assert_eq!(back.location, Some(given.location), "{}", text);
-        }
-        let name = match self.contract.field_style() {
-            FieldStyle::Name => Some(given.param.as_str()),
-            FieldStyle::Pointer => Some(given.pointer.as_str()),
-            FieldStyle::Pascal | FieldStyle::Camel | FieldStyle::Path => None,
-        };
-        if let Some(name) = name {
-            for shown in [&back.field, &back.param].into_iter().flatten() {
-                prop_assert_eq!(shown.as_ref(), name, "{}", text);
-            }
-            if is_kept("violation.param") {
-                prop_assert_eq!(back.field.as_deref().or(back.param.as_deref()), Some(name), "{}", text);
-            }
-        }
-        let limit = given.limit.as_ref().map(written);
+        let is_collected = self.contract.entry(problem.error).collect;
+        let limit = given.limit.as_ref().map(written).unwrap_or_default();
         let allowed = given.allowed.join(", ");
-        for (returned, given) in [
-            (&back.value, given.value.as_deref()),
-            (&back.limit, limit.as_deref()),
-            (&back.allowed, Some(allowed.as_str())),
+        let quoted = [quoted(given.value.as_slice()), quoted(&given.allowed)];
+        let location = back.location.map(Location::as_str);
+        let shown = self.shown(given);
+        let param = back.field.as_deref().or(back.param.as_deref());
+        for (part, returned, given) in [
+            ("violation.pointer", back.pointer.as_deref(), Some(given.pointer.as_str())),
+            ("violation.location", location, Some(given.location.as_str())),
+            ("violation.param", param, shown),
+            ("violation.param", back.param.as_deref(), shown.filter(|_| back.param.is_some())),
+            (
+                "violation.value",
+                back.value.as_deref(),
+                given.value.as_deref().or(Some("")).filter(|_| !is_collected),
+            ),
+            ("violation.limit", back.limit.as_deref(), Some(limit.as_str())),
+            ("violation.allowed", back.allowed.as_deref(), Some(allowed.as_str())),
         ] {
-            if let Some(returned) = returned {
-                prop_assert_eq!(Some(returned.as_ref()), given, "{}", text);
+            let Some(given) = given else { continue };
+            let is_kept = match fate(part) {
+                Some(Fate::Kept) => true,
+                Some(Fate::Changed(changes)) => changes.iter().all(|change| match change {
+                    Change::AsText | Change::UnlessEmpty => !given.is_empty(),
+                    Change::Unless(_) => !given.is_empty() && is_tame(problem),
+                    Change::Restyled => true,
+                    _ => false,
+                }),
+                _ => false,
+            };
+            match returned {
+                // As the message joins it.
+                Some(returned) if part.ends_with("value") && returned == quoted[0] => {}
+                Some(returned) if part.ends_with("allowed") && returned == quoted[1] => {}
+                Some(returned) => prop_assert_eq!(returned, given, "{} {}", part, text),
+                None => prop_assert!(!is_kept, "{part} of {given:?} is lost: {text}"),
             }
         }
         Ok(())
@@ -230,6 +307,11 @@ fn written(value: &Value) -> String {
         Value::Int(number) => number.to_string(),
         Value::List(texts) => texts.join(", "),
     }
+}
+
+/// A list as texts show it that ask for `|quoted`.
+fn quoted(texts: &[String]) -> String {
+    format!("[{}]", texts.iter().map(|text| format!("'{text}'")).collect::<Vec<_>>().join(", "))
 }
 
 /// Whether every value that a text may show is of digits, which no literal of a generated contract has.
@@ -321,7 +403,7 @@ fn a_megabyte_comes_back() {
             let long = unit.repeat((1 << 20) / unit.len());
             let violations = vec![Violation {
                 condition: Condition::ParamMaximum,
-                location: demur_contract::Location::Query,
+                location: Location::Query,
                 param: "limit".into(),
                 pointer: "/limit".into(),
                 value: Some(long.clone()),

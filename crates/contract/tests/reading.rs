@@ -153,3 +153,70 @@ fn an_empty_name_is_the_content_as_a_whole_or_nothing() {
         assert_eq!(violations, read, "{formats} {content}");
     }
 }
+
+/// What an item says of its violation differs from item to item, and contradicts nothing.
+#[test]
+fn each_item_speaks_of_its_own_violation() {
+    const TITLE: &str = "  bad: { status: 418, title: 'No {param}', message: Bad., on: [param.missing] }\n";
+    const MESSAGE: &str = "  bad: { status: 418, message: 'No {param}', on: [param.missing] }\n";
+    const OPEN: &str =
+        "  bad: { status: 418, message: { default: 'No {param}', open: true }, on: [param.missing] }\n";
+    for (format, errors, content) in [
+        ("{ $violation.field: [[$param, $type]] }", TITLE, r#"{"q":[["q",null]],"r":[["r",null]]}"#),
+        ("[{ f: $violation.field, p: $param }]", TITLE, r#"[{"f":"q","p":"q"},{"f":"r","p":"r"}]"#),
+        ("[{ f: $violation.field, t: $title }]", TITLE, r#"[{"f":"q","t":"No q"},{"f":"r","t":"No r"}]"#),
+        (
+            "[{ d: $detail, t: $title }]",
+            TITLE,
+            r#"[{"d":"q is required","t":"No q"},{"d":"r is required","t":"No r"}]"#,
+        ),
+        ("[{ d: $violation.field, m: $message }]", MESSAGE, r#"[{"d":"q","m":"No q"},{"d":"r","m":"No r"}]"#),
+        ("[{ d: $violation.field, m: $message }]", OPEN, r#"[{"d":"q","m":"No q"},{"d":"r","m":"No r"}]"#),
+    ] {
+        let contract = load(&format!("{{ default: {{ c: $code, e: {format} }} }}"), errors);
+        let violation = |param: &str| Violation {
+            condition: Condition::ParamMissing,
+            location: Location::Query,
+            param: param.into(),
+            pointer: format!("/{param}"),
+            value: None,
+            limit: None,
+            allowed: Vec::new(),
+        };
+        let mut problem = Problem::new(contract.answer(Condition::ParamMissing), "req_1");
+        problem.violations = Cow::Owned(vec![violation("q"), violation("r")]);
+        let mut rendered = Vec::new();
+        contract.render(&problem, &mut rendered);
+        let rendered = String::from_utf8(rendered).unwrap();
+        assert_eq!(rendered, format!(r#"{{"c":"bad","e":{content}}}"#), "{format}");
+        let Parsed::Exact(read) = contract.parse(&Answer::new(418, rendered.as_bytes())) else {
+            panic!("{rendered}")
+        };
+        let shown: Vec<_> =
+            read.violations.iter().map(|read| read.field.as_deref().or(read.param.as_deref())).collect();
+        assert_eq!(shown, [Some("q"), Some("r")], "{rendered}");
+        assert_eq!(read.problem.message, None);
+    }
+}
+
+/// A name is there for the violations under it, and none is there without a violation.
+#[test]
+fn names_without_violations_are_not_read() {
+    for (format, content, is_known) in [
+        ("{ $violation.field: [$violation.message] }", r#"{}"#, true),
+        ("{ $violation.field: [$violation.message] }", r#"{"a":["a is required"]}"#, true),
+        ("{ $violation.field: [$violation.message] }", r#"{"a":[]}"#, false),
+        ("{ $violation.field: [$violation.message] }", r#"{"a":["a is required"],"b":[]}"#, false),
+    ] {
+        let contract = load(&format!("{{ default: {{ c: $code, e: {format} }} }}"), "");
+        let content = format!(r#"{{"c":"rest","e":{content}}}"#);
+        let is_read = matches!(contract.parse(&Answer::new(500, content.as_bytes())), Parsed::Exact(_));
+        assert_eq!(is_read, is_known, "{content}");
+    }
+    // An error that answers no violations shows none by name.
+    let errors = "  one: { status: 418, message: Tea. }\n  two: { status: 418, format: other }\n";
+    let contract = load("{ default: { m: $message }, other: { $violation.field: $violation.rule } }", errors);
+    assert_eq!(read(&contract, r#"{"m":"Tea."}"#), ["one"]);
+    assert_eq!(read(&contract, r#"{"m":null}"#), [""; 0]);
+    assert_eq!(read(&contract, "{}"), ["two"]);
+}

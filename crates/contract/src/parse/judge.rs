@@ -25,9 +25,11 @@ use crate::violations::rule_named;
 pub(super) struct Findings<'a> {
     /// What texts gave back, by the parameter's name.
     pub(super) texts: SmallVec<[(&'a str, Cow<'a, str>); 2]>,
-    /// What `$params.NAME` gave back.
-    pub(super) values: Vec<(&'a str, Value)>,
+    /// What `$params.NAME` gave back, and whether as a string whatever it was.
+    pub(super) values: Vec<(&'a str, Value, bool)>,
     pub(super) message: Option<Cow<'a, str>>,
+    /// Whether an open message turned out to be the catalogue's.
+    pub(super) is_catalogues: bool,
     pub(super) request_id: Option<Cow<'a, str>>,
     pub(super) retry_after: Option<u64>,
     pub(super) violations: Vec<RecoveredViolation<'a>>,
@@ -70,7 +72,8 @@ impl<'a> Judge<'_, 'a> {
     /// Whether the entry can have filled the slot with this, as far as a glance tells: what never changes is compared,
     /// and of a text how it begins and ends. That parts nearly all entries.
     fn may_fill(&self, bound: &Bound<'_>) -> bool {
-        let Wanted::Slot(slot) = bound.wanted else { return true };
+        // No member is called by a violation that there is none of.
+        let Wanted::Slot(slot) = bound.wanted else { return !self.rules.is_empty() };
         let text = |expected: Option<&str>| match expected {
             Some(expected) => self.tape.says(bound.at, expected),
             None => self.is_absent(slot, bound),
@@ -147,7 +150,8 @@ impl<'a> Judge<'_, 'a> {
             match (self.is_absent(slot, bound), of) {
                 (false, _) => return (Items::Violations, None),
                 // A violation of the content as a whole has an empty pointer and name as well.
-                (true, ViolationSlot::Field | ViolationSlot::Pointer) if slot.absent_is_empty => {}
+                (true, ViolationSlot::Field | ViolationSlot::Pointer | ViolationSlot::Message)
+                    if slot.absent_is_empty => {}
                 (true, _) => return (Items::Message, None),
             }
         }
@@ -186,11 +190,15 @@ impl<'a> Judge<'_, 'a> {
             Slot::RetryAfter if !self.is_absent(slot, bound) => {
                 findings.seconds(self.tape.whole(bound.at, slot.as_string)?).then_some(())
             }
+            // In an item it is that one's parameter, elsewhere that of the violation that names the error.
+            Slot::Param if !self.is_absent(slot, bound) && self.is_of_item(bound, findings) => {
+                self.of_violation(ViolationSlot::Field, bound, findings)
+            }
             Slot::Param if !self.is_absent(slot, bound) => {
                 findings.bind("param", self.tape.string(bound.at)?).then_some(())
             }
             Slot::Named(name) if !self.is_absent(slot, bound) => {
-                findings.values.push((name, self.parameter(bound)?));
+                findings.keep(name, self.parameter(bound)?, slot.as_string);
                 Some(())
             }
             // Outside of a list there may be no violation, which `|empty` writes as one without a name.
@@ -273,7 +281,9 @@ impl<'a> Judge<'_, 'a> {
                     Items::Undecided => Some(()),
                 }
             }
-            Slot::Violation(ViolationSlot::Message) if !self.is_absent(slot, bound) => {
+            Slot::Violation(ViolationSlot::Message)
+                if bound.item.is_some() || !self.is_absent(slot, bound) =>
+            {
                 if let Some(violation) = self.violation(bound, findings) {
                     let of_rule = named(self.rules, violation.rules);
                     let fit = violation.message.as_deref().map_or(Fit::None, |message| fit(of_rule, message));
@@ -290,7 +300,8 @@ impl<'a> Judge<'_, 'a> {
             return self.tape.says(bound.at, literal).then_some(());
         }
         let text = self.tape.string(bound.at)?;
-        findings.cut(template.pattern(), &text).then_some(())
+        let is_of_item = self.is_of_item(bound, findings);
+        findings.cut(template.pattern(), &text, is_of_item).then_some(())
     }
 
     fn message(&self, bound: &Bound<'a>, findings: &mut Findings<'a>) -> Option<()> {
@@ -302,13 +313,19 @@ impl<'a> Judge<'_, 'a> {
             return Some(());
         }
         let text = self.tape.string(bound.at)?;
+        let is_of_each = self.is_of_item(bound, findings) && self.entry.message.speaks_of_violation();
         match &findings.message {
-            Some(known) => (*known == text).then_some(()),
-            None => {
-                findings.message = Some(text);
-                Some(())
+            Some(known) if *known == text => {}
+            // The catalogue's, about another violation in each item.
+            Some(_) if is_of_each => {
+                findings.message = None;
+                findings.is_catalogues = true;
             }
+            Some(_) => return None,
+            None if findings.is_catalogues => {}
+            None => findings.message = Some(text),
         }
+        Some(())
     }
 
     /// What is said of the violation at hand.
@@ -321,6 +338,11 @@ impl<'a> Judge<'_, 'a> {
             (found, _) => found,
         };
         recognise(violation, found).then_some(())
+    }
+
+    /// Whether it stands in the item of one violation among others.
+    fn is_of_item(&self, bound: &Bound<'_>, findings: &Findings<'a>) -> bool {
+        bound.item.is_some() && !findings.violations.is_empty()
     }
 
     /// The violation that a value is about. Outside a list it is the one that names the error; which of the list's that
@@ -468,9 +490,15 @@ fn slice<'a>(text: &Cow<'a, str>, part: &str) -> Cow<'a, str> {
 }
 
 impl<'a> Findings<'a> {
+    /// Notes what a text of the error's own tells; `false` where it is none. What it says of the violation at hand differs
+    /// from item to item of a list, and is not noted there.
     #[expect(clippy::ptr_arg, reason = "whether it borrows is the point")]
-    fn cut(&mut self, pattern: &'a Pattern, text: &Cow<'a, str>) -> bool {
+    fn cut(&mut self, pattern: &'a Pattern, text: &Cow<'a, str>, is_of_item: bool) -> bool {
+        let is_passed_over = |parameter: &Parameter| is_of_item && parameter.is_of_violation();
         let known = |parameter: &Parameter| {
+            if is_passed_over(parameter) {
+                return None;
+            }
             self.texts.iter().find(|(name, _)| *name == parameter.as_str()).map(|(_, value)| value.as_ref())
         };
         let Some(captures) = pattern.captures(text) else { return false };
@@ -480,6 +508,7 @@ impl<'a> Findings<'a> {
             // A text without a delay says 0, which no delay is.
             Parameter::RetryAfter if value == "0" => true,
             Parameter::RetryAfter => digits(&value).is_some_and(|seconds| self.seconds(seconds)),
+            other if is_passed_over(other) => true,
             other => self.bind(other.as_str(), value),
         })
     }
@@ -492,6 +521,16 @@ impl<'a> Findings<'a> {
                 self.texts.push((name, value));
                 true
             }
+        }
+    }
+
+    /// Notes what has a slot of its own. Of several slots one that keeps the kind of a value goes before one that writes
+    /// it as a string.
+    fn keep(&mut self, name: &'a str, value: Value, is_cast: bool) {
+        match self.values.iter_mut().find(|(known, ..)| *known == name) {
+            Some((_, known, was_cast)) if *was_cast && !is_cast => (*known, *was_cast) = (value, is_cast),
+            Some(_) => {}
+            None => self.values.push((name, value, is_cast)),
         }
     }
 

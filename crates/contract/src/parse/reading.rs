@@ -190,6 +190,8 @@ impl<'c> Reader<'_, 'c, '_> {
         while let (Some(name), Some(value)) = (children.next(), children.next()) {
             let path = Path { step: Step::Key(name), before };
             let fits = match (keyed.is_list, tape.kind(value)) {
+                // A name is there for its violations.
+                (true, Kind::Array) if tape.children(value).next().is_none() => false,
                 (true, Kind::Array) => tape.children(value).enumerate().all(|(index, item)| {
                     let path = Path { step: Step::Index(index), before: Some(&path) };
                     (index == 0 || self.says_again(path.before))

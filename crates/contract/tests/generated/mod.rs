@@ -54,66 +54,141 @@ fn template(parameters: Vec<&'static str>) -> impl Strategy<Value = String> {
 
 const OF_VIOLATION: [&str; 5] = ["param", "value", "limit", "allowed", "pointer"];
 
+const SLOTS: [&str; 19] = [
+    "$type",
+    "$code",
+    "$status",
+    "$title",
+    "$message",
+    "$param",
+    "$doc_url",
+    "$request_id",
+    "$retry_after",
+    "$user_message",
+    "$params.item",
+    "$params.other",
+    "$status|string",
+    "$code|empty",
+    "$type|empty",
+    "$request_id|empty",
+    "$retry_after|string",
+    "$params.item|string",
+    "$params.other|empty",
+];
+
+/// Those that make a list of one item a list of violations.
+const SLOTS_OF_VIOLATIONS: [&str; 7] = [
+    "$detail",
+    "$violation.field",
+    "$violation.message",
+    "$violation.pointer",
+    "$violation.rule",
+    "$violation.location",
+    "$violation.pointer|empty",
+];
+
 fn slot() -> impl Strategy<Value = Json> {
-    select(vec![
-        "$type",
-        "$code",
-        "$status",
-        "$title",
-        "$message",
-        "$detail",
-        "$param",
-        "$request_id",
-        "$retry_after",
-        "$user_message",
-        "$params.item",
-        "$status|string",
-        "$code|empty",
-        "$retry_after|string",
-        "$params.item|string",
-        "$params.other",
-    ])
-    .prop_map(Json::from)
+    select(SLOTS.to_vec()).prop_map(Json::from)
 }
 
+fn slot_of_violations() -> impl Strategy<Value = Json> {
+    select(SLOTS_OF_VIOLATIONS.to_vec()).prop_map(Json::from)
+}
+
+fn constant() -> impl Strategy<Value = Json> {
+    select(vec![
+        json!(null),
+        json!(true),
+        json!(1.5),
+        json!("x"),
+        json!([1, {"y": []}]),
+        json!([]),
+        json!({}),
+    ])
+}
+
+fn object(member: impl Strategy<Value = Json>, most: usize) -> impl Strategy<Value = Map<String, Json>> {
+    let name = select(vec!["a", "b", "c", "d e", "é\"", "~/"]);
+    prop::collection::vec((name, any::<bool>(), member), 1..most).prop_map(|members| {
+        let mut object = Map::new();
+        for (name, optional, value) in members {
+            object.retain(|known, _| known.trim_end_matches('?') != name);
+            object.insert(if optional { format!("{name}?") } else { name.to_owned() }, value);
+        }
+        object
+    })
+}
+
+/// Any shape without a list of violations in it.
+fn shape() -> impl Strategy<Value = Json> {
+    let leaf = prop_oneof![8 => slot(), 2 => slot_of_violations(), 1 => constant()];
+    leaf.prop_recursive(3, 12, 3, |inner| {
+        prop_oneof![
+            3 => object(inner.clone(), 4).prop_map(Json::Object),
+            // One alone that speaks of a violation would be a list of them.
+            1 => prop::collection::vec(inner, 2..4).prop_map(Json::Array),
+            1 => slot().prop_map(|slot| json!([slot])),
+        ]
+    })
+}
+
+/// A list of violations, in each of its forms.
 fn violations() -> impl Strategy<Value = Json> {
     let of = select(vec!["field", "message", "pointer", "rule", "location"]);
+    let item = (object(shape(), 4), slot_of_violations()).prop_map(|(mut item, slot)| {
+        item.insert("one".to_owned(), slot);
+        Json::Object(item)
+    });
+    let keyed = (select(vec!["field", "pointer", "rule", "location", "message"]), shape(), any::<bool>());
     prop_oneof![
-        prop::collection::btree_set(of, 1..4).prop_map(|slots| {
+        4 => prop::collection::btree_set(of, 1..4).prop_map(|slots| {
             let members = slots.iter().map(|slot| ((*slot).to_owned(), json!(format!("$violation.{slot}"))));
             json!([members.collect::<Map<String, Json>>()])
         }),
-        Just(json!(["$detail"])),
-        Just(json!([{ "detail": "$detail", "source?": { "pointer?": "$violation.pointer" } }])),
-        Just(json!(["$violation.message"])),
-        Just(json!({ "$violation.field": ["$violation.message"] })),
-        Just(json!({ "$violation.field": "$violation.message" })),
+        2 => Just(json!(["$detail"])),
+        2 => Just(json!([{ "detail": "$detail", "source?": { "pointer?": "$violation.pointer" } }])),
+        1 => Just(json!(["$violation.message"])),
+        2 => Just(json!({ "$violation.field": ["$violation.message"] })),
+        1 => Just(json!({ "$violation.field": "$violation.message" })),
+        2 => item.prop_map(|item| json!([item])),
+        2 => keyed.prop_map(|(key, item, is_list)| {
+            let value = if is_list { json!([item]) } else { item };
+            let mut keyed = Map::new();
+            keyed.insert(format!("$violation.{key}"), value);
+            Json::Object(keyed)
+        }),
     ]
 }
 
+/// Every shape that loads.
 fn format() -> impl Strategy<Value = Json> {
-    let member = (select(vec!["a", "b", "c", "d e", "é\"", "~/"]), any::<bool>(), slot());
-    let constant = select(vec![json!(null), json!(true), json!(1.5), json!("x"), json!([1, {"y": []}])]);
-    (
-        prop::collection::vec(member, 1..6),
+    let usual = (
+        object(slot(), 6),
         prop::option::of(("[?]?", violations())),
-        prop::option::of(constant),
+        prop::option::of(constant()),
         any::<bool>(),
-    )
-        .prop_map(|(members, violations, constant, nested)| {
-            let mut object = Map::new();
-            for (name, optional, slot) in members {
-                object.retain(|known, _| known.trim_end_matches('?') != name);
-                object.insert(if optional { format!("{name}?") } else { name.to_owned() }, slot);
+    );
+    let usual = usual.prop_map(|(mut object, violations, constant, nested)| {
+        if let Some((optional, violations)) = violations {
+            object.insert(format!("errors{optional}"), violations);
+        }
+        if let Some(constant) = constant {
+            object.insert("constant".to_owned(), constant);
+        }
+        if nested { json!({ "error": object, "ok": false }) } else { Json::Object(object) }
+    });
+    let around = (object(shape(), 4), violations(), any::<bool>(), any::<bool>());
+    let around = around.prop_map(|(mut object, violations, first, optional)| {
+        let name = if optional { "list?" } else { "list" };
+        match first {
+            true => json!([{ name: violations }, object]),
+            false => {
+                object.insert(name.to_owned(), violations);
+                json!({ "in?": object })
             }
-            if let Some((optional, violations)) = violations {
-                object.insert(format!("errors{optional}"), violations);
-            }
-            if let Some(constant) = constant {
-                object.insert("constant".to_owned(), constant);
-            }
-            if nested { json!({ "error": object, "ok": false }) } else { Json::Object(object) }
-        })
+        }
+    });
+    prop_oneof![6 => usual, 2 => around, 1 => shape(), 1 => violations()]
 }
 
 fn entry(status: u16, on: Vec<&'static str>) -> impl Strategy<Value = Json> {
@@ -127,10 +202,10 @@ fn entry(status: u16, on: Vec<&'static str>) -> impl Strategy<Value = Json> {
         template(parameters),
         prop::option::of(template(vec!["other"])),
         select(vec![None, Some("none"), Some("shared")]),
-        (any::<bool>(), any::<bool>(), any::<bool>()),
+        (any::<bool>(), any::<bool>(), any::<bool>(), prop::bool::weighted(0.2)),
         select(vec!["first", "same_error", "all"]),
     )
-        .prop_map(move |(title, message, user_message, code, (open, second, kind), show)| {
+        .prop_map(move |(title, message, user_message, code, (open, second, kind, collect), show)| {
             let mut entry = json!({
                 "status": status, "title": title, "params": ["item", "other"], "on": on, "show": show,
                 "message": if open { json!({ "default": message, "open": true }) } else { json!(message) },
@@ -138,6 +213,9 @@ fn entry(status: u16, on: Vec<&'static str>) -> impl Strategy<Value = Json> {
             let members = entry.as_object_mut().unwrap();
             if second {
                 members.insert("format".into(), json!("second"));
+            }
+            if collect {
+                members.insert("collect".into(), json!("values"));
             }
             if kind {
                 members.insert("type".into(), json!("some_type"));
@@ -209,8 +287,8 @@ pub(crate) fn load(text: &str) -> Contract {
     }
 }
 
-/// A broken rule by number, the parameter, its place and value, the bound and what is allowed.
-type Broken = (usize, String, String, Option<String>, Option<Value>, Vec<String>);
+/// A broken rule by number, the parameter with its place, its value, the bound and what is allowed.
+type Broken = (usize, (String, String), Option<String>, Option<Value>, Vec<String>);
 
 /// What is particular to an occurrence, before it is known of which error.
 #[derive(Debug, Clone)]
@@ -229,10 +307,15 @@ pub(crate) fn particulars() -> impl Strategy<Value = Particulars> {
             1 => prop::collection::vec(hostile(), 0..3).prop_map(Value::List),
         ]
     };
+    let name = prop_oneof!["[a-z_]{1,8}", hostile()];
+    let place = prop_oneof![
+        8 => (name, hostile().prop_map(|token| format!("/{token}"))),
+        // The content as a whole.
+        1 => Just((String::new(), String::new())),
+    ];
     let violation = (
         any::<usize>(),
-        prop_oneof!["[a-z_]{1,8}", hostile()],
-        hostile(),
+        place,
         prop::option::of(hostile()),
         prop::option::of(value()),
         prop::collection::vec(hostile(), 0..3),
@@ -265,7 +348,8 @@ pub(crate) fn problem<'p>(contract: &Contract, error: ErrorId, particulars: &'p 
     problem.retry_after =
         particulars.retry_after.map(|seconds| RetryAfter { delay: Duration::from_secs(seconds) });
     let mut violations = Vec::new();
-    for (index, (rule, param, pointer, value, limit, allowed)) in particulars.violations.iter().enumerate() {
+    for (index, (rule, (param, pointer), value, limit, allowed)) in particulars.violations.iter().enumerate()
+    {
         let rules = if index == 0 { &answered } else { &all };
         if answered.is_empty() {
             break;
@@ -274,7 +358,7 @@ pub(crate) fn problem<'p>(contract: &Contract, error: ErrorId, particulars: &'p 
             condition: rules[rule % rules.len()],
             location: [Location::Query, Location::Body, Location::Header][rule % 3],
             param: param.clone(),
-            pointer: format!("/{pointer}"),
+            pointer: pointer.clone(),
             value: value.clone(),
             limit: limit.clone(),
             allowed: allowed.clone(),

@@ -1,0 +1,97 @@
+//! The table of what comes back, a row for each rule by which something changes or is lost.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test says what failed by failing")]
+
+use demur_contract::Contract;
+use demur_source::Source;
+
+/// What is told of a part: of all errors that have no row of their own, and of those that have one.
+fn told(format: &str, errors: &str, part: &str) -> Vec<String> {
+    let text = format!(
+        "demur: 1\nname: shop\nproblem_json: off\nformats: {{ default: {format} }}\nerrors:\n  \
+         rest: {{ status: 500, message: Rest., on: [request, internal] }}\n{errors}"
+    );
+    let loaded = Contract::load(&Source::new("shop.yaml", text)).unwrap_or_else(|found| panic!("{found}"));
+    let contract = loaded.contract;
+    let rows = contract.losses().into_iter().filter(|loss| loss.part == part);
+    let row = |loss: demur_contract::Loss| match loss.error {
+        Some(error) => format!("{}: {}", contract.entry(error).name, loss.fate),
+        None => loss.fate.to_string(),
+    };
+    rows.map(row).collect()
+}
+
+#[test]
+fn casts_of_a_parameter_are_told() {
+    const SOLD: &str = "  sold: { status: 409, message: '{item} is sold.', params: [item] }\n";
+    for (format, how) in [
+        ("{ m: $message, i: $params.item }", "sold: kept"),
+        ("{ m: $message, i?: $params.item }", "sold: kept"),
+        ("{ m: $message, i: $params.item|string }", "sold: kept, as text"),
+        ("{ m: $message, i: $params.item|empty }", "sold: kept, unless it is empty"),
+        ("{ i: $params.item|string, j: $params.item }", "sold: kept"),
+        ("{ i: $params.item|empty, j: $params.item }", "sold: kept"),
+        ("{ i: $params.item|empty, j: $params.item|string }", "sold: kept"),
+        ("{ m: $message }", "sold: kept, as text"),
+        ("{ c: $code }", "sold: lost: nothing shows it"),
+    ] {
+        assert_eq!(told(format, SOLD, "params.item"), [how], "{format}");
+    }
+}
+
+#[test]
+fn which_violations_come_back_is_told() {
+    const LIST: &str = "{ c: $code, e: [{ f: $violation.field }] }";
+    const BY_NAME: &str = "{ c: $code, e: { $violation.field: [$violation.message] } }";
+    const FIRST_OF_NAME: &str = "{ c: $code, e: { $violation.field: $violation.message } }";
+    const BESIDE: &str = "{ c: $code, f?: $violation.field }";
+    for (format, entry, how) in [
+        (LIST, "show: all", "kept"),
+        (LIST, "show: first", "kept, the first alone"),
+        (LIST, "show: same_error", "kept, those of the same error"),
+        (LIST, "show: all, collect: values", "kept, those of one list as one"),
+        (BY_NAME, "show: all", "kept, in the order of the names"),
+        (FIRST_OF_NAME, "show: all", "kept, the first of each name"),
+        (BESIDE, "show: all", "kept, the first alone"),
+        ("{ c: $code, f: $violation.field|empty }", "show: all", "kept, the first alone, unless it is empty"),
+        ("{ c: $code, p: $param }", "show: all", "lost: nothing shows it"),
+        ("{ e: [$detail] }", "show: all, message: Bad.", "kept"),
+        (
+            "{ e: [$detail] }",
+            "show: all, message: 'item is required'",
+            "kept, unless the text can be the message",
+        ),
+    ] {
+        let errors = format!("  bad: {{ status: 400, on: [param], {entry} }}\n");
+        assert_eq!(told(format, &errors, "violations"), [how], "{format} {entry}");
+    }
+}
+
+/// Where the errors of one format differ, each that is not as most are has its own row.
+#[test]
+fn errors_that_differ_have_their_own_rows() {
+    const FORMAT: &str = "{ c: $code, e: [{ m: $violation.message }] }";
+    let errors = "  one: { status: 400, message: '{param} must be {allowed}', on: [param.invalid.enum], show: first }\n  \
+                  two: { status: 400, message: '{param} is missing', on: [param.missing], show: same_error }\n  \
+                  three: { status: 400, message: Bad., on: [param.invalid], show: same_error }\n  \
+                  four: { status: 400, message: Bad., on: [param.requires], show: same_error }\n";
+    for (part, rows) in [
+        ("violations", &["kept, those of the same error", "one: kept, the first alone"][..]),
+        ("violation.pointer", &["lost: nothing shows it"]),
+        ("violation.rule", &["kept", "three: lost: several rules have one text"]),
+        (
+            "violation.allowed",
+            &[
+                "lost: nothing shows it",
+                "one: kept, as text, unless a value holds \" must be \"",
+                "three: kept, as text, unless a value holds \" must be \", where the rule's text shows it, where the \
+                 text cannot be another rule's",
+            ],
+        ),
+    ] {
+        // Of conditions that none of them claims there are errors of their own.
+        let mut told = told(FORMAT, errors, part);
+        told.retain(|row| !row.starts_with("param_"));
+        assert_eq!(told, rows, "{part}");
+    }
+}
