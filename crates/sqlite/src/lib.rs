@@ -68,4 +68,5 @@ mod writer;
 
 pub use client::{Client, ClientError, execute_on};
 pub use error::OpenError;
+pub use server::MAX_COMMAND;
 pub use store::Store;

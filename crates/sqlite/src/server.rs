@@ -13,15 +13,20 @@ use std::sync::{Arc, Weak};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use demur_admission::{CommandFault, Reply};
+use demur_admission::{Command, CommandFault, Reply};
 use jiff::Timestamp;
 use sha2::{Digest as _, Sha256};
 
 use crate::owner::beside;
 use crate::{OpenError, Store};
 
-/// The longest command, in bytes.
-const MAX_LINE: u64 = 64 * 1024;
+/// The longest command that the owner of a database reads from its socket: so many bytes as JSON.
+pub const MAX_COMMAND: usize = 64 * 1024;
+
+/// So much of a longer one is read all the same, and forgotten: whoever is still writing cannot read why it is
+/// refused.
+const MAX_SKIPPED: u64 = 64 << 20;
+
 /// So many may talk at once; others are turned away.
 const MAX_CONNECTIONS: usize = 16;
 /// How long a silent caller is listened to.
@@ -112,23 +117,36 @@ fn serve(stream: &UnixStream, store: &Weak<Store>) -> io::Result<()> {
     stream.set_write_timeout(Some(PATIENCE))?;
     let mut lines = BufReader::new(stream);
     let mut output = stream;
-    loop {
-        let mut line = Vec::new();
-        lines.by_ref().take(MAX_LINE).read_until(b'\n', &mut line)?;
-        if line.last() != Some(&b'\n') {
-            return Ok(());
-        }
+    while let Some(command) = read(&mut lines)? {
         // Held for one command only: a caller that stays does not keep the store open.
         let Some(store) = store.upgrade() else { return Ok(()) };
-        let reply = match serde_json::from_slice(&line) {
+        let reply = match command {
             Ok(command) => store.execute(command, Timestamp::now()),
-            Err(error) => Reply::Refused { fault: CommandFault::Unreadable { cause: error.to_string() } },
+            Err(cause) => Reply::Refused { fault: CommandFault::Unreadable { cause } },
         };
         drop(store);
         let mut text = serde_json::to_vec(&reply)?;
         text.push(b'\n');
         output.write_all(&text)?;
     }
+    Ok(())
+}
+
+/// The next command, or why it cannot be read; `None` where there is none any more.
+fn read(lines: &mut impl BufRead) -> io::Result<Option<Result<Command, String>>> {
+    let mut line = Vec::new();
+    let most = MAX_COMMAND as u64 + 1;
+    lines.by_ref().take(most).read_until(b'\n', &mut line)?;
+    if line.last() == Some(&b'\n') {
+        return Ok(Some(serde_json::from_slice(&line).map_err(|error| error.to_string())));
+    }
+    if line.len() <= MAX_COMMAND {
+        return Ok(None);
+    }
+    let mut rest = lines.by_ref().take(MAX_SKIPPED);
+    rest.skip_until(b'\n')?;
+    let cause = format!("it has more than {MAX_COMMAND} bytes");
+    Ok((rest.limit() > 0).then_some(Err(cause)))
 }
 
 /// Between the socket's making and its mode there is a moment; this closes it.

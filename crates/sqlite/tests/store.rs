@@ -17,7 +17,7 @@ use demur_admission::{
     HoldRequest, IssuedKey, KeyDirectory, Ledger, Page, PlanBook, Repeats, Reply, Secret, Settings,
     StoreError, StorePart,
 };
-use demur_sqlite::{Client, ClientError, OpenError, Store, execute_on};
+use demur_sqlite::{Client, ClientError, MAX_COMMAND, OpenError, Store, execute_on};
 
 fn book() -> Arc<PlanBook> {
     Arc::new(PlanBook::new(plans()))
@@ -113,6 +113,37 @@ fn commands_reach_the_owner_through_its_socket() {
         drop((admission, store));
         assert!(matches!(Client::connect(&path), Err(ClientError::NotRunning)));
     }
+}
+
+/// Whoever writes too much reads why, and the connection goes on.
+#[test]
+fn a_command_that_is_too_long_is_refused_by_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("demur.db");
+    let store = open(&path);
+    let mut client = Client::connect(&path).unwrap();
+    let named = |length: usize| {
+        let name = "n".repeat(length);
+        Command::CreateAccount { account: None, name, plan: "paid".into() }
+    };
+    let rest = serde_json::to_vec(&named(0)).unwrap().len();
+    for (length, fits) in [
+        (MAX_COMMAND, true),
+        (MAX_COMMAND + 1, false),
+        (MAX_COMMAND + 2, false),
+        (MAX_COMMAND * 16, false),
+        (100, true),
+    ] {
+        let reply = client.execute(&named(length - rest)).unwrap();
+        match reply {
+            Reply::Account(_) => assert!(fits, "{length}"),
+            Reply::Refused { fault: CommandFault::Unreadable { cause } } => {
+                assert!(!fits && cause.contains("65536 bytes"), "{length}: {cause}");
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    drop(store);
 }
 
 #[test]

@@ -4,6 +4,8 @@ use std::fs;
 use std::path::Path;
 
 use demur_admission::{Command, ForeignForm, ForeignHash, ImportedKey, Reply};
+use demur_sqlite::MAX_COMMAND;
+use serde::Serialize;
 use serde_json::json;
 
 use super::{execute, unexpected};
@@ -13,8 +15,8 @@ use crate::exit::{Exit, Failure};
 use crate::output::{Output, counted};
 use crate::serving::load;
 
-/// So many keys go to the store at once: a command has a bound.
-const AT_ONCE: usize = 100;
+/// A key, and the line of the file on which it stands.
+type Line = (usize, ImportedKey);
 
 pub(super) fn import(args: &ImportKeysArgs, output: &Output) -> Result<Exit, Failure> {
     let config = load(&args.store.config, output)?;
@@ -22,18 +24,22 @@ pub(super) fn import(args: &ImportKeysArgs, output: &Output) -> Result<Exit, Fai
     prefix(&config, &args.api)?;
     let form = form(args)?;
     let hash_key = args.hash_key_file.as_deref().map(read).transpose()?.map(|text| text.trim().to_owned());
+    let command = |lines: &[Line]| {
+        let keys = lines.iter().map(|(_, key)| key.clone()).collect();
+        Command::ImportKeys { form: form.clone(), hash_key: hash_key.clone(), keys }
+    };
     let keys = keys(&args.file)?;
+    let room = MAX_COMMAND.saturating_sub(length(&command(&[])));
     let mut imported = Vec::with_capacity(keys.len());
-    for some in keys.chunks(AT_ONCE) {
-        let command =
-            Command::ImportKeys { form: form.clone(), hash_key: hash_key.clone(), keys: some.to_vec() };
-        match execute(&config, &command) {
+    let mut rest = &keys[..];
+    while let Some((line, _)) = rest.first() {
+        let (now, later) = rest.split_at(fitting(rest, room));
+        match execute(&config, &command(now)) {
             Ok(Reply::KeysImported { keys }) => imported.extend(keys),
             Ok(other) => return Err(unexpected(&other)),
             Err(failure) => {
                 // What went before stays; to begin again, those lines have to go.
                 if !imported.is_empty() {
-                    let line = imported.len() + 1;
                     output.say(&format!(
                         "the keys before line {line} were taken over; leave them out next time"
                     ));
@@ -41,10 +47,27 @@ pub(super) fn import(args: &ImportKeysArgs, output: &Output) -> Result<Exit, Fai
                 return Err(failure);
             }
         }
+        rest = later;
     }
     let human = format!("{} taken over", counted(imported.len(), "key"));
     output.result(&human, &json!({ "keys": imported }));
     Ok(Exit::Fine)
+}
+
+/// How many keys fit into one command: one at least, which is refused if even that is too long.
+fn fitting(keys: &[Line], room: usize) -> usize {
+    let mut left = room;
+    let fits = |(_, key): &&Line| {
+        // And the comma after it.
+        let fits = left.checked_sub(length(key) + 1);
+        left = fits.unwrap_or_default();
+        fits.is_some()
+    };
+    keys.iter().take_while(fits).count().max(1)
+}
+
+fn length(value: &impl Serialize) -> usize {
+    serde_json::to_vec(value).map_or(0, |text| text.len())
 }
 
 fn form(args: &ImportKeysArgs) -> Result<ForeignForm, Failure> {
@@ -60,13 +83,13 @@ fn form(args: &ImportKeysArgs) -> Result<ForeignForm, Failure> {
     Ok(ForeignForm { api: args.api.clone(), prefix: args.prefix.clone(), shortest, longest, hash })
 }
 
-fn keys(file: &Path) -> Result<Vec<ImportedKey>, Failure> {
+fn keys(file: &Path) -> Result<Vec<Line>, Failure> {
     let text = read(file)?;
-    let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
+    let lines = (1..).zip(text.lines()).filter(|(_, line)| !line.trim().is_empty());
     let key = |(number, line): (usize, &str)| {
-        serde_json::from_str(line).map_err(|error| {
+        serde_json::from_str(line).map(|key| (number, key)).map_err(|error| {
             // Not the line itself: it may hold what should not be shown.
-            let message = format!("line {} of {} is no key: {error}", number + 1, file.display());
+            let message = format!("line {number} of {} is no key: {error}", file.display());
             Failure::usage(message, "write `{\"account\": \"…\", \"hash\": \"…\"}`".to_owned())
         })
     };
@@ -76,4 +99,39 @@ fn keys(file: &Path) -> Result<Vec<ImportedKey>, Failure> {
 fn read(file: &Path) -> Result<String, Failure> {
     fs::read_to_string(file)
         .map_err(|error| Failure::unavailable(format!("{}: {error}", file.display()), None))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    fn key(metadata: usize) -> Line {
+        let metadata = BTreeMap::from([("note".to_owned(), "\"".repeat(metadata))]);
+        let (account, hash, grants) =
+            ("acme".parse().unwrap(), "0".repeat(64), demur_admission::Grants::default());
+        (1, ImportedKey { account, hash, expires: None, grants, metadata })
+    }
+
+    #[test]
+    fn as_many_keys_go_at_once_as_fit_and_one_at_least() {
+        let one = length(&key(700).1) + 1;
+        assert!(one > 2 * 700, "a quotation mark is two bytes of JSON");
+        let keys: Vec<Line> = (0..100).map(|_| key(700)).collect();
+        for (room, fit) in
+            [(0, 1), (one - 1, 1), (2 * one - 1, 1), (2 * one, 2), (100 * one, 100), (1 << 30, 100)]
+        {
+            assert_eq!(fitting(&keys, room), fit, "{room}");
+        }
+    }
+
+    #[test]
+    fn a_key_knows_its_line_whatever_is_blank() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let line = serde_json::to_string(&key(1).1).unwrap();
+        fs::write(file.path(), format!("\n{line}\n\n  \n{line}\n")).unwrap();
+        let found: Vec<usize> = keys(file.path()).unwrap().into_iter().map(|(number, _)| number).collect();
+        assert_eq!(found, [2, 5]);
+    }
 }
