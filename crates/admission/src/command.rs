@@ -54,7 +54,8 @@ pub enum Command {
         /// Which.
         key: KeyId,
     },
-    /// Makes another secret for a key; the answer has it, once. Those before it open for a while still.
+    /// Makes another secret for an active key; the answer has it, once. The one before it opens for a while still,
+    /// and older ones, whose while is not over, no more.
     RotateKey {
         /// Which.
         key: KeyId,
@@ -294,7 +295,7 @@ pub struct RotatedKey {
     pub key: KeySummary,
     /// Its new secret, which is nowhere else.
     pub secret: Secret,
-    /// Until when the secrets before it open.
+    /// Until when the secret before it opens.
     pub previous_until: Timestamp,
 }
 

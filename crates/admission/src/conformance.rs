@@ -40,7 +40,7 @@ pub trait Fixture: Sized {
     /// Revokes the key with this secret.
     fn revoke(&self, principal: &Principal, now: Now);
 
-    /// Gives the key another secret; those before it open for `grace` still.
+    /// Gives the key another secret; the one before it opens for `grace` still.
     fn rotate(&self, principal: &Principal, grace: Duration, now: Now) -> Secret;
 
     /// Puts the key out of use, or back.
@@ -168,6 +168,7 @@ macro_rules! store_conformance {
             a_revocation_is_effective_when_it_returns,
             a_change_of_plan_takes_effect_at_once,
             a_rotated_key_has_two_secrets_for_a_grace,
+            a_key_rotated_twice_has_two_secrets_and_not_three,
             a_disabled_key_comes_back,
             an_imported_hash_opens_for_the_whole_key,
             the_last_use_is_known_to_the_minute,

@@ -166,7 +166,8 @@ pub(crate) enum KeysVerb {
     },
     /// Revokes a key, for good and at once.
     Revoke(KeyArgs),
-    /// Makes another secret for a key and shows it, this once. The old one opens for a while still.
+    /// Makes another secret for a key and shows it, this once. The old one opens for a while still; one that is older
+    /// than that, from an earlier rotation, is closed at once.
     Rotate {
         #[command(flatten)]
         key: KeyArgs,

@@ -141,10 +141,16 @@ pub(crate) fn has_digest(connection: &Connection, digest: &Digest) -> rusqlite::
     connection.prepare_cached(sql)?.query_row([&digest.as_bytes()[..]], |row| row.get(0))
 }
 
-/// Closes the secrets of a key at a moment, those that are not closed earlier.
-pub(crate) fn end_secrets(connection: &Connection, key: &KeyId, ends: Timestamp) -> rusqlite::Result<()> {
-    let sql = "UPDATE secret SET ends = min(coalesce(ends, ?2), ?2) WHERE key = ?1";
-    connection.prepare_cached(sql)?.execute(params![key.as_str(), ends.as_microsecond()])?;
+/// Closes the secrets of a key: the current one at a moment, and those before it, which have had their grace, now.
+pub(crate) fn end_secrets(
+    connection: &Connection,
+    key: &KeyId,
+    now: Timestamp,
+    ends: Timestamp,
+) -> rusqlite::Result<()> {
+    let sql = "UPDATE secret SET ends = iif(ends IS NULL, ?3, min(ends, ?2)) WHERE key = ?1";
+    let values = params![key.as_str(), now.as_microsecond(), ends.as_microsecond()];
+    connection.prepare_cached(sql)?.execute(values)?;
     Ok(())
 }
 

@@ -10,8 +10,8 @@ use std::sync::Arc;
 use demur_admission::conformance::{plans, start};
 use demur_admission::{
     AccountId, Admission, Command, CommandFault, Fingerprint, ForeignForm, ForeignHash, Grants, HoldOutcome,
-    HoldRequest, ImportedKey, Ledger, OperationId, PlanBook, Repeats, Reply, Secret, Settings, Settlement,
-    StatementKind,
+    HoldRequest, ImportedKey, KeyState, Ledger, OperationId, PlanBook, Repeats, Reply, Secret, Settings,
+    Settlement, StatementKind,
 };
 use demur_sqlite::Store;
 use jiff::Timestamp;
@@ -239,6 +239,83 @@ fn keys_open_under_an_older_pepper_and_are_stored_under_the_new_one_when_seen() 
     };
     assert_eq!((peppers(&seen), peppers(&unseen)), (Some(2), None));
     assert!(opens(&store, &seen) && opens(&store, &unseen));
+}
+
+/// A secret that opens nothing would be taken for one that does.
+#[test]
+fn a_key_that_does_not_open_gets_no_other_secret() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = with_account(&folder.path().join("demur.db"));
+    let (api, prefix, expires, metadata) = ("shop".into(), "shop".into(), None, BTreeMap::new());
+    let create =
+        Command::CreateKey { api, prefix, account: acme(), expires, grants: Grants::default(), metadata };
+    let Ok(Reply::KeyCreated(issued)) = run(&store, create) else { panic!() };
+    let key = issued.key.key.id;
+    let rotate = || {
+        let prefix = "shop".into();
+        run(&store, Command::RotateKey { key: key.clone(), prefix, grace_seconds: 60 }).map(|_| ())
+    };
+    let disable = |disabled| Command::SetKeyDisabled { key: key.clone(), disabled };
+    let expire = |at| Command::ExpireKey { key: key.clone(), at };
+    for (change, state, mend) in [
+        (disable(true), Some(KeyState::Disabled), "enable it"),
+        (disable(false), None, ""),
+        (expire(Some(start().wall)), Some(KeyState::Expired), "later end"),
+        (expire(None), None, ""),
+        (Command::RevokeKey { key: key.clone() }, Some(KeyState::Revoked), "make another key"),
+    ] {
+        run(&store, change.clone()).unwrap();
+        let expected = match state {
+            None => Ok(()),
+            Some(state) => Err(CommandFault::KeyNotActive { key: key.clone(), state }),
+        };
+        let found = rotate();
+        assert_eq!(found, expected, "{change:?}");
+        assert!(found.err().is_none_or(|fault| fault.to_string().contains(mend)));
+    }
+}
+
+/// Who brings credits in or takes them away says why.
+#[test]
+fn a_booking_without_a_reason_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = with_account(&folder.path().join("demur.db"));
+    charge(&store, "named", NAMED, Some(Settlement::Post(10)));
+    let before = balance(&store);
+    for reason in ["", " ", "\t\n"] {
+        let (account, amount, operation, reason) = (acme(), 1, None, reason.to_owned());
+        for command in [
+            Command::TopUp { account: account.clone(), amount, reason: reason.clone(), operation },
+            Command::Withdraw { account: account.clone(), amount, reason: reason.clone(), operation: None },
+            Command::Refund { account, operation: "named".parse().unwrap(), amount: None, reason },
+        ] {
+            assert_eq!(run(&store, command.clone()), Err(CommandFault::NoReason), "{command:?}");
+        }
+    }
+    assert_eq!(balance(&store), before);
+}
+
+/// One effect for one name: what was given back is not charged again, since nobody could give that back.
+#[test]
+fn an_operation_that_was_refunded_is_not_charged_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = with_account(&folder.path().join("demur.db"));
+    charge(&store, "named", NAMED, Some(Settlement::Post(10)));
+    refund(&store, "named", None).unwrap();
+    assert_eq!(balance(&store), (100, 0, 0, 100));
+    let (account, operation, now) = (acme(), "named".parse().unwrap(), start());
+    let (account, operation, repeats) = (&account, &operation, NAMED);
+    let request = HoldRequest { account, operation, repeats, amount: 10, monthly: None, now };
+    let again = store.hold(&request).block().unwrap();
+    assert!(matches!(again, HoldOutcome::AlreadyCharged { .. }), "{again:?}");
+    assert_eq!(balance(&store), (100, 0, 0, 100));
+    let other = HoldRequest { repeats: Repeats::As(Fingerprint([4; 32])), ..request };
+    assert_eq!(
+        store.hold(&other).block(),
+        Ok(HoldOutcome::Mismatch),
+        "nor does another request pass under it"
+    );
+    assert!(is_sound(&store));
 }
 
 #[test]

@@ -105,15 +105,25 @@ pub fn a_rotated_key_has_two_secrets_for_a_grace<F: Fixture>(fixture: F) {
     assert!(id(&second, over).is_ok());
 
     let third = bench.fixture.rotate(&principal, Duration::ZERO, over);
-    for leaked in [&first, &second] {
-        assert!(matches!(id(leaked, over), Err(Denial::CredentialRevoked { .. })));
-    }
+    let revoked = |secret: &Secret, now| matches!(id(secret, now), Err(Denial::CredentialRevoked { .. }));
+    assert!(revoked(&first, over) && revoked(&second, over));
     assert!(id(&third, over).is_ok());
     bench.fixture.revoke(&principal, over);
-    assert!(
-        matches!(id(&third, over), Err(Denial::CredentialRevoked { .. })),
-        "the key, whatever its secrets"
-    );
+    assert!(revoked(&third, over), "the key, whatever its secrets");
+}
+
+/// Rotated again within a grace, a key has the two latest secrets: the one before them is closed at once.
+pub fn a_key_rotated_twice_has_two_secrets_and_not_three<F: Fixture>(fixture: F) {
+    let bench = Bench::new(fixture);
+    let (first, principal) = bench.caller("acme", "open");
+    let opens = |secret: &Secret, now| bench.authenticate(secret, now).is_ok();
+    let second = bench.fixture.rotate(&principal, Duration::from_secs(60), start());
+    assert!(opens(&first, start()) && opens(&second, start()));
+    let third = bench.fixture.rotate(&principal, Duration::from_secs(600), start());
+    assert!(!opens(&first, start()), "it has had its grace");
+    assert!(opens(&second, at(Duration::from_secs(599))), "its own grace, and not that of the one before");
+    assert!(!opens(&second, at(Duration::from_secs(600))));
+    assert!(opens(&third, at(Duration::from_secs(600))));
 }
 
 /// In force when it returns, in both directions.

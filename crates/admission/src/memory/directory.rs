@@ -8,7 +8,7 @@ use jiff::Timestamp;
 
 use crate::{
     Account, AccountId, Answer, Candidates, Change, Credential, Digest, ForeignForms, KeyDirectory, KeyId,
-    KeyRecord, StoreError, Watch,
+    KeyRecord, KeyState, StoreError, Watch,
 };
 
 /// A key directory in memory.
@@ -45,16 +45,20 @@ impl MemoryDirectory {
         self.change_secrets(key, |credential| change(&mut credential.key))
     }
 
-    /// Gives a key another secret. Those that it has open for `grace` still, and not longer than before.
+    /// Gives a key another secret. The one that it has opens for `grace` still; one before that is closed at once.
+    /// Whether there is such a key, and it is active: for another a secret would open nothing.
     pub fn rotate(&self, key: &KeyId, digest: Digest, at: Timestamp, grace: Duration) -> bool {
         let known = self.credentials.read().unwrap_or_else(PoisonError::into_inner);
-        let Some(found) = known.values().find(|credential| credential.key.id == *key).cloned() else {
+        let is_meant = |credential: &&Arc<Credential>| {
+            credential.key.id == *key && credential.key.state(at) == KeyState::Active
+        };
+        let Some(found) = known.values().find(is_meant).cloned() else {
             return false;
         };
         drop(known);
         let ends = at.checked_add(grace).unwrap_or(Timestamp::MAX);
         self.change_secrets(key, |credential| {
-            credential.replaced = Some(credential.replaced.map_or(ends, |before| before.min(ends)));
+            credential.replaced = Some(credential.replaced.map_or(ends, |before| before.min(at)));
         });
         self.insert(digest, found.key.clone(), found.account.clone());
         true

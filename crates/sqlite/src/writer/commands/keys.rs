@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use demur_admission::{
-    AccountId, Change, CommandFault, ForeignForm, Grants, ImportedKey, IssuedKey, KeyId, KeyRecord,
+    AccountId, Change, CommandFault, ForeignForm, Grants, ImportedKey, IssuedKey, KeyId, KeyRecord, KeyState,
     KeySummary, Reply, RotatedKey, Secret, is_prefix,
 };
 use jiff::Timestamp;
@@ -89,13 +89,16 @@ pub(super) fn rotate(
     let Some(key) = directory::key(books.transaction, id, at)? else {
         return Ok(Err(CommandFault::UnknownKey { key: id.clone() }));
     };
+    if key.state != KeyState::Active {
+        return Ok(Err(CommandFault::KeyNotActive { key: id.clone(), state: key.state }));
+    }
     let Ok(secret) = Secret::generate(prefix) else {
         return Ok(Err(CommandFault::NoRandomness));
     };
     let grace = Duration::from_secs(grace_seconds).min(MAX_GRACE);
     let previous_until = at.checked_add(grace).unwrap_or(Timestamp::MAX);
     let before = directory::digests(books.transaction, id)?;
-    directory::end_secrets(books.transaction, id, previous_until)?;
+    directory::end_secrets(books.transaction, id, at, previous_until)?;
     let stored = stored(&secret, shared);
     directory::insert_secret(books.transaction, id, &stored, at)?;
     let changes = before.into_iter().chain([stored.digest]).map(Change::Key).collect();
