@@ -78,8 +78,7 @@ impl Admission {
         now: Now,
     ) -> Answer<'a, Result<Arc<Principal>, Denial>> {
         let plans = self.plans.revision();
-        let own = Secret::check(secret, prefix).is_ok();
-        let candidates = if own {
+        let candidates = if Secret::check(secret, prefix).is_ok() {
             // Known keys, which is nearly all, need no digest but that under the current pepper.
             let digest = self.pepper.digest(secret);
             if let Some(known) = self.cache.find(&digest, plans, now) {
@@ -98,13 +97,12 @@ impl Admission {
             }
             candidates
         };
-        self.look_up(candidates, own, plans, api, now)
+        self.look_up(candidates, plans, api, now)
     }
 
     fn look_up<'a>(
         &'a self,
         candidates: Candidates,
-        own: bool,
         plans: u64,
         api: &'a str,
         now: Now,
@@ -121,9 +119,8 @@ impl Admission {
             };
             let known = match found.filter(matching) {
                 Some(credential) => {
-                    // A foreign key's first candidate may be that of another form, and is left alone.
-                    if own && credential.digest != *current {
-                        self.stores.keys.refresh(&credential.digest, current);
+                    if let Some(newer) = self.pepper.newer(&credential.digest, &candidates) {
+                        self.stores.keys.refresh(&credential.digest, &newer);
                     }
                     let term = self.cache.present_term(*current, seen, now);
                     let principal = Arc::new(self.principal(term, credential, now));

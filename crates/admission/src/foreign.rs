@@ -98,10 +98,10 @@ impl ForeignForms {
         let mut candidates = Candidates::new();
         for form in self.forms.iter().filter(|form| form.api == api && form.fits(secret)) {
             let Some(hash) = self.hash(&form.hash, secret) else { continue };
-            for digest in pepper.imported(&hash) {
-                if !candidates.contains(&digest) {
-                    candidates.push(digest);
-                }
+            let digests = pepper.imported(&hash);
+            // Two forms with one hash have all of them in common.
+            if digests.first().is_some_and(|digest| !candidates.contains(digest)) {
+                candidates.extend(digests);
             }
         }
         candidates
@@ -128,6 +128,15 @@ impl Pepper {
         message[..DOMAIN.len()].copy_from_slice(DOMAIN);
         message[DOMAIN.len()..].copy_from_slice(hash);
         self.digests_of(&message)
+    }
+
+    /// Under which digest a secret belongs that was found under `stored`, one of its candidates: `None` where it is
+    /// there already. Candidates come in groups, of a secret of our own one, of a foreign key one for each hash: in
+    /// each the digest under the current pepper goes before those under older ones.
+    pub(crate) fn newer(&self, stored: &Digest, candidates: &Candidates) -> Option<Digest> {
+        let position = candidates.iter().position(|digest| digest == stored)?;
+        let age = position % self.count();
+        (age > 0).then(|| candidates.get(position - age).copied()).flatten()
     }
 
     /// The digest of an imported hash under the current pepper: what a store keeps.
@@ -174,6 +183,32 @@ mod tests {
         let hmac = forms.hash(&ForeignHash::HmacSha256("old".into()), text).map(hex);
         assert_eq!(hmac.as_deref(), Some("f7bc83f430538424b13298e6aa6fb143ef4d59a14946175997479dbc2d1a3cd8"));
         assert_eq!(forms.hash(&ForeignHash::HmacSha256("unknown".into()), text), None);
+    }
+
+    /// Whichever of its hashes it was imported by.
+    #[test]
+    fn a_foreign_key_belongs_under_the_current_pepper() {
+        let mut forms = forms(ForeignHash::Sha256);
+        let of_hmac = ForeignForm { hash: ForeignHash::HmacSha256("old".into()), ..forms.forms[0].clone() };
+        let longer = ForeignForm { longest: 30, ..forms.forms[0].clone() };
+        forms.forms.extend([longer, of_hmac]);
+        let secret = "sk_12345678901234567";
+        let [first, second, third] = [[1; 32], [2; 32], [3; 32]];
+        let current = Pepper::from_bytes(&third).with_older(&second).with_older(&first);
+        let candidates = forms.candidates(secret, "shop", &current);
+        assert_eq!(candidates.len(), 2 * 3, "two hashes, three peppers");
+        for hash in [ForeignHash::Sha256, ForeignHash::HmacSha256("old".into())] {
+            let hash = forms.hash(&hash, secret).unwrap();
+            let now = current.imported_digest(&hash);
+            for (pepper, newer) in [(&first, now), (&second, now), (&third, None)] {
+                let stored = Pepper::from_bytes(pepper).imported_digest(&hash).unwrap();
+                assert_eq!(current.newer(&stored, &candidates), newer);
+            }
+        }
+        let own = current.digests(secret);
+        assert_eq!(current.newer(&own[2], &own), Some(own[0]));
+        assert_eq!(current.newer(&own[0], &own), None);
+        assert_eq!(current.newer(&candidates[0], &own), None, "not one of its candidates");
     }
 
     #[test]

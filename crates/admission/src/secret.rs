@@ -175,6 +175,11 @@ impl Pepper {
         self.digests_of(secret.as_bytes())
     }
 
+    /// How many peppers there are, this one included.
+    pub(crate) fn count(&self) -> usize {
+        1 + self.older.len()
+    }
+
     pub(crate) fn digests_of(&self, message: &[u8]) -> Candidates {
         std::iter::once(&self.current).chain(self.older.iter()).map(|keyed| digest(keyed, message)).collect()
     }

@@ -15,6 +15,7 @@ use demur_admission::{
 };
 use demur_sqlite::Store;
 use jiff::Timestamp;
+use sha2::{Digest as _, Sha256};
 
 fn open(path: &Path) -> Arc<Store> {
     Store::open(path, Arc::new(PlanBook::new(plans()))).unwrap()
@@ -316,6 +317,43 @@ fn an_operation_that_was_refunded_is_not_charged_again() {
         "nor does another request pass under it"
     );
     assert!(is_sound(&store));
+}
+
+/// As with our own: stored under the new pepper with the first use, and after that with the new one alone.
+#[test]
+fn an_imported_key_moves_to_the_new_pepper_when_it_is_used() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("demur.db");
+    let store = with_account(&path);
+    let key = "sk_live_0123456789abcdef";
+    let hash: String = Sha256::digest(key).iter().map(|byte| format!("{byte:02x}")).collect();
+    // Another form that fits, with a hash that is not this key's: it is the first to be tried.
+    for (hash_form, hash) in
+        [(ForeignHash::HmacSha256("old".into()), "0".repeat(64)), (ForeignHash::Sha256, hash)]
+    {
+        let (prefix, shortest, longest) = ("sk_live_".into(), 24, 24);
+        let hash_key = matches!(hash_form, ForeignHash::HmacSha256(_)).then(|| "6b6579".to_owned());
+        let form = ForeignForm { api: "shop".into(), prefix, shortest, longest, hash: hash_form };
+        let (account, grants) = (acme(), Grants::default());
+        let keys = vec![ImportedKey { account, hash, expires: None, grants, metadata: BTreeMap::new() }];
+        run(&store, Command::ImportKeys { form, hash_key, keys }).unwrap();
+    }
+    run(&store, Command::NewPepper).unwrap();
+    drop(store);
+    let opens = |store: &Arc<Store>| {
+        let book = Arc::new(PlanBook::new(plans()));
+        let door = Admission::new(store.stores(), store.pepper(), book, Settings::default());
+        door.authenticate(key, "shop", "shop", start()).block().is_ok()
+    };
+    let store = open(&path);
+    assert!(opens(&store));
+    drop(store);
+    let connection = rusqlite::Connection::open(&path).unwrap();
+    let sql = "SELECT pepper, count(*) FROM secret GROUP BY pepper ORDER BY pepper";
+    let mut statement = connection.prepare(sql).unwrap();
+    let peppers = statement.query_map([], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?))).unwrap();
+    assert_eq!(peppers.map(Result::unwrap).collect::<Vec<_>>(), [(1, 1), (2, 1)], "the one that was used");
+    assert!(opens(&open(&path)));
 }
 
 #[test]
