@@ -95,9 +95,11 @@ soak-admission:
 	$(CARGO) build --quiet -p demur-cli -p demur-examples
 	SOAK_ROUNDS=$(or $(ROUNDS),200) $(CARGO) test --quiet -p demur-e2e --test charges -- --nocapture acknowledged
 
-# Every order in which threads can meet on the counters.
+# Every order in which threads can meet on the counters, and very many in which they can at the hand-off to the thread
+# that writes (the tests try some thousands of them each time).
 loom:
 	RUSTFLAGS="--cfg loom" CARGO_TARGET_DIR=$(TARGET)/loom $(CARGO) test --release -p demur-admission --lib loom_tests
+	DEMUR_SHUTTLE=1000000 $(CARGO) test -p demur-sqlite --lib handoff_tests
 
 # What validation costs, beside what it is compared with.
 .PHONY: bench-validation

@@ -63,6 +63,7 @@ mod schema;
 mod secrets;
 mod server;
 mod store;
+mod sync;
 mod waiter;
 mod writer;
 

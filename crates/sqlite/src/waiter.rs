@@ -7,6 +7,8 @@ use std::task::{Context, Poll};
 use demur_admission::{Answer, StoreError};
 use futures_channel::oneshot;
 
+use crate::sync::between;
+
 /// The thread's end. What was found is kept here until it may be told: after the commit.
 #[derive(Debug)]
 pub(crate) struct Waiter<T> {
@@ -39,6 +41,7 @@ impl<T: Send + 'static> Waiter<T> {
 
     /// Tells what was set, and gives it back where nobody waits for it any more.
     pub(crate) fn tell(self) -> Option<T> {
+        between();
         self.reply.send(self.found.ok_or(StoreError::Closed)).err()?.ok()
     }
 
@@ -67,10 +70,13 @@ impl<T, F: FnOnce(T) + Unpin> Future for Claim<T, F> {
 impl<T, F: FnOnce(T)> Drop for Claim<T, F> {
     fn drop(&mut self) {
         let Some(unclaimed) = self.unclaimed.take() else { return };
+        between();
         self.told.close();
+        between();
         if let Ok(Some(Ok(found))) = self.told.try_recv() {
             unclaimed(found);
         }
+        between();
     }
 }
 
@@ -84,7 +90,8 @@ mod tests {
     use super::*;
 
     /// Told by one thread while another looks once and drops it: exactly one of them has it, every time. (The
-    /// channel between them is a library's, into which loom cannot see; so they race in earnest.)
+    /// channel between them is a library's, into which shuttle cannot see, so here they race in earnest; what is made
+    /// of it is tried in every order by the tests of the hand-off.)
     #[test]
     fn what_must_be_claimed_is_claimed_once_however_the_two_threads_meet() {
         let mut ends = [0_usize; 3];
