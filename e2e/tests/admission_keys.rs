@@ -231,7 +231,8 @@ fn a_peer_that_keeps_trying_keys_waits() {
 #[test]
 fn an_api_that_is_only_watched_refuses_nothing_and_tells_everything() {
     let upstream = Upstream::always(Reaction::json(200, &json!({ "tracks": [] })));
-    let folder = folder("rates: [{ name: slow, requests: 1, per: 1h }], credits: { monthly: 1 }");
+    // Who is only watched charges nobody, so there must be too little from the start.
+    let folder = folder("rates: [{ name: slow, requests: 1, per: 1h }], credits: { monthly: 0 }");
     amend(&folder, "", "observe: true");
     folder.point(API, upstream.address());
     let gateway = Gateway::serve(folder);

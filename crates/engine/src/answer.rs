@@ -54,6 +54,23 @@ impl<R> Looked<R> {
     pub(crate) fn nothing(rest: R) -> Self {
         Self { first: None, rest }
     }
+
+    /// Reads at least so many bytes of the content, or all of it, and still has them. `Err` where it broke off.
+    pub(crate) async fn into_beginning(mut rest: R, length: usize) -> Result<(Self, Bytes), ()>
+    where
+        R: Body<Data = Bytes> + Unpin,
+    {
+        let mut read = BytesMut::new();
+        while read.len() < length
+            && let Some(frame) = rest.frame().await
+        {
+            if let Ok(data) = frame.map_err(drop)?.into_data() {
+                read.extend_from_slice(&data);
+            }
+        }
+        let read = read.freeze();
+        Ok((Self { first: (!read.is_empty()).then(|| Box::new(read.clone())), rest }, read))
+    }
 }
 
 /// Reads the content as far as it must be, and says what is wrong with the answer.

@@ -236,17 +236,17 @@ impl<'e> Exchange<'e> {
     }
 
     /// Sets what every response carries: the request's id, and how the limits stand. Nothing is left to say then.
+    ///
+    /// What a service says that is only watched stays as it is, and gets an id where it has none.
     pub(crate) fn seal<R>(&mut self, response: &mut Response<R>) -> Box<Record> {
         let headers = response.headers_mut();
-        let speaker = self.voice.speaker();
         let request_id = self.request_id().clone();
-        headers.insert(speaker.id_field().clone(), request_id.clone());
-        if let (false, Some(principal)) = (speaker.families().is_empty(), &self.principal) {
-            let limits: Report<'_> = principal.report(self.now);
-            limit_fields::set(speaker.families(), &limits, self.now, headers);
-        }
-        if let Some(cors) = self.api.and_then(|api| api.settings.cors.as_ref()) {
-            cors::expose(cors, self.origin.as_ref(), speaker.exposed(), headers);
+        let id_field = self.voice.speaker().id_field();
+        if self.observes() && self.refusal.is_none() {
+            headers.entry(id_field).or_insert_with(|| request_id.clone());
+        } else {
+            headers.insert(id_field.clone(), request_id.clone());
+            self.tell_limits(headers);
         }
         self.hide_secrets();
         Box::new(Record {
@@ -258,6 +258,18 @@ impl<'e> Exchange<'e> {
             observations: std::mem::take(&mut self.observed),
             remarks: std::mem::take(&mut self.remarks),
         })
+    }
+
+    /// How the limits stand, and what a script of another origin may read of it all.
+    fn tell_limits(&self, headers: &mut HeaderMap) {
+        let speaker = self.voice.speaker();
+        if let (false, Some(principal)) = (speaker.families().is_empty(), &self.principal) {
+            let limits: Report<'_> = principal.report(self.now);
+            limit_fields::set(speaker.families(), &limits, self.now, headers);
+        }
+        if let Some(cors) = self.api.and_then(|api| api.settings.cors.as_ref()) {
+            cors::expose(cors, self.origin.as_ref(), speaker.exposed(), headers);
+        }
     }
 }
 

@@ -45,8 +45,9 @@ pub(crate) fn strip_request<'s>(
     });
 }
 
-/// Removes from an answer what must not cross.
-pub(crate) fn strip_answer(headers: &mut HeaderMap) {
+/// Removes what concerns the connection, and what only the gateway may set: from an answer, and from a request to
+/// a service that is only watched.
+pub(crate) fn strip_hops(headers: &mut HeaderMap) {
     strip(headers, |name| is_hop_by_hop(name.as_str()) || is_own(name.as_str()), |_, _| {});
 }
 
@@ -144,6 +145,11 @@ pub(crate) fn name_peer(headers: &mut HeaderMap, peer: &HeaderValue) {
     headers.insert(X_FORWARDED_FOR, peer.clone());
 }
 
+/// The same, unless somebody in front has said it.
+pub(crate) fn name_peer_once(headers: &mut HeaderMap, peer: &HeaderValue) {
+    headers.entry(X_FORWARDED_FOR).or_insert_with(|| peer.clone());
+}
+
 /// Who is calling, as the service behind is told. An id is visible ASCII; a plan's name that a field cannot carry is
 /// left out.
 struct Identity {
@@ -227,7 +233,7 @@ mod tests {
             headers.insert(HeaderName::from_static(name), HeaderValue::from_static("x"));
         }
         headers.insert(CONNECTION, HeaderValue::from_static("close, X-Private"));
-        strip_answer(&mut headers);
+        strip_hops(&mut headers);
         let mut left: Vec<&str> = headers.keys().map(HeaderName::as_str).collect();
         left.sort_unstable();
         assert_eq!(left, ["demurrage", "x-demur-plan"]);

@@ -6,6 +6,7 @@
 //! bad request is not free; credits come last, since holding them is the one wait, and nothing may fail
 //! between the hold and the upstream.
 
+use std::borrow::Cow;
 use std::future::Future;
 use std::net::IpAddr;
 use std::num::NonZeroU32;
@@ -223,19 +224,23 @@ impl Engine {
         };
         exchange.speak_for(api, &Asked { host, path, headers: Some(&parts.headers) });
         let settings = &api.settings;
-        if let Some(cors) = &settings.cors
-            && let Some(answer) = cors::preflight(cors, &parts.method, &parts.headers)
-        {
+        let cors = settings.cors.as_ref();
+        let preflight = cors.and_then(|cors| cors::preflight(cors, &parts.method, &parts.headers));
+        let is_preflight = preflight.is_some();
+        if let Some(answer) = preflight.filter(|_| !settings.observe) {
             return Ok(Admitted::Preflight(answer));
         }
         if api.room.is_full() {
-            return Err(
-                Refused::from(Condition::Overloaded).because("as much as the upstream can do is under way")
-            );
+            let refused = Refused::from(Condition::Overloaded);
+            exchange.decided::<()>(Err(refused.because("as much as the upstream can do is under way")))?;
         }
-        // The key, where it may stand there, is for nobody behind this.
+        // The key, where it may stand there, is for nobody behind this; but for a service that is only watched,
+        // which may have asked for it before.
         let with_key = parts.uri.query();
-        let query = credential::without_key(with_key, &settings.authentication);
+        let query = match settings.observe {
+            true => with_key.map(Cow::Borrowed),
+            false => credential::without_key(with_key, &settings.authentication),
+        };
         let query = query.as_deref();
         if !has_plain_segments(path) {
             return Err(Refused::from(Condition::RequestMalformed).because("the path has a dot segment"));
@@ -258,7 +263,10 @@ impl Engine {
                     _ => Condition::ResourceNotFound.into(),
                 };
                 drop(unknown);
-                exchange.decided::<()>(Err(refused))?;
+                // What would have been answered here is refused to nobody.
+                if !is_preflight {
+                    exchange.decided::<()>(Err(refused))?;
+                }
                 // Nothing is known of it, so nothing more can be decided.
                 refuse_announced_excess(parts, settings.max_content)?;
                 let content = Content::Streaming { body, left: settings.max_content };
@@ -374,7 +382,9 @@ impl Engine {
         let mut hold = Hold::nothing();
         let mut balance = None;
         if let Some(principal) = &principal {
-            if asks.credits > 0 {
+            if asks.credits > 0 && settings.observe {
+                balance = Box::pin(self.would_charge(exchange, principal, asks.credits)).await;
+            } else if asks.credits > 0 {
                 let content = content.collected();
                 let held = self.hold(exchange, principal, parts, (path, query), content, asks.credits);
                 let held = Box::pin(held).await;
@@ -422,6 +432,31 @@ impl Engine {
         }
         let secret = credential::presented(&parts.headers, query, authentication)?;
         Ok(self.admission.authenticate(&secret, &api.settings.name, &authentication.prefix, now))
+    }
+
+    /// Who is only watched charges nobody: whoever calls pays already, or not at all. What it would have cost is
+    /// told, and whether there would have been enough.
+    async fn would_charge(
+        &self,
+        exchange: &mut Exchange<'_>,
+        principal: &Principal,
+        credits: u64,
+    ) -> Option<Balance> {
+        exchange.remarks.push(format!("would have cost {credits} credits"));
+        match wait!(self.admission.balance(principal, exchange.now)) {
+            Ok(balance) => {
+                let Balance { available, resets_at, .. } = balance;
+                if available < credits {
+                    let denial = Denial::CreditsExhausted { needed: credits, available, resets_at };
+                    exchange.observe(&denial.into());
+                }
+                Some(balance)
+            }
+            Err(denial) => {
+                exchange.observe(&denial.into());
+                None
+            }
+        }
     }
 
     /// One operation of an account is charged once: by the client's `Idempotency-Key`, else by this request.
@@ -500,7 +535,8 @@ fn aim(parts: &mut Parts, target: Option<String>) -> Result<(), Refused> {
     Ok(())
 }
 
-/// Gives the request the fields that the upstream should see.
+/// Gives the request the fields that the upstream should see. A service that is only watched gets what it would get
+/// without the gateway, and beside that only what is there in no request yet.
 fn dress(
     exchange: &mut Exchange<'_>,
     headers: &mut HeaderMap,
@@ -509,6 +545,20 @@ fn dress(
     balance: Option<&Balance>,
 ) {
     let id_field = exchange.request_id_field();
+    if api.settings.observe {
+        exchange
+            .presented
+            .extend(api.settings.authentication.fields().flat_map(|it| headers.get_all(it)).cloned());
+        forward::strip_hops(headers);
+        if let Some(peer) = exchange.peer {
+            forward::name_peer_once(headers, &peer.text);
+        }
+        if let Some(principal) = principal {
+            forward::identify(headers, principal, balance);
+        }
+        headers.entry(id_field).or_insert_with(|| exchange.request_id().clone());
+        return;
+    }
     let keep = |value| exchange.presented.push(value);
     forward::strip_request(headers, id_field, api.settings.authentication.schemes(), keep);
     if let Some(peer) = exchange.peer {

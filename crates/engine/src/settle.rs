@@ -8,6 +8,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use demur_admission::Hold;
 use demur_contract::Condition;
+use http::response::Parts;
 use http::{Response, Version};
 use http_body::Body;
 use http_body_util::BodyExt;
@@ -43,6 +44,9 @@ where
     }
     if head.status.is_client_error() || head.status.is_server_error() {
         hold.release();
+        if api.settings.observe {
+            return Box::pin(watched_failure(exchange, head, body)).await;
+        }
         // Boxed, as is all that is rare: every request's future has the room for it otherwise.
         let content = Box::pin(failure_content(body)).await;
         return Err(outcome::refuse(exchange.voice(), head.status, &head.headers, &content));
@@ -60,10 +64,13 @@ where
                 }
             };
             match fault {
-                Some(fault) if fault.is_refused(answers) && !settings.observe => {
-                    hold.release();
+                Some(fault) if fault.is_refused(answers) => {
                     let refused = Refused::from(Condition::UpstreamInvalidResponse);
-                    return Err(refused.because(fault.to_string()));
+                    let refused = refused.because(fault.to_string());
+                    if let Err(refused) = exchange.decided::<()>(Err(refused)) {
+                        hold.release();
+                        return Err(refused);
+                    }
                 }
                 Some(fault) => exchange.remarks.push(fault.to_string()),
                 None => {}
@@ -71,10 +78,35 @@ where
             body
         }
     };
-    forward::strip_answer(&mut head.headers);
+    Ok(passing(head, Outgoing::passing(body, hold, exchange.taken.take())))
+}
+
+/// An answer that goes on to the client.
+fn passing<R>(mut head: Parts, content: Outgoing<R>) -> Response<Outgoing<R>> {
+    forward::strip_hops(&mut head.headers);
     // The version is each connection's own.
     head.version = Version::HTTP_11;
-    Ok(Response::from_parts(head, Outgoing::passing(body, hold, exchange.taken.take())))
+    Response::from_parts(head, content)
+}
+
+/// A failure of a service that is only watched: it goes on as it is, and what would have become of it is told.
+async fn watched_failure<R>(
+    exchange: &mut Exchange<'_>,
+    head: Parts,
+    body: R,
+) -> Result<Response<Outgoing<R>>, Refused>
+where
+    R: Body<Data = Bytes> + Unpin,
+{
+    let (body, begin) = Looked::into_beginning(body, MAX_FAILURE_BYTES).await.map_err(|()| {
+        Refused::from(Condition::UpstreamInvalidResponse).because("the content of a failure broke off")
+    })?;
+    exchange.observe(&outcome::refuse(exchange.voice(), head.status, &head.headers, &begin));
+    let mut taken = exchange.taken.take();
+    if let Some(taken) = &mut taken {
+        taken.failed();
+    }
+    Ok(passing(head, Outgoing::passing(body, Hold::nothing(), taken)))
 }
 
 /// The beginning of a failed answer. What cannot be read is not missed: the status says enough.

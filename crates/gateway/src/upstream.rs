@@ -43,6 +43,8 @@ pub(crate) type Sent<B> = Watched<Content<B>>;
 pub(crate) struct Pool<B> {
     upstream: Upstream,
     host: HeaderValue,
+    /// What a service says that is only watched is passed on, its failures too.
+    is_watched: bool,
     home: Home<Sent<B>>,
 }
 
@@ -98,11 +100,11 @@ impl<B> Pool<B>
 where
     B: Body<Data = Bytes, Error = ContentFault> + Unpin + 'static,
 {
-    pub(crate) fn new(upstream: Upstream) -> Self {
+    pub(crate) fn new(upstream: Upstream, is_watched: bool) -> Self {
         // An authority consists of visible ASCII.
         let host = HeaderValue::from_str(upstream.authority.as_str())
             .unwrap_or_else(|_| HeaderValue::from_static("localhost"));
-        Self { upstream, host, home: Home(Rc::default()) }
+        Self { upstream, host, is_watched, home: Home(Rc::default()) }
     }
 
     /// Sends a request. Its target is a path within the API. Without a pool there is no upstream, which is an answer
@@ -200,6 +202,7 @@ where
                 let returning = (sender, self.home.clone());
                 let status = response.status();
                 let is_failure = status.is_client_error() || status.is_server_error();
+                let is_failure = is_failure && !self.is_watched;
                 Ok(response.map(|body| Answer::new(body, patience.time(), is_failure, returning)))
             }
             Err(mut error) => match error.take_message() {

@@ -115,7 +115,9 @@ where
         let request = request.map(Arriving::new);
         Box::pin(async move {
             let arrival = Arrival { now, peer: peer.as_ref(), rejection: None, lag: Duration::ZERO };
-            let forward = |_: &Arc<Api>, request: Request<_>| {
+            let forward = |api: &Arc<Api>, request: Request<_>| {
+                // What a service that is only watched says goes on as it is.
+                let observes = api.settings().observe;
                 let faulted = Faulted::default();
                 let request = request.map(|content| RequestContent::new(content, faulted.clone()));
                 async move {
@@ -123,7 +125,9 @@ where
                         return fault::answer(&*error.into());
                     }
                     match pin!(inner.call(request)).await.map_err(Into::into) {
-                        Ok(response) if is_failure(response.status()) => failure(response, &faulted).await,
+                        Ok(response) if is_failure(response.status()) && !observes => {
+                            failure(response, &faulted).await
+                        }
                         Ok(response) => Ok(response.map(Answered::service)),
                         Err(error) => fault::answer(&*error),
                     }

@@ -1,0 +1,243 @@
+//! An API that is only watched answers as it did without the gateway, and gets what it got: its own keys, its own
+//! errors, its own pages. What would have been decided is told.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on should stop and say where")]
+
+use std::collections::BTreeMap;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::time::Duration;
+
+use demur_e2e::{Fields, Folder, Gateway, NewKey, Reaction, Received, Response, Upstream};
+use serde_json::Value as Json;
+
+const DOCUMENT: &str = "openapi: 3.1.0
+info: { title: Rows, version: '1' }
+paths:
+  /rows/{row}:
+    parameters: [{ name: row, in: path, required: true, schema: { type: string } }]
+    get:
+      operationId: row
+      parameters: [{ name: limit, in: query, schema: { type: integer } }]
+      responses: { '200': { description: It., content: { application/json: { schema: { type: object } } } } }
+";
+
+/// Its own key, which the gateway has never seen.
+const OWN: &str = "Bearer of-the-service-itself";
+
+/// A service with an authentication and an error shape of its own.
+fn service(received: &Received) -> Reaction {
+    answer(received).and_closes()
+}
+
+fn answer(received: &Received) -> Reaction {
+    let is_known = received.fields.all("authorization").any(|value| value == OWN)
+        || received.target.contains("token=of-the-service");
+    let date = ("Date", "Fri, 20 Nov 2026 12:00:00 GMT");
+    if received.method == "OPTIONS" {
+        let fields = [date, ("Allow", "GET"), ("Access-Control-Allow-Origin", "https://theirs.example")];
+        return Reaction::answer(204, &fields, "");
+    }
+    if !is_known {
+        let fields = [date, ("Content-Type", "text/html"), ("WWW-Authenticate", "Basic realm=\"theirs\"")];
+        return Reaction::answer(401, &fields, "<html>Who are you?</html>");
+    }
+    let row = received.target.trim_start_matches("/rows/").split('?').next().unwrap_or_default();
+    match row {
+        "missing" | "missing-too" => {
+            let fields = [date, ("Content-Type", "text/html"), ("Set-Cookie", "a=1"), ("Set-Cookie", "b=2")];
+            Reaction::answer(404, &fields, "<!doctype html><h1>No such row</h1>")
+        }
+        "broken" => Reaction::answer(
+            500,
+            &[date, ("Content-Type", "text/plain")],
+            "Traceback (most recent call last):",
+        ),
+        "busy" => Reaction::answer(503, &[date, ("Retry-After", "soon"), ("ETag", "\"7\"")], ""),
+        "paid" => Reaction::answer(402, &[date, ("Content-Type", "application/json")], "{ \"pay\" :  1 }"),
+        "raised" => Reaction::answer(
+            409,
+            &[date, ("Content-Type", "application/problem+json")],
+            "{\"code\":\"taken\"}",
+        ),
+        "large" => Reaction::answer(400, &[date, ("Content-Type", "text/plain")], "x".repeat(200_000)),
+        "chunked" => Reaction::bytes(
+            "HTTP/1.1 422 No\r\nDate: Fri, 20 Nov 2026 12:00:00 GMT\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nno,\r\n4\r\n no!\r\n0\r\n\r\n",
+        ),
+        "named" => Reaction::answer(404, &[date, ("X-Request-Id", "theirs-0123456789abcdef")], "no"),
+        "unsound" => Reaction::answer(200, &[date, ("Content-Type", "application/json")], "[1]"),
+        "elsewhere" => Reaction::answer(302, &[date, ("Location", "/rows/here")], ""),
+        _ => Reaction::answer(200, &[date, ("Content-Type", "application/json")], "{}"),
+    }
+}
+
+fn ask(
+    address: SocketAddr,
+    host: SocketAddr,
+    method: &str,
+    target: &str,
+    fields: &[(&str, &str)],
+) -> Response {
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    let mut head = format!("{method} {target} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n");
+    for (name, value) in fields {
+        head.push_str(&format!("{name}: {value}\r\n"));
+    }
+    stream.write_all(format!("{head}\r\n").as_bytes()).unwrap();
+    let mut bytes = Vec::new();
+    stream.read_to_end(&mut bytes).unwrap();
+    Response::read(&bytes, method).unwrap_or_else(|error| panic!("{target}: {error}"))
+}
+
+/// Fields by their names, without those that concern a connection.
+fn told(fields: &Fields) -> BTreeMap<&str, Vec<&str>> {
+    let mut told: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for (name, value) in
+        fields.iter().filter(|(name, _)| !matches!(*name, "connection" | "transfer-encoding"))
+    {
+        told.entry(name).or_default().push(value);
+    }
+    told
+}
+
+struct World {
+    upstream: Upstream,
+    gateway: Gateway,
+    key: String,
+}
+
+fn world() -> World {
+    let upstream = Upstream::start(service);
+    let folder = Folder::empty();
+    folder.write("openapi.yaml", DOCUMENT);
+    let config = format!(
+        "demur: 1
+store: sqlite:demur.db
+plans: {{ poor: {{ credits: {{ monthly: 4 }}, quota: {{ requests: 1, counts: successes }} }} }}
+apis:
+  - name: rows
+    contract: problem
+    openapi: openapi.yaml
+    upstream: {{ url: \"http://{}\" }}
+    authentication: {{ scheme: bearer, prefix: row, query: token }}
+    cors: {{ origins: [\"https://app.example\"] }}
+    validation: {{ answers: refuse }}
+    observe: true
+    operations: {{ row: {{ credits: 3, cost: 2 }} }}
+",
+        upstream.address()
+    );
+    folder.write("demur.yaml", &config);
+    let gateway = Gateway::serve(folder);
+    gateway.folder().create_account("acme", "poor");
+    let key =
+        gateway.folder().create_key(&NewKey { api: "rows", account: "acme", ..NewKey::default() }).secret;
+    World { upstream, gateway, key }
+}
+
+impl World {
+    /// The line of the log about the latest request to this path.
+    fn line(&self, path: &str) -> Json {
+        self.gateway.tells(&format!("\"path\":\"{path}\""));
+        let log = self.gateway.log();
+        let line = log.lines().rfind(|line| line.contains(&format!("\"path\":\"{path}\""))).unwrap();
+        serde_json::from_str(line).unwrap()
+    }
+
+    /// The same request, past the gateway and through it: the answers, and what the service got.
+    fn both(&self, method: &str, target: &str, fields: &[(&str, &str)]) -> [(Response, Received); 2] {
+        [self.upstream.address(), self.gateway.address()].map(|address| {
+            let answer = ask(address, self.upstream.address(), method, target, fields);
+            (answer, self.upstream.last())
+        })
+    }
+}
+
+#[test]
+fn it_answers_as_it_did_without_the_gateway() {
+    let world = world();
+    let own = ("Authorization", OWN);
+    let theirs: &[(&str, &str)] = &[
+        own,
+        ("X-Forwarded-For", "192.0.2.9"),
+        ("X-Forwarded-Proto", "https"),
+        ("X-Http-Method-Override", "PATCH"),
+        ("X-Request-Id", "of-the-client"),
+        ("X-Api_Key", "theirs"),
+        ("Origin", "https://app.example"),
+    ];
+    let preflight = [("Origin", "https://app.example"), ("Access-Control-Request-Method", "GET")];
+    for (method, target, fields, status, observed) in [
+        ("GET", "/rows/fine", theirs, 200, "credential.malformed"),
+        ("GET", "/rows/anonymous", &[][..], 401, "upstream.failed"),
+        ("GET", "/rows/missing", &[own], 404, "upstream.refused"),
+        ("HEAD", "/rows/missing-too", &[own], 404, "upstream.refused"),
+        ("GET", "/rows/broken", &[own], 500, "upstream.failed"),
+        ("GET", "/rows/busy", &[own], 503, "upstream.unavailable"),
+        ("GET", "/rows/paid", &[own], 402, "upstream.failed"),
+        ("GET", "/rows/raised", &[own], 409, "upstream.refused"),
+        ("GET", "/rows/large", &[own], 400, "upstream.refused"),
+        ("GET", "/rows/chunked", &[own], 422, "upstream.refused"),
+        ("GET", "/rows/named", &[own], 404, "upstream.refused"),
+        ("GET", "/rows/unsound", &[own], 200, "upstream.invalid_response"),
+        ("GET", "/rows/elsewhere", &[own], 302, "credential.malformed"),
+        ("GET", "/rows/in-query?a=1&token=of-the-service&b=2", &[][..], 200, "credential.malformed"),
+        ("GET", "/rows/wrong?limit=many", &[own], 200, "param.invalid.type.integer"),
+        ("GET", "/nowhere", &[own], 200, "resource.not_found"),
+        ("OPTIONS", "/rows/fine-too", &preflight, 204, ""),
+    ] {
+        let [(before, sent), (answer, got)] = world.both(method, target, fields);
+        assert_eq!((before.status, answer.status), (status, status), "{target}: {answer:?}");
+        assert_eq!(before.content, answer.content, "{target}");
+        let mut expected = told(&before.fields);
+        let answered = told(&answer.fields);
+        // What is added: an id, where there is none.
+        if let Some(id) = answered.get("x-request-id") {
+            expected.entry("x-request-id").or_insert_with(|| id.clone());
+        }
+        assert!(answered.contains_key("x-request-id"), "{target}: {answer:?}");
+        assert_eq!(answered, expected, "{target}");
+
+        // What the service gets is what it got; beside that only fields that were not there.
+        assert_eq!((&sent.method, &sent.target, &sent.content), (&got.method, &got.target, &got.content));
+        let (sent, got) = (told(&sent.fields), told(&got.fields));
+        for (name, values) in &sent {
+            assert_eq!(got.get(name), Some(values), "{target}: {name}");
+        }
+        let added: Vec<_> = got.keys().filter(|name| !sent.contains_key(*name)).copied().collect();
+        assert!(added.iter().all(|name| matches!(*name, "x-forwarded-for" | "x-request-id")), "{added:?}");
+
+        if !observed.is_empty() {
+            let path = target.split('?').next().unwrap();
+            let line = world.line(path);
+            let conditions: Vec<&str> = line["observed"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .filter_map(|it| it["condition"].as_str())
+                .collect();
+            assert!(conditions.iter().any(|condition| condition.starts_with(observed)), "{target}: {line}");
+        }
+    }
+}
+
+#[test]
+fn it_charges_nobody_and_tells_what_it_would_have_cost() {
+    let world = world();
+    let bearer = format!("Bearer {}", world.key);
+    for row in ["one", "two"] {
+        let path = format!("/rows/{row}");
+        let fields = [("Authorization", bearer.as_str())];
+        let answer = ask(world.gateway.address(), world.upstream.address(), "GET", &path, &fields);
+        // The service does not know our keys, and says so itself.
+        assert_eq!((answer.status, answer.text().as_str()), (401, "<html>Who are you?</html>"));
+        let line = world.line(&path);
+        assert!(line.to_string().contains("would have cost 3 credits"), "{line}");
+        // It counts for two, of one a day.
+        assert!(line.to_string().contains("quota.exceeded"), "{line}");
+    }
+    let account = world.gateway.folder().account("acme");
+    let credits = &account["credits"];
+    assert_eq!((&credits["posted"], &credits["held"]), (&0.into(), &0.into()), "{account}");
+}
