@@ -27,6 +27,11 @@ impl Taken {
         self.succeeded = false;
     }
 
+    /// The request succeeded, whatever was said before.
+    pub fn succeeded(&mut self) {
+        self.succeeded = true;
+    }
+
     /// What limits in the shadow would have refused.
     pub fn shadowed(&self) -> &[Exceeded] {
         self.receipt.as_ref().map_or(&[], |receipt| &receipt.shadowed)

@@ -8,6 +8,7 @@ use std::task::{Context, Poll};
 
 use bytes::{Bytes, BytesMut};
 use demur_validation::{Answer, Operation};
+use http::HeaderMap;
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
 use http::response::Parts;
 use http_body::{Body, Frame, SizeHint};
@@ -46,8 +47,15 @@ impl std::fmt::Display for Fault {
 #[derive(Debug)]
 pub struct Looked<R> {
     /// Boxed: nearly no answer has one, and every answer carries the place for it.
-    first: Option<Box<Bytes>>,
+    first: Option<Box<First>>,
     rest: R,
+}
+
+/// What has been read already, and is still to be passed on.
+#[derive(Debug, Default)]
+struct First {
+    data: Bytes,
+    trailers: Option<HeaderMap>,
 }
 
 impl<R> Looked<R> {
@@ -55,21 +63,27 @@ impl<R> Looked<R> {
         Self { first: None, rest }
     }
 
+    fn read(data: Bytes, trailers: Option<HeaderMap>, rest: R) -> Self {
+        let is_any = !data.is_empty() || trailers.is_some();
+        Self { first: is_any.then(|| Box::new(First { data, trailers })), rest }
+    }
+
     /// Reads at least so many bytes of the content, or all of it, and still has them. `Err` where it broke off.
     pub(crate) async fn into_beginning(mut rest: R, length: usize) -> Result<(Self, Bytes), ()>
     where
         R: Body<Data = Bytes> + Unpin,
     {
-        let mut read = BytesMut::new();
+        let (mut read, mut trailers) = (BytesMut::new(), None);
         while read.len() < length
             && let Some(frame) = rest.frame().await
         {
-            if let Ok(data) = frame.map_err(drop)?.into_data() {
-                read.extend_from_slice(&data);
+            match frame.map_err(drop)?.into_data() {
+                Ok(data) => read.extend_from_slice(&data),
+                Err(other) => trailers = other.into_trailers().ok(),
             }
         }
         let read = read.freeze();
-        Ok((Self { first: (!read.is_empty()).then(|| Box::new(read.clone())), rest }, read))
+        Ok((Self::read(read.clone(), trailers, rest), read))
     }
 }
 
@@ -103,21 +117,20 @@ where
         let why = if is_large { LARGE } else { "compressed" };
         return Ok((Looked::nothing(body), Some(Fault::Unseen(why))));
     }
-    let mut read = BytesMut::new();
+    let (mut read, mut trailers) = (BytesMut::new(), None);
     while let Some(frame) = body.frame().await {
         let Ok(frame) = frame else { return Err("the content of the answer broke off".to_owned()) };
-        let Ok(data) = frame.into_data() else { continue };
-        read.extend_from_slice(&data);
+        match frame.into_data() {
+            Ok(data) => read.extend_from_slice(&data),
+            Err(other) => trailers = other.into_trailers().ok(),
+        }
         if read.len() as u64 > settings.max_content {
-            return Ok((
-                Looked { first: Some(Box::new(read.freeze())), rest: body },
-                Some(Fault::Unseen(LARGE)),
-            ));
+            return Ok((Looked::read(read.freeze(), trailers, body), Some(Fault::Unseen(LARGE))));
         }
     }
     let read = read.freeze();
     let fault = judge(&read);
-    Ok((Looked { first: (!read.is_empty()).then(|| Box::new(read)), rest: body }, fault))
+    Ok((Looked::read(read, trailers, body), fault))
 }
 
 impl<R> Body for Looked<R>
@@ -131,10 +144,17 @@ where
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, R::Error>>> {
-        match self.first.take() {
-            Some(first) => Poll::Ready(Some(Ok(Frame::data(*first)))),
-            None => Pin::new(&mut self.rest).poll_frame(cx),
+        let Some(first) = &mut self.first else { return Pin::new(&mut self.rest).poll_frame(cx) };
+        let data = std::mem::take(&mut first.data);
+        let frame = if data.is_empty() {
+            first.trailers.take().map(Frame::trailers)
+        } else {
+            Some(Frame::data(data))
+        };
+        if first.trailers.is_none() {
+            self.first = None;
         }
+        Poll::Ready(frame.map(Ok))
     }
 
     fn is_end_stream(&self) -> bool {
@@ -142,7 +162,7 @@ where
     }
 
     fn size_hint(&self) -> SizeHint {
-        let first = self.first.as_ref().map_or(0, |bytes| bytes.len() as u64);
+        let first = self.first.as_ref().map_or(0, |first| first.data.len() as u64);
         let rest = self.rest.size_hint();
         let mut hint = SizeHint::new();
         hint.set_lower(first + rest.lower());

@@ -22,7 +22,7 @@ use crate::record::{Observation, Record, Refusal};
 use crate::refused::{Answering, Refused};
 use crate::request_id::RequestId;
 use crate::secrets::Secrets;
-use crate::settings::Asked;
+use crate::settings::{Asked, Usage};
 use crate::speaker::Speaker;
 use crate::voice::Voice;
 use crate::{cors, limit_fields};
@@ -119,6 +119,14 @@ impl<'e> Exchange<'e> {
     /// The field that carries the id.
     pub(crate) fn request_id_field(&self) -> &'e HeaderName {
         self.voice.speaker().id_field()
+    }
+
+    /// How the request's operation is settled.
+    pub(crate) fn usage(&self) -> &'e Usage {
+        const USUAL: &Usage = &Usage::USUAL;
+        let operation = self.operation.map(Operation::index);
+        let settings = self.api.zip(operation).and_then(|(api, index)| api.settings.operations.get(index));
+        settings.map_or(USUAL, |settings| &settings.usage)
     }
 
     /// Whether the API is only watched.

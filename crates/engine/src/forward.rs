@@ -6,7 +6,7 @@
 
 use bytes::Bytes;
 use demur_admission::{Balance, Principal};
-use http::header::{CONNECTION, HeaderMap, HeaderName, HeaderValue};
+use http::header::{CONNECTION, HeaderMap, HeaderName, HeaderValue, TE};
 use smallvec::SmallVec;
 
 use crate::settings::Scheme;
@@ -193,6 +193,12 @@ pub(crate) fn name_request(headers: &mut HeaderMap, field: &HeaderName, id: &Hea
     if let Some(clients) = headers.insert(field.clone(), id.clone()) {
         headers.insert(CLIENT_REQUEST_ID, clients);
     }
+}
+
+/// Without being asked a service need not send trailers (RFC 9110, section 6.5.1).
+pub(crate) fn ask_for_trailers(headers: &mut HeaderMap) {
+    headers.insert(TE, HeaderValue::from_static("trailers"));
+    headers.insert(CONNECTION, HeaderValue::from_static("te"));
 }
 
 #[cfg(test)]

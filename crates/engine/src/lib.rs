@@ -8,6 +8,7 @@
 
 mod answer;
 mod api;
+mod charge;
 mod checks;
 mod content;
 mod cors;

@@ -4,10 +4,10 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use demur_admission::{Hold, Taken};
 use http_body::{Body, Frame, SizeHint};
 
 use crate::answer::Looked;
+use crate::charge::{Charge, End};
 
 /// The content of a response: the gateway's own, or the upstream's passing through.
 #[derive(Debug)]
@@ -19,16 +19,13 @@ pub enum Outgoing<R> {
     Passing(Box<Passing<R>>),
 }
 
-/// An upstream's content, which settles the request as it ends.
-///
-/// At its end the credits are posted, and on an error they are released: the upstream is known to have
-/// failed. Dropped in between they are posted, since the client went away from work that was done. The
-/// concurrency slot is free when this is dropped.
+/// An upstream's content, which settles the request as it ends, by the operation's rules: at its end, on an error
+/// (the upstream is known to have failed), or dropped in between (the client went away). The concurrency slot is
+/// free when this is dropped.
 #[derive(Debug)]
 pub struct Passing<R> {
     body: Looked<R>,
-    hold: Option<Hold>,
-    _taken: Option<Taken>,
+    charge: Charge,
 }
 
 impl<R> Outgoing<R> {
@@ -36,24 +33,15 @@ impl<R> Outgoing<R> {
         Outgoing::Whole((!content.is_empty()).then(|| content.into()))
     }
 
-    pub(crate) fn passing(body: Looked<R>, hold: Hold, taken: Option<Taken>) -> Self
+    pub(crate) fn passing(body: Looked<R>, mut charge: Charge) -> Self
     where
         R: Body<Data = Bytes> + Unpin,
     {
-        let mut passing = Passing { body, hold: Some(hold), _taken: taken };
         // Nobody polls content that is empty.
-        if passing.body.is_end_stream() {
-            passing.posted();
+        if body.is_end_stream() {
+            charge.ends(End::Whole);
         }
-        Outgoing::Passing(Box::new(passing))
-    }
-}
-
-impl<R> Passing<R> {
-    fn posted(&mut self) {
-        if let Some(hold) = self.hold.take() {
-            hold.post();
-        }
+        Outgoing::Passing(Box::new(Passing { body, charge }))
     }
 }
 
@@ -71,16 +59,20 @@ where
         match &mut *self {
             Outgoing::Whole(content) => Poll::Ready(content.take().map(|content| Ok(Frame::data(content)))),
             Outgoing::Passing(passing) => {
-                let frame = ready!(Pin::new(&mut passing.body).poll_frame(cx));
-                match &frame {
-                    None => passing.posted(),
-                    Some(Ok(_)) if passing.body.is_end_stream() => passing.posted(),
-                    Some(Ok(_)) => {}
-                    Some(Err(_)) => {
-                        if let Some(hold) = passing.hold.take() {
-                            hold.release();
+                let Passing { body, charge } = &mut **passing;
+                let mut frame = ready!(Pin::new(&mut *body).poll_frame(cx));
+                match &mut frame {
+                    None => charge.ends(End::Whole),
+                    Some(Err(_)) => charge.ends(End::Cut),
+                    // Nothing comes after trailers, and nobody asks for it.
+                    Some(Ok(frame)) => match frame.trailers_mut() {
+                        Some(trailers) => {
+                            charge.hears(trailers);
+                            charge.ends(End::Whole);
                         }
-                    }
+                        None if body.is_end_stream() => charge.ends(End::Whole),
+                        None => {}
+                    },
                 }
                 Poll::Ready(frame)
             }

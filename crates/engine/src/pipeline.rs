@@ -42,7 +42,7 @@ use crate::record::Record;
 use crate::refused::Refused;
 use crate::rules::{self, Seen};
 use crate::secrets::Secrets;
-use crate::settings::Asked;
+use crate::settings::{Asked, ToldBy, Unfinished};
 use crate::settle::settle;
 use crate::speaker::Speaker;
 use crate::{cors, credential, forward};
@@ -184,7 +184,12 @@ impl Engine {
                         return Err(refused);
                     }
                 };
-                hold.forwarded();
+                // From here to the answer's head it is nobody's fault but the client's if it all is dropped.
+                match (exchange.usage().client_gone, &mut exchange.taken) {
+                    (Unfinished::Charge, _) => hold.forwarded(),
+                    (Unfinished::Release, Some(taken)) => taken.failed(),
+                    (Unfinished::Release, None) => {}
+                }
                 let place = api.room.enter(exchange.operation.map(Operation::index));
                 let answer = pin!(forward(api, Request::from_parts(parts, content))).await;
                 place.answered(arrival.lag);
@@ -568,4 +573,7 @@ fn dress(
         forward::identify(headers, principal, balance);
     }
     forward::name_request(headers, id_field, exchange.request_id());
+    if let ToldBy::Trailer(_) = exchange.usage().told_by {
+        forward::ask_for_trailers(headers);
+    }
 }

@@ -1,7 +1,7 @@
 //! The end of a request's way: what its answer means for it, and for what it holds.
 //!
-//! Whatever the upstream does, the hold is settled: posted when the content of a success ends, released when
-//! the upstream is known to have failed.
+//! Whatever the upstream does, the hold is settled: by the operation's rules for a success (`charge.rs`), released
+//! when the upstream is known to have failed.
 
 use std::sync::Arc;
 
@@ -15,13 +15,14 @@ use http_body_util::BodyExt;
 
 use crate::answer::{self, Looked};
 use crate::api::Api;
+use crate::charge::Charge;
 use crate::exchange::Exchange;
 use crate::forward;
 use crate::outcome::{self, MAX_FAILURE_BYTES};
 use crate::outgoing::Outgoing;
 use crate::raised::Raised;
 use crate::refused::Refused;
-use crate::settings::Answers;
+use crate::settings::{Answers, Usage};
 
 /// Settles by what came back, and makes the response of it.
 pub(crate) async fn settle<R>(
@@ -78,7 +79,14 @@ where
             body
         }
     };
-    Ok(passing(head, Outgoing::passing(body, hold, exchange.taken.take())))
+    let usage = exchange.usage();
+    // A service that is only watched charges nobody, and what it says stays as it is.
+    let charge = if settings.observe {
+        Charge::of(hold, exchange.taken.take(), &Usage::default(), &mut head.headers, &mut exchange.remarks)
+    } else {
+        Charge::of(hold, exchange.taken.take(), usage, &mut head.headers, &mut exchange.remarks)
+    };
+    Ok(passing(head, Outgoing::passing(body, charge)))
 }
 
 /// An answer that goes on to the client.
@@ -102,11 +110,7 @@ where
         Refused::from(Condition::UpstreamInvalidResponse).because("the content of a failure broke off")
     })?;
     exchange.observe(&outcome::refuse(exchange.voice(), head.status, &head.headers, &begin));
-    let mut taken = exchange.taken.take();
-    if let Some(taken) = &mut taken {
-        taken.failed();
-    }
-    Ok(passing(head, Outgoing::passing(body, Hold::nothing(), taken)))
+    Ok(passing(head, Outgoing::passing(body, Charge::failed(exchange.taken.take()))))
 }
 
 /// The beginning of a failed answer. What cannot be read is not missed: the status says enough.

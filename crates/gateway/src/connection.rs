@@ -59,7 +59,9 @@ impl Shared {
         proxies: Arc<Proxies>,
         log: AccessLog,
     ) -> Rc<Self> {
-        let pool = |(api, upstream): &(Arc<Api>, Upstream)| (Arc::clone(api), Pool::new(upstream.clone(), api.settings().observe));
+        let pool = |(api, upstream): &(Arc<Api>, Upstream)| {
+            (Arc::clone(api), Pool::new(upstream.clone(), api.settings().observe))
+        };
         let pools = upstreams.iter().map(pool).collect();
         let (guarded, lag) = (Arc::new(bounds.head), Lag::new(bounds.backlog));
         Rc::new(Self { engine, clock, bounds, guarded, pools, proxies, log, lag })

@@ -14,6 +14,7 @@ use super::cors::{Cors, read_cors};
 use super::generation::{Generation, check_claims, read_generations};
 use super::overload::{Overload, read_overload};
 use super::plan::{positive, read_duration};
+use super::usage::{Usage, read_usage};
 use super::validation::{ValidationSettings, compare_security, read_validation};
 use super::{Reading, bytes};
 
@@ -62,8 +63,10 @@ pub struct Mount {
 pub struct OperationSettings {
     /// For how many requests a call counts, with rates and quota; one where it does not say.
     pub cost: Option<NonZeroU32>,
-    /// Credits that a call costs.
+    /// Credits that a call costs, at the most.
     pub credits: u64,
+    /// How much of them it uses, and when that is settled.
+    pub usage: Usage,
     /// A feature that the plan must have.
     pub feature: Option<String>,
     /// A scope that the key must have.
@@ -290,6 +293,7 @@ fn read_operation(
     let settings = OperationSettings {
         cost,
         credits,
+        usage: fields.node("usage").map(|node| read_usage(node, credits, reading)).unwrap_or_default(),
         feature: fields.text("feature", reading.found),
         scope: fields.text("scope", reading.found),
         resource: fields.node("resource").and_then(|node| read_resource(node, operation, reading)),

@@ -10,6 +10,7 @@ mod overload;
 mod plan;
 mod references;
 mod scalar;
+mod usage;
 mod validation;
 
 use std::collections::HashMap;
@@ -26,6 +27,7 @@ pub use generation::{Generation, When};
 pub use overload::Overload;
 pub use plan::{read_duration, read_plan};
 pub use scalar::{bytes, duration};
+pub use usage::{SettledBy, ToldBy, Unfinished, Usage};
 pub use validation::{Answers, ValidationSettings};
 
 use demur_contract::{Contract, builtin};

@@ -1,0 +1,158 @@
+//! What is still open of a request whose answer is under way: the credits on hold, and whether a quota that
+//! counts successes counts it. Both end together, by one rule.
+
+use demur_admission::{Hold, Taken};
+use http::{HeaderMap, HeaderName};
+
+use crate::settings::{SettledBy, ToldBy, Unfinished, Usage};
+
+/// What is still to be settled. Dropped before it is, it was the client who went away.
+#[derive(Debug)]
+pub(crate) struct Charge {
+    hold: Option<Hold>,
+    /// Its slot is free when this is dropped, whatever was settled before.
+    taken: Option<Taken>,
+    told: Told,
+    client_gone: Unfinished,
+    cut: Unfinished,
+    is_settled: bool,
+}
+
+/// How an answer ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum End {
+    Whole,
+    /// The upstream broke it off.
+    Cut,
+    ClientGone,
+}
+
+/// How much was used, as far as the upstream has said.
+#[derive(Debug)]
+enum Told {
+    All,
+    Used(u64),
+    InTrailer(HeaderName),
+}
+
+impl Charge {
+    /// Of an answer with this head, from which is taken what was told to the gateway alone. What the upstream does
+    /// not say as it should is a remark.
+    pub(crate) fn of(
+        hold: Hold,
+        taken: Option<Taken>,
+        usage: &Usage,
+        head: &mut HeaderMap,
+        remarks: &mut Vec<String>,
+    ) -> Self {
+        let told = match &usage.told_by {
+            ToldBy::Nobody => Told::All,
+            ToldBy::Trailer(name) => Told::InTrailer(name.clone()),
+            ToldBy::Field(name) => heard(head, name, &hold, remarks),
+        };
+        let Usage { client_gone, cut, settled_by, .. } = *usage;
+        let mut charge = Self { hold: Some(hold), taken, told, client_gone, cut, is_settled: false };
+        if settled_by == SettledBy::Head {
+            charge.ends(End::Whole);
+        }
+        charge
+    }
+
+    /// Of an answer that costs nothing, and succeeded at nothing.
+    pub(crate) fn failed(mut taken: Option<Taken>) -> Self {
+        if let Some(taken) = &mut taken {
+            taken.failed();
+        }
+        let (client_gone, cut) = (Unfinished::Release, Unfinished::Release);
+        Self { hold: None, taken, told: Told::All, client_gone, cut, is_settled: true }
+    }
+
+    /// Trailers have come. What is told in them is not for the client.
+    pub(crate) fn hears(&mut self, trailers: &mut HeaderMap) {
+        if let (Told::InTrailer(name), Some(hold)) = (&self.told, &self.hold) {
+            // The record of the request is written by now; what is no number is charged as said nothing.
+            self.told = heard(trailers, name, hold, &mut Vec::new());
+        }
+    }
+
+    /// The answer has come to an end. The first one counts.
+    pub(crate) fn ends(&mut self, end: End) {
+        if std::mem::replace(&mut self.is_settled, true) {
+            return;
+        }
+        let is_charged = match end {
+            End::Whole => true,
+            End::Cut => self.cut == Unfinished::Charge,
+            End::ClientGone => self.client_gone == Unfinished::Charge,
+        };
+        if let Some(taken) = &mut self.taken {
+            if is_charged { taken.succeeded() } else { taken.failed() }
+        }
+        let Some(hold) = self.hold.take() else { return };
+        match self.told {
+            _ if !is_charged => hold.release(),
+            Told::Used(used) => hold.post_used(used),
+            Told::All | Told::InTrailer(_) => hold.post(),
+        }
+    }
+}
+
+impl Drop for Charge {
+    fn drop(&mut self) {
+        self.ends(End::ClientGone);
+    }
+}
+
+/// Takes what was told from the fields. Nothing, and what is no number, means all.
+fn heard(fields: &mut HeaderMap, name: &HeaderName, hold: &Hold, remarks: &mut Vec<String>) -> Told {
+    let used = {
+        let mut values = fields.get_all(name).iter();
+        values.next().filter(|_| values.next().is_none()).and_then(|value| {
+            let text = value.to_str().ok()?.trim();
+            // `+7` would be a number to the parser.
+            text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse::<u64>().ok())?
+        })
+    };
+    fields.remove(name);
+    // What was charged before, or costs nothing, is told for nothing.
+    if hold.amount() > 0 {
+        match used {
+            None => remarks.push(format!("the answer does not say in `{name}` how many credits were used")),
+            Some(used) if used > hold.amount() => {
+                remarks.push(format!("`{name}` says {used} credits, of {} that are held", hold.amount()));
+            }
+            Some(_) => {}
+        }
+    }
+    used.map_or(Told::All, Told::Used)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_whole_number_is_not_told() {
+        let name = HeaderName::from_static("x-used");
+        for (values, expected) in [
+            (&["7"][..], Some(7)),
+            (&[" 7 "], Some(7)),
+            (&["0"], Some(0)),
+            (&[], None),
+            (&[""], None),
+            (&["-1"], None),
+            (&["+7"], None),
+            (&["1.5"], None),
+            (&["7", "7"], None),
+            (&["99999999999999999999"], None),
+        ] {
+            let mut fields = HeaderMap::new();
+            for value in values {
+                fields.append(&name, value.parse().unwrap());
+            }
+            let told = heard(&mut fields, &name, &Hold::nothing(), &mut Vec::new());
+            let told = if let Told::Used(used) = told { Some(used) } else { None };
+            assert_eq!((told, fields.len()), (expected, 0), "{values:?}");
+        }
+    }
+}
