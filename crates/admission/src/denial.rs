@@ -35,6 +35,10 @@ pub enum Denial {
     },
     /// Too many failed attempts from this peer address.
     CredentialThrottled {
+        /// How many may fail in `per`.
+        attempts: u64,
+        /// Their window.
+        per: Duration,
         /// When another attempt is looked at.
         retry_after: Duration,
     },
@@ -76,6 +80,8 @@ pub enum Denial {
     QuotaExceeded {
         /// How many it allows.
         requests: u64,
+        /// The day's length: days of 23 and of 25 hours exist.
+        per: Duration,
         /// How many are left: not enough for what this request counts.
         remaining: u64,
         /// How long the day still lasts.
@@ -145,8 +151,8 @@ impl From<Exceeded> for Denial {
                 Denial::RateExceeded { name, requests, per, remaining, retry_after }
             }
             Exceeded::Concurrency { slots, retry_after } => Denial::RateConcurrency { slots, retry_after },
-            Exceeded::Quota { requests, remaining, resets_in, resets_at } => {
-                Denial::QuotaExceeded { requests, remaining, resets_in, resets_at }
+            Exceeded::Quota { requests, per, remaining, resets_in, resets_at } => {
+                Denial::QuotaExceeded { requests, per, remaining, resets_in, resets_at }
             }
         }
     }

@@ -93,6 +93,8 @@ pub enum Exceeded {
     Quota {
         /// How many it allows.
         requests: u64,
+        /// The day's length: days of 23 and of 25 hours exist.
+        per: Duration,
         /// How many are left.
         remaining: u64,
         /// How long the day still lasts.

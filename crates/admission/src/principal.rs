@@ -8,7 +8,7 @@ use std::sync::{Arc, OnceLock};
 use jiff::Timestamp;
 
 use crate::cache::{Remembered, Term};
-use crate::{Account, Credential, KeyRecord, Meter, Now, Plan, Report};
+use crate::{Account, Credential, Demand, Denial, KeyRecord, Meter, Now, Plan, Report};
 
 /// Who is calling: the key, its account, the account's plan, and the counters of both.
 ///
@@ -73,6 +73,12 @@ impl Principal {
     /// How the account's limits stand, for the header fields of refusals too.
     pub fn report(&self, now: Now) -> Report<'_> {
         self.meter.report(now)
+    }
+
+    /// Every limit that would deny this now, in the plan's order, but for those in the shadow: a denial itself
+    /// tells of the longest alone.
+    pub fn denials(&self, demand: &Demand<'_>, now: Now) -> Vec<Denial> {
+        self.meter.exceeded(demand, now).into_iter().map(Denial::from).collect()
     }
 
     /// Whether it is time to write down that the key has been used; for one of those who ask at once.

@@ -15,6 +15,8 @@ const SLOTS: usize = 8192;
 /// Counts failed authentications per peer address.
 #[derive(Debug)]
 pub struct FailureThrottle {
+    failures: NonZeroU32,
+    per: Duration,
     spacing: Spacing,
     peers: PeerCells,
 }
@@ -22,15 +24,18 @@ pub struct FailureThrottle {
 impl FailureThrottle {
     /// Lets `failures` fail per `per`, so many of them at once.
     pub fn new(failures: NonZeroU32, per: Duration) -> Self {
-        Self { spacing: Spacing::from(&Rate::new("failures", failures, per)), peers: PeerCells::new(SLOTS) }
+        let spacing = Spacing::from(&Rate::new("failures", failures, per));
+        Self { failures, per, spacing, peers: PeerCells::new(SLOTS) }
     }
 
     /// Whether another attempt of this peer is looked at.
     pub fn check(&self, peer: IpAddr, now: Now) -> Result<(), Denial> {
         let Some(failures) = self.peers.find(peer, ()) else { return Ok(()) };
-        failures
-            .probe(self.spacing, 1, now.nanos())
-            .map_err(|wait| Denial::CredentialThrottled { retry_after: wait.unwrap_or_default() })
+        failures.probe(self.spacing, 1, now.nanos()).map_err(|wait| Denial::CredentialThrottled {
+            attempts: u64::from(self.failures.get()),
+            per: self.per,
+            retry_after: wait.unwrap_or_default(),
+        })
     }
 
     /// An attempt of this peer failed.
@@ -55,7 +60,11 @@ mod tests {
             assert_eq!(throttle.check(peer, at(0)), Ok(()));
             throttle.failed(peer, at(0));
         }
-        let denial = Denial::CredentialThrottled { retry_after: Duration::from_secs(10) };
+        let denial = Denial::CredentialThrottled {
+            attempts: 3,
+            per: Duration::from_secs(30),
+            retry_after: Duration::from_secs(10),
+        };
         assert_eq!(throttle.check(peer, at(0)), Err(denial.clone()));
         assert_eq!(throttle.check("::ffff:192.0.2.1".parse().unwrap(), at(0)), Err(denial));
         assert_eq!(throttle.check("192.0.2.2".parse().unwrap(), at(0)), Ok(()));

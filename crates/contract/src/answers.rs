@@ -13,27 +13,52 @@ use crate::load::{CodeStyle, Defaults, Draft, Reader, doc_url};
 use crate::template::Template;
 use crate::{Condition, claimable};
 
-/// Parameters that the gateway's own denials give along.
-pub(crate) const DENIAL_PARAMS: &[&str] = &[
-    "allow",
-    "api",
-    "available",
-    "feature",
-    "max_bytes",
-    "method",
-    "needed",
-    "operation",
-    "plan",
-    "remaining",
-    "requires",
-    "resets_at",
-    "resource",
-    "scheme",
-    "scope",
-    "status",
-    "violated_policies",
-    "window",
+/// A parameter that the gateway's own denials give along.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DenialParam {
+    /// As messages write it.
+    pub name: &'static str,
+    /// The conditions that have it.
+    pub on: &'static [&'static str],
+    /// What it says.
+    pub meaning: &'static str,
+}
+
+const LIMITS: &[&str] = &["rate.exceeded", "rate.concurrency", "quota.exceeded", "credential.throttled"];
+const WINDOWS: &[&str] = &["rate.exceeded", "quota.exceeded", "credential.throttled"];
+
+/// Parameters that the gateway's own denials give along, by their names.
+pub const DENIAL_PARAMS: &[DenialParam] = &[
+    of("allow", &["resource.method_not_allowed"], "the methods that the path has"),
+    of("available", &["credits.exhausted"], "credits that there are"),
+    of("feature", &["plan.required"], "what the plan lacks"),
+    of("limit", LIMITS, "how many requests, attempts or slots there are in the window, or at once"),
+    of("max_bytes", &["body.too_large"], "how much content is taken, where its announced length exceeds it"),
+    of("method", &["resource.method_not_allowed"], "the method of the request"),
+    of("needed", &["credits.exhausted"], "credits that the request costs"),
+    of("operation", &["permission.operation"], "the operation that the key does not cover"),
+    of("plan", &["plan.required", "plan.inactive"], "the account's plan"),
+    of("remaining", LIMITS, "how many are left of `limit`"),
+    of(
+        "resets_at",
+        &["quota.exceeded", "credits.exhausted"],
+        "when there are more (RFC 3339), where that is known",
+    ),
+    of("resource", &["permission.resource"], "the resource that the key does not cover"),
+    of("scheme", &["credential.scheme"], "the authentication scheme that is expected"),
+    of("scope", &["permission.operation"], "the scope that the operation asks for, where it asks for one"),
+    of("status", &["upstream.refused"], "the status of the upstream's answer"),
+    of(
+        "violated_policies",
+        &["rate.exceeded", "rate.concurrency", "quota.exceeded"],
+        "the names of all limits that deny: those of rates, `concurrency`, `daily`",
+    ),
+    of("window", WINDOWS, "the limit's window in seconds"),
 ];
+
+const fn of(name: &'static str, on: &'static [&'static str], meaning: &'static str) -> DenialParam {
+    DenialParam { name, on, meaning }
+}
 
 /// The distribution.
 pub(crate) struct Answers {

@@ -205,6 +205,7 @@ mod twins;
 mod views;
 mod violations;
 
+pub use answers::{DENIAL_PARAMS, DenialParam};
 pub use catalogue::{Docs, EntrySource, ErrorEntry, ErrorId, ErrorStatus, Retry, Show};
 pub use condition::{Condition, Origin, RefusedStatus, RetryClass, Usual, claimable};
 pub use contract::{About, Contract, RequestIdField, Shows};

@@ -5,7 +5,7 @@
 use std::fmt::Write;
 use std::path::Path;
 
-use demur_contract::Condition;
+use demur_contract::{Condition, DENIAL_PARAMS};
 
 fn page() -> String {
     let mut page = String::from(
@@ -30,6 +30,17 @@ fn page() -> String {
         .unwrap();
     }
     page.push_str("| `upstream.refused.STATUS` | that 4xx | by status | yes | The service behind refused the request |\n");
+    page.push_str(
+        "\n## Parameters\n\n\
+         What the gateway's own refusals give along. A message may name them (`{limit}`), and a format may show them\n\
+         (`$params.limit`); what a condition does not give is left out. Parameters of violations (`{param}`, `{value}`,\n\
+         `{limit}`, …) are in [contract.md](contract.md).\n\n\
+         | parameter | conditions | meaning |\n|---|---|---|\n",
+    );
+    for param in DENIAL_PARAMS {
+        let on: Vec<String> = param.on.iter().map(|condition| format!("`{condition}`")).collect();
+        writeln!(page, "| `{}` | {} | {} |", param.name, on.join(", "), param.meaning).unwrap();
+    }
     page
 }
 

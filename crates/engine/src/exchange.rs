@@ -169,7 +169,8 @@ impl<'e> Exchange<'e> {
         self.settle_limits(origin);
 
         let detail = *refused.detail;
-        let delay = retry_after(detail.retry_after, entry.retry);
+        let waiting_helps = limit_fields::waiting_helps(entry.retry.class) && !detail.is_hopeless;
+        let delay = retry_after(detail.retry_after, entry.retry).filter(|_| waiting_helps);
         // What is in the contract's format already cannot be said in another way.
         let (content, spoken) = match detail.verbatim {
             Some(content) => (content, &**contract),
@@ -200,7 +201,7 @@ impl<'e> Exchange<'e> {
         if let Some(delay) = delay {
             headers.insert(RETRY_AFTER, HeaderValue::from(delay.seconds()));
         }
-        limit_fields::set_retry(speaker.families(), entry.retry.class, delay, headers);
+        limit_fields::set_retry(speaker.families(), waiting_helps, delay, headers);
         if let (401, Some(api)) = (entry.status.as_u16(), self.api) {
             headers.insert(WWW_AUTHENTICATE, api.challenge.clone());
         }
@@ -302,11 +303,10 @@ impl Exchange<'_> {
     }
 }
 
-/// When trying again makes sense: only where waiting helps, for a delay on anything else would be a lie; and
-/// never longer than two days, whatever an upstream says. (A quota's day can have 25 hours.)
+/// When trying again makes sense, where waiting helps (a delay on anything else would be a lie); and never longer than two days, whatever an upstream says. (A quota's day can have 25 hours.)
 fn retry_after(known: Option<Duration>, advice: Retry) -> Option<RetryAfter> {
     const LONGEST: Duration = Duration::from_secs(2 * 86_400);
-    let delay = known.or(advice.default_delay).filter(|_| limit_fields::waiting_helps(advice.class))?;
+    let delay = known.or(advice.default_delay)?;
     Some(RetryAfter { delay: delay.min(LONGEST) })
 }
 

@@ -33,14 +33,14 @@ pub(crate) fn set(families: &[Family], limits: &[LimitState<'_>], now: Now, head
 /// Sets the fields of a refusal, for clients that retry by fields or by status alone.
 pub(crate) fn set_retry(
     families: &[Family],
-    class: RetryClass,
+    waiting_helps: bool,
     delay: Option<RetryAfter>,
     headers: &mut HeaderMap,
 ) {
     for family in families {
         match (family, delay) {
             (Family::ShouldRetry(field), _) => {
-                let text = if waiting_helps(class) { "true" } else { "false" };
+                let text = if waiting_helps { "true" } else { "false" };
                 headers.insert(field.clone(), HeaderValue::from_static(text));
             }
             // As late as `Retry-After`, so that neither sends a client back before the other.
@@ -204,7 +204,7 @@ mod tests {
             (RetryClass::AfterFix, None, "false", None),
         ] {
             let mut headers = HeaderMap::new();
-            set_retry(families.families(), class, delay, &mut headers);
+            set_retry(families.families(), waiting_helps(class), delay, &mut headers);
             for field in ["x-should-retry", "their-retry"] {
                 assert_eq!(headers[field], retry);
             }

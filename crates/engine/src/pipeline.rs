@@ -42,7 +42,7 @@ use crate::record::Record;
 use crate::refused::Refused;
 use crate::rules::{self, Seen};
 use crate::secrets::Secrets;
-use crate::settings::{Asked, ToldBy, Unfinished};
+use crate::settings::{Asked, Authentication, Scheme, ToldBy, Unfinished};
 use crate::settle::settle;
 use crate::speaker::Speaker;
 use crate::{cors, credential, forward};
@@ -264,7 +264,7 @@ impl Engine {
             Find::Found(found) => found,
             unknown => {
                 let refused = match &unknown {
-                    Find::MethodNotAllowed { allow } => method_not_allowed(allow),
+                    Find::MethodNotAllowed { allow } => method_not_allowed(allow, &parts.method),
                     _ => Condition::ResourceNotFound.into(),
                 };
                 drop(unknown);
@@ -300,7 +300,8 @@ impl Engine {
                 }
                 Err(denial) => Err(denial),
             };
-            exchange.principal = exchange.decided(known.map_err(Refused::from))?;
+            let known = known.map_err(|denial| by_credentials(denial, &settings.authentication));
+            exchange.principal = exchange.decided(known)?;
         }
         let principal = exchange.principal.clone();
 
@@ -320,7 +321,8 @@ impl Engine {
                 resource,
             };
             if let Err(denial) = permit(principal, &requirement) {
-                exchange.decided::<()>(Err(denial.into()))?;
+                let refused = by_grants(denial, principal, &requirement);
+                exchange.decided::<()>(Err(refused))?;
             }
             if resolved == Some(Resource::Unclear) {
                 exchange.decided::<()>(Err(unclear_resource()))?;
@@ -332,7 +334,8 @@ impl Engine {
             match wait!(self.admission.take(principal, &demand, now)) {
                 Ok(taken) => exchange.keep(taken),
                 Err(denial) => {
-                    exchange.decided::<()>(Err(denial.into()))?;
+                    let all = principal.denials(&demand, now);
+                    exchange.decided::<()>(Err(Refused::by_limits(denial, &all, cost)))?;
                 }
             }
         }
@@ -496,6 +499,34 @@ impl Engine {
         ]);
         let charge = Charge { operation: &operation, repeats: Repeats::As(fingerprint), amount: credits };
         Ok(wait!(self.admission.hold(principal, &charge, now))?)
+    }
+}
+
+/// What a key must look like is said beside the denial.
+fn by_credentials(denial: Denial, authentication: &Authentication) -> Refused {
+    let is_scheme = denial == Denial::CredentialScheme;
+    let refused = Refused::from(denial);
+    match &authentication.scheme {
+        Scheme::Authorization(scheme) if is_scheme => refused.with("scheme", scheme.as_str()),
+        Scheme::Authorization(_) | Scheme::Field(_) => refused,
+    }
+}
+
+/// What was asked for is said beside the denial.
+fn by_grants(denial: Denial, principal: &Principal, asked: &Requirement<'_>) -> Refused {
+    let refused = Refused::from(denial);
+    match refused.condition() {
+        Some(Condition::PlanRequired | Condition::PlanInactive) => {
+            refused.with("plan", principal.plan().name.as_str())
+        }
+        Some(Condition::PermissionOperation) => {
+            let refused = refused.with("operation", asked.operation.unwrap_or_default());
+            match asked.scope {
+                Some(scope) => refused.with("scope", scope),
+                None => refused,
+            }
+        }
+        _ => refused,
     }
 }
 

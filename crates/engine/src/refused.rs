@@ -4,6 +4,7 @@
 //! what is particular to this occurrence; how it looks on the wire is the contract's business.
 
 use std::borrow::Cow;
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use demur_admission::{Denial, LimitKind, StorePart};
@@ -36,6 +37,8 @@ pub(crate) struct Detail {
     pub(crate) message: Option<String>,
     pub(crate) violations: Vec<Violation>,
     pub(crate) retry_after: Option<Duration>,
+    /// No waiting helps, whatever the contract says of the error in general.
+    pub(crate) is_hopeless: bool,
     /// Fields of the refusal beyond those that every one has, such as `Allow`.
     pub(crate) fields: Vec<(HeaderName, HeaderValue)>,
     /// Content that is in the contract's format already.
@@ -72,6 +75,34 @@ impl Refused {
     pub(crate) fn after(mut self, delay: Option<Duration>) -> Self {
         self.detail.retry_after = delay;
         self
+    }
+
+    pub(crate) fn hopeless(mut self) -> Self {
+        self.detail.is_hopeless = true;
+        self
+    }
+
+    /// By one or more limits, of a request that counts for so many: `denial` denies for the longest time, and decides;
+    /// all of them are named. Where one of them could never let it pass, waiting for the others is no help.
+    pub(crate) fn by_limits(denial: Denial, all: &[Denial], cost: NonZeroU32) -> Self {
+        let is_hopeless = all.iter().chain([&denial]).any(|denial| match denial {
+            Denial::RateExceeded { retry_after, .. } => retry_after.is_none(),
+            Denial::QuotaExceeded { requests, .. } => u64::from(cost.get()) > *requests,
+            _ => false,
+        });
+        let own = policy(&denial).map(str::to_owned);
+        let mut refused = Self::from(denial);
+        if let Some(own) = own {
+            let mut names: Vec<String> = all.iter().filter_map(policy).map(str::to_owned).collect();
+            // Between the two looks another request may have ended.
+            if !names.contains(&own) {
+                names.insert(0, own);
+            }
+            let params = &mut refused.detail.params;
+            params.retain(|(name, _)| name != VIOLATED);
+            params.push((Cow::Borrowed(VIOLATED), Value::List(names)));
+        }
+        if is_hopeless { refused.hopeless() } else { refused }
     }
 
     pub(crate) fn field(mut self, name: HeaderName, value: HeaderValue) -> Self {
@@ -111,6 +142,18 @@ impl From<RefusedStatus> for Refused {
     }
 }
 
+const VIOLATED: &str = "violated_policies";
+
+/// The name of the limit that denies, as fields about limits call it.
+fn policy(denial: &Denial) -> Option<&str> {
+    match denial {
+        Denial::RateExceeded { name, .. } => Some(name),
+        Denial::RateConcurrency { .. } => Some("concurrency"),
+        Denial::QuotaExceeded { .. } => Some(LimitKind::Quota.name()),
+        _ => None,
+    }
+}
+
 /// The one place where what admission says gets the name of a condition.
 impl From<Denial> for Refused {
     fn from(denial: Denial) -> Self {
@@ -130,8 +173,12 @@ impl From<Denial> for Refused {
             Denial::CredentialDisabled { disabled_at } => {
                 Refused::from(Condition::CredentialRevoked).because(format!("disabled at {disabled_at}"))
             }
-            Denial::CredentialThrottled { retry_after } => {
-                Refused::from(Condition::CredentialThrottled).after(Some(retry_after))
+            Denial::CredentialThrottled { attempts, per, retry_after } => {
+                Refused::from(Condition::CredentialThrottled)
+                    .with("limit", whole(attempts))
+                    .with("remaining", whole(0))
+                    .with("window", whole(per.as_secs().max(1)))
+                    .after(Some(retry_after))
             }
             Denial::PermissionResource { resource } => {
                 Refused::from(Condition::PermissionResource).with("resource", resource)
@@ -143,21 +190,25 @@ impl From<Denial> for Refused {
             Denial::PlanInactive => Condition::PlanInactive.into(),
             Denial::RateExceeded { name, requests, per, remaining, retry_after } => {
                 Refused::from(Condition::RateExceeded)
-                    .with("violated_policies", Value::List(vec![name.to_string()]))
+                    .with(VIOLATED, Value::List(vec![name.to_string()]))
                     .with("limit", whole(requests))
                     .with("remaining", whole(remaining))
                     .with("window", whole(per.as_secs().max(1)))
                     .after(retry_after)
                     .because(format!("rate `{name}`"))
             }
+            // It has no window: a slot is free when another request ends.
             Denial::RateConcurrency { slots, retry_after } => Refused::from(Condition::RateConcurrency)
+                .with(VIOLATED, Value::List(vec!["concurrency".to_owned()]))
                 .with("limit", whole(slots.into()))
+                .with("remaining", whole(0))
                 .after(Some(retry_after)),
-            Denial::QuotaExceeded { requests, remaining, resets_in, resets_at } => {
+            Denial::QuotaExceeded { requests, per, remaining, resets_in, resets_at } => {
                 Refused::from(Condition::QuotaExceeded)
-                    .with("violated_policies", Value::List(vec![LimitKind::Quota.name().to_owned()]))
+                    .with(VIOLATED, Value::List(vec![LimitKind::Quota.name().to_owned()]))
                     .with("limit", whole(requests))
                     .with("remaining", whole(remaining))
+                    .with("window", whole(per.as_secs().max(1)))
                     .with_moment("resets_at", Some(resets_at))
                     .after(Some(resets_in))
             }
@@ -181,6 +232,82 @@ impl From<Denial> for Refused {
                 };
                 Refused::from(condition).after(Some(Duration::from_secs(5))).because(cause.to_string())
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::{BTreeMap, BTreeSet};
+    use std::sync::Arc;
+
+    use demur_contract::DENIAL_PARAMS;
+
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn rate(name: &str, retry_after: Option<Duration>) -> Denial {
+        let name: Arc<str> = name.into();
+        Denial::RateExceeded { name, requests: 5, per: SECOND, remaining: 1, retry_after }
+    }
+
+    fn quota(requests: u64) -> Denial {
+        let resets_at = Timestamp::UNIX_EPOCH;
+        Denial::QuotaExceeded { requests, per: SECOND, remaining: 0, resets_in: SECOND, resets_at }
+    }
+
+    /// What denials about limits and credits give is what the table of parameters says, and the documents with it.
+    #[test]
+    fn denials_give_what_the_table_says() {
+        let resets_at = Some(Timestamp::UNIX_EPOCH);
+        let denials = [
+            rate("burst", Some(SECOND)),
+            quota(5),
+            Denial::RateConcurrency { slots: 2, retry_after: SECOND },
+            Denial::CredentialThrottled { attempts: 3, per: SECOND, retry_after: SECOND },
+            Denial::CreditsExhausted { needed: 2, available: 1, resets_at },
+            Denial::PermissionResource { resource: "shelf:1".into() },
+        ];
+        for denial in denials {
+            let refused = Refused::from(denial);
+            let condition = refused.condition().map_or("", |condition| condition.name());
+            let given: BTreeSet<&str> = refused.detail.params.iter().map(|(name, _)| name.as_ref()).collect();
+            let of_it = DENIAL_PARAMS.iter().filter(|param| param.on.contains(&condition));
+            assert_eq!(given, of_it.map(|param| param.name).collect(), "{condition}");
+        }
+        let known: BTreeSet<&str> = demur_contract::claimable().into_iter().collect();
+        let named: BTreeMap<&str, &[&str]> =
+            DENIAL_PARAMS.iter().map(|param| (param.name, param.on)).collect();
+        assert_eq!(named.len(), DENIAL_PARAMS.len(), "each once");
+        let is_known = |on: &&str| known.contains(on) || *on == "upstream.refused";
+        assert!(named.values().all(|on| on.iter().all(|on| is_known(on))), "{named:?}");
+    }
+
+    #[test]
+    fn all_limits_that_deny_are_named_and_none_tells_to_wait_in_vain() {
+        let some = Some(SECOND);
+        for (denial, all, cost, names, is_hopeless) in [
+            (
+                rate("hour", some),
+                vec![rate("minute", some), rate("hour", some)],
+                1,
+                &["minute", "hour"][..],
+                false,
+            ),
+            (quota(5), vec![rate("minute", some), quota(5)], 1, &["minute", "daily"], false),
+            (quota(5), vec![quota(5)], 10, &["daily"], true),
+            (rate("burst", None), vec![rate("burst", None)], 10, &["burst"], true),
+            // The quota waits for longer; yet no day would let it pass the rate.
+            (quota(50), vec![rate("burst", None), quota(50)], 10, &["burst", "daily"], true),
+            // Another request ended between the two looks.
+            (rate("burst", some), vec![], 1, &["burst"], false),
+        ] {
+            let refused = Refused::by_limits(denial, &all, NonZeroU32::new(cost).unwrap());
+            let violated =
+                refused.detail.params.iter().find(|(name, _)| name == VIOLATED).map(|(_, value)| value);
+            let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+            assert_eq!((violated, refused.detail.is_hopeless), (Some(&Value::List(names)), is_hopeless));
         }
     }
 }

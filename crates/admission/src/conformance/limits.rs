@@ -53,8 +53,13 @@ pub fn the_longest_denial_decides_and_siblings_take_nothing<F: Fixture>(fixture:
         let denial = take(&bench, &principal, start()).unwrap_err();
         let twelve_hours = Duration::from_secs(12 * 3600);
         let resets_at = at(twelve_hours).wall;
-        let expected =
-            Denial::QuotaExceeded { requests: 2, remaining: 0, resets_in: twelve_hours, resets_at };
+        let expected = Denial::QuotaExceeded {
+            requests: 2,
+            per: 2 * twelve_hours,
+            remaining: 0,
+            resets_in: twelve_hours,
+            resets_at,
+        };
         assert_eq!(denial, expected);
     }
     assert_eq!(remaining(&principal, start()), before);
@@ -66,6 +71,12 @@ pub fn the_longest_denial_decides_and_siblings_take_nothing<F: Fixture>(fixture:
     }
     let denial = take(&bench, &principal, seconds(2)).unwrap_err();
     let Denial::RateExceeded { name, retry_after, .. } = denial else { unreachable!("{denial:?}") };
+    let all = principal.denials(&Demand::ONE, seconds(2));
+    let names = all.iter().map(|denial| match denial {
+        Denial::RateExceeded { name, .. } => name.as_ref(),
+        other => unreachable!("{other:?}"),
+    });
+    assert_eq!(names.collect::<Vec<_>>(), ["burst", "slow"], "all that deny are told of");
     assert_eq!((name.as_ref(), retry_after), ("slow", Some(Duration::from_secs(10))));
 }
 

@@ -178,13 +178,28 @@ impl Meter {
         shadowed: &mut Vec<Exceeded>,
     ) -> Option<Exceeded> {
         let mut longest: Option<Exceeded> = None;
-        let mut denied = |exceeded: Exceeded, shadow: bool| {
+        self.each_denial(demand, now, |exceeded, shadow| {
             if shadow {
                 shadowed.push(exceeded);
             } else if longest.as_ref().is_none_or(|other| other.wait() <= exceeded.wait()) {
                 longest = Some(exceeded);
             }
-        };
+        });
+        longest
+    }
+
+    /// Every limit that would deny this now, in the plan's order, but for those in the shadow.
+    pub(crate) fn exceeded(&self, demand: &Demand<'_>, now: Now) -> Vec<Exceeded> {
+        let mut all = Vec::new();
+        self.each_denial(demand, now, |exceeded, shadow| {
+            if !shadow {
+                all.push(exceeded);
+            }
+        });
+        all
+    }
+
+    fn each_denial(&self, demand: &Demand<'_>, now: Now, mut denied: impl FnMut(Exceeded, bool)) {
         for (index, rate) in self.plan.rates.iter().enumerate() {
             if !rate.concerns(demand.operation) {
                 continue;
@@ -204,7 +219,6 @@ impl Meter {
         {
             denied(quota_exceeded(quota, self.counts.quota.state(quota, now.wall), now), quota.shadow);
         }
-        longest
     }
 
     fn take_all(&self, demand: &Demand<'_>, now: Now, shadowed: Vec<Exceeded>) -> Result<Receipt, Exceeded> {
@@ -291,6 +305,7 @@ fn concurrency_exceeded(slots: NonZeroU32) -> Exceeded {
 fn quota_exceeded(quota: &Quota, state: QuotaState, now: Now) -> Exceeded {
     Exceeded::Quota {
         requests: quota.requests,
+        per: between(state.period.start, state.period.end),
         remaining: quota.requests.saturating_sub(state.used),
         resets_in: between(now.wall, state.period.end),
         resets_at: state.period.end,

@@ -248,17 +248,21 @@ impl Reader<'_> {
         for (template, member) in texts.flatten() {
             for parameter in template.parameters() {
                 let Parameter::Named(name) = parameter else { continue };
-                if entry.params.contains(name) || answers::DENIAL_PARAMS.contains(&name.as_str()) {
+                if entry.params.contains(name)
+                    || answers::DENIAL_PARAMS.iter().any(|param| param.name == name)
+                {
                     continue;
                 }
                 let span = node.get(member).map_or(node.span, |node| node.span);
-                let known =
-                    entry.params.iter().map(String::as_str).chain(answers::DENIAL_PARAMS.iter().copied());
-                let help =
-                    match did_you_mean(name, known.chain(["param", "value", "values", "limit", "allowed"])) {
-                        Some(known) => format!("did you mean `{{{known}}}`?"),
-                        None => format!("declare it: `params: [{name}]`"),
-                    };
+                let everyones = answers::DENIAL_PARAMS.iter().map(|param| param.name);
+                let known: Vec<&str> = entry.params.iter().map(String::as_str).chain(everyones).collect();
+                let help = match did_you_mean(
+                    name,
+                    known.into_iter().chain(["param", "value", "values", "limit", "allowed"]),
+                ) {
+                    Some(known) => format!("did you mean `{{{known}}}`?"),
+                    None => format!("declare it: `params: [{name}]`"),
+                };
                 self.error(span, "unknown-parameter", format!("no one gives `{{{name}}}`"), help);
             }
         }
