@@ -5,14 +5,14 @@
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
-use std::num::NonZeroUsize;
+use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use demur_admission::{Plan, Settings};
 use demur_contract::Contract;
-use demur_engine::settings::{ApiSettings, Reading, read_api, read_duration, read_plan};
+use demur_engine::settings::{ApiSettings, OperationSettings, Reading, read_api, read_duration, read_plan};
 use demur_source::{Diagnostics, Fields, Key, Node, Source, Span};
 
 use crate::access_log::{LogSettings, read_log};
@@ -154,6 +154,7 @@ fn read(root: &Node, reading: &mut Reading<'_>) -> Option<Config> {
         if let Some(api) = read_one_api(node, reading) {
             refuse_twin(&api, &apis, node.span, reading);
             check_features(&api, &plans, node, reading);
+            check_costs(&api, &plans, node, reading);
             apis.push(api);
         }
     }
@@ -326,6 +327,47 @@ fn check_features(api: &ApiConfig, plans: &[Plan], node: &Node, reading: &mut Re
             help,
         );
     }
+}
+
+/// An operation that counts for more than a limit ever lets pass at once is refused for ever, whoever waits.
+fn check_costs(api: &ApiConfig, plans: &[Plan], node: &Node, reading: &mut Reading<'_>) {
+    for operation in api.settings.document.operations() {
+        let Some(asked) = api.settings.operations.get(operation.index()) else { continue };
+        let Some(cost) = asked.cost.map(NonZeroU32::get) else { continue };
+        let id = operation.id();
+        let cost_node = ["operations", id, "cost"].iter().try_fold(node, |node, name| node.get(name));
+        let span = cost_node.map_or(node.span, |node| node.span);
+        let mut never = |limit: String, mend: String| {
+            let message = format!("`{id}` counts for {cost}, and can never pass {limit}");
+            reading.found.warning(
+                reading.source,
+                span,
+                "cost",
+                message,
+                format!("lower `cost`, or raise {mend}"),
+            );
+        };
+        for plan in plans.iter().filter(|plan| may_call(plan, asked)) {
+            let name = &plan.name;
+            let rates = plan.rates.iter().filter(|rate| !rate.shadow && rate.concerns(Some(id)));
+            for rate in rates.filter(|rate| cost > rate.burst.get()) {
+                let (rate, burst) = (&rate.name, rate.burst);
+                let limit =
+                    format!("the rate `{rate}` of the plan `{name}`, which lets {burst} pass at once");
+                never(limit, "the rate's `burst`".to_owned());
+            }
+            if let Some(quota) = plan.quota.as_ref().filter(|it| !it.shadow && u64::from(cost) > it.requests)
+            {
+                let limit = format!("the quota of the plan `{name}`, which is {} a day", quota.requests);
+                never(limit, "the quota's `requests`".to_owned());
+            }
+        }
+    }
+}
+
+/// Whether an account on the plan gets as far as the limits.
+fn may_call(plan: &Plan, asked: &OperationSettings) -> bool {
+    plan.active && asked.feature.as_ref().is_none_or(|feature| plan.features.contains(feature))
 }
 
 /// A rate for operations that no document has would count nothing, and nobody would notice.

@@ -106,6 +106,8 @@ pub(crate) const ROWS: &[Row] = &[
     error("usage", &[("{ credits: 1 }", "{ credits: 1, usage: { settles: head, cut: «charge } }")], "nothing is left for `cut` to say", "leave out one"),
     error("unknown-word", &[("{ credits: 1 }", "{ credits: 1, usage: { settles: «start } }")], "`settles` is `end` or `head`", ""),
     error("unknown-word", &[("{ credits: 1 }", "{ credits: 1, usage: { client_gone: «free } }")], "`client_gone` is `charge` or `release`", ""),
+    warning("cost", &[("{ credits: 1 }", "{ cost: «11 }")], "`listItems` counts for 11, and can never pass the rate `burst` of the plan `free`, which lets 10 pass at once", "lower `cost`, or raise the rate's `burst`"),
+    warning("cost", &[("{ credits: 1 }", "{ cost: «5 }"), ("requests: 1000", "requests: 4")], "can never pass the quota of the plan `free`, which is 4 a day", "raise the quota's `requests`"),
     error("template", &[("{ credits: 1 }", "{ resource: «\"item:{id\" }")], "a brace stands alone", ""),
     warning("unknown-feature", &[("{ credits: 1 }", "{ feature: similarty }"), ("      listItems", "      «listItems")], "no plan has the feature `similarty`", "did you mean `similarity`?"),
     // Rules.
