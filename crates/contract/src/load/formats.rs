@@ -35,7 +35,7 @@ impl Reader<'_> {
     /// `$params.NAME` shows what some error declares, or what the gateway's own denials give along.
     pub(super) fn params_of_formats(&mut self, formats: &[(Key, Node)], drafts: &[Draft]) {
         let declared = drafts.iter().flat_map(|draft| draft.entry.params.iter().map(String::as_str));
-        let known: Vec<&str> = declared.chain(DENIAL_PARAMS.iter().copied()).collect();
+        let known: Vec<&str> = declared.chain(DENIAL_PARAMS.iter().map(|param| param.name)).collect();
         for (_, format) in formats {
             self.params_of_format(format, &known);
         }
