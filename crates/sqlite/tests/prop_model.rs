@@ -1,0 +1,436 @@
+//! Both ledgers against a model that shares nothing with them: every credit is a thing of its own, and everything that
+//! happens to it is written out. It is slow, and simple enough to be seen to be right.
+
+#![expect(clippy::unwrap_used, reason = "a test")]
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use demur_admission::conformance::{at, plans, start};
+use demur_admission::memory::MemoryLedger;
+use demur_admission::{
+    AccountId, Command, Fingerprint, HoldId, HoldOutcome, HoldRequest, Ledger, MonthlyCredits, Now,
+    OperationId, Plan, PlanBook, Repeats, Reply, Settlement,
+};
+use demur_sqlite::Store;
+use jiff::Timestamp;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+use proptest::prelude::*;
+use tempfile::TempDir;
+
+/// One credit.
+struct Credit {
+    /// The month with which it expires; none where it does not.
+    month: Option<Date>,
+    state: State,
+}
+
+#[derive(Clone, PartialEq)]
+enum State {
+    Free,
+    Held(usize),
+    Spent(String),
+    Expired,
+    Withdrawn,
+}
+
+/// What a named operation has come to.
+#[derive(Clone, Copy, PartialEq)]
+enum Named {
+    Open,
+    Charged,
+    Nothing,
+}
+
+/// What became of a request for credits, without what is a ledger's own.
+#[derive(Debug, PartialEq)]
+enum Outcome {
+    Held,
+    Already,
+    Insufficient(u64),
+    InFlight,
+    Mismatch,
+}
+
+/// Available, held, posted, granted, expired, and when there is more.
+type Sums = (u64, u64, u64, u64, u64, Option<Timestamp>);
+
+#[derive(Default)]
+struct Model {
+    credits: Vec<Credit>,
+    /// How many came in for each month.
+    months: BTreeMap<Date, usize>,
+    names: BTreeMap<String, (u8, Named)>,
+    /// The operation of each hold that is open, and its number.
+    open: Vec<(usize, String)>,
+    made: usize,
+    refunds: BTreeMap<String, usize>,
+}
+
+impl Model {
+    fn count(&self, is_meant: impl Fn(&Credit) -> bool) -> usize {
+        self.credits.iter().filter(|credit| is_meant(credit)).count()
+    }
+
+    fn free(&self) -> usize {
+        self.count(|credit| credit.state == State::Free)
+    }
+
+    /// So many credits that are meant change their state, those of a month first or last.
+    fn change(
+        &mut self,
+        mut most: usize,
+        months_first: bool,
+        is_meant: impl Fn(&Credit) -> bool,
+        to: &State,
+    ) {
+        for of_month in [months_first, !months_first] {
+            for credit in &mut self.credits {
+                if most > 0 && credit.month.is_some() == of_month && is_meant(credit) {
+                    credit.state = to.clone();
+                    most -= 1;
+                }
+            }
+        }
+    }
+
+    fn come(&mut self, month: Option<Date>, count: usize) {
+        self.credits.extend((0..count).map(|_| Credit { month, state: State::Free }));
+    }
+
+    /// What is of an earlier month expires, and this month has as much as its largest plan.
+    fn roll(&mut self, today: Date, monthly: Option<usize>) {
+        let month = today.first_of_month();
+        let all = usize::MAX;
+        let is_old =
+            |credit: &Credit| credit.state == State::Free && credit.month.is_some_and(|of| of < month);
+        self.change(all, true, is_old, &State::Expired);
+        if let Some(amount) = monthly {
+            let had = self.months.entry(month).or_default();
+            let missing = amount.saturating_sub(*had);
+            *had += missing;
+            self.come(Some(month), missing);
+        }
+    }
+
+    fn hold(&mut self, name: &str, fingerprint: Option<u8>, amount: usize) -> Outcome {
+        if let Some(fingerprint) = fingerprint {
+            match self.names.get(name) {
+                Some((other, _)) if *other != fingerprint => return Outcome::Mismatch,
+                Some((_, Named::Open)) => return Outcome::InFlight,
+                Some((_, Named::Charged)) => return Outcome::Already,
+                Some((_, Named::Nothing)) | None => {}
+            }
+        }
+        if self.free() < amount {
+            return Outcome::Insufficient(self.free() as u64);
+        }
+        self.made += 1;
+        let number = self.made;
+        self.change(amount, true, |credit| credit.state == State::Free, &State::Held(number));
+        self.open.push((number, name.to_owned()));
+        if let Some(fingerprint) = fingerprint {
+            self.names.insert(name.to_owned(), (fingerprint, Named::Open));
+        }
+        Outcome::Held
+    }
+
+    /// The rest is free again; what is of a month that is over expires when it is looked at next.
+    fn settle(&mut self, which: usize, posted: usize) {
+        let (number, name) = self.open.swap_remove(which);
+        let is_held = |credit: &Credit| credit.state == State::Held(number);
+        let posted = posted.min(self.count(is_held));
+        self.change(posted, true, is_held, &State::Spent(name.clone()));
+        self.change(usize::MAX, true, is_held, &State::Free);
+        if let Some((_, state)) = self.names.get_mut(&name) {
+            *state = if posted > 0 { Named::Charged } else { Named::Nothing };
+        }
+    }
+
+    fn withdraw(&mut self, amount: usize) -> bool {
+        let is_enough = amount <= self.free();
+        if is_enough {
+            self.change(amount, false, |credit| credit.state == State::Free, &State::Withdrawn);
+        }
+        is_enough
+    }
+
+    /// Once for an operation, and no more than was spent for it; what comes back does not expire.
+    fn refund(&mut self, name: &str, amount: Option<usize>) -> bool {
+        let before = self.refunds.get(name).copied();
+        let spent = self.count(|credit| credit.state == State::Spent(name.to_owned()));
+        let charged = spent + before.unwrap_or_default();
+        let amount = amount.unwrap_or(charged);
+        if amount == 0 || amount > charged {
+            return false;
+        }
+        if let Some(before) = before {
+            return before == amount;
+        }
+        self.refunds.insert(name.to_owned(), amount);
+        let spent = self.credits.iter_mut().filter(|credit| credit.state == State::Spent(name.to_owned()));
+        spent.take(amount).for_each(|credit| *credit = Credit { month: None, state: State::Free });
+        true
+    }
+
+    fn sums(&self, today: Date, monthly: Option<usize>) -> Sums {
+        let count = |is_meant: fn(&State) -> bool| self.count(|credit| is_meant(&credit.state)) as u64;
+        let next = today.last_of_month().tomorrow().unwrap().to_zoned(TimeZone::UTC).unwrap().timestamp();
+        (
+            count(|state| *state == State::Free),
+            count(|state| matches!(state, State::Held(_))),
+            count(|state| matches!(state, State::Spent(_))),
+            count(|state| *state != State::Withdrawn),
+            count(|state| *state == State::Expired),
+            monthly.map(|_| next),
+        )
+    }
+}
+
+/// A ledger that is compared with the model.
+enum Subject {
+    Memory(MemoryLedger),
+    Sqlite { path: PathBuf, store: Option<Arc<Store>>, _folder: TempDir },
+}
+
+const PLANS: [&str; 4] = ["paid", "poor", "dear", "open"];
+
+fn acme() -> AccountId {
+    "acme".parse().unwrap()
+}
+
+fn plan(name: &str) -> Plan {
+    plans().into_iter().find(|plan| plan.name == name).unwrap()
+}
+
+fn open(path: &std::path::Path) -> Arc<Store> {
+    Store::open(path, Arc::new(PlanBook::new(plans()))).unwrap()
+}
+
+impl Subject {
+    fn sqlite() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("demur.db");
+        let store = open(&path);
+        let (account, name, plan) = (Some(acme()), "Acme".into(), PLANS[0].into());
+        store.execute(Command::CreateAccount { account, name, plan }, start().wall);
+        Self::Sqlite { path, store: Some(store), _folder: folder }
+    }
+
+    fn ledger(&self) -> &dyn Ledger {
+        match self {
+            Self::Memory(ledger) => ledger,
+            Self::Sqlite { store, .. } => store.as_deref().unwrap(),
+        }
+    }
+
+    /// Whether an operator's command was carried out; `None` where there is no operator.
+    fn execute(&self, command: Command, now: Now) -> Option<bool> {
+        match self {
+            Self::Memory(_) => None,
+            Self::Sqlite { store, .. } => {
+                let reply = store.as_ref().unwrap().execute(command, now.wall);
+                Some(!matches!(reply, Reply::Refused { .. }))
+            }
+        }
+    }
+
+    fn top_up(&self, amount: u64, now: Now) {
+        match self {
+            Self::Memory(ledger) => ledger.top_up(&acme(), amount).unwrap(),
+            Self::Sqlite { .. } => {
+                let (reason, operation) = ("bought".into(), None);
+                let command = Command::TopUp { account: acme(), amount, reason, operation };
+                assert_eq!(self.execute(command, now), Some(true));
+            }
+        }
+    }
+
+    /// Whether it could be: then all that was held is spent.
+    fn restart(&mut self) -> bool {
+        match self {
+            Self::Memory(_) => false,
+            Self::Sqlite { path, store, .. } => {
+                *store = None;
+                *store = Some(open(path));
+                true
+            }
+        }
+    }
+}
+
+#[derive(Debug, Clone)]
+enum Step {
+    Hold { operation: u8, fingerprint: Option<u8>, amount: u64 },
+    Settle(prop::sample::Index, Settlement),
+    TopUp(u64),
+    Withdraw(u64),
+    Refund(prop::sample::Index, Option<u64>),
+    SetPlan(usize),
+    Wait(u64),
+    Restart,
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let index = any::<prop::sample::Index>;
+    let hold = (0_u8..6, prop::option::of(0_u8..2), 1_u64..50)
+        .prop_map(|(operation, fingerprint, amount)| Step::Hold { operation, fingerprint, amount });
+    let settlement = prop_oneof![Just(Settlement::Release), (0_u64..60).prop_map(Settlement::Post)];
+    let refund = (index(), prop::option::of(0_u64..60));
+    let step = prop_oneof![
+        6 => hold,
+        5 => (index(), settlement).prop_map(|(which, how)| Step::Settle(which, how)),
+        1 => (1_u64..50).prop_map(Step::TopUp),
+        1 => (0_u64..90).prop_map(Step::Withdraw),
+        2 => refund.prop_map(|(which, amount)| Step::Refund(which, amount)),
+        2 => (0..PLANS.len()).prop_map(Step::SetPlan),
+        2 => (0_u64..20).prop_map(Step::Wait),
+        1 => Just(Step::Restart),
+    ];
+    prop::collection::vec(step, 1..60)
+}
+
+/// A ledger and the model, which go on side by side.
+struct Both {
+    ledger: Subject,
+    model: Model,
+    holds: Vec<HoldId>,
+    names: Vec<String>,
+    monthly: Option<MonthlyCredits>,
+    now: Now,
+    days: u64,
+}
+
+impl Both {
+    fn new(ledger: Subject) -> Self {
+        let monthly = plan(PLANS[0]).credits;
+        let (model, holds, names) = (Model::default(), Vec::new(), Vec::new());
+        let mut both = Self { ledger, model, holds, names, monthly, now: start(), days: 0 };
+        both.look();
+        both
+    }
+
+    fn today(&self) -> Date {
+        TimeZone::UTC.to_datetime(self.now.wall).date()
+    }
+
+    fn amount(&self) -> Option<usize> {
+        self.monthly.as_ref().map(|monthly| usize::try_from(monthly.amount).unwrap())
+    }
+
+    /// They say the same of the account.
+    fn look(&mut self) {
+        let (today, amount) = (self.today(), self.amount());
+        self.model.roll(today, amount);
+        let found = self.ledger.ledger().balance(&acme(), self.monthly.as_ref(), self.now).block().unwrap();
+        let found =
+            (found.available, found.held, found.posted, found.granted, found.expired, found.resets_at);
+        assert_eq!(found, self.model.sums(today, amount));
+    }
+
+    fn run(&mut self, step: &Step) {
+        match step {
+            Step::Hold { operation, fingerprint, amount } => self.hold(*operation, *fingerprint, *amount),
+            Step::Settle(which, settlement) if !self.holds.is_empty() => {
+                let which = which.index(self.holds.len());
+                let hold = self.holds.swap_remove(which);
+                self.ledger.ledger().settle(hold, *settlement).block().unwrap();
+                let posted = match settlement {
+                    Settlement::Post(used) => usize::try_from(*used).unwrap(),
+                    Settlement::Release => 0,
+                };
+                self.model.settle(which, posted);
+            }
+            Step::TopUp(amount) => {
+                self.ledger.top_up(*amount, self.now);
+                self.model.come(None, usize::try_from(*amount).unwrap());
+            }
+            Step::Withdraw(amount) => {
+                let (account, reason, operation) = (acme(), "mistake".into(), None);
+                let command = Command::Withdraw { account, amount: *amount, reason, operation };
+                if let Some(done) = self.ledger.execute(command, self.now) {
+                    assert_eq!(done, self.model.withdraw(usize::try_from(*amount).unwrap()));
+                }
+            }
+            Step::Refund(which, amount) if !self.names.is_empty() => {
+                let name = self.names[which.index(self.names.len())].clone();
+                let (account, operation, reason) = (acme(), name.parse().unwrap(), "no help".into());
+                let command = Command::Refund { account, operation, amount: *amount, reason };
+                if let Some(done) = self.ledger.execute(command, self.now) {
+                    let amount = amount.map(|amount| usize::try_from(amount).unwrap());
+                    assert_eq!(done, self.model.refund(&name, amount), "{name}");
+                }
+            }
+            Step::Settle(..) | Step::Refund(..) => {}
+            Step::SetPlan(which) => {
+                let plan = plan(PLANS[*which]);
+                self.ledger.execute(Command::SetPlan { account: acme(), plan: plan.name }, self.now);
+                self.monthly = plan.credits;
+            }
+            Step::Wait(days) => {
+                self.days += days;
+                self.now = at(Duration::from_secs(self.days * 24 * 3600));
+            }
+            Step::Restart => {
+                if self.ledger.restart() {
+                    self.holds.clear();
+                    while !self.model.open.is_empty() {
+                        self.model.settle(0, usize::MAX);
+                    }
+                }
+            }
+        }
+        self.look();
+    }
+
+    fn hold(&mut self, operation: u8, fingerprint: Option<u8>, amount: u64) {
+        // What a client does not name has a name that never comes again.
+        let name = match fingerprint {
+            Some(_) => format!("named-{operation}"),
+            None => format!("single-{}", self.names.len()),
+        };
+        self.names.push(name.clone());
+        let repeats = fingerprint.map_or(Repeats::Never, |byte| Repeats::As(Fingerprint([byte; 32])));
+        let (account, operation): (_, OperationId) = (acme(), name.parse().unwrap());
+        let (account, operation, monthly, now) = (&account, &operation, self.monthly.as_ref(), self.now);
+        let request = HoldRequest { account, operation, repeats, amount, monthly, now };
+        let outcome = self.ledger.ledger().hold(&request).block().unwrap();
+        self.holds.extend(outcome.hold());
+        let found = match outcome {
+            HoldOutcome::Held { .. } => Outcome::Held,
+            HoldOutcome::AlreadyCharged { .. } => Outcome::Already,
+            HoldOutcome::Insufficient { available, .. } => Outcome::Insufficient(available),
+            HoldOutcome::InFlight => Outcome::InFlight,
+            HoldOutcome::Mismatch => Outcome::Mismatch,
+        };
+        let (today, monthly) = (self.today(), self.amount());
+        self.model.roll(today, monthly);
+        assert_eq!(found, self.model.hold(&name, fingerprint, usize::try_from(amount).unwrap()));
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(256))]
+
+    #[test]
+    fn the_ledger_in_memory_does_what_the_model_does(steps in steps()) {
+        let mut both = Both::new(Subject::Memory(MemoryLedger::new()));
+        steps.iter().for_each(|step| both.run(step));
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(32))]
+
+    #[test]
+    fn the_ledger_in_sqlite_does_what_the_model_does(steps in steps()) {
+        let mut both = Both::new(Subject::sqlite());
+        steps.iter().for_each(|step| both.run(step));
+        let Subject::Sqlite { store: Some(store), .. } = &both.ledger else { panic!() };
+        let Reply::Verified { checks } = store.execute(Command::Verify, both.now.wall) else { panic!() };
+        prop_assert!(checks.iter().all(|check| check.violations.is_empty()), "{checks:?}");
+    }
+}
