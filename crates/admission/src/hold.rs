@@ -9,7 +9,8 @@ use crate::{Balance, HoldId, Ledger, Settlement};
 ///
 /// Dropped without a decision it settles by how far the request had come: before it was forwarded the
 /// credits are released, since nothing can have happened; after that they are posted, since the upstream
-/// may have done the work although the client went away.
+/// may have done the work although the client went away. A panic on the way is the house's own trouble, and
+/// costs nobody anything.
 #[must_use = "dropping it settles the charge"]
 pub struct Hold {
     open: Option<Open>,
@@ -81,7 +82,7 @@ impl Hold {
 impl Drop for Hold {
     fn drop(&mut self) {
         let undecided = match &self.open {
-            Some(open) if open.forwarded => Settlement::Post(open.amount),
+            Some(open) if open.forwarded && !std::thread::panicking() => Settlement::Post(open.amount),
             _ => Settlement::Release,
         };
         self.settle(undecided);

@@ -99,7 +99,8 @@ impl Charge {
 
 impl Drop for Charge {
     fn drop(&mut self) {
-        self.ends(End::ClientGone);
+        // Content that panics as it is read has been broken off.
+        self.ends(if std::thread::panicking() { End::Cut } else { End::ClientGone });
     }
 }
 

@@ -388,18 +388,23 @@ async fn the_layers_own_refusals() {
 async fn credits_are_charged_for_answers_and_released_for_failures() {
     let (layer, keys) = layer();
     let buy = |InPath(id): InPath<String>| async move {
-        if id == "none" { Err(Raise::error("not_found")) } else { Ok("yours") }
+        match id.as_str() {
+            "none" => Err(Raise::error("not_found")),
+            // Trouble of the service's own is nobody's to pay.
+            "panic" => panic!("of the house"),
+            _ => Ok("yours"),
+        }
     };
     let app = Router::new().route("/items/{id}/buy", post(buy)).layer(layer);
     let secret = keys.issue("shop", "buyer", "free").unwrap();
     let mut statuses = Vec::new();
-    for id in ["1", "none", "none", "2", "3", "4", "5", "6"] {
+    for id in ["1", "none", "panic", "none", "panic", "2", "3", "4", "5", "6"] {
         let request = Request::post(format!("/items/{id}/buy"))
             .header("authorization", format!("Bearer {}", secret.expose()))
             .body(Body::empty());
         statuses.push(seen(app.clone().oneshot(request.unwrap()).await.unwrap()).await.status);
     }
-    assert_eq!(statuses, [200, 404, 404, 200, 200, 200, 200, 402]);
+    assert_eq!(statuses, [200, 404, 500, 404, 500, 200, 200, 200, 200, 402]);
 }
 
 #[tokio::test]
