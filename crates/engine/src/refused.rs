@@ -281,7 +281,7 @@ mod tests {
             DENIAL_PARAMS.iter().map(|param| (param.name, param.on)).collect();
         assert_eq!(named.len(), DENIAL_PARAMS.len(), "each once");
         let is_known = |on: &&str| known.contains(on) || *on == "upstream.refused";
-        assert!(named.values().all(|on| on.iter().all(&is_known)), "{named:?}");
+        assert!(named.values().all(|on| on.iter().all(is_known)), "{named:?}");
     }
 
     #[test]
