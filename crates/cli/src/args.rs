@@ -1,6 +1,6 @@
 //! What can be said on the command line. Every option has a `DEMUR_*` variable.
 
-use std::net::SocketAddr;
+use std::net::{AddrParseError, SocketAddr};
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand, ValueEnum};
@@ -84,9 +84,24 @@ pub(crate) struct ServeArgs {
     /// The configuration file.
     #[arg(long, short, default_value = "demur.yaml", env = "DEMUR_CONFIG", value_name = "FILE")]
     pub(crate) config: PathBuf,
-    /// Where to listen, instead of the address in the file.
-    #[arg(long, env = "DEMUR_LISTEN", value_name = "ADDRESS")]
-    pub(crate) listen: Option<SocketAddr>,
+    /// Where to listen, instead of the address in the file; of several listeners that of one.
+    #[arg(long, env = "DEMUR_LISTEN", value_name = "[NAME=]ADDRESS", value_delimiter = ',', value_parser = listen)]
+    pub(crate) listen: Vec<Listen>,
+}
+
+/// An address, and which listener it is for.
+#[derive(Debug, Clone)]
+pub(crate) struct Listen {
+    pub(crate) name: Option<String>,
+    pub(crate) address: SocketAddr,
+}
+
+fn listen(text: &str) -> Result<Listen, AddrParseError> {
+    let (name, address) = match text.split_once('=') {
+        Some((name, address)) => (Some(name.to_owned()), address),
+        None => (None, text),
+    };
+    Ok(Listen { name, address: address.parse()? })
 }
 
 #[derive(Debug, clap::Args)]

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use demur_admission::{Admission, Clock, PlanBook};
-use demur_gateway::{Config, Gateway, Serving, StoreUrl};
+use demur_gateway::{Config, Gateway, Listener, NotBound, Serving, StoreUrl};
 use demur_source::Source;
 use demur_sqlite::{OpenError, Store};
 
@@ -45,10 +45,9 @@ impl Running {
         // Before anything is told to anyone: whoever reads that it serves may end it at once.
         let signals = Signals::listen()
             .map_err(|error| Failure::unavailable(format!("cannot listen for signals: {error}"), None))?;
-        let listen = config.listen;
-        let gateway = Gateway::bind(listen).map_err(|error| {
+        let gateway = Gateway::bind(&config.listeners).map_err(|NotBound { address, error }| {
             let help = "stop what listens there, or choose another address with `--listen`".to_owned();
-            Failure::unavailable(format!("cannot listen on {listen}: {error}"), help)
+            Failure::unavailable(format!("cannot listen on {address}: {error}"), help)
         })?;
         let plans = Arc::new(PlanBook::new(config.plans.clone()));
         let store = open(&config.store, &plans)?;
@@ -60,8 +59,13 @@ impl Running {
     }
 
     /// Where it listens.
+    pub(crate) fn listeners(&self) -> &[Listener] {
+        self.serving.listeners()
+    }
+
+    /// Where it listens first.
     pub(crate) fn url(&self) -> String {
-        format!("http://{}", self.serving.address())
+        self.listeners().first().map(|first| format!("http://{}", first.address)).unwrap_or_default()
     }
 
     /// The store.

@@ -17,7 +17,7 @@ use smallvec::SmallVec;
 use crate::api::Api;
 use crate::credential::secret_of;
 use crate::outgoing::Outgoing;
-use crate::pipeline::Peer;
+use crate::pipeline::{Arrival, Peer};
 use crate::record::{Observation, Record, Refusal};
 use crate::refused::{Answering, Refused};
 use crate::request_id::RequestId;
@@ -34,6 +34,7 @@ pub(crate) struct Exchange<'e> {
     written_id: Option<HeaderValue>,
     pub(crate) now: Now,
     pub(crate) peer: Option<&'e Peer>,
+    pub(crate) listener: Option<&'e str>,
     /// The listener's contract speaks until the API is known.
     voice: Voice<'e>,
     pub(crate) api: Option<&'e Arc<Api>>,
@@ -54,12 +55,14 @@ pub(crate) struct Exchange<'e> {
 }
 
 impl<'e> Exchange<'e> {
-    pub(crate) fn new(voice: &'e Speaker, secrets: &'e Secrets, now: Now, peer: Option<&'e Peer>) -> Self {
+    pub(crate) fn new(voice: &'e Speaker, secrets: &'e Secrets, arrival: &Arrival<'e>) -> Self {
+        let Arrival { now, peer, listener, .. } = *arrival;
         Self {
             id: RequestId::fresh(now),
             written_id: None,
             now,
             peer,
+            listener,
             voice: Voice::of(voice),
             api: None,
             origin: None,

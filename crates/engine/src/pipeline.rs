@@ -73,6 +73,8 @@ pub struct Arrival<'p> {
     pub now: Now,
     /// Who sends it, where there is a connection.
     pub peer: Option<&'p Peer>,
+    /// Where it came in, where that has a name.
+    pub listener: Option<&'p str>,
     /// What a strict reader of the connection found wrong with it. The request is then a stand-in.
     pub rejection: Option<Box<Rejection>>,
     /// How long what is ready waits for its turn at the moment: an upstream is not blamed for that.
@@ -167,7 +169,7 @@ impl Engine {
         // A request is some hundreds of bytes, and its future some thousands.
         let (mut parts, body) = request.into_parts();
         async move {
-            let mut exchange = Exchange::new(&self.voice, &self.secrets, arrival.now, arrival.peer);
+            let mut exchange = Exchange::new(&self.voice, &self.secrets, &arrival);
             let outcome = caught(pin!(async {
                 // Strict HTTP: what could not be read is answered in the voice known so far.
                 if let Some(rejection) = arrival.rejection {
@@ -227,7 +229,8 @@ impl Engine {
             exchange.hear(&parts.headers);
             return Err(Condition::ResourceNotFound.into());
         };
-        exchange.speak_for(api, &Asked { host, path, headers: Some(&parts.headers) });
+        let listener = exchange.listener;
+        exchange.speak_for(api, &Asked { listener, host, path, headers: Some(&parts.headers) });
         let settings = &api.settings;
         let cors = settings.cors.as_ref();
         let preflight = cors.and_then(|cors| cors::preflight(cors, &parts.method, &parts.headers));
@@ -415,12 +418,13 @@ impl Engine {
         Ok(Admitted::Forward(api, content, hold))
     }
 
-    /// A request that could not be read: its host and path, where they could be, choose the voice.
+    /// A request that could not be read: its listener, host and path, where they could be, choose the voice.
     fn rejected<'e>(&'e self, exchange: &mut Exchange<'e>, rejection: Rejection) -> Refused {
         let path = rejection.path.as_deref().unwrap_or_default();
         let host = rejection.host.as_deref();
         if let Some((api, path)) = self.apis.find(host, path) {
-            exchange.speak_for(api, &Asked { host, path, headers: None });
+            let listener = exchange.listener;
+            exchange.speak_for(api, &Asked { listener, host, path, headers: None });
         }
         Refused::from(rejection.condition).because(rejection.cause)
     }

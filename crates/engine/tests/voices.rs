@@ -179,7 +179,13 @@ impl World {
         let content = Full::<Bytes>::default().map_err(|never| match never {});
         let request: Request<http_body_util::combinators::BoxBody<Bytes, ContentFault>> =
             request.body(content.boxed()).unwrap();
-        let arrival = Arrival { now: self.clock.now(), peer: None, rejection: None, lag: Duration::ZERO };
+        let arrival = Arrival {
+            now: self.clock.now(),
+            peer: None,
+            listener: None,
+            rejection: None,
+            lag: Duration::ZERO,
+        };
         let upstream = |_: &Arc<Api>, _: Request<Content<_>>| async {
             let content = Full::new(Bytes::from_static(b"{}"));
             Ok(Response::new(content))

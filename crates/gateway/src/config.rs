@@ -24,8 +24,8 @@ use crate::proxies::{Proxies, read_proxies};
 /// A configuration file, resolved.
 #[derive(Debug)]
 pub struct Config {
-    /// Where requests come in.
-    pub listen: SocketAddr,
+    /// Where requests come in; at least one.
+    pub listeners: Vec<Listener>,
     /// Where accounts, keys and credits are kept.
     pub store: StoreUrl,
     /// The contract in which a request is refused before its API is known.
@@ -44,6 +44,15 @@ pub struct Config {
     pub plans: Vec<Plan>,
     /// The APIs.
     pub apis: Vec<ApiConfig>,
+}
+
+/// An address at which requests come in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listener {
+    /// What it is called, where there are several.
+    pub name: Option<Arc<str>>,
+    /// Where it is.
+    pub address: SocketAddr,
 }
 
 /// An API and where it is.
@@ -114,18 +123,12 @@ fn read(root: &Node, reading: &mut Reading<'_>) -> Option<Config> {
             "begin with `demur: 1`".to_owned(),
         ),
     }
-    let listen = match fields.node("listen") {
-        None => Some(DEFAULT_LISTEN),
-        Some(node) => {
-            let address = node.scalar_text().and_then(|text| text.parse().ok());
-            if address.is_none() {
-                let help =
-                    "write an IP address and a port, `127.0.0.1:8080`: names are not resolved".to_owned();
-                reading.error(node.span, "address", "`listen` is no address", help);
-            }
-            address
-        }
-    };
+    let listeners = fields
+        .node("listen")
+        .map(|node| read_listeners(node, reading))
+        .unwrap_or_else(|| vec![Listener { name: None, address: DEFAULT_LISTEN }]);
+    let names = listeners.iter().filter_map(|listener| listener.name.as_deref());
+    reading.listeners = Some(names.map(str::to_owned).collect());
     let store = read_store(&mut fields, reading);
     let voice = fields.node("voice").map(|node| (node.scalar_text().unwrap_or_default(), node.span));
     let (voice, span) = voice.unwrap_or_else(|| ("problem".to_owned(), Span::default()));
@@ -164,7 +167,7 @@ fn read(root: &Node, reading: &mut Reading<'_>) -> Option<Config> {
     }
     fields.finish(reading.found);
     Some(Config {
-        listen: listen?,
+        listeners,
         store: store?,
         voice: voice?,
         workers,
@@ -175,6 +178,33 @@ fn read(root: &Node, reading: &mut Reading<'_>) -> Option<Config> {
         plans,
         apis,
     })
+}
+
+/// An address, or addresses by names. What cannot be read is left out, and a mistake.
+fn read_listeners(node: &Node, reading: &mut Reading<'_>) -> Vec<Listener> {
+    let mut listeners: Vec<Listener> = Vec::new();
+    let named = node.as_map().map(|entries| entries.iter().map(|(key, node)| (Some(key), node)).collect());
+    let named: Vec<(Option<&Key>, &Node)> = named.unwrap_or_else(|| vec![(None, node)]);
+    if named.is_empty() {
+        reading.error(
+            node.span,
+            "address",
+            "`listen` names no address",
+            "leave it out, or name one".to_owned(),
+        );
+    }
+    for (key, node) in named {
+        let Some(address) = node.scalar_text().and_then(|text| text.parse::<SocketAddr>().ok()) else {
+            let help = "write an IP address and a port, `127.0.0.1:8080`: names are not resolved".to_owned();
+            reading.error(node.span, "address", "`listen` is no address", help);
+            continue;
+        };
+        if address.port() != 0 && listeners.iter().any(|other| other.address == address) {
+            reading.error(node.span, "address", format!("`{address}` is named twice"), None);
+        }
+        listeners.push(Listener { name: key.map(|key| key.name.as_str().into()), address });
+    }
+    listeners
 }
 
 fn read_store(fields: &mut Fields<'_>, reading: &mut Reading<'_>) -> Option<StoreUrl> {

@@ -48,6 +48,14 @@ pub(crate) struct Shared {
     lag: Lag,
 }
 
+/// What a connection says of its requests.
+#[derive(Clone, Copy)]
+struct Connected<'c> {
+    peer: Option<&'c Peer>,
+    listener: Option<&'c str>,
+    overloaded: bool,
+}
+
 type Answered = Response<Told<Outgoing<Answer<Sent<Arriving>>>>>;
 
 impl Shared {
@@ -72,6 +80,7 @@ impl Shared {
     pub(crate) async fn serve(
         self: Rc<Self>,
         mut socket: TcpStream,
+        listener: Option<Arc<str>>,
         overloaded: bool,
         mut ending: watch::Receiver<bool>,
     ) {
@@ -91,11 +100,11 @@ impl Shared {
             (address, first) = (client.or(address), rest);
         }
         let peer = address.map(Peer::new);
-        let peer = peer.as_ref();
+        let connected = Connected { peer: peer.as_ref(), listener: listener.as_deref(), overloaded };
         let rejections = Rejections::default();
         let service = service_fn(|request| {
             // Boxed, for hyper keeps room for it while the connection is idle.
-            let answered = Box::pin(self.answer(request, &rejections, peer, overloaded));
+            let answered = Box::pin(self.answer(request, &rejections, connected));
             async move { Ok::<_, Infallible>(answered.await) }
         });
         let guard = |socket| Guard::with_first(socket, first, Arc::clone(&self.guarded), rejections.clone());
@@ -130,9 +139,9 @@ impl Shared {
         &'c self,
         request: Request<Incoming>,
         rejections: &Rejections,
-        peer: Option<&'c Peer>,
-        overloaded: bool,
+        connected: Connected<'c>,
     ) -> impl Future<Output = Answered> + use<'c> {
+        let Connected { peer, listener, overloaded } = connected;
         let client = peer.map(|peer| (peer, self.proxies.client(peer.address(), request.headers())));
         let behind =
             client.filter(|(peer, client)| peer.address() != *client).map(|(_, client)| Peer::new(client));
@@ -163,7 +172,7 @@ impl Shared {
         let (request, left) = Arriving::of(request, self.bounds.content);
         async move {
             let peer = behind.as_ref().or(peer);
-            let arrival = Arrival { now, peer, rejection, lag };
+            let arrival = Arrival { now, peer, listener, rejection, lag };
             let forward = |api: &Arc<Api>, request| {
                 let pool = self.pools.iter().find(|(known, _)| Arc::ptr_eq(known, api));
                 Pool::send(pool.map(|(_, pool)| pool), request)

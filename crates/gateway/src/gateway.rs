@@ -1,5 +1,5 @@
-//! The gateway as a whole: one listener, an acceptor that hands each connection to the worker with the
-//! fewest, and an end in which no request is lost.
+//! The gateway as a whole: listeners, an acceptor that hands each connection to the worker with the fewest, and
+//! an end in which no request is lost.
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -10,11 +10,12 @@ use std::time::Duration;
 
 use demur_admission::{Admission, Clock};
 use demur_engine::{Api, Engine};
+use futures_util::future::join_all;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::sync::watch;
 
 use crate::access_log::AccessLog;
-use crate::config::Config;
+use crate::config::{Config, Listener};
 use crate::worker::{Equipment, Handed, Worker};
 
 /// Connections that wait to be accepted. The kernel holds it to its own bound.
@@ -23,34 +24,40 @@ const BACKLOG: i32 = 4096;
 /// A gateway that is bound and not yet serving.
 #[derive(Debug)]
 pub struct Gateway {
-    listener: TcpListener,
-    address: SocketAddr,
+    bound: Vec<Bound>,
+}
+
+/// One address that was taken.
+#[derive(Debug)]
+struct Bound {
+    name: Option<Arc<str>>,
+    socket: TcpListener,
 }
 
 /// A gateway that serves.
 pub struct Serving {
-    address: SocketAddr,
+    listeners: Vec<Listener>,
     ending: watch::Sender<bool>,
     acceptor: JoinHandle<()>,
 }
 
-impl Gateway {
-    /// Takes the address. An error means that it cannot be had: in use, or not this machine's.
-    pub fn bind(address: SocketAddr) -> io::Result<Self> {
-        let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
-        // A restarted gateway need not wait for the connections of the last one to be forgotten.
-        socket.set_reuse_address(true)?;
-        socket.bind(&address.into())?;
-        socket.listen(BACKLOG)?;
-        socket.set_nonblocking(true)?;
-        let listener: TcpListener = socket.into();
-        let address = listener.local_addr()?;
-        Ok(Self { listener, address })
-    }
+/// An address that cannot be had: in use, or not this machine's.
+#[derive(Debug)]
+pub struct NotBound {
+    /// The address.
+    pub address: SocketAddr,
+    /// What the system says.
+    pub error: io::Error,
+}
 
-    /// Where it listens: with the port that the system chose, where port 0 was asked for.
-    pub fn address(&self) -> SocketAddr {
-        self.address
+impl Gateway {
+    /// Takes the addresses, all or none.
+    pub fn bind(listeners: &[Listener]) -> Result<Self, NotBound> {
+        let bound = listeners.iter().map(|Listener { name, address }| match bind(*address) {
+            Ok(socket) => Ok(Bound { name: name.clone(), socket }),
+            Err(error) => Err(NotBound { address: *address, error }),
+        });
+        Ok(Self { bound: bound.collect::<Result<_, _>>()? })
     }
 
     /// Begins to serve.
@@ -76,22 +83,26 @@ impl Gateway {
             .collect::<io::Result<Vec<Worker>>>()?;
         drop(equipment);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let (listener, bound) = (self.listener, config.bounds.connections);
+        let listeners = self.bound.iter().map(Bound::listener).collect::<io::Result<_>>()?;
+        let (bound, most) = (self.bound, config.bounds.connections);
         let acceptor = thread::Builder::new().name("demur-acceptor".to_owned()).spawn(move || {
-            runtime.block_on(accept(listener, &workers, bound, ended));
+            runtime.block_on(async {
+                let accepting = bound.into_iter().map(|bound| accept(bound, &workers, most, ended.clone()));
+                join_all(accepting).await;
+            });
             for worker in workers {
                 worker.join();
             }
             writing.join();
         })?;
-        Ok(Serving { address: self.address, ending, acceptor })
+        Ok(Serving { listeners, ending, acceptor })
     }
 }
 
 impl Serving {
-    /// Where it listens.
-    pub fn address(&self) -> SocketAddr {
-        self.address
+    /// Where it listens: with the ports that the system chose, where port 0 was asked for.
+    pub fn listeners(&self) -> &[Listener] {
+        &self.listeners
     }
 
     /// Takes no new connections, lets the requests under way be answered, and returns when all is done.
@@ -101,8 +112,25 @@ impl Serving {
     }
 }
 
-async fn accept(listener: TcpListener, workers: &[Worker], bound: usize, mut ending: watch::Receiver<bool>) {
-    let Ok(listener) = tokio::net::TcpListener::from_std(listener) else { return };
+impl Bound {
+    fn listener(&self) -> io::Result<Listener> {
+        Ok(Listener { name: self.name.clone(), address: self.socket.local_addr()? })
+    }
+}
+
+fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    // A restarted gateway need not wait for the connections of the last one to be forgotten.
+    socket.set_reuse_address(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    socket.set_nonblocking(true)?;
+    Ok(socket.into())
+}
+
+async fn accept(bound: Bound, workers: &[Worker], most: usize, mut ending: watch::Receiver<bool>) {
+    let Bound { name, socket } = bound;
+    let Ok(listener) = tokio::net::TcpListener::from_std(socket) else { return };
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
@@ -119,11 +147,11 @@ async fn accept(listener: TcpListener, workers: &[Worker], bound: usize, mut end
         };
         let open: usize = workers.iter().map(Worker::open).sum();
         // Far beyond the bound nobody is told anything any more: telling costs a connection.
-        if open >= bound.saturating_mul(2) {
+        if open >= most.saturating_mul(2) {
             continue;
         }
         if let Some(worker) = workers.iter().min_by_key(|worker| worker.open()) {
-            worker.hand(Handed { socket, overloaded: open >= bound });
+            worker.hand(Handed { socket, listener: name.clone(), overloaded: open >= most });
         }
     }
 }

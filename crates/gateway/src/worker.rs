@@ -20,6 +20,8 @@ use crate::proxies::Proxies;
 /// A connection that a worker is to serve.
 pub(crate) struct Handed {
     pub(crate) socket: std::net::TcpStream,
+    /// Where it came in.
+    pub(crate) listener: Option<Arc<str>>,
     /// There are more connections than the bound: it is told so.
     pub(crate) overloaded: bool,
 }
@@ -78,7 +80,7 @@ impl Worker {
 async fn work(equipment: Equipment, mut handed: mpsc::UnboundedReceiver<Handed>, open: Arc<AtomicUsize>) {
     let Equipment { engine, clock, bounds, upstreams, proxies, log, ending } = equipment;
     let shared = Shared::new(engine, clock, bounds, &upstreams, proxies, log);
-    while let Some(Handed { socket, overloaded }) = handed.recv().await {
+    while let Some(Handed { socket, listener, overloaded }) = handed.recv().await {
         let Ok(socket) = tokio::net::TcpStream::from_std(socket) else {
             open.fetch_sub(1, Ordering::Relaxed);
             continue;
@@ -86,7 +88,7 @@ async fn work(equipment: Equipment, mut handed: mpsc::UnboundedReceiver<Handed>,
         let (shared, ending) = (shared.clone(), ending.clone());
         let counted = Counted(open.clone());
         tokio::task::spawn_local(async move {
-            shared.serve(socket, overloaded, ending).await;
+            shared.serve(socket, listener, overloaded, ending).await;
             drop(counted);
         });
     }

@@ -114,7 +114,8 @@ where
         let now = self.clock.now();
         let request = request.map(Arriving::new);
         Box::pin(async move {
-            let arrival = Arrival { now, peer: peer.as_ref(), rejection: None, lag: Duration::ZERO };
+            let (peer, lag) = (peer.as_ref(), Duration::ZERO);
+            let arrival = Arrival { now, peer, listener: None, rejection: None, lag };
             let forward = |api: &Arc<Api>, request: Request<_>| {
                 // What a service that is only watched says goes on as it is.
                 let observes = api.settings().observe;

@@ -55,7 +55,7 @@ impl Sides {
         let plans = Arc::new(PlanBook::new(config.plans.clone()));
         let admission =
             Admission::new(kept(&for_gateway, stores), for_gateway.pepper(), plans, Settings::default());
-        let gateway = Gateway::bind(config.listen).unwrap();
+        let gateway = Gateway::bind(&config.listeners).unwrap();
         let serving = gateway.serve(config, Arc::new(admission), Clock::start()).unwrap();
 
         let layer = DemurLayer::with_stores(service, kept(&for_layer, stores), for_layer.pepper());
@@ -64,7 +64,7 @@ impl Sides {
 
         let client = |address| Client::new(address, &format!("/{name}"), contract(name));
         Self {
-            gateway: client(serving.address()),
+            gateway: client(serving.listeners()[0].address),
             layer: client(layered),
             samples,
             _serving: serving,

@@ -30,6 +30,8 @@ pub struct Generation {
 /// What a request must be like; all that is given must hold.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct When {
+    /// Come in on this listener.
+    pub listener: Option<String>,
     /// Sent to this host, in lower case and without port.
     pub host: Option<String>,
     /// Within this path of the API, which stays in the path.
@@ -43,6 +45,8 @@ pub struct When {
 /// What is known of a request when the generation is picked.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Asked<'a> {
+    /// The name of the listener, where it has one.
+    pub(crate) listener: Option<&'a str>,
     pub(crate) host: Option<&'a str>,
     /// Within the API.
     pub(crate) path: &'a str,
@@ -59,7 +63,8 @@ impl When {
             let mut values = asked.headers.into_iter().flat_map(|headers| headers.get_all(name));
             values.any(|value| value.as_bytes().trim_ascii() == wanted.as_bytes())
         };
-        self.host.as_ref().is_none_or(is_host)
+        self.listener.as_deref().is_none_or(|wanted| asked.listener == Some(wanted))
+            && self.host.as_ref().is_none_or(is_host)
             && self.path.as_ref().is_none_or(|path| within(path, asked.path).is_some())
             && self.header.as_ref().is_none_or(has_value)
             && self.key_in.as_ref().is_none_or(has)
@@ -115,6 +120,9 @@ fn read_when(
         host: fields.text("host", reading.found).map(|host| host.to_ascii_lowercase()),
         ..When::default()
     };
+    if let Some(node) = fields.node("listener") {
+        when.listener = read_listener(node, reading);
+    }
     if let Some((key, _)) = fields.entry("path") {
         let path = fields.text("path", reading.found).unwrap_or_default();
         if !path.starts_with('/') {
@@ -153,11 +161,30 @@ fn read_when(
     let span = fields.span();
     fields.finish(reading.found);
     if when == When::default() {
-        let help = "give `host`, `path`, `header` or `key_in`".to_owned();
+        let help = "give `listener`, `host`, `path`, `header` or `key_in`".to_owned();
         reading.error(span, "when", "this picks every request", help);
         return None;
     }
     Some(when)
+}
+
+/// A listener's name, which must be one where it is known what listeners there are.
+fn read_listener(node: &Node, reading: &mut Reading<'_>) -> Option<String> {
+    let name = node.scalar_text().unwrap_or_default();
+    if let Some(known) = &reading.listeners
+        && !known.contains(&name)
+    {
+        let help = match did_you_mean(&name, known.iter().map(String::as_str)) {
+            Some(known) => format!("did you mean `{known}`?"),
+            None if known.is_empty() => {
+                "give listeners names: `listen: { public: 127.0.0.1:8080, partners: 127.0.0.1:8081 }`"
+                    .to_owned()
+            }
+            None => format!("there are: {}", known.join(", ")),
+        };
+        reading.error(node.span, "listener", format!("no listener is called `{name}`"), help);
+    }
+    Some(name)
 }
 
 fn field_name(name: &str, span: Span, reading: &mut Reading<'_>) -> Option<HeaderName> {
@@ -205,10 +232,13 @@ mod tests {
         let mut headers = HeaderMap::new();
         headers.insert("api-version", HeaderValue::from_static(" 1 "));
         headers.insert("x-api-key", HeaderValue::from_static("k"));
-        let asked = Asked { host: Some("Old.example:8080"), path: "/v1/items", headers: Some(&headers) };
+        let (host, listener) = (Some("Old.example:8080"), Some("public"));
+        let asked = Asked { listener, host, path: "/v1/items", headers: Some(&headers) };
         let unread = Asked { headers: None, ..asked };
         for (when, holds, holds_unread) in [
             (When { host: Some("old.example".into()), ..When::default() }, true, true),
+            (When { listener: Some("public".into()), ..When::default() }, true, true),
+            (When { listener: Some("partners".into()), ..When::default() }, false, false),
             (When { host: Some("new.example".into()), ..When::default() }, false, false),
             (When { path: Some("/v1".into()), ..When::default() }, true, true),
             (When { path: Some("/v".into()), ..When::default() }, false, false),

@@ -43,6 +43,8 @@ pub struct Reading<'r> {
     pub found: &'r mut Diagnostics,
     /// The most content that an API takes where it does not say, in bytes.
     pub max_content: u64,
+    /// The names of the listeners; `None` where there are others than the file says.
+    pub listeners: Option<Vec<String>>,
     /// What an API is asked for at once where it does not say.
     pub overload: Overload,
     /// The contracts that were loaded, by name: what is wrong with one is told once.
@@ -55,8 +57,16 @@ const MAX_CONTENT: u64 = 1 << 20;
 impl<'r> Reading<'r> {
     /// Begins to read a file.
     pub fn new(source: &'r Arc<Source>, folder: &'r Path, found: &'r mut Diagnostics) -> Self {
-        let overload = Overload::default();
-        Self { source, folder, found, max_content: MAX_CONTENT, overload, contracts: HashMap::new() }
+        let (listeners, overload) = (None, Overload::default());
+        Self {
+            source,
+            folder,
+            found,
+            max_content: MAX_CONTENT,
+            listeners,
+            overload,
+            contracts: HashMap::new(),
+        }
     }
 
     /// Reports a mistake.
