@@ -202,7 +202,7 @@ impl<'r> Rendering<'r> {
             Dynamic::RequestId => !self.problem.request_id.is_empty(),
             Dynamic::RetryAfter => self.problem.retry_after.is_some(),
             Dynamic::Param => {
-                self.at_hand().is_some_and(|shown| !shown.violation.param.is_empty())
+                self.at_hand().is_some_and(|shown| self.contract.field_style().names(shown.violation))
                     || self.problem.param("param").is_some()
             }
             Dynamic::Named(name) => self.problem.param(name).is_some(),

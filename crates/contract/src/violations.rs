@@ -65,6 +65,15 @@ impl FieldStyle {
         ("pointer", FieldStyle::Pointer),
     ];
 
+    /// Whether the contract has a name for the parameter of a violation: the content as a whole has none.
+    pub(crate) fn names(self, violation: &Violation) -> bool {
+        match self {
+            FieldStyle::Name | FieldStyle::Pascal | FieldStyle::Camel => !violation.param.is_empty(),
+            FieldStyle::Path => !violation.param.is_empty() || !violation.pointer.is_empty(),
+            FieldStyle::Pointer => !violation.pointer.is_empty(),
+        }
+    }
+
     /// What the contract calls the parameter of a violation.
     pub(crate) fn display(self, violation: &Violation) -> Cow<'_, str> {
         match self {

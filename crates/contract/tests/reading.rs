@@ -220,3 +220,25 @@ fn names_without_violations_are_not_read() {
     assert_eq!(read(&contract, r#"{"m":null}"#), [""; 0]);
     assert_eq!(read(&contract, "{}"), ["two"]);
 }
+
+/// A list that one text quotes and another does not is the same list.
+#[test]
+fn a_list_may_be_said_in_two_ways() {
+    for (title, message, item) in [
+        ("{item}", "No {item|quoted}.", "a, b"),
+        ("{item|quoted}", "No {item}.", "a, b"),
+        ("{item|quoted}", "No {item|quoted}.", "['a', 'b']"),
+    ] {
+        let errors =
+            format!("  one: {{ status: 418, title: '{title}', message: '{message}', params: [item] }}\n");
+        let contract = load("{ default: { t: $title, m: $message } }", &errors);
+        let mut problem = Problem::new(contract.named("one").unwrap(), "req_1");
+        problem.params.push(("item".into(), vec!["a".to_owned(), "b".to_owned()].into()));
+        let mut content = Vec::new();
+        contract.render(&problem, &mut content);
+        let Parsed::Exact(read) = contract.parse(&Answer::new(418, &content)) else {
+            panic!("{}", String::from_utf8_lossy(&content))
+        };
+        assert_eq!(read.problem.param("item"), Some(&item.into()), "{title} {message}");
+    }
+}

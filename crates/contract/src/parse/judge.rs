@@ -23,8 +23,8 @@ use crate::violations::rule_named;
 /// What an entry found in the answer that can be its own.
 #[derive(Debug, Default)]
 pub(super) struct Findings<'a> {
-    /// What texts gave back, by the parameter's name.
-    pub(super) texts: SmallVec<[(&'a str, Cow<'a, str>); 2]>,
+    /// What texts gave back, by the parameter's name, and whether as a list with quotes.
+    pub(super) texts: SmallVec<[(&'a str, Cow<'a, str>, bool); 2]>,
     /// What `$params.NAME` gave back, and whether as a string whatever it was.
     pub(super) values: Vec<(&'a str, Value, bool)>,
     pub(super) message: Option<Cow<'a, str>>,
@@ -195,7 +195,7 @@ impl<'a> Judge<'_, 'a> {
                 self.of_violation(ViolationSlot::Field, bound, findings)
             }
             Slot::Param if !self.is_absent(slot, bound) => {
-                findings.bind("param", self.tape.string(bound.at)?).then_some(())
+                findings.bind("param", self.tape.string(bound.at)?, false).then_some(())
             }
             Slot::Named(name) if !self.is_absent(slot, bound) => {
                 findings.keep(name, self.parameter(bound)?, slot.as_string);
@@ -427,7 +427,7 @@ fn recognise<'a>(violation: &mut RecoveredViolation<'a>, fit: Fit<'a>) -> bool {
         _ => None,
     };
     let Some(resolved) = resolve(pattern, captures, &message, known) else { return true };
-    tell(pattern, &resolved, &message, |parameter, value| {
+    tell(pattern, &resolved, &message, |parameter, value, _| {
         match parameter {
             Parameter::Param => violation.param = Some(value),
             Parameter::Value | Parameter::Values => violation.value = Some(value),
@@ -463,18 +463,23 @@ fn tell<'a>(
     pattern: &'a Pattern,
     (resolved, captures): &(Cow<'a, Pattern>, Captures),
     text: &Cow<'a, str>,
-    mut found: impl FnMut(&'a Parameter, Cow<'a, str>) -> bool,
+    mut found: impl FnMut(&'a Parameter, Cow<'a, str>, bool) -> bool,
 ) -> bool {
     captures.texts(text).all(|(gap, value)| {
-        let own = match resolved {
-            Cow::Borrowed(pattern) => pattern.gap(captures, gap).only(),
+        let (own, is_quoted) = match resolved {
+            Cow::Borrowed(pattern) => {
+                let gap = pattern.gap(captures, gap);
+                (gap.only(), gap.is_quoted)
+            }
             // The parameters of one that was made for this text are gone with it.
-            Cow::Owned(helped) => helped.gap(captures, gap).only().and_then(|parameter| {
-                pattern.gaps().flat_map(|gap| &gap.parameters).find(|own| *own == parameter)
-            }),
+            Cow::Owned(helped) => {
+                let gap = helped.gap(captures, gap);
+                let mut all = pattern.gaps().flat_map(|gap| &gap.parameters);
+                (gap.only().and_then(|parameter| all.find(|own| *own == parameter)), gap.is_quoted)
+            }
         };
         // Nothing between the literals: whoever raised it gave no value.
-        own.is_none_or(|own| value.is_empty() || found(own, slice(text, value)))
+        own.is_none_or(|own| value.is_empty() || found(own, slice(text, value), is_quoted))
     })
 }
 
@@ -499,29 +504,31 @@ impl<'a> Findings<'a> {
             if is_passed_over(parameter) {
                 return None;
             }
-            self.texts.iter().find(|(name, _)| *name == parameter.as_str()).map(|(_, value)| value.as_ref())
+            let known = |(name, _, is_quoted): &&(&str, _, bool)| *name == parameter.as_str() && !is_quoted;
+            self.texts.iter().find(known).map(|(_, value, _)| value.as_ref())
         };
         let Some(captures) = pattern.captures(text) else { return false };
         let Some(resolved) = resolve(pattern, captures, text, known) else { return false };
-        tell(pattern, &resolved, text, |parameter, value| match parameter {
+        tell(pattern, &resolved, text, |parameter, value, is_quoted| match parameter {
             Parameter::RequestId => self.id(value),
             // A text without a delay says 0, which no delay is.
             Parameter::RetryAfter if value == "0" => true,
             Parameter::RetryAfter => digits(&value).is_some_and(|seconds| self.seconds(seconds)),
             other if is_passed_over(other) => true,
-            other => self.bind(other.as_str(), value),
+            other => self.bind(other.as_str(), value, is_quoted),
         })
     }
 
-    /// Notes a value; `false` where another one is known, so that the texts contradict each other.
-    fn bind(&mut self, name: &'a str, value: Cow<'a, str>) -> bool {
-        match self.texts.iter().find(|(known, _)| *known == name) {
-            Some((_, known)) => *known == value,
-            None => {
-                self.texts.push((name, value));
-                true
-            }
+    /// Notes a value; `false` where another one is known, so that the texts contradict each other. A list that is quoted
+    /// in one text and not in another is no contradiction, and comes back as it is without quotes.
+    fn bind(&mut self, name: &'a str, value: Cow<'a, str>, is_quoted: bool) -> bool {
+        match self.texts.iter_mut().find(|(known, ..)| *known == name) {
+            Some((_, known, was_quoted)) if *was_quoted == is_quoted => return *known == value,
+            Some(known) if !is_quoted => *known = (name, value, false),
+            Some(_) => {}
+            None => self.texts.push((name, value, is_quoted)),
         }
+        true
     }
 
     /// Notes what has a slot of its own. Of several slots one that keeps the kind of a value goes before one that writes

@@ -261,7 +261,7 @@ impl Contract {
     ) -> Recovered<'a> {
         let Findings { texts, values, message, request_id, retry_after, violations, .. } = findings;
         let mut params: Vec<(Cow<'a, str>, Value)> = Vec::with_capacity(values.len() + texts.len());
-        let from_texts = texts.into_iter().map(|(name, text)| (name, Value::Text(text.into_owned())));
+        let from_texts = texts.into_iter().map(|(name, text, _)| (name, Value::Text(text.into_owned())));
         // A value of its own says more than a text does: it keeps its kind.
         let from_slots = values.into_iter().map(|(name, value, _)| (name, value));
         for (name, value) in from_slots.chain(from_texts) {

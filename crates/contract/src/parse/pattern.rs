@@ -4,7 +4,7 @@
 //! holds a literal; then nothing is given back. The leftmost and the rightmost cut tell: every other lies
 //! between them, so where both are one there is no other. That takes linear time, and is never a guess.
 
-use crate::template::{Parameter, Segment};
+use crate::template::{ListStyle, Parameter, Segment};
 
 /// The most gaps that are told apart; with more, a text is recognised and none of its values given back.
 pub(crate) const MAX_GAPS: usize = 8;
@@ -24,6 +24,8 @@ pub(crate) struct Pattern {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct Gap {
     pub(crate) parameters: Vec<Parameter>,
+    /// Whether lists are quoted here: then the text is another one than elsewhere.
+    pub(crate) is_quoted: bool,
 }
 
 /// Whether the values of a template's gaps come back.
@@ -102,9 +104,9 @@ impl Pattern {
         for segment in segments {
             match segment {
                 Segment::Literal { plain, .. } => pattern.literal(plain),
-                Segment::Parameter { name, .. } => pattern.parameter(name),
+                Segment::Parameter { name, style } => pattern.parameter(name, *style == ListStyle::Quoted),
                 // A sequence has none: they are taken apart before.
-                Segment::Plural(plural) => pattern.parameter(&plural.parameter),
+                Segment::Plural(plural) => pattern.parameter(&plural.parameter, false),
             }
         }
         pattern
@@ -117,10 +119,13 @@ impl Pattern {
         }
     }
 
-    fn parameter(&mut self, name: &Parameter) {
+    fn parameter(&mut self, name: &Parameter, is_quoted: bool) {
         match self.rest.last_mut() {
-            Some((gap, literal)) if literal.is_empty() => gap.parameters.push(name.clone()),
-            _ => self.rest.push((Gap { parameters: vec![name.clone()] }, String::new())),
+            Some((gap, literal)) if literal.is_empty() => {
+                gap.parameters.push(name.clone());
+                gap.is_quoted |= is_quoted;
+            }
+            _ => self.rest.push((Gap { parameters: vec![name.clone()], is_quoted }, String::new())),
         }
     }
 
@@ -156,9 +161,9 @@ impl Pattern {
         let mut pattern = Self { first: self.first.clone(), others, ..Self::default() };
         for (gap, literal) in &self.rest {
             for parameter in &gap.parameters {
-                match known(parameter) {
+                match known(parameter).filter(|_| !gap.is_quoted) {
                     Some(text) => pattern.literal(text),
-                    None => pattern.parameter(parameter),
+                    None => pattern.parameter(parameter, gap.is_quoted),
                 }
             }
             pattern.literal(literal);

@@ -52,7 +52,8 @@ fn template(parameters: Vec<&'static str>) -> impl Strategy<Value = String> {
     })
 }
 
-const OF_VIOLATION: [&str; 5] = ["param", "value", "limit", "allowed", "pointer"];
+const OF_VIOLATION: [&str; 7] =
+    ["param", "value", "values|quoted", "limit", "allowed", "allowed|quoted", "pointer"];
 
 const SLOTS: [&str; 19] = [
     "$type",
@@ -193,12 +194,12 @@ fn format() -> impl Strategy<Value = Json> {
 
 fn entry(status: u16, on: Vec<&'static str>) -> impl Strategy<Value = Json> {
     let of_violation = on.contains(&"param");
-    let mut parameters = vec!["item", "other", "request_id", "retry_after"];
+    let mut parameters = vec!["item", "item|quoted", "other", "request_id", "retry_after"];
     if of_violation {
         parameters.extend(OF_VIOLATION);
     }
     (
-        template(vec!["item", "param"]),
+        template(vec!["item", "other|quoted", "param"]),
         template(parameters),
         prop::option::of(template(vec!["other"])),
         select(vec![None, Some("none"), Some("shared")]),

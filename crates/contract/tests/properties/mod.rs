@@ -6,14 +6,15 @@ use std::borrow::Cow;
 use demur_contract::{Answer, Condition, Contract, Location, Parsed, Problem, Value, Violation, builtin};
 use demur_source::Source;
 
-/// What loads can be asked, and renders valid JSON, with violations and without; what does not is told.
+/// What loads can be asked, renders valid JSON, with violations and without, and knows that again; what does not load is
+/// told.
 pub(crate) fn load(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
     let Ok(loaded) = Contract::load(&Source::new("fuzz.yaml", text)) else { return };
     let contract = loaded.contract;
     contract.losses();
     for (error, _) in contract.entries().take(8) {
-        renders_json(&contract, &Problem::new(error, "req_\"1"), text);
+        is_json_and_known(&contract, &Problem::new(error, "req_\"1"), text);
     }
     // The first and the last of all rules, and one between them: the errors that answer these answer most.
     for condition in [Condition::ParamMissing, Condition::ParamMaximum, Condition::ParamUnknown] {
@@ -23,7 +24,7 @@ pub(crate) fn load(bytes: &[u8]) {
         for count in 1..=violations.len() {
             let mut problem = Problem::new(contract.answer(condition), "req_\"1");
             problem.violations = Cow::Borrowed(&violations[..count]);
-            renders_json(&contract, &problem, text);
+            is_json_and_known(&contract, &problem, text);
         }
     }
 }
@@ -40,11 +41,15 @@ fn violation((condition, (param, pointer)): (Condition, (&str, &str))) -> Violat
     }
 }
 
-fn renders_json(contract: &Contract, problem: &Problem<'_>, text: &str) {
+fn is_json_and_known(contract: &Contract, problem: &Problem<'_>, text: &str) {
     let mut content = Vec::new();
     contract.render(problem, &mut content);
     let read = serde_json::from_slice::<serde_json::Value>(&content);
-    assert!(read.is_ok(), "{}\n{text}", String::from_utf8_lossy(&content));
+    let shown = String::from_utf8_lossy(&content);
+    assert!(read.is_ok(), "{shown}\n{text}");
+    let status = contract.entry(problem.error).status.as_u16();
+    let is_known = !matches!(contract.parse(&Answer::new(status, &content)), Parsed::Unknown { .. });
+    assert!(is_known, "{shown}\n{text}");
 }
 
 /// What was recognised can be rendered again, and is recognised then. The first byte chooses the contract, the second
