@@ -183,11 +183,14 @@ impl Contract {
     /// ```
     pub fn parse<'a>(&'a self, answer: &Answer<'a>) -> Parsed<'a> {
         let view = self.view_of(answer);
-        match view.parse_in_own_view(answer) {
+        if !std::ptr::eq(view, self) {
+            let parsed = view.parse_in_own_view(answer);
+            if !matches!(parsed, Parsed::Unknown { .. }) {
+                return parsed;
+            }
             // A field says what was meant, not what was done: a text may have stayed in the API's own language.
-            Parsed::Unknown { .. } if !std::ptr::eq(view, self) => self.parse_in_own_view(answer),
-            parsed => parsed,
         }
+        self.parse_in_own_view(answer)
     }
 
     fn parse_in_own_view<'a>(&'a self, answer: &Answer<'a>) -> Parsed<'a> {
@@ -198,7 +201,7 @@ impl Contract {
         }
         let mut tokens = Tokens::new();
         let Some(tape) = Tape::read(answer.content, &mut tokens) else { return unknown };
-        let mut best: Option<Matches<'a>> = None;
+        let mut best = Matches::default();
         for group in groups {
             let mut reading = Reading::new(answer.content.len());
             if !reading.read(&self.formats[group.format].shape, answer.status, &tape) {
@@ -207,66 +210,80 @@ impl Contract {
                 }
                 continue;
             }
+            // Nearly always there is one group alone that fits, and what it finds is written where it stays.
+            if best.errors.is_empty() {
+                self.hold(group, &tape, &reading, &mut best);
+                best.unknown = reading.unknown;
+                continue;
+            }
             // An answer without anything unknown in it is a better reading than one with.
-            let knows_all = reading.unknown.is_empty();
-            let is_better = best.as_ref().is_none_or(|best| !best.unknown.is_empty() && knows_all);
-            if !is_better && best.as_ref().is_some_and(|best| best.unknown.is_empty() != knows_all) {
+            let (knew_all, knows_all) = (best.unknown.is_empty(), reading.unknown.is_empty());
+            if knew_all && !knows_all {
                 continue;
             }
             let mut found = Matches::default();
-            for error in group.entries.iter().copied() {
-                let (entry, rules) = (self.entry(error), self.parser.rules(error));
-                let judge = Judge { entry, rules, tape: &tape, reading: &reading };
-                if !judge.may_fit() {
-                    continue;
-                }
-                // What the first of them says is wanted; of the others, only whether they fit.
-                let fits = if found.errors.is_empty() {
-                    let fits = judge.judge(&mut found.findings).is_some();
-                    if !fits {
-                        found.findings = Findings::default();
-                    }
-                    fits
-                } else {
-                    judge.judge(&mut Findings::default()).is_some()
-                };
-                if fits {
-                    found.errors.push(error);
-                }
-            }
+            self.hold(group, &tape, &reading, &mut found);
             if found.errors.is_empty() {
                 continue;
             }
-            match &mut best {
-                Some(best) if !is_better => best.errors.append(&mut found.errors),
-                best => {
-                    found.unknown = reading.unknown;
-                    *best = Some(found);
-                }
+            if knows_all && !knew_all {
+                found.unknown = reading.unknown;
+                best = found;
+            } else {
+                best.errors.append(&mut found.errors);
             }
         }
-        let Some(Matches { errors, findings, unknown: members }) = best else { return unknown };
-        match errors.as_slice() {
-            [error] => Parsed::Exact(self.recovered(*error, findings, members, answer)),
-            _ => Parsed::Ambiguous { candidates: errors.into_vec() },
+        match best.errors.as_slice() {
+            [] => unknown,
+            [error] => Parsed::Exact(self.recovered(*error, &mut best.findings, best.unknown, answer)),
+            _ => Parsed::Ambiguous { candidates: best.errors.into_vec() },
+        }
+    }
+
+    /// Holds the entries of a group against an answer that has its format.
+    fn hold<'a>(
+        &'a self,
+        group: &Group,
+        tape: &Tape<'_, 'a>,
+        reading: &Reading<'a, 'a>,
+        found: &mut Matches<'a>,
+    ) {
+        for error in group.entries.iter().copied() {
+            let judge = Judge { entry: self.entry(error), rules: self.parser.rules(error), tape, reading };
+            if !judge.may_fit() {
+                continue;
+            }
+            // What the first of them says is wanted; of the others, only whether they fit.
+            let fits = if found.errors.is_empty() {
+                let fits = judge.judge(&mut found.findings).is_some();
+                if !fits {
+                    found.findings = Findings::default();
+                }
+                fits
+            } else {
+                judge.judge(&mut Findings::default()).is_some()
+            };
+            if fits {
+                found.errors.push(error);
+            }
         }
     }
 
     fn recovered<'a>(
         &'a self,
         error: ErrorId,
-        findings: Findings<'a>,
+        findings: &mut Findings<'a>,
         unknown_members: Vec<UnknownMember<'a>>,
         answer: &Answer<'a>,
     ) -> Recovered<'a> {
+        // It is large, so that its parts are taken where they are.
         let Findings { texts, values, message, request_id, retry_after, violations, .. } = findings;
         let mut params: Vec<(Cow<'a, str>, Value)> = Vec::with_capacity(values.len() + texts.len());
-        let from_texts = texts.into_iter().map(|(name, text, _)| (name, Value::Text(text.into_owned())));
+        params.extend(values.drain(..).map(|(name, value, _)| (Cow::Borrowed(name), value)));
         // A value of its own says more than a text does: it keeps its kind.
-        let from_slots = values.into_iter().map(|(name, value, _)| (name, value));
-        for (name, value) in from_slots.chain(from_texts) {
+        for (name, text, _) in texts.drain(..) {
             if !params.iter().any(|(known, _)| known == name) {
-                params.push((Cow::Borrowed(name), value));
+                params.push((Cow::Borrowed(name), Value::Text(text.into_owned())));
             }
         }
         let seconds = |seconds| RetryAfter { delay: Duration::from_secs(seconds) };
@@ -275,14 +292,14 @@ impl Contract {
         let problem = Problem {
             error,
             params,
-            message,
+            message: message.take(),
             violations: complete.collect(),
-            request_id: request_id.or_else(own_id).unwrap_or_default(),
+            request_id: request_id.take().or_else(own_id).unwrap_or_default(),
             retry_after: fields::retry_after(&self.families, answer.fields).or(retry_after.map(seconds)),
         };
         Recovered {
             problem,
-            violations,
+            violations: std::mem::take(violations),
             limits: fields::limits(&self.families, answer.fields),
             should_retry: fields::should_retry(&self.families, answer.fields),
             unknown_members,
