@@ -54,7 +54,9 @@ impl Secrets {
         if let Cow::Owned(decoded) = percent_encoding::percent_decode_str(&text).decode_utf8_lossy() {
             let stretches = self.stretches(&decoded, presented);
             if !stretches.is_empty() {
-                return without(&decoded, stretches);
+                // What was written so as not to break a line shall not break one now.
+                let plain = |char: char| if char.is_control() { ' ' } else { char };
+                return without(&decoded, stretches).chars().map(plain).collect();
             }
         }
         let stretches = self.stretches(&text, presented);
@@ -204,6 +206,7 @@ mod tests {
             (format!("\"{plain}\", {plain}"), "\"…\", …"),
             (format!("{key}{foreign}"), "shp_…_live_…"),
             (format!("GET /{}", key.replacen("shp_", "%73hp%5F", 1)), "GET /shp_…"),
+            (format!("GET /a%0Ab?{}", key.replacen("shp_", "%73hp%5F", 1)), "GET /a b?shp_…"),
             // Quotes are cut anywhere.
             (format!("no item {}", &key[..20]), "no item shp_…"),
             (format!("no item {}", &foreign[..18]), "no item sk_live_…"),

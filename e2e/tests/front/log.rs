@@ -13,7 +13,11 @@ fn every_request_has_its_line_and_no_line_a_secret() {
     let upstream = Upstream::always(Reaction::json(200, &json!(["a"])));
     let shop = serve(&upstream, "access_log: all", "");
     let secret = &shop.key;
-    let answer = shop.client.send(&Request::get("/items?page=2").key(secret));
+    // A key with anything behind it is one still; what passes is a part of it, which no line shall have either.
+    let part = &secret[..secret.len() - 4];
+    let answer = shop.client.send(&Request::get(&format!("/items?token={secret}x")).key(secret));
+    assert_eq!(answer.status, 401, "{}", answer.text());
+    let answer = shop.client.send(&Request::get(&format!("/items?token={part}")).key(secret));
     assert_eq!(answer.status, 200, "{}", answer.text());
     let line = shop.gateway.logged(answer.field("x-request-id"));
     for (name, value) in [
@@ -37,10 +41,6 @@ fn every_request_has_its_line_and_no_line_a_secret() {
     assert_eq!(line["message"], "refused");
     assert_eq!(line["condition"], "credential.malformed");
     assert_eq!((&line["contract"], &line["origin"]), (&json!("problem"), &json!("client")));
-    // The key stands in the query too, as part of something else.
-    let exposed = shop.client.send(&Request::get(&format!("/items?token={secret}x")).key(secret));
-    let line = shop.gateway.logged(exposed.field("x-request-id"));
-    assert_eq!((&line["condition"], &line["path"]), (&json!("credential.malformed"), &json!("/shop/items")));
     // One that could not be read has one too.
     let mut connection = shop.client.connect();
     connection.write(b"GET /shop/items HTTP/1.1\r\n\r\n");
@@ -48,7 +48,7 @@ fn every_request_has_its_line_and_no_line_a_secret() {
     let line = shop.gateway.logged(malformed.field("x-request-id"));
     assert_eq!((&line["condition"], &line["path"]), (&json!("request.malformed"), &json!("/shop/items")));
     assert_eq!(line["method"], Json::Null);
-    assert!(!shop.gateway.log().contains(&secret[8..]), "a secret in the log");
+    assert!(!shop.gateway.log().contains(&part[8..]), "a secret in the log");
 }
 
 #[test]
