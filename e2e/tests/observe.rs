@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::thread;
 use std::time::Duration;
 
 use demur_e2e::{Fields, Folder, Gateway, NewKey, Reaction, Received, Response, Upstream};
@@ -66,6 +67,7 @@ fn answer(received: &Received) -> Reaction {
         ),
         "named" => Reaction::answer(404, &[date, ("X-Request-Id", "theirs-0123456789abcdef")], "no"),
         "unsound" => Reaction::answer(200, &[date, ("Content-Type", "application/json")], "[1]"),
+        "slow" => Reaction::json(200, &serde_json::json!({})).after(Duration::from_millis(500)),
         "elsewhere" => Reaction::answer(302, &[date, ("Location", "/rows/here")], ""),
         _ => Reaction::answer(200, &[date, ("Content-Type", "application/json")], "{}"),
     }
@@ -124,6 +126,7 @@ apis:
     cors: {{ origins: [\"https://app.example\"] }}
     validation: {{ answers: refuse }}
     observe: true
+    overload: {{ in_flight: 1, adaptive: false }}
     operations: {{ row: {{ credits: 3, cost: 2 }} }}
 ",
         upstream.address()
@@ -220,6 +223,24 @@ fn it_answers_as_it_did_without_the_gateway() {
             assert!(conditions.iter().any(|condition| condition.starts_with(observed)), "{target}: {line}");
         }
     }
+}
+
+/// It had no bound before, and has none now.
+#[test]
+fn more_than_its_bound_is_let_in_and_told() {
+    let world = world();
+    let own = [("Authorization", OWN)];
+    thread::scope(|scope| {
+        let (gateway, host) = (world.gateway.address(), world.upstream.address());
+        let first = scope.spawn(move || ask(gateway, host, "GET", "/rows/slow", &own).status);
+        while world.upstream.received().is_empty() {
+            thread::sleep(Duration::from_millis(5));
+        }
+        assert_eq!(ask(gateway, host, "GET", "/rows/beside", &own).status, 200);
+        assert_eq!(first.join().unwrap(), 200);
+    });
+    let line = world.line("/rows/beside");
+    assert!(line["observed"].to_string().contains("\"overloaded\""), "{line}");
 }
 
 #[test]
