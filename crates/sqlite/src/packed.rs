@@ -15,6 +15,7 @@ const UNKNOWN_WITHOUT_NUMBER: u8 = 3;
 const HELD: u8 = 4;
 const SETTLED: u8 = 5;
 const UNKNOWN: u8 = 6;
+const OPEN_STILL: u8 = 7;
 
 /// What happened to one hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,6 +34,9 @@ pub(crate) enum Entry<'p> {
     Settled { hold: HoldId, posted: u64, booking: u64 },
     /// All of them count as spent: the process ended before anyone could say.
     OutcomeUnknown { hold: HoldId, posted: u64, booking: u64 },
+    /// So many that were held long before are held still. Says nothing new: only so that a start need not read as
+    /// far back as that.
+    OpenStill { hold: HoldId, account: &'p str, amount: u64 },
 }
 
 /// The batch is not one.
@@ -69,6 +73,12 @@ pub(crate) fn write(entry: Entry<'_>, into: &mut Vec<u8>) {
             into.push(UNKNOWN);
             [hold.0, posted, booking].into_iter().for_each(|value| number(value, into));
         }
+        Entry::OpenStill { hold, account, amount } => {
+            into.push(OPEN_STILL);
+            number(hold.0, into);
+            text(account, into);
+            number(amount, into);
+        }
     }
 }
 
@@ -93,7 +103,7 @@ fn take<'p>(rest: &mut &'p [u8]) -> Option<Entry<'p>> {
     *rest = after;
     let hold = HoldId(take_number(rest)?);
     let is_numbered = match *kind {
-        HELD | SETTLED | UNKNOWN => true,
+        HELD | SETTLED | UNKNOWN | OPEN_STILL => true,
         HELD_WITHOUT_NUMBER | SETTLED_WITHOUT_NUMBER | UNKNOWN_WITHOUT_NUMBER => false,
         _ => return None,
     };
@@ -113,6 +123,10 @@ fn take<'p>(rest: &mut &'p [u8]) -> Option<Entry<'p>> {
         }
         SETTLED | SETTLED_WITHOUT_NUMBER => {
             Entry::Settled { hold, posted: take_number(rest)?, booking: take_booking(rest)? }
+        }
+        OPEN_STILL => {
+            let (account, amount) = (take_text(rest)?, take_number(rest)?);
+            Entry::OpenStill { hold, account, amount }
         }
         _ => Entry::OutcomeUnknown { hold, posted: take_number(rest)?, booking: take_booking(rest)? },
     })
@@ -182,6 +196,7 @@ mod tests {
             Entry::Settled { hold, posted: 0, booking: 301 },
             Entry::Held { hold: small, account: "a", operation: "b", source: none, at: -1, booking: 1 },
             Entry::OutcomeUnknown { hold: small, posted: 128, booking: 2 },
+            Entry::OpenStill { hold: small, account: "a", amount: 129 },
         ]
     }
 

@@ -184,6 +184,10 @@ const THIRD: &str = "
     -- from_monthly: what pruned operations had posted of months' credits; null where nobody wrote it down.
     ALTER TABLE pruned ADD COLUMN from_monthly INTEGER;
 
+    -- The oldest batch that a start has to read: what is open and older was said again in it or later.
+    ALTER TABLE batch ADD COLUMN read_from INTEGER;
+    UPDATE batch SET read_from = open_from WHERE id = (SELECT max(id) FROM batch);
+
     -- granted: what had been granted for the month with this. A larger plan brings the difference.
     CREATE TABLE grant_now (
         account TEXT NOT NULL REFERENCES account (id),

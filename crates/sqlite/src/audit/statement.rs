@@ -216,6 +216,7 @@ fn line(
         Entry::OutcomeUnknown { hold, posted, booking } => {
             (hold, StatementKind::OutcomeUnknown, Some(posted), booking)
         }
+        Entry::OpenStill { .. } => return None,
     };
     ended.insert(hold, End { at: written, kind, posted, booking });
     None

@@ -26,6 +26,9 @@ pub(crate) const RELEASED: i64 = 2;
 /// More purses than this are not kept in memory from batch to batch.
 const MAX_PURSES: usize = 200_000;
 
+/// A start reads about so many batches at most: holds that are open for longer are said again.
+pub(super) const READ_AT_START: u64 = if cfg!(test) { 8 } else { 4096 };
+
 /// What the writer remembers from batch to batch.
 #[derive(Debug)]
 pub(super) struct Till {
@@ -33,6 +36,8 @@ pub(super) struct Till {
     open: HashMap<HoldId, OpenHold>,
     /// How many holds of each batch are open.
     open_in: BTreeMap<u64, usize>,
+    /// The same by the batch in which each was said last.
+    said_in: BTreeMap<u64, usize>,
     next_hold: u64,
     next_batch: u64,
 }
@@ -57,17 +62,31 @@ struct OpenHold {
     account: AccountId,
     source: HoldSource,
     /// The batch that it lies in; none where it has a row of its own.
-    batch: Option<u64>,
+    batch: Option<Place>,
+}
+
+/// Where in the batches a hold is found.
+#[derive(Debug, Clone, Copy)]
+struct Place {
+    /// In which it was made.
+    made: u64,
+    /// In which it was said last.
+    said: u64,
 }
 
 impl Till {
     pub(super) fn new(next_hold: u64, next_batch: u64) -> Self {
-        let (purses, open, open_in) = (HashMap::new(), HashMap::new(), BTreeMap::new());
-        Self { purses, open, open_in, next_hold, next_batch }
+        let (purses, open) = (HashMap::new(), HashMap::new());
+        let (open_in, said_in) = (BTreeMap::new(), BTreeMap::new());
+        Self { purses, open, open_in, said_in, next_hold, next_batch }
     }
 
     /// Forgets what may not be on the disk as it is here.
     pub(super) fn undo(&mut self, undo: Undo) {
+        // In the order in which a batch does it, backwards.
+        for (hold, said) in undo.said {
+            self.say(hold, said);
+        }
         for hold in undo.opened {
             self.take_open(hold);
         }
@@ -78,23 +97,48 @@ impl Till {
     }
 
     fn put_open(&mut self, hold: HoldId, open: OpenHold) {
-        if let Some(batch) = open.batch {
-            *self.open_in.entry(batch).or_default() += 1;
+        if let Some(Place { made, said }) = open.batch {
+            *self.open_in.entry(made).or_default() += 1;
+            *self.said_in.entry(said).or_default() += 1;
         }
         self.open.insert(hold, open);
     }
 
     fn take_open(&mut self, hold: HoldId) -> Option<OpenHold> {
         let open = self.open.remove(&hold)?;
-        if let Some(batch) = open.batch
-            && let Some(count) = self.open_in.get_mut(&batch)
-        {
-            *count -= 1;
-            if *count == 0 {
-                self.open_in.remove(&batch);
-            }
+        if let Some(Place { made, said }) = open.batch {
+            count_down(&mut self.open_in, made);
+            count_down(&mut self.said_in, said);
         }
         Some(open)
+    }
+
+    /// Notes in which batch an open hold is said now. In which it was said before.
+    fn say(&mut self, hold: HoldId, batch: u64) -> Option<u64> {
+        let place = self.open.get_mut(&hold)?.batch.as_mut()?;
+        let before = std::mem::replace(&mut place.said, batch);
+        count_down(&mut self.said_in, before);
+        *self.said_in.entry(batch).or_default() += 1;
+        Some(before)
+    }
+
+    /// The holds that are to be said again in this batch: seldom any, and then all that would soon be.
+    fn open_for_long(&self, batch: u64) -> Vec<HoldId> {
+        let oldest = self.said_in.first_key_value().map_or(batch, |(oldest, _)| *oldest);
+        if batch - oldest < READ_AT_START {
+            return Vec::new();
+        }
+        let is_old = |open: &OpenHold| open.batch.is_some_and(|at| batch - at.said >= READ_AT_START / 2);
+        self.open.iter().filter(|(_, open)| is_old(open)).map(|(hold, _)| *hold).collect()
+    }
+}
+
+fn count_down(counts: &mut BTreeMap<u64, usize>, batch: u64) {
+    if let Some(count) = counts.get_mut(&batch) {
+        *count -= 1;
+        if *count == 0 {
+            counts.remove(&batch);
+        }
     }
 }
 
@@ -103,6 +147,8 @@ impl Till {
 pub(super) struct Undo {
     opened: Vec<HoldId>,
     closed: Vec<(HoldId, OpenHold)>,
+    /// In which batches those had been said that this one says again.
+    said: Vec<(HoldId, u64)>,
 }
 
 /// What is known of an operation id.
@@ -133,7 +179,7 @@ impl<'a> Books<'a> {
     }
 
     /// Writes purses and operations.
-    pub(super) fn close(self) -> rusqlite::Result<()> {
+    pub(super) fn close(mut self) -> rusqlite::Result<()> {
         let sql =
             "UPDATE purse SET monthly = ?2, lasting = ?3, held = ?4, posted = ?5, granted = ?6, expired = ?7,
                    month_begins = ?8, month_ends = ?9, month_amount = ?10, bookings = ?11 WHERE account = ?1";
@@ -155,19 +201,33 @@ impl<'a> Books<'a> {
             ])?;
         }
         if !self.entries.is_empty() {
-            let id = self.till.next_batch;
-            let open_from = self.till.open_in.first_key_value().map_or(id + 1, |(batch, _)| *batch);
-            let sql =
-                "INSERT INTO batch (id, created, open_from, next_hold, entries) VALUES (?1, ?2, ?3, ?4, ?5)";
-            let values = params![id, self.at.as_microsecond(), open_from, self.till.next_hold, self.entries];
-            self.transaction.prepare_cached(sql)?.execute(values)?;
-            // A number that is not committed is not used again either.
-            self.till.next_batch += 1;
+            self.write_batch()?;
         }
         if self.till.purses.len() > MAX_PURSES {
             self.till.purses.clear();
         }
         self.till.purses.extend(self.changed);
+        Ok(())
+    }
+
+    fn write_batch(&mut self) -> rusqlite::Result<()> {
+        let id = self.till.next_batch;
+        for hold in self.till.open_for_long(id) {
+            if let Some(open) = self.till.open.get(&hold) {
+                let (account, amount) = (open.account.as_str(), open.source.amount());
+                packed::write(Entry::OpenStill { hold, account, amount }, &mut self.entries);
+            }
+            self.undo.said.extend(self.till.say(hold, id).map(|before| (hold, before)));
+        }
+        let first = |of: &BTreeMap<u64, usize>| of.first_key_value().map_or(id + 1, |(batch, _)| *batch);
+        let (open_from, read_from) = (first(&self.till.open_in), first(&self.till.said_in));
+        let sql = "INSERT INTO batch (id, created, open_from, next_hold, entries, read_from)
+                   VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+        let (at, next_hold) = (self.at.as_microsecond(), self.till.next_hold);
+        let values = params![id, at, open_from, next_hold, self.entries, read_from];
+        self.transaction.prepare_cached(sql)?.execute(values)?;
+        // A number that is not committed is not used again either.
+        self.till.next_batch += 1;
         Ok(())
     }
 
@@ -213,7 +273,7 @@ impl<'a> Books<'a> {
                             Entry::Held { hold, account, operation, source, at, booking },
                             &mut self.entries,
                         );
-                        Some(self.till.next_batch)
+                        Some(Place { made: self.till.next_batch, said: self.till.next_batch })
                     }
                     Repeats::As(fingerprint) => {
                         self.insert(hold, job, &fingerprint.0, source, booking)?;

@@ -113,6 +113,15 @@ impl Look<'_> {
             Entry::Settled { hold, posted, .. } | Entry::OutcomeUnknown { hold, posted, .. } => {
                 (hold.0, posted)
             }
+            Entry::OpenStill { hold, account, amount } => {
+                let is_so = open
+                    .get(&hold.0)
+                    .is_some_and(|(held_for, source)| held_for == account && source.amount() == amount);
+                if !is_so && self.last.is_some_and(|(first, _)| hold.0 >= first) {
+                    self.finding.violated(|| format!("hold {} is said to be open, and is not", hold.0));
+                }
+                return Ok(());
+            }
         };
         let Some((account, source)) = open.remove(&hold) else {
             // What is below the first of all was pruned.

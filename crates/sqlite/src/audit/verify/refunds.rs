@@ -92,6 +92,7 @@ fn look_in_batches(connection: &Connection, sought: &mut Sought) -> rusqlite::Re
                         open.insert(hold, name);
                     }
                 }
+                Entry::OpenStill { .. } => {}
                 Entry::Settled { hold, posted, .. } | Entry::OutcomeUnknown { hold, posted, .. } => {
                     let name = open.remove(&hold);
                     if let Some((_, charged)) = name.and_then(|name| sought.get_mut(&name)) {

@@ -100,7 +100,7 @@ fn sums_before(connection: &Connection, first_kept: u64) -> rusqlite::Result<Sum
                     let operation = refunded.contains(account).then(|| operation.to_owned());
                     open.insert(hold, Open { account: account.to_owned(), source, operation });
                 }
-                Entry::Held { .. } => {}
+                Entry::Held { .. } | Entry::OpenStill { .. } => {}
                 Entry::Settled { hold, posted, .. } | Entry::OutcomeUnknown { hold, posted, .. } => {
                     if let Some(Open { account, source, operation }) = open.remove(&hold) {
                         mark_refund(connection, &account, operation.as_deref())?;
