@@ -13,6 +13,7 @@ mod job;
 #[cfg(test)]
 mod query_tests;
 mod recovery;
+mod till;
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
@@ -27,10 +28,11 @@ use crate::error::store_error;
 use crate::notes::Notes;
 use crate::quota;
 use crate::secrets::Secrets;
-use books::{Books, Till, Undo};
+use books::Books;
 pub(crate) use books::{HELD, POSTED, RELEASED};
 use handoff::{Behind, Desk, Queue};
 pub(crate) use job::{HoldJob, Job};
+use till::{Till, Undo};
 
 /// Hands jobs to the writing thread.
 pub(crate) struct Writer {

@@ -1,10 +1,9 @@
 //! The ledger within one transaction.
 //!
-//! Purses and open holds stay in memory from batch to batch, since nobody else writes them. A purse is
-//! written once for each batch, however many operations it had; operations that only the gateway has a name
-//! for go into one packed row. When a commit fails, [`Undo`] puts the memory back to what the disk says.
+//! Purses and open holds stay in memory from batch to batch, in the [`Till`]. A purse is written once for each
+//! batch, however many operations it had; operations that only the gateway has a name for go into one packed row.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 
 use demur_admission::{
     AccountId, Balance, Expiry, Granted, HoldId, HoldOutcome, HoldSource, Insufficient, MonthlyCredits,
@@ -15,6 +14,7 @@ use jiff::civil::Date;
 use rusqlite::{OptionalExtension, Row, Transaction, params};
 
 use super::HoldJob;
+use super::till::{Kept, OpenHold, Place, Till, Undo};
 use crate::directory::{moment, parsed};
 use crate::packed::{self, Entry};
 
@@ -22,134 +22,6 @@ use crate::packed::{self, Entry};
 pub(crate) const HELD: i64 = 0;
 pub(crate) const POSTED: i64 = 1;
 pub(crate) const RELEASED: i64 = 2;
-
-/// More purses than this are not kept in memory from batch to batch.
-const MAX_PURSES: usize = 200_000;
-
-/// A start reads about so many batches at most: holds that are open for longer are said again.
-pub(super) const READ_AT_START: u64 = if cfg!(test) { 8 } else { 4096 };
-
-/// What the writer remembers from batch to batch.
-#[derive(Debug)]
-pub(super) struct Till {
-    purses: HashMap<AccountId, Kept>,
-    open: HashMap<HoldId, OpenHold>,
-    /// How many holds of each batch are open.
-    open_in: BTreeMap<u64, usize>,
-    /// The same by the batch in which each was said last.
-    said_in: BTreeMap<u64, usize>,
-    next_hold: u64,
-    next_batch: u64,
-}
-
-/// A purse, and how many bookings have been made in it: the number of the latest.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Kept {
-    purse: Purse,
-    bookings: u64,
-}
-
-impl Kept {
-    /// The number of the next booking.
-    fn number(&mut self) -> u64 {
-        self.bookings += 1;
-        self.bookings
-    }
-}
-
-#[derive(Debug)]
-struct OpenHold {
-    account: AccountId,
-    source: HoldSource,
-    /// The batch that it lies in; none where it has a row of its own.
-    batch: Option<Place>,
-}
-
-/// Where in the batches a hold is found.
-#[derive(Debug, Clone, Copy)]
-struct Place {
-    /// In which it was made.
-    made: u64,
-    /// In which it was said last.
-    said: u64,
-}
-
-impl Till {
-    pub(super) fn new(next_hold: u64, next_batch: u64) -> Self {
-        let (purses, open) = (HashMap::new(), HashMap::new());
-        let (open_in, said_in) = (BTreeMap::new(), BTreeMap::new());
-        Self { purses, open, open_in, said_in, next_hold, next_batch }
-    }
-
-    /// Forgets what may not be on the disk as it is here.
-    pub(super) fn undo(&mut self, undo: Undo) {
-        // In the order in which a batch does it, backwards.
-        for (hold, said) in undo.said {
-            self.say(hold, said);
-        }
-        for hold in undo.opened {
-            self.take_open(hold);
-        }
-        for (hold, open) in undo.closed {
-            self.put_open(hold, open);
-        }
-        self.purses.clear();
-    }
-
-    fn put_open(&mut self, hold: HoldId, open: OpenHold) {
-        if let Some(Place { made, said }) = open.batch {
-            *self.open_in.entry(made).or_default() += 1;
-            *self.said_in.entry(said).or_default() += 1;
-        }
-        self.open.insert(hold, open);
-    }
-
-    fn take_open(&mut self, hold: HoldId) -> Option<OpenHold> {
-        let open = self.open.remove(&hold)?;
-        if let Some(Place { made, said }) = open.batch {
-            count_down(&mut self.open_in, made);
-            count_down(&mut self.said_in, said);
-        }
-        Some(open)
-    }
-
-    /// Notes in which batch an open hold is said now. In which it was said before.
-    fn say(&mut self, hold: HoldId, batch: u64) -> Option<u64> {
-        let place = self.open.get_mut(&hold)?.batch.as_mut()?;
-        let before = std::mem::replace(&mut place.said, batch);
-        count_down(&mut self.said_in, before);
-        *self.said_in.entry(batch).or_default() += 1;
-        Some(before)
-    }
-
-    /// The holds that are to be said again in this batch: seldom any, and then all that would soon be.
-    fn open_for_long(&self, batch: u64) -> Vec<HoldId> {
-        let oldest = self.said_in.first_key_value().map_or(batch, |(oldest, _)| *oldest);
-        if batch - oldest < READ_AT_START {
-            return Vec::new();
-        }
-        let is_old = |open: &OpenHold| open.batch.is_some_and(|at| batch - at.said >= READ_AT_START / 2);
-        self.open.iter().filter(|(_, open)| is_old(open)).map(|(hold, _)| *hold).collect()
-    }
-}
-
-fn count_down(counts: &mut BTreeMap<u64, usize>, batch: u64) {
-    if let Some(count) = counts.get_mut(&batch) {
-        *count -= 1;
-        if *count == 0 {
-            counts.remove(&batch);
-        }
-    }
-}
-
-/// What a batch changed in memory.
-#[derive(Debug, Default)]
-pub(super) struct Undo {
-    opened: Vec<HoldId>,
-    closed: Vec<(HoldId, OpenHold)>,
-    /// In which batches those had been said that this one says again.
-    said: Vec<(HoldId, u64)>,
-}
 
 /// What is known of an operation id.
 struct Known {
@@ -203,10 +75,7 @@ impl<'a> Books<'a> {
         if !self.entries.is_empty() {
             self.write_batch()?;
         }
-        if self.till.purses.len() > MAX_PURSES {
-            self.till.purses.clear();
-        }
-        self.till.purses.extend(self.changed);
+        self.till.keep(self.changed);
         Ok(())
     }
 
@@ -219,8 +88,7 @@ impl<'a> Books<'a> {
             }
             self.undo.said.extend(self.till.say(hold, id).map(|before| (hold, before)));
         }
-        let first = |of: &BTreeMap<u64, usize>| of.first_key_value().map_or(id + 1, |(batch, _)| *batch);
-        let (open_from, read_from) = (first(&self.till.open_in), first(&self.till.said_in));
+        let (open_from, read_from) = self.till.first_open();
         let sql = "INSERT INTO batch (id, created, open_from, next_hold, entries, read_from)
                    VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
         let (at, next_hold) = (self.at.as_microsecond(), self.till.next_hold);
@@ -273,7 +141,7 @@ impl<'a> Books<'a> {
                             Entry::Held { hold, account, operation, source, at, booking },
                             &mut self.entries,
                         );
-                        Some(Place { made: self.till.next_batch, said: self.till.next_batch })
+                        Some(Place::made_in(self.till.next_batch))
                     }
                     Repeats::As(fingerprint) => {
                         self.insert(hold, job, &fingerprint.0, source, booking)?;

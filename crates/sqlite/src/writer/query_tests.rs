@@ -17,7 +17,8 @@ use jiff::Timestamp;
 use rusqlite::Connection;
 use rusqlite::trace::{TraceEvent, TraceEventCodes};
 
-use super::books::{Books, Till, Undo};
+use super::books::Books;
+use super::till::{Till, Undo};
 use super::{HoldJob, recovery};
 use crate::database::{DatabaseFile, Link};
 use crate::directory::{self, StoredSecret};

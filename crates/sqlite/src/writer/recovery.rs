@@ -8,7 +8,8 @@ use jiff::Timestamp;
 use rusqlite::types::Type;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::books::{POSTED, Till};
+use super::books::POSTED;
+use super::till::Till;
 use crate::packed::{self, Entry};
 
 /// Settles what is open. No table is scanned, and of the batches only the latest are read, in which all that is open
@@ -119,7 +120,8 @@ mod tests {
     use crate::database::{DatabaseFile, Link};
     use crate::directory;
     use crate::writer::HoldJob;
-    use crate::writer::books::{Books, READ_AT_START, Undo};
+    use crate::writer::books::Books;
+    use crate::writer::till::{READ_AT_START, Undo};
 
     fn acme() -> AccountId {
         "acme".parse().unwrap()

@@ -1,0 +1,155 @@
+//! What the writer remembers from batch to batch: purses, and the holds that are open, with where in the batches they
+//! are found. Nobody else writes either. When a commit fails, [`Undo`] puts it back to what the disk says.
+
+use std::collections::{BTreeMap, HashMap};
+
+use demur_admission::{AccountId, HoldId, HoldSource, Purse};
+
+/// More purses than this are not kept in memory from batch to batch.
+const MAX_PURSES: usize = 200_000;
+
+/// A start reads about so many batches at most: holds that are open for longer are said again.
+pub(super) const READ_AT_START: u64 = if cfg!(test) { 8 } else { 4096 };
+
+/// What the writer remembers from batch to batch.
+#[derive(Debug)]
+pub(super) struct Till {
+    pub(super) purses: HashMap<AccountId, Kept>,
+    pub(super) open: HashMap<HoldId, OpenHold>,
+    /// How many holds of each batch are open.
+    open_in: BTreeMap<u64, usize>,
+    /// The same by the batch in which each was said last.
+    said_in: BTreeMap<u64, usize>,
+    pub(super) next_hold: u64,
+    pub(super) next_batch: u64,
+}
+
+/// A purse, and how many bookings have been made in it: the number of the latest.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Kept {
+    pub(super) purse: Purse,
+    pub(super) bookings: u64,
+}
+
+impl Kept {
+    /// The number of the next booking.
+    pub(super) fn number(&mut self) -> u64 {
+        self.bookings += 1;
+        self.bookings
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct OpenHold {
+    pub(super) account: AccountId,
+    pub(super) source: HoldSource,
+    /// The batch that it lies in; none where it has a row of its own.
+    pub(super) batch: Option<Place>,
+}
+
+/// Where in the batches a hold is found.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Place {
+    /// In which it was made.
+    made: u64,
+    /// In which it was said last.
+    said: u64,
+}
+
+impl Place {
+    pub(super) fn made_in(batch: u64) -> Self {
+        Self { made: batch, said: batch }
+    }
+}
+
+impl Till {
+    pub(super) fn new(next_hold: u64, next_batch: u64) -> Self {
+        let (purses, open) = (HashMap::new(), HashMap::new());
+        let (open_in, said_in) = (BTreeMap::new(), BTreeMap::new());
+        Self { purses, open, open_in, said_in, next_hold, next_batch }
+    }
+
+    /// Forgets what may not be on the disk as it is here.
+    pub(super) fn undo(&mut self, undo: Undo) {
+        // In the order in which a batch does it, backwards.
+        for (hold, said) in undo.said {
+            self.say(hold, said);
+        }
+        for hold in undo.opened {
+            self.take_open(hold);
+        }
+        for (hold, open) in undo.closed {
+            self.put_open(hold, open);
+        }
+        self.purses.clear();
+    }
+
+    pub(super) fn put_open(&mut self, hold: HoldId, open: OpenHold) {
+        if let Some(Place { made, said }) = open.batch {
+            *self.open_in.entry(made).or_default() += 1;
+            *self.said_in.entry(said).or_default() += 1;
+        }
+        self.open.insert(hold, open);
+    }
+
+    pub(super) fn take_open(&mut self, hold: HoldId) -> Option<OpenHold> {
+        let open = self.open.remove(&hold)?;
+        if let Some(Place { made, said }) = open.batch {
+            count_down(&mut self.open_in, made);
+            count_down(&mut self.said_in, said);
+        }
+        Some(open)
+    }
+
+    /// The oldest batches with a hold that is open, and in which one was said last: the next where there is none.
+    pub(super) fn first_open(&self) -> (u64, u64) {
+        let first =
+            |of: &BTreeMap<u64, usize>| of.first_key_value().map_or(self.next_batch + 1, |(batch, _)| *batch);
+        (first(&self.open_in), first(&self.said_in))
+    }
+
+    /// Takes over what a batch has changed.
+    pub(super) fn keep(&mut self, changed: HashMap<AccountId, Kept>) {
+        if self.purses.len() > MAX_PURSES {
+            self.purses.clear();
+        }
+        self.purses.extend(changed);
+    }
+
+    /// Notes in which batch an open hold is said now. In which it was said before.
+    pub(super) fn say(&mut self, hold: HoldId, batch: u64) -> Option<u64> {
+        let place = self.open.get_mut(&hold)?.batch.as_mut()?;
+        let before = std::mem::replace(&mut place.said, batch);
+        count_down(&mut self.said_in, before);
+        *self.said_in.entry(batch).or_default() += 1;
+        Some(before)
+    }
+
+    /// The holds that are to be said again in this batch: seldom any, and then all that would soon be.
+    pub(super) fn open_for_long(&self, batch: u64) -> Vec<HoldId> {
+        let oldest = self.said_in.first_key_value().map_or(batch, |(oldest, _)| *oldest);
+        if batch - oldest < READ_AT_START {
+            return Vec::new();
+        }
+        let is_old = |open: &OpenHold| open.batch.is_some_and(|at| batch - at.said >= READ_AT_START / 2);
+        self.open.iter().filter(|(_, open)| is_old(open)).map(|(hold, _)| *hold).collect()
+    }
+}
+
+fn count_down(counts: &mut BTreeMap<u64, usize>, batch: u64) {
+    if let Some(count) = counts.get_mut(&batch) {
+        *count -= 1;
+        if *count == 0 {
+            counts.remove(&batch);
+        }
+    }
+}
+
+/// What a batch changed in memory.
+#[derive(Debug, Default)]
+pub(super) struct Undo {
+    pub(super) opened: Vec<HoldId>,
+    pub(super) closed: Vec<(HoldId, OpenHold)>,
+    /// In which batches those had been said that this one says again.
+    pub(super) said: Vec<(HoldId, u64)>,
+}
