@@ -136,6 +136,19 @@ fn a_key_is_rotated_disabled_expired_and_imported_at_the_command_line() {
     assert_eq!(status(&client, foreign), 200);
     assert_eq!(status(&client, "legacy_0123456789abcdeF"), 401);
     assert_ne!(folder.run(&import).code, Some(0), "it is there already");
+    // More than goes in one command.
+    let note = "n".repeat(700);
+    let line = |number: u32| {
+        format!(
+            "{{\"account\": \"acme\", \"hash\": \"{number:064x}\", \"metadata\": {{\"note\": \"{note}\"}}}}\n\n"
+        )
+    };
+    folder.write("keys.jsonl", &(0..100).map(line).collect::<String>());
+    assert_eq!(folder.result(&import)["keys"].as_array().map(Vec::len), Some(100));
+    folder.result(&["keys", "disable", &id]);
+    let refused = folder.run(&["keys", "rotate", &id]);
+    assert_ne!(refused.code, Some(0));
+    assert!(refused.stderr.contains("enable it first"), "{refused:?}");
     for secret in [foreign, third, second, &first] {
         assert!(!gateway.log().contains(&secret[secret.len() - 12..]), "a secret in the log");
     }
