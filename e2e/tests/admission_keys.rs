@@ -200,6 +200,46 @@ fn books_are_shown_proved_copied_and_corrected_while_the_gateway_runs() {
 }
 
 #[test]
+fn a_key_tells_its_environment_by_its_prefix() {
+    let upstream = Upstream::always(Reaction::json(200, &json!({ "tracks": [] })));
+    let folder = folder("credits: { monthly: 1000 }");
+    folder.edit("prefix: tyd", "prefix: { live: tyd, test: tyd_test }");
+    let rule = "rules: [{ name: sandbox, on: [searchTracks], require: \"key.environment == 'live' || body.query != 'real'\", \
+                raise: invalid_request }]";
+    amend(&folder, "", rule);
+    folder.point(API, upstream.address());
+    let gateway = Gateway::serve(folder);
+    let (folder, client) = (gateway.folder(), gateway.client(API));
+    folder.create_account("acme", "tried");
+    let create = |environment: &[&str]| {
+        let create = ["keys", "create", "--api", API, "--account", "acme"];
+        folder.run(&[&create, environment].concat())
+    };
+    for (environment, help) in
+        [(&[][..], "of: live, test"), (&["--environment", "tset"], "did you mean `test`?")]
+    {
+        let refused = create(environment);
+        assert_eq!(refused.code, Some(2), "{refused:?}");
+        assert!(refused.stderr.contains(help), "{refused:?}");
+    }
+    for (environment, prefix, real) in [("live", "tyd_", 200), ("test", "tyd_test_", 400)] {
+        let issued: serde_json::Value =
+            serde_json::from_str(&create(&["--environment", environment]).stdout).unwrap();
+        let id = issued["key"]["id"].as_str().unwrap();
+        let rotated = folder.result(&["keys", "rotate", id, "--grace", "1h"]);
+        for secret in [&issued["secret"], &rotated["secret"]].map(|secret| secret.as_str().unwrap()) {
+            assert_eq!(secret.len(), prefix.len() + 49, "{environment}");
+            assert!(secret.starts_with(prefix), "{environment}");
+            assert_eq!(client.send(&search(secret)).status, 200);
+            let seen = upstream.received();
+            assert_eq!(seen.last().unwrap().fields.first("demur-environment"), Some(environment));
+            let real_one = Request::post(SEARCH).key(secret).json(&json!({ "query": "real" }));
+            assert_eq!(client.send(&real_one).status, real, "{environment}");
+        }
+    }
+}
+
+#[test]
 fn a_key_in_the_query_is_refused_unless_it_is_named() {
     let upstream = Upstream::always(Reaction::json(200, &json!({ "tracks": [] })));
     for (query, passes) in [("", false), (", query: api_key", true)] {

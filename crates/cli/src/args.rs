@@ -275,6 +275,9 @@ pub(crate) struct CreateKeyArgs {
     /// The API that the key opens, by its name in the configuration.
     #[arg(long, value_name = "NAME")]
     pub(crate) api: String,
+    /// The environment, where the API has some.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) environment: Option<String>,
     /// The account that it belongs to.
     #[arg(long, value_name = "ID")]
     pub(crate) account: String,

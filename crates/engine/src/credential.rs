@@ -152,6 +152,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::settings::Prefixes;
     use demur_admission::Secret;
     use http::HeaderName;
     use http::header::AUTHORIZATION;
@@ -160,7 +161,7 @@ mod tests {
         Authentication {
             scheme: Scheme::Authorization("Bearer".into()),
             also: None,
-            prefix: "k".into(),
+            prefixes: Prefixes::one("k"),
             query: query.map(str::to_owned),
             failures: (NonZeroU32::MIN, Duration::from_secs(1)),
         }

@@ -306,7 +306,8 @@ impl Exchange<'_> {
     }
 }
 
-/// When trying again makes sense, where waiting helps (a delay on anything else would be a lie); and never longer than two days, whatever an upstream says. (A quota's day can have 25 hours.)
+/// When trying again makes sense, where waiting helps: a delay on anything else would be a lie. Never longer than two
+/// days, whatever an upstream says. (A quota's day can have 25 hours.)
 fn retry_after(known: Option<Duration>, advice: Retry) -> Option<RetryAfter> {
     const LONGEST: Duration = Duration::from_secs(2 * 86_400);
     let delay = known.or(advice.default_delay)?;

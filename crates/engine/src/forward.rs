@@ -9,11 +9,12 @@ use demur_admission::{Balance, Principal};
 use http::header::{CONNECTION, HeaderMap, HeaderName, HeaderValue, TE};
 use smallvec::SmallVec;
 
-use crate::settings::Scheme;
+use crate::settings::{Prefixes, Scheme};
 
 const ACCOUNT: HeaderName = HeaderName::from_static("demur-account");
 const KEY: HeaderName = HeaderName::from_static("demur-key");
 const PLAN: HeaderName = HeaderName::from_static("demur-plan");
+const ENVIRONMENT: HeaderName = HeaderName::from_static("demur-environment");
 const CREDITS_REMAINING: HeaderName = HeaderName::from_static("demur-credits-remaining");
 const CREDITS_RESET: HeaderName = HeaderName::from_static("demur-credits-reset");
 const CLIENT_REQUEST_ID: HeaderName = HeaderName::from_static("demur-client-request-id");
@@ -156,23 +157,38 @@ struct Identity {
     account: Option<HeaderValue>,
     key: Option<HeaderValue>,
     plan: Option<HeaderValue>,
+    /// Of an API that has environments.
+    environment: Option<HeaderValue>,
 }
 
 impl Identity {
     /// All of it in one piece of memory: of many principals each is cold when its turn comes.
-    fn of(principal: &Principal) -> Self {
-        let texts = [principal.account().id.as_str(), principal.key().id.as_str(), &principal.plan().name];
+    fn of(principal: &Principal, prefixes: &Prefixes) -> Self {
+        let key = principal.key();
+        let environment = prefixes.environment(&key.hint);
+        let texts = [
+            principal.account().id.as_str(),
+            key.id.as_str(),
+            &principal.plan().name,
+            environment.unwrap_or_default(),
+        ];
         let mut all = Bytes::from(texts.concat());
-        let [account, key, plan] =
+        let [account, key, plan, told] =
             texts.map(|text| HeaderValue::from_maybe_shared(all.split_to(text.len())).ok());
-        Self { account, key, plan }
+        Self { account, key, plan, environment: told.filter(|_| environment.is_some()) }
     }
 }
 
 /// Says who is calling.
-pub(crate) fn identify(headers: &mut HeaderMap, principal: &Principal, balance: Option<&Balance>) {
-    if let Some(Identity { account, key, plan }) = principal.kept(Identity::of) {
-        for (name, value) in [(ACCOUNT, account), (KEY, key), (PLAN, plan)] {
+pub(crate) fn identify(
+    headers: &mut HeaderMap,
+    principal: &Principal,
+    prefixes: &Prefixes,
+    balance: Option<&Balance>,
+) {
+    let identity = |principal: &Principal| Identity::of(principal, prefixes);
+    if let Some(Identity { account, key, plan, environment }) = principal.kept(identity) {
+        for (name, value) in [(ACCOUNT, account), (KEY, key), (PLAN, plan), (ENVIRONMENT, environment)] {
             if let Some(value) = value {
                 headers.insert(name, value.clone());
             }

@@ -132,7 +132,7 @@ enum Admitted<'e, B> {
 impl Engine {
     /// An engine for these APIs. Where two are mounted at one place, the first counts.
     pub fn new(apis: Vec<Arc<Api>>, admission: Arc<Admission>, voice: Arc<Contract>) -> Self {
-        let prefixes = apis.iter().map(|api| api.settings.authentication.prefix.as_str());
+        let prefixes = apis.iter().flat_map(|api| api.settings.authentication.prefixes.all());
         let secrets = Secrets::new(prefixes, Arc::clone(&admission));
         Self { apis: Mounts::new(apis), admission, secrets, voice: Speaker::new(voice, &[]) }
     }
@@ -443,7 +443,8 @@ impl Engine {
             api.failures.check(peer, now)?;
         }
         let secret = credential::presented(&parts.headers, query, authentication)?;
-        Ok(self.admission.authenticate(&secret, &api.settings.name, &authentication.prefix, now))
+        let prefix = authentication.prefixes.of_key(&secret);
+        Ok(self.admission.authenticate(&secret, &api.settings.name, prefix, now))
     }
 
     /// Who is only watched charges nobody: whoever calls pays already, or not at all. What it would have cost is
@@ -594,7 +595,7 @@ fn dress(
             forward::name_peer_once(headers, &peer.text);
         }
         if let Some(principal) = principal {
-            forward::identify(headers, principal, balance);
+            forward::identify(headers, principal, &api.settings.authentication.prefixes, balance);
         }
         headers.entry(id_field).or_insert_with(|| exchange.request_id().clone());
         return;
@@ -605,7 +606,7 @@ fn dress(
         forward::name_peer(headers, &peer.text);
     }
     if let Some(principal) = principal {
-        forward::identify(headers, principal, balance);
+        forward::identify(headers, principal, &api.settings.authentication.prefixes, balance);
     }
     forward::name_request(headers, id_field, exchange.request_id());
     if let ToldBy::Trailer(_) = exchange.usage().told_by {

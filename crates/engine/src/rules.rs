@@ -8,7 +8,7 @@ use serde_json::{Value as Json, json};
 
 use crate::api::Api;
 use crate::refused::Refused;
-use crate::settings::{Authentication, RuleSettings};
+use crate::settings::{Authentication, Prefixes, RuleSettings};
 
 /// What the rules can see.
 pub(crate) struct Seen<'s> {
@@ -72,7 +72,9 @@ fn inputs<'s>(seen: &'s Seen<'_>, authentication: &'s Authentication) -> RuleInp
         .provide(Variable::Request, move || request(seen, authentication))
         .lend_members(Variable::Params, seen.params)
         .lend(Variable::Body, seen.body.unwrap_or(NOTHING))
-        .provide(Variable::Key, || seen.principal.map_or(Json::Null, key))
+        .provide(Variable::Key, || {
+            seen.principal.map_or(Json::Null, |principal| key(principal, &authentication.prefixes))
+        })
         .provide(Variable::Account, || {
             let account = |principal: &Principal| {
                 let account = principal.account();
@@ -105,7 +107,7 @@ fn request(seen: &Seen<'_>, authentication: &Authentication) -> Json {
     json!({ "method": seen.parts.method.as_str(), "path": seen.path, "headers": headers })
 }
 
-fn key(principal: &Principal) -> Json {
+fn key(principal: &Principal, prefixes: &Prefixes) -> Json {
     let key = principal.key();
     // A rule that asks `x in key.resources` of a key that covers everything gets `*`, and must say so.
     let covered = |coverage: &Coverage| match coverage {
@@ -114,6 +116,7 @@ fn key(principal: &Principal) -> Json {
     };
     json!({
         "id": key.id.as_str(),
+        "environment": prefixes.environment(&key.hint).unwrap_or_default(),
         "scopes": key.grants.scopes,
         "metadata": key.metadata,
         "resources": covered(&key.grants.resources),

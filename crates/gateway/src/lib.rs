@@ -23,6 +23,6 @@ pub use access_log::{LogFormat, LogSettings, LogTarget, Logged};
 pub use arriving::ContentBounds;
 pub use bounds::ListenerBounds;
 pub use config::{ApiConfig, Config, Listener, StoreUrl, Upstream};
-pub use demur_engine::settings::duration;
+pub use demur_engine::settings::{Prefixes, duration};
 pub use gateway::{Gateway, NotBound, Serving};
 pub use proxies::{ForwardingField, Proxies};

@@ -9,6 +9,7 @@ use demur_admission::memory::{MemoryDirectory, MemoryLedger};
 use demur_admission::{
     Account, AccountId, Grants, KeyId, KeyRecord, LocalCounters, NoRandomness, Pepper, Secret, Stores,
 };
+use demur_engine::settings::Prefixes;
 use jiff::Timestamp;
 
 use crate::config::ServiceConfig;
@@ -20,8 +21,8 @@ pub struct Keys {
     ledger: Arc<MemoryLedger>,
     counters: Arc<LocalCounters>,
     pepper: Pepper,
-    /// For each API the prefix of its keys.
-    prefixes: Arc<HashMap<String, String>>,
+    /// For each API what its keys begin with.
+    prefixes: Arc<HashMap<String, Prefixes>>,
 }
 
 /// Why there is no key.
@@ -52,7 +53,7 @@ impl Keys {
     pub fn new(config: &ServiceConfig) -> Result<Self, NoRandomness> {
         let mut bytes = [0; 32];
         getrandom::fill(&mut bytes).map_err(|_| NoRandomness)?;
-        let prefixes = config.apis.iter().map(|api| (api.name.clone(), api.authentication.prefix.clone()));
+        let prefixes = config.apis.iter().map(|api| (api.name.clone(), api.authentication.prefixes.clone()));
         Ok(Self {
             directory: Arc::default(),
             ledger: Arc::default(),
@@ -62,7 +63,8 @@ impl Keys {
         })
     }
 
-    /// Makes a key of an API for an account on a plan. The secret is nowhere else.
+    /// Makes a key of an API for an account on a plan; of the first environment, where the API has some. The secret is
+    /// nowhere else.
     pub fn issue(&self, api: &str, account: &str, plan: &str) -> Result<Secret, KeyError> {
         self.issue_with(api, account, plan, |_| {})
     }
@@ -75,8 +77,8 @@ impl Keys {
         plan: &str,
         arrange: impl FnOnce(&mut KeyRecord),
     ) -> Result<Secret, KeyError> {
-        let prefix = self.prefixes.get(api).ok_or_else(|| KeyError::UnknownApi(api.to_owned()))?;
-        let secret = Secret::generate(prefix).map_err(|_| KeyError::NoRandomness)?;
+        let prefixes = self.prefixes.get(api).ok_or_else(|| KeyError::UnknownApi(api.to_owned()))?;
+        let secret = Secret::generate(prefixes.of_key("")).map_err(|_| KeyError::NoRandomness)?;
         self.adopt(&secret, api, account, plan, arrange)?;
         Ok(secret)
     }
@@ -100,9 +102,10 @@ impl Keys {
             hint: self
                 .prefixes
                 .get(api)
+                .map(|prefixes| prefixes.of_key(secret.expose()))
                 .filter(|prefix| secret.expose().starts_with(*prefix))
-                .cloned()
-                .unwrap_or_default(),
+                .unwrap_or_default()
+                .to_owned(),
             created: Timestamp::now(),
             expires: None,
             revoked: None,

@@ -10,7 +10,7 @@ use serde_json::json;
 
 use super::{execute, unexpected};
 use crate::args::{HashKind, ImportKeysArgs};
-use crate::commands::keys::prefix;
+use crate::commands::keys::prefixes;
 use crate::exit::{Exit, Failure};
 use crate::output::{Output, counted};
 use crate::serving::load;
@@ -21,7 +21,7 @@ type Line = (usize, ImportedKey);
 pub(super) fn import(args: &ImportKeysArgs, output: &Output) -> Result<Exit, Failure> {
     let config = load(&args.store.config, output)?;
     // Only to say so where the API does not exist.
-    prefix(&config, &args.api)?;
+    prefixes(&config, &args.api)?;
     let form = form(args)?;
     let hash_key = args.hash_key_file.as_deref().map(read).transpose()?.map(|text| text.trim().to_owned());
     let command = |lines: &[Line]| {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use comfy_table::{Table, presets};
 use demur_admission::{Command, Coverage, Grants, KeyId, KeyState, KeySummary, Page, Reply};
-use demur_gateway::{Config, duration};
+use demur_gateway::{Config, Prefixes, duration};
 use jiff::Timestamp;
 
 use super::import::import;
@@ -95,8 +95,8 @@ fn rotate(args: &KeyArgs, grace: &str, output: &Output) -> Result<Exit, Failure>
     };
     let config = load(&args.store.config, output)?;
     let key: KeyId = id(&args.key)?;
-    let api = api_of(&config, &key)?;
-    let command = Command::RotateKey { key, prefix: prefix(&config, &api)?, grace_seconds };
+    let prefix = prefix_of(&config, &key)?;
+    let command = Command::RotateKey { key, prefix, grace_seconds };
     match execute(&config, &command)? {
         Reply::KeyRotated(rotated) => {
             let old = match grace_seconds {
@@ -111,17 +111,20 @@ fn rotate(args: &KeyArgs, grace: &str, output: &Output) -> Result<Exit, Failure>
     }
 }
 
-/// The API that a key is for.
-fn api_of(config: &Config, key: &KeyId) -> Result<String, Failure> {
+/// What a key's next secret begins with: what its own does, as far as that is one of its API's.
+fn prefix_of(config: &Config, key: &KeyId) -> Result<String, Failure> {
     match execute(config, &Command::ShowKey { key: key.clone() })? {
-        Reply::KeyChanged(found) => Ok(found.key.api),
+        Reply::KeyChanged(found) => {
+            let prefixes = prefixes(config, &found.key.api)?;
+            Ok(prefixes.of_key(&format!("{}_", found.key.hint)).to_owned())
+        }
         other => Err(unexpected(&other)),
     }
 }
 
 fn create(args: &CreateKeyArgs, output: &Output) -> Result<Exit, Failure> {
     let config = load(&args.store.config, output)?;
-    let prefix = prefix(&config, &args.api)?;
+    let prefix = prefix(prefixes(&config, &args.api)?, args.environment.as_deref())?;
     if args.expires.is_some_and(|expires| expires <= Timestamp::now()) {
         output.say("note: this key has expired already");
     }
@@ -171,11 +174,11 @@ fn check_operations(config: &Config, args: &CreateKeyArgs) -> Result<(), Failure
     Err(Failure::usage(format!("`{}` has no operation `{unknown}`", args.api), help))
 }
 
-/// The prefix of an API's keys.
-pub(crate) fn prefix(config: &Config, api: &str) -> Result<String, Failure> {
+/// What an API's keys begin with.
+pub(crate) fn prefixes<'c>(config: &'c Config, api: &str) -> Result<&'c Prefixes, Failure> {
     let names = || config.apis.iter().map(|api| api.settings.name.as_str());
     match config.apis.iter().find(|known| known.settings.name == api) {
-        Some(known) => Ok(known.settings.authentication.prefix.clone()),
+        Some(known) => Ok(&known.settings.authentication.prefixes),
         None => {
             let help = match demur_source::did_you_mean(api, names()) {
                 Some(known) => format!("did you mean `{known}`?"),
@@ -184,6 +187,25 @@ pub(crate) fn prefix(config: &Config, api: &str) -> Result<String, Failure> {
             Err(Failure::usage(format!("the configuration has no API `{api}`"), help))
         }
     }
+}
+
+/// The prefix of a new key, of this environment where the API has some.
+fn prefix(prefixes: &Prefixes, environment: Option<&str>) -> Result<String, Failure> {
+    if let Some(prefix) = prefixes.of(environment) {
+        return Ok(prefix.to_owned());
+    }
+    let known: Vec<&str> = prefixes.environments().collect();
+    let message = match environment {
+        Some(environment) => format!("the API has no environment `{environment}`"),
+        None => "the API has environments, and the key is of one of them".to_owned(),
+    };
+    let near = environment.and_then(|name| demur_source::did_you_mean(name, known.iter().copied()));
+    let help = match near {
+        Some(known) => format!("did you mean `{known}`?"),
+        None if known.is_empty() => "its keys have one prefix: leave `--environment` out".to_owned(),
+        None => format!("write `--environment NAME`, of: {}", known.join(", ")),
+    };
+    Err(Failure::usage(message, help))
 }
 
 /// Nothing listed covers everything.

@@ -23,7 +23,11 @@ pub(crate) fn run(args: &DemoArgs, output: &Output) -> Result<Exit, Failure> {
     let mut config = load(&file, output)?;
     let prefixes = config.apis.iter().map(|api| {
         let settings = &api.settings;
-        (settings.name.clone(), settings.authentication.prefix.clone(), settings.mount.path.clone())
+        (
+            settings.name.clone(),
+            settings.authentication.prefixes.of_key("").to_owned(),
+            settings.mount.path.clone(),
+        )
     });
     let apis: Vec<(String, String, String)> = prefixes.collect();
 

@@ -3,13 +3,12 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use demur_admission::is_prefix;
 use demur_source::{Fields, Node, Span};
 use http::header::{AUTHORIZATION, HeaderName};
 
 use super::Reading;
-use super::api::required;
 use super::plan::{need, positive, read_duration};
+use super::prefixes::{Prefixes, read_prefixes};
 
 /// Where the key stands, and what it begins with.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,8 +17,8 @@ pub struct Authentication {
     pub scheme: Scheme,
     /// Another way in which it may be sent. A request with keys in both is malformed.
     pub also: Option<Scheme>,
-    /// The public prefix of this API's keys.
-    pub prefix: String,
+    /// What this API's keys begin with.
+    pub prefixes: Prefixes,
     /// A parameter of the query in which a key may come too. In any other it is refused: queries stand in
     /// the logs of everything between here and there.
     pub query: Option<String>,
@@ -70,14 +69,13 @@ pub(super) fn read_authentication(node: &Node, reading: &mut Reading<'_>) -> Opt
         fields.finish(reading.found);
         scheme.map(|scheme| (scheme, node.span))
     });
-    let prefix = required(&mut fields, "prefix", reading);
+    let prefixes = fields.node("prefix").map(|node| read_prefixes(node, reading));
+    if prefixes.is_none() {
+        fields.missing("prefix", reading.found);
+    }
     let query = fields.text("query", reading.found);
     let failures = fields.node("failures").and_then(|node| read_failures(node, reading));
     fields.finish(reading.found);
-    if let Some((_, span)) = prefix.as_ref().filter(|(prefix, _)| !is_prefix(prefix)) {
-        let message = "a key's prefix has 1 to 32 letters and digits, with single `_` or `-` between them";
-        reading.error(*span, "prefix", message, None);
-    }
     let scheme = scheme?;
     let also = match also {
         None => None,
@@ -91,7 +89,7 @@ pub(super) fn read_authentication(node: &Node, reading: &mut Reading<'_>) -> Opt
         }
     };
     let failures = failures.unwrap_or(FAILURES);
-    Some(Authentication { scheme, also, prefix: prefix?.0, query, failures })
+    Some(Authentication { scheme, also, prefixes: prefixes??, query, failures })
 }
 
 fn read_failures(node: &Node, reading: &mut Reading<'_>) -> Option<(NonZeroU32, Duration)> {

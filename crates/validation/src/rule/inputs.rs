@@ -71,7 +71,7 @@ impl Variable {
     pub fn members(self) -> Option<&'static [&'static str]> {
         match self {
             Variable::Request => Some(&["method", "path", "headers"]),
-            Variable::Key => Some(&["id", "scopes", "metadata", "resources", "operations"]),
+            Variable::Key => Some(&["id", "environment", "scopes", "metadata", "resources", "operations"]),
             Variable::Account => Some(&["id", "name"]),
             Variable::Plan => Some(&["name", "features"]),
             Variable::Now => Some(&[]),
