@@ -5,35 +5,19 @@
 
 use std::borrow::Cow;
 
-use smallvec::SmallVec;
-
 use super::RecoveredViolation;
-use super::pattern::{Captures, Pattern};
+use super::findings::{Findings, resolve, tell};
+use super::pattern::Captures;
 use super::reading::{Bound, Reading, Wanted};
 use super::rules::RuleText;
 use super::signature::Signature;
-use super::tape::{At, Kind, Tape, digits};
+use super::tape::{At, Kind, Tape};
 use crate::Condition;
 use crate::catalogue::ErrorEntry;
 use crate::format::{Member, Shape, Slot, SlotUse, ViolationSlot};
 use crate::problem::{Location, Value};
 use crate::template::{Parameter, Template};
 use crate::violations::rule_named;
-
-/// What an entry found in the answer that can be its own.
-#[derive(Debug, Default)]
-pub(super) struct Findings<'a> {
-    /// What texts gave back, by the parameter's name, and whether as a list with quotes.
-    pub(super) texts: SmallVec<[(&'a str, Cow<'a, str>, bool); 2]>,
-    /// What `$params.NAME` gave back, and whether as a string whatever it was.
-    pub(super) values: Vec<(&'a str, Value, bool)>,
-    pub(super) message: Option<Cow<'a, str>>,
-    /// Whether an open message turned out to be the catalogue's.
-    pub(super) is_catalogues: bool,
-    pub(super) request_id: Option<Cow<'a, str>>,
-    pub(super) retry_after: Option<u64>,
-    pub(super) violations: Vec<RecoveredViolation<'a>>,
-}
 
 /// One entry, and what it is held against.
 pub(super) struct Judge<'j, 'a> {
@@ -440,112 +424,4 @@ fn recognise<'a>(violation: &mut RecoveredViolation<'a>, fit: Fit<'a>) -> bool {
         true
     });
     true
-}
-
-/// The pattern and the gaps of the text, with what is `known` written out where that is needed to tell them apart.
-fn resolve<'p, 'k>(
-    pattern: &'p Pattern,
-    captures: Captures,
-    text: &str,
-    known: impl Fn(&Parameter) -> Option<&'k str>,
-) -> Option<(Cow<'p, Pattern>, Captures)> {
-    if captures.is_only && pattern.is_parted() {
-        return Some((Cow::Borrowed(pattern), captures));
-    }
-    let helped = pattern.knowing(&known);
-    let captures = helped.captures(text)?;
-    Some((Cow::Owned(helped), captures))
-}
-
-/// Tells what stands in the gaps, where that is certain; `false` as soon as `found` says so.
-#[expect(clippy::ptr_arg, reason = "whether it borrows is the point")]
-fn tell<'a>(
-    pattern: &'a Pattern,
-    (resolved, captures): &(Cow<'a, Pattern>, Captures),
-    text: &Cow<'a, str>,
-    mut found: impl FnMut(&'a Parameter, Cow<'a, str>, bool) -> bool,
-) -> bool {
-    captures.texts(text).all(|(gap, value)| {
-        let (own, is_quoted) = match resolved {
-            Cow::Borrowed(pattern) => {
-                let gap = pattern.gap(captures, gap);
-                (gap.only(), gap.is_quoted)
-            }
-            // The parameters of one that was made for this text are gone with it.
-            Cow::Owned(helped) => {
-                let gap = helped.gap(captures, gap);
-                let mut all = pattern.gaps().flat_map(|gap| &gap.parameters);
-                (gap.only().and_then(|parameter| all.find(|own| *own == parameter)), gap.is_quoted)
-            }
-        };
-        // Nothing between the literals: whoever raised it gave no value.
-        own.is_none_or(|own| value.is_empty() || found(own, slice(text, value), is_quoted))
-    })
-}
-
-/// `part`, which lies in `text`, living as long as that does.
-fn slice<'a>(text: &Cow<'a, str>, part: &str) -> Cow<'a, str> {
-    match text {
-        Cow::Borrowed(whole) => {
-            let start = part.as_ptr() as usize - whole.as_ptr() as usize;
-            whole.get(start..start + part.len()).map_or_else(|| Cow::Owned(part.to_owned()), Cow::Borrowed)
-        }
-        Cow::Owned(_) => Cow::Owned(part.to_owned()),
-    }
-}
-
-impl<'a> Findings<'a> {
-    /// Notes what a text of the error's own tells; `false` where it is none. What it says of the violation at hand differs
-    /// from item to item of a list, and is not noted there.
-    #[expect(clippy::ptr_arg, reason = "whether it borrows is the point")]
-    fn cut(&mut self, pattern: &'a Pattern, text: &Cow<'a, str>, is_of_item: bool) -> bool {
-        let is_passed_over = |parameter: &Parameter| is_of_item && parameter.is_of_violation();
-        let known = |parameter: &Parameter| {
-            if is_passed_over(parameter) {
-                return None;
-            }
-            let known = |(name, _, is_quoted): &&(&str, _, bool)| *name == parameter.as_str() && !is_quoted;
-            self.texts.iter().find(known).map(|(_, value, _)| value.as_ref())
-        };
-        let Some(captures) = pattern.captures(text) else { return false };
-        let Some(resolved) = resolve(pattern, captures, text, known) else { return false };
-        tell(pattern, &resolved, text, |parameter, value, is_quoted| match parameter {
-            Parameter::RequestId => self.id(value),
-            // A text without a delay says 0, which no delay is.
-            Parameter::RetryAfter if value == "0" => true,
-            Parameter::RetryAfter => digits(&value).is_some_and(|seconds| self.seconds(seconds)),
-            other if is_passed_over(other) => true,
-            other => self.bind(other.as_str(), value, is_quoted),
-        })
-    }
-
-    /// Notes a value; `false` where another one is known, so that the texts contradict each other. A list that is quoted
-    /// in one text and not in another is no contradiction, and comes back as it is without quotes.
-    fn bind(&mut self, name: &'a str, value: Cow<'a, str>, is_quoted: bool) -> bool {
-        match self.texts.iter_mut().find(|(known, ..)| *known == name) {
-            Some((_, known, was_quoted)) if *was_quoted == is_quoted => return *known == value,
-            Some(known) if !is_quoted => *known = (name, value, false),
-            Some(_) => {}
-            None => self.texts.push((name, value, is_quoted)),
-        }
-        true
-    }
-
-    /// Notes what has a slot of its own. Of several slots one that keeps the kind of a value goes before one that writes
-    /// it as a string.
-    fn keep(&mut self, name: &'a str, value: Value, is_cast: bool) {
-        match self.values.iter_mut().find(|(known, ..)| *known == name) {
-            Some((_, known, was_cast)) if *was_cast && !is_cast => (*known, *was_cast) = (value, is_cast),
-            Some(_) => {}
-            None => self.values.push((name, value, is_cast)),
-        }
-    }
-
-    fn id(&mut self, value: Cow<'a, str>) -> bool {
-        self.request_id.get_or_insert_with(|| value.clone()) == &value
-    }
-
-    fn seconds(&mut self, value: u64) -> bool {
-        *self.retry_after.get_or_insert(value) == value
-    }
 }

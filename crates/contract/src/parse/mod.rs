@@ -1,7 +1,8 @@
 //! Answer → problem: the formats and texts that render, read backwards.
 //!
 //! Three steps, each in a file of its own: the content becomes a flat list of spans ([`tape`]), a format is laid over
-//! it ([`reading`]), and each entry that has the status and the format says whether it can have made that ([`judge`]).
+//! it ([`reading`]), and each entry that has the status and the format says whether it can have made that ([`judge`]) and
+//! what it says then ([`findings`]).
 //! Never a guess: an answer that two entries can have made is [`Parsed::Ambiguous`], one that none can have made
 //! is [`Parsed::Unknown`], and a value that a text does not give back for certain is not given back.
 //!
@@ -9,6 +10,7 @@
 //! several violations are said again within an allowance alone. Nothing recurses on what was received.
 
 mod fields;
+mod findings;
 mod judge;
 mod limits;
 mod pattern;
@@ -27,7 +29,8 @@ use crate::violations::FieldStyle;
 use crate::{Condition, ErrorStatus};
 use smallvec::SmallVec;
 
-use judge::{Findings, Judge};
+use findings::Findings;
+use judge::Judge;
 pub use limits::{RecoveredLimit, Reset, ietf_limits};
 pub(crate) use pattern::{Decidable, Overlap, Pattern};
 use reading::Reading;
