@@ -336,16 +336,18 @@ impl RecoveredViolation<'_> {
 
     /// The violation itself, where its rule, its place and its parameter are known.
     fn complete(&self, style: FieldStyle) -> Option<Violation> {
+        // Mostly one of these is not known: nothing is copied before.
+        let (condition, location, pointer) = (self.rule()?, self.location?, self.pointer.as_ref()?);
         let own = |text: &Option<Cow<'_, str>>| text.as_ref().map(|text| text.as_ref().to_owned());
         let param = match style {
             FieldStyle::Name => own(&self.field).or_else(|| own(&self.param)),
             FieldStyle::Pascal | FieldStyle::Camel | FieldStyle::Path | FieldStyle::Pointer => None,
         };
         Some(Violation {
-            condition: self.rule()?,
-            location: self.location?,
+            condition,
+            location,
             param: param?,
-            pointer: own(&self.pointer)?,
+            pointer: pointer.as_ref().to_owned(),
             value: own(&self.value),
             limit: own(&self.limit).map(Value::Text),
             allowed: own(&self.allowed).into_iter().collect(),
