@@ -87,7 +87,7 @@ impl<'r> Rendering<'r> {
         Self { contract, entry, problem, shown, current }
     }
 
-    fn run(mut self, ops: &'r [Op], out: &mut Vec<u8>) {
+    fn run(&mut self, ops: &'r [Op], out: &mut Vec<u8>) {
         let mut at = 0;
         while let Some(op) = ops.get(at) {
             at += 1;
