@@ -1,27 +1,48 @@
-//! What can be said on the command line. Every option has a `DEMUR_*` variable.
+//! What can be said on the command line. Every option has a variable: `DEMUR_` and its name.
 
 use std::net::{AddrParseError, SocketAddr};
 use std::path::PathBuf;
 
-use clap::{Parser, Subcommand, ValueEnum};
+use clap::{Command, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 /// An errors-first API gateway: every refusal and every failure in the API's own error contract.
 #[derive(Debug, Parser)]
 #[command(name = "demur", version, arg_required_else_help = true, after_help = AFTER_HELP)]
 pub(crate) struct Args {
     /// How results are printed: human, json.
-    #[arg(long, global = true, value_enum, default_value_t = Format::Human, env = "DEMUR_FORMAT")]
+    #[arg(long, global = true, value_enum, default_value_t = Format::Human)]
     #[arg(hide_possible_values = true, help_heading = GLOBAL, display_order = 100)]
     pub(crate) format: Format,
     /// When to use colours: auto, always, never. NO_COLOR is respected.
-    #[arg(long, global = true, value_enum, default_value_t = Color::Auto, env = "DEMUR_COLOR")]
+    #[arg(long, global = true, value_enum, default_value_t = Color::Auto)]
     #[arg(hide_possible_values = true, help_heading = GLOBAL, display_order = 101)]
     pub(crate) color: Color,
     /// Only say what is asked for, and what goes wrong.
-    #[arg(long, short, global = true, env = "DEMUR_QUIET", help_heading = GLOBAL, display_order = 102)]
+    #[arg(long, short, global = true, help_heading = GLOBAL, display_order = 102)]
     pub(crate) quiet: bool,
     #[command(subcommand)]
     pub(crate) verb: Verb,
+}
+
+impl Args {
+    /// From the command line, then the environment. Ends the process where that asks for help or makes no sense.
+    pub(crate) fn from_process() -> Self {
+        let matches = with_variables(Self::command()).get_matches();
+        Self::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
+    }
+}
+
+/// Gives every option its variable.
+fn with_variables(command: Command) -> Command {
+    let command = command.mut_args(|argument| match argument.get_long() {
+        Some(name) => {
+            let variable = format!("DEMUR_{}", name.to_uppercase().replace('-', "_"));
+            argument.env(variable)
+        }
+        None => argument,
+    });
+    let verbs: Vec<String> = command.get_subcommands().map(|verb| verb.get_name().to_owned()).collect();
+    verbs.into_iter().fold(command, |command, verb| command.mut_subcommand(verb, with_variables))
 }
 
 const GLOBAL: &str = "Global options";
@@ -71,21 +92,21 @@ pub(crate) enum Verb {
 #[derive(Debug, clap::Args)]
 pub(crate) struct DemoArgs {
     /// Where the gateway listens.
-    #[arg(long, default_value = "127.0.0.1:8080", env = "DEMUR_LISTEN", value_name = "ADDRESS")]
+    #[arg(long, default_value = "127.0.0.1:8080", value_name = "ADDRESS")]
     pub(crate) listen: SocketAddr,
     /// Where the demo keeps its files: its configuration, the documents and the database. A new folder
     /// that is removed at the end, where none is given.
-    #[arg(long, env = "DEMUR_FOLDER", value_name = "FOLDER")]
+    #[arg(long, value_name = "FOLDER")]
     pub(crate) folder: Option<PathBuf>,
 }
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct ServeArgs {
     /// The configuration file.
-    #[arg(long, short, default_value = "demur.yaml", env = "DEMUR_CONFIG", value_name = "FILE")]
+    #[arg(long, short, default_value = "demur.yaml", value_name = "FILE")]
     pub(crate) config: PathBuf,
     /// Where to listen, instead of the address in the file; of several listeners that of one.
-    #[arg(long, env = "DEMUR_LISTEN", value_name = "[NAME=]ADDRESS", value_delimiter = ',', value_parser = listen)]
+    #[arg(long, value_name = "[NAME=]ADDRESS", value_delimiter = ',', value_parser = listen)]
     pub(crate) listen: Vec<Listen>,
 }
 
@@ -161,7 +182,7 @@ pub(crate) enum GenerateSide {
 #[derive(Debug, clap::Args)]
 pub(crate) struct StoreArgs {
     /// The configuration file that names the store.
-    #[arg(long, short, default_value = "demur.yaml", env = "DEMUR_CONFIG", value_name = "FILE")]
+    #[arg(long, short, default_value = "demur.yaml", value_name = "FILE")]
     pub(crate) config: PathBuf,
 }
 
@@ -416,4 +437,27 @@ pub(crate) struct BookingArgs {
     /// An id that makes a repetition harmless.
     #[arg(long, value_name = "ID")]
     pub(crate) operation: Option<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn options(command: &Command) -> Vec<(String, Option<String>)> {
+        let own = command.get_arguments().filter_map(|argument| {
+            let variable = argument.get_env().map(|variable| variable.to_string_lossy().into_owned());
+            Some((argument.get_long()?.to_owned(), variable))
+        });
+        own.chain(command.get_subcommands().flat_map(options)).collect()
+    }
+
+    #[test]
+    fn every_option_has_its_variable() {
+        let options = options(&with_variables(Args::command()));
+        assert!(options.len() > 40, "{options:?}");
+        for (name, variable) in options {
+            let expected = format!("DEMUR_{}", name.to_uppercase().replace('-', "_"));
+            assert_eq!(variable.as_deref(), Some(&*expected), "{name}");
+        }
+    }
 }

@@ -11,8 +11,6 @@ mod log;
 mod output;
 mod serving;
 
-use clap::Parser;
-
 use args::{Args, Verb};
 
 /// A request allocates many small pieces on one thread and frees them there. Of those that were tried this one costs
@@ -21,7 +19,7 @@ use args::{Args, Verb};
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 fn main() -> std::process::ExitCode {
-    let args = Args::parse();
+    let args = Args::from_process();
     let output = output::Output::new(args.format, args.color, args.quiet);
     let done = match args.verb {
         Verb::Demo(demo) => demo::run(&demo, &output),
