@@ -6,6 +6,9 @@
 //!
 //! This is the one place where denials and violations become problems.
 
+#[macro_use]
+mod waiting;
+
 mod answer;
 mod api;
 mod charge;
@@ -13,6 +16,7 @@ mod checks;
 mod content;
 mod cors;
 mod credential;
+mod credits;
 mod exchange;
 mod forward;
 mod limit_fields;

@@ -16,8 +16,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use demur_admission::{
-    Admission, Answer, Balance, Charge, Coverage, Demand, Denial, Fingerprint, Hold, Now, OperationId,
-    Principal, Repeats, Requirement, permit,
+    Admission, Answer, Balance, Coverage, Demand, Denial, Hold, Now, Principal, Requirement, permit,
 };
 use demur_contract::{Condition, Contract};
 use demur_validation::{Content as Checked, Find, Found, Operation};
@@ -39,23 +38,13 @@ use crate::outcome::UpstreamFault;
 use crate::outgoing::Outgoing;
 use crate::panics::caught;
 use crate::record::Record;
-use crate::refused::Refused;
+use crate::refused::{Refused, by_credentials, by_grants};
 use crate::rules::{self, Seen};
 use crate::secrets::Secrets;
-use crate::settings::{Asked, Authentication, Scheme, ToldBy, Unfinished};
+use crate::settings::{Asked, ToldBy, Unfinished};
 use crate::settle::settle;
 use crate::speaker::Speaker;
-use crate::{cors, credential, forward};
-
-/// A store's answer, awaited only where it is not there yet: nearly always it is, and no future is made.
-macro_rules! wait {
-    ($answer:expr) => {
-        match $answer {
-            Answer::Ready(value) => value,
-            Answer::Ask(asked) => asked.await,
-        }
-    };
-}
+use crate::{cors, credential, credits, forward};
 
 /// Everything that answers requests: APIs, their contracts, and who may pass.
 pub struct Engine {
@@ -394,10 +383,12 @@ impl Engine {
         let mut balance = None;
         if let Some(principal) = &principal {
             if asks.credits > 0 && settings.observe {
-                balance = Box::pin(self.would_charge(exchange, principal, asks.credits)).await;
+                balance =
+                    Box::pin(credits::would_charge(&self.admission, exchange, principal, asks.credits)).await;
             } else if asks.credits > 0 {
                 let content = content.collected();
-                let held = self.hold(exchange, principal, parts, (path, query), content, asks.credits);
+                let parts = (&*parts, path, query, content);
+                let held = credits::hold(&self.admission, exchange, principal, parts, asks.credits);
                 let held = Box::pin(held).await;
                 hold = exchange.decided(held)?.unwrap_or_else(Hold::nothing);
                 balance = hold.balance().copied();
@@ -445,93 +436,6 @@ impl Engine {
         let secret = credential::presented(&parts.headers, query, authentication)?;
         let prefix = authentication.prefixes.of_key(&secret);
         Ok(self.admission.authenticate(&secret, &api.settings.name, prefix, now))
-    }
-
-    /// Who is only watched charges nobody: whoever calls pays already, or not at all. What it would have cost is
-    /// told, and whether there would have been enough.
-    async fn would_charge(
-        &self,
-        exchange: &mut Exchange<'_>,
-        principal: &Principal,
-        credits: u64,
-    ) -> Option<Balance> {
-        exchange.remarks.push(format!("would have cost {credits} credits"));
-        match wait!(self.admission.balance(principal, exchange.now)) {
-            Ok(balance) => {
-                let Balance { available, resets_at, .. } = balance;
-                if available < credits {
-                    let denial = Denial::CreditsExhausted { needed: credits, available, resets_at };
-                    exchange.observe(&denial.into());
-                }
-                Some(balance)
-            }
-            Err(denial) => {
-                exchange.observe(&denial.into());
-                None
-            }
-        }
-    }
-
-    /// One operation of an account is charged once: by the client's `Idempotency-Key`, else by this request.
-    async fn hold(
-        &self,
-        exchange: &mut Exchange<'_>,
-        principal: &Principal,
-        parts: &Parts,
-        (path, query): (&str, Option<&str>),
-        content: Bytes,
-        credits: u64,
-    ) -> Result<Hold, Refused> {
-        let now = exchange.now;
-        let Some(key) = parts.headers.get(IDEMPOTENCY_KEY) else {
-            let operation = exchange.request_id_text().parse::<OperationId>().map_err(|_| {
-                Refused::from(Condition::Internal).because("the request id is no operation id")
-            })?;
-            let charge = Charge { operation: &operation, repeats: Repeats::Never, amount: credits };
-            return Ok(wait!(self.admission.hold(principal, &charge, now))?);
-        };
-        let operation = key.to_str().ok().and_then(|key| key.parse().ok()).ok_or_else(|| {
-            Refused::from(Condition::RequestMalformed)
-                .because("Idempotency-Key has more than 128 bytes, or other than visible ASCII")
-        })?;
-        let api = exchange.api.map_or("", |api| api.name());
-        let fingerprint = Fingerprint::of(&[
-            api.as_bytes(),
-            parts.method.as_str().as_bytes(),
-            path.as_bytes(),
-            query.unwrap_or_default().as_bytes(),
-            &content,
-        ]);
-        let charge = Charge { operation: &operation, repeats: Repeats::As(fingerprint), amount: credits };
-        Ok(wait!(self.admission.hold(principal, &charge, now))?)
-    }
-}
-
-/// What a key must look like is said beside the denial.
-fn by_credentials(denial: Denial, authentication: &Authentication) -> Refused {
-    let is_scheme = denial == Denial::CredentialScheme;
-    let refused = Refused::from(denial);
-    match &authentication.scheme {
-        Scheme::Authorization(scheme) if is_scheme => refused.with("scheme", scheme.as_str()),
-        Scheme::Authorization(_) | Scheme::Field(_) => refused,
-    }
-}
-
-/// What was asked for is said beside the denial.
-fn by_grants(denial: Denial, principal: &Principal, asked: &Requirement<'_>) -> Refused {
-    let refused = Refused::from(denial);
-    match refused.condition() {
-        Some(Condition::PlanRequired | Condition::PlanInactive) => {
-            refused.with("plan", principal.plan().name.as_str())
-        }
-        Some(Condition::PermissionOperation) => {
-            let refused = refused.with("operation", asked.operation.unwrap_or_default());
-            match asked.scope {
-                Some(scope) => refused.with("scope", scope),
-                None => refused,
-            }
-        }
-        _ => refused,
     }
 }
 

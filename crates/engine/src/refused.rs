@@ -7,10 +7,12 @@ use std::borrow::Cow;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use demur_admission::{Denial, LimitKind, StorePart};
+use demur_admission::{Denial, LimitKind, Principal, Requirement, StorePart};
 use demur_contract::{Condition, ErrorId, RefusedStatus, Value, Violation};
 use http::{HeaderName, HeaderValue};
 use jiff::Timestamp;
+
+use crate::settings::{Authentication, Scheme};
 
 /// What the answer is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -132,6 +134,34 @@ impl From<Condition> for Refused {
         // Who sheds load wants the caller to come back a little later, not at once.
         let delay = (condition == Condition::Overloaded).then_some(Duration::from_secs(1));
         Self::new(Answering::Condition(condition)).after(delay)
+    }
+}
+
+/// What a key must look like is said beside the denial.
+pub(crate) fn by_credentials(denial: Denial, authentication: &Authentication) -> Refused {
+    let is_scheme = denial == Denial::CredentialScheme;
+    let refused = Refused::from(denial);
+    match &authentication.scheme {
+        Scheme::Authorization(scheme) if is_scheme => refused.with("scheme", scheme.as_str()),
+        Scheme::Authorization(_) | Scheme::Field(_) => refused,
+    }
+}
+
+/// What was asked for is said beside the denial.
+pub(crate) fn by_grants(denial: Denial, principal: &Principal, asked: &Requirement<'_>) -> Refused {
+    let refused = Refused::from(denial);
+    match refused.condition() {
+        Some(Condition::PlanRequired | Condition::PlanInactive) => {
+            refused.with("plan", principal.plan().name.as_str())
+        }
+        Some(Condition::PermissionOperation) => {
+            let refused = refused.with("operation", asked.operation.unwrap_or_default());
+            match asked.scope {
+                Some(scope) => refused.with("scope", scope),
+                None => refused,
+            }
+        }
+        _ => refused,
     }
 }
 
