@@ -98,20 +98,37 @@ fn slots() -> Vec<String> {
     list.split(", ").map(|slot| slot.replace('$', "").replace('.', "\\.")).collect()
 }
 
-const CASTS: &str = "(?:\\|(?:string|empty|null))*$";
+fn slots_of_violations() -> Vec<String> {
+    slots().into_iter().filter(|slot| slot.starts_with("violation")).collect()
+}
+
+/// Where a violation can stand, as the loader names it when it meets a place that nobody knows.
+fn locations() -> Vec<String> {
+    let source = Source::new("t.yaml", "formats: { default: $violation.field|in:qqqqqqqqqq }");
+    let found = Contract::load(&source).unwrap_err();
+    let help =
+        found.iter().find(|found| found.check == "unknown-location").and_then(|found| found.help.clone());
+    help.unwrap().strip_prefix("there are ").unwrap().split(", ").map(str::to_owned).collect()
+}
+
+const CASTS: &str = "(?:\\|(?:string|empty|null))*";
 
 fn slot() -> Json {
+    let word = format!("(?:{})", locations().join("|"));
+    let within = format!("(?:\\|in:{word}(?:\\+{word})*)?");
     json!({
         "description": "Text as it stands in the answer, or a slot.",
         "type": "string",
-        "pattern": format!("^(?:[^$]|$)|^\\$(?:{}|params\\.[^|]+){CASTS}", slots().join("|")),
+        "pattern": format!(
+            "^(?:[^$]|$)|^\\$(?:{}|params\\.[^|]+){CASTS}$|^\\$(?:{}){CASTS}{within}{CASTS}$",
+            slots().join("|"),
+            slots_of_violations().join("|"),
+        ),
     })
 }
 
 fn shape() -> Json {
-    let of_violation: Vec<String> =
-        slots().into_iter().filter(|slot| slot.starts_with("violation")).collect();
-    let keyed = format!("^\\$(?:{}){CASTS}", of_violation.join("|"));
+    let keyed = format!("^\\$(?:{}){CASTS}$", slots_of_violations().join("|"));
     let shape = json!({ "$ref": "#/definitions/shape" });
     json!({
         "description": "What stands at one place of an answer.",
@@ -279,6 +296,13 @@ fn loader_and_schema_judge_alike() {
         ("/formats/default/m", json!("$mesage")),
         ("/formats/default/m", json!("$message|loud")),
         ("/formats/default/m", json!("$params.")),
+        ("/formats/default/m", json!("$violation.field|in:")),
+        ("/formats/default/m", json!("$violation.field|in:quer")),
+        ("/formats/default/m", json!("$violation.field|in:path+")),
+        ("/formats/default/m", json!("$violation.field|in:path|in:query")),
+        ("/formats/default/m", json!("$param|in:path")),
+        ("/formats/default/m", json!("$params.a|in:path")),
+        ("/formats/default", json!({ "$violation.field|in:query": ["$violation.message"] })),
         ("/formats/default", json!({ "$violation.fild": ["$violation.message"] })),
         ("/formats/default", json!({ "$violation.field": ["$detail"], "m": "$message" })),
         ("/errors/bad/on", json!(["request", "credental"])),
@@ -339,6 +363,9 @@ fn loader_and_schema_judge_alike() {
         ("/doc_url", json!("urn:shop:{code}")),
         ("/problem_json", json!(false)),
         ("/formats/default/m", json!("$status|string|empty|null")),
+        ("/formats/default/m", json!("$violation.field|in:query")),
+        ("/formats/default/m", json!("$violation.rule|empty|in:path+cookie+path|null|string")),
+        ("/formats/default/m", json!("$violation.pointer|in:path+query+header+cookie+body")),
         (
             "/formats/default",
             json!({ "m": "$message", "": ["", null, 1.5, { "e": { "$violation.pointer": "$violation.message" } }] }),

@@ -6,6 +6,7 @@
 use crate::catalogue::ErrorEntry;
 use crate::format::{Keyed, Member, Shape, Slot, SlotUse, ViolationSlot};
 use crate::json;
+use crate::locations::Locations;
 use crate::template::Template;
 
 /// One step of a program.
@@ -41,7 +42,8 @@ pub(crate) enum Dynamic {
     RetryAfter,
     UserMessage,
     Named(String),
-    Violation(ViolationSlot),
+    /// Of a violation; where locations are named, of one that stands there.
+    Violation(ViolationSlot, Option<Locations>),
 }
 
 /// What an entry puts in the place of a slot.
@@ -115,7 +117,7 @@ impl Compiler<'_> {
                 self.bytes(b"}");
             }
             Shape::Constant(value) => self.bytes(value.to_string().as_bytes()),
-            Shape::Slot(slot) => match self.fill(&slot.slot) {
+            Shape::Slot(slot) => match self.fill(slot) {
                 Filled::Constant(value) => self.constant(value, slot),
                 Filled::Dynamic(what) => {
                     let SlotUse { as_string, absent_is_empty, .. } = *slot;
@@ -167,7 +169,7 @@ impl Compiler<'_> {
             return Presence::Always;
         }
         match &member.shape {
-            Shape::Slot(slot) => match self.fill(&slot.slot) {
+            Shape::Slot(slot) => match self.fill(slot) {
                 Filled::Constant(None) => Presence::Never,
                 Filled::Constant(Some(_)) => Presence::Always,
                 Filled::Dynamic(what) => Presence::With(what),
@@ -179,9 +181,9 @@ impl Compiler<'_> {
                 let mut any = Vec::new();
                 // A list of violations may have no slots but the names of its members.
                 if self.answers_violations && member.shape.list().is_some() {
-                    any.push(Dynamic::Violation(ViolationSlot::Field));
+                    any.push(Dynamic::Violation(ViolationSlot::Field, None));
                 }
-                for slot in member.shape.slots() {
+                for slot in member.shape.uses() {
                     match self.fill(slot) {
                         Filled::Constant(Some(_)) => return Presence::Always,
                         Filled::Constant(None) => {}
@@ -218,7 +220,7 @@ impl Compiler<'_> {
         self.ops.push(Op::Bytes(Vec::new()));
     }
 
-    fn fill(&self, slot: &Slot) -> Filled {
+    fn fill(&self, used: &SlotUse) -> Filled {
         let entry = self.entry;
         let text = |text: &str| Filled::Constant(Some(serde_json::Value::String(text.to_owned())));
         let optional = |text: &Option<String>| {
@@ -231,7 +233,7 @@ impl Compiler<'_> {
         let message = |what: Dynamic| {
             if entry.open { Filled::Dynamic(what) } else { folded(&entry.message, what) }
         };
-        match slot {
+        match &used.slot {
             Slot::Type => optional(&entry.kind),
             Slot::Code => optional(&entry.code),
             Slot::Status => Filled::Constant(Some(entry.status.as_u16().into())),
@@ -249,7 +251,7 @@ impl Compiler<'_> {
             },
             Slot::Named(name) => Filled::Dynamic(Dynamic::Named(name.clone())),
             Slot::Violation(_) if !self.answers_violations => Filled::Constant(None),
-            Slot::Violation(slot) => Filled::Dynamic(Dynamic::Violation(*slot)),
+            Slot::Violation(slot) => Filled::Dynamic(Dynamic::Violation(*slot, used.within)),
         }
     }
 }

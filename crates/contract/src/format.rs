@@ -7,6 +7,8 @@
 //!   errors?: [{ field: $violation.field, message: $violation.message }]
 //! ```
 //!
+//! `$violation.field|in:query` has a value where the violation stands in the query, and none elsewhere.
+//!
 //! A list whose only item speaks of violations is written once for each of them; a mapping whose only key is
 //! `$violation.field` has a member for each parameter. A format has at most one of these. The same tree renders
 //! ([`crate::compile`]) and parses ([`crate::parse`]).
@@ -14,6 +16,9 @@
 use std::sync::Arc;
 
 use demur_source::{Diagnostics, Key, Kind, Node, Source, Span, did_you_mean};
+
+use crate::locations::Locations;
+use crate::problem::Location;
 
 /// What stands at one place of the answer.
 #[derive(Debug, Clone, PartialEq)]
@@ -60,6 +65,15 @@ pub(crate) struct SlotUse {
     pub(crate) as_string: bool,
     /// `|empty`: no value is written as `""` instead of `null`.
     pub(crate) absent_is_empty: bool,
+    /// `|in:query`: it has a value only of a violation that stands there. `None` where its location does not matter.
+    pub(crate) within: Option<Locations>,
+}
+
+impl SlotUse {
+    /// Where a violation can stand that it shows.
+    pub(crate) fn locations(&self) -> Locations {
+        self.within.unwrap_or(Locations::ALL)
+    }
 }
 
 /// What a slot can show.
@@ -253,10 +267,11 @@ impl Reader<'_> {
     /// Reads `{ $violation.field: … }`.
     fn keyed(&mut self, slot: &str, span: Span, value: &Node) -> Shape {
         let key = match read_slot(slot) {
-            Ok(SlotUse { slot: Slot::Violation(key), .. }) => key,
+            Ok(SlotUse { slot: Slot::Violation(key), within: None, .. }) => key,
             Ok(_) | Err(_) => {
                 let message = format!("`${slot}` cannot name a member");
-                let help = "only `$violation.field` and its kin can name a member".to_owned();
+                let help = "only `$violation.field` and its kin can name a member, wherever violations stand"
+                    .to_owned();
                 self.found.error(self.source, span, "unknown-slot", message, help);
                 ViolationSlot::Field
             }
@@ -317,23 +332,46 @@ fn read_slot(text: &str) -> Result<SlotUse, Mistake> {
             }
         },
     };
-    let mut read = SlotUse { slot, as_string: false, absent_is_empty: false };
+    let mut read = SlotUse { slot, as_string: false, absent_is_empty: false, within: None };
     for cast in parts {
-        match cast {
-            "string" => read.as_string = true,
-            "empty" => read.absent_is_empty = true,
-            "null" => read.absent_is_empty = false,
-            other => {
+        match (cast, cast.strip_prefix("in:")) {
+            ("string", _) => read.as_string = true,
+            ("empty", _) => read.absent_is_empty = true,
+            ("null", _) => read.absent_is_empty = false,
+            (_, Some(locations)) => read.within = Some(read_locations(locations, name, &read)?),
+            (other, None) => {
                 let message = format!("there is no cast `{other}`");
-                return Err((
-                    "unknown-cast",
-                    message,
-                    Some("there are `string`, `empty`, `null`".to_owned()),
-                ));
+                let help = "there are `string`, `empty`, `null`, `in:query`".to_owned();
+                return Err(("unknown-cast", message, Some(help)));
             }
         }
     }
     Ok(read)
+}
+
+/// Reads what follows `in:`. Only a violation stands somewhere; of two such casts nobody could say whether both count.
+fn read_locations(text: &str, slot: &str, before: &SlotUse) -> Result<Locations, Mistake> {
+    if !matches!(before.slot, Slot::Violation(_)) {
+        let message = format!("`${slot}` stands in no location");
+        let help = "only `$violation.field` and its kin do: leave `in:` out".to_owned();
+        return Err(("location-cast", message, Some(help)));
+    }
+    if before.within.is_some() {
+        let help = "write the locations in one: `in:path+query`".to_owned();
+        return Err(("location-cast", "`in:` stands here a second time".to_owned(), Some(help)));
+    }
+    Locations::read(text).map_err(|unknown| {
+        let known = Location::ALL.map(Location::as_str);
+        let help = match did_you_mean(unknown, known) {
+            Some(known) => format!("did you mean `{known}`?"),
+            None => format!("there are {}", known.join(", ")),
+        };
+        let message = match unknown {
+            "" => "`in:` lacks a location here".to_owned(),
+            unknown => format!("there is no location `{unknown}`"),
+        };
+        ("unknown-location", message, Some(help))
+    })
 }
 
 #[cfg(test)]

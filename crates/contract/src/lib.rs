@@ -195,6 +195,7 @@ mod format;
 mod json;
 mod load;
 mod locale;
+mod locations;
 mod losses;
 mod parse;
 mod plural;

@@ -11,6 +11,7 @@ use crate::catalogue::{ErrorEntry, ErrorId};
 use crate::contract::Contract;
 use crate::format::{Slot, SlotUse};
 use crate::parse::{Decidable, Pattern};
+use crate::problem::Location;
 use crate::template::{Parameter, Template};
 use violations::{Fates, OfViolations};
 
@@ -71,6 +72,8 @@ pub enum Change {
     WhereSaid,
     /// Only where the text cannot be that of another rule.
     WhereClear,
+    /// Only of violations that stand there.
+    Within(Vec<Location>),
     /// Not where the text can as well be the error's own message, said without a violation.
     UnlessMessage,
 }
@@ -113,6 +116,10 @@ impl fmt::Display for Change {
             Change::Unless(literals) => {
                 let literals: Vec<String> = literals.iter().map(|literal| format!("{literal:?}")).collect();
                 return write!(f, "unless a value holds {}", literals.join(" or "));
+            }
+            Change::Within(locations) => {
+                let locations: Vec<&str> = locations.iter().map(|location| location.as_str()).collect();
+                return write!(f, "of violations in {}", locations.join(", "));
             }
             Change::UnlessReplaced => "unless something else is said",
             Change::AsSaid => "as the text that was said",

@@ -56,6 +56,10 @@ pub enum Location {
 }
 
 impl Location {
+    /// Each of them, in their order.
+    pub(crate) const ALL: [Location; 5] =
+        [Location::Path, Location::Query, Location::Header, Location::Cookie, Location::Body];
+
     /// One lower-case word, as OpenAPI's `in` says it.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -69,9 +73,7 @@ impl Location {
 
     /// The location of that word.
     pub(crate) fn named(word: &str) -> Option<Self> {
-        [Location::Path, Location::Query, Location::Header, Location::Cookie, Location::Body]
-            .into_iter()
-            .find(|location| location.as_str() == word)
+        Self::ALL.into_iter().find(|location| location.as_str() == word)
     }
 }
 

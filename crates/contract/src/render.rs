@@ -152,7 +152,7 @@ impl<'r> Rendering<'r> {
     /// The violations of each name, in the order in which the names first appear.
     fn each_key(&mut self, key: ViolationSlot, is_list: bool, body: &[Op], out: &mut Vec<u8>) {
         let outer = self.current;
-        let what = Dynamic::Violation(key);
+        let what = Dynamic::Violation(key, None);
         let mut names: Vec<Vec<u8>> = Vec::with_capacity(self.shown.len());
         for item in 0..self.shown.len() {
             self.current = Some(item);
@@ -206,7 +206,10 @@ impl<'r> Rendering<'r> {
                     || self.problem.param("param").is_some()
             }
             Dynamic::Named(name) => self.problem.param(name).is_some(),
-            Dynamic::Violation(_) => self.at_hand().is_some(),
+            Dynamic::Violation(_, None) => self.at_hand().is_some(),
+            Dynamic::Violation(_, Some(within)) => {
+                self.at_hand().is_some_and(|shown| within.contains(shown.violation.location))
+            }
         }
     }
 
@@ -242,23 +245,23 @@ impl<'r> Rendering<'r> {
                     self.text(template, out);
                 }
             }
-            Dynamic::Detail | Dynamic::Violation(ViolationSlot::Message) => match self.at_hand() {
+            Dynamic::Detail | Dynamic::Violation(ViolationSlot::Message, _) => match self.at_hand() {
                 Some(shown) => self.violation_message(shown, out),
                 None => self.message(out),
             },
             Dynamic::RequestId => json::escape(&self.problem.request_id, out),
             Dynamic::RetryAfter => self.write_seconds(out),
             Dynamic::Param => self.parameter(&Parameter::Param, ListStyle::Comma, out),
-            Dynamic::Violation(ViolationSlot::Field) => {
+            Dynamic::Violation(ViolationSlot::Field, _) => {
                 self.parameter(&Parameter::Param, ListStyle::Comma, out);
             }
-            Dynamic::Violation(ViolationSlot::Pointer) => {
+            Dynamic::Violation(ViolationSlot::Pointer, _) => {
                 self.parameter(&Parameter::Pointer, ListStyle::Comma, out);
             }
-            Dynamic::Violation(ViolationSlot::Location) => {
+            Dynamic::Violation(ViolationSlot::Location, _) => {
                 self.parameter(&Parameter::Location, ListStyle::Comma, out);
             }
-            Dynamic::Violation(ViolationSlot::Rule) => {
+            Dynamic::Violation(ViolationSlot::Rule, _) => {
                 if let Some(shown) = self.at_hand() {
                     json::escape(rule_name(shown.violation.condition), out);
                 }

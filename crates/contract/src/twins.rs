@@ -141,7 +141,7 @@ impl<'c> Shown<'c> {
             (Shape::Constant(one), Shape::Constant(two)) if one == two => Overlap::Always,
             (Shape::Constant(_), Shape::Constant(_)) => Overlap::Never,
             (Shape::Slot(slot), Shape::Slot(other_slot)) => {
-                let is_same = slot.slot == other_slot.slot;
+                let is_same = slot.slot == other_slot.slot && slot.within == other_slot.within;
                 overlap_of(&self.values(slot), &other.values(other_slot), is_same)
             }
             (Shape::Slot(slot), Shape::Constant(constant)) => self.with_constant(slot, constant),

@@ -67,6 +67,47 @@ fn which_violations_come_back_is_told() {
     }
 }
 
+/// A slot of some locations shows nothing of a violation elsewhere; of one location alone it tells that one.
+#[test]
+fn where_a_violation_must_stand_to_come_back_is_told() {
+    const SOURCE: &str =
+        "{ c: $code, e: [{ q?: '$violation.field|in:query', b?: '$violation.pointer|in:body' }] }";
+    const EACH: &str = "{ e: [{ p?: '$violation.rule|in:path', q?: '$violation.rule|in:query', h?: '$violation.rule|in:header', \
+                         k?: '$violation.rule|in:cookie', b?: '$violation.rule|in:body' }] }";
+    const SEVERAL: &str = "{ c: $code, e: [{ q?: '$violation.field|in:path+query' }] }";
+    const EMPTY: &str = "{ c: $code, e: [{ q: '$violation.field|in:query|empty' }] }";
+    const BOTH: &str =
+        "{ c: $code, e: [{ q: '$violation.field|in:query', l: $violation.location, f: $violation.field }] }";
+    const BESIDE: &str = "{ c: $code, q: '$violation.field|in:query' }";
+    const DETAIL: &str = "{ e: [{ d: $detail, q?: '$violation.field|in:query' }] }";
+    const PARTED: &str = "{ e: [{ d: $detail, q?: '$violation.field|in:query', r?: '$violation.rule|in:body+path+header+cookie' }] }";
+    const MESSAGE: &str = "{ c: $code, e: [{ m: '$violation.message|in:query' }] }";
+    const NAMED: &str = "{param} is missing";
+    const PLAIN: &str = "a is required";
+    for (format, message, part, how) in [
+        (SOURCE, NAMED, "violations", "kept"),
+        (SOURCE, NAMED, "violation.location", "kept, of violations in query, body"),
+        (SOURCE, NAMED, "violation.param", "kept, of violations in query"),
+        (SOURCE, NAMED, "violation.pointer", "kept, of violations in body"),
+        (EACH, NAMED, "violation.location", "kept"),
+        (EACH, NAMED, "violation.rule", "kept"),
+        (SEVERAL, NAMED, "violation.location", "lost: nothing shows it"),
+        (SEVERAL, NAMED, "violation.param", "kept, of violations in path, query"),
+        (EMPTY, NAMED, "violation.location", "lost: nothing shows it"),
+        (EMPTY, NAMED, "violation.param", "kept, unless it is empty, of violations in query"),
+        (BOTH, NAMED, "violation.location", "kept"),
+        (BOTH, NAMED, "violation.param", "kept"),
+        (BESIDE, NAMED, "violations", "kept, the first alone, of violations in query"),
+        (DETAIL, PLAIN, "violations", "kept, unless the text can be the message"),
+        (PARTED, PLAIN, "violations", "kept"),
+        (MESSAGE, NAMED, "violation.param", "kept, as text, of violations in query"),
+    ] {
+        let errors = format!("  bad: {{ status: 400, on: [param], show: all, message: '{message}' }}\n");
+        let told = told(format, &errors, part);
+        assert_eq!(told, [how], "{format} {part}");
+    }
+}
+
 /// Where the errors of one format differ, each that is not as most are has its own row.
 #[test]
 fn errors_that_differ_have_their_own_rows() {

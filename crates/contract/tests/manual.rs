@@ -64,7 +64,7 @@ qqqqqqqqqq: 1
 code_style: qqqqqqqqqq
 headers: [qqqqqqqqqq, { qqqqqqqqqq: 1, reset_as: qqqqqqqqqq }]
 request_id: { qqqqqqqqqq: 1 }
-formats: { default: { a: $qqqqqqqqqq, b: $code|qqqqqqqqqq } }
+formats: { default: { a: $qqqqqqqqqq, b: $code|qqqqqqqqqq, c: $violation.field|in:qqqqqqqqqq } }
 violations: { qqqqqqqqqq: 1, field: qqqqqqqqqq, show: qqqqqqqqqq, messages: { enum: '{qqqqqqqqqq}' } }
 locales: { it: { qqqqqqqqqq: 1, errors: { one: { qqqqqqqqqq: 1 } } } }
 errors:

@@ -204,7 +204,13 @@ impl Declared {
             fate => return Err(TestCaseError::fail(format!("{fate:?}"))),
         };
         let is_changed = |change: Change| changes.contains(&change);
-        let may_be_unseen = is_changed(Change::UnlessMessage) || is_changed(Change::UnlessEmpty);
+        let stands_elsewhere = |change: &Change| match change {
+            Change::Within(locations) => shown.iter().any(|given| !locations.contains(&given.location)),
+            _ => false,
+        };
+        let may_be_unseen = is_changed(Change::UnlessMessage)
+            || is_changed(Change::UnlessEmpty)
+            || changes.iter().any(stands_elsewhere);
         if may_be_unseen && back.is_empty() {
             return Ok(());
         }
@@ -262,7 +268,16 @@ impl Declared {
             back,
             text
         );
-        if fate("violation.rule") == Some(&Fate::Kept) {
+        let stands_within = |change: &Change| match change {
+            Change::Within(locations) => locations.contains(&given.location),
+            _ => false,
+        };
+        let is_rule_kept = match fate("violation.rule") {
+            Some(Fate::Kept) => true,
+            Some(Fate::Changed(changes)) => changes.iter().all(stands_within),
+            _ => false,
+        };
+        if is_rule_kept {
             prop_assert_eq!(back.rule(), Some(given.condition), "{}", text);
         }
         let is_collected = self.contract.entry(problem.error).collect;
@@ -292,7 +307,7 @@ impl Declared {
                     Change::AsText | Change::UnlessEmpty => !given.is_empty(),
                     Change::Unless(_) => !given.is_empty() && is_tame(problem),
                     Change::Restyled => true,
-                    _ => false,
+                    change => stands_within(change),
                 }),
                 _ => false,
             };

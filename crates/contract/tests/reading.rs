@@ -154,6 +154,101 @@ fn an_empty_name_is_the_content_as_a_whole_or_nothing() {
     }
 }
 
+/// A slot of some locations alone tells where the violation stands, and contradicts what tells otherwise. That it has no
+/// value says of a violation only that it stands elsewhere.
+#[test]
+fn a_slot_of_one_location_tells_it() {
+    const SOURCE: &str =
+        "[{ d: $detail, s?: { q?: '$violation.field|in:query', b?: '$violation.pointer|in:body' } }]";
+    const BESIDE: &str = "[{ l?: $violation.location, q?: '$violation.field|in:query' }]";
+    const BEFORE: &str = "[{ q?: '$violation.field|in:query', l?: $violation.location }]";
+    const SEVERAL: &str = "[{ l?: $violation.location, p?: '$violation.field|in:path+query' }]";
+    const EMPTY: &str = "[{ b: '$violation.pointer|in:body|empty', r: $violation.rule }]";
+    const NULL: &str = "[{ b: '$violation.pointer|in:body', r: $violation.rule }]";
+    const ALL: &str =
+        "[{ d: $detail, a?: '$violation.rule|in:body', b: '$violation.rule|in:path+query+header+cookie' }]";
+    const ALONE: &str = "{ q: '$violation.field|in:query', p: '$violation.rule|in:path|empty' }";
+    for (format, content, read) in [
+        (SOURCE, r#"[{"d":"a is required","s":{"q":"a"}}]"#, Some(&[Some(Location::Query)][..])),
+        (SOURCE, r#"[{"d":"a is required","s":{"b":"/a"}}]"#, Some(&[Some(Location::Body)])),
+        (SOURCE, r#"[{"d":"a is required","s":{"q":"a","b":"/a"}}]"#, None),
+        (SOURCE, r#"[{"d":"a is required"}]"#, Some(&[None])),
+        (SOURCE, r#"[{"d":"Rest."}]"#, Some(&[])),
+        (
+            SOURCE,
+            r#"[{"d":"a is required"},{"d":"a is required","s":{"q":"a"}}]"#,
+            Some(&[None, Some(Location::Query)]),
+        ),
+        (BESIDE, r#"[{"l":"query","q":"a"}]"#, Some(&[Some(Location::Query)])),
+        (BESIDE, r#"[{"l":"body","q":"a"}]"#, None),
+        (BEFORE, r#"[{"l":"body","q":"a"}]"#, None),
+        (BEFORE, r#"[{"l":"body"},{"q":"a"}]"#, Some(&[Some(Location::Body), Some(Location::Query)])),
+        (SEVERAL, r#"[{"l":"path","p":"a"},{"p":"a"}]"#, Some(&[Some(Location::Path), None])),
+        (SEVERAL, r#"[{"l":"header","p":"a"}]"#, None),
+        (
+            EMPTY,
+            r#"[{"b":"/a","r":"required"},{"b":"","r":"required"}]"#,
+            Some(&[Some(Location::Body), None]),
+        ),
+        (NULL, r#"[{"b":"","r":"required"},{"b":null,"r":"required"}]"#, Some(&[Some(Location::Body), None])),
+        (ALL, r#"[{"d":"a is required","b":null}]"#, None),
+        (ALL, r#"[{"d":"Rest.","b":null}]"#, Some(&[])),
+        (ALL, r#"[{"d":"a is required","b":"required"}]"#, Some(&[None])),
+        (ALL, r#"[{"d":"a is required","a":"required","b":null}]"#, Some(&[Some(Location::Body)])),
+        (ALONE, r#"{"q":"","p":""}"#, Some(&[Some(Location::Query)])),
+        (ALONE, r#"{"q":null,"p":"required"}"#, Some(&[Some(Location::Path)])),
+        (ALONE, r#"{"q":null,"p":""}"#, Some(&[])),
+        (ALONE, r#"{"q":"a","p":"required"}"#, None),
+    ] {
+        let contract = load(&format!("{{ default: {{ c: $code, e: {format} }} }}"), "");
+        let content = format!(r#"{{"c":"rest","e":{content}}}"#);
+        let locations: Option<Vec<_>> = match contract.parse(&Answer::new(500, content.as_bytes())) {
+            Parsed::Exact(read) => Some(read.violations.iter().map(|violation| violation.location).collect()),
+            Parsed::Ambiguous { .. } | Parsed::Unknown { .. } => None,
+        };
+        assert_eq!(locations.as_deref(), read, "{format} {content}");
+    }
+}
+
+/// The cast goes together with the others: where the violation stands elsewhere, there is no value.
+#[test]
+fn a_slot_of_some_locations_has_no_value_of_a_violation_elsewhere() {
+    for (format, content) in [
+        ("[$violation.field|in:query]", r#"["q",null]"#),
+        ("[$violation.field|in:header+query]", r#"["q",null]"#),
+        ("[$violation.pointer|in:body|empty]", r#"["","/b"]"#),
+        ("[$violation.pointer|empty|in:cookie]", r#"["",""]"#),
+        (
+            "[{ l: '$violation.location|in:body|null', m?: '$violation.rule|in:query|string' }]",
+            r#"[{"l":null,"m":"required"},{"l":"body"}]"#,
+        ),
+        (
+            "[{ s?: { q?: '$violation.field|in:query', p?: '$violation.field|in:path' } }]",
+            r#"[{"s":{"q":"q"}},{}]"#,
+        ),
+        ("{ $violation.field: ['$violation.message|in:body'] }", r#"{"q":[null],"b":["b is required"]}"#),
+        // Beside a list it is the one that names the error.
+        ("{ q?: '$violation.field|in:query', b?: '$violation.field|in:body' }", r#"{"q":"q"}"#),
+    ] {
+        let contract = load(&format!("{{ default: {{ e: {format} }} }}"), "");
+        let violation = |location, param: &str| Violation {
+            condition: Condition::ParamMissing,
+            location,
+            param: param.into(),
+            pointer: format!("/{param}"),
+            value: None,
+            limit: None,
+            allowed: Vec::new(),
+        };
+        let mut problem = Problem::new(contract.answer(Condition::ParamMissing), "req_1");
+        problem.violations =
+            Cow::Owned(vec![violation(Location::Query, "q"), violation(Location::Body, "b")]);
+        let mut rendered = Vec::new();
+        contract.render(&problem, &mut rendered);
+        assert_eq!(String::from_utf8(rendered).unwrap(), format!(r#"{{"e":{content}}}"#), "{format}");
+    }
+}
+
 /// What an item says of its violation differs from item to item, and contradicts nothing.
 #[test]
 fn each_item_speaks_of_its_own_violation() {

@@ -14,6 +14,7 @@ fn violation(json: &Json) -> Violation {
     let location = match text("location").as_deref() {
         Some("query") => Location::Query,
         Some("path") => Location::Path,
+        Some("header") => Location::Header,
         _ => Location::Body,
     };
     Violation {
@@ -44,7 +45,15 @@ fn check(contract: &Contract, case: &Json, request_id: &str) {
     let status = contract.entry(error).status.as_u16();
     assert_eq!(u64::from(status), case["status"].as_u64().unwrap(), "{}", contract.name());
     match contract.parse(&Answer::new(status, &content)) {
-        Parsed::Exact(read) => assert_eq!(read.problem.error, error, "{rendered}"),
+        Parsed::Exact(read) => {
+            assert_eq!(read.problem.error, error, "{rendered}");
+            for (read, given) in read.violations.iter().zip(problem.violations.iter()) {
+                assert!(
+                    read.location.is_none_or(|location| location == given.location),
+                    "{rendered} {read:?}"
+                );
+            }
+        }
         other => panic!("{}: {rendered} is {other:?}", contract.name()),
     }
 }

@@ -3,10 +3,11 @@
 //! Follows what [`crate::parse`] does: where a format lists violations, the slots of the list's item tell of them, else
 //! the slots beside it tell of the one that names the error.
 
-use super::{Change, Fate, Why};
+use super::{Change, Fate, Why, best};
 use crate::catalogue::{ErrorEntry, ErrorId, Show};
 use crate::contract::Contract;
 use crate::format::{Keyed, Shape, Slot, SlotUse, ViolationSlot};
+use crate::locations::Locations;
 use crate::parse::{Decidable, Overlap, RuleText};
 use crate::template::Parameter;
 use crate::violations::FieldStyle;
@@ -44,7 +45,7 @@ impl<'c> OfViolations<'c> {
             ("violations", self.all()),
             ("violation.rule", self.rule()),
             ("violation.pointer", self.slot_or_text(ViolationSlot::Pointer, &[Parameter::Pointer])),
-            ("violation.location", self.slot_or_text(ViolationSlot::Location, &[Parameter::Location])),
+            ("violation.location", self.location()),
             ("violation.param", self.param()),
             ("violation.value", self.text(&[Parameter::Value, Parameter::Values])),
             ("violation.limit", self.text(&[Parameter::Limit])),
@@ -77,22 +78,18 @@ impl<'c> OfViolations<'c> {
     }
 
     /// Why it may not be seen that there is a violation.
-    fn doubt(&self) -> Option<Change> {
+    fn doubt(&self) -> Vec<Change> {
         let details = || self.shows(Slot::Detail);
-        let is_seen = |used: &&SlotUse| match used.slot {
-            Slot::Violation(ViolationSlot::Rule | ViolationSlot::Location) => true,
-            Slot::Violation(_) => !used.absent_is_empty,
-            _ => false,
-        };
-        let is_seen = self.uses.iter().any(is_seen) || details() && self.is_never_the_message();
+        let of_violation =
+            || self.uses.iter().copied().filter(|used| matches!(used.slot, Slot::Violation(_)));
+        let seen = of_violation().filter(|used| !may_be_empty(used));
+        let is_seen = locations(seen) == Locations::ALL || details() && self.is_never_the_message();
         match self.list {
-            _ if is_seen || self.key.is_some() => None,
+            _ if is_seen || self.key.is_some() => Vec::new(),
             // Several are no message, and without a detail the message stands nowhere.
-            Some(_) => details().then_some(Change::UnlessMessage),
-            None if self.uses.iter().any(|used| matches!(used.slot, Slot::Violation(_))) => {
-                Some(Change::UnlessEmpty)
-            }
-            None => Some(Change::UnlessMessage),
+            Some(_) => details().then_some(Change::UnlessMessage).into_iter().collect(),
+            None if of_violation().next().is_some() => limits(of_violation()),
+            None => vec![Change::UnlessMessage],
         }
     }
 
@@ -107,21 +104,42 @@ impl<'c> OfViolations<'c> {
         self.uses.iter().any(|used| used.slot == slot)
     }
 
+    fn own(&self, slot: ViolationSlot) -> impl Iterator<Item = &'c SlotUse> + Clone {
+        self.uses.iter().copied().filter(move |used| used.slot == Slot::Violation(slot))
+    }
+
     /// What becomes of what has a slot of its own, or names the member.
     fn slot(&self, slot: ViolationSlot) -> Option<Fate> {
         if self.key == Some(slot) {
             return Some(Fate::Kept);
         }
-        let mut own = self.uses.iter().filter(|used| used.slot == Slot::Violation(slot)).peekable();
-        own.peek()?;
-        let is_empty_for_none = own.all(|used| used.absent_is_empty);
+        self.own(slot).next()?;
+        let mut everywhere = self.own(slot).filter(|used| used.within.is_none()).peekable();
+        if everywhere.peek().is_none() {
+            return Some(Fate::Kept.and(limits(self.own(slot))));
+        }
         // Within a list it is known that there is a violation, and an empty text is one.
-        let is_lost = self.list.is_none() && is_empty_for_none;
+        let is_lost = self.list.is_none() && everywhere.all(may_be_empty);
         Some(Fate::Kept.and(is_lost.then_some(Change::UnlessEmpty)))
     }
 
     fn slot_or_text(&self, slot: ViolationSlot, parameters: &[Parameter]) -> Fate {
-        self.slot(slot).unwrap_or_else(|| self.text(parameters))
+        or_better(self.slot(slot), || self.text(parameters))
+    }
+
+    /// A slot of one location alone tells it by having a value.
+    fn location(&self) -> Fate {
+        if self.key == Some(ViolationSlot::Location) {
+            return Fate::Kept;
+        }
+        let is_telling = |used: &&SlotUse| match used.slot {
+            Slot::Violation(ViolationSlot::Location) => true,
+            Slot::Violation(_) => used.locations().only().is_some() && !may_be_empty(used),
+            _ => false,
+        };
+        let mut telling = self.uses.iter().copied().filter(is_telling).peekable();
+        let of_slots = telling.peek().is_some().then(|| Fate::Kept.and(limits(telling)));
+        or_better(of_slots, || self.text(&[Parameter::Location]))
     }
 
     fn param(&self) -> Fate {
@@ -129,19 +147,16 @@ impl<'c> OfViolations<'c> {
         // Beside a list it is a parameter of the problem, and an empty name is left out.
         let by_name = (self.list.is_some() && self.shows(Slot::Param))
             .then(|| Fate::Changed(vec![Change::UnlessEmpty]));
-        let of_slot = self.slot(ViolationSlot::Field).or(by_name);
-        of_slot.unwrap_or_else(|| self.text(&[Parameter::Param])).and(restyled)
+        let otherwise = || by_name.unwrap_or_else(|| self.text(&[Parameter::Param]));
+        or_better(self.slot(ViolationSlot::Field), otherwise).and(restyled)
     }
 
     fn rule(&self) -> Fate {
-        if self.slot(ViolationSlot::Rule).is_some() {
-            return Fate::Kept;
-        }
-        match self.message() {
+        or_better(self.slot(ViolationSlot::Rule), || match self.message() {
             Some(doubt) if self.is_clear() => Fate::Kept.and(doubt),
             Some(_) => Fate::Lost(Why::SharedText),
             None => Fate::Lost(Why::NotShown),
-        }
+        })
     }
 
     /// Whether each text stands for one rule, and no text can be taken for another.
@@ -156,9 +171,9 @@ impl<'c> OfViolations<'c> {
 
     /// Where a text is said of the violation: when it is not known to be one.
     fn message(&self) -> Option<Vec<Change>> {
-        const OWN: Slot = Slot::Violation(ViolationSlot::Message);
         let is_listed = self.list.is_some();
-        if self.uses.iter().any(|used| used.slot == OWN && (is_listed || !used.absent_is_empty)) {
+        let mut everywhere = self.own(ViolationSlot::Message).filter(|used| used.within.is_none());
+        if everywhere.any(|used| is_listed || !used.absent_is_empty) {
             return Some(Vec::new());
         }
         if self.shows(Slot::Detail) {
@@ -166,7 +181,8 @@ impl<'c> OfViolations<'c> {
             let is_sure = is_listed || self.is_never_the_message();
             return Some(if is_sure { Vec::new() } else { vec![Change::UnlessMessage] });
         }
-        self.shows(OWN).then(|| vec![Change::UnlessEmpty])
+        let own = self.own(ViolationSlot::Message);
+        own.clone().next().map(|_| limits(own))
     }
 
     /// What becomes of something that texts alone show: what holds for the least of those that show it.
@@ -192,12 +208,42 @@ impl<'c> OfViolations<'c> {
         }
         cut_at.sort_unstable();
         cut_at.dedup();
-        let is_told = self.slot(ViolationSlot::Rule).is_some();
+        let is_told = self.slot(ViolationSlot::Rule) == Some(Fate::Kept);
         let is_clear = is_told || saying.iter().all(|rule| self.is_like_no_other(rule));
         Fate::Changed(vec![Change::AsText])
             .and((!cut_at.is_empty()).then_some(Change::Unless(cut_at)))
             .and((saying.len() < self.rules.len()).then_some(Change::WhereSaid))
             .and((!is_clear).then_some(Change::WhereClear))
             .and(doubt)
+    }
+}
+
+/// Whether no value is written as a value can be. The names of rules and locations are never empty.
+fn may_be_empty(used: &SlotUse) -> bool {
+    let is_word = matches!(used.slot, Slot::Violation(ViolationSlot::Rule | ViolationSlot::Location));
+    used.absent_is_empty && !is_word
+}
+
+/// Where a violation can stand that some of these show.
+fn locations<'c>(uses: impl Iterator<Item = &'c SlotUse>) -> Locations {
+    uses.map(SlotUse::locations).collect()
+}
+
+/// When none of these shows anything of a violation.
+fn limits<'c>(uses: impl Iterator<Item = &'c SlotUse> + Clone) -> Vec<Change> {
+    let empty = uses.clone().any(may_be_empty).then_some(Change::UnlessEmpty);
+    let within = locations(uses);
+    let within = (within != Locations::ALL).then(|| Change::Within(within.iter().collect()));
+    empty.into_iter().chain(within).collect()
+}
+
+/// What has slots that show it always comes back from them; else by whatever gives the most back.
+fn or_better(of_slots: Option<Fate>, otherwise: impl FnOnce() -> Fate) -> Fate {
+    match of_slots {
+        Some(Fate::Changed(changes)) if changes.iter().any(|change| matches!(change, Change::Within(_))) => {
+            best([otherwise(), Fate::Changed(changes)].into_iter())
+        }
+        Some(fate) => fate,
+        None => otherwise(),
     }
 }

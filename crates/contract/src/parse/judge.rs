@@ -15,6 +15,7 @@ use super::tape::{At, Kind, Tape};
 use crate::Condition;
 use crate::catalogue::ErrorEntry;
 use crate::format::{Member, Shape, Slot, SlotUse, ViolationSlot};
+use crate::locations::Locations;
 use crate::problem::{Location, Value};
 use crate::template::{Parameter, Template};
 use crate::violations::rule_named;
@@ -124,7 +125,9 @@ impl<'a> Judge<'_, 'a> {
         let (Some(1), Some(detail)) = (self.reading.items, details) else {
             return (Items::Violations, None);
         };
-        // A slot of the violation's own tells: it has a value with one, and none without.
+        // A slot of the violation's own tells: it has a value with one, and none without. One of some locations alone
+        // tells no more than that none stands there.
+        let mut empty = Locations::NONE;
         for bound in self.reading.bound.iter().filter(|bound| bound.item.is_some()) {
             let slot = match bound.wanted {
                 Wanted::Key(_) => return (Items::Violations, None),
@@ -136,11 +139,15 @@ impl<'a> Judge<'_, 'a> {
                 // A violation of the content as a whole has an empty pointer and name as well.
                 (true, ViolationSlot::Field | ViolationSlot::Pointer | ViolationSlot::Message)
                     if slot.absent_is_empty => {}
-                (true, _) => return (Items::Message, None),
+                (true, _) => empty = empty.with(slot.locations()),
+            }
+            if empty == Locations::ALL {
+                return (Items::Message, None);
             }
         }
-        let is_of_violation = |slot: &&Slot| matches!(slot, Slot::Violation(_));
-        if self.reading.absent.iter().any(|member| member.shape.slots().iter().any(is_of_violation)) {
+        let left_out = self.reading.absent.iter().flat_map(|member| member.shape.uses());
+        let of_violation = left_out.filter(|used| matches!(used.slot, Slot::Violation(_)));
+        if of_violation.map(SlotUse::locations).fold(empty, Locations::with) == Locations::ALL {
             return (Items::Message, None);
         }
         let Some(text) = self.tape.string(detail.at) else { return (Items::Undecided, None) };
@@ -185,9 +192,18 @@ impl<'a> Judge<'_, 'a> {
                 findings.keep(name, self.parameter(bound)?, slot.as_string);
                 Some(())
             }
-            // Outside of a list there may be no violation, which `|empty` writes as one without a name.
-            Slot::Violation(_) if bound.item.is_none() && self.is_absent(slot, bound) => Some(()),
-            Slot::Violation(of) if !self.rules.is_empty() => self.of_violation(*of, bound, findings),
+            // Outside of a list there may be no violation, which `|empty` writes as one without a name. One that stands
+            // elsewhere looks the same.
+            Slot::Violation(_)
+                if (bound.item.is_none() || slot.within.is_some()) && self.is_absent(slot, bound) =>
+            {
+                Some(())
+            }
+            Slot::Violation(of) if !self.rules.is_empty() => {
+                self.of_violation(*of, bound, findings)?;
+                self.locate(slot, bound, findings);
+                Some(())
+            }
             _ => Some(()),
         }
     }
@@ -233,6 +249,26 @@ impl<'a> Judge<'_, 'a> {
         Some(())
     }
 
+    /// What a slot of one location alone tells by having a value.
+    fn locate(&self, slot: &SlotUse, bound: &Bound<'a>, findings: &mut Findings<'a>) {
+        let Some(location) = slot.within.and_then(Locations::only) else { return };
+        if self.tape.kind(bound.at) != Kind::Null
+            && let Some(violation) = self.violation(bound, findings)
+        {
+            violation.location.get_or_insert(location);
+        }
+    }
+
+    /// Whether a slot of some locations has a value of a violation that stands in another one, by what is known by then.
+    fn stands_elsewhere(&self, slot: &SlotUse, bound: &Bound<'a>, findings: &mut Findings<'a>) -> bool {
+        let Some(within) = slot.within else { return false };
+        if self.tape.kind(bound.at) == Kind::Null || self.is_absent(slot, bound) {
+            return false;
+        }
+        let location = self.violation(bound, findings).and_then(|violation| violation.location);
+        location.is_some_and(|location| !within.contains(location))
+    }
+
     fn text(
         &self,
         bound: &Bound<'a>,
@@ -265,6 +301,7 @@ impl<'a> Judge<'_, 'a> {
                     Items::Undecided => Some(()),
                 }
             }
+            Slot::Violation(_) if self.stands_elsewhere(slot, bound, findings) => None,
             Slot::Violation(ViolationSlot::Message)
                 if bound.item.is_some() || !self.is_absent(slot, bound) =>
             {

@@ -88,12 +88,30 @@ const SLOTS_OF_VIOLATIONS: [&str; 7] = [
     "$violation.pointer|empty",
 ];
 
+/// Where a violation must stand for a slot to have a value: in one place, in several, anywhere.
+const LOCATIONS: [&str; 7] = [
+    "query",
+    "body",
+    "header",
+    "path+query",
+    "cookie+path",
+    "body+query+header",
+    "path+query+header+cookie+body",
+];
+
 fn slot() -> impl Strategy<Value = Json> {
     select(SLOTS.to_vec()).prop_map(Json::from)
 }
 
 fn slot_of_violations() -> impl Strategy<Value = Json> {
-    select(SLOTS_OF_VIOLATIONS.to_vec()).prop_map(Json::from)
+    let within =
+        prop::option::weighted(0.4, (select(LOCATIONS.to_vec()), select(vec!["", "|empty", "|null|string"])));
+    (select(SLOTS_OF_VIOLATIONS.to_vec()), within).prop_map(|(slot, within)| match within {
+        Some((locations, cast)) if slot.starts_with("$violation") => {
+            json!(format!("{slot}|in:{locations}{cast}"))
+        }
+        _ => json!(slot),
+    })
 }
 
 fn constant() -> impl Strategy<Value = Json> {
@@ -148,6 +166,18 @@ fn violations() -> impl Strategy<Value = Json> {
         }),
         2 => Just(json!(["$detail"])),
         2 => Just(json!([{ "detail": "$detail", "source?": { "pointer?": "$violation.pointer" } }])),
+        1 => Just(json!([{
+            "detail": "$detail",
+            "source?": {
+                "parameter?": "$violation.field|in:query", "pointer?": "$violation.pointer|in:body",
+                "header?": "$violation.field|in:header",
+            },
+        }])),
+        // Each violation has one of these, so that none is the message.
+        1 => Just(json!([{
+            "detail": "$detail", "body?": "$violation.pointer|in:body",
+            "other": { "one": "$violation.rule|in:path+query|empty", "two?": "$violation.field|in:header+cookie" },
+        }])),
         1 => Just(json!(["$violation.message"])),
         2 => Just(json!({ "$violation.field": ["$violation.message"] })),
         1 => Just(json!({ "$violation.field": "$violation.message" })),
@@ -335,6 +365,9 @@ pub(crate) fn particulars() -> impl Strategy<Value = Particulars> {
         })
 }
 
+const LOCATION: [Location; 5] =
+    [Location::Query, Location::Body, Location::Header, Location::Path, Location::Cookie];
+
 /// An occurrence of this error. Violations are of rules that it answers, the first one at least.
 pub(crate) fn problem<'p>(contract: &Contract, error: ErrorId, particulars: &'p Particulars) -> Problem<'p> {
     let entry = contract.entry(error);
@@ -357,7 +390,7 @@ pub(crate) fn problem<'p>(contract: &Contract, error: ErrorId, particulars: &'p 
         }
         violations.push(Violation {
             condition: rules[rule % rules.len()],
-            location: [Location::Query, Location::Body, Location::Header][rule % 3],
+            location: LOCATION[rule % LOCATION.len()],
             param: param.clone(),
             pointer: pointer.clone(),
             value: value.clone(),

@@ -20,7 +20,9 @@ members:
   errors[].code: A name for the error
   errors[].title: A short summary that never changes
   errors[].detail: What went wrong this time
-  errors[].source.pointer: JSON Pointer to what caused it
+  errors[].source.pointer: JSON Pointer to what caused it in the request's document
+  errors[].source.parameter: The query parameter that caused it
+  errors[].source.header: The request header that caused it
 formats:
   default:
     errors:
@@ -29,7 +31,10 @@ formats:
         code: $code
         title: $title
         detail: $detail
-        source?: { pointer?: $violation.pointer }
+        source?:
+          pointer?: $violation.pointer|in:body
+          parameter?: $violation.field|in:query
+          header?: $violation.field|in:header
 violations:
   field: path
   show: all
