@@ -164,6 +164,7 @@ fn a_slot_of_one_location_tells_it() {
     const BEFORE: &str = "[{ q?: '$violation.field|in:query', l?: $violation.location }]";
     const SEVERAL: &str = "[{ l?: $violation.location, p?: '$violation.field|in:path+query' }]";
     const EMPTY: &str = "[{ b: '$violation.pointer|in:body|empty', r: $violation.rule }]";
+    const HALF: &str = "[{ d: $detail, b: '$violation.rule|in:body' }]";
     const NULL: &str = "[{ b: '$violation.pointer|in:body', r: $violation.rule }]";
     const ALL: &str =
         "[{ d: $detail, a?: '$violation.rule|in:body', b: '$violation.rule|in:path+query+header+cookie' }]";
@@ -191,6 +192,7 @@ fn a_slot_of_one_location_tells_it() {
             Some(&[Some(Location::Body), None]),
         ),
         (NULL, r#"[{"b":"","r":"required"},{"b":null,"r":"required"}]"#, Some(&[Some(Location::Body), None])),
+        (HALF, r#"[{"d":"a is required","b":null}]"#, Some(&[None])),
         (ALL, r#"[{"d":"a is required","b":null}]"#, None),
         (ALL, r#"[{"d":"Rest.","b":null}]"#, Some(&[])),
         (ALL, r#"[{"d":"a is required","b":"required"}]"#, Some(&[None])),
@@ -207,6 +209,73 @@ fn a_slot_of_one_location_tells_it() {
             Parsed::Ambiguous { .. } | Parsed::Unknown { .. } => None,
         };
         assert_eq!(locations.as_deref(), read, "{format} {content}");
+    }
+}
+
+/// An open message is the API's own wording, of a violation too, unless the contract can have said it: what was one
+/// error stays that one. `(violations, those whose rule is known, the message)`.
+#[test]
+fn an_api_says_of_violations_what_it_likes_where_the_message_is_open() {
+    const OPEN: &str = "message: { default: Bad., open: true }";
+    const CLOSED: &str = "message: Bad.";
+    const ITEM: &str = "[{ d: $detail, f?: $violation.field }]";
+    const NAMED: &str = "{ $violation.field: [$detail] }";
+    for (message, format, content, read) in [
+        (OPEN, ITEM, r#"[{"d":"Too short.","f":"a"}]"#, Some((1, 0, None))),
+        (CLOSED, ITEM, r#"[{"d":"Too short.","f":"a"}]"#, None),
+        (OPEN, ITEM, r#"[{"d":"Too short.","f":"a"},{"d":"b is required","f":"b"}]"#, Some((2, 1, None))),
+        (OPEN, ITEM, r#"[{"d":"a is required","f":"a"}]"#, Some((1, 1, None))),
+        (OPEN, ITEM, r#"[{"d":"Too short."}]"#, Some((0, 0, Some("Too short.")))),
+        (OPEN, NAMED, r#"{"a":["Too short.","No emoji."]}"#, Some((2, 0, None))),
+        (CLOSED, NAMED, r#"{"a":["Too short."]}"#, None),
+        (OPEN, "[$detail]", r#"["Too short.","No emoji."]"#, Some((2, 0, None))),
+        // The title is not said by whom the message is.
+        (
+            OPEN,
+            "[{ d: $detail, t: $title, f?: $violation.field }]",
+            r#"[{"d":"Too short.","t":"Other","f":"a"}]"#,
+            None,
+        ),
+    ] {
+        let errors =
+            format!("  bad: {{ status: 418, title: Bad, {message}, on: [param.missing, param.invalid] }}\n");
+        let contract = load(&format!("{{ default: {{ c: $code, e: {format} }} }}"), &errors);
+        let content = format!(r#"{{"c":"bad","e":{content}}}"#);
+        let told = match contract.parse(&Answer::new(418, content.as_bytes())) {
+            Parsed::Exact(read) => {
+                let known = read.violations.iter().filter(|violation| !violation.rules.is_empty()).count();
+                assert!(read.violations.iter().all(|violation| violation.message.is_some()), "{content}");
+                Some((read.violations.len(), known, read.problem.message.map(Cow::into_owned)))
+            }
+            Parsed::Ambiguous { .. } | Parsed::Unknown { .. } => None,
+        };
+        let read =
+            read.map(|(all, known, message): (_, _, Option<&str>)| (all, known, message.map(str::to_owned)));
+        assert_eq!(told, read, "{format} {content}");
+    }
+}
+
+/// Without a code, an open message fits whatever is said: what another error says of its rules, or what the contract
+/// says in its own language, is that all the same.
+#[test]
+fn an_open_message_takes_nothing_from_other_errors_or_languages() {
+    let errors = "  open: { status: 418, message: { default: Bad., open: true }, on: [param.missing] }\n  \
+                  closed: { status: 418, message: Worse., show: same_error, on: [param.invalid] }\n\
+                  violations: { show: same_error, messages: { required: '{param} fehlt', type: '{param} passt nicht' } }\n\
+                  locales: { it: { violations: { required: '{param} manca' } } }\n";
+    let contract = load("{ default: { e: [{ d: $detail, f?: $violation.field }] } }", errors);
+    let fields = |name: &str| (name == "content-language").then_some("it");
+    for (content, errors, rules) in [
+        (r#"{"e":[{"d":"a passt nicht","f":"a"}]}"#, &["closed"][..], 1),
+        (r#"{"e":[{"d":"a fehlt","f":"a"}]}"#, &["open"], 1),
+        (r#"{"e":[{"d":"a manca","f":"a"}]}"#, &["open"], 1),
+        (r#"{"e":[{"d":"a!","f":"a"}]}"#, &["open"], 0),
+    ] {
+        let answer = Answer { status: 418, fields: &fields, content: content.as_bytes() };
+        let Parsed::Exact(read) = contract.parse(&answer) else { panic!("{content}") };
+        assert_eq!([contract.entry(read.problem.error).name.as_str()], errors, "{content}");
+        let known = read.violations.iter().filter(|violation| !violation.rules.is_empty()).count();
+        assert_eq!((read.violations.len(), known), (1, rules), "{content}");
     }
 }
 

@@ -27,6 +27,16 @@ pub(super) struct Judge<'j, 'a> {
     pub(super) rules: &'a [RuleText],
     pub(super) tape: &'j Tape<'j, 'a>,
     pub(super) reading: &'j Reading<'a, 'a>,
+    pub(super) wording: Wording,
+}
+
+/// Whose words may be said of a violation, where an error's message is open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Wording {
+    /// The contract's texts of its rules.
+    Contracts,
+    /// The API's own as well.
+    Any,
 }
 
 impl<'a> Judge<'_, 'a> {
@@ -358,7 +368,8 @@ impl<'a> Judge<'_, 'a> {
             (Fit::Several, Some(message)) if of_rule.len() < self.rules.len() => fit(of_rule, message),
             (found, _) => found,
         };
-        recognise(violation, found).then_some(())
+        let is_open = self.wording == Wording::Any && self.entry.open;
+        (recognise(violation, found) || is_open).then_some(())
     }
 
     /// Whether it stands in the item of one violation among others.

@@ -30,7 +30,7 @@ use crate::{Condition, ErrorStatus};
 use smallvec::SmallVec;
 
 use findings::Findings;
-use judge::Judge;
+use judge::{Judge, Wording};
 pub use limits::{RecoveredLimit, Reset, ietf_limits};
 pub(crate) use pattern::{Decidable, Overlap, Pattern};
 use reading::Reading;
@@ -186,20 +186,29 @@ impl Contract {
     /// ```
     pub fn parse<'a>(&'a self, answer: &Answer<'a>) -> Parsed<'a> {
         let view = self.view_of(answer);
+        // What the contract can have said itself is that, in whichever language: only then it can be the API's wording.
+        let parsed = self.parse_as(view, answer, Wording::Contracts);
+        if !matches!(parsed, Parsed::Unknown { .. }) {
+            return parsed;
+        }
+        self.parse_as(view, answer, Wording::Any)
+    }
+
+    fn parse_as<'a>(&'a self, view: &'a Self, answer: &Answer<'a>, wording: Wording) -> Parsed<'a> {
         if !std::ptr::eq(view, self) {
-            let parsed = view.parse_in_own_view(answer);
+            let parsed = view.parse_in_own_view(answer, wording);
             if !matches!(parsed, Parsed::Unknown { .. }) {
                 return parsed;
             }
             // A field says what was meant, not what was done: a text may have stayed in the API's own language.
         }
-        self.parse_in_own_view(answer)
+        self.parse_in_own_view(answer, wording)
     }
 
-    fn parse_in_own_view<'a>(&'a self, answer: &Answer<'a>) -> Parsed<'a> {
+    fn parse_in_own_view<'a>(&'a self, answer: &Answer<'a>, wording: Wording) -> Parsed<'a> {
         let unknown = Parsed::Unknown { raw: answer.content };
         let groups = self.parser.groups(answer.status);
-        if groups.is_empty() {
+        if groups.is_empty() || wording == Wording::Any && !self.lets_others_say(groups) {
             return unknown;
         }
         let mut tokens = Tokens::new();
@@ -215,7 +224,7 @@ impl Contract {
             }
             // Nearly always there is one group alone that fits, and what it finds is written where it stays.
             if best.errors.is_empty() {
-                self.hold(group, &tape, &reading, &mut best);
+                self.hold(group, &tape, &reading, wording, &mut best);
                 best.unknown = reading.unknown;
                 continue;
             }
@@ -225,7 +234,7 @@ impl Contract {
                 continue;
             }
             let mut found = Matches::default();
-            self.hold(group, &tape, &reading, &mut found);
+            self.hold(group, &tape, &reading, wording, &mut found);
             if found.errors.is_empty() {
                 continue;
             }
@@ -249,10 +258,12 @@ impl Contract {
         group: &Group,
         tape: &Tape<'_, 'a>,
         reading: &Reading<'a, 'a>,
+        wording: Wording,
         found: &mut Matches<'a>,
     ) {
         for error in group.entries.iter().copied() {
-            let judge = Judge { entry: self.entry(error), rules: self.parser.rules(error), tape, reading };
+            let judge =
+                Judge { entry: self.entry(error), rules: self.parser.rules(error), tape, reading, wording };
             if !judge.may_fit() {
                 continue;
             }
@@ -270,6 +281,12 @@ impl Contract {
                 found.errors.push(error);
             }
         }
+    }
+
+    /// Whether one of these answers violations, and its message can be the API's own.
+    fn lets_others_say(&self, groups: &[Group]) -> bool {
+        let mut errors = groups.iter().flat_map(|group| group.entries.iter().copied());
+        errors.any(|error| self.entry(error).open && !self.parser.rules(error).is_empty())
     }
 
     fn recovered<'a>(
