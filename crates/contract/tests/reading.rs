@@ -279,6 +279,38 @@ fn an_open_message_takes_nothing_from_other_errors_or_languages() {
     }
 }
 
+/// A member may be called by the empty name (RFC 6901, section 5): it is no content as a whole, and some styles name it.
+#[test]
+fn a_member_of_the_empty_name_is_called_as_the_style_has_it() {
+    for (style, pointer, shown) in [
+        ("name", "/", "null"),
+        ("name", "", "null"),
+        ("pointer", "/", r#""/""#),
+        ("pointer", "", "null"),
+        ("path", "//a", r#""a""#),
+        ("path", "", "null"),
+    ] {
+        let contract = load(
+            "{ default: { e: [{ p: $param, r: $violation.rule }] } }",
+            &format!("violations: {{ field: {style} }}"),
+        );
+        let mut problem = Problem::new(contract.answer(Condition::ParamMissing), "req_1");
+        problem.violations = Cow::Owned(vec![Violation {
+            condition: Condition::ParamMissing,
+            location: Location::Body,
+            param: String::new(),
+            pointer: pointer.into(),
+            value: None,
+            limit: None,
+            allowed: Vec::new(),
+        }]);
+        let mut rendered = Vec::new();
+        contract.render(&problem, &mut rendered);
+        let expected = format!(r#"{{"e":[{{"p":{shown},"r":"required"}}]}}"#);
+        assert_eq!(String::from_utf8(rendered).unwrap(), expected, "{style} {pointer}");
+    }
+}
+
 /// The cast goes together with the others: where the violation stands elsewhere, there is no value.
 #[test]
 fn a_slot_of_some_locations_has_no_value_of_a_violation_elsewhere() {
