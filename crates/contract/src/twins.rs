@@ -136,7 +136,7 @@ impl<'c> Shown<'c> {
             }
             // Both may be empty.
             (Shape::Keyed(Keyed { item, .. }), Shape::Keyed(Keyed { item: other_item, .. })) => {
-                self.overlap(item, other, other_item).max(Overlap::Sometimes)
+                self.overlap(item, other, other_item).or_sometimes()
             }
             (Shape::Constant(one), Shape::Constant(two)) if one == two => Overlap::Always,
             (Shape::Constant(_), Shape::Constant(_)) => Overlap::Never,
@@ -188,7 +188,7 @@ impl<'c> Shown<'c> {
                     }
                     (Presence::Always, Presence::Always) => self.overlap(&member.shape, other, &twin.shape),
                     // Both may leave it out: then it parts nothing.
-                    _ => self.overlap(&member.shape, other, &twin.shape).max(Overlap::Sometimes),
+                    _ => self.overlap(&member.shape, other, &twin.shape).or_sometimes(),
                 },
                 None => self.presence(member).alone(),
             };
@@ -297,6 +297,20 @@ impl Presence {
             Presence::Never => Overlap::Always,
             Presence::Sometimes => Overlap::Sometimes,
             Presence::Always => Overlap::Never,
+        }
+    }
+}
+
+impl Overlap {
+    /// Sometimes at least.
+    ///
+    /// Not `max`, and a call of its own: of `overlap(…).max(Overlap::Sometimes)`, inlined, rustc 1.95.0 (LLVM 22.1.2)
+    /// makes `Never` from `opt-level = 2` on, so that what is released would name fewer pairs than what is tested.
+    #[inline(never)]
+    fn or_sometimes(self) -> Self {
+        match self {
+            Overlap::Never => Overlap::Sometimes,
+            overlap => overlap,
         }
     }
 }

@@ -116,6 +116,25 @@ fn errors_look_alike_always_sometimes_or_never() {
     }
 }
 
+/// A list that both may leave out parts nothing, whatever stands in it. It holds with `CARGO_PROFILE_DEV_OPT_LEVEL=3` as
+/// well, where it once did not.
+#[test]
+fn a_list_that_both_may_leave_out_parts_nothing() {
+    let errors = "  one: { status: 418, message: Tea., on: [param.missing] }\n  \
+                  two: { status: 418, message: Coffee. }\n";
+    for (format, always) in [
+        ("{ a: $param, list?: [$detail] }", Some(false)),
+        ("{ in: { a: $param, list?: [$detail] } }", Some(false)),
+        ("{ in?: { a: { a: [$param] }, list?: [$detail] } }", Some(false)),
+        ("{ in?: { a: { a: [$param] }, list: [$detail] } }", None),
+    ] {
+        let contract = load(&format!("{{ default: {format} }}"), errors);
+        let pair = (contract.named("one").unwrap(), contract.named("two").unwrap());
+        let twins = contract.twins().into_iter().find(|twins| (twins.first, twins.second) == pair);
+        assert_eq!(twins.map(|twins| twins.always), always, "{format}");
+    }
+}
+
 #[test]
 fn a_list_of_one_can_be_a_list_of_violations() {
     let errors = "  one: { status: 418, message: Tea. }\n  \
