@@ -48,7 +48,7 @@ FUZZ_SEED ?= 1
 
 fuzz:
 	DEMUR_FUZZ_SECONDS=$(FUZZ_SECONDS) DEMUR_FUZZ_SEED=$(FUZZ_SEED) $(CARGO) test --release -p demur-contract \
-		-p demur-guard --test fuzz_corpus --locked -- --nocapture
+		-p demur-guard --test fuzz_corpus --test reading --locked -- --nocapture
 	@if command -v cargo-fuzz >/dev/null && $(CARGO) +nightly --version >/dev/null 2>&1; then \
 		for target in load parse head chunks connection; do \
 			$(CARGO) +nightly fuzz run $$target $(TARGET)/fuzz-corpus/$$target fuzz/corpus/$$target -- \

@@ -200,8 +200,12 @@ impl Pattern {
         let is_near = (first.is_empty() || bytes.first() == first.first())
             && (last.is_empty() || bytes.last() == last.last());
         let is_long_enough = bytes.len() >= first.len() + last.len();
-        let fits = is_near && is_long_enough && bytes.starts_with(first) && bytes.ends_with(last);
-        if fits { text.get(first.len()..bytes.len() - last.len()) } else { None }
+        if !is_near || !is_long_enough {
+            return None;
+        }
+        let end = bytes.len() - last.len();
+        let fits = is_same(&bytes[..first.len()], first) && is_same(&bytes[end..], last);
+        if fits { text.get(first.len()..end) } else { None }
     }
 
     fn own_captures(&self, text: &str) -> Option<Captures> {
@@ -309,6 +313,17 @@ impl Pattern {
     }
 }
 
+/// Whether two pieces of one length are the same.
+///
+/// Not by the system's comparison: many literals are empty, and an empty text lies nowhere. A `memcmp` with masked vectors
+/// loads from there all the same, and the processor takes some 100 ns to find that no byte was asked for (glibc 2.36,
+/// AVX-512): a third of what it took to read an answer.
+fn is_same(one: &[u8], other: &[u8]) -> bool {
+    let ((ones, rest), (others, others_rest)) = (one.as_chunks::<8>(), other.as_chunks::<8>());
+    ones.iter().zip(others).all(|(one, other)| u64::from_ne_bytes(*one) == u64::from_ne_bytes(*other))
+        && rest.iter().zip(others_rest).all(|(one, other)| one == other)
+}
+
 /// Texts up to here are searched step by step: preparing a search costs more than it saves.
 const SHORT: usize = 256;
 
@@ -337,7 +352,7 @@ fn places(text: &[u8], wanted: &[u8]) -> Option<std::ops::RangeInclusive<usize>>
 /// Both ends first: most literals begin with a space, as most words do.
 fn comes_at(text: &[u8], at: usize, wanted: &[u8]) -> bool {
     let part = &text[at..at + wanted.len()];
-    part.first() == wanted.first() && part.last() == wanted.last() && part == wanted
+    part.first() == wanted.first() && part.last() == wanted.last() && is_same(part, wanted)
 }
 
 #[cfg(test)]
