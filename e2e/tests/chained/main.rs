@@ -54,14 +54,16 @@ fn behind(kind: Kind) {
     let upstream = upstream();
     let (gateway, key) = gateway(upstream.address());
     let proxy = Proxy::start(kind, gateway.address());
-    counts_agree(proxy.address, &upstream, &key, PEER);
+    let agreed = counts_agree(proxy.address, &upstream, &key, PEER);
+    assert!(agreed.is_ok(), "{}\n{}\n{}", agreed.unwrap_err(), proxy.troubles(), gateway.log());
 }
 
 fn before(kind: Kind) {
     let upstream = upstream();
     let proxy = Proxy::start(kind, upstream.address());
     let (gateway, key) = gateway(proxy.address);
-    counts_agree(gateway.address(), &upstream, &key, "x-forwarded-for");
+    let agreed = counts_agree(gateway.address(), &upstream, &key, "x-forwarded-for");
+    assert!(agreed.is_ok(), "{}\n{}", agreed.unwrap_err(), proxy.troubles());
 }
 
 fn upstream() -> Upstream {
@@ -79,7 +81,7 @@ fn gateway(behind: SocketAddr) -> (Gateway, String) {
 }
 
 /// Every case from an address of its own, by which its requests are known again at the other end.
-fn counts_agree(front: SocketAddr, upstream: &Upstream, key: &str, peer: &str) {
+fn counts_agree(front: SocketAddr, upstream: &Upstream, key: &str, peer: &str) -> Result<(), String> {
     let cases = cases(&Path::new(env!("CARGO_MANIFEST_DIR")).join("hostile"), key);
     let cases: Vec<(Ipv4Addr, Case)> =
         cases.into_iter().enumerate().map(|(at, case)| (source(at), case)).collect();
@@ -110,10 +112,13 @@ fn counts_agree(front: SocketAddr, upstream: &Upstream, key: &str, peer: &str) {
         }
         total += arrived.len();
     }
-    assert!(found.is_empty(), "{} of {} cases:\n{}", found.len(), cases.len(), found.join("\n"));
+    if !found.is_empty() {
+        return Err(format!("{} of {} cases:\n{}", found.len(), cases.len(), found.join("\n")));
+    }
     // Of each that arrived it is known who sent it, and something did arrive.
     assert_eq!(received.len(), total);
     assert!(total >= 30, "only {total} arrived");
+    Ok(())
 }
 
 /// All of 127.0.0.0/8 is this machine.

@@ -22,7 +22,7 @@ pub(crate) enum Kind {
 pub(crate) struct Proxy {
     pub(crate) address: SocketAddr,
     child: Child,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 impl Proxy {
@@ -51,7 +51,8 @@ impl Proxy {
                 command
             }
         };
-        command.arg(&file).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        let log = fs::File::create(folder.path().join("log")).expect("the folder is ours");
+        command.arg(&file).stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
         let mut child = command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));
         let begun = Instant::now();
         while TcpStream::connect(address).is_err() {
@@ -59,7 +60,14 @@ impl Proxy {
             assert!(begun.elapsed() < Duration::from_secs(30), "{kind:?} does not start");
             thread::sleep(Duration::from_millis(10));
         }
-        Self { address, child, _folder: folder }
+        Self { address, child, folder }
+    }
+
+    /// What it says of itself of answers that it could not get: with how the connection ended (`SD`, `SH`, ...), where it
+    /// says so.
+    pub(crate) fn troubles(&self) -> String {
+        let log = fs::read_to_string(self.folder.path().join("log")).unwrap_or_default();
+        log.lines().filter(|line| [" 502 ", " 504 "].iter().any(|status| line.contains(status))).collect()
     }
 }
 
@@ -120,15 +128,21 @@ http {
 
 const HAPROXY: &str = r#"
 global
+  log stderr format raw local0
   maxconn 2000
   tune.bufsize 131072
   tune.http.maxhdr 256
 defaults
   mode http
+  log global
+  option httplog
   timeout client 30s
   timeout server 30s
   timeout connect 2s
   http-reuse always
+  # A kept connection may be closed at the moment at which it is used again, and who finds it so may ask once more (RFC
+  # 9112, section 9.3.1). nginx does so unasked. A request that arrived twice would still be found.
+  retry-on conn-failure empty-response
 frontend front
   bind {listen}
   http-request set-header X-Chained-Peer %[src]
