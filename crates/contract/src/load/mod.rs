@@ -165,13 +165,18 @@ impl Reader<'_> {
                 shape.map_or_else(Vec::new, |shape| compile(shape, entry, violation_errors.contains(&index)))
             })
             .collect();
+        let mut formats = defaults.formats;
+        if formats.is_empty() {
+            // That is told by now, and what the file says beside is to be looked at all the same.
+            formats.push(Format { name: "default".to_owned(), shape: Shape::Object(Vec::new()) });
+        }
         let mut contract = Contract {
             name: name?,
             about,
             content_type,
             request_id,
             families,
-            formats: defaults.formats,
+            formats,
             entries,
             programs,
             answers,
