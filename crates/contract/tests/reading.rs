@@ -25,6 +25,28 @@ fn read(contract: &Contract, content: &str) -> Vec<String> {
     errors.into_iter().map(|error| contract.entry(error).name.clone()).collect()
 }
 
+/// A missing parameter; other violations are made of it.
+fn missing(location: Location, param: &str) -> Violation {
+    Violation {
+        condition: Condition::ParamMissing,
+        location,
+        param: param.into(),
+        pointer: format!("/{param}"),
+        value: None,
+        limit: None,
+        allowed: Vec::new(),
+    }
+}
+
+/// What these violations are answered with, by the error that answers this condition.
+fn rendered(contract: &Contract, condition: Condition, violations: Vec<Violation>) -> String {
+    let mut problem = Problem::new(contract.answer(condition), "req_1");
+    problem.violations = Cow::Owned(violations);
+    let mut content = Vec::new();
+    contract.render(&problem, &mut content);
+    String::from_utf8(content).unwrap()
+}
+
 const TWO: &str =
     "  one: { status: 418, message: Tea. }\n  two: { status: 418, message: Tea., format: other }\n";
 
@@ -78,15 +100,7 @@ fn absence_and_casts_are_read_as_they_are_written() {
 fn the_first_that_is_shown_is_the_most_fundamental_one() {
     let errors = "  bad: { status: 418, message: Bad., show: first, on: [param.missing, param.invalid] }\n";
     let contract = load("{ default: { errors: [$violation.rule] } }", errors);
-    let violation = |condition| Violation {
-        condition,
-        location: Location::Query,
-        param: "q".into(),
-        pointer: "/q".into(),
-        value: None,
-        limit: None,
-        allowed: Vec::new(),
-    };
+    let violation = |condition| Violation { condition, ..missing(Location::Query, "q") };
     let violations = vec![violation(Condition::ParamMaximum), violation(Condition::ParamMissing)];
     let mut problem = Problem::new(contract.answer_violations(&violations).unwrap(), "req_1");
     problem.violations = Cow::Owned(violations);
@@ -313,20 +327,10 @@ fn a_member_of_the_empty_name_is_called_as_the_style_has_it() {
             "{ default: { e: [{ p: $param, r: $violation.rule }] } }",
             &format!("violations: {{ field: {style} }}"),
         );
-        let mut problem = Problem::new(contract.answer(Condition::ParamMissing), "req_1");
-        problem.violations = Cow::Owned(vec![Violation {
-            condition: Condition::ParamMissing,
-            location: Location::Body,
-            param: String::new(),
-            pointer: pointer.into(),
-            value: None,
-            limit: None,
-            allowed: Vec::new(),
-        }]);
-        let mut rendered = Vec::new();
-        contract.render(&problem, &mut rendered);
+        let violation = Violation { pointer: pointer.into(), ..missing(Location::Body, "") };
+        let rendered = rendered(&contract, Condition::ParamMissing, vec![violation]);
         let expected = format!(r#"{{"e":[{{"p":{shown},"r":"required"}}]}}"#);
-        assert_eq!(String::from_utf8(rendered).unwrap(), expected, "{style} {pointer}");
+        assert_eq!(rendered, expected, "{style} {pointer}");
     }
 }
 
@@ -351,21 +355,9 @@ fn a_slot_of_some_locations_has_no_value_of_a_violation_elsewhere() {
         ("{ q?: '$violation.field|in:query', b?: '$violation.field|in:body' }", r#"{"q":"q"}"#),
     ] {
         let contract = load(&format!("{{ default: {{ e: {format} }} }}"), "");
-        let violation = |location, param: &str| Violation {
-            condition: Condition::ParamMissing,
-            location,
-            param: param.into(),
-            pointer: format!("/{param}"),
-            value: None,
-            limit: None,
-            allowed: Vec::new(),
-        };
-        let mut problem = Problem::new(contract.answer(Condition::ParamMissing), "req_1");
-        problem.violations =
-            Cow::Owned(vec![violation(Location::Query, "q"), violation(Location::Body, "b")]);
-        let mut rendered = Vec::new();
-        contract.render(&problem, &mut rendered);
-        assert_eq!(String::from_utf8(rendered).unwrap(), format!(r#"{{"e":{content}}}"#), "{format}");
+        let violations = vec![missing(Location::Query, "q"), missing(Location::Body, "b")];
+        let rendered = rendered(&contract, Condition::ParamMissing, violations);
+        assert_eq!(rendered, format!(r#"{{"e":{content}}}"#), "{format}");
     }
 }
 
@@ -389,20 +381,8 @@ fn each_item_speaks_of_its_own_violation() {
         ("[{ d: $violation.field, m: $message }]", OPEN, r#"[{"d":"q","m":"No q"},{"d":"r","m":"No r"}]"#),
     ] {
         let contract = load(&format!("{{ default: {{ c: $code, e: {format} }} }}"), errors);
-        let violation = |param: &str| Violation {
-            condition: Condition::ParamMissing,
-            location: Location::Query,
-            param: param.into(),
-            pointer: format!("/{param}"),
-            value: None,
-            limit: None,
-            allowed: Vec::new(),
-        };
-        let mut problem = Problem::new(contract.answer(Condition::ParamMissing), "req_1");
-        problem.violations = Cow::Owned(vec![violation("q"), violation("r")]);
-        let mut rendered = Vec::new();
-        contract.render(&problem, &mut rendered);
-        let rendered = String::from_utf8(rendered).unwrap();
+        let violations = ["q", "r"].map(|param| missing(Location::Query, param)).into();
+        let rendered = rendered(&contract, Condition::ParamMissing, violations);
         assert_eq!(rendered, format!(r#"{{"c":"bad","e":{content}}}"#), "{format}");
         let Parsed::Exact(read) = contract.parse(&Answer::new(418, rendered.as_bytes())) else {
             panic!("{rendered}")

@@ -283,9 +283,7 @@ impl<'e> Exchange<'e> {
             cors::expose(cors, self.origin.as_ref(), speaker.exposed(), headers);
         }
     }
-}
 
-impl Exchange<'_> {
     /// Takes what was presented out of all that operators are told. Nearly always there is nothing to tell.
     fn hide_secrets(&mut self) {
         let refusal = self.refusal.as_mut().map(|refusal| &mut refusal.cause);

@@ -92,18 +92,8 @@ impl Refused {
             Denial::QuotaExceeded { requests, .. } => u64::from(cost.get()) > *requests,
             _ => false,
         });
-        let own = policy(&denial).map(str::to_owned);
-        let mut refused = Self::from(denial);
-        if let Some(own) = own {
-            let mut names: Vec<String> = all.iter().filter_map(policy).map(str::to_owned).collect();
-            // Between the two looks another request may have ended.
-            if !names.contains(&own) {
-                names.insert(0, own);
-            }
-            let params = &mut refused.detail.params;
-            params.retain(|(name, _)| name != VIOLATED);
-            params.push((Cow::Borrowed(VIOLATED), Value::List(names)));
-        }
+        let names = violated(&denial, all);
+        let refused = told(denial).violating(names);
         if is_hopeless { refused.hopeless() } else { refused }
     }
 
@@ -119,6 +109,10 @@ impl Refused {
             Answering::Violations => self.detail.violations.first().map(|violation| violation.condition),
             Answering::Error(_) => None,
         }
+    }
+
+    fn violating(self, policies: Vec<String>) -> Self {
+        if policies.is_empty() { self } else { self.with(VIOLATED, Value::List(policies)) }
     }
 
     fn with_moment(self, name: &'static str, moment: Option<Timestamp>) -> Self {
@@ -184,84 +178,95 @@ fn policy(denial: &Denial) -> Option<&str> {
     }
 }
 
-/// The one place where what admission says gets the name of a condition.
+/// The names of all limits that deny, where one of them decides.
+fn violated(denial: &Denial, all: &[Denial]) -> Vec<String> {
+    let Some(own) = policy(denial) else { return Vec::new() };
+    let mut names: Vec<String> = all.iter().filter_map(policy).map(str::to_owned).collect();
+    // Between the two looks another request may have ended.
+    if !names.iter().any(|name| name == own) {
+        names.insert(0, own.to_owned());
+    }
+    names
+}
+
 impl From<Denial> for Refused {
     fn from(denial: Denial) -> Self {
-        let whole = |number: u64| Value::Int(i64::try_from(number).unwrap_or(i64::MAX));
-        match denial {
-            Denial::CredentialMissing => Condition::CredentialMissing.into(),
-            Denial::CredentialScheme => Condition::CredentialScheme.into(),
-            Denial::CredentialMalformed => Condition::CredentialMalformed.into(),
-            Denial::CredentialUnknown => Condition::CredentialUnknown.into(),
-            Denial::CredentialRevoked { revoked_at } => {
-                Refused::from(Condition::CredentialRevoked).because(format!("revoked at {revoked_at}"))
-            }
-            Denial::CredentialExpired { expired_at } => {
-                Refused::from(Condition::CredentialExpired).because(format!("expired at {expired_at}"))
-            }
-            // To its caller it is a key that was taken back; that it may come back is its owner's to say.
-            Denial::CredentialDisabled { disabled_at } => {
-                Refused::from(Condition::CredentialRevoked).because(format!("disabled at {disabled_at}"))
-            }
-            Denial::CredentialThrottled { attempts, per, retry_after } => {
-                Refused::from(Condition::CredentialThrottled)
-                    .with("limit", whole(attempts))
-                    .with("remaining", whole(0))
-                    .with("window", whole(per.as_secs().max(1)))
-                    .after(Some(retry_after))
-            }
-            Denial::PermissionResource { resource } => {
-                Refused::from(Condition::PermissionResource).with("resource", resource)
-            }
-            Denial::PermissionOperation => Condition::PermissionOperation.into(),
-            Denial::PlanRequired { feature } => {
-                Refused::from(Condition::PlanRequired).with("feature", feature)
-            }
-            Denial::PlanInactive => Condition::PlanInactive.into(),
-            Denial::RateExceeded { name, requests, per, remaining, retry_after } => {
-                Refused::from(Condition::RateExceeded)
-                    .with(VIOLATED, Value::List(vec![name.to_string()]))
-                    .with("limit", whole(requests))
-                    .with("remaining", whole(remaining))
-                    .with("window", whole(per.as_secs().max(1)))
-                    .after(retry_after)
-                    .because(format!("rate `{name}`"))
-            }
-            // It has no window: a slot is free when another request ends.
-            Denial::RateConcurrency { slots, retry_after } => Refused::from(Condition::RateConcurrency)
-                .with(VIOLATED, Value::List(vec!["concurrency".to_owned()]))
-                .with("limit", whole(slots.into()))
+        let names = violated(&denial, &[]);
+        told(denial).violating(names)
+    }
+}
+
+/// The one place where what admission says gets the name of a condition.
+fn told(denial: Denial) -> Refused {
+    let whole = |number: u64| Value::Int(i64::try_from(number).unwrap_or(i64::MAX));
+    match denial {
+        Denial::CredentialMissing => Condition::CredentialMissing.into(),
+        Denial::CredentialScheme => Condition::CredentialScheme.into(),
+        Denial::CredentialMalformed => Condition::CredentialMalformed.into(),
+        Denial::CredentialUnknown => Condition::CredentialUnknown.into(),
+        Denial::CredentialRevoked { revoked_at } => {
+            Refused::from(Condition::CredentialRevoked).because(format!("revoked at {revoked_at}"))
+        }
+        Denial::CredentialExpired { expired_at } => {
+            Refused::from(Condition::CredentialExpired).because(format!("expired at {expired_at}"))
+        }
+        // To its caller it is a key that was taken back; that it may come back is its owner's to say.
+        Denial::CredentialDisabled { disabled_at } => {
+            Refused::from(Condition::CredentialRevoked).because(format!("disabled at {disabled_at}"))
+        }
+        Denial::CredentialThrottled { attempts, per, retry_after } => {
+            Refused::from(Condition::CredentialThrottled)
+                .with("limit", whole(attempts))
                 .with("remaining", whole(0))
-                .after(Some(retry_after)),
-            Denial::QuotaExceeded { requests, per, remaining, resets_in, resets_at } => {
-                Refused::from(Condition::QuotaExceeded)
-                    .with(VIOLATED, Value::List(vec![LimitKind::Quota.name().to_owned()]))
-                    .with("limit", whole(requests))
-                    .with("remaining", whole(remaining))
-                    .with("window", whole(per.as_secs().max(1)))
-                    .with_moment("resets_at", Some(resets_at))
-                    .after(Some(resets_in))
-            }
-            // No delay: a month is nothing to sleep for. Where the contract has a place for it, it shows
-            // when the credits come.
-            Denial::CreditsExhausted { needed, available, resets_at } => {
-                Refused::from(Condition::CreditsExhausted)
-                    .with("needed", whole(needed))
-                    .with("available", whole(available))
-                    .with_moment("resets_at", resets_at)
-            }
-            Denial::IdempotencyMismatch => Condition::IdempotencyMismatch.into(),
-            Denial::IdempotencyInFlight => {
-                Refused::from(Condition::IdempotencyInFlight).after(Some(Duration::from_secs(1)))
-            }
-            Denial::StoreUnavailable { part, cause } => {
-                let condition = match part {
-                    StorePart::Keys => Condition::StoreUnavailableKeys,
-                    StorePart::Limits => Condition::StoreUnavailableLimits,
-                    StorePart::Credits => Condition::StoreUnavailableCredits,
-                };
-                Refused::from(condition).after(Some(Duration::from_secs(5))).because(cause.to_string())
-            }
+                .with("window", whole(per.as_secs().max(1)))
+                .after(Some(retry_after))
+        }
+        Denial::PermissionResource { resource } => {
+            Refused::from(Condition::PermissionResource).with("resource", resource)
+        }
+        Denial::PermissionOperation => Condition::PermissionOperation.into(),
+        Denial::PlanRequired { feature } => Refused::from(Condition::PlanRequired).with("feature", feature),
+        Denial::PlanInactive => Condition::PlanInactive.into(),
+        Denial::RateExceeded { name, requests, per, remaining, retry_after } => {
+            Refused::from(Condition::RateExceeded)
+                .with("limit", whole(requests))
+                .with("remaining", whole(remaining))
+                .with("window", whole(per.as_secs().max(1)))
+                .after(retry_after)
+                .because(format!("rate `{name}`"))
+        }
+        // It has no window: a slot is free when another request ends.
+        Denial::RateConcurrency { slots, retry_after } => Refused::from(Condition::RateConcurrency)
+            .with("limit", whole(slots.into()))
+            .with("remaining", whole(0))
+            .after(Some(retry_after)),
+        Denial::QuotaExceeded { requests, per, remaining, resets_in, resets_at } => {
+            Refused::from(Condition::QuotaExceeded)
+                .with("limit", whole(requests))
+                .with("remaining", whole(remaining))
+                .with("window", whole(per.as_secs().max(1)))
+                .with_moment("resets_at", Some(resets_at))
+                .after(Some(resets_in))
+        }
+        // No delay: a month is nothing to sleep for. Where the contract has a place for it, it shows
+        // when the credits come.
+        Denial::CreditsExhausted { needed, available, resets_at } => {
+            Refused::from(Condition::CreditsExhausted)
+                .with("needed", whole(needed))
+                .with("available", whole(available))
+                .with_moment("resets_at", resets_at)
+        }
+        Denial::IdempotencyMismatch => Condition::IdempotencyMismatch.into(),
+        Denial::IdempotencyInFlight => {
+            Refused::from(Condition::IdempotencyInFlight).after(Some(Duration::from_secs(1)))
+        }
+        Denial::StoreUnavailable { part, cause } => {
+            let condition = match part {
+                StorePart::Keys => Condition::StoreUnavailableKeys,
+                StorePart::Limits => Condition::StoreUnavailableLimits,
+                StorePart::Credits => Condition::StoreUnavailableCredits,
+            };
+            Refused::from(condition).after(Some(Duration::from_secs(5))).because(cause.to_string())
         }
     }
 }

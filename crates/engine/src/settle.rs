@@ -79,13 +79,9 @@ where
             body
         }
     };
-    let usage = exchange.usage();
     // A service that is only watched charges nobody, and what it says stays as it is.
-    let charge = if settings.observe {
-        Charge::of(hold, exchange.taken.take(), &Usage::default(), &mut head.headers, &mut exchange.remarks)
-    } else {
-        Charge::of(hold, exchange.taken.take(), usage, &mut head.headers, &mut exchange.remarks)
-    };
+    let usage = if settings.observe { &Usage::USUAL } else { exchange.usage() };
+    let charge = Charge::of(hold, exchange.taken.take(), usage, &mut head.headers, &mut exchange.remarks);
     Ok(passing(head, Outgoing::passing(body, charge)))
 }
 

@@ -78,7 +78,7 @@ impl Keys {
         arrange: impl FnOnce(&mut KeyRecord),
     ) -> Result<Secret, KeyError> {
         let prefixes = self.prefixes.get(api).ok_or_else(|| KeyError::UnknownApi(api.to_owned()))?;
-        let secret = Secret::generate(prefixes.of_key("")).map_err(|_| KeyError::NoRandomness)?;
+        let secret = Secret::generate(prefixes.first()).map_err(|_| KeyError::NoRandomness)?;
         self.adopt(&secret, api, account, plan, arrange)?;
         Ok(secret)
     }

@@ -50,8 +50,7 @@ impl Sides {
 
         let (for_gateway, for_layer) = (Keys::new(&service).unwrap(), Keys::new(&service).unwrap());
         let api = service.apis.iter().find(|api| api.name == name).unwrap();
-        let samples =
-            Samples::make(name, api.authentication.prefixes.of_key(""), &[&for_gateway, &for_layer]);
+        let samples = Samples::make(name, api.authentication.prefixes.first(), &[&for_gateway, &for_layer]);
 
         let plans = Arc::new(PlanBook::new(config.plans.clone()));
         let admission =

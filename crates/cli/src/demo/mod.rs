@@ -25,7 +25,7 @@ pub(crate) fn run(args: &DemoArgs, output: &Output) -> Result<Exit, Failure> {
         let settings = &api.settings;
         (
             settings.name.clone(),
-            settings.authentication.prefixes.of_key("").to_owned(),
+            settings.authentication.prefixes.first().to_owned(),
             settings.mount.path.clone(),
         )
     });

@@ -39,6 +39,11 @@ impl Prefixes {
         self.each().map(|prefix| prefix.text.as_str())
     }
 
+    /// The first of them: that of all keys, where the API has no environments.
+    pub fn first(&self) -> &str {
+        &self.first.text
+    }
+
     /// The environments, where there are any.
     pub fn environments(&self) -> impl Iterator<Item = &str> {
         self.each().filter_map(|prefix| prefix.environment.as_deref())
@@ -55,7 +60,7 @@ impl Prefixes {
         // Where one is the beginning of another, the longer.
         let known =
             if self.others.is_empty() { None } else { self.all().filter(is_its).max_by_key(|it| it.len()) };
-        known.unwrap_or(&self.first.text)
+        known.unwrap_or(self.first())
     }
 
     /// The environment whose keys have this prefix.
