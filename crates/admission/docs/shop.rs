@@ -1,7 +1,7 @@
 // What the examples of the documentation begin with: a door with everything in memory, and a caller of a plan of two
 // requests a minute, three a day, one at once, ten credits a month and the feature `export`.
 
-fn shop() -> Result<(Admission, Arc<Principal>, Now), Box<dyn std::error::Error>> {
+fn shop() -> Result<(Arc<Admission>, Arc<Principal>, Now), Box<dyn std::error::Error>> {
     let two = NonZeroU32::MIN.saturating_add(1);
     let plan = Plan {
         rates: vec![Rate::new("burst", two, Duration::from_secs(60))],

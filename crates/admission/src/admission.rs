@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use crate::cache::{Cache, CacheBounds, Known, Term};
+use crate::cache::{Cache, CacheBounds, Known, Seen, Term};
 use crate::{
     Answer, Balance, Candidates, Charge, Counters, Credential, Demand, Denial, ForeignForms, Hold,
     HoldOutcome, HoldRequest, KeyDirectory, KeyState, Ledger, Now, Pepper, PlanBook, Principal, Secret,
@@ -53,10 +53,10 @@ impl Default for Settings {
 
 impl Admission {
     /// A door in front of these stores.
-    pub fn new(stores: Stores, pepper: Pepper, plans: Arc<PlanBook>, settings: Settings) -> Self {
+    pub fn new(stores: Stores, pepper: Pepper, plans: Arc<PlanBook>, settings: Settings) -> Arc<Self> {
         let cache = Arc::new(Cache::new(settings.present, settings.absent));
         stores.keys.watch(cache.clone());
-        Self { stores, pepper, plans, cache, apis: Mutex::default() }
+        Arc::new(Self { stores, pepper, plans, cache, apis: Mutex::default() })
     }
 
     /// The plans in force, which may be replaced at any time.
@@ -70,13 +70,13 @@ impl Admission {
     }
 
     /// Whose secret this is. `prefix` is that of the API's keys.
-    pub fn authenticate<'a>(
-        &'a self,
+    pub fn authenticate(
+        self: &Arc<Self>,
         secret: &str,
-        api: &'a str,
+        api: &str,
         prefix: &str,
         now: Now,
-    ) -> Answer<'a, Result<Arc<Principal>, Denial>> {
+    ) -> Answer<'static, Result<Arc<Principal>, Denial>> {
         let plans = self.plans.revision();
         let candidates = if Secret::check(secret, prefix).is_ok() {
             // Known keys, which is nearly all, need no digest but that under the current pepper.
@@ -100,40 +100,50 @@ impl Admission {
         self.look_up(candidates, plans, api, now)
     }
 
-    fn look_up<'a>(
-        &'a self,
+    fn look_up(
+        self: &Arc<Self>,
         candidates: Candidates,
         plans: u64,
-        api: &'a str,
+        api: &str,
         now: Now,
-    ) -> Answer<'a, Result<Arc<Principal>, Denial>> {
+    ) -> Answer<'static, Result<Arc<Principal>, Denial>> {
         let seen = self.cache.seen(plans);
-        self.stores.keys.find(&candidates).map(move |found| {
-            let found = found.map_err(|cause| StorePart::Keys.unavailable(cause))?;
-            let Some(current) = candidates.first() else {
-                return Err(Denial::CredentialUnknown);
-            };
-            // In constant time: nothing about the stored digest shows in the time taken.
-            let matching = |credential: &Arc<Credential>| {
-                candidates.iter().any(|digest| digest.matches(&credential.digest))
-            };
-            let known = match found.filter(matching) {
-                Some(credential) => {
-                    if let Some(newer) = self.pepper.newer(&credential.digest, &candidates) {
-                        self.stores.keys.refresh(&credential.digest, &newer);
-                    }
-                    let term = self.cache.present_term(*current, seen, now);
-                    let principal = Arc::new(self.principal(term, credential, now));
-                    self.cache.keep_present(&principal, seen, now);
-                    Known::Principal(principal)
+        let (door, api) = (Arc::clone(self), api.to_owned());
+        self.stores.keys.find(&candidates).map(move |found| door.found(found, &candidates, seen, &api, now))
+    }
+
+    /// What the directory said of these digests.
+    fn found(
+        &self,
+        found: Result<Option<Arc<Credential>>, StoreError>,
+        candidates: &Candidates,
+        seen: Seen,
+        api: &str,
+        now: Now,
+    ) -> Result<Arc<Principal>, Denial> {
+        let found = found.map_err(|cause| StorePart::Keys.unavailable(cause))?;
+        let Some(current) = candidates.first() else {
+            return Err(Denial::CredentialUnknown);
+        };
+        // In constant time: nothing about the stored digest shows in the time taken.
+        let matching =
+            |credential: &Arc<Credential>| candidates.iter().any(|digest| digest.matches(&credential.digest));
+        let known = match found.filter(matching) {
+            Some(credential) => {
+                if let Some(newer) = self.pepper.newer(&credential.digest, candidates) {
+                    self.stores.keys.refresh(&credential.digest, &newer);
                 }
-                None => {
-                    self.cache.keep_absent(*current, seen, now);
-                    Known::Absent
-                }
-            };
-            self.admit(known, api, now)
-        })
+                let term = self.cache.present_term(*current, seen, now);
+                let principal = Arc::new(self.principal(term, credential, now));
+                self.cache.keep_present(&principal, seen, now);
+                Known::Principal(principal)
+            }
+            None => {
+                self.cache.keep_absent(*current, seen, now);
+                Known::Absent
+            }
+        };
+        self.admit(known, api, now)
     }
 
     fn admit(&self, known: Known, api: &str, now: Now) -> Result<Arc<Principal>, Denial> {
@@ -182,14 +192,15 @@ impl Admission {
     /// # Ok(())
     /// # }
     /// ```
-    pub fn take<'a>(
+    pub fn take(
         &self,
-        principal: &'a Arc<Principal>,
+        principal: &Arc<Principal>,
         demand: &Demand<'_>,
         now: Now,
-    ) -> Answer<'a, Result<Taken, Denial>> {
+    ) -> Answer<'static, Result<Taken, Denial>> {
+        let taker = Arc::clone(principal);
         principal.meter().take(demand, now).map(|taking| match taking {
-            Ok(Ok(receipt)) => Ok(Taken::new(Arc::clone(principal), receipt)),
+            Ok(Ok(receipt)) => Ok(Taken::new(taker, receipt)),
             Ok(Err(exceeded)) => Err(exceeded.into()),
             Err(cause) => Err(StorePart::Limits.unavailable(cause)),
         })

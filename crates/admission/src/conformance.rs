@@ -140,7 +140,7 @@ impl<F: Fixture> Bench<F> {
     pub fn new(fixture: F) -> Self {
         let plans = Arc::new(PlanBook::new(plans()));
         let admission = Admission::new(fixture.stores(), fixture.pepper(), plans, Settings::default());
-        Self { fixture, admission: Arc::new(admission) }
+        Self { fixture, admission }
     }
 
     /// An account on this plan, with a key that can do everything.

@@ -13,8 +13,13 @@ use crate::{Balance, HoldId, Ledger, Settlement};
 /// costs nobody anything.
 #[must_use = "dropping it settles the charge"]
 pub struct Hold {
+    /// Boxed: most requests cost nothing, and every one carries the place for it.
+    charge: Option<Box<Charge>>,
+}
+
+struct Charge {
     open: Option<Open>,
-    balance: Option<Balance>,
+    balance: Balance,
 }
 
 struct Open {
@@ -27,30 +32,31 @@ struct Open {
 impl Hold {
     /// For a request that costs nothing.
     pub fn nothing() -> Self {
-        Self { open: None, balance: None }
+        Self { charge: None }
     }
 
     pub(crate) fn charged_before(balance: Balance) -> Self {
-        Self { open: None, balance: Some(balance) }
+        Self { charge: Some(Box::new(Charge { open: None, balance })) }
     }
 
     pub(crate) fn open(ledger: Arc<dyn Ledger>, id: HoldId, amount: u64, balance: Balance) -> Self {
-        Self { open: Some(Open { ledger, id, amount, forwarded: false }), balance: Some(balance) }
+        let open = Open { ledger, id, amount, forwarded: false };
+        Self { charge: Some(Box::new(Charge { open: Some(open), balance })) }
     }
 
     /// What the account has after this hold; `None` where the request costs nothing.
     pub fn balance(&self) -> Option<&Balance> {
-        self.balance.as_ref()
+        self.charge.as_ref().map(|charge| &charge.balance)
     }
 
     /// How much is held: nothing where the request is free or has been charged before.
     pub fn amount(&self) -> u64 {
-        self.open.as_ref().map_or(0, |open| open.amount)
+        self.undecided().map_or(0, |open| open.amount)
     }
 
     /// The request goes to the upstream now.
     pub fn forwarded(&mut self) {
-        if let Some(open) = &mut self.open {
+        if let Some(open) = self.charge.as_mut().and_then(|charge| charge.open.as_mut()) {
             open.forwarded = true;
         }
     }
@@ -71,8 +77,12 @@ impl Hold {
         self.settle(Settlement::Release);
     }
 
+    fn undecided(&self) -> Option<&Open> {
+        self.charge.as_ref()?.open.as_ref()
+    }
+
     fn settle(&mut self, settlement: Settlement) {
-        if let Some(open) = self.open.take() {
+        if let Some(open) = self.charge.as_mut().and_then(|charge| charge.open.take()) {
             // The ledger carries it out from here on; there is nothing to wait for.
             open.ledger.settle_unwatched(open.id, settlement);
         }
@@ -81,7 +91,7 @@ impl Hold {
 
 impl Drop for Hold {
     fn drop(&mut self) {
-        let undecided = match &self.open {
+        let undecided = match self.undecided() {
             Some(open) if open.forwarded && !std::thread::panicking() => Settlement::Post(open.amount),
             _ => Settlement::Release,
         };
@@ -91,7 +101,7 @@ impl Drop for Hold {
 
 impl fmt::Debug for Hold {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let id = self.open.as_ref().map(|open| open.id);
+        let id = self.undecided().map(|open| open.id);
         f.debug_struct("Hold").field("id", &id).field("amount", &self.amount()).finish_non_exhaustive()
     }
 }

@@ -1,5 +1,6 @@
 //! The time, as an argument. Nothing else in this crate reads a clock.
 
+use std::cell::Cell;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
@@ -23,6 +24,26 @@ impl Now {
     }
 }
 
+/// So long a thread reckons the wall clock from when it read it last: to read two clocks costs a request twice. A step
+/// of the wall clock is seen so much later.
+const RECKONED: Duration = Duration::from_millis(1);
+
+/// The wall clock at this instant.
+fn wall(instant: Instant) -> Timestamp {
+    thread_local! {
+        static READ: Cell<Option<(Instant, Timestamp)>> = const { Cell::new(None) };
+    }
+    if let Some((at, wall)) = READ.get() {
+        let since = instant.saturating_duration_since(at);
+        if since < RECKONED {
+            return wall.saturating_add(since).unwrap_or(wall);
+        }
+    }
+    let wall = Timestamp::now();
+    READ.set(Some((instant, wall)));
+    wall
+}
+
 /// The system's clocks, with the origin of the monotonic one.
 #[derive(Debug, Clone, Copy)]
 pub struct Clock {
@@ -37,6 +58,7 @@ impl Clock {
 
     /// This moment.
     pub fn now(&self) -> Now {
-        Now { wall: Timestamp::now(), monotonic: self.origin.elapsed() }
+        let instant = Instant::now();
+        Now { wall: wall(instant), monotonic: instant.saturating_duration_since(self.origin) }
     }
 }

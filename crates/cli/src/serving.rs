@@ -53,7 +53,7 @@ impl Running {
         let store = open(&config.store, &plans)?;
         let admission = Admission::new(store.stores(), store.pepper(), plans, config.cache);
         let serving = gateway
-            .serve(config, Arc::new(admission), Clock::start())
+            .serve(config, admission, Clock::start())
             .map_err(|error| Failure::unavailable(format!("the workers cannot be started: {error}"), None))?;
         Ok(Self { serving, store, signals })
     }

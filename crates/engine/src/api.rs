@@ -25,7 +25,7 @@ pub struct Api {
     /// Who tries keys that do not open.
     pub(crate) failures: FailureThrottle,
     /// How much its upstream is asked for.
-    pub(crate) room: Arc<Room>,
+    pub(crate) room: Room,
 }
 
 impl Api {
@@ -67,12 +67,16 @@ impl Api {
         &self.settings.name
     }
 
-    /// The contract that answers a request.
-    pub(crate) fn speaker_for(&self, asked: &Asked<'_>) -> &Speaker {
+    /// Which contract answers a request: the API's own, or that of a generation.
+    pub(crate) fn generation_for(&self, asked: &Asked<'_>) -> usize {
         let generations = &self.settings.generations;
-        let picked = generations.iter().position(|generation| generation.when.holds(asked));
-        // The first one stands before the generations, and is always there.
-        &self.speakers[picked.map_or(0, |picked| picked + 1)]
+        // The API's own stands before the generations'.
+        generations.iter().position(|generation| generation.when.holds(asked)).map_or(0, |picked| picked + 1)
+    }
+
+    /// The contract with this number, which [`generation_for`](Self::generation_for) gave.
+    pub(crate) fn speaker(&self, generation: usize) -> &Speaker {
+        &self.speakers[generation]
     }
 
     /// Its settings.

@@ -10,54 +10,90 @@ use http::request::Parts;
 use crate::checks::IDEMPOTENCY_KEY;
 use crate::exchange::Exchange;
 use crate::refused::Refused;
+use crate::settings::OperationSettings;
 
-/// Who is only watched charges nobody: whoever calls pays already, or not at all. What it would have cost is
-/// told, and whether there would have been enough.
-pub(crate) async fn would_charge(
+/// What the ledger said.
+pub(crate) enum Booked {
+    /// The operation costs nothing, and its upstream is not told the balance.
+    Nothing,
+    /// It costs something, and that was to be held.
+    Held(Result<Hold, Denial>),
+    /// It would cost so many credits, of an API that is only watched.
+    Watched(u64, Result<Balance, Denial>),
+    /// It costs nothing, and its upstream is told the balance.
+    Told(Result<Balance, Denial>),
+}
+
+/// Asks the ledger for what the operation needs of it.
+pub(crate) fn book(
     admission: &Admission,
-    exchange: &mut Exchange<'_>,
-    principal: &Principal,
-    credits: u64,
-) -> Option<Balance> {
-    exchange.remarks.push(format!("would have cost {credits} credits"));
-    match wait!(admission.balance(principal, exchange.now)) {
-        Ok(balance) => {
+    exchange: &mut Exchange,
+    asks: &OperationSettings,
+    asked: (&Parts, &str, Option<&str>, Bytes),
+) -> Result<Answer<'static, Booked>, Refused> {
+    let (credits, now) = (asks.credits, exchange.now);
+    if credits == 0 && !asks.passes_credits {
+        return Ok(Answer::Ready(Booked::Nothing));
+    }
+    let Some(principal) = exchange.principal.clone() else { return Ok(Answer::Ready(Booked::Nothing)) };
+    let principal = &*principal;
+    if credits > 0 && exchange.observes() {
+        // Who is only watched charges nobody: whoever calls pays already, or not at all.
+        exchange.remarks.push(format!("would have cost {credits} credits"));
+        return Ok(admission.balance(principal, now).map(move |balance| Booked::Watched(credits, balance)));
+    }
+    if credits > 0 {
+        return Ok(hold(admission, exchange, principal, asked, credits)?.map(Booked::Held));
+    }
+    Ok(admission.balance(principal, now).map(Booked::Told))
+}
+
+/// What the ledger's answer means for the request.
+pub(crate) fn booked(exchange: &mut Exchange, booked: Booked) -> Result<(Hold, Option<Balance>), Refused> {
+    match booked {
+        Booked::Nothing => Ok((Hold::nothing(), None)),
+        Booked::Held(held) => {
+            let hold = exchange.decided(held.map_err(Refused::from))?.unwrap_or_else(Hold::nothing);
+            let balance = hold.balance().copied();
+            Ok((hold, balance))
+        }
+        Booked::Watched(needed, Ok(balance)) => {
             let Balance { available, resets_at, .. } = balance;
-            if available < credits {
-                let denial = Denial::CreditsExhausted { needed: credits, available, resets_at };
-                exchange.observe(&denial.into());
+            if available < needed {
+                exchange.observe(&Denial::CreditsExhausted { needed, available, resets_at }.into());
             }
-            Some(balance)
+            Ok((Hold::nothing(), Some(balance)))
         }
-        Err(denial) => {
+        Booked::Watched(_, Err(denial)) => {
             exchange.observe(&denial.into());
-            None
+            Ok((Hold::nothing(), None))
         }
+        Booked::Told(balance) => Ok((Hold::nothing(), exchange.decided(balance.map_err(Refused::from))?)),
     }
 }
 
 /// One operation of an account is charged once: by the client's `Idempotency-Key`, else by this request.
-pub(crate) async fn hold(
+fn hold(
     admission: &Admission,
-    exchange: &mut Exchange<'_>,
+    exchange: &mut Exchange,
     principal: &Principal,
     (parts, path, query, content): (&Parts, &str, Option<&str>, Bytes),
     credits: u64,
-) -> Result<Hold, Refused> {
+) -> Result<Answer<'static, Result<Hold, Denial>>, Refused> {
     let now = exchange.now;
     let Some(key) = parts.headers.get(IDEMPOTENCY_KEY) else {
         let operation = exchange
-            .request_id_text()
+            .request_id()
             .parse::<OperationId>()
             .map_err(|_| Refused::from(Condition::Internal).because("the request id is no operation id"))?;
         let charge = Charge { operation: &operation, repeats: Repeats::Never, amount: credits };
-        return Ok(wait!(admission.hold(principal, &charge, now))?);
+        return Ok(admission.hold(principal, &charge, now));
     };
     let operation = key.to_str().ok().and_then(|key| key.parse().ok()).ok_or_else(|| {
         Refused::from(Condition::RequestMalformed)
             .because("Idempotency-Key has more than 128 bytes, or other than visible ASCII")
     })?;
-    let api = exchange.api.map_or("", |api| api.name());
+    let api = exchange.api().map_or("", |api| api.name());
     let fingerprint = Fingerprint::of(&[
         api.as_bytes(),
         parts.method.as_str().as_bytes(),
@@ -66,5 +102,5 @@ pub(crate) async fn hold(
         &content,
     ]);
     let charge = Charge { operation: &operation, repeats: Repeats::As(fingerprint), amount: credits };
-    Ok(wait!(admission.hold(principal, &charge, now))?)
+    Ok(admission.hold(principal, &charge, now))
 }

@@ -7,145 +7,173 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use demur_admission::{Denial, Now, Principal, Report, Taken};
 use demur_contract::{Condition, Contract, ErrorId, Origin, Problem, Retry, RetryAfter};
 use demur_validation::Operation;
 use http::header::{CACHE_CONTROL, RETRY_AFTER, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS};
-use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
+use http::{HeaderMap, HeaderValue, Response, StatusCode};
 use smallvec::SmallVec;
 
 use crate::api::Api;
+use crate::arrival::{Arrival, Peer};
 use crate::credential::secret_of;
-use crate::outgoing::Outgoing;
-use crate::pipeline::{Arrival, Peer};
+use crate::pipeline::Engine;
 use crate::record::{Observation, Record, Refusal};
 use crate::refused::{Answering, Refused};
 use crate::request_id::RequestId;
-use crate::secrets::Secrets;
+use crate::room::Place;
 use crate::settings::{Asked, Usage};
 use crate::speaker::Speaker;
 use crate::voice::Voice;
-use crate::{cors, limit_fields};
+use crate::{cors, limit_fields, voice};
 
-/// What is known of the request that is being answered.
-pub(crate) struct Exchange<'e> {
+/// What is known of the request that is being answered. Boxed from the first, since it goes all the way with it: past
+/// every wait, to the end of the answer's head, and then to whoever keeps records.
+pub(crate) struct Exchange {
+    engine: Arc<Engine>,
     id: RequestId,
-    /// The id as this voice writes it, once somebody has asked.
-    written_id: Option<HeaderValue>,
     pub(crate) now: Now,
-    pub(crate) peer: Option<&'e Peer>,
-    pub(crate) listener: Option<&'e str>,
-    /// The listener's contract speaks until the API is known.
-    voice: Voice<'e>,
-    pub(crate) api: Option<&'e Arc<Api>>,
+    /// From where the request comes.
+    pub(crate) address: Option<IpAddr>,
+    /// The API's place among the engine's. Until it is known the engine's own contract speaks.
+    api: Option<usize>,
+    /// Which of the API's speakers speaks.
+    generation: usize,
+    voice: Voice,
     /// The origin of a script that may read the answer.
     origin: Option<HeaderValue>,
-    pub(crate) operation: Option<&'e Operation>,
+    /// The operation's place among those of its API.
+    pub(crate) operation: Option<usize>,
     pub(crate) principal: Option<Arc<Principal>>,
-    secrets: &'e Secrets,
     /// What it presented as its key, which nobody shall read in a log.
     pub(crate) presented: SmallVec<[HeaderValue; 1]>,
     /// What the request has taken from the limits.
     pub(crate) taken: Option<Taken>,
-    refusal: Option<Box<Refusal>>,
+    /// Its place with the upstream.
+    place: Option<Place>,
+    pub(crate) refusal: Option<Box<Refusal>>,
     /// What would have been refused.
-    observed: Vec<Observation>,
+    pub(crate) observed: Vec<Observation>,
     /// What operators should know of it beside that.
     pub(crate) remarks: Vec<String>,
 }
 
-impl<'e> Exchange<'e> {
-    pub(crate) fn new(voice: &'e Speaker, secrets: &'e Secrets, arrival: &Arrival<'e>) -> Self {
-        let Arrival { now, peer, listener, .. } = *arrival;
-        Self {
-            id: RequestId::fresh(now),
-            written_id: None,
-            now,
-            peer,
-            listener,
-            voice: Voice::of(voice),
+impl Exchange {
+    pub(crate) fn new(engine: &Arc<Engine>, arrival: &Arrival<'_>) -> Box<Self> {
+        Box::new(Self {
+            engine: Arc::clone(engine),
+            id: RequestId::fresh(arrival.now),
+            now: arrival.now,
+            address: arrival.peer.map(Peer::address),
             api: None,
+            generation: 0,
+            voice: Voice::default(),
             origin: None,
             operation: None,
             principal: None,
-            secrets,
             presented: SmallVec::new(),
             taken: None,
+            place: None,
             refusal: None,
             observed: Vec::new(),
             remarks: Vec::new(),
-        }
+        })
     }
 
-    /// From where the request comes.
-    pub(crate) fn address(&self) -> Option<IpAddr> {
-        self.peer.map(Peer::address)
+    /// Whose exchange it is.
+    pub(crate) fn engine(&self) -> &Arc<Engine> {
+        &self.engine
     }
 
     /// The client's wishes are known from here on.
     pub(crate) fn hear(&mut self, headers: &HeaderMap) {
-        self.voice = Voice::heard(self.voice.speaker(), headers);
+        self.voice = Voice::heard(self.contract(), headers);
     }
 
     /// From here on the API speaks, in the generation that the request asks for.
-    pub(crate) fn speak_for(&mut self, api: &'e Arc<Api>, asked: &Asked<'_>) {
-        let speaker = api.speaker_for(asked);
-        self.api = Some(api);
-        self.voice = match asked.headers {
-            Some(headers) => Voice::heard(speaker, headers),
-            None => Voice::of(speaker),
-        };
-        self.written_id = None;
-        self.origin = match (&api.settings.cors, asked.headers) {
-            (Some(cors), Some(headers)) => cors::allowed_origin(cors, headers),
-            _ => None,
-        };
+    pub(crate) fn speak_for(&mut self, (place, api): (usize, &Api), asked: &Asked<'_>) {
+        self.generation = api.generation_for(asked);
+        self.api = Some(place);
+        if let Some(headers) = asked.headers {
+            self.hear(headers);
+            self.origin = api.settings.cors.as_ref().and_then(|cors| cors::allowed_origin(cors, headers));
+        }
+    }
+
+    /// The API, once it is known.
+    pub(crate) fn api(&self) -> Option<&Arc<Api>> {
+        self.engine.apis().get(self.api?)
+    }
+
+    /// Who speaks.
+    pub(crate) fn speaker(&self) -> &Speaker {
+        match self.api() {
+            Some(api) => api.speaker(self.generation),
+            None => self.engine.speaker(),
+        }
     }
 
     /// The contract that speaks, as its file has it.
-    pub(crate) fn voice(&self) -> &'e Contract {
-        self.voice.contract()
+    pub(crate) fn contract(&self) -> &Contract {
+        self.speaker().contract()
     }
 
-    /// The request's id, as this voice writes it.
-    pub(crate) fn request_id(&mut self) -> &HeaderValue {
-        let prefix = &self.voice.contract().request_id().prefix;
-        self.written_id.get_or_insert_with(|| self.id.with_prefix(prefix))
+    /// The operation, once it is known.
+    pub(crate) fn operation(&self) -> Option<&Operation> {
+        self.api()?.settings.document.operations().get(self.operation?)
     }
 
-    /// The same as text.
-    pub(crate) fn request_id_text(&mut self) -> &str {
-        // The loader takes no prefix that a field cannot carry.
-        self.request_id().to_str().unwrap_or_default()
+    fn id_prefix(&self) -> &str {
+        &self.contract().request_id().prefix
     }
 
-    /// The field that carries the id.
-    pub(crate) fn request_id_field(&self) -> &'e HeaderName {
-        self.voice.speaker().id_field()
+    /// The request's id, as the contract that speaks writes it.
+    pub(crate) fn request_id(&self) -> String {
+        self.id.with_prefix(self.id_prefix())
+    }
+
+    /// The same as a field's value.
+    pub(crate) fn request_id_value(&self) -> HeaderValue {
+        self.id.field(self.id_prefix())
+    }
+
+    /// The request is with its upstream from here on.
+    pub(crate) fn enter(&mut self) {
+        self.place = self.api().map(|api| api.room.enter());
+    }
+
+    /// The upstream has answered, or was given up. The request and its answer both waited here for their turn, which
+    /// takes as long as `lag`.
+    pub(crate) fn leave(&mut self, lag: Duration) {
+        if let (Some(place), Some(api)) = (self.place.take(), self.api()) {
+            api.room.leave(place, self.operation, Some(lag));
+        }
     }
 
     /// How the request's operation is settled.
-    pub(crate) fn usage(&self) -> &'e Usage {
+    pub(crate) fn usage(&self) -> &Usage {
         const USUAL: &Usage = &Usage::USUAL;
-        let operation = self.operation.map(Operation::index);
-        let settings = self.api.zip(operation).and_then(|(api, index)| api.settings.operations.get(index));
+        let known = self.api().zip(self.operation);
+        let settings = known.and_then(|(api, index)| api.settings.operations.get(index));
         settings.map_or(USUAL, |settings| &settings.usage)
     }
 
     /// Whether the API is only watched.
     pub(crate) fn observes(&self) -> bool {
-        self.api.is_some_and(|api| api.settings.observe)
+        self.api().is_some_and(|api| api.settings.observe)
     }
 
     /// Remembers a refusal that does not take place.
     pub(crate) fn observe(&mut self, refused: &Refused) {
-        let entry = self.voice().entry(self.answer(refused));
-        self.observed.push(Observation {
+        let entry = self.contract().entry(self.answer(refused));
+        let observation = Observation {
             condition: refused.condition(),
             error: entry.name.clone(),
             status: entry.status.as_u16(),
             cause: refused.detail.cause.clone(),
-        });
+        };
+        self.observed.push(observation);
     }
 
     /// A decision. Where the API is only watched a refusal is remembered, and the request goes on without
@@ -161,16 +189,28 @@ impl<'e> Exchange<'e> {
         }
     }
 
-    /// Makes the response of a refusal.
-    pub(crate) fn refuse<R>(&mut self, refused: Refused) -> Response<Outgoing<R>> {
+    /// Answers with a refusal.
+    pub(crate) fn refuse(mut self: Box<Self>, refused: Refused) -> (Response<Option<Bytes>>, Record) {
         let error = self.answer(&refused);
-        let speaker = self.voice.speaker();
+        let origin = origin(&refused, self.contract().entry(error).status.as_u16());
+        self.settle_limits(origin);
+        let (mut response, refusal) = self.refusing(error, origin, refused);
+        self.refusal = Some(Box::new(refusal));
+        let record = self.seal(response.headers_mut());
+        (response, record)
+    }
+
+    /// The response of a refusal.
+    fn refusing(
+        &self,
+        error: ErrorId,
+        origin: Origin,
+        refused: Refused,
+    ) -> (Response<Option<Bytes>>, Refusal) {
+        let speaker = self.speaker();
         let contract = speaker.contract();
         let entry = contract.entry(error);
         let condition = refused.condition();
-        let origin = origin(&refused, entry.status.as_u16());
-        self.settle_limits(origin);
-
         let detail = *refused.detail;
         let waiting_helps = limit_fields::waiting_helps(entry.retry.class) && !detail.is_hopeless;
         let delay = retry_after(detail.retry_after, entry.retry).filter(|_| waiting_helps);
@@ -178,13 +218,13 @@ impl<'e> Exchange<'e> {
         let (content, spoken) = match detail.verbatim {
             Some(content) => (content, &**contract),
             None => {
-                let spoken = self.voice.spoken();
+                let spoken = self.voice.spoken(contract);
                 let problem = Problem {
                     error,
                     params: detail.params,
                     message: detail.message.map(Cow::Owned),
                     violations: Cow::Owned(detail.violations),
-                    request_id: Cow::Borrowed(self.request_id_text()),
+                    request_id: Cow::Owned(self.request_id()),
                     retry_after: delay,
                 };
                 let mut content = Vec::with_capacity(256);
@@ -193,11 +233,11 @@ impl<'e> Exchange<'e> {
             }
         };
 
-        let mut response = Response::new(Outgoing::whole(content));
+        let mut response = Response::new((!content.is_empty()).then(|| content.into()));
         *response.status_mut() =
             StatusCode::from_u16(entry.status.as_u16()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let headers = response.headers_mut();
-        self.voice.describe(spoken, headers);
+        voice::describe(contract, spoken, headers);
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         // It is what it says, whatever it quotes.
         headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
@@ -205,29 +245,29 @@ impl<'e> Exchange<'e> {
             headers.insert(RETRY_AFTER, HeaderValue::from(delay.seconds()));
         }
         limit_fields::set_retry(speaker.families(), waiting_helps, delay, headers);
-        if let (401, Some(api)) = (entry.status.as_u16(), self.api) {
+        if let (401, Some(api)) = (entry.status.as_u16(), self.api()) {
             headers.insert(WWW_AUTHENTICATE, api.challenge.clone());
         }
         headers.extend(detail.fields.into_iter().map(|(name, value)| (Some(name), value)));
 
-        self.refusal = Some(Box::new(Refusal {
+        let refusal = Refusal {
             condition,
             status: entry.status.as_u16(),
             origin,
             cause: detail.cause,
             contract: Arc::clone(contract),
             error,
-        }));
-        response
+        };
+        (response, refusal)
     }
 
     fn answer(&self, refused: &Refused) -> ErrorId {
         let own = match refused.answering {
-            Answering::Condition(condition) => Some(self.voice().answer(condition)),
+            Answering::Condition(condition) => Some(self.contract().answer(condition)),
             Answering::Error(error) => Some(error),
-            Answering::Violations => self.voice().answer_violations(&refused.detail.violations),
+            Answering::Violations => self.contract().answer_violations(&refused.detail.violations),
         };
-        own.unwrap_or_else(|| self.voice().answer(Condition::Internal))
+        own.unwrap_or_else(|| self.contract().answer(Condition::Internal))
     }
 
     /// What was taken stays taken, but for trouble of the gateway's own, which is nobody's request.
@@ -250,56 +290,59 @@ impl<'e> Exchange<'e> {
     /// Sets what every response carries: the request's id, and how the limits stand. Nothing is left to say then.
     ///
     /// What a service says that is only watched stays as it is, and gets an id where it has none.
-    pub(crate) fn seal<R>(&mut self, response: &mut Response<R>) -> Box<Record> {
-        let headers = response.headers_mut();
-        let request_id = self.request_id().clone();
-        let id_field = self.voice.speaker().id_field();
+    pub(crate) fn seal(mut self: Box<Self>, headers: &mut HeaderMap) -> Record {
+        let request_id = self.request_id_value();
+        let id_field = self.speaker().id_field();
         if self.observes() && self.refusal.is_none() {
-            headers.entry(id_field).or_insert_with(|| request_id.clone());
+            headers.entry(id_field).or_insert(request_id);
         } else {
-            headers.insert(id_field.clone(), request_id.clone());
+            headers.insert(id_field.clone(), request_id);
             self.tell_limits(headers);
         }
         self.hide_secrets();
-        Box::new(Record {
-            request_id,
-            api: self.api.cloned(),
-            operation: self.operation.map(Operation::index),
-            principal: self.principal.take(),
-            refusal: self.refusal.take(),
-            observations: std::mem::take(&mut self.observed),
-            remarks: std::mem::take(&mut self.remarks),
-        })
+        Record::new(self)
     }
 
     /// How the limits stand, and what a script of another origin may read of it all.
     fn tell_limits(&self, headers: &mut HeaderMap) {
-        let speaker = self.voice.speaker();
+        let speaker = self.speaker();
         if let (false, Some(principal)) = (speaker.families().is_empty(), &self.principal) {
             let limits: Report<'_> = principal.report(self.now);
             limit_fields::set(speaker.families(), &limits, self.now, headers);
         }
-        if let Some(cors) = self.api.and_then(|api| api.settings.cors.as_ref()) {
+        if let Some(cors) = self.api().and_then(|api| api.settings.cors.as_ref()) {
             cors::expose(cors, self.origin.as_ref(), speaker.exposed(), headers);
         }
     }
 
-    /// Takes what was presented out of all that operators are told. Nearly always there is nothing to tell.
+    /// Takes what was presented out of all that operators are told, and forgets it. Nearly always there is nothing to
+    /// tell.
     fn hide_secrets(&mut self) {
+        let presented = std::mem::take(&mut self.presented);
         let refusal = self.refusal.as_mut().map(|refusal| &mut refusal.cause);
         let observed = self.observed.iter_mut().map(|observation| &mut observation.cause);
         let told = refusal.into_iter().chain(observed).chain(&mut self.remarks);
         for text in told.filter(|text| !text.is_empty()) {
-            let presented: Vec<&str> = self.presented.iter().filter_map(secret_of).collect();
-            *text = self.secrets.hidden(std::mem::take(text), &presented);
+            let presented: Vec<&str> = presented.iter().filter_map(secret_of).collect();
+            *text = self.engine.secrets().hidden(std::mem::take(text), &presented);
         }
     }
 
     /// Keeps what a request presents that goes no further.
     pub(crate) fn keep_presented(&mut self, headers: &mut HeaderMap) {
-        let Some(api) = self.api else { return };
+        let engine = Arc::clone(&self.engine);
+        let Some(api) = self.api.and_then(|place| engine.apis().get(place)) else { return };
         for field in api.settings.authentication.fields() {
             self.presented.extend(headers.remove(field));
+        }
+    }
+}
+
+/// Whoever is dropped on the way leaves its place all the same.
+impl Drop for Exchange {
+    fn drop(&mut self) {
+        if let (Some(place), Some(api)) = (self.place.take(), self.api()) {
+            api.room.leave(place, self.operation, None);
         }
     }
 }

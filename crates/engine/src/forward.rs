@@ -58,10 +58,17 @@ fn strip(
     goes: impl Fn(&HeaderName) -> bool,
     mut gone: impl FnMut(&HeaderName, HeaderValue),
 ) {
-    if headers.contains_key(CONNECTION) {
+    let mut going: SmallVec<[HeaderName; 4]> = SmallVec::new();
+    let mut is_named = false;
+    for name in headers.keys() {
+        is_named |= *name == CONNECTION;
+        if goes(name) {
+            going.push(name.clone());
+        }
+    }
+    if is_named {
         strip_named(headers);
     }
-    let going: SmallVec<[HeaderName; 4]> = headers.keys().filter(|name| goes(name)).cloned().collect();
     for name in going {
         if let Some(value) = headers.remove(&name) {
             gone(&name, value);
@@ -205,8 +212,8 @@ pub(crate) fn identify(
 }
 
 /// Gives the request its id, and keeps the client's beside it.
-pub(crate) fn name_request(headers: &mut HeaderMap, field: &HeaderName, id: &HeaderValue) {
-    if let Some(clients) = headers.insert(field.clone(), id.clone()) {
+pub(crate) fn name_request(headers: &mut HeaderMap, field: &HeaderName, id: HeaderValue) {
+    if let Some(clients) = headers.insert(field.clone(), id) {
         headers.insert(CLIENT_REQUEST_ID, clients);
     }
 }

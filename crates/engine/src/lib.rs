@@ -6,11 +6,9 @@
 //!
 //! This is the one place where denials and violations become problems.
 
-#[macro_use]
-mod waiting;
-
 mod answer;
 mod api;
+mod arrival;
 mod charge;
 mod checks;
 mod content;
@@ -36,13 +34,18 @@ pub mod settings;
 mod settle;
 mod speaker;
 mod voice;
+mod waiting;
 
 pub use answer::Looked;
 pub use api::Api;
+pub use arrival::{Arrival, Peer, Rejection, Within};
 pub use content::{Content, ContentFault};
 pub use outcome::UpstreamFault;
 pub use outgoing::{Outgoing, Passing};
-pub use pipeline::{Arrival, Engine, Peer, Rejection, Within};
+pub use panics::{Panicked, caught, caught_async};
+pub use pipeline::{Engine, Received};
 pub use raised::Raised;
 pub use record::{Observation, Record, Refusal};
 pub use request_id::RequestId;
+pub use settle::{Passage, Settled, Settling};
+pub use waiting::Waiting;

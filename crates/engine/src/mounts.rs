@@ -23,14 +23,14 @@ impl Mounts {
         &self.apis
     }
 
-    /// The API, and the path within it, which begins with `/`.
+    /// The API with its place among all, and the path within it, which begins with `/`.
     pub(crate) fn find<'m, 'p>(
         &'m self,
         host: Option<&str>,
         path: &'p str,
-    ) -> Option<(&'m Arc<Api>, &'p str)> {
+    ) -> Option<((usize, &'m Arc<Api>), &'p str)> {
         let host = host.map(without_port);
-        self.apis.iter().find_map(|api| {
+        self.apis.iter().enumerate().find_map(|(place, api)| {
             let mount = &api.settings.mount;
             let is_host = match (&mount.host, host) {
                 (None, _) => true,
@@ -40,7 +40,7 @@ impl Mounts {
             if !is_host {
                 return None;
             }
-            within(&mount.path, path).map(|rest| (api, rest))
+            within(&mount.path, path).map(|rest| ((place, api), rest))
         })
     }
 }

@@ -16,6 +16,7 @@ use serde_json::Value as Json;
 
 use crate::content::ContentFault;
 use crate::forward::DEMUR_ERROR;
+use crate::panics::Panicked;
 use crate::refused::Refused;
 
 /// Why there is no answer from the upstream. The texts are for operators.
@@ -31,6 +32,8 @@ pub enum UpstreamFault {
     Invalid(String),
     /// The request's own content failed while it was sent.
     Content(ContentFault),
+    /// Whoever was to answer panicked.
+    Panicked(Panicked),
 }
 
 impl fmt::Display for UpstreamFault {
@@ -41,11 +44,18 @@ impl fmt::Display for UpstreamFault {
             UpstreamFault::Timeout(cause) => write!(f, "timed out: {cause}"),
             UpstreamFault::Invalid(cause) => write!(f, "invalid response: {cause}"),
             UpstreamFault::Content(fault) => fault.fmt(f),
+            UpstreamFault::Panicked(Panicked(cause)) => f.write_str(cause),
         }
     }
 }
 
 impl std::error::Error for UpstreamFault {}
+
+impl From<Panicked> for UpstreamFault {
+    fn from(panicked: Panicked) -> Self {
+        UpstreamFault::Panicked(panicked)
+    }
+}
 
 impl From<UpstreamFault> for Refused {
     fn from(fault: UpstreamFault) -> Self {
@@ -55,6 +65,7 @@ impl From<UpstreamFault> for Refused {
             UpstreamFault::Timeout(_) => Condition::UpstreamTimeout,
             UpstreamFault::Invalid(_) => Condition::UpstreamInvalidResponse,
             UpstreamFault::Content(fault) => return fault.clone().into(),
+            UpstreamFault::Panicked(panicked) => return panicked.clone().into(),
         };
         Refused::from(condition).because(fault.to_string())
     }

@@ -29,10 +29,6 @@ pub struct Passing<R> {
 }
 
 impl<R> Outgoing<R> {
-    pub(crate) fn whole(content: Vec<u8>) -> Self {
-        Outgoing::Whole((!content.is_empty()).then(|| content.into()))
-    }
-
     pub(crate) fn passing(body: Looked<R>, mut charge: Charge) -> Self
     where
         R: Body<Data = Bytes> + Unpin,

@@ -10,7 +10,8 @@ use demur_contract::Condition;
 use crate::refused::Refused;
 
 /// A panic, as far as it said something.
-pub(crate) struct Panicked(pub(crate) String);
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Panicked(pub(crate) String);
 
 /// One request's panic is one 500; nothing else notices.
 impl From<Panicked> for Refused {
@@ -19,19 +20,23 @@ impl From<Panicked> for Refused {
     }
 }
 
-/// Runs a future and catches its panic. What it touched is dropped with it: the exchange it borrowed holds nothing
-/// that a panic could leave half done.
+/// Does one request's work and catches its panic. What the work touches holds nothing that a panic could leave half
+/// done, or goes with it.
+pub fn caught<T>(work: impl FnOnce() -> T) -> Result<T, Panicked> {
+    catch_unwind(AssertUnwindSafe(work)).map_err(|panic| {
+        let said = panic.downcast_ref::<&str>().map(|said| (*said).to_owned());
+        let said = said.or_else(|| panic.downcast_ref::<String>().cloned());
+        Panicked(said.unwrap_or_else(|| "a panic".to_owned()))
+    })
+}
+
+/// The same of work that waits.
 ///
-/// It is pinned by whoever has it and not taken over: it is what a request's memory mostly consists of, and to be
-/// moved it would be copied.
-pub(crate) async fn caught<F: Future>(mut future: Pin<&mut F>) -> Result<F::Output, Panicked> {
-    poll_fn(move |context| match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(context))) {
+/// It is pinned by whoever has it and not taken over: to be moved it would be copied.
+pub async fn caught_async<F: Future>(mut future: Pin<&mut F>) -> Result<F::Output, Panicked> {
+    poll_fn(move |context| match caught(|| future.as_mut().poll(context)) {
         Ok(polled) => polled.map(Ok),
-        Err(panic) => {
-            let said = panic.downcast_ref::<&str>().map(|said| (*said).to_owned());
-            let said = said.or_else(|| panic.downcast_ref::<String>().cloned());
-            Poll::Ready(Err(Panicked(said.unwrap_or_else(|| "a panic".to_owned()))))
-        }
+        Err(panicked) => Poll::Ready(Err(panicked)),
     })
     .await
 }

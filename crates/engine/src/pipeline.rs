@@ -5,45 +5,52 @@
 //! anything else is told; what is cheap comes before what is dear; limits come before validation, so that a
 //! bad request is not free; credits come last, since holding them is the one wait, and nothing may fail
 //! between the hold and the upstream.
+//!
+//! Nearly always nothing must be waited for: the key is remembered, the counts are in memory, there is no content to
+//! look into and nothing to pay. So the way is no future but a chain of functions, and goes as far as it can at once;
+//! a stage that must wait says for what, and the way goes on behind it, in `waiting.rs`.
 
 use std::borrow::Cow;
 use std::future::Future;
-use std::net::IpAddr;
 use std::num::NonZeroU32;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use demur_admission::{
-    Admission, Answer, Balance, Coverage, Demand, Denial, Hold, Now, Principal, Requirement, permit,
+    Admission, Answer, Balance, Coverage, Demand, Denial, Hold, Principal, Requirement, Taken, permit,
 };
 use demur_contract::{Condition, Contract};
-use demur_validation::{Content as Checked, Find, Found, Operation};
-use http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderValue};
+use demur_validation::{Content as Checked, Find, Found};
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use http::request::Parts;
-use http::{HeaderMap, Method, Request, Response, Uri};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, Uri};
 use http_body::Body;
 use serde_json::Value as Json;
+use smallvec::SmallVec;
 
 use crate::api::{Api, Resource};
+use crate::arrival::{Arrival, Peer, Rejection, Within};
 use crate::checks::{
     IDEMPOTENCY_KEY, has_plain_segments, host, method_not_allowed, refuse_announced_excess, refuse_doubled,
     refuse_unacceptable, unclear_resource,
 };
-use crate::content::{Content, ContentFault, collect};
+use crate::content::{Content, ContentFault};
+use crate::credits::Booked;
 use crate::exchange::Exchange;
 use crate::mounts::Mounts;
 use crate::outcome::UpstreamFault;
 use crate::outgoing::Outgoing;
-use crate::panics::caught;
+use crate::panics::{Panicked, caught, caught_async};
 use crate::record::Record;
 use crate::refused::{Refused, by_credentials, by_grants};
 use crate::rules::{self, Seen};
 use crate::secrets::Secrets;
-use crate::settings::{Asked, ToldBy, Unfinished};
-use crate::settle::settle;
+use crate::settings::{ApiSettings, Asked, OperationSettings, ToldBy, Unfinished};
+use crate::settle::{Passage, Settled};
 use crate::speaker::Speaker;
+use crate::waiting::Waiting;
 use crate::{cors, credential, credits, forward};
 
 /// Everything that answers requests: APIs, their contracts, and who may pass.
@@ -55,75 +62,23 @@ pub struct Engine {
     voice: Speaker,
 }
 
-/// What is known of a request beside itself.
-#[derive(Debug)]
-pub struct Arrival<'p> {
-    /// When.
-    pub now: Now,
-    /// Who sends it, where there is a connection.
-    pub peer: Option<&'p Peer>,
-    /// Where it came in, where that has a name.
-    pub listener: Option<&'p str>,
-    /// What a strict reader of the connection found wrong with it. The request is then a stand-in.
-    pub rejection: Option<Box<Rejection>>,
-    /// How long what is ready waits for its turn at the moment: an upstream is not blamed for that.
-    pub lag: Duration,
-}
-
-/// The other end of a connection, or whom a proxy there speaks for. It is made once for a connection.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Peer {
-    address: IpAddr,
-    /// As the service behind is told it.
-    text: HeaderValue,
-}
-
-impl Peer {
-    /// At this address.
-    pub fn new(address: IpAddr) -> Self {
-        // An address is written in visible ASCII.
-        let text = HeaderValue::try_from(address.to_string());
-        Self { address, text: text.unwrap_or(HeaderValue::from_static("unknown")) }
-    }
-
-    /// The address.
-    pub fn address(&self) -> IpAddr {
-        self.address
-    }
-}
-
-/// A request that could not be read.
-#[derive(Debug)]
-pub struct Rejection {
-    /// What is wrong.
-    pub condition: Condition,
-    /// For the operators.
-    pub cause: String,
-    /// The host, where it could be read: it only chooses the voice.
-    pub host: Option<String>,
-    /// The path, likewise.
-    pub path: Option<String>,
-}
-
-/// How long the upstream may take for this request: an extension of what is forwarded, where the operation has a
-/// time of its own.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Within(pub Duration);
-
-/// What becomes of a request that is not refused.
-enum Admitted<'e, B> {
-    /// It goes to the API's upstream, with this content.
-    Forward(&'e Arc<Api>, Content<B>, Hold),
-    /// A browser asks whether it may ask.
-    Preflight(Response<()>),
+/// What becomes of a request, as far as the engine can say by itself.
+pub enum Received<B> {
+    /// It passes. It is to be sent to the API's upstream, and what comes of that to be told to the passage.
+    Forward(Request<Content<B>>, Passage),
+    /// It is answered here.
+    Answered(Response<Option<Bytes>>, Record),
+    /// It is not known yet: a store must be asked, or the request's content read.
+    Waiting(Box<Waiting<B>>),
 }
 
 impl Engine {
     /// An engine for these APIs. Where two are mounted at one place, the first counts.
-    pub fn new(apis: Vec<Arc<Api>>, admission: Arc<Admission>, voice: Arc<Contract>) -> Self {
+    pub fn new(apis: Vec<Arc<Api>>, admission: Arc<Admission>, voice: Arc<Contract>) -> Arc<Self> {
         let prefixes = apis.iter().flat_map(|api| api.settings.authentication.prefixes.all());
         let secrets = Secrets::new(prefixes, Arc::clone(&admission));
-        Self { apis: Mounts::new(apis), admission, secrets, voice: Speaker::new(voice, &[]) }
+        let voice = Speaker::new(voice, &[]);
+        Arc::new(Self { apis: Mounts::new(apis), admission, secrets, voice })
     }
 
     /// The APIs.
@@ -136,122 +91,284 @@ impl Engine {
         &self.admission
     }
 
+    pub(crate) fn secrets(&self) -> &Secrets {
+        &self.secrets
+    }
+
+    /// Who speaks to a request whose API is not known.
+    pub(crate) fn speaker(&self) -> &Speaker {
+        &self.voice
+    }
+
     /// Answers one request. `forward` makes the future that sends it on to the API's upstream; it is called once
     /// or never.
     ///
     /// Whatever happens there is an answer, in the contract, with a request id. The record is for whoever
     /// logs or keeps what happened.
     pub fn serve<B, F, Sent, R>(
-        &self,
+        self: &Arc<Self>,
         request: Request<B>,
         arrival: Arrival<'_>,
         forward: F,
-    ) -> impl Future<Output = (Response<Outgoing<R>>, Box<Record>)>
+    ) -> impl Future<Output = (Response<Outgoing<R>>, Record)> + use<B, F, Sent, R>
     where
         B: Body<Data = Bytes, Error = ContentFault> + Unpin,
         F: FnOnce(&Arc<Api>, Request<Content<B>>) -> Sent,
         Sent: Future<Output = Result<Response<R>, UpstreamFault>>,
         R: Body<Data = Bytes> + Unpin,
     {
-        // A block, and the request taken apart outside of it: it holds once what it captures, where an
-        // `async fn` holds its arguments twice. And pinned where it is made, since what is awaited is moved first.
-        // A request is some hundreds of bytes, and its future some thousands.
-        let (mut parts, body) = request.into_parts();
+        let mut received = self.receive(request, arrival);
         async move {
-            let mut exchange = Exchange::new(&self.voice, &self.secrets, &arrival);
-            let outcome = caught(pin!(async {
-                // Strict HTTP: what could not be read is answered in the voice known so far.
-                if let Some(rejection) = arrival.rejection {
-                    return Err(self.rejected(&mut exchange, *rejection));
+            let (request, passage) = loop {
+                match received {
+                    Received::Forward(request, passage) => break (request, passage),
+                    Received::Answered(response, record) => return (response.map(Outgoing::Whole), record),
+                    // Boxed, as is all that not every request needs: each has the room for it otherwise.
+                    Received::Waiting(waiting) => received = Box::pin(waiting.go_on()).await,
                 }
-                let admitted = pin!(self.admit(&mut exchange, &mut parts, body)).await;
-                let (api, content, mut hold) = match admitted {
-                    Ok(Admitted::Forward(api, content, hold)) => (api, content, hold),
-                    Ok(Admitted::Preflight(answer)) => {
-                        return Ok(answer.map(|()| Outgoing::whole(Vec::new())));
-                    }
-                    Err(refused) => {
-                        exchange.keep_presented(&mut parts.headers);
-                        return Err(refused);
-                    }
-                };
-                // From here to the answer's head it is nobody's fault but the client's if it all is dropped.
-                match (exchange.usage().client_gone, &mut exchange.taken) {
-                    (Unfinished::Charge, _) => hold.forwarded(),
-                    (Unfinished::Release, Some(taken)) => taken.failed(),
-                    (Unfinished::Release, None) => {}
-                }
-                let place = api.room.enter(exchange.operation.map(Operation::index));
-                let answer = pin!(forward(api, Request::from_parts(parts, content))).await;
-                place.answered(arrival.lag);
-                match answer {
-                    Ok(answer) => pin!(settle(&mut exchange, api, answer, hold)).await,
-                    Err(fault) => {
-                        hold.release();
-                        Err(fault.into())
-                    }
-                }
-            }))
-            .await;
-            let outcome = outcome.unwrap_or_else(|panicked| Err(panicked.into()));
-            let mut response = outcome.unwrap_or_else(|refused| exchange.refuse(refused));
-            let record = exchange.seal(&mut response);
-            (response, record)
+            };
+            let answer = match caught(|| forward(passage.api(), request)) {
+                Ok(sent) => caught_async(pin!(sent)).await,
+                Err(panicked) => Err(panicked),
+            };
+            match passage.answered(answer.unwrap_or_else(|panicked| Err(panicked.into()))) {
+                Settled::Done(response, record) => (response, record),
+                Settled::Waiting(settling) => Box::pin(settling.go_on()).await,
+            }
         }
     }
 
-    /// The first half of the way: from the request to the moment before it is forwarded.
-    async fn admit<'e, B>(
-        &'e self,
-        exchange: &mut Exchange<'e>,
-        parts: &mut Parts,
-        body: B,
-    ) -> Result<Admitted<'e, B>, Refused>
+    /// The first half of the way: from the request to the moment before it is forwarded, or to its answer.
+    ///
+    /// For whoever drives the second half too, [`Passage::answered`]; [`serve`](Self::serve) is both.
+    pub fn receive<B>(self: &Arc<Self>, request: Request<B>, arrival: Arrival<'_>) -> Received<B>
     where
         B: Body<Data = Bytes, Error = ContentFault> + Unpin,
     {
-        let now = exchange.now;
+        let exchange = Exchange::new(self, &arrival);
+        let (parts, body) = request.into_parts();
+        let mut way = Way { exchange, parts, body: Some(body), lag: arrival.lag };
+        let step = caught(|| match arrival.rejection {
+            // Strict HTTP: what could not be read is answered in the voice known so far.
+            Some(rejection) => Err(self.rejected(&mut way.exchange, *rejection, arrival.listener)),
+            None => way.stage(self).enter(arrival.listener),
+        });
+        way.follow(step, arrival.peer)
+    }
 
-        // API and operation. Until the API is known the listener's contract speaks.
+    /// A request that could not be read: its listener, host and path, where they could be, choose the voice.
+    fn rejected(&self, exchange: &mut Exchange, rejection: Rejection, listener: Option<&str>) -> Refused {
+        let path = rejection.path.as_deref().unwrap_or_default();
+        let host = rejection.host.as_deref();
+        if let Some(((place, api), path)) = self.apis.find(host, path) {
+            exchange.speak_for((place, api), &Asked { listener, host, path, headers: None });
+        }
+        Refused::from(rejection.condition).because(rejection.cause)
+    }
+}
+
+/// A request on its way to the upstream.
+pub(crate) struct Way<B> {
+    pub(crate) exchange: Box<Exchange>,
+    parts: Parts,
+    /// Until it has been read, or goes on.
+    pub(crate) body: Option<B>,
+    lag: Duration,
+}
+
+/// What a stage comes to.
+pub(crate) enum Step<B> {
+    /// The request may pass.
+    Pass(Pass<B>),
+    /// A browser asks whether it may ask.
+    Preflight(Response<()>),
+    /// Something must be waited for.
+    Wait(Wait<B>),
+}
+
+type Outcome<B> = Result<Step<B>, Refused>;
+
+/// How a request passes.
+pub(crate) struct Pass<B> {
+    /// The API's place among the engine's.
+    api: usize,
+    content: Content<B>,
+    hold: Hold,
+    balance: Option<Balance>,
+    /// Another target than the client asked for.
+    target: Option<String>,
+    timeout: Option<Duration>,
+}
+
+/// What a request waits for.
+pub(crate) enum Wait<B> {
+    /// Whose key it is.
+    Key(Asking<Result<Arc<Principal>, Denial>>),
+    /// What its limits say.
+    Limits(Asking<Result<Taken, Denial>>),
+    /// Its own content, of so many bytes at the most.
+    Content(u64),
+    /// What the ledger says. Its content has been looked into by then.
+    Credits(Content<B>, Asking<Booked>),
+}
+
+type Asking<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+
+impl<B> Way<B>
+where
+    B: Body<Data = Bytes, Error = ContentFault> + Unpin,
+{
+    /// What the stages work on.
+    fn stage<'w>(&'w mut self, engine: &'w Engine) -> Stage<'w, B> {
+        Stage { engine, exchange: &mut self.exchange, parts: &self.parts, body: &mut self.body }
+    }
+
+    /// The same behind a wait, with what is asked for: what is found in a request cannot wait with it, and is found
+    /// again.
+    pub(crate) fn stage_again<'w>(
+        &'w mut self,
+        engine: &'w Engine,
+    ) -> Result<(Stage<'w, B>, Target<'w>), Refused> {
+        let stage = self.stage(engine);
+        let target = Target::again(engine, stage.parts);
+        let lost = || Refused::from(Condition::Internal).because("what was found is not there any more");
+        Ok((stage, target.ok_or_else(lost)?))
+    }
+
+    /// Does what a stage came to. Inlined, and what it calls is lent the request: to be handed on it would be copied
+    /// each time.
+    #[inline(always)]
+    pub(crate) fn follow(mut self, step: Result<Outcome<B>, Panicked>, peer: Option<&Peer>) -> Received<B> {
+        let mut step = step.unwrap_or_else(|panicked| Err(panicked.into()));
+        if let Ok(Step::Pass(pass)) = &mut step
+            && let Err(refused) = self.dress(pass, peer)
+        {
+            step = Err(refused);
+        }
+        match step {
+            Ok(Step::Pass(Pass { api, content, hold, .. })) => {
+                let Self { exchange, parts, lag, .. } = self;
+                let passage = Passage::new(exchange, api, hold, lag);
+                Received::Forward(Request::from_parts(parts, content), passage)
+            }
+            Ok(Step::Wait(wait)) => {
+                Received::Waiting(Box::new(Waiting { way: self, wait, peer: peer.cloned() }))
+            }
+            Ok(Step::Preflight(answer)) => {
+                let mut response = answer.map(|()| None);
+                let record = self.exchange.seal(response.headers_mut());
+                Received::Answered(response, record)
+            }
+            Err(refused) => {
+                self.exchange.keep_presented(&mut self.parts.headers);
+                let (response, record) = self.exchange.refuse(refused);
+                Received::Answered(response, record)
+            }
+        }
+    }
+
+    /// Makes of the request what the upstream should see.
+    fn dress(&mut self, pass: &mut Pass<B>, peer: Option<&Peer>) -> Result<(), Refused> {
+        if let Some(target) = pass.target.take() {
+            aim(&mut self.parts, target)?;
+        }
+        let presented = dress(&self.exchange, &mut self.parts.headers, peer, pass.balance.as_ref());
+        self.exchange.presented.extend(presented);
+        if let Some(time) = pass.timeout {
+            self.parts.extensions.insert(Within(time));
+        }
+        // From here to the answer's head it is nobody's fault but the client's if it all is dropped.
+        match (self.exchange.usage().client_gone, &mut self.exchange.taken) {
+            (Unfinished::Charge, _) => pass.hold.forwarded(),
+            (Unfinished::Release, Some(taken)) => taken.failed(),
+            (Unfinished::Release, None) => {}
+        }
+        Ok(())
+    }
+}
+
+/// A request at one of its stages. It is looked at where it lies; what is found out goes into the exchange.
+pub(crate) struct Stage<'w, B> {
+    engine: &'w Engine,
+    exchange: &'w mut Exchange,
+    parts: &'w Parts,
+    body: &'w mut Option<B>,
+}
+
+/// What is asked for.
+pub(crate) struct Target<'w> {
+    api: &'w Api,
+    /// The API's place among the engine's.
+    place: usize,
+    /// Within the API.
+    path: &'w str,
+    /// Without the key.
+    query: Option<Cow<'w, str>>,
+    found: Found<'w, 'w>,
+    asks: &'w OperationSettings,
+}
+
+impl<'w> Target<'w> {
+    fn again(engine: &'w Engine, parts: &'w Parts) -> Option<Self> {
         let host = host(&parts.uri, &parts.headers);
-        let Some((api, path)) = self.apis.find(host, parts.uri.path()) else {
-            exchange.hear(&parts.headers);
+        let ((place, api), path) = engine.apis.find(host, parts.uri.path())?;
+        let Find::Found(found) = api.settings.document.find(&parts.method, path) else { return None };
+        let asks = &api.settings.operations[found.operation.index()];
+        Some(Self { api, place, path, query: query(parts, &api.settings), found, asks })
+    }
+
+    fn query(&self) -> Option<&str> {
+        self.query.as_deref()
+    }
+
+    /// What a call takes from the limits.
+    fn demand(&self, exchange: &Exchange) -> Demand<'_> {
+        let cost = self.asks.cost.unwrap_or(NonZeroU32::MIN);
+        Demand { cost, operation: Some(self.found.operation.id()), peer: exchange.address }
+    }
+}
+
+impl<'w, B> Stage<'w, B>
+where
+    B: Body<Data = Bytes, Error = ContentFault> + Unpin,
+{
+    /// API and operation, and who asks. Until the API is known the engine's own contract speaks.
+    fn enter(mut self, listener: Option<&str>) -> Outcome<B> {
+        let (engine, parts) = (self.engine, self.parts);
+        let host = host(&parts.uri, &parts.headers);
+        let Some(((place, api), path)) = engine.apis.find(host, parts.uri.path()) else {
+            self.exchange.hear(&parts.headers);
             return Err(Condition::ResourceNotFound.into());
         };
-        let listener = exchange.listener;
-        exchange.speak_for(api, &Asked { listener, host, path, headers: Some(&parts.headers) });
+        self.exchange.speak_for((place, api), &Asked { listener, host, path, headers: Some(&parts.headers) });
         let settings = &api.settings;
         let cors = settings.cors.as_ref();
         let preflight = cors.and_then(|cors| cors::preflight(cors, &parts.method, &parts.headers));
         let is_preflight = preflight.is_some();
         if let Some(answer) = preflight.filter(|_| !settings.observe) {
-            return Ok(Admitted::Preflight(answer));
+            return Ok(Step::Preflight(answer));
         }
         if api.room.is_full() {
             let refused = Refused::from(Condition::Overloaded);
-            exchange.decided::<()>(Err(refused.because("as much as the upstream can do is under way")))?;
+            let refused = refused.because("as much as the upstream can do is under way");
+            self.exchange.decided::<()>(Err(refused))?;
         }
-        // The key, where it may stand there, is for nobody behind this; but for a service that is only watched,
-        // which may have asked for it before.
-        let with_key = parts.uri.query();
-        let query = match settings.observe {
-            true => with_key.map(Cow::Borrowed),
-            false => credential::without_key(with_key, &settings.authentication),
-        };
-        let query = query.as_deref();
         if !has_plain_segments(path) {
             return Err(Refused::from(Condition::RequestMalformed).because("the path has a dot segment"));
         }
         refuse_doubled(parts)?;
+        let with_key = parts.uri.query();
         if settings.authentication.query.is_some() {
-            exchange.presented.extend(credential::presented_in_query(with_key, &settings.authentication));
+            let presented = credential::presented_in_query(with_key, &settings.authentication);
+            self.exchange.presented.extend(presented);
         }
         if with_key.is_some()
-            && credential::is_exposed(with_key, &parts.headers, &settings.authentication, &self.secrets)
+            && credential::is_exposed(with_key, &parts.headers, &settings.authentication, &engine.secrets)
         {
             let refused = Refused::from(Denial::CredentialMalformed);
-            exchange.decided::<()>(Err(refused.because("a key stands in the query")))?;
+            self.exchange.decided::<()>(Err(refused.because("a key stands in the query")))?;
         }
+        let query = query(parts, settings);
         let found = match settings.document.find(&parts.method, path) {
             Find::Found(found) => found,
             unknown => {
@@ -259,192 +376,208 @@ impl Engine {
                     Find::MethodNotAllowed { allow } => method_not_allowed(allow, &parts.method),
                     _ => Condition::ResourceNotFound.into(),
                 };
-                drop(unknown);
                 // What would have been answered here is refused to nobody.
                 if !is_preflight {
-                    exchange.decided::<()>(Err(refused))?;
+                    self.exchange.decided::<()>(Err(refused))?;
                 }
                 // Nothing is known of it, so nothing more can be decided.
                 refuse_announced_excess(parts, settings.max_content)?;
-                let content = Content::Streaming { body, left: settings.max_content };
-                let target = target(&parts.uri, path, query);
-                aim(parts, target)?;
-                dress(exchange, &mut parts.headers, api, None, None);
-                return Ok(Admitted::Forward(api, content, Hold::nothing()));
+                let content = self.streaming(settings.max_content);
+                let target = aimed_at(&parts.uri, path, query.as_deref());
+                let (api, hold, balance, timeout) = (place, Hold::nothing(), None, None);
+                return Ok(Step::Pass(Pass { api, content, hold, balance, target, timeout }));
             }
         };
-        let operation = found.operation;
-        let asks = &settings.operations[operation.index()];
-        exchange.operation = Some(operation);
-
-        // Authenticate.
-        if !asks.anonymous {
-            let address = exchange.address();
-            let known = match self.authenticate(api, parts, with_key, address, now) {
-                Ok(asked) => {
-                    let known = wait!(asked);
-                    if let (Some(address), Err(denial)) = (address, &known)
-                        && denial.is_failed_attempt()
-                    {
-                        api.failures.failed(address, now);
-                    }
-                    known
-                }
-                Err(denial) => Err(denial),
-            };
-            let known = known.map_err(|denial| by_credentials(denial, &settings.authentication));
-            exchange.principal = exchange.decided(known)?;
+        let index = found.operation.index();
+        self.exchange.operation = Some(index);
+        let asks = &settings.operations[index];
+        let target = Target { api, place, path, query, found, asks };
+        if asks.anonymous {
+            return self.validate(&target);
         }
-        let principal = exchange.principal.clone();
+        match self.authenticate(api) {
+            Ok(Answer::Ready(known)) => self.tried(&target, known),
+            Ok(Answer::Ask(asked)) => Ok(Step::Wait(Wait::Key(asked))),
+            Err(denial) => self.known(&target, Err(denial)),
+        }
+    }
 
-        if let Some(principal) = &principal {
-            // Plan and grants.
-            let limited = matches!(principal.key().grants.resources, Coverage::Only(_));
-            let template = asks.resource.as_ref().filter(|_| limited);
-            let resolved = template.map(|template| template.resolve(&found, query));
-            let resource = match &resolved {
-                Some(Resource::Named(resource)) => Some(resource.as_str()),
-                None | Some(Resource::Missing | Resource::Unclear) => None,
-            };
-            let requirement = Requirement {
-                operation: Some(operation.id()),
-                scope: asks.scope.as_deref(),
-                feature: asks.feature.as_deref(),
-                resource,
-            };
-            if let Err(denial) = permit(principal, &requirement) {
-                let refused = by_grants(denial, principal, &requirement);
-                exchange.decided::<()>(Err(refused))?;
-            }
-            if resolved == Some(Resource::Unclear) {
-                exchange.decided::<()>(Err(unclear_resource()))?;
-            }
+    /// Asks who presents the key, unless it need not be asked.
+    fn authenticate(&self, api: &Api) -> Result<Answer<'static, Result<Arc<Principal>, Denial>>, Denial> {
+        let (authentication, now) = (&api.settings.authentication, self.exchange.now);
+        if let Some(address) = self.exchange.address {
+            api.failures.check(address, now)?;
+        }
+        let secret = credential::presented(&self.parts.headers, self.parts.uri.query(), authentication)?;
+        let prefix = authentication.prefixes.of_key(&secret);
+        Ok(self.engine.admission.authenticate(&secret, &api.settings.name, prefix, now))
+    }
 
-            // Rate and quota: taken here, whatever is wrong with the request beyond.
-            let cost = asks.cost.unwrap_or(NonZeroU32::MIN);
-            let demand = Demand { cost, operation: Some(operation.id()), peer: exchange.address() };
-            match wait!(self.admission.take(principal, &demand, now)) {
-                Ok(taken) => exchange.keep(taken),
-                Err(denial) => {
-                    let all = principal.denials(&demand, now);
-                    exchange.decided::<()>(Err(Refused::by_limits(denial, &all, cost)))?;
-                }
+    /// A key was tried: whoever tries many that do not open is kept from more.
+    pub(crate) fn tried(self, target: &Target<'w>, known: Result<Arc<Principal>, Denial>) -> Outcome<B> {
+        if let (Some(address), Err(denial)) = (self.exchange.address, &known)
+            && denial.is_failed_attempt()
+        {
+            target.api.failures.failed(address, self.exchange.now);
+        }
+        self.known(target, known)
+    }
+
+    /// Who asks is known: what the plan and the key's grants allow, and then rate and quota.
+    fn known(self, target: &Target<'w>, known: Result<Arc<Principal>, Denial>) -> Outcome<B> {
+        let known = known.map_err(|denial| by_credentials(denial, &target.api.settings.authentication));
+        self.exchange.principal = self.exchange.decided(known)?;
+        let refusals = self.exchange.principal.as_deref().map(|principal| forbidden(principal, target));
+        for refused in refusals.into_iter().flatten().flatten() {
+            self.exchange.decided::<()>(Err(refused))?;
+        }
+        let Some(principal) = &self.exchange.principal else { return self.validate(target) };
+        // Taken here, whatever is wrong with the request beyond.
+        let demand = target.demand(self.exchange);
+        match self.engine.admission.take(principal, &demand, self.exchange.now) {
+            Answer::Ready(taken) => self.limited(target, taken),
+            Answer::Ask(asked) => Ok(Step::Wait(Wait::Limits(asked))),
+        }
+    }
+
+    /// The limits have spoken.
+    pub(crate) fn limited(self, target: &Target<'w>, taken: Result<Taken, Denial>) -> Outcome<B> {
+        match taken {
+            Ok(taken) => self.exchange.keep(taken),
+            Err(denial) => {
+                let demand = target.demand(self.exchange);
+                let principal = self.exchange.principal.as_ref();
+                let all = principal.map(|principal| principal.denials(&demand, self.exchange.now));
+                let refused = Refused::by_limits(denial, &all.unwrap_or_default(), demand.cost);
+                self.exchange.decided::<()>(Err(refused))?;
             }
         }
+        self.validate(target)
+    }
 
-        // Validate: every violation of the request at once.
+    /// Whether the content must be looked into, and is there.
+    fn validate(mut self, target: &Target<'w>) -> Outcome<B> {
+        let Target { api, found, asks, .. } = target;
+        let (settings, parts) = (&api.settings, self.parts);
         if settings.validation.refuses_unacceptable {
-            exchange.decided(refuse_unacceptable(parts, operation))?;
+            self.exchange.decided(refuse_unacceptable(parts, found.operation))?;
         }
-        let parameters = settings.document.check_parameters(&found, query, &parts.headers);
-        if !parameters.unknown.is_empty() {
-            let names = parameters.unknown.join(", ");
-            exchange.remarks.push(format!("the query holds what the document does not know: {names}"));
-        }
-        let mut violations = parameters.violations;
         let bound = asks.max_content.unwrap_or(settings.max_content);
+        refuse_announced_excess(parts, bound)?;
         // An idempotency key stands for one request, content included; and content that comes with a GET
         // can be forwarded only when its length is known.
-        let looks_inside = operation.takes_content()
-            || api.reads_content[operation.index()]
+        let looks_inside = found.operation.takes_content()
+            || api.reads_content[found.operation.index()]
             || (asks.credits > 0 && parts.headers.contains_key(IDEMPOTENCY_KEY))
             || matches!(parts.method, Method::GET | Method::HEAD);
-        refuse_announced_excess(parts, bound)?;
-        let (content, value) = if looks_inside {
-            let bytes = match body.is_end_stream() {
-                true => Bytes::new(),
-                // Boxed, as is all that not every request needs: each has the room for it otherwise.
-                false => Box::pin(collect(body, bound)).await?,
-            };
-            let checked = exchange.decided(checked(settings, &found, parts, &bytes))?;
-            let (value, more) = checked.unwrap_or_default();
+        if !looks_inside {
+            let content = self.streaming(bound);
+            return self.read(target, content);
+        }
+        match &*self.body {
+            Some(body) if !body.is_end_stream() => Ok(Step::Wait(Wait::Content(bound))),
+            _ => self.read(target, Content::Collected(None)),
+        }
+    }
+
+    /// Every violation of the request at once, and its API's rules.
+    pub(crate) fn read(self, target: &Target<'w>, content: Content<B>) -> Outcome<B> {
+        let Target { api, path, found, asks, .. } = target;
+        let (settings, parts, query) = (&api.settings, self.parts, target.query());
+        let parameters = settings.document.check_parameters(found, query, &parts.headers);
+        if !parameters.unknown.is_empty() {
+            let names = parameters.unknown.join(", ");
+            let remark = format!("the query holds what the document does not know: {names}");
+            self.exchange.remarks.push(remark);
+        }
+        let mut violations = parameters.violations;
+        let mut value = None;
+        if let Content::Collected(bytes) = &content
+            && (bytes.is_some() || found.operation.takes_content())
+        {
+            let checked = checked(settings, found, parts, bytes.as_deref().unwrap_or_default());
+            let (json, more) = self.exchange.decided(checked)?.unwrap_or_default();
+            value = json;
             violations.extend(more);
-            (Content::Collected((!bytes.is_empty()).then_some(bytes)), value)
-        } else {
-            (Content::Streaming { body, left: bound }, None)
-        };
+        }
         if !violations.is_empty() {
-            exchange.decided::<()>(Err(Refused::violations(violations)))?;
+            self.exchange.decided::<()>(Err(Refused::violations(violations)))?;
         }
 
-        // Rules.
         let seen = Seen {
             parts,
             path,
             params: &parameters.values,
             body: value.as_ref(),
-            principal: principal.as_deref(),
-            now,
+            principal: self.exchange.principal.as_deref(),
+            now: self.exchange.now,
         };
-        exchange.decided(rules::check(api, operation.index(), exchange.voice(), &seen))?;
+        let ruled = rules::check(api, found.operation.index(), self.exchange.contract(), &seen);
+        self.exchange.decided(ruled)?;
 
-        // Hold credits, durably.
-        let mut hold = Hold::nothing();
-        let mut balance = None;
-        if let Some(principal) = &principal {
-            if asks.credits > 0 && settings.observe {
-                balance =
-                    Box::pin(credits::would_charge(&self.admission, exchange, principal, asks.credits)).await;
-            } else if asks.credits > 0 {
-                let content = content.collected();
-                let parts = (&*parts, path, query, content);
-                let held = credits::hold(&self.admission, exchange, principal, parts, asks.credits);
-                let held = Box::pin(held).await;
-                hold = exchange.decided(held)?.unwrap_or_else(Hold::nothing);
-                balance = hold.balance().copied();
-            } else if asks.passes_credits {
-                let found = wait!(self.admission.balance(principal, now));
-                balance = exchange.decided(found.map_err(Refused::from))?;
-            }
+        let asked = (parts, *path, query, content.collected());
+        match credits::book(&self.engine.admission, self.exchange, asks, asked)? {
+            Answer::Ready(booked) => self.booked(target, content, booked),
+            Answer::Ask(asked) => Ok(Step::Wait(Wait::Credits(content, asked))),
         }
-
-        // Forward.
-        let target = target(&parts.uri, path, query);
-        drop(found);
-        aim(parts, target)?;
-        dress(exchange, &mut parts.headers, api, principal.as_deref(), balance.as_ref());
-        if let Some(time) = asks.timeout {
-            parts.extensions.insert(Within(time));
-        }
-        Ok(Admitted::Forward(api, content, hold))
     }
 
-    /// A request that could not be read: its listener, host and path, where they could be, choose the voice.
-    fn rejected<'e>(&'e self, exchange: &mut Exchange<'e>, rejection: Rejection) -> Refused {
-        let path = rejection.path.as_deref().unwrap_or_default();
-        let host = rejection.host.as_deref();
-        if let Some((api, path)) = self.apis.find(host, path) {
-            let listener = exchange.listener;
-            exchange.speak_for(api, &Asked { listener, host, path, headers: None });
-        }
-        Refused::from(rejection.condition).because(rejection.cause)
+    /// What it costs is on hold, durably.
+    pub(crate) fn booked(self, target: &Target<'w>, content: Content<B>, booked: Booked) -> Outcome<B> {
+        let (hold, balance) = credits::booked(self.exchange, booked)?;
+        let (api, timeout) = (target.place, target.asks.timeout);
+        let target = aimed_at(&self.parts.uri, target.path, target.query());
+        Ok(Step::Pass(Pass { api, content, hold, balance, target, timeout }))
     }
 
-    /// Asks who presents the key, unless it need not be asked.
-    fn authenticate<'a>(
-        &'a self,
-        api: &'a Api,
-        parts: &Parts,
-        query: Option<&str>,
-        peer: Option<IpAddr>,
-        now: Now,
-    ) -> Result<Answer<'a, Result<Arc<Principal>, Denial>>, Denial> {
-        let authentication = &api.settings.authentication;
-        if let Some(peer) = peer {
-            api.failures.check(peer, now)?;
+    /// The content as it comes in, within a bound.
+    fn streaming(&mut self, bound: u64) -> Content<B> {
+        match self.body.take() {
+            Some(body) => Content::Streaming { body, left: bound },
+            None => Content::Collected(None),
         }
-        let secret = credential::presented(&parts.headers, query, authentication)?;
-        let prefix = authentication.prefixes.of_key(&secret);
-        Ok(self.admission.authenticate(&secret, &api.settings.name, prefix, now))
+    }
+}
+
+/// What the plan and the key's grants say against it, and whether it can be said at all.
+fn forbidden(principal: &Principal, target: &Target<'_>) -> [Option<Refused>; 2] {
+    let Target { found, asks, .. } = target;
+    let limited = matches!(principal.key().grants.resources, Coverage::Only(_));
+    let template = asks.resource.as_ref().filter(|_| limited);
+    let resolved = template.map(|template| template.resolve(found, target.query()));
+    let resource = match &resolved {
+        Some(Resource::Named(resource)) => Some(resource.as_str()),
+        None | Some(Resource::Missing | Resource::Unclear) => None,
+    };
+    let requirement = Requirement {
+        operation: Some(found.operation.id()),
+        scope: asks.scope.as_deref(),
+        feature: asks.feature.as_deref(),
+        resource,
+    };
+    let denied = permit(principal, &requirement).err();
+    [
+        denied.map(|denial| by_grants(denial, principal, &requirement)),
+        (resolved == Some(Resource::Unclear)).then(unclear_resource),
+    ]
+}
+
+/// The query as the upstream should see it. The key, where it may stand there, is for nobody behind this; but for a
+/// service that is only watched, which may have asked for it before.
+fn query<'p>(parts: &'p Parts, settings: &ApiSettings) -> Option<Cow<'p, str>> {
+    let query = parts.uri.query();
+    match settings.observe {
+        true => query.map(Cow::Borrowed),
+        false => credential::without_key(query, &settings.authentication),
     }
 }
 
 /// Looks into collected content: its JSON value, and what is wrong with it.
 fn checked(
-    settings: &crate::settings::ApiSettings,
+    settings: &ApiSettings,
     found: &Found<'_, '_>,
     parts: &Parts,
-    bytes: &Bytes,
+    bytes: &[u8],
 ) -> Result<(Option<Json>, Vec<demur_contract::Violation>), Refused> {
     let coding = parts.headers.get(CONTENT_ENCODING).filter(|coding| *coding != "identity");
     if coding.is_some() && !bytes.is_empty() {
@@ -460,7 +593,7 @@ fn checked(
 
 /// The target that the upstream should see: the path within the API, and the query without the key. `None` where
 /// that is what the client asked for.
-fn target(uri: &Uri, path: &str, query: Option<&str>) -> Option<String> {
+fn aimed_at(uri: &Uri, path: &str, query: Option<&str>) -> Option<String> {
     if let (None, true) = (uri.authority(), (path, query) == (uri.path(), uri.query())) {
         return None;
     }
@@ -470,9 +603,8 @@ fn target(uri: &Uri, path: &str, query: Option<&str>) -> Option<String> {
     })
 }
 
-/// Gives the request another target, where it needs one.
-fn aim(parts: &mut Parts, target: Option<String>) -> Result<(), Refused> {
-    let Some(target) = target else { return Ok(()) };
+/// Gives the request another target.
+fn aim(parts: &mut Parts, target: String) -> Result<(), Refused> {
     parts.uri = Uri::from_maybe_shared(Bytes::from(target)).map_err(|error| {
         let cause = format!("the target cannot be forwarded: {error}");
         Refused::from(Condition::RequestMalformed).because(cause)
@@ -480,40 +612,39 @@ fn aim(parts: &mut Parts, target: Option<String>) -> Result<(), Refused> {
     Ok(())
 }
 
-/// Gives the request the fields that the upstream should see. A service that is only watched gets what it would get
-/// without the gateway, and beside that only what is there in no request yet.
+/// Gives the request the fields that the upstream should see, and answers with what it presented as its key. A service
+/// that is only watched gets what it would get without the gateway, and beside that only what is there in no request
+/// yet.
 fn dress(
-    exchange: &mut Exchange<'_>,
+    exchange: &Exchange,
     headers: &mut HeaderMap,
-    api: &Api,
-    principal: Option<&Principal>,
+    peer: Option<&Peer>,
     balance: Option<&Balance>,
-) {
-    let id_field = exchange.request_id_field();
+) -> SmallVec<[HeaderValue; 1]> {
+    let mut presented = SmallVec::new();
+    let Some(api) = exchange.api() else { return presented };
+    let authentication = &api.settings.authentication;
+    let id_field = exchange.speaker().id_field();
     if api.settings.observe {
-        exchange
-            .presented
-            .extend(api.settings.authentication.fields().flat_map(|it| headers.get_all(it)).cloned());
+        presented.extend(authentication.fields().flat_map(|it| headers.get_all(it)).cloned());
         forward::strip_hops(headers);
-        if let Some(peer) = exchange.peer {
-            forward::name_peer_once(headers, &peer.text);
+        if let Some(peer) = peer {
+            forward::name_peer_once(headers, peer.text());
         }
-        if let Some(principal) = principal {
-            forward::identify(headers, principal, &api.settings.authentication.prefixes, balance);
+        headers.entry(id_field).or_insert_with(|| exchange.request_id_value());
+    } else {
+        let keep = |value| presented.push(value);
+        forward::strip_request(headers, id_field, authentication.schemes(), keep);
+        if let Some(peer) = peer {
+            forward::name_peer(headers, peer.text());
         }
-        headers.entry(id_field).or_insert_with(|| exchange.request_id().clone());
-        return;
+        forward::name_request(headers, id_field, exchange.request_id_value());
+        if let ToldBy::Trailer(_) = exchange.usage().told_by {
+            forward::ask_for_trailers(headers);
+        }
     }
-    let keep = |value| exchange.presented.push(value);
-    forward::strip_request(headers, id_field, api.settings.authentication.schemes(), keep);
-    if let Some(peer) = exchange.peer {
-        forward::name_peer(headers, &peer.text);
+    if let Some(principal) = &exchange.principal {
+        forward::identify(headers, principal, &authentication.prefixes, balance);
     }
-    if let Some(principal) = principal {
-        forward::identify(headers, principal, &api.settings.authentication.prefixes, balance);
-    }
-    forward::name_request(headers, id_field, exchange.request_id());
-    if let ToldBy::Trailer(_) = exchange.usage().told_by {
-        forward::ask_for_trailers(headers);
-    }
+    presented
 }

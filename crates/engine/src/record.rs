@@ -1,60 +1,80 @@
 //! What operators should know of one request: for whoever logs or keeps it. None of it is for clients.
 
+use std::fmt;
 use std::sync::Arc;
 
-use demur_admission::Principal;
 use demur_contract::{Condition, Contract, ErrorId, Origin};
-use http::HeaderValue;
+use demur_validation::Operation;
 
-use crate::api::Api;
+use crate::exchange::Exchange;
 use crate::outcome::error_code;
 
-/// One request, as it was understood and answered. Making it costs a request that passes nothing: it holds on
-/// to what was found on the way.
-#[derive(Debug)]
-pub struct Record {
-    pub(crate) request_id: HeaderValue,
-    pub(crate) api: Option<Arc<Api>>,
-    pub(crate) operation: Option<usize>,
-    pub(crate) principal: Option<Arc<Principal>>,
-    /// What it was refused for.
-    pub refusal: Option<Box<Refusal>>,
-    /// What it would have been refused for, in this order.
-    pub observations: Vec<Observation>,
-    /// What is to be known beside that.
-    pub remarks: Vec<String>,
-}
+/// One request, as it was understood and answered. Keeping it costs a request that passes nothing: it is the very
+/// notes that were made on the way.
+pub struct Record(Box<Exchange>);
 
 impl Record {
+    pub(crate) fn new(exchange: Box<Exchange>) -> Self {
+        Self(exchange)
+    }
+
     /// The request's id, as the client was told it.
-    pub fn request_id(&self) -> &str {
-        self.request_id.to_str().unwrap_or_default()
+    pub fn request_id(&self) -> String {
+        self.0.request_id()
+    }
+
+    /// What it was refused for.
+    pub fn refusal(&self) -> Option<&Refusal> {
+        self.0.refusal.as_deref()
+    }
+
+    /// What it would have been refused for, in this order.
+    pub fn observations(&self) -> &[Observation] {
+        &self.0.observed
+    }
+
+    /// What is to be known beside that.
+    pub fn remarks(&self) -> &[String] {
+        &self.0.remarks
     }
 
     /// Whether there is more to say than that it passed.
     pub fn is_notable(&self) -> bool {
-        self.refusal.is_some() || !self.observations.is_empty() || !self.remarks.is_empty()
+        self.refusal().is_some() || !self.observations().is_empty() || !self.remarks().is_empty()
     }
 
     /// The API, where it was known.
     pub fn api(&self) -> Option<&str> {
-        self.api.as_ref().map(|api| api.name())
+        self.0.api().map(|api| api.name())
     }
 
     /// The operation, where it was known.
     pub fn operation(&self) -> Option<&str> {
-        let operations = self.api.as_ref()?.settings().document.operations();
-        operations.get(self.operation?).map(|operation| operation.id())
+        self.0.operation().map(Operation::id)
     }
 
     /// The account, where it was known.
     pub fn account(&self) -> Option<&str> {
-        self.principal.as_ref().map(|principal| principal.account().id.as_str())
+        self.0.principal.as_ref().map(|principal| principal.account().id.as_str())
     }
 
     /// The key's id, where it was known.
     pub fn key(&self) -> Option<&str> {
-        self.principal.as_ref().map(|principal| principal.key().id.as_str())
+        self.0.principal.as_ref().map(|principal| principal.key().id.as_str())
+    }
+}
+
+impl fmt::Debug for Record {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Record")
+            .field("request_id", &self.request_id())
+            .field("api", &self.api())
+            .field("operation", &self.operation())
+            .field("principal", &self.0.principal)
+            .field("refusal", &self.refusal())
+            .field("observations", &self.observations())
+            .field("remarks", &self.remarks())
+            .finish()
     }
 }
 

@@ -9,7 +9,6 @@
 //! quick ones are no sign of trouble. Everything is counted in atomics: two threads that meet may lose a
 //! sample, which is no harm to a statistic.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
@@ -56,11 +55,10 @@ struct Usual {
     period: AtomicU32,
 }
 
-/// One request's place. It is free when this is dropped.
+/// One request's place. Whoever took it gives it back.
 #[derive(Debug)]
+#[must_use]
 pub(crate) struct Place {
-    room: Arc<Room>,
-    operation: usize,
     /// Where the room learns from how long answers take.
     entered: Option<Instant>,
 }
@@ -68,8 +66,8 @@ pub(crate) struct Place {
 impl Room {
     /// Room for so many requests, and for fewer where `is_adaptive` and the upstream shows that they are too
     /// many.
-    pub(crate) fn new(most: u32, is_adaptive: bool, operations: usize) -> Arc<Self> {
-        Arc::new(Self {
+    pub(crate) fn new(most: u32, is_adaptive: bool, operations: usize) -> Self {
+        Self {
             most,
             is_adaptive,
             since: Instant::now(),
@@ -80,7 +78,7 @@ impl Room {
             ratios: AtomicU64::new(0),
             window: AtomicU64::new(0),
             usual: (0..=operations).map(|_| Usual::default()).collect(),
-        })
+        }
     }
 
     /// Whether there is none left. Asked before anything is decided about a request, so that refusing it costs
@@ -89,21 +87,29 @@ impl Room {
         self.in_flight.load(Ordering::Relaxed) >= self.limit.load(Ordering::Relaxed)
     }
 
-    /// Takes a place for a request of this operation. Between [`is_full`](Self::is_full) and this others may
-    /// have entered; what has been paid for by then is not refused any more.
-    pub(crate) fn enter(self: &Arc<Self>, operation: Option<usize>) -> Place {
+    /// Takes a place. Between [`is_full`](Self::is_full) and this others may have entered; what has been paid for by
+    /// then is not refused any more.
+    pub(crate) fn enter(&self) -> Place {
         let now_in = self.in_flight.fetch_add(1, Ordering::Relaxed) + 1;
         if now_in > self.peak.load(Ordering::Relaxed) {
             self.peak.store(now_in, Ordering::Relaxed);
         }
-        let operation = operation.unwrap_or(self.usual.len() - 1);
-        let entered = self.is_adaptive.then(Instant::now);
-        Place { room: Arc::clone(self), operation, entered }
+        Place { entered: self.is_adaptive.then(Instant::now) }
+    }
+
+    /// Gives a place back. Where its upstream has answered, or was given up, the room learns from how long that took,
+    /// less twice the lag: the request and its answer both waited here for their turn.
+    pub(crate) fn leave(&self, place: Place, operation: Option<usize>, lag: Option<Duration>) {
+        self.in_flight.fetch_sub(1, Ordering::Relaxed);
+        if let (Some(entered), Some(lag)) = (place.entered, lag) {
+            let now = Instant::now();
+            self.learn(operation, (now - entered).saturating_sub(2 * lag), now - self.since);
+        }
     }
 
     /// Learns from an answer.
-    fn learn(&self, operation: usize, latency: Duration, now: Duration) {
-        let Some(usual) = self.usual.get(operation) else { return };
+    fn learn(&self, operation: Option<usize>, latency: Duration, now: Duration) {
+        let Some(usual) = self.usual.get(operation.unwrap_or(self.usual.len() - 1)) else { return };
         let ratio = usual.ratio(latency, now);
         self.ratios.fetch_add((ratio * 1000.0) as u64, Ordering::Relaxed);
         let samples = self.samples.fetch_add(1, Ordering::Relaxed) + 1;
@@ -174,36 +180,19 @@ impl Usual {
     }
 }
 
-impl Place {
-    /// The upstream has answered, or was given up. Its request and its answer both waited here for their turn, which
-    /// takes as long as `lag`.
-    pub(crate) fn answered(self, lag: Duration) {
-        let Some(entered) = self.entered else { return };
-        let (now, room) = (Instant::now(), &self.room);
-        let latency = (now - entered).saturating_sub(2 * lag);
-        room.learn(self.operation, latency, now - room.since);
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        self.room.in_flight.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     /// A service that does `slots` requests at once in `work` each, and queues the rest; callers who ask as
     /// soon as there is room. Answers the limit after so many seconds.
-    fn under_load(room: &Arc<Room>, slots: u32, work: Duration, seconds: u64) -> u32 {
+    fn under_load(room: &Room, slots: u32, work: Duration, seconds: u64) -> u32 {
         let mut now = Duration::ZERO;
         while now < Duration::from_secs(seconds) {
             let in_flight = room.limit.load(Ordering::Relaxed);
             room.peak.store(in_flight, Ordering::Relaxed);
             let latency = work * in_flight.max(slots) / slots;
-            room.learn(0, latency, now);
+            room.learn(Some(0), latency, now);
             now += work / in_flight.min(slots).max(1);
         }
         room.limit.load(Ordering::Relaxed)
@@ -214,7 +203,7 @@ mod tests {
         let room = Room::new(1000, true, 1);
         // It is known from quieter times.
         for _ in 0..200 {
-            room.learn(0, Duration::from_millis(5), Duration::from_millis(1));
+            room.learn(Some(0), Duration::from_millis(5), Duration::from_millis(1));
         }
         let limit = under_load(&room, 20, Duration::from_millis(5), 10);
         // As many as wait for fifty milliseconds more than usual, and no more.
@@ -229,8 +218,8 @@ mod tests {
         for round in 0..5_000u32 {
             room.peak.store(90, Ordering::Relaxed);
             let now = Duration::from_millis(u64::from(round));
-            room.learn(0, Duration::from_millis(1), now);
-            room.learn(1, Duration::from_secs(5), now);
+            room.learn(Some(0), Duration::from_millis(1), now);
+            room.learn(Some(1), Duration::from_secs(5), now);
         }
         assert_eq!(room.limit.load(Ordering::Relaxed), 100);
     }
@@ -238,10 +227,10 @@ mod tests {
     #[test]
     fn a_quick_upstream_that_is_busy_is_no_trouble() {
         let room = Room::new(1000, true, 1);
-        room.learn(0, Duration::from_micros(100), Duration::ZERO);
+        room.learn(Some(0), Duration::from_micros(100), Duration::ZERO);
         for millis in 0..5_000u64 {
             room.peak.store(500, Ordering::Relaxed);
-            room.learn(0, Duration::from_millis(20), Duration::from_millis(millis));
+            room.learn(Some(0), Duration::from_millis(20), Duration::from_millis(millis));
         }
         assert_eq!(room.limit.load(Ordering::Relaxed), 1000);
     }
@@ -261,11 +250,11 @@ mod tests {
     }
 
     #[test]
-    fn a_place_is_free_when_it_is_dropped() {
+    fn it_is_full_while_as_many_as_it_takes_are_under_way() {
         let room = Room::new(1, true, 0);
-        let place = room.enter(None);
+        let place = room.enter();
         assert!(room.is_full());
-        drop(place);
+        room.leave(place, None, None);
         assert!(!room.is_full());
     }
 }

@@ -160,7 +160,7 @@ impl Secrets {
             Stores { keys, limits: Arc::new(LocalCounters::new()), credits: Arc::new(MemoryLedger::new()) };
         let plans = Arc::new(PlanBook::new([]));
         let admission = Admission::new(stores, Pepper::from_bytes(&[7; 32]), plans, Settings::default());
-        Secrets::new(prefixes.iter().copied(), Arc::new(admission))
+        Secrets::new(prefixes.iter().copied(), admission)
     }
 }
 

@@ -3,7 +3,9 @@
 //! Whatever the upstream does, the hold is settled: by the operation's rules for a success (`charge.rs`), released
 //! when the upstream is known to have failed.
 
+use std::pin::pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use demur_admission::Hold;
@@ -18,71 +20,190 @@ use crate::api::Api;
 use crate::charge::Charge;
 use crate::exchange::Exchange;
 use crate::forward;
-use crate::outcome::{self, MAX_FAILURE_BYTES};
+use crate::outcome::{self, MAX_FAILURE_BYTES, UpstreamFault};
 use crate::outgoing::Outgoing;
+use crate::panics::caught_async;
 use crate::raised::Raised;
+use crate::record::Record;
 use crate::refused::Refused;
 use crate::settings::{Answers, Usage};
 
-/// Settles by what came back, and makes the response of it.
-pub(crate) async fn settle<R>(
-    exchange: &mut Exchange<'_>,
-    api: &Arc<Api>,
-    answer: Response<R>,
+/// A request that is with its upstream. Dropped, it was the client who went away.
+#[must_use = "dropping it means that the client is gone"]
+pub struct Passage {
+    exchange: Box<Exchange>,
+    api: usize,
     hold: Hold,
-) -> Result<Response<Outgoing<R>>, Refused>
+    lag: Duration,
+}
+
+/// What an upstream's answer, or its failure, comes to.
+pub enum Settled<R> {
+    /// This response.
+    Done(Response<Outgoing<R>>, Record),
+    /// Its content must be looked into first.
+    Waiting(Box<Settling<R>>),
+}
+
+/// An answer that must be looked into.
+pub struct Settling<R> {
+    exchange: Box<Exchange>,
+    hold: Hold,
+    head: Parts,
+    body: R,
+    /// Whether it is a failure.
+    fails: bool,
+}
+
+/// What a success passes with, or why it does not.
+type Outcome<R> = Result<Response<Outgoing<R>>, Refused>;
+
+impl Passage {
+    /// Of a request to the API with this place among the engine's.
+    pub(crate) fn new(mut exchange: Box<Exchange>, api: usize, hold: Hold, lag: Duration) -> Self {
+        exchange.enter();
+        Self { exchange, api, hold, lag }
+    }
+
+    /// To whose upstream it goes.
+    pub fn api(&self) -> &Arc<Api> {
+        &self.exchange.engine().apis()[self.api]
+    }
+
+    /// Whether the API is only watched: what its service says goes on as it is.
+    pub fn observes(&self) -> bool {
+        self.exchange.observes()
+    }
+
+    /// The second half of the way: settles by what came back, and makes the response of it.
+    pub fn answered<R>(self, answer: Result<Response<R>, UpstreamFault>) -> Settled<R>
+    where
+        R: Body<Data = Bytes> + Unpin,
+    {
+        let Self { mut exchange, hold, lag, .. } = self;
+        exchange.leave(lag);
+        let (mut head, body) = match answer {
+            Ok(answer) => answer.into_parts(),
+            Err(fault) => {
+                hold.release();
+                return end(exchange, Err(fault.into()));
+            }
+        };
+        if let Some(raised) = head.extensions.remove::<Raised>() {
+            hold.release();
+            let refused = raised.in_contract(exchange.contract());
+            return end(exchange, Err(refused));
+        }
+        if let Some(cause) = outcome::unusable(&head) {
+            hold.release();
+            let refused = Refused::from(Condition::UpstreamInvalidResponse).because(cause);
+            return end(exchange, Err(refused));
+        }
+        let fails = head.status.is_client_error() || head.status.is_server_error();
+        let looks = exchange.operation.is_some()
+            && exchange.api().is_some_and(|api| api.settings.validation.answers != Answers::Ignore);
+        if !fails && !looks {
+            let response = charged(&mut exchange, head, Looked::nothing(body), hold);
+            return end(exchange, Ok(response));
+        }
+        Settled::Waiting(Box::new(Settling { exchange, hold, head, body, fails }))
+    }
+}
+
+impl<R> Settling<R>
 where
     R: Body<Data = Bytes> + Unpin,
 {
-    let (mut head, body) = answer.into_parts();
-    if let Some(raised) = head.extensions.remove::<Raised>() {
-        hold.release();
-        return Err(raised.in_contract(exchange.voice()));
-    }
-    if let Some(cause) = outcome::unusable(&head) {
-        hold.release();
-        return Err(Refused::from(Condition::UpstreamInvalidResponse).because(cause));
-    }
-    if head.status.is_client_error() || head.status.is_server_error() {
-        hold.release();
-        if api.settings.observe {
-            return Box::pin(watched_failure(exchange, head, body)).await;
-        }
-        // Boxed, as is all that is rare: every request's future has the room for it otherwise.
-        let content = Box::pin(failure_content(body)).await;
-        return Err(outcome::refuse(exchange.voice(), head.status, &head.headers, &content));
-    }
-    let settings = &api.settings;
-    let answers = settings.validation.answers;
-    let body = match exchange.operation.filter(|_| answers != Answers::Ignore) {
-        None => Looked::nothing(body),
-        Some(operation) => {
-            let (body, fault) = match Box::pin(answer::look(settings, operation, &head, body)).await {
-                Ok(looked) => looked,
-                Err(cause) => {
-                    hold.release();
-                    return Err(Refused::from(Condition::UpstreamInvalidResponse).because(cause));
+    /// Looks into it, and makes the response.
+    pub async fn go_on(self) -> (Response<Outgoing<R>>, Record) {
+        let Self { mut exchange, hold, head, body, fails } = self;
+        let outcome = {
+            let exchange = &mut *exchange;
+            let looked = async move {
+                match fails {
+                    true => failed(exchange, head, body, hold).await,
+                    false => looked(exchange, head, body, hold).await,
                 }
             };
-            match fault {
-                Some(fault) if fault.is_refused(answers) => {
-                    let refused = Refused::from(Condition::UpstreamInvalidResponse);
-                    let refused = refused.because(fault.to_string());
-                    if let Err(refused) = exchange.decided::<()>(Err(refused)) {
-                        hold.release();
-                        return Err(refused);
-                    }
-                }
-                Some(fault) => exchange.remarks.push(fault.to_string()),
-                None => {}
-            }
-            body
+            caught_async(pin!(looked)).await
+        };
+        seal(exchange, outcome.unwrap_or_else(|panicked| Err(panicked.into())))
+    }
+}
+
+fn end<R>(exchange: Box<Exchange>, outcome: Outcome<R>) -> Settled<R> {
+    let (response, record) = seal(exchange, outcome);
+    Settled::Done(response, record)
+}
+
+fn seal<R>(exchange: Box<Exchange>, outcome: Outcome<R>) -> (Response<Outgoing<R>>, Record) {
+    match outcome {
+        Ok(mut response) => {
+            let record = exchange.seal(response.headers_mut());
+            (response, record)
+        }
+        Err(refused) => {
+            let (response, record) = exchange.refuse(refused);
+            (response.map(Outgoing::Whole), record)
+        }
+    }
+}
+
+/// A failure: brought into the contract, unless its service is only watched.
+async fn failed<R>(exchange: &mut Exchange, head: Parts, body: R, hold: Hold) -> Outcome<R>
+where
+    R: Body<Data = Bytes> + Unpin,
+{
+    hold.release();
+    if exchange.observes() {
+        return watched_failure(exchange, head, body).await;
+    }
+    let content = failure_content(body).await;
+    Err(outcome::refuse(exchange.contract(), head.status, &head.headers, &content))
+}
+
+/// A success that is held against the API's document.
+async fn looked<R>(exchange: &mut Exchange, head: Parts, body: R, hold: Hold) -> Outcome<R>
+where
+    R: Body<Data = Bytes> + Unpin,
+{
+    let Some((api, operation)) = exchange.api().cloned().zip(exchange.operation) else {
+        return Ok(charged(exchange, head, Looked::nothing(body), hold));
+    };
+    let operation = &api.settings.document.operations()[operation];
+    let (body, fault) = match answer::look(&api.settings, operation, &head, body).await {
+        Ok(looked) => looked,
+        Err(cause) => {
+            hold.release();
+            return Err(Refused::from(Condition::UpstreamInvalidResponse).because(cause));
         }
     };
+    match fault {
+        Some(fault) if fault.is_refused(api.settings.validation.answers) => {
+            let refused = Refused::from(Condition::UpstreamInvalidResponse).because(fault.to_string());
+            if let Err(refused) = exchange.decided::<()>(Err(refused)) {
+                hold.release();
+                return Err(refused);
+            }
+        }
+        Some(fault) => exchange.remarks.push(fault.to_string()),
+        None => {}
+    }
+    Ok(charged(exchange, head, body, hold))
+}
+
+/// A success, with what is still to be settled of it.
+fn charged<R>(exchange: &mut Exchange, mut head: Parts, body: Looked<R>, hold: Hold) -> Response<Outgoing<R>>
+where
+    R: Body<Data = Bytes> + Unpin,
+{
+    let taken = exchange.taken.take();
+    let mut remarks = std::mem::take(&mut exchange.remarks);
     // A service that is only watched charges nobody, and what it says stays as it is.
-    let usage = if settings.observe { &Usage::USUAL } else { exchange.usage() };
-    let charge = Charge::of(hold, exchange.taken.take(), usage, &mut head.headers, &mut exchange.remarks);
-    Ok(passing(head, Outgoing::passing(body, charge)))
+    let usage = if exchange.observes() { &Usage::USUAL } else { exchange.usage() };
+    let charge = Charge::of(hold, taken, usage, &mut head.headers, &mut remarks);
+    exchange.remarks = remarks;
+    passing(head, Outgoing::passing(body, charge))
 }
 
 /// An answer that goes on to the client.
@@ -95,7 +216,7 @@ fn passing<R>(mut head: Parts, content: Outgoing<R>) -> Response<Outgoing<R>> {
 
 /// A failure of a service that is only watched: it goes on as it is, and what would have become of it is told.
 async fn watched_failure<R>(
-    exchange: &mut Exchange<'_>,
+    exchange: &mut Exchange,
     head: Parts,
     body: R,
 ) -> Result<Response<Outgoing<R>>, Refused>
@@ -105,7 +226,7 @@ where
     let (body, begin) = Looked::into_beginning(body, MAX_FAILURE_BYTES).await.map_err(|()| {
         Refused::from(Condition::UpstreamInvalidResponse).because("the content of a failure broke off")
     })?;
-    exchange.observe(&outcome::refuse(exchange.voice(), head.status, &head.headers, &begin));
+    exchange.observe(&outcome::refuse(exchange.contract(), head.status, &head.headers, &begin));
     Ok(passing(head, Outgoing::passing(body, Charge::failed(exchange.taken.take()))))
 }
 

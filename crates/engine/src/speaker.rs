@@ -1,6 +1,7 @@
 //! A contract as the engine uses it: with the fields that its answers carry, their names worked out once.
 
-use std::sync::Arc;
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use demur_contract::{Contract, FieldFamily, ResetForm};
 use http::header::RETRY_AFTER;
@@ -84,8 +85,19 @@ pub(crate) const RATELIMIT_POLICY: HeaderName = HeaderName::from_static("ratelim
 pub(crate) const RATELIMIT: HeaderName = HeaderName::from_static("ratelimit");
 
 /// The contract's loader has checked the names, so nothing is lost here.
+///
+/// A name that is no constant is counted whenever a message gets it, which is a dear thing to do at every request. So
+/// names become constants, each once in the life of the process: there are as many as contracts declare.
 fn name(field: &str) -> Option<HeaderName> {
-    HeaderName::from_bytes(field.as_bytes()).ok()
+    static NAMES: Mutex<BTreeSet<&'static str>> = Mutex::new(BTreeSet::new());
+    let name = HeaderName::from_bytes(field.as_bytes()).ok()?;
+    let mut names = NAMES.lock().unwrap_or_else(PoisonError::into_inner);
+    let known = names.get(name.as_str()).copied().unwrap_or_else(|| {
+        let lasting: &'static str = Box::leak(name.as_str().into());
+        names.insert(lasting);
+        lasting
+    });
+    Some(HeaderName::from_static(known))
 }
 
 fn family(family: &FieldFamily) -> Option<Family> {

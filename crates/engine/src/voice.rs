@@ -10,71 +10,52 @@ use demur_contract::Contract;
 use http::header::{ACCEPT, ACCEPT_LANGUAGE, CONTENT_LANGUAGE, CONTENT_TYPE, VARY};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-use crate::speaker::Speaker;
-
-/// Who speaks, and what the client asked to hear.
-#[derive(Debug, Clone)]
-pub(crate) struct Voice<'e> {
-    speaker: &'e Speaker,
+/// How the client asked to be spoken to; nothing, of a request that nothing is known of.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Voice {
     accept: Option<HeaderValue>,
     accept_language: Option<HeaderValue>,
 }
 
-impl<'e> Voice<'e> {
-    /// The contract as its file has it: of a request that nothing is known of.
-    pub(crate) fn of(speaker: &'e Speaker) -> Self {
-        Self { speaker, accept: None, accept_language: None }
-    }
-
-    /// The same contract for a client that sent these fields. Only what can make a difference is kept.
-    pub(crate) fn heard(speaker: &'e Speaker, headers: &HeaderMap) -> Self {
-        let contract = speaker.contract();
+impl Voice {
+    /// What a client that sent these fields asks of a contract. Only what can make a difference is kept.
+    pub(crate) fn heard(contract: &Contract, headers: &HeaderMap) -> Self {
         let kept = |matters: bool, name: HeaderName| matters.then(|| combined(headers, &name)).flatten();
         Self {
-            speaker,
             accept: kept(contract.as_problem().is_some(), ACCEPT),
             accept_language: kept(contract.has_translations(), ACCEPT_LANGUAGE),
         }
     }
 
-    pub(crate) fn speaker(&self) -> &'e Speaker {
-        self.speaker
-    }
-
-    /// The contract as its file has it: which errors there are, and which fields every answer carries.
-    pub(crate) fn contract(&self) -> &'e Contract {
-        self.speaker.contract()
-    }
-
     /// The contract as this client should read it.
-    pub(crate) fn spoken(&self) -> &'e Contract {
+    pub(crate) fn spoken<'c>(&self, contract: &'c Contract) -> &'c Contract {
         let spoken = match text(&self.accept_language) {
-            Some(languages) => self.contract().in_language_of(languages),
-            None => self.contract(),
+            Some(languages) => contract.in_language_of(languages),
+            None => contract,
         };
         match text(&self.accept) {
             Some(accept) => spoken.in_media_type_of(accept),
             None => spoken,
         }
     }
+}
 
-    /// Says what the content is, and on what that depended.
-    pub(crate) fn describe(&self, spoken: &Contract, headers: &mut HeaderMap) {
-        if let Ok(value) = HeaderValue::from_str(spoken.content_type()) {
-            headers.insert(CONTENT_TYPE, value);
-        }
-        let by_language = self.contract().has_translations();
-        if by_language && let Ok(value) = HeaderValue::from_str(spoken.locale()) {
-            headers.insert(CONTENT_LANGUAGE, value);
-        }
-        let vary = match (self.contract().as_problem().is_some(), by_language) {
-            (true, true) => "accept, accept-language",
-            (true, false) => "accept",
-            (false, true) => "accept-language",
-            (false, false) => return,
-        };
-        headers.insert(VARY, HeaderValue::from_static(vary));
+/// Says what the content is that a contract has spoken in this form of it, and on what that depended.
+pub(crate) fn describe(contract: &Contract, spoken: &Contract, headers: &mut HeaderMap) {
+    if let Ok(value) = HeaderValue::from_str(spoken.content_type()) {
+        headers.insert(CONTENT_TYPE, value);
     }
+    let by_language = contract.has_translations();
+    if by_language && let Ok(value) = HeaderValue::from_str(spoken.locale()) {
+        headers.insert(CONTENT_LANGUAGE, value);
+    }
+    let vary = match (contract.as_problem().is_some(), by_language) {
+        (true, true) => "accept, accept-language",
+        (true, false) => "accept",
+        (false, true) => "accept-language",
+        (false, false) => return,
+    };
+    headers.insert(VARY, HeaderValue::from_static(vary));
 }
 
 /// What is no text says nothing that could be chosen by.
@@ -114,13 +95,13 @@ errors:
 locales: { it: { errors: { bad_request: Errata., internal: Nostra. } } }
 ";
 
-    fn speaker(text: &str) -> Speaker {
-        Speaker::new(Contract::load(&Source::new("shop.yaml", text)).unwrap().contract.into(), &[])
+    fn contract(text: &str) -> Contract {
+        Contract::load(&Source::new("shop.yaml", text)).unwrap().contract
     }
 
     #[test]
     fn the_client_chooses_language_and_media_type() {
-        let speaker = speaker(SHOP);
+        let contract = contract(SHOP);
         for (accept, languages, media_type, language) in [
             (&[][..], &[][..], "application/json", "en"),
             (&["application/problem+json"], &[], "application/problem+json", "en"),
@@ -138,9 +119,9 @@ locales: { it: { errors: { bad_request: Errata., internal: Nostra. } } }
                     headers.append(name.clone(), HeaderValue::from_static(value));
                 }
             }
-            let voice = Voice::heard(&speaker, &headers);
+            let voice = Voice::heard(&contract, &headers);
             let mut described = HeaderMap::new();
-            voice.describe(voice.spoken(), &mut described);
+            describe(&contract, voice.spoken(&contract), &mut described);
             assert_eq!(described[CONTENT_TYPE], media_type, "{accept:?}");
             assert_eq!(described[CONTENT_LANGUAGE], language, "{languages:?}");
             assert_eq!(described[VARY], "accept, accept-language");
@@ -150,14 +131,14 @@ locales: { it: { errors: { bad_request: Errata., internal: Nostra. } } }
     #[test]
     fn a_contract_with_one_voice_varies_by_nothing() {
         let (start, _) = SHOP.split_once("locales:").unwrap();
-        let speaker = speaker(&start.replace("name: shop", "name: shop\nproblem_json: off"));
+        let contract = contract(&start.replace("name: shop", "name: shop\nproblem_json: off"));
         let mut headers = HeaderMap::new();
         headers.insert(ACCEPT, HeaderValue::from_static("application/problem+json"));
         headers.insert(ACCEPT_LANGUAGE, HeaderValue::from_static("it"));
-        let voice = Voice::heard(&speaker, &headers);
+        let voice = Voice::heard(&contract, &headers);
         assert!(voice.accept.is_none() && voice.accept_language.is_none());
         let mut described = HeaderMap::new();
-        voice.describe(voice.spoken(), &mut described);
+        describe(&contract, voice.spoken(&contract), &mut described);
         assert_eq!(described.len(), 1);
     }
 }

@@ -114,7 +114,7 @@ fn read(api: &str, new: &str, old: &str) -> Result<ApiSettings, Diagnostics> {
 }
 
 struct World {
-    engine: Engine,
+    engine: Arc<Engine>,
     clock: Clock,
     secret: String,
 }
@@ -151,7 +151,7 @@ fn world() -> World {
         metadata: std::collections::BTreeMap::new(),
     };
     keys.insert(pepper.digest(secret.expose()), record, account);
-    let admission = Arc::new(Admission::new(stores, pepper, plans, Settings::default()));
+    let admission = Admission::new(stores, pepper, plans, Settings::default());
     let voice = Contract::load(&demur_contract::builtin::source("problem").unwrap()).unwrap().contract;
     let engine = Engine::new(vec![Api::new(settings)], admission, Arc::new(voice));
     World { engine, clock, secret: secret.expose().to_owned() }
@@ -195,7 +195,7 @@ impl World {
         let (head, body) = response.into_parts();
         let content = block(body.collect()).unwrap().to_bytes();
         let json = serde_json::from_slice(&content).unwrap();
-        Answer { response: Response::from_parts(head, ()), record: *record, json }
+        Answer { response: Response::from_parts(head, ()), record, json }
     }
 }
 
@@ -281,7 +281,7 @@ fn a_client_is_answered_in_its_language_and_media_type() {
             assert!(text.contains("Alcuni campi sono errati.") && text.contains("errato: limit"), "{text}");
         }
         // Whatever is said, it is the same error for the operators.
-        let refusal = answer.record.refusal.as_ref().unwrap();
+        let refusal = answer.record.refusal().unwrap();
         let code = if fields.len() == 4 { "bad" } else { "invalid" };
         assert_eq!((refusal.code(), refusal.status), (code, answer.response.status().as_u16()));
     }

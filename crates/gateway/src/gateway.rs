@@ -70,7 +70,7 @@ impl Gateway {
         let (log, writing) = AccessLog::start(&config.access_log)?;
         let (ending, ended) = watch::channel(false);
         let equipment = Equipment {
-            engine: Arc::new(Engine::new(apis, admission, config.voice)),
+            engine: Engine::new(apis, admission, config.voice),
             clock,
             bounds: config.bounds,
             upstreams: upstreams.into(),

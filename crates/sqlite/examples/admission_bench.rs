@@ -73,7 +73,7 @@ fn key(account: &Account) -> KeyRecord {
 
 /// A door with so many keys, all of them known to its cache.
 struct Door {
-    admission: Admission,
+    admission: Arc<Admission>,
     secrets: Vec<Secret>,
     clock: Clock,
 }

@@ -27,7 +27,7 @@ fn open(path: &Path) -> Arc<Store> {
     Store::open(path, book()).unwrap()
 }
 
-fn door(store: &Arc<Store>) -> Admission {
+fn door(store: &Arc<Store>) -> Arc<Admission> {
     Admission::new(store.stores(), store.pepper(), book(), Settings::default())
 }
 

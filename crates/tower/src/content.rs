@@ -60,13 +60,18 @@ fn named(error: &(dyn std::error::Error + 'static)) -> ContentFault {
     ContentFault::Broken(error.to_string())
 }
 
-/// What went wrong with the content while the service read it.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Faulted(Arc<OnceLock<ContentFault>>);
+/// What went wrong with the content while the service read it; nothing is kept for a request without any.
+#[derive(Debug, Clone)]
+pub(crate) struct Faulted(Option<Arc<OnceLock<ContentFault>>>);
 
 impl Faulted {
+    /// Of this content.
+    pub(crate) fn of(content: &impl Body) -> Self {
+        Self((!content.is_end_stream()).then(Arc::default))
+    }
+
     pub(crate) fn fault(&self) -> Option<ContentFault> {
-        self.0.get().cloned()
+        self.0.as_ref()?.get().cloned()
     }
 }
 
@@ -96,9 +101,9 @@ where
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, ContentFault>>> {
         let frame = ready!(Pin::new(&mut self.content).poll_frame(cx));
-        if let Some(Err(fault)) = &frame {
+        if let (Some(Err(fault)), Some(faulted)) = (&frame, &self.faulted.0) {
             // Of several the first one counts.
-            let _ = self.faulted.0.set(fault.clone());
+            let _ = faulted.set(fault.clone());
         }
         Poll::Ready(frame)
     }

@@ -2,9 +2,9 @@
 
 use std::convert::Infallible;
 use std::fmt;
-use std::future::{Future, poll_fn};
+use std::future::Future;
 use std::net::SocketAddr;
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -12,16 +12,16 @@ use std::time::Duration;
 use axum_core::BoxError;
 use bytes::Bytes;
 use demur_admission::{Admission, Clock, NoRandomness, Pepper, PlanBook, Settings, Stores};
-use demur_engine::{Api, Arrival, Engine, Outgoing, Peer, Record, UpstreamFault};
-use http::{Request, Response, StatusCode};
+use demur_engine::{Api, Arrival, Engine, Outgoing, Peer, Received};
+use http::{Request, Response};
 use http_body::Body;
 use tower_layer::Layer;
 use tower_service::Service;
 
 use crate::config::ServiceConfig;
-use crate::content::{Answered, Arriving, Faulted, RequestContent};
+use crate::content::{Answered, Arriving, RequestContent};
 use crate::keys::Keys;
-use crate::{fault, rejection};
+use crate::serving;
 
 /// Puts the engine around a service. Clones share keys, counts and credits.
 ///
@@ -45,9 +45,9 @@ impl DemurLayer {
     /// With keys, counts and credits in these stores.
     pub fn with_stores(config: ServiceConfig, stores: Stores, pepper: Pepper) -> Self {
         let plans = Arc::new(PlanBook::new(config.plans));
-        let admission = Arc::new(Admission::new(stores, pepper, plans, Settings::default()));
+        let admission = Admission::new(stores, pepper, plans, Settings::default());
         let apis = config.apis.into_iter().map(Api::new).collect();
-        Self::new(Arc::new(Engine::new(apis, admission, config.voice)), Clock::start())
+        Self::new(Engine::new(apis, admission, config.voice), Clock::start())
     }
 
     /// Around an engine that stands already. One clock per process: moments of two cannot be compared.
@@ -109,53 +109,33 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        let (mut inner, engine) = (self.inner.clone(), Arc::clone(&self.engine));
         let peer = request.extensions().get::<SocketAddr>().map(|address| Peer::new(address.ip()));
-        let now = self.clock.now();
-        let request = request.map(Arriving::new);
-        Box::pin(async move {
-            let (peer, lag) = (peer.as_ref(), Duration::ZERO);
-            let arrival = Arrival { now, peer, listener: None, rejection: None, lag };
-            let forward = |api: &Arc<Api>, request: Request<_>| {
-                // What a service that is only watched says goes on as it is.
-                let observes = api.settings().observe;
-                let faulted = Faulted::default();
-                let request = request.map(|content| RequestContent::new(content, faulted.clone()));
-                async move {
-                    if let Err(error) = poll_fn(|context| inner.poll_ready(context)).await {
-                        return fault::answer(&*error.into());
-                    }
-                    match pin!(inner.call(request)).await.map_err(Into::into) {
-                        Ok(response) if is_failure(response.status()) && !observes => {
-                            failure(response, &faulted).await
+        let arrival = Arrival {
+            now: self.clock.now(),
+            peer: peer.as_ref(),
+            listener: None,
+            rejection: None,
+            lag: Duration::ZERO,
+        };
+        match self.engine.receive(request.map(Arriving::new), arrival) {
+            Received::Forward(request, passage) => serving::forward(&self.inner, request, passage),
+            Received::Answered(response, record) => serving::done(response.map(Outgoing::Whole), record),
+            Received::Waiting(mut waiting) => {
+                let inner = self.inner.clone();
+                Box::pin(async move {
+                    loop {
+                        match waiting.go_on().await {
+                            Received::Forward(request, passage) => {
+                                return serving::forward(&inner, request, passage).await;
+                            }
+                            Received::Answered(response, record) => {
+                                return serving::done(response.map(Outgoing::Whole), record).await;
+                            }
+                            Received::Waiting(more) => waiting = more,
                         }
-                        Ok(response) => Ok(response.map(Answered::service)),
-                        Err(error) => fault::answer(&*error),
                     }
-                }
-            };
-            let (mut response, record) = pin!(engine.serve(request, arrival, forward)).await;
-            if record.is_notable() {
-                response.extensions_mut().insert::<Arc<Record>>(record.into());
+                })
             }
-            Ok(response)
-        })
-    }
-}
-
-fn is_failure(status: StatusCode) -> bool {
-    status.is_client_error() || status.is_server_error()
-}
-
-/// What the service's failure was, for the engine.
-async fn failure<R>(response: Response<R>, faulted: &Faulted) -> Result<Response<Answered<R>>, UpstreamFault>
-where
-    R: Body<Data = Bytes> + Unpin,
-{
-    // A service whose content could not be read to its end says so in its own way; we know what it was.
-    match faulted.fault() {
-        Some(fault) => Err(UpstreamFault::Content(fault)),
-        // Boxed, as it is rare: every request's future has the room for it otherwise.
-        None => Ok(Box::pin(rejection::named(response)).await),
+        }
     }
 }

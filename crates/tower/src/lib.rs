@@ -46,6 +46,7 @@ mod keys;
 mod layer;
 mod raise;
 mod rejection;
+mod serving;
 
 pub use config::{ConfigError, ServiceConfig};
 pub use content::{Answered, Arriving, RequestContent};

@@ -281,7 +281,7 @@ async fn parameters_are_in_the_message_and_causes_are_not() {
     let app = Router::new().route("/items", get(raised)).layer(layer);
     let seen = seen(app.oneshot(request(&keys, Method::GET, "/items", "")).await.unwrap()).await;
     assert_eq!(seen.content["error"]["message"], "Tea is sold out, 2 are left.");
-    assert_eq!(seen.record.unwrap().refusal.as_ref().unwrap().cause, "shelf 7");
+    assert_eq!(seen.record.unwrap().refusal().unwrap().cause, "shelf 7");
 }
 
 #[tokio::test]

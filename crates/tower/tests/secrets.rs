@@ -75,7 +75,7 @@ async fn no_record_of_a_request_shows_its_key() {
         let answer = service.layer(layer).oneshot(request).await.unwrap();
         assert_eq!(answer.status(), status, "{what}");
         let record: &Arc<Record> = answer.extensions().get().unwrap();
-        let cause = &record.refusal.as_ref().unwrap().cause;
+        let cause = &record.refusal().unwrap().cause;
         assert!(!tells(&format!("{record:?}"), key.expose()), "{what}: {cause}");
         assert!(in_query || cause.contains("no item …"), "{what}: {cause}");
     }

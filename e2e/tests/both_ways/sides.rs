@@ -56,7 +56,7 @@ impl Sides {
         let admission =
             Admission::new(kept(&for_gateway, stores), for_gateway.pepper(), plans, Settings::default());
         let gateway = Gateway::bind(&config.listeners).unwrap();
-        let serving = gateway.serve(config, Arc::new(admission), Clock::start()).unwrap();
+        let serving = gateway.serve(config, admission, Clock::start()).unwrap();
 
         let layer = DemurLayer::with_stores(service, kept(&for_layer, stores), for_layer.pepper());
         let timed = ServiceBuilder::new().layer(layer).timeout(PATIENCE).service((example.router)());

@@ -14,7 +14,7 @@ struct Line<'e> {
     timestamp: String,
     level: &'static str,
     message: &'static str,
-    request_id: &'e str,
+    request_id: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     client: Option<std::net::IpAddr>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -77,7 +77,7 @@ pub(crate) fn write(entry: &Entry, format: LogFormat, lines: &mut Vec<u8>) {
 impl<'e> Line<'e> {
     fn of(entry: &'e Entry) -> Self {
         let record = &entry.record;
-        let refusal = record.refusal.as_deref();
+        let refusal = record.refusal();
         let is_gone = refusal.is_none() && !entry.is_whole;
         let condition = match refusal {
             Some(refusal) => refusal.condition,
@@ -105,8 +105,8 @@ impl<'e> Line<'e> {
             origin: refusal.map(|refusal| refusal.origin.as_str()),
             contract: refusal.map(|refusal| refusal.contract().name()),
             cause: refusal.map(|refusal| refusal.cause.as_str()).filter(|cause| !cause.is_empty()),
-            observed: record.observations.iter().map(Observed::of).collect(),
-            remarks: &record.remarks,
+            observed: record.observations().iter().map(Observed::of).collect(),
+            remarks: record.remarks(),
         }
     }
 }
@@ -121,12 +121,12 @@ impl<'e> Observed<'e> {
 
 /// What happened. What a caller did is news; what we or the upstream did is trouble.
 fn told(record: &Record, is_gone: bool) -> (&'static str, &'static str) {
-    match &record.refusal {
+    match record.refusal() {
         Some(refusal) if refusal.origin == Origin::Client => ("INFO", "refused"),
         Some(_) => ("WARN", "failed"),
         None if is_gone => ("INFO", "not taken to its end"),
-        None if !record.observations.is_empty() => ("INFO", "would have been refused"),
-        None if !record.remarks.is_empty() => ("WARN", "answered"),
+        None if !record.observations().is_empty() => ("INFO", "would have been refused"),
+        None if !record.remarks().is_empty() => ("WARN", "answered"),
         None => ("INFO", "answered"),
     }
 }

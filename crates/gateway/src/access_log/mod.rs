@@ -36,7 +36,7 @@ const BETWEEN_COMPLAINTS: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub(crate) struct Entry {
     pub(crate) at: Timestamp,
-    pub(crate) record: Box<Record>,
+    pub(crate) record: Record,
     pub(crate) client: Option<IpAddr>,
     /// What was asked, where it could be read. Never the query: keys may stand there.
     pub(crate) method: Option<Method>,

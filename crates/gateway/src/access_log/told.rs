@@ -45,13 +45,7 @@ pub(crate) struct Due {
 
 impl AccessLog {
     /// The line of a request that has been answered with this status, if it has one.
-    pub(crate) fn due(
-        &self,
-        clock: Clock,
-        asked: Asked,
-        status: u16,
-        record: Box<Record>,
-    ) -> Option<Box<Due>> {
+    pub(crate) fn due(&self, clock: Clock, asked: Asked, status: u16, record: Record) -> Option<Box<Due>> {
         if !self.takes(&record) {
             return None;
         }

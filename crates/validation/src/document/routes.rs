@@ -35,7 +35,7 @@ pub struct Found<'d, 'p> {
 }
 
 /// The texts of the parameters, in their order in the path.
-type Captured<'p> = SmallVec<[&'p str; 8]>;
+type Captured<'p> = SmallVec<[&'p str; 4]>;
 
 impl<'p> Found<'_, 'p> {
     /// A path parameter as it stands in the target, still percent-encoded.

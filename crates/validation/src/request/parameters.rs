@@ -59,6 +59,10 @@ pub(crate) fn check_parameters(
     if rules.is_empty() && !(wants_unknown && query.is_some()) {
         return answer;
     }
+    // Nor does one whose parameters stand in the query and may all be left out, where there is none.
+    if query.is_none() && rules.iter().all(|rule| rule.location == Location::Query && !rule.required) {
+        return answer;
+    }
     let has = |location: Location| rules.iter().any(|rule| rule.location == location);
     let mut violations = Violations::default();
     let cookie_lines: Vec<Cow<'_, str>> = if has(Location::Cookie) {
