@@ -32,7 +32,8 @@ pub(crate) enum End {
 enum Told {
     All,
     Used(u64),
-    InTrailer(HeaderName),
+    /// Boxed: few are told so.
+    InTrailer(Box<HeaderName>),
 }
 
 impl Charge {
@@ -47,7 +48,7 @@ impl Charge {
     ) -> Self {
         let told = match &usage.told_by {
             ToldBy::Nobody => Told::All,
-            ToldBy::Trailer(name) => Told::InTrailer(name.clone()),
+            ToldBy::Trailer(name) => Told::InTrailer(Box::new(name.clone())),
             ToldBy::Field(name) => heard(head, name, &hold, remarks),
         };
         let Usage { client_gone, cut, settled_by, .. } = *usage;

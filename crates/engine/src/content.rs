@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::pin::Pin;
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, ready};
 
 use bytes::{Bytes, BytesMut};
@@ -56,15 +57,53 @@ pub enum Content<B> {
         body: B,
         /// The bound.
         left: u64,
+        /// Where a fault is noted.
+        faulted: Faulted,
     },
 }
 
+/// What goes wrong with a request's content while its upstream reads it, for whoever wants to know. Nothing is kept of
+/// content that has none.
+#[derive(Debug, Clone, Default)]
+pub struct Faulted(Option<Arc<OnceLock<ContentFault>>>);
+
+impl Faulted {
+    /// The first fault, if there was one by now.
+    pub fn fault(&self) -> Option<ContentFault> {
+        self.0.as_ref()?.get().cloned()
+    }
+
+    fn note(&self, fault: &ContentFault) {
+        if let Some(noted) = &self.0 {
+            // Of several the first one counts.
+            let _ = noted.set(fault.clone());
+        }
+    }
+}
+
 impl<B> Content<B> {
+    pub(crate) fn streaming(body: B, bound: u64) -> Self {
+        Self::Streaming { body, left: bound, faulted: Faulted::default() }
+    }
+
     /// What was collected; empty where it streams.
     pub(crate) fn collected(&self) -> Bytes {
         match self {
             Content::Collected(Some(bytes)) => bytes.clone(),
             Content::Collected(None) | Content::Streaming { .. } => Bytes::new(),
+        }
+    }
+}
+
+impl<B: Body> Content<B> {
+    /// Has faults noted from here on.
+    pub fn noted(&mut self) -> Faulted {
+        match self {
+            Content::Streaming { body, faulted, .. } if !body.is_end_stream() => {
+                faulted.0.get_or_insert_default();
+                faulted.clone()
+            }
+            Content::Collected(_) | Content::Streaming { .. } => Faulted::default(),
         }
     }
 }
@@ -82,14 +121,17 @@ where
     ) -> Poll<Option<Result<Frame<Bytes>, ContentFault>>> {
         match &mut *self {
             Content::Collected(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
-            Content::Streaming { body, left } => {
-                let frame = ready!(Pin::new(body).poll_frame(cx));
-                if let Some(Ok(frame)) = &frame {
-                    let length = frame.data_ref().map_or(0, |data| data.len() as u64);
+            Content::Streaming { body, left, faulted } => {
+                let mut frame = ready!(Pin::new(body).poll_frame(cx));
+                if let Some(Ok(data)) = &frame {
+                    let length = data.data_ref().map_or(0, |data| data.len() as u64);
                     match left.checked_sub(length) {
                         Some(rest) => *left = rest,
-                        None => return Poll::Ready(Some(Err(ContentFault::TooLarge))),
+                        None => frame = Some(Err(ContentFault::TooLarge)),
                     }
+                }
+                if let Some(Err(fault)) = &frame {
+                    faulted.note(fault);
                 }
                 Poll::Ready(frame)
             }

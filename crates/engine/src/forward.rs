@@ -35,7 +35,7 @@ pub(crate) fn strip_request<'s>(
         let spelt = name.as_str();
         is_hop_by_hop(spelt)
             || is_own(spelt)
-            || FORWARDING.contains(&spelt)
+            || is_forwarding(spelt)
             || is_credential(name)
             || is_alias(name, id, schemes.clone())
     };
@@ -117,9 +117,10 @@ fn is_alias<'s>(name: &HeaderName, id: &HeaderName, schemes: impl Iterator<Item 
         return false;
     }
     let plain = |text: &str| text.replace(['_', '.'], "-");
+    let meant = plain(spelt);
     let keys = schemes.map(|scheme| scheme.field().as_str());
-    let mut own = std::iter::once(id.as_str()).chain(keys).chain(FORWARDING).chain(FRAMING);
-    own.any(|own| spelt != own && plain(spelt) == plain(own))
+    let mut own = std::iter::once(id.as_str()).chain(keys).chain(FRAMING);
+    own.any(|own| spelt != own && meant == plain(own)) || is_forwarding(&meant)
 }
 
 /// `demur-…`, with `_` and `.` read as `-`. Names are in lower case already.
@@ -129,21 +130,25 @@ fn is_own(name: &str) -> bool {
     name.len() >= PREFIX.len() && name.bytes().zip(PREFIX).all(|(byte, expected)| plain(&byte) == *expected)
 }
 
-/// Fields that tell an upstream of another client, target or method than it would see.
-const FORWARDING: [&str; 12] = [
-    "forwarded",
-    "x-forwarded-for",
-    "x-forwarded-host",
-    "x-forwarded-port",
-    "x-forwarded-prefix",
-    "x-forwarded-proto",
-    "x-real-ip",
-    "x-original-url",
-    "x-rewrite-url",
-    "x-http-method",
-    "x-http-method-override",
-    "x-method-override",
-];
+/// Whether a field tells an upstream of another client, target or method than it would see.
+fn is_forwarding(name: &str) -> bool {
+    matches!(
+        name,
+        "forwarded"
+            | "x-forwarded-for"
+            | "x-forwarded-host"
+            | "x-forwarded-port"
+            | "x-forwarded-prefix"
+            | "x-forwarded-proto"
+            | "x-real-ip"
+            | "x-original-url"
+            | "x-rewrite-url"
+            | "x-http-method"
+            | "x-http-method-override"
+            | "x-method-override"
+    )
+}
+
 /// Fields that tell where a message ends and to whom it goes.
 const FRAMING: [&str; 3] = ["content-length", "content-type", "transfer-encoding"];
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");

@@ -39,7 +39,7 @@ mod waiting;
 pub use answer::Looked;
 pub use api::Api;
 pub use arrival::{Arrival, Peer, Rejection, Within};
-pub use content::{Content, ContentFault};
+pub use content::{Content, ContentFault, Faulted};
 pub use outcome::UpstreamFault;
 pub use outgoing::{Outgoing, Passing};
 pub use panics::{Panicked, caught, caught_async};

@@ -7,6 +7,8 @@ use crate::api::Api;
 /// The APIs: those with a host before those without, and then those with the longest paths first.
 pub(crate) struct Mounts {
     apis: Vec<Arc<Api>>,
+    /// Whether any of them, or of their generations, goes by the host.
+    ask_for_host: bool,
 }
 
 impl Mounts {
@@ -16,11 +18,17 @@ impl Mounts {
             let mount = &api.settings.mount;
             (mount.host.is_none(), std::cmp::Reverse(mount.path.len()))
         });
-        Self { apis }
+        let ask_for_host = apis.iter().any(|api| api.settings.asks_for_host());
+        Self { apis, ask_for_host }
     }
 
     pub(crate) fn all(&self) -> &[Arc<Api>] {
         &self.apis
+    }
+
+    /// Whether the host makes a difference: nearly always it need not be looked for.
+    pub(crate) fn ask_for_host(&self) -> bool {
+        self.ask_for_host
     }
 
     /// The API with its place among all, and the path within it, which begins with `/`.

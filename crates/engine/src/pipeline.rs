@@ -194,7 +194,8 @@ pub(crate) struct Pass<B> {
     api: usize,
     content: Content<B>,
     hold: Hold,
-    balance: Option<Balance>,
+    /// Boxed: most requests cost nothing.
+    balance: Option<Box<Balance>>,
     /// Another target than the client asked for.
     target: Option<String>,
     timeout: Option<Duration>,
@@ -272,7 +273,7 @@ where
         if let Some(target) = pass.target.take() {
             aim(&mut self.parts, target)?;
         }
-        let presented = dress(&self.exchange, &mut self.parts.headers, peer, pass.balance.as_ref());
+        let presented = dress(&self.exchange, &mut self.parts.headers, peer, pass.balance.as_deref());
         self.exchange.presented.extend(presented);
         if let Some(time) = pass.timeout {
             self.parts.extensions.insert(Within(time));
@@ -310,7 +311,7 @@ pub(crate) struct Target<'w> {
 
 impl<'w> Target<'w> {
     fn again(engine: &'w Engine, parts: &'w Parts) -> Option<Self> {
-        let host = host(&parts.uri, &parts.headers);
+        let host = engine.apis.ask_for_host().then(|| host(&parts.uri, &parts.headers)).flatten();
         let ((place, api), path) = engine.apis.find(host, parts.uri.path())?;
         let Find::Found(found) = api.settings.document.find(&parts.method, path) else { return None };
         let asks = &api.settings.operations[found.operation.index()];
@@ -335,7 +336,7 @@ where
     /// API and operation, and who asks. Until the API is known the engine's own contract speaks.
     fn enter(mut self, listener: Option<&str>) -> Outcome<B> {
         let (engine, parts) = (self.engine, self.parts);
-        let host = host(&parts.uri, &parts.headers);
+        let host = engine.apis.ask_for_host().then(|| host(&parts.uri, &parts.headers)).flatten();
         let Some(((place, api), path)) = engine.apis.find(host, parts.uri.path()) else {
             self.exchange.hear(&parts.headers);
             return Err(Condition::ResourceNotFound.into());
@@ -463,7 +464,10 @@ where
             self.exchange.decided(refuse_unacceptable(parts, found.operation))?;
         }
         let bound = asks.max_content.unwrap_or(settings.max_content);
-        refuse_announced_excess(parts, bound)?;
+        let is_empty = self.body.as_ref().is_none_or(Body::is_end_stream);
+        if !is_empty {
+            refuse_announced_excess(parts, bound)?;
+        }
         // An idempotency key stands for one request, content included; and content that comes with a GET
         // can be forwarded only when its length is known.
         let looks_inside = found.operation.takes_content()
@@ -474,9 +478,9 @@ where
             let content = self.streaming(bound);
             return self.read(target, content);
         }
-        match &*self.body {
-            Some(body) if !body.is_end_stream() => Ok(Step::Wait(Wait::Content(bound))),
-            _ => self.read(target, Content::Collected(None)),
+        match is_empty {
+            true => self.read(target, Content::Collected(None)),
+            false => Ok(Step::Wait(Wait::Content(bound))),
         }
     }
 
@@ -525,6 +529,7 @@ where
     /// What it costs is on hold, durably.
     pub(crate) fn booked(self, target: &Target<'w>, content: Content<B>, booked: Booked) -> Outcome<B> {
         let (hold, balance) = credits::booked(self.exchange, booked)?;
+        let balance = balance.map(Box::new);
         let (api, timeout) = (target.place, target.asks.timeout);
         let target = aimed_at(&self.parts.uri, target.path, target.query());
         Ok(Step::Pass(Pass { api, content, hold, balance, target, timeout }))
@@ -533,7 +538,7 @@ where
     /// The content as it comes in, within a bound.
     fn streaming(&mut self, bound: u64) -> Content<B> {
         match self.body.take() {
-            Some(body) => Content::Streaming { body, left: bound },
+            Some(body) => Content::streaming(body, bound),
             None => Content::Collected(None),
         }
     }

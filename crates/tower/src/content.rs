@@ -1,7 +1,6 @@
 //! Content on its way into the service and out of it.
 
 use std::pin::Pin;
-use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, ready};
 
 use axum_core::BoxError;
@@ -60,62 +59,8 @@ fn named(error: &(dyn std::error::Error + 'static)) -> ContentFault {
     ContentFault::Broken(error.to_string())
 }
 
-/// What went wrong with the content while the service read it; nothing is kept for a request without any.
-#[derive(Debug, Clone)]
-pub(crate) struct Faulted(Option<Arc<OnceLock<ContentFault>>>);
-
-impl Faulted {
-    /// Of this content.
-    pub(crate) fn of(content: &impl Body) -> Self {
-        Self((!content.is_end_stream()).then(Arc::default))
-    }
-
-    pub(crate) fn fault(&self) -> Option<ContentFault> {
-        self.0.as_ref()?.get().cloned()
-    }
-}
-
-/// A request's content as the service reads it: bounded, and remembered where it breaks.
-#[derive(Debug)]
-pub struct RequestContent<B> {
-    content: Content<Arriving<B>>,
-    faulted: Faulted,
-}
-
-impl<B> RequestContent<B> {
-    pub(crate) fn new(content: Content<Arriving<B>>, faulted: Faulted) -> Self {
-        Self { content, faulted }
-    }
-}
-
-impl<B> Body for RequestContent<B>
-where
-    B: Body<Data = Bytes> + Unpin,
-    B::Error: Into<BoxError>,
-{
-    type Data = Bytes;
-    type Error = ContentFault;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, ContentFault>>> {
-        let frame = ready!(Pin::new(&mut self.content).poll_frame(cx));
-        if let (Some(Err(fault)), Some(faulted)) = (&frame, &self.faulted.0) {
-            // Of several the first one counts.
-            let _ = faulted.set(fault.clone());
-        }
-        Poll::Ready(frame)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.content.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.content.size_hint()
-    }
-}
+/// A request's content as the service reads it: bounded.
+pub type RequestContent<B> = Content<Arriving<B>>;
 
 /// What the service answered with.
 #[derive(Debug)]

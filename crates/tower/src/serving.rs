@@ -8,13 +8,13 @@ use std::task::{Context, Poll, Waker, ready};
 
 use axum_core::BoxError;
 use bytes::Bytes;
-use demur_engine::{Content, Outgoing, Passage, Record, Settled, UpstreamFault, caught, caught_async};
+use demur_engine::{Faulted, Outgoing, Passage, Record, Settled, UpstreamFault, caught, caught_async};
 use http::{Request, Response, StatusCode};
 use http_body::Body;
 use pin_project_lite::pin_project;
 use tower_service::Service;
 
-use crate::content::{Answered, Arriving, Faulted, RequestContent};
+use crate::content::{Answered, RequestContent};
 use crate::{fault, rejection};
 
 /// What a layer's service answers with.
@@ -23,14 +23,16 @@ type Boxed<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 type Sent<R> = Result<Response<Answered<R>>, UpstreamFault>;
 
 pin_project! {
-    /// A request that is with the service. Written by hand, for it holds one after the other what an `async` block
-    /// would hold side by side, and every request makes one.
-    #[project = Stage]
-    enum Serving<F, R> {
-        /// The service answers.
-        Answering { #[pin] answering: F, passage: Option<Passage>, faulted: Faulted },
-        /// What it answered must be looked into first.
-        Settling { settling: Boxed<(Answer<R>, Record)> },
+    /// A request that is with the service. Written by hand: every request makes one, and an `async` block would hold
+    /// side by side what this holds one after the other.
+    struct Serving<F, R> {
+        // What the service will answer.
+        #[pin]
+        answering: Option<F>,
+        passage: Option<Passage>,
+        faulted: Faulted,
+        // What it answered, where that must be looked into first.
+        settling: Option<Boxed<(Answer<R>, Record)>>,
     }
 }
 
@@ -42,7 +44,7 @@ pub(crate) type Served<R> = Boxed<Result<Answer<R>, Infallible>>;
 /// It is asked through a clone, ready or not: this one must not take up room that it may never use.
 pub(crate) fn forward<S, B, R>(
     service: &S,
-    request: Request<Content<Arriving<B>>>,
+    mut request: Request<RequestContent<B>>,
     passage: Passage,
 ) -> Served<R>
 where
@@ -53,26 +55,34 @@ where
     B::Error: Into<BoxError>,
     R: Body<Data = Bytes> + Unpin + Send + 'static,
 {
-    let faulted = Faulted::of(request.body());
-    let request = request.map(|content| RequestContent::new(content, faulted.clone()));
+    let faulted = request.body_mut().noted();
     let mut service = service.clone();
-    match caught(|| service.poll_ready(&mut Context::from_waker(Waker::noop()))) {
-        Ok(Poll::Ready(Ok(()))) => {}
-        Ok(Poll::Ready(Err(error))) => return without(passage, fault::answer(&*error.into())),
-        Ok(Poll::Pending) => {
-            let answering = Box::pin(when_ready(service, request));
-            return Box::pin(Serving::new(answering, passage, faulted));
+    let mut serving = Serving { answering: None, passage: None, faulted, settling: None };
+    // The request is lent, and the future put where it stays: what catches panics would copy both some times.
+    let mut asking = Some(request);
+    let asked = caught(|| match service.poll_ready(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(Ok(())) => {
+            if let Some(request) = asking.take() {
+                serving.answering = Some(service.call(request));
+            }
+            None
         }
-        Err(panicked) => return without(passage, Err(panicked.into())),
+        Poll::Ready(Err(error)) => Some(fault::answer(&*error.into())),
+        Poll::Pending => None,
+    });
+    match (asked, asking) {
+        (Ok(None), None) => {
+            serving.passage = Some(passage);
+            Box::pin(serving)
+        }
+        (Ok(None), Some(request)) => {
+            let (passage, faulted) = (Some(passage), serving.faulted);
+            let answering = Some(Box::pin(when_ready(service, request)));
+            Box::pin(Serving { answering, passage, faulted, settling: None })
+        }
+        (Ok(Some(answer)), _) => without(passage, answer),
+        (Err(panicked), _) => without(passage, Err(panicked.into())),
     }
-    // The request is lent, and the future put where it is wanted: what catches panics would copy both some times.
-    let (mut request, mut answering) = (Some(request), None);
-    let called = caught(|| answering = request.take().map(|request| service.call(request)));
-    if let Some(answering) = answering {
-        return Box::pin(Serving::new(answering, passage, faulted));
-    }
-    let panicked = called.err().map(UpstreamFault::from);
-    without(passage, Err(panicked.unwrap_or(UpstreamFault::Unavailable(String::new()))))
 }
 
 /// The service was not asked, and this is what became of the request instead.
@@ -80,14 +90,11 @@ fn without<R>(passage: Passage, answer: Sent<R>) -> Served<R>
 where
     R: Body<Data = Bytes> + Unpin + Send + 'static,
 {
-    match passage.answered(answer) {
-        Settled::Done(response, record) => done(response, record),
-        Settled::Waiting(settling) => Box::pin(async move {
-            let (mut response, record) = settling.go_on().await;
-            tell(&mut response, record);
-            Ok(response)
-        }),
-    }
+    Box::pin(async move {
+        let (mut response, record) = settled(passage, answer).await;
+        tell(&mut response, record);
+        Ok(response)
+    })
 }
 
 /// There is an answer already.
@@ -101,12 +108,6 @@ async fn when_ready<S: Service<Q>, Q>(mut service: S, request: Q) -> Result<S::R
     service.call(request).await
 }
 
-impl<F, R> Serving<F, R> {
-    fn new(answering: F, passage: Passage, faulted: Faulted) -> Self {
-        Self::Answering { answering, passage: Some(passage), faulted }
-    }
-}
-
 impl<F, R, E> Future for Serving<F, R>
 where
     F: Future<Output = Result<Response<R>, E>>,
@@ -115,43 +116,49 @@ where
 {
     type Output = Result<Answer<R>, Infallible>;
 
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let settling = match self.as_mut().project() {
-            Stage::Settling { settling } => {
-                let (mut response, record) = ready!(settling.as_mut().poll(context));
-                tell(&mut response, record);
-                return Poll::Ready(Ok(response));
-            }
-            Stage::Answering { answering, passage, faulted } => {
-                let answer = match caught(|| answering.poll(context)) {
-                    Ok(polled) => Ok(ready!(polled)),
-                    Err(panicked) => Err(panicked),
-                };
-                // Whoever asks again after the end gets nothing more.
-                let Some(passage) = passage.take() else { return Poll::Pending };
-                let observes = passage.observes();
-                let settled = match answer {
-                    Ok(Ok(response)) if is_failure(response.status()) && !observes => {
-                        let settling = Box::pin(failed(passage, response, faulted.clone()));
-                        self.set(Self::Settling { settling });
-                        return self.poll(context);
-                    }
-                    Ok(Ok(response)) => passage.answered(Ok(response.map(Answered::service))),
-                    Ok(Err(error)) => passage.answered(fault::answer(&*error.into())),
-                    Err(panicked) => passage.answered(Err(panicked.into())),
-                };
-                match settled {
-                    Settled::Done(mut response, record) => {
-                        tell(&mut response, record);
-                        return Poll::Ready(Ok(response));
-                    }
-                    Settled::Waiting(settling) => Box::pin(settling.go_on()),
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut this = self.project();
+        if let Some(answering) = this.answering.as_mut().as_pin_mut() {
+            let answer = match caught(|| answering.poll(context)) {
+                Ok(polled) => Ok(ready!(polled)),
+                Err(panicked) => Err(panicked),
+            };
+            this.answering.set(None);
+            // It is there for as long as the service answers.
+            let Some(passage) = this.passage.take() else { return Poll::Pending };
+            let observes = passage.observes();
+            let settled = match answer {
+                Ok(Ok(response)) if is_failure(response.status()) && !observes => {
+                    let failed = failed(passage, response, this.faulted.clone());
+                    return settling(this.settling.insert(Box::pin(failed)), context);
                 }
+                Ok(Ok(response)) => passage.answered(Ok(response.map(Answered::service))),
+                Ok(Err(error)) => passage.answered(fault::answer(&*error.into())),
+                Err(panicked) => passage.answered(Err(panicked.into())),
+            };
+            match settled {
+                Settled::Done(mut response, record) => {
+                    tell(&mut response, record);
+                    return Poll::Ready(Ok(response));
+                }
+                Settled::Waiting(waiting) => *this.settling = Some(Box::pin(waiting.go_on())),
             }
-        };
-        self.set(Self::Settling { settling });
-        self.poll(context)
+        }
+        match this.settling {
+            Some(waiting) => settling(waiting, context),
+            // Whoever asks again after the end gets nothing more.
+            None => Poll::Pending,
+        }
     }
+}
+
+fn settling<R>(
+    settling: &mut Boxed<(Answer<R>, Record)>,
+    context: &mut Context<'_>,
+) -> Poll<Result<Answer<R>, Infallible>> {
+    let (mut response, record) = ready!(settling.as_mut().poll(context));
+    tell(&mut response, record);
+    Poll::Ready(Ok(response))
 }
 
 /// Puts the record among the response's extensions where there is something to say.
@@ -178,6 +185,13 @@ where
             Err(panicked) => Err(panicked.into()),
         },
     };
+    settled(passage, answer).await
+}
+
+async fn settled<R>(passage: Passage, answer: Sent<R>) -> (Answer<R>, Record)
+where
+    R: Body<Data = Bytes> + Unpin,
+{
     match passage.answered(answer) {
         Settled::Done(response, record) => (response, record),
         Settled::Waiting(settling) => settling.go_on().await,

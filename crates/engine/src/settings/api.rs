@@ -121,6 +121,11 @@ impl ApiSettings {
     pub fn contracts(&self) -> impl Iterator<Item = &Arc<Contract>> {
         std::iter::once(&self.contract).chain(self.generations.iter().map(|generation| &generation.contract))
     }
+
+    /// Whether a request's host decides what becomes of it.
+    pub(crate) fn asks_for_host(&self) -> bool {
+        self.mount.host.is_some() || self.generations.iter().any(|generation| generation.when.host.is_some())
+    }
 }
 
 /// Reads an API. `fields` has been opened by the caller, who takes what is the forwarder's from it and
