@@ -96,7 +96,10 @@ impl Door {
             .map(|number| {
                 let (secret, account) = (Secret::generate("shop").unwrap(), account(number));
                 directory.insert(pepper.digest(secret.expose()), key(&account), account);
-                admission.authenticate(secret.expose(), "shop", "shop", clock.now()).block().unwrap();
+                let now = clock.now();
+                let who = admission.authenticate(secret.expose(), "shop", "shop", now).block().unwrap();
+                // The first request of an account's day begins that day: once, and not for each request.
+                drop(admission.take(&who, &Demand::ONE, now).block().unwrap());
                 secret
             })
             .collect();
