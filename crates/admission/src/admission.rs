@@ -280,7 +280,7 @@ impl Admission {
     fn principal(&self, term: Term, credential: Arc<Credential>, now: Now) -> Principal {
         let plan = self.plans.plan(&credential.account.plan);
         let meter = self.stores.limits.open(&credential.account, &credential.key.id, &plan, now);
-        Principal::new(term, self.api(&credential.key.api), credential, plan, meter)
+        Principal::new(term, self.api(&credential.key.api), credential, meter)
     }
 
     fn api(&self, name: &str) -> Arc<str> {

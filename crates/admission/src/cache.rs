@@ -55,7 +55,8 @@ pub(crate) struct Term {
     /// As it was presented, which may be another than is stored.
     digest: Digest,
     plans: u64,
-    until: Duration,
+    /// Nanoseconds of the monotonic clock.
+    until: u64,
 }
 
 /// What a table remembers.
@@ -172,7 +173,8 @@ impl<R: Remembered> Table<R> {
     }
 
     fn term(&self, digest: Digest, seen: Seen, now: Now) -> Term {
-        Term { digest, plans: seen.plans, until: now.monotonic.saturating_add(self.kept_for) }
+        let until = Now { monotonic: now.monotonic.saturating_add(self.kept_for), ..now };
+        Term { digest, plans: seen.plans, until: until.nanos() }
     }
 
     fn set(&self, digest: &Digest) -> &Set<R> {
@@ -190,7 +192,7 @@ impl<R: Remembered> Table<R> {
             let found = slot.load();
             let found = found.as_ref()?;
             let term = found.term();
-            let believed = term.digest.matches(digest) && term.plans == plans && now.monotonic < term.until;
+            let believed = term.digest.matches(digest) && term.plans == plans && now.nanos() < term.until;
             // Cloned last: counting a reference holds up every load behind it, and those of the record
             // should be under way together.
             believed.then(|| Arc::clone(found))
@@ -202,9 +204,9 @@ impl<R: Remembered> Table<R> {
         let set = self.set(&digest);
         // Its own slot, else the one whose entry would be believed for the shortest time.
         let rank = |(_, slot): &(&AtomicU16, &ArcSwapOption<R>)| match slot.load().as_ref() {
-            Some(held) if held.term().digest == digest => (0, Duration::ZERO),
-            None => (1, Duration::ZERO),
-            Some(held) if held.term().until <= now.monotonic => (1, Duration::ZERO),
+            Some(held) if held.term().digest == digest => (0, 0),
+            None => (1, 0),
+            Some(held) if held.term().until <= now.nanos() => (1, 0),
             Some(held) => (2, held.term().until),
         };
         let places = set.tags.iter().zip(&set.slots);
@@ -288,7 +290,7 @@ mod tests {
         let meter = LocalCounters::new().open(&account, &key.id, &plan, at(0));
         let credential = Arc::new(Credential { digest, replaced: None, key, account });
         let term = cache.present_term(digest, seen, at(0));
-        Arc::new(Principal::new(term, "shop".into(), credential, plan, meter))
+        Arc::new(Principal::new(term, "shop".into(), credential, meter))
     }
 
     fn keep(cache: &Cache, digest: Digest, present: bool, seen: Seen) {

@@ -1,13 +1,14 @@
 //! Counts in this process's memory: the counters of one node, with or without a database behind.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 
 use super::counts::{Counts, Names};
+use super::meter::Limits;
 use super::window::QuotaState;
 use super::{Counters, Meter, PeerCells, QuotaUse};
 use crate::atomic::Ordering;
-use crate::{Account, AccountId, CountsFor, KeyId, Now, Plan};
+use crate::{Account, AccountId, KeyId, Now, Plan};
 
 /// Cells for all rates that count for addresses, together.
 const PEER_CELLS: usize = 65_536;
@@ -23,6 +24,8 @@ pub struct LocalCounters {
     /// Only of keys whose plans count for keys.
     keys: Mutex<HashMap<KeyId, Arc<Counts>>>,
     names: Names,
+    /// By the addresses of their plans, which they keep alive.
+    limits: Mutex<HashMap<usize, Weak<Limits>>>,
     peers: OnceLock<Arc<PeerCells>>,
     changed: Arc<ChangedQuotas>,
 }
@@ -75,6 +78,22 @@ impl LocalCounters {
         }
     }
 
+    fn limits(&self, plan: &Arc<Plan>) -> Arc<Limits> {
+        let mut all = self.limits.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = Arc::as_ptr(plan).addr();
+        if let Some(limits) = all.get(&known).and_then(Weak::upgrade) {
+            return limits;
+        }
+        // As plans are replaced, before it would grow: what is left of old ones goes.
+        if all.len() == all.capacity() {
+            all.retain(|_, limits| limits.strong_count() > 0);
+        }
+        let peers = || Arc::clone(self.peers.get_or_init(|| Arc::new(PeerCells::new(PEER_CELLS))));
+        let limits = Arc::new(Limits::new(plan, &self.names, peers, &self.changed));
+        all.insert(known, Arc::downgrade(&limits));
+        limits
+    }
+
     fn counts(&self, account: &AccountId) -> Arc<Counts> {
         let mut accounts = self.accounts.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(counts) = accounts.get(account) {
@@ -103,14 +122,53 @@ impl ChangedQuotas {
 
 impl Counters for LocalCounters {
     fn open(&self, account: &Account, key: &KeyId, plan: &Arc<Plan>, now: Now) -> Meter {
+        let limits = self.limits(plan);
         let counts = self.counts(&account.id);
-        let counts_for = |whose| plan.rates.iter().any(|rate| rate.counts_for == whose);
-        let key = counts_for(CountsFor::Key).then(|| self.key_counts(&account.id, key));
-        let peers = counts_for(CountsFor::Address)
-            .then(|| Arc::clone(self.peers.get_or_init(|| Arc::new(PeerCells::new(PEER_CELLS)))));
-        let numbers: Vec<usize> = plan.rates.iter().map(|rate| self.names.number(&rate.name)).collect();
-        let meter = Meter::new(plan, &numbers, counts, key, peers, &self.changed);
+        let key = limits.count_for_keys().then(|| self.key_counts(&account.id, key));
+        let meter = Meter::new(limits, counts, key);
         meter.change_rates(now);
         meter
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::num::NonZeroU32;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::{Demand, Exceeded, Rate};
+
+    fn meter(counters: &LocalCounters, plan: &Arc<Plan>) -> Meter {
+        let account = Account { id: "acme".parse().unwrap(), name: "Acme".into(), plan: plan.name.clone() };
+        let now = Now { wall: jiff::Timestamp::UNIX_EPOCH, monotonic: Duration::ZERO };
+        counters.open(&account, &KeyId::generate(), plan, now)
+    }
+
+    #[test]
+    fn what_a_plan_limits_is_there_once_and_as_long_as_it_counts_for_anybody() {
+        let counters = LocalCounters::new();
+        let plan = Arc::new(Plan::named("plan"));
+        let (one, other) = (counters.limits(&plan), counters.limits(&plan));
+        assert!(Arc::ptr_eq(&one, &other));
+        let replaced: Vec<_> = (0..1000).map(|_| Arc::new(Plan::named("replaced"))).collect();
+        for plan in &replaced {
+            drop(counters.limits(plan));
+        }
+        assert!(counters.limits.lock().unwrap().len() < 10);
+        assert!(Arc::ptr_eq(&one, &counters.limits(&plan)));
+    }
+
+    #[test]
+    fn keys_of_an_account_share_its_rates_however_many_those_are() {
+        let counters = LocalCounters::new();
+        let requests = |number| NonZeroU32::new(if number == 6 { 1 } else { 10 }).unwrap();
+        let rate = |number| Rate::new(format!("rate-{number}"), requests(number), Duration::from_secs(60));
+        let plan = Arc::new(Plan { rates: (0..8).map(rate).collect(), ..Plan::named("plan") });
+        let now = Now { wall: jiff::Timestamp::UNIX_EPOCH, monotonic: Duration::from_secs(1) };
+        let take = |meter: &Meter| meter.take(&Demand::ONE, now).block().unwrap();
+        assert!(take(&meter(&counters, &plan)).is_ok());
+        let Err(Exceeded::Rate { name, .. }) = take(&meter(&counters, &plan)) else { panic!() };
+        assert_eq!(&*name, "rate-6");
     }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use smallvec::SmallVec;
 
-use super::counts::{Cell, Counts};
+use super::counts::{Counts, Names};
 use super::local::ChangedQuotas;
 use super::window::QuotaState;
 use super::{Demand, Exceeded, LimitKind, LimitState, PeerCells, Receipt, Report, Taking};
@@ -20,54 +20,87 @@ const SLOT_WAIT: Duration = Duration::from_secs(1);
 
 /// Counts what one key of an account uses under one plan.
 ///
-/// It is a part of its principal and no object of its own: with a million accounts each pointer that must
-/// be followed is a wait for the memory.
-#[derive(Debug)]
+/// It is a part of its principal and no object of its own, and small, since there are as many as keys: what is the
+/// same for all accounts of the plan is there once, and so in the caches.
+#[derive(Debug, Clone)]
 pub struct Meter {
-    plan: Arc<Plan>,
+    limits: Arc<Limits>,
     counts: Arc<Counts>,
+    apart: Option<Arc<Apart>>,
+}
+
+/// What a plan limits, and where: the same for all of its accounts.
+#[derive(Debug)]
+pub(super) struct Limits {
+    plan: Arc<Plan>,
     /// Side by side with the plan's rates.
     rates: SmallVec<[(Place, Spacing); 2]>,
-    key: Option<Arc<Counts>>,
     peers: Option<Arc<PeerCells>>,
     changed: Arc<ChangedQuotas>,
 }
 
-/// Where a rate is counted.
-#[derive(Debug)]
+/// Where a rate is counted, by the number of its name.
+#[derive(Debug, Clone, Copy)]
 enum Place {
-    Account(Cell),
-    Key(Cell),
+    Account(usize),
+    Key(usize),
     Address,
 }
 
-impl Meter {
+/// What is counted apart from the account's own record.
+#[derive(Debug)]
+struct Apart {
+    key: Option<Arc<Counts>>,
+    /// Side by side with the plan's rates.
+    further: Vec<Option<Arc<Gcra>>>,
+}
+
+impl Limits {
     pub(super) fn new(
         plan: &Arc<Plan>,
-        numbers: &[usize],
-        counts: Arc<Counts>,
-        key: Option<Arc<Counts>>,
-        peers: Option<Arc<PeerCells>>,
+        names: &Names,
+        peers: impl FnOnce() -> Arc<PeerCells>,
         changed: &Arc<ChangedQuotas>,
     ) -> Self {
-        let place = |rate: &Rate, number: usize| match (rate.counts_for, &key) {
-            (CountsFor::Address, _) => Place::Address,
-            (CountsFor::Key, Some(key)) => Place::Key(key.cell(number)),
-            (CountsFor::Key, None) | (CountsFor::Account, _) => Place::Account(counts.cell(number)),
+        let place = |rate: &Rate| match rate.counts_for {
+            CountsFor::Account => Place::Account(names.number(&rate.name)),
+            CountsFor::Key => Place::Key(names.number(&rate.name)),
+            CountsFor::Address => Place::Address,
         };
-        let rates = plan
-            .rates
-            .iter()
-            .zip(numbers)
-            .map(|(rate, number)| (place(rate, *number), Spacing::from(rate)))
-            .collect();
-        Self { plan: Arc::clone(plan), rates, counts, key, peers, changed: Arc::clone(changed) }
+        let rates: SmallVec<_> = plan.rates.iter().map(|rate| (place(rate), Spacing::from(rate))).collect();
+        let for_addresses = plan.rates.iter().any(|rate| rate.counts_for == CountsFor::Address);
+        let peers = for_addresses.then(peers);
+        Self { plan: Arc::clone(plan), rates, peers, changed: Arc::clone(changed) }
+    }
+
+    /// Whether any rate counts for each key by itself.
+    pub(super) fn count_for_keys(&self) -> bool {
+        self.rates.iter().any(|(place, _)| matches!(place, Place::Key(_)))
+    }
+}
+
+impl Meter {
+    pub(super) fn new(limits: Arc<Limits>, counts: Arc<Counts>, key: Option<Arc<Counts>>) -> Self {
+        let further = |(place, _): &(Place, Spacing)| match place {
+            Place::Account(number) => counts.further(*number),
+            Place::Key(number) => key.as_ref().unwrap_or(&counts).further(*number),
+            Place::Address => None,
+        };
+        let further: Vec<_> = limits.rates.iter().map(further).collect();
+        let is_apart = key.is_some() || further.iter().any(Option::is_some);
+        let apart = is_apart.then(|| Arc::new(Apart { key, further }));
+        Self { limits, counts, apart }
+    }
+
+    /// The plan by which it counts.
+    pub(crate) fn plan(&self) -> &Arc<Plan> {
+        &self.limits.plan
     }
 
     /// Lets the cells count by this plan from now on. Those of addresses are changed when an address comes.
     pub(super) fn change_rates(&self, now: Now) {
-        for (place, spacing) in &self.rates {
-            if let Some(cell) = self.fixed(place) {
+        for (index, (_, spacing)) in self.limits.rates.iter().enumerate() {
+            if let Some(cell) = self.fixed(index) {
                 cell.change(*spacing, now.nanos());
             }
         }
@@ -104,7 +137,7 @@ impl Meter {
     pub fn finish(&self, receipt: &Receipt, succeeded: bool) {
         self.free_slot(receipt);
         let counts_successes =
-            self.plan.quota.as_ref().is_some_and(|quota| quota.counts == Counted::Successes);
+            self.limits.plan.quota.as_ref().is_some_and(|quota| quota.counts == Counted::Successes);
         if counts_successes && !succeeded {
             self.give_back_quota(receipt);
         }
@@ -112,7 +145,7 @@ impl Meter {
 
     /// How the limits stand.
     pub fn report(&self, now: Now) -> Report<'_> {
-        let rates = self.plan.rates.iter().enumerate().filter(|(_, rate)| !rate.shadow);
+        let rates = self.limits.plan.rates.iter().enumerate().filter(|(_, rate)| !rate.shadow);
         let rates = rates.filter_map(|(index, rate)| {
             let (cell, spacing) = self.existing(index, None)?;
             let allowance = cell.allowance(spacing, now.nanos());
@@ -125,7 +158,7 @@ impl Meter {
                 reset: allowance.whole_in,
             })
         });
-        let quota = self.plan.quota.as_ref().filter(|quota| !quota.shadow).map(|quota| {
+        let quota = self.limits.plan.quota.as_ref().filter(|quota| !quota.shadow).map(|quota| {
             let state = self.counts.quota.state(quota, now.wall);
             LimitState {
                 kind: LimitKind::Quota,
@@ -140,31 +173,35 @@ impl Meter {
 
     /// The cell of a rate as far as there is one already: an address that has not come yet has none.
     fn existing(&self, index: usize, peer: Option<IpAddr>) -> Option<(&Gcra, Spacing)> {
-        let (place, spacing) = self.rates.get(index)?;
-        let cell = match self.fixed(place) {
-            Some(cell) => cell,
-            None => {
-                let rate = self.plan.rates.get(index)?;
-                self.peers.as_ref()?.find(peer?, (&self.counts.account, &rate.name))?
+        let (place, spacing) = self.limits.rates.get(index)?;
+        let cell = match place {
+            Place::Account(_) | Place::Key(_) => self.fixed(index)?,
+            Place::Address => {
+                let rate = self.limits.plan.rates.get(index)?;
+                self.limits.peers.as_ref()?.find(peer?, (&self.counts.account, &rate.name))?
             }
         };
         Some((cell, *spacing))
     }
 
     /// The cell of a rate that counts for the account or the key.
-    fn fixed<'c>(&'c self, place: &'c Place) -> Option<&'c Gcra> {
-        match place {
-            Place::Account(cell) => Some(self.counts.at(cell)),
-            Place::Key(cell) => Some(self.key.as_ref().unwrap_or(&self.counts).at(cell)),
-            Place::Address => None,
-        }
+    fn fixed(&self, index: usize) -> Option<&Gcra> {
+        let (counts, number) = match self.limits.rates.get(index)?.0 {
+            Place::Account(number) => (&self.counts, number),
+            Place::Key(number) => {
+                let key = self.apart.as_ref().and_then(|apart| apart.key.as_ref());
+                (key.unwrap_or(&self.counts), number)
+            }
+            Place::Address => return None,
+        };
+        counts.within(number).or_else(|| self.apart.as_ref()?.further.get(index)?.as_deref())
     }
 
     /// The cell of a rate, made where there is none yet; none for an address that is not known.
     fn cell(&self, index: usize, peer: Option<IpAddr>, now: Now) -> Option<(&Gcra, Spacing)> {
-        match (self.rates.get(index)?, &self.peers) {
+        match (self.limits.rates.get(index)?, &self.limits.peers) {
             ((Place::Address, spacing), Some(peers)) => {
-                let apart = (&self.counts.account, &self.plan.rates.get(index)?.name);
+                let apart = (&self.counts.account, &self.limits.plan.rates.get(index)?.name);
                 Some((peers.claim(peer?, apart, *spacing, now.nanos()), *spacing))
             }
             _ => self.existing(index, peer),
@@ -200,7 +237,7 @@ impl Meter {
     }
 
     fn each_denial(&self, demand: &Demand<'_>, now: Now, mut denied: impl FnMut(Exceeded, bool)) {
-        for (index, rate) in self.plan.rates.iter().enumerate() {
+        for (index, rate) in self.limits.plan.rates.iter().enumerate() {
             if !rate.concerns(demand.operation) {
                 continue;
             }
@@ -209,12 +246,12 @@ impl Meter {
                 denied(rate_exceeded(rate, cell, spacing, wait, now), rate.shadow);
             }
         }
-        if let Some(limit) = self.plan.concurrency
+        if let Some(limit) = self.limits.plan.concurrency
             && self.counts.in_flight.load(Ordering::Relaxed) >= limit.slots.get()
         {
             denied(concurrency_exceeded(limit.slots), limit.shadow);
         }
-        if let Some(quota) = &self.plan.quota
+        if let Some(quota) = &self.limits.plan.quota
             && self.counts.quota.room(quota, now.wall) < u64::from(demand.cost.get())
         {
             denied(quota_exceeded(quota, self.counts.quota.state(quota, now.wall), now), quota.shadow);
@@ -235,7 +272,7 @@ impl Meter {
     }
 
     fn take_each(&self, taken: &mut Receipt, demand: &Demand<'_>, now: Now) -> Result<(), Exceeded> {
-        for (index, rate) in self.plan.rates.iter().enumerate() {
+        for (index, rate) in self.limits.plan.rates.iter().enumerate() {
             let cell =
                 if rate.concerns(demand.operation) { self.cell(index, demand.peer, now) } else { None };
             let stamp = match cell.map(|(cell, spacing)| {
@@ -249,17 +286,17 @@ impl Meter {
             };
             taken.stamps.push(stamp);
         }
-        if let Some(limit) = self.plan.concurrency {
+        if let Some(limit) = self.limits.plan.concurrency {
             let free = |used: u32| (limit.shadow || used < limit.slots.get()).then(|| used + 1);
             let slot = self.counts.in_flight.fetch_update(Ordering::Relaxed, Ordering::Relaxed, free);
             slot.map_err(|_| concurrency_exceeded(limit.slots))?;
             taken.slot = true;
         }
-        if let Some(quota) = &self.plan.quota {
+        if let Some(quota) = &self.limits.plan.quota {
             match self.counts.quota.take(quota, u64::from(taken.cost.get()), now.wall) {
                 Ok(day) => {
                     taken.day = Some(day);
-                    self.changed.list(&self.counts);
+                    self.limits.changed.list(&self.counts);
                 }
                 Err(_) if quota.shadow => {}
                 Err(state) => return Err(quota_exceeded(quota, state, now)),
@@ -277,7 +314,7 @@ impl Meter {
     fn give_back_quota(&self, receipt: &Receipt) {
         if let Some(day) = receipt.day {
             self.counts.quota.give_back(u64::from(receipt.cost.get()), day);
-            self.changed.list(&self.counts);
+            self.limits.changed.list(&self.counts);
         }
     }
 }
