@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use crate::cache::{Cache, CacheBounds, Known, Seen, Term};
+use crate::cache::{Cache, CacheBounds, Known, Place, Seen, Term};
 use crate::{
     Answer, Balance, Candidates, Charge, Counters, Credential, Demand, Denial, ForeignForms, Hold,
     HoldOutcome, HoldRequest, KeyDirectory, KeyState, Ledger, Now, Pepper, PlanBook, Principal, Secret,
@@ -77,11 +77,13 @@ impl Admission {
         prefix: &str,
         now: Now,
     ) -> Answer<'static, Result<Arc<Principal>, Denial>> {
+        // First of all: the memory is asked for what is known of the key, and the digest made meanwhile.
+        let place = self.cache.place(secret);
         let plans = self.plans.revision();
         let candidates = if Secret::check(secret, prefix).is_ok() {
             // Known keys, which is nearly all, need no digest but that under the current pepper.
             let digest = self.pepper.digest(secret);
-            if let Some(known) = self.cache.find(&digest, plans, now) {
+            if let Some(known) = self.cache.find(place, &digest, plans, now) {
                 return Answer::Ready(self.admit(known, api, now));
             }
             self.pepper.digests(secret)
@@ -92,24 +94,28 @@ impl Admission {
             let Some(digest) = candidates.first() else {
                 return Answer::Ready(Err(Denial::CredentialMalformed));
             };
-            if let Some(known) = self.cache.find(digest, plans, now) {
+            if let Some(known) = self.cache.find(place, digest, plans, now) {
                 return Answer::Ready(self.admit(known, api, now));
             }
             candidates
         };
-        self.look_up(candidates, plans, api, now)
+        self.look_up(candidates, place, plans, api, now)
     }
 
     fn look_up(
         self: &Arc<Self>,
         candidates: Candidates,
+        place: Place,
         plans: u64,
         api: &str,
         now: Now,
     ) -> Answer<'static, Result<Arc<Principal>, Denial>> {
         let seen = self.cache.seen(plans);
         let (door, api) = (Arc::clone(self), api.to_owned());
-        self.stores.keys.find(&candidates).map(move |found| door.found(found, &candidates, seen, &api, now))
+        self.stores
+            .keys
+            .find(&candidates)
+            .map(move |found| door.found(found, &candidates, (place, seen), &api, now))
     }
 
     /// What the directory said of these digests.
@@ -117,7 +123,7 @@ impl Admission {
         &self,
         found: Result<Option<Arc<Credential>>, StoreError>,
         candidates: &Candidates,
-        seen: Seen,
+        (place, seen): (Place, Seen),
         api: &str,
         now: Now,
     ) -> Result<Arc<Principal>, Denial> {
@@ -135,7 +141,7 @@ impl Admission {
                 }
                 let term = self.cache.present_term(*current, seen, now);
                 let principal = Arc::new(self.principal(term, credential, now));
-                self.cache.keep_present(&principal, seen, now);
+                self.cache.keep_present(place, &principal, seen, now);
                 Known::Principal(principal)
             }
             None => {

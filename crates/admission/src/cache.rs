@@ -1,24 +1,35 @@
 //! Who was authenticated lately: a table of fixed size in front of the key directory.
 //!
-//! A table is sets of six slots, one cache line each; the digest says which set, and a tag beside each slot
-//! which of its records to look at. Six, for with fewer some sets of a table that is nearly empty have more
-//! keys than slots all the same, which then drive each other out at every request. Digests are made under a
-//! secret pepper, so nobody can choose keys that crowd one set. Reading is a few atomic loads: no lock, no
-//! allocation.
+//! A table is sets of seven slots, two cache lines each; where a key stands in it is known from a quick hash of the
+//! secret itself, and a tag beside each slot says which of the records to look at. Seven, for with fewer some sets of a
+//! table that is nearly empty have more keys than slots all the same, which then drive each other out at every request.
+//! The hash is under a key of the process, so that nobody outside knows which secrets share a set; and only keys that
+//! exist can crowd one, since what is not there is placed by its digest, in a table of its own. The hash decides nothing
+//! but where to look, and nothing of it is kept but the place: whether it is the right key, the digest says. Reading is
+//! a few atomic loads: no lock, no allocation.
+//!
+//! With very many keys a request finds nothing of its key in the processor's caches. So what it will touch is asked for
+//! as early as its address is known, all of it at once: the set before the digest is made, and the record together with
+//! what is beyond it as soon as the set is there.
 //!
 //! **Nothing outdated stays.** A change drops its entries before it is acknowledged. A look-up that was
 //! under way meanwhile may bring back what was true before; it carries the number of changes that it had
 //! seen at its start, and what it found is kept only while that number stands.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU64, Ordering};
+use std::collections::HashMap;
+use std::hash::BuildHasher;
+use std::sync::atomic::{AtomicU16, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
+use foldhash::quality::RandomState;
+use smallvec::SmallVec;
 
+use crate::fetch::fetch;
 use crate::{Change, Digest, Now, Principal, Watch};
 
-const WAYS: usize = 6;
+const WAYS: usize = 7;
 
 /// What is known of a digest.
 #[derive(Debug, Clone)]
@@ -37,9 +48,17 @@ pub(crate) struct Cache {
     present: Table<Principal>,
     absent: Table<Term>,
     changes: AtomicU64,
-    /// Whether any entry's key was ever stored under another digest than it is presented with: a change
-    /// of such a key cannot tell which set it is in.
-    aliased: AtomicBool,
+    hasher: RandomState,
+    /// In which sets the keys are that exist, by the digests of their secrets, as presented and as stored: a change
+    /// names a key by its digest. Locked when a principal is built or dropped, never by a request of a known key.
+    sets: Mutex<HashMap<Digest, usize>>,
+}
+
+/// Where a secret's key is, if it is known.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Place {
+    set: usize,
+    tag: u16,
 }
 
 /// How far a look-up had seen when it began.
@@ -62,6 +81,14 @@ pub(crate) struct Term {
 /// What a table remembers.
 pub(crate) trait Remembered {
     fn term(&self) -> &Term;
+
+    /// How many bytes a request asks beyond the record itself.
+    const BEYOND: usize = 0;
+
+    /// The address of those.
+    fn beyond(&self) -> usize {
+        0
+    }
 }
 
 impl Remembered for Term {
@@ -80,16 +107,18 @@ struct Table<R> {
 /// A tag is written after its slot: where they disagree for a moment, the record is not found, or is found
 /// to be another's, and the directory is asked.
 #[derive(Debug)]
-#[repr(align(64))]
+#[repr(C, align(64))]
 struct Set<R> {
     tags: [AtomicU16; WAYS],
     slots: [ArcSwapOption<R>; WAYS],
+    /// Addresses, for nothing but to have brought what is there. Where one is outdated, nothing is won.
+    beyond: [AtomicUsize; WAYS],
 }
 
 /// How large a table is and how long its entries are believed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CacheBounds {
-    /// How many entries it can have; rounded up to a multiple of six.
+    /// How many entries it can have; rounded up to a multiple of seven.
     pub entries: usize,
     /// After this time the directory is asked again. Changes are seen at once and do not wait for it: it
     /// bounds for how long keys are served while the store is away.
@@ -102,8 +131,17 @@ impl Cache {
             present: Table::new(present),
             absent: Table::new(absent),
             changes: AtomicU64::new(0),
-            aliased: AtomicBool::new(false),
+            hasher: RandomState::default(),
+            sets: Mutex::default(),
         }
+    }
+
+    /// Where this secret's key is, if it is known. It is brought from the memory while the caller makes the digest.
+    pub(crate) fn place(&self, secret: &str) -> Place {
+        let place = self.present.place(self.hasher.hash_one(secret.as_bytes()));
+        let set = &self.present.sets[place.set];
+        fetch(std::ptr::from_ref(set).addr(), size_of_val(set));
+        place
     }
 
     /// To be called before the directory is asked.
@@ -111,10 +149,11 @@ impl Cache {
         Seen { changes: self.changes.load(Ordering::SeqCst), plans }
     }
 
-    /// What is known of the digest under these plans.
-    pub(crate) fn find(&self, digest: &Digest, plans: u64, now: Now) -> Option<Known> {
-        let principal = self.present.find(digest, plans, now).map(Known::Principal);
-        principal.or_else(|| self.absent.find(digest, plans, now).map(|_| Known::Absent))
+    /// What is known of the digest of the secret with this place, under these plans.
+    pub(crate) fn find(&self, place: Place, digest: &Digest, plans: u64, now: Now) -> Option<Known> {
+        let principal = self.present.find(place, digest, plans, now).map(Known::Principal);
+        let absent = || self.absent.find(self.absent.place_of(digest), digest, plans, now);
+        principal.or_else(|| absent().map(|_| Known::Absent))
     }
 
     /// For how long a key will be believed that was presented under this digest.
@@ -123,24 +162,65 @@ impl Cache {
     }
 
     /// Keeps who the directory said it is, unless something has changed since it was asked.
-    pub(crate) fn keep_present(&self, principal: &Arc<Principal>, seen: Seen, now: Now) {
-        if principal.credential().digest != principal.term().digest {
-            self.aliased.store(true, Ordering::SeqCst);
+    pub(crate) fn keep_present(&self, place: Place, principal: &Arc<Principal>, seen: Seen, now: Now) {
+        let mut sets = self.sets();
+        for digest in digests(principal) {
+            sets.insert(digest, place.set);
         }
-        let slot = self.present.put(Arc::clone(principal), now);
-        self.unless_changed(seen, slot);
+        let (slot, displaced) = self.present.put(place, Arc::clone(principal), now);
+        let outdated = self.drop_if_changed(seen, slot).then(|| Arc::clone(principal));
+        let set = &self.present.sets[place.set];
+        displaced.into_iter().chain(outdated).for_each(|gone| forget(&mut sets, set, &gone));
     }
 
     /// Keeps that the directory knows no such key, unless something has changed since it was asked.
     pub(crate) fn keep_absent(&self, digest: Digest, seen: Seen, now: Now) {
-        let slot = self.absent.put(Arc::new(self.absent.term(digest, seen, now)), now);
-        self.unless_changed(seen, slot);
+        let term = self.absent.term(digest, seen, now);
+        let (slot, _) = self.absent.put(self.absent.place_of(&digest), Arc::new(term), now);
+        self.drop_if_changed(seen, slot);
     }
 
     /// Called after the entry is visible: a change that is counted later finds it and drops it.
-    fn unless_changed<R>(&self, seen: Seen, slot: &ArcSwapOption<R>) {
-        if self.changes.load(Ordering::SeqCst) != seen.changes {
+    fn drop_if_changed<R>(&self, seen: Seen, slot: &ArcSwapOption<R>) -> bool {
+        let changed = self.changes.load(Ordering::SeqCst) != seen.changes;
+        if changed {
             slot.store(None);
+        }
+        changed
+    }
+
+    fn drop_present<'s>(
+        &self,
+        sets: impl IntoIterator<Item = &'s Set<Principal>>,
+        outdated: impl Fn(&Principal) -> bool,
+    ) {
+        for set in sets {
+            let dropped = set.drop_if(&outdated);
+            if !dropped.is_empty() {
+                let mut sets = self.sets();
+                dropped.iter().for_each(|gone| forget(&mut sets, set, gone));
+            }
+        }
+    }
+
+    fn sets(&self) -> MutexGuard<'_, HashMap<Digest, usize>> {
+        self.sets.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The digests by which a change can name the key: as presented and as stored.
+fn digests(principal: &Principal) -> [Digest; 2] {
+    [principal.term().digest, principal.credential().digest]
+}
+
+/// Forgets in which set the key was, unless it has come back to it meanwhile.
+fn forget(sets: &mut HashMap<Digest, usize>, set: &Set<Principal>, gone: &Principal) {
+    for digest in digests(gone) {
+        let is_there = |slot: &ArcSwapOption<Principal>| {
+            slot.load().as_ref().is_some_and(|principal| digests(principal).contains(&digest))
+        };
+        if !set.slots.iter().any(is_there) {
+            sets.remove(&digest);
         }
     }
 }
@@ -150,18 +230,19 @@ impl Watch for Cache {
         self.changes.fetch_add(1, Ordering::SeqCst);
         match change {
             Change::Key(digest) => {
-                self.present.drop_digest(digest);
+                let set = self.sets().get(digest).copied();
+                let set = set.and_then(|set| self.present.sets.get(set));
+                self.drop_present(set, |principal| digests(principal).contains(digest));
                 self.absent.drop_digest(digest);
-                if self.aliased.load(Ordering::SeqCst) {
-                    self.present.drop_if(|principal| principal.credential().digest == *digest);
-                }
             }
             // Nobody could be known by what is imported, but could be known not to be.
             Change::Everything => {
-                self.present.drop_if(|_| true);
-                self.absent.drop_if(|_| true);
+                self.drop_present(&self.present.sets, |_| true);
+                self.absent.sets.iter().for_each(|set| drop(set.drop_if(|_| true)));
             }
-            Change::Account(account) => self.present.drop_if(|principal| principal.account().id == *account),
+            Change::Account(account) => {
+                self.drop_present(&self.present.sets, |principal| principal.account().id == *account);
+            }
         }
     }
 }
@@ -177,20 +258,32 @@ impl<R: Remembered> Table<R> {
         Term { digest, plans: seen.plans, until: until.nanos() }
     }
 
-    fn set(&self, digest: &Digest) -> &Set<R> {
-        let [head, ..] = digest.words();
-        let set = usize::try_from(head % self.sets.len() as u64).unwrap_or_default();
-        &self.sets[set]
+    /// The set by the high bits, the tag by the low ones. Two that share both cost one look too many.
+    fn place(&self, hash: u64) -> Place {
+        let set = (u128::from(hash) * self.sets.len() as u128) >> 64;
+        let [low, high, ..] = hash.to_le_bytes();
+        Place { set: usize::try_from(set).unwrap_or_default(), tag: u16::from_le_bytes([low, high]) }
     }
 
-    fn find(&self, digest: &Digest, plans: u64, now: Now) -> Option<Arc<R>> {
-        let (set, tag) = (self.set(digest), tag(digest));
-        set.tags.iter().zip(&set.slots).find_map(|(known, slot)| {
-            if known.load(Ordering::Relaxed) != tag {
+    fn place_of(&self, digest: &Digest) -> Place {
+        let [head, ..] = digest.words();
+        self.place(head)
+    }
+
+    fn find(&self, place: Place, digest: &Digest, plans: u64, now: Now) -> Option<Arc<R>> {
+        let set = &self.sets[place.set];
+        let ways = set.tags.iter().zip(&set.slots).zip(&set.beyond);
+        ways.into_iter().find_map(|((tag, slot), beyond)| {
+            if tag.load(Ordering::Relaxed) != place.tag {
                 return None;
             }
             let found = slot.load();
             let found = found.as_ref()?;
+            // Both together, and not before the slot is loaded: that is done with a locked instruction, which would
+            // wait until the first of them is found.
+            fetch(beyond.load(Ordering::Relaxed), R::BEYOND);
+            let references = 2 * size_of::<usize>();
+            fetch(Arc::as_ptr(found).addr().wrapping_sub(references), references + size_of::<R>());
             let term = found.term();
             let believed = term.digest.matches(digest) && term.plans == plans && now.nanos() < term.until;
             // Cloned last: counting a reference holds up every load behind it, and those of the record
@@ -199,29 +292,27 @@ impl<R: Remembered> Table<R> {
         })
     }
 
-    fn put(&self, record: Arc<R>, now: Now) -> &ArcSwapOption<R> {
+    /// Puts a record in its place, and tells whose it was.
+    fn put(&self, place: Place, record: Arc<R>, now: Now) -> (&ArcSwapOption<R>, Option<Arc<R>>) {
         let digest = record.term().digest;
-        let set = self.set(&digest);
+        let set = &self.sets[place.set];
         // Its own slot, else the one whose entry would be believed for the shortest time.
-        let rank = |(_, slot): &(&AtomicU16, &ArcSwapOption<R>)| match slot.load().as_ref() {
+        let rank = |way: &usize| match set.slots[*way].load().as_ref() {
             Some(held) if held.term().digest == digest => (0, 0),
             None => (1, 0),
             Some(held) if held.term().until <= now.nanos() => (1, 0),
             Some(held) => (2, held.term().until),
         };
-        let places = set.tags.iter().zip(&set.slots);
-        let (known, slot) = places.min_by_key(rank).unwrap_or((&set.tags[0], &set.slots[0]));
-        slot.store(Some(record));
-        known.store(tag(&digest), Ordering::Relaxed);
-        slot
+        let way = (0..WAYS).min_by_key(rank).unwrap_or_default();
+        let beyond = record.beyond();
+        let displaced = set.slots[way].swap(Some(record));
+        set.beyond[way].store(beyond, Ordering::Relaxed);
+        set.tags[way].store(place.tag, Ordering::Relaxed);
+        (&set.slots[way], displaced)
     }
 
     fn drop_digest(&self, digest: &Digest) {
-        self.set(digest).drop_if(|record| record.term().digest == *digest);
-    }
-
-    fn drop_if(&self, outdated: impl Fn(&R) -> bool) {
-        self.sets.iter().for_each(|set| set.drop_if(&outdated));
+        self.sets[self.place_of(digest).set].drop_if(|record| record.term().digest == *digest);
     }
 }
 
@@ -230,23 +321,15 @@ impl<R> Set<R> {
         Self {
             tags: std::array::from_fn(|_| AtomicU16::new(0)),
             slots: std::array::from_fn(|_| ArcSwapOption::empty()),
+            beyond: std::array::from_fn(|_| AtomicUsize::new(0)),
         }
     }
 
-    fn drop_if(&self, outdated: impl Fn(&R) -> bool) {
-        for slot in &self.slots {
-            if slot.load().as_ref().is_some_and(|record| outdated(record)) {
-                slot.store(None);
-            }
-        }
+    fn drop_if(&self, outdated: impl Fn(&R) -> bool) -> SmallVec<[Arc<R>; 1]> {
+        let is_outdated =
+            |slot: &&ArcSwapOption<R>| slot.load().as_ref().is_some_and(|record| outdated(record));
+        self.slots.iter().filter(is_outdated).filter_map(|slot| slot.swap(None)).collect()
     }
-}
-
-/// Another part of the digest than that which chooses the set. Two that share it cost one look too many.
-fn tag(digest: &Digest) -> u16 {
-    let [_, word, ..] = digest.words();
-    let [low, high, ..] = word.to_le_bytes();
-    u16::from_le_bytes([low, high])
 }
 
 #[cfg(test)]
@@ -255,6 +338,7 @@ mod tests {
     use crate::{Account, Counters, Credential, Grants, KeyId, KeyRecord, LocalCounters, Plan};
 
     const PLANS: u64 = 0;
+    const PLACE: Place = Place { set: 3, tag: 7 };
 
     fn at(seconds: u64) -> Now {
         Now { wall: jiff::Timestamp::UNIX_EPOCH, monotonic: Duration::from_secs(seconds) }
@@ -267,12 +351,17 @@ mod tests {
 
     fn digest(number: u64) -> Digest {
         let mut bytes = [0; 32];
-        bytes[..8].copy_from_slice(&number.to_le_bytes());
+        // Over all sets, as digests are.
+        bytes[..8].copy_from_slice(&number.wrapping_mul(0x9e37_79b9_7f4a_7c15).to_le_bytes());
         bytes[8..16].copy_from_slice(&number.to_le_bytes());
         Digest::from_bytes(bytes)
     }
 
     fn principal(cache: &Cache, digest: Digest, seen: Seen) -> Arc<Principal> {
+        stored_under(cache, digest, digest, seen)
+    }
+
+    fn stored_under(cache: &Cache, digest: Digest, presented: Digest, seen: Seen) -> Arc<Principal> {
         let account = Account { id: "acme".parse().unwrap(), name: "Acme".into(), plan: "plan".into() };
         let key = KeyRecord {
             id: KeyId::generate(),
@@ -289,13 +378,13 @@ mod tests {
         let plan = Arc::new(Plan::named("plan"));
         let meter = LocalCounters::new().open(&account, &key.id, &plan, at(0));
         let credential = Arc::new(Credential { digest, replaced: None, key, account });
-        let term = cache.present_term(digest, seen, at(0));
+        let term = cache.present_term(presented, seen, at(0));
         Arc::new(Principal::new(term, "shop".into(), credential, meter))
     }
 
     fn keep(cache: &Cache, digest: Digest, present: bool, seen: Seen) {
         if present {
-            cache.keep_present(&principal(cache, digest, seen), seen, at(0));
+            cache.keep_present(PLACE, &principal(cache, digest, seen), seen, at(0));
         } else {
             cache.keep_absent(digest, seen, at(0));
         }
@@ -316,7 +405,7 @@ mod tests {
             let cache = cache();
             keep(&cache, digest(1), present, cache.seen(PLANS));
             cache.changed(&change);
-            assert_eq!(cache.find(&digest(1), PLANS, at(0)).is_some(), kept, "{present} {change:?}");
+            assert_eq!(cache.find(PLACE, &digest(1), PLANS, at(0)).is_some(), kept, "{present} {change:?}");
         }
     }
 
@@ -326,16 +415,16 @@ mod tests {
         let seen = cache.seen(PLANS);
         cache.changed(&Change::Key(digest(1)));
         keep(&cache, digest(1), true, seen);
-        assert!(cache.find(&digest(1), PLANS, at(0)).is_none());
+        assert!(cache.find(PLACE, &digest(1), PLANS, at(0)).is_none());
     }
 
     #[test]
     fn an_entry_is_believed_for_its_time_and_under_its_plans() {
         let cache = cache();
         keep(&cache, digest(1), true, cache.seen(PLANS));
-        assert!(cache.find(&digest(1), PLANS, at(9)).is_some());
-        assert!(cache.find(&digest(1), PLANS, at(10)).is_none());
-        assert!(cache.find(&digest(1), PLANS + 1, at(9)).is_none());
+        assert!(cache.find(PLACE, &digest(1), PLANS, at(9)).is_some());
+        assert!(cache.find(PLACE, &digest(1), PLANS, at(10)).is_none());
+        assert!(cache.find(PLACE, &digest(1), PLANS + 1, at(9)).is_none());
     }
 
     #[test]
@@ -345,7 +434,85 @@ mod tests {
         for number in 2..10_000 {
             keep(&cache, digest(number), false, cache.seen(PLANS));
         }
-        assert!(cache.find(&digest(1), PLANS, at(0)).is_some());
-        assert_eq!(cache.absent.sets.len() * WAYS, 66);
+        assert!(cache.find(PLACE, &digest(1), PLANS, at(0)).is_some());
+        assert_eq!(cache.absent.sets.len() * WAYS, 70);
+    }
+
+    #[test]
+    fn a_change_finds_a_key_by_what_is_stored_and_by_what_was_presented() {
+        for named in [digest(1), digest(2)] {
+            let cache = cache();
+            let seen = cache.seen(PLANS);
+            cache.keep_present(PLACE, &stored_under(&cache, digest(1), digest(2), seen), seen, at(0));
+            assert!(cache.find(PLACE, &digest(2), PLANS, at(0)).is_some());
+            cache.changed(&Change::Key(named));
+            assert!(cache.find(PLACE, &digest(2), PLANS, at(0)).is_none());
+        }
+    }
+
+    #[test]
+    fn a_key_that_is_kept_again_is_found_by_the_next_change() {
+        let cache = cache();
+        for times in 1..4 {
+            for _ in 0..times {
+                keep(&cache, digest(1), true, cache.seen(PLANS));
+            }
+            assert!(cache.find(PLACE, &digest(1), PLANS, at(0)).is_some());
+            cache.changed(&Change::Key(digest(1)));
+            assert!(cache.find(PLACE, &digest(1), PLANS, at(0)).is_none());
+        }
+    }
+
+    #[test]
+    fn a_full_set_forgets_whom_it_displaces_and_can_drop_everyone_it_has() {
+        let cache = cache();
+        for number in 0..50 {
+            keep(&cache, digest(number), true, cache.seen(PLANS));
+        }
+        let known = |number: &u64| cache.find(PLACE, &digest(*number), PLANS, at(0)).is_some();
+        let kept: Vec<u64> = (0..50).filter(known).collect();
+        assert_eq!(kept.len(), WAYS);
+        assert_eq!(cache.sets().len(), WAYS);
+        for number in kept {
+            cache.changed(&Change::Key(digest(number)));
+            assert!(!known(&number));
+        }
+        assert!(cache.sets().is_empty());
+    }
+
+    #[test]
+    fn nothing_is_left_of_what_came_too_late_or_went_with_its_account_or_with_everything() {
+        let account = Change::Account("acme".parse().unwrap());
+        for (change, before) in
+            [(Change::Key(digest(1)), true), (account, false), (Change::Everything, false)]
+        {
+            let cache = cache();
+            let seen = cache.seen(PLANS);
+            if before {
+                cache.changed(&change);
+            }
+            keep(&cache, digest(1), true, seen);
+            assert_eq!(cache.sets().is_empty(), before);
+            cache.changed(&change);
+            assert!(cache.sets().is_empty(), "{change:?}");
+        }
+    }
+
+    #[test]
+    fn secrets_are_spread_over_all_sets_and_have_their_place_for_as_long_as_the_process() {
+        let (cache, other) = (cache(), self::cache());
+        let places = |cache: &Cache| -> Vec<usize> {
+            (0..1000).map(|number| cache.place(&format!("shop_{number}")).set).collect()
+        };
+        let sets = places(&cache);
+        assert_eq!(sets, places(&cache));
+        assert!((0..cache.present.sets.len()).all(|set| sets.contains(&set)));
+        // Under another key they are elsewhere.
+        assert_ne!(sets, places(&other));
+    }
+
+    #[test]
+    fn a_set_is_two_cache_lines() {
+        assert_eq!(size_of::<Set<Principal>>(), 128);
     }
 }

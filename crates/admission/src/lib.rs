@@ -69,6 +69,7 @@ mod command;
 #[doc(hidden)]
 pub mod conformance;
 mod denial;
+mod fetch;
 mod foreign;
 mod gcra;
 mod grants;

@@ -47,7 +47,7 @@ impl Demand<'_> {
 }
 
 /// What becomes of an attempt to take: trouble, refused, taken.
-pub type Taking = Result<Result<Receipt, Exceeded>, StoreError>;
+pub type Taking = Result<Result<Box<Receipt>, Exceeded>, StoreError>;
 
 /// What was taken, as needed to give it back.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -114,8 +114,14 @@ impl Principal {
 }
 
 impl Remembered for Principal {
+    const BEYOND: usize = Meter::TOUCHED;
+
     fn term(&self) -> &Term {
         &self.term
+    }
+
+    fn beyond(&self) -> usize {
+        self.meter.counts_address()
     }
 }
 

@@ -12,14 +12,13 @@ use crate::{Exceeded, Now, Principal, Receipt, Report};
 #[must_use = "dropping it ends the request as far as limits are concerned"]
 pub struct Taken {
     principal: Arc<Principal>,
-    /// Boxed, for it is handed from hand to hand.
     receipt: Option<Box<Receipt>>,
     succeeded: bool,
 }
 
 impl Taken {
-    pub(crate) fn new(principal: Arc<Principal>, receipt: Receipt) -> Self {
-        Self { principal, receipt: Some(Box::new(receipt)), succeeded: true }
+    pub(crate) fn new(principal: Arc<Principal>, receipt: Box<Receipt>) -> Self {
+        Self { principal, receipt: Some(receipt), succeeded: true }
     }
 
     /// The request did not succeed; a quota of successes will not count it.

@@ -178,7 +178,7 @@ fn meter(plan: Plan) -> Meter {
     LocalCounters::new().open(&account, &"key".parse().unwrap(), &Arc::new(plan), EPOCH)
 }
 
-fn take(meter: &Meter, now: Now) -> Result<Receipt, Exceeded> {
+fn take(meter: &Meter, now: Now) -> Result<Box<Receipt>, Exceeded> {
     meter.take(&Demand::ONE, now).block().unwrap()
 }
 

@@ -88,7 +88,8 @@ impl Exchange {
 
     /// The client's wishes are known from here on.
     pub(crate) fn hear(&mut self, headers: &HeaderMap) {
-        self.voice = Voice::heard(self.contract(), headers);
+        let Self { engine, api, generation, voice, .. } = self;
+        voice.hear(speaker(engine, *api, *generation).contract(), headers);
     }
 
     /// From here on the API speaks, in the generation that the request asks for.
@@ -108,10 +109,7 @@ impl Exchange {
 
     /// Who speaks.
     pub(crate) fn speaker(&self) -> &Speaker {
-        match self.api() {
-            Some(api) => api.speaker(self.generation),
-            None => self.engine.speaker(),
-        }
+        speaker(&self.engine, self.api, self.generation)
     }
 
     /// The contract that speaks, as its file has it.
@@ -335,6 +333,14 @@ impl Exchange {
         for field in api.settings.authentication.fields() {
             self.presented.extend(headers.remove(field));
         }
+    }
+}
+
+/// The API's contract of this generation, or the engine's own.
+fn speaker(engine: &Engine, api: Option<usize>, generation: usize) -> &Speaker {
+    match api.and_then(|place| engine.apis().get(place)) {
+        Some(api) => api.speaker(generation),
+        None => engine.speaker(),
     }
 }
 

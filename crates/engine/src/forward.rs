@@ -113,7 +113,7 @@ fn is_hop_by_hop(name: &str) -> bool {
 /// framing, because it is spelt with `_` or `.` for `-`: many give both to a program under one name.
 fn is_alias<'s>(name: &HeaderName, id: &HeaderName, schemes: impl Iterator<Item = &'s Scheme>) -> bool {
     let spelt = name.as_str();
-    if memchr::memchr2(b'_', b'.', spelt.as_bytes()).is_none() {
+    if !spelt.bytes().any(|byte| matches!(byte, b'_' | b'.')) {
         return false;
     }
     let plain = |text: &str| text.replace(['_', '.'], "-");

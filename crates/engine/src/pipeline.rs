@@ -28,7 +28,6 @@ use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, Uri};
 use http_body::Body;
 use serde_json::Value as Json;
-use smallvec::SmallVec;
 
 use crate::api::{Api, Resource};
 use crate::arrival::{Arrival, Peer, Rejection, Within};
@@ -273,8 +272,10 @@ where
         if let Some(target) = pass.target.take() {
             aim(&mut self.parts, target)?;
         }
-        let presented = dress(&self.exchange, &mut self.parts.headers, peer, pass.balance.as_deref());
-        self.exchange.presented.extend(presented);
+        let mut presented = std::mem::take(&mut self.exchange.presented);
+        let keep = |key| presented.push(key);
+        dress(&self.exchange, &mut self.parts.headers, peer, pass.balance.as_deref(), keep);
+        self.exchange.presented = presented;
         if let Some(time) = pass.timeout {
             self.parts.extensions.insert(Within(time));
         }
@@ -617,29 +618,27 @@ fn aim(parts: &mut Parts, target: String) -> Result<(), Refused> {
     Ok(())
 }
 
-/// Gives the request the fields that the upstream should see, and answers with what it presented as its key. A service
-/// that is only watched gets what it would get without the gateway, and beside that only what is there in no request
-/// yet.
+/// Gives the request the fields that the upstream should see; `keep` gets what it presented as its key. A service that
+/// is only watched gets what it would get without the gateway, and beside that only what is there in no request yet.
 fn dress(
     exchange: &Exchange,
     headers: &mut HeaderMap,
     peer: Option<&Peer>,
     balance: Option<&Balance>,
-) -> SmallVec<[HeaderValue; 1]> {
-    let mut presented = SmallVec::new();
-    let Some(api) = exchange.api() else { return presented };
+    mut keep: impl FnMut(HeaderValue),
+) {
+    let Some(api) = exchange.api() else { return };
     let authentication = &api.settings.authentication;
     let id_field = exchange.speaker().id_field();
     if api.settings.observe {
-        presented.extend(authentication.fields().flat_map(|it| headers.get_all(it)).cloned());
+        authentication.fields().flat_map(|it| headers.get_all(it)).cloned().for_each(keep);
         forward::strip_hops(headers);
         if let Some(peer) = peer {
             forward::name_peer_once(headers, peer.text());
         }
         headers.entry(id_field).or_insert_with(|| exchange.request_id_value());
     } else {
-        let keep = |value| presented.push(value);
-        forward::strip_request(headers, id_field, authentication.schemes(), keep);
+        forward::strip_request(headers, id_field, authentication.schemes(), &mut keep);
         if let Some(peer) = peer {
             forward::name_peer(headers, peer.text());
         }
@@ -651,5 +650,4 @@ fn dress(
     if let Some(principal) = &exchange.principal {
         forward::identify(headers, principal, &authentication.prefixes, balance);
     }
-    presented
 }

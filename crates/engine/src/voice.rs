@@ -19,11 +19,12 @@ pub(crate) struct Voice {
 
 impl Voice {
     /// What a client that sent these fields asks of a contract. Only what can make a difference is kept.
-    pub(crate) fn heard(contract: &Contract, headers: &HeaderMap) -> Self {
-        let kept = |matters: bool, name: HeaderName| matters.then(|| combined(headers, &name)).flatten();
-        Self {
-            accept: kept(contract.as_problem().is_some(), ACCEPT),
-            accept_language: kept(contract.has_translations(), ACCEPT_LANGUAGE),
+    pub(crate) fn hear(&mut self, contract: &Contract, headers: &HeaderMap) {
+        if contract.as_problem().is_some() {
+            self.accept = combined(headers, &ACCEPT).filter(|accept| accept != "*/*");
+        }
+        if contract.has_translations() {
+            self.accept_language = combined(headers, &ACCEPT_LANGUAGE);
         }
     }
 
@@ -119,7 +120,8 @@ locales: { it: { errors: { bad_request: Errata., internal: Nostra. } } }
                     headers.append(name.clone(), HeaderValue::from_static(value));
                 }
             }
-            let voice = Voice::heard(&contract, &headers);
+            let mut voice = Voice::default();
+            voice.hear(&contract, &headers);
             let mut described = HeaderMap::new();
             describe(&contract, voice.spoken(&contract), &mut described);
             assert_eq!(described[CONTENT_TYPE], media_type, "{accept:?}");
@@ -135,7 +137,8 @@ locales: { it: { errors: { bad_request: Errata., internal: Nostra. } } }
         let mut headers = HeaderMap::new();
         headers.insert(ACCEPT, HeaderValue::from_static("application/problem+json"));
         headers.insert(ACCEPT_LANGUAGE, HeaderValue::from_static("it"));
-        let voice = Voice::heard(&contract, &headers);
+        let mut voice = Voice::default();
+        voice.hear(&contract, &headers);
         assert!(voice.accept.is_none() && voice.accept_language.is_none());
         let mut described = HeaderMap::new();
         describe(&contract, voice.spoken(&contract), &mut described);

@@ -97,6 +97,14 @@ impl Meter {
         &self.limits.plan
     }
 
+    /// How much of the account's counts each request touches.
+    pub(crate) const TOUCHED: usize = 2 * 64;
+
+    /// Where the account's counts are.
+    pub(crate) fn counts_address(&self) -> usize {
+        Arc::as_ptr(&self.counts).addr()
+    }
+
     /// Lets the cells count by this plan from now on. Those of addresses are changed when an address comes.
     pub(super) fn change_rates(&self, now: Now) {
         for (index, (_, spacing)) in self.limits.rates.iter().enumerate() {
@@ -258,9 +266,16 @@ impl Meter {
         }
     }
 
-    fn take_all(&self, demand: &Demand<'_>, now: Now, shadowed: Vec<Exceeded>) -> Result<Receipt, Exceeded> {
+    fn take_all(
+        &self,
+        demand: &Demand<'_>,
+        now: Now,
+        shadowed: Vec<Exceeded>,
+    ) -> Result<Box<Receipt>, Exceeded> {
         let (cost, peer) = (demand.cost, demand.peer);
-        let mut taken = Receipt { cost, peer, stamps: SmallVec::new(), slot: false, day: None, shadowed };
+        let taken = Receipt { cost, peer, stamps: SmallVec::new(), slot: false, day: None, shadowed };
+        // Boxed, for it is handed from hand to hand.
+        let mut taken = Box::new(taken);
         match self.take_each(&mut taken, demand, now) {
             Ok(()) => Ok(taken),
             Err(exceeded) => {

@@ -1,0 +1,19 @@
+//! Has memory brought into the caches before it is needed. Loads that must wait for the memory are most of what a
+//! request costs whose key is one of very many; those that are asked for together wait together.
+
+use prefetch_index::prefetch_index;
+
+const LINE: usize = 64;
+
+/// Has the cache lines brought that hold so many bytes from this address on. Nothing is read: an address at which there
+/// is nothing, or no longer, does no harm.
+#[inline]
+pub(crate) fn fetch(address: usize, bytes: usize) {
+    const NOWHERE: &[u8] = &[];
+    let from_nowhere = |address: usize| address.wrapping_sub(NOWHERE.as_ptr().addr());
+    let last = address.wrapping_add(bytes.saturating_sub(1));
+    for offset in (0..bytes.saturating_sub(1)).step_by(LINE) {
+        prefetch_index(NOWHERE, from_nowhere(address.wrapping_add(offset)));
+    }
+    prefetch_index(NOWHERE, from_nowhere(last));
+}
