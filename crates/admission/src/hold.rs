@@ -54,6 +54,11 @@ impl Hold {
         self.undecided().map_or(0, |open| open.amount)
     }
 
+    /// Whether there is nothing to settle: the request is free, has been charged before, or is settled.
+    pub fn is_settled(&self) -> bool {
+        self.undecided().is_none()
+    }
+
     /// The request goes to the upstream now.
     pub fn forwarded(&mut self) {
         if let Some(open) = self.charge.as_mut().and_then(|charge| charge.open.as_mut()) {

@@ -31,6 +31,11 @@ impl Taken {
         self.succeeded = true;
     }
 
+    /// Whether the request's end changes nothing any more: it has no slot, and no quota counts successes.
+    pub fn is_final(&self) -> bool {
+        self.receipt.as_ref().is_none_or(|receipt| self.principal.meter().is_final(receipt))
+    }
+
     /// What limits in the shadow would have refused.
     pub fn shadowed(&self) -> &[Exceeded] {
         self.receipt.as_ref().map_or(&[], |receipt| &receipt.shadowed)

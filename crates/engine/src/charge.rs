@@ -59,6 +59,13 @@ impl Charge {
         charge
     }
 
+    /// Whether the end of the answer changes nothing any more, and nothing in it is for the gateway alone.
+    pub(crate) fn is_over(&self) -> bool {
+        self.hold.as_ref().is_none_or(Hold::is_settled)
+            && self.taken.as_ref().is_none_or(Taken::is_final)
+            && !matches!(self.told, Told::InTrailer(_))
+    }
+
     /// Of an answer that costs nothing, and succeeded at nothing.
     pub(crate) fn failed(mut taken: Option<Taken>) -> Self {
         if let Some(taken) = &mut taken {

@@ -14,8 +14,10 @@ use crate::charge::{Charge, End};
 pub enum Outgoing<R> {
     /// In one piece; `None` once it was taken.
     Whole(Option<Bytes>),
-    /// Untouched from the upstream. Boxed: a server keeps the room for an answer while its connection is idle, and
-    /// an answer is moved several times before it is sent.
+    /// From the upstream, of an answer whose end changes nothing any more.
+    Plain(Looked<R>),
+    /// From the upstream, of an answer whose end settles something. Boxed: a server keeps the room for an answer while
+    /// its connection is idle, and an answer is moved several times before it is sent.
     Passing(Box<Passing<R>>),
 }
 
@@ -33,6 +35,9 @@ impl<R> Outgoing<R> {
     where
         R: Body<Data = Bytes> + Unpin,
     {
+        if charge.is_over() {
+            return Outgoing::Plain(body);
+        }
         // Nobody polls content that is empty.
         if body.is_end_stream() {
             charge.ends(End::Whole);
@@ -54,6 +59,7 @@ where
     ) -> Poll<Option<Result<Frame<Bytes>, R::Error>>> {
         match &mut *self {
             Outgoing::Whole(content) => Poll::Ready(content.take().map(|content| Ok(Frame::data(content)))),
+            Outgoing::Plain(body) => Pin::new(body).poll_frame(cx),
             Outgoing::Passing(passing) => {
                 let Passing { body, charge } = &mut **passing;
                 let mut frame = ready!(Pin::new(&mut *body).poll_frame(cx));
@@ -78,6 +84,7 @@ where
     fn is_end_stream(&self) -> bool {
         match self {
             Outgoing::Whole(content) => content.is_none(),
+            Outgoing::Plain(body) => body.is_end_stream(),
             Outgoing::Passing(passing) => passing.body.is_end_stream(),
         }
     }
@@ -87,6 +94,7 @@ where
             Outgoing::Whole(content) => {
                 SizeHint::with_exact(content.as_ref().map_or(0, |bytes| bytes.len() as u64))
             }
+            Outgoing::Plain(body) => body.size_hint(),
             Outgoing::Passing(passing) => passing.body.size_hint(),
         }
     }

@@ -56,7 +56,7 @@ struct Connected<'c> {
     overloaded: bool,
 }
 
-type Answered = Response<Told<Outgoing<Answer<Sent<Arriving>>>>>;
+type Answered = Response<Told<Outgoing<Box<Answer<Sent<Arriving>>>>>>;
 
 impl Shared {
     pub(crate) fn new(

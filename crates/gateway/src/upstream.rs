@@ -113,7 +113,7 @@ where
     pub(crate) fn send(
         pool: Option<&Self>,
         mut request: Request<Content<B>>,
-    ) -> impl Future<Output = Result<Response<Answer<Sent<B>>>, UpstreamFault>> {
+    ) -> impl Future<Output = Result<Response<Box<Answer<Sent<B>>>>, UpstreamFault>> {
         async move {
             let Some(this) = pool else {
                 return Err(UpstreamFault::Unavailable("the API has no upstream".to_owned()));
@@ -148,7 +148,7 @@ where
         &self,
         request: Request<Content<B>>,
         patience: &Patience,
-    ) -> Result<Response<Answer<Sent<B>>>, UpstreamFault> {
+    ) -> Result<Response<Box<Answer<Sent<B>>>>, UpstreamFault> {
         let mut sender = self.connect().await?;
         let sent = pin!(sender.try_send_request(request.map(|content| patience.watch(content))));
         match self.answered(sender, sent, patience).await {
@@ -188,7 +188,7 @@ where
         sender: SendRequest<Sent<B>>,
         sent: Pin<&mut impl Future<Output = Result<Response<Incoming>, TrySendError<Request<Sent<B>>>>>>,
         patience: &Patience,
-    ) -> Result<Response<Answer<Sent<B>>>, Failed<Sent<B>>> {
+    ) -> Result<Response<Box<Answer<Sent<B>>>>, Failed<Sent<B>>> {
         let answered = tokio::select! {
             biased;
             answered = sent => answered,
@@ -203,7 +203,9 @@ where
                 let status = response.status();
                 let is_failure = status.is_client_error() || status.is_server_error();
                 let is_failure = is_failure && !self.is_watched;
-                Ok(response.map(|body| Answer::new(body, patience.time(), is_failure, returning)))
+                // Boxed, for a server keeps the room for an answer while its connection is idle.
+                let answer = |body| Box::new(Answer::new(body, patience.time(), is_failure, returning));
+                Ok(response.map(answer))
             }
             Err(mut error) => match error.take_message() {
                 Some(unsent) => Err(Failed::Unsent(Box::new(unsent))),

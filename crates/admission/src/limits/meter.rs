@@ -144,11 +144,18 @@ impl Meter {
     /// was none, it is given back.
     pub fn finish(&self, receipt: &Receipt, succeeded: bool) {
         self.free_slot(receipt);
-        let counts_successes =
-            self.limits.plan.quota.as_ref().is_some_and(|quota| quota.counts == Counted::Successes);
-        if counts_successes && !succeeded {
+        if self.counts_successes() && !succeeded {
             self.give_back_quota(receipt);
         }
+    }
+
+    /// Whether the end of its request changes nothing any more of what was taken.
+    pub fn is_final(&self, receipt: &Receipt) -> bool {
+        !receipt.slot && !self.counts_successes()
+    }
+
+    fn counts_successes(&self) -> bool {
+        self.limits.plan.quota.as_ref().is_some_and(|quota| quota.counts == Counted::Successes)
     }
 
     /// How the limits stand.
