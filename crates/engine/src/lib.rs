@@ -1,6 +1,7 @@
 //! One request: admit, forward, settle; every refusal and failure in the API's contract.
 //!
-//! [`Engine::serve`] takes a request and a way to send it on, and always gives an answer. It knows no
+//! [`Engine::serve`] takes a request and a way to send it on, and always gives an answer. Its two halves,
+//! [`Engine::receive`] and [`Passage::answered`], are there for those who have a way of their own to wait. It knows no
 //! socket, takes the time as an argument, and is `Send + Sync`: the gateway's workers, a Tower service and a
 //! test drive the same code. The whole way stands in `pipeline.rs`.
 //!

@@ -240,10 +240,11 @@ where
     #[inline(always)]
     pub(crate) fn follow(mut self, step: Result<Outcome<B>, Panicked>, peer: Option<&Peer>) -> Received<B> {
         let mut step = step.unwrap_or_else(|panicked| Err(panicked.into()));
-        if let Ok(Step::Pass(pass)) = &mut step
-            && let Err(refused) = self.dress(pass, peer)
-        {
-            step = Err(refused);
+        if let Ok(Step::Pass(pass)) = &mut step {
+            let dressed = caught(|| self.dress(pass, peer));
+            if let Err(refused) = dressed.unwrap_or_else(|panicked| Err(panicked.into())) {
+                step = Err(refused);
+            }
         }
         match step {
             Ok(Step::Pass(Pass { api, content, hold, .. })) => {
