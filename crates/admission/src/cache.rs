@@ -50,7 +50,7 @@ pub(crate) struct Cache {
     changes: AtomicU64,
     hasher: RandomState,
     /// In which sets the keys are that exist, by the digests of their secrets, as presented and as stored: a change
-    /// names a key by its digest. Locked when a principal is built or dropped, never by a request of a known key.
+    /// names a key by its digest. Locked when a principal is built or dropped, and by changes; not by a request of a key that is believed.
     sets: Mutex<HashMap<Digest, usize>>,
 }
 
@@ -132,7 +132,8 @@ impl Cache {
             absent: Table::new(absent),
             changes: AtomicU64::new(0),
             hasher: RandomState::default(),
-            sets: Mutex::default(),
+            // With room for all: to grow it is to copy it while others wait.
+            sets: Mutex::new(HashMap::with_capacity(present.entries)),
         }
     }
 

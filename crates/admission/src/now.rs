@@ -25,7 +25,7 @@ impl Now {
 }
 
 /// So long a thread reckons the wall clock from when it read it last: to read two clocks costs a request twice. A step
-/// of the wall clock is seen so much later.
+/// of the wall clock, or a night that the machine slept, is seen so much later.
 const RECKONED: Duration = Duration::from_millis(1);
 
 /// The wall clock at this instant.

@@ -3,6 +3,7 @@
 
 use demur_admission::{Hold, Taken};
 use http::{HeaderMap, HeaderName};
+use http_body::Body;
 
 use crate::settings::{SettledBy, ToldBy, Unfinished, Usage};
 
@@ -64,6 +65,14 @@ impl Charge {
         self.hold.as_ref().is_none_or(Hold::is_settled)
             && self.taken.as_ref().is_none_or(Taken::is_final)
             && !matches!(self.told, Told::InTrailer(_))
+    }
+
+    /// The answer's content is about to go out.
+    pub(crate) fn begins(&mut self, content: &impl Body) {
+        // Nobody polls content that is empty.
+        if !self.is_over() && content.is_end_stream() {
+            self.ends(End::Whole);
+        }
     }
 
     /// Of an answer that costs nothing, and succeeded at nothing.

@@ -138,14 +138,15 @@ impl Exchange {
 
     /// The request is with its upstream from here on.
     pub(crate) fn enter(&mut self) {
+        debug_assert!(self.place.is_none(), "one place is enough");
         self.place = self.api().map(|api| api.room.enter());
     }
 
     /// The upstream has answered, or was given up. The request and its answer both waited here for their turn, which
-    /// takes as long as `lag`.
-    pub(crate) fn leave(&mut self, lag: Duration) {
+    /// takes as long as `lag`; where there is none, nothing is learnt from it.
+    pub(crate) fn leave(&mut self, lag: Option<Duration>) {
         if let (Some(place), Some(api)) = (self.place.take(), self.api()) {
-            api.room.leave(place, self.operation, Some(lag));
+            api.room.leave(place, self.operation, lag);
         }
     }
 
@@ -347,9 +348,7 @@ fn speaker(engine: &Engine, api: Option<usize>, generation: usize) -> &Speaker {
 /// Whoever is dropped on the way leaves its place all the same.
 impl Drop for Exchange {
     fn drop(&mut self) {
-        if let (Some(place), Some(api)) = (self.place.take(), self.api()) {
-            api.room.leave(place, self.operation, None);
-        }
+        self.leave(None);
     }
 }
 

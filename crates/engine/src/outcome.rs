@@ -72,18 +72,18 @@ impl From<UpstreamFault> for Refused {
 }
 
 /// Why an answer cannot be passed on, whatever it says; `None` for one that can.
-pub(crate) fn unusable(head: &http::response::Parts) -> Option<String> {
+pub(crate) fn unusable(status: StatusCode, headers: &HeaderMap) -> Option<String> {
     // No upgrade was asked for, so none can be accepted: nothing may pass unread after it.
-    if head.status == StatusCode::SWITCHING_PROTOCOLS || head.status.as_u16() > 599 {
-        return Some(format!("the status {} is no answer", head.status.as_u16()));
+    if status == StatusCode::SWITCHING_PROTOCOLS || status.as_u16() > 599 {
+        return Some(format!("the status {} is no answer", status.as_u16()));
     }
-    let mut codings = head.headers.get_all(TRANSFER_ENCODING).iter();
+    let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
     let coding = codings.next()?;
     if codings.next().is_some() || !coding.as_bytes().eq_ignore_ascii_case(b"chunked") {
         return Some("the content has a transfer coding other than chunked".to_owned());
     }
     // RFC 9112, section 6.3: two ways to tell where it ends are an attack or a defect.
-    let doubled = head.headers.contains_key(CONTENT_LENGTH);
+    let doubled = headers.contains_key(CONTENT_LENGTH);
     doubled.then(|| "it has Content-Length and Transfer-Encoding".to_owned())
 }
 

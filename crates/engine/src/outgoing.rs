@@ -31,18 +31,11 @@ pub struct Passing<R> {
 }
 
 impl<R> Outgoing<R> {
-    pub(crate) fn passing(body: Looked<R>, mut charge: Charge) -> Self
-    where
-        R: Body<Data = Bytes> + Unpin,
-    {
-        if charge.is_over() {
-            return Outgoing::Plain(body);
+    pub(crate) fn passing(body: Looked<R>, charge: Charge) -> Self {
+        match charge.is_over() {
+            true => Outgoing::Plain(body),
+            false => Outgoing::Passing(Box::new(Passing { body, charge })),
         }
-        // Nobody polls content that is empty.
-        if body.is_end_stream() {
-            charge.ends(End::Whole);
-        }
-        Outgoing::Passing(Box::new(Passing { body, charge }))
     }
 }
 

@@ -3,8 +3,7 @@
 //! Each stage passes the request on or ends its way with a [`Refused`]; nothing goes back. The order is not
 //! free. What the document says to everyone (paths and methods) comes first, and whoever asks is known before
 //! anything else is told; what is cheap comes before what is dear; limits come before validation, so that a
-//! bad request is not free; credits come last, since holding them is the one wait, and nothing may fail
-//! between the hold and the upstream.
+//! bad request is not free; credits come last, since nothing may fail between the hold and the upstream.
 //!
 //! Nearly always nothing must be waited for: the key is remembered, the counts are in memory, there is no content to
 //! look into and nothing to pay. So the way is no future but a chain of functions, and goes as far as it can at once;
@@ -147,10 +146,13 @@ impl Engine {
         let exchange = Exchange::new(self, &arrival);
         let (parts, body) = request.into_parts();
         let mut way = Way { exchange, parts, body: Some(body), lag: arrival.lag };
-        let step = caught(|| match arrival.rejection {
-            // Strict HTTP: what could not be read is answered in the voice known so far.
-            Some(rejection) => Err(self.rejected(&mut way.exchange, *rejection, arrival.listener)),
-            None => way.stage(self).enter(arrival.listener),
+        let step = caught(|| {
+            let step = match arrival.rejection {
+                // Strict HTTP: what could not be read is answered in the voice known so far.
+                Some(rejection) => Err(self.rejected(&mut way.exchange, *rejection, arrival.listener)),
+                None => way.stage(self).enter(arrival.listener),
+            };
+            way.dressed(step, arrival.peer)
         });
         way.follow(step, arrival.peer)
     }
@@ -185,7 +187,7 @@ pub(crate) enum Step<B> {
     Wait(Wait<B>),
 }
 
-type Outcome<B> = Result<Step<B>, Refused>;
+pub(crate) type Outcome<B> = Result<Step<B>, Refused>;
 
 /// How a request passes.
 pub(crate) struct Pass<B> {
@@ -239,14 +241,7 @@ where
     /// each time.
     #[inline(always)]
     pub(crate) fn follow(mut self, step: Result<Outcome<B>, Panicked>, peer: Option<&Peer>) -> Received<B> {
-        let mut step = step.unwrap_or_else(|panicked| Err(panicked.into()));
-        if let Ok(Step::Pass(pass)) = &mut step {
-            let dressed = caught(|| self.dress(pass, peer));
-            if let Err(refused) = dressed.unwrap_or_else(|panicked| Err(panicked.into())) {
-                step = Err(refused);
-            }
-        }
-        match step {
+        match step.unwrap_or_else(|panicked| Err(panicked.into())) {
             Ok(Step::Pass(Pass { api, content, hold, .. })) => {
                 let Self { exchange, parts, lag, .. } = self;
                 let passage = Passage::new(exchange, api, hold, lag);
@@ -268,7 +263,14 @@ where
         }
     }
 
-    /// Makes of the request what the upstream should see.
+    /// A request that passes, as the upstream should see it.
+    pub(crate) fn dressed(&mut self, mut step: Outcome<B>, peer: Option<&Peer>) -> Outcome<B> {
+        if let Ok(Step::Pass(pass)) = &mut step {
+            self.dress(pass, peer)?;
+        }
+        step
+    }
+
     fn dress(&mut self, pass: &mut Pass<B>, peer: Option<&Peer>) -> Result<(), Refused> {
         if let Some(target) = pass.target.take() {
             aim(&mut self.parts, target)?;
@@ -466,8 +468,10 @@ where
             self.exchange.decided(refuse_unacceptable(parts, found.operation))?;
         }
         let bound = asks.max_content.unwrap_or(settings.max_content);
+        let is_read = matches!(parts.method, Method::GET | Method::HEAD);
         let is_empty = self.body.as_ref().is_none_or(Body::is_end_stream);
-        if !is_empty {
+        // Nearly all that is read is asked for without content, and announces none.
+        if !(is_read && is_empty) {
             refuse_announced_excess(parts, bound)?;
         }
         // An idempotency key stands for one request, content included; and content that comes with a GET
@@ -475,7 +479,7 @@ where
         let looks_inside = found.operation.takes_content()
             || api.reads_content[found.operation.index()]
             || (asks.credits > 0 && parts.headers.contains_key(IDEMPOTENCY_KEY))
-            || matches!(parts.method, Method::GET | Method::HEAD);
+            || is_read;
         if !looks_inside {
             let content = self.streaming(bound);
             return self.read(target, content);

@@ -10,7 +10,8 @@ use crate::exchange::Exchange;
 use crate::outcome::error_code;
 
 /// One request, as it was understood and answered. Keeping it costs a request that passes nothing: it is the very
-/// notes that were made on the way.
+/// notes that were made on the way. Whoever holds it holds the engine, with its stores: what must be closed is closed by
+/// name.
 pub struct Record(Box<Exchange>);
 
 impl Record {

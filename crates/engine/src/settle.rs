@@ -11,7 +11,7 @@ use bytes::Bytes;
 use demur_admission::Hold;
 use demur_contract::Condition;
 use http::response::Parts;
-use http::{Response, Version};
+use http::{HeaderMap, Response, Version};
 use http_body::Body;
 use http_body_util::BodyExt;
 
@@ -22,13 +22,13 @@ use crate::exchange::Exchange;
 use crate::forward;
 use crate::outcome::{self, MAX_FAILURE_BYTES, UpstreamFault};
 use crate::outgoing::Outgoing;
-use crate::panics::caught_async;
+use crate::panics::{caught, caught_async};
 use crate::raised::Raised;
 use crate::record::Record;
 use crate::refused::Refused;
 use crate::settings::{Answers, Usage};
 
-/// A request that is with its upstream. Dropped, it was the client who went away.
+/// A request that may go to its upstream, or is there. Dropped, it was the client who went away.
 #[must_use = "dropping it means that the client is gone"]
 pub struct Passage {
     exchange: Box<Exchange>,
@@ -81,33 +81,72 @@ impl Passage {
         R: Body<Data = Bytes> + Unpin,
     {
         let Self { mut exchange, hold, lag, .. } = self;
-        exchange.leave(lag);
-        let (mut head, body) = match answer {
-            Ok(answer) => answer.into_parts(),
+        // How soon somebody panics says nothing of an upstream.
+        let panicked = matches!(answer, Err(UpstreamFault::Panicked(_)));
+        exchange.leave((!panicked).then_some(lag));
+        let mut answer = match answer {
+            Ok(answer) => answer,
             Err(fault) => {
                 hold.release();
                 return end(exchange, Err(fault.into()));
             }
         };
-        if let Some(raised) = head.extensions.remove::<Raised>() {
-            hold.release();
-            let refused = raised.in_contract(exchange.contract());
-            return end(exchange, Err(refused));
+        // Lent, and changed where it lies: what catches panics would copy it some times.
+        let mut hold = Some(hold);
+        let verdict = caught(|| verdict(&mut exchange, &mut answer, &mut hold));
+        match (verdict.unwrap_or_else(|panicked| Err(panicked.into())), hold) {
+            (Ok(Verdict::Passes(charge)), _) => {
+                let passing = |body| Outgoing::passing(Looked::nothing(body), charge);
+                end(exchange, Ok(answer.map(passing)))
+            }
+            (Ok(Verdict::MustBeLookedInto { fails }), Some(hold)) => {
+                let (head, body) = answer.into_parts();
+                Settled::Waiting(Box::new(Settling { exchange, hold, head, body, fails }))
+            }
+            (Ok(Verdict::MustBeLookedInto { .. }), None) => end(exchange, Err(Condition::Internal.into())),
+            (Err(refused), _) => end(exchange, Err(refused)),
         }
-        if let Some(cause) = outcome::unusable(&head) {
-            hold.release();
-            let refused = Refused::from(Condition::UpstreamInvalidResponse).because(cause);
-            return end(exchange, Err(refused));
-        }
-        let fails = head.status.is_client_error() || head.status.is_server_error();
-        let looks = exchange.operation.is_some()
-            && exchange.api().is_some_and(|api| api.settings.validation.answers != Answers::Ignore);
-        if !fails && !looks {
-            let response = charged(&mut exchange, head, Looked::nothing(body), hold);
-            return end(exchange, Ok(response));
-        }
-        Settled::Waiting(Box::new(Settling { exchange, hold, head, body, fails }))
     }
+}
+
+/// What the head of an answer says of it.
+enum Verdict {
+    /// It passes, with what is still to be settled of it.
+    Passes(Charge),
+    /// Its content must be looked into; the hold is where it was.
+    MustBeLookedInto { fails: bool },
+}
+
+/// Settles by what came back, as far as its head tells, and makes the head one that may pass.
+fn verdict<R>(
+    exchange: &mut Exchange,
+    answer: &mut Response<R>,
+    hold: &mut Option<Hold>,
+) -> Result<Verdict, Refused>
+where
+    R: Body<Data = Bytes> + Unpin,
+{
+    let mut taken = hold.take();
+    let mut release = || taken.take().map_or((), Hold::release);
+    if let Some(raised) = answer.extensions_mut().remove::<Raised>() {
+        release();
+        return Err(raised.in_contract(exchange.contract()));
+    }
+    if let Some(cause) = outcome::unusable(answer.status(), answer.headers()) {
+        release();
+        return Err(Refused::from(Condition::UpstreamInvalidResponse).because(cause));
+    }
+    let fails = answer.status().is_client_error() || answer.status().is_server_error();
+    let looks = exchange.operation.is_some()
+        && exchange.api().is_some_and(|api| api.settings.validation.answers != Answers::Ignore);
+    if fails || looks {
+        *hold = taken;
+        return Ok(Verdict::MustBeLookedInto { fails });
+    }
+    let mut charge = charged(exchange, answer.headers_mut(), taken.unwrap_or_else(Hold::nothing));
+    ready_to_pass(answer);
+    charge.begins(answer.body());
+    Ok(Verdict::Passes(charge))
 }
 
 impl<R> Settling<R>
@@ -163,12 +202,13 @@ where
 }
 
 /// A success that is held against the API's document.
-async fn looked<R>(exchange: &mut Exchange, head: Parts, body: R, hold: Hold) -> Outcome<R>
+async fn looked<R>(exchange: &mut Exchange, mut head: Parts, body: R, hold: Hold) -> Outcome<R>
 where
     R: Body<Data = Bytes> + Unpin,
 {
     let Some((api, operation)) = exchange.api().cloned().zip(exchange.operation) else {
-        return Ok(charged(exchange, head, Looked::nothing(body), hold));
+        let charge = charged(exchange, &mut head.headers, hold);
+        return Ok(passing(head, Looked::nothing(body), charge));
     };
     let operation = &api.settings.document.operations()[operation];
     let (body, fault) = match answer::look(&api.settings, operation, &head, body).await {
@@ -189,29 +229,37 @@ where
         Some(fault) => exchange.remarks.push(fault.to_string()),
         None => {}
     }
-    Ok(charged(exchange, head, body, hold))
+    let charge = charged(exchange, &mut head.headers, hold);
+    Ok(passing(head, body, charge))
 }
 
-/// A success, with what is still to be settled of it.
-fn charged<R>(exchange: &mut Exchange, mut head: Parts, body: Looked<R>, hold: Hold) -> Response<Outgoing<R>>
-where
-    R: Body<Data = Bytes> + Unpin,
-{
+/// What is still to be settled of a success with this head.
+fn charged(exchange: &mut Exchange, headers: &mut HeaderMap, hold: Hold) -> Charge {
     let taken = exchange.taken.take();
     let mut remarks = std::mem::take(&mut exchange.remarks);
     // A service that is only watched charges nobody, and what it says stays as it is.
     let usage = if exchange.observes() { &Usage::USUAL } else { exchange.usage() };
-    let charge = Charge::of(hold, taken, usage, &mut head.headers, &mut remarks);
+    let charge = Charge::of(hold, taken, usage, headers, &mut remarks);
     exchange.remarks = remarks;
-    passing(head, Outgoing::passing(body, charge))
+    charge
 }
 
-/// An answer that goes on to the client.
-fn passing<R>(mut head: Parts, content: Outgoing<R>) -> Response<Outgoing<R>> {
-    forward::strip_hops(&mut head.headers);
+/// An answer that goes on to the client, its content behind the head.
+fn passing<R>(head: Parts, body: Looked<R>, mut charge: Charge) -> Response<Outgoing<R>>
+where
+    R: Body<Data = Bytes> + Unpin,
+{
+    charge.begins(&body);
+    let mut response = Response::from_parts(head, Outgoing::passing(body, charge));
+    ready_to_pass(&mut response);
+    response
+}
+
+/// Takes from a head what concerns the connection it came on.
+fn ready_to_pass<R>(response: &mut Response<R>) {
+    forward::strip_hops(response.headers_mut());
     // The version is each connection's own.
-    head.version = Version::HTTP_11;
-    Response::from_parts(head, content)
+    *response.version_mut() = Version::HTTP_11;
 }
 
 /// A failure of a service that is only watched: it goes on as it is, and what would have become of it is told.
@@ -227,7 +275,7 @@ where
         Refused::from(Condition::UpstreamInvalidResponse).because("the content of a failure broke off")
     })?;
     exchange.observe(&outcome::refuse(exchange.contract(), head.status, &head.headers, &begin));
-    Ok(passing(head, Outgoing::passing(body, Charge::failed(exchange.taken.take()))))
+    Ok(passing(head, body, Charge::failed(exchange.taken.take())))
 }
 
 /// The beginning of a failed answer. What cannot be read is not missed: the status says enough.

@@ -23,16 +23,17 @@ impl<B> Waiting<B>
 where
     B: Body<Data = Bytes, Error = ContentFault> + Unpin,
 {
-    /// Waits, and goes on from there.
+    /// Waits, and goes on from there: perhaps to where it must wait again.
     pub async fn go_on(self) -> Received<B> {
-        let Self { mut way, mut wait, peer } = self;
-        loop {
-            let step = caught_async(pin!(after(&mut way, wait))).await;
-            match step {
-                Ok(Ok(Step::Wait(next))) => wait = next,
-                step => return way.follow(step, peer.as_ref()),
-            }
-        }
+        let Self { mut way, wait, peer } = self;
+        let step = {
+            let after = async {
+                let step = after(&mut way, wait).await;
+                way.dressed(step, peer.as_ref())
+            };
+            caught_async(pin!(after)).await
+        };
+        way.follow(step, peer.as_ref())
     }
 }
 

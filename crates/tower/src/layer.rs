@@ -108,6 +108,8 @@ where
         Poll::Ready(Ok(()))
     }
 
+    /// A request is admitted here and now, and its service asked where nothing must be waited for: whoever drops the
+    /// future goes away from a request that has begun.
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let peer = request.extensions().get::<SocketAddr>().map(|address| Peer::new(address.ip()));
         let arrival = Arrival {

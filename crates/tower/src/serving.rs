@@ -44,7 +44,7 @@ pub(crate) type Served<R> = Boxed<Result<Answer<R>, Infallible>>;
 /// It is asked through a clone, ready or not: this one must not take up room that it may never use.
 pub(crate) fn forward<S, B, R>(
     service: &S,
-    mut request: Request<RequestContent<B>>,
+    request: Request<RequestContent<B>>,
     passage: Passage,
 ) -> Served<R>
 where
@@ -55,20 +55,24 @@ where
     B::Error: Into<BoxError>,
     R: Body<Data = Bytes> + Unpin + Send + 'static,
 {
-    let faulted = request.body_mut().noted();
     let mut service = service.clone();
-    let mut serving = Serving { answering: None, passage: None, faulted, settling: None };
+    let mut serving = Serving { answering: None, passage: None, faulted: Faulted::default(), settling: None };
     // The request is lent, and the future put where it stays: what catches panics would copy both some times.
     let mut asking = Some(request);
-    let asked = caught(|| match service.poll_ready(&mut Context::from_waker(Waker::noop())) {
-        Poll::Ready(Ok(())) => {
-            if let Some(request) = asking.take() {
-                serving.answering = Some(service.call(request));
-            }
-            None
+    let asked = caught(|| {
+        if let Some(request) = &mut asking {
+            serving.faulted = request.body_mut().noted();
         }
-        Poll::Ready(Err(error)) => Some(fault::answer(&*error.into())),
-        Poll::Pending => None,
+        match service.poll_ready(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(Ok(())) => {
+                if let Some(request) = asking.take() {
+                    serving.answering = Some(service.call(request));
+                }
+                None
+            }
+            Poll::Ready(Err(error)) => Some(fault::answer(&*error.into())),
+            Poll::Pending => None,
+        }
     });
     match (asked, asking) {
         (Ok(None), None) => {
@@ -90,11 +94,14 @@ fn without<R>(passage: Passage, answer: Sent<R>) -> Served<R>
 where
     R: Body<Data = Bytes> + Unpin + Send + 'static,
 {
-    Box::pin(async move {
-        let (mut response, record) = settled(passage, answer).await;
-        tell(&mut response, record);
-        Ok(response)
-    })
+    match passage.answered(answer) {
+        Settled::Done(response, record) => done(response, record),
+        Settled::Waiting(waiting) => Box::pin(async move {
+            let (mut response, record) = waiting.go_on().await;
+            tell(&mut response, record);
+            Ok(response)
+        }),
+    }
 }
 
 /// There is an answer already.
@@ -130,10 +137,14 @@ where
             let settled = match answer {
                 Ok(Ok(response)) if is_failure(response.status()) && !observes => {
                     let failed = failed(passage, response, this.faulted.clone());
-                    return settling(this.settling.insert(Box::pin(failed)), context);
+                    *this.settling = Some(Box::pin(failed));
+                    return settling(this.settling, context);
                 }
                 Ok(Ok(response)) => passage.answered(Ok(response.map(Answered::service))),
-                Ok(Err(error)) => passage.answered(fault::answer(&*error.into())),
+                Ok(Err(error)) => {
+                    let answer = caught(|| fault::answer(&*error.into()));
+                    passage.answered(answer.unwrap_or_else(|panicked| Err(panicked.into())))
+                }
                 Err(panicked) => passage.answered(Err(panicked.into())),
             };
             match settled {
@@ -144,19 +155,18 @@ where
                 Settled::Waiting(waiting) => *this.settling = Some(Box::pin(waiting.go_on())),
             }
         }
-        match this.settling {
-            Some(waiting) => settling(waiting, context),
-            // Whoever asks again after the end gets nothing more.
-            None => Poll::Pending,
-        }
+        settling(this.settling, context)
     }
 }
 
 fn settling<R>(
-    settling: &mut Boxed<(Answer<R>, Record)>,
+    settling: &mut Option<Boxed<(Answer<R>, Record)>>,
     context: &mut Context<'_>,
 ) -> Poll<Result<Answer<R>, Infallible>> {
-    let (mut response, record) = ready!(settling.as_mut().poll(context));
+    // Whoever asks again after the end gets nothing more.
+    let Some(waiting) = settling else { return Poll::Pending };
+    let (mut response, record) = ready!(waiting.as_mut().poll(context));
+    *settling = None;
     tell(&mut response, record);
     Poll::Ready(Ok(response))
 }

@@ -1,0 +1,176 @@
+//! What a request has taken is settled however it ends, and only once nothing more can come.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test says what failed by failing")]
+
+use std::convert::Infallible;
+use std::future::{Future, pending};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use axum::body::Body;
+use axum::routing::get;
+use axum::{Router, response::Response};
+use bytes::Bytes;
+use demur_source::Source;
+use demur_tower::{Condition, DemurLayer, Keys, Record, ServiceConfig};
+use http::{HeaderMap, HeaderValue, Request};
+use http_body::Frame;
+use http_body_util::{BodyExt, StreamBody};
+use tower::{Service, ServiceExt};
+
+const CONFIG: &str = "
+demur: 1
+plans:
+  free: { rates: [{ name: burst, requests: 1000, per: 1s }], credits: { monthly: 5 } }
+  narrow: { concurrency: 1, credits: { monthly: 5 } }
+  daily: { quota: { requests: 1, counts: successes }, credits: { monthly: 5 } }
+apis:
+  - name: shop
+    contract: contract.yaml
+    openapi: openapi.yaml
+    authentication: { scheme: bearer, prefix: shp, failures: { requests: 3, per: 60s } }
+    overload: { in_flight: 1 }
+    operations:
+      listItems: { credits: 1, usage: { trailer: X-Used } }
+      showItem: { credits: 2 }
+";
+
+struct World {
+    app: Router,
+    keys: Keys,
+}
+
+fn world(service: Router) -> World {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/shop");
+    let source = Source::new("demur.yaml", CONFIG.to_owned());
+    let (config, _) = ServiceConfig::load(&source, &folder).unwrap_or_else(|found| panic!("{found}"));
+    let (layer, keys) = DemurLayer::in_memory(config).unwrap();
+    World { app: service.layer(layer), keys }
+}
+
+impl World {
+    /// A request with a key of this account, on this plan.
+    fn request(&self, path: &str, plan: &str) -> Request<Body> {
+        let secret = self.keys.issue("shop", "acme", plan).unwrap();
+        let authorization = format!("Bearer {}", secret.expose());
+        Request::get(path).header("authorization", authorization).body(Body::empty()).unwrap()
+    }
+
+    async fn ask(&self, request: Request<Body>) -> Response {
+        self.app.clone().oneshot(request).await.unwrap()
+    }
+
+    async fn status(&self, path: &str, plan: &str) -> u16 {
+        self.ask(self.request(path, plan)).await.status().as_u16()
+    }
+}
+
+/// Content that is never whole: it waits, or breaks off.
+struct Unfinished {
+    breaks: bool,
+}
+
+impl http_body::Body for Unfinished {
+    type Data = Bytes;
+    type Error = std::io::Error;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, std::io::Error>>> {
+        if self.breaks { Poll::Ready(Some(Err(std::io::Error::other("broken")))) } else { Poll::Pending }
+    }
+}
+
+fn unfinished(breaks: bool) -> Router {
+    let answer = move || async move { Response::new(Body::new(Unfinished { breaks })) };
+    Router::new().route("/items", get(answer)).route("/items/{id}", get(answer))
+}
+
+#[tokio::test]
+async fn a_slot_is_free_when_the_answer_has_ended_and_not_before() {
+    let world = world(unfinished(false));
+    let first = world.ask(world.request("/items", "narrow")).await;
+    assert_eq!(world.status("/items", "narrow").await, 429, "the answer is still going out");
+    drop(first);
+    assert_eq!(world.status("/items", "narrow").await, 200);
+}
+
+#[tokio::test]
+async fn a_place_with_the_service_is_free_once_it_has_answered() {
+    let world = world(unfinished(false));
+    for _ in 0..3 {
+        let kept = world.ask(world.request("/items", "free")).await;
+        assert_eq!(kept.status(), 200);
+    }
+}
+
+#[tokio::test]
+async fn a_place_with_the_service_is_free_when_the_client_goes_away() {
+    let world = world(Router::new().route("/items", get(pending::<()>)));
+    let mut app = world.app.clone();
+    for _ in 0..3 {
+        let mut asked = app.call(world.request("/items", "free"));
+        assert!(Pin::new(&mut asked).poll(&mut Context::from_waker(std::task::Waker::noop())).is_pending());
+        assert_eq!(world.status("/items", "free").await, 503, "there is room for one");
+        drop(asked);
+    }
+}
+
+#[tokio::test]
+async fn content_that_breaks_off_costs_nothing_and_was_no_success() {
+    let world = world(unfinished(true));
+    // Five credits, of which each call would cost two.
+    for _ in 0..4 {
+        let answer = world.ask(world.request("/items/1", "free")).await;
+        assert_eq!(answer.status(), 200);
+        assert!(answer.into_body().collect().await.is_err());
+    }
+    for _ in 0..2 {
+        let answer = world.ask(world.request("/items", "daily")).await;
+        assert_eq!(answer.status(), 200);
+        assert!(answer.into_body().collect().await.is_err());
+    }
+}
+
+#[tokio::test]
+async fn a_trailer_for_the_layer_alone_goes_no_further_though_the_call_was_charged_before() {
+    let frames = || {
+        let trailers = HeaderMap::from_iter([
+            (http::HeaderName::from_static("x-used"), HeaderValue::from_static("1")),
+            (http::HeaderName::from_static("x-sum"), HeaderValue::from_static("abc")),
+        ]);
+        let frames = [Frame::data(Bytes::from_static(b"[]")), Frame::trailers(trailers)];
+        futures_util::stream::iter(frames.map(Ok::<_, Infallible>))
+    };
+    let answer = move || async move { Response::new(Body::new(StreamBody::new(frames()))) };
+    let world = world(Router::new().route("/items", get(answer)));
+    for _ in 0..2 {
+        let mut request = world.request("/items", "free");
+        request.headers_mut().insert("idempotency-key", HeaderValue::from_static("once"));
+        let answer = world.ask(request).await.into_body().collect().await.unwrap();
+        let names: Vec<_> = answer.trailers().unwrap().keys().map(|name| name.as_str()).collect();
+        assert_eq!(names, ["x-sum"]);
+    }
+}
+
+#[tokio::test]
+async fn whoever_tries_keys_is_kept_from_more() {
+    let world = world(Router::new());
+    let mut refused = Vec::new();
+    for attempt in 0..5 {
+        let secret = demur_admission::Secret::generate("shp").unwrap();
+        let mut request = Request::get("/items").body(Body::empty()).unwrap();
+        let authorization = format!("Bearer {}", secret.expose());
+        request.headers_mut().insert("authorization", authorization.parse().unwrap());
+        request.extensions_mut().insert(SocketAddr::from(([127, 0, 0, 1], 4000 + attempt)));
+        let answer = world.ask(request).await;
+        let record: &Arc<Record> = answer.extensions().get().unwrap();
+        refused.push(record.refusal().unwrap().condition.unwrap());
+    }
+    let (unknown, throttled) = (Condition::CredentialUnknown, Condition::CredentialThrottled);
+    assert_eq!(refused, [unknown, unknown, unknown, throttled, throttled]);
+}
