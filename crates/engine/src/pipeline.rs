@@ -7,49 +7,50 @@
 //!
 //! Nearly always nothing must be waited for: the key is remembered, the counts are in memory, there is no content to
 //! look into and nothing to pay. So the way is no future but a chain of functions, and goes as far as it can at once;
-//! a stage that must wait says for what, and the way goes on behind it, in `waiting.rs`.
+//! a stage that must wait says for what. What is done with that stands in `way.rs`; behind a wait the way goes on in
+//! `waiting.rs`.
 
 use std::borrow::Cow;
 use std::future::Future;
 use std::num::NonZeroU32;
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 use demur_admission::{
-    Admission, Answer, Balance, Coverage, Demand, Denial, Hold, Principal, Requirement, Taken, permit,
+    Admission, Answer, Coverage, Demand, Denial, Hold, Principal, Requirement, Taken, permit,
 };
 use demur_contract::{Condition, Contract};
 use demur_validation::{Content as Checked, Find, Found};
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use http::request::Parts;
-use http::{HeaderMap, HeaderValue, Method, Request, Response, Uri};
+use http::{Method, Request, Response};
 use http_body::Body;
 use serde_json::Value as Json;
 
 use crate::api::{Api, Resource};
-use crate::arrival::{Arrival, Peer, Rejection, Within};
+use crate::arrival::{Arrival, Rejection};
 use crate::checks::{
     IDEMPOTENCY_KEY, has_plain_segments, host, method_not_allowed, refuse_announced_excess, refuse_doubled,
     refuse_unacceptable, unclear_resource,
 };
 use crate::content::{Content, ContentFault};
 use crate::credits::Booked;
+use crate::dressing::aimed_at;
 use crate::exchange::Exchange;
 use crate::mounts::Mounts;
 use crate::outcome::UpstreamFault;
 use crate::outgoing::Outgoing;
-use crate::panics::{Panicked, caught, caught_async};
+use crate::panics::{caught, caught_async};
 use crate::record::Record;
 use crate::refused::{Refused, by_credentials, by_grants};
 use crate::rules::{self, Seen};
 use crate::secrets::Secrets;
-use crate::settings::{ApiSettings, Asked, OperationSettings, ToldBy, Unfinished};
-use crate::settle::{Passage, Settled};
+use crate::settings::{ApiSettings, Asked, OperationSettings};
+use crate::settle::Settled;
 use crate::speaker::Speaker;
-use crate::waiting::Waiting;
-use crate::{cors, credential, credits, forward};
+use crate::way::{Outcome, Pass, Received, Step, Wait, Way};
+use crate::{cors, credential, credits};
 
 /// Everything that answers requests: APIs, their contracts, and who may pass.
 pub struct Engine {
@@ -58,16 +59,6 @@ pub struct Engine {
     secrets: Secrets,
     /// In what a request is refused before its API is known.
     voice: Speaker,
-}
-
-/// What becomes of a request, as far as the engine can say by itself.
-pub enum Received<B> {
-    /// It passes. It is to be sent to the API's upstream, and what comes of that to be told to the passage.
-    Forward(Request<Content<B>>, Passage),
-    /// It is answered here.
-    Answered(Response<Option<Bytes>>, Record),
-    /// It is not known yet: a store must be asked, or the request's content read.
-    Waiting(Box<Waiting<B>>),
 }
 
 impl Engine {
@@ -138,7 +129,7 @@ impl Engine {
 
     /// The first half of the way: from the request to the moment before it is forwarded, or to its answer.
     ///
-    /// For whoever drives the second half too, [`Passage::answered`]; [`serve`](Self::serve) is both.
+    /// For whoever drives the second half too, [`Passage::answered`](crate::Passage::answered); [`serve`](Self::serve) is both.
     pub fn receive<B>(self: &Arc<Self>, request: Request<B>, arrival: Arrival<'_>) -> Received<B>
     where
         B: Body<Data = Bytes, Error = ContentFault> + Unpin,
@@ -168,136 +159,12 @@ impl Engine {
     }
 }
 
-/// A request on its way to the upstream.
-pub(crate) struct Way<B> {
-    pub(crate) exchange: Box<Exchange>,
-    parts: Parts,
-    /// Until it has been read, or goes on.
-    pub(crate) body: Option<B>,
-    lag: Duration,
-}
-
-/// What a stage comes to.
-pub(crate) enum Step<B> {
-    /// The request may pass.
-    Pass(Pass<B>),
-    /// A browser asks whether it may ask.
-    Preflight(Response<()>),
-    /// Something must be waited for.
-    Wait(Wait<B>),
-}
-
-pub(crate) type Outcome<B> = Result<Step<B>, Refused>;
-
-/// How a request passes.
-pub(crate) struct Pass<B> {
-    /// The API's place among the engine's.
-    api: usize,
-    content: Content<B>,
-    hold: Hold,
-    /// Boxed: most requests cost nothing.
-    balance: Option<Box<Balance>>,
-    /// Another target than the client asked for.
-    target: Option<String>,
-    timeout: Option<Duration>,
-}
-
-/// What a request waits for.
-pub(crate) enum Wait<B> {
-    /// Whose key it is.
-    Key(Asking<Result<Arc<Principal>, Denial>>),
-    /// What its limits say.
-    Limits(Asking<Result<Taken, Denial>>),
-    /// Its own content, of so many bytes at the most.
-    Content(u64),
-    /// What the ledger says. Its content has been looked into by then.
-    Credits(Content<B>, Asking<Booked>),
-}
-
-type Asking<T> = Pin<Box<dyn Future<Output = T> + Send>>;
-
-impl<B> Way<B>
-where
-    B: Body<Data = Bytes, Error = ContentFault> + Unpin,
-{
-    /// What the stages work on.
-    fn stage<'w>(&'w mut self, engine: &'w Engine) -> Stage<'w, B> {
-        Stage { engine, exchange: &mut self.exchange, parts: &self.parts, body: &mut self.body }
-    }
-
-    /// The same behind a wait, with what is asked for: what is found in a request cannot wait with it, and is found
-    /// again.
-    pub(crate) fn stage_again<'w>(
-        &'w mut self,
-        engine: &'w Engine,
-    ) -> Result<(Stage<'w, B>, Target<'w>), Refused> {
-        let stage = self.stage(engine);
-        let target = Target::again(engine, stage.parts);
-        let lost = || Refused::from(Condition::Internal).because("what was found is not there any more");
-        Ok((stage, target.ok_or_else(lost)?))
-    }
-
-    /// Does what a stage came to. Inlined, and what it calls is lent the request: to be handed on it would be copied
-    /// each time.
-    #[inline(always)]
-    pub(crate) fn follow(mut self, step: Result<Outcome<B>, Panicked>, peer: Option<&Peer>) -> Received<B> {
-        match step.unwrap_or_else(|panicked| Err(panicked.into())) {
-            Ok(Step::Pass(Pass { api, content, hold, .. })) => {
-                let Self { exchange, parts, lag, .. } = self;
-                let passage = Passage::new(exchange, api, hold, lag);
-                Received::Forward(Request::from_parts(parts, content), passage)
-            }
-            Ok(Step::Wait(wait)) => {
-                Received::Waiting(Box::new(Waiting { way: self, wait, peer: peer.cloned() }))
-            }
-            Ok(Step::Preflight(answer)) => {
-                let mut response = answer.map(|()| None);
-                let record = self.exchange.seal(response.headers_mut());
-                Received::Answered(response, record)
-            }
-            Err(refused) => {
-                self.exchange.keep_presented(&mut self.parts.headers);
-                let (response, record) = self.exchange.refuse(refused);
-                Received::Answered(response, record)
-            }
-        }
-    }
-
-    /// A request that passes, as the upstream should see it.
-    pub(crate) fn dressed(&mut self, mut step: Outcome<B>, peer: Option<&Peer>) -> Outcome<B> {
-        if let Ok(Step::Pass(pass)) = &mut step {
-            self.dress(pass, peer)?;
-        }
-        step
-    }
-
-    fn dress(&mut self, pass: &mut Pass<B>, peer: Option<&Peer>) -> Result<(), Refused> {
-        if let Some(target) = pass.target.take() {
-            aim(&mut self.parts, target)?;
-        }
-        let mut presented = std::mem::take(&mut self.exchange.presented);
-        let keep = |key| presented.push(key);
-        dress(&self.exchange, &mut self.parts.headers, peer, pass.balance.as_deref(), keep);
-        self.exchange.presented = presented;
-        if let Some(time) = pass.timeout {
-            self.parts.extensions.insert(Within(time));
-        }
-        // From here to the answer's head it is nobody's fault but the client's if it all is dropped.
-        match (self.exchange.usage().client_gone, &mut self.exchange.taken) {
-            (Unfinished::Charge, _) => pass.hold.forwarded(),
-            (Unfinished::Release, Some(taken)) => taken.failed(),
-            (Unfinished::Release, None) => {}
-        }
-        Ok(())
-    }
-}
-
 /// A request at one of its stages. It is looked at where it lies; what is found out goes into the exchange.
 pub(crate) struct Stage<'w, B> {
-    engine: &'w Engine,
-    exchange: &'w mut Exchange,
-    parts: &'w Parts,
-    body: &'w mut Option<B>,
+    pub(crate) engine: &'w Engine,
+    pub(crate) exchange: &'w mut Exchange,
+    pub(crate) parts: &'w Parts,
+    pub(crate) body: &'w mut Option<B>,
 }
 
 /// What is asked for.
@@ -314,7 +181,7 @@ pub(crate) struct Target<'w> {
 }
 
 impl<'w> Target<'w> {
-    fn again(engine: &'w Engine, parts: &'w Parts) -> Option<Self> {
+    pub(crate) fn again(engine: &'w Engine, parts: &'w Parts) -> Option<Self> {
         let host = engine.apis.ask_for_host().then(|| host(&parts.uri, &parts.headers)).flatten();
         let ((place, api), path) = engine.apis.find(host, parts.uri.path())?;
         let Find::Found(found) = api.settings.document.find(&parts.method, path) else { return None };
@@ -599,60 +466,5 @@ fn checked(
     match settings.document.check_content(found.operation, content_type, bytes) {
         Checked::Checked { value, violations } => Ok((value, violations)),
         Checked::Refused(problem) => Err(Refused::from(problem.condition).because(problem.cause)),
-    }
-}
-
-/// The target that the upstream should see: the path within the API, and the query without the key. `None` where
-/// that is what the client asked for.
-fn aimed_at(uri: &Uri, path: &str, query: Option<&str>) -> Option<String> {
-    if let (None, true) = (uri.authority(), (path, query) == (uri.path(), uri.query())) {
-        return None;
-    }
-    Some(match query {
-        Some(query) => format!("{path}?{query}"),
-        None => path.to_owned(),
-    })
-}
-
-/// Gives the request another target.
-fn aim(parts: &mut Parts, target: String) -> Result<(), Refused> {
-    parts.uri = Uri::from_maybe_shared(Bytes::from(target)).map_err(|error| {
-        let cause = format!("the target cannot be forwarded: {error}");
-        Refused::from(Condition::RequestMalformed).because(cause)
-    })?;
-    Ok(())
-}
-
-/// Gives the request the fields that the upstream should see; `keep` gets what it presented as its key. A service that
-/// is only watched gets what it would get without the gateway, and beside that only what is there in no request yet.
-fn dress(
-    exchange: &Exchange,
-    headers: &mut HeaderMap,
-    peer: Option<&Peer>,
-    balance: Option<&Balance>,
-    mut keep: impl FnMut(HeaderValue),
-) {
-    let Some(api) = exchange.api() else { return };
-    let authentication = &api.settings.authentication;
-    let id_field = exchange.speaker().id_field();
-    if api.settings.observe {
-        authentication.fields().flat_map(|it| headers.get_all(it)).cloned().for_each(keep);
-        forward::strip_hops(headers);
-        if let Some(peer) = peer {
-            forward::name_peer_once(headers, peer.text());
-        }
-        headers.entry(id_field).or_insert_with(|| exchange.request_id_value());
-    } else {
-        forward::strip_request(headers, id_field, authentication.schemes(), &mut keep);
-        if let Some(peer) = peer {
-            forward::name_peer(headers, peer.text());
-        }
-        forward::name_request(headers, id_field, exchange.request_id_value());
-        if let ToldBy::Trailer(_) = exchange.usage().told_by {
-            forward::ask_for_trailers(headers);
-        }
-    }
-    if let Some(principal) = &exchange.principal {
-        forward::identify(headers, principal, &authentication.prefixes, balance);
     }
 }

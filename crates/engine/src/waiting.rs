@@ -9,8 +9,8 @@ use http_body::Body;
 use crate::arrival::Peer;
 use crate::content::{Content, ContentFault, collect};
 use crate::panics::caught_async;
-use crate::pipeline::{Received, Step, Wait, Way};
 use crate::refused::Refused;
+use crate::way::{Received, Step, Wait, Way};
 
 /// A request that waits on its way: for a store, or for its own content.
 pub struct Waiting<B> {
