@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test says what failed by failing")]
 
 use std::convert::Infallible;
-use std::future::{Future, pending};
+use std::future::{Future, Ready, pending};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::pin::Pin;
@@ -19,7 +19,7 @@ use demur_tower::{Condition, DemurLayer, Keys, Record, ServiceConfig};
 use http::{HeaderMap, HeaderValue, Request};
 use http_body::Frame;
 use http_body_util::{BodyExt, StreamBody};
-use tower::{Service, ServiceExt};
+use tower::{Layer, Service, ServiceExt};
 
 const CONFIG: &str = "
 demur: 1
@@ -87,16 +87,23 @@ impl http_body::Body for Unfinished {
 
 fn unfinished(breaks: bool) -> Router {
     let answer = move || async move { Response::new(Body::new(Unfinished { breaks })) };
-    Router::new().route("/items", get(answer)).route("/items/{id}", get(answer))
+    Router::new()
+        .route("/items", get(answer))
+        .route("/items/{id}", get(answer))
+        .route("/items/{id}/reviews", get(answer))
 }
 
 #[tokio::test]
 async fn a_slot_is_free_when_the_answer_has_ended_and_not_before() {
     let world = world(unfinished(false));
-    let first = world.ask(world.request("/items", "narrow")).await;
-    assert_eq!(world.status("/items", "narrow").await, 429, "the answer is still going out");
-    drop(first);
-    assert_eq!(world.status("/items", "narrow").await, 200);
+    // One that costs nothing has nothing else to settle.
+    for path in ["/items", "/items/1/reviews"] {
+        let first = world.ask(world.request(path, "narrow")).await;
+        assert_eq!(first.status(), 200, "{path}");
+        assert_eq!(world.status(path, "narrow").await, 429, "the answer is still going out");
+        drop(first);
+        assert_eq!(world.status(path, "narrow").await, 200);
+    }
 }
 
 #[tokio::test]
@@ -109,14 +116,35 @@ async fn a_place_with_the_service_is_free_once_it_has_answered() {
 }
 
 #[tokio::test]
-async fn a_place_with_the_service_is_free_when_the_client_goes_away() {
+async fn a_client_that_goes_away_has_paid_and_leaves_its_place() {
     let world = world(Router::new().route("/items", get(pending::<()>)));
     let mut app = world.app.clone();
-    for _ in 0..3 {
+    for _ in 0..5 {
         let mut asked = app.call(world.request("/items", "free"));
         assert!(Pin::new(&mut asked).poll(&mut Context::from_waker(std::task::Waker::noop())).is_pending());
         assert_eq!(world.status("/items", "free").await, 503, "there is room for one");
         drop(asked);
+    }
+    let answer = world.ask(world.request("/items", "free")).await;
+    let record: &Arc<Record> = answer.extensions().get().unwrap();
+    assert_eq!(record.refusal().unwrap().condition, Some(Condition::CreditsExhausted));
+}
+
+#[tokio::test]
+async fn a_service_that_panics_as_it_is_called_is_answered_for() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/shop");
+    let (config, _) = ServiceConfig::load(&Source::new("demur.yaml", CONFIG.to_owned()), &folder).unwrap();
+    let (layer, keys) = DemurLayer::in_memory(config).unwrap();
+    let service = tower::service_fn(|_| -> Ready<Result<Response, Infallible>> { panic!("on the way in") });
+    let secret = keys.issue("shop", "acme", "free").unwrap();
+    for _ in 0..6 {
+        let authorization = format!("Bearer {}", secret.expose());
+        let request = Request::get("/items").header("authorization", authorization);
+        let answer = layer.layer(service).oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
+        assert_eq!(answer.status(), 500, "and it costs nothing");
+        let record: &Arc<Record> = answer.extensions().get().unwrap();
+        assert_eq!(record.refusal().unwrap().condition, Some(Condition::Internal));
+        assert_eq!(record.refusal().unwrap().cause, "on the way in");
     }
 }
 
