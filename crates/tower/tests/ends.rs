@@ -9,6 +9,7 @@ use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use axum::body::Body;
 use axum::routing::get;
@@ -125,7 +126,8 @@ async fn a_client_that_goes_away_has_paid_and_leaves_its_place() {
         assert_eq!(world.status("/items", "free").await, 503, "there is room for one");
         drop(asked);
     }
-    let answer = world.ask(world.request("/items", "free")).await;
+    let asked = world.ask(world.request("/items", "free"));
+    let answer = tokio::time::timeout(Duration::from_secs(5), asked).await.unwrap();
     let record: &Arc<Record> = answer.extensions().get().unwrap();
     assert_eq!(record.refusal().unwrap().condition, Some(Condition::CreditsExhausted));
 }
