@@ -329,10 +329,10 @@ impl Exchange {
 
     /// Keeps what a request presents that goes no further.
     pub(crate) fn keep_presented(&mut self, headers: &mut HeaderMap) {
-        let engine = Arc::clone(&self.engine);
-        let Some(api) = self.api.and_then(|place| engine.apis().get(place)) else { return };
+        let Self { engine, api, presented, .. } = self;
+        let Some(api) = api.and_then(|place| engine.apis().get(place)) else { return };
         for field in api.settings.authentication.fields() {
-            self.presented.extend(headers.remove(field));
+            presented.extend(headers.remove(field));
         }
     }
 }

@@ -129,7 +129,8 @@ impl Engine {
 
     /// The first half of the way: from the request to the moment before it is forwarded, or to its answer.
     ///
-    /// For whoever drives the second half too, [`Passage::answered`](crate::Passage::answered); [`serve`](Self::serve) is both.
+    /// For whoever drives the second half too, [`Passage::answered`](crate::Passage::answered);
+    /// [`serve`](Self::serve) is both.
     pub fn receive<B>(self: &Arc<Self>, request: Request<B>, arrival: Arrival<'_>) -> Received<B>
     where
         B: Body<Data = Bytes, Error = ContentFault> + Unpin,
@@ -146,6 +147,11 @@ impl Engine {
             way.dressed(step, arrival.peer)
         });
         way.follow(step, arrival.peer)
+    }
+
+    /// The request's host, where it makes a difference.
+    fn host<'r>(&self, parts: &'r Parts) -> Option<&'r str> {
+        self.apis.ask_for_host().then(|| host(&parts.uri, &parts.headers)).flatten()
     }
 
     /// A request that could not be read: its listener, host and path, where they could be, choose the voice.
@@ -182,7 +188,7 @@ pub(crate) struct Target<'w> {
 
 impl<'w> Target<'w> {
     pub(crate) fn again(engine: &'w Engine, parts: &'w Parts) -> Option<Self> {
-        let host = engine.apis.ask_for_host().then(|| host(&parts.uri, &parts.headers)).flatten();
+        let host = engine.host(parts);
         let ((place, api), path) = engine.apis.find(host, parts.uri.path())?;
         let Find::Found(found) = api.settings.document.find(&parts.method, path) else { return None };
         let asks = &api.settings.operations[found.operation.index()];
@@ -207,7 +213,7 @@ where
     /// API and operation, and who asks. Until the API is known the engine's own contract speaks.
     fn enter(mut self, listener: Option<&str>) -> Outcome<B> {
         let (engine, parts) = (self.engine, self.parts);
-        let host = engine.apis.ask_for_host().then(|| host(&parts.uri, &parts.headers)).flatten();
+        let host = engine.host(parts);
         let Some(((place, api), path)) = engine.apis.find(host, parts.uri.path()) else {
             self.exchange.hear(&parts.headers);
             return Err(Condition::ResourceNotFound.into());

@@ -92,19 +92,17 @@ impl Passage {
             }
         };
         // Lent, and changed where it lies: what catches panics would copy it some times.
-        let mut hold = Some(hold);
-        let verdict = caught(|| verdict(&mut exchange, &mut answer, &mut hold));
-        match (verdict.unwrap_or_else(|panicked| Err(panicked.into())), hold) {
-            (Ok(Verdict::Passes(charge)), _) => {
+        let verdict = caught(|| verdict(&mut exchange, &mut answer, hold));
+        match verdict.unwrap_or_else(|panicked| Err(panicked.into())) {
+            Ok(Verdict::Passes(charge)) => {
                 let passing = |body| Outgoing::passing(Looked::nothing(body), charge);
                 end(exchange, Ok(answer.map(passing)))
             }
-            (Ok(Verdict::MustBeLookedInto { fails }), Some(hold)) => {
+            Ok(Verdict::MustBeLookedInto { hold, fails }) => {
                 let (head, body) = answer.into_parts();
                 Settled::Waiting(Box::new(Settling { exchange, hold, head, body, fails }))
             }
-            (Ok(Verdict::MustBeLookedInto { .. }), None) => end(exchange, Err(Condition::Internal.into())),
-            (Err(refused), _) => end(exchange, Err(refused)),
+            Err(refused) => end(exchange, Err(refused)),
         }
     }
 }
@@ -113,37 +111,30 @@ impl Passage {
 enum Verdict {
     /// It passes, with what is still to be settled of it.
     Passes(Charge),
-    /// Its content must be looked into; the hold is where it was.
-    MustBeLookedInto { fails: bool },
+    /// Its content must be looked into first.
+    MustBeLookedInto { hold: Hold, fails: bool },
 }
 
 /// Settles by what came back, as far as its head tells, and makes the head one that may pass.
-fn verdict<R>(
-    exchange: &mut Exchange,
-    answer: &mut Response<R>,
-    hold: &mut Option<Hold>,
-) -> Result<Verdict, Refused>
+fn verdict<R>(exchange: &mut Exchange, answer: &mut Response<R>, hold: Hold) -> Result<Verdict, Refused>
 where
     R: Body<Data = Bytes> + Unpin,
 {
-    let mut taken = hold.take();
-    let mut release = || taken.take().map_or((), Hold::release);
     if let Some(raised) = answer.extensions_mut().remove::<Raised>() {
-        release();
+        hold.release();
         return Err(raised.in_contract(exchange.contract()));
     }
     if let Some(cause) = outcome::unusable(answer.status(), answer.headers()) {
-        release();
+        hold.release();
         return Err(Refused::from(Condition::UpstreamInvalidResponse).because(cause));
     }
     let fails = answer.status().is_client_error() || answer.status().is_server_error();
     let looks = exchange.operation.is_some()
         && exchange.api().is_some_and(|api| api.settings.validation.answers != Answers::Ignore);
     if fails || looks {
-        *hold = taken;
-        return Ok(Verdict::MustBeLookedInto { fails });
+        return Ok(Verdict::MustBeLookedInto { hold, fails });
     }
-    let mut charge = charged(exchange, answer.headers_mut(), taken.unwrap_or_else(Hold::nothing));
+    let mut charge = charged(exchange, answer.headers_mut(), hold);
     ready_to_pass(answer);
     charge.begins(answer.body());
     Ok(Verdict::Passes(charge))
