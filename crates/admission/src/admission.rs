@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use crate::cache::{Cache, CacheBounds, Known, Place, Seen, Term};
 use crate::{
-    Answer, Balance, Candidates, Charge, Counters, Credential, Demand, Denial, ForeignForms, Hold,
-    HoldOutcome, HoldRequest, KeyDirectory, KeyState, Ledger, Now, Pepper, PlanBook, Principal, Secret,
+    Acquaintance, Answer, Balance, Candidates, Charge, Counters, Credential, Demand, Denial, ForeignForms,
+    Hold, HoldOutcome, HoldRequest, KeyDirectory, KeyState, Ledger, Now, Pepper, PlanBook, Principal, Secret,
     StoreError, StorePart, Taken,
 };
 
@@ -77,28 +77,46 @@ impl Admission {
         prefix: &str,
         now: Now,
     ) -> Answer<'static, Result<Arc<Principal>, Denial>> {
-        // First of all: the memory is asked for what is known of the key, and the digest made meanwhile.
-        let place = self.cache.place(secret);
+        self.authenticate_over(None, secret, api, prefix, now)
+    }
+
+    /// The same, where the connection is known over which the secret came.
+    pub fn authenticate_over(
+        self: &Arc<Self>,
+        connection: Option<&Acquaintance>,
+        secret: &str,
+        api: &str,
+        prefix: &str,
+        now: Now,
+    ) -> Answer<'static, Result<Arc<Principal>, Denial>> {
+        // First of all: the memory is asked for what is known of the caller, and the digest made meanwhile.
+        let last = connection.and_then(Acquaintance::recall);
+        let place = if last.is_some() { None } else { Some(self.cache.place(secret)) };
         let plans = self.plans.revision();
-        let candidates = if Secret::check(secret, prefix).is_ok() {
+        let (digest, foreign) = if Secret::check(secret, prefix).is_ok() {
             // Known keys, which is nearly all, need no digest but that under the current pepper.
-            let digest = self.pepper.digest(secret);
-            if let Some(known) = self.cache.find(place, &digest, plans, now) {
-                return Answer::Ready(self.admit(known, api, now));
-            }
-            self.pepper.digests(secret)
+            (self.pepper.digest(secret), None)
         } else {
-            let foreign = self.stores.keys.foreign();
-            let candidates = foreign.map(|forms| forms.candidates(secret, api, &self.pepper));
-            let candidates = candidates.unwrap_or_default();
+            let forms = self.stores.keys.foreign();
+            let candidates =
+                forms.map(|forms| forms.candidates(secret, api, &self.pepper)).unwrap_or_default();
             let Some(digest) = candidates.first() else {
                 return Answer::Ready(Err(Denial::CredentialMalformed));
             };
-            if let Some(known) = self.cache.find(place, digest, plans, now) {
-                return Answer::Ready(self.admit(known, api, now));
-            }
-            candidates
+            (*digest, Some(candidates))
         };
+        if let Some(again) = last.and_then(|last| last.again(&digest, plans, now)) {
+            return Answer::Ready(self.admit(Known::Principal(again), api, now));
+        }
+        let place = place.unwrap_or_else(|| self.cache.place(secret));
+        if let Some(known) = self.cache.find(place, &digest, plans, now) {
+            let admitted = self.admit(known, api, now);
+            if let (Some(connection), Ok(principal)) = (connection, &admitted) {
+                connection.meet(principal);
+            }
+            return Answer::Ready(admitted);
+        }
+        let candidates = foreign.unwrap_or_else(|| self.pepper.digests(secret));
         self.look_up(candidates, place, plans, api, now)
     }
 

@@ -26,7 +26,7 @@ use arc_swap::ArcSwapOption;
 use foldhash::quality::RandomState;
 use smallvec::SmallVec;
 
-use crate::fetch::fetch;
+use crate::fetch::{fetch, fetch_shared};
 use crate::{Change, Digest, Now, Principal, Watch};
 
 const WAYS: usize = 7;
@@ -69,13 +69,29 @@ pub(crate) struct Seen {
 }
 
 /// Under which digest something is remembered, and for how long it is believed.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 pub(crate) struct Term {
     /// As it was presented, which may be another than is stored.
     digest: Digest,
     plans: u64,
-    /// Nanoseconds of the monotonic clock.
-    until: u64,
+    /// Nanoseconds of the monotonic clock; zero once it has left the table, for there are others who remember it.
+    until: AtomicU64,
+}
+
+impl Term {
+    /// Whether it is what there is to know of this digest under these plans.
+    pub(crate) fn is_believed(&self, digest: &Digest, plans: u64, now: Now) -> bool {
+        self.digest.matches(digest) && self.plans == plans && now.nanos() < self.until()
+    }
+
+    fn until(&self) -> u64 {
+        self.until.load(Ordering::SeqCst)
+    }
+
+    /// It is believed no more, by whomever.
+    fn end(&self) {
+        self.until.store(0, Ordering::SeqCst);
+    }
 }
 
 /// What a table remembers.
@@ -182,10 +198,10 @@ impl Cache {
     }
 
     /// Called after the entry is visible: a change that is counted later finds it and drops it.
-    fn drop_if_changed<R>(&self, seen: Seen, slot: &ArcSwapOption<R>) -> bool {
+    fn drop_if_changed<R: Remembered>(&self, seen: Seen, slot: &ArcSwapOption<R>) -> bool {
         let changed = self.changes.load(Ordering::SeqCst) != seen.changes;
         if changed {
-            slot.store(None);
+            drop_from(slot, |_| true);
         }
         changed
     }
@@ -256,7 +272,7 @@ impl<R: Remembered> Table<R> {
 
     fn term(&self, digest: Digest, seen: Seen, now: Now) -> Term {
         let until = Now { monotonic: now.monotonic.saturating_add(self.kept_for), ..now };
-        Term { digest, plans: seen.plans, until: until.nanos() }
+        Term { digest, plans: seen.plans, until: until.nanos().into() }
     }
 
     /// The set by the high bits, the tag by the low ones. Two that share both cost one look too many.
@@ -283,13 +299,10 @@ impl<R: Remembered> Table<R> {
             // Both together, and not before the slot is loaded: that is done with a locked instruction, which would
             // wait until the first of them is found.
             fetch(beyond.load(Ordering::Relaxed), R::BEYOND);
-            let references = 2 * size_of::<usize>();
-            fetch(Arc::as_ptr(found).addr().wrapping_sub(references), references + size_of::<R>());
-            let term = found.term();
-            let believed = term.digest.matches(digest) && term.plans == plans && now.nanos() < term.until;
+            fetch_shared(found);
             // Cloned last: counting a reference holds up every load behind it, and those of the record
             // should be under way together.
-            believed.then(|| Arc::clone(found))
+            found.term().is_believed(digest, plans, now).then(|| Arc::clone(found))
         })
     }
 
@@ -301,11 +314,15 @@ impl<R: Remembered> Table<R> {
         let rank = |way: &usize| match set.slots[*way].load().as_ref() {
             Some(held) if held.term().digest == digest => (0, 0),
             None => (1, 0),
-            Some(held) if held.term().until <= now.nanos() => (1, 0),
-            Some(held) => (2, held.term().until),
+            Some(held) if held.term().until() <= now.nanos() => (1, 0),
+            Some(held) => (2, held.term().until()),
         };
         let way = (0..WAYS).min_by_key(rank).unwrap_or_default();
         let beyond = record.beyond();
+        // Before it is out: a change that does not find it any more has nothing left to end.
+        if let Some(held) = set.slots[way].load().as_ref() {
+            held.term().end();
+        }
         let displaced = set.slots[way].swap(Some(record));
         set.beyond[way].store(beyond, Ordering::Relaxed);
         set.tags[way].store(place.tag, Ordering::Relaxed);
@@ -317,7 +334,7 @@ impl<R: Remembered> Table<R> {
     }
 }
 
-impl<R> Set<R> {
+impl<R: Remembered> Set<R> {
     fn empty() -> Self {
         Self {
             tags: std::array::from_fn(|_| AtomicU16::new(0)),
@@ -327,10 +344,19 @@ impl<R> Set<R> {
     }
 
     fn drop_if(&self, outdated: impl Fn(&R) -> bool) -> SmallVec<[Arc<R>; 1]> {
-        let is_outdated =
-            |slot: &&ArcSwapOption<R>| slot.load().as_ref().is_some_and(|record| outdated(record));
-        self.slots.iter().filter(is_outdated).filter_map(|slot| slot.swap(None)).collect()
+        self.slots.iter().filter_map(|slot| drop_from(slot, &outdated)).collect()
     }
+}
+
+/// Takes a record out of its slot. It is ended before, for connections remember it too: who looks for it in the table and
+/// does not find it has nothing left to end.
+fn drop_from<R: Remembered>(slot: &ArcSwapOption<R>, outdated: impl Fn(&R) -> bool) -> Option<Arc<R>> {
+    let held = slot.load();
+    let record = held.as_ref().filter(|record| outdated(record))?;
+    record.term().end();
+    // It alone: whoever has put another in its place meanwhile asks by itself whether something has changed.
+    slot.compare_and_swap(&*held, None);
+    Some(Arc::clone(record))
 }
 
 #[cfg(test)]

@@ -11,16 +11,18 @@ pub mod faults;
 pub mod keys;
 pub mod limits;
 
+use std::collections::HashMap;
+use std::mem::discriminant;
 use std::num::NonZeroU32;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::{
-    Account, AccountId, Admission, Concurrency, Counted, CountsFor, Denial, ForeignForm, Grants,
-    MonthlyCredits, Now, Pepper, Plan, PlanBook, Principal, Quota, Rate, Secret, Settings, Stores,
+    Account, AccountId, Acquaintance, Admission, Concurrency, Counted, CountsFor, Denial, ForeignForm,
+    Grants, MonthlyCredits, Now, Pepper, Plan, PlanBook, Principal, Quota, Rate, Secret, Settings, Stores,
 };
 
 /// A store under test, empty at first.
@@ -133,6 +135,8 @@ pub struct Bench<F> {
     pub fixture: F,
     /// The door.
     pub admission: Arc<Admission>,
+    /// For each secret a connection over which it always comes.
+    connections: Mutex<HashMap<String, Acquaintance>>,
 }
 
 impl<F: Fixture> Bench<F> {
@@ -140,7 +144,7 @@ impl<F: Fixture> Bench<F> {
     pub fn new(fixture: F) -> Self {
         let plans = Arc::new(PlanBook::new(plans()));
         let admission = Admission::new(fixture.stores(), fixture.pepper(), plans, Settings::default());
-        Self { fixture, admission }
+        Self { fixture, admission, connections: Mutex::default() }
     }
 
     /// An account on this plan, with a key that can do everything.
@@ -152,9 +156,27 @@ impl<F: Fixture> Bench<F> {
         (secret, principal)
     }
 
-    /// Who has this secret.
+    /// Who has this secret. It makes no difference whether it comes over a connection that remembers its caller.
     pub fn authenticate(&self, secret: &Secret, now: Now) -> Result<Arc<Principal>, Denial> {
-        self.admission.authenticate(secret.expose(), "shop", "shop", now).block()
+        let mut connections = self.connections.lock().unwrap();
+        let connection = connections.entry(secret.expose().to_owned()).or_default();
+        let ask = |over| self.admission.authenticate_over(over, secret.expose(), "shop", "shop", now).block();
+        let known = ask(Some(connection));
+        for other in [ask(None), ask(Some(connection))] {
+            match (&other, &known) {
+                (Ok(other), Ok(known)) => {
+                    assert_eq!((other.key(), other.account()), (known.key(), known.account()));
+                    assert_eq!(other.plan().active, known.plan().active);
+                }
+                _ => {
+                    assert_eq!(
+                        other.as_ref().err().map(discriminant),
+                        known.as_ref().err().map(discriminant)
+                    );
+                }
+            }
+        }
+        known
     }
 }
 

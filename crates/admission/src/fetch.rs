@@ -1,6 +1,8 @@
 //! Has memory brought into the caches before it is needed. Loads that must wait for the memory are most of what a
 //! request costs whose key is one of very many; those that are asked for together wait together.
 
+use std::sync::Arc;
+
 use prefetch_index::prefetch_index;
 
 const LINE: usize = 64;
@@ -16,4 +18,11 @@ pub(crate) fn fetch(address: usize, bytes: usize) {
         prefetch_index(NOWHERE, from_nowhere(address.wrapping_add(offset)));
     }
     prefetch_index(NOWHERE, from_nowhere(last));
+}
+
+/// The same for what is shared, with the count of those who hold it.
+#[inline]
+pub(crate) fn fetch_shared<T>(shared: &Arc<T>) {
+    let counts = 2 * size_of::<usize>();
+    fetch(Arc::as_ptr(shared).addr().wrapping_sub(counts), counts + size_of::<T>());
 }

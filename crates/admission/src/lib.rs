@@ -60,6 +60,7 @@
 //!
 //! [`Admission::take`] has an example of limits, [`Admission::hold`] of credits, [`permit`] of grants.
 
+mod acquaintance;
 mod admission;
 mod answer;
 mod atomic;
@@ -88,6 +89,7 @@ mod secret;
 mod taken;
 mod throttle;
 
+pub use acquaintance::Acquaintance;
 pub use admission::{Admission, Settings, Stores};
 pub use answer::{Answer, StoreError, block_on};
 pub use cache::CacheBounds;

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use demur_admission::Now;
+use demur_admission::{Acquaintance, Now};
 use demur_contract::Condition;
 use http::HeaderValue;
 
@@ -14,6 +14,8 @@ pub struct Arrival<'p> {
     pub now: Now,
     /// Who sends it, where there is a connection.
     pub peer: Option<&'p Peer>,
+    /// Whom the connection was used by last, where it remembers.
+    pub acquaintance: Option<&'p Acquaintance>,
     /// Where it came in, where that has a name.
     pub listener: Option<&'p str>,
     /// What a strict reader of the connection found wrong with it. The request is then a stand-in.

@@ -18,7 +18,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use demur_admission::{
-    Admission, Answer, Coverage, Demand, Denial, Hold, Principal, Requirement, Taken, permit,
+    Acquaintance, Admission, Answer, Coverage, Demand, Denial, Hold, Principal, Requirement, Taken, permit,
 };
 use demur_contract::{Condition, Contract};
 use demur_validation::{Content as Checked, Find, Found};
@@ -142,7 +142,7 @@ impl Engine {
             let step = match arrival.rejection {
                 // Strict HTTP: what could not be read is answered in the voice known so far.
                 Some(rejection) => Err(self.rejected(&mut way.exchange, *rejection, arrival.listener)),
-                None => way.stage(self).enter(arrival.listener),
+                None => way.stage(self).enter(arrival.listener, arrival.acquaintance),
             };
             way.dressed(step, arrival.peer)
         });
@@ -211,7 +211,7 @@ where
     B: Body<Data = Bytes, Error = ContentFault> + Unpin,
 {
     /// API and operation, and who asks. Until the API is known the engine's own contract speaks.
-    fn enter(mut self, listener: Option<&str>) -> Outcome<B> {
+    fn enter(mut self, listener: Option<&str>, acquaintance: Option<&Acquaintance>) -> Outcome<B> {
         let (engine, parts) = (self.engine, self.parts);
         let host = engine.host(parts);
         let Some(((place, api), path)) = engine.apis.find(host, parts.uri.path()) else {
@@ -273,7 +273,7 @@ where
         if asks.anonymous {
             return self.validate(&target);
         }
-        match self.authenticate(api) {
+        match self.authenticate(api, acquaintance) {
             Ok(Answer::Ready(known)) => self.tried(&target, known),
             Ok(Answer::Ask(asked)) => Ok(Step::Wait(Wait::Key(asked))),
             Err(denial) => self.known(&target, Err(denial)),
@@ -281,14 +281,19 @@ where
     }
 
     /// Asks who presents the key, unless it need not be asked.
-    fn authenticate(&self, api: &Api) -> Result<Answer<'static, Result<Arc<Principal>, Denial>>, Denial> {
+    fn authenticate(
+        &self,
+        api: &Api,
+        acquaintance: Option<&Acquaintance>,
+    ) -> Result<Answer<'static, Result<Arc<Principal>, Denial>>, Denial> {
         let (authentication, now) = (&api.settings.authentication, self.exchange.now);
         if let Some(address) = self.exchange.address {
             api.failures.check(address, now)?;
         }
         let secret = credential::presented(&self.parts.headers, self.parts.uri.query(), authentication)?;
         let prefix = authentication.prefixes.of_key(&secret);
-        Ok(self.engine.admission.authenticate(&secret, &api.settings.name, prefix, now))
+        let name = &api.settings.name;
+        Ok(self.engine.admission.authenticate_over(acquaintance, &secret, name, prefix, now))
     }
 
     /// A key was tried: whoever tries many that do not open is kept from more.

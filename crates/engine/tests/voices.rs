@@ -182,6 +182,7 @@ impl World {
         let arrival = Arrival {
             now: self.clock.now(),
             peer: None,
+            acquaintance: None,
             listener: None,
             rejection: None,
             lag: Duration::ZERO,

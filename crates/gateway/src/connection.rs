@@ -6,7 +6,7 @@ use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use demur_admission::Clock;
+use demur_admission::{Acquaintance, Clock};
 use demur_contract::Condition;
 use demur_engine::{Api, Arrival, Engine, Outgoing, Peer, Rejection};
 use demur_guard::{Guard, Rejections};
@@ -52,6 +52,7 @@ pub(crate) struct Shared {
 #[derive(Clone, Copy)]
 struct Connected<'c> {
     peer: Option<&'c Peer>,
+    acquaintance: &'c Acquaintance,
     listener: Option<&'c str>,
     overloaded: bool,
 }
@@ -100,7 +101,9 @@ impl Shared {
             (address, first) = (client.or(address), rest);
         }
         let peer = address.map(Peer::new);
-        let connected = Connected { peer: peer.as_ref(), listener: listener.as_deref(), overloaded };
+        let acquaintance = &Acquaintance::default();
+        let connected =
+            Connected { peer: peer.as_ref(), acquaintance, listener: listener.as_deref(), overloaded };
         let rejections = Rejections::default();
         let service = service_fn(|request| {
             // Boxed, for hyper keeps room for it while the connection is idle.
@@ -141,7 +144,7 @@ impl Shared {
         rejections: &Rejections,
         connected: Connected<'c>,
     ) -> impl Future<Output = Answered> + use<'c> {
-        let Connected { peer, listener, overloaded } = connected;
+        let Connected { peer, acquaintance, listener, overloaded } = connected;
         let client = peer.map(|peer| (peer, self.proxies.client(peer.address(), request.headers())));
         let behind =
             client.filter(|(peer, client)| peer.address() != *client).map(|(_, client)| Peer::new(client));
@@ -172,7 +175,8 @@ impl Shared {
         let (request, left) = Arriving::of(request, self.bounds.content);
         async move {
             let peer = behind.as_ref().or(peer);
-            let arrival = Arrival { now, peer, listener, rejection, lag };
+            let acquaintance = Some(acquaintance);
+            let arrival = Arrival { now, peer, acquaintance, listener, rejection, lag };
             let forward = |api: &Arc<Api>, request| {
                 let pool = self.pools.iter().find(|(known, _)| Arc::ptr_eq(known, api));
                 Pool::send(pool.map(|(_, pool)| pool), request)

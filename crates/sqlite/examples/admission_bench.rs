@@ -14,13 +14,14 @@ use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use demur_admission::memory::{MemoryDirectory, MemoryLedger};
 use demur_admission::{
-    Account, AccountId, Admission, CacheBounds, Clock, Command, Demand, Grants, HoldOutcome, HoldRequest,
-    KeyId, KeyRecord, Ledger, LocalCounters, OperationId, Pepper, Plan, PlanBook, Quota, Rate, Repeats,
-    Secret, Settings, Settlement, Stores,
+    Account, AccountId, Acquaintance, Admission, CacheBounds, Clock, Command, Demand, Grants, HoldOutcome,
+    HoldRequest, KeyId, KeyRecord, Ledger, LocalCounters, OperationId, Pepper, Plan, PlanBook, Quota, Rate,
+    Repeats, Secret, Settings, Settlement, Stores,
 };
 use demur_sqlite::Store;
 use jiff::tz::TimeZone;
@@ -74,8 +75,25 @@ fn key(account: &Account) -> KeyRecord {
 /// A door with so many keys, all of them known to its cache.
 struct Door {
     admission: Arc<Admission>,
-    secrets: Vec<Secret>,
+    callers: Vec<(Secret, Client)>,
     clock: Clock,
+}
+
+/// What a server keeps for a client's connection.
+#[derive(Default)]
+#[repr(align(64))]
+struct Client {
+    requests: AtomicUsize,
+    acquaintance: Acquaintance,
+}
+
+/// Over which connections requests come.
+#[derive(Clone, Copy)]
+enum Over {
+    /// Each over the one over which its caller came before.
+    Kept,
+    /// Each over a new one.
+    New,
 }
 
 impl Door {
@@ -92,39 +110,50 @@ impl Door {
         let plans = Arc::new(PlanBook::new([plan()]));
         let admission = Admission::new(stores, pepper.clone(), plans, settings);
         let clock = Clock::start();
-        let secrets: Vec<Secret> = (0..keys)
-            .map(|number| {
-                let (secret, account) = (Secret::generate("shop").unwrap(), account(number));
-                directory.insert(pepper.digest(secret.expose()), key(&account), account);
-                let now = clock.now();
-                let who = admission.authenticate(secret.expose(), "shop", "shop", now).block().unwrap();
-                // The first request of an account's day begins that day: once, and not for each request.
-                drop(admission.take(&who, &Demand::ONE, now).block().unwrap());
-                secret
-            })
-            .collect();
-        Self { admission, secrets, clock }
+        let callers = (0..keys).map(|number| {
+            let (secret, account) = (Secret::generate("shop").unwrap(), account(number));
+            directory.insert(pepper.digest(secret.expose()), key(&account), account);
+            let connection = Client::default();
+            // The second request is the first that finds its caller in the table. An account's first one of a day begins
+            // that day: once, and not for each request.
+            for _ in 0..2 {
+                let (over, now) = (Some(&connection.acquaintance), clock.now());
+                let who = admission.authenticate_over(over, secret.expose(), "shop", "shop", now).block();
+                drop(admission.take(&who.unwrap(), &Demand::ONE, now).block().unwrap());
+            }
+            (secret, connection)
+        });
+        Self { callers: callers.collect(), admission, clock }
     }
 
     /// Nanoseconds for one request, of the keys that `which` chooses.
-    fn round(&self, batches: usize, mut which: impl FnMut() -> usize) -> f64 {
+    fn round(&self, over: Over, mut which: impl FnMut() -> usize) -> f64 {
         let now = self.clock.now();
         let mut took = Duration::ZERO;
-        for _ in 0..batches {
-            // A gateway has a secret in its hands that has just been read from a socket: what the secrets
-            // that are kept here wait for the memory is no part of admission.
-            let presented: Vec<String> =
-                (0..BATCH).map(|_| self.secrets[which() % self.secrets.len()].expose().to_owned()).collect();
+        for _ in 0..BATCHES {
+            // A gateway has the secret in its hands and the connection from which it has just read it: what these wait for
+            // the memory because there are so many of them here is no part of admission.
+            let asked: Vec<(String, Option<&Acquaintance>)> = (0..BATCH)
+                .map(|_| {
+                    let (secret, connection) = &self.callers[which() % self.callers.len()];
+                    connection.requests.fetch_add(1, Ordering::Relaxed);
+                    let over = matches!(over, Over::Kept).then_some(&connection.acquaintance);
+                    (secret.expose().to_owned(), over)
+                })
+                .collect();
             let begin = Instant::now();
-            for secret in &presented {
-                let who = self.admission.authenticate(secret, "shop", "shop", now).block().unwrap();
-                drop(self.admission.take(&who, &Demand::ONE, now).block().unwrap());
+            for (secret, over) in &asked {
+                let who = self.admission.authenticate_over(*over, secret, "shop", "shop", now).block();
+                drop(self.admission.take(&who.unwrap(), &Demand::ONE, now).block().unwrap());
             }
             took += begin.elapsed();
         }
-        took.as_nanos() as f64 / (batches * BATCH) as f64
+        took.as_nanos() as f64 / (BATCHES * BATCH) as f64
     }
 }
+
+/// So often requests are prepared in a round.
+const BATCHES: usize = 20;
 
 /// Requests that are prepared together.
 const BATCH: usize = 1000;
@@ -151,25 +180,29 @@ fn admission() {
     const ROUNDS: usize = 61;
     let (small, large) = (Door::new(1000), Door::new(1_000_000));
     let (mut chain, mut random) = (Chain::new(), Random(1));
-    let mut figures = [const { Vec::new() }; 4];
+    let mut figures = [const { Vec::new() }; 7];
     for _ in 0..ROUNDS {
-        figures[0].push(small.round(20, || random.next()));
-        figures[1].push(large.round(20, || random.next()));
-        figures[2].push(large.round(20, || random.skewed()));
-        figures[3].push(chain.round(20 * BATCH));
+        for (at, over) in [Over::Kept, Over::New].into_iter().enumerate() {
+            figures[at].push(small.round(over, || random.next()));
+            figures[at + 2].push(large.round(over, || random.next()));
+            figures[at + 4].push(large.round(over, || random.skewed()));
+        }
+        figures[6].push(chain.round(BATCHES * BATCH));
     }
-    let [of_small, of_large, skewed, load] = figures.map(median);
+    let [kept, new, large_kept, large_new, skewed_kept, skewed_new, load] = figures.map(median);
     println!("admission in process (key, rate, quota), one thread, median of {ROUNDS} rounds in turns");
-    println!("  1,000 keys, each as likely as the others      {of_small:>6.0} ns");
-    println!(
-        "  1,000,000 keys, each as likely as the others  {of_large:>6.0} ns   x {:.2}",
-        of_large / of_small
-    );
-    println!("  1,000,000 keys, few of which send most        {skewed:>6.0} ns   x {:.2}", skewed / of_small);
-    println!(
-        "  one load that must wait for the memory        {load:>6.0} ns   {:.1} of them for a key that was not asked lately",
-        (of_large - of_small) / load
-    );
+    println!("                                                over a kept connection   over a new one");
+    println!("  1,000 keys, each as likely as the others      {kept:>6.0} ns                {new:>6.0} ns");
+    for (label, kept_too, new_too) in [
+        ("1,000,000 keys, each as likely as the others", large_kept, large_new),
+        ("1,000,000 keys, few of which send most", skewed_kept, skewed_new),
+    ] {
+        let (times_kept, times_new) = (kept_too / kept, new_too / new);
+        println!(
+            "  {label:<44}  {kept_too:>6.0} ns  x {times_kept:.2}        {new_too:>6.0} ns  x {times_new:.2}"
+        );
+    }
+    println!("  one load that must wait for the memory        {load:>6.0} ns");
 }
 
 fn median(mut rounds: Vec<f64>) -> f64 {

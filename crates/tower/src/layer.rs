@@ -115,6 +115,7 @@ where
         let arrival = Arrival {
             now: self.clock.now(),
             peer: peer.as_ref(),
+            acquaintance: None,
             listener: None,
             rejection: None,
             lag: Duration::ZERO,

@@ -224,7 +224,7 @@ pub fn a_restart_keeps_what_was_acknowledged_and_posts_what_was_held<F: Fixture>
     hold(&bench, &who, "2", 10, start()).unwrap().release();
     let under_way = hold(&bench, &who, "3", 10, start()).unwrap();
     assert_eq!(balance(&bench, &who, start()).held, 10);
-    let Bench { fixture, admission } = bench;
+    let Bench { fixture, admission, .. } = bench;
     // Forgotten, not dropped: the process ended before it could be settled.
     std::mem::forget(under_way);
     drop((who, admission));

@@ -289,7 +289,7 @@ pub fn a_quota_outlives_a_restart<F: Fixture>(fixture: F) {
     let (secret, principal) = bench.caller("acme", "daily");
     assert!(take(&bench, &principal, start()).is_ok());
     assert!(take(&bench, &principal, start()).is_ok());
-    let Bench { fixture, admission } = bench;
+    let Bench { fixture, admission, .. } = bench;
     drop((principal, admission));
     let Some(fixture) = fixture.restart() else { return };
     let bench = Bench::new(fixture);
