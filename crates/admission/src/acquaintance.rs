@@ -1,10 +1,7 @@
 //! Who called last over a connection.
 
 use std::fmt;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
-
-use arc_swap::{ArcSwapOption, Guard};
+use std::sync::{Arc, Mutex, MutexGuard, TryLockError};
 
 use crate::cache::Remembered;
 use crate::fetch::{fetch, fetch_shared};
@@ -18,72 +15,96 @@ use crate::{Digest, Now, Principal};
 /// all that is known of a caller must come from memory; so it is asked for at once, while the secret is digested, and no
 /// table is searched for where it is.
 ///
-/// One for the connections of one [`Admission`](crate::Admission).
+/// It belongs to one [`Admission`](crate::Admission) and is never shown to another one, which would take over a caller of
+/// whose changes it is not told.
 #[derive(Default)]
 pub struct Acquaintance {
-    last: ArcSwapOption<Principal>,
-    /// Where the counts of the last caller's account are. For nothing but to have them brought.
-    counts: AtomicUsize,
-    /// How many have come in a row of whom none was the last one.
-    strangers: AtomicU8,
+    /// A lock of one connection alone, whose requests come one after another or have one thread: it costs as much as any
+    /// other way to share a reference, and nobody waits for it. Who finds it taken does without.
+    last: Mutex<Last>,
+}
+
+#[derive(Default)]
+struct Last {
+    caller: Option<Arc<Principal>>,
+    /// Where the counts of the caller's account are. For nothing but to have them brought.
+    counts: usize,
+    /// How many have come in a row of whom each was another than the one before.
+    strangers: u8,
 }
 
 /// Where so many strangers come in a row, a proxy speaks for many callers: nobody is remembered any more.
 const CROWD: u8 = 8;
 
 impl Acquaintance {
-    /// The last caller. What is known of them is asked for.
+    /// Has brought from the memory what is remembered, for whoever knows that a request has come, and not yet its secret.
+    pub fn prepare(&self) {
+        fetch(std::ptr::from_ref(self).addr(), size_of_val(self));
+    }
+
+    /// What is remembered. What is known of the last caller is asked for.
     pub(crate) fn recall(&self) -> Option<Recalled<'_>> {
-        if self.strangers.load(Ordering::Relaxed) >= CROWD {
-            return None;
+        let last = match self.last.try_lock() {
+            Ok(last) => last,
+            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+            Err(TryLockError::WouldBlock) => return None,
+        };
+        if let Some(caller) = &last.caller {
+            fetch(last.counts, Principal::BEYOND);
+            fetch_shared(caller);
         }
-        let last = self.last.load();
-        let principal = last.as_ref()?;
-        fetch(self.counts.load(Ordering::Relaxed), Principal::BEYOND);
-        fetch_shared(principal);
-        Some(Recalled { acquaintance: self, last })
-    }
-
-    /// Somebody is there who was not recalled.
-    pub(crate) fn meet(&self, principal: &Arc<Principal>) {
-        let strangers = self.strangers.load(Ordering::Relaxed).saturating_add(1);
-        self.strangers.store(strangers, Ordering::Relaxed);
-        if strangers >= CROWD {
-            self.last.store(None);
-        } else {
-            self.counts.store(principal.beyond(), Ordering::Relaxed);
-            self.last.store(Some(Arc::clone(principal)));
-        }
+        Some(Recalled(last))
     }
 }
 
-/// The last caller over a connection.
-pub(crate) struct Recalled<'a> {
-    acquaintance: &'a Acquaintance,
-    last: Guard<Option<Arc<Principal>>>,
-}
+/// Locked while it is looked at.
+pub(crate) struct Recalled<'a>(MutexGuard<'a, Last>);
 
 impl Recalled<'_> {
-    /// The caller with the secret of this digest, if it is the same one and nothing has changed since.
-    pub(crate) fn again(&self, digest: &Digest, plans: u64, now: Now) -> Option<Arc<Principal>> {
-        let last = self.last.as_ref().filter(|last| last.term().is_believed(digest, plans, now))?;
-        let strangers = &self.acquaintance.strangers;
-        if strangers.load(Ordering::Relaxed) != 0 {
-            strangers.store(0, Ordering::Relaxed);
+    /// Whether there is anybody to whom a request can be compared.
+    pub(crate) fn is_anybody(&self) -> bool {
+        self.0.caller.is_some()
+    }
+
+    /// The last caller, if the secret of this digest is theirs and nothing has changed since.
+    pub(crate) fn again(&mut self, digest: &Digest, plans: u64, now: Now) -> Option<Arc<Principal>> {
+        let caller = self.0.caller.as_ref()?;
+        if caller.term().is_believed(digest, plans, now) {
+            let caller = Arc::clone(caller);
+            self.0.strangers = 0;
+            return Some(caller);
         }
-        Some(Arc::clone(last))
+        if caller.term().is_over() {
+            self.0.caller = None;
+        }
+        None
+    }
+
+    /// Remembers whom the table has found, unless too many have come by turns.
+    pub(crate) fn meet(&mut self, principal: &Arc<Principal>) {
+        let last = &mut *self.0;
+        // Who was looked up again is no stranger: the record before is over, and out of mind.
+        if last.caller.is_some() {
+            last.strangers += 1;
+        }
+        let is_crowd = last.strangers >= CROWD;
+        last.caller = (!is_crowd).then(|| Arc::clone(principal));
+        last.counts = principal.beyond();
     }
 }
 
 impl fmt::Debug for Acquaintance {
+    /// Whether anybody is remembered, and nothing of who it is.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Acquaintance").finish_non_exhaustive()
+        let anybody = self.last.try_lock().is_ok_and(|last| last.caller.is_some());
+        f.debug_struct("Acquaintance").field("anybody", &anybody).finish()
     }
 }
 
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
+    use std::time::{Duration, Instant};
 
     use super::*;
     use crate::memory::{MemoryDirectory, MemoryLedger};
@@ -137,7 +158,8 @@ mod tests {
     }
 
     fn last(acquaintance: &Acquaintance) -> Option<String> {
-        acquaintance.last.load().as_ref().map(|last| last.account().id.to_string())
+        let last = acquaintance.last.lock().unwrap();
+        last.caller.as_ref().map(|caller| caller.account().id.to_string())
     }
 
     #[test]
@@ -174,13 +196,37 @@ mod tests {
                 assert_eq!(last(&connection).as_deref(), Some(name));
             }
         }
-        for _ in 0..4 {
-            door.ask(&connection, one.expose()).unwrap();
-            door.ask(&connection, other.expose()).unwrap();
+        for turn in 1..300 {
+            let secret = if turn % 2 == 0 { &other } else { &one };
+            door.ask(&connection, secret.expose()).unwrap();
+            assert_eq!(last(&connection).is_some(), turn < usize::from(CROWD), "{turn}");
         }
-        assert_eq!(last(&connection), None);
-        assert!(connection.recall().is_none());
         assert_eq!(door.ask(&connection, one.expose()).as_deref(), Ok("one"));
+    }
+
+    #[test]
+    fn a_caller_who_must_be_looked_up_each_time_is_no_crowd() {
+        let mut door = Door::with_places_for(64);
+        let (secret, connection) = (door.key("one"), Acquaintance::default());
+        for _ in 0..3 * CROWD {
+            // Each time the record has been believed for long enough; it is made anew, and met.
+            door.now.monotonic += Duration::from_secs(61);
+            for _ in 0..2 {
+                door.ask(&connection, secret.expose()).unwrap();
+            }
+            assert!(last(&connection).is_some());
+        }
+    }
+
+    #[test]
+    fn who_is_revoked_is_not_remembered() {
+        let door = Door::with_places_for(64);
+        let (secret, connection) = (door.key("one"), Acquaintance::default());
+        door.ask(&connection, secret.expose()).unwrap();
+        door.ask(&connection, secret.expose()).unwrap();
+        let id = connection.last.lock().unwrap().caller.as_ref().unwrap().key().id.clone();
+        assert!(door.keys.revoke(&id, door.now.wall));
+        assert!(door.ask(&connection, secret.expose()).is_err());
         assert_eq!(last(&connection), None);
     }
 
@@ -206,22 +252,24 @@ mod tests {
 
     #[test]
     fn a_revocation_is_felt_when_it_returns_whoever_asks_over_the_connection_meanwhile() {
-        let door = Door::with_places_for(64);
+        let door = &Door::with_places_for(64);
         let revoked = Err(Denial::CredentialRevoked { revoked_at: door.now.wall });
         for _ in 0..300 {
-            let (secret, connection) = (door.key("acme"), Acquaintance::default());
+            let (secret, connection) = (&door.key("acme"), &Acquaintance::default());
             let who = door.admission.authenticate(secret.expose(), "shop", "shop", door.now).block().unwrap();
             std::thread::scope(|scope| {
-                let is_denied = |_| door.ask(&connection, secret.expose()).is_err();
-                let other = scope.spawn(move || (0..100_000).any(is_denied));
-                let is_known = |_| {
-                    std::thread::yield_now();
-                    last(&connection).is_some()
+                let until = |is_so: &dyn Fn() -> bool| {
+                    let deadline = Instant::now() + Duration::from_secs(30);
+                    while !is_so() {
+                        assert!(Instant::now() < deadline);
+                        std::thread::yield_now();
+                    }
                 };
-                assert!((0..1_000_000).any(is_known));
+                let other = scope.spawn(move || until(&|| door.ask(connection, secret.expose()).is_err()));
+                until(&|| last(connection).is_some());
                 assert!(door.keys.revoke(&who.key().id, door.now.wall));
-                assert_eq!(door.ask(&connection, secret.expose()), revoked);
-                assert!(other.join().unwrap());
+                assert_eq!(door.ask(connection, secret.expose()), revoked);
+                other.join().unwrap();
             });
         }
     }

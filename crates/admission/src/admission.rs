@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use crate::acquaintance::Recalled;
 use crate::cache::{Cache, CacheBounds, Known, Place, Seen, Term};
 use crate::{
     Acquaintance, Answer, Balance, Candidates, Charge, Counters, Credential, Demand, Denial, ForeignForms,
@@ -80,7 +81,8 @@ impl Admission {
         self.authenticate_over(None, secret, api, prefix, now)
     }
 
-    /// The same, where the connection is known over which the secret came.
+    /// The same for a secret that came over a connection, which remembers who it is. What it remembers saves a look into
+    /// the table, and proves nothing.
     pub fn authenticate_over(
         self: &Arc<Self>,
         connection: Option<&Acquaintance>,
@@ -90,10 +92,11 @@ impl Admission {
         now: Now,
     ) -> Answer<'static, Result<Arc<Principal>, Denial>> {
         // First of all: the memory is asked for what is known of the caller, and the digest made meanwhile.
-        let last = connection.and_then(Acquaintance::recall);
-        let place = if last.is_some() { None } else { Some(self.cache.place(secret)) };
+        let mut recalled = connection.and_then(Acquaintance::recall);
+        let is_comparable = recalled.as_ref().is_some_and(Recalled::is_anybody);
+        let place = (!is_comparable).then(|| self.cache.place(secret));
         let plans = self.plans.revision();
-        let (digest, foreign) = if Secret::check(secret, prefix).is_ok() {
+        let (digest, candidates) = if Secret::check(secret, prefix).is_ok() {
             // Known keys, which is nearly all, need no digest but that under the current pepper.
             (self.pepper.digest(secret), None)
         } else {
@@ -105,18 +108,19 @@ impl Admission {
             };
             (*digest, Some(candidates))
         };
-        if let Some(again) = last.and_then(|last| last.again(&digest, plans, now)) {
+        if let Some(again) = recalled.as_mut().and_then(|recalled| recalled.again(&digest, plans, now)) {
             return Answer::Ready(self.admit(Known::Principal(again), api, now));
         }
         let place = place.unwrap_or_else(|| self.cache.place(secret));
         if let Some(known) = self.cache.find(place, &digest, plans, now) {
             let admitted = self.admit(known, api, now);
-            if let (Some(connection), Ok(principal)) = (connection, &admitted) {
-                connection.meet(principal);
+            if let (Some(recalled), Ok(principal)) = (&mut recalled, &admitted) {
+                recalled.meet(principal);
             }
             return Answer::Ready(admitted);
         }
-        let candidates = foreign.unwrap_or_else(|| self.pepper.digests(secret));
+        drop(recalled);
+        let candidates = candidates.unwrap_or_else(|| self.pepper.digests(secret));
         self.look_up(candidates, place, plans, api, now)
     }
 

@@ -14,7 +14,9 @@
 //!
 //! **Nothing outdated stays.** A change drops its entries before it is acknowledged. A look-up that was
 //! under way meanwhile may bring back what was true before; it carries the number of changes that it had
-//! seen at its start, and what it found is kept only while that number stands.
+//! seen at its start, and what it found is kept only while that number stands. Connections remember records too
+//! (`acquaintance.rs`), which no change could find there: so a record is ended before it leaves the table, and is believed
+//! by nobody from then on.
 
 use std::collections::HashMap;
 use std::hash::BuildHasher;
@@ -74,7 +76,7 @@ pub(crate) struct Term {
     /// As it was presented, which may be another than is stored.
     digest: Digest,
     plans: u64,
-    /// Nanoseconds of the monotonic clock; zero once it has left the table, for there are others who remember it.
+    /// Nanoseconds of the monotonic clock; zero from before it leaves the table.
     until: AtomicU64,
 }
 
@@ -88,7 +90,12 @@ impl Term {
         self.until.load(Ordering::SeqCst)
     }
 
-    /// It is believed no more, by whomever.
+    pub(crate) fn is_over(&self) -> bool {
+        self.until() == 0
+    }
+
+    /// It is believed no more, by whomever. To be called before it leaves the table, for connections remember it too: a
+    /// change that does not find it there has nothing left to end.
     fn end(&self) {
         self.until.store(0, Ordering::SeqCst);
     }
@@ -180,30 +187,30 @@ impl Cache {
 
     /// Keeps who the directory said it is, unless something has changed since it was asked.
     pub(crate) fn keep_present(&self, place: Place, principal: &Arc<Principal>, seen: Seen, now: Now) {
-        let mut sets = self.sets();
+        // Freed when the lock is.
+        let displaced;
+        let Some(mut sets) = self.unless_changed(seen) else { return };
         for digest in digests(principal) {
             sets.insert(digest, place.set);
         }
-        let (slot, displaced) = self.present.put(place, Arc::clone(principal), now);
-        let outdated = self.drop_if_changed(seen, slot).then(|| Arc::clone(principal));
-        let set = &self.present.sets[place.set];
-        displaced.into_iter().chain(outdated).for_each(|gone| forget(&mut sets, set, &gone));
+        displaced = self.present.put(place, Arc::clone(principal), now);
+        if let Some(displaced) = &displaced {
+            forget(&mut sets, &self.present.sets[place.set], displaced);
+        }
     }
 
     /// Keeps that the directory knows no such key, unless something has changed since it was asked.
     pub(crate) fn keep_absent(&self, digest: Digest, seen: Seen, now: Now) {
+        let Some(_sets) = self.unless_changed(seen) else { return };
         let term = self.absent.term(digest, seen, now);
-        let (slot, _) = self.absent.put(self.absent.place_of(&digest), Arc::new(term), now);
-        self.drop_if_changed(seen, slot);
+        self.absent.put(self.absent.place_of(&digest), Arc::new(term), now);
     }
 
-    /// Called after the entry is visible: a change that is counted later finds it and drops it.
-    fn drop_if_changed<R: Remembered>(&self, seen: Seen, slot: &ArcSwapOption<R>) -> bool {
-        let changed = self.changes.load(Ordering::SeqCst) != seen.changes;
-        if changed {
-            drop_from(slot, |_| true);
-        }
-        changed
+    /// A change counts first and then waits for this lock. So who has it either sees that there was a change, or has done
+    /// before the change looks for what it concerns.
+    fn unless_changed(&self, seen: Seen) -> Option<MutexGuard<'_, HashMap<Digest, usize>>> {
+        let sets = self.sets();
+        (self.changes.load(Ordering::SeqCst) == seen.changes).then_some(sets)
     }
 
     fn drop_present<'s>(
@@ -245,9 +252,11 @@ fn forget(sets: &mut HashMap<Digest, usize>, set: &Set<Principal>, gone: &Princi
 impl Watch for Cache {
     fn changed(&self, change: &Change) {
         self.changes.fetch_add(1, Ordering::SeqCst);
+        let sets = self.sets();
+        let set = if let Change::Key(digest) = change { sets.get(digest).copied() } else { None };
+        drop(sets);
         match change {
             Change::Key(digest) => {
-                let set = self.sets().get(digest).copied();
                 let set = set.and_then(|set| self.present.sets.get(set));
                 self.drop_present(set, |principal| digests(principal).contains(digest));
                 self.absent.drop_digest(digest);
@@ -306,8 +315,8 @@ impl<R: Remembered> Table<R> {
         })
     }
 
-    /// Puts a record in its place, and tells whose it was.
-    fn put(&self, place: Place, record: Arc<R>, now: Now) -> (&ArcSwapOption<R>, Option<Arc<R>>) {
+    /// Puts a record in its place, and tells whose it was. By one at a time.
+    fn put(&self, place: Place, record: Arc<R>, now: Now) -> Option<Arc<R>> {
         let digest = record.term().digest;
         let set = &self.sets[place.set];
         // Its own slot, else the one whose entry would be believed for the shortest time.
@@ -319,14 +328,13 @@ impl<R: Remembered> Table<R> {
         };
         let way = (0..WAYS).min_by_key(rank).unwrap_or_default();
         let beyond = record.beyond();
-        // Before it is out: a change that does not find it any more has nothing left to end.
         if let Some(held) = set.slots[way].load().as_ref() {
             held.term().end();
         }
         let displaced = set.slots[way].swap(Some(record));
         set.beyond[way].store(beyond, Ordering::Relaxed);
         set.tags[way].store(place.tag, Ordering::Relaxed);
-        (&set.slots[way], displaced)
+        displaced
     }
 
     fn drop_digest(&self, digest: &Digest) {
@@ -348,13 +356,12 @@ impl<R: Remembered> Set<R> {
     }
 }
 
-/// Takes a record out of its slot. It is ended before, for connections remember it too: who looks for it in the table and
-/// does not find it has nothing left to end.
+/// Takes a record out of its slot.
 fn drop_from<R: Remembered>(slot: &ArcSwapOption<R>, outdated: impl Fn(&R) -> bool) -> Option<Arc<R>> {
     let held = slot.load();
     let record = held.as_ref().filter(|record| outdated(record))?;
     record.term().end();
-    // It alone: whoever has put another in its place meanwhile asks by itself whether something has changed.
+    // It alone: what has come in its place meanwhile was looked up after the change.
     slot.compare_and_swap(&*held, None);
     Some(Arc::clone(record))
 }
@@ -488,6 +495,18 @@ mod tests {
             cache.changed(&Change::Key(digest(1)));
             assert!(cache.find(PLACE, &digest(1), PLANS, at(0)).is_none());
         }
+    }
+
+    #[test]
+    fn what_is_replaced_is_believed_by_nobody_who_has_it_still() {
+        let cache = cache();
+        let seen = cache.seen(PLANS);
+        let [first, second] = [(); 2].map(|()| principal(&cache, digest(1), seen));
+        let is_believed = |who: &Principal| who.term().is_believed(&digest(1), PLANS, at(0));
+        cache.keep_present(PLACE, &first, seen, at(0));
+        assert!(is_believed(&first));
+        cache.keep_present(PLACE, &second, seen, at(0));
+        assert!(is_believed(&second) && !is_believed(&first));
     }
 
     #[test]

@@ -156,11 +156,17 @@ impl<F: Fixture> Bench<F> {
         (secret, principal)
     }
 
-    /// Who has this secret. It makes no difference whether it comes over a connection that remembers its caller.
+    /// Who has this secret.
     pub fn authenticate(&self, secret: &Secret, now: Now) -> Result<Arc<Principal>, Denial> {
+        self.ask(secret.expose(), "shop", now)
+    }
+
+    /// Who has the key with this text, for this API. It makes no difference whether it comes over a connection that
+    /// remembers its caller.
+    pub fn ask(&self, key: &str, api: &str, now: Now) -> Result<Arc<Principal>, Denial> {
         let mut connections = self.connections.lock().unwrap();
-        let connection = connections.entry(secret.expose().to_owned()).or_default();
-        let ask = |over| self.admission.authenticate_over(over, secret.expose(), "shop", "shop", now).block();
+        let connection = connections.entry(key.to_owned()).or_default();
+        let ask = |over| self.admission.authenticate_over(over, key, api, "shop", now).block();
         let known = ask(Some(connection));
         for other in [ask(None), ask(Some(connection))] {
             match (&other, &known) {

@@ -14,7 +14,7 @@ pub struct Arrival<'p> {
     pub now: Now,
     /// Who sends it, where there is a connection.
     pub peer: Option<&'p Peer>,
-    /// Whom the connection was used by last, where it remembers.
+    /// Who called last over the connection, where it remembers.
     pub acquaintance: Option<&'p Acquaintance>,
     /// Where it came in, where that has a name.
     pub listener: Option<&'p str>,

@@ -17,8 +17,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use demur_admission::memory::{MemoryDirectory, MemoryLedger};
 use demur_admission::{
-    Account, AccountId, Admission, Clock, Grants, KeyId, KeyRecord, LocalCounters, Pepper, PlanBook, Secret,
-    Settings, Stores,
+    Account, AccountId, Acquaintance, Admission, Clock, Grants, KeyId, KeyRecord, LocalCounters, Pepper,
+    PlanBook, Secret, Settings, Stores,
 };
 use demur_contract::Contract;
 use demur_engine::settings::{ApiSettings, Reading, read_api, read_plan};
@@ -117,6 +117,8 @@ struct World {
     engine: Arc<Engine>,
     clock: Clock,
     secret: String,
+    /// Over which all requests come.
+    connection: Acquaintance,
 }
 
 fn world() -> World {
@@ -154,7 +156,7 @@ fn world() -> World {
     let admission = Admission::new(stores, pepper, plans, Settings::default());
     let voice = Contract::load(&demur_contract::builtin::source("problem").unwrap()).unwrap().contract;
     let engine = Engine::new(vec![Api::new(settings)], admission, Arc::new(voice));
-    World { engine, clock, secret: secret.expose().to_owned() }
+    World { engine, clock, secret: secret.expose().to_owned(), connection: Acquaintance::default() }
 }
 
 /// An answer, with its content as JSON.
@@ -182,7 +184,7 @@ impl World {
         let arrival = Arrival {
             now: self.clock.now(),
             peer: None,
-            acquaintance: None,
+            acquaintance: Some(&self.connection),
             listener: None,
             rejection: None,
             lag: Duration::ZERO,
@@ -209,6 +211,17 @@ fn block<F: Future>(future: F) -> F::Output {
 }
 
 const KEY: (&str, &str) = ("authorization", "Bearer KEY");
+
+#[test]
+fn a_connection_remembers_its_caller() {
+    let world = world();
+    let known = || format!("{:?}", world.connection);
+    assert_eq!(known(), "Acquaintance { anybody: false }");
+    for _ in 0..2 {
+        assert_eq!(world.ask("/items", &[KEY]).response.status(), 200);
+    }
+    assert_eq!(known(), "Acquaintance { anybody: true }");
+}
 
 #[test]
 fn two_generations_answer_at_once() {

@@ -6,7 +6,7 @@ use demur_source::{Fields, Node};
 
 use crate::bounds::read_count;
 
-/// The table is made at the start, a cache line for six keys.
+/// The table is made at the start, two cache lines for seven keys.
 const MOST: usize = 1 << 24;
 
 pub(crate) fn read_cache(node: &Node, reading: &mut Reading<'_>) -> Settings {

@@ -145,6 +145,7 @@ impl Shared {
         connected: Connected<'c>,
     ) -> impl Future<Output = Answered> + use<'c> {
         let Connected { peer, acquaintance, listener, overloaded } = connected;
+        acquaintance.prepare();
         let client = peer.map(|peer| (peer, self.proxies.client(peer.address(), request.headers())));
         let behind =
             client.filter(|(peer, client)| peer.address() != *client).map(|(_, client)| Peer::new(client));

@@ -46,8 +46,7 @@ pub fn each_state_of_a_key_is_named_to_its_owner_only<F: Fixture>(fixture: F) {
         assert_eq!(permit(&principal, &asked), expected, "{asked:?}");
     }
 
-    let door =
-        |text: &str, api: &str, now| bench.admission.authenticate(text, api, "shop", now).block().map(|_| ());
+    let door = |text: &str, api: &str, now| bench.ask(text, api, now).map(|_| ());
     assert_eq!(door("shop_short", "shop", start()), Err(Denial::CredentialMalformed));
     let other = Secret::generate("shop").unwrap();
     assert_eq!(door(other.expose(), "shop", start()), Err(Denial::CredentialUnknown));
@@ -146,13 +145,7 @@ pub fn an_imported_hash_opens_for_the_whole_key<F: Fixture>(fixture: F) {
     let account = Account { id: "acme".parse().unwrap(), name: "Acme".into(), plan: "open".into() };
     bench.fixture.add_account(&account);
     let key = "sk_live_0123456789abcdef";
-    let door = |text: &str, api: &'static str| {
-        bench
-            .admission
-            .authenticate(text, api, "shop", start())
-            .block()
-            .map(|found| found.account().id.clone())
-    };
+    let door = |text: &str, api| bench.ask(text, api, start()).map(|found| found.account().id.clone());
     assert_eq!(door(key, "shop"), Err(Denial::CredentialMalformed));
     let (shortest, longest, hash) = (24, 24, ForeignHash::Sha256);
     let form = ForeignForm { api: "shop".into(), prefix: "sk_live_".into(), shortest, longest, hash };
@@ -166,7 +159,7 @@ pub fn an_imported_hash_opens_for_the_whole_key<F: Fixture>(fixture: F) {
     assert_eq!(door(key, "depot"), Err(Denial::CredentialMalformed), "another API has no such form");
     let hash: String = Sha256::digest(key).iter().map(|byte| format!("{byte:02x}")).collect();
     assert_eq!(door(&hash, "shop"), Err(Denial::CredentialMalformed), "a hash is no key");
-    let principal = bench.admission.authenticate(key, "shop", "shop", start()).block().unwrap();
+    let principal = bench.ask(key, "shop", start()).unwrap();
     bench.fixture.revoke(&principal, start());
     assert_eq!(door(key, "shop"), Err(Denial::CredentialRevoked { revoked_at: start().wall }));
 }
