@@ -15,6 +15,19 @@ use crate::{Digest, Now, Principal};
 /// all that is known of a caller must come from memory; so it is asked for at once, while the secret is digested, and no
 /// table is searched for where it is.
 ///
+/// ```
+/// # use std::sync::Arc;
+/// # use demur_admission::*;
+/// fn serve(door: &Arc<Admission>, requests: impl Iterator<Item = (Secret, Now)>) {
+///     let connection = Acquaintance::default();
+///     for (secret, now) in requests {
+///         let who = door.authenticate_over(Some(&connection), secret.expose(), "shop", "shop", now);
+///         // …
+/// #       drop(who);
+///     }
+/// }
+/// ```
+///
 /// It belongs to one [`Admission`](crate::Admission) and is never shown to another one, which would take over a caller of
 /// whose changes it is not told.
 #[derive(Default)]
