@@ -77,7 +77,7 @@ impl Admission {
         api: &str,
         prefix: &str,
         now: Now,
-    ) -> Answer<'static, Result<Arc<Principal>, Denial>> {
+    ) -> Answer<Result<Arc<Principal>, Denial>> {
         self.authenticate_over(None, secret, api, prefix, now)
     }
 
@@ -90,7 +90,7 @@ impl Admission {
         api: &str,
         prefix: &str,
         now: Now,
-    ) -> Answer<'static, Result<Arc<Principal>, Denial>> {
+    ) -> Answer<Result<Arc<Principal>, Denial>> {
         // First of all: the memory is asked for what is known of the caller, and the digest made meanwhile.
         let mut recalled = connection.and_then(Acquaintance::recall);
         let is_comparable = recalled.as_ref().is_some_and(Recalled::is_anybody);
@@ -131,7 +131,7 @@ impl Admission {
         plans: u64,
         api: &str,
         now: Now,
-    ) -> Answer<'static, Result<Arc<Principal>, Denial>> {
+    ) -> Answer<Result<Arc<Principal>, Denial>> {
         let seen = self.cache.seen(plans);
         let (door, api) = (Arc::clone(self), api.to_owned());
         self.stores
@@ -225,7 +225,7 @@ impl Admission {
         principal: &Arc<Principal>,
         demand: &Demand<'_>,
         now: Now,
-    ) -> Answer<'static, Result<Taken, Denial>> {
+    ) -> Answer<Result<Taken, Denial>> {
         let taker = Arc::clone(principal);
         principal.meter().take(demand, now).map(|taking| match taking {
             Ok(Ok(receipt)) => Ok(Taken::new(taker, receipt)),
@@ -269,12 +269,7 @@ impl Admission {
     /// # Ok(())
     /// # }
     /// ```
-    pub fn hold(
-        &self,
-        principal: &Principal,
-        charge: &Charge<'_>,
-        now: Now,
-    ) -> Answer<'static, Result<Hold, Denial>> {
+    pub fn hold(&self, principal: &Principal, charge: &Charge<'_>, now: Now) -> Answer<Result<Hold, Denial>> {
         let Charge { operation, repeats, amount } = *charge;
         if amount == 0 {
             return Answer::Ready(Ok(Hold::nothing()));
@@ -297,7 +292,7 @@ impl Admission {
     }
 
     /// What the account has.
-    pub fn balance(&self, principal: &Principal, now: Now) -> Answer<'static, Result<Balance, Denial>> {
+    pub fn balance(&self, principal: &Principal, now: Now) -> Answer<Result<Balance, Denial>> {
         let monthly = principal.plan().credits.as_ref();
         let balance = self.stores.credits.balance(&principal.account().id, monthly, now);
         balance.map(|found: Result<Balance, StoreError>| {

@@ -10,14 +10,14 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 
 /// A store's answer.
-pub enum Answer<'a, T> {
+pub enum Answer<T> {
     /// Known at once.
     Ready(T),
     /// Must be awaited.
-    Ask(Pin<Box<dyn Future<Output = T> + Send + 'a>>),
+    Ask(Pin<Box<dyn Future<Output = T> + Send>>),
 }
 
-impl<'a, T: 'a> Answer<'a, T> {
+impl<T: 'static> Answer<T> {
     /// The value, awaited only where it must be.
     pub async fn wait(self) -> T {
         match self {
@@ -35,7 +35,7 @@ impl<'a, T: 'a> Answer<'a, T> {
     }
 
     /// The same with the value changed, awaiting nothing by itself.
-    pub fn map<U: 'a>(self, change: impl FnOnce(T) -> U + Send + 'a) -> Answer<'a, U> {
+    pub fn map<U>(self, change: impl FnOnce(T) -> U + Send + 'static) -> Answer<U> {
         match self {
             Answer::Ready(value) => Answer::Ready(change(value)),
             Answer::Ask(future) => Answer::Ask(Box::pin(async move { change(future.await) })),
@@ -43,7 +43,7 @@ impl<'a, T: 'a> Answer<'a, T> {
     }
 }
 
-impl<T: fmt::Debug> fmt::Debug for Answer<'_, T> {
+impl<T: fmt::Debug> fmt::Debug for Answer<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Answer::Ready(value) => f.debug_tuple("Ready").field(value).finish(),

@@ -16,14 +16,14 @@ pub use purse::{Booking, Expiry, Granted, HoldSource, Insufficient, MonthlyGrant
 /// Where credits are kept.
 pub trait Ledger: Send + Sync {
     /// Holds credits. When this says *held*, the hold outlives a crash.
-    fn hold(&self, request: &HoldRequest<'_>) -> Answer<'static, Result<HoldOutcome, StoreError>>;
+    fn hold(&self, request: &HoldRequest<'_>) -> Answer<Result<HoldOutcome, StoreError>>;
 
     /// Settles a hold, once: a second time changes nothing.
     ///
     /// It takes its course from the call on, whether or not the answer is awaited, so that it can be called
     /// where nothing can be awaited. Where the store is in trouble it is tried again until the process ends;
     /// a hold that nothing settled counts as posted, and is marked so.
-    fn settle(&self, hold: HoldId, settlement: Settlement) -> Answer<'static, Result<(), StoreError>>;
+    fn settle(&self, hold: HoldId, settlement: Settlement) -> Answer<Result<(), StoreError>>;
 
     /// The same without an answer, for where nobody waits.
     fn settle_unwatched(&self, hold: HoldId, settlement: Settlement) {
@@ -36,7 +36,7 @@ pub trait Ledger: Send + Sync {
         account: &AccountId,
         monthly: Option<&MonthlyCredits>,
         now: Now,
-    ) -> Answer<'static, Result<Balance, StoreError>>;
+    ) -> Answer<Result<Balance, StoreError>>;
 }
 
 /// A request for credits.

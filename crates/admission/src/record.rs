@@ -12,7 +12,7 @@ use crate::{AccountId, Answer, Candidates, Digest, ForeignForms, Grants, KeyId, 
 pub trait KeyDirectory: Send + Sync {
     /// The key with one of these digests, in whatever state, or `None` where there is none. Trouble is an
     /// error, never `None`: nobody is told that a key is unknown because a disk is full.
-    fn find(&self, digests: &Candidates) -> Answer<'static, Result<Option<Arc<Credential>>, StoreError>>;
+    fn find(&self, digests: &Candidates) -> Answer<Result<Option<Arc<Credential>>, StoreError>>;
 
     /// Has `watcher` told of every change, before the change is acknowledged to whoever made it.
     fn watch(&self, watcher: Arc<dyn Watch>);

@@ -30,7 +30,7 @@ pub(crate) fn book(
     exchange: &mut Exchange,
     asks: &OperationSettings,
     asked: (&Parts, &str, Option<&str>, Bytes),
-) -> Result<Answer<'static, Booked>, Refused> {
+) -> Result<Answer<Booked>, Refused> {
     let (credits, now) = (asks.credits, exchange.now);
     if credits == 0 && !asks.passes_credits {
         return Ok(Answer::Ready(Booked::Nothing));
@@ -79,7 +79,7 @@ fn hold(
     principal: &Principal,
     (parts, path, query, content): (&Parts, &str, Option<&str>, Bytes),
     credits: u64,
-) -> Result<Answer<'static, Result<Hold, Denial>>, Refused> {
+) -> Result<Answer<Result<Hold, Denial>>, Refused> {
     let now = exchange.now;
     let Some(key) = parts.headers.get(IDEMPOTENCY_KEY) else {
         let operation = exchange

@@ -285,7 +285,7 @@ where
         &self,
         api: &Api,
         acquaintance: Option<&Acquaintance>,
-    ) -> Result<Answer<'static, Result<Arc<Principal>, Denial>>, Denial> {
+    ) -> Result<Answer<Result<Arc<Principal>, Denial>>, Denial> {
         let (authentication, now) = (&api.settings.authentication, self.exchange.now);
         if let Some(address) = self.exchange.address {
             api.failures.check(address, now)?;

@@ -38,7 +38,7 @@ impl Reader {
         Ok(Self { questions: Some(questions), thread: Some(thread) })
     }
 
-    pub(crate) fn find(&self, digests: &Candidates) -> Answer<'static, Result<Found, StoreError>> {
+    pub(crate) fn find(&self, digests: &Candidates) -> Answer<Result<Found, StoreError>> {
         let Some(questions) = &self.questions else { return Answer::Ready(Err(StoreError::Closed)) };
         let (waiter, answer) = Waiter::new();
         match questions.try_send(Question { digests: digests.clone(), waiter }) {

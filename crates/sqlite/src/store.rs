@@ -147,7 +147,7 @@ impl fmt::Debug for Store {
 }
 
 impl KeyDirectory for Store {
-    fn find(&self, digests: &Candidates) -> Answer<'static, Result<Option<Arc<Credential>>, StoreError>> {
+    fn find(&self, digests: &Candidates) -> Answer<Result<Option<Arc<Credential>>, StoreError>> {
         self.reader.find(digests)
     }
 
@@ -175,7 +175,7 @@ impl Counters for Store {
 }
 
 impl Ledger for Store {
-    fn hold(&self, request: &HoldRequest<'_>) -> Answer<'static, Result<HoldOutcome, StoreError>> {
+    fn hold(&self, request: &HoldRequest<'_>) -> Answer<Result<HoldOutcome, StoreError>> {
         let release = self.writer.releaser();
         let (waiter, answer) = Waiter::claimed(move |found: HoldOutcome| {
             if let Some(hold) = found.hold() {
@@ -186,7 +186,7 @@ impl Ledger for Store {
         answer
     }
 
-    fn settle(&self, hold: HoldId, settlement: Settlement) -> Answer<'static, Result<(), StoreError>> {
+    fn settle(&self, hold: HoldId, settlement: Settlement) -> Answer<Result<(), StoreError>> {
         let (waiter, answer) = Waiter::new();
         self.writer.queue(Job::Settle(hold, settlement, Some(waiter)));
         answer
@@ -201,7 +201,7 @@ impl Ledger for Store {
         account: &AccountId,
         monthly: Option<&MonthlyCredits>,
         now: Now,
-    ) -> Answer<'static, Result<Balance, StoreError>> {
+    ) -> Answer<Result<Balance, StoreError>> {
         let (waiter, answer) = Waiter::new();
         let (account, monthly) = (account.clone(), monthly.cloned().map(Box::new));
         self.writer.queue(Job::Balance { account, monthly, at: now.wall, waiter });

@@ -18,7 +18,7 @@ pub(crate) struct Waiter<T> {
 
 impl<T: Send + 'static> Waiter<T> {
     /// A waiter, and the answer that it will get. When the thread ends without a word, the store is closed.
-    pub(crate) fn new() -> (Self, Answer<'static, Result<T, StoreError>>) {
+    pub(crate) fn new() -> (Self, Answer<Result<T, StoreError>>) {
         let (reply, told) = oneshot::channel();
         let answer = Box::pin(async move { told.await.unwrap_or(Err(StoreError::Closed)) });
         (Self { reply, found: None }, Answer::Ask(answer))
@@ -26,7 +26,7 @@ impl<T: Send + 'static> Waiter<T> {
 
     /// The same for what somebody has to take on: found and never taken, it goes to `unclaimed`. What could not
     /// be told at all, [`Waiter::tell`] gives back.
-    pub(crate) fn claimed<F>(unclaimed: F) -> (Self, Answer<'static, Result<T, StoreError>>)
+    pub(crate) fn claimed<F>(unclaimed: F) -> (Self, Answer<Result<T, StoreError>>)
     where
         F: FnOnce(T) + Send + Unpin + 'static,
     {

@@ -107,7 +107,7 @@ fn kept(keys: &Keys, stores: Stores) -> demur_admission::Stores {
 struct Damaged;
 
 impl KeyDirectory for Damaged {
-    fn find(&self, _: &Candidates) -> Answer<'static, Result<Option<Arc<Credential>>, StoreError>> {
+    fn find(&self, _: &Candidates) -> Answer<Result<Option<Arc<Credential>>, StoreError>> {
         Answer::Ready(Err(StoreError::Damaged("the file is damaged".into())))
     }
 

@@ -116,7 +116,7 @@ impl Meter {
 
     /// Takes what is asked for from every rate and from the quota, and one slot; or nothing from any. A
     /// limit in the shadow that has not enough gives nothing, and keeps the others from nothing.
-    pub fn take(&self, demand: &Demand<'_>, now: Now) -> Answer<'static, Taking> {
+    pub fn take(&self, demand: &Demand<'_>, now: Now) -> Answer<Taking> {
         // Looked at before anything is taken: so a denied request does not, for the moment between a take
         // and its undo, make another one be denied that would have passed.
         let mut shadowed = Vec::new();

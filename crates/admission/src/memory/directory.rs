@@ -107,7 +107,7 @@ impl MemoryDirectory {
 }
 
 impl KeyDirectory for MemoryDirectory {
-    fn find(&self, digests: &Candidates) -> Answer<'static, Result<Option<Arc<Credential>>, StoreError>> {
+    fn find(&self, digests: &Candidates) -> Answer<Result<Option<Arc<Credential>>, StoreError>> {
         let credentials = self.credentials.read().unwrap_or_else(PoisonError::into_inner);
         Answer::Ready(Ok(digests.iter().find_map(|digest| credentials.get(digest).cloned())))
     }

@@ -107,11 +107,11 @@ impl Books {
 }
 
 impl Ledger for MemoryLedger {
-    fn hold(&self, request: &HoldRequest<'_>) -> Answer<'static, Result<HoldOutcome, StoreError>> {
+    fn hold(&self, request: &HoldRequest<'_>) -> Answer<Result<HoldOutcome, StoreError>> {
         Answer::Ready(Ok(self.books().hold(request)))
     }
 
-    fn settle(&self, hold: HoldId, settlement: Settlement) -> Answer<'static, Result<(), StoreError>> {
+    fn settle(&self, hold: HoldId, settlement: Settlement) -> Answer<Result<(), StoreError>> {
         self.books().settle(hold, settlement);
         Answer::Ready(Ok(()))
     }
@@ -121,7 +121,7 @@ impl Ledger for MemoryLedger {
         account: &AccountId,
         monthly: Option<&MonthlyCredits>,
         now: Now,
-    ) -> Answer<'static, Result<Balance, StoreError>> {
+    ) -> Answer<Result<Balance, StoreError>> {
         let mut books = self.books();
         let purse = books.purses.entry(account.clone()).or_default();
         purse.roll(monthly, now.wall);

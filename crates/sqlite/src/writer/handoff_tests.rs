@@ -82,7 +82,7 @@ impl Desk for InMemory {
 }
 
 /// As the store does it.
-fn ask(queue: &Queue) -> Answer<'static, Result<HoldOutcome, StoreError>> {
+fn ask(queue: &Queue) -> Answer<Result<HoldOutcome, StoreError>> {
     let release = queue.releaser();
     let (waiter, answer) = Waiter::claimed(move |found: HoldOutcome| {
         if let Some(hold) = found.hold() {
@@ -107,7 +107,7 @@ fn settle(queue: &Queue, hold: HoldId, is_awaited: bool) -> Result<(), StoreErro
     wait(answer)
 }
 
-fn wait<T>(answer: Answer<'static, T>) -> T {
+fn wait<T>(answer: Answer<T>) -> T {
     match answer {
         Answer::Ready(ready) => ready,
         Answer::Ask(asked) => block_on(asked),
