@@ -3,7 +3,7 @@
 CARGO ?= cargo
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 
-.PHONY: demo test tests format lint unit e2e deny docs clean fuzz bench-contract
+.PHONY: demo test tests format locks lint unit e2e deny docs clean fuzz bench-contract
 
 # Five example APIs behind one gateway, each answering in its own documented error contract.
 demo:
@@ -11,10 +11,16 @@ demo:
 	$(TARGET)/release/demur demo $(DEMO)
 
 # Everything that must hold: format, lints, documentation, unit, property and end-to-end tests.
-test: format lint docs tests
+test: format locks lint docs tests
 
 format:
 	$(CARGO) fmt --all --check
+
+# What stands outside the workspace has locks of its own, which a new dependency of ours makes outdated.
+locks:
+	@for outside in bench/front bench/contract fuzz; do \
+		$(CARGO) update --workspace --locked --quiet --manifest-path $$outside/Cargo.toml || exit 1; \
+	done
 
 lint:
 	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
