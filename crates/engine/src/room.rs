@@ -17,6 +17,10 @@ const LEAST: u32 = 32;
 /// Latencies are looked at in windows of this length, with at least so many samples.
 const WINDOW: Duration = Duration::from_millis(100);
 const LEAST_SAMPLES: u32 = 16;
+/// So many windows in a row must show it before the limit falls. When an upstream has stood still for a moment (its
+/// memory was tidied up, its machine was taken from it), whatever it had been asked for is late at once, in a window or
+/// two; that is no load too much, and less load would not have helped.
+const LASTING: u32 = 3;
 /// How much longer than usual answers may take before the limit falls: by this factor, and by this time. Of less
 /// nobody is in trouble, however quick the upstream is when it has nothing to do.
 const TOLERANCE: f64 = 2.0;
@@ -39,6 +43,8 @@ pub(crate) struct Room {
     ratios: AtomicU64,
     /// When this window began, in microseconds.
     window: AtomicU64,
+    /// How many windows in a row were in trouble.
+    troubled: AtomicU32,
     /// By operation; the last one is for requests of none.
     usual: Vec<Usual>,
 }
@@ -77,6 +83,7 @@ impl Room {
             samples: AtomicU32::new(0),
             ratios: AtomicU64::new(0),
             window: AtomicU64::new(0),
+            troubled: AtomicU32::new(0),
             usual: (0..=operations).map(|_| Usual::default()).collect(),
         }
     }
@@ -124,6 +131,13 @@ impl Room {
             let samples = self.samples.swap(0, Ordering::Relaxed).max(1);
             let ratio = self.ratios.swap(0, Ordering::Relaxed) as f64 / 1000.0 / f64::from(samples);
             let peak = self.peak.swap(self.in_flight.load(Ordering::Relaxed), Ordering::Relaxed);
+            if ratio > TOLERANCE {
+                if self.troubled.fetch_add(1, Ordering::Relaxed) + 1 < LASTING {
+                    return;
+                }
+            } else {
+                self.troubled.store(0, Ordering::Relaxed);
+            }
             let limit = self.limit.load(Ordering::Relaxed);
             self.limit.store(next_limit(limit, peak, ratio, self.most), Ordering::Relaxed);
         }
@@ -247,6 +261,37 @@ mod tests {
         assert_eq!(next_limit(100, 400, 50.0, 1000), 100);
         assert_eq!(next_limit(40, 40, 50.0, 1000), LEAST);
         assert_eq!(next_limit(8, 8, 50.0, 8), 8);
+    }
+
+    #[test]
+    fn a_moment_in_which_an_upstream_stands_still_is_no_overload() {
+        let millis = Duration::from_millis;
+        for (usual, a_second, stall) in [
+            (millis(1), 50_000, millis(60)),
+            (millis(10), 5000, millis(100)),
+            (millis(100), 640, millis(500)),
+        ] {
+            let room = Room::new(1000, true, 0);
+            let mut now = Duration::ZERO;
+            let mut answers = |count, latency, every: Duration| {
+                now += latency;
+                for _ in 0..count {
+                    room.peak.store(64, Ordering::Relaxed);
+                    now += every;
+                    room.learn(None, latency, now);
+                }
+            };
+            let every = Duration::from_secs(1) / a_second;
+            for _ in 0..3 {
+                answers(2 * a_second, usual, every);
+                answers(64, stall, Duration::from_micros(10));
+            }
+            answers(a_second, usual, every);
+            assert_eq!(room.limit.load(Ordering::Relaxed), 1000, "{stall:?}");
+            // The same for longer is one.
+            answers(a_second, stall, every);
+            assert!(room.limit.load(Ordering::Relaxed) < 64, "{stall:?}");
+        }
     }
 
     #[test]
