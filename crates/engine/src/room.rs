@@ -269,7 +269,9 @@ mod tests {
         for (usual, a_second, stall) in [
             (millis(1), 50_000, millis(60)),
             (millis(10), 5000, millis(100)),
+            (millis(1), 500, millis(100)),
             (millis(100), 640, millis(500)),
+            (millis(400), 150, millis(2000)),
         ] {
             let room = Room::new(1000, true, 0);
             let mut now = Duration::ZERO;
