@@ -15,8 +15,9 @@ use axum::body::Body;
 use axum::routing::get;
 use axum::{Router, response::Response};
 use bytes::Bytes;
+use demur_admission::Secret;
 use demur_source::Source;
-use demur_tower::{Condition, DemurLayer, Keys, Record, ServiceConfig};
+use demur_tower::{Condition, DemurLayer, Keys, Record, Refusal, ServiceConfig};
 use http::{HeaderMap, HeaderValue, Request};
 use http_body::Frame;
 use http_body_util::{BodyExt, StreamBody};
@@ -44,20 +45,31 @@ struct World {
     keys: Keys,
 }
 
-fn world(service: Router) -> World {
+fn layer() -> (DemurLayer, Keys) {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/shop");
     let source = Source::new("demur.yaml", CONFIG.to_owned());
     let (config, _) = ServiceConfig::load(&source, &folder).unwrap_or_else(|found| panic!("{found}"));
-    let (layer, keys) = DemurLayer::in_memory(config).unwrap();
+    DemurLayer::in_memory(config).unwrap()
+}
+
+fn world(service: Router) -> World {
+    let (layer, keys) = layer();
     World { app: service.layer(layer), keys }
+}
+
+fn request(path: &str, secret: &Secret) -> Request<Body> {
+    let authorization = format!("Bearer {}", secret.expose());
+    Request::get(path).header("authorization", authorization).body(Body::empty()).unwrap()
+}
+
+fn refusal<B>(answer: &http::Response<B>) -> &Refusal {
+    answer.extensions().get::<Arc<Record>>().unwrap().refusal().unwrap()
 }
 
 impl World {
     /// A request with a key of this account, on this plan.
     fn request(&self, path: &str, plan: &str) -> Request<Body> {
-        let secret = self.keys.issue("shop", "acme", plan).unwrap();
-        let authorization = format!("Bearer {}", secret.expose());
-        Request::get(path).header("authorization", authorization).body(Body::empty()).unwrap()
+        request(path, &self.keys.issue("shop", "acme", plan).unwrap())
     }
 
     async fn ask(&self, request: Request<Body>) -> Response {
@@ -128,25 +140,19 @@ async fn a_client_that_goes_away_has_paid_and_leaves_its_place() {
     }
     let asked = world.ask(world.request("/items", "free"));
     let answer = tokio::time::timeout(Duration::from_secs(5), asked).await.unwrap();
-    let record: &Arc<Record> = answer.extensions().get().unwrap();
-    assert_eq!(record.refusal().unwrap().condition, Some(Condition::CreditsExhausted));
+    assert_eq!(refusal(&answer).condition, Some(Condition::CreditsExhausted));
 }
 
 #[tokio::test]
 async fn a_service_that_panics_as_it_is_called_is_answered_for() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/shop");
-    let (config, _) = ServiceConfig::load(&Source::new("demur.yaml", CONFIG.to_owned()), &folder).unwrap();
-    let (layer, keys) = DemurLayer::in_memory(config).unwrap();
+    let (layer, keys) = layer();
     let service = tower::service_fn(|_| -> Ready<Result<Response, Infallible>> { panic!("on the way in") });
     let secret = keys.issue("shop", "acme", "free").unwrap();
     for _ in 0..6 {
-        let authorization = format!("Bearer {}", secret.expose());
-        let request = Request::get("/items").header("authorization", authorization);
-        let answer = layer.layer(service).oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
+        let answer = layer.layer(service).oneshot(request("/items", &secret)).await.unwrap();
         assert_eq!(answer.status(), 500, "and it costs nothing");
-        let record: &Arc<Record> = answer.extensions().get().unwrap();
-        assert_eq!(record.refusal().unwrap().condition, Some(Condition::Internal));
-        assert_eq!(record.refusal().unwrap().cause, "on the way in");
+        assert_eq!(refusal(&answer).condition, Some(Condition::Internal));
+        assert_eq!(refusal(&answer).cause, "on the way in");
     }
 }
 
@@ -192,14 +198,10 @@ async fn whoever_tries_keys_is_kept_from_more() {
     let world = world(Router::new());
     let mut refused = Vec::new();
     for attempt in 0..5 {
-        let secret = demur_admission::Secret::generate("shp").unwrap();
-        let mut request = Request::get("/items").body(Body::empty()).unwrap();
-        let authorization = format!("Bearer {}", secret.expose());
-        request.headers_mut().insert("authorization", authorization.parse().unwrap());
+        let mut request = request("/items", &Secret::generate("shp").unwrap());
         request.extensions_mut().insert(SocketAddr::from(([127, 0, 0, 1], 4000 + attempt)));
         let answer = world.ask(request).await;
-        let record: &Arc<Record> = answer.extensions().get().unwrap();
-        refused.push(record.refusal().unwrap().condition.unwrap());
+        refused.push(refusal(&answer).condition.unwrap());
     }
     let (unknown, throttled) = (Condition::CredentialUnknown, Condition::CredentialThrottled);
     assert_eq!(refused, [unknown, unknown, unknown, throttled, throttled]);
