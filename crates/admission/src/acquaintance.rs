@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, TryLockError};
 
 use crate::cache::Remembered;
-use crate::fetch::{fetch, fetch_shared};
+use crate::fetch::{fetch, fetch_shared, fetch_value};
 use crate::{Digest, Now, Principal};
 
 /// What a connection remembers of its caller, who is nearly always the one of the request before.
@@ -52,7 +52,7 @@ const CROWD: u8 = 8;
 impl Acquaintance {
     /// Has brought from the memory what is remembered, for whoever knows that a request has come, and not yet its secret.
     pub fn prepare(&self) {
-        fetch(std::ptr::from_ref(self).addr(), size_of_val(self));
+        fetch_value(self);
     }
 
     /// What is remembered. What is known of the last caller is asked for.

@@ -28,7 +28,7 @@ use arc_swap::ArcSwapOption;
 use foldhash::quality::RandomState;
 use smallvec::SmallVec;
 
-use crate::fetch::{fetch, fetch_shared};
+use crate::fetch::{fetch, fetch_shared, fetch_value};
 use crate::{Change, Digest, Now, Principal, Watch};
 
 const WAYS: usize = 7;
@@ -52,7 +52,8 @@ pub(crate) struct Cache {
     changes: AtomicU64,
     hasher: RandomState,
     /// In which sets the keys are that exist, by the digests of their secrets, as presented and as stored: a change
-    /// names a key by its digest. Locked when a principal is built or dropped, and by changes; not by a request of a key that is believed.
+    /// names a key by its digest. Locked when anything is kept or dropped, and by changes; not by a request of a key that
+    /// is believed.
     sets: Mutex<HashMap<Digest, usize>>,
 }
 
@@ -163,8 +164,7 @@ impl Cache {
     /// Where this secret's key is, if it is known. It is brought from the memory while the caller makes the digest.
     pub(crate) fn place(&self, secret: &str) -> Place {
         let place = self.present.place(self.hasher.hash_one(secret.as_bytes()));
-        let set = &self.present.sets[place.set];
-        fetch(std::ptr::from_ref(set).addr(), size_of_val(set));
+        fetch_value(&self.present.sets[place.set]);
         place
     }
 

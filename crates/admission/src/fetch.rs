@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use prefetch_index::prefetch_index;
 
-const LINE: usize = 64;
+pub(crate) const LINE: usize = 64;
 
 /// Has the cache lines brought that hold so many bytes from this address on. Nothing is read: an address at which there
 /// is nothing, or no longer, does no harm.
@@ -18,6 +18,12 @@ pub(crate) fn fetch(address: usize, bytes: usize) {
         prefetch_index(NOWHERE, from_nowhere(address.wrapping_add(offset)));
     }
     prefetch_index(NOWHERE, from_nowhere(last));
+}
+
+/// The same for a whole value.
+#[inline]
+pub(crate) fn fetch_value<T>(value: &T) {
+    fetch(std::ptr::from_ref(value).addr(), size_of::<T>());
 }
 
 /// The same for what is shared, with the count of those who hold it.

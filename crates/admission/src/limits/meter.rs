@@ -13,6 +13,7 @@ use super::local::ChangedQuotas;
 use super::window::QuotaState;
 use super::{Demand, Exceeded, LimitKind, LimitState, PeerCells, Receipt, Report, Taking};
 use crate::atomic::Ordering;
+use crate::fetch::LINE;
 use crate::{Answer, Counted, CountsFor, Gcra, Now, Plan, Quota, Rate, Spacing};
 
 /// What a caller is told to wait for a slot: when one is free is not known.
@@ -98,7 +99,7 @@ impl Meter {
     }
 
     /// How much of the account's counts each request touches.
-    pub(crate) const TOUCHED: usize = 2 * 64;
+    pub(crate) const TOUCHED: usize = 2 * LINE;
 
     /// Where the account's counts are.
     pub(crate) fn counts_address(&self) -> usize {
