@@ -51,9 +51,12 @@ pub struct Settling<R> {
     hold: Hold,
     head: Parts,
     body: R,
-    /// Whether it is a failure.
-    fails: bool,
+    /// What a success is held against; none where it is a failure.
+    against: Option<Described>,
 }
+
+/// An API, and its operation by its number in the document.
+type Described = (Arc<Api>, usize);
 
 /// What a success passes with, or why it does not.
 type Outcome<R> = Result<Response<Outgoing<R>>, Refused>;
@@ -98,9 +101,9 @@ impl Passage {
                 let passing = |body| Outgoing::passing(Looked::nothing(body), charge);
                 end(exchange, Ok(answer.map(passing)))
             }
-            Ok(Verdict::MustBeLookedInto { hold, fails }) => {
+            Ok(Verdict::MustBeLookedInto { hold, against }) => {
                 let (head, body) = answer.into_parts();
-                Settled::Waiting(Box::new(Settling { exchange, hold, head, body, fails }))
+                Settled::Waiting(Box::new(Settling { exchange, hold, head, body, against }))
             }
             Err(refused) => end(exchange, Err(refused)),
         }
@@ -112,7 +115,7 @@ enum Verdict {
     /// It passes, with what is still to be settled of it.
     Passes(Charge),
     /// Its content must be looked into first.
-    MustBeLookedInto { hold: Hold, fails: bool },
+    MustBeLookedInto { hold: Hold, against: Option<Described> },
 }
 
 /// Settles by what came back, as far as its head tells, and makes the head one that may pass.
@@ -128,11 +131,13 @@ where
         hold.release();
         return Err(Refused::from(Condition::UpstreamInvalidResponse).because(cause));
     }
-    let fails = answer.status().is_client_error() || answer.status().is_server_error();
-    let looks = exchange.operation.is_some()
-        && exchange.api().is_some_and(|api| api.settings.validation.answers != Answers::Ignore);
-    if fails || looks {
-        return Ok(Verdict::MustBeLookedInto { hold, fails });
+    if answer.status().is_client_error() || answer.status().is_server_error() {
+        return Ok(Verdict::MustBeLookedInto { hold, against: None });
+    }
+    let looks = exchange.api().filter(|api| api.settings.validation.answers != Answers::Ignore);
+    if let (Some(api), Some(operation)) = (looks, exchange.operation) {
+        let against = Some((Arc::clone(api), operation));
+        return Ok(Verdict::MustBeLookedInto { hold, against });
     }
     let mut charge = charged(exchange, answer.headers_mut(), hold);
     ready_to_pass(answer);
@@ -146,13 +151,13 @@ where
 {
     /// Looks into it, and makes the response.
     pub async fn go_on(self) -> (Response<Outgoing<R>>, Record) {
-        let Self { mut exchange, hold, head, body, fails } = self;
+        let Self { mut exchange, hold, head, body, against } = self;
         let outcome = {
             let exchange = &mut *exchange;
             let looked = async move {
-                match fails {
-                    true => failed(exchange, head, body, hold).await,
-                    false => looked(exchange, head, body, hold).await,
+                match against {
+                    None => failed(exchange, head, body, hold).await,
+                    Some(described) => looked(exchange, head, body, hold, described).await,
                 }
             };
             caught_async(pin!(looked)).await
@@ -193,14 +198,16 @@ where
 }
 
 /// A success that is held against the API's document.
-async fn looked<R>(exchange: &mut Exchange, mut head: Parts, body: R, hold: Hold) -> Outcome<R>
+async fn looked<R>(
+    exchange: &mut Exchange,
+    mut head: Parts,
+    body: R,
+    hold: Hold,
+    (api, operation): Described,
+) -> Outcome<R>
 where
     R: Body<Data = Bytes> + Unpin,
 {
-    let Some((api, operation)) = exchange.api().cloned().zip(exchange.operation) else {
-        let charge = charged(exchange, &mut head.headers, hold);
-        return Ok(passing(head, Looked::nothing(body), charge));
-    };
     let operation = &api.settings.document.operations()[operation];
     let (body, fault) = match answer::look(&api.settings, operation, &head, body).await {
         Ok(looked) => looked,
