@@ -7,9 +7,9 @@ use std::time::Duration;
 use crate::acquaintance::Recalled;
 use crate::cache::{Cache, CacheBounds, Known, Place, Seen, Term};
 use crate::{
-    Acquaintance, Answer, Balance, Candidates, Charge, Counters, Credential, Demand, Denial, ForeignForms,
-    Hold, HoldOutcome, HoldRequest, KeyDirectory, KeyState, Ledger, Now, Pepper, PlanBook, Principal, Secret,
-    StoreError, StorePart, Taken,
+    Acquaintance, Answer, Attempt, Balance, Candidates, Charge, Counters, Credential, Demand, Denial,
+    ForeignForms, Hold, HoldOutcome, HoldRequest, KeyDirectory, KeyState, Ledger, Now, Pepper, PlanBook,
+    Principal, Secret, StoreError, StorePart, Taken,
 };
 
 /// Who may pass.
@@ -91,6 +91,20 @@ impl Admission {
         prefix: &str,
         now: Now,
     ) -> Answer<Result<Arc<Principal>, Denial>> {
+        self.authenticate_unless(|_| Ok(()), connection, secret, api, prefix, now)
+    }
+
+    /// The same, with a say in whether the store is asked: `may_look_up` is called only for a key of which the cache
+    /// knows nothing, and its denial is the answer. A key that is cached never depends on it.
+    pub fn authenticate_unless(
+        self: &Arc<Self>,
+        may_look_up: impl FnOnce(Attempt) -> Result<(), Denial>,
+        connection: Option<&Acquaintance>,
+        secret: &str,
+        api: &str,
+        prefix: &str,
+        now: Now,
+    ) -> Answer<Result<Arc<Principal>, Denial>> {
         // First of all: the memory is asked for what is known of the caller, and the digest made meanwhile.
         let mut recalled = connection.and_then(Acquaintance::recall);
         let is_comparable = recalled.as_ref().is_some_and(Recalled::is_anybody);
@@ -120,6 +134,11 @@ impl Admission {
             return Answer::Ready(admitted);
         }
         drop(recalled);
+        // Keys of our own have a checksum; candidates of imported keys were looked for above.
+        let attempt = if candidates.is_some() { Attempt::Other } else { Attempt::WellFormed };
+        if let Err(denial) = may_look_up(attempt) {
+            return Answer::Ready(Err(denial));
+        }
         let candidates = candidates.unwrap_or_else(|| self.pepper.digests(secret));
         self.look_up(candidates, place, plans, api, now)
     }

@@ -118,4 +118,4 @@ pub use principal::Principal;
 pub use record::{Account, Change, Credential, KeyDirectory, KeyRecord, KeyState, Watch};
 pub use secret::{Candidates, Digest, Malformed, NoRandomness, Pepper, Secret, is_prefix};
 pub use taken::Taken;
-pub use throttle::FailureThrottle;
+pub use throttle::{Attempt, FailureThrottle};

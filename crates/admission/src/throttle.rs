@@ -8,9 +8,26 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use crate::limits::PeerCells;
-use crate::{Denial, Now, Rate, Spacing};
+use crate::{Denial, Now, Rate, Secret, Spacing};
 
 const SLOTS: usize = 8192;
+
+/// What kind of key an attempt presents. The two kinds are counted apart, so that somebody who tries texts at random
+/// does not keep callers behind the same address (NAT) from having their keys looked up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Attempt {
+    /// A key with the right prefix, length and checksum.
+    WellFormed,
+    /// Anything else.
+    Other,
+}
+
+impl Attempt {
+    /// What kind of attempt this secret is, for keys with this prefix.
+    pub fn of(secret: &str, prefix: &str) -> Self {
+        if Secret::check(secret, prefix).is_ok() { Self::WellFormed } else { Self::Other }
+    }
+}
 
 /// Counts failed authentications per peer address.
 #[derive(Debug)]
@@ -29,8 +46,8 @@ impl FailureThrottle {
     }
 
     /// Whether another attempt of this peer is looked at.
-    pub fn check(&self, peer: IpAddr, now: Now) -> Result<(), Denial> {
-        let Some(failures) = self.peers.find(peer, ()) else { return Ok(()) };
+    pub fn check(&self, peer: IpAddr, attempt: Attempt, now: Now) -> Result<(), Denial> {
+        let Some(failures) = self.peers.find(peer, attempt) else { return Ok(()) };
         failures.probe(self.spacing, 1, now.nanos()).map_err(|wait| Denial::CredentialThrottled {
             attempts: u64::from(self.failures.get()),
             per: self.per,
@@ -39,14 +56,16 @@ impl FailureThrottle {
     }
 
     /// An attempt of this peer failed.
-    pub fn failed(&self, peer: IpAddr, now: Now) {
-        let _ = self.peers.claim(peer, (), self.spacing, now.nanos()).take(self.spacing, 1, now.nanos());
+    pub fn failed(&self, peer: IpAddr, attempt: Attempt, now: Now) {
+        let _ = self.peers.claim(peer, attempt, self.spacing, now.nanos()).take(self.spacing, 1, now.nanos());
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const OTHER: Attempt = Attempt::Other;
 
     fn at(seconds: u64) -> Now {
         Now { wall: jiff::Timestamp::UNIX_EPOCH, monotonic: Duration::from_secs(seconds) }
@@ -57,33 +76,53 @@ mod tests {
         let throttle = FailureThrottle::new(NonZeroU32::new(3).unwrap(), Duration::from_secs(30));
         let peer = "192.0.2.1".parse().unwrap();
         for _ in 0..3 {
-            assert_eq!(throttle.check(peer, at(0)), Ok(()));
-            throttle.failed(peer, at(0));
+            assert_eq!(throttle.check(peer, OTHER, at(0)), Ok(()));
+            throttle.failed(peer, OTHER, at(0));
         }
         let denial = Denial::CredentialThrottled {
             attempts: 3,
             per: Duration::from_secs(30),
             retry_after: Duration::from_secs(10),
         };
-        assert_eq!(throttle.check(peer, at(0)), Err(denial.clone()));
-        assert_eq!(throttle.check("::ffff:192.0.2.1".parse().unwrap(), at(0)), Err(denial));
-        assert_eq!(throttle.check("192.0.2.2".parse().unwrap(), at(0)), Ok(()));
-        assert_eq!(throttle.check(peer, at(10)), Ok(()));
+        assert_eq!(throttle.check(peer, OTHER, at(0)), Err(denial.clone()));
+        assert_eq!(throttle.check("::ffff:192.0.2.1".parse().unwrap(), OTHER, at(0)), Err(denial));
+        assert_eq!(throttle.check("192.0.2.2".parse().unwrap(), OTHER, at(0)), Ok(()));
+        assert_eq!(throttle.check(peer, OTHER, at(10)), Ok(()));
+    }
+
+    #[test]
+    fn guessing_at_random_does_not_throttle_well_formed_keys() {
+        let throttle = FailureThrottle::new(NonZeroU32::MIN, Duration::from_secs(30));
+        let peer = "192.0.2.1".parse().unwrap();
+        throttle.failed(peer, OTHER, at(0));
+        assert!(throttle.check(peer, OTHER, at(0)).is_err());
+        assert_eq!(throttle.check(peer, Attempt::WellFormed, at(0)), Ok(()));
+        throttle.failed(peer, Attempt::WellFormed, at(0));
+        assert!(throttle.check(peer, Attempt::WellFormed, at(0)).is_err());
+        let secret = Secret::generate("shop").unwrap();
+        for (text, attempt) in [
+            (secret.expose(), Attempt::WellFormed),
+            (&secret.expose()[1..], OTHER),
+            ("shop_", OTHER),
+            ("", OTHER),
+        ] {
+            assert_eq!(Attempt::of(text, "shop"), attempt);
+        }
     }
 
     #[test]
     fn an_ipv6_network_is_one_peer() {
         let throttle = FailureThrottle::new(NonZeroU32::MIN, Duration::from_secs(30));
-        throttle.failed("2001:db8::1".parse().unwrap(), at(0));
-        assert!(throttle.check("2001:db8::2".parse().unwrap(), at(0)).is_err());
-        assert!(throttle.check("2001:db8:0:1::1".parse().unwrap(), at(0)).is_ok());
+        throttle.failed("2001:db8::1".parse().unwrap(), OTHER, at(0));
+        assert!(throttle.check("2001:db8::2".parse().unwrap(), OTHER, at(0)).is_err());
+        assert!(throttle.check("2001:db8:0:1::1".parse().unwrap(), OTHER, at(0)).is_ok());
     }
 
     #[test]
     fn a_flood_of_peers_stays_within_the_table() {
         let throttle = FailureThrottle::new(NonZeroU32::MIN, Duration::from_secs(30));
         for number in 0..100_000_u32 {
-            throttle.failed(std::net::Ipv4Addr::from_bits(number).into(), at(0));
+            throttle.failed(std::net::Ipv4Addr::from_bits(number).into(), OTHER, at(0));
         }
         assert_eq!(throttle.peers.len(), SLOTS);
     }

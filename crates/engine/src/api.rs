@@ -22,6 +22,8 @@ pub struct Api {
     pub(crate) rules: Vec<Vec<usize>>,
     /// For each operation, whether a rule looks into the content.
     pub(crate) reads_content: Vec<bool>,
+    /// For each operation, whether a rule looks at the request's headers.
+    pub(crate) reads_headers: Vec<bool>,
     /// Who tries keys that do not open.
     pub(crate) failures: FailureThrottle,
     /// How much its upstream is asked for.
@@ -46,12 +48,15 @@ impl Api {
                 (0..settings.rules.len()).filter(applies).collect()
             })
             .collect();
-        let mentions_content = |index: &usize| {
+        let mentions = |index: &usize, variable: Variable| {
             let rule = &settings.rules[*index];
             let with = rule.with.iter().map(|(_, expression)| expression);
-            with.chain([&rule.require]).any(|expression| expression.uses().contains(Variable::Body))
+            with.chain([&rule.require]).any(|expression| expression.uses().contains(variable))
         };
-        let reads_content = rules.iter().map(|rules| rules.iter().any(mentions_content)).collect();
+        let reads = |variable: Variable| -> Vec<bool> {
+            rules.iter().map(|rules| rules.iter().any(|index| mentions(index, variable))).collect()
+        };
+        let (reads_content, reads_headers) = (reads(Variable::Body), reads(Variable::Request));
         let (failures, per) = settings.authentication.failures;
         let failures = FailureThrottle::new(failures, per);
         let exposed = settings.cors.as_ref().map_or(&[][..], |cors| &cors.expose);
@@ -59,7 +64,7 @@ impl Api {
             settings.contracts().map(|contract| Speaker::new(Arc::clone(contract), exposed)).collect();
         let Overload { in_flight, is_adaptive } = settings.overload;
         let room = Room::new(in_flight, is_adaptive, operations.len());
-        Arc::new(Self { settings, speakers, challenge, rules, reads_content, failures, room })
+        Arc::new(Self { settings, speakers, challenge, rules, reads_content, reads_headers, failures, room })
     }
 
     /// Its name.

@@ -14,6 +14,8 @@ pub struct Arrival<'p> {
     pub now: Now,
     /// Who sends it, where there is a connection.
     pub peer: Option<&'p Peer>,
+    /// Whether the other end of the connection is a trusted proxy, which may say who the client is.
+    pub is_trusted_proxy: bool,
     /// Who called last over the connection, where it remembers.
     pub acquaintance: Option<&'p Acquaintance>,
     /// Where it came in, where that has a name.

@@ -34,18 +34,6 @@ pub(crate) fn unclear_resource() -> Refused {
         .because("the parameter that names the resource stands in the query not at all, or more than once")
 }
 
-/// Whether no segment of a path is `.` or `..`, or hides one behind percent-encoding or a slash of its own:
-/// an upstream that resolves it would serve another operation than the one that was checked.
-pub(crate) fn has_plain_segments(path: &str) -> bool {
-    if !path.bytes().any(|byte| matches!(byte, b'.' | b'%' | b'\\')) {
-        return true;
-    }
-    path.split('/').all(|segment| {
-        let segment = percent_encoding::percent_decode_str(segment).decode_utf8_lossy();
-        segment.split(['/', '\\']).all(|part| !matches!(part, "." | "..")) && !segment.contains('\0')
-    })
-}
-
 /// Fields of which a second one would make the gateway and the upstream read different requests.
 pub(crate) fn refuse_doubled(parts: &Parts) -> Result<(), Refused> {
     // Nearly always no field stands there twice, which is known without looking for any.
@@ -81,27 +69,4 @@ pub(crate) fn refuse_announced_excess(parts: &Parts, bound: u64) -> Result<(), R
         return Err(Refused::from(ContentFault::TooLarge).with("max_bytes", max));
     }
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn no_segment_leads_elsewhere() {
-        for (path, plain) in [
-            ("/items/a.b", true),
-            ("/items/...", true),
-            ("/items/a%20b", true),
-            ("/items/..", false),
-            ("/items/./a", false),
-            ("/items/%2e%2E", false),
-            ("/items/..%2fadmin", false),
-            ("/items/a%5c..%5cadmin", false),
-            ("/items/..\\admin", false),
-            ("/items/a%00", false),
-        ] {
-            assert_eq!(has_plain_segments(path), plain, "{path}");
-        }
-    }
 }

@@ -11,18 +11,29 @@ use crate::arrival::Peer;
 use crate::exchange::Exchange;
 use crate::forward;
 use crate::refused::Refused;
-use crate::settings::ToldBy;
+use crate::settings::{ApiSettings, ToldBy};
 
-/// The target that the upstream should see: the path within the API, and the query without the key. `None` where
-/// that is what the client asked for.
-pub(crate) fn aimed_at(uri: &Uri, path: &str, query: Option<&str>) -> Option<String> {
+/// The target that the upstream should see: the path within the API that was checked, and the query without the key.
+/// `None` where that is what the client asked for. An API in monitor mode gets the path as it arrived.
+pub(crate) fn aimed_at(
+    exchange: &mut Exchange,
+    settings: &ApiSettings,
+    uri: &Uri,
+    path: &str,
+    query: Option<&str>,
+) -> Option<String> {
+    let original = exchange.path.original_below(&settings.mount.path).filter(|_| settings.observe);
+    let remark = original.is_some().then(|| format!("the path would have been forwarded as `{path}`"));
+    let path = original.unwrap_or(path);
     if let (None, true) = (uri.authority(), (path, query) == (uri.path(), uri.query())) {
         return None;
     }
-    Some(match query {
+    let target = match query {
         Some(query) => format!("{path}?{query}"),
         None => path.to_owned(),
-    })
+    };
+    exchange.remarks.extend(remark);
+    Some(target)
 }
 
 /// Gives the request another target.
@@ -38,6 +49,7 @@ pub(crate) fn aim(parts: &mut Parts, target: String) -> Result<(), Refused> {
 /// is only watched gets what it would get without the gateway, and beside that only what is there in no request yet.
 pub(crate) fn dress(
     exchange: &Exchange,
+    remarks: &mut Vec<String>,
     headers: &mut HeaderMap,
     peer: Option<&Peer>,
     balance: Option<&Balance>,
@@ -48,13 +60,17 @@ pub(crate) fn dress(
     let id_field = exchange.speaker().id_field();
     if api.settings.observe {
         authentication.fields().flat_map(|it| headers.get_all(it)).cloned().for_each(keep);
+        let removed = forward::would_strip(headers, exchange.crossing(api));
+        if !removed.is_empty() {
+            remarks.push(format!("headers that would have been removed: {}", removed.join(", ")));
+        }
         forward::strip_hops(headers);
         if let Some(peer) = peer {
             forward::name_peer_once(headers, peer.text());
         }
         headers.entry(id_field).or_insert_with(|| exchange.request_id_value());
     } else {
-        forward::strip_request(headers, id_field, authentication.schemes(), &mut keep);
+        forward::strip_request(headers, exchange.crossing(api), &mut keep);
         if let Some(peer) = peer {
             forward::name_peer(headers, peer.text());
         }

@@ -18,6 +18,8 @@ use smallvec::SmallVec;
 use crate::api::Api;
 use crate::arrival::{Arrival, Peer};
 use crate::credential::secret_of;
+use crate::forward::Crossing;
+use crate::path::SentPath;
 use crate::pipeline::Engine;
 use crate::record::{Observation, Record, Refusal};
 use crate::refused::{Answering, Refused};
@@ -36,6 +38,8 @@ pub(crate) struct Exchange {
     pub(crate) now: Now,
     /// From where the request comes.
     pub(crate) address: Option<IpAddr>,
+    /// Whether a trusted proxy sent it.
+    pub(crate) is_trusted_proxy: bool,
     /// The API's place among the engine's. Until it is known the engine's own contract speaks.
     api: Option<usize>,
     /// Which of the API's speakers speaks.
@@ -45,6 +49,8 @@ pub(crate) struct Exchange {
     origin: Option<HeaderValue>,
     /// The operation's place among those of its API.
     pub(crate) operation: Option<usize>,
+    /// The path as it was sent, and what is to be said against it.
+    pub(crate) path: SentPath,
     pub(crate) principal: Option<Arc<Principal>>,
     /// What it presented as its key, which nobody shall read in a log.
     pub(crate) presented: SmallVec<[HeaderValue; 1]>,
@@ -66,11 +72,13 @@ impl Exchange {
             id: RequestId::fresh(arrival.now),
             now: arrival.now,
             address: arrival.peer.map(Peer::address),
+            is_trusted_proxy: arrival.is_trusted_proxy,
             api: None,
             generation: 0,
             voice: Voice::default(),
             origin: None,
             operation: None,
+            path: SentPath::default(),
             principal: None,
             presented: SmallVec::new(),
             taken: None,
@@ -120,6 +128,17 @@ impl Exchange {
     /// The operation, once it is known.
     pub(crate) fn operation(&self) -> Option<&Operation> {
         self.api()?.settings.document.operations().get(self.operation?)
+    }
+
+    /// What is removed from the request before it is forwarded.
+    pub(crate) fn crossing<'a>(&'a self, api: &'a Api) -> Crossing<'a> {
+        Crossing {
+            id: self.speaker().id_field(),
+            authentication: &api.settings.authentication,
+            operation: self.operation(),
+            reserved: &api.settings.reserved_headers,
+            is_trusted: self.is_trusted_proxy,
+        }
     }
 
     fn id_prefix(&self) -> &str {

@@ -1,15 +1,19 @@
 //! What crosses to the upstream, and what never does.
 //!
-//! Hop-by-hop fields end here, and so do those that `Connection` names (RFC 9110, section 7.6.1). Fields of
-//! the gateway's own are taken from nobody: whatever a client sends under their names, spelt with `_` or
-//! `.` for `-` too (many frameworks read those as the same), is removed. The key is for the gateway alone.
+//! Hop-by-hop headers end here, and so do those that `Connection` names (RFC 9110, section 7.6.1); it must not name one that
+//! was checked. The gateway's own headers, and those that only a proxy may set (`reserved_headers.rs`), are removed from what
+//! a client sends, with any separator in their names. The key is for the gateway alone.
 
 use bytes::Bytes;
 use demur_admission::{Balance, Principal};
+use demur_contract::{Condition, Location};
+use demur_validation::Operation;
 use http::header::{CONNECTION, HeaderMap, HeaderName, HeaderValue, TE};
 use smallvec::SmallVec;
 
-use crate::settings::{Prefixes, Scheme};
+use crate::refused::Refused;
+use crate::reserved_headers::{Reserved, ReservedNames, has_other_separators, normalized, reserved};
+use crate::settings::{Authentication, Prefixes};
 
 const ACCOUNT: HeaderName = HeaderName::from_static("demur-account");
 const KEY: HeaderName = HeaderName::from_static("demur-key");
@@ -22,28 +26,128 @@ const CLIENT_REQUEST_ID: HeaderName = HeaderName::from_static("demur-client-requ
 /// The field with which an upstream raises a declared error.
 pub(crate) const DEMUR_ERROR: HeaderName = HeaderName::from_static("demur-error");
 
-/// Removes from a request what must not cross: what concerns the connection, what only the gateway may set,
-/// the key, and what a client says of forwarding, which nobody has checked; each however it is spelt.
-pub(crate) fn strip_request<'s>(
+/// What is removed from a request before it crosses.
+#[derive(Clone, Copy)]
+pub(crate) struct Crossing<'a> {
+    /// The header of the request ID.
+    pub(crate) id: &'a HeaderName,
+    pub(crate) authentication: &'a Authentication,
+    /// Its declared header parameters were validated under their own names only.
+    pub(crate) operation: Option<&'a Operation>,
+    /// What the API reserves beyond the list.
+    pub(crate) reserved: &'a ReservedNames,
+    /// Whether a trusted proxy sent the request.
+    pub(crate) is_trusted: bool,
+}
+
+impl Crossing<'_> {
+    /// Whether a header is removed for what it says, whoever the connection belongs to. A name in another spelling counts
+    /// where an upstream could take it for one that was checked, or that only the gateway or a proxy may set.
+    fn is_removed(self, name: &HeaderName) -> bool {
+        let sent = name.as_str();
+        let has_other_separators = has_other_separators(sent);
+        if is_own(sent) || (!has_other_separators && self.is_reserved(sent)) {
+            return true;
+        }
+        if !has_other_separators && !self.declares_other_separators() {
+            return false;
+        }
+        let meant = normalized(sent);
+        if has_other_separators && self.is_reserved(&meant) {
+            return true;
+        }
+        let others = [self.id].into_iter().chain(self.authentication.fields()).map(HeaderName::as_str);
+        let mut judged = others.chain(JUDGED).chain(self.declared());
+        let is_alias = |other: &str| !other.eq_ignore_ascii_case(sent) && normalized(other) == meant;
+        let is_declared = || self.declared().any(|declared| declared.eq_ignore_ascii_case(sent));
+        judged.any(is_alias) && !is_declared()
+    }
+
+    fn is_reserved(self, name: &str) -> bool {
+        match reserved(name) {
+            Some(Reserved::Override) => true,
+            Some(Reserved::Identity) => !self.is_trusted,
+            None => !self.is_trusted && self.reserved.contains(name),
+        }
+    }
+
+    fn declared(&self) -> impl Iterator<Item = &str> {
+        self.operation.into_iter().flat_map(|operation| operation.parameters(Location::Header))
+    }
+
+    fn declares_other_separators(&self) -> bool {
+        self.declared().any(has_other_separators)
+    }
+
+    fn is_credential(self, name: &HeaderName) -> bool {
+        self.authentication.fields().any(|field| field == name)
+    }
+}
+
+/// Removes from a request what must not cross: what concerns the connection, what only the gateway or a proxy may set, and
+/// the key; each however it is spelled. `keep` gets the key.
+pub(crate) fn strip_request(
     headers: &mut HeaderMap,
-    id: &HeaderName,
-    schemes: impl Iterator<Item = &'s Scheme> + Clone,
+    crossing: Crossing<'_>,
     mut keep: impl FnMut(HeaderValue),
 ) {
-    let is_credential = |name: &HeaderName| schemes.clone().any(|scheme| scheme.field() == name);
-    let goes = |name: &HeaderName| {
-        let spelt = name.as_str();
-        is_hop_by_hop(spelt)
-            || is_own(spelt)
-            || is_forwarding(spelt)
-            || is_credential(name)
-            || is_alias(name, id, schemes.clone())
+    let is_removed = |name: &HeaderName| {
+        is_hop_by_hop(name.as_str()) || crossing.is_credential(name) || crossing.is_removed(name)
     };
-    strip(headers, goes, |name, value| {
-        if is_credential(name) {
+    strip(headers, is_removed, |name, value| {
+        if crossing.is_credential(name) {
             keep(value);
         }
     });
+}
+
+/// The headers that would be removed from a request for what they say, in monitor mode, where they are not.
+pub(crate) fn would_strip<'h>(headers: &'h HeaderMap, crossing: Crossing<'h>) -> Vec<&'h str> {
+    let names = headers.keys().filter(|name| !is_own(name.as_str()) && !crossing.is_credential(name));
+    names.filter(|name| crossing.is_removed(name)).map(HeaderName::as_str).collect()
+}
+
+/// Rejects a request whose `Connection` names a header that was checked, or that says who is calling: it would be removed
+/// after the check (RFC 9110, section 7.6.1, forbids options that name end-to-end headers). What else it names is removed.
+pub(crate) fn check_connection(
+    headers: &HeaderMap,
+    crossing: Crossing<'_>,
+    rules_read_headers: bool,
+) -> Result<(), Refused> {
+    let rejected = |cause: String| Err(Refused::from(Condition::RequestMalformed).because(cause));
+    for value in headers.get_all(CONNECTION) {
+        let Ok(value) = value.to_str() else {
+            return rejected("`Connection` is not visible ASCII".to_owned());
+        };
+        for option in value.split(',').map(|option| option.trim_matches([' ', '\t'])) {
+            if option.is_empty() || is_common_option(option) {
+                continue;
+            }
+            let Ok(name) = HeaderName::from_bytes(option.as_bytes()) else {
+                return rejected("`Connection` contains an option that is not a token".to_owned());
+            };
+            let meant = normalized(name.as_str());
+            let is_checked = is_own(name.as_str())
+                || reserved(&meant).is_some()
+                || crossing.reserved.contains(&meant)
+                || crossing.is_credential(&name)
+                || name == *crossing.id
+                || meant == normalized(crossing.id.as_str())
+                || JUDGED.contains(&meant.as_str())
+                || crossing.declared().any(|declared| normalized(declared) == meant)
+                || (rules_read_headers && headers.contains_key(&name));
+            if is_checked {
+                return rejected(format!("`Connection` names the end-to-end header `{name}`"));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Options that clients send: `close`, `keep-alive`, and the headers that concern a connection.
+fn is_common_option(option: &str) -> bool {
+    let is = |known: &str| option.eq_ignore_ascii_case(known);
+    is("close") || is("keep-alive") || is("upgrade") || is_hop_by_hop(&option.to_ascii_lowercase())
 }
 
 /// Removes what concerns the connection, and what only the gateway may set: from an answer, and from a request to
@@ -109,48 +213,48 @@ fn is_hop_by_hop(name: &str) -> bool {
     )
 }
 
-/// Whether an upstream might take the field for the request's id, the key, or a field about forwarding or
-/// framing, because it is spelt with `_` or `.` for `-`: many give both to a program under one name.
-fn is_alias<'s>(name: &HeaderName, id: &HeaderName, schemes: impl Iterator<Item = &'s Scheme>) -> bool {
-    let spelt = name.as_str();
-    if !spelt.bytes().any(|byte| matches!(byte, b'_' | b'.')) {
-        return false;
-    }
-    let plain = |text: &str| text.replace(['_', '.'], "-");
-    let meant = plain(spelt);
-    let keys = schemes.map(|scheme| scheme.field().as_str());
-    let mut own = std::iter::once(id.as_str()).chain(keys).chain(FRAMING);
-    own.any(|own| spelt != own && meant == plain(own)) || is_forwarding(&meant)
-}
-
-/// `demur-…`, with `_` and `.` read as `-`. Names are in lower case already.
+/// `demur-…`, with any separator. Names are in lower case already.
 fn is_own(name: &str) -> bool {
-    const PREFIX: &[u8] = b"demur-";
-    let plain = |byte: &u8| if matches!(byte, b'_' | b'.') { b'-' } else { *byte };
-    name.len() >= PREFIX.len() && name.bytes().zip(PREFIX).all(|(byte, expected)| plain(&byte) == *expected)
+    let rest = name.strip_prefix("demur");
+    rest.and_then(|rest| rest.bytes().next()).is_some_and(|byte| !byte.is_ascii_alphanumeric())
 }
 
-/// Whether a field tells an upstream of another client, target or method than it would see.
-fn is_forwarding(name: &str) -> bool {
-    matches!(
-        name,
-        "forwarded"
-            | "x-forwarded-for"
-            | "x-forwarded-host"
-            | "x-forwarded-port"
-            | "x-forwarded-prefix"
-            | "x-forwarded-proto"
-            | "x-real-ip"
-            | "x-original-url"
-            | "x-rewrite-url"
-            | "x-http-method"
-            | "x-http-method-override"
-            | "x-method-override"
-    )
-}
-
-/// Fields that tell where a message ends and to whom it goes.
-const FRAMING: [&str; 3] = ["content-length", "content-type", "transfer-encoding"];
+/// Headers that decide about a request, or what its body is, beside those that an operation declares.
+const JUDGED: [&str; 33] = [
+    "accept",
+    "accept-charset",
+    "accept-encoding",
+    "accept-language",
+    "authorization",
+    "cache-control",
+    "connection",
+    "content-disposition",
+    "content-encoding",
+    "content-language",
+    "content-length",
+    "content-location",
+    "content-md5",
+    "content-range",
+    "content-type",
+    "cookie",
+    "date",
+    "expect",
+    "host",
+    "idempotency-key",
+    "if-match",
+    "if-modified-since",
+    "if-none-match",
+    "if-range",
+    "if-unmodified-since",
+    "origin",
+    "pragma",
+    "prefer",
+    "range",
+    "referer",
+    "traceparent",
+    "transfer-encoding",
+    "user-agent",
+];
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
 /// Says from where the connection came.
@@ -232,30 +336,133 @@ pub(crate) fn ask_for_trailers(headers: &mut HeaderMap) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::settings::Scheme;
+
+    fn authentication() -> Authentication {
+        let scheme = Scheme::Field(HeaderName::from_static("x-key"));
+        let failures = (std::num::NonZeroU32::MIN, std::time::Duration::from_secs(1));
+        Authentication { scheme, also: None, prefixes: Prefixes::one("shop"), query: None, failures }
+    }
+
+    /// The names that are left of these, and what was kept of the key.
+    fn left(names: &[&'static str], is_trusted: bool) -> (Vec<String>, usize) {
+        let mut headers = HeaderMap::new();
+        for name in names {
+            headers.insert(HeaderName::from_static(name), HeaderValue::from_static("x"));
+        }
+        let mut reserved = ReservedNames::default();
+        assert!(reserved.add("x-user-*"));
+        let crossing = Crossing {
+            id: &HeaderName::from_static("x-request-id"),
+            authentication: &authentication(),
+            operation: None,
+            reserved: &reserved,
+            is_trusted,
+        };
+        let mut kept = 0;
+        strip_request(&mut headers, crossing, |_| kept += 1);
+        let mut left: Vec<String> = headers.keys().map(|name| name.as_str().to_owned()).collect();
+        left.sort_unstable();
+        (left, kept)
+    }
 
     #[test]
-    fn nobody_is_told_of_another_client() {
-        let mut headers = HeaderMap::new();
+    fn removes_what_a_client_must_not_set() {
         for name in [
             "x-forwarded-for",
             "x_forwarded_for",
+            "x.forwarded.for",
+            "x!forwarded~for",
+            "x-forwarded-email",
             "x.request_id",
-            "x-request-id",
-            "x-key",
             "x_key",
             "transfer_encoding",
-            "x_other",
+            "content_type",
+            "idempotency_key",
+            "true_client_ip",
+            "x_original_url",
+            "x-http-method-override",
+            "proxy",
+            "demur.key",
+            "x-user-id",
+            "x_user_id",
+            "host_",
         ] {
-            headers.insert(HeaderName::from_static(name), HeaderValue::from_static("x"));
+            let (left, _) = left(&[name], false);
+            let expected: &[&str] = if name == "host_" { &["host_"] } else { &[] };
+            assert_eq!(left, expected, "{name}");
         }
-        let id = HeaderName::from_static("x-request-id");
-        let key = Scheme::Field(HeaderName::from_static("x-key"));
-        let mut kept = Vec::new();
-        strip_request(&mut headers, &id, std::iter::once(&key), |value| kept.push(value));
-        let mut left: Vec<&str> = headers.keys().map(HeaderName::as_str).collect();
-        left.sort_unstable();
-        assert_eq!(left, ["x-request-id", "x_other"]);
-        assert_eq!(kept, ["x"], "the key, to be hidden from logs");
+        let names = ["x-key", "x-request-id", "x_other", "x-forwarded-proto"];
+        assert_eq!(left(&names, false), (vec!["x-request-id".to_owned(), "x_other".to_owned()], 1));
+    }
+
+    #[test]
+    fn a_trusted_proxy_may_say_who_the_client_is_but_not_which_path_was_meant() {
+        let names = [
+            "x-forwarded-proto",
+            "true-client-ip",
+            "x-user-id",
+            "x-original-url",
+            "x_http_method",
+            "demur-key",
+        ];
+        let (left, _) = left(&names, true);
+        assert_eq!(left, ["true-client-ip", "x-forwarded-proto", "x-user-id"]);
+    }
+
+    #[test]
+    fn connection_must_not_name_what_was_checked() {
+        for (values, is_rejected) in [
+            (&["close"][..], false),
+            (&["keep-alive"], false),
+            (&["Upgrade, HTTP2-Settings"], false),
+            (&["TE, Trailer, close"], false),
+            (&["x-private"], false),
+            (&["", ","], false),
+            (&["Content-Type"], true),
+            (&["close, CONTENT-LENGTH"], true),
+            (&["close", " idempotency-key\t"], true),
+            (&["x-key"], true),
+            (&["authorization"], true),
+            (&["X-Forwarded-For"], true),
+            (&["x_forwarded_for"], true),
+            (&["x-request-id"], true),
+            (&["demur-account"], true),
+            (&["x-user-id"], true),
+            (&["cookie"], true),
+            (&["host"], true),
+            (&["\"content-type\""], true),
+            (&["a b"], true),
+            (&["close;q=1"], true),
+        ] {
+            let mut headers = HeaderMap::new();
+            for value in values {
+                headers.append(CONNECTION, HeaderValue::from_str(value).unwrap());
+            }
+            let mut reserved = ReservedNames::default();
+            assert!(reserved.add("x-user-*"));
+            let crossing = Crossing {
+                id: &HeaderName::from_static("x-request-id"),
+                authentication: &authentication(),
+                operation: None,
+                reserved: &reserved,
+                is_trusted: false,
+            };
+            assert_eq!(check_connection(&headers, crossing, false).is_err(), is_rejected, "{values:?}");
+        }
+        // A rule may have read any header that is there.
+        let mut headers = HeaderMap::new();
+        headers.insert(CONNECTION, HeaderValue::from_static("x-private"));
+        let crossing = Crossing {
+            id: &HeaderName::from_static("x-request-id"),
+            authentication: &authentication(),
+            operation: None,
+            reserved: &ReservedNames::default(),
+            is_trusted: false,
+        };
+        assert!(check_connection(&headers, crossing, true).is_ok());
+        headers.insert("x-private", HeaderValue::from_static("1"));
+        assert!(check_connection(&headers, crossing, true).is_err());
     }
 
     #[test]

@@ -18,7 +18,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use demur_admission::{
-    Acquaintance, Admission, Answer, Coverage, Demand, Denial, Hold, Principal, Requirement, Taken, permit,
+    Acquaintance, Admission, Answer, Attempt, Coverage, Demand, Denial, Hold, Principal, Requirement, Taken,
+    permit,
 };
 use demur_contract::{Condition, Contract};
 use demur_validation::{Content as Checked, Find, Found};
@@ -31,17 +32,19 @@ use serde_json::Value as Json;
 use crate::api::{Api, Resource};
 use crate::arrival::{Arrival, Rejection};
 use crate::checks::{
-    IDEMPOTENCY_KEY, has_plain_segments, host, method_not_allowed, refuse_announced_excess, refuse_doubled,
-    refuse_unacceptable, unclear_resource,
+    IDEMPOTENCY_KEY, host, method_not_allowed, refuse_announced_excess, refuse_doubled, refuse_unacceptable,
+    unclear_resource,
 };
 use crate::content::{Content, ContentFault};
 use crate::credits::Booked;
 use crate::dressing::aimed_at;
 use crate::exchange::Exchange;
+use crate::forward::check_connection;
 use crate::mounts::Mounts;
 use crate::outcome::UpstreamFault;
 use crate::outgoing::Outgoing;
 use crate::panics::{caught, caught_async};
+use crate::path::SentPath;
 use crate::record::Record;
 use crate::refused::{Refused, by_credentials, by_grants};
 use crate::rules::{self, Seen};
@@ -139,6 +142,8 @@ impl Engine {
         let (parts, body) = request.into_parts();
         let mut way = Way { exchange, parts, body: Some(body), lag: arrival.lag };
         let step = caught(|| {
+            // From here on there is one path: the one that is checked is the one that is sent.
+            way.exchange.path = SentPath::canonicalize(&mut way.parts.uri);
             let step = match arrival.rejection {
                 // Strict HTTP: what could not be read is answered in the voice known so far.
                 Some(rejection) => Err(self.rejected(&mut way.exchange, *rejection, arrival.listener)),
@@ -231,9 +236,8 @@ where
             let refused = refused.because("as much as the upstream can do is under way");
             self.exchange.decided::<()>(Err(refused))?;
         }
-        if !has_plain_segments(path) {
-            return Err(Refused::from(Condition::RequestMalformed).because("the path has a dot segment"));
-        }
+        let checked = self.exchange.path.check();
+        self.exchange.decided(checked)?;
         refuse_doubled(parts)?;
         let with_key = parts.uri.query();
         if settings.authentication.query.is_some() {
@@ -261,7 +265,7 @@ where
                 // Nothing is known of it, so nothing more can be decided.
                 refuse_announced_excess(parts, settings.max_content)?;
                 let content = self.streaming(settings.max_content);
-                let target = aimed_at(&parts.uri, path, query.as_deref());
+                let target = aimed_at(self.exchange, settings, &parts.uri, path, query.as_deref());
                 let (api, hold, balance, timeout) = (place, Hold::nothing(), None, None);
                 return Ok(Step::Pass(Pass { api, content, hold, balance, target, timeout }));
             }
@@ -269,6 +273,11 @@ where
         let index = found.operation.index();
         self.exchange.operation = Some(index);
         let asks = &settings.operations[index];
+        let checked = self.exchange.path.check_for(&found, settings, asks);
+        self.exchange.decided(checked)?;
+        let crossing = self.exchange.crossing(api);
+        let checked = check_connection(&parts.headers, crossing, api.reads_headers[index]);
+        self.exchange.decided(checked)?;
         let target = Target { api, place, path, query, found, asks };
         if asks.anonymous {
             return self.validate(&target);
@@ -287,21 +296,38 @@ where
         acquaintance: Option<&Acquaintance>,
     ) -> Result<Answer<Result<Arc<Principal>, Denial>>, Denial> {
         let (authentication, now) = (&api.settings.authentication, self.exchange.now);
-        if let Some(address) = self.exchange.address {
-            api.failures.check(address, now)?;
-        }
         let secret = credential::presented(&self.parts.headers, self.parts.uri.query(), authentication)?;
         let prefix = authentication.prefixes.of_key(&secret);
         let name = &api.settings.name;
-        Ok(self.engine.admission.authenticate_over(acquaintance, &secret, name, prefix, now))
+        // A key that the cache knows passes whatever others behind the same address have tried.
+        let may_look_up = |attempt: Attempt| match self.exchange.address {
+            Some(address) => api.failures.check(address, attempt, now),
+            None => Ok(()),
+        };
+        let admission = &self.engine.admission;
+        Ok(admission.authenticate_unless(may_look_up, acquaintance, &secret, name, prefix, now))
     }
 
-    /// A key was tried: whoever tries many that do not open is kept from more.
-    pub(crate) fn tried(self, target: &Target<'w>, known: Result<Arc<Principal>, Denial>) -> Outcome<B> {
+    /// What kind of attempt the presented key is.
+    fn attempt(&self, api: &Api) -> Attempt {
+        let authentication = &api.settings.authentication;
+        match credential::presented(&self.parts.headers, self.parts.uri.query(), authentication) {
+            Ok(secret) => Attempt::of(&secret, authentication.prefixes.of_key(&secret)),
+            Err(_) => Attempt::Other,
+        }
+    }
+
+    /// A key was tried. An address from which too many fail is throttled.
+    pub(crate) fn tried(self, target: &Target<'w>, mut known: Result<Arc<Principal>, Denial>) -> Outcome<B> {
         if let (Some(address), Err(denial)) = (self.exchange.address, &known)
             && denial.is_failed_attempt()
         {
-            target.api.failures.failed(address, self.exchange.now);
+            let (failures, now) = (&target.api.failures, self.exchange.now);
+            let attempt = self.attempt(target.api);
+            match failures.check(address, attempt, now) {
+                Ok(()) => failures.failed(address, attempt, now),
+                Err(throttled) => known = Err(throttled),
+            }
         }
         self.known(target, known)
     }
@@ -415,7 +441,8 @@ where
         let (hold, balance) = credits::booked(self.exchange, booked)?;
         let balance = balance.map(Box::new);
         let (api, timeout) = (target.place, target.asks.timeout);
-        let target = aimed_at(&self.parts.uri, target.path, target.query());
+        let settings = &target.api.settings;
+        let target = aimed_at(self.exchange, settings, &self.parts.uri, target.path, target.query());
         Ok(Step::Pass(Pass { api, content, hold, balance, target, timeout }))
     }
 

@@ -143,9 +143,11 @@ where
             aim(&mut self.parts, target)?;
         }
         let mut presented = std::mem::take(&mut self.exchange.presented);
+        let mut remarks = std::mem::take(&mut self.exchange.remarks);
         let keep = |key| presented.push(key);
-        dress(&self.exchange, &mut self.parts.headers, peer, pass.balance.as_deref(), keep);
-        self.exchange.presented = presented;
+        let (headers, balance) = (&mut self.parts.headers, pass.balance.as_deref());
+        dress(&self.exchange, &mut remarks, headers, peer, balance, keep);
+        (self.exchange.presented, self.exchange.remarks) = (presented, remarks);
         if let Some(time) = pass.timeout {
             self.parts.extensions.insert(Within(time));
         }

@@ -182,6 +182,7 @@ impl World {
         let request: Request<http_body_util::combinators::BoxBody<Bytes, ContentFault>> =
             request.body(content.boxed()).unwrap();
         let arrival = Arrival {
+            is_trusted_proxy: false,
             now: self.clock.now(),
             peer: None,
             acquaintance: Some(&self.connection),

@@ -147,6 +147,7 @@ impl Shared {
         let Connected { peer, acquaintance, listener, overloaded } = connected;
         acquaintance.prepare();
         let client = peer.map(|peer| (peer, self.proxies.client(peer.address(), request.headers())));
+        let is_trusted_proxy = peer.is_some_and(|peer| self.proxies.contains(peer.address()));
         let behind =
             client.filter(|(peer, client)| peer.address() != *client).map(|(_, client)| Peer::new(client));
         let rejection = rejections.next().map(|rejection| Rejection {
@@ -177,7 +178,7 @@ impl Shared {
         async move {
             let peer = behind.as_ref().or(peer);
             let acquaintance = Some(acquaintance);
-            let arrival = Arrival { now, peer, acquaintance, listener, rejection, lag };
+            let arrival = Arrival { now, peer, is_trusted_proxy, acquaintance, listener, rejection, lag };
             let forward = |api: &Arc<Api>, request| {
                 let pool = self.pools.iter().find(|(known, _)| Arc::ptr_eq(known, api));
                 Pool::send(pool.map(|(_, pool)| pool), request)

@@ -113,6 +113,7 @@ where
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let peer = request.extensions().get::<SocketAddr>().map(|address| Peer::new(address.ip()));
         let arrival = Arrival {
+            is_trusted_proxy: false,
             now: self.clock.now(),
             peer: peer.as_ref(),
             acquaintance: None,

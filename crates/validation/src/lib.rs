@@ -13,6 +13,7 @@
 
 mod document;
 mod options;
+mod path;
 mod request;
 mod rule;
 mod schema;
@@ -20,5 +21,6 @@ mod schema;
 pub use document::files::ReadFile;
 pub use document::{ApiDocument, Find, Found, Operation, SecurityKind, SecurityScheme};
 pub use options::{DocumentOptions, Formats, UnknownQuery};
+pub use path::{CanonicalPath, PathCharacters, PathFault, canonical_path};
 pub use request::{Answer, AnswerFault, Content, ContentProblem, Parameters};
 pub use rule::{Declarations, Expression, RuleFailure, RuleInputs, Uses, Variable};

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use demur_contract::{Contract, Location};
 use demur_source::{Diagnostics, Fields, Key, Node, Span, did_you_mean};
-use demur_validation::{ApiDocument, Declarations, Expression, Operation};
+use demur_validation::{ApiDocument, Declarations, Expression, Operation, PathCharacters};
 
 use super::authentication::{Authentication, read_authentication};
 use super::cors::{Cors, read_cors};
@@ -16,7 +16,7 @@ use super::overload::{Overload, read_overload};
 use super::plan::{positive, read_duration};
 use super::usage::{Usage, read_usage};
 use super::validation::{ValidationSettings, compare_security, read_validation};
-use super::{Reading, bytes};
+use super::{Reading, ReservedNames, bytes};
 
 /// An API, ready to be served.
 #[derive(Debug)]
@@ -47,6 +47,10 @@ pub struct ApiSettings {
     pub cors: Option<Cors>,
     /// How much its upstream is asked for at once.
     pub overload: Overload,
+    /// Characters that servers read differently, and that the paths of all its operations may contain.
+    pub path_characters: PathCharacters,
+    /// Headers that only a trusted proxy may set, beyond the usual ones.
+    pub reserved_headers: ReservedNames,
 }
 
 /// By what an API is recognised.
@@ -81,6 +85,8 @@ pub struct OperationSettings {
     pub max_content: Option<u64>,
     /// How long its upstream may take; the API's own time-out where there is none.
     pub timeout: Option<Duration>,
+    /// Characters that its path may contain beside those that all paths of the API may.
+    pub path_characters: PathCharacters,
 }
 
 /// A resource's name with parameters in it.
@@ -149,6 +155,8 @@ pub fn read_api(fields: &mut Fields<'_>, reading: &mut Reading<'_>) -> Option<Ap
     let cors = fields.node("cors").and_then(|node| read_cors(node, reading));
     let overload = fields.node("overload").map(|node| read_overload(node, reading));
     let overload = overload.unwrap_or(reading.overload);
+    let path_characters = read_path_characters(fields, reading);
+    let reserved_headers = read_reserved_headers(fields, reading);
     let authentication_span = fields.node("authentication").map(|node| node.span);
 
     let document = openapi.and_then(|(path, span)| {
@@ -199,7 +207,38 @@ pub fn read_api(fields: &mut Fields<'_>, reading: &mut Reading<'_>) -> Option<Ap
         validation,
         cors,
         overload,
+        path_characters,
+        reserved_headers,
     })
+}
+
+/// The names of [`PathCharacters`].
+fn read_path_characters(fields: &mut Fields<'_>, reading: &mut Reading<'_>) -> PathCharacters {
+    let mut characters = PathCharacters::NONE;
+    for (name, span) in fields.texts("path_characters", reading.found) {
+        match PathCharacters::from_name(&name) {
+            Some(more) => characters = characters.with(more),
+            None => {
+                let help = match did_you_mean(&name, PathCharacters::names()) {
+                    Some(known) => format!("did you mean `{known}`?"),
+                    None => format!("use: {}", PathCharacters::names().collect::<Vec<_>>().join(", ")),
+                };
+                reading.error(span, "path-characters", format!("unknown character name `{name}`"), help);
+            }
+        }
+    }
+    characters
+}
+
+fn read_reserved_headers(fields: &mut Fields<'_>, reading: &mut Reading<'_>) -> ReservedNames {
+    let mut reserved = ReservedNames::default();
+    for (name, span) in fields.texts("reserved_headers", reading.found) {
+        if !reserved.add(&name) {
+            let help = "write a header name, or the beginning of one and `*`: `x-tenant-*`".to_owned();
+            reading.error(span, "header-name", format!("`{name}` is not a valid header name"), help);
+        }
+    }
+    reserved
 }
 
 pub(super) fn required(
@@ -306,6 +345,7 @@ fn read_operation(
         anonymous: fields.boolean("anonymous", reading.found).unwrap_or(false),
         max_content: read_bytes(&mut fields, "max_content", reading),
         timeout: read_duration(&mut fields, "timeout", reading),
+        path_characters: read_path_characters(&mut fields, reading),
     };
     let needs_key = settings.feature.is_some() || settings.scope.is_some() || settings.resource.is_some();
     if settings.anonymous && (needs_key || settings.credits > 0) {

@@ -30,7 +30,9 @@ pub use plan::{read_duration, read_plan};
 pub use prefixes::Prefixes;
 pub use scalar::{bytes, duration};
 pub use usage::{SettledBy, ToldBy, Unfinished, Usage};
-pub use validation::{Answers, ValidationSettings};
+pub use validation::{AmbiguousPath, Answers, ValidationSettings};
+
+pub use crate::reserved_headers::ReservedNames;
 
 use demur_contract::{Contract, builtin};
 

@@ -19,6 +19,16 @@ pub enum Answers {
     Refuse,
 }
 
+/// What is done with a path that a more lenient server would read as that of another operation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum AmbiguousPath {
+    /// It is rejected.
+    #[default]
+    Reject,
+    /// It passes: the upstream compares paths as exactly as the gateway.
+    Ignore,
+}
+
 /// How strictly an API is held against its document, beyond the document's own options.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct ValidationSettings {
@@ -26,6 +36,8 @@ pub struct ValidationSettings {
     pub answers: Answers,
     /// Whether a caller who accepts none of the declared media types is refused.
     pub refuses_unacceptable: bool,
+    /// Of paths with two readings.
+    pub ambiguous_path: AmbiguousPath,
 }
 
 pub(super) fn read_validation(
@@ -58,6 +70,11 @@ pub(super) fn read_validation(
         Some("report") => settings.answers = Answers::Report,
         Some("refuse") => settings.answers = Answers::Refuse,
         Some(_) => unknown(node, reading, "`answers` is `ignore`, `report` or `refuse`"),
+    }
+    match fields.text("ambiguous_path", reading.found).as_deref() {
+        None | Some("reject") => {}
+        Some("ignore") => settings.ambiguous_path = AmbiguousPath::Ignore,
+        Some(_) => unknown(node, reading, "`ambiguous_path` must be `reject` or `ignore`"),
     }
     if let Some(most) = positive(&mut fields, "violations", reading) {
         options.max_violations = most.get() as usize;

@@ -6,7 +6,8 @@ use demur_contract::Location;
 use http::Method;
 
 use super::security::Requirement;
-use crate::request::{AnswerRule, ContentRule, ParameterRule, accepts};
+use crate::path::{PathCharacters, canonical_path};
+use crate::request::{AnswerRule, ContentRule, ParameterRule, Style, accepts};
 
 /// A method on a path, with what it takes.
 pub struct Operation {
@@ -46,6 +47,14 @@ impl Operation {
     /// The names of the parameters in the path, in their order there.
     pub fn path_parameters(&self) -> impl Iterator<Item = &str> {
         super::reader::template_names(&self.path)
+    }
+
+    /// The characters that its path must be able to contain: those in its template, and `;` for a parameter of style
+    /// `matrix`.
+    pub fn path_characters(&self) -> PathCharacters {
+        let has_matrix = self.parameters.iter().any(|parameter| parameter.style == Style::Matrix);
+        let declared = if has_matrix { PathCharacters::SEMICOLON } else { PathCharacters::NONE };
+        canonical_path(&self.path).characters.with(declared)
     }
 
     /// Whether a parameter is required; `None` where the operation has none of that name and location.

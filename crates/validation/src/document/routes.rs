@@ -3,7 +3,12 @@
 //!
 //! What is written out goes before what is templated (OpenAPI: "concrete definitions are matched before
 //! their templated counterparts"). A segment may hold several parameters (`{base}...{head}`, `{id}.json`).
+//!
+//! Paths are compared in canonical form ([`crate::path`]). A segment that a parameter takes, but that a more lenient
+//! server would read as the literal of another operation (`EXPORT`, `export;a=b`, `export.` beside `export`), leads to
+//! [`Found::other_reading`].
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fmt;
 
@@ -12,6 +17,7 @@ use smallvec::SmallVec;
 
 use super::Operation;
 use super::reader::{METHODS, RawOperation, Reader};
+use crate::path::{canonical_path, folded, is_unmistakable, trimmed};
 
 /// What a method and a path mean.
 #[derive(Debug)]
@@ -31,11 +37,20 @@ pub enum Find<'d, 'p> {
 pub struct Found<'d, 'p> {
     /// The operation.
     pub operation: &'d Operation,
-    path: Captured<'p>,
+    path: Texts<'p>,
+    other: Option<&'d Operation>,
 }
 
 /// The texts of the parameters, in their order in the path.
-type Captured<'p> = SmallVec<[&'p str; 4]>;
+type Texts<'p> = SmallVec<[&'p str; 4]>;
+
+/// What a walk down the tree has found so far.
+#[derive(Default)]
+struct Captured<'p> {
+    texts: Texts<'p>,
+    /// Whether a parameter took a segment that could have been a literal, or another pattern.
+    had_choice: bool,
+}
 
 impl<'p> Found<'_, 'p> {
     /// A path parameter as it stands in the target, still percent-encoded.
@@ -43,6 +58,12 @@ impl<'p> Found<'_, 'p> {
         // The tree knows positions only: two spellings of one path may name them differently.
         let position = self.operation.path_parameters().position(|known| known == name)?;
         self.path.get(position).copied()
+    }
+
+    /// The operation that a more lenient server would run for this path: one that ignores case, decodes more than once,
+    /// or drops what stands behind a `;` or at the end of a segment.
+    pub fn other_reading(&self) -> Option<&Operation> {
+        self.other
     }
 }
 
@@ -56,7 +77,12 @@ impl fmt::Debug for Found<'_, '_> {
 /// One segment's worth of paths.
 #[derive(Debug, Default)]
 pub(crate) struct Routes {
+    /// By their canonical form.
     literals: HashMap<Box<str>, Routes>,
+    /// The literals again, by how the most lenient server reads them.
+    lenient: HashMap<Box<str>, Vec<Box<str>>>,
+    /// Whether a literal or a pattern could be meant by a segment that is written otherwise.
+    is_mistakable: bool,
     /// Parameters with text around them or between them, those with the most text first.
     patterns: Vec<(Pattern, Routes)>,
     /// A parameter that fills the segment.
@@ -66,7 +92,11 @@ pub(crate) struct Routes {
 
 /// The text around the parameters of one segment: one piece more than there are parameters.
 #[derive(Debug, PartialEq, Eq)]
-struct Pattern(Vec<String>);
+struct Pattern {
+    texts: Vec<String>,
+    /// The texts as the most lenient server reads them.
+    folded: Vec<String>,
+}
 
 /// The operations of one path.
 #[derive(Debug, Default)]
@@ -112,10 +142,8 @@ impl Routes {
             let mut is_sound = true;
             for segment in segments(&operation.path) {
                 node = match Pattern::read(segment) {
-                    None => node.literals.entry(segment.into()).or_default(),
-                    Some(Pattern(texts)) if texts.len() == 2 && texts.iter().all(String::is_empty) => {
-                        node.any.get_or_insert_default()
-                    }
+                    None => node.literal(segment),
+                    Some(pattern) if pattern.is_whole_segment() => node.any.get_or_insert_default(),
                     Some(pattern) => {
                         is_sound &= pattern.is_decidable();
                         node.pattern(pattern)
@@ -136,7 +164,18 @@ impl Routes {
         root
     }
 
+    fn literal(&mut self, segment: &str) -> &mut Routes {
+        let segment: Box<str> = canonical_path(segment).text.into();
+        if !self.literals.contains_key(&segment) {
+            self.is_mistakable |= !is_unmistakable(&segment);
+            let lenient = trimmed(&folded(&segment)).into();
+            self.lenient.entry(lenient).or_default().push(segment.clone());
+        }
+        self.literals.entry(segment).or_default()
+    }
+
     fn pattern(&mut self, pattern: Pattern) -> &mut Routes {
+        self.is_mistakable = true;
         let position = match self.patterns.iter().position(|(known, _)| *known == pattern) {
             Some(position) => position,
             None => {
@@ -155,11 +194,16 @@ impl Routes {
         method: &Method,
         path: &'p str,
     ) -> Find<'d, 'p> {
-        let mut captured = Captured::new();
+        let mut captured = Captured::default();
         let Some(rest) = path.strip_prefix('/') else { return Find::NotFound };
         let Some(methods) = self.walk(rest, &mut captured) else { return Find::NotFound };
-        match methods.operation(method).and_then(|index| operations.get(index)) {
-            Some(operation) => Find::Found(Found { operation, path: captured }),
+        let Some(index) = methods.operation(method) else {
+            return Find::MethodNotAllowed { allow: &methods.allow };
+        };
+        let other = captured.had_choice.then(|| self.walk_leniently(rest, method)).flatten();
+        let other = other.filter(|other| *other != index).and_then(|other| operations.get(other));
+        match operations.get(index) {
+            Some(operation) => Find::Found(Found { operation, path: captured.texts, other }),
             None => Find::MethodNotAllowed { allow: &methods.allow },
         }
     }
@@ -167,30 +211,39 @@ impl Routes {
     /// Goes down by one segment. Recursion is as deep as the document's longest path, and each node of the
     /// tree is looked at once at most.
     fn walk<'d, 'p>(&'d self, path: &'p str, captured: &mut Captured<'p>) -> Option<&'d PathMethods> {
-        let (segment, rest) = match path.split_once('/') {
-            Some((segment, rest)) => (segment, Some(rest)),
-            None => (path, None),
-        };
-        let length = captured.len();
-        let literal = self.literals.get(segment);
-        if let Some(methods) = literal.and_then(|next| next.go_on(rest, captured)) {
+        let (segment, rest) = split(path);
+        let length = captured.texts.len();
+        if let Some(methods) = self.literal_for(segment).and_then(|next| next.go_on(rest, captured)) {
             return Some(methods);
         }
         if segment.is_empty() {
             return None;
         }
+        captured.had_choice |= self.is_mistakable || (!self.literals.is_empty() && !is_unmistakable(segment));
         for (pattern, next) in &self.patterns {
-            captured.truncate(length);
-            if pattern.capture(segment, captured)
+            captured.texts.truncate(length);
+            if pattern.capture(segment, &mut captured.texts)
                 && let Some(methods) = next.go_on(rest, captured)
             {
                 return Some(methods);
             }
         }
-        captured.truncate(length);
+        captured.texts.truncate(length);
         let any = self.any.as_ref()?;
-        captured.push(segment);
+        captured.texts.push(segment);
         any.go_on(rest, captured)
+    }
+
+    /// The literal that a segment is, whether or not the segment is in canonical form.
+    fn literal_for(&self, segment: &str) -> Option<&Self> {
+        let literal = self.literals.get(segment);
+        if literal.is_some() || self.literals.is_empty() {
+            return literal;
+        }
+        match canonical_path(segment).text {
+            Cow::Owned(canonical) => self.literals.get(canonical.as_str()),
+            Cow::Borrowed(_) => None,
+        }
     }
 
     fn go_on<'d, 'p>(
@@ -202,6 +255,38 @@ impl Routes {
             Some(rest) => self.walk(rest, captured),
             None => self.here.as_ref(),
         }
+    }
+
+    /// The operation that the most lenient server runs. Only walked where a parameter took what could have been
+    /// something else.
+    fn walk_leniently(&self, path: &str, method: &Method) -> Option<usize> {
+        let (segment, rest) = split(path);
+        let go_on = |next: &Routes| match rest {
+            Some(rest) => next.walk_leniently(rest, method),
+            None => next.here.as_ref()?.operation(method),
+        };
+        if let Some(operation) = self.literal_for(segment).and_then(go_on) {
+            return Some(operation);
+        }
+        if segment.is_empty() {
+            return None;
+        }
+        let folded = folded(segment);
+        let alike = self.lenient.get(trimmed(&folded)).map_or(&[][..], Vec::as_slice);
+        let literals = alike.iter().filter_map(|literal| self.literals.get(literal));
+        let fits = |pattern: &Pattern| {
+            [&folded, trimmed(&folded)].iter().any(|segment| pattern.captures_leniently(segment))
+        };
+        let patterns = self.patterns.iter().filter(|(pattern, _)| fits(pattern)).map(|(_, next)| next);
+        literals.chain(patterns).chain(self.any.as_deref()).find_map(go_on)
+    }
+}
+
+/// The first segment, and what follows its slash.
+fn split(path: &str) -> (&str, Option<&str>) {
+    match path.split_once('/') {
+        Some((segment, rest)) => (segment, Some(rest)),
+        None => (path, None),
     }
 }
 
@@ -224,36 +309,51 @@ impl Pattern {
             return None;
         }
         texts.push(rest.to_owned());
-        Some(Self(texts))
+        let texts: Vec<String> = texts.iter().map(|text| canonical_path(text).text.into_owned()).collect();
+        let folded = texts.iter().map(|text| folded(text).into_owned()).collect();
+        Some(Self { texts, folded })
+    }
+
+    /// One parameter, and nothing around it.
+    fn is_whole_segment(&self) -> bool {
+        self.texts.len() == 2 && self.texts.iter().all(String::is_empty)
     }
 
     fn weight(&self) -> usize {
-        self.0.iter().map(String::len).sum()
+        self.texts.iter().map(String::len).sum()
     }
 
     /// Something must stand between two parameters.
     fn is_decidable(&self) -> bool {
-        let inner = self.0.get(1..self.0.len().saturating_sub(1)).unwrap_or_default();
+        let inner = self.texts.get(1..self.texts.len().saturating_sub(1)).unwrap_or_default();
         inner.iter().all(|text| !text.is_empty())
     }
 
-    /// Each parameter takes as little as it can, and at least one character.
-    fn capture<'p>(&self, segment: &'p str, captured: &mut Captured<'p>) -> bool {
-        let [first, inner @ .., last] = self.0.as_slice() else { return false };
-        let Some(mut rest) =
-            segment.strip_prefix(first.as_str()).and_then(|rest| rest.strip_suffix(last.as_str()))
-        else {
-            return false;
-        };
-        for text in inner {
-            let Some(start) = rest.char_indices().nth(1).map(|(start, _)| start) else { return false };
-            let Some(at) = rest[start..].find(text.as_str()) else { return false };
-            captured.push(&rest[..start + at]);
-            rest = &rest[start + at + text.len()..];
-        }
-        captured.push(rest);
-        !rest.is_empty()
+    fn capture<'p>(&self, segment: &'p str, captured: &mut Texts<'p>) -> bool {
+        capture(&self.texts, segment, captured)
     }
+
+    fn captures_leniently(&self, segment: &str) -> bool {
+        capture(&self.folded, segment, &mut Texts::new())
+    }
+}
+
+/// Each parameter takes as little as it can, and at least one character.
+fn capture<'p>(texts: &[String], segment: &'p str, captured: &mut Texts<'p>) -> bool {
+    let [first, inner @ .., last] = texts else { return false };
+    let Some(mut rest) =
+        segment.strip_prefix(first.as_str()).and_then(|rest| rest.strip_suffix(last.as_str()))
+    else {
+        return false;
+    };
+    for text in inner {
+        let Some(start) = rest.char_indices().nth(1).map(|(start, _)| start) else { return false };
+        let Some(at) = rest[start..].find(text.as_str()) else { return false };
+        captured.push(&rest[..start + at]);
+        rest = &rest[start + at + text.len()..];
+    }
+    captured.push(rest);
+    !rest.is_empty()
 }
 
 #[cfg(test)]
@@ -275,12 +375,12 @@ mod tests {
             ("v{major}.{minor}", "1.2", None),
             ("{a}-{b}", "é-x", Some(vec!["é", "x"])),
         ] {
-            let mut captured = Captured::new();
+            let mut captured = Texts::new();
             let matched = Pattern::read(template).unwrap().capture(segment, &mut captured);
             let found = matched.then(|| captured.to_vec());
             assert_eq!(found, expected, "{segment} against {template}");
         }
-        assert_eq!(Pattern::read("a{b"), None);
+        assert!(Pattern::read("a{b").is_none());
         assert!(!Pattern::read("{a}{b}").unwrap().is_decidable());
     }
 }

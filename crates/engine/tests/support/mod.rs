@@ -1,0 +1,98 @@
+//! One API behind an engine, without sockets: what is forwarded, and what is rejected.
+
+use std::cell::RefCell;
+use std::future::Future;
+use std::net::{IpAddr, Ipv4Addr};
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use bytes::Bytes;
+use demur_admission::memory::{MemoryDirectory, MemoryLedger};
+use demur_admission::{Admission, Clock, LocalCounters, Pepper, PlanBook, Settings, Stores};
+use demur_engine::settings::{Reading, read_api};
+use demur_engine::{Api, Arrival, Content, ContentFault, Engine, Outgoing, Peer, Record};
+use demur_source::{Diagnostics, Fields, Source};
+use http::{HeaderMap, Request, Response};
+use http_body_util::combinators::BoxBody;
+use http_body_util::{BodyExt, Full};
+
+pub(crate) struct World {
+    engine: Arc<Engine>,
+    clock: Clock,
+}
+
+/// What became of a request.
+#[derive(Debug)]
+pub(crate) enum Sent {
+    Forwarded { operation: Option<String>, target: String, headers: HeaderMap, notes: String },
+    Rejected { status: u16 },
+}
+
+impl World {
+    /// An API by its document and its settings.
+    pub(crate) fn of(document: &str, api: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("openapi.yaml"), document).unwrap();
+        let source = Source::new("demur.yaml", api);
+        let root = demur_source::parse(&source).unwrap();
+        let (mut found, mut mistakes) = (Diagnostics::new(), Diagnostics::new());
+        let mut fields = Fields::of(&root, &source, "an API", &mut mistakes).unwrap();
+        let settings = read_api(&mut fields, &mut Reading::new(&source, folder.path(), &mut found));
+        fields.finish(&mut found);
+        assert!(!found.has_errors(), "{found}");
+        let settings = settings.unwrap();
+        let contract = Arc::clone(&settings.contract);
+        let keys = Arc::new(MemoryDirectory::new());
+        let stores =
+            Stores { keys, limits: Arc::new(LocalCounters::new()), credits: Arc::new(MemoryLedger::new()) };
+        let plans = Arc::new(PlanBook::new([]));
+        let admission = Admission::new(stores, Pepper::from_bytes(&[7; 32]), plans, Settings::default());
+        let engine = Engine::new(vec![Api::new(settings)], admission, contract);
+        Self { engine, clock: Clock::start() }
+    }
+
+    /// Sends a request without a body.
+    pub(crate) fn send(&self, method: &str, target: &str, fields: &[(&str, &str)]) -> Sent {
+        let mut request = Request::builder().method(method).uri(target);
+        for (name, value) in fields {
+            request = request.header(*name, *value);
+        }
+        let content = Full::<Bytes>::default().map_err(|never| match never {});
+        let request: Request<BoxBody<Bytes, ContentFault>> = request.body(content.boxed()).unwrap();
+        let peer = Peer::new(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)));
+        let arrival = Arrival {
+            now: self.clock.now(),
+            peer: Some(&peer),
+            is_trusted_proxy: false,
+            acquaintance: None,
+            listener: None,
+            rejection: None,
+            lag: Duration::ZERO,
+        };
+        let forwarded = RefCell::new(None);
+        let upstream = |_: &Arc<Api>, request: Request<Content<_>>| {
+            *forwarded.borrow_mut() = Some((request.uri().to_string(), request.headers().clone()));
+            async { Ok(Response::new(Full::new(Bytes::from_static(b"{}")))) }
+        };
+        let (response, record): (Response<Outgoing<Full<Bytes>>>, Record) =
+            block(self.engine.serve(request, arrival, upstream));
+        match forwarded.into_inner() {
+            Some((target, headers)) => {
+                let observed = record.observations().iter().map(|observed| observed.cause.clone());
+                let notes = record.remarks().iter().cloned().chain(observed).collect::<Vec<_>>().join("\n");
+                Sent::Forwarded { operation: record.operation().map(str::to_owned), target, headers, notes }
+            }
+            None => Sent::Rejected { status: response.status().as_u16() },
+        }
+    }
+}
+
+/// The stores are in memory: nothing here ever waits.
+fn block<F: Future>(future: F) -> F::Output {
+    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(output) => output,
+        Poll::Pending => panic!("this waits"),
+    }
+}

@@ -1,0 +1,426 @@
+//! Request paths in one canonical form (RFC 3986, section 6.2.2), and everything in a path that servers read differently.
+//!
+//! A path is matched and forwarded in the same canonical form, so that the operation that was checked is the one that the
+//! upstream runs. Percent-encoded unreserved characters are decoded, hexadecimal digits are written in upper case, and
+//! characters that a path cannot contain are encoded. Reserved characters stay as they were sent: `%2C` is data where `,`
+//! separates elements.
+//!
+//! What no canonical form can settle is reported: [`PathFault`] for paths that no operation can take, [`PathCharacters`]
+//! for those that an operation must allow. Nothing is decided here.
+
+use std::borrow::Cow;
+use std::fmt;
+
+/// Decoding is repeated as often as this: some servers and the proxies in front of them decode more than once.
+const MAX_LAYERS: usize = 4;
+
+/// A path in canonical form.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CanonicalPath<'p> {
+    /// The path. As many `/` as in the path that was sent, so that segments can be compared one by one.
+    pub text: Cow<'p, str>,
+    /// The characters in it that an operation must allow.
+    pub characters: PathCharacters,
+    /// Why no operation can take it. The first one found.
+    pub fault: Option<PathFault>,
+}
+
+/// Why a path is rejected whatever its operation allows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PathFault {
+    /// A segment is `.` or `..`, or contains one behind percent-encoding, a slash, a backslash or a `;`.
+    DotSegment,
+    /// A `%` without two hexadecimal digits (RFC 3986, section 2.1).
+    BrokenEncoding,
+    /// Percent-encoding of bytes that are not UTF-8. Overlong forms of `/` and `.` are among them.
+    NotUtf8,
+    /// Percent-encoding nested too deeply.
+    NestedEncoding,
+}
+
+impl fmt::Display for PathFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            PathFault::DotSegment => "the path contains a dot segment",
+            PathFault::BrokenEncoding => "the path contains `%` without two hexadecimal digits",
+            PathFault::NotUtf8 => "the path contains percent-encoded bytes that are not UTF-8",
+            PathFault::NestedEncoding => "the path is percent-encoded more than four times",
+        })
+    }
+}
+
+/// A set of characters in a path that servers read differently.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct PathCharacters(u8);
+
+impl PathCharacters {
+    /// None of them.
+    pub const NONE: Self = Self(0);
+    /// `%2F`: many servers decode it before they match, and find another path.
+    pub const SLASH: Self = Self(1);
+    /// `\` or `%5C`: some servers read it as `/`.
+    pub const BACKSLASH: Self = Self(1 << 1);
+    /// `%00` to `%1F` and `%7F`: they end strings in C, and lines in regular expressions.
+    pub const CONTROL: Self = Self(1 << 2);
+    /// `%25` before two hexadecimal digits: a server that decodes twice reads another character.
+    pub const PERCENT: Self = Self(1 << 3);
+    /// `;`: Java servers drop it and the rest of the segment (matrix parameters).
+    pub const SEMICOLON: Self = Self(1 << 4);
+
+    const NAMES: [(&'static str, Self); 5] = [
+        ("slash", Self::SLASH),
+        ("backslash", Self::BACKSLASH),
+        ("control", Self::CONTROL),
+        ("percent", Self::PERCENT),
+        ("semicolon", Self::SEMICOLON),
+    ];
+
+    /// The names by which a configuration refers to them.
+    pub fn names() -> impl Iterator<Item = &'static str> {
+        Self::NAMES.iter().map(|(name, _)| *name)
+    }
+
+    /// The set with one character, by its name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::NAMES.iter().find(|(known, _)| *known == name).map(|(_, set)| *set)
+    }
+
+    /// Whether no character is in it.
+    pub fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    /// Those that are in this set and not in the other.
+    pub fn without(self, other: Self) -> Self {
+        Self(self.0 & !other.0)
+    }
+
+    /// Those that are in either set.
+    #[must_use]
+    pub fn with(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    fn insert(&mut self, other: Self) {
+        self.0 |= other.0;
+    }
+}
+
+impl fmt::Display for PathCharacters {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut separator = "";
+        for (name, set) in Self::NAMES {
+            if !set.without(*self).is_empty() {
+                continue;
+            }
+            write!(f, "{separator}{name}")?;
+            separator = ", ";
+        }
+        Ok(())
+    }
+}
+
+/// Brings a path into its canonical form. Ordinary paths are borrowed after one look at each byte.
+pub fn canonical_path(path: &str) -> CanonicalPath<'_> {
+    if is_plain(path) {
+        let (characters, fault) = (PathCharacters::NONE, None);
+        return CanonicalPath { text: Cow::Borrowed(path), characters, fault };
+    }
+    let mut canonical =
+        CanonicalPath { text: Cow::Borrowed(""), characters: PathCharacters::NONE, fault: None };
+    let text = canonical.spell(path);
+    for segment in text.split('/') {
+        if segment.bytes().any(|byte| matches!(byte, b'%' | b'.' | b';')) {
+            let fault = canonical.inspect(segment);
+            canonical.fault = canonical.fault.or(fault);
+        }
+    }
+    canonical.text = if text == path { Cow::Borrowed(path) } else { Cow::Owned(text) };
+    canonical
+}
+
+impl CanonicalPath<'_> {
+    /// Writes the path in canonical form.
+    fn spell(&mut self, path: &str) -> String {
+        let mut text = String::with_capacity(path.len() + 8);
+        let mut rest = path.as_bytes();
+        while let [byte, tail @ ..] = rest {
+            rest = tail;
+            let byte = match (*byte, tail) {
+                (b'%', [high, low, after @ ..]) if let Some(decoded) = octet(*high, *low) => {
+                    rest = after;
+                    decoded
+                }
+                (b'%', _) => {
+                    self.fault = Some(PathFault::BrokenEncoding);
+                    text.push('%');
+                    continue;
+                }
+                (raw, _) if is_path_character(raw) => {
+                    if raw == b';' {
+                        self.characters.insert(PathCharacters::SEMICOLON);
+                    }
+                    text.push(char::from(raw));
+                    continue;
+                }
+                // It cannot be sent as it is: RFC 3986 has no place for it.
+                (raw, _) => raw,
+            };
+            match byte {
+                b'/' => self.characters.insert(PathCharacters::SLASH),
+                b'\\' => self.characters.insert(PathCharacters::BACKSLASH),
+                0..=0x1F | 0x7F => self.characters.insert(PathCharacters::CONTROL),
+                _ => {}
+            }
+            if is_unreserved(byte) {
+                text.push(char::from(byte));
+            } else {
+                push_encoded(&mut text, byte);
+            }
+        }
+        text
+    }
+
+    /// Looks through every layer of encoding of a segment.
+    fn inspect(&mut self, segment: &str) -> Option<PathFault> {
+        let mut layer: Cow<'_, [u8]> = Cow::Borrowed(segment.as_bytes());
+        for depth in 0..=MAX_LAYERS {
+            if has_dot_segment(&layer) {
+                return Some(PathFault::DotSegment);
+            }
+            if !has_encoding(&layer) {
+                return None;
+            }
+            if depth == MAX_LAYERS {
+                break;
+            }
+            layer = Cow::Owned(decode_once(&layer));
+            if depth == 0 {
+                if std::str::from_utf8(&layer).is_err() {
+                    return Some(PathFault::NotUtf8);
+                }
+                if has_encoding(&layer) {
+                    self.characters.insert(PathCharacters::PERCENT);
+                }
+            }
+        }
+        Some(PathFault::NestedEncoding)
+    }
+}
+
+/// Whether two servers can only read it in one way: nothing is encoded, and no segment begins with a dot.
+fn is_plain(path: &str) -> bool {
+    let bytes = path.as_bytes();
+    bytes.iter().all(|byte| PLAIN[usize::from(*byte)]) && !bytes.windows(2).any(|pair| pair == b"/.")
+}
+
+/// The characters of a path that are plain: pchar and `/`, without `%` and `;` (RFC 3986, section 3.3).
+static PLAIN: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0_usize;
+    while byte < 256 {
+        // The cast cannot lose anything below 256.
+        table[byte] = is_path_character(byte as u8) && byte != b';' as usize;
+        byte += 1;
+    }
+    table
+};
+
+/// pchar without percent-encoding, and `/`.
+const fn is_path_character(byte: u8) -> bool {
+    is_unreserved(byte)
+        || matches!(
+            byte,
+            b'/' | b':' | b'@' | b'!' | b'$' | b'&' | b'\'' | b'(' | b')' | b'*' | b'+' | b',' | b';' | b'='
+        )
+}
+
+/// RFC 3986, section 2.3.
+const fn is_unreserved(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~')
+}
+
+fn octet(high: u8, low: u8) -> Option<u8> {
+    let digit = |digit: u8| char::from(digit).to_digit(16).and_then(|value| u8::try_from(value).ok());
+    Some(digit(high)? * 16 + digit(low)?)
+}
+
+fn push_encoded(text: &mut String, byte: u8) {
+    const DIGITS: [char; 16] =
+        ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'A', 'B', 'C', 'D', 'E', 'F'];
+    text.push('%');
+    text.push(DIGITS[usize::from(byte >> 4)]);
+    text.push(DIGITS[usize::from(byte & 0xF)]);
+}
+
+fn has_encoding(bytes: &[u8]) -> bool {
+    bytes.windows(3).any(|triple| triple[0] == b'%' && octet(triple[1], triple[2]).is_some())
+}
+
+fn decode_once(bytes: &[u8]) -> Vec<u8> {
+    percent_encoding::percent_decode(bytes).collect()
+}
+
+/// Whether a server that cuts at `;`, and reads `\` as `/`, finds `.` or `..`.
+fn has_dot_segment(bytes: &[u8]) -> bool {
+    let parts = bytes.split(|byte| matches!(byte, b'/' | b'\\'));
+    parts.into_iter().any(|part| {
+        let part = part.split(|byte| matches!(byte, b';' | 0)).next().unwrap_or_default();
+        matches!(part.trim_ascii(), b"." | b"..")
+    })
+}
+
+/// A segment as the most lenient server reads it: decoded as often as it can be, in lower case. Borrowed where that
+/// changes nothing.
+pub(crate) fn folded(segment: &str) -> Cow<'_, str> {
+    if !segment.bytes().any(|byte| byte == b'%' || byte.is_ascii_uppercase() || !byte.is_ascii()) {
+        return Cow::Borrowed(segment);
+    }
+    let mut layer: Cow<'_, [u8]> = Cow::Borrowed(segment.as_bytes());
+    for _ in 0..MAX_LAYERS {
+        if !has_encoding(&layer) {
+            break;
+        }
+        layer = Cow::Owned(decode_once(&layer));
+    }
+    Cow::Owned(String::from_utf8_lossy(&layer).to_lowercase())
+}
+
+/// Whether the most lenient server reads a segment as it is written.
+pub(crate) fn is_unmistakable(segment: &str) -> bool {
+    matches!(folded(segment), Cow::Borrowed(folded) if trimmed(folded).len() == segment.len())
+}
+
+/// What is left of a folded segment where a server drops path parameters, what follows a NUL, an encoded query or
+/// fragment, blanks around it, and dots at its end.
+pub(crate) fn trimmed(folded: &str) -> &str {
+    let cut = folded.find([';', '\0', '?', '#']).map_or(folded, |end| &folded[..end]);
+    let is_blank = |c: char| c.is_whitespace() || c.is_control();
+    cut.trim_start_matches(is_blank).trim_end_matches(|c: char| c == '.' || is_blank(c))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn decodes_unreserved_characters_and_leaves_reserved_ones() {
+        for (path, text) in [
+            ("/items/export", "/items/export"),
+            ("/items/%65xport", "/items/export"),
+            ("/items/%65%78%70%6f%72%74", "/items/export"),
+            ("/%7euser%73/a%2Db", "/~users/a-b"),
+            ("/a%2cb,c", "/a%2Cb,c"),
+            ("/%e2%82%ac", "/%E2%82%AC"),
+            ("/caf\u{e9}", "/caf%C3%A9"),
+            ("/a%20b|c", "/a%20b%7Cc"),
+            ("/a:b@c!$&'()*+=", "/a:b@c!$&'()*+="),
+            ("/%3A%40", "/%3A%40"),
+            ("//a//", "//a//"),
+            ("", ""),
+            ("*", "*"),
+        ] {
+            let canonical = canonical_path(path);
+            assert_eq!((&*canonical.text, canonical.fault), (text, None), "{path}");
+            assert_eq!(canonical_path(text).text, text, "canonical form is stable: {text}");
+        }
+    }
+
+    #[test]
+    fn names_the_characters_that_servers_read_differently() {
+        for (path, characters) in [
+            ("/items/a.b", ""),
+            ("/items/...", ""),
+            ("/items/.a", ""),
+            ("/items/100%25", ""),
+            ("/items/100%25zz", ""),
+            ("/items/a%3Bb", ""),
+            ("/items/1%2fsecret", "slash"),
+            ("/items/1%5csecret", "backslash"),
+            ("/items/1\\secret", "backslash"),
+            ("/items/1%00", "control"),
+            ("/items/1%0a", "control"),
+            ("/items/1%7f", "control"),
+            ("/items/%2565xport", "percent"),
+            ("/items/%252fsecret", "percent"),
+            ("/items/export;v=1", "semicolon"),
+            ("/items/;%2f", "slash, semicolon"),
+        ] {
+            let canonical = canonical_path(path);
+            assert_eq!(canonical.characters.to_string(), characters, "{path}");
+            assert_eq!(canonical.fault, None, "{path}");
+        }
+    }
+
+    #[test]
+    fn finds_dot_segments_however_they_are_spelled() {
+        for path in [
+            "/items/..",
+            "/./items",
+            "/items/.",
+            "/items/%2e%2E",
+            "/items/.%2e/a",
+            "/items/%252e%252e",
+            "/items/%25252e%2e",
+            "/items/..%2fadmin",
+            "/items/a%2f..%2fadmin",
+            "/items/a%5c..%5cadmin",
+            "/items/..\\admin",
+            "/items/..;/admin",
+            "/items/.;a=b/admin",
+            "/items/..%3b",
+            "/items/..%253ba",
+            "/items/..%20",
+            "/items/%20../a",
+            "/items/..%00",
+            "/items/..%0a",
+        ] {
+            assert_eq!(canonical_path(path).fault, Some(PathFault::DotSegment), "{path}");
+        }
+    }
+
+    #[test]
+    fn rejects_what_is_not_percent_encoded_utf_8() {
+        for (path, fault) in [
+            ("/items/%", PathFault::BrokenEncoding),
+            ("/items/%6", PathFault::BrokenEncoding),
+            ("/items/%zz", PathFault::BrokenEncoding),
+            ("/items/%u0065", PathFault::BrokenEncoding),
+            ("/items/%c0%af", PathFault::NotUtf8),
+            ("/items/%c0%ae%c0%ae", PathFault::NotUtf8),
+            ("/items/%e0%80%af", PathFault::NotUtf8),
+            ("/items/%ff", PathFault::NotUtf8),
+            ("/items/%e9", PathFault::NotUtf8),
+            ("/items/%252525252541", PathFault::NestedEncoding),
+        ] {
+            assert_eq!(canonical_path(path).fault, Some(fault), "{path}");
+        }
+    }
+
+    #[test]
+    fn a_path_that_is_encoded_very_often_costs_a_bounded_number_of_passes() {
+        let path = format!("/items/%{}", "25".repeat(100_000));
+        assert_eq!(canonical_path(&path).fault, Some(PathFault::NestedEncoding));
+    }
+
+    #[test]
+    fn lenient_servers_read_a_segment_like_this() {
+        for (segment, read) in [
+            ("EXPORT", "export"),
+            ("%65xport", "export"),
+            ("%2565xport", "export"),
+            ("export;a=b", "export"),
+            ("export%3Bx", "export"),
+            ("export.", "export"),
+            ("export%20", "export"),
+            ("%09export%0A", "export"),
+            ("export%00.json", "export"),
+            ("export%3Fa", "export"),
+            ("export%23", "export"),
+            ("export.json", "export.json"),
+            ("...", ""),
+        ] {
+            assert_eq!(trimmed(&folded(segment)), read, "{segment}");
+        }
+    }
+}
