@@ -276,9 +276,22 @@ fn a_peer_that_keeps_trying_keys_waits() {
     for _ in 0..3 {
         assert_eq!(status(&client, "no_key"), 401);
     }
-    let answer = client.send(&search(&secret));
+    let answer = client.send(&search("no_key"));
     assert_eq!(answer.status, 429, "{}", answer.text());
     assert!(answer.field("retry-after").parse::<u64>().unwrap() > 60);
+    // Callers behind the same address go on: with a key that is known, and with one that must be looked up first.
+    assert_eq!(status(&client, &secret), 200);
+    let (_, unseen) = key(gateway.folder(), "acme");
+    assert_eq!(status(&client, &unseen), 200);
+    // Look-ups of well-formed keys have a bound of their own.
+    let prefix = secret.split_once('_').unwrap().0;
+    for status_of_unknown in [401, 401, 401, 429] {
+        let unknown = demur_admission::Secret::generate(prefix).unwrap();
+        assert_eq!(status(&client, unknown.expose()), status_of_unknown);
+    }
+    let (_, late) = key(gateway.folder(), "acme");
+    assert_eq!(status(&client, &late), 429);
+    assert_eq!(status(&client, &unseen), 200);
 }
 
 #[test]

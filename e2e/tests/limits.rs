@@ -194,7 +194,7 @@ fn a_denial_knows_which_limits_what_is_left_and_when_it_ends() {
     for _ in 0..3 {
         assert_eq!(shop.get("/items", "shp_none").status, 401);
     }
-    let answer = shop.get("/items", &poor);
+    let answer = shop.get("/items", "shp_none");
     let content = answer.json();
     assert_eq!(
         (&content["limit"], &content["remaining"], &content["window"]),

@@ -127,12 +127,12 @@ pub(crate) fn check_connection(
                 return rejected("`Connection` contains an option that is not a token".to_owned());
             };
             let meant = normalized(name.as_str());
-            let is_checked = is_own(name.as_str())
-                || reserved(&meant).is_some()
+            // The gateway sets these itself, whatever becomes of the client's.
+            if is_own(name.as_str()) || crossing.is_credential(&name) || is_framing(&meant) {
+                continue;
+            }
+            let is_checked = reserved(&meant).is_some()
                 || crossing.reserved.contains(&meant)
-                || crossing.is_credential(&name)
-                || name == *crossing.id
-                || meant == normalized(crossing.id.as_str())
                 || JUDGED.contains(&meant.as_str())
                 || crossing.declared().any(|declared| normalized(declared) == meant)
                 || (rules_read_headers && headers.contains_key(&name));
@@ -142,6 +142,11 @@ pub(crate) fn check_connection(
         }
     }
     Ok(())
+}
+
+/// Headers that are written anew for the upstream's connection.
+fn is_framing(name: &str) -> bool {
+    matches!(name, "host" | "content-length")
 }
 
 /// Options that clients send: `close`, `keep-alive`, and the headers that concern a connection.
@@ -420,17 +425,18 @@ mod tests {
             (&["x-private"], false),
             (&["", ","], false),
             (&["Content-Type"], true),
-            (&["close, CONTENT-LENGTH"], true),
+            (&["close, CONTENT-ENCODING"], true),
+            // The gateway sets these itself.
+            (&["Host, Content-Length"], false),
+            (&["x-key"], false),
+            (&["demur-account"], false),
+            (&["x-request-id"], false),
             (&["close", " idempotency-key\t"], true),
-            (&["x-key"], true),
             (&["authorization"], true),
             (&["X-Forwarded-For"], true),
             (&["x_forwarded_for"], true),
-            (&["x-request-id"], true),
-            (&["demur-account"], true),
             (&["x-user-id"], true),
             (&["cookie"], true),
-            (&["host"], true),
             (&["\"content-type\""], true),
             (&["a b"], true),
             (&["close;q=1"], true),

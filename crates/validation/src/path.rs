@@ -1,9 +1,9 @@
 //! Request paths in one canonical form (RFC 3986, section 6.2.2), and everything in a path that servers read differently.
 //!
 //! A path is matched and forwarded in the same canonical form, so that the operation that was checked is the one that the
-//! upstream runs. Percent-encoded unreserved characters are decoded, hexadecimal digits are written in upper case, and
-//! characters that a path cannot contain are encoded. Reserved characters stay as they were sent: `%2C` is data where `,`
-//! separates elements.
+//! upstream runs. Percent-encoded unreserved characters are decoded, and characters that a path cannot contain are encoded.
+//! Reserved characters stay as they were sent: `%2C` is data where `,` separates elements. So do hexadecimal digits: no
+//! server distinguishes `%2c` from `%2C`, but the upstream may sign or log the path that the client wrote.
 //!
 //! What no canonical form can settle is reported: [`PathFault`] for paths that no operation can take, [`PathCharacters`]
 //! for those that an operation must allow. Nothing is decided here.
@@ -60,8 +60,8 @@ impl PathCharacters {
     pub const SLASH: Self = Self(1);
     /// `\` or `%5C`: some servers read it as `/`.
     pub const BACKSLASH: Self = Self(1 << 1);
-    /// `%00` to `%1F` and `%7F`: they end strings in C, and lines in regular expressions.
-    pub const CONTROL: Self = Self(1 << 2);
+    /// `%00`: it ends strings in C.
+    pub const NUL: Self = Self(1 << 2);
     /// `%25` before two hexadecimal digits: a server that decodes twice reads another character.
     pub const PERCENT: Self = Self(1 << 3);
     /// `;`: Java servers drop it and the rest of the segment (matrix parameters).
@@ -70,7 +70,7 @@ impl PathCharacters {
     const NAMES: [(&'static str, Self); 5] = [
         ("slash", Self::SLASH),
         ("backslash", Self::BACKSLASH),
-        ("control", Self::CONTROL),
+        ("nul", Self::NUL),
         ("percent", Self::PERCENT),
         ("semicolon", Self::SEMICOLON),
     ];
@@ -146,10 +146,10 @@ impl CanonicalPath<'_> {
         let mut rest = path.as_bytes();
         while let [byte, tail @ ..] = rest {
             rest = tail;
-            let byte = match (*byte, tail) {
+            let (byte, sent) = match (*byte, tail) {
                 (b'%', [high, low, after @ ..]) if let Some(decoded) = octet(*high, *low) => {
                     rest = after;
-                    decoded
+                    (decoded, Some([*high, *low]))
                 }
                 (b'%', _) => {
                     self.fault = Some(PathFault::BrokenEncoding);
@@ -164,18 +164,18 @@ impl CanonicalPath<'_> {
                     continue;
                 }
                 // It cannot be sent as it is: RFC 3986 has no place for it.
-                (raw, _) => raw,
+                (raw, _) => (raw, None),
             };
             match byte {
                 b'/' => self.characters.insert(PathCharacters::SLASH),
                 b'\\' => self.characters.insert(PathCharacters::BACKSLASH),
-                0..=0x1F | 0x7F => self.characters.insert(PathCharacters::CONTROL),
+                0 => self.characters.insert(PathCharacters::NUL),
                 _ => {}
             }
-            if is_unreserved(byte) {
-                text.push(char::from(byte));
-            } else {
-                push_encoded(&mut text, byte);
+            match sent {
+                _ if is_unreserved(byte) => text.push(char::from(byte)),
+                Some(digits) => text.extend(['%', char::from(digits[0]), char::from(digits[1])]),
+                None => push_encoded(&mut text, byte),
             }
         }
         text
@@ -270,6 +270,22 @@ fn has_dot_segment(bytes: &[u8]) -> bool {
     })
 }
 
+/// A segment of a document or of a request as the two are compared: canonical, with hexadecimal digits in upper case
+/// (RFC 3986, section 6.2.2.1).
+pub(crate) fn comparable(segment: &str) -> Cow<'_, str> {
+    let canonical = canonical_path(segment).text;
+    if !canonical.contains('%') {
+        return canonical;
+    }
+    let mut text = String::with_capacity(canonical.len());
+    let mut digits = 0_u8;
+    for c in canonical.chars() {
+        text.push(if digits > 0 { c.to_ascii_uppercase() } else { c });
+        digits = if c == '%' { 2 } else { digits.saturating_sub(1) };
+    }
+    Cow::Owned(text)
+}
+
 /// A segment as the most lenient server reads it: decoded as often as it can be, in lower case. Borrowed where that
 /// changes nothing.
 pub(crate) fn folded(segment: &str) -> Cow<'_, str> {
@@ -310,8 +326,9 @@ mod tests {
             ("/items/%65xport", "/items/export"),
             ("/items/%65%78%70%6f%72%74", "/items/export"),
             ("/%7euser%73/a%2Db", "/~users/a-b"),
-            ("/a%2cb,c", "/a%2Cb,c"),
-            ("/%e2%82%ac", "/%E2%82%AC"),
+            ("/a%2cb,c", "/a%2cb,c"),
+            ("/a%0d%0ab", "/a%0d%0ab"),
+            ("/%e2%82%ac", "/%e2%82%ac"),
             ("/caf\u{e9}", "/caf%C3%A9"),
             ("/a%20b|c", "/a%20b%7Cc"),
             ("/a:b@c!$&'()*+=", "/a:b@c!$&'()*+="),
@@ -338,9 +355,8 @@ mod tests {
             ("/items/1%2fsecret", "slash"),
             ("/items/1%5csecret", "backslash"),
             ("/items/1\\secret", "backslash"),
-            ("/items/1%00", "control"),
-            ("/items/1%0a", "control"),
-            ("/items/1%7f", "control"),
+            ("/items/1%00", "nul"),
+            ("/items/1%0a", ""),
             ("/items/%2565xport", "percent"),
             ("/items/%252fsecret", "percent"),
             ("/items/export;v=1", "semicolon"),

@@ -92,7 +92,7 @@ pub(crate) const ROWS: &[Row] = &[
     error("prefix", &[("prefix: shp", "prefix: «\"_\"")], "a key's prefix has 1 to 32 letters and digits", ""),
     error("unknown-word", &[("    at: {", "    validation: { formats: «check }\n    at: {")], "`assert` or `annotate`", "").placed_at("{ formats: check"),
     error("path-characters", &[("    at: {", "    path_characters: [slash, «semikolon]\n    at: {")], "unknown character name `semikolon`", "did you mean `semicolon`?"),
-    error("path-characters", &[("{ credits: 1 }", "{ credits: 1, path_characters: [«dots] }")], "unknown character name `dots`", "use: slash, backslash, control, percent, semicolon"),
+    error("path-characters", &[("{ credits: 1 }", "{ credits: 1, path_characters: [«dots] }")], "unknown character name `dots`", "use: slash, backslash, nul, percent, semicolon"),
     error("header-name", &[("    at: {", "    reserved_headers: [X-Tenant-*, «'a b']\n    at: {")], "`a b` is not a valid header name", "x-tenant-*"),
     error("unknown-word", &[("    at: {", "    validation: «{ ambiguous_path: maybe }\n    at: {")], "`reject` or `ignore`", ""),
     error("unknown-word", &[("    at: {", "    validation: «{ unknown_query: drop }\n    at: {")], "`ignore`, `warn` or `refuse`", ""),

@@ -17,7 +17,7 @@ use smallvec::SmallVec;
 
 use super::Operation;
 use super::reader::{METHODS, RawOperation, Reader};
-use crate::path::{canonical_path, folded, is_unmistakable, trimmed};
+use crate::path::{canonical_path, comparable, folded, is_unmistakable, trimmed};
 
 /// What a method and a path mean.
 #[derive(Debug)]
@@ -77,7 +77,7 @@ impl fmt::Debug for Found<'_, '_> {
 /// One segment's worth of paths.
 #[derive(Debug, Default)]
 pub(crate) struct Routes {
-    /// By their canonical form.
+    /// As they are compared.
     literals: HashMap<Box<str>, Routes>,
     /// The literals again, by how the most lenient server reads them.
     lenient: HashMap<Box<str>, Vec<Box<str>>>,
@@ -165,7 +165,7 @@ impl Routes {
     }
 
     fn literal(&mut self, segment: &str) -> &mut Routes {
-        let segment: Box<str> = canonical_path(segment).text.into();
+        let segment: Box<str> = comparable(segment).into();
         if !self.literals.contains_key(&segment) {
             self.is_mistakable |= !is_unmistakable(&segment);
             let lenient = trimmed(&folded(&segment)).into();
@@ -234,14 +234,14 @@ impl Routes {
         any.go_on(rest, captured)
     }
 
-    /// The literal that a segment is, whether or not the segment is in canonical form.
+    /// The literal that a segment is, however the two are spelled.
     fn literal_for(&self, segment: &str) -> Option<&Self> {
         let literal = self.literals.get(segment);
         if literal.is_some() || self.literals.is_empty() {
             return literal;
         }
-        match canonical_path(segment).text {
-            Cow::Owned(canonical) => self.literals.get(canonical.as_str()),
+        match comparable(segment) {
+            Cow::Owned(comparable) => self.literals.get(comparable.as_str()),
             Cow::Borrowed(_) => None,
         }
     }
