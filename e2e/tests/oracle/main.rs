@@ -1,0 +1,109 @@
+//! The path oracle: the operation that the gateway judged is the operation that the server behind it ran.
+//!
+//! Every spelling of `e2e/oracle/spellings.yaml` is sent through the gateway to every server. Either the gateway rejects it,
+//! or the server runs nothing, or the server's own router chose the operation that the access log names. What the gateway
+//! should do about a spelling is not written down anywhere: only this rule is, and the ordinary spellings that must pass.
+//!
+//! `DEMUR_ORACLE_ROUNDS` adds as many spellings that are made of two rows each, from `DEMUR_ORACLE_SEED`.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test that cannot go on should stop and say where"
+)]
+
+mod site;
+mod spelling;
+
+use std::collections::BTreeMap;
+
+use site::{Key, Outcome, Site};
+use spelling::{OPERATIONS, Spelling};
+
+/// Those whose routers tell upper from lower case.
+const SERVERS: [&str; 8] =
+    ["flask", "nginx", "node", "node-strict", "php", "php-fpm", "tomcat", "tomcat-decode"];
+
+#[test]
+fn the_operation_that_was_judged_is_the_operation_that_runs() {
+    judged_is_run(&SERVERS);
+}
+
+#[test]
+fn the_operation_that_was_judged_runs_on_a_router_that_ignores_case() {
+    judged_is_run(&["express"]);
+}
+
+fn judged_is_run(servers: &[&'static str]) {
+    let spellings = spelling::all();
+    let rows = spelling::rows();
+    assert!(rows >= 300, "{rows} rows");
+    let outcomes = Site::start(servers).send_all(&spellings, Key::Full);
+    let wrong = |outcome: &&Outcome| {
+        let ran = outcome.ran.as_ref().map(|ran| &ran.operation);
+        ran.is_some() && ran != outcome.judged.as_ref()
+    };
+    report("ran another operation than was judged", outcomes.iter().filter(wrong), &outcomes);
+    // A gateway that rejects everything would satisfy the rule.
+    for server in servers {
+        let ran = outcomes.iter().filter(|outcome| outcome.server == *server && outcome.ran.is_some());
+        assert!(ran.count() > spellings.len() / 20, "{server} runs next to nothing");
+    }
+}
+
+#[test]
+fn no_spelling_runs_what_the_key_does_not_cover() {
+    // This key has no scope, and its grant is `item:1`.
+    let outcomes = Site::start(&SERVERS).send_all(&spelling::all(), Key::Poor);
+    let is_protected = |name: &str| OPERATIONS.iter().any(|known| known.name == name && known.needs_scope);
+    let is_granted = |name: &str| OPERATIONS.iter().any(|known| known.name == name && known.needs_grant);
+    let wrong = |outcome: &&Outcome| {
+        outcome.ran.as_ref().is_some_and(|ran| {
+            let item = ran.values.as_ref().and_then(|values| values.first());
+            is_protected(&ran.operation)
+                || (is_granted(&ran.operation) && item.is_some_and(|item| item != "1"))
+        })
+    };
+    report("ran beyond the key's scopes and grants", outcomes.iter().filter(wrong), &outcomes);
+}
+
+#[test]
+fn ordinary_spellings_pass() {
+    let rows = spelling::ordinary();
+    let spellings: Vec<Spelling> = rows.iter().map(|row| row.spelling.clone()).collect();
+    let servers: Vec<&'static str> = SERVERS.into_iter().chain(["express"]).collect();
+    let outcomes = Site::start(&servers).send_all(&spellings, Key::Full);
+    let mut wrong = Vec::new();
+    for outcome in &outcomes {
+        let row = rows.iter().find(|row| row.spelling == outcome.spelling).unwrap();
+        let ran = outcome.ran.as_ref();
+        let values = ran.and_then(|ran| ran.values.as_ref()).zip(row.values.as_ref());
+        let is_right = outcome.status == 200
+            && outcome.judged.as_deref() == Some(row.runs.as_str())
+            && ran.is_some_and(|ran| ran.operation == row.runs)
+            && values.is_none_or(|(found, expected)| found == expected);
+        if !is_right {
+            wrong.push(outcome);
+        }
+    }
+    report("did not run as they should", wrong.into_iter(), &outcomes);
+}
+
+/// Panics where there is anything to report: the number for each server, and as many as a person reads.
+fn report<'o>(what: &str, wrong: impl Iterator<Item = &'o Outcome>, of: &[Outcome]) {
+    const SHOWN: usize = 60;
+    let wrong: Vec<&Outcome> = wrong.collect();
+    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+    for outcome in &wrong {
+        *counts.entry(outcome.server).or_default() += 1;
+    }
+    let lines: Vec<String> = wrong.iter().take(SHOWN).map(|outcome| outcome.to_string()).collect();
+    assert!(
+        wrong.is_empty(),
+        "{} of {} requests {what}: {counts:?}\n{}",
+        wrong.len(),
+        of.len(),
+        lines.join("\n")
+    );
+}
