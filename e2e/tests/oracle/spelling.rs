@@ -102,10 +102,11 @@ pub(crate) fn all() -> Vec<Spelling> {
                 continue;
             }
             let target = filled(&row.target, operation.path);
-            made.push(Spelling { target, note: format!("{} ({})", row.note, operation.name) });
-            if !row.target.contains('{') {
+            if target == row.target {
+                made.push(row.clone());
                 break;
             }
+            made.push(Spelling { target, note: format!("{} ({})", row.note, operation.name) });
         }
     }
     made.dedup_by(|one, other| one.target == other.target);
