@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Print the folder with the servers of the path oracle, and install them first where they are missing: `bin/` with `php`,
-# `php-fpm`, `java` and `nginx`, `python/` with Flask, `node/` with Express, `classes/` and `jars/` with the Tomcat server.
+# Print the folder with the servers of the path oracle and the clients of the client corpus, and install them first where
+# they are missing: `bin/` with `php`, `php-fpm`, `java`, `nginx` and `curl`, `python/` with Flask and HTTP clients, `node/`
+# with Express and HTTP clients, `classes/` and `jars/` with the Tomcat server and the Java clients.
 # Debian packages are unpacked below cargo's target folder; nothing is installed into the system, and no service is started.
 set -euo pipefail
 
@@ -61,23 +62,41 @@ offer php php-cli '*/bin/php[0-9]*'
 offer php-fpm php-fpm '*/sbin/php-fpm[0-9]*'
 offer java default-jdk-headless '*/jvm/java-*/bin/java'
 offer javac default-jdk-headless '*/jvm/java-*/bin/javac'
+offer curl curl '*/bin/curl'
 [ -e "$root/bin/nginx" ] || ln -s "$("$here/proxies.sh" | tail -n 1)/nginx" "$root/bin/nginx"
 
-for library in embed-core annotations-api; do
-  [ -e "$root/jars/$library.jar" ] && continue
-  # The embedded Tomcat needs the annotations, which are in the package of the other one.
-  [ -d "$root/system/usr/share/java" ] || unpack libtomcat10-embed-java libtomcat10-java
-  jar=$(find "$root/system/usr/share/java" -name "tomcat10-$library.jar")
-  [ -n "$jar" ] || fail "the packages of Tomcat have no $library"
-  cp -L "$jar" "$root/jars/.$library.jar"
-  mv "$root/jars/.$library.jar" "$root/jars/$library.jar"
-done
-jars=$(printf '%s:' "$root"/jars/*.jar)
-if ! cmp -s "$here/oracle/TomcatServer.java" "$root/classes/TomcatServer.java"; then
+# Copy one library out of what was unpacked.
+jar() {
+  local name=$1 found
+  shift
+  [ -e "$root/jars/$name.jar" ] && return
+  found=$(find "$root/system/usr/share/java" -name "$name.jar" 2>/dev/null) || true
+  if [ -z "$found" ]; then
+    unpack "$@"
+    found=$(find "$root/system/usr/share/java" -name "$name.jar")
+  fi
+  [ -n "$found" ] || fail "no $name in $*"
+  cp -L "$found" "$root/jars/.$name.jar"
+  mv "$root/jars/.$name.jar" "$root/jars/$name.jar"
+}
+
+# The embedded Tomcat needs the annotations, which are in the package of the other one.
+jar tomcat10-embed-core libtomcat10-embed-java
+jar tomcat10-annotations-api libtomcat10-java
+jar okhttp libokhttp-java
+jar okio libokio-java
+
+compile() {
+  local name
+  name=$(basename "$1")
+  cmp -s "$1" "$root/classes/$name" && return
   mkdir -p "$root/classes"
-  "$root/bin/javac" -cp "$jars" -d "$root/classes" "$here/oracle/TomcatServer.java" >&2 || fail "TomcatServer.java does not compile"
-  cp "$here/oracle/TomcatServer.java" "$root/classes/TomcatServer.java"
-fi
+  "$root/bin/javac" -encoding UTF-8 -cp "$(printf '%s:' "$root"/jars/*.jar)" -d "$root/classes" "$1" >&2 || fail "$name does not compile"
+  cp "$1" "$root/classes/$name"
+}
+
+compile "$here/oracle/TomcatServer.java"
+compile "$here/clients/JavaClients.java"
 
 if ! cmp -s "$here/oracle/requirements.txt" "$root/python/requirements.txt"; then
   rm -rf "$root/python"
