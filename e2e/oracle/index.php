@@ -24,6 +24,10 @@ if (PHP_SAPI === 'cli-server') {
     $path = rawurldecode(explode('?', $_SERVER['REQUEST_URI'], 2)[0]);
 } else {
     $path = $_SERVER['PATH_INFO'];
+    if (isset($_SERVER['DECODE_AGAIN'])) {
+        // A common mistake, which makes double encoding matter.
+        $path = rawurldecode($path);
+    }
 }
 
 header('Content-Type: application/json');

@@ -117,7 +117,7 @@ class Servers:
         allow_root = ["--allow-to-run-as-root"] if os.geteuid() == 0 else []
         self.start("php-fpm", [self.root / "bin/php-fpm", "--nodaemonize", *allow_root, "--fpm-config", config])
         # Neither nginx nor PHP's own server can be asked for the port that it was given.
-        self.on_free_ports(["nginx", "php-fpm"], self.start_nginx)
+        self.on_free_ports(["nginx", "php-fpm", "php-twice"], self.start_nginx)
         self.on_free_ports(["php"], self.start_php)
 
         self.ports |= json.loads(self.says("node", node))
@@ -148,8 +148,8 @@ class Servers:
             self.ports |= dict(zip(names, ports))
             return
 
-    def start_nginx(self, port, port_of_php):
-        config = self.filled("nginx.conf", nginx=port, nginx_php=port_of_php)
+    def start_nginx(self, port, port_of_php, port_of_twice):
+        config = self.filled("nginx.conf", nginx=port, nginx_php=port_of_php, nginx_twice=port_of_twice)
         command = [self.root / "bin/nginx", "-p", self.folder, "-e", self.folder / "nginx.log", "-c", config]
         return self.start("nginx", command)
 

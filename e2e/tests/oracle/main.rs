@@ -18,12 +18,12 @@ mod spelling;
 
 use std::collections::BTreeMap;
 
-use site::{Key, Outcome, Site};
+use site::{Key, Layout, Outcome, Site};
 use spelling::{OPERATIONS, Spelling};
 
 /// Those whose routers tell upper from lower case.
-const SERVERS: [&str; 8] =
-    ["flask", "nginx", "node", "node-strict", "php", "php-fpm", "tomcat", "tomcat-decode"];
+const SERVERS: [&str; 9] =
+    ["flask", "nginx", "node", "node-strict", "php", "php-fpm", "php-twice", "tomcat", "tomcat-decode"];
 
 #[test]
 fn the_operation_that_was_judged_is_the_operation_that_runs() {
@@ -39,7 +39,7 @@ fn judged_is_run(servers: &[&'static str]) {
     let spellings = spelling::all();
     let rows = spelling::rows();
     assert!(rows >= 300, "{rows} rows");
-    let outcomes = Site::start(servers).send_all(&spellings, Key::Full);
+    let outcomes = Site::start(servers, Layout::Whole).send_all(&spellings, Key::Full);
     let wrong = |outcome: &&Outcome| {
         let ran = outcome.ran.as_ref().map(|ran| &ran.operation);
         ran.is_some() && ran != outcome.judged.as_ref()
@@ -55,7 +55,7 @@ fn judged_is_run(servers: &[&'static str]) {
 #[test]
 fn no_spelling_runs_what_the_key_does_not_cover() {
     // This key has no scope, and its grant is `item:1`.
-    let outcomes = Site::start(&SERVERS).send_all(&spelling::all(), Key::Poor);
+    let outcomes = Site::start(&SERVERS, Layout::Whole).send_all(&spelling::all(), Key::Poor);
     let is_protected = |name: &str| OPERATIONS.iter().any(|known| known.name == name && known.needs_scope);
     let is_granted = |name: &str| OPERATIONS.iter().any(|known| known.name == name && known.needs_grant);
     let wrong = |outcome: &&Outcome| {
@@ -69,11 +69,25 @@ fn no_spelling_runs_what_the_key_does_not_cover() {
 }
 
 #[test]
+fn no_spelling_crosses_from_one_api_to_another() {
+    // What is below `/admin` is an API of its own, with keys; everything else on the same server is open to all.
+    let outcomes = Site::start(&SERVERS, Layout::Divided).send_all(&spelling::all(), Key::None);
+    let wrong = |outcome: &&Outcome| {
+        outcome.ran.as_ref().is_some_and(|ran| ["purge", "showAdmin"].contains(&ran.operation.as_str()))
+    };
+    report("crossed to the other API", outcomes.iter().filter(wrong), &outcomes);
+    for server in SERVERS {
+        let ran = outcomes.iter().filter(|outcome| outcome.server == server && outcome.ran.is_some());
+        assert!(ran.count() > 0, "{server} runs nothing");
+    }
+}
+
+#[test]
 fn ordinary_spellings_pass() {
     let rows = spelling::ordinary();
     let spellings: Vec<Spelling> = rows.iter().map(|row| row.spelling.clone()).collect();
     let servers: Vec<&'static str> = SERVERS.into_iter().chain(["express"]).collect();
-    let outcomes = Site::start(&servers).send_all(&spellings, Key::Full);
+    let outcomes = Site::start(&servers, Layout::Whole).send_all(&spellings, Key::Full);
     let mut wrong = Vec::new();
     for outcome in &outcomes {
         let row = rows.iter().find(|row| row.spelling == outcome.spelling).unwrap();

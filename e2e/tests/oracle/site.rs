@@ -12,6 +12,8 @@ use serde_json::{Value as Json, json};
 
 use crate::spelling::{OPERATIONS, Spelling};
 
+const DOCUMENT: &str = include_str!("../../oracle/openapi.yaml");
+
 /// Which key a request carries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Key {
@@ -19,6 +21,17 @@ pub(crate) enum Key {
     Full,
     /// One without scopes, for one item.
     Poor,
+    /// No key.
+    None,
+}
+
+/// How the operations are divided between APIs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Layout {
+    /// All are in one API, which needs a key.
+    Whole,
+    /// Those below `/admin` are in an API that needs a key, the others in one that needs none.
+    Divided,
 }
 
 /// What reached a server, by request id.
@@ -79,11 +92,14 @@ fn host(server: &str) -> String {
 }
 
 impl Site {
-    pub(crate) fn start(servers: &[&'static str]) -> Self {
+    pub(crate) fn start(servers: &[&'static str], layout: Layout) -> Self {
         let running = Servers::shared();
         let arrived = Arrived::default();
         let folder = Folder::empty();
-        folder.write("openapi.yaml", include_str!("../../oracle/openapi.yaml"));
+        let (open, admin) = divided(DOCUMENT);
+        folder.write("openapi.yaml", DOCUMENT);
+        folder.write("open.yaml", &open);
+        folder.write("admin.yaml", &admin);
         let mut config = "demur: 1\nstore: sqlite:demur.db\naccess_log: { requests: all, to: access.log }\n\
                           plans:\n  pro: {}\napis:\n"
             .to_owned();
@@ -91,21 +107,20 @@ impl Site {
         for server in servers {
             let (address, arrived) = (running.address(server), Arc::clone(&arrived));
             let relay = Upstream::start(move |request| relayed(request, address, &arrived));
-            config.push_str(&format!(
-                "  - name: {server}\n    contract: problem\n    openapi: openapi.yaml\n    at: {{ host: {} }}\n    \
-                 upstream: {{ url: \"http://{}\" }}\n    authentication: {{ scheme: bearer, prefix: orc }}\n    \
-                 operations:\n",
-                host(server),
-                relay.address(),
-            ));
-            for operation in &OPERATIONS {
-                let settings = match (operation.needs_scope, operation.needs_grant) {
-                    (true, true) => "scope: secrets, resource: \"item:{id}\"",
-                    (true, false) => "scope: secrets",
-                    (false, true) => "resource: \"item:{id}\"",
-                    (false, false) => continue,
-                };
-                config.push_str(&format!("      {}: {{ {settings} }}\n", operation.name));
+            let upstream = relay.address().to_string();
+            match layout {
+                Layout::Whole => {
+                    config.push_str(&api(server, server, "openapi.yaml", "", &upstream, settings))
+                }
+                Layout::Divided => {
+                    let name = format!("{server}-admin");
+                    config.push_str(&api(&name, server, "admin.yaml", "/admin", &upstream, |name| {
+                        if ["purge", "showAdmin"].contains(&name) { "scope: secrets" } else { "" }
+                    }));
+                    config.push_str(&api(server, server, "open.yaml", "", &upstream, |name| {
+                        if ["purge", "showAdmin"].contains(&name) { "" } else { "anonymous: true" }
+                    }));
+                }
             }
             relays.push(relay);
         }
@@ -128,7 +143,11 @@ impl Site {
             let of_each = apis.iter().map(|api| {
                 let client = gateway.client_of_no_api();
                 scope.spawn(move || {
-                    let secret = if key == Key::Full { &api.full } else { &api.poor };
+                    let secret = match key {
+                        Key::Full => Some(&*api.full),
+                        Key::Poor => Some(&*api.poor),
+                        Key::None => None,
+                    };
                     let send =
                         |spelling: &Spelling| send(&mut client.connect(), api.server, spelling, secret);
                     spellings
@@ -167,15 +186,61 @@ impl Site {
     }
 }
 
+/// The document without what is below `/admin`, and that alone, with its paths relative to it.
+fn divided(document: &str) -> (String, String) {
+    let (before, rest) = document.split_once("  /admin/purge:\n").expect("it has the operation");
+    let (admin, after) = rest.split_once("  /files/").expect("what follows");
+    let (head, _) = before.split_once("  /items:\n").expect("the first path");
+    let admin = format!("{head}  /purge:\n{}", admin.replace("/admin/", "/"));
+    (format!("{before}  /files/{after}"), admin)
+}
+
+/// An API of the configuration; each of its operations that has settings has them.
+fn api(
+    name: &str,
+    server: &str,
+    document: &str,
+    path: &str,
+    upstream: &str,
+    settings: impl Fn(&str) -> &'static str,
+) -> String {
+    let at = if path.is_empty() { String::new() } else { format!(", path: {path}") };
+    let mut api = format!(
+        "  - name: {name}\n    contract: problem\n    openapi: {document}\n    at: {{ host: {}{at} }}\n    \
+         upstream: {{ url: \"http://{upstream}{path}\" }}\n    \
+         authentication: {{ scheme: bearer, prefix: orc }}\n    operations:\n",
+        host(server),
+    );
+    for operation in &OPERATIONS {
+        let settings = settings(operation.name);
+        if !settings.is_empty() {
+            api.push_str(&format!("      {}: {{ {settings} }}\n", operation.name));
+        }
+    }
+    api
+}
+
+/// What an operation needs where all are in one API.
+fn settings(name: &str) -> &'static str {
+    let operation = OPERATIONS.iter().find(|operation| operation.name == name);
+    match operation.map(|operation| (operation.needs_scope, operation.needs_grant)) {
+        Some((true, true)) => "scope: secrets, resource: \"item:{id}\"",
+        Some((true, false)) => "scope: secrets",
+        Some((false, true)) => "resource: \"item:{id}\"",
+        _ => "",
+    }
+}
+
 /// The status, and the request id.
-fn send(connection: &mut Connection, server: &str, spelling: &Spelling, key: &str) -> (u16, String) {
+fn send(connection: &mut Connection, server: &str, spelling: &Spelling, key: Option<&str>) -> (u16, String) {
     let host = host(server);
     let mut request = b"GET ".to_vec();
     request.extend_from_slice(&spelling.target(&host));
-    request.extend_from_slice(
-        format!(" HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {key}\r\nConnection: close\r\n\r\n")
-            .as_bytes(),
-    );
+    request.extend_from_slice(format!(" HTTP/1.1\r\nHost: {host}\r\n").as_bytes());
+    if let Some(key) = key {
+        request.extend_from_slice(format!("Authorization: Bearer {key}\r\n").as_bytes());
+    }
+    request.extend_from_slice(b"Connection: close\r\n\r\n");
     connection.write(&request);
     let answer = connection.try_read("GET").unwrap_or_else(|error| panic!("{spelling:?}: {error}"));
     (answer.status, answer.field("x-request-id").to_owned())
