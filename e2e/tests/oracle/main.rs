@@ -17,7 +17,11 @@ mod site;
 mod spelling;
 
 use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+use std::thread;
 
+use demur_e2e::servers::{self, Servers};
 use site::{Key, Layout, Outcome, Site};
 use spelling::{OPERATIONS, Spelling};
 
@@ -79,6 +83,42 @@ fn no_spelling_crosses_from_one_api_to_another() {
     for server in SERVERS {
         let ran = outcomes.iter().filter(|outcome| outcome.server == server && outcome.ran.is_some());
         assert!(ran.count() > 0, "{server} runs nothing");
+    }
+}
+
+/// Without a gateway: the oracle can only find what its servers read differently. What each of them makes of each spelling
+/// is written to `path-oracle.tsv` in cargo's folder for tests' files (`target/tmp`).
+#[test]
+fn the_servers_read_spellings_differently() {
+    let servers: Vec<&'static str> = SERVERS.into_iter().chain(["express"]).collect();
+    let spellings = spelling::all();
+    let running = Servers::shared();
+    let columns: Vec<Vec<String>> = thread::scope(|scope| {
+        let of_each = servers.iter().map(|server| {
+            let spellings = &spellings;
+            scope.spawn(move || {
+                let ran = |spelling: &Spelling| {
+                    let ran = servers::run(running.address(server), &spelling.target("oracle.example"));
+                    ran.map_or_else(|| "-".to_owned(), |ran| ran.operation)
+                };
+                spellings.iter().map(ran).collect()
+            })
+        });
+        let of_each: Vec<_> = of_each.collect();
+        of_each.into_iter().map(|thread| thread.join().expect("its panic was told")).collect()
+    });
+    let mut table = format!("spelling\tnote\t{}\n", servers.join("\t"));
+    for (row, spelling) in spellings.iter().enumerate() {
+        let target = spelling.target("oracle.example").escape_ascii().to_string();
+        let cells: Vec<&str> = columns.iter().map(|column| column[row].as_str()).collect();
+        table.push_str(&format!("{target}\t{}\t{}\n", spelling.note, cells.join("\t")));
+    }
+    fs::write(Path::new(env!("CARGO_TARGET_TMPDIR")).join("path-oracle.tsv"), table).unwrap();
+    let strict = servers.iter().position(|server| *server == "node-strict").unwrap();
+    for (server, column) in servers.iter().zip(&columns) {
+        let differs = |(ours, strict): &(&String, &String)| *ours != "-" && *strict != "-" && ours != strict;
+        let count = column.iter().zip(&columns[strict]).filter(differs).count();
+        assert!(*server == "node-strict" || count > 10, "{server} differs from node-strict {count} times");
     }
 }
 
