@@ -40,16 +40,23 @@ unpack() {
   return 0
 }
 
+unpacked() {
+  [ ! -d "$root/system/usr" ] || find "$root/system/usr" -path "$1" -type f -perm -u+x | sort | tail -n 1
+}
+
 # Offer a program: the machine's own where it has one of these names, otherwise the one in the package.
 offer() {
   local name=$1 package=$2 pattern=$3 found
   [ -e "$root/bin/$name" ] && return
   if found=$(PATH="$PATH:/usr/sbin" command -v "$name"); then
-    ln -s "$found" "$root/bin/$name"
+    ln -sfn "$found" "$root/bin/$name"
     return
   fi
-  unpack "$package"
-  found=$(find "$root/system/usr" -path "$pattern" -type f -perm -u+x | sort | tail -n 1)
+  found=$(unpacked "$pattern")
+  if [ -z "$found" ]; then
+    unpack "$package"
+    found=$(unpacked "$pattern")
+  fi
   [ -n "$found" ] || fail "package $package has no $name"
   # A script that becomes the program, so that the process is the program's own.
   printf '#!/bin/sh\nLD_LIBRARY_PATH=%s exec %s "$@"\n' "$libraries" "$found" >"$root/bin/.$name"
@@ -63,7 +70,7 @@ offer php-fpm php-fpm '*/sbin/php-fpm[0-9]*'
 offer java default-jdk-headless '*/jvm/java-*/bin/java'
 offer javac default-jdk-headless '*/jvm/java-*/bin/javac'
 offer curl curl '*/bin/curl'
-[ -e "$root/bin/nginx" ] || ln -s "$("$here/proxies.sh" | tail -n 1)/nginx" "$root/bin/nginx"
+[ -e "$root/bin/nginx" ] || ln -sfn "$("$here/proxies.sh" | tail -n 1)/nginx" "$root/bin/nginx"
 
 # Copy one library out of what was unpacked.
 jar() {

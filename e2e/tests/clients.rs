@@ -10,11 +10,16 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::{Mutex, mpsc};
+use std::time::Duration;
 
 use demur_e2e::hostile::{bytes, items};
 use demur_e2e::{Folder, Gateway, NewKey, Reaction, Upstream, servers};
 use demur_source::Node;
 use serde_json::{Value as Json, json};
+
+/// No browser needs longer for all of its requests.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 struct Site {
     gateway: Gateway,
@@ -52,25 +57,24 @@ fn every_request_passes(site: &Site, mut command: Command, at_least: usize) {
     let lines = stdout
         .lines()
         .map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}")));
-    let results: Vec<Json> = lines.collect();
-    assert!(results.len() >= at_least, "only {} requests: {stdout}", results.len());
+    all_passed(site, &lines.collect::<Vec<Json>>(), at_least);
+}
+
+fn all_passed(site: &Site, results: &[Json], at_least: usize) {
     let rejected: Vec<String> =
         results.iter().filter(|result| result["status"] != 200).map(Json::to_string).collect();
+    let log = site.gateway.log();
+    let conditions: Vec<&str> = log.lines().filter(|line| line.contains("\"condition\"")).collect();
     assert!(
-        rejected.is_empty(),
+        rejected.is_empty() && conditions.is_empty(),
         "{} of {} requests:\n{}\n{}",
         rejected.len(),
         results.len(),
         rejected.join("\n"),
-        site.gateway
-            .log()
-            .lines()
-            .filter(|line| line.contains("\"condition\""))
-            .collect::<Vec<_>>()
-            .join("\n")
+        conditions.join("\n")
     );
-    let arrived = site.upstream.received().len();
-    assert_eq!(arrived, results.len(), "the upstream saw another number of requests");
+    assert!(results.len() >= at_least, "only {} requests", results.len());
+    assert_eq!(site.upstream.received().len(), results.len(), "the upstream saw another number of requests");
 }
 
 #[test]
@@ -107,6 +111,49 @@ fn java_clients_pass() {
     command.args(["-XX:TieredStopAtLevel=1", "-Dfile.encoding=UTF-8", "-cp", &classes, "JavaClients"]);
     command.args([&site.url(), &site.key]);
     every_request_passes(&site, command, 40);
+}
+
+#[test]
+fn chromium_passes() {
+    let site = Site::start();
+    let (told, results) = mpsc::channel();
+    let told = Mutex::new(told);
+    let page = Upstream::start(move |request| {
+        if request.target == "/results" {
+            let results: Vec<Json> = serde_json::from_slice(&request.content).unwrap();
+            // Nobody waits any more where the test has ended.
+            let _ = told.lock().unwrap().send(results);
+        }
+        let html = [("Content-Type", "text/html; charset=utf-8")];
+        Reaction::answer(200, &html, include_str!("../clients/browser.html"))
+    });
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("chromium.sh");
+    let output =
+        Command::new(&script).output().unwrap_or_else(|error| panic!("{}: {error}", script.display()));
+    assert!(output.status.success(), "no Chromium: {}", String::from_utf8_lossy(&output.stderr));
+    let said = String::from_utf8(output.stdout).unwrap();
+    let profile = Folder::empty();
+    let encoded = site.url().replace(':', "%3A").replace('/', "%2F");
+    let mut command = Command::new(said.lines().last().unwrap());
+    command.args([
+        "--headless",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--disable-dev-shm-usage",
+        "--no-proxy-server",
+    ]);
+    command.args(["--no-first-run", "--disable-background-networking", "--disable-component-update"]);
+    command.arg(format!("--user-data-dir={}", profile.path().display()));
+    command.arg(format!("http://{}/#{encoded},{}", page.address(), site.key));
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    let mut browser = command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    let results = results.recv_timeout(PATIENCE);
+    // Its other processes end with it.
+    browser.kill().unwrap();
+    browser.wait().unwrap();
+    let results = results.unwrap_or_else(|error| panic!("{error}: {}", site.gateway.log()));
+    // Preflights are answered by the gateway itself.
+    all_passed(&site, &results, 45);
 }
 
 #[test]

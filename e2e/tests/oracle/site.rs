@@ -110,7 +110,7 @@ impl Site {
             let upstream = relay.address().to_string();
             match layout {
                 Layout::Whole => {
-                    config.push_str(&api(server, server, "openapi.yaml", "", &upstream, settings))
+                    config.push_str(&api(server, server, "openapi.yaml", "", &upstream, settings));
                 }
                 Layout::Divided => {
                     let name = format!("{server}-admin");
