@@ -29,7 +29,8 @@ libc = ctypes.CDLL(None)
 
 
 def dies_with_parent():
-    libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    # A signal that a server with processes of its own passes on.
+    libc.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 class Quiet(WSGIRequestHandler):
@@ -53,7 +54,12 @@ class Servers:
     def start(self, name, command, **options):
         log = open(self.folder / f"{name}.err", "wb")
         child = subprocess.Popen(
-            [str(part) for part in command], stdin=subprocess.DEVNULL, stderr=log, preexec_fn=dies_with_parent, **options
+            [str(part) for part in command],
+            stdin=subprocess.DEVNULL,
+            stderr=log,
+            preexec_fn=dies_with_parent,
+            start_new_session=True,
+            **options,
         )
         self.children.append((name, child))
         return child
@@ -142,8 +148,7 @@ class Servers:
             except SystemExit:
                 if attempt == 9:
                     raise
-                child.kill()
-                self.children.pop()
+                self.kill(self.children.pop()[1])
                 continue
             self.ports |= dict(zip(names, ports))
             return
@@ -155,14 +160,19 @@ class Servers:
 
     def start_php(self, port):
         command = [self.root / "bin/php", "-n", "-S", f"127.0.0.1:{port}", "-t", self.folder, HERE / "index.php"]
-        environment = {**os.environ, "PHP_CLI_SERVER_WORKERS": "2"}
-        return self.start("php", command, stdout=subprocess.DEVNULL, env=environment)
+        return self.start("php", command, stdout=subprocess.DEVNULL)
 
     def stop(self):
         for _, child in self.children:
-            child.kill()
-        for _, child in self.children:
-            child.wait()
+            self.kill(child)
+
+    def kill(self, child):
+        """End a server with the processes that it started: each has a session of its own."""
+        try:
+            os.killpg(child.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+        child.wait()
 
 
 def main():
