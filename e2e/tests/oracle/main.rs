@@ -86,6 +86,17 @@ fn no_spelling_crosses_from_one_api_to_another() {
     }
 }
 
+#[test]
+fn no_spelling_leaves_the_path_of_its_upstream() {
+    // The upstream of the API below `/admin` has that path in its URL, and the key is one of that API.
+    let outcomes = Site::start(&SERVERS, Layout::Divided).send_all(&spelling::all(), Key::Full);
+    let wrong = |outcome: &&Outcome| {
+        let ran = outcome.ran.as_ref().map(|ran| &ran.operation);
+        ran.is_some() && ran != outcome.judged.as_ref()
+    };
+    report("ran another operation than was judged", outcomes.iter().filter(wrong), &outcomes);
+}
+
 /// Without a gateway: the oracle can only find what its servers read differently. What each of them makes of each spelling
 /// is written to `path-oracle.tsv` in cargo's folder for tests' files (`target/tmp`).
 #[test]

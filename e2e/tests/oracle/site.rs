@@ -17,7 +17,7 @@ const DOCUMENT: &str = include_str!("../../oracle/openapi.yaml");
 /// Which key a request carries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Key {
-    /// One that covers everything.
+    /// One that covers everything; of the API that needs a key, where they are divided.
     Full,
     /// One without scopes, for one item.
     Poor,
@@ -128,7 +128,9 @@ impl Site {
         folder.create_account("acme", "pro");
         let apis = servers.iter().zip(relays).map(|(server, relay)| {
             let key = NewKey { api: server, account: "acme", ..NewKey::default() };
-            let full = folder.create_key(&NewKey { scopes: &["secrets"], ..key }).secret;
+            let admin = format!("{server}-admin");
+            let of_full = if layout == Layout::Divided { &*admin } else { *server };
+            let full = folder.create_key(&NewKey { api: of_full, scopes: &["secrets"], ..key }).secret;
             let poor = folder.create_key(&NewKey { scopes: &["none"], resources: &["item:1"], ..key }).secret;
             Api { server, full, poor, _relay: relay }
         });
