@@ -75,8 +75,15 @@ overload: bench-front
 
 # Mixed traffic: memory stays where it was, and nothing fails. `make soak SOAK_SECONDS=1800` for half an hour.
 SOAK_SECONDS ?= 60
-soak: bench-front soak-admission
+soak: bench-front soak-admission soak-paths
 	$(TARGET)/release/demur-bench-front soak seconds=$(SOAK_SECONDS)
+
+# The path oracle with every operation for every spelling, and with as many spellings made of two. Another seed, others.
+.PHONY: soak-paths
+soak-paths:
+	$(CARGO) build --quiet -p demur-cli -p demur-examples
+	DEMUR_ORACLE_ROUNDS=$(or $(ORACLE_ROUNDS),20000) DEMUR_ORACLE_SEED=$(or $(ORACLE_SEED),1) \
+		$(CARGO) test --quiet -p demur-e2e --test oracle
 
 bench-front:
 	$(CARGO) build --release --quiet --locked -p demur-cli

@@ -130,7 +130,7 @@ fn arrival(text: &str, key: &str) -> Arrival {
 }
 
 /// The bytes that a text stands for.
-fn bytes(text: &str, key: &str) -> Vec<u8> {
+pub fn bytes(text: &str, key: &str) -> Vec<u8> {
     let text = repeated(&text.replace("{POST}", POST).replace("{KEY}", key));
     text.chars().map(|character| u8::try_from(u32::from(character)).expect("a character is a byte")).collect()
 }

@@ -5,6 +5,7 @@
 //! - [`run`] and [`Program`] are the command line with any arguments, in any folder.
 //! - [`Client`] is the **checking client**. Every request of every test goes through it, and every answer is
 //!   held against what is true of all answers, whatever the test is about (`check.rs`).
+//! - [`servers`] are the servers that applications run on, each with the same API.
 //! - [`hostile`] reads requests that no good client sends out of data files.
 //! - [`Upstream`] is a server that misbehaves in earnest, and that remembers what it was sent.
 //!
@@ -28,6 +29,7 @@ mod process;
 mod program;
 mod request;
 mod scripted;
+pub mod servers;
 mod upstream;
 mod wire;
 
