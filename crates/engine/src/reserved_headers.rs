@@ -27,7 +27,8 @@ const OVERRIDES: &[&str] =
 /// Names that begin so say who the client is, or how it came.
 const IDENTITY_PREFIXES: &[&str] = &[
     // Proxies in general.
-    "x-forwarded-",
+    "forwarded-",
+    "x-forward",
     "x-real-",
     "x-remote-",
     "x-originating-",
@@ -38,7 +39,7 @@ const IDENTITY_PREFIXES: &[&str] = &[
     "ssl-client-",
     "x-client-cert",
     "x-client-dn",
-    "x-client-verify",
+    "x-client-verif",
     "x-certificate-",
     "x-ssl-",
     "x-tls-",
@@ -55,11 +56,12 @@ const IDENTITY_PREFIXES: &[&str] = &[
     // Clouds and content delivery networks.
     "cf-",
     "cloudfront-",
-    "fastly-client-",
+    "fastly-",
     "fly-client-",
     "fly-forwarded-",
     "x-akamai-",
     "x-amzn-mtls-",
+    "x-arr-",
     "x-amzn-oidc-",
     "x-appengine-",
     "x-azure-client",
@@ -73,12 +75,11 @@ const IDENTITY_PREFIXES: &[&str] = &[
 const IDENTITIES: &[&str] = &[
     "client-ip",
     "forwarded",
-    "forwarded-for",
-    "forwarded-proto",
     "front-end-https",
     "proxy",
     "proxy-client-ip",
     "proxy-user",
+    "real-ip",
     "true-client-ip",
     "via-ip",
     "wl-proxy-client-ip",
@@ -88,8 +89,6 @@ const IDENTITIES: &[&str] = &[
     "x-client-port",
     "x-cluster-client-ip",
     "x-coming-from",
-    "x-forwarded",
-    "x-forwarder-for",
     "x-host",
     "x-http-host-override",
     "x-proto",
@@ -104,10 +103,8 @@ const IDENTITIES: &[&str] = &[
 pub(crate) fn reserved(name: &str) -> Option<Reserved> {
     let begins = |prefixes: &[&str]| prefixes.iter().any(|prefix| name.starts_with(prefix));
     // Most headers begin with none of these letters.
-    if !matches!(
-        name.as_bytes().first(),
-        Some(b'a' | b'c' | b'f' | b'p' | b'r' | b's' | b't' | b'v' | b'w' | b'x')
-    ) {
+    if !matches!(name.as_bytes().first(), Some(b'c' | b'f' | b'p' | b'r' | b's' | b't' | b'v' | b'w' | b'x'))
+    {
         return None;
     }
     if begins(OVERRIDE_PREFIXES) || OVERRIDES.contains(&name) {

@@ -51,6 +51,11 @@ const fn classes() -> [u8; 256] {
         if unreserved || sub_delim || matches!(b, b':' | b'@' | b'/') {
             class |= PATH | QUERY;
         }
+        // Chromium and Node send these three in a path as they are; the URL standard has browsers encode `{`, `}`, `^` and
+        // the grave accent there.
+        if matches!(b, b'[' | b']' | b'|') {
+            class |= PATH;
+        }
         if matches!(b, b'?' | b'[' | b']' | b'{' | b'}' | b'|' | b'^' | b'`') {
             class |= QUERY;
         }
