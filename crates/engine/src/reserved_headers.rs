@@ -28,7 +28,9 @@ const OVERRIDES: &[&str] =
 const IDENTITY_PREFIXES: &[&str] = &[
     // Proxies in general.
     "forwarded-",
-    "x-forward",
+    "x-forward-",
+    "x-forwarded",
+    "x-forwarder-",
     "x-real-",
     "x-remote-",
     "x-originating-",
