@@ -75,8 +75,14 @@ overload: bench-front
 
 # Mixed traffic: memory stays where it was, and nothing fails. `make soak SOAK_SECONDS=1800` for half an hour.
 SOAK_SECONDS ?= 60
-soak: bench-front soak-admission
+soak: bench-front soak-admission soak-ending
 	$(TARGET)/release/demur-bench-front soak seconds=$(SOAK_SECONDS)
+
+# Ends a gateway under load after SOAK_CONNECTIONS connections: none of them is left without a response.
+.PHONY: soak-ending
+soak-ending:
+	$(CARGO) build --quiet -p demur-cli -p demur-examples
+	SOAK_CONNECTIONS=$(or $(SOAK_CONNECTIONS),27000) $(CARGO) test --quiet -p demur-e2e --test front -- --nocapture let_in
 
 bench-front:
 	$(CARGO) build --release --quiet --locked -p demur-cli
