@@ -75,7 +75,7 @@ overload: bench-front
 
 # Mixed traffic: memory stays where it was, and nothing fails. `make soak SOAK_SECONDS=1800` for half an hour.
 SOAK_SECONDS ?= 60
-soak: bench-front soak-admission soak-paths
+soak: bench-front soak-admission soak-paths soak-ending
 	$(TARGET)/release/demur-bench-front soak seconds=$(SOAK_SECONDS)
 
 # The path oracle with every operation for every spelling, and with as many spellings made of two. Another seed, others.
@@ -84,6 +84,12 @@ soak-paths:
 	$(CARGO) build --quiet -p demur-cli -p demur-examples
 	DEMUR_ORACLE_ROUNDS=$(or $(ORACLE_ROUNDS),20000) DEMUR_ORACLE_SEED=$(or $(ORACLE_SEED),1) \
 		$(CARGO) test --quiet -p demur-e2e --test oracle
+
+# Ends a gateway under load after SOAK_CONNECTIONS connections: none of them is left without a response.
+.PHONY: soak-ending
+soak-ending:
+	$(CARGO) build --quiet -p demur-cli -p demur-examples
+	SOAK_CONNECTIONS=$(or $(SOAK_CONNECTIONS),27000) $(CARGO) test --quiet -p demur-e2e --test front -- --nocapture let_in
 
 bench-front:
 	$(CARGO) build --release --quiet --locked -p demur-cli

@@ -2,11 +2,11 @@
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
-use std::process::ExitStatus;
+use std::process::{Command, ExitStatus};
 
 use serde_json::Value as Json;
 
-use crate::process::{Process, command};
+use crate::process::{Process, command, limited};
 use crate::{Client, Folder, NewKey, OWNED_BRAND, contract};
 
 /// The real binary, serving on a port of its own until this is dropped.
@@ -53,8 +53,17 @@ impl Gateway {
         gateway
     }
 
+    /// `demur serve` under these soft and hard limits on file descriptors.
+    pub fn serve_with_descriptors(folder: Folder, soft: u64, hard: u64) -> Self {
+        let process = Self::start_as(limited("demur", soft, hard), &folder);
+        Self::ready(process, folder)
+    }
+
     fn start(folder: &Folder) -> Process {
-        let mut command = command("demur");
+        Self::start_as(command("demur"), folder)
+    }
+
+    fn start_as(mut command: Command, folder: &Folder) -> Process {
         command.args(["serve", "--listen", "127.0.0.1:0", "--format", "json"]);
         command.arg("--config").arg(folder.config());
         Process::start(command)

@@ -26,6 +26,22 @@ pub(crate) fn command(name: &str) -> Command {
     command
 }
 
+/// The same under these soft and hard limits on file descriptors.
+pub(crate) fn limited(name: &str, soft: u64, hard: u64) -> Command {
+    let plain = command(name);
+    let mut command = Command::new("sh");
+    let script = format!("ulimit -Sn {soft} && ulimit -Hn {hard} && exec \"$0\" \"$@\"");
+    command.arg("-c").arg(script).arg(plain.get_program());
+    for (variable, value) in plain.get_envs() {
+        match value {
+            Some(value) => command.env(variable, value),
+            None => command.env_remove(variable),
+        };
+    }
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
 /// Cargo puts a test into `deps`, beside which the binaries lie.
 fn binary(name: &str) -> PathBuf {
     let test = env::current_exe().expect("a test knows where it is");

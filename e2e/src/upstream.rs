@@ -8,6 +8,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
+use socket2::SockRef;
+
 use crate::Fields;
 use crate::wire::Reader;
 
@@ -33,6 +35,7 @@ pub struct Received {
 pub struct Reaction {
     steps: Vec<Step>,
     closes: bool,
+    resets: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -45,7 +48,7 @@ enum Step {
 impl Reaction {
     /// These bytes, whatever they are. The connection stays.
     pub fn bytes(bytes: impl Into<Vec<u8>>) -> Self {
-        Self { steps: vec![Step::Write(bytes.into())], closes: false }
+        Self { steps: vec![Step::Write(bytes.into())], closes: false, resets: false }
     }
 
     /// An answer with its content's length.
@@ -87,12 +90,12 @@ impl Reaction {
 
     /// Closes without a word.
     pub fn closes() -> Self {
-        Self { steps: Vec::new(), closes: true }
+        Self { steps: Vec::new(), closes: true, resets: false }
     }
 
     /// Says nothing for as long as the other side waits.
     pub fn silence() -> Self {
-        Self { steps: vec![Step::Hold], closes: true }
+        Self { steps: vec![Step::Hold], closes: true, resets: false }
     }
 
     /// Does this first.
@@ -120,6 +123,13 @@ impl Reaction {
     #[must_use]
     pub fn and_silence(mut self) -> Self {
         self.steps.push(Step::Hold);
+        self
+    }
+
+    /// And then resets the connection.
+    #[must_use]
+    pub fn and_resets(mut self) -> Self {
+        (self.closes, self.resets) = (true, true);
         self
     }
 
@@ -215,6 +225,12 @@ fn serve(stream: TcpStream, received: &Mutex<Vec<Received>>, react: &React) {
             if done.is_err() {
                 return;
             }
+        }
+        if reaction.resets {
+            // Closed with a linger time of zero, it is reset; the reader's handle is dropped first.
+            drop(reader);
+            let _ = SockRef::from(&stream).set_linger(Some(Duration::ZERO));
+            return;
         }
         if reaction.closes {
             break;

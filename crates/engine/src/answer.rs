@@ -6,7 +6,8 @@
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
+use demur_contract::Condition;
 use demur_validation::{Answer, Operation};
 use http::HeaderMap;
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
@@ -14,9 +15,13 @@ use http::response::Parts;
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt;
 
+use crate::body_budget::{BodyBuffer, BudgetExceeded, OVERHEAD, Reservation};
 use crate::settings::{Answers, ApiSettings};
 
 const LARGE: &str = "larger than the bound";
+const OVER_BUDGET: &str = "more than the memory for collected bodies has room for";
+/// The largest piece in which content usually comes.
+const PIECE: usize = 64 * 1024;
 
 /// What is to be said of an answer.
 #[derive(Debug, PartialEq, Eq)]
@@ -25,12 +30,23 @@ pub(crate) enum Fault {
     Unsound(String),
     /// Nobody looked, and why.
     Unseen(&'static str),
+    /// The memory for collected bodies is used up, so it was not read.
+    OverBudget,
 }
 
 impl Fault {
-    /// What nobody has looked into is no reason to refuse.
+    /// What nobody has looked into because of its size is no reason to refuse. What could not be looked into for want
+    /// of memory is: otherwise whoever fills the memory decides what is checked.
     pub(crate) fn is_refused(&self, answers: Answers) -> bool {
-        answers == Answers::Refuse && matches!(self, Fault::Unsound(_))
+        answers == Answers::Refuse && matches!(self, Fault::Unsound(_) | Fault::OverBudget)
+    }
+
+    /// What it is answered with.
+    pub(crate) fn condition(&self) -> Condition {
+        match self {
+            Fault::Unsound(_) | Fault::Unseen(_) => Condition::UpstreamInvalidResponse,
+            Fault::OverBudget => Condition::Overloaded,
+        }
     }
 }
 
@@ -38,6 +54,7 @@ impl std::fmt::Display for Fault {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Fault::Unsound(cause) => write!(f, "the answer breaks the document: {cause}"),
+            Fault::OverBudget => write!(f, "the answer was not looked into: it is {OVER_BUDGET}"),
             Fault::Unseen(why) => write!(f, "the answer was not looked into: it is {why}"),
         }
     }
@@ -55,6 +72,8 @@ pub struct Looked<R> {
 #[derive(Debug, Default)]
 struct First {
     data: Bytes,
+    /// What was read behind it and found no room there.
+    more: Bytes,
     trailers: Option<HeaderMap>,
 }
 
@@ -65,15 +84,31 @@ impl<R> Looked<R> {
 
     fn read(data: Bytes, trailers: Option<HeaderMap>, rest: R) -> Self {
         let is_any = !data.is_empty() || trailers.is_some();
-        Self { first: is_any.then(|| Box::new(First { data, trailers })), rest }
+        Self { first: is_any.then(|| Box::new(First { data, more: Bytes::new(), trailers })), rest }
+    }
+
+    /// The same with one more piece behind what has been read.
+    fn behind(mut self, more: Bytes) -> Self {
+        self.first.get_or_insert_default().more = more;
+        self
     }
 
     /// Reads at least so many bytes of the content, or all of it, and still has them. `Err` where it broke off.
-    pub(crate) async fn into_beginning(mut rest: R, length: usize) -> Result<(Self, Bytes), ()>
+    ///
+    /// Where the memory for collected bodies is used up, less than that is read.
+    pub(crate) async fn into_beginning(
+        mut rest: R,
+        length: usize,
+        mut reservation: Reservation,
+    ) -> Result<(Self, Bytes), ()>
     where
         R: Body<Data = Bytes> + Unpin,
     {
-        let (mut read, mut trailers) = (BytesMut::new(), None);
+        // One more piece than is asked for may be read.
+        if reservation.grow(length.saturating_add(PIECE)).is_err() {
+            return Ok((Self::nothing(rest), Bytes::new()));
+        }
+        let (mut read, mut trailers) = (Vec::new(), None);
         while read.len() < length
             && let Some(frame) = rest.frame().await
         {
@@ -82,7 +117,7 @@ impl<R> Looked<R> {
                 Err(other) => trailers = other.into_trailers().ok(),
             }
         }
-        let read = read.freeze();
+        let read = reservation.attach(read.into());
         Ok((Self::read(read.clone(), trailers, rest), read))
     }
 }
@@ -95,6 +130,7 @@ pub(crate) async fn look<R>(
     operation: &Operation,
     head: &Parts,
     mut body: R,
+    mut reservation: Reservation,
 ) -> Result<(Looked<R>, Option<Fault>), String>
 where
     R: Body<Data = Bytes> + Unpin,
@@ -117,20 +153,29 @@ where
         let why = if is_large { LARGE } else { "compressed" };
         return Ok((Looked::nothing(body), Some(Fault::Unseen(why))));
     }
-    let (mut read, mut trailers) = (BytesMut::new(), None);
+    if let Err(BudgetExceeded) = reservation.grow(OVERHEAD) {
+        return Ok((Looked::nothing(body), Some(Fault::OverBudget)));
+    }
+    // One piece more than the bound may be read.
+    let most = announced.unwrap_or_else(|| settings.max_content.saturating_add(PIECE as u64));
+    let (mut read, mut trailers) = (BodyBuffer::new(reservation, most), None);
     while let Some(frame) = body.frame().await {
         let Ok(frame) = frame else { return Err("the content of the answer broke off".to_owned()) };
         match frame.into_data() {
-            Ok(data) => read.extend_from_slice(&data),
+            Ok(data) => {
+                if let Err(BudgetExceeded) = read.push(&data) {
+                    let looked = Looked::read(read.into_bytes(), trailers, body).behind(data);
+                    return Ok((looked, Some(Fault::OverBudget)));
+                }
+            }
             Err(other) => trailers = other.into_trailers().ok(),
         }
         if read.len() as u64 > settings.max_content {
-            return Ok((Looked::read(read.freeze(), trailers, body), Some(Fault::Unseen(LARGE))));
+            return Ok((Looked::read(read.into_bytes(), trailers, body), Some(Fault::Unseen(LARGE))));
         }
     }
-    let read = read.freeze();
-    let fault = judge(&read);
-    Ok((Looked::read(read, trailers, body), fault))
+    let fault = judge(read.as_slice());
+    Ok((Looked::read(read.into_bytes(), trailers, body), fault))
 }
 
 impl<R> Body for Looked<R>
@@ -145,13 +190,16 @@ where
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, R::Error>>> {
         let Some(first) = &mut self.first else { return Pin::new(&mut self.rest).poll_frame(cx) };
-        let data = std::mem::take(&mut first.data);
+        let mut data = std::mem::take(&mut first.data);
+        if data.is_empty() {
+            data = std::mem::take(&mut first.more);
+        }
         let frame = if data.is_empty() {
             first.trailers.take().map(Frame::trailers)
         } else {
             Some(Frame::data(data))
         };
-        if first.trailers.is_none() {
+        if first.more.is_empty() && first.trailers.is_none() {
             self.first = None;
         }
         Poll::Ready(frame.map(Ok))
@@ -162,7 +210,7 @@ where
     }
 
     fn size_hint(&self) -> SizeHint {
-        let first = self.first.as_ref().map_or(0, |first| first.data.len() as u64);
+        let first = self.first.as_ref().map_or(0, |first| (first.data.len() + first.more.len()) as u64);
         let rest = self.rest.size_hint();
         let mut hint = SizeHint::new();
         hint.set_lower(first + rest.lower());

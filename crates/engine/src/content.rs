@@ -5,11 +5,12 @@ use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, ready};
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use demur_contract::Condition;
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt;
 
+use crate::body_budget::{BodyBuffer, BudgetExceeded, OVERHEAD, Reservation};
 use crate::refused::Refused;
 
 /// Why content could not be read to its end.
@@ -19,6 +20,8 @@ pub enum ContentFault {
     Slow,
     /// It is larger than allowed.
     TooLarge,
+    /// There is no memory left for it in the budget for collected bodies.
+    OverBudget,
     /// Its framing is broken, or the connection was.
     Broken(String),
 }
@@ -28,6 +31,7 @@ impl fmt::Display for ContentFault {
         match self {
             ContentFault::Slow => f.write_str("the content came too slowly"),
             ContentFault::TooLarge => f.write_str("the content is larger than allowed"),
+            ContentFault::OverBudget => f.write_str("the memory for collected bodies is used up"),
             ContentFault::Broken(cause) => write!(f, "the content is broken: {cause}"),
         }
     }
@@ -40,6 +44,7 @@ impl From<ContentFault> for Refused {
         let condition = match fault {
             ContentFault::Slow => Condition::RequestTimeout,
             ContentFault::TooLarge => Condition::BodyTooLarge,
+            ContentFault::OverBudget => Condition::Overloaded,
             ContentFault::Broken(_) => Condition::BodyUnreadable,
         };
         Refused::from(condition).because(fault.to_string())
@@ -155,31 +160,51 @@ where
     }
 }
 
-/// Reads content to its end, within a bound.
-pub(crate) async fn collect<B>(mut body: B, bound: u64) -> Result<Bytes, ContentFault>
+impl From<BudgetExceeded> for ContentFault {
+    fn from(BudgetExceeded: BudgetExceeded) -> Self {
+        ContentFault::OverBudget
+    }
+}
+
+/// Reads content to its end, within a bound and within the budget for collected bodies.
+pub(crate) async fn collect<B>(
+    mut body: B,
+    bound: u64,
+    mut reservation: Reservation,
+) -> Result<Bytes, ContentFault>
 where
     B: Body<Data = Bytes, Error = ContentFault> + Unpin,
 {
-    let mut first: Option<Bytes> = None;
-    let mut rest = BytesMut::new();
-    let mut total = 0u64;
+    reservation.grow(OVERHEAD)?;
+    let most = body.size_hint().upper().map_or(bound, |upper| upper.min(bound));
+    let Some(first) = next_data(&mut body, bound).await? else { return Ok(Bytes::new()) };
+    // Small content comes in one piece, which then needs no copy.
+    if body.is_end_stream() {
+        reservation.grow(first.len())?;
+        return Ok(reservation.attach(first));
+    }
+    let mut buffer = BodyBuffer::new(reservation, most);
+    buffer.push(&first)?;
+    drop(first);
+    while let Some(data) = next_data(&mut body, bound.saturating_sub(buffer.len() as u64)).await? {
+        buffer.push(&data)?;
+    }
+    Ok(buffer.into_bytes())
+}
+
+/// The next piece of content that is not empty. Trailers are not content; nothing that the gateway forwards has any.
+async fn next_data<B>(body: &mut B, left: u64) -> Result<Option<Bytes>, ContentFault>
+where
+    B: Body<Data = Bytes, Error = ContentFault> + Unpin,
+{
     while let Some(frame) = body.frame().await {
-        // Trailers are not content; nothing that the gateway forwards has any.
         let Ok(data) = frame?.into_data() else { continue };
-        total += data.len() as u64;
-        if total > bound {
+        if data.len() as u64 > left {
             return Err(ContentFault::TooLarge);
         }
-        match &first {
-            // Small content comes in one piece, which then needs no copy.
-            None => first = Some(data),
-            Some(head) => {
-                if rest.is_empty() {
-                    rest.extend_from_slice(head);
-                }
-                rest.extend_from_slice(&data);
-            }
+        if !data.is_empty() {
+            return Ok(Some(data));
         }
     }
-    Ok(if rest.is_empty() { first.unwrap_or_default() } else { rest.freeze() })
+    Ok(None)
 }

@@ -17,6 +17,7 @@ use smallvec::SmallVec;
 
 use crate::api::Api;
 use crate::arrival::{Arrival, Peer};
+use crate::body_budget::{Client, Reservation};
 use crate::credential::secret_of;
 use crate::forward::Crossing;
 use crate::path::SentPath;
@@ -87,6 +88,11 @@ impl Exchange {
             observed: Vec::new(),
             remarks: Vec::new(),
         })
+    }
+
+    /// For bodies of this request that are collected.
+    pub(crate) fn reservation(&self) -> Reservation {
+        self.engine.bodies().reservation(Client::new(self.address, self.principal.is_some()))
     }
 
     /// Whose exchange it is.

@@ -10,6 +10,7 @@
 mod answer;
 mod api;
 mod arrival;
+mod body_budget;
 mod charge;
 mod checks;
 mod content;
@@ -44,6 +45,7 @@ mod way;
 pub use answer::Looked;
 pub use api::Api;
 pub use arrival::{Arrival, Peer, Rejection, Within};
+pub use body_budget::{DEFAULT_BODY_MEMORY, LARGEST_BODY_PART};
 pub use content::{Content, ContentFault, Faulted};
 pub use outcome::UpstreamFault;
 pub use outgoing::{Outgoing, Passing};

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use demur_contract::{Answer, Condition, Contract, ErrorId, Parsed, RefusedStatus, Value};
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER, TRANSFER_ENCODING};
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, HeaderValue, StatusCode};
 use serde_json::Value as Json;
 
 use crate::content::ContentFault;
@@ -85,6 +85,31 @@ pub(crate) fn unusable(status: StatusCode, headers: &HeaderMap) -> Option<String
     // RFC 9112, section 6.3: two ways to tell where it ends are an attack or a defect.
     let doubled = headers.contains_key(CONTENT_LENGTH);
     doubled.then(|| "it has Content-Length and Transfer-Encoding".to_owned())
+}
+
+/// Makes what an answer says of its length one canonical number: `Err` with the reason where that is not what it says.
+/// Equal values are one (RFC 9110, section 8.6). Everything else is read differently by different recipients.
+pub(crate) fn canonical_length(headers: &mut HeaderMap) -> Result<(), String> {
+    let mut values = headers.get_all(CONTENT_LENGTH).iter();
+    let Some(first) = values.next() else { return Ok(()) };
+    if values.next().is_none() && is_canonical(first.as_bytes()) {
+        return Ok(());
+    }
+    let lines = headers.get_all(CONTENT_LENGTH);
+    let mut numbers = lines.iter().flat_map(|line| line.as_bytes().split(|byte| *byte == b','));
+    let number = numbers.next().unwrap_or_default().trim_ascii();
+    if !is_canonical(number) || !numbers.all(|other| other.trim_ascii() == number) {
+        return Err("its Content-Length is not one number in its usual form".to_owned());
+    }
+    let number = HeaderValue::from_bytes(number).map_err(|error| error.to_string())?;
+    headers.insert(CONTENT_LENGTH, number);
+    Ok(())
+}
+
+/// Digits without a leading zero, of a number that everyone can represent.
+fn is_canonical(number: &[u8]) -> bool {
+    let is_number = (1..=18).contains(&number.len()) && number.iter().all(u8::is_ascii_digit);
+    is_number && (number.len() == 1 || number.first() != Some(&b'0'))
 }
 
 /// The most of a failed answer that is looked at.
@@ -222,4 +247,52 @@ fn quoted(content: &[u8]) -> String {
 pub(crate) fn error_code(contract: &Contract, error: ErrorId) -> &str {
     let entry = contract.entry(error);
     entry.code.as_deref().unwrap_or(&entry.name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn content_length_is_one_canonical_number_or_none() {
+        for (lines, expected) in [
+            (&[][..], Ok(None)),
+            (&["0"], Ok(Some("0"))),
+            (&["10"], Ok(Some("10"))),
+            (&["2, 2"], Ok(Some("2"))),
+            (&["2", "2"], Ok(Some("2"))),
+            (&["2,2", "2 ,\t2"], Ok(Some("2"))),
+            (&["2, 3"], Err(())),
+            (&["2", "3"], Err(())),
+            (&["010"], Err(())),
+            (&["00"], Err(())),
+            (&["10", "010"], Err(())),
+            (&["+2"], Err(())),
+            (&["-2"], Err(())),
+            (&["0x2"], Err(())),
+            (&["2.0"], Err(())),
+            (&["2e0"], Err(())),
+            (&["2 0"], Err(())),
+            (&["2_0"], Err(())),
+            (&["\"2\""], Err(())),
+            (&[""], Err(())),
+            (&["2,"], Err(())),
+            (&[",2"], Err(())),
+            (&["", "2"], Err(())),
+            (&["2;a"], Err(())),
+            (&["9999999999999999999"], Err(())),
+            (&["18446744073709551618"], Err(())),
+            (&["\u{662}"], Err(())),
+        ] {
+            let mut headers = HeaderMap::new();
+            for line in lines {
+                headers.append(CONTENT_LENGTH, HeaderValue::from_bytes(line.as_bytes()).unwrap());
+            }
+            let read = canonical_length(&mut headers).map_err(drop);
+            let left: Vec<_> =
+                headers.get_all(CONTENT_LENGTH).iter().map(|it| it.to_str().unwrap_or("")).collect();
+            assert_eq!(read.map(|()| left.first().copied()), expected, "{lines:?}");
+            assert!(read.is_err() || left.len() <= 1, "{lines:?}");
+        }
+    }
 }

@@ -31,6 +31,7 @@ use serde_json::Value as Json;
 
 use crate::api::{Api, Resource};
 use crate::arrival::{Arrival, Rejection};
+use crate::body_budget::{BodyBudget, DEFAULT_BODY_MEMORY};
 use crate::checks::{
     IDEMPOTENCY_KEY, host, method_not_allowed, refuse_announced_excess, refuse_doubled, refuse_unacceptable,
     unclear_resource,
@@ -62,15 +63,29 @@ pub struct Engine {
     secrets: Secrets,
     /// In what a request is refused before its API is known.
     voice: Speaker,
+    /// For bodies that are collected.
+    bodies: Arc<BodyBudget>,
 }
 
 impl Engine {
     /// An engine for these APIs. Where two are mounted at one place, the first counts.
     pub fn new(apis: Vec<Arc<Api>>, admission: Arc<Admission>, voice: Arc<Contract>) -> Arc<Self> {
+        Self::with_body_memory(apis, admission, voice, DEFAULT_BODY_MEMORY)
+    }
+
+    /// The same, with so many bytes of memory for collected bodies instead of [`DEFAULT_BODY_MEMORY`]. Beyond that a
+    /// request is answered as `overloaded`.
+    pub fn with_body_memory(
+        apis: Vec<Arc<Api>>,
+        admission: Arc<Admission>,
+        voice: Arc<Contract>,
+        body_memory: usize,
+    ) -> Arc<Self> {
         let prefixes = apis.iter().flat_map(|api| api.settings.authentication.prefixes.all());
         let secrets = Secrets::new(prefixes, Arc::clone(&admission));
         let voice = Speaker::new(voice, &[]);
-        Arc::new(Self { apis: Mounts::new(apis), admission, secrets, voice })
+        let bodies = BodyBudget::new(body_memory);
+        Arc::new(Self { apis: Mounts::new(apis), admission, secrets, voice, bodies })
     }
 
     /// The APIs.
@@ -81,6 +96,10 @@ impl Engine {
     /// Who may pass.
     pub fn admission(&self) -> &Arc<Admission> {
         &self.admission
+    }
+
+    pub(crate) fn bodies(&self) -> &Arc<BodyBudget> {
+        &self.bodies
     }
 
     pub(crate) fn secrets(&self) -> &Secrets {

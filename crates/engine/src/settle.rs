@@ -10,6 +10,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use demur_admission::Hold;
 use demur_contract::Condition;
+use http::header::CONTENT_LENGTH;
 use http::response::Parts;
 use http::{HeaderMap, Response, Version};
 use http_body::Body;
@@ -17,6 +18,7 @@ use http_body_util::BodyExt;
 
 use crate::answer::{self, Looked};
 use crate::api::Api;
+use crate::body_budget::{BodyBuffer, Reservation};
 use crate::charge::Charge;
 use crate::exchange::Exchange;
 use crate::forward;
@@ -127,7 +129,15 @@ where
         hold.release();
         return Err(raised.in_contract(exchange.contract()));
     }
-    if let Some(cause) = outcome::unusable(answer.status(), answer.headers()) {
+    let mut cause = outcome::canonical_length(answer.headers_mut()).err();
+    if exchange.observes()
+        && let Some(cause) = cause.take()
+    {
+        // It has been framed by the number that it is; the length is written anew where it is known.
+        answer.headers_mut().remove(CONTENT_LENGTH);
+        exchange.remarks.push(cause);
+    }
+    if let Some(cause) = cause.or_else(|| outcome::unusable(answer.status(), answer.headers())) {
         hold.release();
         return Err(Refused::from(Condition::UpstreamInvalidResponse).because(cause));
     }
@@ -193,8 +203,8 @@ where
     if exchange.observes() {
         return watched_failure(exchange, head, body).await;
     }
-    let content = failure_content(body).await;
-    Err(outcome::refuse(exchange.contract(), head.status, &head.headers, &content))
+    let content = failure_content(body, exchange.reservation()).await;
+    Err(outcome::refuse(exchange.contract(), head.status, &head.headers, content.as_slice()))
 }
 
 /// A success that is held against the API's document.
@@ -209,16 +219,17 @@ where
     R: Body<Data = Bytes> + Unpin,
 {
     let operation = &api.settings.document.operations()[operation];
-    let (body, fault) = match answer::look(&api.settings, operation, &head, body).await {
-        Ok(looked) => looked,
-        Err(cause) => {
-            hold.release();
-            return Err(Refused::from(Condition::UpstreamInvalidResponse).because(cause));
-        }
-    };
+    let (body, fault) =
+        match answer::look(&api.settings, operation, &head, body, exchange.reservation()).await {
+            Ok(looked) => looked,
+            Err(cause) => {
+                hold.release();
+                return Err(Refused::from(Condition::UpstreamInvalidResponse).because(cause));
+            }
+        };
     match fault {
         Some(fault) if fault.is_refused(api.settings.validation.answers) => {
-            let refused = Refused::from(Condition::UpstreamInvalidResponse).because(fault.to_string());
+            let refused = Refused::from(fault.condition()).because(fault.to_string());
             if let Err(refused) = exchange.decided::<()>(Err(refused)) {
                 hold.release();
                 return Err(refused);
@@ -269,7 +280,8 @@ async fn watched_failure<R>(
 where
     R: Body<Data = Bytes> + Unpin,
 {
-    let (body, begin) = Looked::into_beginning(body, MAX_FAILURE_BYTES).await.map_err(|()| {
+    let reservation = exchange.reservation();
+    let (body, begin) = Looked::into_beginning(body, MAX_FAILURE_BYTES, reservation).await.map_err(|()| {
         Refused::from(Condition::UpstreamInvalidResponse).because("the content of a failure broke off")
     })?;
     exchange.observe(&outcome::refuse(exchange.contract(), head.status, &head.headers, &begin));
@@ -277,13 +289,14 @@ where
 }
 
 /// The beginning of a failed answer. What cannot be read is not missed: the status says enough.
-async fn failure_content<R: Body<Data = Bytes> + Unpin>(mut body: R) -> Vec<u8> {
-    let mut content = Vec::new();
+/// Neither is what the memory for collected bodies has no room for.
+async fn failure_content<R: Body<Data = Bytes> + Unpin>(mut body: R, reservation: Reservation) -> BodyBuffer {
+    let mut content = BodyBuffer::new(reservation, MAX_FAILURE_BYTES as u64);
     while let Some(Ok(frame)) = body.frame().await {
         let Ok(data) = frame.into_data() else { continue };
         let room = MAX_FAILURE_BYTES.saturating_sub(content.len());
-        content.extend_from_slice(&data[..data.len().min(room)]);
-        if data.len() > room {
+        let pushed = content.push(&data[..data.len().min(room)]);
+        if data.len() > room || pushed.is_err() {
             break;
         }
     }

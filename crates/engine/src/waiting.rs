@@ -56,7 +56,7 @@ where
         }
         Wait::Content(bound) => {
             let content = match way.body.take() {
-                Some(body) => collect(body, bound).await?,
+                Some(body) => collect(body, bound, way.exchange.reservation()).await?,
                 None => Bytes::new(),
             };
             let content = Content::Collected((!content.is_empty()).then_some(content));

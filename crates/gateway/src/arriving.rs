@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use demur_engine::ContentFault;
-use http::Request;
-use http::header::EXPECT;
+use http::header::{CONTENT_LENGTH, EXPECT};
+use http::{HeaderMap, HeaderValue, Request};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
@@ -63,11 +63,14 @@ struct Rest {
     body: RefCell<Option<Incoming>>,
     /// The client waits to be told to send it (RFC 9110, section 10.1.1).
     is_awaited: Cell<bool>,
+    /// It came too slowly: its client is not waited for any longer (RFC 9110, section 15.5.9).
+    is_late: Cell<bool>,
 }
 
 impl Arriving {
     /// The content of a request, and where its rest is put.
-    pub(crate) fn of(request: Request<Incoming>, bounds: ContentBounds) -> (Request<Self>, Left) {
+    pub(crate) fn of(mut request: Request<Incoming>, bounds: ContentBounds) -> (Request<Self>, Left) {
+        canonical_length(request.headers_mut());
         if request.body().is_end_stream() {
             return (request.map(|_| Self(None)), Left(None));
         }
@@ -107,6 +110,10 @@ impl Left {
     /// A client that waits to be told to send its content is not told so by draining it.
     pub(crate) fn drain(&self, bounds: ContentBounds) -> bool {
         let Some(rest) = &self.0 else { return true };
+        // Whoever had the content may have it still.
+        if rest.is_late.get() {
+            return false;
+        }
         let Some(body) = rest.body.take() else { return true };
         if body.is_end_stream() {
             return true;
@@ -117,6 +124,17 @@ impl Left {
         }
         tokio::task::spawn_local(timeout(bounds.drain_timeout, drain(body, bounds.drain_bytes)));
         true
+    }
+}
+
+/// Writes a length with leading zeros, which the guard lets pass, without them: some recipients read octal numbers.
+fn canonical_length(headers: &mut HeaderMap) {
+    let Some(length) = headers.get(CONTENT_LENGTH).map(HeaderValue::as_bytes) else { return };
+    if length.len() > 1 && length.starts_with(b"0") {
+        let length = std::str::from_utf8(length).ok().and_then(|length| length.parse::<u64>().ok());
+        if let Some(length) = length {
+            headers.insert(CONTENT_LENGTH, length.into());
+        }
     }
 }
 
@@ -150,7 +168,10 @@ impl Body for Arriving {
         // Polling it tells the client to send it.
         this.rest.is_awaited.set(false);
         match Pin::new(body).poll_frame(cx) {
-            Poll::Pending if this.is_late(cx) => Poll::Ready(Some(Err(ContentFault::Slow))),
+            Poll::Pending if this.is_late(cx) => {
+                this.rest.is_late.set(true);
+                Poll::Ready(Some(Err(ContentFault::Slow)))
+            }
             Poll::Pending => Poll::Pending,
             Poll::Ready(Some(Ok(frame))) => {
                 if this.window.as_ref().is_some_and(|window| window.deadline() < Instant::now()) {

@@ -3,6 +3,7 @@
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
+use demur_engine::DEFAULT_BODY_MEMORY;
 use demur_engine::settings::{Reading, bytes, read_duration};
 use demur_guard::Bounds;
 use demur_source::{Fields, Node};
@@ -21,6 +22,9 @@ pub struct ListenerBounds {
     /// How long a request may have waited for its worker's turn while the worker is overloaded. Longer is
     /// `overloaded`.
     pub backlog: Duration,
+    /// Memory for bodies that are collected, of all requests and responses together, in bytes. More is
+    /// `overloaded`.
+    pub body_memory: usize,
     /// How long requests under way may go on when the gateway ends.
     pub shutdown: Duration,
 }
@@ -32,6 +36,7 @@ impl Default for ListenerBounds {
             content: ContentBounds::default(),
             connections: 10_000,
             backlog: Duration::from_millis(5),
+            body_memory: DEFAULT_BODY_MEMORY,
             shutdown: Duration::from_secs(10),
         }
     }
@@ -39,6 +44,8 @@ impl Default for ListenerBounds {
 
 /// The shortest head that is any use, in bytes.
 const LEAST_HEAD: usize = 256;
+/// With less than this not even one small body could be collected.
+pub(crate) const LEAST_BODY_MEMORY: usize = 64 * 1024;
 /// No longer target can be represented.
 const MOST_TARGET: usize = 65_534;
 
@@ -46,11 +53,12 @@ const MOST_TARGET: usize = 65_534;
 pub(crate) fn read_bounds(node: &Node, reading: &mut Reading<'_>) -> ListenerBounds {
     let mut bounds = ListenerBounds::default();
     let Some(mut fields) = Fields::of(node, reading.source, "`bounds`", reading.found) else { return bounds };
-    let ListenerBounds { head, content, connections, backlog, shutdown } = &mut bounds;
+    let ListenerBounds { head, content, connections, backlog, body_memory, shutdown } = &mut bounds;
     read_size(&mut fields, "head", &mut head.head_bytes, reading);
     read_size(&mut fields, "target", &mut head.target_bytes, reading);
     read_size(&mut fields, "content_per_window", &mut content.bytes_per_window, reading);
     read_size(&mut fields, "drain", &mut content.drain_bytes, reading);
+    read_size(&mut fields, "body_memory", body_memory, reading);
     for (name, into) in [
         ("head_timeout", &mut head.head_timeout),
         ("idle_timeout", &mut head.idle_timeout),
@@ -73,6 +81,10 @@ pub(crate) fn read_bounds(node: &Node, reading: &mut Reading<'_>) -> ListenerBou
     if too_small || head.target_bytes > MOST_TARGET || head.target_bytes > head.head_bytes {
         let help = format!("`target` goes from {LEAST_HEAD} to {MOST_TARGET} and is not above `head`");
         reading.error(node.span, "bounds", "no request could have such a head", help);
+    }
+    if *body_memory < LEAST_BODY_MEMORY {
+        let help = format!("`body_memory` is at least {LEAST_BODY_MEMORY} bytes");
+        reading.error(node.span, "bounds", "no body could be collected", help);
     }
     let mut max_content = reading.max_content;
     read_size(&mut fields, "content", &mut max_content, reading);

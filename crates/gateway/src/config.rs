@@ -12,11 +12,12 @@ use std::time::Duration;
 
 use demur_admission::{Plan, Settings};
 use demur_contract::Contract;
+use demur_engine::LARGEST_BODY_PART;
 use demur_engine::settings::{ApiSettings, OperationSettings, Reading, read_api, read_duration, read_plan};
 use demur_source::{Diagnostics, Fields, Key, Node, Source, Span};
 
 use crate::access_log::{LogSettings, read_log};
-use crate::bounds::{ListenerBounds, read_bounds, read_count};
+use crate::bounds::{LEAST_BODY_MEMORY, ListenerBounds, read_bounds, read_count};
 use crate::cache::read_cache;
 use crate::connection::USUAL_FIELDS;
 use crate::proxies::{Proxies, read_proxies};
@@ -165,6 +166,7 @@ fn read(root: &Node, reading: &mut Reading<'_>) -> Option<Config> {
     if apis.len() == items.len() {
         check_rates(plan_nodes, &apis, reading);
     }
+    check_body_memory(bounds.body_memory, &apis, root, reading);
     fields.finish(reading.found);
     Some(Config {
         listeners,
@@ -398,6 +400,32 @@ fn check_costs(api: &ApiConfig, plans: &[Plan], node: &Node, reading: &mut Readi
 /// Whether an account on the plan gets as far as the limits.
 fn may_call(plan: &Plan, asked: &OperationSettings) -> bool {
     plan.active && asked.feature.as_ref().is_none_or(|feature| plan.features.contains(feature))
+}
+
+/// A client alone gets a part of the memory for collected bodies. A body that is larger than that is `overloaded`
+/// whenever it comes.
+fn check_body_memory(memory: usize, apis: &[ApiConfig], root: &Node, reading: &mut Reading<'_>) {
+    let largest = apis.iter().map(|api| &api.settings).flat_map(|settings| {
+        let operations = settings.document.operations().iter().filter(|operation| operation.takes_content());
+        operations.map(|operation| {
+            let own = settings.operations.get(operation.index()).and_then(|own| own.max_content);
+            (own.unwrap_or(settings.max_content), operation.id())
+        })
+    });
+    let Some((largest, operation)) = largest.max() else { return };
+    let needed = largest.saturating_mul(LARGEST_BODY_PART);
+    // Of less than the least it has been said already.
+    if needed > memory as u64 && memory >= LEAST_BODY_MEMORY {
+        let bounds = root.get("bounds");
+        let node = bounds.and_then(|bounds| bounds.get("body_memory")).or(bounds).unwrap_or(root);
+        let message = format!(
+            "`body_memory` is too small: `{operation}` takes bodies of {largest} bytes, and a client gets no more than \
+             {} of {memory}",
+            memory as u64 / LARGEST_BODY_PART
+        );
+        let help = format!("set `bounds.body_memory` to at least {needed}, or lower `max_content`");
+        reading.found.warning(reading.source, node.span, "body-memory", message, help);
+    }
 }
 
 /// A rate for operations that no document has would count nothing, and nobody would notice.

@@ -2,14 +2,17 @@
 
 use std::convert::Infallible;
 use std::future::Future;
-use std::pin::pin;
+use std::net::SocketAddr;
+use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use demur_admission::{Acquaintance, Clock};
 use demur_contract::Condition;
 use demur_engine::{Api, Arrival, Engine, Outgoing, Peer, Rejection};
-use demur_guard::{Guard, Rejections};
+use demur_guard::{Guard, Phase};
 use http::header::HOST;
 use http::{Request, Response};
 use hyper::body::Incoming;
@@ -17,12 +20,15 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use tokio::net::TcpStream;
 use tokio::sync::watch;
+use tokio::time::timeout;
 
 use crate::access_log::{AccessLog, Asked, Told, What};
 use crate::answer::Answer;
 use crate::arriving::Arriving;
 use crate::bounds::ListenerBounds;
 use crate::config::Upstream;
+use crate::connections::{Activity, Connections};
+use crate::descriptors::Descriptors;
 use crate::lag::Lag;
 use crate::proxies::Proxies;
 use crate::proxy_protocol::{self, Introduced};
@@ -33,6 +39,23 @@ const LEAST_BUFFER: usize = 8192;
 
 /// As many fields hyper reads without being told, and for those it needs no memory of its own.
 pub(crate) const USUAL_FIELDS: usize = 100;
+
+/// How long a connection without a request stays when the gateway ends: a request that is on its way is answered. On a
+/// connection that has just been opened one certainly is.
+const LAST_REQUEST: Duration = Duration::from_millis(200);
+const FIRST_REQUEST: Duration = Duration::from_secs(1);
+
+/// A connection that was accepted.
+pub(crate) struct Accepted {
+    pub(crate) socket: TcpStream,
+    /// The other end.
+    pub(crate) peer: SocketAddr,
+    /// Where it came in.
+    pub(crate) listener: Option<Arc<str>>,
+    /// There are more connections than the bound.
+    pub(crate) overloaded: bool,
+    pub(crate) activity: Activity,
+}
 
 /// What every connection of one worker shares.
 pub(crate) struct Shared {
@@ -46,12 +69,15 @@ pub(crate) struct Shared {
     proxies: Arc<Proxies>,
     log: AccessLog,
     lag: Lag,
+    /// The gateway ends: every response says that its connection does too.
+    is_ending: Arc<AtomicBool>,
 }
 
 /// What a connection says of its requests.
 #[derive(Clone, Copy)]
 struct Connected<'c> {
-    peer: Option<&'c Peer>,
+    peer: &'c Peer,
+    activity: &'c Activity,
     acquaintance: &'c Acquaintance,
     listener: Option<&'c str>,
     overloaded: bool,
@@ -64,65 +90,91 @@ impl Shared {
         engine: Arc<Engine>,
         clock: Clock,
         bounds: ListenerBounds,
-        upstreams: &[(Arc<Api>, Upstream)],
+        (upstreams, descriptors, connections): (&[(Arc<Api>, Upstream)], &Descriptors, &Connections),
         proxies: Arc<Proxies>,
         log: AccessLog,
+        is_ending: Arc<AtomicBool>,
     ) -> Rc<Self> {
         let pool = |(api, upstream): &(Arc<Api>, Upstream)| {
-            (Arc::clone(api), Pool::new(upstream.clone(), api.settings().observe))
+            (Arc::clone(api), Pool::new(upstream.clone(), api.settings(), descriptors, connections, clock))
         };
         let pools = upstreams.iter().map(pool).collect();
         let (guarded, lag) = (Arc::new(bounds.head), Lag::new(bounds.backlog));
-        Rc::new(Self { engine, clock, bounds, guarded, pools, proxies, log, lag })
+        Rc::new(Self { engine, clock, bounds, guarded, pools, proxies, log, lag, is_ending })
     }
 
-    /// Serves a connection to its end. `ending` turns true when the gateway shuts down: the request under
-    /// way is answered, and no other one is taken.
-    pub(crate) async fn serve(
-        self: Rc<Self>,
-        mut socket: TcpStream,
-        listener: Option<Arc<str>>,
-        overloaded: bool,
-        mut ending: watch::Receiver<bool>,
-    ) {
+    /// Closes so many idle connections to upstreams, and answers how many there were.
+    pub(crate) fn close_idle_upstreams(&self, count: usize) -> usize {
+        self.pools.iter().fold(0, |closed, (_, pool)| closed + pool.close_idle(count - closed))
+    }
+
+    /// Serves a connection to its end. `ending` turns true when the gateway shuts down: the request under way is
+    /// answered, and one that is on its way already.
+    pub(crate) async fn serve(self: Rc<Self>, accepted: Accepted, mut ending: watch::Receiver<bool>) {
+        let Accepted { mut socket, peer, listener, overloaded, activity } = accepted;
         // Small answers should not wait for one another; trouble with that is no reason to fail.
         let _ = socket.set_nodelay(true);
-        let mut address = socket.peer_addr().ok().map(|address| address.ip().to_canonical());
+        let mut address = peer.ip().to_canonical();
         let mut first = Vec::new();
-        if self.proxies.proxy_protocol && address.is_some_and(|address| self.proxies.contains(address)) {
+        if self.proxies.proxy_protocol && self.proxies.contains(address) {
             let introduced = proxy_protocol::read(&mut socket, self.bounds.head.head_timeout);
             let Introduced { client, rest } = match Box::pin(introduced).await {
                 Ok(introduced) => introduced,
                 Err(error) => {
-                    tracing::debug!(%error, peer = ?address, "a proxy did not say for whom it speaks");
+                    tracing::debug!(%error, peer = %address, "a proxy did not say for whom it speaks");
                     return;
                 }
             };
-            (address, first) = (client.or(address), rest);
+            (address, first) = (client.unwrap_or(address), rest);
         }
-        let peer = address.map(Peer::new);
+        let peer = Peer::new(address);
         let acquaintance = &Acquaintance::default();
-        let connected =
-            Connected { peer: peer.as_ref(), acquaintance, listener: listener.as_deref(), overloaded };
-        let rejections = Rejections::default();
+        let connected = Connected {
+            peer: &peer,
+            activity: &activity,
+            acquaintance,
+            listener: listener.as_deref(),
+            overloaded,
+        };
         let service = service_fn(|request| {
             // Boxed, for hyper keeps room for it while the connection is idle.
-            let answered = Box::pin(self.answer(request, &rejections, connected));
+            let answered = Box::pin(self.answer(request, connected));
             async move { Ok::<_, Infallible>(answered.await) }
         });
-        let guard = |socket| Guard::with_first(socket, first, Arc::clone(&self.guarded), rejections.clone());
+        let guard =
+            |socket| Guard::with_first(socket, first, Arc::clone(&self.guarded), activity.rejections.clone());
         // Pinned where it is made, and made of nothing that has a name: what has one has its room twice.
         let mut connection = pin!(self.http().serve_connection(guard(socket), service));
         let ended = tokio::select! {
             ended = connection.as_mut() => ended,
             _ = ending.wait_for(|ending| *ending) => {
-                connection.as_mut().graceful_shutdown();
-                connection.await
+                // Rare, so not in the room that every connection takes.
+                Box::pin(self.end(connection, &activity)).await
             }
         };
         if let Err(error) = ended {
             // The client went away, or broke its own framing: nothing that an operator could mend.
             tracing::debug!(%error, condition = Condition::ClientGone.name(), "a connection ended early");
+        }
+    }
+
+    /// Serves a connection to its end while the gateway ends. Requests that come are answered, and told that the
+    /// connection ends with the response; a connection on which none comes is closed.
+    async fn end<C: Ending>(&self, mut connection: Pin<&mut C>, activity: &Activity) -> C::Output {
+        let mut was_idle = false;
+        loop {
+            let grace = if activity.is_used.get() { LAST_REQUEST } else { FIRST_REQUEST };
+            // Looked at twice in that time, so that one that has just become idle stays for some of it.
+            let look = grace.min(self.bounds.shutdown / 2) / 2;
+            if let Ok(ended) = timeout(look, connection.as_mut()).await {
+                return ended;
+            }
+            let is_idle = activity.rejections.phase() == Phase::Idle;
+            if is_idle && was_idle {
+                connection.as_mut().shut_down();
+                return connection.await;
+            }
+            was_idle = is_idle;
         }
     }
 
@@ -141,22 +193,22 @@ impl Shared {
     fn answer<'c>(
         &'c self,
         request: Request<Incoming>,
-        rejections: &Rejections,
         connected: Connected<'c>,
     ) -> impl Future<Output = Answered> + use<'c> {
-        let Connected { peer, acquaintance, listener, overloaded } = connected;
+        let Connected { peer, activity, acquaintance, listener, overloaded } = connected;
         acquaintance.prepare();
-        let client = peer.map(|peer| (peer, self.proxies.client(peer.address(), request.headers())));
-        let is_trusted_proxy = peer.is_some_and(|peer| self.proxies.contains(peer.address()));
-        let behind =
-            client.filter(|(peer, client)| peer.address() != *client).map(|(_, client)| Peer::new(client));
-        let rejection = rejections.next().map(|rejection| Rejection {
+        let client = self.proxies.client(peer.address(), request.headers());
+        let is_trusted_proxy = self.proxies.contains(peer.address());
+        let behind = (peer.address() != client).then(|| Peer::new(client));
+        let rejection = activity.rejections.next().map(|rejection| Rejection {
             condition: rejection.condition(),
             cause: rejection.cause().to_owned(),
             host: rejection.host,
             path: rejection.target,
         });
         let now = self.clock.now();
+        activity.last_used.set(now.monotonic);
+        activity.is_used.set(true);
         let lag = self.lag.at(now.monotonic);
         let rejection = match rejection {
             None if overloaded => Some(overload(&request, "more connections than the listener's bound")),
@@ -172,11 +224,11 @@ impl Shared {
                 None => What::Read(request.method().clone(), request.uri().clone()),
                 Some(rejection) => What::Refused(rejection.path.clone()),
             };
-            Asked { since: now, client: client.map(|(_, client)| client), what }
+            Asked { since: now, client: Some(client), what }
         });
         let (request, left) = Arriving::of(request, self.bounds.content);
         async move {
-            let peer = behind.as_ref().or(peer);
+            let peer = Some(behind.as_ref().unwrap_or(peer));
             let acquaintance = Some(acquaintance);
             let arrival = Arrival { now, peer, is_trusted_proxy, acquaintance, listener, rejection, lag };
             let forward = |api: &Arc<Api>, request| {
@@ -185,7 +237,7 @@ impl Shared {
             };
             let (mut response, record) = pin!(self.engine.serve(request, arrival, forward)).await;
             // A response that is on its way while its request still is has the content in use.
-            if !left.drain(self.bounds.content) || overloaded {
+            if !left.drain(self.bounds.content) || overloaded || self.is_ending.load(Ordering::Relaxed) {
                 let close = http::HeaderValue::from_static("close");
                 response.headers_mut().insert(http::header::CONNECTION, close);
             }
@@ -193,6 +245,24 @@ impl Shared {
             let due = asked.and_then(|asked| self.log.due(self.clock, asked, status, record));
             response.map(|content| Told::new(content, due))
         }
+    }
+}
+
+/// A connection that can be told to end.
+trait Ending: Future {
+    fn shut_down(self: Pin<&mut Self>);
+}
+
+impl<I, S> Ending for http1::Connection<I, S>
+where
+    I: hyper::rt::Read + hyper::rt::Write + Unpin,
+    S: hyper::service::HttpService<Incoming>,
+    S::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    S::ResBody: http_body::Body + 'static,
+    <S::ResBody as http_body::Body>::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    fn shut_down(self: Pin<&mut Self>) {
+        self.graceful_shutdown();
     }
 }
 

@@ -5,21 +5,26 @@ use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::num::NonZeroUsize;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use demur_admission::{Admission, Clock};
 use demur_engine::{Api, Engine};
-use futures_util::future::join_all;
+use futures_util::future::{FutureExt, join_all};
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::sync::watch;
 
 use crate::access_log::AccessLog;
 use crate::config::{Config, Listener};
+use crate::descriptors::Descriptors;
 use crate::worker::{Equipment, Handed, Worker};
 
 /// Connections that wait to be accepted. The kernel holds it to its own bound.
 const BACKLOG: i32 = 4096;
+
+/// When file descriptors or connections cannot be had, the next try comes after this time.
+const RETRY: Duration = Duration::from_millis(5);
 
 /// A gateway that is bound and not yet serving.
 #[derive(Debug)]
@@ -38,6 +43,7 @@ struct Bound {
 pub struct Serving {
     listeners: Vec<Listener>,
     ending: watch::Sender<bool>,
+    is_ending: Arc<AtomicBool>,
     acceptor: JoinHandle<()>,
 }
 
@@ -69,14 +75,18 @@ impl Gateway {
         let apis = upstreams.iter().map(|(api, _)| Arc::clone(api)).collect();
         let (log, writing) = AccessLog::start(&config.access_log)?;
         let (ending, ended) = watch::channel(false);
+        let is_ending = Arc::new(AtomicBool::new(false));
+        let descriptors = Descriptors::raise(config.bounds.connections, count);
         let equipment = Equipment {
-            engine: Engine::new(apis, admission, config.voice),
+            engine: Engine::with_body_memory(apis, admission, config.voice, config.bounds.body_memory),
             clock,
             bounds: config.bounds,
             upstreams: upstreams.into(),
             proxies: config.proxies,
             log,
+            descriptors: descriptors.clone(),
             ending: ended.clone(),
+            is_ending: Arc::clone(&is_ending),
         };
         let workers = (0..count)
             .map(|number| Worker::start(number, equipment.clone()))
@@ -87,15 +97,18 @@ impl Gateway {
         let (bound, most) = (self.bound, config.bounds.connections);
         let acceptor = thread::Builder::new().name("demur-acceptor".to_owned()).spawn(move || {
             runtime.block_on(async {
-                let accepting = bound.into_iter().map(|bound| accept(bound, &workers, most, ended.clone()));
-                join_all(accepting).await;
+                let acceptor = Acceptor { workers: &workers, most, descriptors: &descriptors };
+                join_all(bound.into_iter().map(|bound| acceptor.run(bound, ended.clone()))).await;
             });
-            for worker in workers {
-                worker.join();
+            // All at once, so that one does not wait for another before it ends.
+            let threads: Vec<_> = workers.into_iter().map(Worker::finish).collect();
+            for thread in threads {
+                // A panic of the worker itself has been told on standard error.
+                let _ = thread.join();
             }
             writing.join();
         })?;
-        Ok(Serving { listeners, ending, acceptor })
+        Ok(Serving { listeners, ending, is_ending, acceptor })
     }
 }
 
@@ -107,6 +120,7 @@ impl Serving {
 
     /// Takes no new connections, lets the requests under way be answered, and returns when all is done.
     pub fn shut_down(self) {
+        self.is_ending.store(true, Ordering::Relaxed);
         let _ = self.ending.send(true);
         let _ = self.acceptor.join();
     }
@@ -128,30 +142,79 @@ fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     Ok(socket.into())
 }
 
-async fn accept(bound: Bound, workers: &[Worker], most: usize, mut ending: watch::Receiver<bool>) {
-    let Bound { name, socket } = bound;
-    let Ok(listener) = tokio::net::TcpListener::from_std(socket) else { return };
-    loop {
-        let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
-            _ = ending.wait_for(|ending| *ending) => return,
-        };
-        let socket = match accepted.and_then(|(socket, _)| socket.into_std()) {
-            Ok(socket) => socket,
-            Err(error) => {
-                // Out of descriptors, mostly: connections that end free some.
-                tracing::warn!(%error, "a connection could not be accepted");
-                tokio::time::sleep(Duration::from_millis(20)).await;
-                continue;
+/// What the listeners share.
+#[derive(Clone, Copy)]
+struct Acceptor<'a> {
+    workers: &'a [Worker],
+    /// The bound on connections.
+    most: usize,
+    descriptors: &'a Descriptors,
+}
+
+impl Acceptor<'_> {
+    /// Accepts connections until the gateway ends, and then those that wait already: to their clients they are
+    /// connected.
+    async fn run(self, bound: Bound, mut ending: watch::Receiver<bool>) {
+        let Bound { name, socket } = bound;
+        let Ok(listener) = tokio::net::TcpListener::from_std(socket) else { return };
+        let accepting = async {
+            loop {
+                if self.descriptors.is_exhausted() {
+                    self.close_idle();
+                    tokio::time::sleep(RETRY).await;
+                    continue;
+                }
+                if let Err(error) = self.hand(listener.accept().await, name.as_ref()) {
+                    // Out of descriptors, mostly: connections that end free some.
+                    if self.descriptors.is_report_due() {
+                        tracing::warn!(%error, "a connection could not be accepted");
+                    }
+                    self.close_idle();
+                    tokio::time::sleep(RETRY).await;
+                }
             }
         };
-        let open: usize = workers.iter().map(Worker::open).sum();
-        // Far beyond the bound nobody is told anything any more: telling costs a connection.
-        if open >= most.saturating_mul(2) {
-            continue;
+        tokio::select! {
+            () = accepting => {}
+            _ = ending.wait_for(|ending| *ending) => self.drain(&listener, name.as_ref()).await,
         }
-        if let Some(worker) = workers.iter().min_by_key(|worker| worker.open()) {
-            worker.hand(Handed { socket, listener: name.clone(), overloaded: open >= most });
+    }
+
+    /// Accepts what is in the queue.
+    async fn drain(self, listener: &tokio::net::TcpListener, name: Option<&Arc<str>>) {
+        while let Some(accepted) = listener.accept().now_or_never() {
+            if self.hand(accepted, name).is_err() {
+                return;
+            }
+        }
+    }
+
+    fn hand(
+        self,
+        accepted: io::Result<(tokio::net::TcpStream, SocketAddr)>,
+        name: Option<&Arc<str>>,
+    ) -> io::Result<()> {
+        let (socket, peer) = accepted?;
+        let descriptor = self.descriptors.take();
+        let socket = socket.into_std()?;
+        self.close_idle();
+        let open: usize = self.workers.iter().map(Worker::open).sum();
+        // Far beyond the bound nobody is told anything any more: telling costs a connection.
+        if open >= self.most.saturating_mul(2) {
+            return Ok(());
+        }
+        if let Some(worker) = self.workers.iter().min_by_key(|worker| worker.open()) {
+            let (listener, overloaded) = (name.cloned(), open >= self.most);
+            worker.hand(Handed { socket, peer, listener, overloaded, descriptor });
+        }
+        Ok(())
+    }
+
+    /// Where descriptors run short, has idle connections closed to make room.
+    fn close_idle(self) {
+        let each = self.descriptors.ask(self.workers.len());
+        if each > 0 {
+            self.workers.iter().for_each(|worker| worker.close_idle(each));
         }
     }
 }

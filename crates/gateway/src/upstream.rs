@@ -13,6 +13,8 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use demur_admission::Clock;
+use demur_engine::settings::ApiSettings;
 use demur_engine::{Content, ContentFault, UpstreamFault, Within};
 use http::header::HOST;
 use http::{HeaderValue, Request, Response, Uri};
@@ -27,6 +29,9 @@ use tokio::time::{Instant, timeout};
 use crate::answer::Answer;
 use crate::config::{Upstream, is_link_local};
 use crate::connection::USUAL_FIELDS;
+use crate::connections::Connections;
+use crate::descriptors::Descriptors;
+use crate::location::Origin;
 use crate::patience::{Patience, Watched};
 
 /// Idle connections that are kept for each API and worker.
@@ -45,7 +50,13 @@ pub(crate) struct Pool<B> {
     host: HeaderValue,
     /// What a service says that is only watched is passed on, its failures too.
     is_watched: bool,
+    /// For references in responses that name the upstream.
+    origin: Origin,
     home: Home<Sent<B>>,
+    descriptors: Descriptors,
+    /// The worker's connections to clients, of which idle ones make room for one to the upstream.
+    connections: Connections,
+    clock: Clock,
 }
 
 /// Where connections wait: the one that was used last at the end, the one that has waited longest in front.
@@ -77,6 +88,14 @@ impl<B> Home<B> {
         }
     }
 
+    /// Closes so many of those that have waited for longest, and answers how many there were.
+    fn close_idle(&self, count: usize) -> usize {
+        let mut idle = self.0.borrow_mut();
+        let count = count.min(idle.len());
+        idle.drain(..count);
+        count
+    }
+
     /// The last that came back and is ready; nearly always the last.
     fn take(&self, now: Instant) -> Option<SendRequest<B>> {
         let mut idle = self.0.borrow_mut();
@@ -100,11 +119,31 @@ impl<B> Pool<B>
 where
     B: Body<Data = Bytes, Error = ContentFault> + Unpin + 'static,
 {
-    pub(crate) fn new(upstream: Upstream, is_watched: bool) -> Self {
+    pub(crate) fn new(
+        upstream: Upstream,
+        settings: &ApiSettings,
+        descriptors: &Descriptors,
+        connections: &Connections,
+        clock: Clock,
+    ) -> Self {
         // An authority consists of visible ASCII.
         let host = HeaderValue::from_str(upstream.authority.as_str())
             .unwrap_or_else(|_| HeaderValue::from_static("localhost"));
-        Self { upstream, host, is_watched, home: Home(Rc::default()) }
+        Self {
+            origin: Origin::new(&upstream, &settings.mount.path),
+            upstream,
+            host,
+            is_watched: settings.observe,
+            home: Home(Rc::default()),
+            descriptors: descriptors.clone(),
+            connections: connections.clone(),
+            clock,
+        }
+    }
+
+    /// Closes so many idle connections, and answers how many there were.
+    pub(crate) fn close_idle(&self, count: usize) -> usize {
+        self.home.close_idle(count)
     }
 
     /// Sends a request. Its target is a path within the API. Without a pool there is no upstream, which is an answer
@@ -161,6 +200,11 @@ where
     }
 
     async fn connect(&self) -> Result<SendRequest<Sent<B>>, UpstreamFault> {
+        let wanted = self.descriptors.wanted();
+        if wanted > 0 {
+            let closed = self.connections.close_idle(wanted, self.clock.now().monotonic);
+            self.descriptors.report_closed(closed);
+        }
         let unreachable = |error: &dyn std::fmt::Display| UpstreamFault::Unreachable(error.to_string());
         let socket = match timeout(self.upstream.connect_timeout, open(&self.upstream.address)).await {
             Err(_) => return Err(unreachable(&"no connection within the time for it")),
@@ -169,6 +213,10 @@ where
         };
         // Small writes should not wait for one another; trouble with that is no reason to fail.
         let _ = socket.set_nodelay(true);
+        if let Ok(address) = socket.peer_addr() {
+            self.origin.resolved(address.ip());
+        }
+        let descriptor = self.descriptors.take();
         let mut http = http1::Builder::new();
         if self.upstream.fields > USUAL_FIELDS {
             http.max_headers(self.upstream.fields);
@@ -178,6 +226,7 @@ where
         tokio::task::spawn_local(async move {
             // How it ended, the request that was on it has learnt.
             let _ = connection.await;
+            drop(descriptor);
         });
         Ok(sender)
     }
@@ -203,9 +252,18 @@ where
                 let status = response.status();
                 let is_failure = status.is_client_error() || status.is_server_error();
                 let is_failure = is_failure && !self.is_watched;
+                let (mut head, body) = response.into_parts();
+                if !self.is_watched {
+                    self.origin.rewrite(&mut head.headers);
+                }
                 // Boxed, for a server keeps the room for an answer while its connection is idle.
-                let answer = |body| Box::new(Answer::new(body, patience.time(), is_failure, returning));
-                Ok(response.map(answer))
+                let mut answer = Box::new(Answer::new(body, patience.time(), is_failure, returning));
+                // Of a failure nothing is passed on, and its status says enough; a service that is only watched is
+                // heard as it speaks.
+                if !is_failure && !self.is_watched && !answer.is_end_stream() {
+                    answer.begin(&head.headers).await.map_err(Failed::Fault)?;
+                }
+                Ok(Response::from_parts(head, answer))
             }
             Err(mut error) => match error.take_message() {
                 Some(unsent) => Err(Failed::Unsent(Box::new(unsent))),

@@ -1,8 +1,9 @@
 //! Workers: one thread with a runtime of its own each, so that no request crosses threads.
 
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
@@ -14,21 +15,34 @@ use tokio::task::LocalSet;
 use crate::access_log::AccessLog;
 use crate::bounds::ListenerBounds;
 use crate::config::Upstream;
-use crate::connection::Shared;
+use crate::connection::{Accepted, Shared};
+use crate::connections::{Activity, Connections};
+use crate::descriptors::{Descriptor, Descriptors};
 use crate::proxies::Proxies;
 
 /// A connection that a worker is to serve.
 pub(crate) struct Handed {
     pub(crate) socket: std::net::TcpStream,
+    /// The other end, as it was when the connection was accepted. A socket whose client has reset it does not tell
+    /// any more.
+    pub(crate) peer: SocketAddr,
     /// Where it came in.
     pub(crate) listener: Option<Arc<str>>,
     /// There are more connections than the bound: it is told so.
     pub(crate) overloaded: bool,
+    pub(crate) descriptor: Descriptor,
+}
+
+/// What the acceptor tells a worker.
+enum Message {
+    Serve(Handed),
+    /// File descriptors run short: close so many idle connections.
+    CloseIdle(usize),
 }
 
 /// One worker, as the acceptor sees it.
 pub(crate) struct Worker {
-    hand: mpsc::UnboundedSender<Handed>,
+    hand: mpsc::UnboundedSender<Message>,
     open: Arc<AtomicUsize>,
     thread: JoinHandle<()>,
 }
@@ -42,7 +56,10 @@ pub(crate) struct Equipment {
     pub(crate) upstreams: Arc<[(Arc<Api>, Upstream)]>,
     pub(crate) proxies: Arc<Proxies>,
     pub(crate) log: AccessLog,
+    pub(crate) descriptors: Descriptors,
     pub(crate) ending: watch::Receiver<bool>,
+    /// The same for responses, which look at it each time.
+    pub(crate) is_ending: Arc<AtomicBool>,
 }
 
 impl Worker {
@@ -66,31 +83,50 @@ impl Worker {
     pub(crate) fn hand(&self, handed: Handed) {
         self.open.fetch_add(1, Ordering::Relaxed);
         // It ends only after the acceptor has; a socket that comes too late is dropped, and so closed.
-        let _ = self.hand.send(handed);
+        let _ = self.hand.send(Message::Serve(handed));
     }
 
-    /// Waits for its end.
-    pub(crate) fn join(self) {
-        drop(self.hand);
-        // A panic of the worker itself has been told on standard error.
-        let _ = self.thread.join();
+    /// Has it close so many connections that are idle.
+    pub(crate) fn close_idle(&self, count: usize) {
+        let _ = self.hand.send(Message::CloseIdle(count));
+    }
+
+    /// Hands it nothing more. It ends when its connections have, or when they have had their time.
+    pub(crate) fn finish(self) -> JoinHandle<()> {
+        self.thread
     }
 }
 
-async fn work(equipment: Equipment, mut handed: mpsc::UnboundedReceiver<Handed>, open: Arc<AtomicUsize>) {
-    let Equipment { engine, clock, bounds, upstreams, proxies, log, ending } = equipment;
-    let shared = Shared::new(engine, clock, bounds, &upstreams, proxies, log);
-    while let Some(Handed { socket, listener, overloaded }) = handed.recv().await {
-        let Ok(socket) = tokio::net::TcpStream::from_std(socket) else {
-            open.fetch_sub(1, Ordering::Relaxed);
-            continue;
+async fn work(equipment: Equipment, mut handed: mpsc::UnboundedReceiver<Message>, open: Arc<AtomicUsize>) {
+    let Equipment { engine, clock, bounds, upstreams, proxies, log, descriptors, ending, is_ending } =
+        equipment;
+    let connections = Connections::new(descriptors.clone());
+    let upstreams = (&upstreams[..], &descriptors, &connections);
+    let shared = Shared::new(engine, clock, bounds, upstreams, proxies, log, is_ending);
+    while let Some(message) = handed.recv().await {
+        let Handed { socket, peer, listener, overloaded, descriptor } = match message {
+            Message::Serve(handed) => handed,
+            Message::CloseIdle(count) => {
+                let closed = connections.close_idle(count, clock.now().monotonic);
+                let closed = closed + shared.close_idle_upstreams(count - closed);
+                descriptors.done(count);
+                descriptors.report_closed(closed);
+                continue;
+            }
         };
-        let (shared, ending) = (shared.clone(), ending.clone());
         let counted = Counted(open.clone());
-        tokio::task::spawn_local(async move {
-            shared.serve(socket, listener, overloaded, ending).await;
-            drop(counted);
+        let Ok(socket) = tokio::net::TcpStream::from_std(socket) else { continue };
+        let (shared, ending) = (shared.clone(), ending.clone());
+        let activity = Activity::default();
+        activity.last_used.set(clock.now().monotonic);
+        let listed = connections.reserve(descriptor);
+        let (number, seen) = (listed.number(), activity.clone());
+        let accepted = Accepted { socket, peer, listener, overloaded, activity };
+        let task = tokio::task::spawn_local(async move {
+            shared.serve(accepted, ending).await;
+            drop((listed, counted));
         });
+        connections.list(number, seen, task.abort_handle());
     }
     finish(&open, bounds.shutdown).await;
 }

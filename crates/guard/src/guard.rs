@@ -12,7 +12,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use crate::linger::Linger;
 use crate::scratch::Scratch;
 use crate::timer::{Timer, Waiting};
-use crate::{Bounds, Fault, Machine, Rejection, Rejections, Step};
+use crate::{Bounds, Fault, Machine, Phase, Rejection, Rejections, Step};
 
 /// A socket of which hyper sees only requests that are good.
 ///
@@ -121,8 +121,9 @@ impl<IO> Guard<IO> {
                 Step::Broken(_) if some => return (at, Examined::Some),
                 Step::Broken(fault) => return (at, Examined::Broken(fault)),
             }
-            if new_head && self.machine.mid_message() {
-                self.heads += 1;
+            if new_head && !self.machine.awaits_head() {
+                self.rejections.enter(Phase::Message);
+                self.heads += u64::from(self.machine.mid_message());
             }
         }
     }
@@ -160,6 +161,7 @@ impl<IO> Guard<IO> {
     /// Lays the rejection down for the service, and a good request in its place for hyper.
     fn reject(&mut self, rejection: Rejection) {
         self.stand_in = rejection.stand_in();
+        self.rejections.enter(Phase::Message);
         self.rejections.reject(self.heads, rejection);
         self.heads += 1;
         self.held = Vec::new();
@@ -213,9 +215,11 @@ impl<IO: AsyncRead + Unpin> Guard<IO> {
         }
         if self.unhanded().is_empty() {
             self.held = Vec::new();
+            self.rejections.enter(Phase::Idle);
             ready!(self.timer.poll(cx, Waiting::Idle, self.machine.bounds().idle_timeout));
             self.ended = true;
         } else {
+            self.rejections.enter(Phase::Head);
             ready!(self.timer.poll(cx, Waiting::Head, self.machine.bounds().head_timeout));
             self.interrupt(Fault::HeadSlow);
             // Empty lines alone deserve no answer.

@@ -58,4 +58,4 @@ pub use guard::Guard;
 pub use head::{Head, Verdict, check};
 pub use machine::{Machine, Step};
 pub use rejection::Rejection;
-pub use rejections::Rejections;
+pub use rejections::{Phase, Rejections};

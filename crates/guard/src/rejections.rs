@@ -1,7 +1,7 @@
 //! What the guard tells the service behind hyper, and the other way round. Atomics, and a lock that is taken
 //! only when something was wrong.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::{Fault, Rejection};
@@ -10,8 +10,21 @@ use crate::{Fault, Rejection};
 #[derive(Debug, Clone, Default)]
 pub struct Rejections(Arc<Shared>);
 
+/// Where a connection is between its messages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Phase {
+    /// Nothing of a request has come since the last response was sent.
+    Idle,
+    /// A part of a head has come.
+    Head,
+    /// A request has come at least in part, and its response is not sent.
+    Message,
+}
+
 #[derive(Debug)]
 struct Shared {
+    /// A [`Phase`].
+    phase: AtomicU8,
     asked: AtomicU64,
     /// The number of the request that is a stand-in. A connection has at most one: its last.
     rejected: AtomicU64,
@@ -25,6 +38,7 @@ const NONE: u64 = u64::MAX;
 impl Default for Shared {
     fn default() -> Self {
         Self {
+            phase: AtomicU8::new(Phase::Idle as u8),
             asked: AtomicU64::new(0),
             rejected: AtomicU64::new(NONE),
             transparent: AtomicBool::new(false),
@@ -55,6 +69,19 @@ impl Rejections {
     /// or any other upgrade is answered, and only then.
     pub fn transparent(&self) {
         self.0.transparent.store(true, Ordering::Release);
+    }
+
+    /// Where the connection is. A connection that begins is idle.
+    pub fn phase(&self) -> Phase {
+        match self.0.phase.load(Ordering::Relaxed) {
+            phase if phase == Phase::Idle as u8 => Phase::Idle,
+            phase if phase == Phase::Head as u8 => Phase::Head,
+            _ => Phase::Message,
+        }
+    }
+
+    pub(crate) fn enter(&self, phase: Phase) {
+        self.0.phase.store(phase as u8, Ordering::Relaxed);
     }
 
     pub(crate) fn is_transparent(&self) -> bool {

@@ -29,6 +29,7 @@ const ROWS: &[(&str, &str, &str)] = &[
     ("no request has so few fields: Host is one", "voice: problem", "bounds: { fields: 0 }\nvoice: problem"),
     ("no connection is let in", "voice: problem", "bounds: { connections: 0 }\nvoice: problem"),
     ("every head is late", "voice: problem", "bounds: { head_timeout: 0ms }\nvoice: problem"),
+    ("no body can be collected", "voice: problem", "bounds: { body_memory: 0 }\nvoice: problem"),
     ("a million threads", "voice: problem", "workers: 1000000\nvoice: problem"),
     // Keys.
     ("a key in the field that says where content ends", "scheme: bearer", "field: Content-Length"),

@@ -18,6 +18,8 @@ pub(crate) const ROWS: &[Row] = &[
     error("duration", &[("voice: problem", "voice: problem\nbounds: { head_timeout: «10 }")], "`head_timeout` must be a duration", ""),
     error("unknown-key", &[("voice: problem", "voice: problem\nbounds: { «headers: 10 }")], "`bounds` has no key `headers`", "it knows: head, target"),
     error("size", &[("voice: problem", "voice: problem\nbounds: { drain: «much }")], "`drain` must be a size", ""),
+    warning("body-memory", &[("voice: problem", "voice: problem\nbounds: { body_memory: «1MiB }")], "`body_memory` is too small", "set `bounds.body_memory` to at least"),
+    error("size", &[("voice: problem", "voice: problem\nbounds: { body_memory: «plenty }")], "`body_memory` must be a size", ""),
     error("duration", &[("voice: problem", "voice: problem\nbounds: { write_timeout: «0s }")], "`write_timeout` must be a duration", ""),
     error("address", &[("listen: 127.0.0.1:8080", "listen: { public: 127.0.0.1:8080, partners: «localhost }")], "`listen` is no address", "names are not resolved"),
     error("address", &[("listen: 127.0.0.1:8080", "listen: { public: 127.0.0.1:8080, partners: «127.0.0.1:8080 }")], "`127.0.0.1:8080` is named twice", ""),

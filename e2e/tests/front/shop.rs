@@ -12,6 +12,19 @@ paths:
       operationId: addItem
       requestBody: { content: { application/json: { schema: { type: object } } } }
       responses: { '200': { description: Made. } }
+  /notes:
+    post:
+      operationId: addNote
+      security: []
+      requestBody: { content: { application/json: { schema: { type: object } } } }
+      responses: { '200': { description: Made. } }
+  /report:
+    get:
+      operationId: report
+      responses:
+        '200':
+          description: All.
+          content: { application/json: { schema: { type: object, properties: { n: { type: integer } } } } }
   /open:
     get: { operationId: open, security: [], responses: { '200': { description: All. } } }
     post: { operationId: put, security: [], responses: { '200': { description: All. } } }
@@ -27,6 +40,15 @@ pub(crate) struct Shop {
 
 /// Serves with these lines added to the file and to the API.
 pub(crate) fn serve(upstream: &Upstream, top: &str, of_api: &str) -> Shop {
+    shop_of(Gateway::serve(folder(upstream, top, of_api)))
+}
+
+/// The same under these soft and hard limits on file descriptors.
+pub(crate) fn serve_with_descriptors(upstream: &Upstream, top: &str, (soft, hard): (u64, u64)) -> Shop {
+    shop_of(Gateway::serve_with_descriptors(folder(upstream, top, ""), soft, hard))
+}
+
+fn folder(upstream: &Upstream, top: &str, of_api: &str) -> Folder {
     let folder = Folder::empty();
     folder.write("openapi.yaml", DOCUMENT);
     let config = format!(
@@ -45,11 +67,15 @@ apis:
     operations:
       open: {{ anonymous: true, timeout: 300ms }}
       put: {{ anonymous: true }}
+      addNote: {{ anonymous: true }}
 ",
         upstream.address()
     );
     folder.write("demur.yaml", &config);
-    let gateway = Gateway::serve(folder);
+    folder
+}
+
+fn shop_of(gateway: Gateway) -> Shop {
     gateway.folder().create_account("acme", "all");
     let key = NewKey { api: "shop", account: "acme", ..NewKey::default() };
     let key = gateway.folder().create_key(&key).secret;

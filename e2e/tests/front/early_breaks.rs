@@ -1,0 +1,336 @@
+//! Upstreams that break off early, or say of the length what is no length: the contract answers as long as nothing was
+//! sent to the client, and what was cut later can be seen to be cut.
+
+use std::collections::BTreeMap;
+use std::thread;
+use std::time::Duration;
+
+use demur_e2e::{MARKER, Reaction, Request, Response, Upstream};
+use serde_json::json;
+
+use crate::raw::converse;
+use crate::shop::{Shop, serve};
+
+const TRIES: usize = 200;
+const AT_ONCE: usize = 10;
+
+/// How a response came to its client.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord, Clone, Copy)]
+enum Came {
+    /// In the contract.
+    InContract,
+    /// Cut, and it shows.
+    Cut,
+    /// Not at all.
+    Empty,
+    /// As if nothing had happened.
+    Whole,
+}
+
+fn came(said: &[u8], method: &str) -> Came {
+    if said.is_empty() {
+        return Came::Empty;
+    }
+    match Response::read(said, method) {
+        Ok(response) if response.status == 502 && response.field("x-request-id").starts_with("req_") => {
+            assert!(response.field("content-type").starts_with("application/problem+json"), "{response:?}");
+            Came::InContract
+        }
+        Ok(_) => Came::Whole,
+        Err(_) => {
+            assert!(said.starts_with(b"HTTP/1.1 200 "), "{}", String::from_utf8_lossy(said));
+            Came::Cut
+        }
+    }
+}
+
+/// So many requests, some of them at once, and how often they came in each way.
+fn ask(shop: &Shop, method: &str, tries: usize) -> BTreeMap<Came, usize> {
+    let request = format!(
+        "{method} /shop/items HTTP/1.1\r\nHost: a\r\nConnection: close\r\nAuthorization: Bearer {}\r\n\r\n",
+        shop.key
+    );
+    let (address, request) = (shop.gateway.address(), request.as_bytes());
+    let came = thread::scope(|scope| {
+        let asking = (0..AT_ONCE).map(|_| {
+            let ask = move |_| came(&converse(address, request), method);
+            scope.spawn(move || (0..tries / AT_ONCE).map(ask).collect::<Vec<_>>())
+        });
+        let asking: Vec<_> = asking.collect();
+        asking.into_iter().flat_map(|asking| asking.join().unwrap()).collect::<Vec<_>>()
+    });
+    let mut counts = BTreeMap::new();
+    for came in came {
+        *counts.entry(came).or_insert(0) += 1;
+    }
+    counts
+}
+
+const HEAD: &str = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n";
+
+#[test]
+fn an_upstream_that_breaks_off_before_anything_was_sent_is_answered_in_the_contract() {
+    let with = |rest: &str| Reaction::bytes(format!("{HEAD}{rest}"));
+    let pause = Duration::from_millis(5);
+    let rows = [
+        ("no body at all", "GET", with("Content-Length: 10\r\n\r\n").and_closes()),
+        (
+            "no body after a while",
+            "GET",
+            with("Content-Length: 10\r\n\r\n").and_wait(pause * 20).and_closes(),
+        ),
+        ("a reset behind the head", "GET", with("Content-Length: 10\r\n\r\n").and_resets()),
+        ("no first chunk", "GET", with("Transfer-Encoding: chunked\r\n\r\n").and_closes()),
+        (
+            "a first chunk size that is none",
+            "GET",
+            with("Transfer-Encoding: chunked\r\n\r\nxyz\r\n[]\r\n0\r\n\r\n"),
+        ),
+        ("a reset of what ends with the connection", "GET", with("\r\n").and_wait(pause).and_resets()),
+        ("two lengths on HEAD", "HEAD", with("Content-Length: 2\r\nContent-Length: 3\r\n\r\n")),
+        ("two lengths", "GET", with("Content-Length: 2\r\nContent-Length: 3\r\n\r\n[]").and_closes()),
+        ("a status line that is none", "GET", Reaction::bytes(format!("{MARKER}\r\n\r\n")).and_closes()),
+        ("a head that is cut", "GET", Reaction::bytes(HEAD).and_closes()),
+        ("a head that is reset", "GET", Reaction::bytes(HEAD).and_resets()),
+        ("nothing", "GET", Reaction::closes()),
+    ];
+    for (name, method, reaction) in rows {
+        let upstream = Upstream::always(reaction);
+        let shop = serve(&upstream, "", "");
+        let counts = ask(&shop, method, TRIES);
+        println!("{name}: {counts:?}");
+        assert_eq!(counts.get(&Came::InContract), Some(&TRIES), "{name}: {counts:?}");
+    }
+}
+
+#[test]
+fn what_was_sent_before_an_upstream_broke_off_is_seen_to_be_cut() {
+    let with = |rest: &str| Reaction::bytes(format!("{HEAD}{rest}"));
+    let long = "x".repeat(40_000);
+    let later = Duration::from_millis(120);
+    let rows = [
+        ("a body that is too short", with("Content-Length: 10\r\n\r\n[1,").and_closes()),
+        (
+            "the same in two packets",
+            with("Content-Length: 10\r\n\r\n").and_wait(Duration::from_millis(5)).and("[1,").and_closes(),
+        ),
+        ("a reset in the body", with("Content-Length: 10\r\n\r\n[1,").and_resets()),
+        ("a second chunk size that is none", with("Transfer-Encoding: chunked\r\n\r\n2\r\n[]\r\nxyz\r\n")),
+        ("a chunk that is cut", with("Transfer-Encoding: chunked\r\n\r\n9\r\n[1,").and_closes()),
+        ("no last chunk", with("Transfer-Encoding: chunked\r\n\r\n2\r\n[]\r\n").and_closes()),
+        ("a long body", with(&format!("Content-Length: 50000\r\n\r\n{long}")).and_closes()),
+        (
+            "a long body, and a reset",
+            with(&format!("Content-Length: 50000\r\n\r\n{long}")).and_wait(later).and_resets(),
+        ),
+        ("a slow body", with("Content-Length: 10\r\n\r\n[1,").and_wait(later).and_closes()),
+        (
+            "a slow chunk",
+            with("Transfer-Encoding: chunked\r\n\r\n2\r\n[]\r\n").and_wait(later).and("x\r\n").and_closes(),
+        ),
+        (
+            "an event stream",
+            Reaction::bytes(
+                "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n",
+            )
+            .and_wait(later)
+            .and_closes(),
+        ),
+    ];
+    for (name, reaction) in rows {
+        let upstream = Upstream::always(reaction);
+        let shop = serve(&upstream, "", "");
+        let counts = ask(&shop, "GET", TRIES);
+        println!("{name}: {counts:?}");
+        assert!(counts.keys().all(|came| matches!(came, Came::Cut | Came::InContract)), "{name}: {counts:?}");
+    }
+}
+
+/// A head that comes long before its content is passed on: at once for events, and soon for other streams.
+#[test]
+fn streams_flow_before_their_content_is_whole() {
+    for (content_type, least, most) in [("text/event-stream", 0, 400), ("application/x-ndjson", 0, 450)] {
+        let head =
+            format!("HTTP/1.1 200 OK\r\nContent-Type: {content_type}\r\nTransfer-Encoding: chunked\r\n\r\n");
+        let wait = Duration::from_millis(600);
+        let upstream = Upstream::always(Reaction::bytes(head).and_wait(wait).and("2\r\n{}\r\n0\r\n\r\n"));
+        let shop = serve(&upstream, "", "");
+        let begun = std::time::Instant::now();
+        let mut stream = std::net::TcpStream::connect(shop.gateway.address()).unwrap();
+        let request =
+            format!("GET /shop/items HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {}\r\n\r\n", shop.key);
+        std::io::Write::write_all(&mut stream, request.as_bytes()).unwrap();
+        let mut said = [0; 1024];
+        let length = std::io::Read::read(&mut stream, &mut said).unwrap();
+        let took = begun.elapsed();
+        assert!(said[..length].starts_with(b"HTTP/1.1 200 "));
+        assert!(
+            took >= Duration::from_millis(least) && took < Duration::from_millis(most),
+            "{content_type}: {took:?}"
+        );
+    }
+}
+
+#[test]
+fn content_length_is_one_canonical_number_in_both_directions() {
+    for (lines, expected) in [
+        (&["2"][..], Some("2")),
+        (&["2, 2"], Some("2")),
+        (&["2", "2"], Some("2")),
+        (&["2,2", "2"], Some("2")),
+        (&["02"], None),
+        (&["002, 2"], None),
+        (&["+2"], None),
+        (&["2, 3"], None),
+        (&["2", "3"], None),
+        (&["0x2"], None),
+        (&["2 2"], None),
+        (&["2,"], None),
+        (&[""], None),
+    ] {
+        for method in ["GET", "HEAD"] {
+            let fields: String = lines.iter().map(|line| format!("Content-Length: {line}\r\n")).collect();
+            let content = if method == "HEAD" { "" } else { "[]" };
+            let reaction = Reaction::bytes(format!("{HEAD}{fields}\r\n{content}")).and_closes();
+            let upstream = Upstream::always(reaction);
+            let shop = serve(&upstream, "", "");
+            let answer = shop.client.send(&Request::new(method, "/items").key(&shop.key));
+            match expected {
+                Some(expected) => {
+                    let all: Vec<&str> = answer.fields.all("content-length").collect();
+                    assert_eq!((answer.status, all), (200, vec![expected]), "{method} {lines:?}");
+                }
+                None => {
+                    assert_eq!(answer.status, 502, "{method} {lines:?}");
+                    let logged = shop.gateway.logged(answer.field("x-request-id"));
+                    assert_eq!(logged["condition"], "upstream.invalid_response", "{method} {lines:?}");
+                }
+            }
+        }
+    }
+    let upstream = Upstream::always(Reaction::json(200, &json!([])));
+    let shop = serve(&upstream, "", "");
+    for (sent, relayed) in [
+        ("2", Some("2")),
+        ("02", Some("2")),
+        ("0000002", Some("2")),
+        ("2, 2", None),
+        ("+2", None),
+        ("0x2", None),
+    ] {
+        for path in ["notes", "open"] {
+            let before = upstream.received().len();
+            let request = format!(
+                "POST /shop/{path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Type: application/json\r\n\
+                 Content-Length: {sent}\r\n\r\n{{}}"
+            );
+            let said = converse(shop.gateway.address(), request.as_bytes());
+            let answer = Response::read(&said, "POST").unwrap();
+            match relayed {
+                Some(relayed) => {
+                    assert_eq!(answer.status, 200, "{path} {sent}");
+                    let all: Vec<String> =
+                        upstream.last().fields.all("content-length").map(str::to_owned).collect();
+                    assert_eq!(all, [relayed], "{path} {sent}");
+                }
+                None => {
+                    assert_eq!((answer.status, upstream.received().len()), (400, before), "{path} {sent}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_request_that_times_out_in_its_body_ends_its_connection() {
+    let upstream = Upstream::always(Reaction::json(200, &json!([])));
+    let bounds = "bounds: { content_window: 300ms, content_per_window: 1000 }";
+    let shop = serve(&upstream, bounds, "");
+    for (name, request) in [
+        (
+            "collected",
+            "POST /shop/notes HTTP/1.1\r\nContent-Length: 100\r\nContent-Type: application/json\r\n",
+        ),
+        ("streamed", "POST /shop/open HTTP/1.1\r\nContent-Length: 100\r\n"),
+        (
+            "chunked",
+            "POST /shop/notes HTTP/1.1\r\nTransfer-Encoding: chunked\r\nContent-Type: application/json\r\n",
+        ),
+    ] {
+        let mut connection = shop.client.connect();
+        let begin = if name == "chunked" { "50\r\n{" } else { "{" };
+        connection.write(format!("{request}Host: a\r\n\r\n{begin}").as_bytes());
+        let answer = connection.read("POST");
+        assert_eq!((answer.status, answer.field("connection")), (408, "close"), "{name}");
+        connection.closed_within(Duration::from_secs(5)).unwrap();
+    }
+}
+
+#[test]
+fn references_never_name_the_upstream() {
+    let upstream = Upstream::start(|request| {
+        let host = request.fields.first("host").unwrap_or_default().to_owned();
+        let value = |prefix: &str, tail: &str| format!("{prefix}{host}{tail}");
+        let location = match request.fields.first("x-row").unwrap_or_default() {
+            "absolute" => value("http://", "/items/3?a=b"),
+            "https" => value("https://", "/items/3"),
+            "relative scheme" => value("//", "/items/3"),
+            "userinfo" => value("http://u:p@", "/items/3"),
+            "localhost" => {
+                format!("http://localhost:{}/items/3", host.rsplit(':').next().unwrap_or_default())
+            }
+            "number" => format!("http://2130706433:{}/items/3", host.rsplit(':').next().unwrap_or_default()),
+            "without port" => "http://127.0.0.1/items/3".to_owned(),
+            "elsewhere" => "https://example.com/items/3".to_owned(),
+            _ => "/items/3".to_owned(),
+        };
+        let link = format!("<http://{host}/items?page=2>; rel=\"next\"");
+        let fields = [
+            ("Location", location.as_str()),
+            ("Content-Location", location.as_str()),
+            ("Link", link.as_str()),
+        ];
+        Reaction::answer(302, &fields, "")
+    });
+    let shop = serve(&upstream, "", "");
+    for (row, expected) in [
+        ("absolute", "/shop/items/3?a=b"),
+        ("https", "/shop/items/3"),
+        ("relative scheme", "/shop/items/3"),
+        ("userinfo", "/shop/items/3"),
+        ("localhost", "/shop/items/3"),
+        ("number", "/shop/items/3"),
+        ("without port", "/shop/items/3"),
+        ("elsewhere", "https://example.com/items/3"),
+        ("path", "/items/3"),
+    ] {
+        let answer = shop.client.send(&Request::get("/items").key(&shop.key).field("X-Row", row));
+        assert_eq!((answer.status, answer.field("location")), (302, expected), "{row}");
+        assert_eq!(answer.field("content-location"), expected, "{row}");
+        assert_eq!(answer.field("link"), "</shop/items?page=2>; rel=\"next\"", "{row}");
+    }
+}
+
+/// A service that is only watched says what it says.
+#[test]
+fn monitor_mode_leaves_references_alone() {
+    let upstream = Upstream::start(|request| {
+        let location = format!("http://{}/items/3", request.fields.first("host").unwrap_or_default());
+        Reaction::answer(302, &[("Location", &location)], "")
+    });
+    let shop = serve(&upstream, "", "observe: true");
+    let answer = shop.client.send(&Request::get("/items").key(&shop.key));
+    assert_eq!(answer.field("location"), format!("http://{}/items/3", upstream.address()));
+}
+
+/// What it says of a length is written as the number that everyone reads it as.
+#[test]
+fn monitor_mode_rejects_no_length() {
+    for (line, expected) in [("02", "2"), ("2, 2", "2"), ("2", "2")] {
+        let upstream =
+            Upstream::always(Reaction::bytes(format!("{HEAD}Content-Length: {line}\r\n\r\n[]")).and_closes());
+        let shop = serve(&upstream, "", "observe: true");
+        let answer = shop.client.send(&Request::get("/items").key(&shop.key));
+        assert_eq!((answer.status, answer.field("content-length")), (200, expected), "{line}");
+    }
+}

@@ -1,0 +1,113 @@
+//! The end under load: whoever is connected when the gateway is asked to end is answered.
+
+use std::io::{ErrorKind, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use demur_e2e::{Reaction, Request, Upstream};
+use serde_json::json;
+
+use crate::raw::raise_own_limit;
+use crate::shop::serve;
+
+const THREADS: usize = 48;
+
+#[derive(Default)]
+struct Seen {
+    connections: AtomicUsize,
+    answered: AtomicUsize,
+    unanswered: AtomicUsize,
+    announced: AtomicUsize,
+}
+
+/// Opens connections one after the other until none can be had any more, and sends so many requests on each. One that
+/// is refused when it connects was never let in.
+fn ask(address: SocketAddr, requests: usize, seen: &Seen) {
+    let request = b"GET /shop/open HTTP/1.1\r\nHost: a\r\n\r\n";
+    let count = |counter: &AtomicUsize| counter.fetch_add(1, Ordering::Relaxed);
+    loop {
+        let mut stream = match TcpStream::connect(address) {
+            Ok(stream) => stream,
+            Err(error) if error.kind() == ErrorKind::ConnectionRefused => return,
+            Err(error) => panic!("{error}"),
+        };
+        count(&seen.connections);
+        stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        for number in 0..requests {
+            let sent = stream.write_all(request);
+            let mut said = Vec::new();
+            let mut piece = [0; 4096];
+            while !said.ends_with(b"[]") {
+                match stream.read(&mut piece) {
+                    Ok(length) if length > 0 => said.extend_from_slice(&piece[..length]),
+                    _ => break,
+                }
+            }
+            let said = String::from_utf8_lossy(&said).to_ascii_lowercase();
+            if !said.starts_with("http/1.1 200 ") {
+                count(&seen.unanswered);
+                eprintln!("request {number} of a connection: sent {sent:?}, answered {said:?}");
+                break;
+            }
+            count(&seen.answered);
+            if said.contains("\r\nconnection: close\r\n") {
+                count(&seen.announced);
+                break;
+            }
+        }
+    }
+}
+
+/// `SOAK_CONNECTIONS` says after how many connections the gateway is asked to end: 27,000 in `make soak`.
+#[test]
+fn connections_that_were_let_in_are_answered_when_the_gateway_ends() {
+    raise_own_limit();
+    let least = std::env::var("SOAK_CONNECTIONS").ok().map_or(3000, |count| count.parse().unwrap());
+    let upstream = Upstream::always(Reaction::json(200, &json!([])));
+    let shop = serve(&upstream, "", "");
+    let seen = Seen::default();
+    thread::scope(|scope| {
+        for number in 0..THREADS {
+            let (seen, address) = (&seen, shop.gateway.address());
+            // Half of them keep their connections.
+            scope.spawn(move || ask(address, if number % 2 == 0 { 1 } else { 1000 }, seen));
+        }
+        while seen.connections.load(Ordering::Relaxed) < least {
+            thread::sleep(Duration::from_millis(1));
+        }
+        shop.gateway.ask_to_end();
+    });
+    let [connections, answered, unanswered, announced] =
+        [&seen.connections, &seen.answered, &seen.unanswered, &seen.announced]
+            .map(|counter| counter.load(Ordering::Relaxed));
+    println!(
+        "{connections} connections, {answered} answered, {announced} told that the connection ends, \
+         {unanswered} unanswered"
+    );
+    assert_eq!(unanswered, 0);
+    assert!(announced > 0);
+    assert_eq!(shop.gateway.ended().0.code(), Some(0));
+}
+
+/// Connections that wait in the listener's queue, and ones that are idle, when the signal comes.
+#[test]
+fn a_request_that_comes_after_the_signal_is_answered_and_told_that_the_connection_ends() {
+    let upstream = Upstream::always(Reaction::json(200, &json!([])));
+    let shop = serve(&upstream, "", "");
+    let mut fresh = shop.client.connect();
+    let mut kept = shop.client.connect();
+    assert_eq!(kept.send(&Request::get("/open")).fields.first("connection"), None);
+    shop.gateway.ask_to_end();
+    // The listener is closed when the queue has been accepted.
+    while TcpStream::connect(shop.gateway.address()).is_ok() {
+        thread::sleep(Duration::from_millis(2));
+    }
+    for connection in [&mut fresh, &mut kept] {
+        let answer = connection.send(&Request::get("/open"));
+        assert_eq!((answer.status, answer.field("connection")), (200, "close"));
+        assert_eq!(connection.closed_within(Duration::from_secs(5)).unwrap(), b"");
+    }
+    assert_eq!(shop.gateway.ended().0.code(), Some(0));
+}

@@ -1,0 +1,159 @@
+//! Memory for bodies that are collected is bounded, and clients are served meanwhile.
+
+use std::io::{Read, Write};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
+use std::sync::Mutex;
+use std::thread;
+use std::time::Duration;
+
+use demur_e2e::{Gateway, Reaction, Request, Upstream};
+use serde_json::json;
+
+use crate::raw::{connect_from, raise_own_limit};
+use crate::shop::serve;
+
+const CONNECTIONS: usize = 1500;
+const BODY: usize = 1024 * 1024;
+const MIB: usize = 1024 * 1024;
+
+/// The resident memory of a gateway, in bytes.
+fn resident(gateway: &Gateway) -> usize {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", gateway.process_id())).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    line.trim().trim_end_matches("kB").trim().parse::<usize>().unwrap() * 1024
+}
+
+/// Connections that have each sent all of a body but its last byte, or were answered before that.
+fn attack(to: SocketAddr, sources: &[IpAddr], head: &str) -> Vec<(TcpStream, bool)> {
+    let mut body = vec![b' '; BODY - 1];
+    body[0] = b'{';
+    let held = Mutex::new(Vec::new());
+    let numbers: Vec<usize> = (0..CONNECTIONS).collect();
+    thread::scope(|scope| {
+        for part in numbers.chunks(CONNECTIONS / 10) {
+            let (held, body) = (&held, &body);
+            scope.spawn(move || {
+                for number in part {
+                    let source = sources[number % sources.len()];
+                    let mut stream = connect_from(source, to);
+                    // One that is refused is closed while it still sends.
+                    let is_sent =
+                        stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(body)).is_ok();
+                    held.lock().unwrap().push((stream, is_sent));
+                }
+            });
+        }
+    });
+    held.into_inner().unwrap()
+}
+
+#[test]
+fn collected_bodies_stay_within_their_budget_and_clients_are_served() {
+    raise_own_limit();
+    let upstream = Upstream::always(Reaction::json(200, &json!([])));
+    let loopback = |last: u8| IpAddr::from(Ipv4Addr::new(127, 0, 1, last));
+    let many: Vec<IpAddr> = (1..=100).map(loopback).collect();
+    for (name, sources) in [("one client", &many[..1]), ("a hundred clients", &many)] {
+        let shop = serve(&upstream, "bounds: { body_memory: 64MiB, backlog: 60s }", "");
+        let note = Request::post("/notes").json(&json!({}));
+        let item = Request::post("/items").key(&shop.key).json(&json!({ "text": "x".repeat(200_000) }));
+        assert_eq!(shop.client.send(&note).status, 200);
+        assert_eq!(shop.client.send(&item).status, 200);
+        let before = resident(&shop.gateway);
+        let head = format!(
+            "POST /shop/notes HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: {BODY}\r\n\r\n"
+        );
+        let held = attack(shop.gateway.address(), sources, &head);
+        let during = resident(&shop.gateway);
+        println!("{name}: {} MiB before, {} MiB under attack", before / MIB, during / MIB);
+        assert!(during <= before + 128 * MIB, "{name}: {} MiB", during / MIB);
+        // A client with a key is served, from the attacker's own address too; and another one without a key.
+        assert_eq!(shop.client.send(&item).status, 200);
+        let keyed = format!(
+            "POST /shop/items HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {}\r\nConnection: close\r\n\
+             Content-Type: application/json\r\nContent-Length: 2\r\n\r\n{{}}",
+            shop.key
+        );
+        let ask = |source: IpAddr, request: &str| {
+            let mut stream = connect_from(source, shop.gateway.address());
+            stream.write_all(request.as_bytes()).unwrap();
+            let mut said = String::new();
+            let _ = stream.read_to_string(&mut said);
+            said
+        };
+        assert!(ask(sources[0], &keyed).starts_with("HTTP/1.1 200 "), "{name}");
+        assert_eq!(shop.client.send(&note).status, 200, "{name}: another client without a key");
+        // Those that found no room were told so, and the rest are held open.
+        let answers: Vec<String> = held
+            .into_iter()
+            .filter_map(|(mut stream, _)| {
+                stream.set_read_timeout(Some(Duration::from_millis(1))).unwrap();
+                let mut said = [0; 4096];
+                let length = stream.read(&mut said).ok().filter(|length| *length > 0)?;
+                Some(String::from_utf8_lossy(&said[..length]).into_owned())
+            })
+            .collect();
+        println!("{name}: {} of {CONNECTIONS} were told that there is no room", answers.len());
+        assert!(answers.iter().all(|said| said.starts_with("HTTP/1.1 503 ")), "{:?}", answers.first());
+        assert!(answers.iter().all(|said| said.contains("\r\nx-request-id: ")));
+        assert!(answers.len() > CONNECTIONS / 2, "{}", answers.len());
+        // When the attack is over, everything is as before.
+        let begun = std::time::Instant::now();
+        let large = format!("{{\"text\": \"{}\"}}", "x".repeat(1_000_000));
+        while shop.client.send(&Request::post("/notes").content("application/json", large.clone())).status
+            != 200
+        {
+            assert!(begun.elapsed() < Duration::from_secs(20), "{name}: the memory is not released");
+            thread::sleep(Duration::from_millis(50));
+        }
+    }
+}
+
+/// Content that a client sends chunked, without saying how much it will be.
+#[test]
+fn bodies_of_unknown_length_are_counted_as_they_come() {
+    raise_own_limit();
+    let upstream = Upstream::always(Reaction::json(200, &json!([])));
+    let shop = serve(&upstream, "bounds: { body_memory: 16MiB, backlog: 60s }", "");
+    assert_eq!(shop.client.send(&Request::post("/notes").json(&json!({}))).status, 200);
+    let before = resident(&shop.gateway);
+    let head = format!(
+        "POST /shop/notes HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n\
+         Transfer-Encoding: chunked\r\n\r\n{BODY:x}\r\n"
+    );
+    let held = attack(shop.gateway.address(), &[Ipv4Addr::LOCALHOST.into()], &head);
+    let during = resident(&shop.gateway);
+    println!("{} MiB before, {} MiB under attack", before / MIB, during / MIB);
+    assert!(during <= before + 80 * MIB, "{} MiB", during / MIB);
+    drop(held);
+}
+
+/// What an upstream says is collected where it is held against the document, or fails.
+#[test]
+fn collected_responses_are_counted_too() {
+    let text = "x".repeat(100_000);
+    let (sound, unsound) = (json!({ "n": 1, "text": text }), json!({ "n": "one", "text": text }));
+    let bounds = "bounds: { body_memory: 128KiB }\naccess_log: all";
+    for (answers, reaction, status, condition) in [
+        ("refuse", Reaction::json(200, &sound), 503, "overloaded"),
+        ("refuse", Reaction::json(200, &json!({ "n": 1 })), 200, ""),
+        ("report", Reaction::json(200, &sound), 200, ""),
+        ("report", Reaction::json(200, &unsound), 200, ""),
+        // The status says enough.
+        ("ignore", Reaction::json(503, &sound), 503, "upstream.unavailable"),
+    ] {
+        let upstream = Upstream::always(reaction);
+        let shop = serve(&upstream, bounds, &format!("validation: {{ answers: {answers} }}"));
+        for _ in 0..3 {
+            let answer = shop.client.send(&Request::get("/report").key(&shop.key));
+            assert_eq!(answer.status, status, "{answers} {condition}");
+            let logged = shop.gateway.logged(answer.field("x-request-id"));
+            if status == 200 && answer.content.len() > 1000 {
+                assert!(answer.content.len() > 100_000, "all of it is passed on");
+                assert!(logged.to_string().contains("memory for collected bodies"), "{logged}");
+            } else if !condition.is_empty() {
+                assert_eq!(logged["condition"], condition, "{logged}");
+            }
+        }
+    }
+}

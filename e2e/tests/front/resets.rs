@@ -1,0 +1,97 @@
+//! Clients that send a whole request and reset the connection at once: the gateway knows their address all the same.
+
+use std::io::Write;
+use std::net::{Ipv4Addr, TcpStream};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use demur_e2e::{Reaction, Upstream};
+use serde_json::json;
+
+use crate::raw::{connect_from, reset};
+use crate::shop::serve;
+
+const RESETS: usize = 200;
+/// More than an address may fail in a minute.
+const ATTEMPTS: usize = 1200;
+
+/// Waits until no more requests come.
+fn settled(upstream: &Upstream) -> usize {
+    let begun = Instant::now();
+    let (mut last, mut since) = (upstream.received().len(), Instant::now());
+    while since.elapsed() < Duration::from_millis(300) && begun.elapsed() < Duration::from_secs(20) {
+        thread::sleep(Duration::from_millis(10));
+        let now = upstream.received().len();
+        if now != last {
+            (last, since) = (now, Instant::now());
+        }
+    }
+    last
+}
+
+#[test]
+fn requests_of_clients_that_reset_name_their_address() {
+    let upstream = Upstream::always(Reaction::json(200, &json!([])));
+    let shop = serve(&upstream, "", "");
+    let request =
+        format!("GET /shop/items HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {}\r\n\r\n", shop.key);
+    let source = Ipv4Addr::new(127, 0, 0, 77).into();
+    for _ in 0..RESETS {
+        let mut stream = connect_from(source, shop.gateway.address());
+        stream.write_all(request.as_bytes()).unwrap();
+        reset(stream);
+    }
+    settled(&upstream);
+    let received = upstream.received();
+    let named = received.iter().filter(|it| it.fields.first("x-forwarded-for") == Some("127.0.0.77")).count();
+    println!("{RESETS} resets: {} requests reached the upstream, {named} with their address", received.len());
+    assert!(!received.is_empty(), "none was sent on, so nothing is shown");
+    assert_eq!(named, received.len());
+}
+
+#[test]
+fn limits_by_address_count_clients_that_reset() {
+    let upstream = Upstream::always(Reaction::json(200, &json!([])));
+    let shop = serve(&upstream, "access_log: all", "");
+    // A key of the right form that opens nothing here: that of another gateway.
+    let unknown = serve(&upstream, "", "").key;
+    let request =
+        |key: &str| format!("GET /shop/items HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {key}\r\n\r\n");
+    let source = Ipv4Addr::new(127, 0, 0, 78).into();
+    for _ in 0..ATTEMPTS {
+        let mut stream = connect_from(source, shop.gateway.address());
+        stream.write_all(request(&unknown).as_bytes()).unwrap();
+        reset(stream);
+    }
+    let begun = Instant::now();
+    let refused = || shop.gateway.log().lines().filter(|line| line.contains("\"127.0.0.78\"")).count();
+    let mut counted = refused();
+    while begun.elapsed() < Duration::from_secs(5) && counted < ATTEMPTS - ATTEMPTS / 10 {
+        thread::sleep(Duration::from_millis(20));
+        counted = refused();
+    }
+    let log = shop.gateway.log();
+    let lines: Vec<&str> = log.lines().filter(|line| line.contains("/shop/items")).collect();
+    let nameless = lines.iter().filter(|line| !line.contains("\"127.0.0.78\"")).count();
+    println!("{ATTEMPTS} resets: {} logged, {nameless} without their address", lines.len());
+    assert!(!lines.is_empty());
+    assert_eq!(nameless, 0, "{:?}", lines.first());
+    let throttled = lines.iter().filter(|line| line.contains("credential.throttled")).count();
+    println!("{throttled} were throttled");
+    assert!(throttled > 0, "whoever tries many keys is throttled, also by resetting");
+}
+
+#[test]
+fn a_proxy_that_resets_must_still_say_for_whom_it_speaks() {
+    let upstream = Upstream::always(Reaction::json(200, &json!([])));
+    let shop = serve(&upstream, "proxies: { from: [127.0.0.1], proxy_protocol: true }", "");
+    let request =
+        format!("GET /shop/items HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {}\r\n\r\n", shop.key);
+    for _ in 0..RESETS {
+        let mut stream = TcpStream::connect(shop.gateway.address()).unwrap();
+        stream.write_all(request.as_bytes()).unwrap();
+        reset(stream);
+    }
+    settled(&upstream);
+    assert_eq!(upstream.received().len(), 0, "without the header none is heard");
+}
