@@ -95,6 +95,7 @@ pub(crate) const ROWS: &[Row] = &[
     error("reference", &[("    at: {", "    validation: { references: { «schemas: ./schemas } }\n    at: {")], "`schemas` is no URL", "https://schemas.example.com/"),
     error("file", &[("    at: {", "    validation: { references: { \"https://a.example/\": «./copies } }\n    at: {")], "there is no folder", "ends in `/`"),
     error("file", &[("    at: {", "    validation: { references: { \"urn:pet\": «./pet.yaml } }\n    at: {")], "there is no file", "ends in `/`"),
+    error("file", &[("    at: {", "    validation: { reference_root: «../nowhere }\n    at: {")], "there is no folder", "relative to this file"),
     error("duplicate-api", &[("apis:\n", concat!("apis:\n  - name: shop\n    contract: problem\n    openapi: openapi.yaml\n    at: { path: /old }\n", "    upstream: \"http://127.0.0.1:9\"\n    authentication: { prefix: old }\n")), ("- name: shop\n    contract: ./", "- «name: shop\n    contract: ./")], "two APIs called `shop`", ""),
     error("duplicate-mount", &[("apis:\n", concat!("apis:\n  - name: old\n    contract: problem\n    openapi: openapi.yaml\n    at: { path: /shop/ }\n", "    upstream: \"http://127.0.0.1:9\"\n    authentication: { prefix: old }\n")), ("- name: shop\n    contract: ./", "- «name: shop\n    contract: ./")], "mounted at the same place", "part them by"),
     // Operations.
