@@ -109,7 +109,7 @@ fn what_is_loaded_is_answered() {
     let listed = |levels: usize| (0..levels).fold(json!("a"), |value, _| json!([value]));
     for (what, _, link) in ROWS {
         let mut most = 0;
-        for levels in 1..16 {
+        for levels in [1, 3, 6, 9, 12] {
             let Some(document) = load(&document(levels, &json!({ "type": "object" }), *link)).0 else {
                 break;
             };

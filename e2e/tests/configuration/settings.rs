@@ -58,6 +58,9 @@ pub(crate) const ROWS: &[Row] = &[
     // APIs.
     error("number", &[("    at: { path: /shop }", "    at: { path: /shop }\n    validation: { violations: «0 }")], "`violations` must be a whole number from 1 on", ""),
     error("number", &[("    at: { path: /shop }", "    at: { path: /shop }\n    validation: «{ depth: 500 }")], "`depth` goes up to 120", ""),
+    error("unknown-word", &[("    at: { path: /shop }", "    at: { path: /shop }\n    event_stream_errors: «hide")], "`event_stream_errors` must be `redact` or `pass`", ""),
+    warning("event-stream-errors", &[("    at: { path: /shop }", "    at: { path: /shop }\n    event_stream_errors: «pass")], "reaches clients as the upstream wrote it", "write `redact`"),
+    error("duration", &[("    at: { path: /shop }", "    at: { path: /shop }\n    max_retry_wait: «60")], "`max_retry_wait` must be a duration", "write `500ms`"),
     error("missing-key", &[("    at: { path: /shop }", "    at: { path: /shop }\n    cors: «{ max_age: 1h }")], "`cors` needs `origins`", "add `origins: …`"),
     error("cors", &[("    at: { path: /shop }", "    at: { path: /shop }\n    cors: { origins: [«https://app.example/] }")], "is no origin as browsers send it", "write scheme, host"),
     error("cors", &[("    at: { path: /shop }", "    at: { path: /shop }\n    cors: { origins: [«https://app.example:443] }")], "is no origin as browsers send it", "write scheme, host"),

@@ -11,6 +11,7 @@
 mod addresses;
 mod content;
 mod cors;
+mod event_streams;
 mod log;
 mod overload;
 mod shop;
