@@ -13,8 +13,8 @@ use crate::document::files::{Files, Target};
 use crate::document::pointer::Located;
 use demur_source::Node;
 
-/// Applications that one chain of values may cost. Real documents stay far below it.
-pub(super) const MAX_COST: u64 = 20_000;
+/// Applications that one chain of values may cost. The dearest schema of GitHub's document has 114.
+pub(super) const MAX_COST: u64 = 5_000;
 
 /// The costs of a document's schemas, each counted once.
 pub(super) struct Costs<'s> {
