@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on should stop and say where")]
 
 use std::fs;
+use std::io::{Read, Write};
 use std::path::Path;
 
 use demur_e2e::{Example, Folder, Gateway, NewKey, Reaction, Request, Upstream};
@@ -299,6 +300,37 @@ fn a_key_in_an_unusual_place_is_stored_and_logged_nowhere() {
             Request::post(SEARCH).key(&own).field("Accept-Language", key).json(&query),
         ] {
             client.send(&request);
+        }
+    }
+    // Heads that no client would send.
+    for key in [own.as_str(), &others, foreign] {
+        for head in [
+            format!("GET {SEARCH} HTTP/1.1\r\nHost: {key}"),
+            format!("GET {SEARCH} HTTP/1.1\r\nHost: {}", encoded(key)),
+            format!("GET {SEARCH}#{key} HTTP/1.1\r\nHost: a"),
+            format!("GET http://{key}{SEARCH} HTTP/1.1\r\nHost: a"),
+            format!("GET http://{key}@a{SEARCH} HTTP/1.1\r\nHost: a"),
+            format!("GET {key} HTTP/1.1\r\nHost: a"),
+            format!("GET /{key}%zz HTTP/1.1\r\nHost: a"),
+            format!("GET /a;{key}/.. HTTP/1.1\r\nHost: a"),
+            format!("GET {SEARCH} HTTP/{key}\r\nHost: a"),
+            format!("{key}({key} {SEARCH} HTTP/1.1\r\nHost: a"),
+            format!("{} {SEARCH} HTTP/1.1\r\nHost: a", encoded(key)),
+            format!("{key} http://{key}/{key} HTTP/1.1\r\nHost: {key}"),
+            format!("GET {SEARCH} HTTP/1.1\r\nHost: a\r\n{key} {key}: 1"),
+            format!("GET {SEARCH} HTTP/1.1\r\nHost: a\r\nContent-Length: {key}"),
+            format!("GET {SEARCH} HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: {key}"),
+            format!("GET {SEARCH} HTTP/1.1\r\nHost: a\r\nExpect: {key}"),
+            format!("GET {SEARCH} HTTP/1.1\r\nHost: a\r\nUpgrade: {key}\r\nConnection: upgrade"),
+            format!("POST {SEARCH} HTTP/1.1\r\nHost: a\r\nContent-Type: {key}\r\nContent-Length: 0"),
+            format!("POST {SEARCH} HTTP/1.1\r\nHost: a\r\nContent-Encoding: {key}\r\nContent-Length: 0"),
+        ] {
+            let mut stream = std::net::TcpStream::connect(gateway.address()).unwrap();
+            stream.write_all(format!("{head}\r\nConnection: close\r\n\r\n").as_bytes()).unwrap();
+            let mut answer = Vec::new();
+            // A connection that is reset has been answered as well.
+            let _ = stream.read_to_end(&mut answer);
+            canary.look_lengths(&format!("the answer to {head}"), &answer);
         }
     }
     // Each name is an operation of its own, and the same name is the same one.
