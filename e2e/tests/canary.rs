@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on should stop and say where")]
 
 use std::fs;
+use std::io::{Read, Write};
 use std::path::Path;
 
 use demur_e2e::{Example, Folder, Gateway, NewKey, Reaction, Request, Upstream};
@@ -35,6 +36,16 @@ impl Canary {
         let is_one =
             |window: &&[u8]| self.stretches.binary_search_by(|known| known.as_slice().cmp(window)).is_ok();
         if bytes.windows(TELLING).any(|window| is_one(&window)) {
+            self.found.push(place.to_owned());
+        }
+    }
+
+    /// The same for stretches of several lengths.
+    fn look_lengths(&mut self, place: &str, bytes: &[u8]) {
+        let lengths: std::collections::BTreeSet<usize> = self.stretches.iter().map(Vec::len).collect();
+        let known: std::collections::HashSet<&[u8]> = self.stretches.iter().map(Vec::as_slice).collect();
+        let is_in = |length: usize| bytes.windows(length).any(|window| known.contains(window));
+        if lengths.into_iter().any(is_in) {
             self.found.push(place.to_owned());
         }
     }
@@ -231,6 +242,125 @@ fn what_an_upstream_quotes_is_hidden() {
         canary.look("a query at the upstream", query.as_bytes());
     }
     canary.look("the log", gateway.log().as_bytes());
+    assert_eq!(canary.found, Vec::<String>::new());
+}
+
+/// A key in a place where none belongs is in no log, in no byte of the store and in no statement, however it is written.
+#[test]
+fn a_key_in_an_unusual_place_is_stored_and_logged_nowhere() {
+    let upstream = Upstream::always(Reaction::json(200, &json!([])));
+    let folder = Folder::of_examples();
+    folder.edit("  lapsed:\n", "  tried: { credits: { monthly: 1000 } }\n  lapsed:\n");
+    let text = fs::read_to_string(folder.config()).unwrap();
+    folder.write("demur.yaml", &format!("{text}\naccess_log: all\n"));
+    folder.point(API, upstream.address());
+    let gateway = Gateway::serve(folder);
+    let (folder, client) = (gateway.folder(), gateway.client(API));
+    folder.create_account("acme", "tried");
+    let make = |api| folder.create_key(&NewKey { api, account: "acme", ..NewKey::default() }).secret;
+    let (own, others) = (make(API), make("trackunit"));
+    let foreign = "legacy_Qp7vXz3LmT9sWc5kRb8d";
+    import(folder, foreign, "f3a9c2e17b5d4860a1c3e5f7092b4d6e8fa0b1c2d3e4f5061728394a5b6c7d8e");
+    let encoded = |text: &str| text.bytes().map(|byte| format!("%{byte:02x}")).collect::<String>();
+    let twice = |text: &str| encoded(text).replace('%', "%25");
+
+    let mut hidden: Vec<String> = Vec::new();
+    for key in [own.as_str(), &others, foreign] {
+        let secret = &key[key.rfind('_').unwrap() + 1..];
+        hidden.extend([secret.to_owned(), encoded(secret), twice(secret)]);
+    }
+    let hidden: Vec<&str> = hidden.iter().map(String::as_str).collect();
+    // Encoded, eight characters are three digits and so on of the secret: longer stretches are looked for.
+    let mut canary = Canary { stretches: Vec::new(), found: Vec::new() };
+    for (number, secret) in hidden.iter().enumerate() {
+        let length = TELLING * [1, 3, 5][number % 3];
+        canary.stretches.extend(secret.as_bytes().windows(length).map(<[u8]>::to_vec));
+    }
+
+    let query = json!({ "query": "epic" });
+    let mut names = std::collections::BTreeSet::new();
+    for key in [own.as_str(), &others, foreign] {
+        for name in [key.to_owned(), format!("order-{key}"), format!("{key}.2"), encoded(key)] {
+            if name.len() <= 128 {
+                let request = Request::post(SEARCH).key(&own).field("Idempotency-Key", &name).json(&query);
+                let answer = client.send(&request);
+                assert_eq!(answer.status, 200, "{name}: {answer:?}");
+                names.insert(name);
+            }
+        }
+        let path = "/api/external/v1/tracks";
+        for request in [
+            Request::new(key, SEARCH).key(&own),
+            Request::get(&format!("{path}/{key}")).key(&own),
+            Request::get(&format!("{path}/{}", encoded(key))).key(&own),
+            Request::get(&format!("{path}/{}", twice(key))).key(&own),
+            Request::get(&format!("/{}", encoded(key))).key(&own),
+            Request::post(SEARCH).key(&own).field("User-Agent", key).json(&query),
+            Request::post(SEARCH).key(&own).field(key, "1").json(&query),
+            Request::post(SEARCH).key(&own).field("Accept-Language", key).json(&query),
+        ] {
+            client.send(&request);
+        }
+    }
+    // Heads that no client would send.
+    for key in [own.as_str(), &others, foreign] {
+        for head in [
+            format!("GET {SEARCH} HTTP/1.1\r\nHost: {key}"),
+            format!("GET {SEARCH} HTTP/1.1\r\nHost: {}", encoded(key)),
+            format!("GET {SEARCH}#{key} HTTP/1.1\r\nHost: a"),
+            format!("GET http://{key}{SEARCH} HTTP/1.1\r\nHost: a"),
+            format!("GET http://{key}@a{SEARCH} HTTP/1.1\r\nHost: a"),
+            format!("GET {key} HTTP/1.1\r\nHost: a"),
+            format!("GET /{key}%zz HTTP/1.1\r\nHost: a"),
+            format!("GET /a;{key}/.. HTTP/1.1\r\nHost: a"),
+            format!("GET {SEARCH} HTTP/{key}\r\nHost: a"),
+            format!("{key}({key} {SEARCH} HTTP/1.1\r\nHost: a"),
+            format!("{} {SEARCH} HTTP/1.1\r\nHost: a", encoded(key)),
+            format!("{key} http://{key}/{key} HTTP/1.1\r\nHost: {key}"),
+            format!("GET {SEARCH} HTTP/1.1\r\nHost: a\r\n{key} {key}: 1"),
+            format!("GET {SEARCH} HTTP/1.1\r\nHost: a\r\nContent-Length: {key}"),
+            format!("GET {SEARCH} HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: {key}"),
+            format!("GET {SEARCH} HTTP/1.1\r\nHost: a\r\nExpect: {key}"),
+            format!("GET {SEARCH} HTTP/1.1\r\nHost: a\r\nUpgrade: {key}\r\nConnection: upgrade"),
+            format!("POST {SEARCH} HTTP/1.1\r\nHost: a\r\nContent-Type: {key}\r\nContent-Length: 0"),
+            format!("POST {SEARCH} HTTP/1.1\r\nHost: a\r\nContent-Encoding: {key}\r\nContent-Length: 0"),
+        ] {
+            let mut stream = std::net::TcpStream::connect(gateway.address()).unwrap();
+            stream.write_all(format!("{head}\r\nConnection: close\r\n\r\n").as_bytes()).unwrap();
+            let mut answer = Vec::new();
+            // A connection that is reset has been answered as well.
+            let _ = stream.read_to_end(&mut answer);
+            canary.look_lengths(&format!("the answer to {head}"), &answer);
+        }
+    }
+    // Each name is an operation of its own, and the same name is the same one.
+    let statement = folder.result(&["accounts", "statement", "acme"]);
+    let stored = statement.to_string().matches("sha256:").count();
+    assert!(stored >= names.len(), "{} names: {statement}", names.len());
+    canary.look_lengths("the statement", statement.to_string().as_bytes());
+    // Operators cannot store one either.
+    for arguments in [
+        &["accounts", "create", "--id", &own, "--name", "x", "--plan", "tried"][..],
+        &["accounts", "create", "--name", &format!("Acme {own}!"), "--plan", "tried"],
+        &["accounts", "top-up", "acme", "5", "--reason", "x", "--operation", &own],
+        &["accounts", "top-up", "acme", "5", "--reason", &format!("for {own}")],
+    ] {
+        let outcome = folder.run(arguments);
+        assert_ne!(outcome.code, Some(0), "{outcome:?}");
+        canary.look_lengths(&format!("the output of {}", arguments[1]), outcome.stdout.as_bytes());
+        canary.look_lengths(&format!("the messages of {}", arguments[1]), outcome.stderr.as_bytes());
+    }
+    let log = gateway.log();
+    canary.look_lengths("the log", log.as_bytes());
+    let left = gateway.kill();
+    for entry in fs::read_dir(left.path()).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_file()
+            && path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("demur.db"))
+        {
+            canary.look_lengths(&path.display().to_string(), &fs::read(&path).unwrap());
+        }
+    }
     assert_eq!(canary.found, Vec::<String>::new());
 }
 

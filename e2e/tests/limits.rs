@@ -61,6 +61,11 @@ struct Shop {
 
 /// Plans, as lines of the file. `/slow` takes its time, `X-Fail` fails.
 fn shop(plans: &str) -> Shop {
+    shop_with(plans, "")
+}
+
+/// The same with a line added to the API.
+fn shop_with(plans: &str, of_api: &str) -> Shop {
     let upstream = Upstream::start(|received: &Received| match received.target.as_str() {
         _ if received.fields.first("x-fail").is_some() => Reaction::answer(404, &[], ""),
         "/slow" => endless(),
@@ -82,6 +87,7 @@ apis:
     openapi: openapi.yaml
     upstream: {{ url: \"http://{}\" }}
     authentication: {{ scheme: bearer, prefix: shp, failures: {{ requests: 3, per: 1h }} }}
+    {of_api}
     operations: {{ ten: {{ cost: 10 }}, buy: {{ credits: 2 }} }}
 ",
         upstream.address()
@@ -171,7 +177,8 @@ fn a_denial_knows_which_limits_what_is_left_and_when_it_ends() {
                 "window": 3600, "violated": ["minute", "hour"] })
     );
     assert!((3590..=3600).contains(&wait.unwrap()), "{answer:?}");
-    assert_eq!(answer.field("x-should-retry"), "true");
+    // Nobody is told to sleep for an hour.
+    assert_eq!(answer.field("x-should-retry"), "false");
 
     let (day, wait, answer) = denied("day");
     assert_eq!((&day["limit"], &day["remaining"], &day["window"]), (&json!(1), &json!(0), &json!(86_400)));
@@ -201,6 +208,32 @@ fn a_denial_knows_which_limits_what_is_left_and_when_it_ends() {
         (&json!(3), &json!(0), &json!(3600))
     );
     assert!(delay(&answer).unwrap() > 60, "{answer:?}");
+}
+
+/// Some clients sleep for as long as they are told, however long that is.
+#[test]
+fn nobody_is_told_to_retry_after_a_wait_that_is_too_long() {
+    let plans = "  soon: { rates: [{ name: burst, requests: 1, per: 20s }] }
+  later: { rates: [{ name: burst, requests: 1, per: 90s }] }
+  hour: { rates: [{ name: burst, requests: 1, per: 1h }] }
+  day: { quota: { requests: 1 } }";
+    for (of_api, rows) in [
+        ("", [("soon", "true"), ("later", "false"), ("hour", "false"), ("day", "false")]),
+        ("max_retry_wait: 10s", [("soon", "false"), ("later", "false"), ("hour", "false"), ("day", "false")]),
+        ("max_retry_wait: 2m", [("soon", "true"), ("later", "true"), ("hour", "false"), ("day", "false")]),
+        ("max_retry_wait: 2d", [("soon", "true"), ("later", "true"), ("hour", "true"), ("day", "true")]),
+    ] {
+        let shop = shop_with(plans, of_api);
+        for (plan, expected) in rows {
+            let key = shop.key(plan);
+            assert_eq!(shop.get("/items", &key).status, 200, "{of_api} {plan}");
+            let answer = shop.get("/items", &key);
+            assert_eq!(answer.status, 429, "{of_api} {plan}");
+            assert_eq!(answer.field("x-should-retry"), expected, "{of_api} {plan}: {answer:?}");
+            // How long it takes is told all the same.
+            assert!(delay(&answer).is_some() && answer.field("ratelimit").contains(";t="), "{answer:?}");
+        }
+    }
 }
 
 /// Nobody is told to come again to a door that never opens.

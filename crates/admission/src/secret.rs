@@ -74,6 +74,12 @@ impl Secret {
         &self.0
     }
 
+    /// Whether `text` has the form of a key with any prefix.
+    pub fn has_form(text: &str) -> bool {
+        let prefix = text.rsplit_once('_').map(|(prefix, _)| prefix);
+        prefix.is_some_and(|prefix| is_prefix(prefix) && Self::check(text, prefix).is_ok())
+    }
+
     /// Whether `text` has the form of a key with this prefix.
     pub fn check(text: &str, prefix: &str) -> Result<(), Malformed> {
         let bytes = text.as_bytes();

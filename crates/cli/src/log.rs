@@ -1,8 +1,9 @@
 //! The log: structured, on standard error. `DEMUR_LOG` chooses what it shows.
 
-use std::io::{self, IsTerminal};
+use std::io::{self, IsTerminal, Write};
 
 use demur_gateway::{LogFormat, LogSettings};
+use demur_source::visible;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
 
@@ -19,7 +20,7 @@ pub(crate) fn start(output: &Output, access_log: &mut LogSettings) {
         .from_env_lossy();
     let lines = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(io::stderr)
+        .with_writer(Visible::default)
         .with_ansi(output.has_color());
     // A second start in one process would be refused, and the first one goes on.
     let _ = if is_json {
@@ -27,4 +28,55 @@ pub(crate) fn start(output: &Output, access_log: &mut LogSettings) {
     } else {
         lines.compact().with_target(false).try_init()
     };
+}
+
+/// Standard error, without what could steer a terminal or break a line. An event is gathered and written as one line.
+#[derive(Default)]
+struct Visible {
+    event: Vec<u8>,
+}
+
+impl Write for Visible {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.event.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        if self.event.is_empty() {
+            return Ok(());
+        }
+        let event = std::mem::take(&mut self.event);
+        io::stderr().lock().write_all(shown(&String::from_utf8_lossy(&event)).as_bytes())
+    }
+}
+
+impl Drop for Visible {
+    fn drop(&mut self) {
+        // Nobody is left to be told.
+        let _ = self.flush();
+    }
+}
+
+/// The subscriber escapes the escape character in what others wrote; those that are left are its own colours.
+fn shown(event: &str) -> String {
+    let line = event.strip_suffix('\n').unwrap_or(event);
+    format!("{}\n", visible(line, &['\u{1b}', '\t']))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_event_is_one_line_and_steers_nothing() {
+        for (event, line) in [
+            ("INFO started listen=127.0.0.1\n", "INFO started listen=127.0.0.1\n"),
+            ("a\nFAKE line\r\n", "a\\u000aFAKE line\\u000d\n"),
+            ("a\u{202e}b\u{2028}c\u{85}\u{200b}\n", "a\\u202eb\\u2028c\\u0085\\u200b\n"),
+            ("\u{1b}[32mINFO\u{1b}[0m x\n", "\u{1b}[32mINFO\u{1b}[0m x\n"),
+        ] {
+            assert_eq!(shown(event), line);
+        }
+    }
 }

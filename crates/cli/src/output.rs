@@ -1,9 +1,10 @@
 //! Printing: data to standard output, messages to standard error, mistakes with their excerpts.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::io::{self, IsTerminal, Write};
 
-use demur_source::{Diagnostic, Diagnostics, Severity};
+use demur_source::{Diagnostic, Diagnostics, Severity, is_hidden, visible};
 use miette::{GraphicalReportHandler, GraphicalTheme, LabeledSpan, NamedSource, SourceCode};
 use serde::Serialize;
 use serde_json::json;
@@ -45,8 +46,8 @@ impl Output {
     /// A result: text for people, or the same as JSON. A reader that has gone away is no trouble of ours.
     pub(crate) fn result(&self, human: &str, value: &impl Serialize) {
         let text = match self.format {
-            Format::Human => human.to_owned(),
-            Format::Json => serde_json::to_string(value).unwrap_or_default(),
+            Format::Human => visible(human, KEPT).into_owned(),
+            Format::Json => json_line(value),
         };
         let mut stdout = io::stdout().lock();
         let _ = writeln!(stdout, "{text}");
@@ -72,7 +73,7 @@ impl Output {
     /// A message to whoever watches.
     pub(crate) fn say(&self, message: &str) {
         if !self.quiet {
-            let _ = writeln!(io::stderr().lock(), "{message}");
+            let _ = writeln!(io::stderr().lock(), "{}", visible(message, KEPT));
         }
     }
 
@@ -90,12 +91,12 @@ impl Output {
         };
         let mut stderr = io::stderr().lock();
         if self.is_json() {
-            let _ = writeln!(stderr, "{}", json!({ "error": message, "help": help }));
+            let _ = writeln!(stderr, "{}", json_line(&json!({ "error": message, "help": help })));
             return;
         }
-        let _ = writeln!(stderr, "error: {message}");
+        let _ = writeln!(stderr, "error: {}", visible(message, KEPT));
         if let Some(help) = help {
-            let _ = writeln!(stderr, " help: {help}");
+            let _ = writeln!(stderr, " help: {}", visible(&help, KEPT));
         }
     }
 
@@ -103,7 +104,7 @@ impl Output {
     pub(crate) fn diagnostics(&self, found: &Diagnostics) {
         let mut stderr = io::stderr().lock();
         if self.is_json() {
-            let _ = writeln!(stderr, "{}", json!({ "diagnostics": all_as_json(found) }));
+            let _ = writeln!(stderr, "{}", json_line(&json!({ "diagnostics": all_as_json(found) })));
             return;
         }
         let theme = if self.color { GraphicalTheme::unicode() } else { GraphicalTheme::unicode_nocolor() };
@@ -112,7 +113,7 @@ impl Output {
             let mut text = String::new();
             let shown = Shown::new(diagnostic);
             if handler.render_report(&mut text, &shown).is_err() {
-                text = diagnostic.to_string();
+                text = visible(&diagnostic.to_string(), KEPT).into_owned();
             }
             let _ = writeln!(stderr, "{text}");
         }
@@ -120,6 +121,26 @@ impl Output {
         let (errors, warnings) = (count(Severity::Error), count(Severity::Warning));
         let _ = writeln!(stderr, "{}, {}", counted(errors, "error"), counted(warnings, "warning"));
     }
+}
+
+/// What lays out a text of ours. Everything else that is not seen is shown as an escape.
+const KEPT: &[char] = &['\n', '\t'];
+
+/// JSON in one line, in which nothing steers a terminal.
+fn json_line(value: &impl Serialize) -> String {
+    let text = serde_json::to_string(value).unwrap_or_default();
+    visible(&text, &[]).into_owned()
+}
+
+/// A file's text with every hidden character replaced by as many bytes, so that places in it stay the same.
+fn shown_source(text: &str) -> String {
+    let shown = |char: char| match char {
+        '\n' | '\r' | '\t' => char.to_string(),
+        _ if is_hidden(char) && char.len_utf8() == 3 => '\u{fffd}'.to_string(),
+        _ if is_hidden(char) => "?".repeat(char.len_utf8()),
+        _ => char.to_string(),
+    };
+    text.chars().map(shown).collect()
 }
 
 /// `1 key`, `2 keys`.
@@ -149,23 +170,26 @@ fn as_json(diagnostic: &Diagnostic) -> serde_json::Value {
     })
 }
 
-/// A diagnostic as miette shows it.
+/// A diagnostic as miette shows it, with nothing in it that steers a terminal.
 #[derive(Debug)]
 struct Shown<'d> {
     diagnostic: &'d Diagnostic,
+    message: Cow<'d, str>,
     source: NamedSource<String>,
 }
 
 impl<'d> Shown<'d> {
     fn new(diagnostic: &'d Diagnostic) -> Self {
         let source = &diagnostic.place.source;
-        Self { diagnostic, source: NamedSource::new(&source.name, source.text.clone()) }
+        let name = visible(&source.name, &[]);
+        let source = NamedSource::new(name, shown_source(&source.text));
+        Self { diagnostic, message: visible(&diagnostic.message, KEPT), source }
     }
 }
 
 impl fmt::Display for Shown<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.diagnostic.message)
+        f.write_str(&self.message)
     }
 }
 
@@ -184,7 +208,8 @@ impl miette::Diagnostic for Shown<'_> {
     }
 
     fn help<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
-        self.diagnostic.help.as_ref().map(|help| Box::new(help) as Box<dyn fmt::Display>)
+        let help = visible(self.diagnostic.help.as_deref()?, KEPT);
+        Some(Box::new(help))
     }
 
     fn source_code(&self) -> Option<&dyn SourceCode> {

@@ -244,6 +244,7 @@ const UNSEEN: &[(&str, &str)] = &[
     ("doc-url", "a warning"),
     ("duplicate-key", "the tree has it once"),
     ("duplicate-member", "two names are one member"),
+    ("credential-answers", "a warning"),
     ("indistinguishable", "a warning"),
     ("look-alike", "a warning"),
     ("missing-translation", "a warning"),

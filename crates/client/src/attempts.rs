@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use bytes::{Bytes, BytesMut};
 use demur_contract::Contract;
-use http::header::HeaderName;
+use http::header::{HeaderName, SET_COOKIE};
 use http::{HeaderValue, Method};
 use reqwest::{Request, Response};
 use tokio::time::{Instant, sleep, timeout};
@@ -30,8 +30,16 @@ const MAX_ERROR_BYTES: usize = 64 * 1024;
 pub trait Transport: Send {
     /// An answer, whatever its status, or the lack of one.
     fn send(&mut self, request: Request) -> impl Future<Output = Result<Response, NetworkError>> + Send;
+
+    /// Whether it may add credentials that differ from one request to the next. The cache cannot see those, and
+    /// then stores only responses that allow all callers to share them (`public`, `s-maxage`).
+    fn adds_credentials(&self) -> bool {
+        false
+    }
 }
 
+/// Its default headers are the same for every request, and a cache belongs to one client. (A session that a cookie
+/// store begins does change who the caller is: a response that sets a cookie clears the cache.)
 impl Transport for reqwest::Client {
     async fn send(&mut self, request: Request) -> Result<Response, NetworkError> {
         self.execute(request).await.map_err(NetworkError::from)
@@ -69,7 +77,7 @@ impl Caller {
     ) -> Result<Response, Error> {
         self.give_key(&mut request);
         let found = match &self.cache {
-            Some(cache) => cache.find(&mut request, Instant::now()),
+            Some(cache) => cache.find(&mut request, transport.adds_credentials(), Instant::now()),
             None => Found::Pass,
         };
         let asked = match found {
@@ -78,7 +86,7 @@ impl Caller {
             Found::Pass => None,
         };
         let is_change = !request.method().is_safe();
-        let url = request.url().to_string();
+        let url = request.url().clone();
         let call = Call {
             caller: self,
             method: request.method().clone(),
@@ -93,7 +101,7 @@ impl Caller {
         let answered = match (&self.cache, asked, answered) {
             (Some(cache), Some(asked), Ok(response)) => call.keep(cache, asked, response).await,
             (Some(cache), None, Ok(response)) if is_change => {
-                cache.forget(&url);
+                cache.invalidate(&url);
                 Ok(response)
             }
             (_, _, answered) => answered,
@@ -172,6 +180,9 @@ impl Call<'_> {
         };
         if let Some(pacing) = &self.caller.pacing {
             pacing.learn(&self.host, response.headers(), Instant::now(), SystemTime::now());
+        }
+        if let (Some(cache), true) = (&self.caller.cache, response.headers().contains_key(SET_COOKIE)) {
+            cache.clear();
         }
         let status = response.status();
         if !(status.is_client_error() || status.is_server_error()) {

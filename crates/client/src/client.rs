@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use demur_contract::{Contract, builtin};
 use demur_source::{Diagnostics, Source};
+use http::HeaderName;
 use reqwest::{RequestBuilder, Response};
 
 use crate::attempts::{Caller, Transport};
@@ -76,6 +77,7 @@ pub struct Builder<T = reqwest::Client> {
     budget: BudgetSettings,
     is_paced: bool,
     is_cached: bool,
+    public_headers: Vec<HeaderName>,
     jitter: Box<dyn Jitter>,
     hooks: Box<dyn Hooks>,
 }
@@ -90,6 +92,7 @@ impl<T> Builder<T> {
             budget: BudgetSettings::default(),
             is_paced: false,
             is_cached: false,
+            public_headers: Vec::new(),
             jitter: Box::new(RandomJitter),
             hooks: Box::new(NoHooks),
         }
@@ -160,11 +163,25 @@ impl<T> Builder<T> {
         self
     }
 
-    /// Keeps answers to GET as long as they say that they are fresh, and asks with their validators after
-    /// that (RFC 9111). Whole answers of up to 256 KiB, 256 of them, in memory.
+    /// Stores responses to GET while they are fresh, and revalidates them after that (RFC 9111). Complete
+    /// responses of up to 256 KiB, 256 of them, in memory.
+    ///
+    /// The cache is a shared one. A response to a request with credentials is stored only if its `Cache-Control`
+    /// has `public`, `must-revalidate` or `s-maxage`, and is served only to requests with the same credentials.
+    /// Every request header that is not known to be harmless counts as a credential: see
+    /// [`public_header`](Self::public_header). As a [`middleware`](Self::middleware), the cache cannot see
+    /// credentials that are added after it, and stores only what is `public` or has `s-maxage`.
     #[must_use]
     pub fn cached(mut self) -> Self {
         self.is_cached = true;
+        self
+    }
+
+    /// Declares that this request header identifies no caller, so that requests with it use the cache. A value
+    /// that is marked as sensitive is a credential all the same.
+    #[must_use]
+    pub fn public_header(mut self, name: HeaderName) -> Self {
+        self.public_headers.push(name);
         self
     }
 
@@ -199,7 +216,7 @@ impl<T> Builder<T> {
             policy: self.policy,
             budgets: Budgets::new(self.budget),
             pacing: self.is_paced.then(Pacing::default),
-            cache: self.is_cached.then(Cache::default),
+            cache: self.is_cached.then(|| Cache::new(self.public_headers)),
             jitter: self.jitter,
             hooks: self.hooks,
         };

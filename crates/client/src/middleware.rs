@@ -62,6 +62,11 @@ impl Transport for Rest<'_, '_> {
     async fn send(&mut self, request: Request) -> Result<Response, NetworkError> {
         self.next.clone().run(request, self.extensions).await.map_err(NetworkError::from)
     }
+
+    /// Later middleware signs requests, and one middleware may serve several stacks.
+    fn adds_credentials(&self) -> bool {
+        true
+    }
 }
 
 #[async_trait::async_trait]

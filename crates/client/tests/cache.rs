@@ -149,3 +149,259 @@ async fn content_that_is_to_be_kept_must_come_in_time() {
         assert_eq!(begun.elapsed().as_secs(), seconds);
     }
 }
+
+/// A request: its method, URL and headers.
+type Sent = (Method, &'static str, Fields);
+/// A case: its name, the response's headers, the requests, and which answer each of them receives.
+type Shared = (&'static str, Fields, Vec<Sent>, &'static [u32]);
+
+/// The answers to these requests, which go through one cache a second apart.
+async fn shared(fields: Fields, requests: &[Sent], public: &[&'static str]) -> Vec<String> {
+    let mut client = Builder::new(Origin { fields, asked: Arc::default() }).cached();
+    for name in public {
+        client = client.public_header(http::HeaderName::from_static(name));
+    }
+    let client = client.build();
+    let mut answers = Vec::new();
+    for (method, url, fields) in requests {
+        let mut request = reqwest::Request::new(method.clone(), url.parse().unwrap());
+        for (name, value) in *fields {
+            request.headers_mut().append(*name, value.parse().unwrap());
+        }
+        answers.push(client.execute(request, None).await.unwrap().text().await.unwrap());
+        tokio::time::advance(Duration::from_secs(1)).await;
+    }
+    answers
+}
+
+const URL: &str = "http://api.example/things";
+
+fn get(fields: Fields) -> Sent {
+    (Method::GET, URL, fields)
+}
+
+async fn check(rows: Vec<Shared>, public: &[&'static str]) {
+    for (what, fields, requests, expected) in rows {
+        let expected: Vec<String> = expected.iter().map(|number| format!("answer {number}")).collect();
+        assert_eq!(shared(fields, &requests, public).await, expected, "{what}");
+    }
+}
+
+/// RFC 9111, section 3.5, for every header that can carry a credential and not for `Authorization` alone.
+#[tokio::test(start_paused = true)]
+async fn responses_to_requests_with_credentials_are_not_stored_unless_they_allow_it() {
+    const FRESH: Fields = &[("cache-control", "max-age=9")];
+    let credentials: &[Fields] = &[
+        &[("authorization", "Bearer a")],
+        &[("proxy-authorization", "Basic a")],
+        &[("cookie", "session=a")],
+        &[("x-api-key", "a")],
+        &[("api-key", "a")],
+        &[("ocp-apim-subscription-key", "a")],
+        &[("x-amz-security-token", "a")],
+        // A header of unknown meaning may be one.
+        &[("x-tenant", "a")],
+        &[("x-http-method-override", "DELETE")],
+        &[("host", "other.example")],
+    ];
+    for credential in credentials {
+        let twice = [get(credential), get(credential)];
+        let name = credential[0].0;
+        assert_eq!(shared(FRESH, &twice, &[]).await, ["answer 1", "answer 2"], "{name}");
+        let one_other = [get(credential), get(&[]), get(credential), get(&[])];
+        let expected = ["answer 1", "answer 2", "answer 3", "answer 2"];
+        assert_eq!(shared(FRESH, &one_other, &[]).await, expected, "{name}");
+        for allowed in [
+            &[("cache-control", "public, max-age=9")] as Fields,
+            &[("cache-control", "must-revalidate, max-age=9")],
+            &[("cache-control", "max-age=0, s-maxage=9")],
+            &[("cache-control", "max-age=9"), ("cache-control", "Public")],
+        ] {
+            assert_eq!(shared(allowed, &twice, &[]).await, ["answer 1", "answer 1"], "{name} {allowed:?}");
+            // Stored, and still for the one that presented it.
+            let anonymous = [get(credential), get(&[])];
+            assert_eq!(shared(allowed, &anonymous, &[]).await, ["answer 1", "answer 2"], "{name}");
+        }
+        for forbidden in [
+            &[("cache-control", "private, max-age=9")] as Fields,
+            &[("cache-control", "private, public, max-age=9")],
+            &[("cache-control", "private=\"x-user\", public, max-age=9")],
+            &[("cache-control", "ext=\"a, public, b\", max-age=9")],
+            &[("cache-control", "publicly, max-age=9")],
+            &[("cache-control", "s-maxage=soon, max-age=9")],
+            &[("cache-control", "no-store, public, max-age=9")],
+            &[("etag", "\"v\"")],
+        ] {
+            let said = shared(forbidden, &twice, &[]).await;
+            assert_eq!(said, ["answer 1", "answer 2"], "{name} {forbidden:?}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_callers_answer_is_never_given_to_another() {
+    const PUBLIC: Fields = &[("cache-control", "public, max-age=9")];
+    const VALIDATED: Fields = &[("cache-control", "public, no-cache"), ("etag", "\"v\"")];
+    let url = |url| (Method::GET, url, &[] as Fields);
+    let rows: Vec<Shared> = vec![
+        ("two keys", PUBLIC, vec![get(&[("x-api-key", "a")]), get(&[("x-api-key", "b")])], &[1, 2]),
+        (
+            "the second of two values",
+            PUBLIC,
+            vec![
+                get(&[("cookie", "theme=dark"), ("cookie", "session=a")]),
+                get(&[("cookie", "theme=dark"), ("cookie", "session=b")]),
+            ],
+            &[1, 2],
+        ),
+        (
+            "one of two credentials",
+            PUBLIC,
+            vec![
+                get(&[("authorization", "Bearer app"), ("x-user-token", "a")]),
+                get(&[("authorization", "Bearer app"), ("x-user-token", "b")]),
+                get(&[("authorization", "Bearer app")]),
+            ],
+            &[1, 2, 3],
+        ),
+        (
+            "the same value in another header",
+            PUBLIC,
+            vec![get(&[("x-api-key", "a")]), get(&[("api-key", "a")])],
+            &[1, 2],
+        ),
+        (
+            "credentials in the URL",
+            &[("cache-control", "max-age=9")],
+            vec![url("http://a:a@api.example/things"), url("http://a:a@api.example/things")],
+            &[1, 2],
+        ),
+        (
+            "other credentials in the URL",
+            PUBLIC,
+            vec![url("http://a:a@api.example/things"), url("http://b:b@api.example/things"), url(URL)],
+            &[1, 2, 3],
+        ),
+        (
+            "keys in the query",
+            PUBLIC,
+            vec![url("http://api.example/things?key=a"), url("http://api.example/things?key=b")],
+            &[1, 2],
+        ),
+        (
+            "a validator is the caller's own",
+            VALIDATED,
+            vec![get(&[("x-api-key", "a")]), get(&[("x-api-key", "a")]), get(&[("x-api-key", "b")])],
+            &[1, 1, 3],
+        ),
+        (
+            "a second value of a varying header",
+            &[("cache-control", "max-age=9"), ("vary", "accept")],
+            vec![
+                get(&[("accept", "text/html"), ("accept", "a/a")]),
+                get(&[("accept", "text/html"), ("accept", "b/b")]),
+            ],
+            &[1, 2],
+        ),
+        (
+            "vary: *, among others",
+            &[("cache-control", "public, max-age=9"), ("vary", "accept, *")],
+            vec![get(&[]), get(&[])],
+            &[1, 2],
+        ),
+        (
+            "a vary that cannot be read",
+            &[("cache-control", "public, max-age=9"), ("vary", "x api key")],
+            vec![get(&[]), get(&[])],
+            &[1, 2],
+        ),
+        (
+            "a session that begins",
+            &[("cache-control", "public, max-age=9"), ("set-cookie", "session=a")],
+            vec![get(&[]), get(&[])],
+            &[1, 2],
+        ),
+        (
+            "no-store of the request",
+            PUBLIC,
+            vec![get(&[("cache-control", "no-store")]), get(&[]), get(&[])],
+            &[1, 2, 2],
+        ),
+        ("HEAD", PUBLIC, vec![(Method::HEAD, URL, &[]), get(&[]), (Method::HEAD, URL, &[])], &[1, 2, 3]),
+        (
+            "what tells nobody apart",
+            &[("cache-control", "max-age=9")],
+            vec![get(&[("accept", "a/a"), ("user-agent", "a"), ("traceparent", "00-1")]), get(&[])],
+            &[1, 1],
+        ),
+        (
+            "a fragment is the client's own",
+            &[("cache-control", "max-age=9")],
+            vec![url("http://api.example/things#a"), url("http://api.example/things#b")],
+            &[1, 1],
+        ),
+    ];
+    check(rows, &[]).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_header_can_be_declared_public_but_never_a_sensitive_value() {
+    const FRESH: Fields = &[("cache-control", "max-age=9")];
+    let version = || get(&[("x-client-version", "3")]);
+    check(vec![("undeclared", FRESH, vec![version(), version()], &[1, 2])], &[]).await;
+    check(vec![("declared", FRESH, vec![version(), version()], &[1, 1])], &["x-client-version"]).await;
+
+    let client = Builder::new(Origin { fields: FRESH, asked: Arc::default() })
+        .cached()
+        .public_header(http::HeaderName::from_static("x-client-version"))
+        .build();
+    for expected in ["answer 1", "answer 2"] {
+        let mut request = reqwest::Request::new(Method::GET, URL.parse().unwrap());
+        let mut value = http::HeaderValue::from_static("a");
+        value.set_sensitive(true);
+        request.headers_mut().insert("x-client-version", value);
+        assert_eq!(client.execute(request, None).await.unwrap().text().await.unwrap(), expected);
+    }
+}
+
+/// A body decides what is answered, and is no part of what an answer is found by.
+#[tokio::test(start_paused = true)]
+async fn requests_with_a_body_are_not_answered_from_the_cache() {
+    let fields: Fields = &[("cache-control", "public, max-age=9")];
+    let client = Builder::new(Origin { fields, asked: Arc::default() }).cached().build();
+    for (body, expected) in [("a", "answer 1"), ("b", "answer 2")] {
+        let mut request = reqwest::Request::new(Method::GET, URL.parse().unwrap());
+        *request.body_mut() = Some(body.into());
+        assert_eq!(client.execute(request, None).await.unwrap().text().await.unwrap(), expected);
+    }
+}
+
+/// Sets a cookie on POST, as a login does.
+#[derive(Clone)]
+struct Session(Origin);
+
+impl Transport for Session {
+    async fn send(&mut self, request: reqwest::Request) -> Result<reqwest::Response, NetworkError> {
+        let is_login = request.method() == Method::POST;
+        let mut response = self.0.send(request).await?;
+        if is_login {
+            response.headers_mut().insert("set-cookie", "session=a".parse().unwrap());
+        }
+        Ok(response)
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_login_clears_what_was_stored_before_it() {
+    let fields: Fields = &[("cache-control", "max-age=9")];
+    let client = Builder::new(Session(Origin { fields, asked: Arc::default() })).cached().build();
+    for (method, url, expected) in [
+        (Method::GET, URL, "answer 1"),
+        (Method::GET, URL, "answer 1"),
+        (Method::POST, "http://api.example/login", "answer 2"),
+        (Method::GET, URL, "answer 3"),
+    ] {
+        let request = reqwest::Request::new(method, url.parse().unwrap());
+        assert_eq!(client.execute(request, None).await.unwrap().text().await.unwrap(), expected);
+    }
+}

@@ -1,5 +1,7 @@
 //! The middleware in a stack of others, on a paused clock.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test says what failed by failing")]
+
 use std::time::Duration;
 
 use demur_client::{ApiError, Client, Deadline, Error, Jitter, NetworkKind, Stop};
@@ -65,4 +67,59 @@ async fn without_one_it_has_the_deadline_of_the_policy() {
     let error =
         client(Busy(Duration::from_secs(3600))).get("http://upstream.test/").send().await.unwrap_err();
     assert_eq!(begun.elapsed(), Duration::from_secs(60), "{error:?}");
+}
+
+/// Adds a credential after the cache has seen the request, as the default headers of a client do.
+struct SignsLater;
+
+#[async_trait::async_trait]
+impl Middleware for SignsLater {
+    async fn handle(
+        &self,
+        mut request: reqwest::Request,
+        extensions: &mut Extensions,
+        next: Next<'_>,
+    ) -> reqwest_middleware::Result<reqwest::Response> {
+        if let Some(caller) = extensions.get::<&'static str>() {
+            request.headers_mut().insert("authorization", caller.parse().unwrap());
+        }
+        next.run(request, extensions).await
+    }
+}
+
+/// The end of the stack: answers with the caller's own name.
+struct Echo(&'static str);
+
+#[async_trait::async_trait]
+impl Middleware for Echo {
+    async fn handle(
+        &self,
+        request: reqwest::Request,
+        _: &mut Extensions,
+        _: Next<'_>,
+    ) -> reqwest_middleware::Result<reqwest::Response> {
+        let caller = request.headers().get("authorization");
+        let caller = caller.map_or(String::new(), |value| value.to_str().unwrap().to_owned());
+        let response = Response::builder().header("cache-control", self.0).header("etag", "\"v\"");
+        Ok(response.body(caller).unwrap().into())
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn credentials_that_are_added_later_are_not_answered_from_the_cache() {
+    for (says, expected) in [
+        ("max-age=60", ["a", "b", ""]),
+        ("private, max-age=60", ["a", "b", ""]),
+        ("no-cache", ["a", "b", ""]),
+    ] {
+        let cache = Client::builder(reqwest::Client::new()).cached().middleware();
+        let client = ClientBuilder::new(reqwest::Client::new()).with(cache).with(SignsLater).with(Echo(says));
+        let client = client.build();
+        let mut answers = Vec::new();
+        for caller in ["a", "b", ""] {
+            let request = client.get("http://upstream.test/").with_extension(caller);
+            answers.push(request.send().await.unwrap().text().await.unwrap());
+        }
+        assert_eq!(answers, expected, "{says}");
+    }
 }

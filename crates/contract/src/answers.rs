@@ -204,14 +204,20 @@ fn tell_unknown_names(reader: &mut Reader<'_>, drafts: &[Draft]) {
 
 /// An entry for a condition that nothing claims.
 fn derive(condition: Condition, defaults: &Defaults) -> ErrorEntry {
-    let usual = condition.usual();
-    let name = match condition {
+    // What a malformed key is answered with does not differ from the answer to an unknown one.
+    let (shown, same_as) = match condition {
+        Condition::CredentialMalformed => (Condition::CredentialUnknown, Some(Condition::CredentialUnknown)),
+        Condition::CredentialUnknown => (condition, Some(Condition::CredentialMalformed)),
+        _ => (condition, None),
+    };
+    let usual = shown.usual();
+    let name = match shown {
         // One code for all of them: the status is what differs.
         Condition::UpstreamRefused(_) => "upstream.refused",
         listed => listed.name(),
     };
     let code = defaults.code_style.unwrap_or(CodeStyle::Snake).spell(name);
-    let entry_name = CodeStyle::Snake.spell(usual.name);
+    let entry_name = CodeStyle::Snake.spell(condition.usual().name);
     ErrorEntry {
         doc_url: defaults
             .doc_url
@@ -231,7 +237,7 @@ fn derive(condition: Condition, defaults: &Defaults) -> ErrorEntry {
         collect: false,
         params: Vec::new(),
         upstream_may_raise: condition.upstream_may_raise(),
-        same_as: Vec::new(),
+        same_as: same_as.iter().map(|other| CodeStyle::Snake.spell(other.usual().name)).collect(),
         source: EntrySource::Derived(condition),
         docs: Docs::default(),
         format: defaults.formats.iter().position(|format| format.name == "default").unwrap_or(0),

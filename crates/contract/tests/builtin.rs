@@ -108,3 +108,24 @@ fn no_built_in_has_twins_that_were_not_meant() {
         assert!(loaded.warnings.is_empty(), "{}", loaded.warnings);
     }
 }
+
+/// Status, code, message, headers and content are the same, in every language and media type: whoever guesses keys
+/// learns nothing of their form.
+#[test]
+fn unknown_and_malformed_keys_get_one_answer() {
+    for contract in contracts() {
+        let languages = contract.locales().filter_map(|tag| contract.in_locale(tag));
+        for view in languages.flat_map(|view| std::iter::once(view).chain(view.as_problem())) {
+            let answer = |condition| {
+                let error = view.answer(condition);
+                let mut content = Vec::new();
+                view.render(&Problem::new(error, "req_0123456789abcdef"), &mut content);
+                let entry = view.entry(error);
+                (entry.status.as_u16(), entry.retry, entry.code.clone(), view.content_type(), content)
+            };
+            let [malformed, unknown] =
+                [Condition::CredentialMalformed, Condition::CredentialUnknown].map(answer);
+            assert_eq!(malformed, unknown, "{} {}", contract.name(), view.locale());
+        }
+    }
+}

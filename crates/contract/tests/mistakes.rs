@@ -182,3 +182,40 @@ fn what_cannot_be_told_apart_is_a_warning() {
     let warnings = load(&twins).unwrap().to_string();
     assert!(warnings.contains("indistinguishable"), "{warnings}");
 }
+
+#[test]
+fn an_answer_that_tells_the_form_of_keys_is_a_warning() {
+    let sound = SOUND.replace("at most {limit}", "'at most {limit}'");
+    let unauthorized = "{ status: 401, code: unauthorized, message: No., on: ";
+    for (errors, line) in [
+        ("", None),
+        ("  a: UNAUTHORIZED[credential] }", None),
+        ("  a: UNAUTHORIZED[credential.malformed, credential.unknown] }", None),
+        ("  a: UNAUTHORIZED[credential.unknown] }", Some(15)),
+        ("  a: UNAUTHORIZED[credential.malformed] }", Some(15)),
+        (
+            "  a: UNAUTHORIZED[credential] }\n  b: { status: 401, message: Form., on: [credential.malformed] }",
+            Some(16),
+        ),
+        (
+            "  a: UNAUTHORIZED[credential] }\n  b: { status: 401, message: Who., on: [credential.unknown] }",
+            Some(15),
+        ),
+        (
+            "  a: UNAUTHORIZED[credential] }\n  b: { status: 403, message: Off., on: [credential.revoked] }",
+            None,
+        ),
+    ] {
+        let errors = errors.replace("UNAUTHORIZED", unauthorized);
+        let warnings = load(&format!("{sound}{errors}\n")).unwrap().to_string();
+        let found = warnings.lines().find(|line| line.contains("warning[credential-answers]"));
+        match line {
+            None => assert_eq!(found, None, "{errors}"),
+            Some(line) => {
+                let found = found.unwrap_or_else(|| panic!("{errors}: {warnings}"));
+                assert!(found.starts_with(&format!("shop.yaml:{line}:")), "{found}");
+                assert!(found.contains("whether a guessed key has the right form"), "{found}");
+            }
+        }
+    }
+}

@@ -4,7 +4,7 @@ use demur_contract::Condition;
 use demur_validation::Operation;
 use http::header::{ACCEPT, ALLOW, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HOST};
 use http::request::Parts;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
+use http::{HeaderMap, HeaderName, HeaderValue, Uri};
 
 use crate::content::ContentFault;
 use crate::refused::Refused;
@@ -20,9 +20,9 @@ pub(crate) fn host<'r>(uri: &'r Uri, headers: &'r HeaderMap) -> Option<&'r str> 
     }
 }
 
-pub(crate) fn method_not_allowed(allow: &str, method: &Method) -> Refused {
+pub(crate) fn method_not_allowed(allow: &str, method: &str) -> Refused {
     let refused = Refused::from(Condition::ResourceMethodNotAllowed).with("allow", allow);
-    let refused = refused.with("method", method.as_str());
+    let refused = refused.with("method", method);
     match HeaderValue::from_str(allow) {
         Ok(value) => refused.field(ALLOW, value),
         Err(_) => refused,

@@ -75,7 +75,7 @@ pub(crate) fn is_exposed(
 }
 
 /// What the request presents in the fields for keys, be it a key or none, long enough to be one.
-fn in_fields<'h>(
+pub(crate) fn in_fields<'h>(
     headers: &'h HeaderMap,
     authentication: &'h Authentication,
 ) -> impl Iterator<Item = &'h str> {

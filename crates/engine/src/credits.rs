@@ -8,6 +8,7 @@ use demur_contract::Condition;
 use http::request::Parts;
 
 use crate::checks::IDEMPOTENCY_KEY;
+use crate::credential::{in_fields, secret_of};
 use crate::exchange::Exchange;
 use crate::refused::Refused;
 use crate::settings::OperationSettings;
@@ -89,7 +90,13 @@ fn hold(
         let charge = Charge { operation: &operation, repeats: Repeats::Never, amount: credits };
         return Ok(admission.hold(principal, &charge, now));
     };
-    let operation = key.to_str().ok().and_then(|key| key.parse().ok()).ok_or_else(|| {
+    // The name is stored and shown in statements: of one that holds a key only a hash is.
+    let authentication = exchange.api().map(|api| &api.settings.authentication);
+    let in_fields = authentication.into_iter().flat_map(|ways| in_fields(&parts.headers, ways));
+    let presented: Vec<&str> = exchange.presented.iter().filter_map(secret_of).chain(in_fields).collect();
+    let name = key.to_str().ok().filter(|key| key.parse::<OperationId>().is_ok());
+    let name = name.map(|key| exchange.engine().secrets().stored_name(key, &presented));
+    let operation = name.and_then(|name| name.parse().ok()).ok_or_else(|| {
         Refused::from(Condition::RequestMalformed)
             .because("Idempotency-Key has more than 128 bytes, or other than visible ASCII")
     })?;

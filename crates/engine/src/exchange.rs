@@ -4,7 +4,7 @@
 
 use std::borrow::Cow;
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -26,7 +26,7 @@ use crate::record::{Observation, Record, Refusal};
 use crate::refused::{Answering, Refused};
 use crate::request_id::RequestId;
 use crate::room::Place;
-use crate::settings::{Asked, Usage};
+use crate::settings::{Asked, DEFAULT_MAX_RETRY_WAIT, Usage};
 use crate::speaker::Speaker;
 use crate::voice::Voice;
 use crate::{cors, limit_fields, voice};
@@ -64,6 +64,8 @@ pub(crate) struct Exchange {
     pub(crate) observed: Vec<Observation>,
     /// What operators should know of it beside that.
     pub(crate) remarks: Vec<String>,
+    /// What an error event of its event stream says, once one has come.
+    pub(crate) stream_error: Option<Arc<OnceLock<String>>>,
 }
 
 impl Exchange {
@@ -87,6 +89,7 @@ impl Exchange {
             refusal: None,
             observed: Vec::new(),
             remarks: Vec::new(),
+            stream_error: None,
         })
     }
 
@@ -268,7 +271,8 @@ impl Exchange {
         if let Some(delay) = delay {
             headers.insert(RETRY_AFTER, HeaderValue::from(delay.seconds()));
         }
-        limit_fields::set_retry(speaker.families(), waiting_helps, delay, headers);
+        let is_soon = delay.is_none_or(|delay| delay.delay <= self.max_retry_wait());
+        limit_fields::set_retry(speaker.families(), waiting_helps && is_soon, delay, headers);
         if let (401, Some(api)) = (entry.status.as_u16(), self.api()) {
             headers.insert(WWW_AUTHENTICATE, api.challenge.clone());
         }
@@ -283,6 +287,21 @@ impl Exchange {
             error,
         };
         (response, refusal)
+    }
+
+    /// What an error event of a stream tells the client: the upstream has failed.
+    pub(crate) fn stream_failure(&self) -> Vec<u8> {
+        let contract = self.contract();
+        let error = contract.answer(Condition::UpstreamFailed);
+        let problem = Problem::new(error, self.request_id());
+        let mut content = Vec::new();
+        self.voice.spoken(contract).render(&problem, &mut content);
+        content
+    }
+
+    /// How long a client is told to wait and try again; what takes longer is no advice to retry.
+    fn max_retry_wait(&self) -> Duration {
+        self.api().map_or(DEFAULT_MAX_RETRY_WAIT, |api| api.settings.max_retry_wait)
     }
 
     fn answer(&self, refused: &Refused) -> ErrorId {

@@ -30,24 +30,25 @@ pub(crate) fn set(families: &[Family], limits: &[LimitState<'_>], now: Now, head
     }
 }
 
-/// Sets the fields of a refusal, for clients that retry by fields or by status alone.
+/// Sets the fields of a refusal, for clients that retry by fields or by status alone. Some of them sleep for as long as
+/// they are told, however long that is: where the wait is too long to be slept through, none is told to retry.
 pub(crate) fn set_retry(
     families: &[Family],
-    waiting_helps: bool,
+    is_worth_waiting: bool,
     delay: Option<RetryAfter>,
     headers: &mut HeaderMap,
 ) {
     for family in families {
         match (family, delay) {
             (Family::ShouldRetry(field), _) => {
-                let text = if waiting_helps { "true" } else { "false" };
+                let text = if is_worth_waiting { "true" } else { "false" };
                 headers.insert(field.clone(), HeaderValue::from_static(text));
             }
             // As late as `Retry-After`, so that neither sends a client back before the other.
-            (Family::RetryAfterMillis(field), Some(delay)) => {
+            (Family::RetryAfterMillis(field), Some(delay)) if is_worth_waiting => {
                 headers.insert(field.clone(), (delay.seconds() * 1000).into());
             }
-            (Family::RetryAfterMillis(_), None) | (Family::Limits { .. } | Family::Ietf, _) => {}
+            (Family::RetryAfterMillis(_), _) | (Family::Limits { .. } | Family::Ietf, _) => {}
         }
     }
 }
@@ -198,13 +199,14 @@ mod tests {
     fn refusals_say_whether_to_try_again() {
         let families = families("headers: [x-should-retry, retry-after-ms, { should_retry: Their-Retry }]");
         let delay = RetryAfter { delay: Duration::from_millis(1200) };
-        for (class, delay, retry, millis) in [
-            (RetryClass::AfterDelay, Some(delay), "true", Some("2000")),
-            (RetryClass::Backoff, None, "true", None),
-            (RetryClass::AfterFix, None, "false", None),
+        for (class, delay, is_soon, retry, millis) in [
+            (RetryClass::AfterDelay, Some(delay), true, "true", Some("2000")),
+            (RetryClass::AfterDelay, Some(delay), false, "false", None),
+            (RetryClass::Backoff, None, true, "true", None),
+            (RetryClass::AfterFix, None, true, "false", None),
         ] {
             let mut headers = HeaderMap::new();
-            set_retry(families.families(), waiting_helps(class), delay, &mut headers);
+            set_retry(families.families(), waiting_helps(class) && is_soon, delay, &mut headers);
             for field in ["x-should-retry", "their-retry"] {
                 assert_eq!(headers[field], retry);
             }

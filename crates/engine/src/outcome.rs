@@ -238,7 +238,7 @@ fn by_status(status: StatusCode) -> Refused {
 }
 
 /// The beginning of what was said, made safe for a log line.
-fn quoted(content: &[u8]) -> String {
+pub(crate) fn quoted(content: &[u8]) -> String {
     let text = String::from_utf8_lossy(&content[..content.len().min(4 * MAX_QUOTED_CHARS)]);
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(MAX_QUOTED_CHARS).collect()
 }

@@ -8,6 +8,7 @@ use http_body::{Body, Frame, SizeHint};
 
 use crate::answer::Looked;
 use crate::charge::{Charge, End};
+use crate::event_stream::Redacted;
 
 /// The content of a response: the gateway's own, or the upstream's passing through.
 #[derive(Debug)]
@@ -19,6 +20,8 @@ pub enum Outgoing<R> {
     /// From the upstream, of an answer whose end settles something. Boxed: a server keeps the room for an answer while
     /// its connection is idle, and an answer is moved several times before it is sent.
     Passing(Box<Passing<R>>),
+    /// One of these two, an event stream whose error events are redacted.
+    Stream(Box<Redacted<R>>),
 }
 
 /// An upstream's content, which settles the request as it ends, by the operation's rules: at its end, on an error
@@ -71,6 +74,7 @@ where
                 }
                 Poll::Ready(frame)
             }
+            Outgoing::Stream(stream) => stream.poll_frame(cx),
         }
     }
 
@@ -79,6 +83,7 @@ where
             Outgoing::Whole(content) => content.is_none(),
             Outgoing::Plain(body) => body.is_end_stream(),
             Outgoing::Passing(passing) => passing.body.is_end_stream(),
+            Outgoing::Stream(stream) => stream.is_end_stream(),
         }
     }
 
@@ -89,6 +94,7 @@ where
             }
             Outgoing::Plain(body) => body.size_hint(),
             Outgoing::Passing(passing) => passing.body.size_hint(),
+            Outgoing::Stream(_) => SizeHint::default(),
         }
     }
 }

@@ -274,7 +274,9 @@ where
             Find::Found(found) => found,
             unknown => {
                 let refused = match &unknown {
-                    Find::MethodNotAllowed { allow } => method_not_allowed(allow, &parts.method),
+                    Find::MethodNotAllowed { allow } => {
+                        method_not_allowed(allow, &engine.secrets.hidden(parts.method.to_string(), &[]))
+                    }
                     _ => Condition::ResourceNotFound.into(),
                 };
                 // What would have been answered here is refused to nobody.

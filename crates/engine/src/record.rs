@@ -39,9 +39,27 @@ impl Record {
         &self.0.remarks
     }
 
+    /// What the first error event of its event stream said, once one has come: clients see another text.
+    pub fn stream_error(&self) -> Option<&str> {
+        self.0.stream_error.as_ref()?.get().map(String::as_str)
+    }
+
+    /// Whether there may still be something to say when its content has ended.
+    pub fn may_become_notable(&self) -> bool {
+        self.0.stream_error.is_some()
+    }
+
+    /// The text without any key in it, however it is written.
+    pub fn redacted(&self, text: String) -> String {
+        self.0.engine().secrets().hidden(text, &[])
+    }
+
     /// Whether there is more to say than that it passed.
     pub fn is_notable(&self) -> bool {
-        self.refusal().is_some() || !self.observations().is_empty() || !self.remarks().is_empty()
+        self.refusal().is_some()
+            || !self.observations().is_empty()
+            || !self.remarks().is_empty()
+            || self.stream_error().is_some()
     }
 
     /// The API, where it was known.

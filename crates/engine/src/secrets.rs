@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use std::ops::Range;
 use std::sync::Arc;
 
-use demur_admission::{Admission, ForeignForms, Secret};
+use demur_admission::{Admission, Fingerprint, ForeignForms, Secret};
 
 /// Nothing shorter is a key of any form.
 pub(crate) const LEAST: usize = 16;
@@ -42,7 +42,19 @@ impl Secrets {
                     || self.forms().is_some_and(|forms| is_foreign(&forms, text)))
         };
         let joins = |char: char| char.is_ascii_alphanumeric() || matches!(char, '_' | '-' | '.');
-        is_key(text) || text.split(|char| !joins(char)).any(is_key)
+        let has_key = |text: &str| is_key(text) || text.split(|char| !joins(char)).any(is_key);
+        has_key(text) || decodings(text).iter().any(|decoded| has_key(decoded))
+    }
+
+    /// A name for a client's own identifier that is stored and shown: itself, or a hash of it where it holds a key.
+    pub(crate) fn stored_name<'t>(&self, text: &'t str, presented: &[&str]) -> Cow<'t, str> {
+        if self.hidden(text.to_owned(), presented) == text {
+            return text.into();
+        }
+        let hash = Fingerprint::of(&[b"identifier", text.as_bytes()]);
+        let digits =
+            hash.0.iter().fold(String::from("sha256:"), |digits, byte| digits + &format!("{byte:02x}"));
+        digits.into()
     }
 
     /// The text with `…` for what is presented, and for all of any other key but its public prefix.
@@ -50,13 +62,13 @@ impl Secrets {
         if text.len() < TELLING {
             return text;
         }
-        // Whoever quotes a target may quote it as it was written.
-        if let Cow::Owned(decoded) = percent_encoding::percent_decode_str(&text).decode_utf8_lossy() {
-            let stretches = self.stretches(&decoded, presented);
+        // Whoever quotes a target may quote it as it was written, encoded once or several times.
+        for decoded in decodings(&text).iter().rev() {
+            let stretches = self.stretches(decoded, presented);
             if !stretches.is_empty() {
                 // What was written so as not to break a line shall not break one now.
                 let plain = |char: char| if char.is_control() { ' ' } else { char };
-                return without(&decoded, stretches).chars().map(plain).collect();
+                return without(decoded, stretches).chars().map(plain).collect();
             }
         }
         let stretches = self.stretches(&text, presented);
@@ -87,6 +99,21 @@ impl Secrets {
         }
         stretches
     }
+}
+
+/// The text percent-decoded once, twice and so on, until nothing is encoded any more.
+fn decodings(text: &str) -> Vec<String> {
+    /// Nobody encodes more often than this but to hide something.
+    const MAX_ROUNDS: usize = 8;
+    let mut decoded: Vec<String> = Vec::new();
+    while decoded.len() < MAX_ROUNDS {
+        let last = decoded.last().map_or(text, String::as_str);
+        match percent_encoding::percent_decode_str(last).decode_utf8_lossy() {
+            Cow::Owned(next) if next != last => decoded.push(next),
+            _ => break,
+        }
+    }
+    decoded
 }
 
 fn is_telling(prefix: &str) -> bool {
@@ -195,6 +222,36 @@ mod tests {
         }
     }
 
+    /// Every byte percent-encoded, so often.
+    fn encoded(text: &str, times: usize) -> String {
+        let all = percent_encoding::NON_ALPHANUMERIC;
+        let once = |text: &str| text.bytes().map(|byte| format!("%{byte:02x}")).collect::<String>();
+        (1..times).fold(once(text), |text, _| percent_encoding::utf8_percent_encode(&text, all).to_string())
+    }
+
+    #[test]
+    fn an_identifier_that_holds_a_key_is_stored_as_its_hash() {
+        let secrets = secrets();
+        let key = Secret::generate("shp").unwrap().expose().to_owned();
+        let (foreign, plain) = ("sk_live_0123456789abcdef", "p1q2r3s4t5u6v7w8x9y0");
+        let mut names = Vec::new();
+        for text in [key.clone(), format!("a-{key}"), format!("{key}-2"), encoded(&key, 1), encoded(&key, 2)]
+            .into_iter()
+            .chain([foreign.to_owned(), plain.to_owned()])
+        {
+            let name = secrets.stored_name(&text, &[plain]).into_owned();
+            assert!(name.starts_with("sha256:") && name.len() == 71, "{text}: {name}");
+            assert_eq!(secrets.stored_name(&text, &[plain]), name);
+            names.push(name);
+        }
+        names.sort();
+        names.dedup();
+        assert_eq!(names.len(), 7, "each has its own");
+        for text in ["order-7", "0190f3d2-7c1b-7aaa-9f00-000000000001", "shp_001", "100%25"] {
+            assert_eq!(secrets.stored_name(text, &[plain]), text);
+        }
+    }
+
     #[test]
     fn a_key_is_hidden_wherever_it_stands() {
         let secrets = secrets();
@@ -207,6 +264,11 @@ mod tests {
             (format!("{key}{foreign}"), "shp_…_live_…"),
             (format!("GET /{}", key.replacen("shp_", "%73hp%5F", 1)), "GET /shp_…"),
             (format!("GET /a%0Ab?{}", key.replacen("shp_", "%73hp%5F", 1)), "GET /a b?shp_…"),
+            (encoded(&format!("GET /{key}"), 1), "GET /shp_…"),
+            (encoded(&format!("GET /{key}"), 2), "GET /shp_…"),
+            (encoded(&format!("GET /{key}"), 5), "GET /shp_…"),
+            (encoded(foreign, 3), "sk_live_…"),
+            (encoded(plain, 2), "…"),
             // Quotes are cut anywhere.
             (format!("no item {}", &key[..20]), "no item shp_…"),
             (format!("no item {}", &foreign[..18]), "no item sk_live_…"),

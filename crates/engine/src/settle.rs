@@ -20,6 +20,7 @@ use crate::answer::{self, Looked};
 use crate::api::Api;
 use crate::body_budget::{BodyBuffer, Reservation};
 use crate::charge::Charge;
+use crate::event_stream;
 use crate::exchange::Exchange;
 use crate::forward;
 use crate::outcome::{self, MAX_FAILURE_BYTES, UpstreamFault};
@@ -176,14 +177,21 @@ where
     }
 }
 
-fn end<R>(exchange: Box<Exchange>, outcome: Outcome<R>) -> Settled<R> {
+fn end<R>(exchange: Box<Exchange>, outcome: Outcome<R>) -> Settled<R>
+where
+    R: Body<Data = Bytes> + Unpin,
+{
     let (response, record) = seal(exchange, outcome);
     Settled::Done(response, record)
 }
 
-fn seal<R>(exchange: Box<Exchange>, outcome: Outcome<R>) -> (Response<Outgoing<R>>, Record) {
+fn seal<R>(mut exchange: Box<Exchange>, outcome: Outcome<R>) -> (Response<Outgoing<R>>, Record)
+where
+    R: Body<Data = Bytes> + Unpin,
+{
     match outcome {
-        Ok(mut response) => {
+        Ok(response) => {
+            let mut response = event_stream::redact(&mut exchange, response);
             let record = exchange.seal(response.headers_mut());
             (response, record)
         }

@@ -11,11 +11,13 @@ mod diagnostic;
 mod fields;
 mod node;
 mod parse;
+mod visible;
 
 pub use diagnostic::{Diagnostic, Diagnostics, Place, Severity, did_you_mean};
 pub use fields::Fields;
 pub use node::{Key, Kind, Node};
 pub use parse::{parse, parse_on};
+pub use visible::{is_hidden, visible};
 
 use std::path::Path;
 use std::sync::Arc;

@@ -60,6 +60,9 @@ pub(crate) const ROWS: &[Row] = &[
     // APIs.
     error("number", &[("    at: { path: /shop }", "    at: { path: /shop }\n    validation: { violations: «0 }")], "`violations` must be a whole number from 1 on", ""),
     error("number", &[("    at: { path: /shop }", "    at: { path: /shop }\n    validation: «{ depth: 500 }")], "`depth` goes up to 120", ""),
+    error("unknown-word", &[("    at: { path: /shop }", "    at: { path: /shop }\n    event_stream_errors: «hide")], "`event_stream_errors` must be `redact` or `pass`", ""),
+    warning("event-stream-errors", &[("    at: { path: /shop }", "    at: { path: /shop }\n    event_stream_errors: «pass")], "reaches clients as the upstream wrote it", "write `redact`"),
+    error("duration", &[("    at: { path: /shop }", "    at: { path: /shop }\n    max_retry_wait: «60")], "`max_retry_wait` must be a duration", "write `500ms`"),
     error("missing-key", &[("    at: { path: /shop }", "    at: { path: /shop }\n    cors: «{ max_age: 1h }")], "`cors` needs `origins`", "add `origins: …`"),
     error("cors", &[("    at: { path: /shop }", "    at: { path: /shop }\n    cors: { origins: [«https://app.example/] }")], "is no origin as browsers send it", "write scheme, host"),
     error("cors", &[("    at: { path: /shop }", "    at: { path: /shop }\n    cors: { origins: [«https://app.example:443] }")], "is no origin as browsers send it", "write scheme, host"),
@@ -101,6 +104,7 @@ pub(crate) const ROWS: &[Row] = &[
     error("reference", &[("    at: {", "    validation: { references: { «schemas: ./schemas } }\n    at: {")], "`schemas` is no URL", "https://schemas.example.com/"),
     error("file", &[("    at: {", "    validation: { references: { \"https://a.example/\": «./copies } }\n    at: {")], "there is no folder", "ends in `/`"),
     error("file", &[("    at: {", "    validation: { references: { \"urn:pet\": «./pet.yaml } }\n    at: {")], "there is no file", "ends in `/`"),
+    error("file", &[("    at: {", "    validation: { reference_root: «../nowhere }\n    at: {")], "there is no folder", "relative to this file"),
     error("duplicate-api", &[("apis:\n", concat!("apis:\n  - name: shop\n    contract: problem\n    openapi: openapi.yaml\n    at: { path: /old }\n", "    upstream: \"http://127.0.0.1:9\"\n    authentication: { prefix: old }\n")), ("- name: shop\n    contract: ./", "- «name: shop\n    contract: ./")], "two APIs called `shop`", ""),
     error("duplicate-mount", &[("apis:\n", concat!("apis:\n  - name: old\n    contract: problem\n    openapi: openapi.yaml\n    at: { path: /shop/ }\n", "    upstream: \"http://127.0.0.1:9\"\n    authentication: { prefix: old }\n")), ("- name: shop\n    contract: ./", "- «name: shop\n    contract: ./")], "mounted at the same place", "part them by"),
     // Operations.

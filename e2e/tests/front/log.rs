@@ -96,3 +96,53 @@ fn an_answer_that_was_not_taken_to_its_end_is_told_so() {
     }
     assert!(told(), "{}", shop.gateway.log());
 }
+
+/// Bidirectional marks, separators and controls in what others write are escaped, in JSON and in words, in the access
+/// log and in the program's own messages.
+#[test]
+fn no_line_steers_whoever_reads_it() {
+    const HIDDEN: &str =
+        "a\u{202e}b\u{2066}c\u{2028}d\u{2029}e\u{85}f\u{200f}g\u{feff}h\u{9b}i\u{7f}j\u{200b}k";
+    for format in ["json", "text"] {
+        let upstream = Upstream::always(Reaction::answer(500, &[("Content-Type", "text/plain")], HIDDEN));
+        let shop = serve(&upstream, &format!("access_log: {{ requests: all, format: {format} }}"), "");
+        let answer = shop.client.send(&Request::get("/items").key(&shop.key));
+        assert_eq!(answer.status, 500, "{}", answer.text());
+        shop.gateway.tells(answer.field("x-request-id"));
+        let log = shop.gateway.log();
+        assert!(log.contains("a\\u202eb\\u2066c\\u2028d\\u2029e"), "{format}: {log}");
+        let is_bad = |char: &char| *char != '\n' && demur_source::is_hidden(*char);
+        assert_eq!(log.chars().find(is_bad), None, "{format}: {log}");
+    }
+}
+
+#[test]
+fn a_key_as_method_or_encoded_in_a_path_is_in_no_line() {
+    let upstream = Upstream::always(Reaction::json(200, &json!([])));
+    let shop = serve(&upstream, "access_log: all", "");
+    let key = &shop.key;
+    let encoded = |text: &str| text.bytes().map(|byte| format!("%{byte:02X}")).collect::<String>();
+    let again = |text: &str| text.replace('%', "%25");
+    let once = encoded(key);
+    let secret = &key[key.rfind('_').unwrap() + 1..];
+    for (method, target) in [
+        (key.as_str(), "/items".to_owned()),
+        ("GET", format!("/items/{key}")),
+        ("GET", format!("/items/{once}")),
+        ("GET", format!("/items/{}", once.to_lowercase())),
+        ("GET", format!("/items/{}", again(&once))),
+        ("GET", format!("/items/{}", again(&again(&once)))),
+        ("GET", format!("/{once}/x")),
+        (key, format!("/{once}")),
+    ] {
+        let answer = shop.client.send(&Request::new(method, &target).key(key));
+        assert!(answer.status >= 400, "{method} {target}: {answer:?}");
+        assert!(!answer.text().contains(&secret[..8]), "{method} {target}: {}", answer.text());
+        let line = shop.gateway.logged(answer.field("x-request-id")).to_string();
+        let mut plain = line.clone();
+        for _ in 0..4 {
+            assert!(!plain.contains(&secret[..8]), "{method} {target}: {line}");
+            plain = percent_encoding::percent_decode_str(&plain).decode_utf8_lossy().into_owned();
+        }
+    }
+}

@@ -17,6 +17,7 @@ mod cors;
 mod descriptors;
 mod early_breaks;
 mod ending;
+mod event_streams;
 mod log;
 mod memory;
 mod overload;

@@ -8,7 +8,7 @@ use demur_admission::{
 };
 use serde_json::json;
 
-use super::{execute, id, unexpected};
+use super::{execute, id, plain, unexpected};
 use crate::args::{AccountsVerb, BookingArgs, StoreArgs};
 use crate::exit::{Exit, Failure};
 use crate::output::{Output, counted};
@@ -24,7 +24,7 @@ fn command(verb: &AccountsVerb) -> Result<(&StoreArgs, Command), Failure> {
     Ok(match verb {
         AccountsVerb::Create { store, id: account, name, plan } => {
             let account = account.as_deref().map(id).transpose()?;
-            (store, Command::CreateAccount { account, name: name.clone(), plan: plan.clone() })
+            (store, Command::CreateAccount { account, name: plain(name)?, plan: plan.clone() })
         }
         AccountsVerb::List { store, page } => {
             let page = Page { after: page.after.as_deref().map(id).transpose()?, limit: page.limit };
@@ -36,16 +36,16 @@ fn command(verb: &AccountsVerb) -> Result<(&StoreArgs, Command), Failure> {
         }
         AccountsVerb::TopUp(booking) => {
             let BookingArgs { store, account, amount, reason, operation: named } = booking;
-            let (account, amount, reason) = (id(account)?, *amount, reason.clone());
+            let (account, amount, reason) = (id(account)?, *amount, plain(reason)?);
             (store, Command::TopUp { account, amount, reason, operation: operation(named)? })
         }
         AccountsVerb::Withdraw(booking) => {
             let BookingArgs { store, account, amount, reason, operation: named } = booking;
-            let (account, amount, reason) = (id(account)?, *amount, reason.clone());
+            let (account, amount, reason) = (id(account)?, *amount, plain(reason)?);
             (store, Command::Withdraw { account, amount, reason, operation: operation(named)? })
         }
         AccountsVerb::Refund { store, account, operation, amount, reason } => {
-            let (account, operation, reason) = (id(account)?, id(operation)?, reason.clone());
+            let (account, operation, reason) = (id(account)?, id(operation)?, plain(reason)?);
             (store, Command::Refund { account, operation, amount: *amount, reason })
         }
         AccountsVerb::Statement { store, account, since, limit } => {

@@ -8,7 +8,7 @@ use demur_gateway::{Config, Prefixes, duration};
 use jiff::Timestamp;
 
 use super::import::import;
-use super::{execute, id, unexpected};
+use super::{execute, id, plain, unexpected};
 use crate::args::{CreateKeyArgs, KeyArgs, KeysVerb};
 use crate::exit::{Exit, Failure};
 use crate::output::Output;
@@ -129,6 +129,9 @@ fn create(args: &CreateKeyArgs, output: &Output) -> Result<Exit, Failure> {
         output.say("note: this key has expired already");
     }
     check_operations(&config, args)?;
+    for shown in args.resources.iter().chain(&args.scopes).chain(&args.metadata) {
+        plain(shown)?;
+    }
     let command = Command::CreateKey {
         api: args.api.clone(),
         prefix,

@@ -51,8 +51,22 @@ fn unexpected(reply: &Reply) -> Failure {
     Failure::unavailable(format!("the running gateway answered with {kind}, which was not asked for"), None)
 }
 
+/// Takes text that is stored and shown as it is, unless an API key is in it.
+fn plain(text: &str) -> Result<String, Failure> {
+    let joins = |char: char| char.is_ascii_alphanumeric() || matches!(char, '_' | '-');
+    if text.split(|char| !joins(char)).any(demur_admission::Secret::has_form) {
+        let help = "name a key by its id: see `demur keys list`".to_owned();
+        return Err(Failure::usage(
+            "an API key is not stored: ids, names and reasons are shown".to_owned(),
+            help,
+        ));
+    }
+    Ok(text.to_owned())
+}
+
 /// Reads an id, or says what is wrong with it.
 fn id<T: std::str::FromStr<Err = demur_admission::InvalidId>>(text: &str) -> Result<T, Failure> {
+    plain(text)?;
     let help = "an id has 1 to 128 visible ASCII characters".to_owned();
     text.parse().map_err(|_| Failure::usage(format!("`{text}` is no id"), help))
 }

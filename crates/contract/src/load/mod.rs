@@ -14,8 +14,7 @@ use std::sync::Arc;
 use demur_source::{Diagnostics, Fields, Kind, Node, Source, Span, did_you_mean};
 
 use crate::answers::{self, Answers};
-use crate::catalogue::{ErrorEntry, Show};
-use crate::claimable;
+use crate::catalogue::{EntrySource, ErrorEntry, ErrorId, Show};
 use crate::compile::compile;
 use crate::contract::{About, Contract, Format};
 use crate::format::Shape;
@@ -23,6 +22,7 @@ use crate::parse::Parser;
 use crate::template::{Parameter, Template};
 use crate::views::Views;
 use crate::violations::{FieldStyle, Texts, rule_claim};
+use crate::{Condition, claimable};
 
 pub(crate) use code_style::CodeStyle;
 pub(crate) use entry::doc_url;
@@ -192,6 +192,7 @@ impl Reader<'_> {
         // Which errors look alike is a question for a contract that is sound.
         if !self.found.has_errors() {
             self.tell_twins(&contract, &places, span);
+            self.tell_credentials(&contract, &places, span);
         }
         Some(self.attach(contract, &voices, root))
     }
@@ -215,6 +216,27 @@ impl Reader<'_> {
             );
             self.found.warning(self.source, at, check, message, help);
         }
+    }
+
+    /// Whether a key has the right form is worth knowing to those who guess, and to nobody else.
+    fn tell_credentials(&mut self, contract: &Contract, places: &[Span], root: Span) {
+        let malformed = contract.answer(Condition::CredentialMalformed);
+        let unknown = contract.answer(Condition::CredentialUnknown);
+        let [one, other] = [malformed, unknown].map(|error| contract.entry(error));
+        let is_derived = |entry: &ErrorEntry| matches!(entry.source, EntrySource::Derived(_));
+        // Derived answers do not differ.
+        if malformed == unknown || is_derived(one) && is_derived(other) {
+            return;
+        }
+        let place = |error: ErrorId| places.get(usize::from(error.0)).copied();
+        let at = place(malformed).or_else(|| place(unknown)).unwrap_or(Span::new(root.start, root.start));
+        let message = format!(
+            "`credential.malformed` is answered by `{}` and `credential.unknown` by `{}`, which tells callers \
+             whether a guessed key has the right form",
+            one.name, other.name
+        );
+        let help = "answer both with one error: `on: [credential.malformed, credential.unknown]`".to_owned();
+        self.found.warning(self.source, at, "credential-answers", message, help);
     }
 
     fn about(&mut self, fields: &mut Fields<'_>) -> About {

@@ -17,6 +17,7 @@ use super::plan::{positive, read_duration};
 use super::usage::{Usage, read_usage};
 use super::validation::{ValidationSettings, compare_security, read_validation};
 use super::{Reading, ReservedNames, bytes};
+use crate::event_stream::EventStreamErrors;
 
 /// An API, ready to be served.
 #[derive(Debug)]
@@ -51,7 +52,14 @@ pub struct ApiSettings {
     pub path_characters: PathCharacters,
     /// Headers that only a trusted proxy may set, beyond the usual ones.
     pub reserved_headers: ReservedNames,
+    /// What becomes of error events inside an event stream.
+    pub event_stream_errors: EventStreamErrors,
+    /// The longest wait after which a client is told to retry.
+    pub max_retry_wait: Duration,
 }
+
+/// Clients sleep through the wait that they are told, and a minute is what people wait for.
+pub(crate) const DEFAULT_MAX_RETRY_WAIT: Duration = Duration::from_secs(60);
 
 /// By what an API is recognised.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -157,6 +165,8 @@ pub fn read_api(fields: &mut Fields<'_>, reading: &mut Reading<'_>) -> Option<Ap
     let overload = overload.unwrap_or(reading.overload);
     let path_characters = read_path_characters(fields, reading);
     let reserved_headers = read_reserved_headers(fields, reading);
+    let event_stream_errors = read_event_stream_errors(fields, reading);
+    let max_retry_wait = read_duration(fields, "max_retry_wait", reading).unwrap_or(DEFAULT_MAX_RETRY_WAIT);
     let authentication_span = fields.node("authentication").map(|node| node.span);
 
     let document = openapi.and_then(|(path, span)| {
@@ -209,6 +219,8 @@ pub fn read_api(fields: &mut Fields<'_>, reading: &mut Reading<'_>) -> Option<Ap
         overload,
         path_characters,
         reserved_headers,
+        event_stream_errors,
+        max_retry_wait,
     })
 }
 
@@ -239,6 +251,27 @@ fn read_reserved_headers(fields: &mut Fields<'_>, reading: &mut Reading<'_>) -> 
         }
     }
     reserved
+}
+
+fn read_event_stream_errors(fields: &mut Fields<'_>, reading: &mut Reading<'_>) -> EventStreamErrors {
+    let Some(span) = fields.node("event_stream_errors").map(|node| node.span) else {
+        return EventStreamErrors::default();
+    };
+    match fields.text("event_stream_errors", reading.found).as_deref() {
+        None | Some("redact") => EventStreamErrors::Redact,
+        Some("pass") => {
+            let message =
+                "the text of error events in event streams reaches clients as the upstream wrote it";
+            let help = "write `redact`, or make sure that it tells clients nothing internal".to_owned();
+            reading.found.warning(reading.source, span, "event-stream-errors", message, help);
+            EventStreamErrors::Pass
+        }
+        Some(_) => {
+            let message = "`event_stream_errors` must be `redact` or `pass`";
+            reading.error(span, "unknown-word", message, None);
+            EventStreamErrors::Redact
+        }
+    }
 }
 
 pub(super) fn required(

@@ -20,6 +20,7 @@ use std::sync::Arc;
 
 use demur_source::{Diagnostics, Source, Span};
 
+pub(crate) use api::DEFAULT_MAX_RETRY_WAIT;
 pub use api::{ApiSettings, Mount, OperationSettings, ResourceTemplate, RuleSettings, read_api};
 pub use authentication::{Authentication, Scheme};
 pub use cors::{Cors, Origins};

@@ -87,7 +87,9 @@ pub(super) fn read_validation(
         }
     }
     options.checks_answers = settings.answers != Answers::Ignore;
-    let references = References::read(fields.map("references", reading.found), reading);
+    let root = fields.node("reference_root").map(|node| node.span);
+    let root = fields.text("reference_root", reading.found).zip(root);
+    let references = References::read(fields.map("references", reading.found), root, reading);
     fields.finish(reading.found);
     (options, settings, references)
 }

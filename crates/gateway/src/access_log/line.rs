@@ -1,9 +1,11 @@
 //! One line: a request in JSON, or in words for people.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 
 use demur_contract::{Condition, Origin};
 use demur_engine::{Observation, Record};
+use demur_source::visible;
 use serde::Serialize;
 
 use super::{Entry, LogFormat};
@@ -48,6 +50,8 @@ struct Line<'e> {
     observed: Vec<Observed<'e>>,
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     remarks: &'e [String],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stream_error: Option<String>,
 }
 
 /// What the request would have been refused for.
@@ -65,7 +69,7 @@ struct Observed<'e> {
 pub(crate) fn write(entry: &Entry, format: LogFormat, lines: &mut Vec<u8>) {
     let line = Line::of(entry);
     let written = match format {
-        LogFormat::Json => serde_json::to_writer(&mut *lines, &line).is_ok(),
+        LogFormat::Json => write_json(&line, lines),
         LogFormat::Text => write_text(&line, lines),
     };
     // Writing to memory does not fail.
@@ -90,7 +94,7 @@ impl<'e> Line<'e> {
             message,
             request_id: record.request_id(),
             client: entry.client,
-            method: entry.method.as_ref().map(http::Method::as_str),
+            method: entry.method.as_deref(),
             path: entry.path.as_deref(),
             status: entry.status,
             bytes: entry.content_bytes,
@@ -107,6 +111,7 @@ impl<'e> Line<'e> {
             cause: refusal.map(|refusal| refusal.cause.as_str()).filter(|cause| !cause.is_empty()),
             observed: record.observations().iter().map(Observed::of).collect(),
             remarks: record.remarks(),
+            stream_error: record.stream_error().map(|said| record.redacted(said.to_owned())),
         }
     }
 }
@@ -126,7 +131,7 @@ fn told(record: &Record, is_gone: bool) -> (&'static str, &'static str) {
         Some(_) => ("WARN", "failed"),
         None if is_gone => ("INFO", "not taken to its end"),
         None if !record.observations().is_empty() => ("INFO", "would have been refused"),
-        None if !record.remarks().is_empty() => ("WARN", "answered"),
+        None if !record.remarks().is_empty() || record.stream_error().is_some() => ("WARN", "answered"),
         None => ("INFO", "answered"),
     }
 }
@@ -143,8 +148,21 @@ fn write_text(line: &Line<'_>, lines: &mut Vec<u8>) -> bool {
             (_, None) => write!(text, "{name}={value} "),
         };
     }
-    let plain = text.trim_end().chars().map(|char| if char.is_control() { '\u{fffd}' } else { char });
-    lines.extend(plain.collect::<String>().into_bytes());
+    lines.extend_from_slice(visible(text.trim_end(), &[]).as_bytes());
+    true
+}
+
+/// JSON escapes few of the characters that can steer a terminal or break a line.
+fn write_json(line: &Line<'_>, lines: &mut Vec<u8>) -> bool {
+    let start = lines.len();
+    if serde_json::to_writer(&mut *lines, line).is_err() {
+        return false;
+    }
+    let written = std::str::from_utf8(lines.get(start..).unwrap_or_default());
+    if let Ok(Cow::Owned(shown)) = written.map(|text| visible(text, &[])) {
+        lines.truncate(start);
+        lines.extend_from_slice(shown.as_bytes());
+    }
     true
 }
 

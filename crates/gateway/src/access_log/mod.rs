@@ -18,7 +18,6 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use demur_engine::Record;
-use http::Method;
 use jiff::Timestamp;
 
 pub(crate) use settings::read_log;
@@ -39,7 +38,7 @@ pub(crate) struct Entry {
     pub(crate) record: Record,
     pub(crate) client: Option<IpAddr>,
     /// What was asked, where it could be read. Never the query: keys may stand there.
-    pub(crate) method: Option<Method>,
+    pub(crate) method: Option<String>,
     pub(crate) path: Option<String>,
     pub(crate) status: u16,
     pub(crate) content_bytes: u64,
@@ -85,12 +84,16 @@ impl AccessLog {
     pub(crate) fn takes(&self, record: &Record) -> bool {
         match self.logged {
             Logged::All => true,
-            Logged::Refused => record.is_notable(),
+            Logged::Refused => record.is_notable() || record.may_become_notable(),
             Logged::None => false,
         }
     }
 
     fn put(&self, entry: Box<Entry>) {
+        // What might have become of it has not.
+        if self.logged == Logged::Refused && !entry.record.is_notable() {
+            return;
+        }
         match self.queue.try_send(entry) {
             Ok(()) => {}
             Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => {

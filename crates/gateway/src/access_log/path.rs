@@ -1,13 +1,35 @@
 //! A path as it may be written down: callers put keys into paths by mistake, and a log is read by many.
 
+use std::borrow::Cow;
+
 /// Shorter than any key that is hard to guess.
 const LEAST: usize = 16;
+/// Nobody encodes more often than this but to hide something.
+const MAX_ROUNDS: usize = 8;
 /// Longer than identifiers commonly are.
 const LONG: usize = 40;
 
 /// The path with `…` for every part that might be a secret: long and of mixed letters and digits, or very long.
 /// Identifiers in hexadecimal stay readable.
+///
+/// A secret that is percent-encoded, however often, is one all the same; the path is then shown decoded.
 pub(super) fn shown(path: &str) -> String {
+    let mut decoded = Cow::Borrowed(path);
+    for _ in 0..MAX_ROUNDS {
+        let next = percent_encoding::percent_decode_str(&decoded).decode_utf8_lossy().into_owned();
+        if next == decoded {
+            break;
+        }
+        let hidden = without_suspects(&next);
+        if hidden != next {
+            return shown(&hidden);
+        }
+        decoded = next.into();
+    }
+    without_suspects(path)
+}
+
+fn without_suspects(path: &str) -> String {
     let mut shown = String::with_capacity(path.len());
     let mut rest = path;
     while !rest.is_empty() {
@@ -41,6 +63,10 @@ mod tests {
             ("/keys/shp_0aB3dE6gH9jK2mN5pQ8sT1vW4yZ7bC0eF3hJ6kM9nR2uX5/x", "/keys/shp_…/x"),
             ("/k/live_aB3dE6gH9jK2mN5pQ8sT1vW4", "/k/live_…"),
             ("/h/e3b0c44298fc1c149afbf4c8996fb92427ae41e4", "/h/…"),
+            ("/k/%61B3dE6gH9jK2mN5pQ8sT1vW4", "/k/…"),
+            ("/k/%61%42%33%64%45%36%67%48%39%6a%4B%32%6d%4e%35%70%51%38", "/k/…"),
+            ("/%6b/%2561%2542%2533%2564%2545%2536%2567%2548%2539%256a%254B%2532%256d%254e%2535%2570", "/k/…"),
+            ("/a%20b/%e9/100%25", "/a%20b/%e9/100%25"),
             ("/ü/§", "/ü/§"),
             ("", ""),
         ] {

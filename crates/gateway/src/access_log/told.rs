@@ -51,15 +51,20 @@ impl AccessLog {
         }
         let Asked { since, client, what } = asked;
         let (method, path) = match what {
-            What::Read(method, target) => (Some(method), Some(path::shown(target.path()))),
-            What::Refused(path) => (None, path.as_deref().map(path::shown)),
+            What::Read(method, target) => (Some(method), Some(target.path().to_owned())),
+            What::Refused(path) => (None, path),
         };
+        // By the forms of keys that are known, and by what looks like any.
+        let shown = |text: String| path::shown(&record.redacted(text));
+        let is_head = method == Some(Method::HEAD);
+        let method = method.map(|method| shown(method.as_str().to_owned()));
+        let path = path.map(shown);
         let entry = Entry {
             at: since.wall,
             record,
             client,
             // The content of an answer to HEAD is never asked for.
-            is_whole: method == Some(Method::HEAD),
+            is_whole: is_head,
             method,
             path,
             status,

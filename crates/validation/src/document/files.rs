@@ -85,6 +85,10 @@ impl Files {
             }
             let within = files.parts.len() < MAX_FILES && bytes < MAX_BYTES;
             let text = if within { read(&name) } else { Err("these are too many files".to_owned()) };
+            let text = text.and_then(|text| match bytes + text.text.len() <= MAX_BYTES {
+                true => Ok(text),
+                false => Err("these are too many bytes".to_owned()),
+            });
             let text = text.and_then(|text| match parse(&text) {
                 Ok(node) => Ok((text, node)),
                 Err(mistakes) => {
@@ -198,6 +202,13 @@ impl Files {
     pub(crate) fn target(&self, place: &Located<'_>) -> Target {
         let text = place.node.as_str().unwrap_or_default();
         self.meaning(self.base(&place.pointer), text)
+    }
+
+    /// Where a `$dynamicRef` with this text may lead, whatever the way to it: wherever there is an anchor of its name.
+    pub(crate) fn dynamic_targets<'f>(&'f self, text: &'f str) -> impl Iterator<Item = &'f str> {
+        let name = text.split_once('#').map_or("", |(_, fragment)| fragment);
+        let anchors = self.anchors.iter().filter(move |((_, anchor), _)| anchor == name);
+        anchors.map(|(_, pointer)| pointer.as_str())
     }
 
     fn meaning(&self, base: &str, text: &str) -> Target {

@@ -164,8 +164,8 @@ fn parts_of(schema: &Value, pointer: &str) -> Vec<Vec<String>> {
             "properties" => parts[0].extend(members()),
             "prefixItems" => parts[0].extend(branches()),
             "items" | "additionalProperties" => parts[0].push(place),
-            "patternProperties" => parts.push(members().collect()),
-            "dependentSchemas" => parts.extend(members().map(|member| vec![member])),
+            // Several patterns may fit one name.
+            "patternProperties" | "dependentSchemas" => parts.extend(members().map(|member| vec![member])),
             "allOf" | "anyOf" | "oneOf" => parts.extend(branches().map(|branch| vec![branch])),
             "not" | "if" | "then" | "else" | "contains" | "unevaluatedItems" | "unevaluatedProperties" => {
                 parts.push(vec![place]);
@@ -196,6 +196,7 @@ mod tests {
             (json!({ "oneOf": [{ "type": "string" }, { "items": own }] }), 1),
             (json!({ "oneOf": [{ "properties": { "a": own } }, { "properties": { "a": own } }] }), 2),
             (json!({ "properties": { "a": own }, "patternProperties": { "a": own } }), 2),
+            (json!({ "patternProperties": { "a": own, "^a": own } }), 2),
             (json!({ "items": own, "if": { "items": own }, "then": { "items": own } }), 3),
             (json!({ "anyOf": [{ "allOf": [{ "items": own }, { "items": own }] }, { "items": own }] }), 4),
         ] {

@@ -6,6 +6,7 @@
 
 mod certain;
 mod circles;
+mod cost;
 mod declared;
 mod dialect;
 mod growth;
@@ -29,6 +30,7 @@ pub(crate) use shape::{Shape, Types};
 
 use crate::document::files::Files;
 use crate::{DocumentOptions, Formats};
+use cost::{Costs, MAX_COST};
 use growth::Growth;
 
 /// The name of the document among its own schemas. No such host is ever asked: nothing is fetched.
@@ -160,7 +162,8 @@ impl<'s> Schemas<'s> {
                 None
             }
         };
-        Compiler { schemas: self, found, registry, done: HashMap::new() }
+        let costs = Costs::new(self.files, self.root);
+        Compiler { schemas: self, found, registry, costs, done: HashMap::new() }
     }
 
     /// The URI of a place, for the registry.
@@ -195,6 +198,7 @@ pub(crate) struct Compiler<'c> {
     schemas: &'c Schemas<'c>,
     found: &'c mut Diagnostics,
     registry: Option<Registry<'c>>,
+    costs: Costs<'c>,
     done: HashMap<String, Option<Arc<Schema>>>,
 }
 
@@ -210,6 +214,18 @@ impl Compiler<'_> {
     }
 
     fn compile(&mut self, pointer: &str) -> Option<Schema> {
+        if let Some(excess) = self.costs.excess(pointer) {
+            let span = self.schemas.root.nearest(&excess).span;
+            let message = format!(
+                "this schema is too expensive: one value could be checked against more than {MAX_COST} subschemas"
+            );
+            let help = format!(
+                "several branches refer to the same schemas at `{excess}`: refer to each of them once, or move \
+                 what they share into one schema"
+            );
+            self.schemas.files.error(self.found, span, "schema-cost", message, Some(help));
+            return None;
+        }
         let registry = self.registry.as_ref()?;
         let reference = json!({ "$ref": self.schemas.uri(pointer) });
         let options = validator_options()

@@ -1,0 +1,84 @@
+//! Error events inside an upstream's event stream: their text is for operators.
+
+use demur_e2e::{MARKER, Reaction, Request, Upstream};
+use serde_json::json;
+
+use crate::shop::serve;
+
+fn stream(fields: &[(&str, &str)], content: &str) -> Reaction {
+    let mut bytes = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n".to_owned();
+    for (name, value) in fields {
+        bytes.push_str(&format!("{name}: {value}\r\n"));
+    }
+    bytes.push_str("\r\n");
+    // In pieces that end anywhere.
+    for piece in content.as_bytes().chunks(7) {
+        bytes.push_str(&format!("{:x}\r\n{}\r\n", piece.len(), String::from_utf8_lossy(piece)));
+    }
+    Reaction::bytes(bytes + "0\r\n\r\n")
+}
+
+const TYPE: (&str, &str) = ("Content-Type", "text/event-stream; charset=utf-8");
+
+#[test]
+fn the_text_of_error_events_is_redacted_and_logged() {
+    let before = "\u{feff}: hello\nid: 1\ndata: one\n\nevent: message\r\ndata: two\r\n\r\n";
+    let content = format!(
+        "{before}id: 2\nevent: error\ndata: {{\"trace\": \"{MARKER}\"}}\n: {MARKER}\n\ndata: three\n\n"
+    );
+    let upstream = Upstream::always(stream(&[TYPE], &content));
+    let shop = serve(&upstream, "access_log: refused", "");
+    let answer = shop.client.send(&Request::get("/items").key(&shop.key));
+    assert_eq!(answer.status, 200);
+    let (text, id) = (answer.text(), answer.field("x-request-id").to_owned());
+    let rest = text.strip_prefix(before).unwrap_or_else(|| panic!("{text}"));
+    let rest = rest.strip_prefix("id: 2\nevent: error\ndata: ").unwrap_or_else(|| panic!("{text}"));
+    let data = rest.strip_suffix("\n\ndata: three\n\n").unwrap_or_else(|| panic!("{text}"));
+    let data: serde_json::Value = serde_json::from_str(data).unwrap();
+    assert_eq!((&data["request_id"], &data["code"]), (&json!(id), &json!("upstream_failed")), "{data}");
+    let line = shop.gateway.logged(&id);
+    assert_eq!(line["stream_error"], format!("{{\"trace\": \"{MARKER}\"}}"), "{line}");
+}
+
+#[test]
+fn other_streams_pass_byte_for_byte() {
+    let error = format!("event: error\ndata: {MARKER}\n\n");
+    let plain = "data: {\"error\": null}\r\n\r\nevent: errors\rdata: x\r\rdata: cut off";
+    for (of_api, fields, content) in [
+        ("", &[TYPE][..], plain),
+        ("event_stream_errors: pass", &[TYPE], &error),
+        ("observe: true", &[TYPE], &error),
+        ("", &[("Content-Type", "text/plain")], &error),
+        ("", &[("Content-Type", "text/event-streams")], &error),
+        // What is compressed cannot be looked into, which the log says.
+        ("", &[TYPE, ("Content-Encoding", "gzip")], &error),
+    ] {
+        let upstream = Upstream::always(stream(fields, content));
+        let shop = serve(&upstream, "access_log: all", of_api);
+        let answer = shop.client.send(&Request::get("/items").key(&shop.key));
+        assert_eq!(answer.text(), content, "{of_api} {fields:?}");
+        let line = shop.gateway.logged(answer.field("x-request-id"));
+        let is_compressed = fields.len() > 1;
+        assert_eq!(line.to_string().contains("cannot be redacted"), is_compressed, "{line}");
+    }
+}
+
+#[test]
+fn event_streams_are_known_however_their_type_is_written() {
+    let upstream_error = format!("event: error\ndata: {MARKER}\n\n");
+    for fields in [
+        &[("Content-Type", "TEXT/Event-Stream")][..],
+        &[("Content-Type", " text/event-stream ;x=y")],
+        &[TYPE, ("Content-Encoding", "identity")],
+    ] {
+        let upstream = Upstream::always(stream(fields, &upstream_error));
+        let shop = serve(&upstream, "access_log: all", "");
+        let answer = shop.client.send(&Request::get("/items").key(&shop.key));
+        assert!(!answer.text().contains(MARKER), "{fields:?}: {}", answer.text());
+    }
+    let upstream = Upstream::always(Reaction::answer(200, &[TYPE], &upstream_error));
+    let shop = serve(&upstream, "access_log: all", "");
+    let answer = shop.client.send(&Request::get("/items").key(&shop.key));
+    assert!(answer.text().starts_with("event: error\ndata: {") && answer.text().ends_with("\n\n"));
+    assert!(!answer.text().contains(MARKER), "{}", answer.text());
+}
