@@ -50,6 +50,7 @@
 mod audit;
 mod checkpoint;
 mod client;
+mod connections;
 mod database;
 mod directory;
 mod error;
@@ -62,6 +63,7 @@ mod reader;
 mod schema;
 mod secrets;
 mod server;
+mod socket;
 mod store;
 mod sync;
 mod waiter;
