@@ -78,7 +78,7 @@ const MISBEHAVIOURS: &[(&str, Misbehave)] = &[
     ("stops in a command", |mut stream| drop(stream.write_all(br#"{"command": "list_k"#))),
     ("sends no text", |mut stream| drop(stream.write_all(&[0xff, 0, 0xfe, b'\n']))),
     ("sends no command", |mut stream| {
-        drop(stream.write_all(b"{}\n[]\n\"\"\n\n{\"command\": \"no_such\"}\n"))
+        drop(stream.write_all(b"{}\n[]\n\"\"\n\n{\"command\": \"no_such\"}\n"));
     }),
     ("nests deeply", |mut stream| drop(stream.write_all(&[&[b'['; 60_000][..], b"\n"].concat()))),
     ("sends a command that is too long, without an end", |mut stream| {
@@ -100,8 +100,7 @@ const MISBEHAVIOURS: &[(&str, Misbehave)] = &[
 fn a_key_is_revoked_whatever_other_connections_do() {
     for (name, misbehave) in MISBEHAVIOURS {
         let scene = Scene::new();
-        let held: Vec<UnixStream> =
-            (0..100).map(|_| scene.connect()).inspect(|stream| misbehave(stream)).collect();
+        let held: Vec<UnixStream> = (0..100).map(|_| scene.connect()).inspect(misbehave).collect();
         for _ in 0..3 {
             scene.revoke();
         }
