@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use demur_admission::{HoldSource, Reply};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use rusqlite::types::Type;
 use rusqlite::{Connection, Row, params};
 
@@ -27,8 +27,14 @@ const REMEMBER: &str =
     SET operations = operations + excluded.operations, posted = posted + excluded.posted,
         from_monthly = from_monthly + excluded.from_monthly";
 
-/// Forgets operations that ended before a moment, and remembers what they had posted.
-pub(super) fn prune(transaction: &Connection, before: Timestamp) -> rusqlite::Result<Reply> {
+/// So long after the end of a day its count of a quota is not needed any more, whatever the clock does.
+const DAY_IS_OVER: SignedDuration = SignedDuration::from_hours(48);
+
+/// Forgets operations that ended before a moment, and remembers what they had posted. With them go the counts of quotas
+/// whose days ended before it, most of which are of accounts that have left.
+pub(super) fn prune(transaction: &Connection, before: Timestamp, now: Timestamp) -> rusqlite::Result<Reply> {
+    let over = now.checked_sub(DAY_IS_OVER).unwrap_or(Timestamp::MIN).min(before);
+    transaction.execute("DELETE FROM quota_use WHERE day_end < ?1", [over.as_microsecond()])?;
     let before = before.as_microsecond();
     let operations = prune_batches(transaction, before)? + prune_rows(transaction, before)?;
     Ok(Reply::Pruned { operations })
