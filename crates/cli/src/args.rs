@@ -120,6 +120,9 @@ pub(crate) struct ServeArgs {
     /// Where to listen, instead of the address in the file; of several listeners that of one.
     #[arg(long, value_name = "[NAME=]ADDRESS", value_delimiter = ',', value_parser = listen)]
     pub(crate) listen: Vec<Listen>,
+    /// Go on although the configuration locks out accounts or keys of the store.
+    #[arg(long)]
+    pub(crate) allow_lockout: bool,
 }
 
 /// An address, and which listener it is for.
@@ -164,6 +167,9 @@ pub(crate) struct CheckArgs {
     /// A configuration file or a contract.
     #[arg(default_value = "demur.yaml", value_name = "FILE")]
     pub(crate) file: PathBuf,
+    /// Go on although the configuration locks out accounts or keys of the store.
+    #[arg(long)]
+    pub(crate) allow_lockout: bool,
 }
 
 #[derive(Debug, Subcommand)]

@@ -53,6 +53,13 @@ impl PepperFile {
         self.older.iter().fold(Pepper::from_bytes(&self.current), Pepper::with_older)
     }
 
+    /// The names of the keys of other systems' hashes; `None` where the file cannot be read.
+    pub(crate) fn names_of_keys(database: &Path) -> Option<Vec<String>> {
+        let path = beside(database, "pepper");
+        let file = Self::read(File::open(&path).ok()?, path).ok()?;
+        Some(file.keys.into_iter().map(|(name, _)| name).collect())
+    }
+
     /// Whether a database has one.
     pub(crate) fn is_there(database: &Path) -> io::Result<bool> {
         beside(database, "pepper").try_exists()

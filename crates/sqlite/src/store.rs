@@ -159,7 +159,7 @@ impl Store {
 
 /// A database that is gone must not be made anew as an empty one, in which no key is known any more. SQLite would also
 /// remove the log of a database that is empty.
-fn refuse_missing(database: &Path, has_pepper: bool) -> io::Result<Result<(), OpenError>> {
+pub(crate) fn refuse_missing(database: &Path, has_pepper: bool) -> io::Result<Result<(), OpenError>> {
     let length = |path: &Path| match fs::metadata(path) {
         Ok(found) => Ok(found.len()),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(0),

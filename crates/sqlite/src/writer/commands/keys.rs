@@ -107,6 +107,7 @@ pub(super) fn rotate(
     directory::end_secrets(books.transaction, id, at, previous_until)?;
     let stored = stored(&secret, shared);
     directory::insert_secret(books.transaction, id, &stored, at)?;
+    directory::set_hint(books.transaction, id, prefix)?;
     let changes = before.into_iter().chain([stored.digest]).map(Change::Key).collect();
     Ok(Ok((Reply::KeyRotated(RotatedKey { key, secret, previous_until }), changes)))
 }
