@@ -151,6 +151,11 @@ impl Gcra {
         }
     }
 
+    /// Whether nothing of the allowance is used.
+    pub(crate) fn is_whole(&self, now: u64) -> bool {
+        self.word.load(Ordering::Acquire) >> 1 <= now
+    }
+
     /// Whether it has counted at another rate.
     pub(crate) fn is_of_another(&self, spacing: Spacing) -> bool {
         self.seen(spacing).interval != spacing.interval

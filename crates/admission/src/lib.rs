@@ -78,6 +78,7 @@ mod hold;
 mod identity;
 mod ledger;
 mod limits;
+mod lockout;
 #[cfg(all(test, loom))]
 mod loom_tests;
 pub mod memory;
@@ -112,6 +113,7 @@ pub use limits::{
     Counters, Demand, Exceeded, LimitKind, LimitState, LocalCounters, Meter, QuotaUse, Receipt, Report,
     Taking,
 };
+pub use lockout::{Configured, ConfiguredApi, FirstOf, Lockout, LockoutReason};
 pub use now::{Clock, Now};
 pub use plan::{Concurrency, Counted, CountsFor, MonthlyCredits, Plan, PlanBook, Quota, Rate};
 pub use principal::Principal;

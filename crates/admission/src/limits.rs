@@ -4,6 +4,7 @@
 //! caller is told.
 
 mod counts;
+mod kept;
 mod local;
 mod meter;
 mod peers;

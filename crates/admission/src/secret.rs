@@ -181,6 +181,12 @@ impl Pepper {
         self.digests_of(secret.as_bytes())
     }
 
+    /// What tells this pepper, and each that came before, from others, and nothing more about it: digests of a text that
+    /// no secret can be, the current pepper's first. A store keeps them to notice a pepper that is not its own.
+    pub fn marks(&self) -> Candidates {
+        self.digests_of(b"\0mark of a pepper\0")
+    }
+
     /// How many peppers there are, this one included.
     pub(crate) fn count(&self) -> usize {
         1 + self.older.len()

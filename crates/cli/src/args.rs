@@ -1,9 +1,13 @@
-//! What can be said on the command line. Every option has a variable: `DEMUR_` and its name.
+//! What can be said on the command line.
+//!
+//! An option has a variable: `DEMUR_` and its name. Where options of several commands have one name and different
+//! meanings, `env` gives them variables of their own: a variable that is set for one command must not change what
+//! another one does. An option that names a single act has none at all ([`WITHOUT_VARIABLE`]).
 
 use std::net::{AddrParseError, SocketAddr};
 use std::path::PathBuf;
 
-use clap::{Command, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
+use clap::{Arg, Command, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 /// An errors-first API gateway: every refusal and every failure in the API's own error contract.
 #[derive(Debug, Parser)]
@@ -32,17 +36,25 @@ impl Args {
     }
 }
 
+/// Options that must be given on the command line, by their names in `Args`. The id of a booking makes a repetition
+/// harmless: left in the environment it would turn every later booking into one.
+const WITHOUT_VARIABLE: [&str; 1] = ["booking_operation"];
+
 /// Gives every option its variable.
 fn with_variables(command: Command) -> Command {
     let command = command.mut_args(|argument| match argument.get_long() {
-        Some(name) => {
+        Some(name) if argument.get_env().is_none() && !is_without_variable(&argument) => {
             let variable = format!("DEMUR_{}", name.to_uppercase().replace('-', "_"));
             argument.env(variable)
         }
-        None => argument,
+        _ => argument,
     });
     let verbs: Vec<String> = command.get_subcommands().map(|verb| verb.get_name().to_owned()).collect();
     verbs.into_iter().fold(command, |command, verb| command.mut_subcommand(verb, with_variables))
+}
+
+fn is_without_variable(argument: &Arg) -> bool {
+    WITHOUT_VARIABLE.contains(&argument.get_id().as_str())
 }
 
 const GLOBAL: &str = "Global options";
@@ -92,7 +104,7 @@ pub(crate) enum Verb {
 #[derive(Debug, clap::Args)]
 pub(crate) struct DemoArgs {
     /// Where the gateway listens.
-    #[arg(long, default_value = "127.0.0.1:8080", value_name = "ADDRESS")]
+    #[arg(long, env = "DEMUR_DEMO_LISTEN", default_value = "127.0.0.1:8080", value_name = "ADDRESS")]
     pub(crate) listen: SocketAddr,
     /// Where the demo keeps its files: its configuration, the documents and the database. A new folder
     /// that is removed at the end, where none is given.
@@ -108,6 +120,9 @@ pub(crate) struct ServeArgs {
     /// Where to listen, instead of the address in the file; of several listeners that of one.
     #[arg(long, value_name = "[NAME=]ADDRESS", value_delimiter = ',', value_parser = listen)]
     pub(crate) listen: Vec<Listen>,
+    /// Go on although the configuration locks out accounts or keys of the store.
+    #[arg(long)]
+    pub(crate) allow_lockout: bool,
 }
 
 /// An address, and which listener it is for.
@@ -152,6 +167,9 @@ pub(crate) struct CheckArgs {
     /// A configuration file or a contract.
     #[arg(default_value = "demur.yaml", value_name = "FILE")]
     pub(crate) file: PathBuf,
+    /// Go on although the configuration locks out accounts or keys of the store.
+    #[arg(long)]
+    pub(crate) allow_lockout: bool,
 }
 
 #[derive(Debug, Subcommand)]
@@ -181,7 +199,7 @@ pub(crate) enum GenerateSide {
 /// Where the accounts and keys are.
 #[derive(Debug, clap::Args)]
 pub(crate) struct StoreArgs {
-    /// The configuration file that names the store.
+    /// The configuration file.
     #[arg(long, short, default_value = "demur.yaml", value_name = "FILE")]
     pub(crate) config: PathBuf,
 }
@@ -195,7 +213,7 @@ pub(crate) enum KeysVerb {
         #[command(flatten)]
         store: StoreArgs,
         /// Only those of this account.
-        #[arg(long, value_name = "ID")]
+        #[arg(long, env = "DEMUR_LIST_ACCOUNT", value_name = "ID")]
         account: Option<String>,
         #[command(flatten)]
         page: PageArgs,
@@ -257,7 +275,7 @@ pub(crate) struct PageArgs {
 pub(crate) struct ImportKeysArgs {
     #[command(flatten)]
     pub(crate) store: StoreArgs,
-    /// The API that the keys open.
+    /// The API that the key opens, by its name in the configuration.
     #[arg(long, value_name = "NAME")]
     pub(crate) api: String,
     /// How the other system hashed the whole key.
@@ -306,7 +324,7 @@ pub(crate) struct CreateKeyArgs {
     #[arg(long, value_name = "TIME")]
     pub(crate) expires: Option<jiff::Timestamp>,
     /// An operation that it covers; all of them where none is given. May be repeated.
-    #[arg(long = "operation", value_name = "ID")]
+    #[arg(long = "operation", env = "DEMUR_KEY_OPERATION", value_name = "ID")]
     pub(crate) operations: Vec<String>,
     /// A resource that it covers; all of them where none is given. May be repeated.
     #[arg(long = "resource", value_name = "NAME")]
@@ -393,7 +411,7 @@ pub(crate) enum AccountsVerb {
         #[arg(long, value_name = "TIME")]
         since: Option<jiff::Timestamp>,
         /// So many entries at most.
-        #[arg(long, default_value_t = 100, value_name = "COUNT")]
+        #[arg(long, env = "DEMUR_STATEMENT_LIMIT", default_value_t = 100, value_name = "COUNT")]
         limit: u32,
     },
     /// Proves that the books add up, while the gateway runs.
@@ -434,8 +452,8 @@ pub(crate) struct BookingArgs {
     /// Why, for the statement.
     #[arg(long, value_name = "TEXT")]
     pub(crate) reason: String,
-    /// An id that makes a repetition harmless.
-    #[arg(long, value_name = "ID")]
+    /// An id that makes a repetition harmless. It has no environment variable.
+    #[arg(id = "booking_operation", long = "operation", value_name = "ID")]
     pub(crate) operation: Option<String>,
 }
 
@@ -443,21 +461,73 @@ pub(crate) struct BookingArgs {
 mod tests {
     use super::*;
 
-    fn options(command: &Command) -> Vec<(String, Option<String>)> {
+    /// An option somewhere in the tree of commands.
+    struct Known {
+        command: String,
+        variable: Option<String>,
+        is_without: bool,
+        /// What it means: two options that mean the same say the same, and take the same.
+        meaning: (String, String, Option<(usize, usize)>, Vec<String>),
+        name: String,
+    }
+
+    fn options(command: &Command, path: &str) -> Vec<Known> {
+        let path = format!("{path} {}", command.get_name());
         let own = command.get_arguments().filter_map(|argument| {
-            let variable = argument.get_env().map(|variable| variable.to_string_lossy().into_owned());
-            Some((argument.get_long()?.to_owned(), variable))
+            let help = argument.get_help().map(ToString::to_string).unwrap_or_default();
+            let taken = argument.get_num_args().map(|range| (range.min_values(), range.max_values()));
+            let values = argument.get_default_values().iter();
+            Some(Known {
+                command: path.clone(),
+                variable: argument.get_env().map(|variable| variable.to_string_lossy().into_owned()),
+                is_without: is_without_variable(argument),
+                meaning: (
+                    help,
+                    format!("{:?}", argument.get_value_names()),
+                    taken,
+                    values.map(|value| value.to_string_lossy().into_owned()).collect(),
+                ),
+                name: argument.get_long()?.to_owned(),
+            })
         });
-        own.chain(command.get_subcommands().flat_map(options)).collect()
+        own.chain(command.get_subcommands().flat_map(|verb| options(verb, &path))).collect()
+    }
+
+    /// As clap sees them when it reads a command line: global options are at every command.
+    fn all() -> Vec<Known> {
+        let mut command = with_variables(Args::command());
+        command.build();
+        options(&command, "")
     }
 
     #[test]
-    fn every_option_has_its_variable() {
-        let options = options(&with_variables(Args::command()));
-        assert!(options.len() > 40, "{options:?}");
-        for (name, variable) in options {
-            let expected = format!("DEMUR_{}", name.to_uppercase().replace('-', "_"));
-            assert_eq!(variable.as_deref(), Some(&*expected), "{name}");
+    fn every_option_has_a_variable_or_is_named_as_one_that_must_not() {
+        let options = all();
+        assert!(options.len() > 40);
+        for Known { command, variable, is_without, name, .. } in options {
+            match name.as_str() {
+                "help" | "version" => {}
+                _ if is_without => assert_eq!(variable, None, "{command} --{name}"),
+                _ => assert!(
+                    variable.is_some_and(|variable| variable.starts_with("DEMUR_")),
+                    "{command} --{name}"
+                ),
+            }
+        }
+    }
+
+    /// Read elsewhere, and not by an option.
+    const OTHERS: [&str; 1] = ["DEMUR_LOG"];
+
+    #[test]
+    fn no_variable_has_two_meanings() {
+        let mut meanings = std::collections::BTreeMap::new();
+        for Known { command, variable, meaning, name, .. } in all() {
+            let Some(variable) = variable else { continue };
+            assert!(!OTHERS.contains(&variable.as_str()), "{command} --{name}");
+            let (first, at) =
+                meanings.entry(variable.clone()).or_insert_with(|| (meaning.clone(), command.clone()));
+            assert_eq!(*first, meaning, "`{variable}` is for `{at}` and for `{command} --{name}`");
         }
     }
 }

@@ -10,6 +10,7 @@ mod exit;
 mod log;
 mod output;
 mod serving;
+mod standing;
 
 use args::{Args, Verb};
 

@@ -107,12 +107,8 @@ pub(crate) struct Pages {
 }
 
 fn copy(file: &Arc<DatabaseFile>, link: &mut Option<Link>) -> Result<Pages, StoreError> {
-    let open = match link.take() {
-        Some(open) => open,
-        None => Link::open(file, Access::Write)?,
-    };
     // A file that is another's by now must not be written over.
-    open.check()?;
+    let open = Link::current(link, file, Access::Write)?;
     let logged = open.copy_log().map_err(|error| store_error(&error))?;
     *link = Some(open);
     Ok(Pages { logged })

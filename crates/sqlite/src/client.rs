@@ -12,11 +12,14 @@ use demur_admission::{Command, PlanBook, Reply};
 use jiff::Timestamp;
 
 use crate::owner::canonical;
-use crate::server::socket_path;
+use crate::socket::{SocketFile, peer};
 use crate::{OpenError, Store};
 
 /// The user who may be anyone's owner.
 const ROOT: u32 = 0;
+
+/// How often a command is sent that may be repeated.
+const MAX_ATTEMPTS: u32 = 8;
 
 /// Talks to the process that owns a database.
 #[derive(Debug)]
@@ -47,14 +50,18 @@ impl Client {
             _ => ClientError::Broken(error),
         };
         let database = canonical(database).map_err(not_there)?;
-        let path = socket_path(&database);
-        let owner = |path: &Path| fs::metadata(path).map(|found| found.uid()).map_err(not_there);
-        let listener = owner(&path)?;
-        if listener != ROOT && listener != owner(&database)? {
+        let socket = SocketFile::of(&database);
+        let owner = fs::metadata(&database).map_err(not_there)?.uid();
+        let is_owner = |user| user == ROOT || user == owner;
+        if !is_owner(socket.owner().map_err(not_there)?) {
             return Err(ClientError::Foreign);
         }
-        let stream = UnixStream::connect(&path).map_err(not_there)?;
-        Ok(Self { stream: BufReader::new(stream) })
+        let stream = socket.connect().map_err(not_there)?;
+        // The file may have been replaced since: who listens is what counts.
+        match peer(&stream).map_err(ClientError::Broken)? {
+            Some(listener) if !is_owner(listener) => Err(ClientError::Foreign),
+            _ => Ok(Self { stream: BufReader::new(stream) }),
+        }
     }
 
     /// Has a command carried out.
@@ -74,7 +81,7 @@ impl Client {
 /// Has a command carried out by whoever owns the database, or directly where nobody does.
 pub fn execute_on(database: &Path, plans: &Arc<PlanBook>, command: &Command) -> Result<Reply, ClientError> {
     match Client::connect(database) {
-        Ok(mut client) => return client.execute(command),
+        Ok(client) => return execute_by(client, database, command),
         Err(ClientError::NotRunning) => {}
         Err(error) => return Err(error),
     }
@@ -85,8 +92,48 @@ pub fn execute_on(database: &Path, plans: &Arc<PlanBook>, command: &Command) -> 
             Ok(reply)
         }
         // Someone was faster, and is the owner now.
-        Err(OpenError::Owned { .. }) => Client::connect(database)?.execute(command),
+        Err(OpenError::Owned { .. }) => execute_by(Client::connect(database)?, database, command),
         Err(error) => Err(ClientError::Open(error)),
+    }
+}
+
+/// Has a command carried out by the owner. One that may be repeated is sent again where the connection broke: the owner
+/// closes connections that say nothing yet when there are too many, and this may have been one of them.
+fn execute_by(mut client: Client, database: &Path, command: &Command) -> Result<Reply, ClientError> {
+    let mut attempts = 1;
+    loop {
+        match client.execute(command) {
+            Err(ClientError::Broken(_)) if attempts < MAX_ATTEMPTS && is_repeatable(command) => {
+                attempts += 1;
+                client = Client::connect(database)?;
+            }
+            done => return done,
+        }
+    }
+}
+
+/// Whether carrying a command out twice does what carrying it out once does.
+fn is_repeatable(command: &Command) -> bool {
+    match command {
+        Command::ListKeys { .. }
+        | Command::ShowKey { .. }
+        | Command::SetKeyDisabled { .. }
+        | Command::ExpireKey { .. }
+        | Command::RevokeKey { .. }
+        | Command::ListAccounts { .. }
+        | Command::ShowAccount { .. }
+        | Command::SetPlan { .. }
+        | Command::Statement { .. } => true,
+        Command::TopUp { operation, .. } | Command::Withdraw { operation, .. } => operation.is_some(),
+        Command::CreateKey { .. }
+        | Command::ImportKeys { .. }
+        | Command::RotateKey { .. }
+        | Command::NewPepper
+        | Command::CreateAccount { .. }
+        | Command::Refund { .. }
+        | Command::Verify
+        | Command::Backup { .. }
+        | Command::Prune { .. } => false,
     }
 }
 

@@ -166,6 +166,12 @@ pub(crate) fn refresh_secret(
     Ok(())
 }
 
+/// Notes with what the current secret of a key begins.
+pub(crate) fn set_hint(connection: &Connection, id: &KeyId, hint: &str) -> rusqlite::Result<()> {
+    connection.prepare_cached("UPDATE key SET hint = ?2 WHERE id = ?1")?.execute([id.as_str(), hint])?;
+    Ok(())
+}
+
 pub(crate) fn revoke_key(connection: &Connection, id: &KeyId, at: Timestamp) -> rusqlite::Result<()> {
     let sql = "UPDATE key SET revoked = ?2 WHERE id = ?1 AND revoked IS NULL";
     connection.prepare_cached(sql)?.execute(params![id.as_str(), at.as_microsecond()])?;

@@ -7,6 +7,8 @@ use std::path::PathBuf;
 use demur_admission::StoreError;
 use rusqlite::ErrorCode;
 
+use crate::modes::Exposed;
+
 /// Why a store cannot be opened.
 #[derive(Debug)]
 pub enum OpenError {
@@ -25,14 +27,23 @@ pub enum OpenError {
         cause: io::Error,
     },
     /// A file that holds a secret can be read by others than its owner.
-    Exposed {
-        /// Which file.
-        path: PathBuf,
-    },
+    Exposed(Exposed),
     /// The pepper is lost: there are keys, but not the file without which no secret can be matched.
     PepperMissing {
         /// Where it should be.
         path: PathBuf,
+    },
+    /// There is a pepper, or a write-ahead log, and not the database that it belongs to.
+    DatabaseMissing {
+        /// Where the database should be.
+        path: PathBuf,
+    },
+    /// Keys were stored under a pepper that is not in the file: it belongs to another database, or is an older copy.
+    PepperForeign {
+        /// The pepper's file.
+        path: PathBuf,
+        /// How many secrets cannot be matched.
+        secrets: u64,
     },
     /// The pepper's file has not the form of a pepper.
     PepperDamaged {
@@ -70,9 +81,19 @@ impl fmt::Display for OpenError {
                 write!(f, "{} is in use by another process", path.display())
             }
             OpenError::Io { path, cause } => write!(f, "{}: {cause}", path.display()),
-            OpenError::Exposed { path } => {
-                write!(f, "{} can be read by others than its owner; `chmod 600` it", path.display())
-            }
+            OpenError::Exposed(exposed) => exposed.fmt(f),
+            OpenError::DatabaseMissing { path } => write!(
+                f,
+                "{0} is missing or empty, although {0}.pepper or {0}-wal shows that there was a database; restore it, or \
+                 move those files away to begin with an empty store",
+                path.display()
+            ),
+            OpenError::PepperForeign { path, secrets } => write!(
+                f,
+                "{} does not have the pepper under which {secrets} secrets of this database are stored; restore the \
+                 pepper file that belongs to the database",
+                path.display()
+            ),
             OpenError::PepperMissing { path } => {
                 write!(f, "{} is missing, and without it no key can be matched; restore it", path.display())
             }
@@ -94,8 +115,10 @@ impl std::error::Error for OpenError {
             OpenError::Io { cause, .. } => Some(cause),
             OpenError::Database { cause, .. } => Some(cause),
             OpenError::Owned { .. }
-            | OpenError::Exposed { .. }
+            | OpenError::Exposed(_)
+            | OpenError::DatabaseMissing { .. }
             | OpenError::PepperMissing { .. }
+            | OpenError::PepperForeign { .. }
             | OpenError::PepperDamaged { .. }
             | OpenError::Foreign { .. }
             | OpenError::TooNew { .. } => None,
@@ -108,7 +131,9 @@ impl From<OpenError> for StoreError {
         match error {
             OpenError::Io { .. } | OpenError::Owned { .. } => StoreError::Io(error.to_string().into()),
             OpenError::Database { cause, .. } => store_error(&cause),
-            OpenError::Exposed { .. }
+            OpenError::Exposed(_)
+            | OpenError::DatabaseMissing { .. }
+            | OpenError::PepperForeign { .. }
             | OpenError::PepperMissing { .. }
             | OpenError::PepperDamaged { .. }
             | OpenError::Foreign { .. }

@@ -3,7 +3,7 @@
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use crate::OpenError;
@@ -20,7 +20,12 @@ impl Ownership {
         let trouble = |cause: io::Error| OpenError::Io { path: path.clone(), cause };
         let mut options = OpenOptions::new();
         let options = options.read(true).write(true).create(true).truncate(false).mode(0o600);
-        let mut file = options.open(&path).map_err(trouble)?;
+        // The process's id is written into it: neither into what a link leads to, nor into what has another name too.
+        let mut file = options.custom_flags(no_follow()).open(&path).map_err(trouble)?;
+        let found = file.metadata().map_err(trouble)?;
+        if !found.is_file() || found.nlink() > 1 {
+            return Err(trouble(io::Error::other("it is not a file of its own; remove it")));
+        }
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
@@ -37,6 +42,10 @@ impl Ownership {
         write_pid(&mut file).map_err(trouble)?;
         Ok(Self { _locked: file })
     }
+}
+
+fn no_follow() -> i32 {
+    rustix::fs::OFlags::NOFOLLOW.bits().cast_signed()
 }
 
 /// The file that belongs to a database: its path with a suffix.

@@ -5,7 +5,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use demur_admission::{ForeignKey, Pepper};
@@ -53,9 +53,44 @@ impl PepperFile {
         self.older.iter().fold(Pepper::from_bytes(&self.current), Pepper::with_older)
     }
 
-    /// How many peppers there have been: the number of the current one.
-    pub(crate) fn number(&self) -> u32 {
-        u32::try_from(self.older.len()).unwrap_or(u32::MAX).saturating_add(1)
+    /// The names of the keys of other systems' hashes; `None` where the file cannot be read.
+    pub(crate) fn names_of_keys(database: &Path) -> Option<Vec<String>> {
+        let path = beside(database, "pepper");
+        let file = Self::read(File::open(&path).ok()?, path).ok()?;
+        Some(file.keys.into_iter().map(|(name, _)| name).collect())
+    }
+
+    /// Whether a database has one.
+    pub(crate) fn is_there(database: &Path) -> io::Result<bool> {
+        beside(database, "pepper").try_exists()
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// How many peppers there have been.
+    pub(crate) fn count(&self) -> usize {
+        self.older.len() + 1
+    }
+
+    /// What is wrong with the file, which should hold what was read or written last.
+    pub(crate) fn trouble(&self) -> Option<String> {
+        let path = self.path.display();
+        match File::open(&self.path)
+            .map_err(|error| error.to_string())
+            .and_then(|file| Self::read(file, self.path.clone()).map_err(|error| error.to_string()))
+        {
+            Ok(Self { current, older, keys, .. })
+                if (current, &older, &keys) == (self.current, &self.older, &self.keys) =>
+            {
+                None
+            }
+            Ok(_) => {
+                Some(format!("{path} is not what was read at the start; restore it before the next start"))
+            }
+            Err(error) => Some(format!("{path} cannot be read: {error}; restore it before the next start")),
+        }
     }
 
     /// The keys of other systems' hashes.
@@ -87,10 +122,6 @@ impl PepperFile {
 
     fn read(file: File, path: PathBuf) -> Result<Self, OpenError> {
         let trouble = |cause| OpenError::Io { path: path.clone(), cause };
-        let mode = file.metadata().map_err(trouble)?.permissions().mode();
-        if mode & 0o077 != 0 {
-            return Err(OpenError::Exposed { path });
-        }
         let mut text = String::new();
         file.take(MAX_FILE).read_to_string(&mut text).map_err(trouble)?;
         match parse(&text) {
@@ -106,8 +137,12 @@ impl PepperFile {
         let text: String =
             [format!("{}\n", hex(&self.current))].into_iter().chain(older).chain(keys).collect();
         let unfinished = self.path.with_extension("pepper-new");
-        let mut options = OpenOptions::new();
-        let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(&unfinished)?;
+        // Left by a crash, or planted: what is written goes into a file that was made for it.
+        match fs::remove_file(&unfinished) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            Ok(()) | Err(_) => {}
+        }
+        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&unfinished)?;
         file.write_all(text.as_bytes())?;
         file.sync_all()?;
         fs::rename(&unfinished, &self.path)?;
@@ -170,7 +205,7 @@ mod tests {
         let file = file.with_foreign_key("legacy", b"secret").unwrap().renewed().unwrap();
         let again = PepperFile::load(&database, true).unwrap();
         assert_eq!(again.pepper().digests("x"), file.pepper().digests("x"));
-        assert_eq!((again.number(), again.foreign_key("legacy")), (2, Some(&b"secret"[..])));
+        assert_eq!((again.count(), again.foreign_key("legacy")), (2, Some(&b"secret"[..])));
         let digits = "0".repeat(64);
         for (text, fine) in [
             (digits.clone(), true),

@@ -80,11 +80,7 @@ impl Run {
     }
 
     fn look_up(&mut self, digests: &Candidates) -> Result<Found, StoreError> {
-        let open = match self.link.take() {
-            Some(open) => open,
-            None => Link::open(&self.file, Access::Read)?,
-        };
-        open.check()?;
+        let open = Link::current(&mut self.link, &self.file, Access::Read)?;
         let found = self.found(&open, digests).map_err(|error| store_error(&error))?;
         self.link = Some(open);
         Ok(found)

@@ -13,7 +13,7 @@ use crate::OpenError;
 const APPLICATION_ID: i64 = 0x444d_5552;
 
 /// Each brings the schema from its position to the next. Never changed once released, only added to.
-const MIGRATIONS: [&str; 3] = [FIRST, SECOND, THIRD];
+const MIGRATIONS: [&str; 4] = [FIRST, SECOND, THIRD, FOURTH];
 
 const FIRST: &str = "
     CREATE TABLE account (
@@ -218,6 +218,34 @@ const THIRD: &str = "
         FROM purse WHERE expired > 0;
 ";
 
+/// By what a database and its pepper are recognised, and what tells quickly whom a configuration locks out.
+const FOURTH: &str = "
+    -- One row, which is never changed: it stays where it is in the file.
+    CREATE TABLE store (
+        one INTEGER PRIMARY KEY CHECK (one = 1),
+        id  BLOB NOT NULL CHECK (length(id) = 16)
+    ) STRICT;
+    INSERT INTO store VALUES (1, randomblob(16));
+
+    -- One row. commands: how many times something was written that an operator asked for.
+    CREATE TABLE written (
+        one      INTEGER PRIMARY KEY CHECK (one = 1),
+        commands INTEGER NOT NULL
+    ) STRICT;
+    INSERT INTO written VALUES (1, 0);
+
+    -- mark: a digest of nothing secret under this pepper.
+    CREATE TABLE pepper (
+        number INTEGER PRIMARY KEY,
+        mark   BLOB NOT NULL UNIQUE CHECK (length(mark) = 32)
+    ) STRICT;
+
+    CREATE INDEX account_of_plan ON account (plan);
+    CREATE INDEX key_of_prefix ON key (api, hint) WHERE revoked IS NULL;
+    CREATE INDEX key_of_grants ON key (api, grants)
+        WHERE revoked IS NULL AND grants <> '{\"operations\":\"all\",\"scopes\":[],\"resources\":\"all\"}';
+";
+
 /// Brings the database to the current schema, in one transaction for each step.
 pub(crate) fn migrate(connection: &mut Connection, path: &Path) -> Result<(), OpenError> {
     let trouble = |cause| OpenError::Database { path: path.to_owned(), cause };
@@ -248,7 +276,7 @@ pub(crate) fn verify(connection: &Connection, path: &Path) -> Result<(), OpenErr
 }
 
 /// The schema's version; 0 for an empty database.
-fn version(connection: &Connection, path: &Path) -> Result<i64, OpenError> {
+pub(crate) fn version(connection: &Connection, path: &Path) -> Result<i64, OpenError> {
     let trouble = |cause| OpenError::Database { path: path.to_owned(), cause };
     let number =
         |pragma| connection.pragma_query_value(None, pragma, |row| row.get::<_, i64>(0)).map_err(trouble);

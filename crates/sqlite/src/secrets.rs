@@ -12,17 +12,21 @@ pub(crate) struct Secrets {
     /// As it was when the process began: another one takes effect at the next start.
     pepper: Pepper,
     number: u32,
+    /// How many there were in the file.
+    peppers: usize,
     file: Mutex<PepperFile>,
     foreign: RwLock<Option<Arc<ForeignForms>>>,
 }
 
 impl Secrets {
-    pub(crate) fn new(file: PepperFile, forms: Vec<ForeignForm>) -> Self {
+    /// With the number that the pepper has in the database.
+    pub(crate) fn new(file: PepperFile, number: u32, forms: Vec<ForeignForm>) -> Self {
         let foreign =
             (!forms.is_empty()).then(|| Arc::new(ForeignForms { forms, keys: file.foreign_keys() }));
         Self {
             pepper: file.pepper(),
-            number: file.number(),
+            number,
+            peppers: file.count(),
             file: Mutex::new(file),
             foreign: RwLock::new(foreign),
         }
@@ -37,6 +41,11 @@ impl Secrets {
         self.number
     }
 
+    /// What is wrong with the pepper's file: at the next start no key would open, or not those that are made now.
+    pub(crate) fn pepper_trouble(&self) -> Option<String> {
+        self.file.lock().unwrap_or_else(PoisonError::into_inner).trouble()
+    }
+
     pub(crate) fn foreign(&self) -> Option<Arc<ForeignForms>> {
         self.foreign.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -44,7 +53,7 @@ impl Secrets {
     /// Makes another pepper, for the next start, unless one is waiting for it already.
     pub(crate) fn renew_pepper(&self) -> io::Result<()> {
         let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
-        if file.number() == self.number {
+        if file.count() == self.peppers {
             *file = file.renewed()?;
         }
         Ok(())

@@ -1,23 +1,24 @@
-//! The owner's end of the local socket: one command per line, one reply per line, both JSON.
+//! The owner's end of the control socket: one command per line, one reply per line, both JSON.
 //!
-//! Only the owner's user reaches it: the socket's mode says so, and where the system tells who is at the
-//! other end that is looked at too.
+//! Only the owner's user and root reach it: the socket's mode says so, and where the system tells who is at the other end
+//! that is checked too. Revoking a key must work whatever other callers do, so nothing here waits for a caller without
+//! a bound: see [`connections`](crate::connections) for callers that say nothing.
 
-use std::fs;
+use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Write};
-use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
-use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use demur_admission::{Command, CommandFault, Reply};
 use jiff::Timestamp;
-use sha2::{Digest as _, Sha256};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-use crate::owner::beside;
+use crate::connections::{Connections, Place};
+use crate::socket::{FileId, SocketFile, peer};
 use crate::{OpenError, Store};
 
 /// The longest command that the owner of a database reads from its socket: so many bytes as JSON.
@@ -27,109 +28,267 @@ pub const MAX_COMMAND: usize = 64 * 1024;
 /// refused.
 const MAX_SKIPPED: u64 = 64 << 20;
 
-/// So many may talk at once; others are turned away.
-const MAX_CONNECTIONS: usize = 16;
-/// How long a silent caller is listened to.
+/// Commands at once that read a large part of the database. Fewer than there are connections, so that a command that
+/// takes milliseconds always finds a place.
+const MAX_LONG_COMMANDS: usize = 8;
+
+/// For a whole command to arrive, and for a whole reply to be taken.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// The longest path that a Unix socket can have on every system, with room for the end mark.
-const MAX_SOCKET_PATH: usize = 100;
+
+/// How often it is looked whether the socket is still at its path.
+const LOOK_EVERY: Timespec = Timespec { tv_sec: 1, tv_nsec: 0 };
+
+/// Who may send commands.
+type IsOurs = fn(&UnixStream) -> bool;
 
 /// Listens until it is dropped.
 #[derive(Debug)]
 pub(crate) struct Server {
-    path: PathBuf,
-    closing: Arc<AtomicBool>,
+    file: Arc<SocketFile>,
+    /// Closed to end the thread.
+    closing: Option<UnixStream>,
     thread: Option<JoinHandle<()>>,
-}
-
-/// Where the owner of a database listens: beside it, or, where that path is too long for a socket, under a
-/// name made from it in the folder for temporary files.
-pub(crate) fn socket_path(database: &Path) -> PathBuf {
-    let path = beside(database, "sock");
-    if path.as_os_str().len() <= MAX_SOCKET_PATH {
-        return path;
-    }
-    let digest = Sha256::digest(database.as_os_str().as_encoded_bytes());
-    let name: String = digest.iter().take(12).map(|byte| format!("{byte:02x}")).collect();
-    std::env::temp_dir().join(format!("demur-{name}.sock"))
 }
 
 impl Server {
     pub(crate) fn start(database: &Path, store: Weak<Store>) -> Result<Self, OpenError> {
-        let path = socket_path(database);
-        let trouble = |cause| OpenError::Io { path: path.clone(), cause };
-        // Left by a process that was killed: the lock is ours, so nobody listens there.
-        match fs::remove_file(&path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(trouble(error)),
-            Ok(()) | Err(_) => {}
-        }
-        let listener = UnixListener::bind(&path).map_err(trouble)?;
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).map_err(trouble)?;
-        let closing = Arc::new(AtomicBool::new(false));
-        let stop = Arc::clone(&closing);
-        let accept = move || accept_all(&listener, &stop, &store);
-        let thread = thread::Builder::new().name("demur-socket".into()).spawn(accept).map_err(trouble)?;
-        Ok(Self { path, closing, thread: Some(thread) })
+        Self::serving(database, store, is_ours)
+    }
+
+    fn serving(database: &Path, store: Weak<Store>, is_ours: IsOurs) -> Result<Self, OpenError> {
+        let file = Arc::new(SocketFile::of(database));
+        let trouble = |cause| OpenError::Io { path: file.path().to_owned(), cause };
+        // The lock is ours, so nobody listens there: what is at the path was left by a process that was killed.
+        let listener = file.listen().map_err(trouble)?;
+        let (closing, closed) = UnixStream::pair().map_err(trouble)?;
+        let accepting =
+            Accepting::new(listener, closed, Arc::clone(&file), store, is_ours).map_err(trouble)?;
+        let thread = thread::Builder::new().name("demur-socket".into()).spawn(move || accepting.run());
+        let thread = Some(thread.map_err(trouble)?);
+        Ok(Self { file, closing: Some(closing), thread })
     }
 }
 
 impl Drop for Server {
     fn drop(&mut self) {
-        self.closing.store(true, Ordering::SeqCst);
-        // Wakes the thread from its accept. Where that fails it has ended already, or will end with us.
-        let woken = UnixStream::connect(&self.path).is_ok();
-        let _ = fs::remove_file(&self.path);
-        if let Some(thread) = self.thread.take().filter(|_| woken) {
+        self.closing = None;
+        if let Some(thread) = self.thread.take() {
             let _ = thread.join();
         }
+        let _ = self.file.remove();
     }
 }
 
-fn accept_all(listener: &UnixListener, closing: &AtomicBool, store: &Weak<Store>) {
-    let connections = Arc::new(AtomicUsize::new(0));
-    for stream in listener.incoming() {
-        if closing.load(Ordering::SeqCst) {
+/// The thread that accepts.
+struct Accepting {
+    listener: UnixListener,
+    /// Readable when the server is dropped.
+    closed: UnixStream,
+    file: Arc<SocketFile>,
+    bound: Option<FileId>,
+    store: Weak<Store>,
+    is_ours: IsOurs,
+    connections: Arc<Connections>,
+    long_commands: Arc<AtomicUsize>,
+    /// Given up for a connection when the process has no descriptor left: an operator must be able to act just then.
+    spare: Option<File>,
+}
+
+/// What there is to do.
+enum Event {
+    Connection,
+    Nothing,
+    Closing,
+}
+
+impl Accepting {
+    fn new(
+        listener: UnixListener,
+        closed: UnixStream,
+        file: Arc<SocketFile>,
+        store: Weak<Store>,
+        is_ours: IsOurs,
+    ) -> io::Result<Self> {
+        listener.set_nonblocking(true)?;
+        let bound = file.id();
+        let (connections, long_commands) = <(Arc<Connections>, Arc<AtomicUsize>)>::default();
+        let spare = spare();
+        Ok(Self { listener, closed, file, bound, store, is_ours, connections, long_commands, spare })
+    }
+
+    fn run(mut self) {
+        loop {
+            match self.next() {
+                Event::Closing => return,
+                Event::Nothing => self.listen_again(),
+                Event::Connection => self.accept(),
+            }
+        }
+    }
+
+    fn next(&self) -> Event {
+        let mut watched =
+            [PollFd::new(&self.listener, PollFlags::IN), PollFd::new(&self.closed, PollFlags::IN)];
+        if poll(&mut watched, Some(&LOOK_EVERY)).is_err() {
+            // Interrupted, most likely; whatever it is, not a busy loop.
+            thread::sleep(Duration::from_millis(10));
+            return Event::Nothing;
+        }
+        let [listener, closed] = watched.map(|watched| !watched.revents().is_empty());
+        match (closed, listener) {
+            (true, _) => Event::Closing,
+            (false, true) => Event::Connection,
+            (false, false) => Event::Nothing,
+        }
+    }
+
+    /// Where somebody has removed the socket, or put another file in its place, no command reaches us any more.
+    fn listen_again(&mut self) {
+        if self.bound.is_some() && self.file.id() == self.bound {
             return;
         }
-        let Ok(stream) = stream else {
-            // Out of descriptors, most likely: not worth a busy loop.
-            thread::sleep(Duration::from_millis(50));
-            continue;
-        };
-        if !is_ours(&stream) || connections.fetch_add(1, Ordering::SeqCst) >= MAX_CONNECTIONS {
-            connections.fetch_sub(1, Ordering::SeqCst);
-            continue;
+        let listening = self.file.listen().and_then(|listener| {
+            listener.set_nonblocking(true)?;
+            Ok(listener)
+        });
+        match listening {
+            Ok(listener) => {
+                tracing::warn!(path = %self.file.path().display(), "control socket was removed, and made again");
+                self.listener = listener;
+                self.bound = self.file.id();
+            }
+            Err(error) => {
+                tracing::error!(path = %self.file.path().display(), %error, "control socket cannot be made again");
+            }
         }
-        let (store, counted) = (Weak::clone(store), Arc::clone(&connections));
-        let serve = move || {
-            // A broken connection is the caller's to notice.
-            let _ = serve(&stream, &store);
-            counted.fetch_sub(1, Ordering::SeqCst);
+    }
+
+    fn accept(&mut self) {
+        let stream = match self.listener.accept() {
+            Ok((stream, _)) => stream,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+            Err(_) => match self.spare.take().map(drop).map(|()| self.listener.accept()) {
+                Some(Ok((stream, _))) => stream,
+                _ => {
+                    // Out of descriptors, most likely: not worth a busy loop.
+                    thread::sleep(Duration::from_millis(10));
+                    self.spare = self.spare.take().or_else(spare);
+                    return;
+                }
+            },
         };
-        if thread::Builder::new().name("demur-command".into()).spawn(serve).is_err() {
-            connections.fetch_sub(1, Ordering::SeqCst);
+        self.serve(stream);
+        self.spare = self.spare.take().or_else(spare);
+    }
+
+    /// Has a connection served by a thread of its own. Another user's is closed at once, before it counts as one.
+    fn serve(&self, stream: UnixStream) {
+        if !(self.is_ours)(&stream) || stream.set_nonblocking(false).is_err() {
+            return;
         }
+        let Some(place) = self.connections.admit(stream) else { return };
+        let serving = Serving {
+            place,
+            store: Weak::clone(&self.store),
+            long_commands: Arc::clone(&self.long_commands),
+        };
+        // Where there can be no thread, or its connection breaks, the caller notices. The place is given back by drop.
+        let serve = move || drop(serving.run());
+        drop(thread::Builder::new().name("demur-command".into()).spawn(serve));
     }
 }
 
-fn serve(stream: &UnixStream, store: &Weak<Store>) -> io::Result<()> {
-    stream.set_read_timeout(Some(PATIENCE))?;
-    stream.set_write_timeout(Some(PATIENCE))?;
-    let mut lines = BufReader::new(stream);
-    let mut output = stream;
-    while let Some(command) = read(&mut lines)? {
-        // Held for one command only: a caller that stays does not keep the store open.
-        let Some(store) = store.upgrade() else { return Ok(()) };
-        let reply = match command {
-            Ok(command) => store.execute(command, Timestamp::now()),
-            Err(cause) => Reply::Refused { fault: CommandFault::Unreadable { cause } },
-        };
-        drop(store);
-        let mut text = serde_json::to_vec(&reply)?;
-        text.push(b'\n');
-        output.write_all(&text)?;
+fn spare() -> Option<File> {
+    File::open("/dev/null").ok()
+}
+
+/// One connection.
+struct Serving {
+    place: Place,
+    store: Weak<Store>,
+    long_commands: Arc<AtomicUsize>,
+}
+
+impl Serving {
+    fn run(&self) -> io::Result<()> {
+        let mut lines = BufReader::new(Patient { stream: self.place.stream(), until: Instant::now() });
+        loop {
+            lines.get_mut().until = Instant::now() + PATIENCE;
+            let Some(command) = read(&mut lines)? else { return Ok(()) };
+            // Held for one command only: a caller that stays does not keep the store open.
+            let Some(store) = self.store.upgrade() else { return Ok(()) };
+            let reply = self.place.busy(move || match command {
+                Ok(command) => self.execute(&store, command),
+                Err(cause) => Reply::Refused { fault: CommandFault::Unreadable { cause } },
+            });
+            let mut text = serde_json::to_vec(&reply)?;
+            text.push(b'\n');
+            let mut output = Patient { stream: self.place.stream(), until: Instant::now() + PATIENCE };
+            output.write_all(&text)?;
+        }
     }
-    Ok(())
+
+    fn execute(&self, store: &Store, command: Command) -> Reply {
+        let _counted = match &command {
+            Command::Verify | Command::Backup { .. } | Command::Statement { .. } | Command::Refund { .. } => {
+                let Some(counted) = Counted::among(&self.long_commands, MAX_LONG_COMMANDS) else {
+                    let cause =
+                        format!("{MAX_LONG_COMMANDS} commands that take long are under way; try again");
+                    return Reply::Refused { fault: CommandFault::Store { cause } };
+                };
+                Some(counted)
+            }
+            _ => None,
+        };
+        store.execute(command, Timestamp::now())
+    }
+}
+
+/// One of a bounded number, counted until it is dropped.
+struct Counted<'c>(&'c AtomicUsize);
+
+impl<'c> Counted<'c> {
+    fn among(count: &'c AtomicUsize, most: usize) -> Option<Self> {
+        let more = |count: usize| (count < most).then_some(count + 1);
+        count.fetch_update(Ordering::SeqCst, Ordering::SeqCst, more).is_ok().then(|| Self(count))
+    }
+}
+
+impl Drop for Counted<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+/// A stream with one deadline for all of what is read or written, however many pieces it comes in.
+struct Patient<'s> {
+    stream: &'s UnixStream,
+    until: Instant,
+}
+
+impl Patient<'_> {
+    fn left(&self) -> io::Result<Option<Duration>> {
+        let left = self.until.saturating_duration_since(Instant::now());
+        if left.is_zero() { Err(io::ErrorKind::TimedOut.into()) } else { Ok(Some(left)) }
+    }
+}
+
+impl Read for Patient<'_> {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        self.stream.set_read_timeout(self.left()?)?;
+        self.stream.read(into)
+    }
+}
+
+impl Write for Patient<'_> {
+    fn write(&mut self, from: &[u8]) -> io::Result<usize> {
+        self.stream.set_write_timeout(self.left()?)?;
+        self.stream.write(from)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 /// The next command, or why it cannot be read; `None` where there is none any more.
@@ -149,14 +308,52 @@ fn read(lines: &mut impl BufRead) -> io::Result<Option<Result<Command, String>>>
     Ok((rest.limit() > 0).then_some(Err(cause)))
 }
 
-/// Between the socket's making and its mode there is a moment; this closes it.
-#[cfg(target_os = "linux")]
+/// The mode of the socket keeps other users out; this holds where somebody has changed it.
 fn is_ours(stream: &UnixStream) -> bool {
-    let us = rustix::process::geteuid();
-    rustix::net::sockopt::socket_peercred(stream).is_ok_and(|peer| peer.uid == us || peer.uid.is_root())
+    const ROOT: u32 = 0;
+    match peer(stream) {
+        Ok(Some(user)) => user == ROOT || user == rustix::process::geteuid().as_raw(),
+        Ok(None) => true,
+        Err(_) => false,
+    }
 }
 
-#[cfg(not(target_os = "linux"))]
-fn is_ours(_stream: &UnixStream) -> bool {
-    true
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// No user but ours can be had in every place where tests run, so all are strangers here, or every second one.
+    #[test]
+    fn connections_of_strangers_leave_no_trace() {
+        static ASKED: AtomicUsize = AtomicUsize::new(0);
+        let folder = tempfile::tempdir().unwrap();
+        let database = folder.path().join("demur.db");
+        let every_second = |_: &UnixStream| ASKED.fetch_add(1, Ordering::SeqCst) % 2 == 1;
+        let server = Server::serving(&database, Weak::new(), every_second).unwrap();
+        for _ in 0..100 {
+            let mut stranger = server.file.connect().unwrap();
+            assert_eq!(stranger.read(&mut [0]).unwrap(), 0, "closed at once");
+            let mut known = server.file.connect().unwrap();
+            known.set_read_timeout(Some(Duration::from_millis(1))).unwrap();
+            assert!(known.read(&mut [0]).is_err(), "waits for its command");
+        }
+    }
+
+    #[test]
+    fn a_socket_that_was_removed_is_made_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let server = Server::serving(&folder.path().join("demur.db"), Weak::new(), |_| true).unwrap();
+        let aside = folder.path().join("aside");
+        for stand_in in [None, Some("no socket")] {
+            std::fs::rename(server.file.path(), &aside).unwrap();
+            if let Some(text) = stand_in {
+                std::fs::write(server.file.path(), text).unwrap();
+            }
+            let deadline = Instant::now() + Duration::from_secs(20);
+            while server.file.connect().is_err() {
+                assert!(Instant::now() < deadline, "not made again");
+                thread::sleep(Duration::from_millis(20));
+            }
+        }
+    }
 }

@@ -1,6 +1,8 @@
 //! The store: opening and closing it, and the three traits of admission on it.
 
 use std::fmt;
+use std::fs;
+use std::io;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -16,19 +18,23 @@ use crate::OpenError;
 use crate::audit;
 use crate::database::{DatabaseFile, Link};
 use crate::directory;
+use crate::modes::exposed_files;
 use crate::notes::Notes;
 use crate::owner::{Ownership, canonical};
 use crate::pepper::PepperFile;
+use crate::provenance;
 use crate::reader::Reader;
 use crate::secrets::Secrets;
 use crate::server::Server;
 use crate::waiter::Waiter;
+use crate::watcher::Watcher;
 use crate::writer::{HoldJob, Job, Shared, StartError, Writer};
 
 /// The embedded store. The last reference that is dropped closes it.
 pub struct Store {
     // Dropped in this order: first nobody can ask any more, the lock goes last.
     server: Mutex<Option<Server>>,
+    _watcher: Watcher,
     reader: Reader,
     writer: Writer,
     shared: Arc<Shared>,
@@ -44,14 +50,22 @@ impl Store {
         let path = &canonical(path).map_err(trouble)?;
         // Before anything is read or made: whoever else is there must not be disturbed.
         let ownership = Ownership::take(path)?;
+        let has_pepper = PepperFile::is_there(path).map_err(trouble)?;
+        refuse_missing(path, has_pepper).map_err(trouble)??;
         let file = Arc::new(DatabaseFile::at(path)?);
-        let link = Link::found(&file)?;
+        // Before SQLite opens it, which gives empty files beside it the database's mode. What is no database is told so first.
+        let exposed = exposed_files(path).map_err(trouble)?;
+        if let Some(exposed) = exposed.into_iter().next().filter(|_| file.may_be_database()) {
+            return Err(OpenError::Exposed(exposed));
+        }
+        let mut link = Link::found(&file, has_pepper)?;
         let database = |cause| OpenError::Database { path: path.clone(), cause };
         let pepper = PepperFile::load(path, directory::has_keys(&link.connection).map_err(database)?)?;
+        let number = provenance::recognise(&mut link.connection, &pepper)?;
         let forms = directory::foreign_forms(&link.connection).map_err(database)?;
         let counters = Arc::new(LocalCounters::new());
         let shared = Arc::new(Shared {
-            secrets: Secrets::new(pepper, forms),
+            secrets: Secrets::new(pepper, number, forms),
             notes: Notes::default(),
             plans,
             counters,
@@ -62,10 +76,19 @@ impl Store {
                 StartError::Database(cause) => database(cause),
                 StartError::Thread(cause) => OpenError::Io { path: path.clone(), cause },
             })?;
+        let io = |cause| OpenError::Io { path: path.clone(), cause };
+        let watcher = Watcher::start(Arc::clone(&file), Arc::clone(&shared)).map_err(io)?;
         let reader = Reader::start(Arc::clone(&file), Arc::clone(&shared.counters))
             .map_err(|cause| OpenError::Io { path: path.clone(), cause })?;
-        let store =
-            Arc::new(Self { server: Mutex::default(), reader, writer, shared, file, _ownership: ownership });
+        let store = Arc::new(Self {
+            server: Mutex::default(),
+            _watcher: watcher,
+            reader,
+            writer,
+            shared,
+            file,
+            _ownership: ownership,
+        });
         let server = Server::start(path, Arc::downgrade(&store))?;
         *store.server.lock().unwrap_or_else(PoisonError::into_inner) = Some(server);
         Ok(store)
@@ -132,6 +155,20 @@ impl Store {
         drop(server);
         self.writer.close();
     }
+}
+
+/// A database that is gone must not be made anew as an empty one, in which no key is known any more. SQLite would also
+/// remove the log of a database that is empty.
+pub(crate) fn refuse_missing(database: &Path, has_pepper: bool) -> io::Result<Result<(), OpenError>> {
+    let length = |path: &Path| match fs::metadata(path) {
+        Ok(found) => Ok(found.len()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(0),
+        Err(error) => Err(error),
+    };
+    let mut log = database.as_os_str().to_owned();
+    log.push("-wal");
+    let is_missing = length(database)? == 0 && (has_pepper || length(Path::new(&log))? > 0);
+    Ok(if is_missing { Err(OpenError::DatabaseMissing { path: database.to_owned() }) } else { Ok(()) })
 }
 
 impl Drop for Store {

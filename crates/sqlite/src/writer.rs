@@ -18,12 +18,12 @@ mod till;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 
-use demur_admission::{Change, HoldId, LocalCounters, PlanBook, Settlement, StoreError, Watch};
+use demur_admission::{Change, Command, HoldId, LocalCounters, PlanBook, Settlement, StoreError, Watch};
 use jiff::Timestamp;
 use rusqlite::{Transaction, TransactionBehavior};
 
 use crate::checkpoint::Checkpointer;
-use crate::database::{Access, DatabaseFile, Link};
+use crate::database::{Access, DatabaseFile, Link, Trouble};
 use crate::error::store_error;
 use crate::notes::Notes;
 use crate::quota;
@@ -113,17 +113,20 @@ impl Desk for Run {
         unsettled: &[(HoldId, Settlement)],
         behind: &Behind,
     ) -> Result<(), StoreError> {
-        let mut link = match self.link.take() {
-            Some(link) => link,
-            None => Link::open(&self.file, Access::Write)?,
-        };
-        link.check()?;
+        if let Err(Trouble::LogRemoved(_)) = self.file.check() {
+            // What has been acknowledged is in the log that we have open, and nobody will find it there again.
+            self.link.take().iter().for_each(Link::checkpoint);
+        }
+        let mut link = Link::current(&mut self.link, &self.file, Access::Write)?;
         let mut undo = Undo::default();
         let changes = self.transact(&mut link, batch, unsettled, behind, &mut undo).map_err(|error| {
             self.till.undo(undo);
             store_error(&error)
         })?;
         self.link = Some(link);
+        let commands = u64::from(is_written(batch));
+        let (last_batch, booked) = (self.till.next_batch - 1, self.till.last_booked.take());
+        self.file.expect(|expected| expected.committed(commands, last_batch, booked));
         // Before anyone is told: whoever knows of a change finds it in force.
         self.announce(&changes);
         Ok(())
@@ -137,18 +140,31 @@ impl Desk for Run {
     fn rest(&mut self) {
         if self.checkpointer.committed() {
             // Nearly all of it is copied. What fails here is tried again when the log is longer.
-            let _ = self.link.as_ref().map(Link::copy_log);
+            let link = self.link.as_ref().filter(|_| self.file.check().is_ok());
+            let _ = link.map(Link::copy_log);
         }
     }
+}
+
+/// Whether a batch has a command that may change something.
+fn is_written(batch: &[Job]) -> bool {
+    batch.iter().any(|job| match job {
+        Job::Command { command, .. } => !matches!(
+            **command,
+            Command::ListKeys { .. }
+                | Command::ShowKey { .. }
+                | Command::ListAccounts { .. }
+                | Command::ShowAccount { .. }
+        ),
+        Job::Hold(..) | Job::Settle(..) | Job::Balance { .. } | Job::Close => false,
+    })
 }
 
 impl Run {
     /// Nothing more is written.
     fn end(self) {
         drop(self.checkpointer);
-        if let Some(link) = self.link.filter(|link| link.check().is_ok()) {
-            link.checkpoint();
-        }
+        self.link.iter().for_each(Link::checkpoint);
     }
 
     fn transact(
@@ -161,6 +177,9 @@ impl Run {
     ) -> rusqlite::Result<Vec<Change>> {
         let transaction = link.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let mut changes = self.apply(&transaction, batch, unsettled, undo)?;
+        if is_written(batch) {
+            transaction.prepare_cached("UPDATE written SET commands = commands + 1")?.execute([])?;
+        }
         quota::save(&transaction, &behind.uses)?;
         changes.extend(behind.noted.write(&transaction, self.shared.secrets.pepper_number())?);
         transaction.commit()?;

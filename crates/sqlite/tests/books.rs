@@ -9,9 +9,9 @@ use std::sync::Arc;
 
 use demur_admission::conformance::{plans, start};
 use demur_admission::{
-    AccountId, Admission, Command, CommandFault, Fingerprint, ForeignForm, ForeignHash, Grants, HoldOutcome,
-    HoldRequest, ImportedKey, KeyState, Ledger, OperationId, PlanBook, Repeats, Reply, Secret, Settings,
-    Settlement, StatementKind,
+    AccountId, Admission, Command, CommandFault, Fingerprint, ForeignForm, ForeignHash, Grants, HoldId,
+    HoldOutcome, HoldRequest, ImportedKey, KeyState, Ledger, OperationId, PlanBook, Repeats, Reply, Secret,
+    Settings, Settlement, StatementKind,
 };
 use demur_sqlite::Store;
 use jiff::Timestamp;
@@ -50,6 +50,28 @@ fn charge(store: &Store, id: &str, repeats: Repeats, settlement: Option<Settleme
         (HoldOutcome::Held { .. }, None) => {}
         (other, _) => panic!("{other:?}"),
     }
+}
+
+/// A hold that is still open.
+fn hold(store: &Store, id: &str, repeats: Repeats) -> HoldId {
+    let (account, operation): (_, OperationId) = (acme(), id.parse().unwrap());
+    let (account, operation, now) = (&account, &operation, start());
+    let request = HoldRequest { account, operation, repeats, amount: 10, monthly: None, now };
+    store.hold(&request).block().unwrap().hold().unwrap()
+}
+
+/// A moment after everything so far and before everything from here on.
+fn between() -> Timestamp {
+    let tick = || {
+        let before = Timestamp::now();
+        while Timestamp::now().as_microsecond() <= before.as_microsecond() + 1 {
+            std::thread::yield_now();
+        }
+        Timestamp::now()
+    };
+    let moment = tick();
+    tick();
+    moment
 }
 
 fn refund(store: &Store, operation: &str, amount: Option<u64>) -> Result<Reply, CommandFault> {
@@ -139,6 +161,43 @@ fn pruning_changes_no_balance_and_leaves_what_is_under_way() {
     assert_eq!(prune(&store), 6);
     assert_eq!(balance(&store), (before.0, 0, before.2 + 10, before.3));
     assert!(is_sound(&store));
+}
+
+/// The promise is about the moment at which an operation ended, however long before it was made.
+#[test]
+fn pruning_forgets_by_the_end_of_an_operation_and_not_by_its_beginning() {
+    const ROWS: [(&str, Repeats, Settlement); 4] = [
+        ("named", NAMED, Settlement::Post(10)),
+        ("single", Repeats::Never, Settlement::Post(10)),
+        ("named-released", NAMED, Settlement::Release),
+        ("single-released", Repeats::Never, Settlement::Release),
+    ];
+    for (id, repeats, settlement) in ROWS {
+        let folder = tempfile::tempdir().unwrap();
+        let store = with_account(&folder.path().join("demur.db"));
+        charge(&store, "before", Repeats::Never, Some(Settlement::Post(1)));
+        charge(&store, "before-named", NAMED, Some(Settlement::Post(1)));
+        let held = hold(&store, id, repeats);
+        // Others, which do not end the batches before.
+        charge(&store, "meanwhile", Repeats::Never, Some(Settlement::Post(1)));
+        let held_until = between();
+        store.settle(held, settlement).block().unwrap();
+        let ended = between();
+        charge(&store, "after", Repeats::Never, Some(Settlement::Post(1)));
+        let is_kept = |store: &Store| statement(store, 100).0.iter().any(|(_, _, named)| named == id);
+        let prune = |before| match run(&store, Command::Prune { before }) {
+            Ok(Reply::Pruned { operations }) => operations,
+            other => panic!("{other:?}"),
+        };
+        let (has, sound) = (balance(&store), is_sound(&store));
+        assert!(sound && is_kept(&store), "{id}");
+        assert!(prune(held_until) >= 2, "{id}: what had ended before");
+        assert!(is_kept(&store), "{id}: it ended later");
+        assert_eq!(prune(held_until), 0, "{id}: once");
+        assert!(prune(ended) >= 1, "{id}");
+        assert!(!is_kept(&store), "{id}: it has ended");
+        assert!(is_sound(&store) && balance(&store) == has, "{id}");
+    }
 }
 
 /// Whatever is wrong in the books is found: each row breaks one thing.

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test")]
 
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,6 +19,8 @@ fn open(folder: &Path) -> Arc<Store> {
     if !path.exists() {
         let old = rusqlite::Connection::open(&path).unwrap();
         old.execute_batch(include_str!("golden/schema-2.sql")).unwrap();
+        // As the old program made it.
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
     }
     Store::open(&path, Arc::new(PlanBook::new(plans()))).unwrap()
 }

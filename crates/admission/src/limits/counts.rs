@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::window::QuotaWindow;
-use crate::atomic::{AtomicBool, AtomicU32};
-use crate::{AccountId, Gcra};
+use crate::atomic::{AtomicBool, AtomicU32, Ordering};
+use crate::{AccountId, Gcra, Now};
 
 /// So many rates are counted within the record itself; further ones behind a pointer.
 const WITHIN: usize = 4;
@@ -35,6 +35,17 @@ impl Counts {
             account,
             further: Mutex::default(),
         }
+    }
+
+    /// Whether new counts would say the same: nothing is under way, every rate has recovered, the quota's day is over.
+    pub(super) fn is_spent(&self, now: Now) -> bool {
+        let nanoseconds = u64::try_from(now.monotonic.as_nanos()).unwrap_or(u64::MAX);
+        let further = self.further.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut cells = self.cells.iter().chain(further.values().map(|cell| &**cell));
+        self.in_flight.load(Ordering::SeqCst) == 0
+            && !self.listed.load(Ordering::SeqCst)
+            && self.quota.is_over(now.wall)
+            && cells.all(|cell| cell.is_whole(nanoseconds))
     }
 
     /// The cell of the rate with this number, where it is counted within the record.

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 
 use super::counts::{Counts, Names};
+use super::kept::KeptCounts;
 use super::meter::Limits;
 use super::window::QuotaState;
 use super::{Counters, Meter, PeerCells, QuotaUse};
@@ -20,9 +21,9 @@ const PEER_CELLS: usize = 65_536;
 #[derive(Debug, Default)]
 pub struct LocalCounters {
     /// Locked when a principal is built, never by a request.
-    accounts: Mutex<HashMap<AccountId, Arc<Counts>>>,
+    accounts: KeptCounts<AccountId>,
     /// Only of keys whose plans count for keys.
-    keys: Mutex<HashMap<KeyId, Arc<Counts>>>,
+    keys: KeptCounts<KeyId>,
     names: Names,
     /// By the addresses of their plans, which they keep alive.
     limits: Mutex<HashMap<usize, Weak<Limits>>>,
@@ -41,7 +42,7 @@ impl LocalCounters {
 
     /// Whether anything has been counted, or put back, for this account.
     pub fn knows(&self, account: &AccountId) -> bool {
-        self.accounts.lock().unwrap_or_else(PoisonError::into_inner).contains_key(account)
+        self.accounts.get(account).is_some()
     }
 
     /// Puts back what an earlier process had counted for an account. To be done before its first meter is
@@ -73,8 +74,9 @@ impl LocalCounters {
 
     /// Lists these accounts again, after what [`changed`](Self::changed) told could not be written.
     pub fn still_changed<'a>(&self, accounts: impl IntoIterator<Item = &'a AccountId>) {
-        for account in accounts {
-            self.changed.list(&self.counts(account));
+        // Counts that have gone meanwhile were those of a day that is over.
+        for counts in accounts.into_iter().filter_map(|account| self.accounts.get(account)) {
+            self.changed.list(&counts);
         }
     }
 
@@ -95,19 +97,11 @@ impl LocalCounters {
     }
 
     fn counts(&self, account: &AccountId) -> Arc<Counts> {
-        let mut accounts = self.accounts.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(counts) = accounts.get(account) {
-            return Arc::clone(counts);
-        }
-        let counts = Arc::new(Counts::of(account.clone()));
-        accounts.insert(account.clone(), Arc::clone(&counts));
-        counts
+        self.accounts.get_or_insert(account, || Counts::of(account.clone()))
     }
 
     fn key_counts(&self, account: &AccountId, key: &KeyId) -> Arc<Counts> {
-        let mut keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
-        let counts = keys.entry(key.clone()).or_insert_with(|| Arc::new(Counts::of(account.clone())));
-        Arc::clone(counts)
+        self.keys.get_or_insert(key, || Counts::of(account.clone()))
     }
 }
 
@@ -127,6 +121,8 @@ impl Counters for LocalCounters {
         let key = limits.count_for_keys().then(|| self.key_counts(&account.id, key));
         let meter = Meter::new(limits, counts, key);
         meter.change_rates(now);
+        self.accounts.sweep(now);
+        self.keys.sweep(now);
         meter
     }
 }
@@ -157,6 +153,55 @@ mod tests {
         }
         assert!(counters.limits.lock().unwrap().len() < 10);
         assert!(Arc::ptr_eq(&one, &counters.limits(&plan)));
+    }
+
+    /// What is left of accounts and keys that were busy once is gone when it counts nothing any more, and not before.
+    #[test]
+    fn counts_of_accounts_that_left_are_removed() {
+        const ACCOUNTS: usize = 10_000;
+        let counters = LocalCounters::new();
+        let one = NonZeroU32::MIN;
+        let rates = (0..6).map(|number| {
+            let counts_for = if number == 5 { crate::CountsFor::Key } else { crate::CountsFor::Account };
+            let rate = Rate::new(format!("rate-{number}"), one, Duration::from_secs(7200));
+            Rate { counts_for, ..rate }
+        });
+        let quota = Some(crate::Quota::daily(1, jiff::tz::TimeZone::UTC));
+        let plan = Arc::new(Plan { rates: rates.collect(), quota, ..Plan::named("plan") });
+        let at = |hours: i64| {
+            let passed = Duration::from_secs(hours.cast_unsigned() * 3600);
+            Now { wall: jiff::Timestamp::UNIX_EPOCH + passed, monotonic: passed }
+        };
+        let open = |id: String, now: Now| {
+            let account = Account { id: id.parse().unwrap(), name: String::new(), plan: plan.name.clone() };
+            counters.open(&account, &id.parse().unwrap(), &plan, now)
+        };
+        let all = |take: &dyn Fn(&Meter)| {
+            for number in 0..ACCOUNTS {
+                take(&open(format!("a-{number}"), at(1)));
+            }
+        };
+        all(&|meter| assert!(meter.take(&Demand::ONE, at(1)).block().unwrap().is_ok()));
+        let held = open("held".into(), at(1));
+        assert!(held.take(&Demand::ONE, at(1)).block().unwrap().is_ok());
+        // One who comes every minute sweeps, whoever else has gone.
+        let visit = |now: Now| (0..200).for_each(|_| drop(open("visitor".into(), now)));
+        // The rates have recovered and the day has not ended.
+        visit(at(20));
+        assert!(counters.accounts.len().0 >= ACCOUNTS);
+        all(&|meter| assert!(meter.take(&Demand::ONE, at(2)).block().unwrap().is_err(), "counted still"));
+        // The day has ended and is not written down yet: a store would ask for it.
+        visit(at(26));
+        assert!(counters.accounts.len().0 >= ACCOUNTS);
+        assert_eq!(counters.changed(usize::MAX).len(), ACCOUNTS + 1);
+        visit(at(28));
+        let (accounts, keys) = (counters.accounts.len(), counters.keys.len());
+        assert!(accounts.0 <= 2 && keys.0 <= 2, "{accounts:?} {keys:?}");
+        assert!(accounts.1 < ACCOUNTS / 10 && keys.1 < ACCOUNTS / 10, "{accounts:?} {keys:?}");
+        // Whoever comes back finds what a new account finds; who stayed finds what is left.
+        let back = open("a-1".into(), at(28));
+        assert!(back.take(&Demand::ONE, at(28)).block().unwrap().is_ok());
+        assert!(counters.knows(&"held".parse().unwrap()));
     }
 
     #[test]

@@ -13,6 +13,9 @@ use crate::{Period, Quota};
 /// second quota for one day. By more, the clock had been wrong and the count goes by the new time.
 const BELIEVABLE_STEP: SignedDuration = SignedDuration::from_hours(48);
 
+/// So long after its end a day is over for good, as far as its count may be forgotten.
+const MARGIN: SignedDuration = SignedDuration::from_hours(1);
+
 /// The low bits of the word count requests, the others number days.
 const COUNT_BITS: u32 = 48;
 const MOST: u64 = (1 << COUNT_BITS) - 1;
@@ -111,6 +114,11 @@ impl QuotaWindow {
     /// The count as it is, whatever the time.
     pub(crate) fn stored(&self) -> QuotaState {
         self.seen().state()
+    }
+
+    /// Whether the day that was counted last has been over for a while, also by a clock that is then put back a little.
+    pub(crate) fn is_over(&self, now: Timestamp) -> bool {
+        self.seen().end.saturating_add(MARGIN.as_secs()) <= now.as_second()
     }
 
     /// Gives back to the day from which it was taken; when that day has ended there is nothing to give to.

@@ -13,6 +13,7 @@ use super::kind::is_contract;
 use crate::args::CheckArgs;
 use crate::exit::{Exit, Failure};
 use crate::output::{About, Output, counted};
+use crate::standing;
 
 pub(crate) fn run(args: &CheckArgs, output: &Output) -> Result<Exit, Failure> {
     let source = Source::read(&args.file).map_err(|error| {
@@ -20,7 +21,7 @@ pub(crate) fn run(args: &CheckArgs, output: &Output) -> Result<Exit, Failure> {
         Failure::unavailable(format!("{}: {error}", args.file.display()), help)
     })?;
     let folder = args.file.parent().unwrap_or_else(|| Path::new(""));
-    Ok(match looked_at(&source, folder) {
+    Ok(match looked_at(&source, folder, args.allow_lockout) {
         Ok((about, warnings)) => {
             output.findings(&warnings, Some(about));
             if warnings.is_empty() { Exit::Fine } else { Exit::Findings }
@@ -33,12 +34,22 @@ pub(crate) fn run(args: &CheckArgs, output: &Output) -> Result<Exit, Failure> {
 }
 
 /// What stands in a sound file, for people and for programs, and what a person should know; or every mistake.
-fn looked_at(source: &Arc<Source>, folder: &Path) -> Result<(About, Diagnostics), Diagnostics> {
+fn looked_at(
+    source: &Arc<Source>,
+    folder: &Path,
+    allow_lockout: bool,
+) -> Result<(About, Diagnostics), Diagnostics> {
     if is_contract(source) {
         let loaded = Contract::load(source)?;
         return Ok((about_contract(&loaded.contract), loaded.warnings));
     }
-    let (config, warnings) = Config::load(source, folder)?;
+    let (config, mut warnings) = Config::load(source, folder)?;
+    let standing = standing::diagnostics(source, &config, allow_lockout);
+    let is_served = !standing.has_errors();
+    warnings.extend(standing);
+    if !is_served {
+        return Err(warnings);
+    }
     Ok((about_configuration(&config, warnings.is_empty()), warnings))
 }
 

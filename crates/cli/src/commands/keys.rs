@@ -3,9 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use comfy_table::{Table, presets};
-use demur_admission::{Command, Coverage, Grants, KeyId, KeyState, KeySummary, Page, Reply};
-use demur_gateway::{Config, Prefixes, duration};
+use demur_admission::{Command, Coverage, Grants, KeyId, KeyState, KeySummary, LockoutReason, Page, Reply};
+use demur_gateway::{Config, Prefixes, StoreUrl, duration};
+use demur_sqlite::Survey;
 use jiff::Timestamp;
+use serde::Serialize;
 
 use super::import::import;
 use super::{execute, id, plain, unexpected};
@@ -13,6 +15,7 @@ use crate::args::{CreateKeyArgs, KeyArgs, KeysVerb};
 use crate::exit::{Exit, Failure};
 use crate::output::Output;
 use crate::serving::load;
+use crate::standing;
 
 pub(crate) fn run(verb: &KeysVerb, output: &Output) -> Result<Exit, Failure> {
     match verb {
@@ -24,9 +27,13 @@ pub(crate) fn run(verb: &KeysVerb, output: &Output) -> Result<Exit, Failure> {
             let page = Page { after: page.after.as_deref().map(id).transpose()?, limit: page.limit };
             match execute(&config, &Command::ListKeys { account, page })? {
                 Reply::Keys { keys, more } => {
+                    let keys = with_lockouts(keys, &config);
                     output.result(&table(&keys), &keys);
+                    for lockout in standing::lockouts(&config).unwrap_or_default() {
+                        output.say(&format!("warning: {}", standing::described(&lockout)));
+                    }
                     if let (true, Some(last)) = (more, keys.last()) {
-                        output.say(&format!("there are more: go on with `--after {}`", last.key.id));
+                        output.say(&format!("there are more: go on with `--after {}`", last.summary.key.id));
                     }
                     Ok(Exit::Fine)
                 }
@@ -229,7 +236,31 @@ fn state(state: KeyState) -> &'static str {
     }
 }
 
-fn table(keys: &[KeySummary]) -> String {
+/// A key as it is listed.
+#[derive(Serialize)]
+struct Listed {
+    #[serde(flatten)]
+    summary: KeySummary,
+    /// Why no request can use it, although it is active.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    locked_out: Option<LockoutReason>,
+}
+
+/// The keys with the reasons for which this configuration locks them out. Where the store's files cannot be read by
+/// whoever lists them, nothing is said of it.
+fn with_lockouts(keys: Vec<KeySummary>, config: &Config) -> Vec<Listed> {
+    let StoreUrl::Sqlite(path) = &config.store;
+    let configured = standing::configured(config);
+    let survey = Survey::open(path, &configured).ok().flatten();
+    let listed = |summary: KeySummary| {
+        let survey = survey.as_ref().filter(|_| summary.state == KeyState::Active);
+        let locked_out = survey.and_then(|survey| survey.of_key(&summary.key).ok().flatten());
+        Listed { summary, locked_out }
+    };
+    keys.into_iter().map(listed).collect()
+}
+
+fn table(keys: &[Listed]) -> String {
     if keys.is_empty() {
         return "no keys; `demur keys create` makes one".to_owned();
     }
@@ -237,12 +268,16 @@ fn table(keys: &[KeySummary]) -> String {
     let header = ["ID", "API", "ACCOUNT", "STATE", "CREATED", "EXPIRES", "LAST USED"];
     table.load_preset(presets::NOTHING).set_header(header);
     let moment = |moment: Option<Timestamp>| moment.map_or_else(|| "-".to_owned(), |at| format!("{at:.0}"));
-    for KeySummary { key, state: now, last_used } in keys {
+    for Listed { summary: KeySummary { key, state: now, last_used }, locked_out } in keys {
+        let state = match locked_out {
+            Some(reason) => format!("{}, locked out ({})", state(*now), reason.status()),
+            None => state(*now).to_owned(),
+        };
         table.add_row([
             key.id.as_str(),
             &key.api,
             key.account.as_str(),
-            state(*now),
+            &state,
             &format!("{:.0}", key.created),
             &moment(key.expires),
             &moment(*last_used),

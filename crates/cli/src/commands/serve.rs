@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use demur_gateway::Listener;
-use demur_source::did_you_mean;
+use demur_gateway::{Config, Listener};
+use demur_source::{Source, did_you_mean};
 use serde_json::json;
 
 use crate::args::{Listen, ServeArgs};
@@ -11,6 +11,7 @@ use crate::exit::{Exit, Failure};
 use crate::log;
 use crate::output::{Output, counted};
 use crate::serving::{Running, load};
+use crate::standing;
 
 pub(crate) fn run(args: &ServeArgs, output: &Output) -> Result<Exit, Failure> {
     let mut config = load(&args.config, output)?;
@@ -28,6 +29,7 @@ pub(crate) fn run(args: &ServeArgs, output: &Output) -> Result<Exit, Failure> {
         })
         .collect();
     log::start(output, &mut config.access_log);
+    refuse_lockouts(&config, args)?;
     let running = Running::start(config)?;
     let (places, listeners) = places(running.listeners());
     let human =
@@ -35,6 +37,33 @@ pub(crate) fn run(args: &ServeArgs, output: &Output) -> Result<Exit, Failure> {
     output.result(&human, &json!({ "gateway": running.url(), "listeners": listeners }));
     running.until_interrupted(output);
     Ok(Exit::Fine)
+}
+
+/// Nothing is served that locks out accounts or keys of the store unless that is meant. What is served all the same is
+/// logged.
+fn refuse_lockouts(config: &Config, args: &ServeArgs) -> Result<(), Failure> {
+    // First of all: SQLite mends the modes of some files as soon as the database is opened by anybody.
+    let exposures = standing::exposures(config);
+    if let Ok((of_store, _)) = &exposures
+        && let Some(exposed) = of_store.first()
+    {
+        return Err(Failure::unavailable(exposed.to_string(), None));
+    }
+    // Trouble with the store itself is told when it is opened.
+    let lockouts = standing::lockouts(config).unwrap_or_default();
+    if lockouts.iter().any(|lockout| lockout.reason.is_severe()) && !args.allow_lockout {
+        let source = Source::read(&args.config)
+            .map_err(|error| Failure::unavailable(format!("{}: {error}", args.config.display()), None))?;
+        return Err(Failure::Configuration(standing::diagnostics(&source, config, false)));
+    }
+    for lockout in &lockouts {
+        let (keys, accounts) = (lockout.keys.count, lockout.accounts.count);
+        tracing::warn!(keys, accounts, who = %standing::described(lockout), "keys locked out by the configuration");
+    }
+    if let Ok((_, Some(exposed))) = exposures {
+        tracing::warn!(file = %exposed, "access log can be used by others");
+    }
+    Ok(())
 }
 
 /// Has a listener listen elsewhere than the file says.

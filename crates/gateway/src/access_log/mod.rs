@@ -8,9 +8,11 @@ mod path;
 mod settings;
 mod told;
 
-use std::fs::OpenOptions;
+use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::net::IpAddr;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
@@ -30,6 +32,13 @@ const QUEUE: usize = 8192;
 const PAUSE: Duration = Duration::from_millis(10);
 /// Losses are told no more often.
 const BETWEEN_COMPLAINTS: Duration = Duration::from_secs(10);
+
+/// Lines name accounts and addresses: a new file is for its owner, and for a group that collects logs.
+const MODE: u32 = 0o640;
+
+fn append_to(path: &Path) -> io::Result<File> {
+    OpenOptions::new().append(true).create(true).mode(MODE).open(path)
+}
 
 /// One request that has been answered.
 #[derive(Debug)]
@@ -64,7 +73,7 @@ impl AccessLog {
         let target: Box<dyn Write + Send> = match &settings.target {
             LogTarget::Stderr => Box::new(io::stderr()),
             LogTarget::Stdout => Box::new(io::stdout()),
-            LogTarget::File(path) => Box::new(OpenOptions::new().append(true).create(true).open(path)?),
+            LogTarget::File(path) => Box::new(append_to(path)?),
         };
         let (queue, queued) = sync_channel(QUEUE);
         let lost = Arc::new(AtomicU64::new(0));

@@ -89,7 +89,7 @@ pub(super) fn execute(
             let refund = accounts::Refund { operation, charged: asked.charged, amount: *amount, reason };
             accounts::refund(account, &refund, at, books, shared)?
         }
-        Command::Prune { before } => Ok((prune::prune(transaction, *before)?, Vec::new())),
+        Command::Prune { before } => Ok((prune::prune(transaction, *before, at)?, Vec::new())),
         // Answered without the writer, from a connection of their own.
         Command::Statement { .. } | Command::Verify | Command::Backup { .. } => {
             Err(CommandFault::Store { cause: "the command came to the wrong thread".to_owned() })

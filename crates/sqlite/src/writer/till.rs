@@ -22,6 +22,8 @@ pub(super) struct Till {
     said_in: BTreeMap<u64, usize>,
     pub(super) next_hold: u64,
     pub(super) next_batch: u64,
+    /// One of the accounts in whose purses the last batch booked something, and how many bookings it has had.
+    pub(super) last_booked: Option<(AccountId, u64)>,
 }
 
 /// A purse, and how many bookings have been made in it: the number of the latest.
@@ -66,7 +68,7 @@ impl Till {
     pub(super) fn new(next_hold: u64, next_batch: u64) -> Self {
         let (purses, open) = (HashMap::new(), HashMap::new());
         let (open_in, said_in) = (BTreeMap::new(), BTreeMap::new());
-        Self { purses, open, open_in, said_in, next_hold, next_batch }
+        Self { purses, open, open_in, said_in, next_hold, next_batch, last_booked: None }
     }
 
     /// Forgets what may not be on the disk as it is here.
@@ -82,6 +84,7 @@ impl Till {
             self.put_open(hold, open);
         }
         self.purses.clear();
+        self.last_booked = None;
     }
 
     pub(super) fn put_open(&mut self, hold: HoldId, open: OpenHold) {
@@ -113,6 +116,7 @@ impl Till {
         if self.purses.len() > MAX_PURSES {
             self.purses.clear();
         }
+        self.last_booked = changed.iter().next().map(|(account, kept)| (account.clone(), kept.bookings));
         self.purses.extend(changed);
     }
 

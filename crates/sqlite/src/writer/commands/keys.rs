@@ -65,6 +65,9 @@ pub(super) fn create(wanted: Wanted<'_>, at: Timestamp, books: &Books<'_>, share
     if let Some(fault) = wanted.fault(books)? {
         return Ok(Err(fault));
     }
+    if let Some(fault) = pepper_fault(shared) {
+        return Ok(Err(fault));
+    }
     let Ok(secret) = Secret::generate(wanted.prefix) else {
         return Ok(Err(CommandFault::NoRandomness));
     };
@@ -92,6 +95,9 @@ pub(super) fn rotate(
     if key.state != KeyState::Active {
         return Ok(Err(CommandFault::KeyNotActive { key: id.clone(), state: key.state }));
     }
+    if let Some(fault) = pepper_fault(shared) {
+        return Ok(Err(fault));
+    }
     let Ok(secret) = Secret::generate(prefix) else {
         return Ok(Err(CommandFault::NoRandomness));
     };
@@ -101,6 +107,7 @@ pub(super) fn rotate(
     directory::end_secrets(books.transaction, id, at, previous_until)?;
     let stored = stored(&secret, shared);
     directory::insert_secret(books.transaction, id, &stored, at)?;
+    directory::set_hint(books.transaction, id, prefix)?;
     let changes = before.into_iter().chain([stored.digest]).map(Change::Key).collect();
     Ok(Ok((Reply::KeyRotated(RotatedKey { key, secret, previous_until }), changes)))
 }
@@ -117,6 +124,9 @@ pub(super) fn import(
     let fault = |cause: &str| Ok(Err(CommandFault::InvalidImport { cause: cause.to_owned() }));
     if !form.is_sound() {
         return fault("keys have 16 to 512 bytes, and begin with up to 64 visible ASCII characters");
+    }
+    if let Some(fault) = pepper_fault(shared) {
+        return Ok(Err(fault));
     }
     let mut wanted = Vec::with_capacity(keys.len());
     for key in keys {
@@ -178,6 +188,11 @@ pub(super) fn changed(
     };
     let changes = directory::digests(books.transaction, id)?.into_iter().map(Change::Key).collect();
     Ok(Ok((reply(key), changes)))
+}
+
+/// A secret that is stored now must open after the next start too, which reads the pepper from its file.
+fn pepper_fault(shared: &Shared) -> Option<CommandFault> {
+    shared.secrets.pepper_trouble().map(|cause| CommandFault::Store { cause })
 }
 
 fn stored(secret: &Secret, shared: &Shared) -> StoredSecret {

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use demur_admission::{HoldSource, Reply};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use rusqlite::types::Type;
 use rusqlite::{Connection, Row, params};
 
@@ -27,39 +27,55 @@ const REMEMBER: &str =
     SET operations = operations + excluded.operations, posted = posted + excluded.posted,
         from_monthly = from_monthly + excluded.from_monthly";
 
-/// Forgets operations that ended before a moment, and remembers what they had posted.
-pub(super) fn prune(transaction: &Connection, before: Timestamp) -> rusqlite::Result<Reply> {
+/// So long after the end of a day its count of a quota is not needed any more, whatever the clock does.
+const DAY_IS_OVER: SignedDuration = SignedDuration::from_hours(48);
+
+/// Forgets operations that ended before a moment, and remembers what they had posted. With them go the counts of quotas
+/// whose days ended before it, most of which are of accounts that have left.
+pub(super) fn prune(transaction: &Connection, before: Timestamp, now: Timestamp) -> rusqlite::Result<Reply> {
+    let over = now.checked_sub(DAY_IS_OVER).unwrap_or(Timestamp::MIN).min(before);
+    transaction.execute("DELETE FROM quota_use WHERE day_end < ?1", [over.as_microsecond()])?;
     let before = before.as_microsecond();
     let operations = prune_batches(transaction, before)? + prune_rows(transaction, before)?;
     Ok(Reply::Pruned { operations })
 }
 
 fn prune_batches(transaction: &Connection, before: i64) -> rusqlite::Result<u64> {
-    // Never the last batch, which numbers the next one, and none with a hold that is open.
-    let sql = "SELECT coalesce(min(id), 0) FROM batch
-               WHERE created >= ?1 OR id = (SELECT max(id) FROM batch)";
-    let recent: u64 = transaction.query_row(sql, [before], |row| row.get(0))?;
-    let sql = "SELECT coalesce(max(open_from), 0) FROM batch";
-    let open_from: u64 = transaction.query_row(sql, [], |row| row.get(0))?;
-    let first_kept = recent.min(open_from);
+    let sql = "SELECT coalesce(max(id), 0) FROM batch";
+    let last: u64 = transaction.query_row(sql, [], |row| row.get(0))?;
+    let sql = "SELECT coalesce(min(id), ?2) FROM batch WHERE created >= ?1";
+    let recent: u64 = transaction.query_row(sql, params![before, last + 1], |row| row.get(0))?;
+    // A hold ends in a later batch than it was made in. What ended before the moment was open no more after the last
+    // batch before it, which says from which batch on something was.
+    let sql = "SELECT coalesce((SELECT open_from FROM batch WHERE id < ?1 ORDER BY id DESC LIMIT 1), 0)";
+    let open_from: u64 = transaction.query_row(sql, [recent], |row| row.get(0))?;
+    // Never the last batch, which numbers the next one.
+    let first_kept = recent.min(open_from).min(last);
     let sums = sums_before(transaction, first_kept)?;
     transaction.execute("DELETE FROM batch WHERE id < ?1", [first_kept])?;
     remember(transaction, sums)
 }
 
+/// When an operation ended. The schema before the third wrote down only when it was made.
+const ENDED: &str = "state <> 0 AND coalesce(ended, operation.created) < ?1";
+
 fn prune_rows(transaction: &Connection, before: i64) -> rusqlite::Result<u64> {
-    let ended = "SELECT account, count(*), sum(posted), sum(min(posted, from_monthly)) FROM operation
-                 WHERE state <> 0 AND created < ?1 GROUP BY account";
+    let ended = format!(
+        "SELECT account, count(*), sum(posted), sum(min(posted, from_monthly)) FROM operation
+         WHERE {ENDED} GROUP BY account"
+    );
     let sum = |row: &Row<'_>| {
         let (operations, posted, from_monthly) = (row.get(1)?, row.get(2)?, row.get(3)?);
         Ok((row.get(0)?, Sum { operations, posted, from_monthly }))
     };
-    let sums = transaction.prepare(ended)?.query_map([before], sum)?.collect::<rusqlite::Result<_>>()?;
-    let sql = "UPDATE correction SET forgotten = 1 WHERE kind = 1 AND EXISTS
-                   (SELECT 1 FROM operation WHERE operation.account = correction.account
-                        AND operation.id = correction.operation AND state <> 0 AND operation.created < ?1)";
-    transaction.execute(sql, [before])?;
-    transaction.execute("DELETE FROM operation WHERE state <> 0 AND created < ?1", [before])?;
+    let sums = transaction.prepare(&ended)?.query_map([before], sum)?.collect::<rusqlite::Result<_>>()?;
+    let forget = format!(
+        "UPDATE correction SET forgotten = 1 WHERE kind = 1 AND EXISTS
+             (SELECT 1 FROM operation WHERE operation.account = correction.account
+                  AND operation.id = correction.operation AND {ENDED})"
+    );
+    transaction.execute(&forget, [before])?;
+    transaction.execute(&format!("DELETE FROM operation WHERE {ENDED}"), [before])?;
     remember(transaction, sums)
 }
 

@@ -1,0 +1,123 @@
+//! What a configuration finds where it is to be served: whom it locks out of the store that there is, and files that
+//! others can read. `check`, `serve` and `keys list` ask here, and so will a reload, so that they come to one answer.
+
+use std::io;
+use std::sync::Arc;
+
+use demur_admission::{Configured, ConfiguredApi, FirstOf, Lockout};
+use demur_gateway::{ApiConfig, Config, LogTarget, StoreUrl};
+use demur_source::{Diagnostics, Source, Span};
+use demur_sqlite::{Exposed, GROUP_READABLE, OpenError, Survey, exposed, exposed_files};
+use jiff::Timestamp;
+
+use crate::output::counted;
+
+/// What a configuration has, as far as a store names it.
+pub(crate) fn configured(config: &Config) -> Configured {
+    let api = |api: &ApiConfig| {
+        let settings = &api.settings;
+        let operations = settings.document.operations().iter().zip(&settings.operations);
+        let needs_key = operations.filter(|(_, asked)| !asked.anonymous);
+        let known = ConfiguredApi {
+            prefixes: settings.authentication.prefixes.all().map(str::to_owned).collect(),
+            operations: needs_key
+                .map(|(operation, asked)| (operation.id().to_owned(), asked.scope.clone()))
+                .collect(),
+        };
+        (settings.name.clone(), known)
+    };
+    Configured {
+        apis: config.apis.iter().map(api).collect(),
+        plans: config.plans.iter().map(|plan| plan.name.clone()).collect(),
+    }
+}
+
+/// Whom a configuration locks out of its store. Nobody where there is no store yet.
+pub(crate) fn lockouts(config: &Config) -> Result<Vec<Lockout>, OpenError> {
+    let StoreUrl::Sqlite(path) = &config.store;
+    let configured = configured(config);
+    let Some(survey) = Survey::open(path, &configured)? else { return Ok(Vec::new()) };
+    let database = |cause| OpenError::Database { path: path.clone(), cause };
+    survey.lockouts(Timestamp::now()).map_err(database)
+}
+
+/// Who is locked out and why, in one line.
+pub(crate) fn described(lockout: &Lockout) -> String {
+    let Lockout { reason, accounts, keys } = lockout;
+    let count = |count: u64, what| counted(usize::try_from(count).unwrap_or(usize::MAX), what);
+    format!(
+        "{reason}: {} of {} answered with {}; accounts: {}; keys: {}",
+        count(keys.count, "active key"),
+        count(accounts.count, "account"),
+        reason.status(),
+        names(accounts),
+        names(keys)
+    )
+}
+
+fn names<T: std::fmt::Display>(some: &FirstOf<T>) -> String {
+    let mut names: Vec<String> = some.first.iter().map(ToString::to_string).collect();
+    let more = some.count.saturating_sub(names.len() as u64);
+    if more > 0 {
+        names.push(format!("and {more} more"));
+    }
+    if names.is_empty() { "none".to_owned() } else { names.join(", ") }
+}
+
+/// Files that more can use than should: those of the store, with which nothing is served, and the access log.
+pub(crate) fn exposures(config: &Config) -> io::Result<(Vec<Exposed>, Option<Exposed>)> {
+    let StoreUrl::Sqlite(path) = &config.store;
+    let log = match &config.access_log.target {
+        LogTarget::File(path) => exposed(path, GROUP_READABLE)?,
+        LogTarget::Stderr | LogTarget::Stdout => None,
+    };
+    Ok((exposed_files(path)?, log))
+}
+
+/// What is found, at the place in the file where the store is named.
+pub(crate) fn diagnostics(source: &Arc<Source>, config: &Config, allow_lockout: bool) -> Diagnostics {
+    let mut found = Diagnostics::new();
+    let span = demur_source::parse(source)
+        .ok()
+        .and_then(|root| root.get("store").map(|node| node.span))
+        .unwrap_or(Span::new(0, 0));
+    match exposures(config) {
+        Ok((of_store, log)) => {
+            for exposed in of_store {
+                found.error(source, span, "file-mode", exposed.to_string(), None);
+            }
+            if let Some(exposed) = log {
+                found.warning(source, span, "file-mode", exposed.to_string(), None);
+            }
+        }
+        Err(error) => not_compared(source, span, &error, &mut found),
+    }
+    // Not with such files: SQLite gives some of them the mode of the database as soon as that is opened by anybody.
+    if found.has_errors() {
+        return found;
+    }
+    match lockouts(config) {
+        Ok(lockouts) => {
+            for lockout in &lockouts {
+                let help = "name it as the store does, or give the accounts and keys what there is; `--allow-lockout` \
+                            goes on all the same"
+                    .to_owned();
+                if lockout.reason.is_severe() && !allow_lockout {
+                    found.error(source, span, "lockout", described(lockout), help);
+                } else {
+                    found.warning(source, span, "lockout", described(lockout), None);
+                }
+            }
+        }
+        Err(OpenError::DatabaseMissing { path }) => {
+            found.error(source, span, "store", OpenError::DatabaseMissing { path }.to_string(), None);
+        }
+        Err(error) => not_compared(source, span, &error, &mut found),
+    }
+    found
+}
+
+fn not_compared(source: &Arc<Source>, span: Span, error: &dyn std::fmt::Display, found: &mut Diagnostics) {
+    let message = format!("the store was not compared with this file: {error}");
+    found.warning(source, span, "store", message, None);
+}
