@@ -6,7 +6,7 @@ use demur_contract::Location;
 use http::Method;
 
 use super::security::Requirement;
-use crate::request::{AnswerRule, ContentRule, ParameterRule, accepts};
+use crate::request::{Aliases, AnswerRule, ContentRule, ParameterRule, accepts};
 
 /// A method on a path, with what it takes.
 pub struct Operation {
@@ -16,6 +16,8 @@ pub struct Operation {
     pub(super) path: String,
     /// Sorted by location, then in the order of declaration: the order in which violations are answered.
     pub(crate) parameters: Vec<ParameterRule>,
+    /// The names that the query may have, for those that servers take for one of them.
+    pub(crate) query_names: Aliases,
     pub(crate) content: Option<Arc<ContentRule>>,
     pub(super) answers: Vec<AnswerRule>,
     /// `None`: the document says nothing of who may ask.
