@@ -19,6 +19,11 @@ flock 9
 unpack() {
   (cd "$root" && apt-get download "$@" >&2 && for package in ./*.deb; do dpkg -x "$package" system; done)
   rm -f "$root"/*.deb
+  # A Java links to its configuration by the place where the package would be installed.
+  local link
+  while read -r link; do
+    ln -sfn "$root/system$(readlink "$link")" "$link"
+  done < <(find "$root/system" -lname '/etc/*')
 }
 
 # The packages of a program that are missing here, without what its package recommends.
@@ -27,15 +32,17 @@ missing() {
 }
 
 # A program that the machine has is used as it is; another is unpacked and started with the libraries that came with it.
+# More packages may be named that must come together with it, whether the machine has them or not.
 offer() {
   local name=$1 package=$2 found
+  shift 2
   [ -e "$root/bin/$name" ] && return
   if found=$(command -v "$name"); then
     ln -s "$found" "$root/bin/$name"
     return
   fi
   # shellcheck disable=SC2046 # names of packages
-  unpack $(missing "$package")
+  unpack $({ missing "$package"; printf '%s\n' "$@"; } | sort -u)
   found=$(find "$root/system" \( -name "$name" -o -name "$name[0-9]*" \) -type f -perm -u+x | head -n 1)
   [ -n "$found" ] || { echo "the packages hold no $name" >&2; exit 1; }
   local libraries=$root/system/usr/lib/$(uname -m)-linux-gnu
@@ -58,9 +65,15 @@ if ! cmp -s "$here/package.json" "$root/installed.json"; then
 fi
 offer node nodejs
 offer php php-cli
-offer java default-jre-headless
+if [ ! -e "$root/bin/java" ] || [ ! -e "$root/bin/javac" ]; then
+  # A compiler runs in the Java beside it.
+  # shellcheck disable=SC2046 # names of packages
+  for name in javac java; do
+    offer "$name" default-jdk-headless $(apt-cache depends default-jdk-headless default-jre-headless |
+      awk '$1 == "Depends:" && $2 ~ /^openjdk/ { print $2 }')
+  done
+fi
 if ! cmp -s "$here/Read.java" "$root/Read.java"; then
-  offer javac default-jdk-headless
   mkdir -p "$root/classes"
   [ -n "$(find "$root/system" -name 'tomcat-coyote-*.jar' 2>/dev/null)" ] || unpack libtomcat10-java
   jars=$(find "$root/system" -name 'tomcat-*-10.1.*.jar' -path '*/tomcat/*' | tr '\n' ':')

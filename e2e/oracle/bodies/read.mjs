@@ -7,7 +7,7 @@ const require = createRequire(process.cwd() + "/");
 const busboy = require("busboy");
 const qs = require("qs");
 
-const shown = (text) => Buffer.from(text ?? "", "utf8").toString("latin1");
+const shown = (text) => Buffer.from(String(text ?? ""), "utf8").toString("latin1");
 
 function flat(name, value, all) {
   if (value !== null && typeof value === "object") {

@@ -76,7 +76,7 @@ impl Aliases {
 /// A name as the most lenient of them reads it.
 fn path(name: &str) -> Path {
     let is_ignored =
-        |c: char| c.is_whitespace() || c.is_control() || matches!(c, '\u{feff}' | '[' | ']' | '!');
+        |c: char| c.is_whitespace() || c.is_control() || matches!(c, '\u{feff}' | '[' | ']' | '!' | '?');
     let name = name.trim_start_matches(is_ignored);
     let mut path = Path::new();
     for (position, part) in name.split(['[', ']']).enumerate() {

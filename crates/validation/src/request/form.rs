@@ -88,8 +88,13 @@ impl Form<'_> {
         let mut members = Map::new();
         // `owner[id]` and `tags[]`, by the name of the declared member.
         let mut deep: HashMap<&str, Deep> = HashMap::new();
+        let mut files: HashMap<&str, bool> = HashMap::new();
         for part in parts {
             let name = part.name;
+            // Servers keep files and texts apart: each of the two would look complete.
+            if *files.entry(base(name)).or_insert(part.is_file) != part.is_file {
+                return Err(Fault::Ambiguous(name.to_owned()));
+            }
             let of = member(shape, name);
             let is_declared = shape.members.contains_key(name);
             if !is_declared {
@@ -163,9 +168,9 @@ fn spelling(encoding: Option<&Encoding>, of: &Shape, pairs: &Pairs<'_>, name: &s
     let style = match style {
         Some(style) => style,
         None if encoding.is_some_and(|encoding| encoding.is_json) => Style::Json,
-        // OpenAPI leaves objects in forms without a word about their style open; both ways are common.
+        // OpenAPI leaves objects in forms without a word about their style open; brackets and JSON are common.
         None if has_brackets && has_parts(of) => Style::Deep,
-        None if of.is_nested() && first.is_some_and(starts_json) => Style::Json,
+        None if of.is_object() || of.is_nested() && first.is_some_and(starts_json) => Style::Json,
         None => Style::Form,
     };
     let explode = encoding.and_then(|encoding| encoding.explode).unwrap_or(style == Style::Form);

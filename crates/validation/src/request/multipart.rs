@@ -7,6 +7,8 @@
 use std::borrow::Cow;
 
 use super::header_value::{HeaderValue, is_token};
+use super::pairs::base;
+use super::spelling::is_bracketed;
 use super::text::decode;
 
 /// What PHP, Werkzeug and Tomcat read by default; beyond it some of them drop fields without a word.
@@ -116,7 +118,9 @@ fn part(bytes: &[u8]) -> Result<Part<'_>, &'static str> {
         return Err("a part's Content-Disposition is not form-data");
     }
     let content = &bytes[head_end + 4..];
-    let (name, is_file) = (part_name(&disposition)?, is_file(&disposition)?);
+    let is_bytes = |content_type: &str| content_type.eq_ignore_ascii_case("application/octet-stream");
+    let is_nothing = content.is_empty() && content_type.is_some_and(is_bytes);
+    let (name, is_file) = (part_name(&disposition)?, is_file(&disposition, is_nothing)?);
     check_type(content_type, is_file, content)?;
     Ok(Part { name, is_file, content_type, content })
 }
@@ -132,7 +136,10 @@ fn part_name<'v>(disposition: &HeaderValue<'v>) -> Result<&'v str, &'static str>
     }
     // Werkzeug decodes the one, Tomcat the other.
     let is_encoded = name.contains("=?") || has_percent_encoding(name);
-    if is_encoded || name.trim() != name {
+    // PHP drops a file whose name has brackets that do not match.
+    let (base, path) = name.split_at(base(name).len());
+    let is_bracketed = !base.contains(']') && (path.is_empty() || is_bracketed(path));
+    if is_encoded || !is_bracketed || name.trim() != name {
         return Err("a part's name is malformed");
     }
     Ok(name)
@@ -145,15 +152,26 @@ fn has_percent_encoding(text: &str) -> bool {
 }
 
 /// Whether the part is a file. A filename that some would read differently is an error; that browsers percent-encode
-/// quotation marks in it is none, since nobody judges it.
-fn is_file(disposition: &HeaderValue<'_>) -> Result<bool, &'static str> {
-    let filename = disposition.parameter("filename");
-    let Some(extended) = disposition.parameter("filename*") else { return Ok(filename.is_some()) };
+/// quotation marks in it, and some servers decode them, is none.
+fn is_file(disposition: &HeaderValue<'_>, is_nothing: bool) -> Result<bool, &'static str> {
+    let filename = disposition.parameter("filename").map(|filename| filename.text);
+    let Some(extended) = disposition.parameter("filename*") else {
+        return match filename {
+            None => Ok(false),
+            // Where no file is chosen, as browsers write it; some drop such a part with all that it holds.
+            Some("") if is_nothing => Ok(true),
+            // Tomcat decodes it.
+            Some(filename) if !is_plain(filename) || filename.contains("=?") => {
+                Err("a part's filename is malformed")
+            }
+            Some(_) => Ok(true),
+        };
+    };
     // Alone it makes a file for some, and a field for PHP.
-    let filename = filename.ok_or("a part has an extended filename only")?.text;
+    let filename = filename.ok_or("a part has an extended filename only")?;
     let (charset, rest) = extended.text.split_once('\'').unwrap_or_default();
     let (_, encoded) = rest.split_once('\'').unwrap_or_default();
-    let decoded = decode(encoded).ok().filter(|text| !text.contains(|c: char| c == '\\' || c.is_control()));
+    let decoded = decode(encoded).ok().filter(|text| is_plain(text) && !encoded.contains(['\'', '*']));
     let agrees = decoded.is_some_and(|decoded| {
         let as_percent = decode(filename).unwrap_or(Cow::Borrowed(filename));
         decoded == filename
@@ -162,6 +180,13 @@ fn is_file(disposition: &HeaderValue<'_>) -> Result<bool, &'static str> {
     });
     let is_sound = !extended.is_quoted && charset.eq_ignore_ascii_case("utf-8") && agrees;
     is_sound.then_some(true).ok_or("a part has two filenames")
+}
+
+/// Whether a filename is one after its folders are left out, as PHP and busboy do, and blanks around it, as Tomcat does.
+fn is_plain(filename: &str) -> bool {
+    let name = filename.rsplit('/').next().unwrap_or_default();
+    let is_name = !matches!(name, "" | "." | "..");
+    is_name && filename.trim() == filename && !filename.contains(|c: char| c == '\\' || c.is_control())
 }
 
 /// The text of `=?utf-8?B?…?=` (RFC 2047), in which .NET writes filenames that are not ASCII.
@@ -315,11 +340,20 @@ mod tests {
             ("filename=a; filename*=a", Err("a part has two filenames")),
             ("filename=a; filename*=\"utf-8''a\"", Err("a part has two filenames")),
             ("filename*=utf-8''a", Err("a part has an extended filename only")),
+            ("filename=a; filename*=utf-8''a'", Err("a part has two filenames")),
+            ("filename=\"..\"; filename*=utf-8''..", Err("a part has two filenames")),
+            ("filename=\"\"; filename*=utf-8''", Err("a part has two filenames")),
+            ("filename=\"\"", Err("a part's filename is malformed")),
+            ("filename=\"a/..\"", Err("a part's filename is malformed")),
+            ("filename=\"a/\"", Err("a part's filename is malformed")),
+            ("filename=\" a\"", Err("a part's filename is malformed")),
+            ("filename=\"=?utf-8?Q?a?=\"", Err("a part's filename is malformed")),
+            ("filename=\"../a\"", Ok(true)),
             ("filename=a", Ok(true)),
             ("x=a", Ok(false)),
         ] {
             let text = format!("form-data; name=f; {parameters}");
-            assert_eq!(is_file(&HeaderValue::parse(&text).unwrap()), expected, "{parameters}");
+            assert_eq!(is_file(&HeaderValue::parse(&text).unwrap(), false), expected, "{parameters}");
         }
     }
 }

@@ -17,8 +17,8 @@ pub(super) struct Pairs<'t> {
     index: Option<HashMap<String, Vec<usize>>>,
     /// Names that are percent-encoded wrongly, or not in UTF-8.
     undecodable: Vec<&'t str>,
-    /// Names behind a semicolon, which separates pairs for some servers.
-    behind_semicolon: Vec<Cow<'t, str>>,
+    /// Names that end or begin elsewhere for some servers, such as behind a semicolon.
+    hidden: Vec<Cow<'t, str>>,
 }
 
 impl<'t> Pairs<'t> {
@@ -33,18 +33,19 @@ impl<'t> Pairs<'t> {
             })
         };
         let all = pairs.map(|(raw_name, raw)| (name(raw_name), raw)).collect();
-        let behind_semicolon = match text.contains(';') {
-            true => text
-                .split('&')
-                .flat_map(|part| part.split(';').skip(1))
-                .map(|part| {
-                    let (raw_name, _) = part.split_once('=').unwrap_or((part, ""));
-                    name(raw_name)
-                })
-                .collect(),
-            false => Vec::new(),
-        };
-        Self { undecodable, behind_semicolon, ..Self::of(all) }
+        let mut hidden = Vec::new();
+        for part in text.split('&').filter(|part| part.contains([';', ']', '%'])) {
+            let behind =
+                part.split(';').skip(1).map(|part| part.split_once('=').map_or(part, |(name, _)| name));
+            hidden.extend(behind.map(&mut name));
+            // Express takes the first `]=` for the end of a name.
+            if let Some((raw_name, value)) = part.split_once('=')
+                && ["]=", "%5D=", "%5d="].iter().any(|end| value.contains(end))
+            {
+                hidden.push(name(raw_name));
+            }
+        }
+        Self { undecodable, hidden, ..Self::of(all) }
     }
 
     pub(super) fn of(all: Vec<(Cow<'t, str>, &'t str)>) -> Self {
@@ -55,7 +56,7 @@ impl<'t> Pairs<'t> {
             }
             index
         });
-        Self { all, index, undecodable: Vec::new(), behind_semicolon: Vec::new() }
+        Self { all, index, undecodable: Vec::new(), hidden: Vec::new() }
     }
 
     pub(super) fn all(&self) -> &[(Cow<'t, str>, &'t str)] {
@@ -69,7 +70,7 @@ impl<'t> Pairs<'t> {
             return None;
         }
         let is_alias = |name: &&str| !taken(name) && aliases.covers(name);
-        let hidden = self.behind_semicolon.iter().map(AsRef::as_ref);
+        let hidden = self.hidden.iter().map(AsRef::as_ref);
         let mut names = self.all.iter().map(|(name, _)| name.as_ref());
         self.undecodable
             .first()

@@ -15,8 +15,8 @@ use super::text::{Undecodable, decode, scalar};
 use crate::DocumentOptions;
 use crate::schema::{Shape, Types};
 
-/// `a[b][c]…` is read to this depth, as Express does.
-const MAX_BRACKETS: usize = 5;
+/// `a[b][c]…` is read to this depth: some documents need more than the 5 that Express reads by default.
+const MAX_BRACKETS: usize = 8;
 
 /// How one value is written.
 #[derive(Debug, Clone, Copy)]
@@ -68,6 +68,10 @@ impl Spelling {
                     None => Ok(Some(deep.value(shape))),
                 };
             }
+            // Without brackets it is a text, whatever it looks like.
+            if let Some(raw) = pairs.named(name).next().filter(|_| shape.is_object()) {
+                return Err(Unread::brackets(raw));
+            }
         }
         if shape.is_object() && self.style == Style::Form && self.explode {
             return exploded_object(pairs, shape, decode);
@@ -86,9 +90,11 @@ impl Spelling {
         if !shape.is_list() {
             return Ok(Some(repeated(&raws, shape, decode)?));
         }
-        // With `explode`, a comma is a part of the value.
-        let parts: Vec<&str> =
-            if self.explode { raws } else { raws.iter().flat_map(|raw| self.split(raw)).collect() };
+        // With `explode`, a comma is a part of the value; without, the whole list is one value.
+        if !self.explode && raws.len() > 1 {
+            return Err(Unread::repeated(first));
+        }
+        let parts: Vec<&str> = if self.explode { raws } else { self.split(first) };
         Ok(Some(list_or_text(&parts, shape, decode)?))
     }
 
