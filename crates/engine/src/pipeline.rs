@@ -521,7 +521,13 @@ fn checked(
         let refused = Refused::from(Condition::BodyUnsupportedMediaType);
         return Err(refused.because("the content is encoded, and cannot be looked into"));
     }
-    let content_type = parts.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let content_type = parts.headers.get(CONTENT_TYPE).map(|value| value.to_str()).transpose();
+    if content_type.is_err() && found.operation.takes_content() {
+        // Servers read the beginning of it.
+        let refused = Refused::from(Condition::BodyUnsupportedMediaType);
+        return Err(refused.because("the Content-Type is not ASCII"));
+    }
+    let content_type = content_type.unwrap_or_default();
     match settings.document.check_content(found.operation, content_type, bytes) {
         Checked::Checked { value, violations } => Ok((value, violations)),
         Checked::Refused(problem) => Err(Refused::from(problem.condition).because(problem.cause)),

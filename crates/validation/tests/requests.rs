@@ -209,6 +209,65 @@ fn unknown_query_parameters_are_refused_where_the_operator_wants_it() {
     assert_eq!(lines(&ask(&bare, "/x?", &[])), [""; 0]);
 }
 
+const ALIASED: &str = "openapi: 3.1.0
+paths:
+  /x:
+    get:
+      operationId: x
+      parameters:
+        - { name: brand, in: query, schema: { type: string } }
+        - { name: a_b, in: query, schema: { type: string } }
+        - { name: free, in: query, schema: { pattern: ^user$ } }
+        - { name: data, in: query, content: { application/json: { schema: { type: object } } } }
+        - { name: ids, in: query, explode: false, schema: { type: array, items: { type: string } } }
+        - { name: deep, in: query, style: deepObject, explode: true, schema: { type: object } }
+  /bare: { get: { operationId: bare } }
+";
+
+#[test]
+fn rejects_query_names_that_servers_read_as_declared_ones() {
+    let (unknown, format) = ("param.invalid.unknown", "param.invalid.format.other");
+    for unknown_query in [UnknownQuery::Ignore, UnknownQuery::Warn, UnknownQuery::Refuse] {
+        let document = load(ALIASED, DocumentOptions { unknown_query, ..DocumentOptions::default() });
+        for (query, expected) in [
+            ("+brand=x", unknown),
+            ("%20brand=x", unknown),
+            ("brand[]=x", unknown),
+            ("brand%5B0%5D=x", unknown),
+            ("brand%00=x", unknown),
+            ("?brand=x", unknown),
+            ("BRAND=x", unknown),
+            ("a.b=x", unknown),
+            ("a+b=x", unknown),
+            ("brand%FF=x", unknown),
+            ("brand=a;brand=x", unknown),
+            ("brand=a]=x", unknown),
+            ("free=user&free=admin", format),
+            ("data=%7B%7D&data=%7B%7D", format),
+            ("ids=a,b&ids=c", format),
+            ("deep=x", format),
+            ("deep[a]=x&deep=y", format),
+            ("deep[a]=x&deep[a]=y", format),
+            ("deep[a]=x&deep[a][b]=y", format),
+        ] {
+            let violations = ask(&document, &format!("/x?{query}"), &[]).violations;
+            let conditions: Vec<_> = violations.iter().map(|found| found.condition.to_string()).collect();
+            assert_eq!(conditions, [expected], "{query} where unknown ones are {unknown_query:?}");
+        }
+    }
+    let ignored = load(ALIASED, DocumentOptions::default());
+    for target in [
+        "/x?brands=x&brand_=y&utm_source=z&_=1&other[a]=b&c.d=e",
+        "/x?brand=a;b&a_b=%3Bbrand%3Dx",
+        "/x?deep[a]=x&deep[b][c]=y",
+        "/bare?+brand=x&brand[]=y&%FF=z;brand",
+    ] {
+        assert_eq!(lines(&ask(&ignored, target, &[])), [""; 0], "{target}");
+    }
+    let violations = ask(&ignored, &format!("/x?{}", "x&".repeat(1_001)), &[]).violations;
+    assert_eq!(violations[0].condition.to_string(), "param.invalid.count.max");
+}
+
 #[test]
 fn violations_are_capped_and_formats_may_be_remarks() {
     let options =
@@ -256,6 +315,7 @@ fn content_is_read_by_its_media_type() {
     let several = "{ content: { application/json: {}, application/*+json: { schema: { type: object } }, text/*: {}, application/x-yaml: {} } }";
     let any = "{ content: { '*/*': {} } }";
     let opaque = "{ required: true, content: { text/csv: {} } }";
+    let form = "{ content: { application/x-www-form-urlencoded: { schema: { type: object } } } }";
     for (body, content_type, bytes, expected) in [
         (json, Some("application/json"), "{}", "{}"),
         (json, Some("Application/JSON; charset=UTF-8"), "{}", "{}"),
@@ -282,6 +342,13 @@ fn content_is_read_by_its_media_type() {
         (any, Some("application/json"), "{", "none"),
         (opaque, Some("text/csv"), "a,b", "none"),
         (opaque, Some("text/csv"), "", "param.missing"),
+        (form, Some("application/x-www-form-urlencoded"), "a=1", "{\"a\":\"1\"}"),
+        (form, None, "a=1", "body.unsupported_media_type"),
+        (form, Some("application/x-www-form-urlencoded,text/plain"), "a=1", "body.unsupported_media_type"),
+        (form, Some("application/X-www-form-urlencoded"), "a=1", "body.unsupported_media_type"),
+        (form, Some("application/x-www-form-urlencoded; a=b; A=c"), "a=1", "body.unsupported_media_type"),
+        (json, Some("application/json; charset=utf-8; charset=utf-16"), "{}", "body.unsupported_media_type"),
+        (any, Some("application/json, text/plain"), "{", "body.unsupported_media_type"),
     ] {
         check_content(&with_body(body), content_type, bytes.as_bytes(), expected);
     }

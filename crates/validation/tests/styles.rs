@@ -215,6 +215,38 @@ fn parts_of_a_multipart_form_are_its_members() {
 }
 
 #[test]
+fn rejects_form_fields_that_servers_read_differently() {
+    let urlencoded = |text: &str| content("application/x-www-form-urlencoded", text);
+    let multipart = |name: &str| {
+        let head = format!("--x\r\nContent-Disposition: form-data; name=\"{name}\"");
+        content("multipart/form-data; boundary=x", &format!("{head}\r\n\r\n1\r\n--x--\r\n"))
+    };
+    for name in ["NAME", "name[]", "name[x]", "[name]", "!name"] {
+        let expected = vec![format!("param.invalid.unknown /{name}")];
+        assert_eq!(urlencoded(&format!("{name}=1")).unwrap().1, expected, "{name}");
+        assert_eq!(multipart(name).unwrap().1, expected, "{name} in a part");
+    }
+    for (text, expected) in [
+        ("+name=1", "param.invalid.unknown / name"),
+        ("name%00=1", "param.invalid.unknown /name\u{fffd}"),
+        ("x=1;name=2", "param.invalid.unknown /name"),
+        ("name=a&ids[0]=2", "param.invalid.unknown /ids[0]"),
+        ("name=a&tags=x&tags[]=y", "param.invalid.format.other "),
+        ("name=a&json=%7B%7D&json=%7B%7D", "param.invalid.format.other "),
+        ("name=a&owner=id%2C7", "param.invalid.type.object /owner"),
+    ] {
+        assert_eq!(urlencoded(text).unwrap().1, [expected], "{text}");
+    }
+    let unreadable = Err("body.unreadable".to_owned());
+    assert_eq!(urlencoded("name=a&_charset_=utf-16"), unreadable);
+    // Brackets of what the document declares as an object or a list are read, and judged.
+    for (name, member) in [("owner[id]", r#"{"owner":{"id":1}}"#), ("tags[]", r#"{"tags":["1"]}"#)] {
+        let value = serde_json::from_str(member).unwrap();
+        assert_eq!(multipart(name), Ok((Some(value), vec!["param.missing /name".to_owned()])), "{name}");
+    }
+}
+
+#[test]
 fn hostile_forms_stay_within_bounds() {
     let many: String = (0..100_000).map(|number| format!("k{number}=1&")).collect();
     let deep = format!("name=a&owner{}=1", "[a]".repeat(100_000));

@@ -28,7 +28,7 @@ pub use security::{SecurityKind, SecurityScheme};
 
 use crate::DocumentOptions;
 use crate::request::{
-    self, Answer, AnswerRule, Content, ContentRule, MediaTypeRule, ParameterRule, Parameters, Style,
+    self, Aliases, Answer, AnswerRule, Content, ContentRule, MediaTypeRule, ParameterRule, Parameters, Style,
 };
 use crate::schema::{Compiler, Dialect, Places, Schemas, Shape};
 use contents::RawMediaType;
@@ -244,7 +244,8 @@ fn media_types(
         let compiled = media_type.schema.map(|pointer| schema(&pointer, media_type.kind));
         let (schema, shape) = compiled.unwrap_or_default();
         let RawMediaType { range, kind, encodings, .. } = media_type;
-        MediaTypeRule { range, kind, schema, shape, encodings }
+        let names = Aliases::of(shape.members.iter().map(|(name, of)| (name.as_str(), of.is_nested())));
+        MediaTypeRule { range, kind, schema, shape, names, encodings }
     };
     raw.into_iter().map(rule).collect()
 }
@@ -303,7 +304,18 @@ fn compile(raw: Vec<RawOperation>, schemas: &Schemas<'_>, found: &mut Diagnostic
         });
         let RawOperation { id, method, path, security, .. } = operation;
         let answers = Vec::new();
-        operations.push(Operation { index, id, method, path, parameters, content, answers, security });
+        let query_names = Aliases::of(parameters.iter().flat_map(ParameterRule::query_names));
+        operations.push(Operation {
+            index,
+            id,
+            method,
+            path,
+            parameters,
+            query_names,
+            content,
+            answers,
+            security,
+        });
     }
     operations
 }

@@ -7,7 +7,7 @@ use http::Method;
 
 use super::security::Requirement;
 use crate::path::{PathCharacters, canonical_path};
-use crate::request::{AnswerRule, ContentRule, ParameterRule, Style, accepts};
+use crate::request::{Aliases, AnswerRule, ContentRule, ParameterRule, Style, accepts};
 
 /// A method on a path, with what it takes.
 pub struct Operation {
@@ -17,6 +17,8 @@ pub struct Operation {
     pub(super) path: String,
     /// Sorted by location, then in the order of declaration: the order in which violations are answered.
     pub(crate) parameters: Vec<ParameterRule>,
+    /// The names that the query may have, for those that servers take for one of them.
+    pub(crate) query_names: Aliases,
     pub(crate) content: Option<Arc<ContentRule>>,
     pub(super) answers: Vec<AnswerRule>,
     /// `None`: the document says nothing of who may ask.

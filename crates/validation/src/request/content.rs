@@ -3,13 +3,17 @@
 use std::sync::Arc;
 
 use demur_contract::{Condition, Location, Value as Limit, Violation};
+use http::header::{CONTENT_TYPE, HeaderMap};
 use serde_json::Value;
 
+use super::header_value::{HeaderValue, is_token};
 use super::json::{self, JsonProblem};
 use super::keyword::judge;
+use super::spelling::Unread;
 use super::violations::{Subject, Violations};
-use super::{Content, ContentProblem, excerpt, form, multipart};
+use super::{Aliases, Content, ContentProblem, MAX_FIELDS, excerpt, form, multipart};
 use crate::DocumentOptions;
+use crate::document::pointer::join;
 use crate::document::{Encoding, MediaKind, essence};
 use crate::schema::{Schema, Shape};
 
@@ -28,6 +32,8 @@ pub(crate) struct MediaTypeRule {
     pub(crate) schema: Option<Arc<Schema>>,
     /// How a form's texts become values.
     pub(crate) shape: Shape,
+    /// The names of a form's fields, for those that servers take for one of them.
+    pub(crate) names: Aliases,
     pub(crate) encodings: Vec<Encoding>,
 }
 
@@ -47,7 +53,7 @@ pub(crate) fn check_content(
     let Some(media_type) = media_type else {
         return Content::Checked { value: None, violations: Vec::new() };
     };
-    let value = match media_type.read(content_type.unwrap_or_default(), bytes, options.max_depth) {
+    let value = match media_type.read(content_type, bytes, options.max_depth) {
         Ok(Some(value)) => value,
         Ok(None) => return Content::Checked { value: None, violations: Vec::new() },
         Err(unread) => return unread,
@@ -61,11 +67,15 @@ pub(crate) fn check_content(
 
 impl MediaTypeRule {
     /// The value; `None` where content is not looked into. `Err` is the answer then. `max_depth` is how deep JSON may nest.
-    fn read(&self, content_type: &str, bytes: &[u8], max_depth: usize) -> Result<Option<Value>, Content> {
-        let text = || {
-            let unreadable = |_| refused(Condition::BodyUnreadable, "the content is not UTF-8".to_owned());
-            std::str::from_utf8(bytes).map_err(unreadable)
-        };
+    fn read(
+        &self,
+        content_type: Option<&str>,
+        bytes: &[u8],
+        max_depth: usize,
+    ) -> Result<Option<Value>, Content> {
+        let unreadable = |cause: &str| refused(Condition::BodyUnreadable, cause.to_owned());
+        let form = form::Form { shape: &self.shape, names: &self.names, encodings: &self.encodings };
+        let text = || std::str::from_utf8(bytes).map_err(|_| unreadable("the content is not UTF-8"));
         Ok(Some(match self.kind {
             MediaKind::Other => return Ok(None),
             MediaKind::Json => json::read(bytes, max_depth).map_err(|problem| match problem {
@@ -78,31 +88,57 @@ impl MediaTypeRule {
             _ if self.schema.is_none() => return Ok(None),
             MediaKind::Text => Value::String(text()?.to_owned()),
             MediaKind::Form => {
-                form::urlencoded(text()?, &self.shape, &self.encodings).map_err(|raw| undecodable(&raw))?
+                strict(content_type)?;
+                form.urlencoded(text()?).map_err(|fault| fault.into_content())?
             }
             MediaKind::Multipart => {
-                let unreadable = |cause: &str| refused(Condition::BodyUnreadable, cause.to_owned());
-                let boundary = multipart::boundary(content_type)
-                    .ok_or_else(|| unreadable("the Content-Type names no boundary"))?;
-                let parts = multipart::read(bytes, &boundary).map_err(unreadable)?;
-                form::multipart(&parts, &self.shape, &self.encodings)
+                let boundary = multipart::boundary(&strict(content_type)?).map_err(unreadable)?;
+                let parts = multipart::read(bytes, boundary).map_err(unreadable)?;
+                form.multipart(&parts).map_err(|fault| fault.into_content())?
             }
         }))
     }
 }
 
-/// Broken percent-encoding in a form.
-fn undecodable(raw: &str) -> Content {
-    let violation = Violation {
-        condition: Condition::ParamFormatOther,
-        location: Location::Body,
-        param: String::new(),
-        pointer: String::new(),
-        value: Some(excerpt::text(raw)),
-        limit: Some(Limit::Text("percent-encoding".to_owned())),
-        allowed: Vec::new(),
-    };
-    Content::Checked { value: None, violations: vec![violation] }
+/// The Content-Type of a form. Servers parse no form without one, Tomcat none whose type is not in lower case, and they
+/// differ in what they make of a malformed one.
+fn strict(content_type: Option<&str>) -> Result<HeaderValue<'_>, Content> {
+    let parsed = content_type.and_then(HeaderValue::parse).filter(|parsed| {
+        let is_extended = parsed.parameters().iter().any(|parameter| parameter.name.contains('*'));
+        !is_extended && !parsed.value.contains(|c: char| c.is_ascii_uppercase())
+    });
+    let cause = "the Content-Type of a form is absent, malformed or not in lower case";
+    parsed.ok_or_else(|| refused(Condition::BodyUnsupportedMediaType, cause.to_owned()))
+}
+
+/// The names of the fields of the form that a request says it has.
+pub(super) fn form_names<'c>(rule: &'c ContentRule, headers: &HeaderMap) -> Option<&'c Aliases> {
+    let content_type = headers.get(CONTENT_TYPE)?.to_str().ok()?;
+    let media_type = rule.media_type(Some(content_type)).ok()??;
+    let is_form = matches!(media_type.kind, MediaKind::Form | MediaKind::Multipart);
+    (is_form && !media_type.names.is_empty()).then_some(&media_type.names)
+}
+
+impl form::Fault {
+    fn into_content(self) -> Content {
+        let (condition, param, value, limit) = match self {
+            form::Fault::Unreadable(cause) => return refused(Condition::BodyUnreadable, cause.to_owned()),
+            form::Fault::Unread(Unread { raw, rule }) => {
+                (Condition::ParamFormatOther, String::new(), raw, Some(Limit::Text(rule.to_owned())))
+            }
+            form::Fault::Ambiguous(name) => (Condition::ParamUnknown, name, String::new(), None),
+            form::Fault::TooMany => {
+                let limit = i64::try_from(MAX_FIELDS).ok().map(Limit::Int);
+                (Condition::ParamCountMax, String::new(), String::new(), limit)
+            }
+        };
+        let param = excerpt::text(&param);
+        let pointer = if param.is_empty() { String::new() } else { join("", &param) };
+        let value = Some(excerpt::text(&value));
+        let location = Location::Body;
+        let violation = Violation { condition, location, param, pointer, value, limit, allowed: Vec::new() };
+        Content::Checked { value: None, violations: vec![violation] }
+    }
 }
 
 /// No content at all, whatever its type is said to be.
@@ -147,13 +183,10 @@ impl ContentRule {
             return Err(format!("`{}` is not declared", excerpt::text(given)));
         };
         // RFC 8259 §8.1: JSON is UTF-8.
-        match charset(given) {
-            Some(charset)
-                if media_type.kind != MediaKind::Other && !charset.eq_ignore_ascii_case("utf-8") =>
-            {
-                Err(format!("content in the charset `{}`", excerpt::text(charset)))
-            }
-            _ => Ok(Some(media_type)),
+        let other = charsets(given).find(|charset| !charset.eq_ignore_ascii_case("utf-8"));
+        match other.filter(|_| media_type.kind != MediaKind::Other) {
+            Some(charset) => Err(format!("content in the charset `{}`", excerpt::text(charset))),
+            None => Ok(Some(media_type)),
         }
     }
 }
@@ -170,17 +203,19 @@ pub(super) fn covering<'m>(media_types: &'m [MediaTypeRule], name: &str) -> Opti
     {
         return Some(suffix);
     }
-    // A range holds no asterisk of the caller's: `a/*` as a Content-Type names nothing.
+    // A range holds no asterisk of the caller's: `a/*` as a Content-Type names nothing. Nor does what is no media type,
+    // of which some servers read the beginning.
     let (kind, subtype) = name.split_once('/')?;
-    if kind.is_empty() || subtype.is_empty() || name.contains('*') {
+    if !is_token(kind) || !is_token(subtype) || name.contains('*') {
         return None;
     }
     let range = media_types.iter().find(|media_type| media_type.range.strip_suffix("/*") == Some(kind));
     range.or_else(|| find("*/*"))
 }
 
-fn charset(content_type: &str) -> Option<&str> {
-    content_type.split(';').skip(1).find_map(|parameter| {
+/// Every charset that a Content-Type names.
+fn charsets(content_type: &str) -> impl Iterator<Item = &str> {
+    content_type.split(';').skip(1).filter_map(|parameter| {
         let (name, value) = parameter.split_once('=')?;
         name.trim().eq_ignore_ascii_case("charset").then(|| value.trim().trim_matches('"'))
     })

@@ -1,45 +1,160 @@
 //! Content of forms (`application/x-www-form-urlencoded`, `multipart/form-data`) → the value that the schema
 //! judges, as if it had come as JSON.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use serde_json::{Map, Value};
 
 use super::multipart::Part;
 use super::pairs::{Pairs, base};
-use super::spelling::{Spelling, json_or_text, member};
+use super::spelling::{Deep, Spelling, Unread, is_bracketed, json_or_text, member};
 use super::style::Style;
 use super::text::{decode_form, scalar};
+use super::{Aliases, MAX_FIELDS};
 use crate::document::{Encoding, MediaKind};
-use crate::schema::Shape;
+use crate::schema::{Shape, Types};
 
-/// `Err` holds the text that cannot be decoded.
-pub(super) fn urlencoded(text: &str, shape: &Shape, encodings: &[Encoding]) -> Result<Value, String> {
-    let pairs = Pairs::read(text);
-    let mut members = Map::new();
-    for (name, of) in &shape.members {
-        let encoding = encodings.iter().find(|encoding| encoding.name == *name);
-        let value = match spelling(encoding, of, &pairs, name) {
-            Some(spelling) => spelling.in_pairs(&pairs, name, of, decode_form)?,
-            None => None,
-        };
-        if let Some(value) = value {
-            members.insert(name.clone(), value);
-        }
+/// What the document says of a form.
+pub(super) struct Form<'f> {
+    pub(super) shape: &'f Shape,
+    pub(super) names: &'f Aliases,
+    pub(super) encodings: &'f [Encoding],
+}
+
+/// Why a form is not read to its end.
+pub(super) enum Fault {
+    Unread(Unread),
+    /// Some server reads this name as a declared one, or it cannot be decoded.
+    Ambiguous(String),
+    /// It has more fields than servers read.
+    TooMany,
+    Unreadable(&'static str),
+}
+
+impl From<Unread> for Fault {
+    fn from(unread: Unread) -> Self {
+        Fault::Unread(unread)
     }
-    // What is not declared is for `additionalProperties` to judge.
-    let mut seen: HashSet<&str> = HashSet::new();
-    for (name, _) in pairs.all() {
-        let is_known = shape.members.contains_key(&**name) || shape.members.contains_key(base(name));
-        if is_known || !seen.insert(name) {
-            continue;
+}
+
+impl Form<'_> {
+    pub(super) fn urlencoded(&self, text: &str) -> Result<Value, Fault> {
+        let pairs = Pairs::read(text);
+        if pairs.all().len() > MAX_FIELDS {
+            return Err(Fault::TooMany);
         }
-        let of = member(shape, name);
-        if let Some(value) = SPREAD.in_pairs(&pairs, name, of, decode_form)? {
-            members.insert(name.to_string(), value);
+        let Self { shape, encodings, .. } = self;
+        let mut members = Map::new();
+        // Those whose brackets are read.
+        let mut deep: HashSet<&str> = HashSet::new();
+        for (name, of) in &shape.members {
+            let encoding = encodings.iter().find(|encoding| encoding.name == *name);
+            let Some(spelling) = spelling(encoding, of, &pairs, name) else { continue };
+            if let Some(raw) =
+                pairs.named(name).next().filter(|_| pairs.is_repeated(name) && !of.may_repeat())
+            {
+                return Err(Unread::repeated(raw).into());
+            }
+            if spelling.style == Style::Deep {
+                deep.insert(name);
+            }
+            if let Some(value) = spelling.in_pairs(&pairs, name, of, decode_form)? {
+                members.insert(name.clone(), value);
+            }
         }
+        let taken = |name: &str| shape.members.contains_key(name) || deep.contains(base(name));
+        if let Some(name) = pairs.ambiguous(self.names, taken) {
+            return Err(Fault::Ambiguous(name.to_owned()));
+        }
+        if let Some(charset) = pairs.named(CHARSET).next() {
+            check_charset(charset)?;
+        }
+        // What is not declared is for `additionalProperties` to judge.
+        let mut seen: HashSet<&str> = HashSet::new();
+        for (name, _) in pairs.all() {
+            if taken(name) || !seen.insert(name) {
+                continue;
+            }
+            let of = member(shape, name);
+            if let Some(value) = SPREAD.in_pairs(&pairs, name, of, decode_form)? {
+                members.insert(name.to_string(), value);
+            }
+        }
+        Ok(Value::Object(members))
     }
-    Ok(Value::Object(members))
+
+    pub(super) fn multipart(&self, parts: &[Part<'_>]) -> Result<Value, Fault> {
+        let Self { shape, names, encodings } = self;
+        let mut members = Map::new();
+        // `owner[id]` and `tags[]`, by the name of the declared member.
+        let mut deep: HashMap<&str, Deep> = HashMap::new();
+        let mut files: HashMap<&str, bool> = HashMap::new();
+        for part in parts {
+            let name = part.name;
+            // Servers keep files and texts apart: each of the two would look complete.
+            if *files.entry(base(name)).or_insert(part.is_file) != part.is_file {
+                return Err(Fault::Ambiguous(name.to_owned()));
+            }
+            let of = member(shape, name);
+            let is_declared = shape.members.contains_key(name);
+            if !is_declared {
+                let text = || String::from_utf8_lossy(part.content);
+                if let Some(path) = self.path_below(name) {
+                    deep.entry(base(name)).or_default().put(path, text());
+                    continue;
+                }
+                if names.covers(name) {
+                    return Err(Fault::Ambiguous(name.to_owned()));
+                }
+                if name.eq_ignore_ascii_case(CHARSET) {
+                    check_charset(&text())?;
+                }
+            }
+            let encoding = encodings.iter().find(|encoding| encoding.name == name);
+            let element = if of.is_list() { of.items.as_deref().unwrap_or(of) } else { of };
+            let value = part_value(part, of, element, encoding);
+            match members.get_mut(name) {
+                Some(_) if is_declared && !of.may_repeat() => return Err(Unread::repeated(name).into()),
+                // A list is as many parts of one name as it has elements, or one part that holds it as JSON.
+                Some(Value::Array(items)) => items.push(value),
+                Some(first) => {
+                    let first = std::mem::take(first);
+                    members.insert(name.to_owned(), Value::Array(vec![first, value]));
+                }
+                None => {
+                    let value =
+                        if of.is_list() && !value.is_array() { Value::Array(vec![value]) } else { value };
+                    members.insert(name.to_owned(), value);
+                }
+            }
+        }
+        for (name, deep) in deep {
+            if members.contains_key(name) || deep.is_ambiguous() {
+                return Err(Fault::Ambiguous(name.to_owned()));
+            }
+            members.insert(name.to_owned(), deep.value(member(shape, name)));
+        }
+        Ok(Value::Object(members))
+    }
+
+    /// The brackets of a name that stands below a declared member that has parts.
+    fn path_below<'n>(&self, name: &'n str) -> Option<&'n str> {
+        let of = self.shape.members.get(base(name)).filter(|of| has_parts(of));
+        let path = &name[base(name).len()..];
+        of.and(Some(path)).filter(|path| is_bracketed(path))
+    }
+}
+
+/// HTML's field that tells the charset of all others, which browsers fill in.
+const CHARSET: &str = "_charset_";
+
+fn check_charset(charset: &str) -> Result<(), Fault> {
+    let is_utf8 = charset.eq_ignore_ascii_case("utf-8");
+    is_utf8.then_some(()).ok_or(Fault::Unreadable("the form says that it is not UTF-8"))
+}
+
+fn has_parts(of: &Shape) -> bool {
+    of.is_list() || of.types.contains(Types::OBJECT)
 }
 
 /// Form style, as a browser writes it.
@@ -53,9 +168,9 @@ fn spelling(encoding: Option<&Encoding>, of: &Shape, pairs: &Pairs<'_>, name: &s
     let style = match style {
         Some(style) => style,
         None if encoding.is_some_and(|encoding| encoding.is_json) => Style::Json,
-        // OpenAPI leaves objects in forms without a word about their style open; both ways are common.
-        None if has_brackets => Style::Deep,
-        None if of.is_nested() && first.is_some_and(starts_json) => Style::Json,
+        // OpenAPI leaves objects in forms without a word about their style open; brackets and JSON are common.
+        None if has_brackets && has_parts(of) => Style::Deep,
+        None if of.is_object() || of.is_nested() && first.is_some_and(starts_json) => Style::Json,
         None => Style::Form,
     };
     let explode = encoding.and_then(|encoding| encoding.explode).unwrap_or(style == Style::Form);
@@ -66,30 +181,6 @@ fn spelling(encoding: Option<&Encoding>, of: &Shape, pairs: &Pairs<'_>, name: &s
 
 fn starts_json(raw: &str) -> bool {
     ["{", "[", "%7B", "%7b", "%5B", "%5b"].iter().any(|start| raw.starts_with(start))
-}
-
-pub(super) fn multipart(parts: &[Part<'_>], shape: &Shape, encodings: &[Encoding]) -> Value {
-    let mut members = Map::new();
-    for part in parts {
-        let name = part.name.as_ref();
-        let of = member(shape, name);
-        let encoding = encodings.iter().find(|encoding| encoding.name == name);
-        let element = if of.is_list() { of.items.as_deref().unwrap_or(of) } else { of };
-        let value = part_value(part, of, element, encoding);
-        match members.get_mut(name) {
-            // A list is as many parts of one name as it has elements, or one part that holds it as JSON.
-            Some(Value::Array(items)) => items.push(value),
-            Some(first) => {
-                let first = std::mem::take(first);
-                members.insert(name.to_owned(), Value::Array(vec![first, value]));
-            }
-            None => {
-                let value = if of.is_list() && !value.is_array() { Value::Array(vec![value]) } else { value };
-                members.insert(name.to_owned(), value);
-            }
-        }
-    }
-    Value::Object(members)
 }
 
 fn part_value(part: &Part<'_>, of: &Shape, element: &Shape, encoding: Option<&Encoding>) -> Value {

@@ -3,11 +3,13 @@
 //! Answers are data. Which error a violation becomes, and in which words, is the contract's.
 
 mod accept;
+mod aliases;
 mod answer;
 mod branch;
 mod content;
 mod excerpt;
 mod form;
+mod header_value;
 mod json;
 mod keyword;
 mod multipart;
@@ -23,11 +25,15 @@ use demur_contract::{Condition, Violation};
 use serde_json::{Map, Value};
 
 pub(crate) use accept::accepts;
+pub(crate) use aliases::Aliases;
 pub use answer::{Answer, AnswerFault};
 pub(crate) use answer::{AnswerRule, StatusRange, check_answer, rule_for};
 pub(crate) use content::{ContentRule, MediaTypeRule, check_content};
 pub(crate) use parameters::{ParameterRule, check_parameters};
 pub(crate) use style::Style;
+
+/// More fields of a query or a form are not read: PHP, Werkzeug, Express and Tomcat drop those beyond it, or reject.
+const MAX_FIELDS: usize = 1_000;
 
 /// The parameters of one request, checked.
 #[derive(Default)]

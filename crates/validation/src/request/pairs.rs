@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 
+use super::aliases::Aliases;
 use super::text::decode_form;
 
 /// With more pairs than this, they are found by an index.
@@ -14,14 +15,37 @@ pub(super) struct Pairs<'t> {
     all: Vec<(Cow<'t, str>, &'t str)>,
     /// From the part of a name before its first bracket.
     index: Option<HashMap<String, Vec<usize>>>,
+    /// Names that are percent-encoded wrongly, or not in UTF-8.
+    undecodable: Vec<&'t str>,
+    /// Names that end or begin elsewhere for some servers, such as behind a semicolon.
+    hidden: Vec<Cow<'t, str>>,
 }
 
 impl<'t> Pairs<'t> {
     pub(super) fn read(text: &'t str) -> Self {
         let parts = text.split('&').filter(|part| !part.is_empty());
         let pairs = parts.map(|part| part.split_once('=').unwrap_or((part, "")));
-        // A name that cannot be decoded is no declared one; it stays as it is.
-        Self::of(pairs.map(|(name, raw)| (decode_form(name).unwrap_or(Cow::Borrowed(name)), raw)).collect())
+        let mut undecodable = Vec::new();
+        let mut name = |name: &'t str| {
+            decode_form(name).unwrap_or_else(|_| {
+                undecodable.push(name);
+                Cow::Borrowed(name)
+            })
+        };
+        let all = pairs.map(|(raw_name, raw)| (name(raw_name), raw)).collect();
+        let mut hidden = Vec::new();
+        for part in text.split('&').filter(|part| part.contains([';', ']', '%'])) {
+            let behind =
+                part.split(';').skip(1).map(|part| part.split_once('=').map_or(part, |(name, _)| name));
+            hidden.extend(behind.map(&mut name));
+            // Express takes the first `]=` for the end of a name.
+            if let Some((raw_name, value)) = part.split_once('=')
+                && ["]=", "%5D=", "%5d="].iter().any(|end| value.contains(end))
+            {
+                hidden.push(name(raw_name));
+            }
+        }
+        Self { undecodable, hidden, ..Self::of(all) }
     }
 
     pub(super) fn of(all: Vec<(Cow<'t, str>, &'t str)>) -> Self {
@@ -32,11 +56,32 @@ impl<'t> Pairs<'t> {
             }
             index
         });
-        Self { all, index }
+        Self { all, index, undecodable: Vec::new(), hidden: Vec::new() }
     }
 
     pub(super) fn all(&self) -> &[(Cow<'t, str>, &'t str)] {
         &self.all
+    }
+
+    /// The first name that servers could read in more than one way: as one that is declared, though it is not
+    /// `taken` for one, or as any where it cannot be decoded.
+    pub(super) fn ambiguous(&self, aliases: &Aliases, taken: impl Fn(&str) -> bool) -> Option<&str> {
+        if aliases.is_empty() {
+            return None;
+        }
+        let is_alias = |name: &&str| !taken(name) && aliases.covers(name);
+        let hidden = self.hidden.iter().map(AsRef::as_ref);
+        let mut names = self.all.iter().map(|(name, _)| name.as_ref());
+        self.undecodable
+            .first()
+            .copied()
+            .or_else(|| names.find(is_alias))
+            .or_else(|| hidden.into_iter().find(|name| taken(name) || aliases.covers(name)))
+    }
+
+    /// Whether a name stands here more than once.
+    pub(super) fn is_repeated(&self, name: &str) -> bool {
+        self.named(name).nth(1).is_some()
     }
 
     /// The values of one name, in their order.

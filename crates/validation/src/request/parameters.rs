@@ -7,13 +7,14 @@ use std::sync::Arc;
 use demur_contract::{Condition, Location, Value as Limit, Violation};
 use http::header::{COOKIE, HeaderMap, HeaderValue};
 
+use super::content::form_names;
 use super::keyword::judge;
-use super::pairs::{Pairs, base};
-use super::spelling::{Read, Spelling};
+use super::pairs::Pairs;
+use super::spelling::{Read, Spelling, Unread, is_bracketed};
 use super::style::Style;
 use super::text::{decode, decode_form};
 use super::violations::{Place, Subject, Violations};
-use super::{Parameters, excerpt};
+use super::{MAX_FIELDS, Parameters, excerpt};
 use crate::document::Found;
 use crate::document::pointer::join;
 use crate::schema::{Schema, Shape};
@@ -55,8 +56,9 @@ pub(crate) fn check_parameters(
     let mut answer = Parameters::default();
     let wants_unknown = options.unknown_query != UnknownQuery::Ignore;
     let query = query.filter(|query| !query.is_empty());
+    let form = query.and_then(|_| form_names(found.operation.content.as_deref()?, headers));
     // An operation without parameters pays nothing.
-    if rules.is_empty() && !(wants_unknown && query.is_some()) {
+    if rules.is_empty() && !(wants_unknown && query.is_some()) && form.is_none() {
         return answer;
     }
     // Nor does one whose parameters stand in the query and may all be left out, where there is none.
@@ -73,11 +75,32 @@ pub(crate) fn check_parameters(
     let request = Request {
         found,
         headers,
-        query: query.filter(|_| wants_unknown || has(Location::Query)).map(Pairs::read).unwrap_or_default(),
+        query: query
+            .filter(|_| wants_unknown || has(Location::Query) || form.is_some())
+            .map(Pairs::read)
+            .unwrap_or_default(),
         cookies: cookies(&cookie_lines),
     };
     for (rank, rule) in rules.iter().enumerate() {
         check(rule, rank, &request, &mut answer, &mut violations);
+    }
+    let taken = |name: &str| rules.iter().any(|rule| rule.takes(name));
+    let aliases = &found.operation.query_names;
+    // Java reads the query's field before the form's.
+    let in_form = || form.and_then(|names| request.query.ambiguous(names, taken));
+    if let Some(name) = request.query.ambiguous(aliases, taken).or_else(in_form) {
+        // Where every unknown name is a violation, this one is already.
+        let is_known = options.unknown_query == UnknownQuery::Refuse
+            && !taken(name)
+            && request.query.all().iter().any(|(known, _)| known == name);
+        if !is_known {
+            violations.push(place(rules.len()), unknown_name(name, ""));
+        }
+    }
+    if !aliases.is_empty() && request.query.all().len() > MAX_FIELDS {
+        let limit = i64::try_from(MAX_FIELDS).ok().map(Limit::Int);
+        let violation = Violation { condition: Condition::ParamCountMax, limit, ..unknown_name("", "") };
+        violations.push(place(rules.len()), violation);
     }
     if wants_unknown {
         let unknown = unknown(rules, &request.query);
@@ -115,8 +138,8 @@ fn check(
     };
     let value = match rule.read(request) {
         Ok(value) => value,
-        Err(raw) => {
-            let limit = Limit::Text("percent-encoding".to_owned());
+        Err(Unread { raw, rule }) => {
+            let limit = Limit::Text(rule.to_owned());
             let value = Some(excerpt::text(&raw));
             violations.push(place(rank), single(Condition::ParamFormatOther, value, Some(limit)));
             return;
@@ -143,14 +166,22 @@ impl ParameterRule {
         Spelling { style: self.style, explode: self.explode }
     }
 
-    /// The value of this parameter; none where it is absent. `Err` holds the raw text that cannot be decoded.
+    /// The value of this parameter; none where it is absent.
     fn read(&self, request: &Request<'_, '_, '_>) -> Read {
         match self.location {
             Location::Path => match request.found.raw_path_parameter(&self.name) {
                 Some(raw) => self.spelling().in_path(raw, &self.name, &self.shape),
                 None => Ok(None),
             },
-            Location::Query => self.spelling().in_pairs(&request.query, &self.name, &self.shape, decode_form),
+            Location::Query => {
+                let mut raws = request.query.named(&self.name);
+                if let (Some(first), Some(_)) = (raws.next(), raws.next())
+                    && !self.shape.may_repeat()
+                {
+                    return Err(Unread::repeated(first));
+                }
+                self.spelling().in_pairs(&request.query, &self.name, &self.shape, decode_form)
+            }
             Location::Header => {
                 let lines = request.headers.get_all(self.name.as_str()).iter().map(text_of);
                 let lines: Vec<Cow<'_, str>> = lines.collect();
@@ -170,12 +201,23 @@ impl ParameterRule {
         raws.all(str::is_empty)
     }
 
+    /// The names that this parameter may have in the query, and whether each is an object.
+    pub(crate) fn query_names(&self) -> Vec<(&str, bool)> {
+        if self.location != Location::Query {
+            return Vec::new();
+        }
+        if self.style == Style::Form && self.explode && self.shape.is_object() {
+            return self.shape.members.keys().map(|name| (name.as_str(), false)).collect();
+        }
+        vec![(&self.name, self.style == Style::Deep)]
+    }
+
     /// Whether a name in the query belongs to this parameter.
     fn takes(&self, name: &str) -> bool {
         if self.location != Location::Query {
             return false;
         }
-        let is_below = self.style == Style::Deep && base(name) == self.name;
+        let is_below = self.style == Style::Deep && name.strip_prefix(&*self.name).is_some_and(is_bracketed);
         let is_spread = self.style == Style::Form && self.explode && self.shape.is_object();
         self.name == name || is_below || is_spread && self.shape.members.contains_key(name)
     }
@@ -209,15 +251,19 @@ fn unknown(rules: &[ParameterRule], query: &Pairs<'_>) -> Vec<Violation> {
         if rules.iter().any(|rule| rule.takes(name)) || !seen.insert(name) {
             continue;
         }
-        unknown.push(Violation {
-            condition: Condition::ParamUnknown,
-            location: Location::Query,
-            param: excerpt::text(name),
-            pointer: join("", &excerpt::text(name)),
-            value: Some(excerpt::text(value)),
-            limit: None,
-            allowed: Vec::new(),
-        });
+        unknown.push(unknown_name(name, value));
     }
     unknown
+}
+
+fn unknown_name(name: &str, value: &str) -> Violation {
+    Violation {
+        condition: Condition::ParamUnknown,
+        location: Location::Query,
+        param: excerpt::text(name),
+        pointer: join("", &excerpt::text(name)),
+        value: Some(excerpt::text(value)),
+        limit: None,
+        allowed: Vec::new(),
+    }
 }

@@ -15,7 +15,7 @@ use super::text::{Undecodable, decode, scalar};
 use crate::DocumentOptions;
 use crate::schema::{Shape, Types};
 
-/// `a[b][c]…` is read to this depth; what is deeper stays a part of the name.
+/// `a[b][c]…` is read to this depth: some documents need more than the 5 that Express reads by default.
 const MAX_BRACKETS: usize = 8;
 
 /// How one value is written.
@@ -25,8 +25,27 @@ pub(super) struct Spelling {
     pub(super) explode: bool,
 }
 
-/// A value, `None` where it is absent; `Err` holds raw text that cannot be decoded.
-pub(super) type Read = Result<Option<Value>, String>;
+/// A value, `None` where it is absent.
+pub(super) type Read = Result<Option<Value>, Unread>;
+
+/// Raw text that servers read differently, or not at all.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Unread {
+    pub(super) raw: String,
+    /// What it should be.
+    pub(super) rule: &'static str,
+}
+
+impl Unread {
+    fn brackets(raw: &str) -> Self {
+        Self { raw: raw.to_owned(), rule: "brackets" }
+    }
+
+    /// Some servers take the first of several values, some the last.
+    pub(super) fn repeated(raw: &str) -> Self {
+        Self { raw: raw.to_owned(), rule: "a single value" }
+    }
+}
 
 pub(super) type Decode = fn(&str) -> Result<Cow<'_, str>, Undecodable>;
 
@@ -36,10 +55,22 @@ impl Spelling {
         if self.style == Style::Deep {
             let mut deep = Deep::default();
             for (path, raw) in pairs.below(name) {
+                if !is_bracketed(path) {
+                    return Err(Unread::brackets(path));
+                }
                 deep.put(path, decoded(raw, decode)?);
             }
             if !deep.is_empty() {
-                return Ok(Some(deep.value(shape)));
+                // PHP takes the last of `a=1` and `a[b]=2`.
+                let beside = pairs.named(name).next();
+                return match beside.or_else(|| deep.is_ambiguous().then_some(name)) {
+                    Some(raw) => Err(Unread::brackets(raw)),
+                    None => Ok(Some(deep.value(shape))),
+                };
+            }
+            // Without brackets it is a text, whatever it looks like.
+            if let Some(raw) = pairs.named(name).next().filter(|_| shape.is_object()) {
+                return Err(Unread::brackets(raw));
             }
         }
         if shape.is_object() && self.style == Style::Form && self.explode {
@@ -47,6 +78,9 @@ impl Spelling {
         }
         let raws: Vec<&str> = pairs.named(name).collect();
         let Some(first) = raws.first() else { return Ok(None) };
+        if raws.len() > 1 && (self.style == Style::Json || shape.is_object()) {
+            return Err(Unread::repeated(first));
+        }
         if self.style == Style::Json {
             return Ok(Some(json_or_text(&decoded(first, decode)?)));
         }
@@ -56,9 +90,11 @@ impl Spelling {
         if !shape.is_list() {
             return Ok(Some(repeated(&raws, shape, decode)?));
         }
-        // With `explode`, a comma is a part of the value.
-        let parts: Vec<&str> =
-            if self.explode { raws } else { raws.iter().flat_map(|raw| self.split(raw)).collect() };
+        // With `explode`, a comma is a part of the value; without, the whole list is one value.
+        if !self.explode && raws.len() > 1 {
+            return Err(Unread::repeated(first));
+        }
+        let parts: Vec<&str> = if self.explode { raws } else { self.split(first) };
         Ok(Some(list_or_text(&parts, shape, decode)?))
     }
 
@@ -99,7 +135,8 @@ impl Spelling {
     pub(super) fn in_fields(self, lines: &[Cow<'_, str>], shape: &Shape) -> Option<Value> {
         let first = lines.first()?;
         if self.style == Style::Json {
-            return Some(json_or_text(first));
+            // Several lines are one list, which is not JSON.
+            return Some(if lines.len() > 1 { Value::String(lines.join(", ")) } else { json_or_text(first) });
         }
         let plain: Decode = |text| Ok(Cow::Borrowed(text.trim_matches([' ', '\t'])));
         let raws: Vec<&str> = lines.iter().map(AsRef::as_ref).collect();
@@ -143,8 +180,19 @@ fn split_at<'t>(text: &'t str, separators: &[&str]) -> Vec<&'t str> {
     }
 }
 
-fn decoded(raw: &str, decode: Decode) -> Result<Cow<'_, str>, String> {
-    decode(raw).map_err(|Undecodable| raw.to_owned())
+fn decoded(raw: &str, decode: Decode) -> Result<Cow<'_, str>, Unread> {
+    decode(raw).map_err(|Undecodable| Unread { raw: raw.to_owned(), rule: "percent-encoding" })
+}
+
+/// Whether what stands behind a name is `[a][b]…`, as everybody reads it.
+pub(super) fn is_bracketed(path: &str) -> bool {
+    let Some(inner) = path.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) else { return false };
+    let mut depth = 0;
+    inner.split("][").all(|name| {
+        depth += 1;
+        let is_plain = !name.contains(|c: char| matches!(c, '[' | ']') || c.is_control());
+        depth <= MAX_BRACKETS && is_plain && name.trim() == name && name != "__proto__"
+    })
 }
 
 /// JSON as text; what is not JSON stays text, for the schema to refuse.
@@ -155,38 +203,38 @@ pub(super) fn json_or_text(text: &str) -> Value {
 
 /// A scalar that stands there several times is given to the schema as the list that it is, and refused by it:
 /// which of several the API behind would take is not known.
-fn repeated(raws: &[&str], shape: &Shape, decode: Decode) -> Result<Value, String> {
+fn repeated(raws: &[&str], shape: &Shape, decode: Decode) -> Result<Value, Unread> {
     match raws {
         [single] => Ok(scalar(&decoded(single, decode)?, shape.types)),
         several => {
             let items = several.iter().map(|raw| Ok(scalar(&decoded(raw, decode)?, shape.types)));
-            items.collect::<Result<_, String>>().map(Value::Array)
+            items.collect::<Result<_, Unread>>().map(Value::Array)
         }
     }
 }
 
 /// Where a schema takes a list or a text, what has no separator is a text.
-fn list_or_text(parts: &[&str], shape: &Shape, decode: Decode) -> Result<Value, String> {
+fn list_or_text(parts: &[&str], shape: &Shape, decode: Decode) -> Result<Value, Unread> {
     match parts {
         [_] if shape.types.contains(Types::STRING) => repeated(parts, shape, decode),
         several => list(several, shape, decode),
     }
 }
 
-fn list(parts: &[&str], shape: &Shape, decode: Decode) -> Result<Value, String> {
+fn list(parts: &[&str], shape: &Shape, decode: Decode) -> Result<Value, Unread> {
     let types = shape.items.as_ref().map(|items| items.types).unwrap_or_default();
     match parts {
         // `a=` is how form style writes an empty list.
         [""] => Ok(Value::Array(Vec::new())),
         parts => {
             let items = parts.iter().map(|raw| Ok(scalar(&decoded(raw, decode)?, types)));
-            items.collect::<Result<_, String>>().map(Value::Array)
+            items.collect::<Result<_, Unread>>().map(Value::Array)
         }
     }
 }
 
 /// `k,v,k,v`, or `k=v` each.
-fn object(parts: &[&str], is_exploded: bool, shape: &Shape, decode: Decode) -> Result<Value, String> {
+fn object(parts: &[&str], is_exploded: bool, shape: &Shape, decode: Decode) -> Result<Value, Unread> {
     let parts = if matches!(parts, [""]) { &[][..] } else { parts };
     let by_equals = |part: &&'_ str| part.find('=').unwrap_or(part.len());
     let mut members = Map::new();
@@ -219,8 +267,9 @@ fn exploded_object(pairs: &Pairs<'_>, shape: &Shape, decode: Decode) -> Read {
     let mut members = Map::new();
     for (name, of) in &shape.members {
         let raws: Vec<&str> = pairs.named(name).collect();
-        if raws.is_empty() {
-            continue;
+        let Some(first) = raws.first() else { continue };
+        if raws.len() > 1 && !of.may_repeat() {
+            return Err(Unread::repeated(first));
         }
         let value = if of.is_list() { list(&raws, of, decode)? } else { repeated(&raws, of, decode)? };
         members.insert(name.clone(), value);
@@ -228,38 +277,44 @@ fn exploded_object(pairs: &Pairs<'_>, shape: &Shape, decode: Decode) -> Read {
     Ok((!members.is_empty()).then_some(Value::Object(members)))
 }
 
+/// The number of an element: `0`, `1`, but not `01`.
+fn number(name: &str) -> Option<u32> {
+    let is_plain = name.bytes().all(|byte| byte.is_ascii_digit()) && (name == "0" || !name.starts_with('0'));
+    is_plain.then(|| name.parse().ok()).flatten()
+}
+
 /// `[a][b]=text`, gathered.
 #[derive(Default)]
 pub(super) struct Deep {
     texts: Vec<String>,
+    /// Whether a text is no element of a list.
+    has_plain: bool,
     members: Vec<(String, Deep)>,
     positions: HashMap<String, usize>,
 }
 
 impl Deep {
-    fn is_empty(&self) -> bool {
+    pub(super) fn is_empty(&self) -> bool {
         self.texts.is_empty() && self.members.is_empty()
     }
 
+    /// Adds a text at a path that is [bracketed](is_bracketed).
     pub(super) fn put(&mut self, path: &str, text: Cow<'_, str>) {
+        let inner = path.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(path);
         let mut place = self;
-        let mut rest = path;
-        for _ in 0..MAX_BRACKETS {
-            let Some((name, after)) = rest.strip_prefix('[').and_then(|rest| rest.split_once(']')) else {
-                break;
-            };
-            rest = after;
-            // `[]` is one more element of the same list.
-            if name.is_empty() {
-                continue;
-            }
+        // `[]` is one more element of the same list.
+        for name in inner.split("][").filter(|name| !name.is_empty()) {
             place = place.member(name);
         }
-        // Neither closed nor shallow: a name that no schema knows.
-        if !rest.is_empty() {
-            place = place.member(rest);
-        }
+        place.has_plain |= !path.ends_with("[]");
         place.texts.push(text.into_owned());
+    }
+
+    /// Whether one place has several values that are no list, or a value and members.
+    pub(super) fn is_ambiguous(&self) -> bool {
+        let has_several = self.texts.len() > 1 || !self.members.is_empty();
+        let is_unclear = self.has_plain && has_several || !self.texts.is_empty() && !self.members.is_empty();
+        is_unclear || self.members.iter().any(|(_, member)| member.is_ambiguous())
     }
 
     fn member(&mut self, name: &str) -> &mut Deep {
@@ -274,7 +329,7 @@ impl Deep {
         &mut self.members[position].1
     }
 
-    fn value(&self, shape: &Shape) -> Value {
+    pub(super) fn value(&self, shape: &Shape) -> Value {
         let items = shape.items.as_deref();
         let types =
             if shape.is_list() { items.map(|items| items.types).unwrap_or_default() } else { shape.types };
@@ -285,7 +340,10 @@ impl Deep {
                 _ => Value::Array(texts().collect()),
             };
         }
-        let is_numbered = self.members.iter().all(|(name, _)| name.bytes().all(|byte| byte.is_ascii_digit()));
+        // Some keep the order of the text, some that of the numbers.
+        let numbers = self.members.iter().map(|(name, _)| number(name));
+        let is_numbered =
+            numbers.clone().all(|number| number.is_some()) && numbers.is_sorted_by(|one, next| one < next);
         if shape.is_list() && is_numbered {
             let of = |deep: &Deep| deep.value(items.unwrap_or(member(shape, "")));
             return Value::Array(texts().chain(self.members.iter().map(|(_, deep)| of(deep))).collect());

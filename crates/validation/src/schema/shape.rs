@@ -122,6 +122,12 @@ impl Shape {
         self.types.contains(Types::ARRAY)
     }
 
+    /// Whether a name may stand several times. Of what is no list a schema that names a type says so itself; one that
+    /// names none would let a list pass.
+    pub(crate) fn may_repeat(&self) -> bool {
+        self.types != Types::default() || self.items.is_some()
+    }
+
     /// Whether it is an object, or a list of them: what a form writes as JSON.
     pub(crate) fn is_nested(&self) -> bool {
         self.is_object() || self.is_list() && self.items.as_ref().is_some_and(|items| items.is_nested())

@@ -1,0 +1,115 @@
+//! Reads a header value with parameters, such as Content-Type and Content-Disposition (RFC 9110 §5.6.6).
+//!
+//! Strict: servers differ in what they make of blanks around `=`, of backslashes, and of parameters that are repeated.
+//! A value that only some of them could read is not read at all.
+
+/// A value with its parameters.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct HeaderValue<'v> {
+    /// What stands before the first semicolon.
+    pub(super) value: &'v str,
+    parameters: Vec<Parameter<'v>>,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Parameter<'v> {
+    pub(super) name: &'v str,
+    /// Without its quotation marks.
+    pub(super) text: &'v str,
+    pub(super) is_quoted: bool,
+}
+
+impl<'v> HeaderValue<'v> {
+    /// `None` where it is malformed, or where a parameter is repeated.
+    pub(super) fn parse(text: &'v str) -> Option<Self> {
+        let (value, mut rest) = match text.find(';') {
+            Some(at) => text.split_at(at),
+            None => (text, ""),
+        };
+        let mut parameters: Vec<Parameter<'v>> = Vec::new();
+        while !rest.is_empty() {
+            // Not even a semicolon at the end, which busboy rejects, may have nothing behind it.
+            let (parameter, after) = parameter(rest.strip_prefix(';')?.trim_start_matches(BLANK))?;
+            if parameters.iter().any(|known| known.name.eq_ignore_ascii_case(parameter.name)) {
+                return None;
+            }
+            parameters.push(parameter);
+            rest = after.trim_start_matches(BLANK);
+        }
+        Some(Self { value: value.trim_matches(BLANK), parameters })
+    }
+
+    pub(super) fn parameter(&self, name: &str) -> Option<&Parameter<'v>> {
+        self.parameters.iter().find(|parameter| parameter.name.eq_ignore_ascii_case(name))
+    }
+
+    pub(super) fn parameters(&self) -> &[Parameter<'v>] {
+        &self.parameters
+    }
+}
+
+const BLANK: [char; 2] = [' ', '\t'];
+
+/// `name=text` or `name="text"`, and what stands behind it.
+fn parameter(text: &str) -> Option<(Parameter<'_>, &str)> {
+    let (name, value) = text.split_once('=')?;
+    if !is_token(name) {
+        return None;
+    }
+    if let Some(quoted) = value.strip_prefix('"') {
+        let (text, after) = quoted.split_once('"')?;
+        // Some unescape, some take a backslash as it is, and some then see another end of the text.
+        let is_plain = !text.contains(|c: char| c == '\\' || c.is_control());
+        return is_plain.then_some((Parameter { name, text, is_quoted: true }, after));
+    }
+    let end = value.find([';', ' ', '\t']).unwrap_or(value.len());
+    let (text, after) = value.split_at(end);
+    // PHP takes a single quotation mark for a double one. Extended values (RFC 8187) have two of them.
+    let is_plain = is_token(text) && (name.ends_with('*') || !text.contains('\''));
+    is_plain.then_some((Parameter { name, text, is_quoted: false }, after))
+}
+
+/// A token (RFC 9110 §5.6.2).
+pub(super) fn is_token(text: &str) -> bool {
+    let is_char = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+    !text.is_empty() && text.bytes().all(is_char)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parameters_are_tokens_or_quoted_and_stand_once() {
+        for (text, expected) in [
+            ("a/b", Some("a/b")),
+            ("a/b ; c=d;E=\"f; g\" ;h*=utf-8''i", Some("a/b c=d E=f; g h*=utf-8''i")),
+            ("a/b;", None),
+            ("a/b; c=d;", None),
+            ("form-data; name=\"caf\u{e9}\"; filename=\"\"", Some("form-data name=caf\u{e9} filename=")),
+            ("a/b; c", None),
+            ("a/b; c=", None),
+            ("a/b; c =d", None),
+            ("a/b; c= d", None),
+            ("a/b; c=d e", None),
+            ("a/b; c=d; C=e", None),
+            ("a/b; c=\"d", None),
+            ("a/b; c=\"d\"e", None),
+            ("a/b; c=d\"e\"", None),
+            ("a/b; c=\"\\d\"", None),
+            ("a/b; c=\"d\u{0}\"", None),
+            ("a/b; c='d'", None),
+            ("a/b; c=d,e", None),
+            ("a/b;; c=d", None),
+        ] {
+            let shown = HeaderValue::parse(text).map(|value| {
+                let mut shown = value.value.to_owned();
+                for parameter in value.parameters() {
+                    shown.push_str(&format!(" {}={}", parameter.name, parameter.text));
+                }
+                shown
+            });
+            assert_eq!(shown.as_deref(), expected, "{text}");
+        }
+    }
+}
