@@ -28,6 +28,7 @@ mod pipeline;
 mod raised;
 mod record;
 mod refused;
+mod replay;
 mod request_id;
 mod room;
 mod rules;

@@ -30,6 +30,7 @@ const REMEMBER: &str =
 /// Forgets operations that ended before a moment, and remembers what they had posted.
 pub(super) fn prune(transaction: &Connection, before: Timestamp) -> rusqlite::Result<Reply> {
     let before = before.as_microsecond();
+    prune_claims(transaction, before)?;
     let operations = prune_batches(transaction, before)? + prune_rows(transaction, before)?;
     Ok(Reply::Pruned { operations })
 }
@@ -61,6 +62,14 @@ fn prune_rows(transaction: &Connection, before: i64) -> rusqlite::Result<u64> {
     transaction.execute(sql, [before])?;
     transaction.execute("DELETE FROM operation WHERE state <> 0 AND created < ?1", [before])?;
     remember(transaction, sums)
+}
+
+/// The claims of the operations that are forgotten: their names are free again.
+fn prune_claims(transaction: &Connection, before: i64) -> rusqlite::Result<()> {
+    let sql = "DELETE FROM claim WHERE state > 0 AND EXISTS
+                   (SELECT 1 FROM operation WHERE operation.account = claim.account
+                        AND operation.id = claim.id AND operation.state <> 0 AND operation.created < ?1)";
+    transaction.execute(sql, [before]).map(drop)
 }
 
 fn remember(transaction: &Connection, sums: Sums) -> rusqlite::Result<u64> {
