@@ -24,7 +24,7 @@ errors:
   internal_error: { status: 500, message: Something went wrong on our side., on: [internal] }
 ";
 
-const METHODS: [&str; 5] = ["GET", "POST", "PUT", "PATCH", "DELETE"];
+const METHODS: [&str; 6] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"];
 
 /// `/free` and `/paid` take every method; so do the others where a test asks for one.
 fn document() -> String {
@@ -33,7 +33,7 @@ fn document() -> String {
         document.push_str(&format!("  /{path}:\n"));
         for method in METHODS {
             let content = match method {
-                "GET" | "DELETE" => "",
+                "GET" | "HEAD" | "DELETE" => "",
                 _ => "requestBody: { content: { application/json: {}, text/plain: {} } }, ",
             };
             let method = method.to_lowercase();
@@ -87,6 +87,14 @@ fn react(received: &Received) -> Reaction {
     ];
     let chunked =
         "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n";
+    if received.method == "HEAD" {
+        let head = Reaction::bytes("HTTP/1.1 200 OK\r\nContent-Length: 13\r\nX-Kept: one\r\n\r\n");
+        return head.after(Duration::from_millis(if received.fields.first("x-do").is_some() {
+            400
+        } else {
+            0
+        }));
+    }
     match received.fields.first("x-do").unwrap_or_default() {
         "slow" => Reaction::json(200, &json!({ "done": true })).after(Duration::from_millis(400)),
         "silence" => Reaction::silence(),
@@ -115,6 +123,11 @@ fn react(received: &Received) -> Reaction {
 }
 
 fn shop_with(more: &str) -> Shop {
+    shop_on("{ credits: { monthly: 100000 } }", more)
+}
+
+/// With this plan, and these lines more for the API.
+fn shop_on(plan: &str, more: &str) -> Shop {
     let upstream = Upstream::start(react);
     let folder = Folder::empty();
     folder.write("contract.yaml", CONTRACT);
@@ -127,7 +140,7 @@ fn shop_with(more: &str) -> Shop {
     let config = format!(
         "demur: 1
 store: sqlite:demur.db
-plans: {{ rich: {{ credits: {{ monthly: 100000 }} }} }}
+plans: {{ rich: {plan} }}
 apis:
   - name: shop
     contract: ./contract.yaml
@@ -198,6 +211,11 @@ fn named(key: &str, path: &str, name: &str, what: &str) -> Request {
 fn came(response: &Response) -> String {
     match (response.field("idempotent-replayed"), response.status) {
         ("true", _) => "replay".to_owned(),
+        // An answer to HEAD has no content.
+        (_, 409) if response.content.is_empty() => match response.field("retry-after") {
+            "" => "idempotency_completed".to_owned(),
+            _ => "idempotency_in_flight".to_owned(),
+        },
         (_, 400..) => response.json()["code"].as_str().unwrap().to_owned(),
         (_, status) => status.to_string(),
     }
@@ -220,7 +238,7 @@ fn eight_calls_by_each_method_execute_once() {
         for method in METHODS {
             let name = format!("{path}-{method}");
             let mut request = Request::new(method, path).key(&key).field("Idempotency-Key", &name);
-            if !matches!(method, "GET" | "DELETE") {
+            if !matches!(method, "GET" | "HEAD" | "DELETE") {
                 request = request.json(&json!({ "item": "tea" }));
             }
             let responses: Vec<Response> = (0..8).map(|_| shop.client.send(&request)).collect();
@@ -228,6 +246,7 @@ fn eight_calls_by_each_method_execute_once() {
             assert_eq!(all[0], "200", "{name}");
             assert!(all[1..].iter().all(|came| came == "replay"), "{name}: {all:?}");
             assert!(responses.iter().all(|it| it.content == responses[0].content), "{name}");
+            assert!(responses.iter().all(|it| it.field("content-length") == "13"), "{name}: {responses:?}");
             assert_eq!(shop.executed(&name), 1, "{name}");
             charged += if path == "/paid" { 2 } else { 0 };
         }
@@ -248,7 +267,7 @@ fn sixty_at_once_execute_once() {
             let name = format!("{path}-{method}");
             let request = Request::new(method, path).key(&key);
             let mut request = request.field("Idempotency-Key", &name).field("X-Do", "slow");
-            if !matches!(method, "GET" | "DELETE") {
+            if !matches!(method, "GET" | "HEAD" | "DELETE") {
                 request = request.json(&json!({ "item": "tea" }));
             }
             let (start, counts) = (Barrier::new(60), Mutex::new(HashMap::<String, usize>::new()));
@@ -274,7 +293,7 @@ fn sixty_at_once_execute_once() {
             assert_eq!(shop.executed(&name), 1, "{name}");
         }
     }
-    assert_eq!(shop.posted("acme"), 10);
+    assert_eq!(shop.posted("acme"), 12);
 }
 
 #[test]
@@ -367,9 +386,14 @@ fn another_request_under_the_same_key_is_rejected() {
         }
     }
     assert_eq!((shop.executed("order"), shop.posted("acme")), (1, 2));
-    for name in ["", "with space", &"x".repeat(129)] {
-        let response = shop.client.send(&base().field("Idempotency-Key", name));
-        assert_eq!((response.status, came(&response).as_str()), (400, "bad_request"), "{name:?}");
+    for (name, first, again) in [
+        ("", "bad_request", "bad_request"),
+        ("with space", "200", "replay"),
+        ("\"8e03978e-40d5-43dd-bc93-6894a57f9324\"", "200", "replay"),
+        (&"x".repeat(1000), "200", "replay"),
+    ] {
+        let request = base().content("application/json", "{}").field("Idempotency-Key", name);
+        assert_eq!([0; 2].map(|_| came(&shop.client.send(&request))), [first, again], "{name:?}");
     }
 }
 
@@ -611,5 +635,39 @@ fn stored_responses_are_private() {
     for name in ["demur.db", "demur.db-wal", "demur.db-shm"] {
         let mode = std::fs::metadata(folder.join(name)).unwrap().permissions().mode() & 0o777;
         assert_eq!(mode, 0o600, "{name}");
+    }
+}
+
+#[test]
+fn a_script_of_another_origin_sees_that_it_is_a_replay() {
+    let shop = shop_with("    cors: { origins: [\"https://app.example\"] }\n");
+    let key = shop.account("acme");
+    let request = named(&key, "/free", "order", "").field("Origin", "https://app.example");
+    for expected in ["200", "replay"] {
+        let response = shop.client.send(&request);
+        assert_eq!(came(&response), expected);
+        assert_eq!(response.field("access-control-allow-origin"), "https://app.example");
+        let exposed: Vec<&str> = response.fields.all("access-control-expose-headers").collect();
+        let exposed = exposed.join(", ");
+        assert_eq!(
+            exposed.contains("idempotent-replayed, original-request"),
+            expected == "replay",
+            "{exposed}"
+        );
+    }
+}
+
+/// A replay is a request, and counts as one: for a rate, and for a quota of attempts. It is no success of its own.
+#[test]
+fn a_replay_counts_for_the_limits_as_an_attempt() {
+    for (plan, executed) in [
+        ("{ quota: { requests: 3, counts: attempts } }", ["200", "replay", "replay", "quota_exceeded"]),
+        ("{ quota: { requests: 3, counts: successes } }", ["200", "replay", "replay", "replay"]),
+        ("{ rates: [{ requests: 3, per: 1h }] }", ["200", "replay", "replay", "rate_exceeded"]),
+    ] {
+        let shop = shop_on(plan, "");
+        let key = shop.account("acme");
+        let all = [0; 4].map(|_| came(&shop.send(&key, "/free", "order", "")));
+        assert_eq!(all, executed, "{plan}");
     }
 }

@@ -244,6 +244,7 @@ macro_rules! store_conformance {
             a_store_out_of_reach_is_trouble_and_no_unknown_key,
             what_cannot_be_written_is_not_charged,
             what_was_settled_meanwhile_is_written_afterwards,
+            what_was_completed_meanwhile_is_posted_without_its_response,
         ]);
     };
     ($make:ident, $part:ident: [$($rule:ident),* $(,)?]) => {

@@ -10,6 +10,7 @@ use demur_admission::{
 };
 use demur_contract::{Condition, Location};
 use demur_validation::Operation;
+use http::HeaderValue;
 use http::header::{
     CONTENT_ENCODING, CONTENT_TYPE, HeaderName, IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE,
     IF_UNMODIFIED_SINCE, RANGE,
@@ -157,10 +158,9 @@ fn claim(
     content: &[u8],
 ) -> Result<Answer<Result<Claimed, Denial>>, Refused> {
     let key = asked.parts.headers.get(IDEMPOTENCY_KEY);
-    let operation = key.and_then(|key| named(exchange, key.to_str().ok()?)).ok_or_else(|| {
-        Refused::from(Condition::RequestMalformed)
-            .because("Idempotency-Key is empty, longer than 128 bytes, or other than visible ASCII")
-    })?;
+    let operation = key
+        .and_then(|key| named(exchange, key))
+        .ok_or_else(|| Refused::from(Condition::RequestMalformed).because("Idempotency-Key is empty"))?;
     let settings = asked.settings;
     let repeats = match settings.idempotency.mode {
         IdempotencyMode::Upstream(most) => Repeats::Forward(most),
@@ -177,11 +177,13 @@ fn claim(
     Ok(admission.claim(principal, &charge, &claim, exchange.now))
 }
 
-/// The operation that an `Idempotency-Key` names. Who sends an API key as one gets its digest: no secret is stored.
-fn named(exchange: &Exchange, key: &str) -> Option<OperationId> {
-    let operation = key.parse::<OperationId>().ok()?;
-    if !exchange.engine().secrets().is_in(key) {
-        return Some(operation);
+/// The operation that an `Idempotency-Key` names; `None` where it is empty. What cannot be an operation's name is
+/// known by its digest, and so is an API key that somebody sends for one: no secret is stored.
+fn named(exchange: &Exchange, key: &HeaderValue) -> Option<OperationId> {
+    let is_secret = |text: &&str| exchange.engine().secrets().is_in(text);
+    let plain = key.to_str().ok().filter(|text| !is_secret(text)).and_then(|text| text.parse().ok());
+    if key.is_empty() || plain.is_some() {
+        return plain;
     }
     let digest = Fingerprint::of(&[key.as_bytes()]).0;
     let hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
@@ -224,7 +226,7 @@ fn fingerprint(exchange: &Exchange, principal: &Principal, asked: &Asked<'_>, co
     names.dedup();
     for name in &names {
         let before = of.len();
-        of.extend(parts.headers.get_all(name).iter().map(http::HeaderValue::as_bytes));
+        of.extend(parts.headers.get_all(name).iter().map(HeaderValue::as_bytes));
         // Which header a value is of, and how many there are, counts too.
         if of.len() > before {
             of.insert(before, name.as_str().as_bytes());
