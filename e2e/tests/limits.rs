@@ -395,7 +395,7 @@ fn a_request_that_is_sent_again_is_charged_once() {
         assert_eq!(delay(&again), Some(1), "{again:?}");
         assert_eq!(first.join().unwrap().status, 200);
     });
-    // The key is the service's too: it sees each attempt that passes, and by it knows that they are one.
+    // The key is the service's too.
     let keys = || {
         shop.upstream
             .received()
@@ -405,12 +405,13 @@ fn a_request_that_is_sent_again_is_charged_once() {
     };
     assert_eq!(keys(), [Some("order-1".to_owned())]);
     wait_until("it is charged", || posted() == json!(2));
-    assert_eq!(shop.client.send(&buy("tea")).status, 200);
-    assert_eq!(keys(), vec![Some("order-1".to_owned()); 2]);
+    let again = shop.client.send(&buy("tea"));
+    assert_eq!((again.status, again.field("idempotent-replayed")), (200, "true"), "{again:?}");
+    assert_eq!(keys().len(), 1, "a replay does not reach the service");
     let other = shop.client.send(&buy("coffee"));
     assert_eq!((other.status, &other.json()["code"]), (422, &json!("idempotency_mismatch")), "{other:?}");
     assert_eq!(delay(&other), None, "{other:?}");
-    assert_eq!((keys().len(), posted()), (2, json!(2)));
+    assert_eq!((keys().len(), posted()), (1, json!(2)));
     // What failed was released; the next attempt is charged.
     let late = |fails: bool| {
         let request = Request::post("/buy").key(&key).json(&json!({})).field("Idempotency-Key", "order-2");
@@ -419,4 +420,28 @@ fn a_request_that_is_sent_again_is_charged_once() {
     assert_eq!((late(true), late(false), late(false)), (404, 200, 200));
     wait_until("it is charged", || posted() == json!(4));
     assert_eq!(shop.gateway.folder().account("acme")["credits"]["held"], json!(0));
+}
+
+#[test]
+fn credits_that_another_request_holds_are_told_from_spent_ones() {
+    let shop = shop("  poor: { credits: { monthly: 3 } }");
+    let key = shop.key("poor");
+    let buy = Request::post("/buy").key(&key).json(&json!({}));
+    thread::scope(|scope| {
+        let first = scope.spawn(|| shop.client.send(&buy).status);
+        wait_until("the first has come", || !shop.upstream.received().is_empty());
+        let answer = shop.client.send(&buy);
+        let content = answer.json();
+        assert_eq!((answer.status, &content["code"]), (429, &json!("credits_held")), "{answer:?}");
+        assert_eq!((&content["needed"], &content["available"]), (&json!(2), &json!(1)));
+        assert_eq!(answer.field("x-should-retry"), "true");
+        // The first has half a minute.
+        assert!((25..=30).contains(&delay(&answer).unwrap()), "{answer:?}");
+        assert_eq!(first.join().unwrap(), 200);
+    });
+    wait_until("the first is charged", || shop.client.send(&buy).status == 402);
+    let answer = shop.client.send(&buy);
+    assert_eq!((&answer.json()["code"], delay(&answer)), (&json!("credits_exhausted"), None), "{answer:?}");
+    assert_eq!(answer.field("x-should-retry"), "false");
+    assert_eq!(shop.upstream.received().len(), 1);
 }

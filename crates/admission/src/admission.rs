@@ -7,9 +7,9 @@ use std::time::Duration;
 use crate::acquaintance::Recalled;
 use crate::cache::{Cache, CacheBounds, Known, Place, Seen, Term};
 use crate::{
-    Acquaintance, Answer, Attempt, Balance, Candidates, Charge, Counters, Credential, Demand, Denial,
-    ForeignForms, Hold, HoldOutcome, HoldRequest, KeyDirectory, KeyState, Ledger, Now, Pepper, PlanBook,
-    Principal, Secret, StoreError, StorePart, Taken,
+    AccountId, Acquaintance, Answer, Attempt, Balance, Candidates, Charge, Claim, Counters, Credential,
+    Demand, Denial, ForeignForms, Hold, HoldOutcome, HoldRequest, KeyDirectory, KeyState, Ledger, Now,
+    OperationId, Pepper, PlanBook, Principal, Repeats, Secret, StoreError, StorePart, StoredResponse, Taken,
 };
 
 /// Who may pass.
@@ -20,6 +20,17 @@ pub struct Admission {
     cache: Arc<Cache>,
     /// The names of APIs, once each.
     apis: Mutex<BTreeSet<Arc<str>>>,
+}
+
+/// What became of a claim.
+#[derive(Debug)]
+pub enum Claimed {
+    /// The operation is to be executed, and the hold to be settled.
+    First(Hold),
+    /// It was executed, and this was the response.
+    Replay(StoredResponse),
+    /// It was executed, and its service deduplicates: the repeat is forwarded and costs nothing.
+    Repeat(Hold),
 }
 
 /// Where keys, counts and credits are kept. One store can be all three.
@@ -263,51 +274,133 @@ impl Admission {
     /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/shop.rs"));
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// let (admission, caller, now) = shop()?; // Ten credits a month.
-    /// let hold = |id: &str, content: &[u8], amount| {
-    ///     let operation = id.parse().unwrap(); // The client's Idempotency-Key, for instance.
-    ///     let repeats = Repeats::As(Fingerprint::of(&[content])); // Or `Repeats::Never`.
-    ///     admission.hold(&caller, &Charge { operation: &operation, repeats, amount }, now).block()
+    /// let lease = Duration::from_secs(30); // How long a request may take.
+    /// let hold = |id: &str, amount| {
+    ///     let operation = id.parse().unwrap(); // The request's id, for instance.
+    ///     admission.hold(&caller, &Charge { operation: &operation, amount, lease }, now).block()
     /// };
     ///
-    /// let mut order = hold("order-1", b"tea", 4).unwrap();
-    /// assert!(matches!(hold("order-1", b"tea", 4), Err(Denial::IdempotencyInFlight)));
+    /// let mut order = hold("order-1", 4).unwrap();
     /// order.forwarded(); // From here on something may have happened: dropped now, it would be charged.
     /// order.post_used(3); // One of the four flows back.
     ///
-    /// // The same request again costs nothing more, and another one cannot use its key.
-    /// assert_eq!(hold("order-1", b"tea", 4).unwrap().amount(), 0);
-    /// assert!(matches!(hold("order-1", b"coffee", 4), Err(Denial::IdempotencyMismatch)));
-    ///
-    /// drop(hold("order-2", b"tea", 4).unwrap()); // Never forwarded: released.
+    /// drop(hold("order-2", 4).unwrap()); // Never forwarded: released.
     /// let balance = admission.balance(&caller, now).block().unwrap();
     /// assert_eq!((balance.available, balance.held, balance.posted), (7, 0, 3));
     ///
-    /// let Err(Denial::CreditsExhausted { needed, available, resets_at }) = hold("order-3", b"tea", 8) else { panic!() };
+    /// let Err(Denial::CreditsExhausted { needed, available, resets_at }) = hold("order-3", 8) else { panic!() };
     /// assert_eq!((needed, available), (8, 7));
     /// assert_eq!(resets_at, Some("2026-12-01T00:00:00Z".parse()?));
+    ///
+    /// // Five are held: three would be enough but for those.
+    /// let other = hold("order-4", 5).unwrap();
+    /// assert!(matches!(hold("order-5", 3), Err(Denial::CreditsHeld { available: 2, .. })));
+    /// # drop(other);
     /// # Ok(())
     /// # }
     /// ```
     pub fn hold(&self, principal: &Principal, charge: &Charge<'_>, now: Now) -> Answer<Result<Hold, Denial>> {
-        let Charge { operation, repeats, amount } = *charge;
+        let Charge { operation, amount, lease } = *charge;
         if amount == 0 {
             return Answer::Ready(Ok(Hold::nothing()));
         }
         let account = &principal.account().id;
         let monthly = principal.plan().credits.as_ref();
-        let request = HoldRequest { account, operation, repeats, amount, monthly, now };
+        let request = HoldRequest { account, operation, amount, lease, monthly, now };
         let ledger = Arc::clone(&self.stores.credits);
         self.stores.credits.hold(&request).map(move |outcome| {
             match outcome.map_err(|cause| StorePart::Credits.unavailable(cause))? {
                 HoldOutcome::Held { hold, balance } => Ok(Hold::open(ledger, hold, amount, balance)),
-                HoldOutcome::AlreadyCharged { balance } => Ok(Hold::charged_before(balance)),
-                HoldOutcome::Insufficient { available, resets_at } => {
-                    Err(Denial::CreditsExhausted { needed: amount, available, resets_at })
-                }
-                HoldOutcome::InFlight => Err(Denial::IdempotencyInFlight),
-                HoldOutcome::Mismatch => Err(Denial::IdempotencyMismatch),
+                HoldOutcome::Repeated { balance } => Ok(Hold::charged_before(balance)),
+                other => Err(denied(&other, amount, Duration::ZERO)),
             }
         })
+    }
+
+    /// Claims an operation that the client has named, for one execution, and holds its credits. What costs nothing is
+    /// claimed too.
+    ///
+    /// ```
+    /// # use std::{num::NonZeroU32, sync::Arc, time::Duration};
+    /// # use demur_admission::memory::{MemoryDirectory, MemoryLedger};
+    /// # use demur_admission::*;
+    /// # use jiff::tz::TimeZone;
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/shop.rs"));
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let (admission, caller, now) = shop()?; // Ten credits a month.
+    /// let claim = |id: &str, content: &[u8]| {
+    ///     let operation = id.parse().unwrap(); // The client's Idempotency-Key.
+    ///     let charge = Charge { operation: &operation, amount: 4, lease: Duration::from_secs(30) };
+    ///     let claim = Claim {
+    ///         fingerprint: Fingerprint::of(&[content]),
+    ///         owner: Owner::this_process(),
+    ///         ttl: Duration::from_secs(24 * 3600),
+    ///         repeats: Repeats::Replay,
+    ///     };
+    ///     admission.claim(&caller, &charge, &claim, now).block()
+    /// };
+    ///
+    /// let Ok(Claimed::First(order)) = claim("order-1", b"tea") else { panic!() };
+    /// assert!(matches!(claim("order-1", b"tea"), Err(Denial::IdempotencyInFlight)));
+    /// order.complete(None, StoredResponse::new(b"thank you".to_vec()).unwrap());
+    ///
+    /// // The same request again gets the same response, and another one cannot use its name.
+    /// let Ok(Claimed::Replay(response)) = claim("order-1", b"tea") else { panic!() };
+    /// assert_eq!(response.as_bytes(), b"thank you");
+    /// assert!(matches!(claim("order-1", b"coffee"), Err(Denial::IdempotencyMismatch)));
+    ///
+    /// // What failed was released, and may run again.
+    /// let Ok(Claimed::First(order)) = claim("order-2", b"tea") else { panic!() };
+    /// order.release();
+    /// assert!(matches!(claim("order-2", b"tea"), Ok(Claimed::First(_))));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn claim(
+        &self,
+        principal: &Principal,
+        charge: &Charge<'_>,
+        claim: &Claim,
+        now: Now,
+    ) -> Answer<Result<Claimed, Denial>> {
+        let Charge { operation, amount, lease } = *charge;
+        let account = &principal.account().id;
+        let monthly = principal.plan().credits.as_ref();
+        let request = HoldRequest { account, operation, amount, lease, monthly, now };
+        let ledger = Arc::clone(&self.stores.credits);
+        match self.stores.credits.claim(&request, claim) {
+            Answer::Ready(outcome) => match Self::claimed(outcome, &ledger, amount, claim) {
+                Ok(Some(claimed)) => Answer::Ready(Ok(claimed)),
+                Ok(None) => replay(&ledger, account, operation, claim, now),
+                Err(denial) => Answer::Ready(Err(denial)),
+            },
+            Answer::Ask(asked) => {
+                let (account, operation, claim) = (account.clone(), operation.clone(), *claim);
+                Answer::Ask(Box::pin(async move {
+                    match Self::claimed(asked.await, &ledger, amount, &claim)? {
+                        Some(claimed) => Ok(claimed),
+                        None => replay(&ledger, &account, &operation, &claim, now).wait().await,
+                    }
+                }))
+            }
+        }
+    }
+
+    /// What the outcome of a claim says; `None` where the response is to be read.
+    fn claimed(
+        outcome: Result<HoldOutcome, StoreError>,
+        ledger: &Arc<dyn Ledger>,
+        amount: u64,
+        claim: &Claim,
+    ) -> Result<Option<Claimed>, Denial> {
+        match outcome.map_err(|cause| StorePart::Credits.unavailable(cause))? {
+            HoldOutcome::Held { hold, balance } => {
+                Ok(Some(Claimed::First(Hold::claimed(Arc::clone(ledger), hold, amount, balance))))
+            }
+            HoldOutcome::Repeated { balance } => Ok(Some(Claimed::Repeat(Hold::charged_before(balance)))),
+            HoldOutcome::Completed { is_stored: true } if claim.repeats == Repeats::Replay => Ok(None),
+            other => Err(denied(&other, amount, claim.ttl)),
+        }
     }
 
     /// What the account has.
@@ -335,6 +428,47 @@ impl Admission {
         known
     }
 }
+
+/// The stored response, or that there is none any more.
+fn replay(
+    ledger: &Arc<dyn Ledger>,
+    account: &AccountId,
+    operation: &OperationId,
+    claim: &Claim,
+    now: Now,
+) -> Answer<Result<Claimed, Denial>> {
+    ledger.read(account, operation, &claim.fingerprint, now).map(|found| {
+        let found = found.map_err(|cause| StorePart::Credits.unavailable(cause))?;
+        found.map(Claimed::Replay).ok_or(Denial::IdempotencyCompleted)
+    })
+}
+
+/// Why nothing is held.
+fn denied(outcome: &HoldOutcome, needed: u64, ttl: Duration) -> Denial {
+    match *outcome {
+        HoldOutcome::Insufficient { available, held_for: Some(retry_after), .. } => {
+            Denial::CreditsHeld { needed, available, retry_after }
+        }
+        HoldOutcome::Insufficient { available, resets_at, held_for: None } => {
+            Denial::CreditsExhausted { needed, available, resets_at }
+        }
+        HoldOutcome::InFlight => Denial::IdempotencyInFlight,
+        HoldOutcome::Mismatch => Denial::IdempotencyMismatch,
+        HoldOutcome::TooMany { most } => Denial::RateExceeded {
+            name: "idempotency-keys".into(),
+            requests: most,
+            per: ttl,
+            remaining: 0,
+            retry_after: Some(ttl.min(TOO_MANY_DELAY)),
+        },
+        HoldOutcome::Held { .. } | HoldOutcome::Repeated { .. } | HoldOutcome::Completed { .. } => {
+            Denial::IdempotencyCompleted
+        }
+    }
+}
+
+/// When to try again where too many operations are remembered: one is forgotten by and by.
+const TOO_MANY_DELAY: Duration = Duration::from_secs(60);
 
 /// Why a key that is there does not open. Its state is named only here, after the whole secret has matched;
 /// a key of another API is unknown to this one.

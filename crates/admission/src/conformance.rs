@@ -3,11 +3,13 @@
 
 #![expect(
     clippy::unwrap_used,
+    clippy::panic,
     reason = "a test suite, in the library so that every store's tests can mount it"
 )]
 
 pub mod credits;
 pub mod faults;
+pub mod idempotency;
 pub mod keys;
 pub mod limits;
 
@@ -219,6 +221,7 @@ macro_rules! store_conformance {
         $crate::store_conformance!($make, credits: [
             a_hold_is_posted_released_or_split,
             who_cannot_pay_is_told_what_there_is,
+            held_credits_are_told_from_spent_ones,
             one_operation_is_charged_once,
             the_monthly_grant_is_made_once_and_expires,
             a_larger_plan_brings_the_difference_at_once_and_once,
@@ -226,10 +229,22 @@ macro_rules! store_conformance {
             two_hundred_race_for_one_hundred,
             a_restart_keeps_what_was_acknowledged_and_posts_what_was_held,
         ]);
+        $crate::store_conformance!($make, idempotency: [
+            a_repeat_gets_what_the_first_came_to,
+            two_accounts_may_use_one_name,
+            one_of_many_executes,
+            repeats_are_forwarded_within_their_bound,
+            a_response_expires_before_its_operation_is_forgotten,
+            the_oldest_responses_of_an_account_are_evicted,
+            a_claim_of_an_owner_that_is_gone_is_completed,
+            a_response_is_read_by_its_account_and_request_only,
+            a_restart_keeps_responses_and_runs_nothing_again,
+        ]);
         $crate::store_conformance!($make, faults: [
             a_store_out_of_reach_is_trouble_and_no_unknown_key,
             what_cannot_be_written_is_not_charged,
             what_was_settled_meanwhile_is_written_afterwards,
+            what_was_completed_meanwhile_is_posted_without_its_response,
         ]);
     };
     ($make:ident, $part:ident: [$($rule:ident),* $(,)?]) => {

@@ -98,10 +98,21 @@ pub enum Denial {
         /// When the next monthly credits come, where there are any.
         resets_at: Option<Timestamp>,
     },
+    /// Enough credits but for what other requests hold.
+    CreditsHeld {
+        /// What the request costs at most.
+        needed: u64,
+        /// What there is.
+        available: u64,
+        /// When the oldest of the other holds is expected to have ended.
+        retry_after: Duration,
+    },
     /// The operation's id was used for another request.
     IdempotencyMismatch,
     /// The first request with the operation's id is still under way.
     IdempotencyInFlight,
+    /// The operation has completed, and there is no response to replay.
+    IdempotencyCompleted,
     /// A store could not answer. It says nothing about the caller.
     StoreUnavailable {
         /// Which.

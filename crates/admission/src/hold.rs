@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::{Balance, HoldId, Ledger, Settlement};
+use crate::{Balance, HoldId, Ledger, Settlement, StoredResponse};
 
 /// Credits on hold for one request.
 ///
@@ -11,6 +11,9 @@ use crate::{Balance, HoldId, Ledger, Settlement};
 /// credits are released, since nothing can have happened; after that they are posted, since the upstream
 /// may have done the work although the client went away. A panic on the way is the house's own trouble, and
 /// costs nobody anything.
+///
+/// A hold of a claimed operation ends its claim too, of an operation that costs nothing as well: posted, it is completed;
+/// released, the operation may run again. Forwarded and dropped, it is completed whatever it costs.
 #[must_use = "dropping it settles the charge"]
 pub struct Hold {
     /// Boxed: most requests cost nothing, and every one carries the place for it.
@@ -26,7 +29,9 @@ struct Open {
     ledger: Arc<dyn Ledger>,
     id: HoldId,
     amount: u64,
-    forwarded: bool,
+    is_claimed: bool,
+    /// What dropping it means.
+    dropped: Settlement,
 }
 
 impl Hold {
@@ -35,12 +40,18 @@ impl Hold {
         Self { charge: None }
     }
 
+    /// For a repeat of an operation that has been charged.
     pub(crate) fn charged_before(balance: Balance) -> Self {
         Self { charge: Some(Box::new(Charge { open: None, balance })) }
     }
 
     pub(crate) fn open(ledger: Arc<dyn Ledger>, id: HoldId, amount: u64, balance: Balance) -> Self {
-        let open = Open { ledger, id, amount, forwarded: false };
+        let open = Open { ledger, id, amount, is_claimed: false, dropped: Settlement::Release };
+        Self { charge: Some(Box::new(Charge { open: Some(open), balance })) }
+    }
+
+    pub(crate) fn claimed(ledger: Arc<dyn Ledger>, id: HoldId, amount: u64, balance: Balance) -> Self {
+        let open = Open { ledger, id, amount, is_claimed: true, dropped: Settlement::Release };
         Self { charge: Some(Box::new(Charge { open: Some(open), balance })) }
     }
 
@@ -59,10 +70,23 @@ impl Hold {
         self.undecided().is_none()
     }
 
-    /// The request goes to the upstream now.
+    /// Whether it ends the claim of an operation, too.
+    pub fn is_claimed(&self) -> bool {
+        self.undecided().is_some_and(|open| open.is_claimed)
+    }
+
+    /// The request goes to the upstream now: dropped from here on, all that is held counts as used.
     pub fn forwarded(&mut self) {
         if let Some(open) = self.charge.as_mut().and_then(|charge| charge.open.as_mut()) {
-            open.forwarded = true;
+            open.dropped = Settlement::Post(open.amount);
+        }
+    }
+
+    /// The request goes to the upstream now: dropped from here on it costs nothing. A claim is completed all the same,
+    /// since the upstream may have done the work.
+    pub fn forwarded_at_no_cost(&mut self) {
+        if let Some(open) = self.charge.as_mut().and_then(|charge| charge.open.as_mut()) {
+            open.dropped = Settlement::Post(0);
         }
     }
 
@@ -75,6 +99,17 @@ impl Hold {
     /// So much of it was used; the rest flows back.
     pub fn post_used(mut self, used: u64) {
         self.settle(Settlement::Post(used));
+    }
+
+    /// So much of it was used, all of it where nothing is said, and this was the response: a repeat of the claimed
+    /// operation gets it. Where nothing is claimed it is forgotten.
+    pub fn complete(mut self, used: Option<u64>, response: StoredResponse) {
+        let used = used.unwrap_or_else(|| self.amount());
+        match self.charge.as_mut().and_then(|charge| charge.open.take()) {
+            Some(open) if open.is_claimed => open.ledger.complete(open.id, used, response),
+            Some(open) => open.ledger.settle_unwatched(open.id, Settlement::Post(used)),
+            None => {}
+        }
     }
 
     /// Nothing was used: the upstream is known to have failed, or was never asked.
@@ -96,9 +131,11 @@ impl Hold {
 
 impl Drop for Hold {
     fn drop(&mut self) {
-        let undecided = match self.undecided() {
-            Some(open) if open.forwarded && !std::thread::panicking() => Settlement::Post(open.amount),
-            _ => Settlement::Release,
+        let dropped = self.undecided().map_or(Settlement::Release, |open| open.dropped);
+        let undecided = match dropped {
+            // What was forwarded may have been done; a claim is not to be run twice for our panic.
+            Settlement::Post(_) if std::thread::panicking() => Settlement::Post(0),
+            dropped => dropped,
         };
         self.settle(undecided);
     }

@@ -91,7 +91,7 @@ mod taken;
 mod throttle;
 
 pub use acquaintance::Acquaintance;
-pub use admission::{Admission, Settings, Stores};
+pub use admission::{Admission, Claimed, Settings, Stores};
 pub use answer::{Answer, StoreError, block_on};
 pub use cache::CacheBounds;
 pub use calendar::{Month, Period};
@@ -106,8 +106,9 @@ pub use grants::{Coverage, Grants, Requirement, permit};
 pub use hold::Hold;
 pub use identity::{AccountId, InvalidId, KeyId, OperationId};
 pub use ledger::{
-    Balance, Booking, Charge, Expiry, Fingerprint, Granted, HoldId, HoldOutcome, HoldRequest, HoldSource,
-    Insufficient, Ledger, MonthlyGrant, Purse, Repeats, Rolled, Settlement, TooLarge,
+    Balance, Booking, Charge, Claim, ClaimBounds, Expiry, Fingerprint, Granted, HoldId, HoldOutcome,
+    HoldRequest, HoldSource, Insufficient, Ledger, MAX_RESPONSE, MonthlyGrant, Owner, Purse, REMEMBERED,
+    Repeats, Rolled, Settlement, StoredResponse, TooLarge, wait_for,
 };
 pub use limits::{
     Counters, Demand, Exceeded, LimitKind, LimitState, LocalCounters, Meter, QuotaUse, Receipt, Report,

@@ -1,6 +1,7 @@
 //! Stores in memory, for tests and for services that keep no keys of their own. Nothing outlives the
 //! process. For counts in memory see [`LocalCounters`](crate::LocalCounters).
 
+mod claims;
 mod directory;
 mod ledger;
 

@@ -249,6 +249,7 @@ const UNSEEN: &[(&str, &str)] = &[
     ("look-alike", "a warning"),
     ("missing-translation", "a warning"),
     ("no-user-message", "a warning"),
+    ("retry-class", "a warning"),
     ("second-list", "lists stand apart"),
     ("template-of-too-many-forms", "a text is not read word for word"),
     ("too-many-members", "the bound of the parser's, met by no one"),

@@ -141,6 +141,7 @@ const CONFIGURATION_MAPPINGS: &[(&str, &str)] = &[
     ("/apis/0/validation", "/definitions/api/properties/validation"),
     ("/apis/0/cors", "/definitions/cors"),
     ("/apis/0/overload", "/definitions/overload"),
+    ("/apis/0/idempotency", "/definitions/idempotency/oneOf/1"),
     ("/apis/0/operations/list", "/definitions/operation"),
     ("/apis/0/operations/list/usage", "/definitions/usage"),
     ("/apis/0/rules/0", "/definitions/rule"),
@@ -157,6 +158,7 @@ fn sound_configuration() -> Json {
                     authentication: { prefix: shp, also: { field: X-Key }, failures: { requests: 9, per: 1m } },
                     validation: { formats: assert },
                     cors: { origins: ['https://app.example'] }, overload: { in_flight: 9 },
+                    idempotency: { mode: upstream, ttl: 1h, max_repeats: 3 },
                     operations: { list: { credits: 1, usage: { field: X-Used } } },
                     rules: [{ name: r, require: 'true', raise: internal }] }] }",
     )

@@ -11,7 +11,7 @@ use demur_source::Span;
 use crate::catalogue::{Docs, EntrySource, ErrorEntry, ErrorId, ErrorStatus, Retry, Show};
 use crate::load::{CodeStyle, Defaults, Draft, Reader, doc_url};
 use crate::template::Template;
-use crate::{Condition, claimable};
+use crate::{Condition, RetryClass, claimable};
 
 /// A parameter that the gateway's own denials give along.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,17 +25,18 @@ pub struct DenialParam {
 }
 
 const LIMITS: &[&str] = &["rate.exceeded", "rate.concurrency", "quota.exceeded", "credential.throttled"];
+const CREDITS: &[&str] = &["credits.exhausted", "credits.held"];
 const WINDOWS: &[&str] = &["rate.exceeded", "quota.exceeded", "credential.throttled"];
 
 /// Parameters that the gateway's own denials give along, by their names.
 pub const DENIAL_PARAMS: &[DenialParam] = &[
     of("allow", &["resource.method_not_allowed"], "the methods that the path has"),
-    of("available", &["credits.exhausted"], "credits that there are"),
+    of("available", CREDITS, "credits that there are"),
     of("feature", &["plan.required"], "what the plan lacks"),
     of("limit", LIMITS, "how many requests, attempts or slots there are in the window, or at once"),
     of("max_bytes", &["body.too_large"], "how much content is taken, where its announced length exceeds it"),
     of("method", &["resource.method_not_allowed"], "the method of the request"),
-    of("needed", &["credits.exhausted"], "credits that the request costs"),
+    of("needed", CREDITS, "credits that the request costs"),
     of("operation", &["permission.operation"], "the operation that the key does not cover"),
     of("plan", &["plan.required", "plan.inactive"], "the account's plan"),
     of("remaining", LIMITS, "how many are left of `limit`"),
@@ -114,6 +115,7 @@ pub(crate) fn distribute(reader: &mut Reader<'_>, drafts: Vec<Draft>, defaults: 
     }
     tell_unknown_names(reader, &drafts);
 
+    warn_of_other_retry_classes(reader, &drafts, &claims);
     let mut entries: Vec<ErrorEntry> = drafts.into_iter().map(|draft| draft.entry).collect();
     let mut violation_errors = HashSet::new();
     let mut unclaimed = Vec::new();
@@ -146,12 +148,17 @@ fn clamp(index: usize) -> u16 {
     u16::try_from(index).unwrap_or(u16::MAX)
 }
 
-/// The claim with the longest name that covers the condition.
+/// The error that answers a condition.
 fn deepest(claims: &HashMap<String, usize>, condition: Condition) -> Option<usize> {
+    claims.get(deepest_claim(claims, condition)?).copied()
+}
+
+/// The claim with the longest name that covers the condition.
+fn deepest_claim(claims: &HashMap<String, usize>, condition: Condition) -> Option<&'static str> {
     let mut name = condition.name();
     loop {
-        if let Some(index) = claims.get(name) {
-            return Some(*index);
+        if claims.contains_key(name) {
+            return Some(name);
         }
         name = name.rsplit_once('.')?.0;
     }
@@ -181,6 +188,49 @@ pub(crate) fn tell_unclaimed(
         let message = format!("no error claims `{name}`, and {why}");
         reader.error(at, "unclaimed", message, format!("add `on: [{name}]`, or a branch of it, to an error"));
     }
+}
+
+/// A claim on a branch that covers leaves of another retry class than the error has: whoever claimed `credits` for
+/// "out of credits" did not mean a balance that suffices again in a moment. Who claims the leaf by its name means it, and
+/// the error that answers `internal` is the last resort for whatever it claims.
+fn warn_of_other_retry_classes(reader: &mut Reader<'_>, drafts: &[Draft], claims: &HashMap<String, usize>) {
+    /// So many conditions are named in one message.
+    const LISTED: usize = 5;
+    let last_resort = deepest(claims, Condition::Internal);
+    for (_, draft) in drafts.iter().enumerate().filter(|(index, _)| Some(*index) != last_resort) {
+        let class = draft.entry.retry.class;
+        for claim in &draft.claims {
+            let is_covered = |leaf: &Condition| {
+                leaf.name() != claim.name
+                    && leaf.covered_by(&claim.name)
+                    && deepest_claim(claims, *leaf) == Some(claim.name.as_str())
+                    && differs(leaf.usual().retry, class, leaf.is_listed())
+                    && *leaf != Condition::ClientGone
+            };
+            let leaves: Vec<String> = Condition::all()
+                .filter(is_covered)
+                .map(|leaf| format!("`{}` ({})", leaf.name(), leaf.usual().retry.as_str()))
+                .collect();
+            if leaves.is_empty() {
+                continue;
+            }
+            let shown = &leaves[..leaves.len().min(LISTED)];
+            let more = leaves.len() - shown.len();
+            let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+            let (claimed, class, shown) = (&claim.name, class.as_str(), shown.join(", "));
+            let message =
+                format!("`{claimed}` covers conditions of another retry class than `{class}`: {shown}{more}");
+            let help = "claim them by name, here or in an error of their retry class".to_owned();
+            reader.warning(claim.span, "retry-class", message, help);
+        }
+    }
+}
+
+/// Whether an error's retry class is another than a leaf's. Of the leaves that are too many to be claimed one by one only
+/// those are reported whose request may succeed later although the error says otherwise.
+fn differs(leaf: RetryClass, error: RetryClass, is_listed: bool) -> bool {
+    let waiting_helps = |class| !matches!(class, RetryClass::Never | RetryClass::AfterFix);
+    if is_listed { leaf != error } else { waiting_helps(leaf) && !waiting_helps(error) }
 }
 
 /// `same_as` and `replaced_by` name other entries.

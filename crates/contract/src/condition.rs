@@ -143,6 +143,8 @@ conditions! {
     PlanInactive = "plan.inactive", 402, AfterFix, "The account has no active plan";
 
     CreditsExhausted = "credits.exhausted", 402, AfterFix, "Out of credits";
+    /// There would be enough but for what requests under way hold.
+    CreditsHeld = "credits.held", 429, AfterDelay, "Credits are held by other requests";
 
     RateExceeded = "rate.exceeded", 429, AfterDelay, "Rate limit exceeded";
     RateConcurrency = "rate.concurrency", 429, AfterDelay, "Too many requests at once";
@@ -215,6 +217,8 @@ conditions! {
     PreconditionFailed = "precondition.failed", 412, Never, "A precondition failed";
     IdempotencyMismatch = "idempotency.mismatch", 422, Never, "The idempotency key was used for another request";
     IdempotencyInFlight = "idempotency.in_flight", 409, AfterDelay, "A request with this idempotency key is under way";
+    /// It was executed, and its response is not stored.
+    IdempotencyCompleted = "idempotency.completed", 409, Never, "A request with this idempotency key has completed";
 
     RuleFailed = "rule.failed", 500, Never, "A rule could not be evaluated";
 
@@ -322,7 +326,7 @@ const BRANCHES: &[(&str, &str)] = &[
     ("credential", "The credentials are missing or invalid"),
     ("permission", "The key does not cover this"),
     ("plan", "The plan does not include this"),
-    ("credits", "Out of credits"),
+    ("credits", "There are not enough credits"),
     ("rate", "Rate limit exceeded"),
     ("quota", "Quota exceeded"),
     ("request", "The request is invalid"),

@@ -2,9 +2,11 @@
 //! counts successes counts it. Both end together, by one rule.
 
 use demur_admission::{Hold, Taken};
-use http::{HeaderMap, HeaderName};
+use http::{HeaderMap, HeaderName, StatusCode};
 use http_body::Body;
 
+use crate::exchange::Exchange;
+use crate::replay::ResponseCopy;
 use crate::settings::{SettledBy, ToldBy, Unfinished, Usage};
 
 /// What is still to be settled. Dropped before it is, it was the client who went away.
@@ -16,6 +18,9 @@ pub(crate) struct Charge {
     told: Told,
     client_gone: Unfinished,
     cut: Unfinished,
+    settled_by: SettledBy,
+    /// What is kept for a repeat, of an operation that the client has named.
+    copy: Option<Box<ResponseCopy>>,
     is_settled: bool,
 }
 
@@ -53,11 +58,7 @@ impl Charge {
             ToldBy::Field(name) => heard(head, name, &hold, remarks),
         };
         let Usage { client_gone, cut, settled_by, .. } = *usage;
-        let mut charge = Self { hold: Some(hold), taken, told, client_gone, cut, is_settled: false };
-        if settled_by == SettledBy::Head {
-            charge.ends(End::Whole);
-        }
-        charge
+        Self { hold: Some(hold), taken, told, client_gone, cut, settled_by, copy: None, is_settled: false }
     }
 
     /// Whether the end of the answer changes nothing any more, and nothing in it is for the gateway alone.
@@ -67,11 +68,43 @@ impl Charge {
             && !matches!(self.told, Told::InTrailer(_))
     }
 
-    /// The answer's content is about to go out.
-    pub(crate) fn begins(&mut self, content: &impl Body) {
+    /// The answer is about to go out, with this head.
+    pub(crate) fn begins(
+        &mut self,
+        exchange: &Exchange,
+        (status, headers): (StatusCode, &HeaderMap),
+        content: &impl Body,
+    ) {
+        if self.hold.as_ref().is_some_and(Hold::is_claimed) {
+            self.copy = ResponseCopy::begin(exchange, status, headers, content.size_hint().exact());
+        }
         // Nobody polls content that is empty.
         if !self.is_over() && content.is_end_stream() {
             self.ends(End::Whole);
+        }
+        if self.settled_by == SettledBy::Head {
+            self.is_decided();
+        }
+    }
+
+    /// The head has settled the call. Where a copy is taken that is written down with it, and so at the end.
+    fn is_decided(&mut self) {
+        (self.client_gone, self.cut) = (Unfinished::Charge, Unfinished::Charge);
+        if self.copy.is_none() {
+            self.ends(End::Whole);
+        }
+    }
+
+    /// Some of the answer's content goes out.
+    pub(crate) fn passes(&mut self, data: &[u8]) {
+        if let Some(copy) = &mut self.copy
+            && !copy.push(data)
+        {
+            // Too large to be kept.
+            self.copy = None;
+            if self.settled_by == SettledBy::Head {
+                self.ends(End::Whole);
+            }
         }
     }
 
@@ -81,7 +114,8 @@ impl Charge {
             taken.failed();
         }
         let (client_gone, cut) = (Unfinished::Release, Unfinished::Release);
-        Self { hold: None, taken, told: Told::All, client_gone, cut, is_settled: true }
+        let (told, settled_by, copy) = (Told::All, SettledBy::End, None);
+        Self { hold: None, taken, told, client_gone, cut, settled_by, copy, is_settled: true }
     }
 
     /// Trailers have come. What is told in them is not for the client.
@@ -89,6 +123,10 @@ impl Charge {
         if let (Told::InTrailer(name), Some(hold)) = (&self.told, &self.hold) {
             // The record of the request is written by now; what is no number is charged as said nothing.
             self.told = heard(trailers, name, hold, &mut Vec::new());
+        }
+        // A replay would be without them.
+        if !trailers.is_empty() {
+            self.copy = None;
         }
     }
 
@@ -106,10 +144,15 @@ impl Charge {
             if is_charged { taken.succeeded() } else { taken.failed() }
         }
         let Some(hold) = self.hold.take() else { return };
-        match self.told {
-            _ if !is_charged => hold.release(),
-            Told::Used(used) => hold.post_used(used),
-            Told::All | Told::InTrailer(_) => hold.post(),
+        let copy = self.copy.take().filter(|_| end == End::Whole).and_then(|copy| copy.finish());
+        let used = if let Told::Used(used) = self.told { Some(used) } else { None };
+        match (is_charged, copy, used) {
+            // The client went away from work that was done perhaps: it costs nothing, and is not done again.
+            (false, ..) if end == End::ClientGone && hold.is_claimed() => hold.post_used(0),
+            (false, ..) => hold.release(),
+            (true, Some(copy), used) => hold.complete(used, copy),
+            (true, None, Some(used)) => hold.post_used(used),
+            (true, None, None) => hold.post(),
         }
     }
 }

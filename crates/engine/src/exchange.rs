@@ -8,7 +8,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bytes::Bytes;
-use demur_admission::{Denial, Now, Principal, Report, Taken};
+use demur_admission::{Denial, Now, Principal, Report, StoredResponse, Taken};
 use demur_contract::{Condition, Contract, ErrorId, Origin, Problem, Retry, RetryAfter};
 use demur_validation::Operation;
 use http::header::{CACHE_CONTROL, RETRY_AFTER, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS};
@@ -29,7 +29,7 @@ use crate::room::Place;
 use crate::settings::{Asked, DEFAULT_MAX_RETRY_WAIT, Usage};
 use crate::speaker::Speaker;
 use crate::voice::Voice;
-use crate::{cors, limit_fields, voice};
+use crate::{cors, limit_fields, replay, voice};
 
 /// What is known of the request that is being answered. Boxed from the first, since it goes all the way with it: past
 /// every wait, to the end of the answer's head, and then to whoever keeps records.
@@ -311,6 +311,20 @@ impl Exchange {
             Answering::Violations => self.contract().answer_violations(&refused.detail.violations),
         };
         own.unwrap_or_else(|| self.contract().answer(Condition::Internal))
+    }
+
+    /// The response to an earlier request, to be given again. The limits count it as a request that executed nothing.
+    pub(crate) fn replay(&mut self, stored: &StoredResponse) -> Result<Response<Option<Bytes>>, Refused> {
+        let Some((response, original)) = replay::replayed(stored) else {
+            let refused = Refused::from(Condition::IdempotencyCompleted);
+            return Err(refused.because("the stored response cannot be read"));
+        };
+        if let Some(mut taken) = self.taken.take() {
+            taken.failed();
+        }
+        let original = original.to_str().unwrap_or_default();
+        self.remarks.push(format!("replayed the response to request {original}"));
+        Ok(response)
     }
 
     /// What was taken stays taken, but for trouble of the gateway's own, which is nobody's request.

@@ -31,6 +31,7 @@ mod pipeline;
 mod raised;
 mod record;
 mod refused;
+mod replay;
 mod request_id;
 mod reserved_headers;
 mod room;

@@ -63,14 +63,19 @@ where
                     None => charge.ends(End::Whole),
                     Some(Err(_)) => charge.ends(End::Cut),
                     // Nothing comes after trailers, and nobody asks for it.
-                    Some(Ok(frame)) => match frame.trailers_mut() {
-                        Some(trailers) => {
-                            charge.hears(trailers);
-                            charge.ends(End::Whole);
+                    Some(Ok(frame)) => {
+                        if let Some(data) = frame.data_ref() {
+                            charge.passes(data);
                         }
-                        None if body.is_end_stream() => charge.ends(End::Whole),
-                        None => {}
-                    },
+                        match frame.trailers_mut() {
+                            Some(trailers) => {
+                                charge.hears(trailers);
+                                charge.ends(End::Whole);
+                            }
+                            None if body.is_end_stream() => charge.ends(End::Whole),
+                            None => {}
+                        }
+                    }
                 }
                 Poll::Ready(frame)
             }

@@ -33,11 +33,10 @@ use crate::api::{Api, Resource};
 use crate::arrival::{Arrival, Rejection};
 use crate::body_budget::{BodyBudget, DEFAULT_BODY_MEMORY};
 use crate::checks::{
-    IDEMPOTENCY_KEY, host, method_not_allowed, refuse_announced_excess, refuse_doubled, refuse_unacceptable,
-    unclear_resource,
+    host, method_not_allowed, refuse_announced_excess, refuse_doubled, refuse_unacceptable, unclear_resource,
 };
 use crate::content::{Content, ContentFault};
-use crate::credits::Booked;
+use crate::credits::{Booked, Reserved};
 use crate::dressing::aimed_at;
 use crate::exchange::Exchange;
 use crate::forward::check_connection;
@@ -403,8 +402,8 @@ where
         // can be forwarded only when its length is known.
         let looks_inside = found.operation.takes_content()
             || api.reads_content[found.operation.index()]
-            || (asks.credits > 0 && parts.headers.contains_key(IDEMPOTENCY_KEY))
-            || is_read;
+            || is_read
+            || credits::is_named(self.exchange, asks, parts);
         if !looks_inside {
             let content = self.streaming(bound);
             return self.read(target, content);
@@ -450,8 +449,8 @@ where
         let ruled = rules::check(api, found.operation.index(), self.exchange.contract(), &seen);
         self.exchange.decided(ruled)?;
 
-        let asked = (parts, *path, query, content.collected());
-        match credits::book(&self.engine.admission, self.exchange, asks, asked)? {
+        let asked = credits::Asked { parts, operation: found.operation, settings: asks, path, query };
+        match credits::book(&self.engine.admission, self.exchange, &asked, || content.collected())? {
             Answer::Ready(booked) => self.booked(target, content, booked),
             Answer::Ask(asked) => Ok(Step::Wait(Wait::Credits(content, asked))),
         }
@@ -459,8 +458,12 @@ where
 
     /// What it costs is on hold, durably.
     pub(crate) fn booked(self, target: &Target<'w>, content: Content<B>, booked: Booked) -> Outcome<B> {
-        let (hold, balance) = credits::booked(self.exchange, booked)?;
-        let balance = balance.map(Box::new);
+        let (hold, balance) = match credits::booked(self.exchange, target.asks, booked)? {
+            Reserved::Hold(hold, balance) => (hold, balance.map(Box::new)),
+            Reserved::Replay(stored) => {
+                return self.exchange.replay(&stored).map(|response| Step::Replay(Box::new(response)));
+            }
+        };
         let (api, timeout) = (target.place, target.asks.timeout);
         let settings = &target.api.settings;
         let target = aimed_at(self.exchange, settings, &self.parts.uri, target.path, target.query());

@@ -256,7 +256,12 @@ fn told(denial: Denial) -> Refused {
                 .with("available", whole(available))
                 .with_moment("resets_at", resets_at)
         }
+        Denial::CreditsHeld { needed, available, retry_after } => Refused::from(Condition::CreditsHeld)
+            .with("needed", whole(needed))
+            .with("available", whole(available))
+            .after(Some(retry_after)),
         Denial::IdempotencyMismatch => Condition::IdempotencyMismatch.into(),
+        Denial::IdempotencyCompleted => Condition::IdempotencyCompleted.into(),
         Denial::IdempotencyInFlight => {
             Refused::from(Condition::IdempotencyInFlight).after(Some(Duration::from_secs(1)))
         }
@@ -302,6 +307,7 @@ mod tests {
             Denial::RateConcurrency { slots: 2, retry_after: SECOND },
             Denial::CredentialThrottled { attempts: 3, per: SECOND, retry_after: SECOND },
             Denial::CreditsExhausted { needed: 2, available: 1, resets_at },
+            Denial::CreditsHeld { needed: 2, available: 1, retry_after: SECOND },
             Denial::PermissionResource { resource: "shelf:1".into() },
         ];
         for denial in denials {

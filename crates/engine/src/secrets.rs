@@ -51,10 +51,7 @@ impl Secrets {
         if self.hidden(text.to_owned(), presented) == text {
             return text.into();
         }
-        let hash = Fingerprint::of(&[b"identifier", text.as_bytes()]);
-        let digits =
-            hash.0.iter().fold(String::from("sha256:"), |digits, byte| digits + &format!("{byte:02x}"));
-        digits.into()
+        hashed_name(text.as_bytes()).into()
     }
 
     /// The text with `…` for what is presented, and for all of any other key but its public prefix.
@@ -99,6 +96,12 @@ impl Secrets {
         }
         stretches
     }
+}
+
+/// A name for a client's own identifier that is stored and shown where the identifier itself may not be.
+pub(crate) fn hashed_name(identifier: &[u8]) -> String {
+    let hash = Fingerprint::of(&[b"identifier", identifier]);
+    hash.0.iter().fold(String::from("sha256:"), |name, byte| name + &format!("{byte:02x}"))
 }
 
 /// The text percent-decoded once, twice and so on, until nothing is encoded any more.

@@ -152,7 +152,7 @@ where
     }
     let mut charge = charged(exchange, answer.headers_mut(), hold);
     ready_to_pass(answer);
-    charge.begins(answer.body());
+    charge.begins(exchange, (answer.status(), answer.headers()), answer.body());
     Ok(Verdict::Passes(charge))
 }
 
@@ -247,7 +247,7 @@ where
         None => {}
     }
     let charge = charged(exchange, &mut head.headers, hold);
-    Ok(passing(head, body, charge))
+    Ok(passing(exchange, head, body, charge))
 }
 
 /// What is still to be settled of a success with this head.
@@ -262,14 +262,14 @@ fn charged(exchange: &mut Exchange, headers: &mut HeaderMap, hold: Hold) -> Char
 }
 
 /// An answer that goes on to the client, its content behind the head.
-fn passing<R>(head: Parts, body: Looked<R>, mut charge: Charge) -> Response<Outgoing<R>>
+fn passing<R>(exchange: &Exchange, head: Parts, body: Looked<R>, mut charge: Charge) -> Response<Outgoing<R>>
 where
     R: Body<Data = Bytes> + Unpin,
 {
-    charge.begins(&body);
-    let mut response = Response::from_parts(head, Outgoing::passing(body, charge));
+    let mut response = Response::from_parts(head, ());
     ready_to_pass(&mut response);
-    response
+    charge.begins(exchange, (response.status(), response.headers()), &body);
+    response.map(|()| Outgoing::passing(body, charge))
 }
 
 /// Takes from a head what concerns the connection it came on.
@@ -293,7 +293,8 @@ where
         Refused::from(Condition::UpstreamInvalidResponse).because("the content of a failure broke off")
     })?;
     exchange.observe(&outcome::refuse(exchange.contract(), head.status, &head.headers, &begin));
-    Ok(passing(head, body, Charge::failed(exchange.taken.take())))
+    let charge = Charge::failed(exchange.taken.take());
+    Ok(passing(exchange, head, body, charge))
 }
 
 /// The beginning of a failed answer. What cannot be read is not missed: the status says enough.

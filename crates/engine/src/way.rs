@@ -21,6 +21,7 @@ use crate::panics::Panicked;
 use crate::pipeline::{Engine, Stage, Target};
 use crate::record::Record;
 use crate::refused::Refused;
+use crate::replay;
 use crate::settings::Unfinished;
 use crate::settle::Passage;
 use crate::waiting::Waiting;
@@ -50,6 +51,8 @@ pub(crate) enum Step<B> {
     Pass(Pass<B>),
     /// A browser asks whether it may ask.
     Preflight(Response<()>),
+    /// The request was executed before: this was the response. Boxed: hardly any request comes again.
+    Replay(Box<Response<Option<Bytes>>>),
     /// Something must be waited for.
     Wait(Wait<B>),
 }
@@ -122,6 +125,12 @@ where
                 let record = self.exchange.seal(response.headers_mut());
                 Received::Answered(response, record)
             }
+            Ok(Step::Replay(mut response)) => {
+                self.exchange.keep_presented(&mut self.parts.headers);
+                let record = self.exchange.seal(response.headers_mut());
+                replay::expose(response.headers_mut());
+                Received::Answered(*response, record)
+            }
             Err(refused) => {
                 self.exchange.keep_presented(&mut self.parts.headers);
                 let (response, record) = self.exchange.refuse(refused);
@@ -152,10 +161,12 @@ where
             self.parts.extensions.insert(Within(time));
         }
         // From here to the answer's head it is nobody's fault but the client's if it all is dropped.
-        match (self.exchange.usage().client_gone, &mut self.exchange.taken) {
-            (Unfinished::Charge, _) => pass.hold.forwarded(),
-            (Unfinished::Release, Some(taken)) => taken.failed(),
-            (Unfinished::Release, None) => {}
+        match self.exchange.usage().client_gone {
+            Unfinished::Charge => pass.hold.forwarded(),
+            Unfinished::Release => {
+                pass.hold.forwarded_at_no_cost();
+                self.exchange.taken.iter_mut().for_each(Taken::failed);
+            }
         }
         Ok(())
     }

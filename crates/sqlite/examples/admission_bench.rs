@@ -20,7 +20,7 @@ use demur_admission::memory::{MemoryDirectory, MemoryLedger};
 use demur_admission::{
     Account, AccountId, Acquaintance, Admission, CacheBounds, Clock, Command, Demand, Grants, HoldOutcome,
     HoldRequest, KeyId, KeyRecord, Ledger, LocalCounters, OperationId, Pepper, Plan, PlanBook, Quota, Rate,
-    Repeats, Secret, Settings, Settlement, Stores,
+    Secret, Settings, Settlement, Stores,
 };
 use demur_sqlite::Store;
 use jiff::tz::TimeZone;
@@ -320,8 +320,8 @@ fn lone() {
         waits[1].push(begin.elapsed());
         let operation: OperationId = format!("lone_{number}").parse().unwrap();
         let begin = Instant::now();
-        let (account, operation, repeats, now) = (&ids[0], &operation, Repeats::Never, clock.now());
-        let request = HoldRequest { account, operation, repeats, amount: 1, monthly: None, now };
+        let (account, operation, lease, now) = (&ids[0], &operation, Duration::from_secs(30), clock.now());
+        let request = HoldRequest { account, operation, amount: 1, lease, monthly: None, now };
         let held = store.hold(&request).block().unwrap();
         waits[2].push(begin.elapsed());
         store.settle_unwatched(held.hold().unwrap(), Settlement::Post(1));
@@ -368,9 +368,9 @@ fn charge(
                         let operation: OperationId = format!("req_{slot:08}_{number:016}").parse().unwrap();
                         let asked = Instant::now();
                         let (account, operation) = (&account, &operation);
-                        let (repeats, now) = (Repeats::Never, clock.now());
+                        let (lease, now) = (Duration::from_secs(30), clock.now());
                         let request =
-                            HoldRequest { account, operation, repeats, amount: 1, monthly: None, now };
+                            HoldRequest { account, operation, amount: 1, lease, monthly: None, now };
                         match store.hold(&request).wait().await.unwrap() {
                             HoldOutcome::Held { hold, .. } => {
                                 waits.push(asked.elapsed());

@@ -19,8 +19,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use demur_admission::{
-    AccountId, Command, Fingerprint, HoldOutcome, HoldRequest, Ledger, Now, OperationId, Plan, PlanBook,
-    Repeats, Reply, Settlement, StatementKind,
+    AccountId, Claim, Command, Fingerprint, HoldOutcome, HoldRequest, Ledger, Now, OperationId, Owner, Plan,
+    PlanBook, Repeats, Reply, Settlement, StatementKind,
 };
 use demur_sqlite::Store;
 use jiff::Timestamp;
@@ -63,11 +63,14 @@ fn victim(folder: &Path) {
                     let operation: OperationId =
                         format!("{}-{slot}-{number}", std::process::id()).parse().unwrap();
                     for time in 0..if named && number % 5 == 0 { 2 } else { 1 } {
-                        let repeats = if named { Repeats::As(Fingerprint([9; 32])) } else { Repeats::Never };
-                        let (account, operation) = (&account, &operation);
+                        let (account, operation, lease) = (&account, &operation, Duration::from_secs(30));
                         let request =
-                            HoldRequest { account, operation, repeats, amount: 2, monthly: None, now: now() };
-                        match store.hold(&request).block().unwrap() {
+                            HoldRequest { account, operation, amount: 2, lease, monthly: None, now: now() };
+                        let (fingerprint, owner) = (Fingerprint([9; 32]), Owner::this_process());
+                        let ttl = Duration::from_secs(3600);
+                        let claim = Claim { fingerprint, owner, ttl, repeats: Repeats::Replay };
+                        let asked = if named { store.claim(&request, &claim) } else { store.hold(&request) };
+                        match asked.block().unwrap() {
                             HoldOutcome::Held { hold, .. } => {
                                 // Some give all of it back: they are no charges.
                                 let releases = number % 7 == 6;
@@ -80,7 +83,7 @@ fn victim(folder: &Path) {
                                     store.settle(hold, how).block().unwrap();
                                 }
                             }
-                            HoldOutcome::AlreadyCharged { .. } if time == 1 => {}
+                            HoldOutcome::Completed { .. } if time == 1 => {}
                             other => panic!("{other:?}"),
                         }
                     }

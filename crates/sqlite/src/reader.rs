@@ -1,25 +1,38 @@
-//! The thread that looks keys up, and with a key what its account has used of its quota.
+//! The thread that reads: keys, with what their accounts have used of their quotas, and stored responses.
 
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::thread::{self, JoinHandle};
 
-use demur_admission::{Answer, Candidates, Credential, LocalCounters, StoreError};
+use demur_admission::{
+    AccountId, Answer, Candidates, Credential, Fingerprint, LocalCounters, OperationId, StoreError,
+    StoredResponse,
+};
+use jiff::Timestamp;
 
 use crate::database::{Access, DatabaseFile, Link};
 use crate::directory;
 use crate::error::store_error;
 use crate::quota;
 use crate::waiter::Waiter;
+use crate::writer::claims;
 
 /// More than this many waiting look-ups are refused, not queued.
 const QUEUE: usize = 4096;
 
 type Found = Option<Arc<Credential>>;
 
-struct Question {
-    digests: Candidates,
-    waiter: Waiter<Found>,
+enum Question {
+    Key(Candidates, Waiter<Found>),
+    Response(Box<Wanted>, Waiter<Option<StoredResponse>>),
+}
+
+/// Which response.
+struct Wanted {
+    account: AccountId,
+    operation: OperationId,
+    fingerprint: Fingerprint,
+    at: Timestamp,
 }
 
 /// Asks the reading thread, which ends when this is dropped.
@@ -39,9 +52,30 @@ impl Reader {
     }
 
     pub(crate) fn find(&self, digests: &Candidates) -> Answer<Result<Found, StoreError>> {
-        let Some(questions) = &self.questions else { return Answer::Ready(Err(StoreError::Closed)) };
         let (waiter, answer) = Waiter::new();
-        match questions.try_send(Question { digests: digests.clone(), waiter }) {
+        self.ask(Question::Key(digests.clone(), waiter), answer)
+    }
+
+    pub(crate) fn response(
+        &self,
+        account: &AccountId,
+        operation: &OperationId,
+        fingerprint: &Fingerprint,
+        at: Timestamp,
+    ) -> Answer<Result<Option<StoredResponse>, StoreError>> {
+        let (account, operation) = (account.clone(), operation.clone());
+        let wanted = Box::new(Wanted { account, operation, fingerprint: *fingerprint, at });
+        let (waiter, answer) = Waiter::new();
+        self.ask(Question::Response(wanted, waiter), answer)
+    }
+
+    fn ask<T>(
+        &self,
+        question: Question,
+        answer: Answer<Result<T, StoreError>>,
+    ) -> Answer<Result<T, StoreError>> {
+        let Some(questions) = &self.questions else { return Answer::Ready(Err(StoreError::Closed)) };
+        match questions.try_send(question) {
             Ok(()) => answer,
             Err(TrySendError::Full(_)) => Answer::Ready(Err(StoreError::Overloaded)),
             Err(TrySendError::Disconnected(_)) => Answer::Ready(Err(StoreError::Closed)),
@@ -68,20 +102,26 @@ struct Run {
 
 impl Run {
     fn until_closed(mut self, asked: &Receiver<Question>) {
-        while let Ok(Question { digests, mut waiter }) = asked.recv() {
-            match self.look_up(&digests) {
-                Ok(found) => {
-                    waiter.set(found);
-                    waiter.tell();
+        while let Ok(question) = asked.recv() {
+            match question {
+                Question::Key(digests, waiter) => {
+                    let found = self.look(|run, open| run.found(open, &digests));
+                    tell(waiter, found);
                 }
-                Err(error) => waiter.fail(error),
+                Question::Response(wanted, waiter) => {
+                    let Wanted { account, operation, fingerprint, at } = *wanted;
+                    let found = self.look(|_, open| {
+                        claims::read(&open.connection, &account, operation.as_str(), &fingerprint.0, at)
+                    });
+                    tell(waiter, found);
+                }
             }
         }
     }
 
-    fn look_up(&mut self, digests: &Candidates) -> Result<Found, StoreError> {
+    fn look<T>(&mut self, look: impl FnOnce(&Self, &Link) -> rusqlite::Result<T>) -> Result<T, StoreError> {
         let open = Link::current(&mut self.link, &self.file, Access::Read)?;
-        let found = self.found(&open, digests).map_err(|error| store_error(&error))?;
+        let found = look(self, &open).map_err(|error| store_error(&error))?;
         self.link = Some(open);
         Ok(found)
     }
@@ -93,5 +133,15 @@ impl Run {
             quota::restore(&open.connection, &self.counters, &credential.account.id)?;
         }
         Ok(found)
+    }
+}
+
+fn tell<T: Send + 'static>(mut waiter: Waiter<T>, found: Result<T, StoreError>) {
+    match found {
+        Ok(found) => {
+            waiter.set(found);
+            waiter.tell();
+        }
+        Err(error) => waiter.fail(error),
     }
 }

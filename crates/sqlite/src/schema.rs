@@ -13,7 +13,7 @@ use crate::OpenError;
 const APPLICATION_ID: i64 = 0x444d_5552;
 
 /// Each brings the schema from its position to the next. Never changed once released, only added to.
-const MIGRATIONS: [&str; 4] = [FIRST, SECOND, THIRD, FOURTH];
+const MIGRATIONS: [&str; 5] = [FIRST, SECOND, THIRD, FOURTH, FIFTH];
 
 const FIRST: &str = "
     CREATE TABLE account (
@@ -244,6 +244,53 @@ const FOURTH: &str = "
     CREATE INDEX key_of_prefix ON key (api, hint) WHERE revoked IS NULL;
     CREATE INDEX key_of_grants ON key (api, grants)
         WHERE revoked IS NULL AND grants <> '{\"operations\":\"all\",\"scopes\":[],\"resources\":\"all\"}';
+";
+
+/// Claims of operations that clients name, with the responses to replay, and how much there is of both.
+const FIFTH: &str = "
+    -- state: 0 in flight, 1 completed, 2 free to run again. number: in the order in which they were made.
+    -- hold: while it is in flight. expires: the end of the response. forgotten: the end of all.
+    CREATE TABLE claim (
+        number      INTEGER PRIMARY KEY,
+        account     TEXT NOT NULL REFERENCES account (id),
+        id          TEXT NOT NULL,
+        fingerprint BLOB NOT NULL CHECK (length(fingerprint) = 32),
+        state       INTEGER NOT NULL CHECK (state IN (0, 1, 2)),
+        owner       INTEGER NOT NULL,
+        hold        INTEGER CHECK (hold IS NULL OR state = 0),
+        lease_ends  INTEGER NOT NULL,
+        repeats     INTEGER NOT NULL DEFAULT 0,
+        expires     INTEGER NOT NULL,
+        forgotten   INTEGER NOT NULL,
+        size        INTEGER NOT NULL DEFAULT 0,
+        response    BLOB,
+        UNIQUE (account, id),
+        CHECK (size = coalesce(length(response), 0))
+    ) STRICT;
+    CREATE INDEX claim_of_account ON claim (account, number);
+    CREATE INDEX claim_in_flight ON claim (number) WHERE state = 0;
+    CREATE INDEX claim_stored ON claim (number) WHERE size > 0;
+    CREATE INDEX claim_stored_of_account ON claim (account, number) WHERE size > 0;
+    CREATE INDEX claim_expires ON claim (expires) WHERE size > 0;
+    CREATE INDEX claim_forgotten ON claim (forgotten) WHERE state > 0;
+
+    -- How many claims there are and how many bytes of responses: of each account that has any, and of all under ''.
+    CREATE TABLE claim_use (
+        account TEXT PRIMARY KEY,
+        claims  INTEGER NOT NULL CHECK (claims >= 0),
+        bytes   INTEGER NOT NULL CHECK (bytes >= 0)
+    ) STRICT, WITHOUT ROWID;
+    CREATE TRIGGER claim_made AFTER INSERT ON claim BEGIN
+        INSERT INTO claim_use VALUES (NEW.account, 1, NEW.size), ('', 1, NEW.size)
+            ON CONFLICT (account) DO UPDATE SET claims = claims + 1, bytes = bytes + excluded.bytes;
+    END;
+    CREATE TRIGGER claim_resized AFTER UPDATE OF size ON claim BEGIN
+        UPDATE claim_use SET bytes = bytes + NEW.size - OLD.size WHERE account IN (OLD.account, '');
+    END;
+    CREATE TRIGGER claim_gone AFTER DELETE ON claim BEGIN
+        UPDATE claim_use SET claims = claims - 1, bytes = bytes - OLD.size WHERE account IN (OLD.account, '');
+        DELETE FROM claim_use WHERE account = OLD.account AND claims = 0;
+    END;
 ";
 
 /// Brings the database to the current schema, in one transaction for each step.

@@ -7,10 +7,10 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use demur_admission::{
-    Account, AccountId, AccountStatement, Answer, Balance, Candidates, Command, CommandFault, Counters,
-    Credential, Digest, ForeignForms, HoldId, HoldOutcome, HoldRequest, KeyDirectory, KeyId, Ledger,
-    LocalCounters, Meter, MonthlyCredits, Now, Pepper, Plan, PlanBook, Reply, Settlement, StoreError, Stores,
-    Watch,
+    Account, AccountId, AccountStatement, Answer, Balance, Candidates, Claim, Command, CommandFault,
+    Counters, Credential, Digest, Fingerprint, ForeignForms, HoldId, HoldOutcome, HoldRequest, KeyDirectory,
+    KeyId, Ledger, LocalCounters, Meter, MonthlyCredits, Now, OperationId, Pepper, Plan, PlanBook, Reply,
+    Settlement, StoreError, StoredResponse, Stores, Watch,
 };
 use jiff::Timestamp;
 
@@ -126,6 +126,17 @@ impl Store {
         })
     }
 
+    fn queue_hold(&self, job: HoldJob) -> Answer<Result<HoldOutcome, StoreError>> {
+        let release = self.writer.releaser();
+        let (waiter, answer) = Waiter::claimed(move |found: HoldOutcome| {
+            if let Some(hold) = found.hold() {
+                release(hold);
+            }
+        });
+        self.writer.queue(Job::Hold(Box::new(job), waiter));
+        answer
+    }
+
     fn statement(
         &self,
         account: &AccountId,
@@ -213,14 +224,25 @@ impl Counters for Store {
 
 impl Ledger for Store {
     fn hold(&self, request: &HoldRequest<'_>) -> Answer<Result<HoldOutcome, StoreError>> {
-        let release = self.writer.releaser();
-        let (waiter, answer) = Waiter::claimed(move |found: HoldOutcome| {
-            if let Some(hold) = found.hold() {
-                release(hold);
-            }
-        });
-        self.writer.queue(Job::Hold(Box::new(HoldJob::from(request)), waiter));
-        answer
+        self.queue_hold(HoldJob::new(request, None))
+    }
+
+    fn claim(&self, request: &HoldRequest<'_>, claim: &Claim) -> Answer<Result<HoldOutcome, StoreError>> {
+        self.queue_hold(HoldJob::new(request, Some(claim)))
+    }
+
+    fn complete(&self, hold: HoldId, posted: u64, response: StoredResponse) {
+        self.writer.queue(Job::Complete(hold, posted, response));
+    }
+
+    fn read(
+        &self,
+        account: &AccountId,
+        operation: &OperationId,
+        fingerprint: &Fingerprint,
+        now: Now,
+    ) -> Answer<Result<Option<StoredResponse>, StoreError>> {
+        self.reader.response(account, operation, fingerprint, now.wall)
     }
 
     fn settle(&self, hold: HoldId, settlement: Settlement) -> Answer<Result<(), StoreError>> {

@@ -5,6 +5,7 @@
 //! decides the size of the batches.
 
 mod books;
+pub(crate) mod claims;
 mod commands;
 mod handoff;
 #[cfg(test)]
@@ -104,7 +105,9 @@ struct Run {
 
 impl Desk for Run {
     fn behind(&mut self, most: usize) -> Behind {
-        Behind { uses: self.shared.counters.changed(most), noted: self.shared.notes.take(most) }
+        let claims_due = self.till.claims_due.is_some_and(|due| due <= Timestamp::now());
+        let uses = self.shared.counters.changed(most);
+        Behind { uses, noted: self.shared.notes.take(most), claims_due: claims_due.then_some(most) }
     }
 
     fn commit(
@@ -156,7 +159,7 @@ fn is_written(batch: &[Job]) -> bool {
                 | Command::ListAccounts { .. }
                 | Command::ShowAccount { .. }
         ),
-        Job::Hold(..) | Job::Settle(..) | Job::Balance { .. } | Job::Close => false,
+        Job::Hold(..) | Job::Settle(..) | Job::Complete(..) | Job::Balance { .. } | Job::Close => false,
     })
 }
 
@@ -176,7 +179,7 @@ impl Run {
         undo: &mut Undo,
     ) -> rusqlite::Result<Vec<Change>> {
         let transaction = link.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let mut changes = self.apply(&transaction, batch, unsettled, undo)?;
+        let mut changes = self.apply(&transaction, batch, unsettled, behind.claims_due, undo)?;
         if is_written(batch) {
             transaction.prepare_cached("UPDATE written SET commands = commands + 1")?.execute([])?;
         }
@@ -191,10 +194,15 @@ impl Run {
         transaction: &Transaction<'_>,
         batch: &mut [Job],
         unsettled: &[(HoldId, Settlement)],
+        claims_due: Option<usize>,
         undo: &mut Undo,
     ) -> rusqlite::Result<Vec<Change>> {
         let mut changes = Vec::new();
-        let mut books = Books::open(transaction, &mut self.till, undo, Timestamp::now());
+        let now = Timestamp::now();
+        let mut books = Books::open(transaction, &mut self.till, undo, now);
+        if let Some(most) = claims_due {
+            books.prune_claims(now, most)?;
+        }
         for (hold, settlement) in unsettled {
             books.settle(*hold, *settlement)?;
         }
@@ -205,6 +213,7 @@ impl Run {
                     books.settle(*hold, *settlement)?;
                     waiter.iter_mut().for_each(|waiter| waiter.set(()));
                 }
+                Job::Complete(hold, posted, response) => books.complete(*hold, *posted, response)?,
                 Job::Balance { account, monthly, at, waiter } => {
                     waiter.set(books.balance(account, monthly.as_deref(), *at)?);
                 }

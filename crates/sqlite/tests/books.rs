@@ -6,12 +6,13 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use demur_admission::conformance::{plans, start};
 use demur_admission::{
-    AccountId, Admission, Command, CommandFault, Fingerprint, ForeignForm, ForeignHash, Grants, HoldId,
-    HoldOutcome, HoldRequest, ImportedKey, KeyState, Ledger, OperationId, PlanBook, Repeats, Reply, Secret,
-    Settings, Settlement, StatementKind,
+    AccountId, Admission, Claim, Command, CommandFault, Fingerprint, ForeignForm, ForeignHash, Grants,
+    HoldId, HoldOutcome, HoldRequest, ImportedKey, KeyState, Ledger, OperationId, Owner, PlanBook, Repeats,
+    Reply, Secret, Settings, Settlement, StatementKind,
 };
 use demur_sqlite::Store;
 use jiff::Timestamp;
@@ -41,11 +42,9 @@ fn with_account(path: &Path) -> Arc<Store> {
     store
 }
 
-fn charge(store: &Store, id: &str, repeats: Repeats, settlement: Option<Settlement>) {
+fn charge(store: &Store, id: &str, claim: Option<Claim>, settlement: Option<Settlement>) {
     let (account, operation): (_, OperationId) = (acme(), id.parse().unwrap());
-    let (account, operation, now) = (&account, &operation, start());
-    let request = HoldRequest { account, operation, repeats, amount: 10, monthly: None, now };
-    match (store.hold(&request).block().unwrap(), settlement) {
+    match (ask(store, &account, &operation, claim), settlement) {
         (HoldOutcome::Held { hold, .. }, Some(settlement)) => store.settle(hold, settlement).block().unwrap(),
         (HoldOutcome::Held { .. }, None) => {}
         (other, _) => panic!("{other:?}"),
@@ -53,11 +52,8 @@ fn charge(store: &Store, id: &str, repeats: Repeats, settlement: Option<Settleme
 }
 
 /// A hold that is still open.
-fn hold(store: &Store, id: &str, repeats: Repeats) -> HoldId {
-    let (account, operation): (_, OperationId) = (acme(), id.parse().unwrap());
-    let (account, operation, now) = (&account, &operation, start());
-    let request = HoldRequest { account, operation, repeats, amount: 10, monthly: None, now };
-    store.hold(&request).block().unwrap().hold().unwrap()
+fn hold(store: &Store, id: &str, claim: Option<Claim>) -> HoldId {
+    ask(store, &acme(), &id.parse().unwrap(), claim).hold().unwrap()
 }
 
 /// A moment after everything so far and before everything from here on.
@@ -72,6 +68,16 @@ fn between() -> Timestamp {
     let moment = tick();
     tick();
     moment
+}
+
+fn ask(store: &Store, account: &AccountId, operation: &OperationId, claim: Option<Claim>) -> HoldOutcome {
+    let (lease, now) = (Duration::from_secs(30), start());
+    let request = HoldRequest { account, operation, amount: 10, lease, monthly: None, now };
+    let asked = match &claim {
+        Some(claim) => store.claim(&request, claim),
+        None => store.hold(&request),
+    };
+    asked.block().unwrap()
 }
 
 fn refund(store: &Store, operation: &str, amount: Option<u64>) -> Result<Reply, CommandFault> {
@@ -96,15 +102,20 @@ fn statement(store: &Store, limit: u32) -> (Vec<(StatementKind, u64, String)>, b
     (entries.into_iter().map(|entry| (entry.kind, entry.amount, entry.operation)).collect(), more)
 }
 
-const NAMED: Repeats = Repeats::As(Fingerprint([3; 32]));
+const NAMED: Option<Claim> = Some(Claim {
+    fingerprint: Fingerprint([3; 32]),
+    owner: Owner(1),
+    ttl: Duration::from_secs(20 * 365 * 24 * 3600),
+    repeats: Repeats::Replay,
+});
 
 #[test]
 fn corrections_are_made_once_and_within_what_there_is() {
     let folder = tempfile::tempdir().unwrap();
     let store = with_account(&folder.path().join("demur.db"));
     charge(&store, "named", NAMED, Some(Settlement::Post(10)));
-    charge(&store, "single", Repeats::Never, Some(Settlement::Post(4)));
-    charge(&store, "released", Repeats::Never, Some(Settlement::Release));
+    charge(&store, "single", None, Some(Settlement::Post(4)));
+    charge(&store, "released", None, Some(Settlement::Release));
     assert_eq!(balance(&store), (86, 0, 14, 100));
     let withdraw = |amount| {
         let (reason, operation) = ("mistake".into(), Some("w-1".parse().unwrap()));
@@ -139,9 +150,9 @@ fn pruning_changes_no_balance_and_leaves_what_is_under_way() {
     let path = folder.path().join("demur.db");
     let store = with_account(&path);
     charge(&store, "named", NAMED, Some(Settlement::Post(10)));
-    charge(&store, "open", Repeats::Never, None);
+    charge(&store, "open", None, None);
     for number in 0..5 {
-        charge(&store, &format!("single-{number}"), Repeats::Never, Some(Settlement::Post(1)));
+        charge(&store, &format!("single-{number}"), None, Some(Settlement::Post(1)));
     }
     let before = balance(&store);
     // All that is over lies before then; but in front of it lies a batch with a hold that is open.
@@ -166,24 +177,24 @@ fn pruning_changes_no_balance_and_leaves_what_is_under_way() {
 /// The promise is about the moment at which an operation ended, however long before it was made.
 #[test]
 fn pruning_forgets_by_the_end_of_an_operation_and_not_by_its_beginning() {
-    const ROWS: [(&str, Repeats, Settlement); 4] = [
+    const ROWS: [(&str, Option<Claim>, Settlement); 4] = [
         ("named", NAMED, Settlement::Post(10)),
-        ("single", Repeats::Never, Settlement::Post(10)),
+        ("single", None, Settlement::Post(10)),
         ("named-released", NAMED, Settlement::Release),
-        ("single-released", Repeats::Never, Settlement::Release),
+        ("single-released", None, Settlement::Release),
     ];
-    for (id, repeats, settlement) in ROWS {
+    for (id, claim, settlement) in ROWS {
         let folder = tempfile::tempdir().unwrap();
         let store = with_account(&folder.path().join("demur.db"));
-        charge(&store, "before", Repeats::Never, Some(Settlement::Post(1)));
+        charge(&store, "before", None, Some(Settlement::Post(1)));
         charge(&store, "before-named", NAMED, Some(Settlement::Post(1)));
-        let held = hold(&store, id, repeats);
+        let held = hold(&store, id, claim);
         // Others, which do not end the batches before.
-        charge(&store, "meanwhile", Repeats::Never, Some(Settlement::Post(1)));
+        charge(&store, "meanwhile", None, Some(Settlement::Post(1)));
         let held_until = between();
         store.settle(held, settlement).block().unwrap();
         let ended = between();
-        charge(&store, "after", Repeats::Never, Some(Settlement::Post(1)));
+        charge(&store, "after", None, Some(Settlement::Post(1)));
         let is_kept = |store: &Store| statement(store, 100).0.iter().any(|(_, _, named)| named == id);
         let prune = |before| match run(&store, Command::Prune { before }) {
             Ok(Reply::Pruned { operations }) => operations,
@@ -232,8 +243,8 @@ fn the_proof_finds_what_does_not_add_up() {
         let store = with_account(&path);
         run(&store, Command::SetPlan { account: acme(), plan: "paid".into() }).unwrap();
         charge(&store, "named", NAMED, Some(Settlement::Post(10)));
-        charge(&store, "single", Repeats::Never, Some(Settlement::Post(4)));
-        charge(&store, "released", Repeats::Never, Some(Settlement::Release));
+        charge(&store, "single", None, Some(Settlement::Post(4)));
+        charge(&store, "released", None, Some(Settlement::Release));
         refund(&store, "named", Some(3)).unwrap();
         // And then the month ends, with something left of it.
         let december = start().wall + jiff::SignedDuration::from_hours(24 * 30);
@@ -250,7 +261,7 @@ fn a_copy_made_in_full_flight_is_whole() {
     let folder = tempfile::tempdir().unwrap();
     let store = with_account(&folder.path().join("demur.db"));
     for number in 0..5 {
-        charge(&store, &format!("single-{number}"), Repeats::Never, Some(Settlement::Post(1)));
+        charge(&store, &format!("single-{number}"), None, Some(Settlement::Post(1)));
     }
     let to = folder.path().join("copy/demur.db");
     std::fs::create_dir(folder.path().join("copy")).unwrap();
@@ -363,16 +374,14 @@ fn an_operation_that_was_refunded_is_not_charged_again() {
     charge(&store, "named", NAMED, Some(Settlement::Post(10)));
     refund(&store, "named", None).unwrap();
     assert_eq!(balance(&store), (100, 0, 0, 100));
-    let (account, operation, now) = (acme(), "named".parse().unwrap(), start());
-    let (account, operation, repeats) = (&account, &operation, NAMED);
-    let request = HoldRequest { account, operation, repeats, amount: 10, monthly: None, now };
-    let again = store.hold(&request).block().unwrap();
-    assert!(matches!(again, HoldOutcome::AlreadyCharged { .. }), "{again:?}");
+    let operation = "named".parse().unwrap();
+    let again = ask(&store, &acme(), &operation, NAMED);
+    assert!(matches!(again, HoldOutcome::Completed { is_stored: false }), "{again:?}");
     assert_eq!(balance(&store), (100, 0, 0, 100));
-    let other = HoldRequest { repeats: Repeats::As(Fingerprint([4; 32])), ..request };
+    let other = NAMED.map(|claim| Claim { fingerprint: Fingerprint([4; 32]), ..claim });
     assert_eq!(
-        store.hold(&other).block(),
-        Ok(HoldOutcome::Mismatch),
+        ask(&store, &acme(), &operation, other),
+        HoldOutcome::Mismatch,
         "nor does another request pass under it"
     );
     assert!(is_sound(&store));

@@ -9,11 +9,12 @@ use std::io::{Seek, SeekFrom, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use demur_admission::conformance::{plans, start};
 use demur_admission::{
-    AccountId, Admission, Command, CommandFault, Denial, Fingerprint, Grants, HoldOutcome, HoldRequest,
-    Ledger, PlanBook, Repeats, Reply, Secret, Settings, StoreError, StorePart,
+    AccountId, Admission, Claim, Command, CommandFault, Denial, Fingerprint, Grants, HoldOutcome,
+    HoldRequest, Ledger, Owner, PlanBook, Repeats, Reply, Secret, Settings, StoreError, StorePart,
 };
 use demur_sqlite::{OpenError, Store};
 
@@ -53,8 +54,10 @@ fn key(store: &Store) -> Secret {
 
 fn hold(store: &Store, id: &str) -> Result<HoldOutcome, StoreError> {
     let (account, operation) = (&acme(), &id.parse().unwrap());
-    let (repeats, now) = (Repeats::As(Fingerprint([0; 32])), start());
-    store.hold(&HoldRequest { account, operation, repeats, amount: 1, monthly: None, now }).block()
+    let (lease, ttl, now) = (Duration::from_secs(30), Duration::from_secs(24 * 3600), start());
+    let (fingerprint, owner, repeats) = (Fingerprint([0; 32]), Owner(1), Repeats::Replay);
+    let request = HoldRequest { account, operation, amount: 1, lease, monthly: None, now };
+    store.claim(&request, &Claim { fingerprint, owner, ttl, repeats }).block()
 }
 
 /// As a gateway asks that has never seen the key.
@@ -203,7 +206,7 @@ fn a_log_that_was_removed_is_copied_before_it_is_given_up() {
     assert!(authenticate(&store, &secret).is_ok());
     for number in 0..20 {
         let again = hold(&store, &format!("before-{number}"));
-        assert!(matches!(again, Ok(HoldOutcome::AlreadyCharged { .. })), "{number}: {again:?}");
+        assert!(matches!(again, Ok(HoldOutcome::Completed { .. })), "{number}: {again:?}");
     }
 }
 
@@ -336,7 +339,7 @@ fn a_store_does_not_open_without_what_belongs_to_it() {
             replace(&beside(&path, suffix), &bytes);
         }
         assert!(
-            matches!(hold(&open(&path).unwrap(), "before-1"), Ok(HoldOutcome::AlreadyCharged { .. })),
+            matches!(hold(&open(&path).unwrap(), "before-1"), Ok(HoldOutcome::Completed { .. })),
             "{name}"
         );
     }

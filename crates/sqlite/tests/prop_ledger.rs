@@ -10,8 +10,8 @@ use std::time::Duration;
 use demur_admission::conformance::{at, plans, start};
 use demur_admission::memory::MemoryLedger;
 use demur_admission::{
-    AccountId, Command, Fingerprint, HoldId, HoldOutcome, HoldRequest, Ledger, Now, OperationId, Plan,
-    PlanBook, Repeats, Reply, Settlement,
+    AccountId, Answer, Claim, Command, Fingerprint, HoldId, HoldOutcome, HoldRequest, Ledger, Now,
+    OperationId, Owner, Plan, PlanBook, Repeats, Reply, Settlement, StoreError,
 };
 use demur_sqlite::Store;
 use proptest::prelude::*;
@@ -44,6 +44,26 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 fn open(path: &Path) -> Arc<Store> {
     Store::open(path, Arc::new(PlanBook::new(plans()))).unwrap()
 }
+
+/// A claim of this request, which outlives the test.
+fn claim_of(fingerprint: u8) -> Claim {
+    let (fingerprint, owner) = (Fingerprint([fingerprint; 32]), Owner::this_process());
+    let ttl = Duration::from_secs(100 * 365 * 24 * 3600);
+    Claim { fingerprint, owner, ttl, repeats: Repeats::Replay }
+}
+
+fn ask(
+    ledger: &dyn Ledger,
+    request: &HoldRequest<'_>,
+    fingerprint: Option<u8>,
+) -> Answer<Result<HoldOutcome, StoreError>> {
+    match fingerprint {
+        Some(fingerprint) => ledger.claim(request, &claim_of(fingerprint)),
+        None => ledger.hold(request),
+    }
+}
+
+const LEASE: Duration = Duration::from_secs(30);
 
 fn paid() -> Plan {
     plans().into_iter().find(|plan| plan.name == "paid").unwrap()
@@ -82,10 +102,10 @@ proptest! {
             match step {
                 Step::Hold { account, operation, repeats, amount } => {
                     let operation: OperationId = format!("operation-{operation}").parse().unwrap();
-                    let repeats = repeats.map_or(Repeats::Never, |byte| Repeats::As(Fingerprint([byte; 32])));
-                    let request = HoldRequest { account: &ids[account], operation: &operation, repeats, amount, monthly, now };
-                    let found = store.hold(&request).block().unwrap();
-                    let expected = model.hold(&request).block().unwrap();
+                    let (account, operation, lease) = (&ids[account], &operation, LEASE);
+                    let request = HoldRequest { account, operation, amount, lease, monthly, now };
+                    let found = ask(&*store, &request, repeats).block().unwrap();
+                    let expected = ask(&model, &request, repeats).block().unwrap();
                     prop_assert_eq!(comparable(&found), comparable(&expected));
                     if let (HoldOutcome::Held { hold, .. }, HoldOutcome::Held { hold: other, .. }) = (found, expected) {
                         holds.push((hold, other, amount));
@@ -136,9 +156,9 @@ fn a_batch_of_many_keeps_them_apart() {
         .map(|number| {
             let operation = format!("operation-{number}").parse().unwrap();
             let account = &ids[number % ids.len()];
-            let repeats = if number % 3 == 0 { Repeats::Never } else { Repeats::As(Fingerprint([0; 32])) };
-            let (monthly, now) = (plan.credits.as_ref(), start());
-            store.hold(&HoldRequest { account, operation: &operation, repeats, amount: 1, monthly, now })
+            let (lease, monthly, now) = (LEASE, plan.credits.as_ref(), start());
+            let request = HoldRequest { account, operation: &operation, amount: 1, lease, monthly, now };
+            ask(&*store, &request, (number % 3 != 0).then_some(0))
         })
         .collect();
     let mut held = 0;

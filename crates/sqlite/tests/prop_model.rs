@@ -1,7 +1,7 @@
 //! Both ledgers against a model that shares nothing with them: every credit is a thing of its own, and everything that
 //! happens to it is written out. It is slow, and simple enough to be seen to be right.
 
-#![expect(clippy::unwrap_used, reason = "a test")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test")]
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -11,8 +11,8 @@ use std::time::Duration;
 use demur_admission::conformance::{at, plans, start};
 use demur_admission::memory::MemoryLedger;
 use demur_admission::{
-    AccountId, Command, Fingerprint, HoldId, HoldOutcome, HoldRequest, Ledger, MonthlyCredits, Now,
-    OperationId, Plan, PlanBook, Repeats, Reply, Settlement,
+    AccountId, Claim, Command, Fingerprint, HoldId, HoldOutcome, HoldRequest, Ledger, MonthlyCredits, Now,
+    OperationId, Owner, Plan, PlanBook, Repeats, Reply, Settlement,
 };
 use demur_sqlite::Store;
 use jiff::Timestamp;
@@ -41,7 +41,7 @@ enum State {
 #[derive(Clone, Copy, PartialEq)]
 enum Named {
     Open,
-    Charged,
+    Completed,
     Nothing,
 }
 
@@ -49,8 +49,9 @@ enum Named {
 #[derive(Debug, PartialEq)]
 enum Outcome {
     Held,
-    Already,
-    Insufficient(u64),
+    Completed,
+    /// So many there are, and whether there would be enough but for what is held.
+    Insufficient(u64, bool),
     InFlight,
     Mismatch,
 }
@@ -121,12 +122,13 @@ impl Model {
             match self.names.get(name) {
                 Some((other, _)) if *other != fingerprint => return Outcome::Mismatch,
                 Some((_, Named::Open)) => return Outcome::InFlight,
-                Some((_, Named::Charged)) => return Outcome::Already,
+                Some((_, Named::Completed)) => return Outcome::Completed,
                 Some((_, Named::Nothing)) | None => {}
             }
         }
         if self.free() < amount {
-            return Outcome::Insufficient(self.free() as u64);
+            let held = self.count(|credit| matches!(credit.state, State::Held(_)));
+            return Outcome::Insufficient(self.free() as u64, self.free() + held >= amount);
         }
         self.made += 1;
         let number = self.made;
@@ -139,14 +141,15 @@ impl Model {
     }
 
     /// The rest is free again; what is of a month that is over expires when it is looked at next.
-    fn settle(&mut self, which: usize, posted: usize) {
+    fn settle(&mut self, which: usize, posted: Option<usize>) {
         let (number, name) = self.open.swap_remove(which);
         let is_held = |credit: &Credit| credit.state == State::Held(number);
-        let posted = posted.min(self.count(is_held));
+        let is_completed = posted.is_some();
+        let posted = posted.unwrap_or_default().min(self.count(is_held));
         self.change(posted, true, is_held, &State::Spent(name.clone()));
         self.change(usize::MAX, true, is_held, &State::Free);
         if let Some((_, state)) = self.names.get_mut(&name) {
-            *state = if posted > 0 { Named::Charged } else { Named::Nothing };
+            *state = if is_completed { Named::Completed } else { Named::Nothing };
         }
     }
 
@@ -192,7 +195,7 @@ impl Model {
 
 /// A ledger that is compared with the model.
 enum Subject {
-    Memory(MemoryLedger),
+    Memory(Box<MemoryLedger>),
     Sqlite { path: PathBuf, store: Option<Arc<Store>>, _folder: TempDir },
 }
 
@@ -222,7 +225,7 @@ impl Subject {
 
     fn ledger(&self) -> &dyn Ledger {
         match self {
-            Self::Memory(ledger) => ledger,
+            Self::Memory(ledger) => &**ledger,
             Self::Sqlite { store, .. } => store.as_deref().unwrap(),
         }
     }
@@ -339,8 +342,8 @@ impl Both {
                 let hold = self.holds.swap_remove(which);
                 self.ledger.ledger().settle(hold, *settlement).block().unwrap();
                 let posted = match settlement {
-                    Settlement::Post(used) => usize::try_from(*used).unwrap(),
-                    Settlement::Release => 0,
+                    Settlement::Post(used) => Some(usize::try_from(*used).unwrap()),
+                    Settlement::Release => None,
                 };
                 self.model.settle(which, posted);
             }
@@ -378,7 +381,7 @@ impl Both {
                 if self.ledger.restart() {
                     self.holds.clear();
                     while !self.model.open.is_empty() {
-                        self.model.settle(0, usize::MAX);
+                        self.model.settle(0, Some(usize::MAX));
                     }
                 }
             }
@@ -393,18 +396,30 @@ impl Both {
             None => format!("single-{}", self.names.len()),
         };
         self.names.push(name.clone());
-        let repeats = fingerprint.map_or(Repeats::Never, |byte| Repeats::As(Fingerprint([byte; 32])));
         let (account, operation): (_, OperationId) = (acme(), name.parse().unwrap());
         let (account, operation, monthly, now) = (&account, &operation, self.monthly.as_ref(), self.now);
-        let request = HoldRequest { account, operation, repeats, amount, monthly, now };
-        let outcome = self.ledger.ledger().hold(&request).block().unwrap();
+        let lease = Duration::from_secs(30);
+        let request = HoldRequest { account, operation, amount, lease, monthly, now };
+        let asked = match fingerprint {
+            None => self.ledger.ledger().hold(&request),
+            Some(byte) => {
+                let (fingerprint, owner) = (Fingerprint([byte; 32]), Owner::this_process());
+                let ttl = Duration::from_secs(100 * 365 * 24 * 3600);
+                let claim = Claim { fingerprint, owner, ttl, repeats: Repeats::Replay };
+                self.ledger.ledger().claim(&request, &claim)
+            }
+        };
+        let outcome = asked.block().unwrap();
         self.holds.extend(outcome.hold());
         let found = match outcome {
             HoldOutcome::Held { .. } => Outcome::Held,
-            HoldOutcome::AlreadyCharged { .. } => Outcome::Already,
-            HoldOutcome::Insufficient { available, .. } => Outcome::Insufficient(available),
+            HoldOutcome::Completed { is_stored: false } => Outcome::Completed,
+            HoldOutcome::Insufficient { available, held_for, .. } => {
+                Outcome::Insufficient(available, held_for.is_some())
+            }
             HoldOutcome::InFlight => Outcome::InFlight,
             HoldOutcome::Mismatch => Outcome::Mismatch,
+            other => panic!("{other:?}"),
         };
         let (today, monthly) = (self.today(), self.amount());
         self.model.roll(today, monthly);
@@ -417,7 +432,7 @@ proptest! {
 
     #[test]
     fn the_ledger_in_memory_does_what_the_model_does(steps in steps()) {
-        let mut both = Both::new(Subject::Memory(MemoryLedger::new()));
+        let mut both = Both::new(Subject::Memory(Box::default()));
         steps.iter().for_each(|step| both.run(step));
     }
 }

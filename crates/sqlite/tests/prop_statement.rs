@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use demur_admission::conformance::{at, plans, start};
 use demur_admission::{
-    AccountId, Command, Fingerprint, HoldId, HoldOutcome, HoldRequest, Ledger, Now, OperationId, Plan,
-    PlanBook, Repeats, Reply, Settlement, StatementEntry, StatementKind,
+    AccountId, Claim, Command, Fingerprint, HoldId, HoldOutcome, HoldRequest, Ledger, Now, OperationId,
+    Owner, Plan, PlanBook, Repeats, Reply, Settlement, StatementEntry, StatementKind,
 };
 use demur_sqlite::Store;
 use proptest::prelude::*;
@@ -128,12 +128,16 @@ impl<'p> Bench<'p> {
     }
 
     fn hold(&mut self, named: bool, operation: u8, amount: u64) {
-        let repeats = if named { Repeats::As(Fingerprint([1; 32])) } else { Repeats::Never };
         let kind = if named { "named" } else { "single" };
         let operation: OperationId = format!("{kind}-{operation}").parse().unwrap();
         let (account, operation, monthly) = (&self.account, &operation, self.plan.credits.as_ref());
-        let request = HoldRequest { account, operation, repeats, amount, monthly, now: self.now };
-        if let HoldOutcome::Held { hold, .. } = self.store().hold(&request).block().unwrap() {
+        let (lease, now) = (Duration::from_secs(30), self.now);
+        let request = HoldRequest { account, operation, amount, lease, monthly, now };
+        let (fingerprint, owner) = (Fingerprint([1; 32]), Owner::this_process());
+        let ttl = Duration::from_secs(100 * 365 * 24 * 3600);
+        let claim = Claim { fingerprint, owner, ttl, repeats: Repeats::Replay };
+        let asked = if named { self.store().claim(&request, &claim) } else { self.store().hold(&request) };
+        if let HoldOutcome::Held { hold, .. } = asked.block().unwrap() {
             self.holds.push(hold);
         }
     }

@@ -13,8 +13,8 @@ use std::time::{Duration, Instant};
 
 use demur_admission::conformance::{at, plans, start};
 use demur_admission::{
-    AccountId, Admission, Command, CommandFault, Demand, Denial, Fingerprint, Grants, HoldOutcome,
-    HoldRequest, IssuedKey, KeyDirectory, Ledger, Page, PlanBook, Repeats, Reply, Secret, Settings,
+    AccountId, Admission, Claim, Command, CommandFault, Demand, Denial, Fingerprint, Grants, HoldOutcome,
+    HoldRequest, IssuedKey, KeyDirectory, Ledger, Owner, Page, PlanBook, Repeats, Reply, Secret, Settings,
     StoreError, StorePart,
 };
 use demur_sqlite::{Client, ClientError, MAX_COMMAND, OpenError, Store, execute_on};
@@ -55,12 +55,19 @@ fn key(store: &Store) -> Secret {
     issued(store.execute(create_key(), start().wall)).secret
 }
 
+const CLAIM: Claim = Claim {
+    fingerprint: Fingerprint([0; 32]),
+    owner: Owner(1),
+    ttl: Duration::from_secs(20 * 365 * 24 * 3600),
+    repeats: Repeats::Replay,
+};
+
 fn hold(store: &Store, id: &str) -> Result<HoldOutcome, StoreError> {
     let plans = plans();
     let monthly = plans.iter().find(|plan| plan.name == "dear").and_then(|plan| plan.credits.as_ref());
     let (account, operation) = (&acme(), &id.parse().unwrap());
-    let (repeats, now) = (Repeats::As(Fingerprint([0; 32])), start());
-    store.hold(&HoldRequest { account, operation, repeats, amount: 1, monthly, now }).block()
+    let (lease, now) = (Duration::from_secs(30), start());
+    store.claim(&HoldRequest { account, operation, amount: 1, lease, monthly, now }, &CLAIM).block()
 }
 
 #[test]
@@ -302,7 +309,7 @@ fn files_copied_away_in_full_flight_hold_all_that_was_acknowledged() {
     }
     let copy = open(&elsewhere.path().join("demur.db"));
     for number in 0..50 {
-        assert!(matches!(hold(&copy, &number.to_string()), Ok(HoldOutcome::AlreadyCharged { .. })));
+        assert!(matches!(hold(&copy, &number.to_string()), Ok(HoldOutcome::Completed { is_stored: false })));
     }
     assert_eq!(posted_operations(&elsewhere.path().join("demur.db")), (50, 50));
 }
@@ -368,7 +375,7 @@ fn a_kill_loses_nothing_that_was_acknowledged() {
     }
     let store = open(&path);
     for id in &acknowledged {
-        assert!(matches!(hold(&store, id), Ok(HoldOutcome::AlreadyCharged { .. })), "{id} is lost");
+        assert!(matches!(hold(&store, id), Ok(HoldOutcome::Completed { is_stored: false })), "{id} is lost");
     }
     let balance = store.balance(&acme(), None, start()).block().unwrap();
     assert_eq!(balance.held, 0);
@@ -388,8 +395,9 @@ fn a_hold_that_nobody_takes_on_is_released() {
     let monthly = plans.iter().find(|plan| plan.name == "dear").and_then(|plan| plan.credits.as_ref());
     for round in 0..40 {
         let (account, operation) = (&acme(), &format!("op-{round}").parse().unwrap());
-        let (repeats, now) = (Repeats::As(Fingerprint([0; 32])), start());
-        let answer = store.hold(&HoldRequest { account, operation, repeats, amount: 1, monthly, now });
+        let (lease, now) = (Duration::from_secs(30), start());
+        let request = HoldRequest { account, operation, amount: 1, lease, monthly, now };
+        let answer = store.claim(&request, &CLAIM);
         if round % 2 == 1 {
             // Told, and not looked at: an answer that comes later was told after it.
             let _ = store.balance(account, monthly, now).block();

@@ -36,7 +36,7 @@ apis:
     authentication: { scheme: bearer, prefix: shp, failures: { requests: 3, per: 60s } }
     overload: { in_flight: 1 }
     operations:
-      listItems: { credits: 1, usage: { trailer: X-Used } }
+      listItems: { credits: 1, usage: { trailer: X-Used }, idempotency: upstream }
       showItem: { credits: 2 }
 ";
 

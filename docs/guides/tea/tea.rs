@@ -33,7 +33,7 @@ errors:
   too_many_requests:
     status: 429
     message: Too many requests.
-    on: [rate]
+    on: [rate, credential.throttled]
   internal_error:
     status: 500
     message: Something went wrong on our side.

@@ -4,7 +4,10 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use super::{Bench, Fixture, at, start};
-use crate::{Balance, Charge, Demand, Denial, Fingerprint, Hold, Now, OperationId, Principal, Repeats};
+use crate::{
+    Balance, Charge, Claim, Claimed, Demand, Denial, Fingerprint, Hold, Now, OperationId, Owner, Principal,
+    Repeats,
+};
 
 const REQUEST: Fingerprint = Fingerprint([1; 32]);
 const OTHER_REQUEST: Fingerprint = Fingerprint([2; 32]);
@@ -16,19 +19,34 @@ pub(super) fn hold<F: Fixture>(
     amount: u64,
     now: Now,
 ) -> Result<Hold, Denial> {
-    charge(bench, who, id, Repeats::As(REQUEST), amount, now)
+    charge(bench, who, id, Some(REQUEST), amount, now)
 }
 
+/// Held, and claimed where a fingerprint is given.
 fn charge<F: Fixture>(
     bench: &Bench<F>,
     who: &Principal,
     id: &str,
-    repeats: Repeats,
+    fingerprint: Option<Fingerprint>,
     amount: u64,
     now: Now,
 ) -> Result<Hold, Denial> {
     let operation: OperationId = id.parse().unwrap();
-    bench.admission.hold(who, &Charge { operation: &operation, repeats, amount }, now).block()
+    let charge = Charge { operation: &operation, amount, lease: LEASE };
+    let Some(fingerprint) = fingerprint else { return bench.admission.hold(who, &charge, now).block() };
+    match bench.admission.claim(who, &charge, &claim_of(fingerprint), now).block()? {
+        Claimed::First(hold) | Claimed::Repeat(hold) => Ok(hold),
+        Claimed::Replay(response) => panic!("nothing was stored: {response:?}"),
+    }
+}
+
+pub(super) const LEASE: Duration = Duration::from_secs(30);
+
+/// So long that no clock comes near it while a test runs.
+pub(super) const TTL: Duration = Duration::from_secs(20 * 365 * 24 * 3600);
+
+pub(super) fn claim_of(fingerprint: Fingerprint) -> Claim {
+    Claim { fingerprint, owner: Owner::this_process(), ttl: TTL, repeats: Repeats::Replay }
 }
 
 /// The balance, which must add up.
@@ -47,7 +65,7 @@ fn days(days: u64) -> Now {
 pub fn a_hold_is_posted_released_or_split<F: Fixture>(fixture: F) {
     let bench = Bench::new(fixture);
     let (_, who) = bench.caller("acme", "open");
-    assert!(hold(&bench, &who, "free", 0, start()).unwrap().balance().is_none());
+    assert!(charge(&bench, &who, "free", None, 0, start()).unwrap().balance().is_none());
     bench.fixture.top_up(&who.account().id, 100, start());
     let state = |bench| {
         let Balance { available, held, posted, .. } = balance(bench, &who, start());
@@ -82,23 +100,57 @@ pub fn who_cannot_pay_is_told_what_there_is<F: Fixture>(fixture: F) {
     assert!(hold(&bench, &paid, "3", 1, start()).is_ok(), "who could not pay the one can pay the other");
 }
 
-/// The operation's id is what is charged for; another request cannot use it, a repetition is free.
+/// Credits that others hold may come back, so it makes sense to wait; credits that are spent do not.
+pub fn held_credits_are_told_from_spent_ones<F: Fixture>(fixture: F) {
+    let bench = Bench::new(fixture);
+    let (_, who) = bench.caller("acme", "paid");
+    let (_, other) = bench.caller("other", "paid");
+    let later = |seconds| at(Duration::from_secs(seconds));
+    let try_hold =
+        |id: &str, amount, seconds| charge(&bench, &who, id, None, amount, later(seconds)).map(drop);
+    let held = |available, needed, seconds| {
+        Err(Denial::CreditsHeld { needed, available, retry_after: Duration::from_secs(seconds) })
+    };
+    let resets_at = Some("2026-12-01T00:00:00Z".parse().unwrap());
+    let exhausted = |available, needed| Err(Denial::CreditsExhausted { needed, available, resets_at });
+    // Holds of another account are nothing to wait for.
+    let elsewhere = charge(&bench, &other, "1", None, 100, start()).unwrap();
+    let first = charge(&bench, &who, "1", None, 60, later(0)).unwrap();
+    let second = hold(&bench, &who, "2", 30, later(10)).unwrap();
+    for (id, amount, seconds, expected) in [
+        // The lease is half a minute, and the oldest of the two holds counts.
+        ("3", 11, 10, held(10, 11, 20)),
+        ("3", 100, 29, held(10, 100, 1)),
+        // A hold that lasts for longer than expected ends at some time all the same.
+        ("3", 11, 45, held(10, 11, 1)),
+        ("3", 101, 10, exhausted(10, 101)),
+        ("3", 10, 10, Ok(())),
+    ] {
+        assert_eq!(try_hold(id, amount, seconds), expected, "{amount} at {seconds}");
+    }
+    first.post();
+    assert_eq!(try_hold("4", 41, 12), exhausted(10, 41));
+    assert_eq!(try_hold("4", 40, 12), held(10, 40, 28), "now the second one is the oldest");
+    second.release();
+    assert_eq!(try_hold("4", 41, 12), exhausted(40, 41));
+    assert_eq!(try_hold("4", 40, 12), Ok(()));
+    drop(elsewhere);
+}
+
+/// The operation's id is what is charged for; another request cannot use it, and a repeat is neither charged nor run.
 pub fn one_operation_is_charged_once<F: Fixture>(fixture: F) {
     let bench = Bench::new(fixture);
     let (_, who) = bench.caller("acme", "paid");
     let (_, other) = bench.caller("other", "paid");
     let first = hold(&bench, &who, "order-1", 10, start()).unwrap();
     assert_eq!(hold(&bench, &who, "order-1", 10, start()).unwrap_err(), Denial::IdempotencyInFlight);
-    let mismatch = |bench: &Bench<F>| {
-        charge(bench, &who, "order-1", Repeats::As(OTHER_REQUEST), 10, start()).unwrap_err()
-    };
+    let mismatch =
+        |bench: &Bench<F>| charge(bench, &who, "order-1", Some(OTHER_REQUEST), 10, start()).unwrap_err();
     assert_eq!(mismatch(&bench), Denial::IdempotencyMismatch);
     // Ids belong to accounts.
     hold(&bench, &other, "order-1", 10, start()).unwrap().post();
     first.post();
-    let again = hold(&bench, &who, "order-1", 10, start()).unwrap();
-    assert_eq!((again.amount(), again.balance().map(|balance| balance.available)), (0, Some(90)));
-    again.release();
+    assert_eq!(hold(&bench, &who, "order-1", 10, start()).unwrap_err(), Denial::IdempotencyCompleted);
     assert_eq!(mismatch(&bench), Denial::IdempotencyMismatch);
     assert_eq!(balance(&bench, &who, start()).posted, 10);
     // One that was released has had no effect, and may be tried again.
@@ -194,18 +246,28 @@ pub fn two_hundred_race_for_one_hundred<F: Fixture>(fixture: F) {
             let (who, paid, refused) = (&who, &paid, &refused);
             scope.spawn(move || {
                 let operation: OperationId = format!("request-{number}").parse().unwrap();
-                // Half of them as clients name them, half as the gateway does.
-                let repeats = if number % 2 == 0 { Repeats::Never } else { Repeats::As(REQUEST) };
                 let taken = admission.take(who, &Demand::ONE, start()).block();
-                let charge = Charge { operation: &operation, repeats, amount: 1 };
-                let answer = admission.hold(who, &charge, start()).block();
+                let charge = Charge { operation: &operation, amount: 1, lease: LEASE };
+                // Half of them as clients name them, half as the gateway does.
+                let answer = if number % 2 == 0 {
+                    admission.hold(who, &charge, start()).block()
+                } else {
+                    let claimed = admission.claim(who, &charge, &claim_of(REQUEST), start()).block();
+                    claimed.map(|claimed| match claimed {
+                        Claimed::First(hold) => hold,
+                        other => panic!("each has a name of its own: {other:?}"),
+                    })
+                };
                 drop(taken);
                 match answer {
                     Ok(hold) => {
                         hold.post();
                         paid.fetch_add(1, Ordering::SeqCst)
                     }
-                    Err(Denial::CreditsExhausted { .. }) => refused.fetch_add(1, Ordering::SeqCst),
+                    // Some while the last credits are held, and all once they are spent.
+                    Err(Denial::CreditsExhausted { .. } | Denial::CreditsHeld { .. }) => {
+                        refused.fetch_add(1, Ordering::SeqCst)
+                    }
                     Err(_) => 0,
                 };
             });
@@ -233,5 +295,5 @@ pub fn a_restart_keeps_what_was_acknowledged_and_posts_what_was_held<F: Fixture>
     let who = bench.authenticate(&secret, start()).unwrap();
     let after = balance(&bench, &who, start());
     assert_eq!((after.available, after.held, after.posted), (80, 0, 20));
-    assert_eq!(hold(&bench, &who, "3", 10, start()).unwrap().amount(), 0, "charged before");
+    assert_eq!(hold(&bench, &who, "3", 10, start()).unwrap_err(), Denial::IdempotencyCompleted);
 }

@@ -4,7 +4,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::{Bench, Fixture, credits, start};
-use crate::{Account, Balance, Demand, Denial, Grants, Hold, Principal, StorePart};
+use crate::{Account, Balance, Demand, Denial, Grants, Hold, Principal, StorePart, StoredResponse};
 
 /// How long a store may take to notice that it is whole again.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -81,4 +81,22 @@ pub fn what_was_settled_meanwhile_is_written_afterwards<F: Fixture>(fixture: F) 
     assert!(bench.fixture.set_out_of_reach(false));
     let after = settled(&bench, &who);
     assert_eq!((after.available, after.posted), (90, 10), "{after:?}");
+}
+
+/// A response is not kept for a store that is out of reach: there is no bound on how many would be. The operation is
+/// charged and completed all the same.
+pub fn what_was_completed_meanwhile_is_posted_without_its_response<F: Fixture>(fixture: F) {
+    let bench = Bench::new(fixture);
+    let (_, who) = bench.caller("acme", "paid");
+    let served = hold(&bench, &who, "1").unwrap();
+    if !bench.fixture.set_out_of_reach(true) {
+        return;
+    }
+    served.complete(None, StoredResponse::new(b"tea".to_vec()).unwrap());
+    // By then the store has tried to write it.
+    assert!(is_out(&hold(&bench, &who, "2"), StorePart::Credits));
+    assert!(bench.fixture.set_out_of_reach(false));
+    let after = settled(&bench, &who);
+    assert_eq!((after.available, after.posted), (90, 10), "{after:?}");
+    assert_eq!(hold(&bench, &who, "1").unwrap_err(), Denial::IdempotencyCompleted);
 }

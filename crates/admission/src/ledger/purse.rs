@@ -170,6 +170,11 @@ impl Purse {
         Ok(HoldSource { monthly, lasting, month: self.month.map(|month| month.begins) })
     }
 
+    /// Whether there would be so much but for what requests under way hold.
+    pub fn suffices_without_holds(&self, amount: u64) -> bool {
+        self.available().saturating_add(self.held) >= amount
+    }
+
     /// Ends a hold that this purse made and that nothing has ended yet.
     pub fn settle(&mut self, source: HoldSource, settlement: Settlement) -> Booking {
         let posted = match settlement {

@@ -2,24 +2,27 @@
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
-use crate::ledger::{Insufficient, TooLarge};
+use jiff::Timestamp;
+
+use super::claims::{Claims, Known};
+use crate::ledger::{Insufficient, TooLarge, wait_for};
 use crate::{
-    AccountId, Answer, Balance, HoldId, HoldOutcome, HoldRequest, HoldSource, Ledger, MonthlyCredits, Now,
-    OperationId, Purse, Repeats, Settlement, StoreError,
+    AccountId, Answer, Balance, Claim, ClaimBounds, Fingerprint, HoldId, HoldOutcome, HoldRequest,
+    HoldSource, Ledger, MonthlyCredits, Now, OperationId, Purse, Settlement, StoreError, StoredResponse,
 };
 
 /// A ledger in memory. An account that it does not know has an empty purse.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct MemoryLedger {
     books: Mutex<Books>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Books {
     purses: HashMap<AccountId, Purse>,
-    /// Those that may come again.
-    operations: HashMap<(AccountId, OperationId), Operation>,
+    claims: Claims,
     holds: HashMap<HoldId, Open>,
     last_hold: u64,
 }
@@ -28,27 +31,26 @@ struct Books {
 struct Open {
     account: AccountId,
     source: HoldSource,
-    /// The operation, where it may come again.
-    named: Option<OperationId>,
+    /// When it is expected to have ended.
+    lease_ends: Timestamp,
 }
 
-#[derive(Debug)]
-struct Operation {
-    repeats: Repeats,
-    state: State,
-}
-
-#[derive(Debug)]
-enum State {
-    Held,
-    Posted,
-    Released,
+impl Default for MemoryLedger {
+    fn default() -> Self {
+        Self::with_bounds(ClaimBounds::IN_MEMORY)
+    }
 }
 
 impl MemoryLedger {
     /// Without any credits.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// The same with other bounds for what it remembers of operations.
+    pub fn with_bounds(bounds: ClaimBounds) -> Self {
+        let (purses, holds, claims) = (HashMap::new(), HashMap::new(), Claims::new(bounds));
+        Self { books: Mutex::new(Books { purses, claims, holds, last_hold: 0 }) }
     }
 
     /// Adds credits that do not expire.
@@ -63,52 +65,92 @@ impl MemoryLedger {
 
 impl Books {
     fn hold(&mut self, request: &HoldRequest<'_>) -> HoldOutcome {
-        let HoldRequest { account, operation, repeats, amount, monthly, now } = *request;
+        let HoldRequest { account, amount, monthly, now, .. } = *request;
         let purse = self.purses.entry(account.clone()).or_default();
         purse.roll(monthly, now.wall);
-        let name = (account.clone(), operation.clone());
-        let known = if repeats == Repeats::Never { None } else { self.operations.get(&name) };
-        match known {
-            Some(known) if known.repeats != repeats => return HoldOutcome::Mismatch,
-            Some(Operation { state: State::Held, .. }) => return HoldOutcome::InFlight,
-            Some(Operation { state: State::Posted, .. }) => {
-                return HoldOutcome::AlreadyCharged { balance: purse.balance(monthly, now.wall) };
-            }
-            Some(Operation { state: State::Released, .. }) | None => {}
-        }
         match purse.hold(amount) {
-            Err(Insufficient) => HoldOutcome::Insufficient {
-                available: purse.available(),
-                resets_at: purse.resets_at(monthly, now.wall),
-            },
+            Err(Insufficient) => {
+                let (available, resets_at) = (purse.available(), purse.resets_at(monthly, now.wall));
+                let waits = purse.suffices_without_holds(amount);
+                let held_for = waits.then(|| self.held_for(account, now.wall));
+                HoldOutcome::Insufficient { available, resets_at, held_for }
+            }
             Ok(source) => {
+                let balance = purse.balance(monthly, now.wall);
                 self.last_hold += 1;
                 let hold = HoldId(self.last_hold);
-                let balance = purse.balance(monthly, now.wall);
-                let mut open = Open { account: account.clone(), source, named: None };
-                if repeats != Repeats::Never {
-                    open.named = Some(operation.clone());
-                    self.operations.insert(name, Operation { repeats, state: State::Held });
+                if amount > 0 {
+                    let lease_ends = request.lease_ends();
+                    self.holds.insert(hold, Open { account: account.clone(), source, lease_ends });
                 }
-                self.holds.insert(hold, open);
                 HoldOutcome::Held { hold, balance }
             }
         }
     }
 
-    fn settle(&mut self, hold: HoldId, settlement: Settlement) {
-        let Some(Open { account, source, named }) = self.holds.remove(&hold) else { return };
-        let booking = self.purses.entry(account.clone()).or_default().settle(source, settlement);
-        let operation = named.and_then(|operation| self.operations.get_mut(&(account, operation)));
-        if let Some(operation) = operation {
-            operation.state = if booking.posted > 0 { State::Posted } else { State::Released };
+    /// How long until the oldest hold of an account is expected to have ended.
+    fn held_for(&self, account: &AccountId, at: Timestamp) -> Duration {
+        let holds = self.holds.iter().filter(|(_, open)| open.account == *account);
+        let oldest = holds.min_by_key(|(hold, _)| hold.0);
+        wait_for(oldest.map(|(_, open)| open.lease_ends), at)
+    }
+
+    fn claim(&mut self, request: &HoldRequest<'_>, claim: &Claim) -> HoldOutcome {
+        let HoldRequest { account, operation, monthly, now, .. } = *request;
+        self.claims.prune(now.wall);
+        match self.claims.known(account, operation, claim, now.wall) {
+            Known::New => {}
+            Known::Decided(outcome) => return outcome,
+            Known::Abandoned(hold) => {
+                self.settle(hold, Settlement::Post(u64::MAX));
+                return HoldOutcome::Completed { is_stored: false };
+            }
+            Known::Repeated => {
+                let purse = self.purses.entry(account.clone()).or_default();
+                purse.roll(monthly, now.wall);
+                return HoldOutcome::Repeated { balance: purse.balance(monthly, now.wall) };
+            }
         }
+        if let Err(most) = self.claims.make_room(account, operation, now.wall) {
+            return HoldOutcome::TooMany { most };
+        }
+        let outcome = self.hold(request);
+        if let HoldOutcome::Held { hold, .. } = outcome {
+            self.claims.insert(hold, request, claim);
+        }
+        outcome
+    }
+
+    fn settle(&mut self, hold: HoldId, settlement: Settlement) {
+        self.claims.settle(hold, settlement);
+        let Some(Open { account, source, .. }) = self.holds.remove(&hold) else { return };
+        self.purses.entry(account).or_default().settle(source, settlement);
     }
 }
 
 impl Ledger for MemoryLedger {
     fn hold(&self, request: &HoldRequest<'_>) -> Answer<Result<HoldOutcome, StoreError>> {
         Answer::Ready(Ok(self.books().hold(request)))
+    }
+
+    fn claim(&self, request: &HoldRequest<'_>, claim: &Claim) -> Answer<Result<HoldOutcome, StoreError>> {
+        Answer::Ready(Ok(self.books().claim(request, claim)))
+    }
+
+    fn complete(&self, hold: HoldId, posted: u64, response: StoredResponse) {
+        let mut books = self.books();
+        books.claims.store(hold, response);
+        books.settle(hold, Settlement::Post(posted));
+    }
+
+    fn read(
+        &self,
+        account: &AccountId,
+        operation: &OperationId,
+        fingerprint: &Fingerprint,
+        now: Now,
+    ) -> Answer<Result<Option<StoredResponse>, StoreError>> {
+        Answer::Ready(Ok(self.books().claims.read(account, operation, fingerprint, now.wall)))
     }
 
     fn settle(&self, hold: HoldId, settlement: Settlement) -> Answer<Result<(), StoreError>> {

@@ -99,6 +99,16 @@ impl Reader<'_> {
         self.found.error(self.source, span, check, message, help);
     }
 
+    pub(crate) fn warning(
+        &mut self,
+        span: Span,
+        check: &'static str,
+        message: impl Into<String>,
+        help: impl Into<Option<String>>,
+    ) {
+        self.found.warning(self.source, span, check, message, help);
+    }
+
     fn contract(&mut self, root: &Node) -> Option<Contract> {
         let source = self.source;
         let mut fields = Fields::of(root, source, "a contract", &mut self.found)?;

@@ -12,6 +12,7 @@ use demur_validation::{ApiDocument, Declarations, Expression, Operation, PathCha
 use super::authentication::{Authentication, read_authentication};
 use super::cors::{Cors, read_cors};
 use super::generation::{Generation, check_claims, read_generations};
+use super::idempotency::{Idempotency, read_idempotency};
 use super::overload::{Overload, read_overload};
 use super::plan::{positive, read_duration};
 use super::usage::{Usage, read_usage};
@@ -85,6 +86,8 @@ pub struct OperationSettings {
     pub scope: Option<String>,
     /// A resource that the key must cover: `shelf:{shelf}`, by the names of parameters.
     pub resource: Option<ResourceTemplate>,
+    /// What an `Idempotency-Key` means to it.
+    pub idempotency: Idempotency,
     /// Whether the upstream is told how many credits are left, also where the call costs none.
     pub passes_credits: bool,
     /// Whether it may be called without a key.
@@ -161,6 +164,9 @@ pub fn read_api(fields: &mut Fields<'_>, reading: &mut Reading<'_>) -> Option<Ap
     let validation = fields.node("validation").map(|node| read_validation(node, reading));
     let (options, validation, references) = validation.unwrap_or_default();
     let cors = fields.node("cors").and_then(|node| read_cors(node, reading));
+    let idempotency = fields.node("idempotency");
+    let idempotency =
+        idempotency.map(|node| read_idempotency(node, Idempotency::default(), reading)).unwrap_or_default();
     let overload = fields.node("overload").map(|node| read_overload(node, reading));
     let overload = overload.unwrap_or(reading.overload);
     let path_characters = read_path_characters(fields, reading);
@@ -190,7 +196,7 @@ pub fn read_api(fields: &mut Fields<'_>, reading: &mut Reading<'_>) -> Option<Ap
     let generations: Vec<Generation> = generations.into_iter().map(|(generation, _)| generation).collect();
     let contracts: Vec<&Contract> =
         std::iter::once(&contract).chain(generations.iter().map(|it| &it.contract)).map(|it| &**it).collect();
-    let operations = read_operations(operations, &document, reading);
+    let operations = read_operations(operations, &document, idempotency, reading);
     let rules = rules.iter().filter_map(|node| read_rule(node, &document, &contracts, reading)).collect();
     let authentication = authentication??;
     if let Some(span) = authentication_span {
@@ -336,16 +342,17 @@ fn unknown_operation(key: &str, span: Span, document: &ApiDocument, reading: &mu
 fn read_operations(
     entries: &[(Key, Node)],
     document: &ApiDocument,
+    idempotency: Idempotency,
     reading: &mut Reading<'_>,
 ) -> Vec<OperationSettings> {
-    let mut operations: Vec<OperationSettings> =
-        document.operations().iter().map(|_| OperationSettings::default()).collect();
+    let usual = || OperationSettings { idempotency, ..OperationSettings::default() };
+    let mut operations: Vec<OperationSettings> = document.operations().iter().map(|_| usual()).collect();
     for (key, node) in entries {
         let Some(operation) = document.operation(&key.name) else {
             unknown_operation(&key.name, key.span, document, reading);
             continue;
         };
-        if let Some(settings) = read_operation(node, operation, reading) {
+        if let Some(settings) = read_operation(node, operation, idempotency, reading) {
             operations[operation.index()] = settings;
         }
     }
@@ -355,6 +362,7 @@ fn read_operations(
 fn read_operation(
     node: &Node,
     operation: &Operation,
+    idempotency: Idempotency,
     reading: &mut Reading<'_>,
 ) -> Option<OperationSettings> {
     let mut fields = Fields::of(node, reading.source, "an operation", reading.found)?;
@@ -367,6 +375,7 @@ fn read_operation(
         }
     };
     let cost = positive(&mut fields, "cost", reading);
+    let own_idempotency = fields.node("idempotency");
     let settings = OperationSettings {
         cost,
         credits,
@@ -374,6 +383,7 @@ fn read_operation(
         feature: fields.text("feature", reading.found),
         scope: fields.text("scope", reading.found),
         resource: fields.node("resource").and_then(|node| read_resource(node, operation, reading)),
+        idempotency: own_idempotency.map_or(idempotency, |node| read_idempotency(node, idempotency, reading)),
         passes_credits: fields.boolean("passes_credits", reading.found).unwrap_or(false),
         anonymous: fields.boolean("anonymous", reading.found).unwrap_or(false),
         max_content: read_bytes(&mut fields, "max_content", reading),
@@ -384,6 +394,11 @@ fn read_operation(
     if settings.anonymous && (needs_key || settings.credits > 0) {
         let message = "an anonymous operation has no key to check, and no account to charge";
         reading.error(node.span, "anonymous", message, "leave out `anonymous`, or all the rest".to_owned());
+    }
+    if let Some(node) = own_idempotency.filter(|_| settings.anonymous) {
+        let message =
+            "`idempotency` has no effect: an anonymous operation has no account to keep responses for";
+        reading.error(node.span, "anonymous", message, "leave out `idempotency`".to_owned());
     }
     fields.finish(reading.found);
     Some(settings)

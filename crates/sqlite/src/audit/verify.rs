@@ -19,6 +19,7 @@ pub(super) fn checks(connection: &Connection) -> rusqlite::Result<Vec<Check>> {
     checks.push(operations::check(connection)?);
     checks.extend(sums(connection)?);
     checks.push(refunds::check(connection)?);
+    checks.push(claims(connection)?);
     Ok(checks)
 }
 
@@ -96,6 +97,29 @@ fn purses(connection: &Connection) -> rusqlite::Result<Check> {
     while let Some(row) = rows.next()? {
         let account: String = row.get(0)?;
         finding.violated(|| format!("{account} does not add up"));
+    }
+    Ok(finding.into())
+}
+
+fn claims(connection: &Connection) -> rusqlite::Result<Check> {
+    let mut finding =
+        Finding::of("claims of idempotency keys, and what is stored for them, are counted right");
+    finding.examined = count(connection, "SELECT count(*) FROM claim_use")?;
+    let sql = "
+        WITH found (account, claims, bytes) AS (
+            SELECT account, count(*), sum(size) FROM claim GROUP BY account
+            UNION ALL SELECT '', count(*), coalesce(sum(size), 0) FROM claim)
+        SELECT coalesce(found.account, claim_use.account) FROM found FULL JOIN claim_use USING (account)
+        WHERE coalesce(found.claims, 0) <> coalesce(claim_use.claims, 0)
+           OR coalesce(found.bytes, 0) <> coalesce(claim_use.bytes, 0) LIMIT 20";
+    let mut statement = connection.prepare(sql)?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        let account: String = row.get(0)?;
+        finding.violated(|| match account.as_str() {
+            "" => "the claims of all accounts are counted wrong".to_owned(),
+            account => format!("the claims of {account} are counted wrong"),
+        });
     }
     Ok(finding.into())
 }

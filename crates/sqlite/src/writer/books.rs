@@ -7,13 +7,14 @@ use std::collections::HashMap;
 
 use demur_admission::{
     AccountId, Balance, Expiry, Granted, HoldId, HoldOutcome, HoldSource, Insufficient, MonthlyCredits,
-    MonthlyGrant, OperationId, Purse, Repeats, Rolled, Settlement, TooLarge,
+    MonthlyGrant, Purse, Rolled, Settlement, StoredResponse, TooLarge, wait_for,
 };
 use jiff::Timestamp;
 use jiff::civil::Date;
 use rusqlite::{OptionalExtension, Row, Transaction, params};
 
 use super::HoldJob;
+use super::claims::Known;
 use super::till::{Kept, OpenHold, Place, Till, Undo};
 use crate::directory::{moment, parsed};
 use crate::packed::{self, Entry};
@@ -23,16 +24,10 @@ pub(crate) const HELD: i64 = 0;
 pub(crate) const POSTED: i64 = 1;
 pub(crate) const RELEASED: i64 = 2;
 
-/// What is known of an operation id.
-struct Known {
-    fingerprint: [u8; 32],
-    state: i64,
-}
-
 pub(super) struct Books<'a> {
     pub(super) transaction: &'a Transaction<'a>,
-    till: &'a mut Till,
-    undo: &'a mut Undo,
+    pub(super) till: &'a mut Till,
+    pub(super) undo: &'a mut Undo,
     /// The purses that this batch has asked for, as they are now.
     changed: HashMap<AccountId, Kept>,
     entries: Vec<u8>,
@@ -101,62 +96,93 @@ impl<'a> Books<'a> {
 
     pub(super) fn hold(&mut self, job: &HoldJob) -> rusqlite::Result<HoldOutcome> {
         let monthly = job.monthly.as_ref();
-        let known = match job.repeats {
-            Repeats::Never => None,
-            Repeats::As(fingerprint) => {
-                self.operation(&job.account, &job.operation)?.map(|known| (known, fingerprint))
+        if let Some(claim) = &job.claim {
+            match self.known(job, claim)? {
+                Known::New => {}
+                Known::Decided(outcome) => return Ok(outcome),
+                Known::Repeated => {
+                    let balance = self.balance(&job.account, monthly, job.at)?;
+                    return Ok(HoldOutcome::Repeated { balance });
+                }
             }
-        };
+        }
         let Some(kept) = self.rolled(&job.account, monthly, job.at)? else {
             // Without an account there is nothing to pay from.
-            return Ok(HoldOutcome::Insufficient { available: 0, resets_at: None });
+            return Ok(HoldOutcome::Insufficient { available: 0, resets_at: None, held_for: None });
         };
         let purse = &mut kept.purse;
-        match known {
-            Some((known, fingerprint)) if known.fingerprint != fingerprint.0 => {
-                return Ok(HoldOutcome::Mismatch);
-            }
-            Some((Known { state: HELD, .. }, _)) => return Ok(HoldOutcome::InFlight),
-            Some((Known { state: POSTED, .. }, _)) => {
-                return Ok(HoldOutcome::AlreadyCharged { balance: purse.balance(monthly, job.at) });
-            }
-            // What was released may be tried again.
-            Some(_) | None => {}
-        }
         match purse.hold(job.amount) {
-            Err(Insufficient) => Ok(HoldOutcome::Insufficient {
-                available: purse.available(),
-                resets_at: purse.resets_at(monthly, job.at),
-            }),
+            Err(Insufficient) => {
+                let (available, resets_at) = (purse.available(), purse.resets_at(monthly, job.at));
+                let waits = purse.suffices_without_holds(job.amount);
+                let held_for = waits.then(|| wait_for(self.till.oldest_lease(&job.account), job.at));
+                Ok(HoldOutcome::Insufficient { available, resets_at, held_for })
+            }
             Ok(source) => {
                 let balance = purse.balance(monthly, job.at);
-                let booking = kept.number();
+                // What costs nothing is no booking.
+                let booking = if job.amount > 0 { kept.number() } else { 0 };
                 let hold = HoldId(self.till.next_hold);
                 self.till.next_hold += 1;
-                let batch = match job.repeats {
-                    Repeats::Never => {
-                        let (account, operation) = (job.account.as_str(), job.operation.as_str());
-                        let at = job.at.as_microsecond();
-                        packed::write(
-                            Entry::Held { hold, account, operation, source, at, booking },
-                            &mut self.entries,
-                        );
-                        Some(Place::made_in(self.till.next_batch))
-                    }
-                    Repeats::As(fingerprint) => {
-                        self.insert(hold, job, &fingerprint.0, source, booking)?;
-                        None
-                    }
-                };
-                self.till.put_open(hold, OpenHold { account: job.account.clone(), source, batch });
-                self.undo.opened.push(hold);
+                if let Some(claim) = &job.claim {
+                    self.insert_claim(hold, job, claim)?;
+                }
+                if job.amount > 0 {
+                    self.open_hold(hold, job, source, booking)?;
+                }
                 Ok(HoldOutcome::Held { hold, balance })
             }
         }
     }
 
+    /// Writes a hold down: with others in the batch, or, of an operation that the client has named, in a row of its own.
+    fn open_hold(
+        &mut self,
+        hold: HoldId,
+        job: &HoldJob,
+        source: HoldSource,
+        booking: u64,
+    ) -> rusqlite::Result<()> {
+        let batch = match &job.claim {
+            None => {
+                let (account, operation) = (job.account.as_str(), job.operation.as_str());
+                let at = job.at.as_microsecond();
+                packed::write(
+                    Entry::Held { hold, account, operation, source, at, booking },
+                    &mut self.entries,
+                );
+                Some(Place::made_in(self.till.next_batch))
+            }
+            Some(claim) => {
+                self.insert(hold, job, &claim.fingerprint.0, source, booking)?;
+                None
+            }
+        };
+        let (account, lease_ends) = (job.account.clone(), job.lease_ends);
+        self.till.put_open(hold, OpenHold { account, source, lease_ends, batch });
+        self.undo.opened.push(hold);
+        Ok(())
+    }
+
     /// Ends a hold; what has ended stays as it is.
     pub(super) fn settle(&mut self, hold: HoldId, settlement: Settlement) -> rusqlite::Result<()> {
+        self.end_claim(hold, settlement, None)?;
+        self.settle_credits(hold, settlement)
+    }
+
+    /// Posts a claimed hold and stores the response.
+    pub(super) fn complete(
+        &mut self,
+        hold: HoldId,
+        posted: u64,
+        response: &StoredResponse,
+    ) -> rusqlite::Result<()> {
+        let settlement = Settlement::Post(posted);
+        self.end_claim(hold, settlement, Some(response))?;
+        self.settle_credits(hold, settlement)
+    }
+
+    fn settle_credits(&mut self, hold: HoldId, settlement: Settlement) -> rusqlite::Result<()> {
         let Some(open) = self.till.take_open(hold) else { return Ok(()) };
         let (account, source, batch) = (open.account.clone(), open.source, open.batch);
         self.undo.closed.push((hold, open));
@@ -291,12 +317,6 @@ impl<'a> Books<'a> {
                        month_amount, bookings
                    FROM purse WHERE account = ?1";
         self.transaction.prepare_cached(sql)?.query_row([account.as_str()], kept_from).optional()
-    }
-
-    fn operation(&self, account: &AccountId, id: &OperationId) -> rusqlite::Result<Option<Known>> {
-        let sql = "SELECT fingerprint, state FROM operation WHERE account = ?1 AND id = ?2";
-        let known = |row: &Row<'_>| Ok(Known { fingerprint: row.get(0)?, state: row.get(1)? });
-        self.transaction.prepare_cached(sql)?.query_row([account.as_str(), id.as_str()], known).optional()
     }
 
     fn insert(

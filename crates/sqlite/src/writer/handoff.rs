@@ -57,15 +57,18 @@ pub(super) trait Desk {
 pub(super) struct Behind {
     pub(super) uses: Vec<QuotaUse>,
     pub(super) noted: Noted,
+    /// Claims have expired, of which so many are to be pruned at most.
+    pub(super) claims_due: Option<usize>,
 }
 
 impl Behind {
     fn len(&self) -> usize {
-        self.uses.len().max(self.noted.len())
+        let claims = self.claims_due.unwrap_or_default();
+        self.uses.len().max(self.noted.len()).max(claims)
     }
 
     fn is_empty(&self) -> bool {
-        self.uses.is_empty() && self.noted.is_empty()
+        self.uses.is_empty() && self.noted.is_empty() && self.claims_due.is_none()
     }
 }
 

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 
-use demur_admission::{AccountId, Answer, Balance, HoldId, HoldOutcome, Repeats, Settlement, StoreError};
+use demur_admission::{AccountId, Answer, Balance, HoldId, HoldOutcome, Settlement, StoreError};
 use jiff::Timestamp;
 use shuttle::future::block_on;
 use shuttle::rand::{Rng, thread_rng};
@@ -60,7 +60,7 @@ impl Desk for InMemory {
                     settled.push((*hold, *settlement));
                     waiter.iter_mut().for_each(|waiter| waiter.set(()));
                 }
-                Job::Balance { .. } | Job::Command { .. } | Job::Close => {}
+                Job::Complete(..) | Job::Balance { .. } | Job::Command { .. } | Job::Close => {}
             }
         }
         // The disk takes its time, and is full now and then.
@@ -91,7 +91,8 @@ fn ask(queue: &Queue) -> Answer<Result<HoldOutcome, StoreError>> {
     });
     let account: AccountId = "acme".parse().unwrap();
     let (operation, at) = ("request".parse().unwrap(), Timestamp::UNIX_EPOCH);
-    let job = HoldJob { account, operation, repeats: Repeats::Never, amount: 1, monthly: None, at };
+    let (claim, amount, lease_ends, monthly) = (None, 1, at, None);
+    let job = HoldJob { account, operation, claim, amount, lease_ends, monthly, at };
     queue.put(Job::Hold(Box::new(job), waiter));
     answer
 }

@@ -1,8 +1,8 @@
 //! What the writing thread is asked to do, and who waits for it.
 
 use demur_admission::{
-    AccountId, Balance, Command, HoldId, HoldOutcome, HoldRequest, MonthlyCredits, OperationId, Repeats,
-    Reply, Settlement, StoreError,
+    AccountId, Balance, Claim, Command, HoldId, HoldOutcome, HoldRequest, MonthlyCredits, OperationId, Reply,
+    Settlement, StoreError, StoredResponse,
 };
 use jiff::Timestamp;
 
@@ -14,6 +14,8 @@ use crate::waiter::Waiter;
 pub(crate) enum Job {
     Hold(Box<HoldJob>, Waiter<HoldOutcome>),
     Settle(HoldId, Settlement, Option<Waiter<()>>),
+    /// Posts a claimed hold and stores the response.
+    Complete(HoldId, u64, StoredResponse),
     Balance {
         account: AccountId,
         monthly: Option<Box<MonthlyCredits>>,
@@ -36,19 +38,23 @@ pub(crate) enum Job {
 pub(crate) struct HoldJob {
     pub(crate) account: AccountId,
     pub(crate) operation: OperationId,
-    pub(crate) repeats: Repeats,
+    /// Where the client has named the operation.
+    pub(crate) claim: Option<Claim>,
     pub(crate) amount: u64,
+    /// When the request is expected to have ended.
+    pub(crate) lease_ends: Timestamp,
     pub(crate) monthly: Option<MonthlyCredits>,
     pub(crate) at: Timestamp,
 }
 
-impl From<&HoldRequest<'_>> for HoldJob {
-    fn from(request: &HoldRequest<'_>) -> Self {
+impl HoldJob {
+    pub(crate) fn new(request: &HoldRequest<'_>, claim: Option<&Claim>) -> Self {
         Self {
             account: request.account.clone(),
             operation: request.operation.clone(),
-            repeats: request.repeats,
+            claim: claim.copied(),
             amount: request.amount,
+            lease_ends: request.lease_ends(),
             monthly: request.monthly.cloned(),
             at: request.now.wall,
         }
@@ -60,6 +66,7 @@ impl Job {
     pub(super) fn is_awaited(&self) -> bool {
         match self {
             Job::Settle(.., waiter) => waiter.is_some(),
+            Job::Complete(..) => false,
             Job::Hold(..) | Job::Balance { .. } | Job::Command { .. } | Job::Close => true,
         }
     }
@@ -68,14 +75,16 @@ impl Job {
     pub(crate) fn may_be_refused(&self) -> bool {
         match self {
             Job::Hold(..) | Job::Balance { .. } | Job::Command { .. } => true,
-            Job::Settle(..) | Job::Close => false,
+            Job::Settle(..) | Job::Complete(..) | Job::Close => false,
         }
     }
 
-    /// What must be written later if it cannot be written now.
+    /// What must be written later if it cannot be written now. A response is not kept for so long: there is no bound on
+    /// how many would have to be.
     pub(crate) fn settlement(&self) -> Option<(HoldId, Settlement)> {
         match self {
             Job::Settle(hold, settlement, _) => Some((*hold, *settlement)),
+            Job::Complete(hold, posted, _) => Some((*hold, Settlement::Post(*posted))),
             Job::Hold(..) | Job::Balance { .. } | Job::Command { .. } | Job::Close => None,
         }
     }
@@ -91,7 +100,7 @@ impl Job {
             }),
             Job::Balance { waiter, .. } => drop(waiter.tell()),
             Job::Command { waiter, .. } => drop(waiter.tell()),
-            Job::Close => {}
+            Job::Complete(..) | Job::Close => {}
         }
         None
     }
@@ -103,7 +112,7 @@ impl Job {
             Job::Settle(_, _, waiter) => waiter.into_iter().for_each(|waiter| waiter.fail(error.clone())),
             Job::Balance { waiter, .. } => waiter.fail(error),
             Job::Command { waiter, .. } => waiter.fail(error),
-            Job::Close => {}
+            Job::Complete(..) | Job::Close => {}
         }
     }
 }

@@ -5,13 +5,15 @@
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
+use std::num::NonZeroU32;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use demur_admission::conformance::{plans, start};
 use demur_admission::{
-    Account, AccountId, Digest, Fingerprint, Grants, HoldId, KeyId, KeyRecord, LocalCounters, Period,
-    QuotaUse, Repeats, Settlement,
+    Account, AccountId, Claim, ClaimBounds, Digest, Fingerprint, Grants, HoldId, KeyId, KeyRecord,
+    LocalCounters, Owner, Period, QuotaUse, Repeats, Settlement, StoredResponse,
 };
 use jiff::Timestamp;
 use rusqlite::Connection;
@@ -19,7 +21,7 @@ use rusqlite::trace::{TraceEvent, TraceEventCodes};
 
 use super::books::Books;
 use super::till::{Till, Undo};
-use super::{HoldJob, recovery};
+use super::{HoldJob, claims, recovery};
 use crate::database::{DatabaseFile, Link};
 use crate::directory::{self, StoredSecret};
 use crate::{notes, quota, schema};
@@ -42,10 +44,11 @@ fn acme() -> AccountId {
     "acme".parse().unwrap()
 }
 
-fn job(operation: &str, repeats: Repeats) -> HoldJob {
+fn job(operation: &str, claim: Option<Claim>) -> HoldJob {
     let monthly = plans().into_iter().find(|plan| plan.name == "paid").and_then(|plan| plan.credits);
     let operation = operation.parse().unwrap();
-    HoldJob { account: acme(), operation, repeats, amount: 2, monthly, at: start().wall }
+    let at = start().wall;
+    HoldJob { account: acme(), operation, claim, amount: 2, lease_ends: at, monthly, at }
 }
 
 /// An account with a key, looked up as the reader does it.
@@ -73,13 +76,36 @@ fn look_up(connection: &Connection) -> KeyId {
 
 /// Charges of both kinds, settled in another batch than they were made in; two holds stay open.
 fn charge(link: &mut Link, till: &mut Till) {
-    let named = Repeats::As(Fingerprint([1; 32]));
+    let ttl = Duration::from_secs(60);
+    let named = |repeats| {
+        let (fingerprint, owner) = (Fingerprint([1; 32]), Owner::this_process());
+        Some(Claim { fingerprint, owner, ttl, repeats })
+    };
+    let (replayed, forwarded) = (named(Repeats::Replay), named(Repeats::Forward(NonZeroU32::MIN)));
     let mut undo = Undo::default();
     let transaction = link.connection.transaction().unwrap();
     let mut books = Books::open(&transaction, till, &mut undo, start().wall);
-    for (operation, repeats) in [("1", named), ("2", Repeats::Never), ("3", named), ("4", Repeats::Never)] {
-        books.hold(&job(operation, repeats)).unwrap();
+    for (operation, claim) in [("1", replayed), ("2", None), ("3", replayed), ("4", None)] {
+        books.hold(&job(operation, claim)).unwrap();
     }
+    // Stored and released, repeated, evicted, and beyond the bound of claims.
+    for (operation, settled) in [("5", true), ("6", true), ("7", false)] {
+        let hold = books.hold(&job(operation, replayed)).unwrap().hold().unwrap();
+        match settled {
+            true => books.complete(hold, 1, &StoredResponse::new(vec![1]).unwrap()).unwrap(),
+            false => books.settle(hold, Settlement::Release).unwrap(),
+        }
+    }
+    books.hold(&job("6", forwarded)).unwrap();
+    let bounds = books.till.bounds;
+    books.till.bounds = ClaimBounds { account_bytes: 0, total_bytes: 0, account_claims: 0, total_claims: 0 };
+    books.hold(&job("8", replayed)).unwrap();
+    books.till.bounds.account_claims = bounds.account_claims;
+    books.hold(&job("8", replayed)).unwrap();
+    books.complete(HoldId(3), 1, &StoredResponse::new(vec![1]).unwrap()).unwrap();
+    books.till.bounds = bounds;
+    books.prune_claims(start().wall, 10).unwrap();
+    claims::read(&transaction, &acme(), "6", &[1; 32], start().wall).unwrap();
     books.close().unwrap();
     let mut books = Books::open(&transaction, till, &mut undo, start().wall);
     for hold in [1, 2] {
@@ -132,9 +158,16 @@ fn no_query_of_a_start_or_a_request_scans_what_grows() {
         let steps = statement.raw_query().mapped(|row| row.get::<_, String>(3));
         for step in steps.map(Result::unwrap) {
             let table = step.strip_prefix("SCAN ").and_then(|rest| rest.split(' ').next());
-            // That index has what is held, and nothing that has ended.
-            let is_short = step == "SCAN operation USING INDEX operation_held";
-            assert!(is_short || table.is_none_or(|table| SMALL.contains(&table)), "{step}: {sql}");
+            // Those indexes have what is held and in flight, and nothing that has ended.
+            let is_short = [
+                "SCAN operation USING INDEX operation_held",
+                "SCAN claim USING INDEX claim_in_flight",
+                "SCAN claim USING COVERING INDEX claim_in_flight",
+            ];
+            assert!(
+                is_short.contains(&step.as_str()) || table.is_none_or(|table| SMALL.contains(&table)),
+                "{step}: {sql}"
+            );
         }
     }
 }

@@ -9,6 +9,7 @@ use rusqlite::types::Type;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::books::POSTED;
+use super::claims;
 use super::till::Till;
 use crate::packed::{self, Entry};
 
@@ -50,8 +51,11 @@ pub(super) fn recover(connection: &Connection, at: Timestamp) -> rusqlite::Resul
         transaction.execute(sql, values)?;
         next_batch += 1;
     }
+    claims::recover(&transaction)?;
+    let mut till = Till::new(next_hold, next_batch);
+    till.claims_due = claims::due(&transaction)?;
     transaction.commit()?;
-    Ok(Till::new(next_hold, next_batch))
+    Ok(till)
 }
 
 /// A hold that an earlier process left.
@@ -113,7 +117,7 @@ mod tests {
     use std::sync::Arc;
 
     use demur_admission::conformance::start;
-    use demur_admission::{Account, AccountId, Repeats, Reply, Settlement};
+    use demur_admission::{Account, AccountId, Reply, Settlement};
 
     use super::*;
     use crate::audit;
@@ -132,8 +136,9 @@ mod tests {
         HoldJob {
             account: acme(),
             operation,
-            repeats: Repeats::Never,
+            claim: None,
             amount: 2,
+            lease_ends: start().wall,
             monthly: None,
             at: start().wall,
         }

@@ -3,10 +3,14 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use demur_admission::{AccountId, HoldId, HoldSource, Purse};
+use demur_admission::{AccountId, ClaimBounds, HoldId, HoldSource, Purse};
+use jiff::Timestamp;
 
 /// More purses than this are not kept in memory from batch to batch.
 const MAX_PURSES: usize = 200_000;
+
+/// Of more accounts than this nobody remembers the oldest hold.
+const MAX_WAITING: usize = 4096;
 
 /// A start reads about so many batches at most: holds that are open for longer are said again.
 pub(super) const READ_AT_START: u64 = if cfg!(test) { 8 } else { 4096 };
@@ -24,6 +28,13 @@ pub(super) struct Till {
     pub(super) next_batch: u64,
     /// One of the accounts in whose purses the last batch booked something, and how many bookings it has had.
     pub(super) last_booked: Option<(AccountId, u64)>,
+    /// The numbers of claims that are in flight.
+    pub(super) claims: HashMap<HoldId, i64>,
+    pub(super) bounds: ClaimBounds,
+    /// When the next response expires or the next claim is forgotten; earlier, perhaps, than it is.
+    pub(super) claims_due: Option<Timestamp>,
+    /// The oldest open hold of accounts that were told to wait for it.
+    oldest: HashMap<AccountId, HoldId>,
 }
 
 /// A purse, and how many bookings have been made in it: the number of the latest.
@@ -45,6 +56,8 @@ impl Kept {
 pub(super) struct OpenHold {
     pub(super) account: AccountId,
     pub(super) source: HoldSource,
+    /// When it is expected to have ended.
+    pub(super) lease_ends: Timestamp,
     /// The batch that it lies in; none where it has a row of its own.
     pub(super) batch: Option<Place>,
 }
@@ -68,7 +81,21 @@ impl Till {
     pub(super) fn new(next_hold: u64, next_batch: u64) -> Self {
         let (purses, open) = (HashMap::new(), HashMap::new());
         let (open_in, said_in) = (BTreeMap::new(), BTreeMap::new());
-        Self { purses, open, open_in, said_in, next_hold, next_batch, last_booked: None }
+        let (claims, oldest, bounds) = (HashMap::new(), HashMap::new(), ClaimBounds::DURABLE);
+        let (claims_due, last_booked) = (None, None);
+        Self {
+            purses,
+            open,
+            open_in,
+            said_in,
+            next_hold,
+            next_batch,
+            last_booked,
+            claims,
+            bounds,
+            claims_due,
+            oldest,
+        }
     }
 
     /// Forgets what may not be on the disk as it is here.
@@ -83,6 +110,10 @@ impl Till {
         for (hold, open) in undo.closed {
             self.put_open(hold, open);
         }
+        for hold in undo.claimed {
+            self.claims.remove(&hold);
+        }
+        self.claims.extend(undo.completed);
         self.purses.clear();
         self.last_booked = None;
     }
@@ -102,6 +133,30 @@ impl Till {
             count_down(&mut self.said_in, said);
         }
         Some(open)
+    }
+
+    /// When the oldest hold of an account is expected to have ended. Once found, it is the oldest for as long as it is
+    /// open: so whoever keeps asking makes nobody look at all holds each time.
+    pub(super) fn oldest_lease(&mut self, account: &AccountId) -> Option<Timestamp> {
+        let known = self.oldest.get(account).and_then(|hold| self.open.get(hold));
+        if let Some(open) = known.filter(|open| open.account == *account) {
+            return Some(open.lease_ends);
+        }
+        let holds = self.open.iter().filter(|(_, open)| open.account == *account);
+        let oldest = holds.min_by_key(|(hold, _)| hold.0).map(|(hold, open)| (*hold, open.lease_ends));
+        if self.oldest.len() >= MAX_WAITING {
+            self.oldest.clear();
+        }
+        match oldest {
+            Some((hold, _)) => self.oldest.insert(account.clone(), hold),
+            None => self.oldest.remove(account),
+        };
+        oldest.map(|(_, lease_ends)| lease_ends)
+    }
+
+    /// Something is due at this moment, too.
+    pub(super) fn claims_due_by(&mut self, at: Timestamp) {
+        self.claims_due = Some(self.claims_due.map_or(at, |due| due.min(at)));
     }
 
     /// The oldest batches with a hold that is open, and in which one was said last: the next where there is none.
@@ -154,6 +209,9 @@ fn count_down(counts: &mut BTreeMap<u64, usize>, batch: u64) {
 pub(super) struct Undo {
     pub(super) opened: Vec<HoldId>,
     pub(super) closed: Vec<(HoldId, OpenHold)>,
+    /// The claims that were made, and those that were ended.
+    pub(super) claimed: Vec<HoldId>,
+    pub(super) completed: Vec<(HoldId, i64)>,
     /// In which batches those had been said that this one says again.
     pub(super) said: Vec<(HoldId, u64)>,
 }

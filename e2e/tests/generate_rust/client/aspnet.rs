@@ -42,12 +42,12 @@ errors:
   bad_request: { status: 400, type: "https://tools.ietf.org/html/rfc9110#section-15.5.1", title: Bad Request, on: [request, body] }
   validation: { status: 400, type: "https://tools.ietf.org/html/rfc9110#section-15.5.1", title: One or more validation errors occurred., format: keyed, on: [param] }
   unauthorized: { status: 401, type: "https://tools.ietf.org/html/rfc9110#section-15.5.2", title: Unauthorized, on: [credential] }
-  forbidden: { status: 403, type: "https://tools.ietf.org/html/rfc9110#section-15.5.4", title: Forbidden, on: [permission, plan] }
+  forbidden: { status: 403, type: "https://tools.ietf.org/html/rfc9110#section-15.5.4", title: Forbidden, on: [permission, plan, plan.required, plan.inactive] }
   not_found: { status: 404, type: "https://tools.ietf.org/html/rfc9110#section-15.5.5", title: Not Found, on: [resource.not_found, resource.gone, upstream.refused.404] }
   method_not_allowed: { status: 405, type: "https://tools.ietf.org/html/rfc9110#section-15.5.6", title: Method Not Allowed, on: [resource.method_not_allowed] }
-  conflict: { status: 409, type: "https://tools.ietf.org/html/rfc9110#section-15.5.10", title: Conflict, on: [resource.exists, resource.conflict, idempotency] }
+  conflict: { status: 409, type: "https://tools.ietf.org/html/rfc9110#section-15.5.10", title: Conflict, on: [resource.exists, resource.conflict, idempotency, idempotency.in_flight] }
   unsupported_media_type: { status: 415, type: "https://tools.ietf.org/html/rfc9110#section-15.5.16", title: Unsupported Media Type, on: [body.unsupported_media_type] }
-  too_many_requests: { status: 429, title: Too Many Requests, on: [rate, quota, credential.throttled] }
+  too_many_requests: { status: 429, title: Too Many Requests, on: [rate, quota.exceeded, credential.throttled, credits.held] }
   internal_server_error:
     status: 500
     type: "https://tools.ietf.org/html/rfc9110#section-15.6.1"

@@ -67,7 +67,7 @@ errors:
     status: 403
     type: PERMISSION_DENIED
     message: { default: "The caller does not have permission.", open: true }
-    on: [permission, plan]
+    on: [permission, plan.required, plan.inactive]
   INVALID_PARAMETERS:
     status: 400
     type: INVALID_ARGUMENT
@@ -98,7 +98,7 @@ errors:
     status: 409
     type: ABORTED
     message: { default: "The operation conflicts with another one.", open: true }
-    on: [resource.conflict, idempotency]
+    on: [resource.conflict, idempotency, idempotency.in_flight]
   PRECONDITION_FAILED:
     status: 400
     type: FAILED_PRECONDITION
@@ -108,12 +108,12 @@ errors:
     status: 429
     type: RESOURCE_EXHAUSTED
     message: { default: "There are more requests than the rate allows.", open: true }
-    on: [rate, credential.throttled]
+    on: [rate, credential.throttled, credits.held]
   QUOTA_EXCEEDED:
     status: 429
     type: RESOURCE_EXHAUSTED
     message: { default: "The quota is used up.", open: true }
-    on: [quota, credits]
+    on: [quota, credits.exhausted]
   DEADLINE_EXCEEDED:
     status: 504
     type: DEADLINE_EXCEEDED

@@ -40,7 +40,7 @@ violations:
   show: all
 errors:
   bad_request: { status: 400, title: Bad Request, message: { default: "The request cannot be read.", open: true }, on: [request, body] }
-  unauthorized: { status: 401, title: Unauthorized, message: { default: "Valid credentials are needed.", open: true }, on: [credential] }
+  unauthorized: { status: 401, title: Unauthorized, message: { default: "Valid credentials are needed.", open: true }, on: [credential, credential.throttled] }
   forbidden: { status: 403, title: Forbidden, message: { default: "The key does not cover this.", open: true }, on: [permission, plan.required] }
   not_found: { status: 404, title: Not Found, message: { default: "There is no such resource.", open: true }, on: [resource.not_found, resource.gone, upstream.refused.404] }
   unsupported_media_type:
@@ -53,7 +53,7 @@ errors:
     title: Unprocessable Content
     message: { default: "Some attributes are not valid.", open: true }
     on: [param]
-  rate_limited: { status: 429, title: Too Many Requests, message: { default: "Wait before the next request.", open: true }, on: [rate, quota] }
+  rate_limited: { status: 429, title: Too Many Requests, message: { default: "Wait before the next request.", open: true }, on: [rate, quota.exceeded, credits.held] }
   internal_server_error:
     status: 500
     title: Internal Server Error

@@ -31,12 +31,12 @@ violations:
 errors:
   BadRequest: { status: 400, message: { default: "The request cannot be read.", open: true }, on: [request, body] }
   InvalidArgument: { status: 400, message: { default: "Some arguments are not valid.", open: true }, on: [param] }
-  Unauthorized: { status: 401, message: { default: "The credentials are missing or not valid.", open: true }, on: [credential] }
+  Unauthorized: { status: 401, message: { default: "The credentials are missing or not valid.", open: true }, on: [credential, credential.throttled] }
   Forbidden: { status: 403, message: { default: "The caller may not do this.", open: true }, on: [permission, plan.required] }
   ResourceNotFound: { status: 404, message: { default: "There is no such resource.", open: true }, on: [resource.not_found, resource.gone, upstream.refused.404] }
   ResourceAlreadyExists: { status: 409, message: { default: "There is such a resource already.", open: true }, on: [resource.exists] }
   PreconditionFailed: { status: 412, message: { default: "A precondition does not hold.", open: true }, on: [precondition] }
-  TooManyRequests: { status: 429, message: { default: "Wait before the next request.", open: true }, on: [rate] }
+  TooManyRequests: { status: 429, message: { default: "Wait before the next request.", open: true }, on: [rate, credits.held] }
   QuotaExceeded: { status: 429, message: { default: "The quota is used up.", open: true }, on: [quota] }
   InternalServerError:
     status: 500

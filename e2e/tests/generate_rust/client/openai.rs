@@ -54,7 +54,7 @@ errors:
     status: 403
     type: invalid_request_error
     message: { default: "The key does not have access to this.", open: true }
-    on: [permission, plan]
+    on: [permission, plan.required, plan.inactive]
   missing_required_parameter:
     status: 400
     type: invalid_request_error
@@ -91,18 +91,18 @@ errors:
     type: invalid_request_error
     message: { default: "The request conflicts with another one.", open: true }
     retry: never
-    on: [resource.exists, resource.conflict, idempotency]
+    on: [resource.exists, resource.conflict, idempotency, idempotency.in_flight]
   rate_limit_exceeded:
     status: 429
     type: requests
     message: { default: "Rate limit reached. Wait before you try again.", open: true }
-    on: [rate, credential.throttled]
+    on: [rate, credential.throttled, credits.held]
   insufficient_quota:
     status: 429
     type: insufficient_quota
     message: { default: "You exceeded your current quota. Check your plan and billing details.", open: true }
     retry: never
-    on: [quota, credits]
+    on: [quota.exceeded, credits.exhausted]
   server_error:
     status: 500
     type: server_error

@@ -34,10 +34,10 @@ violations:
 errors:
   bad_request: { status: 400, title: Bad Request, on: [request, body] }
   unauthorized: { status: 401, title: Unauthorized, on: [credential] }
-  forbidden: { status: 403, title: Forbidden, on: [permission, plan] }
+  forbidden: { status: 403, title: Forbidden, on: [permission, plan.required, plan.inactive] }
   not_found: { status: 404, title: Not Found, on: [resource, upstream.refused.404] }
   unprocessable_entity: { status: 422, title: Unprocessable Content, format: keyed, on: [param] }
-  too_many_requests: { status: 429, title: Too Many Requests, on: [rate, quota, credential.throttled] }
+  too_many_requests: { status: 429, title: Too Many Requests, on: [rate, quota.exceeded, credential.throttled, credits.held] }
   internal_server_error:
     status: 500
     title: Internal Server Error

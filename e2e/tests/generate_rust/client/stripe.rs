@@ -64,7 +64,7 @@ errors:
     type: card_error
     code: insufficient_funds
     message: { default: "The account has no credits left.", open: true }
-    on: [credits, plan.inactive]
+    on: [credits.exhausted, plan.inactive]
   forbidden:
     status: 403
     type: invalid_request_error
@@ -121,11 +121,16 @@ errors:
     format: plain
     message: { default: "The Idempotency-Key was used with other parameters before.", open: true }
     on: [idempotency.mismatch]
+  idempotency_completed:
+    status: 400
+    type: idempotency_error
+    message: { default: "The request with this Idempotency-Key has completed, and its response is not kept.", open: true }
+    on: [idempotency.completed]
   rate_limit:
     status: 429
     type: invalid_request_error
     message: { default: "Too many requests. Back off exponentially.", open: true }
-    on: [rate, quota, credential.throttled]
+    on: [rate, quota.exceeded, credential.throttled, credits.held]
   api_error:
     status: 500
     type: api_error
@@ -165,6 +170,8 @@ pub enum Error {
     IdempotencyKeyInUse(Box<demur_client::ApiError>),
     /// 400 `idempotency_mismatch`: The Idempotency-Key was used with other parameters before.
     IdempotencyMismatch(Box<demur_client::ApiError>),
+    /// 400 `idempotency_completed`: The request with this Idempotency-Key has completed, and its response is not kept.
+    IdempotencyCompleted(Box<demur_client::ApiError>),
     /// 429 `rate_limit`: Too many requests. Back off exponentially.
     RateLimit(Box<demur_client::ApiError>),
     /// 500 `api_error`: An error occurred on our side.
@@ -189,6 +196,7 @@ impl From<Box<demur_client::ApiError>> for Error {
             Some("resource_already_exists") => Error::ResourceAlreadyExists(error),
             Some("idempotency_key_in_use") => Error::IdempotencyKeyInUse(error),
             Some("idempotency_mismatch") => Error::IdempotencyMismatch(error),
+            Some("idempotency_completed") => Error::IdempotencyCompleted(error),
             Some("rate_limit") => Error::RateLimit(error),
             Some("api_error") => Error::ApiError(error),
             _ => Error::Unrecognized(error),
@@ -213,6 +221,7 @@ impl Error {
             Error::ResourceAlreadyExists(error) => error,
             Error::IdempotencyKeyInUse(error) => error,
             Error::IdempotencyMismatch(error) => error,
+            Error::IdempotencyCompleted(error) => error,
             Error::RateLimit(error) => error,
             Error::ApiError(error) => error,
             Error::Unrecognized(error) => error,

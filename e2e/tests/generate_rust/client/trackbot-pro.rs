@@ -67,12 +67,17 @@ errors:
     on:
       - request
       - body
-      - precondition
-      - idempotency
+      - precondition.failed
+      - idempotency.mismatch
+      - idempotency.in_flight
+      - idempotency.completed
       - resource.exists
       - resource.conflict
       - resource.method_not_allowed
       - upstream.refused
+      - upstream.refused.408
+      - upstream.refused.425
+      - upstream.refused.429
   unauthorized:
     status: 401
     code: none
@@ -82,7 +87,7 @@ errors:
     status: 402
     code: none
     message: No active plan for the account or plan doesn't allow API/endpoint usage.
-    on: [plan, credits, permission.operation]
+    on: [plan, credits.exhausted, permission.operation]
   not_found:
     status: 404
     code: none
@@ -92,7 +97,7 @@ errors:
     status: 429
     code: none
     message: The API rate limit has been exceeded.
-    on: [rate, quota, credential.throttled]
+    on: [rate, quota.exceeded, credential.throttled, credits.held]
   internal_server_error:
     status: 500
     code: none

@@ -71,7 +71,7 @@ errors:
   unauthorized:
     status: 401
     message: Valid authentication credentials were missing in the request
-    on: [credential]
+    on: [credential, credential.throttled]
   forbidden:
     status: 403
     message: Provided credentials were insufficient to access a requested resource or perform a requested operation

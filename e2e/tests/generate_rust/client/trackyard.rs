@@ -57,12 +57,17 @@ errors:
     on:
       - request
       - body
-      - precondition
-      - idempotency
+      - precondition.failed
+      - idempotency.mismatch
+      - idempotency.in_flight
+      - idempotency.completed
       - resource.exists
       - resource.conflict
       - resource.method_not_allowed
       - upstream.refused
+      - upstream.refused.408
+      - upstream.refused.425
+      - upstream.refused.429
 
   # 401 to 404
   unauthorized:
@@ -82,7 +87,7 @@ errors:
     message: Please top up or upgrade your plan
     cause: Out of credits.
     fix: [Wait for monthly credit reset (1st of each month for free tier), Upgrade your plan]
-    on: [credits]
+    on: [credits.exhausted]
   forbidden:
     status: 403
     title: Forbidden
@@ -119,7 +124,7 @@ errors:
     retry: { class: after_delay, default_delay: 60s, attempts: 3 }
     cause: Rate limit exceeded.
     fix: [Wait retry_after seconds before retrying, Implement exponential backoff in your code]
-    on: [rate, quota, credential.throttled]
+    on: [rate, quota.exceeded, credential.throttled, credits.held]
 
   # 500
   internal_server_error:

@@ -63,7 +63,22 @@ errors:
     status: 400
     title: Bad request
     message: The request was invalid
-    on: [request, body, resource, precondition, idempotency, upstream.refused]
+    on:
+      - request
+      - body
+      - resource.not_found
+      - resource.method_not_allowed
+      - resource.exists
+      - resource.conflict
+      - resource.gone
+      - precondition.failed
+      - idempotency.mismatch
+      - idempotency.in_flight
+      - idempotency.completed
+      - upstream.refused
+      - upstream.refused.408
+      - upstream.refused.425
+      - upstream.refused.429
 
   # 401, 403
   missing_api_key:
@@ -75,7 +90,7 @@ errors:
     status: 403
     title: Invalid API key
     message: No accounts found for this API key
-    on: [credential]
+    on: [credential, credential.throttled]
   brand_access_denied: # raised by a rule in the gateway's configuration
     status: 403
     title: Brand access denied
@@ -84,7 +99,15 @@ errors:
     status: 403
     title: Forbidden
     message: Valid API key but insufficient permissions
-    on: [permission, plan, credits, rate, quota]
+    on:
+      - permission
+      - plan.required
+      - plan.inactive
+      - credits.exhausted
+      - credits.held # there is no 429 here: as with the rates
+      - rate.exceeded
+      - rate.concurrency
+      - quota.exceeded
 
   # 500
   authentication_error:

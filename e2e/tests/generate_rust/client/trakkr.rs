@@ -71,7 +71,7 @@ errors:
     status: 403
     type: authentication_error
     message: No permission to access resource
-    on: [permission, plan, credits]
+    on: [permission, plan.required, plan.inactive, credits.exhausted]
 
   # The request
   missing_param:
@@ -93,7 +93,18 @@ errors:
     status: 400
     type: invalid_request_error
     message: The request is invalid
-    on: [request, body, precondition, idempotency, resource.exists, resource.conflict, upstream.refused]
+    on:
+      - request
+      - body
+      - precondition.failed
+      - idempotency.mismatch
+      - idempotency.in_flight
+      - idempotency.completed
+      - resource.exists
+      - resource.conflict
+      - upstream.refused
+      - upstream.refused.408
+      - upstream.refused.425
   not_found:
     status: 404
     type: invalid_request_error
@@ -105,7 +116,7 @@ errors:
     status: 429
     type: rate_limit_error
     message: Request rate limit exceeded
-    on: [rate, credential.throttled]
+    on: [rate, credential.throttled, credits.held]
   daily_limit_exceeded:
     status: 429
     type: rate_limit_error
@@ -122,7 +133,7 @@ errors:
     status: 503
     type: api_error
     message: Service temporarily unavailable
-    on: [upstream.unreachable, upstream.unavailable, upstream.refused.429, store, overloaded]
+    on: [upstream.unreachable, upstream.unavailable, upstream.refused.429, store.unavailable.keys, store.unavailable.limits, store.unavailable.credits, overloaded]
   timeout:
     status: 500
     type: api_error

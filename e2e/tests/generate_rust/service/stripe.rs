@@ -223,6 +223,23 @@ impl IdempotencyMismatch {
     }
 }
 
+/// 400 `idempotency_completed`: The request with this Idempotency-Key has completed, and its response is not kept.
+#[derive(Debug, Clone, PartialEq)]
+pub struct IdempotencyCompleted;
+
+impl From<IdempotencyCompleted> for demur_tower::Raise {
+    fn from(_: IdempotencyCompleted) -> Self {
+        demur_tower::Raise::error("idempotency_completed")
+    }
+}
+
+impl IdempotencyCompleted {
+    /// With another message than the catalogue's.
+    pub fn saying(self, message: impl Into<String>) -> demur_tower::Raise {
+        demur_tower::Raise::from(self).message(message)
+    }
+}
+
 /// 429 `rate_limit`: Too many requests. Back off exponentially.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RateLimit;

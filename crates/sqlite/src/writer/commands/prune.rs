@@ -36,6 +36,7 @@ pub(super) fn prune(transaction: &Connection, before: Timestamp, now: Timestamp)
     let over = now.checked_sub(DAY_IS_OVER).unwrap_or(Timestamp::MIN).min(before);
     transaction.execute("DELETE FROM quota_use WHERE day_end < ?1", [over.as_microsecond()])?;
     let before = before.as_microsecond();
+    prune_claims(transaction, before)?;
     let operations = prune_batches(transaction, before)? + prune_rows(transaction, before)?;
     Ok(Reply::Pruned { operations })
 }
@@ -77,6 +78,16 @@ fn prune_rows(transaction: &Connection, before: i64) -> rusqlite::Result<u64> {
     transaction.execute(&forget, [before])?;
     transaction.execute(&format!("DELETE FROM operation WHERE {ENDED}"), [before])?;
     remember(transaction, sums)
+}
+
+/// The claims of the operations that are forgotten: their names are free again.
+fn prune_claims(transaction: &Connection, before: i64) -> rusqlite::Result<()> {
+    let sql = format!(
+        "DELETE FROM claim WHERE state > 0 AND EXISTS
+             (SELECT 1 FROM operation WHERE operation.account = claim.account
+                  AND operation.id = claim.id AND operation.{ENDED})"
+    );
+    transaction.execute(&sql, [before]).map(drop)
 }
 
 fn remember(transaction: &Connection, sums: Sums) -> rusqlite::Result<u64> {

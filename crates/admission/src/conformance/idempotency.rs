@@ -1,0 +1,304 @@
+//! Rules about operations that clients name.
+
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use super::credits::{LEASE, TTL, claim_of};
+use super::{Bench, Fixture, at, start};
+use crate::{
+    Admission, Charge, Claim, Claimed, Denial, Fingerprint, Hold, HoldRequest, MAX_RESPONSE, Now,
+    OperationId, Owner, Principal, REMEMBERED, Repeats, Settlement, StoredResponse,
+};
+
+const REQUEST: Fingerprint = Fingerprint([1; 32]);
+const OTHER_REQUEST: Fingerprint = Fingerprint([2; 32]);
+
+/// What a call costs: the rules are the same for one that costs nothing.
+const COSTS: [u64; 2] = [0, 10];
+
+/// What a claim came to, without the hold.
+#[derive(Debug, PartialEq)]
+enum Came {
+    First,
+    Replay(Vec<u8>),
+    Repeat,
+    Denied(Denial),
+}
+
+#[derive(Clone, Copy)]
+struct Caller<'b> {
+    admission: &'b Arc<Admission>,
+    who: &'b Principal,
+    claim: Claim,
+    cost: u64,
+    now: Now,
+}
+
+impl Caller<'_> {
+    fn claim(&self, id: &str) -> Result<Claimed, Denial> {
+        let operation: OperationId = id.parse().unwrap();
+        let charge = Charge { operation: &operation, amount: self.cost, lease: LEASE };
+        self.admission.claim(self.who, &charge, &self.claim, self.now).block()
+    }
+
+    fn first(&self, id: &str) -> Hold {
+        match self.claim(id) {
+            Ok(Claimed::First(hold)) => hold,
+            other => panic!("{id}: {other:?}"),
+        }
+    }
+
+    /// Claimed, and released where that was granted.
+    fn came(&self, id: &str) -> Came {
+        match self.claim(id) {
+            Ok(Claimed::First(hold)) => {
+                hold.release();
+                Came::First
+            }
+            Ok(Claimed::Replay(response)) => Came::Replay(response.as_bytes().to_vec()),
+            Ok(Claimed::Repeat(_)) => Came::Repeat,
+            Err(denial) => Came::Denied(denial),
+        }
+    }
+
+    fn posted(&self) -> u64 {
+        self.admission.balance(self.who, self.now).block().unwrap().posted
+    }
+}
+
+fn caller<'b, F>(bench: &'b Bench<F>, who: &'b Principal, cost: u64) -> Caller<'b> {
+    Caller { admission: &bench.admission, who, claim: claim_of(REQUEST), cost, now: start() }
+}
+
+fn response(text: &[u8]) -> StoredResponse {
+    StoredResponse::new(text.to_vec()).unwrap()
+}
+
+/// How a claim ends decides what a repeat gets, whatever the call costs.
+pub fn a_repeat_gets_what_the_first_came_to<F: Fixture>(fixture: F) {
+    type End = fn(Hold);
+    let completed = || Came::Denied(Denial::IdempotencyCompleted);
+    let ends: [(&str, End, Came); 9] = [
+        ("stored", |hold| hold.complete(None, response(b"tea")), Came::Replay(b"tea".to_vec())),
+        (
+            "stored and used nothing",
+            |hold| hold.complete(Some(0), response(b"x")),
+            Came::Replay(b"x".to_vec()),
+        ),
+        ("posted", |hold| hold.post(), completed()),
+        ("used nothing", |hold| hold.post_used(0), completed()),
+        ("released", |hold| hold.release(), Came::First),
+        ("dropped before it was forwarded", |hold| drop(hold), Came::First),
+        (
+            "dropped after it was forwarded",
+            |mut hold| {
+                hold.forwarded();
+                drop(hold);
+            },
+            completed(),
+        ),
+        (
+            "dropped at no cost",
+            |mut hold| {
+                hold.forwarded_at_no_cost();
+                drop(hold);
+            },
+            completed(),
+        ),
+        ("in flight", |hold| std::mem::forget(hold), Came::Denied(Denial::IdempotencyInFlight)),
+    ];
+    let bench = Bench::new(fixture);
+    for cost in COSTS {
+        let (_, who) = bench.caller(&format!("acme-{cost}"), "paid");
+        let caller = caller(&bench, &who, cost);
+        let other = Caller { claim: claim_of(OTHER_REQUEST), ..caller };
+        for (name, end, expected) in &ends {
+            let id = name.replace(' ', "-");
+            end(caller.first(&id));
+            for _ in 0..3 {
+                assert_eq!(caller.came(&id), *expected, "{name}, at a cost of {cost}");
+            }
+            // Another request cannot use its name, of one that failed neither.
+            assert_eq!(other.came(&id), Came::Denied(Denial::IdempotencyMismatch), "{name}");
+        }
+        // Stored, posted, and dropped after it was forwarded.
+        assert_eq!(caller.posted(), 3 * cost);
+    }
+}
+
+/// Names belong to accounts.
+pub fn two_accounts_may_use_one_name<F: Fixture>(fixture: F) {
+    let bench = Bench::new(fixture);
+    let [(_, acme), (_, other)] = ["acme", "other"].map(|name| bench.caller(name, "paid"));
+    let (acme, other) = (caller(&bench, &acme, 1), caller(&bench, &other, 1));
+    acme.first("order").complete(None, response(b"acme"));
+    other.first("order").complete(None, response(b"other"));
+    assert_eq!(acme.came("order"), Came::Replay(b"acme".to_vec()));
+    assert_eq!(other.came("order"), Came::Replay(b"other".to_vec()));
+}
+
+/// Of many at once one executes.
+pub fn one_of_many_executes<F: Fixture>(fixture: F) {
+    let bench = Bench::new(fixture);
+    for cost in COSTS {
+        let (_, who) = bench.caller(&format!("acme-{cost}"), "paid");
+        let caller = caller(&bench, &who, cost);
+        let executed = AtomicU32::new(0);
+        std::thread::scope(|scope| {
+            for _ in 0..60 {
+                scope.spawn(|| match caller.claim("order") {
+                    Ok(Claimed::First(hold)) => {
+                        executed.fetch_add(1, Ordering::SeqCst);
+                        hold.complete(None, response(b"tea"));
+                    }
+                    Ok(Claimed::Replay(stored)) => assert_eq!(stored.as_bytes(), b"tea"),
+                    Err(Denial::IdempotencyInFlight) => {}
+                    other => panic!("{other:?}"),
+                });
+            }
+        });
+        assert_eq!((executed.into_inner(), caller.posted()), (1, cost));
+    }
+}
+
+/// A service that deduplicates gets repeats, but not for ever.
+pub fn repeats_are_forwarded_within_their_bound<F: Fixture>(fixture: F) {
+    let bench = Bench::new(fixture);
+    for cost in COSTS {
+        let (_, who) = bench.caller(&format!("acme-{cost}"), "paid");
+        let repeats = Repeats::Forward(NonZeroU32::new(3).unwrap());
+        let caller = Caller { claim: Claim { repeats, ..claim_of(REQUEST) }, ..caller(&bench, &who, cost) };
+        let first = caller.first("order");
+        assert_eq!(caller.came("order"), Came::Denied(Denial::IdempotencyInFlight));
+        first.post();
+        let came: Vec<Came> = (0..5).map(|_| caller.came("order")).collect();
+        let completed = || Came::Denied(Denial::IdempotencyCompleted);
+        assert_eq!(came, [Came::Repeat, Came::Repeat, Came::Repeat, completed(), completed()]);
+        assert_eq!(caller.posted(), cost);
+    }
+}
+
+/// A response is replayed while it lives; the operation is remembered for longer, and then its name is free again.
+pub fn a_response_expires_before_its_operation_is_forgotten<F: Fixture>(fixture: F) {
+    let bench = Bench::new(fixture);
+    let (_, who) = bench.caller("acme", "paid");
+    let first = caller(&bench, &who, 0);
+    first.first("order").complete(None, response(b"tea"));
+    let second = Duration::from_secs(1);
+    for (after, expected) in [
+        (TTL - second, Came::Replay(b"tea".to_vec())),
+        (TTL, Came::Denied(Denial::IdempotencyCompleted)),
+        (TTL + REMEMBERED - second, Came::Denied(Denial::IdempotencyCompleted)),
+        (TTL + REMEMBERED, Came::First),
+    ] {
+        let caller = Caller { now: at(after), ..first };
+        assert_eq!(caller.came("order"), expected, "{after:?}");
+    }
+}
+
+/// What is evicted is not run again, and no account can take the place of another's responses.
+pub fn the_oldest_responses_of_an_account_are_evicted<F: Fixture>(fixture: F) {
+    let bench = Bench::new(fixture);
+    let (_, who) = bench.caller("acme", "paid");
+    let (_, other) = bench.caller("other", "paid");
+    let (acme, other) = (caller(&bench, &who, 0), caller(&bench, &other, 0));
+    other.first("order").complete(None, response(b"tea"));
+    let large = response(&vec![7; MAX_RESPONSE]);
+    // More than any store keeps of one account.
+    let count = (17 << 20) / MAX_RESPONSE;
+    for number in 0..count {
+        acme.first(&number.to_string()).complete(None, large.clone());
+    }
+    assert_eq!(acme.came("0"), Came::Denied(Denial::IdempotencyCompleted));
+    assert_eq!(acme.came(&(count - 1).to_string()), Came::Replay(vec![7; MAX_RESPONSE]));
+    assert_eq!(other.came("order"), Came::Replay(b"tea".to_vec()));
+}
+
+/// A claim belongs to its owner, until the lease of an owner that is gone ends: then its outcome is unknown.
+pub fn a_claim_of_an_owner_that_is_gone_is_completed<F: Fixture>(fixture: F) {
+    let bench = Bench::new(fixture);
+    for cost in COSTS {
+        let (_, who) = bench.caller(&format!("acme-{cost}"), "paid");
+        let ours = caller(&bench, &who, cost);
+        let theirs = Claim { owner: Owner(Owner::this_process().0.wrapping_add(1)), ..ours.claim };
+        let gone = Caller { claim: theirs, ..ours }.first("order");
+        let mine = ours.first("mine");
+        let in_flight = || Came::Denied(Denial::IdempotencyInFlight);
+        let completed = || Came::Denied(Denial::IdempotencyCompleted);
+        for (seconds, order, mine) in
+            [(0, in_flight(), in_flight()), (29, in_flight(), in_flight()), (30, completed(), in_flight())]
+        {
+            let caller = Caller { now: at(Duration::from_secs(seconds)), ..ours };
+            assert_eq!((caller.came("order"), caller.came("mine")), (order, mine), "after {seconds} s");
+        }
+        assert_eq!(ours.posted(), cost, "its outcome is unknown");
+        // Too late: a hold is resolved once.
+        gone.complete(None, response(b"late"));
+        assert_eq!(ours.came("order"), completed());
+        mine.release();
+        assert_eq!(ours.posted(), cost);
+    }
+}
+
+/// Nobody else's response is read, whatever is asked of the ledger directly.
+pub fn a_response_is_read_by_its_account_and_request_only<F: Fixture>(fixture: F) {
+    let bench = Bench::new(fixture);
+    let (_, who) = bench.caller("acme", "paid");
+    let (_, other) = bench.caller("other", "paid");
+    let ledger = bench.fixture.stores().credits;
+    let (operation, unknown): (OperationId, OperationId) = ("order".parse().unwrap(), "x".parse().unwrap());
+    let (acme, other) = (&who.account().id, &other.account().id);
+    let request = HoldRequest {
+        account: acme,
+        operation: &operation,
+        amount: 0,
+        lease: LEASE,
+        monthly: None,
+        now: start(),
+    };
+    let hold = ledger.claim(&request, &claim_of(REQUEST)).block().unwrap().hold().unwrap();
+    ledger.complete(hold, 0, response(b"tea"));
+    // A second end of it changes nothing.
+    ledger.settle(hold, Settlement::Release).block().unwrap();
+    ledger.complete(hold, 0, response(b"coffee"));
+    let is_there = |account, operation, fingerprint, now| {
+        let read = ledger.read(account, operation, &fingerprint, now).block().unwrap();
+        read.map(|stored| stored.as_bytes().to_vec())
+    };
+    for (account, operation, fingerprint, now, expected) in [
+        (acme, &operation, REQUEST, start(), Some(b"tea".to_vec())),
+        (other, &operation, REQUEST, start(), None),
+        (acme, &unknown, REQUEST, start(), None),
+        (acme, &operation, OTHER_REQUEST, start(), None),
+        (acme, &operation, REQUEST, at(TTL), None),
+    ] {
+        assert_eq!(is_there(account, operation, fingerprint, now), expected);
+    }
+}
+
+/// Where anything outlives a process: what was stored is replayed, and what was in flight is not run again.
+pub fn a_restart_keeps_responses_and_runs_nothing_again<F: Fixture>(fixture: F) {
+    let bench = Bench::new(fixture);
+    let (secret, who) = bench.caller("acme", "paid");
+    for cost in COSTS {
+        let caller = caller(&bench, &who, cost);
+        caller.first(&format!("stored-{cost}")).complete(None, response(b"tea"));
+        caller.first(&format!("failed-{cost}")).release();
+        // Forgotten, not dropped: the process ended before it could be settled.
+        std::mem::forget(caller.first(&format!("open-{cost}")));
+    }
+    let Bench { fixture, admission, .. } = bench;
+    drop((who, admission));
+    let Some(fixture) = fixture.restart() else { return };
+    let bench = Bench::new(fixture);
+    let who = bench.authenticate(&secret, start()).unwrap();
+    for cost in COSTS {
+        let caller = caller(&bench, &who, cost);
+        let came = ["stored", "failed", "open"].map(|name| caller.came(&format!("{name}-{cost}")));
+        let expected =
+            [Came::Replay(b"tea".to_vec()), Came::First, Came::Denied(Denial::IdempotencyCompleted)];
+        assert_eq!(came, expected, "at a cost of {cost}");
+    }
+}
