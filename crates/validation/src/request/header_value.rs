@@ -58,8 +58,11 @@ fn parameter(text: &str) -> Option<(Parameter<'_>, &str)> {
     }
     if let Some(quoted) = value.strip_prefix('"') {
         let (text, after) = quoted.split_once('"')?;
-        // Some unescape, some take a backslash as it is, and some then see another end of the text.
-        let is_plain = !text.contains(|c: char| c == '\\' || c.is_control());
+        // Some unescape, some take a backslash as it is, and some then see another end of the text. Browsers send the
+        // backslashes of file names as they are: where none stands before a quotation mark, all see the same end.
+        let escapes = text.contains('\\')
+            && (!name.eq_ignore_ascii_case("filename") || text.ends_with('\\') || text.contains(r"\\"));
+        let is_plain = !escapes && !text.contains(char::is_control);
         return is_plain.then_some((Parameter { name, text, is_quoted: true }, after));
     }
     let end = value.find([';', ' ', '\t']).unwrap_or(value.len());
@@ -97,6 +100,10 @@ mod tests {
             ("a/b; c=\"d\"e", None),
             ("a/b; c=d\"e\"", None),
             ("a/b; c=\"\\d\"", None),
+            ("a/b; filename=\"c\\d\"", Some("a/b filename=c\\d")),
+            ("a/b; filename=\"c\\\"", None),
+            ("a/b; filename=\"c\\\\\"", None),
+            ("a/b; filename=\"c\\\"; name=\"d\"", None),
             ("a/b; c=\"d\u{0}\"", None),
             ("a/b; c='d'", None),
             ("a/b; c=d,e", None),

@@ -184,9 +184,9 @@ fn is_file(disposition: &HeaderValue<'_>, is_nothing: bool) -> Result<bool, &'st
 
 /// Whether a filename is one after its folders are left out, as PHP and busboy do, and blanks around it, as Tomcat does.
 fn is_plain(filename: &str) -> bool {
-    let name = filename.rsplit('/').next().unwrap_or_default();
+    let name = filename.rsplit(['/', '\\']).next().unwrap_or_default();
     let is_name = !matches!(name, "" | "." | "..");
-    is_name && filename.trim() == filename && !filename.contains(|c: char| c == '\\' || c.is_control())
+    is_name && filename.trim() == filename && !filename.contains(char::is_control)
 }
 
 /// The text of `=?utf-8?B?…?=` (RFC 2047), in which .NET writes filenames that are not ASCII.
