@@ -412,7 +412,7 @@ fn only_who_may_make_the_request_gets_its_replay() {
         ("a key that covers it", &covers, "replay"),
         ("a key without the operation", &of(&["free-post"], &[]), "permission_operation"),
         ("a key without the resource", &of(&[], &["shelf:two"]), "permission_resource"),
-        ("nobody", &"shp_none".to_owned(), "credential_malformed"),
+        ("nobody", &"shp_none".to_owned(), "credential_unknown"),
         ("another account", &other_account, "200"),
         ("another account again", &other_account, "replay"),
     ] {

@@ -69,10 +69,11 @@ fn decoded(text: &str) -> String {
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
-/// A file's name without its folders, which PHP and busboy leave out; without encodings that browsers and .NET use and
-/// only some servers undo.
+/// A file's name without its folders, which PHP and busboy leave out; without encodings that browsers, Go and .NET use
+/// and only some servers undo.
 fn plain(filename: &str) -> String {
-    let name = filename.rsplit('/').next().unwrap_or_default().replace("%22", "\"").replace("%20", " ");
+    let name = filename.replace("\\\"", "\"").replace("%22", "\"").replace("%20", " ");
+    let name = name.rsplit(['/', '\\']).next().unwrap_or_default().to_owned();
     match name.as_str() {
         "=?utf-8?B?bmHDr3ZlLnR4dA==?=" => "na\u{ef}ve.txt".to_owned(),
         _ => name,

@@ -57,19 +57,37 @@ fn parameter(text: &str) -> Option<(Parameter<'_>, &str)> {
         return None;
     }
     if let Some(quoted) = value.strip_prefix('"') {
-        let (text, after) = quoted.split_once('"')?;
-        // Some unescape, some take a backslash as it is, and some then see another end of the text. Browsers send the
-        // backslashes of file names as they are: where none stands before a quotation mark, all see the same end.
-        let escapes = text.contains('\\')
-            && (!name.eq_ignore_ascii_case("filename") || text.ends_with('\\') || text.contains(r"\\"));
-        let is_plain = !escapes && !text.contains(char::is_control);
-        return is_plain.then_some((Parameter { name, text, is_quoted: true }, after));
+        let end =
+            if name.eq_ignore_ascii_case("filename") { end_of_filename(quoted) } else { quoted.find('"') };
+        let (text, after) = quoted.split_at_checked(end?)?;
+        // Some unescape, some take a backslash as it is, and some then see another end of the text.
+        let is_escaped = text.contains('\\') && !name.eq_ignore_ascii_case("filename");
+        let is_plain = !is_escaped && !text.contains(char::is_control);
+        return is_plain.then_some((Parameter { name, text, is_quoted: true }, &after[1..]));
     }
     let end = value.find([';', ' ', '\t']).unwrap_or(value.len());
     let (text, after) = value.split_at(end);
     // PHP takes a single quotation mark for a double one. Extended values (RFC 8187) have two of them.
     let is_plain = is_token(text) && (name.ends_with('*') || !text.contains('\''));
     is_plain.then_some((Parameter { name, text, is_quoted: false }, after))
+}
+
+/// Where the text of a quoted file name ends; `None` where servers could see different ends. Browsers send backslashes as
+/// they are, urllib3 doubles them, and Go escapes quotation marks: whichever of these a server expects, it sees the same
+/// end, if no backslash stands before it and nothing behind an escaped quotation mark could be a parameter.
+fn end_of_filename(quoted: &str) -> Option<usize> {
+    let mut escapes = false;
+    for (at, _) in quoted.match_indices('"') {
+        let text = &quoted[..at];
+        let backslashes = text.len() - text.trim_end_matches('\\').len();
+        match backslashes {
+            0 if escapes && text.contains(';') => return None,
+            0 => return Some(at),
+            1 => escapes = true,
+            _ => return None,
+        }
+    }
+    None
 }
 
 /// A token (RFC 9110 §5.6.2).
@@ -103,6 +121,9 @@ mod tests {
             ("a/b; filename=\"c\\d\"", Some("a/b filename=c\\d")),
             ("a/b; filename=\"c\\\"", None),
             ("a/b; filename=\"c\\\\\"", None),
+            ("a/b; filename=\"c\\\\d\"", Some("a/b filename=c\\\\d")),
+            ("a/b; filename=\"c\\\"d\"", Some("a/b filename=c\\\"d")),
+            ("a/b; filename=\"c\\\\\"; name=\"d\"", None),
             ("a/b; filename=\"c\\\"; name=\"d\"", None),
             ("a/b; c=\"d\u{0}\"", None),
             ("a/b; c='d'", None),

@@ -55,6 +55,9 @@ errors:
     title: Parameters are missing or invalid
     message: Parameters are missing or invalid
     on: [param]
+  # One answer, so that nobody learns from it what a key looks like.
+  credential_unknown:
+    { status: 401, title: The API key is invalid, on: [credential.malformed, credential.unknown] }
   internal: { status: 500, title: Internal error, on: [internal] }
 ";
 
@@ -86,6 +89,8 @@ pub enum Error {
     NotAcceptable(Box<demur_client::ApiError>),
     /// 400 `invalid_parameters`: Parameters are missing or invalid
     InvalidParameters(Box<demur_client::ApiError>),
+    /// 401 `credential_unknown`: The API key is invalid
+    CredentialUnknown(Box<demur_client::ApiError>),
     /// 500 `internal`: Internal error
     Internal(Box<demur_client::ApiError>),
     /// None of them, or one of several that the answer does not part.
@@ -107,6 +112,7 @@ impl From<Box<demur_client::ApiError>> for Error {
             Some("version_not_supported") => Error::VersionNotSupported(error),
             Some("not_acceptable") => Error::NotAcceptable(error),
             Some("invalid_parameters") => Error::InvalidParameters(error),
+            Some("credential_unknown") => Error::CredentialUnknown(error),
             Some("internal") => Error::Internal(error),
             _ => Error::Unrecognized(error),
         }
@@ -129,6 +135,7 @@ impl Error {
             Error::VersionNotSupported(error) => error,
             Error::NotAcceptable(error) => error,
             Error::InvalidParameters(error) => error,
+            Error::CredentialUnknown(error) => error,
             Error::Internal(error) => error,
             Error::Unrecognized(error) => error,
         }

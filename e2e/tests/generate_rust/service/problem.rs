@@ -122,6 +122,16 @@ impl From<InvalidParameters> for demur_tower::Raise {
     }
 }
 
+/// 401 `credential_unknown`: The API key is invalid
+#[derive(Debug, Clone, PartialEq)]
+pub struct CredentialUnknown;
+
+impl From<CredentialUnknown> for demur_tower::Raise {
+    fn from(_: CredentialUnknown) -> Self {
+        demur_tower::Raise::error("credential_unknown")
+    }
+}
+
 /// 500 `internal`: Internal error
 #[derive(Debug, Clone, PartialEq)]
 pub struct Internal;
