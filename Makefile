@@ -40,7 +40,7 @@ unit:
 e2e:
 	$(CARGO) test --workspace --locked --no-run
 	$(CARGO) test --workspace --locked --test vectors --test invariants --test parser --test resilience \
-		--test hostile --test chained
+		--test hostile --test proxy_chain
 
 # Licences, duplicates and sources of dependencies. Installs cargo-deny where it is missing.
 deny:

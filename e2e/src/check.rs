@@ -6,7 +6,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
-use demur_contract::{Answer, Contract, ErrorId, Parsed, builtin};
+use demur_contract::{Contract, ErrorId, ParseResult, ResponseView, builtin};
 
 use crate::{MARKER, Response};
 
@@ -109,13 +109,13 @@ fn refusal(contract: &Contract, response: &Response, id: &str, shape: Shape) {
 }
 
 fn recognised(contract: &Contract, response: &Response) -> Vec<ErrorId> {
-    match contract.parse(&Answer::new(response.status, &response.content)) {
-        Parsed::Exact(read) => {
+    match contract.parse(&ResponseView::new(response.status, &response.content)) {
+        ParseResult::Exact(read) => {
             assert!(read.unknown_members.is_empty(), "{:?}: {response:?}", read.unknown_members);
             vec![read.problem.error]
         }
-        Parsed::Ambiguous { candidates } => candidates,
-        Parsed::Unknown { .. } => {
+        ParseResult::Ambiguous { candidates } => candidates,
+        ParseResult::Unknown { .. } => {
             panic!("nothing that `{}` declares: {response:?}: {}", contract.name(), response.text())
         }
     }

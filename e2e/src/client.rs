@@ -14,7 +14,7 @@ use crate::wire::Reader;
 use crate::{Request, Response};
 
 /// No test waits longer for an answer.
-const PATIENCE: Duration = Duration::from_secs(30);
+const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Speaks to one API of a gateway, or to no API, and knows the contract in which it must be answered.
 #[derive(Debug, Clone)]
@@ -54,8 +54,8 @@ impl Client {
     fn try_connect(&self) -> io::Result<Connection> {
         let stream = TcpStream::connect(self.address)?;
         stream.set_nodelay(true)?;
-        stream.set_read_timeout(Some(PATIENCE))?;
-        stream.set_write_timeout(Some(PATIENCE))?;
+        stream.set_read_timeout(Some(TIMEOUT))?;
+        stream.set_write_timeout(Some(TIMEOUT))?;
         Ok(Connection { reader: Reader::new(stream.try_clone()?), stream, client: self.clone() })
     }
 }
@@ -111,7 +111,7 @@ impl Connection {
     pub fn closed_within(&mut self, time: Duration) -> io::Result<Vec<u8>> {
         self.stream.set_read_timeout(Some(time))?;
         let rest = self.reader.rest();
-        self.stream.set_read_timeout(Some(PATIENCE))?;
+        self.stream.set_read_timeout(Some(TIMEOUT))?;
         match rest {
             // Closed with bytes of ours unread: it is closed all the same.
             Err(error) if error.kind() == io::ErrorKind::ConnectionReset => Ok(Vec::new()),

@@ -7,12 +7,12 @@ use std::process::{Command, ExitStatus};
 use serde_json::Value as Json;
 
 use crate::process::{Process, command, limited};
-use crate::{Client, Folder, NewKey, OWNED_BRAND, contract};
+use crate::{Client, NewKey, OWNED_BRAND, TestDir, contract};
 
 /// The real binary, serving on a port of its own until this is dropped.
 pub struct Gateway {
     process: Process,
-    folder: Folder,
+    folder: TestDir,
     address: SocketAddr,
     /// Secrets by API and label.
     keys: HashMap<(String, String), String>,
@@ -21,7 +21,7 @@ pub struct Gateway {
 impl Gateway {
     /// `demur demo`: five services, and keys in every state.
     pub fn demo() -> Self {
-        let folder = Folder::empty();
+        let folder = TestDir::empty();
         let mut command = command("demur");
         command.args(["demo", "--listen", "127.0.0.1:0", "--format", "json"]);
         command.arg("--folder").arg(folder.path());
@@ -29,14 +29,14 @@ impl Gateway {
     }
 
     /// `demur serve` on a folder.
-    pub fn serve(folder: Folder) -> Self {
+    pub fn serve(folder: TestDir) -> Self {
         let process = Self::start(&folder);
         Self::ready(process, folder)
     }
 
     /// The same on the examples' configuration, with a key `active` for each of the five: of the account
     /// `acme` on the plan `pro`, and for the API without a rate of `acme-scores` on the plan `unmetered`.
-    pub fn serve_with_keys(folder: Folder) -> Self {
+    pub fn serve_with_keys(folder: TestDir) -> Self {
         let mut gateway = Self::serve(folder);
         gateway.folder.create_account("acme", "pro");
         gateway.folder.create_account("acme-scores", "unmetered");
@@ -54,22 +54,22 @@ impl Gateway {
     }
 
     /// `demur serve` under these soft and hard limits on file descriptors.
-    pub fn serve_with_descriptors(folder: Folder, soft: u64, hard: u64) -> Self {
+    pub fn serve_with_descriptors(folder: TestDir, soft: u64, hard: u64) -> Self {
         let process = Self::start_as(limited("demur", soft, hard), &folder);
         Self::ready(process, folder)
     }
 
-    fn start(folder: &Folder) -> Process {
+    fn start(folder: &TestDir) -> Process {
         Self::start_as(command("demur"), folder)
     }
 
-    fn start_as(mut command: Command, folder: &Folder) -> Process {
+    fn start_as(mut command: Command, folder: &TestDir) -> Process {
         command.args(["serve", "--listen", "127.0.0.1:0", "--format", "json"]);
         command.arg("--config").arg(folder.config());
         Process::start(command)
     }
 
-    fn ready(mut process: Process, folder: Folder) -> Self {
+    fn ready(mut process: Process, folder: TestDir) -> Self {
         let line = process.line();
         let ready: Json = serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line}"));
         let url = ready["gateway"].as_str().unwrap_or_default();
@@ -90,7 +90,7 @@ impl Gateway {
     }
 
     /// Its configuration, and the command line for it.
-    pub fn folder(&self) -> &Folder {
+    pub fn folder(&self) -> &TestDir {
         &self.folder
     }
 
@@ -134,7 +134,7 @@ impl Gateway {
     }
 
     /// Kills it without any notice. The folder is as it was left.
-    pub fn kill(mut self) -> Folder {
+    pub fn kill(mut self) -> TestDir {
         self.process.kill();
         self.folder
     }
@@ -145,7 +145,7 @@ impl Gateway {
     }
 
     /// Waits until it has ended.
-    pub fn ended(mut self) -> (ExitStatus, Folder) {
+    pub fn ended(mut self) -> (ExitStatus, TestDir) {
         (self.process.ended(), self.folder)
     }
 }

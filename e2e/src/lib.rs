@@ -1,6 +1,6 @@
 //! Support for the end-to-end tests: the real binary in a temporary folder, spoken to over real sockets.
 //!
-//! - [`Folder`] is a configuration with everything that it names, and the command line at work on it.
+//! - [`TestDir`] is a configuration with everything that it names, and the command line at work on it.
 //! - [`Gateway`] is the running binary: `demur demo`, or `demur serve` on a folder.
 //! - [`run`] and [`Program`] are the command line with any arguments, in any folder.
 //! - [`Client`] is the **checking client**. Every request of every test goes through it, and every answer is
@@ -22,26 +22,26 @@
 mod check;
 mod client;
 mod fields;
-mod folder;
 mod gateway;
 pub mod hostile;
+mod mocked_gateway;
 mod process;
 mod program;
 mod request;
-mod scripted;
 pub mod servers;
+mod test_dir;
 mod upstream;
 mod wire;
 
 pub use check::{contract, read_contract};
 pub use client::{Client, Connection};
 pub use fields::Fields;
-pub use folder::{Folder, Issued, NewKey, Outcome};
 pub use gateway::{Example, Gateway};
+pub use mocked_gateway::{MockedGateway, OWNED_BRAND, sound_request};
 pub use program::{Program, run};
 pub use request::Request;
-pub use scripted::{OWNED_BRAND, Scripted, sound_request};
-pub use upstream::{MARKER, Reaction, Received, Upstream, refusing_address};
+pub use test_dir::{Issued, NewKey, Outcome, TestDir};
+pub use upstream::{MARKER, MockResponse, Received, Upstream, refusing_address};
 pub use wire::Response;
 
 /// The guides: their code is compiled and run as it stands there.

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process};
 
 /// To start, or to end after being asked to.
-const PATIENCE: Duration = Duration::from_secs(30);
+const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A command for one of our binaries, with no settings but those it is given.
 pub(crate) fn command(name: &str) -> Command {
@@ -79,7 +79,7 @@ impl Process {
 
     /// The next line on standard output.
     pub(crate) fn line(&mut self) -> String {
-        match self.lines.recv_timeout(PATIENCE) {
+        match self.lines.recv_timeout(TIMEOUT) {
             Ok(line) => line,
             Err(RecvTimeoutError::Timeout) => panic!("it says nothing; its log: {}", self.log.text()),
             Err(RecvTimeoutError::Disconnected) => {
@@ -119,7 +119,7 @@ impl Process {
             if let Some(status) = self.child.try_wait().expect("it is our child") {
                 return status;
             }
-            assert!(asked.elapsed() < PATIENCE, "it does not end; its log: {}", self.log.text());
+            assert!(asked.elapsed() < TIMEOUT, "it does not end; its log: {}", self.log.text());
             thread::sleep(Duration::from_millis(5));
         }
     }
@@ -160,7 +160,7 @@ impl Log {
         let lines = lines.lock().unwrap_or_else(PoisonError::into_inner);
         let absent = |lines: &mut Vec<String>| !lines.iter().any(|line| fits(line));
         let (lines, _) =
-            news.wait_timeout_while(lines, PATIENCE, absent).unwrap_or_else(PoisonError::into_inner);
+            news.wait_timeout_while(lines, TIMEOUT, absent).unwrap_or_else(PoisonError::into_inner);
         lines.iter().find(|line| fits(line)).cloned()
     }
 }

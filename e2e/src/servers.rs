@@ -12,7 +12,7 @@ use std::time::Duration;
 use serde_json::Value as Json;
 
 /// No server needs longer for an answer.
-const PATIENCE: Duration = Duration::from_secs(30);
+const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// All of them, running. They end with this process, because their standard input does.
 pub struct Servers {
@@ -73,7 +73,7 @@ pub fn installed() -> PathBuf {
 /// Sends a target as it is and returns what ran: `None` where the server's router found nothing, or rejected the request.
 pub fn run(server: SocketAddr, target: &[u8]) -> Option<Ran> {
     let mut stream = TcpStream::connect(server).unwrap_or_else(|error| panic!("{server}: {error}"));
-    stream.set_read_timeout(Some(PATIENCE)).expect("not zero");
+    stream.set_read_timeout(Some(TIMEOUT)).expect("not zero");
     let mut request = b"GET ".to_vec();
     request.extend_from_slice(target);
     request.extend_from_slice(b" HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");

@@ -32,7 +32,7 @@ pub struct Received {
 
 /// What an upstream does about a request: steps, one after the other, and whether the connection stays.
 #[derive(Debug, Clone, Default)]
-pub struct Reaction {
+pub struct MockResponse {
     steps: Vec<Step>,
     closes: bool,
     resets: bool,
@@ -45,7 +45,7 @@ enum Step {
     Hold,
 }
 
-impl Reaction {
+impl MockResponse {
     /// These bytes, whatever they are. The connection stays.
     pub fn bytes(bytes: impl Into<Vec<u8>>) -> Self {
         Self { steps: vec![Step::Write(bytes.into())], closes: false, resets: false }
@@ -141,7 +141,7 @@ impl Reaction {
     }
 }
 
-type React = dyn Fn(&Received) -> Reaction + Send + Sync;
+type React = dyn Fn(&Received) -> MockResponse + Send + Sync;
 
 /// The server. It ends when this is dropped.
 pub struct Upstream {
@@ -152,7 +152,7 @@ pub struct Upstream {
 
 impl Upstream {
     /// Starts one that does this about every request.
-    pub fn start(react: impl Fn(&Received) -> Reaction + Send + Sync + 'static) -> Self {
+    pub fn start(react: impl Fn(&Received) -> MockResponse + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
         let address = listener.local_addr().expect("it is bound");
         let received = Arc::new(Mutex::new(Vec::new()));
@@ -172,7 +172,7 @@ impl Upstream {
     }
 
     /// One that always does the same.
-    pub fn always(reaction: Reaction) -> Self {
+    pub fn always(reaction: MockResponse) -> Self {
         Self::start(move |_| reaction.clone())
     }
 

@@ -8,14 +8,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use demur_e2e::{Client, Example, Folder, Gateway, NewKey, Reaction, Request, Upstream};
+use demur_e2e::{Client, Example, Gateway, MockResponse, NewKey, Request, TestDir, Upstream};
 use serde_json::json;
 
 const SEARCH: &str = "/api/external/v1/search";
 const API: &str = "trackyard";
 
-fn folder(plan: &str) -> Folder {
-    let folder = Folder::of_examples();
+fn folder(plan: &str) -> TestDir {
+    let folder = TestDir::of_examples();
     folder.edit("  lapsed:\n", &format!("  tried: {{ {plan} }}\n  lapsed:\n"));
     folder
 }
@@ -24,7 +24,7 @@ fn search(key: &str) -> Request {
     Request::post(SEARCH).key(key).json(&json!({ "query": "epic" }))
 }
 
-fn key(folder: &Folder, account: &str) -> (String, String) {
+fn key(folder: &TestDir, account: &str) -> (String, String) {
     let issued = folder.create_key(&NewKey { api: API, account, ..NewKey::default() });
     (issued.id, issued.secret)
 }
@@ -34,7 +34,7 @@ fn status(client: &Client, key: &str) -> u16 {
 }
 
 /// The examples' configuration with something added to the authentication, or to the whole, of one API.
-fn amend(folder: &Folder, authentication: &str, api: &str) {
+fn amend(folder: &TestDir, authentication: &str, api: &str) {
     let text = std::fs::read_to_string(folder.config()).unwrap();
     let at = text.find(&format!("name: {API}\n")).unwrap();
     let (before, after) = text.split_at(at);
@@ -201,7 +201,7 @@ fn books_are_shown_proved_copied_and_corrected_while_the_gateway_runs() {
 
 #[test]
 fn a_key_tells_its_environment_by_its_prefix() {
-    let upstream = Upstream::always(Reaction::json(200, &json!({ "tracks": [] })));
+    let upstream = Upstream::always(MockResponse::json(200, &json!({ "tracks": [] })));
     let folder = folder("credits: { monthly: 1000 }");
     folder.edit("prefix: tyd", "prefix: { live: tyd, test: tyd_test }");
     let rule = "rules: [{ name: sandbox, on: [searchTracks], require: \"key.environment == 'live' || body.query != 'real'\", \
@@ -241,7 +241,7 @@ fn a_key_tells_its_environment_by_its_prefix() {
 
 #[test]
 fn a_key_in_the_query_is_refused_unless_it_is_named() {
-    let upstream = Upstream::always(Reaction::json(200, &json!({ "tracks": [] })));
+    let upstream = Upstream::always(MockResponse::json(200, &json!({ "tracks": [] })));
     for (query, passes) in [("", false), (", query: api_key", true)] {
         let folder = folder("credits: { monthly: 1000 }");
         amend(&folder, query, "");
@@ -296,7 +296,7 @@ fn a_peer_that_keeps_trying_keys_waits() {
 
 #[test]
 fn an_api_that_is_only_watched_refuses_nothing_and_tells_everything() {
-    let upstream = Upstream::always(Reaction::json(200, &json!({ "tracks": [] })));
+    let upstream = Upstream::always(MockResponse::json(200, &json!({ "tracks": [] })));
     // Who is only watched charges nobody, so there must be too little from the start.
     let folder = folder("rates: [{ name: slow, requests: 1, per: 1h }], credits: { monthly: 0 }");
     amend(&folder, "", "observe: true");
@@ -336,12 +336,12 @@ mod owner {
     use std::io::{BufRead, BufReader, Write};
     use std::os::unix::net::UnixStream;
 
-    use demur_e2e::Folder;
+    use demur_e2e::TestDir;
     use serde_json::{Value as Json, json};
 
     pub(super) struct Owner(BufReader<UnixStream>);
 
-    pub(super) fn connect(folder: &Folder) -> Owner {
+    pub(super) fn connect(folder: &TestDir) -> Owner {
         let sockets = std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().path());
         let socket = sockets.into_iter().find(|path| path.extension().is_some_and(|ext| ext == "sock"));
         Owner(BufReader::new(UnixStream::connect(socket.unwrap()).unwrap()))
@@ -359,7 +359,7 @@ mod owner {
     }
 
     /// Ids and secrets.
-    pub(super) fn create_keys(folder: &Folder, count: usize) -> Vec<(String, String)> {
+    pub(super) fn create_keys(folder: &TestDir, count: usize) -> Vec<(String, String)> {
         let mut owner = connect(folder);
         let grants = json!({ "operations": "all", "scopes": [], "resources": "all" });
         let (api, prefix) = (super::API, super::prefix(folder));
@@ -374,7 +374,7 @@ mod owner {
 }
 
 /// The prefix of the API's keys, as a key shows it.
-fn prefix(folder: &Folder) -> String {
+fn prefix(folder: &TestDir) -> String {
     let (_, secret) = key(folder, "acme");
     secret.rsplit_once('_').unwrap().0.to_owned()
 }

@@ -18,7 +18,7 @@ mod rows;
 
 use std::collections::BTreeSet;
 
-use demur_e2e::{Folder, Gateway, Reaction, Received, Response, Upstream};
+use demur_e2e::{Gateway, MockResponse, Received, Response, TestDir, Upstream};
 use demur_source::{Diagnostics, Source};
 use demur_validation::{ApiDocument, DocumentOptions};
 use serde_json::json;
@@ -37,8 +37,8 @@ struct Site {
 
 impl Site {
     fn start() -> Self {
-        let upstream = Upstream::always(Reaction::json(200, &json!({ "fine": true })));
-        let folder = Folder::empty();
+        let upstream = Upstream::always(MockResponse::json(200, &json!({ "fine": true })));
+        let folder = TestDir::empty();
         folder.write("demur.yaml", include_str!("../oracle/bodies/demur.yaml"));
         folder.write("openapi.yaml", DOCUMENT);
         folder.edit("127.0.0.1:9001", &upstream.address().to_string());

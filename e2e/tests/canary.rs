@@ -7,7 +7,7 @@ use std::fs;
 use std::io::{Read, Write};
 use std::path::Path;
 
-use demur_e2e::{Example, Folder, Gateway, NewKey, Reaction, Request, Upstream};
+use demur_e2e::{Example, Gateway, MockResponse, NewKey, Request, TestDir, Upstream};
 use serde_json::{Value as Json, json};
 
 const API: &str = "trackyard";
@@ -68,7 +68,7 @@ impl Canary {
 #[test]
 fn a_secret_is_in_no_answer_no_output_no_log_and_no_file() {
     let service = Example::start(API);
-    let folder = Folder::of_examples();
+    let folder = TestDir::of_examples();
     folder.edit(
         "  lapsed:\n",
         "  tried: { rates: [{ name: few, requests: 3, per: 1h }], credits: { monthly: 2 } }\n  lapsed:\n",
@@ -180,9 +180,9 @@ fn what_an_upstream_quotes_is_hidden() {
         let text = format!("no route for {} with {content} and {}", received.target, fields.join(", "));
         let raised = received.fields.first("x-raise").map(|name| ("Demur-Error", name));
         let fields: Vec<_> = [("Content-Type", "text/plain")].into_iter().chain(raised).collect();
-        Reaction::answer(if raised.is_some() { 422 } else { 404 }, &fields, text)
+        MockResponse::answer(if raised.is_some() { 422 } else { 404 }, &fields, text)
     });
-    let folder = Folder::of_examples();
+    let folder = TestDir::of_examples();
     folder.edit("  lapsed:\n", "  tried: { credits: { monthly: 1000 } }\n  lapsed:\n");
     let text = fs::read_to_string(folder.config()).unwrap();
     folder.write("demur.yaml", &format!("{text}\naccess_log: all\n"));
@@ -248,8 +248,8 @@ fn what_an_upstream_quotes_is_hidden() {
 /// A key in a place where none belongs is in no log, in no byte of the store and in no statement, however it is written.
 #[test]
 fn a_key_in_an_unusual_place_is_stored_and_logged_nowhere() {
-    let upstream = Upstream::always(Reaction::json(200, &json!([])));
-    let folder = Folder::of_examples();
+    let upstream = Upstream::always(MockResponse::json(200, &json!([])));
+    let folder = TestDir::of_examples();
     folder.edit("  lapsed:\n", "  tried: { credits: { monthly: 1000 } }\n  lapsed:\n");
     let text = fs::read_to_string(folder.config()).unwrap();
     folder.write("demur.yaml", &format!("{text}\naccess_log: all\n"));
@@ -365,7 +365,7 @@ fn a_key_in_an_unusual_place_is_stored_and_logged_nowhere() {
 }
 
 /// Brings a key along, by its hash under this key.
-fn import(folder: &Folder, foreign: &str, hash_key: &str) {
+fn import(folder: &TestDir, foreign: &str, hash_key: &str) {
     folder.write("hash.key", hash_key);
     let line = json!({ "account": "acme", "hash": hmac(foreign, hash_key) });
     folder.write("keys.jsonl", &format!("{line}\n"));

@@ -17,7 +17,7 @@ use std::sync::{Barrier, Mutex};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
-use demur_e2e::{Client, Example, Folder, Gateway, NewKey, Request};
+use demur_e2e::{Client, Example, Gateway, NewKey, Request, TestDir};
 use serde_json::json;
 
 const SEARCH: &str = "/api/external/v1/search";
@@ -32,8 +32,8 @@ fn rounds() -> u64 {
 }
 
 /// A configuration with the real service behind, and plans that differ in credits alone.
-fn folder(service: &Example) -> Folder {
-    let folder = Folder::of_examples();
+fn folder(service: &Example) -> TestDir {
+    let folder = TestDir::of_examples();
     folder.point("trackyard", service.address());
     folder.edit(
         "  lapsed:\n",
@@ -42,7 +42,7 @@ fn folder(service: &Example) -> Folder {
     folder
 }
 
-fn account(folder: &Folder, id: &str, plan: &str) -> String {
+fn account(folder: &TestDir, id: &str, plan: &str) -> String {
     folder.create_account(id, plan);
     folder.create_key(&NewKey { api: "trackyard", account: id, ..NewKey::default() }).secret
 }
@@ -62,7 +62,7 @@ struct Credits {
     expired: i64,
 }
 
-fn credits(folder: &Folder, account: &str) -> Credits {
+fn credits(folder: &TestDir, account: &str) -> Credits {
     let shown = folder.account(account);
     let number = |name: &str| shown["credits"][name].as_i64().unwrap_or_else(|| panic!("no {name}: {shown}"));
     let credits = Credits {

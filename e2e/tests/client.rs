@@ -15,8 +15,10 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use demur_client::{ApiError, Backoff, Client, Error, ErrorClass, Identity, NetworkKind, Policy, Stop};
-use demur_e2e::{Gateway, MARKER, Reaction, Received, Upstream, refusing_address};
+use demur_client::{
+    ApiError, Backoff, Client, Error, ErrorClass, ErrorIdentity, GiveUpReason, NetworkKind, Policy,
+};
+use demur_e2e::{Gateway, MARKER, MockResponse, Received, Upstream, refusing_address};
 
 fn run<F: Future>(future: F) -> F::Output {
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
@@ -72,7 +74,7 @@ fn errors_of_the_five_are_typed_and_have_the_gateways_id() {
     let demo = Gateway::demo();
     run(async {
         for Known { api, key, target, error: (status, class, name) } in FIVE {
-            let with = Client::builder(http()).policy(policy()).built_in(api).unwrap().build();
+            let with = Client::builder(http()).policy(policy()).builtin_contract(api).unwrap().build();
             let without = Client::builder(http()).policy(policy()).build();
             for client in [&with, &without] {
                 let url = format!("http://{}/{api}{target}", demo.address());
@@ -98,7 +100,7 @@ fn errors_of_the_five_are_typed_and_have_the_gateways_id() {
             let url = format!("http://{}/{api}{target}", demo.address());
             let request = with.http().get(url).bearer_auth(demo.sample_key(api, key));
             if let (Err(Error::Api(error)), false) = (with.send(request).await, name.is_empty()) {
-                assert_eq!(error.identity, Identity::Exact((*name).to_owned()), "{api} {target}");
+                assert_eq!(error.identity, ErrorIdentity::Exact((*name).to_owned()), "{api} {target}");
             }
         }
     });
@@ -107,7 +109,7 @@ fn errors_of_the_five_are_typed_and_have_the_gateways_id() {
 #[test]
 fn a_rate_is_waited_out_and_a_days_quota_is_not() {
     let demo = Gateway::demo();
-    let client = Client::builder(http()).policy(policy()).built_in("trakkr").unwrap().build();
+    let client = Client::builder(http()).policy(policy()).builtin_contract("trakkr").unwrap().build();
     run(async {
         let get = |key: &str| {
             let url = format!("http://{}/trakkr/brands", demo.address());
@@ -121,38 +123,42 @@ fn a_rate_is_waited_out_and_a_days_quota_is_not() {
         }
         let error = get("daily").await.unwrap_err();
         let error = error.api().unwrap();
-        assert_eq!((error.name(), error.stop), (Some("daily_limit_exceeded"), Stop::Deadline), "{error:?}");
+        assert_eq!(
+            (error.name(), error.stop),
+            (Some("daily_limit_exceeded"), GiveUpReason::Deadline),
+            "{error:?}"
+        );
         assert!(error.retry_at.is_some(), "when the day is over: {error:?}");
     });
 }
 
 /// What a server does about the first request; about the second it does well.
-fn then_well(first: Reaction) -> Upstream {
+fn then_well(first: MockResponse) -> Upstream {
     let count = AtomicUsize::new(0);
     Upstream::start(move |_| match count.fetch_add(1, Ordering::SeqCst) {
         0 => first.clone(),
-        _ => Reaction::answer(200, &[], "well"),
+        _ => MockResponse::answer(200, &[], "well"),
     })
 }
 
 #[test]
 fn a_fault_of_the_wire_is_overcome_where_that_is_safe() {
-    let faults: Vec<(&str, Reaction)> = vec![
-        ("closes without a word", Reaction::closes()),
-        ("closes in the head", Reaction::bytes("HTTP/1.1 200 OK\r\nContent-").and_closes()),
-        ("no HTTP", Reaction::bytes("\u{16}\u{3}\u{1} this is no HTTP\r\n\r\n").and_closes()),
-        ("says nothing", Reaction::silence()),
-        ("a page of a proxy", Reaction::html(502)),
-        ("a stack trace", Reaction::stack_trace()),
+    let faults: Vec<(&str, MockResponse)> = vec![
+        ("closes without a word", MockResponse::closes()),
+        ("closes in the head", MockResponse::bytes("HTTP/1.1 200 OK\r\nContent-").and_closes()),
+        ("no HTTP", MockResponse::bytes("\u{16}\u{3}\u{1} this is no HTTP\r\n\r\n").and_closes()),
+        ("says nothing", MockResponse::silence()),
+        ("a page of a proxy", MockResponse::html(502)),
+        ("a stack trace", MockResponse::stack_trace()),
         (
             "an error cut short",
-            Reaction::bytes("HTTP/1.1 503 X\r\nContent-Length: 99\r\n\r\n{\"err").and_closes(),
+            MockResponse::bytes("HTTP/1.1 503 X\r\nContent-Length: 99\r\n\r\n{\"err").and_closes(),
         ),
         (
             "an endless error",
-            Reaction::bytes("HTTP/1.1 503 X\r\nContent-Length: 99\r\n\r\n{\"err").and_silence(),
+            MockResponse::bytes("HTTP/1.1 503 X\r\nContent-Length: 99\r\n\r\n{\"err").and_silence(),
         ),
-        ("busy for no time", Reaction::answer(503, &[("Retry-After", "0")], "")),
+        ("busy for no time", MockResponse::answer(503, &[("Retry-After", "0")], "")),
     ];
     for (what, fault) in faults {
         for (method, is_repeated) in [("GET", true), ("POST", false)] {
@@ -169,7 +175,7 @@ fn a_fault_of_the_wire_is_overcome_where_that_is_safe() {
                     Error::Api(error) => error.stop,
                     Error::Network(error) => error.stop,
                 };
-                assert_eq!(stop, Stop::NotIdempotent, "{what}");
+                assert_eq!(stop, GiveUpReason::NotIdempotent, "{what}");
                 assert!(!error.to_string().contains(MARKER) || what == "a stack trace", "{what}: {error}");
             }
         }
@@ -185,7 +191,10 @@ fn nobody_listening_is_tried_again_for_every_method() {
             client.send(client.http().request(method.parse().unwrap(), format!("http://{address}/"))).await
         });
         let Err(Error::Network(error)) = error else { panic!("{error:?}") };
-        assert_eq!((error.kind, error.attempts, error.stop), (NetworkKind::Connect, 4, Stop::Attempts));
+        assert_eq!(
+            (error.kind, error.attempts, error.stop),
+            (NetworkKind::Connect, 4, GiveUpReason::Attempts)
+        );
     }
 }
 
@@ -196,7 +205,7 @@ fn one_key_for_all_attempts_and_another_for_the_next_call() {
     };
     let calls = Mutex::new(Vec::new());
     for _ in 0..2 {
-        let server = then_well(Reaction::closes());
+        let server = then_well(MockResponse::closes());
         run(async {
             let client = Client::builder(http()).policy(policy()).idempotency_keys().build();
             let request = client.http().post(format!("http://{}/", server.address())).body("content");
@@ -216,9 +225,9 @@ fn one_key_for_all_attempts_and_another_for_the_next_call() {
 fn answers_that_stream_are_handed_over() {
     let begun = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n";
     let server = Upstream::always(
-        Reaction::bytes(begun).and_wait(Duration::from_millis(300)).and("5\r\nworld\r\n0\r\n\r\n"),
+        MockResponse::bytes(begun).and_wait(Duration::from_millis(300)).and("5\r\nworld\r\n0\r\n\r\n"),
     );
-    let cut = Upstream::always(Reaction::bytes(begun).and_closes());
+    let cut = Upstream::always(MockResponse::bytes(begun).and_closes());
     run(async {
         let client = Client::builder(http()).policy(policy()).build();
         let asked = std::time::Instant::now();
@@ -234,7 +243,7 @@ fn answers_that_stream_are_handed_over() {
 /// Dropping a call in the middle of a delay sends nothing more.
 #[test]
 fn a_dropped_call_is_over() {
-    let server = Upstream::always(Reaction::answer(503, &[("Retry-After", "1")], ""));
+    let server = Upstream::always(MockResponse::answer(503, &[("Retry-After", "1")], ""));
     run(async {
         let client = Client::builder(http()).policy(policy()).build();
         let call = client.send(client.http().get(format!("http://{}/", server.address())));
@@ -248,11 +257,11 @@ fn a_dropped_call_is_over() {
 fn pacing_waits_instead_of_being_refused() {
     let count = AtomicUsize::new(0);
     let server = Upstream::start(move |_| match count.fetch_add(1, Ordering::SeqCst) {
-        0 => Reaction::answer(200, &[("RateLimit", "\"burst\";r=0;t=1")], ""),
-        _ => Reaction::answer(200, &[("RateLimit", "\"burst\";r=5;t=1")], ""),
+        0 => MockResponse::answer(200, &[("RateLimit", "\"burst\";r=0;t=1")], ""),
+        _ => MockResponse::answer(200, &[("RateLimit", "\"burst\";r=5;t=1")], ""),
     });
     run(async {
-        let client = Client::builder(http()).policy(policy()).paced().build();
+        let client = Client::builder(http()).policy(policy()).pacing().build();
         let begun = std::time::Instant::now();
         for _ in 0..3 {
             client.send(client.http().get(format!("http://{}/", server.address()))).await.unwrap();
@@ -264,8 +273,9 @@ fn pacing_waits_instead_of_being_refused() {
 
 #[test]
 fn as_a_middleware_an_error_stays_a_response() {
-    let server = Upstream::always(Reaction::answer(404, &[("X-Request-Id", "one")], r#"{"message":"no"}"#));
-    let broken = then_well(Reaction::closes());
+    let server =
+        Upstream::always(MockResponse::answer(404, &[("X-Request-Id", "one")], r#"{"message":"no"}"#));
+    let broken = then_well(MockResponse::closes());
     run(async {
         let retries = Client::builder(http()).policy(policy()).middleware();
         let client = reqwest_middleware::ClientBuilder::new(http()).with(retries).build();

@@ -14,12 +14,12 @@ use std::sync::{Mutex, mpsc};
 use std::time::Duration;
 
 use demur_e2e::hostile::{bytes, items};
-use demur_e2e::{Folder, Gateway, NewKey, Reaction, Upstream, servers};
+use demur_e2e::{Gateway, MockResponse, NewKey, TestDir, Upstream, servers};
 use demur_source::Node;
 use serde_json::{Value as Json, json};
 
 /// No browser needs longer for all of its requests.
-const PATIENCE: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_secs(60);
 
 struct Site {
     gateway: Gateway,
@@ -29,8 +29,8 @@ struct Site {
 
 impl Site {
     fn start() -> Self {
-        let upstream = Upstream::always(Reaction::json(200, &json!({ "fine": true })));
-        let folder = Folder::empty();
+        let upstream = Upstream::always(MockResponse::json(200, &json!({ "fine": true })));
+        let folder = TestDir::empty();
         folder.write("demur.yaml", include_str!("../clients/demur.yaml"));
         folder.write("openapi.yaml", include_str!("../clients/openapi.yaml"));
         folder.edit("127.0.0.1:9001", &upstream.address().to_string());
@@ -125,14 +125,14 @@ fn chromium_passes() {
             let _ = told.lock().unwrap().send(results);
         }
         let html = [("Content-Type", "text/html; charset=utf-8")];
-        Reaction::answer(200, &html, include_str!("../clients/browser.html"))
+        MockResponse::answer(200, &html, include_str!("../clients/browser.html"))
     });
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("chromium.sh");
     let output =
         Command::new(&script).output().unwrap_or_else(|error| panic!("{}: {error}", script.display()));
     assert!(output.status.success(), "no Chromium: {}", String::from_utf8_lossy(&output.stderr));
     let said = String::from_utf8(output.stdout).unwrap();
-    let profile = Folder::empty();
+    let profile = TestDir::empty();
     let encoded = site.url().replace(':', "%3A").replace('/', "%2F");
     let mut command = Command::new(said.lines().last().unwrap());
     command.args([
@@ -147,7 +147,7 @@ fn chromium_passes() {
     command.arg(format!("http://{}/#{encoded},{}", page.address(), site.key));
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     let mut browser = command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));
-    let results = results.recv_timeout(PATIENCE);
+    let results = results.recv_timeout(TIMEOUT);
     // Its other processes end with it.
     browser.kill().unwrap();
     browser.wait().unwrap();

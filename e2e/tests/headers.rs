@@ -11,7 +11,7 @@
 use std::path::Path;
 
 use demur_e2e::hostile::{bytes, items};
-use demur_e2e::{Folder, Gateway, NewKey, Reaction, Received, Request, Response, Upstream};
+use demur_e2e::{Gateway, MockResponse, NewKey, Received, Request, Response, TestDir, Upstream};
 use demur_source::Node;
 use serde_json::json;
 
@@ -29,8 +29,8 @@ struct Site {
 impl Site {
     /// `trusting` names networks of trusted proxies.
     fn start(trusting: Option<&str>) -> Self {
-        let upstream = Upstream::always(Reaction::json(200, &json!({ "fine": true })));
-        let folder = Folder::empty();
+        let upstream = Upstream::always(MockResponse::json(200, &json!({ "fine": true })));
+        let folder = TestDir::empty();
         folder.write("demur.yaml", include_str!("../headers/demur.yaml"));
         folder.write("openapi.yaml", include_str!("../headers/openapi.yaml"));
         folder.edit("127.0.0.1:9001", &upstream.address().to_string());

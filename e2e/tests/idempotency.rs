@@ -11,7 +11,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use demur_e2e::{
-    Client, Folder, Gateway, NewKey, Reaction, Received, Request, Response, Upstream, read_contract,
+    Client, Gateway, MockResponse, NewKey, Received, Request, Response, TestDir, Upstream, read_contract,
 };
 use serde_json::json;
 
@@ -73,7 +73,7 @@ struct Shop {
 }
 
 /// Does what `X-Do` says, which the document does not know.
-fn react(received: &Received) -> Reaction {
+fn react(received: &Received) -> MockResponse {
     let cookie = &[
         ("Content-Type", "application/json"),
         ("Set-Cookie", "session=secret"),
@@ -88,7 +88,7 @@ fn react(received: &Received) -> Reaction {
     let chunked =
         "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n";
     if received.method == "HEAD" {
-        let head = Reaction::bytes("HTTP/1.1 200 OK\r\nContent-Length: 13\r\nX-Kept: one\r\n\r\n");
+        let head = MockResponse::bytes("HTTP/1.1 200 OK\r\nContent-Length: 13\r\nX-Kept: one\r\n\r\n");
         return head.after(Duration::from_millis(if received.fields.first("x-do").is_some() {
             400
         } else {
@@ -96,29 +96,32 @@ fn react(received: &Received) -> Reaction {
         }));
     }
     match received.fields.first("x-do").unwrap_or_default() {
-        "slow" => Reaction::json(200, &json!({ "done": true })).after(Duration::from_millis(400)),
-        "silence" => Reaction::silence(),
-        "404" => Reaction::answer(404, &[], ""),
-        "503" => Reaction::answer(503, &[], ""),
-        "closes" => Reaction::closes(),
-        "cut" => Reaction::bytes("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhello").and_closes(),
-        "chunked" => Reaction::bytes(chunked).and("0\r\n\r\n"),
-        "trailers" => Reaction::bytes(chunked).and("0\r\nX-Trailer: 1\r\n\r\n"),
-        "silent" => Reaction::bytes(chunked).and_silence(),
+        "slow" => MockResponse::json(200, &json!({ "done": true })).after(Duration::from_millis(400)),
+        "silence" => MockResponse::silence(),
+        "404" => MockResponse::answer(404, &[], ""),
+        "503" => MockResponse::answer(503, &[], ""),
+        "closes" => MockResponse::closes(),
+        "cut" => MockResponse::bytes("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhello").and_closes(),
+        "chunked" => MockResponse::bytes(chunked).and("0\r\n\r\n"),
+        "trailers" => MockResponse::bytes(chunked).and("0\r\nX-Trailer: 1\r\n\r\n"),
+        "silent" => MockResponse::bytes(chunked).and_silence(),
         "endless" => {
-            let again =
-                |reaction: Reaction, _| reaction.and_wait(Duration::from_millis(20)).and("5\r\nagain\r\n");
-            (0..500).fold(Reaction::bytes(chunked).after(Duration::from_millis(100)), again)
+            let again = |reaction: MockResponse, _| {
+                reaction.and_wait(Duration::from_millis(20)).and("5\r\nagain\r\n")
+            };
+            (0..500).fold(MockResponse::bytes(chunked).after(Duration::from_millis(100)), again)
         }
         "stream" => {
-            Reaction::answer(200, &[("Content-Type", "text/event-stream; charset=utf-8")], "data: 1\n\n")
+            MockResponse::answer(200, &[("Content-Type", "text/event-stream; charset=utf-8")], "data: 1\n\n")
         }
-        "created" => Reaction::answer(201, &[("Location", "/items/7")], ""),
-        "nothing" => Reaction::answer(204, &[], ""),
-        size if size.starts_with("size ") => {
-            Reaction::answer(200, &[("Content-Type", "text/plain")], "x".repeat(size[5..].parse().unwrap()))
-        }
-        _ => Reaction::answer(200, cookie, "{\"done\":true}"),
+        "created" => MockResponse::answer(201, &[("Location", "/items/7")], ""),
+        "nothing" => MockResponse::answer(204, &[], ""),
+        size if size.starts_with("size ") => MockResponse::answer(
+            200,
+            &[("Content-Type", "text/plain")],
+            "x".repeat(size[5..].parse().unwrap()),
+        ),
+        _ => MockResponse::answer(200, cookie, "{\"done\":true}"),
     }
 }
 
@@ -129,7 +132,7 @@ fn shop_with(more: &str) -> Shop {
 /// With this plan, and these lines more for the API.
 fn shop_on(plan: &str, more: &str) -> Shop {
     let upstream = Upstream::start(react);
-    let folder = Folder::empty();
+    let folder = TestDir::empty();
     folder.write("contract.yaml", CONTRACT);
     folder.write("openapi.yaml", &document());
     let of_path = |(path, settings): &(&str, &str)| {

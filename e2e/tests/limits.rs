@@ -10,7 +10,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use demur_e2e::{
-    Client, Folder, Gateway, NewKey, Reaction, Received, Request, Response, Upstream, read_contract,
+    Client, Gateway, MockResponse, NewKey, Received, Request, Response, TestDir, Upstream, read_contract,
 };
 use serde_json::json;
 
@@ -67,12 +67,12 @@ fn shop(plans: &str) -> Shop {
 /// The same with a line added to the API.
 fn shop_with(plans: &str, of_api: &str) -> Shop {
     let upstream = Upstream::start(|received: &Received| match received.target.as_str() {
-        _ if received.fields.first("x-fail").is_some() => Reaction::answer(404, &[], ""),
+        _ if received.fields.first("x-fail").is_some() => MockResponse::answer(404, &[], ""),
         "/slow" => endless(),
-        "/buy" => Reaction::json(200, &json!({})).after(Duration::from_millis(300)),
-        _ => Reaction::json(200, &json!({})),
+        "/buy" => MockResponse::json(200, &json!({})).after(Duration::from_millis(300)),
+        _ => MockResponse::json(200, &json!({})),
     });
-    let folder = Folder::empty();
+    let folder = TestDir::empty();
     folder.write("contract.yaml", CONTRACT);
     folder.write("openapi.yaml", DOCUMENT);
     let config = format!(
@@ -99,10 +99,11 @@ apis:
 }
 
 /// A head at once, and then content for longer than anybody listens.
-fn endless() -> Reaction {
+fn endless() -> MockResponse {
     let begin = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n";
-    let again = |reaction: Reaction, _| reaction.and_wait(Duration::from_millis(20)).and("5\r\nagain\r\n");
-    (0..1000).fold(Reaction::bytes(begin), again)
+    let again =
+        |reaction: MockResponse, _| reaction.and_wait(Duration::from_millis(20)).and("5\r\nagain\r\n");
+    (0..1000).fold(MockResponse::bytes(begin), again)
 }
 
 impl Shop {

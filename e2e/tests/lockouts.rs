@@ -2,21 +2,21 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on should stop and say where")]
 
-use demur_e2e::{Folder, Gateway, NewKey, Outcome, Program, run};
+use demur_e2e::{Gateway, NewKey, Outcome, Program, TestDir, run};
 use serde_json::Value as Json;
 
 const API: &str = "trackyard";
 
 /// Accounts with a key each, of which `acme`'s is the one that is locked out.
 struct Scene {
-    folder: Folder,
+    folder: TestDir,
     key: String,
     secret: String,
 }
 
 impl Scene {
     fn new() -> Self {
-        let folder = Folder::of_examples();
+        let folder = TestDir::of_examples();
         folder.edit("prefix: tyd", "prefix: { live: tyd, test: tyd_test }");
         folder.edit("  lapsed:\n", "  tried: { credits: { monthly: 10 } }\n  lapsed:\n");
         folder.create_account("acme", "tried");
@@ -50,7 +50,7 @@ impl Scene {
 }
 
 /// What is changed in the configuration, what is said of it, and how the key is answered then.
-type Row = (&'static str, fn(&Folder), &'static str, Option<u16>);
+type Row = (&'static str, fn(&TestDir), &'static str, Option<u16>);
 
 const ROWS: &[Row] = &[
     (
@@ -155,7 +155,7 @@ fn a_change_is_checked_beside_the_gateway_that_runs() {
 /// Of many only some are named, and all are counted.
 #[test]
 fn a_long_list_is_cut_and_counted() {
-    let folder = Folder::of_examples();
+    let folder = TestDir::of_examples();
     folder.create_account("acme", "pro");
     let hash = |number: u32| format!("{{\"account\": \"acme\", \"hash\": \"{number:064x}\"}}\n");
     folder.write("keys.jsonl", &(0..500).map(hash).collect::<String>());
@@ -175,7 +175,7 @@ fn a_long_list_is_cut_and_counted() {
 /// Keys of another system need its hash key, which is in the pepper's file.
 #[test]
 fn a_hash_key_that_was_lost_locks_imported_keys_out() {
-    let folder = Folder::of_examples();
+    let folder = TestDir::of_examples();
     folder.create_account("acme", "pro");
     folder.write("keys.jsonl", &format!("{{\"account\": \"acme\", \"hash\": \"{:064x}\"}}\n", 7));
     folder.write("hash-key", "00ff");

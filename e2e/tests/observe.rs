@@ -9,7 +9,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::thread;
 use std::time::Duration;
 
-use demur_e2e::{Fields, Folder, Gateway, NewKey, Reaction, Received, Response, Upstream};
+use demur_e2e::{Fields, Gateway, MockResponse, NewKey, Received, Response, TestDir, Upstream};
 use serde_json::Value as Json;
 
 const DOCUMENT: &str = "openapi: 3.1.0
@@ -27,49 +27,51 @@ paths:
 const OWN: &str = "Bearer of-the-service-itself";
 
 /// A service with an authentication and an error shape of its own.
-fn service(received: &Received) -> Reaction {
+fn service(received: &Received) -> MockResponse {
     answer(received).and_closes()
 }
 
-fn answer(received: &Received) -> Reaction {
+fn answer(received: &Received) -> MockResponse {
     let is_known = received.fields.all("authorization").any(|value| value == OWN)
         || received.target.contains("token=of-the-service");
     let date = ("Date", "Fri, 20 Nov 2026 12:00:00 GMT");
     if received.method == "OPTIONS" {
         let fields = [date, ("Allow", "GET"), ("Access-Control-Allow-Origin", "https://theirs.example")];
-        return Reaction::answer(204, &fields, "");
+        return MockResponse::answer(204, &fields, "");
     }
     if !is_known {
         let fields = [date, ("Content-Type", "text/html"), ("WWW-Authenticate", "Basic realm=\"theirs\"")];
-        return Reaction::answer(401, &fields, "<html>Who are you?</html>");
+        return MockResponse::answer(401, &fields, "<html>Who are you?</html>");
     }
     let row = received.target.trim_start_matches("/rows/").split('?').next().unwrap_or_default();
     match row {
         "missing" | "missing-too" => {
             let fields = [date, ("Content-Type", "text/html"), ("Set-Cookie", "a=1"), ("Set-Cookie", "b=2")];
-            Reaction::answer(404, &fields, "<!doctype html><h1>No such row</h1>")
+            MockResponse::answer(404, &fields, "<!doctype html><h1>No such row</h1>")
         }
-        "broken" => Reaction::answer(
+        "broken" => MockResponse::answer(
             500,
             &[date, ("Content-Type", "text/plain")],
             "Traceback (most recent call last):",
         ),
-        "busy" => Reaction::answer(503, &[date, ("Retry-After", "soon"), ("ETag", "\"7\"")], ""),
-        "paid" => Reaction::answer(402, &[date, ("Content-Type", "application/json")], "{ \"pay\" :  1 }"),
-        "raised" => Reaction::answer(
+        "busy" => MockResponse::answer(503, &[date, ("Retry-After", "soon"), ("ETag", "\"7\"")], ""),
+        "paid" => {
+            MockResponse::answer(402, &[date, ("Content-Type", "application/json")], "{ \"pay\" :  1 }")
+        }
+        "raised" => MockResponse::answer(
             409,
             &[date, ("Content-Type", "application/problem+json")],
             "{\"code\":\"taken\"}",
         ),
-        "large" => Reaction::answer(400, &[date, ("Content-Type", "text/plain")], "x".repeat(200_000)),
-        "chunked" => Reaction::bytes(
+        "large" => MockResponse::answer(400, &[date, ("Content-Type", "text/plain")], "x".repeat(200_000)),
+        "chunked" => MockResponse::bytes(
             "HTTP/1.1 422 No\r\nDate: Fri, 20 Nov 2026 12:00:00 GMT\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nno,\r\n4\r\n no!\r\n0\r\n\r\n",
         ),
-        "named" => Reaction::answer(404, &[date, ("X-Request-Id", "theirs-0123456789abcdef")], "no"),
-        "unsound" => Reaction::answer(200, &[date, ("Content-Type", "application/json")], "[1]"),
-        "slow" => Reaction::json(200, &serde_json::json!({})).after(Duration::from_millis(500)),
-        "elsewhere" => Reaction::answer(302, &[date, ("Location", "/rows/here")], ""),
-        _ => Reaction::answer(200, &[date, ("Content-Type", "application/json")], "{}"),
+        "named" => MockResponse::answer(404, &[date, ("X-Request-Id", "theirs-0123456789abcdef")], "no"),
+        "unsound" => MockResponse::answer(200, &[date, ("Content-Type", "application/json")], "[1]"),
+        "slow" => MockResponse::json(200, &serde_json::json!({})).after(Duration::from_millis(500)),
+        "elsewhere" => MockResponse::answer(302, &[date, ("Location", "/rows/here")], ""),
+        _ => MockResponse::answer(200, &[date, ("Content-Type", "application/json")], "{}"),
     }
 }
 
@@ -111,7 +113,7 @@ struct World {
 
 fn world() -> World {
     let upstream = Upstream::start(service);
-    let folder = Folder::empty();
+    let folder = TestDir::empty();
     folder.write("openapi.yaml", DOCUMENT);
     let config = format!(
         "demur: 1

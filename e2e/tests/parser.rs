@@ -11,11 +11,11 @@
 use std::time::{Duration, Instant};
 
 use demur_contract::Condition;
-use demur_e2e::{Connection, Folder, Gateway, NewKey, Reaction, Request, Response, Upstream};
+use demur_e2e::{Connection, Gateway, MockResponse, NewKey, Request, Response, TestDir, Upstream};
 use serde_json::{Value as Json, json};
 
 /// How long a closed connection may take to be seen as closed.
-const SOON: Duration = Duration::from_secs(5);
+const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A gateway with the five APIs, all of them in front of an upstream that remembers.
 struct Guarded {
@@ -25,8 +25,8 @@ struct Guarded {
 }
 
 fn guarded() -> Guarded {
-    let upstream = Upstream::always(Reaction::json(200, &json!({ "brands": [] })));
-    let folder = Folder::of_examples();
+    let upstream = Upstream::always(MockResponse::json(200, &json!({ "brands": [] })));
+    let folder = TestDir::of_examples();
     for example in demur_examples::all() {
         folder.point(example.name, upstream.address());
     }
@@ -45,7 +45,7 @@ impl Guarded {
     }
 
     /// Holds a refusal against the contract's answer to a condition, and against what the log says of it.
-    fn refused(&self, name: &str, response: &Response, contract: &str, condition: &str) {
+    fn assert_rejected(&self, name: &str, response: &Response, contract: &str, condition: &str) {
         let contract = demur_e2e::contract(contract);
         let known = Condition::named(condition).unwrap_or_else(|| panic!("no condition {condition}"));
         let expected = contract.entry(contract.answer(known));
@@ -155,11 +155,11 @@ fn bad_heads_are_refused_in_the_contract_and_reach_nothing() {
             connection.finish_sending();
         }
         let response = connection.try_read("GET").unwrap_or_else(|error| panic!("{name}: {error}"));
-        guarded.refused(name, &response, contract, condition);
+        guarded.assert_rejected(name, &response, contract, condition);
         // In the old version nothing has to be said of it: that is what closing is there.
         let is_old = bytes.windows(8).any(|window| window == b"HTTP/1.0");
         assert_eq!(response.field("connection"), if is_old { "" } else { "close" }, "{name}: {response:?}");
-        let rest = connection.closed_within(SOON).unwrap_or_else(|error| panic!("{name}: open: {error}"));
+        let rest = connection.closed_within(TIMEOUT).unwrap_or_else(|error| panic!("{name}: open: {error}"));
         assert_eq!(String::from_utf8_lossy(&rest), "", "{name}: said after the refusal");
     }
     assert_eq!(guarded.upstream.received(), []);
@@ -176,8 +176,8 @@ fn bounds_on_the_target_and_on_fields_are_told_apart() {
     for (bytes, condition) in rows {
         let mut connection = guarded.connect("trakkr");
         connection.write(bytes.as_bytes());
-        guarded.refused(condition, &connection.read("GET"), "trakkr", condition);
-        assert_eq!(connection.closed_within(SOON).unwrap(), b"");
+        guarded.assert_rejected(condition, &connection.read("GET"), "trakkr", condition);
+        assert_eq!(connection.closed_within(TIMEOUT).unwrap(), b"");
     }
     // Just within the bounds a request is served.
     let fields: String = (0..98).map(|number| format!("X-{number}: a\r\n")).collect();
@@ -204,7 +204,7 @@ fn raised_bounds_hold() {
         ("head: 2MiB", format!("GET /trakkr/brands HTTP/1.1\r\nHost: a\r\nX: {}\r\n\r\n", path.repeat(12))),
     ];
     for (bounds, head) in rows {
-        let folder = Folder::of_examples();
+        let folder = TestDir::of_examples();
         folder.edit("voice: problem", &format!("bounds: {{ {bounds} }}\nvoice: problem"));
         if folder.run(&["keys", "list"]).code == Some(3) {
             continue;
@@ -224,8 +224,8 @@ fn a_bad_head_request_is_answered_without_content() {
     let mut connection = guarded.connect("trakkr");
     connection.write(b"HEAD /trakkr/brands HTTP/1.1\r\n\r\n");
     let response = connection.read("HEAD");
-    guarded.refused("HEAD without Host", &response, "trakkr", "request.malformed");
-    assert_eq!(connection.closed_within(SOON).unwrap(), b"");
+    guarded.assert_rejected("HEAD without Host", &response, "trakkr", "request.malformed");
+    assert_eq!(connection.closed_within(TIMEOUT).unwrap(), b"");
     assert_eq!(guarded.upstream.received(), []);
 }
 
@@ -269,7 +269,7 @@ fn broken_content_is_refused_in_the_contract_and_reaches_nothing() {
         assert_eq!(response.json()["error"]["type"], "invalid_request_error", "{name}: {response:?}");
         let logged = guarded.gateway.logged(response.field("x-request-id"));
         assert_eq!(logged["origin"], "client", "{name}: {logged}");
-        let rest = connection.closed_within(SOON).unwrap_or_else(|error| panic!("{name}: open: {error}"));
+        let rest = connection.closed_within(TIMEOUT).unwrap_or_else(|error| panic!("{name}: open: {error}"));
         assert_eq!(String::from_utf8_lossy(&rest), "", "{name}: said after the refusal");
     }
     assert_eq!(guarded.upstream.received(), []);
@@ -331,8 +331,8 @@ fn pipelined_requests_are_answered_in_order_up_to_the_bad_one() {
         let answers: Vec<Response> = statuses.iter().map(|_| connection.read("GET")).collect();
         let found: Vec<u16> = answers.iter().map(|answer| answer.status).collect();
         assert_eq!(found, statuses, "{bytes}");
-        guarded.refused(&bytes, answers.last().unwrap(), "trakkr", "request.malformed");
-        assert_eq!(connection.closed_within(SOON).unwrap(), b"", "{bytes}");
+        guarded.assert_rejected(&bytes, answers.last().unwrap(), "trakkr", "request.malformed");
+        assert_eq!(connection.closed_within(TIMEOUT).unwrap(), b"", "{bytes}");
         seen += reached;
         assert_eq!(guarded.upstream.received().len(), seen, "{bytes}");
     }
@@ -369,7 +369,7 @@ fn unread_content_is_never_a_request() {
             Err(_) => continue,
         }
         connection.finish_sending();
-        assert_eq!(connection.closed_within(SOON).unwrap(), b"", "{line}");
+        assert_eq!(connection.closed_within(TIMEOUT).unwrap(), b"", "{line}");
     }
     assert_eq!(guarded.upstream.received(), []);
 }
@@ -393,8 +393,8 @@ fn content_that_drips_is_not_waited_for() {
     let response = connection.read("POST");
     // 500 bytes a second are looked for every 15 seconds.
     assert!((14..25).contains(&begun.elapsed().as_secs()), "after {:?}", begun.elapsed());
-    guarded.refused("slow content", &response, "trakkr", "request.timeout");
-    assert_eq!(connection.closed_within(SOON).unwrap(), b"");
+    guarded.assert_rejected("slow content", &response, "trakkr", "request.timeout");
+    assert_eq!(connection.closed_within(TIMEOUT).unwrap(), b"");
     assert_eq!(guarded.upstream.received(), []);
 }
 
@@ -408,7 +408,7 @@ fn good_requests_still_pass_and_the_log_holds_no_secret() {
             .as_bytes(),
     );
     let response = connection.read("GET");
-    guarded.refused("a secret in a bad head", &response, "trakkr", "request.malformed");
+    guarded.assert_rejected("a secret in a bad head", &response, "trakkr", "request.malformed");
     let secret = key.split_once('_').unwrap().1;
     assert!(!guarded.gateway.log().contains(secret), "a key in the log");
     let response = guarded.gateway.client("trakkr").send(&Request::get("/brands").key(key));

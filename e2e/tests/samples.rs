@@ -15,7 +15,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use demur_e2e::{Folder, Gateway, NewKey, Outcome, refusing_address};
+use demur_e2e::{Gateway, NewKey, Outcome, TestDir, refusing_address};
 
 const TRACKYARD: &str = include_str!("../samples/trackyard.py");
 const GET_SCORES_PYTHON: &str = include_str!("../samples/trakkr-get-scores.py");
@@ -159,7 +159,7 @@ fn get_scores_prints_status_title_and_details() {
 #[test]
 fn get_scores_prints_a_failure_of_the_service_without_its_cause() {
     let (refusing, _kept) = refusing_address();
-    let folder = Folder::of_examples();
+    let folder = TestDir::of_examples();
     folder.point("trakkr-get-scores", refusing);
     folder.create_account("acme", "unmetered");
     let brand = ["0000000000000x000000000000000000"];

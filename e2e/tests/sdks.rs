@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::LazyLock;
 
-use demur_e2e::{Folder, Gateway, NewKey, Reaction, Received, Upstream};
+use demur_e2e::{Gateway, MockResponse, NewKey, Received, TestDir, Upstream};
 use serde_json::{Value as Json, json};
 
 const CONFIGURATION: &str = r#"
@@ -118,7 +118,7 @@ impl Sdk {
 }
 
 /// The service behind both: what it is sent names the error that it raises.
-fn react(received: &Received) -> Reaction {
+fn react(received: &Received) -> MockResponse {
     let said = String::from_utf8_lossy(&received.content).into_owned();
     let errors = [
         "not_found",
@@ -130,8 +130,8 @@ fn react(received: &Received) -> Reaction {
         "api_error",
     ];
     match errors.into_iter().find(|error| said.contains(&format!("raise-{error}"))) {
-        Some(error) => Reaction::answer(400, &[("Demur-Error", error)], ""),
-        None => Reaction::json(200, &json!({ "id": "one", "object": "thing" })),
+        Some(error) => MockResponse::answer(400, &[("Demur-Error", error)], ""),
+        None => MockResponse::json(200, &json!({ "id": "one", "object": "thing" })),
     }
 }
 
@@ -143,7 +143,7 @@ struct Scene {
 impl Scene {
     fn set() -> Self {
         let upstream = Upstream::start(react);
-        let folder = Folder::empty();
+        let folder = TestDir::empty();
         folder.write("demur.yaml", &CONFIGURATION.replace("UPSTREAM", &upstream.address().to_string()));
         folder.write("completions.yaml", COMPLETIONS);
         folder.write("charges.yaml", CHARGES);

@@ -12,7 +12,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::Path;
 use std::process::Command;
 
-use demur_e2e::{Example, Folder, Gateway, NewKey, Program, Request, run};
+use demur_e2e::{Example, Gateway, NewKey, Program, Request, TestDir, run};
 use serde_json::json;
 
 const API: &str = "trackyard";
@@ -21,8 +21,8 @@ fn mode(path: &Path, mode: u32) {
     fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
 }
 
-fn folder_with_key() -> (Folder, String) {
-    let folder = Folder::of_examples();
+fn folder_with_key() -> (TestDir, String) {
+    let folder = TestDir::of_examples();
     folder.create_account("acme", "pro");
     let secret = folder.create_key(&NewKey { api: API, account: "acme", ..NewKey::default() }).secret;
     (folder, secret)
@@ -167,7 +167,7 @@ fn the_demo_writes_into_its_own_folder_only() {
         ("a folder that others write into", |demo, _| mode(demo, 0o777)),
     ];
     for (name, plant) in rows {
-        let folder = Folder::empty();
+        let folder = TestDir::empty();
         folder.write("elsewhere/openapi.yaml", "mine");
         let (demo, elsewhere) = (folder.path().join("demo"), folder.path().join("elsewhere"));
         fs::create_dir(&demo).unwrap();
@@ -181,7 +181,7 @@ fn the_demo_writes_into_its_own_folder_only() {
         assert_eq!(fs::read_dir(&elsewhere).unwrap().count(), 1, "{name}");
     }
     // And its own folder serves again and again.
-    let folder = Folder::empty();
+    let folder = TestDir::empty();
     let demo = folder.path().join("new/demo");
     for _ in 0..2 {
         let arguments =

@@ -15,7 +15,7 @@ use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use demur_e2e::{Client, Example, Folder, Gateway, NewKey, Request, Response};
+use demur_e2e::{Client, Example, Gateway, NewKey, Request, Response, TestDir};
 use rustix::process::{Pid, Resource, Rlimit, prlimit};
 use serde_json::json;
 
@@ -33,7 +33,7 @@ struct Scene {
 }
 
 impl Scene {
-    fn new(folder: Folder) -> Self {
+    fn new(folder: TestDir) -> Self {
         let service = Example::start(API);
         folder.edit("store: sqlite:demur.db", "store: sqlite:books/demur.db");
         folder.edit("  lapsed:\n", &format!("  tried: {{ credits: {{ monthly: {CREDITS} }} }}\n  lapsed:\n"));
@@ -128,8 +128,8 @@ impl Scene {
 }
 
 /// An example's folder, and where in it the books will lie.
-fn folder_with_books() -> (Folder, PathBuf) {
-    let folder = Folder::of_examples();
+fn folder_with_books() -> (TestDir, PathBuf) {
+    let folder = TestDir::of_examples();
     let books = folder.path().join("books");
     fs::create_dir(&books).unwrap();
     (folder, books)

@@ -8,7 +8,7 @@ use std::net::TcpStream;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use demur_e2e::{Client, Folder, Gateway, NewKey, Reaction, Request, Upstream, contract};
+use demur_e2e::{Client, Gateway, MockResponse, NewKey, Request, TestDir, Upstream, contract};
 
 /// Of the operation in the row's name, with ten credits at the most.
 const OPERATIONS: [(&str, &str); 8] = [
@@ -29,26 +29,27 @@ enum Caller {
     Leaves(&'static str),
 }
 
-fn whole(fields: &[(&str, &str)]) -> Reaction {
-    Reaction::answer(200, fields, "hello")
+fn whole(fields: &[(&str, &str)]) -> MockResponse {
+    MockResponse::answer(200, fields, "hello")
 }
 
-fn chunked(head: &str, end: &str) -> Reaction {
-    Reaction::bytes(format!(
+fn chunked(head: &str, end: &str) -> MockResponse {
+    MockResponse::bytes(format!(
         "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n{head}\r\n5\r\nhello\r\n0\r\n{end}\r\n"
     ))
 }
 
 /// Less than was announced, and the connection ends.
-fn cut(head: &str) -> Reaction {
-    Reaction::bytes(format!("HTTP/1.1 200 OK\r\nContent-Length: 50\r\n{head}\r\nhello")).and_closes()
+fn cut(head: &str) -> MockResponse {
+    MockResponse::bytes(format!("HTTP/1.1 200 OK\r\nContent-Length: 50\r\n{head}\r\nhello")).and_closes()
 }
 
 /// Content that goes on for longer than anybody listens.
-fn endless(head: &str) -> Reaction {
+fn endless(head: &str) -> MockResponse {
     let begin = format!("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n{head}\r\n5\r\nhello\r\n");
-    let again = |reaction: Reaction, _| reaction.and_wait(Duration::from_millis(20)).and("5\r\nagain\r\n");
-    (0..500).fold(Reaction::bytes(begin).after(Duration::from_millis(100)), again)
+    let again =
+        |reaction: MockResponse, _| reaction.and_wait(Duration::from_millis(20)).and("5\r\nagain\r\n");
+    (0..500).fold(MockResponse::bytes(begin).after(Duration::from_millis(100)), again)
 }
 
 #[test]
@@ -59,8 +60,8 @@ fn each_call_costs_what_its_rules_say() {
     let rows = [
         ("fixed", whole(&[]), Stays, 10, 1),
         ("fixed", whole(&used("3")), Stays, 10, 1),
-        ("fixed", Reaction::answer(404, &[], ""), Stays, 0, 0),
-        ("fixed", Reaction::closes(), Stays, 0, 0),
+        ("fixed", MockResponse::answer(404, &[], ""), Stays, 0, 0),
+        ("fixed", MockResponse::closes(), Stays, 0, 0),
         ("field", whole(&used("7")), Stays, 7, 1),
         ("field", whole(&used("0")), Stays, 0, 1),
         // More than is held cannot be taken; what is no number says nothing, and neither does nothing.
@@ -69,7 +70,7 @@ fn each_call_costs_what_its_rules_say() {
         ("field", whole(&used("-1")), Stays, 10, 1),
         ("field", whole(&[]), Stays, 10, 1),
         ("field", whole(&[("X-Used", "2"), ("X-Used", "3")]), Stays, 10, 1),
-        ("field", Reaction::answer(500, &used("7"), ""), Stays, 0, 0),
+        ("field", MockResponse::answer(500, &used("7"), ""), Stays, 0, 0),
         ("trailer", chunked("Trailer: X-Used\r\n", "X-Used: 4\r\n"), Stays, 4, 1),
         ("trailer", chunked("", "X-Used: 4\r\n"), Stays, 4, 1),
         ("trailer", chunked("", "X-Other: 4\r\n"), Stays, 10, 1),
@@ -92,7 +93,7 @@ fn each_call_costs_what_its_rules_say() {
         ("kind", endless(""), Leaves(""), 0, 0),
         ("kind", whole(&[]), Stays, 10, 1),
     ];
-    let reactions: Vec<Reaction> = rows.iter().map(|(_, reaction, ..)| reaction.clone()).collect();
+    let reactions: Vec<MockResponse> = rows.iter().map(|(_, reaction, ..)| reaction.clone()).collect();
     let upstream = Upstream::start(move |received| match received.fields.first("x-row") {
         Some(row) => reactions[row.parse::<usize>().unwrap()].clone(),
         None => whole(&[]),
@@ -162,8 +163,8 @@ fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
     }
 }
 
-fn folder(upstream: &Upstream) -> Folder {
-    let folder = Folder::empty();
+fn folder(upstream: &Upstream) -> TestDir {
+    let folder = TestDir::empty();
     let path = |(name, _): &(&str, &str)| {
         format!(
             "  /{name}: {{ get: {{ operationId: {name}, responses: {{ '200': {{ description: It. }} }} }} }}\n"

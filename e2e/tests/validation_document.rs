@@ -8,7 +8,7 @@
     reason = "a test that cannot go on should stop and say where"
 )]
 
-use demur_e2e::{Client, Folder, Gateway, Reaction, Request, Upstream, contract, run};
+use demur_e2e::{Client, Gateway, MockResponse, Request, TestDir, Upstream, contract, run};
 use serde_json::json;
 
 const DOCUMENT: &str = "openapi: 3.1.0
@@ -34,8 +34,8 @@ const SCHEMAS: &str = "List: { type: array, items: { $ref: '#/Book' } }
 Book: { type: object, required: [title], properties: { title: { type: string }, pages: { type: integer } } }
 ";
 
-fn folder(upstream: &Upstream, validation: &str) -> Folder {
-    let folder = Folder::empty();
+fn folder(upstream: &Upstream, validation: &str) -> TestDir {
+    let folder = TestDir::empty();
     folder.write("openapi.yaml", DOCUMENT);
     folder.write("schemas.yaml", SCHEMAS);
     let config = format!(
@@ -58,14 +58,18 @@ fn serve(upstream: &Upstream, validation: &str) -> (Gateway, Client) {
 #[test]
 fn an_answer_that_breaks_the_document_is_refused_where_the_operator_wants_it() {
     for (reaction, status) in [
-        (Reaction::json(200, &json!([{ "title": "a", "pages": 5 }])), 200),
-        (Reaction::json(200, &json!([{ "pages": "many" }])), 502),
-        (Reaction::json(200, &json!({})), 502),
-        (Reaction::answer(200, &[("Content-Type", "application/json")], "[{"), 502),
-        (Reaction::answer(200, &[("Content-Type", "text/html")], "<p>"), 502),
-        (Reaction::json(203, &json!([])), 502),
+        (MockResponse::json(200, &json!([{ "title": "a", "pages": 5 }])), 200),
+        (MockResponse::json(200, &json!([{ "pages": "many" }])), 502),
+        (MockResponse::json(200, &json!({})), 502),
+        (MockResponse::answer(200, &[("Content-Type", "application/json")], "[{"), 502),
+        (MockResponse::answer(200, &[("Content-Type", "text/html")], "<p>"), 502),
+        (MockResponse::json(203, &json!([])), 502),
         (
-            Reaction::answer(200, &[("Content-Type", "application/json"), ("Content-Encoding", "gzip")], "x"),
+            MockResponse::answer(
+                200,
+                &[("Content-Type", "application/json"), ("Content-Encoding", "gzip")],
+                "x",
+            ),
             200,
         ),
     ] {
@@ -81,7 +85,7 @@ fn an_answer_that_breaks_the_document_is_refused_where_the_operator_wants_it() {
 
 #[test]
 fn a_report_passes_the_answer_on_and_tells_the_operators() {
-    let upstream = Upstream::always(Reaction::json(200, &json!([{ "pages": "many" }])));
+    let upstream = Upstream::always(MockResponse::json(200, &json!([{ "pages": "many" }])));
     let (gateway, client) = serve(&upstream, "{ answers: report, unknown_query: warn }");
     let answer = client.send(&Request::get("/books?sort=title"));
     assert_eq!(answer.status, 200);
@@ -92,7 +96,7 @@ fn a_report_passes_the_answer_on_and_tells_the_operators() {
 
 #[test]
 fn accept_is_refused_where_the_operator_wants_it() {
-    let upstream = Upstream::always(Reaction::json(200, &json!([])));
+    let upstream = Upstream::always(MockResponse::json(200, &json!([])));
     let (_gateway, client) = serve(&upstream, "{ accept: refuse }");
     assert_eq!(client.send(&Request::get("/books").field("Accept", "text/html")).status, 406);
     assert_eq!(client.send(&Request::get("/books").field("Accept", "text/html, */*;q=0.1")).status, 200);
@@ -101,7 +105,7 @@ fn accept_is_refused_where_the_operator_wants_it() {
 
 #[test]
 fn a_form_is_checked_and_forwarded_as_it_came() {
-    let upstream = Upstream::always(Reaction::answer(201, &[], ""));
+    let upstream = Upstream::always(MockResponse::answer(201, &[], ""));
     let (_gateway, client) = serve(&upstream, "{}");
     let form = |text: &str| Request::post("/books").content("application/x-www-form-urlencoded", text);
     assert_eq!(client.send(&form("pages=many")).status, 400);
@@ -111,7 +115,7 @@ fn a_form_is_checked_and_forwarded_as_it_came() {
 
 #[test]
 fn check_says_where_document_and_configuration_disagree() {
-    let upstream = Upstream::always(Reaction::answer(200, &[], ""));
+    let upstream = Upstream::always(MockResponse::answer(200, &[], ""));
     let folder = folder(&upstream, "{}");
     let outcome = run(&["check", "demur.yaml", "--format", "json"], folder.path());
     let said = format!("{}{}", outcome.stdout, outcome.stderr);
@@ -139,7 +143,7 @@ fn check_says_where_document_and_configuration_disagree() {
 
 #[test]
 fn what_has_a_url_is_read_from_a_copy_where_the_operator_keeps_one() {
-    let upstream = Upstream::always(Reaction::answer(201, &[], ""));
+    let upstream = Upstream::always(MockResponse::answer(201, &[], ""));
     let copies = "{ references: { \"https://schemas.example.com/v1/\": ./copies } }";
     let folder = folder(&upstream, copies);
     let text =
@@ -160,7 +164,7 @@ fn what_has_a_url_is_read_from_a_copy_where_the_operator_keeps_one() {
 
 #[test]
 fn what_has_a_url_and_no_copy_is_said() {
-    let upstream = Upstream::always(Reaction::answer(201, &[], ""));
+    let upstream = Upstream::always(MockResponse::answer(201, &[], ""));
     let folder = folder(&upstream, "{}");
     folder.write(
         "openapi.yaml",
@@ -174,7 +178,7 @@ fn what_has_a_url_and_no_copy_is_said() {
 
 #[test]
 fn a_rule_that_speaks_of_what_nobody_declares_is_told() {
-    let upstream = Upstream::always(Reaction::answer(200, &[], ""));
+    let upstream = Upstream::always(MockResponse::answer(200, &[], ""));
     let folder = folder(&upstream, "{}");
     let rule = |require: &str| {
         format!(

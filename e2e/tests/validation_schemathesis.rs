@@ -17,13 +17,13 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use demur_contract::{Contract, Problem};
-use demur_e2e::{Folder, Gateway, contract};
+use demur_e2e::{Gateway, TestDir, contract};
 use demur_source::{Source, parse};
 use serde_json::{Map, Value, json};
 
 #[test]
 fn schemathesis_finds_nothing_undocumented() {
-    let folder = Folder::of_examples();
+    let folder = TestDir::of_examples();
     let mut examples = Vec::new();
     for example in demur_examples::all() {
         let running = demur_e2e::Example::start(example.name);

@@ -15,8 +15,8 @@ fn shop() -> Result<(Arc<Admission>, Arc<Principal>, Now), Box<dyn std::error::E
     let limits = Arc::new(LocalCounters::new());
     let stores = Stores { keys: keys.clone(), limits, credits: Arc::new(MemoryLedger::new()) };
     let pepper = Pepper::from_bytes(&[0; 32]);
-    let plans = Arc::new(PlanBook::new([plan]));
-    let admission = Admission::new(stores, pepper.clone(), plans, Settings::default());
+    let plans = Arc::new(Plans::new([plan]));
+    let admission = Admission::new(stores, pepper.clone(), plans, CacheConfig::default());
 
     let now = Now { wall: "2026-11-20T12:00:00Z".parse()?, monotonic: Duration::from_secs(1) };
     let account = Account { id: AccountId::generate(), name: "Acme".into(), plan: "small".into() };
@@ -25,14 +25,14 @@ fn shop() -> Result<(Arc<Admission>, Arc<Principal>, Now), Box<dyn std::error::E
         id: KeyId::generate(),
         account: account.id.clone(),
         api: "shop".into(),
-        hint: "shop".into(),
+        prefix: "shop".into(),
         created: now.wall,
         expires: None,
         revoked: None,
         disabled: None,
         metadata: Default::default(),
         grants: Grants {
-            operations: Coverage::Only(["list".to_owned(), "export".to_owned()].into()),
+            operations: Scope::Only(["list".to_owned(), "export".to_owned()].into()),
             ..Grants::default()
         },
     };

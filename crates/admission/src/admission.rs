@@ -4,20 +4,21 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use crate::acquaintance::Recalled;
-use crate::cache::{Cache, CacheBounds, Known, Place, Seen, Term};
+use crate::cache::{CacheBounds, CacheSlot, EntryMeta, Epoch, KeyCache, KeyLookup};
+use crate::connection_cache::CachedPrincipal;
 use crate::{
-    AccountId, Acquaintance, Answer, Attempt, Balance, Candidates, Charge, Claim, Counters, Credential,
-    Demand, Denial, ForeignForms, Hold, HoldOutcome, HoldRequest, KeyDirectory, KeyState, Ledger, Now,
-    OperationId, Pepper, PlanBook, Principal, Repeats, Secret, StoreError, StorePart, StoredResponse, Taken,
+    AccountId, Attempt, Balance, Candidates, Charge, Claim, ConnectionCache, Counters, Credential, Demand,
+    Denial, Hold, HoldOutcome, HoldRequest, ImportedForms, KeyDirectory, KeyState, Ledger, LimitPermit,
+    MaybeFuture, Now, OperationId, Pepper, Plans, Principal, RepeatPolicy, Secret, StoreError, StoreKind,
+    StoredResponse,
 };
 
 /// Who may pass.
 pub struct Admission {
     stores: Stores,
     pepper: Pepper,
-    plans: Arc<PlanBook>,
-    cache: Arc<Cache>,
+    plans: Arc<Plans>,
+    cache: Arc<KeyCache>,
     /// The names of APIs, once each.
     apis: Mutex<BTreeSet<Arc<str>>>,
 }
@@ -46,14 +47,14 @@ pub struct Stores {
 
 /// Bounds of the caches in front of the key directory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Settings {
+pub struct CacheConfig {
     /// For keys that exist.
     pub present: CacheBounds,
     /// For keys that do not.
     pub absent: CacheBounds,
 }
 
-impl Default for Settings {
+impl Default for CacheConfig {
     /// 65,536 keys for a minute, and 4,096 that do not exist for ten seconds.
     fn default() -> Self {
         Self {
@@ -65,19 +66,19 @@ impl Default for Settings {
 
 impl Admission {
     /// A door in front of these stores.
-    pub fn new(stores: Stores, pepper: Pepper, plans: Arc<PlanBook>, settings: Settings) -> Arc<Self> {
-        let cache = Arc::new(Cache::new(settings.present, settings.absent));
+    pub fn new(stores: Stores, pepper: Pepper, plans: Arc<Plans>, settings: CacheConfig) -> Arc<Self> {
+        let cache = Arc::new(KeyCache::new(settings.present, settings.absent));
         stores.keys.watch(cache.clone());
         Arc::new(Self { stores, pepper, plans, cache, apis: Mutex::default() })
     }
 
     /// The plans in force, which may be replaced at any time.
-    pub fn plans(&self) -> &Arc<PlanBook> {
+    pub fn plans(&self) -> &Arc<Plans> {
         &self.plans
     }
 
     /// The forms of keys that were brought along, of all APIs.
-    pub fn foreign(&self) -> Option<Arc<ForeignForms>> {
+    pub fn foreign(&self) -> Option<Arc<ImportedForms>> {
         self.stores.keys.foreign()
     }
 
@@ -88,7 +89,7 @@ impl Admission {
         api: &str,
         prefix: &str,
         now: Now,
-    ) -> Answer<Result<Arc<Principal>, Denial>> {
+    ) -> MaybeFuture<Result<Arc<Principal>, Denial>> {
         self.authenticate_over(None, secret, api, prefix, now)
     }
 
@@ -96,12 +97,12 @@ impl Admission {
     /// the table, and proves nothing.
     pub fn authenticate_over(
         self: &Arc<Self>,
-        connection: Option<&Acquaintance>,
+        connection: Option<&ConnectionCache>,
         secret: &str,
         api: &str,
         prefix: &str,
         now: Now,
-    ) -> Answer<Result<Arc<Principal>, Denial>> {
+    ) -> MaybeFuture<Result<Arc<Principal>, Denial>> {
         self.authenticate_unless(|_| Ok(()), connection, secret, api, prefix, now)
     }
 
@@ -110,15 +111,15 @@ impl Admission {
     pub fn authenticate_unless(
         self: &Arc<Self>,
         may_look_up: impl FnOnce(Attempt) -> Result<(), Denial>,
-        connection: Option<&Acquaintance>,
+        connection: Option<&ConnectionCache>,
         secret: &str,
         api: &str,
         prefix: &str,
         now: Now,
-    ) -> Answer<Result<Arc<Principal>, Denial>> {
+    ) -> MaybeFuture<Result<Arc<Principal>, Denial>> {
         // First of all: the memory is asked for what is known of the caller, and the digest made meanwhile.
-        let mut recalled = connection.and_then(Acquaintance::recall);
-        let is_comparable = recalled.as_ref().is_some_and(Recalled::is_anybody);
+        let mut recalled = connection.and_then(ConnectionCache::lookup);
+        let is_comparable = recalled.as_ref().is_some_and(CachedPrincipal::is_anybody);
         let place = (!is_comparable).then(|| self.cache.place(secret));
         let plans = self.plans.revision();
         let (digest, candidates) = if Secret::check(secret, prefix).is_ok() {
@@ -129,26 +130,26 @@ impl Admission {
             let candidates =
                 forms.map(|forms| forms.candidates(secret, api, &self.pepper)).unwrap_or_default();
             let Some(digest) = candidates.first() else {
-                return Answer::Ready(Err(Denial::CredentialMalformed));
+                return MaybeFuture::Ready(Err(Denial::CredentialMalformed));
             };
             (*digest, Some(candidates))
         };
-        if let Some(again) = recalled.as_mut().and_then(|recalled| recalled.again(&digest, plans, now)) {
-            return Answer::Ready(self.admit(Known::Principal(again), api, now));
+        if let Some(again) = recalled.as_mut().and_then(|recalled| recalled.hit(&digest, plans, now)) {
+            return MaybeFuture::Ready(self.admit(KeyLookup::Principal(again), api, now));
         }
         let place = place.unwrap_or_else(|| self.cache.place(secret));
         if let Some(known) = self.cache.find(place, &digest, plans, now) {
             let admitted = self.admit(known, api, now);
             if let (Some(recalled), Ok(principal)) = (&mut recalled, &admitted) {
-                recalled.meet(principal);
+                recalled.remember(principal);
             }
-            return Answer::Ready(admitted);
+            return MaybeFuture::Ready(admitted);
         }
         drop(recalled);
         // Keys of our own have a checksum; candidates of imported keys were looked for above.
         let attempt = if candidates.is_some() { Attempt::Other } else { Attempt::WellFormed };
         if let Err(denial) = may_look_up(attempt) {
-            return Answer::Ready(Err(denial));
+            return MaybeFuture::Ready(Err(denial));
         }
         let candidates = candidates.unwrap_or_else(|| self.pepper.digests(secret));
         self.look_up(candidates, place, plans, api, now)
@@ -157,11 +158,11 @@ impl Admission {
     fn look_up(
         self: &Arc<Self>,
         candidates: Candidates,
-        place: Place,
+        place: CacheSlot,
         plans: u64,
         api: &str,
         now: Now,
-    ) -> Answer<Result<Arc<Principal>, Denial>> {
+    ) -> MaybeFuture<Result<Arc<Principal>, Denial>> {
         let seen = self.cache.seen(plans);
         let (door, api) = (Arc::clone(self), api.to_owned());
         self.stores
@@ -175,11 +176,11 @@ impl Admission {
         &self,
         found: Result<Option<Arc<Credential>>, StoreError>,
         candidates: &Candidates,
-        (place, seen): (Place, Seen),
+        (place, seen): (CacheSlot, Epoch),
         api: &str,
         now: Now,
     ) -> Result<Arc<Principal>, Denial> {
-        let found = found.map_err(|cause| StorePart::Keys.unavailable(cause))?;
+        let found = found.map_err(|cause| StoreKind::Keys.unavailable(cause))?;
         let Some(current) = candidates.first() else {
             return Err(Denial::CredentialUnknown);
         };
@@ -194,24 +195,24 @@ impl Admission {
                 let term = self.cache.present_term(*current, seen, now);
                 let principal = Arc::new(self.principal(term, credential, now));
                 self.cache.keep_present(place, &principal, seen, now);
-                Known::Principal(principal)
+                KeyLookup::Principal(principal)
             }
             None => {
                 self.cache.keep_absent(*current, seen, now);
-                Known::Absent
+                KeyLookup::Absent
             }
         };
         self.admit(known, api, now)
     }
 
-    fn admit(&self, known: Known, api: &str, now: Now) -> Result<Arc<Principal>, Denial> {
-        let Known::Principal(principal) = known else {
+    fn admit(&self, known: KeyLookup, api: &str, now: Now) -> Result<Arc<Principal>, Denial> {
+        let KeyLookup::Principal(principal) = known else {
             return Err(Denial::CredentialUnknown);
         };
-        if !principal.opens(api, now.wall) {
+        if !principal.is_valid_for(api, now.wall) {
             return Err(not_opening(&principal, api, now));
         }
-        if principal.is_use_news(now.wall) {
+        if principal.should_record_use(now.wall) {
             self.stores.keys.used(&principal.key().id, now.wall);
         }
         Ok(principal)
@@ -243,7 +244,7 @@ impl Admission {
     /// let last = take(later).unwrap();
     /// let report: Vec<_> = last.report(later).iter().map(|limit| (limit.limit, limit.remaining)).collect();
     /// assert_eq!(report, [(2, 1), (3, 0)]);
-    /// last.give_back(later); // For when nothing came of it by our own fault.
+    /// last.refund(later); // For when nothing came of it by our own fault.
     /// drop(take(later).unwrap());
     /// let Err(Denial::QuotaExceeded { resets_in, .. }) = take(later) else { panic!() };
     /// assert_eq!(resets_in, Duration::from_secs(12 * 3600));
@@ -255,12 +256,12 @@ impl Admission {
         principal: &Arc<Principal>,
         demand: &Demand<'_>,
         now: Now,
-    ) -> Answer<Result<Taken, Denial>> {
+    ) -> MaybeFuture<Result<LimitPermit, Denial>> {
         let taker = Arc::clone(principal);
         principal.meter().take(demand, now).map(|taking| match taking {
-            Ok(Ok(receipt)) => Ok(Taken::new(taker, receipt)),
+            Ok(Ok(receipt)) => Ok(LimitPermit::new(taker, receipt)),
             Ok(Err(exceeded)) => Err(exceeded.into()),
-            Err(cause) => Err(StorePart::Limits.unavailable(cause)),
+            Err(cause) => Err(StoreKind::Limits.unavailable(cause)),
         })
     }
 
@@ -299,17 +300,22 @@ impl Admission {
     /// # Ok(())
     /// # }
     /// ```
-    pub fn hold(&self, principal: &Principal, charge: &Charge<'_>, now: Now) -> Answer<Result<Hold, Denial>> {
+    pub fn hold(
+        &self,
+        principal: &Principal,
+        charge: &Charge<'_>,
+        now: Now,
+    ) -> MaybeFuture<Result<Hold, Denial>> {
         let Charge { operation, amount, lease } = *charge;
         if amount == 0 {
-            return Answer::Ready(Ok(Hold::nothing()));
+            return MaybeFuture::Ready(Ok(Hold::nothing()));
         }
         let account = &principal.account().id;
         let monthly = principal.plan().credits.as_ref();
         let request = HoldRequest { account, operation, amount, lease, monthly, now };
         let ledger = Arc::clone(&self.stores.credits);
         self.stores.credits.hold(&request).map(move |outcome| {
-            match outcome.map_err(|cause| StorePart::Credits.unavailable(cause))? {
+            match outcome.map_err(|cause| StoreKind::Credits.unavailable(cause))? {
                 HoldOutcome::Held { hold, balance } => Ok(Hold::open(ledger, hold, amount, balance)),
                 HoldOutcome::Repeated { balance } => Ok(Hold::charged_before(balance)),
                 other => Err(denied(&other, amount, Duration::ZERO)),
@@ -335,7 +341,7 @@ impl Admission {
     ///         fingerprint: Fingerprint::of(&[content]),
     ///         owner: Owner::this_process(),
     ///         ttl: Duration::from_secs(24 * 3600),
-    ///         repeats: Repeats::Replay,
+    ///         repeats: RepeatPolicy::Replay,
     ///     };
     ///     admission.claim(&caller, &charge, &claim, now).block()
     /// };
@@ -362,21 +368,21 @@ impl Admission {
         charge: &Charge<'_>,
         claim: &Claim,
         now: Now,
-    ) -> Answer<Result<Claimed, Denial>> {
+    ) -> MaybeFuture<Result<Claimed, Denial>> {
         let Charge { operation, amount, lease } = *charge;
         let account = &principal.account().id;
         let monthly = principal.plan().credits.as_ref();
         let request = HoldRequest { account, operation, amount, lease, monthly, now };
         let ledger = Arc::clone(&self.stores.credits);
         match self.stores.credits.claim(&request, claim) {
-            Answer::Ready(outcome) => match Self::claimed(outcome, &ledger, amount, claim) {
-                Ok(Some(claimed)) => Answer::Ready(Ok(claimed)),
+            MaybeFuture::Ready(outcome) => match Self::claimed(outcome, &ledger, amount, claim) {
+                Ok(Some(claimed)) => MaybeFuture::Ready(Ok(claimed)),
                 Ok(None) => replay(&ledger, account, operation, claim, now),
-                Err(denial) => Answer::Ready(Err(denial)),
+                Err(denial) => MaybeFuture::Ready(Err(denial)),
             },
-            Answer::Ask(asked) => {
+            MaybeFuture::Pending(asked) => {
                 let (account, operation, claim) = (account.clone(), operation.clone(), *claim);
-                Answer::Ask(Box::pin(async move {
+                MaybeFuture::Pending(Box::pin(async move {
                     match Self::claimed(asked.await, &ledger, amount, &claim)? {
                         Some(claimed) => Ok(claimed),
                         None => replay(&ledger, &account, &operation, &claim, now).wait().await,
@@ -393,26 +399,26 @@ impl Admission {
         amount: u64,
         claim: &Claim,
     ) -> Result<Option<Claimed>, Denial> {
-        match outcome.map_err(|cause| StorePart::Credits.unavailable(cause))? {
+        match outcome.map_err(|cause| StoreKind::Credits.unavailable(cause))? {
             HoldOutcome::Held { hold, balance } => {
                 Ok(Some(Claimed::First(Hold::claimed(Arc::clone(ledger), hold, amount, balance))))
             }
             HoldOutcome::Repeated { balance } => Ok(Some(Claimed::Repeat(Hold::charged_before(balance)))),
-            HoldOutcome::Completed { is_stored: true } if claim.repeats == Repeats::Replay => Ok(None),
+            HoldOutcome::Completed { is_stored: true } if claim.repeats == RepeatPolicy::Replay => Ok(None),
             other => Err(denied(&other, amount, claim.ttl)),
         }
     }
 
     /// What the account has.
-    pub fn balance(&self, principal: &Principal, now: Now) -> Answer<Result<Balance, Denial>> {
+    pub fn balance(&self, principal: &Principal, now: Now) -> MaybeFuture<Result<Balance, Denial>> {
         let monthly = principal.plan().credits.as_ref();
         let balance = self.stores.credits.balance(&principal.account().id, monthly, now);
         balance.map(|found: Result<Balance, StoreError>| {
-            found.map_err(|cause| StorePart::Credits.unavailable(cause))
+            found.map_err(|cause| StoreKind::Credits.unavailable(cause))
         })
     }
 
-    fn principal(&self, term: Term, credential: Arc<Credential>, now: Now) -> Principal {
+    fn principal(&self, term: EntryMeta, credential: Arc<Credential>, now: Now) -> Principal {
         let plan = self.plans.plan(&credential.account.plan);
         let meter = self.stores.limits.open(&credential.account, &credential.key.id, &plan, now);
         Principal::new(term, self.api(&credential.key.api), credential, meter)
@@ -436,9 +442,9 @@ fn replay(
     operation: &OperationId,
     claim: &Claim,
     now: Now,
-) -> Answer<Result<Claimed, Denial>> {
+) -> MaybeFuture<Result<Claimed, Denial>> {
     ledger.read(account, operation, &claim.fingerprint, now).map(|found| {
-        let found = found.map_err(|cause| StorePart::Credits.unavailable(cause))?;
+        let found = found.map_err(|cause| StoreKind::Credits.unavailable(cause))?;
         found.map(Claimed::Replay).ok_or(Denial::IdempotencyCompleted)
     })
 }

@@ -28,14 +28,14 @@ use arc_swap::ArcSwapOption;
 use foldhash::quality::RandomState;
 use smallvec::SmallVec;
 
-use crate::fetch::{fetch, fetch_shared, fetch_value};
-use crate::{Change, Digest, Now, Principal, Watch};
+use crate::prefetch::{prefetch, prefetch_shared, prefetch_value};
+use crate::{Digest, DirectoryChange, InvalidationListener, Now, Principal};
 
 const WAYS: usize = 7;
 
 /// What is known of a digest.
 #[derive(Debug, Clone)]
-pub(crate) enum Known {
+pub(crate) enum KeyLookup {
     /// There is such a key, in whatever state.
     Principal(Arc<Principal>),
     /// There is none.
@@ -44,11 +44,11 @@ pub(crate) enum Known {
 
 /// The cache.
 #[derive(Debug)]
-pub(crate) struct Cache {
+pub(crate) struct KeyCache {
     /// Keys that exist, and apart from them digests that do not: whoever tries many keys that do not exist
     /// displaces nobody who has one.
     present: Table<Principal>,
-    absent: Table<Term>,
+    absent: Table<EntryMeta>,
     changes: AtomicU64,
     hasher: RandomState,
     /// In which sets the keys are that exist, by the digests of their secrets, as presented and as stored: a change
@@ -59,21 +59,21 @@ pub(crate) struct Cache {
 
 /// Where a secret's key is, if it is known.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Place {
+pub(crate) struct CacheSlot {
     set: usize,
     tag: u16,
 }
 
 /// How far a look-up had seen when it began.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Seen {
+pub(crate) struct Epoch {
     changes: u64,
     plans: u64,
 }
 
 /// Under which digest something is remembered, and for how long it is believed.
 #[derive(Debug)]
-pub(crate) struct Term {
+pub(crate) struct EntryMeta {
     /// As it was presented, which may be another than is stored.
     digest: Digest,
     plans: u64,
@@ -81,9 +81,9 @@ pub(crate) struct Term {
     until: AtomicU64,
 }
 
-impl Term {
+impl EntryMeta {
     /// Whether it is what there is to know of this digest under these plans.
-    pub(crate) fn is_believed(&self, digest: &Digest, plans: u64, now: Now) -> bool {
+    pub(crate) fn is_fresh(&self, digest: &Digest, plans: u64, now: Now) -> bool {
         self.digest.matches(digest) && self.plans == plans && now.nanos() < self.until()
     }
 
@@ -91,7 +91,7 @@ impl Term {
         self.until.load(Ordering::SeqCst)
     }
 
-    pub(crate) fn is_over(&self) -> bool {
+    pub(crate) fn is_evicted(&self) -> bool {
         self.until() == 0
     }
 
@@ -104,19 +104,19 @@ impl Term {
 
 /// What a table remembers.
 pub(crate) trait Remembered {
-    fn term(&self) -> &Term;
+    fn term(&self) -> &EntryMeta;
 
     /// How many bytes a request asks beyond the record itself.
     const BEYOND: usize = 0;
 
     /// The address of those.
-    fn beyond(&self) -> usize {
+    fn prefetch_addr(&self) -> usize {
         0
     }
 }
 
-impl Remembered for Term {
-    fn term(&self) -> &Term {
+impl Remembered for EntryMeta {
+    fn term(&self) -> &EntryMeta {
         self
     }
 }
@@ -149,7 +149,7 @@ pub struct CacheBounds {
     pub kept_for: Duration,
 }
 
-impl Cache {
+impl KeyCache {
     pub(crate) fn new(present: CacheBounds, absent: CacheBounds) -> Self {
         Self {
             present: Table::new(present),
@@ -162,31 +162,31 @@ impl Cache {
     }
 
     /// Where this secret's key is, if it is known. It is brought from the memory while the caller makes the digest.
-    pub(crate) fn place(&self, secret: &str) -> Place {
+    pub(crate) fn place(&self, secret: &str) -> CacheSlot {
         let place = self.present.place(self.hasher.hash_one(secret.as_bytes()));
-        fetch_value(&self.present.sets[place.set]);
+        prefetch_value(&self.present.sets[place.set]);
         place
     }
 
     /// To be called before the directory is asked.
-    pub(crate) fn seen(&self, plans: u64) -> Seen {
-        Seen { changes: self.changes.load(Ordering::SeqCst), plans }
+    pub(crate) fn seen(&self, plans: u64) -> Epoch {
+        Epoch { changes: self.changes.load(Ordering::SeqCst), plans }
     }
 
     /// What is known of the digest of the secret with this place, under these plans.
-    pub(crate) fn find(&self, place: Place, digest: &Digest, plans: u64, now: Now) -> Option<Known> {
-        let principal = self.present.find(place, digest, plans, now).map(Known::Principal);
+    pub(crate) fn find(&self, place: CacheSlot, digest: &Digest, plans: u64, now: Now) -> Option<KeyLookup> {
+        let principal = self.present.find(place, digest, plans, now).map(KeyLookup::Principal);
         let absent = || self.absent.find(self.absent.place_of(digest), digest, plans, now);
-        principal.or_else(|| absent().map(|_| Known::Absent))
+        principal.or_else(|| absent().map(|_| KeyLookup::Absent))
     }
 
     /// For how long a key will be believed that was presented under this digest.
-    pub(crate) fn present_term(&self, digest: Digest, seen: Seen, now: Now) -> Term {
+    pub(crate) fn present_term(&self, digest: Digest, seen: Epoch, now: Now) -> EntryMeta {
         self.present.term(digest, seen, now)
     }
 
     /// Keeps who the directory said it is, unless something has changed since it was asked.
-    pub(crate) fn keep_present(&self, place: Place, principal: &Arc<Principal>, seen: Seen, now: Now) {
+    pub(crate) fn keep_present(&self, place: CacheSlot, principal: &Arc<Principal>, seen: Epoch, now: Now) {
         // Freed when the lock is.
         let displaced;
         let Some(mut sets) = self.unless_changed(seen) else { return };
@@ -200,7 +200,7 @@ impl Cache {
     }
 
     /// Keeps that the directory knows no such key, unless something has changed since it was asked.
-    pub(crate) fn keep_absent(&self, digest: Digest, seen: Seen, now: Now) {
+    pub(crate) fn keep_absent(&self, digest: Digest, seen: Epoch, now: Now) {
         let Some(_sets) = self.unless_changed(seen) else { return };
         let term = self.absent.term(digest, seen, now);
         self.absent.put(self.absent.place_of(&digest), Arc::new(term), now);
@@ -208,7 +208,7 @@ impl Cache {
 
     /// A change counts first and then waits for this lock. So who has it either sees that there was a change, or has done
     /// before the change looks for what it concerns.
-    fn unless_changed(&self, seen: Seen) -> Option<MutexGuard<'_, HashMap<Digest, usize>>> {
+    fn unless_changed(&self, seen: Epoch) -> Option<MutexGuard<'_, HashMap<Digest, usize>>> {
         let sets = self.sets();
         (self.changes.load(Ordering::SeqCst) == seen.changes).then_some(sets)
     }
@@ -249,24 +249,24 @@ fn forget(sets: &mut HashMap<Digest, usize>, set: &Set<Principal>, gone: &Princi
     }
 }
 
-impl Watch for Cache {
-    fn changed(&self, change: &Change) {
+impl InvalidationListener for KeyCache {
+    fn invalidate(&self, change: &DirectoryChange) {
         self.changes.fetch_add(1, Ordering::SeqCst);
         let sets = self.sets();
-        let set = if let Change::Key(digest) = change { sets.get(digest).copied() } else { None };
+        let set = if let DirectoryChange::Key(digest) = change { sets.get(digest).copied() } else { None };
         drop(sets);
         match change {
-            Change::Key(digest) => {
+            DirectoryChange::Key(digest) => {
                 let set = set.and_then(|set| self.present.sets.get(set));
                 self.drop_present(set, |principal| digests(principal).contains(digest));
                 self.absent.drop_digest(digest);
             }
             // Nobody could be known by what is imported, but could be known not to be.
-            Change::Everything => {
+            DirectoryChange::Everything => {
                 self.drop_present(&self.present.sets, |_| true);
                 self.absent.sets.iter().for_each(|set| drop(set.drop_if(|_| true)));
             }
-            Change::Account(account) => {
+            DirectoryChange::Account(account) => {
                 self.drop_present(&self.present.sets, |principal| principal.account().id == *account);
             }
         }
@@ -279,24 +279,24 @@ impl<R: Remembered> Table<R> {
         Self { sets: std::iter::repeat_with(Set::empty).take(sets).collect(), kept_for: bounds.kept_for }
     }
 
-    fn term(&self, digest: Digest, seen: Seen, now: Now) -> Term {
+    fn term(&self, digest: Digest, seen: Epoch, now: Now) -> EntryMeta {
         let until = Now { monotonic: now.monotonic.saturating_add(self.kept_for), ..now };
-        Term { digest, plans: seen.plans, until: until.nanos().into() }
+        EntryMeta { digest, plans: seen.plans, until: until.nanos().into() }
     }
 
     /// The set by the high bits, the tag by the low ones. Two that share both cost one look too many.
-    fn place(&self, hash: u64) -> Place {
+    fn place(&self, hash: u64) -> CacheSlot {
         let set = (u128::from(hash) * self.sets.len() as u128) >> 64;
         let [low, high, ..] = hash.to_le_bytes();
-        Place { set: usize::try_from(set).unwrap_or_default(), tag: u16::from_le_bytes([low, high]) }
+        CacheSlot { set: usize::try_from(set).unwrap_or_default(), tag: u16::from_le_bytes([low, high]) }
     }
 
-    fn place_of(&self, digest: &Digest) -> Place {
+    fn place_of(&self, digest: &Digest) -> CacheSlot {
         let [head, ..] = digest.words();
         self.place(head)
     }
 
-    fn find(&self, place: Place, digest: &Digest, plans: u64, now: Now) -> Option<Arc<R>> {
+    fn find(&self, place: CacheSlot, digest: &Digest, plans: u64, now: Now) -> Option<Arc<R>> {
         let set = &self.sets[place.set];
         let ways = set.tags.iter().zip(&set.slots).zip(&set.beyond);
         ways.into_iter().find_map(|((tag, slot), beyond)| {
@@ -307,16 +307,16 @@ impl<R: Remembered> Table<R> {
             let found = found.as_ref()?;
             // Both together, and not before the slot is loaded: that is done with a locked instruction, which would
             // wait until the first of them is found.
-            fetch(beyond.load(Ordering::Relaxed), R::BEYOND);
-            fetch_shared(found);
+            prefetch(beyond.load(Ordering::Relaxed), R::BEYOND);
+            prefetch_shared(found);
             // Cloned last: counting a reference holds up every load behind it, and those of the record
             // should be under way together.
-            found.term().is_believed(digest, plans, now).then(|| Arc::clone(found))
+            found.term().is_fresh(digest, plans, now).then(|| Arc::clone(found))
         })
     }
 
     /// Puts a record in its place, and tells whose it was. By one at a time.
-    fn put(&self, place: Place, record: Arc<R>, now: Now) -> Option<Arc<R>> {
+    fn put(&self, place: CacheSlot, record: Arc<R>, now: Now) -> Option<Arc<R>> {
         let digest = record.term().digest;
         let set = &self.sets[place.set];
         // Its own slot, else the one whose entry would be believed for the shortest time.
@@ -327,7 +327,7 @@ impl<R: Remembered> Table<R> {
             Some(held) => (2, held.term().until()),
         };
         let way = (0..WAYS).min_by_key(rank).unwrap_or_default();
-        let beyond = record.beyond();
+        let beyond = record.prefetch_addr();
         if let Some(held) = set.slots[way].load().as_ref() {
             held.term().end();
         }
@@ -372,15 +372,15 @@ mod tests {
     use crate::{Account, Counters, Credential, Grants, KeyId, KeyRecord, LocalCounters, Plan};
 
     const PLANS: u64 = 0;
-    const PLACE: Place = Place { set: 3, tag: 7 };
+    const PLACE: CacheSlot = CacheSlot { set: 3, tag: 7 };
 
     fn at(seconds: u64) -> Now {
         Now { wall: jiff::Timestamp::UNIX_EPOCH, monotonic: Duration::from_secs(seconds) }
     }
 
-    fn cache() -> Cache {
+    fn cache() -> KeyCache {
         let bounds = CacheBounds { entries: 64, kept_for: Duration::from_secs(10) };
-        Cache::new(bounds, bounds)
+        KeyCache::new(bounds, bounds)
     }
 
     fn digest(number: u64) -> Digest {
@@ -391,17 +391,17 @@ mod tests {
         Digest::from_bytes(bytes)
     }
 
-    fn principal(cache: &Cache, digest: Digest, seen: Seen) -> Arc<Principal> {
+    fn principal(cache: &KeyCache, digest: Digest, seen: Epoch) -> Arc<Principal> {
         stored_under(cache, digest, digest, seen)
     }
 
-    fn stored_under(cache: &Cache, digest: Digest, presented: Digest, seen: Seen) -> Arc<Principal> {
+    fn stored_under(cache: &KeyCache, digest: Digest, presented: Digest, seen: Epoch) -> Arc<Principal> {
         let account = Account { id: "acme".parse().unwrap(), name: "Acme".into(), plan: "plan".into() };
         let key = KeyRecord {
             id: KeyId::generate(),
             account: account.id.clone(),
             api: "shop".into(),
-            hint: "shop".into(),
+            prefix: "shop".into(),
             created: at(0).wall,
             expires: None,
             revoked: None,
@@ -416,7 +416,7 @@ mod tests {
         Arc::new(Principal::new(term, "shop".into(), credential, meter))
     }
 
-    fn keep(cache: &Cache, digest: Digest, present: bool, seen: Seen) {
+    fn keep(cache: &KeyCache, digest: Digest, present: bool, seen: Epoch) {
         if present {
             cache.keep_present(PLACE, &principal(cache, digest, seen), seen, at(0));
         } else {
@@ -426,19 +426,19 @@ mod tests {
 
     #[test]
     fn a_change_drops_what_it_concerns_and_nothing_else() {
-        let account = Change::Account("acme".parse().unwrap());
-        let stranger = Change::Account("other".parse().unwrap());
+        let account = DirectoryChange::Account("acme".parse().unwrap());
+        let stranger = DirectoryChange::Account("other".parse().unwrap());
         for (present, change, kept) in [
-            (true, Change::Key(digest(1)), false),
-            (true, Change::Key(digest(2)), true),
+            (true, DirectoryChange::Key(digest(1)), false),
+            (true, DirectoryChange::Key(digest(2)), true),
             (true, account.clone(), false),
             (true, stranger, true),
-            (false, Change::Key(digest(1)), false),
+            (false, DirectoryChange::Key(digest(1)), false),
             (false, account, true),
         ] {
             let cache = cache();
             keep(&cache, digest(1), present, cache.seen(PLANS));
-            cache.changed(&change);
+            cache.invalidate(&change);
             assert_eq!(cache.find(PLACE, &digest(1), PLANS, at(0)).is_some(), kept, "{present} {change:?}");
         }
     }
@@ -447,7 +447,7 @@ mod tests {
     fn what_was_looked_up_before_a_change_is_not_kept_after_it() {
         let cache = cache();
         let seen = cache.seen(PLANS);
-        cache.changed(&Change::Key(digest(1)));
+        cache.invalidate(&DirectoryChange::Key(digest(1)));
         keep(&cache, digest(1), true, seen);
         assert!(cache.find(PLACE, &digest(1), PLANS, at(0)).is_none());
     }
@@ -479,7 +479,7 @@ mod tests {
             let seen = cache.seen(PLANS);
             cache.keep_present(PLACE, &stored_under(&cache, digest(1), digest(2), seen), seen, at(0));
             assert!(cache.find(PLACE, &digest(2), PLANS, at(0)).is_some());
-            cache.changed(&Change::Key(named));
+            cache.invalidate(&DirectoryChange::Key(named));
             assert!(cache.find(PLACE, &digest(2), PLANS, at(0)).is_none());
         }
     }
@@ -492,7 +492,7 @@ mod tests {
                 keep(&cache, digest(1), true, cache.seen(PLANS));
             }
             assert!(cache.find(PLACE, &digest(1), PLANS, at(0)).is_some());
-            cache.changed(&Change::Key(digest(1)));
+            cache.invalidate(&DirectoryChange::Key(digest(1)));
             assert!(cache.find(PLACE, &digest(1), PLANS, at(0)).is_none());
         }
     }
@@ -502,7 +502,7 @@ mod tests {
         let cache = cache();
         let seen = cache.seen(PLANS);
         let [first, second] = [(); 2].map(|()| principal(&cache, digest(1), seen));
-        let is_believed = |who: &Principal| who.term().is_believed(&digest(1), PLANS, at(0));
+        let is_believed = |who: &Principal| who.term().is_fresh(&digest(1), PLANS, at(0));
         cache.keep_present(PLACE, &first, seen, at(0));
         assert!(is_believed(&first));
         cache.keep_present(PLACE, &second, seen, at(0));
@@ -520,7 +520,7 @@ mod tests {
         assert_eq!(kept.len(), WAYS);
         assert_eq!(cache.sets().len(), WAYS);
         for number in kept {
-            cache.changed(&Change::Key(digest(number)));
+            cache.invalidate(&DirectoryChange::Key(digest(number)));
             assert!(!known(&number));
         }
         assert!(cache.sets().is_empty());
@@ -528,18 +528,18 @@ mod tests {
 
     #[test]
     fn nothing_is_left_of_what_came_too_late_or_went_with_its_account_or_with_everything() {
-        let account = Change::Account("acme".parse().unwrap());
+        let account = DirectoryChange::Account("acme".parse().unwrap());
         for (change, before) in
-            [(Change::Key(digest(1)), true), (account, false), (Change::Everything, false)]
+            [(DirectoryChange::Key(digest(1)), true), (account, false), (DirectoryChange::Everything, false)]
         {
             let cache = cache();
             let seen = cache.seen(PLANS);
             if before {
-                cache.changed(&change);
+                cache.invalidate(&change);
             }
             keep(&cache, digest(1), true, seen);
             assert_eq!(cache.sets().is_empty(), before);
-            cache.changed(&change);
+            cache.invalidate(&change);
             assert!(cache.sets().is_empty(), "{change:?}");
         }
     }
@@ -547,7 +547,7 @@ mod tests {
     #[test]
     fn secrets_are_spread_over_all_sets_and_have_their_place_for_as_long_as_the_process() {
         let (cache, other) = (cache(), self::cache());
-        let places = |cache: &Cache| -> Vec<usize> {
+        let places = |cache: &KeyCache| -> Vec<usize> {
             (0..1000).map(|number| cache.place(&format!("shop_{number}")).set).collect()
         };
         let sets = places(&cache);

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Account, AccountId, Balance, ForeignForm, Grants, KeyId, KeyRecord, KeyState, OperationId, Secret,
+    Account, AccountId, Balance, Grants, ImportedForm, KeyId, KeyRecord, KeyState, OperationId, Secret,
 };
 
 /// A command.
@@ -35,7 +35,7 @@ pub enum Command {
     /// Takes over keys that another system made, by their hashes. All of them or, where one cannot be, none.
     ImportKeys {
         /// What they look like and how they were hashed.
-        form: ForeignForm,
+        form: ImportedForm,
         /// The key of the hash in hexadecimal digits, where it has one and the store does not know it yet.
         hash_key: Option<String>,
         /// The keys.
@@ -439,9 +439,9 @@ pub enum CommandFault {
         operation: OperationId,
     },
     /// The account has not so many credits.
-    NotSoMany,
+    InsufficientCredits,
     /// Credits were to be brought in or taken away without a word on why.
-    NoReason,
+    MissingReason,
     /// A key that does not open was to get another secret, which would not open either.
     KeyNotActive {
         /// As asked for.
@@ -487,8 +487,8 @@ impl fmt::Display for CommandFault {
             CommandFault::NotCharged { operation } => {
                 write!(f, "nothing was charged for an operation `{operation}`, or it was given back before")
             }
-            CommandFault::NotSoMany => f.write_str("there are not so many credits"),
-            CommandFault::NoReason => f.write_str("the reason is empty; say why, for the statement"),
+            CommandFault::InsufficientCredits => f.write_str("there are not so many credits"),
+            CommandFault::MissingReason => f.write_str("the reason is empty; say why, for the statement"),
             CommandFault::KeyNotActive { key, state } => {
                 let mend = match state {
                     KeyState::Revoked => "revoked for good; make another key",

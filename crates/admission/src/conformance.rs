@@ -23,8 +23,9 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::{
-    Account, AccountId, Acquaintance, Admission, Concurrency, Counted, CountsFor, Denial, ForeignForm,
-    Grants, MonthlyCredits, Now, Pepper, Plan, PlanBook, Principal, Quota, Rate, Secret, Settings, Stores,
+    Account, AccountId, Admission, CacheConfig, Concurrency, ConnectionCache, CountsFor, Denial, Grants,
+    ImportedForm, MonthlyCredits, Now, Pepper, Plan, Plans, Principal, Quota, QuotaUnit, Rate, Secret,
+    Stores,
 };
 
 /// A store under test, empty at first.
@@ -51,7 +52,7 @@ pub trait Fixture: Sized {
     fn set_disabled(&self, principal: &Principal, disabled: bool, now: Now);
 
     /// Takes over a key of another system by its SHA-256, for an account that is there.
-    fn import(&self, account: &Account, form: ForeignForm, sha256: [u8; 32], now: Now);
+    fn import(&self, account: &Account, form: ImportedForm, sha256: [u8; 32], now: Now);
 
     /// When the key was used last.
     fn last_used(&self, principal: &Principal) -> Option<Timestamp>;
@@ -102,11 +103,11 @@ pub fn plans() -> Vec<Plan> {
         Plan { rates: vec![rate("burst", 3, 24 * 3600)], ..Plan::named("trickle") },
         Plan { rates: vec![rate("burst", 30, 3)], ..Plan::named("flood") },
         Plan { concurrency: Some(Concurrency::of(one.saturating_add(1))), ..Plan::named("narrow") },
-        Plan { quota: quota(3, Counted::Attempts), ..Plan::named("daily") },
-        Plan { quota: quota(3, Counted::Successes), ..Plan::named("successes") },
+        Plan { quota: quota(3, QuotaUnit::Attempts), ..Plan::named("daily") },
+        Plan { quota: quota(3, QuotaUnit::Successes), ..Plan::named("successes") },
         Plan {
             rates: vec![rate("burst", 10, 10)],
-            quota: quota(2, Counted::Attempts),
+            quota: quota(2, QuotaUnit::Attempts),
             ..Plan::named("both")
         },
         Plan {
@@ -132,20 +133,20 @@ pub fn plans() -> Vec<Plan> {
 }
 
 /// A door in front of the store under test.
-pub struct Bench<F> {
+pub struct StoreUnderTest<F> {
     /// The store.
     pub fixture: F,
     /// The door.
     pub admission: Arc<Admission>,
     /// For each secret a connection over which it always comes.
-    connections: Mutex<HashMap<String, Acquaintance>>,
+    connections: Mutex<HashMap<String, ConnectionCache>>,
 }
 
-impl<F: Fixture> Bench<F> {
+impl<F: Fixture> StoreUnderTest<F> {
     /// A door in front of this store.
     pub fn new(fixture: F) -> Self {
-        let plans = Arc::new(PlanBook::new(plans()));
-        let admission = Admission::new(fixture.stores(), fixture.pepper(), plans, Settings::default());
+        let plans = Arc::new(Plans::new(plans()));
+        let admission = Admission::new(fixture.stores(), fixture.pepper(), plans, CacheConfig::default());
         Self { fixture, admission, connections: Mutex::default() }
     }
 

@@ -116,7 +116,7 @@ pub enum Denial {
     /// A store could not answer. It says nothing about the caller.
     StoreUnavailable {
         /// Which.
-        part: StorePart,
+        part: StoreKind,
         /// For the operator, never for the client.
         cause: StoreError,
     },
@@ -139,7 +139,7 @@ impl Denial {
 
 /// The three stores, by what they promise.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum StorePart {
+pub enum StoreKind {
     /// The key directory.
     Keys,
     /// Rates, concurrency, quota.
@@ -148,7 +148,7 @@ pub enum StorePart {
     Credits,
 }
 
-impl StorePart {
+impl StoreKind {
     /// The denial for trouble with this part.
     pub(crate) fn unavailable(self, cause: StoreError) -> Denial {
         Denial::StoreUnavailable { part: self, cause }

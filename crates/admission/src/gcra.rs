@@ -79,7 +79,7 @@ type Wait = Option<Duration>;
 
 /// What a word says.
 #[derive(Debug, Clone, Copy)]
-struct Seen {
+struct StoredTime {
     word: u64,
     interval: u64,
 }
@@ -87,7 +87,7 @@ struct Seen {
 /// Later than any clock gets: 292 years.
 const LATEST: u64 = u64::MAX >> 1;
 
-impl Seen {
+impl StoredTime {
     fn arrival(self) -> u64 {
         self.word >> 1
     }
@@ -144,7 +144,7 @@ impl Gcra {
                 continue;
             }
             self.intervals[usize::from(seen.word & 1 == 0)].store(spacing.interval, Ordering::Release);
-            let other = Seen { word: seen.word ^ 1, ..seen };
+            let other = StoredTime { word: seen.word ^ 1, ..seen };
             if self.replace(seen, other.with(arrival)) {
                 return;
             }
@@ -178,7 +178,7 @@ impl Gcra {
     }
 
     /// The word, with the interval that it names. The first who comes says which that is.
-    fn seen(&self, spacing: Spacing) -> Seen {
+    fn seen(&self, spacing: Spacing) -> StoredTime {
         let word = self.word.load(Ordering::Acquire);
         let place = &self.intervals[usize::from(word & 1 == 1)];
         let mut interval = place.load(Ordering::Acquire);
@@ -186,10 +186,10 @@ impl Gcra {
             let first = place.compare_exchange(0, spacing.interval, Ordering::AcqRel, Ordering::Acquire);
             interval = first.map_or_else(|other| other, |_| spacing.interval);
         }
-        Seen { word, interval }
+        StoredTime { word, interval }
     }
 
-    fn replace(&self, seen: Seen, word: u64) -> bool {
+    fn replace(&self, seen: StoredTime, word: u64) -> bool {
         self.word.compare_exchange_weak(seen.word, word, Ordering::AcqRel, Ordering::Relaxed).is_ok()
     }
 }

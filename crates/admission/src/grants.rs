@@ -11,29 +11,29 @@ use crate::{Denial, Principal};
 #[serde(deny_unknown_fields)]
 pub struct Grants {
     /// Which operations, by their names in the API's document.
-    pub operations: Coverage,
+    pub operations: Scope,
     /// Which scopes the key has. Without any it can do what asks for none.
     pub scopes: BTreeSet<String>,
     /// Which resources, as `kind:name`.
-    pub resources: Coverage,
+    pub resources: Scope,
 }
 
 /// Everything, or what is listed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Coverage {
+pub enum Scope {
     /// Everything, and what will be added later.
     All,
     /// What is listed.
     Only(BTreeSet<String>),
 }
 
-impl Coverage {
+impl Scope {
     /// Whether the name is covered.
     pub fn covers(&self, name: &str) -> bool {
         match self {
-            Coverage::All => true,
-            Coverage::Only(names) => names.contains(name),
+            Scope::All => true,
+            Scope::Only(names) => names.contains(name),
         }
     }
 }
@@ -41,13 +41,13 @@ impl Coverage {
 impl Default for Grants {
     /// Every operation and resource, no scope.
     fn default() -> Self {
-        Self { operations: Coverage::All, scopes: BTreeSet::new(), resources: Coverage::All }
+        Self { operations: Scope::All, scopes: BTreeSet::new(), resources: Scope::All }
     }
 }
 
 /// What one request asks for.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Requirement<'a> {
+pub struct AccessRequest<'a> {
     /// The operation's name.
     pub operation: Option<&'a str>,
     /// A scope that the key must have.
@@ -73,15 +73,15 @@ pub struct Requirement<'a> {
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// // A key for the operations `list` and `export`, of a plan with the feature `export`.
 /// let (_, caller, _) = shop()?;
-/// let of = |operation, feature| Requirement { operation: Some(operation), feature, ..Requirement::default() };
-/// assert_eq!(permit(&caller, &of("list", None)), Ok(()));
-/// assert_eq!(permit(&caller, &of("export", Some("export"))), Ok(()));
-/// assert!(matches!(permit(&caller, &of("delete", None)), Err(Denial::PermissionOperation)));
-/// assert!(matches!(permit(&caller, &of("list", Some("reports"))), Err(Denial::PlanRequired { .. })));
+/// let of = |operation, feature| AccessRequest { operation: Some(operation), feature, ..AccessRequest::default() };
+/// assert_eq!(authorize(&caller, &of("list", None)), Ok(()));
+/// assert_eq!(authorize(&caller, &of("export", Some("export"))), Ok(()));
+/// assert!(matches!(authorize(&caller, &of("delete", None)), Err(Denial::PermissionOperation)));
+/// assert!(matches!(authorize(&caller, &of("list", Some("reports"))), Err(Denial::PlanRequired { .. })));
 /// # Ok(())
 /// # }
 /// ```
-pub fn permit(principal: &Principal, asked: &Requirement<'_>) -> Result<(), Denial> {
+pub fn authorize(principal: &Principal, asked: &AccessRequest<'_>) -> Result<(), Denial> {
     let plan = principal.plan();
     let grants = &principal.key().grants;
     if !plan.active {

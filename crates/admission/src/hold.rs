@@ -21,11 +21,11 @@ pub struct Hold {
 }
 
 struct Charge {
-    open: Option<Open>,
+    open: Option<OpenHold>,
     balance: Balance,
 }
 
-struct Open {
+struct OpenHold {
     ledger: Arc<dyn Ledger>,
     id: HoldId,
     amount: u64,
@@ -46,12 +46,12 @@ impl Hold {
     }
 
     pub(crate) fn open(ledger: Arc<dyn Ledger>, id: HoldId, amount: u64, balance: Balance) -> Self {
-        let open = Open { ledger, id, amount, is_claimed: false, dropped: Settlement::Release };
+        let open = OpenHold { ledger, id, amount, is_claimed: false, dropped: Settlement::Release };
         Self { charge: Some(Box::new(Charge { open: Some(open), balance })) }
     }
 
     pub(crate) fn claimed(ledger: Arc<dyn Ledger>, id: HoldId, amount: u64, balance: Balance) -> Self {
-        let open = Open { ledger, id, amount, is_claimed: true, dropped: Settlement::Release };
+        let open = OpenHold { ledger, id, amount, is_claimed: true, dropped: Settlement::Release };
         Self { charge: Some(Box::new(Charge { open: Some(open), balance })) }
     }
 
@@ -117,7 +117,7 @@ impl Hold {
         self.settle(Settlement::Release);
     }
 
-    fn undecided(&self) -> Option<&Open> {
+    fn undecided(&self) -> Option<&OpenHold> {
         self.charge.as_ref()?.open.as_ref()
     }
 

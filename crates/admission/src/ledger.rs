@@ -1,14 +1,14 @@
 //! Credits and idempotency: the third store trait and its types.
 //!
 //! A charge is *held* durably before the request goes on, and later *posted* or *released*. What a hold
-//! does to an account's credits is computed by [`Purse`], the same for every store.
+//! does to an account's credits is computed by [`CreditBalance`], the same for every store.
 //!
 //! An operation that the client names (`Idempotency-Key`) is *claimed* together with its hold, in one commit, and
 //! runs once: the claim completes when the hold is posted, with or without the response, and is freed when the hold is
 //! released. A completed claim is never run again while it is remembered; its response is replayed while it is stored.
 
 mod claim;
-mod purse;
+mod credit_balance;
 
 use std::time::Duration;
 
@@ -16,15 +16,18 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use crate::{AccountId, Answer, MonthlyCredits, Now, OperationId, StoreError};
+use crate::{AccountId, MaybeFuture, MonthlyCredits, Now, OperationId, StoreError};
 
-pub use claim::{Claim, ClaimBounds, MAX_RESPONSE, Owner, REMEMBERED, Repeats, StoredResponse};
-pub use purse::{Booking, Expiry, Granted, HoldSource, Insufficient, MonthlyGrant, Purse, Rolled, TooLarge};
+pub use claim::{Claim, ClaimBounds, MAX_RESPONSE, Owner, REMEMBERED, RepeatPolicy, StoredResponse};
+pub use credit_balance::{
+    CreditBalance, Expiry, GrantEntry, HoldSource, Insufficient, MonthlyGrant, Rollover, SettlementEntry,
+    TooLarge,
+};
 
 /// Where credits are kept.
 pub trait Ledger: Send + Sync {
     /// Holds credits. When this says *held*, the hold outlives a crash.
-    fn hold(&self, request: &HoldRequest<'_>) -> Answer<Result<HoldOutcome, StoreError>>;
+    fn hold(&self, request: &HoldRequest<'_>) -> MaybeFuture<Result<HoldOutcome, StoreError>>;
 
     /// Claims an operation that the client has named, and holds its credits, in one commit. A claim of an operation
     /// that costs nothing holds nothing and is settled all the same.
@@ -32,7 +35,8 @@ pub trait Ledger: Send + Sync {
     /// While the operation is remembered, no second claim of it is granted: the outcome says what there is instead.
     /// A claim in flight belongs to its owner. Another owner's whose lease has ended is resolved here, as its outcome is
     /// unknown: the hold is posted, and the claim is completed without a response.
-    fn claim(&self, request: &HoldRequest<'_>, claim: &Claim) -> Answer<Result<HoldOutcome, StoreError>>;
+    fn claim(&self, request: &HoldRequest<'_>, claim: &Claim)
+    -> MaybeFuture<Result<HoldOutcome, StoreError>>;
 
     /// Posts a claimed hold and stores the response, in one commit. Where that cannot be written at once, it is later
     /// posted without the response.
@@ -48,7 +52,7 @@ pub trait Ledger: Send + Sync {
         operation: &OperationId,
         fingerprint: &Fingerprint,
         now: Now,
-    ) -> Answer<Result<Option<StoredResponse>, StoreError>>;
+    ) -> MaybeFuture<Result<Option<StoredResponse>, StoreError>>;
 
     /// Settles a hold, once: a second time changes nothing. The claim of a hold that is posted, of nothing too, is
     /// completed without a response; that of one that is released is freed, and the operation may run again.
@@ -56,7 +60,7 @@ pub trait Ledger: Send + Sync {
     /// It takes its course from the call on, whether or not the answer is awaited, so that it can be called
     /// where nothing can be awaited. Where the store is in trouble it is tried again until the process ends;
     /// a hold that nothing settled counts as posted, and is marked so.
-    fn settle(&self, hold: HoldId, settlement: Settlement) -> Answer<Result<(), StoreError>>;
+    fn settle(&self, hold: HoldId, settlement: Settlement) -> MaybeFuture<Result<(), StoreError>>;
 
     /// The same without an answer, for where nobody waits.
     fn settle_unwatched(&self, hold: HoldId, settlement: Settlement) {
@@ -69,7 +73,7 @@ pub trait Ledger: Send + Sync {
         account: &AccountId,
         monthly: Option<&MonthlyCredits>,
         now: Now,
-    ) -> Answer<Result<Balance, StoreError>>;
+    ) -> MaybeFuture<Result<Balance, StoreError>>;
 }
 
 /// A request for credits.

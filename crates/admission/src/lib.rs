@@ -1,6 +1,6 @@
 //! Who may pass: keys, plans, grants, rate, quota, credits, over store traits.
 //!
-//! [`Admission`] is the door: [`authenticate`](Admission::authenticate) a secret, [`permit`] what the key
+//! [`Admission`] is the door: [`authenticate`](Admission::authenticate) a secret, [`authorize`] what the key
 //! and the plan allow, [`take`](Admission::take) from rates and quota, [`hold`](Admission::hold) credits.
 //! What it does not admit it answers with a [`Denial`]: typed data with no HTTP in it.
 //!
@@ -19,7 +19,7 @@
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let one = NonZeroU32::MIN;
 //! let rate = Rate::new("burst", one, Duration::from_secs(1));
-//! let plans = Arc::new(PlanBook::new([Plan { rates: vec![rate], ..Plan::named("free") }]));
+//! let plans = Arc::new(Plans::new([Plan { rates: vec![rate], ..Plan::named("free") }]));
 //!
 //! let keys = Arc::new(MemoryDirectory::new());
 //! let stores = Stores {
@@ -28,7 +28,7 @@
 //!     credits: Arc::new(MemoryLedger::new()),
 //! };
 //! let pepper = Pepper::from_bytes(&[0; 32]); // In earnest: 32 random bytes, kept apart from the keys.
-//! let admission = Admission::new(stores, pepper.clone(), plans, Settings::default());
+//! let admission = Admission::new(stores, pepper.clone(), plans, CacheConfig::default());
 //!
 //! let now = Clock::start().now();
 //! let account = Account { id: AccountId::generate(), name: "Acme".into(), plan: "free".into() };
@@ -37,7 +37,7 @@
 //!     id: KeyId::generate(),
 //!     account: account.id.clone(),
 //!     api: "shop".into(),
-//!     hint: "shop".into(),
+//!     prefix: "shop".into(),
 //!     created: now.wall,
 //!     expires: None,
 //!     revoked: None,
@@ -49,7 +49,7 @@
 //!
 //! // In a service these answers are awaited with `wait`.
 //! let principal = admission.authenticate(secret.expose(), "shop", "shop", now).block().unwrap();
-//! assert!(permit(&principal, &Requirement { operation: Some("list"), ..Requirement::default() }).is_ok());
+//! assert!(authorize(&principal, &AccessRequest { operation: Some("list"), ..AccessRequest::default() }).is_ok());
 //! let first = admission.take(&principal, &Demand::ONE, now).block();
 //! assert!(first.is_ok());
 //! let second = admission.take(&principal, &Demand::ONE, now).block();
@@ -58,67 +58,69 @@
 //! # }
 //! ```
 //!
-//! [`Admission::take`] has an example of limits, [`Admission::hold`] of credits, [`permit`] of grants.
+//! [`Admission::take`] has an example of limits, [`Admission::hold`] of credits, [`authorize`] of grants.
 
-mod acquaintance;
 mod admission;
-mod answer;
 mod atomic;
 mod cache;
 mod calendar;
 mod command;
 #[doc(hidden)]
 pub mod conformance;
+mod connection_cache;
 mod denial;
-mod fetch;
-mod foreign;
 mod gcra;
 mod grants;
 mod hold;
 mod identity;
+mod imported;
 mod ledger;
 mod limits;
 mod lockout;
 #[cfg(all(test, loom))]
 mod loom_tests;
+mod maybe_future;
 pub mod memory;
 mod now;
+mod permit;
 mod plan;
+mod prefetch;
 mod principal;
 mod record;
 mod secret;
-mod taken;
 mod throttle;
 
-pub use acquaintance::Acquaintance;
-pub use admission::{Admission, Claimed, Settings, Stores};
-pub use answer::{Answer, StoreError, block_on};
+pub use admission::{Admission, CacheConfig, Claimed, Stores};
 pub use cache::CacheBounds;
 pub use calendar::{Month, Period};
 pub use command::{
     AccountStatement, Check, Command, CommandFault, ImportedKey, IssuedKey, KeySummary, Page, Reply,
     RotatedKey, StatementEntry, StatementKind,
 };
-pub use denial::{Denial, StorePart};
-pub use foreign::{ForeignForm, ForeignForms, ForeignHash, ForeignKey};
+pub use connection_cache::ConnectionCache;
+pub use denial::{Denial, StoreKind};
 pub use gcra::{Gcra, Spacing};
-pub use grants::{Coverage, Grants, Requirement, permit};
+pub use grants::{AccessRequest, Grants, Scope, authorize};
 pub use hold::Hold;
 pub use identity::{AccountId, InvalidId, KeyId, OperationId};
+pub use imported::{ForeignKey, ImportedForm, ImportedForms, ImportedHash};
 pub use ledger::{
-    Balance, Booking, Charge, Claim, ClaimBounds, Expiry, Fingerprint, Granted, HoldId, HoldOutcome,
-    HoldRequest, HoldSource, Insufficient, Ledger, MAX_RESPONSE, MonthlyGrant, Owner, Purse, REMEMBERED,
-    Repeats, Rolled, Settlement, StoredResponse, TooLarge, wait_for,
+    Balance, Charge, Claim, ClaimBounds, CreditBalance, Expiry, Fingerprint, GrantEntry, HoldId, HoldOutcome,
+    HoldRequest, HoldSource, Insufficient, Ledger, MAX_RESPONSE, MonthlyGrant, Owner, REMEMBERED,
+    RepeatPolicy, Rollover, Settlement, SettlementEntry, StoredResponse, TooLarge, wait_for,
 };
 pub use limits::{
-    Counters, Demand, Exceeded, LimitKind, LimitState, LocalCounters, Meter, QuotaUse, Receipt, Report,
-    Taking,
+    AcquireResult, Counters, Demand, Exceeded, LimitKind, LimitState, LocalCounters, Meter, QuotaUse,
+    Receipt, Report,
 };
 pub use lockout::{Configured, ConfiguredApi, FirstOf, Lockout, LockoutReason};
+pub use maybe_future::{MaybeFuture, StoreError, block_on};
 pub use now::{Clock, Now};
-pub use plan::{Concurrency, Counted, CountsFor, MonthlyCredits, Plan, PlanBook, Quota, Rate};
+pub use permit::LimitPermit;
+pub use plan::{Concurrency, CountsFor, MonthlyCredits, Plan, Plans, Quota, QuotaUnit, Rate};
 pub use principal::Principal;
-pub use record::{Account, Change, Credential, KeyDirectory, KeyRecord, KeyState, Watch};
+pub use record::{
+    Account, Credential, DirectoryChange, InvalidationListener, KeyDirectory, KeyRecord, KeyState,
+};
 pub use secret::{Candidates, Digest, Malformed, NoRandomness, Pepper, Secret, is_prefix};
-pub use taken::Taken;
 pub use throttle::{Attempt, FailureThrottle};

@@ -48,7 +48,7 @@ impl Demand<'_> {
 }
 
 /// What becomes of an attempt to take: trouble, refused, taken.
-pub type Taking = Result<Result<Box<Receipt>, Exceeded>, StoreError>;
+pub type AcquireResult = Result<Result<Box<Receipt>, Exceeded>, StoreError>;
 
 /// What was taken, as needed to give it back.
 #[derive(Debug, Clone, PartialEq, Eq)]

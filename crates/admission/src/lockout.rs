@@ -9,7 +9,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{AccountId, Coverage, ForeignForm, ForeignHash, Grants, KeyId};
+use crate::{AccountId, Grants, ImportedForm, ImportedHash, KeyId, Scope};
 
 /// What a configuration knows, as far as a store names it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -163,7 +163,7 @@ impl Configured {
         &self,
         api: &str,
         prefix: &str,
-        forms: &[ForeignForm],
+        forms: &[ImportedForm],
         has_hash_key: impl Fn(&str) -> bool,
     ) -> Option<LockoutReason> {
         let Some(known) = self.apis.get(api) else {
@@ -176,8 +176,8 @@ impl Configured {
         let mut missing = None;
         for form in forms.iter().filter(|form| form.api == api && form.prefix == prefix) {
             match &form.hash {
-                ForeignHash::HmacSha256(name) if !has_hash_key(name) => missing = Some(name.clone()),
-                ForeignHash::Sha256 | ForeignHash::HmacSha256(_) => return None,
+                ImportedHash::HmacSha256(name) if !has_hash_key(name) => missing = Some(name.clone()),
+                ImportedHash::Sha256 | ImportedHash::HmacSha256(_) => return None,
             }
         }
         Some(match missing {
@@ -196,7 +196,7 @@ impl Configured {
             return None;
         }
         if covered.peek().is_none() {
-            let Coverage::Only(operations) = &grants.operations else { return None };
+            let Scope::Only(operations) = &grants.operations else { return None };
             return Some(LockoutReason::UnknownOperations {
                 api: api.to_owned(),
                 operations: few(operations),
@@ -230,20 +230,20 @@ mod tests {
 
     #[test]
     fn a_prefix_opens_or_the_reason_is_named() {
-        let form = |prefix: &str, hash| ForeignForm {
+        let form = |prefix: &str, hash| ImportedForm {
             api: "shop".into(),
             prefix: prefix.into(),
             shortest: 20,
             longest: 30,
             hash,
         };
-        let hmac = |name: &str| ForeignHash::HmacSha256(name.to_owned());
+        let hmac = |name: &str| ImportedHash::HmacSha256(name.to_owned());
         let forms = [
-            form("sk_", ForeignHash::Sha256),
+            form("sk_", ImportedHash::Sha256),
             form("old", hmac("known")),
             form("lost", hmac("lost")),
             form("both", hmac("lost")),
-            form("both", ForeignHash::Sha256),
+            form("both", ImportedHash::Sha256),
         ];
         for (api, prefix, expected) in [
             ("shop", "shop_live", None),
@@ -269,9 +269,9 @@ mod tests {
 
     #[test]
     fn grants_and_plans_open_or_the_reason_is_named() {
-        let only = |names: &[&str]| Coverage::Only(names.iter().map(|name| (*name).to_owned()).collect());
+        let only = |names: &[&str]| Scope::Only(names.iter().map(|name| (*name).to_owned()).collect());
         for (operations, scopes, status, is_severe) in [
-            (Coverage::All, &[][..], None, false),
+            (Scope::All, &[][..], None, false),
             (only(&["list"]), &[], None, false),
             (only(&["gone", "list"]), &[], None, false),
             (only(&["gone"]), &["export"], Some(403), true),
@@ -280,7 +280,7 @@ mod tests {
             (only(&["export", "delete"]), &[], Some(403), false),
         ] {
             let scopes = scopes.iter().map(|scope| (*scope).to_owned()).collect();
-            let grants = Grants { operations, scopes, resources: Coverage::All };
+            let grants = Grants { operations, scopes, resources: Scope::All };
             let found = configured().of_grants("shop", &grants);
             assert_eq!(found.as_ref().map(LockoutReason::status), status, "{grants:?}");
             assert_eq!(found.is_some_and(|reason| reason.is_severe()), is_severe, "{grants:?}");

@@ -80,14 +80,14 @@ pub struct Quota {
     /// Whose days they are. Another zone takes effect when the day under way ends.
     pub zone: TimeZone,
     /// What is counted.
-    pub counts: Counted,
+    pub counts: QuotaUnit,
     /// In the shadow: it decides and is recorded, and refuses nobody.
     pub shadow: bool,
 }
 
 /// What a quota counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Counted {
+pub enum QuotaUnit {
     /// Every request that gets as far as the limits.
     Attempts,
     /// Those that succeed: the others are given back when their outcome is known.
@@ -150,7 +150,7 @@ impl Concurrency {
 impl Quota {
     /// So many requests, whatever becomes of them, in each day of the zone.
     pub fn daily(requests: u64, zone: TimeZone) -> Self {
-        Self { requests, zone, counts: Counted::Attempts, shadow: false }
+        Self { requests, zone, counts: QuotaUnit::Attempts, shadow: false }
     }
 
     /// The day around `moment`.
@@ -173,12 +173,12 @@ impl MonthlyCredits {
 
 /// The plans in force. Swapped as a whole when the configuration is loaded again.
 #[derive(Debug)]
-pub struct PlanBook {
+pub struct Plans {
     plans: ArcSwap<HashMap<String, Arc<Plan>>>,
     revision: AtomicU64,
 }
 
-impl PlanBook {
+impl Plans {
     /// A book of these plans; of two with one name the later counts.
     pub fn new(plans: impl IntoIterator<Item = Plan>) -> Self {
         Self { plans: ArcSwap::from_pointee(by_name(plans)), revision: AtomicU64::new(0) }

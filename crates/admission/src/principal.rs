@@ -7,7 +7,7 @@ use std::sync::{Arc, OnceLock};
 
 use jiff::Timestamp;
 
-use crate::cache::{Remembered, Term};
+use crate::cache::{EntryMeta, Remembered};
 use crate::{Account, Credential, Demand, Denial, KeyRecord, Meter, Now, Plan, Report};
 
 /// Who is calling: the key, its account, the account's plan, and the counters of both.
@@ -16,7 +16,7 @@ use crate::{Account, Credential, Demand, Denial, KeyRecord, Meter, Now, Plan, Re
 /// who hold it, and nothing that is asked leads further than to the account's counts; the rest is for those who want
 /// to know more.
 pub struct Principal {
-    term: Term,
+    term: EntryMeta,
     /// Before this moment the key is active, if it is for this API; from then on, the credential says why not.
     opens_until: Nanoseconds,
     /// For which API. One text for all keys of an API.
@@ -47,7 +47,7 @@ impl From<Timestamp> for Nanoseconds {
 const TELL_EVERY: i64 = 60;
 
 impl Principal {
-    pub(crate) fn new(term: Term, api: Arc<str>, credential: Arc<Credential>, meter: Meter) -> Self {
+    pub(crate) fn new(term: EntryMeta, api: Arc<str>, credential: Arc<Credential>, meter: Meter) -> Self {
         let key = &credential.key;
         let opens_until = if key.revoked.is_some() || key.disabled.is_some() {
             Nanoseconds(i64::MIN)
@@ -77,7 +77,7 @@ impl Principal {
 
     /// What one who serves this caller makes of it, made once and kept as long as the principal: the form in which
     /// others are told who is calling. `None` where something of another type is kept already.
-    pub fn kept<T: Any + Send + Sync>(&self, make: impl FnOnce(&Self) -> T) -> Option<&T> {
+    pub fn extension<T: Any + Send + Sync>(&self, make: impl FnOnce(&Self) -> T) -> Option<&T> {
         self.more.kept.get_or_init(|| Box::new(make(self))).downcast_ref()
     }
 
@@ -93,7 +93,7 @@ impl Principal {
     }
 
     /// Whether it is time to write down that the key has been used; for one of those who ask at once.
-    pub(crate) fn is_use_news(&self, at: Timestamp) -> bool {
+    pub(crate) fn should_record_use(&self, at: Timestamp) -> bool {
         let (told, at) = (self.told.load(Ordering::Relaxed), at.as_second());
         at.saturating_sub(told) >= TELL_EVERY
             && self.told.compare_exchange(told, at, Ordering::Relaxed, Ordering::Relaxed).is_ok()
@@ -108,7 +108,7 @@ impl Principal {
     }
 
     /// Whether the key opens this API at this moment.
-    pub(crate) fn opens(&self, api: &str, at: Timestamp) -> bool {
+    pub(crate) fn is_valid_for(&self, api: &str, at: Timestamp) -> bool {
         Nanoseconds::from(at) < self.opens_until && *self.api == *api
     }
 }
@@ -116,11 +116,11 @@ impl Principal {
 impl Remembered for Principal {
     const BEYOND: usize = Meter::TOUCHED;
 
-    fn term(&self) -> &Term {
+    fn term(&self) -> &EntryMeta {
         &self.term
     }
 
-    fn beyond(&self) -> usize {
+    fn prefetch_addr(&self) -> usize {
         self.meter.counts_address()
     }
 }

@@ -6,19 +6,19 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::{AccountId, Answer, Candidates, Digest, ForeignForms, Grants, KeyId, StoreError};
+use crate::{AccountId, Candidates, Digest, Grants, ImportedForms, KeyId, MaybeFuture, StoreError};
 
 /// Looks keys up by their digests.
 pub trait KeyDirectory: Send + Sync {
     /// The key with one of these digests, in whatever state, or `None` where there is none. Trouble is an
     /// error, never `None`: nobody is told that a key is unknown because a disk is full.
-    fn find(&self, digests: &Candidates) -> Answer<Result<Option<Arc<Credential>>, StoreError>>;
+    fn find(&self, digests: &Candidates) -> MaybeFuture<Result<Option<Arc<Credential>>, StoreError>>;
 
     /// Has `watcher` told of every change, before the change is acknowledged to whoever made it.
-    fn watch(&self, watcher: Arc<dyn Watch>);
+    fn watch(&self, watcher: Arc<dyn InvalidationListener>);
 
     /// The forms of keys that other systems made and whose hashes were imported; none where nothing was.
-    fn foreign(&self) -> Option<Arc<ForeignForms>> {
+    fn foreign(&self) -> Option<Arc<ImportedForms>> {
         None
     }
 
@@ -35,14 +35,14 @@ pub trait KeyDirectory: Send + Sync {
 }
 
 /// Is told of changes, so that nothing outdated stays in a cache.
-pub trait Watch: Send + Sync {
+pub trait InvalidationListener: Send + Sync {
     /// Must be quick and must not call the store.
-    fn changed(&self, change: &Change);
+    fn invalidate(&self, change: &DirectoryChange);
 }
 
 /// What has changed in a directory.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Change {
+pub enum DirectoryChange {
     /// The key with this digest: made, revoked, or otherwise.
     Key(Digest),
     /// The account, and with it all that is known of its keys.
@@ -85,7 +85,7 @@ pub struct KeyRecord {
     /// For which API.
     pub api: String,
     /// The public prefix of the secret, and nothing beyond it.
-    pub hint: String,
+    pub prefix: String,
     /// When it was made.
     pub created: Timestamp,
     /// From when on it is expired.

@@ -9,7 +9,7 @@ use std::time::Duration;
 use demur_admission::conformance::Fixture;
 use demur_admission::memory::{MemoryDirectory, MemoryLedger};
 use demur_admission::{
-    Account, AccountId, ForeignForm, ForeignForms, Grants, KeyId, KeyRecord, LocalCounters, Now, Pepper,
+    Account, AccountId, Grants, ImportedForm, ImportedForms, KeyId, KeyRecord, LocalCounters, Now, Pepper,
     Principal, Secret, Stores,
 };
 use jiff::Timestamp;
@@ -57,10 +57,10 @@ impl Fixture for Memory {
         assert!(self.keys.change(&principal.key().id, set));
     }
 
-    fn import(&self, account: &Account, form: ForeignForm, sha256: [u8; 32], now: Now) {
+    fn import(&self, account: &Account, form: ImportedForm, sha256: [u8; 32], now: Now) {
         let digest = self.pepper().imported_digest(&sha256).unwrap();
         self.keys.insert(digest, record(account, None, Grants::default(), now), account.clone());
-        self.keys.accept_foreign(ForeignForms { forms: vec![form], keys: Vec::new() });
+        self.keys.accept_foreign(ImportedForms { forms: vec![form], keys: Vec::new() });
     }
 
     fn last_used(&self, principal: &Principal) -> Option<Timestamp> {
@@ -89,7 +89,7 @@ fn record(account: &Account, expires: Option<Timestamp>, grants: Grants, now: No
         id: KeyId::generate(),
         account: account.id.clone(),
         api: "shop".into(),
-        hint: "shop".into(),
+        prefix: "shop".into(),
         created: now.wall,
         expires,
         revoked: None,

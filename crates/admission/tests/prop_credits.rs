@@ -1,6 +1,6 @@
 //! The purse against a model with one number, and its own invariant at every step.
 
-use demur_admission::{HoldSource, MonthlyCredits, Purse, Rolled, Settlement};
+use demur_admission::{CreditBalance, HoldSource, MonthlyCredits, Rollover, Settlement};
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
@@ -33,20 +33,20 @@ proptest! {
     fn a_purse_is_sound_at_every_step(steps in steps(), amount in 0_u64..200, grant_day in 1_u8..=28) {
         let monthly = MonthlyCredits { amount, grant_day, zone: TimeZone::UTC };
         let mut wall: Timestamp = "2026-01-15T00:00:00Z".parse().unwrap();
-        let mut purse = Purse::default();
+        let mut purse = CreditBalance::default();
         let mut holds: Vec<HoldSource> = Vec::new();
         let (mut granted, mut posted) = (0, 0);
         let mut last_month = None;
         for step in steps {
             let before = purse.expired;
-            let rolled = purse.roll(Some(&monthly), wall);
+            let rolled = purse.roll_period(Some(&monthly), wall);
             prop_assert_eq!(rolled.expired.map_or(0, |expiry| expiry.amount), purse.expired - before);
             if let Some(grant) = rolled.granted {
                 prop_assert!(Some(grant.month.begins) > last_month, "granted twice");
                 last_month = Some(grant.month.begins);
                 granted += grant.amount;
             }
-            prop_assert_eq!(purse.roll(Some(&monthly), wall), Rolled::default());
+            prop_assert_eq!(purse.roll_period(Some(&monthly), wall), Rollover::default());
             let before = purse.available();
             match step {
                 Step::Wait(hours) => wall += SignedDuration::from_hours(hours),
@@ -90,12 +90,12 @@ proptest! {
         changes in prop::collection::vec((0_i64..300, prop::option::of(0_u64..200), 0_u64..30), 1..60),
     ) {
         let mut wall: Timestamp = "2026-01-01T00:00:00Z".parse().unwrap();
-        let mut purse = Purse::default();
+        let mut purse = CreditBalance::default();
         let mut largest = std::collections::BTreeMap::<_, u64>::new();
         for (hours, amount, spent) in changes {
             wall += SignedDuration::from_hours(hours);
             let monthly = amount.map(|amount| MonthlyCredits { amount, grant_day: 1, zone: TimeZone::UTC });
-            purse.roll(monthly.as_ref(), wall);
+            purse.roll_period(monthly.as_ref(), wall);
             if let Some(monthly) = &monthly {
                 let most = largest.entry(monthly.month(wall).begins).or_default();
                 *most = monthly.amount.max(*most);
@@ -116,11 +116,11 @@ fn a_change_of_zone_grants_no_month_twice() -> Result<(), jiff::Error> {
     let monthly =
         |zone: &str| TimeZone::get(zone).map(|zone| MonthlyCredits { amount: 100, grant_day: 1, zone });
     let (tokyo, utc) = (monthly("Asia/Tokyo")?, monthly("UTC")?);
-    let mut purse = Purse::default();
-    assert!(purse.roll(Some(&tokyo), "2026-11-20T00:00:00Z".parse()?).granted.is_some());
-    assert!(purse.roll(Some(&utc), "2026-11-30T16:00:00Z".parse()?).granted.is_none());
+    let mut purse = CreditBalance::default();
+    assert!(purse.roll_period(Some(&tokyo), "2026-11-20T00:00:00Z".parse()?).granted.is_some());
+    assert!(purse.roll_period(Some(&utc), "2026-11-30T16:00:00Z".parse()?).granted.is_none());
     assert_eq!((purse.available(), purse.expired), (0, 100));
-    assert!(purse.roll(Some(&utc), "2026-12-01T00:00:00Z".parse()?).granted.is_some());
+    assert!(purse.roll_period(Some(&utc), "2026-12-01T00:00:00Z".parse()?).granted.is_some());
     assert!(purse.is_sound());
     Ok(())
 }

@@ -14,9 +14,9 @@ use clap::{Arg, Command, CommandFactory, FromArgMatches, Parser, Subcommand, Val
 #[command(name = "demur", version, arg_required_else_help = true, after_help = AFTER_HELP)]
 pub(crate) struct Args {
     /// How results are printed: human, json.
-    #[arg(long, global = true, value_enum, default_value_t = Format::Human)]
+    #[arg(long, global = true, value_enum, default_value_t = OutputFormat::Human)]
     #[arg(hide_possible_values = true, help_heading = GLOBAL, display_order = 100)]
-    pub(crate) format: Format,
+    pub(crate) format: OutputFormat,
     /// When to use colours: auto, always, never. NO_COLOR is respected.
     #[arg(long, global = true, value_enum, default_value_t = Color::Auto)]
     #[arg(hide_possible_values = true, help_heading = GLOBAL, display_order = 101)]
@@ -25,7 +25,7 @@ pub(crate) struct Args {
     #[arg(long, short, global = true, help_heading = GLOBAL, display_order = 102)]
     pub(crate) quiet: bool,
     #[command(subcommand)]
-    pub(crate) verb: Verb,
+    pub(crate) verb: CliCommand,
 }
 
 impl Args {
@@ -61,7 +61,7 @@ const GLOBAL: &str = "Global options";
 const AFTER_HELP: &str = "Begin with `demur demo`: five example APIs behind one gateway, nothing to install.";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Format {
+pub(crate) enum OutputFormat {
     /// For people.
     Human,
     /// For programs.
@@ -79,7 +79,7 @@ pub(crate) enum Color {
 }
 
 #[derive(Debug, Subcommand)]
-pub(crate) enum Verb {
+pub(crate) enum CliCommand {
     /// Starts five example APIs and a gateway in front of them.
     Demo(DemoArgs),
     /// Serves the APIs of a configuration file.
@@ -92,13 +92,13 @@ pub(crate) enum Verb {
     Schema(SchemaArgs),
     /// Writes code out of a contract.
     #[command(subcommand)]
-    Generate(GenerateVerb),
+    Generate(GenerateCommand),
     /// Makes, lists, changes and revokes API keys.
     #[command(subcommand)]
-    Keys(KeysVerb),
+    Keys(KeysCommand),
     /// Makes, lists and changes accounts; their credits, and the books.
     #[command(subcommand)]
-    Accounts(AccountsVerb),
+    Accounts(AccountsCommand),
 }
 
 #[derive(Debug, clap::Args)]
@@ -173,7 +173,7 @@ pub(crate) struct CheckArgs {
 }
 
 #[derive(Debug, Subcommand)]
-pub(crate) enum GenerateVerb {
+pub(crate) enum GenerateCommand {
     /// Typed errors in Rust: to be raised by a service, or matched by a client.
     Rust {
         /// A contract: a file, or the name of one that is built in.
@@ -205,7 +205,7 @@ pub(crate) struct StoreArgs {
 }
 
 #[derive(Debug, Subcommand)]
-pub(crate) enum KeysVerb {
+pub(crate) enum KeysCommand {
     /// Makes a key and shows its secret, this once.
     Create(CreateKeyArgs),
     /// Lists keys, without their secrets.
@@ -338,7 +338,7 @@ pub(crate) struct CreateKeyArgs {
 }
 
 #[derive(Debug, Subcommand)]
-pub(crate) enum AccountsVerb {
+pub(crate) enum AccountsCommand {
     /// Makes an account.
     Create {
         #[command(flatten)]
@@ -462,7 +462,7 @@ mod tests {
     use super::*;
 
     /// An option somewhere in the tree of commands.
-    struct Known {
+    struct KnownOption {
         command: String,
         variable: Option<String>,
         is_without: bool,
@@ -471,13 +471,13 @@ mod tests {
         name: String,
     }
 
-    fn options(command: &Command, path: &str) -> Vec<Known> {
+    fn options(command: &Command, path: &str) -> Vec<KnownOption> {
         let path = format!("{path} {}", command.get_name());
         let own = command.get_arguments().filter_map(|argument| {
             let help = argument.get_help().map(ToString::to_string).unwrap_or_default();
             let taken = argument.get_num_args().map(|range| (range.min_values(), range.max_values()));
             let values = argument.get_default_values().iter();
-            Some(Known {
+            Some(KnownOption {
                 command: path.clone(),
                 variable: argument.get_env().map(|variable| variable.to_string_lossy().into_owned()),
                 is_without: is_without_variable(argument),
@@ -494,7 +494,7 @@ mod tests {
     }
 
     /// As clap sees them when it reads a command line: global options are at every command.
-    fn all() -> Vec<Known> {
+    fn all() -> Vec<KnownOption> {
         let mut command = with_variables(Args::command());
         command.build();
         options(&command, "")
@@ -504,7 +504,7 @@ mod tests {
     fn every_option_has_a_variable_or_is_named_as_one_that_must_not() {
         let options = all();
         assert!(options.len() > 40);
-        for Known { command, variable, is_without, name, .. } in options {
+        for KnownOption { command, variable, is_without, name, .. } in options {
             match name.as_str() {
                 "help" | "version" => {}
                 _ if is_without => assert_eq!(variable, None, "{command} --{name}"),
@@ -522,7 +522,7 @@ mod tests {
     #[test]
     fn no_variable_has_two_meanings() {
         let mut meanings = std::collections::BTreeMap::new();
-        for Known { command, variable, meaning, name, .. } in all() {
+        for KnownOption { command, variable, meaning, name, .. } in all() {
             let Some(variable) = variable else { continue };
             assert!(!OTHERS.contains(&variable.as_str()), "{command} --{name}");
             let (first, at) =

@@ -9,9 +9,9 @@ use demur_source::Diagnostics;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Exit {
     /// All is well.
-    Fine,
+    Ok,
     /// The command ran, and what it looked at is not as it should be.
-    Findings,
+    ProblemsFound,
     /// The command was not understood, or asks for what does not exist.
     Usage,
     /// The configuration cannot be loaded.
@@ -23,8 +23,8 @@ pub(crate) enum Exit {
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
         ExitCode::from(match exit {
-            Exit::Fine => 0,
-            Exit::Findings => 1,
+            Exit::Ok => 0,
+            Exit::ProblemsFound => 1,
             Exit::Usage => 2,
             Exit::Configuration => 3,
             Exit::Unavailable => 4,
@@ -34,7 +34,7 @@ impl From<Exit> for ExitCode {
 
 /// Why a command could not do its work.
 #[derive(Debug)]
-pub(crate) enum Failure {
+pub(crate) enum CommandFailure {
     /// What was asked for does not exist or makes no sense.
     Usage { message: String, help: Option<String> },
     /// Mistakes in files, all of them.
@@ -45,32 +45,32 @@ pub(crate) enum Failure {
     Refused { message: String },
 }
 
-impl Failure {
+impl CommandFailure {
     pub(crate) fn usage(message: impl Into<String>, help: impl Into<Option<String>>) -> Self {
-        Failure::Usage { message: message.into(), help: help.into() }
+        CommandFailure::Usage { message: message.into(), help: help.into() }
     }
 
     pub(crate) fn unavailable(message: impl Into<String>, help: impl Into<Option<String>>) -> Self {
-        Failure::Unavailable { message: message.into(), help: help.into() }
+        CommandFailure::Unavailable { message: message.into(), help: help.into() }
     }
 
     pub(crate) fn exit(&self) -> Exit {
         match self {
-            Failure::Usage { .. } => Exit::Usage,
-            Failure::Configuration(_) => Exit::Configuration,
-            Failure::Unavailable { .. } => Exit::Unavailable,
-            Failure::Refused { .. } => Exit::Findings,
+            CommandFailure::Usage { .. } => Exit::Usage,
+            CommandFailure::Configuration(_) => Exit::Configuration,
+            CommandFailure::Unavailable { .. } => Exit::Unavailable,
+            CommandFailure::Refused { .. } => Exit::ProblemsFound,
         }
     }
 }
 
-impl fmt::Display for Failure {
+impl fmt::Display for CommandFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Failure::Usage { message, .. }
-            | Failure::Unavailable { message, .. }
-            | Failure::Refused { message } => f.write_str(message),
-            Failure::Configuration(found) => found.fmt(f),
+            CommandFailure::Usage { message, .. }
+            | CommandFailure::Unavailable { message, .. }
+            | CommandFailure::Refused { message } => f.write_str(message),
+            CommandFailure::Configuration(found) => found.fmt(f),
         }
     }
 }

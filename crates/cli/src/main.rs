@@ -12,7 +12,7 @@ mod output;
 mod serving;
 mod standing;
 
-use args::{Args, Verb};
+use args::{Args, CliCommand};
 
 /// A request allocates many small pieces on one thread and frees them there. Of those that were tried this one costs
 /// least time, and least memory for a connection that is idle.
@@ -23,14 +23,14 @@ fn main() -> std::process::ExitCode {
     let args = Args::from_process();
     let output = output::Output::new(args.format, args.color, args.quiet);
     let done = match args.verb {
-        Verb::Demo(demo) => demo::run(&demo, &output),
-        Verb::Serve(serve) => commands::serve::run(&serve, &output),
-        Verb::Check(check) => commands::check::run(&check, &output),
-        Verb::Init(init) => commands::init::run(&init, &output),
-        Verb::Schema(schema) => commands::schema::run(&schema, &output),
-        Verb::Generate(verb) => commands::generate::run(&verb, &output),
-        Verb::Keys(keys) => commands::keys::run(&keys, &output),
-        Verb::Accounts(accounts) => commands::accounts::run(&accounts, &output),
+        CliCommand::Demo(demo) => demo::run(&demo, &output),
+        CliCommand::Serve(serve) => commands::serve::run(&serve, &output),
+        CliCommand::Check(check) => commands::check::run(&check, &output),
+        CliCommand::Init(init) => commands::init::run(&init, &output),
+        CliCommand::Schema(schema) => commands::schema::run(&schema, &output),
+        CliCommand::Generate(verb) => commands::generate::run(&verb, &output),
+        CliCommand::Keys(keys) => commands::keys::run(&keys, &output),
+        CliCommand::Accounts(accounts) => commands::accounts::run(&accounts, &output),
     };
     match done {
         Ok(exit) => exit.into(),

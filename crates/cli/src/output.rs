@@ -9,24 +9,24 @@ use miette::{GraphicalReportHandler, GraphicalTheme, LabeledSpan, NamedSource, S
 use serde::Serialize;
 use serde_json::json;
 
-use crate::args::{Color, Format};
-use crate::exit::Failure;
+use crate::args::{Color, OutputFormat};
+use crate::exit::CommandFailure;
 
 /// Where and how things are printed.
 pub(crate) struct Output {
-    format: Format,
+    format: OutputFormat,
     color: bool,
     quiet: bool,
 }
 
 /// What a command has to say of something, to people and to programs.
-pub(crate) struct About {
+pub(crate) struct OutputSubject {
     pub(crate) human: String,
     pub(crate) value: serde_json::Value,
 }
 
 impl Output {
-    pub(crate) fn new(format: Format, color: Color, quiet: bool) -> Self {
+    pub(crate) fn new(format: OutputFormat, color: Color, quiet: bool) -> Self {
         let color = match color {
             Color::Always => true,
             Color::Never => false,
@@ -36,7 +36,7 @@ impl Output {
     }
 
     pub(crate) fn is_json(&self) -> bool {
-        self.format == Format::Json
+        self.format == OutputFormat::Json
     }
 
     pub(crate) fn has_color(&self) -> bool {
@@ -46,8 +46,8 @@ impl Output {
     /// A result: text for people, or the same as JSON. A reader that has gone away is no trouble of ours.
     pub(crate) fn result(&self, human: &str, value: &impl Serialize) {
         let text = match self.format {
-            Format::Human => visible(human, KEPT).into_owned(),
-            Format::Json => json_line(value),
+            OutputFormat::Human => visible(human, KEPT).into_owned(),
+            OutputFormat::Json => json_line(value),
         };
         let mut stdout = io::stdout().lock();
         let _ = writeln!(stdout, "{text}");
@@ -56,7 +56,7 @@ impl Output {
 
     /// What was found in a file, and what stands in it where it is sound. For programs that is one document on standard
     /// output, whether there are mistakes or not.
-    pub(crate) fn findings(&self, found: &Diagnostics, about: Option<About>) {
+    pub(crate) fn findings(&self, found: &Diagnostics, about: Option<OutputSubject>) {
         if self.is_json() {
             let mut value = about.map_or_else(|| json!({}), |about| about.value);
             value["diagnostics"] = all_as_json(found);
@@ -78,16 +78,16 @@ impl Output {
     }
 
     /// Why a command could not do its work. Never silent.
-    pub(crate) fn failure(&self, failure: &Failure) {
+    pub(crate) fn failure(&self, failure: &CommandFailure) {
         let (message, help) = match failure {
-            Failure::Configuration(found) => {
+            CommandFailure::Configuration(found) => {
                 self.diagnostics(found);
                 return;
             }
-            Failure::Usage { message, help } | Failure::Unavailable { message, help } => {
+            CommandFailure::Usage { message, help } | CommandFailure::Unavailable { message, help } => {
                 (message, help.clone())
             }
-            Failure::Refused { message } => (message, None),
+            CommandFailure::Refused { message } => (message, None),
         };
         let mut stderr = io::stderr().lock();
         if self.is_json() {
@@ -111,7 +111,7 @@ impl Output {
         let handler = GraphicalReportHandler::new_themed(theme).with_width(100);
         for diagnostic in found.iter() {
             let mut text = String::new();
-            let shown = Shown::new(diagnostic);
+            let shown = Sanitized::new(diagnostic);
             if handler.render_report(&mut text, &shown).is_err() {
                 text = visible(&diagnostic.to_string(), KEPT).into_owned();
             }
@@ -172,13 +172,13 @@ fn as_json(diagnostic: &Diagnostic) -> serde_json::Value {
 
 /// A diagnostic as miette shows it, with nothing in it that steers a terminal.
 #[derive(Debug)]
-struct Shown<'d> {
+struct Sanitized<'d> {
     diagnostic: &'d Diagnostic,
     message: Cow<'d, str>,
     source: NamedSource<String>,
 }
 
-impl<'d> Shown<'d> {
+impl<'d> Sanitized<'d> {
     fn new(diagnostic: &'d Diagnostic) -> Self {
         let source = &diagnostic.place.source;
         let name = visible(&source.name, &[]);
@@ -187,15 +187,15 @@ impl<'d> Shown<'d> {
     }
 }
 
-impl fmt::Display for Shown<'_> {
+impl fmt::Display for Sanitized<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.message)
     }
 }
 
-impl std::error::Error for Shown<'_> {}
+impl std::error::Error for Sanitized<'_> {}
 
-impl miette::Diagnostic for Shown<'_> {
+impl miette::Diagnostic for Sanitized<'_> {
     fn code<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
         Some(Box::new(self.diagnostic.check))
     }

@@ -3,22 +3,22 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use demur_admission::{Admission, Clock, PlanBook};
-use demur_gateway::{Config, Gateway, Listener, NotBound, Serving, StoreUrl};
+use demur_admission::{Admission, Clock, Plans};
+use demur_gateway::{BindError, Config, Gateway, Listener, RunningGateway, StoreUrl};
 use demur_source::Source;
 use demur_sqlite::{OpenError, Store};
 
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use crate::exit::Failure;
+use crate::exit::CommandFailure;
 use crate::output::Output;
 
 /// Reads a configuration file and everything that it names.
-pub(crate) fn load(file: &Path, output: &Output) -> Result<Config, Failure> {
+pub(crate) fn load(file: &Path, output: &Output) -> Result<Config, CommandFailure> {
     let source = Source::read(file).map_err(|error| {
         let help = "name another with `--config FILE`, or look at `demur demo` first".to_owned();
-        Failure::unavailable(format!("{}: {error}", file.display()), help)
+        CommandFailure::unavailable(format!("{}: {error}", file.display()), help)
     })?;
     let folder = file.parent().unwrap_or_else(|| Path::new(""));
     match Config::load(&source, folder) {
@@ -28,33 +28,34 @@ pub(crate) fn load(file: &Path, output: &Output) -> Result<Config, Failure> {
             }
             Ok(config)
         }
-        Err(found) => Err(Failure::Configuration(found)),
+        Err(found) => Err(CommandFailure::Configuration(found)),
     }
 }
 
 /// A gateway with the store that it owns.
 pub(crate) struct Running {
-    serving: Serving,
+    serving: RunningGateway,
     store: Arc<Store>,
     signals: Signals,
 }
 
 impl Running {
     /// Binds, opens the store, serves. Nothing is left behind where one of them fails.
-    pub(crate) fn start(config: Config) -> Result<Self, Failure> {
+    pub(crate) fn start(config: Config) -> Result<Self, CommandFailure> {
         // Before anything is told to anyone: whoever reads that it serves may end it at once.
-        let signals = Signals::listen()
-            .map_err(|error| Failure::unavailable(format!("cannot listen for signals: {error}"), None))?;
-        let gateway = Gateway::bind(&config.listeners).map_err(|NotBound { address, error }| {
-            let help = "stop what listens there, or choose another address with `--listen`".to_owned();
-            Failure::unavailable(format!("cannot listen on {address}: {error}"), help)
+        let signals = Signals::listen().map_err(|error| {
+            CommandFailure::unavailable(format!("cannot listen for signals: {error}"), None)
         })?;
-        let plans = Arc::new(PlanBook::new(config.plans.clone()));
+        let gateway = Gateway::bind(&config.listeners).map_err(|BindError { address, error }| {
+            let help = "stop what listens there, or choose another address with `--listen`".to_owned();
+            CommandFailure::unavailable(format!("cannot listen on {address}: {error}"), help)
+        })?;
+        let plans = Arc::new(Plans::new(config.plans.clone()));
         let store = open(&config.store, &plans)?;
         let admission = Admission::new(store.stores(), store.pepper(), plans, config.cache);
-        let serving = gateway
-            .serve(config, admission, Clock::start())
-            .map_err(|error| Failure::unavailable(format!("the workers cannot be started: {error}"), None))?;
+        let serving = gateway.serve(config, admission, Clock::start()).map_err(|error| {
+            CommandFailure::unavailable(format!("the workers cannot be started: {error}"), None)
+        })?;
         Ok(Self { serving, store, signals })
     }
 
@@ -84,16 +85,16 @@ impl Running {
 }
 
 /// Opens the store of a configuration.
-pub(crate) fn open(store: &StoreUrl, plans: &Arc<PlanBook>) -> Result<Arc<Store>, Failure> {
+pub(crate) fn open(store: &StoreUrl, plans: &Arc<Plans>) -> Result<Arc<Store>, CommandFailure> {
     let StoreUrl::Sqlite(path) = store;
     Store::open(path, Arc::clone(plans)).map_err(|error| {
         let help = match &error {
-            OpenError::Owned { .. } => {
+            OpenError::Locked { .. } => {
                 Some("stop the other one, or give this one another `store:`".to_owned())
             }
             _ => None,
         };
-        Failure::unavailable(error.to_string(), help)
+        CommandFailure::unavailable(error.to_string(), help)
     })
 }
 

@@ -13,13 +13,13 @@ use tokio::time::{Instant, sleep, timeout};
 
 use crate::backoff::Jitter;
 use crate::budget::{Budget, Budgets};
-use crate::cache::{Asked, Cache, Found};
-use crate::error::{Error, Stop};
+use crate::cache::{CacheLookup, CacheableRequest, ResponseCache};
+use crate::decode::read;
+use crate::error::{Error, GiveUpReason};
 use crate::hooks::Hooks;
 use crate::network::{NetworkError, NetworkKind};
 use crate::pacing::Pacing;
-use crate::policy::{Failure, Policy, Situation, Verdict};
-use crate::read::read;
+use crate::policy::{FailedAttempt, Policy, RetryContext, RetryDecision};
 
 pub(crate) const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
@@ -47,19 +47,19 @@ impl Transport for reqwest::Client {
 }
 
 /// All that calls of one client share.
-pub(crate) struct Caller {
+pub(crate) struct AttemptContext {
     pub(crate) contract: Option<Arc<Contract>>,
     pub(crate) policy: Policy,
     pub(crate) budgets: Budgets,
     pub(crate) pacing: Option<Pacing>,
-    pub(crate) cache: Option<Cache>,
+    pub(crate) cache: Option<ResponseCache>,
     pub(crate) jitter: Box<dyn Jitter>,
     pub(crate) hooks: Box<dyn Hooks>,
 }
 
 /// One call under way.
 struct Call<'c> {
-    caller: &'c Caller,
+    caller: &'c AttemptContext,
     method: Method,
     host: String,
     has_key: bool,
@@ -67,7 +67,7 @@ struct Call<'c> {
     deadline: Duration,
 }
 
-impl Caller {
+impl AttemptContext {
     /// Sends a request until it succeeds or there is no sense in it any more.
     pub(crate) async fn call<T: Transport>(
         &self,
@@ -78,12 +78,12 @@ impl Caller {
         self.give_key(&mut request);
         let found = match &self.cache {
             Some(cache) => cache.find(&mut request, transport.adds_credentials(), Instant::now()),
-            None => Found::Pass,
+            None => CacheLookup::Pass,
         };
         let asked = match found {
-            Found::Fresh(response) => return Ok(response),
-            Found::Ask(asked) => Some(asked),
-            Found::Pass => None,
+            CacheLookup::Fresh(response) => return Ok(response),
+            CacheLookup::Ask(asked) => Some(asked),
+            CacheLookup::Pass => None,
         };
         let is_change = !request.method().is_safe();
         let url = request.url().clone();
@@ -144,7 +144,7 @@ impl Call<'_> {
                 Ok(response) => return Ok(response),
                 Err(failed) => failed,
             };
-            let situation = Situation {
+            let situation = RetryContext {
                 method: &self.method,
                 has_key: self.has_key,
                 is_replayable: next.is_some(),
@@ -153,10 +153,12 @@ impl Call<'_> {
             };
             let verdict = self.caller.policy.decide(failure, &situation, &*self.caller.jitter);
             let stop = match verdict {
-                Verdict::Stop(stop) => stop,
-                Verdict::Retry { is_charged: true, .. } if !budget.withdraw(Instant::now()) => Stop::Budget,
-                Verdict::Retry { delay, .. } => {
-                    self.describe(&mut error, attempt, Stop::Attempts);
+                RetryDecision::Stop(stop) => stop,
+                RetryDecision::Retry { is_charged: true, .. } if !budget.withdraw(Instant::now()) => {
+                    GiveUpReason::Budget
+                }
+                RetryDecision::Retry { delay, .. } => {
+                    self.describe(&mut error, attempt, GiveUpReason::Attempts);
                     self.caller.hooks.retry(&error, attempt, delay);
                     sleep(delay).await;
                     continue;
@@ -171,7 +173,7 @@ impl Call<'_> {
         &self,
         transport: &mut T,
         request: Request,
-    ) -> Result<Response, (Error, Failure)> {
+    ) -> Result<Response, (Error, FailedAttempt)> {
         let patience = self.caller.policy.per_attempt.min(self.left());
         let response = match timeout(patience, transport.send(request)).await {
             Ok(Ok(response)) => response,
@@ -193,7 +195,7 @@ impl Call<'_> {
         // Where the content does not come, status and fields say enough.
         let content = beginning(response, patience).await;
         let read = read(self.caller.contract.as_deref(), status, headers, content, SystemTime::now());
-        let failure = Failure::Answered {
+        let failure = FailedAttempt::Answered {
             status: status.as_u16(),
             class: read.error.retry.class,
             after: read.error.retry.after,
@@ -216,7 +218,12 @@ impl Call<'_> {
 
     /// Has an answer kept. Its content is read here and not by whoever awaits it, so that it must come within the
     /// time of an attempt.
-    async fn keep(&self, cache: &Cache, asked: Asked, response: Response) -> Result<Response, Error> {
+    async fn keep(
+        &self,
+        cache: &ResponseCache,
+        asked: CacheableRequest,
+        response: Response,
+    ) -> Result<Response, Error> {
         let patience = self.caller.policy.per_attempt.min(self.left());
         let failed = match timeout(patience, cache.keep(asked, response, Instant::now())).await {
             Ok(Ok(response)) => return Ok(response),
@@ -236,7 +243,7 @@ impl Call<'_> {
         self.deadline.saturating_sub(self.begun.elapsed())
     }
 
-    fn describe(&self, error: &mut Error, attempt: u32, stop: Stop) {
+    fn describe(&self, error: &mut Error, attempt: u32, stop: GiveUpReason) {
         match error {
             Error::Api(error) => {
                 (error.attempts, error.elapsed, error.stop) = (attempt, self.begun.elapsed(), stop);
@@ -249,13 +256,13 @@ impl Call<'_> {
 
     fn no_request(&self) -> Error {
         let mut error = Error::Network(Box::new(NetworkError::new(NetworkKind::Request)));
-        self.describe(&mut error, 1, Stop::NotReplayable);
+        self.describe(&mut error, 1, GiveUpReason::NotReplayable);
         error
     }
 }
 
-fn network(error: NetworkError) -> (Error, Failure) {
-    let failure = Failure::Network(error.kind);
+fn network(error: NetworkError) -> (Error, FailedAttempt) {
+    let failure = FailedAttempt::Network(error.kind);
     (Error::Network(Box::new(error)), failure)
 }
 

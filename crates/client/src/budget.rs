@@ -57,11 +57,11 @@ impl Budgets {
 pub(crate) struct Budget {
     settings: BudgetSettings,
     origin: Instant,
-    state: Mutex<State>,
+    state: Mutex<BudgetState>,
 }
 
 #[derive(Debug, Default)]
-struct State {
+struct BudgetState {
     /// Requests and retries by second, a ring.
     slots: [(u64, u64); SECONDS],
     /// The second of the latest slot.
@@ -73,7 +73,8 @@ struct State {
 
 impl Budget {
     pub(crate) fn new(settings: BudgetSettings, origin: Instant) -> Self {
-        let state = State { floor_thousandths: u64::from(settings.floor) * 1000, ..State::default() };
+        let state =
+            BudgetState { floor_thousandths: u64::from(settings.floor) * 1000, ..BudgetState::default() };
         Self { settings, origin, state: Mutex::new(state) }
     }
 
@@ -110,7 +111,7 @@ impl Budget {
     }
 }
 
-impl State {
+impl BudgetState {
     fn latest(&self) -> usize {
         (self.second % SECONDS as u64) as usize
     }

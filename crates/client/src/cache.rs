@@ -54,14 +54,14 @@ const MAX_BYTES: u64 = 256 * 1024;
 
 /// The responses of one client.
 #[derive(Debug, Default)]
-pub(crate) struct Cache {
-    entries: Mutex<HashMap<String, Entry>>,
+pub(crate) struct ResponseCache {
+    entries: Mutex<HashMap<String, CachedResponse>>,
     /// Headers that carry no credential, beside [`PUBLIC`].
     public: Vec<HeaderName>,
 }
 
 #[derive(Debug, Clone)]
-struct Entry {
+struct CachedResponse {
     headers: HeaderMap,
     content: Bytes,
     /// What the request had in the headers that the response varies by.
@@ -78,29 +78,29 @@ type Credentials = Vec<(HeaderName, Vec<HeaderValue>)>;
 
 /// What the cache says of a request.
 #[derive(Debug)]
-pub(crate) enum Found {
+pub(crate) enum CacheLookup {
     /// This is the answer.
     Fresh(Response),
     /// Ask, and bring the answer back.
-    Ask(Asked),
+    Ask(CacheableRequest),
     /// Not the cache's business.
     Pass,
 }
 
 /// A request that was let through.
 #[derive(Debug)]
-pub(crate) struct Asked {
+pub(crate) struct CacheableRequest {
     url: String,
     headers: HeaderMap,
     credentials: Credentials,
-    access: Access,
+    access: CredentialScope,
     /// The response that the request validates.
-    stale: Option<Box<Entry>>,
+    stale: Option<Box<CachedResponse>>,
 }
 
 /// Who may be behind a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Access {
+enum CredentialScope {
     /// Nobody in particular.
     Anonymous,
     /// The caller that its headers or its URL identify.
@@ -109,14 +109,14 @@ enum Access {
     Unknown,
 }
 
-impl Cache {
+impl ResponseCache {
     pub(crate) fn new(public: Vec<HeaderName>) -> Self {
         Self { public, ..Self::default() }
     }
 
     /// Looks for a response. One that has to be validated first makes the request a conditional one.
     /// `is_signed_later` says that the request may gain credentials after this.
-    pub(crate) fn find(&self, request: &mut Request, is_signed_later: bool, now: Instant) -> Found {
+    pub(crate) fn find(&self, request: &mut Request, is_signed_later: bool, now: Instant) -> CacheLookup {
         let headers = request.headers();
         let own_conditions =
             [RANGE, IF_RANGE, IF_NONE_MATCH, IF_MATCH, IF_MODIFIED_SINCE, IF_UNMODIFIED_SINCE];
@@ -126,45 +126,45 @@ impl Cache {
             || is_partial
             || directive(headers, "no-store").is_some()
         {
-            return Found::Pass;
+            return CacheLookup::Pass;
         }
         let credentials = self.credentials(headers);
         let has_userinfo = !request.url().username().is_empty() || request.url().password().is_some();
         let access = match is_signed_later {
-            true => Access::Unknown,
-            false if has_userinfo || !credentials.is_empty() => Access::Identified,
-            false => Access::Anonymous,
+            true => CredentialScope::Unknown,
+            false if has_userinfo || !credentials.is_empty() => CredentialScope::Identified,
+            false => CredentialScope::Anonymous,
         };
         let url = key(request.url());
-        let mut asked = Asked { url, headers: headers.clone(), credentials, access, stale: None };
+        let mut asked = CacheableRequest { url, headers: headers.clone(), credentials, access, stale: None };
         let entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(entry) = entries.get(&asked.url).filter(|entry| entry.is_for(&asked)) else {
-            return Found::Ask(asked);
+            return CacheLookup::Ask(asked);
         };
         let pragma = headers.get(PRAGMA).is_some_and(|value| value == "no-cache");
         let must_ask = directive(headers, "no-cache").is_some()
             || pragma && !headers.contains_key(CACHE_CONTROL)
             || directive(headers, "max-age").is_some_and(|seconds| seconds == "0");
         if !must_ask && now.saturating_duration_since(entry.born) < entry.fresh_for {
-            return Found::Fresh(entry.response(now));
+            return CacheLookup::Fresh(entry.response(now));
         }
         if let Some(etag) = entry.headers.get(ETAG) {
             request.headers_mut().insert(IF_NONE_MATCH, etag.clone());
             asked.stale = Some(Box::new(entry.clone()));
         }
-        Found::Ask(asked)
+        CacheLookup::Ask(asked)
     }
 
     /// Takes in what came of a request that was let through.
     pub(crate) async fn keep(
         &self,
-        mut asked: Asked,
+        mut asked: CacheableRequest,
         response: Response,
         now: Instant,
     ) -> reqwest::Result<Response> {
         if response.status() == StatusCode::NOT_MODIFIED {
             return Ok(match asked.stale.take() {
-                Some(entry) => self.revive(*entry, asked, response.headers(), now),
+                Some(entry) => self.revalidate(*entry, asked, response.headers(), now),
                 None => response,
             });
         }
@@ -178,14 +178,14 @@ impl Cache {
         };
         let headers = response.headers().clone();
         let content = response.bytes().await?;
-        let Asked { url, credentials, .. } = asked;
-        let entry = Entry { varied, credentials, headers, content, born: now, fresh_for };
+        let CacheableRequest { url, credentials, .. } = asked;
+        let entry = CachedResponse { varied, credentials, headers, content, born: now, fresh_for };
         let answer = entry.response(now);
         self.insert(url, entry);
         Ok(answer)
     }
 
-    fn insert(&self, url: String, entry: Entry) {
+    fn insert(&self, url: String, entry: CachedResponse) {
         let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
         if entries.len() >= MAX_ENTRIES && !entries.contains_key(&url) {
             let oldest = entries.iter().min_by_key(|(_, entry)| entry.born).map(|(url, _)| url.clone());
@@ -205,7 +205,7 @@ impl Cache {
     }
 
     /// Removes what this request would have been answered with; another caller's response stays.
-    fn forget(&self, asked: &Asked) {
+    fn forget(&self, asked: &CacheableRequest) {
         let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
         if entries.get(&asked.url).is_some_and(|entry| entry.is_for(asked)) {
             entries.remove(&asked.url);
@@ -213,7 +213,13 @@ impl Cache {
     }
 
     /// A stale response is good again. It is the one that this request validated, whatever was stored since.
-    fn revive(&self, mut entry: Entry, asked: Asked, fields: &HeaderMap, now: Instant) -> Response {
+    fn revalidate(
+        &self,
+        mut entry: CachedResponse,
+        asked: CacheableRequest,
+        fields: &HeaderMap,
+        now: Instant,
+    ) -> Response {
         for name in fields.keys().filter(|name| !NOT_UPDATED.contains(name)) {
             entry.headers.remove(name);
             for value in fields.get_all(name) {
@@ -249,8 +255,8 @@ impl Cache {
     }
 }
 
-impl Entry {
-    fn is_for(&self, asked: &Asked) -> bool {
+impl CachedResponse {
+    fn is_for(&self, asked: &CacheableRequest) -> bool {
         self.credentials == asked.credentials
             && self.varied.iter().all(|(name, value)| values(&asked.headers, name) == *value)
     }
@@ -276,7 +282,7 @@ fn values(headers: &HeaderMap, name: &HeaderName) -> Vec<HeaderValue> {
 }
 
 /// How long a response is fresh; `None` if it must not be stored, or storing it would be of no use.
-fn lifetime(status: StatusCode, headers: &HeaderMap, access: Access) -> Option<Duration> {
+fn lifetime(status: StatusCode, headers: &HeaderMap, access: CredentialScope) -> Option<Duration> {
     let seconds = |name| {
         let seconds = directive(headers, name).and_then(|seconds| seconds.parse().ok());
         seconds.map(Duration::from_secs)
@@ -284,10 +290,10 @@ fn lifetime(status: StatusCode, headers: &HeaderMap, access: Access) -> Option<D
     let says = |name| directive(headers, name).is_some();
     let shared = seconds("s-maxage");
     let may_share = match access {
-        Access::Anonymous => true,
-        Access::Identified => says("public") || says("must-revalidate") || shared.is_some(),
+        CredentialScope::Anonymous => true,
+        CredentialScope::Identified => says("public") || says("must-revalidate") || shared.is_some(),
         // These two alone say that callers may share the response.
-        Access::Unknown => says("public") || shared.is_some(),
+        CredentialScope::Unknown => says("public") || shared.is_some(),
     };
     let is_private = says("private") || says("no-store") || headers.contains_key(SET_COOKIE);
     if status != StatusCode::OK || is_private || !may_share {

@@ -10,10 +10,10 @@ use demur_source::{Diagnostics, Source};
 use http::HeaderName;
 use reqwest::{RequestBuilder, Response};
 
-use crate::attempts::{Caller, Transport};
+use crate::attempts::{AttemptContext, Transport};
 use crate::backoff::{Jitter, RandomJitter};
 use crate::budget::{BudgetSettings, Budgets};
-use crate::cache::Cache;
+use crate::cache::ResponseCache;
 use crate::error::Error;
 use crate::hooks::{Hooks, NoHooks};
 use crate::middleware::Retries;
@@ -25,13 +25,13 @@ use crate::policy::Policy;
 #[derive(Clone)]
 pub struct Client<T = reqwest::Client> {
     http: T,
-    caller: Arc<Caller>,
+    caller: Arc<AttemptContext>,
 }
 
 impl Client {
     /// A client around this one.
-    pub fn builder(http: reqwest::Client) -> Builder {
-        Builder::new(http)
+    pub fn builder(http: reqwest::Client) -> ClientBuilder {
+        ClientBuilder::new(http)
     }
 
     /// The client inside, which makes requests: `client.send(client.http().get(url))`.
@@ -70,7 +70,7 @@ impl<T> fmt::Debug for Client<T> {
 }
 
 /// What a client is made of.
-pub struct Builder<T = reqwest::Client> {
+pub struct ClientBuilder<T = reqwest::Client> {
     http: T,
     contract: Option<Arc<Contract>>,
     policy: Policy,
@@ -82,7 +82,7 @@ pub struct Builder<T = reqwest::Client> {
     hooks: Box<dyn Hooks>,
 }
 
-impl<T> Builder<T> {
+impl<T> ClientBuilder<T> {
     /// Around anything that sends a request once.
     pub fn new(http: T) -> Self {
         Self {
@@ -117,7 +117,7 @@ impl<T> Builder<T> {
     }
 
     /// A contract that is built in, by its name.
-    pub fn built_in(self, name: &str) -> Result<Self, BuildError> {
+    pub fn builtin_contract(self, name: &str) -> Result<Self, BuildError> {
         let source = builtin::source(name).ok_or_else(|| BuildError::UnknownContract(name.to_owned()))?;
         self.load(&source)
     }
@@ -158,7 +158,7 @@ impl<T> Builder<T> {
 
     /// Waits where answers tell that nothing is left of a limit, instead of being refused.
     #[must_use]
-    pub fn paced(mut self) -> Self {
+    pub fn pacing(mut self) -> Self {
         self.is_paced = true;
         self
     }
@@ -172,7 +172,7 @@ impl<T> Builder<T> {
     /// [`public_header`](Self::public_header). As a [`middleware`](Self::middleware), the cache cannot see
     /// credentials that are added after it, and stores only what is `public` or has `s-maxage`.
     #[must_use]
-    pub fn cached(mut self) -> Self {
+    pub fn cache(mut self) -> Self {
         self.is_cached = true;
         self
     }
@@ -210,13 +210,13 @@ impl<T> Builder<T> {
         Retries::new(self.parts().1)
     }
 
-    fn parts(self) -> (T, Arc<Caller>) {
-        let caller = Caller {
+    fn parts(self) -> (T, Arc<AttemptContext>) {
+        let caller = AttemptContext {
             contract: self.contract,
             policy: self.policy,
             budgets: Budgets::new(self.budget),
             pacing: self.is_paced.then(Pacing::default),
-            cache: self.is_cached.then(|| Cache::new(self.public_headers)),
+            cache: self.is_cached.then(|| ResponseCache::new(self.public_headers)),
             jitter: self.jitter,
             hooks: self.hooks,
         };
@@ -224,7 +224,7 @@ impl<T> Builder<T> {
     }
 }
 
-impl<T> fmt::Debug for Builder<T> {
+impl<T> fmt::Debug for ClientBuilder<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Builder").field("policy", &self.policy).finish_non_exhaustive()
     }

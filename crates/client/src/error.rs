@@ -67,7 +67,7 @@ impl std::error::Error for Error {
 #[derive(Clone)]
 pub struct ApiError {
     /// Which error of the contract it is.
-    pub identity: Identity,
+    pub identity: ErrorIdentity,
     /// What kind of error.
     pub class: ErrorClass,
     /// The status.
@@ -95,7 +95,7 @@ pub struct ApiError {
     /// From when on trying again makes sense, where anything tells.
     pub retry_at: Option<SystemTime>,
     /// Why it was not tried again.
-    pub stop: Stop,
+    pub stop: GiveUpReason,
     /// The header fields of the answer.
     pub headers: HeaderMap,
     /// The content of the answer, its first 64 KiB.
@@ -108,8 +108,8 @@ impl ApiError {
     /// The name of the error in the contract, where it is exactly one.
     pub fn name(&self) -> Option<&str> {
         match &self.identity {
-            Identity::Exact(name) => Some(name),
-            Identity::Ambiguous(_) | Identity::Unknown => None,
+            ErrorIdentity::Exact(name) => Some(name),
+            ErrorIdentity::Ambiguous(_) | ErrorIdentity::Unknown => None,
         }
     }
 
@@ -172,7 +172,7 @@ impl std::error::Error for ApiError {}
 
 /// Which error of the contract an answer is.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Identity {
+pub enum ErrorIdentity {
     /// This one, by its name.
     Exact(String),
     /// One of these: the contract does not part them on the wire.
@@ -201,7 +201,7 @@ pub struct RetryAdvice {
 
 /// Why a failure is final.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Stop {
+pub enum GiveUpReason {
     /// The same request would fail the same way.
     Advice,
     /// It may have been processed, and repeating it could do it twice.

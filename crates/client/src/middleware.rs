@@ -8,7 +8,7 @@ use http::Extensions;
 use reqwest::{Request, Response};
 use reqwest_middleware::{Middleware, Next};
 
-use crate::attempts::{Caller, Transport};
+use crate::attempts::{AttemptContext, Transport};
 use crate::error::Error;
 use crate::network::{Cause, NetworkError};
 
@@ -33,11 +33,11 @@ use crate::network::{Cause, NetworkError};
 /// ```
 #[derive(Clone)]
 pub struct Retries {
-    caller: Arc<Caller>,
+    caller: Arc<AttemptContext>,
 }
 
 impl Retries {
-    pub(crate) fn new(caller: Arc<Caller>) -> Self {
+    pub(crate) fn new(caller: Arc<AttemptContext>) -> Self {
         Self { caller }
     }
 }
@@ -53,12 +53,12 @@ impl fmt::Debug for Retries {
 pub struct Deadline(pub Duration);
 
 /// The rest of the stack.
-struct Rest<'n, 'e> {
+struct NextHandlers<'n, 'e> {
     next: Next<'n>,
     extensions: &'e mut Extensions,
 }
 
-impl Transport for Rest<'_, '_> {
+impl Transport for NextHandlers<'_, '_> {
     async fn send(&mut self, request: Request) -> Result<Response, NetworkError> {
         self.next.clone().run(request, self.extensions).await.map_err(NetworkError::from)
     }
@@ -78,7 +78,7 @@ impl Middleware for Retries {
         next: Next<'_>,
     ) -> reqwest_middleware::Result<Response> {
         let deadline = extensions.get().map(|Deadline(deadline)| *deadline);
-        match self.caller.call(&mut Rest { next, extensions }, request, deadline).await {
+        match self.caller.call(&mut NextHandlers { next, extensions }, request, deadline).await {
             Ok(response) => Ok(response),
             Err(Error::Api(error)) => {
                 let mut response = http::Response::new(error.content.clone());

@@ -4,7 +4,7 @@ use std::error::Error as StdError;
 use std::fmt;
 use std::time::Duration;
 
-use crate::error::Stop;
+use crate::error::GiveUpReason;
 
 /// What failed on the way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -38,7 +38,7 @@ pub struct NetworkError {
     /// How long all of it took.
     pub elapsed: Duration,
     /// Why it was not tried again.
-    pub stop: Stop,
+    pub stop: GiveUpReason,
     pub(crate) cause: Option<Cause>,
 }
 
@@ -51,7 +51,7 @@ pub(crate) enum Cause {
 impl NetworkError {
     /// A failure of this kind, as a transport reports it.
     pub fn new(kind: NetworkKind) -> Self {
-        Self { kind, attempts: 1, elapsed: Duration::ZERO, stop: Stop::Advice, cause: None }
+        Self { kind, attempts: 1, elapsed: Duration::ZERO, stop: GiveUpReason::Advice, cause: None }
     }
 }
 

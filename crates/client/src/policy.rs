@@ -6,7 +6,7 @@ use demur_contract::RetryClass;
 use http::Method;
 
 use crate::backoff::{Backoff, Jitter};
-use crate::error::Stop;
+use crate::error::GiveUpReason;
 use crate::network::NetworkKind;
 
 /// How often, how long.
@@ -43,7 +43,7 @@ impl Default for Policy {
 
 /// What went wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Failure {
+pub(crate) enum FailedAttempt {
     Answered {
         status: u16,
         class: RetryClass,
@@ -56,7 +56,7 @@ pub(crate) enum Failure {
 }
 
 /// What is known beside the failure.
-pub(crate) struct Situation<'s> {
+pub(crate) struct RetryContext<'s> {
     pub(crate) method: &'s Method,
     pub(crate) has_key: bool,
     pub(crate) is_replayable: bool,
@@ -68,48 +68,55 @@ pub(crate) struct Situation<'s> {
 
 /// What to do about it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Verdict {
+pub(crate) enum RetryDecision {
     /// Again, after this delay. `is_charged` says whether it comes out of the budget.
     Retry {
         delay: Duration,
         is_charged: bool,
     },
-    Stop(Stop),
+    Stop(GiveUpReason),
 }
 
 impl Policy {
     /// The order of the checks is the order in which a reason is told: the failure's own first.
-    pub(crate) fn decide(&self, failure: Failure, situation: &Situation<'_>, jitter: &dyn Jitter) -> Verdict {
+    pub(crate) fn decide(
+        &self,
+        failure: FailedAttempt,
+        situation: &RetryContext<'_>,
+        jitter: &dyn Jitter,
+    ) -> RetryDecision {
         let mut most = self.attempts;
         let (may_be_processed, asked, is_charged) = match failure {
-            Failure::Answered { status, class, after, is_declared_limit, attempts } => {
+            FailedAttempt::Answered { status, class, after, is_declared_limit, attempts } => {
                 let is_worth_it =
                     matches!(class, RetryClass::AfterDelay | RetryClass::AtReset | RetryClass::Backoff);
                 // Nobody pays between two attempts.
                 if !is_worth_it || status == 402 {
-                    return Verdict::Stop(Stop::Advice);
+                    return RetryDecision::Stop(GiveUpReason::Advice);
                 }
                 most = most.min(attempts.unwrap_or(u32::MAX));
                 (!is_declared_limit, after, status != 429)
             }
-            Failure::Network(NetworkKind::Request) => return Verdict::Stop(Stop::Advice),
-            Failure::Network(NetworkKind::Deadline) => return Verdict::Stop(Stop::Deadline),
-            Failure::Network(kind) => (!kind.is_undelivered(), None, true),
+            FailedAttempt::Network(NetworkKind::Request) => return RetryDecision::Stop(GiveUpReason::Advice),
+            FailedAttempt::Network(NetworkKind::Deadline) => {
+                return RetryDecision::Stop(GiveUpReason::Deadline);
+            }
+            FailedAttempt::Network(kind) => (!kind.is_undelivered(), None, true),
         };
         let is_safe_to_repeat = situation.method.is_idempotent() || situation.has_key;
         if may_be_processed && !is_safe_to_repeat {
-            return Verdict::Stop(Stop::NotIdempotent);
+            return RetryDecision::Stop(GiveUpReason::NotIdempotent);
         }
         if !situation.is_replayable {
-            return Verdict::Stop(Stop::NotReplayable);
+            return RetryDecision::Stop(GiveUpReason::NotReplayable);
         }
         if situation.attempt >= most {
-            return Verdict::Stop(Stop::Attempts);
+            return RetryDecision::Stop(GiveUpReason::Attempts);
         }
         let delay = self.backoff.delay(situation.attempt, asked, jitter);
         if delay > self.longest_delay || delay >= situation.left {
-            return Verdict::Stop(Stop::Deadline);
+            return RetryDecision::Stop(GiveUpReason::Deadline);
         }
-        Verdict::Retry { delay, is_charged }
+        RetryDecision::Retry { delay, is_charged }
     }
 }

@@ -5,7 +5,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use demur_client::{Builder, Error, NetworkError, NetworkKind, Transport};
+use demur_client::{ClientBuilder, Error, NetworkError, NetworkKind, Transport};
 use http::Method;
 
 /// Answers with its fields, numbers its answers, and knows its own validator.
@@ -38,7 +38,7 @@ type Row = (&'static str, Fields, Vec<Ask>, &'static [u32], usize);
 /// What each of these requests, a second apart, is answered with.
 async fn answers(fields: Fields, requests: &[Ask]) -> (Vec<String>, usize) {
     let origin = Origin { fields, asked: Arc::default() };
-    let client = Builder::new(origin.clone()).cached().build();
+    let client = ClientBuilder::new(origin.clone()).cache().build();
     let mut said = Vec::new();
     for (method, fields) in requests {
         let mut request = reqwest::Request::new(method.clone(), "http://api.example/things".parse().unwrap());
@@ -139,7 +139,7 @@ async fn content_that_is_to_be_kept_must_come_in_time() {
     for (deadline, kind, seconds) in
         [(None, NetworkKind::Timeout, 30), (Some(Duration::from_secs(7)), NetworkKind::Deadline, 7)]
     {
-        let client = Builder::new(Stalls).cached().build();
+        let client = ClientBuilder::new(Stalls).cache().build();
         let request = reqwest::Request::new(Method::GET, "http://api.example/things".parse().unwrap());
         let begun = tokio::time::Instant::now();
         match client.execute(request, deadline).await {
@@ -157,7 +157,7 @@ type Shared = (&'static str, Fields, Vec<Sent>, &'static [u32]);
 
 /// The answers to these requests, which go through one cache a second apart.
 async fn shared(fields: Fields, requests: &[Sent], public: &[&'static str]) -> Vec<String> {
-    let mut client = Builder::new(Origin { fields, asked: Arc::default() }).cached();
+    let mut client = ClientBuilder::new(Origin { fields, asked: Arc::default() }).cache();
     for name in public {
         client = client.public_header(http::HeaderName::from_static(name));
     }
@@ -351,8 +351,8 @@ async fn a_header_can_be_declared_public_but_never_a_sensitive_value() {
     check(vec![("undeclared", FRESH, vec![version(), version()], &[1, 2])], &[]).await;
     check(vec![("declared", FRESH, vec![version(), version()], &[1, 1])], &["x-client-version"]).await;
 
-    let client = Builder::new(Origin { fields: FRESH, asked: Arc::default() })
-        .cached()
+    let client = ClientBuilder::new(Origin { fields: FRESH, asked: Arc::default() })
+        .cache()
         .public_header(http::HeaderName::from_static("x-client-version"))
         .build();
     for expected in ["answer 1", "answer 2"] {
@@ -368,7 +368,7 @@ async fn a_header_can_be_declared_public_but_never_a_sensitive_value() {
 #[tokio::test(start_paused = true)]
 async fn requests_with_a_body_are_not_answered_from_the_cache() {
     let fields: Fields = &[("cache-control", "public, max-age=9")];
-    let client = Builder::new(Origin { fields, asked: Arc::default() }).cached().build();
+    let client = ClientBuilder::new(Origin { fields, asked: Arc::default() }).cache().build();
     for (body, expected) in [("a", "answer 1"), ("b", "answer 2")] {
         let mut request = reqwest::Request::new(Method::GET, URL.parse().unwrap());
         *request.body_mut() = Some(body.into());
@@ -394,7 +394,7 @@ impl Transport for Session {
 #[tokio::test(start_paused = true)]
 async fn a_login_clears_what_was_stored_before_it() {
     let fields: Fields = &[("cache-control", "max-age=9")];
-    let client = Builder::new(Session(Origin { fields, asked: Arc::default() })).cached().build();
+    let client = ClientBuilder::new(Session(Origin { fields, asked: Arc::default() })).cache().build();
     for (method, url, expected) in [
         (Method::GET, URL, "answer 1"),
         (Method::GET, URL, "answer 1"),

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use demur_client::{ApiError, Client, Deadline, Error, Jitter, NetworkKind, Stop};
+use demur_client::{ApiError, Client, Deadline, Error, GiveUpReason, Jitter, NetworkKind};
 use http::{Extensions, Response, StatusCode};
 use reqwest_middleware::{ClientBuilder, ClientWithMiddleware, Middleware, Next};
 use tokio::time::{Instant, sleep};
@@ -48,7 +48,7 @@ async fn a_call_has_the_deadline_that_its_request_names() {
     let request = client(Busy(Duration::from_millis(700))).get("http://upstream.test/");
     let response = request.with_extension(Deadline(DEADLINE)).send().await.unwrap();
     let error: &ApiError = response.extensions().get().unwrap();
-    assert_eq!((error.status, error.stop), (StatusCode::SERVICE_UNAVAILABLE, Stop::Deadline));
+    assert_eq!((error.status, error.stop), (StatusCode::SERVICE_UNAVAILABLE, GiveUpReason::Deadline));
     // Twice 700 ms and a quarter of a second between them; half a second more would be too late.
     assert_eq!(begun.elapsed(), Duration::from_millis(1650));
 
@@ -112,7 +112,7 @@ async fn credentials_that_are_added_later_are_not_answered_from_the_cache() {
         ("private, max-age=60", ["a", "b", ""]),
         ("no-cache", ["a", "b", ""]),
     ] {
-        let cache = Client::builder(reqwest::Client::new()).cached().middleware();
+        let cache = Client::builder(reqwest::Client::new()).cache().middleware();
         let client = ClientBuilder::new(reqwest::Client::new()).with(cache).with(SignsLater).with(Echo(says));
         let client = client.build();
         let mut answers = Vec::new();

@@ -11,7 +11,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use demur_client::{Builder, NetworkError, NetworkKind, Transport};
+use demur_client::{ClientBuilder, NetworkError, NetworkKind, Transport};
 use tokio::time::{Instant, sleep};
 
 const CALLERS: u64 = 1000;
@@ -57,7 +57,7 @@ async fn an_outage_is_not_multiplied_and_its_end_is_no_storm() {
     for how in [Outage::Refuses, Outage::Unavailable, Outage::ComeBackIn("5")] {
         let seen = Arc::new(Mutex::new(vec![0; SECONDS as usize * 2]));
         let host = Host { begun: Instant::now(), how, seen: seen.clone() };
-        let client = Builder::new(host).build();
+        let client = ClientBuilder::new(host).build();
         let callers: Vec<_> = (0..CALLERS)
             .map(|caller| {
                 let client = client.clone();

@@ -3,7 +3,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test says what failed by failing")]
 
-use demur_client::{ApiError, Builder, Error, NetworkError, Transport};
+use demur_client::{ApiError, ClientBuilder, Error, NetworkError, Transport};
 
 const CONTRACT: &str = r#"
 demur: 1
@@ -40,7 +40,7 @@ impl Transport for Says {
 
 async fn error(says: Says) -> ApiError {
     let policy = demur_client::Policy { attempts: 1, ..demur_client::Policy::default() };
-    let client = Builder::new(says).contract_text(CONTRACT).unwrap().policy(policy).build();
+    let client = ClientBuilder::new(says).contract_text(CONTRACT).unwrap().policy(policy).build();
     let request = reqwest::Request::new(http::Method::GET, "http://shop.example/".parse().unwrap());
     match client.execute(request, None).await {
         Err(Error::Api(error)) => *error,

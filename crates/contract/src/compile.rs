@@ -4,7 +4,7 @@
 //! literals, so that most answers are one copy. Nothing is looked up by name when a program runs.
 
 use crate::catalogue::ErrorEntry;
-use crate::format::{Keyed, Member, Shape, Slot, SlotUse, ViolationSlot};
+use crate::format::{FormatMember, FormatNode, Keyed, Slot, SlotUse, ViolationSlot};
 use crate::json;
 use crate::locations::Locations;
 use crate::template::Template;
@@ -53,7 +53,7 @@ enum Filled {
 }
 
 /// When a member is written.
-enum Presence {
+enum WriteWhen {
     Always,
     Never,
     With(Dynamic),
@@ -62,8 +62,8 @@ enum Presence {
 }
 
 /// The program that answers one entry.
-pub(crate) fn compile(shape: &Shape, entry: &ErrorEntry, answers_violations: bool) -> Vec<Op> {
-    let mut compiler = Compiler { entry, answers_violations, ops: Vec::new() };
+pub(crate) fn compile(shape: &FormatNode, entry: &ErrorEntry, answers_violations: bool) -> Vec<Op> {
+    let mut compiler = FormatCompiler { entry, answers_violations, ops: Vec::new() };
     compiler.shape(shape);
     compiler.ops
 }
@@ -77,13 +77,13 @@ enum Before {
     Unknown,
 }
 
-struct Compiler<'e> {
+struct FormatCompiler<'e> {
     entry: &'e ErrorEntry,
     answers_violations: bool,
     ops: Vec<Op>,
 }
 
-impl Compiler<'_> {
+impl FormatCompiler<'_> {
     fn bytes(&mut self, bytes: &[u8]) {
         match self.ops.last_mut() {
             Some(Op::Bytes(last)) => last.extend_from_slice(bytes),
@@ -91,10 +91,10 @@ impl Compiler<'_> {
         }
     }
 
-    fn shape(&mut self, shape: &Shape) {
+    fn shape(&mut self, shape: &FormatNode) {
         match shape {
-            Shape::Object(members) => self.object(members),
-            Shape::Array(items) => {
+            FormatNode::Object(members) => self.object(members),
+            FormatNode::Array(items) => {
                 self.bytes(b"[");
                 for (index, item) in items.iter().enumerate() {
                     if index > 0 {
@@ -104,20 +104,20 @@ impl Compiler<'_> {
                 }
                 self.bytes(b"]");
             }
-            Shape::PerViolation(item) => {
+            FormatNode::PerViolation(item) => {
                 self.bytes(b"[");
                 let or_message = item.slots().contains(&&Slot::Detail);
                 self.nested(|steps| Op::EachViolation { steps, or_message }, |this| this.shape(item));
                 self.bytes(b"]");
             }
-            Shape::Keyed(Keyed { key, item, is_list }) => {
+            FormatNode::Keyed(Keyed { key, item, is_list }) => {
                 self.bytes(b"{");
                 let (key, is_list) = (*key, *is_list);
                 self.nested(|steps| Op::EachKey { key, is_list, steps }, |this| this.shape(item));
                 self.bytes(b"}");
             }
-            Shape::Constant(value) => self.bytes(value.to_string().as_bytes()),
-            Shape::Slot(slot) => match self.fill(slot) {
+            FormatNode::Constant(value) => self.bytes(value.to_string().as_bytes()),
+            FormatNode::Slot(slot) => match self.fill(slot) {
                 Filled::Constant(value) => self.constant(value, slot),
                 Filled::Dynamic(what) => {
                     let SlotUse { as_string, absent_is_empty, .. } = *slot;
@@ -137,22 +137,24 @@ impl Compiler<'_> {
         self.bytes(text.as_bytes());
     }
 
-    fn object(&mut self, members: &[Member]) {
+    fn object(&mut self, members: &[FormatMember]) {
         self.bytes(b"{");
         let mut before = Before::Nothing;
         for member in members {
             match self.presence(member) {
-                Presence::Never => continue,
-                Presence::Always => {
+                WriteWhen::Never => continue,
+                WriteWhen::Always => {
                     self.member(member, before);
                     before = Before::Something;
                     continue;
                 }
-                Presence::WithViolations => self.nested(Op::IfViolations, |this| this.member(member, before)),
-                Presence::With(what) => {
+                WriteWhen::WithViolations => {
+                    self.nested(Op::IfViolations, |this| this.member(member, before));
+                }
+                WriteWhen::With(what) => {
                     self.nested(|steps| Op::IfPresent(what, steps), |this| this.member(member, before));
                 }
-                Presence::WithAny(any) => {
+                WriteWhen::WithAny(any) => {
                     self.nested(|steps| Op::IfAny(any, steps), |this| this.member(member, before));
                 }
             }
@@ -164,20 +166,22 @@ impl Compiler<'_> {
     }
 
     /// When a member is there. An optional object is there when one of its slots has a value.
-    fn presence(&self, member: &Member) -> Presence {
+    fn presence(&self, member: &FormatMember) -> WriteWhen {
         if !member.optional {
-            return Presence::Always;
+            return WriteWhen::Always;
         }
         match &member.shape {
-            Shape::Slot(slot) => match self.fill(slot) {
-                Filled::Constant(None) => Presence::Never,
-                Filled::Constant(Some(_)) => Presence::Always,
-                Filled::Dynamic(what) => Presence::With(what),
+            FormatNode::Slot(slot) => match self.fill(slot) {
+                Filled::Constant(None) => WriteWhen::Never,
+                Filled::Constant(Some(_)) => WriteWhen::Always,
+                Filled::Dynamic(what) => WriteWhen::With(what),
             },
-            Shape::PerViolation(_) | Shape::Keyed(_) if self.answers_violations => Presence::WithViolations,
-            Shape::PerViolation(_) | Shape::Keyed(_) => Presence::Never,
-            Shape::Array(_) | Shape::Constant(_) => Presence::Always,
-            Shape::Object(_) => {
+            FormatNode::PerViolation(_) | FormatNode::Keyed(_) if self.answers_violations => {
+                WriteWhen::WithViolations
+            }
+            FormatNode::PerViolation(_) | FormatNode::Keyed(_) => WriteWhen::Never,
+            FormatNode::Array(_) | FormatNode::Constant(_) => WriteWhen::Always,
+            FormatNode::Object(_) => {
                 let mut any = Vec::new();
                 // A list of violations may have no slots but the names of its members.
                 if self.answers_violations && member.shape.list().is_some() {
@@ -185,17 +189,17 @@ impl Compiler<'_> {
                 }
                 for slot in member.shape.uses() {
                     match self.fill(slot) {
-                        Filled::Constant(Some(_)) => return Presence::Always,
+                        Filled::Constant(Some(_)) => return WriteWhen::Always,
                         Filled::Constant(None) => {}
                         Filled::Dynamic(what) => any.push(what),
                     }
                 }
-                if any.is_empty() { Presence::Never } else { Presence::WithAny(any) }
+                if any.is_empty() { WriteWhen::Never } else { WriteWhen::WithAny(any) }
             }
         }
     }
 
-    fn member(&mut self, member: &Member, before: Before) {
+    fn member(&mut self, member: &FormatMember, before: Before) {
         match before {
             Before::Nothing => {}
             Before::Something => self.bytes(b","),

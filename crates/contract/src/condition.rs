@@ -48,7 +48,7 @@ impl RetryClass {
 
 /// Whose error it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Origin {
+pub enum ErrorOrigin {
     /// The caller's.
     Client,
     /// The gateway's own.
@@ -57,20 +57,20 @@ pub enum Origin {
     Upstream,
 }
 
-impl Origin {
+impl ErrorOrigin {
     /// One lower-case word.
     pub fn as_str(self) -> &'static str {
         match self {
-            Origin::Client => "client",
-            Origin::Gateway => "gateway",
-            Origin::Upstream => "upstream",
+            ErrorOrigin::Client => "client",
+            ErrorOrigin::Gateway => "gateway",
+            ErrorOrigin::Upstream => "upstream",
         }
     }
 }
 
 /// What the table says of a condition: how it is answered where no contract says otherwise.
 #[derive(Debug, Clone, Copy)]
-pub struct Usual {
+pub struct Defaults {
     /// The dotted name.
     pub name: &'static str,
     /// The usual status; 0 where nothing can be answered any more.
@@ -89,11 +89,11 @@ macro_rules! conditions {
         pub enum Condition {
             $( #[doc = concat!("`", $name, "`: ", $title, ".")] $(#[$doc])* $variant, )*
             /// `upstream.refused.STATUS`: the API behind answered a 4xx that no one declared.
-            UpstreamRefused(RefusedStatus),
+            UpstreamRefused(RejectedStatus),
         }
 
-        const FIXED: &[(Condition, Usual)] = &[
-            $( (Condition::$variant, Usual { name: $name, status: $status, retry: RetryClass::$retry, title: $title }), )*
+        const FIXED: &[(Condition, Defaults)] = &[
+            $( (Condition::$variant, Defaults { name: $name, status: $status, retry: RetryClass::$retry, title: $title }), )*
         ];
 
         impl Condition {
@@ -113,9 +113,9 @@ macro_rules! conditions {
 
 /// A status from 400 to 499.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct RefusedStatus(u16);
+pub struct RejectedStatus(u16);
 
-impl RefusedStatus {
+impl RejectedStatus {
     /// `None` for a status that is not 4xx.
     pub fn new(status: u16) -> Option<Self> {
         (400..=499).contains(&status).then_some(Self(status))
@@ -239,7 +239,7 @@ conditions! {
 }
 
 /// Usual answers to `upstream.refused.STATUS`, which keeps the status.
-fn refused_usual(status: RefusedStatus) -> Usual {
+fn rejected_defaults(status: RejectedStatus) -> Defaults {
     // Leaked once per status at most: a table of one hundred names, made when first asked for.
     static NAMES: std::sync::OnceLock<Vec<String>> = std::sync::OnceLock::new();
     let names = NAMES.get_or_init(|| (400..500).map(|status| format!("upstream.refused.{status}")).collect());
@@ -249,7 +249,7 @@ fn refused_usual(status: RefusedStatus) -> Usual {
         _ => RetryClass::Never,
     };
     let title = "The service behind refused the request";
-    Usual { name: &names[usize::from(status.0 - 400)], status: status.0, retry, title }
+    Defaults { name: &names[usize::from(status.0 - 400)], status: status.0, retry, title }
 }
 
 impl Condition {
@@ -258,7 +258,7 @@ impl Condition {
 
     /// Every leaf, in the table's order.
     pub fn all() -> impl Iterator<Item = Condition> {
-        let refused = (400..500).map(|status| Condition::UpstreamRefused(RefusedStatus(status)));
+        let refused = (400..500).map(|status| Condition::UpstreamRefused(RejectedStatus(status)));
         FIXED.iter().map(|(condition, _)| *condition).chain(refused)
     }
 
@@ -268,9 +268,9 @@ impl Condition {
     }
 
     /// What the table says.
-    pub fn usual(self) -> Usual {
+    pub fn usual(self) -> Defaults {
         match self {
-            Condition::UpstreamRefused(status) => refused_usual(status),
+            Condition::UpstreamRefused(status) => rejected_defaults(status),
             fixed => FIXED[fixed.index()].1,
         }
     }
@@ -297,12 +297,12 @@ impl Condition {
     }
 
     /// Whose error it is.
-    pub fn origin(self) -> Origin {
+    pub fn origin(self) -> ErrorOrigin {
         let name = self.name();
         match name.split('.').next() {
-            Some("upstream") => Origin::Upstream,
-            Some("store" | "overloaded" | "internal" | "rule") => Origin::Gateway,
-            _ => Origin::Client,
+            Some("upstream") => ErrorOrigin::Upstream,
+            Some("store" | "overloaded" | "internal" | "rule") => ErrorOrigin::Gateway,
+            _ => ErrorOrigin::Client,
         }
     }
 
@@ -355,7 +355,7 @@ pub(crate) fn usual_title(claim: &str) -> Option<&'static str> {
 }
 
 /// Every name that a claim may use: leaves and branches.
-pub fn claimable() -> Vec<&'static str> {
+pub fn claim_names() -> Vec<&'static str> {
     let mut names: Vec<&'static str> = vec!["upstream.refused"];
     for condition in Condition::all().filter(|condition| condition.is_listed()) {
         let name = condition.name();
@@ -393,7 +393,7 @@ mod tests {
 
     #[test]
     fn every_claim_has_a_title_and_no_branch_has_that_of_one_leaf_of_several() {
-        for claim in claimable() {
+        for claim in claim_names() {
             let title = usual_title(claim).unwrap_or_else(|| panic!("{claim}"));
             let covered: Vec<Condition> =
                 Condition::all().filter(|condition| condition.covered_by(claim)).collect();

@@ -5,23 +5,23 @@ use std::sync::OnceLock;
 
 use crate::catalogue::{ErrorEntry, ErrorId};
 use crate::compile::Op;
-use crate::families::FieldFamily;
-use crate::format::{Shape, Slot, ViolationSlot};
+use crate::format::{FormatNode, Slot, ViolationSlot};
+use crate::limit_headers::LimitHeaders;
 use crate::parse::Parser;
 use crate::plural::Plurals;
-use crate::template::{Parameter, Template};
-use crate::views::Views;
-use crate::violations::{FieldStyle, Texts, USUAL_TEXTS, precedence, rule_claim};
+use crate::template::{Template, TemplateParameter};
+use crate::variants::Variants;
+use crate::violations::{FieldStyle, USUAL_TEXTS, ViolationTexts, precedence, rule_claim};
 use crate::{Condition, Violation};
 
 /// One error contract, loaded and checked. Immutable: a reload makes a new one.
 #[derive(Debug, Clone)]
 pub struct Contract {
     pub(crate) name: String,
-    pub(crate) about: About,
+    pub(crate) about: Metadata,
     pub(crate) content_type: String,
     pub(crate) request_id: RequestIdField,
-    pub(crate) families: Vec<FieldFamily>,
+    pub(crate) families: Vec<LimitHeaders>,
     pub(crate) formats: Vec<Format>,
     pub(crate) entries: Vec<ErrorEntry>,
     pub(crate) programs: Vec<Vec<Op>>,
@@ -29,12 +29,12 @@ pub struct Contract {
     pub(crate) answers: Vec<ErrorId>,
     /// The API's own conditions.
     pub(crate) by_name: HashMap<String, ErrorId>,
-    pub(crate) texts: Texts,
+    pub(crate) texts: ViolationTexts,
     pub(crate) field_style: FieldStyle,
     /// The language of the texts.
     pub(crate) locale: String,
     pub(crate) plurals: Plurals,
-    pub(crate) views: Views,
+    pub(crate) views: Variants,
     pub(crate) parser: Parser,
 }
 
@@ -42,7 +42,7 @@ pub struct Contract {
 #[derive(Debug, Clone)]
 pub(crate) struct Format {
     pub(crate) name: String,
-    pub(crate) shape: Shape,
+    pub(crate) shape: FormatNode,
 }
 
 /// Where the request's id stands.
@@ -56,7 +56,7 @@ pub struct RequestIdField {
 
 /// What the reference pages say of the contract as a whole.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct About {
+pub struct Metadata {
     /// What people call the API.
     pub title: Option<String>,
     /// In a few sentences.
@@ -77,7 +77,7 @@ pub struct About {
 
 /// What the answers of an error have a place for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Shows {
+pub struct VisibleFields {
     /// The class of error.
     pub kind: bool,
     /// The code.
@@ -99,7 +99,7 @@ impl Contract {
     }
 
     /// What the reference pages say.
-    pub fn about(&self) -> &About {
+    pub fn about(&self) -> &Metadata {
         &self.about
     }
 
@@ -114,7 +114,7 @@ impl Contract {
     }
 
     /// Which header fields tell of limits.
-    pub fn field_families(&self) -> &[FieldFamily] {
+    pub fn field_families(&self) -> &[LimitHeaders] {
         &self.families
     }
 
@@ -175,17 +175,17 @@ impl Contract {
     /// Whether the content of this error's answers shows the request's id.
     pub fn shows_request_id(&self, error: ErrorId) -> bool {
         let entry = self.entry(error);
-        let in_text = |text: &Template| text.parameters().any(|name| *name == Parameter::RequestId);
+        let in_text = |text: &Template| text.parameters().any(|name| *name == TemplateParameter::RequestId);
         in_text(&entry.title)
             || in_text(&entry.message)
             || self.shape(entry).slots().iter().any(|slot| **slot == Slot::RequestId)
     }
 
     /// What this error's answers have a place for.
-    pub fn shows(&self, error: ErrorId) -> Shows {
+    pub fn shows(&self, error: ErrorId) -> VisibleFields {
         let slots = self.shape(self.entry(error)).slots();
         let shows = |slot: Slot| slots.contains(&&slot);
-        Shows {
+        VisibleFields {
             kind: shows(Slot::Type),
             code: shows(Slot::Code),
             title: shows(Slot::Title),
@@ -200,7 +200,7 @@ impl Contract {
         self.violation_text(self.entry(error), rule)
     }
 
-    /// The name of the format in which this error is answered, as [`Contract::losses`] calls it.
+    /// The name of the format in which this error is answered, as [`Contract::round_trip_report`] calls it.
     pub fn format_of(&self, error: ErrorId) -> &str {
         &self.formats[self.entry(error).format].name
     }
@@ -214,7 +214,7 @@ impl Contract {
         &self.programs[usize::from(error.0)]
     }
 
-    pub(crate) fn shape(&self, entry: &ErrorEntry) -> &Shape {
+    pub(crate) fn shape(&self, entry: &ErrorEntry) -> &FormatNode {
         &self.formats[entry.format].shape
     }
 
@@ -231,13 +231,13 @@ impl Contract {
     }
 }
 
-fn usual_texts() -> &'static Texts {
-    static USUAL: OnceLock<Texts> = OnceLock::new();
+fn usual_texts() -> &'static ViolationTexts {
+    static USUAL: OnceLock<ViolationTexts> = OnceLock::new();
     USUAL.get_or_init(|| {
         let texts: Vec<(String, Template)> = USUAL_TEXTS
             .iter()
             .filter_map(|(rule, text)| Some((rule_claim(rule), Template::parse(text).ok()?)))
             .collect();
-        Texts::new(&texts)
+        ViolationTexts::new(&texts)
     })
 }

@@ -15,20 +15,20 @@
 
 use std::sync::Arc;
 
-use demur_source::{Diagnostics, Key, Kind, Node, Source, Span, did_you_mean};
+use demur_source::{Diagnostics, Key, Node, NodeKind, Source, Span, did_you_mean};
 
 use crate::locations::Locations;
 use crate::problem::Location;
 
 /// What stands at one place of the answer.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) enum Shape {
+pub(crate) enum FormatNode {
     /// A member after the other.
-    Object(Vec<Member>),
+    Object(Vec<FormatMember>),
     /// A fixed number of items.
-    Array(Vec<Shape>),
+    Array(Vec<FormatNode>),
     /// One item for each violation that is shown.
-    PerViolation(Box<Shape>),
+    PerViolation(Box<FormatNode>),
     /// One member for each parameter that is shown, with its violations.
     Keyed(Keyed),
     /// JSON that never changes.
@@ -39,11 +39,11 @@ pub(crate) enum Shape {
 
 /// A member of an object.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Member {
+pub(crate) struct FormatMember {
     pub(crate) name: String,
     /// Written `name?`: left out where its value is absent.
     pub(crate) optional: bool,
-    pub(crate) shape: Shape,
+    pub(crate) shape: FormatNode,
 }
 
 /// `{ $violation.field: [$violation.message] }`: violations by parameter.
@@ -52,7 +52,7 @@ pub(crate) struct Keyed {
     /// What names a member.
     pub(crate) key: ViolationSlot,
     /// What stands under the name, for one violation.
-    pub(crate) item: Box<Shape>,
+    pub(crate) item: Box<FormatNode>,
     /// Whether all violations of the parameter are listed, or the first alone is shown.
     pub(crate) is_list: bool,
 }
@@ -129,10 +129,10 @@ const SLOTS: &[(&str, Slot)] = &[
     ("violation.location", Slot::Violation(ViolationSlot::Location)),
 ];
 
-impl Shape {
+impl FormatNode {
     /// Reads a format. Mistakes go to `found`, and stand as `null` in what is returned.
-    pub(crate) fn read(node: &Node, source: &Arc<Source>, found: &mut Diagnostics) -> Shape {
-        let mut reader = Reader { source, found, lists: Vec::new() };
+    pub(crate) fn read(node: &Node, source: &Arc<Source>, found: &mut Diagnostics) -> FormatNode {
+        let mut reader = FormatReader { source, found, lists: Vec::new() };
         let shape = reader.shape(node);
         reader.one_list();
         shape
@@ -141,36 +141,38 @@ impl Shape {
     /// Whether some slot in here is about one violation.
     fn speaks_of_one_violation(&self) -> bool {
         match self {
-            Shape::Object(members) => members.iter().any(|member| member.shape.speaks_of_one_violation()),
-            Shape::Array(items) => items.iter().any(Shape::speaks_of_one_violation),
-            Shape::PerViolation(_) | Shape::Keyed(_) | Shape::Constant(_) => false,
-            Shape::Slot(slot) => matches!(slot.slot, Slot::Detail | Slot::Violation(_)),
+            FormatNode::Object(members) => {
+                members.iter().any(|member| member.shape.speaks_of_one_violation())
+            }
+            FormatNode::Array(items) => items.iter().any(FormatNode::speaks_of_one_violation),
+            FormatNode::PerViolation(_) | FormatNode::Keyed(_) | FormatNode::Constant(_) => false,
+            FormatNode::Slot(slot) => matches!(slot.slot, Slot::Detail | Slot::Violation(_)),
         }
     }
 
     /// The list of violations, if there is one: a [`Shape::PerViolation`] or a [`Shape::Keyed`].
-    pub(crate) fn list(&self) -> Option<&Shape> {
+    pub(crate) fn list(&self) -> Option<&FormatNode> {
         match self {
-            Shape::Object(members) => members.iter().find_map(|member| member.shape.list()),
-            Shape::Array(items) => items.iter().find_map(Shape::list),
-            Shape::PerViolation(_) | Shape::Keyed(_) => Some(self),
-            Shape::Constant(_) | Shape::Slot(_) => None,
+            FormatNode::Object(members) => members.iter().find_map(|member| member.shape.list()),
+            FormatNode::Array(items) => items.iter().find_map(FormatNode::list),
+            FormatNode::PerViolation(_) | FormatNode::Keyed(_) => Some(self),
+            FormatNode::Constant(_) | FormatNode::Slot(_) => None,
         }
     }
 
     /// The slots that every answer has, whether there are violations or not.
     pub(crate) fn certain_slots(&self) -> Vec<&SlotUse> {
         match self {
-            Shape::Object(members) => members
+            FormatNode::Object(members) => members
                 .iter()
-                .filter(|member| !(member.optional && matches!(member.shape, Shape::PerViolation(_))))
+                .filter(|member| !(member.optional && matches!(member.shape, FormatNode::PerViolation(_))))
                 .flat_map(|member| member.shape.certain_slots())
                 .collect(),
-            Shape::Array(items) => items.iter().flat_map(Shape::certain_slots).collect(),
+            FormatNode::Array(items) => items.iter().flat_map(FormatNode::certain_slots).collect(),
             // The message stands in for none.
-            Shape::PerViolation(item) if item.slots().contains(&&Slot::Detail) => item.certain_slots(),
-            Shape::PerViolation(_) | Shape::Keyed(_) | Shape::Constant(_) => Vec::new(),
-            Shape::Slot(slot) => vec![slot],
+            FormatNode::PerViolation(item) if item.slots().contains(&&Slot::Detail) => item.certain_slots(),
+            FormatNode::PerViolation(_) | FormatNode::Keyed(_) | FormatNode::Constant(_) => Vec::new(),
+            FormatNode::Slot(slot) => vec![slot],
         }
     }
 
@@ -182,16 +184,16 @@ impl Shape {
     /// Every slot below with its casts, in order.
     pub(crate) fn uses(&self) -> Vec<&SlotUse> {
         match self {
-            Shape::Object(members) => members.iter().flat_map(|member| member.shape.uses()).collect(),
-            Shape::Array(items) => items.iter().flat_map(Shape::uses).collect(),
-            Shape::PerViolation(item) | Shape::Keyed(Keyed { item, .. }) => item.uses(),
-            Shape::Constant(_) => Vec::new(),
-            Shape::Slot(slot) => vec![slot],
+            FormatNode::Object(members) => members.iter().flat_map(|member| member.shape.uses()).collect(),
+            FormatNode::Array(items) => items.iter().flat_map(FormatNode::uses).collect(),
+            FormatNode::PerViolation(item) | FormatNode::Keyed(Keyed { item, .. }) => item.uses(),
+            FormatNode::Constant(_) => Vec::new(),
+            FormatNode::Slot(slot) => vec![slot],
         }
     }
 }
 
-struct Reader<'s> {
+struct FormatReader<'s> {
     source: &'s Arc<Source>,
     found: &'s mut Diagnostics,
     /// Where violations are listed, by parameter or one after the other.
@@ -204,10 +206,10 @@ struct ListAt {
     is_within: bool,
 }
 
-impl Reader<'_> {
-    fn shape(&mut self, node: &Node) -> Shape {
+impl FormatReader<'_> {
+    fn shape(&mut self, node: &Node) -> FormatNode {
         match &node.kind {
-            Kind::Map(entries) => match entries.as_slice() {
+            NodeKind::Map(entries) => match entries.as_slice() {
                 [(key, value)] if key.name.starts_with('$') => {
                     let before = self.lists.len();
                     let shape = self.keyed(&key.name[1..], key.span, value);
@@ -216,38 +218,38 @@ impl Reader<'_> {
                 }
                 entries => self.object(node.span, entries),
             },
-            Kind::Seq(items) => {
+            NodeKind::Seq(items) => {
                 let before = self.lists.len();
-                let mut shapes: Vec<Shape> = items.iter().map(|item| self.shape(item)).collect();
+                let mut shapes: Vec<FormatNode> = items.iter().map(|item| self.shape(item)).collect();
                 let is_per_violation = shapes.len() == 1 && shapes[0].speaks_of_one_violation();
                 match is_per_violation.then(|| shapes.pop()).flatten() {
                     Some(item) => {
                         self.list(node.span, before);
-                        Shape::PerViolation(Box::new(item))
+                        FormatNode::PerViolation(Box::new(item))
                     }
-                    None => Shape::Array(shapes),
+                    None => FormatNode::Array(shapes),
                 }
             }
-            Kind::Str(text) => match text.strip_prefix('$') {
+            NodeKind::Str(text) => match text.strip_prefix('$') {
                 Some(slot) => match read_slot(slot) {
-                    Ok(slot) => Shape::Slot(slot),
+                    Ok(slot) => FormatNode::Slot(slot),
                     Err((check, message, help)) => {
                         self.found.error(self.source, node.span, check, message, help);
-                        Shape::Constant(serde_json::Value::Null)
+                        FormatNode::Constant(serde_json::Value::Null)
                     }
                 },
-                None => Shape::Constant(serde_json::Value::String(text.clone())),
+                None => FormatNode::Constant(serde_json::Value::String(text.clone())),
             },
-            _ => Shape::Constant(node.to_json()),
+            _ => FormatNode::Constant(node.to_json()),
         }
     }
 
-    fn object(&mut self, span: Span, entries: &[(Key, Node)]) -> Shape {
+    fn object(&mut self, span: Span, entries: &[(Key, Node)]) -> FormatNode {
         if entries.len() > MAX_MEMBERS {
             let message = format!("an object of a format has at most {MAX_MEMBERS} members");
             self.found.error(self.source, span, "too-many-members", message, None);
         }
-        let mut members: Vec<Member> = Vec::with_capacity(entries.len());
+        let mut members: Vec<FormatMember> = Vec::with_capacity(entries.len());
         for (key, value) in entries {
             let (name, optional) = match key.name.strip_suffix('?') {
                 Some(name) => (name, true),
@@ -259,13 +261,13 @@ impl Reader<'_> {
                     format!("`{name}` and `{name}?` are one member of the answer; keep one of the two");
                 self.found.error(self.source, key.span, "duplicate-member", message, help);
             }
-            members.push(Member { name: name.to_owned(), optional, shape: self.shape(value) });
+            members.push(FormatMember { name: name.to_owned(), optional, shape: self.shape(value) });
         }
-        Shape::Object(members)
+        FormatNode::Object(members)
     }
 
     /// Reads `{ $violation.field: … }`.
-    fn keyed(&mut self, slot: &str, span: Span, value: &Node) -> Shape {
+    fn keyed(&mut self, slot: &str, span: Span, value: &Node) -> FormatNode {
         let key = match read_slot(slot) {
             Ok(SlotUse { slot: Slot::Violation(key), within: None, .. }) => key,
             Ok(_) | Err(_) => {
@@ -280,7 +282,7 @@ impl Reader<'_> {
             Some([item]) => (item, true),
             _ => (value, false),
         };
-        Shape::Keyed(Keyed { key, item: Box::new(self.shape(item)), is_list })
+        FormatNode::Keyed(Keyed { key, item: Box::new(self.shape(item)), is_list })
     }
 
     /// Notes a list of violations: those that were found after the first `before` stand within it.
@@ -378,18 +380,18 @@ fn read_locations(text: &str, slot: &str, before: &SlotUse) -> Result<Locations,
 mod tests {
     use super::*;
 
-    fn read(text: &str) -> (Shape, Diagnostics) {
+    fn read(text: &str) -> (FormatNode, Diagnostics) {
         let source = Source::new("t.yaml", text);
         let node = demur_source::parse(&source).unwrap();
         let mut found = Diagnostics::new();
-        (Shape::read(&node, &source, &mut found), found)
+        (FormatNode::read(&node, &source, &mut found), found)
     }
 
     #[test]
     fn a_list_that_speaks_of_violations_is_written_for_each() {
-        assert!(matches!(read("[$detail]").0, Shape::PerViolation(_)));
-        assert!(matches!(read("[{a: $violation.field}]").0, Shape::PerViolation(_)));
-        assert!(matches!(read("[$message]").0, Shape::Array(_)));
+        assert!(matches!(read("[$detail]").0, FormatNode::PerViolation(_)));
+        assert!(matches!(read("[{a: $violation.field}]").0, FormatNode::PerViolation(_)));
+        assert!(matches!(read("[$message]").0, FormatNode::Array(_)));
     }
 
     #[test]

@@ -9,7 +9,7 @@
 //! - *What was received?* [`Contract::parse`].
 //!
 //! ```
-//! use demur_contract::{Answer, Condition, Contract, Parsed, Problem, Source};
+//! use demur_contract::{ResponseView, Condition, Contract, ParseResult, Problem, Source};
 //!
 //! let file = Source::new("shop.yaml", r#"
 //! demur: 1
@@ -35,7 +35,7 @@
 //! assert_eq!((entry.status.as_u16(), entry.code.as_deref()), (429, Some("rate_exceeded")));
 //!
 //! // And a client reads it back.
-//! let Parsed::Exact(read) = contract.parse(&Answer::new(409, &content)) else { panic!() };
+//! let ParseResult::Exact(read) = contract.parse(&ResponseView::new(409, &content)) else { panic!() };
 //! assert_eq!(read.problem.param("item"), Some(&"Tea".into()));
 //! ```
 //!
@@ -68,7 +68,7 @@
 //!
 //! ```
 //! use std::borrow::Cow;
-//! use demur_contract::{Answer, Condition, Contract, Location, Parsed, Problem, Value, Violation, builtin};
+//! use demur_contract::{ResponseView, Condition, Contract, Location, ParseResult, Problem, Value, Violation, builtin};
 //!
 //! let contract = Contract::load(&builtin::source("problem").unwrap()).unwrap().contract;
 //! let violations = vec![Violation {
@@ -85,7 +85,7 @@
 //! let mut content = Vec::new();
 //! contract.render(&problem, &mut content);
 //!
-//! let Parsed::Exact(read) = contract.parse(&Answer::new(400, &content)) else { panic!() };
+//! let ParseResult::Exact(read) = contract.parse(&ResponseView::new(400, &content)) else { panic!() };
 //! assert_eq!(read.violations[0].rule(), Some(Condition::ParamMaximum));
 //! assert_eq!(read.violations[0].limit.as_deref(), Some("100"));
 //! ```
@@ -153,27 +153,27 @@
 //!     contract.render(&problem, &mut content);
 //!     String::from_utf8(content).unwrap()
 //! };
-//! let italian = contract.in_language_of("it-CH, en;q=0.5");
+//! let italian = contract.for_accept_language("it-CH, en;q=0.5");
 //! assert_eq!(said(italian), r#"{"message":"Il negozio è chiuso."}"#);
 //! assert_eq!(
-//!     said(italian.in_media_type_of("application/problem+json")),
+//!     said(italian.for_accept("application/problem+json")),
 //!     r#"{"type":"about:blank","title":"Chiuso","status":409,"detail":"Il negozio è chiuso.","instance":"req_1","code":"closed"}"#
 //! );
-//! assert_eq!(said(contract.in_media_type_of("*/*")), r#"{"message":"The shop is closed."}"#);
+//! assert_eq!(said(contract.for_accept("*/*")), r#"{"message":"The shop is closed."}"#);
 //! ```
 //!
 //! # What comes back
 //!
 //! `parse(render(p)) = p`, less what the format does not carry. That is known before any answer is seen:
-//! [`Contract::losses`] lists each part of a problem with its [`Fate`], and [`Contract::twins`] the errors that look the
+//! [`Contract::round_trip_report`] lists each part of a problem with its [`Fidelity`], and [`Contract::ambiguous_pairs`] the errors that look the
 //! same on the wire. A value that a text does not give back for certain is not given back; an answer that two errors can
-//! have made is [`Parsed::Ambiguous`].
+//! have made is [`ParseResult::Ambiguous`].
 //!
 //! ```
-//! # use demur_contract::{Contract, Fate, builtin};
+//! # use demur_contract::{Contract, Fidelity, builtin};
 //! let contract = Contract::load(&builtin::source("problem").unwrap()).unwrap().contract;
-//! let of_rule = contract.losses().into_iter().find(|loss| loss.part == "violation.rule").unwrap();
-//! assert_eq!(of_rule.fate, Fate::Kept);
+//! let of_rule = contract.round_trip_report().into_iter().find(|loss| loss.part == "violation.rule").unwrap();
+//! assert_eq!(of_rule.fate, Fidelity::Kept);
 //! ```
 //!
 //! Any bytes are accepted, in time and memory that grow with their length and no faster: content of up to 16 MiB,
@@ -185,40 +185,41 @@
 pub mod builtin;
 pub mod manual;
 
-mod answers;
+mod ambiguity;
 mod catalogue;
+mod claims;
 mod compile;
 mod condition;
 mod contract;
-mod families;
 mod format;
 mod json;
+mod limit_headers;
 mod load;
 mod locale;
 mod locations;
-mod losses;
 mod parse;
 mod plural;
 mod problem;
 mod render;
+mod round_trip;
 mod template;
-mod twins;
-mod views;
+mod variants;
 mod violations;
 
-pub use answers::{DENIAL_PARAMS, DenialParam};
+pub use ambiguity::{AmbiguousPair, Discriminator};
 pub use catalogue::{Docs, EntrySource, ErrorEntry, ErrorId, ErrorStatus, Retry, Show};
-pub use condition::{Condition, Origin, RefusedStatus, RetryClass, Usual, claimable};
-pub use contract::{About, Contract, RequestIdField, Shows};
+pub use claims::{DENIAL_PARAMS, DenialParam};
+pub use condition::{Condition, Defaults, ErrorOrigin, RejectedStatus, RetryClass, claim_names};
+pub use contract::{Contract, Metadata, RequestIdField, VisibleFields};
 /// The text of a file, and what is found wrong in it.
-pub use demur_source::{Diagnostic, Diagnostics, Place, Severity, Source, Span};
-pub use families::{FieldFamily, LimitFields, ResetForm};
+pub use demur_source::{Diagnostic, Diagnostics, Severity, Source, SourceLocation, Span};
+pub use limit_headers::{LimitHeaderNames, LimitHeaders, ResetForm};
 pub use load::Loaded;
-pub use losses::{Change, Fate, Loss, Why};
 pub use parse::{
-    Answer, Parsed, Recovered, RecoveredLimit, RecoveredViolation, Reset, UnknownMember, ietf_limits,
+    ParseResult, ParsedProblem, RecoveredLimit, RecoveredViolation, Reset, ResponseView, UnknownMember,
+    ietf_limits,
 };
 pub use problem::{Location, Problem, RetryAfter, Value, Violation};
+pub use round_trip::{Difference, Fidelity, FieldFidelity, LossReason};
 pub use template::{ListStyle, Template, TemplateError};
-pub use twins::{Parting, Twins};
 pub use violations::FieldStyle;

@@ -12,13 +12,13 @@ use fixed_decimal::Decimal;
 use icu_locale_core::LanguageIdentifier;
 use icu_plurals::{PluralCategory, PluralOperands, PluralRules};
 
-use crate::template::{Parameter, Template, TemplateError};
+use crate::template::{Template, TemplateError, TemplateParameter};
 
 /// The forms of one text, of which a number chooses one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Plural {
     /// Whose number chooses: of a list it is how many elements there are.
-    pub(crate) parameter: Parameter,
+    pub(crate) parameter: TemplateParameter,
     /// `=0`, by the number as it is written.
     exact: Vec<(String, Template)>,
     by_category: Vec<(PluralCategory, Template)>,
@@ -70,11 +70,11 @@ impl Plural {
         let (Some(name), Some("plural"), Some(mut rest)) = (parts.next(), parts.next(), parts.next()) else {
             return Err(bad("write `{name, plural, one {…} other {…}}`"));
         };
-        if !Parameter::is_name(name) {
+        if !TemplateParameter::is_name(name) {
             return Err(TemplateError::BadName(name.to_owned()));
         }
         let mut plural = Plural {
-            parameter: Parameter::named(name),
+            parameter: TemplateParameter::named(name),
             exact: Vec::new(),
             by_category: Vec::new(),
             other: Template::default(),

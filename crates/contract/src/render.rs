@@ -9,8 +9,8 @@ use crate::format::ViolationSlot;
 use crate::json;
 use crate::plural::Plural;
 use crate::problem::{Problem, Value};
-use crate::template::{ListStyle, Parameter, Segment, Template, write_list, write_value};
-use crate::violations::{Shown, collect, precedence, rule_name};
+use crate::template::{ListStyle, Segment, Template, TemplateParameter, write_list, write_value};
+use crate::violations::{ShownViolation, collect, precedence, rule_name};
 
 impl Contract {
     /// Appends the content of the answer.
@@ -56,7 +56,7 @@ struct Rendering<'r> {
     contract: &'r Contract,
     entry: &'r ErrorEntry,
     problem: &'r Problem<'r>,
-    shown: Vec<Shown<'r>>,
+    shown: Vec<ShownViolation<'r>>,
     /// The violation at hand: within a list the item's, elsewhere the one that names the error.
     current: Option<usize>,
 }
@@ -67,7 +67,8 @@ impl<'r> Rendering<'r> {
         if problem.violations.is_empty() {
             return Self { contract, entry, problem, shown: Vec::new(), current: None };
         }
-        let is_same = |shown: &Shown<'_>| contract.answer(shown.violation.condition) == problem.error;
+        let is_same =
+            |shown: &ShownViolation<'_>| contract.answer(shown.violation.condition) == problem.error;
         let mut shown = collect(problem.violations.iter(), entry.collect);
         if entry.show != Show::All {
             shown.retain(is_same);
@@ -192,7 +193,7 @@ impl<'r> Rendering<'r> {
         }
     }
 
-    fn at_hand(&self) -> Option<&Shown<'r>> {
+    fn at_hand(&self) -> Option<&ShownViolation<'r>> {
         self.shown.get(self.current?)
     }
 
@@ -251,15 +252,15 @@ impl<'r> Rendering<'r> {
             },
             Dynamic::RequestId => json::escape(&self.problem.request_id, out),
             Dynamic::RetryAfter => self.write_seconds(out),
-            Dynamic::Param => self.parameter(&Parameter::Param, ListStyle::Comma, out),
+            Dynamic::Param => self.parameter(&TemplateParameter::Param, ListStyle::Comma, out),
             Dynamic::Violation(ViolationSlot::Field, _) => {
-                self.parameter(&Parameter::Param, ListStyle::Comma, out);
+                self.parameter(&TemplateParameter::Param, ListStyle::Comma, out);
             }
             Dynamic::Violation(ViolationSlot::Pointer, _) => {
-                self.parameter(&Parameter::Pointer, ListStyle::Comma, out);
+                self.parameter(&TemplateParameter::Pointer, ListStyle::Comma, out);
             }
             Dynamic::Violation(ViolationSlot::Location, _) => {
-                self.parameter(&Parameter::Location, ListStyle::Comma, out);
+                self.parameter(&TemplateParameter::Location, ListStyle::Comma, out);
             }
             Dynamic::Violation(ViolationSlot::Rule, _) => {
                 if let Some(shown) = self.at_hand() {
@@ -282,7 +283,7 @@ impl<'r> Rendering<'r> {
         }
     }
 
-    fn violation_message(&self, shown: &Shown<'_>, out: &mut Vec<u8>) {
+    fn violation_message(&self, shown: &ShownViolation<'_>, out: &mut Vec<u8>) {
         let template = self.contract.violation_text(self.entry, shown.violation.condition);
         self.text(template, out);
     }
@@ -305,10 +306,10 @@ impl<'r> Rendering<'r> {
     }
 
     /// What a plural form depends on, as it is written; of a list, how many there are.
-    fn number(&self, name: &Parameter) -> String {
+    fn number(&self, name: &TemplateParameter) -> String {
         let listed = match (name, self.at_hand()) {
-            (Parameter::Values, Some(shown)) => Some(shown.values().count()),
-            (Parameter::Allowed, Some(shown)) => Some(shown.violation.allowed.len()),
+            (TemplateParameter::Values, Some(shown)) => Some(shown.values().count()),
+            (TemplateParameter::Allowed, Some(shown)) => Some(shown.violation.allowed.len()),
             (name, _) => match self.problem.param(name.as_str()) {
                 Some(Value::List(values)) => Some(values.len()),
                 _ => None,
@@ -323,20 +324,20 @@ impl<'r> Rendering<'r> {
     }
 
     /// Whether there is anything to be written for a parameter.
-    fn knows(&self, name: &Parameter) -> bool {
+    fn knows(&self, name: &TemplateParameter) -> bool {
         match name {
-            Parameter::RequestId => !self.problem.request_id.is_empty(),
-            Parameter::RetryAfter => self.problem.retry_after.is_some(),
+            TemplateParameter::RequestId => !self.problem.request_id.is_empty(),
+            TemplateParameter::RetryAfter => self.problem.retry_after.is_some(),
             name if name.is_of_violation() && self.at_hand().is_some() => true,
             name => self.problem.param(name.as_str()).is_some(),
         }
     }
 
-    fn parameter(&self, name: &Parameter, style: ListStyle, out: &mut Vec<u8>) {
+    fn parameter(&self, name: &TemplateParameter, style: ListStyle, out: &mut Vec<u8>) {
         match name {
-            Parameter::RequestId => return json::escape(&self.problem.request_id, out),
-            Parameter::RetryAfter => return self.write_seconds(out),
-            Parameter::Named(name) => {
+            TemplateParameter::RequestId => return json::escape(&self.problem.request_id, out),
+            TemplateParameter::RetryAfter => return self.write_seconds(out),
+            TemplateParameter::Named(name) => {
                 if let Some(value) = self.problem.param(name) {
                     write_value(value, style, out);
                 }
@@ -354,21 +355,23 @@ impl<'r> Rendering<'r> {
         };
         let violation = shown.violation;
         match name {
-            Parameter::Param => {
+            TemplateParameter::Param => {
                 let display: Cow<'_, str> = self.contract.field_style().display(violation);
                 json::escape(&display, out);
             }
-            Parameter::Value => json::escape(violation.value.as_deref().unwrap_or_default(), out),
-            Parameter::Values => write_list(shown.values(), style, out),
-            Parameter::Allowed => write_list(violation.allowed.iter().map(String::as_str), style, out),
-            Parameter::Limit => {
+            TemplateParameter::Value => json::escape(violation.value.as_deref().unwrap_or_default(), out),
+            TemplateParameter::Values => write_list(shown.values(), style, out),
+            TemplateParameter::Allowed => {
+                write_list(violation.allowed.iter().map(String::as_str), style, out);
+            }
+            TemplateParameter::Limit => {
                 if let Some(limit) = &violation.limit {
                     write_value(limit, style, out);
                 }
             }
-            Parameter::Pointer => json::escape(&violation.pointer, out),
-            Parameter::Location => json::escape(violation.location.as_str(), out),
-            Parameter::RequestId | Parameter::RetryAfter | Parameter::Named(_) => {}
+            TemplateParameter::Pointer => json::escape(&violation.pointer, out),
+            TemplateParameter::Location => json::escape(violation.location.as_str(), out),
+            TemplateParameter::RequestId | TemplateParameter::RetryAfter | TemplateParameter::Named(_) => {}
         }
     }
 }

@@ -7,7 +7,7 @@
 use std::fmt;
 
 use crate::json;
-use crate::parse::Pattern;
+use crate::parse::TextPattern;
 use crate::plural::{Plural, closing};
 use crate::problem::Value;
 
@@ -19,7 +19,7 @@ const MAX_SEQUENCES: usize = 128;
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Template {
     segments: Vec<Segment>,
-    pattern: Pattern,
+    pattern: TextPattern,
     /// Asked for each violation of each answer.
     speaks_of_violation: bool,
 }
@@ -29,7 +29,7 @@ pub(crate) enum Segment {
     /// As written, and as it stands within a JSON string.
     Literal { plain: String, escaped: String },
     /// A parameter.
-    Parameter { name: Parameter, style: ListStyle },
+    Parameter { name: TemplateParameter, style: ListStyle },
     /// Text that depends on a number.
     Plural(Box<Plural>),
 }
@@ -47,7 +47,7 @@ pub enum ListStyle {
 /// What may stand in braces. The known names are data of the violation or of the request; all others are
 /// parameters of the problem, which the contract's entry must declare.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Parameter {
+pub(crate) enum TemplateParameter {
     /// The parameter's name, as the contract shows it.
     Param,
     /// The offending value.
@@ -70,61 +70,64 @@ pub(crate) enum Parameter {
     Named(String),
 }
 
-impl Parameter {
+impl TemplateParameter {
     pub(crate) fn is_name(name: &str) -> bool {
         !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
     }
 
     pub(crate) fn named(name: &str) -> Self {
         match name {
-            "param" | "field" => Parameter::Param,
-            "value" => Parameter::Value,
-            "values" => Parameter::Values,
-            "limit" => Parameter::Limit,
-            "allowed" => Parameter::Allowed,
-            "pointer" => Parameter::Pointer,
-            "location" => Parameter::Location,
-            "request_id" => Parameter::RequestId,
-            "retry_after" => Parameter::RetryAfter,
-            other => Parameter::Named(other.to_owned()),
+            "param" | "field" => TemplateParameter::Param,
+            "value" => TemplateParameter::Value,
+            "values" => TemplateParameter::Values,
+            "limit" => TemplateParameter::Limit,
+            "allowed" => TemplateParameter::Allowed,
+            "pointer" => TemplateParameter::Pointer,
+            "location" => TemplateParameter::Location,
+            "request_id" => TemplateParameter::RequestId,
+            "retry_after" => TemplateParameter::RetryAfter,
+            other => TemplateParameter::Named(other.to_owned()),
         }
     }
 
     /// As it stands in the braces.
     pub(crate) fn as_str(&self) -> &str {
         match self {
-            Parameter::Param => "param",
-            Parameter::Value => "value",
-            Parameter::Values => "values",
-            Parameter::Limit => "limit",
-            Parameter::Allowed => "allowed",
-            Parameter::Pointer => "pointer",
-            Parameter::Location => "location",
-            Parameter::RequestId => "request_id",
-            Parameter::RetryAfter => "retry_after",
-            Parameter::Named(name) => name,
+            TemplateParameter::Param => "param",
+            TemplateParameter::Value => "value",
+            TemplateParameter::Values => "values",
+            TemplateParameter::Limit => "limit",
+            TemplateParameter::Allowed => "allowed",
+            TemplateParameter::Pointer => "pointer",
+            TemplateParameter::Location => "location",
+            TemplateParameter::RequestId => "request_id",
+            TemplateParameter::RetryAfter => "retry_after",
+            TemplateParameter::Named(name) => name,
         }
     }
 
     /// By which name it is given where there is no violation. Nobody but a violation tells of places.
     pub(crate) fn of_violation(&self) -> Option<&'static str> {
         match self {
-            Parameter::Param => Some("param"),
-            Parameter::Value => Some("value"),
-            Parameter::Values => Some("values"),
-            Parameter::Limit => Some("limit"),
-            Parameter::Allowed => Some("allowed"),
-            Parameter::Pointer
-            | Parameter::Location
-            | Parameter::RequestId
-            | Parameter::RetryAfter
-            | Parameter::Named(_) => None,
+            TemplateParameter::Param => Some("param"),
+            TemplateParameter::Value => Some("value"),
+            TemplateParameter::Values => Some("values"),
+            TemplateParameter::Limit => Some("limit"),
+            TemplateParameter::Allowed => Some("allowed"),
+            TemplateParameter::Pointer
+            | TemplateParameter::Location
+            | TemplateParameter::RequestId
+            | TemplateParameter::RetryAfter
+            | TemplateParameter::Named(_) => None,
         }
     }
 
     /// Whether it is taken from a violation.
     pub(crate) fn is_of_violation(&self) -> bool {
-        !matches!(self, Parameter::RequestId | Parameter::RetryAfter | Parameter::Named(_))
+        !matches!(
+            self,
+            TemplateParameter::RequestId | TemplateParameter::RetryAfter | TemplateParameter::Named(_)
+        )
     }
 }
 
@@ -215,7 +218,7 @@ impl Template {
         &self.segments
     }
 
-    pub(crate) fn parameters(&self) -> impl Iterator<Item = &Parameter> {
+    pub(crate) fn parameters(&self) -> impl Iterator<Item = &TemplateParameter> {
         let mut all = Vec::new();
         for segment in &self.segments {
             match segment {
@@ -258,7 +261,7 @@ impl Template {
     /// The names in braces that a violation fills in. Whoever raises the error without one, such as a handler,
     /// gives parameters of these names.
     pub fn violation_parameters(&self) -> impl Iterator<Item = &'static str> {
-        self.parameters().filter_map(Parameter::of_violation)
+        self.parameters().filter_map(TemplateParameter::of_violation)
     }
 
     /// Whether it tells something of a violation.
@@ -267,14 +270,14 @@ impl Template {
     }
 
     /// The template, to be held against texts.
-    pub(crate) fn pattern(&self) -> &Pattern {
+    pub(crate) fn pattern(&self) -> &TextPattern {
         &self.pattern
     }
 
     fn new(segments: Vec<Segment>) -> Self {
-        let mut template = Self { segments, pattern: Pattern::default(), speaks_of_violation: false };
-        template.pattern = Pattern::of_any(&template.sequences());
-        let speaks_of_violation = template.parameters().any(Parameter::is_of_violation);
+        let mut template = Self { segments, pattern: TextPattern::default(), speaks_of_violation: false };
+        template.pattern = TextPattern::of_any(&template.sequences());
+        let speaks_of_violation = template.parameters().any(TemplateParameter::is_of_violation);
         template.speaks_of_violation = speaks_of_violation;
         template
     }
@@ -322,7 +325,7 @@ fn push_literal(segments: &mut Vec<Segment>, literal: &mut String) {
 
 fn parse_parameter(inner: &str) -> Result<Segment, TemplateError> {
     let (name, style) = inner.split_once('|').unwrap_or((inner, "comma"));
-    if !Parameter::is_name(name) {
+    if !TemplateParameter::is_name(name) {
         return Err(TemplateError::BadName(inner.to_owned()));
     }
     let style = match style {
@@ -330,7 +333,7 @@ fn parse_parameter(inner: &str) -> Result<Segment, TemplateError> {
         "quoted" => ListStyle::Quoted,
         other => return Err(TemplateError::UnknownStyle(other.to_owned())),
     };
-    Ok(Segment::Parameter { name: Parameter::named(name), style })
+    Ok(Segment::Parameter { name: TemplateParameter::named(name), style })
 }
 
 /// Writes a value into a JSON string that is open.

@@ -132,13 +132,13 @@ fn dotted(violation: &Violation) -> Cow<'_, str> {
 
 /// A violation as it is shown: one, or the several of one list that `collect` has gathered.
 #[derive(Debug)]
-pub(crate) struct Shown<'v> {
+pub(crate) struct ShownViolation<'v> {
     pub(crate) violation: &'v Violation,
     /// The offending values after the violation's own, in order, where they were collected.
     more: Vec<&'v str>,
 }
 
-impl<'v> Shown<'v> {
+impl<'v> ShownViolation<'v> {
     /// The offending values, in order.
     pub(crate) fn values(&self) -> impl Iterator<Item = &'v str> {
         self.violation.value.as_deref().into_iter().chain(self.more.iter().copied())
@@ -146,16 +146,19 @@ impl<'v> Shown<'v> {
 }
 
 /// Gathers the violations of one rule on the elements of one list, where the contract asks for it.
-pub(crate) fn collect<'v>(violations: impl Iterator<Item = &'v Violation>, gather: bool) -> Vec<Shown<'v>> {
+pub(crate) fn collect<'v>(
+    violations: impl Iterator<Item = &'v Violation>,
+    gather: bool,
+) -> Vec<ShownViolation<'v>> {
     if !gather {
-        return violations.map(|violation| Shown { violation, more: Vec::new() }).collect();
+        return violations.map(|violation| ShownViolation { violation, more: Vec::new() }).collect();
     }
-    let mut shown: Vec<Shown<'v>> = Vec::new();
+    let mut shown: Vec<ShownViolation<'v>> = Vec::new();
     for violation in violations {
         let value = violation.value.as_deref();
         match shown.iter_mut().find(|known| are_of_one_list(known.violation, violation)) {
             Some(known) => known.more.extend(value),
-            None => shown.push(Shown { violation, more: Vec::new() }),
+            None => shown.push(ShownViolation { violation, more: Vec::new() }),
         }
     }
     shown
@@ -182,12 +185,12 @@ fn list_of(pointer: &str) -> &str {
 
 /// The texts for violations: by rule, the deepest name first.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub(crate) struct Texts {
+pub(crate) struct ViolationTexts {
     /// Indexed by [`Condition::index`]; `None` where the contract has no text of its own.
     by_condition: Vec<Option<Template>>,
 }
 
-impl Texts {
+impl ViolationTexts {
     /// From `(rule, template)` pairs, a rule being a claim.
     pub(crate) fn new(texts: &[(String, Template)]) -> Self {
         let by_condition = Condition::all()
@@ -201,7 +204,7 @@ impl Texts {
     }
 
     /// These, and where they have none the others.
-    pub(crate) fn or(self, others: &Texts) -> Self {
+    pub(crate) fn or(self, others: &ViolationTexts) -> Self {
         let pairs = self.by_condition.into_iter().zip(&others.by_condition);
         Self { by_condition: pairs.map(|(own, other)| own.or_else(|| other.clone())).collect() }
     }
@@ -321,7 +324,7 @@ mod tests {
             let list = [one, other];
             let shown = collect(list.iter(), true);
             assert_eq!(shown.len() == 1, is_one, "{list:?}");
-            let values: Vec<_> = shown.iter().flat_map(Shown::values).collect();
+            let values: Vec<_> = shown.iter().flat_map(ShownViolation::values).collect();
             assert_eq!(values, [&list[0].pointer, &list[1].pointer]);
             assert_eq!(collect(list.iter(), false).len(), 2);
         }

@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test says what failed by failing")]
 
-use demur_contract::{Answer, Contract, Parsed, Recovered};
+use demur_contract::{Contract, ParseResult, ParsedProblem, ResponseView};
 use demur_source::Source;
 
 fn load(format: &str) -> Contract {
@@ -14,7 +14,7 @@ fn load(format: &str) -> Contract {
 }
 
 /// How many bytes of text came back.
-fn bytes(read: &Recovered<'_>) -> usize {
+fn bytes(read: &ParsedProblem<'_>) -> usize {
     let of_violations = read.violations.iter().flat_map(|violation| {
         [&violation.field, &violation.param, &violation.message, &violation.pointer, &violation.value]
     });
@@ -47,8 +47,8 @@ fn twice_the_answer_is_at_most_twice_the_memory() {
         let mut unread = 0;
         for n in [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096] {
             let content = answer(&letter.repeat(n), item, n);
-            match contract.parse(&Answer::new(400, content.as_bytes())) {
-                Parsed::Exact(read) => {
+            match contract.parse(&ResponseView::new(400, content.as_bytes())) {
+                ParseResult::Exact(read) => {
                     let most = TIMES * content.len() + 4096;
                     assert!(
                         bytes(&read) <= most,
@@ -57,8 +57,8 @@ fn twice_the_answer_is_at_most_twice_the_memory() {
                         content.len()
                     );
                 }
-                Parsed::Unknown { .. } => unread += 1,
-                Parsed::Ambiguous { .. } => panic!("{format}"),
+                ParseResult::Unknown { .. } => unread += 1,
+                ParseResult::Ambiguous { .. } => panic!("{format}"),
             }
         }
         assert!((1..8).contains(&unread), "{format} {letter}: {unread} of 13 are beyond the bound");
@@ -76,7 +76,7 @@ fn what_servers_say_is_within_the_bounds() {
     ] {
         let contract = load(format);
         let content = answer(name, item, count);
-        let Parsed::Exact(read) = contract.parse(&Answer::new(400, content.as_bytes())) else {
+        let ParseResult::Exact(read) = contract.parse(&ResponseView::new(400, content.as_bytes())) else {
             panic!("{format} {name}")
         };
         assert_eq!(read.violations.len(), count);
@@ -93,7 +93,10 @@ fn beyond_the_bound_no_format_fits() {
     );
     let contract = Contract::load(&Source::new("shop.yaml", text)).unwrap().contract;
     let content = answer(&"n".repeat(4096), r#""m""#, 4096);
-    assert!(matches!(contract.parse(&Answer::new(400, content.as_bytes())), Parsed::Unknown { .. }));
+    assert!(matches!(
+        contract.parse(&ResponseView::new(400, content.as_bytes())),
+        ParseResult::Unknown { .. }
+    ));
 }
 
 #[test]
@@ -113,7 +116,7 @@ fn a_name_that_comes_twice_is_not_read() {
         (many("n0"), false),
         (many(r"\u006e0"), false),
     ] {
-        let parsed = contract.parse(&Answer::new(400, content.as_bytes()));
-        assert_eq!(matches!(parsed, Parsed::Exact(_)), is_known, "{content}");
+        let parsed = contract.parse(&ResponseView::new(400, content.as_bytes()));
+        assert_eq!(matches!(parsed, ParseResult::Exact(_)), is_known, "{content}");
     }
 }

@@ -3,7 +3,8 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test says what failed by failing")]
 
 use demur_contract::{
-    Answer, Condition, Contract, EntrySource, Location, Parsed, Problem, RetryAfter, Violation, builtin,
+    Condition, Contract, EntrySource, Location, ParseResult, Problem, ResponseView, RetryAfter, Violation,
+    builtin,
 };
 use std::borrow::Cow;
 use std::time::Duration;
@@ -89,15 +90,15 @@ fn check(contract: &Contract, problem: &Problem<'_>, what: &str) {
     serde_json::from_slice::<serde_json::Value>(&content)
         .unwrap_or_else(|error| panic!("{} {what}: {error}\n{text}", contract.name()));
     let status = contract.entry(problem.error).status.as_u16();
-    match contract.parse(&Answer::new(status, &content)) {
-        Parsed::Exact(read) => {
+    match contract.parse(&ResponseView::new(status, &content)) {
+        ParseResult::Exact(read) => {
             assert_eq!(read.problem.error, problem.error, "{} {what}: {text}", contract.name());
             assert!(read.unknown_members.is_empty(), "{text}");
         }
-        Parsed::Ambiguous { candidates } => {
+        ParseResult::Ambiguous { candidates } => {
             assert!(candidates.contains(&problem.error), "{} {what}: {text}", contract.name());
         }
-        Parsed::Unknown { .. } => panic!("{} {what}: not recognised: {text}", contract.name()),
+        ParseResult::Unknown { .. } => panic!("{} {what}: not recognised: {text}", contract.name()),
     }
 }
 

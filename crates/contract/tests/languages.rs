@@ -4,7 +4,9 @@
 
 use std::borrow::Cow;
 
-use demur_contract::{Answer, Condition, Contract, Location, Parsed, Problem, Value, Violation, builtin};
+use demur_contract::{
+    Condition, Contract, Location, ParseResult, Problem, ResponseView, Value, Violation, builtin,
+};
 use demur_source::{Diagnostics, Source};
 
 const SHOP: &str = "\
@@ -57,7 +59,7 @@ fn numbers_choose_their_forms_in_each_language() {
         let content = content(contract, &problem);
         assert_eq!(content, format!("{{\"code\":\"sold_out\",\"message\":\"{message}\"}}"), "{locale}");
         // And it is read back as the same error, with what its text still tells.
-        let Parsed::Exact(read) = contract.parse(&Answer::new(409, content.as_bytes())) else {
+        let ParseResult::Exact(read) = contract.parse(&ResponseView::new(409, content.as_bytes())) else {
             panic!("{content}")
         };
         assert_eq!(read.problem.error, problem.error);
@@ -163,7 +165,7 @@ fn the_language_is_looked_up() {
         ("de", "en"),
         ("\u{0}garbage;;q=,,", "en"),
     ] {
-        assert_eq!(contract.in_language_of(accept).locale(), locale, "{accept}");
+        assert_eq!(contract.for_accept_language(accept).locale(), locale, "{accept}");
     }
     assert!(contract.in_locale("it").is_none());
 }
@@ -221,7 +223,7 @@ fn built_in_translations_are_complete() {
         let loaded = Contract::load(&builtin::source(name).unwrap()).unwrap();
         assert!(loaded.warnings.is_empty(), "{}", loaded.warnings);
         let contract = &loaded.contract;
-        assert_eq!(contract.in_language_of("").locale(), contract.locale());
+        assert_eq!(contract.for_accept_language("").locale(), contract.locale());
         for locale in contract.locales().skip(1) {
             translated += 1;
             let view = contract.in_locale(locale).unwrap();
@@ -230,8 +232,8 @@ fn built_in_translations_are_complete() {
                 let content = content(view, &Problem::new(id, "req_0123456789abcdef"));
                 assert!(
                     matches!(
-                        view.parse(&Answer::new(own.status.as_u16(), content.as_bytes())),
-                        Parsed::Exact(_)
+                        view.parse(&ResponseView::new(own.status.as_u16(), content.as_bytes())),
+                        ParseResult::Exact(_)
                     ),
                     "{content}"
                 );

@@ -13,8 +13,8 @@ fn told(format: &str, errors: &str, part: &str) -> Vec<String> {
     );
     let loaded = Contract::load(&Source::new("shop.yaml", text)).unwrap_or_else(|found| panic!("{found}"));
     let contract = loaded.contract;
-    let rows = contract.losses().into_iter().filter(|loss| loss.part == part);
-    let row = |loss: demur_contract::Loss| match loss.error {
+    let rows = contract.round_trip_report().into_iter().filter(|loss| loss.part == part);
+    let row = |loss: demur_contract::FieldFidelity| match loss.error {
         Some(error) => format!("{}: {}", contract.entry(error).name, loss.fate),
         None => loss.fate.to_string(),
     };

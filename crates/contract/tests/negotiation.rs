@@ -4,7 +4,9 @@
 
 use std::borrow::Cow;
 
-use demur_contract::{Answer, Condition, Contract, Location, Parsed, Problem, Value, Violation, builtin};
+use demur_contract::{
+    Condition, Contract, Location, ParseResult, Problem, ResponseView, Value, Violation, builtin,
+};
 use demur_source::Source;
 use serde_json::{Value as Json, json};
 
@@ -90,12 +92,12 @@ fn only_a_client_that_prefers_problem_documents_gets_them() {
         ("text/html, application/problem+json;q=0.1", true),
         ("application/problem+jsonx", false),
     ] {
-        let chosen = contract.in_media_type_of(accept);
+        let chosen = contract.for_accept(accept);
         assert_eq!(chosen.content_type() == "application/problem+json", is_problem, "{accept}");
     }
     let off = load(&SHOP.replace("name: shop", "name: shop\nproblem_json: off"));
     assert!(off.as_problem().is_none());
-    assert_eq!(off.in_media_type_of("application/problem+json").content_type(), "application/json");
+    assert_eq!(off.for_accept("application/problem+json").content_type(), "application/json");
 }
 
 /// Every error of every built-in contract, with and without violations.
@@ -122,12 +124,12 @@ fn every_built_in_can_be_spoken_so() {
             let page = entry.doc_url.as_deref().unwrap_or("about:blank");
             assert_eq!(shown["type"], page, "{name}: {shown}");
             assert_eq!(shown.get("errors").is_some(), !problem.violations.is_empty(), "{name}: {shown}");
-            match view.parse(&Answer::new(entry.status.as_u16(), shown.to_string().as_bytes())) {
-                Parsed::Exact(read) => assert_eq!(read.problem.error, problem.error, "{name}: {shown}"),
-                Parsed::Ambiguous { candidates } => {
+            match view.parse(&ResponseView::new(entry.status.as_u16(), shown.to_string().as_bytes())) {
+                ParseResult::Exact(read) => assert_eq!(read.problem.error, problem.error, "{name}: {shown}"),
+                ParseResult::Ambiguous { candidates } => {
                     assert!(candidates.contains(&problem.error), "{name}: {shown}");
                 }
-                Parsed::Unknown { .. } => panic!("{name}: {shown}"),
+                ParseResult::Unknown { .. } => panic!("{name}: {shown}"),
             }
         }
     }
@@ -181,7 +183,8 @@ fn every_view_is_read_by_its_fields() {
                         "content-language" if contract.has_translations() => Some(locale),
                         _ => None,
                     };
-                    let answer = Answer { status: entry.status.as_u16(), fields: &fields, content: &content };
+                    let answer =
+                        ResponseView { status: entry.status.as_u16(), fields: &fields, content: &content };
                     // What the view itself makes of it is what the contract makes of it.
                     assert_eq!(
                         contract.parse(&answer),
@@ -189,7 +192,7 @@ fn every_view_is_read_by_its_fields() {
                         "{name} {locale} {}",
                         entry.name
                     );
-                    let is_known = !matches!(contract.parse(&answer), Parsed::Unknown { .. });
+                    let is_known = !matches!(contract.parse(&answer), ParseResult::Unknown { .. });
                     assert!(is_known, "{name} {locale} {}", entry.name);
                 }
             }
@@ -219,8 +222,8 @@ fn fields_that_say_otherwise_hide_nothing() {
             "content-type" => content_type,
             _ => None,
         };
-        let answer = Answer { status: 400, fields: &fields, content: content.as_bytes() };
-        let is_exact = matches!(contract.parse(&answer), Parsed::Exact(_));
+        let answer = ResponseView { status: 400, fields: &fields, content: content.as_bytes() };
+        let is_exact = matches!(contract.parse(&answer), ParseResult::Exact(_));
         assert_eq!(is_exact, is_known, "{language:?} {content_type:?} {content}");
     }
 }

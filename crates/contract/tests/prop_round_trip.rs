@@ -9,8 +9,8 @@ mod generated;
 use std::borrow::Cow;
 
 use demur_contract::{
-    Answer, Change, Condition, Contract, ErrorId, Fate, FieldStyle, Location, Loss, Parsed, Problem,
-    Recovered, RecoveredViolation, Show, Twins, Value, Violation, builtin,
+    AmbiguousPair, Condition, Contract, Difference, ErrorId, Fidelity, FieldFidelity, FieldStyle, Location,
+    ParseResult, ParsedProblem, Problem, RecoveredViolation, ResponseView, Show, Value, Violation, builtin,
 };
 use generated::{contract, hostile, load, particulars, problem};
 use proptest::prelude::*;
@@ -19,17 +19,17 @@ use serde_json::Value as Json;
 /// A contract with what is declared of it.
 struct Declared {
     contract: Contract,
-    losses: Vec<Loss>,
-    twins: Vec<Twins>,
+    losses: Vec<FieldFidelity>,
+    twins: Vec<AmbiguousPair>,
 }
 
 impl Declared {
     fn new(contract: Contract) -> Self {
-        Self { losses: contract.losses(), twins: contract.twins(), contract }
+        Self { losses: contract.round_trip_report(), twins: contract.ambiguous_pairs(), contract }
     }
 
     /// What is declared of a part, for the error or for its format.
-    fn fate(&self, error: ErrorId, part: &str) -> Option<&Fate> {
+    fn fate(&self, error: ErrorId, part: &str) -> Option<&Fidelity> {
         let format = self.contract.format_of(error);
         let of = |error: Option<ErrorId>| {
             self.losses.iter().find(|loss| loss.error == error && loss.format == format && loss.part == part)
@@ -51,7 +51,7 @@ impl Declared {
         let entry = self.contract.entry(problem.error);
         let delay = problem.retry_after.map(|delay| delay.seconds().to_string());
         // What the content is said to keep must come back from it alone.
-        let in_field = |part: &str| matches!(self.fate(problem.error, part), Some(Fate::InField(_)));
+        let in_field = |part: &str| matches!(self.fate(problem.error, part), Some(Fidelity::InField(_)));
         let (delay_in_field, id_in_field) = (in_field("retry_after"), in_field("request_id"));
         let fields = |name: &str| match name {
             "retry-after" if delay_in_field => delay.as_deref(),
@@ -60,10 +60,10 @@ impl Declared {
             }
             _ => None,
         };
-        let answer = Answer { status: entry.status.as_u16(), fields: &fields, content: &content };
+        let answer = ResponseView { status: entry.status.as_u16(), fields: &fields, content: &content };
         match self.contract.parse(&answer) {
-            Parsed::Unknown { .. } => prop_assert!(false, "{}: not recognised: {text}", entry.name),
-            Parsed::Ambiguous { candidates } => {
+            ParseResult::Unknown { .. } => prop_assert!(false, "{}: not recognised: {text}", entry.name),
+            ParseResult::Ambiguous { candidates } => {
                 prop_assert!(candidates.contains(&problem.error), "{}: {text}", entry.name);
                 for other in candidates.into_iter().filter(|other| *other != problem.error) {
                     let name = &self.contract.entry(other).name;
@@ -74,7 +74,7 @@ impl Declared {
                     );
                 }
             }
-            Parsed::Exact(read) => self.came_back(problem, &read, &text)?,
+            ParseResult::Exact(read) => self.came_back(problem, &read, &text)?,
         }
         Ok(())
     }
@@ -82,7 +82,7 @@ impl Declared {
     fn came_back(
         &self,
         problem: &Problem<'_>,
-        read: &Recovered<'_>,
+        read: &ParsedProblem<'_>,
         text: &str,
     ) -> Result<(), TestCaseError> {
         let back = &read.problem;
@@ -106,11 +106,11 @@ impl Declared {
         for (name, value) in &problem.params {
             let as_text = Value::Text(written(value));
             let expected = match self.fate(problem.error, &format!("params.{name}")) {
-                Some(Fate::Kept) => Some(value),
-                Some(Fate::Changed(changes)) => match changes.as_slice() {
-                    [Change::UnlessEmpty] if *value != Value::Text(String::new()) => Some(value),
-                    [Change::AsText] if !written(value).is_empty() => Some(&as_text),
-                    [Change::AsText, Change::Unless(_)] if is_tame(problem) => Some(&as_text),
+                Some(Fidelity::Kept) => Some(value),
+                Some(Fidelity::Changed(changes)) => match changes.as_slice() {
+                    [Difference::UnlessEmpty] if *value != Value::Text(String::new()) => Some(value),
+                    [Difference::AsText] if !written(value).is_empty() => Some(&as_text),
+                    [Difference::AsText, Difference::Unless(_)] if is_tame(problem) => Some(&as_text),
                     _ => None,
                 },
                 _ => None,
@@ -163,7 +163,8 @@ impl Declared {
     ) -> Result<(), TestCaseError> {
         let entry = self.contract.entry(problem.error);
         let literal = entry.message.as_literal();
-        let is_kept = self.fate(problem.error, "message") == Some(&Fate::Changed(vec![Change::AsSaid]));
+        let is_kept =
+            self.fate(problem.error, "message") == Some(&Fidelity::Changed(vec![Difference::AsSaid]));
         match (&back.message, &problem.message) {
             (Some(message), Some(given)) => prop_assert_eq!(message, given, "{}", text),
             // Without a message of its own it is what the catalogue says, where that has parameters.
@@ -177,7 +178,7 @@ impl Declared {
     fn violations_came_back(
         &self,
         problem: &Problem<'_>,
-        read: &Recovered<'_>,
+        read: &ParsedProblem<'_>,
         text: &str,
     ) -> Result<(), TestCaseError> {
         let entry = self.contract.entry(problem.error);
@@ -195,33 +196,36 @@ impl Declared {
             return Ok(());
         }
         let changes = match self.fate(problem.error, "violations") {
-            Some(Fate::Kept) => &[][..],
-            Some(Fate::Changed(changes)) => changes,
-            Some(Fate::Lost(_)) => {
+            Some(Fidelity::Kept) => &[][..],
+            Some(Fidelity::Changed(changes)) => changes,
+            Some(Fidelity::Lost(_)) => {
                 prop_assert!(back.is_empty(), "{}", text);
                 return Ok(());
             }
             fate => return Err(TestCaseError::fail(format!("{fate:?}"))),
         };
-        let is_changed = |change: Change| changes.contains(&change);
-        let stands_elsewhere = |change: &Change| match change {
-            Change::Within(locations) => shown.iter().any(|given| !locations.contains(&given.location)),
+        let is_changed = |change: Difference| changes.contains(&change);
+        let stands_elsewhere = |change: &Difference| match change {
+            Difference::Within(locations) => shown.iter().any(|given| !locations.contains(&given.location)),
             _ => false,
         };
-        let may_be_unseen = is_changed(Change::UnlessMessage)
-            || is_changed(Change::UnlessEmpty)
+        let may_be_unseen = is_changed(Difference::UnlessMessage)
+            || is_changed(Difference::UnlessEmpty)
             || changes.iter().any(stands_elsewhere);
         if may_be_unseen && back.is_empty() {
             return Ok(());
         }
-        let is_gathered = is_changed(Change::Collected) || is_changed(Change::FirstOfName);
-        match (is_changed(Change::FirstAlone), is_gathered) {
+        let is_gathered = is_changed(Difference::Collected) || is_changed(Difference::FirstOfName);
+        match (is_changed(Difference::FirstAlone), is_gathered) {
             (true, _) => prop_assert_eq!(back.len(), 1, "{}", text),
             (_, true) => prop_assert!((1..=shown.len()).contains(&back.len()), "{}", text),
             (_, false) => prop_assert_eq!(back.len(), shown.len(), "{}", text),
         }
         let is_in_order = !changes.iter().any(|change| {
-            matches!(change, Change::FirstAlone | Change::Collected | Change::ByName | Change::FirstOfName)
+            matches!(
+                change,
+                Difference::FirstAlone | Difference::Collected | Difference::ByName | Difference::FirstOfName
+            )
         });
         for (index, back) in back.iter().enumerate() {
             let candidates = if is_in_order { &shown[index..=index] } else { &shown[..] };
@@ -268,13 +272,13 @@ impl Declared {
             back,
             text
         );
-        let stands_within = |change: &Change| match change {
-            Change::Within(locations) => locations.contains(&given.location),
+        let stands_within = |change: &Difference| match change {
+            Difference::Within(locations) => locations.contains(&given.location),
             _ => false,
         };
         let is_rule_kept = match fate("violation.rule") {
-            Some(Fate::Kept) => true,
-            Some(Fate::Changed(changes)) => changes.iter().all(stands_within),
+            Some(Fidelity::Kept) => true,
+            Some(Fidelity::Changed(changes)) => changes.iter().all(stands_within),
             _ => false,
         };
         if is_rule_kept {
@@ -302,11 +306,11 @@ impl Declared {
         ] {
             let Some(given) = given else { continue };
             let is_kept = match fate(part) {
-                Some(Fate::Kept) => true,
-                Some(Fate::Changed(changes)) => changes.iter().all(|change| match change {
-                    Change::AsText | Change::UnlessEmpty => !given.is_empty(),
-                    Change::Unless(_) => !given.is_empty() && is_tame(problem),
-                    Change::Restyled => true,
+                Some(Fidelity::Kept) => true,
+                Some(Fidelity::Changed(changes)) => changes.iter().all(|change| match change {
+                    Difference::AsText | Difference::UnlessEmpty => !given.is_empty(),
+                    Difference::Unless(_) => !given.is_empty() && is_tame(problem),
+                    Difference::Restyled => true,
                     change => stands_within(change),
                 }),
                 _ => false,
@@ -412,9 +416,9 @@ proptest! {
             contract.render(&problem(&contract, error, &particulars), &mut content);
             let at = at.index(content.len() + 1);
             content.splice(at..at, noise.bytes());
-            let _ = contract.parse(&Answer::new(entry.status.as_u16(), &content));
-            let _ = contract.parse(&Answer::new(entry.status.as_u16(), &content[..at]));
-            let _ = contract.parse(&Answer::new(entry.status.as_u16(), noise.as_bytes()));
+            let _ = contract.parse(&ResponseView::new(entry.status.as_u16(), &content));
+            let _ = contract.parse(&ResponseView::new(entry.status.as_u16(), &content[..at]));
+            let _ = contract.parse(&ResponseView::new(entry.status.as_u16(), noise.as_bytes()));
         }
     }
 }

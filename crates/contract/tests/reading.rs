@@ -4,7 +4,7 @@
 
 use std::borrow::Cow;
 
-use demur_contract::{Answer, Condition, Contract, Location, Parsed, Problem, Violation};
+use demur_contract::{Condition, Contract, Location, ParseResult, Problem, ResponseView, Violation};
 use demur_source::Source;
 
 fn load(formats: &str, errors: &str) -> Contract {
@@ -17,10 +17,10 @@ fn load(formats: &str, errors: &str) -> Contract {
 
 /// The names of the errors that can have made the answer.
 fn read(contract: &Contract, content: &str) -> Vec<String> {
-    let errors = match contract.parse(&Answer::new(418, content.as_bytes())) {
-        Parsed::Exact(read) => vec![read.problem.error],
-        Parsed::Ambiguous { candidates } => candidates,
-        Parsed::Unknown { .. } => Vec::new(),
+    let errors = match contract.parse(&ResponseView::new(418, content.as_bytes())) {
+        ParseResult::Exact(read) => vec![read.problem.error],
+        ParseResult::Ambiguous { candidates } => candidates,
+        ParseResult::Unknown { .. } => Vec::new(),
     };
     errors.into_iter().map(|error| contract.entry(error).name.clone()).collect()
 }
@@ -125,7 +125,7 @@ fn errors_look_alike_always_sometimes_or_never() {
         );
         let contract = load("{ default: { m: $message } }", &errors);
         let own = contract.named("one").unwrap();
-        let twins = contract.twins().into_iter().find(|twins| twins.first == own);
+        let twins = contract.ambiguous_pairs().into_iter().find(|twins| twins.first == own);
         assert_eq!(twins.map(|twins| twins.always), always, "{one} | {two}");
     }
 }
@@ -144,7 +144,7 @@ fn a_list_that_both_may_leave_out_parts_nothing() {
     ] {
         let contract = load(&format!("{{ default: {format} }}"), errors);
         let pair = (contract.named("one").unwrap(), contract.named("two").unwrap());
-        let twins = contract.twins().into_iter().find(|twins| (twins.first, twins.second) == pair);
+        let twins = contract.ambiguous_pairs().into_iter().find(|twins| (twins.first, twins.second) == pair);
         assert_eq!(twins.map(|twins| twins.always), always, "{format}");
     }
 }
@@ -157,7 +157,7 @@ fn a_list_of_one_can_be_a_list_of_violations() {
         let formats = format!("{{ default: {{ e: {listed} }}, listed: {{ e: [$violation.message] }} }}");
         let contract = load(&formats, errors);
         let pair = (contract.named("one").unwrap(), contract.named("two").unwrap());
-        let twins = contract.twins().into_iter().find(|twins| (twins.first, twins.second) == pair);
+        let twins = contract.ambiguous_pairs().into_iter().find(|twins| (twins.first, twins.second) == pair);
         assert_eq!(twins.map(|twins| twins.always), always, "{listed}");
     }
 }
@@ -179,9 +179,9 @@ fn an_empty_name_is_the_content_as_a_whole_or_nothing() {
     ] {
         let contract = load(&format!("{{ default: {{ c: $code, e: {formats} }} }}"), "");
         let content = format!(r#"{{"c":"rest","e":{items}}}"#);
-        let violations = match contract.parse(&Answer::new(500, content.as_bytes())) {
-            Parsed::Exact(read) => Some(read.violations.len()),
-            Parsed::Ambiguous { .. } | Parsed::Unknown { .. } => None,
+        let violations = match contract.parse(&ResponseView::new(500, content.as_bytes())) {
+            ParseResult::Exact(read) => Some(read.violations.len()),
+            ParseResult::Ambiguous { .. } | ParseResult::Unknown { .. } => None,
         };
         assert_eq!(violations, read, "{formats} {content}");
     }
@@ -237,9 +237,11 @@ fn a_slot_of_one_location_tells_it() {
     ] {
         let contract = load(&format!("{{ default: {{ c: $code, e: {format} }} }}"), "");
         let content = format!(r#"{{"c":"rest","e":{content}}}"#);
-        let locations: Option<Vec<_>> = match contract.parse(&Answer::new(500, content.as_bytes())) {
-            Parsed::Exact(read) => Some(read.violations.iter().map(|violation| violation.location).collect()),
-            Parsed::Ambiguous { .. } | Parsed::Unknown { .. } => None,
+        let locations: Option<Vec<_>> = match contract.parse(&ResponseView::new(500, content.as_bytes())) {
+            ParseResult::Exact(read) => {
+                Some(read.violations.iter().map(|violation| violation.location).collect())
+            }
+            ParseResult::Ambiguous { .. } | ParseResult::Unknown { .. } => None,
         };
         assert_eq!(locations.as_deref(), read, "{format} {content}");
     }
@@ -274,13 +276,13 @@ fn an_api_says_of_violations_what_it_likes_where_the_message_is_open() {
             format!("  bad: {{ status: 418, title: Bad, {message}, on: [param.missing, param.invalid] }}\n");
         let contract = load(&format!("{{ default: {{ c: $code, e: {format} }} }}"), &errors);
         let content = format!(r#"{{"c":"bad","e":{content}}}"#);
-        let told = match contract.parse(&Answer::new(418, content.as_bytes())) {
-            Parsed::Exact(read) => {
+        let told = match contract.parse(&ResponseView::new(418, content.as_bytes())) {
+            ParseResult::Exact(read) => {
                 let known = read.violations.iter().filter(|violation| !violation.rules.is_empty()).count();
                 assert!(read.violations.iter().all(|violation| violation.message.is_some()), "{content}");
                 Some((read.violations.len(), known, read.problem.message.map(Cow::into_owned)))
             }
-            Parsed::Ambiguous { .. } | Parsed::Unknown { .. } => None,
+            ParseResult::Ambiguous { .. } | ParseResult::Unknown { .. } => None,
         };
         let read =
             read.map(|(all, known, message): (_, _, Option<&str>)| (all, known, message.map(str::to_owned)));
@@ -304,8 +306,8 @@ fn an_open_message_takes_nothing_from_other_errors_or_languages() {
         (r#"{"e":[{"d":"a manca","f":"a"}]}"#, &["open"], 1),
         (r#"{"e":[{"d":"a!","f":"a"}]}"#, &["open"], 0),
     ] {
-        let answer = Answer { status: 418, fields: &fields, content: content.as_bytes() };
-        let Parsed::Exact(read) = contract.parse(&answer) else { panic!("{content}") };
+        let answer = ResponseView { status: 418, fields: &fields, content: content.as_bytes() };
+        let ParseResult::Exact(read) = contract.parse(&answer) else { panic!("{content}") };
         assert_eq!([contract.entry(read.problem.error).name.as_str()], errors, "{content}");
         let known = read.violations.iter().filter(|violation| !violation.rules.is_empty()).count();
         assert_eq!((read.violations.len(), known), (1, rules), "{content}");
@@ -384,7 +386,7 @@ fn each_item_speaks_of_its_own_violation() {
         let violations = ["q", "r"].map(|param| missing(Location::Query, param)).into();
         let rendered = rendered(&contract, Condition::ParamMissing, violations);
         assert_eq!(rendered, format!(r#"{{"c":"bad","e":{content}}}"#), "{format}");
-        let Parsed::Exact(read) = contract.parse(&Answer::new(418, rendered.as_bytes())) else {
+        let ParseResult::Exact(read) = contract.parse(&ResponseView::new(418, rendered.as_bytes())) else {
             panic!("{rendered}")
         };
         let shown: Vec<_> =
@@ -405,7 +407,8 @@ fn names_without_violations_are_not_read() {
     ] {
         let contract = load(&format!("{{ default: {{ c: $code, e: {format} }} }}"), "");
         let content = format!(r#"{{"c":"rest","e":{content}}}"#);
-        let is_read = matches!(contract.parse(&Answer::new(500, content.as_bytes())), Parsed::Exact(_));
+        let is_read =
+            matches!(contract.parse(&ResponseView::new(500, content.as_bytes())), ParseResult::Exact(_));
         assert_eq!(is_read, is_known, "{content}");
     }
     // An error that answers no violations shows none by name.
@@ -431,7 +434,7 @@ fn a_list_may_be_said_in_two_ways() {
         problem.params.push(("item".into(), vec!["a".to_owned(), "b".to_owned()].into()));
         let mut content = Vec::new();
         contract.render(&problem, &mut content);
-        let Parsed::Exact(read) = contract.parse(&Answer::new(418, &content)) else {
+        let ParseResult::Exact(read) = contract.parse(&ResponseView::new(418, &content)) else {
             panic!("{}", String::from_utf8_lossy(&content))
         };
         assert_eq!(read.problem.param("item"), Some(&item.into()), "{title} {message}");

@@ -5,7 +5,7 @@
 
 use std::path::Path;
 
-use demur_contract::{Answer, Contract, ErrorId, Parsed, Problem, builtin};
+use demur_contract::{Contract, ErrorId, ParseResult, Problem, ResponseView, builtin};
 use regex::Regex;
 use serde_json::Value as Json;
 
@@ -59,12 +59,12 @@ fn check(contract: &Contract, case: &Json) {
     });
     let is_read = contents.any(|content| {
         let content = serde_json::to_vec(&content).unwrap();
-        match contract.parse(&Answer::new(status, &content)) {
-            Parsed::Exact(read) => read.unknown_members.is_empty(),
-            Parsed::Ambiguous { candidates } => contract.twins().iter().any(|twins| {
+        match contract.parse(&ResponseView::new(status, &content)) {
+            ParseResult::Exact(read) => read.unknown_members.is_empty(),
+            ParseResult::Ambiguous { candidates } => contract.ambiguous_pairs().iter().any(|twins| {
                 twins.declared && candidates.contains(&twins.first) && candidates.contains(&twins.second)
             }),
-            Parsed::Unknown { .. } => false,
+            ParseResult::Unknown { .. } => false,
         }
     });
     assert!(is_read, "{}: {case}", contract.name());

@@ -6,7 +6,9 @@
 use std::borrow::Cow;
 use std::path::Path;
 
-use demur_contract::{Answer, Condition, Contract, Location, Parsed, Problem, Value, Violation, builtin};
+use demur_contract::{
+    Condition, Contract, Location, ParseResult, Problem, ResponseView, Value, Violation, builtin,
+};
 use serde_json::Value as Json;
 
 fn violation(json: &Json) -> Violation {
@@ -44,8 +46,8 @@ fn check(contract: &Contract, case: &Json, request_id: &str) {
     assert_eq!(rendered, case["body"], "{}", contract.name());
     let status = contract.entry(error).status.as_u16();
     assert_eq!(u64::from(status), case["status"].as_u64().unwrap(), "{}", contract.name());
-    match contract.parse(&Answer::new(status, &content)) {
-        Parsed::Exact(read) => {
+    match contract.parse(&ResponseView::new(status, &content)) {
+        ParseResult::Exact(read) => {
             assert_eq!(read.problem.error, error, "{rendered}");
             for (read, given) in read.violations.iter().zip(problem.violations.iter()) {
                 assert!(
@@ -63,10 +65,12 @@ fn read(contract: &Contract, case: &Json) {
     let what = format!("{}: {}", contract.name(), case["what"].as_str().unwrap());
     let status = u16::try_from(case["status"].as_u64().unwrap()).unwrap();
     let content = serde_json::to_vec(&case["body"]).unwrap();
-    let answer = Answer::new(status, &content);
+    let answer = ResponseView::new(status, &content);
     let read = match (contract.parse(&answer), case["is"].as_str()) {
-        (Parsed::Unknown { .. }, None) => return assert!(case["because"].is_string(), "{what}: why not?"),
-        (Parsed::Exact(read), Some(name)) => {
+        (ParseResult::Unknown { .. }, None) => {
+            return assert!(case["because"].is_string(), "{what}: why not?");
+        }
+        (ParseResult::Exact(read), Some(name)) => {
             assert_eq!(contract.entry(read.problem.error).name, name, "{what}");
             read
         }

@@ -3,19 +3,19 @@
 use std::sync::Arc;
 
 use demur_admission::FailureThrottle;
-use demur_validation::{Found, Variable};
+use demur_validation::{RouteMatch, Variable};
 
+use crate::concurrency_limit::AdaptiveLimit;
 use crate::credential::challenge;
-use crate::room::Room;
-use crate::settings::{ApiSettings, Asked, Overload, ResourceTemplate};
-use crate::speaker::Speaker;
+use crate::responder::ErrorResponder;
+use crate::settings::{ApiSettings, Overload, RequestView, ResourceTemplate};
 
 /// An API that is served.
 #[derive(Debug)]
 pub struct Api {
     pub(crate) settings: ApiSettings,
     /// Its contract, and then those of its generations in their order.
-    speakers: Vec<Speaker>,
+    speakers: Vec<ErrorResponder>,
     /// The value of `WWW-Authenticate`.
     pub(crate) challenge: http::HeaderValue,
     /// For each operation, the rules that it must satisfy.
@@ -27,7 +27,7 @@ pub struct Api {
     /// Who tries keys that do not open.
     pub(crate) failures: FailureThrottle,
     /// How much its upstream is asked for.
-    pub(crate) room: Room,
+    pub(crate) room: AdaptiveLimit,
 }
 
 impl Api {
@@ -61,9 +61,9 @@ impl Api {
         let failures = FailureThrottle::new(failures, per);
         let exposed = settings.cors.as_ref().map_or(&[][..], |cors| &cors.expose);
         let speakers =
-            settings.contracts().map(|contract| Speaker::new(Arc::clone(contract), exposed)).collect();
+            settings.contracts().map(|contract| ErrorResponder::new(Arc::clone(contract), exposed)).collect();
         let Overload { in_flight, is_adaptive } = settings.overload;
-        let room = Room::new(in_flight, is_adaptive, operations.len());
+        let room = AdaptiveLimit::new(in_flight, is_adaptive, operations.len());
         Arc::new(Self { settings, speakers, challenge, rules, reads_content, reads_headers, failures, room })
     }
 
@@ -73,14 +73,14 @@ impl Api {
     }
 
     /// Which contract answers a request: the API's own, or that of a generation.
-    pub(crate) fn generation_for(&self, asked: &Asked<'_>) -> usize {
+    pub(crate) fn generation_for(&self, asked: &RequestView<'_>) -> usize {
         let generations = &self.settings.generations;
         // The API's own stands before the generations'.
         generations.iter().position(|generation| generation.when.holds(asked)).map_or(0, |picked| picked + 1)
     }
 
     /// The contract with this number, which [`generation_for`](Self::generation_for) gave.
-    pub(crate) fn speaker(&self, generation: usize) -> &Speaker {
+    pub(crate) fn speaker(&self, generation: usize) -> &ErrorResponder {
         &self.speakers[generation]
     }
 
@@ -102,7 +102,7 @@ pub(crate) enum Resource {
 }
 
 impl ResourceTemplate {
-    pub(crate) fn resolve(&self, found: &Found<'_, '_>, query: Option<&str>) -> Resource {
+    pub(crate) fn resolve(&self, found: &RouteMatch<'_, '_>, query: Option<&str>) -> Resource {
         let mut resource = String::new();
         for (index, text) in self.texts.iter().enumerate() {
             resource.push_str(text);

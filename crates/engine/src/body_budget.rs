@@ -42,13 +42,13 @@ pub(crate) struct BodyBudget {
     /// How much of that is used by requests without a key.
     used_without_key: AtomicUsize,
     /// What each client holds; none is listed that holds nothing.
-    clients: [Mutex<HashMap<Client, usize>>; SHARDS],
+    clients: [Mutex<HashMap<BudgetClient, usize>>; SHARDS],
     hasher: RandomState,
 }
 
 /// Whose body it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) struct Client {
+pub(crate) struct BudgetClient {
     network: Option<IpAddr>,
     has_key: bool,
 }
@@ -59,9 +59,9 @@ pub(crate) struct BudgetExceeded;
 
 /// A part of the budget, released on drop.
 #[derive(Debug)]
-pub(crate) struct Reservation {
+pub(crate) struct BodyReservation {
     budget: Arc<BodyBudget>,
-    client: Client,
+    client: BudgetClient,
     bytes: usize,
 }
 
@@ -69,7 +69,7 @@ pub(crate) struct Reservation {
 #[derive(Debug)]
 pub(crate) struct BodyBuffer {
     bytes: Vec<u8>,
-    reservation: Reservation,
+    reservation: BodyReservation,
     /// The length that is expected at the most: the capacity is not doubled beyond it.
     most: usize,
 }
@@ -86,11 +86,11 @@ impl BodyBudget {
     }
 
     /// An empty reservation for a client.
-    pub(crate) fn reservation(self: &Arc<Self>, client: Client) -> Reservation {
-        Reservation { budget: Arc::clone(self), client, bytes: 0 }
+    pub(crate) fn reservation(self: &Arc<Self>, client: BudgetClient) -> BodyReservation {
+        BodyReservation { budget: Arc::clone(self), client, bytes: 0 }
     }
 
-    fn reserve(&self, client: Client, bytes: usize) -> Result<(), BudgetExceeded> {
+    fn reserve(&self, client: BudgetClient, bytes: usize) -> Result<(), BudgetExceeded> {
         let used = self.used.fetch_add(bytes, Ordering::Relaxed).saturating_add(bytes);
         let free = if client.has_key {
             self.limit.checked_sub(used)
@@ -111,7 +111,7 @@ impl BodyBudget {
         Err(BudgetExceeded)
     }
 
-    fn release(&self, client: Client, bytes: usize) {
+    fn release(&self, client: BudgetClient, bytes: usize) {
         let mut clients = self.shard(client).lock().unwrap_or_else(PoisonError::into_inner);
         match clients.get_mut(&client) {
             Some(own) if *own > bytes => *own -= bytes,
@@ -121,14 +121,14 @@ impl BodyBudget {
         self.subtract(client, bytes);
     }
 
-    fn subtract(&self, client: Client, bytes: usize) {
+    fn subtract(&self, client: BudgetClient, bytes: usize) {
         self.used.fetch_sub(bytes, Ordering::Relaxed);
         if !client.has_key {
             self.used_without_key.fetch_sub(bytes, Ordering::Relaxed);
         }
     }
 
-    fn shard(&self, client: Client) -> &Mutex<HashMap<Client, usize>> {
+    fn shard(&self, client: BudgetClient) -> &Mutex<HashMap<BudgetClient, usize>> {
         // `SHARDS` is small, so nothing is lost by the cast.
         let index = self.hasher.hash_one(client) as usize % SHARDS;
         &self.clients[index]
@@ -144,7 +144,7 @@ impl fmt::Debug for BodyBudget {
     }
 }
 
-impl Client {
+impl BudgetClient {
     /// The client at this address, where one is known.
     pub(crate) fn new(address: Option<IpAddr>, has_key: bool) -> Self {
         let network = address.map(|address| match address.to_canonical() {
@@ -158,7 +158,7 @@ impl Client {
     }
 }
 
-impl Reservation {
+impl BodyReservation {
     /// Reserves more; nothing changes where there is not so much.
     pub(crate) fn grow(&mut self, bytes: usize) -> Result<(), BudgetExceeded> {
         if bytes > 0 {
@@ -173,11 +173,11 @@ impl Reservation {
         if bytes.is_empty() {
             return bytes;
         }
-        Bytes::from_owner(Reserved { bytes, _reservation: self })
+        Bytes::from_owner(ReservedBytes { bytes, _reservation: self })
     }
 }
 
-impl Drop for Reservation {
+impl Drop for BodyReservation {
     fn drop(&mut self) {
         if self.bytes > 0 {
             self.budget.release(self.client, self.bytes);
@@ -187,7 +187,7 @@ impl Drop for Reservation {
 
 impl BodyBuffer {
     /// An empty one, for a body of so many bytes at the most.
-    pub(crate) fn new(reservation: Reservation, most: u64) -> Self {
+    pub(crate) fn new(reservation: BodyReservation, most: u64) -> Self {
         Self { bytes: Vec::new(), reservation, most: usize::try_from(most).unwrap_or(usize::MAX) }
     }
 
@@ -218,17 +218,17 @@ impl BodyBuffer {
         if bytes.is_empty() {
             return Bytes::new();
         }
-        Bytes::from_owner(Reserved { bytes, _reservation: reservation })
+        Bytes::from_owner(ReservedBytes { bytes, _reservation: reservation })
     }
 }
 
 /// Bytes and what was reserved for them.
-struct Reserved<T> {
+struct ReservedBytes<T> {
     bytes: T,
-    _reservation: Reservation,
+    _reservation: BodyReservation,
 }
 
-impl<T: AsRef<[u8]>> AsRef<[u8]> for Reserved<T> {
+impl<T: AsRef<[u8]>> AsRef<[u8]> for ReservedBytes<T> {
     fn as_ref(&self) -> &[u8] {
         self.bytes.as_ref()
     }
@@ -238,12 +238,12 @@ impl<T: AsRef<[u8]>> AsRef<[u8]> for Reserved<T> {
 mod tests {
     use super::*;
 
-    fn client(address: &str, has_key: bool) -> Client {
-        Client::new(Some(address.parse().unwrap()), has_key)
+    fn client(address: &str, has_key: bool) -> BudgetClient {
+        BudgetClient::new(Some(address.parse().unwrap()), has_key)
     }
 
     /// Grows reservations by one byte in turn until none of them can.
-    fn filled(budget: &Arc<BodyBudget>, clients: &[Client]) -> Vec<(usize, Reservation)> {
+    fn filled(budget: &Arc<BodyBudget>, clients: &[BudgetClient]) -> Vec<(usize, BodyReservation)> {
         let mut held: Vec<_> = clients.iter().map(|client| (0, budget.reservation(*client))).collect();
         while held.iter_mut().fold(false, |any, (bytes, reservation)| {
             let grown = reservation.grow(1).is_ok();

@@ -6,8 +6,8 @@ use http::header::{ACCEPT, ALLOW, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Uri};
 
-use crate::content::ContentFault;
-use crate::refused::Refused;
+use crate::rejection::Rejection;
+use crate::request_body::BodyError;
 
 /// The client's own name for an operation that it may send more than once.
 pub(crate) const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
@@ -20,8 +20,8 @@ pub(crate) fn host<'r>(uri: &'r Uri, headers: &'r HeaderMap) -> Option<&'r str> 
     }
 }
 
-pub(crate) fn method_not_allowed(allow: &str, method: &str) -> Refused {
-    let refused = Refused::from(Condition::ResourceMethodNotAllowed).with("allow", allow);
+pub(crate) fn method_not_allowed(allow: &str, method: &str) -> Rejection {
+    let refused = Rejection::from(Condition::ResourceMethodNotAllowed).with("allow", allow);
     let refused = refused.with("method", method);
     match HeaderValue::from_str(allow) {
         Ok(value) => refused.field(ALLOW, value),
@@ -29,13 +29,13 @@ pub(crate) fn method_not_allowed(allow: &str, method: &str) -> Refused {
     }
 }
 
-pub(crate) fn unclear_resource() -> Refused {
-    Refused::from(Condition::PermissionResource)
-        .because("the parameter that names the resource stands in the query not at all, or more than once")
+pub(crate) fn unclear_resource() -> Rejection {
+    Rejection::from(Condition::PermissionResource)
+        .with_cause("the parameter that names the resource stands in the query not at all, or more than once")
 }
 
 /// Fields of which a second one would make the gateway and the upstream read different requests.
-pub(crate) fn refuse_doubled(parts: &Parts) -> Result<(), Refused> {
+pub(crate) fn refuse_doubled(parts: &Parts) -> Result<(), Rejection> {
     // Nearly always no field stands there twice, which is known without looking for any.
     if parts.headers.len() == parts.headers.keys_len() {
         return Ok(());
@@ -43,30 +43,30 @@ pub(crate) fn refuse_doubled(parts: &Parts) -> Result<(), Refused> {
     for name in [CONTENT_TYPE, CONTENT_ENCODING, IDEMPOTENCY_KEY] {
         if parts.headers.get_all(&name).iter().nth(1).is_some() {
             let cause = format!("the field {name} stands there more than once");
-            return Err(Refused::from(Condition::RequestMalformed).because(cause));
+            return Err(Rejection::from(Condition::RequestMalformed).with_cause(cause));
         }
     }
     Ok(())
 }
 
 /// A caller who takes none of the media types that the operation answers in.
-pub(crate) fn refuse_unacceptable(parts: &Parts, operation: &Operation) -> Result<(), Refused> {
+pub(crate) fn refuse_unacceptable(parts: &Parts, operation: &Operation) -> Result<(), Rejection> {
     let lines: Vec<&str> =
         parts.headers.get_all(ACCEPT).iter().filter_map(|line| line.to_str().ok()).collect();
     if lines.is_empty() || operation.is_acceptable(&lines.join(",")) {
         return Ok(());
     }
-    Err(Refused::from(Condition::RequestNotAcceptable)
-        .because("Accept takes none of the declared media types"))
+    Err(Rejection::from(Condition::RequestNotAcceptable)
+        .with_cause("Accept takes none of the declared media types"))
 }
 
 /// Content that says that it is too large is not read at all.
-pub(crate) fn refuse_announced_excess(parts: &Parts, bound: u64) -> Result<(), Refused> {
+pub(crate) fn refuse_announced_excess(parts: &Parts, bound: u64) -> Result<(), Rejection> {
     let announced =
         parts.headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
     if announced.is_some_and(|length| length > bound) {
         let max = i64::try_from(bound).unwrap_or(i64::MAX);
-        return Err(Refused::from(ContentFault::TooLarge).with("max_bytes", max));
+        return Err(Rejection::from(BodyError::TooLarge).with("max_bytes", max));
     }
     Ok(())
 }

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use demur_admission::Denial;
 use http::{HeaderMap, HeaderValue};
 
-use crate::secrets::{LEAST, Secrets};
+use crate::redact::{LEAST, Redactor};
 use crate::settings::{Authentication, Scheme};
 
 /// The key that the request carries.
@@ -61,12 +61,12 @@ pub(crate) fn is_exposed(
     query: Option<&str>,
     headers: &HeaderMap,
     authentication: &Authentication,
-    secrets: &Secrets,
+    secrets: &Redactor,
 ) -> bool {
     let is_presented = |text: &str| in_fields(headers, authentication).any(|secret| text.contains(secret));
     let shows_key = |raw: &str| {
         let text = percent_encoding::percent_decode_str(raw).decode_utf8_lossy();
-        secrets.is_in(&text) || is_presented(&text)
+        secrets.contains_key(&text) || is_presented(&text)
     };
     pairs(query).any(|(name, value)| {
         let allowed = authentication.query.as_deref().is_some_and(|allowed| is_named(name, allowed));
@@ -229,7 +229,7 @@ mod tests {
 
     #[test]
     fn a_key_in_any_other_place_of_the_query_is_exposed() {
-        let secrets = Secrets::of_a_test(&["k", "other"]);
+        let secrets = Redactor::of_a_test(&["k", "other"]);
         let [own, other] = ["k", "other"].map(|prefix| Secret::generate(prefix).unwrap());
         let (key, other) = (own.expose(), other.expose());
         let (foreign, presented) = ("sk_live_0123456789abcdef", "p1q2r3s4t5u6v7w8x9y0");

@@ -15,8 +15,8 @@ use http_body::{Body, Frame};
 use memchr::memchr2;
 
 use crate::exchange::Exchange;
-use crate::outcome;
-use crate::outgoing::Outgoing;
+use crate::response_body::ResponseBody;
+use crate::upstream_error;
 
 /// What becomes of error events.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -36,7 +36,10 @@ const MAX_NAME_BYTES: usize = 64;
 const BOM: &[u8] = b"\xef\xbb\xbf";
 
 /// Has error events of an event stream replaced, if the API's settings say so.
-pub(crate) fn redact<R>(exchange: &mut Exchange, response: Response<Outgoing<R>>) -> Response<Outgoing<R>>
+pub(crate) fn redact<R>(
+    exchange: &mut Exchange,
+    response: Response<ResponseBody<R>>,
+) -> Response<ResponseBody<R>>
 where
     R: Body<Data = Bytes> + Unpin,
 {
@@ -59,7 +62,7 @@ where
     exchange.stream_error = Some(Arc::clone(&said));
     let filter = Filter::new(exchange.stream_failure(), said);
     let stream = Redacted { inner, filter, trailers: None, is_over: false };
-    Response::from_parts(head, Outgoing::Stream(Box::new(stream)))
+    Response::from_parts(head, ResponseBody::Stream(Box::new(stream)))
 }
 
 fn is_event_stream(headers: &HeaderMap) -> bool {
@@ -71,7 +74,7 @@ fn is_event_stream(headers: &HeaderMap) -> bool {
 /// An event stream without the text of its error events.
 #[derive(Debug)]
 pub struct Redacted<R> {
-    inner: Outgoing<R>,
+    inner: ResponseBody<R>,
     filter: Filter,
     trailers: Option<HeaderMap>,
     is_over: bool,
@@ -125,7 +128,7 @@ struct Filter {
     replacement: Vec<u8>,
     /// What the first error event said.
     said: Arc<OnceLock<String>>,
-    mode: Mode,
+    mode: StreamMode,
     /// The event under way.
     event: BytesMut,
     /// Where its last line begins.
@@ -141,7 +144,7 @@ struct Filter {
 
 /// What happens to the bytes of the event under way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Mode {
+enum StreamMode {
     /// They are held back.
     Hold,
     /// It is too large to be held back.
@@ -155,7 +158,7 @@ impl Filter {
         Self {
             replacement,
             said,
-            mode: Mode::Hold,
+            mode: StreamMode::Hold,
             event: BytesMut::new(),
             line_start: 0,
             line_length: 0,
@@ -170,13 +173,13 @@ impl Filter {
             if std::mem::take(&mut self.after_return) && *first == b'\n' {
                 match self.mode {
                     // The event before it has ended, and so has been passed on.
-                    Mode::Hold if self.event.is_empty() => out.extend_from_slice(b"\n"),
-                    Mode::Hold => {
+                    StreamMode::Hold if self.event.is_empty() => out.extend_from_slice(b"\n"),
+                    StreamMode::Hold => {
                         self.event.extend_from_slice(b"\n");
                         self.line_start = self.event.len();
                     }
-                    Mode::Pass => out.extend_from_slice(b"\n"),
-                    Mode::Drop => {}
+                    StreamMode::Pass => out.extend_from_slice(b"\n"),
+                    StreamMode::Drop => {}
                 }
                 rest = &rest[1..];
                 continue;
@@ -197,20 +200,20 @@ impl Filter {
 
     fn part(&mut self, bytes: &[u8], out: &mut BytesMut) {
         match self.mode {
-            Mode::Hold => {
+            StreamMode::Hold => {
                 self.event.extend_from_slice(bytes);
                 if self.event.len() > MAX_EVENT_BYTES {
-                    self.mode = if self.is_error { Mode::Drop } else { Mode::Pass };
+                    self.mode = if self.is_error { StreamMode::Drop } else { StreamMode::Pass };
                     self.release(out);
                 }
             }
-            Mode::Pass => out.extend_from_slice(bytes),
-            Mode::Drop => {}
+            StreamMode::Pass => out.extend_from_slice(bytes),
+            StreamMode::Drop => {}
         }
     }
 
     fn end_line(&mut self, is_blank: bool, end: &[u8], out: &mut BytesMut) {
-        if self.mode == Mode::Hold {
+        if self.mode == StreamMode::Hold {
             self.read_line();
         }
         self.is_first_line = false;
@@ -218,11 +221,11 @@ impl Filter {
             return;
         }
         match self.mode {
-            Mode::Hold => self.release(out),
-            Mode::Pass => {}
-            Mode::Drop => out.extend_from_slice(end),
+            StreamMode::Hold => self.release(out),
+            StreamMode::Pass => {}
+            StreamMode::Drop => out.extend_from_slice(end),
         }
-        self.mode = Mode::Hold;
+        self.mode = StreamMode::Hold;
         self.is_error = false;
     }
 
@@ -240,7 +243,7 @@ impl Filter {
 
     /// The stream has ended, within an event or not.
     fn finish(&mut self, out: &mut BytesMut) {
-        if self.mode == Mode::Hold {
+        if self.mode == StreamMode::Hold {
             self.read_line();
             self.release(out);
         }
@@ -273,7 +276,7 @@ impl Filter {
                 _ => {}
             }
         }
-        let _ = self.said.set(outcome::quoted(&data.join(&b'\n')));
+        let _ = self.said.set(upstream_error::quoted(&data.join(&b'\n')));
     }
 }
 

@@ -1,6 +1,6 @@
 //! One request and its answer: who speaks, what is known so far, and how a refusal comes out.
 //!
-//! From a [`Refused`] there is one path: condition → the contract's error → problem → response.
+//! From a [`Rejection`] there is one path: condition → the contract's error → problem → response.
 
 use std::borrow::Cow;
 use std::net::IpAddr;
@@ -8,28 +8,28 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bytes::Bytes;
-use demur_admission::{Denial, Now, Principal, Report, StoredResponse, Taken};
-use demur_contract::{Condition, Contract, ErrorId, Origin, Problem, Retry, RetryAfter};
+use demur_admission::{Denial, LimitPermit, Now, Principal, Report, StoredResponse};
+use demur_contract::{Condition, Contract, ErrorId, ErrorOrigin, Problem, Retry, RetryAfter};
 use demur_validation::Operation;
 use http::header::{CACHE_CONTROL, RETRY_AFTER, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS};
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
 use smallvec::SmallVec;
 
 use crate::api::Api;
-use crate::arrival::{Arrival, Peer};
-use crate::body_budget::{Client, Reservation};
+use crate::body_budget::{BodyReservation, BudgetClient};
+use crate::concurrency_limit::Permit;
 use crate::credential::secret_of;
-use crate::forward::Crossing;
+use crate::negotiation::Preferences;
 use crate::path::SentPath;
 use crate::pipeline::Engine;
-use crate::record::{Observation, Record, Refusal};
-use crate::refused::{Answering, Refused};
+use crate::record::{RejectionRecord, RequestRecord, WouldReject};
+use crate::rejection::{ErrorTarget, Rejection};
 use crate::request_id::RequestId;
-use crate::room::Place;
-use crate::settings::{Asked, DEFAULT_MAX_RETRY_WAIT, Usage};
-use crate::speaker::Speaker;
-use crate::voice::Voice;
-use crate::{cors, limit_fields, replay, voice};
+use crate::request_info::{Peer, RequestInfo};
+use crate::responder::ErrorResponder;
+use crate::settings::{DEFAULT_MAX_RETRY_WAIT, Metering, RequestView};
+use crate::upstream_headers::HeaderDirection;
+use crate::{cors, limit_fields, negotiation, replay};
 
 /// What is known of the request that is being answered. Boxed from the first, since it goes all the way with it: past
 /// every wait, to the end of the answer's head, and then to whoever keeps records.
@@ -45,7 +45,7 @@ pub(crate) struct Exchange {
     api: Option<usize>,
     /// Which of the API's speakers speaks.
     generation: usize,
-    voice: Voice,
+    voice: Preferences,
     /// The origin of a script that may read the answer.
     origin: Option<HeaderValue>,
     /// The operation's place among those of its API.
@@ -56,12 +56,12 @@ pub(crate) struct Exchange {
     /// What it presented as its key, which nobody shall read in a log.
     pub(crate) presented: SmallVec<[HeaderValue; 1]>,
     /// What the request has taken from the limits.
-    pub(crate) taken: Option<Taken>,
+    pub(crate) taken: Option<LimitPermit>,
     /// Its place with the upstream.
-    place: Option<Place>,
-    pub(crate) refusal: Option<Box<Refusal>>,
+    place: Option<Permit>,
+    pub(crate) refusal: Option<Box<RejectionRecord>>,
     /// What would have been refused.
-    pub(crate) observed: Vec<Observation>,
+    pub(crate) observed: Vec<WouldReject>,
     /// What operators should know of it beside that.
     pub(crate) remarks: Vec<String>,
     /// What an error event of its event stream says, once one has come.
@@ -69,7 +69,7 @@ pub(crate) struct Exchange {
 }
 
 impl Exchange {
-    pub(crate) fn new(engine: &Arc<Engine>, arrival: &Arrival<'_>) -> Box<Self> {
+    pub(crate) fn new(engine: &Arc<Engine>, arrival: &RequestInfo<'_>) -> Box<Self> {
         Box::new(Self {
             engine: Arc::clone(engine),
             id: RequestId::fresh(arrival.now),
@@ -78,7 +78,7 @@ impl Exchange {
             is_trusted_proxy: arrival.is_trusted_proxy,
             api: None,
             generation: 0,
-            voice: Voice::default(),
+            voice: Preferences::default(),
             origin: None,
             operation: None,
             path: SentPath::default(),
@@ -94,8 +94,8 @@ impl Exchange {
     }
 
     /// For bodies of this request that are collected.
-    pub(crate) fn reservation(&self) -> Reservation {
-        self.engine.bodies().reservation(Client::new(self.address, self.principal.is_some()))
+    pub(crate) fn reservation(&self) -> BodyReservation {
+        self.engine.bodies().reservation(BudgetClient::new(self.address, self.principal.is_some()))
     }
 
     /// Whose exchange it is.
@@ -104,17 +104,17 @@ impl Exchange {
     }
 
     /// The client's wishes are known from here on.
-    pub(crate) fn hear(&mut self, headers: &HeaderMap) {
+    pub(crate) fn set_client_preferences(&mut self, headers: &HeaderMap) {
         let Self { engine, api, generation, voice, .. } = self;
-        voice.hear(speaker(engine, *api, *generation).contract(), headers);
+        voice.set_from_headers(speaker(engine, *api, *generation).contract(), headers);
     }
 
     /// From here on the API speaks, in the generation that the request asks for.
-    pub(crate) fn speak_for(&mut self, (place, api): (usize, &Api), asked: &Asked<'_>) {
+    pub(crate) fn select_api(&mut self, (place, api): (usize, &Api), asked: &RequestView<'_>) {
         self.generation = api.generation_for(asked);
         self.api = Some(place);
         if let Some(headers) = asked.headers {
-            self.hear(headers);
+            self.set_client_preferences(headers);
             self.origin = api.settings.cors.as_ref().and_then(|cors| cors::allowed_origin(cors, headers));
         }
     }
@@ -125,7 +125,7 @@ impl Exchange {
     }
 
     /// Who speaks.
-    pub(crate) fn speaker(&self) -> &Speaker {
+    pub(crate) fn speaker(&self) -> &ErrorResponder {
         speaker(&self.engine, self.api, self.generation)
     }
 
@@ -140,8 +140,8 @@ impl Exchange {
     }
 
     /// What is removed from the request before it is forwarded.
-    pub(crate) fn crossing<'a>(&'a self, api: &'a Api) -> Crossing<'a> {
-        Crossing {
+    pub(crate) fn crossing<'a>(&'a self, api: &'a Api) -> HeaderDirection<'a> {
+        HeaderDirection {
             id: self.speaker().id_field(),
             authentication: &api.settings.authentication,
             operation: self.operation(),
@@ -165,36 +165,36 @@ impl Exchange {
     }
 
     /// The request is with its upstream from here on.
-    pub(crate) fn enter(&mut self) {
+    pub(crate) fn acquire_upstream_permit(&mut self) {
         debug_assert!(self.place.is_none(), "one place is enough");
-        self.place = self.api().map(|api| api.room.enter());
+        self.place = self.api().map(|api| api.room.acquire());
     }
 
     /// The upstream has answered, or was given up. The request and its answer both waited here for their turn, which
     /// takes as long as `lag`; where there is none, nothing is learnt from it.
-    pub(crate) fn leave(&mut self, lag: Option<Duration>) {
+    pub(crate) fn release_upstream_permit(&mut self, lag: Option<Duration>) {
         if let (Some(place), Some(api)) = (self.place.take(), self.api()) {
-            api.room.leave(place, self.operation, lag);
+            api.room.release(place, self.operation, lag);
         }
     }
 
     /// How the request's operation is settled.
-    pub(crate) fn usage(&self) -> &Usage {
-        const USUAL: &Usage = &Usage::USUAL;
+    pub(crate) fn usage(&self) -> &Metering {
+        const USUAL: &Metering = &Metering::USUAL;
         let known = self.api().zip(self.operation);
         let settings = known.and_then(|(api, index)| api.settings.operations.get(index));
         settings.map_or(USUAL, |settings| &settings.usage)
     }
 
     /// Whether the API is only watched.
-    pub(crate) fn observes(&self) -> bool {
+    pub(crate) fn is_monitor_mode(&self) -> bool {
         self.api().is_some_and(|api| api.settings.observe)
     }
 
     /// Remembers a refusal that does not take place.
-    pub(crate) fn observe(&mut self, refused: &Refused) {
+    pub(crate) fn record_would_reject(&mut self, refused: &Rejection) {
         let entry = self.contract().entry(self.answer(refused));
-        let observation = Observation {
+        let observation = WouldReject {
             condition: refused.condition(),
             error: entry.name.clone(),
             status: entry.status.as_u16(),
@@ -205,11 +205,11 @@ impl Exchange {
 
     /// A decision. Where the API is only watched a refusal is remembered, and the request goes on without
     /// what was refused.
-    pub(crate) fn decided<T>(&mut self, decision: Result<T, Refused>) -> Result<Option<T>, Refused> {
+    pub(crate) fn enforce<T>(&mut self, decision: Result<T, Rejection>) -> Result<Option<T>, Rejection> {
         match decision {
             Ok(passed) => Ok(Some(passed)),
-            Err(refused) if self.observes() => {
-                self.observe(&refused);
+            Err(refused) if self.is_monitor_mode() => {
+                self.record_would_reject(&refused);
                 Ok(None)
             }
             Err(refused) => Err(refused),
@@ -217,23 +217,26 @@ impl Exchange {
     }
 
     /// Answers with a refusal.
-    pub(crate) fn refuse(mut self: Box<Self>, refused: Refused) -> (Response<Option<Bytes>>, Record) {
+    pub(crate) fn into_error_response(
+        mut self: Box<Self>,
+        refused: Rejection,
+    ) -> (Response<Option<Bytes>>, RequestRecord) {
         let error = self.answer(&refused);
         let origin = origin(&refused, self.contract().entry(error).status.as_u16());
         self.settle_limits(origin);
-        let (mut response, refusal) = self.refusing(error, origin, refused);
+        let (mut response, refusal) = self.render_error(error, origin, refused);
         self.refusal = Some(Box::new(refusal));
-        let record = self.seal(response.headers_mut());
+        let record = self.finalize(response.headers_mut());
         (response, record)
     }
 
     /// The response of a refusal.
-    fn refusing(
+    fn render_error(
         &self,
         error: ErrorId,
-        origin: Origin,
-        refused: Refused,
-    ) -> (Response<Option<Bytes>>, Refusal) {
+        origin: ErrorOrigin,
+        refused: Rejection,
+    ) -> (Response<Option<Bytes>>, RejectionRecord) {
         let speaker = self.speaker();
         let contract = speaker.contract();
         let entry = contract.entry(error);
@@ -245,7 +248,7 @@ impl Exchange {
         let (content, spoken) = match detail.verbatim {
             Some(content) => (content, &**contract),
             None => {
-                let spoken = self.voice.spoken(contract);
+                let spoken = self.voice.select(contract);
                 let problem = Problem {
                     error,
                     params: detail.params,
@@ -264,7 +267,7 @@ impl Exchange {
         *response.status_mut() =
             StatusCode::from_u16(entry.status.as_u16()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let headers = response.headers_mut();
-        voice::describe(contract, spoken, headers);
+        negotiation::set_content_headers(contract, spoken, headers);
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         // It is what it says, whatever it quotes.
         headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
@@ -278,7 +281,7 @@ impl Exchange {
         }
         headers.extend(detail.fields.into_iter().map(|(name, value)| (Some(name), value)));
 
-        let refusal = Refusal {
+        let refusal = RejectionRecord {
             condition,
             status: entry.status.as_u16(),
             origin,
@@ -295,7 +298,7 @@ impl Exchange {
         let error = contract.answer(Condition::UpstreamFailed);
         let problem = Problem::new(error, self.request_id());
         let mut content = Vec::new();
-        self.voice.spoken(contract).render(&problem, &mut content);
+        self.voice.select(contract).render(&problem, &mut content);
         content
     }
 
@@ -304,23 +307,23 @@ impl Exchange {
         self.api().map_or(DEFAULT_MAX_RETRY_WAIT, |api| api.settings.max_retry_wait)
     }
 
-    fn answer(&self, refused: &Refused) -> ErrorId {
+    fn answer(&self, refused: &Rejection) -> ErrorId {
         let own = match refused.answering {
-            Answering::Condition(condition) => Some(self.contract().answer(condition)),
-            Answering::Error(error) => Some(error),
-            Answering::Violations => self.contract().answer_violations(&refused.detail.violations),
+            ErrorTarget::Condition(condition) => Some(self.contract().answer(condition)),
+            ErrorTarget::Error(error) => Some(error),
+            ErrorTarget::Violations => self.contract().answer_violations(&refused.detail.violations),
         };
         own.unwrap_or_else(|| self.contract().answer(Condition::Internal))
     }
 
     /// The response to an earlier request, to be given again. The limits count it as a request that executed nothing.
-    pub(crate) fn replay(&mut self, stored: &StoredResponse) -> Result<Response<Option<Bytes>>, Refused> {
+    pub(crate) fn replay(&mut self, stored: &StoredResponse) -> Result<Response<Option<Bytes>>, Rejection> {
         let Some((response, original)) = replay::replayed(stored) else {
-            let refused = Refused::from(Condition::IdempotencyCompleted);
-            return Err(refused.because("the stored response cannot be read"));
+            let refused = Rejection::from(Condition::IdempotencyCompleted);
+            return Err(refused.with_cause("the stored response cannot be read"));
         };
         if let Some(mut taken) = self.taken.take() {
-            taken.failed();
+            taken.mark_failed();
         }
         let original = original.to_str().unwrap_or_default();
         self.remarks.push(format!("replayed the response to request {original}"));
@@ -328,18 +331,18 @@ impl Exchange {
     }
 
     /// What was taken stays taken, but for trouble of the gateway's own, which is nobody's request.
-    fn settle_limits(&mut self, origin: Origin) {
+    fn settle_limits(&mut self, origin: ErrorOrigin) {
         match (self.taken.take(), origin) {
-            (Some(taken), Origin::Gateway) => taken.give_back(self.now),
-            (Some(mut taken), _) => taken.failed(),
+            (Some(taken), ErrorOrigin::Gateway) => taken.refund(self.now),
+            (Some(mut taken), _) => taken.mark_failed(),
             (None, _) => {}
         }
     }
 
     /// Keeps what the request has taken from its limits, and remembers what those in the shadow would have refused.
-    pub(crate) fn keep(&mut self, taken: Taken) {
+    pub(crate) fn store_limit_permit(&mut self, taken: LimitPermit) {
         for exceeded in taken.shadowed() {
-            self.observe(&Denial::from(exceeded.clone()).into());
+            self.record_would_reject(&Denial::from(exceeded.clone()).into());
         }
         self.taken = Some(taken);
     }
@@ -347,21 +350,21 @@ impl Exchange {
     /// Sets what every response carries: the request's id, and how the limits stand. Nothing is left to say then.
     ///
     /// What a service says that is only watched stays as it is, and gets an id where it has none.
-    pub(crate) fn seal(mut self: Box<Self>, headers: &mut HeaderMap) -> Record {
+    pub(crate) fn finalize(mut self: Box<Self>, headers: &mut HeaderMap) -> RequestRecord {
         let request_id = self.request_id_value();
         let id_field = self.speaker().id_field();
-        if self.observes() && self.refusal.is_none() {
+        if self.is_monitor_mode() && self.refusal.is_none() {
             headers.entry(id_field).or_insert(request_id);
         } else {
             headers.insert(id_field.clone(), request_id);
-            self.tell_limits(headers);
+            self.set_limit_headers(headers);
         }
-        self.hide_secrets();
-        Record::new(self)
+        self.redact();
+        RequestRecord::new(self)
     }
 
     /// How the limits stand, and what a script of another origin may read of it all.
-    fn tell_limits(&self, headers: &mut HeaderMap) {
+    fn set_limit_headers(&self, headers: &mut HeaderMap) {
         let speaker = self.speaker();
         if let (false, Some(principal)) = (speaker.families().is_empty(), &self.principal) {
             let limits: Report<'_> = principal.report(self.now);
@@ -374,19 +377,19 @@ impl Exchange {
 
     /// Takes what was presented out of all that operators are told, and forgets it. Nearly always there is nothing to
     /// tell.
-    fn hide_secrets(&mut self) {
+    fn redact(&mut self) {
         let presented = std::mem::take(&mut self.presented);
         let refusal = self.refusal.as_mut().map(|refusal| &mut refusal.cause);
         let observed = self.observed.iter_mut().map(|observation| &mut observation.cause);
         let told = refusal.into_iter().chain(observed).chain(&mut self.remarks);
         for text in told.filter(|text| !text.is_empty()) {
             let presented: Vec<&str> = presented.iter().filter_map(secret_of).collect();
-            *text = self.engine.secrets().hidden(std::mem::take(text), &presented);
+            *text = self.engine.secrets().redact(std::mem::take(text), &presented);
         }
     }
 
     /// Keeps what a request presents that goes no further.
-    pub(crate) fn keep_presented(&mut self, headers: &mut HeaderMap) {
+    pub(crate) fn capture_credentials(&mut self, headers: &mut HeaderMap) {
         let Self { engine, api, presented, .. } = self;
         let Some(api) = api.and_then(|place| engine.apis().get(place)) else { return };
         for field in api.settings.authentication.fields() {
@@ -396,7 +399,7 @@ impl Exchange {
 }
 
 /// The API's contract of this generation, or the engine's own.
-fn speaker(engine: &Engine, api: Option<usize>, generation: usize) -> &Speaker {
+fn speaker(engine: &Engine, api: Option<usize>, generation: usize) -> &ErrorResponder {
     match api.and_then(|place| engine.apis().get(place)) {
         Some(api) => api.speaker(generation),
         None => engine.speaker(),
@@ -406,7 +409,7 @@ fn speaker(engine: &Engine, api: Option<usize>, generation: usize) -> &Speaker {
 /// Whoever is dropped on the way leaves its place all the same.
 impl Drop for Exchange {
     fn drop(&mut self) {
-        self.leave(None);
+        self.release_upstream_permit(None);
     }
 }
 
@@ -418,11 +421,11 @@ fn retry_after(known: Option<Duration>, advice: Retry) -> Option<RetryAfter> {
     Some(RetryAfter { delay: delay.min(LONGEST) })
 }
 
-fn origin(refused: &Refused, status: u16) -> Origin {
+fn origin(refused: &Rejection, status: u16) -> ErrorOrigin {
     match refused.answering {
-        Answering::Condition(condition) => condition.origin(),
-        Answering::Violations => Origin::Client,
-        Answering::Error(_) if status < 500 => Origin::Client,
-        Answering::Error(_) => Origin::Upstream,
+        ErrorTarget::Condition(condition) => condition.origin(),
+        ErrorTarget::Violations => ErrorOrigin::Client,
+        ErrorTarget::Error(_) if status < 500 => ErrorOrigin::Client,
+        ErrorTarget::Error(_) => ErrorOrigin::Upstream,
     }
 }

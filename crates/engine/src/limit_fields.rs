@@ -8,13 +8,18 @@ use demur_admission::{LimitState, Now};
 use demur_contract::{ResetForm, RetryAfter, RetryClass};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-use crate::speaker::{Family, RATELIMIT, RATELIMIT_POLICY};
+use crate::responder::{LimitHeaderScheme, RATELIMIT, RATELIMIT_POLICY};
 
 /// Sets the fields that every response carries.
-pub(crate) fn set(families: &[Family], limits: &[LimitState<'_>], now: Now, headers: &mut HeaderMap) {
+pub(crate) fn set(
+    families: &[LimitHeaderScheme],
+    limits: &[LimitState<'_>],
+    now: Now,
+    headers: &mut HeaderMap,
+) {
     for family in families {
         match family {
-            Family::Limits { limit, remaining, reset, reset_as } => {
+            LimitHeaderScheme::Limits { limit, remaining, reset, reset_as } => {
                 let Some(nearest) = nearest(limits) else { return };
                 let mut put = |name: &Option<HeaderName>, value: HeaderValue| {
                     name.as_ref().map(|name| headers.insert(name.clone(), value))
@@ -23,9 +28,9 @@ pub(crate) fn set(families: &[Family], limits: &[LimitState<'_>], now: Now, head
                 put(remaining, nearest.remaining.into());
                 put(reset, moment(*reset_as, nearest.reset, now));
             }
-            Family::Ietf => set_ietf(limits, headers),
+            LimitHeaderScheme::Ietf => set_ietf(limits, headers),
             // About the error, not about a limit.
-            Family::ShouldRetry(_) | Family::RetryAfterMillis(_) => {}
+            LimitHeaderScheme::ShouldRetry(_) | LimitHeaderScheme::RetryAfterMillis(_) => {}
         }
     }
 }
@@ -33,22 +38,23 @@ pub(crate) fn set(families: &[Family], limits: &[LimitState<'_>], now: Now, head
 /// Sets the fields of a refusal, for clients that retry by fields or by status alone. Some of them sleep for as long as
 /// they are told, however long that is: where the wait is too long to be slept through, none is told to retry.
 pub(crate) fn set_retry(
-    families: &[Family],
+    families: &[LimitHeaderScheme],
     is_worth_waiting: bool,
     delay: Option<RetryAfter>,
     headers: &mut HeaderMap,
 ) {
     for family in families {
         match (family, delay) {
-            (Family::ShouldRetry(field), _) => {
+            (LimitHeaderScheme::ShouldRetry(field), _) => {
                 let text = if is_worth_waiting { "true" } else { "false" };
                 headers.insert(field.clone(), HeaderValue::from_static(text));
             }
             // As late as `Retry-After`, so that neither sends a client back before the other.
-            (Family::RetryAfterMillis(field), Some(delay)) if is_worth_waiting => {
+            (LimitHeaderScheme::RetryAfterMillis(field), Some(delay)) if is_worth_waiting => {
                 headers.insert(field.clone(), (delay.seconds() * 1000).into());
             }
-            (Family::RetryAfterMillis(_), _) | (Family::Limits { .. } | Family::Ietf, _) => {}
+            (LimitHeaderScheme::RetryAfterMillis(_), _)
+            | (LimitHeaderScheme::Limits { .. } | LimitHeaderScheme::Ietf, _) => {}
         }
     }
 }
@@ -133,7 +139,7 @@ mod tests {
     use super::*;
     use demur_admission::LimitKind;
 
-    use crate::speaker::Speaker;
+    use crate::responder::ErrorResponder;
 
     fn limit<'a>(kind: LimitKind<'a>, limit: u64, remaining: u64, window: u64, reset: u64) -> LimitState<'a> {
         let seconds = Duration::from_secs;
@@ -215,13 +221,13 @@ mod tests {
     }
 
     /// A contract with this line in it.
-    fn families(line: &str) -> Speaker {
+    fn families(line: &str) -> ErrorResponder {
         let text = format!(
             "demur: 1\nname: shop\nformats: {{ default: {{ m: $message }} }}\n{line}\nerrors:\n  \
              e: {{ status: 500, on: [request, internal] }}\n"
         );
         let loaded = demur_contract::Contract::load(&demur_source::Source::new("shop.yaml", text));
-        Speaker::new(loaded.unwrap_or_else(|found| panic!("{found}")).contract.into(), &[])
+        ErrorResponder::new(loaded.unwrap_or_else(|found| panic!("{found}")).contract.into(), &[])
     }
 
     fn told(line: &str, limits: &[LimitState<'_>]) -> HeaderMap {

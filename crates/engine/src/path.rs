@@ -3,11 +3,11 @@
 //! The target that arrived is kept aside for one purpose: an API in monitor mode gets it unchanged.
 
 use demur_contract::Condition;
-use demur_validation::{Found, PathCharacters, PathFault, canonical_path};
+use demur_validation::{PathCharacters, PathFault, RouteMatch, canonical_path};
 use http::Uri;
 use http::uri::PathAndQuery;
 
-use crate::refused::Refused;
+use crate::rejection::Rejection;
 use crate::settings::{AmbiguousPath, ApiSettings, OperationSettings};
 
 /// What canonicalisation found in the path of a request.
@@ -39,32 +39,32 @@ impl SentPath {
     }
 
     /// Rejects a path that no operation can take.
-    pub(crate) fn check(&self) -> Result<(), Refused> {
+    pub(crate) fn check(&self) -> Result<(), Rejection> {
         match self.fault {
             None => Ok(()),
-            Some(fault) => Err(Refused::from(Condition::RequestMalformed).because(fault.to_string())),
+            Some(fault) => Err(Rejection::from(Condition::RequestMalformed).with_cause(fault.to_string())),
         }
     }
 
     /// Rejects a path that the operation does not allow, or that a more lenient server would read as another operation.
     pub(crate) fn check_for(
         &self,
-        found: &Found<'_, '_>,
+        found: &RouteMatch<'_, '_>,
         settings: &ApiSettings,
         asks: &OperationSettings,
-    ) -> Result<(), Refused> {
+    ) -> Result<(), Rejection> {
         if !self.characters.is_empty() {
             let allowed = settings.path_characters.with(asks.path_characters);
             let left = self.characters.without(allowed).without(found.operation.path_characters());
             if !left.is_empty() {
                 let cause = format!("`path_characters` does not allow {left} in the path of this operation");
-                return Err(Refused::from(Condition::RequestMalformed).because(cause));
+                return Err(Rejection::from(Condition::RequestMalformed).with_cause(cause));
             }
         }
         match found.other_reading() {
             Some(other) if settings.validation.ambiguous_path == AmbiguousPath::Reject => {
                 let cause = format!("a lenient server would read the path as that of `{}`", other.id());
-                Err(Refused::from(Condition::RequestMalformed).because(cause))
+                Err(Rejection::from(Condition::RequestMalformed).with_cause(cause))
             }
             _ => Ok(()),
         }

@@ -1,6 +1,6 @@
 //! A request's way, from top to bottom.
 //!
-//! Each stage passes the request on or ends its way with a [`Refused`]; nothing goes back. The order is not
+//! Each stage passes the request on or ends its way with a [`Rejection`]; nothing goes back. The order is not
 //! free. What the document says to everyone (paths and methods) comes first, and whoever asks is known before
 //! anything else is told; what is cheap comes before what is dear; limits come before validation, so that a
 //! bad request is not free; credits come last, since nothing may fail between the hold and the upstream.
@@ -18,11 +18,11 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use demur_admission::{
-    Acquaintance, Admission, Answer, Attempt, Coverage, Demand, Denial, Hold, Principal, Requirement, Taken,
-    permit,
+    AccessRequest, Admission, Attempt, ConnectionCache, Demand, Denial, Hold, LimitPermit, MaybeFuture,
+    Principal, Scope, authorize,
 };
 use demur_contract::{Condition, Contract};
-use demur_validation::{Content as Checked, Find, Found};
+use demur_validation::{Find, RequestContent as Checked, RouteMatch};
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use http::request::Parts;
 use http::{Method, Request, Response};
@@ -30,38 +30,40 @@ use http_body::Body;
 use serde_json::Value as Json;
 
 use crate::api::{Api, Resource};
-use crate::arrival::{Arrival, Rejection};
 use crate::body_budget::{BodyBudget, DEFAULT_BODY_MEMORY};
 use crate::checks::{
     host, method_not_allowed, refuse_announced_excess, refuse_doubled, refuse_unacceptable, unclear_resource,
 };
-use crate::content::{Content, ContentFault};
-use crate::credits::{Booked, Reserved};
-use crate::dressing::aimed_at;
 use crate::exchange::Exchange;
-use crate::forward::check_connection;
-use crate::mounts::Mounts;
-use crate::outcome::UpstreamFault;
-use crate::outgoing::Outgoing;
-use crate::panics::{caught, caught_async};
+use crate::in_flight::ResponseOutcome;
+use crate::panics::{catch_panic, catch_panic_async};
 use crate::path::SentPath;
-use crate::record::Record;
-use crate::refused::{Refused, by_credentials, by_grants};
-use crate::rules::{self, Seen};
-use crate::secrets::Secrets;
-use crate::settings::{ApiSettings, Asked, OperationSettings};
-use crate::settle::Settled;
-use crate::speaker::Speaker;
-use crate::way::{Outcome, Pass, Received, Step, Wait, Way};
-use crate::{cors, credential, credits};
+use crate::record::RequestRecord;
+use crate::redact::Redactor;
+use crate::rejection::{Rejection, from_credentials, from_grants};
+use crate::request_body::{BodyError, RequestBody};
+use crate::request_info::{MalformedRequest, RequestInfo};
+use crate::request_state::{
+    ForwardPlan, PendingRequest, RequestOutcome, StageOutcome, StageResult, SuspendReason,
+};
+use crate::reservation::{Reservation, ReserveOutcome};
+use crate::responder::ErrorResponder;
+use crate::response_body::ResponseBody;
+use crate::router::ApiRouter;
+use crate::rules::{self, RuleContext};
+use crate::settings::{ApiSettings, OperationSettings, RequestView};
+use crate::upstream_error::UpstreamFault;
+use crate::upstream_headers::check_connection;
+use crate::upstream_request::rewritten_target;
+use crate::{cors, credential, reservation};
 
 /// Everything that answers requests: APIs, their contracts, and who may pass.
 pub struct Engine {
-    apis: Mounts,
+    apis: ApiRouter,
     admission: Arc<Admission>,
-    secrets: Secrets,
+    secrets: Redactor,
     /// In what a request is refused before its API is known.
-    voice: Speaker,
+    voice: ErrorResponder,
     /// For bodies that are collected.
     bodies: Arc<BodyBudget>,
 }
@@ -81,10 +83,10 @@ impl Engine {
         body_memory: usize,
     ) -> Arc<Self> {
         let prefixes = apis.iter().flat_map(|api| api.settings.authentication.prefixes.all());
-        let secrets = Secrets::new(prefixes, Arc::clone(&admission));
-        let voice = Speaker::new(voice, &[]);
+        let secrets = Redactor::new(prefixes, Arc::clone(&admission));
+        let voice = ErrorResponder::new(voice, &[]);
         let bodies = BodyBudget::new(body_memory);
-        Arc::new(Self { apis: Mounts::new(apis), admission, secrets, voice, bodies })
+        Arc::new(Self { apis: ApiRouter::new(apis), admission, secrets, voice, bodies })
     }
 
     /// The APIs.
@@ -101,12 +103,12 @@ impl Engine {
         &self.bodies
     }
 
-    pub(crate) fn secrets(&self) -> &Secrets {
+    pub(crate) fn secrets(&self) -> &Redactor {
         &self.secrets
     }
 
     /// Who speaks to a request whose API is not known.
-    pub(crate) fn speaker(&self) -> &Speaker {
+    pub(crate) fn speaker(&self) -> &ErrorResponder {
         &self.voice
     }
 
@@ -118,12 +120,12 @@ impl Engine {
     pub fn serve<B, F, Sent, R>(
         self: &Arc<Self>,
         request: Request<B>,
-        arrival: Arrival<'_>,
+        arrival: RequestInfo<'_>,
         forward: F,
-    ) -> impl Future<Output = (Response<Outgoing<R>>, Record)> + use<B, F, Sent, R>
+    ) -> impl Future<Output = (Response<ResponseBody<R>>, RequestRecord)> + use<B, F, Sent, R>
     where
-        B: Body<Data = Bytes, Error = ContentFault> + Unpin,
-        F: FnOnce(&Arc<Api>, Request<Content<B>>) -> Sent,
+        B: Body<Data = Bytes, Error = BodyError> + Unpin,
+        F: FnOnce(&Arc<Api>, Request<RequestBody<B>>) -> Sent,
         Sent: Future<Output = Result<Response<R>, UpstreamFault>>,
         R: Body<Data = Bytes> + Unpin,
     {
@@ -131,45 +133,47 @@ impl Engine {
         async move {
             let (request, passage) = loop {
                 match received {
-                    Received::Forward(request, passage) => break (request, passage),
-                    Received::Answered(response, record) => return (response.map(Outgoing::Whole), record),
+                    RequestOutcome::Forward(request, passage) => break (request, passage),
+                    RequestOutcome::Answered(response, record) => {
+                        return (response.map(ResponseBody::Whole), record);
+                    }
                     // Boxed, as is all that not every request needs: each has the room for it otherwise.
-                    Received::Waiting(waiting) => received = Box::pin(waiting.go_on()).await,
+                    RequestOutcome::Waiting(waiting) => received = Box::pin(waiting.resume()).await,
                 }
             };
-            let answer = match caught(|| forward(passage.api(), request)) {
-                Ok(sent) => caught_async(pin!(sent)).await,
+            let answer = match catch_panic(|| forward(passage.api(), request)) {
+                Ok(sent) => catch_panic_async(pin!(sent)).await,
                 Err(panicked) => Err(panicked),
             };
-            match passage.answered(answer.unwrap_or_else(|panicked| Err(panicked.into()))) {
-                Settled::Done(response, record) => (response, record),
-                Settled::Waiting(settling) => Box::pin(settling.go_on()).await,
+            match passage.on_response(answer.unwrap_or_else(|panicked| Err(panicked.into()))) {
+                ResponseOutcome::Done(response, record) => (response, record),
+                ResponseOutcome::Waiting(settling) => Box::pin(settling.resume()).await,
             }
         }
     }
 
     /// The first half of the way: from the request to the moment before it is forwarded, or to its answer.
     ///
-    /// For whoever drives the second half too, [`Passage::answered`](crate::Passage::answered);
+    /// For whoever drives the second half too, [`InFlight::on_response`](crate::InFlight::on_response);
     /// [`serve`](Self::serve) is both.
-    pub fn receive<B>(self: &Arc<Self>, request: Request<B>, arrival: Arrival<'_>) -> Received<B>
+    pub fn receive<B>(self: &Arc<Self>, request: Request<B>, arrival: RequestInfo<'_>) -> RequestOutcome<B>
     where
-        B: Body<Data = Bytes, Error = ContentFault> + Unpin,
+        B: Body<Data = Bytes, Error = BodyError> + Unpin,
     {
         let exchange = Exchange::new(self, &arrival);
         let (parts, body) = request.into_parts();
-        let mut way = Way { exchange, parts, body: Some(body), lag: arrival.lag };
-        let step = caught(|| {
+        let mut way = PendingRequest { exchange, parts, body: Some(body), lag: arrival.lag };
+        let step = catch_panic(|| {
             // From here on there is one path: the one that is checked is the one that is sent.
             way.exchange.path = SentPath::canonicalize(&mut way.parts.uri);
             let step = match arrival.rejection {
                 // Strict HTTP: what could not be read is answered in the voice known so far.
-                Some(rejection) => Err(self.rejected(&mut way.exchange, *rejection, arrival.listener)),
-                None => way.stage(self).enter(arrival.listener, arrival.acquaintance),
+                Some(rejection) => Err(self.malformed(&mut way.exchange, *rejection, arrival.listener)),
+                None => way.stage(self).route(arrival.listener, arrival.acquaintance),
             };
-            way.dressed(step, arrival.peer)
+            way.prepare_upstream(step, arrival.peer)
         });
-        way.follow(step, arrival.peer)
+        way.apply(step, arrival.peer)
     }
 
     /// The request's host, where it makes a difference.
@@ -178,18 +182,23 @@ impl Engine {
     }
 
     /// A request that could not be read: its listener, host and path, where they could be, choose the voice.
-    fn rejected(&self, exchange: &mut Exchange, rejection: Rejection, listener: Option<&str>) -> Refused {
+    fn malformed(
+        &self,
+        exchange: &mut Exchange,
+        rejection: MalformedRequest,
+        listener: Option<&str>,
+    ) -> Rejection {
         let path = rejection.path.as_deref().unwrap_or_default();
         let host = rejection.host.as_deref();
         if let Some(((place, api), path)) = self.apis.find(host, path) {
-            exchange.speak_for((place, api), &Asked { listener, host, path, headers: None });
+            exchange.select_api((place, api), &RequestView { listener, host, path, headers: None });
         }
-        Refused::from(rejection.condition).because(rejection.cause)
+        Rejection::from(rejection.condition).with_cause(rejection.cause)
     }
 }
 
 /// A request at one of its stages. It is looked at where it lies; what is found out goes into the exchange.
-pub(crate) struct Stage<'w, B> {
+pub(crate) struct Stages<'w, B> {
     pub(crate) engine: &'w Engine,
     pub(crate) exchange: &'w mut Exchange,
     pub(crate) parts: &'w Parts,
@@ -197,7 +206,7 @@ pub(crate) struct Stage<'w, B> {
 }
 
 /// What is asked for.
-pub(crate) struct Target<'w> {
+pub(crate) struct ResolvedOperation<'w> {
     api: &'w Api,
     /// The API's place among the engine's.
     place: usize,
@@ -205,11 +214,11 @@ pub(crate) struct Target<'w> {
     path: &'w str,
     /// Without the key.
     query: Option<Cow<'w, str>>,
-    found: Found<'w, 'w>,
+    found: RouteMatch<'w, 'w>,
     asks: &'w OperationSettings,
 }
 
-impl<'w> Target<'w> {
+impl<'w> ResolvedOperation<'w> {
     pub(crate) fn again(engine: &'w Engine, parts: &'w Parts) -> Option<Self> {
         let host = engine.host(parts);
         let ((place, api), path) = engine.apis.find(host, parts.uri.path())?;
@@ -229,33 +238,34 @@ impl<'w> Target<'w> {
     }
 }
 
-impl<'w, B> Stage<'w, B>
+impl<'w, B> Stages<'w, B>
 where
-    B: Body<Data = Bytes, Error = ContentFault> + Unpin,
+    B: Body<Data = Bytes, Error = BodyError> + Unpin,
 {
     /// API and operation, and who asks. Until the API is known the engine's own contract speaks.
-    fn enter(mut self, listener: Option<&str>, acquaintance: Option<&Acquaintance>) -> Outcome<B> {
+    fn route(mut self, listener: Option<&str>, acquaintance: Option<&ConnectionCache>) -> StageOutcome<B> {
         let (engine, parts) = (self.engine, self.parts);
         let host = engine.host(parts);
         let Some(((place, api), path)) = engine.apis.find(host, parts.uri.path()) else {
-            self.exchange.hear(&parts.headers);
+            self.exchange.set_client_preferences(&parts.headers);
             return Err(Condition::ResourceNotFound.into());
         };
-        self.exchange.speak_for((place, api), &Asked { listener, host, path, headers: Some(&parts.headers) });
+        self.exchange
+            .select_api((place, api), &RequestView { listener, host, path, headers: Some(&parts.headers) });
         let settings = &api.settings;
         let cors = settings.cors.as_ref();
         let preflight = cors.and_then(|cors| cors::preflight(cors, &parts.method, &parts.headers));
         let is_preflight = preflight.is_some();
         if let Some(answer) = preflight.filter(|_| !settings.observe) {
-            return Ok(Step::Preflight(answer));
+            return Ok(StageResult::Preflight(answer));
         }
-        if api.room.is_full() {
-            let refused = Refused::from(Condition::Overloaded);
-            let refused = refused.because("as much as the upstream can do is under way");
-            self.exchange.decided::<()>(Err(refused))?;
+        if api.room.is_saturated() {
+            let refused = Rejection::from(Condition::Overloaded);
+            let refused = refused.with_cause("as much as the upstream can do is under way");
+            self.exchange.enforce::<()>(Err(refused))?;
         }
         let checked = self.exchange.path.check();
-        self.exchange.decided(checked)?;
+        self.exchange.enforce(checked)?;
         refuse_doubled(parts)?;
         let with_key = parts.uri.query();
         if settings.authentication.query.is_some() {
@@ -265,8 +275,8 @@ where
         if with_key.is_some()
             && credential::is_exposed(with_key, &parts.headers, &settings.authentication, &engine.secrets)
         {
-            let refused = Refused::from(Denial::CredentialMalformed);
-            self.exchange.decided::<()>(Err(refused.because("a key stands in the query")))?;
+            let refused = Rejection::from(Denial::CredentialMalformed);
+            self.exchange.enforce::<()>(Err(refused.with_cause("a key stands in the query")))?;
         }
         let query = query(parts, settings);
         let found = match settings.document.find(&parts.method, path) {
@@ -274,38 +284,38 @@ where
             unknown => {
                 let refused = match &unknown {
                     Find::MethodNotAllowed { allow } => {
-                        method_not_allowed(allow, &engine.secrets.hidden(parts.method.to_string(), &[]))
+                        method_not_allowed(allow, &engine.secrets.redact(parts.method.to_string(), &[]))
                     }
                     _ => Condition::ResourceNotFound.into(),
                 };
                 // What would have been answered here is refused to nobody.
                 if !is_preflight {
-                    self.exchange.decided::<()>(Err(refused))?;
+                    self.exchange.enforce::<()>(Err(refused))?;
                 }
                 // Nothing is known of it, so nothing more can be decided.
                 refuse_announced_excess(parts, settings.max_content)?;
                 let content = self.streaming(settings.max_content);
-                let target = aimed_at(self.exchange, settings, &parts.uri, path, query.as_deref());
+                let target = rewritten_target(self.exchange, settings, &parts.uri, path, query.as_deref());
                 let (api, hold, balance, timeout) = (place, Hold::nothing(), None, None);
-                return Ok(Step::Pass(Pass { api, content, hold, balance, target, timeout }));
+                return Ok(StageResult::Pass(ForwardPlan { api, content, hold, balance, target, timeout }));
             }
         };
         let index = found.operation.index();
         self.exchange.operation = Some(index);
         let asks = &settings.operations[index];
         let checked = self.exchange.path.check_for(&found, settings, asks);
-        self.exchange.decided(checked)?;
+        self.exchange.enforce(checked)?;
         let crossing = self.exchange.crossing(api);
         let checked = check_connection(&parts.headers, crossing, api.reads_headers[index]);
-        self.exchange.decided(checked)?;
-        let target = Target { api, place, path, query, found, asks };
+        self.exchange.enforce(checked)?;
+        let target = ResolvedOperation { api, place, path, query, found, asks };
         if asks.anonymous {
             return self.validate(&target);
         }
         match self.authenticate(api, acquaintance) {
-            Ok(Answer::Ready(known)) => self.tried(&target, known),
-            Ok(Answer::Ask(asked)) => Ok(Step::Wait(Wait::Key(asked))),
-            Err(denial) => self.known(&target, Err(denial)),
+            Ok(MaybeFuture::Ready(known)) => self.on_auth_result(&target, known),
+            Ok(MaybeFuture::Pending(asked)) => Ok(StageResult::Suspend(SuspendReason::Key(asked))),
+            Err(denial) => self.authorize(&target, Err(denial)),
         }
     }
 
@@ -313,8 +323,8 @@ where
     fn authenticate(
         &self,
         api: &Api,
-        acquaintance: Option<&Acquaintance>,
-    ) -> Result<Answer<Result<Arc<Principal>, Denial>>, Denial> {
+        acquaintance: Option<&ConnectionCache>,
+    ) -> Result<MaybeFuture<Result<Arc<Principal>, Denial>>, Denial> {
         let (authentication, now) = (&api.settings.authentication, self.exchange.now);
         let secret = credential::presented(&self.parts.headers, self.parts.uri.query(), authentication)?;
         let prefix = authentication.prefixes.of_key(&secret);
@@ -338,7 +348,11 @@ where
     }
 
     /// A key was tried. An address from which too many fail is throttled.
-    pub(crate) fn tried(self, target: &Target<'w>, mut known: Result<Arc<Principal>, Denial>) -> Outcome<B> {
+    pub(crate) fn on_auth_result(
+        self,
+        target: &ResolvedOperation<'w>,
+        mut known: Result<Arc<Principal>, Denial>,
+    ) -> StageOutcome<B> {
         if let (Some(address), Err(denial)) = (self.exchange.address, &known)
             && denial.is_failed_attempt()
         {
@@ -349,47 +363,55 @@ where
                 Err(throttled) => known = Err(throttled),
             }
         }
-        self.known(target, known)
+        self.authorize(target, known)
     }
 
     /// Who asks is known: what the plan and the key's grants allow, and then rate and quota.
-    fn known(self, target: &Target<'w>, known: Result<Arc<Principal>, Denial>) -> Outcome<B> {
-        let known = known.map_err(|denial| by_credentials(denial, &target.api.settings.authentication));
-        self.exchange.principal = self.exchange.decided(known)?;
+    fn authorize(
+        self,
+        target: &ResolvedOperation<'w>,
+        known: Result<Arc<Principal>, Denial>,
+    ) -> StageOutcome<B> {
+        let known = known.map_err(|denial| from_credentials(denial, &target.api.settings.authentication));
+        self.exchange.principal = self.exchange.enforce(known)?;
         let refusals = self.exchange.principal.as_deref().map(|principal| forbidden(principal, target));
         for refused in refusals.into_iter().flatten().flatten() {
-            self.exchange.decided::<()>(Err(refused))?;
+            self.exchange.enforce::<()>(Err(refused))?;
         }
         let Some(principal) = &self.exchange.principal else { return self.validate(target) };
         // Taken here, whatever is wrong with the request beyond.
         let demand = target.demand(self.exchange);
         match self.engine.admission.take(principal, &demand, self.exchange.now) {
-            Answer::Ready(taken) => self.limited(target, taken),
-            Answer::Ask(asked) => Ok(Step::Wait(Wait::Limits(asked))),
+            MaybeFuture::Ready(taken) => self.on_limits(target, taken),
+            MaybeFuture::Pending(asked) => Ok(StageResult::Suspend(SuspendReason::Limits(asked))),
         }
     }
 
     /// The limits have spoken.
-    pub(crate) fn limited(self, target: &Target<'w>, taken: Result<Taken, Denial>) -> Outcome<B> {
+    pub(crate) fn on_limits(
+        self,
+        target: &ResolvedOperation<'w>,
+        taken: Result<LimitPermit, Denial>,
+    ) -> StageOutcome<B> {
         match taken {
-            Ok(taken) => self.exchange.keep(taken),
+            Ok(taken) => self.exchange.store_limit_permit(taken),
             Err(denial) => {
                 let demand = target.demand(self.exchange);
                 let principal = self.exchange.principal.as_ref();
                 let all = principal.map(|principal| principal.denials(&demand, self.exchange.now));
-                let refused = Refused::by_limits(denial, &all.unwrap_or_default(), demand.cost);
-                self.exchange.decided::<()>(Err(refused))?;
+                let refused = Rejection::from_limits(denial, &all.unwrap_or_default(), demand.cost);
+                self.exchange.enforce::<()>(Err(refused))?;
             }
         }
         self.validate(target)
     }
 
     /// Whether the content must be looked into, and is there.
-    fn validate(mut self, target: &Target<'w>) -> Outcome<B> {
-        let Target { api, found, asks, .. } = target;
+    fn validate(mut self, target: &ResolvedOperation<'w>) -> StageOutcome<B> {
+        let ResolvedOperation { api, found, asks, .. } = target;
         let (settings, parts) = (&api.settings, self.parts);
         if settings.validation.refuses_unacceptable {
-            self.exchange.decided(refuse_unacceptable(parts, found.operation))?;
+            self.exchange.enforce(refuse_unacceptable(parts, found.operation))?;
         }
         let bound = asks.max_content.unwrap_or(settings.max_content);
         let is_read = matches!(parts.method, Method::GET | Method::HEAD);
@@ -403,20 +425,24 @@ where
         let looks_inside = found.operation.takes_content()
             || api.reads_content[found.operation.index()]
             || is_read
-            || credits::is_named(self.exchange, asks, parts);
+            || reservation::is_named(self.exchange, asks, parts);
         if !looks_inside {
             let content = self.streaming(bound);
-            return self.read(target, content);
+            return self.buffer_body(target, content);
         }
         match is_empty {
-            true => self.read(target, Content::Collected(None)),
-            false => Ok(Step::Wait(Wait::Content(bound))),
+            true => self.buffer_body(target, RequestBody::Collected(None)),
+            false => Ok(StageResult::Suspend(SuspendReason::Content(bound))),
         }
     }
 
     /// Every violation of the request at once, and its API's rules.
-    pub(crate) fn read(self, target: &Target<'w>, content: Content<B>) -> Outcome<B> {
-        let Target { api, path, found, asks, .. } = target;
+    pub(crate) fn buffer_body(
+        self,
+        target: &ResolvedOperation<'w>,
+        content: RequestBody<B>,
+    ) -> StageOutcome<B> {
+        let ResolvedOperation { api, path, found, asks, .. } = target;
         let (settings, parts, query) = (&api.settings, self.parts, target.query());
         let parameters = settings.document.check_parameters(found, query, &parts.headers);
         if !parameters.unknown.is_empty() {
@@ -426,19 +452,19 @@ where
         }
         let mut violations = parameters.violations;
         let mut value = None;
-        if let Content::Collected(bytes) = &content
+        if let RequestBody::Collected(bytes) = &content
             && (bytes.is_some() || found.operation.takes_content())
         {
             let checked = checked(settings, found, parts, bytes.as_deref().unwrap_or_default());
-            let (json, more) = self.exchange.decided(checked)?.unwrap_or_default();
+            let (json, more) = self.exchange.enforce(checked)?.unwrap_or_default();
             value = json;
             violations.extend(more);
         }
         if !violations.is_empty() {
-            self.exchange.decided::<()>(Err(Refused::violations(violations)))?;
+            self.exchange.enforce::<()>(Err(Rejection::violations(violations)))?;
         }
 
-        let seen = Seen {
+        let seen = RuleContext {
             parts,
             path,
             params: &parameters.values,
@@ -447,57 +473,63 @@ where
             now: self.exchange.now,
         };
         let ruled = rules::check(api, found.operation.index(), self.exchange.contract(), &seen);
-        self.exchange.decided(ruled)?;
+        self.exchange.enforce(ruled)?;
 
-        let asked = credits::Asked { parts, operation: found.operation, settings: asks, path, query };
-        match credits::book(&self.engine.admission, self.exchange, &asked, || content.collected())? {
-            Answer::Ready(booked) => self.booked(target, content, booked),
-            Answer::Ask(asked) => Ok(Step::Wait(Wait::Credits(content, asked))),
+        let asked =
+            reservation::ReserveRequest { parts, operation: found.operation, settings: asks, path, query };
+        match reservation::reserve(&self.engine.admission, self.exchange, &asked, || content.collected())? {
+            MaybeFuture::Ready(booked) => self.on_credits_held(target, content, booked),
+            MaybeFuture::Pending(asked) => Ok(StageResult::Suspend(SuspendReason::Credits(content, asked))),
         }
     }
 
     /// What it costs is on hold, durably.
-    pub(crate) fn booked(self, target: &Target<'w>, content: Content<B>, booked: Booked) -> Outcome<B> {
-        let (hold, balance) = match credits::booked(self.exchange, target.asks, booked)? {
-            Reserved::Hold(hold, balance) => (hold, balance.map(Box::new)),
-            Reserved::Replay(stored) => {
-                return self.exchange.replay(&stored).map(|response| Step::Replay(Box::new(response)));
+    pub(crate) fn on_credits_held(
+        self,
+        target: &ResolvedOperation<'w>,
+        content: RequestBody<B>,
+        booked: ReserveOutcome,
+    ) -> StageOutcome<B> {
+        let (hold, balance) = match reservation::apply_reservation(self.exchange, target.asks, booked)? {
+            Reservation::Hold(hold, balance) => (hold, balance.map(Box::new)),
+            Reservation::Replay(stored) => {
+                return self.exchange.replay(&stored).map(|response| StageResult::Replay(Box::new(response)));
             }
         };
         let (api, timeout) = (target.place, target.asks.timeout);
         let settings = &target.api.settings;
-        let target = aimed_at(self.exchange, settings, &self.parts.uri, target.path, target.query());
-        Ok(Step::Pass(Pass { api, content, hold, balance, target, timeout }))
+        let target = rewritten_target(self.exchange, settings, &self.parts.uri, target.path, target.query());
+        Ok(StageResult::Pass(ForwardPlan { api, content, hold, balance, target, timeout }))
     }
 
     /// The content as it comes in, within a bound.
-    fn streaming(&mut self, bound: u64) -> Content<B> {
+    fn streaming(&mut self, bound: u64) -> RequestBody<B> {
         match self.body.take() {
-            Some(body) => Content::streaming(body, bound),
-            None => Content::Collected(None),
+            Some(body) => RequestBody::streaming(body, bound),
+            None => RequestBody::Collected(None),
         }
     }
 }
 
 /// What the plan and the key's grants say against it, and whether it can be said at all.
-fn forbidden(principal: &Principal, target: &Target<'_>) -> [Option<Refused>; 2] {
-    let Target { found, asks, .. } = target;
-    let limited = matches!(principal.key().grants.resources, Coverage::Only(_));
+fn forbidden(principal: &Principal, target: &ResolvedOperation<'_>) -> [Option<Rejection>; 2] {
+    let ResolvedOperation { found, asks, .. } = target;
+    let limited = matches!(principal.key().grants.resources, Scope::Only(_));
     let template = asks.resource.as_ref().filter(|_| limited);
     let resolved = template.map(|template| template.resolve(found, target.query()));
     let resource = match &resolved {
         Some(Resource::Named(resource)) => Some(resource.as_str()),
         None | Some(Resource::Missing | Resource::Unclear) => None,
     };
-    let requirement = Requirement {
+    let requirement = AccessRequest {
         operation: Some(found.operation.id()),
         scope: asks.scope.as_deref(),
         feature: asks.feature.as_deref(),
         resource,
     };
-    let denied = permit(principal, &requirement).err();
+    let denied = authorize(principal, &requirement).err();
     [
-        denied.map(|denial| by_grants(denial, principal, &requirement)),
+        denied.map(|denial| from_grants(denial, principal, &requirement)),
         (resolved == Some(Resource::Unclear)).then(unclear_resource),
     ]
 }
@@ -515,24 +547,24 @@ fn query<'p>(parts: &'p Parts, settings: &ApiSettings) -> Option<Cow<'p, str>> {
 /// Looks into collected content: its JSON value, and what is wrong with it.
 fn checked(
     settings: &ApiSettings,
-    found: &Found<'_, '_>,
+    found: &RouteMatch<'_, '_>,
     parts: &Parts,
     bytes: &[u8],
-) -> Result<(Option<Json>, Vec<demur_contract::Violation>), Refused> {
+) -> Result<(Option<Json>, Vec<demur_contract::Violation>), Rejection> {
     let coding = parts.headers.get(CONTENT_ENCODING).filter(|coding| *coding != "identity");
     if coding.is_some() && !bytes.is_empty() {
-        let refused = Refused::from(Condition::BodyUnsupportedMediaType);
-        return Err(refused.because("the content is encoded, and cannot be looked into"));
+        let refused = Rejection::from(Condition::BodyUnsupportedMediaType);
+        return Err(refused.with_cause("the content is encoded, and cannot be looked into"));
     }
     let content_type = parts.headers.get(CONTENT_TYPE).map(|value| value.to_str()).transpose();
     if content_type.is_err() && found.operation.takes_content() {
         // Servers read the beginning of it.
-        let refused = Refused::from(Condition::BodyUnsupportedMediaType);
-        return Err(refused.because("the Content-Type is not ASCII"));
+        let refused = Rejection::from(Condition::BodyUnsupportedMediaType);
+        return Err(refused.with_cause("the Content-Type is not ASCII"));
     }
     let content_type = content_type.unwrap_or_default();
     match settings.document.check_content(found.operation, content_type, bytes) {
         Checked::Checked { value, violations } => Ok((value, violations)),
-        Checked::Refused(problem) => Err(Refused::from(problem.condition).because(problem.cause)),
+        Checked::Refused(problem) => Err(Rejection::from(problem.condition).with_cause(problem.cause)),
     }
 }

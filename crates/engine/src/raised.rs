@@ -9,13 +9,13 @@ use std::time::Duration;
 use demur_contract::{Condition, Contract, Value, Violation};
 use http::{HeaderName, HeaderValue};
 
-use crate::refused::Refused;
+use crate::rejection::Rejection;
 
 /// An error of the API, raised. Its place is among the extensions of a response; the status and the content
 /// that the response has beside it count for nothing.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Raised {
-    what: What,
+    what: RaisedProblem,
     params: Vec<(Cow<'static, str>, Value)>,
     message: Option<String>,
     retry_after: Option<Duration>,
@@ -24,14 +24,14 @@ pub struct Raised {
 }
 
 #[derive(Debug, Clone, PartialEq)]
-enum What {
+enum RaisedProblem {
     Error(Cow<'static, str>),
     Condition(Condition),
     Violations(Vec<Violation>),
 }
 
 impl Raised {
-    fn new(what: What) -> Self {
+    fn new(what: RaisedProblem) -> Self {
         Self {
             what,
             params: Vec::new(),
@@ -45,17 +45,17 @@ impl Raised {
     /// An error of the contract, by its name there. Where the contract has none of the name, the answer is
     /// that of `internal`, and the operators read the name.
     pub fn error(name: impl Into<Cow<'static, str>>) -> Self {
-        Self::new(What::Error(name.into()))
+        Self::new(RaisedProblem::Error(name.into()))
     }
 
     /// A condition; the contract says which of its errors answers it.
     pub fn condition(condition: Condition) -> Self {
-        Self::new(What::Condition(condition))
+        Self::new(RaisedProblem::Condition(condition))
     }
 
     /// Parameters that are invalid in a way that only the handler can see.
     pub fn violations(violations: Vec<Violation>) -> Self {
-        Self::new(What::Violations(violations))
+        Self::new(RaisedProblem::Violations(violations))
     }
 
     /// A parameter of the error.
@@ -88,27 +88,27 @@ impl Raised {
 
     /// What really happened, for the operators. Never on the wire.
     #[must_use]
-    pub fn because(mut self, cause: impl Into<String>) -> Self {
+    pub fn with_cause(mut self, cause: impl Into<String>) -> Self {
         self.cause = cause.into();
         self
     }
 
-    pub(crate) fn in_contract(self, contract: &Contract) -> Refused {
+    pub(crate) fn in_contract(self, contract: &Contract) -> Rejection {
         let mut cause = self.cause;
         let mut refused = match self.what {
-            What::Condition(condition) => Refused::from(condition),
-            What::Violations(violations) => Refused::violations(violations),
-            What::Error(name) => match contract.named(&name) {
-                Some(error) => Refused::error(error),
+            RaisedProblem::Condition(condition) => Rejection::from(condition),
+            RaisedProblem::Violations(violations) => Rejection::violations(violations),
+            RaisedProblem::Error(name) => match contract.named(&name) {
+                Some(error) => Rejection::error(error),
                 None => {
                     cause = format!("`{name}` was raised, which the contract does not declare; {cause}");
-                    Refused::from(Condition::Internal)
+                    Rejection::from(Condition::Internal)
                 }
             },
         };
         refused.detail.params = self.params;
         refused.detail.message = self.message;
         refused.detail.fields = self.fields;
-        refused.after(self.retry_after).because(cause)
+        refused.retry_after(self.retry_after).with_cause(cause)
     }
 }

@@ -3,18 +3,18 @@
 use std::fmt;
 use std::sync::Arc;
 
-use demur_contract::{Condition, Contract, ErrorId, Origin};
+use demur_contract::{Condition, Contract, ErrorId, ErrorOrigin};
 use demur_validation::Operation;
 
 use crate::exchange::Exchange;
-use crate::outcome::error_code;
+use crate::upstream_error::error_code;
 
 /// One request, as it was understood and answered. Keeping it costs a request that passes nothing: it is the very
 /// notes that were made on the way. Whoever holds it holds the engine, with its stores: what must be closed is closed by
 /// name.
-pub struct Record(Box<Exchange>);
+pub struct RequestRecord(Box<Exchange>);
 
-impl Record {
+impl RequestRecord {
     pub(crate) fn new(exchange: Box<Exchange>) -> Self {
         Self(exchange)
     }
@@ -25,17 +25,17 @@ impl Record {
     }
 
     /// What it was refused for.
-    pub fn refusal(&self) -> Option<&Refusal> {
+    pub fn rejection(&self) -> Option<&RejectionRecord> {
         self.0.refusal.as_deref()
     }
 
     /// What it would have been refused for, in this order.
-    pub fn observations(&self) -> &[Observation] {
+    pub fn would_reject(&self) -> &[WouldReject] {
         &self.0.observed
     }
 
     /// What is to be known beside that.
-    pub fn remarks(&self) -> &[String] {
+    pub fn notes(&self) -> &[String] {
         &self.0.remarks
     }
 
@@ -51,14 +51,14 @@ impl Record {
 
     /// The text without any key in it, however it is written.
     pub fn redacted(&self, text: String) -> String {
-        self.0.engine().secrets().hidden(text, &[])
+        self.0.engine().secrets().redact(text, &[])
     }
 
     /// Whether there is more to say than that it passed.
     pub fn is_notable(&self) -> bool {
-        self.refusal().is_some()
-            || !self.observations().is_empty()
-            || !self.remarks().is_empty()
+        self.rejection().is_some()
+            || !self.would_reject().is_empty()
+            || !self.notes().is_empty()
             || self.stream_error().is_some()
     }
 
@@ -83,23 +83,23 @@ impl Record {
     }
 }
 
-impl fmt::Debug for Record {
+impl fmt::Debug for RequestRecord {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Record")
             .field("request_id", &self.request_id())
             .field("api", &self.api())
             .field("operation", &self.operation())
             .field("principal", &self.0.principal)
-            .field("refusal", &self.refusal())
-            .field("observations", &self.observations())
-            .field("remarks", &self.remarks())
+            .field("refusal", &self.rejection())
+            .field("observations", &self.would_reject())
+            .field("remarks", &self.notes())
             .finish()
     }
 }
 
 /// A refusal that did not take place: of a limit in the shadow, or of an API that is only watched.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Observation {
+pub struct WouldReject {
     /// The condition, where it is one of the gateway's own.
     pub condition: Option<Condition>,
     /// The error's name in the contract.
@@ -112,20 +112,20 @@ pub struct Observation {
 
 /// What was refused, and why.
 #[derive(Debug, Clone)]
-pub struct Refusal {
+pub struct RejectionRecord {
     /// The condition, where it is one of the gateway's own.
     pub condition: Option<Condition>,
     /// The status.
     pub status: u16,
     /// Whose error it is.
-    pub origin: Origin,
+    pub origin: ErrorOrigin,
     /// What really happened. Never shown to a client.
     pub cause: String,
     pub(crate) contract: Arc<Contract>,
     pub(crate) error: ErrorId,
 }
 
-impl Refusal {
+impl RejectionRecord {
     /// The contract that spoke.
     pub fn contract(&self) -> &Contract {
         &self.contract

@@ -10,7 +10,7 @@ use http::header::{ACCESS_CONTROL_EXPOSE_HEADERS, AGE, CONTENT_TYPE, DATE, SET_C
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 
 use crate::exchange::Exchange;
-use crate::speaker::{Family, Speaker};
+use crate::responder::{ErrorResponder, LimitHeaderScheme};
 
 /// Marks a replay, as Stripe does.
 pub(crate) const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
@@ -117,19 +117,19 @@ fn streams(headers: &HeaderMap) -> bool {
 }
 
 /// Whether a header belongs to the response, and not to the exchange in which it was made.
-fn is_kept(name: &HeaderName, speaker: &Speaker) -> bool {
+fn is_kept(name: &HeaderName, speaker: &ErrorResponder) -> bool {
     const EXCHANGE: [HeaderName; 6] =
         [SET_COOKIE, HeaderName::from_static("set-cookie2"), DATE, AGE, REPLAYED, ORIGINAL];
     !EXCHANGE.contains(name) && name != speaker.id_field() && !is_about_limits(name, speaker)
 }
 
-fn is_about_limits(name: &HeaderName, speaker: &Speaker) -> bool {
-    let is_of = |family: &Family| match family {
-        Family::Limits { limit, remaining, reset, .. } => {
+fn is_about_limits(name: &HeaderName, speaker: &ErrorResponder) -> bool {
+    let is_of = |family: &LimitHeaderScheme| match family {
+        LimitHeaderScheme::Limits { limit, remaining, reset, .. } => {
             [limit, remaining, reset].into_iter().flatten().any(|field| field == name)
         }
-        Family::ShouldRetry(field) | Family::RetryAfterMillis(field) => field == name,
-        Family::Ietf => false,
+        LimitHeaderScheme::ShouldRetry(field) | LimitHeaderScheme::RetryAfterMillis(field) => field == name,
+        LimitHeaderScheme::Ietf => false,
     };
     let spelt = name.as_str();
     let is_usual = spelt.starts_with("ratelimit") || spelt.starts_with("x-ratelimit-");

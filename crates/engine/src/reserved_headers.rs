@@ -10,7 +10,7 @@ use http::HeaderName;
 
 /// Why a header is reserved.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Reserved {
+pub(crate) enum ReservedReason {
     /// It says who the client is, or how it came. A trusted proxy may set it.
     Identity,
     /// It replaces the method or the path. Nobody may set it.
@@ -102,7 +102,7 @@ const IDENTITIES: &[&str] = &[
 ];
 
 /// Why this header is reserved, if it is. `name` is normalized.
-pub(crate) fn reserved(name: &str) -> Option<Reserved> {
+pub(crate) fn reserved(name: &str) -> Option<ReservedReason> {
     let begins = |prefixes: &[&str]| prefixes.iter().any(|prefix| name.starts_with(prefix));
     // Most headers begin with none of these letters.
     if !matches!(name.as_bytes().first(), Some(b'c' | b'f' | b'p' | b'r' | b's' | b't' | b'v' | b'w' | b'x'))
@@ -110,9 +110,9 @@ pub(crate) fn reserved(name: &str) -> Option<Reserved> {
         return None;
     }
     if begins(OVERRIDE_PREFIXES) || OVERRIDES.contains(&name) {
-        return Some(Reserved::Override);
+        return Some(ReservedReason::Override);
     }
-    (begins(IDENTITY_PREFIXES) || IDENTITIES.contains(&name)).then_some(Reserved::Identity)
+    (begins(IDENTITY_PREFIXES) || IDENTITIES.contains(&name)).then_some(ReservedReason::Identity)
 }
 
 /// Whether a header's name has separators other than `-`.
@@ -186,12 +186,12 @@ mod tests {
             "client-ip",
             "client-cert",
         ] {
-            assert_eq!(reserved(name), Some(Reserved::Identity), "{name}");
+            assert_eq!(reserved(name), Some(ReservedReason::Identity), "{name}");
         }
         for name in
             ["x-original-url", "x-original-host", "x-rewrite-url", "x-http-method-override", "x-http-method"]
         {
-            assert_eq!(reserved(name), Some(Reserved::Override), "{name}");
+            assert_eq!(reserved(name), Some(ReservedReason::Override), "{name}");
         }
         for name in [
             "accept",

@@ -1,17 +1,17 @@
 //! The rules of one request: what they can see of it, and what they raise.
 
-use demur_admission::{Coverage, Now, Principal};
+use demur_admission::{Now, Principal, Scope};
 use demur_contract::{Condition, Contract};
 use demur_validation::{RuleInputs, Variable};
 use http::request::Parts;
 use serde_json::{Value as Json, json};
 
 use crate::api::Api;
-use crate::refused::Refused;
+use crate::rejection::Rejection;
 use crate::settings::{Authentication, Prefixes, RuleSettings};
 
 /// What the rules can see.
-pub(crate) struct Seen<'s> {
+pub(crate) struct RuleContext<'s> {
     pub(crate) parts: &'s Parts,
     pub(crate) path: &'s str,
     pub(crate) params: &'s serde_json::Map<String, Json>,
@@ -25,8 +25,8 @@ pub(crate) fn check(
     api: &Api,
     operation: usize,
     contract: &Contract,
-    seen: &Seen<'_>,
-) -> Result<(), Refused> {
+    seen: &RuleContext<'_>,
+) -> Result<(), Rejection> {
     let rules = api.rules.get(operation).map_or(&[][..], Vec::as_slice);
     if rules.is_empty() {
         return Ok(());
@@ -41,7 +41,7 @@ pub(crate) fn check(
                     Some(name) => named(contract, name),
                     None => Condition::RuleFailed.into(),
                 };
-                return Err(refused.because(format!("rule `{}`: {failure}", rule.name)));
+                return Err(refused.with_cause(format!("rule `{}`: {failure}", rule.name)));
             }
         }
     }
@@ -49,11 +49,11 @@ pub(crate) fn check(
 }
 
 /// An error of the generation that speaks. Every one has it: that was checked when the file was read.
-fn named(contract: &Contract, name: &str) -> Refused {
-    contract.named(name).map_or_else(|| Condition::RuleFailed.into(), Refused::error)
+fn named(contract: &Contract, name: &str) -> Rejection {
+    contract.named(name).map_or_else(|| Condition::RuleFailed.into(), Rejection::error)
 }
 
-fn raise(contract: &Contract, rule: &RuleSettings, inputs: &RuleInputs<'_>) -> Refused {
+fn raise(contract: &Contract, rule: &RuleSettings, inputs: &RuleInputs<'_>) -> Rejection {
     let mut refused = named(contract, &rule.raise);
     let mut cause = format!("rule `{}` raised `{}`", rule.name, rule.raise);
     for (name, expression) in &rule.with {
@@ -63,26 +63,26 @@ fn raise(contract: &Contract, rule: &RuleSettings, inputs: &RuleInputs<'_>) -> R
             Err(failure) => cause.push_str(&format!("; parameter `{name}`: {failure}")),
         }
     }
-    refused.because(cause)
+    refused.with_cause(cause)
 }
 
-fn inputs<'s>(seen: &'s Seen<'_>, authentication: &'s Authentication) -> RuleInputs<'s> {
+fn inputs<'s>(seen: &'s RuleContext<'_>, authentication: &'s Authentication) -> RuleInputs<'s> {
     const NOTHING: &Json = &Json::Null;
     RuleInputs::new(seen.now.wall)
-        .provide(Variable::Request, move || request(seen, authentication))
-        .lend_members(Variable::Params, seen.params)
-        .lend(Variable::Body, seen.body.unwrap_or(NOTHING))
-        .provide(Variable::Key, || {
+        .bind_lazy(Variable::Request, move || request(seen, authentication))
+        .bind_members(Variable::Params, seen.params)
+        .bind(Variable::Body, seen.body.unwrap_or(NOTHING))
+        .bind_lazy(Variable::Key, || {
             seen.principal.map_or(Json::Null, |principal| key(principal, &authentication.prefixes))
         })
-        .provide(Variable::Account, || {
+        .bind_lazy(Variable::Account, || {
             let account = |principal: &Principal| {
                 let account = principal.account();
                 json!({ "id": account.id.as_str(), "name": account.name })
             };
             seen.principal.map_or(Json::Null, account)
         })
-        .provide(Variable::Plan, || {
+        .bind_lazy(Variable::Plan, || {
             let plan = |principal: &Principal| {
                 let plan = principal.plan();
                 json!({ "name": plan.name, "features": plan.features })
@@ -91,7 +91,7 @@ fn inputs<'s>(seen: &'s Seen<'_>, authentication: &'s Authentication) -> RuleInp
         })
 }
 
-fn request(seen: &Seen<'_>, authentication: &Authentication) -> Json {
+fn request(seen: &RuleContext<'_>, authentication: &Authentication) -> Json {
     let mut headers = serde_json::Map::new();
     for (name, value) in &seen.parts.headers {
         // Credentials are not for rules, and so not for what a rule may show.
@@ -110,13 +110,13 @@ fn request(seen: &Seen<'_>, authentication: &Authentication) -> Json {
 fn key(principal: &Principal, prefixes: &Prefixes) -> Json {
     let key = principal.key();
     // A rule that asks `x in key.resources` of a key that covers everything gets `*`, and must say so.
-    let covered = |coverage: &Coverage| match coverage {
-        Coverage::All => json!(["*"]),
-        Coverage::Only(names) => json!(names),
+    let covered = |coverage: &Scope| match coverage {
+        Scope::All => json!(["*"]),
+        Scope::Only(names) => json!(names),
     };
     json!({
         "id": key.id.as_str(),
-        "environment": prefixes.environment(&key.hint).unwrap_or_default(),
+        "environment": prefixes.environment(&key.prefix).unwrap_or_default(),
         "scopes": key.grants.scopes,
         "metadata": key.metadata,
         "resources": covered(&key.grants.resources),

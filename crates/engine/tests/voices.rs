@@ -17,12 +17,12 @@ use std::time::Duration;
 use bytes::Bytes;
 use demur_admission::memory::{MemoryDirectory, MemoryLedger};
 use demur_admission::{
-    Account, AccountId, Acquaintance, Admission, Clock, Grants, KeyId, KeyRecord, LocalCounters, Pepper,
-    PlanBook, Secret, Settings, Stores,
+    Account, AccountId, Admission, CacheConfig, Clock, ConnectionCache, Grants, KeyId, KeyRecord,
+    LocalCounters, Pepper, Plans, Secret, Stores,
 };
 use demur_contract::Contract;
-use demur_engine::settings::{ApiSettings, Reading, read_api, read_plan};
-use demur_engine::{Api, Arrival, Content, ContentFault, Engine, Outgoing, Record};
+use demur_engine::settings::{ApiSettings, ConfigReader, read_api, read_plan};
+use demur_engine::{Api, BodyError, Engine, RequestBody, RequestInfo, RequestRecord, ResponseBody};
 use demur_source::{Diagnostics, Fields, Source};
 use http::{Request, Response};
 use http_body_util::{BodyExt, Full};
@@ -105,7 +105,7 @@ fn read(api: &str, new: &str, old: &str) -> Result<ApiSettings, Diagnostics> {
     let mut found = Diagnostics::new();
     let mut mistakes = Diagnostics::new();
     let mut fields = Fields::of(&root, &source, "an API", &mut mistakes).unwrap();
-    let settings = read_api(&mut fields, &mut Reading::new(&source, folder.path(), &mut found));
+    let settings = read_api(&mut fields, &mut ConfigReader::new(&source, folder.path(), &mut found));
     fields.finish(&mut found);
     match settings {
         Some(settings) if !found.has_errors() => Ok(settings),
@@ -118,7 +118,7 @@ struct World {
     clock: Clock,
     secret: String,
     /// Over which all requests come.
-    connection: Acquaintance,
+    connection: ConnectionCache,
 }
 
 fn world() -> World {
@@ -128,8 +128,8 @@ fn world() -> World {
     let root = demur_source::parse(&source).unwrap();
     let (key, node) = &root.as_map().unwrap()[0];
     let mut found = Diagnostics::new();
-    let reading = &mut Reading::new(&source, Path::new(""), &mut found);
-    let plans = Arc::new(PlanBook::new([read_plan(key, node, reading).unwrap()]));
+    let reading = &mut ConfigReader::new(&source, Path::new(""), &mut found);
+    let plans = Arc::new(Plans::new([read_plan(key, node, reading).unwrap()]));
     let keys = Arc::new(MemoryDirectory::new());
     let stores = Stores {
         keys: keys.clone(),
@@ -144,7 +144,7 @@ fn world() -> World {
         id: KeyId::generate(),
         account: account.id.clone(),
         api: "shop".into(),
-        hint: "shop".into(),
+        prefix: "shop".into(),
         created: clock.now().wall,
         expires: None,
         revoked: None,
@@ -153,16 +153,16 @@ fn world() -> World {
         metadata: std::collections::BTreeMap::new(),
     };
     keys.insert(pepper.digest(secret.expose()), record, account);
-    let admission = Admission::new(stores, pepper, plans, Settings::default());
+    let admission = Admission::new(stores, pepper, plans, CacheConfig::default());
     let voice = Contract::load(&demur_contract::builtin::source("problem").unwrap()).unwrap().contract;
     let engine = Engine::new(vec![Api::new(settings)], admission, Arc::new(voice));
-    World { engine, clock, secret: secret.expose().to_owned(), connection: Acquaintance::default() }
+    World { engine, clock, secret: secret.expose().to_owned(), connection: ConnectionCache::default() }
 }
 
 /// An answer, with its content as JSON.
 struct Answer {
     response: Response<()>,
-    record: Record,
+    record: RequestRecord,
     json: Json,
 }
 
@@ -179,9 +179,9 @@ impl World {
             request = request.header(*name, value.replace("KEY", &self.secret));
         }
         let content = Full::<Bytes>::default().map_err(|never| match never {});
-        let request: Request<http_body_util::combinators::BoxBody<Bytes, ContentFault>> =
+        let request: Request<http_body_util::combinators::BoxBody<Bytes, BodyError>> =
             request.body(content.boxed()).unwrap();
-        let arrival = Arrival {
+        let arrival = RequestInfo {
             is_trusted_proxy: false,
             now: self.clock.now(),
             peer: None,
@@ -190,11 +190,11 @@ impl World {
             rejection: None,
             lag: Duration::ZERO,
         };
-        let upstream = |_: &Arc<Api>, _: Request<Content<_>>| async {
+        let upstream = |_: &Arc<Api>, _: Request<RequestBody<_>>| async {
             let content = Full::new(Bytes::from_static(b"{}"));
             Ok(Response::new(content))
         };
-        let (response, record): (Response<Outgoing<Full<Bytes>>>, _) =
+        let (response, record): (Response<ResponseBody<Full<Bytes>>>, _) =
             block(self.engine.serve(request, arrival, upstream));
         let (head, body) = response.into_parts();
         let content = block(body.collect()).unwrap().to_bytes();
@@ -296,7 +296,7 @@ fn a_client_is_answered_in_its_language_and_media_type() {
             assert!(text.contains("Alcuni campi sono errati.") && text.contains("errato: limit"), "{text}");
         }
         // Whatever is said, it is the same error for the operators.
-        let refusal = answer.record.refusal().unwrap();
+        let refusal = answer.record.rejection().unwrap();
         let code = if fields.len() == 4 { "bad" } else { "invalid" };
         assert_eq!((refusal.code(), refusal.status), (code, answer.response.status().as_u16()));
     }

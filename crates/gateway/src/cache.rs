@@ -1,20 +1,20 @@
 //! How many keys are remembered and for how long, as `cache:` of the configuration says.
 
-use demur_admission::Settings;
-use demur_engine::settings::{Reading, read_duration};
+use demur_admission::CacheConfig;
+use demur_engine::settings::{ConfigReader, read_duration};
 use demur_source::{Fields, Node};
 
-use crate::bounds::read_count;
+use crate::limits::read_count;
 
 /// The table is made at the start, two cache lines for seven keys.
 const MOST: usize = 1 << 24;
 
-pub(crate) fn read_cache(node: &Node, reading: &mut Reading<'_>) -> Settings {
-    let mut settings = Settings::default();
+pub(crate) fn read_cache(node: &Node, reading: &mut ConfigReader<'_>) -> CacheConfig {
+    let mut settings = CacheConfig::default();
     let Some(mut fields) = Fields::of(node, reading.source, "`cache`", reading.found) else {
         return settings;
     };
-    let Settings { present, absent } = &mut settings;
+    let CacheConfig { present, absent } = &mut settings;
     for (name, into) in [("keys", &mut present.entries), ("unknown_keys", &mut absent.entries)] {
         let Some(count) = read_count(&mut fields, name, reading) else { continue };
         *into = count.get();

@@ -10,17 +10,19 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use demur_admission::{Plan, Settings};
+use demur_admission::{CacheConfig, Plan};
 use demur_contract::Contract;
 use demur_engine::LARGEST_BODY_PART;
-use demur_engine::settings::{ApiSettings, OperationSettings, Reading, read_api, read_duration, read_plan};
+use demur_engine::settings::{
+    ApiSettings, ConfigReader, OperationSettings, read_api, read_duration, read_plan,
+};
 use demur_source::{Diagnostics, Fields, Key, Node, Source, Span};
 
 use crate::access_log::{LogSettings, read_log};
-use crate::bounds::{LEAST_BODY_MEMORY, ListenerBounds, read_bounds, read_count};
 use crate::cache::read_cache;
 use crate::connection::USUAL_FIELDS;
-use crate::proxies::{Proxies, read_proxies};
+use crate::limits::{LEAST_BODY_MEMORY, ListenerLimits, read_bounds, read_count};
+use crate::trusted_proxies::{TrustedProxies, read_proxies};
 
 /// A configuration file, resolved.
 #[derive(Debug)]
@@ -34,11 +36,11 @@ pub struct Config {
     /// How many threads serve; one per core where there is none.
     pub workers: Option<NonZeroUsize>,
     /// What connections and requests may cost.
-    pub bounds: ListenerBounds,
+    pub bounds: ListenerLimits,
     /// How many keys are remembered, and for how long.
-    pub cache: Settings,
+    pub cache: CacheConfig,
     /// Who may say for whom it speaks.
-    pub proxies: Arc<Proxies>,
+    pub proxies: Arc<TrustedProxies>,
     /// What is written down of each request.
     pub access_log: LogSettings,
     /// The plans.
@@ -92,8 +94,8 @@ pub enum StoreUrl {
 impl Config {
     /// Reads a file that is in memory; relative paths in it are relative to `folder`.
     pub fn load(source: &Arc<Source>, folder: &Path) -> Result<(Self, Diagnostics), Diagnostics> {
-        let (root, mut found) = demur_source::parse_on(source)?;
-        let config = read(&root, &mut Reading::new(source, folder, &mut found));
+        let (root, mut found) = demur_source::parse_lossy(source)?;
+        let config = read(&root, &mut ConfigReader::new(source, folder, &mut found));
         match config {
             Some(config) if !found.has_errors() => Ok((config, found.sorted())),
             _ => Err(found.sorted()),
@@ -105,7 +107,7 @@ impl Config {
 const MAX_WORKERS: usize = 1024;
 const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 8080);
 
-fn read(root: &Node, reading: &mut Reading<'_>) -> Option<Config> {
+fn read(root: &Node, reading: &mut ConfigReader<'_>) -> Option<Config> {
     let mut fields = Fields::of(root, reading.source, "the configuration", reading.found)?;
     match fields.node("demur").map(|node| (node.scalar_text(), node.span)) {
         Some((Some(version), _)) if version == "1" => {}
@@ -183,7 +185,7 @@ fn read(root: &Node, reading: &mut Reading<'_>) -> Option<Config> {
 }
 
 /// An address, or addresses by names. What cannot be read is left out, and a mistake.
-fn read_listeners(node: &Node, reading: &mut Reading<'_>) -> Vec<Listener> {
+fn read_listeners(node: &Node, reading: &mut ConfigReader<'_>) -> Vec<Listener> {
     let mut listeners: Vec<Listener> = Vec::new();
     let named = node.as_map().map(|entries| entries.iter().map(|(key, node)| (Some(key), node)).collect());
     let named: Vec<(Option<&Key>, &Node)> = named.unwrap_or_else(|| vec![(None, node)]);
@@ -209,7 +211,7 @@ fn read_listeners(node: &Node, reading: &mut Reading<'_>) -> Vec<Listener> {
     listeners
 }
 
-fn read_store(fields: &mut Fields<'_>, reading: &mut Reading<'_>) -> Option<StoreUrl> {
+fn read_store(fields: &mut Fields<'_>, reading: &mut ConfigReader<'_>) -> Option<StoreUrl> {
     let Some(node) = fields.node("store") else {
         return Some(StoreUrl::Sqlite(reading.folder.join("demur.db")));
     };
@@ -226,7 +228,7 @@ fn read_store(fields: &mut Fields<'_>, reading: &mut Reading<'_>) -> Option<Stor
     }
 }
 
-fn read_one_api(node: &Node, reading: &mut Reading<'_>) -> Option<ApiConfig> {
+fn read_one_api(node: &Node, reading: &mut ConfigReader<'_>) -> Option<ApiConfig> {
     let mut fields = Fields::of(node, reading.source, "an API", reading.found)?;
     let upstream = match fields.node("upstream") {
         Some(node) => read_upstream(node, reading),
@@ -240,7 +242,7 @@ fn read_one_api(node: &Node, reading: &mut Reading<'_>) -> Option<ApiConfig> {
     Some(ApiConfig { settings: settings?, upstream: upstream? })
 }
 
-fn read_upstream(node: &Node, reading: &mut Reading<'_>) -> Option<Upstream> {
+fn read_upstream(node: &Node, reading: &mut ConfigReader<'_>) -> Option<Upstream> {
     let source = reading.source;
     let as_url = node.as_str().map(str::to_owned);
     let mut connect_timeout = Duration::from_secs(2);
@@ -324,7 +326,7 @@ pub(crate) fn is_link_local(address: IpAddr) -> bool {
     }
 }
 
-fn refuse_twin(api: &ApiConfig, apis: &[ApiConfig], span: Span, reading: &mut Reading<'_>) {
+fn refuse_twin(api: &ApiConfig, apis: &[ApiConfig], span: Span, reading: &mut ConfigReader<'_>) {
     let settings = &api.settings;
     for other in apis.iter().map(|other| &other.settings) {
         if other.name == settings.name {
@@ -344,7 +346,7 @@ fn refuse_twin(api: &ApiConfig, apis: &[ApiConfig], span: Span, reading: &mut Re
 }
 
 /// A feature that no plan has is most likely misspelt: nobody could ever call the operation.
-fn check_features(api: &ApiConfig, plans: &[Plan], node: &Node, reading: &mut Reading<'_>) {
+fn check_features(api: &ApiConfig, plans: &[Plan], node: &Node, reading: &mut ConfigReader<'_>) {
     let known: Vec<&str> = plans.iter().flat_map(|plan| plan.features.iter().map(String::as_str)).collect();
     let features = api.settings.operations.iter().filter_map(|operation| operation.feature.as_deref());
     for feature in features.filter(|feature| !known.contains(feature)) {
@@ -362,7 +364,7 @@ fn check_features(api: &ApiConfig, plans: &[Plan], node: &Node, reading: &mut Re
 }
 
 /// An operation that counts for more than a limit ever lets pass at once is refused for ever, whoever waits.
-fn check_costs(api: &ApiConfig, plans: &[Plan], node: &Node, reading: &mut Reading<'_>) {
+fn check_costs(api: &ApiConfig, plans: &[Plan], node: &Node, reading: &mut ConfigReader<'_>) {
     for operation in api.settings.document.operations() {
         let Some(asked) = api.settings.operations.get(operation.index()) else { continue };
         let Some(cost) = asked.cost.map(NonZeroU32::get) else { continue };
@@ -404,7 +406,7 @@ fn may_call(plan: &Plan, asked: &OperationSettings) -> bool {
 
 /// A client alone gets a part of the memory for collected bodies. A body that is larger than that is `overloaded`
 /// whenever it comes.
-fn check_body_memory(memory: usize, apis: &[ApiConfig], root: &Node, reading: &mut Reading<'_>) {
+fn check_body_memory(memory: usize, apis: &[ApiConfig], root: &Node, reading: &mut ConfigReader<'_>) {
     let largest = apis.iter().map(|api| &api.settings).flat_map(|settings| {
         let operations = settings.document.operations().iter().filter(|operation| operation.takes_content());
         operations.map(|operation| {
@@ -429,7 +431,7 @@ fn check_body_memory(memory: usize, apis: &[ApiConfig], root: &Node, reading: &m
 }
 
 /// A rate for operations that no document has would count nothing, and nobody would notice.
-fn check_rates(plans: &[(Key, Node)], apis: &[ApiConfig], reading: &mut Reading<'_>) {
+fn check_rates(plans: &[(Key, Node)], apis: &[ApiConfig], reading: &mut ConfigReader<'_>) {
     let documents = apis.iter().map(|api| &api.settings.document);
     let known: BTreeSet<&str> =
         documents.flat_map(|document| document.operations().iter().map(|operation| operation.id())).collect();

@@ -9,9 +9,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use demur_admission::{Acquaintance, Clock};
+use demur_admission::{Clock, ConnectionCache};
 use demur_contract::Condition;
-use demur_engine::{Api, Arrival, Engine, Outgoing, Peer, Rejection};
+use demur_engine::{Api, Engine, MalformedRequest, Peer, RequestInfo, ResponseBody};
 use demur_guard::{Guard, Phase};
 use http::header::HOST;
 use http::{Request, Response};
@@ -22,17 +22,17 @@ use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::time::timeout;
 
-use crate::access_log::{AccessLog, Asked, Told, What};
-use crate::answer::Answer;
-use crate::arriving::Arriving;
-use crate::bounds::ListenerBounds;
+use crate::access_log::{AccessLog, LoggedBody, LoggedTarget, RequestSummary};
 use crate::config::Upstream;
-use crate::connections::{Activity, Connections};
+use crate::connections::{Activity, ConnectionTable};
 use crate::descriptors::Descriptors;
-use crate::lag::Lag;
-use crate::proxies::Proxies;
-use crate::proxy_protocol::{self, Introduced};
-use crate::upstream::{Pool, Sent};
+use crate::limits::ListenerLimits;
+use crate::load_shed::SchedulerLag;
+use crate::proxy_protocol::{self, ProxyHeader};
+use crate::request_body::ClientBody;
+use crate::trusted_proxies::TrustedProxies;
+use crate::upstream::{Pool, UpstreamRequest};
+use crate::upstream_body::UpstreamBody;
 
 /// hyper takes no smaller buffer.
 const LEAST_BUFFER: usize = 8192;
@@ -58,40 +58,40 @@ pub(crate) struct Accepted {
 }
 
 /// What every connection of one worker shares.
-pub(crate) struct Shared {
+pub(crate) struct ConnectionContext {
     engine: Arc<Engine>,
     clock: Clock,
-    bounds: ListenerBounds,
+    bounds: ListenerLimits,
     /// What the guards of all its connections share.
-    guarded: Arc<demur_guard::Bounds>,
+    guarded: Arc<demur_guard::HeadLimits>,
     /// For each API. They are few, and told apart by where they lie.
-    pools: Vec<(Arc<Api>, Pool<Arriving>)>,
-    proxies: Arc<Proxies>,
+    pools: Vec<(Arc<Api>, Pool<ClientBody>)>,
+    proxies: Arc<TrustedProxies>,
     log: AccessLog,
-    lag: Lag,
+    lag: SchedulerLag,
     /// The gateway ends: every response says that its connection does too.
     is_ending: Arc<AtomicBool>,
 }
 
 /// What a connection says of its requests.
 #[derive(Clone, Copy)]
-struct Connected<'c> {
+struct ConnectionInfo<'c> {
     peer: &'c Peer,
     activity: &'c Activity,
-    acquaintance: &'c Acquaintance,
+    acquaintance: &'c ConnectionCache,
     listener: Option<&'c str>,
     overloaded: bool,
 }
 
-type Answered = Response<Told<Outgoing<Box<Answer<Sent<Arriving>>>>>>;
+type GatewayResponse = Response<LoggedBody<ResponseBody<Box<UpstreamBody<UpstreamRequest<ClientBody>>>>>>;
 
-impl Shared {
+impl ConnectionContext {
     pub(crate) fn new(
         engine: Arc<Engine>,
         clock: Clock,
-        bounds: ListenerBounds,
-        (upstreams, descriptors, connections): (&[(Arc<Api>, Upstream)], &Descriptors, &Connections),
-        proxies: Arc<Proxies>,
+        bounds: ListenerLimits,
+        (upstreams, descriptors, connections): (&[(Arc<Api>, Upstream)], &Descriptors, &ConnectionTable),
+        proxies: Arc<TrustedProxies>,
         log: AccessLog,
         is_ending: Arc<AtomicBool>,
     ) -> Rc<Self> {
@@ -99,7 +99,7 @@ impl Shared {
             (Arc::clone(api), Pool::new(upstream.clone(), api.settings(), descriptors, connections, clock))
         };
         let pools = upstreams.iter().map(pool).collect();
-        let (guarded, lag) = (Arc::new(bounds.head), Lag::new(bounds.backlog));
+        let (guarded, lag) = (Arc::new(bounds.head), SchedulerLag::new(bounds.backlog));
         Rc::new(Self { engine, clock, bounds, guarded, pools, proxies, log, lag, is_ending })
     }
 
@@ -118,7 +118,7 @@ impl Shared {
         let mut first = Vec::new();
         if self.proxies.proxy_protocol && self.proxies.contains(address) {
             let introduced = proxy_protocol::read(&mut socket, self.bounds.head.head_timeout);
-            let Introduced { client, rest } = match Box::pin(introduced).await {
+            let ProxyHeader { client, rest } = match Box::pin(introduced).await {
                 Ok(introduced) => introduced,
                 Err(error) => {
                     tracing::debug!(%error, peer = %address, "a proxy did not say for whom it speaks");
@@ -128,8 +128,8 @@ impl Shared {
             (address, first) = (client.unwrap_or(address), rest);
         }
         let peer = Peer::new(address);
-        let acquaintance = &Acquaintance::default();
-        let connected = Connected {
+        let acquaintance = &ConnectionCache::default();
+        let connected = ConnectionInfo {
             peer: &peer,
             activity: &activity,
             acquaintance,
@@ -193,14 +193,14 @@ impl Shared {
     fn answer<'c>(
         &'c self,
         request: Request<Incoming>,
-        connected: Connected<'c>,
-    ) -> impl Future<Output = Answered> + use<'c> {
-        let Connected { peer, activity, acquaintance, listener, overloaded } = connected;
+        connected: ConnectionInfo<'c>,
+    ) -> impl Future<Output = GatewayResponse> + use<'c> {
+        let ConnectionInfo { peer, activity, acquaintance, listener, overloaded } = connected;
         acquaintance.prepare();
         let client = self.proxies.client(peer.address(), request.headers());
         let is_trusted_proxy = self.proxies.contains(peer.address());
         let behind = (peer.address() != client).then(|| Peer::new(client));
-        let rejection = activity.rejections.next().map(|rejection| Rejection {
+        let rejection = activity.rejections.next().map(|rejection| MalformedRequest {
             condition: rejection.condition(),
             cause: rejection.cause().to_owned(),
             host: rejection.host,
@@ -221,16 +221,16 @@ impl Shared {
         let rejection = rejection.map(Box::new);
         let asked = self.log.is_on().then(|| {
             let what = match &rejection {
-                None => What::Read(request.method().clone(), request.uri().clone()),
-                Some(rejection) => What::Refused(rejection.path.clone()),
+                None => LoggedTarget::Read(request.method().clone(), request.uri().clone()),
+                Some(rejection) => LoggedTarget::Refused(rejection.path.clone()),
             };
-            Asked { since: now, client: Some(client), what }
+            RequestSummary { since: now, client: Some(client), what }
         });
-        let (request, left) = Arriving::of(request, self.bounds.content);
+        let (request, left) = ClientBody::of(request, self.bounds.content);
         async move {
             let peer = Some(behind.as_ref().unwrap_or(peer));
             let acquaintance = Some(acquaintance);
-            let arrival = Arrival { now, peer, is_trusted_proxy, acquaintance, listener, rejection, lag };
+            let arrival = RequestInfo { now, peer, is_trusted_proxy, acquaintance, listener, rejection, lag };
             let forward = |api: &Arc<Api>, request| {
                 let pool = self.pools.iter().find(|(known, _)| Arc::ptr_eq(known, api));
                 Pool::send(pool.map(|(_, pool)| pool), request)
@@ -243,7 +243,7 @@ impl Shared {
             }
             let status = response.status().as_u16();
             let due = asked.and_then(|asked| self.log.due(self.clock, asked, status, record));
-            response.map(|content| Told::new(content, due))
+            response.map(|content| LoggedBody::new(content, due))
         }
     }
 }
@@ -267,9 +267,9 @@ where
 }
 
 /// What is told to whom nothing else is looked at for, whatever they ask.
-fn overload(request: &Request<Incoming>, cause: &str) -> Rejection {
+fn overload(request: &Request<Incoming>, cause: &str) -> MalformedRequest {
     let field = request.headers().get(HOST).and_then(|host| host.to_str().ok());
-    Rejection {
+    MalformedRequest {
         condition: Condition::Overloaded,
         cause: cause.to_owned(),
         host: request.uri().authority().map(|host| host.as_str()).or(field).map(str::to_owned),

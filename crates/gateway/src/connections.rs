@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
 
-use demur_guard::{Phase, Rejections};
+use demur_guard::{Phase, RejectionQueue};
 use tokio::task::AbortHandle;
 
 use crate::descriptors::{Descriptor, Descriptors};
@@ -15,18 +15,18 @@ const FRESH: Duration = Duration::from_secs(1);
 
 /// Every connection that is open, by its number. The oldest has the lowest.
 #[derive(Clone)]
-pub(crate) struct Connections {
-    open: Rc<RefCell<Open>>,
+pub(crate) struct ConnectionTable {
+    open: Rc<RefCell<OpenConnections>>,
     descriptors: Descriptors,
 }
 
 #[derive(Default)]
-struct Open {
+struct OpenConnections {
     next: u64,
-    by_number: BTreeMap<u64, Entry>,
+    by_number: BTreeMap<u64, TableEntry>,
 }
 
-struct Entry {
+struct TableEntry {
     activity: Activity,
     task: AbortHandle,
 }
@@ -34,7 +34,7 @@ struct Entry {
 /// What one connection is doing.
 #[derive(Clone, Default)]
 pub(crate) struct Activity {
-    pub(crate) rejections: Rejections,
+    pub(crate) rejections: RejectionQueue,
     /// When its last request arrived, or it was accepted.
     pub(crate) last_used: Rc<Cell<Duration>>,
     /// Whether it has had a request.
@@ -42,27 +42,27 @@ pub(crate) struct Activity {
 }
 
 /// A connection that is listed until this is dropped. Its task holds it.
-pub(crate) struct Listed {
-    connections: Connections,
+pub(crate) struct ListedConnection {
+    connections: ConnectionTable,
     number: u64,
     _descriptor: Descriptor,
 }
 
-impl Connections {
+impl ConnectionTable {
     pub(crate) fn new(descriptors: Descriptors) -> Self {
         Self { open: Rc::default(), descriptors }
     }
 
     /// A place for a connection whose task is about to start.
-    pub(crate) fn reserve(&self, descriptor: Descriptor) -> Listed {
+    pub(crate) fn reserve(&self, descriptor: Descriptor) -> ListedConnection {
         let mut open = self.open.borrow_mut();
         open.next += 1;
-        Listed { connections: self.clone(), number: open.next, _descriptor: descriptor }
+        ListedConnection { connections: self.clone(), number: open.next, _descriptor: descriptor }
     }
 
     /// Lists a connection.
     pub(crate) fn list(&self, number: u64, activity: Activity, task: AbortHandle) {
-        self.open.borrow_mut().by_number.insert(number, Entry { activity, task });
+        self.open.borrow_mut().by_number.insert(number, TableEntry { activity, task });
     }
 
     /// Closes so many connections that have no request under way, and answers how many there were: first those that
@@ -70,7 +70,7 @@ impl Connections {
     /// that their first request may be on its way.
     pub(crate) fn close_idle(&self, count: usize, now: Duration) -> usize {
         let mut open = self.open.borrow_mut();
-        let candidates = open.by_number.iter().filter_map(|(number, Entry { activity, .. })| {
+        let candidates = open.by_number.iter().filter_map(|(number, TableEntry { activity, .. })| {
             let last_used = activity.last_used.get();
             let may_ask = match activity.rejections.phase() {
                 Phase::Idle => now.saturating_sub(last_used) < FRESH,
@@ -85,7 +85,7 @@ impl Connections {
             candidates.truncate(count);
         }
         for (.., number) in candidates.iter().take(count) {
-            if let Some(Entry { task, .. }) = open.by_number.remove(number) {
+            if let Some(TableEntry { task, .. }) = open.by_number.remove(number) {
                 // The task lets go of its socket before the worker waits for anything else.
                 task.abort();
             }
@@ -96,15 +96,15 @@ impl Connections {
     }
 }
 
-impl Listed {
+impl ListedConnection {
     pub(crate) fn number(&self) -> u64 {
         self.number
     }
 }
 
-impl Drop for Listed {
+impl Drop for ListedConnection {
     fn drop(&mut self) {
-        let Connections { open, descriptors } = &self.connections;
+        let ConnectionTable { open, descriptors } = &self.connections;
         // A task that is aborted while the list is looked at ends later; nothing else holds the list meanwhile.
         let listed = open.try_borrow_mut().ok().and_then(|mut open| open.by_number.remove(&self.number));
         if listed.is_none() {

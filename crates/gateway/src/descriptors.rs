@@ -18,10 +18,10 @@ const BETWEEN_REPORTS: Duration = Duration::from_secs(1);
 
 /// The descriptors of the process. Clones count together.
 #[derive(Debug, Clone)]
-pub(crate) struct Descriptors(Arc<Counts>);
+pub(crate) struct Descriptors(Arc<DescriptorCounts>);
 
 #[derive(Debug)]
-struct Counts {
+struct DescriptorCounts {
     limit: usize,
     reserve: usize,
     open: AtomicUsize,
@@ -73,7 +73,7 @@ impl Descriptors {
 
     fn new(limit: usize, workers: usize) -> Self {
         let reserve = RESERVE.saturating_add(workers.saturating_mul(RESERVE_PER_WORKER));
-        Self(Arc::new(Counts {
+        Self(Arc::new(DescriptorCounts {
             limit,
             // Something must be left to serve with, however low the limit is.
             reserve: reserve.min(limit / 2),
@@ -94,14 +94,14 @@ impl Descriptors {
 
     /// How many idle connections should be closed beside those that are closed already.
     pub(crate) fn wanted(&self) -> usize {
-        let Counts { asked, closing, .. } = &*self.0;
+        let DescriptorCounts { asked, closing, .. } = &*self.0;
         let under_way = asked.load(Ordering::Relaxed).saturating_add(closing.load(Ordering::Relaxed));
         self.excess().saturating_sub(under_way)
     }
 
     /// How many sockets too many there are.
     fn excess(&self) -> usize {
-        let Counts { limit, reserve, open, .. } = &*self.0;
+        let DescriptorCounts { limit, reserve, open, .. } = &*self.0;
         // The next one is to fit too.
         open.load(Ordering::Relaxed).saturating_add(1).saturating_sub(limit - reserve)
     }

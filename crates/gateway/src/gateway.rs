@@ -18,7 +18,7 @@ use tokio::sync::watch;
 use crate::access_log::AccessLog;
 use crate::config::{Config, Listener};
 use crate::descriptors::Descriptors;
-use crate::worker::{Equipment, Handed, Worker};
+use crate::worker::{AcceptedConnection, Worker, WorkerContext};
 
 /// Connections that wait to be accepted. The kernel holds it to its own bound.
 const BACKLOG: i32 = 4096;
@@ -29,18 +29,18 @@ const RETRY: Duration = Duration::from_millis(5);
 /// A gateway that is bound and not yet serving.
 #[derive(Debug)]
 pub struct Gateway {
-    bound: Vec<Bound>,
+    bound: Vec<BoundListener>,
 }
 
 /// One address that was taken.
 #[derive(Debug)]
-struct Bound {
+struct BoundListener {
     name: Option<Arc<str>>,
     socket: TcpListener,
 }
 
 /// A gateway that serves.
-pub struct Serving {
+pub struct RunningGateway {
     listeners: Vec<Listener>,
     ending: watch::Sender<bool>,
     is_ending: Arc<AtomicBool>,
@@ -49,7 +49,7 @@ pub struct Serving {
 
 /// An address that cannot be had: in use, or not this machine's.
 #[derive(Debug)]
-pub struct NotBound {
+pub struct BindError {
     /// The address.
     pub address: SocketAddr,
     /// What the system says.
@@ -58,16 +58,21 @@ pub struct NotBound {
 
 impl Gateway {
     /// Takes the addresses, all or none.
-    pub fn bind(listeners: &[Listener]) -> Result<Self, NotBound> {
+    pub fn bind(listeners: &[Listener]) -> Result<Self, BindError> {
         let bound = listeners.iter().map(|Listener { name, address }| match bind(*address) {
-            Ok(socket) => Ok(Bound { name: name.clone(), socket }),
-            Err(error) => Err(NotBound { address: *address, error }),
+            Ok(socket) => Ok(BoundListener { name: name.clone(), socket }),
+            Err(error) => Err(BindError { address: *address, error }),
         });
         Ok(Self { bound: bound.collect::<Result<_, _>>()? })
     }
 
     /// Begins to serve.
-    pub fn serve(self, config: Config, admission: Arc<Admission>, clock: Clock) -> io::Result<Serving> {
+    pub fn serve(
+        self,
+        config: Config,
+        admission: Arc<Admission>,
+        clock: Clock,
+    ) -> io::Result<RunningGateway> {
         let cores = thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
         let count = config.workers.unwrap_or(cores).get();
         let upstreams: Vec<_> =
@@ -77,7 +82,7 @@ impl Gateway {
         let (ending, ended) = watch::channel(false);
         let is_ending = Arc::new(AtomicBool::new(false));
         let descriptors = Descriptors::raise(config.bounds.connections, count);
-        let equipment = Equipment {
+        let equipment = WorkerContext {
             engine: Engine::with_body_memory(apis, admission, config.voice, config.bounds.body_memory),
             clock,
             bounds: config.bounds,
@@ -93,7 +98,7 @@ impl Gateway {
             .collect::<io::Result<Vec<Worker>>>()?;
         drop(equipment);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let listeners = self.bound.iter().map(Bound::listener).collect::<io::Result<_>>()?;
+        let listeners = self.bound.iter().map(BoundListener::listener).collect::<io::Result<_>>()?;
         let (bound, most) = (self.bound, config.bounds.connections);
         let acceptor = thread::Builder::new().name("demur-acceptor".to_owned()).spawn(move || {
             runtime.block_on(async {
@@ -108,11 +113,11 @@ impl Gateway {
             }
             writing.join();
         })?;
-        Ok(Serving { listeners, ending, is_ending, acceptor })
+        Ok(RunningGateway { listeners, ending, is_ending, acceptor })
     }
 }
 
-impl Serving {
+impl RunningGateway {
     /// Where it listens: with the ports that the system chose, where port 0 was asked for.
     pub fn listeners(&self) -> &[Listener] {
         &self.listeners
@@ -126,7 +131,7 @@ impl Serving {
     }
 }
 
-impl Bound {
+impl BoundListener {
     fn listener(&self) -> io::Result<Listener> {
         Ok(Listener { name: self.name.clone(), address: self.socket.local_addr()? })
     }
@@ -154,8 +159,8 @@ struct Acceptor<'a> {
 impl Acceptor<'_> {
     /// Accepts connections until the gateway ends, and then those that wait already: to their clients they are
     /// connected.
-    async fn run(self, bound: Bound, mut ending: watch::Receiver<bool>) {
-        let Bound { name, socket } = bound;
+    async fn run(self, bound: BoundListener, mut ending: watch::Receiver<bool>) {
+        let BoundListener { name, socket } = bound;
         let Ok(listener) = tokio::net::TcpListener::from_std(socket) else { return };
         let accepting = async {
             loop {
@@ -205,7 +210,7 @@ impl Acceptor<'_> {
         }
         if let Some(worker) = self.workers.iter().min_by_key(|worker| worker.open()) {
             let (listener, overloaded) = (name.cloned(), open >= self.most);
-            worker.hand(Handed { socket, peer, listener, overloaded, descriptor });
+            worker.dispatch(AcceptedConnection { socket, peer, listener, overloaded, descriptor });
         }
         Ok(())
     }

@@ -5,27 +5,27 @@
 //! guard reads every head before hyper does. What a request may do and how it is answered is the engine's.
 
 mod access_log;
-mod answer;
-mod arriving;
-mod bounds;
 mod cache;
 mod config;
 mod connection;
 mod connections;
 mod descriptors;
 mod gateway;
-mod lag;
+mod limits;
+mod load_shed;
 mod location;
-mod patience;
-mod proxies;
 mod proxy_protocol;
+mod request_body;
+mod trusted_proxies;
 mod upstream;
+mod upstream_body;
+mod upstream_timeout;
 mod worker;
 
-pub use access_log::{LogFormat, LogSettings, LogTarget, Logged};
-pub use arriving::ContentBounds;
-pub use bounds::ListenerBounds;
+pub use access_log::{LogFilter, LogFormat, LogSettings, LogTarget};
 pub use config::{ApiConfig, Config, Listener, StoreUrl, Upstream};
 pub use demur_engine::settings::{Prefixes, duration};
-pub use gateway::{Gateway, NotBound, Serving};
-pub use proxies::{ForwardingField, Proxies};
+pub use gateway::{BindError, Gateway, RunningGateway};
+pub use limits::ListenerLimits;
+pub use request_body::BodyLimits;
+pub use trusted_proxies::{ForwardingField, TrustedProxies};

@@ -19,7 +19,7 @@ use crate::config::Upstream;
 
 /// What is to be found, and what takes its place.
 #[derive(Debug)]
-pub(crate) struct Origin {
+pub(crate) struct UpstreamOrigin {
     host: Host,
     port: u16,
     /// In front of every path at the upstream.
@@ -37,7 +37,7 @@ enum Host {
     Name(String),
 }
 
-impl Origin {
+impl UpstreamOrigin {
     pub(crate) fn new(upstream: &Upstream, mount: &str) -> Self {
         let port = upstream.address.rsplit_once(':').and_then(|(_, port)| port.parse().ok());
         Self {
@@ -320,7 +320,7 @@ mod tests {
 
     use super::*;
 
-    fn origin(url: &str, mount: &str) -> Origin {
+    fn origin(url: &str, mount: &str) -> UpstreamOrigin {
         let uri: http::Uri = url.parse().unwrap();
         let authority = uri.authority().unwrap().clone();
         let upstream = Upstream {
@@ -331,11 +331,11 @@ mod tests {
             timeout: Duration::ZERO,
             fields: 100,
         };
-        Origin::new(&upstream, mount)
+        UpstreamOrigin::new(&upstream, mount)
     }
 
     /// `=` for what stays.
-    fn check(origin: &Origin, name: HeaderName, rows: &[(&str, &str)]) {
+    fn check(origin: &UpstreamOrigin, name: HeaderName, rows: &[(&str, &str)]) {
         for (value, expected) in rows {
             let expected = if *expected == "=" { value } else { expected };
             let mut headers = HeaderMap::new();

@@ -20,7 +20,7 @@ const V2: &[u8] = b"\r\n\r\n\0\r\nQUIT\n";
 
 /// What a connection began with.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Introduced {
+pub(crate) struct ProxyHeader {
     /// The client; `None` where the proxy speaks for itself.
     pub(crate) client: Option<IpAddr>,
     /// What was read behind the header.
@@ -28,11 +28,11 @@ pub(crate) struct Introduced {
 }
 
 /// Reads the header, within its time. An error ends the connection: there is nobody to be told.
-pub(crate) async fn read<S: AsyncRead + Unpin>(socket: &mut S, within: Duration) -> io::Result<Introduced> {
+pub(crate) async fn read<S: AsyncRead + Unpin>(socket: &mut S, within: Duration) -> io::Result<ProxyHeader> {
     timeout(within, read_whole(socket)).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
 }
 
-async fn read_whole<S: AsyncRead + Unpin>(socket: &mut S) -> io::Result<Introduced> {
+async fn read_whole<S: AsyncRead + Unpin>(socket: &mut S) -> io::Result<ProxyHeader> {
     let mut bytes = Vec::with_capacity(256);
     loop {
         if socket.read_buf(&mut bytes).await? == 0 {
@@ -58,7 +58,7 @@ async fn read_whole<S: AsyncRead + Unpin>(socket: &mut S) -> io::Result<Introduc
             return Err(no_header());
         };
         bytes.drain(..length);
-        return Ok(Introduced { client: client.map(|client| client.to_canonical()), rest: bytes });
+        return Ok(ProxyHeader { client: client.map(|client| client.to_canonical()), rest: bytes });
     }
 }
 
@@ -90,7 +90,7 @@ mod tests {
 
     use super::*;
 
-    async fn introduced(bytes: &[u8]) -> io::Result<Introduced> {
+    async fn introduced(bytes: &[u8]) -> io::Result<ProxyHeader> {
         let (mut client, mut server) = tokio::io::duplex(8192);
         let bytes = bytes.to_vec();
         let sent = tokio::spawn(async move {
@@ -111,15 +111,15 @@ mod tests {
     #[tokio::test]
     async fn both_versions_name_the_client_and_leave_the_rest() {
         let one = introduced(b"PROXY TCP4 203.0.113.7 10.0.0.1 4711 80\r\nGET / HTTP/1.1").await.unwrap();
-        assert_eq!(one, Introduced { client: "203.0.113.7".parse().ok(), rest: b"GET / HTTP/1.1".to_vec() });
+        assert_eq!(one, ProxyHeader { client: "203.0.113.7".parse().ok(), rest: b"GET / HTTP/1.1".to_vec() });
         let unknown = introduced(b"PROXY UNKNOWN\r\nGET").await.unwrap();
-        assert_eq!(unknown, Introduced { client: None, rest: b"GET".to_vec() });
+        assert_eq!(unknown, ProxyHeader { client: None, rest: b"GET".to_vec() });
 
         let mut two = b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0f".to_vec();
         two.extend([203, 0, 113, 7, 10, 0, 0, 1, 0x12, 0x67, 0, 80, 4, 0, 0]);
         two.extend(b"GET");
         let two = introduced(&two).await.unwrap();
-        assert_eq!(two, Introduced { client: "203.0.113.7".parse().ok(), rest: b"GET".to_vec() });
+        assert_eq!(two, ProxyHeader { client: "203.0.113.7".parse().ok(), rest: b"GET".to_vec() });
     }
 
     #[tokio::test]

@@ -15,7 +15,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use demur_admission::Clock;
 use demur_engine::settings::ApiSettings;
-use demur_engine::{Content, ContentFault, UpstreamFault, Within};
+use demur_engine::{BodyError, RequestBody, UpstreamFault, UpstreamTimeout};
 use http::header::HOST;
 use http::{HeaderValue, Request, Response, Uri};
 use http_body::Body;
@@ -26,13 +26,13 @@ use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout};
 
-use crate::answer::Answer;
 use crate::config::{Upstream, is_link_local};
 use crate::connection::USUAL_FIELDS;
-use crate::connections::Connections;
+use crate::connections::ConnectionTable;
 use crate::descriptors::Descriptors;
-use crate::location::Origin;
-use crate::patience::{Patience, Watched};
+use crate::location::UpstreamOrigin;
+use crate::upstream_body::UpstreamBody;
+use crate::upstream_timeout::{ProgressBody, ResponseTimeout};
 
 /// Idle connections that are kept for each API and worker.
 const MAX_IDLE: usize = 128;
@@ -42,7 +42,7 @@ const MAX_IDLE_TIME: Duration = Duration::from_secs(30);
 const MAX_STALE: usize = 4;
 
 /// A request's content as it is sent.
-pub(crate) type Sent<B> = Watched<Content<B>>;
+pub(crate) type UpstreamRequest<B> = ProgressBody<RequestBody<B>>;
 
 /// The connections of one worker to one upstream.
 pub(crate) struct Pool<B> {
@@ -51,32 +51,32 @@ pub(crate) struct Pool<B> {
     /// What a service says that is only watched is passed on, its failures too.
     is_watched: bool,
     /// For references in responses that name the upstream.
-    origin: Origin,
-    home: Home<Sent<B>>,
+    origin: UpstreamOrigin,
+    home: IdlePool<UpstreamRequest<B>>,
     descriptors: Descriptors,
     /// The worker's connections to clients, of which idle ones make room for one to the upstream.
-    connections: Connections,
+    connections: ConnectionTable,
     clock: Clock,
 }
 
 /// Where connections wait: the one that was used last at the end, the one that has waited longest in front.
-pub(crate) struct Home<B>(Rc<RefCell<VecDeque<Idle<B>>>>);
+pub(crate) struct IdlePool<B>(Rc<RefCell<VecDeque<Idle<B>>>>);
 
 struct Idle<B> {
     sender: SendRequest<B>,
     since: Instant,
 }
 
-impl<B> Clone for Home<B> {
+impl<B> Clone for IdlePool<B> {
     fn clone(&self) -> Self {
         Self(self.0.clone())
     }
 }
 
-impl<B> Home<B> {
+impl<B> IdlePool<B> {
     /// Takes a connection back. One that has waited too long goes: where connections come and go, the clock
     /// is looked at once for each.
-    pub(crate) fn put(&self, sender: SendRequest<B>) {
+    pub(crate) fn release(&self, sender: SendRequest<B>) {
         let mut idle = self.0.borrow_mut();
         let now = Instant::now();
         let is_old = |idle: &Idle<B>| now.duration_since(idle.since) > MAX_IDLE_TIME;
@@ -97,7 +97,7 @@ impl<B> Home<B> {
     }
 
     /// The last that came back and is ready; nearly always the last.
-    fn take(&self, now: Instant) -> Option<SendRequest<B>> {
+    fn checkout(&self, now: Instant) -> Option<SendRequest<B>> {
         let mut idle = self.0.borrow_mut();
         let mut unready = idle.len();
         while unready > 0 {
@@ -117,24 +117,24 @@ impl<B> Home<B> {
 
 impl<B> Pool<B>
 where
-    B: Body<Data = Bytes, Error = ContentFault> + Unpin + 'static,
+    B: Body<Data = Bytes, Error = BodyError> + Unpin + 'static,
 {
     pub(crate) fn new(
         upstream: Upstream,
         settings: &ApiSettings,
         descriptors: &Descriptors,
-        connections: &Connections,
+        connections: &ConnectionTable,
         clock: Clock,
     ) -> Self {
         // An authority consists of visible ASCII.
         let host = HeaderValue::from_str(upstream.authority.as_str())
             .unwrap_or_else(|_| HeaderValue::from_static("localhost"));
         Self {
-            origin: Origin::new(&upstream, &settings.mount.path),
+            origin: UpstreamOrigin::new(&upstream, &settings.mount.path),
             upstream,
             host,
             is_watched: settings.observe,
-            home: Home(Rc::default()),
+            home: IdlePool(Rc::default()),
             descriptors: descriptors.clone(),
             connections: connections.clone(),
             clock,
@@ -151,8 +151,8 @@ where
     #[expect(clippy::manual_async_fn, reason = "an `async fn` has room for its arguments twice")]
     pub(crate) fn send(
         pool: Option<&Self>,
-        mut request: Request<Content<B>>,
-    ) -> impl Future<Output = Result<Response<Box<Answer<Sent<B>>>>, UpstreamFault>> {
+        mut request: Request<RequestBody<B>>,
+    ) -> impl Future<Output = Result<Response<Box<UpstreamBody<UpstreamRequest<B>>>>, UpstreamFault>> {
         async move {
             let Some(this) = pool else {
                 return Err(UpstreamFault::Unavailable("the API has no upstream".to_owned()));
@@ -163,31 +163,34 @@ where
                 prefix(request.uri_mut(), &this.upstream.path)?;
             }
             let begun = Instant::now();
-            let time = request.extensions().get::<Within>().map_or(this.upstream.timeout, |within| within.0);
-            let patience = Patience::new(time, begun);
+            let time = request
+                .extensions()
+                .get::<UpstreamTimeout>()
+                .map_or(this.upstream.timeout, |within| within.0);
+            let patience = ResponseTimeout::new(time, begun);
             for _ in 0..MAX_STALE {
-                let Some(mut sender) = this.home.take(begun) else { break };
+                let Some(mut sender) = this.home.checkout(begun) else { break };
                 let again = repeatable(&request);
                 let sent = pin!(sender.try_send_request(request.map(|content| patience.watch(content))));
                 match this.answered(sender, sent, &patience).await {
                     Ok(response) => return Ok(response),
-                    Err(Failed::Unsent(unsent)) => request = unsent.map(Watched::into_inner),
+                    Err(Failed::Unsent(unsent)) => request = unsent.map(ProgressBody::into_inner),
                     // The upstream closed the idle connection while the request was on its way.
                     Err(Failed::Closed(fault)) => request = again.ok_or(fault)?,
                     Err(Failed::Fault(fault)) => return Err(fault),
                 }
             }
             // Boxed, as it is rare: every request's future has the room for it otherwise.
-            Box::pin(this.send_afresh(request, &patience)).await
+            Box::pin(this.send_on_new(request, &patience)).await
         }
     }
 
     /// Sends it on a connection of its own.
-    async fn send_afresh(
+    async fn send_on_new(
         &self,
-        request: Request<Content<B>>,
-        patience: &Patience,
-    ) -> Result<Response<Box<Answer<Sent<B>>>>, UpstreamFault> {
+        request: Request<RequestBody<B>>,
+        patience: &ResponseTimeout,
+    ) -> Result<Response<Box<UpstreamBody<UpstreamRequest<B>>>>, UpstreamFault> {
         let mut sender = self.connect().await?;
         let sent = pin!(sender.try_send_request(request.map(|content| patience.watch(content))));
         match self.answered(sender, sent, patience).await {
@@ -199,7 +202,7 @@ where
         }
     }
 
-    async fn connect(&self) -> Result<SendRequest<Sent<B>>, UpstreamFault> {
+    async fn connect(&self) -> Result<SendRequest<UpstreamRequest<B>>, UpstreamFault> {
         let wanted = self.descriptors.wanted();
         if wanted > 0 {
             let closed = self.connections.close_idle(wanted, self.clock.now().monotonic);
@@ -234,14 +237,16 @@ where
     /// Waits for the answer to what was sent.
     async fn answered(
         &self,
-        sender: SendRequest<Sent<B>>,
-        sent: Pin<&mut impl Future<Output = Result<Response<Incoming>, TrySendError<Request<Sent<B>>>>>>,
-        patience: &Patience,
-    ) -> Result<Response<Box<Answer<Sent<B>>>>, Failed<Sent<B>>> {
+        sender: SendRequest<UpstreamRequest<B>>,
+        sent: Pin<
+            &mut impl Future<Output = Result<Response<Incoming>, TrySendError<Request<UpstreamRequest<B>>>>>,
+        >,
+        patience: &ResponseTimeout,
+    ) -> Result<Response<Box<UpstreamBody<UpstreamRequest<B>>>>, Failed<UpstreamRequest<B>>> {
         let answered = tokio::select! {
             biased;
             answered = sent => answered,
-            () = patience.ended() => {
+            () = patience.elapsed() => {
                 let time = patience.time();
                 return Err(Failed::Fault(UpstreamFault::Timeout(format!("no answer within {time:?}"))));
             }
@@ -257,7 +262,7 @@ where
                     self.origin.rewrite(&mut head.headers);
                 }
                 // Boxed, for a server keeps the room for an answer while its connection is idle.
-                let mut answer = Box::new(Answer::new(body, patience.time(), is_failure, returning));
+                let mut answer = Box::new(UpstreamBody::new(body, patience.time(), is_failure, returning));
                 // Of a failure nothing is passed on, and its status says enough; a service that is only watched is
                 // heard as it speaks.
                 if !is_failure && !self.is_watched && !answer.is_end_stream() {
@@ -281,10 +286,10 @@ where
 
 /// The same request once more, for a connection that may turn out closed, where sending it twice does no harm
 /// (RFC 9110, section 9.2.2) and its content is at hand.
-fn repeatable<B>(request: &Request<Content<B>>) -> Option<Request<Content<B>>> {
+fn repeatable<B>(request: &Request<RequestBody<B>>) -> Option<Request<RequestBody<B>>> {
     let content = match request.body() {
-        Content::Collected(bytes) => Content::Collected(bytes.clone()),
-        Content::Streaming { .. } => return None,
+        RequestBody::Collected(bytes) => RequestBody::Collected(bytes.clone()),
+        RequestBody::Streaming { .. } => return None,
     };
     if !request.method().is_idempotent() {
         return None;
@@ -329,7 +334,7 @@ async fn open(address: &str) -> std::io::Result<TcpStream> {
 fn fault(error: &hyper::Error) -> UpstreamFault {
     let mut source = std::error::Error::source(error);
     while let Some(cause) = source {
-        if let Some(fault) = cause.downcast_ref::<ContentFault>() {
+        if let Some(fault) = cause.downcast_ref::<BodyError>() {
             return UpstreamFault::Content(fault.clone());
         }
         source = cause.source();

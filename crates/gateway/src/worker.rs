@@ -13,15 +13,15 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::LocalSet;
 
 use crate::access_log::AccessLog;
-use crate::bounds::ListenerBounds;
 use crate::config::Upstream;
-use crate::connection::{Accepted, Shared};
-use crate::connections::{Activity, Connections};
+use crate::connection::{Accepted, ConnectionContext};
+use crate::connections::{Activity, ConnectionTable};
 use crate::descriptors::{Descriptor, Descriptors};
-use crate::proxies::Proxies;
+use crate::limits::ListenerLimits;
+use crate::trusted_proxies::TrustedProxies;
 
 /// A connection that a worker is to serve.
-pub(crate) struct Handed {
+pub(crate) struct AcceptedConnection {
     pub(crate) socket: std::net::TcpStream,
     /// The other end, as it was when the connection was accepted. A socket whose client has reset it does not tell
     /// any more.
@@ -35,7 +35,7 @@ pub(crate) struct Handed {
 
 /// What the acceptor tells a worker.
 enum Message {
-    Serve(Handed),
+    Serve(AcceptedConnection),
     /// File descriptors run short: close so many idle connections.
     CloseIdle(usize),
 }
@@ -49,12 +49,12 @@ pub(crate) struct Worker {
 
 /// What workers are made of.
 #[derive(Clone)]
-pub(crate) struct Equipment {
+pub(crate) struct WorkerContext {
     pub(crate) engine: Arc<Engine>,
     pub(crate) clock: Clock,
-    pub(crate) bounds: ListenerBounds,
+    pub(crate) bounds: ListenerLimits,
     pub(crate) upstreams: Arc<[(Arc<Api>, Upstream)]>,
-    pub(crate) proxies: Arc<Proxies>,
+    pub(crate) proxies: Arc<TrustedProxies>,
     pub(crate) log: AccessLog,
     pub(crate) descriptors: Descriptors,
     pub(crate) ending: watch::Receiver<bool>,
@@ -63,7 +63,7 @@ pub(crate) struct Equipment {
 }
 
 impl Worker {
-    pub(crate) fn start(number: usize, equipment: Equipment) -> io::Result<Self> {
+    pub(crate) fn start(number: usize, equipment: WorkerContext) -> io::Result<Self> {
         let (hand, handed) = mpsc::unbounded_channel();
         let open = Arc::new(AtomicUsize::new(0));
         let counted = open.clone();
@@ -80,7 +80,7 @@ impl Worker {
         self.open.load(Ordering::Relaxed)
     }
 
-    pub(crate) fn hand(&self, handed: Handed) {
+    pub(crate) fn dispatch(&self, handed: AcceptedConnection) {
         self.open.fetch_add(1, Ordering::Relaxed);
         // It ends only after the acceptor has; a socket that comes too late is dropped, and so closed.
         let _ = self.hand.send(Message::Serve(handed));
@@ -97,14 +97,18 @@ impl Worker {
     }
 }
 
-async fn work(equipment: Equipment, mut handed: mpsc::UnboundedReceiver<Message>, open: Arc<AtomicUsize>) {
-    let Equipment { engine, clock, bounds, upstreams, proxies, log, descriptors, ending, is_ending } =
+async fn work(
+    equipment: WorkerContext,
+    mut handed: mpsc::UnboundedReceiver<Message>,
+    open: Arc<AtomicUsize>,
+) {
+    let WorkerContext { engine, clock, bounds, upstreams, proxies, log, descriptors, ending, is_ending } =
         equipment;
-    let connections = Connections::new(descriptors.clone());
+    let connections = ConnectionTable::new(descriptors.clone());
     let upstreams = (&upstreams[..], &descriptors, &connections);
-    let shared = Shared::new(engine, clock, bounds, upstreams, proxies, log, is_ending);
+    let shared = ConnectionContext::new(engine, clock, bounds, upstreams, proxies, log, is_ending);
     while let Some(message) = handed.recv().await {
-        let Handed { socket, peer, listener, overloaded, descriptor } = match message {
+        let AcceptedConnection { socket, peer, listener, overloaded, descriptor } = match message {
             Message::Serve(handed) => handed,
             Message::CloseIdle(count) => {
                 let closed = connections.close_idle(count, clock.now().monotonic);
@@ -114,7 +118,7 @@ async fn work(equipment: Equipment, mut handed: mpsc::UnboundedReceiver<Message>
                 continue;
             }
         };
-        let counted = Counted(open.clone());
+        let counted = ConnectionGuard(open.clone());
         let Ok(socket) = tokio::net::TcpStream::from_std(socket) else { continue };
         let (shared, ending) = (shared.clone(), ending.clone());
         let activity = Activity::default();
@@ -140,9 +144,9 @@ async fn finish(open: &AtomicUsize, within: Duration) {
 }
 
 /// A connection, counted until it ends, however it ends.
-struct Counted(Arc<AtomicUsize>);
+struct ConnectionGuard(Arc<AtomicUsize>);
 
-impl Drop for Counted {
+impl Drop for ConnectionGuard {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
     }

@@ -2,7 +2,7 @@
 //! hyper decodes it behind. Where two readers of chunks disagree, one of them sees a request in the content,
 //! so whatever the grammar does not allow ends the content.
 
-use crate::Fault;
+use crate::ParseError;
 use crate::characters::{TOKEN, in_value, is};
 
 /// Chunk extensions in one message. Some clients sign every chunk; hyper stops at the same number.
@@ -17,7 +17,7 @@ const SIZE_DIGITS: u8 = 16;
 /// Reads one message's chunked content, in pieces of any size.
 #[derive(Debug, Clone, Default)]
 pub struct Chunks {
-    state: State,
+    state: ChunkState,
     extension: u32,
     extensions: u32,
     trailers: u32,
@@ -26,26 +26,26 @@ pub struct Chunks {
 
 /// How far [`Chunks::feed`] came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Fed {
+pub struct ChunkProgress {
     /// Good bytes of this content at the start of what was fed.
     pub consumed: usize,
     /// What comes after them.
-    pub progress: Progress,
+    pub progress: BodyProgress,
 }
 
 /// Where chunked content stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Progress {
+pub enum BodyProgress {
     /// All was consumed, and more must follow.
     More,
     /// The content is complete; what was not consumed belongs to the next message.
     Done,
     /// The first byte that was not consumed breaks the framing. It stays broken.
-    Bad(Fault),
+    Bad(ParseError),
 }
 
 #[derive(Debug, Clone, Copy)]
-enum State {
+enum ChunkState {
     Size { size: u64, digits: u8 },
     Extension { size: u64, at: Extension },
     SizeLineFeed { size: u64 },
@@ -58,12 +58,12 @@ enum State {
     TrailerLineFeed,
     EndLineFeed,
     Done,
-    Bad(Fault),
+    Bad(ParseError),
 }
 
-impl Default for State {
+impl Default for ChunkState {
     fn default() -> Self {
-        State::Size { size: 0, digits: 0 }
+        ChunkState::Size { size: 0, digits: 0 }
     }
 }
 
@@ -85,81 +85,86 @@ enum Extension {
 
 impl Chunks {
     /// Goes on with the next bytes.
-    pub fn feed(&mut self, bytes: &[u8]) -> Fed {
+    pub fn feed(&mut self, bytes: &[u8]) -> ChunkProgress {
         let mut consumed = 0;
         while let Some(rest) = bytes.get(consumed..) {
             match (self.state, rest) {
-                (State::Done, _) => return Fed { consumed, progress: Progress::Done },
-                (State::Bad(fault), _) => return Fed { consumed, progress: Progress::Bad(fault) },
+                (ChunkState::Done, _) => return ChunkProgress { consumed, progress: BodyProgress::Done },
+                (ChunkState::Bad(fault), _) => {
+                    return ChunkProgress { consumed, progress: BodyProgress::Bad(fault) };
+                }
                 (_, []) => break,
-                (State::Data { left }, _) => {
+                (ChunkState::Data { left }, _) => {
                     let here = usize::try_from(left).unwrap_or(usize::MAX).min(rest.len());
                     consumed += here;
                     // `usize` is never wider than 64 bits.
                     let left = left - here as u64;
-                    self.state = if left == 0 { State::DataReturn } else { State::Data { left } };
+                    self.state = if left == 0 { ChunkState::DataReturn } else { ChunkState::Data { left } };
                 }
                 (_, [byte, ..]) => match self.next(*byte) {
                     Ok(state) => {
                         self.state = state;
                         consumed += 1;
                     }
-                    Err(fault) => self.state = State::Bad(fault),
+                    Err(fault) => self.state = ChunkState::Bad(fault),
                 },
             }
         }
-        Fed { consumed, progress: Progress::More }
+        ChunkProgress { consumed, progress: BodyProgress::More }
     }
 
-    fn next(&mut self, byte: u8) -> Result<State, Fault> {
+    fn next(&mut self, byte: u8) -> Result<ChunkState, ParseError> {
         Ok(match self.state {
-            State::Size { size, digits } => return self.size(size, digits, byte),
-            State::Extension { size, at } => return self.extension(size, at, byte),
-            State::SizeLineFeed { size } => match (byte, size) {
-                (b'\n', 0) => State::TrailerStart,
-                (b'\n', left) => State::Data { left },
-                _ => return Err(Fault::ChunkLineEnd),
+            ChunkState::Size { size, digits } => return self.size(size, digits, byte),
+            ChunkState::Extension { size, at } => return self.extension(size, at, byte),
+            ChunkState::SizeLineFeed { size } => match (byte, size) {
+                (b'\n', 0) => ChunkState::TrailerStart,
+                (b'\n', left) => ChunkState::Data { left },
+                _ => return Err(ParseError::ChunkLineEnd),
             },
-            State::DataReturn if byte == b'\r' => State::DataLineFeed,
-            State::DataLineFeed if byte == b'\n' => State::default(),
-            State::DataReturn | State::DataLineFeed => return Err(Fault::ChunkEnd),
-            State::EndLineFeed if byte == b'\n' => State::Done,
-            State::EndLineFeed => return Err(Fault::ChunkLineEnd),
-            State::TrailerStart if byte == b'\r' => State::EndLineFeed,
-            State::TrailerStart | State::TrailerName | State::TrailerValue | State::TrailerLineFeed => {
+            ChunkState::DataReturn if byte == b'\r' => ChunkState::DataLineFeed,
+            ChunkState::DataLineFeed if byte == b'\n' => ChunkState::default(),
+            ChunkState::DataReturn | ChunkState::DataLineFeed => return Err(ParseError::ChunkEnd),
+            ChunkState::EndLineFeed if byte == b'\n' => ChunkState::Done,
+            ChunkState::EndLineFeed => return Err(ParseError::ChunkLineEnd),
+            ChunkState::TrailerStart if byte == b'\r' => ChunkState::EndLineFeed,
+            ChunkState::TrailerStart
+            | ChunkState::TrailerName
+            | ChunkState::TrailerValue
+            | ChunkState::TrailerLineFeed => {
                 return self.trailer(byte);
             }
-            State::Data { .. } | State::Done | State::Bad(_) => self.state,
+            ChunkState::Data { .. } | ChunkState::Done | ChunkState::Bad(_) => self.state,
         })
     }
 
-    fn size(&mut self, size: u64, digits: u8, byte: u8) -> Result<State, Fault> {
+    fn size(&mut self, size: u64, digits: u8, byte: u8) -> Result<ChunkState, ParseError> {
         if let Some(digit) = char::from(byte).to_digit(16) {
             // Shifting by one digit must not lose bits, nor reach the sign of a signed reader behind us.
             if digits == SIZE_DIGITS || size >> 59 != 0 {
-                return Err(Fault::ChunkSize);
+                return Err(ParseError::ChunkSize);
             }
-            return Ok(State::Size { size: size << 4 | u64::from(digit), digits: digits + 1 });
+            return Ok(ChunkState::Size { size: size << 4 | u64::from(digit), digits: digits + 1 });
         }
         if digits == 0 {
-            return Err(Fault::ChunkSize);
+            return Err(ParseError::ChunkSize);
         }
         self.extension = 0;
         match byte {
-            b'\r' => Ok(State::SizeLineFeed { size }),
-            b'\n' => Err(Fault::ChunkLineEnd),
+            b'\r' => Ok(ChunkState::SizeLineFeed { size }),
+            b'\n' => Err(ParseError::ChunkLineEnd),
             b';' | b' ' | b'\t' => self.extension(size, Extension::BeforeSemicolon, byte),
-            _ => Err(Fault::ChunkSize),
+            _ => Err(ParseError::ChunkSize),
         }
     }
 
-    fn extension(&mut self, size: u64, at: Extension, byte: u8) -> Result<State, Fault> {
+    fn extension(&mut self, size: u64, at: Extension, byte: u8) -> Result<ChunkState, ParseError> {
         use Extension::{
             AfterName, AfterValue, BeforeName, BeforeSemicolon, BeforeValue, Escaped, Name, Quoted, Value,
         };
         let next = match (at, byte) {
-            (Name | Value | AfterValue, b'\r') => return Ok(State::SizeLineFeed { size }),
-            (_, b'\n') => return Err(Fault::ChunkLineEnd),
+            (Name | Value | AfterValue, b'\r') => return Ok(ChunkState::SizeLineFeed { size }),
+            (_, b'\n') => return Err(ParseError::ChunkLineEnd),
             (BeforeSemicolon | Name | AfterName | Value | AfterValue, b';') => BeforeName,
             (BeforeSemicolon | Value | AfterValue, b' ' | b'\t') => BeforeSemicolon,
             (BeforeName | AfterName | BeforeValue, b' ' | b'\t') => at,
@@ -171,36 +176,36 @@ impl Chunks {
             (Quoted, b'"') => AfterValue,
             (Quoted, b'\\') => Escaped,
             (Quoted | Escaped, _) if in_value(byte) => Quoted,
-            _ => return Err(Fault::ChunkExtension),
+            _ => return Err(ParseError::ChunkExtension),
         };
         self.extension += 1;
         self.extensions += 1;
         if self.extension > EXTENSION_BYTES_PER_CHUNK || self.extensions > EXTENSION_BYTES {
-            return Err(Fault::ChunkExtensionTooLong);
+            return Err(ParseError::ChunkExtensionTooLong);
         }
-        Ok(State::Extension { size, at: next })
+        Ok(ChunkState::Extension { size, at: next })
     }
 
-    fn trailer(&mut self, byte: u8) -> Result<State, Fault> {
+    fn trailer(&mut self, byte: u8) -> Result<ChunkState, ParseError> {
         self.trailers += 1;
         if self.trailers > TRAILER_BYTES {
-            return Err(Fault::TrailersTooLarge);
+            return Err(ParseError::TrailersTooLarge);
         }
         match (self.state, byte) {
-            (State::TrailerName, b':') if self.name.is_forbidden() => Err(Fault::TrailerForbidden),
-            (State::TrailerName, b':') => Ok(State::TrailerValue),
-            (State::TrailerStart | State::TrailerName, _) if is(byte, TOKEN) => {
-                if matches!(self.state, State::TrailerStart) {
+            (ChunkState::TrailerName, b':') if self.name.is_forbidden() => Err(ParseError::TrailerForbidden),
+            (ChunkState::TrailerName, b':') => Ok(ChunkState::TrailerValue),
+            (ChunkState::TrailerStart | ChunkState::TrailerName, _) if is(byte, TOKEN) => {
+                if matches!(self.state, ChunkState::TrailerStart) {
                     self.name = TrailerName::default();
                 }
                 self.name.push(byte);
-                Ok(State::TrailerName)
+                Ok(ChunkState::TrailerName)
             }
-            (State::TrailerValue, b'\r') => Ok(State::TrailerLineFeed),
-            (State::TrailerValue, _) if in_value(byte) => Ok(State::TrailerValue),
-            (State::TrailerLineFeed, b'\n') => Ok(State::TrailerStart),
-            (State::TrailerLineFeed, _) | (_, b'\n') => Err(Fault::ChunkLineEnd),
-            _ => Err(Fault::Trailer),
+            (ChunkState::TrailerValue, b'\r') => Ok(ChunkState::TrailerLineFeed),
+            (ChunkState::TrailerValue, _) if in_value(byte) => Ok(ChunkState::TrailerValue),
+            (ChunkState::TrailerLineFeed, b'\n') => Ok(ChunkState::TrailerStart),
+            (ChunkState::TrailerLineFeed, _) | (_, b'\n') => Err(ParseError::ChunkLineEnd),
+            _ => Err(ParseError::Trailer),
         }
     }
 }
@@ -233,9 +238,9 @@ mod tests {
 
     #[test]
     fn content_is_followed_to_its_end_whole_and_byte_by_byte() {
-        use Fault::*;
-        use Progress::{Bad, Done, More};
-        let rows: &[(&str, Progress)] = &[
+        use BodyProgress::{Bad, Done, More};
+        use ParseError::*;
+        let rows: &[(&str, BodyProgress)] = &[
             ("0\r\n\r\n", Done),
             ("5\r\nhello\r\n0\r\n\r\n", Done),
             ("05\r\nhello\r\n000\r\n\r\n", Done),
@@ -297,14 +302,14 @@ mod tests {
                     break;
                 }
             }
-            assert_eq!(Fed { consumed, progress }, whole, "{content:?}");
+            assert_eq!(ChunkProgress { consumed, progress }, whole, "{content:?}");
         }
     }
 
     #[test]
     fn what_follows_the_last_chunk_is_left() {
         let fed = Chunks::default().feed(b"0\r\n\r\nGET /");
-        assert_eq!(fed, Fed { consumed: 5, progress: Progress::Done });
+        assert_eq!(fed, ChunkProgress { consumed: 5, progress: BodyProgress::Done });
     }
 
     #[test]
@@ -313,12 +318,12 @@ mod tests {
         let chunk = format!("1;{}\r\nx\r\n", "a".repeat(500)).repeat(40);
         let trailers = format!("0\r\n{}", "a: b\r\n".repeat(2000));
         let rows = [
-            (extension, Fault::ChunkExtensionTooLong),
-            (chunk, Fault::ChunkExtensionTooLong),
-            (trailers, Fault::TrailersTooLarge),
+            (extension, ParseError::ChunkExtensionTooLong),
+            (chunk, ParseError::ChunkExtensionTooLong),
+            (trailers, ParseError::TrailersTooLarge),
         ];
         for (content, fault) in rows {
-            assert_eq!(Chunks::default().feed(content.as_bytes()).progress, Progress::Bad(fault));
+            assert_eq!(Chunks::default().feed(content.as_bytes()).progress, BodyProgress::Bad(fault));
         }
     }
 }

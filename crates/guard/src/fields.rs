@@ -1,7 +1,7 @@
 //! What the fields of a head say about framing, host and expectations: RFC 9112, 5 and 6. Not here: any
 //! field that does not bear on where the message ends or to whom it goes.
 
-use crate::Fault;
+use crate::ParseError;
 use crate::characters::{TOKEN, all_in_value, is, trim};
 use crate::target::{Absolute, Authority};
 
@@ -27,40 +27,40 @@ pub(crate) enum Version {
 
 /// What the fields read so far say.
 #[derive(Debug, Default)]
-pub(crate) struct Fields<'a> {
+pub(crate) struct HeaderFacts<'a> {
     host: Option<Authority<'a>>,
     length: Option<u64>,
-    encoding: Option<Encoding>,
+    encoding: Option<TransferCoding>,
 }
 
 /// The transfer codings so far.
 #[derive(Debug, Clone, Copy, Default)]
-struct Encoding {
+struct TransferCoding {
     chunked: usize,
     unknown: usize,
     chunked_last: bool,
 }
 
-impl<'a> Fields<'a> {
+impl<'a> HeaderFacts<'a> {
     /// Takes one field line, without its line end.
-    pub(crate) fn take(&mut self, line: &'a [u8]) -> Result<(), Fault> {
+    pub(crate) fn take(&mut self, line: &'a [u8]) -> Result<(), ParseError> {
         let (name, value) = split(line)?;
         // The length first: it tells nearly all other fields apart for next to nothing.
         match name.len() {
             4 if name.eq_ignore_ascii_case(b"host") => {
                 if self.host.is_some() {
-                    return Err(Fault::HostRepeated);
+                    return Err(ParseError::HostRepeated);
                 }
-                self.host = Some(Authority::read(value).ok_or(Fault::HostInvalid)?);
+                self.host = Some(Authority::read(value).ok_or(ParseError::HostInvalid)?);
             }
             6 if name.eq_ignore_ascii_case(b"expect") && !value.eq_ignore_ascii_case(b"100-continue") => {
-                return Err(Fault::Expectation);
+                return Err(ParseError::Expectation);
             }
             14 if name.eq_ignore_ascii_case(b"content-length") => {
                 if self.length.is_some() {
-                    return Err(Fault::LengthRepeated);
+                    return Err(ParseError::LengthRepeated);
                 }
-                self.length = Some(length(value).ok_or(Fault::LengthInvalid)?);
+                self.length = Some(length(value).ok_or(ParseError::LengthInvalid)?);
             }
             17 if name.eq_ignore_ascii_case(b"transfer-encoding") => {
                 self.encoding.get_or_insert_default().take(value)?;
@@ -71,16 +71,20 @@ impl<'a> Fields<'a> {
     }
 
     /// What the fields say together.
-    pub(crate) fn framing(self, version: Version, target: Option<Absolute<'_>>) -> Result<Framing, Fault> {
+    pub(crate) fn framing(
+        self,
+        version: Version,
+        target: Option<Absolute<'_>>,
+    ) -> Result<Framing, ParseError> {
         match (&self.host, target) {
-            (None, _) if version == Version::Http11 => return Err(Fault::HostMissing),
-            (Some(host), Some(target)) if !target.agrees_with(host) => return Err(Fault::HostDisagrees),
+            (None, _) if version == Version::Http11 => return Err(ParseError::HostMissing),
+            (Some(host), Some(target)) if !target.agrees_with(host) => return Err(ParseError::HostDisagrees),
             _ => {}
         }
         match (self.length, self.encoding) {
-            (Some(_), Some(_)) => Err(Fault::LengthAndEncoding),
+            (Some(_), Some(_)) => Err(ParseError::LengthAndEncoding),
             // RFC 9112, 6.1: nobody can have meant it, so the framing is faulty.
-            (_, Some(_)) if version == Version::Http10 => Err(Fault::EncodingInOldVersion),
+            (_, Some(_)) if version == Version::Http10 => Err(ParseError::EncodingInOldVersion),
             (_, Some(encoding)) => encoding.framing(),
             (None | Some(0), None) => Ok(Framing::None),
             (Some(length), None) => Ok(Framing::Length(length)),
@@ -88,11 +92,11 @@ impl<'a> Fields<'a> {
     }
 }
 
-impl Encoding {
-    fn take(&mut self, value: &[u8]) -> Result<(), Fault> {
+impl TransferCoding {
+    fn take(&mut self, value: &[u8]) -> Result<(), ParseError> {
         for coding in value.split(|&byte| byte == b',').map(trim) {
             if coding.is_empty() {
-                return Err(Fault::EncodingInvalid);
+                return Err(ParseError::EncodingInvalid);
             }
             self.chunked_last = coding.eq_ignore_ascii_case(b"chunked");
             if self.chunked_last {
@@ -106,13 +110,13 @@ impl Encoding {
 
     /// RFC 9112, 6.3: without chunked at the end nobody can tell where the message ends, which is a 400
     /// whatever the codings are; only then 6.1 asks for a 501 for a coding that is not understood.
-    fn framing(self) -> Result<Framing, Fault> {
+    fn framing(self) -> Result<Framing, ParseError> {
         if self.chunked > 1 {
-            Err(Fault::EncodingRepeated)
+            Err(ParseError::EncodingRepeated)
         } else if !self.chunked_last {
-            Err(Fault::EncodingNotLast)
+            Err(ParseError::EncodingNotLast)
         } else if self.unknown > 0 {
-            Err(Fault::EncodingUnknown)
+            Err(ParseError::EncodingUnknown)
         } else {
             Ok(Framing::Chunked)
         }
@@ -120,7 +124,7 @@ impl Encoding {
 }
 
 /// Name and trimmed value of a field line.
-fn split(line: &[u8]) -> Result<(&[u8], &[u8]), Fault> {
+fn split(line: &[u8]) -> Result<(&[u8], &[u8]), ParseError> {
     // Names are short: walking over one is cheaper than a search for the colon, and checks it at once.
     let end = line.iter().position(|&byte| !is(byte, TOKEN)).unwrap_or(line.len());
     match line.split_at_checked(end) {
@@ -130,15 +134,15 @@ fn split(line: &[u8]) -> Result<(&[u8], &[u8]), Fault> {
 }
 
 /// What is wrong with a field line that has a token of that length at its start.
-fn wrong(line: &[u8], token: usize) -> Fault {
+fn wrong(line: &[u8], token: usize) -> ParseError {
     let rest = line.get(token..).unwrap_or_default();
     match (token, rest) {
-        _ if memchr::memchr(b'\r', line).is_some() => Fault::BareCarriageReturn,
-        (0, [b' ' | b'\t', ..]) => Fault::Folded,
-        (1.., [b':', ..]) => Fault::FieldValue,
-        (1.., _) if trim(rest).starts_with(b":") => Fault::SpaceBeforeColon,
-        _ if memchr::memchr(b':', line).is_some() => Fault::FieldName,
-        _ => Fault::FieldLine,
+        _ if memchr::memchr(b'\r', line).is_some() => ParseError::BareCarriageReturn,
+        (0, [b' ' | b'\t', ..]) => ParseError::Folded,
+        (1.., [b':', ..]) => ParseError::FieldValue,
+        (1.., _) if trim(rest).starts_with(b":") => ParseError::SpaceBeforeColon,
+        _ if memchr::memchr(b':', line).is_some() => ParseError::FieldName,
+        _ => ParseError::FieldLine,
     }
 }
 

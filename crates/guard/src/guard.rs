@@ -11,8 +11,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::linger::Linger;
 use crate::scratch::Scratch;
-use crate::timer::{Timer, Waiting};
-use crate::{Bounds, Fault, Machine, Phase, Rejection, Rejections, Step};
+use crate::timer::{ReadPhase, Timer};
+use crate::{HeadLimits, Machine, ParseError, Phase, RejectedRequest, RejectionQueue, Step};
 
 /// A socket of which hyper sees only requests that are good.
 ///
@@ -35,7 +35,7 @@ pub struct Guard<IO> {
     /// Reading and writing are waited for at once.
     write_timer: Timer,
     linger: Linger,
-    rejections: Rejections,
+    rejections: RejectionQueue,
 }
 
 /// What became of bytes that were examined.
@@ -45,15 +45,15 @@ enum Examined {
     /// None could be; more are needed.
     None,
     /// A head among them was refused.
-    Rejected(Rejection),
+    Rejected(RejectedRequest),
     /// The content's framing is broken.
-    Broken(Fault),
+    Broken(ParseError),
 }
 
 impl<IO> Guard<IO> {
     /// Guards a socket from its first byte on.
-    pub fn new(io: IO, bounds: impl Into<Arc<Bounds>>) -> Self {
-        Self::with_first(io, Vec::new(), bounds, Rejections::default())
+    pub fn new(io: IO, bounds: impl Into<Arc<HeadLimits>>) -> Self {
+        Self::with_first(io, Vec::new(), bounds, RejectionQueue::default())
     }
 
     /// Guards a socket from which the first bytes have been read already, and tells its rejections to whoever shares
@@ -61,8 +61,8 @@ impl<IO> Guard<IO> {
     pub fn with_first(
         io: IO,
         first: Vec<u8>,
-        bounds: impl Into<Arc<Bounds>>,
-        rejections: Rejections,
+        bounds: impl Into<Arc<HeadLimits>>,
+        rejections: RejectionQueue,
     ) -> Self {
         Self {
             io,
@@ -80,7 +80,7 @@ impl<IO> Guard<IO> {
     }
 
     /// What the service asks about each request.
-    pub fn rejections(&self) -> Rejections {
+    pub fn rejections(&self) -> RejectionQueue {
         self.rejections.clone()
     }
 
@@ -159,8 +159,8 @@ impl<IO> Guard<IO> {
     }
 
     /// Lays the rejection down for the service, and a good request in its place for hyper.
-    fn reject(&mut self, rejection: Rejection) {
-        self.stand_in = rejection.stand_in();
+    fn reject(&mut self, rejection: RejectedRequest) {
+        self.stand_in = rejection.placeholder();
         self.rejections.enter(Phase::Message);
         self.rejections.reject(self.heads, rejection);
         self.heads += 1;
@@ -169,7 +169,7 @@ impl<IO> Guard<IO> {
         self.timer.clear();
     }
 
-    fn interrupt(&mut self, fault: Fault) {
+    fn interrupt(&mut self, fault: ParseError) {
         let held = std::mem::take(&mut self.held);
         let rejection = self.machine.interrupt(held.get(self.handed..).unwrap_or_default(), fault);
         self.handed = 0;
@@ -189,9 +189,9 @@ impl<IO: AsyncRead + Unpin> Guard<IO> {
             Poll::Ready(Ok(())) if read.filled().is_empty() => {
                 self.ended = true;
                 if self.machine.awaits_head() {
-                    self.interrupt(Fault::HeadTruncated);
+                    self.interrupt(ParseError::HeadTruncated);
                 } else if self.machine.mid_message() {
-                    self.rejections.break_content(Fault::ContentTruncated);
+                    self.rejections.break_content(ParseError::ContentTruncated);
                 }
                 Poll::Ready(Ok(Examined::None))
             }
@@ -203,12 +203,12 @@ impl<IO: AsyncRead + Unpin> Guard<IO> {
                 self.ended = true;
                 Poll::Ready(Err(error))
             }
-            Poll::Pending => self.poll_patience(cx).map(|()| Ok(Examined::None)),
+            Poll::Pending => self.poll_read_timeout(cx).map(|()| Ok(Examined::None)),
         }
     }
 
     /// Ready once the client has taken too long for what it is expected to send.
-    fn poll_patience(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+    fn poll_read_timeout(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         if !self.machine.awaits_head() {
             self.timer.clear();
             return Poll::Pending;
@@ -216,12 +216,12 @@ impl<IO: AsyncRead + Unpin> Guard<IO> {
         if self.unhanded().is_empty() {
             self.held = Vec::new();
             self.rejections.enter(Phase::Idle);
-            ready!(self.timer.poll(cx, Waiting::Idle, self.machine.bounds().idle_timeout));
+            ready!(self.timer.poll(cx, ReadPhase::Idle, self.machine.bounds().idle_timeout));
             self.ended = true;
         } else {
             self.rejections.enter(Phase::Head);
-            ready!(self.timer.poll(cx, Waiting::Head, self.machine.bounds().head_timeout));
-            self.interrupt(Fault::HeadSlow);
+            ready!(self.timer.poll(cx, ReadPhase::Head, self.machine.bounds().head_timeout));
+            self.interrupt(ParseError::HeadSlow);
             // Empty lines alone deserve no answer.
             self.ended = self.machine.awaits_head();
         }
@@ -285,7 +285,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Guard<IO> {
             self.write_timer.clear();
             return polled;
         }
-        ready!(self.write_timer.poll(cx, Waiting::Write, self.machine.bounds().write_timeout));
+        ready!(self.write_timer.poll(cx, ReadPhase::Write, self.machine.bounds().write_timeout));
         Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
     }
 }
@@ -345,7 +345,7 @@ mod tests {
 
         let head = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n";
         let (mut client, server) = tokio::io::duplex(1024);
-        let mut guard = Guard::new(server, Bounds::default());
+        let mut guard = Guard::new(server, HeadLimits::default());
         assert_eq!(read(&mut guard), Poll::Pending);
         for byte in &head[..head.len() - 1] {
             client.write_all(&[*byte]).await.unwrap();
@@ -367,7 +367,7 @@ mod tests {
         use tokio::io::AsyncReadExt as _;
 
         let (mut client, server) = tokio::io::duplex(8);
-        let bounds = Bounds { write_timeout: std::time::Duration::from_secs(5), ..Bounds::default() };
+        let bounds = HeadLimits { write_timeout: std::time::Duration::from_secs(5), ..HeadLimits::default() };
         let mut guard = Guard::new(server, bounds);
         let mut write =
             async |bytes: &[u8]| std::future::poll_fn(|cx| Pin::new(&mut guard).poll_write(cx, bytes)).await;
@@ -392,7 +392,7 @@ mod tests {
         use tokio::io::AsyncWriteExt as _;
 
         let (mut client, server) = tokio::io::duplex(1024);
-        let mut guard = Guard::new(server, Bounds::default());
+        let mut guard = Guard::new(server, HeadLimits::default());
         client.write_all(b"GET / HTTP/1.1\r\n\r\n").await.unwrap();
         client.shutdown().await.unwrap();
         assert!(
@@ -406,7 +406,7 @@ mod tests {
         use tokio::io::AsyncWriteExt as _;
 
         let (mut client, server) = tokio::io::duplex(1024);
-        let mut guard = Guard::new(server, Bounds::default());
+        let mut guard = Guard::new(server, HeadLimits::default());
         client.write_all(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nhi").await.unwrap();
         assert!(read(&mut guard).is_ready());
         assert_eq!(guard.held.capacity(), 0);

@@ -5,8 +5,8 @@
 //!
 //! - A good message passes through unchanged, byte for byte; its content is followed to its end, so that the
 //!   next head is found where HTTP says that it starts and nowhere else.
-//! - A bad head is replaced by a harmless stand-in (`GET /` with `connection: close`), and its [`Rejection`]
-//!   is laid down for the service, which asks [`Rejections::next`] once per request and answers in the API's
+//! - A bad head is replaced by a harmless stand-in (`GET /` with `connection: close`), and its [`RejectedRequest`]
+//!   is laid down for the service, which asks [`RejectionQueue::next`] once per request and answers in the API's
 //!   own contract. So parser errors take the ordinary way: in order, with an id, after the answers to the
 //!   requests before them. All that follows on that connection is discarded.
 //! - Content that breaks its own framing ends in an error, never in a next request.
@@ -23,9 +23,9 @@
 //!
 //! ```no_run
 //! # async fn serve(socket: tokio::net::TcpStream) {
-//! use demur_guard::{Bounds, Guard};
+//! use demur_guard::{HeadLimits, Guard};
 //!
-//! let guard = Guard::new(socket, Bounds::default());
+//! let guard = Guard::new(socket, HeadLimits::default());
 //! let rejections = guard.rejections();
 //! // In the service, first thing, exactly once per request:
 //! if let Some(rejection) = rejections.next() {
@@ -34,28 +34,28 @@
 //! # }
 //! ```
 
-mod bounds;
 mod characters;
 mod chunk;
-mod fault;
 mod fields;
 mod guard;
 mod head;
+mod limits;
 mod linger;
 mod machine;
-mod rejection;
-mod rejections;
+mod parse_error;
+mod rejected;
 mod scan;
 mod scratch;
+mod shared;
 mod target;
 mod timer;
 
-pub use bounds::Bounds;
-pub use chunk::{Chunks, Fed, Progress};
-pub use fault::Fault;
+pub use chunk::{BodyProgress, ChunkProgress, Chunks};
 pub use fields::Framing;
 pub use guard::Guard;
-pub use head::{Head, Verdict, check};
+pub use head::{Head, HeadVerdict, check};
+pub use limits::HeadLimits;
 pub use machine::{Machine, Step};
-pub use rejection::Rejection;
-pub use rejections::{Phase, Rejections};
+pub use parse_error::ParseError;
+pub use rejected::RejectedRequest;
+pub use shared::{Phase, RejectionQueue};

@@ -8,9 +8,9 @@ use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use crate::Bounds;
+use crate::HeadLimits;
 use crate::scratch::Scratch;
-use crate::timer::{Timer, Waiting};
+use crate::timer::{ReadPhase, Timer};
 
 /// How far the closing is.
 #[derive(Debug, Clone, Copy, Default)]
@@ -31,7 +31,7 @@ impl Linger {
         cx: &mut Context<'_>,
         io: &mut IO,
         timer: &mut Timer,
-        bounds: &Bounds,
+        bounds: &HeadLimits,
         ended: bool,
     ) -> Poll<io::Result<()>>
     where
@@ -52,7 +52,7 @@ impl Linger {
                             *left -= read.filled().len();
                         }
                         Poll::Pending => {
-                            ready!(timer.poll(cx, Waiting::Linger, bounds.linger_timeout));
+                            ready!(timer.poll(cx, ReadPhase::Linger, bounds.linger_timeout));
                             *self = Linger::Closed;
                         }
                         Poll::Ready(_) => *self = Linger::Closed,

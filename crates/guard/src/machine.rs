@@ -5,14 +5,14 @@ use std::sync::Arc;
 
 use crate::head::{interrupted, resume};
 use crate::scan::Scan;
-use crate::{Bounds, Chunks, Fault, Framing, Progress, Rejection, Verdict};
+use crate::{BodyProgress, Chunks, Framing, HeadLimits, HeadVerdict, ParseError, RejectedRequest};
 
 /// What a connection's bytes are at this point.
 #[derive(Debug, Clone)]
 pub struct Machine {
-    state: State,
+    state: MachineState,
     /// Those of all connections of a listener, of which most are idle.
-    bounds: Arc<Bounds>,
+    bounds: Arc<HeadLimits>,
 }
 
 /// What to do with the bytes at hand.
@@ -25,13 +25,13 @@ pub enum Step {
     /// Hand over that many.
     Pass(usize),
     /// They start with a head that is refused. From here on all is dropped.
-    Reject(Rejection),
+    Reject(RejectedRequest),
     /// They go on with something that breaks the content's framing. From here on it is this.
-    Broken(Fault),
+    Broken(ParseError),
 }
 
 #[derive(Debug, Clone)]
-enum State {
+enum MachineState {
     Head(Scan),
     /// A good head of which that many bytes have not been handed over.
     Accepted {
@@ -44,16 +44,16 @@ enum State {
     Chunked(Chunks),
     Transparent,
     Rejected,
-    Broken(Fault),
+    Broken(ParseError),
 }
 
 impl Machine {
     /// Before the first byte of a connection.
-    pub fn new(bounds: impl Into<Arc<Bounds>>) -> Self {
-        Self { state: State::Head(Scan::default()), bounds: bounds.into() }
+    pub fn new(bounds: impl Into<Arc<HeadLimits>>) -> Self {
+        Self { state: MachineState::Head(Scan::default()), bounds: bounds.into() }
     }
 
-    pub(crate) fn bounds(&self) -> &Bounds {
+    pub(crate) fn bounds(&self) -> &HeadLimits {
         &self.bounds
     }
 
@@ -65,18 +65,18 @@ impl Machine {
             return Step::More;
         }
         match &mut self.state {
-            State::Head(scan) => match resume(scan, bytes, &self.bounds) {
-                Verdict::Incomplete => Step::More,
-                Verdict::Good(head) => {
-                    self.state = State::Accepted { left: head.len, framing: head.framing };
+            MachineState::Head(scan) => match resume(scan, bytes, &self.bounds) {
+                HeadVerdict::Incomplete => Step::More,
+                HeadVerdict::Good(head) => {
+                    self.state = MachineState::Accepted { left: head.len, framing: head.framing };
                     Step::Skip(head.skipped)
                 }
-                Verdict::Bad(rejection) => {
-                    self.state = State::Rejected;
+                HeadVerdict::Bad(rejection) => {
+                    self.state = MachineState::Rejected;
                     Step::Reject(rejection)
                 }
             },
-            State::Accepted { left, framing } => {
+            MachineState::Accepted { left, framing } => {
                 let here = within.len().min(*left);
                 *left -= here;
                 if *left == 0 {
@@ -84,7 +84,7 @@ impl Machine {
                 }
                 Step::Pass(here)
             }
-            State::Length { left } => {
+            MachineState::Length { left } => {
                 let here = usize::try_from(*left).unwrap_or(usize::MAX).min(within.len());
                 // `usize` is never wider than 64 bits.
                 *left -= here as u64;
@@ -93,33 +93,33 @@ impl Machine {
                 }
                 Step::Pass(here)
             }
-            State::Chunked(chunks) => {
+            MachineState::Chunked(chunks) => {
                 let fed = chunks.feed(within);
                 match fed.progress {
-                    Progress::More => {}
-                    Progress::Done => self.state = content(Framing::None),
-                    Progress::Bad(fault) => self.state = State::Broken(fault),
+                    BodyProgress::More => {}
+                    BodyProgress::Done => self.state = content(Framing::None),
+                    BodyProgress::Bad(fault) => self.state = MachineState::Broken(fault),
                 }
                 match self.state {
-                    State::Broken(fault) if fed.consumed == 0 => Step::Broken(fault),
+                    MachineState::Broken(fault) if fed.consumed == 0 => Step::Broken(fault),
                     _ => Step::Pass(fed.consumed),
                 }
             }
-            State::Transparent => Step::Pass(within.len()),
-            State::Rejected => Step::Skip(bytes.len()),
-            State::Broken(fault) => Step::Broken(*fault),
+            MachineState::Transparent => Step::Pass(within.len()),
+            MachineState::Rejected => Step::Skip(bytes.len()),
+            MachineState::Broken(fault) => Step::Broken(*fault),
         }
     }
 
     /// No more of `bytes` will come, or not in time. Answers with the rejection of a head that they begin;
     /// empty lines alone begin none.
-    pub fn interrupt(&mut self, bytes: &[u8], fault: Fault) -> Option<Rejection> {
-        let State::Head(scan) = &self.state else { return None };
+    pub fn interrupt(&mut self, bytes: &[u8], fault: ParseError) -> Option<RejectedRequest> {
+        let MachineState::Head(scan) = &self.state else { return None };
         if bytes.iter().all(|byte| matches!(byte, b'\r' | b'\n')) {
             return None;
         }
         let rejection = interrupted(scan, bytes, &self.bounds, fault);
-        self.state = State::Rejected;
+        self.state = MachineState::Rejected;
         Some(rejection)
     }
 
@@ -127,38 +127,41 @@ impl Machine {
     /// agreed on. Has no effect after a rejection or a broken content.
     pub fn transparent(&mut self) {
         if self.awaits_head() {
-            self.state = State::Transparent;
+            self.state = MachineState::Transparent;
         }
     }
 
     /// Whether the next byte is that of a head or belongs to one that is not yet complete.
     pub fn awaits_head(&self) -> bool {
-        matches!(self.state, State::Head(_))
+        matches!(self.state, MachineState::Head(_))
     }
 
     /// Whether a head was accepted of which the message is not complete.
     pub fn mid_message(&self) -> bool {
         matches!(
             self.state,
-            State::Accepted { .. } | State::Length { .. } | State::Chunked(_) | State::Broken(_)
+            MachineState::Accepted { .. }
+                | MachineState::Length { .. }
+                | MachineState::Chunked(_)
+                | MachineState::Broken(_)
         )
     }
 
     /// Whether a head was refused, so that nothing more is believed.
     pub fn is_rejected(&self) -> bool {
-        matches!(self.state, State::Rejected)
+        matches!(self.state, MachineState::Rejected)
     }
 
     /// Whether bytes pass unexamined.
     pub fn is_transparent(&self) -> bool {
-        matches!(self.state, State::Transparent)
+        matches!(self.state, MachineState::Transparent)
     }
 }
 
-fn content(framing: Framing) -> State {
+fn content(framing: Framing) -> MachineState {
     match framing {
-        Framing::None => State::Head(Scan::default()),
-        Framing::Length(left) => State::Length { left },
-        Framing::Chunked => State::Chunked(Chunks::default()),
+        Framing::None => MachineState::Head(Scan::default()),
+        Framing::Length(left) => MachineState::Length { left },
+        Framing::Chunked => MachineState::Chunked(Chunks::default()),
     }
 }

@@ -3,7 +3,7 @@
 //! bad heads too; [`check`](crate::check) judges what is in between.
 
 use crate::characters::{TOKEN, is};
-use crate::{Bounds, Fault};
+use crate::{HeadLimits, ParseError};
 
 /// RFC 9112, 2.2 asks for one empty line to be ignored before a request line; clients of old send two.
 const LEADING_EMPTY_LINES: usize = 2;
@@ -21,24 +21,24 @@ pub(crate) struct Scan {
 
 /// What a scan found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Found {
+pub(crate) enum ScanResult {
     /// No end yet.
     More,
     /// The end of the head, counted from the start of the bytes.
     End(usize),
     /// There will be no end, or none within bounds: the fault, and where it was certain. What stands
     /// behind that place has not been looked at, however much of it has come already.
-    Stop(Fault, usize),
+    Stop(ParseError, usize),
 }
 
 impl Scan {
     /// Goes on over `bytes`, which start where they started the last time.
-    pub(crate) fn advance(&mut self, bytes: &[u8], bounds: &Bounds) -> Found {
+    pub(crate) fn advance(&mut self, bytes: &[u8], bounds: &HeadLimits) -> ScanResult {
         if !self.begun {
             match self.begin(bytes) {
                 Ok(true) => {}
-                Ok(false) => return Found::More,
-                Err(fault) => return Found::Stop(fault, bytes.len().min(self.skipped + 2)),
+                Ok(false) => return ScanResult::More,
+                Err(fault) => return ScanResult::Stop(fault, bytes.len().min(self.skipped + 2)),
             }
         }
         let bound = self.skipped.saturating_add(bounds.head_bytes);
@@ -50,34 +50,40 @@ impl Scan {
             let line = within.get(self.line_start..end).unwrap_or_default();
             let empty = matches!(line, [] | [b'\r']);
             match self.lines {
-                0 if !plausible(line) => return Found::Stop(Fault::NotHttp, end + 1),
+                0 if !plausible(line) => return ScanResult::Stop(ParseError::NotHttp, end + 1),
                 0 => {}
-                _ if empty => return Found::End(end + 1),
-                fields if fields > bounds.fields => return Found::Stop(Fault::TooManyFields, end + 1),
+                _ if empty => return ScanResult::End(end + 1),
+                fields if fields > bounds.fields => {
+                    return ScanResult::Stop(ParseError::TooManyFields, end + 1);
+                }
                 _ => {}
             }
             self.lines += 1;
             self.line_start = end + 1;
         }
         self.looked = within.len();
-        if bytes.len() >= bound { Found::Stop(Fault::HeadTooLarge, bound) } else { Found::More }
+        if bytes.len() >= bound {
+            ScanResult::Stop(ParseError::HeadTooLarge, bound)
+        } else {
+            ScanResult::More
+        }
     }
 
     /// Skips empty lines and looks at the first byte: a TLS client waits for an answer to its hello, so bytes
     /// that cannot become a request line are refused without waiting for its end.
-    fn begin(&mut self, bytes: &[u8]) -> Result<bool, Fault> {
+    fn begin(&mut self, bytes: &[u8]) -> Result<bool, ParseError> {
         loop {
             match bytes.get(self.skipped..).unwrap_or_default() {
                 [] | [b'\r'] => return Ok(false),
                 [b'\r', b'\n', ..] if self.skipped / 2 == LEADING_EMPTY_LINES => {
-                    return Err(Fault::LeadingEmptyLines);
+                    return Err(ParseError::LeadingEmptyLines);
                 }
                 [b'\r', b'\n', ..] => self.skipped += 2,
-                [b'\r', ..] => return Err(Fault::BareCarriageReturn),
-                [b'\n', ..] => return Err(Fault::BareLineFeed),
+                [b'\r', ..] => return Err(ParseError::BareCarriageReturn),
+                [b'\n', ..] => return Err(ParseError::BareLineFeed),
                 // The content type of a TLS handshake record.
-                [0x16, ..] => return Err(Fault::Tls),
-                [first, ..] if !is(*first, TOKEN) => return Err(Fault::NotHttp),
+                [0x16, ..] => return Err(ParseError::Tls),
+                [first, ..] if !is(*first, TOKEN) => return Err(ParseError::NotHttp),
                 _ => break,
             }
         }

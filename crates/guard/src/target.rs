@@ -2,7 +2,7 @@
 
 use std::net::Ipv6Addr;
 
-use crate::Fault;
+use crate::ParseError;
 use crate::characters::{HOST, PATH, QUERY, all, is};
 
 /// A host with its port.
@@ -56,10 +56,10 @@ impl Absolute<'_> {
 }
 
 /// Checks a target; answers with its authority where it has one.
-pub(crate) fn check<'a>(method: &[u8], target: &'a [u8]) -> Result<Option<Absolute<'a>>, Fault> {
+pub(crate) fn check<'a>(method: &[u8], target: &'a [u8]) -> Result<Option<Absolute<'a>>, ParseError> {
     match target {
         b"*" if method == b"OPTIONS" => Ok(None),
-        b"*" => Err(Fault::TargetAsterisk),
+        b"*" => Err(ParseError::TargetAsterisk),
         [b'/', ..] => path_and_query(target).map(|()| None),
         _ => absolute(target).map(Some),
     }
@@ -75,28 +75,28 @@ pub(crate) fn split_absolute(target: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {
     Some((scheme, authority, path))
 }
 
-fn absolute(target: &[u8]) -> Result<Absolute<'_>, Fault> {
+fn absolute(target: &[u8]) -> Result<Absolute<'_>, ParseError> {
     let Some((scheme, authority, path)) = split_absolute(target) else {
-        return Err(Fault::TargetForm);
+        return Err(ParseError::TargetForm);
     };
     let well_formed = scheme.first().is_some_and(u8::is_ascii_alphabetic)
         && scheme.iter().all(|&byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.'));
     if !well_formed {
-        return Err(Fault::TargetForm);
+        return Err(ParseError::TargetForm);
     }
     let usual_port = if scheme.eq_ignore_ascii_case(b"http") {
         80
     } else if scheme.eq_ignore_ascii_case(b"https") {
         443
     } else {
-        return Err(Fault::TargetScheme);
+        return Err(ParseError::TargetScheme);
     };
-    let authority = Authority::read(authority).ok_or(Fault::TargetAuthority)?;
+    let authority = Authority::read(authority).ok_or(ParseError::TargetAuthority)?;
     path_and_query(path)?;
     Ok(Absolute { authority, usual_port })
 }
 
-fn path_and_query(bytes: &[u8]) -> Result<(), Fault> {
+fn path_and_query(bytes: &[u8]) -> Result<(), ParseError> {
     let mut class = PATH;
     let mut rest = bytes;
     while let [byte, tail @ ..] = rest {
@@ -106,14 +106,14 @@ fn path_and_query(bytes: &[u8]) -> Result<(), Fault> {
         }
         match byte {
             b'?' => class = QUERY,
-            b'#' => return Err(Fault::TargetFragment),
+            b'#' => return Err(ParseError::TargetFragment),
             b'%' => match tail {
                 [high, low, after @ ..] if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() => {
                     rest = after;
                 }
-                _ => return Err(Fault::TargetPercent),
+                _ => return Err(ParseError::TargetPercent),
             },
-            _ => return Err(Fault::TargetCharacter),
+            _ => return Err(ParseError::TargetCharacter),
         }
     }
     Ok(())

@@ -10,7 +10,7 @@ use tokio::time::{Instant, Sleep, sleep_until};
 
 /// What a connection is waiting for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Waiting {
+pub(crate) enum ReadPhase {
     /// The first byte of a head.
     Idle,
     /// The rest of a head.
@@ -23,7 +23,7 @@ pub(crate) enum Waiting {
 
 #[derive(Debug, Default)]
 pub(crate) struct Timer {
-    deadline: Option<(Waiting, Instant)>,
+    deadline: Option<(ReadPhase, Instant)>,
     sleep: Option<Pin<Box<Sleep>>>,
 }
 
@@ -34,7 +34,7 @@ impl Timer {
     }
 
     /// Ready once `timeout` has passed since this was first waited for.
-    pub(crate) fn poll(&mut self, cx: &mut Context<'_>, waiting: Waiting, timeout: Duration) -> Poll<()> {
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>, waiting: ReadPhase, timeout: Duration) -> Poll<()> {
         let deadline = match self.deadline {
             Some((same, deadline)) if same == waiting => deadline,
             _ => match Instant::now().checked_add(timeout) {

@@ -6,19 +6,19 @@ mod cases;
 
 use cases::Expected;
 use demur_contract::Condition;
-use demur_guard::{Bounds, Fault, Machine, Rejection, Step, Verdict, check};
+use demur_guard::{HeadLimits, HeadVerdict, Machine, ParseError, RejectedRequest, Step, check};
 
-fn outcome(verdict: &Verdict) -> Expected {
+fn outcome(verdict: &HeadVerdict) -> Expected {
     match verdict {
-        Verdict::Incomplete => Expected::Incomplete,
-        Verdict::Good(head) => Expected::Good(head.framing),
-        Verdict::Bad(rejection) => Expected::Bad(rejection.fault),
+        HeadVerdict::Incomplete => Expected::Incomplete,
+        HeadVerdict::Good(head) => Expected::Good(head.framing),
+        HeadVerdict::Bad(rejection) => Expected::Bad(rejection.fault),
     }
 }
 
 #[test]
 fn every_head_is_what_its_row_says() {
-    let bounds = Bounds::default();
+    let bounds = HeadLimits::default();
     let cases = cases::all();
     assert!(cases.len() >= 150, "{}", cases.len());
     for (name, bytes, expected) in &cases {
@@ -29,16 +29,16 @@ fn every_head_is_what_its_row_says() {
 #[test]
 fn dripping_in_changes_nothing() {
     for (name, bytes, _) in cases::all() {
-        let whole = check(&bytes, &Bounds::default());
-        let mut machine = Machine::new(Bounds::default());
+        let whole = check(&bytes, &HeadLimits::default());
+        let mut machine = Machine::new(HeadLimits::default());
         let dripped = (1..=bytes.len())
             .map(|end| machine.step(&bytes[..end], usize::MAX))
             .find(|step| *step != Step::More)
             .unwrap_or(Step::More);
         match (whole, dripped) {
-            (Verdict::Incomplete, Step::More) => {}
-            (Verdict::Good(head), Step::Skip(skipped)) => assert_eq!(head.skipped, skipped, "{name}"),
-            (Verdict::Bad(whole), Step::Reject(dripped)) => assert_eq!(whole, dripped, "{name}"),
+            (HeadVerdict::Incomplete, Step::More) => {}
+            (HeadVerdict::Good(head), Step::Skip(skipped)) => assert_eq!(head.skipped, skipped, "{name}"),
+            (HeadVerdict::Bad(whole), Step::Reject(dripped)) => assert_eq!(whole, dripped, "{name}"),
             (whole, dripped) => panic!("{name}: {whole:?} whole, {dripped:?} dripped"),
         }
     }
@@ -51,7 +51,7 @@ fn what_follows_a_head_does_not_change_it() {
             continue;
         }
         let followed = [&bytes[..], b"Host: b.example\r\n\r\n"].concat();
-        assert_eq!(check(&followed, &Bounds::default()), check(&bytes, &Bounds::default()), "{name}");
+        assert_eq!(check(&followed, &HeadLimits::default()), check(&bytes, &HeadLimits::default()), "{name}");
     }
 }
 
@@ -73,19 +73,19 @@ fn what_is_good_here_is_good_for_hyper() {
 fn every_fault_but_these_is_malformed() {
     use Condition::*;
     let others = [
-        (Fault::MethodTooLong, RequestNotImplemented),
-        (Fault::Connect, RequestNotImplemented),
-        (Fault::VersionUnsupported, RequestVersionNotSupported),
-        (Fault::TargetTooLong, RequestUriTooLong),
-        (Fault::TargetScheme, RequestMisdirected),
-        (Fault::HeadTooLarge, RequestHeadTooLarge),
-        (Fault::TooManyFields, RequestHeadTooLarge),
-        (Fault::EncodingUnknown, RequestNotImplemented),
-        (Fault::Expectation, RequestExpectationFailed),
-        (Fault::HeadSlow, RequestTimeout),
-        (Fault::TrailersTooLarge, RequestHeadTooLarge),
+        (ParseError::MethodTooLong, RequestNotImplemented),
+        (ParseError::Connect, RequestNotImplemented),
+        (ParseError::VersionUnsupported, RequestVersionNotSupported),
+        (ParseError::TargetTooLong, RequestUriTooLong),
+        (ParseError::TargetScheme, RequestMisdirected),
+        (ParseError::HeadTooLarge, RequestHeadTooLarge),
+        (ParseError::TooManyFields, RequestHeadTooLarge),
+        (ParseError::EncodingUnknown, RequestNotImplemented),
+        (ParseError::Expectation, RequestExpectationFailed),
+        (ParseError::HeadSlow, RequestTimeout),
+        (ParseError::TrailersTooLarge, RequestHeadTooLarge),
     ];
-    for fault in Fault::ALL {
+    for fault in ParseError::ALL {
         let expected = others.iter().find(|(other, _)| other == fault).map_or(RequestMalformed, |row| row.1);
         assert_eq!(fault.condition(), expected, "{fault:?}");
     }
@@ -96,26 +96,26 @@ fn every_fault_of_a_head_has_a_row() {
     let cases = cases::all();
     // Those of content and of time are provoked elsewhere.
     let elsewhere = [
-        Fault::HeadTruncated,
-        Fault::HeadSlow,
-        Fault::ChunkSize,
-        Fault::ChunkExtension,
-        Fault::ChunkExtensionTooLong,
-        Fault::ChunkLineEnd,
-        Fault::ChunkEnd,
-        Fault::Trailer,
-        Fault::TrailerForbidden,
-        Fault::TrailersTooLarge,
-        Fault::ContentTruncated,
+        ParseError::HeadTruncated,
+        ParseError::HeadSlow,
+        ParseError::ChunkSize,
+        ParseError::ChunkExtension,
+        ParseError::ChunkExtensionTooLong,
+        ParseError::ChunkLineEnd,
+        ParseError::ChunkEnd,
+        ParseError::Trailer,
+        ParseError::TrailerForbidden,
+        ParseError::TrailersTooLarge,
+        ParseError::ContentTruncated,
     ];
-    for fault in Fault::ALL.iter().filter(|fault| !elsewhere.contains(fault)) {
+    for fault in ParseError::ALL.iter().filter(|fault| !elsewhere.contains(fault)) {
         assert!(cases.iter().any(|case| case.2 == Expected::Bad(*fault)), "{fault:?}");
     }
 }
 
-fn rejection(bytes: &[u8]) -> Rejection {
-    match check(bytes, &Bounds::default()) {
-        Verdict::Bad(rejection) => rejection,
+fn rejection(bytes: &[u8]) -> RejectedRequest {
+    match check(bytes, &HeadLimits::default()) {
+        HeadVerdict::Bad(rejection) => rejection,
         other => panic!("{other:?}"),
     }
 }
@@ -153,18 +153,18 @@ fn a_long_path_is_cut_and_tells_its_beginning() {
 
 #[test]
 fn an_end_in_the_middle_is_named_after_the_request_line_if_that_was_bad() {
-    let rows: &[(&[u8], Option<Fault>)] = &[
+    let rows: &[(&[u8], Option<ParseError>)] = &[
         (b"", None),
         (b"\r\n\r\n", None),
         (b"\r", None),
-        (b"G", Some(Fault::HeadTruncated)),
-        (b"GET /a HTTP/1.1\r\nHo", Some(Fault::HeadTruncated)),
-        (b"GET /a HTTP/3.0\r\nHo", Some(Fault::VersionUnsupported)),
+        (b"G", Some(ParseError::HeadTruncated)),
+        (b"GET /a HTTP/1.1\r\nHo", Some(ParseError::HeadTruncated)),
+        (b"GET /a HTTP/3.0\r\nHo", Some(ParseError::VersionUnsupported)),
     ];
     for (bytes, fault) in rows {
-        let mut machine = Machine::new(Bounds::default());
+        let mut machine = Machine::new(HeadLimits::default());
         assert_eq!(machine.step(bytes, usize::MAX), Step::More);
-        let rejection = machine.interrupt(bytes, Fault::HeadTruncated);
+        let rejection = machine.interrupt(bytes, ParseError::HeadTruncated);
         assert_eq!(
             rejection.map(|rejection| rejection.fault),
             *fault,

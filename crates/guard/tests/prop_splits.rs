@@ -7,7 +7,7 @@ mod cases;
 mod drive;
 
 use cases::Expected;
-use demur_guard::{Bounds, Framing, Verdict, check};
+use demur_guard::{Framing, HeadLimits, HeadVerdict, check};
 use drive::drive;
 use proptest::prelude::*;
 
@@ -80,7 +80,7 @@ proptest! {
 
     #[test]
     fn what_is_good_here_is_good_for_hyper(bytes in connection()) {
-        if let Verdict::Good(head) = check(&bytes, &Bounds::default()) {
+        if let HeadVerdict::Good(head) = check(&bytes, &HeadLimits::default()) {
             let own = &bytes[head.skipped..head.skipped + head.len];
             let mut fields = [httparse::EMPTY_HEADER; 100];
             let mut request = httparse::Request::new(&mut fields);

@@ -9,7 +9,7 @@ mod server;
 use std::time::Duration;
 
 use cases::Expected;
-use demur_guard::{Bounds, Framing, Guard};
+use demur_guard::{Framing, Guard, HeadLimits};
 use server::{answers, exchange, serve};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::Instant;
@@ -100,7 +100,7 @@ async fn a_truncated_head_is_answered_to_a_client_that_still_reads() {
 #[tokio::test(start_paused = true)]
 async fn a_slow_head_is_answered_after_its_time_however_it_drips() {
     let (client, server) = tokio::io::duplex(1024);
-    tokio::spawn(serve(server, Bounds::default()));
+    tokio::spawn(serve(server, HeadLimits::default()));
     // The time before the first byte does not count.
     tokio::time::sleep(Duration::from_secs(20)).await;
     let start = Instant::now();
@@ -196,7 +196,7 @@ async fn no_reset_destroys_an_answer() {
     let address = listener.local_addr().unwrap();
     tokio::spawn(async move {
         while let Ok((socket, _)) = listener.accept().await {
-            tokio::spawn(serve(socket, Bounds::default()));
+            tokio::spawn(serve(socket, HeadLimits::default()));
         }
     });
     for _ in 0..50 {
@@ -217,7 +217,7 @@ async fn a_client_that_never_closes_is_lingered_for_no_longer_than_the_bound() {
     // The second is one second after its time is up.
     for (sent, seconds) in [("GET / HTTP/1.1\r\n\r\n", 1), ("GET / HTTP/1.1\r\n", 11)] {
         let (mut client, server) = tokio::io::duplex(1024);
-        let serving = tokio::spawn(serve(server, Bounds::default()));
+        let serving = tokio::spawn(serve(server, HeadLimits::default()));
         client.write_all(sent.as_bytes()).await.unwrap();
         let start = Instant::now();
         serving.await.unwrap();
@@ -229,7 +229,7 @@ async fn a_client_that_never_closes_is_lingered_for_no_longer_than_the_bound() {
 #[tokio::test(start_paused = true)]
 async fn time_starts_anew_with_each_message() {
     let (mut client, server) = tokio::io::duplex(1024);
-    tokio::spawn(serve(server, Bounds::default()));
+    tokio::spawn(serve(server, HeadLimits::default()));
     let mut received = [0; 512];
     for _ in 0..3 {
         tokio::time::sleep(Duration::from_secs(60)).await;
@@ -255,7 +255,7 @@ async fn after_an_upgrade_bytes_pass_unexamined() {
     use hyper::{Request, Response, StatusCode, body::Incoming, service::service_fn};
 
     let (mut client, server) = tokio::io::duplex(1024);
-    let guard = Guard::new(server, Bounds::default());
+    let guard = Guard::new(server, HeadLimits::default());
     let rejections = guard.rejections();
     let service = service_fn(move |request: Request<Incoming>| {
         assert_eq!(rejections.next(), None);

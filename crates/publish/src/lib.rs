@@ -1,6 +1,6 @@
 //! What is made out of a contract for others to read.
 //!
-//! [`rust::generate`] writes typed errors in Rust, for the service that raises them and for the client that
+//! [`codegen::generate`] writes typed errors in Rust, for the service that raises them and for the client that
 //! matches on them. Pure functions from a contract to text; files are the command line's business.
 
-pub mod rust;
+pub mod codegen;

@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test says what failed by failing")]
 
-use demur_client::{Builder, Error as ClientError, NetworkError, Transport};
+use demur_client::{ClientBuilder, Error as ClientError, NetworkError, Transport};
 use demur_tower::Raise;
 
 /// What a service includes.
@@ -38,7 +38,7 @@ impl Transport for Says {
 }
 
 async fn answered(status: u16, content: &'static str) -> client::Error {
-    let caller = Builder::new(Says(status, content)).contract_text(client::CONTRACT).unwrap().build();
+    let caller = ClientBuilder::new(Says(status, content)).contract_text(client::CONTRACT).unwrap().build();
     let request = reqwest::Request::new(http::Method::GET, "http://shop.example/".parse().unwrap());
     match caller.execute(request, None).await {
         Err(ClientError::Api(error)) => error.into(),

@@ -5,10 +5,10 @@
 use std::path::Path;
 
 use demur_contract::{Contract, builtin};
-use demur_publish::rust::{Side, generate};
+use demur_publish::codegen::{GenerateFor, generate};
 use demur_source::Source;
 
-fn generated(text: &str, side: Side) -> String {
+fn generated(text: &str, side: GenerateFor) -> String {
     let source = Source::new("contract.yaml", text);
     let loaded = Contract::load(&source).unwrap_or_else(|found| panic!("{found}"));
     generate(&loaded.contract, text, side)
@@ -19,10 +19,10 @@ fn generated(text: &str, side: Side) -> String {
 fn the_text_is_as_it_stands_where_it_is_used() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     for (folder, name, side) in [
-        ("crates/publish/tests/generated", "service.rs", Side::Service),
-        ("crates/publish/tests/generated", "client.rs", Side::Client),
-        ("docs/guides/tea", "errors.rs", Side::Service),
-        ("docs/guides/tea", "tea.rs", Side::Client),
+        ("crates/publish/tests/generated", "service.rs", GenerateFor::Service),
+        ("crates/publish/tests/generated", "client.rs", GenerateFor::Client),
+        ("docs/guides/tea", "errors.rs", GenerateFor::Service),
+        ("docs/guides/tea", "tea.rs", GenerateFor::Client),
     ] {
         let folder = root.join(folder);
         let contract = std::fs::read_to_string(folder.join("contract.yaml")).unwrap();
@@ -42,7 +42,7 @@ fn the_text_is_as_it_stands_where_it_is_used() {
 fn every_built_in_contract_has_both() {
     for name in builtin::names() {
         let text = builtin::source(name).unwrap().text.clone();
-        for side in [Side::Service, Side::Client] {
+        for side in [GenerateFor::Service, GenerateFor::Client] {
             assert!(generated(&text, side).len() > 1000, "{name}");
         }
     }

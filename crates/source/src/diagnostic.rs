@@ -27,12 +27,12 @@ pub struct Diagnostic {
     /// How to mend it.
     pub help: Option<String>,
     /// Where.
-    pub place: Place,
+    pub place: SourceLocation,
 }
 
 /// A span in a source.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Place {
+pub struct SourceLocation {
     /// The text.
     pub source: Arc<Source>,
     /// The range in it.
@@ -111,7 +111,7 @@ impl Diagnostics {
         message: String,
         help: Option<String>,
     ) {
-        let place = Place { source: source.clone(), span };
+        let place = SourceLocation { source: source.clone(), span };
         self.list.push(Diagnostic { severity, check, message, help, place });
     }
 

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use crate::{Diagnostics, Key, Kind, Node, Source, Span, did_you_mean};
+use crate::{Diagnostics, Key, Node, NodeKind, Source, Span, did_you_mean};
 
 /// Reads a mapping field by field, and reports unknown keys, wrong kinds and missing fields as it goes.
 ///
@@ -36,8 +36,8 @@ impl<'n> Fields<'n> {
         found: &mut Diagnostics,
     ) -> Option<Self> {
         let entries = match &node.kind {
-            Kind::Map(entries) => entries.as_slice(),
-            Kind::Null => &[],
+            NodeKind::Map(entries) => entries.as_slice(),
+            NodeKind::Null => &[],
             _ => {
                 let message = format!("{what} must be a mapping, not {}", node.kind_name());
                 found.error(source, node.span, "wrong-kind", message, None);
@@ -92,7 +92,7 @@ impl<'n> Fields<'n> {
     pub fn int(&mut self, name: &'static str, found: &mut Diagnostics) -> Option<i64> {
         let node = self.node(name)?;
         match node.kind {
-            Kind::Int(value) => Some(value),
+            NodeKind::Int(value) => Some(value),
             _ => {
                 self.wrong(name, node, "a whole number", found);
                 None
@@ -104,7 +104,7 @@ impl<'n> Fields<'n> {
     pub fn boolean(&mut self, name: &'static str, found: &mut Diagnostics) -> Option<bool> {
         let node = self.node(name)?;
         match node.kind {
-            Kind::Bool(value) => Some(value),
+            NodeKind::Bool(value) => Some(value),
             _ => {
                 self.wrong(name, node, "true or false", found);
                 None
@@ -116,9 +116,9 @@ impl<'n> Fields<'n> {
     pub fn list(&mut self, name: &'static str, found: &mut Diagnostics) -> &'n [Node] {
         let Some(node) = self.node(name) else { return &[] };
         match &node.kind {
-            Kind::Seq(items) => items,
-            Kind::Null => &[],
-            Kind::Map(_) => {
+            NodeKind::Seq(items) => items,
+            NodeKind::Null => &[],
+            NodeKind::Map(_) => {
                 self.wrong(name, node, "a list", found);
                 &[]
             }
@@ -142,8 +142,8 @@ impl<'n> Fields<'n> {
     pub fn map(&mut self, name: &'static str, found: &mut Diagnostics) -> &'n [(Key, Node)] {
         let Some(node) = self.node(name) else { return &[] };
         match &node.kind {
-            Kind::Map(entries) => entries,
-            Kind::Null => &[],
+            NodeKind::Map(entries) => entries,
+            NodeKind::Null => &[],
             _ => {
                 self.wrong(name, node, "a mapping", found);
                 &[]

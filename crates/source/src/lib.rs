@@ -13,10 +13,10 @@ mod node;
 mod parse;
 mod visible;
 
-pub use diagnostic::{Diagnostic, Diagnostics, Place, Severity, did_you_mean};
+pub use diagnostic::{Diagnostic, Diagnostics, Severity, SourceLocation, did_you_mean};
 pub use fields::Fields;
-pub use node::{Key, Kind, Node};
-pub use parse::{parse, parse_on};
+pub use node::{Key, Node, NodeKind};
+pub use parse::{parse, parse_lossy};
 pub use visible::{is_hidden, visible};
 
 use std::path::Path;

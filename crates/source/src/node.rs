@@ -8,14 +8,14 @@ pub struct Node {
     /// Where the value stands. For a block collection: its first key or item.
     pub span: Span,
     /// The value.
-    pub kind: Kind,
+    pub kind: NodeKind,
     /// A number or a boolean as it was written, for whoever takes it for text: `1.10` is no `1.1` to a person.
     written: Option<Box<str>>,
 }
 
 /// What a [`Node`] holds, by the YAML 1.2 core schema (so `no` is a string, not a boolean).
 #[derive(Debug, Clone, PartialEq)]
-pub enum Kind {
+pub enum NodeKind {
     /// `null`, `~`, or nothing at all.
     Null,
     /// `true` or `false`.
@@ -43,13 +43,13 @@ pub struct Key {
 
 impl Node {
     /// A value that no one wrote down in just this way.
-    pub fn new(span: Span, kind: Kind) -> Self {
+    pub fn new(span: Span, kind: NodeKind) -> Self {
         Self { span, kind, written: None }
     }
 
     /// A value and the text that it was read from.
-    pub(crate) fn written(span: Span, kind: Kind, text: &str) -> Self {
-        let is_text = matches!(kind, Kind::Str(_) | Kind::Null);
+    pub(crate) fn written(span: Span, kind: NodeKind, text: &str) -> Self {
+        let is_text = matches!(kind, NodeKind::Str(_) | NodeKind::Null);
         Self { span, kind, written: (!is_text).then(|| text.into()) }
     }
 
@@ -61,20 +61,20 @@ impl Node {
     /// What the value is called in a message to a person.
     pub fn kind_name(&self) -> &'static str {
         match self.kind {
-            Kind::Null => "nothing",
-            Kind::Bool(_) => "a boolean",
-            Kind::Int(_) => "a whole number",
-            Kind::Float(_) => "a number",
-            Kind::Str(_) => "a string",
-            Kind::Seq(_) => "a list",
-            Kind::Map(_) => "a mapping",
+            NodeKind::Null => "nothing",
+            NodeKind::Bool(_) => "a boolean",
+            NodeKind::Int(_) => "a whole number",
+            NodeKind::Float(_) => "a number",
+            NodeKind::Str(_) => "a string",
+            NodeKind::Seq(_) => "a list",
+            NodeKind::Map(_) => "a mapping",
         }
     }
 
     /// The text, where this is a string.
     pub fn as_str(&self) -> Option<&str> {
         match &self.kind {
-            Kind::Str(text) => Some(text),
+            NodeKind::Str(text) => Some(text),
             _ => None,
         }
     }
@@ -82,7 +82,7 @@ impl Node {
     /// The entries, where this is a mapping.
     pub fn as_map(&self) -> Option<&[(Key, Node)]> {
         match &self.kind {
-            Kind::Map(entries) => Some(entries),
+            NodeKind::Map(entries) => Some(entries),
             _ => None,
         }
     }
@@ -90,7 +90,7 @@ impl Node {
     /// The items, where this is a sequence.
     pub fn as_seq(&self) -> Option<&[Node]> {
         match &self.kind {
-            Kind::Seq(items) => Some(items),
+            NodeKind::Seq(items) => Some(items),
             _ => None,
         }
     }
@@ -106,11 +106,11 @@ impl Node {
             return Some(written.to_string());
         }
         match &self.kind {
-            Kind::Bool(value) => Some(value.to_string()),
-            Kind::Int(value) => Some(value.to_string()),
-            Kind::Float(value) => Some(value.to_string()),
-            Kind::Str(text) => Some(text.clone()),
-            Kind::Null | Kind::Seq(_) | Kind::Map(_) => None,
+            NodeKind::Bool(value) => Some(value.to_string()),
+            NodeKind::Int(value) => Some(value.to_string()),
+            NodeKind::Float(value) => Some(value.to_string()),
+            NodeKind::Str(text) => Some(text.clone()),
+            NodeKind::Null | NodeKind::Seq(_) | NodeKind::Map(_) => None,
         }
     }
 
@@ -118,13 +118,13 @@ impl Node {
     pub fn to_json(&self) -> serde_json::Value {
         use serde_json::Value;
         match &self.kind {
-            Kind::Null => Value::Null,
-            Kind::Bool(value) => Value::Bool(*value),
-            Kind::Int(value) => Value::from(*value),
-            Kind::Float(value) => serde_json::Number::from_f64(*value).map_or(Value::Null, Value::Number),
-            Kind::Str(text) => Value::String(text.clone()),
-            Kind::Seq(items) => Value::Array(items.iter().map(Node::to_json).collect()),
-            Kind::Map(entries) => {
+            NodeKind::Null => Value::Null,
+            NodeKind::Bool(value) => Value::Bool(*value),
+            NodeKind::Int(value) => Value::from(*value),
+            NodeKind::Float(value) => serde_json::Number::from_f64(*value).map_or(Value::Null, Value::Number),
+            NodeKind::Str(text) => Value::String(text.clone()),
+            NodeKind::Seq(items) => Value::Array(items.iter().map(Node::to_json).collect()),
+            NodeKind::Map(entries) => {
                 Value::Object(entries.iter().map(|(key, node)| (key.name.clone(), node.to_json())).collect())
             }
         }
@@ -138,8 +138,8 @@ impl Node {
         for token in pointer.split('/').skip(1) {
             let token = token.replace("~1", "/").replace("~0", "~");
             let next = match &node.kind {
-                Kind::Map(_) => node.get(&token),
-                Kind::Seq(items) => token.parse::<usize>().ok().and_then(|index| items.get(index)),
+                NodeKind::Map(_) => node.get(&token),
+                NodeKind::Seq(items) => token.parse::<usize>().ok().and_then(|index| items.get(index)),
                 _ => None,
             };
             match next {

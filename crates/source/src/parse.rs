@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use saphyr_parser::{Event, Parser, ScalarStyle, Tag};
 
-use crate::{Diagnostics, Key, Kind, Node, Source, Span};
+use crate::{Diagnostics, Key, Node, NodeKind, Source, Span};
 
 /// Deeper than any document that a person writes.
 const MAX_DEPTH: usize = 128;
@@ -18,16 +18,16 @@ const MAX_NODES: usize = 4_000_000;
 /// Reads one document.
 ///
 /// `Err` holds what kept it from being read: a syntax error (only the first can be known), duplicate keys
-/// (all of them), bounds. An empty text is [`Kind::Null`].
+/// (all of them), bounds. An empty text is [`NodeKind::Null`].
 pub fn parse(source: &Arc<Source>) -> Result<Node, Diagnostics> {
-    let (node, found) = parse_on(source)?;
+    let (node, found) = parse_lossy(source)?;
     if found.has_errors() { Err(found) } else { Ok(node) }
 }
 
 /// As [`parse`], for readers that report all mistakes at once: duplicate keys come along with the tree. Of a key that
 /// stands twice the first counts, and the second is not in the tree.
-pub fn parse_on(source: &Arc<Source>) -> Result<(Node, Diagnostics), Diagnostics> {
-    let mut builder = Builder::new(source);
+pub fn parse_lossy(source: &Arc<Source>) -> Result<(Node, Diagnostics), Diagnostics> {
+    let mut builder = NodeBuilder::new(source);
     for event in Parser::new_from_str(&source.text) {
         match event {
             Ok((event, span)) => {
@@ -43,7 +43,7 @@ pub fn parse_on(source: &Arc<Source>) -> Result<(Node, Diagnostics), Diagnostics
             }
         }
     }
-    let root = builder.root.unwrap_or_else(|| Node::new(Span::default(), Kind::Null));
+    let root = builder.root.unwrap_or_else(|| Node::new(Span::default(), NodeKind::Null));
     Ok((root, builder.found))
 }
 
@@ -75,7 +75,7 @@ impl Offsets {
 }
 
 /// A collection that is still open.
-enum Open {
+enum OpenCollection {
     Seq { span: Span, anchor: usize, items: Vec<Node> },
     Map { span: Span, anchor: usize, entries: Vec<(Key, Node)>, names: HashSet<String>, key: Option<NextKey> },
 }
@@ -87,19 +87,19 @@ struct NextKey {
 }
 
 /// The document cannot be read on; why stands in the diagnostics.
-struct Stop;
+struct ParseStopped;
 
-struct Builder<'s> {
+struct NodeBuilder<'s> {
     source: &'s Arc<Source>,
     offsets: Offsets,
     found: Diagnostics,
-    open: Vec<Open>,
+    open: Vec<OpenCollection>,
     anchors: HashMap<usize, (Node, usize)>,
     nodes: usize,
     root: Option<Node>,
 }
 
-impl<'s> Builder<'s> {
+impl<'s> NodeBuilder<'s> {
     fn new(source: &'s Arc<Source>) -> Self {
         Self {
             source,
@@ -112,7 +112,7 @@ impl<'s> Builder<'s> {
         }
     }
 
-    fn event(&mut self, event: Event<'_>, span: Span) -> Result<(), Stop> {
+    fn event(&mut self, event: Event<'_>, span: Span) -> Result<(), ParseStopped> {
         match event {
             Event::Scalar(text, style, anchor, tag) => {
                 let kind = resolve(&text, style, tag.as_deref());
@@ -120,23 +120,23 @@ impl<'s> Builder<'s> {
             }
             Event::SequenceStart(anchor, _) => {
                 self.deeper(span)?;
-                self.open.push(Open::Seq { span, anchor, items: Vec::new() });
+                self.open.push(OpenCollection::Seq { span, anchor, items: Vec::new() });
                 Ok(())
             }
             Event::MappingStart(anchor, _) => {
                 self.deeper(span)?;
                 let names = HashSet::new();
-                self.open.push(Open::Map { span, anchor, entries: Vec::new(), names, key: None });
+                self.open.push(OpenCollection::Map { span, anchor, entries: Vec::new(), names, key: None });
                 Ok(())
             }
             Event::SequenceEnd | Event::MappingEnd => match self.open.pop() {
-                Some(Open::Seq { span, anchor, items }) => {
+                Some(OpenCollection::Seq { span, anchor, items }) => {
                     let span = shown(span, items.first().map(|item| item.span));
-                    self.put(Node::new(span, Kind::Seq(items)), anchor, 1)
+                    self.put(Node::new(span, NodeKind::Seq(items)), anchor, 1)
                 }
-                Some(Open::Map { span, anchor, entries, .. }) => {
+                Some(OpenCollection::Map { span, anchor, entries, .. }) => {
                     let span = shown(span, entries.first().map(|(key, _)| key.span));
-                    self.put(Node::new(span, Kind::Map(entries)), anchor, 1)
+                    self.put(Node::new(span, NodeKind::Map(entries)), anchor, 1)
                 }
                 None => Ok(()),
             },
@@ -158,20 +158,20 @@ impl<'s> Builder<'s> {
         }
     }
 
-    fn deeper(&mut self, span: Span) -> Result<(), Stop> {
+    fn deeper(&mut self, span: Span) -> Result<(), ParseStopped> {
         if self.open.len() >= MAX_DEPTH {
             return self.stop(span, "too-deep", "nested deeper than 128 levels");
         }
         Ok(())
     }
 
-    fn stop(&mut self, span: Span, check: &'static str, message: &str) -> Result<(), Stop> {
+    fn stop(&mut self, span: Span, check: &'static str, message: &str) -> Result<(), ParseStopped> {
         self.found.error(self.source, span, check, message, None);
-        Err(Stop)
+        Err(ParseStopped)
     }
 
     /// Puts a finished node into the collection that is open, or makes it the root.
-    fn put(&mut self, node: Node, anchor: usize, weight: usize) -> Result<(), Stop> {
+    fn put(&mut self, node: Node, anchor: usize, weight: usize) -> Result<(), ParseStopped> {
         self.nodes += weight;
         if self.nodes > MAX_NODES {
             return self.stop(node.span, "too-large", "more than 4,000,000 values, aliases expanded");
@@ -182,8 +182,8 @@ impl<'s> Builder<'s> {
         }
         match self.open.last_mut() {
             None => self.root = Some(node),
-            Some(Open::Seq { items, .. }) => items.push(node),
-            Some(Open::Map { entries, names, key, .. }) => match key.take() {
+            Some(OpenCollection::Seq { items, .. }) => items.push(node),
+            Some(OpenCollection::Map { entries, names, key, .. }) => match key.take() {
                 Some(NextKey { is_duplicate: true, .. }) => {}
                 Some(NextKey { key, .. }) => entries.push((key, node)),
                 None => {
@@ -220,8 +220,8 @@ fn count(node: &Node) -> usize {
     while let Some(node) = rest.pop() {
         total += 1;
         match &node.kind {
-            Kind::Seq(items) => rest.extend(items),
-            Kind::Map(entries) => rest.extend(entries.iter().map(|(_, value)| value)),
+            NodeKind::Seq(items) => rest.extend(items),
+            NodeKind::Map(entries) => rest.extend(entries.iter().map(|(_, value)| value)),
             _ => {}
         }
     }
@@ -229,15 +229,15 @@ fn count(node: &Node) -> usize {
 }
 
 /// The YAML 1.2 core schema for plain scalars; whatever is quoted or tagged `!!str` is text.
-fn resolve(text: &str, style: ScalarStyle, tag: Option<&Tag>) -> Kind {
+fn resolve(text: &str, style: ScalarStyle, tag: Option<&Tag>) -> NodeKind {
     let is_text = style != ScalarStyle::Plain || tag.is_some_and(|tag| tag.suffix == "str");
     if is_text {
-        return Kind::Str(text.to_owned());
+        return NodeKind::Str(text.to_owned());
     }
     match text {
-        "" | "~" | "null" | "Null" | "NULL" => return Kind::Null,
-        "true" | "True" | "TRUE" => return Kind::Bool(true),
-        "false" | "False" | "FALSE" => return Kind::Bool(false),
+        "" | "~" | "null" | "Null" | "NULL" => return NodeKind::Null,
+        "true" | "True" | "TRUE" => return NodeKind::Bool(true),
+        "false" | "False" | "FALSE" => return NodeKind::Bool(false),
         _ => {}
     }
     let starts_numeric = text.starts_with(|c: char| c.is_ascii_digit() || matches!(c, '+' | '-' | '.'));
@@ -247,14 +247,14 @@ fn resolve(text: &str, style: ScalarStyle, tag: Option<&Tag>) -> Kind {
             None => text.parse::<i64>(),
         };
         if let Ok(value) = integer {
-            return Kind::Int(value);
+            return NodeKind::Int(value);
         }
         let has_digit = text.bytes().any(|byte| byte.is_ascii_digit());
         if let (true, Ok(value)) = (has_digit, text.parse::<f64>()) {
-            return Kind::Float(value);
+            return NodeKind::Float(value);
         }
     }
-    Kind::Str(text.to_owned())
+    NodeKind::Str(text.to_owned())
 }
 
 #[cfg(test)]
@@ -268,16 +268,16 @@ mod tests {
     #[test]
     fn scalars_follow_the_core_schema() {
         for (text, kind) in [
-            ("5", Kind::Int(5)),
-            ("-5", Kind::Int(-5)),
-            ("0x1f", Kind::Int(31)),
-            ("1.5", Kind::Float(1.5)),
-            ("'5'", Kind::Str("5".into())),
-            ("no", Kind::Str("no".into())),
-            ("true", Kind::Bool(true)),
-            ("", Kind::Null),
-            ("1.2.3", Kind::Str("1.2.3".into())),
-            ("10/1m", Kind::Str("10/1m".into())),
+            ("5", NodeKind::Int(5)),
+            ("-5", NodeKind::Int(-5)),
+            ("0x1f", NodeKind::Int(31)),
+            ("1.5", NodeKind::Float(1.5)),
+            ("'5'", NodeKind::Str("5".into())),
+            ("no", NodeKind::Str("no".into())),
+            ("true", NodeKind::Bool(true)),
+            ("", NodeKind::Null),
+            ("1.2.3", NodeKind::Str("1.2.3".into())),
+            ("10/1m", NodeKind::Str("10/1m".into())),
         ] {
             assert_eq!(read(text).unwrap().kind, kind, "{text}");
         }
@@ -310,7 +310,7 @@ mod tests {
 
     #[test]
     fn of_a_duplicate_key_the_first_counts() {
-        let (root, found) = parse_on(&Source::new("t.yaml", "a: 1\na: {b: 2}\nc: 3\n")).unwrap();
+        let (root, found) = parse_lossy(&Source::new("t.yaml", "a: 1\na: {b: 2}\nc: 3\n")).unwrap();
         assert_eq!(found.len(), 1, "{found}");
         assert_eq!(root.to_json(), serde_json::json!({ "a": 1, "c": 3 }));
     }
@@ -331,7 +331,7 @@ mod tests {
     #[test]
     fn a_pointer_finds_the_nearest_place() {
         let root = read("a: {b: [1, {c: 2}]}").unwrap();
-        assert_eq!(root.nearest("/a/b/1/c").kind, Kind::Int(2));
+        assert_eq!(root.nearest("/a/b/1/c").kind, NodeKind::Int(2));
         assert_eq!(root.nearest("/a/b/7").kind_name(), "a list");
     }
 }

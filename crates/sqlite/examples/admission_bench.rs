@@ -18,9 +18,9 @@ use std::time::{Duration, Instant};
 
 use demur_admission::memory::{MemoryDirectory, MemoryLedger};
 use demur_admission::{
-    Account, AccountId, Acquaintance, Admission, CacheBounds, Clock, Command, Demand, Grants, HoldOutcome,
-    HoldRequest, KeyId, KeyRecord, Ledger, LocalCounters, OperationId, Pepper, Plan, PlanBook, Quota, Rate,
-    Secret, Settings, Settlement, Stores,
+    Account, AccountId, Admission, CacheBounds, CacheConfig, Clock, Command, ConnectionCache, Demand, Grants,
+    HoldOutcome, HoldRequest, KeyId, KeyRecord, Ledger, LocalCounters, OperationId, Pepper, Plan, Plans,
+    Quota, Rate, Secret, Settlement, Stores,
 };
 use demur_sqlite::Store;
 use jiff::tz::TimeZone;
@@ -61,7 +61,7 @@ fn key(account: &Account) -> KeyRecord {
         id: KeyId::generate(),
         account: account.id.clone(),
         api: "shop".into(),
-        hint: "shop".into(),
+        prefix: "shop".into(),
         created: jiff::Timestamp::UNIX_EPOCH,
         expires: None,
         revoked: None,
@@ -74,8 +74,8 @@ fn key(account: &Account) -> KeyRecord {
 /// A door with so many keys, all of them known to its cache.
 struct Door {
     admission: Arc<Admission>,
-    callers: Vec<(Secret, Acquaintance)>,
-    proxy: Acquaintance,
+    callers: Vec<(Secret, ConnectionCache)>,
+    proxy: ConnectionCache,
     clock: Clock,
 }
 
@@ -100,14 +100,14 @@ impl Door {
             credits: Arc::new(MemoryLedger::new()),
         };
         let present = CacheBounds { entries: keys * 4, kept_for: Duration::from_secs(3600) };
-        let settings = Settings { present, ..Settings::default() };
-        let plans = Arc::new(PlanBook::new([plan()]));
+        let settings = CacheConfig { present, ..CacheConfig::default() };
+        let plans = Arc::new(Plans::new([plan()]));
         let admission = Admission::new(stores, pepper.clone(), plans, settings);
         let clock = Clock::start();
         let callers = (0..keys).map(|number| {
             let (secret, account) = (Secret::generate("shop").unwrap(), account(number));
             directory.insert(pepper.digest(secret.expose()), key(&account), account);
-            let connection = Acquaintance::default();
+            let connection = ConnectionCache::default();
             // The second request is the first that finds its caller in the table. An account's first one of a day begins
             // that day: once, and not for each request.
             for _ in 0..2 {
@@ -117,7 +117,7 @@ impl Door {
             }
             (secret, connection)
         });
-        Self { callers: callers.collect(), proxy: Acquaintance::default(), admission, clock }
+        Self { callers: callers.collect(), proxy: ConnectionCache::default(), admission, clock }
     }
 
     /// Nanoseconds for one request, of the keys that `which` chooses.
@@ -127,7 +127,7 @@ impl Door {
         for _ in 0..BATCHES {
             // A gateway has a secret in its hands that it has just read from a connection: what these wait for the memory
             // because there are so many of them here is no part of admission.
-            let asked: Vec<(String, Option<&Acquaintance>)> = (0..BATCH)
+            let asked: Vec<(String, Option<&ConnectionCache>)> = (0..BATCH)
                 .map(|_| {
                     let (secret, connection) = &self.callers[which() % self.callers.len()];
                     let over = match over {
@@ -141,7 +141,7 @@ impl Door {
                 .collect();
             let begin = Instant::now();
             for (secret, kept) in &asked {
-                let new = matches!(over, Over::New).then(Acquaintance::default);
+                let new = matches!(over, Over::New).then(ConnectionCache::default);
                 let over = kept.or(new.as_ref());
                 let who = self.admission.authenticate_over(over, secret, "shop", "shop", now).block();
                 drop(self.admission.take(&who.unwrap(), &Demand::ONE, now).block().unwrap());
@@ -281,7 +281,7 @@ fn ledger() {
 
 /// A store with so many accounts that can pay for everything.
 fn with_accounts(folder: &Path, accounts: usize) -> (Arc<Store>, Vec<AccountId>) {
-    let store = Store::open(&folder.join("demur.db"), Arc::new(PlanBook::new([plan()]))).unwrap();
+    let store = Store::open(&folder.join("demur.db"), Arc::new(Plans::new([plan()]))).unwrap();
     let ids: Vec<AccountId> = (0..accounts).map(|number| account(number).id).collect();
     for id in &ids {
         let (account, name, plan) = (Some(id.clone()), String::new(), "plan".into());
@@ -459,7 +459,7 @@ fn bare(entries: usize, purses: usize, times: usize) -> (f64, Duration, Duration
 fn start() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("demur.db");
-    let plans = || Arc::new(PlanBook::new([plan()]));
+    let plans = || Arc::new(Plans::new([plan()]));
     let secret = {
         let store = Store::open(&path, plans()).unwrap();
         let (account, name, plan) = (Some(account(0).id), String::new(), "plan".into());
@@ -477,7 +477,7 @@ fn start() {
     for _ in 0..5 {
         let begin = Instant::now();
         let store = Store::open(&path, plans()).unwrap();
-        let admission = Admission::new(store.stores(), store.pepper(), plans(), Settings::default());
+        let admission = Admission::new(store.stores(), store.pepper(), plans(), CacheConfig::default());
         let clock = Clock::start();
         let found = admission.authenticate(secret.expose(), "shop", "shop", clock.now()).block();
         assert!(found.is_ok());

@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 
 use demur_admission::{
     AccountId, Claim, Command, Fingerprint, HoldOutcome, HoldRequest, Ledger, Now, OperationId, Owner, Plan,
-    PlanBook, Repeats, Reply, Settlement, StatementKind,
+    Plans, RepeatPolicy, Reply, Settlement, StatementKind,
 };
 use demur_sqlite::Store;
 use jiff::Timestamp;
@@ -38,7 +38,7 @@ fn main() {
 }
 
 fn open(folder: &Path) -> Arc<Store> {
-    Store::open(&folder.join("demur.db"), Arc::new(PlanBook::new([Plan::named("plan")]))).unwrap()
+    Store::open(&folder.join("demur.db"), Arc::new(Plans::new([Plan::named("plan")]))).unwrap()
 }
 
 fn account(number: usize) -> AccountId {
@@ -68,7 +68,7 @@ fn victim(folder: &Path) {
                             HoldRequest { account, operation, amount: 2, lease, monthly: None, now: now() };
                         let (fingerprint, owner) = (Fingerprint([9; 32]), Owner::this_process());
                         let ttl = Duration::from_secs(3600);
-                        let claim = Claim { fingerprint, owner, ttl, repeats: Repeats::Replay };
+                        let claim = Claim { fingerprint, owner, ttl, repeats: RepeatPolicy::Replay };
                         let asked = if named { store.claim(&request, &claim) } else { store.hold(&request) };
                         match asked.block().unwrap() {
                             HoldOutcome::Held { hold, .. } => {

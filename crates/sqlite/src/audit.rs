@@ -12,10 +12,10 @@ use demur_admission::{AccountId, CommandFault, OperationId, Reply};
 use jiff::Timestamp;
 use rusqlite::Connection;
 
-use crate::database::{Access, DatabaseFile, Link};
+use crate::database::{Conn, DatabaseFile, OpenMode};
 use crate::error::store_error;
 
-pub(crate) use statement::{Statement, Wanted};
+pub(crate) use statement::{Statement, StatementQuery};
 
 /// Reads at one moment of the database: what is written meanwhile is not seen.
 fn read<T>(
@@ -23,13 +23,16 @@ fn read<T>(
     look: impl FnOnce(&Connection) -> rusqlite::Result<T>,
 ) -> Result<T, CommandFault> {
     let fault = |error: demur_admission::StoreError| CommandFault::Store { cause: error.to_string() };
-    let link = Link::open(file, Access::Read).map_err(fault)?;
+    let link = Conn::open(file, OpenMode::Read).map_err(fault)?;
     let found = link.connection.unchecked_transaction().and_then(|transaction| look(&transaction));
     found.map_err(|error| fault(store_error(&error)))
 }
 
 /// What happened to an account's credits, and what it has.
-pub(crate) fn statement(file: &Arc<DatabaseFile>, wanted: &Wanted<'_>) -> Result<Statement, CommandFault> {
+pub(crate) fn statement(
+    file: &Arc<DatabaseFile>,
+    wanted: &StatementQuery<'_>,
+) -> Result<Statement, CommandFault> {
     read(file, |connection| statement::statement(connection, wanted))
 }
 
@@ -50,7 +53,7 @@ pub(crate) fn verify(file: &Arc<DatabaseFile>) -> Result<Reply, CommandFault> {
 /// Writes a copy.
 pub(crate) fn back_up(file: &Arc<DatabaseFile>, to: &Path) -> Result<Reply, CommandFault> {
     let fault = |error: demur_admission::StoreError| CommandFault::Store { cause: error.to_string() };
-    let link = Link::open(file, Access::Read).map_err(fault)?;
+    let link = Conn::open(file, OpenMode::Read).map_err(fault)?;
     let bytes = backup::write(&link.connection, to)
         .map_err(|cause| CommandFault::Store { cause: format!("{}: {cause}", to.display()) })?;
     Ok(Reply::BackedUp { to: to.to_owned(), bytes })

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use demur_admission::StoreError;
 
-use crate::database::{Access, DatabaseFile, Link};
+use crate::database::{Conn, DatabaseFile, OpenMode};
 use crate::error::store_error;
 
 /// How long commits gather before they are copied.
@@ -25,12 +25,12 @@ const LONG: i64 = 1000;
 /// Copies the log while it exists.
 #[derive(Debug)]
 pub(crate) struct Checkpointer {
-    state: Arc<State>,
+    state: Arc<CheckpointState>,
     thread: Option<JoinHandle<()>>,
 }
 
 #[derive(Debug, Default)]
-struct State {
+struct CheckpointState {
     /// Whether anything was committed since it was looked at.
     committed: AtomicBool,
     /// Whether the writer should begin the log anew.
@@ -40,7 +40,7 @@ struct State {
 
 impl Checkpointer {
     pub(crate) fn start(file: Arc<DatabaseFile>) -> std::io::Result<Self> {
-        let state = Arc::new(State::default());
+        let state = Arc::new(CheckpointState::default());
         let run = Arc::clone(&state);
         let thread =
             thread::Builder::new().name("demur-checkpoint".into()).spawn(move || run.until_closed(&file))?;
@@ -67,7 +67,7 @@ impl Drop for Checkpointer {
     }
 }
 
-impl State {
+impl CheckpointState {
     fn until_closed(&self, file: &Arc<DatabaseFile>) {
         let mut link = None;
         while !self.closing.load(Ordering::SeqCst) {
@@ -106,9 +106,9 @@ pub(crate) struct Pages {
     pub(crate) logged: i64,
 }
 
-fn copy(file: &Arc<DatabaseFile>, link: &mut Option<Link>) -> Result<Pages, StoreError> {
+fn copy(file: &Arc<DatabaseFile>, link: &mut Option<Conn>) -> Result<Pages, StoreError> {
     // A file that is another's by now must not be written over.
-    let open = Link::current(link, file, Access::Write)?;
+    let open = Conn::current(link, file, OpenMode::Write)?;
     let logged = open.copy_log().map_err(|error| store_error(&error))?;
     *link = Some(open);
     Ok(Pages { logged })

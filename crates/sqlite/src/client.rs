@@ -8,7 +8,7 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::sync::Arc;
 
-use demur_admission::{Command, PlanBook, Reply};
+use demur_admission::{Command, Plans, Reply};
 use jiff::Timestamp;
 
 use crate::owner::canonical;
@@ -23,13 +23,13 @@ const MAX_ATTEMPTS: u32 = 8;
 
 /// Talks to the process that owns a database.
 #[derive(Debug)]
-pub struct Client {
+pub struct ControlClient {
     stream: BufReader<UnixStream>,
 }
 
 /// Why a command did not reach the store, or its reply did not come back.
 #[derive(Debug)]
-pub enum ClientError {
+pub enum ControlError {
     /// No process owns the database.
     NotRunning,
     /// The socket belongs to another user than the database, who might pretend to be its owner.
@@ -42,47 +42,51 @@ pub enum ClientError {
     Open(OpenError),
 }
 
-impl Client {
+impl ControlClient {
     /// Connects to the owner of this database.
-    pub fn connect(database: &Path) -> Result<Self, ClientError> {
+    pub fn connect(database: &Path) -> Result<Self, ControlError> {
         let not_there = |error: io::Error| match error.kind() {
-            io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => ClientError::NotRunning,
-            _ => ClientError::Broken(error),
+            io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => ControlError::NotRunning,
+            _ => ControlError::Broken(error),
         };
         let database = canonical(database).map_err(not_there)?;
         let socket = SocketFile::of(&database);
         let owner = fs::metadata(&database).map_err(not_there)?.uid();
         let is_owner = |user| user == ROOT || user == owner;
         if !is_owner(socket.owner().map_err(not_there)?) {
-            return Err(ClientError::Foreign);
+            return Err(ControlError::Foreign);
         }
         let stream = socket.connect().map_err(not_there)?;
         // The file may have been replaced since: who listens is what counts.
-        match peer(&stream).map_err(ClientError::Broken)? {
-            Some(listener) if !is_owner(listener) => Err(ClientError::Foreign),
+        match peer(&stream).map_err(ControlError::Broken)? {
+            Some(listener) if !is_owner(listener) => Err(ControlError::Foreign),
             _ => Ok(Self { stream: BufReader::new(stream) }),
         }
     }
 
     /// Has a command carried out.
-    pub fn execute(&mut self, command: &Command) -> Result<Reply, ClientError> {
-        let mut text = serde_json::to_vec(command).map_err(ClientError::Unreadable)?;
+    pub fn execute(&mut self, command: &Command) -> Result<Reply, ControlError> {
+        let mut text = serde_json::to_vec(command).map_err(ControlError::Unreadable)?;
         text.push(b'\n');
-        self.stream.get_mut().write_all(&text).map_err(ClientError::Broken)?;
+        self.stream.get_mut().write_all(&text).map_err(ControlError::Broken)?;
         let mut line = String::new();
-        let length = self.stream.read_line(&mut line).map_err(ClientError::Broken)?;
+        let length = self.stream.read_line(&mut line).map_err(ControlError::Broken)?;
         if length == 0 {
-            return Err(ClientError::Broken(io::ErrorKind::UnexpectedEof.into()));
+            return Err(ControlError::Broken(io::ErrorKind::UnexpectedEof.into()));
         }
-        serde_json::from_str(&line).map_err(ClientError::Unreadable)
+        serde_json::from_str(&line).map_err(ControlError::Unreadable)
     }
 }
 
 /// Has a command carried out by whoever owns the database, or directly where nobody does.
-pub fn execute_on(database: &Path, plans: &Arc<PlanBook>, command: &Command) -> Result<Reply, ClientError> {
-    match Client::connect(database) {
+pub fn execute_or_open(
+    database: &Path,
+    plans: &Arc<Plans>,
+    command: &Command,
+) -> Result<Reply, ControlError> {
+    match ControlClient::connect(database) {
         Ok(client) => return execute_by(client, database, command),
-        Err(ClientError::NotRunning) => {}
+        Err(ControlError::NotRunning) => {}
         Err(error) => return Err(error),
     }
     match Store::open(database, Arc::clone(plans)) {
@@ -92,20 +96,20 @@ pub fn execute_on(database: &Path, plans: &Arc<PlanBook>, command: &Command) -> 
             Ok(reply)
         }
         // Someone was faster, and is the owner now.
-        Err(OpenError::Owned { .. }) => execute_by(Client::connect(database)?, database, command),
-        Err(error) => Err(ClientError::Open(error)),
+        Err(OpenError::Locked { .. }) => execute_by(ControlClient::connect(database)?, database, command),
+        Err(error) => Err(ControlError::Open(error)),
     }
 }
 
 /// Has a command carried out by the owner. One that may be repeated is sent again where the connection broke: the owner
 /// closes connections that say nothing yet when there are too many, and this may have been one of them.
-fn execute_by(mut client: Client, database: &Path, command: &Command) -> Result<Reply, ClientError> {
+fn execute_by(mut client: ControlClient, database: &Path, command: &Command) -> Result<Reply, ControlError> {
     let mut attempts = 1;
     loop {
         match client.execute(command) {
-            Err(ClientError::Broken(_)) if attempts < MAX_ATTEMPTS && is_repeatable(command) => {
+            Err(ControlError::Broken(_)) if attempts < MAX_ATTEMPTS && is_repeatable(command) => {
                 attempts += 1;
-                client = Client::connect(database)?;
+                client = ControlClient::connect(database)?;
             }
             done => return done,
         }
@@ -137,25 +141,25 @@ fn is_repeatable(command: &Command) -> bool {
     }
 }
 
-impl fmt::Display for ClientError {
+impl fmt::Display for ControlError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            ClientError::NotRunning => f.write_str("no process owns the database"),
-            ClientError::Foreign => f.write_str("the socket belongs to another user than the database"),
-            ClientError::Broken(cause) => write!(f, "the connection to the database's owner broke: {cause}"),
-            ClientError::Unreadable(cause) => write!(f, "the owner's reply cannot be read: {cause}"),
-            ClientError::Open(cause) => cause.fmt(f),
+            ControlError::NotRunning => f.write_str("no process owns the database"),
+            ControlError::Foreign => f.write_str("the socket belongs to another user than the database"),
+            ControlError::Broken(cause) => write!(f, "the connection to the database's owner broke: {cause}"),
+            ControlError::Unreadable(cause) => write!(f, "the owner's reply cannot be read: {cause}"),
+            ControlError::Open(cause) => cause.fmt(f),
         }
     }
 }
 
-impl std::error::Error for ClientError {
+impl std::error::Error for ControlError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            ClientError::NotRunning | ClientError::Foreign => None,
-            ClientError::Broken(cause) => Some(cause),
-            ClientError::Unreadable(cause) => Some(cause),
-            ClientError::Open(cause) => Some(cause),
+            ControlError::NotRunning | ControlError::Foreign => None,
+            ControlError::Broken(cause) => Some(cause),
+            ControlError::Unreadable(cause) => Some(cause),
+            ControlError::Open(cause) => Some(cause),
         }
     }
 }

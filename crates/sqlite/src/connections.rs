@@ -13,18 +13,18 @@ use std::time::{Duration, Instant};
 pub(crate) const MAX_CONNECTIONS: usize = 32;
 
 /// How long a new connection waits for a place where every other one is carrying out a command.
-const PATIENCE: Duration = Duration::from_secs(2);
+const TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The connections that are served.
 #[derive(Debug, Default)]
-pub(crate) struct Connections {
-    served: Mutex<Vec<Arc<Connection>>>,
+pub(crate) struct SessionTable {
+    served: Mutex<Vec<Arc<Session>>>,
     left: Condvar,
 }
 
 /// One of them.
 #[derive(Debug)]
-pub(crate) struct Connection {
+pub(crate) struct Session {
     pub(crate) stream: UnixStream,
     /// Since when it waits for a command; `None` while one is carried out.
     waiting: Mutex<Option<Instant>>,
@@ -32,16 +32,16 @@ pub(crate) struct Connection {
 
 /// A place among the connections, given back on drop, also where the thread that serves it panics.
 #[derive(Debug)]
-pub(crate) struct Place {
-    connection: Arc<Connection>,
-    connections: Arc<Connections>,
+pub(crate) struct SessionSlot {
+    connection: Arc<Session>,
+    connections: Arc<SessionTable>,
 }
 
-impl Connections {
+impl SessionTable {
     /// A place for a new connection. `None` only where all others are carrying out commands, and go on to.
-    pub(crate) fn admit(self: &Arc<Self>, stream: UnixStream) -> Option<Place> {
+    pub(crate) fn admit(self: &Arc<Self>, stream: UnixStream) -> Option<SessionSlot> {
         let mut served = self.served.lock().unwrap_or_else(PoisonError::into_inner);
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + TIMEOUT;
         while served.len() >= MAX_CONNECTIONS {
             if let Some(idle) = longest_waiting(&served) {
                 let idle = served.swap_remove(idle);
@@ -55,9 +55,9 @@ impl Connections {
             }
             served = self.left.wait_timeout(served, left).unwrap_or_else(PoisonError::into_inner).0;
         }
-        let connection = Arc::new(Connection { stream, waiting: Mutex::new(Some(Instant::now())) });
+        let connection = Arc::new(Session { stream, waiting: Mutex::new(Some(Instant::now())) });
         served.push(Arc::clone(&connection));
-        Some(Place { connection, connections: Arc::clone(self) })
+        Some(SessionSlot { connection, connections: Arc::clone(self) })
     }
 
     #[cfg(test)]
@@ -66,14 +66,13 @@ impl Connections {
     }
 }
 
-fn longest_waiting(served: &[Arc<Connection>]) -> Option<usize> {
-    let waiting =
-        |connection: &Connection| *connection.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+fn longest_waiting(served: &[Arc<Session>]) -> Option<usize> {
+    let waiting = |connection: &Session| *connection.waiting.lock().unwrap_or_else(PoisonError::into_inner);
     let waiting = served.iter().enumerate().filter_map(|(index, served)| Some((waiting(served)?, index)));
     waiting.min().map(|(_, index)| index)
 }
 
-impl Place {
+impl SessionSlot {
     pub(crate) fn stream(&self) -> &UnixStream {
         &self.connection.stream
     }
@@ -93,7 +92,7 @@ impl Place {
     }
 }
 
-impl Drop for Place {
+impl Drop for SessionSlot {
     fn drop(&mut self) {
         let mut served = self.connections.served.lock().unwrap_or_else(PoisonError::into_inner);
         // One that was closed for another is not there any more.
@@ -111,9 +110,9 @@ mod tests {
 
     #[test]
     fn the_connection_that_waits_longest_gives_way() {
-        let connections = Arc::new(Connections::default());
+        let connections = Arc::new(SessionTable::default());
         let mut ends = Vec::new();
-        let mut places: Vec<Place> = (0..MAX_CONNECTIONS)
+        let mut places: Vec<SessionSlot> = (0..MAX_CONNECTIONS)
             .map(|_| {
                 let (ours, theirs) = UnixStream::pair().unwrap();
                 ends.push(theirs);
@@ -137,7 +136,7 @@ mod tests {
 
     #[test]
     fn a_panic_gives_the_place_back() {
-        let connections = Arc::new(Connections::default());
+        let connections = Arc::new(SessionTable::default());
         for _ in 0..2 * MAX_CONNECTIONS {
             let place = connections.admit(UnixStream::pair().unwrap().0).unwrap();
             let thread = std::thread::spawn(move || place.busy(|| panic!("as a bug would")));
@@ -148,9 +147,9 @@ mod tests {
 
     #[test]
     fn commands_under_way_are_waited_for() {
-        let connections = Arc::new(Connections::default());
+        let connections = Arc::new(SessionTable::default());
         let place = |_| connections.admit(UnixStream::pair().unwrap().0).unwrap();
-        let places: Vec<Place> = (0..MAX_CONNECTIONS).map(place).collect();
+        let places: Vec<SessionSlot> = (0..MAX_CONNECTIONS).map(place).collect();
         places.iter().for_each(|place| place.set(None));
         std::thread::scope(|scope| {
             let waits = scope.spawn(|| connections.admit(UnixStream::pair().unwrap().0).is_some());

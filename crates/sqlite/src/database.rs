@@ -39,7 +39,7 @@ pub(crate) struct DatabaseFile {
     path: PathBuf,
     /// Never closed: closing any descriptor of a file drops all locks that the process has on it, SQLite's too.
     file: File,
-    id: FileId,
+    id: DatabaseFileId,
     /// As our last checkpoint left it.
     stamp: Mutex<Stamp>,
     /// Checkpoints under way, which write into the database.
@@ -55,7 +55,7 @@ pub(crate) struct DatabaseFile {
 
 /// Which file it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct FileId {
+struct DatabaseFileId {
     device: u64,
     inode: u64,
 }
@@ -71,17 +71,17 @@ struct Stamp {
 #[derive(Debug)]
 struct Beside {
     log: File,
-    log_id: FileId,
+    log_id: DatabaseFileId,
     /// The most that the log has had: it is written over from its beginning, and never cut while it is in use.
     log_length: AtomicU64,
-    memory_id: FileId,
+    memory_id: DatabaseFileId,
     /// The id of the database, and where it is in the file.
     store: Option<(u64, [u8; 16])>,
 }
 
 /// What is wrong with the files.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Trouble {
+pub(crate) enum FileTrouble {
     /// The database.
     Database(StoreError),
     /// The log was removed, or another file is in its place. The one that we have open is as it was.
@@ -90,30 +90,30 @@ pub(crate) enum Trouble {
     Log(StoreError),
 }
 
-impl From<Trouble> for StoreError {
-    fn from(trouble: Trouble) -> Self {
+impl From<FileTrouble> for StoreError {
+    fn from(trouble: FileTrouble) -> Self {
         match trouble {
-            Trouble::Database(error) | Trouble::LogRemoved(error) | Trouble::Log(error) => error,
+            FileTrouble::Database(error) | FileTrouble::LogRemoved(error) | FileTrouble::Log(error) => error,
         }
     }
 }
 
 /// What a connection is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Access {
+pub(crate) enum OpenMode {
     Read,
     Write,
 }
 
 /// A connection, and the file that it was opened on.
 #[derive(Debug)]
-pub(crate) struct Link {
+pub(crate) struct Conn {
     pub(crate) connection: Connection,
     file: Arc<DatabaseFile>,
     epoch: u64,
 }
 
-impl FileId {
+impl DatabaseFileId {
     fn of(found: &Metadata) -> Self {
         Self { device: found.dev(), inode: found.ino() }
     }
@@ -148,7 +148,7 @@ impl DatabaseFile {
         Ok(Self {
             path: path.to_owned(),
             file,
-            id: FileId::of(&found),
+            id: DatabaseFileId::of(&found),
             stamp: Mutex::new(Stamp::of(&found)),
             copying: AtomicUsize::new(0),
             beside: OnceLock::new(),
@@ -168,8 +168,8 @@ impl DatabaseFile {
     }
 
     /// Whether all files are still what was opened, and hold what we wrote.
-    pub(crate) fn check(&self) -> Result<(), Trouble> {
-        self.check_database().map_err(Trouble::Database)?;
+    pub(crate) fn check(&self) -> Result<(), FileTrouble> {
+        self.check_database().map_err(FileTrouble::Database)?;
         self.beside.get().map_or(Ok(()), |beside| beside.check(&self.path))
     }
 
@@ -177,7 +177,7 @@ impl DatabaseFile {
         // Some looks, since a checkpoint may begin and end between any two of these steps.
         for _ in 0..3 {
             let found = std::fs::metadata(&self.path).map_err(|error| io_error(&error))?;
-            if FileId::of(&found) != self.id {
+            if DatabaseFileId::of(&found) != self.id {
                 return Err(damaged("the database file has been replaced; restart to use another one"));
             }
             if !self.has_magic().map_err(|error| io_error(&error))? {
@@ -233,7 +233,7 @@ impl DatabaseFile {
         let expected = lock(&self.expected).clone();
         let trouble = |error: rusqlite::Error| store_error(&error);
         // A connection of its own has nothing in its cache.
-        let connection = Link::configured(&self.path, Access::Read).map_err(trouble)?;
+        let connection = Conn::configured(&self.path, OpenMode::Read).map_err(trouble)?;
         schema::verify(&connection, &self.path)?;
         let transaction = connection.unchecked_transaction().map_err(trouble)?;
         let found: String =
@@ -302,9 +302,9 @@ impl Beside {
         // Never opened by us: closing it would drop SQLite's locks.
         let memory = std::fs::metadata(with_suffix(database, "-shm"))?;
         Ok(Self {
-            log_id: FileId::of(&found),
+            log_id: DatabaseFileId::of(&found),
             log_length: AtomicU64::new(found.len()),
-            memory_id: FileId::of(&memory),
+            memory_id: DatabaseFileId::of(&memory),
             log,
             store: None,
         })
@@ -320,37 +320,37 @@ impl Beside {
         }
     }
 
-    fn check(&self, database: &Path) -> Result<(), Trouble> {
+    fn check(&self, database: &Path) -> Result<(), FileTrouble> {
         let id = |suffix| match std::fs::metadata(with_suffix(database, suffix)) {
             Ok(found) => Ok(Some(found)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(Trouble::Database(io_error(&error))),
+            Err(error) => Err(FileTrouble::Database(io_error(&error))),
         };
-        let Some(log) = id("-wal")?.filter(|found| FileId::of(found) == self.log_id) else {
-            return Err(Trouble::LogRemoved(damaged(
+        let Some(log) = id("-wal")?.filter(|found| DatabaseFileId::of(found) == self.log_id) else {
+            return Err(FileTrouble::LogRemoved(damaged(
                 "the write-ahead log of the database has been removed or replaced; restart",
             )));
         };
-        if id("-shm")?.is_none_or(|found| FileId::of(&found) != self.memory_id) {
-            return Err(Trouble::LogRemoved(damaged(
+        if id("-shm")?.is_none_or(|found| DatabaseFileId::of(&found) != self.memory_id) {
+            return Err(FileTrouble::LogRemoved(damaged(
                 "the shared memory file of the database has been removed or replaced; restart",
             )));
         }
         let is_whole = log.len() >= self.log_length.fetch_max(log.len(), Ordering::SeqCst);
         let begins = |head: &[u8; 4]| LOG_MAGIC.contains(head);
         let is_log = log.len() == 0
-            || begins_with(&self.log, begins).map_err(|error| Trouble::Log(io_error(&error)))?;
+            || begins_with(&self.log, begins).map_err(|error| FileTrouble::Log(io_error(&error)))?;
         if is_whole && is_log {
             return Ok(());
         }
-        Err(Trouble::Log(damaged("the write-ahead log of the database has been overwritten or cut")))
+        Err(FileTrouble::Log(damaged("the write-ahead log of the database has been overwritten or cut")))
     }
 }
 
-impl Link {
+impl Conn {
     /// The first connection of a store: brings the schema up to date. A database that `must_exist` is not made anew.
     pub(crate) fn found(file: &Arc<DatabaseFile>, must_exist: bool) -> Result<Self, OpenError> {
-        let mut link = Self::connect(file, Access::Write)?;
+        let mut link = Self::connect(file, OpenMode::Write)?;
         if must_exist && schema::version(&link.connection, file.path())? == 0 {
             return Err(OpenError::DatabaseMissing { path: file.path().to_owned() });
         }
@@ -365,7 +365,7 @@ impl Link {
     }
 
     /// A connection to a store that has been founded.
-    pub(crate) fn open(file: &Arc<DatabaseFile>, access: Access) -> Result<Self, StoreError> {
+    pub(crate) fn open(file: &Arc<DatabaseFile>, access: OpenMode) -> Result<Self, StoreError> {
         // First of all: SQLite would make files that are not there.
         file.check()?;
         let link = Self::connect(file, access)?;
@@ -377,7 +377,7 @@ impl Link {
     pub(crate) fn current(
         kept: &mut Option<Self>,
         file: &Arc<DatabaseFile>,
-        access: Access,
+        access: OpenMode,
     ) -> Result<Self, StoreError> {
         file.check()?;
         match kept.take() {
@@ -386,7 +386,7 @@ impl Link {
         }
     }
 
-    fn connect(file: &Arc<DatabaseFile>, access: Access) -> Result<Self, OpenError> {
+    fn connect(file: &Arc<DatabaseFile>, access: OpenMode) -> Result<Self, OpenError> {
         let path = file.path();
         let epoch = file.epoch.load(Ordering::SeqCst);
         let connection = Self::configured(path, access)
@@ -394,10 +394,10 @@ impl Link {
         Ok(Self { connection, file: Arc::clone(file), epoch })
     }
 
-    pub(crate) fn configured(path: &Path, access: Access) -> rusqlite::Result<Connection> {
+    pub(crate) fn configured(path: &Path, access: OpenMode) -> rusqlite::Result<Connection> {
         let flags = match access {
-            Access::Read => OpenFlags::SQLITE_OPEN_READ_ONLY,
-            Access::Write => OpenFlags::SQLITE_OPEN_READ_WRITE,
+            OpenMode::Read => OpenFlags::SQLITE_OPEN_READ_ONLY,
+            OpenMode::Write => OpenFlags::SQLITE_OPEN_READ_WRITE,
         };
         let connection = Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
         connection.busy_timeout(Duration::from_secs(5))?;
@@ -405,7 +405,7 @@ impl Link {
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
         // A plan is made once for a statement, and not anew for what it is asked for.
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
-        if access == Access::Write {
+        if access == OpenMode::Write {
             connection.pragma_update(None, "journal_mode", "WAL")?;
             // NORMAL survives a kill, but loses acknowledged commits with the power.
             connection.pragma_update(None, "synchronous", "FULL")?;
@@ -430,8 +430,8 @@ impl Link {
         match self.file.check() {
             Ok(()) => drop(self.truncate_log()),
             // What has been acknowledged is in the log that we have open, and nobody will find it there again.
-            Err(Trouble::LogRemoved(_)) => drop(self.copy_log()),
-            Err(Trouble::Database(_) | Trouble::Log(_)) => {}
+            Err(FileTrouble::LogRemoved(_)) => drop(self.copy_log()),
+            Err(FileTrouble::Database(_) | FileTrouble::Log(_)) => {}
         }
     }
 

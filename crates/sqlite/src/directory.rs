@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use demur_admission::{
-    Account, AccountId, Candidates, Credential, Digest, ForeignForm, KeyId, KeyRecord, KeySummary, Page,
+    Account, AccountId, Candidates, Credential, Digest, ImportedForm, KeyId, KeyRecord, KeySummary, Page,
 };
 use jiff::Timestamp;
 use rusqlite::types::{Type, ValueRef};
@@ -110,7 +110,7 @@ pub(crate) fn insert_key(
         key.id.as_str(),
         key.account.as_str(),
         key.api,
-        key.hint,
+        key.prefix,
         key.created.as_microsecond(),
         key.expires.map(Timestamp::as_microsecond),
         key.revoked.map(Timestamp::as_microsecond),
@@ -203,12 +203,12 @@ pub(crate) fn note_use(connection: &Connection, id: &KeyId, at: Timestamp) -> ru
 }
 
 /// What keys of other systems look like.
-pub(crate) fn foreign_forms(connection: &Connection) -> rusqlite::Result<Vec<ForeignForm>> {
+pub(crate) fn foreign_forms(connection: &Connection) -> rusqlite::Result<Vec<ImportedForm>> {
     let mut statement =
         connection.prepare("SELECT api, prefix, shortest, longest, hash FROM foreign_form")?;
     let form = |row: &Row<'_>| {
         let hash: String = row.get(4)?;
-        Ok(ForeignForm {
+        Ok(ImportedForm {
             api: row.get(0)?,
             prefix: row.get(1)?,
             shortest: row.get(2)?,
@@ -220,7 +220,7 @@ pub(crate) fn foreign_forms(connection: &Connection) -> rusqlite::Result<Vec<For
     rows.collect()
 }
 
-pub(crate) fn insert_form(connection: &Connection, form: &ForeignForm) -> rusqlite::Result<()> {
+pub(crate) fn insert_form(connection: &Connection, form: &ImportedForm) -> rusqlite::Result<()> {
     let hash = serde_json::to_string(&form.hash)
         .map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))?;
     let sql = "INSERT OR IGNORE INTO foreign_form (api, prefix, shortest, longest, hash) VALUES (?1, ?2, ?3, ?4, ?5)";
@@ -287,7 +287,7 @@ fn key_from(row: &Row<'_>) -> rusqlite::Result<KeyRecord> {
         id: parsed(row, 0)?,
         account: parsed(row, 1)?,
         api: row.get(2)?,
-        hint: row.get(3)?,
+        prefix: row.get(3)?,
         created: moment(row, 4)?,
         expires: optional_moment(row, 5)?,
         revoked: optional_moment(row, 6)?,

@@ -13,7 +13,7 @@ use crate::modes::Exposed;
 #[derive(Debug)]
 pub enum OpenError {
     /// Another process owns it.
-    Owned {
+    Locked {
         /// The database.
         path: PathBuf,
         /// The owner, where its lock tells.
@@ -27,7 +27,7 @@ pub enum OpenError {
         cause: io::Error,
     },
     /// A file that holds a secret can be read by others than its owner.
-    Exposed(Exposed),
+    InsecurePermissions(Exposed),
     /// The pepper is lost: there are keys, but not the file without which no secret can be matched.
     PepperMissing {
         /// Where it should be.
@@ -51,7 +51,7 @@ pub enum OpenError {
         path: PathBuf,
     },
     /// The file is a database of another program.
-    Foreign {
+    NotOurDatabase {
         /// Which file.
         path: PathBuf,
     },
@@ -74,14 +74,14 @@ pub enum OpenError {
 impl fmt::Display for OpenError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            OpenError::Owned { path, pid: Some(pid) } => {
+            OpenError::Locked { path, pid: Some(pid) } => {
                 write!(f, "{} is in use by the process {pid}", path.display())
             }
-            OpenError::Owned { path, pid: None } => {
+            OpenError::Locked { path, pid: None } => {
                 write!(f, "{} is in use by another process", path.display())
             }
             OpenError::Io { path, cause } => write!(f, "{}: {cause}", path.display()),
-            OpenError::Exposed(exposed) => exposed.fmt(f),
+            OpenError::InsecurePermissions(exposed) => exposed.fmt(f),
             OpenError::DatabaseMissing { path } => write!(
                 f,
                 "{0} is missing or empty, although {0}.pepper or {0}-wal shows that there was a database; restore it, or \
@@ -100,7 +100,9 @@ impl fmt::Display for OpenError {
             OpenError::PepperDamaged { path } => {
                 write!(f, "{} is not a pepper: 64 hexadecimal digits are expected", path.display())
             }
-            OpenError::Foreign { path } => write!(f, "{} is a database of another program", path.display()),
+            OpenError::NotOurDatabase { path } => {
+                write!(f, "{} is a database of another program", path.display())
+            }
             OpenError::TooNew { found, known } => {
                 write!(f, "the database has schema {found}, and this version knows up to {known}")
             }
@@ -114,13 +116,13 @@ impl std::error::Error for OpenError {
         match self {
             OpenError::Io { cause, .. } => Some(cause),
             OpenError::Database { cause, .. } => Some(cause),
-            OpenError::Owned { .. }
-            | OpenError::Exposed(_)
+            OpenError::Locked { .. }
+            | OpenError::InsecurePermissions(_)
             | OpenError::DatabaseMissing { .. }
             | OpenError::PepperMissing { .. }
             | OpenError::PepperForeign { .. }
             | OpenError::PepperDamaged { .. }
-            | OpenError::Foreign { .. }
+            | OpenError::NotOurDatabase { .. }
             | OpenError::TooNew { .. } => None,
         }
     }
@@ -129,14 +131,14 @@ impl std::error::Error for OpenError {
 impl From<OpenError> for StoreError {
     fn from(error: OpenError) -> Self {
         match error {
-            OpenError::Io { .. } | OpenError::Owned { .. } => StoreError::Io(error.to_string().into()),
+            OpenError::Io { .. } | OpenError::Locked { .. } => StoreError::Io(error.to_string().into()),
             OpenError::Database { cause, .. } => store_error(&cause),
-            OpenError::Exposed(_)
+            OpenError::InsecurePermissions(_)
             | OpenError::DatabaseMissing { .. }
             | OpenError::PepperForeign { .. }
             | OpenError::PepperMissing { .. }
             | OpenError::PepperDamaged { .. }
-            | OpenError::Foreign { .. }
+            | OpenError::NotOurDatabase { .. }
             | OpenError::TooNew { .. } => StoreError::Damaged(error.to_string().into()),
         }
     }

@@ -6,7 +6,7 @@
 //!   at once and without lingering, into one transaction (WAL, `synchronous=FULL`), and wakes those who
 //!   wait after the commit.
 //! - **One owner.** A lock beside the database keeps a second process out. The command line reaches the
-//!   owner through a [local socket](Client).
+//!   owner through a [local socket](ControlClient).
 //! - **Trouble is told as trouble.** A database that cannot be read is never "no such key" or "no
 //!   credits"; and when it can be read again, service returns.
 //!
@@ -21,9 +21,9 @@
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! # let folder = tempfile::tempdir()?;
 //! # let folder = folder.path();
-//! let plans = Arc::new(PlanBook::new([Plan::named("free")]));
+//! let plans = Arc::new(Plans::new([Plan::named("free")]));
 //! let store = Store::open(&folder.join("books.db"), Arc::clone(&plans))?;
-//! let admission = Admission::new(store.stores(), store.pepper(), plans, Settings::default());
+//! let admission = Admission::new(store.stores(), store.pepper(), plans, CacheConfig::default());
 //!
 //! // What operators do are commands, the same as those of the command line.
 //! let now = Clock::start().now();
@@ -48,6 +48,7 @@
 //! ```
 
 mod audit;
+mod batch_codec;
 mod checkpoint;
 mod client;
 mod connections;
@@ -56,13 +57,12 @@ mod directory;
 mod error;
 mod mark;
 mod modes;
-mod notes;
 mod owner;
-mod packed;
 mod pepper;
 mod provenance;
 mod quota;
 mod reader;
+mod reply;
 mod schema;
 mod secrets;
 mod server;
@@ -70,11 +70,11 @@ mod socket;
 mod store;
 mod survey;
 mod sync;
-mod waiter;
 mod watcher;
+mod write_behind;
 mod writer;
 
-pub use client::{Client, ClientError, execute_on};
+pub use client::{ControlClient, ControlError, execute_or_open};
 pub use error::OpenError;
 pub use modes::{Exposed, GROUP_READABLE, PRIVATE, exposed, exposed_files};
 pub use server::MAX_COMMAND;

@@ -29,7 +29,7 @@ impl Ownership {
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
-                return Err(OpenError::Owned { path: database.to_owned(), pid: holder(&mut file) });
+                return Err(OpenError::Locked { path: database.to_owned(), pid: holder(&mut file) });
             }
             Err(TryLockError::Error(cause)) => return Err(trouble(cause)),
         }

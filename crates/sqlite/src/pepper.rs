@@ -150,9 +150,9 @@ impl PepperFile {
     }
 }
 
-type Parsed = ([u8; LENGTH], Vec<[u8; LENGTH]>, Vec<(String, Vec<u8>)>);
+type ParsedPepper = ([u8; LENGTH], Vec<[u8; LENGTH]>, Vec<(String, Vec<u8>)>);
 
-fn parse(text: &str) -> Option<Parsed> {
+fn parse(text: &str) -> Option<ParsedPepper> {
     let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
     let current = pepper_from(lines.next()?)?;
     let (mut older, mut keys) = (Vec::new(), Vec::new());

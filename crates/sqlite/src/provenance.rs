@@ -12,20 +12,22 @@ use crate::pepper::PepperFile;
 pub(crate) fn recognise(connection: &mut Connection, file: &PepperFile) -> Result<u32, OpenError> {
     let unknown = |cause| OpenError::Database { path: file.path().to_owned(), cause };
     match numbered(connection, file).map_err(unknown)? {
-        Found::Number(number) => Ok(number),
-        Found::Foreign { secrets } => Err(OpenError::PepperForeign { path: file.path().to_owned(), secrets }),
+        FoundDatabase::Number(number) => Ok(number),
+        FoundDatabase::Foreign { secrets } => {
+            Err(OpenError::PepperForeign { path: file.path().to_owned(), secrets })
+        }
     }
 }
 
-enum Found {
+enum FoundDatabase {
     Number(u32),
     Foreign { secrets: u64 },
 }
 
-fn numbered(connection: &mut Connection, file: &PepperFile) -> rusqlite::Result<Found> {
+fn numbered(connection: &mut Connection, file: &PepperFile) -> rusqlite::Result<FoundDatabase> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let marks = file.pepper().marks();
-    let Some((current, older)) = marks.split_first() else { return Ok(Found::Number(1)) };
+    let Some((current, older)) = marks.split_first() else { return Ok(FoundDatabase::Number(1)) };
     let known = known(&transaction)?;
     if known.is_empty() {
         // A new database, or one of an older schema: what is there is believed once. Older peppers come after newer ones.
@@ -42,7 +44,7 @@ fn numbered(connection: &mut Connection, file: &PepperFile) -> rusqlite::Result<
         }
     }
     if secrets > 0 {
-        return Ok(Found::Foreign { secrets });
+        return Ok(FoundDatabase::Foreign { secrets });
     }
     let sql = "SELECT number FROM pepper WHERE mark = ?1";
     let number = transaction.query_row(sql, [&current.as_bytes()[..]], |row| row.get(0)).optional()?;
@@ -55,7 +57,7 @@ fn numbered(connection: &mut Connection, file: &PepperFile) -> rusqlite::Result<
         }
     };
     transaction.commit()?;
-    Ok(Found::Number(number))
+    Ok(FoundDatabase::Number(number))
 }
 
 fn known(connection: &Connection) -> rusqlite::Result<Vec<(u32, Digest)>> {

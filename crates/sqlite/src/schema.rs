@@ -318,7 +318,7 @@ pub(crate) fn verify(connection: &Connection, path: &Path) -> Result<(), OpenErr
     match version(connection, path)? {
         found if found == known => Ok(()),
         found if found > known => Err(OpenError::TooNew { found, known }),
-        _ => Err(OpenError::Foreign { path: path.to_owned() }),
+        _ => Err(OpenError::NotOurDatabase { path: path.to_owned() }),
     }
 }
 
@@ -330,7 +330,7 @@ pub(crate) fn version(connection: &Connection, path: &Path) -> Result<i64, OpenE
     let tables = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get::<_, i64>(0));
     let is_empty = tables.map_err(trouble)? == 0;
     if !is_empty && number("application_id")? != APPLICATION_ID {
-        return Err(OpenError::Foreign { path: path.to_owned() });
+        return Err(OpenError::NotOurDatabase { path: path.to_owned() });
     }
     number("user_version")
 }

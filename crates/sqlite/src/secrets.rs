@@ -3,26 +3,26 @@
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
-use demur_admission::{CommandFault, ForeignForm, ForeignForms, ForeignHash, ForeignKey, Pepper};
+use demur_admission::{CommandFault, ForeignKey, ImportedForm, ImportedForms, ImportedHash, Pepper};
 
 use crate::pepper::PepperFile;
 
 /// Secrets of the store, none of which is in the database.
-pub(crate) struct Secrets {
+pub(crate) struct StoreSecrets {
     /// As it was when the process began: another one takes effect at the next start.
     pepper: Pepper,
     number: u32,
     /// How many there were in the file.
     peppers: usize,
     file: Mutex<PepperFile>,
-    foreign: RwLock<Option<Arc<ForeignForms>>>,
+    foreign: RwLock<Option<Arc<ImportedForms>>>,
 }
 
-impl Secrets {
+impl StoreSecrets {
     /// With the number that the pepper has in the database.
-    pub(crate) fn new(file: PepperFile, number: u32, forms: Vec<ForeignForm>) -> Self {
+    pub(crate) fn new(file: PepperFile, number: u32, forms: Vec<ImportedForm>) -> Self {
         let foreign =
-            (!forms.is_empty()).then(|| Arc::new(ForeignForms { forms, keys: file.foreign_keys() }));
+            (!forms.is_empty()).then(|| Arc::new(ImportedForms { forms, keys: file.foreign_keys() }));
         Self {
             pepper: file.pepper(),
             number,
@@ -46,7 +46,7 @@ impl Secrets {
         self.file.lock().unwrap_or_else(PoisonError::into_inner).trouble()
     }
 
-    pub(crate) fn foreign(&self) -> Option<Arc<ForeignForms>> {
+    pub(crate) fn foreign(&self) -> Option<Arc<ImportedForms>> {
         self.foreign.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
@@ -60,9 +60,9 @@ impl Secrets {
     }
 
     /// Keeps the key of another system's hash, where it has one. A name means one key for ever.
-    pub(crate) fn keep_hash_key(&self, hash: &ForeignHash, key: Option<&[u8]>) -> Result<(), CommandFault> {
+    pub(crate) fn keep_hash_key(&self, hash: &ImportedHash, key: Option<&[u8]>) -> Result<(), CommandFault> {
         let fault = |cause: &str| Err(CommandFault::InvalidImport { cause: cause.to_owned() });
-        let ForeignHash::HmacSha256(name) = hash else {
+        let ImportedHash::HmacSha256(name) = hash else {
             return if key.is_some() { fault("SHA-256 has no key") } else { Ok(()) };
         };
         let is_name = |text: &str| {
@@ -89,9 +89,9 @@ impl Secrets {
     }
 
     /// Puts another list of forms in force.
-    pub(crate) fn set_forms(&self, forms: Vec<ForeignForm>) {
+    pub(crate) fn set_forms(&self, forms: Vec<ImportedForm>) {
         let keys = self.file.lock().unwrap_or_else(PoisonError::into_inner).foreign_keys();
-        let forms = Arc::new(ForeignForms { forms, keys });
+        let forms = Arc::new(ImportedForms { forms, keys });
         *self.foreign.write().unwrap_or_else(PoisonError::into_inner) = Some(forms);
     }
 }

@@ -17,8 +17,8 @@ use demur_admission::{Command, CommandFault, Reply};
 use jiff::Timestamp;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-use crate::connections::{Connections, Place};
-use crate::socket::{FileId, SocketFile, peer};
+use crate::connections::{SessionSlot, SessionTable};
+use crate::socket::{SocketFile, SocketFileId, peer};
 use crate::{OpenError, Store};
 
 /// The longest command that the owner of a database reads from its socket: so many bytes as JSON.
@@ -33,7 +33,7 @@ const MAX_SKIPPED: u64 = 64 << 20;
 const MAX_LONG_COMMANDS: usize = 8;
 
 /// For a whole command to arrive, and for a whole reply to be taken.
-const PATIENCE: Duration = Duration::from_secs(10);
+const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How often it is looked whether the socket is still at its path.
 const LOOK_EVERY: Timespec = Timespec { tv_sec: 1, tv_nsec: 0 };
@@ -43,14 +43,14 @@ type IsOurs = fn(&UnixStream) -> bool;
 
 /// Listens until it is dropped.
 #[derive(Debug)]
-pub(crate) struct Server {
+pub(crate) struct ControlServer {
     file: Arc<SocketFile>,
     /// Closed to end the thread.
     closing: Option<UnixStream>,
     thread: Option<JoinHandle<()>>,
 }
 
-impl Server {
+impl ControlServer {
     pub(crate) fn start(database: &Path, store: Weak<Store>) -> Result<Self, OpenError> {
         Self::serving(database, store, is_ours)
     }
@@ -69,7 +69,7 @@ impl Server {
     }
 }
 
-impl Drop for Server {
+impl Drop for ControlServer {
     fn drop(&mut self) {
         self.closing = None;
         if let Some(thread) = self.thread.take() {
@@ -85,10 +85,10 @@ struct Accepting {
     /// Readable when the server is dropped.
     closed: UnixStream,
     file: Arc<SocketFile>,
-    bound: Option<FileId>,
+    bound: Option<SocketFileId>,
     store: Weak<Store>,
     is_ours: IsOurs,
-    connections: Arc<Connections>,
+    connections: Arc<SessionTable>,
     long_commands: Arc<AtomicUsize>,
     /// Given up for a connection when the process has no descriptor left: an operator must be able to act just then.
     spare: Option<File>,
@@ -111,7 +111,7 @@ impl Accepting {
     ) -> io::Result<Self> {
         listener.set_nonblocking(true)?;
         let bound = file.id();
-        let (connections, long_commands) = <(Arc<Connections>, Arc<AtomicUsize>)>::default();
+        let (connections, long_commands) = <(Arc<SessionTable>, Arc<AtomicUsize>)>::default();
         let spare = spare();
         Ok(Self { listener, closed, file, bound, store, is_ours, connections, long_commands, spare })
     }
@@ -187,7 +187,7 @@ impl Accepting {
             return;
         }
         let Some(place) = self.connections.admit(stream) else { return };
-        let serving = Serving {
+        let serving = ControlSession {
             place,
             store: Weak::clone(&self.store),
             long_commands: Arc::clone(&self.long_commands),
@@ -203,17 +203,17 @@ fn spare() -> Option<File> {
 }
 
 /// One connection.
-struct Serving {
-    place: Place,
+struct ControlSession {
+    place: SessionSlot,
     store: Weak<Store>,
     long_commands: Arc<AtomicUsize>,
 }
 
-impl Serving {
+impl ControlSession {
     fn run(&self) -> io::Result<()> {
         let mut lines = BufReader::new(Patient { stream: self.place.stream(), until: Instant::now() });
         loop {
-            lines.get_mut().until = Instant::now() + PATIENCE;
+            lines.get_mut().until = Instant::now() + TIMEOUT;
             let Some(command) = read(&mut lines)? else { return Ok(()) };
             // Held for one command only: a caller that stays does not keep the store open.
             let Some(store) = self.store.upgrade() else { return Ok(()) };
@@ -223,7 +223,7 @@ impl Serving {
             });
             let mut text = serde_json::to_vec(&reply)?;
             text.push(b'\n');
-            let mut output = Patient { stream: self.place.stream(), until: Instant::now() + PATIENCE };
+            let mut output = Patient { stream: self.place.stream(), until: Instant::now() + TIMEOUT };
             output.write_all(&text)?;
         }
     }
@@ -231,7 +231,7 @@ impl Serving {
     fn execute(&self, store: &Store, command: Command) -> Reply {
         let _counted = match &command {
             Command::Verify | Command::Backup { .. } | Command::Statement { .. } | Command::Refund { .. } => {
-                let Some(counted) = Counted::among(&self.long_commands, MAX_LONG_COMMANDS) else {
+                let Some(counted) = SessionGuard::among(&self.long_commands, MAX_LONG_COMMANDS) else {
                     let cause =
                         format!("{MAX_LONG_COMMANDS} commands that take long are under way; try again");
                     return Reply::Refused { fault: CommandFault::Store { cause } };
@@ -245,16 +245,16 @@ impl Serving {
 }
 
 /// One of a bounded number, counted until it is dropped.
-struct Counted<'c>(&'c AtomicUsize);
+struct SessionGuard<'c>(&'c AtomicUsize);
 
-impl<'c> Counted<'c> {
+impl<'c> SessionGuard<'c> {
     fn among(count: &'c AtomicUsize, most: usize) -> Option<Self> {
         let more = |count: usize| (count < most).then_some(count + 1);
         count.fetch_update(Ordering::SeqCst, Ordering::SeqCst, more).is_ok().then(|| Self(count))
     }
 }
 
-impl Drop for Counted<'_> {
+impl Drop for SessionGuard<'_> {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::SeqCst);
     }
@@ -329,7 +329,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let database = folder.path().join("demur.db");
         let every_second = |_: &UnixStream| ASKED.fetch_add(1, Ordering::SeqCst) % 2 == 1;
-        let server = Server::serving(&database, Weak::new(), every_second).unwrap();
+        let server = ControlServer::serving(&database, Weak::new(), every_second).unwrap();
         for _ in 0..100 {
             let mut stranger = server.file.connect().unwrap();
             assert_eq!(stranger.read(&mut [0]).unwrap(), 0, "closed at once");
@@ -342,7 +342,7 @@ mod tests {
     #[test]
     fn a_socket_that_was_removed_is_made_again() {
         let folder = tempfile::tempdir().unwrap();
-        let server = Server::serving(&folder.path().join("demur.db"), Weak::new(), |_| true).unwrap();
+        let server = ControlServer::serving(&folder.path().join("demur.db"), Weak::new(), |_| true).unwrap();
         let aside = folder.path().join("aside");
         for stand_in in [None, Some("no socket")] {
             std::fs::rename(server.file.path(), &aside).unwrap();

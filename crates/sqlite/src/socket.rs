@@ -30,7 +30,7 @@ pub(crate) struct SocketFile {
 
 /// Which file a listener was bound to. Another file at the same path is not it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct FileId {
+pub(crate) struct SocketFileId {
     device: u64,
     inode: u64,
 }
@@ -56,9 +56,9 @@ impl SocketFile {
     }
 
     /// The file that is at the path now, where that is a socket.
-    pub(crate) fn id(&self) -> Option<FileId> {
+    pub(crate) fn id(&self) -> Option<SocketFileId> {
         let found = fs::symlink_metadata(&self.path).ok().filter(|found| found.file_type().is_socket())?;
-        Some(FileId { device: found.dev(), inode: found.ino() })
+        Some(SocketFileId { device: found.dev(), inode: found.ino() })
     }
 
     pub(crate) fn remove(&self) -> io::Result<()> {

@@ -7,37 +7,37 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use demur_admission::{
-    Account, AccountId, AccountStatement, Answer, Balance, Candidates, Claim, Command, CommandFault,
-    Counters, Credential, Digest, Fingerprint, ForeignForms, HoldId, HoldOutcome, HoldRequest, KeyDirectory,
-    KeyId, Ledger, LocalCounters, Meter, MonthlyCredits, Now, OperationId, Pepper, Plan, PlanBook, Reply,
-    Settlement, StoreError, StoredResponse, Stores, Watch,
+    Account, AccountId, AccountStatement, Balance, Candidates, Claim, Command, CommandFault, Counters,
+    Credential, Digest, Fingerprint, HoldId, HoldOutcome, HoldRequest, ImportedForms, InvalidationListener,
+    KeyDirectory, KeyId, Ledger, LocalCounters, MaybeFuture, Meter, MonthlyCredits, Now, OperationId, Pepper,
+    Plan, Plans, Reply, Settlement, StoreError, StoredResponse, Stores,
 };
 use jiff::Timestamp;
 
 use crate::OpenError;
 use crate::audit;
-use crate::database::{DatabaseFile, Link};
+use crate::database::{Conn, DatabaseFile};
 use crate::directory;
 use crate::modes::exposed_files;
-use crate::notes::Notes;
 use crate::owner::{Ownership, canonical};
 use crate::pepper::PepperFile;
 use crate::provenance;
-use crate::reader::Reader;
-use crate::secrets::Secrets;
-use crate::server::Server;
-use crate::waiter::Waiter;
+use crate::reader::StoreReader;
+use crate::reply::ReplySender;
+use crate::secrets::StoreSecrets;
+use crate::server::ControlServer;
 use crate::watcher::Watcher;
-use crate::writer::{HoldJob, Job, Shared, StartError, Writer};
+use crate::write_behind::WriteBehind;
+use crate::writer::{HoldJob, Job, LedgerWriter, StartError, WriterShared};
 
 /// The embedded store. The last reference that is dropped closes it.
 pub struct Store {
     // Dropped in this order: first nobody can ask any more, the lock goes last.
-    server: Mutex<Option<Server>>,
+    server: Mutex<Option<ControlServer>>,
     _watcher: Watcher,
-    reader: Reader,
-    writer: Writer,
-    shared: Arc<Shared>,
+    reader: StoreReader,
+    writer: LedgerWriter,
+    shared: Arc<WriterShared>,
     file: Arc<DatabaseFile>,
     _ownership: Ownership,
 }
@@ -45,7 +45,7 @@ pub struct Store {
 impl Store {
     /// Opens a database, which is made where there is none, and owns it. `plans` are those of the
     /// configuration, for commands that name one and for monthly credits.
-    pub fn open(path: &Path, plans: Arc<PlanBook>) -> Result<Arc<Self>, OpenError> {
+    pub fn open(path: &Path, plans: Arc<Plans>) -> Result<Arc<Self>, OpenError> {
         let trouble = |cause| OpenError::Io { path: path.to_owned(), cause };
         let path = &canonical(path).map_err(trouble)?;
         // Before anything is read or made: whoever else is there must not be disturbed.
@@ -56,29 +56,31 @@ impl Store {
         // Before SQLite opens it, which gives empty files beside it the database's mode. What is no database is told so first.
         let exposed = exposed_files(path).map_err(trouble)?;
         if let Some(exposed) = exposed.into_iter().next().filter(|_| file.may_be_database()) {
-            return Err(OpenError::Exposed(exposed));
+            return Err(OpenError::InsecurePermissions(exposed));
         }
-        let mut link = Link::found(&file, has_pepper)?;
+        let mut link = Conn::found(&file, has_pepper)?;
         let database = |cause| OpenError::Database { path: path.clone(), cause };
         let pepper = PepperFile::load(path, directory::has_keys(&link.connection).map_err(database)?)?;
         let number = provenance::recognise(&mut link.connection, &pepper)?;
         let forms = directory::foreign_forms(&link.connection).map_err(database)?;
         let counters = Arc::new(LocalCounters::new());
-        let shared = Arc::new(Shared {
-            secrets: Secrets::new(pepper, number, forms),
-            notes: Notes::default(),
+        let shared = Arc::new(WriterShared {
+            secrets: StoreSecrets::new(pepper, number, forms),
+            notes: WriteBehind::default(),
             plans,
             counters,
             watchers: Mutex::default(),
         });
         let writer =
-            Writer::start(Arc::clone(&file), link, Arc::clone(&shared)).map_err(|error| match error {
-                StartError::Database(cause) => database(cause),
-                StartError::Thread(cause) => OpenError::Io { path: path.clone(), cause },
-            })?;
+            LedgerWriter::start(Arc::clone(&file), link, Arc::clone(&shared)).map_err(
+                |error| match error {
+                    StartError::Database(cause) => database(cause),
+                    StartError::Thread(cause) => OpenError::Io { path: path.clone(), cause },
+                },
+            )?;
         let io = |cause| OpenError::Io { path: path.clone(), cause };
         let watcher = Watcher::start(Arc::clone(&file), Arc::clone(&shared)).map_err(io)?;
-        let reader = Reader::start(Arc::clone(&file), Arc::clone(&shared.counters))
+        let reader = StoreReader::start(Arc::clone(&file), Arc::clone(&shared.counters))
             .map_err(|cause| OpenError::Io { path: path.clone(), cause })?;
         let store = Arc::new(Self {
             server: Mutex::default(),
@@ -89,7 +91,7 @@ impl Store {
             file,
             _ownership: ownership,
         });
-        let server = Server::start(path, Arc::downgrade(&store))?;
+        let server = ControlServer::start(path, Arc::downgrade(&store))?;
         *store.server.lock().unwrap_or_else(PoisonError::into_inner) = Some(server);
         Ok(store)
     }
@@ -119,16 +121,16 @@ impl Store {
     }
 
     fn write(&self, command: Command, charged: Option<u64>, at: Timestamp) -> Reply {
-        let (waiter, answer) = Waiter::new();
+        let (waiter, answer) = ReplySender::new();
         self.writer.queue(Job::Command { command: Box::new(command), charged, at, waiter });
         answer.block().unwrap_or_else(|error| Reply::Refused {
             fault: CommandFault::Store { cause: error.to_string() },
         })
     }
 
-    fn queue_hold(&self, job: HoldJob) -> Answer<Result<HoldOutcome, StoreError>> {
-        let release = self.writer.releaser();
-        let (waiter, answer) = Waiter::claimed(move |found: HoldOutcome| {
+    fn queue_hold(&self, job: HoldJob) -> MaybeFuture<Result<HoldOutcome, StoreError>> {
+        let release = self.writer.release_hook();
+        let (waiter, answer) = ReplySender::claim_on_drop(move |found: HoldOutcome| {
             if let Some(hold) = found.hold() {
                 release(hold);
             }
@@ -147,7 +149,7 @@ impl Store {
         // First the account, which makes the grant of the month under way where that is due.
         match self.write(Command::ShowAccount { account: account.clone() }, None, at) {
             Reply::Account(shown) => {
-                let wanted = audit::Wanted { account, since, limit };
+                let wanted = audit::StatementQuery { account, since, limit };
                 let audit::Statement { credits, entries, more } = audit::statement(&self.file, &wanted)?;
                 // Of the same moment as the entries, and not of the one before.
                 let credits = Balance { resets_at: shown.credits.resets_at, ..credits };
@@ -195,11 +197,11 @@ impl fmt::Debug for Store {
 }
 
 impl KeyDirectory for Store {
-    fn find(&self, digests: &Candidates) -> Answer<Result<Option<Arc<Credential>>, StoreError>> {
+    fn find(&self, digests: &Candidates) -> MaybeFuture<Result<Option<Arc<Credential>>, StoreError>> {
         self.reader.find(digests)
     }
 
-    fn foreign(&self) -> Option<Arc<ForeignForms>> {
+    fn foreign(&self) -> Option<Arc<ImportedForms>> {
         self.shared.secrets.foreign()
     }
 
@@ -211,7 +213,7 @@ impl KeyDirectory for Store {
         self.shared.notes.refreshed(*stored, *current);
     }
 
-    fn watch(&self, watcher: Arc<dyn Watch>) {
+    fn watch(&self, watcher: Arc<dyn InvalidationListener>) {
         self.shared.watchers.lock().unwrap_or_else(PoisonError::into_inner).push(watcher);
     }
 }
@@ -223,11 +225,15 @@ impl Counters for Store {
 }
 
 impl Ledger for Store {
-    fn hold(&self, request: &HoldRequest<'_>) -> Answer<Result<HoldOutcome, StoreError>> {
+    fn hold(&self, request: &HoldRequest<'_>) -> MaybeFuture<Result<HoldOutcome, StoreError>> {
         self.queue_hold(HoldJob::new(request, None))
     }
 
-    fn claim(&self, request: &HoldRequest<'_>, claim: &Claim) -> Answer<Result<HoldOutcome, StoreError>> {
+    fn claim(
+        &self,
+        request: &HoldRequest<'_>,
+        claim: &Claim,
+    ) -> MaybeFuture<Result<HoldOutcome, StoreError>> {
         self.queue_hold(HoldJob::new(request, Some(claim)))
     }
 
@@ -241,12 +247,12 @@ impl Ledger for Store {
         operation: &OperationId,
         fingerprint: &Fingerprint,
         now: Now,
-    ) -> Answer<Result<Option<StoredResponse>, StoreError>> {
+    ) -> MaybeFuture<Result<Option<StoredResponse>, StoreError>> {
         self.reader.response(account, operation, fingerprint, now.wall)
     }
 
-    fn settle(&self, hold: HoldId, settlement: Settlement) -> Answer<Result<(), StoreError>> {
-        let (waiter, answer) = Waiter::new();
+    fn settle(&self, hold: HoldId, settlement: Settlement) -> MaybeFuture<Result<(), StoreError>> {
+        let (waiter, answer) = ReplySender::new();
         self.writer.queue(Job::Settle(hold, settlement, Some(waiter)));
         answer
     }
@@ -260,8 +266,8 @@ impl Ledger for Store {
         account: &AccountId,
         monthly: Option<&MonthlyCredits>,
         now: Now,
-    ) -> Answer<Result<Balance, StoreError>> {
-        let (waiter, answer) = Waiter::new();
+    ) -> MaybeFuture<Result<Balance, StoreError>> {
+        let (waiter, answer) = ReplySender::new();
         let (account, monthly) = (account.clone(), monthly.cloned().map(Box::new));
         self.writer.queue(Job::Balance { account, monthly, at: now.wall, waiter });
         answer

@@ -7,13 +7,13 @@
 use std::path::Path;
 
 use demur_admission::{
-    AccountId, Configured, FirstOf, ForeignForm, Grants, KeyId, KeyRecord, Lockout, LockoutReason,
+    AccountId, Configured, FirstOf, Grants, ImportedForm, KeyId, KeyRecord, Lockout, LockoutReason,
 };
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Params, Row, params};
 
 use crate::OpenError;
-use crate::database::{Access, Link};
+use crate::database::{Conn, OpenMode};
 use crate::directory::{self, parsed};
 use crate::owner::canonical;
 use crate::pepper::PepperFile;
@@ -44,7 +44,7 @@ const ACTIVE: &str =
 pub struct Survey<'c> {
     connection: Connection,
     configured: &'c Configured,
-    forms: Vec<ForeignForm>,
+    forms: Vec<ImportedForm>,
     /// The names of the keys of other systems' hashes; none where the pepper's file cannot be read.
     hash_keys: Option<Vec<String>>,
 }
@@ -59,7 +59,7 @@ impl<'c> Survey<'c> {
             return Ok(None);
         }
         let unreadable = |cause| OpenError::Database { path: database.clone(), cause };
-        let connection = Link::configured(database, Access::Read).map_err(unreadable)?;
+        let connection = Conn::configured(database, OpenMode::Read).map_err(unreadable)?;
         match schema::version(&connection, database)? {
             0 => return Ok(None),
             version if version < FIRST_SCHEMA => return Ok(None),
@@ -104,7 +104,7 @@ impl<'c> Survey<'c> {
 
     /// Why a key is locked out.
     pub fn of_key(&self, key: &KeyRecord) -> rusqlite::Result<Option<LockoutReason>> {
-        if let Some(reason) = self.of_prefix(&key.api, &key.hint) {
+        if let Some(reason) = self.of_prefix(&key.api, &key.prefix) {
             return Ok(Some(reason));
         }
         let plan = directory::account(&self.connection, &key.account)?.map(|account| account.plan);
@@ -217,7 +217,7 @@ mod tests {
     fn what_is_compared_is_found_in_indexes() {
         let folder = tempfile::tempdir().unwrap();
         let file = Arc::new(DatabaseFile::at(&folder.path().join("demur.db")).unwrap());
-        let link = Link::found(&file, false).unwrap();
+        let link = Conn::found(&file, false).unwrap();
         for (sql, index) in [
             (SQL_OF_PREFIXES.to_owned(), "key_of_prefix"),
             (SQL_OF_GRANTS.to_owned(), "key_of_grants"),

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use demur_admission::StoreError;
 
 use crate::database::DatabaseFile;
-use crate::writer::Shared;
+use crate::writer::WriterShared;
 
 /// How often it looks.
 const EVERY: Duration = Duration::from_secs(1);
@@ -23,10 +23,10 @@ pub(crate) struct Watcher {
 }
 
 impl Watcher {
-    pub(crate) fn start(file: Arc<DatabaseFile>, shared: Arc<Shared>) -> std::io::Result<Self> {
+    pub(crate) fn start(file: Arc<DatabaseFile>, shared: Arc<WriterShared>) -> std::io::Result<Self> {
         let (closing, closed) = sync_channel(0);
         let watch = move || {
-            let (mut database, mut pepper) = (Told::default(), Told::default());
+            let (mut database, mut pepper) = (LoggedProblems::default(), LoggedProblems::default());
             while closed.recv_timeout(EVERY) == Err(RecvTimeoutError::Timeout) {
                 let path = file.path().display();
                 match database
@@ -59,7 +59,7 @@ impl Drop for Watcher {
 
 /// What has been logged of one thing.
 #[derive(Debug, Default)]
-struct Told(Option<(String, Instant)>);
+struct LoggedProblems(Option<(String, Instant)>);
 
 enum News {
     Trouble(String),
@@ -67,7 +67,7 @@ enum News {
     None,
 }
 
-impl Told {
+impl LoggedProblems {
     fn news(&mut self, trouble: Option<String>) -> News {
         match (trouble, &self.0) {
             (None, None) => News::None,

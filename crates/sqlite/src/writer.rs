@@ -4,62 +4,65 @@
 //! after the commit. While one batch is on its way to the disk the next one gathers by itself, so the load
 //! decides the size of the batches.
 
-mod books;
 pub(crate) mod claims;
 mod commands;
-mod handoff;
+mod group_commit;
 #[cfg(test)]
-mod handoff_tests;
+mod group_commit_tests;
 mod job;
+mod ledger_tx;
 #[cfg(test)]
 mod query_tests;
 mod recovery;
-mod till;
+mod state;
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 
-use demur_admission::{Change, Command, HoldId, LocalCounters, PlanBook, Settlement, StoreError, Watch};
+use demur_admission::{
+    Command, DirectoryChange, HoldId, InvalidationListener, LocalCounters, Plans, Settlement, StoreError,
+};
 use jiff::Timestamp;
 use rusqlite::{Transaction, TransactionBehavior};
 
 use crate::checkpoint::Checkpointer;
-use crate::database::{Access, DatabaseFile, Link, Trouble};
+use crate::database::{Conn, DatabaseFile, FileTrouble, OpenMode};
 use crate::error::store_error;
-use crate::notes::Notes;
 use crate::quota;
-use crate::secrets::Secrets;
-use books::Books;
-pub(crate) use books::{HELD, POSTED, RELEASED};
-use handoff::{Behind, Desk, Queue};
+use crate::secrets::StoreSecrets;
+use crate::write_behind::WriteBehind;
+use group_commit::{BatchWriter, Deferred, Queue};
 pub(crate) use job::{HoldJob, Job};
-use till::{Till, Undo};
+use ledger_tx::LedgerTx;
+pub(crate) use ledger_tx::{HELD, POSTED, RELEASED};
+use state::{LedgerState, Rollback};
 
 /// Hands jobs to the writing thread.
-pub(crate) struct Writer {
+pub(crate) struct LedgerWriter {
     queue: Queue,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
 /// What the thread shares with the rest of the store.
-pub(crate) struct Shared {
-    pub(crate) secrets: Secrets,
+pub(crate) struct WriterShared {
+    pub(crate) secrets: StoreSecrets,
     /// What is written when there is time.
-    pub(crate) notes: Notes,
-    pub(crate) plans: Arc<PlanBook>,
+    pub(crate) notes: WriteBehind,
+    pub(crate) plans: Arc<Plans>,
     pub(crate) counters: Arc<LocalCounters>,
-    pub(crate) watchers: Mutex<Vec<Arc<dyn Watch>>>,
+    pub(crate) watchers: Mutex<Vec<Arc<dyn InvalidationListener>>>,
 }
 
-impl Writer {
+impl LedgerWriter {
     pub(crate) fn start(
         file: Arc<DatabaseFile>,
-        link: Link,
-        shared: Arc<Shared>,
+        link: Conn,
+        shared: Arc<WriterShared>,
     ) -> Result<Self, StartError> {
         let till = recovery::recover(&link.connection, Timestamp::now()).map_err(StartError::Database)?;
         let checkpointer = Checkpointer::start(Arc::clone(&file)).map_err(StartError::Thread)?;
-        let (queue, handoff) = Queue::before(Run { file, link: Some(link), shared, till, checkpointer });
+        let (queue, handoff) =
+            Queue::before(WriterThread { file, link: Some(link), shared, till, checkpointer });
         let thread =
             thread::Builder::new().name("demur-writer".into()).spawn(move || handoff.until_closed().end());
         let thread = Mutex::new(Some(thread.map_err(StartError::Thread)?));
@@ -67,8 +70,8 @@ impl Writer {
     }
 
     /// Releases a hold that nobody took on, from wherever it is dropped.
-    pub(crate) fn releaser(&self) -> impl FnOnce(HoldId) + Send + Unpin + use<> {
-        self.queue.releaser()
+    pub(crate) fn release_hook(&self) -> impl FnOnce(HoldId) + Send + Unpin + use<> {
+        self.queue.release_hook()
     }
 
     /// Queues a job. One that is refused tells its waiter so.
@@ -94,34 +97,34 @@ pub(crate) enum StartError {
 }
 
 /// The thread's own state.
-struct Run {
+struct WriterThread {
     file: Arc<DatabaseFile>,
     /// Given up when it fails, and opened again for the next batch.
-    link: Option<Link>,
-    shared: Arc<Shared>,
-    till: Till,
+    link: Option<Conn>,
+    shared: Arc<WriterShared>,
+    till: LedgerState,
     checkpointer: Checkpointer,
 }
 
-impl Desk for Run {
-    fn behind(&mut self, most: usize) -> Behind {
+impl BatchWriter for WriterThread {
+    fn deferred(&mut self, most: usize) -> Deferred {
         let claims_due = self.till.claims_due.is_some_and(|due| due <= Timestamp::now());
         let uses = self.shared.counters.changed(most);
-        Behind { uses, noted: self.shared.notes.take(most), claims_due: claims_due.then_some(most) }
+        Deferred { uses, noted: self.shared.notes.take(most), claims_due: claims_due.then_some(most) }
     }
 
     fn commit(
         &mut self,
         batch: &mut [Job],
         unsettled: &[(HoldId, Settlement)],
-        behind: &Behind,
+        behind: &Deferred,
     ) -> Result<(), StoreError> {
-        if let Err(Trouble::LogRemoved(_)) = self.file.check() {
+        if let Err(FileTrouble::LogRemoved(_)) = self.file.check() {
             // What has been acknowledged is in the log that we have open, and nobody will find it there again.
-            self.link.take().iter().for_each(Link::checkpoint);
+            self.link.take().iter().for_each(Conn::checkpoint);
         }
-        let mut link = Link::current(&mut self.link, &self.file, Access::Write)?;
-        let mut undo = Undo::default();
+        let mut link = Conn::current(&mut self.link, &self.file, OpenMode::Write)?;
+        let mut undo = Rollback::default();
         let changes = self.transact(&mut link, batch, unsettled, behind, &mut undo).map_err(|error| {
             self.till.undo(undo);
             store_error(&error)
@@ -135,16 +138,16 @@ impl Desk for Run {
         Ok(())
     }
 
-    fn put_back(&mut self, behind: Behind) {
+    fn put_back(&mut self, behind: Deferred) {
         self.shared.counters.still_changed(behind.uses.iter().map(|used| &used.account));
         self.shared.notes.put_back(behind.noted);
     }
 
-    fn rest(&mut self) {
+    fn idle(&mut self) {
         if self.checkpointer.committed() {
             // Nearly all of it is copied. What fails here is tried again when the log is longer.
             let link = self.link.as_ref().filter(|_| self.file.check().is_ok());
-            let _ = link.map(Link::copy_log);
+            let _ = link.map(Conn::copy_log);
         }
     }
 }
@@ -163,21 +166,21 @@ fn is_written(batch: &[Job]) -> bool {
     })
 }
 
-impl Run {
+impl WriterThread {
     /// Nothing more is written.
     fn end(self) {
         drop(self.checkpointer);
-        self.link.iter().for_each(Link::checkpoint);
+        self.link.iter().for_each(Conn::checkpoint);
     }
 
     fn transact(
         &mut self,
-        link: &mut Link,
+        link: &mut Conn,
         batch: &mut [Job],
         unsettled: &[(HoldId, Settlement)],
-        behind: &Behind,
-        undo: &mut Undo,
-    ) -> rusqlite::Result<Vec<Change>> {
+        behind: &Deferred,
+        undo: &mut Rollback,
+    ) -> rusqlite::Result<Vec<DirectoryChange>> {
         let transaction = link.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let mut changes = self.apply(&transaction, batch, unsettled, behind.claims_due, undo)?;
         if is_written(batch) {
@@ -195,11 +198,11 @@ impl Run {
         batch: &mut [Job],
         unsettled: &[(HoldId, Settlement)],
         claims_due: Option<usize>,
-        undo: &mut Undo,
-    ) -> rusqlite::Result<Vec<Change>> {
+        undo: &mut Rollback,
+    ) -> rusqlite::Result<Vec<DirectoryChange>> {
         let mut changes = Vec::new();
         let now = Timestamp::now();
-        let mut books = Books::open(transaction, &mut self.till, undo, now);
+        let mut books = LedgerTx::open(transaction, &mut self.till, undo, now);
         if let Some(most) = claims_due {
             books.prune_claims(now, most)?;
         }
@@ -218,7 +221,7 @@ impl Run {
                     waiter.set(books.balance(account, monthly.as_deref(), *at)?);
                 }
                 Job::Command { command, charged, at, waiter } => {
-                    let asked = commands::Asked { command, charged: *charged, at: *at };
+                    let asked = commands::CommandContext { command, charged: *charged, at: *at };
                     let (reply, more) = commands::execute(&asked, &mut books, &self.shared)?;
                     changes.extend(more);
                     waiter.set(reply);
@@ -230,7 +233,7 @@ impl Run {
         Ok(changes)
     }
 
-    fn announce(&self, changes: &[Change]) {
+    fn announce(&self, changes: &[DirectoryChange]) {
         if changes.is_empty() {
             return;
         }
@@ -238,7 +241,7 @@ impl Run {
         for (watcher, change) in
             watchers.iter().flat_map(|watcher| changes.iter().map(move |change| (watcher, change)))
         {
-            watcher.changed(change);
+            watcher.invalidate(change);
         }
     }
 }

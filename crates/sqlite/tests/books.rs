@@ -10,16 +10,16 @@ use std::time::Duration;
 
 use demur_admission::conformance::{plans, start};
 use demur_admission::{
-    AccountId, Admission, Claim, Command, CommandFault, Fingerprint, ForeignForm, ForeignHash, Grants,
-    HoldId, HoldOutcome, HoldRequest, ImportedKey, KeyState, Ledger, OperationId, Owner, PlanBook, Repeats,
-    Reply, Secret, Settings, Settlement, StatementKind,
+    AccountId, Admission, CacheConfig, Claim, Command, CommandFault, Fingerprint, Grants, HoldId,
+    HoldOutcome, HoldRequest, ImportedForm, ImportedHash, ImportedKey, KeyState, Ledger, OperationId, Owner,
+    Plans, RepeatPolicy, Reply, Secret, Settlement, StatementKind,
 };
 use demur_sqlite::Store;
 use jiff::Timestamp;
 use sha2::{Digest as _, Sha256};
 
 fn open(path: &Path) -> Arc<Store> {
-    Store::open(path, Arc::new(PlanBook::new(plans()))).unwrap()
+    Store::open(path, Arc::new(Plans::new(plans()))).unwrap()
 }
 
 fn acme() -> AccountId {
@@ -106,7 +106,7 @@ const NAMED: Option<Claim> = Some(Claim {
     fingerprint: Fingerprint([3; 32]),
     owner: Owner(1),
     ttl: Duration::from_secs(20 * 365 * 24 * 3600),
-    repeats: Repeats::Replay,
+    repeats: RepeatPolicy::Replay,
 });
 
 #[test]
@@ -121,7 +121,7 @@ fn corrections_are_made_once_and_within_what_there_is() {
         let (reason, operation) = ("mistake".into(), Some("w-1".parse().unwrap()));
         run(&store, Command::Withdraw { account: acme(), amount, reason, operation })
     };
-    assert_eq!(withdraw(87), Err(CommandFault::NotSoMany));
+    assert_eq!(withdraw(87), Err(CommandFault::InsufficientCredits));
     assert!(withdraw(6).is_ok() && withdraw(6).is_ok(), "the second time changes nothing");
     assert_eq!(withdraw(7), Err(CommandFault::OperationMismatch));
     assert_eq!(balance(&store), (80, 0, 14, 94));
@@ -129,7 +129,7 @@ fn corrections_are_made_once_and_within_what_there_is() {
         let fault = CommandFault::NotCharged { operation: operation.parse().unwrap() };
         assert_eq!(refund(&store, operation, None), Err(fault));
     }
-    assert_eq!(refund(&store, "single", Some(5)), Err(CommandFault::NotSoMany));
+    assert_eq!(refund(&store, "single", Some(5)), Err(CommandFault::InsufficientCredits));
     assert!(refund(&store, "single", None).is_ok() && refund(&store, "single", None).is_ok());
     assert!(refund(&store, "named", Some(3)).is_ok());
     assert!(refund(&store, "named", Some(4)).is_err(), "one refund for one operation");
@@ -277,8 +277,8 @@ fn keys_open_under_an_older_pepper_and_are_stored_under_the_new_one_when_seen() 
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("demur.db");
     let door = |store: &Arc<Store>| {
-        let book = Arc::new(PlanBook::new(plans()));
-        Admission::new(store.stores(), store.pepper(), book, Settings::default())
+        let book = Arc::new(Plans::new(plans()));
+        Admission::new(store.stores(), store.pepper(), book, CacheConfig::default())
     };
     let key = |store: &Store| -> Secret {
         let (api, prefix, expires) = ("shop".into(), "shop".into(), None);
@@ -360,7 +360,7 @@ fn a_booking_without_a_reason_is_refused() {
             Command::Withdraw { account: account.clone(), amount, reason: reason.clone(), operation: None },
             Command::Refund { account, operation: "named".parse().unwrap(), amount: None, reason },
         ] {
-            assert_eq!(run(&store, command.clone()), Err(CommandFault::NoReason), "{command:?}");
+            assert_eq!(run(&store, command.clone()), Err(CommandFault::MissingReason), "{command:?}");
         }
     }
     assert_eq!(balance(&store), before);
@@ -397,11 +397,11 @@ fn an_imported_key_moves_to_the_new_pepper_when_it_is_used() {
     let hash: String = Sha256::digest(key).iter().map(|byte| format!("{byte:02x}")).collect();
     // Another form that fits, with a hash that is not this key's: it is the first to be tried.
     for (hash_form, hash) in
-        [(ForeignHash::HmacSha256("old".into()), "0".repeat(64)), (ForeignHash::Sha256, hash)]
+        [(ImportedHash::HmacSha256("old".into()), "0".repeat(64)), (ImportedHash::Sha256, hash)]
     {
         let (prefix, shortest, longest) = ("sk_live_".into(), 24, 24);
-        let hash_key = matches!(hash_form, ForeignHash::HmacSha256(_)).then(|| "6b6579".to_owned());
-        let form = ForeignForm { api: "shop".into(), prefix, shortest, longest, hash: hash_form };
+        let hash_key = matches!(hash_form, ImportedHash::HmacSha256(_)).then(|| "6b6579".to_owned());
+        let form = ImportedForm { api: "shop".into(), prefix, shortest, longest, hash: hash_form };
         let (account, grants) = (acme(), Grants::default());
         let keys = vec![ImportedKey { account, hash, expires: None, grants, metadata: BTreeMap::new() }];
         run(&store, Command::ImportKeys { form, hash_key, keys }).unwrap();
@@ -409,8 +409,8 @@ fn an_imported_key_moves_to_the_new_pepper_when_it_is_used() {
     run(&store, Command::NewPepper).unwrap();
     drop(store);
     let opens = |store: &Arc<Store>| {
-        let book = Arc::new(PlanBook::new(plans()));
-        let door = Admission::new(store.stores(), store.pepper(), book, Settings::default());
+        let book = Arc::new(Plans::new(plans()));
+        let door = Admission::new(store.stores(), store.pepper(), book, CacheConfig::default());
         door.authenticate(key, "shop", "shop", start()).block().is_ok()
     };
     let store = open(&path);
@@ -431,8 +431,8 @@ fn an_hmac_of_another_system_is_taken_over_with_its_key() {
     let store = with_account(&path);
     let import = |hash_key: Option<&str>, hash: &str| {
         let (prefix, shortest, longest) = ("The_".into(), 43, 43);
-        let form_hash = ForeignHash::HmacSha256("old".into());
-        let form = ForeignForm { api: "shop".into(), prefix, shortest, longest, hash: form_hash };
+        let form_hash = ImportedHash::HmacSha256("old".into());
+        let form = ImportedForm { api: "shop".into(), prefix, shortest, longest, hash: form_hash };
         let (account, hash, grants) = (acme(), hash.to_owned(), Grants::default());
         let keys = vec![ImportedKey { account, hash, expires: None, grants, metadata: BTreeMap::new() }];
         run(&store, Command::ImportKeys { form, hash_key: hash_key.map(str::to_owned), keys })

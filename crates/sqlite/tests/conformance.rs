@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use demur_admission::conformance::{self, Fixture};
 use demur_admission::{
-    Account, AccountId, Command, ForeignForm, Grants, ImportedKey, Now, Page, Pepper, PlanBook, Principal,
+    Account, AccountId, Command, Grants, ImportedForm, ImportedKey, Now, Page, Pepper, Plans, Principal,
     Reply, Secret, Stores,
 };
 use demur_sqlite::Store;
@@ -23,7 +23,7 @@ struct Embedded {
 
 impl Embedded {
     fn open(folder: TempDir) -> Self {
-        let plans = Arc::new(PlanBook::new(conformance::plans()));
+        let plans = Arc::new(Plans::new(conformance::plans()));
         let store = Store::open(&folder.path().join("demur.db"), plans).unwrap();
         Self { store, folder }
     }
@@ -76,7 +76,7 @@ impl Fixture for Embedded {
         self.execute(Command::SetKeyDisabled { key: principal.key().id.clone(), disabled }, now);
     }
 
-    fn import(&self, account: &Account, form: ForeignForm, sha256: [u8; 32], now: Now) {
+    fn import(&self, account: &Account, form: ImportedForm, sha256: [u8; 32], now: Now) {
         let hash = sha256.iter().map(|byte| format!("{byte:02x}")).collect();
         let (account, expires, metadata) = (account.id.clone(), None, BTreeMap::new());
         let keys = vec![ImportedKey { account, hash, expires, grants: Grants::default(), metadata }];

@@ -13,8 +13,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use demur_admission::conformance::{plans, start};
-use demur_admission::{AccountId, Command, Grants, KeyId, KeyState, PlanBook, Reply};
-use demur_sqlite::{Client, Store, execute_on};
+use demur_admission::{AccountId, Command, Grants, KeyId, KeyState, Plans, Reply};
+use demur_sqlite::{ControlClient, Store, execute_or_open};
 
 struct Scene {
     store: Arc<Store>,
@@ -54,7 +54,7 @@ impl Scene {
     fn revoke(&self) {
         let begun = Instant::now();
         let key = self.create_key();
-        match execute_on(&self.path, &book(), &Command::RevokeKey { key }) {
+        match execute_or_open(&self.path, &book(), &Command::RevokeKey { key }) {
             Ok(Reply::KeyRevoked(key)) => assert_eq!(key.state, KeyState::Revoked),
             other => panic!("{other:?}"),
         }
@@ -62,8 +62,8 @@ impl Scene {
     }
 }
 
-fn book() -> Arc<PlanBook> {
-    Arc::new(PlanBook::new(plans()))
+fn book() -> Arc<Plans> {
+    Arc::new(Plans::new(plans()))
 }
 
 fn acme() -> AccountId {
@@ -164,7 +164,7 @@ fn a_slow_command_has_one_deadline() {
 #[test]
 fn a_connection_in_use_goes_on() {
     let scene = Scene::new();
-    let mut client = Client::connect(&scene.path).unwrap();
+    let mut client = ControlClient::connect(&scene.path).unwrap();
     let held: Vec<UnixStream> = (0..10).map(|_| scene.connect()).collect();
     for _ in 0..10 {
         let key = scene.create_key();

@@ -13,8 +13,8 @@ use std::time::Duration;
 
 use demur_admission::conformance::{plans, start};
 use demur_admission::{
-    AccountId, Admission, Claim, Command, CommandFault, Denial, Fingerprint, Grants, HoldOutcome,
-    HoldRequest, Ledger, Owner, PlanBook, Repeats, Reply, Secret, Settings, StoreError, StorePart,
+    AccountId, Admission, CacheConfig, Claim, Command, CommandFault, Denial, Fingerprint, Grants,
+    HoldOutcome, HoldRequest, Ledger, Owner, Plans, RepeatPolicy, Reply, Secret, StoreError, StoreKind,
 };
 use demur_sqlite::{OpenError, Store};
 
@@ -26,8 +26,8 @@ struct Scene {
     _folder: tempfile::TempDir,
 }
 
-fn book() -> Arc<PlanBook> {
-    Arc::new(PlanBook::new(plans()))
+fn book() -> Arc<Plans> {
+    Arc::new(Plans::new(plans()))
 }
 
 fn acme() -> AccountId {
@@ -55,19 +55,19 @@ fn key(store: &Store) -> Secret {
 fn hold(store: &Store, id: &str) -> Result<HoldOutcome, StoreError> {
     let (account, operation) = (&acme(), &id.parse().unwrap());
     let (lease, ttl, now) = (Duration::from_secs(30), Duration::from_secs(24 * 3600), start());
-    let (fingerprint, owner, repeats) = (Fingerprint([0; 32]), Owner(1), Repeats::Replay);
+    let (fingerprint, owner, repeats) = (Fingerprint([0; 32]), Owner(1), RepeatPolicy::Replay);
     let request = HoldRequest { account, operation, amount: 1, lease, monthly: None, now };
     store.claim(&request, &Claim { fingerprint, owner, ttl, repeats }).block()
 }
 
 /// As a gateway asks that has never seen the key.
 fn authenticate(store: &Arc<Store>, secret: &Secret) -> Result<(), Denial> {
-    let admission = Admission::new(store.stores(), store.pepper(), book(), Settings::default());
+    let admission = Admission::new(store.stores(), store.pepper(), book(), CacheConfig::default());
     admission.authenticate(secret.expose(), "shop", "shop", start()).block().map(|_| ())
 }
 
 fn is_trouble<T>(found: &Result<T, Denial>) -> bool {
-    matches!(found, Err(Denial::StoreUnavailable { part: StorePart::Keys, .. }))
+    matches!(found, Err(Denial::StoreUnavailable { part: StoreKind::Keys, .. }))
 }
 
 impl Scene {
@@ -401,7 +401,7 @@ fn no_file_of_a_store_may_be_open_to_others() {
             let file = beside(&path, suffix);
             fs::set_permissions(&file, fs::Permissions::from_mode(mode)).unwrap();
             match open(&path) {
-                Err(OpenError::Exposed(exposed)) => {
+                Err(OpenError::InsecurePermissions(exposed)) => {
                     assert_eq!((exposed.path.file_name(), exposed.mode), (file.file_name(), mode));
                 }
                 Err(other) => panic!("{suffix} {mode:o}: {other}"),

@@ -8,9 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use demur_admission::conformance::{at, plans};
-use demur_admission::{
-    AccountId, Check, Command, CommandFault, PlanBook, Reply, StatementEntry, StatementKind,
-};
+use demur_admission::{AccountId, Check, Command, CommandFault, Plans, Reply, StatementEntry, StatementKind};
 use demur_sqlite::Store;
 
 /// A moment of the month that was under way when the old program ended.
@@ -22,7 +20,7 @@ fn open(folder: &Path) -> Arc<Store> {
         // As the old program made it.
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
     }
-    Store::open(&path, Arc::new(PlanBook::new(plans()))).unwrap()
+    Store::open(&path, Arc::new(Plans::new(plans()))).unwrap()
 }
 
 fn run(store: &Store, command: Command) -> Result<Reply, CommandFault> {

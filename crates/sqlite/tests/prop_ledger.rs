@@ -10,8 +10,8 @@ use std::time::Duration;
 use demur_admission::conformance::{at, plans, start};
 use demur_admission::memory::MemoryLedger;
 use demur_admission::{
-    AccountId, Answer, Claim, Command, Fingerprint, HoldId, HoldOutcome, HoldRequest, Ledger, Now,
-    OperationId, Owner, Plan, PlanBook, Repeats, Reply, Settlement, StoreError,
+    AccountId, Claim, Command, Fingerprint, HoldId, HoldOutcome, HoldRequest, Ledger, MaybeFuture, Now,
+    OperationId, Owner, Plan, Plans, RepeatPolicy, Reply, Settlement, StoreError,
 };
 use demur_sqlite::Store;
 use proptest::prelude::*;
@@ -42,21 +42,21 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 }
 
 fn open(path: &Path) -> Arc<Store> {
-    Store::open(path, Arc::new(PlanBook::new(plans()))).unwrap()
+    Store::open(path, Arc::new(Plans::new(plans()))).unwrap()
 }
 
 /// A claim of this request, which outlives the test.
 fn claim_of(fingerprint: u8) -> Claim {
     let (fingerprint, owner) = (Fingerprint([fingerprint; 32]), Owner::this_process());
     let ttl = Duration::from_secs(100 * 365 * 24 * 3600);
-    Claim { fingerprint, owner, ttl, repeats: Repeats::Replay }
+    Claim { fingerprint, owner, ttl, repeats: RepeatPolicy::Replay }
 }
 
 fn ask(
     ledger: &dyn Ledger,
     request: &HoldRequest<'_>,
     fingerprint: Option<u8>,
-) -> Answer<Result<HoldOutcome, StoreError>> {
+) -> MaybeFuture<Result<HoldOutcome, StoreError>> {
     match fingerprint {
         Some(fingerprint) => ledger.claim(request, &claim_of(fingerprint)),
         None => ledger.hold(request),

@@ -12,7 +12,7 @@ use demur_admission::conformance::{at, plans, start};
 use demur_admission::memory::MemoryLedger;
 use demur_admission::{
     AccountId, Claim, Command, Fingerprint, HoldId, HoldOutcome, HoldRequest, Ledger, MonthlyCredits, Now,
-    OperationId, Owner, Plan, PlanBook, Repeats, Reply, Settlement,
+    OperationId, Owner, Plan, Plans, RepeatPolicy, Reply, Settlement,
 };
 use demur_sqlite::Store;
 use jiff::Timestamp;
@@ -210,7 +210,7 @@ fn plan(name: &str) -> Plan {
 }
 
 fn open(path: &std::path::Path) -> Arc<Store> {
-    Store::open(path, Arc::new(PlanBook::new(plans()))).unwrap()
+    Store::open(path, Arc::new(Plans::new(plans()))).unwrap()
 }
 
 impl Subject {
@@ -405,7 +405,7 @@ impl Both {
             Some(byte) => {
                 let (fingerprint, owner) = (Fingerprint([byte; 32]), Owner::this_process());
                 let ttl = Duration::from_secs(100 * 365 * 24 * 3600);
-                let claim = Claim { fingerprint, owner, ttl, repeats: Repeats::Replay };
+                let claim = Claim { fingerprint, owner, ttl, repeats: RepeatPolicy::Replay };
                 self.ledger.ledger().claim(&request, &claim)
             }
         };

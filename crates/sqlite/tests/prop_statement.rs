@@ -9,7 +9,7 @@ use std::time::Duration;
 use demur_admission::conformance::{at, plans, start};
 use demur_admission::{
     AccountId, Claim, Command, Fingerprint, HoldId, HoldOutcome, HoldRequest, Ledger, Now, OperationId,
-    Owner, Plan, PlanBook, Repeats, Reply, Settlement, StatementEntry, StatementKind,
+    Owner, Plan, Plans, RepeatPolicy, Reply, Settlement, StatementEntry, StatementKind,
 };
 use demur_sqlite::Store;
 use proptest::prelude::*;
@@ -63,7 +63,7 @@ struct Bench<'p> {
 }
 
 fn open(path: &Path) -> Arc<Store> {
-    Store::open(path, Arc::new(PlanBook::new(plans()))).unwrap()
+    Store::open(path, Arc::new(Plans::new(plans()))).unwrap()
 }
 
 fn plan(name: &str) -> Plan {
@@ -135,7 +135,7 @@ impl<'p> Bench<'p> {
         let request = HoldRequest { account, operation, amount, lease, monthly, now };
         let (fingerprint, owner) = (Fingerprint([1; 32]), Owner::this_process());
         let ttl = Duration::from_secs(100 * 365 * 24 * 3600);
-        let claim = Claim { fingerprint, owner, ttl, repeats: Repeats::Replay };
+        let claim = Claim { fingerprint, owner, ttl, repeats: RepeatPolicy::Replay };
         let asked = if named { self.store().claim(&request, &claim) } else { self.store().hold(&request) };
         if let HoldOutcome::Held { hold, .. } = asked.block().unwrap() {
             self.holds.push(hold);

@@ -13,14 +13,14 @@ use std::time::{Duration, Instant};
 
 use demur_admission::conformance::{at, plans, start};
 use demur_admission::{
-    AccountId, Admission, Claim, Command, CommandFault, Demand, Denial, Fingerprint, Grants, HoldOutcome,
-    HoldRequest, IssuedKey, KeyDirectory, Ledger, Owner, Page, PlanBook, Repeats, Reply, Secret, Settings,
-    StoreError, StorePart,
+    AccountId, Admission, CacheConfig, Claim, Command, CommandFault, Demand, Denial, Fingerprint, Grants,
+    HoldOutcome, HoldRequest, IssuedKey, KeyDirectory, Ledger, Owner, Page, Plans, RepeatPolicy, Reply,
+    Secret, StoreError, StoreKind,
 };
-use demur_sqlite::{Client, ClientError, MAX_COMMAND, OpenError, Store, execute_on};
+use demur_sqlite::{ControlClient, ControlError, MAX_COMMAND, OpenError, Store, execute_or_open};
 
-fn book() -> Arc<PlanBook> {
-    Arc::new(PlanBook::new(plans()))
+fn book() -> Arc<Plans> {
+    Arc::new(Plans::new(plans()))
 }
 
 fn open(path: &Path) -> Arc<Store> {
@@ -28,7 +28,7 @@ fn open(path: &Path) -> Arc<Store> {
 }
 
 fn door(store: &Arc<Store>) -> Arc<Admission> {
-    Admission::new(store.stores(), store.pepper(), book(), Settings::default())
+    Admission::new(store.stores(), store.pepper(), book(), CacheConfig::default())
 }
 
 fn acme() -> AccountId {
@@ -59,7 +59,7 @@ const CLAIM: Claim = Claim {
     fingerprint: Fingerprint([0; 32]),
     owner: Owner(1),
     ttl: Duration::from_secs(20 * 365 * 24 * 3600),
-    repeats: Repeats::Replay,
+    repeats: RepeatPolicy::Replay,
 };
 
 fn hold(store: &Store, id: &str) -> Result<HoldOutcome, StoreError> {
@@ -79,7 +79,7 @@ fn a_second_owner_is_refused_and_learns_who_is_there() {
     let roundabout = folder.path().join("other/../demur.db");
     for same in [&path, &roundabout] {
         match Store::open(same, book()).unwrap_err() {
-            OpenError::Owned { pid, .. } => assert_eq!(pid, Some(std::process::id())),
+            OpenError::Locked { pid, .. } => assert_eq!(pid, Some(std::process::id())),
             other => panic!("{other}"),
         }
     }
@@ -94,17 +94,18 @@ fn commands_reach_the_owner_through_its_socket() {
     let deep = folder.path().join("d".repeat(120));
     fs::create_dir(&deep).unwrap();
     for path in [folder.path().join("demur.db"), deep.join("demur.db")] {
-        assert!(matches!(Client::connect(&path), Err(ClientError::NotRunning)));
-        let made = execute_on(&path, &book(), &create_account()).unwrap();
+        assert!(matches!(ControlClient::connect(&path), Err(ControlError::NotRunning)));
+        let made = execute_or_open(&path, &book(), &create_account()).unwrap();
         assert!(matches!(made, Reply::Account(_)), "without an owner it is carried out directly");
 
         let store = open(&path);
         let admission = door(&store);
-        let mut client = Client::connect(&path).unwrap();
+        let mut client = ControlClient::connect(&path).unwrap();
         let IssuedKey { key, secret } = issued(client.execute(&create_key()).unwrap());
         let authenticate = || admission.authenticate(secret.expose(), "shop", "shop", start()).block();
         assert!(authenticate().is_ok());
-        let revoked = execute_on(&path, &book(), &Command::RevokeKey { key: key.key.id.clone() }).unwrap();
+        let revoked =
+            execute_or_open(&path, &book(), &Command::RevokeKey { key: key.key.id.clone() }).unwrap();
         assert!(matches!(revoked, Reply::KeyRevoked(_)));
         assert!(
             matches!(authenticate(), Err(Denial::CredentialRevoked { .. })),
@@ -118,7 +119,7 @@ fn commands_reach_the_owner_through_its_socket() {
         let fault = CommandFault::UnknownAccount { account: "nobody".parse().unwrap() };
         assert_eq!(client.execute(&absent).unwrap(), Reply::Refused { fault });
         drop((admission, store));
-        assert!(matches!(Client::connect(&path), Err(ClientError::NotRunning)));
+        assert!(matches!(ControlClient::connect(&path), Err(ControlError::NotRunning)));
     }
 }
 
@@ -128,7 +129,7 @@ fn a_command_that_is_too_long_is_refused_by_name() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("demur.db");
     let store = open(&path);
-    let mut client = Client::connect(&path).unwrap();
+    let mut client = ControlClient::connect(&path).unwrap();
     let named = |length: usize| {
         let name = "n".repeat(length);
         Command::CreateAccount { account: None, name, plan: "paid".into() }
@@ -186,14 +187,14 @@ fn an_unreadable_database_is_trouble_and_nothing_else() {
     let sound = fs::read(&path).unwrap();
     fs::write(&path, vec![0x5a; sound.len()]).unwrap();
     for _ in 0..3 {
-        let trouble = |denial| matches!(denial, Err(Denial::StoreUnavailable { part: StorePart::Keys, .. }));
+        let trouble = |denial| matches!(denial, Err(Denial::StoreUnavailable { part: StoreKind::Keys, .. }));
         assert!(trouble(authenticate(&uncached, start()).map(|_| ())));
         assert!(trouble(authenticate(&Secret::generate("shop").unwrap(), start()).map(|_| ())));
         assert!(authenticate(&cached, start()).is_ok(), "cached keys are served within their bound");
         assert!(trouble(authenticate(&cached, at(Duration::from_secs(61))).map(|_| ())), "and not beyond it");
         assert!(matches!(hold(&store, "during"), Err(StoreError::Damaged(_))));
         let balance = admission.balance(&principal, start()).block();
-        assert!(matches!(balance, Err(Denial::StoreUnavailable { part: StorePart::Credits, .. })));
+        assert!(matches!(balance, Err(Denial::StoreUnavailable { part: StoreKind::Credits, .. })));
     }
     // A settlement made in the meantime is not lost.
     if let HoldOutcome::Held { hold, .. } = fresh {
@@ -259,7 +260,7 @@ fn what_is_no_database_of_ours_is_not_opened() {
     drop(store);
     let pepper = folder.path().join("demur.db.pepper");
     fs::set_permissions(&pepper, fs::Permissions::from_mode(0o644)).unwrap();
-    assert!(matches!(Store::open(&sound, book()), Err(OpenError::Exposed { .. })));
+    assert!(matches!(Store::open(&sound, book()), Err(OpenError::InsecurePermissions { .. })));
     fs::remove_file(&pepper).unwrap();
     assert!(matches!(Store::open(&sound, book()), Err(OpenError::PepperMissing { .. })));
 }

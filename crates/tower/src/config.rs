@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use demur_admission::Plan;
 use demur_contract::Contract;
-use demur_engine::settings::{ApiSettings, Mount, Reading, read_api, read_plan};
+use demur_engine::settings::{ApiSettings, ConfigReader, Mount, read_api, read_plan};
 use demur_source::{Diagnostics, Fields, Node, Source, Span};
 
 /// What a service is told of itself.
@@ -66,8 +66,8 @@ impl ServiceConfig {
 
     /// Reads a file that is in memory; relative paths in it are relative to `folder`.
     pub fn load(source: &Arc<Source>, folder: &Path) -> Result<(Self, Diagnostics), Diagnostics> {
-        let (root, mut found) = demur_source::parse_on(source)?;
-        let mut reading = Reading::new(source, folder, &mut found);
+        let (root, mut found) = demur_source::parse_lossy(source)?;
+        let mut reading = ConfigReader::new(source, folder, &mut found);
         // How long a handler takes is the service's own affair: it stands beside the layer, not behind a network.
         reading.overload.is_adaptive = false;
         let config = read(&root, &mut reading);
@@ -87,7 +87,7 @@ impl ServiceConfig {
     }
 }
 
-fn read(root: &Node, reading: &mut Reading<'_>) -> Option<ServiceConfig> {
+fn read(root: &Node, reading: &mut ConfigReader<'_>) -> Option<ServiceConfig> {
     let mut fields = Fields::of(root, reading.source, "the configuration", reading.found)?;
     match fields.node("demur").map(|node| (node.scalar_text(), node.span)) {
         Some((Some(version), _)) if version == "1" => {}
@@ -116,7 +116,7 @@ fn read(root: &Node, reading: &mut Reading<'_>) -> Option<ServiceConfig> {
     Some(ServiceConfig { voice: voice?, plans, apis })
 }
 
-fn read_one_api(node: &Node, reading: &mut Reading<'_>) -> Option<ApiSettings> {
+fn read_one_api(node: &Node, reading: &mut ConfigReader<'_>) -> Option<ApiSettings> {
     let mut fields = Fields::of(node, reading.source, "an API", reading.found)?;
     // Where a gateway finds the service.
     let _ = fields.node("upstream");

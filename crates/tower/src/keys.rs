@@ -16,7 +16,7 @@ use crate::config::ServiceConfig;
 
 /// The keys of a service that keeps them in memory.
 #[derive(Clone)]
-pub struct Keys {
+pub struct InMemoryKeys {
     directory: Arc<MemoryDirectory>,
     ledger: Arc<MemoryLedger>,
     counters: Arc<LocalCounters>,
@@ -48,7 +48,7 @@ impl fmt::Display for KeyError {
 
 impl std::error::Error for KeyError {}
 
-impl Keys {
+impl InMemoryKeys {
     /// None yet, for the APIs of this configuration.
     pub fn new(config: &ServiceConfig) -> Result<Self, NoRandomness> {
         let mut bytes = [0; 32];
@@ -99,7 +99,7 @@ impl Keys {
             api: api.to_owned(),
             // The public prefix and nothing beyond: a hint is shown and logged. A key from elsewhere may not
             // even have it.
-            hint: self
+            prefix: self
                 .prefixes
                 .get(api)
                 .map(|prefixes| prefixes.of_key(secret.expose()))
@@ -140,7 +140,7 @@ impl Keys {
     }
 }
 
-impl fmt::Debug for Keys {
+impl fmt::Debug for InMemoryKeys {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Keys").field("apis", &self.prefixes.keys()).finish_non_exhaustive()
     }

@@ -11,17 +11,17 @@ use std::time::Duration;
 
 use axum_core::BoxError;
 use bytes::Bytes;
-use demur_admission::{Admission, Clock, NoRandomness, Pepper, PlanBook, Settings, Stores};
-use demur_engine::{Api, Arrival, Engine, Outgoing, Peer, Received};
+use demur_admission::{Admission, CacheConfig, Clock, NoRandomness, Pepper, Plans, Stores};
+use demur_engine::{Api, Engine, Peer, RequestInfo, RequestOutcome, ResponseBody};
 use http::{Request, Response};
 use http_body::Body;
 use tower_layer::Layer;
 use tower_service::Service;
 
+use crate::body::{IncomingBody, RequestContent, ServiceBody};
 use crate::config::ServiceConfig;
-use crate::content::{Answered, Arriving, RequestContent};
-use crate::keys::Keys;
-use crate::serving;
+use crate::future;
+use crate::keys::InMemoryKeys;
 
 /// Puts the engine around a service. Clones share keys, counts and credits.
 ///
@@ -36,16 +36,16 @@ pub struct DemurLayer {
 impl DemurLayer {
     /// With keys, counts and credits in memory: nothing outlives the process. For services whose keys are
     /// listed in their configuration or made at their start, and for tests.
-    pub fn in_memory(config: ServiceConfig) -> Result<(Self, Keys), NoRandomness> {
-        let keys = Keys::new(&config)?;
+    pub fn in_memory(config: ServiceConfig) -> Result<(Self, InMemoryKeys), NoRandomness> {
+        let keys = InMemoryKeys::new(&config)?;
         let layer = Self::with_stores(config, keys.stores(), keys.pepper());
         Ok((layer, keys))
     }
 
     /// With keys, counts and credits in these stores.
     pub fn with_stores(config: ServiceConfig, stores: Stores, pepper: Pepper) -> Self {
-        let plans = Arc::new(PlanBook::new(config.plans));
-        let admission = Admission::new(stores, pepper, plans, Settings::default());
+        let plans = Arc::new(Plans::new(config.plans));
+        let admission = Admission::new(stores, pepper, plans, CacheConfig::default());
         let apis = config.apis.into_iter().map(Api::new).collect();
         Self::new(Engine::new(apis, admission, config.voice), Clock::start())
     }
@@ -98,7 +98,7 @@ where
     S::Future: Send,
     R: Body<Data = Bytes> + Unpin + Send + 'static,
 {
-    type Response = Response<Outgoing<Answered<R>>>;
+    type Response = Response<ResponseBody<ServiceBody<R>>>;
     type Error = Infallible;
     type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
 
@@ -112,7 +112,7 @@ where
     /// future goes away from a request that has begun.
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let peer = request.extensions().get::<SocketAddr>().map(|address| Peer::new(address.ip()));
-        let arrival = Arrival {
+        let arrival = RequestInfo {
             is_trusted_proxy: false,
             now: self.clock.now(),
             peer: peer.as_ref(),
@@ -121,21 +121,23 @@ where
             rejection: None,
             lag: Duration::ZERO,
         };
-        match self.engine.receive(request.map(Arriving::new), arrival) {
-            Received::Forward(request, passage) => serving::forward(&self.inner, request, passage),
-            Received::Answered(response, record) => serving::done(response.map(Outgoing::Whole), record),
-            Received::Waiting(mut waiting) => {
+        match self.engine.receive(request.map(IncomingBody::new), arrival) {
+            RequestOutcome::Forward(request, passage) => future::forward(&self.inner, request, passage),
+            RequestOutcome::Answered(response, record) => {
+                future::done(response.map(ResponseBody::Whole), record)
+            }
+            RequestOutcome::Waiting(mut waiting) => {
                 let inner = self.inner.clone();
                 Box::pin(async move {
                     loop {
-                        match waiting.go_on().await {
-                            Received::Forward(request, passage) => {
-                                return serving::forward(&inner, request, passage).await;
+                        match waiting.resume().await {
+                            RequestOutcome::Forward(request, passage) => {
+                                return future::forward(&inner, request, passage).await;
                             }
-                            Received::Answered(response, record) => {
-                                return serving::done(response.map(Outgoing::Whole), record).await;
+                            RequestOutcome::Answered(response, record) => {
+                                return future::done(response.map(ResponseBody::Whole), record).await;
                             }
-                            Received::Waiting(more) => waiting = more,
+                            RequestOutcome::Waiting(more) => waiting = more,
                         }
                     }
                 })

@@ -37,21 +37,21 @@
 //!
 //! Around a whole router the layer sees every request; with `Router::layer` it sees those that the router
 //! has routed, its fallbacks included. Both work. Operators find an
-//! [`Arc<Record>`](demur_engine::Record) among the extensions of every refusal.
+//! [`Arc<RequestRecord>`](demur_engine::RequestRecord) among the extensions of every refusal.
 
+mod body;
 mod config;
-mod content;
-mod fault;
+mod error;
+mod future;
 mod keys;
 mod layer;
 mod raise;
 mod rejection;
-mod serving;
 
+pub use body::{IncomingBody, RequestContent, ServiceBody};
 pub use config::{ConfigError, ServiceConfig};
-pub use content::{Answered, Arriving, RequestContent};
 pub use demur_contract::{Condition, Location, Value, Violation};
-pub use demur_engine::{Outgoing, Raised, Record, Refusal};
-pub use keys::{KeyError, Keys};
+pub use demur_engine::{Raised, RejectionRecord, RequestRecord, ResponseBody};
+pub use keys::{InMemoryKeys, KeyError};
 pub use layer::{DemurLayer, DemurService};
 pub use raise::Raise;

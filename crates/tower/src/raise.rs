@@ -55,8 +55,8 @@ impl Raise {
 
     /// What really happened, for the operators. Never on the wire.
     #[must_use]
-    pub fn because(self, cause: impl Into<String>) -> Self {
-        self.0.because(cause).into()
+    pub fn with_cause(self, cause: impl Into<String>) -> Self {
+        self.0.with_cause(cause).into()
     }
 
     /// A response that carries it to the layer.

@@ -13,28 +13,28 @@ use http::{HeaderMap, Response, StatusCode};
 use http_body::Body;
 use http_body_util::BodyExt;
 
-use crate::content::Answered;
+use crate::body::ServiceBody;
 
 /// The most of an answer that is looked at.
 const MAX_BYTES: usize = 16 * 1024;
 
 /// The same answer, with its condition raised where it has one.
-pub(crate) async fn named<R>(response: Response<R>) -> Response<Answered<R>>
+pub(crate) async fn named<R>(response: Response<R>) -> Response<ServiceBody<R>>
 where
     R: Body<Data = Bytes> + Unpin,
 {
     let is_ours = response.extensions().get::<Raised>().is_some();
     if is_ours || !is_plain(response.headers()) {
-        return response.map(Answered::service);
+        return response.map(ServiceBody::service);
     }
     let (mut head, body) = response.into_parts();
     let content = beginning(body).await;
     let text = String::from_utf8_lossy(&content);
     if let Some(raised) = raised(head.status, &head.headers, &text) {
         let cause = format!("the service answered {}: {}", head.status, text.escape_debug());
-        head.extensions.insert(raised.because(cause));
+        head.extensions.insert(raised.with_cause(cause));
     }
-    Response::from_parts(head, Answered::read(content))
+    Response::from_parts(head, ServiceBody::read(content))
 }
 
 fn is_plain(headers: &HeaderMap) -> bool {

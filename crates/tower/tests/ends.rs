@@ -17,7 +17,7 @@ use axum::{Router, response::Response};
 use bytes::Bytes;
 use demur_admission::Secret;
 use demur_source::Source;
-use demur_tower::{Condition, DemurLayer, Keys, Record, Refusal, ServiceConfig};
+use demur_tower::{Condition, DemurLayer, InMemoryKeys, RejectionRecord, RequestRecord, ServiceConfig};
 use http::{HeaderMap, HeaderValue, Request};
 use http_body::Frame;
 use http_body_util::{BodyExt, StreamBody};
@@ -42,10 +42,10 @@ apis:
 
 struct World {
     app: Router,
-    keys: Keys,
+    keys: InMemoryKeys,
 }
 
-fn layer() -> (DemurLayer, Keys) {
+fn layer() -> (DemurLayer, InMemoryKeys) {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/shop");
     let source = Source::new("demur.yaml", CONFIG.to_owned());
     let (config, _) = ServiceConfig::load(&source, &folder).unwrap_or_else(|found| panic!("{found}"));
@@ -62,8 +62,8 @@ fn request(path: &str, secret: &Secret) -> Request<Body> {
     Request::get(path).header("authorization", authorization).body(Body::empty()).unwrap()
 }
 
-fn refusal<B>(answer: &http::Response<B>) -> &Refusal {
-    answer.extensions().get::<Arc<Record>>().unwrap().refusal().unwrap()
+fn refusal<B>(answer: &http::Response<B>) -> &RejectionRecord {
+    answer.extensions().get::<Arc<RequestRecord>>().unwrap().rejection().unwrap()
 }
 
 impl World {

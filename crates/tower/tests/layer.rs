@@ -10,7 +10,7 @@ use axum::body::Body;
 use axum::extract::{Path as InPath, Query};
 use axum::routing::{any, get, post};
 use axum::{Json, Router};
-use demur_tower::{Condition, DemurLayer, Keys, Raise, Record, ServiceConfig};
+use demur_tower::{Condition, DemurLayer, InMemoryKeys, Raise, RequestRecord, ServiceConfig};
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::BodyExt;
 use serde::Deserialize;
@@ -23,7 +23,7 @@ fn config() -> ServiceConfig {
     ServiceConfig::read(&file).unwrap_or_else(|error| panic!("{error}")).0
 }
 
-fn layer() -> (DemurLayer, Keys) {
+fn layer() -> (DemurLayer, InMemoryKeys) {
     DemurLayer::in_memory(config()).unwrap()
 }
 
@@ -33,7 +33,7 @@ struct Seen {
     status: u16,
     headers: http::HeaderMap,
     content: Json_,
-    record: Option<Arc<Record>>,
+    record: Option<Arc<RequestRecord>>,
 }
 
 async fn seen<B>(response: Response<B>) -> Seen
@@ -46,12 +46,12 @@ where
     Seen {
         status: head.status.as_u16(),
         content: serde_json::from_slice(&bytes).unwrap_or(Json_::Null),
-        record: head.extensions.get::<Arc<Record>>().cloned(),
+        record: head.extensions.get::<Arc<RequestRecord>>().cloned(),
         headers: head.headers,
     }
 }
 
-fn request(keys: &Keys, method: Method, path: &str, content: &str) -> Request<Body> {
+fn request(keys: &InMemoryKeys, method: Method, path: &str, content: &str) -> Request<Body> {
     let secret = keys.issue("shop", "acme", "free").unwrap();
     let mut request = Request::builder()
         .method(method)
@@ -276,12 +276,12 @@ async fn every_failure_is_in_the_contract() {
 async fn parameters_are_in_the_message_and_causes_are_not() {
     let (layer, keys) = layer();
     let raised = || async {
-        Err::<(), _>(Raise::error("out_of_stock").with("item", "Tea").with("left", 2).because("shelf 7"))
+        Err::<(), _>(Raise::error("out_of_stock").with("item", "Tea").with("left", 2).with_cause("shelf 7"))
     };
     let app = Router::new().route("/items", get(raised)).layer(layer);
     let seen = seen(app.oneshot(request(&keys, Method::GET, "/items", "")).await.unwrap()).await;
     assert_eq!(seen.content["error"]["message"], "Tea is sold out, 2 are left.");
-    assert_eq!(seen.record.unwrap().refusal().unwrap().cause, "shelf 7");
+    assert_eq!(seen.record.unwrap().rejection().unwrap().cause, "shelf 7");
 }
 
 #[tokio::test]

@@ -10,7 +10,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::Path as InPath;
 use axum::routing::get;
-use demur_tower::{DemurLayer, Keys, Raise, Record, ServiceConfig};
+use demur_tower::{DemurLayer, InMemoryKeys, Raise, RequestRecord, ServiceConfig};
 use http::{HeaderValue, Request, StatusCode};
 use tower::ServiceExt;
 
@@ -22,7 +22,7 @@ fn tells(text: &str, secret: &str) -> bool {
     (0..=hidden.len() - TELLING).any(|at| text.contains(&hidden[at..at + TELLING]))
 }
 
-fn layer() -> (DemurLayer, Keys) {
+fn layer() -> (DemurLayer, InMemoryKeys) {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/shop/demur.yaml");
     DemurLayer::in_memory(ServiceConfig::read(&file).unwrap_or_else(|error| panic!("{error}")).0).unwrap()
 }
@@ -35,7 +35,7 @@ fn nothing_that_can_be_shown_shows_a_secret() {
     keys.issue_with("shop", "acme", "free", |made| record = Some(made.clone())).unwrap();
     let record = record.unwrap();
     // A public prefix of three characters: whatever more a hint shows is of the secret.
-    assert_eq!(record.hint, "shp");
+    assert_eq!(record.prefix, "shp");
     let raise = Raise::error("not_found");
     let service = tower::ServiceBuilder::new().layer(layer.clone()).service(());
     let shown = format!(
@@ -74,8 +74,8 @@ async fn no_record_of_a_request_shows_its_key() {
         let request = Request::get(target).header("authorization", credentials).body(Body::empty()).unwrap();
         let answer = service.layer(layer).oneshot(request).await.unwrap();
         assert_eq!(answer.status(), status, "{what}");
-        let record: &Arc<Record> = answer.extensions().get().unwrap();
-        let cause = &record.refusal().unwrap().cause;
+        let record: &Arc<RequestRecord> = answer.extensions().get().unwrap();
+        let cause = &record.rejection().unwrap().cause;
         assert!(!tells(&format!("{record:?}"), key.expose()), "{what}: {cause}");
         assert!(in_query || cause.contains("no item …"), "{what}: {cause}");
     }

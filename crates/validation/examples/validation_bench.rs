@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use demur_source::{Diagnostics, Source, Span};
 use demur_validation::{
-    ApiDocument, Content, Declarations, DocumentOptions, Expression, Find, RuleInputs, Variable,
+    ApiDocument, Declarations, DocumentOptions, Expression, Find, RequestContent, RuleInputs, Variable,
 };
 use http::Method;
 use serde_json::{Value, json};
@@ -97,8 +97,8 @@ fn body() {
         .unwrap();
     let operation = &document.operations()[0];
     let mut ours = || match document.check_content(operation, Some("application/json"), black_box(&bytes)) {
-        Content::Checked { violations, .. } => assert!(violations.is_empty()),
-        Content::Refused(problem) => panic!("{problem:?}"),
+        RequestContent::Checked { violations, .. } => assert!(violations.is_empty()),
+        RequestContent::Refused(problem) => panic!("{problem:?}"),
     };
     let mut theirs = || {
         let value: Value = serde_json::from_slice(black_box(&bytes)).unwrap();
@@ -137,8 +137,8 @@ fn with_rule<T>(text: &str, run: impl FnOnce(&mut dyn FnMut()) -> T) -> T {
     let compiled = compiled.unwrap();
     run(&mut || {
         let inputs = RuleInputs::new(now)
-            .lend(Variable::Body, black_box(&body))
-            .provide(Variable::Key, || json!({ "resources": ["b1", "b2"] }));
+            .bind(Variable::Body, black_box(&body))
+            .bind_lazy(Variable::Key, || json!({ "resources": ["b1", "b2"] }));
         assert_eq!(compiled.evaluate(&inputs), Ok(true));
     })
 }

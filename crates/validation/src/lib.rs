@@ -19,8 +19,8 @@ mod rule;
 mod schema;
 
 pub use document::files::ReadFile;
-pub use document::{ApiDocument, Find, Found, Operation, SecurityKind, SecurityScheme};
+pub use document::{ApiDocument, Find, Operation, RouteMatch, SecurityKind, SecurityScheme};
 pub use options::{DocumentOptions, Formats, UnknownQuery};
 pub use path::{CanonicalPath, PathCharacters, PathFault, canonical_path};
-pub use request::{Answer, AnswerFault, Content, ContentProblem, Parameters};
+pub use request::{ContentProblem, RequestContent, RequestParameters, ResponseCheck, ResponseFault};
 pub use rule::{Declarations, Expression, RuleFailure, RuleInputs, Uses, Variable};

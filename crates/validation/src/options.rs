@@ -46,7 +46,7 @@ pub enum Formats {
 pub enum UnknownQuery {
     /// Each is a violation.
     Refuse,
-    /// They are passed on, and named in [`Parameters::unknown`](crate::Parameters::unknown).
+    /// They are passed on, and named in [`RequestParameters::unknown`](crate::RequestParameters::unknown).
     Warn,
     /// They are passed on unread.
     Ignore,

@@ -3,7 +3,7 @@
 #![allow(clippy::panic, clippy::unwrap_used, reason = "a test that fails says why")]
 
 use demur_source::{Diagnostics, Source};
-use demur_validation::{Answer, ApiDocument, DocumentOptions, SecurityKind};
+use demur_validation::{ApiDocument, DocumentOptions, ResponseCheck, SecurityKind};
 use http::StatusCode;
 
 const DOCUMENT: &str = "openapi: 3.1.0
@@ -66,16 +66,16 @@ fn an_answer_that_breaks_the_document_says_how() {
     ] {
         let status = StatusCode::from_u16(status).unwrap();
         let said = match document.check_answer(x, status, Some(content_type), content.as_bytes()).unwrap() {
-            Answer::Sound => String::new(),
-            Answer::Unsound(fault) => fault.to_string(),
+            ResponseCheck::Valid => String::new(),
+            ResponseCheck::Invalid(fault) => fault.to_string(),
         };
         assert_eq!(said, expected, "{status} {content}");
     }
     let y = document.operation("y").unwrap();
-    assert_eq!(document.check_answer(y, StatusCode::IM_A_TEAPOT, None, b"x"), Some(Answer::Sound));
-    assert!(document.looks_into_answer(x, StatusCode::OK));
-    assert!(!document.looks_into_answer(x, StatusCode::NO_CONTENT));
-    assert!(!document.looks_into_answer(y, StatusCode::OK));
+    assert_eq!(document.check_answer(y, StatusCode::IM_A_TEAPOT, None, b"x"), Some(ResponseCheck::Valid));
+    assert!(document.needs_response_body(x, StatusCode::OK));
+    assert!(!document.needs_response_body(x, StatusCode::NO_CONTENT));
+    assert!(!document.needs_response_body(y, StatusCode::OK));
 }
 
 #[test]
@@ -83,7 +83,7 @@ fn nobody_looks_unless_asked_to() {
     let document = load(false);
     let x = document.operation("x").unwrap();
     assert_eq!(document.check_answer(x, StatusCode::OK, None, b"{"), None);
-    assert!(!document.looks_into_answer(x, StatusCode::OK));
+    assert!(!document.needs_response_body(x, StatusCode::OK));
 }
 
 #[test]

@@ -4,7 +4,7 @@
 
 use demur_contract::Violation;
 use demur_source::{Diagnostics, Source};
-use demur_validation::{ApiDocument, Content, DocumentOptions};
+use demur_validation::{ApiDocument, DocumentOptions, RequestContent};
 
 const SCHEMAS: &str = "components:
   schemas:
@@ -22,7 +22,7 @@ fn check(schema: &str, content: &str, expected: &[&str]) {
     let document = document.unwrap_or_else(|| panic!("{found}"));
     let content =
         document.check_content(&document.operations()[0], Some("application/json"), content.as_bytes());
-    let Content::Checked { violations, .. } = content else { panic!("{content:?}") };
+    let RequestContent::Checked { violations, .. } = content else { panic!("{content:?}") };
     let lines: Vec<String> = violations.iter().map(line).collect();
     assert_eq!(lines, expected, "{schema}");
 }

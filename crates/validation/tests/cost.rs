@@ -3,7 +3,7 @@
 #![allow(clippy::panic, clippy::unwrap_used, reason = "a test that fails says why")]
 
 use demur_source::{Diagnostics, Source};
-use demur_validation::{ApiDocument, Content, DocumentOptions};
+use demur_validation::{ApiDocument, DocumentOptions, RequestContent};
 use serde_json::{Value, json};
 
 /// A document whose one operation takes schema `S0`; each schema is made of a reference to the next one, and the last
@@ -119,7 +119,9 @@ fn what_is_loaded_is_answered() {
             {
                 let bytes = value.to_string();
                 let content = document.check_content(&document.operations()[0], None, bytes.as_bytes());
-                let Content::Checked { violations, .. } = content else { panic!("{what}: {content:?}") };
+                let RequestContent::Checked { violations, .. } = content else {
+                    panic!("{what}: {content:?}")
+                };
                 assert!(violations.len() <= 20, "{what}");
             }
         }

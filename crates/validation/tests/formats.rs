@@ -4,7 +4,7 @@
 #![allow(clippy::panic, clippy::unwrap_used, reason = "a test that fails says why")]
 
 use demur_source::{Diagnostics, Source};
-use demur_validation::{ApiDocument, Content, DocumentOptions};
+use demur_validation::{ApiDocument, DocumentOptions, RequestContent};
 
 const FORMATS: [&str; 19] = [
     "date",
@@ -71,8 +71,8 @@ fn no_text_takes_a_format_long_to_judge() {
         for text in repeated.chain([nested]) {
             let content = serde_json::to_vec(&text).unwrap();
             match document.check_content(&document.operations()[0], Some("application/json"), &content) {
-                Content::Checked { violations, .. } => assert!(violations.len() <= 1, "{format}"),
-                Content::Refused(problem) => panic!("{format}: {problem:?}"),
+                RequestContent::Checked { violations, .. } => assert!(violations.len() <= 1, "{format}"),
+                RequestContent::Refused(problem) => panic!("{format}: {problem:?}"),
             }
         }
     }

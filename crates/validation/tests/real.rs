@@ -10,7 +10,7 @@ use std::path::Path;
 
 use demur_contract::Violation;
 use demur_source::{Diagnostics, Source};
-use demur_validation::{ApiDocument, Content, DocumentOptions, Find, UnknownQuery};
+use demur_validation::{ApiDocument, DocumentOptions, Find, RequestContent, UnknownQuery};
 use generate::{Files, Part};
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use serde_json::{Value, json};
@@ -320,8 +320,8 @@ fn ask(
     let mut violations = document.check_parameters(&found, Some(&query.join("&")), &headers).violations;
     if let Some(content) = &request.content {
         match document.check_content(found.operation, media_type, content.to_string().as_bytes()) {
-            Content::Checked { violations: more, .. } => violations.extend(more),
-            Content::Refused(problem) => return Err(format!("{problem:?}")),
+            RequestContent::Checked { violations: more, .. } => violations.extend(more),
+            RequestContent::Refused(problem) => return Err(format!("{problem:?}")),
         }
     }
     Ok(violations)

@@ -4,7 +4,9 @@
 
 use demur_contract::Value;
 use demur_source::{Diagnostics, Source};
-use demur_validation::{ApiDocument, Content, DocumentOptions, Find, Formats, Parameters, UnknownQuery};
+use demur_validation::{
+    ApiDocument, DocumentOptions, Find, Formats, RequestContent, RequestParameters, UnknownQuery,
+};
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 
 const PARAMETERS: &str = "openapi: 3.1.0
@@ -41,7 +43,7 @@ fn load(text: &str, options: DocumentOptions) -> ApiDocument {
 }
 
 /// Asks with a target (`path?query`) and fields.
-fn ask(document: &ApiDocument, target: &str, fields: &[(&'static str, &'static str)]) -> Parameters {
+fn ask(document: &ApiDocument, target: &str, fields: &[(&'static str, &'static str)]) -> RequestParameters {
     let (path, query) = target.split_once('?').map_or((target, None), |(path, query)| (path, Some(query)));
     let mut headers = HeaderMap::new();
     for (name, value) in fields {
@@ -53,7 +55,7 @@ fn ask(document: &ApiDocument, target: &str, fields: &[(&'static str, &'static s
     }
 }
 
-fn lines(parameters: &Parameters) -> Vec<String> {
+fn lines(parameters: &RequestParameters) -> Vec<String> {
     let line = |violation: &demur_contract::Violation| {
         let limit = match &violation.limit {
             Some(Value::Int(limit)) => limit.to_string(),
@@ -298,11 +300,11 @@ fn with_body(body: &str) -> ApiDocument {
 #[track_caller]
 fn check_content(document: &ApiDocument, content_type: Option<&str>, bytes: &[u8], expected: &str) {
     let answer = match document.check_content(&document.operations()[0], content_type, bytes) {
-        Content::Refused(problem) => problem.condition.to_string(),
-        Content::Checked { value, violations } if violations.is_empty() => {
+        RequestContent::Refused(problem) => problem.condition.to_string(),
+        RequestContent::Checked { value, violations } if violations.is_empty() => {
             value.map_or("none".to_owned(), |value| value.to_string())
         }
-        Content::Checked { violations, .. } => {
+        RequestContent::Checked { violations, .. } => {
             violations.iter().map(|violation| violation.condition.to_string()).collect::<Vec<_>>().join(" ")
         }
     };

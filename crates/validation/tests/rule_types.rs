@@ -156,10 +156,10 @@ fn a_whole_number_is_an_integer_however_it_is_written() {
     );
     for count in ["2", "2.0", "2e0", "20E-1"] {
         let body = serde_json::from_str(&format!("{{\"count\":{count}}}")).unwrap();
-        let inputs = RuleInputs::new(jiff::Timestamp::UNIX_EPOCH).lend(Variable::Body, &body);
+        let inputs = RuleInputs::new(jiff::Timestamp::UNIX_EPOCH).bind(Variable::Body, &body);
         assert_eq!(rule.as_ref().unwrap().evaluate(&inputs), Ok(true), "{count}");
     }
     let body = json!({ "count": 2.5 });
-    let inputs = RuleInputs::new(jiff::Timestamp::UNIX_EPOCH).lend(Variable::Body, &body);
+    let inputs = RuleInputs::new(jiff::Timestamp::UNIX_EPOCH).bind(Variable::Body, &body);
     assert!(rule.unwrap().evaluate(&inputs).is_err());
 }

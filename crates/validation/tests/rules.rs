@@ -9,12 +9,12 @@ use serde_json::json;
 
 fn inputs() -> RuleInputs<'static> {
     RuleInputs::new("2026-11-20T10:00:00Z".parse().unwrap())
-        .provide(
+        .bind_lazy(
             Variable::Request,
             || json!({ "method": "POST", "path": "/x", "headers": { "x-trace": "abc" } }),
         )
-        .provide(Variable::Params, || json!({ "limit": 5 }))
-        .provide(Variable::Body, || {
+        .bind_lazy(Variable::Params, || json!({ "limit": 5 }))
+        .bind_lazy(Variable::Body, || {
             json!({
                 "shelf": "s1", "start": "2026-01-01", "end": "2026-03-31", "bad": "2026-02-30",
                 "tags": ["a", "b"], "ratio": 0.5, "count": 3, "big": u64::MAX, "none": null,
@@ -23,12 +23,12 @@ fn inputs() -> RuleInputs<'static> {
                 "many": (0..10_001).collect::<Vec<i32>>(),
             })
         })
-        .provide(
+        .bind_lazy(
             Variable::Key,
             || json!({ "id": "k1", "scopes": ["read"], "resources": ["s1", "s2"], "operations": [] }),
         )
-        .provide(Variable::Account, || json!({ "id": "a1", "name": "Ann" }))
-        .provide(Variable::Plan, || json!({ "name": "free", "features": ["similar"] }))
+        .bind_lazy(Variable::Account, || json!({ "id": "a1", "name": "Ann" }))
+        .bind_lazy(Variable::Plan, || json!({ "name": "free", "features": ["similar"] }))
 }
 
 fn compile(text: &str, is_condition: bool) -> Result<Expression, String> {
@@ -239,15 +239,15 @@ fn only_what_is_mentioned_is_asked_for() {
     }
     let body = json!({ "a": 1 });
     let inputs = RuleInputs::new(jiff::Timestamp::UNIX_EPOCH)
-        .lend(Variable::Body, &body)
-        .provide(Variable::Key, || panic!("the rule does not speak of the key"));
+        .bind(Variable::Body, &body)
+        .bind_lazy(Variable::Key, || panic!("the rule does not speak of the key"));
     assert_eq!(rule.evaluate(&inputs), Ok(true));
 }
 
 #[test]
 fn a_variable_is_made_once_for_all_rules_of_a_request() {
     let made = std::sync::atomic::AtomicUsize::new(0);
-    let inputs = RuleInputs::new(jiff::Timestamp::UNIX_EPOCH).provide(Variable::Body, || {
+    let inputs = RuleInputs::new(jiff::Timestamp::UNIX_EPOCH).bind_lazy(Variable::Body, || {
         made.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         json!([1, 2, 3])
     });
@@ -266,7 +266,7 @@ fn a_compiled_rule_is_shared_between_threads() {
 #[test]
 fn a_megabyte_against_a_pattern_is_linear() {
     let body = json!("a".repeat(1_000_000) + "!");
-    let inputs = RuleInputs::new(jiff::Timestamp::UNIX_EPOCH).lend(Variable::Body, &body);
+    let inputs = RuleInputs::new(jiff::Timestamp::UNIX_EPOCH).bind(Variable::Body, &body);
     let rule = compile("body.matches('^(a+)+$')", true).unwrap();
     assert_eq!(rule.evaluate(&inputs), Ok(false));
 }

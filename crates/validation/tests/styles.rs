@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use demur_contract::Violation;
 use demur_source::{Diagnostics, Source};
-use demur_validation::{ApiDocument, Content, DocumentOptions, Find, Parameters, UnknownQuery};
+use demur_validation::{ApiDocument, DocumentOptions, Find, RequestContent, RequestParameters, UnknownQuery};
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use serde_json::Value;
 
@@ -17,7 +17,7 @@ fn load(text: &str, options: DocumentOptions) -> ApiDocument {
 }
 
 /// Asks an operation that has one parameter `a`.
-fn ask(parameter: &str, target: &str, field: Option<(&'static str, &str)>) -> Parameters {
+fn ask(parameter: &str, target: &str, field: Option<(&'static str, &str)>) -> RequestParameters {
     let in_path = parameter.contains("in: path");
     let path = if in_path { "/x/{a}" } else { "/x" };
     let required = if in_path { "required: true, " } else { "" };
@@ -150,8 +150,8 @@ components:
 fn content(content_type: &str, text: &str) -> Result<(Option<Value>, Vec<String>), String> {
     let document = load(FORM, DocumentOptions::default());
     match document.check_content(&document.operations()[0], Some(content_type), text.as_bytes()) {
-        Content::Checked { value, violations } => Ok((value, lines(&violations))),
-        Content::Refused(problem) => Err(problem.condition.to_string()),
+        RequestContent::Checked { value, violations } => Ok((value, lines(&violations))),
+        RequestContent::Refused(problem) => Err(problem.condition.to_string()),
     }
 }
 

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use demur_source::{Diagnostics, Source};
-use demur_validation::{ApiDocument, Content, DocumentOptions, Formats};
+use demur_validation::{ApiDocument, DocumentOptions, Formats, RequestContent};
 use serde_json::Value;
 
 const ROOT: &str = "openapi: 3.1.0
@@ -101,7 +101,7 @@ fn registered(folder: &Path, schema: &Value, name: &str) -> Result<Arc<Source>, 
 fn is_valid(document: &ApiDocument, data: &Value) -> Option<bool> {
     let content = document.check_content(&document.operations()[0], None, data.to_string().as_bytes());
     match content {
-        Content::Checked { violations, .. } => Some(violations.is_empty()),
-        Content::Refused(_) => None,
+        RequestContent::Checked { violations, .. } => Some(violations.is_empty()),
+        RequestContent::Refused(_) => None,
     }
 }

@@ -4,7 +4,7 @@
 
 use demur_contract::{Value, Violation};
 use demur_source::{Diagnostics, Source};
-use demur_validation::{ApiDocument, Content, DocumentOptions};
+use demur_validation::{ApiDocument, DocumentOptions, RequestContent};
 
 /// A document whose one operation takes JSON of this schema (in YAML flow style).
 fn document(schema: &str) -> ApiDocument {
@@ -21,8 +21,8 @@ fn load(text: &str) -> ApiDocument {
 
 fn violations(document: &ApiDocument, content: &str) -> Vec<Violation> {
     match document.check_content(&document.operations()[0], Some("application/json"), content.as_bytes()) {
-        Content::Checked { violations, .. } => violations,
-        Content::Refused(problem) => panic!("{problem:?}"),
+        RequestContent::Checked { violations, .. } => violations,
+        RequestContent::Refused(problem) => panic!("{problem:?}"),
     }
 }
 

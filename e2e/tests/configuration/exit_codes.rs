@@ -5,7 +5,7 @@ use std::fs;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 
 use demur_contract::builtin;
-use demur_e2e::{Folder, Gateway, Outcome};
+use demur_e2e::{Gateway, Outcome, TestDir};
 use serde_json::{Value as Json, json};
 
 use super::{demur, sound_folder};
@@ -16,7 +16,7 @@ fn free_address() -> SocketAddr {
     listener.local_addr().unwrap()
 }
 
-fn assert_no_database(folder: &Folder, outcome: &Outcome) {
+fn assert_no_database(folder: &TestDir, outcome: &Outcome) {
     let entries = fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name());
     let left: Vec<_> = entries.filter(|name| name.to_string_lossy().starts_with("demur.db")).collect();
     assert!(left.is_empty(), "{left:?} was made: {outcome:?}");
@@ -156,7 +156,7 @@ fn the_second_owner_of_a_database_is_told_who_the_first_is() {
 
 #[test]
 fn every_built_in_contract_is_without_findings() {
-    let folder = Folder::empty();
+    let folder = TestDir::empty();
     for name in builtin::names() {
         let file = format!("{name}.yaml");
         folder.write(&file, &builtin::source(name).unwrap().text);
@@ -173,7 +173,7 @@ fn every_built_in_contract_is_without_findings() {
 
 #[test]
 fn the_configuration_of_the_demo_is_without_findings() {
-    let folder = Folder::of_examples();
+    let folder = TestDir::of_examples();
     let outcome = demur(&folder, &["check", "--format", "json"]);
     let said: Json = serde_json::from_str(&outcome.stdout).unwrap();
     let names: Vec<&str> = demur_examples::all().iter().map(|example| example.name).collect();

@@ -16,7 +16,7 @@ mod rows;
 mod settings;
 mod whole;
 
-use demur_e2e::{Folder, Outcome};
+use demur_e2e::{Outcome, TestDir};
 
 /// A configuration in which nothing is wrong, with all that it names.
 const SOUND: [(&str, &str); 3] = [
@@ -25,8 +25,8 @@ const SOUND: [(&str, &str); 3] = [
     ("openapi.yaml", include_str!("sound/openapi.yaml")),
 ];
 
-fn sound_folder() -> Folder {
-    let folder = Folder::empty();
+fn sound_folder() -> TestDir {
+    let folder = TestDir::empty();
     for (name, text) in SOUND {
         folder.write(name, text);
     }
@@ -34,7 +34,7 @@ fn sound_folder() -> Folder {
 }
 
 /// Runs `demur` in a folder, where files are called by their bare names.
-fn demur(folder: &Folder, arguments: &[&str]) -> Outcome {
+fn demur(folder: &TestDir, arguments: &[&str]) -> Outcome {
     demur_e2e::run(arguments, folder.path())
 }
 

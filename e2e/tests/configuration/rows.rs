@@ -1,6 +1,6 @@
 //! Rows: a sound file, a change that breaks it on one count, and what must be said of it.
 
-use demur_e2e::{Folder, Outcome};
+use demur_e2e::{Outcome, TestDir};
 use serde_json::{Value as Json, json};
 
 /// Stands in a row's text where the mistake must be shown.
@@ -113,7 +113,7 @@ pub(crate) fn check(file: &str, sound: &str, rows: &[Row]) {
     assert!(failed.is_empty(), "{} of {} rows:\n{}", failed.len(), rows.len(), failed.join("\n"));
 }
 
-fn told(folder: &Folder, file: &str, row: &Row, place: Option<(usize, usize)>) -> Result<(), String> {
+fn told(folder: &TestDir, file: &str, row: &Row, place: Option<(usize, usize)>) -> Result<(), String> {
     let outcome = super::demur(folder, &["check", "demur.yaml", "--format", "json"]);
     let expected_code = if row.severity == "error" { 3 } else { 1 };
     let found = diagnostics(&outcome);

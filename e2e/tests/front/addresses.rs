@@ -3,14 +3,14 @@
 use std::io::{Read, Write};
 use std::net::TcpStream;
 
-use demur_e2e::{Reaction, Request, Upstream};
+use demur_e2e::{MockResponse, Request, Upstream};
 use serde_json::json;
 
 use crate::shop::serve;
 
 #[test]
 fn fields_are_believed_from_proxies_that_are_named_and_from_nobody_else() {
-    let upstream = Upstream::always(Reaction::json(200, &json!([])));
+    let upstream = Upstream::always(MockResponse::json(200, &json!([])));
     for (top, field, value, told) in [
         ("", "X-Forwarded-For", "203.0.113.7", "127.0.0.1"),
         ("proxies: { from: [192.0.2.0/24] }", "X-Forwarded-For", "203.0.113.7", "127.0.0.1"),
@@ -33,7 +33,7 @@ fn fields_are_believed_from_proxies_that_are_named_and_from_nobody_else() {
 
 #[test]
 fn a_connection_begins_with_the_proxy_protocol_where_the_file_says_so() {
-    let upstream = Upstream::always(Reaction::json(200, &json!([])));
+    let upstream = Upstream::always(MockResponse::json(200, &json!([])));
     let shop = serve(&upstream, "proxies: { from: [127.0.0.1], proxy_protocol: true }", "");
     let request = format!(
         "GET /shop/items HTTP/1.1\r\nHost: a\r\nConnection: close\r\nAuthorization: Bearer {}\r\n\r\n",

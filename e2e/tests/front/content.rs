@@ -5,14 +5,14 @@ use std::net::TcpStream;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use demur_e2e::{Reaction, Request, Upstream};
+use demur_e2e::{MockResponse, Request, Upstream};
 use serde_json::json;
 
 use crate::shop::serve;
 
 #[test]
 fn a_refusal_leaves_the_connection_sound_or_says_that_it_ends() {
-    let upstream = Upstream::always(Reaction::json(200, &json!([])));
+    let upstream = Upstream::always(MockResponse::json(200, &json!([])));
     let shop = serve(&upstream, "", "");
     let mut connection = shop.client.connect();
     // Small enough to be read and dropped: it must never become the next request.
@@ -46,7 +46,7 @@ fn a_refusal_leaves_the_connection_sound_or_says_that_it_ends() {
 #[test]
 fn whoever_takes_nothing_of_an_answer_is_left() {
     let large = vec![b'x'; 32 << 20];
-    let upstream = Upstream::always(Reaction::answer(200, &[], large));
+    let upstream = Upstream::always(MockResponse::answer(200, &[], large));
     let shop = serve(&upstream, "bounds: { write_timeout: 1s }\naccess_log: all", "");
     let mut socket = TcpStream::connect(shop.gateway.address()).unwrap();
     let request =

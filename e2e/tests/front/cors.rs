@@ -1,6 +1,6 @@
 //! Browsers: preflights, and what a script may read.
 
-use demur_e2e::{Reaction, Request, Upstream};
+use demur_e2e::{MockResponse, Request, Upstream};
 use serde_json::json;
 
 use crate::shop::serve;
@@ -15,7 +15,7 @@ fn preflight(origin: &str) -> Request {
 
 #[test]
 fn a_preflight_is_answered_before_authentication_and_the_answer_can_be_read() {
-    let upstream = Upstream::always(Reaction::answer(
+    let upstream = Upstream::always(MockResponse::answer(
         200,
         &[("Access-Control-Allow-Origin", "*"), ("Content-Type", "application/json")],
         json!([]).to_string(),
@@ -58,7 +58,7 @@ fn a_preflight_is_answered_before_authentication_and_the_answer_can_be_read() {
 
 #[test]
 fn any_origin_may_ask_where_the_file_says_so_and_none_where_it_says_nothing() {
-    let upstream = Upstream::always(Reaction::json(200, &json!([])));
+    let upstream = Upstream::always(MockResponse::json(200, &json!([])));
     let shop = serve(&upstream, "", "cors: { origins: ['*'], headers: [Authorization], max_age: 1h }");
     let answer = shop.client.send(&preflight("https://any.example"));
     assert_eq!(answer.field("access-control-allow-origin"), "*");

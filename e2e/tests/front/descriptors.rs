@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 
-use demur_e2e::{Gateway, Reaction, Request, Upstream};
+use demur_e2e::{Gateway, MockResponse, Request, Upstream};
 use serde_json::json;
 
 use crate::raw::raise_own_limit;
@@ -31,7 +31,7 @@ fn is_closed(stream: &mut TcpStream) -> bool {
 #[test]
 fn idle_connections_are_closed_to_serve_new_ones() {
     raise_own_limit();
-    let upstream = Upstream::always(Reaction::json(200, &json!([])));
+    let upstream = Upstream::always(MockResponse::json(200, &json!([])));
     for (name, first_bytes) in [
         ("nothing was sent on them", ""),
         ("a request was answered on them", "GET /shop/open HTTP/1.1\r\nHost: a\r\n\r\n"),
@@ -72,7 +72,7 @@ fn idle_connections_are_closed_to_serve_new_ones() {
 
 #[test]
 fn the_soft_limit_is_raised_to_the_hard_limit() {
-    let upstream = Upstream::always(Reaction::json(200, &json!([])));
+    let upstream = Upstream::always(MockResponse::json(200, &json!([])));
     let shop = serve_with_descriptors(&upstream, "bounds: { connections: 1000 }", (1024, 4096));
     assert_eq!(soft_limit(&shop.gateway), 4096);
     assert!(!shop.gateway.log().contains("too small"), "{}", shop.gateway.log());

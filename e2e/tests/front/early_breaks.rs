@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::thread;
 use std::time::Duration;
 
-use demur_e2e::{MARKER, Reaction, Request, Response, Upstream};
+use demur_e2e::{MARKER, MockResponse, Request, Response, Upstream};
 use serde_json::json;
 
 use crate::raw::converse;
@@ -70,7 +70,7 @@ const HEAD: &str = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n";
 
 #[test]
 fn an_upstream_that_breaks_off_before_anything_was_sent_is_answered_in_the_contract() {
-    let with = |rest: &str| Reaction::bytes(format!("{HEAD}{rest}"));
+    let with = |rest: &str| MockResponse::bytes(format!("{HEAD}{rest}"));
     let pause = Duration::from_millis(5);
     let rows = [
         ("no body at all", "GET", with("Content-Length: 10\r\n\r\n").and_closes()),
@@ -89,10 +89,10 @@ fn an_upstream_that_breaks_off_before_anything_was_sent_is_answered_in_the_contr
         ("a reset of what ends with the connection", "GET", with("\r\n").and_wait(pause).and_resets()),
         ("two lengths on HEAD", "HEAD", with("Content-Length: 2\r\nContent-Length: 3\r\n\r\n")),
         ("two lengths", "GET", with("Content-Length: 2\r\nContent-Length: 3\r\n\r\n[]").and_closes()),
-        ("a status line that is none", "GET", Reaction::bytes(format!("{MARKER}\r\n\r\n")).and_closes()),
-        ("a head that is cut", "GET", Reaction::bytes(HEAD).and_closes()),
-        ("a head that is reset", "GET", Reaction::bytes(HEAD).and_resets()),
-        ("nothing", "GET", Reaction::closes()),
+        ("a status line that is none", "GET", MockResponse::bytes(format!("{MARKER}\r\n\r\n")).and_closes()),
+        ("a head that is cut", "GET", MockResponse::bytes(HEAD).and_closes()),
+        ("a head that is reset", "GET", MockResponse::bytes(HEAD).and_resets()),
+        ("nothing", "GET", MockResponse::closes()),
     ];
     for (name, method, reaction) in rows {
         let upstream = Upstream::always(reaction);
@@ -105,7 +105,7 @@ fn an_upstream_that_breaks_off_before_anything_was_sent_is_answered_in_the_contr
 
 #[test]
 fn what_was_sent_before_an_upstream_broke_off_is_seen_to_be_cut() {
-    let with = |rest: &str| Reaction::bytes(format!("{HEAD}{rest}"));
+    let with = |rest: &str| MockResponse::bytes(format!("{HEAD}{rest}"));
     let long = "x".repeat(40_000);
     let later = Duration::from_millis(120);
     let rows = [
@@ -130,7 +130,7 @@ fn what_was_sent_before_an_upstream_broke_off_is_seen_to_be_cut() {
         ),
         (
             "an event stream",
-            Reaction::bytes(
+            MockResponse::bytes(
                 "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n",
             )
             .and_wait(later)
@@ -153,7 +153,7 @@ fn streams_flow_before_their_content_is_whole() {
         let head =
             format!("HTTP/1.1 200 OK\r\nContent-Type: {content_type}\r\nTransfer-Encoding: chunked\r\n\r\n");
         let wait = Duration::from_millis(600);
-        let upstream = Upstream::always(Reaction::bytes(head).and_wait(wait).and("2\r\n{}\r\n0\r\n\r\n"));
+        let upstream = Upstream::always(MockResponse::bytes(head).and_wait(wait).and("2\r\n{}\r\n0\r\n\r\n"));
         let shop = serve(&upstream, "", "");
         let begun = std::time::Instant::now();
         let mut stream = std::net::TcpStream::connect(shop.gateway.address()).unwrap();
@@ -191,7 +191,7 @@ fn content_length_is_one_canonical_number_in_both_directions() {
         for method in ["GET", "HEAD"] {
             let fields: String = lines.iter().map(|line| format!("Content-Length: {line}\r\n")).collect();
             let content = if method == "HEAD" { "" } else { "[]" };
-            let reaction = Reaction::bytes(format!("{HEAD}{fields}\r\n{content}")).and_closes();
+            let reaction = MockResponse::bytes(format!("{HEAD}{fields}\r\n{content}")).and_closes();
             let upstream = Upstream::always(reaction);
             let shop = serve(&upstream, "", "");
             let answer = shop.client.send(&Request::new(method, "/items").key(&shop.key));
@@ -208,7 +208,7 @@ fn content_length_is_one_canonical_number_in_both_directions() {
             }
         }
     }
-    let upstream = Upstream::always(Reaction::json(200, &json!([])));
+    let upstream = Upstream::always(MockResponse::json(200, &json!([])));
     let shop = serve(&upstream, "", "");
     for (sent, relayed) in [
         ("2", Some("2")),
@@ -243,7 +243,7 @@ fn content_length_is_one_canonical_number_in_both_directions() {
 
 #[test]
 fn a_request_that_times_out_in_its_body_ends_its_connection() {
-    let upstream = Upstream::always(Reaction::json(200, &json!([])));
+    let upstream = Upstream::always(MockResponse::json(200, &json!([])));
     let bounds = "bounds: { content_window: 300ms, content_per_window: 1000 }";
     let shop = serve(&upstream, bounds, "");
     for (name, request) in [
@@ -290,7 +290,7 @@ fn references_never_name_the_upstream() {
             ("Content-Location", location.as_str()),
             ("Link", link.as_str()),
         ];
-        Reaction::answer(302, &fields, "")
+        MockResponse::answer(302, &fields, "")
     });
     let shop = serve(&upstream, "", "");
     for (row, expected) in [
@@ -316,7 +316,7 @@ fn references_never_name_the_upstream() {
 fn monitor_mode_leaves_references_alone() {
     let upstream = Upstream::start(|request| {
         let location = format!("http://{}/items/3", request.fields.first("host").unwrap_or_default());
-        Reaction::answer(302, &[("Location", &location)], "")
+        MockResponse::answer(302, &[("Location", &location)], "")
     });
     let shop = serve(&upstream, "", "observe: true");
     let answer = shop.client.send(&Request::get("/items").key(&shop.key));
@@ -327,8 +327,9 @@ fn monitor_mode_leaves_references_alone() {
 #[test]
 fn monitor_mode_rejects_no_length() {
     for (line, expected) in [("02", "2"), ("2, 2", "2"), ("2", "2")] {
-        let upstream =
-            Upstream::always(Reaction::bytes(format!("{HEAD}Content-Length: {line}\r\n\r\n[]")).and_closes());
+        let upstream = Upstream::always(
+            MockResponse::bytes(format!("{HEAD}Content-Length: {line}\r\n\r\n[]")).and_closes(),
+        );
         let shop = serve(&upstream, "", "observe: true");
         let answer = shop.client.send(&Request::get("/items").key(&shop.key));
         assert_eq!((answer.status, answer.field("content-length")), (200, expected), "{line}");

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use demur_e2e::{Reaction, Request, Upstream};
+use demur_e2e::{MockResponse, Request, Upstream};
 use serde_json::json;
 
 use crate::raw::raise_own_limit;
@@ -65,7 +65,7 @@ fn ask(address: SocketAddr, requests: usize, seen: &Seen) {
 fn connections_that_were_let_in_are_answered_when_the_gateway_ends() {
     raise_own_limit();
     let least = std::env::var("SOAK_CONNECTIONS").ok().map_or(3000, |count| count.parse().unwrap());
-    let upstream = Upstream::always(Reaction::json(200, &json!([])));
+    let upstream = Upstream::always(MockResponse::json(200, &json!([])));
     let shop = serve(&upstream, "", "");
     let seen = Seen::default();
     thread::scope(|scope| {
@@ -94,7 +94,7 @@ fn connections_that_were_let_in_are_answered_when_the_gateway_ends() {
 /// Connections that wait in the listener's queue, and ones that are idle, when the signal comes.
 #[test]
 fn a_request_that_comes_after_the_signal_is_answered_and_told_that_the_connection_ends() {
-    let upstream = Upstream::always(Reaction::json(200, &json!([])));
+    let upstream = Upstream::always(MockResponse::json(200, &json!([])));
     let shop = serve(&upstream, "", "");
     let mut fresh = shop.client.connect();
     let mut kept = shop.client.connect();

@@ -1,11 +1,11 @@
 //! Error events inside an upstream's event stream: their text is for operators.
 
-use demur_e2e::{MARKER, Reaction, Request, Upstream};
+use demur_e2e::{MARKER, MockResponse, Request, Upstream};
 use serde_json::json;
 
 use crate::shop::serve;
 
-fn stream(fields: &[(&str, &str)], content: &str) -> Reaction {
+fn stream(fields: &[(&str, &str)], content: &str) -> MockResponse {
     let mut bytes = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n".to_owned();
     for (name, value) in fields {
         bytes.push_str(&format!("{name}: {value}\r\n"));
@@ -15,7 +15,7 @@ fn stream(fields: &[(&str, &str)], content: &str) -> Reaction {
     for piece in content.as_bytes().chunks(7) {
         bytes.push_str(&format!("{:x}\r\n{}\r\n", piece.len(), String::from_utf8_lossy(piece)));
     }
-    Reaction::bytes(bytes + "0\r\n\r\n")
+    MockResponse::bytes(bytes + "0\r\n\r\n")
 }
 
 const TYPE: (&str, &str) = ("Content-Type", "text/event-stream; charset=utf-8");
@@ -76,7 +76,7 @@ fn event_streams_are_known_however_their_type_is_written() {
         let answer = shop.client.send(&Request::get("/items").key(&shop.key));
         assert!(!answer.text().contains(MARKER), "{fields:?}: {}", answer.text());
     }
-    let upstream = Upstream::always(Reaction::answer(200, &[TYPE], &upstream_error));
+    let upstream = Upstream::always(MockResponse::answer(200, &[TYPE], &upstream_error));
     let shop = serve(&upstream, "access_log: all", "");
     let answer = shop.client.send(&Request::get("/items").key(&shop.key));
     assert!(answer.text().starts_with("event: error\ndata: {") && answer.text().ends_with("\n\n"));

@@ -3,14 +3,14 @@
 use std::time::Duration;
 use std::{fs, thread};
 
-use demur_e2e::{Reaction, Request, Upstream};
+use demur_e2e::{MockResponse, Request, Upstream};
 use serde_json::{Value as Json, json};
 
 use crate::shop::serve;
 
 #[test]
 fn every_request_has_its_line_and_no_line_a_secret() {
-    let upstream = Upstream::always(Reaction::json(200, &json!(["a"])));
+    let upstream = Upstream::always(MockResponse::json(200, &json!(["a"])));
     let shop = serve(&upstream, "access_log: all", "");
     let secret = &shop.key;
     // A key with anything behind it is one still; what passes is a part of it, which no line shall have either.
@@ -53,7 +53,7 @@ fn every_request_has_its_line_and_no_line_a_secret() {
 
 #[test]
 fn lines_go_where_and_look_as_the_file_says() {
-    let upstream = Upstream::always(Reaction::json(200, &json!([])));
+    let upstream = Upstream::always(MockResponse::json(200, &json!([])));
     let shop = serve(&upstream, "access_log: { requests: all, to: access.log, format: text }", "");
     let answer = shop.client.send(&Request::get("/items").key(&shop.key));
     let id = answer.field("x-request-id").to_owned();
@@ -75,7 +75,7 @@ fn lines_go_where_and_look_as_the_file_says() {
 #[test]
 fn an_answer_that_was_not_taken_to_its_end_is_told_so() {
     // It goes on for longer than the client stays: that somebody has left shows when one writes to them.
-    let mut slow = Reaction::bytes("HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\nabc");
+    let mut slow = MockResponse::bytes("HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\nabc");
     for _ in 0..8 {
         slow = slow.and_wait(Duration::from_millis(100)).and(vec![b'x'; 1000]);
     }
@@ -104,7 +104,7 @@ fn no_line_steers_whoever_reads_it() {
     const HIDDEN: &str =
         "a\u{202e}b\u{2066}c\u{2028}d\u{2029}e\u{85}f\u{200f}g\u{feff}h\u{9b}i\u{7f}j\u{200b}k";
     for format in ["json", "text"] {
-        let upstream = Upstream::always(Reaction::answer(500, &[("Content-Type", "text/plain")], HIDDEN));
+        let upstream = Upstream::always(MockResponse::answer(500, &[("Content-Type", "text/plain")], HIDDEN));
         let shop = serve(&upstream, &format!("access_log: {{ requests: all, format: {format} }}"), "");
         let answer = shop.client.send(&Request::get("/items").key(&shop.key));
         assert_eq!(answer.status, 500, "{}", answer.text());
@@ -118,7 +118,7 @@ fn no_line_steers_whoever_reads_it() {
 
 #[test]
 fn a_key_as_method_or_encoded_in_a_path_is_in_no_line() {
-    let upstream = Upstream::always(Reaction::json(200, &json!([])));
+    let upstream = Upstream::always(MockResponse::json(200, &json!([])));
     let shop = serve(&upstream, "access_log: all", "");
     let key = &shop.key;
     let encoded = |text: &str| text.bytes().map(|byte| format!("%{byte:02X}")).collect::<String>();

@@ -6,7 +6,7 @@ use std::sync::Mutex;
 use std::thread;
 use std::time::Duration;
 
-use demur_e2e::{Gateway, Reaction, Request, Upstream};
+use demur_e2e::{Gateway, MockResponse, Request, Upstream};
 use serde_json::json;
 
 use crate::raw::{connect_from, raise_own_limit};
@@ -50,7 +50,7 @@ fn attack(to: SocketAddr, sources: &[IpAddr], head: &str) -> Vec<(TcpStream, boo
 #[test]
 fn collected_bodies_stay_within_their_budget_and_clients_are_served() {
     raise_own_limit();
-    let upstream = Upstream::always(Reaction::json(200, &json!([])));
+    let upstream = Upstream::always(MockResponse::json(200, &json!([])));
     let loopback = |last: u8| IpAddr::from(Ipv4Addr::new(127, 0, 1, last));
     let many: Vec<IpAddr> = (1..=100).map(loopback).collect();
     for (name, sources) in [("one client", &many[..1]), ("a hundred clients", &many)] {
@@ -113,7 +113,7 @@ fn collected_bodies_stay_within_their_budget_and_clients_are_served() {
 #[test]
 fn bodies_of_unknown_length_are_counted_as_they_come() {
     raise_own_limit();
-    let upstream = Upstream::always(Reaction::json(200, &json!([])));
+    let upstream = Upstream::always(MockResponse::json(200, &json!([])));
     let shop = serve(&upstream, "bounds: { body_memory: 16MiB, backlog: 60s }", "");
     assert_eq!(shop.client.send(&Request::post("/notes").json(&json!({}))).status, 200);
     let before = resident(&shop.gateway);
@@ -135,12 +135,12 @@ fn collected_responses_are_counted_too() {
     let (sound, unsound) = (json!({ "n": 1, "text": text }), json!({ "n": "one", "text": text }));
     let bounds = "bounds: { body_memory: 128KiB }\naccess_log: all";
     for (answers, reaction, status, condition) in [
-        ("refuse", Reaction::json(200, &sound), 503, "overloaded"),
-        ("refuse", Reaction::json(200, &json!({ "n": 1 })), 200, ""),
-        ("report", Reaction::json(200, &sound), 200, ""),
-        ("report", Reaction::json(200, &unsound), 200, ""),
+        ("refuse", MockResponse::json(200, &sound), 503, "overloaded"),
+        ("refuse", MockResponse::json(200, &json!({ "n": 1 })), 200, ""),
+        ("report", MockResponse::json(200, &sound), 200, ""),
+        ("report", MockResponse::json(200, &unsound), 200, ""),
         // The status says enough.
-        ("ignore", Reaction::json(503, &sound), 503, "upstream.unavailable"),
+        ("ignore", MockResponse::json(503, &sound), 503, "upstream.unavailable"),
     ] {
         let upstream = Upstream::always(reaction);
         let shop = serve(&upstream, bounds, &format!("validation: {{ answers: {answers} }}"));

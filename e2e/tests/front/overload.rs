@@ -3,14 +3,14 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use demur_e2e::{Reaction, Request, Upstream};
+use demur_e2e::{MockResponse, Request, Upstream};
 use serde_json::json;
 
 use crate::shop::serve;
 
 #[test]
 fn what_is_beyond_the_bound_is_refused_at_once_and_the_rest_is_answered() {
-    let slow = Reaction::json(200, &json!([])).after(Duration::from_millis(800));
+    let slow = MockResponse::json(200, &json!([])).after(Duration::from_millis(800));
     let upstream = Upstream::always(slow);
     let shop = serve(&upstream, "", "overload: { in_flight: 4, adaptive: false }");
     let request = Request::get("/items").key(&shop.key);
@@ -41,7 +41,7 @@ fn what_is_beyond_the_bound_is_refused_at_once_and_the_rest_is_answered() {
 
 #[test]
 fn an_operation_has_its_own_time() {
-    let slow = Reaction::json(200, &json!([])).after(Duration::from_millis(900));
+    let slow = MockResponse::json(200, &json!([])).after(Duration::from_millis(900));
     let upstream = Upstream::always(slow);
     let shop = serve(&upstream, "", "");
     let begun = Instant::now();

@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, TcpStream};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use demur_e2e::{Reaction, Upstream};
+use demur_e2e::{MockResponse, Upstream};
 use serde_json::json;
 
 use crate::raw::{connect_from, reset};
@@ -31,7 +31,7 @@ fn settled(upstream: &Upstream) -> usize {
 
 #[test]
 fn requests_of_clients_that_reset_name_their_address() {
-    let upstream = Upstream::always(Reaction::json(200, &json!([])));
+    let upstream = Upstream::always(MockResponse::json(200, &json!([])));
     let shop = serve(&upstream, "", "");
     let request =
         format!("GET /shop/items HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {}\r\n\r\n", shop.key);
@@ -51,7 +51,7 @@ fn requests_of_clients_that_reset_name_their_address() {
 
 #[test]
 fn limits_by_address_count_clients_that_reset() {
-    let upstream = Upstream::always(Reaction::json(200, &json!([])));
+    let upstream = Upstream::always(MockResponse::json(200, &json!([])));
     // However busy the machine is, nothing is shed.
     let shop = serve(&upstream, "access_log: all\nbounds: { backlog: 1m }", "");
     // A key of the right form that opens nothing here: that of another gateway.
@@ -84,7 +84,7 @@ fn limits_by_address_count_clients_that_reset() {
 
 #[test]
 fn a_proxy_that_resets_must_still_say_for_whom_it_speaks() {
-    let upstream = Upstream::always(Reaction::json(200, &json!([])));
+    let upstream = Upstream::always(MockResponse::json(200, &json!([])));
     let shop = serve(&upstream, "proxies: { from: [127.0.0.1], proxy_protocol: true }", "");
     let request =
         format!("GET /shop/items HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {}\r\n\r\n", shop.key);

@@ -1,6 +1,6 @@
 //! A small API, with whatever a test adds to its configuration.
 
-use demur_e2e::{Client, Folder, Gateway, NewKey, Upstream, contract};
+use demur_e2e::{Client, Gateway, NewKey, TestDir, Upstream, contract};
 
 const DOCUMENT: &str = "openapi: 3.1.0
 info: { title: Shop, version: '1' }
@@ -48,8 +48,8 @@ pub(crate) fn serve_with_descriptors(upstream: &Upstream, top: &str, (soft, hard
     shop_of(Gateway::serve_with_descriptors(folder(upstream, top, ""), soft, hard))
 }
 
-fn folder(upstream: &Upstream, top: &str, of_api: &str) -> Folder {
-    let folder = Folder::empty();
+fn folder(upstream: &Upstream, top: &str, of_api: &str) -> TestDir {
+    let folder = TestDir::empty();
     folder.write("openapi.yaml", DOCUMENT);
     let config = format!(
         "demur: 1

@@ -8,7 +8,7 @@
 use std::fs;
 use std::path::Path;
 
-use demur_client::{ApiError, Builder, Error, Identity, NetworkError, Policy, Transport};
+use demur_client::{ApiError, ClientBuilder, Error, ErrorIdentity, NetworkError, Policy, Transport};
 use demur_contract::{Contract, EntrySource, Problem, builtin};
 use demur_e2e::run;
 use demur_source::Source;
@@ -112,7 +112,7 @@ impl Transport for Rendered {
 
 async fn received(text: &str, rendered: Rendered) -> Box<ApiError> {
     let policy = Policy { attempts: 1, ..Policy::default() };
-    let client = Builder::new(rendered).contract_text(text).unwrap().policy(policy).build();
+    let client = ClientBuilder::new(rendered).contract_text(text).unwrap().policy(policy).build();
     let request = reqwest::Request::new(http::Method::GET, "http://api.example/".parse().unwrap());
     match client.execute(request, None).await {
         Err(Error::Api(error)) => error,
@@ -134,17 +134,17 @@ async fn a_match_meets_each_error_that_the_contract_renders() {
             let identity = error.identity.clone();
             let taken = taken(name, error);
             match identity {
-                Identity::Exact(exact) => {
+                ErrorIdentity::Exact(exact) => {
                     assert_eq!((&exact, taken.as_ref()), (&entry.name, Some(&exact)), "{name}");
                     met += 1;
                 }
                 // The contract says itself that these look alike: no arm but `Unrecognized` would be true.
-                Identity::Ambiguous(several) => {
+                ErrorIdentity::Ambiguous(several) => {
                     assert!(several.contains(&entry.name), "{name}: {several:?}");
                     assert_eq!(taken, None, "{name}: {several:?}");
                     ambiguous += 1;
                 }
-                Identity::Unknown => panic!("{name} does not recognise its own {}", entry.name),
+                ErrorIdentity::Unknown => panic!("{name} does not recognise its own {}", entry.name),
             }
         }
         assert!(met > ambiguous, "{name}: {met} met, {ambiguous} ambiguous");

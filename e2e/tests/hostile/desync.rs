@@ -10,7 +10,7 @@ use std::process::Command;
 use demur_e2e::hostile::items;
 use demur_source::Node;
 
-use crate::SOON;
+use crate::TIMEOUT;
 use crate::site::{Document, Site};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,7 +66,7 @@ fn run(site: &Site, case: &Case) -> Result<(), String> {
     let is_head = case.method == "HEAD";
     let answer = connection.try_read(if is_head { "HEAD" } else { "GET" });
     let answer = answer.map_err(|error| wrong(format!("no answer: {error}")))?;
-    let rest = connection.closed_within(SOON).map_err(|error| wrong(format!("it stays open: {error}")))?;
+    let rest = connection.closed_within(TIMEOUT).map_err(|error| wrong(format!("it stays open: {error}")))?;
     if !rest.is_empty() {
         return Err(wrong(format!("and then: {}", String::from_utf8_lossy(&rest))));
     }

@@ -20,7 +20,7 @@ use demur_e2e::{Connection, Response};
 use site::{Document, Site};
 
 /// How long a closed connection may take to be seen as closed.
-const SOON: Duration = Duration::from_secs(5);
+const TIMEOUT: Duration = Duration::from_secs(5);
 
 #[test]
 fn every_case_gets_its_answer_and_the_upstream_sees_what_was_admitted() {
@@ -81,7 +81,7 @@ fn nothing_follows(connection: &mut Connection, closes: bool) -> Result<(), Stri
     if !closes {
         connection.finish_sending();
     }
-    match connection.closed_within(SOON) {
+    match connection.closed_within(TIMEOUT) {
         Ok(rest) if rest.is_empty() => Ok(()),
         Ok(rest) => Err(format!("and then: {}", String::from_utf8_lossy(&rest))),
         Err(error) => Err(format!("it stays open: {error}")),

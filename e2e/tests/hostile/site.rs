@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use demur_e2e::{Connection, Folder, Gateway, NewKey, Reaction, Received, Upstream};
+use demur_e2e::{Connection, Gateway, MockResponse, NewKey, Received, TestDir, Upstream};
 use serde_json::{Value as Json, json};
 
 /// What the API has.
@@ -29,10 +29,10 @@ impl Site {
         let told = Arc::clone(&script);
         let upstream =
             Upstream::start(move |_| match &*told.lock().unwrap_or_else(PoisonError::into_inner) {
-                Some(bytes) => Reaction::bytes(bytes.clone()).and_closes(),
-                None => Reaction::json(200, &json!({ "fine": true })),
+                Some(bytes) => MockResponse::bytes(bytes.clone()).and_closes(),
+                None => MockResponse::json(200, &json!({ "fine": true })),
             });
-        let folder = Folder::empty();
+        let folder = TestDir::empty();
         folder.write("demur.yaml", include_str!("../../hostile/gateway/demur.yaml"));
         match document {
             Document::Things => {

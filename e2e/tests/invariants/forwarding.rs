@@ -1,14 +1,14 @@
 //! What reaches the upstream: all that the client sent, and nothing that is only the gateway's or the
 //! connection's to say.
 
-use demur_e2e::{OWNED_BRAND, Reaction, Request, Scripted, sound_request};
+use demur_e2e::{MockResponse, MockedGateway, OWNED_BRAND, Request, sound_request};
 use serde_json::json;
 
 use crate::APIS;
 
-fn scripted() -> Scripted {
-    let scripted = Scripted::start();
-    scripted.upstream_does(Reaction::json(200, &json!({ "well": true })));
+fn scripted() -> MockedGateway {
+    let scripted = MockedGateway::start();
+    scripted.upstream_does(MockResponse::json(200, &json!({ "well": true })));
     scripted
 }
 
@@ -160,7 +160,7 @@ fn what_concerns_the_connection_stays_behind_on_the_way_back() {
         ("Set-Cookie", "b=2"),
     ];
     for api in APIS {
-        let answer = scripted.answer(api, Reaction::answer(200, &fields, "{}"));
+        let answer = scripted.answer(api, MockResponse::answer(200, &fields, "{}"));
         for name in ["x-private", "keep-alive", "proxy-authenticate", "trailer"] {
             assert_eq!(answer.fields.first(name), None, "{api}");
         }

@@ -19,17 +19,17 @@ mod shop;
 mod upstream_answers;
 
 use demur_contract::Condition;
-use demur_e2e::{Request, Response, Scripted};
+use demur_e2e::{MockedGateway, Request, Response};
 
 const APIS: [&str; 5] = ["trakkr", "trakkr-get-scores", "trackyard", "trackbot-pro", "trackunit"];
 
 /// Sends a request, which must be refused for this reason, with the status that the contract has for it.
-fn refused(scripted: &Scripted, api: &str, condition: &str, request: &Request) -> Response {
-    because(scripted, api, condition, scripted.client(api).send(request))
+fn assert_rejected(scripted: &MockedGateway, api: &str, condition: &str, request: &Request) -> Response {
+    assert_condition(scripted, api, condition, scripted.client(api).send(request))
 }
 
 /// The answer, when it came about for this reason and has the status that the contract has for it.
-fn because(scripted: &Scripted, api: &str, condition: &str, answer: Response) -> Response {
+fn assert_condition(scripted: &MockedGateway, api: &str, condition: &str, answer: Response) -> Response {
     assert!(answer.status >= 400, "{api}: {answer:?}");
     let logged = scripted.gateway().logged(answer.field("x-request-id"));
     assert_eq!(logged["condition"], condition, "{logged}");

@@ -1,9 +1,9 @@
 //! Requests that any API can get, and none of the five documents.
 
-use demur_e2e::{Connection, Reaction, Request, Scripted, sound_request};
+use demur_e2e::{Connection, MockResponse, MockedGateway, Request, sound_request};
 use serde_json::json;
 
-use crate::{APIS, because, refused};
+use crate::{APIS, assert_condition, assert_rejected};
 
 /// An operation of each API that takes JSON.
 fn with_content(api: &str) -> (&'static str, &'static str) {
@@ -17,9 +17,9 @@ fn with_content(api: &str) -> (&'static str, &'static str) {
     }
 }
 
-fn scripted() -> Scripted {
-    let scripted = Scripted::start();
-    scripted.upstream_does(Reaction::json(200, &json!({ "well": true })));
+fn scripted() -> MockedGateway {
+    let scripted = MockedGateway::start();
+    scripted.upstream_does(MockResponse::json(200, &json!({ "well": true })));
     scripted
 }
 
@@ -49,8 +49,8 @@ fn content_that_cannot_be_read_is_refused_in_every_contract() {
         for (condition, media_type, content) in &rows {
             let request = Request::new(method, target).key(scripted.key(api));
             let request = request.content(media_type, content.clone());
-            refused(&scripted, api, condition, &request);
-            refused(&scripted, api, condition, &request.chunked());
+            assert_rejected(&scripted, api, condition, &request);
+            assert_rejected(&scripted, api, condition, &request.chunked());
         }
     }
     assert_eq!(scripted.received().len(), 0, "nothing of it reaches the upstream");
@@ -72,7 +72,7 @@ fn content_that_could_be_read_in_two_ways_is_refused() {
         for (condition, fields) in rows {
             let request = Request::new(method, target).key(scripted.key(api)).json(&json!({}));
             let request = fields.iter().fold(request, |request, (name, value)| request.field(name, value));
-            refused(&scripted, api, condition, &request);
+            assert_rejected(&scripted, api, condition, &request);
         }
     }
     assert_eq!(scripted.received().len(), 0, "nothing of it reaches the upstream");
@@ -84,15 +84,15 @@ fn paths_and_methods_that_no_operation_has() {
     for api in APIS {
         let (known, target) = with_content(api);
         for path in ["/nowhere", "", "/", "//", "/%2fa", &format!("{target}/x/y/z"), "/.env?a=%3Cscript%3E"] {
-            refused(&scripted, api, "resource.not_found", &Request::get(path).key(scripted.key(api)));
+            assert_rejected(&scripted, api, "resource.not_found", &Request::get(path).key(scripted.key(api)));
         }
         // What some upstream would take for a way out of where the API is mounted is no path at all.
         for path in ["/..", "/%2e%2e/", "/a/%2E%2e/b", "/./a", "/..%2f"] {
-            refused(&scripted, api, "request.malformed", &Request::get(path).key(scripted.key(api)));
+            assert_rejected(&scripted, api, "request.malformed", &Request::get(path).key(scripted.key(api)));
         }
         for method in ["DELETE", "PATCH", "OPTIONS", "TRACE", "BREW"] {
             let request = Request::new(method, target).key(scripted.key(api));
-            let answer = refused(&scripted, api, "resource.method_not_allowed", &request);
+            let answer = assert_rejected(&scripted, api, "resource.method_not_allowed", &request);
             let allowed: Vec<&str> = answer.field("allow").split(", ").collect();
             assert!(allowed.contains(&known) && !allowed.contains(&method), "{answer:?}");
         }
@@ -132,7 +132,7 @@ fn credentials_that_are_none() {
         for (condition, values) in rows {
             let add = |request: Request, value: &&str| request.field("Authorization", value);
             let request = values.iter().fold(without_key(api), add);
-            refused(&scripted, api, condition, &request);
+            assert_rejected(&scripted, api, condition, &request);
         }
     }
     assert_eq!(scripted.received().len(), 0, "nothing of it reaches the upstream");
@@ -209,5 +209,5 @@ fn before_the_api_is_known_the_listener_speaks() {
     }
     let connection_of_api = scripted.client("trakkr");
     let answer = connection_of_api.send(&Request::get("/brands"));
-    because(&scripted, "trakkr", "credential.missing", answer);
+    assert_condition(&scripted, "trakkr", "credential.missing", answer);
 }

@@ -1,6 +1,6 @@
 //! A success is the service's own: every byte of it passes, however it is framed or encoded.
 
-use demur_e2e::{Connection, Reaction, Request, Scripted, sound_request};
+use demur_e2e::{Connection, MockResponse, MockedGateway, Request, sound_request};
 
 use crate::APIS;
 
@@ -25,7 +25,7 @@ fn chunked(content: &[u8]) -> Vec<u8> {
 }
 
 /// Sends two requests on one connection: the second answer shows where the first one ended.
-fn twice(scripted: &Scripted, api: &str, reaction: Reaction, check: impl Fn(&demur_e2e::Response)) {
+fn twice(scripted: &MockedGateway, api: &str, reaction: MockResponse, check: impl Fn(&demur_e2e::Response)) {
     scripted.upstream_does(reaction);
     let request = sound_request(api, scripted.key(api));
     let mut connection: Connection = scripted.client(api).connect();
@@ -37,14 +37,15 @@ fn twice(scripted: &Scripted, api: &str, reaction: Reaction, check: impl Fn(&dem
 fn content_passes_byte_for_byte() {
     let big = binary(300_000);
     let until_close = |content: &[u8]| {
-        Reaction::bytes([b"HTTP/1.1 200 OK\r\nContent-Type: a/b\r\n\r\n", content].concat()).and_closes()
+        MockResponse::bytes([b"HTTP/1.1 200 OK\r\nContent-Type: a/b\r\n\r\n", content].concat()).and_closes()
     };
     let json = "{ \"a\" : 1.0,\r\n \"a\":1e2, \"\\u00e9\" : [ ] }\n".as_bytes();
-    let with = |status, fields: &[(&str, &str)], content: &[u8]| Reaction::answer(status, fields, content);
-    let rows: [(u16, &[u8], Reaction); 10] = [
+    let with =
+        |status, fields: &[(&str, &str)], content: &[u8]| MockResponse::answer(status, fields, content);
+    let rows: [(u16, &[u8], MockResponse); 10] = [
         (200, json, with(200, &[("Content-Type", "application/json")], json)),
         (200, &big, with(200, &[("Content-Type", "application/octet-stream")], &big)),
-        (200, &big, Reaction::bytes(chunked(&big))),
+        (200, &big, MockResponse::bytes(chunked(&big))),
         (200, &big, until_close(&big)),
         (200, b"", with(200, &[], b"")),
         (200, GZIP, with(200, &[("Content-Encoding", "gzip")], GZIP)),
@@ -53,7 +54,7 @@ fn content_passes_byte_for_byte() {
         (204, b"", with(204, &[], b"")),
         (304, b"", with(304, &[("ETag", "\"a\"")], b"")),
     ];
-    let scripted = Scripted::start();
+    let scripted = MockedGateway::start();
     for api in APIS {
         for (status, content, reaction) in &rows {
             twice(&scripted, api, reaction.clone(), |answer| {
@@ -80,9 +81,9 @@ fn what_describes_the_content_passes_with_it() {
         ("WWW-Authenticate", "Basic"),
         ("Server", "own/1.0"),
     ];
-    let scripted = Scripted::start();
+    let scripted = MockedGateway::start();
     for api in APIS {
-        twice(&scripted, api, Reaction::answer(200, &fields, GZIP), |answer| {
+        twice(&scripted, api, MockResponse::answer(200, &fields, GZIP), |answer| {
             for (name, value) in fields {
                 assert_eq!(answer.fields.all(name).collect::<Vec<_>>(), [value], "{api}: {name}");
             }
@@ -93,9 +94,9 @@ fn what_describes_the_content_passes_with_it() {
 /// HEAD's answer announces content that does not come.
 #[test]
 fn an_answer_to_head_is_passed_without_content() {
-    let scripted = Scripted::start();
+    let scripted = MockedGateway::start();
     let announced = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 4321\r\n\r\n";
-    scripted.upstream_does(Reaction::bytes(announced));
+    scripted.upstream_does(MockResponse::bytes(announced));
     for (api, target) in [("trakkr", "/brands"), ("trackbot-pro", "/shipments"), ("trackunit", "/devices")] {
         let mut connection = scripted.client(api).connect();
         for _ in 0..2 {
@@ -109,8 +110,8 @@ fn an_answer_to_head_is_passed_without_content() {
 /// Half of a success is no success: what has begun to pass cannot be taken back, but its end must be missed.
 #[test]
 fn a_success_that_breaks_off_is_seen_to_break_off() {
-    let half = |head: &str| Reaction::bytes(format!("HTTP/1.1 200 OK\r\n{head}\r\n\r\n"));
-    let scripted = Scripted::start();
+    let half = |head: &str| MockResponse::bytes(format!("HTTP/1.1 200 OK\r\n{head}\r\n\r\n"));
+    let scripted = MockedGateway::start();
     for api in APIS {
         for reaction in [
             half("Content-Length: 100").and("half").and_closes(),

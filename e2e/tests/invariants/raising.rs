@@ -1,22 +1,22 @@
 //! How an upstream raises a declared error: by name, with a problem document, in the contract's own format.
 //! And what it cannot raise.
 
-use demur_e2e::{MARKER, Reaction, Response, Scripted};
+use demur_e2e::{MARKER, MockResponse, MockedGateway, Response};
 use serde_json::{Value as Json, json};
 
-use crate::because;
+use crate::assert_condition;
 
 /// `Demur-Error: NAME`, with whatever status; no answer has it as its status.
-pub(crate) fn raise(name: &str, content: &str) -> Reaction {
-    Reaction::answer(418, &[("Demur-Error", name), ("Content-Type", "application/json")], content)
+pub(crate) fn raise(name: &str, content: &str) -> MockResponse {
+    MockResponse::answer(418, &[("Demur-Error", name), ("Content-Type", "application/json")], content)
 }
 
-pub(crate) fn problem(status: u16, content: &Json) -> Reaction {
+pub(crate) fn problem(status: u16, content: &Json) -> MockResponse {
     let fields = [("Content-Type", "application/problem+json; charset=utf-8")];
-    Reaction::answer(status, &fields, content.to_string())
+    MockResponse::answer(status, &fields, content.to_string())
 }
 
-fn error_of(answer: &Response, scripted: &Scripted) -> String {
+fn error_of(answer: &Response, scripted: &MockedGateway) -> String {
     let logged = scripted.gateway().logged(answer.field("x-request-id"));
     logged["error"].as_str().unwrap_or_default().to_owned()
 }
@@ -34,7 +34,7 @@ fn a_declared_error_is_raised_by_its_name() {
         ("trakkr-get-scores", "brand_access_denied", 403),
         ("trakkr-get-scores", "date_range_validation_error", 500),
     ];
-    let scripted = Scripted::start();
+    let scripted = MockedGateway::start();
     for (api, name, status) in rows {
         let kind = format!("https://docs.example/errors/{name}");
         let urn = format!("urn:example:error:{name}");
@@ -59,7 +59,7 @@ fn a_declared_error_is_raised_by_its_name() {
 
 #[test]
 fn a_condition_is_raised_by_its_name() {
-    let scripted = Scripted::start();
+    let scripted = MockedGateway::start();
     for api in crate::APIS {
         let conditions = [
             "resource.not_found",
@@ -72,7 +72,7 @@ fn a_condition_is_raised_by_its_name() {
         ];
         for condition in conditions {
             let answer = scripted.answer(api, raise(condition, "{}"));
-            because(&scripted, api, condition, answer);
+            assert_condition(&scripted, api, condition, answer);
         }
     }
 }
@@ -107,14 +107,14 @@ fn what_an_upstream_cannot_raise_is_its_own_failure() {
         "not_found, not_found",
         MARKER,
     ];
-    let scripted = Scripted::start();
+    let scripted = MockedGateway::start();
     for (api, names) in rows {
         for name in names.iter().chain(&always) {
             let answer = scripted.answer(api, raise(name, "{}"));
-            because(&scripted, api, "upstream.invalid_response", answer);
+            assert_condition(&scripted, api, "upstream.invalid_response", answer);
             // In a problem document it names nothing, and the status speaks.
             let answer = scripted.answer(api, problem(401, &json!({ "code": name, "type": name })));
-            because(&scripted, api, "upstream.failed", answer);
+            assert_condition(&scripted, api, "upstream.failed", answer);
         }
     }
 }
@@ -148,9 +148,9 @@ fn the_contracts_own_format_is_rendered_again() {
             json!({ "error": "Brand access denied", "errors": ["You do not have access to this brand"] }),
         ),
     ];
-    let scripted = Scripted::start();
+    let scripted = MockedGateway::start();
     for (api, status, content) in believed {
-        let answer = scripted.answer(api, Reaction::json(status, &content));
+        let answer = scripted.answer(api, MockResponse::json(status, &content));
         assert_eq!((answer.status, answer.json()), (status, content), "{api}");
     }
     let not_believed = [
@@ -167,7 +167,7 @@ fn the_contracts_own_format_is_rendered_again() {
         ),
     ];
     for (api, status, content) in not_believed {
-        let answer = scripted.answer(api, Reaction::json(status, &content));
+        let answer = scripted.answer(api, MockResponse::json(status, &content));
         assert_ne!(answer.status, status, "{api}: {answer:?}");
     }
 }
@@ -183,10 +183,10 @@ fn nothing_beside_the_format_passes_with_it() {
         format!(r#"{{{}}}"#, sound.replace(r#""code""#, &format!(r#""debug":"{MARKER}","code""#))),
         format!(r#"{{{}}}"#, sound.replace(r#""field""#, &format!(r#""sql":"{MARKER}","field""#))),
     ];
-    let scripted = Scripted::start();
+    let scripted = MockedGateway::start();
     for content in rows {
         let fields = [("Content-Type", "application/json")];
-        let answer = scripted.answer("trackbot-pro", Reaction::answer(400, &fields, &content));
+        let answer = scripted.answer("trackbot-pro", MockResponse::answer(400, &fields, &content));
         assert_eq!(answer.status, 400, "{content}: {answer:?}");
     }
 }
@@ -195,9 +195,9 @@ fn nothing_beside_the_format_passes_with_it() {
 #[test]
 fn the_id_in_the_content_is_the_gateways() {
     let theirs = "upstream-made-id-0001";
-    let scripted = Scripted::start();
+    let scripted = MockedGateway::start();
     let content = json!({ "error": "Internal server error", "errors": [format!("An unexpected error occurred: {theirs}")] });
-    let answer = scripted.answer("trakkr-get-scores", Reaction::json(500, &content));
+    let answer = scripted.answer("trakkr-get-scores", MockResponse::json(500, &content));
     let ours = answer.field("x-request-id");
     let expected = json!({ "error": "Internal server error", "errors": [format!("An unexpected error occurred: {ours}")] });
     assert_eq!(answer.json(), expected);
@@ -206,7 +206,7 @@ fn the_id_in_the_content_is_the_gateways() {
     // And a field of that name in any answer of the upstream's.
     for status in [200, 201, 404, 500] {
         let fields = [("X-Request-Id", theirs), ("Content-Type", "application/json")];
-        let answer = scripted.answer("trakkr-get-scores", Reaction::answer(status, &fields, "{}"));
+        let answer = scripted.answer("trakkr-get-scores", MockResponse::answer(status, &fields, "{}"));
         let ids: Vec<&str> = answer.fields.all("x-request-id").collect();
         assert!(ids.len() == 1 && ids[0] != theirs, "{answer:?}");
     }
@@ -215,11 +215,11 @@ fn the_id_in_the_content_is_the_gateways() {
 /// On a success the name means nothing, and does not reach the caller.
 #[test]
 fn a_success_raises_nothing() {
-    let scripted = Scripted::start();
+    let scripted = MockedGateway::start();
     for api in crate::APIS {
         let fields =
             [("Demur-Error", "not_found"), ("Demur-Account", "x"), ("Content-Type", "application/json")];
-        let answer = scripted.answer(api, Reaction::answer(200, &fields, "{\"well\":true}"));
+        let answer = scripted.answer(api, MockResponse::answer(200, &fields, "{\"well\":true}"));
         assert_eq!((answer.status, answer.text().as_str()), (200, "{\"well\":true}"));
     }
 }

@@ -1,7 +1,7 @@
 //! A contract of somebody's own, with what the five do not have: parameters of an error's own, an open
 //! message, the request's id in every content, and an operation that needs no key.
 
-use demur_e2e::{Client, Folder, Gateway, Reaction, Request, Upstream, read_contract};
+use demur_e2e::{Client, Gateway, MockResponse, Request, TestDir, Upstream, read_contract};
 use serde_json::{Value as Json, json};
 
 use crate::raising::{problem, raise};
@@ -38,7 +38,7 @@ struct Shop {
 
 impl Shop {
     fn open(upstream: &Upstream) -> Self {
-        let folder = Folder::empty();
+        let folder = TestDir::empty();
         folder.write("shop.yaml", SHOP);
         folder.write("openapi.yaml", SHOP_OPENAPI);
         let config = format!(
@@ -70,7 +70,7 @@ fn parameters_reach_the_message_and_the_format() {
             Some("Tea"),
         ),
         (
-            Reaction::json(
+            MockResponse::json(
                 409,
                 &json!({ "code": "out_of_stock", "message": "Tea is sold out until May.", "id": "t_theirs-0000000000", "item": "Tea" }),
             ),
@@ -111,11 +111,11 @@ fn parameters_reach_the_message_and_the_format() {
 #[test]
 fn an_open_message_in_the_contracts_own_format_is_kept() {
     let content = json!({ "code": "on_hold", "message": "Ask Ms. Moor first.", "id": "t_theirs" });
-    says(Reaction::json(409, &content), "Ask Ms. Moor first.", None);
+    says(MockResponse::json(409, &content), "Ask Ms. Moor first.", None);
 }
 
 /// With this reaction of the upstream's a caller of the shop gets 409, this message and this item.
-fn says(reaction: Reaction, message: &str, item: Option<&str>) {
+fn says(reaction: MockResponse, message: &str, item: Option<&str>) {
     let upstream = Upstream::always(reaction);
     let shop = Shop::open(&upstream);
     let answer = shop.client.send(&Request::get("/things"));

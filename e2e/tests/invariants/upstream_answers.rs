@@ -2,10 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use demur_e2e::{Folder, MARKER, Reaction, Request, Response, Scripted, sound_request};
+use demur_e2e::{MARKER, MockResponse, MockedGateway, Request, Response, TestDir, sound_request};
 use serde_json::json;
 
-use crate::{APIS, because};
+use crate::{APIS, assert_condition};
 
 #[test]
 fn html_with_any_status_is_mapped_by_its_status() {
@@ -35,11 +35,11 @@ fn html_with_any_status_is_mapped_by_its_status() {
         (511, "upstream.failed"),
         (599, "upstream.failed"),
     ];
-    let scripted = Scripted::start();
+    let scripted = MockedGateway::start();
     for api in APIS {
         for (status, condition) in rows {
-            let answer = scripted.answer(api, Reaction::html(status));
-            because(&scripted, api, condition, answer);
+            let answer = scripted.answer(api, MockResponse::html(status));
+            assert_condition(&scripted, api, condition, answer);
         }
     }
 }
@@ -47,51 +47,57 @@ fn html_with_any_status_is_mapped_by_its_status() {
 #[test]
 fn an_answer_that_is_broken_or_none_at_all_is_the_upstreams_failure() {
     let half = |status: u16| {
-        Reaction::bytes(format!("HTTP/1.1 {status} S\r\nContent-Length: 1000\r\n\r\n{{\"error\": \"{MARKER}"))
+        MockResponse::bytes(format!(
+            "HTTP/1.1 {status} S\r\nContent-Length: 1000\r\n\r\n{{\"error\": \"{MARKER}"
+        ))
     };
     let rows = [
-        ("upstream.invalid_response", Reaction::closes()),
-        ("upstream.invalid_response", Reaction::bytes("HTTP/1.1 200 OK\r\nContent-Le").and_closes()),
-        ("upstream.invalid_response", Reaction::bytes(format!("{MARKER}\r\n\r\n")).and_closes()),
-        ("upstream.invalid_response", Reaction::bytes(*b"\x16\x03\x01\x00\xa5\x01\x00").and_closes()),
-        ("upstream.invalid_response", Reaction::bytes("HTTP/1.1 20 OK\r\n\r\n").and_closes()),
-        ("upstream.invalid_response", Reaction::bytes("HTTP/9.9 200 OK\r\n\r\n").and_closes()),
+        ("upstream.invalid_response", MockResponse::closes()),
+        ("upstream.invalid_response", MockResponse::bytes("HTTP/1.1 200 OK\r\nContent-Le").and_closes()),
+        ("upstream.invalid_response", MockResponse::bytes(format!("{MARKER}\r\n\r\n")).and_closes()),
+        ("upstream.invalid_response", MockResponse::bytes(*b"\x16\x03\x01\x00\xa5\x01\x00").and_closes()),
+        ("upstream.invalid_response", MockResponse::bytes("HTTP/1.1 20 OK\r\n\r\n").and_closes()),
+        ("upstream.invalid_response", MockResponse::bytes("HTTP/9.9 200 OK\r\n\r\n").and_closes()),
         (
             "upstream.invalid_response",
-            Reaction::bytes("HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab")
+            MockResponse::bytes("HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab")
                 .and_closes(),
         ),
         (
             "upstream.invalid_response",
-            Reaction::bytes(format!("HTTP/1.1 200 OK\r\nX: {}\r\n\r\n", MARKER.repeat(50_000))).and_closes(),
+            MockResponse::bytes(format!("HTTP/1.1 200 OK\r\nX: {}\r\n\r\n", MARKER.repeat(50_000)))
+                .and_closes(),
         ),
         (
             "upstream.invalid_response",
-            Reaction::bytes(
+            MockResponse::bytes(
                 "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n",
             ),
         ),
         (
             "upstream.invalid_response",
-            Reaction::bytes("HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n"),
+            MockResponse::bytes("HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n"),
         ),
         (
             "upstream.invalid_response",
-            Reaction::bytes("HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\nx").and_closes(),
+            MockResponse::bytes("HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\nx").and_closes(),
         ),
         ("upstream.failed", half(500).and_closes()),
         ("upstream.refused.404", half(404).and_closes()),
-        ("upstream.failed", Reaction::stack_trace()),
-        ("upstream.failed", Reaction::answer(500, &[], vec![b'{'; 300_000])),
-        ("upstream.failed", Reaction::answer(500, &[("Content-Type", "application/json")], "{}")),
-        ("upstream.failed", Reaction::json(500, &json!({ "error": MARKER, "trace": ["at Store::read"] }))),
-        ("upstream.failed", Reaction::answer(500, &[("Content-Encoding", "gzip")], b"\x1f\x8b\x08\x00")),
+        ("upstream.failed", MockResponse::stack_trace()),
+        ("upstream.failed", MockResponse::answer(500, &[], vec![b'{'; 300_000])),
+        ("upstream.failed", MockResponse::answer(500, &[("Content-Type", "application/json")], "{}")),
+        (
+            "upstream.failed",
+            MockResponse::json(500, &json!({ "error": MARKER, "trace": ["at Store::read"] })),
+        ),
+        ("upstream.failed", MockResponse::answer(500, &[("Content-Encoding", "gzip")], b"\x1f\x8b\x08\x00")),
     ];
-    let scripted = Scripted::start();
+    let scripted = MockedGateway::start();
     for api in APIS {
         for (condition, reaction) in &rows {
             let answer = scripted.answer(api, reaction.clone());
-            because(&scripted, api, condition, answer);
+            assert_condition(&scripted, api, condition, answer);
         }
     }
 }
@@ -99,11 +105,11 @@ fn an_answer_that_is_broken_or_none_at_all_is_the_upstreams_failure() {
 /// RFC 9110, section 15: beyond 599 there are no statuses, and whoever gets one takes it for a failure.
 #[test]
 fn a_status_that_does_not_exist_is_no_success() {
-    let scripted = Scripted::start();
+    let scripted = MockedGateway::start();
     for api in APIS {
         for status in [600, 799, 999] {
-            let answer = scripted.answer(api, Reaction::html(status));
-            because(&scripted, api, "upstream.invalid_response", answer);
+            let answer = scripted.answer(api, MockResponse::html(status));
+            assert_condition(&scripted, api, "upstream.invalid_response", answer);
         }
     }
 }
@@ -111,23 +117,23 @@ fn a_status_that_does_not_exist_is_no_success() {
 /// Nobody asked for another protocol.
 #[test]
 fn switching_protocols_unasked_is_an_invalid_response() {
-    let scripted = Scripted::start();
+    let scripted = MockedGateway::start();
     for api in APIS {
         let switch = "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n";
-        let answer = scripted.answer(api, Reaction::bytes(format!("{switch}{MARKER}")).and_closes());
-        because(&scripted, api, "upstream.invalid_response", answer);
+        let answer = scripted.answer(api, MockResponse::bytes(format!("{switch}{MARKER}")).and_closes());
+        assert_condition(&scripted, api, "upstream.invalid_response", answer);
     }
 }
 
 #[test]
 fn interim_answers_are_passed_over() {
-    let scripted = Scripted::start();
+    let scripted = MockedGateway::start();
     let interim = "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n";
     for api in APIS {
-        let reaction = Reaction::bytes(interim).and("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}");
+        let reaction = MockResponse::bytes(interim).and("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}");
         assert_eq!(scripted.answer(api, reaction).content, b"{}");
-        let reaction = Reaction::bytes(interim).and("HTTP/1.1 500 S\r\nContent-Length: 0\r\n\r\n");
-        because(&scripted, api, "upstream.failed", scripted.answer(api, reaction));
+        let reaction = MockResponse::bytes(interim).and("HTTP/1.1 500 S\r\nContent-Length: 0\r\n\r\n");
+        assert_condition(&scripted, api, "upstream.failed", scripted.answer(api, reaction));
     }
 }
 
@@ -141,12 +147,12 @@ fn another_apis_json_is_not_taken_for_ones_own() {
         ("trackbot-pro", json!({ "error": { "status": 400, "message": MARKER } })),
         ("trackunit", json!({ "status": 400, "code": "unheard_of", "message": MARKER })),
     ];
-    let scripted = Scripted::start();
+    let scripted = MockedGateway::start();
     for api in APIS {
         for (_, content) in &others {
             for (status, condition) in [(400, "upstream.refused.400"), (500, "upstream.failed")] {
-                let answer = scripted.answer(api, Reaction::json(status, content));
-                because(&scripted, api, condition, answer);
+                let answer = scripted.answer(api, MockResponse::json(status, content));
+                assert_condition(&scripted, api, condition, answer);
             }
         }
     }
@@ -155,8 +161,8 @@ fn another_apis_json_is_not_taken_for_ones_own() {
 /// An upstream may say when trying again makes sense; what it says is a whole number of seconds, or nothing.
 #[test]
 fn a_delay_of_the_upstreams_is_passed_on_when_it_is_one() {
-    let delay = |said: &str, scripted: &Scripted, api: &str| -> Response {
-        scripted.answer(api, Reaction::answer(503, &[("Retry-After", said)], MARKER))
+    let delay = |said: &str, scripted: &MockedGateway, api: &str| -> Response {
+        scripted.answer(api, MockResponse::answer(503, &[("Retry-After", said)], MARKER))
     };
     let rows = [
         ("7", Some("7")),
@@ -168,7 +174,7 @@ fn a_delay_of_the_upstreams_is_passed_on_when_it_is_one() {
         ("99999999999999999999999", None),
         ("Fri, 31 Dec 1999 23:59:59 GMT", None),
     ];
-    let scripted = Scripted::start();
+    let scripted = MockedGateway::start();
     for api in APIS {
         for (said, passed) in rows {
             let answer = delay(said, &scripted, api);
@@ -180,21 +186,21 @@ fn a_delay_of_the_upstreams_is_passed_on_when_it_is_one() {
 /// A silence ends with the configured time-out, before the head and in a failed answer's content alike.
 #[test]
 fn a_slow_upstream_is_not_waited_for_longer_than_configured() {
-    let folder = Folder::of_examples();
+    let folder = TestDir::of_examples();
     folder.edit("timeout: 5s", "timeout: 300ms");
     folder.edit("timeout: 2s", "timeout: 300ms");
-    let scripted = Scripted::on(folder);
+    let scripted = MockedGateway::on(folder);
     for api in APIS {
         for (condition, reaction) in [
-            ("upstream.timeout", Reaction::silence()),
-            ("upstream.timeout", Reaction::bytes("HTTP/1.1 200 OK\r\n").and_silence()),
+            ("upstream.timeout", MockResponse::silence()),
+            ("upstream.timeout", MockResponse::bytes("HTTP/1.1 200 OK\r\n").and_silence()),
             (
                 "upstream.failed",
-                Reaction::bytes("HTTP/1.1 500 S\r\nContent-Length: 9\r\n\r\n{").and_silence(),
+                MockResponse::bytes("HTTP/1.1 500 S\r\nContent-Length: 9\r\n\r\n{").and_silence(),
             ),
         ] {
             let began = Instant::now();
-            because(&scripted, api, condition, scripted.answer(api, reaction));
+            assert_condition(&scripted, api, condition, scripted.answer(api, reaction));
             assert!(began.elapsed() >= Duration::from_millis(300), "it was waited for");
             assert!(began.elapsed() < Duration::from_secs(10), "and not for ever: {:?}", began.elapsed());
         }
@@ -204,16 +210,17 @@ fn a_slow_upstream_is_not_waited_for_longer_than_configured() {
 /// HEAD's answer has no content, a failed one neither, and the connection to the upstream is sound after it.
 #[test]
 fn a_failed_answer_to_head_is_a_refusal_without_content() {
-    let scripted = Scripted::start();
+    let scripted = MockedGateway::start();
     for (status, condition) in [(500, "upstream.failed"), (404, "upstream.refused.404")] {
-        scripted
-            .upstream_does(Reaction::bytes(format!("HTTP/1.1 {status} S\r\nContent-Length: 999\r\n\r\n")));
+        scripted.upstream_does(MockResponse::bytes(format!(
+            "HTTP/1.1 {status} S\r\nContent-Length: 999\r\n\r\n"
+        )));
         for (api, target) in
             [("trakkr", "/brands"), ("trackbot-pro", "/shipments"), ("trackunit", "/devices")]
         {
             for _ in 0..3 {
                 let head = Request::new("HEAD", target).key(scripted.key(api));
-                because(&scripted, api, condition, scripted.client(api).send(&head));
+                assert_condition(&scripted, api, condition, scripted.client(api).send(&head));
             }
         }
     }
@@ -226,9 +233,9 @@ fn an_answer_that_nobody_asked_for_reaches_nobody() {
     let answer = |text: &str| format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{text}", text.len());
     let chunked =
         "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n9\r\nasked for\r\n0\r\n\r\n".to_owned();
-    let scripted = Scripted::start();
+    let scripted = MockedGateway::start();
     for asked in [answer("asked for"), chunked] {
-        scripted.upstream_does(Reaction::bytes(asked + &answer("unasked")));
+        scripted.upstream_does(MockResponse::bytes(asked + &answer("unasked")));
         for api in APIS.into_iter().cycle().take(200) {
             let got = scripted.client(api).send(&sound_request(api, scripted.key(api)));
             assert_eq!((got.status, got.text().as_str()), (200, "asked for"), "{api}: {got:?}");
@@ -240,14 +247,14 @@ fn an_answer_that_nobody_asked_for_reaches_nobody() {
 /// caller wait for it.
 #[test]
 fn a_failed_answer_that_drips_is_not_waited_for() {
-    let folder = Folder::of_examples();
+    let folder = TestDir::of_examples();
     folder.edit("timeout: 5s", "timeout: 1s");
-    let scripted = Scripted::on(folder);
-    let mut drip = Reaction::bytes("HTTP/1.1 500 S\r\nContent-Length: 1000\r\n\r\n");
+    let scripted = MockedGateway::on(folder);
+    let mut drip = MockResponse::bytes("HTTP/1.1 500 S\r\nContent-Length: 1000\r\n\r\n");
     for _ in 0..100 {
         drip = drip.and("x").and_wait(Duration::from_millis(200));
     }
     let began = Instant::now();
-    because(&scripted, "trackyard", "upstream.failed", scripted.answer("trackyard", drip));
+    assert_condition(&scripted, "trackyard", "upstream.failed", scripted.answer("trackyard", drip));
     assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
 }

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
 use demur_e2e::servers::{self, Ran, Servers};
-use demur_e2e::{Connection, Folder, Gateway, NewKey, Reaction, Received, Upstream};
+use demur_e2e::{Connection, Gateway, MockResponse, NewKey, Received, TestDir, Upstream};
 use serde_json::{Value as Json, json};
 
 use crate::spelling::{OPERATIONS, Spelling};
@@ -95,7 +95,7 @@ impl Site {
     pub(crate) fn start(servers: &[&'static str], layout: Layout) -> Self {
         let running = Servers::shared();
         let arrived = Arrived::default();
-        let folder = Folder::empty();
+        let folder = TestDir::empty();
         let (open, admin) = divided(DOCUMENT);
         folder.write("openapi.yaml", DOCUMENT);
         folder.write("open.yaml", &open);
@@ -249,11 +249,11 @@ fn send(connection: &mut Connection, server: &str, spelling: &Spelling, key: Opt
 }
 
 /// Asks the server with the target as it came, and keeps what ran.
-fn relayed(request: &Received, server: std::net::SocketAddr, arrived: &Arrived) -> Reaction {
+fn relayed(request: &Received, server: std::net::SocketAddr, arrived: &Arrived) -> MockResponse {
     let ran = servers::run(server, request.target.as_bytes());
     let answer = match &ran {
-        Some(ran) => Reaction::json(200, &json!({ "ran": ran.operation })),
-        None => Reaction::json(404, &json!({})),
+        Some(ran) => MockResponse::json(200, &json!({ "ran": ran.operation })),
+        None => MockResponse::json(404, &json!({})),
     };
     let id = request.fields.first("x-request-id").unwrap_or_default().to_owned();
     arrived.lock().unwrap_or_else(PoisonError::into_inner).insert(id, (request.target.clone(), ran));

@@ -4,10 +4,10 @@ use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::time::Duration;
 
-use demur_e2e::{Gateway, NewKey, Reaction, Request, Upstream};
+use demur_e2e::{Gateway, MockResponse, NewKey, Request, Upstream};
 use serde_json::json;
 
-use super::{SOON, folder_in_front_of, wait_until};
+use super::{TIMEOUT, folder_in_front_of, wait_until};
 
 /// A generator of its own, so that a run can be had again by its seed (xorshift, Marsaglia 2003).
 struct Chance(u64);
@@ -51,7 +51,7 @@ impl Chance {
 
 #[test]
 fn broken_requests_never_stop_the_gateway() {
-    let upstream = Upstream::always(Reaction::json(200, &json!({ "brands": [] })));
+    let upstream = Upstream::always(MockResponse::json(200, &json!({ "brands": [] })));
     let (folder, key) = folder_in_front_of("trakkr", upstream.address());
     let gateway = Gateway::serve(folder);
     let client = gateway.client("trakkr");
@@ -94,7 +94,7 @@ fn broken_requests_never_stop_the_gateway() {
 /// Writes bytes and reads until the other side closes, which it must.
 fn converse(address: SocketAddr, bytes: &[u8]) -> Vec<u8> {
     let mut stream = TcpStream::connect(address).unwrap();
-    stream.set_read_timeout(Some(SOON)).unwrap();
+    stream.set_read_timeout(Some(TIMEOUT)).unwrap();
     // It may be closed before all is written.
     let _ = stream.write_all(bytes);
     let _ = stream.shutdown(Shutdown::Write);
@@ -109,7 +109,7 @@ fn converse(address: SocketAddr, bytes: &[u8]) -> Vec<u8> {
 #[test]
 fn clients_that_go_away_leave_no_trace() {
     let upstream =
-        Upstream::always(Reaction::json(200, &json!({ "brands": [] })).after(Duration::from_millis(50)));
+        Upstream::always(MockResponse::json(200, &json!({ "brands": [] })).after(Duration::from_millis(50)));
     let (folder, key) = folder_in_front_of("trakkr", upstream.address());
     let gateway = Gateway::serve(folder);
     let client = gateway.client("trakkr");
@@ -128,7 +128,7 @@ fn clients_that_go_away_leave_no_trace() {
 
 #[test]
 fn connections_beyond_the_bound_are_told_so_and_no_others() {
-    let upstream = Upstream::always(Reaction::json(200, &json!({ "brands": [] })));
+    let upstream = Upstream::always(MockResponse::json(200, &json!({ "brands": [] })));
     let (folder, key) = folder_in_front_of("trakkr", upstream.address());
     folder.edit("voice: problem", "bounds: { connections: 4 }\nvoice: problem");
     let gateway = Gateway::serve(folder);
@@ -140,7 +140,7 @@ fn connections_beyond_the_bound_are_told_so_and_no_others() {
     for _ in 0..2 {
         let mut beyond = client.connect();
         assert_eq!(beyond.send(&request).status, 503);
-        assert_eq!(beyond.closed_within(SOON).unwrap(), b"");
+        assert_eq!(beyond.closed_within(TIMEOUT).unwrap(), b"");
     }
     assert!(within.iter_mut().all(|connection| connection.send(&request).status == 200));
     within.clear();
@@ -149,7 +149,7 @@ fn connections_beyond_the_bound_are_told_so_and_no_others() {
 
 #[test]
 fn a_revoked_key_is_refused_at_once() {
-    let upstream = Upstream::always(Reaction::json(200, &json!({ "brands": [] })));
+    let upstream = Upstream::always(MockResponse::json(200, &json!({ "brands": [] })));
     let (folder, _) = folder_in_front_of("trakkr", upstream.address());
     let gateway = Gateway::serve(folder);
     let client = gateway.client("trakkr");

@@ -5,14 +5,14 @@ use std::path::PathBuf;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use demur_e2e::{Client, Folder, Gateway, Program, Reaction, Request, Upstream};
+use demur_e2e::{Client, Gateway, MockResponse, Program, Request, TestDir, Upstream};
 use serde_json::{Value as Json, json};
 
-use super::{SOON, folder_in_front_of, wait_until};
+use super::{TIMEOUT, folder_in_front_of, wait_until};
 
 #[test]
 fn a_request_under_way_is_answered_when_the_gateway_is_asked_to_end() {
-    let answer = Reaction::json(200, &json!({ "brands": [] })).after(Duration::from_millis(700));
+    let answer = MockResponse::json(200, &json!({ "brands": [] })).after(Duration::from_millis(700));
     let upstream = Upstream::always(answer);
     let (folder, key) = folder_in_front_of("trakkr", upstream.address());
     let gateway = Gateway::serve(folder);
@@ -24,7 +24,7 @@ fn a_request_under_way_is_answered_when_the_gateway_is_asked_to_end() {
         wait_until("it is under way", || upstream.received().len() == 2);
         gateway.ask_to_end();
         // Whoever says nothing is not waited for.
-        assert_eq!(idle.closed_within(SOON).unwrap(), b"");
+        assert_eq!(idle.closed_within(TIMEOUT).unwrap(), b"");
         wait_until("nobody new is let in", || TcpStream::connect(gateway.address()).is_err());
         assert!(!asking.is_finished(), "answered before it was asked to end");
         assert_eq!(asking.join().unwrap().status, 200);
@@ -38,7 +38,7 @@ fn a_request_under_way_is_answered_when_the_gateway_is_asked_to_end() {
 
 #[test]
 fn a_request_that_never_ends_does_not_keep_the_gateway() {
-    let silent = Upstream::always(Reaction::silence());
+    let silent = Upstream::always(MockResponse::silence());
     let (folder, key) = folder_in_front_of("trackunit", silent.address());
     folder.edit("timeout: 5s", "timeout: 60s");
     folder.edit("voice: problem", "bounds: { shutdown: 300ms }\nvoice: problem");
@@ -51,14 +51,14 @@ fn a_request_that_never_ends_does_not_keep_the_gateway() {
         gateway.ask_to_end();
         let (status, _) = gateway.ended();
         assert_eq!(status.code(), Some(0));
-        assert!(asked.elapsed() < SOON, "{:?}", asked.elapsed());
+        assert!(asked.elapsed() < TIMEOUT, "{:?}", asked.elapsed());
     });
 }
 
 /// From the line that says that it serves, a signal is a request to end, and not an end.
 #[test]
 fn a_signal_is_heeded_as_soon_as_it_serves() {
-    let folder = Folder::of_examples();
+    let folder = TestDir::of_examples();
     for round in 0..5 {
         let mut program =
             Program::start(&["serve", "--listen", "127.0.0.1:0", "--format", "json"], folder.path());
@@ -69,7 +69,7 @@ fn a_signal_is_heeded_as_soon_as_it_serves() {
 }
 
 /// The demo with nothing but a port of its own; when it serves, what it said and how long that took.
-fn demo(arguments: &[&str], folder: &Folder) -> (Program, Json, Duration) {
+fn demo(arguments: &[&str], folder: &TestDir) -> (Program, Json, Duration) {
     let begun = Instant::now();
     let arguments = [&["demo", "--listen", "127.0.0.1:0", "--format", "json"], arguments].concat();
     let mut program = Program::start(&arguments, folder.path());
@@ -84,10 +84,10 @@ fn demo(arguments: &[&str], folder: &Folder) -> (Program, Json, Duration) {
 
 #[test]
 fn the_demo_serves_soon_and_ends_cleanly() {
-    let folder = Folder::empty();
+    let folder = TestDir::empty();
     let (mut program, said, took) = demo(&[], &folder);
     println!("from the start of the process to the first answer: {took:?} (debug build)");
-    assert!(took < SOON, "{took:?}");
+    assert!(took < TIMEOUT, "{took:?}");
     let own = PathBuf::from(said["folder"].as_str().unwrap());
     assert!(own.join("demur.yaml").is_file() && own.join("demur.db").is_file(), "{said}");
     program.interrupt();
@@ -100,7 +100,7 @@ fn the_demo_serves_soon_and_ends_cleanly() {
 
 #[test]
 fn the_demo_keeps_a_folder_that_it_was_given_and_starts_in_it_again() {
-    let folder = Folder::empty();
+    let folder = TestDir::empty();
     for _ in 0..2 {
         let (mut program, said, _) = demo(&["--folder", "a demo"], &folder);
         let own = folder.path().join("a demo").canonicalize().unwrap();

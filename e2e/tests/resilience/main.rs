@@ -16,18 +16,18 @@ use std::net::SocketAddr;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use demur_e2e::{Folder, NewKey};
+use demur_e2e::{NewKey, TestDir};
 
 /// How long something may take that should take no time.
-const SOON: Duration = Duration::from_secs(5);
+const TIMEOUT: Duration = Duration::from_secs(5);
 
-fn key(folder: &Folder, api: &str) -> String {
+fn key(folder: &TestDir, api: &str) -> String {
     folder.create_key(&NewKey { api, account: "acme", ..NewKey::default() }).secret
 }
 
 /// The examples' configuration with one API at this upstream, an account, and a key for it.
-fn folder_in_front_of(api: &str, upstream: SocketAddr) -> (Folder, String) {
-    let folder = Folder::of_examples();
+fn folder_in_front_of(api: &str, upstream: SocketAddr) -> (TestDir, String) {
+    let folder = TestDir::of_examples();
     folder.point(api, upstream);
     folder.create_account("acme", "pro");
     let key = key(&folder, api);
@@ -38,7 +38,7 @@ fn folder_in_front_of(api: &str, upstream: SocketAddr) -> (Folder, String) {
 fn wait_until(what: &str, is_so: impl Fn() -> bool) {
     let begun = Instant::now();
     while !is_so() {
-        assert!(begun.elapsed() < SOON, "{what}: not within {SOON:?}");
+        assert!(begun.elapsed() < TIMEOUT, "{what}: not within {TIMEOUT:?}");
         thread::sleep(Duration::from_millis(2));
     }
 }

@@ -6,7 +6,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use demur_e2e::{Client, Example, Folder, Gateway, NewKey, Reaction, Request, Upstream, refusing_address};
+use demur_e2e::{
+    Client, Example, Gateway, MockResponse, NewKey, Request, TestDir, Upstream, refusing_address,
+};
 use serde_json::json;
 
 use super::{folder_in_front_of, key, wait_until};
@@ -16,10 +18,10 @@ fn a_dead_and_a_slow_upstream_are_not_felt_by_the_other_apis() {
     const PARKED: usize = 50;
     const BRAND: &str = "0000000000000x000000000000000000";
     let (refusing, _kept) = refusing_address();
-    let silent = Upstream::always(Reaction::silence());
+    let silent = Upstream::always(MockResponse::silence());
     let services =
         ["trakkr-get-scores", "trackyard", "trackbot-pro"].map(|name| (name, Example::start(name)));
-    let folder = Folder::of_examples();
+    let folder = TestDir::of_examples();
     folder.edit("timeout: 5s", "timeout: 3s");
     folder.point("trakkr", refusing);
     folder.point("trackunit", silent.address());
@@ -100,7 +102,7 @@ fn an_upstream_that_comes_back_is_used_at_once() {
 }
 
 /// Sends one after the other to an upstream that closes its connections when it is done with them.
-fn all_succeed(reaction: Reaction, pause: Duration) {
+fn all_succeed(reaction: MockResponse, pause: Duration) {
     let upstream = Upstream::always(reaction);
     let (folder, key) = folder_in_front_of("trackyard", upstream.address());
     let gateway = Gateway::serve(folder);
@@ -122,13 +124,13 @@ fn all_succeed(reaction: Reaction, pause: Duration) {
 #[test]
 fn a_connection_that_the_upstream_closed_while_it_was_idle_is_replaced() {
     let track = json!({ "id": "trk_001" });
-    all_succeed(Reaction::json(200, &track).and_closes(), Duration::from_millis(20));
+    all_succeed(MockResponse::json(200, &track).and_closes(), Duration::from_millis(20));
 }
 
 #[test]
 fn a_connection_that_the_upstream_closes_with_its_answer_is_not_used_again() {
     let fields = [("Content-Type", "application/json"), ("Connection", "close")];
-    all_succeed(Reaction::answer(200, &fields, "{}").and_closes(), Duration::ZERO);
+    all_succeed(MockResponse::answer(200, &fields, "{}").and_closes(), Duration::ZERO);
 }
 
 /// An upstream that answers, stays, and then closes on the next request without a word of an answer: what a
@@ -136,8 +138,8 @@ fn a_connection_that_the_upstream_closes_with_its_answer_is_not_used_again() {
 fn closing_on_the_second(asked: &Request) -> (u16, usize, Gateway) {
     let count = AtomicUsize::new(0);
     let upstream = Upstream::start(move |_| match count.fetch_add(1, Ordering::SeqCst) {
-        1 => Reaction::closes(),
-        _ => Reaction::json(200, &json!({})),
+        1 => MockResponse::closes(),
+        _ => MockResponse::json(200, &json!({})),
     });
     let (folder, key) = folder_in_front_of("trackyard", upstream.address());
     let gateway = Gateway::serve(folder);

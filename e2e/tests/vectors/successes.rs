@@ -1,6 +1,6 @@
 //! The documented successes: the services' own answers, which the gateway must not touch.
 
-use demur_e2e::{Reaction, Request, Response, sound_request};
+use demur_e2e::{MockResponse, Request, Response, sound_request};
 use serde_json::json;
 
 use crate::registry::Produced;
@@ -69,7 +69,7 @@ pub(crate) fn untouched(w: &World, api: &str, case: &str) {
         let location = format!("/elsewhere/{status}");
         let fields = [("Content-Type", "application/json"), ("Location", &location), ("X-Own", "a, b ;c")];
         let before = w.scripted.received().len();
-        let answer = w.scripted.answer(api, Reaction::answer(*status, &fields, content));
+        let answer = w.scripted.answer(api, MockResponse::answer(*status, &fields, content));
         assert_eq!((answer.status, answer.text().as_str()), (*status, content));
         for (name, value) in fields {
             assert_eq!(answer.field(name), value);

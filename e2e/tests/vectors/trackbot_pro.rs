@@ -13,7 +13,7 @@ const fn case(case: &'static str, alternative: usize, produce: fn(&World) -> Vec
 }
 
 fn one(w: &World, condition: &str, request: &Request) -> Vec<Response> {
-    vec![w.refused(condition, API, request)]
+    vec![w.assert_rejected(condition, API, request)]
 }
 
 fn create(w: &World, courier: &str, code: &str) -> Request {
@@ -41,7 +41,7 @@ pub(crate) const CASES: &[Produced] = &[
     case("unauthorized", 2, |w| {
         [("nonsense", "credential.malformed"), (w.unknown_key(API), "credential.unknown")]
             .into_iter()
-            .map(|(key, condition)| w.refused(condition, API, &sound_request(API, key)))
+            .map(|(key, condition)| w.assert_rejected(condition, API, &sound_request(API, key)))
             .collect()
     }),
     case("payment_required", 1, |w| {

@@ -13,7 +13,7 @@ const fn case(case: &'static str, alternative: usize, produce: fn(&World) -> Vec
 }
 
 fn one(w: &World, condition: &str, request: &Request) -> Vec<Response> {
-    vec![w.refused(condition, API, request)]
+    vec![w.assert_rejected(condition, API, request)]
 }
 
 fn post(w: &World, target: &str, content: &Json) -> Request {
@@ -50,7 +50,7 @@ pub(crate) const CASES: &[Produced] = &[
     }),
     case("unauthorized", 1, |w| {
         let mut answers = one(w, "credential.missing", &Request::get("/devices"));
-        answers.push(w.refused("credential.unknown", API, &sound_request(API, w.unknown_key(API))));
+        answers.push(w.assert_rejected("credential.unknown", API, &sound_request(API, w.unknown_key(API))));
         answers.push(w.revoked(API));
         answers
     }),

@@ -12,7 +12,7 @@ const fn case(case: &'static str, alternative: usize, produce: fn(&World) -> Vec
 }
 
 fn one(w: &World, condition: &str, request: &Request) -> Vec<Response> {
-    vec![w.refused(condition, API, request)]
+    vec![w.assert_rejected(condition, API, request)]
 }
 
 pub(crate) const CASES: &[Produced] = &[
@@ -20,7 +20,7 @@ pub(crate) const CASES: &[Produced] = &[
     case("invalid_api_key", 1, |w| {
         ["trk", "trk_short", "tyd_0123456789"]
             .iter()
-            .map(|key| w.refused("credential.malformed", API, &sound_request(API, key)))
+            .map(|key| w.assert_rejected("credential.malformed", API, &sound_request(API, key)))
             .collect()
     }),
     case("invalid_api_key", 2, |w| one(w, "credential.unknown", &sound_request(API, w.unknown_key(API)))),
@@ -35,7 +35,7 @@ pub(crate) const CASES: &[Produced] = &[
             ("x", "param.invalid.type.integer"),
         ]
         .into_iter()
-        .map(|(limit, condition)| w.refused(condition, API, &get(limit)))
+        .map(|(limit, condition)| w.assert_rejected(condition, API, &get(limit)))
         .collect()
     }),
     case("invalid_json", 1, |w| {

@@ -5,11 +5,11 @@ use std::io::{Seek, Write};
 use std::path::Path;
 use std::time::Duration;
 
-use demur_e2e::{NewKey, OWNED_BRAND, Reaction, Request, Response, Scripted, sound_request};
+use demur_e2e::{MockResponse, MockedGateway, NewKey, OWNED_BRAND, Request, Response, sound_request};
 use serde_json::{Value as Json, json};
 
 use crate::registry::Produced;
-use crate::world::{World, because, failures};
+use crate::world::{World, assert_condition, failures};
 
 const API: &str = "trakkr-get-scores";
 
@@ -23,7 +23,7 @@ fn asked(w: &World, content: &Json) -> Request {
 }
 
 fn one(w: &World, condition: &str, request: &Request) -> Vec<Response> {
-    vec![w.refused(condition, API, request)]
+    vec![w.assert_rejected(condition, API, request)]
 }
 
 fn invalid(w: &World, condition: &str, content: &Json) -> Vec<Response> {
@@ -92,26 +92,31 @@ fn any_other_failure(w: &World) -> Vec<Response> {
     let mut answers = invalid(w, "upstream.failed", &json!({ "brand": "corrupt-record" }));
     answers.extend(w.failing("upstream.failed", API, failures()));
     let not_http = vec![
-        Reaction::closes(),
-        Reaction::bytes(*b"\x16\x03\x01\x02\x00 this is no HTTP").and_closes(),
-        Reaction::bytes("HTTP/1.1 200 OK\r\nContent-Length: 10\r\nContent-Length: 20\r\n\r\n").and_closes(),
+        MockResponse::closes(),
+        MockResponse::bytes(*b"\x16\x03\x01\x02\x00 this is no HTTP").and_closes(),
+        MockResponse::bytes("HTTP/1.1 200 OK\r\nContent-Length: 10\r\nContent-Length: 20\r\n\r\n")
+            .and_closes(),
     ];
     answers.extend(w.failing("upstream.invalid_response", API, not_http));
-    answers.extend(w.failing("upstream.timeout", API, vec![Reaction::silence()]));
-    answers.extend(w.failing("upstream.unavailable", API, vec![Reaction::html(503).after(Duration::ZERO)]));
+    answers.extend(w.failing("upstream.timeout", API, vec![MockResponse::silence()]));
+    answers.extend(w.failing(
+        "upstream.unavailable",
+        API,
+        vec![MockResponse::html(503).after(Duration::ZERO)],
+    ));
     answers.push(w.unreachable(API));
     answers
 }
 
 /// A key that no one has used, when the files under the running gateway have turned to garbage.
 fn unreadable_store() -> Response {
-    let scripted = Scripted::start();
+    let scripted = MockedGateway::start();
     let gateway = scripted.gateway();
     for name in ["demur.db", "demur.db-wal", "demur.db-shm"] {
         overwrite(&gateway.folder().path().join(name));
     }
     let answer = scripted.client(API).send(&sound_request(API, scripted.key(API)));
-    because("store.unavailable.keys", gateway, answer)
+    assert_condition("store.unavailable.keys", gateway, answer)
 }
 
 /// In place and as long as before: what a failing disk leaves, and not what an editor does.

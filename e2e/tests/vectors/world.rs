@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, SystemTime};
 
 use demur_e2e::{
-    Client, Folder, Gateway, Issued, NewKey, Reaction, Request, Response, Scripted, refusing_address,
-    sound_request,
+    Client, Gateway, Issued, MockResponse, MockedGateway, NewKey, Request, Response, TestDir,
+    refusing_address, sound_request,
 };
 use jiff::Timestamp;
 
@@ -15,7 +15,7 @@ pub(crate) struct World {
     /// The demo: the five services, as a person first meets them.
     pub(crate) demo: LazyLock<Gateway>,
     /// The five APIs in front of an upstream that does what it is told.
-    pub(crate) scripted: LazyLock<Scripted>,
+    pub(crate) scripted: LazyLock<MockedGateway>,
     accounts: AtomicU32,
 }
 
@@ -23,7 +23,7 @@ impl World {
     pub(crate) fn new() -> Self {
         Self {
             demo: LazyLock::new(Gateway::demo),
-            scripted: LazyLock::new(Scripted::start),
+            scripted: LazyLock::new(MockedGateway::start),
             accounts: AtomicU32::new(0),
         }
     }
@@ -34,8 +34,8 @@ impl World {
     }
 
     /// The demo's answer, which has come about for this reason.
-    pub(crate) fn refused(&self, condition: &str, api: &str, request: &Request) -> Response {
-        because(condition, &self.demo, self.send(api, request))
+    pub(crate) fn assert_rejected(&self, condition: &str, api: &str, request: &Request) -> Response {
+        assert_condition(condition, &self.demo, self.send(api, request))
     }
 
     /// A key of the right form that this gateway never issued: another one did.
@@ -73,7 +73,7 @@ impl World {
         let before = self.send(api, &request);
         assert_eq!(before.status, 200, "it works until then: {before:?}");
         self.demo.folder().revoke_key(&key.id);
-        self.refused("credential.revoked", api, &request)
+        self.assert_rejected("credential.revoked", api, &request)
     }
 
     /// The answer to a key that worked a moment ago and has expired since.
@@ -88,7 +88,7 @@ impl World {
         if let Ok(left) = expires.duration_since(SystemTime::now()) {
             std::thread::sleep(left);
         }
-        self.refused("credential.expired", api, &request)
+        self.assert_rejected("credential.expired", api, &request)
     }
 
     /// The answer when a request like this was sent more often than the plan's rate allows.
@@ -100,17 +100,17 @@ impl World {
         for _ in 0..100 {
             let answer = connection.send(&request);
             if answer.status != 200 {
-                return because("rate.exceeded", &self.demo, answer);
+                return assert_condition("rate.exceeded", &self.demo, answer);
             }
         }
         panic!("a hundred requests at once, and all of them were let in");
     }
 
     /// The answers when the upstream does this, each for this reason.
-    pub(crate) fn failing(&self, condition: &str, api: &str, reactions: Vec<Reaction>) -> Vec<Response> {
+    pub(crate) fn failing(&self, condition: &str, api: &str, reactions: Vec<MockResponse>) -> Vec<Response> {
         let answer = |reaction| {
             let answer = self.scripted.answer(api, reaction);
-            because(condition, self.scripted.gateway(), answer)
+            assert_condition(condition, self.scripted.gateway(), answer)
         };
         reactions.into_iter().map(answer).collect()
     }
@@ -118,17 +118,17 @@ impl World {
     /// The answer when nothing listens at the upstream's address.
     pub(crate) fn unreachable(&self, api: &str) -> Response {
         let (refusing, _kept) = refusing_address();
-        let folder = Folder::of_examples();
+        let folder = TestDir::of_examples();
         folder.point(api, refusing);
         let gateway = Gateway::serve_with_keys(folder);
         let answer = gateway.client(api).send(&sound_request(api, gateway.sample_key(api, "active")));
-        because("upstream.unreachable", &gateway, answer)
+        assert_condition("upstream.unreachable", &gateway, answer)
     }
 }
 
 /// The answer, when the gateway's log says that this condition led to it (`-` for an error that the API
 /// raised): a case that comes about for another reason than the one it names is not produced.
-pub(crate) fn because(condition: &str, gateway: &Gateway, answer: Response) -> Response {
+pub(crate) fn assert_condition(condition: &str, gateway: &Gateway, answer: Response) -> Response {
     let logged = gateway.logged(answer.field("x-request-id"));
     // An error of the API's own has no condition.
     assert_eq!(logged["condition"].as_str().unwrap_or("-"), condition, "{logged}");
@@ -137,6 +137,6 @@ pub(crate) fn because(condition: &str, gateway: &Gateway, answer: Response) -> R
 }
 
 /// What an upstream that fails by itself may say.
-pub(crate) fn failures() -> Vec<Reaction> {
-    vec![Reaction::html(500), Reaction::html(502), Reaction::stack_trace()]
+pub(crate) fn failures() -> Vec<MockResponse> {
+    vec![MockResponse::html(500), MockResponse::html(502), MockResponse::stack_trace()]
 }

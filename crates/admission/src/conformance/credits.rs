@@ -3,17 +3,17 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use super::{Bench, Fixture, at, start};
+use super::{Fixture, StoreUnderTest, at, start};
 use crate::{
     Balance, Charge, Claim, Claimed, Demand, Denial, Fingerprint, Hold, Now, OperationId, Owner, Principal,
-    Repeats,
+    RepeatPolicy,
 };
 
 const REQUEST: Fingerprint = Fingerprint([1; 32]);
 const OTHER_REQUEST: Fingerprint = Fingerprint([2; 32]);
 
 pub(super) fn hold<F: Fixture>(
-    bench: &Bench<F>,
+    bench: &StoreUnderTest<F>,
     who: &Principal,
     id: &str,
     amount: u64,
@@ -24,7 +24,7 @@ pub(super) fn hold<F: Fixture>(
 
 /// Held, and claimed where a fingerprint is given.
 fn charge<F: Fixture>(
-    bench: &Bench<F>,
+    bench: &StoreUnderTest<F>,
     who: &Principal,
     id: &str,
     fingerprint: Option<Fingerprint>,
@@ -46,11 +46,11 @@ pub(super) const LEASE: Duration = Duration::from_secs(30);
 pub(super) const TTL: Duration = Duration::from_secs(20 * 365 * 24 * 3600);
 
 pub(super) fn claim_of(fingerprint: Fingerprint) -> Claim {
-    Claim { fingerprint, owner: Owner::this_process(), ttl: TTL, repeats: Repeats::Replay }
+    Claim { fingerprint, owner: Owner::this_process(), ttl: TTL, repeats: RepeatPolicy::Replay }
 }
 
 /// The balance, which must add up.
-fn balance<F: Fixture>(bench: &Bench<F>, who: &Principal, now: Now) -> Balance {
+fn balance<F: Fixture>(bench: &StoreUnderTest<F>, who: &Principal, now: Now) -> Balance {
     let balance = bench.admission.balance(who, now).block().unwrap();
     let Balance { available, held, posted, granted, expired, .. } = balance;
     assert_eq!(granted, available + held + posted + expired, "{balance:?}");
@@ -63,7 +63,7 @@ fn days(days: u64) -> Now {
 
 /// A hold takes from what is available; its end says what becomes of it.
 pub fn a_hold_is_posted_released_or_split<F: Fixture>(fixture: F) {
-    let bench = Bench::new(fixture);
+    let bench = StoreUnderTest::new(fixture);
     let (_, who) = bench.caller("acme", "open");
     assert!(charge(&bench, &who, "free", None, 0, start()).unwrap().balance().is_none());
     bench.fixture.top_up(&who.account().id, 100, start());
@@ -86,7 +86,7 @@ pub fn a_hold_is_posted_released_or_split<F: Fixture>(fixture: F) {
 
 /// Too little is not taken, and the caller learns what there is and when there will be more.
 pub fn who_cannot_pay_is_told_what_there_is<F: Fixture>(fixture: F) {
-    let bench = Bench::new(fixture);
+    let bench = StoreUnderTest::new(fixture);
     let (_, poor) = bench.caller("poor", "open");
     let denial = hold(&bench, &poor, "1", 1, start()).unwrap_err();
     assert_eq!(denial, Denial::CreditsExhausted { needed: 1, available: 0, resets_at: None });
@@ -102,7 +102,7 @@ pub fn who_cannot_pay_is_told_what_there_is<F: Fixture>(fixture: F) {
 
 /// Credits that others hold may come back, so it makes sense to wait; credits that are spent do not.
 pub fn held_credits_are_told_from_spent_ones<F: Fixture>(fixture: F) {
-    let bench = Bench::new(fixture);
+    let bench = StoreUnderTest::new(fixture);
     let (_, who) = bench.caller("acme", "paid");
     let (_, other) = bench.caller("other", "paid");
     let later = |seconds| at(Duration::from_secs(seconds));
@@ -139,13 +139,14 @@ pub fn held_credits_are_told_from_spent_ones<F: Fixture>(fixture: F) {
 
 /// The operation's id is what is charged for; another request cannot use it, and a repeat is neither charged nor run.
 pub fn one_operation_is_charged_once<F: Fixture>(fixture: F) {
-    let bench = Bench::new(fixture);
+    let bench = StoreUnderTest::new(fixture);
     let (_, who) = bench.caller("acme", "paid");
     let (_, other) = bench.caller("other", "paid");
     let first = hold(&bench, &who, "order-1", 10, start()).unwrap();
     assert_eq!(hold(&bench, &who, "order-1", 10, start()).unwrap_err(), Denial::IdempotencyInFlight);
-    let mismatch =
-        |bench: &Bench<F>| charge(bench, &who, "order-1", Some(OTHER_REQUEST), 10, start()).unwrap_err();
+    let mismatch = |bench: &StoreUnderTest<F>| {
+        charge(bench, &who, "order-1", Some(OTHER_REQUEST), 10, start()).unwrap_err()
+    };
     assert_eq!(mismatch(&bench), Denial::IdempotencyMismatch);
     // Ids belong to accounts.
     hold(&bench, &other, "order-1", 10, start()).unwrap().post();
@@ -161,7 +162,7 @@ pub fn one_operation_is_charged_once<F: Fixture>(fixture: F) {
 
 /// One grant a month; what is left of it expires, what was topped up does not, and is spent last.
 pub fn the_monthly_grant_is_made_once_and_expires<F: Fixture>(fixture: F) {
-    let bench = Bench::new(fixture);
+    let bench = StoreUnderTest::new(fixture);
     let (_, who) = bench.caller("acme", "paid");
     bench.fixture.top_up(&who.account().id, 50, start());
     for _ in 0..3 {
@@ -191,7 +192,7 @@ pub fn the_monthly_grant_is_made_once_and_expires<F: Fixture>(fixture: F) {
 /// A larger plan brings what it grants more than any other of that month, at once and once; a smaller one takes
 /// nothing back.
 pub fn a_larger_plan_brings_the_difference_at_once_and_once<F: Fixture>(fixture: F) {
-    let bench = Bench::new(fixture);
+    let bench = StoreUnderTest::new(fixture);
     let (secret, who) = bench.caller("acme", "poor");
     hold(&bench, &who, "1", 2, start()).unwrap().post();
     assert!(matches!(hold(&bench, &who, "2", 1, start()), Err(Denial::CreditsExhausted { .. })));
@@ -224,7 +225,7 @@ pub fn a_larger_plan_brings_the_difference_at_once_and_once<F: Fixture>(fixture:
 
 /// Before it was forwarded nothing can have happened; after that it may have.
 pub fn a_dropped_hold_settles_by_how_far_the_request_came<F: Fixture>(fixture: F) {
-    let bench = Bench::new(fixture);
+    let bench = StoreUnderTest::new(fixture);
     let (_, who) = bench.caller("acme", "paid");
     drop(hold(&bench, &who, "1", 10, start()).unwrap());
     assert_eq!(balance(&bench, &who, start()).available, 100);
@@ -237,7 +238,7 @@ pub fn a_dropped_hold_settles_by_how_far_the_request_came<F: Fixture>(fixture: F
 
 /// Exactly as many succeed as can be paid.
 pub fn two_hundred_race_for_one_hundred<F: Fixture>(fixture: F) {
-    let bench = Bench::new(fixture);
+    let bench = StoreUnderTest::new(fixture);
     let (_, who) = bench.caller("acme", "paid");
     let (paid, refused) = (AtomicU32::new(0), AtomicU32::new(0));
     let admission = &bench.admission;
@@ -280,18 +281,18 @@ pub fn two_hundred_race_for_one_hundred<F: Fixture>(fixture: F) {
 
 /// Where anything outlives a process: what was acknowledged, and holds without an end as posted.
 pub fn a_restart_keeps_what_was_acknowledged_and_posts_what_was_held<F: Fixture>(fixture: F) {
-    let bench = Bench::new(fixture);
+    let bench = StoreUnderTest::new(fixture);
     let (secret, who) = bench.caller("acme", "paid");
     hold(&bench, &who, "1", 10, start()).unwrap().post();
     hold(&bench, &who, "2", 10, start()).unwrap().release();
     let under_way = hold(&bench, &who, "3", 10, start()).unwrap();
     assert_eq!(balance(&bench, &who, start()).held, 10);
-    let Bench { fixture, admission, .. } = bench;
+    let StoreUnderTest { fixture, admission, .. } = bench;
     // Forgotten, not dropped: the process ended before it could be settled.
     std::mem::forget(under_way);
     drop((who, admission));
     let Some(fixture) = fixture.restart() else { return };
-    let bench = Bench::new(fixture);
+    let bench = StoreUnderTest::new(fixture);
     let who = bench.authenticate(&secret, start()).unwrap();
     let after = balance(&bench, &who, start());
     assert_eq!((after.available, after.held, after.posted), (80, 0, 20));

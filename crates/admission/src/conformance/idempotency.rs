@@ -6,10 +6,10 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use super::credits::{LEASE, TTL, claim_of};
-use super::{Bench, Fixture, at, start};
+use super::{Fixture, StoreUnderTest, at, start};
 use crate::{
     Admission, Charge, Claim, Claimed, Denial, Fingerprint, Hold, HoldRequest, MAX_RESPONSE, Now,
-    OperationId, Owner, Principal, REMEMBERED, Repeats, Settlement, StoredResponse,
+    OperationId, Owner, Principal, REMEMBERED, RepeatPolicy, Settlement, StoredResponse,
 };
 
 const REQUEST: Fingerprint = Fingerprint([1; 32]);
@@ -20,7 +20,7 @@ const COSTS: [u64; 2] = [0, 10];
 
 /// What a claim came to, without the hold.
 #[derive(Debug, PartialEq)]
-enum Came {
+enum RunResult {
     First,
     Replay(Vec<u8>),
     Repeat,
@@ -28,7 +28,7 @@ enum Came {
 }
 
 #[derive(Clone, Copy)]
-struct Caller<'b> {
+struct TestCaller<'b> {
     admission: &'b Arc<Admission>,
     who: &'b Principal,
     claim: Claim,
@@ -36,7 +36,7 @@ struct Caller<'b> {
     now: Now,
 }
 
-impl Caller<'_> {
+impl TestCaller<'_> {
     fn claim(&self, id: &str) -> Result<Claimed, Denial> {
         let operation: OperationId = id.parse().unwrap();
         let charge = Charge { operation: &operation, amount: self.cost, lease: LEASE };
@@ -51,15 +51,15 @@ impl Caller<'_> {
     }
 
     /// Claimed, and released where that was granted.
-    fn came(&self, id: &str) -> Came {
+    fn came(&self, id: &str) -> RunResult {
         match self.claim(id) {
             Ok(Claimed::First(hold)) => {
                 hold.release();
-                Came::First
+                RunResult::First
             }
-            Ok(Claimed::Replay(response)) => Came::Replay(response.as_bytes().to_vec()),
-            Ok(Claimed::Repeat(_)) => Came::Repeat,
-            Err(denial) => Came::Denied(denial),
+            Ok(Claimed::Replay(response)) => RunResult::Replay(response.as_bytes().to_vec()),
+            Ok(Claimed::Repeat(_)) => RunResult::Repeat,
+            Err(denial) => RunResult::Denied(denial),
         }
     }
 
@@ -68,8 +68,8 @@ impl Caller<'_> {
     }
 }
 
-fn caller<'b, F>(bench: &'b Bench<F>, who: &'b Principal, cost: u64) -> Caller<'b> {
-    Caller { admission: &bench.admission, who, claim: claim_of(REQUEST), cost, now: start() }
+fn caller<'b, F>(bench: &'b StoreUnderTest<F>, who: &'b Principal, cost: u64) -> TestCaller<'b> {
+    TestCaller { admission: &bench.admission, who, claim: claim_of(REQUEST), cost, now: start() }
 }
 
 fn response(text: &[u8]) -> StoredResponse {
@@ -78,19 +78,19 @@ fn response(text: &[u8]) -> StoredResponse {
 
 /// How a claim ends decides what a repeat gets, whatever the call costs.
 pub fn a_repeat_gets_what_the_first_came_to<F: Fixture>(fixture: F) {
-    type End = fn(Hold);
-    let completed = || Came::Denied(Denial::IdempotencyCompleted);
-    let ends: [(&str, End, Came); 9] = [
-        ("stored", |hold| hold.complete(None, response(b"tea")), Came::Replay(b"tea".to_vec())),
+    type RunEnd = fn(Hold);
+    let completed = || RunResult::Denied(Denial::IdempotencyCompleted);
+    let ends: [(&str, RunEnd, RunResult); 9] = [
+        ("stored", |hold| hold.complete(None, response(b"tea")), RunResult::Replay(b"tea".to_vec())),
         (
             "stored and used nothing",
             |hold| hold.complete(Some(0), response(b"x")),
-            Came::Replay(b"x".to_vec()),
+            RunResult::Replay(b"x".to_vec()),
         ),
         ("posted", |hold| hold.post(), completed()),
         ("used nothing", |hold| hold.post_used(0), completed()),
-        ("released", |hold| hold.release(), Came::First),
-        ("dropped before it was forwarded", |hold| drop(hold), Came::First),
+        ("released", |hold| hold.release(), RunResult::First),
+        ("dropped before it was forwarded", |hold| drop(hold), RunResult::First),
         (
             "dropped after it was forwarded",
             |mut hold| {
@@ -107,13 +107,13 @@ pub fn a_repeat_gets_what_the_first_came_to<F: Fixture>(fixture: F) {
             },
             completed(),
         ),
-        ("in flight", |hold| std::mem::forget(hold), Came::Denied(Denial::IdempotencyInFlight)),
+        ("in flight", |hold| std::mem::forget(hold), RunResult::Denied(Denial::IdempotencyInFlight)),
     ];
-    let bench = Bench::new(fixture);
+    let bench = StoreUnderTest::new(fixture);
     for cost in COSTS {
         let (_, who) = bench.caller(&format!("acme-{cost}"), "paid");
         let caller = caller(&bench, &who, cost);
-        let other = Caller { claim: claim_of(OTHER_REQUEST), ..caller };
+        let other = TestCaller { claim: claim_of(OTHER_REQUEST), ..caller };
         for (name, end, expected) in &ends {
             let id = name.replace(' ', "-");
             end(caller.first(&id));
@@ -121,7 +121,7 @@ pub fn a_repeat_gets_what_the_first_came_to<F: Fixture>(fixture: F) {
                 assert_eq!(caller.came(&id), *expected, "{name}, at a cost of {cost}");
             }
             // Another request cannot use its name, of one that failed neither.
-            assert_eq!(other.came(&id), Came::Denied(Denial::IdempotencyMismatch), "{name}");
+            assert_eq!(other.came(&id), RunResult::Denied(Denial::IdempotencyMismatch), "{name}");
         }
         // Stored, posted, and dropped after it was forwarded.
         assert_eq!(caller.posted(), 3 * cost);
@@ -130,18 +130,18 @@ pub fn a_repeat_gets_what_the_first_came_to<F: Fixture>(fixture: F) {
 
 /// Names belong to accounts.
 pub fn two_accounts_may_use_one_name<F: Fixture>(fixture: F) {
-    let bench = Bench::new(fixture);
+    let bench = StoreUnderTest::new(fixture);
     let [(_, acme), (_, other)] = ["acme", "other"].map(|name| bench.caller(name, "paid"));
     let (acme, other) = (caller(&bench, &acme, 1), caller(&bench, &other, 1));
     acme.first("order").complete(None, response(b"acme"));
     other.first("order").complete(None, response(b"other"));
-    assert_eq!(acme.came("order"), Came::Replay(b"acme".to_vec()));
-    assert_eq!(other.came("order"), Came::Replay(b"other".to_vec()));
+    assert_eq!(acme.came("order"), RunResult::Replay(b"acme".to_vec()));
+    assert_eq!(other.came("order"), RunResult::Replay(b"other".to_vec()));
 }
 
 /// Of many at once one executes.
 pub fn one_of_many_executes<F: Fixture>(fixture: F) {
-    let bench = Bench::new(fixture);
+    let bench = StoreUnderTest::new(fixture);
     for cost in COSTS {
         let (_, who) = bench.caller(&format!("acme-{cost}"), "paid");
         let caller = caller(&bench, &who, cost);
@@ -165,42 +165,43 @@ pub fn one_of_many_executes<F: Fixture>(fixture: F) {
 
 /// A service that deduplicates gets repeats, but not for ever.
 pub fn repeats_are_forwarded_within_their_bound<F: Fixture>(fixture: F) {
-    let bench = Bench::new(fixture);
+    let bench = StoreUnderTest::new(fixture);
     for cost in COSTS {
         let (_, who) = bench.caller(&format!("acme-{cost}"), "paid");
-        let repeats = Repeats::Forward(NonZeroU32::new(3).unwrap());
-        let caller = Caller { claim: Claim { repeats, ..claim_of(REQUEST) }, ..caller(&bench, &who, cost) };
+        let repeats = RepeatPolicy::Forward(NonZeroU32::new(3).unwrap());
+        let caller =
+            TestCaller { claim: Claim { repeats, ..claim_of(REQUEST) }, ..caller(&bench, &who, cost) };
         let first = caller.first("order");
-        assert_eq!(caller.came("order"), Came::Denied(Denial::IdempotencyInFlight));
+        assert_eq!(caller.came("order"), RunResult::Denied(Denial::IdempotencyInFlight));
         first.post();
-        let came: Vec<Came> = (0..5).map(|_| caller.came("order")).collect();
-        let completed = || Came::Denied(Denial::IdempotencyCompleted);
-        assert_eq!(came, [Came::Repeat, Came::Repeat, Came::Repeat, completed(), completed()]);
+        let came: Vec<RunResult> = (0..5).map(|_| caller.came("order")).collect();
+        let completed = || RunResult::Denied(Denial::IdempotencyCompleted);
+        assert_eq!(came, [RunResult::Repeat, RunResult::Repeat, RunResult::Repeat, completed(), completed()]);
         assert_eq!(caller.posted(), cost);
     }
 }
 
 /// A response is replayed while it lives; the operation is remembered for longer, and then its name is free again.
 pub fn a_response_expires_before_its_operation_is_forgotten<F: Fixture>(fixture: F) {
-    let bench = Bench::new(fixture);
+    let bench = StoreUnderTest::new(fixture);
     let (_, who) = bench.caller("acme", "paid");
     let first = caller(&bench, &who, 0);
     first.first("order").complete(None, response(b"tea"));
     let second = Duration::from_secs(1);
     for (after, expected) in [
-        (TTL - second, Came::Replay(b"tea".to_vec())),
-        (TTL, Came::Denied(Denial::IdempotencyCompleted)),
-        (TTL + REMEMBERED - second, Came::Denied(Denial::IdempotencyCompleted)),
-        (TTL + REMEMBERED, Came::First),
+        (TTL - second, RunResult::Replay(b"tea".to_vec())),
+        (TTL, RunResult::Denied(Denial::IdempotencyCompleted)),
+        (TTL + REMEMBERED - second, RunResult::Denied(Denial::IdempotencyCompleted)),
+        (TTL + REMEMBERED, RunResult::First),
     ] {
-        let caller = Caller { now: at(after), ..first };
+        let caller = TestCaller { now: at(after), ..first };
         assert_eq!(caller.came("order"), expected, "{after:?}");
     }
 }
 
 /// What is evicted is not run again, and no account can take the place of another's responses.
 pub fn the_oldest_responses_of_an_account_are_evicted<F: Fixture>(fixture: F) {
-    let bench = Bench::new(fixture);
+    let bench = StoreUnderTest::new(fixture);
     let (_, who) = bench.caller("acme", "paid");
     let (_, other) = bench.caller("other", "paid");
     let (acme, other) = (caller(&bench, &who, 0), caller(&bench, &other, 0));
@@ -211,26 +212,26 @@ pub fn the_oldest_responses_of_an_account_are_evicted<F: Fixture>(fixture: F) {
     for number in 0..count {
         acme.first(&number.to_string()).complete(None, large.clone());
     }
-    assert_eq!(acme.came("0"), Came::Denied(Denial::IdempotencyCompleted));
-    assert_eq!(acme.came(&(count - 1).to_string()), Came::Replay(vec![7; MAX_RESPONSE]));
-    assert_eq!(other.came("order"), Came::Replay(b"tea".to_vec()));
+    assert_eq!(acme.came("0"), RunResult::Denied(Denial::IdempotencyCompleted));
+    assert_eq!(acme.came(&(count - 1).to_string()), RunResult::Replay(vec![7; MAX_RESPONSE]));
+    assert_eq!(other.came("order"), RunResult::Replay(b"tea".to_vec()));
 }
 
 /// A claim belongs to its owner, until the lease of an owner that is gone ends: then its outcome is unknown.
 pub fn a_claim_of_an_owner_that_is_gone_is_completed<F: Fixture>(fixture: F) {
-    let bench = Bench::new(fixture);
+    let bench = StoreUnderTest::new(fixture);
     for cost in COSTS {
         let (_, who) = bench.caller(&format!("acme-{cost}"), "paid");
         let ours = caller(&bench, &who, cost);
         let theirs = Claim { owner: Owner(Owner::this_process().0.wrapping_add(1)), ..ours.claim };
-        let gone = Caller { claim: theirs, ..ours }.first("order");
+        let gone = TestCaller { claim: theirs, ..ours }.first("order");
         let mine = ours.first("mine");
-        let in_flight = || Came::Denied(Denial::IdempotencyInFlight);
-        let completed = || Came::Denied(Denial::IdempotencyCompleted);
+        let in_flight = || RunResult::Denied(Denial::IdempotencyInFlight);
+        let completed = || RunResult::Denied(Denial::IdempotencyCompleted);
         for (seconds, order, mine) in
             [(0, in_flight(), in_flight()), (29, in_flight(), in_flight()), (30, completed(), in_flight())]
         {
-            let caller = Caller { now: at(Duration::from_secs(seconds)), ..ours };
+            let caller = TestCaller { now: at(Duration::from_secs(seconds)), ..ours };
             assert_eq!((caller.came("order"), caller.came("mine")), (order, mine), "after {seconds} s");
         }
         assert_eq!(ours.posted(), cost, "its outcome is unknown");
@@ -244,7 +245,7 @@ pub fn a_claim_of_an_owner_that_is_gone_is_completed<F: Fixture>(fixture: F) {
 
 /// Nobody else's response is read, whatever is asked of the ledger directly.
 pub fn a_response_is_read_by_its_account_and_request_only<F: Fixture>(fixture: F) {
-    let bench = Bench::new(fixture);
+    let bench = StoreUnderTest::new(fixture);
     let (_, who) = bench.caller("acme", "paid");
     let (_, other) = bench.caller("other", "paid");
     let ledger = bench.fixture.stores().credits;
@@ -280,7 +281,7 @@ pub fn a_response_is_read_by_its_account_and_request_only<F: Fixture>(fixture: F
 
 /// Where anything outlives a process: what was stored is replayed, and what was in flight is not run again.
 pub fn a_restart_keeps_responses_and_runs_nothing_again<F: Fixture>(fixture: F) {
-    let bench = Bench::new(fixture);
+    let bench = StoreUnderTest::new(fixture);
     let (secret, who) = bench.caller("acme", "paid");
     for cost in COSTS {
         let caller = caller(&bench, &who, cost);
@@ -289,16 +290,19 @@ pub fn a_restart_keeps_responses_and_runs_nothing_again<F: Fixture>(fixture: F) 
         // Forgotten, not dropped: the process ended before it could be settled.
         std::mem::forget(caller.first(&format!("open-{cost}")));
     }
-    let Bench { fixture, admission, .. } = bench;
+    let StoreUnderTest { fixture, admission, .. } = bench;
     drop((who, admission));
     let Some(fixture) = fixture.restart() else { return };
-    let bench = Bench::new(fixture);
+    let bench = StoreUnderTest::new(fixture);
     let who = bench.authenticate(&secret, start()).unwrap();
     for cost in COSTS {
         let caller = caller(&bench, &who, cost);
         let came = ["stored", "failed", "open"].map(|name| caller.came(&format!("{name}-{cost}")));
-        let expected =
-            [Came::Replay(b"tea".to_vec()), Came::First, Came::Denied(Denial::IdempotencyCompleted)];
+        let expected = [
+            RunResult::Replay(b"tea".to_vec()),
+            RunResult::First,
+            RunResult::Denied(Denial::IdempotencyCompleted),
+        ];
         assert_eq!(came, expected, "at a cost of {cost}");
     }
 }

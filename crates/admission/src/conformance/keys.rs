@@ -4,46 +4,49 @@ use std::time::Duration;
 
 use sha2::{Digest as _, Sha256};
 
-use super::{Bench, Fixture, at, start};
+use super::{Fixture, StoreUnderTest, at, start};
 use crate::{
-    Account, Coverage, Denial, ForeignForm, ForeignHash, Grants, KeyState, Requirement, Secret, permit,
+    AccessRequest, Account, Denial, Grants, ImportedForm, ImportedHash, KeyState, Scope, Secret, authorize,
 };
 
 /// Missing, unknown, foreign, expired and revoked keys are told apart, in that order of what one must have.
 pub fn each_state_of_a_key_is_named_to_its_owner_only<F: Fixture>(fixture: F) {
-    let bench = Bench::new(fixture);
+    let bench = StoreUnderTest::new(fixture);
     let account = Account { id: "acme".parse().unwrap(), name: "Acme".into(), plan: "featured".into() };
     bench.fixture.add_account(&account);
     let expires = at(Duration::from_secs(60)).wall;
     let grants = Grants {
-        operations: Coverage::Only(["list".to_owned()].into()),
+        operations: Scope::Only(["list".to_owned()].into()),
         scopes: ["admin".to_owned()].into(),
-        resources: Coverage::Only(["shelf:1".to_owned()].into()),
+        resources: Scope::Only(["shelf:1".to_owned()].into()),
     };
     let secret = bench.fixture.add_key(&account, Some(expires), grants, start());
 
     let principal = bench.authenticate(&secret, start()).unwrap();
     assert_eq!(principal.account(), &account);
-    assert_eq!(principal.key().hint, "shop", "nothing beyond the public prefix is kept");
+    assert_eq!(principal.key().prefix, "shop", "nothing beyond the public prefix is kept");
     for (asked, expected) in [
-        (Requirement { operation: Some("list"), scope: Some("admin"), ..Requirement::default() }, Ok(())),
+        (AccessRequest { operation: Some("list"), scope: Some("admin"), ..AccessRequest::default() }, Ok(())),
         (
-            Requirement { feature: Some("export"), resource: Some("shelf:1"), ..Requirement::default() },
+            AccessRequest { feature: Some("export"), resource: Some("shelf:1"), ..AccessRequest::default() },
             Ok(()),
         ),
-        (Requirement { operation: Some("drop"), ..Requirement::default() }, Err(Denial::PermissionOperation)),
-        (Requirement { scope: Some("root"), ..Requirement::default() }, Err(Denial::PermissionOperation)),
         (
-            Requirement { resource: Some("shelf:2"), ..Requirement::default() },
+            AccessRequest { operation: Some("drop"), ..AccessRequest::default() },
+            Err(Denial::PermissionOperation),
+        ),
+        (AccessRequest { scope: Some("root"), ..AccessRequest::default() }, Err(Denial::PermissionOperation)),
+        (
+            AccessRequest { resource: Some("shelf:2"), ..AccessRequest::default() },
             Err(Denial::PermissionResource { resource: "shelf:2".into() }),
         ),
         (
             // Several obstacles: the broadest is named.
-            Requirement { feature: Some("import"), scope: Some("root"), ..Requirement::default() },
+            AccessRequest { feature: Some("import"), scope: Some("root"), ..AccessRequest::default() },
             Err(Denial::PlanRequired { feature: "import".into() }),
         ),
     ] {
-        assert_eq!(permit(&principal, &asked), expected, "{asked:?}");
+        assert_eq!(authorize(&principal, &asked), expected, "{asked:?}");
     }
 
     let door = |text: &str, api: &str, now| bench.ask(text, api, now).map(|_| ());
@@ -60,7 +63,7 @@ pub fn each_state_of_a_key_is_named_to_its_owner_only<F: Fixture>(fixture: F) {
 
 /// No request that begins after the revocation has returned passes, although the key was cached.
 pub fn a_revocation_is_effective_when_it_returns<F: Fixture>(fixture: F) {
-    let bench = Bench::new(fixture);
+    let bench = StoreUnderTest::new(fixture);
     for number in 0..50 {
         let (secret, principal) = bench.caller(&format!("account-{number}"), "open");
         assert!(bench.authenticate(&secret, start()).is_ok());
@@ -72,26 +75,30 @@ pub fn a_revocation_is_effective_when_it_returns<F: Fixture>(fixture: F) {
 
 /// The next request is judged under the new plan, although the key was cached.
 pub fn a_change_of_plan_takes_effect_at_once<F: Fixture>(fixture: F) {
-    let bench = Bench::new(fixture);
+    let bench = StoreUnderTest::new(fixture);
     let (secret, principal) = bench.caller("acme", "open");
-    let asked = Requirement::default();
-    assert_eq!(permit(&principal, &asked), Ok(()));
+    let asked = AccessRequest::default();
+    assert_eq!(authorize(&principal, &asked), Ok(()));
     bench.fixture.set_plan(&principal.account().id, "lapsed", start());
     let principal = bench.authenticate(&secret, start()).unwrap();
-    assert_eq!(permit(&principal, &asked), Err(Denial::PlanInactive));
+    assert_eq!(authorize(&principal, &asked), Err(Denial::PlanInactive));
 
     bench.fixture.set_plan(&principal.account().id, "open", start());
     bench.admission.plans().replace([]);
     let principal = bench.authenticate(&secret, start()).unwrap();
-    assert_eq!(permit(&principal, &asked), Err(Denial::PlanInactive), "a plan that is gone admits nothing");
+    assert_eq!(
+        authorize(&principal, &asked),
+        Err(Denial::PlanInactive),
+        "a plan that is gone admits nothing"
+    );
     bench.admission.plans().replace(super::plans());
     let principal = bench.authenticate(&secret, start()).unwrap();
-    assert_eq!(permit(&principal, &asked), Ok(()));
+    assert_eq!(authorize(&principal, &asked), Ok(()));
 }
 
 /// Both secrets open until the grace is over; without a grace the old one is closed at once.
 pub fn a_rotated_key_has_two_secrets_for_a_grace<F: Fixture>(fixture: F) {
-    let bench = Bench::new(fixture);
+    let bench = StoreUnderTest::new(fixture);
     let (first, principal) = bench.caller("acme", "open");
     let second = bench.fixture.rotate(&principal, Duration::from_secs(60), start());
     let id =
@@ -113,7 +120,7 @@ pub fn a_rotated_key_has_two_secrets_for_a_grace<F: Fixture>(fixture: F) {
 
 /// Rotated again within a grace, a key has the two latest secrets: the one before them is closed at once.
 pub fn a_key_rotated_twice_has_two_secrets_and_not_three<F: Fixture>(fixture: F) {
-    let bench = Bench::new(fixture);
+    let bench = StoreUnderTest::new(fixture);
     let (first, principal) = bench.caller("acme", "open");
     let opens = |secret: &Secret, now| bench.authenticate(secret, now).is_ok();
     let second = bench.fixture.rotate(&principal, Duration::from_secs(60), start());
@@ -127,7 +134,7 @@ pub fn a_key_rotated_twice_has_two_secrets_and_not_three<F: Fixture>(fixture: F)
 
 /// In force when it returns, in both directions.
 pub fn a_disabled_key_comes_back<F: Fixture>(fixture: F) {
-    let bench = Bench::new(fixture);
+    let bench = StoreUnderTest::new(fixture);
     let (secret, principal) = bench.caller("acme", "open");
     for _ in 0..3 {
         bench.fixture.set_disabled(&principal, true, start());
@@ -141,14 +148,14 @@ pub fn a_disabled_key_comes_back<F: Fixture>(fixture: F) {
 
 /// A key that another system made opens, and what only resembles it does not; all without our form.
 pub fn an_imported_hash_opens_for_the_whole_key<F: Fixture>(fixture: F) {
-    let bench = Bench::new(fixture);
+    let bench = StoreUnderTest::new(fixture);
     let account = Account { id: "acme".parse().unwrap(), name: "Acme".into(), plan: "open".into() };
     bench.fixture.add_account(&account);
     let key = "sk_live_0123456789abcdef";
     let door = |text: &str, api| bench.ask(text, api, start()).map(|found| found.account().id.clone());
     assert_eq!(door(key, "shop"), Err(Denial::CredentialMalformed));
-    let (shortest, longest, hash) = (24, 24, ForeignHash::Sha256);
-    let form = ForeignForm { api: "shop".into(), prefix: "sk_live_".into(), shortest, longest, hash };
+    let (shortest, longest, hash) = (24, 24, ImportedHash::Sha256);
+    let form = ImportedForm { api: "shop".into(), prefix: "sk_live_".into(), shortest, longest, hash };
     bench.fixture.import(&account, form, Sha256::digest(key).into(), start());
     assert_eq!(door(key, "shop"), Ok(account.id.clone()));
     assert_eq!(door(key, "shop"), Ok(account.id), "from the cache too");
@@ -166,7 +173,7 @@ pub fn an_imported_hash_opens_for_the_whole_key<F: Fixture>(fixture: F) {
 
 /// Written now and then: to the minute, and not at all for a key that did not open.
 pub fn the_last_use_is_known_to_the_minute<F: Fixture>(fixture: F) {
-    let bench = Bench::new(fixture);
+    let bench = StoreUnderTest::new(fixture);
     let (secret, principal) = bench.caller("acme", "open");
     let (_, idle) = bench.caller("idle", "lapsed");
     assert_eq!(bench.fixture.last_used(&principal), Some(start().wall));

@@ -5,10 +5,14 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Bench, Fixture, at, start};
-use crate::{Demand, Denial, Exceeded, Now, Principal, Taken};
+use super::{Fixture, StoreUnderTest, at, start};
+use crate::{Demand, Denial, Exceeded, LimitPermit, Now, Principal};
 
-fn take<F: Fixture>(bench: &Bench<F>, principal: &Arc<Principal>, now: Now) -> Result<Taken, Denial> {
+fn take<F: Fixture>(
+    bench: &StoreUnderTest<F>,
+    principal: &Arc<Principal>,
+    now: Now,
+) -> Result<LimitPermit, Denial> {
     bench.admission.take(principal, &Demand::ONE, now).block()
 }
 
@@ -22,7 +26,7 @@ fn seconds(seconds: u64) -> Now {
 
 /// Three at once, then one a second, and the wait that is told is the wait that helps.
 pub fn a_rate_lets_its_burst_pass_and_then_keeps_its_pace<F: Fixture>(fixture: F) {
-    let bench = Bench::new(fixture);
+    let bench = StoreUnderTest::new(fixture);
     let (_, principal) = bench.caller("acme", "rated");
     for _ in 0..3 {
         assert!(take(&bench, &principal, start()).is_ok());
@@ -43,7 +47,7 @@ pub fn a_rate_lets_its_burst_pass_and_then_keeps_its_pace<F: Fixture>(fixture: F
 
 /// Both deny: the longer wait is told; and a denied request costs neither of them anything.
 pub fn the_longest_denial_decides_and_siblings_take_nothing<F: Fixture>(fixture: F) {
-    let bench = Bench::new(fixture);
+    let bench = StoreUnderTest::new(fixture);
     let (_, principal) = bench.caller("acme", "both");
     assert!(take(&bench, &principal, start()).is_ok());
     assert!(take(&bench, &principal, start()).is_ok());
@@ -82,7 +86,7 @@ pub fn the_longest_denial_decides_and_siblings_take_nothing<F: Fixture>(fixture:
 
 /// What has been used of a rate stays used under another plan that has a rate of that name.
 pub fn a_change_of_plan_resets_no_counter<F: Fixture>(fixture: F) {
-    let bench = Bench::new(fixture);
+    let bench = StoreUnderTest::new(fixture);
     let (secret, principal) = bench.caller("acme", "rated");
     for _ in 0..3 {
         assert!(take(&bench, &principal, start()).is_ok());
@@ -98,7 +102,7 @@ pub fn a_change_of_plan_resets_no_counter<F: Fixture>(fixture: F) {
 /// Neither has a faster plan to wait for what the slower one would have cost, nor a slower one for what the faster
 /// one let pass beyond its own burst.
 pub fn a_change_of_plan_is_felt_at_once<F: Fixture>(fixture: F) {
-    let bench = Bench::new(fixture);
+    let bench = StoreUnderTest::new(fixture);
     let (secret, slow) = bench.caller("acme", "trickle");
     let move_to = |plan: &str, now| {
         bench.fixture.set_plan(&slow.account().id, plan, now);
@@ -130,7 +134,7 @@ pub fn a_change_of_plan_is_felt_at_once<F: Fixture>(fixture: F) {
 
 /// Two at once; a third waits for one of them to end, however it ends.
 pub fn a_slot_is_free_again_when_its_request_ends<F: Fixture>(fixture: F) {
-    let bench = Bench::new(fixture);
+    let bench = StoreUnderTest::new(fixture);
     let (_, principal) = bench.caller("acme", "narrow");
     for _ in 0..100 {
         let first = take(&bench, &principal, start()).unwrap();
@@ -139,14 +143,14 @@ pub fn a_slot_is_free_again_when_its_request_ends<F: Fixture>(fixture: F) {
         assert_eq!(denial, Denial::RateConcurrency { slots: 2, retry_after: Duration::from_secs(1) });
         drop(first);
         let third = take(&bench, &principal, start()).unwrap();
-        second.give_back(start());
+        second.refund(start());
         drop(third);
     }
 }
 
 /// The last moment of a day belongs to it, the first of the next to the next.
 pub fn a_quota_begins_anew_at_midnight<F: Fixture>(fixture: F) {
-    let bench = Bench::new(fixture);
+    let bench = StoreUnderTest::new(fixture);
     let (_, principal) = bench.caller("acme", "daily");
     for _ in 0..3 {
         assert!(take(&bench, &principal, start()).is_ok());
@@ -161,11 +165,11 @@ pub fn a_quota_begins_anew_at_midnight<F: Fixture>(fixture: F) {
 
 /// A failed request gives its place back; one without a word keeps it.
 pub fn a_quota_of_successes_counts_no_failures<F: Fixture>(fixture: F) {
-    let bench = Bench::new(fixture);
+    let bench = StoreUnderTest::new(fixture);
     let (_, principal) = bench.caller("acme", "successes");
     for _ in 0..10 {
         let mut taken = take(&bench, &principal, start()).unwrap();
-        taken.failed();
+        taken.mark_failed();
     }
     for _ in 0..3 {
         drop(take(&bench, &principal, start()).unwrap());
@@ -175,21 +179,21 @@ pub fn a_quota_of_successes_counts_no_failures<F: Fixture>(fixture: F) {
 
 /// What failed after midnight had been counted the day before: the new day gets nothing for it.
 pub fn a_failure_is_given_back_to_the_day_that_counted_it<F: Fixture>(fixture: F) {
-    let bench = Bench::new(fixture);
+    let bench = StoreUnderTest::new(fixture);
     let (_, principal) = bench.caller("acme", "successes");
     let mut over_midnight = take(&bench, &principal, start()).unwrap();
     let midnight = seconds(12 * 3600);
     for _ in 0..3 {
         drop(take(&bench, &principal, midnight).unwrap());
     }
-    over_midnight.failed();
+    over_midnight.mark_failed();
     drop(over_midnight);
     assert!(take(&bench, &principal, midnight).is_err());
 }
 
 /// Past midnight, then back before it: the day that was reached counts on.
 pub fn a_wall_clock_put_back_gives_no_second_quota<F: Fixture>(fixture: F) {
-    let bench = Bench::new(fixture);
+    let bench = StoreUnderTest::new(fixture);
     let (_, principal) = bench.caller("acme", "daily");
     let past_midnight = seconds(13 * 3600);
     for _ in 0..3 {
@@ -202,21 +206,21 @@ pub fn a_wall_clock_put_back_gives_no_second_quota<F: Fixture>(fixture: F) {
 
 /// Giving back restores what there was, and never more.
 pub fn what_was_given_back_can_be_taken_again<F: Fixture>(fixture: F) {
-    let bench = Bench::new(fixture);
+    let bench = StoreUnderTest::new(fixture);
     let (_, principal) = bench.caller("acme", "both");
     for _ in 0..50 {
-        take(&bench, &principal, start()).unwrap().give_back(start());
+        take(&bench, &principal, start()).unwrap().refund(start());
     }
     assert_eq!(remaining(&principal, start()), [10, 2]);
     let taken = take(&bench, &principal, start()).unwrap();
     // Ten seconds later the rate is whole by itself.
-    taken.give_back(seconds(10));
+    taken.refund(seconds(10));
     assert_eq!(remaining(&principal, seconds(10)), [10, 2]);
 }
 
 /// For the account, for each key, for each address, for one operation, with more than one at a time.
 pub fn rates_count_for_whom_and_what_they_say<F: Fixture>(fixture: F) {
-    let bench = Bench::new(fixture);
+    let bench = StoreUnderTest::new(fixture);
     let (_, first) = bench.caller("acme", "apart");
     let secret = bench.fixture.add_key(first.account(), None, crate::Grants::default(), start());
     let second = bench.authenticate(&secret, start()).unwrap();
@@ -261,7 +265,7 @@ fn first_report(who: &Principal) -> Vec<(String, u64)> {
 
 /// What would be refused is told, and neither refused nor shown in any field.
 pub fn a_limit_in_the_shadow_refuses_nobody_and_says_so<F: Fixture>(fixture: F) {
-    let bench = Bench::new(fixture);
+    let bench = StoreUnderTest::new(fixture);
     let (_, who) = bench.caller("acme", "shadowed");
     let first = take(&bench, &who, start()).unwrap();
     assert!(first.shadowed().is_empty());
@@ -285,14 +289,14 @@ pub fn a_limit_in_the_shadow_refuses_nobody_and_says_so<F: Fixture>(fixture: F) 
 
 /// Where anything outlives a process, a day's count does.
 pub fn a_quota_outlives_a_restart<F: Fixture>(fixture: F) {
-    let bench = Bench::new(fixture);
+    let bench = StoreUnderTest::new(fixture);
     let (secret, principal) = bench.caller("acme", "daily");
     assert!(take(&bench, &principal, start()).is_ok());
     assert!(take(&bench, &principal, start()).is_ok());
-    let Bench { fixture, admission, .. } = bench;
+    let StoreUnderTest { fixture, admission, .. } = bench;
     drop((principal, admission));
     let Some(fixture) = fixture.restart() else { return };
-    let bench = Bench::new(fixture);
+    let bench = StoreUnderTest::new(fixture);
     let principal = bench.authenticate(&secret, start()).unwrap();
     assert_eq!(remaining(&principal, start()), [1]);
     assert!(take(&bench, &principal, start()).is_ok());

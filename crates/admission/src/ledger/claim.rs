@@ -27,12 +27,12 @@ pub struct Claim {
     /// How long the response is replayed.
     pub ttl: Duration,
     /// What becomes of the same request when it comes again.
-    pub repeats: Repeats,
+    pub repeats: RepeatPolicy,
 }
 
 /// What becomes of a repeat once the operation has completed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Repeats {
+pub enum RepeatPolicy {
     /// It gets the stored response, or is told that there is none.
     Replay,
     /// It is forwarded, so many times at most: the service behind deduplicates.

@@ -49,12 +49,12 @@ impl Counts {
     }
 
     /// The cell of the rate with this number, where it is counted within the record.
-    pub(super) fn within(&self, number: usize) -> Option<&Gcra> {
+    pub(super) fn inline(&self, number: usize) -> Option<&Gcra> {
         self.cells.get(number)
     }
 
     /// The cell of the rate with this number, where it is not.
-    pub(super) fn further(&self, number: usize) -> Option<Arc<Gcra>> {
+    pub(super) fn overflow(&self, number: usize) -> Option<Arc<Gcra>> {
         if number < WITHIN {
             return None;
         }
@@ -65,9 +65,9 @@ impl Counts {
 
 /// Rates by their names: the same name is the same count, under whichever plan.
 #[derive(Debug, Default)]
-pub(super) struct Names(Mutex<Vec<Arc<str>>>);
+pub(super) struct RateNames(Mutex<Vec<Arc<str>>>);
 
-impl Names {
+impl RateNames {
     /// The number of a name.
     pub(super) fn number(&self, name: &Arc<str>) -> usize {
         let mut names = self.0.lock().unwrap_or_else(PoisonError::into_inner);

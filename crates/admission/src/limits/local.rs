@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 
-use super::counts::{Counts, Names};
+use super::counts::{Counts, RateNames};
 use super::kept::KeptCounts;
 use super::meter::Limits;
 use super::window::QuotaState;
@@ -24,7 +24,7 @@ pub struct LocalCounters {
     accounts: KeptCounts<AccountId>,
     /// Only of keys whose plans count for keys.
     keys: KeptCounts<KeyId>,
-    names: Names,
+    names: RateNames,
     /// By the addresses of their plans, which they keep alive.
     limits: Mutex<HashMap<usize, Weak<Limits>>>,
     peers: OnceLock<Arc<PeerCells>>,

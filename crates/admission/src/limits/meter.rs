@@ -8,13 +8,13 @@ use std::time::Duration;
 use jiff::Timestamp;
 use smallvec::SmallVec;
 
-use super::counts::{Counts, Names};
+use super::counts::{Counts, RateNames};
 use super::local::ChangedQuotas;
 use super::window::QuotaState;
-use super::{Demand, Exceeded, LimitKind, LimitState, PeerCells, Receipt, Report, Taking};
+use super::{AcquireResult, Demand, Exceeded, LimitKind, LimitState, PeerCells, Receipt, Report};
 use crate::atomic::Ordering;
-use crate::fetch::LINE;
-use crate::{Answer, Counted, CountsFor, Gcra, Now, Plan, Quota, Rate, Spacing};
+use crate::prefetch::LINE;
+use crate::{CountsFor, Gcra, MaybeFuture, Now, Plan, Quota, QuotaUnit, Rate, Spacing};
 
 /// What a caller is told to wait for a slot: when one is free is not known.
 const SLOT_WAIT: Duration = Duration::from_secs(1);
@@ -27,7 +27,7 @@ const SLOT_WAIT: Duration = Duration::from_secs(1);
 pub struct Meter {
     limits: Arc<Limits>,
     counts: Arc<Counts>,
-    apart: Option<Arc<Apart>>,
+    apart: Option<Arc<PerKey>>,
 }
 
 /// What a plan limits, and where: the same for all of its accounts.
@@ -35,14 +35,14 @@ pub struct Meter {
 pub(super) struct Limits {
     plan: Arc<Plan>,
     /// Side by side with the plan's rates.
-    rates: SmallVec<[(Place, Spacing); 2]>,
+    rates: SmallVec<[(CounterScope, Spacing); 2]>,
     peers: Option<Arc<PeerCells>>,
     changed: Arc<ChangedQuotas>,
 }
 
 /// Where a rate is counted, by the number of its name.
 #[derive(Debug, Clone, Copy)]
-enum Place {
+enum CounterScope {
     Account(usize),
     Key(usize),
     Address,
@@ -50,7 +50,7 @@ enum Place {
 
 /// What is counted apart from the account's own record.
 #[derive(Debug)]
-struct Apart {
+struct PerKey {
     key: Option<Arc<Counts>>,
     /// Side by side with the plan's rates.
     further: Vec<Option<Arc<Gcra>>>,
@@ -59,14 +59,14 @@ struct Apart {
 impl Limits {
     pub(super) fn new(
         plan: &Arc<Plan>,
-        names: &Names,
+        names: &RateNames,
         peers: impl FnOnce() -> Arc<PeerCells>,
         changed: &Arc<ChangedQuotas>,
     ) -> Self {
         let place = |rate: &Rate| match rate.counts_for {
-            CountsFor::Account => Place::Account(names.number(&rate.name)),
-            CountsFor::Key => Place::Key(names.number(&rate.name)),
-            CountsFor::Address => Place::Address,
+            CountsFor::Account => CounterScope::Account(names.number(&rate.name)),
+            CountsFor::Key => CounterScope::Key(names.number(&rate.name)),
+            CountsFor::Address => CounterScope::Address,
         };
         let rates: SmallVec<_> = plan.rates.iter().map(|rate| (place(rate), Spacing::from(rate))).collect();
         let for_addresses = plan.rates.iter().any(|rate| rate.counts_for == CountsFor::Address);
@@ -76,20 +76,20 @@ impl Limits {
 
     /// Whether any rate counts for each key by itself.
     pub(super) fn count_for_keys(&self) -> bool {
-        self.rates.iter().any(|(place, _)| matches!(place, Place::Key(_)))
+        self.rates.iter().any(|(place, _)| matches!(place, CounterScope::Key(_)))
     }
 }
 
 impl Meter {
     pub(super) fn new(limits: Arc<Limits>, counts: Arc<Counts>, key: Option<Arc<Counts>>) -> Self {
-        let further = |(place, _): &(Place, Spacing)| match place {
-            Place::Account(number) => counts.further(*number),
-            Place::Key(number) => key.as_ref().unwrap_or(&counts).further(*number),
-            Place::Address => None,
+        let further = |(place, _): &(CounterScope, Spacing)| match place {
+            CounterScope::Account(number) => counts.overflow(*number),
+            CounterScope::Key(number) => key.as_ref().unwrap_or(&counts).overflow(*number),
+            CounterScope::Address => None,
         };
         let further: Vec<_> = limits.rates.iter().map(further).collect();
         let is_apart = key.is_some() || further.iter().any(Option::is_some);
-        let apart = is_apart.then(|| Arc::new(Apart { key, further }));
+        let apart = is_apart.then(|| Arc::new(PerKey { key, further }));
         Self { limits, counts, apart }
     }
 
@@ -117,7 +117,7 @@ impl Meter {
 
     /// Takes what is asked for from every rate and from the quota, and one slot; or nothing from any. A
     /// limit in the shadow that has not enough gives nothing, and keeps the others from nothing.
-    pub fn take(&self, demand: &Demand<'_>, now: Now) -> Answer<Taking> {
+    pub fn take(&self, demand: &Demand<'_>, now: Now) -> MaybeFuture<AcquireResult> {
         // Looked at before anything is taken: so a denied request does not, for the moment between a take
         // and its undo, make another one be denied that would have passed.
         let mut shadowed = Vec::new();
@@ -125,7 +125,7 @@ impl Meter {
             Some(exceeded) => Err(exceeded),
             None => self.take_all(demand, now, shadowed),
         };
-        Answer::Ready(Ok(taking))
+        MaybeFuture::Ready(Ok(taking))
     }
 
     /// Undoes a take as if it had never been, as far as time has not undone it already. Called at most
@@ -156,7 +156,7 @@ impl Meter {
     }
 
     fn counts_successes(&self) -> bool {
-        self.limits.plan.quota.as_ref().is_some_and(|quota| quota.counts == Counted::Successes)
+        self.limits.plan.quota.as_ref().is_some_and(|quota| quota.counts == QuotaUnit::Successes)
     }
 
     /// How the limits stand.
@@ -191,8 +191,8 @@ impl Meter {
     fn existing(&self, index: usize, peer: Option<IpAddr>) -> Option<(&Gcra, Spacing)> {
         let (place, spacing) = self.limits.rates.get(index)?;
         let cell = match place {
-            Place::Account(_) | Place::Key(_) => self.fixed(index)?,
-            Place::Address => {
+            CounterScope::Account(_) | CounterScope::Key(_) => self.fixed(index)?,
+            CounterScope::Address => {
                 let rate = self.limits.plan.rates.get(index)?;
                 self.limits.peers.as_ref()?.find(peer?, (&self.counts.account, &rate.name))?
             }
@@ -203,20 +203,20 @@ impl Meter {
     /// The cell of a rate that counts for the account or the key.
     fn fixed(&self, index: usize) -> Option<&Gcra> {
         let (counts, number) = match self.limits.rates.get(index)?.0 {
-            Place::Account(number) => (&self.counts, number),
-            Place::Key(number) => {
+            CounterScope::Account(number) => (&self.counts, number),
+            CounterScope::Key(number) => {
                 let key = self.apart.as_ref().and_then(|apart| apart.key.as_ref());
                 (key.unwrap_or(&self.counts), number)
             }
-            Place::Address => return None,
+            CounterScope::Address => return None,
         };
-        counts.within(number).or_else(|| self.apart.as_ref()?.further.get(index)?.as_deref())
+        counts.inline(number).or_else(|| self.apart.as_ref()?.further.get(index)?.as_deref())
     }
 
     /// The cell of a rate, made where there is none yet; none for an address that is not known.
     fn cell(&self, index: usize, peer: Option<IpAddr>, now: Now) -> Option<(&Gcra, Spacing)> {
         match (self.limits.rates.get(index)?, &self.limits.peers) {
-            ((Place::Address, spacing), Some(peers)) => {
+            ((CounterScope::Address, spacing), Some(peers)) => {
                 let apart = (&self.counts.account, &self.limits.plan.rates.get(index)?.name);
                 Some((peers.claim(peer?, apart, *spacing, now.nanos()), *spacing))
             }

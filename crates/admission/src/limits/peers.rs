@@ -16,11 +16,11 @@ const WAYS: usize = 4;
 pub(crate) struct PeerCells {
     /// Keyed afresh in each process, so that nobody can choose addresses that share a slot.
     hasher: RandomState,
-    slots: Box<[Slot]>,
+    slots: Box<[PeerSlot]>,
 }
 
 #[derive(Debug, Default)]
-struct Slot {
+struct PeerSlot {
     owner: AtomicU64,
     cell: Gcra,
 }
@@ -31,7 +31,7 @@ impl PeerCells {
         let slots = slots.max(1).next_multiple_of(WAYS);
         Self {
             hasher: RandomState::new(),
-            slots: std::iter::repeat_with(Slot::default).take(slots).collect(),
+            slots: std::iter::repeat_with(PeerSlot::default).take(slots).collect(),
         }
     }
 
@@ -44,7 +44,7 @@ impl PeerCells {
     /// The cell of this address; one that was used least is given to it where it has none yet.
     pub(crate) fn claim(&self, peer: IpAddr, apart: impl Hash, spacing: Spacing, now: u64) -> &Gcra {
         let (owner, set) = self.place(peer, apart);
-        let whole_in = |slot: &&Slot| slot.cell.allowance(spacing, now).whole_in;
+        let whole_in = |slot: &&PeerSlot| slot.cell.allowance(spacing, now).whole_in;
         let own = set.iter().find(|slot| slot.owner.load(Ordering::Relaxed) == owner);
         // Two peers that claim one at the same moment share it for a while, which costs nobody more than a
         // wait.
@@ -63,7 +63,7 @@ impl PeerCells {
         self.slots.len()
     }
 
-    fn place(&self, peer: IpAddr, apart: impl Hash) -> (u64, &[Slot]) {
+    fn place(&self, peer: IpAddr, apart: impl Hash) -> (u64, &[PeerSlot]) {
         let hash = self.hasher.hash_one((network(peer), apart));
         let set = usize::try_from(hash >> 32).unwrap_or_default() % (self.slots.len() / WAYS);
         // Zero marks a free slot.

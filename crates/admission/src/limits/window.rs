@@ -24,14 +24,14 @@ const MOST: u64 = (1 << COUNT_BITS) - 1;
 #[derive(Debug)]
 pub(crate) struct QuotaWindow {
     word: AtomicU64,
-    bounds: [Bounds; 2],
+    bounds: [DayBounds; 2],
     /// Whether somebody is beginning a new day.
     turning: AtomicBool,
 }
 
 /// A day, in seconds since 1970: wherever days begin, they begin with a whole second.
 #[derive(Debug)]
-struct Bounds {
+struct DayBounds {
     start: AtomicI64,
     end: AtomicI64,
 }
@@ -46,20 +46,20 @@ pub(crate) struct QuotaState {
 impl Default for QuotaWindow {
     /// A day that has been over for long.
     fn default() -> Self {
-        let over = || Bounds { start: AtomicI64::new(i64::MIN), end: AtomicI64::new(i64::MIN) };
+        let over = || DayBounds { start: AtomicI64::new(i64::MIN), end: AtomicI64::new(i64::MIN) };
         Self { word: AtomicU64::new(0), bounds: [over(), over()], turning: AtomicBool::new(false) }
     }
 }
 
 /// What a word says.
 #[derive(Debug, Clone, Copy)]
-struct Seen {
+struct StoredUse {
     word: u64,
     start: i64,
     end: i64,
 }
 
-impl Seen {
+impl StoredUse {
     fn used(self) -> u64 {
         self.word & MOST
     }
@@ -136,7 +136,7 @@ impl QuotaWindow {
     }
 
     /// The word, with the bounds of the day that it names.
-    fn seen(&self) -> Seen {
+    fn seen(&self) -> StoredUse {
         loop {
             let word = self.word.load(Ordering::Acquire);
             let bounds = &self.bounds[parity(word)];
@@ -144,13 +144,13 @@ impl QuotaWindow {
             fence(Ordering::Acquire);
             // The same day still: nobody has begun to write over its bounds, which takes two new ones.
             if self.word.load(Ordering::Relaxed) >> COUNT_BITS == word >> COUNT_BITS {
-                return Seen { word, start, end };
+                return StoredUse { word, start, end };
             }
         }
     }
 
     /// The day under way; begun now when the old one is over.
-    fn seen_at(&self, quota: &Quota, now: Timestamp) -> Seen {
+    fn seen_at(&self, quota: &Quota, now: Timestamp) -> StoredUse {
         loop {
             let seen = self.seen();
             if seen.lasts_at(now) {
@@ -172,7 +172,7 @@ impl QuotaWindow {
     }
 
     /// Begins another day, unless it has been begun meanwhile. One does it, once a day; others wait.
-    fn turn(&self, next: impl FnOnce(Seen) -> Option<(Period, u64)>) {
+    fn turn(&self, next: impl FnOnce(StoredUse) -> Option<(Period, u64)>) {
         if self.turning.compare_exchange(false, true, Ordering::Acquire, Ordering::Relaxed).is_err() {
             pause();
             return;

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use crate::{
     AccountId, Claim, ClaimBounds, Fingerprint, HoldId, HoldOutcome, HoldRequest, OperationId, Owner,
-    Repeats, Settlement, StoredResponse,
+    RepeatPolicy, Settlement, StoredResponse,
 };
 
 /// What is remembered of operations that clients named. Claims are numbered in the order in which they were made.
@@ -14,7 +14,7 @@ use crate::{
 pub(super) struct Claims {
     bounds: ClaimBounds,
     last: u64,
-    entries: HashMap<u64, Entry>,
+    entries: HashMap<u64, MemoryClaim>,
     names: HashMap<(AccountId, OperationId), u64>,
     in_flight: HashMap<HoldId, u64>,
     accounts: HashMap<AccountId, Share>,
@@ -34,11 +34,11 @@ struct Share {
 }
 
 #[derive(Debug)]
-struct Entry {
+struct MemoryClaim {
     account: AccountId,
     operation: OperationId,
     fingerprint: Fingerprint,
-    state: State,
+    state: ClaimState,
     repeats: u32,
     expires: Timestamp,
     forgotten: Timestamp,
@@ -46,7 +46,7 @@ struct Entry {
 }
 
 #[derive(Debug)]
-enum State {
+enum ClaimState {
     InFlight {
         hold: HoldId,
         owner: Owner,
@@ -57,15 +57,15 @@ enum State {
     Free,
 }
 
-impl Entry {
+impl MemoryClaim {
     fn may_be_forgotten(&self) -> bool {
-        !matches!(self.state, State::InFlight { .. })
+        !matches!(self.state, ClaimState::InFlight { .. })
     }
 }
 
 /// What is known of an operation.
 #[derive(Debug)]
-pub(super) enum Known {
+pub(super) enum ClaimLookup {
     /// Nothing: it may run.
     New,
     /// This is to be said.
@@ -97,28 +97,30 @@ impl Claims {
         operation: &OperationId,
         claim: &Claim,
         at: Timestamp,
-    ) -> Known {
+    ) -> ClaimLookup {
         let name = (account.clone(), operation.clone());
         let number = self.names.get(&name).copied();
-        let Some(entry) = number.and_then(|number| self.entries.get_mut(&number)) else { return Known::New };
+        let Some(entry) = number.and_then(|number| self.entries.get_mut(&number)) else {
+            return ClaimLookup::New;
+        };
         if entry.fingerprint != claim.fingerprint {
-            return Known::Decided(HoldOutcome::Mismatch);
+            return ClaimLookup::Decided(HoldOutcome::Mismatch);
         }
         match (&entry.state, claim.repeats) {
-            (State::InFlight { hold, owner, lease_ends }, _)
+            (ClaimState::InFlight { hold, owner, lease_ends }, _)
                 if *owner != claim.owner && *lease_ends <= at =>
             {
-                Known::Abandoned(*hold)
+                ClaimLookup::Abandoned(*hold)
             }
-            (State::InFlight { .. }, _) => Known::Decided(HoldOutcome::InFlight),
-            (State::Free, _) => Known::New,
-            (State::Completed, Repeats::Forward(most)) if entry.repeats < most.get() => {
+            (ClaimState::InFlight { .. }, _) => ClaimLookup::Decided(HoldOutcome::InFlight),
+            (ClaimState::Free, _) => ClaimLookup::New,
+            (ClaimState::Completed, RepeatPolicy::Forward(most)) if entry.repeats < most.get() => {
                 entry.repeats += 1;
-                Known::Repeated
+                ClaimLookup::Repeated
             }
-            (State::Completed, _) => {
+            (ClaimState::Completed, _) => {
                 let is_stored = entry.response.is_some() && at < entry.expires;
-                Known::Decided(HoldOutcome::Completed { is_stored })
+                ClaimLookup::Decided(HoldOutcome::Completed { is_stored })
             }
         }
     }
@@ -167,11 +169,11 @@ impl Claims {
         self.names.insert((account.clone(), operation.clone()), number);
         self.accounts.entry(account.clone()).or_default().claims.insert(number);
         self.in_flight.insert(hold, number);
-        let entry = Entry {
+        let entry = MemoryClaim {
             account,
             operation,
             fingerprint: claim.fingerprint,
-            state: State::InFlight { hold, owner: claim.owner, lease_ends: request.lease_ends() },
+            state: ClaimState::InFlight { hold, owner: claim.owner, lease_ends: request.lease_ends() },
             repeats: 0,
             expires: claim.expires(request.now.wall),
             forgotten: claim.forgotten(request.now.wall),
@@ -223,11 +225,11 @@ impl Claims {
         let Some(number) = self.in_flight.remove(&hold) else { return };
         let Some(entry) = self.entries.get_mut(&number) else { return };
         match settlement {
-            Settlement::Post(_) => entry.state = State::Completed,
+            Settlement::Post(_) => entry.state = ClaimState::Completed,
             // The same request may run again; another one is a mismatch still.
             Settlement::Release => {
                 self.due.remove(&(entry.forgotten, number));
-                entry.state = State::Free;
+                entry.state = ClaimState::Free;
                 entry.forgotten = entry.expires;
             }
         }

@@ -7,16 +7,16 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::{
-    Account, AccountId, Answer, Candidates, Change, Credential, Digest, ForeignForms, KeyDirectory, KeyId,
-    KeyRecord, KeyState, StoreError, Watch,
+    Account, AccountId, Candidates, Credential, Digest, DirectoryChange, ImportedForms, InvalidationListener,
+    KeyDirectory, KeyId, KeyRecord, KeyState, MaybeFuture, StoreError,
 };
 
 /// A key directory in memory.
 #[derive(Default)]
 pub struct MemoryDirectory {
     credentials: RwLock<HashMap<Digest, Arc<Credential>>>,
-    watchers: Mutex<Vec<Arc<dyn Watch>>>,
-    foreign: RwLock<Option<Arc<ForeignForms>>>,
+    watchers: Mutex<Vec<Arc<dyn InvalidationListener>>>,
+    foreign: RwLock<Option<Arc<ImportedForms>>>,
     last_used: Mutex<HashMap<KeyId, Timestamp>>,
 }
 
@@ -30,7 +30,7 @@ impl MemoryDirectory {
     pub fn insert(&self, digest: Digest, key: KeyRecord, account: Account) {
         let credential = Arc::new(Credential { digest, replaced: None, key, account });
         self.credentials.write().unwrap_or_else(PoisonError::into_inner).insert(digest, credential);
-        self.tell(&Change::Key(digest));
+        self.tell(&DirectoryChange::Key(digest));
     }
 
     /// Revokes a key, at once; whether there is one.
@@ -66,9 +66,9 @@ impl MemoryDirectory {
 
     /// Accepts keys of these forms, once their hashes are inserted under
     /// [`Pepper::imported_digest`](crate::Pepper::imported_digest).
-    pub fn accept_foreign(&self, forms: ForeignForms) {
+    pub fn accept_foreign(&self, forms: ImportedForms) {
         *self.foreign.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(forms));
-        self.tell(&Change::Everything);
+        self.tell(&DirectoryChange::Everything);
     }
 
     /// When the key was used last, to the minute.
@@ -82,7 +82,7 @@ impl MemoryDirectory {
         for credential in credentials.values_mut().filter(|credential| credential.key.id == *key) {
             let credential = Arc::make_mut(credential);
             change(credential);
-            changes.push(Change::Key(credential.digest));
+            changes.push(DirectoryChange::Key(credential.digest));
         }
         drop(credentials);
         changes.iter().for_each(|change| self.tell(change));
@@ -96,23 +96,23 @@ impl MemoryDirectory {
             plan.clone_into(&mut Arc::make_mut(credential).account.plan);
         }
         drop(credentials);
-        self.tell(&Change::Account(account.clone()));
+        self.tell(&DirectoryChange::Account(account.clone()));
     }
 
-    fn tell(&self, change: &Change) {
+    fn tell(&self, change: &DirectoryChange) {
         for watcher in self.watchers.lock().unwrap_or_else(PoisonError::into_inner).iter() {
-            watcher.changed(change);
+            watcher.invalidate(change);
         }
     }
 }
 
 impl KeyDirectory for MemoryDirectory {
-    fn find(&self, digests: &Candidates) -> Answer<Result<Option<Arc<Credential>>, StoreError>> {
+    fn find(&self, digests: &Candidates) -> MaybeFuture<Result<Option<Arc<Credential>>, StoreError>> {
         let credentials = self.credentials.read().unwrap_or_else(PoisonError::into_inner);
-        Answer::Ready(Ok(digests.iter().find_map(|digest| credentials.get(digest).cloned())))
+        MaybeFuture::Ready(Ok(digests.iter().find_map(|digest| credentials.get(digest).cloned())))
     }
 
-    fn foreign(&self) -> Option<Arc<ForeignForms>> {
+    fn foreign(&self) -> Option<Arc<ImportedForms>> {
         self.foreign.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
@@ -120,7 +120,7 @@ impl KeyDirectory for MemoryDirectory {
         self.last_used.lock().unwrap_or_else(PoisonError::into_inner).insert(key.clone(), at);
     }
 
-    fn watch(&self, watcher: Arc<dyn Watch>) {
+    fn watch(&self, watcher: Arc<dyn InvalidationListener>) {
         self.watchers.lock().unwrap_or_else(PoisonError::into_inner).push(watcher);
     }
 }

@@ -6,29 +6,30 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::claims::{Claims, Known};
+use super::claims::{ClaimLookup, Claims};
 use crate::ledger::{Insufficient, TooLarge, wait_for};
 use crate::{
-    AccountId, Answer, Balance, Claim, ClaimBounds, Fingerprint, HoldId, HoldOutcome, HoldRequest,
-    HoldSource, Ledger, MonthlyCredits, Now, OperationId, Purse, Settlement, StoreError, StoredResponse,
+    AccountId, Balance, Claim, ClaimBounds, CreditBalance, Fingerprint, HoldId, HoldOutcome, HoldRequest,
+    HoldSource, Ledger, MaybeFuture, MonthlyCredits, Now, OperationId, Settlement, StoreError,
+    StoredResponse,
 };
 
 /// A ledger in memory. An account that it does not know has an empty purse.
 #[derive(Debug)]
 pub struct MemoryLedger {
-    books: Mutex<Books>,
+    books: Mutex<MemoryState>,
 }
 
 #[derive(Debug)]
-struct Books {
-    purses: HashMap<AccountId, Purse>,
+struct MemoryState {
+    purses: HashMap<AccountId, CreditBalance>,
     claims: Claims,
-    holds: HashMap<HoldId, Open>,
+    holds: HashMap<HoldId, MemoryHold>,
     last_hold: u64,
 }
 
 #[derive(Debug)]
-struct Open {
+struct MemoryHold {
     account: AccountId,
     source: HoldSource,
     /// When it is expected to have ended.
@@ -50,7 +51,7 @@ impl MemoryLedger {
     /// The same with other bounds for what it remembers of operations.
     pub fn with_bounds(bounds: ClaimBounds) -> Self {
         let (purses, holds, claims) = (HashMap::new(), HashMap::new(), Claims::new(bounds));
-        Self { books: Mutex::new(Books { purses, claims, holds, last_hold: 0 }) }
+        Self { books: Mutex::new(MemoryState { purses, claims, holds, last_hold: 0 }) }
     }
 
     /// Adds credits that do not expire.
@@ -58,16 +59,16 @@ impl MemoryLedger {
         self.books().purses.entry(account.clone()).or_default().top_up(amount)
     }
 
-    fn books(&self) -> MutexGuard<'_, Books> {
+    fn books(&self) -> MutexGuard<'_, MemoryState> {
         self.books.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Books {
+impl MemoryState {
     fn hold(&mut self, request: &HoldRequest<'_>) -> HoldOutcome {
         let HoldRequest { account, amount, monthly, now, .. } = *request;
         let purse = self.purses.entry(account.clone()).or_default();
-        purse.roll(monthly, now.wall);
+        purse.roll_period(monthly, now.wall);
         match purse.hold(amount) {
             Err(Insufficient) => {
                 let (available, resets_at) = (purse.available(), purse.resets_at(monthly, now.wall));
@@ -81,7 +82,7 @@ impl Books {
                 let hold = HoldId(self.last_hold);
                 if amount > 0 {
                     let lease_ends = request.lease_ends();
-                    self.holds.insert(hold, Open { account: account.clone(), source, lease_ends });
+                    self.holds.insert(hold, MemoryHold { account: account.clone(), source, lease_ends });
                 }
                 HoldOutcome::Held { hold, balance }
             }
@@ -99,15 +100,15 @@ impl Books {
         let HoldRequest { account, operation, monthly, now, .. } = *request;
         self.claims.prune(now.wall);
         match self.claims.known(account, operation, claim, now.wall) {
-            Known::New => {}
-            Known::Decided(outcome) => return outcome,
-            Known::Abandoned(hold) => {
+            ClaimLookup::New => {}
+            ClaimLookup::Decided(outcome) => return outcome,
+            ClaimLookup::Abandoned(hold) => {
                 self.settle(hold, Settlement::Post(u64::MAX));
                 return HoldOutcome::Completed { is_stored: false };
             }
-            Known::Repeated => {
+            ClaimLookup::Repeated => {
                 let purse = self.purses.entry(account.clone()).or_default();
-                purse.roll(monthly, now.wall);
+                purse.roll_period(monthly, now.wall);
                 return HoldOutcome::Repeated { balance: purse.balance(monthly, now.wall) };
             }
         }
@@ -123,18 +124,22 @@ impl Books {
 
     fn settle(&mut self, hold: HoldId, settlement: Settlement) {
         self.claims.settle(hold, settlement);
-        let Some(Open { account, source, .. }) = self.holds.remove(&hold) else { return };
+        let Some(MemoryHold { account, source, .. }) = self.holds.remove(&hold) else { return };
         self.purses.entry(account).or_default().settle(source, settlement);
     }
 }
 
 impl Ledger for MemoryLedger {
-    fn hold(&self, request: &HoldRequest<'_>) -> Answer<Result<HoldOutcome, StoreError>> {
-        Answer::Ready(Ok(self.books().hold(request)))
+    fn hold(&self, request: &HoldRequest<'_>) -> MaybeFuture<Result<HoldOutcome, StoreError>> {
+        MaybeFuture::Ready(Ok(self.books().hold(request)))
     }
 
-    fn claim(&self, request: &HoldRequest<'_>, claim: &Claim) -> Answer<Result<HoldOutcome, StoreError>> {
-        Answer::Ready(Ok(self.books().claim(request, claim)))
+    fn claim(
+        &self,
+        request: &HoldRequest<'_>,
+        claim: &Claim,
+    ) -> MaybeFuture<Result<HoldOutcome, StoreError>> {
+        MaybeFuture::Ready(Ok(self.books().claim(request, claim)))
     }
 
     fn complete(&self, hold: HoldId, posted: u64, response: StoredResponse) {
@@ -149,13 +154,13 @@ impl Ledger for MemoryLedger {
         operation: &OperationId,
         fingerprint: &Fingerprint,
         now: Now,
-    ) -> Answer<Result<Option<StoredResponse>, StoreError>> {
-        Answer::Ready(Ok(self.books().claims.read(account, operation, fingerprint, now.wall)))
+    ) -> MaybeFuture<Result<Option<StoredResponse>, StoreError>> {
+        MaybeFuture::Ready(Ok(self.books().claims.read(account, operation, fingerprint, now.wall)))
     }
 
-    fn settle(&self, hold: HoldId, settlement: Settlement) -> Answer<Result<(), StoreError>> {
+    fn settle(&self, hold: HoldId, settlement: Settlement) -> MaybeFuture<Result<(), StoreError>> {
         self.books().settle(hold, settlement);
-        Answer::Ready(Ok(()))
+        MaybeFuture::Ready(Ok(()))
     }
 
     fn balance(
@@ -163,10 +168,10 @@ impl Ledger for MemoryLedger {
         account: &AccountId,
         monthly: Option<&MonthlyCredits>,
         now: Now,
-    ) -> Answer<Result<Balance, StoreError>> {
+    ) -> MaybeFuture<Result<Balance, StoreError>> {
         let mut books = self.books();
         let purse = books.purses.entry(account.clone()).or_default();
-        purse.roll(monthly, now.wall);
-        Answer::Ready(Ok(purse.balance(monthly, now.wall)))
+        purse.roll_period(monthly, now.wall);
+        MaybeFuture::Ready(Ok(purse.balance(monthly, now.wall)))
     }
 }

@@ -9,60 +9,60 @@ use demur_admission::{
 use serde_json::json;
 
 use super::{execute, id, plain, unexpected};
-use crate::args::{AccountsVerb, BookingArgs, StoreArgs};
-use crate::exit::{Exit, Failure};
+use crate::args::{AccountsCommand, BookingArgs, StoreArgs};
+use crate::exit::{CommandFailure, Exit};
 use crate::output::{Output, counted};
 use crate::serving::load;
 
-pub(crate) fn run(verb: &AccountsVerb, output: &Output) -> Result<Exit, Failure> {
+pub(crate) fn run(verb: &AccountsCommand, output: &Output) -> Result<Exit, CommandFailure> {
     let (store, command) = command(verb)?;
     print(store, &command, output)
 }
 
-fn command(verb: &AccountsVerb) -> Result<(&StoreArgs, Command), Failure> {
+fn command(verb: &AccountsCommand) -> Result<(&StoreArgs, Command), CommandFailure> {
     let operation = |given: &Option<String>| given.as_deref().map(id::<OperationId>).transpose();
     Ok(match verb {
-        AccountsVerb::Create { store, id: account, name, plan } => {
+        AccountsCommand::Create { store, id: account, name, plan } => {
             let account = account.as_deref().map(id).transpose()?;
             (store, Command::CreateAccount { account, name: plain(name)?, plan: plan.clone() })
         }
-        AccountsVerb::List { store, page } => {
+        AccountsCommand::List { store, page } => {
             let page = Page { after: page.after.as_deref().map(id).transpose()?, limit: page.limit };
             (store, Command::ListAccounts { page })
         }
-        AccountsVerb::Show { store, account } => (store, Command::ShowAccount { account: id(account)? }),
-        AccountsVerb::SetPlan { store, account, plan } => {
+        AccountsCommand::Show { store, account } => (store, Command::ShowAccount { account: id(account)? }),
+        AccountsCommand::SetPlan { store, account, plan } => {
             (store, Command::SetPlan { account: id(account)?, plan: plan.clone() })
         }
-        AccountsVerb::TopUp(booking) => {
+        AccountsCommand::TopUp(booking) => {
             let BookingArgs { store, account, amount, reason, operation: named } = booking;
             let (account, amount, reason) = (id(account)?, *amount, plain(reason)?);
             (store, Command::TopUp { account, amount, reason, operation: operation(named)? })
         }
-        AccountsVerb::Withdraw(booking) => {
+        AccountsCommand::Withdraw(booking) => {
             let BookingArgs { store, account, amount, reason, operation: named } = booking;
             let (account, amount, reason) = (id(account)?, *amount, plain(reason)?);
             (store, Command::Withdraw { account, amount, reason, operation: operation(named)? })
         }
-        AccountsVerb::Refund { store, account, operation, amount, reason } => {
+        AccountsCommand::Refund { store, account, operation, amount, reason } => {
             let (account, operation, reason) = (id(account)?, id(operation)?, plain(reason)?);
             (store, Command::Refund { account, operation, amount: *amount, reason })
         }
-        AccountsVerb::Statement { store, account, since, limit } => {
+        AccountsCommand::Statement { store, account, since, limit } => {
             (store, Command::Statement { account: id(account)?, since: *since, limit: *limit })
         }
-        AccountsVerb::Verify { store } => (store, Command::Verify),
-        AccountsVerb::Backup { store, to } => {
+        AccountsCommand::Verify { store } => (store, Command::Verify),
+        AccountsCommand::Backup { store, to } => {
             // The gateway that writes it has another working folder, perhaps.
             let to = std::path::absolute(to)
-                .map_err(|error| Failure::usage(format!("{}: {error}", to.display()), None))?;
+                .map_err(|error| CommandFailure::usage(format!("{}: {error}", to.display()), None))?;
             (store, Command::Backup { to })
         }
-        AccountsVerb::Prune { store, before } => (store, Command::Prune { before: *before }),
+        AccountsCommand::Prune { store, before } => (store, Command::Prune { before: *before }),
     })
 }
 
-fn print(store: &StoreArgs, command: &Command, output: &Output) -> Result<Exit, Failure> {
+fn print(store: &StoreArgs, command: &Command, output: &Output) -> Result<Exit, CommandFailure> {
     let config = load(&store.config, output)?;
     match execute(&config, command)? {
         Reply::Account(statement) => output.result(&shown(&statement), &statement),
@@ -88,7 +88,7 @@ fn print(store: &StoreArgs, command: &Command, output: &Output) -> Result<Exit, 
         }
         other => return Err(unexpected(&other)),
     }
-    Ok(Exit::Fine)
+    Ok(Exit::Ok)
 }
 
 fn verified(checks: &[Check], output: &Output) -> Exit {
@@ -102,7 +102,7 @@ fn verified(checks: &[Check], output: &Output) -> Exit {
         lines.extend(violations.iter().map(|violation| format!("       {violation}")));
     }
     output.result(&lines.join("\n"), &json!({ "sound": sound, "checks": checks }));
-    if sound { Exit::Fine } else { Exit::Findings }
+    if sound { Exit::Ok } else { Exit::ProblemsFound }
 }
 
 fn backed_up(to: &Path, bytes: u64, output: &Output) {

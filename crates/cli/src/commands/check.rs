@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use demur_contract::{Contract, EntrySource, Loss};
+use demur_contract::{Contract, EntrySource, FieldFidelity};
 use demur_gateway::Config;
 use demur_source::{Diagnostics, Source};
 use serde_json::json;
@@ -11,20 +11,20 @@ use serde_json::json;
 use super::generations;
 use super::kind::is_contract;
 use crate::args::CheckArgs;
-use crate::exit::{Exit, Failure};
-use crate::output::{About, Output, counted};
+use crate::exit::{CommandFailure, Exit};
+use crate::output::{Output, OutputSubject, counted};
 use crate::standing;
 
-pub(crate) fn run(args: &CheckArgs, output: &Output) -> Result<Exit, Failure> {
+pub(crate) fn run(args: &CheckArgs, output: &Output) -> Result<Exit, CommandFailure> {
     let source = Source::read(&args.file).map_err(|error| {
         let help = "name a configuration or a contract: `demur check FILE`".to_owned();
-        Failure::unavailable(format!("{}: {error}", args.file.display()), help)
+        CommandFailure::unavailable(format!("{}: {error}", args.file.display()), help)
     })?;
     let folder = args.file.parent().unwrap_or_else(|| Path::new(""));
-    Ok(match looked_at(&source, folder, args.allow_lockout) {
+    Ok(match inspect(&source, folder, args.allow_lockout) {
         Ok((about, warnings)) => {
             output.findings(&warnings, Some(about));
-            if warnings.is_empty() { Exit::Fine } else { Exit::Findings }
+            if warnings.is_empty() { Exit::Ok } else { Exit::ProblemsFound }
         }
         Err(found) => {
             output.findings(&found, None);
@@ -34,11 +34,11 @@ pub(crate) fn run(args: &CheckArgs, output: &Output) -> Result<Exit, Failure> {
 }
 
 /// What stands in a sound file, for people and for programs, and what a person should know; or every mistake.
-fn looked_at(
+fn inspect(
     source: &Arc<Source>,
     folder: &Path,
     allow_lockout: bool,
-) -> Result<(About, Diagnostics), Diagnostics> {
+) -> Result<(OutputSubject, Diagnostics), Diagnostics> {
     if is_contract(source) {
         let loaded = Contract::load(source)?;
         return Ok((about_contract(&loaded.contract), loaded.warnings));
@@ -53,7 +53,7 @@ fn looked_at(
     Ok((about_configuration(&config, warnings.is_empty()), warnings))
 }
 
-fn about_contract(contract: &Contract) -> About {
+fn about_contract(contract: &Contract) -> OutputSubject {
     let derived: Vec<String> = contract
         .entries()
         .filter(|(_, entry)| matches!(entry.source, EntrySource::Derived(of) if of.is_listed()))
@@ -68,9 +68,9 @@ fn about_contract(contract: &Contract) -> About {
             derived.join("\n")
         ));
     }
-    let losses = contract.losses();
+    let losses = contract.round_trip_report();
     human.push_str(&format!("\n\nwhat a client reads back\n{}", table(contract, &losses)));
-    let twins = contract.twins();
+    let twins = contract.ambiguous_pairs();
     for twins in &twins {
         let name = |error| contract.entry(error).name.as_str();
         let how = if twins.always { "always look the same" } else { "can look the same" };
@@ -104,11 +104,11 @@ fn about_contract(contract: &Contract) -> About {
             "partings": twins.partings.iter().map(|parting| parting.as_str()).collect::<Vec<_>>(),
         })).collect::<Vec<_>>(),
     });
-    About { human, value }
+    OutputSubject { human, value }
 }
 
 /// Part × format: kept or lost, and why. What is particular to one error stands under its name.
-fn table(contract: &Contract, losses: &[Loss]) -> String {
+fn table(contract: &Contract, losses: &[FieldFidelity]) -> String {
     let mut table = comfy_table::Table::new();
     table.load_preset(comfy_table::presets::NOTHING).set_header(["  FORMAT", "ERROR", "PART", "", "WHY"]);
     for loss in losses {
@@ -120,7 +120,7 @@ fn table(contract: &Contract, losses: &[Loss]) -> String {
     table.trim_fmt()
 }
 
-fn about_configuration(config: &Config, is_fine: bool) -> About {
+fn about_configuration(config: &Config, is_fine: bool) -> OutputSubject {
     let lines: Vec<String> = config
         .apis
         .iter()
@@ -154,7 +154,7 @@ fn about_configuration(config: &Config, is_fine: bool) -> About {
     if !generations.is_empty() {
         value["generations"] = generations.into();
     }
-    About { human, value }
+    OutputSubject { human, value }
 }
 
 /// `contract a`, `contracts a, b`.

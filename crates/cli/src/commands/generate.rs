@@ -4,40 +4,40 @@ use std::fs;
 use std::sync::Arc;
 
 use demur_contract::{Contract, builtin};
-use demur_publish::rust::{Side, generate};
+use demur_publish::codegen::{GenerateFor, generate};
 use demur_source::Source;
 use serde_json::json;
 
-use crate::args::{GenerateSide, GenerateVerb};
-use crate::exit::{Exit, Failure};
+use crate::args::{GenerateCommand, GenerateSide};
+use crate::exit::{CommandFailure, Exit};
 use crate::output::Output;
 
-pub(crate) fn run(verb: &GenerateVerb, output: &Output) -> Result<Exit, Failure> {
-    let GenerateVerb::Rust { contract, side, into } = verb;
+pub(crate) fn run(verb: &GenerateCommand, output: &Output) -> Result<Exit, CommandFailure> {
+    let GenerateCommand::Rust { contract, side, into } = verb;
     let source = read(contract)?;
-    let loaded = Contract::load(&source).map_err(Failure::Configuration)?;
+    let loaded = Contract::load(&source).map_err(CommandFailure::Configuration)?;
     let side = match side {
-        GenerateSide::Service => Side::Service,
-        GenerateSide::Client => Side::Client,
+        GenerateSide::Service => GenerateFor::Service,
+        GenerateSide::Client => GenerateFor::Client,
     };
     let code = generate(&loaded.contract, &source.text, side);
     match into {
         Some(path) => {
             fs::write(path, &code)
-                .map_err(|error| Failure::unavailable(format!("{}: {error}", path.display()), None))?;
+                .map_err(|error| CommandFailure::unavailable(format!("{}: {error}", path.display()), None))?;
             output.say(&format!("wrote {}", path.display()));
         }
         None => output.result(code.trim_end(), &json!({ "code": code })),
     }
-    Ok(Exit::Fine)
+    Ok(Exit::Ok)
 }
 
 /// A built-in contract by its name, or a file by its path.
-fn read(contract: &str) -> Result<Arc<Source>, Failure> {
+fn read(contract: &str) -> Result<Arc<Source>, CommandFailure> {
     if let Some(source) = builtin::source(contract) {
         return Ok(source);
     }
     let help = format!("built in are {}", builtin::names().collect::<Vec<_>>().join(", "));
     Source::read(contract.as_ref())
-        .map_err(|error| Failure::unavailable(format!("{contract}: {error}"), help))
+        .map_err(|error| CommandFailure::unavailable(format!("{contract}: {error}"), help))
 }

@@ -10,9 +10,9 @@ use serde_json::json;
 
 /// One condition, or all of a branch, and what each generation answers.
 #[derive(Serialize)]
-struct Row {
+struct VersionRow {
     condition: String,
-    answers: Vec<Option<Answer>>,
+    answers: Vec<Option<VersionResponse>>,
     /// Whether a client would notice.
     #[serde(skip)]
     differs: bool,
@@ -20,23 +20,23 @@ struct Row {
 
 /// What a client sees of an answer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-struct Answer {
+struct VersionResponse {
     status: u16,
     #[serde(rename = "type")]
-    kind: Part,
-    code: Part,
+    kind: ResponsePart,
+    code: ResponsePart,
     retry: &'static str,
     /// The texts are told only where they differ.
-    title: Part,
-    message: Part,
-    violation: Part,
+    title: ResponsePart,
+    message: ResponsePart,
+    violation: ResponsePart,
 }
 
 /// What an answer may have a place for. That one format has it and another has not is the formats' difference, and no
 /// difference of conditions.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(untagged)]
-enum Part {
+enum ResponsePart {
     Hidden,
     Shown(Option<String>),
 }
@@ -65,7 +65,7 @@ pub(crate) fn as_json(api: &ApiConfig) -> serde_json::Value {
     json!({ "contracts": contracts, "differ": rows(api) })
 }
 
-fn rows(api: &ApiConfig) -> Vec<Row> {
+fn rows(api: &ApiConfig) -> Vec<VersionRow> {
     let contracts: Vec<&Contract> = api.settings.contracts().map(|contract| &**contract).collect();
     if contracts.len() < 2 {
         return Vec::new();
@@ -73,9 +73,9 @@ fn rows(api: &ApiConfig) -> Vec<Row> {
     let row = |name: &str, rule: Option<Condition>, answer: &dyn Fn(&Contract) -> Option<ErrorId>| {
         let answers = contracts
             .iter()
-            .map(|contract| answer(contract).map(|error| Answer::of(contract, error, rule)))
+            .map(|contract| answer(contract).map(|error| VersionResponse::of(contract, error, rule)))
             .collect();
-        Row::new(name, answers)
+        VersionRow::new(name, answers)
     };
     let own = Condition::all()
         .filter(|condition| condition.is_listed() && *condition != Condition::ClientGone)
@@ -91,12 +91,12 @@ fn rows(api: &ApiConfig) -> Vec<Row> {
     rows
 }
 
-impl Row {
-    fn new(condition: &str, mut answers: Vec<Option<Answer>>) -> Self {
+impl VersionRow {
+    fn new(condition: &str, mut answers: Vec<Option<VersionResponse>>) -> Self {
         let first = answers.first().cloned().flatten();
-        let advice = |answer: &Answer| (answer.status, answer.retry);
+        let advice = |answer: &VersionResponse| (answer.status, answer.retry);
         let differs = answers.iter().any(|answer| answer.as_ref().map(advice) != first.as_ref().map(advice));
-        let parts: [fn(&mut Answer) -> &mut Part; 5] = [
+        let parts: [fn(&mut VersionResponse) -> &mut ResponsePart; 5] = [
             |answer| &mut answer.kind,
             |answer| &mut answer.code,
             |answer| &mut answer.title,
@@ -104,24 +104,26 @@ impl Row {
             |answer| &mut answer.violation,
         ];
         let differing = parts.map(|part| {
-            let mut shown = answers.iter_mut().flatten().map(part).filter(|part| **part != Part::Hidden);
+            let mut shown =
+                answers.iter_mut().flatten().map(part).filter(|part| **part != ResponsePart::Hidden);
             let first = shown.next();
             shown.any(|other| Some(&other) != first.as_ref())
         });
         // What all say is not repeated for each: a branch whose rules have texts of their own stays one row.
         for (part, _) in parts.iter().zip(differing).skip(2).filter(|(_, differs)| !differs) {
-            answers.iter_mut().flatten().for_each(|answer| *part(answer) = Part::Hidden);
+            answers.iter_mut().flatten().for_each(|answer| *part(answer) = ResponsePart::Hidden);
         }
         let differs = differs || differing.contains(&true);
         Self { condition: condition.to_owned(), answers, differs }
     }
 }
 
-impl Answer {
+impl VersionResponse {
     fn of(contract: &Contract, error: ErrorId, rule: Option<Condition>) -> Self {
         let entry = contract.entry(error);
-        let part =
-            |is_shown: bool, value: Option<String>| if is_shown { Part::Shown(value) } else { Part::Hidden };
+        let part = |is_shown: bool, value: Option<String>| {
+            if is_shown { ResponsePart::Shown(value) } else { ResponsePart::Hidden }
+        };
         let shows = contract.shows(error);
         let rule = rule.filter(|rule| rule.is_violation());
         let violation = rule.map(|rule| contract.text_of_rule(error, rule).to_string());
@@ -140,14 +142,15 @@ impl Answer {
 /// As much of a text as a column of a table has room for.
 const SHOWN: usize = 60;
 
-impl fmt::Display for Answer {
+impl fmt::Display for VersionResponse {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.status)?;
-        for part in [&self.kind, &self.code].into_iter().filter_map(Part::value) {
+        for part in [&self.kind, &self.code].into_iter().filter_map(ResponsePart::value) {
             write!(f, " · {part}")?;
         }
         write!(f, " · {}", self.retry)?;
-        for text in [&self.title, &self.message, &self.violation].into_iter().filter_map(Part::value) {
+        for text in [&self.title, &self.message, &self.violation].into_iter().filter_map(ResponsePart::value)
+        {
             let cut: String = text.chars().take(SHOWN).collect();
             let more = if cut.len() < text.len() { "…" } else { "" };
             write!(f, " · “{cut}{more}”")?;
@@ -156,18 +159,18 @@ impl fmt::Display for Answer {
     }
 }
 
-impl Part {
+impl ResponsePart {
     fn value(&self) -> Option<&str> {
         match self {
-            Part::Shown(value) => value.as_deref(),
-            Part::Hidden => None,
+            ResponsePart::Shown(value) => value.as_deref(),
+            ResponsePart::Hidden => None,
         }
     }
 }
 
 /// One row for a branch of which all leaves are answered in the same way.
-fn gathered(rows: Vec<Row>) -> Vec<Row> {
-    let mut gathered: Vec<Row> = Vec::new();
+fn gathered(rows: Vec<VersionRow>) -> Vec<VersionRow> {
+    let mut gathered: Vec<VersionRow> = Vec::new();
     for row in &rows {
         let is_done = gathered.iter().any(|done| covers(&done.condition, &row.condition));
         if is_done {
@@ -180,7 +183,7 @@ fn gathered(rows: Vec<Row>) -> Vec<Row> {
                 .all(|other| other.answers == row.answers && other.differs == row.differs)
         };
         let condition = branches.into_iter().find(uniform).unwrap_or(&row.condition);
-        gathered.push(Row {
+        gathered.push(VersionRow {
             condition: condition.to_owned(),
             answers: row.answers.clone(),
             differs: row.differs,
@@ -200,16 +203,16 @@ mod tests {
     #[test]
     fn a_branch_that_is_answered_alike_is_one_row() {
         let row = |condition: &str, code: &str| {
-            let answer = Answer {
+            let answer = VersionResponse {
                 status: 400,
-                kind: Part::Hidden,
-                code: Part::Shown(Some(code.to_owned())),
+                kind: ResponsePart::Hidden,
+                code: ResponsePart::Shown(Some(code.to_owned())),
                 retry: "never",
-                title: Part::Hidden,
-                message: Part::Hidden,
-                violation: Part::Hidden,
+                title: ResponsePart::Hidden,
+                message: ResponsePart::Hidden,
+                violation: ResponsePart::Hidden,
             };
-            Row::new(condition, vec![Some(answer)])
+            VersionRow::new(condition, vec![Some(answer)])
         };
         let rows = gathered(vec![
             row("a.b.c", "1"),

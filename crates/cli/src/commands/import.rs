@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use demur_admission::{Command, ForeignForm, ForeignHash, ImportedKey, Reply};
+use demur_admission::{Command, ImportedForm, ImportedHash, ImportedKey, Reply};
 use demur_sqlite::MAX_COMMAND;
 use serde::Serialize;
 use serde_json::json;
@@ -11,20 +11,20 @@ use serde_json::json;
 use super::{execute, unexpected};
 use crate::args::{HashKind, ImportKeysArgs};
 use crate::commands::keys::prefixes;
-use crate::exit::{Exit, Failure};
+use crate::exit::{CommandFailure, Exit};
 use crate::output::{Output, counted};
 use crate::serving::load;
 
 /// A key, and the line of the file on which it stands.
-type Line = (usize, ImportedKey);
+type ImportLine = (usize, ImportedKey);
 
-pub(super) fn import(args: &ImportKeysArgs, output: &Output) -> Result<Exit, Failure> {
+pub(super) fn import(args: &ImportKeysArgs, output: &Output) -> Result<Exit, CommandFailure> {
     let config = load(&args.store.config, output)?;
     // Only to say so where the API does not exist.
     prefixes(&config, &args.api)?;
     let form = form(args)?;
     let hash_key = args.hash_key_file.as_deref().map(read).transpose()?.map(|text| text.trim().to_owned());
-    let command = |lines: &[Line]| {
+    let command = |lines: &[ImportLine]| {
         let keys = lines.iter().map(|(_, key)| key.clone()).collect();
         Command::ImportKeys { form: form.clone(), hash_key: hash_key.clone(), keys }
     };
@@ -51,13 +51,13 @@ pub(super) fn import(args: &ImportKeysArgs, output: &Output) -> Result<Exit, Fai
     }
     let human = format!("{} taken over", counted(imported.len(), "key"));
     output.result(&human, &json!({ "keys": imported }));
-    Ok(Exit::Fine)
+    Ok(Exit::Ok)
 }
 
 /// How many keys fit into one command: one at least, which is refused if even that is too long.
-fn fitting(keys: &[Line], room: usize) -> usize {
+fn fitting(keys: &[ImportLine], room: usize) -> usize {
     let mut left = room;
-    let fits = |(_, key): &&Line| {
+    let fits = |(_, key): &&ImportLine| {
         // And the comma after it.
         let fits = left.checked_sub(length(key) + 1);
         left = fits.unwrap_or_default();
@@ -70,35 +70,35 @@ fn length(value: &impl Serialize) -> usize {
     serde_json::to_vec(value).map_or(0, |text| text.len())
 }
 
-fn form(args: &ImportKeysArgs) -> Result<ForeignForm, Failure> {
+fn form(args: &ImportKeysArgs) -> Result<ImportedForm, CommandFailure> {
     let (shortest, longest) = args.length.split_once('-').unwrap_or((&args.length, &args.length));
     let (Ok(shortest), Ok(longest)) = (shortest.parse(), longest.parse()) else {
         let help = "write `40`, or `32-64`".to_owned();
-        return Err(Failure::usage(format!("`{}` is no length", args.length), help));
+        return Err(CommandFailure::usage(format!("`{}` is no length", args.length), help));
     };
     let hash = match args.hash {
-        HashKind::Sha256 => ForeignHash::Sha256,
-        HashKind::HmacSha256 => ForeignHash::HmacSha256(args.hash_key.clone().unwrap_or_default()),
+        HashKind::Sha256 => ImportedHash::Sha256,
+        HashKind::HmacSha256 => ImportedHash::HmacSha256(args.hash_key.clone().unwrap_or_default()),
     };
-    Ok(ForeignForm { api: args.api.clone(), prefix: args.prefix.clone(), shortest, longest, hash })
+    Ok(ImportedForm { api: args.api.clone(), prefix: args.prefix.clone(), shortest, longest, hash })
 }
 
-fn keys(file: &Path) -> Result<Vec<Line>, Failure> {
+fn keys(file: &Path) -> Result<Vec<ImportLine>, CommandFailure> {
     let text = read(file)?;
     let lines = (1..).zip(text.lines()).filter(|(_, line)| !line.trim().is_empty());
     let key = |(number, line): (usize, &str)| {
         serde_json::from_str(line).map(|key| (number, key)).map_err(|error| {
             // Not the line itself: it may hold what should not be shown.
             let message = format!("line {number} of {} is no key: {error}", file.display());
-            Failure::usage(message, "write `{\"account\": \"…\", \"hash\": \"…\"}`".to_owned())
+            CommandFailure::usage(message, "write `{\"account\": \"…\", \"hash\": \"…\"}`".to_owned())
         })
     };
     lines.map(key).collect()
 }
 
-fn read(file: &Path) -> Result<String, Failure> {
+fn read(file: &Path) -> Result<String, CommandFailure> {
     fs::read_to_string(file)
-        .map_err(|error| Failure::unavailable(format!("{}: {error}", file.display()), None))
+        .map_err(|error| CommandFailure::unavailable(format!("{}: {error}", file.display()), None))
 }
 
 #[cfg(test)]
@@ -107,7 +107,7 @@ mod tests {
 
     use super::*;
 
-    fn key(metadata: usize) -> Line {
+    fn key(metadata: usize) -> ImportLine {
         let metadata = BTreeMap::from([("note".to_owned(), "\"".repeat(metadata))]);
         let (account, hash, grants) =
             ("acme".parse().unwrap(), "0".repeat(64), demur_admission::Grants::default());
@@ -118,7 +118,7 @@ mod tests {
     fn as_many_keys_go_at_once_as_fit_and_one_at_least() {
         let one = length(&key(700).1) + 1;
         assert!(one > 2 * 700, "a quotation mark is two bytes of JSON");
-        let keys: Vec<Line> = (0..100).map(|_| key(700)).collect();
+        let keys: Vec<ImportLine> = (0..100).map(|_| key(700)).collect();
         for (room, fit) in
             [(0, 1), (one - 1, 1), (2 * one - 1, 1), (2 * one, 2), (100 * one, 100), (1 << 30, 100)]
         {

@@ -7,12 +7,12 @@ use std::path::Path;
 use serde_json::json;
 
 use crate::args::InitArgs;
-use crate::exit::{Exit, Failure};
+use crate::exit::{CommandFailure, Exit};
 use crate::output::Output;
 
 const FIRST: &str = include_str!("first-contract.yaml");
 
-pub(crate) fn run(args: &InitArgs, output: &Output) -> Result<Exit, Failure> {
+pub(crate) fn run(args: &InitArgs, output: &Output) -> Result<Exit, CommandFailure> {
     let file = &args.file;
     // Made only where nothing is, in one step: nobody's work is overwritten, not even in a race.
     let made = OpenOptions::new().write(true).create_new(true).open(file);
@@ -20,9 +20,9 @@ pub(crate) fn run(args: &InitArgs, output: &Output) -> Result<Exit, Failure> {
     written.map_err(|error| match error.kind() {
         ErrorKind::AlreadyExists => {
             let help = "name another file, or move that one away".to_owned();
-            Failure::unavailable(format!("{} is there already", file.display()), help)
+            CommandFailure::unavailable(format!("{} is there already", file.display()), help)
         }
-        _ => Failure::unavailable(format!("{}: {error}", file.display()), None),
+        _ => CommandFailure::unavailable(format!("{}: {error}", file.display()), None),
     })?;
     let shown = file.display();
     let human = format!(
@@ -30,7 +30,7 @@ pub(crate) fn run(args: &InitArgs, output: &Output) -> Result<Exit, Failure> {
          `demur check {shown}` checks it"
     );
     output.result(&human, &json!({ "contract": shown.to_string() }));
-    Ok(Exit::Fine)
+    Ok(Exit::Ok)
 }
 
 fn first(name: &str) -> String {

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use comfy_table::{Table, presets};
-use demur_admission::{Command, Coverage, Grants, KeyId, KeyState, KeySummary, LockoutReason, Page, Reply};
+use demur_admission::{Command, Grants, KeyId, KeyState, KeySummary, LockoutReason, Page, Reply, Scope};
 use demur_gateway::{Config, Prefixes, StoreUrl, duration};
 use demur_sqlite::Survey;
 use jiff::Timestamp;
@@ -11,17 +11,17 @@ use serde::Serialize;
 
 use super::import::import;
 use super::{execute, id, plain, unexpected};
-use crate::args::{CreateKeyArgs, KeyArgs, KeysVerb};
-use crate::exit::{Exit, Failure};
+use crate::args::{CreateKeyArgs, KeyArgs, KeysCommand};
+use crate::exit::{CommandFailure, Exit};
 use crate::output::Output;
 use crate::serving::load;
 use crate::standing;
 
-pub(crate) fn run(verb: &KeysVerb, output: &Output) -> Result<Exit, Failure> {
+pub(crate) fn run(verb: &KeysCommand, output: &Output) -> Result<Exit, CommandFailure> {
     match verb {
-        KeysVerb::Create(args) => create(args, output),
-        KeysVerb::Import(args) => import(args, output),
-        KeysVerb::List { store, account, page } => {
+        KeysCommand::Create(args) => create(args, output),
+        KeysCommand::Import(args) => import(args, output),
+        KeysCommand::List { store, account, page } => {
             let config = load(&store.config, output)?;
             let account = account.as_deref().map(id).transpose()?;
             let page = Page { after: page.after.as_deref().map(id).transpose()?, limit: page.limit };
@@ -35,31 +35,31 @@ pub(crate) fn run(verb: &KeysVerb, output: &Output) -> Result<Exit, Failure> {
                     if let (true, Some(last)) = (more, keys.last()) {
                         output.say(&format!("there are more: go on with `--after {}`", last.summary.key.id));
                     }
-                    Ok(Exit::Fine)
+                    Ok(Exit::Ok)
                 }
                 other => Err(unexpected(&other)),
             }
         }
-        KeysVerb::Revoke(args) => change(args, output, |key| Command::RevokeKey { key }),
-        KeysVerb::Rotate { key, grace } => rotate(key, grace, output),
-        KeysVerb::Disable(args) => {
+        KeysCommand::Revoke(args) => change(args, output, |key| Command::RevokeKey { key }),
+        KeysCommand::Rotate { key, grace } => rotate(key, grace, output),
+        KeysCommand::Disable(args) => {
             change(args, output, |key| Command::SetKeyDisabled { key, disabled: true })
         }
-        KeysVerb::Enable(args) => {
+        KeysCommand::Enable(args) => {
             change(args, output, |key| Command::SetKeyDisabled { key, disabled: false })
         }
-        KeysVerb::Expire { key, at } => {
+        KeysCommand::Expire { key, at } => {
             let at = match at.as_str() {
                 "never" => None,
                 "now" => Some(Timestamp::now()),
                 time => Some(time.parse::<Timestamp>().map_err(|error| {
                     let help = "write `2027-01-31T00:00:00Z`, `now` or `never`".to_owned();
-                    Failure::usage(format!("`{time}` is no time: {error}"), help)
+                    CommandFailure::usage(format!("`{time}` is no time: {error}"), help)
                 })?),
             };
             change(key, output, |key| Command::ExpireKey { key, at })
         }
-        KeysVerb::NewPepper { store } => {
+        KeysCommand::NewPepper { store } => {
             let config = load(&store.config, output)?;
             match execute(&config, &Command::NewPepper)? {
                 Reply::PepperMade { older } => {
@@ -67,7 +67,7 @@ pub(crate) fn run(verb: &KeysVerb, output: &Output) -> Result<Exit, Failure> {
                         "a new pepper is in force from the next start on; {older} secrets are stored under older ones,\nwhich stay in the file until each has been used once"
                     );
                     output.result(&human, &serde_json::json!({ "older": older }));
-                    Ok(Exit::Fine)
+                    Ok(Exit::Ok)
                 }
                 other => Err(unexpected(&other)),
             }
@@ -76,7 +76,11 @@ pub(crate) fn run(verb: &KeysVerb, output: &Output) -> Result<Exit, Failure> {
 }
 
 /// Has one key changed, and says what it is now.
-fn change(args: &KeyArgs, output: &Output, command: impl FnOnce(KeyId) -> Command) -> Result<Exit, Failure> {
+fn change(
+    args: &KeyArgs,
+    output: &Output,
+    command: impl FnOnce(KeyId) -> Command,
+) -> Result<Exit, CommandFailure> {
     let config = load(&args.store.config, output)?;
     match execute(&config, &command(id(&args.key)?))? {
         Reply::KeyRevoked(key) => {
@@ -88,16 +92,16 @@ fn change(args: &KeyArgs, output: &Output, command: impl FnOnce(KeyId) -> Comman
         }
         other => return Err(unexpected(&other)),
     }
-    Ok(Exit::Fine)
+    Ok(Exit::Ok)
 }
 
-fn rotate(args: &KeyArgs, grace: &str, output: &Output) -> Result<Exit, Failure> {
+fn rotate(args: &KeyArgs, grace: &str, output: &Output) -> Result<Exit, CommandFailure> {
     let grace_seconds = match duration(grace) {
         Some(grace) => grace.as_secs(),
         None if grace == "0" => 0,
         None => {
             let help = "write `24h`, `7d`, or `0` for a key that has leaked".to_owned();
-            return Err(Failure::usage(format!("`{grace}` is no duration"), help));
+            return Err(CommandFailure::usage(format!("`{grace}` is no duration"), help));
         }
     };
     let config = load(&args.store.config, output)?;
@@ -112,24 +116,24 @@ fn rotate(args: &KeyArgs, grace: &str, output: &Output) -> Result<Exit, Failure>
             };
             let human = format!("{}\n\nThe key is shown this once. {old}", rotated.secret.expose());
             output.result(&human, &rotated);
-            Ok(Exit::Fine)
+            Ok(Exit::Ok)
         }
         other => Err(unexpected(&other)),
     }
 }
 
 /// What a key's next secret begins with: what its own does, as far as that is one of its API's.
-fn prefix_of(config: &Config, key: &KeyId) -> Result<String, Failure> {
+fn prefix_of(config: &Config, key: &KeyId) -> Result<String, CommandFailure> {
     match execute(config, &Command::ShowKey { key: key.clone() })? {
         Reply::KeyChanged(found) => {
             let prefixes = prefixes(config, &found.key.api)?;
-            Ok(prefixes.of_key(&format!("{}_", found.key.hint)).to_owned())
+            Ok(prefixes.of_key(&format!("{}_", found.key.prefix)).to_owned())
         }
         other => Err(unexpected(&other)),
     }
 }
 
-fn create(args: &CreateKeyArgs, output: &Output) -> Result<Exit, Failure> {
+fn create(args: &CreateKeyArgs, output: &Output) -> Result<Exit, CommandFailure> {
     let config = load(&args.store.config, output)?;
     let prefix = prefix(prefixes(&config, &args.api)?, args.environment.as_deref())?;
     if args.expires.is_some_and(|expires| expires <= Timestamp::now()) {
@@ -160,32 +164,32 @@ fn create(args: &CreateKeyArgs, output: &Output) -> Result<Exit, Failure> {
                 issued.key.key.id
             );
             output.result(&human, &issued);
-            Ok(Exit::Fine)
+            Ok(Exit::Ok)
         }
         other => Err(unexpected(&other)),
     }
 }
 
-fn metadata(given: &[String]) -> Result<BTreeMap<String, String>, Failure> {
+fn metadata(given: &[String]) -> Result<BTreeMap<String, String>, CommandFailure> {
     let pair = |text: &String| match text.split_once('=') {
         Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
-        _ => Err(Failure::usage(format!("`{text}` is no metadata"), "write `NAME=VALUE`".to_owned())),
+        _ => Err(CommandFailure::usage(format!("`{text}` is no metadata"), "write `NAME=VALUE`".to_owned())),
     };
     given.iter().map(pair).collect()
 }
 
 /// An operation that the API does not have could never be called.
-fn check_operations(config: &Config, args: &CreateKeyArgs) -> Result<(), Failure> {
+fn check_operations(config: &Config, args: &CreateKeyArgs) -> Result<(), CommandFailure> {
     let Some(api) = config.apis.iter().find(|api| api.settings.name == args.api) else { return Ok(()) };
     let document = &api.settings.document;
     let unknown = args.operations.iter().find(|operation| document.operation(operation).is_none());
     let Some(unknown) = unknown else { return Ok(()) };
     let help = document.similar_operation(unknown).map(|known| format!("did you mean `{known}`?"));
-    Err(Failure::usage(format!("`{}` has no operation `{unknown}`", args.api), help))
+    Err(CommandFailure::usage(format!("`{}` has no operation `{unknown}`", args.api), help))
 }
 
 /// What an API's keys begin with.
-pub(crate) fn prefixes<'c>(config: &'c Config, api: &str) -> Result<&'c Prefixes, Failure> {
+pub(crate) fn prefixes<'c>(config: &'c Config, api: &str) -> Result<&'c Prefixes, CommandFailure> {
     let names = || config.apis.iter().map(|api| api.settings.name.as_str());
     match config.apis.iter().find(|known| known.settings.name == api) {
         Some(known) => Ok(&known.settings.authentication.prefixes),
@@ -194,13 +198,13 @@ pub(crate) fn prefixes<'c>(config: &'c Config, api: &str) -> Result<&'c Prefixes
                 Some(known) => format!("did you mean `{known}`?"),
                 None => format!("it has: {}", names().collect::<Vec<_>>().join(", ")),
             };
-            Err(Failure::usage(format!("the configuration has no API `{api}`"), help))
+            Err(CommandFailure::usage(format!("the configuration has no API `{api}`"), help))
         }
     }
 }
 
 /// The prefix of a new key, of this environment where the API has some.
-fn prefix(prefixes: &Prefixes, environment: Option<&str>) -> Result<String, Failure> {
+fn prefix(prefixes: &Prefixes, environment: Option<&str>) -> Result<String, CommandFailure> {
     if let Some(prefix) = prefixes.of(environment) {
         return Ok(prefix.to_owned());
     }
@@ -215,16 +219,12 @@ fn prefix(prefixes: &Prefixes, environment: Option<&str>) -> Result<String, Fail
         None if known.is_empty() => "its keys have one prefix: leave `--environment` out".to_owned(),
         None => format!("write `--environment NAME`, of: {}", known.join(", ")),
     };
-    Err(Failure::usage(message, help))
+    Err(CommandFailure::usage(message, help))
 }
 
 /// Nothing listed covers everything.
-pub(crate) fn covered(names: &[String]) -> Coverage {
-    if names.is_empty() {
-        Coverage::All
-    } else {
-        Coverage::Only(names.iter().cloned().collect::<BTreeSet<_>>())
-    }
+pub(crate) fn covered(names: &[String]) -> Scope {
+    if names.is_empty() { Scope::All } else { Scope::Only(names.iter().cloned().collect::<BTreeSet<_>>()) }
 }
 
 fn state(state: KeyState) -> &'static str {
@@ -238,7 +238,7 @@ fn state(state: KeyState) -> &'static str {
 
 /// A key as it is listed.
 #[derive(Serialize)]
-struct Listed {
+struct ListedKey {
     #[serde(flatten)]
     summary: KeySummary,
     /// Why no request can use it, although it is active.
@@ -248,19 +248,19 @@ struct Listed {
 
 /// The keys with the reasons for which this configuration locks them out. Where the store's files cannot be read by
 /// whoever lists them, nothing is said of it.
-fn with_lockouts(keys: Vec<KeySummary>, config: &Config) -> Vec<Listed> {
+fn with_lockouts(keys: Vec<KeySummary>, config: &Config) -> Vec<ListedKey> {
     let StoreUrl::Sqlite(path) = &config.store;
     let configured = standing::configured(config);
     let survey = Survey::open(path, &configured).ok().flatten();
     let listed = |summary: KeySummary| {
         let survey = survey.as_ref().filter(|_| summary.state == KeyState::Active);
         let locked_out = survey.and_then(|survey| survey.of_key(&summary.key).ok().flatten());
-        Listed { summary, locked_out }
+        ListedKey { summary, locked_out }
     };
     keys.into_iter().map(listed).collect()
 }
 
-fn table(keys: &[Listed]) -> String {
+fn table(keys: &[ListedKey]) -> String {
     if keys.is_empty() {
         return "no keys; `demur keys create` makes one".to_owned();
     }
@@ -268,7 +268,7 @@ fn table(keys: &[Listed]) -> String {
     let header = ["ID", "API", "ACCOUNT", "STATE", "CREATED", "EXPIRES", "LAST USED"];
     table.load_preset(presets::NOTHING).set_header(header);
     let moment = |moment: Option<Timestamp>| moment.map_or_else(|| "-".to_owned(), |at| format!("{at:.0}"));
-    for Listed { summary: KeySummary { key, state: now, last_used }, locked_out } in keys {
+    for ListedKey { summary: KeySummary { key, state: now, last_used }, locked_out } in keys {
         let state = match locked_out {
             Some(reason) => format!("{}, locked out ({})", state(*now), reason.status()),
             None => state(*now).to_owned(),

@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use demur_source::{Source, did_you_mean, parse_on};
+use demur_source::{Source, did_you_mean, parse_lossy};
 use serde_json::Value as Json;
 
 use super::schema::{CONFIGURATION, CONTRACT};
@@ -13,7 +13,7 @@ use super::schema::{CONFIGURATION, CONTRACT};
 /// contract without `errors` hears that, and not that it has no `apis`. What cannot be read at all is the same mistake
 /// for either.
 pub(super) fn is_contract(source: &Arc<Source>) -> bool {
-    let Ok((root, _)) = parse_on(source) else { return false };
+    let Ok((root, _)) = parse_lossy(source) else { return false };
     if root.get("apis").is_some() {
         return false;
     }

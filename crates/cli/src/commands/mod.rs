@@ -13,25 +13,25 @@ pub(crate) mod serve;
 
 use std::sync::Arc;
 
-use demur_admission::{Command, PlanBook, Reply};
+use demur_admission::{Command, Plans, Reply};
 use demur_gateway::{Config, StoreUrl};
-use demur_sqlite::execute_on;
+use demur_sqlite::execute_or_open;
 
-use crate::exit::Failure;
+use crate::exit::CommandFailure;
 
 /// Has a command carried out, by the gateway that runs on the store or directly.
-fn execute(config: &Config, command: &Command) -> Result<Reply, Failure> {
+fn execute(config: &Config, command: &Command) -> Result<Reply, CommandFailure> {
     let StoreUrl::Sqlite(path) = &config.store;
-    let plans = Arc::new(PlanBook::new(config.plans.clone()));
-    match execute_on(path, &plans, command) {
-        Ok(Reply::Refused { fault }) => Err(Failure::Refused { message: fault.to_string() }),
+    let plans = Arc::new(Plans::new(config.plans.clone()));
+    match execute_or_open(path, &plans, command) {
+        Ok(Reply::Refused { fault }) => Err(CommandFailure::Refused { message: fault.to_string() }),
         Ok(reply) => Ok(reply),
-        Err(error) => Err(Failure::unavailable(error.to_string(), None)),
+        Err(error) => Err(CommandFailure::unavailable(error.to_string(), None)),
     }
 }
 
 /// A reply of another kind than the command's own. The owner must be another version of this program.
-fn unexpected(reply: &Reply) -> Failure {
+fn unexpected(reply: &Reply) -> CommandFailure {
     let kind = match reply {
         Reply::KeyCreated(_) => "a new key",
         Reply::Keys { .. } => "a list of keys",
@@ -48,15 +48,18 @@ fn unexpected(reply: &Reply) -> Failure {
         Reply::Accounts { .. } => "a list of accounts",
         Reply::Refused { .. } => "a refusal",
     };
-    Failure::unavailable(format!("the running gateway answered with {kind}, which was not asked for"), None)
+    CommandFailure::unavailable(
+        format!("the running gateway answered with {kind}, which was not asked for"),
+        None,
+    )
 }
 
 /// Takes text that is stored and shown as it is, unless an API key is in it.
-fn plain(text: &str) -> Result<String, Failure> {
+fn plain(text: &str) -> Result<String, CommandFailure> {
     let joins = |char: char| char.is_ascii_alphanumeric() || matches!(char, '_' | '-');
     if text.split(|char| !joins(char)).any(demur_admission::Secret::has_form) {
         let help = "name a key by its id: see `demur keys list`".to_owned();
-        return Err(Failure::usage(
+        return Err(CommandFailure::usage(
             "an API key is not stored: ids, names and reasons are shown".to_owned(),
             help,
         ));
@@ -65,8 +68,8 @@ fn plain(text: &str) -> Result<String, Failure> {
 }
 
 /// Reads an id, or says what is wrong with it.
-fn id<T: std::str::FromStr<Err = demur_admission::InvalidId>>(text: &str) -> Result<T, Failure> {
+fn id<T: std::str::FromStr<Err = demur_admission::InvalidId>>(text: &str) -> Result<T, CommandFailure> {
     plain(text)?;
     let help = "an id has 1 to 128 visible ASCII characters".to_owned();
-    text.parse().map_err(|_| Failure::usage(format!("`{text}` is no id"), help))
+    text.parse().map_err(|_| CommandFailure::usage(format!("`{text}` is no id"), help))
 }

@@ -7,13 +7,13 @@ use demur_source::{Source, did_you_mean};
 use serde_json::json;
 
 use crate::args::{Listen, ServeArgs};
-use crate::exit::{Exit, Failure};
+use crate::exit::{CommandFailure, Exit};
 use crate::log;
 use crate::output::{Output, counted};
 use crate::serving::{Running, load};
 use crate::standing;
 
-pub(crate) fn run(args: &ServeArgs, output: &Output) -> Result<Exit, Failure> {
+pub(crate) fn run(args: &ServeArgs, output: &Output) -> Result<Exit, CommandFailure> {
     let mut config = load(&args.config, output)?;
     for wanted in &args.listen {
         listen_at(&mut config.listeners, wanted)?;
@@ -36,25 +36,26 @@ pub(crate) fn run(args: &ServeArgs, output: &Output) -> Result<Exit, Failure> {
         format!("serving {} on {}\n{}", counted(apis.len(), "API"), places.join(", "), apis.join("\n"));
     output.result(&human, &json!({ "gateway": running.url(), "listeners": listeners }));
     running.until_interrupted(output);
-    Ok(Exit::Fine)
+    Ok(Exit::Ok)
 }
 
 /// Nothing is served that locks out accounts or keys of the store unless that is meant. What is served all the same is
 /// logged.
-fn refuse_lockouts(config: &Config, args: &ServeArgs) -> Result<(), Failure> {
+fn refuse_lockouts(config: &Config, args: &ServeArgs) -> Result<(), CommandFailure> {
     // First of all: SQLite mends the modes of some files as soon as the database is opened by anybody.
     let exposures = standing::exposures(config);
     if let Ok((of_store, _)) = &exposures
         && let Some(exposed) = of_store.first()
     {
-        return Err(Failure::unavailable(exposed.to_string(), None));
+        return Err(CommandFailure::unavailable(exposed.to_string(), None));
     }
     // Trouble with the store itself is told when it is opened.
     let lockouts = standing::lockouts(config).unwrap_or_default();
     if lockouts.iter().any(|lockout| lockout.reason.is_severe()) && !args.allow_lockout {
-        let source = Source::read(&args.config)
-            .map_err(|error| Failure::unavailable(format!("{}: {error}", args.config.display()), None))?;
-        return Err(Failure::Configuration(standing::diagnostics(&source, config, false)));
+        let source = Source::read(&args.config).map_err(|error| {
+            CommandFailure::unavailable(format!("{}: {error}", args.config.display()), None)
+        })?;
+        return Err(CommandFailure::Configuration(standing::diagnostics(&source, config, false)));
     }
     for lockout in &lockouts {
         let (keys, accounts) = (lockout.keys.count, lockout.accounts.count);
@@ -67,7 +68,7 @@ fn refuse_lockouts(config: &Config, args: &ServeArgs) -> Result<(), Failure> {
 }
 
 /// Has a listener listen elsewhere than the file says.
-fn listen_at(listeners: &mut [Listener], wanted: &Listen) -> Result<(), Failure> {
+fn listen_at(listeners: &mut [Listener], wanted: &Listen) -> Result<(), CommandFailure> {
     let index = match (&wanted.name, listeners.len()) {
         (None, 1) => Some(0),
         (None, _) => None,
@@ -87,7 +88,7 @@ fn listen_at(listeners: &mut [Listener], wanted: &Listen) -> Result<(), Failure>
         None if known.is_empty() => "the file's one listener has no name: write the address alone".to_owned(),
         None => format!("write `--listen NAME=ADDRESS`, of: {}", known.join(", ")),
     };
-    Err(Failure::usage(message, help))
+    Err(CommandFailure::usage(message, help))
 }
 
 /// Where it listens, for people and for programs.

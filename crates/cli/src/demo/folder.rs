@@ -6,24 +6,24 @@ use std::net::SocketAddr;
 use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
-use demur_sqlite::Client;
+use demur_sqlite::ControlClient;
 use tempfile::TempDir;
 
-use crate::exit::Failure;
+use crate::exit::CommandFailure;
 
 /// Where the demo keeps its files.
-pub(crate) enum Folder {
+pub(crate) enum WorkDir {
     /// Removed at the end.
     Temporary(TempDir),
     /// The user's.
     Given(PathBuf),
 }
 
-impl Folder {
+impl WorkDir {
     pub(crate) fn path(&self) -> &Path {
         match self {
-            Folder::Temporary(folder) => folder.path(),
-            Folder::Given(path) => path,
+            WorkDir::Temporary(folder) => folder.path(),
+            WorkDir::Given(path) => path,
         }
     }
 }
@@ -33,18 +33,20 @@ pub(crate) fn prepare(
     given: Option<&Path>,
     listen: SocketAddr,
     services: &[SocketAddr],
-) -> Result<Folder, Failure> {
+) -> Result<WorkDir, CommandFailure> {
     let trouble = |error: std::io::Error| {
-        Failure::unavailable(format!("the demo's folder cannot be written: {error}"), None)
+        CommandFailure::unavailable(format!("the demo's folder cannot be written: {error}"), None)
     };
     let folder = match given {
         Some(path) => {
             make(path).map_err(trouble)?;
             refuse_planted(path).map_err(trouble)??;
             refuse_foreign(path)?;
-            Folder::Given(path.canonicalize().map_err(trouble)?)
+            WorkDir::Given(path.canonicalize().map_err(trouble)?)
         }
-        None => Folder::Temporary(tempfile::Builder::new().prefix("demur-demo-").tempdir().map_err(trouble)?),
+        None => {
+            WorkDir::Temporary(tempfile::Builder::new().prefix("demur-demo-").tempdir().map_err(trouble)?)
+        }
     };
     for (name, text) in demur_examples::files() {
         let path = folder.path().join(name);
@@ -88,10 +90,10 @@ const MOST: usize = 10_000;
 
 /// The demo writes its files, its database and what belongs to that. A link among them would have it write elsewhere, and a
 /// folder that others can write into may get one at any time.
-fn refuse_planted(folder: &Path) -> io::Result<Result<(), Failure>> {
+fn refuse_planted(folder: &Path) -> io::Result<Result<(), CommandFailure>> {
     let refuse = |path: &Path, what: &str| {
         let help = "choose another `--folder`, a new one".to_owned();
-        Ok(Err(Failure::unavailable(format!("{} {what}", path.display()), help)))
+        Ok(Err(CommandFailure::unavailable(format!("{} {what}", path.display()), help)))
     };
     let us = rustix::process::geteuid().as_raw();
     let mut folders = vec![folder.to_owned()];
@@ -129,17 +131,20 @@ fn refuse_planted(folder: &Path) -> io::Result<Result<(), Failure>> {
 }
 
 /// The demo writes over its own files only, and not while another demo uses them.
-fn refuse_foreign(folder: &Path) -> Result<(), Failure> {
+fn refuse_foreign(folder: &Path) -> Result<(), CommandFailure> {
     let configuration = folder.join("demur.yaml");
     let Ok(found) = fs::read_to_string(&configuration) else { return Ok(()) };
     if found.lines().next() != demur_examples::CONFIGURATION.lines().next() {
         let help = "choose another `--folder`".to_owned();
         let message = format!("{} is not the demo's, and would be overwritten", configuration.display());
-        return Err(Failure::unavailable(message, help));
+        return Err(CommandFailure::unavailable(message, help));
     }
-    if Client::connect(&folder.join("demur.db")).is_ok() {
+    if ControlClient::connect(&folder.join("demur.db")).is_ok() {
         let help = "stop it, or choose another `--folder`".to_owned();
-        return Err(Failure::unavailable(format!("a demo runs in {} already", folder.display()), help));
+        return Err(CommandFailure::unavailable(
+            format!("a demo runs in {} already", folder.display()),
+            help,
+        ));
     }
     Ok(())
 }

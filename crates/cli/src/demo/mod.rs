@@ -11,12 +11,12 @@ mod table;
 use serde_json::{Map, json};
 
 use crate::args::DemoArgs;
-use crate::exit::{Exit, Failure};
+use crate::exit::{CommandFailure, Exit};
 use crate::log;
 use crate::output::Output;
 use crate::serving::{Running, load};
 
-pub(crate) fn run(args: &DemoArgs, output: &Output) -> Result<Exit, Failure> {
+pub(crate) fn run(args: &DemoArgs, output: &Output) -> Result<Exit, CommandFailure> {
     let services = services::start()?;
     let folder = folder::prepare(args.folder.as_deref(), args.listen, &services)?;
     let file = folder.path().join("demur.yaml");
@@ -47,5 +47,5 @@ pub(crate) fn run(args: &DemoArgs, output: &Output) -> Result<Exit, Failure> {
     let value = json!({ "gateway": gateway, "folder": folder.path(), "apis": listed });
     output.result(&human, &value);
     running.until_interrupted(output);
-    Ok(Exit::Fine)
+    Ok(Exit::Ok)
 }

@@ -9,7 +9,7 @@ use demur_sqlite::Store;
 use jiff::Timestamp;
 
 use crate::commands::keys::covered;
-use crate::exit::Failure;
+use crate::exit::CommandFailure;
 
 /// A key that was made, with its secret: the demo shows it at every start, so it makes new ones each time.
 pub(crate) struct Sample {
@@ -21,27 +21,30 @@ pub(crate) struct Sample {
 }
 
 /// Makes them.
-pub(crate) fn create(store: &Arc<Store>, apis: &[(String, String, String)]) -> Result<Vec<Sample>, Failure> {
+pub(crate) fn create(
+    store: &Arc<Store>,
+    apis: &[(String, String, String)],
+) -> Result<Vec<Sample>, CommandFailure> {
     let source = Source::new("accounts.yaml", demur_examples::ACCOUNTS);
-    let root = demur_source::parse(&source).map_err(Failure::Configuration)?;
+    let root = demur_source::parse(&source).map_err(CommandFailure::Configuration)?;
     let mut found = Diagnostics::new();
     let samples = read(&root, &source, &mut found);
     if found.has_errors() {
-        return Err(Failure::Configuration(found));
+        return Err(CommandFailure::Configuration(found));
     }
     let (accounts, keys) = samples.unwrap_or_default();
     for command in accounts {
         match store.execute(command, Timestamp::now()) {
             // A folder that was used before has them.
             Reply::Refused { fault: CommandFault::AccountExists { .. } } => {}
-            reply => refused(reply).map(|_| ())?,
+            reply => rejected_command(reply).map(|_| ())?,
         }
     }
     keys.into_iter().map(|key| issue(store, key, apis)).collect()
 }
 
 /// A key as it was listed.
-struct Listed {
+struct SampleKey {
     api: String,
     label: String,
     note: String,
@@ -51,7 +54,7 @@ struct Listed {
     grants: Grants,
 }
 
-fn issue(store: &Store, key: Listed, apis: &[(String, String, String)]) -> Result<Sample, Failure> {
+fn issue(store: &Store, key: SampleKey, apis: &[(String, String, String)]) -> Result<Sample, CommandFailure> {
     let prefix = apis.iter().find(|(name, ..)| *name == key.api).map(|(_, prefix, _)| prefix.clone());
     let create = Command::CreateKey {
         api: key.api.clone(),
@@ -61,27 +64,31 @@ fn issue(store: &Store, key: Listed, apis: &[(String, String, String)]) -> Resul
         grants: key.grants,
         metadata: BTreeMap::new(),
     };
-    let Reply::KeyCreated(issued) = refused(store.execute(create, Timestamp::now()))? else {
-        return Err(Failure::unavailable("the store made no key", None));
+    let Reply::KeyCreated(issued) = rejected_command(store.execute(create, Timestamp::now()))? else {
+        return Err(CommandFailure::unavailable("the store made no key", None));
     };
     if key.is_revoked {
         let revoke = Command::RevokeKey { key: issued.key.key.id.clone() };
-        refused(store.execute(revoke, Timestamp::now()))?;
+        rejected_command(store.execute(revoke, Timestamp::now()))?;
     }
     let secret = issued.secret.expose().to_owned();
     Ok(Sample { api: key.api, label: key.label, note: key.note, secret })
 }
 
-fn refused(reply: Reply) -> Result<Reply, Failure> {
+fn rejected_command(reply: Reply) -> Result<Reply, CommandFailure> {
     match reply {
         Reply::Refused { fault } => {
-            Err(Failure::unavailable(format!("the samples cannot be made: {fault}"), None))
+            Err(CommandFailure::unavailable(format!("the samples cannot be made: {fault}"), None))
         }
         reply => Ok(reply),
     }
 }
 
-fn read(root: &Node, source: &Arc<Source>, found: &mut Diagnostics) -> Option<(Vec<Command>, Vec<Listed>)> {
+fn read(
+    root: &Node,
+    source: &Arc<Source>,
+    found: &mut Diagnostics,
+) -> Option<(Vec<Command>, Vec<SampleKey>)> {
     let mut fields = Fields::of(root, source, "the samples", found)?;
     let (accounts, keys) = (fields.list("accounts", found), fields.list("keys", found));
     fields.finish(found);
@@ -98,7 +105,7 @@ fn read_account(node: &Node, source: &Arc<Source>, found: &mut Diagnostics) -> O
     Some(Command::CreateAccount { account: name.parse().ok(), name, plan: plan? })
 }
 
-fn read_key(node: &Node, source: &Arc<Source>, found: &mut Diagnostics) -> Option<Listed> {
+fn read_key(node: &Node, source: &Arc<Source>, found: &mut Diagnostics) -> Option<SampleKey> {
     let mut fields = Fields::of(node, source, "a key", found)?;
     let (api, label) = (fields.text("api", found), fields.text("label", found));
     let (account, note) = (fields.text("account", found), fields.text("note", found).unwrap_or_default());
@@ -117,5 +124,5 @@ fn read_key(node: &Node, source: &Arc<Source>, found: &mut Diagnostics) -> Optio
         scopes: scopes.into_iter().collect(),
     };
     let account = account?.parse().ok()?;
-    Some(Listed { api: api?, label: label?, note, account, is_revoked, expires, grants })
+    Some(SampleKey { api: api?, label: label?, note, account, is_revoked, expires, grants })
 }

@@ -3,12 +3,12 @@
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::thread;
 
-use crate::exit::Failure;
+use crate::exit::CommandFailure;
 
 /// Starts all of them and answers their addresses, in the examples' order. They end with the process.
-pub(crate) fn start() -> Result<Vec<SocketAddr>, Failure> {
+pub(crate) fn start() -> Result<Vec<SocketAddr>, CommandFailure> {
     let trouble = |error: std::io::Error| {
-        Failure::unavailable(format!("an example service cannot start: {error}"), None)
+        CommandFailure::unavailable(format!("an example service cannot start: {error}"), None)
     };
     let mut addresses = Vec::new();
     let mut listeners = Vec::new();

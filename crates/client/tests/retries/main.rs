@@ -9,7 +9,7 @@ mod script;
 
 use std::time::Duration;
 
-use demur_client::{Builder, Error, NetworkKind, Policy, Stop};
+use demur_client::{ClientBuilder, Error, GiveUpReason, NetworkKind, Policy};
 use http::Method;
 
 use rows::{ROWS, Row};
@@ -21,9 +21,9 @@ pub(crate) enum End {
     /// With this success.
     Status(u16),
     /// With this error of the API.
-    Refused(u16, Stop),
+    Refused(u16, GiveUpReason),
     /// Without an answer.
-    Failed(NetworkKind, Stop),
+    Failed(NetworkKind, GiveUpReason),
 }
 
 /// Half of everything that chance decides: delays are exact.
@@ -49,7 +49,7 @@ fn rows_have_names_of_their_own() {
 
 async fn check(row: &Row) -> Result<(), String> {
     let script = Script::new(row.answers);
-    let mut builder = Builder::new(script.clone())
+    let mut builder = ClientBuilder::new(script.clone())
         .jitter(Always(FRACTION))
         .policy(Policy { idempotency_keys: row.gives_keys, ..Policy::default() });
     if row.has_contract {
@@ -120,7 +120,7 @@ async fn a_used_up_limit_is_waited_for() {
         (&[USED_UP, LEFT], &[300, 30, 300], 0),
     ] {
         let script = Script::new(answers);
-        let client = Builder::new(script.clone()).paced().build();
+        let client = ClientBuilder::new(script.clone()).pacing().build();
         for deadline in deadlines {
             let request = reqwest::Request::new(Method::GET, "http://api.example/things".parse().unwrap());
             client.execute(request, Some(Duration::from_secs(*deadline))).await.unwrap();

@@ -2,19 +2,19 @@
 
 use std::time::Duration;
 
-use demur_source::{Fields, Key, Kind, Node, did_you_mean};
+use demur_source::{Fields, Key, Node, NodeKind, did_you_mean};
 use http::StatusCode;
 
-use super::{Claim, Defaults, Draft, Reader};
-use crate::answers;
+use super::{ContractDefaults, ContractReader, Draft, WrittenClaim};
 use crate::catalogue::{Docs, EntrySource, ErrorEntry, ErrorStatus, Retry, Show};
+use crate::claims;
 use crate::condition;
 use crate::format::Slot;
-use crate::template::{Parameter, Template};
+use crate::template::{Template, TemplateParameter};
 use crate::{Condition, RetryClass};
 
-impl Reader<'_> {
-    pub(super) fn entry(&mut self, key: &Key, node: &Node, defaults: &Defaults) -> Option<Draft> {
+impl ContractReader<'_> {
+    pub(super) fn entry(&mut self, key: &Key, node: &Node, defaults: &ContractDefaults) -> Option<Draft> {
         let source = self.source;
         let mut fields = Fields::of(node, source, "an error", &mut self.found)?;
         let status = self.status(&mut fields, key, defaults);
@@ -45,10 +45,10 @@ impl Reader<'_> {
                 .unwrap_or(false)
         });
         let params = self.params(&mut fields);
-        let claims: Vec<Claim> = fields
+        let claims: Vec<WrittenClaim> = fields
             .texts("on", &mut self.found)
             .into_iter()
-            .map(|(name, span)| Claim { name, span })
+            .map(|(name, span)| WrittenClaim { name, span })
             .collect();
         let retry = self.retry(fields.node("retry"), &claims, status);
         let docs = Docs {
@@ -97,20 +97,25 @@ impl Reader<'_> {
     /// What whoever raises it gives along: names that a text can have in braces.
     fn params(&mut self, fields: &mut Fields<'_>) -> Vec<String> {
         let params = fields.texts("params", &mut self.found);
-        for (name, span) in params.iter().filter(|(name, _)| !Parameter::is_name(name)) {
+        for (name, span) in params.iter().filter(|(name, _)| !TemplateParameter::is_name(name)) {
             let help = "letters, digits and `_`: a text names it in braces".to_owned();
             self.error(*span, "parameter-name", format!("`{name}` is no parameter's name"), help);
         }
         params.into_iter().map(|(name, _)| name).collect()
     }
 
-    fn status(&mut self, fields: &mut Fields<'_>, key: &Key, defaults: &Defaults) -> Option<ErrorStatus> {
+    fn status(
+        &mut self,
+        fields: &mut Fields<'_>,
+        key: &Key,
+        defaults: &ContractDefaults,
+    ) -> Option<ErrorStatus> {
         let Some(node) = fields.node("status") else {
             fields.missing("status", &mut self.found);
             return None;
         };
         let status = match node.kind {
-            Kind::Int(status) => u16::try_from(status).ok().and_then(ErrorStatus::new),
+            NodeKind::Int(status) => u16::try_from(status).ok().and_then(ErrorStatus::new),
             _ => None,
         };
         match status {
@@ -137,7 +142,7 @@ impl Reader<'_> {
     }
 
     /// Without `code:` the code is the entry's name; `code: none` shows none.
-    fn code(&mut self, fields: &mut Fields<'_>, key: &Key, defaults: &Defaults) -> Option<String> {
+    fn code(&mut self, fields: &mut Fields<'_>, key: &Key, defaults: &ContractDefaults) -> Option<String> {
         let node = fields.node("code");
         let code = node.map_or_else(|| Some(key.name.clone()), |node| self.text(node));
         let code = code.filter(|code| code != "none")?;
@@ -165,7 +170,7 @@ impl Reader<'_> {
         (default, open)
     }
 
-    fn format(&mut self, fields: &mut Fields<'_>, defaults: &Defaults) -> usize {
+    fn format(&mut self, fields: &mut Fields<'_>, defaults: &ContractDefaults) -> usize {
         let position = |name: &str| defaults.formats.iter().position(|format| format.name == name);
         let Some(node) = fields.node("format") else { return position("default").unwrap_or(0) };
         let name = node.scalar_text().unwrap_or_default();
@@ -182,7 +187,7 @@ impl Reader<'_> {
 
     /// `retry: after_delay`, or `retry: { class: after_delay, default_delay: 60s, attempts: 3 }`. Without it
     /// the first claimed condition's usual class, else the status' own.
-    fn retry(&mut self, node: Option<&Node>, claims: &[Claim], status: Option<ErrorStatus>) -> Retry {
+    fn retry(&mut self, node: Option<&Node>, claims: &[WrittenClaim], status: Option<ErrorStatus>) -> Retry {
         let usual = claims
             .iter()
             .find_map(|claim| Condition::all().find(|condition| condition.covered_by(&claim.name)))
@@ -242,19 +247,18 @@ impl Reader<'_> {
     }
 
     /// Texts and formats may speak of the parameters that everyone knows, and of those that are declared.
-    fn check_parameters(&mut self, entry: &ErrorEntry, node: &Node, defaults: &Defaults) {
+    fn check_parameters(&mut self, entry: &ErrorEntry, node: &Node, defaults: &ContractDefaults) {
         let texts = [Some((&entry.title, "title")), Some((&entry.message, "message"))];
         let texts = texts.into_iter().chain([entry.user_message.as_ref().map(|text| (text, "user_message"))]);
         for (template, member) in texts.flatten() {
             for parameter in template.parameters() {
-                let Parameter::Named(name) = parameter else { continue };
-                if entry.params.contains(name)
-                    || answers::DENIAL_PARAMS.iter().any(|param| param.name == name)
+                let TemplateParameter::Named(name) = parameter else { continue };
+                if entry.params.contains(name) || claims::DENIAL_PARAMS.iter().any(|param| param.name == name)
                 {
                     continue;
                 }
                 let span = node.get(member).map_or(node.span, |node| node.span);
-                let everyones = answers::DENIAL_PARAMS.iter().map(|param| param.name);
+                let everyones = claims::DENIAL_PARAMS.iter().map(|param| param.name);
                 let known: Vec<&str> = entry.params.iter().map(String::as_str).chain(everyones).collect();
                 let help = match did_you_mean(
                     name,
@@ -278,7 +282,7 @@ impl Reader<'_> {
 
 /// Without a title an error has that of what it claims. Where it claims several things, none of their titles is right
 /// for the others: then it is the phrase of the status, as RFC 9457, section 4.2.1 has it.
-fn usual_title(claims: &[Claim], status: Option<ErrorStatus>) -> &'static str {
+fn usual_title(claims: &[WrittenClaim], status: Option<ErrorStatus>) -> &'static str {
     const UNKNOWN: &str = "The request failed";
     let mut titles = claims.iter().filter_map(|claim| condition::usual_title(&claim.name));
     let Some(title) = titles.next() else { return UNKNOWN };

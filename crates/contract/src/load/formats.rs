@@ -5,18 +5,18 @@
 
 use std::collections::BTreeSet;
 
-use demur_source::{Key, Kind, Node, did_you_mean};
+use demur_source::{Key, Node, NodeKind, did_you_mean};
 
-use super::{Draft, Reader};
-use crate::answers::DENIAL_PARAMS;
-use crate::template::Parameter;
+use super::{ContractReader, Draft};
+use crate::claims::DENIAL_PARAMS;
+use crate::template::TemplateParameter;
 
-impl Reader<'_> {
+impl ContractReader<'_> {
     /// `{ $violation.field: …, detail: $message }`: a slot names the members of a mapping that holds nothing else.
     /// Among others it would be a member that is called `$violation.field` on the wire.
     pub(super) fn slots_as_names(&mut self, format: &Node) {
         match &format.kind {
-            Kind::Map(entries) => {
+            NodeKind::Map(entries) => {
                 let has_others = entries.len() > 1;
                 for (key, value) in entries {
                     if has_others && key.name.starts_with('$') {
@@ -27,7 +27,7 @@ impl Reader<'_> {
                     self.slots_as_names(value);
                 }
             }
-            Kind::Seq(items) => items.iter().for_each(|item| self.slots_as_names(item)),
+            NodeKind::Seq(items) => items.iter().for_each(|item| self.slots_as_names(item)),
             _ => {}
         }
     }
@@ -43,13 +43,15 @@ impl Reader<'_> {
 
     fn params_of_format(&mut self, format: &Node, known: &[&str]) {
         match &format.kind {
-            Kind::Map(entries) => entries.iter().for_each(|(_, value)| self.params_of_format(value, known)),
-            Kind::Seq(items) => items.iter().for_each(|item| self.params_of_format(item, known)),
-            Kind::Str(text) => {
+            NodeKind::Map(entries) => {
+                entries.iter().for_each(|(_, value)| self.params_of_format(value, known));
+            }
+            NodeKind::Seq(items) => items.iter().for_each(|item| self.params_of_format(item, known)),
+            NodeKind::Str(text) => {
                 let Some(slot) = text.strip_prefix("$params.") else { return };
                 let name = slot.split('|').next().unwrap_or_default();
                 // Where there is no violation, what a message says of one is given by these names.
-                let is_of_violation = Parameter::named(name).of_violation().is_some();
+                let is_of_violation = TemplateParameter::named(name).of_violation().is_some();
                 if name.is_empty() || is_of_violation || known.contains(&name) {
                     return;
                 }
@@ -60,7 +62,7 @@ impl Reader<'_> {
                 let message = format!("no error gives `$params.{name}`");
                 self.error(format.span, "unknown-parameter", message, help);
             }
-            Kind::Null | Kind::Bool(_) | Kind::Int(_) | Kind::Float(_) => {}
+            NodeKind::Null | NodeKind::Bool(_) | NodeKind::Int(_) | NodeKind::Float(_) => {}
         }
     }
 
@@ -84,7 +86,7 @@ impl Reader<'_> {
 /// The way to each member: `error`, `error.details`, `error.details[].code`. What a slot names is not spoken of.
 fn paths(format: &Node, way: &str, known: &mut BTreeSet<String>) {
     match &format.kind {
-        Kind::Map(entries) => {
+        NodeKind::Map(entries) => {
             for (key, value) in entries.iter().filter(|(key, _)| !key.name.starts_with('$')) {
                 let name = key.name.strip_suffix('?').unwrap_or(&key.name);
                 let way = if way.is_empty() { name.to_owned() } else { format!("{way}.{name}") };
@@ -92,7 +94,7 @@ fn paths(format: &Node, way: &str, known: &mut BTreeSet<String>) {
                 known.insert(way);
             }
         }
-        Kind::Seq(items) => items.iter().for_each(|item| paths(item, &format!("{way}[]"), known)),
+        NodeKind::Seq(items) => items.iter().for_each(|item| paths(item, &format!("{way}[]"), known)),
         _ => {}
     }
 }

@@ -2,12 +2,12 @@
 
 use demur_source::{Fields, Node};
 
-use super::Reader;
-use crate::families::{FieldFamily, LimitFields, ResetForm};
+use super::ContractReader;
+use crate::limit_headers::{LimitHeaderNames, LimitHeaders, ResetForm};
 
-impl Reader<'_> {
+impl ContractReader<'_> {
     /// `headers: [ietf, { should_retry: Their-Field }, { limit: Their-Limit, remaining: Their-Remaining }]`
-    pub(super) fn families(&mut self, fields: &mut Fields<'_>) -> Vec<FieldFamily> {
+    pub(super) fn families(&mut self, fields: &mut Fields<'_>) -> Vec<LimitHeaders> {
         let mut families = Vec::new();
         for node in fields.list("headers", &mut self.found) {
             if node.as_map().is_some() {
@@ -15,15 +15,17 @@ impl Reader<'_> {
                 continue;
             }
             let word = node.scalar_text().unwrap_or_default();
-            match FieldFamily::named(&word) {
+            match LimitHeaders::named(&word) {
                 Some(family) => families.push(family),
-                None => self.unknown_word(&word, node.span, "a family of header fields", &FieldFamily::WORDS),
+                None => {
+                    self.unknown_word(&word, node.span, "a family of header fields", &LimitHeaders::WORDS);
+                }
             }
         }
         families
     }
 
-    fn family(&mut self, node: &Node, families: &mut Vec<FieldFamily>) {
+    fn family(&mut self, node: &Node, families: &mut Vec<LimitHeaders>) {
         let source = self.source;
         let Some(mut fields) = Fields::of(node, source, "a family", &mut self.found) else { return };
         let mut named = |this: &mut Self, name: &'static str| {
@@ -34,7 +36,7 @@ impl Reader<'_> {
         };
         let should_retry = named(self, "should_retry");
         let millis = named(self, "retry_after_ms");
-        let limits = LimitFields {
+        let limits = LimitHeaderNames {
             limit: named(self, "limit"),
             remaining: named(self, "remaining"),
             reset: named(self, "reset"),
@@ -44,11 +46,11 @@ impl Reader<'_> {
             let word = node.scalar_text().unwrap_or_default();
             self.one_of(&word, node.span, "a form of a moment", &ResetForm::ALL)
         });
-        families.extend(should_retry.map(FieldFamily::ShouldRetry));
-        families.extend(millis.map(FieldFamily::RetryAfterMillis));
-        if limits != LimitFields::default() {
+        families.extend(should_retry.map(LimitHeaders::ShouldRetry));
+        families.extend(millis.map(LimitHeaders::RetryAfterMillis));
+        if limits != LimitHeaderNames::default() {
             let reset_as = reset_as.unwrap_or_default();
-            families.push(FieldFamily::Limits(LimitFields { reset_as, ..limits }));
+            families.push(LimitHeaders::Limits(LimitHeaderNames { reset_as, ..limits }));
         }
         fields.finish(&mut self.found);
     }

@@ -3,19 +3,19 @@
 //! All that a translator has to know of a language stands in one block, which mirrors the texts of the file
 //! under the same names. What is missing there is a warning that names it, and stays in the default language.
 
-use demur_source::{Fields, Key, Kind, Node, Span, did_you_mean};
+use demur_source::{Fields, Key, Node, NodeKind, Span, did_you_mean};
 use icu_locale_core::LanguageIdentifier;
 
-use super::Reader;
+use super::ContractReader;
 use crate::catalogue::EntrySource;
-use crate::claimable;
+use crate::claim_names;
 use crate::contract::Contract;
 use crate::format::{Slot, ViolationSlot};
 use crate::locale::{TagError, tag};
 use crate::plural::Plurals;
 use crate::template::Template;
-use crate::views::{Translated, Translation};
-use crate::violations::{Texts, rule_claim, rule_name};
+use crate::variants::{TranslatedContract, Translation};
+use crate::violations::{ViolationTexts, rule_claim, rule_name};
 
 /// What the file says of languages and media types, before the contract is there.
 pub(super) struct Voices<'n> {
@@ -30,7 +30,7 @@ const SHOWN: usize = 6;
 
 const MEMBERS: [&str; 3] = ["title", "message", "user_message"];
 
-impl Reader<'_> {
+impl ContractReader<'_> {
     pub(super) fn voices<'n>(&mut self, fields: &mut Fields<'n>) -> Voices<'n> {
         let mut locale = "en".to_owned();
         let mut language = "en".parse().ok();
@@ -40,7 +40,7 @@ impl Reader<'_> {
         }
         let locales = fields.map("locales", &mut self.found);
         let speaks_problems = fields.node("problem_json").is_none_or(|node| match node.kind {
-            Kind::Bool(speaks) => speaks,
+            NodeKind::Bool(speaks) => speaks,
             _ => {
                 let word = node.scalar_text().unwrap_or_default();
                 self.one_of(&word, node.span, "`on` or `off`", &[("on", true), ("off", false)])
@@ -74,7 +74,7 @@ impl Reader<'_> {
             }
         }
         if voices.speaks_problems {
-            contract.speak_problems();
+            contract.build_problem_variant();
         }
         contract
     }
@@ -112,8 +112,8 @@ impl Reader<'_> {
         let violations = fields.map("violations", &mut self.found);
         fields.finish(&mut self.found);
 
-        let mut translated: Vec<Translated> =
-            contract.entries.iter().map(|_| Translated::default()).collect();
+        let mut translated: Vec<TranslatedContract> =
+            contract.entries.iter().map(|_| TranslatedContract::default()).collect();
         for (name, node) in errors {
             let Some(index) = contract.entries.iter().position(|entry| entry.name == name.name) else {
                 // An entry that could not be read was told where it stands.
@@ -132,7 +132,12 @@ impl Reader<'_> {
         self.usual_titles(key, &translated, voices, contract, root);
         let texts = self.texts_of_violations(violations, &plurals, contract);
         self.untranslated_violations(key, violations, voices, contract, root);
-        Some(Translation { locale: key.name.clone(), plurals, errors: translated, texts: Texts::new(&texts) })
+        Some(Translation {
+            locale: key.name.clone(),
+            plurals,
+            errors: translated,
+            texts: ViolationTexts::new(&texts),
+        })
     }
 
     /// `name: text`, or `name: { title: …, message: …, user_message: … }`
@@ -142,14 +147,14 @@ impl Reader<'_> {
         index: usize,
         plurals: &Plurals,
         contract: &Contract,
-    ) -> Translated {
+    ) -> TranslatedContract {
         let entry = &contract.entries[index];
         if node.as_map().is_none() {
             let message = self.translated_text(node, &[&entry.message], plurals);
-            return Translated { message, ..Translated::default() };
+            return TranslatedContract { message, ..TranslatedContract::default() };
         }
         let source = self.source;
-        let mut translated = Translated::default();
+        let mut translated = TranslatedContract::default();
         let Some(mut fields) = Fields::of(node, source, "a translated error", &mut self.found) else {
             return translated;
         };
@@ -199,7 +204,7 @@ impl Reader<'_> {
         let mut texts = Vec::new();
         for (key, node) in entries {
             let claim = rule_claim(&key.name);
-            if !claimable().contains(&claim.as_str()) {
+            if !claim_names().contains(&claim.as_str()) {
                 self.unknown_rule(&key.name, key.span);
                 continue;
             }
@@ -215,7 +220,13 @@ impl Reader<'_> {
         texts
     }
 
-    fn untranslated_errors(&mut self, key: &Key, texts: &[Translated], contract: &Contract, root: &Node) {
+    fn untranslated_errors(
+        &mut self,
+        key: &Key,
+        texts: &[TranslatedContract],
+        contract: &Contract,
+        root: &Node,
+    ) {
         let source = self.source;
         let locale = &key.name;
         let mut derived = Vec::new();
@@ -250,7 +261,7 @@ impl Reader<'_> {
     fn usual_titles(
         &mut self,
         key: &Key,
-        texts: &[Translated],
+        texts: &[TranslatedContract],
         voices: &Voices<'_>,
         contract: &Contract,
         root: &Node,

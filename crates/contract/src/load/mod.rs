@@ -6,27 +6,27 @@ mod code_style;
 mod entry;
 mod formats;
 mod headers;
+mod http;
 mod locales;
-mod wire;
 
 use std::sync::Arc;
 
-use demur_source::{Diagnostics, Fields, Kind, Node, Source, Span, did_you_mean};
+use demur_source::{Diagnostics, Fields, Node, NodeKind, Source, Span, did_you_mean};
 
-use crate::answers::{self, Answers};
 use crate::catalogue::{EntrySource, ErrorEntry, ErrorId, Show};
+use crate::claims::{self, ClaimMap};
 use crate::compile::compile;
-use crate::contract::{About, Contract, Format};
-use crate::format::Shape;
+use crate::contract::{Contract, Format, Metadata};
+use crate::format::FormatNode;
 use crate::parse::Parser;
-use crate::template::{Parameter, Template};
-use crate::views::Views;
-use crate::violations::{FieldStyle, Texts, rule_claim};
-use crate::{Condition, claimable};
+use crate::template::{Template, TemplateParameter};
+use crate::variants::Variants;
+use crate::violations::{FieldStyle, ViolationTexts, rule_claim};
+use crate::{Condition, claim_names};
 
 pub(crate) use code_style::CodeStyle;
 pub(crate) use entry::doc_url;
-use wire::is_address;
+use http::is_address;
 
 /// A contract, and what a person should know about it.
 #[derive(Debug)]
@@ -41,7 +41,7 @@ pub struct Loaded {
 const MAX_ERRORS: usize = 2048;
 
 /// A claim as it was written.
-pub(crate) struct Claim {
+pub(crate) struct WrittenClaim {
     pub(crate) name: String,
     pub(crate) span: Span,
 }
@@ -49,14 +49,14 @@ pub(crate) struct Claim {
 /// An entry before it is known that the file is sound.
 pub(crate) struct Draft {
     pub(crate) entry: ErrorEntry,
-    pub(crate) claims: Vec<Claim>,
+    pub(crate) claims: Vec<WrittenClaim>,
     /// Other entries that it names.
     pub(crate) named: Vec<(String, Span)>,
     pub(crate) span: Span,
 }
 
 /// What a contract says once for all its errors.
-pub(crate) struct Defaults {
+pub(crate) struct ContractDefaults {
     pub(crate) formats: Vec<Format>,
     pub(crate) types: Vec<(String, String)>,
     pub(crate) statuses: Vec<(u16, String)>,
@@ -71,8 +71,8 @@ impl Contract {
     ///
     /// `Err` holds every mistake that could be found, each with its place and a mend.
     pub fn load(source: &Arc<Source>) -> Result<Loaded, Diagnostics> {
-        let (root, found) = demur_source::parse_on(source)?;
-        let mut reader = Reader { source, found };
+        let (root, found) = demur_source::parse_lossy(source)?;
+        let mut reader = ContractReader { source, found };
         let contract = reader.contract(&root);
         match contract {
             Some(contract) if !reader.found.has_errors() => {
@@ -83,12 +83,12 @@ impl Contract {
     }
 }
 
-pub(crate) struct Reader<'s> {
+pub(crate) struct ContractReader<'s> {
     pub(crate) source: &'s Arc<Source>,
     pub(crate) found: Diagnostics,
 }
 
-impl Reader<'_> {
+impl ContractReader<'_> {
     pub(crate) fn error(
         &mut self,
         span: Span,
@@ -139,7 +139,7 @@ impl Reader<'_> {
         let families = self.families(&mut fields);
         let defaults = self.defaults(&mut fields, &about);
         let (field_style, texts, show) = self.violations(fields.node("violations"));
-        let defaults = Defaults { show, ..defaults };
+        let defaults = ContractDefaults { show, ..defaults };
 
         let mut drafts = Vec::new();
         if fields.node("errors").is_none() {
@@ -161,11 +161,11 @@ impl Reader<'_> {
         fields.finish(&mut self.found);
 
         let places: Vec<Span> = drafts.iter().map(|draft| draft.span).collect();
-        let Answers { entries, answers, by_name, violation_errors, unclaimed } =
-            answers::distribute(self, drafts, &defaults);
+        let ClaimMap { entries, answers, by_name, violation_errors, unclaimed } =
+            claims::resolve(self, drafts, &defaults);
         // Where there is no catalogue at all, that is the mistake.
         if root.get("errors").is_some() {
-            answers::tell_unclaimed(self, &unclaimed, &defaults, span);
+            claims::report_unclaimed(self, &unclaimed, &defaults, span);
         }
         let programs = entries
             .iter()
@@ -178,7 +178,7 @@ impl Reader<'_> {
         let mut formats = defaults.formats;
         if formats.is_empty() {
             // That is told by now, and what the file says beside is to be looked at all the same.
-            formats.push(Format { name: "default".to_owned(), shape: Shape::Object(Vec::new()) });
+            formats.push(Format { name: "default".to_owned(), shape: FormatNode::Object(Vec::new()) });
         }
         let mut contract = Contract {
             name: name?,
@@ -195,7 +195,7 @@ impl Reader<'_> {
             field_style,
             locale: voices.locale.clone(),
             plurals: voices.plurals.clone()?,
-            views: Views::default(),
+            views: Variants::default(),
             parser: Parser::default(),
         };
         contract.parser = Parser::new(&contract);
@@ -209,7 +209,7 @@ impl Reader<'_> {
 
     /// Pairs that no one could tell apart, where the contract does not say that this is meant.
     fn tell_twins(&mut self, contract: &Contract, places: &[Span], root: Span) {
-        for twins in contract.twins().into_iter().filter(|twins| !twins.declared) {
+        for twins in contract.ambiguous_pairs().into_iter().filter(|twins| !twins.declared) {
             let (first, second) = (contract.entry(twins.first), contract.entry(twins.second));
             let at = places.get(usize::from(twins.second.0));
             let at = at.copied().unwrap_or(Span::new(root.start, root.start));
@@ -249,13 +249,13 @@ impl Reader<'_> {
         self.found.warning(self.source, at, "credential-answers", message, help);
     }
 
-    fn about(&mut self, fields: &mut Fields<'_>) -> About {
-        let mut about = About {
+    fn about(&mut self, fields: &mut Fields<'_>) -> Metadata {
+        let mut about = Metadata {
             title: fields.text("title", &mut self.found),
             description: fields.text("description", &mut self.found),
             support: fields.text("support", &mut self.found),
             source: fields.text("source", &mut self.found),
-            ..About::default()
+            ..Metadata::default()
         };
         about.types = self.described(fields, "types");
         about.members = self.described(fields, "members");
@@ -270,7 +270,7 @@ impl Reader<'_> {
     }
 
     /// `statuses: { closed: true, 200: "…", 400: "…" }`
-    fn statuses(&mut self, node: &Node, about: &mut About) {
+    fn statuses(&mut self, node: &Node, about: &mut Metadata) {
         let Some(entries) = node.as_map() else {
             let help = "write `closed`, `open`, or a mapping of statuses to descriptions".to_owned();
             return self.error(node.span, "wrong-kind", "`statuses` cannot be read", help);
@@ -280,7 +280,7 @@ impl Reader<'_> {
                 (Ok(status), _) if (100..=599).contains(&status) => {
                     about.statuses.push((status, self.text(value).unwrap_or_default()));
                 }
-                (_, demur_source::Kind::Bool(closed)) if key.name == "closed" => {
+                (_, demur_source::NodeKind::Bool(closed)) if key.name == "closed" => {
                     about.statuses_closed = *closed;
                 }
                 _ => {
@@ -322,11 +322,11 @@ impl Reader<'_> {
         self.error(span, "unknown-word", format!("`{word}` is not {what}"), help);
     }
 
-    fn defaults(&mut self, fields: &mut Fields<'_>, about: &About) -> Defaults {
+    fn defaults(&mut self, fields: &mut Fields<'_>, about: &Metadata) -> ContractDefaults {
         let source = self.source;
         let mut formats = Vec::new();
         for (key, node) in fields.map("formats", &mut self.found) {
-            let shape = Shape::read(node, source, &mut self.found);
+            let shape = FormatNode::read(node, source, &mut self.found);
             self.slots_as_names(node);
             formats.push(Format { name: key.name.clone(), shape });
         }
@@ -337,7 +337,7 @@ impl Reader<'_> {
         let doc_url = fields.node("doc_url").and_then(|node| {
             let template = self.template(node)?;
             let leads = template.parameters().any(
-                |parameter| matches!(parameter, Parameter::Named(name) if name == "name" || name == "code"),
+                |parameter| matches!(parameter, TemplateParameter::Named(name) if name == "name" || name == "code"),
             );
             if !leads {
                 let help = "put `{name}` or `{code}` where the error's own page differs".to_owned();
@@ -357,7 +357,7 @@ impl Reader<'_> {
             let word = node.scalar_text().unwrap_or_default();
             self.one_of(&word, node.span, "a style of codes", &CodeStyle::ALL)
         });
-        Defaults {
+        ContractDefaults {
             formats,
             types: about.types.clone(),
             statuses: about.statuses.clone(),
@@ -368,7 +368,7 @@ impl Reader<'_> {
         }
     }
 
-    fn violations(&mut self, node: Option<&Node>) -> (FieldStyle, Texts, Show) {
+    fn violations(&mut self, node: Option<&Node>) -> (FieldStyle, ViolationTexts, Show) {
         let mut style = FieldStyle::default();
         let mut show = Show::default();
         let mut texts = Vec::new();
@@ -388,7 +388,7 @@ impl Reader<'_> {
             }
             for (key, node) in fields.map("messages", &mut self.found) {
                 let claim = rule_claim(&key.name);
-                if !claimable().contains(&claim.as_str()) {
+                if !claim_names().contains(&claim.as_str()) {
                     self.unknown_rule(&key.name, key.span);
                 }
                 if let Some(template) = self.template(node) {
@@ -398,11 +398,11 @@ impl Reader<'_> {
             }
             fields.finish(&mut self.found);
         }
-        (style, Texts::new(&texts), show)
+        (style, ViolationTexts::new(&texts), show)
     }
 
     fn unknown_rule(&mut self, name: &str, span: Span) {
-        let rules = claimable().into_iter().filter_map(|claim| claim.strip_prefix("param.invalid."));
+        let rules = claim_names().into_iter().filter_map(|claim| claim.strip_prefix("param.invalid."));
         let known: Vec<&str> = ["required", "requires", "invalid"].into_iter().chain(rules).collect();
         let help = match did_you_mean(name, known.iter().copied()) {
             Some(known) => format!("did you mean `{known}`?"),
@@ -412,7 +412,7 @@ impl Reader<'_> {
     }
 
     pub(crate) fn unknown_condition(&mut self, name: &str, span: Span) {
-        let known = claimable();
+        let known = claim_names();
         let help = match did_you_mean(name, known.iter().copied()) {
             Some(known) => format!("did you mean `{known}`?"),
             None => "the conditions are listed in docs/conditions.md".to_owned(),
@@ -424,7 +424,7 @@ impl Reader<'_> {
     fn only_knows(&mut self, template: &Template, span: Span, names: &[&str]) -> bool {
         let mut knows_all = true;
         for parameter in template.parameters() {
-            let Parameter::Named(name) = parameter else { continue };
+            let TemplateParameter::Named(name) = parameter else { continue };
             if names.contains(&name.as_str()) {
                 continue;
             }
@@ -444,7 +444,7 @@ impl Reader<'_> {
     /// Text, and nothing where there is nothing.
     fn text(&mut self, node: &Node) -> Option<String> {
         let text = node.scalar_text();
-        if text.is_none() && node.kind != Kind::Null {
+        if text.is_none() && node.kind != NodeKind::Null {
             self.not_text(node);
         }
         text

@@ -7,15 +7,15 @@ use std::time::{Duration, SystemTime};
 use super::limits::{RecoveredLimit, Reset, ietf_limits};
 use super::tape::digits;
 use crate::problem::RetryAfter;
-use crate::{FieldFamily, ResetForm};
+use crate::{LimitHeaders, ResetForm};
 
-type Lookup<'l, 'a> = &'l dyn Fn(&str) -> Option<&'a str>;
+type HeaderLookup<'l, 'a> = &'l dyn Fn(&str) -> Option<&'a str>;
 
 /// The delay that the answer asks for: `Retry-After`, else the contract's field in milliseconds.
 ///
 /// A date counts from the answer's own `Date`: the two clocks need not agree, and none is asked here. One without that
 /// says nothing; one in the past is no delay.
-pub(super) fn retry_after(families: &[FieldFamily], fields: Lookup<'_, '_>) -> Option<RetryAfter> {
+pub(super) fn retry_after(families: &[LimitHeaders], fields: HeaderLookup<'_, '_>) -> Option<RetryAfter> {
     let standard = || {
         let text = fields("retry-after")?.trim();
         if text.starts_with(|first: char| first.is_ascii_digit()) {
@@ -26,31 +26,31 @@ pub(super) fn retry_after(families: &[FieldFamily], fields: Lookup<'_, '_>) -> O
     };
     let millis = || {
         families.iter().find_map(|family| match family {
-            FieldFamily::RetryAfterMillis(name) => digits(fields(name)?.trim()).map(Duration::from_millis),
-            FieldFamily::Limits(_) | FieldFamily::Ietf | FieldFamily::ShouldRetry(_) => None,
+            LimitHeaders::RetryAfterMillis(name) => digits(fields(name)?.trim()).map(Duration::from_millis),
+            LimitHeaders::Limits(_) | LimitHeaders::Ietf | LimitHeaders::ShouldRetry(_) => None,
         })
     };
     standard().or_else(millis).map(|delay| RetryAfter { delay })
 }
 
 /// `true` or `false` in the contract's field for it.
-pub(super) fn should_retry(families: &[FieldFamily], fields: Lookup<'_, '_>) -> Option<bool> {
+pub(super) fn should_retry(families: &[LimitHeaders], fields: HeaderLookup<'_, '_>) -> Option<bool> {
     families.iter().find_map(|family| match family {
-        FieldFamily::ShouldRetry(name) => match fields(name)?.trim() {
+        LimitHeaders::ShouldRetry(name) => match fields(name)?.trim() {
             "true" => Some(true),
             "false" => Some(false),
             _ => None,
         },
-        FieldFamily::Limits(_) | FieldFamily::Ietf | FieldFamily::RetryAfterMillis(_) => None,
+        LimitHeaders::Limits(_) | LimitHeaders::Ietf | LimitHeaders::RetryAfterMillis(_) => None,
     })
 }
 
 /// What the contract's families tell.
-pub(super) fn limits<'a>(families: &[FieldFamily], fields: Lookup<'_, 'a>) -> Vec<RecoveredLimit<'a>> {
+pub(super) fn limits<'a>(families: &[LimitHeaders], fields: HeaderLookup<'_, 'a>) -> Vec<RecoveredLimit<'a>> {
     let mut limits = Vec::new();
     for family in families {
         match family {
-            FieldFamily::Limits(names) => {
+            LimitHeaders::Limits(names) => {
                 let number = |name: &Option<String>| digits(fields(name.as_deref()?)?.trim());
                 let reset = match names.reset_as {
                     ResetForm::EpochSeconds => number(&names.reset).map(Reset::Epoch),
@@ -69,8 +69,8 @@ pub(super) fn limits<'a>(families: &[FieldFamily], fields: Lookup<'_, 'a>) -> Ve
                     limits.push(limit);
                 }
             }
-            FieldFamily::Ietf => limits.extend(ietf_limits(fields("ratelimit-policy"), fields("ratelimit"))),
-            FieldFamily::ShouldRetry(_) | FieldFamily::RetryAfterMillis(_) => {}
+            LimitHeaders::Ietf => limits.extend(ietf_limits(fields("ratelimit-policy"), fields("ratelimit"))),
+            LimitHeaders::ShouldRetry(_) | LimitHeaders::RetryAfterMillis(_) => {}
         }
     }
     limits
@@ -84,7 +84,7 @@ fn epoch(date: &str) -> Option<Reset> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::LimitFields;
+    use crate::LimitHeaderNames;
 
     #[test]
     fn the_families_are_read_as_they_are_written() {
@@ -99,9 +99,9 @@ mod tests {
             _ => None,
         };
         let families = [
-            FieldFamily::named("x-ratelimit").unwrap(),
-            FieldFamily::Ietf,
-            FieldFamily::ShouldRetry("x-should-retry".into()),
+            LimitHeaders::named("x-ratelimit").unwrap(),
+            LimitHeaders::Ietf,
+            LimitHeaders::ShouldRetry("x-should-retry".into()),
         ];
         let read = limits(&families, &fields);
         assert_eq!(read.len(), 3);
@@ -122,14 +122,14 @@ mod tests {
     #[test]
     fn what_cannot_be_read_is_not_there() {
         let fields = |_: &str| Some("-1; x");
-        assert_eq!(limits(&[FieldFamily::named("x-ratelimit").unwrap()], &fields), []);
+        assert_eq!(limits(&[LimitHeaders::named("x-ratelimit").unwrap()], &fields), []);
         assert_eq!(retry_after(&[], &fields), None);
     }
 
     #[test]
     fn a_delay_is_read_in_each_of_its_forms() {
         const DATE: (&str, &str) = ("date", "Fri, 20 Nov 2026 10:00:00 GMT");
-        let families = [FieldFamily::RetryAfterMillis("retry-after-ms".into())];
+        let families = [LimitHeaders::RetryAfterMillis("retry-after-ms".into())];
         for (given, millis) in [
             (&[("retry-after", " 120 ")][..], Some(120_000)),
             (&[("retry-after", "0")], Some(0)),
@@ -161,8 +161,9 @@ mod tests {
             (ResetForm::HttpDate, "7", None),
             (ResetForm::EpochSeconds, "Fri, 20 Nov 2026 10:00:42 GMT", None),
         ] {
-            let names = LimitFields { reset: Some("r".into()), reset_as: form, ..LimitFields::default() };
-            let read = limits(&[FieldFamily::Limits(names)], &|_| Some(given));
+            let names =
+                LimitHeaderNames { reset: Some("r".into()), reset_as: form, ..LimitHeaderNames::default() };
+            let read = limits(&[LimitHeaders::Limits(names)], &|_| Some(given));
             assert_eq!(read.first().and_then(|limit| limit.reset), reset, "{given}");
         }
     }

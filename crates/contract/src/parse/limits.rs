@@ -74,7 +74,7 @@ fn list(text: &str) -> Vec<RecoveredLimit<'_>> {
 
 struct List<'de>(Vec<RecoveredLimit<'de>>);
 
-struct Entry<'l, 'de>(&'l mut List<'de>);
+struct LimitEntry<'l, 'de>(&'l mut List<'de>);
 
 struct Parameters<'l, 'de>(&'l mut RecoveredLimit<'de>);
 
@@ -82,18 +82,18 @@ impl<'de> ListVisitor<'de> for List<'de> {
     type Error = Infallible;
 
     fn entry(&mut self) -> Result<impl EntryVisitor<'de>, Infallible> {
-        Ok((self.0.len() < MOST).then_some(Entry(self)))
+        Ok((self.0.len() < MOST).then_some(LimitEntry(self)))
     }
 }
 
-impl<'de> EntryVisitor<'de> for Entry<'_, 'de> {
+impl<'de> EntryVisitor<'de> for LimitEntry<'_, 'de> {
     /// No limit has such a name.
     fn inner_list(self) -> Result<impl InnerListVisitor<'de>, Infallible> {
         Ok(Ignored)
     }
 }
 
-impl<'de> ItemVisitor<'de> for Entry<'_, 'de> {
+impl<'de> ItemVisitor<'de> for LimitEntry<'_, 'de> {
     type Error = Infallible;
 
     /// The draft has strings; tokens are read too, since they are what a name without quotes is.
@@ -134,11 +134,11 @@ mod tests {
     use super::*;
 
     /// Name, limit, remaining, seconds to the reset, seconds of the window.
-    type Row<'a> = (&'a str, Option<u64>, Option<u64>, Option<u64>, Option<u64>);
+    type LimitRow<'a> = (&'a str, Option<u64>, Option<u64>, Option<u64>, Option<u64>);
 
     #[test]
     fn both_fields_are_joined_by_name_and_read_by_the_rules_of_structured_fields() {
-        const NONE: &[Row<'_>] = &[];
+        const NONE: &[LimitRow<'_>] = &[];
         for (policy, state, expected) in [
             ("", "", NONE),
             (
@@ -173,7 +173,7 @@ mod tests {
                 Some(Reset::Epoch(_)) | None => None,
             };
             let read = ietf_limits(Some(policy), Some(state));
-            let read: Vec<Row<'_>> = read
+            let read: Vec<LimitRow<'_>> = read
                 .iter()
                 .map(|limit| {
                     let name = limit.name.as_deref().unwrap();

@@ -3,18 +3,18 @@
 //! Three steps, each in a file of its own: the content becomes a flat list of spans ([`tape`]), a format is laid over
 //! it ([`reading`]), and each entry that has the status and the format says whether it can have made that ([`judge`]) and
 //! what it says then ([`findings`]).
-//! Never a guess: an answer that two entries can have made is [`Parsed::Ambiguous`], one that none can have made
-//! is [`Parsed::Unknown`], and a value that a text does not give back for certain is not given back.
+//! Never a guess: an answer that two entries can have made is [`ParseResult::Ambiguous`], one that none can have made
+//! is [`ParseResult::Unknown`], and a value that a text does not give back for certain is not given back.
 //!
 //! Any bytes are accepted. Time is linear in them for each entry of the status, and so is memory: names that stand for
 //! several violations are said again within an allowance alone. Nothing recurses on what was received.
 
+mod captures;
 mod fields;
-mod findings;
-mod judge;
 mod limits;
+mod match_format;
+mod matcher;
 mod pattern;
-mod reading;
 mod rules;
 mod signature;
 mod tape;
@@ -29,17 +29,17 @@ use crate::violations::FieldStyle;
 use crate::{Condition, ErrorStatus};
 use smallvec::SmallVec;
 
-use findings::Findings;
-use judge::{Judge, Wording};
+use captures::CapturedValues;
 pub use limits::{RecoveredLimit, Reset, ietf_limits};
-pub(crate) use pattern::{Decidable, Overlap, Pattern};
-use reading::Reading;
+use match_format::FormatMatch;
+use matcher::{Matcher, MessageSource};
+pub(crate) use pattern::{Decidable, Overlap, TextPattern};
 pub(crate) use rules::RuleText;
 use tape::{Tape, Tokens};
 
 /// What was received: an answer as HTTP has it.
 #[derive(Clone, Copy)]
-pub struct Answer<'a> {
+pub struct ResponseView<'a> {
     /// The status.
     pub status: u16,
     /// Looks a header field up by its name in lower case; for a field that came several times, the values joined by
@@ -49,7 +49,7 @@ pub struct Answer<'a> {
     pub content: &'a [u8],
 }
 
-impl<'a> Answer<'a> {
+impl<'a> ResponseView<'a> {
     /// An answer of which only status and content are known.
     pub fn new(status: u16, content: &'a [u8]) -> Self {
         Self { status, fields: &|_| None, content }
@@ -58,9 +58,9 @@ impl<'a> Answer<'a> {
 
 /// What an answer turned out to be.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Parsed<'a> {
+pub enum ParseResult<'a> {
     /// One error, and no other.
-    Exact(Recovered<'a>),
+    Exact(ParsedProblem<'a>),
     /// One of these: the answer does not tell which.
     Ambiguous {
         /// At least two.
@@ -75,8 +75,8 @@ pub enum Parsed<'a> {
 
 /// What came back from an answer.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Recovered<'a> {
-    /// The problem, less what the contract's [losses](Contract::losses) say. Its violations are those of which
+pub struct ParsedProblem<'a> {
+    /// The problem, less what the contract's [losses](Contract::round_trip_report) say. Its violations are those of which
     /// the answer tells everything.
     pub problem: Problem<'a>,
     /// Every violation, as far as the answer tells of it.
@@ -172,32 +172,37 @@ impl Contract {
     /// that it is one; what is not recognised so, as the contract's own.
     ///
     /// ```
-    /// # use demur_contract::{Answer, Contract, Parsed, builtin};
+    /// # use demur_contract::{ResponseView, Contract, ParseResult, builtin};
     /// # let contract = Contract::load(&builtin::source("problem").unwrap()).unwrap().contract;
     /// let content = br#"{"type":"about:blank","title":"Rate limit exceeded","status":429,
     ///     "detail":"Rate limit exceeded","code":"rate_exceeded","request_id":"req_1","hint":[1]}"#;
     /// let fields = |name: &str| (name == "retry-after").then_some("7");
-    /// let answer = Answer { status: 429, fields: &fields, content };
-    /// let Parsed::Exact(read) = contract.parse(&answer) else { panic!() };
+    /// let answer = ResponseView { status: 429, fields: &fields, content };
+    /// let ParseResult::Exact(read) = contract.parse(&answer) else { panic!() };
     /// assert_eq!(contract.entry(read.problem.error).name, "rate_exceeded");
     /// assert_eq!(read.problem.request_id, "req_1");
     /// assert_eq!(read.problem.retry_after.unwrap().seconds(), 7);
     /// assert_eq!((read.unknown_members[0].pointer.as_str(), read.unknown_members[0].raw), ("/hint", "[1]"));
     /// ```
-    pub fn parse<'a>(&'a self, answer: &Answer<'a>) -> Parsed<'a> {
+    pub fn parse<'a>(&'a self, answer: &ResponseView<'a>) -> ParseResult<'a> {
         let view = self.view_of(answer);
         // What the contract can have said itself is that, in whichever language: only then it can be the API's wording.
-        let parsed = self.parse_as(view, answer, Wording::Contracts);
-        if !matches!(parsed, Parsed::Unknown { .. }) {
+        let parsed = self.parse_as(view, answer, MessageSource::Contracts);
+        if !matches!(parsed, ParseResult::Unknown { .. }) {
             return parsed;
         }
-        self.parse_as(view, answer, Wording::Any)
+        self.parse_as(view, answer, MessageSource::Any)
     }
 
-    fn parse_as<'a>(&'a self, view: &'a Self, answer: &Answer<'a>, wording: Wording) -> Parsed<'a> {
+    fn parse_as<'a>(
+        &'a self,
+        view: &'a Self,
+        answer: &ResponseView<'a>,
+        wording: MessageSource,
+    ) -> ParseResult<'a> {
         if !std::ptr::eq(view, self) {
             let parsed = view.parse_in_own_view(answer, wording);
-            if !matches!(parsed, Parsed::Unknown { .. }) {
+            if !matches!(parsed, ParseResult::Unknown { .. }) {
                 return parsed;
             }
             // A field says what was meant, not what was done: a text may have stayed in the API's own language.
@@ -205,17 +210,17 @@ impl Contract {
         self.parse_in_own_view(answer, wording)
     }
 
-    fn parse_in_own_view<'a>(&'a self, answer: &Answer<'a>, wording: Wording) -> Parsed<'a> {
-        let unknown = Parsed::Unknown { raw: answer.content };
+    fn parse_in_own_view<'a>(&'a self, answer: &ResponseView<'a>, wording: MessageSource) -> ParseResult<'a> {
+        let unknown = ParseResult::Unknown { raw: answer.content };
         let groups = self.parser.groups(answer.status);
-        if groups.is_empty() || wording == Wording::Any && !self.lets_others_say(groups) {
+        if groups.is_empty() || wording == MessageSource::Any && !self.lets_others_say(groups) {
             return unknown;
         }
         let mut tokens = Tokens::new();
         let Some(tape) = Tape::read(answer.content, &mut tokens) else { return unknown };
         let mut best = Matches::default();
         for group in groups {
-            let mut reading = Reading::new(answer.content.len());
+            let mut reading = FormatMatch::new(answer.content.len());
             if !reading.read(&self.formats[group.format].shape, answer.status, &tape) {
                 if reading.is_beyond_bounds() {
                     return unknown;
@@ -247,8 +252,8 @@ impl Contract {
         }
         match best.errors.as_slice() {
             [] => unknown,
-            [error] => Parsed::Exact(self.recovered(*error, &mut best.findings, best.unknown, answer)),
-            _ => Parsed::Ambiguous { candidates: best.errors.into_vec() },
+            [error] => ParseResult::Exact(self.recovered(*error, &mut best.findings, best.unknown, answer)),
+            _ => ParseResult::Ambiguous { candidates: best.errors.into_vec() },
         }
     }
 
@@ -257,13 +262,13 @@ impl Contract {
         &'a self,
         group: &Group,
         tape: &Tape<'_, 'a>,
-        reading: &Reading<'a, 'a>,
-        wording: Wording,
+        reading: &FormatMatch<'a, 'a>,
+        wording: MessageSource,
         found: &mut Matches<'a>,
     ) {
         for error in group.entries.iter().copied() {
             let judge =
-                Judge { entry: self.entry(error), rules: self.parser.rules(error), tape, reading, wording };
+                Matcher { entry: self.entry(error), rules: self.parser.rules(error), tape, reading, wording };
             if !judge.may_fit() {
                 continue;
             }
@@ -271,11 +276,11 @@ impl Contract {
             let fits = if found.errors.is_empty() {
                 let fits = judge.judge(&mut found.findings).is_some();
                 if !fits {
-                    found.findings = Findings::default();
+                    found.findings = CapturedValues::default();
                 }
                 fits
             } else {
-                judge.judge(&mut Findings::default()).is_some()
+                judge.judge(&mut CapturedValues::default()).is_some()
             };
             if fits {
                 found.errors.push(error);
@@ -292,12 +297,12 @@ impl Contract {
     fn recovered<'a>(
         &'a self,
         error: ErrorId,
-        findings: &mut Findings<'a>,
+        findings: &mut CapturedValues<'a>,
         unknown_members: Vec<UnknownMember<'a>>,
-        answer: &Answer<'a>,
-    ) -> Recovered<'a> {
+        answer: &ResponseView<'a>,
+    ) -> ParsedProblem<'a> {
         // It is large, so that its parts are taken where they are.
-        let Findings { texts, values, message, request_id, retry_after, violations, .. } = findings;
+        let CapturedValues { texts, values, message, request_id, retry_after, violations, .. } = findings;
         let mut params: Vec<(Cow<'a, str>, Value)> = Vec::with_capacity(values.len() + texts.len());
         params.extend(values.drain(..).map(|(name, value, _)| (Cow::Borrowed(name), value)));
         // A value of its own says more than a text does: it keeps its kind.
@@ -317,7 +322,7 @@ impl Contract {
             request_id: request_id.take().or_else(own_id).unwrap_or_default(),
             retry_after: fields::retry_after(&self.families, answer.fields).or(retry_after.map(seconds)),
         };
-        Recovered {
+        ParsedProblem {
             problem,
             violations: std::mem::take(violations),
             limits: fields::limits(&self.families, answer.fields),
@@ -331,11 +336,11 @@ impl Contract {
 #[derive(Default)]
 struct Matches<'a> {
     errors: SmallVec<[ErrorId; 8]>,
-    findings: Findings<'a>,
+    findings: CapturedValues<'a>,
     unknown: Vec<UnknownMember<'a>>,
 }
 
-impl Recovered<'_> {
+impl ParsedProblem<'_> {
     /// Whether the entry stands in the contract's file: an API behind the gateway can have meant it.
     pub fn is_declared(&self, contract: &Contract) -> bool {
         contract.entry(self.problem.error).source == EntrySource::Declared

@@ -4,18 +4,18 @@
 //! holds a literal; then nothing is given back. The leftmost and the rightmost cut tell: every other lies
 //! between them, so where both are one there is no other. That takes linear time, and is never a guess.
 
-use crate::template::{ListStyle, Parameter, Segment};
+use crate::template::{ListStyle, Segment, TemplateParameter};
 
 /// The most gaps that are told apart; with more, a text is recognised and none of its values given back.
 pub(crate) const MAX_GAPS: usize = 8;
 
 /// A template, as texts are held against it: `first (gap literal)*`, the last literal perhaps empty.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(crate) struct Pattern {
+pub(crate) struct TextPattern {
     first: String,
     rest: Vec<(Gap, String)>,
     /// What the text may be instead: one for each choice of plural forms.
-    others: Vec<Pattern>,
+    others: Vec<TextPattern>,
     /// Whether no gap holds several parameters.
     is_parted: bool,
 }
@@ -23,7 +23,7 @@ pub(crate) struct Pattern {
 /// Parameters with no literal between them.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct Gap {
-    pub(crate) parameters: Vec<Parameter>,
+    pub(crate) parameters: Vec<TemplateParameter>,
     /// Whether lists are quoted here: then the text is another one than elsewhere.
     pub(crate) is_quoted: bool,
 }
@@ -71,7 +71,7 @@ impl Captures {
 
 impl Gap {
     /// Its parameter, where nobody else's value can stand there.
-    pub(crate) fn only(&self) -> Option<&Parameter> {
+    pub(crate) fn only(&self) -> Option<&TemplateParameter> {
         match self.parameters.as_slice() {
             [parameter] => Some(parameter),
             _ => None,
@@ -79,7 +79,7 @@ impl Gap {
     }
 }
 
-impl Pattern {
+impl TextPattern {
     /// A pattern for whatever one of these sequences makes. The last comes first: of plural forms it is `other`.
     pub(crate) fn of_any(sequences: &[Vec<&Segment>]) -> Self {
         let mut patterns: Vec<Self> = Vec::new();
@@ -119,7 +119,7 @@ impl Pattern {
         }
     }
 
-    fn parameter(&mut self, name: &Parameter, is_quoted: bool) {
+    fn parameter(&mut self, name: &TemplateParameter, is_quoted: bool) {
         match self.rest.last_mut() {
             Some((gap, literal)) if literal.is_empty() => {
                 gap.parameters.push(name.clone());
@@ -141,7 +141,7 @@ impl Pattern {
     }
 
     /// Itself, and what the text may be instead.
-    pub(super) fn alternatives(&self) -> impl Iterator<Item = &Pattern> {
+    pub(super) fn alternatives(&self) -> impl Iterator<Item = &TextPattern> {
         std::iter::once(self).chain(&self.others)
     }
 
@@ -156,7 +156,7 @@ impl Pattern {
     }
 
     /// The same pattern with the parameters that `known` knows written out.
-    pub(crate) fn knowing<'k>(&self, known: &dyn Fn(&Parameter) -> Option<&'k str>) -> Self {
+    pub(crate) fn knowing<'k>(&self, known: &dyn Fn(&TemplateParameter) -> Option<&'k str>) -> Self {
         let others = self.others.iter().map(|other| other.knowing(known)).collect();
         let mut pattern = Self { first: self.first.clone(), others, ..Self::default() };
         for (gap, literal) in &self.rest {
@@ -256,7 +256,7 @@ impl Pattern {
     }
 
     /// Whether the value of the gap can be told from a text, whatever the other gaps hold.
-    pub(crate) fn decidable(&self, parameter: &Parameter) -> Option<Decidable> {
+    pub(crate) fn decidable(&self, parameter: &TemplateParameter) -> Option<Decidable> {
         let of = |pattern: &Self| {
             let gap = pattern.rest.iter().position(|(gap, _)| gap.parameters.contains(parameter))?;
             Some(pattern.own_decidable(gap))
@@ -360,7 +360,7 @@ mod tests {
     use super::*;
     use crate::template::Template;
 
-    fn pattern(text: &str) -> Pattern {
+    fn pattern(text: &str) -> TextPattern {
         Template::parse(text).unwrap().pattern().clone()
     }
 
@@ -396,15 +396,15 @@ mod tests {
 
     #[test]
     fn what_is_known_cuts_the_rest() {
-        let pattern =
-            pattern("{a}: {b}").knowing(&|name| (*name == Parameter::Named("a".into())).then_some("x: y"));
+        let pattern = pattern("{a}: {b}")
+            .knowing(&|name| (*name == TemplateParameter::Named("a".into())).then_some("x: y"));
         let text = "x: y: z";
         assert_eq!(pattern.captures(text).unwrap().texts(text).collect::<Vec<_>>(), [(0, "z")]);
     }
 
     #[test]
     fn decidability_is_known_before_any_text() {
-        let b = Parameter::Named("b".into());
+        let b = TemplateParameter::Named("b".into());
         assert_eq!(pattern("a {b} c").decidable(&b), Some(Decidable::Always));
         assert_eq!(pattern("{a}: {b}").decidable(&b), Some(Decidable::Unless(vec![": ".into()])));
         assert_eq!(pattern("{a}{b}").decidable(&b), Some(Decidable::Never));

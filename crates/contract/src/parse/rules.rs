@@ -1,6 +1,6 @@
 //! Which texts an entry can say of a violation, and which rules each of them stands for.
 
-use super::signature::Signature;
+use super::signature::TextSignature;
 use crate::catalogue::Show;
 use crate::contract::Contract;
 use crate::template::Template;
@@ -12,13 +12,13 @@ pub(crate) struct RuleText {
     pub(crate) template: Template,
     pub(crate) conditions: Vec<Condition>,
     /// What a text must have to be this one: one for each choice of plural forms.
-    needs: Vec<Signature>,
+    needs: Vec<TextSignature>,
 }
 
 impl RuleText {
     fn new(template: &Template, condition: Condition) -> Self {
         let needs = template.pattern().alternatives().map(|pattern| {
-            let mut needed = Signature::default();
+            let mut needed = TextSignature::default();
             pattern.literals().for_each(|literal| needed.add(literal));
             needed
         });
@@ -32,7 +32,7 @@ impl RuleText {
     }
 
     /// Whether it is worth while to try the text of that signature; `false` is certain.
-    pub(super) fn may_be(&self, signature: Signature) -> bool {
+    pub(super) fn may_be(&self, signature: TextSignature) -> bool {
         self.needs.iter().any(|needed| signature.covers(*needed))
     }
 }

@@ -6,12 +6,12 @@
 
 /// The pairs of a text, or those that a template needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) struct Signature(u64);
+pub(super) struct TextSignature(u64);
 
 /// Texts of rules are shorter. Beyond it nearly every bit is set, so that looking would be for nothing.
 const LONGEST: usize = 256;
 
-impl Signature {
+impl TextSignature {
     /// Of a text that is tried whatever it has.
     pub(super) const ANY: Self = Self(u64::MAX);
 
@@ -46,12 +46,15 @@ mod tests {
 
     #[test]
     fn a_text_covers_the_literals_in_it_and_rarely_others() {
-        let mut needed = Signature::default();
+        let mut needed = TextSignature::default();
         needed.add(" must be at most ");
-        assert!(Signature::of("limit must be at most 100").covers(needed));
-        assert!(!Signature::of("limit must be at least 100").covers(needed));
-        assert!(!Signature::of("").covers(needed));
-        assert!(Signature::of("").covers(Signature::default()));
-        assert!(Signature::of(&"x".repeat(LONGEST + 1)).covers(needed), "long texts are tried, not judged");
+        assert!(TextSignature::of("limit must be at most 100").covers(needed));
+        assert!(!TextSignature::of("limit must be at least 100").covers(needed));
+        assert!(!TextSignature::of("").covers(needed));
+        assert!(TextSignature::of("").covers(TextSignature::default()));
+        assert!(
+            TextSignature::of(&"x".repeat(LONGEST + 1)).covers(needed),
+            "long texts are tried, not judged"
+        );
     }
 }

@@ -19,7 +19,7 @@ pub(crate) const MAX_VALUES: usize = 1 << 18;
 
 /// What a value is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kind {
+pub(crate) enum TokenKind {
     Null,
     True,
     False,
@@ -35,7 +35,7 @@ pub(crate) enum Kind {
 /// One value. The span of a string is what stands between its quotes; of a container, all of it.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Token {
-    kind: Kind,
+    kind: TokenKind,
     start: u32,
     end: u32,
     /// The value after this one and all that is in it. While a container is open: the one around it.
@@ -76,14 +76,14 @@ impl<'t, 'a> Tape<'t, 'a> {
         At(0)
     }
 
-    pub(crate) fn kind(&self, at: At) -> Kind {
+    pub(crate) fn kind(&self, at: At) -> TokenKind {
         self.tokens[at.0 as usize].kind
     }
 
     /// The value as it stands in the content, a string with its quotes.
     pub(crate) fn raw(&self, at: At) -> &'a str {
         let token = self.tokens[at.0 as usize];
-        let quotes = usize::from(matches!(token.kind, Kind::Plain | Kind::Escaped));
+        let quotes = usize::from(matches!(token.kind, TokenKind::Plain | TokenKind::Escaped));
         &self.text[token.start as usize - quotes..token.end as usize + quotes]
     }
 
@@ -96,7 +96,7 @@ impl<'t, 'a> Tape<'t, 'a> {
     /// The items of a list, the names and values of an object in turn; nothing of anything else.
     pub(crate) fn children(&self, at: At) -> Children<'_> {
         let token = self.tokens[at.0 as usize];
-        let is_container = matches!(token.kind, Kind::Array | Kind::Object);
+        let is_container = matches!(token.kind, TokenKind::Array | TokenKind::Object);
         Children { tokens: self.tokens, at: at.0 + 1, end: if is_container { token.next } else { at.0 + 1 } }
     }
 
@@ -105,8 +105,8 @@ impl<'t, 'a> Tape<'t, 'a> {
         let token = self.tokens[at.0 as usize];
         let span = token.start as usize..token.end as usize;
         match token.kind {
-            Kind::Plain => Some(Cow::Borrowed(&self.text[span])),
-            Kind::Escaped => Some(Cow::Owned(unescape(&self.text[span]))),
+            TokenKind::Plain => Some(Cow::Borrowed(&self.text[span])),
+            TokenKind::Escaped => Some(Cow::Owned(unescape(&self.text[span]))),
             _ => None,
         }
     }
@@ -114,7 +114,7 @@ impl<'t, 'a> Tape<'t, 'a> {
     /// A string's text where it stands in the content as it is.
     pub(crate) fn plain(&self, at: At) -> Option<&'a str> {
         let token = self.tokens[at.0 as usize];
-        (token.kind == Kind::Plain).then(|| &self.text[token.start as usize..token.end as usize])
+        (token.kind == TokenKind::Plain).then(|| &self.text[token.start as usize..token.end as usize])
     }
 
     /// Whether it is a string that says `text`.
@@ -122,9 +122,9 @@ impl<'t, 'a> Tape<'t, 'a> {
         let token = self.tokens[at.0 as usize];
         let span = &self.text[token.start as usize..token.end as usize];
         match token.kind {
-            Kind::Plain => span == text,
+            TokenKind::Plain => span == text,
             // Unescaping never makes a text longer.
-            Kind::Escaped => span.len() >= text.len() && unescape(span) == text,
+            TokenKind::Escaped => span.len() >= text.len() && unescape(span) == text,
             _ => false,
         }
     }
@@ -133,8 +133,8 @@ impl<'t, 'a> Tape<'t, 'a> {
     pub(crate) fn whole(&self, at: At, as_string: bool) -> Option<u64> {
         let token = self.tokens[at.0 as usize];
         match token.kind {
-            Kind::Number if !as_string => {}
-            Kind::Plain if as_string => {}
+            TokenKind::Number if !as_string => {}
+            TokenKind::Plain if as_string => {}
             _ => return None,
         }
         digits(&self.text[token.start as usize..token.end as usize])
@@ -183,12 +183,12 @@ impl Lexer<'_, '_> {
             self.space();
             match self.bytes.get(self.at)? {
                 opening @ (b'{' | b'[') => {
-                    let kind = if *opening == b'{' { Kind::Object } else { Kind::Array };
+                    let kind = if *opening == b'{' { TokenKind::Object } else { TokenKind::Array };
                     self.begin(kind)?;
                     self.space();
-                    let closing = if kind == Kind::Object { b'}' } else { b']' };
+                    let closing = if kind == TokenKind::Object { b'}' } else { b']' };
                     if self.bytes.get(self.at) != Some(&closing) {
-                        if kind == Kind::Object {
+                        if kind == TokenKind::Object {
                             self.name()?;
                         }
                         continue;
@@ -197,9 +197,9 @@ impl Lexer<'_, '_> {
                 }
                 b'"' => self.string()?,
                 b'-' | b'0'..=b'9' => self.number()?,
-                b'n' => self.word(b"null", Kind::Null)?,
-                b't' => self.word(b"true", Kind::True)?,
-                b'f' => self.word(b"false", Kind::False)?,
+                b'n' => self.word(b"null", TokenKind::Null)?,
+                b't' => self.word(b"true", TokenKind::True)?,
+                b'f' => self.word(b"false", TokenKind::False)?,
                 _ => return None,
             }
             // What may follow a value.
@@ -208,7 +208,7 @@ impl Lexer<'_, '_> {
                 let Some(container) = self.tokens.get(self.open as usize) else {
                     return (self.at == self.bytes.len()).then_some(());
                 };
-                let is_object = container.kind == Kind::Object;
+                let is_object = container.kind == TokenKind::Object;
                 match self.bytes.get(self.at)? {
                     b',' => {
                         self.at += 1;
@@ -233,7 +233,7 @@ impl Lexer<'_, '_> {
     }
 
     /// Content is at most [`MAX_BYTES`] long, so every place in it fits.
-    fn push(&mut self, kind: Kind, start: usize, end: usize) -> Option<()> {
+    fn push(&mut self, kind: TokenKind, start: usize, end: usize) -> Option<()> {
         let next = u32::try_from(self.tokens.len()).ok()? + 1;
         if self.tokens.len() >= MAX_VALUES {
             return None;
@@ -242,7 +242,7 @@ impl Lexer<'_, '_> {
         Some(())
     }
 
-    fn begin(&mut self, kind: Kind) -> Option<()> {
+    fn begin(&mut self, kind: TokenKind) -> Option<()> {
         self.depth += 1;
         if self.depth > MAX_DEPTH {
             return None;
@@ -277,13 +277,13 @@ impl Lexer<'_, '_> {
     fn string(&mut self) -> Option<()> {
         let start = self.at + 1;
         let mut at = start;
-        let mut kind = Kind::Plain;
+        let mut kind = TokenKind::Plain;
         loop {
             at += plain_prefix(&self.bytes[at..]);
             match self.bytes.get(at)? {
                 b'"' => break,
                 b'\\' => {
-                    kind = Kind::Escaped;
+                    kind = TokenKind::Escaped;
                     at += escape_length(&self.bytes[at..])?;
                 }
                 // A control character.
@@ -319,10 +319,10 @@ impl Lexer<'_, '_> {
             at += exponent;
         }
         self.at = at;
-        self.push(Kind::Number, start, at)
+        self.push(TokenKind::Number, start, at)
     }
 
-    fn word(&mut self, word: &[u8], kind: Kind) -> Option<()> {
+    fn word(&mut self, word: &[u8], kind: TokenKind) -> Option<()> {
         let start = self.at;
         if !self.bytes[start..].starts_with(word) {
             return None;

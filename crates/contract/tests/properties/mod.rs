@@ -3,7 +3,9 @@
 
 use std::borrow::Cow;
 
-use demur_contract::{Answer, Condition, Contract, Location, Parsed, Problem, Value, Violation, builtin};
+use demur_contract::{
+    Condition, Contract, Location, ParseResult, Problem, ResponseView, Value, Violation, builtin,
+};
 use demur_source::Source;
 
 /// What loads can be asked, renders valid JSON, with violations and without, and knows that again; what does not load is
@@ -12,7 +14,7 @@ pub(crate) fn load(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
     let Ok(loaded) = Contract::load(&Source::new("fuzz.yaml", text)) else { return };
     let contract = loaded.contract;
-    contract.losses();
+    contract.round_trip_report();
     for (error, _) in contract.entries().take(8) {
         is_json_and_known(&contract, &Problem::new(error, "req_\"1"), text);
     }
@@ -48,7 +50,8 @@ fn is_json_and_known(contract: &Contract, problem: &Problem<'_>, text: &str) {
     let shown = String::from_utf8_lossy(&content);
     assert!(read.is_ok(), "{shown}\n{text}");
     let status = contract.entry(problem.error).status.as_u16();
-    let is_known = !matches!(contract.parse(&Answer::new(status, &content)), Parsed::Unknown { .. });
+    let is_known =
+        !matches!(contract.parse(&ResponseView::new(status, &content)), ParseResult::Unknown { .. });
     assert!(is_known, "{shown}\n{text}");
 }
 
@@ -60,10 +63,11 @@ pub(crate) fn parse(contracts: &[Contract], bytes: &[u8]) {
     let status = 400 + u16::from(*status) % 200;
     let text = std::str::from_utf8(content).unwrap_or("7");
     let fields = |_: &str| Some(text);
-    if let Parsed::Exact(read) = contract.parse(&Answer { status, fields: &fields, content }) {
+    if let ParseResult::Exact(read) = contract.parse(&ResponseView { status, fields: &fields, content }) {
         let mut again = Vec::new();
         contract.render(&read.problem, &mut again);
-        let is_known = !matches!(contract.parse(&Answer::new(status, &again)), Parsed::Unknown { .. });
+        let is_known =
+            !matches!(contract.parse(&ResponseView::new(status, &again)), ParseResult::Unknown { .. });
         assert!(is_known, "{}\n{}", String::from_utf8_lossy(content), String::from_utf8_lossy(&again));
     }
 }

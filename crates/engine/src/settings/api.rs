@@ -10,14 +10,14 @@ use demur_source::{Diagnostics, Fields, Key, Node, Span, did_you_mean};
 use demur_validation::{ApiDocument, Declarations, Expression, Operation, PathCharacters};
 
 use super::authentication::{Authentication, read_authentication};
+use super::contract_version::{ContractVersion, check_claims, read_generations};
 use super::cors::{Cors, read_cors};
-use super::generation::{Generation, check_claims, read_generations};
 use super::idempotency::{Idempotency, read_idempotency};
+use super::metering::{Metering, read_usage};
 use super::overload::{Overload, read_overload};
 use super::plan::{positive, read_duration};
-use super::usage::{Usage, read_usage};
 use super::validation::{ValidationSettings, compare_security, read_validation};
-use super::{Reading, ReservedNames, bytes};
+use super::{ConfigReader, ReservedNames, bytes};
 use crate::event_stream::EventStreamErrors;
 
 /// An API, ready to be served.
@@ -30,7 +30,7 @@ pub struct ApiSettings {
     /// How it answers errors, where no other generation is picked.
     pub contract: Arc<Contract>,
     /// Other contracts that it answers in; the first that is picked speaks.
-    pub generations: Vec<Generation>,
+    pub generations: Vec<ContractVersion>,
     /// What it takes.
     pub document: ApiDocument,
     /// Who may ask.
@@ -79,7 +79,7 @@ pub struct OperationSettings {
     /// Credits that a call costs, at the most.
     pub credits: u64,
     /// How much of them it uses, and when that is settled.
-    pub usage: Usage,
+    pub usage: Metering,
     /// A feature that the plan must have.
     pub feature: Option<String>,
     /// A scope that the key must have.
@@ -147,7 +147,7 @@ impl ApiSettings {
 
 /// Reads an API. `fields` has been opened by the caller, who takes what is the forwarder's from it and
 /// finishes it.
-pub fn read_api(fields: &mut Fields<'_>, reading: &mut Reading<'_>) -> Option<ApiSettings> {
+pub fn read_api(fields: &mut Fields<'_>, reading: &mut ConfigReader<'_>) -> Option<ApiSettings> {
     let name = required(fields, "name", reading);
     let contract = required(fields, "contract", reading)
         .and_then(|(name, span)| reading.contract(&name, span).map(|contract| (contract, span)));
@@ -193,7 +193,8 @@ pub fn read_api(fields: &mut Fields<'_>, reading: &mut Reading<'_>) -> Option<Ap
     }
     // Without the document or the contract, names cannot be checked; what is wrong with them was said.
     let (document, (contract, _)) = (document?, contract?);
-    let generations: Vec<Generation> = generations.into_iter().map(|(generation, _)| generation).collect();
+    let generations: Vec<ContractVersion> =
+        generations.into_iter().map(|(generation, _)| generation).collect();
     let contracts: Vec<&Contract> =
         std::iter::once(&contract).chain(generations.iter().map(|it| &it.contract)).map(|it| &**it).collect();
     let operations = read_operations(operations, &document, idempotency, reading);
@@ -231,7 +232,7 @@ pub fn read_api(fields: &mut Fields<'_>, reading: &mut Reading<'_>) -> Option<Ap
 }
 
 /// The names of [`PathCharacters`].
-fn read_path_characters(fields: &mut Fields<'_>, reading: &mut Reading<'_>) -> PathCharacters {
+fn read_path_characters(fields: &mut Fields<'_>, reading: &mut ConfigReader<'_>) -> PathCharacters {
     let mut characters = PathCharacters::NONE;
     for (name, span) in fields.texts("path_characters", reading.found) {
         match PathCharacters::from_name(&name) {
@@ -248,7 +249,7 @@ fn read_path_characters(fields: &mut Fields<'_>, reading: &mut Reading<'_>) -> P
     characters
 }
 
-fn read_reserved_headers(fields: &mut Fields<'_>, reading: &mut Reading<'_>) -> ReservedNames {
+fn read_reserved_headers(fields: &mut Fields<'_>, reading: &mut ConfigReader<'_>) -> ReservedNames {
     let mut reserved = ReservedNames::default();
     for (name, span) in fields.texts("reserved_headers", reading.found) {
         if !reserved.add(&name) {
@@ -259,7 +260,7 @@ fn read_reserved_headers(fields: &mut Fields<'_>, reading: &mut Reading<'_>) -> 
     reserved
 }
 
-fn read_event_stream_errors(fields: &mut Fields<'_>, reading: &mut Reading<'_>) -> EventStreamErrors {
+fn read_event_stream_errors(fields: &mut Fields<'_>, reading: &mut ConfigReader<'_>) -> EventStreamErrors {
     let Some(span) = fields.node("event_stream_errors").map(|node| node.span) else {
         return EventStreamErrors::default();
     };
@@ -283,7 +284,7 @@ fn read_event_stream_errors(fields: &mut Fields<'_>, reading: &mut Reading<'_>) 
 pub(super) fn required(
     fields: &mut Fields<'_>,
     name: &'static str,
-    reading: &mut Reading<'_>,
+    reading: &mut ConfigReader<'_>,
 ) -> Option<(String, Span)> {
     let Some(span) = fields.node(name).map(|node| node.span) else {
         fields.missing(name, reading.found);
@@ -292,7 +293,7 @@ pub(super) fn required(
     fields.text(name, reading.found).map(|text| (text, span))
 }
 
-fn read_bytes(fields: &mut Fields<'_>, name: &'static str, reading: &mut Reading<'_>) -> Option<u64> {
+fn read_bytes(fields: &mut Fields<'_>, name: &'static str, reading: &mut ConfigReader<'_>) -> Option<u64> {
     let node = fields.node(name)?;
     let read = node.scalar_text().and_then(|text| bytes(&text));
     if read.is_none() {
@@ -302,7 +303,7 @@ fn read_bytes(fields: &mut Fields<'_>, name: &'static str, reading: &mut Reading
     read
 }
 
-fn read_mount(node: &Node, reading: &mut Reading<'_>) -> Mount {
+fn read_mount(node: &Node, reading: &mut ConfigReader<'_>) -> Mount {
     let mut mount = Mount::default();
     let Some(mut fields) = Fields::of(node, reading.source, "`at`", reading.found) else { return mount };
     mount.host = fields.text("host", reading.found).map(|host| host.to_ascii_lowercase());
@@ -330,7 +331,7 @@ fn has_port(host: &str) -> bool {
     host.rsplit_once(':').is_some_and(|(name, port)| !name.contains(':') && port.parse::<u16>().is_ok())
 }
 
-fn unknown_operation(key: &str, span: Span, document: &ApiDocument, reading: &mut Reading<'_>) {
+fn unknown_operation(key: &str, span: Span, document: &ApiDocument, reading: &mut ConfigReader<'_>) {
     let known = document.operations().iter().map(|operation| operation.id());
     let help = match did_you_mean(key, known.clone()) {
         Some(known) => format!("did you mean `{known}`?"),
@@ -343,7 +344,7 @@ fn read_operations(
     entries: &[(Key, Node)],
     document: &ApiDocument,
     idempotency: Idempotency,
-    reading: &mut Reading<'_>,
+    reading: &mut ConfigReader<'_>,
 ) -> Vec<OperationSettings> {
     let usual = || OperationSettings { idempotency, ..OperationSettings::default() };
     let mut operations: Vec<OperationSettings> = document.operations().iter().map(|_| usual()).collect();
@@ -363,7 +364,7 @@ fn read_operation(
     node: &Node,
     operation: &Operation,
     idempotency: Idempotency,
-    reading: &mut Reading<'_>,
+    reading: &mut ConfigReader<'_>,
 ) -> Option<OperationSettings> {
     let mut fields = Fields::of(node, reading.source, "an operation", reading.found)?;
     let credits = match fields.int("credits", reading.found).map(u64::try_from) {
@@ -405,7 +406,11 @@ fn read_operation(
 }
 
 /// A name that the operation does not have would never be found in a request, and so never be checked.
-fn read_resource(node: &Node, operation: &Operation, reading: &mut Reading<'_>) -> Option<ResourceTemplate> {
+fn read_resource(
+    node: &Node,
+    operation: &Operation,
+    reading: &mut ConfigReader<'_>,
+) -> Option<ResourceTemplate> {
     let text = node.scalar_text()?;
     let mut template = ResourceTemplate { texts: Vec::new(), parameters: Vec::new() };
     let mut rest = text.as_str();
@@ -426,7 +431,7 @@ fn resource_parameter(
     name: &str,
     span: Span,
     operation: &Operation,
-    reading: &mut Reading<'_>,
+    reading: &mut ConfigReader<'_>,
 ) -> Option<ResourceParameter> {
     let declared = |location| operation.requires(location, name).map(|required| (location, required));
     if let Some((location, required)) = declared(Location::Path).or_else(|| declared(Location::Query)) {
@@ -451,7 +456,7 @@ fn read_rule(
     node: &Node,
     document: &ApiDocument,
     contracts: &[&Contract],
-    reading: &mut Reading<'_>,
+    reading: &mut ConfigReader<'_>,
 ) -> Option<RuleSettings> {
     let mut fields = Fields::of(node, reading.source, "a rule", reading.found)?;
     let name = required(&mut fields, "name", reading);
@@ -487,7 +492,7 @@ fn named_error(
     name: String,
     span: Span,
     contracts: &[&Contract],
-    reading: &mut Reading<'_>,
+    reading: &mut ConfigReader<'_>,
 ) -> Option<String> {
     let contract = contracts.iter().find(|contract| contract.named(&name).is_none());
     let Some(contract) = contract else { return Some(name) };

@@ -6,7 +6,7 @@ use std::time::Duration;
 use demur_source::{Fields, Node, Span};
 use http::header::{AUTHORIZATION, HeaderName};
 
-use super::Reading;
+use super::ConfigReader;
 use super::plan::{need, positive, read_duration};
 use super::prefixes::{Prefixes, read_prefixes};
 
@@ -60,7 +60,7 @@ impl Scheme {
     }
 }
 
-pub(super) fn read_authentication(node: &Node, reading: &mut Reading<'_>) -> Option<Authentication> {
+pub(super) fn read_authentication(node: &Node, reading: &mut ConfigReader<'_>) -> Option<Authentication> {
     let mut fields = Fields::of(node, reading.source, "`authentication`", reading.found)?;
     let scheme = read_scheme(&mut fields, node.span, reading);
     let also = fields.node("also").map(|node| {
@@ -92,7 +92,7 @@ pub(super) fn read_authentication(node: &Node, reading: &mut Reading<'_>) -> Opt
     Some(Authentication { scheme, also, prefixes: prefixes??, query, failures })
 }
 
-fn read_failures(node: &Node, reading: &mut Reading<'_>) -> Option<(NonZeroU32, Duration)> {
+fn read_failures(node: &Node, reading: &mut ConfigReader<'_>) -> Option<(NonZeroU32, Duration)> {
     let mut fields = Fields::of(node, reading.source, "`failures`", reading.found)?;
     let requests = positive(&mut fields, "requests", reading);
     let per = read_duration(&mut fields, "per", reading);
@@ -103,7 +103,7 @@ fn read_failures(node: &Node, reading: &mut Reading<'_>) -> Option<(NonZeroU32, 
     Some((requests?, per?))
 }
 
-fn read_scheme(fields: &mut Fields<'_>, span: Span, reading: &mut Reading<'_>) -> Option<Scheme> {
+fn read_scheme(fields: &mut Fields<'_>, span: Span, reading: &mut ConfigReader<'_>) -> Option<Scheme> {
     let scheme = fields.text("scheme", reading.found);
     let field = fields.text("field", reading.found);
     match (scheme, field) {

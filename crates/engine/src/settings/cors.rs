@@ -5,7 +5,7 @@ use std::time::Duration;
 use demur_source::{Fields, Node, Span};
 use http::{HeaderName, HeaderValue, Uri};
 
-use super::{Reading, duration};
+use super::{ConfigReader, duration};
 
 /// Whose scripts may call an API.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,7 +35,7 @@ pub enum Origins {
 const MAX_AGE: Duration = Duration::from_secs(600);
 
 /// Reads `cors:`.
-pub(super) fn read_cors(node: &Node, reading: &mut Reading<'_>) -> Option<Cors> {
+pub(super) fn read_cors(node: &Node, reading: &mut ConfigReader<'_>) -> Option<Cors> {
     let mut fields = Fields::of(node, reading.source, "`cors`", reading.found)?;
     let origins = fields.texts("origins", reading.found);
     if origins.is_empty() {
@@ -81,7 +81,7 @@ pub(super) fn read_cors(node: &Node, reading: &mut Reading<'_>) -> Option<Cors> 
 }
 
 /// An origin as a browser writes it: scheme, host in lower case, and a port that is not the scheme's own.
-fn read_origin(text: &str, span: Span, reading: &mut Reading<'_>) -> Option<HeaderValue> {
+fn read_origin(text: &str, span: Span, reading: &mut ConfigReader<'_>) -> Option<HeaderValue> {
     let uri: Option<Uri> = text.parse().ok();
     let is_origin = text == "null"
         || uri.is_some_and(|uri| {
@@ -99,7 +99,7 @@ fn read_origin(text: &str, span: Span, reading: &mut Reading<'_>) -> Option<Head
     HeaderValue::from_str(text).ok()
 }
 
-fn read_names(names: Vec<(String, Span)>, reading: &mut Reading<'_>) -> Vec<HeaderName> {
+fn read_names(names: Vec<(String, Span)>, reading: &mut ConfigReader<'_>) -> Vec<HeaderName> {
     let mut read = Vec::new();
     for (name, span) in names {
         match HeaderName::from_bytes(name.as_bytes()) {

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use demur_source::{Fields, Node};
 
-use super::Reading;
+use super::ConfigReader;
 use super::plan::{positive, read_duration};
 
 /// What an `Idempotency-Key` means.
@@ -45,7 +45,11 @@ impl Default for Idempotency {
 }
 
 /// Reads `idempotency:`. What it does not say is as in `outer`.
-pub(super) fn read_idempotency(node: &Node, outer: Idempotency, reading: &mut Reading<'_>) -> Idempotency {
+pub(super) fn read_idempotency(
+    node: &Node,
+    outer: Idempotency,
+    reading: &mut ConfigReader<'_>,
+) -> Idempotency {
     if node.as_map().is_none() {
         return Idempotency { mode: read_mode(node, outer.mode, reading), ..outer };
     }
@@ -85,7 +89,7 @@ pub(super) fn read_idempotency(node: &Node, outer: Idempotency, reading: &mut Re
     settings
 }
 
-fn read_mode(node: &Node, outer: IdempotencyMode, reading: &mut Reading<'_>) -> IdempotencyMode {
+fn read_mode(node: &Node, outer: IdempotencyMode, reading: &mut ConfigReader<'_>) -> IdempotencyMode {
     let upstream = match outer {
         IdempotencyMode::Upstream(_) => outer,
         IdempotencyMode::Off | IdempotencyMode::Replay => IdempotencyMode::Upstream(MAX_REPEATS),

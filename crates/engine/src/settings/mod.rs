@@ -4,15 +4,15 @@
 
 mod api;
 mod authentication;
+mod contract_version;
 mod cors;
-mod generation;
 mod idempotency;
+mod metering;
 mod overload;
 mod plan;
 mod prefixes;
 mod references;
 mod scalar;
-mod usage;
 mod validation;
 
 use std::collections::HashMap;
@@ -24,16 +24,16 @@ use demur_source::{Diagnostics, Source, Span};
 pub(crate) use api::DEFAULT_MAX_RETRY_WAIT;
 pub use api::{ApiSettings, Mount, OperationSettings, ResourceTemplate, RuleSettings, read_api};
 pub use authentication::{Authentication, Scheme};
+pub(crate) use contract_version::RequestView;
+pub use contract_version::{ContractVersion, VersionMatch};
 pub use cors::{Cors, Origins};
-pub(crate) use generation::Asked;
-pub use generation::{Generation, When};
 pub use idempotency::{Idempotency, IdempotencyMode};
+pub use metering::{Metering, OnAbort, SettleAt, UsageSource};
 pub use overload::Overload;
 pub use plan::{read_duration, read_plan};
 pub use prefixes::Prefixes;
 pub use scalar::{bytes, duration};
-pub use usage::{SettledBy, ToldBy, Unfinished, Usage};
-pub use validation::{AmbiguousPath, Answers, ValidationSettings};
+pub use validation::{AmbiguousPath, ResponseMode, ValidationSettings};
 
 pub use crate::reserved_headers::ReservedNames;
 
@@ -41,7 +41,7 @@ use demur_contract::{Contract, builtin};
 
 /// What is needed to read a file: its text, the folder it stands in, and where mistakes go.
 #[derive(Debug)]
-pub struct Reading<'r> {
+pub struct ConfigReader<'r> {
     /// The text.
     pub source: &'r Arc<Source>,
     /// Relative paths in the file are relative to this folder.
@@ -61,7 +61,7 @@ pub struct Reading<'r> {
 /// One mebibyte, as servers on the open internet commonly take.
 const MAX_CONTENT: u64 = 1 << 20;
 
-impl<'r> Reading<'r> {
+impl<'r> ConfigReader<'r> {
     /// Begins to read a file.
     pub fn new(source: &'r Arc<Source>, folder: &'r Path, found: &'r mut Diagnostics) -> Self {
         let (listeners, overload) = (None, Overload::default());

@@ -2,7 +2,7 @@
 
 use demur_source::{Fields, Node};
 
-use super::Reading;
+use super::ConfigReader;
 use super::plan::positive;
 
 /// How much an upstream is asked for at once.
@@ -21,7 +21,7 @@ impl Default for Overload {
 }
 
 /// Reads `overload:`.
-pub(super) fn read_overload(node: &Node, reading: &mut Reading<'_>) -> Overload {
+pub(super) fn read_overload(node: &Node, reading: &mut ConfigReader<'_>) -> Overload {
     let mut overload = reading.overload;
     let Some(mut fields) = Fields::of(node, reading.source, "`overload`", reading.found) else {
         return overload;

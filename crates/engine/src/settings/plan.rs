@@ -4,14 +4,14 @@ use std::collections::BTreeSet;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use demur_admission::{Concurrency, Counted, CountsFor, MonthlyCredits, Plan, Quota, Rate};
+use demur_admission::{Concurrency, CountsFor, MonthlyCredits, Plan, Quota, QuotaUnit, Rate};
 use demur_source::{Fields, Key, Node};
 use jiff::tz::TimeZone;
 
-use super::{Reading, duration};
+use super::{ConfigReader, duration};
 
 /// Reads one plan.
-pub fn read_plan(key: &Key, node: &Node, reading: &mut Reading<'_>) -> Option<Plan> {
+pub fn read_plan(key: &Key, node: &Node, reading: &mut ConfigReader<'_>) -> Option<Plan> {
     let mut plan = Plan::named(key.name.clone());
     let mut fields = Fields::of(node, reading.source, "a plan", reading.found)?;
     plan.active = fields.boolean("active", reading.found).unwrap_or(true);
@@ -33,7 +33,7 @@ pub fn read_plan(key: &Key, node: &Node, reading: &mut Reading<'_>) -> Option<Pl
     Some(plan)
 }
 
-fn read_rate(node: &Node, reading: &mut Reading<'_>) -> Option<Rate> {
+fn read_rate(node: &Node, reading: &mut ConfigReader<'_>) -> Option<Rate> {
     let mut fields = Fields::of(node, reading.source, "a rate", reading.found)?;
     let name = fields.text("name", reading.found);
     let requests = positive(&mut fields, "requests", reading);
@@ -75,7 +75,7 @@ fn read_rate(node: &Node, reading: &mut Reading<'_>) -> Option<Rate> {
 }
 
 /// A number, or a mapping with `requests` and `shadow`.
-fn read_concurrency(fields: &mut Fields<'_>, reading: &mut Reading<'_>) -> Option<Concurrency> {
+fn read_concurrency(fields: &mut Fields<'_>, reading: &mut ConfigReader<'_>) -> Option<Concurrency> {
     let node = fields.node("concurrency")?;
     if node.scalar_text().is_some() {
         return positive(fields, "concurrency", reading).map(Concurrency::of);
@@ -88,19 +88,19 @@ fn read_concurrency(fields: &mut Fields<'_>, reading: &mut Reading<'_>) -> Optio
     Some(Concurrency { slots: slots?, shadow })
 }
 
-fn read_quota(node: &Node, reading: &mut Reading<'_>) -> Option<Quota> {
+fn read_quota(node: &Node, reading: &mut ConfigReader<'_>) -> Option<Quota> {
     let mut fields = Fields::of(node, reading.source, "a quota", reading.found)?;
     let requests = whole(&mut fields, "requests", reading);
     let zone = read_zone(&mut fields, reading);
     let counts = match fields.node("counts") {
-        None => Counted::Attempts,
+        None => QuotaUnit::Attempts,
         Some(node) => match node.as_str() {
-            Some("attempts") => Counted::Attempts,
-            Some("successes") => Counted::Successes,
+            Some("attempts") => QuotaUnit::Attempts,
+            Some("successes") => QuotaUnit::Successes,
             _ => {
                 let message = "a quota counts `attempts` or `successes`";
                 reading.error(node.span, "unknown-word", message, None);
-                Counted::Attempts
+                QuotaUnit::Attempts
             }
         },
     };
@@ -110,7 +110,7 @@ fn read_quota(node: &Node, reading: &mut Reading<'_>) -> Option<Quota> {
     Some(Quota { requests: requests?, zone, counts, shadow })
 }
 
-fn read_credits(node: &Node, reading: &mut Reading<'_>) -> Option<MonthlyCredits> {
+fn read_credits(node: &Node, reading: &mut ConfigReader<'_>) -> Option<MonthlyCredits> {
     let mut fields = Fields::of(node, reading.source, "`credits`", reading.found)?;
     let amount = whole(&mut fields, "monthly", reading);
     let grant_day = match fields.entry("grant_day") {
@@ -130,7 +130,7 @@ fn read_credits(node: &Node, reading: &mut Reading<'_>) -> Option<MonthlyCredits
     Some(MonthlyCredits { amount: amount?, grant_day, zone })
 }
 
-fn read_zone(fields: &mut Fields<'_>, reading: &mut Reading<'_>) -> TimeZone {
+fn read_zone(fields: &mut Fields<'_>, reading: &mut ConfigReader<'_>) -> TimeZone {
     let Some(node) = fields.node("zone") else { return TimeZone::UTC };
     let name = node.scalar_text().unwrap_or_default();
     TimeZone::get(&name).unwrap_or_else(|_| {
@@ -144,7 +144,7 @@ fn read_zone(fields: &mut Fields<'_>, reading: &mut Reading<'_>) -> TimeZone {
 pub fn read_duration(
     fields: &mut Fields<'_>,
     name: &'static str,
-    reading: &mut Reading<'_>,
+    reading: &mut ConfigReader<'_>,
 ) -> Option<Duration> {
     let node = fields.node(name)?;
     let read = node.scalar_text().and_then(|text| duration(&text)).filter(|read| !read.is_zero());
@@ -156,7 +156,7 @@ pub fn read_duration(
 }
 
 /// Reports a field that is not there. One that is there and wrong has been reported.
-pub(super) fn need(name: &'static str, fields: &mut Fields<'_>, reading: &mut Reading<'_>) {
+pub(super) fn need(name: &'static str, fields: &mut Fields<'_>, reading: &mut ConfigReader<'_>) {
     if fields.node(name).is_none() {
         fields.missing(name, reading.found);
     }
@@ -165,7 +165,7 @@ pub(super) fn need(name: &'static str, fields: &mut Fields<'_>, reading: &mut Re
 pub(super) fn positive(
     fields: &mut Fields<'_>,
     name: &'static str,
-    reading: &mut Reading<'_>,
+    reading: &mut ConfigReader<'_>,
 ) -> Option<NonZeroU32> {
     let (_, node) = fields.entry(name)?;
     let value = fields.int(name, reading.found)?;
@@ -176,7 +176,7 @@ pub(super) fn positive(
     read
 }
 
-fn whole(fields: &mut Fields<'_>, name: &'static str, reading: &mut Reading<'_>) -> Option<u64> {
+fn whole(fields: &mut Fields<'_>, name: &'static str, reading: &mut ConfigReader<'_>) -> Option<u64> {
     let (_, node) = fields.entry(name)?;
     let value = fields.int(name, reading.found)?;
     let read = u64::try_from(value).ok();

@@ -8,7 +8,7 @@
 use demur_admission::is_prefix;
 use demur_source::{Key, Node, Span};
 
-use super::Reading;
+use super::ConfigReader;
 
 /// What the keys of an API begin with; there is at least one.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -70,7 +70,7 @@ impl Prefixes {
 }
 
 /// Reads `prefix:`.
-pub(super) fn read_prefixes(node: &Node, reading: &mut Reading<'_>) -> Option<Prefixes> {
+pub(super) fn read_prefixes(node: &Node, reading: &mut ConfigReader<'_>) -> Option<Prefixes> {
     let Some(environments) = node.as_map() else {
         let text = node.scalar_text().unwrap_or_default();
         check(&text, node.span, reading);
@@ -102,7 +102,7 @@ pub(super) fn read_prefixes(node: &Node, reading: &mut Reading<'_>) -> Option<Pr
     prefixes.pop().map(|first| Prefixes { first, others })
 }
 
-fn check(prefix: &str, span: Span, reading: &mut Reading<'_>) {
+fn check(prefix: &str, span: Span, reading: &mut ConfigReader<'_>) {
     if !is_prefix(prefix) {
         let message = "a key's prefix has 1 to 32 letters and digits, with single `_` or `-` between them";
         reading.error(span, "prefix", message, None);
@@ -110,7 +110,7 @@ fn check(prefix: &str, span: Span, reading: &mut Reading<'_>) {
 }
 
 /// The service behind is told it in a field.
-fn check_name(environment: &Key, reading: &mut Reading<'_>) {
+fn check_name(environment: &Key, reading: &mut ConfigReader<'_>) {
     if !is_prefix(&environment.name) {
         let message =
             "an environment's name has 1 to 32 letters and digits, with single `_` or `-` between them";

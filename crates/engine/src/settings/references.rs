@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use demur_source::{Key, Node, Source, Span};
 
-use super::Reading;
+use super::ConfigReader;
 
 /// The most bytes of one file.
 const MAX_BYTES: u64 = 64 * 1024 * 1024;
@@ -17,13 +17,13 @@ const MAX_BYTES: u64 = 64 * 1024 * 1024;
 #[derive(Debug, Default)]
 pub(super) struct References {
     /// Copies of what has a URL, the longest name first.
-    copies: Vec<Reference>,
+    copies: Vec<ErrorReference>,
     /// Another folder that the document's files may be below.
     root: Option<PathBuf>,
 }
 
 #[derive(Debug)]
-struct Reference {
+struct ErrorReference {
     /// `https://schemas.example.com/`, or the name of one file.
     name: String,
     path: PathBuf,
@@ -33,7 +33,7 @@ impl References {
     pub(super) fn read(
         entries: &[(Key, Node)],
         root: Option<(String, Span)>,
-        reading: &mut Reading<'_>,
+        reading: &mut ConfigReader<'_>,
     ) -> Self {
         let mut copies = Vec::new();
         for (key, node) in entries {
@@ -52,7 +52,7 @@ impl References {
                 reading.error(node.span, "file", message, help);
                 continue;
             }
-            copies.push(Reference { name: key.name.clone(), path });
+            copies.push(ErrorReference { name: key.name.clone(), path });
         }
         // The longest name that fits says most.
         copies.sort_by_key(|reference| std::cmp::Reverse(reference.name.len()));
@@ -133,7 +133,7 @@ fn read(shown: &Path, real: &Path) -> Result<Arc<Source>, String> {
     Ok(Source::new(shown.display().to_string(), text))
 }
 
-impl Reference {
+impl ErrorReference {
     fn is_folder(&self) -> bool {
         self.name.ends_with('/')
     }
@@ -163,8 +163,9 @@ mod tests {
 
     #[test]
     fn a_name_leads_into_its_folder_and_never_out_of_it() {
-        let folder = Reference { name: "https://s.example/v1/".to_owned(), path: PathBuf::from("schemas") };
-        let file = Reference { name: "urn:example:pet".to_owned(), path: PathBuf::from("pet.yaml") };
+        let folder =
+            ErrorReference { name: "https://s.example/v1/".to_owned(), path: PathBuf::from("schemas") };
+        let file = ErrorReference { name: "urn:example:pet".to_owned(), path: PathBuf::from("pet.yaml") };
         for (reference, name, path) in [
             (&folder, "https://s.example/v1/pet.json", Some("schemas/pet.json")),
             (&folder, "https://s.example/v1/deep/pet.json", Some("schemas/deep/pet.json")),
@@ -213,7 +214,7 @@ mod tests {
     }
 
     fn references(base: &Path, root: Option<&str>) -> References {
-        let copy = |name: &str, path: &str| Reference { name: name.to_owned(), path: base.join(path) };
+        let copy = |name: &str, path: &str| ErrorReference { name: name.to_owned(), path: base.join(path) };
         References {
             copies: vec![copy("https://s.example/", "copies"), copy("urn:one", "secret.yaml")],
             root: root.map(|root| base.join(root)),

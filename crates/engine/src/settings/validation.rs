@@ -5,11 +5,11 @@ use demur_validation::{ApiDocument, DocumentOptions, Formats, SecurityKind, Unkn
 
 use super::plan::positive;
 use super::references::References;
-use super::{Authentication, OperationSettings, Reading, Scheme};
+use super::{Authentication, ConfigReader, OperationSettings, Scheme};
 
 /// What is done about an upstream's success that breaks its own document.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Answers {
+pub enum ResponseMode {
     /// Nobody looks.
     #[default]
     Ignore,
@@ -33,7 +33,7 @@ pub enum AmbiguousPath {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct ValidationSettings {
     /// Of the upstream's answers.
-    pub answers: Answers,
+    pub answers: ResponseMode,
     /// Whether a caller who accepts none of the declared media types is refused.
     pub refuses_unacceptable: bool,
     /// Of paths with two readings.
@@ -42,7 +42,7 @@ pub struct ValidationSettings {
 
 pub(super) fn read_validation(
     node: &Node,
-    reading: &mut Reading<'_>,
+    reading: &mut ConfigReader<'_>,
 ) -> (DocumentOptions, ValidationSettings, References) {
     let mut options = DocumentOptions::default();
     let mut settings = ValidationSettings::default();
@@ -67,8 +67,8 @@ pub(super) fn read_validation(
     }
     match fields.text("answers", reading.found).as_deref() {
         None | Some("ignore") => {}
-        Some("report") => settings.answers = Answers::Report,
-        Some("refuse") => settings.answers = Answers::Refuse,
+        Some("report") => settings.answers = ResponseMode::Report,
+        Some("refuse") => settings.answers = ResponseMode::Refuse,
         Some(_) => unknown(node, reading, "`answers` is `ignore`, `report` or `refuse`"),
     }
     match fields.text("ambiguous_path", reading.found).as_deref() {
@@ -86,7 +86,7 @@ pub(super) fn read_validation(
             reading.error(node.span, "number", message, None);
         }
     }
-    options.checks_answers = settings.answers != Answers::Ignore;
+    options.checks_answers = settings.answers != ResponseMode::Ignore;
     let root = fields.node("reference_root").map(|node| node.span);
     let root = fields.text("reference_root", reading.found).zip(root);
     let references = References::read(fields.map("references", reading.found), root, reading);
@@ -94,7 +94,7 @@ pub(super) fn read_validation(
     (options, settings, references)
 }
 
-fn unknown(node: &Node, reading: &mut Reading<'_>, message: &str) {
+fn unknown(node: &Node, reading: &mut ConfigReader<'_>, message: &str) {
     reading.error(node.span, "unknown-word", message, None);
 }
 
@@ -105,7 +105,7 @@ pub(super) fn compare_security(
     document: &ApiDocument,
     authentication: &Authentication,
     settings: &[OperationSettings],
-    reading: &mut Reading<'_>,
+    reading: &mut ConfigReader<'_>,
 ) {
     let matches = |name: &String| {
         let scheme = document.security_schemes().iter().find(|scheme| scheme.name == *name);

@@ -10,9 +10,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use demur_admission::memory::{MemoryDirectory, MemoryLedger};
-use demur_admission::{Admission, Clock, LocalCounters, Pepper, PlanBook, Settings, Stores};
-use demur_engine::settings::{Reading, read_api};
-use demur_engine::{Api, Arrival, Content, ContentFault, Engine, Outgoing, Peer, Record};
+use demur_admission::{Admission, CacheConfig, Clock, LocalCounters, Pepper, Plans, Stores};
+use demur_engine::settings::{ConfigReader, read_api};
+use demur_engine::{Api, BodyError, Engine, Peer, RequestBody, RequestInfo, RequestRecord, ResponseBody};
 use demur_source::{Diagnostics, Fields, Source};
 use http::{HeaderMap, Request, Response};
 use http_body_util::combinators::BoxBody;
@@ -39,7 +39,7 @@ impl World {
         let root = demur_source::parse(&source).unwrap();
         let (mut found, mut mistakes) = (Diagnostics::new(), Diagnostics::new());
         let mut fields = Fields::of(&root, &source, "an API", &mut mistakes).unwrap();
-        let settings = read_api(&mut fields, &mut Reading::new(&source, folder.path(), &mut found));
+        let settings = read_api(&mut fields, &mut ConfigReader::new(&source, folder.path(), &mut found));
         fields.finish(&mut found);
         assert!(!found.has_errors(), "{found}");
         let settings = settings.unwrap();
@@ -47,8 +47,8 @@ impl World {
         let keys = Arc::new(MemoryDirectory::new());
         let stores =
             Stores { keys, limits: Arc::new(LocalCounters::new()), credits: Arc::new(MemoryLedger::new()) };
-        let plans = Arc::new(PlanBook::new([]));
-        let admission = Admission::new(stores, Pepper::from_bytes(&[7; 32]), plans, Settings::default());
+        let plans = Arc::new(Plans::new([]));
+        let admission = Admission::new(stores, Pepper::from_bytes(&[7; 32]), plans, CacheConfig::default());
         let engine = Engine::new(vec![Api::new(settings)], admission, contract);
         Self { engine, clock: Clock::start() }
     }
@@ -60,9 +60,9 @@ impl World {
             request = request.header(*name, *value);
         }
         let content = Full::<Bytes>::default().map_err(|never| match never {});
-        let request: Request<BoxBody<Bytes, ContentFault>> = request.body(content.boxed()).unwrap();
+        let request: Request<BoxBody<Bytes, BodyError>> = request.body(content.boxed()).unwrap();
         let peer = Peer::new(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)));
-        let arrival = Arrival {
+        let arrival = RequestInfo {
             now: self.clock.now(),
             peer: Some(&peer),
             is_trusted_proxy: false,
@@ -72,16 +72,16 @@ impl World {
             lag: Duration::ZERO,
         };
         let forwarded = RefCell::new(None);
-        let upstream = |_: &Arc<Api>, request: Request<Content<_>>| {
+        let upstream = |_: &Arc<Api>, request: Request<RequestBody<_>>| {
             *forwarded.borrow_mut() = Some((request.uri().to_string(), request.headers().clone()));
             async { Ok(Response::new(Full::new(Bytes::from_static(b"{}")))) }
         };
-        let (response, record): (Response<Outgoing<Full<Bytes>>>, Record) =
+        let (response, record): (Response<ResponseBody<Full<Bytes>>>, RequestRecord) =
             block(self.engine.serve(request, arrival, upstream));
         match forwarded.into_inner() {
             Some((target, headers)) => {
-                let observed = record.observations().iter().map(|observed| observed.cause.clone());
-                let notes = record.remarks().iter().cloned().chain(observed).collect::<Vec<_>>().join("\n");
+                let observed = record.would_reject().iter().map(|observed| observed.cause.clone());
+                let notes = record.notes().iter().cloned().chain(observed).collect::<Vec<_>>().join("\n");
                 Sent::Forwarded { operation: record.operation().map(str::to_owned), target, headers, notes }
             }
             None => Sent::Rejected { status: response.status().as_u16() },

@@ -3,16 +3,16 @@
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
-use demur_contract::{Condition, Origin};
-use demur_engine::{Observation, Record};
+use demur_contract::{Condition, ErrorOrigin};
+use demur_engine::{RequestRecord, WouldReject};
 use demur_source::visible;
 use serde::Serialize;
 
-use super::{Entry, LogFormat};
+use super::{LogEntry, LogFormat};
 
 /// What stands in a line, in this order. What is not known is left out.
 #[derive(Serialize)]
-struct Line<'e> {
+struct LogLine<'e> {
     timestamp: String,
     level: &'static str,
     message: &'static str,
@@ -66,8 +66,8 @@ struct Observed<'e> {
 }
 
 /// Appends a request's line.
-pub(crate) fn write(entry: &Entry, format: LogFormat, lines: &mut Vec<u8>) {
-    let line = Line::of(entry);
+pub(crate) fn write(entry: &LogEntry, format: LogFormat, lines: &mut Vec<u8>) {
+    let line = LogLine::of(entry);
     let written = match format {
         LogFormat::Json => write_json(&line, lines),
         LogFormat::Text => write_text(&line, lines),
@@ -78,10 +78,10 @@ pub(crate) fn write(entry: &Entry, format: LogFormat, lines: &mut Vec<u8>) {
     }
 }
 
-impl<'e> Line<'e> {
-    fn of(entry: &'e Entry) -> Self {
+impl<'e> LogLine<'e> {
+    fn of(entry: &'e LogEntry) -> Self {
         let record = &entry.record;
-        let refusal = record.refusal();
+        let refusal = record.rejection();
         let is_gone = refusal.is_none() && !entry.is_whole;
         let condition = match refusal {
             Some(refusal) => refusal.condition,
@@ -109,35 +109,35 @@ impl<'e> Line<'e> {
             origin: refusal.map(|refusal| refusal.origin.as_str()),
             contract: refusal.map(|refusal| refusal.contract().name()),
             cause: refusal.map(|refusal| refusal.cause.as_str()).filter(|cause| !cause.is_empty()),
-            observed: record.observations().iter().map(Observed::of).collect(),
-            remarks: record.remarks(),
+            observed: record.would_reject().iter().map(Observed::of).collect(),
+            remarks: record.notes(),
             stream_error: record.stream_error().map(|said| record.redacted(said.to_owned())),
         }
     }
 }
 
 impl<'e> Observed<'e> {
-    fn of(observation: &'e Observation) -> Self {
-        let Observation { condition, error, status, cause } = observation;
+    fn of(observation: &'e WouldReject) -> Self {
+        let WouldReject { condition, error, status, cause } = observation;
         let condition = condition.map(Condition::name);
         Self { condition, error, status: *status, cause }
     }
 }
 
 /// What happened. What a caller did is news; what we or the upstream did is trouble.
-fn told(record: &Record, is_gone: bool) -> (&'static str, &'static str) {
-    match record.refusal() {
-        Some(refusal) if refusal.origin == Origin::Client => ("INFO", "refused"),
+fn told(record: &RequestRecord, is_gone: bool) -> (&'static str, &'static str) {
+    match record.rejection() {
+        Some(refusal) if refusal.origin == ErrorOrigin::Client => ("INFO", "refused"),
         Some(_) => ("WARN", "failed"),
         None if is_gone => ("INFO", "not taken to its end"),
-        None if !record.observations().is_empty() => ("INFO", "would have been refused"),
-        None if !record.remarks().is_empty() || record.stream_error().is_some() => ("WARN", "answered"),
+        None if !record.would_reject().is_empty() => ("INFO", "would have been refused"),
+        None if !record.notes().is_empty() || record.stream_error().is_some() => ("WARN", "answered"),
         None => ("INFO", "answered"),
     }
 }
 
 /// The same as `name=value`, in the same order: made of the JSON, so that neither has what the other lacks.
-fn write_text(line: &Line<'_>, lines: &mut Vec<u8>) -> bool {
+fn write_text(line: &LogLine<'_>, lines: &mut Vec<u8>) -> bool {
     let Ok(serde_json::Value::Object(members)) = serde_json::to_value(line) else { return false };
     let mut text = String::new();
     for (name, value) in &members {
@@ -153,7 +153,7 @@ fn write_text(line: &Line<'_>, lines: &mut Vec<u8>) -> bool {
 }
 
 /// JSON escapes few of the characters that can steer a terminal or break a line.
-fn write_json(line: &Line<'_>, lines: &mut Vec<u8>) -> bool {
+fn write_json(line: &LogLine<'_>, lines: &mut Vec<u8>) -> bool {
     let start = lines.len();
     if serde_json::to_writer(&mut *lines, line).is_err() {
         return false;

@@ -3,10 +3,10 @@
 //! A worker hands over what it holds already, and formats nothing. When the thread cannot keep up, or the disk
 //! is full, lines are lost and counted; no request ever waits for its line.
 
+mod body;
 mod line;
 mod path;
 mod settings;
-mod told;
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
@@ -19,12 +19,12 @@ use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use demur_engine::Record;
+use demur_engine::RequestRecord;
 use jiff::Timestamp;
 
+pub(crate) use body::{LoggedBody, LoggedTarget, RequestSummary};
 pub(crate) use settings::read_log;
-pub use settings::{LogFormat, LogSettings, LogTarget, Logged};
-pub(crate) use told::{Asked, Told, What};
+pub use settings::{LogFilter, LogFormat, LogSettings, LogTarget};
 
 /// Lines that may wait to be written.
 const QUEUE: usize = 8192;
@@ -42,9 +42,9 @@ fn append_to(path: &Path) -> io::Result<File> {
 
 /// One request that has been answered.
 #[derive(Debug)]
-pub(crate) struct Entry {
+pub(crate) struct LogEntry {
     pub(crate) at: Timestamp,
-    pub(crate) record: Record,
+    pub(crate) record: RequestRecord,
     pub(crate) client: Option<IpAddr>,
     /// What was asked, where it could be read. Never the query: keys may stand there.
     pub(crate) method: Option<String>,
@@ -59,17 +59,17 @@ pub(crate) struct Entry {
 /// Where workers put what they have answered.
 #[derive(Debug, Clone)]
 pub(crate) struct AccessLog {
-    logged: Logged,
-    queue: SyncSender<Box<Entry>>,
+    logged: LogFilter,
+    queue: SyncSender<Box<LogEntry>>,
     lost: Arc<AtomicU64>,
 }
 
 /// The thread that writes. It ends when the last worker has.
-pub(crate) struct Writing(JoinHandle<()>);
+pub(crate) struct LogWriterHandle(JoinHandle<()>);
 
 impl AccessLog {
     /// Opens the log. An error means that its file cannot be written.
-    pub(crate) fn start(settings: &LogSettings) -> io::Result<(Self, Writing)> {
+    pub(crate) fn start(settings: &LogSettings) -> io::Result<(Self, LogWriterHandle)> {
         let target: Box<dyn Write + Send> = match &settings.target {
             LogTarget::Stderr => Box::new(io::stderr()),
             LogTarget::Stdout => Box::new(io::stdout()),
@@ -78,29 +78,29 @@ impl AccessLog {
         let (queue, queued) = sync_channel(QUEUE);
         let lost = Arc::new(AtomicU64::new(0));
         let format = settings.format.unwrap_or_default();
-        let writer = Writer { target, format, lost: Arc::clone(&lost), complained: None };
+        let writer = LogWriter { target, format, lost: Arc::clone(&lost), complained: None };
         let thread = thread::Builder::new().name("demur-access-log".to_owned());
         let thread = thread.spawn(move || writer.run(&queued))?;
-        Ok((Self { logged: settings.requests, queue, lost }, Writing(thread)))
+        Ok((Self { logged: settings.requests, queue, lost }, LogWriterHandle(thread)))
     }
 
     /// Whether anything is logged at all.
     pub(crate) fn is_on(&self) -> bool {
-        self.logged != Logged::None
+        self.logged != LogFilter::None
     }
 
     /// Whether this request has a line.
-    pub(crate) fn takes(&self, record: &Record) -> bool {
+    pub(crate) fn takes(&self, record: &RequestRecord) -> bool {
         match self.logged {
-            Logged::All => true,
-            Logged::Refused => record.is_notable() || record.may_become_notable(),
-            Logged::None => false,
+            LogFilter::All => true,
+            LogFilter::Refused => record.is_notable() || record.may_become_notable(),
+            LogFilter::None => false,
         }
     }
 
-    fn put(&self, entry: Box<Entry>) {
+    fn put(&self, entry: Box<LogEntry>) {
         // What might have become of it has not.
-        if self.logged == Logged::Refused && !entry.record.is_notable() {
+        if self.logged == LogFilter::Refused && !entry.record.is_notable() {
             return;
         }
         match self.queue.try_send(entry) {
@@ -112,7 +112,7 @@ impl AccessLog {
     }
 }
 
-impl Writing {
+impl LogWriterHandle {
     /// Waits until every line is written.
     pub(crate) fn join(self) {
         // A panic of the thread has been told on standard error.
@@ -120,15 +120,15 @@ impl Writing {
     }
 }
 
-struct Writer {
+struct LogWriter {
     target: Box<dyn Write + Send>,
     format: LogFormat,
     lost: Arc<AtomicU64>,
     complained: Option<Instant>,
 }
 
-impl Writer {
-    fn run(mut self, queued: &Receiver<Box<Entry>>) {
+impl LogWriter {
+    fn run(mut self, queued: &Receiver<Box<LogEntry>>) {
         let mut lines = Vec::new();
         while let Ok(entry) = queued.recv() {
             line::write(&entry, self.format, &mut lines);
@@ -141,12 +141,12 @@ impl Writer {
                 self.lost.fetch_add(count, Ordering::Relaxed);
             }
             lines.clear();
-            self.complain();
+            self.warn_lost();
             thread::sleep(PAUSE);
         }
     }
 
-    fn complain(&mut self) {
+    fn warn_lost(&mut self) {
         let is_due = self.complained.is_none_or(|last| last.elapsed() >= BETWEEN_COMPLAINTS);
         if is_due && self.lost.load(Ordering::Relaxed) > 0 {
             let lost = self.lost.swap(0, Ordering::Relaxed);

@@ -2,14 +2,14 @@
 
 use std::path::PathBuf;
 
-use demur_engine::settings::Reading;
+use demur_engine::settings::ConfigReader;
 use demur_source::{Fields, Node, did_you_mean};
 
 /// The access log.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct LogSettings {
     /// Which requests have a line.
-    pub requests: Logged,
+    pub requests: LogFilter,
     /// Where lines go.
     pub target: LogTarget,
     /// What they look like; where there is nothing, like the program's own messages.
@@ -18,7 +18,7 @@ pub struct LogSettings {
 
 /// Which requests have a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Logged {
+pub enum LogFilter {
     /// Every one.
     All,
     /// Those that were refused or failed, would have been refused, or have something to be said of them.
@@ -51,7 +51,7 @@ pub enum LogFormat {
 }
 
 /// Reads `access_log:`.
-pub(crate) fn read_log(node: &Node, reading: &mut Reading<'_>) -> LogSettings {
+pub(crate) fn read_log(node: &Node, reading: &mut ConfigReader<'_>) -> LogSettings {
     let mut settings = LogSettings::default();
     if let Some(requests) = node.as_str() {
         settings.requests = chosen(requests, node, LOGGED, reading).unwrap_or_default();
@@ -79,11 +79,16 @@ pub(crate) fn read_log(node: &Node, reading: &mut Reading<'_>) -> LogSettings {
     settings
 }
 
-const LOGGED: &[(&str, Logged)] =
-    &[("all", Logged::All), ("refused", Logged::Refused), ("none", Logged::None)];
+const LOGGED: &[(&str, LogFilter)] =
+    &[("all", LogFilter::All), ("refused", LogFilter::Refused), ("none", LogFilter::None)];
 const FORMATS: &[(&str, LogFormat)] = &[("json", LogFormat::Json), ("text", LogFormat::Text)];
 
-fn chosen<T: Copy>(text: &str, node: &Node, choices: &[(&str, T)], reading: &mut Reading<'_>) -> Option<T> {
+fn chosen<T: Copy>(
+    text: &str,
+    node: &Node,
+    choices: &[(&str, T)],
+    reading: &mut ConfigReader<'_>,
+) -> Option<T> {
     if let Some((_, choice)) = choices.iter().find(|(name, _)| *name == text) {
         return Some(*choice);
     }

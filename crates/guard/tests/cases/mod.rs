@@ -2,13 +2,13 @@
 
 #![allow(dead_code, reason = "each test binary uses its own part")]
 
-use demur_guard::{Fault, Framing};
+use demur_guard::{Framing, ParseError};
 
 /// What a row's bytes are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Expected {
     Good(Framing),
-    Bad(Fault),
+    Bad(ParseError),
     Incomplete,
 }
 
@@ -23,7 +23,7 @@ fn good(name: &'static str, bytes: impl AsRef<[u8]>, framing: Framing) -> Case {
     row(name, bytes, Expected::Good(framing))
 }
 
-fn bad(name: &'static str, bytes: impl AsRef<[u8]>, fault: Fault) -> Case {
+fn bad(name: &'static str, bytes: impl AsRef<[u8]>, fault: ParseError) -> Case {
     row(name, bytes, Expected::Bad(fault))
 }
 
@@ -45,7 +45,7 @@ pub(crate) fn all() -> Vec<Case> {
 }
 
 fn line_ends() -> Vec<Case> {
-    use Fault::*;
+    use ParseError::*;
     vec![
         row("nothing", "", Expected::Incomplete),
         row("an empty line alone", "\r\n", Expected::Incomplete),
@@ -68,7 +68,7 @@ fn line_ends() -> Vec<Case> {
 }
 
 fn request_lines() -> Vec<Case> {
-    use Fault::*;
+    use ParseError::*;
     vec![
         good("GET", get("/"), Framing::None),
         good("an unknown method", "BREW / HTTP/1.1\r\nHost: a\r\n\r\n", Framing::None),
@@ -115,7 +115,7 @@ fn request_lines() -> Vec<Case> {
 }
 
 fn targets() -> Vec<Case> {
-    use Fault::*;
+    use ParseError::*;
     vec![
         good("a query", get("/a?b=c&d"), Framing::None),
         good("all path characters", get("/a-._~!$&'()*+,;=:@%2F/b//c"), Framing::None),
@@ -177,7 +177,7 @@ fn targets() -> Vec<Case> {
 }
 
 fn hosts() -> Vec<Case> {
-    use Fault::*;
+    use ParseError::*;
     vec![
         good("a port", host(" a.example:8080"), Framing::None),
         good("no space before the value", host("a.example"), Framing::None),
@@ -223,7 +223,7 @@ fn hosts() -> Vec<Case> {
 }
 
 fn fields() -> Vec<Case> {
-    use Fault::*;
+    use ParseError::*;
     vec![
         good("an empty value", with("X:"), Framing::None),
         good(
@@ -259,7 +259,7 @@ fn fields() -> Vec<Case> {
 }
 
 fn framing() -> Vec<Case> {
-    use Fault::*;
+    use ParseError::*;
     let old = |fields: &str| format!("POST / HTTP/1.0\r\n{fields}\r\n\r\n");
     vec![
         good("a length", with("Content-Length: 5"), Framing::Length(5)),
@@ -332,7 +332,7 @@ fn framing() -> Vec<Case> {
 }
 
 fn sizes() -> Vec<Case> {
-    use Fault::*;
+    use ParseError::*;
     let fields = |count: usize| (0..count).map(|n| format!("x{n}: y\r\n")).collect::<String>();
     // What is not the value of X is 32 bytes.
     let sized =

@@ -1,18 +1,18 @@
 //! The guard's machine, fed as the guard feeds it, without a socket.
 
-use demur_guard::{Bounds, Fault, Machine, Rejection, Step};
+use demur_guard::{HeadLimits, Machine, ParseError, RejectedRequest, Step};
 
 /// How a connection ended.
 #[derive(Debug, PartialEq)]
 pub(crate) enum End {
     Open,
-    Rejected(Rejection),
-    Broken(Fault),
+    Rejected(RejectedRequest),
+    Broken(ParseError),
 }
 
 /// Feeds the pieces as the guard does, handing over at most `room` bytes at a time.
 pub(crate) fn drive<'a>(pieces: impl IntoIterator<Item = &'a [u8]>, room: usize) -> (Vec<u8>, End) {
-    let mut machine = Machine::new(Bounds::default());
+    let mut machine = Machine::new(HeadLimits::default());
     let mut passed = Vec::new();
     let mut held = Vec::new();
     for piece in pieces {

@@ -3,15 +3,15 @@
 
 mod drive;
 
-use demur_guard::{Bounds, Chunks, Framing, Progress, Verdict, check};
+use demur_guard::{BodyProgress, Chunks, Framing, HeadLimits, HeadVerdict, check};
 use drive::{End, drive};
 
 /// A head that is taken is one for hyper's parser too, and there is one way to tell where its content ends; and how
 /// much of it there already is does not change what is said of it.
 pub(crate) fn head(bytes: &[u8]) {
-    let bounds = Bounds::default();
+    let bounds = HeadLimits::default();
     let verdict = check(bytes, &bounds);
-    if let Verdict::Good(good) = &verdict {
+    if let HeadVerdict::Good(good) = &verdict {
         let taken = &bytes[good.skipped..good.skipped + good.len];
         assert!(bytes[..good.skipped].iter().all(|byte| matches!(byte, b'\r' | b'\n')));
         let mut fields = [httparse::EMPTY_HEADER; 101];
@@ -23,7 +23,7 @@ pub(crate) fn head(bytes: &[u8]) {
     // What was said of a part stands, but for a head that was cut short by a bound: then the bound's place matters.
     let cut = bytes.first().map_or(0, |first| usize::from(*first) % (bytes.len() + 1));
     match check(&bytes[..cut], &bounds) {
-        Verdict::Incomplete => {}
+        HeadVerdict::Incomplete => {}
         other => assert_eq!(other, verdict, "{} cut at {cut}", bytes.escape_ascii()),
     }
 }
@@ -52,17 +52,17 @@ fn framing(request: &httparse::Request<'_, '_>) -> Framing {
 /// Content in chunks ends where a plain reader says that it ends, however it is cut.
 pub(crate) fn chunks(bytes: &[u8]) {
     let whole = Chunks::default().feed(bytes);
-    if whole.progress == Progress::Done {
+    if whole.progress == BodyProgress::Done {
         assert_eq!(plain_end(bytes), Some(whole.consumed), "{}", bytes.escape_ascii());
     }
     let mut cut = Chunks::default();
     let size = bytes.first().map_or(1, |first| usize::from(*first) % 7 + 1);
-    let (mut consumed, mut progress) = (0, Progress::More);
+    let (mut consumed, mut progress) = (0, BodyProgress::More);
     for piece in bytes.chunks(size) {
         let fed = cut.feed(piece);
         consumed += fed.consumed;
         progress = fed.progress;
-        if progress != Progress::More {
+        if progress != BodyProgress::More {
             break;
         }
     }
@@ -120,7 +120,7 @@ pub(crate) fn connection(bytes: &[u8]) {
 fn after_messages(bytes: &[u8]) -> Option<usize> {
     let mut rest = bytes;
     while !rest.is_empty() {
-        let Verdict::Good(good) = check(rest, &Bounds::default()) else { return None };
+        let HeadVerdict::Good(good) = check(rest, &HeadLimits::default()) else { return None };
         rest = &rest[good.skipped + good.len..];
         let content = match good.framing {
             Framing::None => 0,

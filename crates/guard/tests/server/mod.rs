@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::fmt::Debug;
 
 use bytes::Bytes;
-use demur_guard::{Bounds, Guard, Rejections};
+use demur_guard::{Guard, HeadLimits, RejectionQueue};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
@@ -12,7 +12,7 @@ use hyper::{Request, Response, StatusCode};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 /// Serves one connection as the gateway does: a rejection is answered in words of the service's own.
-pub(crate) async fn serve<IO>(socket: IO, bounds: Bounds)
+pub(crate) async fn serve<IO>(socket: IO, bounds: HeadLimits)
 where
     IO: AsyncRead + AsyncWrite + Debug + Send + Unpin + 'static,
 {
@@ -25,7 +25,7 @@ where
 }
 
 async fn answer(
-    rejections: Rejections,
+    rejections: RejectionQueue,
     request: Request<Incoming>,
 ) -> Result<Response<Full<Bytes>>, Infallible> {
     let (status, text) = match rejections.next() {
@@ -50,7 +50,7 @@ async fn answer(
 /// What a client receives that sends these bytes and nothing more, but keeps its side open if `open`.
 pub(crate) async fn exchange(sent: &[u8], open: bool) -> String {
     let (client, server) = tokio::io::duplex(64 * 1024);
-    let serving = tokio::spawn(serve(server, Bounds::default()));
+    let serving = tokio::spawn(serve(server, HeadLimits::default()));
     let (mut reader, mut writer) = tokio::io::split(client);
     let mut received = Vec::new();
     let sending = async {

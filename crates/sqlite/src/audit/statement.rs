@@ -14,11 +14,11 @@ use rusqlite::types::Type;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::moment;
-use crate::packed::{self, Entry};
+use crate::batch_codec::{self, BatchEntry};
 use crate::writer::{HELD, POSTED, RELEASED};
 
 /// What is asked for.
-pub(crate) struct Wanted<'a> {
+pub(crate) struct StatementQuery<'a> {
     pub(crate) account: &'a AccountId,
     pub(crate) since: Option<Timestamp>,
     pub(crate) limit: u32,
@@ -35,12 +35,12 @@ pub(crate) struct Statement {
 }
 
 /// An entry with its place among the bookings of its account. What is older than such numbers has 0.
-struct Line {
+struct StatementLine {
     booking: u64,
     entry: StatementEntry,
 }
 
-pub(super) fn statement(connection: &Connection, wanted: &Wanted<'_>) -> rusqlite::Result<Statement> {
+pub(super) fn statement(connection: &Connection, wanted: &StatementQuery<'_>) -> rusqlite::Result<Statement> {
     let since = wanted.since.map_or(i64::MIN, Timestamp::as_microsecond);
     // One more than is wanted, so as to know whether there is more.
     let most = usize::try_from(wanted.limit).unwrap_or(usize::MAX).saturating_add(1);
@@ -52,11 +52,11 @@ pub(super) fn statement(connection: &Connection, wanted: &Wanted<'_>) -> rusqlit
     });
     let credits = credits(connection, wanted.account)?;
     let mut balance = i64::try_from(credits.available + credits.held).unwrap_or(i64::MAX);
-    for Line { entry, .. } in &mut lines {
+    for StatementLine { entry, .. } in &mut lines {
         entry.balance = balance;
         balance = balance.saturating_sub(entry.change());
     }
-    let is_recent = |line: &Line| line.entry.at.as_microsecond() >= since;
+    let is_recent = |line: &StatementLine| line.entry.at.as_microsecond() >= since;
     let more = lines.get(most - 1).is_some_and(is_recent);
     lines.truncate(most - 1);
     let entries = lines.into_iter().filter(is_recent).map(|line| line.entry).collect();
@@ -75,7 +75,7 @@ pub(super) fn charged(
     if of_row.is_some() {
         return Ok(of_row);
     }
-    let is_meant = |line: &Line| line.entry.operation == operation.as_str();
+    let is_meant = |line: &StatementLine| line.entry.operation == operation.as_str();
     let found = read_backwards(connection, account, |_, lines| {
         lines.retain(is_meant);
         !lines.is_empty()
@@ -97,7 +97,7 @@ fn credits(connection: &Connection, account: &AccountId) -> rusqlite::Result<Bal
     Ok(connection.query_row(sql, [account.as_str()], balance).optional()?.unwrap_or_default())
 }
 
-fn rows(connection: &Connection, account: &AccountId, most: usize) -> rusqlite::Result<Vec<Line>> {
+fn rows(connection: &Connection, account: &AccountId, most: usize) -> rusqlite::Result<Vec<StatementLine>> {
     const GRANT: i64 = 10;
     const TOP_UP: i64 = 11;
     const WITHDRAWAL: i64 = 12;
@@ -133,7 +133,7 @@ fn rows(connection: &Connection, account: &AccountId, most: usize) -> rusqlite::
         };
         let (at, amount, operation, reason) = (moment(row.get(1)?), row.get(2)?, row.get(3)?, row.get(4)?);
         let entry = StatementEntry { at, kind, amount, balance: 0, operation, reason };
-        Ok(Line { booking: row.get(5)?, entry })
+        Ok(StatementLine { booking: row.get(5)?, entry })
     };
     statement.query_map(values, line)?.collect()
 }
@@ -143,7 +143,7 @@ fn batches(
     account: &AccountId,
     since: i64,
     most: usize,
-) -> rusqlite::Result<Vec<Line>> {
+) -> rusqlite::Result<Vec<StatementLine>> {
     let mut first = None;
     read_backwards(connection, account, |batch, lines| {
         if first.is_none() && (lines.len() >= most || batch.created < since) {
@@ -155,7 +155,7 @@ fn batches(
 }
 
 /// A batch, without what lies in it.
-struct Head {
+struct BatchHead {
     id: u64,
     created: i64,
     /// The oldest batch with a hold that was open after this one.
@@ -167,20 +167,20 @@ struct Head {
 fn read_backwards(
     connection: &Connection,
     account: &AccountId,
-    mut is_enough: impl FnMut(&Head, &mut Vec<Line>) -> bool,
-) -> rusqlite::Result<Vec<Line>> {
+    mut is_enough: impl FnMut(&BatchHead, &mut Vec<StatementLine>) -> bool,
+) -> rusqlite::Result<Vec<StatementLine>> {
     let mut lines = Vec::new();
     let mut ended = HashMap::new();
     let sql = "SELECT id, created, open_from, entries FROM batch ORDER BY id DESC";
     let mut statement = connection.prepare(sql)?;
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
-        let head = Head { id: row.get(0)?, created: row.get(1)?, open_from: row.get(2)? };
+        let head = BatchHead { id: row.get(0)?, created: row.get(1)?, open_from: row.get(2)? };
         if is_enough(&head, &mut lines) {
             break;
         }
         let unfit = |error| rusqlite::Error::FromSqlConversionFailure(3, Type::Blob, Box::new(error));
-        let entries: Result<Vec<_>, _> = packed::read(row.get_ref(3)?.as_blob()?).collect();
+        let entries: Result<Vec<_>, _> = batch_codec::read(row.get_ref(3)?.as_blob()?).collect();
         let entries = entries.map_err(unfit)?.into_iter().rev();
         lines.extend(entries.filter_map(|entry| line(&entry, account, head.created, &mut ended)));
     }
@@ -188,7 +188,7 @@ fn read_backwards(
 }
 
 /// How a hold ended: seen before its beginning, since batches are read backwards.
-struct End {
+struct HoldEnd {
     at: i64,
     kind: StatementKind,
     posted: Option<u64>,
@@ -197,27 +197,27 @@ struct End {
 
 /// The operation of this account that was held with an entry, or nothing but a note of how another one ended.
 fn line(
-    entry: &Entry<'_>,
+    entry: &BatchEntry<'_>,
     account: &AccountId,
     written: i64,
-    ended: &mut HashMap<HoldId, End>,
-) -> Option<Line> {
+    ended: &mut HashMap<HoldId, HoldEnd>,
+) -> Option<StatementLine> {
     let (hold, kind, posted, booking) = match *entry {
-        Entry::Held { hold, account: whose, operation, source, at, booking } => {
-            let open = End { at, kind: StatementKind::Held, posted: None, booking };
-            let End { at, kind, posted, booking } = ended.remove(&hold).unwrap_or(open);
+        BatchEntry::Held { hold, account: whose, operation, source, at, booking } => {
+            let open = HoldEnd { at, kind: StatementKind::Held, posted: None, booking };
+            let HoldEnd { at, kind, posted, booking } = ended.remove(&hold).unwrap_or(open);
             let amount = posted.unwrap_or_else(|| source.amount());
             let (at, operation) = (moment(at), operation.to_owned());
             let entry = StatementEntry { at, kind, amount, balance: 0, operation, reason: None };
-            return (whose == account.as_str()).then_some(Line { booking, entry });
+            return (whose == account.as_str()).then_some(StatementLine { booking, entry });
         }
-        Entry::Settled { hold, posted: 0, booking } => (hold, StatementKind::Released, None, booking),
-        Entry::Settled { hold, posted, booking } => (hold, StatementKind::Posted, Some(posted), booking),
-        Entry::OutcomeUnknown { hold, posted, booking } => {
+        BatchEntry::Settled { hold, posted: 0, booking } => (hold, StatementKind::Released, None, booking),
+        BatchEntry::Settled { hold, posted, booking } => (hold, StatementKind::Posted, Some(posted), booking),
+        BatchEntry::OutcomeUnknown { hold, posted, booking } => {
             (hold, StatementKind::OutcomeUnknown, Some(posted), booking)
         }
-        Entry::OpenStill { .. } => return None,
+        BatchEntry::HoldCarried { .. } => return None,
     };
-    ended.insert(hold, End { at: written, kind, posted, booking });
+    ended.insert(hold, HoldEnd { at: written, kind, posted, booking });
     None
 }

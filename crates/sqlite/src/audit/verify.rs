@@ -125,9 +125,9 @@ fn claims(connection: &Connection) -> rusqlite::Result<Check> {
 }
 
 /// A rule that a number in the purse is what the books say. `None`: nobody can know what they say.
-type Sum = (&'static str, fn(&Books) -> (i128, Option<i128>));
+type SumCheck = (&'static str, fn(&AccountTotals) -> (i128, Option<i128>));
 
-const SUMS: [Sum; 7] = [
+const SUMS: [SumCheck; 7] = [
     ("granted is what monthly grants and top-ups brought, less withdrawals", |books| {
         (books.granted, Some(books.grants + books.top_ups - books.withdrawn))
     }),
@@ -160,7 +160,7 @@ const SUMS: [Sum; 7] = [
 ];
 
 /// What a purse says, and what grants, bookings and operations say.
-struct Books {
+struct AccountTotals {
     account: String,
     granted: i128,
     posted: i128,
@@ -206,7 +206,7 @@ const BOOKS: &str = "
     LEFT JOIN pruned ON pruned.account = purse.account
     LEFT JOIN temp.sums ON sums.account = purse.account";
 
-impl Books {
+impl AccountTotals {
     fn of(row: &Row<'_>) -> rusqlite::Result<Self> {
         let number = |column| row.get::<_, i64>(column).map(i128::from);
         let known = |column| row.get::<_, Option<i64>>(column).map(|number| number.map(i128::from));
@@ -242,7 +242,7 @@ fn sums(connection: &Connection) -> rusqlite::Result<Vec<Check>> {
     let mut statement = connection.prepare(BOOKS)?;
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
-        let books = Books::of(row)?;
+        let books = AccountTotals::of(row)?;
         for (finding, (_, sum)) in findings.iter_mut().zip(SUMS) {
             if let (purse, Some(said)) = sum(&books) {
                 finding.examined += 1;

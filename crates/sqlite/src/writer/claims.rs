@@ -3,12 +3,14 @@
 //!
 //! How many claims and bytes there are is counted by the schema's triggers.
 
-use demur_admission::{AccountId, Claim, HoldId, HoldOutcome, Owner, Repeats, Settlement, StoredResponse};
+use demur_admission::{
+    AccountId, Claim, HoldId, HoldOutcome, Owner, RepeatPolicy, Settlement, StoredResponse,
+};
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::HoldJob;
-use super::books::{Books, HELD, POSTED};
+use super::ledger_tx::{HELD, LedgerTx, POSTED};
 use crate::directory::{moment, optional_moment};
 
 /// The states of a claim, as in the table.
@@ -18,7 +20,7 @@ const FREE: i64 = 2;
 
 /// What is known of an operation that a client has named.
 #[derive(Debug)]
-pub(super) enum Known {
+pub(super) enum StoredClaim {
     /// Nothing: it may run.
     New,
     /// This is to be said.
@@ -28,7 +30,7 @@ pub(super) enum Known {
 }
 
 /// A row.
-struct Found {
+struct ClaimRow {
     number: i64,
     fingerprint: [u8; 32],
     state: i64,
@@ -41,8 +43,8 @@ struct Found {
     size: u64,
 }
 
-impl Books<'_> {
-    pub(super) fn known(&mut self, job: &HoldJob, claim: &Claim) -> rusqlite::Result<Known> {
+impl LedgerTx<'_> {
+    pub(super) fn known(&mut self, job: &HoldJob, claim: &Claim) -> rusqlite::Result<StoredClaim> {
         let Some(found) = self.claim(job)? else { return self.known_before(job) };
         if found.state != IN_FLIGHT && found.forgotten <= job.at {
             self.transaction
@@ -51,44 +53,48 @@ impl Books<'_> {
             return self.known_before(job);
         }
         if found.fingerprint != claim.fingerprint.0 {
-            return Ok(Known::Decided(HoldOutcome::Mismatch));
+            return Ok(StoredClaim::Decided(HoldOutcome::Mismatch));
         }
         if found.state == IN_FLIGHT {
             let is_gone = found.owner != claim.owner && found.lease_ends <= job.at;
-            return Ok(Known::Decided(if is_gone { self.abandon(&found)? } else { HoldOutcome::InFlight }));
+            return Ok(StoredClaim::Decided(if is_gone {
+                self.abandon(&found)?
+            } else {
+                HoldOutcome::InFlight
+            }));
         }
         if found.state == FREE {
             // It takes the place of the claim that was released.
-            return Ok(Known::New);
+            return Ok(StoredClaim::New);
         }
         match claim.repeats {
-            Repeats::Forward(most) if found.repeats < most.get() => {
+            RepeatPolicy::Forward(most) if found.repeats < most.get() => {
                 let sql = "UPDATE claim SET repeats = repeats + 1 WHERE number = ?1";
                 self.transaction.prepare_cached(sql)?.execute([found.number])?;
-                Ok(Known::Repeated)
+                Ok(StoredClaim::Repeated)
             }
-            Repeats::Forward(_) | Repeats::Replay => {
+            RepeatPolicy::Forward(_) | RepeatPolicy::Replay => {
                 let is_stored = found.size > 0 && job.at < found.expires;
-                Ok(Known::Decided(HoldOutcome::Completed { is_stored }))
+                Ok(StoredClaim::Decided(HoldOutcome::Completed { is_stored }))
             }
         }
     }
 
     /// Without a claim: an operation may have been charged before there were claims, or have outlived its own.
-    fn known_before(&self, job: &HoldJob) -> rusqlite::Result<Known> {
+    fn known_before(&self, job: &HoldJob) -> rusqlite::Result<StoredClaim> {
         let sql = "SELECT state FROM operation WHERE account = ?1 AND id = ?2";
         let name = [job.account.as_str(), job.operation.as_str()];
         let state = self.transaction.prepare_cached(sql)?.query_row(name, |row| row.get::<_, i64>(0));
         Ok(match state.optional()? {
-            Some(HELD) => Known::Decided(HoldOutcome::InFlight),
-            Some(POSTED) => Known::Decided(HoldOutcome::Completed { is_stored: false }),
+            Some(HELD) => StoredClaim::Decided(HoldOutcome::InFlight),
+            Some(POSTED) => StoredClaim::Decided(HoldOutcome::Completed { is_stored: false }),
             // What was released may be tried again.
             Some(_) | None => self.room_for_claim(job)?,
         })
     }
 
     /// Makes room for another claim where there are as many as there may be.
-    fn room_for_claim(&self, job: &HoldJob) -> rusqlite::Result<Known> {
+    fn room_for_claim(&self, job: &HoldJob) -> rusqlite::Result<StoredClaim> {
         let (account, bounds) = (job.account.as_str(), self.till.bounds);
         let of_account = "SELECT min(number) FROM claim WHERE account = ?1";
         let of_all = "SELECT min(number) FROM claim";
@@ -103,15 +109,15 @@ impl Books<'_> {
                 );
                 let values = params![whose, job.at.as_microsecond()];
                 if self.transaction.prepare_cached(&sql)?.execute(values)? == 0 {
-                    return Ok(Known::Decided(HoldOutcome::TooMany { most }));
+                    return Ok(StoredClaim::Decided(HoldOutcome::TooMany { most }));
                 }
             }
         }
-        Ok(Known::New)
+        Ok(StoredClaim::New)
     }
 
     /// Its owner is gone, and nobody knows what became of it.
-    fn abandon(&mut self, found: &Found) -> rusqlite::Result<HoldOutcome> {
+    fn abandon(&mut self, found: &ClaimRow) -> rusqlite::Result<HoldOutcome> {
         let hold = found.hold.map(HoldId);
         match hold.filter(|hold| self.till.claims.contains_key(hold)) {
             Some(hold) => self.settle(hold, Settlement::Post(u64::MAX))?,
@@ -120,12 +126,12 @@ impl Books<'_> {
         Ok(HoldOutcome::Completed { is_stored: false })
     }
 
-    fn claim(&self, job: &HoldJob) -> rusqlite::Result<Option<Found>> {
+    fn claim(&self, job: &HoldJob) -> rusqlite::Result<Option<ClaimRow>> {
         let sql =
             "SELECT number, fingerprint, state, owner, hold, lease_ends, repeats, expires, forgotten, size
                    FROM claim WHERE account = ?1 AND id = ?2";
         let found = |row: &Row<'_>| {
-            Ok(Found {
+            Ok(ClaimRow {
                 number: row.get(0)?,
                 fingerprint: row.get(1)?,
                 state: row.get(2)?,
@@ -297,24 +303,24 @@ mod tests {
     use demur_admission::{Account, ClaimBounds, Fingerprint, Now, REMEMBERED};
 
     use super::*;
-    use crate::database::{DatabaseFile, Link};
+    use crate::database::{Conn, DatabaseFile};
     use crate::directory;
     use crate::writer::recovery;
-    use crate::writer::till::{Till, Undo};
+    use crate::writer::state::{LedgerState, Rollback};
 
     const TTL: Duration = Duration::from_secs(60);
 
-    struct Bench {
-        link: Link,
-        till: Till,
+    struct ClaimsUnderTest {
+        link: Conn,
+        till: LedgerState,
         _folder: tempfile::TempDir,
     }
 
-    impl Bench {
+    impl ClaimsUnderTest {
         fn new(bounds: ClaimBounds) -> Self {
             let folder = tempfile::tempdir().unwrap();
             let file = Arc::new(DatabaseFile::at(&folder.path().join("demur.db")).unwrap());
-            let link = Link::found(&file, false).unwrap();
+            let link = Conn::found(&file, false).unwrap();
             for id in ["acme", "other"] {
                 let account = Account { id: id.parse().unwrap(), name: String::new(), plan: String::new() };
                 directory::insert_account(&link.connection, &account, start().wall).unwrap();
@@ -324,10 +330,10 @@ mod tests {
             Self { link, till, _folder: folder }
         }
 
-        fn run<T>(&mut self, is_lost: bool, work: impl FnOnce(&mut Books<'_>) -> T) -> T {
-            let mut undo = Undo::default();
+        fn run<T>(&mut self, is_lost: bool, work: impl FnOnce(&mut LedgerTx<'_>) -> T) -> T {
+            let mut undo = Rollback::default();
             let transaction = self.link.connection.transaction().unwrap();
-            let mut books = Books::open(&transaction, &mut self.till, &mut undo, start().wall);
+            let mut books = LedgerTx::open(&transaction, &mut self.till, &mut undo, start().wall);
             let done = work(&mut books);
             books.close().unwrap();
             if is_lost {
@@ -364,7 +370,7 @@ mod tests {
 
     fn job(account: &str, id: &str, now: Now) -> HoldJob {
         let (fingerprint, owner) = (Fingerprint([1; 32]), Owner(1));
-        let claim = Claim { fingerprint, owner, ttl: TTL, repeats: Repeats::Replay };
+        let claim = Claim { fingerprint, owner, ttl: TTL, repeats: RepeatPolicy::Replay };
         HoldJob {
             account: account.parse().unwrap(),
             operation: id.parse().unwrap(),
@@ -383,7 +389,7 @@ mod tests {
     #[test]
     fn the_oldest_responses_are_evicted_within_each_bound() {
         let bounds = ClaimBounds { account_bytes: 100, total_bytes: 150, ..ClaimBounds::DURABLE };
-        let mut bench = Bench::new(bounds);
+        let mut bench = ClaimsUnderTest::new(bounds);
         for id in ["1", "2", "3"] {
             bench.store("acme", id, 40);
         }
@@ -401,7 +407,7 @@ mod tests {
     #[test]
     fn claims_beyond_the_bounds_are_refused_unless_their_responses_have_expired() {
         let bounds = ClaimBounds { account_claims: 2, total_claims: 3, ..ClaimBounds::DURABLE };
-        let mut bench = Bench::new(bounds);
+        let mut bench = ClaimsUnderTest::new(bounds);
         bench.store("acme", "1", 1);
         let open = bench.claim("acme", "2", start()).hold().unwrap();
         let after = at(TTL);
@@ -421,7 +427,7 @@ mod tests {
 
     #[test]
     fn what_has_expired_is_pruned() {
-        let mut bench = Bench::new(ClaimBounds::DURABLE);
+        let mut bench = ClaimsUnderTest::new(ClaimBounds::DURABLE);
         bench.store("acme", "stored", 10);
         let hold = bench.claim("acme", "failed", start()).hold().unwrap();
         bench.run(false, |books| books.settle(hold, Settlement::Release).unwrap());
@@ -442,7 +448,7 @@ mod tests {
     /// A commit that fails leaves the claim as it was, in memory as on the disk.
     #[test]
     fn a_lost_commit_changes_no_claim() {
-        let mut bench = Bench::new(ClaimBounds::DURABLE);
+        let mut bench = ClaimsUnderTest::new(ClaimBounds::DURABLE);
         let lost = job("acme", "lost", start());
         bench.run(true, |books| books.hold(&lost).unwrap());
         assert!(bench.till.claims.is_empty());

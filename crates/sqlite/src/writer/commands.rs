@@ -4,19 +4,19 @@ mod accounts;
 mod keys;
 mod prune;
 
-use demur_admission::{Change, Command, CommandFault, KeyId, OperationId, Reply};
+use demur_admission::{Command, CommandFault, DirectoryChange, KeyId, OperationId, Reply};
 use jiff::Timestamp;
 
-use super::Shared;
-use super::books::Books;
+use super::WriterShared;
+use super::ledger_tx::LedgerTx;
 use crate::directory;
-use accounts::{Booking, Kind};
+use accounts::{AdjustmentKind, CreditAdjustment};
 
 /// The outcome of a command: what to reply and what has changed, or why nothing was done.
-type Outcome = rusqlite::Result<Result<(Reply, Vec<Change>), CommandFault>>;
+type CommandOutcome = rusqlite::Result<Result<(Reply, Vec<DirectoryChange>), CommandFault>>;
 
 /// A command with what belongs to it.
-pub(super) struct Asked<'a> {
+pub(super) struct CommandContext<'a> {
     pub(super) command: &'a Command,
     /// What the operation of a refund was charged.
     pub(super) charged: Option<u64>,
@@ -24,15 +24,15 @@ pub(super) struct Asked<'a> {
 }
 
 pub(super) fn execute(
-    asked: &Asked<'_>,
-    books: &mut Books<'_>,
-    shared: &Shared,
-) -> rusqlite::Result<(Reply, Vec<Change>)> {
+    asked: &CommandContext<'_>,
+    books: &mut LedgerTx<'_>,
+    shared: &WriterShared,
+) -> rusqlite::Result<(Reply, Vec<DirectoryChange>)> {
     let (transaction, at) = (books.transaction, asked.at);
     let outcome = match asked.command {
         Command::CreateKey { api, prefix, account, expires, grants, metadata } => {
             let (expires, metadata) = (*expires, metadata.clone());
-            let wanted = keys::Wanted { api, prefix, account, expires, grants, metadata };
+            let wanted = keys::NewKey { api, prefix, account, expires, grants, metadata };
             keys::create(wanted, at, books, shared)?
         }
         Command::ImportKeys { form, hash_key, keys } => {
@@ -78,15 +78,16 @@ pub(super) fn execute(
         Command::ShowAccount { account } => accounts::show(account, at, books, shared)?,
         Command::SetPlan { account, plan } => accounts::set_plan(account, plan, at, books, shared)?,
         Command::TopUp { account, amount, reason, operation } => {
-            let (kind, operation, amount) = (Kind::TopUp, &named(operation.as_ref()), *amount);
-            accounts::book(&Booking { account, kind, operation, amount, reason }, at, books, shared)?
+            let (kind, operation, amount) = (AdjustmentKind::TopUp, &named(operation.as_ref()), *amount);
+            accounts::book(&CreditAdjustment { account, kind, operation, amount, reason }, at, books, shared)?
         }
         Command::Withdraw { account, amount, reason, operation } => {
-            let (kind, operation, amount) = (Kind::Withdrawal, &named(operation.as_ref()), *amount);
-            accounts::book(&Booking { account, kind, operation, amount, reason }, at, books, shared)?
+            let (kind, operation, amount) = (AdjustmentKind::Withdrawal, &named(operation.as_ref()), *amount);
+            accounts::book(&CreditAdjustment { account, kind, operation, amount, reason }, at, books, shared)?
         }
         Command::Refund { account, operation, amount, reason } => {
-            let refund = accounts::Refund { operation, charged: asked.charged, amount: *amount, reason };
+            let refund =
+                accounts::RefundRequest { operation, charged: asked.charged, amount: *amount, reason };
             accounts::refund(account, &refund, at, books, shared)?
         }
         Command::Prune { before } => Ok((prune::prune(transaction, *before, at)?, Vec::new())),

@@ -6,28 +6,28 @@ use demur_admission::{
 };
 use jiff::Timestamp;
 
-use crate::waiter::Waiter;
+use crate::reply::ReplySender;
 
 /// One job.
 #[derive(Debug)]
 #[expect(clippy::large_enum_variant, reason = "a box more would be an allocation for each balance")]
 pub(crate) enum Job {
-    Hold(Box<HoldJob>, Waiter<HoldOutcome>),
-    Settle(HoldId, Settlement, Option<Waiter<()>>),
+    Hold(Box<HoldJob>, ReplySender<HoldOutcome>),
+    Settle(HoldId, Settlement, Option<ReplySender<()>>),
     /// Posts a claimed hold and stores the response.
     Complete(HoldId, u64, StoredResponse),
     Balance {
         account: AccountId,
         monthly: Option<Box<MonthlyCredits>>,
         at: Timestamp,
-        waiter: Waiter<Balance>,
+        waiter: ReplySender<Balance>,
     },
     Command {
         command: Box<Command>,
         /// What the operation of a refund was charged, as was found before.
         charged: Option<u64>,
         at: Timestamp,
-        waiter: Waiter<Reply>,
+        waiter: ReplySender<Reply>,
     },
     /// The last one: what is queued is written, and the thread ends.
     Close,
@@ -94,12 +94,12 @@ impl Job {
     pub(crate) fn tell(self) -> Option<HoldId> {
         // Whoever has stopped waiting for anything else misses nothing: what was done stays done.
         match self {
-            Job::Hold(_, waiter) => return waiter.tell().and_then(|found| found.hold()),
+            Job::Hold(_, waiter) => return waiter.send().and_then(|found| found.hold()),
             Job::Settle(_, _, waiter) => waiter.into_iter().for_each(|waiter| {
-                waiter.tell();
+                waiter.send();
             }),
-            Job::Balance { waiter, .. } => drop(waiter.tell()),
-            Job::Command { waiter, .. } => drop(waiter.tell()),
+            Job::Balance { waiter, .. } => drop(waiter.send()),
+            Job::Command { waiter, .. } => drop(waiter.send()),
             Job::Complete(..) | Job::Close => {}
         }
         None

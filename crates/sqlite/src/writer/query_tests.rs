@@ -13,18 +13,18 @@ use std::time::Duration;
 use demur_admission::conformance::{plans, start};
 use demur_admission::{
     Account, AccountId, Claim, ClaimBounds, Digest, Fingerprint, Grants, HoldId, KeyId, KeyRecord,
-    LocalCounters, Owner, Period, QuotaUse, Repeats, Settlement, StoredResponse,
+    LocalCounters, Owner, Period, QuotaUse, RepeatPolicy, Settlement, StoredResponse,
 };
 use jiff::Timestamp;
 use rusqlite::Connection;
 use rusqlite::trace::{TraceEvent, TraceEventCodes};
 
-use super::books::Books;
-use super::till::{Till, Undo};
+use super::ledger_tx::LedgerTx;
+use super::state::{LedgerState, Rollback};
 use super::{HoldJob, claims, recovery};
-use crate::database::{DatabaseFile, Link};
+use crate::database::{Conn, DatabaseFile};
 use crate::directory::{self, StoredSecret};
-use crate::{notes, quota, schema};
+use crate::{quota, schema, write_behind};
 
 /// Tables that hold what an operator configured, and not what happens; and no table at all.
 const SMALL: [&str; 3] = ["foreign_form", "sqlite_master", "CONSTANT"];
@@ -59,7 +59,7 @@ fn look_up(connection: &Connection) -> KeyId {
         id: KeyId::generate(),
         account: acme(),
         api: "shop".into(),
-        hint: "shop".into(),
+        prefix: "shop".into(),
         created: start().wall,
         expires: None,
         revoked: None,
@@ -75,16 +75,16 @@ fn look_up(connection: &Connection) -> KeyId {
 }
 
 /// Charges of both kinds, settled in another batch than they were made in; two holds stay open.
-fn charge(link: &mut Link, till: &mut Till) {
+fn charge(link: &mut Conn, till: &mut LedgerState) {
     let ttl = Duration::from_secs(60);
     let named = |repeats| {
         let (fingerprint, owner) = (Fingerprint([1; 32]), Owner::this_process());
         Some(Claim { fingerprint, owner, ttl, repeats })
     };
-    let (replayed, forwarded) = (named(Repeats::Replay), named(Repeats::Forward(NonZeroU32::MIN)));
-    let mut undo = Undo::default();
+    let (replayed, forwarded) = (named(RepeatPolicy::Replay), named(RepeatPolicy::Forward(NonZeroU32::MIN)));
+    let mut undo = Rollback::default();
     let transaction = link.connection.transaction().unwrap();
-    let mut books = Books::open(&transaction, till, &mut undo, start().wall);
+    let mut books = LedgerTx::open(&transaction, till, &mut undo, start().wall);
     for (operation, claim) in [("1", replayed), ("2", None), ("3", replayed), ("4", None)] {
         books.hold(&job(operation, claim)).unwrap();
     }
@@ -107,7 +107,7 @@ fn charge(link: &mut Link, till: &mut Till) {
     books.prune_claims(start().wall, 10).unwrap();
     claims::read(&transaction, &acme(), "6", &[1; 32], start().wall).unwrap();
     books.close().unwrap();
-    let mut books = Books::open(&transaction, till, &mut undo, start().wall);
+    let mut books = LedgerTx::open(&transaction, till, &mut undo, start().wall);
     for hold in [1, 2] {
         books.settle(HoldId(hold), Settlement::Post(1)).unwrap();
     }
@@ -117,7 +117,7 @@ fn charge(link: &mut Link, till: &mut Till) {
 }
 
 fn note(connection: &Connection, key: &KeyId) {
-    let noted = notes::Notes::default();
+    let noted = write_behind::WriteBehind::default();
     noted.used(key, start().wall);
     noted.refreshed(Digest::from_bytes([1; 32]), Digest::from_bytes([2; 32]));
     noted.take(usize::MAX).write(connection, 2).unwrap();
@@ -125,7 +125,7 @@ fn note(connection: &Connection, key: &KeyId) {
     quota::save(connection, &[QuotaUse { account: acme(), day, used: 1 }]).unwrap();
 }
 
-fn begin(link: &mut Link, path: &Path) -> Till {
+fn begin(link: &mut Conn, path: &Path) -> LedgerState {
     schema::migrate(&mut link.connection, path).unwrap();
     schema::verify(&link.connection, path).unwrap();
     directory::has_keys(&link.connection).unwrap();
@@ -138,7 +138,7 @@ fn no_query_of_a_start_or_a_request_scans_what_grows() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("demur.db");
     let file = Arc::new(DatabaseFile::at(&path).unwrap());
-    let mut link = Link::found(&file, false).unwrap();
+    let mut link = Conn::found(&file, false).unwrap();
     link.connection.trace_v2(TraceEventCodes::SQLITE_TRACE_STMT, Some(listen)).unwrap();
     let mut till = begin(&mut link, &path);
     let key = look_up(&link.connection);

@@ -8,14 +8,14 @@ use jiff::Timestamp;
 use rusqlite::types::Type;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::books::POSTED;
 use super::claims;
-use super::till::Till;
-use crate::packed::{self, Entry};
+use super::ledger_tx::POSTED;
+use super::state::LedgerState;
+use crate::batch_codec::{self, BatchEntry};
 
 /// Settles what is open. No table is scanned, and of the batches only the latest are read, in which all that is open
 /// is said: it takes the same time however much has happened, and however long a hold was open.
-pub(super) fn recover(connection: &Connection, at: Timestamp) -> rusqlite::Result<Till> {
+pub(super) fn recover(connection: &Connection, at: Timestamp) -> rusqlite::Result<LedgerState> {
     let transaction = connection.unchecked_transaction()?;
     let next_of_rows: u64 =
         transaction.query_row("SELECT coalesce(max(hold), 0) + 1 FROM operation", [], |row| row.get(0))?;
@@ -30,7 +30,7 @@ pub(super) fn recover(connection: &Connection, at: Timestamp) -> rusqlite::Resul
     let mut next_batch = last_batch + 1;
     let next_hold = next_hold.max(next_of_rows);
 
-    for Left { hold, account, amount } in open_rows(&transaction)? {
+    for OrphanedHold { hold, account, amount } in open_rows(&transaction)? {
         let booking = post(&transaction, &account, amount)?;
         let sql =
             "UPDATE operation SET state = ?2, posted = from_monthly + from_lasting, outcome_unknown = 1,
@@ -41,9 +41,9 @@ pub(super) fn recover(connection: &Connection, at: Timestamp) -> rusqlite::Resul
     let open = open_holds(&transaction, read_from)?;
     if !open.is_empty() {
         let mut entries = Vec::new();
-        for Left { hold, account, amount: posted } in open {
+        for OrphanedHold { hold, account, amount: posted } in open {
             let booking = post(&transaction, &account, posted)?;
-            packed::write(Entry::OutcomeUnknown { hold, posted, booking }, &mut entries);
+            batch_codec::write(BatchEntry::OutcomeUnknown { hold, posted, booking }, &mut entries);
         }
         let sql = "INSERT INTO batch (id, created, open_from, next_hold, entries, read_from)
                    VALUES (?1, ?2, ?3, ?4, ?5, ?3)";
@@ -52,14 +52,14 @@ pub(super) fn recover(connection: &Connection, at: Timestamp) -> rusqlite::Resul
         next_batch += 1;
     }
     claims::recover(&transaction)?;
-    let mut till = Till::new(next_hold, next_batch);
+    let mut till = LedgerState::new(next_hold, next_batch);
     till.claims_due = claims::due(&transaction)?;
     transaction.commit()?;
     Ok(till)
 }
 
 /// A hold that an earlier process left.
-struct Left {
+struct OrphanedHold {
     hold: HoldId,
     account: String,
     amount: u64,
@@ -78,32 +78,33 @@ fn post(connection: &Connection, account: &str, amount: u64) -> rusqlite::Result
 }
 
 /// The holds with rows of their own.
-fn open_rows(connection: &Connection) -> rusqlite::Result<Vec<Left>> {
+fn open_rows(connection: &Connection) -> rusqlite::Result<Vec<OrphanedHold>> {
     // A literal: with a parameter in its place the index of what is held would not be used.
     let sql = "SELECT hold, account, from_monthly + from_lasting FROM operation WHERE state = 0";
     let mut statement = connection.prepare(sql)?;
-    let left =
-        |row: &Row<'_>| Ok(Left { hold: HoldId(row.get(0)?), account: row.get(1)?, amount: row.get(2)? });
+    let left = |row: &Row<'_>| {
+        Ok(OrphanedHold { hold: HoldId(row.get(0)?), account: row.get(1)?, amount: row.get(2)? })
+    };
     statement.query_map([], left)?.collect()
 }
 
 /// The holds in batches that no entry settles, in the order in which they were made.
-fn open_holds(connection: &Connection, from: u64) -> rusqlite::Result<Vec<Left>> {
+fn open_holds(connection: &Connection, from: u64) -> rusqlite::Result<Vec<OrphanedHold>> {
     let mut open = BTreeMap::new();
     let mut statement = connection.prepare("SELECT entries FROM batch WHERE id >= ?1 ORDER BY id")?;
     let mut rows = statement.query([from])?;
     while let Some(row) = rows.next()? {
-        for entry in packed::read(row.get_ref(0)?.as_blob()?) {
+        for entry in batch_codec::read(row.get_ref(0)?.as_blob()?) {
             let unfit = |error| rusqlite::Error::FromSqlConversionFailure(0, Type::Blob, Box::new(error));
             match entry.map_err(unfit)? {
-                Entry::Held { hold, account, source, .. } => {
+                BatchEntry::Held { hold, account, source, .. } => {
                     let (account, amount) = (account.to_owned(), source.amount());
-                    open.insert(hold.0, Left { hold, account, amount });
+                    open.insert(hold.0, OrphanedHold { hold, account, amount });
                 }
-                Entry::OpenStill { hold, account, amount } => {
-                    open.insert(hold.0, Left { hold, account: account.to_owned(), amount });
+                BatchEntry::HoldCarried { hold, account, amount } => {
+                    open.insert(hold.0, OrphanedHold { hold, account: account.to_owned(), amount });
                 }
-                Entry::Settled { hold, .. } | Entry::OutcomeUnknown { hold, .. } => {
+                BatchEntry::Settled { hold, .. } | BatchEntry::OutcomeUnknown { hold, .. } => {
                     open.remove(&hold.0);
                 }
             }
@@ -121,11 +122,11 @@ mod tests {
 
     use super::*;
     use crate::audit;
-    use crate::database::{DatabaseFile, Link};
+    use crate::database::{Conn, DatabaseFile};
     use crate::directory;
     use crate::writer::HoldJob;
-    use crate::writer::books::Books;
-    use crate::writer::till::{READ_AT_START, Undo};
+    use crate::writer::ledger_tx::LedgerTx;
+    use crate::writer::state::{READ_AT_START, Rollback};
 
     fn acme() -> AccountId {
         "acme".parse().unwrap()
@@ -145,10 +146,16 @@ mod tests {
     }
 
     /// One batch: something is settled and something held. It may come to nothing.
-    fn batch(link: &mut Link, till: &mut Till, settled: Option<HoldId>, held: &str, is_lost: bool) -> HoldId {
-        let mut undo = Undo::default();
+    fn batch(
+        link: &mut Conn,
+        till: &mut LedgerState,
+        settled: Option<HoldId>,
+        held: &str,
+        is_lost: bool,
+    ) -> HoldId {
+        let mut undo = Rollback::default();
         let transaction = link.connection.transaction().unwrap();
-        let mut books = Books::open(&transaction, till, &mut undo, start().wall);
+        let mut books = LedgerTx::open(&transaction, till, &mut undo, start().wall);
         settled.iter().for_each(|hold| books.settle(*hold, Settlement::Post(1)).unwrap());
         let outcome = books.hold(&job(held)).unwrap();
         books.close().unwrap();
@@ -166,7 +173,7 @@ mod tests {
     fn a_hold_that_was_open_for_long_is_found_near_the_end() {
         let folder = tempfile::tempdir().unwrap();
         let file = Arc::new(DatabaseFile::at(&folder.path().join("demur.db")).unwrap());
-        let mut link = Link::found(&file, false).unwrap();
+        let mut link = Conn::found(&file, false).unwrap();
         let account = Account { id: acme(), name: String::new(), plan: String::new() };
         directory::insert_account(&link.connection, &account, start().wall).unwrap();
         let given = "UPDATE purse SET lasting = 1000, granted = 1000;

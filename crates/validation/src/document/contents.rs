@@ -1,9 +1,9 @@
 //! Reads `requestBody` and `responses`: which media types, which schema, whether required.
 
-use demur_source::Kind;
+use demur_source::NodeKind;
 
 use super::pointer::Located;
-use super::reader::Reader;
+use super::reader::DocumentReader;
 use crate::request::{StatusRange, Style};
 
 const BODY_KEYS: [&str; 3] = ["description", "content", "required"];
@@ -12,13 +12,13 @@ const ENCODING_KEYS: [&str; 5] = ["contentType", "headers", "style", "explode", 
 const ANSWER_KEYS: [&str; 4] = ["description", "headers", "content", "links"];
 
 /// The content of an operation as declared.
-pub(super) struct RawContent {
+pub(super) struct RawBody {
     pub(super) required: bool,
     pub(super) media_types: Vec<RawMediaType>,
 }
 
 /// One answer of an operation as declared.
-pub(super) struct RawAnswer {
+pub(super) struct RawResponse {
     pub(super) status: StatusRange,
     pub(super) media_types: Vec<RawMediaType>,
 }
@@ -30,12 +30,12 @@ pub(super) struct RawMediaType {
     pub(super) kind: MediaKind,
     pub(super) schema: Option<String>,
     /// How single members of a form are written, where the document says it.
-    pub(super) encodings: Vec<Encoding>,
+    pub(super) encodings: Vec<PartEncoding>,
 }
 
 /// How one member of a form is written.
 #[derive(Debug, Clone)]
-pub(crate) struct Encoding {
+pub(crate) struct PartEncoding {
     pub(crate) name: String,
     pub(crate) style: Option<Style>,
     pub(crate) explode: Option<bool>,
@@ -71,8 +71,8 @@ impl MediaKind {
     }
 }
 
-impl<'r> Reader<'r> {
-    pub(super) fn content(&mut self, body: Located<'r>) -> Option<RawContent> {
+impl<'r> DocumentReader<'r> {
+    pub(super) fn content(&mut self, body: Located<'r>) -> Option<RawBody> {
         let body = self.resolve(body, "a request body")?;
         self.known_keys(&body, "a request body", &BODY_KEYS);
         let required = self.boolean(&body, "required").unwrap_or(false);
@@ -82,11 +82,11 @@ impl<'r> Reader<'r> {
             self.error(body.node.span, "missing-key", "a request body needs `content`", Some(help));
             return None;
         };
-        Some(RawContent { required, media_types: self.media_types(&content, true) })
+        Some(RawBody { required, media_types: self.media_types(&content, true) })
     }
 
     /// The answers of an operation, by status.
-    pub(super) fn answers(&mut self, operation: &Located<'r>) -> Vec<RawAnswer> {
+    pub(super) fn answers(&mut self, operation: &Located<'r>) -> Vec<RawResponse> {
         let mut answers = Vec::new();
         let Some(responses) = operation.member("responses") else { return answers };
         for (key, answer) in responses.members() {
@@ -107,7 +107,7 @@ impl<'r> Reader<'r> {
             }
             let content = answer.member("content");
             let media_types = content.map(|content| self.media_types(&content, false)).unwrap_or_default();
-            answers.push(RawAnswer { status, media_types });
+            answers.push(RawResponse { status, media_types });
         }
         answers
     }
@@ -144,7 +144,7 @@ impl<'r> Reader<'r> {
         media_types
     }
 
-    fn encodings(&mut self, media_type: &Located<'r>) -> Vec<Encoding> {
+    fn encodings(&mut self, media_type: &Located<'r>) -> Vec<PartEncoding> {
         let mut encodings = Vec::new();
         let Some(declared) = media_type.member("encoding") else { return encodings };
         for (key, encoding) in declared.members() {
@@ -166,7 +166,7 @@ impl<'r> Reader<'r> {
             let is_json =
                 content_type.is_some_and(|text| MediaKind::of(&text.to_ascii_lowercase()) == MediaKind::Json);
             let explode = self.boolean(&encoding, "explode");
-            encodings.push(Encoding { name: key.name.clone(), style, explode, is_json });
+            encodings.push(PartEncoding { name: key.name.clone(), style, explode, is_json });
         }
         encodings
     }
@@ -178,7 +178,7 @@ fn says_more_than_bytes(schema: &Located<'_>) -> bool {
         |name: &str, value: &str| schema.node.get(name).and_then(demur_source::Node::as_str) == Some(value);
     let is_bytes = is("type", "string") && (is("format", "binary") || schema.node.get("format").is_none());
     match &schema.node.kind {
-        Kind::Map(entries) => !entries.is_empty() && !is_bytes,
+        NodeKind::Map(entries) => !entries.is_empty() && !is_bytes,
         _ => false,
     }
 }

@@ -11,7 +11,7 @@ use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use demur_source::{Diagnostics, Kind, Node, Source, Span, parse};
+use demur_source::{Diagnostics, Node, NodeKind, Source, Span, parse};
 
 use super::pointer::{Located, join, tokens};
 use super::uri::{has_scheme, resolve};
@@ -28,7 +28,7 @@ pub type ReadFile<'r> = dyn FnMut(&str) -> Result<Arc<Source>, String> + 'r;
 
 /// What a `$ref` names.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Target {
+pub(crate) enum ReferenceTarget {
     /// A place in the tree.
     Local(String),
     /// Nothing that could be read, and why.
@@ -37,7 +37,7 @@ pub(crate) enum Target {
 
 /// Which files a tree is made of, and what names mean in it.
 pub(crate) struct Files {
-    parts: Vec<Part>,
+    parts: Vec<FilePart>,
     /// From the name of a file or a schema with an `$id` to where it stands.
     resources: HashMap<String, String>,
     /// From a name and an anchor in it.
@@ -51,7 +51,7 @@ pub(crate) struct Files {
     remarked: RefCell<HashSet<(usize, String)>>,
 }
 
-struct Part {
+struct FilePart {
     /// Where its spans begin.
     start: usize,
     name: String,
@@ -108,9 +108,9 @@ impl Files {
                 }
             }
         }
-        if let (Kind::Map(entries), false) = (&mut root.kind, others.is_empty()) {
+        if let (NodeKind::Map(entries), false) = (&mut root.kind, others.is_empty()) {
             let key = demur_source::Key { name: FILES.to_owned(), span: Span::default() };
-            entries.push((key, Node::new(Span::default(), Kind::Map(others))));
+            entries.push((key, Node::new(Span::default(), NodeKind::Map(others))));
         }
         files
     }
@@ -122,7 +122,7 @@ impl Files {
         let start = self.parts.last().map_or(0, |last| last.start + last.source.text.len() + 1);
         shift(node, start);
         self.resources.insert(name.clone(), pointer.clone());
-        self.parts.push(Part { start, name: name.clone(), source: source.clone() });
+        self.parts.push(FilePart { start, name: name.clone(), source: source.clone() });
         let mut wanted = Vec::new();
         self.scan(node, pointer, name, &mut wanted);
         wanted
@@ -151,11 +151,11 @@ impl Files {
         let mut rest = vec![(node, pointer, base, false)];
         while let Some((node, pointer, mut base, is_named)) = rest.pop() {
             match &node.kind {
-                Kind::Seq(items) => {
+                NodeKind::Seq(items) => {
                     let items = items.iter().enumerate();
                     rest.extend(items.map(|(n, item)| (item, format!("{pointer}/{n}"), base.clone(), false)));
                 }
-                Kind::Map(entries) => {
+                NodeKind::Map(entries) => {
                     if !is_named {
                         base = self.identify(node, &pointer, base);
                         if let Some(text) =
@@ -199,7 +199,7 @@ impl Files {
     }
 
     /// What the text at a `$ref` means there.
-    pub(crate) fn target(&self, place: &Located<'_>) -> Target {
+    pub(crate) fn target(&self, place: &Located<'_>) -> ReferenceTarget {
         let text = place.node.as_str().unwrap_or_default();
         self.meaning(self.base(&place.pointer), text)
     }
@@ -211,21 +211,21 @@ impl Files {
         anchors.map(|(_, pointer)| pointer.as_str())
     }
 
-    fn meaning(&self, base: &str, text: &str) -> Target {
+    fn meaning(&self, base: &str, text: &str) -> ReferenceTarget {
         let (name, fragment) = text.split_once('#').unwrap_or((text, ""));
         let name = resolve(base, &decoded(name));
         let Some(pointer) = self.resources.get(without_fragment(&name)) else {
             let cause = self.unreadable.get(&name).map_or("it is not known", String::as_str);
-            return Target::Unreadable(cause.to_owned());
+            return ReferenceTarget::Unreadable(cause.to_owned());
         };
         let fragment = decoded(fragment);
         if fragment.is_empty() || fragment.starts_with('/') {
-            return Target::Local(format!("{pointer}{fragment}"));
+            return ReferenceTarget::Local(format!("{pointer}{fragment}"));
         }
         // An anchor belongs to the schema with an `$id` that is nearest around it.
         match self.anchors.get(&(name, fragment)) {
-            Some(pointer) => Target::Local(pointer.clone()),
-            None => Target::Unreadable("there is no such anchor".to_owned()),
+            Some(pointer) => ReferenceTarget::Local(pointer.clone()),
+            None => ReferenceTarget::Unreadable("there is no such anchor".to_owned()),
         }
     }
 
@@ -339,8 +339,8 @@ fn shift(node: &mut Node, by: usize) {
     let moved = |span: Span| Span::new(span.start + by, span.end + by);
     node.span = moved(node.span);
     match &mut node.kind {
-        Kind::Seq(items) => items.iter_mut().for_each(|item| shift(item, by)),
-        Kind::Map(entries) => {
+        NodeKind::Seq(items) => items.iter_mut().for_each(|item| shift(item, by)),
+        NodeKind::Map(entries) => {
             for (key, member) in entries {
                 key.span = moved(key.span);
                 shift(member, by);

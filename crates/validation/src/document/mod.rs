@@ -20,21 +20,22 @@ use std::sync::Arc;
 
 use demur_source::{Diagnostics, Node, Source, did_you_mean, parse};
 
-pub(crate) use contents::{Encoding, MediaKind, essence};
+pub(crate) use contents::{MediaKind, PartEncoding, essence};
 pub use operation::Operation;
 pub(crate) use reader::{unreadable, unresolved};
-pub use routes::{Find, Found};
+pub use routes::{Find, RouteMatch};
 pub use security::{SecurityKind, SecurityScheme};
 
 use crate::DocumentOptions;
 use crate::request::{
-    self, Aliases, Answer, AnswerRule, Content, ContentRule, MediaTypeRule, ParameterRule, Parameters, Style,
+    self, Aliases, ContentRule, MediaTypeRule, ParameterRule, RequestContent, RequestParameters,
+    ResponseCheck, ResponseRule, Style,
 };
-use crate::schema::{Compiler, Dialect, Places, Schemas, Shape};
+use crate::schema::{Dialect, SchemaCompiler, SchemaLocations, Schemas, ValueShape};
 use contents::RawMediaType;
 use files::{Files, ReadFile};
 use pointer::Located;
-use reader::{RawOperation, Reader};
+use reader::{DocumentReader, RawOperation};
 
 /// An OpenAPI document, compiled.
 pub struct ApiDocument {
@@ -95,7 +96,8 @@ impl ApiDocument {
         let checks_answers = options.checks_answers;
         let root_place = Located::root(root);
         let said = HashSet::new();
-        let mut reader = Reader { files, root: root_place, found, is_idle: false, checks_answers, said };
+        let mut reader =
+            DocumentReader { files, root: root_place, found, is_idle: false, checks_answers, said };
         let security_schemes = reader.security_schemes();
         let raw = reader.operations();
         let security = reader.requirements(&Located::root(root));
@@ -128,7 +130,7 @@ impl ApiDocument {
         status: http::StatusCode,
         content_type: Option<&str>,
         bytes: &[u8],
-    ) -> Option<Answer> {
+    ) -> Option<ResponseCheck> {
         let options = &self.options;
         let check =
             || request::check_answer(options, &operation.answers, status.as_u16(), content_type, bytes);
@@ -136,7 +138,7 @@ impl ApiDocument {
     }
 
     /// Whether the content of such an answer must be read to know whether it is as declared.
-    pub fn looks_into_answer(&self, operation: &Operation, status: http::StatusCode) -> bool {
+    pub fn needs_response_body(&self, operation: &Operation, status: http::StatusCode) -> bool {
         let rule = request::rule_for(&operation.answers, status.as_u16());
         self.options.checks_answers
             && rule.is_some_and(|rule| rule.media_types.iter().any(|media_type| media_type.schema.is_some()))
@@ -169,10 +171,10 @@ impl ApiDocument {
     /// `values` of the answer holds every declared parameter that is present, by its name, for rules.
     pub fn check_parameters(
         &self,
-        found: &Found<'_, '_>,
+        found: &RouteMatch<'_, '_>,
         query: Option<&str>,
         headers: &http::HeaderMap,
-    ) -> Parameters {
+    ) -> RequestParameters {
         request::check_parameters(&self.options, &found.operation.parameters, found, query, headers)
     }
 
@@ -181,10 +183,15 @@ impl ApiDocument {
     /// Content that the operation does not declare is not looked at. Required JSON content that is absent
     /// is `body.invalid_json`, since nothing is not JSON; other required content that is absent is a
     /// `param.missing` without a name.
-    pub fn check_content(&self, operation: &Operation, content_type: Option<&str>, bytes: &[u8]) -> Content {
+    pub fn check_content(
+        &self,
+        operation: &Operation,
+        content_type: Option<&str>,
+        bytes: &[u8],
+    ) -> RequestContent {
         match &operation.content {
             Some(rule) => request::check_content(&self.options, rule, content_type, bytes),
-            None => Content::Checked { value: None, violations: Vec::new() },
+            None => RequestContent::Checked { value: None, violations: Vec::new() },
         }
     }
 }
@@ -220,8 +227,8 @@ fn dialect(source: &Arc<Source>, root: &Node, found: &mut Diagnostics) -> Option
 }
 
 /// The pointers of every schema that a request, or an answer, is held against.
-fn schema_places(operations: &[RawOperation], checks_answers: bool) -> Places {
-    let mut places = Places { requests: Vec::new(), answers: checks_answers.then(Vec::new) };
+fn schema_places(operations: &[RawOperation], checks_answers: bool) -> SchemaLocations {
+    let mut places = SchemaLocations { requests: Vec::new(), answers: checks_answers.then(Vec::new) };
     for operation in operations {
         places.requests.extend(operation.parameters.iter().filter_map(|parameter| parameter.schema.clone()));
         let media_types = operation.content.iter().flat_map(|content| &content.media_types);
@@ -238,7 +245,7 @@ fn schema_places(operations: &[RawOperation], checks_answers: bool) -> Places {
 /// Media types, their schemas compiled where they are needed.
 fn media_types(
     raw: Vec<RawMediaType>,
-    mut schema: impl FnMut(&str, MediaKind) -> (Option<Arc<crate::schema::Schema>>, Shape),
+    mut schema: impl FnMut(&str, MediaKind) -> (Option<Arc<crate::schema::Schema>>, ValueShape),
 ) -> Vec<MediaTypeRule> {
     let rule = |media_type: RawMediaType| {
         let compiled = media_type.schema.map(|pointer| schema(&pointer, media_type.kind));
@@ -255,16 +262,16 @@ fn compile_answers(
     raw: &mut [RawOperation],
     schemas: Option<&Schemas<'_>>,
     found: &mut Diagnostics,
-) -> Vec<Vec<AnswerRule>> {
+) -> Vec<Vec<ResponseRule>> {
     let mut compiler = schemas.map(|schemas| schemas.compiler(found));
     let mut compile = |pointer: &str, kind: MediaKind| {
         let compiler = compiler.as_mut().filter(|_| kind == MediaKind::Json);
-        (compiler.and_then(|compiler| compiler.schema(pointer)), Shape::default())
+        (compiler.and_then(|compiler| compiler.schema(pointer)), ValueShape::default())
     };
     let mut all = Vec::with_capacity(raw.len());
     for operation in raw {
         let answers = std::mem::take(&mut operation.answers).into_iter();
-        let rules = answers.map(|answer| AnswerRule {
+        let rules = answers.map(|answer| ResponseRule {
             status: answer.status,
             media_types: media_types(answer.media_types, &mut compile).into(),
         });
@@ -297,7 +304,7 @@ fn compile(raw: Vec<RawOperation>, schemas: &Schemas<'_>, found: &mut Diagnostic
         let content = operation.content.map(|content| {
             let media_types = media_types(content.media_types, |pointer, kind| {
                 let is_form = matches!(kind, MediaKind::Form | MediaKind::Multipart);
-                let shape = if is_form { schemas.shape(pointer) } else { Shape::default() };
+                let shape = if is_form { schemas.shape(pointer) } else { ValueShape::default() };
                 (compiler.schema(pointer), shape)
             });
             Arc::new(ContentRule { required: content.required, media_types })
@@ -321,7 +328,7 @@ fn compile(raw: Vec<RawOperation>, schemas: &Schemas<'_>, found: &mut Diagnostic
 }
 
 /// OpenAPI says of no style but `deepObject` how what is nested in lists and objects is written.
-fn nested(parameter: &parameters::RawParameter, shape: &Shape, compiler: &mut Compiler<'_>) {
+fn nested(parameter: &parameters::RawParameter, shape: &ValueShape, compiler: &mut SchemaCompiler<'_>) {
     let inner = shape.items.iter().map(AsRef::as_ref).chain(shape.members.values());
     let is_nested = inner
         .into_iter()
@@ -329,7 +336,7 @@ fn nested(parameter: &parameters::RawParameter, shape: &Shape, compiler: &mut Co
     let has_style = matches!(parameter.style, Style::Deep | Style::Json);
     // Members that stand in the query by themselves may be lists, as parameters may.
     let is_spread = parameter.style == Style::Form && parameter.explode && shape.is_object();
-    let is_plain = is_spread && !shape.members.values().any(Shape::is_object);
+    let is_plain = is_spread && !shape.members.values().any(ValueShape::is_object);
     if is_nested && !has_style && !is_plain {
         let message = format!(
             "OpenAPI does not say how the parts of `{}` are written in this style: they are read as text",

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use demur_contract::Location;
 use http::Method;
 
-use super::security::Requirement;
+use super::security::SecurityRequirement;
 use crate::path::{PathCharacters, canonical_path};
-use crate::request::{Aliases, AnswerRule, ContentRule, ParameterRule, Style, accepts};
+use crate::request::{Aliases, ContentRule, ParameterRule, ResponseRule, Style, accepts};
 
 /// A method on a path, with what it takes.
 pub struct Operation {
@@ -20,9 +20,9 @@ pub struct Operation {
     /// The names that the query may have, for those that servers take for one of them.
     pub(crate) query_names: Aliases,
     pub(crate) content: Option<Arc<ContentRule>>,
-    pub(super) answers: Vec<AnswerRule>,
+    pub(super) answers: Vec<ResponseRule>,
     /// `None`: the document says nothing of who may ask.
-    pub(super) security: Option<Vec<Requirement>>,
+    pub(super) security: Option<Vec<SecurityRequirement>>,
 }
 
 impl Operation {

@@ -5,7 +5,7 @@ use demur_source::{Span, did_you_mean};
 
 use super::contents::MediaKind;
 use super::pointer::Located;
-use super::reader::Reader;
+use super::reader::DocumentReader;
 use crate::request::Style;
 
 const KEYS: [&str; 13] = [
@@ -61,7 +61,7 @@ impl RawParameter {
     }
 }
 
-impl<'r> Reader<'r> {
+impl<'r> DocumentReader<'r> {
     /// The `parameters` of a path item or of an operation.
     pub(super) fn parameters(&mut self, owner: &Located<'r>) -> Vec<RawParameter> {
         let Some(list) = owner.member("parameters") else { return Vec::new() };

@@ -4,7 +4,7 @@
 
 use std::borrow::Cow;
 
-use demur_source::{Kind, Node};
+use demur_source::{Node, NodeKind};
 
 /// A node, and how one gets there from the root.
 #[derive(Debug, Clone)]
@@ -45,8 +45,8 @@ impl<'n> Located<'n> {
         let mut node = self.node;
         for token in tokens(pointer) {
             node = match &node.kind {
-                Kind::Map(_) => node.get(&token)?,
-                Kind::Seq(items) => items.get(token.parse::<usize>().ok()?)?,
+                NodeKind::Map(_) => node.get(&token)?,
+                NodeKind::Seq(items) => items.get(token.parse::<usize>().ok()?)?,
                 _ => return None,
             };
         }
@@ -81,7 +81,7 @@ pub(crate) fn tokens(pointer: &str) -> impl Iterator<Item = Cow<'_, str>> {
 
 /// What a `$ref` names.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Reference {
+pub(crate) enum JsonReference {
     /// A place in this document.
     Local(String),
     /// An anchor, which is not supported.
@@ -91,12 +91,12 @@ pub(crate) enum Reference {
 }
 
 /// Reads the text of a `$ref`. A fragment may be percent-encoded, as `%7B` for `{`.
-pub(crate) fn reference(text: &str) -> Reference {
+pub(crate) fn reference(text: &str) -> JsonReference {
     match text.strip_prefix('#') {
-        Some(fragment) if fragment.is_empty() || fragment.starts_with('/') => {
-            Reference::Local(percent_encoding::percent_decode_str(fragment).decode_utf8_lossy().into_owned())
-        }
-        Some(_) => Reference::Anchor,
-        None => Reference::Remote,
+        Some(fragment) if fragment.is_empty() || fragment.starts_with('/') => JsonReference::Local(
+            percent_encoding::percent_decode_str(fragment).decode_utf8_lossy().into_owned(),
+        ),
+        Some(_) => JsonReference::Anchor,
+        None => JsonReference::Remote,
     }
 }

@@ -6,9 +6,9 @@ use std::collections::{HashMap, HashSet};
 use demur_source::{Diagnostics, Span, did_you_mean};
 use http::Method;
 
-use super::files::{Files, Target, is_remote};
+use super::files::{Files, ReferenceTarget, is_remote};
 use super::pointer::Located;
-use super::security::Requirement;
+use super::security::SecurityRequirement;
 
 /// OpenAPI's fixed fields of a path item that are operations.
 pub(crate) const METHODS: [(&str, Method); 8] = [
@@ -72,14 +72,14 @@ pub(super) struct RawOperation {
     /// Where the path's key stands, for mistakes of the path.
     pub(super) path_span: Span,
     pub(super) parameters: Vec<super::parameters::RawParameter>,
-    pub(super) content: Option<super::contents::RawContent>,
-    pub(super) answers: Vec<super::contents::RawAnswer>,
+    pub(super) content: Option<super::contents::RawBody>,
+    pub(super) answers: Vec<super::contents::RawResponse>,
     /// `None`: the document's.
-    pub(super) security: Option<Vec<Requirement>>,
+    pub(super) security: Option<Vec<SecurityRequirement>>,
 }
 
 /// Reads one document; the mistakes go to `found`.
-pub(super) struct Reader<'r> {
+pub(super) struct DocumentReader<'r> {
     pub(super) files: &'r Files,
     pub(super) root: Located<'r>,
     pub(super) found: &'r mut Diagnostics,
@@ -91,7 +91,7 @@ pub(super) struct Reader<'r> {
     pub(super) said: HashSet<&'static str>,
 }
 
-impl<'r> Reader<'r> {
+impl<'r> DocumentReader<'r> {
     /// Reads every operation.
     pub(super) fn operations(&mut self) -> Vec<RawOperation> {
         let root = self.root.clone();
@@ -269,7 +269,7 @@ impl<'r> Reader<'r> {
     fn follow(&mut self, target: &Located<'r>) -> Option<Located<'r>> {
         let text = target.node.as_str().unwrap_or_default();
         match self.files.target(target) {
-            Target::Local(pointer) => {
+            ReferenceTarget::Local(pointer) => {
                 let place = self.root.at(&pointer);
                 if place.is_none() {
                     let (message, help) = unresolved(&self.root, text, &pointer);
@@ -277,7 +277,7 @@ impl<'r> Reader<'r> {
                 }
                 place
             }
-            Target::Unreadable(cause) => {
+            ReferenceTarget::Unreadable(cause) => {
                 let (message, help) = unreadable(text, &cause);
                 self.error(target.node.span, "remote-ref", message, help);
                 None
@@ -302,7 +302,7 @@ impl<'r> Reader<'r> {
     pub(super) fn boolean(&mut self, place: &Located<'r>, name: &str) -> Option<bool> {
         let member = place.member(name)?;
         match member.node.kind {
-            demur_source::Kind::Bool(value) => Some(value),
+            demur_source::NodeKind::Bool(value) => Some(value),
             _ => {
                 let message = format!("`{name}` must be true or false, not {}", member.node.kind_name());
                 self.error(member.node.span, "wrong-kind", message, None);

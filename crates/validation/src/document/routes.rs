@@ -16,14 +16,14 @@ use http::Method;
 use smallvec::SmallVec;
 
 use super::Operation;
-use super::reader::{METHODS, RawOperation, Reader};
+use super::reader::{DocumentReader, METHODS, RawOperation};
 use crate::path::{canonical_path, comparable, folded, is_unmistakable, trimmed};
 
 /// What a method and a path mean.
 #[derive(Debug)]
 pub enum Find<'d, 'p> {
     /// An operation.
-    Found(Found<'d, 'p>),
+    Found(RouteMatch<'d, 'p>),
     /// The path is known, the method is not.
     MethodNotAllowed {
         /// The value of an `Allow` field: `GET, HEAD, POST`.
@@ -34,25 +34,25 @@ pub enum Find<'d, 'p> {
 }
 
 /// An operation, and the parameters in the path that led to it.
-pub struct Found<'d, 'p> {
+pub struct RouteMatch<'d, 'p> {
     /// The operation.
     pub operation: &'d Operation,
-    path: Texts<'p>,
+    path: PathValues<'p>,
     other: Option<&'d Operation>,
 }
 
 /// The texts of the parameters, in their order in the path.
-type Texts<'p> = SmallVec<[&'p str; 4]>;
+type PathValues<'p> = SmallVec<[&'p str; 4]>;
 
 /// What a walk down the tree has found so far.
 #[derive(Default)]
 struct Captured<'p> {
-    texts: Texts<'p>,
+    texts: PathValues<'p>,
     /// Whether a parameter took a segment that could have been a literal, or another pattern.
     had_choice: bool,
 }
 
-impl<'p> Found<'_, 'p> {
+impl<'p> RouteMatch<'_, 'p> {
     /// A path parameter as it stands in the target, still percent-encoded.
     pub fn raw_path_parameter(&self, name: &str) -> Option<&'p str> {
         // The tree knows positions only: two spellings of one path may name them differently.
@@ -67,7 +67,7 @@ impl<'p> Found<'_, 'p> {
     }
 }
 
-impl fmt::Debug for Found<'_, '_> {
+impl fmt::Debug for RouteMatch<'_, '_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // Path parameters are the caller's data: they do not belong into a log by accident.
         f.debug_struct("Found").field("operation", &self.operation.id()).finish_non_exhaustive()
@@ -84,7 +84,7 @@ pub(crate) struct Routes {
     /// Whether a literal or a pattern could be meant by a segment that is written otherwise.
     is_mistakable: bool,
     /// Parameters with text around them or between them, those with the most text first.
-    patterns: Vec<(Pattern, Routes)>,
+    patterns: Vec<(SegmentPattern, Routes)>,
     /// A parameter that fills the segment.
     any: Option<Box<Routes>>,
     here: Option<PathMethods>,
@@ -92,7 +92,7 @@ pub(crate) struct Routes {
 
 /// The text around the parameters of one segment: one piece more than there are parameters.
 #[derive(Debug, PartialEq, Eq)]
-struct Pattern {
+struct SegmentPattern {
     texts: Vec<String>,
     /// The texts as the most lenient server reads them.
     folded: Vec<String>,
@@ -132,7 +132,7 @@ impl PathMethods {
 
 impl Routes {
     /// Builds the tree; paths that cannot be told apart are reported.
-    pub(super) fn build(operations: &[RawOperation], reader: &mut Reader<'_>) -> Self {
+    pub(super) fn build(operations: &[RawOperation], reader: &mut DocumentReader<'_>) -> Self {
         let mut root = Routes::default();
         for (index, operation) in operations.iter().enumerate() {
             let Some(position) = METHODS.iter().position(|(_, method)| *method == operation.method) else {
@@ -141,7 +141,7 @@ impl Routes {
             let mut node = &mut root;
             let mut is_sound = true;
             for segment in segments(&operation.path) {
-                node = match Pattern::read(segment) {
+                node = match SegmentPattern::read(segment) {
                     None => node.literal(segment),
                     Some(pattern) if pattern.is_whole_segment() => node.any.get_or_insert_default(),
                     Some(pattern) => {
@@ -174,7 +174,7 @@ impl Routes {
         self.literals.entry(segment).or_default()
     }
 
-    fn pattern(&mut self, pattern: Pattern) -> &mut Routes {
+    fn pattern(&mut self, pattern: SegmentPattern) -> &mut Routes {
         self.is_mistakable = true;
         let position = match self.patterns.iter().position(|(known, _)| *known == pattern) {
             Some(position) => position,
@@ -203,7 +203,7 @@ impl Routes {
         let other = captured.had_choice.then(|| self.walk_leniently(rest, method)).flatten();
         let other = other.filter(|other| *other != index).and_then(|other| operations.get(other));
         match operations.get(index) {
-            Some(operation) => Find::Found(Found { operation, path: captured.texts, other }),
+            Some(operation) => Find::Found(RouteMatch { operation, path: captured.texts, other }),
             None => Find::MethodNotAllowed { allow: &methods.allow },
         }
     }
@@ -274,7 +274,7 @@ impl Routes {
         let folded = folded(segment);
         let alike = self.lenient.get(trimmed(&folded)).map_or(&[][..], Vec::as_slice);
         let literals = alike.iter().filter_map(|literal| self.literals.get(literal));
-        let fits = |pattern: &Pattern| {
+        let fits = |pattern: &SegmentPattern| {
             [&folded, trimmed(&folded)].iter().any(|segment| pattern.captures_leniently(segment))
         };
         let patterns = self.patterns.iter().filter(|(pattern, _)| fits(pattern)).map(|(_, next)| next);
@@ -294,7 +294,7 @@ fn segments(path: &str) -> impl Iterator<Item = &str> {
     path.strip_prefix('/').unwrap_or(path).split('/')
 }
 
-impl Pattern {
+impl SegmentPattern {
     /// `None` where the segment is plain text: a brace without its partner is text, too.
     fn read(segment: &str) -> Option<Self> {
         let mut texts = Vec::new();
@@ -329,17 +329,17 @@ impl Pattern {
         inner.iter().all(|text| !text.is_empty())
     }
 
-    fn capture<'p>(&self, segment: &'p str, captured: &mut Texts<'p>) -> bool {
+    fn capture<'p>(&self, segment: &'p str, captured: &mut PathValues<'p>) -> bool {
         capture(&self.texts, segment, captured)
     }
 
     fn captures_leniently(&self, segment: &str) -> bool {
-        capture(&self.folded, segment, &mut Texts::new())
+        capture(&self.folded, segment, &mut PathValues::new())
     }
 }
 
 /// Each parameter takes as little as it can, and at least one character.
-fn capture<'p>(texts: &[String], segment: &'p str, captured: &mut Texts<'p>) -> bool {
+fn capture<'p>(texts: &[String], segment: &'p str, captured: &mut PathValues<'p>) -> bool {
     let [first, inner @ .., last] = texts else { return false };
     let Some(mut rest) =
         segment.strip_prefix(first.as_str()).and_then(|rest| rest.strip_suffix(last.as_str()))
@@ -375,12 +375,12 @@ mod tests {
             ("v{major}.{minor}", "1.2", None),
             ("{a}-{b}", "é-x", Some(vec!["é", "x"])),
         ] {
-            let mut captured = Texts::new();
-            let matched = Pattern::read(template).unwrap().capture(segment, &mut captured);
+            let mut captured = PathValues::new();
+            let matched = SegmentPattern::read(template).unwrap().capture(segment, &mut captured);
             let found = matched.then(|| captured.to_vec());
             assert_eq!(found, expected, "{segment} against {template}");
         }
-        assert!(Pattern::read("a{b").is_none());
-        assert!(!Pattern::read("{a}{b}").unwrap().is_decidable());
+        assert!(SegmentPattern::read("a{b").is_none());
+        assert!(!SegmentPattern::read("{a}{b}").unwrap().is_decidable());
     }
 }

@@ -6,7 +6,7 @@
 use demur_source::Node;
 
 use super::pointer::Located;
-use super::reader::Reader;
+use super::reader::DocumentReader;
 
 /// One way to be known.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,9 +33,9 @@ pub enum SecurityKind {
 }
 
 /// The names of schemes that must all be satisfied; none is asked of those who need not be known.
-pub(crate) type Requirement = Vec<String>;
+pub(crate) type SecurityRequirement = Vec<String>;
 
-impl<'r> Reader<'r> {
+impl<'r> DocumentReader<'r> {
     pub(super) fn security_schemes(&mut self) -> Vec<SecurityScheme> {
         let mut schemes = Vec::new();
         let Some(declared) = self.root.at("/components/securitySchemes") else { return schemes };
@@ -54,11 +54,11 @@ impl<'r> Reader<'r> {
     }
 
     /// `None` where nothing is said.
-    pub(super) fn requirements(&mut self, owner: &Located<'r>) -> Option<Vec<Requirement>> {
+    pub(super) fn requirements(&mut self, owner: &Located<'r>) -> Option<Vec<SecurityRequirement>> {
         let security = owner.member("security")?;
         let mut requirements = Vec::new();
         for item in security.items() {
-            let names: Requirement = item.members().map(|(key, _)| key.name.clone()).collect();
+            let names: SecurityRequirement = item.members().map(|(key, _)| key.name.clone()).collect();
             for (key, _) in item.members() {
                 let schemes = self.root.at("/components/securitySchemes");
                 if schemes.and_then(|schemes| schemes.member(&key.name)).is_none() {

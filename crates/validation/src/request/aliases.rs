@@ -14,13 +14,13 @@ use super::text::decode;
 #[derive(Debug, Default)]
 pub(crate) struct Aliases {
     /// By path; whether members may follow behind a dot.
-    names: HashMap<Path, bool>,
+    names: HashMap<NamePath, bool>,
     /// The paths that lead to a longer one: a value there would replace what is below.
-    parents: HashSet<Path>,
+    parents: HashSet<NamePath>,
 }
 
 /// `filter[status][]` as `filter`, `status`.
-type Path = Vec<String>;
+type NamePath = Vec<String>;
 
 impl Aliases {
     /// Of names, and whether each is an object.
@@ -74,11 +74,11 @@ impl Aliases {
 }
 
 /// A name as the most lenient of them reads it.
-fn path(name: &str) -> Path {
+fn path(name: &str) -> NamePath {
     let is_ignored =
         |c: char| c.is_whitespace() || c.is_control() || matches!(c, '\u{feff}' | '[' | ']' | '!' | '?');
     let name = name.trim_start_matches(is_ignored);
-    let mut path = Path::new();
+    let mut path = NamePath::new();
     for (position, part) in name.split(['[', ']']).enumerate() {
         let part = part.trim_matches(|c: char| c.is_whitespace() || c.is_control());
         if position > 0 && part.is_empty() {

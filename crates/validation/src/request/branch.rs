@@ -13,7 +13,7 @@ use crate::document::pointer::tokens;
 use crate::schema::Schema;
 
 /// What is to be said instead of "fits no branch".
-pub(super) enum Meant<'e> {
+pub(super) enum BestBranch<'e> {
     /// What is wrong in the branch that was meant.
     Branch(&'e [ValidationError<'static>]),
     /// The value has none of the types.
@@ -27,11 +27,11 @@ pub(super) enum Meant<'e> {
 }
 
 /// `None` where nothing better can be said.
-pub(super) fn meant<'e>(
+pub(super) fn best_branch<'e>(
     schema: &Schema,
     error: &ValidationError<'_>,
     branches: &'e [Vec<ValidationError<'static>>],
-) -> Option<Meant<'e>> {
+) -> Option<BestBranch<'e>> {
     let place = error.instance_path().as_str();
     let instance = error.instance();
     if let Some(meant) = discriminated(schema, error.schema_path().as_str(), instance, branches) {
@@ -57,11 +57,11 @@ pub(super) fn meant<'e>(
     if of_kind(|kind| matches!(kind, Kind::Type { .. })) {
         types.sort_by_key(ToString::to_string);
         types.dedup();
-        return Some(Meant::Types(types));
+        return Some(BestBranch::Types(types));
     }
     if of_kind(|kind| matches!(kind, Kind::Type { .. } | Kind::Enum { .. } | Kind::Constant { .. })) {
         values.dedup();
-        return Some(Meant::Values(values));
+        return Some(BestBranch::Values(values));
     }
     let distance = |branch: &&Vec<ValidationError<'static>>| {
         let wrong = |is: fn(&Kind) -> bool| branch.iter().filter(|error| is(error.kind())).count();
@@ -78,7 +78,7 @@ pub(super) fn meant<'e>(
         .iter()
         .min_by_key(distance)
         .filter(|branch| !branch.is_empty())
-        .map(|branch| Meant::Branch(branch))
+        .map(|branch| BestBranch::Branch(branch))
 }
 
 /// The branch that the document's `discriminator` names.
@@ -87,7 +87,7 @@ fn discriminated<'e>(
     keyword: &str,
     instance: &Value,
     branches: &'e [Vec<ValidationError<'static>>],
-) -> Option<Meant<'e>> {
+) -> Option<BestBranch<'e>> {
     let (owner, _) = keyword.rsplit_once('/')?;
     let discriminator = schema.keyword(&format!("{owner}/discriminator"))?;
     let property = discriminator.get("propertyName")?.as_str()?;
@@ -97,7 +97,7 @@ fn discriminated<'e>(
         references.iter().map(|branch| branch["$ref"].as_str().map_or_else(String::new, last_name)).collect();
     let mapping = discriminator.get("mapping").and_then(Value::as_object);
     let Some(said) = members.get(property) else {
-        return Some(Meant::NoDiscriminator(property.to_owned()));
+        return Some(BestBranch::NoDiscriminator(property.to_owned()));
     };
     let mapped = said.as_str().and_then(|said| {
         // A name that is not mapped is that of a schema.
@@ -107,13 +107,13 @@ fn discriminated<'e>(
         names.iter().position(|name| *name == mapped)
     });
     match mapped.and_then(|position| branches.get(position)) {
-        Some(branch) => Some(Meant::Branch(branch)),
+        Some(branch) => Some(BestBranch::Branch(branch)),
         None => {
             let allowed = match mapping {
                 Some(mapping) => mapping.keys().cloned().collect(),
                 None => names.into_iter().filter(|name| !name.is_empty()).collect(),
             };
-            Some(Meant::UnknownDiscriminator(property.to_owned(), allowed))
+            Some(BestBranch::UnknownDiscriminator(property.to_owned(), allowed))
         }
     }
 }

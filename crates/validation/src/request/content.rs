@@ -9,13 +9,13 @@ use serde_json::Value;
 use super::header_value::{HeaderValue, is_token};
 use super::json::{self, JsonProblem};
 use super::keyword::judge;
-use super::spelling::Unread;
+use super::style_decode::Unread;
 use super::violations::{Subject, Violations};
-use super::{Aliases, Content, ContentProblem, MAX_FIELDS, excerpt, form, multipart};
+use super::{Aliases, ContentProblem, MAX_FIELDS, RequestContent, excerpt, form, multipart};
 use crate::DocumentOptions;
 use crate::document::pointer::join;
-use crate::document::{Encoding, MediaKind, essence};
-use crate::schema::{Schema, Shape};
+use crate::document::{MediaKind, PartEncoding, essence};
+use crate::schema::{Schema, ValueShape};
 
 /// The content that an operation takes, compiled.
 pub(crate) struct ContentRule {
@@ -31,10 +31,10 @@ pub(crate) struct MediaTypeRule {
     /// What is passed as it is has none.
     pub(crate) schema: Option<Arc<Schema>>,
     /// How a form's texts become values.
-    pub(crate) shape: Shape,
+    pub(crate) shape: ValueShape,
     /// The names of a form's fields, for those that servers take for one of them.
     pub(crate) names: Aliases,
-    pub(crate) encodings: Vec<Encoding>,
+    pub(crate) encodings: Vec<PartEncoding>,
 }
 
 pub(crate) fn check_content(
@@ -42,27 +42,27 @@ pub(crate) fn check_content(
     rule: &ContentRule,
     content_type: Option<&str>,
     bytes: &[u8],
-) -> Content {
+) -> RequestContent {
     if bytes.is_empty() {
         return absent(rule);
     }
     let media_type = match rule.media_type(content_type) {
         Ok(media_type) => media_type,
-        Err(cause) => return refused(Condition::BodyUnsupportedMediaType, cause),
+        Err(cause) => return rejected_content(Condition::BodyUnsupportedMediaType, cause),
     };
     let Some(media_type) = media_type else {
-        return Content::Checked { value: None, violations: Vec::new() };
+        return RequestContent::Checked { value: None, violations: Vec::new() };
     };
     let value = match media_type.read(content_type, bytes, options.max_depth) {
         Ok(Some(value)) => value,
-        Ok(None) => return Content::Checked { value: None, violations: Vec::new() },
+        Ok(None) => return RequestContent::Checked { value: None, violations: Vec::new() },
         Err(unread) => return unread,
     };
     let mut violations = Violations::default();
     if let Some(schema) = &media_type.schema {
         judge(schema, &value, Subject::Content, &mut violations);
     }
-    Content::Checked { value: Some(value), violations: violations.finish(options.max_violations) }
+    RequestContent::Checked { value: Some(value), violations: violations.finish(options.max_violations) }
 }
 
 impl MediaTypeRule {
@@ -72,17 +72,17 @@ impl MediaTypeRule {
         content_type: Option<&str>,
         bytes: &[u8],
         max_depth: usize,
-    ) -> Result<Option<Value>, Content> {
-        let unreadable = |cause: &str| refused(Condition::BodyUnreadable, cause.to_owned());
-        let form = form::Form { shape: &self.shape, names: &self.names, encodings: &self.encodings };
+    ) -> Result<Option<Value>, RequestContent> {
+        let unreadable = |cause: &str| rejected_content(Condition::BodyUnreadable, cause.to_owned());
+        let form = form::FormRule { shape: &self.shape, names: &self.names, encodings: &self.encodings };
         let text = || std::str::from_utf8(bytes).map_err(|_| unreadable("the content is not UTF-8"));
         Ok(Some(match self.kind {
             MediaKind::Other => return Ok(None),
             MediaKind::Json => json::read(bytes, max_depth).map_err(|problem| match problem {
                 JsonProblem::TooDeep => {
-                    refused(Condition::BodyTooDeep, format!("nested deeper than {max_depth} levels"))
+                    rejected_content(Condition::BodyTooDeep, format!("nested deeper than {max_depth} levels"))
                 }
-                JsonProblem::Invalid(cause) => refused(Condition::BodyInvalidJson, cause),
+                JsonProblem::Invalid(cause) => rejected_content(Condition::BodyInvalidJson, cause),
             })?,
             // Without a schema nobody asks what it says.
             _ if self.schema.is_none() => return Ok(None),
@@ -102,13 +102,13 @@ impl MediaTypeRule {
 
 /// The Content-Type of a form. Servers parse no form without one, Tomcat none whose type is not in lower case, and they
 /// differ in what they make of a malformed one.
-fn strict(content_type: Option<&str>) -> Result<HeaderValue<'_>, Content> {
+fn strict(content_type: Option<&str>) -> Result<HeaderValue<'_>, RequestContent> {
     let parsed = content_type.and_then(HeaderValue::parse).filter(|parsed| {
         let is_extended = parsed.parameters().iter().any(|parameter| parameter.name.contains('*'));
         !is_extended && !parsed.value.contains(|c: char| c.is_ascii_uppercase())
     });
     let cause = "the Content-Type of a form is absent, malformed or not in lower case";
-    parsed.ok_or_else(|| refused(Condition::BodyUnsupportedMediaType, cause.to_owned()))
+    parsed.ok_or_else(|| rejected_content(Condition::BodyUnsupportedMediaType, cause.to_owned()))
 }
 
 /// The names of the fields of the form that a request says it has.
@@ -119,15 +119,17 @@ pub(super) fn form_names<'c>(rule: &'c ContentRule, headers: &HeaderMap) -> Opti
     (is_form && !media_type.names.is_empty()).then_some(&media_type.names)
 }
 
-impl form::Fault {
-    fn into_content(self) -> Content {
+impl form::FormFault {
+    fn into_content(self) -> RequestContent {
         let (condition, param, value, limit) = match self {
-            form::Fault::Unreadable(cause) => return refused(Condition::BodyUnreadable, cause.to_owned()),
-            form::Fault::Unread(Unread { raw, rule }) => {
+            form::FormFault::Unreadable(cause) => {
+                return rejected_content(Condition::BodyUnreadable, cause.to_owned());
+            }
+            form::FormFault::Unread(Unread { raw, rule }) => {
                 (Condition::ParamFormatOther, String::new(), raw, Some(Limit::Text(rule.to_owned())))
             }
-            form::Fault::Ambiguous(name) => (Condition::ParamUnknown, name, String::new(), None),
-            form::Fault::TooMany => {
+            form::FormFault::Ambiguous(name) => (Condition::ParamUnknown, name, String::new(), None),
+            form::FormFault::TooMany => {
                 let limit = i64::try_from(MAX_FIELDS).ok().map(Limit::Int);
                 (Condition::ParamCountMax, String::new(), String::new(), limit)
             }
@@ -137,16 +139,16 @@ impl form::Fault {
         let value = Some(excerpt::text(&value));
         let location = Location::Body;
         let violation = Violation { condition, location, param, pointer, value, limit, allowed: Vec::new() };
-        Content::Checked { value: None, violations: vec![violation] }
+        RequestContent::Checked { value: None, violations: vec![violation] }
     }
 }
 
 /// No content at all, whatever its type is said to be.
-fn absent(rule: &ContentRule) -> Content {
+fn absent(rule: &ContentRule) -> RequestContent {
     let expects_json = rule.media_types.iter().any(|media_type| media_type.kind == MediaKind::Json);
     match (rule.required, expects_json) {
-        (false, _) => Content::Checked { value: None, violations: Vec::new() },
-        (true, true) => refused(Condition::BodyInvalidJson, "the content is empty".to_owned()),
+        (false, _) => RequestContent::Checked { value: None, violations: Vec::new() },
+        (true, true) => rejected_content(Condition::BodyInvalidJson, "the content is empty".to_owned()),
         (true, false) => {
             let violation = Violation {
                 condition: Condition::ParamMissing,
@@ -157,7 +159,7 @@ fn absent(rule: &ContentRule) -> Content {
                 limit: None,
                 allowed: Vec::new(),
             };
-            Content::Checked { value: None, violations: vec![violation] }
+            RequestContent::Checked { value: None, violations: vec![violation] }
         }
     }
 }
@@ -221,6 +223,6 @@ fn charsets(content_type: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-fn refused(condition: Condition, cause: String) -> Content {
-    Content::Refused(ContentProblem { condition, cause })
+fn rejected_content(condition: Condition, cause: String) -> RequestContent {
+    RequestContent::Refused(ContentProblem { condition, cause })
 }

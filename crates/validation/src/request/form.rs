@@ -5,24 +5,24 @@ use std::collections::{HashMap, HashSet};
 
 use serde_json::{Map, Value};
 
-use super::multipart::Part;
-use super::pairs::{Pairs, base};
-use super::spelling::{Deep, Spelling, Unread, is_bracketed, json_or_text, member};
+use super::multipart::FormPart;
+use super::query_pairs::{Pairs, base};
 use super::style::Style;
+use super::style_decode::{Deep, StyleDecoder, Unread, is_bracketed, json_or_text, member};
 use super::text::{decode_form, scalar};
 use super::{Aliases, MAX_FIELDS};
-use crate::document::{Encoding, MediaKind};
-use crate::schema::{Shape, Types};
+use crate::document::{MediaKind, PartEncoding};
+use crate::schema::{Types, ValueShape};
 
 /// What the document says of a form.
-pub(super) struct Form<'f> {
-    pub(super) shape: &'f Shape,
+pub(super) struct FormRule<'f> {
+    pub(super) shape: &'f ValueShape,
     pub(super) names: &'f Aliases,
-    pub(super) encodings: &'f [Encoding],
+    pub(super) encodings: &'f [PartEncoding],
 }
 
 /// Why a form is not read to its end.
-pub(super) enum Fault {
+pub(super) enum FormFault {
     Unread(Unread),
     /// Some server reads this name as a declared one, or it cannot be decoded.
     Ambiguous(String),
@@ -31,17 +31,17 @@ pub(super) enum Fault {
     Unreadable(&'static str),
 }
 
-impl From<Unread> for Fault {
+impl From<Unread> for FormFault {
     fn from(unread: Unread) -> Self {
-        Fault::Unread(unread)
+        FormFault::Unread(unread)
     }
 }
 
-impl Form<'_> {
-    pub(super) fn urlencoded(&self, text: &str) -> Result<Value, Fault> {
+impl FormRule<'_> {
+    pub(super) fn urlencoded(&self, text: &str) -> Result<Value, FormFault> {
         let pairs = Pairs::read(text);
         if pairs.all().len() > MAX_FIELDS {
-            return Err(Fault::TooMany);
+            return Err(FormFault::TooMany);
         }
         let Self { shape, encodings, .. } = self;
         let mut members = Map::new();
@@ -64,7 +64,7 @@ impl Form<'_> {
         }
         let taken = |name: &str| shape.members.contains_key(name) || deep.contains(base(name));
         if let Some(name) = pairs.ambiguous(self.names, taken) {
-            return Err(Fault::Ambiguous(name.to_owned()));
+            return Err(FormFault::Ambiguous(name.to_owned()));
         }
         if let Some(charset) = pairs.named(CHARSET).next() {
             check_charset(charset)?;
@@ -83,7 +83,7 @@ impl Form<'_> {
         Ok(Value::Object(members))
     }
 
-    pub(super) fn multipart(&self, parts: &[Part<'_>]) -> Result<Value, Fault> {
+    pub(super) fn multipart(&self, parts: &[FormPart<'_>]) -> Result<Value, FormFault> {
         let Self { shape, names, encodings } = self;
         let mut members = Map::new();
         // `owner[id]` and `tags[]`, by the name of the declared member.
@@ -93,7 +93,7 @@ impl Form<'_> {
             let name = part.name;
             // Servers keep files and texts apart: each of the two would look complete.
             if *files.entry(base(name)).or_insert(part.is_file) != part.is_file {
-                return Err(Fault::Ambiguous(name.to_owned()));
+                return Err(FormFault::Ambiguous(name.to_owned()));
             }
             let of = member(shape, name);
             let is_declared = shape.members.contains_key(name);
@@ -104,7 +104,7 @@ impl Form<'_> {
                     continue;
                 }
                 if names.covers(name) {
-                    return Err(Fault::Ambiguous(name.to_owned()));
+                    return Err(FormFault::Ambiguous(name.to_owned()));
                 }
                 if name.eq_ignore_ascii_case(CHARSET) {
                     check_charset(&text())?;
@@ -130,7 +130,7 @@ impl Form<'_> {
         }
         for (name, deep) in deep {
             if members.contains_key(name) || deep.is_ambiguous() {
-                return Err(Fault::Ambiguous(name.to_owned()));
+                return Err(FormFault::Ambiguous(name.to_owned()));
             }
             members.insert(name.to_owned(), deep.value(member(shape, name)));
         }
@@ -148,20 +148,25 @@ impl Form<'_> {
 /// HTML's field that tells the charset of all others, which browsers fill in.
 const CHARSET: &str = "_charset_";
 
-fn check_charset(charset: &str) -> Result<(), Fault> {
+fn check_charset(charset: &str) -> Result<(), FormFault> {
     let is_utf8 = charset.eq_ignore_ascii_case("utf-8");
-    is_utf8.then_some(()).ok_or(Fault::Unreadable("the form says that it is not UTF-8"))
+    is_utf8.then_some(()).ok_or(FormFault::Unreadable("the form says that it is not UTF-8"))
 }
 
-fn has_parts(of: &Shape) -> bool {
+fn has_parts(of: &ValueShape) -> bool {
     of.is_list() || of.types.contains(Types::OBJECT)
 }
 
 /// Form style, as a browser writes it.
-const SPREAD: Spelling = Spelling { style: Style::Form, explode: true };
+const SPREAD: StyleDecoder = StyleDecoder { style: Style::Form, explode: true };
 
 /// How a member is written: as the document says, else as its text shows. `None` where it is absent.
-fn spelling(encoding: Option<&Encoding>, of: &Shape, pairs: &Pairs<'_>, name: &str) -> Option<Spelling> {
+fn spelling(
+    encoding: Option<&PartEncoding>,
+    of: &ValueShape,
+    pairs: &Pairs<'_>,
+    name: &str,
+) -> Option<StyleDecoder> {
     let style = encoding.and_then(|encoding| encoding.style);
     let first = pairs.named(name).next();
     let has_brackets = pairs.below(name).next().is_some();
@@ -176,14 +181,19 @@ fn spelling(encoding: Option<&Encoding>, of: &Shape, pairs: &Pairs<'_>, name: &s
     let explode = encoding.and_then(|encoding| encoding.explode).unwrap_or(style == Style::Form);
     // A nested object never spreads its members over the whole form.
     let is_spread = style == Style::Form && explode && of.is_object();
-    (!is_spread || first.is_some()).then_some(Spelling { style, explode: explode && !is_spread })
+    (!is_spread || first.is_some()).then_some(StyleDecoder { style, explode: explode && !is_spread })
 }
 
 fn starts_json(raw: &str) -> bool {
     ["{", "[", "%7B", "%7b", "%5B", "%5b"].iter().any(|start| raw.starts_with(start))
 }
 
-fn part_value(part: &Part<'_>, of: &Shape, element: &Shape, encoding: Option<&Encoding>) -> Value {
+fn part_value(
+    part: &FormPart<'_>,
+    of: &ValueShape,
+    element: &ValueShape,
+    encoding: Option<&PartEncoding>,
+) -> Value {
     let text = String::from_utf8_lossy(part.content);
     let is_json = match &part.content_type {
         Some(content_type) => MediaKind::of(&content_type.to_ascii_lowercase()) == MediaKind::Json,

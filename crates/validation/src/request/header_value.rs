@@ -8,11 +8,11 @@
 pub(super) struct HeaderValue<'v> {
     /// What stands before the first semicolon.
     pub(super) value: &'v str,
-    parameters: Vec<Parameter<'v>>,
+    parameters: Vec<HeaderParameter<'v>>,
 }
 
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Parameter<'v> {
+pub(super) struct HeaderParameter<'v> {
     pub(super) name: &'v str,
     /// Without its quotation marks.
     pub(super) text: &'v str,
@@ -26,7 +26,7 @@ impl<'v> HeaderValue<'v> {
             Some(at) => text.split_at(at),
             None => (text, ""),
         };
-        let mut parameters: Vec<Parameter<'v>> = Vec::new();
+        let mut parameters: Vec<HeaderParameter<'v>> = Vec::new();
         while !rest.is_empty() {
             // Not even a semicolon at the end, which busboy rejects, may have nothing behind it.
             let (parameter, after) = parameter(rest.strip_prefix(';')?.trim_start_matches(BLANK))?;
@@ -39,11 +39,11 @@ impl<'v> HeaderValue<'v> {
         Some(Self { value: value.trim_matches(BLANK), parameters })
     }
 
-    pub(super) fn parameter(&self, name: &str) -> Option<&Parameter<'v>> {
+    pub(super) fn parameter(&self, name: &str) -> Option<&HeaderParameter<'v>> {
         self.parameters.iter().find(|parameter| parameter.name.eq_ignore_ascii_case(name))
     }
 
-    pub(super) fn parameters(&self) -> &[Parameter<'v>] {
+    pub(super) fn parameters(&self) -> &[HeaderParameter<'v>] {
         &self.parameters
     }
 }
@@ -51,7 +51,7 @@ impl<'v> HeaderValue<'v> {
 const BLANK: [char; 2] = [' ', '\t'];
 
 /// `name=text` or `name="text"`, and what stands behind it.
-fn parameter(text: &str) -> Option<(Parameter<'_>, &str)> {
+fn parameter(text: &str) -> Option<(HeaderParameter<'_>, &str)> {
     let (name, value) = text.split_once('=')?;
     if !is_token(name) {
         return None;
@@ -63,13 +63,13 @@ fn parameter(text: &str) -> Option<(Parameter<'_>, &str)> {
         // Some unescape, some take a backslash as it is, and some then see another end of the text.
         let is_escaped = text.contains('\\') && !name.eq_ignore_ascii_case("filename");
         let is_plain = !is_escaped && !text.contains(char::is_control);
-        return is_plain.then_some((Parameter { name, text, is_quoted: true }, &after[1..]));
+        return is_plain.then_some((HeaderParameter { name, text, is_quoted: true }, &after[1..]));
     }
     let end = value.find([';', ' ', '\t']).unwrap_or(value.len());
     let (text, after) = value.split_at(end);
     // PHP takes a single quotation mark for a double one. Extended values (RFC 8187) have two of them.
     let is_plain = is_token(text) && (name.ends_with('*') || !text.contains('\''));
-    is_plain.then_some((Parameter { name, text, is_quoted: false }, after))
+    is_plain.then_some((HeaderParameter { name, text, is_quoted: false }, after))
 }
 
 /// Where the text of a quoted file name ends; `None` where servers could see different ends. Browsers send backslashes as

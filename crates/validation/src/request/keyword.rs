@@ -8,10 +8,10 @@ use jsonschema::JsonType;
 use jsonschema::error::{TypeKind, ValidationError, ValidationErrorKind as Kind};
 use serde_json::Value;
 
-use super::branch::{Meant, meant};
+use super::branch::{BestBranch, best_branch};
 use super::excerpt;
-use super::order::Order;
-use super::violations::{Place, Subject, Violations};
+use super::ordering::Order;
+use super::violations::{Subject, ViolationPlace, Violations};
 use crate::document::pointer::join;
 use crate::schema::{Schema, original_pattern};
 
@@ -21,8 +21,8 @@ pub(super) fn judge(schema: &Schema, value: &Value, subject: Subject<'_>, violat
         return;
     }
     let order = Order::new(schema, value);
-    let mut judge = Judge { schema, value, subject, violations, order, blamed: Vec::new() };
-    if !schema.affords(value) {
+    let mut judge = KeywordMapper { schema, value, subject, violations, order, blamed: Vec::new() };
+    if !schema.within_budget(value) {
         judge.push("", Some(excerpt::value(value)), Broken::new(Condition::ParamSchema, None));
         return;
     }
@@ -34,7 +34,7 @@ pub(super) fn judge(schema: &Schema, value: &Value, subject: Subject<'_>, violat
     }
 }
 
-struct Judge<'j> {
+struct KeywordMapper<'j> {
     schema: &'j Schema,
     value: &'j Value,
     subject: Subject<'j>,
@@ -57,7 +57,7 @@ impl Broken {
     }
 }
 
-impl Judge<'_> {
+impl KeywordMapper<'_> {
     fn error(&mut self, error: &ValidationError<'_>) {
         let within = error.instance_path().as_str();
         let instance = error.instance().as_ref();
@@ -82,8 +82,8 @@ impl Judge<'_> {
                 self.push(&join(within, name), Some(excerpt::text(name)), broken);
             }
             Kind::AnyOf { context } | Kind::OneOfNotValid { context } => {
-                match meant(self.schema, error, context) {
-                    Some(meant) => self.meant(meant, error, within),
+                match best_branch(self.schema, error, context) {
+                    Some(meant) => self.map_best_branch(meant, error, within),
                     None => self.plain(error, within),
                 }
             }
@@ -92,10 +92,10 @@ impl Judge<'_> {
     }
 
     /// What is wrong in the branch that was meant, instead of "fits no branch".
-    fn meant(&mut self, meant: Meant<'_>, error: &ValidationError<'_>, within: &str) {
+    fn map_best_branch(&mut self, meant: BestBranch<'_>, error: &ValidationError<'_>, within: &str) {
         let instance = error.instance();
         let (place, broken) = match meant {
-            Meant::Branch(errors) => {
+            BestBranch::Branch(errors) => {
                 for error in errors {
                     if self.violations.is_full() {
                         return;
@@ -104,14 +104,14 @@ impl Judge<'_> {
                 }
                 return;
             }
-            Meant::Types(types) => (within.to_owned(), types_broken(types)),
-            Meant::Values(allowed) => {
+            BestBranch::Types(types) => (within.to_owned(), types_broken(types)),
+            BestBranch::Values(allowed) => {
                 (within.to_owned(), Broken { allowed, ..Broken::new(Condition::ParamEnum, None) })
             }
-            Meant::NoDiscriminator(name) => {
+            BestBranch::NoDiscriminator(name) => {
                 return self.push(&join(within, &name), None, Broken::new(Condition::ParamMissing, None));
             }
-            Meant::UnknownDiscriminator(name, allowed) => {
+            BestBranch::UnknownDiscriminator(name, allowed) => {
                 let said = instance.get(&name).map(excerpt::value);
                 let broken = Broken { allowed, ..Broken::new(Condition::ParamEnum, None) };
                 return self.push(&join(within, &name), said, broken);
@@ -236,7 +236,7 @@ impl Judge<'_> {
             Subject::Parameter { rank, .. } => rank,
             Subject::Content => 0,
         };
-        let place = Place { rank, way: self.order.way(within) };
+        let place = ViolationPlace { rank, way: self.order.way(within) };
         let violation = Violation {
             condition: broken.condition,
             location: self.subject.location(),

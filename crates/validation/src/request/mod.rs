@@ -4,7 +4,6 @@
 
 mod accept;
 mod aliases;
-mod answer;
 mod branch;
 mod content;
 mod excerpt;
@@ -13,11 +12,12 @@ mod header_value;
 mod json;
 mod keyword;
 mod multipart;
-mod order;
-mod pairs;
+mod ordering;
 mod parameters;
-mod spelling;
+mod query_pairs;
+mod response;
 mod style;
+mod style_decode;
 mod text;
 mod violations;
 
@@ -26,10 +26,10 @@ use serde_json::{Map, Value};
 
 pub(crate) use accept::accepts;
 pub(crate) use aliases::Aliases;
-pub use answer::{Answer, AnswerFault};
-pub(crate) use answer::{AnswerRule, StatusRange, check_answer, rule_for};
 pub(crate) use content::{ContentRule, MediaTypeRule, check_content};
 pub(crate) use parameters::{ParameterRule, check_parameters};
+pub use response::{ResponseCheck, ResponseFault};
+pub(crate) use response::{ResponseRule, StatusRange, check_answer, rule_for};
 pub(crate) use style::Style;
 
 /// More fields of a query or a form are not read: PHP, Werkzeug, Express and Tomcat drop those beyond it, or reject.
@@ -37,7 +37,7 @@ const MAX_FIELDS: usize = 1_000;
 
 /// The parameters of one request, checked.
 #[derive(Default)]
-pub struct Parameters {
+pub struct RequestParameters {
     /// Every declared parameter that is present, by name, with the type that its schema gives it. Where
     /// two locations use one name, the path's goes before the query's, the header's and the cookie's.
     pub values: Map<String, Value>,
@@ -48,7 +48,7 @@ pub struct Parameters {
 }
 
 /// The content of one request, checked.
-pub enum Content {
+pub enum RequestContent {
     /// It was read.
     Checked {
         /// The value of JSON, or of a form; `None` where there is no content, or content of another kind.
@@ -70,7 +70,7 @@ pub struct ContentProblem {
 }
 
 /// Values may be secrets, such as a header's: only the names are shown.
-impl std::fmt::Debug for Parameters {
+impl std::fmt::Debug for RequestParameters {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let names: Vec<&String> = self.values.keys().collect();
         f.debug_struct("Parameters")
@@ -81,15 +81,15 @@ impl std::fmt::Debug for Parameters {
 }
 
 /// Values may be secrets: only what kind of answer it is gets shown.
-impl std::fmt::Debug for Content {
+impl std::fmt::Debug for RequestContent {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Content::Checked { value, violations } => f
+            RequestContent::Checked { value, violations } => f
                 .debug_struct("Checked")
                 .field("has_value", &value.is_some())
                 .field("violations", &violations.len())
                 .finish_non_exhaustive(),
-            Content::Refused(problem) => f.debug_tuple("Refused").field(problem).finish(),
+            RequestContent::Refused(problem) => f.debug_tuple("Refused").field(problem).finish(),
         }
     }
 }

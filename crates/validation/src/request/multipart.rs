@@ -7,8 +7,8 @@
 use std::borrow::Cow;
 
 use super::header_value::{HeaderValue, is_token};
-use super::pairs::base;
-use super::spelling::is_bracketed;
+use super::query_pairs::base;
+use super::style_decode::is_bracketed;
 use super::text::decode;
 
 /// What PHP, Werkzeug and Tomcat read by default; beyond it some of them drop fields without a word.
@@ -18,7 +18,7 @@ const MAX_HEAD: usize = 4 * 1024;
 
 /// One part of a form.
 #[derive(Debug)]
-pub(super) struct Part<'c> {
+pub(super) struct FormPart<'c> {
     pub(super) name: &'c str,
     pub(super) is_file: bool,
     pub(super) content_type: Option<&'c str>,
@@ -45,7 +45,7 @@ pub(super) fn boundary<'v>(content_type: &HeaderValue<'v>) -> Result<&'v str, &'
 }
 
 /// The parts; `Err` says what is wrong.
-pub(super) fn read<'c>(content: &'c [u8], boundary: &str) -> Result<Vec<Part<'c>>, &'static str> {
+pub(super) fn read<'c>(content: &'c [u8], boundary: &str) -> Result<Vec<FormPart<'c>>, &'static str> {
     let delimiter = format!("--{boundary}");
     let mut parts = Vec::new();
     // Where the part begins that the next boundary ends.
@@ -82,7 +82,7 @@ pub(super) fn read<'c>(content: &'c [u8], boundary: &str) -> Result<Vec<Part<'c>
     }
 }
 
-fn part(bytes: &[u8]) -> Result<Part<'_>, &'static str> {
+fn part(bytes: &[u8]) -> Result<FormPart<'_>, &'static str> {
     let head_end = memchr::memmem::find(bytes, b"\r\n\r\n").ok_or("a part has no end of its fields")?;
     if head_end > MAX_HEAD {
         return Err("the fields of a part are too large");
@@ -122,7 +122,7 @@ fn part(bytes: &[u8]) -> Result<Part<'_>, &'static str> {
     let is_nothing = content.is_empty() && content_type.is_some_and(is_bytes);
     let (name, is_file) = (part_name(&disposition)?, is_file(&disposition, is_nothing)?);
     check_type(content_type, is_file, content)?;
-    Ok(Part { name, is_file, content_type, content })
+    Ok(FormPart { name, is_file, content_type, content })
 }
 
 fn part_name<'v>(disposition: &HeaderValue<'v>) -> Result<&'v str, &'static str> {

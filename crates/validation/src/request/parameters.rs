@@ -9,15 +9,15 @@ use http::header::{COOKIE, HeaderMap, HeaderValue};
 
 use super::content::form_names;
 use super::keyword::judge;
-use super::pairs::Pairs;
-use super::spelling::{Read, Spelling, Unread, is_bracketed};
+use super::query_pairs::Pairs;
 use super::style::Style;
+use super::style_decode::{DecodedValue, StyleDecoder, Unread, is_bracketed};
 use super::text::{decode, decode_form};
-use super::violations::{Place, Subject, Violations};
-use super::{MAX_FIELDS, Parameters, excerpt};
-use crate::document::Found;
+use super::violations::{Subject, ViolationPlace, Violations};
+use super::{MAX_FIELDS, RequestParameters, excerpt};
+use crate::document::RouteMatch;
 use crate::document::pointer::join;
-use crate::schema::{Schema, Shape};
+use crate::schema::{Schema, ValueShape};
 use crate::{DocumentOptions, UnknownQuery};
 
 /// One declared parameter, compiled.
@@ -28,19 +28,19 @@ pub(crate) struct ParameterRule {
     pub(crate) style: Style,
     pub(crate) explode: bool,
     pub(crate) allow_empty: bool,
-    pub(crate) shape: Shape,
+    pub(crate) shape: ValueShape,
     /// `None` where it cannot be checked.
     pub(crate) schema: Option<Arc<Schema>>,
 }
 
 /// The whole of the parameter at this position.
-fn place(rank: usize) -> Place {
-    Place { rank, way: Vec::new() }
+fn place(rank: usize) -> ViolationPlace {
+    ViolationPlace { rank, way: Vec::new() }
 }
 
 /// The places in the request where a parameter's text may stand, read as far as they are asked for.
 struct Request<'r, 'd, 'p> {
-    found: &'r Found<'d, 'p>,
+    found: &'r RouteMatch<'d, 'p>,
     headers: &'r HeaderMap,
     query: Pairs<'r>,
     cookies: Pairs<'r>,
@@ -49,11 +49,11 @@ struct Request<'r, 'd, 'p> {
 pub(crate) fn check_parameters(
     options: &DocumentOptions,
     rules: &[ParameterRule],
-    found: &Found<'_, '_>,
+    found: &RouteMatch<'_, '_>,
     query: Option<&str>,
     headers: &HeaderMap,
-) -> Parameters {
-    let mut answer = Parameters::default();
+) -> RequestParameters {
+    let mut answer = RequestParameters::default();
     let wants_unknown = options.unknown_query != UnknownQuery::Ignore;
     let query = query.filter(|query| !query.is_empty());
     let form = query.and_then(|_| form_names(found.operation.content.as_deref()?, headers));
@@ -123,7 +123,7 @@ fn check(
     rule: &ParameterRule,
     rank: usize,
     request: &Request<'_, '_, '_>,
-    answer: &mut Parameters,
+    answer: &mut RequestParameters,
     violations: &mut Violations,
 ) {
     let subject = Subject::Parameter { location: rule.location, name: &rule.name, rank };
@@ -162,12 +162,12 @@ fn check(
 }
 
 impl ParameterRule {
-    fn spelling(&self) -> Spelling {
-        Spelling { style: self.style, explode: self.explode }
+    fn spelling(&self) -> StyleDecoder {
+        StyleDecoder { style: self.style, explode: self.explode }
     }
 
     /// The value of this parameter; none where it is absent.
-    fn read(&self, request: &Request<'_, '_, '_>) -> Read {
+    fn read(&self, request: &Request<'_, '_, '_>) -> DecodedValue {
         match self.location {
             Location::Path => match request.found.raw_path_parameter(&self.name) {
                 Some(raw) => self.spelling().in_path(raw, &self.name, &self.shape),

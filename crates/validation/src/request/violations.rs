@@ -10,13 +10,13 @@ const MAX_GATHERED: usize = 1_000;
 /// Gathers violations with what their order depends on.
 #[derive(Default)]
 pub(super) struct Violations {
-    gathered: Vec<(Place, Violation)>,
+    gathered: Vec<(ViolationPlace, Violation)>,
 }
 
 /// Where a violation stands, as far as the order goes: a parameter or the content, and the way to the value
 /// in it. What is wrong with a whole goes before what is wrong with its parts.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Default)]
-pub(super) struct Place {
+pub(super) struct ViolationPlace {
     /// The position of the parameter among all; 0 for the content.
     pub(super) rank: usize,
     /// From the parameter's value to the part of it that is wrong.
@@ -48,7 +48,7 @@ impl Turn {
 }
 
 impl Violations {
-    pub(super) fn push(&mut self, place: Place, violation: Violation) {
+    pub(super) fn push(&mut self, place: ViolationPlace, violation: Violation) {
         if !self.is_full() {
             self.gathered.push((place, violation));
         }
@@ -126,7 +126,7 @@ mod tests {
                 limit: None,
                 allowed: Vec::new(),
             };
-            violations.push(Place::default(), violation);
+            violations.push(ViolationPlace::default(), violation);
         }
         assert_eq!(violations.gathered.len(), MAX_GATHERED);
         assert_eq!(violations.finish(20).len(), 20);

@@ -2,9 +2,9 @@
 //!
 //! A rule may be about many operations: what one of them allows is allowed.
 
-use super::kinds::Kinds;
+use super::kind::Kinds;
 use crate::document::Operation;
-use crate::schema::{Schema, Step, Types};
+use crate::schema::{Schema, Types, ValueStep};
 
 /// The operations that a rule is about, as far as its types go.
 #[derive(Debug, Clone, Default)]
@@ -24,9 +24,9 @@ impl<'d> Declarations<'d> {
     }
 
     /// What is declared of a parameter; `None` where no operation has it.
-    pub(super) fn parameter(&self, name: &str) -> Option<Part<'d>> {
+    pub(super) fn parameter(&self, name: &str) -> Option<DeclaredPart<'d>> {
         if self.operations.is_empty() {
-            return Some(Part::unknown());
+            return Some(DeclaredPart::unknown());
         }
         let parameters = self.operations.iter().flat_map(|operation| operation.parameters.iter());
         let schemas: Vec<Option<&Schema>> = parameters
@@ -34,7 +34,7 @@ impl<'d> Declarations<'d> {
             // An empty parameter that is allowed to be empty is not held against its schema.
             .map(|parameter| parameter.schema.as_deref().filter(|_| !parameter.allow_empty))
             .collect();
-        (!schemas.is_empty()).then(|| Part { schemas, path: Vec::new(), may_be_null: false })
+        (!schemas.is_empty()).then(|| DeclaredPart { schemas, path: Vec::new(), may_be_null: false })
     }
 
     /// The names of all parameters.
@@ -43,8 +43,8 @@ impl<'d> Declarations<'d> {
     }
 
     /// What is declared of the content.
-    pub(super) fn body(&self) -> Part<'d> {
-        let mut part = Part::unknown();
+    pub(super) fn body(&self) -> DeclaredPart<'d> {
+        let mut part = DeclaredPart::unknown();
         if self.operations.is_empty() {
             return part;
         }
@@ -62,30 +62,30 @@ impl<'d> Declarations<'d> {
 
 /// A part of what a request carries, and the schemas that speak of it.
 #[derive(Clone)]
-pub(super) struct Part<'d> {
+pub(super) struct DeclaredPart<'d> {
     /// `None` stands for one that says nothing.
     schemas: Vec<Option<&'d Schema>>,
     /// From the values that those are about to this part.
-    path: Vec<Step>,
+    path: Vec<ValueStep>,
     /// Whether an operation has no such value at all. Whoever asks for null may do so of any value, so that it
     /// does not matter whether one that is declared must be sent.
     may_be_null: bool,
 }
 
-impl<'d> Part<'d> {
+impl<'d> DeclaredPart<'d> {
     fn unknown() -> Self {
         Self { schemas: vec![None], path: Vec::new(), may_be_null: false }
     }
 
     pub(super) fn member(&self, name: &str) -> Self {
-        self.below(Step::Member(name.to_owned()))
+        self.below(ValueStep::Member(name.to_owned()))
     }
 
     pub(super) fn item(&self) -> Self {
-        self.below(Step::Item)
+        self.below(ValueStep::Item)
     }
 
-    fn below(&self, step: Step) -> Self {
+    fn below(&self, step: ValueStep) -> Self {
         let path = self.path.iter().cloned().chain([step]).collect();
         Self { schemas: self.schemas.clone(), path, may_be_null: false }
     }
@@ -108,8 +108,8 @@ impl<'d> Part<'d> {
             let Some(schema) = *schema else { return Vec::new() };
             let document = schema.document();
             let declared = self.path.iter().fold(schema.declared(), |declared, step| match step {
-                Step::Member(name) => declared.member(document, name),
-                Step::Item => declared.item(document, usize::MAX),
+                ValueStep::Member(name) => declared.member(document, name),
+                ValueStep::Item => declared.item(document, usize::MAX),
             });
             let members = declared.members(document);
             if members.is_empty() {

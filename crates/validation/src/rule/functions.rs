@@ -3,7 +3,7 @@
 //! A table beside the `cel` crate's own functions: those pick by the values of a request; this is known when
 //! the rule is loaded.
 
-use super::kinds::Kinds;
+use super::kind::Kinds;
 
 const BOOLEAN: Kinds = Kinds::BOOLEAN;
 const INT: Kinds = Kinds::INT;

@@ -109,11 +109,11 @@ impl Uses {
 pub struct RuleInputs<'a> {
     now: jiff::Timestamp,
     /// Parallel to [`Variable::ALL`].
-    slots: [Slot<'a>; Variable::ALL.len()],
+    slots: [InputSlot<'a>; Variable::ALL.len()],
 }
 
 #[derive(Default)]
-struct Slot<'a> {
+struct InputSlot<'a> {
     provider: Provider<'a>,
     made: OnceLock<Value>,
 }
@@ -135,21 +135,21 @@ impl<'a> RuleInputs<'a> {
 
     /// Says how a variable is made when it is needed. `now` is given by [`RuleInputs::new`] only.
     #[must_use]
-    pub fn provide(mut self, variable: Variable, provider: impl Fn() -> Value + Send + Sync + 'a) -> Self {
+    pub fn bind_lazy(mut self, variable: Variable, provider: impl Fn() -> Value + Send + Sync + 'a) -> Self {
         self.slots[variable as usize].provider = Provider::Made(Box::new(provider));
         self
     }
 
     /// Lends a value that is there already, such as the content.
     #[must_use]
-    pub fn lend(mut self, variable: Variable, value: &'a Value) -> Self {
+    pub fn bind(mut self, variable: Variable, value: &'a Value) -> Self {
         self.slots[variable as usize].provider = Provider::Lent(value);
         self
     }
 
     /// Lends the members of an object, such as the parameters.
     #[must_use]
-    pub fn lend_members(mut self, variable: Variable, members: &'a Map<String, Value>) -> Self {
+    pub fn bind_members(mut self, variable: Variable, members: &'a Map<String, Value>) -> Self {
         self.slots[variable as usize].provider = Provider::LentMembers(members);
         self
     }
@@ -187,21 +187,21 @@ impl std::fmt::Debug for RuleInputs<'_> {
 
 /// A member that a rule speaks of by name, such as `body.start`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Member {
+pub(super) struct RuleMember {
     pub(super) variable: Variable,
     pub(super) name: String,
 }
 
 /// What the names of one expression stand for.
-pub(super) struct Scope<'s, 'a> {
+pub(super) struct RuleScope<'s, 'a> {
     pub(super) inputs: &'s RuleInputs<'a>,
     pub(super) prepared: &'s [Prepared],
-    pub(super) members: &'s [Member],
+    pub(super) members: &'s [RuleMember],
     /// Whether something was too large to be looked at.
     pub(super) is_exceeded: AtomicBool,
 }
 
-impl Scope<'_, '_> {
+impl RuleScope<'_, '_> {
     /// Only what a rule speaks of is copied, not the whole that it stands in.
     fn member(&self, number: &str) -> Option<&Value> {
         let member = self.members.get(number.parse::<usize>().ok()?)?;
@@ -216,7 +216,7 @@ impl Scope<'_, '_> {
     }
 }
 
-impl VariableResolver for Scope<'_, '_> {
+impl VariableResolver for RuleScope<'_, '_> {
     fn resolve<'b>(&'b self, name: &str) -> Option<CowVal<'b, 'b>> {
         if let Some(number) = name.strip_prefix(MEMBER) {
             return self.affordable(lent(self.member(number)?)).map(CowVal::Owned);

@@ -12,8 +12,8 @@ use cel::common::types::{CelBool, CelString, CelTimestamp, DYN_TYPE, STRING_TYPE
 use cel::common::value::CowVal;
 use demur_source::Span;
 
-use super::place::Places;
-use super::prepared::{PATTERN_TYPE, Pattern};
+use super::prepared::{PATTERN_TYPE, RulePattern};
+use super::span::RuleSpans;
 
 /// A rule is a sentence, not a program.
 const MAX_TEXT: usize = 4_000;
@@ -51,7 +51,7 @@ pub(super) struct Positions(SourceInfo);
 impl Positions {
     /// The place of a name at a part: the parser gives a call's place as its parenthesis, and a member's as
     /// the dot before it.
-    pub(super) fn name(&self, id: u64, name: &str, places: &Places<'_>) -> Span {
+    pub(super) fn name(&self, id: u64, name: &str, places: &RuleSpans<'_>) -> Span {
         let start = self.start(id, places);
         let (before, after) = places.text.split_at(start);
         let begin = match before.trim_end().strip_suffix(name) {
@@ -67,18 +67,18 @@ impl Positions {
     }
 
     /// The place of any other part.
-    pub(super) fn part(&self, id: u64, places: &Places<'_>) -> Span {
+    pub(super) fn part(&self, id: u64, places: &RuleSpans<'_>) -> Span {
         let start = self.start(id, places);
         Span::new(start, start)
     }
 
-    fn start(&self, id: u64, places: &Places<'_>) -> usize {
+    fn start(&self, id: u64, places: &RuleSpans<'_>) -> usize {
         self.0.offset_for(id).map_or(0, |(start, _)| places.byte(usize::try_from(start).unwrap_or(0)))
     }
 }
 
 /// Reads the text; every syntax error is reported.
-pub(super) fn parse(text: &str, places: &mut Places<'_>) -> Option<(IdedExpr, Positions)> {
+pub(super) fn parse(text: &str, places: &mut RuleSpans<'_>) -> Option<(IdedExpr, Positions)> {
     let whole = Span::new(0, text.len());
     if text.len() > MAX_TEXT {
         places.error(whole, format!("a rule is at most {MAX_TEXT} bytes long"), None);
@@ -107,7 +107,7 @@ pub(super) fn parse(text: &str, places: &mut Places<'_>) -> Option<(IdedExpr, Po
 
 fn matches<'b, 'v>(arguments: Vec<CowVal<'b, 'v>>) -> Result<CowVal<'b, 'v>, ExecutionError> {
     let text = arguments.first().and_then(|text| text.downcast_ref::<CelString<'_>>());
-    let pattern = arguments.get(1).and_then(|pattern| pattern.downcast_ref::<Pattern>());
+    let pattern = arguments.get(1).and_then(|pattern| pattern.downcast_ref::<RulePattern>());
     match (text, pattern) {
         (Some(text), Some(pattern)) => Ok(CowVal::owned(CelBool::from(pattern.is_match(text.inner())))),
         _ => Err(ExecutionError::missing_argument_or_target()),

@@ -7,13 +7,13 @@ use demur_source::{Span, did_you_mean};
 
 use super::declarations::Declarations;
 use super::functions::{FUNCTIONS, Function, MACROS, Operator};
-use super::inputs::{Member, Uses, Variable};
-use super::kinds::Kinds;
-use super::known::Known;
+use super::infer::Inferred;
+use super::inputs::{RuleMember, Uses, Variable};
+use super::kind::Kinds;
 use super::language::{BOUNDED, HAS, MATCHES, MEMBER, PREPARED, Positions};
-use super::operands::{self, Misfit};
-use super::place::Places;
-use super::prepared::{Pattern, Prepared};
+use super::operators::{self, Misfit};
+use super::prepared::{Prepared, RulePattern};
+use super::span::RuleSpans;
 
 /// Evaluation recurses, on a worker's stack: deeper expressions are refused.
 const MAX_DEPTH: usize = 100;
@@ -23,7 +23,7 @@ const MAX_DEPTH: usize = 100;
 pub(super) struct Checked {
     pub(super) uses: Uses,
     pub(super) prepared: Vec<Prepared>,
-    pub(super) members: Vec<Member>,
+    pub(super) members: Vec<RuleMember>,
 }
 
 pub(super) fn check(
@@ -31,7 +31,7 @@ pub(super) fn check(
     positions: &Positions,
     declarations: &Declarations<'_>,
     is_condition: bool,
-    places: &mut Places<'_>,
+    places: &mut RuleSpans<'_>,
 ) -> Option<Checked> {
     let at = positions.part(root.id, places);
     let mut lint =
@@ -48,9 +48,9 @@ pub(super) fn check(
 struct Lint<'l, 'p, 'd> {
     positions: &'l Positions,
     declarations: &'l Declarations<'d>,
-    places: &'l mut Places<'p>,
+    places: &'l mut RuleSpans<'p>,
     /// The variables of the loop around, its accumulator among them.
-    names: Vec<(String, Known<'d>)>,
+    names: Vec<(String, Inferred<'d>)>,
     /// How many loops are around.
     loops: usize,
     checked: Checked,
@@ -58,17 +58,17 @@ struct Lint<'l, 'p, 'd> {
 
 impl<'d> Lint<'_, '_, 'd> {
     /// What is known of a part; where something is wrong with it, that is said, and nothing is known.
-    fn expression(&mut self, part: &mut IdedExpr, depth: usize) -> Known<'d> {
+    fn expression(&mut self, part: &mut IdedExpr, depth: usize) -> Inferred<'d> {
         let id = part.id;
         if depth > MAX_DEPTH {
             let at = self.positions.part(id, self.places);
             self.error(at, "this is nested too deeply", "split the rule into several".to_owned());
-            return Known::any();
+            return Inferred::any();
         }
         dotted(part);
         match &mut part.expr {
-            Expr::Literal(literal) => Known::of(of_literal(literal)),
-            Expr::Unspecified => Known::any(),
+            Expr::Literal(literal) => Inferred::of(of_literal(literal)),
+            Expr::Unspecified => Inferred::any(),
             Expr::Ident(name) => self.variable(id, name),
             Expr::Select(select) => {
                 let known = self.member(id, select, depth);
@@ -88,7 +88,7 @@ impl<'d> Lint<'_, '_, 'd> {
             Expr::List(list) => {
                 let items = list.elements.iter_mut().map(|item| self.expression(item, depth + 1).kinds);
                 let all = items.fold(Kinds::NONE, Kinds::or);
-                Known::each(Kinds::LIST, if all == Kinds::NONE { Kinds::ANY } else { all })
+                Inferred::each(Kinds::LIST, if all == Kinds::NONE { Kinds::ANY } else { all })
             }
             Expr::Map(map) => {
                 for entry in &mut map.entries {
@@ -102,24 +102,24 @@ impl<'d> Lint<'_, '_, 'd> {
                         }
                     }
                 }
-                Known::of(Kinds::MAP)
+                Inferred::of(Kinds::MAP)
             }
             Expr::Struct(message) => {
                 let at = self.positions.part(id, self.places);
                 let text = format!("messages such as `{}{{…}}` are not supported", message.type_name);
                 self.error(at, text, None);
-                Known::any()
+                Inferred::any()
             }
         }
     }
 
-    fn variable(&mut self, id: u64, name: &str) -> Known<'d> {
+    fn variable(&mut self, id: u64, name: &str) -> Inferred<'d> {
         if let Some((_, known)) = self.names.iter().rev().find(|(known, _)| known == name) {
             return known.clone();
         }
         if let Some(variable) = Variable::named(name) {
             self.checked.uses.insert(variable);
-            return Known::variable(variable, self.declarations);
+            return Inferred::variable(variable, self.declarations);
         }
         let at = self.positions.name(id, name, self.places);
         let known = || Variable::ALL.map(Variable::name).into_iter();
@@ -129,16 +129,16 @@ impl<'d> Lint<'_, '_, 'd> {
             None => format!("there are: {}", known().collect::<Vec<_>>().join(", ")),
         };
         self.error(at, format!("there is no variable `{name}`"), help);
-        Known::any()
+        Inferred::any()
     }
 
-    fn member(&mut self, id: u64, select: &mut SelectExpr, depth: usize) -> Known<'d> {
+    fn member(&mut self, id: u64, select: &mut SelectExpr, depth: usize) -> Inferred<'d> {
         let owner = self.expression(&mut select.operand, depth + 1);
         let known = match self.variable_of(select) {
             Some(variable) => self.member_of(variable, id, &select.field),
             None => self.member_within(&owner, id, &select.field),
         };
-        if select.test { Known::of(Kinds::BOOLEAN) } else { known }
+        if select.test { Inferred::of(Kinds::BOOLEAN) } else { known }
     }
 
     /// The variable that a member is selected of, unless a loop's variable hides it.
@@ -148,49 +148,49 @@ impl<'d> Lint<'_, '_, 'd> {
         Variable::named(name).filter(|_| !is_hidden)
     }
 
-    fn member_of(&mut self, variable: Variable, id: u64, field: &str) -> Known<'d> {
+    fn member_of(&mut self, variable: Variable, id: u64, field: &str) -> Inferred<'d> {
         let at = self.positions.name(id, field, self.places);
         let name = variable.name();
         if variable == Variable::Params {
             if let Some(part) = self.declarations.parameter(field) {
-                return Known::declared(part);
+                return Inferred::declared(part);
             }
-            let help = meant(field, self.declarations.parameters());
+            let help = suggestion(field, self.declarations.parameters());
             self.error(at, format!("the document declares no `{name}.{field}` for this rule"), help);
-            return Known::any();
+            return Inferred::any();
         }
         let Some(members) = variable.members() else {
-            let body = Known::declared(self.declarations.body());
+            let body = Inferred::declared(self.declarations.body());
             if body.kinds == Kinds::NULL {
                 let message =
                     format!("no operation of this rule takes content: there is no `{name}.{field}`");
                 self.error(at, message, None);
-                return Known::any();
+                return Inferred::any();
             }
             return self.member_within(&body, id, field);
         };
         if members.contains(&field) {
-            return Known::made(variable, field);
+            return Inferred::made(variable, field);
         }
-        let help = meant(field, members.iter().copied()).unwrap_or_else(|| match members {
+        let help = suggestion(field, members.iter().copied()).unwrap_or_else(|| match members {
             [] => format!("`{name}` has no members"),
             members => format!("it has: {}", members.join(", ")),
         });
         self.error(at, format!("`{name}` has no member `{field}`"), help);
-        Known::any()
+        Inferred::any()
     }
 
     /// A member that the document does not declare may be there all the same, where the schema lets others in.
-    fn member_within(&mut self, owner: &Known<'d>, id: u64, field: &str) -> Known<'d> {
+    fn member_within(&mut self, owner: &Inferred<'d>, id: u64, field: &str) -> Inferred<'d> {
         let at = self.positions.name(id, field, self.places);
         if !owner.kinds.meets(Kinds::MAP) {
             let message = format!("`{field}` is asked of what has no members: {}", owner.kinds);
             self.error(at, message, None);
-            return Known::any();
+            return Inferred::any();
         }
         let declared = owner.members();
         if !declared.is_empty() && !declared.contains(&field) {
-            let help = meant(field, declared.into_iter());
+            let help = suggestion(field, declared.into_iter());
             self.places.warning(at, format!("the document declares no `{field}` here"), help);
         }
         owner.member(field)
@@ -199,7 +199,7 @@ impl<'d> Lint<'_, '_, 'd> {
     /// The variable that a member becomes, so that the whole need not be copied for it.
     fn by_name(&mut self, select: &SelectExpr) -> Option<String> {
         let variable = self.variable_of(select).filter(|variable| *variable != Variable::Now)?;
-        let member = Member { variable, name: select.field.clone() };
+        let member = RuleMember { variable, name: select.field.clone() };
         let members = &mut self.checked.members;
         let number = members.iter().position(|known| *known == member).unwrap_or_else(|| {
             members.push(member);
@@ -208,7 +208,7 @@ impl<'d> Lint<'_, '_, 'd> {
         Some(format!("{}{number}", if select.test { HAS } else { MEMBER }))
     }
 
-    fn call(&mut self, id: u64, call: &mut CallExpr, depth: usize) -> Known<'d> {
+    fn call(&mut self, id: u64, call: &mut CallExpr, depth: usize) -> Inferred<'d> {
         let mut operands = Vec::new();
         let mut spans = Vec::new();
         for operand in call.target.as_deref_mut().into_iter().chain(&mut call.args) {
@@ -218,14 +218,14 @@ impl<'d> Lint<'_, '_, 'd> {
         let at = self.positions.part(id, self.places);
         let result = match Operator::named(&call.func_name) {
             Some(operator) => {
-                if operands::is_ambiguous(operator, &operands) {
+                if operators::is_ambiguous(operator, &operands) {
                     let message =
                         "the document's number may come as `1` or as `1.5`, which are two kinds here";
                     self.places.warning(at, message, Some("write `double(…)` around it".to_owned()));
                 }
-                operands::operate(operator, &operands)
+                operators::operate(operator, &operands)
             }
-            None => self.function(id, call, &operands).map(Known::of),
+            None => self.function(id, call, &operands).map(Inferred::of),
         };
         if call.func_name == "matches" {
             self.pattern(id, call);
@@ -234,11 +234,11 @@ impl<'d> Lint<'_, '_, 'd> {
             let Misfit { message, help, operand } = misfit;
             let at = operand.and_then(|number| spans.get(number).copied()).unwrap_or(at);
             self.error(at, message, help);
-            Known::any()
+            Inferred::any()
         })
     }
 
-    fn function(&mut self, id: u64, call: &CallExpr, arguments: &[Known<'d>]) -> Result<Kinds, Misfit> {
+    fn function(&mut self, id: u64, call: &CallExpr, arguments: &[Inferred<'d>]) -> Result<Kinds, Misfit> {
         let name = call.func_name.as_str();
         let at = self.positions.name(id, name, self.places);
         let Some(function) = Function::named(name) else {
@@ -247,7 +247,7 @@ impl<'d> Lint<'_, '_, 'd> {
             } else {
                 let known = FUNCTIONS.iter().map(|function| function.name).chain(MACROS);
                 let all = || format!("there are: {}", known.clone().collect::<Vec<_>>().join(", "));
-                meant(name, known.clone()).unwrap_or_else(all)
+                suggestion(name, known.clone()).unwrap_or_else(all)
             };
             self.error(at, format!("there is no function `{name}`"), help);
             return Ok(Kinds::ANY);
@@ -257,7 +257,7 @@ impl<'d> Lint<'_, '_, 'd> {
             self.error(at, format!("`{name}` is not called like this"), function.usage());
             return Ok(Kinds::ANY);
         }
-        operands::call(name, &ways, arguments)
+        operators::call(name, &ways, arguments)
     }
 
     /// A date or a duration that is written out is read now, and what is wrong with it is said now.
@@ -296,7 +296,7 @@ impl<'d> Lint<'_, '_, 'd> {
         if let [_, pattern] = arguments.as_mut_slice() {
             let at = self.positions.part(pattern.id, self.places);
             match &pattern.expr {
-                Expr::Literal(LiteralValue::String(text)) => match Pattern::compile(text.inner()) {
+                Expr::Literal(LiteralValue::String(text)) => match RulePattern::compile(text.inner()) {
                     Ok(compiled) => pattern.expr = Expr::Ident(self.hold(Prepared::Pattern(compiled))),
                     Err(problem) => self.error(at, format!("this pattern is refused: {problem}"), None),
                 },
@@ -311,12 +311,17 @@ impl<'d> Lint<'_, '_, 'd> {
         call.args = arguments;
     }
 
-    fn comprehension(&mut self, id: u64, comprehension: &mut ComprehensionExpr, depth: usize) -> Known<'d> {
+    fn comprehension(
+        &mut self,
+        id: u64,
+        comprehension: &mut ComprehensionExpr,
+        depth: usize,
+    ) -> Inferred<'d> {
         let at = self.positions.part(id, self.places);
         if self.loops > 0 {
             let help = "a loop within a loop could take very long: use `in`, or two rules".to_owned();
             self.error(at, "`all`, `exists`, `map` and `filter` cannot be nested", help);
-            return Known::any();
+            return Inferred::any();
         }
         // The list is evaluated once, before the loop: a loop may run over what another one gave.
         let range = self.expression(&mut comprehension.iter_range, depth + 1);
@@ -325,9 +330,9 @@ impl<'d> Lint<'_, '_, 'd> {
         }
         let start = self.expression(&mut comprehension.accu_init, depth + 1);
         let outside = self.names.len();
-        self.names.push((comprehension.accu_var.clone(), Known::of(start.kinds)));
+        self.names.push((comprehension.accu_var.clone(), Inferred::of(start.kinds)));
         self.names.push((comprehension.iter_var.clone(), range.looped()));
-        self.names.extend(comprehension.iter_var2.clone().map(|name| (name, Known::any())));
+        self.names.extend(comprehension.iter_var2.clone().map(|name| (name, Inferred::any())));
         self.loops += 1;
         self.expression(&mut comprehension.loop_cond, depth + 1);
         self.expression(&mut comprehension.loop_step, depth + 1);
@@ -359,7 +364,7 @@ fn dotted(part: &mut IdedExpr) {
     }
 }
 
-fn meant<'n>(name: &str, known: impl Iterator<Item = &'n str>) -> Option<String> {
+fn suggestion<'n>(name: &str, known: impl Iterator<Item = &'n str>) -> Option<String> {
     did_you_mean(name, known).map(|meant| format!("did you mean `{meant}`?"))
 }
 

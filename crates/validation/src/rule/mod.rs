@@ -7,14 +7,14 @@
 
 mod declarations;
 mod functions;
+mod infer;
 mod inputs;
-mod kinds;
-mod known;
+mod kind;
 mod language;
 mod lint;
-mod operands;
-mod place;
+mod operators;
 mod prepared;
+mod span;
 
 use std::fmt;
 use std::sync::Arc;
@@ -29,10 +29,10 @@ use demur_source::{Diagnostics, Source, Span};
 pub use declarations::Declarations;
 pub use inputs::{RuleInputs, Uses, Variable};
 
-use inputs::{Member, Scope};
+use inputs::{RuleMember, RuleScope};
 use language::{HAS, MEMBER};
-use place::Places;
 use prepared::Prepared;
+use span::RuleSpans;
 
 /// The text of a failure may quote the request: it is cut at this many characters.
 const MAX_CAUSE: usize = 300;
@@ -42,7 +42,7 @@ pub struct Expression {
     text: String,
     root: IdedExpr,
     prepared: Vec<Prepared>,
-    members: Vec<Member>,
+    members: Vec<RuleMember>,
     uses: Uses,
 }
 
@@ -58,7 +58,7 @@ impl Expression {
         span: Span,
         found: &mut Diagnostics,
     ) -> Option<Self> {
-        Self::read(text, declarations, false, &mut Places::new(text, source, span, found))
+        Self::read(text, declarations, false, &mut RuleSpans::new(text, source, span, found))
     }
 
     /// Compiles an expression that must be true or false; one that plainly never is gets refused.
@@ -69,14 +69,14 @@ impl Expression {
         span: Span,
         found: &mut Diagnostics,
     ) -> Option<Self> {
-        Self::read(text, declarations, true, &mut Places::new(text, source, span, found))
+        Self::read(text, declarations, true, &mut RuleSpans::new(text, source, span, found))
     }
 
     fn read(
         text: &str,
         declarations: &Declarations<'_>,
         is_condition: bool,
-        places: &mut Places<'_>,
+        places: &mut RuleSpans<'_>,
     ) -> Option<Self> {
         let (mut root, positions) = language::parse(text, places)?;
         let checked = lint::check(&mut root, &positions, declarations, is_condition, places)?;
@@ -112,8 +112,8 @@ impl Expression {
         }
     }
 
-    fn scope<'s, 'a>(&'s self, inputs: &'s RuleInputs<'a>) -> Scope<'s, 'a> {
-        Scope {
+    fn scope<'s, 'a>(&'s self, inputs: &'s RuleInputs<'a>) -> RuleScope<'s, 'a> {
+        RuleScope {
             inputs,
             prepared: &self.prepared,
             members: &self.members,
@@ -121,7 +121,7 @@ impl Expression {
         }
     }
 
-    fn failure(&self, error: &cel::ExecutionError, scope: &Scope<'_, '_>) -> RuleFailure {
+    fn failure(&self, error: &cel::ExecutionError, scope: &RuleScope<'_, '_>) -> RuleFailure {
         if scope.is_exceeded.load(Ordering::Relaxed) {
             return RuleFailure::Evaluation { cause: "it speaks of too large a value".to_owned() };
         }

@@ -15,7 +15,7 @@ const PATTERN_SIZE_LIMIT: usize = 2 * 1024 * 1024;
 /// A value that is the same for every request.
 #[derive(Debug, Clone)]
 pub(super) enum Prepared {
-    Pattern(Pattern),
+    Pattern(RulePattern),
     Timestamp(CelTimestamp),
     Duration(CelDuration),
 }
@@ -40,16 +40,16 @@ impl Prepared {
 
 /// A compiled regular expression.
 #[derive(Debug, Clone)]
-pub(super) struct Pattern(regex::Regex);
+pub(super) struct RulePattern(regex::Regex);
 
 static PATTERN_TYPE_STATIC: Type = PATTERN_TYPE;
 pub(super) const PATTERN_TYPE: Type = Type::new_unspecified_type("pattern");
 
-impl Pattern {
+impl RulePattern {
     /// `Err` says why the pattern is refused.
     pub(super) fn compile(text: &str) -> Result<Self, String> {
         let compiled = regex::RegexBuilder::new(text).size_limit(PATTERN_SIZE_LIMIT).build();
-        compiled.map(Pattern).map_err(|error| match error {
+        compiled.map(RulePattern).map_err(|error| match error {
             regex::Error::CompiledTooBig(_) => "it is too large".to_owned(),
             // The last line says what; those before draw the place.
             other => {
@@ -64,7 +64,7 @@ impl Pattern {
     }
 }
 
-impl Val for Pattern {
+impl Val for RulePattern {
     fn get_type(&self) -> &Type {
         Self::cel_type()
     }
@@ -82,4 +82,4 @@ impl Val for Pattern {
     }
 }
 
-impl StaticVal for Pattern {}
+impl StaticVal for RulePattern {}

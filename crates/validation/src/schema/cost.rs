@@ -9,7 +9,7 @@
 use std::collections::{HashMap, HashSet};
 
 use super::vocabulary::IN_PLACE;
-use crate::document::files::{Files, Target};
+use crate::document::files::{Files, ReferenceTarget};
 use crate::document::pointer::Located;
 use demur_source::Node;
 
@@ -33,7 +33,7 @@ struct Cost {
 /// A schema that is being counted.
 struct Frame<'s> {
     pointer: String,
-    parts: Vec<Part<'s>>,
+    parts: Vec<CostPart<'s>>,
     sum: u64,
     /// The dearest of the part that is being counted.
     dearest: u64,
@@ -50,7 +50,7 @@ impl Frame<'_> {
 }
 
 /// Schemas of which one at most applies to each value.
-struct Part<'s> {
+struct CostPart<'s> {
     schemas: Vec<Located<'s>>,
     /// How often they are applied.
     times: u64,
@@ -103,17 +103,17 @@ impl<'s> Costs<'s> {
         }
     }
 
-    fn parts(&self, schema: &Located<'s>) -> Vec<Part<'s>> {
+    fn parts(&self, schema: &Located<'s>) -> Vec<CostPart<'s>> {
         // To find out which members are left over, the branches are applied once more.
         let is_unevaluated = ["unevaluatedProperties", "unevaluatedItems"]
             .into_iter()
             .any(|keyword| schema.node.get(keyword).is_some());
         let in_place = if is_unevaluated { 2 } else { 1 };
-        let mut members = Part { schemas: Vec::new(), times: 1 };
+        let mut members = CostPart { schemas: Vec::new(), times: 1 };
         let mut parts = Vec::new();
         for (key, value) in schema.members() {
             let keyword = key.name.as_str();
-            let one = |schema, times| Part { schemas: vec![schema], times };
+            let one = |schema, times| CostPart { schemas: vec![schema], times };
             match keyword {
                 "properties" => members.schemas.extend(value.members().map(|(_, member)| member)),
                 "prefixItems" => members.schemas.extend(value.items()),
@@ -125,13 +125,13 @@ impl<'s> Costs<'s> {
                 "contains" | "propertyNames" | "unevaluatedItems" | "unevaluatedProperties" => {
                     parts.push(one(value, 1));
                 }
-                "$ref" => parts.push(Part { schemas: self.target(&value), times: in_place }),
+                "$ref" => parts.push(CostPart { schemas: self.target(&value), times: in_place }),
                 "$dynamicRef" => {
                     let mut schemas = self.target(&value);
                     let text = value.node.as_str().unwrap_or_default();
                     let others = self.files.dynamic_targets(text).filter_map(|place| self.root.at(place));
                     schemas.extend(others);
-                    parts.push(Part { schemas, times: in_place });
+                    parts.push(CostPart { schemas, times: in_place });
                 }
                 _ if IN_PLACE.contains(&keyword) => parts.push(one(value, in_place)),
                 _ => {}
@@ -143,8 +143,8 @@ impl<'s> Costs<'s> {
 
     fn target(&self, reference: &Located<'s>) -> Vec<Located<'s>> {
         match self.files.target(reference) {
-            Target::Local(pointer) => self.root.at(&pointer).into_iter().collect(),
-            Target::Unreadable(_) => Vec::new(),
+            ReferenceTarget::Local(pointer) => self.root.at(&pointer).into_iter().collect(),
+            ReferenceTarget::Unreadable(_) => Vec::new(),
         }
     }
 }

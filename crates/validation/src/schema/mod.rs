@@ -4,12 +4,12 @@
 //! `$ref` means what it says, recursion costs nothing, and the place of a broken rule is its pointer in the
 //! document. What a violation is made of is [`crate::request`]'s business.
 
-mod certain;
-mod circles;
+mod complexity;
 mod cost;
+mod cycles;
 mod declared;
 mod dialect;
-mod growth;
+mod inferred_types;
 mod pattern;
 mod shape;
 mod vocabulary;
@@ -22,16 +22,16 @@ use demur_source::{Diagnostics, Node, Span};
 use jsonschema::{Draft, PatternOptions, Registry, ValidationError, ValidationOptions, Validator};
 use serde_json::{Value, json};
 
-pub(crate) use certain::Step;
 pub(crate) use declared::Declared;
 pub(crate) use dialect::Dialect;
+pub(crate) use inferred_types::ValueStep;
 pub(crate) use pattern::original as original_pattern;
-pub(crate) use shape::{Shape, Types};
+pub(crate) use shape::{Types, ValueShape};
 
 use crate::document::files::Files;
 use crate::{DocumentOptions, Formats};
+use complexity::Growth;
 use cost::{Costs, MAX_COST};
-use growth::Growth;
 
 /// The name of the document among its own schemas. No such host is ever asked: nothing is fetched.
 const DOCUMENT: &str = "demur:///document";
@@ -55,8 +55,8 @@ impl Schema {
     }
 
     /// Whether [`Schema::errors`] stays within bounds for this value.
-    pub(crate) fn affords(&self, value: &Value) -> bool {
-        self.growth.affords(value)
+    pub(crate) fn within_budget(&self, value: &Value) -> bool {
+        self.growth.within_budget(value)
     }
 
     pub(crate) fn errors<'v>(&'v self, value: &'v Value) -> impl Iterator<Item = ValidationError<'v>> {
@@ -69,8 +69,8 @@ impl Schema {
     }
 
     /// The types that what stands at `path` may have in a valid value.
-    pub(crate) fn types(&self, path: &[Step]) -> Types {
-        certain::types(&self.document, &self.pointer, path)
+    pub(crate) fn types(&self, path: &[ValueStep]) -> Types {
+        inferred_types::types(&self.document, &self.pointer, path)
     }
 
     /// The document that it stands in.
@@ -86,7 +86,7 @@ impl Schema {
 
 /// Who sends what is held against a schema: `readOnly` and `writeOnly` are about that.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Side {
+pub(crate) enum SchemaSide {
     /// Callers.
     Requests,
     /// The API behind.
@@ -102,7 +102,7 @@ pub(crate) struct Schemas<'s> {
 }
 
 /// Where a document's schemas stand.
-pub(crate) struct Places {
+pub(crate) struct SchemaLocations {
     pub(crate) requests: Vec<String>,
     /// `None` where answers are not held against the document.
     pub(crate) answers: Option<Vec<String>>,
@@ -117,16 +117,16 @@ impl<'s> Schemas<'s> {
         files: &'s Files,
         root: &'s Node,
         dialect: Dialect,
-        places: &Places,
+        places: &SchemaLocations,
         options: &'s DocumentOptions,
         found: &mut Diagnostics,
     ) -> Option<(Self, Option<Self>)> {
         let mut document = root.to_json();
         let mut walk = walk::Walk::new(files, root, dialect, options.formats);
-        let mut is_sound = walk.held(Side::Requests, &places.requests, &mut document, found);
+        let mut is_sound = walk.held(SchemaSide::Requests, &places.requests, &mut document, found);
         let answers = places.answers.as_ref().map(|places| {
             let mut document = root.to_json();
-            is_sound &= walk.held(Side::Answers, places, &mut document, found);
+            is_sound &= walk.held(SchemaSide::Answers, places, &mut document, found);
             document
         });
         walk.others(&mut document, found);
@@ -135,11 +135,11 @@ impl<'s> Schemas<'s> {
     }
 
     /// How text becomes a value that the schema at `pointer` can judge.
-    pub(crate) fn shape(&self, pointer: &str) -> Shape {
-        Shape::of(&self.document, pointer)
+    pub(crate) fn shape(&self, pointer: &str) -> ValueShape {
+        ValueShape::of(&self.document, pointer)
     }
 
-    pub(crate) fn compiler<'c>(&'c self, found: &'c mut Diagnostics) -> Compiler<'c> {
+    pub(crate) fn compiler<'c>(&'c self, found: &'c mut Diagnostics) -> SchemaCompiler<'c> {
         let mut builder = Ok(Registry::new().draft(Draft::Draft202012));
         if self.files.is_dynamic() {
             // What a `$dynamicRef` means depends on the way to it: files stay what they are.
@@ -163,7 +163,7 @@ impl<'s> Schemas<'s> {
             }
         };
         let costs = Costs::new(self.files, self.root);
-        Compiler { schemas: self, found, registry, costs, done: HashMap::new() }
+        SchemaCompiler { schemas: self, found, registry, costs, done: HashMap::new() }
     }
 
     /// The URI of a place, for the registry.
@@ -194,7 +194,7 @@ fn fragment(pointer: &str) -> String {
 }
 
 /// Compiles schemas, each once.
-pub(crate) struct Compiler<'c> {
+pub(crate) struct SchemaCompiler<'c> {
     schemas: &'c Schemas<'c>,
     found: &'c mut Diagnostics,
     registry: Option<Registry<'c>>,
@@ -202,7 +202,7 @@ pub(crate) struct Compiler<'c> {
     done: HashMap<String, Option<Arc<Schema>>>,
 }
 
-impl Compiler<'_> {
+impl SchemaCompiler<'_> {
     /// The schema at `pointer`; `None` where it does not compile, which is then reported.
     pub(crate) fn schema(&mut self, pointer: &str) -> Option<Arc<Schema>> {
         if let Some(done) = self.done.get(pointer) {

@@ -66,13 +66,13 @@ pub(crate) fn original(not: &Value) -> Option<&str> {
 }
 
 /// A pattern taken apart.
-struct Apart {
+struct PatternParts {
     /// What it looks ahead at, and whether that must match or must not.
     ahead: Vec<(String, bool)>,
     rest: String,
 }
 
-fn apart(pattern: &str) -> Option<Apart> {
+fn apart(pattern: &str) -> Option<PatternParts> {
     let mut rest = pattern.strip_prefix('^')?;
     let mut ahead = Vec::new();
     loop {
@@ -87,7 +87,7 @@ fn apart(pattern: &str) -> Option<Apart> {
     }
     // With alternatives at the top, the beginning belongs to the first of them only.
     let is_one = top_level(rest, '|').is_none();
-    let apart = Apart { ahead, rest: format!("^{rest}") };
+    let apart = PatternParts { ahead, rest: format!("^{rest}") };
     let all_compile = compiles(&apart.rest) && apart.ahead.iter().all(|(text, _)| compiles(text));
     (!apart.ahead.is_empty() && is_one && all_compile).then_some(apart)
 }

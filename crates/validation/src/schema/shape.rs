@@ -7,7 +7,7 @@ use std::collections::{HashMap, HashSet};
 
 use serde_json::Value;
 
-use crate::document::pointer::{Reference, join, reference};
+use crate::document::pointer::{JsonReference, join, reference};
 
 /// References and branches followed before giving up: far more than a person writes.
 const MAX_STEPS: usize = 500;
@@ -76,26 +76,26 @@ impl Types {
 
 /// How text becomes a value.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(crate) struct Shape {
+pub(crate) struct ValueShape {
     /// The types of the whole; empty where the schema does not say.
     pub(crate) types: Types,
     /// An array's elements.
-    pub(crate) items: Option<Box<Shape>>,
+    pub(crate) items: Option<Box<ValueShape>>,
     /// An object's members, by name.
-    pub(crate) members: HashMap<String, Shape>,
+    pub(crate) members: HashMap<String, ValueShape>,
     /// An object's other members, where it may have any.
-    pub(crate) others: Option<Box<Shape>>,
+    pub(crate) others: Option<Box<ValueShape>>,
 }
 
-impl Shape {
+impl ValueShape {
     /// The shape of the schema at `pointer`.
-    pub(crate) fn of(document: &Value, pointer: &str) -> Shape {
+    pub(crate) fn of(document: &Value, pointer: &str) -> ValueShape {
         Self::within(document, &[pointer.to_owned()], MAX_LEVELS, &mut MAX_SHAPES.clone())
     }
 
     /// The shape of what several schemas apply to.
-    fn within(document: &Value, pointers: &[String], levels: usize, left: &mut usize) -> Shape {
-        let mut shape = Shape::default();
+    fn within(document: &Value, pointers: &[String], levels: usize, left: &mut usize) -> ValueShape {
+        let mut shape = ValueShape::default();
         let mut parts = Parts::default();
         for pointer in pointers {
             shape.types.add(types(document, pointer, &mut parts));
@@ -194,7 +194,7 @@ pub(super) fn for_each_in_place(document: &Value, pointer: &str, mut visit: impl
             let base = join(&pointer, keyword);
             rest.extend((0..branches).rev().map(|branch| format!("{base}/{branch}")));
         }
-        if let Some(Reference::Local(target)) = schema["$ref"].as_str().map(reference) {
+        if let Some(JsonReference::Local(target)) = schema["$ref"].as_str().map(reference) {
             rest.push(target);
         }
     }

@@ -5,15 +5,15 @@
 
 use std::collections::HashSet;
 
-use demur_source::{Diagnostics, Kind, Node, Span, did_you_mean};
+use demur_source::{Diagnostics, Node, NodeKind, Span, did_you_mean};
 use jsonschema::ValidationError;
 use jsonschema::error::ValidationErrorKind;
 use serde_json::Value;
 
 use super::vocabulary::{FORMATS, IN_PLACE, MANY, NAMED, ONE, OTHER, TYPES};
-use super::{Dialect, Side, circles, dialect, file_name, fragment, pattern};
+use super::{Dialect, SchemaSide, cycles, dialect, file_name, fragment, pattern};
 use crate::Formats;
-use crate::document::files::{Files, Target};
+use crate::document::files::{Files, ReferenceTarget};
 use crate::document::pointer::{Located, tokens};
 use crate::document::{unreadable, unresolved};
 
@@ -25,14 +25,14 @@ pub(super) struct Walk<'w> {
     root: Located<'w>,
     dialect: Dialect,
     formats: Formats,
-    side: Side,
+    side: SchemaSide,
     visited: HashSet<String>,
     /// Pointers that were complained about, so that nothing is said twice.
     reported: HashSet<String>,
     /// Formats that are not known, each said once.
     unknown_formats: HashSet<String>,
     /// From a schema to one that applies to the same value, and where that is said.
-    in_place: Vec<circles::Step>,
+    in_place: Vec<cycles::SchemaStep>,
     /// Whether mistakes are warnings, because no request meets the schema.
     is_idle: bool,
     is_sound: bool,
@@ -45,7 +45,7 @@ impl<'w> Walk<'w> {
             root: Located::root(root),
             dialect,
             formats,
-            side: Side::Requests,
+            side: SchemaSide::Requests,
             visited: HashSet::new(),
             reported: HashSet::new(),
             unknown_formats: HashSet::new(),
@@ -59,7 +59,7 @@ impl<'w> Walk<'w> {
     /// Whether all is well with them.
     pub(super) fn held(
         &mut self,
-        side: Side,
+        side: SchemaSide,
         places: &[String],
         document: &mut Value,
         found: &mut Diagnostics,
@@ -69,7 +69,7 @@ impl<'w> Walk<'w> {
         let starts = places.iter().filter_map(|pointer| self.root.at(pointer)).collect();
         self.visit_all(starts, document, found);
         self.visited.extend(before);
-        for (pointer, span) in circles::find(&std::mem::take(&mut self.in_place)) {
+        for (pointer, span) in cycles::find(&std::mem::take(&mut self.in_place)) {
             let message = "this reference leads back to itself without end".to_owned();
             self.report(&pointer, span, "ref-cycle", message, None, found);
         }
@@ -93,13 +93,13 @@ impl<'w> Walk<'w> {
                 continue;
             }
             match &schema.node.kind {
-                Kind::Map(_) => {
+                NodeKind::Map(_) => {
                     let referred = self.schema(&schema, &mut rest, found);
                     self.normalise(&schema, referred.as_ref(), document);
                     names.extend(referred.clone());
                     rest.extend(referred);
                 }
-                Kind::Bool(_) => {}
+                NodeKind::Bool(_) => {}
                 _ => {
                     let message = format!("a schema must be a mapping, not {}", schema.node.kind_name());
                     self.report(&schema.pointer, schema.node.span, "schema", message, None, found);
@@ -150,7 +150,7 @@ impl<'w> Walk<'w> {
             }
             if IN_PLACE.contains(&keyword) {
                 let parts = &rest[before..];
-                let steps = parts.iter().map(|part| circles::Step {
+                let steps = parts.iter().map(|part| cycles::SchemaStep {
                     from: schema.pointer.clone(),
                     to: part.pointer.clone(),
                     span: key.span,
@@ -232,8 +232,8 @@ impl<'w> Walk<'w> {
             return None;
         };
         let pointer = match self.files.target(target) {
-            Target::Local(pointer) => pointer,
-            Target::Unreadable(cause) => {
+            ReferenceTarget::Local(pointer) => pointer,
+            ReferenceTarget::Unreadable(cause) => {
                 let (message, help) = unreadable(text, &cause);
                 self.report(&target.pointer, span, "remote-ref", message, help, found);
                 return None;
@@ -241,7 +241,7 @@ impl<'w> Walk<'w> {
         };
         let place = self.root.at(&pointer);
         match &place {
-            Some(place) => self.in_place.push(circles::Step {
+            Some(place) => self.in_place.push(cycles::SchemaStep {
                 from: schema.pointer.clone(),
                 to: place.pointer.clone(),
                 span,
@@ -295,8 +295,8 @@ impl<'w> Walk<'w> {
             dialect::bound_integers(object);
         }
         let flag = match self.side {
-            Side::Requests => "readOnly",
-            Side::Answers => "writeOnly",
+            SchemaSide::Requests => "readOnly",
+            SchemaSide::Answers => "writeOnly",
         };
         let properties = schema.member("properties");
         let excused = properties.iter().flat_map(|properties| properties.members());
@@ -306,10 +306,10 @@ impl<'w> Walk<'w> {
     }
 
     fn is_marked(&self, property: &Located<'w>, flag: &str) -> bool {
-        let is_marked = |node: &Node| node.get(flag).is_some_and(|flag| flag.kind == Kind::Bool(true));
+        let is_marked = |node: &Node| node.get(flag).is_some_and(|flag| flag.kind == NodeKind::Bool(true));
         let target = || match self.files.target(&property.member("$ref")?) {
-            Target::Local(pointer) => self.root.at(&pointer),
-            Target::Unreadable(_) => None,
+            ReferenceTarget::Local(pointer) => self.root.at(&pointer),
+            ReferenceTarget::Unreadable(_) => None,
         };
         is_marked(property.node) || target().is_some_and(|target| is_marked(target.node))
     }

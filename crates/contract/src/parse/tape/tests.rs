@@ -7,9 +7,9 @@ use serde_json::Value as Json;
 /// The value as a tree: what was read must be what `serde_json` reads.
 fn tree(tape: &Tape<'_, '_>, at: At) -> Json {
     match tape.kind(at) {
-        Kind::Plain | Kind::Escaped => Json::String(tape.string(at).unwrap().into_owned()),
-        Kind::Array => tape.children(at).map(|item| tree(tape, item)).collect(),
-        Kind::Object => {
+        TokenKind::Plain | TokenKind::Escaped => Json::String(tape.string(at).unwrap().into_owned()),
+        TokenKind::Array => tape.children(at).map(|item| tree(tape, item)).collect(),
+        TokenKind::Object => {
             let mut children = tape.children(at);
             let mut members = serde_json::Map::new();
             while let (Some(name), Some(value)) = (children.next(), children.next()) {
@@ -17,7 +17,9 @@ fn tree(tape: &Tape<'_, '_>, at: At) -> Json {
             }
             Json::Object(members)
         }
-        Kind::Null | Kind::True | Kind::False | Kind::Number => serde_json::from_str(tape.raw(at)).unwrap(),
+        TokenKind::Null | TokenKind::True | TokenKind::False | TokenKind::Number => {
+            serde_json::from_str(tape.raw(at)).unwrap()
+        }
     }
 }
 

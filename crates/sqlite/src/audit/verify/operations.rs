@@ -8,7 +8,7 @@ use rusqlite::types::Type;
 use rusqlite::{Connection, params};
 
 use super::Finding;
-use crate::packed::{self, Entry};
+use crate::batch_codec::{self, BatchEntry};
 
 /// So many accounts are summed up in memory before the sums go into the temporary table.
 const MOST_ACCOUNTS: usize = 4096;
@@ -45,7 +45,7 @@ pub(super) fn check(connection: &Connection) -> rusqlite::Result<Check> {
 
 /// What one account's operations posted and hold, and how much of it is of months' credits.
 #[derive(Debug, Default, Clone, Copy)]
-struct Sum {
+struct OperationTotals {
     posted: u64,
     posted_monthly: u64,
     held: u64,
@@ -55,7 +55,7 @@ struct Sum {
 struct Look<'c> {
     connection: &'c Connection,
     finding: Finding,
-    sums: HashMap<String, Sum>,
+    sums: HashMap<String, OperationTotals>,
     /// The first and the latest hold of the batches read so far. Their numbers grow from one to the next, so no
     /// other needs to be remembered to see that one comes twice.
     last: Option<(u64, u64)>,
@@ -82,25 +82,25 @@ impl Look<'_> {
         let mut statement = self.connection.prepare("SELECT entries FROM batch ORDER BY id")?;
         let mut rows = statement.query([])?;
         while let Some(row) = rows.next()? {
-            for entry in packed::read(row.get_ref(0)?.as_blob()?) {
+            for entry in batch_codec::read(row.get_ref(0)?.as_blob()?) {
                 let unfit = |error| rusqlite::Error::FromSqlConversionFailure(0, Type::Blob, Box::new(error));
                 self.at_entry(&entry.map_err(unfit)?, &mut open)?;
             }
         }
         for (account, source) in open.into_values() {
             let (held, held_monthly) = (source.amount(), source.monthly);
-            self.add(account, Sum { held, held_monthly, ..Sum::default() })?;
+            self.add(account, OperationTotals { held, held_monthly, ..OperationTotals::default() })?;
         }
         Ok(())
     }
 
     fn at_entry(
         &mut self,
-        entry: &Entry<'_>,
+        entry: &BatchEntry<'_>,
         open: &mut HashMap<u64, (String, HoldSource)>,
     ) -> rusqlite::Result<()> {
         let (hold, posted) = match *entry {
-            Entry::Held { hold, account, source, .. } => {
+            BatchEntry::Held { hold, account, source, .. } => {
                 self.finding.examined += 1;
                 let (first, last) = self.last.map_or((hold.0, None), |(first, last)| (first, Some(last)));
                 if last.is_some_and(|last| hold.0 <= last) {
@@ -110,10 +110,10 @@ impl Look<'_> {
                 open.insert(hold.0, (account.to_owned(), source));
                 return Ok(());
             }
-            Entry::Settled { hold, posted, .. } | Entry::OutcomeUnknown { hold, posted, .. } => {
+            BatchEntry::Settled { hold, posted, .. } | BatchEntry::OutcomeUnknown { hold, posted, .. } => {
                 (hold.0, posted)
             }
-            Entry::OpenStill { hold, account, amount } => {
+            BatchEntry::HoldCarried { hold, account, amount } => {
                 let is_so = open
                     .get(&hold.0)
                     .is_some_and(|(held_for, source)| held_for == account && source.amount() == amount);
@@ -134,10 +134,10 @@ impl Look<'_> {
             self.finding.violated(|| format!("hold {hold} posted more than it held"));
         }
         let posted_monthly = source.monthly_spent(posted);
-        self.add(account, Sum { posted, posted_monthly, ..Sum::default() })
+        self.add(account, OperationTotals { posted, posted_monthly, ..OperationTotals::default() })
     }
 
-    fn add(&mut self, account: String, more: Sum) -> rusqlite::Result<()> {
+    fn add(&mut self, account: String, more: OperationTotals) -> rusqlite::Result<()> {
         let sum = self.sums.entry(account).or_default();
         // Books that come near the end of the numbers are damaged, and found to be so.
         sum.posted = sum.posted.saturating_add(more.posted);
@@ -151,7 +151,7 @@ impl Look<'_> {
         // Far beyond what an account can have, and far from the end of the numbers even when added up.
         const MOST: u64 = 1 << 61;
         let mut statement = self.connection.prepare_cached(ADD)?;
-        for (account, Sum { posted, posted_monthly, held, held_monthly }) in self.sums.drain() {
+        for (account, OperationTotals { posted, posted_monthly, held, held_monthly }) in self.sums.drain() {
             let [posted, posted_monthly, held, held_monthly] =
                 [posted, posted_monthly, held, held_monthly].map(|sum| sum.min(MOST));
             statement.execute(params![account, posted, posted_monthly, held, held_monthly])?;

@@ -7,12 +7,12 @@ use rusqlite::types::Type;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::Finding;
-use crate::packed::{self, Entry};
+use crate::batch_codec::{self, BatchEntry};
 
 /// So many refunds are looked for in the batches at once. Where there are more, the batches are read again.
 const AT_ONCE: usize = 10_000;
 
-struct Refund {
+struct RefundRow {
     account: String,
     operation: String,
     amount: u64,
@@ -21,7 +21,7 @@ struct Refund {
 }
 
 /// Refunds by account and operation, with what the operation was charged once that is found.
-type Sought = HashMap<(String, String), (Refund, Option<u64>)>;
+type Sought = HashMap<(String, String), (RefundRow, Option<u64>)>;
 
 pub(super) fn check(connection: &Connection) -> rusqlite::Result<Check> {
     let mut finding = Finding::of("no refund exceeds its charge, and each has one");
@@ -29,7 +29,7 @@ pub(super) fn check(connection: &Connection) -> rusqlite::Result<Check> {
     let mut statement = connection.prepare(sql)?;
     let mut refunds = statement.query_map([], |row: &Row<'_>| {
         let (account, operation, amount) = (row.get(0)?, row.get(1)?, row.get(2)?);
-        Ok(Refund { account, operation, amount, forgotten: row.get(3)? })
+        Ok(RefundRow { account, operation, amount, forgotten: row.get(3)? })
     })?;
     loop {
         let (mut sought, mut read) = (Sought::new(), 0);
@@ -56,8 +56,8 @@ pub(super) fn check(connection: &Connection) -> rusqlite::Result<Check> {
     }
 }
 
-fn compare(refund: &Refund, charged: Option<u64>, finding: &mut Finding) {
-    let Refund { account, operation, amount, forgotten } = refund;
+fn compare(refund: &RefundRow, charged: Option<u64>, finding: &mut Finding) {
+    let RefundRow { account, operation, amount, forgotten } = refund;
     match charged {
         None if *forgotten => return,
         None => {
@@ -72,7 +72,7 @@ fn compare(refund: &Refund, charged: Option<u64>, finding: &mut Finding) {
     finding.examined += 1;
 }
 
-fn charged_in_row(connection: &Connection, refund: &Refund) -> rusqlite::Result<Option<u64>> {
+fn charged_in_row(connection: &Connection, refund: &RefundRow) -> rusqlite::Result<Option<u64>> {
     let sql = "SELECT posted FROM operation WHERE account = ?1 AND id = ?2";
     let values = params![refund.account, refund.operation];
     connection.prepare_cached(sql)?.query_row(values, |row| row.get(0)).optional()
@@ -83,17 +83,18 @@ fn look_in_batches(connection: &Connection, sought: &mut Sought) -> rusqlite::Re
     let mut statement = connection.prepare("SELECT entries FROM batch ORDER BY id")?;
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
-        for entry in packed::read(row.get_ref(0)?.as_blob()?) {
+        for entry in batch_codec::read(row.get_ref(0)?.as_blob()?) {
             let unfit = |error| rusqlite::Error::FromSqlConversionFailure(0, Type::Blob, Box::new(error));
             match entry.map_err(unfit)? {
-                Entry::Held { hold, account, operation, .. } => {
+                BatchEntry::Held { hold, account, operation, .. } => {
                     let name = (account.to_owned(), operation.to_owned());
                     if sought.contains_key(&name) {
                         open.insert(hold, name);
                     }
                 }
-                Entry::OpenStill { .. } => {}
-                Entry::Settled { hold, posted, .. } | Entry::OutcomeUnknown { hold, posted, .. } => {
+                BatchEntry::HoldCarried { .. } => {}
+                BatchEntry::Settled { hold, posted, .. }
+                | BatchEntry::OutcomeUnknown { hold, posted, .. } => {
                     let name = open.remove(&hold);
                     if let Some((_, charged)) = name.and_then(|name| sought.get_mut(&name)) {
                         *charged = Some(charged.unwrap_or_default().max(posted));

@@ -1,15 +1,16 @@
 //! Commands about accounts and their credits.
 
 use demur_admission::{
-    Account, AccountId, AccountStatement, Change, CommandFault, Insufficient, OperationId, Reply, TooLarge,
+    Account, AccountId, AccountStatement, CommandFault, DirectoryChange, Insufficient, OperationId, Reply,
+    TooLarge,
 };
 use jiff::Timestamp;
 use rusqlite::{OptionalExtension, params};
 
-use super::Outcome;
+use super::CommandOutcome;
 use crate::directory;
-use crate::writer::Shared;
-use crate::writer::books::Books;
+use crate::writer::WriterShared;
+use crate::writer::ledger_tx::LedgerTx;
 
 const WITHDRAWAL: i64 = 0;
 const REFUND: i64 = 1;
@@ -19,9 +20,9 @@ pub(super) fn create(
     name: &str,
     plan: &str,
     at: Timestamp,
-    books: &mut Books<'_>,
-    shared: &Shared,
-) -> Outcome {
+    books: &mut LedgerTx<'_>,
+    shared: &WriterShared,
+) -> CommandOutcome {
     if !shared.plans.contains(plan) {
         return Ok(Err(CommandFault::UnknownPlan { plan: plan.to_owned() }));
     }
@@ -39,21 +40,21 @@ pub(super) fn set_plan(
     id: &AccountId,
     plan: &str,
     at: Timestamp,
-    books: &mut Books<'_>,
-    shared: &Shared,
-) -> Outcome {
+    books: &mut LedgerTx<'_>,
+    shared: &WriterShared,
+) -> CommandOutcome {
     if !shared.plans.contains(plan) {
         return Ok(Err(CommandFault::UnknownPlan { plan: plan.to_owned() }));
     }
     directory::set_plan(books.transaction, id, plan)?;
     let shown = show(id, at, books, shared)?;
-    Ok(shown.map(|(reply, _)| (reply, vec![Change::Account(id.clone())])))
+    Ok(shown.map(|(reply, _)| (reply, vec![DirectoryChange::Account(id.clone())])))
 }
 
 /// Credits that an operator brings in or takes away. Repeated under the same name it changes nothing.
-pub(super) struct Booking<'a> {
+pub(super) struct CreditAdjustment<'a> {
     pub(super) account: &'a AccountId,
-    pub(super) kind: Kind,
+    pub(super) kind: AdjustmentKind,
     pub(super) operation: &'a str,
     pub(super) amount: u64,
     pub(super) reason: &'a str,
@@ -61,19 +62,24 @@ pub(super) struct Booking<'a> {
 
 /// What a booking is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum AdjustmentKind {
     TopUp,
     Withdrawal,
     Refund,
 }
 
-pub(super) fn book(booking: &Booking<'_>, at: Timestamp, books: &mut Books<'_>, shared: &Shared) -> Outcome {
+pub(super) fn book(
+    booking: &CreditAdjustment<'_>,
+    at: Timestamp,
+    books: &mut LedgerTx<'_>,
+    shared: &WriterShared,
+) -> CommandOutcome {
     let account = booking.account;
     let Some(Account { plan, .. }) = directory::account(books.transaction, account)? else {
         return Ok(Err(CommandFault::UnknownAccount { account: account.clone() }));
     };
     if booking.reason.trim().is_empty() {
-        return Ok(Err(CommandFault::NoReason));
+        return Ok(Err(CommandFault::MissingReason));
     }
     // First what has expired goes: it cannot be taken away any more.
     books.balance(account, shared.plans.plan(&plan).credits.as_ref(), at)?;
@@ -91,17 +97,19 @@ pub(super) fn book(booking: &Booking<'_>, at: Timestamp, books: &mut Books<'_>, 
 
 /// Which booking of its account it was, and what it took of the month's credits.
 #[derive(Debug, Clone, Copy)]
-struct Booked {
+struct BookingNumber {
     number: u64,
     from_monthly: u64,
 }
 
-impl Booking<'_> {
+impl CreditAdjustment<'_> {
     /// How much was booked under this name before.
-    fn earlier(&self, books: &Books<'_>) -> rusqlite::Result<Option<u64>> {
+    fn earlier(&self, books: &LedgerTx<'_>) -> rusqlite::Result<Option<u64>> {
         let sql = match self.kind {
-            Kind::TopUp => "SELECT amount FROM top_up WHERE account = ?1 AND operation = ?2 AND ?3 IS NULL",
-            Kind::Withdrawal | Kind::Refund => {
+            AdjustmentKind::TopUp => {
+                "SELECT amount FROM top_up WHERE account = ?1 AND operation = ?2 AND ?3 IS NULL"
+            }
+            AdjustmentKind::Withdrawal | AdjustmentKind::Refund => {
                 "SELECT amount FROM correction WHERE account = ?1 AND operation = ?2 AND kind = ?3"
             }
         };
@@ -109,28 +117,28 @@ impl Booking<'_> {
         books.transaction.prepare_cached(sql)?.query_row(values, |row| row.get(0)).optional()
     }
 
-    fn carry_out(&self, books: &mut Books<'_>) -> rusqlite::Result<Result<Booked, CommandFault>> {
-        let lasting = |number| Booked { number, from_monthly: 0 };
+    fn carry_out(&self, books: &mut LedgerTx<'_>) -> rusqlite::Result<Result<BookingNumber, CommandFault>> {
+        let lasting = |number| BookingNumber { number, from_monthly: 0 };
         Ok(match self.kind {
-            Kind::TopUp => books
+            AdjustmentKind::TopUp => books
                 .top_up(self.account, self.amount)?
                 .map(lasting)
                 .map_err(|TooLarge| CommandFault::AmountTooLarge),
-            Kind::Withdrawal => books
+            AdjustmentKind::Withdrawal => books
                 .withdraw(self.account, self.amount)?
-                .map(|(number, from_monthly)| Booked { number, from_monthly })
-                .map_err(|Insufficient| CommandFault::NotSoMany),
-            Kind::Refund => books
+                .map(|(number, from_monthly)| BookingNumber { number, from_monthly })
+                .map_err(|Insufficient| CommandFault::InsufficientCredits),
+            AdjustmentKind::Refund => books
                 .refund(self.account, self.amount)?
                 .map(lasting)
-                .map_err(|Insufficient| CommandFault::NotSoMany),
+                .map_err(|Insufficient| CommandFault::InsufficientCredits),
         })
     }
 
-    fn write_down(&self, booked: Booked, at: Timestamp, books: &Books<'_>) -> rusqlite::Result<()> {
+    fn write_down(&self, booked: BookingNumber, at: Timestamp, books: &LedgerTx<'_>) -> rusqlite::Result<()> {
         let (account, created) = (self.account.as_str(), at.as_microsecond());
         let (operation, amount, reason) = (self.operation, self.amount, self.reason);
-        let Booked { number, from_monthly } = booked;
+        let BookingNumber { number, from_monthly } = booked;
         match self.correction() {
             None => {
                 let sql = "INSERT INTO top_up (account, operation, amount, reason, created, booking)
@@ -152,15 +160,15 @@ impl Booking<'_> {
     /// The kind's number in the table of corrections, where it is one.
     fn correction(&self) -> Option<i64> {
         match self.kind {
-            Kind::TopUp => None,
-            Kind::Withdrawal => Some(WITHDRAWAL),
-            Kind::Refund => Some(REFUND),
+            AdjustmentKind::TopUp => None,
+            AdjustmentKind::Withdrawal => Some(WITHDRAWAL),
+            AdjustmentKind::Refund => Some(REFUND),
         }
     }
 }
 
 /// What is to be given back.
-pub(super) struct Refund<'a> {
+pub(super) struct RefundRequest<'a> {
     pub(super) operation: &'a OperationId,
     /// What the operation was charged.
     pub(super) charged: Option<u64>,
@@ -171,27 +179,32 @@ pub(super) struct Refund<'a> {
 /// Once for each operation, whose name is the refund's too, and no more than it was charged.
 pub(super) fn refund(
     account: &AccountId,
-    refund: &Refund<'_>,
+    refund: &RefundRequest<'_>,
     at: Timestamp,
-    books: &mut Books<'_>,
-    shared: &Shared,
-) -> Outcome {
+    books: &mut LedgerTx<'_>,
+    shared: &WriterShared,
+) -> CommandOutcome {
     let not_charged = || CommandFault::NotCharged { operation: refund.operation.clone() };
     let Some(charged) = refund.charged.filter(|charged| *charged > 0) else { return Ok(Err(not_charged())) };
     let amount = refund.amount.unwrap_or(charged);
     if amount == 0 || amount > charged {
-        return Ok(Err(CommandFault::NotSoMany));
+        return Ok(Err(CommandFault::InsufficientCredits));
     }
     let (operation, reason) = (refund.operation.as_str(), refund.reason);
-    let booking = Booking { account, kind: Kind::Refund, operation, amount, reason };
+    let booking = CreditAdjustment { account, kind: AdjustmentKind::Refund, operation, amount, reason };
     Ok(book(&booking, at, books, shared)?.map_err(|fault| match fault {
         // It was given back before, to another amount; or what was charged has been forgotten since.
-        CommandFault::OperationMismatch | CommandFault::NotSoMany => not_charged(),
+        CommandFault::OperationMismatch | CommandFault::InsufficientCredits => not_charged(),
         other => other,
     }))
 }
 
-pub(super) fn show(id: &AccountId, at: Timestamp, books: &mut Books<'_>, shared: &Shared) -> Outcome {
+pub(super) fn show(
+    id: &AccountId,
+    at: Timestamp,
+    books: &mut LedgerTx<'_>,
+    shared: &WriterShared,
+) -> CommandOutcome {
     let Some(account) = directory::account(books.transaction, id)? else {
         return Ok(Err(CommandFault::UnknownAccount { account: id.clone() }));
     };

@@ -4,16 +4,16 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use demur_admission::{
-    AccountId, Change, CommandFault, ForeignForm, Grants, ImportedKey, IssuedKey, KeyId, KeyRecord, KeyState,
-    KeySummary, Reply, RotatedKey, Secret, is_prefix,
+    AccountId, CommandFault, DirectoryChange, Grants, ImportedForm, ImportedKey, IssuedKey, KeyId, KeyRecord,
+    KeyState, KeySummary, Reply, RotatedKey, Secret, is_prefix,
 };
 use jiff::Timestamp;
 
-use super::Outcome;
+use super::CommandOutcome;
 use crate::directory::{self, StoredSecret};
 use crate::pepper::from_hex;
-use crate::writer::Shared;
-use crate::writer::books::Books;
+use crate::writer::WriterShared;
+use crate::writer::ledger_tx::LedgerTx;
 
 /// The longest grace of a rotated secret.
 const MAX_GRACE: Duration = Duration::from_secs(366 * 24 * 3600);
@@ -22,7 +22,7 @@ const MAX_GRACE: Duration = Duration::from_secs(366 * 24 * 3600);
 const MAX_METADATA: usize = 4096;
 
 /// A key that is to be made.
-pub(super) struct Wanted<'a> {
+pub(super) struct NewKey<'a> {
     pub(super) api: &'a str,
     pub(super) prefix: &'a str,
     pub(super) account: &'a AccountId,
@@ -31,13 +31,13 @@ pub(super) struct Wanted<'a> {
     pub(super) metadata: BTreeMap<String, String>,
 }
 
-impl Wanted<'_> {
+impl NewKey<'_> {
     fn record(self, at: Timestamp) -> KeyRecord {
         KeyRecord {
             id: KeyId::generate(),
             account: self.account.clone(),
             api: self.api.to_owned(),
-            hint: self.prefix.to_owned(),
+            prefix: self.prefix.to_owned(),
             created: at,
             expires: self.expires,
             revoked: None,
@@ -47,7 +47,7 @@ impl Wanted<'_> {
         }
     }
 
-    fn fault(&self, books: &Books<'_>) -> rusqlite::Result<Option<CommandFault>> {
+    fn fault(&self, books: &LedgerTx<'_>) -> rusqlite::Result<Option<CommandFault>> {
         let written: usize = self.metadata.iter().map(|(name, value)| name.len() + value.len()).sum();
         if written > MAX_METADATA {
             let cause = format!("metadata has {MAX_METADATA} bytes at most");
@@ -58,7 +58,12 @@ impl Wanted<'_> {
     }
 }
 
-pub(super) fn create(wanted: Wanted<'_>, at: Timestamp, books: &Books<'_>, shared: &Shared) -> Outcome {
+pub(super) fn create(
+    wanted: NewKey<'_>,
+    at: Timestamp,
+    books: &LedgerTx<'_>,
+    shared: &WriterShared,
+) -> CommandOutcome {
     if !is_prefix(wanted.prefix) {
         return Ok(Err(CommandFault::InvalidPrefix { prefix: wanted.prefix.to_owned() }));
     }
@@ -75,7 +80,7 @@ pub(super) fn create(wanted: Wanted<'_>, at: Timestamp, books: &Books<'_>, share
     let key = wanted.record(at);
     directory::insert_key(books.transaction, &key, &stored)?;
     let reply = Reply::KeyCreated(IssuedKey { key: KeySummary::at(key, at), secret });
-    Ok(Ok((reply, vec![Change::Key(stored.digest)])))
+    Ok(Ok((reply, vec![DirectoryChange::Key(stored.digest)])))
 }
 
 pub(super) fn rotate(
@@ -83,9 +88,9 @@ pub(super) fn rotate(
     prefix: &str,
     grace_seconds: u64,
     at: Timestamp,
-    books: &Books<'_>,
-    shared: &Shared,
-) -> Outcome {
+    books: &LedgerTx<'_>,
+    shared: &WriterShared,
+) -> CommandOutcome {
     if !is_prefix(prefix) {
         return Ok(Err(CommandFault::InvalidPrefix { prefix: prefix.to_owned() }));
     }
@@ -108,19 +113,19 @@ pub(super) fn rotate(
     let stored = stored(&secret, shared);
     directory::insert_secret(books.transaction, id, &stored, at)?;
     directory::set_hint(books.transaction, id, prefix)?;
-    let changes = before.into_iter().chain([stored.digest]).map(Change::Key).collect();
+    let changes = before.into_iter().chain([stored.digest]).map(DirectoryChange::Key).collect();
     Ok(Ok((Reply::KeyRotated(RotatedKey { key, secret, previous_until }), changes)))
 }
 
 /// All keys or none: whoever imports a list twice would otherwise not know where it stopped.
 pub(super) fn import(
-    form: &ForeignForm,
+    form: &ImportedForm,
     hash_key: Option<&str>,
     keys: &[ImportedKey],
     at: Timestamp,
-    books: &Books<'_>,
-    shared: &Shared,
-) -> Outcome {
+    books: &LedgerTx<'_>,
+    shared: &WriterShared,
+) -> CommandOutcome {
     let fault = |cause: &str| Ok(Err(CommandFault::InvalidImport { cause: cause.to_owned() }));
     if !form.is_sound() {
         return fault("keys have 16 to 512 bytes, and begin with up to 64 visible ASCII characters");
@@ -136,7 +141,7 @@ pub(super) fn import(
         let Some(digest) = shared.secrets.pepper().imported_digest(&hash) else {
             return fault("a hash cannot be stored");
         };
-        let record = Wanted {
+        let record = NewKey {
             api: &form.api,
             prefix: &form.prefix,
             account: &key.account,
@@ -168,10 +173,10 @@ pub(super) fn import(
     // In force before it is committed: a form alone opens for nobody.
     shared.secrets.set_forms(directory::foreign_forms(books.transaction)?);
     let keys = wanted.into_iter().map(|(key, _)| key.id).collect();
-    Ok(Ok((Reply::KeysImported { keys }, vec![Change::Everything])))
+    Ok(Ok((Reply::KeysImported { keys }, vec![DirectoryChange::Everything])))
 }
 
-pub(super) fn show(id: &KeyId, at: Timestamp, books: &Books<'_>) -> Outcome {
+pub(super) fn show(id: &KeyId, at: Timestamp, books: &LedgerTx<'_>) -> CommandOutcome {
     let found = directory::key(books.transaction, id, at)?.map(|key| (Reply::KeyChanged(key), Vec::new()));
     Ok(found.ok_or_else(|| CommandFault::UnknownKey { key: id.clone() }))
 }
@@ -180,22 +185,22 @@ pub(super) fn show(id: &KeyId, at: Timestamp, books: &Books<'_>) -> Outcome {
 pub(super) fn changed(
     id: &KeyId,
     at: Timestamp,
-    books: &Books<'_>,
+    books: &LedgerTx<'_>,
     reply: impl FnOnce(KeySummary) -> Reply,
-) -> Outcome {
+) -> CommandOutcome {
     let Some(key) = directory::key(books.transaction, id, at)? else {
         return Ok(Err(CommandFault::UnknownKey { key: id.clone() }));
     };
-    let changes = directory::digests(books.transaction, id)?.into_iter().map(Change::Key).collect();
+    let changes = directory::digests(books.transaction, id)?.into_iter().map(DirectoryChange::Key).collect();
     Ok(Ok((reply(key), changes)))
 }
 
 /// A secret that is stored now must open after the next start too, which reads the pepper from its file.
-fn pepper_fault(shared: &Shared) -> Option<CommandFault> {
+fn pepper_fault(shared: &WriterShared) -> Option<CommandFault> {
     shared.secrets.pepper_trouble().map(|cause| CommandFault::Store { cause })
 }
 
-fn stored(secret: &Secret, shared: &Shared) -> StoredSecret {
+fn stored(secret: &Secret, shared: &WriterShared) -> StoredSecret {
     let digest = shared.secrets.pepper().digest(secret.expose());
     StoredSecret { digest, pepper: shared.secrets.pepper_number() }
 }

@@ -7,18 +7,18 @@ use jiff::{SignedDuration, Timestamp};
 use rusqlite::types::Type;
 use rusqlite::{Connection, Row, params};
 
-use crate::packed::{self, Entry};
+use crate::batch_codec::{self, BatchEntry};
 
 /// What was forgotten of an account.
 #[derive(Default)]
-struct Sum {
+struct PrunedTotals {
     operations: u64,
     posted: u64,
     /// How much of that was of months' credits.
     from_monthly: u64,
 }
 
-type Sums = HashMap<String, Sum>;
+type Sums = HashMap<String, PrunedTotals>;
 
 // What nobody wrote down of earlier prunings stays unknown: null and something is null.
 const REMEMBER: &str =
@@ -67,7 +67,7 @@ fn prune_rows(transaction: &Connection, before: i64) -> rusqlite::Result<u64> {
     );
     let sum = |row: &Row<'_>| {
         let (operations, posted, from_monthly) = (row.get(1)?, row.get(2)?, row.get(3)?);
-        Ok((row.get(0)?, Sum { operations, posted, from_monthly }))
+        Ok((row.get(0)?, PrunedTotals { operations, posted, from_monthly }))
     };
     let sums = transaction.prepare(&ended)?.query_map([before], sum)?.collect::<rusqlite::Result<_>>()?;
     let forget = format!(
@@ -92,7 +92,7 @@ fn prune_claims(transaction: &Connection, before: i64) -> rusqlite::Result<()> {
 
 fn remember(transaction: &Connection, sums: Sums) -> rusqlite::Result<u64> {
     let mut all = 0;
-    for (account, Sum { operations, posted, from_monthly }) in sums {
+    for (account, PrunedTotals { operations, posted, from_monthly }) in sums {
         let values = params![account, operations, posted, from_monthly];
         transaction.prepare_cached(REMEMBER)?.execute(values)?;
         all += operations;
@@ -101,7 +101,7 @@ fn remember(transaction: &Connection, sums: Sums) -> rusqlite::Result<u64> {
 }
 
 /// A hold in a batch that is to be forgotten, whose end was not seen yet.
-struct Open {
+struct PrunedHold {
     account: String,
     source: HoldSource,
     /// Its operation, where the account has had refunds: this may be one that was refunded.
@@ -120,16 +120,17 @@ fn sums_before(connection: &Connection, first_kept: u64) -> rusqlite::Result<Sum
         if is_kept && open.is_empty() {
             break;
         }
-        for entry in packed::read(row.get_ref(1)?.as_blob()?) {
+        for entry in batch_codec::read(row.get_ref(1)?.as_blob()?) {
             let unfit = |error| rusqlite::Error::FromSqlConversionFailure(1, Type::Blob, Box::new(error));
             match entry.map_err(unfit)? {
-                Entry::Held { hold, account, source, operation, .. } if !is_kept => {
+                BatchEntry::Held { hold, account, source, operation, .. } if !is_kept => {
                     let operation = refunded.contains(account).then(|| operation.to_owned());
-                    open.insert(hold, Open { account: account.to_owned(), source, operation });
+                    open.insert(hold, PrunedHold { account: account.to_owned(), source, operation });
                 }
-                Entry::Held { .. } | Entry::OpenStill { .. } => {}
-                Entry::Settled { hold, posted, .. } | Entry::OutcomeUnknown { hold, posted, .. } => {
-                    if let Some(Open { account, source, operation }) = open.remove(&hold) {
+                BatchEntry::Held { .. } | BatchEntry::HoldCarried { .. } => {}
+                BatchEntry::Settled { hold, posted, .. }
+                | BatchEntry::OutcomeUnknown { hold, posted, .. } => {
+                    if let Some(PrunedHold { account, source, operation }) = open.remove(&hold) {
                         mark_refund(connection, &account, operation.as_deref())?;
                         let sum = sums.entry(account).or_default();
                         sum.operations += 1;

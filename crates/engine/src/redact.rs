@@ -1,0 +1,288 @@
+//! What looks like a key, wherever it stands but in its place: in a query, which must not cross, and in what
+//! operators are told, which must not hold it (an upstream that quotes its request is all it takes).
+//!
+//! Three things are known of keys without asking a store: the form of the gateway's own, under the prefix of
+//! each of its APIs; the forms of those that were brought along; and the very one that the request presents.
+
+use std::borrow::Cow;
+use std::ops::Range;
+use std::sync::Arc;
+
+use demur_admission::{Admission, Fingerprint, ImportedForms, Secret};
+
+/// Nothing shorter is a key of any form.
+pub(crate) const LEAST: usize = 16;
+/// A form brought along whose prefix is shorter than this says too little: whatever is long enough would be one.
+const TELLING_PREFIX: usize = 3;
+/// Of a key that is cut off, so many characters are too many.
+const TELLING: usize = 8;
+/// So many letters and digits after a prefix of the gateway's own are a key, even one that is spoilt.
+const SPOILT: usize = 32;
+
+/// Tells what looks like a key of any API of the gateway.
+pub(crate) struct Redactor {
+    prefixes: Vec<String>,
+    admission: Arc<Admission>,
+}
+
+impl Redactor {
+    /// `prefixes` are those of all APIs.
+    pub(crate) fn new<'p>(prefixes: impl Iterator<Item = &'p str>, admission: Arc<Admission>) -> Self {
+        let mut prefixes: Vec<String> = prefixes.map(str::to_owned).collect();
+        prefixes.sort_unstable();
+        prefixes.dedup();
+        Self { prefixes, admission }
+    }
+
+    /// Whether a key stands in this text, by itself or among other words.
+    pub(crate) fn contains_key(&self, text: &str) -> bool {
+        let is_key = |text: &str| {
+            text.len() >= LEAST
+                && (self.prefixes.iter().any(|prefix| Secret::check(text, prefix).is_ok())
+                    || self.forms().is_some_and(|forms| is_foreign(&forms, text)))
+        };
+        let joins = |char: char| char.is_ascii_alphanumeric() || matches!(char, '_' | '-' | '.');
+        let has_key = |text: &str| is_key(text) || text.split(|char| !joins(char)).any(is_key);
+        has_key(text) || decodings(text).iter().any(|decoded| has_key(decoded))
+    }
+
+    /// A name for a client's own identifier that is stored and shown: itself, or a hash of it where it holds a key.
+    pub(crate) fn stored_name<'t>(&self, text: &'t str, presented: &[&str]) -> Cow<'t, str> {
+        if self.redact(text.to_owned(), presented) == text {
+            return text.into();
+        }
+        hashed_name(text.as_bytes()).into()
+    }
+
+    /// The text with `…` for what is presented, and for all of any other key but its public prefix.
+    pub(crate) fn redact(&self, text: String, presented: &[&str]) -> String {
+        if text.len() < TELLING {
+            return text;
+        }
+        // Whoever quotes a target may quote it as it was written, encoded once or several times.
+        for decoded in decodings(&text).iter().rev() {
+            let stretches = self.stretches(decoded, presented);
+            if !stretches.is_empty() {
+                // What was written so as not to break a line shall not break one now.
+                let plain = |char: char| if char.is_control() { ' ' } else { char };
+                return without(decoded, stretches).chars().map(plain).collect();
+            }
+        }
+        let stretches = self.stretches(&text, presented);
+        if stretches.is_empty() { text } else { without(&text, stretches) }
+    }
+
+    fn forms(&self) -> Option<Arc<ImportedForms>> {
+        self.admission.foreign().filter(|forms| !forms.forms.is_empty())
+    }
+
+    /// Where keys stand, each without its public prefix.
+    fn stretches(&self, text: &str, presented: &[&str]) -> Vec<Range<usize>> {
+        let mut stretches = Vec::new();
+        for secret in presented.iter().filter(|secret| secret.len() >= LEAST) {
+            stretches.extend(text.match_indices(secret).map(|(at, _)| at..at + secret.len()));
+            stretches.extend(cut_off(text, secret));
+        }
+        for prefix in &self.prefixes {
+            let is_key = |run: usize, ends: bool| run >= SPOILT || (ends && run >= TELLING);
+            stretches.extend(after(text, &format!("{prefix}_"), |char| char.is_ascii_alphanumeric(), is_key));
+        }
+        for form in self.forms().iter().flat_map(|forms| &forms.forms).filter(|form| is_telling(&form.prefix))
+        {
+            let rest = usize::from(form.shortest).saturating_sub(form.prefix.len());
+            let is_key = |run: usize, ends: bool| run >= rest.max(1) || (ends && run >= TELLING);
+            let goes_on = |char: char| char.is_ascii_graphic() && !"\"'<>&,;()[]{}".contains(char);
+            stretches.extend(after(text, &form.prefix, goes_on, is_key));
+        }
+        stretches
+    }
+}
+
+/// A name for a client's own identifier that is stored and shown where the identifier itself may not be.
+pub(crate) fn hashed_name(identifier: &[u8]) -> String {
+    let hash = Fingerprint::of(&[b"identifier", identifier]);
+    hash.0.iter().fold(String::from("sha256:"), |name, byte| name + &format!("{byte:02x}"))
+}
+
+/// The text percent-decoded once, twice and so on, until nothing is encoded any more.
+fn decodings(text: &str) -> Vec<String> {
+    /// Nobody encodes more often than this but to hide something.
+    const MAX_ROUNDS: usize = 8;
+    let mut decoded: Vec<String> = Vec::new();
+    while decoded.len() < MAX_ROUNDS {
+        let last = decoded.last().map_or(text, String::as_str);
+        match percent_encoding::percent_decode_str(last).decode_utf8_lossy() {
+            Cow::Owned(next) if next != last => decoded.push(next),
+            _ => break,
+        }
+    }
+    decoded
+}
+
+fn is_telling(prefix: &str) -> bool {
+    prefix.len() >= TELLING_PREFIX
+}
+
+fn is_foreign(forms: &ImportedForms, text: &str) -> bool {
+    forms.forms.iter().any(|form| is_telling(&form.prefix) && form.fits(text))
+}
+
+/// Stretches of such characters after a prefix, where so many of them, at the text's end or not, are a key.
+fn after(
+    text: &str,
+    prefix: &str,
+    goes_on: impl Fn(char) -> bool,
+    is_key: impl Fn(usize, bool) -> bool,
+) -> Vec<Range<usize>> {
+    let mut found = Vec::new();
+    for (at, _) in text.match_indices(prefix) {
+        let from = at + prefix.len();
+        let rest = &text[from..];
+        let run = rest.find(|char| !goes_on(char)).unwrap_or(rest.len());
+        if is_key(run, run == rest.len()) {
+            found.push(from..from + run);
+        }
+    }
+    found
+}
+
+/// The text's end, where that is a secret's beginning: quotes are cut.
+fn cut_off(text: &str, secret: &str) -> Option<Range<usize>> {
+    let longest = secret.len().min(text.len());
+    let beginning = |length: &usize| secret.get(..*length).is_some_and(|begin| text.ends_with(begin));
+    let length = (TELLING..longest).rev().find(beginning)?;
+    Some(text.len() - length..text.len())
+}
+
+fn without(text: &str, mut stretches: Vec<Range<usize>>) -> String {
+    stretches.sort_unstable_by_key(|stretch| (stretch.start, stretch.end));
+    let mut shown = String::with_capacity(text.len());
+    let mut at = 0;
+    for Range { start, end } in stretches {
+        if start > at || shown.is_empty() {
+            shown.push_str(text.get(at..start).unwrap_or_default());
+            shown.push('…');
+        }
+        at = at.max(end);
+    }
+    shown.push_str(text.get(at..).unwrap_or_default());
+    shown
+}
+
+#[cfg(test)]
+impl Redactor {
+    /// Of these prefixes, with one form brought along that says something and one that does not.
+    pub(crate) fn of_a_test(prefixes: &[&str]) -> Self {
+        use demur_admission::memory::{MemoryDirectory, MemoryLedger};
+        use demur_admission::{
+            CacheConfig, ImportedForm, ImportedHash, LocalCounters, Pepper, Plans, Stores,
+        };
+
+        let keys = Arc::new(MemoryDirectory::new());
+        let form = |prefix: &str, shortest| ImportedForm {
+            api: "shop".into(),
+            prefix: prefix.into(),
+            shortest,
+            longest: 40,
+            hash: ImportedHash::Sha256,
+        };
+        let forms = vec![form("sk_live_", 24), form("", 20)];
+        keys.accept_foreign(ImportedForms { forms, keys: Vec::new() });
+        let stores =
+            Stores { keys, limits: Arc::new(LocalCounters::new()), credits: Arc::new(MemoryLedger::new()) };
+        let plans = Arc::new(Plans::new([]));
+        let admission = Admission::new(stores, Pepper::from_bytes(&[7; 32]), plans, CacheConfig::default());
+        Redactor::new(prefixes.iter().copied(), admission)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn secrets() -> Redactor {
+        Redactor::of_a_test(&["shp", "dpt", "shp"])
+    }
+
+    #[test]
+    fn a_key_is_known_by_its_form() {
+        let secrets = secrets();
+        let [shop, depot, other] = ["shp", "dpt", "oth"].map(|prefix| Secret::generate(prefix).unwrap());
+        let foreign = "sk_live_0123456789abcdef";
+        for (text, is_in) in [
+            (shop.expose().to_owned(), true),
+            (depot.expose().to_owned(), true),
+            (other.expose().to_owned(), false),
+            (format!("Bearer {}", depot.expose()), true),
+            (format!("https://a.example/?k={}&b=1", shop.expose()), true),
+            (format!("{}0", shop.expose()), false),
+            (foreign.to_owned(), true),
+            (format!("token {foreign}!"), true),
+            (foreign[1..].to_owned(), false),
+            // A form that admits everything says nothing.
+            ("0123456789abcdefghijklmn".to_owned(), false),
+            (String::new(), false),
+        ] {
+            assert_eq!(secrets.contains_key(&text), is_in, "{text}");
+        }
+    }
+
+    /// Every byte percent-encoded, so often.
+    fn encoded(text: &str, times: usize) -> String {
+        let all = percent_encoding::NON_ALPHANUMERIC;
+        let once = |text: &str| text.bytes().map(|byte| format!("%{byte:02x}")).collect::<String>();
+        (1..times).fold(once(text), |text, _| percent_encoding::utf8_percent_encode(&text, all).to_string())
+    }
+
+    #[test]
+    fn an_identifier_that_holds_a_key_is_stored_as_its_hash() {
+        let secrets = secrets();
+        let key = Secret::generate("shp").unwrap().expose().to_owned();
+        let (foreign, plain) = ("sk_live_0123456789abcdef", "p1q2r3s4t5u6v7w8x9y0");
+        let mut names = Vec::new();
+        for text in [key.clone(), format!("a-{key}"), format!("{key}-2"), encoded(&key, 1), encoded(&key, 2)]
+            .into_iter()
+            .chain([foreign.to_owned(), plain.to_owned()])
+        {
+            let name = secrets.stored_name(&text, &[plain]).into_owned();
+            assert!(name.starts_with("sha256:") && name.len() == 71, "{text}: {name}");
+            assert_eq!(secrets.stored_name(&text, &[plain]), name);
+            names.push(name);
+        }
+        names.sort();
+        names.dedup();
+        assert_eq!(names.len(), 7, "each has its own");
+        for text in ["order-7", "0190f3d2-7c1b-7aaa-9f00-000000000001", "shp_001", "100%25"] {
+            assert_eq!(secrets.stored_name(text, &[plain]), text);
+        }
+    }
+
+    #[test]
+    fn a_key_is_hidden_wherever_it_stands() {
+        let secrets = secrets();
+        let key = Secret::generate("shp").unwrap().expose().to_owned();
+        let (foreign, plain) = ("sk_live_0123456789abcdef", "p1q2r3s4t5u6v7w8x9y0");
+        for (text, hidden) in [
+            (format!("no item {key} here"), "no item shp_… here"),
+            (format!("GET /a?token={foreign}&b=1"), "GET /a?token=sk_live_…&b=1"),
+            (format!("\"{plain}\", {plain}"), "\"…\", …"),
+            (format!("{key}{foreign}"), "shp_…_live_…"),
+            (format!("GET /{}", key.replacen("shp_", "%73hp%5F", 1)), "GET /shp_…"),
+            (format!("GET /a%0Ab?{}", key.replacen("shp_", "%73hp%5F", 1)), "GET /a b?shp_…"),
+            (encoded(&format!("GET /{key}"), 1), "GET /shp_…"),
+            (encoded(&format!("GET /{key}"), 2), "GET /shp_…"),
+            (encoded(&format!("GET /{key}"), 5), "GET /shp_…"),
+            (encoded(foreign, 3), "sk_live_…"),
+            (encoded(plain, 2), "…"),
+            // Quotes are cut anywhere.
+            (format!("no item {}", &key[..20]), "no item shp_…"),
+            (format!("no item {}", &foreign[..18]), "no item sk_live_…"),
+            (format!("no item {}", &plain[..9]), "no item …"),
+            // What is no key is left as it is.
+            ("no item shp_001 or sk_live_ or 100%".to_owned(), "no item shp_001 or sk_live_ or 100%"),
+            (format!("no item {}", &plain[..7]), "no item p1q2r3s"),
+        ] {
+            assert_eq!(secrets.redact(text.clone(), &[plain]), hidden, "{text}");
+        }
+    }
+}

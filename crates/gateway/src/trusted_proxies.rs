@@ -1,0 +1,189 @@
+//! For whom a connection speaks: the client behind the proxies that the configuration trusts.
+//!
+//! What a field says of other addresses is believed as far as those who said it are: from the last entry
+//! backwards, each was written by the host in the next one, and the first that is no trusted proxy is the
+//! client. Whatever stands before that anybody may have made up.
+
+use std::net::{IpAddr, SocketAddr};
+
+use demur_engine::settings::ConfigReader;
+use demur_source::{Fields, Node};
+use http::header::FORWARDED;
+use http::{HeaderMap, HeaderName};
+use ipnet::IpNet;
+
+/// Proxies in front of the gateway, and how they say for whom they speak.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct TrustedProxies {
+    /// Where they are. What anybody else says of addresses is not believed.
+    pub from: Vec<IpNet>,
+    /// The field that they set.
+    pub field: ForwardingField,
+    /// Whether their connections begin with a header of the PROXY protocol.
+    pub proxy_protocol: bool,
+}
+
+/// A field in which proxies name the client.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum ForwardingField {
+    /// `X-Forwarded-For`.
+    #[default]
+    XForwardedFor,
+    /// `Forwarded` (RFC 7239).
+    Forwarded,
+}
+
+const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+
+impl TrustedProxies {
+    /// Whether this is one of them.
+    pub fn contains(&self, address: IpAddr) -> bool {
+        self.from.iter().any(|network| network.contains(&address))
+    }
+
+    /// The client of a request from this address.
+    pub fn client(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
+        if !self.contains(peer) {
+            return peer;
+        }
+        let name = match self.field {
+            ForwardingField::XForwardedFor => X_FORWARDED_FOR,
+            ForwardingField::Forwarded => FORWARDED,
+        };
+        let mut last = peer;
+        let lines: Vec<&str> =
+            headers.get_all(name).iter().map(|line| line.to_str().unwrap_or_default()).collect();
+        for entry in lines.iter().rev().flat_map(|line| entries(line).into_iter().rev()) {
+            let address = match self.field {
+                ForwardingField::XForwardedFor => node_address(entry),
+                ForwardingField::Forwarded => forwarded_for(entry).and_then(node_address),
+            };
+            // Unknown, hidden, or no address at all: what is known is the proxy that said so.
+            let Some(address) = address else { return last };
+            last = address;
+            if !self.contains(address) {
+                return address;
+            }
+        }
+        last
+    }
+}
+
+/// The entries of a list; commas in quotes belong to their entry.
+fn entries(line: &str) -> Vec<&str> {
+    let mut is_quoted = false;
+    line.split(|char| {
+        is_quoted ^= char == '"';
+        char == ',' && !is_quoted
+    })
+    .map(str::trim)
+    .collect()
+}
+
+/// The value of `for` in an entry of `Forwarded`.
+fn forwarded_for(entry: &str) -> Option<&str> {
+    let pairs = entry.split(';').filter_map(|pair| pair.split_once('='));
+    let mut values =
+        pairs.filter(|(name, _)| name.trim().eq_ignore_ascii_case("for")).map(|(_, value)| value);
+    Some(values.next()?.trim().trim_matches('"'))
+}
+
+/// An address, with or without port and brackets.
+fn node_address(node: &str) -> Option<IpAddr> {
+    let address = node.parse::<IpAddr>().ok();
+    let address = address.or_else(|| node.parse::<SocketAddr>().ok().map(|address| address.ip()));
+    let address = address.or_else(|| {
+        node.strip_prefix('[')?.strip_suffix(']')?.parse::<IpAddr>().ok().filter(IpAddr::is_ipv6)
+    });
+    address.map(|address| address.to_canonical())
+}
+
+/// Reads `proxies:`.
+pub(crate) fn read_proxies(node: &Node, reading: &mut ConfigReader<'_>) -> TrustedProxies {
+    let mut proxies = TrustedProxies::default();
+    let Some(mut fields) = Fields::of(node, reading.source, "`proxies`", reading.found) else {
+        return proxies;
+    };
+    let from = fields.texts("from", reading.found);
+    if from.is_empty() {
+        fields.missing("from", reading.found);
+    }
+    for (text, span) in from {
+        let network = text.parse::<IpNet>().ok().or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from));
+        match network {
+            Some(network) if network.prefix_len() == 0 => {
+                let help = "name the networks that your proxies are in".to_owned();
+                reading.error(span, "proxies", "whoever connects could then claim any address", help);
+            }
+            Some(network) => proxies.from.push(network.trunc()),
+            None => {
+                let help = "write `10.0.0.0/8` or `2001:db8::7`: names are not resolved".to_owned();
+                reading.error(span, "proxies", format!("`{text}` is no address and no network"), help);
+            }
+        }
+    }
+    if let Some(node) = fields.node("field") {
+        match node.scalar_text().unwrap_or_default().to_ascii_lowercase().as_str() {
+            "x-forwarded-for" => proxies.field = ForwardingField::XForwardedFor,
+            "forwarded" => proxies.field = ForwardingField::Forwarded,
+            other => {
+                let help = "write `x-forwarded-for` or `forwarded`".to_owned();
+                reading.error(node.span, "proxies", format!("`{other}` is not a field for that"), help);
+            }
+        }
+    }
+    proxies.proxy_protocol = fields.boolean("proxy_protocol", reading.found).unwrap_or(false);
+    fields.finish(reading.found);
+    proxies
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::HeaderValue;
+
+    fn client(field: ForwardingField, peer: &str, lines: &[&str]) -> String {
+        let from = vec!["10.0.0.0/8".parse().unwrap(), "2001:db8::/32".parse().unwrap()];
+        let proxies = TrustedProxies { from, field, proxy_protocol: false };
+        let name = match field {
+            ForwardingField::XForwardedFor => X_FORWARDED_FOR,
+            ForwardingField::Forwarded => FORWARDED,
+        };
+        let mut headers = HeaderMap::new();
+        for line in lines {
+            headers.append(&name, HeaderValue::from_str(line).unwrap());
+        }
+        proxies.client(peer.parse().unwrap(), &headers).to_string()
+    }
+
+    #[test]
+    fn the_client_is_the_last_that_is_no_proxy_of_ours() {
+        for (peer, lines, expected) in [
+            ("192.0.2.9", &["203.0.113.1"][..], "192.0.2.9"),
+            ("10.0.0.1", &[], "10.0.0.1"),
+            ("10.0.0.1", &["203.0.113.1"], "203.0.113.1"),
+            ("10.0.0.1", &["198.51.100.7, 203.0.113.1, 10.0.0.2"], "203.0.113.1"),
+            ("10.0.0.1", &["198.51.100.7", "203.0.113.1:4711"], "203.0.113.1"),
+            ("10.0.0.1", &["203.0.113.1, unknown"], "10.0.0.1"),
+            ("10.0.0.1", &["203.0.113.1, unknown, 10.0.0.2"], "10.0.0.2"),
+            ("10.0.0.1", &["[2001:4860::1]:80"], "2001:4860::1"),
+            ("10.0.0.1", &["::ffff:203.0.113.1"], "203.0.113.1"),
+            ("2001:db8::1", &["10.9.9.9"], "10.9.9.9"),
+        ] {
+            assert_eq!(client(ForwardingField::XForwardedFor, peer, lines), expected, "{peer} {lines:?}");
+        }
+    }
+
+    #[test]
+    fn forwarded_is_read_as_its_rfc_says() {
+        for (lines, expected) in [
+            (&["for=203.0.113.1;proto=https;by=10.0.0.2"][..], "203.0.113.1"),
+            (&["For=\"[2001:4860::1]:4711\""], "2001:4860::1"),
+            (&["for=198.51.100.7, for=\"203.0.113.1:80\";host=\"a,b\", for=10.0.0.2"], "203.0.113.1"),
+            (&["for=_hidden"], "10.0.0.1"),
+            (&["proto=https"], "10.0.0.1"),
+        ] {
+            assert_eq!(client(ForwardingField::Forwarded, "10.0.0.1", lines), expected, "{lines:?}");
+        }
+    }
+}

@@ -1,0 +1,88 @@
+//! In which order the parts of a value are spoken of: as the document declares them, at every depth.
+//!
+//! Asked only when something is wrong. What a schema declares of one place is looked up once for all
+//! violations there.
+
+use std::collections::HashMap;
+
+use serde_json::Value;
+
+use super::violations::Turn;
+use crate::document::pointer::tokens;
+use crate::schema::{Declared, Schema};
+
+/// The order of one value's parts.
+pub(super) struct Order<'o> {
+    document: &'o Value,
+    value: &'o Value,
+    root: KnownOrder,
+}
+
+/// What is declared of one place, and of those below it that were asked for.
+struct KnownOrder {
+    declared: Declared,
+    ranks: HashMap<String, usize>,
+    parts: HashMap<OrderStep, KnownOrder>,
+}
+
+#[derive(PartialEq, Eq, Hash)]
+enum OrderStep {
+    Member(String),
+    Item(usize),
+}
+
+impl<'o> Order<'o> {
+    pub(super) fn new(schema: &'o Schema, value: &'o Value) -> Self {
+        let document = schema.document();
+        Self { document, value, root: KnownOrder::new(document, schema.declared()) }
+    }
+
+    /// The way to what stands at a pointer, or would.
+    pub(super) fn way(&mut self, pointer: &str) -> Vec<Turn> {
+        let mut way = Vec::new();
+        let mut place = &mut self.root;
+        let mut value = Some(self.value);
+        for token in tokens(pointer) {
+            let (step, below) = match value {
+                Some(Value::Array(items)) => {
+                    let number = token.parse().unwrap_or(usize::MAX);
+                    (OrderStep::Item(number), items.get(number))
+                }
+                other => {
+                    let below = other.and_then(|value| value.get(token.as_ref()));
+                    (OrderStep::Member(token.into_owned()), below)
+                }
+            };
+            way.push(place.turn(&step));
+            place = place.part(self.document, step);
+            value = below;
+        }
+        way
+    }
+}
+
+impl KnownOrder {
+    fn new(document: &Value, declared: Declared) -> Self {
+        let names = declared.members(document).into_iter().enumerate();
+        let ranks = names.map(|(rank, name)| (name.to_owned(), rank)).collect();
+        Self { declared, ranks, parts: HashMap::new() }
+    }
+
+    fn turn(&self, step: &OrderStep) -> Turn {
+        match step {
+            OrderStep::Member(name) => Turn::member(self.ranks.get(name).copied(), name),
+            OrderStep::Item(number) => Turn::item(*number),
+        }
+    }
+
+    fn part(&mut self, document: &Value, step: OrderStep) -> &mut KnownOrder {
+        let declared = &self.declared;
+        self.parts.entry(step).or_insert_with_key(|step| {
+            let declared = match step {
+                OrderStep::Member(name) => declared.member(document, name),
+                OrderStep::Item(number) => declared.item(document, *number),
+            };
+            KnownOrder::new(document, declared)
+        })
+    }
+}

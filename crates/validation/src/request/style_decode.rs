@@ -1,0 +1,360 @@
+//! Text in one of OpenAPI's styles → the value that a schema can judge.
+//!
+//! Text is split before it is decoded: an encoded comma is a part of an element. What is split where is the
+//! document's word (style, explode) and the schema's (list, object, or one text).
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+
+use serde_json::{Map, Value};
+
+use super::json;
+use super::query_pairs::Pairs;
+use super::style::Style;
+use super::text::{Undecodable, decode, scalar};
+use crate::DocumentOptions;
+use crate::schema::{Types, ValueShape};
+
+/// `a[b][c]…` is read to this depth: some documents need more than the 5 that Express reads by default.
+const MAX_BRACKETS: usize = 8;
+
+/// How one value is written.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct StyleDecoder {
+    pub(super) style: Style,
+    pub(super) explode: bool,
+}
+
+/// A value, `None` where it is absent.
+pub(super) type DecodedValue = Result<Option<Value>, Unread>;
+
+/// Raw text that servers read differently, or not at all.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Unread {
+    pub(super) raw: String,
+    /// What it should be.
+    pub(super) rule: &'static str,
+}
+
+impl Unread {
+    fn brackets(raw: &str) -> Self {
+        Self { raw: raw.to_owned(), rule: "brackets" }
+    }
+
+    /// Some servers take the first of several values, some the last.
+    pub(super) fn repeated(raw: &str) -> Self {
+        Self { raw: raw.to_owned(), rule: "a single value" }
+    }
+}
+
+pub(super) type Decode = fn(&str) -> Result<Cow<'_, str>, Undecodable>;
+
+impl StyleDecoder {
+    /// A value in a query, in cookies, or in a form.
+    pub(super) fn in_pairs(
+        self,
+        pairs: &Pairs<'_>,
+        name: &str,
+        shape: &ValueShape,
+        decode: Decode,
+    ) -> DecodedValue {
+        if self.style == Style::Deep {
+            let mut deep = Deep::default();
+            for (path, raw) in pairs.below(name) {
+                if !is_bracketed(path) {
+                    return Err(Unread::brackets(path));
+                }
+                deep.put(path, decoded(raw, decode)?);
+            }
+            if !deep.is_empty() {
+                // PHP takes the last of `a=1` and `a[b]=2`.
+                let beside = pairs.named(name).next();
+                return match beside.or_else(|| deep.is_ambiguous().then_some(name)) {
+                    Some(raw) => Err(Unread::brackets(raw)),
+                    None => Ok(Some(deep.value(shape))),
+                };
+            }
+            // Without brackets it is a text, whatever it looks like.
+            if let Some(raw) = pairs.named(name).next().filter(|_| shape.is_object()) {
+                return Err(Unread::brackets(raw));
+            }
+        }
+        if shape.is_object() && self.style == Style::Form && self.explode {
+            return exploded_object(pairs, shape, decode);
+        }
+        let raws: Vec<&str> = pairs.named(name).collect();
+        let Some(first) = raws.first() else { return Ok(None) };
+        if raws.len() > 1 && (self.style == Style::Json || shape.is_object()) {
+            return Err(Unread::repeated(first));
+        }
+        if self.style == Style::Json {
+            return Ok(Some(json_or_text(&decoded(first, decode)?)));
+        }
+        if shape.is_object() {
+            return Ok(Some(object(&self.split(first), false, shape, decode)?));
+        }
+        if !shape.is_list() {
+            return Ok(Some(repeated(&raws, shape, decode)?));
+        }
+        // With `explode`, a comma is a part of the value; without, the whole list is one value.
+        if !self.explode && raws.len() > 1 {
+            return Err(Unread::repeated(first));
+        }
+        let parts: Vec<&str> = if self.explode { raws } else { self.split(first) };
+        Ok(Some(list_or_text(&parts, shape, decode)?))
+    }
+
+    /// A value in a segment of the path.
+    pub(super) fn in_path(self, raw: &str, name: &str, shape: &ValueShape) -> DecodedValue {
+        let text = match self.style {
+            Style::Label => raw.strip_prefix('.').unwrap_or(raw),
+            Style::Matrix => raw.strip_prefix(';').unwrap_or(raw),
+            _ => raw,
+        };
+        if self.style == Style::Json {
+            return Ok(Some(json_or_text(&decoded(text, decode)?)));
+        }
+        // `;name=` stands before the value, and with `explode` before each element.
+        let named = |part: &'_ str| -> usize {
+            let rest = part.strip_prefix(name).and_then(|rest| rest.strip_prefix('='));
+            part.len() - rest.map_or(part.len(), str::len)
+        };
+        let is_matrix = self.style == Style::Matrix;
+        if shape.is_object() {
+            let text = if is_matrix && !self.explode { &text[named(text)..] } else { text };
+            return Ok(Some(object(&self.split(text), self.explode, shape, decode)?));
+        }
+        if shape.is_list() {
+            let parts: Vec<&str> = if is_matrix && self.explode {
+                text.split(';').map(|part| &part[named(part)..]).collect()
+            } else {
+                self.split(if is_matrix { &text[named(text)..] } else { text })
+            };
+            return Ok(Some(list_or_text(&parts, shape, decode)?));
+        }
+        let text = if is_matrix { &text[named(text)..] } else { text };
+        Ok(Some(scalar(&decoded(text, decode)?, shape.types)))
+    }
+
+    /// A value in header fields, which know no encoding. Several lines of one field are one list (RFC 9110,
+    /// section 5.3).
+    pub(super) fn in_fields(self, lines: &[Cow<'_, str>], shape: &ValueShape) -> Option<Value> {
+        let first = lines.first()?;
+        if self.style == Style::Json {
+            // Several lines are one list, which is not JSON.
+            return Some(if lines.len() > 1 { Value::String(lines.join(", ")) } else { json_or_text(first) });
+        }
+        let plain: Decode = |text| Ok(Cow::Borrowed(text.trim_matches([' ', '\t'])));
+        let raws: Vec<&str> = lines.iter().map(AsRef::as_ref).collect();
+        let parts = || raws.iter().flat_map(|line| line.split(',')).collect::<Vec<_>>();
+        // `plain` never fails.
+        if shape.is_object() {
+            return object(&parts(), self.explode, shape, plain).ok();
+        }
+        if shape.is_list() { list_or_text(&parts(), shape, plain) } else { repeated(&raws, shape, plain) }
+            .ok()
+    }
+
+    fn split(self, text: &str) -> Vec<&str> {
+        match (self.style, self.explode) {
+            (Style::Label, true) => text.split('.').collect(),
+            (Style::Matrix, true) => text.split(';').collect(),
+            (Style::Space, _) => split_at(text, &["%20", "+"]),
+            (Style::Pipe, _) => split_at(text, &["|", "%7C", "%7c"]),
+            _ => text.split(',').collect(),
+        }
+    }
+}
+
+/// Splits at any of several texts.
+fn split_at<'t>(text: &'t str, separators: &[&str]) -> Vec<&'t str> {
+    let mut parts = Vec::new();
+    let mut rest = text;
+    loop {
+        let nearest =
+            separators.iter().filter_map(|separator| Some((rest.find(separator)?, separator.len()))).min();
+        match nearest {
+            Some((at, length)) => {
+                parts.push(&rest[..at]);
+                rest = &rest[at + length..];
+            }
+            None => {
+                parts.push(rest);
+                return parts;
+            }
+        }
+    }
+}
+
+fn decoded(raw: &str, decode: Decode) -> Result<Cow<'_, str>, Unread> {
+    decode(raw).map_err(|Undecodable| Unread { raw: raw.to_owned(), rule: "percent-encoding" })
+}
+
+/// Whether what stands behind a name is `[a][b]…`, as everybody reads it.
+pub(super) fn is_bracketed(path: &str) -> bool {
+    let Some(inner) = path.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) else { return false };
+    let mut depth = 0;
+    inner.split("][").all(|name| {
+        depth += 1;
+        let is_plain = !name.contains(|c: char| matches!(c, '[' | ']') || c.is_control());
+        depth <= MAX_BRACKETS && is_plain && name.trim() == name && name != "__proto__"
+    })
+}
+
+/// JSON as text; what is not JSON stays text, for the schema to refuse.
+pub(super) fn json_or_text(text: &str) -> Value {
+    json::read(text.as_bytes(), DocumentOptions::default().max_depth)
+        .unwrap_or_else(|_| Value::String(text.to_owned()))
+}
+
+/// A scalar that stands there several times is given to the schema as the list that it is, and refused by it:
+/// which of several the API behind would take is not known.
+fn repeated(raws: &[&str], shape: &ValueShape, decode: Decode) -> Result<Value, Unread> {
+    match raws {
+        [single] => Ok(scalar(&decoded(single, decode)?, shape.types)),
+        several => {
+            let items = several.iter().map(|raw| Ok(scalar(&decoded(raw, decode)?, shape.types)));
+            items.collect::<Result<_, Unread>>().map(Value::Array)
+        }
+    }
+}
+
+/// Where a schema takes a list or a text, what has no separator is a text.
+fn list_or_text(parts: &[&str], shape: &ValueShape, decode: Decode) -> Result<Value, Unread> {
+    match parts {
+        [_] if shape.types.contains(Types::STRING) => repeated(parts, shape, decode),
+        several => list(several, shape, decode),
+    }
+}
+
+fn list(parts: &[&str], shape: &ValueShape, decode: Decode) -> Result<Value, Unread> {
+    let types = shape.items.as_ref().map(|items| items.types).unwrap_or_default();
+    match parts {
+        // `a=` is how form style writes an empty list.
+        [""] => Ok(Value::Array(Vec::new())),
+        parts => {
+            let items = parts.iter().map(|raw| Ok(scalar(&decoded(raw, decode)?, types)));
+            items.collect::<Result<_, Unread>>().map(Value::Array)
+        }
+    }
+}
+
+/// `k,v,k,v`, or `k=v` each.
+fn object(parts: &[&str], is_exploded: bool, shape: &ValueShape, decode: Decode) -> Result<Value, Unread> {
+    let parts = if matches!(parts, [""]) { &[][..] } else { parts };
+    let by_equals = |part: &&'_ str| part.find('=').unwrap_or(part.len());
+    let mut members = Map::new();
+    for pair in parts.chunks(if is_exploded { 1 } else { 2 }) {
+        let (name, raw) = match pair {
+            [part] if is_exploded => (&part[..by_equals(part)], part.get(by_equals(part) + 1..)),
+            [name, raw] => (*name, Some(*raw)),
+            [name] => (*name, None),
+            _ => continue,
+        };
+        let name = decoded(name, decode)?;
+        let value = match raw {
+            Some(raw) => scalar(&decoded(raw, decode)?, member(shape, &name).types),
+            // A name without its value: the schema is to say what it thinks of that.
+            None => Value::Null,
+        };
+        members.insert(name.into_owned(), value);
+    }
+    Ok(Value::Object(members))
+}
+
+/// The shape of an object's member.
+pub(super) fn member<'s>(shape: &'s ValueShape, name: &str) -> &'s ValueShape {
+    static UNKNOWN: std::sync::LazyLock<ValueShape> = std::sync::LazyLock::new(ValueShape::default);
+    shape.members.get(name).or(shape.others.as_deref()).unwrap_or(&UNKNOWN)
+}
+
+/// An object whose members stand in the query by themselves.
+fn exploded_object(pairs: &Pairs<'_>, shape: &ValueShape, decode: Decode) -> DecodedValue {
+    let mut members = Map::new();
+    for (name, of) in &shape.members {
+        let raws: Vec<&str> = pairs.named(name).collect();
+        let Some(first) = raws.first() else { continue };
+        if raws.len() > 1 && !of.may_repeat() {
+            return Err(Unread::repeated(first));
+        }
+        let value = if of.is_list() { list(&raws, of, decode)? } else { repeated(&raws, of, decode)? };
+        members.insert(name.clone(), value);
+    }
+    Ok((!members.is_empty()).then_some(Value::Object(members)))
+}
+
+/// The number of an element: `0`, `1`, but not `01`.
+fn number(name: &str) -> Option<u32> {
+    let is_plain = name.bytes().all(|byte| byte.is_ascii_digit()) && (name == "0" || !name.starts_with('0'));
+    is_plain.then(|| name.parse().ok()).flatten()
+}
+
+/// `[a][b]=text`, gathered.
+#[derive(Default)]
+pub(super) struct Deep {
+    texts: Vec<String>,
+    /// Whether a text is no element of a list.
+    has_plain: bool,
+    members: Vec<(String, Deep)>,
+    positions: HashMap<String, usize>,
+}
+
+impl Deep {
+    pub(super) fn is_empty(&self) -> bool {
+        self.texts.is_empty() && self.members.is_empty()
+    }
+
+    /// Adds a text at a path that is [bracketed](is_bracketed).
+    pub(super) fn put(&mut self, path: &str, text: Cow<'_, str>) {
+        let inner = path.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(path);
+        let mut place = self;
+        // `[]` is one more element of the same list.
+        for name in inner.split("][").filter(|name| !name.is_empty()) {
+            place = place.member(name);
+        }
+        place.has_plain |= !path.ends_with("[]");
+        place.texts.push(text.into_owned());
+    }
+
+    /// Whether one place has several values that are no list, or a value and members.
+    pub(super) fn is_ambiguous(&self) -> bool {
+        let has_several = self.texts.len() > 1 || !self.members.is_empty();
+        let is_unclear = self.has_plain && has_several || !self.texts.is_empty() && !self.members.is_empty();
+        is_unclear || self.members.iter().any(|(_, member)| member.is_ambiguous())
+    }
+
+    fn member(&mut self, name: &str) -> &mut Deep {
+        let position = match self.positions.get(name) {
+            Some(position) => *position,
+            None => {
+                self.positions.insert(name.to_owned(), self.members.len());
+                self.members.push((name.to_owned(), Deep::default()));
+                self.members.len() - 1
+            }
+        };
+        &mut self.members[position].1
+    }
+
+    pub(super) fn value(&self, shape: &ValueShape) -> Value {
+        let items = shape.items.as_deref();
+        let types =
+            if shape.is_list() { items.map(|items| items.types).unwrap_or_default() } else { shape.types };
+        let texts = || self.texts.iter().map(|text| scalar(text, types));
+        if self.members.is_empty() {
+            return match self.texts.as_slice() {
+                [single] if !shape.is_list() => scalar(single, types),
+                _ => Value::Array(texts().collect()),
+            };
+        }
+        // Some keep the order of the text, some that of the numbers.
+        let numbers = self.members.iter().map(|(name, _)| number(name));
+        let is_numbered =
+            numbers.clone().all(|number| number.is_some()) && numbers.is_sorted_by(|one, next| one < next);
+        if shape.is_list() && is_numbered {
+            let of = |deep: &Deep| deep.value(items.unwrap_or(member(shape, "")));
+            return Value::Array(texts().chain(self.members.iter().map(|(_, deep)| of(deep))).collect());
+        }
+        let members = self.members.iter().map(|(name, deep)| (name.clone(), deep.value(member(shape, name))));
+        Value::Object(members.collect())
+    }
+}

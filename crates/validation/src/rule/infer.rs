@@ -1,0 +1,107 @@
+//! What is known of a part of a rule before there is a request.
+
+use super::declarations::{Declarations, DeclaredPart};
+use super::inputs::Variable;
+use super::kind::Kinds;
+
+/// The values that a part may have, and what is known of their parts.
+#[derive(Clone)]
+pub(super) struct Inferred<'d> {
+    pub(super) kinds: Kinds,
+    inner: Inner<'d>,
+}
+
+#[derive(Clone)]
+enum Inner<'d> {
+    /// Nothing.
+    Open,
+    /// The document speaks of them.
+    Declared(DeclaredPart<'d>),
+    /// Each element or member is of these kinds.
+    Each(Kinds),
+}
+
+impl<'d> Inferred<'d> {
+    /// Nothing is known of the parts.
+    pub(super) fn of(kinds: Kinds) -> Self {
+        Self { kinds, inner: Inner::Open }
+    }
+
+    pub(super) fn any() -> Self {
+        Self::of(Kinds::ANY)
+    }
+
+    /// A list, or an object, whose parts are all of these kinds.
+    pub(super) fn each(kinds: Kinds, parts: Kinds) -> Self {
+        Self { kinds, inner: Inner::Each(parts) }
+    }
+
+    pub(super) fn declared(part: DeclaredPart<'d>) -> Self {
+        Self { kinds: part.kinds(), inner: Inner::Declared(part) }
+    }
+
+    /// What a variable holds. Where nobody needs a key there may be neither key, account nor plan.
+    pub(super) fn variable(variable: Variable, declarations: &Declarations<'d>) -> Self {
+        match variable {
+            Variable::Request | Variable::Params => Self::of(Kinds::MAP),
+            Variable::Body => Self::declared(declarations.body()),
+            Variable::Key | Variable::Account | Variable::Plan => Self::of(Kinds::MAP.or(Kinds::NULL)),
+            Variable::Now => Self::of(Kinds::TIMESTAMP),
+        }
+    }
+
+    /// What a member of a variable holds, where the gateway makes it.
+    pub(super) fn made(variable: Variable, name: &str) -> Self {
+        match (variable, name) {
+            (Variable::Request, "headers") | (Variable::Key, "metadata") => {
+                Self::each(Kinds::MAP, Kinds::STRING)
+            }
+            (Variable::Key, "scopes" | "resources" | "operations") | (Variable::Plan, "features") => {
+                Self::each(Kinds::LIST, Kinds::STRING)
+            }
+            (Variable::Request | Variable::Key | Variable::Account | Variable::Plan, _) => {
+                Self::of(Kinds::STRING)
+            }
+            (Variable::Params | Variable::Body | Variable::Now, _) => Self::any(),
+        }
+    }
+
+    /// One of two, whichever it will be.
+    pub(super) fn either(self, other: Self) -> Self {
+        Self::of(self.kinds.or(other.kinds))
+    }
+
+    pub(super) fn member(&self, name: &str) -> Self {
+        match &self.inner {
+            Inner::Declared(part) => Self::declared(part.member(name)),
+            Inner::Each(kinds) => Self::of(*kinds),
+            Inner::Open => Self::any(),
+        }
+    }
+
+    /// Any element of a list.
+    pub(super) fn item(&self) -> Self {
+        match &self.inner {
+            Inner::Declared(part) => Self::declared(part.item()),
+            Inner::Each(kinds) => Self::of(*kinds),
+            Inner::Open => Self::any(),
+        }
+    }
+
+    /// What a loop gives its variable: the elements of a list, the names of an object's members.
+    pub(super) fn looped(&self) -> Self {
+        match (self.kinds.meets(Kinds::LIST), self.kinds.meets(Kinds::MAP)) {
+            (true, false) => self.item(),
+            (false, true) => Self::of(Kinds::STRING),
+            _ => Self::any(),
+        }
+    }
+
+    /// The names of the members that the document declares; none where it leaves them open.
+    pub(super) fn members(&self) -> Vec<&'d str> {
+        match &self.inner {
+            Inner::Declared(part) => part.members(),
+            Inner::Open | Inner::Each(_) => Vec::new(),
+        }
+    }
+}

@@ -1,0 +1,217 @@
+//! How fast the cost of naming mistakes grows with the depth of a value.
+//!
+//! A schema that comes back to itself by two branches that look at the same member (`oneOf: [And, Or]`,
+//! each with `args: { items: Expression }`) doubles the work with each level: for two hundred bytes, nested
+//! sixty levels deep, a worker would never come back. Telling whether a value is valid is linear all the
+//! same, since jsonschema remembers what it has seen; only naming the mistakes is not. So the factor is
+//! known when the schema is loaded, and for a value that would cost too much the mistakes are not named.
+
+use std::collections::HashMap;
+
+use serde_json::Value;
+
+use crate::document::pointer::{JsonReference, join, reference};
+
+/// Steps spent on naming what is wrong with one value: some milliseconds.
+const MAX_STEPS: u64 = 50_000;
+
+/// More schemas than this are not looked at: then the worst is assumed.
+const MAX_SCHEMAS: usize = 50_000;
+const WORST: u64 = 1_000;
+
+/// By how much each level of nesting multiplies the work; 1 where it only adds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Growth(u64);
+
+impl Growth {
+    /// The growth of the schema at `pointer`.
+    pub(super) fn of(document: &Value, pointer: &str) -> Self {
+        match Graph::of(document, pointer) {
+            Some(mut graph) => {
+                graph.keep_circles();
+                Self(graph.factor())
+            }
+            None => Self(WORST),
+        }
+    }
+
+    /// Whether naming what is wrong with this value stays within bounds.
+    pub(super) fn within_budget(self, value: &Value) -> bool {
+        if self.0 == 1 {
+            return true;
+        }
+        let mut steps = 0_u64;
+        let mut rest = vec![(value, 1_u64)];
+        while let Some((value, weight)) = rest.pop() {
+            steps = steps.saturating_add(weight);
+            if steps > MAX_STEPS {
+                return false;
+            }
+            let below = weight.saturating_mul(self.0);
+            match value {
+                Value::Array(items) => rest.extend(items.iter().map(|item| (item, below))),
+                Value::Object(members) => rest.extend(members.values().map(|member| (member, below))),
+                Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+            }
+        }
+        true
+    }
+}
+
+/// Schemas, and what each leads to.
+struct Graph {
+    /// For each schema its parts that may all look at one and the same member; each part leads to schemas.
+    parts: Vec<Vec<Vec<usize>>>,
+}
+
+impl Graph {
+    /// All that is reached from `pointer`; `None` where that is too much, or cannot be told: references are
+    /// places, but for those of schemas that a `$dynamicRef` leads through.
+    fn of(document: &Value, pointer: &str) -> Option<Self> {
+        let mut numbers: HashMap<String, usize> = HashMap::from([(pointer.to_owned(), 0)]);
+        let mut queue = vec![pointer.to_owned()];
+        let mut parts = Vec::new();
+        while let Some(pointer) = queue.get(parts.len()).cloned() {
+            let schema = document.pointer(&pointer).unwrap_or(&Value::Null);
+            let is_elsewhere = schema["$ref"]
+                .as_str()
+                .is_some_and(|text| !matches!(reference(text), JsonReference::Local(_)));
+            if is_elsewhere || schema.get("$dynamicRef").is_some_and(Value::is_string) {
+                return None;
+            }
+            let mut numbered = Vec::new();
+            for part in parts_of(schema, &pointer) {
+                let number = |pointer: String| {
+                    let next = numbers.len();
+                    *numbers.entry(pointer).or_insert_with_key(|pointer| {
+                        queue.push(pointer.clone());
+                        next
+                    })
+                };
+                numbered.push(part.into_iter().map(number).collect());
+            }
+            parts.push(numbered);
+            if parts.len() > MAX_SCHEMAS {
+                return None;
+            }
+        }
+        Some(Self { parts })
+    }
+
+    /// Cuts off whatever leads to no circle: usually that is all there is.
+    fn keep_circles(&mut self) {
+        let mut leads_to: Vec<Vec<usize>> = vec![Vec::new(); self.parts.len()];
+        let mut open = vec![0_usize; self.parts.len()];
+        for (from, parts) in self.parts.iter().enumerate() {
+            for to in parts.iter().flatten() {
+                leads_to[*to].push(from);
+                open[from] += 1;
+            }
+        }
+        let mut ends: Vec<usize> = (0..open.len()).filter(|number| open[*number] == 0).collect();
+        let mut is_cut = vec![false; open.len()];
+        while let Some(end) = ends.pop() {
+            is_cut[end] = true;
+            for from in &leads_to[end] {
+                open[*from] -= 1;
+                if open[*from] == 0 {
+                    ends.push(*from);
+                }
+            }
+        }
+        for (number, parts) in self.parts.iter_mut().enumerate() {
+            if is_cut[number] {
+                parts.clear();
+            }
+            parts.iter_mut().for_each(|part| part.retain(|to| !is_cut[*to]));
+            parts.retain(|part| !part.is_empty());
+        }
+    }
+
+    /// The product over all schemas of the parts by which each comes back to itself.
+    fn factor(&self) -> u64 {
+        let several = self.parts.iter().enumerate().filter(|(_, parts)| parts.len() > 1);
+        several.fold(1, |factor: u64, (number, parts)| {
+            let ways = parts.iter().filter(|part| self.comes_back(part, number)).count();
+            factor.saturating_mul(ways.max(1) as u64).min(WORST)
+        })
+    }
+
+    fn comes_back(&self, part: &[usize], home: usize) -> bool {
+        let mut is_seen = vec![false; self.parts.len()];
+        let mut rest = part.to_vec();
+        while let Some(number) = rest.pop() {
+            if number == home {
+                return true;
+            }
+            if !std::mem::replace(&mut is_seen[number], true) {
+                rest.extend(self.parts[number].iter().flatten());
+            }
+        }
+        false
+    }
+}
+
+/// The parts of a schema: what applies to the members by name or number, of which one keyword at most takes
+/// each member, is one part; each keyword that may take a member once more is another.
+fn parts_of(schema: &Value, pointer: &str) -> Vec<Vec<String>> {
+    let mut parts = vec![Vec::new()];
+    let Some(object) = schema.as_object() else { return parts };
+    for (keyword, value) in object {
+        let place = join(pointer, keyword);
+        let members = || value.as_object().into_iter().flatten().map(|(name, _)| join(&place, name));
+        let branches = || (0..value.as_array().map_or(0, Vec::len)).map(|branch| format!("{place}/{branch}"));
+        match keyword.as_str() {
+            "properties" => parts[0].extend(members()),
+            "prefixItems" => parts[0].extend(branches()),
+            "items" | "additionalProperties" => parts[0].push(place),
+            // Several patterns may fit one name.
+            "patternProperties" | "dependentSchemas" => parts.extend(members().map(|member| vec![member])),
+            "allOf" | "anyOf" | "oneOf" => parts.extend(branches().map(|branch| vec![branch])),
+            "not" | "if" | "then" | "else" | "contains" | "unevaluatedItems" | "unevaluatedProperties" => {
+                parts.push(vec![place]);
+            }
+            "$ref" => {
+                if let Some(JsonReference::Local(target)) = value.as_str().map(reference) {
+                    parts.push(vec![target]);
+                }
+            }
+            _ => {}
+        }
+    }
+    parts
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn the_factor_counts_ways_back_to_oneself_over_one_member() {
+        let own = json!({ "$ref": "#/s" });
+        for (schema, factor) in [
+            (json!({ "oneOf": [{ "type": "string" }, { "minimum": 1 }] }), 1),
+            (json!({ "properties": { "left": own, "right": own } }), 1),
+            (json!({ "items": own, "additionalProperties": own }), 1),
+            (json!({ "oneOf": [{ "type": "string" }, { "items": own }] }), 1),
+            (json!({ "oneOf": [{ "properties": { "a": own } }, { "properties": { "a": own } }] }), 2),
+            (json!({ "properties": { "a": own }, "patternProperties": { "a": own } }), 2),
+            (json!({ "patternProperties": { "a": own, "^a": own } }), 2),
+            (json!({ "items": own, "if": { "items": own }, "then": { "items": own } }), 3),
+            (json!({ "anyOf": [{ "allOf": [{ "items": own }, { "items": own }] }, { "items": own }] }), 4),
+        ] {
+            let document = json!({ "s": schema });
+            assert_eq!(Growth::of(&document, "/s"), Growth(factor), "{schema}");
+        }
+    }
+
+    #[test]
+    fn what_would_never_end_is_not_begun() {
+        let nested = |levels: usize| (0..levels).fold(json!(0), |value, _| json!([value]));
+        assert!(Growth(1).within_budget(&nested(60)));
+        assert!(Growth(2).within_budget(&nested(10)));
+        assert!(!Growth(2).within_budget(&nested(60)));
+        assert!(!Growth(2).within_budget(&json!(vec![0; 30_000])));
+    }
+}

@@ -1,0 +1,166 @@
+//! What is certain of the parts of a valid value: the types that they may have.
+//!
+//! [`Shape`](super::Shape) guesses how text is meant; here nothing is guessed. What a schema leaves open is
+//! open, since a rule that is refused for its types must be one that no valid request could satisfy.
+
+use serde_json::Value;
+
+use super::shape::Types;
+use crate::document::pointer::{JsonReference, reference};
+
+/// References and branches nested deeper say nothing.
+const MAX_DEPTH: usize = 40;
+/// Schemas looked at for one answer.
+const MAX_SCHEMAS: usize = 2_000;
+
+/// From a value to a part of it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) enum ValueStep {
+    /// A member of an object.
+    Member(String),
+    /// Any element of a list.
+    Item,
+}
+
+/// The types that what stands at `path` may have in a value that the schema at `pointer` takes.
+pub(crate) fn types(document: &Value, pointer: &str, path: &[ValueStep]) -> Types {
+    let Some(schema) = document.pointer(pointer) else { return Types::ALL };
+    Search { document, left: MAX_SCHEMAS }.types(schema, path, 0)
+}
+
+struct Search<'d> {
+    document: &'d Value,
+    left: usize,
+}
+
+impl Search<'_> {
+    /// Every keyword can only take types away, so that one that is not understood may be passed over.
+    fn types(&mut self, schema: &Value, path: &[ValueStep], depth: usize) -> Types {
+        if depth > MAX_DEPTH || self.left == 0 {
+            return Types::ALL;
+        }
+        self.left -= 1;
+        let mut types = match path.split_first() {
+            None => own(schema),
+            Some((ValueStep::Member(name), rest)) => self.member(schema, name, rest, depth),
+            Some((ValueStep::Item, rest)) => match (schema.get("items"), schema.get("prefixItems")) {
+                (Some(items), None) => self.types(items, rest, depth + 1),
+                _ => Types::ALL,
+            },
+        };
+        if let Some(JsonReference::Local(target)) = schema["$ref"].as_str().map(reference)
+            && let Some(target) = self.document.pointer(&target)
+        {
+            types = types.intersection(self.types(target, path, depth + 1));
+        }
+        for branch in schema["allOf"].as_array().into_iter().flatten() {
+            types = types.intersection(self.types(branch, path, depth + 1));
+        }
+        for keyword in ["anyOf", "oneOf"] {
+            let Some(branches) = schema[keyword].as_array() else { continue };
+            let of = |union: Types, branch| union.union(self.types(branch, path, depth + 1));
+            types = types.intersection(branches.iter().fold(Types::default(), of));
+        }
+        types
+    }
+
+    fn member(&mut self, schema: &Value, name: &str, rest: &[ValueStep], depth: usize) -> Types {
+        match (schema["properties"].get(name), schema.get("additionalProperties")) {
+            (Some(property), _) => self.types(property, rest, depth + 1),
+            (None, Some(others)) if schema.get("patternProperties").is_none() => {
+                self.types(others, rest, depth + 1)
+            }
+            (None, _) => Types::ALL,
+        }
+    }
+}
+
+/// What the keywords about the value itself leave.
+fn own(schema: &Value) -> Types {
+    let mut types = match &schema["type"] {
+        Value::String(name) => named(name),
+        Value::Array(names) => {
+            names.iter().filter_map(Value::as_str).map(named).fold(Types::default(), Types::union)
+        }
+        _ => Types::ALL,
+    };
+    if let Some(values) = schema["enum"].as_array() {
+        types = types.intersection(values.iter().map(of).fold(Types::default(), Types::union));
+    }
+    if let Some(value) = schema.get("const") {
+        types = types.intersection(of(value));
+    }
+    types
+}
+
+/// A number may be a whole one.
+fn named(name: &str) -> Types {
+    let types = Types::named(name);
+    if types.contains(Types::NUMBER) { types.union(Types::INTEGER) } else { types }
+}
+
+/// The type of a value; `1.0` is `1` to JSON Schema.
+fn of(value: &Value) -> Types {
+    let types = Types::of(value);
+    if types.contains(Types::NUMBER) { types.union(Types::INTEGER) } else { types }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn types_are_what_no_valid_value_contradicts() {
+        let number = Types::NUMBER.union(Types::INTEGER);
+        for (schema, expected) in [
+            (json!({ "type": "string" }), Types::STRING),
+            (json!({ "type": ["string", "null"] }), Types::STRING.union(Types::NULL)),
+            (json!({ "type": "number" }), number),
+            (json!({ "type": "number", "enum": [1, 2] }), Types::INTEGER),
+            (json!({ "enum": ["a", 1] }), Types::STRING.union(Types::INTEGER)),
+            (json!({ "const": 0.5 }), number),
+            (json!({}), Types::ALL),
+            (json!(true), Types::ALL),
+            (json!({ "anyOf": [{ "type": "string" }, {}] }), Types::ALL),
+            (
+                json!({ "anyOf": [{ "type": "string" }, { "type": "integer" }] }),
+                Types::STRING.union(Types::INTEGER),
+            ),
+            (json!({ "allOf": [{ "type": "number" }, { "type": ["integer", "string"] }] }), Types::INTEGER),
+            (json!({ "then": { "type": "string" } }), Types::ALL),
+            (json!({ "not": { "type": "string" } }), Types::ALL),
+            (json!({ "$ref": "#/text" }), Types::STRING),
+            (json!({ "$ref": "#/text", "type": ["string", "null"] }), Types::STRING),
+            (json!({ "$ref": "#/circle" }), Types::ALL),
+            (json!({ "$ref": "#/nowhere" }), Types::ALL),
+        ] {
+            let document =
+                json!({ "s": schema, "text": { "type": "string" }, "circle": { "$ref": "#/circle" } });
+            assert_eq!(types(&document, "/s", &[]), expected, "{schema}");
+        }
+    }
+
+    #[test]
+    fn parts_are_found_through_references_and_branches() {
+        let member = |name: &str| ValueStep::Member(name.to_owned());
+        let document = json!({
+            "s": { "$ref": "#/list" },
+            "list": { "items": { "allOf": [{ "properties": { "n": { "type": "integer" } } }, {}] } },
+            "map": { "additionalProperties": { "type": "string" }, "properties": { "n": { "type": "null" } } },
+            "patterned": { "additionalProperties": { "type": "string" }, "patternProperties": { "^n": {} } },
+            "tuple": { "prefixItems": [{ "type": "integer" }], "items": { "type": "string" } },
+        });
+        for (pointer, path, expected) in [
+            ("/s", vec![ValueStep::Item, member("n")], Types::INTEGER),
+            ("/s", vec![ValueStep::Item, member("m")], Types::ALL),
+            ("/map", vec![member("n")], Types::NULL),
+            ("/map", vec![member("m")], Types::STRING),
+            ("/patterned", vec![member("m")], Types::ALL),
+            ("/tuple", vec![ValueStep::Item], Types::ALL),
+            ("/nowhere", vec![], Types::ALL),
+        ] {
+            assert_eq!(types(&document, pointer, &path), expected, "{pointer} {path:?}");
+        }
+    }
+}

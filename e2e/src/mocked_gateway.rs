@@ -1,0 +1,85 @@
+//! All five APIs in front of one upstream that does what the test says, from one moment to the next.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use serde_json::json;
+
+use crate::{Client, Gateway, MockResponse, Received, Request, Response, TestDir, Upstream};
+
+/// A brand of the examples that the keys for get-scores own.
+pub const OWNED_BRAND: &str = "0000000000000x000000000000000000";
+
+/// A gateway with a key `active` for each API, and the upstream behind all of them.
+pub struct MockedGateway {
+    gateway: Gateway,
+    upstream: Upstream,
+    reaction: Arc<Mutex<MockResponse>>,
+}
+
+impl MockedGateway {
+    /// Starts both. Until it is told otherwise the upstream closes every connection.
+    pub fn start() -> Self {
+        Self::on(TestDir::of_examples())
+    }
+
+    /// The same on a folder of the examples with changes in it.
+    pub fn on(folder: TestDir) -> Self {
+        let reaction = Arc::new(Mutex::new(MockResponse::closes()));
+        let current = Arc::clone(&reaction);
+        let upstream =
+            Upstream::start(move |_| current.lock().unwrap_or_else(PoisonError::into_inner).clone());
+        for example in demur_examples::all() {
+            folder.point(example.name, upstream.address());
+        }
+        Self { gateway: Gateway::serve_with_keys(folder), upstream, reaction }
+    }
+
+    /// From now on the upstream does this about every request.
+    pub fn upstream_does(&self, reaction: MockResponse) {
+        *self.reaction.lock().unwrap_or_else(PoisonError::into_inner) = reaction;
+    }
+
+    /// The gateway.
+    pub fn gateway(&self) -> &Gateway {
+        &self.gateway
+    }
+
+    /// A client for an API.
+    pub fn client(&self, api: &str) -> Client {
+        self.gateway.client(api)
+    }
+
+    /// The API's key.
+    pub fn key(&self, api: &str) -> &str {
+        self.gateway.sample_key(api, "active")
+    }
+
+    /// What the client gets for a request with nothing wrong with it, when the upstream does this.
+    pub fn answer(&self, api: &str, reaction: MockResponse) -> Response {
+        self.upstream_does(reaction);
+        self.client(api).send(&sound_request(api, self.key(api)))
+    }
+
+    /// Every request that reached the upstream.
+    pub fn received(&self) -> Vec<Received> {
+        self.upstream.received()
+    }
+
+    /// The latest.
+    pub fn last(&self) -> Received {
+        self.upstream.last()
+    }
+}
+
+/// A request to one of the five with nothing wrong with it, which costs no credits.
+pub fn sound_request(api: &str, key: &str) -> Request {
+    let request = match api {
+        "trakkr" => Request::get("/brands"),
+        "trakkr-get-scores" => Request::post("/get-scores").json(&json!({ "brand": OWNED_BRAND })),
+        "trackyard" => Request::get("/api/external/v1/tracks/trk_001"),
+        "trackbot-pro" => Request::get("/shipments"),
+        "trackunit" => Request::get("/groups/group-1"),
+        other => panic!("no example `{other}`"),
+    };
+    request.key(key)
+}

@@ -1,0 +1,150 @@
+//! The hostile cases once more, through nginx and HAProxy before the gateway and behind it: where two readers of HTTP
+//! stand in a row, every request that a client got an answer to is one request for what stands behind them, and there
+//! is no other. What one of the two repairs (nginx takes a line feed alone for a line's end) the other may then admit.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test that cannot go on should stop and say where"
+)]
+
+mod proxy;
+
+use std::io::{ErrorKind, Read, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::path::Path;
+use std::sync::Mutex;
+use std::thread;
+use std::time::Duration;
+
+use demur_e2e::hostile::{Case, cases};
+use demur_e2e::{Gateway, MockResponse, NewKey, TestDir, Upstream};
+use socket2::{Domain, Socket, Type};
+
+use proxy::{Kind, PEER, Proxy};
+
+/// Stands in every answer of the upstream, to HEAD too.
+const MARK: &str = "x-chained: yes";
+/// A connection on which nothing has come for so long has no more answers.
+const QUIET: Duration = Duration::from_millis(1000);
+const THREADS: usize = 48;
+
+#[test]
+fn behind_nginx_counts_agree() {
+    behind(Kind::Nginx);
+}
+
+#[test]
+fn behind_haproxy_counts_agree() {
+    behind(Kind::Haproxy);
+}
+
+#[test]
+fn before_nginx_counts_agree() {
+    before(Kind::Nginx);
+}
+
+#[test]
+fn before_haproxy_counts_agree() {
+    before(Kind::Haproxy);
+}
+
+fn behind(kind: Kind) {
+    let upstream = upstream();
+    let (gateway, key) = gateway(upstream.address());
+    let proxy = Proxy::start(kind, gateway.address());
+    let agreed = counts_agree(proxy.address, &upstream, &key, PEER);
+    assert!(agreed.is_ok(), "{}\n{}\n{}", agreed.unwrap_err(), proxy.troubles(), gateway.log());
+}
+
+fn before(kind: Kind) {
+    let upstream = upstream();
+    let proxy = Proxy::start(kind, upstream.address());
+    let (gateway, key) = gateway(proxy.address);
+    let agreed = counts_agree(gateway.address(), &upstream, &key, "x-forwarded-for");
+    assert!(agreed.is_ok(), "{}\n{}", agreed.unwrap_err(), proxy.troubles());
+}
+
+fn upstream() -> Upstream {
+    Upstream::always(MockResponse::answer(200, &[("X-Chained", "yes")], "{}"))
+}
+
+fn gateway(behind: SocketAddr) -> (Gateway, String) {
+    let folder = TestDir::empty();
+    folder.write("demur.yaml", include_str!("../../hostile/gateway/demur.yaml"));
+    folder.write("openapi.yaml", include_str!("../../hostile/gateway/openapi.yaml"));
+    folder.edit("127.0.0.1:9001", &behind.to_string());
+    folder.create_account("acme", "pro");
+    let key = folder.create_key(&NewKey { api: "things", account: "acme", ..NewKey::default() }).secret;
+    (Gateway::serve(folder), key)
+}
+
+/// Every case from an address of its own, by which its requests are known again at the other end.
+fn counts_agree(front: SocketAddr, upstream: &Upstream, key: &str, peer: &str) -> Result<(), String> {
+    let cases = cases(&Path::new(env!("CARGO_MANIFEST_DIR")).join("hostile"), key);
+    let cases: Vec<(Ipv4Addr, Case)> =
+        cases.into_iter().enumerate().map(|(at, case)| (source(at), case)).collect();
+    let answered = Mutex::new(Vec::new());
+    thread::scope(|scope| {
+        for part in cases.chunks(cases.len().div_ceil(THREADS)) {
+            let answered = &answered;
+            scope.spawn(move || {
+                for (source, case) in part {
+                    let answers = exchange(front, *source, &case.sent);
+                    answered.lock().unwrap().push((*source, case, answers));
+                }
+            });
+        }
+    });
+    let received = upstream.received();
+    let mut found = Vec::new();
+    let mut total = 0;
+    for (source, case, answers) in answered.into_inner().unwrap() {
+        let source = source.to_string();
+        let arrived: Vec<_> =
+            received.iter().filter(|request| request.fields.first(peer) == Some(&*source)).collect();
+        let text = String::from_utf8_lossy(&answers).to_ascii_lowercase();
+        let answers = text.matches(MARK).count();
+        let is_lost = text.contains(" 502 ") || text.contains(" 504 ");
+        if arrived.len() != answers || is_lost {
+            found.push(format!("- {}: {answers} answers, arrived: {arrived:?}; {text}", case.name));
+        }
+        total += arrived.len();
+    }
+    if !found.is_empty() {
+        return Err(format!("{} of {} cases:\n{}", found.len(), cases.len(), found.join("\n")));
+    }
+    // Of each that arrived it is known who sent it, and something did arrive.
+    assert_eq!(received.len(), total);
+    assert!(total >= 30, "only {total} arrived");
+    Ok(())
+}
+
+/// All of 127.0.0.0/8 is this machine.
+fn source(number: usize) -> Ipv4Addr {
+    let number = u16::try_from(number).expect("so many cases");
+    let [high, low] = number.to_be_bytes();
+    Ipv4Addr::new(127, 1, high, low)
+}
+
+/// Sends the bytes and reads until the other side closes or says no more.
+fn exchange(front: SocketAddr, source: Ipv4Addr, bytes: &[u8]) -> Vec<u8> {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    socket.bind(&SocketAddr::from((source, 0)).into()).unwrap();
+    socket.connect(&front.into()).unwrap();
+    let mut stream = TcpStream::from(socket);
+    stream.set_read_timeout(Some(QUIET)).unwrap();
+    // A refusal may come, and the connection be closed, while bytes are still being sent.
+    let _ = stream.write_all(bytes);
+    let mut answers = Vec::new();
+    let mut piece = [0; 16_384];
+    loop {
+        match stream.read(&mut piece) {
+            Ok(0) => return answers,
+            Ok(length) => answers.extend_from_slice(&piece[..length]),
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(_) => return answers,
+        }
+    }
+}
