@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 use demur_contract::{
-    Answer, Condition, Contract, ErrorId, Location, Parsed, Problem, RetryAfter, Value, Violation, builtin,
+    ResponseView, Condition, Contract, ErrorId, Location, ParseResult, Problem, RetryAfter, Value, Violation, builtin,
 };
 
 pub mod peers;
@@ -78,10 +78,10 @@ impl Case {
 
     /// Parses; answers something of what came back.
     pub fn parse(&self, contract: &Contract) -> usize {
-        match contract.parse(&Answer::new(self.status, &self.content)) {
-            Parsed::Exact(read) => 1 + read.violations.len(),
-            Parsed::Ambiguous { candidates } => candidates.len(),
-            Parsed::Unknown { .. } => 0,
+        match contract.parse(&ResponseView::new(self.status, &self.content)) {
+            ParseResult::Exact(read) => 1 + read.violations.len(),
+            ParseResult::Ambiguous { candidates } => candidates.len(),
+            ParseResult::Unknown { .. } => 0,
         }
     }
 }

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread;
 
-use demur_admission::{Command, Grants, Plan, PlanBook, Reply, Secret};
+use demur_admission::{Command, Grants, Plan, Plans, Reply, Secret};
 use demur_sqlite::Store;
 use jiff::Timestamp;
 
@@ -86,7 +86,7 @@ fn account(number: usize) -> String {
 
 /// The secrets of the accounts, and at the end that of the limited one.
 fn make(database: &Path) -> Vec<String> {
-    let plans = Arc::new(PlanBook::new([Plan::named("pro"), Plan::named("limited")]));
+    let plans = Arc::new(Plans::new([Plan::named("pro"), Plan::named("limited")]));
     let store = Store::open(database, plans).expect("a database");
     let mut secrets = vec![String::new(); KEYS];
     thread::scope(|scope| {
