@@ -56,9 +56,9 @@
 //! use demur_contract::{Contract, Source};
 //!
 //! let file = Source::new("shop.yaml", "demur: 1\nname: shop\nformats: { default: { code: $cod } }\nerorrs: {}\n");
-//! let found = Contract::load(&file).unwrap_err();
-//! assert!(found.to_string().contains("did you mean `$code`?"));
-//! assert!(found.to_string().contains("did you mean `errors`?"));
+//! let diagnostics = Contract::load(&file).unwrap_err();
+//! assert!(diagnostics.to_string().contains("did you mean `$code`?"));
+//! assert!(diagnostics.to_string().contains("did you mean `errors`?"));
 //! ```
 //!
 //! # Violations
@@ -173,7 +173,7 @@
 //! # use demur_contract::{Contract, Fidelity, builtin};
 //! let contract = Contract::load(&builtin::source("problem").unwrap()).unwrap().contract;
 //! let of_rule = contract.round_trip_report().into_iter().find(|loss| loss.part == "violation.rule").unwrap();
-//! assert_eq!(of_rule.fate, Fidelity::Kept);
+//! assert_eq!(of_rule.fidelity, Fidelity::Kept);
 //! ```
 //!
 //! Any bytes are accepted, in time and memory that grow with their length and no faster: content of up to 16 MiB,

@@ -23,12 +23,12 @@ fn found(name: &str) -> Diagnostics {
 }
 
 /// One line each, and under it the line of the file with the place marked.
-fn told(found: &Diagnostics) -> String {
+fn told(diagnostics: &Diagnostics) -> String {
     let mut told = String::new();
     for diagnostic in found.iter() {
         let (line, column) = diagnostic.line_column();
         let excerpt: String =
-            diagnostic.place.source.text.lines().nth(line - 1).unwrap_or("").chars().take(120).collect();
+            diagnostic.location.source.text.lines().nth(line - 1).unwrap_or("").chars().take(120).collect();
         writeln!(told, "{diagnostic}").unwrap();
         writeln!(told, "    {excerpt}").unwrap();
         if column <= 120 {

@@ -46,8 +46,8 @@ fn every_condition_has_an_answer_of_its_own_kind() {
             let entry = contract.entry(contract.answer(condition));
             if let EntrySource::Derived(of) = entry.source {
                 assert_eq!(of, condition, "{}", contract.name());
-                assert_eq!(entry.status.as_u16(), condition.usual().status);
-                assert_eq!(entry.retry.class, condition.usual().retry);
+                assert_eq!(entry.status.as_u16(), condition.defaults().status);
+                assert_eq!(entry.retry.class, condition.defaults().retry);
             }
         }
         if contract.about().statuses_closed {

@@ -17,7 +17,7 @@ fn page() -> String {
          | condition | status | retry | upstream | title |\n|---|---|---|---|---|\n",
     );
     for condition in Condition::all().filter(|condition| condition.is_listed()) {
-        let usual = condition.usual();
+        let usual = condition.defaults();
         let status = if usual.status == 0 { "–".to_owned() } else { usual.status.to_string() };
         let upstream = if condition.upstream_may_raise() { "yes" } else { "" };
         writeln!(

@@ -15,8 +15,8 @@ fn told(format: &str, errors: &str, part: &str) -> Vec<String> {
     let contract = loaded.contract;
     let rows = contract.round_trip_report().into_iter().filter(|loss| loss.part == part);
     let row = |loss: demur_contract::FieldFidelity| match loss.error {
-        Some(error) => format!("{}: {}", contract.entry(error).name, loss.fate),
-        None => loss.fate.to_string(),
+        Some(error) => format!("{}: {}", contract.entry(error).name, loss.fidelity),
+        None => loss.fidelity.to_string(),
     };
     rows.map(row).collect()
 }

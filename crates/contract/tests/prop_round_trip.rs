@@ -29,12 +29,12 @@ impl Declared {
     }
 
     /// What is declared of a part, for the error or for its format.
-    fn fate(&self, error: ErrorId, part: &str) -> Option<&Fidelity> {
+    fn fidelity(&self, error: ErrorId, part: &str) -> Option<&Fidelity> {
         let format = self.contract.format_of(error);
         let of = |error: Option<ErrorId>| {
             self.losses.iter().find(|loss| loss.error == error && loss.format == format && loss.part == part)
         };
-        of(Some(error)).or(of(None)).map(|loss| &loss.fate)
+        of(Some(error)).or(of(None)).map(|loss| &loss.fidelity)
     }
 
     fn are_twins(&self, one: ErrorId, two: ErrorId) -> bool {
@@ -51,7 +51,7 @@ impl Declared {
         let entry = self.contract.entry(problem.error);
         let delay = problem.retry_after.map(|delay| delay.seconds().to_string());
         // What the content is said to keep must come back from it alone.
-        let in_field = |part: &str| matches!(self.fate(problem.error, part), Some(Fidelity::InField(_)));
+        let in_field = |part: &str| matches!(self.fidelity(problem.error, part), Some(Fidelity::InField(_)));
         let (delay_in_field, id_in_field) = (in_field("retry_after"), in_field("request_id"));
         let fields = |name: &str| match name {
             "retry-after" if delay_in_field => delay.as_deref(),
@@ -105,7 +105,7 @@ impl Declared {
     ) -> Result<(), TestCaseError> {
         for (name, value) in &problem.params {
             let as_text = Value::Text(written(value));
-            let expected = match self.fate(problem.error, &format!("params.{name}")) {
+            let expected = match self.fidelity(problem.error, &format!("params.{name}")) {
                 Some(Fidelity::Kept) => Some(value),
                 Some(Fidelity::Changed(changes)) => match changes.as_slice() {
                     [Difference::UnlessEmpty] if *value != Value::Text(String::new()) => Some(value),
@@ -164,7 +164,7 @@ impl Declared {
         let entry = self.contract.entry(problem.error);
         let literal = entry.message.as_literal();
         let is_kept =
-            self.fate(problem.error, "message") == Some(&Fidelity::Changed(vec![Difference::AsSaid]));
+            self.fidelity(problem.error, "message") == Some(&Fidelity::Changed(vec![Difference::AsSaid]));
         match (&back.message, &problem.message) {
             (Some(message), Some(given)) => prop_assert_eq!(message, given, "{}", text),
             // Without a message of its own it is what the catalogue says, where that has parameters.
@@ -195,14 +195,14 @@ impl Declared {
             prop_assert!(back.is_empty() || speaks, "{}", text);
             return Ok(());
         }
-        let changes = match self.fate(problem.error, "violations") {
+        let changes = match self.fidelity(problem.error, "violations") {
             Some(Fidelity::Kept) => &[][..],
             Some(Fidelity::Changed(changes)) => changes,
             Some(Fidelity::Lost(_)) => {
                 prop_assert!(back.is_empty(), "{}", text);
                 return Ok(());
             }
-            fate => return Err(TestCaseError::fail(format!("{fate:?}"))),
+            fidelity => return Err(TestCaseError::fail(format!("{fidelity:?}"))),
         };
         let is_changed = |change: Difference| changes.contains(&change);
         let stands_elsewhere = |change: &Difference| match change {
@@ -264,7 +264,7 @@ impl Declared {
         problem: &Problem<'_>,
         text: &str,
     ) -> Result<(), TestCaseError> {
-        let fate = |part: &str| self.fate(problem.error, part);
+        let fidelity = |part: &str| self.fidelity(problem.error, part);
         prop_assert!(
             back.rules.is_empty() || back.rules.contains(&given.condition),
             "{:?} {:?} {}",
@@ -276,7 +276,7 @@ impl Declared {
             Difference::Within(locations) => locations.contains(&given.location),
             _ => false,
         };
-        let is_rule_kept = match fate("violation.rule") {
+        let is_rule_kept = match fidelity("violation.rule") {
             Some(Fidelity::Kept) => true,
             Some(Fidelity::Changed(changes)) => changes.iter().all(stands_within),
             _ => false,
@@ -305,7 +305,7 @@ impl Declared {
             ("violation.allowed", back.allowed.as_deref(), Some(allowed.as_str())),
         ] {
             let Some(given) = given else { continue };
-            let is_kept = match fate(part) {
+            let is_kept = match fidelity(part) {
                 Some(Fidelity::Kept) => true,
                 Some(Fidelity::Changed(changes)) => changes.iter().all(|change| match change {
                     Difference::AsText | Difference::UnlessEmpty => !given.is_empty(),
@@ -383,7 +383,7 @@ proptest! {
             let entry = contract.entry(contract.answer(condition));
             if let demur_contract::EntrySource::Derived(of) = entry.source {
                 prop_assert_eq!(of, condition);
-                prop_assert_eq!(entry.status.as_u16(), condition.usual().status);
+                prop_assert_eq!(entry.status.as_u16(), condition.defaults().status);
             }
         }
     }

@@ -20,7 +20,7 @@ fn violation(json: &Json) -> Violation {
         _ => Location::Body,
     };
     Violation {
-        condition: Condition::named(&text("condition").unwrap()).unwrap(),
+        condition: Condition::from_name(&text("condition").unwrap()).unwrap(),
         location,
         param: text("param").unwrap(),
         pointer: text("pointer").unwrap(),
@@ -35,7 +35,7 @@ fn check(contract: &Contract, case: &Json, request_id: &str) {
     let violations: Vec<Violation> =
         case.get("violations").and_then(Json::as_array).into_iter().flatten().map(violation).collect();
     let error = match case.get("condition").and_then(Json::as_str) {
-        Some(name) => contract.answer(Condition::named(name).unwrap()),
+        Some(name) => contract.answer(Condition::from_name(name).unwrap()),
         None => contract.answer_violations(&violations).unwrap(),
     };
     let mut problem = Problem::new(error, request_id);
