@@ -1,4 +1,4 @@
-//! Any contract can be spoken as problem documents (RFC 9457), and tells the same then.
+//! Content negotiation: problem documents (RFC 9457) and languages.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test says what failed by failing")]
 
@@ -11,7 +11,9 @@ use demur_source::Source;
 use serde_json::{Value as Json, json};
 
 fn load(text: &str) -> Contract {
-    Contract::load(&Source::new("shop.yaml", text)).unwrap_or_else(|found| panic!("{found}")).contract
+    Contract::load(&Source::new("shop.yaml", text))
+        .unwrap_or_else(|diagnostics| panic!("{diagnostics}"))
+        .contract
 }
 
 const SHOP: &str = "\
@@ -26,9 +28,9 @@ locales: { it: { errors: { bad_request: { title: Errore, message: La richiesta Ã
 ";
 
 fn as_json(contract: &Contract, problem: &Problem<'_>) -> Json {
-    let mut content = Vec::new();
-    contract.render(problem, &mut content);
-    serde_json::from_slice(&content).unwrap()
+    let mut body = Vec::new();
+    contract.render(problem, &mut body);
+    serde_json::from_slice(&body).unwrap()
 }
 
 fn violation() -> Violation {
@@ -44,7 +46,7 @@ fn violation() -> Violation {
 }
 
 #[test]
-fn the_same_problem_comes_as_rfc_9457() {
+fn renders_problem_documents() {
     let contract = load(SHOP);
     let view = contract.as_problem().unwrap();
     assert_eq!(view.content_type(), "application/problem+json");
@@ -62,18 +64,18 @@ fn the_same_problem_comes_as_rfc_9457() {
         }],
     });
     assert_eq!(as_json(view, &problem), expected);
-    // In another language the texts alone are others.
+    // A translation changes only the texts.
     let italian = contract.in_locale("it").unwrap().as_problem().unwrap();
     let shown = as_json(italian, &problem);
     assert_eq!((&shown["title"], &shown["detail"]), (&json!("Errore"), &json!("La richiesta Ã¨ errata.")));
     assert_eq!((&shown["code"], &shown["type"]), (&expected["code"], &expected["type"]));
-    // No code on the wire stays no code.
+    // An error without a code has none in a problem document either.
     let shown = as_json(view, &Problem::new(contract.answer(Condition::Internal), "req_1"));
     assert_eq!(shown.get("code"), None);
 }
 
 #[test]
-fn only_a_client_that_prefers_problem_documents_gets_them() {
+fn problem_documents_require_a_preference_in_accept() {
     let contract = load(SHOP);
     for (accept, is_problem) in [
         ("", false),
@@ -102,7 +104,7 @@ fn only_a_client_that_prefers_problem_documents_gets_them() {
 
 /// Every error of every built-in contract, with and without violations.
 #[test]
-fn every_built_in_can_be_spoken_so() {
+fn every_built_in_contract_renders_problem_documents() {
     for name in builtin::names() {
         let contract = Contract::load(&builtin::source(name).unwrap()).unwrap().contract;
         let Some(view) = contract.as_problem() else {
@@ -136,7 +138,7 @@ fn every_built_in_can_be_spoken_so() {
 }
 
 #[test]
-fn an_error_without_a_title_has_that_of_what_it_claims() {
+fn default_title_is_that_of_the_claims() {
     for (status, on, title) in [
         (400, "[param]", "Parameters are missing or invalid"),
         (400, "[param.missing]", "A required parameter is missing"),
@@ -157,18 +159,17 @@ fn an_error_without_a_title_has_that_of_what_it_claims() {
     }
 }
 
-/// Each language and media type of every built-in contract, read by the contract that a client has: the fields of the answer say
-/// which it is.
+/// Each language and media type of every built-in contract is parsed by the contract itself, by the headers of the response.
 #[test]
-fn every_view_is_read_by_its_fields() {
+fn headers_select_the_variant_for_parsing() {
     let (mut languages, mut documents) = (0, 0);
     for name in builtin::names() {
         let contract = Contract::load(&builtin::source(name).unwrap()).unwrap().contract;
         for locale in contract.locales() {
-            let spoken = contract.in_locale(locale).unwrap();
+            let translated = contract.in_locale(locale).unwrap();
             languages += usize::from(locale != contract.locale());
-            documents += usize::from(spoken.as_problem().is_some());
-            for view in std::iter::once(spoken).chain(spoken.as_problem()) {
+            documents += usize::from(translated.as_problem().is_some());
+            for view in std::iter::once(translated).chain(translated.as_problem()) {
                 let content_type = format!("{}; charset=utf-8", view.content_type());
                 for (error, entry) in contract.entries() {
                     let mut problem = Problem::new(error, "req_0123456789abcdef");
@@ -176,23 +177,23 @@ fn every_view_is_read_by_its_fields() {
                         Condition::all().find(|rule| rule.is_violation() && contract.answer(*rule) == error);
                     problem.violations =
                         rule.into_iter().map(|condition| Violation { condition, ..violation() }).collect();
-                    let mut content = Vec::new();
-                    view.render(&problem, &mut content);
-                    let fields = |field: &str| match field {
+                    let mut body = Vec::new();
+                    view.render(&problem, &mut body);
+                    let headers = |name: &str| match name {
                         "content-type" => Some(content_type.as_str()),
                         "content-language" if contract.has_translations() => Some(locale),
                         _ => None,
                     };
-                    let answer =
-                        ResponseView { status: entry.status.as_u16(), fields: &fields, content: &content };
-                    // What the view itself makes of it is what the contract makes of it.
+                    let response =
+                        ResponseView { status: entry.status.as_u16(), headers: &headers, body: &body };
+                    // The contract and its variant parse it the same way.
                     assert_eq!(
-                        contract.parse(&answer),
-                        view.parse(&answer),
+                        contract.parse(&response),
+                        view.parse(&response),
                         "{name} {locale} {}",
                         entry.name
                     );
-                    let is_known = !matches!(contract.parse(&answer), ParseResult::Unknown { .. });
+                    let is_known = !matches!(contract.parse(&response), ParseResult::Unknown { .. });
                     assert!(is_known, "{name} {locale} {}", entry.name);
                 }
             }
@@ -202,11 +203,11 @@ fn every_view_is_read_by_its_fields() {
 }
 
 #[test]
-fn fields_that_say_otherwise_hide_nothing() {
+fn wrong_headers_do_not_prevent_parsing() {
     let contract = load(SHOP);
     let (english, italian) =
         (r#"{"oops":"The request is bad."}"#, r#"{"oops":"La richiesta \u00e8 errata."}"#);
-    for (language, content_type, content, is_known) in [
+    for (language, content_type, body, is_known) in [
         (None, None, english, true),
         (Some("en"), Some("application/json"), english, true),
         (Some("IT"), Some("application/json"), italian, true),
@@ -217,13 +218,13 @@ fn fields_that_say_otherwise_hide_nothing() {
         (None, None, italian, false),
         (Some("en"), None, italian, false),
     ] {
-        let fields = |name: &str| match name {
+        let headers = |name: &str| match name {
             "content-language" => language,
             "content-type" => content_type,
             _ => None,
         };
-        let answer = ResponseView { status: 400, fields: &fields, content: content.as_bytes() };
-        let is_exact = matches!(contract.parse(&answer), ParseResult::Exact(_));
-        assert_eq!(is_exact, is_known, "{language:?} {content_type:?} {content}");
+        let response = ResponseView { status: 400, headers: &headers, body: body.as_bytes() };
+        let is_exact = matches!(contract.parse(&response), ParseResult::Exact(_));
+        assert_eq!(is_exact, is_known, "{language:?} {content_type:?} {body}");
     }
 }

@@ -107,7 +107,7 @@ mod tests {
             _ => None,
         };
         let limit_headers = [
-            LimitHeaders::named("x-ratelimit").unwrap(),
+            LimitHeaders::from_word("x-ratelimit").unwrap(),
             LimitHeaders::Ietf,
             LimitHeaders::ShouldRetry("x-should-retry".into()),
         ];
@@ -130,7 +130,7 @@ mod tests {
     #[test]
     fn ignores_invalid_headers() {
         let headers = |_: &str| Some("-1; x");
-        assert_eq!(limits(&[LimitHeaders::named("x-ratelimit").unwrap()], &headers), []);
+        assert_eq!(limits(&[LimitHeaders::from_word("x-ratelimit").unwrap()], &headers), []);
         assert_eq!(retry_after(&[], &headers), None);
     }
 
