@@ -263,19 +263,18 @@ fn report_unknown_names(reader: &mut ContractReader<'_>, drafts: &[Draft]) {
     let known: HashSet<&str> = drafts.iter().map(|draft| draft.entry.name.as_str()).collect();
     for draft in drafts {
         for (name, span) in &draft.named {
-            if !known.contains(name.as_str()) || *name == draft.entry.name {
-                let help = demur_source::did_you_mean(name, known.iter().copied())
-                    .map(|known| format!("did you mean `{known}`?"));
-                reader.error(
-                    *span,
-                    "unknown-error",
-                    match *name == draft.entry.name {
-                        true => format!("`{name}` must name another error than itself"),
-                        false => format!("unknown error `{name}`"),
-                    },
-                    help,
-                );
+            let is_itself = *name == draft.entry.name;
+            if known.contains(name.as_str()) && !is_itself {
+                continue;
             }
+            let message = match is_itself {
+                true => format!("the error `{name}` cannot refer to itself"),
+                false => format!("unknown error `{name}`"),
+            };
+            let others = known.iter().copied().filter(|known| *known != draft.entry.name);
+            let help =
+                demur_source::did_you_mean(name, others).map(|known| format!("did you mean `{known}`?"));
+            reader.error(*span, "unknown-error", message, help);
         }
     }
 }

@@ -18,7 +18,7 @@ fn contracts() -> Vec<Contract> {
 }
 
 /// The name and pointer of a parameter, and those of the body as a whole, which are empty.
-const PLACES: [(&str, &str); 2] = [("limit", "/limit"), ("", "")];
+const PARAMS: [(&str, &str); 2] = [("limit", "/limit"), ("", "")];
 
 fn violation(condition: Condition, (param, pointer): (&str, &str)) -> Violation {
     Violation {
@@ -69,11 +69,11 @@ fn rendered_errors_are_recognized() {
                 check(&contract, &problem, condition.name());
                 continue;
             }
-            for place in PLACES {
-                problem.violations = Cow::Owned(vec![violation(condition, place)]);
+            for param in PARAMS {
+                problem.violations = Cow::Owned(vec![violation(condition, param)]);
                 check(&contract, &problem, condition.name());
-                for view in contract.as_problem().into_iter().chain(contract.in_locale("it")) {
-                    check(view, &problem, condition.name());
+                for variant in contract.as_problem().into_iter().chain(contract.in_locale("it")) {
+                    check(variant, &problem, condition.name());
                 }
             }
         }
@@ -116,17 +116,17 @@ fn built_in_contracts_load_without_warnings() {
 fn unknown_and_malformed_keys_get_the_same_response() {
     for contract in contracts() {
         let languages = contract.locales().filter_map(|tag| contract.in_locale(tag));
-        for view in languages.flat_map(|view| std::iter::once(view).chain(view.as_problem())) {
+        for variant in languages.flat_map(|variant| std::iter::once(variant).chain(variant.as_problem())) {
             let response = |condition| {
-                let error = view.answer(condition);
+                let error = variant.answer(condition);
                 let mut body = Vec::new();
-                view.render(&Problem::new(error, "req_0123456789abcdef"), &mut body);
-                let entry = view.entry(error);
-                (entry.status.as_u16(), entry.retry, entry.code.clone(), view.content_type(), body)
+                variant.render(&Problem::new(error, "req_0123456789abcdef"), &mut body);
+                let entry = variant.entry(error);
+                (entry.status.as_u16(), entry.retry, entry.code.clone(), variant.content_type(), body)
             };
             let [malformed, unknown] =
                 [Condition::CredentialMalformed, Condition::CredentialUnknown].map(response);
-            assert_eq!(malformed, unknown, "{} {}", contract.name(), view.locale());
+            assert_eq!(malformed, unknown, "{} {}", contract.name(), variant.locale());
         }
     }
 }

@@ -83,8 +83,8 @@ fn read(contract: &Contract, case: &Json) {
     let expected = case["violations"].as_array().map_or(&[][..], Vec::as_slice);
     assert!(case["violations"].is_null() || expected.len() == read.violations.len(), "{what}: {read:?}");
     for (read, expected) in read.violations.iter().zip(expected) {
-        let told = (read.field.as_deref(), read.rule().map(Condition::name));
-        assert_eq!(told, (expected[0].as_str(), expected[1].as_str()), "{what}: {read:?}");
+        let actual = (read.field.as_deref(), read.rule().map(Condition::name));
+        assert_eq!(actual, (expected[0].as_str(), expected[1].as_str()), "{what}: {read:?}");
     }
 }
 

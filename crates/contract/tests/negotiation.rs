@@ -48,8 +48,8 @@ fn violation() -> Violation {
 #[test]
 fn renders_problem_documents() {
     let contract = load(SHOP);
-    let view = contract.as_problem().unwrap();
-    assert_eq!(view.content_type(), "application/problem+json");
+    let variant = contract.as_problem().unwrap();
+    assert_eq!(variant.content_type(), "application/problem+json");
     let mut problem = Problem::new(contract.answer(Condition::ParamMaximum), "req_1");
     problem.violations = Cow::Owned(vec![violation()]);
     let expected = json!({
@@ -63,15 +63,18 @@ fn renders_problem_documents() {
             "pointer": "/items/0/n", "location": "body", "rule": "maximum", "detail": "items must be at most 7"
         }],
     });
-    assert_eq!(as_json(view, &problem), expected);
+    assert_eq!(as_json(variant, &problem), expected);
     // A translation changes only the texts.
     let italian = contract.in_locale("it").unwrap().as_problem().unwrap();
-    let shown = as_json(italian, &problem);
-    assert_eq!((&shown["title"], &shown["detail"]), (&json!("Errore"), &json!("La richiesta è errata.")));
-    assert_eq!((&shown["code"], &shown["type"]), (&expected["code"], &expected["type"]));
+    let rendered = as_json(italian, &problem);
+    assert_eq!(
+        (&rendered["title"], &rendered["detail"]),
+        (&json!("Errore"), &json!("La richiesta è errata."))
+    );
+    assert_eq!((&rendered["code"], &rendered["type"]), (&expected["code"], &expected["type"]));
     // An error without a code has none in a problem document either.
-    let shown = as_json(view, &Problem::new(contract.answer(Condition::Internal), "req_1"));
-    assert_eq!(shown.get("code"), None);
+    let rendered = as_json(variant, &Problem::new(contract.answer(Condition::Internal), "req_1"));
+    assert_eq!(rendered.get("code"), None);
 }
 
 #[test]
@@ -107,31 +110,37 @@ fn problem_documents_require_a_preference_in_accept() {
 fn every_built_in_contract_renders_problem_documents() {
     for name in builtin::names() {
         let contract = Contract::load(&builtin::source(name).unwrap()).unwrap().contract;
-        let Some(view) = contract.as_problem() else {
+        let Some(variant) = contract.as_problem() else {
             assert_eq!(contract.content_type(), "application/problem+json", "{name}");
             continue;
         };
         let problems = contract.entries().map(|(id, _)| Problem::new(id, "req_0123456789abcdef"));
-        let broken = Condition::all().filter(|condition| condition.is_violation()).map(|condition| {
+        let invalid = Condition::all().filter(|condition| condition.is_violation()).map(|condition| {
             let mut problem = Problem::new(contract.answer(condition), "req_0123456789abcdef");
             problem.violations = Cow::Owned(vec![Violation { condition, ..violation() }]);
             problem
         });
-        for problem in problems.chain(broken) {
+        for problem in problems.chain(invalid) {
             let entry = contract.entry(problem.error);
-            let shown = as_json(view, &problem);
-            assert_eq!(shown["status"], json!(entry.status.as_u16()), "{name}: {shown}");
-            assert_eq!(shown.get("code"), entry.code.as_ref().map(|code| json!(code)).as_ref());
-            assert_eq!(shown["instance"], "req_0123456789abcdef");
+            let rendered = as_json(variant, &problem);
+            assert_eq!(rendered["status"], json!(entry.status.as_u16()), "{name}: {rendered}");
+            assert_eq!(rendered.get("code"), entry.code.as_ref().map(|code| json!(code)).as_ref());
+            assert_eq!(rendered["instance"], "req_0123456789abcdef");
             let page = entry.doc_url.as_deref().unwrap_or("about:blank");
-            assert_eq!(shown["type"], page, "{name}: {shown}");
-            assert_eq!(shown.get("errors").is_some(), !problem.violations.is_empty(), "{name}: {shown}");
-            match view.parse(&ResponseView::new(entry.status.as_u16(), shown.to_string().as_bytes())) {
-                ParseResult::Exact(read) => assert_eq!(read.problem.error, problem.error, "{name}: {shown}"),
-                ParseResult::Ambiguous { candidates } => {
-                    assert!(candidates.contains(&problem.error), "{name}: {shown}");
+            assert_eq!(rendered["type"], page, "{name}: {rendered}");
+            assert_eq!(
+                rendered.get("errors").is_some(),
+                !problem.violations.is_empty(),
+                "{name}: {rendered}"
+            );
+            match variant.parse(&ResponseView::new(entry.status.as_u16(), rendered.to_string().as_bytes())) {
+                ParseResult::Exact(read) => {
+                    assert_eq!(read.problem.error, problem.error, "{name}: {rendered}")
                 }
-                ParseResult::Unknown { .. } => panic!("{name}: {shown}"),
+                ParseResult::Ambiguous { candidates } => {
+                    assert!(candidates.contains(&problem.error), "{name}: {rendered}");
+                }
+                ParseResult::Unknown { .. } => panic!("{name}: {rendered}"),
             }
         }
     }
@@ -169,8 +178,8 @@ fn headers_select_the_variant_for_parsing() {
             let translated = contract.in_locale(locale).unwrap();
             languages += usize::from(locale != contract.locale());
             documents += usize::from(translated.as_problem().is_some());
-            for view in std::iter::once(translated).chain(translated.as_problem()) {
-                let content_type = format!("{}; charset=utf-8", view.content_type());
+            for variant in std::iter::once(translated).chain(translated.as_problem()) {
+                let content_type = format!("{}; charset=utf-8", variant.content_type());
                 for (error, entry) in contract.entries() {
                     let mut problem = Problem::new(error, "req_0123456789abcdef");
                     let rule =
@@ -178,7 +187,7 @@ fn headers_select_the_variant_for_parsing() {
                     problem.violations =
                         rule.into_iter().map(|condition| Violation { condition, ..violation() }).collect();
                     let mut body = Vec::new();
-                    view.render(&problem, &mut body);
+                    variant.render(&problem, &mut body);
                     let headers = |name: &str| match name {
                         "content-type" => Some(content_type.as_str()),
                         "content-language" if contract.has_translations() => Some(locale),
@@ -189,7 +198,7 @@ fn headers_select_the_variant_for_parsing() {
                     // The contract and its variant parse it the same way.
                     assert_eq!(
                         contract.parse(&response),
-                        view.parse(&response),
+                        variant.parse(&response),
                         "{name} {locale} {}",
                         entry.name
                     );

@@ -278,7 +278,7 @@ fn open_messages_accept_any_text_for_violations() {
             format!("  bad: {{ status: 418, title: Bad, {message}, on: [param.missing, param.invalid] }}\n");
         let contract = load(&format!("{{ default: {{ c: $code, e: {format} }} }}"), &errors);
         let body = format!(r#"{{"c":"bad","e":{body}}}"#);
-        let told = match contract.parse(&ResponseView::new(418, body.as_bytes())) {
+        let actual = match contract.parse(&ResponseView::new(418, body.as_bytes())) {
             ParseResult::Exact(read) => {
                 let known = read.violations.iter().filter(|violation| !violation.rules.is_empty()).count();
                 assert!(read.violations.iter().all(|violation| violation.message.is_some()), "{body}");
@@ -288,7 +288,7 @@ fn open_messages_accept_any_text_for_violations() {
         };
         let read =
             read.map(|(all, known, message): (_, _, Option<&str>)| (all, known, message.map(str::to_owned)));
-        assert_eq!(told, read, "{format} {body}");
+        assert_eq!(actual, read, "{format} {body}");
     }
 }
 
@@ -318,7 +318,7 @@ fn open_messages_do_not_take_texts_of_other_errors_or_languages() {
 /// A member can have an empty name (RFC 6901, section 5). It differs from the body as a whole, and some styles name it.
 #[test]
 fn names_a_member_with_an_empty_name_in_each_style() {
-    for (style, pointer, shown) in [
+    for (style, pointer, name) in [
         ("name", "/", "null"),
         ("name", "", "null"),
         ("pointer", "/", r#""/""#),
@@ -332,7 +332,7 @@ fn names_a_member_with_an_empty_name_in_each_style() {
         );
         let violation = Violation { pointer: pointer.into(), ..missing(Location::Body, "") };
         let rendered = rendered(&contract, Condition::ParamMissing, vec![violation]);
-        let expected = format!(r#"{{"e":[{{"p":{shown},"r":"required"}}]}}"#);
+        let expected = format!(r#"{{"e":[{{"p":{name},"r":"required"}}]}}"#);
         assert_eq!(rendered, expected, "{style} {pointer}");
     }
 }
@@ -390,9 +390,9 @@ fn each_item_describes_its_own_violation() {
         let ParseResult::Exact(read) = contract.parse(&ResponseView::new(418, rendered.as_bytes())) else {
             panic!("{rendered}")
         };
-        let shown: Vec<_> =
+        let names: Vec<_> =
             read.violations.iter().map(|read| read.field.as_deref().or(read.param.as_deref())).collect();
-        assert_eq!(shown, [Some("q"), Some("r")], "{rendered}");
+        assert_eq!(names, [Some("q"), Some("r")], "{rendered}");
         assert_eq!(read.problem.message, None);
     }
 }

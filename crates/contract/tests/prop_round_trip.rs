@@ -138,7 +138,7 @@ impl ReportedContract {
             // Every recovered parameter was set, or comes from a violation in the texts of the error.
             let is_of_violation = |violation: &Violation| {
                 let expected = match name.as_ref() {
-                    "param" => self.shown(violation).map(str::to_owned),
+                    "param" => self.name_of(violation).map(str::to_owned),
                     "value" => violation.value.clone(),
                     "values" => Some(quoted(violation.value.as_slice())),
                     "allowed" if *value == Value::Text(quoted(&violation.allowed)) => return true,
@@ -184,12 +184,12 @@ impl ReportedContract {
     ) -> Result<(), TestCaseError> {
         let entry = self.contract.entry(problem.error);
         let is_own = |violation: &&Violation| self.contract.answer(violation.condition) == problem.error;
-        let shown: Vec<&Violation> = match entry.show {
+        let visible: Vec<&Violation> = match entry.show {
             Show::All => problem.violations.iter().collect(),
             Show::First | Show::SameError => problem.violations.iter().filter(is_own).collect(),
         };
         let back = &read.violations;
-        if shown.is_empty() {
+        if visible.is_empty() {
             // A message with parameters of a violation shows that there was one.
             let uses_violation = entry.message.violation_parameters().next().is_some()
                 || entry.message.to_string().contains("{pointer}");
@@ -207,7 +207,7 @@ impl ReportedContract {
         };
         let is_changed = |change: Difference| changes.contains(&change);
         let stands_elsewhere = |change: &Difference| match change {
-            Difference::Within(locations) => shown.iter().any(|given| !locations.contains(&given.location)),
+            Difference::Within(locations) => visible.iter().any(|given| !locations.contains(&given.location)),
             _ => false,
         };
         let may_be_unseen = is_changed(Difference::UnlessMessage)
@@ -219,8 +219,8 @@ impl ReportedContract {
         let is_gathered = is_changed(Difference::Collected) || is_changed(Difference::FirstOfName);
         match (is_changed(Difference::FirstOnly), is_gathered) {
             (true, _) => prop_assert_eq!(back.len(), 1, "{}", text),
-            (_, true) => prop_assert!((1..=shown.len()).contains(&back.len()), "{}", text),
-            (_, false) => prop_assert_eq!(back.len(), shown.len(), "{}", text),
+            (_, true) => prop_assert!((1..=visible.len()).contains(&back.len()), "{}", text),
+            (_, false) => prop_assert_eq!(back.len(), visible.len(), "{}", text),
         }
         let is_in_order = !changes.iter().any(|change| {
             matches!(
@@ -229,7 +229,7 @@ impl ReportedContract {
             )
         });
         for (index, back) in back.iter().enumerate() {
-            let candidates = if is_in_order { &shown[index..=index] } else { &shown[..] };
+            let candidates = if is_in_order { &visible[index..=index] } else { &visible[..] };
             let mut diagnostics = Ok(());
             for given in candidates {
                 diagnostics = self.same(given, back, problem, text);
@@ -250,7 +250,7 @@ impl ReportedContract {
     }
 
     /// The name of the parameter in the style of the contract, for styles that need no conversion.
-    fn shown<'v>(&self, violation: &'v Violation) -> Option<&'v str> {
+    fn name_of<'v>(&self, violation: &'v Violation) -> Option<&'v str> {
         match self.contract.field_style() {
             FieldStyle::Name => Some(&violation.param),
             FieldStyle::Pointer => Some(&violation.pointer),
@@ -290,13 +290,13 @@ impl ReportedContract {
         let allowed = given.allowed.join(", ");
         let quoted = [quoted(given.value.as_slice()), quoted(&given.allowed)];
         let location = back.location.map(Location::as_str);
-        let shown = self.shown(given);
+        let name = self.name_of(given);
         let param = back.field.as_deref().or(back.param.as_deref());
         for (part, returned, given) in [
             ("violation.pointer", back.pointer.as_deref(), Some(given.pointer.as_str())),
             ("violation.location", location, Some(given.location.as_str())),
-            ("violation.param", param, shown),
-            ("violation.param", back.param.as_deref(), shown.filter(|_| back.param.is_some())),
+            ("violation.param", param, name),
+            ("violation.param", back.param.as_deref(), name.filter(|_| back.param.is_some())),
             (
                 "violation.value",
                 back.value.as_deref(),

@@ -193,13 +193,13 @@ fn violations() -> impl Strategy<Value = Json> {
 
 /// Any format that loads.
 fn format() -> impl Strategy<Value = Json> {
-    let usual = (
+    let flat = (
         object(slot(), 6),
         prop::option::of(("[?]?", violations())),
         prop::option::of(constant()),
         any::<bool>(),
     );
-    let usual = usual.prop_map(|(mut object, violations, constant, nested)| {
+    let flat = flat.prop_map(|(mut object, violations, constant, nested)| {
         if let Some((optional, violations)) = violations {
             object.insert(format!("errors{optional}"), violations);
         }
@@ -219,7 +219,7 @@ fn format() -> impl Strategy<Value = Json> {
             }
         }
     });
-    prop_oneof![6 => usual, 2 => around, 1 => shape(), 1 => violations()]
+    prop_oneof![6 => flat, 2 => around, 1 => shape(), 1 => violations()]
 }
 
 fn entry(status: u16, on: Vec<&'static str>) -> impl Strategy<Value = Json> {
@@ -339,14 +339,14 @@ pub(crate) fn particulars() -> impl Strategy<Value = Particulars> {
         ]
     };
     let name = prop_oneof!["[a-z_]{1,8}", hostile()];
-    let place = prop_oneof![
+    let param = prop_oneof![
         8 => (name, hostile().prop_map(|token| format!("/{token}"))),
         // The body as a whole.
         1 => Just((String::new(), String::new())),
     ];
     let violation = (
         any::<usize>(),
-        place,
+        param,
         prop::option::of(hostile()),
         prop::option::of(value()),
         prop::collection::vec(hostile(), 0..3),

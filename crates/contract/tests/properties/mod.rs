@@ -20,8 +20,8 @@ pub(crate) fn load(bytes: &[u8]) {
     // The first and the last rule by precedence, and one between them.
     for condition in [Condition::ParamMissing, Condition::ParamMaximum, Condition::ParamUnknown] {
         let rules = [condition, Condition::ParamEnum, condition];
-        let places = [("q", "/q"), ("q", "/q/0"), ("", "")];
-        let violations: Vec<Violation> = rules.into_iter().zip(places).map(violation).collect();
+        let params = [("q", "/q"), ("q", "/q/0"), ("", "")];
+        let violations: Vec<Violation> = rules.into_iter().zip(params).map(violation).collect();
         for count in 1..=violations.len() {
             let mut problem = Problem::new(contract.answer(condition), "req_\"1");
             problem.violations = Cow::Borrowed(&violations[..count]);
@@ -46,12 +46,12 @@ fn assert_is_json_and_recognized(contract: &Contract, problem: &Problem<'_>, tex
     let mut body = Vec::new();
     contract.render(problem, &mut body);
     let read = serde_json::from_slice::<serde_json::Value>(&body);
-    let shown = String::from_utf8_lossy(&body);
-    assert!(read.is_ok(), "{shown}\n{text}");
+    let rendered = String::from_utf8_lossy(&body);
+    assert!(read.is_ok(), "{rendered}\n{text}");
     let status = contract.entry(problem.error).status.as_u16();
     let is_recognized =
         !matches!(contract.parse(&ResponseView::new(status, &body)), ParseResult::Unknown { .. });
-    assert!(is_recognized, "{shown}\n{text}");
+    assert!(is_recognized, "{rendered}\n{text}");
 }
 
 /// A recognized problem can be rendered again, and is recognized then. The first byte selects the contract, the second the

@@ -23,15 +23,15 @@ fn tree(tape: &Tape<'_, '_>, at: At) -> Json {
     }
 }
 
-fn assert_agrees_with_serde(content: &[u8]) {
+fn assert_agrees_with_serde(bytes: &[u8]) {
     let mut tokens = Tokens::new();
-    let read = Tape::read(content, &mut tokens);
-    let expected = serde_json::from_slice::<Json>(content).ok();
+    let read = Tape::read(bytes, &mut tokens);
+    let expected = serde_json::from_slice::<Json>(bytes).ok();
     // serde_json also rejects numbers that do not fit into an f64.
     if let (Some(tape), Some(expected)) = (&read, &expected) {
-        assert_eq!(tree(tape, tape.root()), *expected, "{}", String::from_utf8_lossy(content));
+        assert_eq!(tree(tape, tape.root()), *expected, "{}", String::from_utf8_lossy(bytes));
     } else if expected.is_some() {
-        panic!("rejected: {}", String::from_utf8_lossy(content));
+        panic!("rejected: {}", String::from_utf8_lossy(bytes));
     }
 }
 
