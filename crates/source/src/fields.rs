@@ -73,7 +73,7 @@ impl<'n> Fields<'n> {
 
     /// Reports that the required key `name` is missing.
     pub fn missing(&self, name: &str, diagnostics: &mut Diagnostics) {
-        let message = format!("{} must have the key `{name}`", self.what);
+        let message = format!("{} needs `{name}`", self.what);
         diagnostics.error(self.source, self.span, "missing-key", message, format!("add `{name}: …`"));
     }
 

@@ -122,7 +122,7 @@ impl ContractReader<'_> {
             None => self.error(
                 fields.span(),
                 "missing-key",
-                "a contract must have the key `demur`",
+                "a contract needs `demur`, the file version",
                 "add `demur: 1` as the first line".to_owned(),
             ),
         }
@@ -334,7 +334,7 @@ impl ContractReader<'_> {
         }
         if !formats.iter().any(|format| format.name == "default") {
             let help = "add `formats: { default: … }` with the JSON of an error response".to_owned();
-            let message = "a contract must have a format named `default`";
+            let message = "a contract needs a format named `default`";
             self.error(fields.span(), "missing-format", message, help);
         }
         let doc_url = fields.node("doc_url").and_then(|node| {
