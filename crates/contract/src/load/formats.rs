@@ -96,7 +96,7 @@ fn collect_paths(format: &Node, parent: &str, known: &mut BTreeSet<String>) {
             }
         }
         NodeKind::Seq(items) => {
-            items.iter().for_each(|item| collect_paths(item, &format!("{parent}[]"), known))
+            items.iter().for_each(|item| collect_paths(item, &format!("{parent}[]"), known));
         }
         _ => {}
     }

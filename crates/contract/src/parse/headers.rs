@@ -76,7 +76,7 @@ pub(super) fn limits<'a>(
                 }
             }
             LimitHeaders::Ietf => {
-                limits.extend(ietf_limits(headers("ratelimit-policy"), headers("ratelimit")))
+                limits.extend(ietf_limits(headers("ratelimit-policy"), headers("ratelimit")));
             }
             LimitHeaders::ShouldRetry(_) | LimitHeaders::RetryAfterMillis(_) => {}
         }

@@ -148,7 +148,7 @@ impl<'c> FormatMatcher<'_, 'c, '_> {
         // Members usually come in the order of the format, so the next one is tried first.
         let mut expected = 0;
         while let (Some(name), Some(value)) = (children.next(), children.next()) {
-            let is_called = |member: &FormatMember| self.tape.says(name, &member.name);
+            let is_called = |member: &FormatMember| self.tape.is_text(name, &member.name);
             let index = match members.get(expected).is_some_and(is_called) {
                 true => Some(expected),
                 false => members.iter().position(is_called),
@@ -294,7 +294,7 @@ fn equals(constant: &Json, tape: &Tape<'_, '_>, at: At) -> bool {
         (Json::Number(number), TokenKind::Number) => {
             serde_json::from_str::<serde_json::Number>(tape.raw(at)).is_ok_and(|read| read == *number)
         }
-        (Json::String(text), TokenKind::Plain | TokenKind::Escaped) => tape.says(at, text),
+        (Json::String(text), TokenKind::Plain | TokenKind::Escaped) => tape.is_text(at, text),
         (Json::Array(items), TokenKind::Array) => {
             let mut children = tape.children(at);
             items.iter().all(|item| children.next().is_some_and(|at| equals(item, tape, at)))

@@ -70,7 +70,7 @@ impl<'a> Matcher<'_, 'a> {
         // Only a violation can name a member.
         let SlotPosition::Slot(slot) = value.position else { return !self.rules.is_empty() };
         let text = |expected: Option<&str>| match expected {
-            Some(expected) => self.tape.says(value.at, expected),
+            Some(expected) => self.tape.is_text(value.at, expected),
             None => self.is_absent(slot, value),
         };
         let entry = self.entry;
@@ -89,14 +89,14 @@ impl<'a> Matcher<'_, 'a> {
 
     fn may_be_text(&self, template: &Template, value: &SlotValue<'_>) -> bool {
         match template.as_literal() {
-            Some(literal) => self.tape.says(value.at, literal),
+            Some(literal) => self.tape.is_text(value.at, literal),
             None => self.tape.plain(value.at).is_none_or(|text| template.pattern().may_match(text)),
         }
     }
 
     fn is_absent(&self, slot: &SlotUse, value: &SlotValue<'_>) -> bool {
         match slot.absent_is_empty {
-            true => self.tape.says(value.at, ""),
+            true => self.tape.is_text(value.at, ""),
             false => self.tape.kind(value.at) == TokenKind::Null,
         }
     }
@@ -338,7 +338,7 @@ impl<'a> Matcher<'_, 'a> {
         captured: &mut CapturedValues<'a>,
     ) -> Option<()> {
         if let Some(literal) = template.as_literal() {
-            return self.tape.says(value.at, literal).then_some(());
+            return self.tape.is_text(value.at, literal).then_some(());
         }
         let text = self.tape.string(value.at)?;
         let is_of_item = self.is_of_item(value, captured);
@@ -350,7 +350,7 @@ impl<'a> Matcher<'_, 'a> {
             return self.template(&self.entry.message, value, captured);
         }
         // A text with parameters does not show whether it is from the catalogue or the API, so it is kept as it is.
-        if self.entry.message.as_literal().is_some_and(|literal| self.tape.says(value.at, literal)) {
+        if self.entry.message.as_literal().is_some_and(|literal| self.tape.is_text(value.at, literal)) {
             return Some(());
         }
         let text = self.tape.string(value.at)?;

@@ -119,7 +119,7 @@ impl<'t, 'a> Tape<'t, 'a> {
     }
 
     /// Whether the value is a string equal to `text`.
-    pub(crate) fn says(&self, at: At, text: &str) -> bool {
+    pub(crate) fn is_text(&self, at: At, text: &str) -> bool {
         let token = self.tokens[at.0 as usize];
         let span = &self.text[token.start as usize..token.end as usize];
         match token.kind {
