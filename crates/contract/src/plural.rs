@@ -69,7 +69,7 @@ impl Plural {
         let bad = |why: &str| TemplateError::BadPlural(why.to_owned());
         let mut parts = text.splitn(3, ',').map(str::trim);
         let (Some(name), Some("plural"), Some(mut rest)) = (parts.next(), parts.next(), parts.next()) else {
-            return Err(bad("write `{name, plural, one {…} other {…}}`"));
+            return Err(bad("missing `plural`"));
         };
         if !TemplateParameter::is_name(name) {
             return Err(TemplateError::BadName(name.to_owned()));
@@ -101,10 +101,7 @@ impl Plural {
                 }
                 Some((_, category)) => plural.by_category.push((*category, form)),
                 None => {
-                    let message = format!(
-                        "unknown form `{word}`; use one of `zero`, `one`, `two`, `few`, `many`, `other`, `=NUMBER`"
-                    );
-                    return Err(TemplateError::BadPlural(message));
+                    return Err(TemplateError::BadPlural(format!("unknown form `{word}`")));
                 }
             }
         }

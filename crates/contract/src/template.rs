@@ -149,21 +149,38 @@ pub enum TemplateError {
 impl fmt::Display for TemplateError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            TemplateError::Unbalanced => {
-                f.write_str("unmatched `{` or `}`; write `{{` or `}}` for a literal brace")
-            }
+            TemplateError::Unbalanced => f.write_str("unmatched `{` or `}`"),
             TemplateError::BadName(name) => {
-                write!(f, "`{{{name}}}` is not a valid parameter; use letters, digits and `_`")
+                write!(f, "`{{{name}}}` is not a valid parameter")
             }
             TemplateError::UnknownStyle(style) => {
-                write!(f, "unknown list style `{style}`; use `comma` or `quoted`")
+                write!(f, "unknown list style `{style}`")
             }
             TemplateError::BadPlural(why) => write!(f, "invalid plural forms: {why}"),
             TemplateError::TooManyForms(texts) => write!(
                 f,
-                "the plural forms make {texts} different texts, but at most {MAX_SEQUENCES} are allowed; remove \
-                 forms with the same text as `other`, or use fewer plurals in one text"
+                "the plural forms make {texts} different texts, but at most {MAX_SEQUENCES} are allowed"
             ),
+        }
+    }
+}
+
+impl std::error::Error for TemplateError {}
+
+impl TemplateError {
+    /// How to fix the template, for diagnostics.
+    pub(crate) fn help(&self) -> &'static str {
+        match self {
+            TemplateError::Unbalanced => "write `{{` or `}}` for a literal brace",
+            TemplateError::BadName(_) => "use letters, digits and `_`, as in `{item}`",
+            TemplateError::UnknownStyle(_) => "use `comma` or `quoted`",
+            TemplateError::BadPlural(_) => {
+                "write `{name, plural, one {…} other {…}}` with forms `zero`, `one`, `two`, `few`, `many`, `other` \
+                 or `=NUMBER`"
+            }
+            TemplateError::TooManyForms(_) => {
+                "remove forms with the same text as `other`, or use fewer plurals in one text"
+            }
         }
     }
 }

@@ -182,7 +182,7 @@ fn reports_errors_in_translations_at_their_line() {
         ("title: Ups", "titel: Ups", "unknown-key", "did you mean `title`?"),
         ("      required: ", "      requierd: ", "unknown-rule", "did you mean `required`?"),
         ("wymaga {limit}", "wymaga {allowed}", "unknown-parameter", "default text"),
-        ("other {# sztuki}}", "several {# sztuki}}", "template", "use one of `zero`, `one`"),
+        ("other {# sztuki}}", "several {# sztuki}}", "template", "unknown form `several`"),
         ("name: shop", "name: shop\nlocale: e", "locale", "BCP 47"),
         ("name: shop", "name: shop\nproblem_json: of", "unknown-word", "`on` or `off`"),
     ] {

@@ -135,7 +135,7 @@ fn every_built_in_contract_renders_problem_documents() {
             );
             match variant.parse(&ResponseView::new(entry.status.as_u16(), rendered.to_string().as_bytes())) {
                 ParseResult::Exact(read) => {
-                    assert_eq!(read.problem.error, problem.error, "{name}: {rendered}")
+                    assert_eq!(read.problem.error, problem.error, "{name}: {rendered}");
                 }
                 ParseResult::Ambiguous { candidates } => {
                     assert!(candidates.contains(&problem.error), "{name}: {rendered}");

@@ -472,7 +472,7 @@ impl ContractReader<'_> {
         match Template::parse(&text) {
             Ok(template) => Some(template),
             Err(error) => {
-                self.error(node.span, "template", error.to_string(), None);
+                self.error(node.span, "template", error.to_string(), error.help().to_owned());
                 None
             }
         }
