@@ -1,5 +1,4 @@
-//! Makes a table of the built-in contracts out of the folder `contracts/`: they are data, and no line of
-//! Rust names one of them.
+//! Generates the table of built-in contracts from the folder `contracts/`, so that no Rust code names one of them.
 
 use std::path::Path;
 use std::{env, fs, io};

@@ -47,7 +47,7 @@ impl Guarded {
     /// Holds a refusal against the contract's answer to a condition, and against what the log says of it.
     fn assert_rejected(&self, name: &str, response: &Response, contract: &str, condition: &str) {
         let contract = demur_e2e::contract(contract);
-        let known = Condition::named(condition).unwrap_or_else(|| panic!("no condition {condition}"));
+        let known = Condition::from_name(condition).unwrap_or_else(|| panic!("no condition {condition}"));
         let expected = contract.entry(contract.answer(known));
         assert_eq!(response.status, expected.status.as_u16(), "{name}: {response:?}");
         let logged = self.gateway.logged(response.field("x-request-id"));

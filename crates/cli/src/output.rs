@@ -154,7 +154,7 @@ fn all_as_json(found: &Diagnostics) -> serde_json::Value {
 
 /// As editors want it: from `start` to before `end`, lines and columns from 1, columns in characters.
 fn as_json(diagnostic: &Diagnostic) -> serde_json::Value {
-    let place = &diagnostic.place;
+    let place = &diagnostic.location;
     let position = |offset| {
         let (line, column) = place.source.line_column(offset);
         json!({ "line": line, "column": column })
@@ -180,7 +180,7 @@ struct Sanitized<'d> {
 
 impl<'d> Sanitized<'d> {
     fn new(diagnostic: &'d Diagnostic) -> Self {
-        let source = &diagnostic.place.source;
+        let source = &diagnostic.location.source;
         let name = visible(&source.name, &[]);
         let source = NamedSource::new(name, shown_source(&source.text));
         Self { diagnostic, message: visible(&diagnostic.message, KEPT), source }
@@ -217,9 +217,9 @@ impl miette::Diagnostic for Sanitized<'_> {
     }
 
     fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {
-        let span = self.diagnostic.place.span;
+        let span = self.diagnostic.location.span;
         // A block collection's span may run over many lines: the first one shows the place.
-        let text = self.diagnostic.place.source.text.get(span.start..span.end).unwrap_or_default();
+        let text = self.diagnostic.location.source.text.get(span.start..span.end).unwrap_or_default();
         let length = text.lines().next().map_or(0, str::len);
         Some(Box::new(std::iter::once(LabeledSpan::new(None, span.start, length))))
     }

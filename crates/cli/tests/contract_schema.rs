@@ -94,8 +94,9 @@ fn slots() -> Vec<String> {
     let found = Contract::load(&Source::new("t.yaml", "formats: { default: $qqqqqqqqqq }")).unwrap_err();
     let help = found.iter().find(|found| found.check == "unknown-slot").and_then(|found| found.help.clone());
     let help = help.unwrap();
-    let list = help.strip_prefix("there are ").and_then(|list| list.strip_suffix(", $params.NAME")).unwrap();
-    list.split(", ").map(|slot| slot.replace('$', "").replace('.', "\\.")).collect()
+    let list =
+        help.strip_prefix("use one of ").and_then(|list| list.strip_suffix(", `$params.NAME`")).unwrap();
+    list.split(", ").map(|slot| slot.trim_matches('`').replace('$', "").replace('.', "\\.")).collect()
 }
 
 fn slots_of_violations() -> Vec<String> {
@@ -108,7 +109,9 @@ fn locations() -> Vec<String> {
     let found = Contract::load(&source).unwrap_err();
     let help =
         found.iter().find(|found| found.check == "unknown-location").and_then(|found| found.help.clone());
-    help.unwrap().strip_prefix("there are ").unwrap().split(", ").map(str::to_owned).collect()
+    let help = help.unwrap();
+    let list = help.strip_prefix("use one of ").unwrap();
+    list.split(", ").map(|location| location.trim_matches('`').to_owned()).collect()
 }
 
 const CASTS: &str = "(?:\\|(?:string|empty|null))*";

@@ -187,8 +187,8 @@ fn known_to_loader(found: &Diagnostics) -> BTreeSet<String> {
     let hit = found.iter().find(|diagnostic| diagnostic.check == "unknown-key" && is_it(&diagnostic.message));
     let hit = hit.unwrap_or_else(|| panic!("the loader takes a key that nobody knows:\n{found}"));
     let help = hit.help.as_deref().unwrap();
-    let keys = help.strip_prefix("it knows: ").unwrap_or_else(|| panic!("{help}"));
-    keys.split(", ").map(str::to_owned).collect()
+    let keys = help.strip_prefix("known keys: ").unwrap_or_else(|| panic!("{help}"));
+    keys.split(", ").map(|key| key.trim_matches('`').to_owned()).collect()
 }
 
 fn check(kind: &str, sound: &Json, mappings: &[(&str, &str)], load: fn(&Json) -> Result<(), Diagnostics>) {

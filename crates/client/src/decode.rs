@@ -42,9 +42,9 @@ pub(crate) fn read(
     let mut request_id = None;
     let mut told_users = Vec::new();
 
-    let fields = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
-    let answer = ResponseView { status: status.as_u16(), fields: &fields, content: &content };
-    match contract.map(|contract| (contract, contract.parse(&answer))) {
+    let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    let response = ResponseView { status: status.as_u16(), headers: &header, body: &content };
+    match contract.map(|contract| (contract, contract.parse(&response))) {
         Some((contract, ParseResult::Exact(recovered))) => {
             let problem = recovered.problem;
             let entry = contract.entry(problem.error);
@@ -152,7 +152,7 @@ fn usual(status: u16) -> RetryClass {
 
 /// The server's own word on this very answer.
 fn told(contract: Option<&Contract>, headers: &HeaderMap) -> Option<bool> {
-    let families = contract.map_or(&[][..], Contract::field_families);
+    let families = contract.map_or(&[][..], Contract::limit_headers);
     let declared = families.iter().filter_map(|family| match family {
         LimitHeaders::ShouldRetry(field) => Some(field.as_str()),
         _ => None,

@@ -1,7 +1,7 @@
-//! Which errors a client could not tell apart on the wire, and what would part them.
+//! Ambiguous pairs: errors that a client cannot distinguish by their responses, and what would distinguish them.
 //!
-//! Two entries of one status are compared by what their formats really show: a code that no format shows parts
-//! nothing. The comparison errs on one side only: a pair that is not named here is never [`crate::Parsed::Ambiguous`].
+//! Entries with the same status are compared by what their formats show, so a code that no format shows does not count.
+//! The comparison is conservative: a pair that it does not report never parses as [`crate::ParseResult::Ambiguous`].
 
 use crate::catalogue::{ErrorEntry, ErrorId};
 use crate::contract::Contract;
@@ -9,80 +9,80 @@ use crate::format::{FormatMember, FormatNode, Keyed, Slot, SlotUse};
 use crate::parse::Overlap;
 use crate::template::Template;
 
-/// Two errors that answers do not, or not always, tell apart.
+/// Two errors whose responses can be the same.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AmbiguousPair {
-    /// The one that stands first.
+    /// The one that comes first in the catalogue.
     pub first: ErrorId,
-    /// The other.
+    /// The other one.
     pub second: ErrorId,
-    /// Whether they always look the same, or only where their parameters happen to.
+    /// Whether their responses are always the same, or only for some parameters.
     pub always: bool,
-    /// Whether the contract says that they are meant to be the same to a client (`same_as`).
+    /// Whether the contract declares the pair with `same_as`.
     pub declared: bool,
-    /// What would part them, in the order of how well it would.
-    pub partings: Vec<Discriminator>,
+    /// What would distinguish them, the best first.
+    pub discriminators: Vec<Discriminator>,
 }
 
-/// What would part two errors, given the format that they share.
+/// A property that distinguishes two errors if it differs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Discriminator {
-    /// A code of its own.
+    /// The code.
     Code,
-    /// Another type.
+    /// The type.
     Type,
-    /// Another title.
+    /// The title.
     Title,
-    /// Another message.
+    /// The message.
     Message,
-    /// Another page of documentation.
+    /// The documentation URL.
     DocUrl,
-    /// Another status.
+    /// The status.
     Status,
 }
 
 impl Discriminator {
-    /// In a few words, for a person.
+    /// A short phrase for messages.
     pub fn as_str(self) -> &'static str {
         match self {
-            Discriminator::Code => "a code of its own",
-            Discriminator::Type => "another type",
-            Discriminator::Title => "another title",
-            Discriminator::Message => "another message",
-            Discriminator::DocUrl => "another doc_url",
-            Discriminator::Status => "another status",
+            Discriminator::Code => "another `code`",
+            Discriminator::Type => "another `type`",
+            Discriminator::Title => "another `title`",
+            Discriminator::Message => "another `message`",
+            Discriminator::DocUrl => "another `doc_url`",
+            Discriminator::Status => "another `status`",
         }
     }
 }
 
 impl Contract {
-    /// Every pair of errors that an answer may not tell apart.
+    /// All pairs of errors whose responses can be the same.
     pub fn ambiguous_pairs(&self) -> Vec<AmbiguousPair> {
-        let mut twins = Vec::new();
+        let mut pairs = Vec::new();
         let entries: Vec<(ErrorId, &ErrorEntry)> = self.entries().collect();
         for (index, (second, entry)) in entries.iter().enumerate() {
             for (first, other) in entries[..index].iter().filter(|(_, other)| other.status == entry.status) {
-                let one = ShownEntry { contract: self, error: *first, entry: other };
-                let two = ShownEntry { contract: self, error: *second, entry };
+                let one = VisibleEntry { contract: self, error: *first, entry: other };
+                let two = VisibleEntry { contract: self, error: *second, entry };
                 let overlap = one.overlap(self.shape(other), &two, self.shape(entry));
                 if overlap == Overlap::Never {
                     continue;
                 }
                 let names = |entry: &ErrorEntry, other: &ErrorEntry| entry.same_as.contains(&other.name);
-                twins.push(AmbiguousPair {
+                pairs.push(AmbiguousPair {
                     first: *first,
                     second: *second,
                     always: overlap == Overlap::Always,
                     declared: names(entry, other) || names(other, entry),
-                    partings: discriminators(&self.shape(entry).slots()),
+                    discriminators: discriminators(&self.shape(entry).slots()),
                 });
             }
         }
-        twins
+        pairs
     }
 }
 
-/// What of the format could differ.
+/// The properties that the slots of a format show, and the status.
 fn discriminators(slots: &[&Slot]) -> Vec<Discriminator> {
     let candidates = [
         (Discriminator::Code, &[Slot::Code][..]),
@@ -91,36 +91,36 @@ fn discriminators(slots: &[&Slot]) -> Vec<Discriminator> {
         (Discriminator::Message, &[Slot::Message, Slot::Detail]),
         (Discriminator::DocUrl, &[Slot::DocUrl]),
     ];
-    let shown = |of: &[Slot]| of.iter().any(|slot| slots.contains(&slot));
-    let mut partings: Vec<Discriminator> =
-        candidates.iter().filter(|(_, of)| shown(of)).map(|(parting, _)| *parting).collect();
-    partings.push(Discriminator::Status);
-    partings
+    let is_visible = |of: &[Slot]| of.iter().any(|slot| slots.contains(&slot));
+    let mut discriminators: Vec<Discriminator> =
+        candidates.iter().filter(|(_, of)| is_visible(of)).map(|(discriminator, _)| *discriminator).collect();
+    discriminators.push(Discriminator::Status);
+    discriminators
 }
 
-/// An entry, as its format shows it.
+/// An entry as its format shows it.
 #[derive(Clone, Copy)]
-struct ShownEntry<'c> {
+struct VisibleEntry<'c> {
     contract: &'c Contract,
     error: ErrorId,
     entry: &'c ErrorEntry,
 }
 
-/// What can stand in one place.
+/// The possible values of a slot.
 enum Values<'c> {
-    /// One text alone.
+    /// Only this text.
     Constant(&'c str),
-    /// A number alone.
+    /// Only this number.
     Number(u16),
-    /// What stands for no value.
+    /// Absent: `null`, or `""` if `is_empty` is set.
     Absent { is_empty: bool },
-    /// What a template makes.
+    /// The texts of these templates.
     Texts(Vec<&'c Template>),
-    /// Anything of this kind.
+    /// Any value.
     Any,
 }
 
-impl<'c> ShownEntry<'c> {
+impl<'c> VisibleEntry<'c> {
     fn answers_violations(&self) -> bool {
         !self.contract.parser.rules(self.error).is_empty()
     }
@@ -134,7 +134,7 @@ impl<'c> ShownEntry<'c> {
             (FormatNode::PerViolation(item), FormatNode::PerViolation(other_item)) => {
                 self.lists(item, other, other_item)
             }
-            // Both may be empty.
+            // Both objects may be empty.
             (FormatNode::Keyed(Keyed { item, .. }), FormatNode::Keyed(Keyed { item: other_item, .. })) => {
                 self.overlap(item, other, other_item).or_sometimes()
             }
@@ -154,46 +154,46 @@ impl<'c> ShownEntry<'c> {
                     Overlap::Sometimes
                 }
             }
-            // Two lists of different length, or values of different kinds. A parameter may hold a list.
+            // Only a slot of a parameter can have a list as its value.
             (FormatNode::Slot(slot), FormatNode::Array(_) | FormatNode::PerViolation(_))
             | (FormatNode::Array(_) | FormatNode::PerViolation(_), FormatNode::Slot(slot)) => match slot.slot
             {
                 Slot::Named(_) => Overlap::Sometimes,
                 _ => Overlap::Never,
             },
-            (FormatNode::Object(members), FormatNode::Keyed(_)) => other.by_name_as(members),
-            (FormatNode::Keyed(_), FormatNode::Object(members)) => self.by_name_as(members),
+            (FormatNode::Object(members), FormatNode::Keyed(_)) => other.keyed_overlap(members),
+            (FormatNode::Keyed(_), FormatNode::Object(members)) => self.keyed_overlap(members),
             _ => Overlap::Never,
         }
     }
 
-    /// Violations by name, beside an object: any member can be called as a parameter, and an empty object is a list of no
-    /// violations.
-    fn by_name_as(&self, members: &[FormatMember]) -> Overlap {
+    /// Compares violations grouped by name with an object: a member can have the name of a parameter, and an empty object is
+    /// an empty group of violations.
+    fn keyed_overlap(&self, members: &[FormatMember]) -> Overlap {
         match self.answers_violations() || members.iter().all(|member| member.optional) {
             true => Overlap::Sometimes,
             false => Overlap::Never,
         }
     }
 
-    /// A member that only one of them has parts them where it is always there.
+    /// Compares two objects. A member that only one of them has distinguishes them if it is always present.
     fn objects(&self, members: &'c [FormatMember], other: &Self, others: &'c [FormatMember]) -> Overlap {
         let find = |list: &'c [FormatMember], name: &str| list.iter().find(|member| member.name == name);
         let mut overlap = Overlap::Always;
         for member in members {
             let one = match find(others, &member.name) {
-                Some(twin) => match (self.presence(member), other.presence(twin)) {
+                Some(counterpart) => match (self.presence(member), other.presence(counterpart)) {
                     (MemberPresence::Never, MemberPresence::Never) => Overlap::Always,
-                    // What is left out may also be read as `null`: others write it so.
+                    // The parser accepts `null` for an omitted member.
                     (MemberPresence::Never, MemberPresence::Always)
                     | (MemberPresence::Always, MemberPresence::Never) => {
-                        self.overlap(&member.shape, other, &twin.shape).min(Overlap::Sometimes)
+                        self.overlap(&member.shape, other, &counterpart.shape).min(Overlap::Sometimes)
                     }
                     (MemberPresence::Always, MemberPresence::Always) => {
-                        self.overlap(&member.shape, other, &twin.shape)
+                        self.overlap(&member.shape, other, &counterpart.shape)
                     }
-                    // Both may leave it out: then it parts nothing.
-                    _ => self.overlap(&member.shape, other, &twin.shape).or_sometimes(),
+                    // If both omit it, it does not distinguish them.
+                    _ => self.overlap(&member.shape, other, &counterpart.shape).or_sometimes(),
                 },
                 None => self.presence(member).alone(),
             };
@@ -235,7 +235,7 @@ impl<'c> ShownEntry<'c> {
         }
     }
 
-    /// Lists of violations one after the other: both may be empty, unless the message stands in for none.
+    /// Compares two lists of violations. Both may be empty, unless an item shows the message instead.
     fn lists(&self, item: &'c FormatNode, other: &Self, other_item: &'c FormatNode) -> Overlap {
         let of_items = self.overlap(item, other, other_item);
         let is_never_empty = |shape: &FormatNode| shape.slots().contains(&&Slot::Detail);
@@ -289,7 +289,7 @@ impl<'c> ShownEntry<'c> {
     }
 }
 
-/// Whether a member is there.
+/// Whether an entry has a member.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum MemberPresence {
     Never,
@@ -298,7 +298,7 @@ enum MemberPresence {
 }
 
 impl MemberPresence {
-    /// What it means that the other entry has no such member.
+    /// The overlap with an object that has no such member.
     fn alone(self) -> Overlap {
         match self {
             MemberPresence::Never => Overlap::Always,
@@ -309,10 +309,11 @@ impl MemberPresence {
 }
 
 impl Overlap {
-    /// Sometimes at least.
+    /// Raises `Never` to `Sometimes`.
     ///
-    /// Not `max`, and a call of its own: of `overlap(…).max(Overlap::Sometimes)`, inlined, rustc 1.95.0 (LLVM 22.1.2)
-    /// makes `Never` from `opt-level = 2` on, so that what is released would name fewer pairs than what is tested.
+    /// This is not `max`, and not inlined, because of a miscompilation: rustc 1.95.0 (LLVM 22.1.2) compiles an inlined
+    /// `overlap(…).max(Overlap::Sometimes)` to `Never` from `opt-level = 2`, so release builds would report fewer pairs than
+    /// tests.
     #[inline(never)]
     fn or_sometimes(self) -> Self {
         match self {
@@ -326,7 +327,8 @@ fn least(overlaps: impl Iterator<Item = Overlap>) -> Overlap {
     overlaps.min().unwrap_or(Overlap::Always)
 }
 
-/// `is_same`: both stand in the same slot, so that what differs from answer to answer parts nothing.
+/// Compares two sets of values. `is_same` means that both are of the same slot, where any value of one can be one of the
+/// other.
 fn overlap_of(one: &Values<'_>, two: &Values<'_>, is_same: bool) -> Overlap {
     match (one, two) {
         (Values::Constant(one), Values::Constant(two)) => equal(one == two),

@@ -1,4 +1,4 @@
-//! The built-in contracts: the files of `contracts/`, by name.
+//! The built-in contracts: the files in the folder `contracts/`, by name.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ pub fn names() -> impl Iterator<Item = &'static str> {
     BUILT_IN.iter().map(|(name, _)| *name)
 }
 
-/// The text of a built-in contract, to be given to [`Contract::load`](crate::Contract::load).
+/// The source of a built-in contract, for [`Contract::load`](crate::Contract::load); `None` if there is none with this name.
 pub fn source(name: &str) -> Option<Arc<Source>> {
     let (_, text) = BUILT_IN.iter().find(|(known, _)| *known == name)?;
     Some(Source::new(format!("built-in:{name}"), *text))

@@ -1,4 +1,4 @@
-//! The catalogue: what a contract says of each error.
+//! The catalogue: the errors of a contract.
 
 use std::fmt;
 use std::time::Duration;
@@ -6,11 +6,11 @@ use std::time::Duration;
 use crate::template::Template;
 use crate::{Condition, RetryClass};
 
-/// The number of an error in its contract's catalogue.
+/// The number of an error in the catalogue of its contract.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ErrorId(pub(crate) u16);
 
-/// A status that an error can have: 400 to 599.
+/// The status of an error: 400 to 599.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ErrorStatus(u16);
 
@@ -18,12 +18,12 @@ impl ErrorStatus {
     /// 500.
     pub const INTERNAL: Self = Self(500);
 
-    /// `None` for a status that tells of no error.
+    /// Checks a status; `None` if it is not 4xx or 5xx.
     pub fn new(status: u16) -> Option<Self> {
         (400..=599).contains(&status).then_some(Self(status))
     }
 
-    /// The status.
+    /// The status as a number.
     pub fn as_u16(self) -> u16 {
         self.0
     }
@@ -35,72 +35,72 @@ impl fmt::Display for ErrorStatus {
     }
 }
 
-/// One entry.
+/// One error of the catalogue.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ErrorEntry {
     /// The name by which the API raises it, unique in the contract.
     pub name: String,
     /// The status.
     pub status: ErrorStatus,
-    /// The class of error, where the contract has classes.
+    /// The type, if the contract has types of errors.
     pub kind: Option<String>,
-    /// The code on the wire; `None` where this error shows none.
+    /// The code in the response; `None` if the error has none.
     pub code: Option<String>,
     /// A short summary.
     pub title: Template,
     /// What went wrong, for a developer.
     pub message: Template,
-    /// The API may say another message than the catalogue's.
+    /// Whether the API may replace the message.
     pub open: bool,
-    /// What an end user may be shown.
+    /// What went wrong, for an end user.
     pub user_message: Option<Template>,
-    /// Where it is documented.
+    /// The URL of its documentation.
     pub doc_url: Option<String>,
-    /// What a caller should do.
+    /// Whether and when a client may retry.
     pub retry: Retry,
-    /// Which violations are shown.
+    /// The violations that a response shows.
     pub show: Show,
-    /// Whether the bad elements of one list become one violation.
+    /// Whether the invalid elements of one list are shown as one violation.
     pub collect: bool,
-    /// Parameters that whoever raises it gives along.
+    /// The names of the parameters that are set when the error is raised.
     pub params: Vec<String>,
-    /// Whether the API behind may raise it: it is the API's own, or answers some condition that an
-    /// upstream can know of. Keys, rates and credits are the gateway's to judge.
+    /// Whether an upstream may raise it: it is the API's own, or answers a condition that an upstream may raise. Keys,
+    /// rate limits and credits are enforced by the gateway.
     pub upstream_may_raise: bool,
-    /// Other entries, by name, that a client is meant not to tell from this one.
+    /// The names of other errors that clients are not meant to distinguish from this one.
     pub same_as: Vec<String>,
-    /// Where it comes from.
+    /// Whether the entry is declared or derived.
     pub source: EntrySource,
-    /// For the reference pages.
+    /// Texts for the reference pages.
     pub docs: Docs,
-    /// Which of the contract's formats.
+    /// The index of the format.
     pub(crate) format: usize,
 }
 
-/// Whether a person declared an entry.
+/// The origin of an entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EntrySource {
-    /// It stands in the file.
+    /// The contract file declares it.
     Declared,
-    /// Made from the table, for a condition that nothing claims.
+    /// It is derived from the condition table, because no error claims this condition.
     Derived(Condition),
 }
 
-/// What a caller should do about an error.
+/// The retry settings of an error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Retry {
-    /// Whether and when.
+    /// Whether and when a client may retry.
     pub class: RetryClass,
-    /// The delay where the answer tells none.
+    /// The delay if the response has none.
     pub default_delay: Option<Duration>,
-    /// How often at the most.
+    /// The maximum number of attempts.
     pub attempts: Option<u32>,
 }
 
-/// Which of a request's violations an answer shows; all of them are known to the journal.
+/// The violations that a response shows. The log has all of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Show {
-    /// The first alone.
+    /// Only the first.
     First,
     /// Those that the same error answers.
     SameError,
@@ -114,21 +114,21 @@ impl Show {
         [("first", Show::First), ("same_error", Show::SameError), ("all", Show::All)];
 }
 
-/// What the reference pages say of an error.
+/// The documentation of an error for the reference pages.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Docs {
-    /// In a few sentences.
+    /// A description in a few sentences.
     pub description: Option<String>,
-    /// How it comes about.
+    /// The cause.
     pub cause: Option<String>,
-    /// What to do, one step each.
+    /// The steps of the fix.
     pub fix: Vec<String>,
-    /// Where to read on.
+    /// Further reading.
     pub links: Vec<String>,
-    /// The version that brought it.
+    /// The API version that introduced it.
     pub since: Option<String>,
-    /// The version from which it is no longer used.
+    /// The API version that no longer uses it.
     pub deprecated: Option<String>,
-    /// The name of the error that took its place.
+    /// The name of the error that replaces it.
     pub replaced_by: Option<String>,
 }

@@ -1,8 +1,8 @@
-//! Who answers what: claims are distributed over the conditions, and what nobody claims is derived.
+//! Claim resolution: finds the error that answers each condition, and derives one where no error claims it.
 //!
-//! A claim on a branch covers what lies below it, the deepest claim wins, and two equal claims are a
-//! mistake. An unclaimed condition is never answered by another kind of error: it gets an entry of its own
-//! with the table's status, title and retry class.
+//! A claim on a branch covers every condition below it, the deepest claim wins, and two equal claims are an error. An
+//! unclaimed condition is never answered by an error of another kind: it gets a derived entry with the status, title
+//! and retry class of the condition table.
 
 use std::collections::{HashMap, HashSet};
 
@@ -13,14 +13,14 @@ use crate::load::{CodeStyle, ContractDefaults, ContractReader, Draft, doc_url};
 use crate::template::Template;
 use crate::{Condition, RetryClass, claim_names};
 
-/// A parameter that the gateway's own denials give along.
+/// A parameter that the gateway itself sets when it rejects a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DenialParam {
-    /// As messages write it.
+    /// The name in messages.
     pub name: &'static str,
-    /// The conditions that have it.
+    /// The conditions that set it.
     pub on: &'static [&'static str],
-    /// What it says.
+    /// A description for the documentation.
     pub meaning: &'static str,
 }
 
@@ -28,51 +28,58 @@ const LIMITS: &[&str] = &["rate.exceeded", "rate.concurrency", "quota.exceeded",
 const CREDITS: &[&str] = &["credits.exhausted", "credits.held"];
 const WINDOWS: &[&str] = &["rate.exceeded", "quota.exceeded", "credential.throttled"];
 
-/// Parameters that the gateway's own denials give along, by their names.
+/// The parameters that the gateway itself sets, sorted by name.
 pub const DENIAL_PARAMS: &[DenialParam] = &[
-    of("allow", &["resource.method_not_allowed"], "the methods that the path has"),
-    of("available", CREDITS, "credits that there are"),
-    of("feature", &["plan.required"], "what the plan lacks"),
-    of("limit", LIMITS, "how many requests, attempts or slots there are in the window, or at once"),
-    of("max_bytes", &["body.too_large"], "how much content is taken, where its announced length exceeds it"),
-    of("method", &["resource.method_not_allowed"], "the method of the request"),
-    of("needed", CREDITS, "credits that the request costs"),
-    of("operation", &["permission.operation"], "the operation that the key does not cover"),
-    of("plan", &["plan.required", "plan.inactive"], "the account's plan"),
-    of("remaining", LIMITS, "how many are left of `limit`"),
-    of(
+    param("allow", &["resource.method_not_allowed"], "the methods that the path supports"),
+    param("available", CREDITS, "the available credits"),
+    param("feature", &["plan.required"], "the feature that the plan does not include"),
+    param(
+        "limit",
+        LIMITS,
+        "the allowed number of requests or attempts per window, or of concurrent requests",
+    ),
+    param("max_bytes", &["body.too_large"], "the maximum body size in bytes, if `Content-Length` exceeds it"),
+    param("method", &["resource.method_not_allowed"], "the method of the request"),
+    param("needed", CREDITS, "the credits that the request costs"),
+    param("operation", &["permission.operation"], "the operation that the key does not cover"),
+    param("plan", &["plan.required", "plan.inactive"], "the plan of the account"),
+    param("remaining", LIMITS, "the remaining part of `limit`"),
+    param(
         "resets_at",
         &["quota.exceeded", "credits.exhausted"],
-        "when there are more (RFC 3339), where that is known",
+        "the time at which the quota or the credits are renewed (RFC 3339), if known",
     ),
-    of("resource", &["permission.resource"], "the resource that the key does not cover"),
-    of("scheme", &["credential.scheme"], "the authentication scheme that is expected"),
-    of("scope", &["permission.operation"], "the scope that the operation asks for, where it asks for one"),
-    of("status", &["upstream.refused"], "the status of the upstream's answer"),
-    of(
+    param("resource", &["permission.resource"], "the resource that the key does not cover"),
+    param("scheme", &["credential.scheme"], "the expected authentication scheme"),
+    param("scope", &["permission.operation"], "the scope that the operation requires, if it requires one"),
+    param("status", &["upstream.refused"], "the status of the upstream's response"),
+    param(
         "violated_policies",
         &["rate.exceeded", "rate.concurrency", "quota.exceeded"],
-        "the names of all limits that deny: those of rates, `concurrency`, `daily`",
+        "the names of all exceeded limits: of rate limits, `concurrency`, `daily`",
     ),
-    of("window", WINDOWS, "the limit's window in seconds"),
+    param("window", WINDOWS, "the window of the limit in seconds"),
 ];
 
-const fn of(name: &'static str, on: &'static [&'static str], meaning: &'static str) -> DenialParam {
+const fn param(name: &'static str, on: &'static [&'static str], meaning: &'static str) -> DenialParam {
     DenialParam { name, on, meaning }
 }
 
-/// The distribution.
+/// The result of claim resolution.
 pub(crate) struct ClaimMap {
+    /// The declared entries, then the derived ones.
     pub(crate) entries: Vec<ErrorEntry>,
-    pub(crate) answers: Vec<ErrorId>,
+    /// The error of each condition, by [`Condition::index`].
+    pub(crate) by_condition: Vec<ErrorId>,
+    /// The errors of the API's own conditions.
     pub(crate) by_name: HashMap<String, ErrorId>,
-    /// The entries that answer some violation.
+    /// The entries that answer at least one violation.
     pub(crate) violation_errors: HashSet<usize>,
-    /// The conditions that no entry claims.
+    /// The conditions that no declared entry claims.
     pub(crate) unclaimed: Vec<Condition>,
 }
 
-/// Distributes; mistakes go to the reader.
+/// Resolves the claims of all entries and reports invalid ones to `reader`.
 pub(crate) fn resolve(
     reader: &mut ContractReader<'_>,
     drafts: Vec<Draft>,
@@ -82,10 +89,10 @@ pub(crate) fn resolve(
     let mut by_name: HashMap<String, ErrorId> = HashMap::new();
     let known = claim_names();
     let is_condition = |name: &str| {
-        let is_refused_status = name
+        let is_upstream_status = name
             .strip_prefix("upstream.refused.")
             .is_some_and(|status| status.parse().is_ok_and(|status| (400..500u16).contains(&status)));
-        is_refused_status || known.contains(&name)
+        is_upstream_status || known.contains(&name)
     };
     for (index, draft) in drafts.iter().enumerate() {
         by_name.insert(draft.entry.name.clone(), ErrorId(clamp(index)));
@@ -94,40 +101,40 @@ pub(crate) fn resolve(
         for claim in &draft.claims {
             if is_condition(&claim.name) {
                 if let Some(other) = claims.insert(claim.name.clone(), index) {
-                    let message = format!("`{}` is claimed twice", claim.name);
-                    let help = format!("`{}` claims it too; keep one", drafts[other].entry.name);
+                    let message = format!("duplicate claim of `{}`", claim.name);
+                    let help = format!("`{}` claims it too; remove one of the two", drafts[other].entry.name);
                     reader.error(claim.span, "claimed-twice", message, help);
                 }
                 continue;
             }
-            // A dot, or a near miss, means that one of ours was meant; any other word is the API's own.
-            let meant = demur_source::did_you_mean(&claim.name, known.iter().copied()).is_some();
-            if claim.name.contains('.') || meant {
+            // A name with a dot, or a misspelled one, is meant as a condition of the gateway. Any other is the API's own.
+            let is_misspelled = demur_source::did_you_mean(&claim.name, known.iter().copied()).is_some();
+            if claim.name.contains('.') || is_misspelled {
                 reader.unknown_condition(&claim.name, claim.span);
                 continue;
             }
-            // An error answers its own name in any case, and may say so.
+            // An error always answers its own name, so claiming it is redundant but allowed.
             if claim.name == draft.entry.name {
                 continue;
             }
             if by_name.insert(claim.name.clone(), ErrorId(clamp(index))).is_some() {
-                let message = format!("`{}` is answered by another error already", claim.name);
-                let help = "leave it out, or give it a name of its own".to_owned();
+                let message = format!("another error already answers `{}`", claim.name);
+                let help = "remove the claim, or choose another name".to_owned();
                 reader.error(claim.span, "claimed-twice", message, help);
             }
         }
     }
-    tell_unknown_names(reader, &drafts);
+    report_unknown_names(reader, &drafts);
 
-    warn_of_other_retry_classes(reader, &drafts, &claims);
+    warn_differing_retry_classes(reader, &drafts, &claims);
     let mut entries: Vec<ErrorEntry> = drafts.into_iter().map(|draft| draft.entry).collect();
     let mut violation_errors = HashSet::new();
     let mut unclaimed = Vec::new();
-    let mut answers = Vec::with_capacity(Condition::COUNT);
+    let mut by_condition = Vec::with_capacity(Condition::COUNT);
     for condition in Condition::all() {
         if condition == Condition::ClientGone {
-            // Nobody is left to read it: it gets the answer of `internal` below, and none of its own.
-            answers.push(ErrorId(0));
+            // No response can be sent: it shares the error of `internal`, which is set below.
+            by_condition.push(ErrorId(0));
             continue;
         }
         let claimed = deepest(&claims, condition);
@@ -141,23 +148,23 @@ pub(crate) fn resolve(
         if condition.is_violation() {
             violation_errors.insert(index);
         }
-        answers.push(ErrorId(clamp(index)));
+        by_condition.push(ErrorId(clamp(index)));
     }
-    answers[Condition::ClientGone.index()] = answers[Condition::Internal.index()];
-    ClaimMap { entries, answers, by_name, violation_errors, unclaimed }
+    by_condition[Condition::ClientGone.index()] = by_condition[Condition::Internal.index()];
+    ClaimMap { entries, by_condition, by_name, violation_errors, unclaimed }
 }
 
-/// The loader takes 2,048 errors at the most, so that no number is cut here.
+/// Converts an index to the number of an [`ErrorId`]. The loader accepts at most 2,048 errors, so it always fits.
 fn clamp(index: usize) -> u16 {
     u16::try_from(index).unwrap_or(u16::MAX)
 }
 
-/// The error that answers a condition.
+/// The index of the error with the deepest claim on a condition.
 fn deepest(claims: &HashMap<String, usize>, condition: Condition) -> Option<usize> {
     claims.get(deepest_claim(claims, condition)?).copied()
 }
 
-/// The claim with the longest name that covers the condition.
+/// The longest claim that covers a condition.
 fn deepest_claim(claims: &HashMap<String, usize>, condition: Condition) -> Option<&'static str> {
     let mut name = condition.name();
     loop {
@@ -168,134 +175,146 @@ fn deepest_claim(claims: &HashMap<String, usize>, condition: Condition) -> Optio
     }
 }
 
-/// `request` and `internal` must be claimed always, everything in a closed contract.
+/// Reports unclaimed conditions: those of `request` and `internal` always, the others if `statuses` is closed.
 pub(crate) fn report_unclaimed(
     reader: &mut ContractReader<'_>,
     unclaimed: &[Condition],
     defaults: &ContractDefaults,
     root: Span,
 ) {
-    let needed = |condition: &&Condition| {
+    let is_required = |condition: &&Condition| {
         let always = condition.covered_by("request") || condition.covered_by("internal");
         defaults.closed || always
     };
     let mut names: Vec<&str> = unclaimed
         .iter()
-        .filter(needed)
+        .filter(is_required)
         .map(|condition| if condition.is_listed() { condition.name() } else { "upstream.refused" })
         .collect();
     names.dedup();
-    // The start of the file says it all: the mistake is an absence.
+    // Something is missing, so the start of the file is as good a position as any.
     let at = Span::new(root.start, root.start);
     for name in names {
-        let why = if defaults.closed { "`statuses` is closed" } else { "every contract must answer it" };
-        let message = format!("no error claims `{name}`, and {why}");
-        reader.error(at, "unclaimed", message, format!("add `on: [{name}]`, or a branch of it, to an error"));
+        let message = match defaults.closed {
+            true => format!("no error claims `{name}`, which is required because `statuses` is closed"),
+            false => format!("no error claims `{name}`, which is required in every contract"),
+        };
+        let help = format!("add `on: [{name}]`, or a branch above it, to an error");
+        reader.error(at, "unclaimed", message, help);
     }
 }
 
-/// A claim on a branch that covers leaves of another retry class than the error has: whoever claimed `credits` for
-/// "out of credits" did not mean a balance that suffices again in a moment. Who claims the leaf by its name means it, and
-/// the error that answers `internal` is the last resort for whatever it claims.
-fn warn_of_other_retry_classes(
+/// Warns of a claim on a branch that covers conditions of another retry class than the error has.
+///
+/// An error that claims `credits` to say "out of credits" should not tell callers to stop when the balance suffices
+/// again in a moment. A claim on the condition itself is taken as intended, and so is every claim of the error that
+/// answers `internal`, the catch-all.
+fn warn_differing_retry_classes(
     reader: &mut ContractReader<'_>,
     drafts: &[Draft],
     claims: &HashMap<String, usize>,
 ) {
-    /// So many conditions are named in one message.
+    /// The number of conditions that one message lists.
     const LISTED: usize = 5;
-    let last_resort = deepest(claims, Condition::Internal);
-    for (_, draft) in drafts.iter().enumerate().filter(|(index, _)| Some(*index) != last_resort) {
+    let catch_all = deepest(claims, Condition::Internal);
+    for (_, draft) in drafts.iter().enumerate().filter(|(index, _)| Some(*index) != catch_all) {
         let class = draft.entry.retry.class;
         for claim in &draft.claims {
             let is_covered = |leaf: &Condition| {
                 leaf.name() != claim.name
                     && leaf.covered_by(&claim.name)
                     && deepest_claim(claims, *leaf) == Some(claim.name.as_str())
-                    && differs(leaf.usual().retry, class, leaf.is_listed())
+                    && differs(leaf.defaults().retry, class, leaf.is_listed())
                     && *leaf != Condition::ClientGone
             };
             let leaves: Vec<String> = Condition::all()
                 .filter(is_covered)
-                .map(|leaf| format!("`{}` ({})", leaf.name(), leaf.usual().retry.as_str()))
+                .map(|leaf| format!("`{}` ({})", leaf.name(), leaf.defaults().retry.as_str()))
                 .collect();
             if leaves.is_empty() {
                 continue;
             }
-            let shown = &leaves[..leaves.len().min(LISTED)];
-            let more = leaves.len() - shown.len();
+            let listed = &leaves[..leaves.len().min(LISTED)];
+            let more = leaves.len() - listed.len();
             let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-            let (claimed, class, shown) = (&claim.name, class.as_str(), shown.join(", "));
-            let message =
-                format!("`{claimed}` covers conditions of another retry class than `{class}`: {shown}{more}");
-            let help = "claim them by name, here or in an error of their retry class".to_owned();
+            let (claimed, class, listed) = (&claim.name, class.as_str(), listed.join(", "));
+            let message = format!(
+                "the error has the retry class `{class}`, but its claim `{claimed}` covers conditions of other \
+                 retry classes: {listed}{more}"
+            );
+            let help =
+                "claim these conditions by name, in this error or in one of their retry class".to_owned();
             reader.warning(claim.span, "retry-class", message, help);
         }
     }
 }
 
-/// Whether an error's retry class is another than a leaf's. Of the leaves that are too many to be claimed one by one only
-/// those are reported whose request may succeed later although the error says otherwise.
-fn differs(leaf: RetryClass, error: RetryClass, is_listed: bool) -> bool {
-    let waiting_helps = |class| !matches!(class, RetryClass::Never | RetryClass::AfterFix);
-    if is_listed { leaf != error } else { waiting_helps(leaf) && !waiting_helps(error) }
+/// Whether the retry class of an error differs from that of a condition which it claims.
+///
+/// The conditions below `upstream.refused` are too many to claim one by one. For them it matters only that a request
+/// which could be retried later is reported as one that could not.
+fn differs(condition: RetryClass, error: RetryClass, is_listed: bool) -> bool {
+    let may_succeed_later = |class| !matches!(class, RetryClass::Never | RetryClass::AfterFix);
+    if is_listed { condition != error } else { may_succeed_later(condition) && !may_succeed_later(error) }
 }
 
-/// `same_as` and `replaced_by` name other entries.
-fn tell_unknown_names(reader: &mut ContractReader<'_>, drafts: &[Draft]) {
+/// Reports `same_as` and `replaced_by` that do not name another entry.
+fn report_unknown_names(reader: &mut ContractReader<'_>, drafts: &[Draft]) {
     let known: HashSet<&str> = drafts.iter().map(|draft| draft.entry.name.as_str()).collect();
     for draft in drafts {
         for (name, span) in &draft.named {
-            if !known.contains(name.as_str()) || *name == draft.entry.name {
-                let help = demur_source::did_you_mean(name, known.iter().copied())
-                    .map(|known| format!("did you mean `{known}`?"));
-                reader.error(
-                    *span,
-                    "unknown-error",
-                    format!("`{name}` is no other error of this contract"),
-                    help,
-                );
+            let is_itself = *name == draft.entry.name;
+            if known.contains(name.as_str()) && !is_itself {
+                continue;
             }
+            let message = match is_itself {
+                true => format!("the error `{name}` cannot refer to itself"),
+                false => format!("unknown error `{name}`"),
+            };
+            let others = known.iter().copied().filter(|known| *known != draft.entry.name);
+            let help =
+                demur_source::did_you_mean(name, others).map(|known| format!("did you mean `{known}`?"));
+            reader.error(*span, "unknown-error", message, help);
         }
     }
 }
 
-/// An entry for a condition that nothing claims.
+/// Makes the entry of a condition that no error claims.
 fn derive(condition: Condition, defaults: &ContractDefaults) -> ErrorEntry {
-    // What a malformed key is answered with does not differ from the answer to an unknown one.
-    let (shown, same_as) = match condition {
+    // A malformed key is answered like an unknown one, so that callers cannot learn the format of keys.
+    let (visible, same_as) = match condition {
         Condition::CredentialMalformed => (Condition::CredentialUnknown, Some(Condition::CredentialUnknown)),
         Condition::CredentialUnknown => (condition, Some(Condition::CredentialMalformed)),
         _ => (condition, None),
     };
-    let usual = shown.usual();
-    let name = match shown {
-        // One code for all of them: the status is what differs.
+    let row = visible.defaults();
+    let name = match visible {
+        // They share one code and differ in their status.
         Condition::UpstreamRefused(_) => "upstream.refused",
         listed => listed.name(),
     };
     let code = defaults.code_style.unwrap_or(CodeStyle::Snake).spell(name);
-    let entry_name = CodeStyle::Snake.spell(condition.usual().name);
+    let entry_name = CodeStyle::Snake.spell(condition.defaults().name);
     ErrorEntry {
         doc_url: defaults
             .doc_url
             .as_ref()
             .map(|url| doc_url(url, &CodeStyle::Snake.spell(name), Some(&code))),
         name: entry_name,
-        // The table's statuses are 4xx and 5xx but for `client.gone`, which is never answered.
-        status: ErrorStatus::new(usual.status).unwrap_or(ErrorStatus::INTERNAL),
+        // All statuses of the table are 4xx or 5xx, except for `client.gone`, which has no derived entry.
+        status: ErrorStatus::new(row.status).unwrap_or(ErrorStatus::INTERNAL),
         kind: None,
         code: Some(code),
-        title: Template::literal(usual.title),
-        message: Template::literal(usual.title),
+        title: Template::literal(row.title),
+        message: Template::literal(row.title),
         open: false,
         user_message: None,
-        retry: Retry { class: usual.retry, default_delay: None, attempts: None },
+        retry: Retry { class: row.retry, default_delay: None, attempts: None },
         show: Show::All,
         collect: false,
         params: Vec::new(),
         upstream_may_raise: condition.upstream_may_raise(),
-        same_as: same_as.iter().map(|other| CodeStyle::Snake.spell(other.usual().name)).collect(),
+        same_as: same_as.iter().map(|other| CodeStyle::Snake.spell(other.defaults().name)).collect(),
         source: EntrySource::Derived(condition),
         docs: Docs::default(),
         format: defaults.formats.iter().position(|format| format.name == "default").unwrap_or(0),

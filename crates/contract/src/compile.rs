@@ -1,7 +1,8 @@
-//! Format + entry → program: literal bytes and the few things that differ from answer to answer.
+//! Compilation of a format and an entry to a program that renders the body.
 //!
-//! Whatever is constant for an entry (status, code, type, a message without parameters) is folded into the
-//! literals, so that most answers are one copy. Nothing is looked up by name when a program runs.
+//! A program consists of literal bytes and the values that differ between responses. Everything that is constant for an
+//! entry (status, code, type, a message without parameters) is part of the literals, so that most bodies are one copy, and
+//! no name is looked up when a program runs.
 
 use crate::catalogue::ErrorEntry;
 use crate::format::{FormatMember, FormatNode, Keyed, Slot, SlotUse, ViolationSlot};
@@ -9,29 +10,29 @@ use crate::json;
 use crate::locations::Locations;
 use crate::template::Template;
 
-/// One step of a program.
+/// One operation of a program.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Op {
-    /// Copy.
+    /// Append these bytes.
     Bytes(Vec<u8>),
-    /// A comma, unless the last byte opened an object or a list.
+    /// Append a comma, unless the last byte opened an object or a list.
     Comma,
-    /// Where the value is absent, skip so many steps.
+    /// Skip this many operations if the value is absent.
     IfPresent(Dynamic, usize),
-    /// A value as JSON; without one `null`, or `""`.
+    /// Append a value as JSON, or `null` or `""` if it is absent.
     Write { what: Dynamic, as_string: bool, absent_is_empty: bool },
-    /// The next so many steps once for each violation shown; or once for the message, where there is none
-    /// and the item shows a detail.
+    /// Run the next `steps` operations once for each visible violation. Without violations, run them once for the message
+    /// if `or_message` is set.
     EachViolation { steps: usize, or_message: bool },
-    /// The next so many steps for each violation shown, gathered under the names that `key` gives them.
+    /// Run the next `steps` operations for each visible violation, grouped by the value of the slot `key`.
     EachKey { key: ViolationSlot, is_list: bool, steps: usize },
-    /// Where no violation is shown, skip so many steps.
+    /// Skip this many operations if no violation is visible.
     IfViolations(usize),
-    /// Where none of the values is there, skip so many steps.
+    /// Skip this many operations if all of these values are absent.
     IfAny(Vec<Dynamic>, usize),
 }
 
-/// What differs from answer to answer.
+/// A value that differs between responses.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Dynamic {
     Title,
@@ -42,12 +43,12 @@ pub(crate) enum Dynamic {
     RetryAfter,
     UserMessage,
     Named(String),
-    /// Of a violation; where locations are named, of one that stands there.
+    /// A property of the current violation, if it is in these locations.
     Violation(ViolationSlot, Option<Locations>),
 }
 
-/// What an entry puts in the place of a slot.
-enum Filled {
+/// The value of a slot for one entry.
+enum SlotContent {
     Constant(Option<serde_json::Value>),
     Dynamic(Dynamic),
 }
@@ -61,7 +62,7 @@ enum WriteWhen {
     WithViolations,
 }
 
-/// The program that answers one entry.
+/// Compiles the program of an entry.
 pub(crate) fn compile(shape: &FormatNode, entry: &ErrorEntry, answers_violations: bool) -> Vec<Op> {
     let mut compiler = FormatCompiler { entry, answers_violations, ops: Vec::new() };
     compiler.shape(shape);
@@ -73,7 +74,7 @@ pub(crate) fn compile(shape: &FormatNode, entry: &ErrorEntry, answers_violations
 enum Before {
     Nothing,
     Something,
-    /// Depends on what was left out.
+    /// It depends on which members are omitted.
     Unknown,
 }
 
@@ -118,8 +119,8 @@ impl FormatCompiler<'_> {
             }
             FormatNode::Constant(value) => self.bytes(value.to_string().as_bytes()),
             FormatNode::Slot(slot) => match self.fill(slot) {
-                Filled::Constant(value) => self.constant(value, slot),
-                Filled::Dynamic(what) => {
+                SlotContent::Constant(value) => self.constant(value, slot),
+                SlotContent::Dynamic(what) => {
                     let SlotUse { as_string, absent_is_empty, .. } = *slot;
                     self.ops.push(Op::Write { what, as_string, absent_is_empty });
                 }
@@ -165,16 +166,16 @@ impl FormatCompiler<'_> {
         self.bytes(b"}");
     }
 
-    /// When a member is there. An optional object is there when one of its slots has a value.
+    /// When a member is written. An optional object is written if one of its slots has a value.
     fn presence(&self, member: &FormatMember) -> WriteWhen {
         if !member.optional {
             return WriteWhen::Always;
         }
         match &member.shape {
             FormatNode::Slot(slot) => match self.fill(slot) {
-                Filled::Constant(None) => WriteWhen::Never,
-                Filled::Constant(Some(_)) => WriteWhen::Always,
-                Filled::Dynamic(what) => WriteWhen::With(what),
+                SlotContent::Constant(None) => WriteWhen::Never,
+                SlotContent::Constant(Some(_)) => WriteWhen::Always,
+                SlotContent::Dynamic(what) => WriteWhen::With(what),
             },
             FormatNode::PerViolation(_) | FormatNode::Keyed(_) if self.answers_violations => {
                 WriteWhen::WithViolations
@@ -183,15 +184,15 @@ impl FormatCompiler<'_> {
             FormatNode::Array(_) | FormatNode::Constant(_) => WriteWhen::Always,
             FormatNode::Object(_) => {
                 let mut any = Vec::new();
-                // A list of violations may have no slots but the names of its members.
+                // The names of the members can be the only slots of a list of violations.
                 if self.answers_violations && member.shape.list().is_some() {
                     any.push(Dynamic::Violation(ViolationSlot::Field, None));
                 }
                 for slot in member.shape.uses() {
                     match self.fill(slot) {
-                        Filled::Constant(Some(_)) => return WriteWhen::Always,
-                        Filled::Constant(None) => {}
-                        Filled::Dynamic(what) => any.push(what),
+                        SlotContent::Constant(Some(_)) => return WriteWhen::Always,
+                        SlotContent::Constant(None) => {}
+                        SlotContent::Dynamic(what) => any.push(what),
                     }
                 }
                 if any.is_empty() { WriteWhen::Never } else { WriteWhen::WithAny(any) }
@@ -212,50 +213,50 @@ impl FormatCompiler<'_> {
         self.shape(&member.shape);
     }
 
-    /// Puts the steps of `body` behind an operation that knows how many they are. They are compiled apart,
-    /// so that no literal grows over the border.
+    /// Adds the operation that `operation` makes of the length of `body`, and then `body`. The body is compiled separately,
+    /// so that no literal extends across its bounds.
     fn nested(&mut self, operation: impl FnOnce(usize) -> Op, body: impl FnOnce(&mut Self)) {
         let outer = std::mem::take(&mut self.ops);
         body(self);
         let inner = std::mem::replace(&mut self.ops, outer);
         self.ops.push(operation(inner.len()));
         self.ops.extend(inner);
-        // An empty literal keeps what follows from growing into the last one of the body.
+        // An empty literal keeps the following bytes from extending the last literal of the body.
         self.ops.push(Op::Bytes(Vec::new()));
     }
 
-    fn fill(&self, used: &SlotUse) -> Filled {
+    fn fill(&self, used: &SlotUse) -> SlotContent {
         let entry = self.entry;
-        let text = |text: &str| Filled::Constant(Some(serde_json::Value::String(text.to_owned())));
+        let text = |text: &str| SlotContent::Constant(Some(serde_json::Value::String(text.to_owned())));
         let optional = |text: &Option<String>| {
-            Filled::Constant(text.as_ref().map(|text| serde_json::Value::String(text.clone())))
+            SlotContent::Constant(text.as_ref().map(|text| serde_json::Value::String(text.clone())))
         };
         let folded = |template: &Template, what: Dynamic| match template.as_literal() {
             Some(literal) => text(literal),
-            None => Filled::Dynamic(what),
+            None => SlotContent::Dynamic(what),
         };
         let message = |what: Dynamic| {
-            if entry.open { Filled::Dynamic(what) } else { folded(&entry.message, what) }
+            if entry.open { SlotContent::Dynamic(what) } else { folded(&entry.message, what) }
         };
         match &used.slot {
             Slot::Type => optional(&entry.kind),
             Slot::Code => optional(&entry.code),
-            Slot::Status => Filled::Constant(Some(entry.status.as_u16().into())),
+            Slot::Status => SlotContent::Constant(Some(entry.status.as_u16().into())),
             Slot::Title => folded(&entry.title, Dynamic::Title),
             Slot::Message => message(Dynamic::Message),
-            Slot::Detail if self.answers_violations => Filled::Dynamic(Dynamic::Detail),
+            Slot::Detail if self.answers_violations => SlotContent::Dynamic(Dynamic::Detail),
             Slot::Detail => message(Dynamic::Message),
-            Slot::Param => Filled::Dynamic(Dynamic::Param),
+            Slot::Param => SlotContent::Dynamic(Dynamic::Param),
             Slot::DocUrl => optional(&entry.doc_url),
-            Slot::RequestId => Filled::Dynamic(Dynamic::RequestId),
-            Slot::RetryAfter => Filled::Dynamic(Dynamic::RetryAfter),
+            Slot::RequestId => SlotContent::Dynamic(Dynamic::RequestId),
+            Slot::RetryAfter => SlotContent::Dynamic(Dynamic::RetryAfter),
             Slot::UserMessage => match &entry.user_message {
                 Some(template) => folded(template, Dynamic::UserMessage),
-                None => Filled::Constant(None),
+                None => SlotContent::Constant(None),
             },
-            Slot::Named(name) => Filled::Dynamic(Dynamic::Named(name.clone())),
-            Slot::Violation(_) if !self.answers_violations => Filled::Constant(None),
-            Slot::Violation(slot) => Filled::Dynamic(Dynamic::Violation(*slot, used.within)),
+            Slot::Named(name) => SlotContent::Dynamic(Dynamic::Named(name.clone())),
+            Slot::Violation(_) if !self.answers_violations => SlotContent::Constant(None),
+            Slot::Violation(slot) => SlotContent::Dynamic(Dynamic::Violation(*slot, used.within)),
         }
     }
 }

@@ -1,31 +1,31 @@
 //! Conditions: a name for each way in which a request can fail.
 //!
-//! The gateway's own are a closed tree, defined once in the table below; everything else (claims, derived
-//! answers, the retry advice, the documentation) reads that table. An API's own conditions are not here:
-//! a contract declares them, and they are known by their [`ErrorId`](crate::ErrorId).
+//! The conditions of the gateway form a closed tree, which is defined once, in the table below. Claims, derived
+//! errors, retry classes and the documentation all read that table. The conditions of an API are not in it: a contract
+//! declares them, and code refers to them by [`ErrorId`](crate::ErrorId).
 //!
-//! A condition is a leaf. A *claim* in a contract may name a leaf or a branch (`credential`,
-//! `param.invalid`); [`Condition::covered_by`] says which leaves a claim covers.
+//! A condition is a leaf of the tree. A *claim* in a contract names a leaf or a branch (`credential`,
+//! `param.invalid`), and [`Condition::covered_by`] tells which leaves a claim covers.
 
 use std::fmt;
 
-/// Whether and when the same request may succeed later.
+/// Whether and when a client may retry the same request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum RetryClass {
-    /// Not without another request.
+    /// Never: the same request fails again.
     Never,
-    /// When the caller has changed something: the key, the parameters, the plan.
+    /// After the caller has fixed something: the key, the parameters, the plan.
     AfterFix,
-    /// After the delay that the answer tells.
+    /// After the delay in the response.
     AfterDelay,
-    /// When the period ends.
+    /// When the current quota period ends.
     AtReset,
-    /// With exponential backoff, where the request is idempotent.
+    /// With exponential backoff, if the request is idempotent.
     Backoff,
 }
 
 impl RetryClass {
-    /// As written in a contract.
+    /// Each class and its name in a contract.
     pub const ALL: [(&'static str, RetryClass); 5] = [
         ("never", RetryClass::Never),
         ("after_fix", RetryClass::AfterFix),
@@ -34,7 +34,7 @@ impl RetryClass {
         ("backoff", RetryClass::Backoff),
     ];
 
-    /// As written in a contract.
+    /// The name in a contract.
     pub fn as_str(self) -> &'static str {
         match self {
             RetryClass::Never => "never",
@@ -46,19 +46,19 @@ impl RetryClass {
     }
 }
 
-/// Whose error it is.
+/// The party that caused an error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ErrorOrigin {
-    /// The caller's.
+    /// The caller.
     Client,
-    /// The gateway's own.
+    /// The gateway itself.
     Gateway,
-    /// The API's behind the gateway.
+    /// The API behind the gateway.
     Upstream,
 }
 
 impl ErrorOrigin {
-    /// One lower-case word.
+    /// The name in logs: one lower-case word.
     pub fn as_str(self) -> &'static str {
         match self {
             ErrorOrigin::Client => "client",
@@ -68,16 +68,16 @@ impl ErrorOrigin {
     }
 }
 
-/// What the table says of a condition: how it is answered where no contract says otherwise.
+/// The row of a condition in the table: its name, and the error that is derived where no contract claims it.
 #[derive(Debug, Clone, Copy)]
 pub struct Defaults {
     /// The dotted name.
     pub name: &'static str,
-    /// The usual status; 0 where nothing can be answered any more.
+    /// The status of the derived error; 0 if no response can be sent any more.
     pub status: u16,
-    /// The usual retry class.
+    /// The retry class of the derived error.
     pub retry: RetryClass,
-    /// The title of a derived answer.
+    /// The title of the derived error. Callers see it.
     pub title: &'static str,
 }
 
@@ -88,7 +88,7 @@ macro_rules! conditions {
         #[non_exhaustive]
         pub enum Condition {
             $( #[doc = concat!("`", $name, "`: ", $title, ".")] $(#[$doc])* $variant, )*
-            /// `upstream.refused.STATUS`: the API behind answered a 4xx that no one declared.
+            /// `upstream.refused.STATUS`: the upstream returned a 4xx response that no error declares.
             UpstreamRefused(RejectedStatus),
         }
 
@@ -97,9 +97,9 @@ macro_rules! conditions {
         ];
 
         impl Condition {
-            /// A dense number, below [`Condition::COUNT`].
+            /// The position in [`Condition::all`], below [`Condition::COUNT`].
             pub fn index(self) -> usize {
-                // The position of each variant in the table, as constants that the compiler folds away.
+                // Constants, so that the compiler folds the match away.
                 #[allow(non_camel_case_types, clippy::enum_variant_names)]
                 enum Position { $( $variant, )* }
                 match self {
@@ -116,12 +116,12 @@ macro_rules! conditions {
 pub struct RejectedStatus(u16);
 
 impl RejectedStatus {
-    /// `None` for a status that is not 4xx.
+    /// Checks a status; `None` if it is not 4xx.
     pub fn new(status: u16) -> Option<Self> {
         (400..=499).contains(&status).then_some(Self(status))
     }
 
-    /// The status.
+    /// The status as a number.
     pub fn as_u16(self) -> u16 {
         self.0
     }
@@ -139,34 +139,34 @@ conditions! {
     PermissionResource = "permission.resource", 403, Never, "The key does not cover this resource";
     PermissionOperation = "permission.operation", 403, Never, "The key does not cover this operation";
 
-    PlanRequired = "plan.required", 403, AfterFix, "The plan does not include this";
+    PlanRequired = "plan.required", 403, AfterFix, "The plan does not include this feature";
     PlanInactive = "plan.inactive", 402, AfterFix, "The account has no active plan";
 
     CreditsExhausted = "credits.exhausted", 402, AfterFix, "Out of credits";
-    /// There would be enough but for what requests under way hold.
-    CreditsHeld = "credits.held", 429, AfterDelay, "Credits are held by other requests";
+    /// The balance would suffice without the holds of requests that are in progress.
+    CreditsHeld = "credits.held", 429, AfterDelay, "Credits are reserved by other requests";
 
     RateExceeded = "rate.exceeded", 429, AfterDelay, "Rate limit exceeded";
     RateConcurrency = "rate.concurrency", 429, AfterDelay, "Too many requests at once";
     QuotaExceeded = "quota.exceeded", 429, AtReset, "Quota exceeded";
 
     RequestMalformed = "request.malformed", 400, AfterFix, "The request is malformed";
-    RequestHeadTooLarge = "request.head_too_large", 431, AfterFix, "The request header fields are too large";
+    RequestHeadTooLarge = "request.head_too_large", 431, AfterFix, "The request headers are too large";
     RequestUriTooLong = "request.uri_too_long", 414, AfterFix, "The request target is too long";
     RequestTimeout = "request.timeout", 408, AfterFix, "The request took too long to arrive";
     RequestLengthRequired = "request.length_required", 411, AfterFix, "The request needs a Content-Length";
     RequestExpectationFailed = "request.expectation_failed", 417, AfterFix, "The expectation cannot be met";
-    RequestMisdirected = "request.misdirected", 421, AfterFix, "This host is not served here";
-    RequestUpgradeRequired = "request.upgrade_required", 426, AfterFix, "Another protocol is required";
+    RequestMisdirected = "request.misdirected", 421, AfterFix, "The host is not served here";
+    RequestUpgradeRequired = "request.upgrade_required", 426, AfterFix, "A protocol upgrade is required";
     RequestNotImplemented = "request.not_implemented", 501, AfterFix, "Not implemented";
     RequestVersionNotSupported = "request.version_not_supported", 505, AfterFix, "The HTTP version is not supported";
-    RequestNotAcceptable = "request.not_acceptable", 406, AfterFix, "No acceptable representation";
+    RequestNotAcceptable = "request.not_acceptable", 406, AfterFix, "No acceptable representation is available";
 
-    BodyInvalidJson = "body.invalid_json", 400, AfterFix, "The content is not valid JSON";
-    BodyTooLarge = "body.too_large", 413, AfterFix, "The content is too large";
-    BodyTooDeep = "body.too_deep", 400, AfterFix, "The content is nested too deeply";
+    BodyInvalidJson = "body.invalid_json", 400, AfterFix, "The request body is not valid JSON";
+    BodyTooLarge = "body.too_large", 413, AfterFix, "The request body is too large";
+    BodyTooDeep = "body.too_deep", 400, AfterFix, "The request body is nested too deeply";
     BodyUnsupportedMediaType = "body.unsupported_media_type", 415, AfterFix, "The content type is not supported";
-    BodyUnreadable = "body.unreadable", 400, AfterFix, "The content cannot be read";
+    BodyUnreadable = "body.unreadable", 400, AfterFix, "The request body cannot be read";
 
     ParamMissing = "param.missing", 400, AfterFix, "A required parameter is missing";
     ParamRequires = "param.requires", 400, AfterFix, "A parameter requires another one";
@@ -177,10 +177,10 @@ conditions! {
     ParamTypeArray = "param.invalid.type.array", 400, AfterFix, "A parameter must be an array";
     ParamTypeObject = "param.invalid.type.object", 400, AfterFix, "A parameter must be an object";
     ParamTypeNull = "param.invalid.type.null", 400, AfterFix, "A parameter must be null";
-    /// Several types are allowed, and the value has none of them.
+    /// Several types are allowed, and the value has a different one.
     ParamTypeUnion = "param.invalid.type.union", 400, AfterFix, "A parameter has the wrong type";
     ParamEnum = "param.invalid.enum", 400, AfterFix, "A parameter has a value that is not allowed";
-    ParamConst = "param.invalid.const", 400, AfterFix, "A parameter must have one certain value";
+    ParamConst = "param.invalid.const", 400, AfterFix, "A parameter must have a fixed value";
     ParamFormatDate = "param.invalid.format.date", 400, AfterFix, "A parameter must be a date";
     ParamFormatDateTime = "param.invalid.format.date-time", 400, AfterFix, "A parameter must be a date and time";
     ParamFormatTime = "param.invalid.format.time", 400, AfterFix, "A parameter must be a time";
@@ -191,22 +191,22 @@ conditions! {
     ParamFormatIpv6 = "param.invalid.format.ipv6", 400, AfterFix, "A parameter must be an IPv6 address";
     ParamFormatUri = "param.invalid.format.uri", 400, AfterFix, "A parameter must be a URI";
     ParamFormatUuid = "param.invalid.format.uuid", 400, AfterFix, "A parameter must be a UUID";
-    /// Any format that has no leaf of its own.
+    /// A format without a condition of its own.
     ParamFormatOther = "param.invalid.format.other", 400, AfterFix, "A parameter has the wrong format";
     ParamMinimum = "param.invalid.minimum", 400, AfterFix, "A parameter is too small";
     ParamMaximum = "param.invalid.maximum", 400, AfterFix, "A parameter is too large";
-    ParamMultiple = "param.invalid.multiple", 400, AfterFix, "A parameter is not a multiple of its step";
-    /// A string that must not be empty is empty.
+    ParamMultiple = "param.invalid.multiple", 400, AfterFix, "A parameter is not a multiple of the required number";
+    /// The string is empty.
     ParamLengthEmpty = "param.invalid.length.empty", 400, AfterFix, "A parameter must not be empty";
     ParamLengthMin = "param.invalid.length.min", 400, AfterFix, "A parameter is too short";
     ParamLengthMax = "param.invalid.length.max", 400, AfterFix, "A parameter is too long";
     ParamCountMin = "param.invalid.count.min", 400, AfterFix, "A parameter has too few elements";
     ParamCountMax = "param.invalid.count.max", 400, AfterFix, "A parameter has too many elements";
-    ParamPattern = "param.invalid.pattern", 400, AfterFix, "A parameter does not match its pattern";
-    ParamUnique = "param.invalid.unique", 400, AfterFix, "A parameter has an element twice";
-    ParamUnknown = "param.invalid.unknown", 400, AfterFix, "A parameter is not known";
-    /// No branch of `oneOf`, `anyOf`, `not`, `if` or `contains` fits.
-    ParamSchema = "param.invalid.schema", 400, AfterFix, "A parameter does not fit its schema";
+    ParamPattern = "param.invalid.pattern", 400, AfterFix, "A parameter does not match the required pattern";
+    ParamUnique = "param.invalid.unique", 400, AfterFix, "A parameter has duplicate elements";
+    ParamUnknown = "param.invalid.unknown", 400, AfterFix, "A parameter is unknown";
+    /// A schema keyword without a condition of its own fails: `oneOf`, `anyOf`, `not`, `if` or `contains`.
+    ParamSchema = "param.invalid.schema", 400, AfterFix, "A parameter does not match its schema";
 
     ResourceNotFound = "resource.not_found", 404, Never, "Not found";
     ResourceMethodNotAllowed = "resource.method_not_allowed", 405, Never, "Method not allowed";
@@ -216,31 +216,31 @@ conditions! {
 
     PreconditionFailed = "precondition.failed", 412, Never, "A precondition failed";
     IdempotencyMismatch = "idempotency.mismatch", 422, Never, "The idempotency key was used for another request";
-    IdempotencyInFlight = "idempotency.in_flight", 409, AfterDelay, "A request with this idempotency key is under way";
-    /// It was executed, and its response is not stored.
+    IdempotencyInFlight = "idempotency.in_flight", 409, AfterDelay, "A request with this idempotency key is in progress";
+    /// The request was executed, but its response is not stored.
     IdempotencyCompleted = "idempotency.completed", 409, Never, "A request with this idempotency key has completed";
 
-    RuleFailed = "rule.failed", 500, Never, "A rule could not be evaluated";
+    RuleFailed = "rule.failed", 500, Never, "The request could not be checked";
 
-    UpstreamUnreachable = "upstream.unreachable", 502, Backoff, "The service behind cannot be reached";
-    UpstreamUnavailable = "upstream.unavailable", 503, Backoff, "The service behind is unavailable";
-    UpstreamTimeout = "upstream.timeout", 504, Backoff, "The service behind took too long";
-    UpstreamInvalidResponse = "upstream.invalid_response", 502, Backoff, "The service behind gave an invalid response";
-    UpstreamFailed = "upstream.failed", 500, Backoff, "The service behind failed";
+    UpstreamUnreachable = "upstream.unreachable", 502, Backoff, "The service is temporarily unreachable";
+    UpstreamUnavailable = "upstream.unavailable", 503, Backoff, "The service is temporarily unavailable";
+    UpstreamTimeout = "upstream.timeout", 504, Backoff, "The service took too long to respond";
+    UpstreamInvalidResponse = "upstream.invalid_response", 502, Backoff, "The service returned an invalid response";
+    UpstreamFailed = "upstream.failed", 500, Backoff, "The service failed to process the request";
 
-    StoreUnavailableKeys = "store.unavailable.keys", 503, AfterDelay, "Keys cannot be checked at the moment";
+    StoreUnavailableKeys = "store.unavailable.keys", 503, AfterDelay, "API keys cannot be verified at the moment";
     StoreUnavailableLimits = "store.unavailable.limits", 503, AfterDelay, "Limits cannot be checked at the moment";
     StoreUnavailableCredits = "store.unavailable.credits", 503, AfterDelay, "Credits cannot be charged at the moment";
 
-    Overloaded = "overloaded", 503, AfterDelay, "Overloaded";
+    Overloaded = "overloaded", 503, AfterDelay, "The service is overloaded";
     Internal = "internal", 500, Backoff, "Internal error";
-    /// Journal only: there is nobody left to answer.
-    ClientGone = "client.gone", 0, Never, "The client went away";
+    /// For the log only: no response can be sent.
+    ClientGone = "client.gone", 0, Never, "The client closed the connection";
 }
 
-/// Usual answers to `upstream.refused.STATUS`, which keeps the status.
+/// The table row of `upstream.refused.STATUS`; the derived error keeps the upstream's status.
 fn rejected_defaults(status: RejectedStatus) -> Defaults {
-    // Leaked once per status at most: a table of one hundred names, made when first asked for.
+    // Names are `&'static str`, so the one hundred of them are made once.
     static NAMES: std::sync::OnceLock<Vec<String>> = std::sync::OnceLock::new();
     let names = NAMES.get_or_init(|| (400..500).map(|status| format!("upstream.refused.{status}")).collect());
     let retry = match status.0 {
@@ -248,27 +248,27 @@ fn rejected_defaults(status: RejectedStatus) -> Defaults {
         429 => RetryClass::AfterDelay,
         _ => RetryClass::Never,
     };
-    let title = "The service behind refused the request";
+    let title = "The service rejected the request";
     Defaults { name: &names[usize::from(status.0 - 400)], status: status.0, retry, title }
 }
 
 impl Condition {
-    /// How many leaves there are.
+    /// The number of conditions.
     pub const COUNT: usize = FIXED.len() + 100;
 
-    /// Every leaf, in the table's order.
+    /// Every condition, in the order of the table.
     pub fn all() -> impl Iterator<Item = Condition> {
-        let refused = (400..500).map(|status| Condition::UpstreamRefused(RejectedStatus(status)));
-        FIXED.iter().map(|(condition, _)| *condition).chain(refused)
+        let by_status = (400..500).map(|status| Condition::UpstreamRefused(RejectedStatus(status)));
+        FIXED.iter().map(|(condition, _)| *condition).chain(by_status)
     }
 
-    /// The leaves below `refused` stand for one condition each, and are too many to list one by one.
+    /// Whether listings show this condition by itself. Those below `upstream.refused` are too many and are shown as one.
     pub fn is_listed(self) -> bool {
         !matches!(self, Condition::UpstreamRefused(_))
     }
 
-    /// What the table says.
-    pub fn usual(self) -> Defaults {
+    /// The row of the table: the name, and the error that is derived where no contract claims the condition.
+    pub fn defaults(self) -> Defaults {
         match self {
             Condition::UpstreamRefused(status) => rejected_defaults(status),
             fixed => FIXED[fixed.index()].1,
@@ -277,26 +277,26 @@ impl Condition {
 
     /// The dotted name.
     pub fn name(self) -> &'static str {
-        self.usual().name
+        self.defaults().name
     }
 
-    /// The leaf of that name.
-    pub fn named(name: &str) -> Option<Condition> {
+    /// The condition with this dotted name. A branch is not a condition.
+    pub fn from_name(name: &str) -> Option<Condition> {
         Condition::all().find(|condition| condition.name() == name)
     }
 
-    /// Whether `claim`, a leaf or a branch, covers this leaf.
+    /// Whether `claim` is the name of this condition or of a branch above it.
     pub fn covered_by(self, claim: &str) -> bool {
         let name = self.name();
         name.strip_prefix(claim).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
     }
 
-    /// Whether it is about one parameter (or a part of the content), so that a request can have several.
+    /// Whether this concerns one parameter or one part of the body, so that a request can have several.
     pub fn is_violation(self) -> bool {
         self.covered_by("param")
     }
 
-    /// Whose error it is.
+    /// The party that caused the error.
     pub fn origin(self) -> ErrorOrigin {
         let name = self.name();
         match name.split('.').next() {
@@ -306,8 +306,10 @@ impl Condition {
         }
     }
 
-    /// Whether the API behind may raise it. Keys, rates and credits are the gateway's to judge: an
-    /// upstream's 401 is about the gateway's account there, not about the caller.
+    /// Whether an upstream may raise this condition by name.
+    ///
+    /// Keys, rate limits and credits are enforced by the gateway: an upstream's 401 is about the gateway's own account
+    /// with that upstream, not about the caller.
     pub fn upstream_may_raise(self) -> bool {
         const ROOTS: [&str; 6] =
             ["resource", "param", "body", "precondition", "upstream", "permission.resource"];
@@ -321,16 +323,17 @@ impl fmt::Display for Condition {
     }
 }
 
-/// What the branches say where an error claims one and has no title: of a leaf's title nobody knows whether it is meant.
+/// The title of an error that claims a branch and has no title of its own. The title of one leaf would be wrong for the
+/// others.
 const BRANCHES: &[(&str, &str)] = &[
     ("credential", "The credentials are missing or invalid"),
-    ("permission", "The key does not cover this"),
-    ("plan", "The plan does not include this"),
-    ("credits", "There are not enough credits"),
+    ("permission", "The key does not have the required permission"),
+    ("plan", "The plan does not include this feature"),
+    ("credits", "Insufficient credits"),
     ("rate", "Rate limit exceeded"),
     ("quota", "Quota exceeded"),
     ("request", "The request is invalid"),
-    ("body", "The content is invalid"),
+    ("body", "The request body is invalid"),
     ("param", "Parameters are missing or invalid"),
     ("param.invalid", "A parameter is invalid"),
     ("param.invalid.type", "A parameter has the wrong type"),
@@ -340,21 +343,21 @@ const BRANCHES: &[(&str, &str)] = &[
     ("resource", "The resource is not available"),
     ("precondition", "A precondition failed"),
     ("idempotency", "The idempotency key is in use"),
-    ("rule", "A rule could not be evaluated"),
-    ("upstream", "The service behind failed"),
-    ("upstream.refused", "The service behind refused the request"),
-    ("store", "A part of the service is unavailable"),
-    ("store.unavailable", "A part of the service is unavailable"),
-    ("client", "The client went away"),
+    ("rule", "The request could not be checked"),
+    ("upstream", "The service failed to process the request"),
+    ("upstream.refused", "The service rejected the request"),
+    ("store", "The service is temporarily unavailable"),
+    ("store.unavailable", "The service is temporarily unavailable"),
+    ("client", "The client closed the connection"),
 ];
 
-/// The usual title of what a claim names, a leaf or a branch; `None` for the API's own words.
-pub(crate) fn usual_title(claim: &str) -> Option<&'static str> {
+/// The title of an error that makes this claim and has no title of its own; `None` if the claim is the API's own.
+pub(crate) fn default_title(claim: &str) -> Option<&'static str> {
     let of_branch = BRANCHES.iter().find(|(branch, _)| *branch == claim).map(|(_, title)| *title);
-    of_branch.or_else(|| Condition::named(claim).map(|leaf| leaf.usual().title))
+    of_branch.or_else(|| Condition::from_name(claim).map(|leaf| leaf.defaults().title))
 }
 
-/// Every name that a claim may use: leaves and branches.
+/// Every name that a claim can have: conditions and branches, sorted.
 pub fn claim_names() -> Vec<&'static str> {
     let mut names: Vec<&'static str> = vec!["upstream.refused"];
     for condition in Condition::all().filter(|condition| condition.is_listed()) {
@@ -374,16 +377,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_are_dense_and_names_lead_back() {
+    fn index_and_name_identify_each_condition() {
         for (position, condition) in Condition::all().enumerate() {
             assert_eq!(condition.index(), position, "{condition}");
-            assert_eq!(Condition::named(condition.name()), Some(condition));
+            assert_eq!(Condition::from_name(condition.name()), Some(condition));
         }
         assert_eq!(Condition::all().count(), Condition::COUNT);
     }
 
     #[test]
-    fn no_leaf_is_a_branch() {
+    fn no_condition_is_also_a_branch() {
         for leaf in Condition::all() {
             for other in Condition::all().filter(|other| *other != leaf) {
                 assert!(!other.covered_by(leaf.name()), "{leaf} has {other} below it");
@@ -392,21 +395,22 @@ mod tests {
     }
 
     #[test]
-    fn every_claim_has_a_title_and_no_branch_has_that_of_one_leaf_of_several() {
+    fn every_claim_has_a_title_that_fits_all_conditions_below() {
         for claim in claim_names() {
-            let title = usual_title(claim).unwrap_or_else(|| panic!("{claim}"));
+            let title = default_title(claim).unwrap_or_else(|| panic!("{claim}"));
             let covered: Vec<Condition> =
                 Condition::all().filter(|condition| condition.covered_by(claim)).collect();
-            let is_of_leaf = covered.iter().filter(|condition| condition.usual().title == title).count() == 1;
-            assert!(!is_of_leaf || covered.len() == 1 || SPOKEN_FOR.contains(&claim), "{claim}: {title}");
+            let is_of_leaf =
+                covered.iter().filter(|condition| condition.defaults().title == title).count() == 1;
+            assert!(!is_of_leaf || covered.len() == 1 || SHARED.contains(&claim), "{claim}: {title}");
         }
     }
 
-    /// Branches that one leaf speaks for: what the others say is a case of it.
-    const SPOKEN_FOR: [&str; 5] = ["plan", "rate", "upstream", "param.invalid.type", "param.invalid.format"];
+    /// Branches whose title is that of one condition below them, because the others are special cases of it.
+    const SHARED: [&str; 5] = ["plan", "rate", "upstream", "param.invalid.type", "param.invalid.format"];
 
     #[test]
-    fn a_claim_covers_whole_names_only() {
+    fn claims_match_whole_name_segments() {
         assert!(Condition::ParamTypeArray.covered_by("param"));
         assert!(Condition::ParamTypeArray.covered_by("param.invalid.type.array"));
         assert!(!Condition::ParamTypeArray.covered_by("par"));
@@ -414,7 +418,7 @@ mod tests {
     }
 
     #[test]
-    fn an_upstream_cannot_speak_of_keys_rates_or_credits() {
+    fn upstreams_cannot_raise_key_rate_or_credit_conditions() {
         for condition in Condition::all().filter(|condition| condition.upstream_may_raise()) {
             for root in ["credential", "rate", "quota", "credits", "plan", "store"] {
                 assert!(!condition.covered_by(root), "{condition}");

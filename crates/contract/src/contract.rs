@@ -1,4 +1,4 @@
-//! The compiled contract, and what can be asked of it.
+//! The compiled contract.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::OnceLock;
@@ -11,121 +11,120 @@ use crate::parse::Parser;
 use crate::plural::Plurals;
 use crate::template::{Template, TemplateParameter};
 use crate::variants::Variants;
-use crate::violations::{FieldStyle, USUAL_TEXTS, ViolationTexts, precedence, rule_claim};
+use crate::violations::{DEFAULT_TEXTS, FieldStyle, ViolationTexts, precedence, rule_claim};
 use crate::{Condition, Violation};
 
-/// One error contract, loaded and checked. Immutable: a reload makes a new one.
+/// An error contract, loaded and checked. It is immutable; a reload makes a new one.
 #[derive(Debug, Clone)]
 pub struct Contract {
     pub(crate) name: String,
     pub(crate) about: Metadata,
     pub(crate) content_type: String,
     pub(crate) request_id: RequestIdField,
-    pub(crate) families: Vec<LimitHeaders>,
+    pub(crate) limit_headers: Vec<LimitHeaders>,
     pub(crate) formats: Vec<Format>,
     pub(crate) entries: Vec<ErrorEntry>,
     pub(crate) programs: Vec<Vec<Op>>,
-    /// One error for each condition, by [`Condition::index`].
-    pub(crate) answers: Vec<ErrorId>,
-    /// The API's own conditions.
+    /// The error of each condition, by [`Condition::index`].
+    pub(crate) by_condition: Vec<ErrorId>,
+    /// The errors of the API's own conditions.
     pub(crate) by_name: HashMap<String, ErrorId>,
     pub(crate) texts: ViolationTexts,
     pub(crate) field_style: FieldStyle,
     /// The language of the texts.
     pub(crate) locale: String,
     pub(crate) plurals: Plurals,
-    pub(crate) views: Variants,
+    pub(crate) variants: Variants,
     pub(crate) parser: Parser,
 }
 
-/// A named format.
+/// A format and its name.
 #[derive(Debug, Clone)]
 pub(crate) struct Format {
     pub(crate) name: String,
     pub(crate) shape: FormatNode,
 }
 
-/// Where the request's id stands.
+/// The header and the prefix of request IDs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RequestIdField {
-    /// The name of the header field, in lower case.
+    /// The name of the header, in lower case.
     pub field: String,
-    /// What every id begins with.
+    /// The prefix of every request ID.
     pub prefix: String,
 }
 
-/// What the reference pages say of the contract as a whole.
+/// The documentation of a contract for the reference pages.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Metadata {
-    /// What people call the API.
+    /// The name of the API for people.
     pub title: Option<String>,
-    /// In a few sentences.
+    /// A description in a few sentences.
     pub description: Option<String>,
-    /// Whom to ask.
+    /// A contact for support.
     pub support: Option<String>,
-    /// The public documentation that the contract follows.
+    /// The URL of the public documentation that the contract follows.
     pub source: Option<String>,
     /// The documented statuses and their descriptions.
     pub statuses: Vec<(u16, String)>,
-    /// Whether those are all there are.
+    /// Whether `statuses` lists all statuses of errors.
     pub statuses_closed: bool,
-    /// The classes of error and their descriptions.
+    /// The types of errors and their descriptions.
     pub types: Vec<(String, String)>,
-    /// What the members of the format mean.
+    /// The members of the formats, by their paths, and their descriptions.
     pub members: Vec<(String, String)>,
 }
 
-/// What the answers of an error have a place for.
+/// The properties of an error that its format shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct VisibleFields {
-    /// The class of error.
+    /// The type.
     pub kind: bool,
     /// The code.
     pub code: bool,
     /// The title.
     pub title: bool,
-    /// The message, in any case.
+    /// The message of the error.
     pub message: bool,
-    /// The message where there is no violation, else what is said of one.
+    /// The message of the violation that names the error, or of the error if there is no violation.
     pub detail: bool,
-    /// What is said of violations.
+    /// The messages of violations.
     pub violations: bool,
 }
 
 impl Contract {
-    /// The name by which configuration refers to it.
+    /// The name of the contract in configuration.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// What the reference pages say.
+    /// The documentation for the reference pages.
     pub fn about(&self) -> &Metadata {
         &self.about
     }
 
-    /// The media type of every answer.
+    /// The media type of every error body.
     pub fn content_type(&self) -> &str {
         &self.content_type
     }
 
-    /// Where the request's id stands.
+    /// The header and the prefix of request IDs.
     pub fn request_id(&self) -> &RequestIdField {
         &self.request_id
     }
 
-    /// Which header fields tell of limits.
-    pub fn field_families(&self) -> &[LimitHeaders] {
-        &self.families
+    /// The headers about limits and retries.
+    pub fn limit_headers(&self) -> &[LimitHeaders] {
+        &self.limit_headers
     }
 
-    /// The error that answers a condition: claimed, or derived from the table. Every condition has exactly
-    /// one; `client.gone`, which nobody is left to read, has the answer of `internal`.
+    /// The error that answers a condition: the one that claims it, or a derived one. Every condition has exactly one error;
+    /// that of `client.gone`, which is never sent, is that of `internal`.
     pub fn answer(&self, condition: Condition) -> ErrorId {
-        self.answers[condition.index()]
+        self.by_condition[condition.index()]
     }
 
-    /// The error that answers several violations (the most fundamental one speaks), or `None` where there
-    /// are none.
+    /// The error that answers several violations, which is that of the most fundamental one; `None` if there are none.
     pub fn answer_violations(&self, violations: &[Violation]) -> Option<ErrorId> {
         let primary = violations.iter().min_by_key(|violation| precedence(violation.condition))?;
         Some(self.answer(primary.condition))
@@ -143,36 +142,36 @@ impl Contract {
         names
     }
 
-    /// Those of them that are the API's alone: words that an error claims beside the gateway's conditions, and
-    /// the name of an error that claims nothing. Every generation of one API must answer them.
+    /// The conditions that only the API raises, sorted: names that an error claims and that are not conditions of the
+    /// gateway, and the names of errors that claim nothing. All contract versions of an API must answer the same ones.
     pub fn api_conditions(&self) -> Vec<&str> {
-        let is_word = |name: &str, error: &ErrorId| self.entry(*error).name != name;
+        let is_claimed_name = |name: &str, error: &ErrorId| self.entry(*error).name != name;
         let claimed: HashSet<ErrorId> = self
             .by_name
             .iter()
-            .filter(|(name, error)| is_word(name, error))
+            .filter(|(name, error)| is_claimed_name(name, error))
             .map(|(_, error)| *error)
             .collect();
         let mut names = self.own_conditions();
         names.retain(|name| {
             self.by_name.get(*name).is_some_and(|error| {
-                is_word(name, error) || !claimed.contains(error) && !self.answers.contains(error)
+                is_claimed_name(name, error) || !claimed.contains(error) && !self.by_condition.contains(error)
             })
         });
         names
     }
 
-    /// The entry of an error of this contract.
+    /// The entry of an error. The error must be one of this contract.
     pub fn entry(&self, error: ErrorId) -> &ErrorEntry {
         &self.entries[usize::from(error.0)]
     }
 
-    /// Every entry: those of the file in its order, then the derived ones.
+    /// All entries: the declared ones in the order of the file, then the derived ones.
     pub fn entries(&self) -> impl Iterator<Item = (ErrorId, &ErrorEntry)> {
         (0u16..).map(ErrorId).zip(&self.entries)
     }
 
-    /// Whether the content of this error's answers shows the request's id.
+    /// Whether the body of this error shows the request ID.
     pub fn shows_request_id(&self, error: ErrorId) -> bool {
         let entry = self.entry(error);
         let in_text = |text: &Template| text.parameters().any(|name| *name == TemplateParameter::RequestId);
@@ -181,7 +180,7 @@ impl Contract {
             || self.shape(entry).slots().iter().any(|slot| **slot == Slot::RequestId)
     }
 
-    /// What this error's answers have a place for.
+    /// The properties that the format of this error shows.
     pub fn shows(&self, error: ErrorId) -> VisibleFields {
         let slots = self.shape(self.entry(error)).slots();
         let shows = |slot: Slot| slots.contains(&&slot);
@@ -195,17 +194,17 @@ impl Contract {
         }
     }
 
-    /// What is said of a violation of this rule where this error's answers show violations.
+    /// The message template for violations of `rule` in responses with this error.
     pub fn text_of_rule(&self, error: ErrorId, rule: Condition) -> &Template {
         self.violation_text(self.entry(error), rule)
     }
 
-    /// The name of the format in which this error is answered, as [`Contract::round_trip_report`] calls it.
+    /// The name of the format of this error.
     pub fn format_of(&self, error: ErrorId) -> &str {
         &self.formats[self.entry(error).format].name
     }
 
-    /// How parameters are called on the wire.
+    /// The style of parameter names in responses.
     pub fn field_style(&self) -> FieldStyle {
         self.field_style
     }
@@ -218,23 +217,23 @@ impl Contract {
         &self.formats[entry.format].shape
     }
 
-    /// What is said of a violation: the contract's text for the rule, else the error's own message where it
-    /// speaks of the violation, else the usual text.
+    /// The message template for violations of `rule`: the contract's text for the rule, else the message of the error if it
+    /// has parameters of a violation, else the default text.
     pub(crate) fn violation_text<'c>(&'c self, entry: &'c ErrorEntry, rule: Condition) -> &'c Template {
         if let Some(text) = self.texts.of(rule) {
             return text;
         }
-        if entry.message.speaks_of_violation() {
+        if entry.message.uses_violation() {
             return &entry.message;
         }
-        usual_texts().of(rule).unwrap_or(&entry.message)
+        default_texts().of(rule).unwrap_or(&entry.message)
     }
 }
 
-fn usual_texts() -> &'static ViolationTexts {
-    static USUAL: OnceLock<ViolationTexts> = OnceLock::new();
-    USUAL.get_or_init(|| {
-        let texts: Vec<(String, Template)> = USUAL_TEXTS
+fn default_texts() -> &'static ViolationTexts {
+    static DEFAULTS: OnceLock<ViolationTexts> = OnceLock::new();
+    DEFAULTS.get_or_init(|| {
+        let texts: Vec<(String, Template)> = DEFAULT_TEXTS
             .iter()
             .filter_map(|(rule, text)| Some((rule_claim(rule), Template::parse(text).ok()?)))
             .collect();

@@ -1,17 +1,17 @@
-//! Formats: a JSON template whose leaves are constants and slots.
+//! Formats: JSON templates whose leaves are constants and slots.
 //!
 //! ```yaml
 //! error:
 //!   status: $status
-//!   code?: $code                    # left out when there is no code
+//!   code?: $code                    # omitted if the error has no code
 //!   errors?: [{ field: $violation.field, message: $violation.message }]
 //! ```
 //!
-//! `$violation.field|in:query` has a value where the violation stands in the query, and none elsewhere.
+//! `$violation.field|in:query` has a value only for a violation in the query.
 //!
-//! A list whose only item speaks of violations is written once for each of them; a mapping whose only key is
-//! `$violation.field` has a member for each parameter. A format has at most one of these. The same tree renders
-//! ([`crate::compile`]) and parses ([`crate::parse`]).
+//! A list with one item that has a slot of a violation is rendered with one item for each violation. A mapping with the
+//! single key `$violation.field` is rendered with one member for each parameter. A format has at most one of these. The
+//! same tree is used for rendering ([`crate::compile`]) and parsing ([`crate::parse`]).
 
 use std::sync::Arc;
 
@@ -20,20 +20,20 @@ use demur_source::{Diagnostics, Key, Node, NodeKind, Source, Span, did_you_mean}
 use crate::locations::Locations;
 use crate::problem::Location;
 
-/// What stands at one place of the answer.
+/// A node of a format: one JSON value of the body.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum FormatNode {
-    /// A member after the other.
+    /// An object with these members, in this order.
     Object(Vec<FormatMember>),
-    /// A fixed number of items.
+    /// A list with these items.
     Array(Vec<FormatNode>),
-    /// One item for each violation that is shown.
+    /// A list with one item for each visible violation.
     PerViolation(Box<FormatNode>),
-    /// One member for each parameter that is shown, with its violations.
+    /// An object with one member for each parameter of a visible violation.
     Keyed(Keyed),
-    /// JSON that never changes.
+    /// A constant.
     Constant(serde_json::Value),
-    /// A value of the problem.
+    /// A value of the problem or of its error.
     Slot(SlotUse),
 }
 
@@ -41,42 +41,42 @@ pub(crate) enum FormatNode {
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct FormatMember {
     pub(crate) name: String,
-    /// Written `name?`: left out where its value is absent.
+    /// Written `name?`: omitted if its value is absent.
     pub(crate) optional: bool,
     pub(crate) shape: FormatNode,
 }
 
-/// `{ $violation.field: [$violation.message] }`: violations by parameter.
+/// Violations grouped by parameter: `{ $violation.field: [$violation.message] }`.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Keyed {
-    /// What names a member.
+    /// The slot that names a member.
     pub(crate) key: ViolationSlot,
-    /// What stands under the name, for one violation.
+    /// The value of a member, for one violation.
     pub(crate) item: Box<FormatNode>,
-    /// Whether all violations of the parameter are listed, or the first alone is shown.
+    /// Whether a member lists all violations of its parameter, or shows only the first.
     pub(crate) is_list: bool,
 }
 
-/// A slot, how its value is written, and what stands for no value.
+/// A slot with its casts.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct SlotUse {
     pub(crate) slot: Slot,
-    /// `|string`: a number is written as a string.
+    /// `|string`: write a number as a string.
     pub(crate) as_string: bool,
-    /// `|empty`: no value is written as `""` instead of `null`.
+    /// `|empty`: write an absent value as `""` instead of `null`.
     pub(crate) absent_is_empty: bool,
-    /// `|in:query`: it has a value only of a violation that stands there. `None` where its location does not matter.
+    /// `|in:query`: the slot has a value only for violations in these locations. `None` means in any.
     pub(crate) within: Option<Locations>,
 }
 
 impl SlotUse {
-    /// Where a violation can stand that it shows.
+    /// The locations of the violations for which the slot has a value.
     pub(crate) fn locations(&self) -> Locations {
         self.within.unwrap_or(Locations::ALL)
     }
 }
 
-/// What a slot can show.
+/// The value that a slot shows.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Slot {
     Type,
@@ -84,20 +84,20 @@ pub(crate) enum Slot {
     Status,
     Title,
     Message,
-    /// The message of the violation at hand, or the error's message where there is none.
+    /// The message of the current violation, or of the error if there is no violation.
     Detail,
-    /// The first violation's parameter.
+    /// The parameter of the first violation.
     Param,
     DocUrl,
     RequestId,
     RetryAfter,
     UserMessage,
-    /// A parameter of the problem, by name.
+    /// The parameter of the problem with this name.
     Named(String),
     Violation(ViolationSlot),
 }
 
-/// What a slot can show of one violation.
+/// The property of a violation that a slot shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ViolationSlot {
     Field,
@@ -107,7 +107,7 @@ pub(crate) enum ViolationSlot {
     Location,
 }
 
-/// The parser keeps the members that it met as the bits of one number.
+/// The maximum number of members in an object. The parser tracks the members it has seen in a bit set of this size.
 const MAX_MEMBERS: usize = 128;
 
 const SLOTS: &[(&str, Slot)] = &[
@@ -130,27 +130,25 @@ const SLOTS: &[(&str, Slot)] = &[
 ];
 
 impl FormatNode {
-    /// Reads a format. Mistakes go to `found`, and stand as `null` in what is returned.
-    pub(crate) fn read(node: &Node, source: &Arc<Source>, found: &mut Diagnostics) -> FormatNode {
-        let mut reader = FormatReader { source, found, lists: Vec::new() };
+    /// Reads a format. Invalid parts are reported and become `null`.
+    pub(crate) fn read(node: &Node, source: &Arc<Source>, diagnostics: &mut Diagnostics) -> FormatNode {
+        let mut reader = FormatReader { source, diagnostics, lists: Vec::new() };
         let shape = reader.shape(node);
-        reader.one_list();
+        reader.check_single_list();
         shape
     }
 
-    /// Whether some slot in here is about one violation.
-    fn speaks_of_one_violation(&self) -> bool {
+    /// Whether a slot of this node shows the current violation, so that a list of it has one item per violation.
+    fn is_per_violation(&self) -> bool {
         match self {
-            FormatNode::Object(members) => {
-                members.iter().any(|member| member.shape.speaks_of_one_violation())
-            }
-            FormatNode::Array(items) => items.iter().any(FormatNode::speaks_of_one_violation),
+            FormatNode::Object(members) => members.iter().any(|member| member.shape.is_per_violation()),
+            FormatNode::Array(items) => items.iter().any(FormatNode::is_per_violation),
             FormatNode::PerViolation(_) | FormatNode::Keyed(_) | FormatNode::Constant(_) => false,
             FormatNode::Slot(slot) => matches!(slot.slot, Slot::Detail | Slot::Violation(_)),
         }
     }
 
-    /// The list of violations, if there is one: a [`Shape::PerViolation`] or a [`Shape::Keyed`].
+    /// The list of violations, if there is one: a [`FormatNode::PerViolation`] or a [`FormatNode::Keyed`].
     pub(crate) fn list(&self) -> Option<&FormatNode> {
         match self {
             FormatNode::Object(members) => members.iter().find_map(|member| member.shape.list()),
@@ -160,7 +158,7 @@ impl FormatNode {
         }
     }
 
-    /// The slots that every answer has, whether there are violations or not.
+    /// The slots that every body has, with or without violations.
     pub(crate) fn certain_slots(&self) -> Vec<&SlotUse> {
         match self {
             FormatNode::Object(members) => members
@@ -169,19 +167,19 @@ impl FormatNode {
                 .flat_map(|member| member.shape.certain_slots())
                 .collect(),
             FormatNode::Array(items) => items.iter().flat_map(FormatNode::certain_slots).collect(),
-            // The message stands in for none.
+            // Without violations, the list has one item that shows the message.
             FormatNode::PerViolation(item) if item.slots().contains(&&Slot::Detail) => item.certain_slots(),
             FormatNode::PerViolation(_) | FormatNode::Keyed(_) | FormatNode::Constant(_) => Vec::new(),
             FormatNode::Slot(slot) => vec![slot],
         }
     }
 
-    /// Every slot below, in order.
+    /// All slots in this node, in order.
     pub(crate) fn slots(&self) -> Vec<&Slot> {
         self.uses().into_iter().map(|used| &used.slot).collect()
     }
 
-    /// Every slot below with its casts, in order.
+    /// All slots in this node with their casts, in order.
     pub(crate) fn uses(&self) -> Vec<&SlotUse> {
         match self {
             FormatNode::Object(members) => members.iter().flat_map(|member| member.shape.uses()).collect(),
@@ -195,15 +193,15 @@ impl FormatNode {
 
 struct FormatReader<'s> {
     source: &'s Arc<Source>,
-    found: &'s mut Diagnostics,
-    /// Where violations are listed, by parameter or one after the other.
-    lists: Vec<ListAt>,
+    diagnostics: &'s mut Diagnostics,
+    /// The lists of violations that have been read.
+    lists: Vec<ViolationList>,
 }
 
-struct ListAt {
+struct ViolationList {
     span: Span,
-    /// Whether it stands within the item of another one.
-    is_within: bool,
+    /// Whether it is inside an item of another list of violations.
+    is_nested: bool,
 }
 
 impl FormatReader<'_> {
@@ -213,7 +211,7 @@ impl FormatReader<'_> {
                 [(key, value)] if key.name.starts_with('$') => {
                     let before = self.lists.len();
                     let shape = self.keyed(&key.name[1..], key.span, value);
-                    self.list(node.span, before);
+                    self.add_list(node.span, before);
                     shape
                 }
                 entries => self.object(node.span, entries),
@@ -221,10 +219,10 @@ impl FormatReader<'_> {
             NodeKind::Seq(items) => {
                 let before = self.lists.len();
                 let mut shapes: Vec<FormatNode> = items.iter().map(|item| self.shape(item)).collect();
-                let is_per_violation = shapes.len() == 1 && shapes[0].speaks_of_one_violation();
+                let is_per_violation = shapes.len() == 1 && shapes[0].is_per_violation();
                 match is_per_violation.then(|| shapes.pop()).flatten() {
                     Some(item) => {
-                        self.list(node.span, before);
+                        self.add_list(node.span, before);
                         FormatNode::PerViolation(Box::new(item))
                     }
                     None => FormatNode::Array(shapes),
@@ -234,7 +232,7 @@ impl FormatReader<'_> {
                 Some(slot) => match read_slot(slot) {
                     Ok(slot) => FormatNode::Slot(slot),
                     Err((check, message, help)) => {
-                        self.found.error(self.source, node.span, check, message, help);
+                        self.diagnostics.error(self.source, node.span, check, message, help);
                         FormatNode::Constant(serde_json::Value::Null)
                     }
                 },
@@ -246,8 +244,8 @@ impl FormatReader<'_> {
 
     fn object(&mut self, span: Span, entries: &[(Key, Node)]) -> FormatNode {
         if entries.len() > MAX_MEMBERS {
-            let message = format!("an object of a format has at most {MAX_MEMBERS} members");
-            self.found.error(self.source, span, "too-many-members", message, None);
+            let message = format!("an object can have at most {MAX_MEMBERS} members");
+            self.diagnostics.error(self.source, span, "too-many-members", message, None);
         }
         let mut members: Vec<FormatMember> = Vec::with_capacity(entries.len());
         for (key, value) in entries {
@@ -256,10 +254,9 @@ impl FormatReader<'_> {
                 None => (key.name.as_str(), false),
             };
             if members.iter().any(|member| member.name == name) {
-                let message = format!("the member `{name}` stands here a second time");
-                let help =
-                    format!("`{name}` and `{name}?` are one member of the answer; keep one of the two");
-                self.found.error(self.source, key.span, "duplicate-member", message, help);
+                let message = format!("duplicate member `{name}`");
+                let help = format!("`{name}` and `{name}?` are the same member; remove one of the two");
+                self.diagnostics.error(self.source, key.span, "duplicate-member", message, help);
             }
             members.push(FormatMember { name: name.to_owned(), optional, shape: self.shape(value) });
         }
@@ -271,10 +268,9 @@ impl FormatReader<'_> {
         let key = match read_slot(slot) {
             Ok(SlotUse { slot: Slot::Violation(key), within: None, .. }) => key,
             Ok(_) | Err(_) => {
-                let message = format!("`${slot}` cannot name a member");
-                let help = "only `$violation.field` and its kin can name a member, wherever violations stand"
-                    .to_owned();
-                self.found.error(self.source, span, "unknown-slot", message, help);
+                let message = format!("the slot `${slot}` cannot be a key");
+                let help = "use a slot of violations without `in:`, such as `$violation.field`".to_owned();
+                self.diagnostics.error(self.source, span, "unknown-slot", message, help);
                 ViolationSlot::Field
             }
         };
@@ -285,37 +281,38 @@ impl FormatReader<'_> {
         FormatNode::Keyed(Keyed { key, item: Box::new(self.shape(item)), is_list })
     }
 
-    /// Notes a list of violations: those that were found after the first `before` stand within it.
-    fn list(&mut self, span: Span, before: usize) {
-        self.lists.iter_mut().skip(before).for_each(|inner| inner.is_within = true);
-        self.lists.push(ListAt { span, is_within: false });
+    /// Records a list of violations. Those recorded after the first `before` are nested in it.
+    fn add_list(&mut self, span: Span, before: usize) {
+        self.lists.iter_mut().skip(before).for_each(|inner| inner.is_nested = true);
+        self.lists.push(ViolationList { span, is_nested: false });
     }
 
-    /// Violations are listed once: of two lists nobody could say which item of the one is which of the other, and
-    /// the item of a list is about one violation alone.
-    fn one_list(&mut self) {
+    /// Reports a second list of violations. A parser could not match the items of two lists, and an item of a list is about
+    /// one violation only.
+    fn check_single_list(&mut self) {
         let mut has_one = false;
         for list in std::mem::take(&mut self.lists) {
-            let (message, help) = if list.is_within {
+            let (message, help) = if list.is_nested {
                 (
-                    "violations are listed here within a list of violations",
-                    "an item is about one violation: show that without a list, as in `[{ field: $violation.field, \
-                     message: $violation.message }]`, or list them under one name alone, as in \
+                    "a list of violations cannot contain another list of violations",
+                    "an item shows one violation: write `[{ field: $violation.field, message: \
+                     $violation.message }]`, or group them by parameter with \
                      `{ $violation.field: [$violation.message] }`",
                 )
             } else if std::mem::replace(&mut has_one, true) {
-                ("violations are listed here a second time", "keep one of the two lists")
+                ("a format can have only one list of violations", "remove one of the two lists")
             } else {
                 continue;
             };
-            self.found.error(self.source, list.span, "second-list", message, help.to_owned());
+            self.diagnostics.error(self.source, list.span, "second-list", message, help.to_owned());
         }
     }
 }
 
-type Mistake = (&'static str, String, Option<String>);
+/// The check, message and help of an invalid slot.
+type SlotError = (&'static str, String, Option<String>);
 
-fn read_slot(text: &str) -> Result<SlotUse, Mistake> {
+fn read_slot(text: &str) -> Result<SlotUse, SlotError> {
     let mut parts = text.split('|');
     let name = parts.next().unwrap_or_default();
     let slot = match name.strip_prefix("params.") {
@@ -326,11 +323,11 @@ fn read_slot(text: &str) -> Result<SlotUse, Mistake> {
                 let help = match did_you_mean(name, SLOTS.iter().map(|(known, _)| *known)) {
                     Some(known) => format!("did you mean `${known}`?"),
                     None => {
-                        let known: Vec<_> = SLOTS.iter().map(|(known, _)| format!("${known}")).collect();
-                        format!("there are {}, $params.NAME", known.join(", "))
+                        let known: Vec<_> = SLOTS.iter().map(|(known, _)| format!("`${known}`")).collect();
+                        format!("use one of {}, `$params.NAME`", known.join(", "))
                     }
                 };
-                return Err(("unknown-slot", format!("there is no slot `${name}`"), Some(help)));
+                return Err(("unknown-slot", format!("unknown slot `${name}`"), Some(help)));
             }
         },
     };
@@ -342,8 +339,8 @@ fn read_slot(text: &str) -> Result<SlotUse, Mistake> {
             ("null", _) => read.absent_is_empty = false,
             (_, Some(locations)) => read.within = Some(read_locations(locations, name, &read)?),
             (other, None) => {
-                let message = format!("there is no cast `{other}`");
-                let help = "there are `string`, `empty`, `null`, `in:query`".to_owned();
+                let message = format!("unknown cast `{other}`");
+                let help = "use one of `string`, `empty`, `null`, `in:query`".to_owned();
                 return Err(("unknown-cast", message, Some(help)));
             }
         }
@@ -351,26 +348,29 @@ fn read_slot(text: &str) -> Result<SlotUse, Mistake> {
     Ok(read)
 }
 
-/// Reads what follows `in:`. Only a violation stands somewhere; of two such casts nobody could say whether both count.
-fn read_locations(text: &str, slot: &str, before: &SlotUse) -> Result<Locations, Mistake> {
+/// Reads the locations after `in:`, which only slots of violations can have, and only once.
+fn read_locations(text: &str, slot: &str, before: &SlotUse) -> Result<Locations, SlotError> {
     if !matches!(before.slot, Slot::Violation(_)) {
-        let message = format!("`${slot}` stands in no location");
-        let help = "only `$violation.field` and its kin do: leave `in:` out".to_owned();
+        let message = format!("the slot `${slot}` cannot have the cast `in:`");
+        let help = "remove it; only slots of violations, such as `$violation.field`, can have it".to_owned();
         return Err(("location-cast", message, Some(help)));
     }
     if before.within.is_some() {
-        let help = "write the locations in one: `in:path+query`".to_owned();
-        return Err(("location-cast", "`in:` stands here a second time".to_owned(), Some(help)));
+        let help = "write all locations in one cast: `in:path+query`".to_owned();
+        return Err(("location-cast", "duplicate cast `in:`".to_owned(), Some(help)));
     }
     Locations::read(text).map_err(|unknown| {
         let known = Location::ALL.map(Location::as_str);
         let help = match did_you_mean(unknown, known) {
             Some(known) => format!("did you mean `{known}`?"),
-            None => format!("there are {}", known.join(", ")),
+            None => {
+                let known = known.map(|location| format!("`{location}`"));
+                format!("use one of {}", known.join(", "))
+            }
         };
         let message = match unknown {
-            "" => "`in:` lacks a location here".to_owned(),
-            unknown => format!("there is no location `{unknown}`"),
+            "" => "the cast `in:` has an empty location".to_owned(),
+            unknown => format!("unknown location `{unknown}`"),
         };
         ("unknown-location", message, Some(help))
     })
@@ -383,21 +383,21 @@ mod tests {
     fn read(text: &str) -> (FormatNode, Diagnostics) {
         let source = Source::new("t.yaml", text);
         let node = demur_source::parse(&source).unwrap();
-        let mut found = Diagnostics::new();
-        (FormatNode::read(&node, &source, &mut found), found)
+        let mut diagnostics = Diagnostics::new();
+        (FormatNode::read(&node, &source, &mut diagnostics), diagnostics)
     }
 
     #[test]
-    fn a_list_that_speaks_of_violations_is_written_for_each() {
+    fn a_list_with_a_violation_slot_has_one_item_per_violation() {
         assert!(matches!(read("[$detail]").0, FormatNode::PerViolation(_)));
         assert!(matches!(read("[{a: $violation.field}]").0, FormatNode::PerViolation(_)));
         assert!(matches!(read("[$message]").0, FormatNode::Array(_)));
     }
 
     #[test]
-    fn unknown_slots_are_told_with_what_was_meant() {
-        let (_, found) = read("{a: $massage, b: $status|loud}");
-        let text = found.to_string();
+    fn suggests_the_closest_slot() {
+        let (_, diagnostics) = read("{a: $massage, b: $status|loud}");
+        let text = diagnostics.to_string();
         assert!(text.contains("did you mean `$message`?"), "{text}");
         assert!(text.contains("unknown-cast"), "{text}");
     }

@@ -1,6 +1,6 @@
-//! JSON strings: what of a text stands as it is, and what is escaped.
+//! Writing of JSON strings.
 
-/// Appends `text` as it stands within a JSON string (RFC 8259, section 7), without the quotes.
+/// Appends `text`, escaped for a JSON string (RFC 8259, section 7), without the quotes.
 pub(crate) fn escape(text: &str, out: &mut Vec<u8>) {
     let mut rest = text.as_bytes();
     loop {
@@ -23,15 +23,15 @@ pub(crate) fn escape(text: &str, out: &mut Vec<u8>) {
     }
 }
 
-/// Appends `text` as a JSON string, with the quotes.
+/// Appends `text` as a JSON string, including the quotes.
 pub(crate) fn string(text: &str, out: &mut Vec<u8>) {
     out.push(b'"');
     escape(text, out);
     out.push(b'"');
 }
 
-/// How many bytes come before the next quote, backslash or control character. Eight at a time: strings are most
-/// of what an answer is made of.
+/// The number of bytes before the next quote, backslash or control character. It tests eight bytes at a time, because
+/// bodies consist mostly of strings.
 pub(crate) fn plain_prefix(bytes: &[u8]) -> usize {
     const ONES: u64 = 0x0101_0101_0101_0101;
     const HIGH: u64 = 0x8080_8080_8080_8080;
@@ -41,11 +41,11 @@ pub(crate) fn plain_prefix(bytes: &[u8]) -> usize {
     for chunk in words {
         let word = u64::from_le_bytes(*chunk);
         let control = word.wrapping_sub(ONES * 0x20) & !word & HIGH;
-        let found =
+        let hits =
             has_zero(word ^ (ONES * u64::from(b'"'))) | has_zero(word ^ (ONES * u64::from(b'\\'))) | control;
-        if found != 0 {
+        if hits != 0 {
             // A borrow can mark bytes after the first hit, never before it.
-            return at + found.trailing_zeros() as usize / 8;
+            return at + hits.trailing_zeros() as usize / 8;
         }
         at += 8;
     }
@@ -57,7 +57,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_escaped_reads_back() {
+    fn escaped_text_parses_back() {
         let every: String = (0u8..128).map(char::from).chain("é\u{2028}😀&#34;".chars()).collect();
         let mut out = Vec::new();
         string(&every, &mut out);

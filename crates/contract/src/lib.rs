@@ -1,12 +1,14 @@
-//! The error contract: one file says how an API answers every way in which a request can fail.
+//! Error contracts: one file defines every error response of an API.
 //!
-//! A contract is read from YAML ([`Contract::load`]), checked as a whole (all mistakes at once, each with
-//! its place and a mend), and compiled. From then on it answers three questions:
+//! Each way in which a request can fail has a name, a *condition*. A contract is a YAML file that maps conditions to
+//! *errors*, each with a status, a code and a message, and defines the JSON format of the responses. [`Contract::load`]
+//! reads the file, reports all errors in it at once, each with its position and with help, and compiles it. A contract then
+//! answers three questions:
 //!
-//! - *Which error answers this condition?* [`Contract::answer`], for the gateway's own conditions,
-//!   [`Contract::named`] for the API's, [`Contract::answer_violations`] for several invalid parameters.
-//! - *What is sent?* [`Contract::render`].
-//! - *What was received?* [`Contract::parse`].
+//! - *Which error answers a condition?* [`Contract::answer`] for the conditions of the gateway, [`Contract::named`] for
+//!   those of the API, [`Contract::answer_violations`] for several invalid parameters.
+//! - *What is the body of the response?* [`Contract::render`].
+//! - *Which error is this response?* [`Contract::parse`].
 //!
 //! ```
 //! use demur_contract::{ResponseView, Condition, Contract, ParseResult, Problem, Source};
@@ -26,45 +28,46 @@
 //! // The API raises one of its own conditions by name.
 //! let mut problem = Problem::new(contract.named("out_of_stock").unwrap(), "req_1");
 //! problem.params.push(("item".into(), "Tea".into()));
-//! let mut content = Vec::new();
-//! contract.render(&problem, &mut content);
-//! assert_eq!(content, br#"{"error":{"code":"out_of_stock","message":"Tea is sold out."}}"#);
+//! let mut body = Vec::new();
+//! contract.render(&problem, &mut body);
+//! assert_eq!(body, br#"{"error":{"code":"out_of_stock","message":"Tea is sold out."}}"#);
 //!
-//! // What nobody claimed is derived: the usual status and title, in the contract's own format.
+//! // An unclaimed condition has a derived error: the default status and title, in the contract's own format.
 //! let entry = contract.entry(contract.answer(Condition::RateExceeded));
 //! assert_eq!((entry.status.as_u16(), entry.code.as_deref()), (429, Some("rate_exceeded")));
 //!
-//! // And a client reads it back.
-//! let ParseResult::Exact(read) = contract.parse(&ResponseView::new(409, &content)) else { panic!() };
-//! assert_eq!(read.problem.param("item"), Some(&"Tea".into()));
+//! // A client parses it back.
+//! let ParseResult::Exact(parsed) = contract.parse(&ResponseView::new(409, &body)) else { panic!() };
+//! assert_eq!(parsed.problem.param("item"), Some(&"Tea".into()));
 //! ```
 //!
 //! # Writing a contract
 //!
-//! A file has a name, at least one *format* and a catalogue of *errors*. The format is the JSON of an answer with slots in
-//! it; the errors claim the gateway's [conditions](manual::conditions), by leaf or branch, or are the API's own. `request`
-//! and `internal` must be claimed; what nobody claims is derived. **The [manual]** has it all: every key, slot and cast, the
-//! three shapes of violations, texts with parameters and plural forms, retries, header fields, languages. Its examples are
-//! parts of one contract, which a test loads. The files of [`builtin`] are contracts of other worlds to start from.
+//! A file has a name, at least one *format* and a catalogue of *errors*. A format is the JSON of a response with slots for
+//! values. An error claims [conditions](manual::conditions) of the gateway, by name or by branch, or is one of the API's
+//! own. `request` and `internal` must be claimed; an unclaimed condition has a derived error. **The [manual]** describes
+//! every key, slot and cast, the three forms of violations, texts with parameters and plural forms, retries, headers and
+//! languages. Its examples are parts of one contract, which a test loads. The [`builtin`] contracts follow well-known APIs
+//! and are a starting point for your own.
 //!
-//! # Loading and mending
+//! # Diagnostics
 //!
-//! [`Contract::load`] reports every mistake that it can find, with line, column and what to write instead; a contract
-//! that loads can still come with warnings, such as errors that a client could not tell apart:
+//! [`Contract::load`] reports every error that it can find, with line, column and help. A contract that loads can still have
+//! warnings, for example about errors that a client cannot distinguish.
 //!
 //! ```
 //! use demur_contract::{Contract, Source};
 //!
 //! let file = Source::new("shop.yaml", "demur: 1\nname: shop\nformats: { default: { code: $cod } }\nerorrs: {}\n");
-//! let found = Contract::load(&file).unwrap_err();
-//! assert!(found.to_string().contains("did you mean `$code`?"));
-//! assert!(found.to_string().contains("did you mean `errors`?"));
+//! let diagnostics = Contract::load(&file).unwrap_err();
+//! assert!(diagnostics.to_string().contains("did you mean `$code`?"));
+//! assert!(diagnostics.to_string().contains("did you mean `errors`?"));
 //! ```
 //!
 //! # Violations
 //!
-//! Several invalid parameters make one answer. [`Contract::answer_violations`] says which error speaks: that of the most
-//! fundamental mistake. The format says how many of them are shown.
+//! Several invalid parameters make one response. [`Contract::answer_violations`] selects the error of the most fundamental
+//! violation. The format determines how many violations the response shows.
 //!
 //! ```
 //! use std::borrow::Cow;
@@ -82,18 +85,18 @@
 //! }];
 //! let mut problem = Problem::new(contract.answer_violations(&violations).unwrap(), "req_1");
 //! problem.violations = Cow::Owned(violations);
-//! let mut content = Vec::new();
-//! contract.render(&problem, &mut content);
+//! let mut body = Vec::new();
+//! contract.render(&problem, &mut body);
 //!
-//! let ParseResult::Exact(read) = contract.parse(&ResponseView::new(400, &content)) else { panic!() };
-//! assert_eq!(read.violations[0].rule(), Some(Condition::ParamMaximum));
-//! assert_eq!(read.violations[0].limit.as_deref(), Some("100"));
+//! let ParseResult::Exact(parsed) = contract.parse(&ResponseView::new(400, &body)) else { panic!() };
+//! assert_eq!(parsed.violations[0].rule(), Some(Condition::ParamMaximum));
+//! assert_eq!(parsed.violations[0].limit.as_deref(), Some("100"));
 //! ```
 //!
 //! # Raising an error
 //!
-//! A [`Problem`] is one occurrence: the error, the request's id, parameters by name, violations, the delay after which
-//! trying again makes sense, and for an error with an `open` message another text.
+//! A [`Problem`] is one occurrence of an error: the request ID, parameters by name, violations, the delay before a retry,
+//! and, if the error has an `open` message, a text that replaces the message.
 //!
 //! ```
 //! use std::time::Duration;
@@ -120,18 +123,18 @@
 //! problem.params.push(("item".into(), "Tea".into()));
 //! problem.message = Some("There is no tea before Monday.".into());
 //! problem.retry_after = Some(RetryAfter { delay: Duration::from_millis(1500) });
-//! let mut content = Vec::new();
-//! contract.render(&problem, &mut content);
+//! let mut body = Vec::new();
+//! contract.render(&problem, &mut body);
 //! assert_eq!(
-//!     content,
+//!     body,
 //!     br#"{"code":"out_of_stock","message":"There is no tea before Monday.","item":"Tea","wait":2}"#
 //! );
 //! ```
 //!
 //! # Languages and media types
 //!
-//! A contract in another language, or as problem documents (RFC 9457), is a view of it: a contract with the same
-//! [`ErrorId`]s, chosen once by what the client asks for.
+//! A contract can have variants in other languages and with problem documents (RFC 9457). A variant is a contract with the
+//! same [`ErrorId`]s, selected by the client's `Accept-Language` and `Accept`.
 //!
 //! ```
 //! use demur_contract::{Contract, Problem, Source};
@@ -148,39 +151,41 @@
 //! "#);
 //! let contract = Contract::load(&file).unwrap().contract;
 //! let problem = Problem::new(contract.named("closed").unwrap(), "req_1");
-//! let said = |contract: &Contract| {
-//!     let mut content = Vec::new();
-//!     contract.render(&problem, &mut content);
-//!     String::from_utf8(content).unwrap()
+//! let render = |contract: &Contract| {
+//!     let mut body = Vec::new();
+//!     contract.render(&problem, &mut body);
+//!     String::from_utf8(body).unwrap()
 //! };
 //! let italian = contract.for_accept_language("it-CH, en;q=0.5");
-//! assert_eq!(said(italian), r#"{"message":"Il negozio è chiuso."}"#);
+//! assert_eq!(render(italian), r#"{"message":"Il negozio è chiuso."}"#);
 //! assert_eq!(
-//!     said(italian.for_accept("application/problem+json")),
+//!     render(italian.for_accept("application/problem+json")),
 //!     r#"{"type":"about:blank","title":"Chiuso","status":409,"detail":"Il negozio è chiuso.","instance":"req_1","code":"closed"}"#
 //! );
-//! assert_eq!(said(contract.for_accept("*/*")), r#"{"message":"The shop is closed."}"#);
+//! assert_eq!(render(contract.for_accept("*/*")), r#"{"message":"The shop is closed."}"#);
 //! ```
 //!
-//! # What comes back
+//! # Round trips
 //!
-//! `parse(render(p)) = p`, less what the format does not carry. That is known before any answer is seen:
-//! [`Contract::round_trip_report`] lists each part of a problem with its [`Fidelity`], and [`Contract::ambiguous_pairs`] the errors that look the
-//! same on the wire. A value that a text does not give back for certain is not given back; an answer that two errors can
-//! have made is [`ParseResult::Ambiguous`].
+//! `parse(render(p)) = p`, except for the parts that the format does not show. This is known when a contract is loaded:
+//! [`Contract::round_trip_report`] lists the [`Fidelity`] of each part of a problem, and [`Contract::ambiguous_pairs`] the
+//! errors that have the same response. The parser never guesses: a value that a text does not determine is not returned, and
+//! a response that two errors can have made is [`ParseResult::Ambiguous`].
 //!
 //! ```
 //! # use demur_contract::{Contract, Fidelity, builtin};
 //! let contract = Contract::load(&builtin::source("problem").unwrap()).unwrap().contract;
-//! let of_rule = contract.round_trip_report().into_iter().find(|loss| loss.part == "violation.rule").unwrap();
-//! assert_eq!(of_rule.fate, Fidelity::Kept);
+//! let rule = contract.round_trip_report().into_iter().find(|row| row.part == "violation.rule").unwrap();
+//! assert_eq!(rule.fidelity, Fidelity::Kept);
 //! ```
 //!
-//! Any bytes are accepted, in time and memory that grow with their length and no faster: content of up to 16 MiB,
-//! 128 levels and 262,144 values is read, and what is beyond is `Unknown`. So is an answer by parameter whose names are
-//! long and stand for so many violations that what comes back would be many times its length.
+//! # Limits
 //!
-//! Pure: no input or output, no async, and no knowledge of HTTP beyond statuses and field names.
+//! [`Contract::parse`] accepts any bytes, in time and memory linear in their length. A body with more than 16 MiB, 128
+//! levels or 262,144 values is [`ParseResult::Unknown`], and so is one with long names that apply to so many violations
+//! that the result would be many times as long as the body.
+//!
+//! This crate does no I/O and has no async code. Of HTTP it knows only statuses and the names of headers.
 
 pub mod builtin;
 pub mod manual;
@@ -211,7 +216,7 @@ pub use catalogue::{Docs, EntrySource, ErrorEntry, ErrorId, ErrorStatus, Retry, 
 pub use claims::{DENIAL_PARAMS, DenialParam};
 pub use condition::{Condition, Defaults, ErrorOrigin, RejectedStatus, RetryClass, claim_names};
 pub use contract::{Contract, Metadata, RequestIdField, VisibleFields};
-/// The text of a file, and what is found wrong in it.
+// Contract files and their diagnostics.
 pub use demur_source::{Diagnostic, Diagnostics, Severity, Source, SourceLocation, Span};
 pub use limit_headers::{LimitHeaderNames, LimitHeaders, ResetForm};
 pub use load::Loaded;

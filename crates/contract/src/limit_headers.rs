@@ -1,44 +1,44 @@
-//! Header fields beside the content: which families of them a contract's answers carry.
+//! The headers that tell a client about limits and retries.
 //!
-//! Names and forms are data here; what stands in them is the engine's to say. `Retry-After` needs no entry:
-//! it comes with every refusal after which waiting helps.
+//! This module defines their names and forms; the engine sets their values. `Retry-After` is not among them: it is part of
+//! every rejection that a client can retry after a delay.
 
-/// A family of header fields.
+/// A set of response headers about limits or retries.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LimitHeaders {
-    /// How the limit nearest exhaustion stands, a field for each number.
+    /// The state of the limit nearest to exhaustion, with one header for each number.
     Limits(LimitHeaderNames),
-    /// `RateLimit` and `RateLimit-Policy` of draft-ietf-httpapi-ratelimit-headers: every limit, as
-    /// structured fields (RFC 9651).
+    /// All limits, as the structured fields (RFC 9651) `RateLimit` and `RateLimit-Policy` of
+    /// draft-ietf-httpapi-ratelimit-headers.
     Ietf,
-    /// `true` or `false` in a field of this name, in lower case, by the error's retry class.
+    /// `true` or `false`, by the retry class of the error, in the header with this lower-case name.
     ShouldRetry(String),
-    /// Beside `Retry-After`, the same delay in milliseconds in a field of this name, in lower case.
+    /// The delay of `Retry-After` in milliseconds, in the header with this lower-case name.
     RetryAfterMillis(String),
 }
 
-/// The fields of one limit, by their names in lower case. What has no name is not told.
+/// The lower-case names of the headers about one limit. A header without a name is not sent.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct LimitHeaderNames {
-    /// How many requests the limit allows.
+    /// The number of requests that the limit allows.
     pub limit: Option<String>,
-    /// How many are left.
+    /// The number of remaining requests.
     pub remaining: Option<String>,
-    /// When they come back.
+    /// The time at which the limit resets.
     pub reset: Option<String>,
-    /// How that moment is written.
+    /// The form of that time.
     pub reset_as: ResetForm,
 }
 
-/// How the moment is written at which a limit is whole again.
+/// The form of the time at which a limit resets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum ResetForm {
-    /// Seconds since 1970.
+    /// Seconds since 1970-01-01T00:00:00Z.
     #[default]
     EpochSeconds,
-    /// Seconds from now.
+    /// Seconds from the time of the response.
     DelaySeconds,
-    /// A date and time as in RFC 9110, section 5.6.7.
+    /// An HTTP date (RFC 9110, section 5.6.7).
     HttpDate,
 }
 
@@ -51,16 +51,16 @@ impl ResetForm {
 }
 
 impl LimitHeaders {
-    /// The families that a word names.
+    /// The predefined sets, by the words that contracts use.
     pub(crate) const WORDS: [&'static str; 4] = ["x-ratelimit", "ietf", "x-should-retry", "retry-after-ms"];
 
-    pub(crate) fn named(word: &str) -> Option<Self> {
-        let field = |name: &str| Some(format!("x-ratelimit-{name}"));
+    pub(crate) fn from_word(word: &str) -> Option<Self> {
+        let name = |suffix: &str| Some(format!("x-ratelimit-{suffix}"));
         Some(match word {
             "x-ratelimit" => LimitHeaders::Limits(LimitHeaderNames {
-                limit: field("limit"),
-                remaining: field("remaining"),
-                reset: field("reset"),
+                limit: name("limit"),
+                remaining: name("remaining"),
+                reset: name("reset"),
                 reset_as: ResetForm::EpochSeconds,
             }),
             "ietf" => LimitHeaders::Ietf,

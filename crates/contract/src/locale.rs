@@ -1,11 +1,11 @@
-//! Languages: their tags, and which one a client is answered in (RFC 4647, section 3.4: lookup).
+//! Language tags, and the choice of a language by `Accept-Language` (RFC 4647, section 3.4, lookup).
 
 use icu_locale_core::LanguageIdentifier;
 
-/// Ranges of one `Accept-Language` that are looked at: more than a person could mean.
+/// The maximum number of ranges read from an `Accept-Language`; real clients send fewer.
 const MAX_RANGES: usize = 32;
 
-/// The languages of ISO 639-1. Those of three letters are too many to list, and are taken as they are.
+/// The languages of ISO 639-1. Codes of three letters are too many to list and are accepted unchecked.
 const TWO_LETTERS: &str = "\
     aa ab ae af ak am an ar as av ay az ba be bg bh bi bm bn bo br bs ca ce ch co cr cs cu cv cy da de dv dz ee \
     el en eo es et eu fa ff fi fj fo fr fy ga gd gl gn gu gv ha he hi ho hr ht hu hy hz ia id ie ig ii ik io is \
@@ -14,18 +14,18 @@ const TWO_LETTERS: &str = "\
     sl sm sn so sq sr ss st su sv sw ta te tg th ti tk tl tn to tr ts tt tw ty ug uk ur uz ve vi vo wa wo xh yi \
     yo za zh zu";
 
-/// Why a text is no tag of a language.
+/// The reason why a text is not a valid language tag.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum TagError {
-    /// Not of the form of a tag (BCP 47).
+    /// It does not have the syntax of BCP 47.
     Malformed,
-    /// A language of two letters that ISO 639-1 does not have.
+    /// ISO 639-1 has no such two-letter code.
     Unknown,
-    /// Well formed, but spelt in another way than this, which is the usual one.
-    Spelling(String),
+    /// It is not in this canonical form.
+    NotCanonical(String),
 }
 
-/// Reads a tag such as `it` or `pt-BR`.
+/// Parses a tag such as `it` or `pt-BR`.
 pub(crate) fn tag(text: &str) -> Result<LanguageIdentifier, TagError> {
     let language: LanguageIdentifier = text.replace('_', "-").parse().map_err(|_| TagError::Malformed)?;
     let primary = language.language;
@@ -35,15 +35,14 @@ pub(crate) fn tag(text: &str) -> Result<LanguageIdentifier, TagError> {
     {
         return Err(TagError::Unknown);
     }
-    let usual = language.to_string();
-    if usual == text { Ok(language) } else { Err(TagError::Spelling(usual)) }
+    let canonical = language.to_string();
+    if canonical == text { Ok(language) } else { Err(TagError::NotCanonical(canonical)) }
 }
 
-/// The position of the language that an `Accept-Language` asks for most; `None` where it asks for none of
-/// these, and the default is to be used.
+/// The position of the tag that an `Accept-Language` prefers; `None` if it asks for none of them.
 ///
-/// Ranges are tried by their weight, then in their order; each is shortened from its end until it is one of
-/// the tags, so that `it-CH` finds `it`, and `it` does not find `it-CH`.
+/// Ranges are tried by weight, then in order. Each is shortened from its end until it is one of the tags, so that `it-CH`
+/// matches `it`, but `it` does not match `it-CH`.
 pub(crate) fn lookup(accept_language: &str, tags: &[&str]) -> Option<usize> {
     let mut ranges: Vec<(u16, &str)> =
         accept_language.split(',').take(MAX_RANGES).filter_map(range).collect();
@@ -57,7 +56,7 @@ fn shortened(mut range: &str, tags: &[&str]) -> Option<usize> {
             return Some(position);
         }
         let (rest, _) = range.rsplit_once('-')?;
-        // A single letter or digit introduces what follows it, and goes with it.
+        // A single letter or digit introduces the subtag after it, so both are removed together.
         range = match rest.rsplit_once('-') {
             Some((before, single)) if single.len() == 1 => before,
             _ => rest,
@@ -65,8 +64,7 @@ fn shortened(mut range: &str, tags: &[&str]) -> Option<usize> {
     }
 }
 
-/// `it-CH;q=0.8`, with the weight in thousandths. What weighs nothing is not wanted, and `*` wants nothing
-/// in particular.
+/// Parses a range such as `it-CH;q=0.8`, with its weight in thousandths. Ranges of weight 0 and `*` are ignored.
 fn range(text: &str) -> Option<(u16, &str)> {
     let (range, parameters) = text.split_once(';').unwrap_or((text, ""));
     let range = range.trim();
@@ -74,7 +72,7 @@ fn range(text: &str) -> Option<(u16, &str)> {
     (weight > 0 && !range.is_empty() && range != "*").then_some((weight, range))
 }
 
-/// `q=0.8` in thousandths (RFC 9110, section 12.4.2); 1000 where there is none. `None` where it is malformed.
+/// The weight `q=0.8` in thousandths (RFC 9110, section 12.4.2); 1000 if there is none, `None` if it is malformed.
 pub(crate) fn weight(parameters: &str) -> Option<u16> {
     for parameter in parameters.split(';') {
         let Some((name, value)) = parameter.trim().split_once('=') else { continue };
@@ -100,7 +98,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ranges_are_shortened_until_they_are_found() {
+    fn lookup_shortens_ranges_until_a_tag_matches() {
         const TAGS: [&str; 4] = ["en", "it", "pt-BR", "zh-Hant"];
         for (accept, expected) in [
             ("it", Some("it")),
@@ -119,19 +117,19 @@ mod tests {
             ("it;q=0.12345", None),
             (";;,,;q=", None),
         ] {
-            let found = lookup(accept, &TAGS).map(|position| TAGS[position]);
-            assert_eq!(found, expected, "{accept}");
+            let tag = lookup(accept, &TAGS).map(|position| TAGS[position]);
+            assert_eq!(tag, expected, "{accept}");
         }
     }
 
     #[test]
-    fn tags_are_languages_in_their_usual_spelling() {
+    fn accepts_only_canonical_tags_of_known_languages() {
         for good in ["it", "pt-BR", "zh-Hant", "gsw"] {
             assert!(tag(good).is_ok(), "{good}");
         }
         for (bad, error) in [
-            ("it_IT", TagError::Spelling("it-IT".into())),
-            ("IT", TagError::Spelling("it".into())),
+            ("it_IT", TagError::NotCanonical("it-IT".into())),
+            ("IT", TagError::NotCanonical("it".into())),
             ("xx", TagError::Unknown),
             ("italian language", TagError::Malformed),
             ("", TagError::Malformed),

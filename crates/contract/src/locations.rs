@@ -1,8 +1,8 @@
-//! A set of locations of the request: where a violation must stand for a slot to show it (`$violation.field|in:query`).
+//! A set of request locations, for slots that show only violations in some of them (`$violation.field|in:query`).
 
 use crate::problem::Location;
 
-/// A set of locations, as the bits of one number.
+/// A set of locations, stored as bits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Locations(u8);
 
@@ -10,10 +10,10 @@ impl Locations {
     pub(crate) const NONE: Self = Self(0);
     pub(crate) const ALL: Self = Self((1 << Location::ALL.len()) - 1);
 
-    /// Reads `path+query`. The word that is no location comes back as it was written.
+    /// Parses `path+query`. The error is the first word that is not a location.
     pub(crate) fn read(text: &str) -> Result<Self, &str> {
         text.split('+').try_fold(Self::NONE, |read, word| {
-            let location = Location::named(word).ok_or(word)?;
+            let location = Location::from_word(word).ok_or(word)?;
             Ok(read.with(Self::of(location)))
         })
     }
@@ -22,7 +22,7 @@ impl Locations {
         Self(1 << location as u8)
     }
 
-    /// Those of either set.
+    /// The union of both sets.
     pub(crate) fn with(self, other: Self) -> Self {
         Self(self.0 | other.0)
     }
@@ -31,13 +31,13 @@ impl Locations {
         self.0 & Self::of(location).0 != 0
     }
 
-    /// The location, where there is one alone.
+    /// The location, if the set has exactly one.
     pub(crate) fn only(self) -> Option<Location> {
         let mut each = self.iter();
         each.next().filter(|_| each.next().is_none())
     }
 
-    /// In the order of the request.
+    /// The locations in the order of [`Location`].
     pub(crate) fn iter(self) -> impl Iterator<Item = Location> {
         Location::ALL.into_iter().filter(move |location| self.contains(*location))
     }
@@ -54,7 +54,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn locations_are_read_in_any_order_and_told_in_the_requests() {
+    fn parses_locations_in_any_order() {
         use Location::{Body, Cookie, Header, Path, Query};
         for (text, locations, only) in [
             ("query", &[Query][..], Some(Query)),

@@ -5,6 +5,6 @@
 //! [check]: crate::Diagnostic
 #![doc = include_str!("../../../docs/contract.md")]
 
-/// Every condition, with what is answered where no error claims it.
+/// All conditions, with the errors that are derived if no error claims them.
 #[doc = include_str!("../../../docs/conditions.md")]
 pub mod conditions {}

@@ -1,8 +1,8 @@
-//! Plural forms within a template: `{limit, plural, one {# character} other {# characters}}`.
+//! Plural forms in a template: `{limit, plural, one {# character} other {# characters}}`.
 //!
-//! The syntax is ICU MessageFormat's, the categories are CLDR's. `=0 {…}` speaks of one number exactly and
-//! goes before the categories; `#` is the number. `other` must be there, since every language has it. Forms
-//! do not nest.
+//! The syntax is that of ICU MessageFormat, the categories are those of CLDR. `=0 {…}` applies to exactly this number and
+//! takes precedence over the categories; `#` is the number. The form `other` is required, since every language uses it.
+//! Forms cannot be nested.
 
 use std::fmt;
 use std::str::FromStr;
@@ -14,28 +14,28 @@ use icu_plurals::{PluralCategory, PluralOperands, PluralRules};
 
 use crate::template::{Template, TemplateError, TemplateParameter};
 
-/// The forms of one text, of which a number chooses one.
+/// The plural forms of a text. A number selects one of them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Plural {
-    /// Whose number chooses: of a list it is how many elements there are.
+    /// The parameter that selects the form, by its number, or by its length if it is a list.
     pub(crate) parameter: TemplateParameter,
-    /// `=0`, by the number as it is written.
+    /// The forms for exact numbers, such as `=0`, by the number as written.
     exact: Vec<(String, Template)>,
     by_category: Vec<(PluralCategory, Template)>,
     other: Template,
 }
 
-/// How a language counts. Cheap to clone.
+/// The plural rules of a language. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Plurals(Arc<PluralRules>);
 
 impl Plurals {
-    /// The rules of a language; those that all languages share where CLDR has none for it.
+    /// The rules of a language; CLDR's default rules if it has none for the language.
     pub(crate) fn of(language: &LanguageIdentifier) -> Option<Self> {
         PluralRules::try_new_cardinal(language.into()).ok().map(|rules| Self(Arc::new(rules)))
     }
 
-    /// Whether the language has the category at all.
+    /// Whether the language uses the category.
     fn uses(&self, category: PluralCategory) -> bool {
         self.0.categories().any(|used| used == category)
     }
@@ -47,6 +47,7 @@ impl fmt::Debug for Plurals {
     }
 }
 
+/// The maximum length of a number; longer ones are not meant for people and get the form `other`.
 const MAX_DIGITS: usize = 32;
 
 const CATEGORIES: [(&str, PluralCategory); 6] = [
@@ -63,29 +64,29 @@ fn word(category: PluralCategory) -> &'static str {
 }
 
 impl Plural {
-    /// Reads what stands between the braces: `NAME, plural, FORMS`.
+    /// Parses the text between the braces: `NAME, plural, FORMS`.
     pub(crate) fn parse(text: &str) -> Result<Self, TemplateError> {
         let bad = |why: &str| TemplateError::BadPlural(why.to_owned());
         let mut parts = text.splitn(3, ',').map(str::trim);
         let (Some(name), Some("plural"), Some(mut rest)) = (parts.next(), parts.next(), parts.next()) else {
-            return Err(bad("write `{name, plural, one {…} other {…}}`"));
+            return Err(bad("missing `plural`"));
         };
         if !TemplateParameter::is_name(name) {
             return Err(TemplateError::BadName(name.to_owned()));
         }
         let mut plural = Plural {
-            parameter: TemplateParameter::named(name),
+            parameter: TemplateParameter::from_name(name),
             exact: Vec::new(),
             by_category: Vec::new(),
             other: Template::default(),
         };
         let mut has_other = false;
         while !rest.is_empty() {
-            let (word, after) = rest.split_once('{').ok_or_else(|| bad("a form stands in braces"))?;
+            let (word, after) = rest.split_once('{').ok_or_else(|| bad("a form must be in braces"))?;
             let end = closing(after).ok_or(TemplateError::Unbalanced)?;
             let form = Template::parse(&after[..end].replace('#', &format!("{{{name}}}")))?;
             if form.plurals().next().is_some() {
-                return Err(bad("forms do not nest"));
+                return Err(bad("forms cannot be nested"));
             }
             rest = after[end + 1..].trim_start();
             let word = word.trim();
@@ -100,20 +101,18 @@ impl Plural {
                 }
                 Some((_, category)) => plural.by_category.push((*category, form)),
                 None => {
-                    let message = format!("`{word}` is none of zero, one, two, few, many, other, =NUMBER");
-                    return Err(TemplateError::BadPlural(message));
+                    return Err(TemplateError::BadPlural(format!("unknown form `{word}`")));
                 }
             }
         }
-        if has_other { Ok(plural) } else { Err(bad("the form `other` is missing")) }
+        if has_other { Ok(plural) } else { Err(bad("missing form `other`")) }
     }
 
-    /// The form for a number as it is written; `other` for what is none.
+    /// The form for a number; `other` if the text is not a number.
     pub(crate) fn select(&self, number: &str, plurals: &Plurals) -> &Template {
         if let Some((_, form)) = self.exact.iter().find(|(exact, _)| exact == number) {
             return form;
         }
-        // Whatever is longer is no number that a person would read.
         let decimal = (number.len() <= MAX_DIGITS).then(|| Decimal::from_str(number).ok()).flatten();
         let Some(decimal) = decimal else { return &self.other };
         let category = plurals.0.category_for(PluralOperands::from(&decimal));
@@ -121,20 +120,20 @@ impl Plural {
         form.map_or(&self.other, |(_, form)| form)
     }
 
-    /// Every form, in the order in which they were written, `other` last.
+    /// All forms in source order, `other` last.
     pub(crate) fn forms(&self) -> impl Iterator<Item = &Template> {
         let exact = self.exact.iter().map(|(_, form)| form);
         exact.chain(self.by_category.iter().map(|(_, form)| form)).chain([&self.other])
     }
 
-    /// Categories for which there is a form, though the language never asks for it.
+    /// The categories with a form that the language does not use.
     pub(crate) fn unused(&self, plurals: &Plurals) -> Vec<&'static str> {
         let unused = self.by_category.iter().filter(|(category, _)| !plurals.uses(*category));
         unused.map(|(category, _)| word(*category)).collect()
     }
 }
 
-/// As it was written, but for `#`, which comes back as the parameter.
+/// The source of the forms, with `#` replaced by the parameter.
 impl fmt::Display for Plural {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{{{}, plural,", self.parameter.as_str())?;
@@ -148,7 +147,7 @@ impl fmt::Display for Plural {
     }
 }
 
-/// Where the brace that was opened before `text` closes.
+/// The position of the brace that closes one opened before `text`.
 pub(crate) fn closing(text: &str) -> Option<usize> {
     let mut depth = 0usize;
     for (at, byte) in text.bytes().enumerate() {
@@ -176,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn each_language_counts_in_its_own_way() {
+    fn selects_forms_by_the_rules_of_the_language() {
         const FORMS: &str = "n, plural, =0 {none} one {one} few {few} many {many} other {other}";
         for (tag, number, expected) in [
             ("en", "1", "one"),
@@ -195,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn mistakes_are_named() {
+    fn rejects_invalid_plural_forms() {
         for text in [
             "n, plural, one {x}",
             "n, plural, several {x} other {y}",
@@ -209,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn a_category_that_a_language_does_not_have_is_told() {
+    fn reports_categories_that_the_language_does_not_use() {
         let plural = Plural::parse("n, plural, one {a} few {b} other {c}").unwrap();
         assert_eq!(plural.unused(&plurals("it")), ["few"]);
         assert!(plural.unused(&plurals("pl")).is_empty());

@@ -1,18 +1,18 @@
-//! A problem: one occurrence of an error, with what is particular to it.
+//! Problems: occurrences of an error, with their parameters and violations.
 
 use std::borrow::Cow;
 use std::time::Duration;
 
 use crate::{Condition, ErrorId};
 
-/// A parameter's value in a message.
+/// The value of a parameter.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Value {
-    /// Text, shown as it is.
+    /// Text.
     Text(String),
-    /// A whole number.
+    /// An integer.
     Int(i64),
-    /// Several texts; the message says how they are joined.
+    /// Several texts; the template determines how they are joined.
     List(Vec<String>),
 }
 
@@ -40,27 +40,27 @@ impl From<i64> for Value {
     }
 }
 
-/// Where an invalid parameter stands. The order is the order in which violations are answered.
+/// The part of the request with an invalid parameter. Violations are sorted in this order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Location {
-    /// In the path.
+    /// The path.
     Path,
-    /// In the query.
+    /// The query.
     Query,
-    /// A header field.
+    /// A header.
     Header,
     /// A cookie.
     Cookie,
-    /// In the content.
+    /// The body.
     Body,
 }
 
 impl Location {
-    /// Each of them, in their order.
+    /// All locations, in their order.
     pub(crate) const ALL: [Location; 5] =
         [Location::Path, Location::Query, Location::Header, Location::Cookie, Location::Body];
 
-    /// One lower-case word, as OpenAPI's `in` says it.
+    /// The name in lower case, as in the `in` of an OpenAPI parameter.
     pub fn as_str(self) -> &'static str {
         match self {
             Location::Path => "path",
@@ -71,42 +71,42 @@ impl Location {
         }
     }
 
-    /// The location of that word.
-    pub(crate) fn named(word: &str) -> Option<Self> {
+    /// The location with this name.
+    pub(crate) fn from_word(word: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|location| location.as_str() == word)
     }
 }
 
-/// One invalid parameter: where it stands, what it is called, which rule it breaks.
+/// One invalid parameter: its location, its name, and the rule that it breaks.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Violation {
     /// The rule that is broken: one of `param.*`.
     pub condition: Condition,
-    /// Where.
+    /// The part of the request.
     pub location: Location,
-    /// The name on the wire: of the parameter, or of the outermost member of the content (`breakdown`).
-    /// Empty where the content as a whole is meant.
+    /// The name of the parameter, or of the outermost member of the body (`breakdown`). Empty if the body as a whole is
+    /// invalid.
     pub param: String,
-    /// JSON Pointer to the very value, within its location: `/breakdown/0`. For a missing member, the
-    /// pointer at which it would stand.
+    /// The JSON Pointer to the invalid value within its location: `/breakdown/0`. For a missing member, the pointer that
+    /// it would have.
     pub pointer: String,
-    /// The offending value, shortened and made safe; `None` where it is absent.
+    /// The invalid value, truncated and with control characters escaped; `None` if it is missing.
     pub value: Option<String>,
-    /// The rule's own value: the bound, the other parameter, the pattern, the name of the type or format.
+    /// The value of the rule: the bound, the other parameter, the pattern, or the name of the type or format.
     pub limit: Option<Value>,
-    /// What would be allowed, in the order of declaration; for `enum` and `const`.
+    /// The allowed values of `enum` and `const`, in the order of the schema.
     pub allowed: Vec<String>,
 }
 
-/// A moment at which trying again makes sense.
+/// The delay after which a client may retry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RetryAfter {
-    /// From now, never rounded down.
+    /// The delay from now, never rounded down.
     pub delay: Duration,
 }
 
 impl RetryAfter {
-    /// Whole seconds as `Retry-After` has them: rounded up, at least one.
+    /// The whole seconds of `Retry-After`: rounded up, at least one.
     pub fn seconds(self) -> u64 {
         let whole = self.delay.as_secs() + u64::from(self.delay.subsec_nanos() > 0);
         whole.max(1)
@@ -116,22 +116,22 @@ impl RetryAfter {
 /// One occurrence of an error.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Problem<'a> {
-    /// The catalogue entry.
+    /// The error.
     pub error: ErrorId,
     /// Parameters by name, for `{name}` in texts and `$params.NAME` in formats.
     pub params: Vec<(Cow<'a, str>, Value)>,
-    /// A message that replaces the catalogue's, where the entry is `open`.
+    /// A message that replaces that of the catalogue, if the error is `open`.
     pub message: Option<Cow<'a, str>>,
-    /// What is wrong with the parameters; those that this error answers come first.
+    /// The invalid parameters; those that this error answers come first.
     pub violations: Cow<'a, [Violation]>,
-    /// The request's id.
+    /// The request ID.
     pub request_id: Cow<'a, str>,
-    /// When trying again makes sense.
+    /// The delay after which a client may retry.
     pub retry_after: Option<RetryAfter>,
 }
 
 impl<'a> Problem<'a> {
-    /// An occurrence with nothing particular to it.
+    /// An occurrence without parameters and violations.
     pub fn new(error: ErrorId, request_id: impl Into<Cow<'a, str>>) -> Self {
         Self {
             error,
@@ -143,7 +143,7 @@ impl<'a> Problem<'a> {
         }
     }
 
-    /// The parameter of that name.
+    /// The value of the parameter with this name.
     pub fn param(&self, name: &str) -> Option<&Value> {
         self.params.iter().find(|(known, _)| known == name).map(|(_, value)| value)
     }
@@ -154,7 +154,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_delay_is_never_rounded_down_and_never_zero() {
+    fn retry_after_seconds_round_up_and_are_never_zero() {
         for (millis, seconds) in [(0, 1), (1, 1), (1000, 1), (1001, 2), (42_000, 42)] {
             assert_eq!(RetryAfter { delay: Duration::from_millis(millis) }.seconds(), seconds, "{millis} ms");
         }

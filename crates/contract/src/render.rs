@@ -1,4 +1,4 @@
-//! Problem → bytes: runs the program of the problem's error.
+//! Rendering: runs the program of a problem's error to make the body of the response.
 
 use std::borrow::Cow;
 
@@ -10,21 +10,20 @@ use crate::json;
 use crate::plural::Plural;
 use crate::problem::{Problem, Value};
 use crate::template::{ListStyle, Segment, Template, TemplateParameter, write_list, write_value};
-use crate::violations::{ShownViolation, collect, precedence, rule_name};
+use crate::violations::{VisibleViolation, collect, precedence, rule_name};
 
 impl Contract {
-    /// Appends the content of the answer.
+    /// Appends the body of the response to `out`.
     ///
-    /// It is valid JSON whatever the problem's parameters hold, and has the media type
-    /// [`Contract::content_type`].
+    /// The body is valid JSON for any parameters, and has the media type [`Contract::content_type`].
     pub fn render(&self, problem: &Problem<'_>, out: &mut Vec<u8>) {
         let program = self.program(problem.error);
-        // One growth instead of several: most answers are a little more than their literals.
+        // Most bodies are a little longer than their literals, so this usually reserves enough.
         out.reserve(literal_bytes(program) + 64 * (1 + problem.violations.len()));
         Rendering::new(self, problem).run(program, out);
     }
 
-    /// The message of the answer as plain text, for logs and for people.
+    /// The message of the response as plain text, for logs and people.
     pub fn message(&self, problem: &Problem<'_>) -> String {
         let rendering = Rendering::new(self, problem);
         let mut out = Vec::new();
@@ -32,12 +31,11 @@ impl Contract {
         serde_json::from_slice(&out).unwrap_or_default()
     }
 
-    /// The sentence for the person in front of the screen; `None` where the error has none, or where one of its
-    /// parameters is not known. Half a sentence helps nobody.
+    /// The message for end users; `None` if the error has none, or if one of its parameters has no value.
     pub fn user_message(&self, problem: &Problem<'_>) -> Option<String> {
         let rendering = Rendering::new(self, problem);
         let template = rendering.entry.user_message.as_ref()?;
-        if !template.parameters().all(|name| rendering.knows(name)) {
+        if !template.parameters().all(|name| rendering.has_value(name)) {
             return None;
         }
         let mut out = vec![b'"'];
@@ -56,8 +54,8 @@ struct Rendering<'r> {
     contract: &'r Contract,
     entry: &'r ErrorEntry,
     problem: &'r Problem<'r>,
-    shown: Vec<ShownViolation<'r>>,
-    /// The violation at hand: within a list the item's, elsewhere the one that names the error.
+    visible: Vec<VisibleViolation<'r>>,
+    /// The index of the current violation: in a list that of the item, elsewhere the one that determines the error.
     current: Option<usize>,
 }
 
@@ -65,27 +63,27 @@ impl<'r> Rendering<'r> {
     fn new(contract: &'r Contract, problem: &'r Problem<'r>) -> Self {
         let entry = contract.entry(problem.error);
         if problem.violations.is_empty() {
-            return Self { contract, entry, problem, shown: Vec::new(), current: None };
+            return Self { contract, entry, problem, visible: Vec::new(), current: None };
         }
         let is_same =
-            |shown: &ShownViolation<'_>| contract.answer(shown.violation.condition) == problem.error;
-        let mut shown = collect(problem.violations.iter(), entry.collect);
+            |visible: &VisibleViolation<'_>| contract.answer(visible.violation.condition) == problem.error;
+        let mut visible = collect(problem.violations.iter(), entry.collect);
         if entry.show != Show::All {
-            shown.retain(is_same);
+            visible.retain(is_same);
         }
-        let primary = (0..shown.len()).min_by_key(|index| {
-            let shown = &shown[*index];
-            (!is_same(shown), precedence(shown.violation.condition), *index)
+        let primary = (0..visible.len()).min_by_key(|index| {
+            let visible = &visible[*index];
+            (!is_same(visible), precedence(visible.violation.condition), *index)
         });
         let current = match (entry.show, primary) {
             (Show::First, Some(primary)) => {
-                shown.swap(0, primary);
-                shown.truncate(1);
+                visible.swap(0, primary);
+                visible.truncate(1);
                 Some(0)
             }
             (_, primary) => primary,
         };
-        Self { contract, entry, problem, shown, current }
+        Self { contract, entry, problem, visible, current }
     }
 
     fn run(&mut self, ops: &'r [Op], out: &mut Vec<u8>) {
@@ -108,14 +106,14 @@ impl<'r> Rendering<'r> {
         }
     }
 
-    /// Runs one step; answers how many of the following ones to skip.
+    /// Runs one operation, and returns how many of the following ones to skip.
     fn step(&self, op: &Op, out: &mut Vec<u8>) -> usize {
         match op {
             Op::Bytes(bytes) => out.extend_from_slice(bytes),
             Op::Comma if matches!(out.last(), Some(b'{' | b'[')) => {}
             Op::Comma => out.push(b','),
             Op::IfPresent(what, steps) if !self.is_present(what) => return *steps,
-            Op::IfViolations(steps) if self.shown.is_empty() => return *steps,
+            Op::IfViolations(steps) if self.visible.is_empty() => return *steps,
             Op::IfAny(any, steps) if !any.iter().any(|what| self.is_present(what)) => return *steps,
             Op::IfPresent(..) | Op::IfViolations(_) | Op::IfAny(..) => {}
             Op::Write { what, .. } if self.is_present(what) => match op {
@@ -131,7 +129,7 @@ impl<'r> Rendering<'r> {
             },
             Op::Write { absent_is_empty: true, .. } => out.extend_from_slice(b"\"\""),
             Op::Write { .. } => out.extend_from_slice(b"null"),
-            // A list does not stand within a list: the format's reader refuses that (`second-list`).
+            // The format reader rejects nested lists of violations (`second-list`).
             Op::EachViolation { .. } | Op::EachKey { .. } => {}
         }
         0
@@ -139,23 +137,23 @@ impl<'r> Rendering<'r> {
 
     fn each(&mut self, body: &[Op], or_message: bool, out: &mut Vec<u8>) {
         let outer = self.current;
-        let items = if self.shown.is_empty() && or_message { 1 } else { self.shown.len() };
+        let items = if self.visible.is_empty() && or_message { 1 } else { self.visible.len() };
         for item in 0..items {
             if item > 0 {
                 out.push(b',');
             }
-            self.current = (item < self.shown.len()).then_some(item);
+            self.current = (item < self.visible.len()).then_some(item);
             self.steps(body, out);
         }
         self.current = outer;
     }
 
-    /// The violations of each name, in the order in which the names first appear.
+    /// Writes the violations grouped by name, in the order in which the names first appear.
     fn each_key(&mut self, key: ViolationSlot, is_list: bool, body: &[Op], out: &mut Vec<u8>) {
         let outer = self.current;
         let what = Dynamic::Violation(key, None);
-        let mut names: Vec<Vec<u8>> = Vec::with_capacity(self.shown.len());
-        for item in 0..self.shown.len() {
+        let mut names: Vec<Vec<u8>> = Vec::with_capacity(self.visible.len());
+        for item in 0..self.visible.len() {
             self.current = Some(item);
             let mut name = Vec::new();
             self.write(&what, &mut name);
@@ -193,8 +191,8 @@ impl<'r> Rendering<'r> {
         }
     }
 
-    fn at_hand(&self) -> Option<&ShownViolation<'r>> {
-        self.shown.get(self.current?)
+    fn current(&self) -> Option<&VisibleViolation<'r>> {
+        self.visible.get(self.current?)
     }
 
     fn is_present(&self, what: &Dynamic) -> bool {
@@ -203,13 +201,13 @@ impl<'r> Rendering<'r> {
             Dynamic::RequestId => !self.problem.request_id.is_empty(),
             Dynamic::RetryAfter => self.problem.retry_after.is_some(),
             Dynamic::Param => {
-                self.at_hand().is_some_and(|shown| self.contract.field_style().names(shown.violation))
+                self.current().is_some_and(|visible| self.contract.field_style().names(visible.violation))
                     || self.problem.param("param").is_some()
             }
             Dynamic::Named(name) => self.problem.param(name).is_some(),
-            Dynamic::Violation(_, None) => self.at_hand().is_some(),
+            Dynamic::Violation(_, None) => self.current().is_some(),
             Dynamic::Violation(_, Some(within)) => {
-                self.at_hand().is_some_and(|shown| within.contains(shown.violation.location))
+                self.current().is_some_and(|visible| within.contains(visible.violation.location))
             }
         }
     }
@@ -219,7 +217,7 @@ impl<'r> Rendering<'r> {
         out.extend_from_slice(itoa::Buffer::new().format(seconds).as_bytes());
     }
 
-    /// Writes a value that is present, as a JSON string (or, for a whole-number parameter, as a number).
+    /// Writes a value that is present: a string, except that parameters with an integer or a list are written as such.
     fn write(&self, what: &Dynamic, out: &mut Vec<u8>) {
         if let Dynamic::Named(name) = what {
             match self.problem.param(name) {
@@ -246,8 +244,8 @@ impl<'r> Rendering<'r> {
                     self.text(template, out);
                 }
             }
-            Dynamic::Detail | Dynamic::Violation(ViolationSlot::Message, _) => match self.at_hand() {
-                Some(shown) => self.violation_message(shown, out),
+            Dynamic::Detail | Dynamic::Violation(ViolationSlot::Message, _) => match self.current() {
+                Some(visible) => self.violation_message(visible, out),
                 None => self.message(out),
             },
             Dynamic::RequestId => json::escape(&self.problem.request_id, out),
@@ -263,8 +261,8 @@ impl<'r> Rendering<'r> {
                 self.parameter(&TemplateParameter::Location, ListStyle::Comma, out);
             }
             Dynamic::Violation(ViolationSlot::Rule, _) => {
-                if let Some(shown) = self.at_hand() {
-                    json::escape(rule_name(shown.violation.condition), out);
+                if let Some(visible) = self.current() {
+                    json::escape(rule_name(visible.violation.condition), out);
                 }
             }
             Dynamic::Named(name) => {
@@ -283,8 +281,8 @@ impl<'r> Rendering<'r> {
         }
     }
 
-    fn violation_message(&self, shown: &ShownViolation<'_>, out: &mut Vec<u8>) {
-        let template = self.contract.violation_text(self.entry, shown.violation.condition);
+    fn violation_message(&self, visible: &VisibleViolation<'_>, out: &mut Vec<u8>) {
+        let template = self.contract.violation_text(self.entry, visible.violation.condition);
         self.text(template, out);
     }
 
@@ -298,37 +296,37 @@ impl<'r> Rendering<'r> {
         }
     }
 
-    /// Apart from the rest, which texts without plural forms then do not pay for.
+    /// A separate function, so that texts without plural forms do not pay for it.
     #[cold]
     fn plural(&self, plural: &Plural, out: &mut Vec<u8>) {
         let form = plural.select(&self.number(&plural.parameter), &self.contract.plurals);
         self.text(form, out);
     }
 
-    /// What a plural form depends on, as it is written; of a list, how many there are.
+    /// The number that selects a plural form: the text of the parameter, or the length of a list.
     fn number(&self, name: &TemplateParameter) -> String {
-        let listed = match (name, self.at_hand()) {
-            (TemplateParameter::Values, Some(shown)) => Some(shown.values().count()),
-            (TemplateParameter::Allowed, Some(shown)) => Some(shown.violation.allowed.len()),
+        let length = match (name, self.current()) {
+            (TemplateParameter::Values, Some(visible)) => Some(visible.values().count()),
+            (TemplateParameter::Allowed, Some(visible)) => Some(visible.violation.allowed.len()),
             (name, _) => match self.problem.param(name.as_str()) {
                 Some(Value::List(values)) => Some(values.len()),
                 _ => None,
             },
         };
-        if let Some(count) = listed {
-            return count.to_string();
+        if let Some(length) = length {
+            return length.to_string();
         }
         let mut text = Vec::new();
         self.parameter(name, ListStyle::Comma, &mut text);
         String::from_utf8(text).unwrap_or_default()
     }
 
-    /// Whether there is anything to be written for a parameter.
-    fn knows(&self, name: &TemplateParameter) -> bool {
+    /// Whether a parameter has a value.
+    fn has_value(&self, name: &TemplateParameter) -> bool {
         match name {
             TemplateParameter::RequestId => !self.problem.request_id.is_empty(),
             TemplateParameter::RetryAfter => self.problem.retry_after.is_some(),
-            name if name.is_of_violation() && self.at_hand().is_some() => true,
+            name if name.is_of_violation() && self.current().is_some() => true,
             name => self.problem.param(name.as_str()).is_some(),
         }
     }
@@ -345,22 +343,22 @@ impl<'r> Rendering<'r> {
             }
             _ => {}
         }
-        let Some(shown) = self.at_hand() else {
-            // Without a violation, whoever raised the error may have given the same names as parameters.
-            let Some(named) = name.of_violation() else { return };
-            if let Some(value) = self.problem.param(named) {
+        let Some(visible) = self.current() else {
+            // Without a violation, the problem may have a parameter of the same name.
+            let Some(name) = name.of_violation() else { return };
+            if let Some(value) = self.problem.param(name) {
                 write_value(value, style, out);
             }
             return;
         };
-        let violation = shown.violation;
+        let violation = visible.violation;
         match name {
             TemplateParameter::Param => {
                 let display: Cow<'_, str> = self.contract.field_style().display(violation);
                 json::escape(&display, out);
             }
             TemplateParameter::Value => json::escape(violation.value.as_deref().unwrap_or_default(), out),
-            TemplateParameter::Values => write_list(shown.values(), style, out),
+            TemplateParameter::Values => write_list(visible.values(), style, out),
             TemplateParameter::Allowed => {
                 write_list(violation.allowed.iter().map(String::as_str), style, out);
             }

@@ -1,7 +1,7 @@
-//! What comes back of a problem that was rendered, and what does not: for each format and for each error's parameters.
+//! The round-trip report: which parts of a rendered problem a client can recover by parsing, and which are lost.
 //!
-//! Decided when a contract is loaded, from formats and texts alone: no answer is needed to know what a client will
-//! never see. `demur check` prints it as a table.
+//! The report follows from the formats and texts alone, so it is known when a contract is loaded. `demur check` prints it as
+//! a table.
 
 mod violations;
 
@@ -13,96 +13,96 @@ use crate::format::{Slot, SlotUse};
 use crate::parse::{Decidable, TextPattern};
 use crate::problem::Location;
 use crate::template::{Template, TemplateParameter};
-use violations::{Fates, OfViolations};
+use violations::{Parts, ViolationReport};
 
-/// What becomes of one part of a problem.
+/// One row of the round-trip report: the fidelity of one part of a problem.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FieldFidelity {
     /// The name of the format.
     pub format: String,
-    /// The error; `None` for all errors of the format that have no row of their own for the part.
+    /// The error; `None` for all errors of the format without a row of their own for the part.
     pub error: Option<ErrorId>,
-    /// What it is about: `request_id`, `params.item`, `violation.rule`, …
+    /// The part: `request_id`, `params.item`, `violation.rule`, …
     pub part: String,
-    /// What becomes of it.
-    pub fate: Fidelity,
+    /// Whether and how the part is recovered.
+    pub fidelity: Fidelity,
 }
 
-/// Whether something comes back, and how.
+/// Whether and how a part of a problem is recovered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fidelity {
-    /// It comes back as it was given.
+    /// It is recovered unchanged.
     Kept,
-    /// It comes back from a header field.
-    InField(String),
-    /// It comes back, with all these differences.
+    /// It is recovered from this header.
+    InHeader(String),
+    /// It is recovered with all these differences.
     Changed(Vec<Difference>),
-    /// It does not come back.
+    /// It is lost.
     Lost(LossReason),
 }
 
-/// How what comes back differs from what was given, or when it does not come back.
+/// How a recovered part differs from the original, or when it is not recovered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Difference {
-    /// Rounded up to whole seconds.
+    /// It is rounded up to whole seconds.
     WholeSeconds,
-    /// A number or a list comes back as the text that it was written as; an empty one not at all.
+    /// A number or a list is recovered as text, and an empty one is not recovered.
     AsText,
-    /// An empty text does not come back: it looks as no value does.
+    /// An empty text is not recovered, because it looks like an absent value.
     UnlessEmpty,
-    /// Not where a value holds one of these texts, at which it would have to be cut.
+    /// A value with one of these texts is not recovered, because its end would be uncertain.
     Unless(Vec<String>),
-    /// Only where the message is said: of a violation the rule's own text is said.
+    /// It is recovered only if the response shows the message of the error, not that of a violation.
     UnlessReplaced,
-    /// As the text that was said, be it the catalogue's or another.
-    AsSaid,
-    /// As the contract's style writes it.
+    /// It is recovered as the rendered text, which can be the catalogue's or another.
+    AsRendered,
+    /// It is recovered in the style of the contract.
     Restyled,
-    /// Only the one that names the error.
-    FirstAlone,
-    /// Only those that the same error answers.
-    SameErrorAlone,
-    /// Those of one list come back as one, with their values joined.
+    /// Only the violation that determines the error is recovered.
+    FirstOnly,
+    /// Only the violations that the same error answers are recovered.
+    SameErrorOnly,
+    /// Violations of one list are recovered as one, with their values joined.
     Collected,
-    /// Gathered under their names: those of one name after each other.
+    /// Violations are recovered in the order of the parameter names.
     ByName,
-    /// Of those of one name the first alone.
+    /// Only the first violation of each parameter is recovered.
     FirstOfName,
-    /// Only of the rules whose text shows it.
-    WhereSaid,
-    /// Only where the text cannot be that of another rule.
-    WhereClear,
-    /// Only of violations that stand there.
+    /// It is recovered only for rules whose text shows it.
+    WhereShown,
+    /// It is recovered only if no other rule can have the same text.
+    WhereUnique,
+    /// It is recovered only for violations in these locations.
     Within(Vec<Location>),
-    /// Not where the text can as well be the error's own message, said without a violation.
+    /// It is not recovered if the text can also be the message of the error without a violation.
     UnlessMessage,
 }
 
-/// Why something does not come back.
+/// The reason why a part is lost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LossReason {
     /// No slot and no text shows it.
     NotShown,
-    /// Another parameter stands beside it, with nothing between them, or it is written in plural forms.
+    /// The text has no separator between it and another parameter, or it is part of a plural form.
     Adjacent,
-    /// Several rules have the same text, and nothing else tells which.
+    /// Several rules have the same text, and nothing else distinguishes them.
     SharedText,
-    /// The API may say another message, and a text does not tell whose it is.
+    /// The API may replace the message, and the text does not show whether it did.
     Open,
-    /// Another error can look the same.
-    Twins,
+    /// Another error can have the same response.
+    AmbiguousError,
 }
 
 impl fmt::Display for Fidelity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Fidelity::Kept => f.write_str("kept"),
-            Fidelity::InField(name) => write!(f, "kept, in the field {name}"),
+            Fidelity::InHeader(name) => write!(f, "kept, in the header `{name}`"),
             Fidelity::Changed(changes) => {
                 f.write_str("kept")?;
                 changes.iter().try_for_each(|change| write!(f, ", {change}"))
             }
-            Fidelity::Lost(why) => write!(f, "lost: {}", why.as_str()),
+            Fidelity::Lost(reason) => write!(f, "lost: {}", reason.as_str()),
         }
     }
 }
@@ -115,23 +115,23 @@ impl fmt::Display for Difference {
             Difference::UnlessEmpty => "unless it is empty",
             Difference::Unless(literals) => {
                 let literals: Vec<String> = literals.iter().map(|literal| format!("{literal:?}")).collect();
-                return write!(f, "unless a value holds {}", literals.join(" or "));
+                return write!(f, "unless a value contains {}", literals.join(" or "));
             }
             Difference::Within(locations) => {
                 let locations: Vec<&str> = locations.iter().map(|location| location.as_str()).collect();
-                return write!(f, "of violations in {}", locations.join(", "));
+                return write!(f, "only for violations in {}", locations.join(", "));
             }
-            Difference::UnlessReplaced => "unless something else is said",
-            Difference::AsSaid => "as the text that was said",
-            Difference::Restyled => "in the contract's style",
-            Difference::FirstAlone => "the first alone",
-            Difference::SameErrorAlone => "those of the same error",
+            Difference::UnlessReplaced => "unless a violation replaces the message",
+            Difference::AsRendered => "as the rendered text",
+            Difference::Restyled => "in the style of the contract",
+            Difference::FirstOnly => "only the first",
+            Difference::SameErrorOnly => "only those of the same error",
             Difference::Collected => "those of one list as one",
-            Difference::ByName => "in the order of the names",
-            Difference::FirstOfName => "the first of each name",
-            Difference::WhereSaid => "where the rule's text shows it",
-            Difference::WhereClear => "where the text cannot be another rule's",
-            Difference::UnlessMessage => "unless the text can be the message",
+            Difference::ByName => "in the order of parameter names",
+            Difference::FirstOfName => "only the first of each parameter",
+            Difference::WhereShown => "only if the text of the rule shows it",
+            Difference::WhereUnique => "only if no other rule can have the same text",
+            Difference::UnlessMessage => "unless the text can be the message of the error",
         })
     }
 }
@@ -139,11 +139,11 @@ impl fmt::Display for Difference {
 impl LossReason {
     fn as_str(self) -> &'static str {
         match self {
-            LossReason::NotShown => "nothing shows it",
-            LossReason::Adjacent => "it stands beside another one, or in plural forms",
-            LossReason::SharedText => "several rules have one text",
-            LossReason::Open => "the API may say another message",
-            LossReason::Twins => "another error can look the same",
+            LossReason::NotShown => "the response does not show it",
+            LossReason::Adjacent => "no separator from another parameter, or part of a plural form",
+            LossReason::SharedText => "several rules have the same text",
+            LossReason::Open => "the API may replace the message",
+            LossReason::AmbiguousError => "another error can look the same",
         }
     }
 }
@@ -153,16 +153,16 @@ impl Fidelity {
     pub fn word(&self) -> &'static str {
         match self {
             Fidelity::Lost(_) => "lost",
-            Fidelity::Kept | Fidelity::InField(_) | Fidelity::Changed(_) => "kept",
+            Fidelity::Kept | Fidelity::InHeader(_) | Fidelity::Changed(_) => "kept",
         }
     }
 
-    /// The same, and this besides, unless all is lost already.
+    /// Adds differences, unless the part is lost or in a header.
     fn and(self, changes: impl IntoIterator<Item = Difference>) -> Self {
         let mut all = match self {
             Fidelity::Kept => Vec::new(),
             Fidelity::Changed(known) => known,
-            lost_or_in_field => return lost_or_in_field,
+            lost_or_in_header => return lost_or_in_header,
         };
         all.extend(changes);
         if all.is_empty() { Fidelity::Kept } else { Fidelity::Changed(all) }
@@ -170,34 +170,33 @@ impl Fidelity {
 }
 
 impl Contract {
-    /// What becomes of each part of a problem that is rendered and parsed: first what all errors of a format share,
-    /// then what is particular to one.
+    /// The round-trip report: for each format the rows that apply to all its errors, then those of single errors.
     pub fn round_trip_report(&self) -> Vec<FieldFidelity> {
-        let mut losses = Vec::new();
+        let mut report = Vec::new();
         for (index, format) in self.formats.iter().enumerate() {
             let rows = self.of_format(index).into_iter();
-            losses.extend(rows.map(|(error, part, fate)| FieldFidelity {
+            report.extend(rows.map(|(error, part, fidelity)| FieldFidelity {
                 format: format.name.clone(),
                 error,
                 part,
-                fate,
+                fidelity,
             }));
         }
-        for twins in self.ambiguous_pairs() {
-            for error in [twins.first, twins.second] {
+        for pair in self.ambiguous_pairs() {
+            for error in [pair.first, pair.second] {
                 let format = self.formats[self.entry(error).format].name.clone();
-                let loss = FieldFidelity {
+                let row = FieldFidelity {
                     format,
                     error: Some(error),
                     part: "error".to_owned(),
-                    fate: Fidelity::Lost(LossReason::Twins),
+                    fidelity: Fidelity::Lost(LossReason::AmbiguousError),
                 };
-                if !losses.contains(&loss) {
-                    losses.push(loss);
+                if !report.contains(&row) {
+                    report.push(row);
                 }
             }
         }
-        losses
+        report
     }
 
     fn of_format(&self, format: usize) -> Vec<(Option<ErrorId>, String, Fidelity)> {
@@ -209,75 +208,79 @@ impl Contract {
         let shows = |slot: Slot| certain.iter().any(|used| used.slot == slot);
         let id = match shows(Slot::RequestId) {
             true => Fidelity::Kept,
-            false => Fidelity::InField(self.request_id.field.clone()),
+            false => Fidelity::InHeader(self.request_id.field.clone()),
         };
         let delay = match shows(Slot::RetryAfter) {
             true => Fidelity::Changed(vec![Difference::WholeSeconds]),
-            false => Fidelity::InField("retry-after".to_owned()),
+            false => Fidelity::InHeader("retry-after".to_owned()),
         };
         let mut rows = vec![(None, "request_id".to_owned(), id), (None, "retry_after".to_owned(), delay)];
         let answering = entries().filter(|(error, _)| !self.parser.rules(*error).is_empty());
-        let each = answering.map(|(error, entry)| (error, OfViolations::new(self, error, entry).fates()));
-        let of_violations = shared(each.collect());
-        rows.extend(of_violations.into_iter().map(|(error, part, fate)| (error, part.to_owned(), fate)));
+        let each = answering.map(|(error, entry)| (error, ViolationReport::new(self, error, entry).parts()));
+        let of_violations = merge_rows(each.collect());
+        rows.extend(
+            of_violations.into_iter().map(|(error, part, fidelity)| (error, part.to_owned(), fidelity)),
+        );
         for (error, entry) in entries() {
             rows.extend(
-                self.of_entry(error, entry).into_iter().map(|(part, fate)| (Some(error), part, fate)),
+                self.of_entry(error, entry).into_iter().map(|(part, fidelity)| (Some(error), part, fidelity)),
             );
         }
         rows
     }
 
-    /// The parameters that an entry's own texts and the format name, and its open message.
+    /// The rows of an entry: its open message, and the parameters that its texts and its format show.
     fn of_entry(&self, error: ErrorId, entry: &ErrorEntry) -> Vec<(String, Fidelity)> {
         let shape = self.shape(entry);
         let certain = shape.certain_slots();
-        let shown = |slot: Slot| certain.iter().any(|used| used.slot == slot);
-        let shows_message = shown(Slot::Message) || shown(Slot::Detail);
-        let is_for_violations = !shown(Slot::Message) && !self.parser.rules(error).is_empty();
+        let shows = |slot: Slot| certain.iter().any(|used| used.slot == slot);
+        let shows_message = shows(Slot::Message) || shows(Slot::Detail);
+        let is_for_violations = !shows(Slot::Message) && !self.parser.rules(error).is_empty();
         let replaced = || is_for_violations.then_some(Difference::UnlessReplaced);
-        let mut fates = Vec::new();
+        let mut rows = Vec::new();
         if entry.open {
-            let fate = match shows_message {
-                true => Fidelity::Changed(vec![Difference::AsSaid]).and(replaced()),
+            let fidelity = match shows_message {
+                true => Fidelity::Changed(vec![Difference::AsRendered]).and(replaced()),
                 false => Fidelity::Lost(LossReason::NotShown),
             };
-            fates.push(("message".to_owned(), fate));
+            rows.push(("message".to_owned(), fidelity));
         }
         let mut texts: Vec<&Template> = Vec::new();
-        texts.extend(shown(Slot::Title).then_some(&entry.title));
+        texts.extend(shows(Slot::Title).then_some(&entry.title));
         texts.extend(shows_message.then_some(&entry.message));
-        texts.extend(entry.user_message.as_ref().filter(|_| shown(Slot::UserMessage)));
+        texts.extend(entry.user_message.as_ref().filter(|_| shows(Slot::UserMessage)));
         for name in names(entry) {
             let parameter = TemplateParameter::Named(name.to_owned());
             let from_texts = texts.iter().map(|text| {
                 let is_message = std::ptr::eq(*text, &entry.message);
                 match of_text(text.pattern(), &parameter) {
                     _ if entry.open && is_message => Fidelity::Lost(LossReason::Open),
-                    fate if is_message => fate.and(replaced()),
-                    fate => fate,
+                    fidelity if is_message => fidelity.and(replaced()),
+                    fidelity => fidelity,
                 }
             });
-            let fate = of_slots(name, &certain).unwrap_or_else(|| best(from_texts));
-            fates.push((format!("params.{name}"), fate));
+            let fidelity = of_slots(name, &certain).unwrap_or_else(|| best(from_texts));
+            rows.push((format!("params.{name}"), fidelity));
         }
-        fates
+        rows
     }
 }
 
-/// Of fates that each error has for each part: one row for what most have, and rows for those that differ.
-fn shared(of_errors: Vec<(ErrorId, Fates)>) -> Vec<(Option<ErrorId>, &'static str, Fidelity)> {
+/// Merges the rows of all errors: one row per part for what most errors have, and rows for the errors that differ.
+fn merge_rows(of_errors: Vec<(ErrorId, Parts)>) -> Vec<(Option<ErrorId>, &'static str, Fidelity)> {
     let Some((_, parts)) = of_errors.first() else { return Vec::new() };
     let mut common = Vec::with_capacity(parts.len());
     let mut particular = Vec::new();
     for (index, (part, _)) in parts.iter().enumerate() {
-        let fates = || of_errors.iter().map(|(error, fates)| (*error, &fates[index].1));
-        let with = |fate: &Fidelity| fates().filter(|(_, other)| *other == fate).count();
-        // Of equally many the first one's.
-        let Some((_, usual)) = fates().rev().max_by_key(|(_, fate)| with(fate)) else { continue };
-        common.push((None, *part, usual.clone()));
-        let differing = fates().filter(|(_, fate)| *fate != usual);
-        particular.extend(differing.map(|(error, fate)| (Some(error), *part, fate.clone())));
+        let rows = || of_errors.iter().map(|(error, parts)| (*error, &parts[index].1));
+        let count = |fidelity: &Fidelity| rows().filter(|(_, other)| *other == fidelity).count();
+        // In a tie, the first error wins.
+        let Some((_, most_common)) = rows().rev().max_by_key(|(_, fidelity)| count(fidelity)) else {
+            continue;
+        };
+        common.push((None, *part, most_common.clone()));
+        let differing = rows().filter(|(_, fidelity)| *fidelity != most_common);
+        particular.extend(differing.map(|(error, fidelity)| (Some(error), *part, fidelity.clone())));
     }
     common.append(&mut particular);
     common
@@ -297,14 +300,14 @@ fn names(entry: &ErrorEntry) -> Vec<&str> {
     names
 }
 
-/// What becomes of a parameter that has slots of its own in every answer.
+/// The fidelity of a parameter that has slots of its own in every response.
 fn of_slots(name: &str, certain: &[&SlotUse]) -> Option<Fidelity> {
     let is_of = |used: &&&SlotUse| matches!(&used.slot, Slot::Named(known) if known == name);
     let own: Vec<&&SlotUse> = certain.iter().filter(is_of).collect();
     if own.is_empty() {
         return None;
     }
-    // One that keeps the kind of a value goes before one that does not.
+    // The parser prefers a slot that keeps the type of the value.
     if own.iter().all(|used| used.as_string) {
         return Some(Fidelity::Changed(vec![Difference::AsText]));
     }
@@ -312,7 +315,7 @@ fn of_slots(name: &str, certain: &[&SlotUse]) -> Option<Fidelity> {
     Some(Fidelity::Kept.and(is_empty_for_none.then_some(Difference::UnlessEmpty)))
 }
 
-/// What becomes of a parameter in one text.
+/// The fidelity of a parameter in one text.
 fn of_text(pattern: &TextPattern, parameter: &TemplateParameter) -> Fidelity {
     let Some(decidable) = pattern.decidable(parameter) else { return Fidelity::Lost(LossReason::NotShown) };
     match decidable {
@@ -324,14 +327,14 @@ fn of_text(pattern: &TextPattern, parameter: &TemplateParameter) -> Fidelity {
     }
 }
 
-/// Of several texts the one that gives the most back.
-fn best(fates: impl Iterator<Item = Fidelity>) -> Fidelity {
-    let rank = |fate: &Fidelity| match fate {
+/// The best fidelity of several.
+fn best(fidelities: impl Iterator<Item = Fidelity>) -> Fidelity {
+    let rank = |fidelity: &Fidelity| match fidelity {
         Fidelity::Lost(LossReason::NotShown) => 0,
         Fidelity::Lost(_) => 1,
-        // The less there is to be said against it, the more comes back.
+        // The fewer differences, the better.
         Fidelity::Changed(changes) => 8usize.saturating_sub(changes.len()).max(2),
-        Fidelity::Kept | Fidelity::InField(_) => 8,
+        Fidelity::Kept | Fidelity::InHeader(_) => 8,
     };
-    fates.max_by_key(rank).unwrap_or(Fidelity::Lost(LossReason::NotShown))
+    fidelities.max_by_key(rank).unwrap_or(Fidelity::Lost(LossReason::NotShown))
 }

@@ -1,8 +1,8 @@
-//! Message templates: `Missing required parameter: {param}`.
+//! Message templates, such as `Missing required parameter: {param}`.
 //!
-//! A template is literal text and parameters. `{{` and `}}` stand for braces. A parameter may name a list
-//! style: `{values|quoted}`, or have plural forms ([`crate::plural`]). Literals are escaped for JSON when the template is compiled, parameters when
-//! they are written, so a message can never break out of its string.
+//! A template consists of literal text and parameters. `{{` and `}}` are literal braces. A parameter can have a list style,
+//! as in `{values|quoted}`, or plural forms ([`crate::plural`]). Literals are escaped for JSON when the template is
+//! compiled, parameters when they are rendered, so a message can never break out of its JSON string.
 
 use std::fmt;
 
@@ -11,8 +11,8 @@ use crate::parse::TextPattern;
 use crate::plural::{Plural, closing};
 use crate::problem::Value;
 
-/// The most choices of plural forms that one text may have: each is tried when a text is read back. Three plurals of five
-/// forms are fewer.
+/// The maximum number of texts that the plural forms of one template can make, because the parser tries each of them. Three
+/// plurals of five forms make 125.
 const MAX_SEQUENCES: usize = 128;
 
 /// A compiled message.
@@ -20,13 +20,13 @@ const MAX_SEQUENCES: usize = 128;
 pub struct Template {
     segments: Vec<Segment>,
     pattern: TextPattern,
-    /// Asked for each violation of each answer.
-    speaks_of_violation: bool,
+    /// Computed once, because rendering needs it for each violation.
+    uses_violation: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Segment {
-    /// As written, and as it stands within a JSON string.
+    /// Text, as written and as escaped for a JSON string.
     Literal { plain: String, escaped: String },
     /// A parameter.
     Parameter { name: TemplateParameter, style: ListStyle },
@@ -34,7 +34,7 @@ pub(crate) enum Segment {
     Plural(Box<Plural>),
 }
 
-/// How several values are joined.
+/// The style in which several values are joined.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum ListStyle {
     /// `a, b`
@@ -44,27 +44,27 @@ pub enum ListStyle {
     Quoted,
 }
 
-/// What may stand in braces. The known names are data of the violation or of the request; all others are
-/// parameters of the problem, which the contract's entry must declare.
+/// A parameter of a template. The predefined ones are data of the violation or of the request; all others are parameters of
+/// the problem, which the error must declare.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum TemplateParameter {
-    /// The parameter's name, as the contract shows it.
+    /// The name of the invalid parameter, in the style of the contract.
     Param,
-    /// The offending value.
+    /// The invalid value.
     Value,
-    /// The offending values of one list, gathered by `collect: values`.
+    /// The invalid values of one list, collected by `collect: values`.
     Values,
-    /// The rule's own value.
+    /// The value of the rule, such as the maximum.
     Limit,
-    /// What would be allowed.
+    /// The allowed values.
     Allowed,
-    /// Where it stands.
+    /// The JSON Pointer to the invalid value.
     Pointer,
-    /// In which part of the request.
+    /// The part of the request with the invalid value.
     Location,
-    /// The request's id.
+    /// The request ID.
     RequestId,
-    /// Whole seconds until trying again makes sense.
+    /// The number of whole seconds to wait before a retry.
     RetryAfter,
     /// A parameter of the problem.
     Named(String),
@@ -75,7 +75,7 @@ impl TemplateParameter {
         !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
     }
 
-    pub(crate) fn named(name: &str) -> Self {
+    pub(crate) fn from_name(name: &str) -> Self {
         match name {
             "param" | "field" => TemplateParameter::Param,
             "value" => TemplateParameter::Value,
@@ -90,7 +90,7 @@ impl TemplateParameter {
         }
     }
 
-    /// As it stands in the braces.
+    /// The name in braces.
     pub(crate) fn as_str(&self) -> &str {
         match self {
             TemplateParameter::Param => "param",
@@ -106,7 +106,7 @@ impl TemplateParameter {
         }
     }
 
-    /// By which name it is given where there is no violation. Nobody but a violation tells of places.
+    /// The name of the problem's parameter that replaces this one if there is no violation; `None` if nothing does.
     pub(crate) fn of_violation(&self) -> Option<&'static str> {
         match self {
             TemplateParameter::Param => Some("param"),
@@ -122,7 +122,7 @@ impl TemplateParameter {
         }
     }
 
-    /// Whether it is taken from a violation.
+    /// Whether the value comes from a violation.
     pub(crate) fn is_of_violation(&self) -> bool {
         !matches!(
             self,
@@ -131,43 +131,62 @@ impl TemplateParameter {
     }
 }
 
-/// Why a text is no template.
+/// The reason why a text is not a valid template.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TemplateError {
-    /// A `{` without its `}`, or the other way round.
+    /// A `{` or `}` without its counterpart.
     Unbalanced,
-    /// Nothing, or something that is no name, between the braces.
+    /// The text in braces is not the name of a parameter.
     BadName(String),
-    /// A list style that does not exist.
+    /// An unknown list style.
     UnknownStyle(String),
-    /// Plural forms that cannot be read.
+    /// Invalid plural forms, with the reason.
     BadPlural(String),
-    /// Plural forms that together make so many texts.
+    /// The plural forms make this many texts, which is too many.
     TooManyForms(usize),
 }
 
 impl fmt::Display for TemplateError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            TemplateError::Unbalanced => {
-                f.write_str("a brace stands alone; write `{{` or `}}` for a brace itself")
+            TemplateError::Unbalanced => f.write_str("unmatched `{` or `}`"),
+            TemplateError::BadName(name) => {
+                write!(f, "`{{{name}}}` is not a valid parameter")
             }
-            TemplateError::BadName(name) => write!(f, "`{{{name}}}` is not a parameter's name"),
             TemplateError::UnknownStyle(style) => {
-                write!(f, "`{style}` is not a list style; there are `comma` and `quoted`")
+                write!(f, "unknown list style `{style}`")
             }
-            TemplateError::BadPlural(why) => write!(f, "these plural forms cannot be read: {why}"),
+            TemplateError::BadPlural(why) => write!(f, "invalid plural forms: {why}"),
             TemplateError::TooManyForms(texts) => write!(
                 f,
-                "these plural forms make {texts} different texts, and a text has at most {MAX_SEQUENCES}: leave out \
-                 forms that say the same as `other`, or say less in one text"
+                "the plural forms make {texts} different texts, but at most {MAX_SEQUENCES} are allowed"
             ),
         }
     }
 }
 
+impl std::error::Error for TemplateError {}
+
+impl TemplateError {
+    /// How to fix the template, for diagnostics.
+    pub(crate) fn help(&self) -> &'static str {
+        match self {
+            TemplateError::Unbalanced => "write `{{` or `}}` for a literal brace",
+            TemplateError::BadName(_) => "use letters, digits and `_`, as in `{item}`",
+            TemplateError::UnknownStyle(_) => "use `comma` or `quoted`",
+            TemplateError::BadPlural(_) => {
+                "write `{name, plural, one {…} other {…}}` with forms `zero`, `one`, `two`, `few`, `many`, `other` \
+                 or `=NUMBER`"
+            }
+            TemplateError::TooManyForms(_) => {
+                "remove forms with the same text as `other`, or use fewer plurals in one text"
+            }
+        }
+    }
+}
+
 impl Template {
-    /// Compiles a text.
+    /// Parses the source of a template.
     pub fn parse(text: &str) -> Result<Self, TemplateError> {
         let mut segments = Vec::new();
         let mut literal = String::new();
@@ -192,20 +211,20 @@ impl Template {
         }
         literal.push_str(rest);
         push_literal(&mut segments, &mut literal);
-        match choices(&segments) {
+        match combinations(&segments) {
             texts if texts > MAX_SEQUENCES => Err(TemplateError::TooManyForms(texts)),
             _ => Ok(Self::new(segments)),
         }
     }
 
-    /// A text without parameters, whatever it holds.
+    /// A template of literal text; braces have no special meaning.
     pub fn literal(text: &str) -> Self {
         let mut segments = Vec::new();
         push_literal(&mut segments, &mut text.to_owned());
         Self::new(segments)
     }
 
-    /// The text, where it has no parameters.
+    /// The text, if it has no parameters.
     pub fn as_literal(&self) -> Option<&str> {
         match self.segments.as_slice() {
             [] => Some(""),
@@ -240,7 +259,7 @@ impl Template {
         })
     }
 
-    /// Every sequence of plain segments that this may come out as: one, or one for each choice of forms.
+    /// The segments without plurals: one sequence for each combination of plural forms.
     fn sequences(&self) -> Vec<Vec<&Segment>> {
         let mut sequences: Vec<Vec<&Segment>> = vec![Vec::new()];
         for segment in &self.segments {
@@ -258,32 +277,32 @@ impl Template {
         sequences
     }
 
-    /// The names in braces that a violation fills in. Whoever raises the error without one, such as a handler,
-    /// gives parameters of these names.
+    /// The names of the parameters that come from a violation. Code that raises the error without a violation must set
+    /// parameters with these names.
     pub fn violation_parameters(&self) -> impl Iterator<Item = &'static str> {
         self.parameters().filter_map(TemplateParameter::of_violation)
     }
 
-    /// Whether it tells something of a violation.
-    pub(crate) fn speaks_of_violation(&self) -> bool {
-        self.speaks_of_violation
+    /// Whether a parameter comes from a violation.
+    pub(crate) fn uses_violation(&self) -> bool {
+        self.uses_violation
     }
 
-    /// The template, to be held against texts.
+    /// The pattern that matches rendered texts.
     pub(crate) fn pattern(&self) -> &TextPattern {
         &self.pattern
     }
 
     fn new(segments: Vec<Segment>) -> Self {
-        let mut template = Self { segments, pattern: TextPattern::default(), speaks_of_violation: false };
+        let mut template = Self { segments, pattern: TextPattern::default(), uses_violation: false };
         template.pattern = TextPattern::of_any(&template.sequences());
-        let speaks_of_violation = template.parameters().any(TemplateParameter::is_of_violation);
-        template.speaks_of_violation = speaks_of_violation;
+        let uses_violation = template.parameters().any(TemplateParameter::is_of_violation);
+        template.uses_violation = uses_violation;
         template
     }
 }
 
-/// The template as it was written.
+/// The source of the template.
 impl fmt::Display for Template {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for segment in &self.segments {
@@ -303,8 +322,8 @@ impl fmt::Display for Template {
     }
 }
 
-/// How many texts the plural forms make together.
-fn choices(segments: &[Segment]) -> usize {
+/// The number of texts that the plural forms make together.
+fn combinations(segments: &[Segment]) -> usize {
     let forms = segments.iter().map(|segment| match segment {
         Segment::Plural(plural) => plural.forms().count(),
         Segment::Literal { .. } | Segment::Parameter { .. } => 1,
@@ -317,7 +336,7 @@ fn push_literal(segments: &mut Vec<Segment>, literal: &mut String) {
         let plain = std::mem::take(literal);
         let mut escaped = Vec::new();
         json::escape(&plain, &mut escaped);
-        // Escaping text yields text.
+        // Escaped UTF-8 is still UTF-8.
         let escaped = String::from_utf8(escaped).unwrap_or_default();
         segments.push(Segment::Literal { plain, escaped });
     }
@@ -333,10 +352,10 @@ fn parse_parameter(inner: &str) -> Result<Segment, TemplateError> {
         "quoted" => ListStyle::Quoted,
         other => return Err(TemplateError::UnknownStyle(other.to_owned())),
     };
-    Ok(Segment::Parameter { name: TemplateParameter::named(name), style })
+    Ok(Segment::Parameter { name: TemplateParameter::from_name(name), style })
 }
 
-/// Writes a value into a JSON string that is open.
+/// Appends a value to the inside of a JSON string.
 pub(crate) fn write_value(value: &Value, style: ListStyle, out: &mut Vec<u8>) {
     match value {
         Value::Text(text) => json::escape(text, out),
@@ -345,7 +364,7 @@ pub(crate) fn write_value(value: &Value, style: ListStyle, out: &mut Vec<u8>) {
     }
 }
 
-/// Writes several texts into a JSON string that is open.
+/// Appends a list of texts to the inside of a JSON string.
 pub(crate) fn write_list<'v>(values: impl Iterator<Item = &'v str>, style: ListStyle, out: &mut Vec<u8>) {
     let quoted = style == ListStyle::Quoted;
     if quoted {
@@ -373,7 +392,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn templates_come_back_as_written() {
+    fn display_returns_the_source() {
         for text in [
             "plain",
             "{param} is required",
@@ -387,7 +406,7 @@ mod tests {
     }
 
     #[test]
-    fn mistakes_are_named() {
+    fn rejects_invalid_templates() {
         for (text, error) in [
             ("a { b", TemplateError::Unbalanced),
             ("a } b", TemplateError::Unbalanced),

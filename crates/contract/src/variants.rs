@@ -1,8 +1,8 @@
-//! The same contract, otherwise spoken: in another language, or as problem documents (RFC 9457).
+//! Variants of a contract: in another language, or with problem documents (RFC 9457).
 //!
-//! A view is a contract of its own with the same errors, statuses and codes under the same
-//! [`ErrorId`](crate::ErrorId)s, but with other texts or another format. So whoever renders or decodes
-//! chooses a view once and then works as ever, and answers in the default language cost nothing extra.
+//! A variant is a contract with the same errors, statuses and codes under the same [`ErrorId`](crate::ErrorId)s, but with
+//! other texts or another format. Code that renders or parses selects a variant once and then uses it like any contract,
+//! and responses in the default language cost nothing extra.
 
 use std::sync::Arc;
 
@@ -20,8 +20,8 @@ use crate::{Condition, ResponseView};
 /// The media type of problem documents.
 const PROBLEM_JSON: &str = "application/problem+json";
 
-/// RFC 9457, with the members that this contract's own answers could show. `errors` is as the RFC's own
-/// example has it, `violated-policies` as draft-ietf-httpapi-ratelimit-headers has it.
+/// The format of problem documents (RFC 9457). `errors` follows the example in the RFC, `violated-policies` follows
+/// draft-ietf-httpapi-ratelimit-headers.
 const PROBLEM_FORMAT: &str = "\
 type: $doc_url
 title: $title
@@ -37,48 +37,48 @@ errors?:
     detail: $violation.message
 ";
 
-/// The other ways in which a contract can be spoken.
+/// The variants of a contract.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Variants {
-    /// One for each language but the default one.
+    /// One contract for each language except the default one.
     pub(crate) translations: Vec<Contract>,
-    /// As problem documents, where the contract is not that already and does not rule it out.
+    /// The contract with problem documents, unless it uses them already or `problem_json` is off.
     pub(crate) problem: Option<Box<Contract>>,
 }
 
-/// The texts of one error in another language; `None` keeps the default's.
+/// The texts of one error in another language; `None` keeps the default text.
 #[derive(Debug, Default)]
-pub(crate) struct TranslatedContract {
+pub(crate) struct TranslatedEntry {
     pub(crate) title: Option<Template>,
     pub(crate) message: Option<Template>,
     pub(crate) user_message: Option<Template>,
 }
 
 impl Contract {
-    /// The language of this contract's texts, as a tag of BCP 47.
+    /// The language of the texts, as a BCP 47 tag.
     pub fn locale(&self) -> &str {
         &self.locale
     }
 
-    /// The languages in which it can be spoken, its own first.
+    /// All available languages, that of this contract first.
     pub fn locales(&self) -> impl Iterator<Item = &str> {
-        std::iter::once(self.locale()).chain(self.views.translations.iter().map(Contract::locale))
+        std::iter::once(self.locale()).chain(self.variants.translations.iter().map(Contract::locale))
     }
 
-    /// Whether it can be spoken in more than one language.
+    /// Whether the contract has translations.
     pub fn has_translations(&self) -> bool {
-        !self.views.translations.is_empty()
+        !self.variants.translations.is_empty()
     }
 
-    /// This contract with its texts in another language, by its very tag.
+    /// The variant in the language with exactly this tag.
     pub fn in_locale(&self, tag: &str) -> Option<&Contract> {
         if self.locale == tag {
             return Some(self);
         }
-        self.views.translations.iter().find(|view| view.locale == tag)
+        self.variants.translations.iter().find(|translation| translation.locale == tag)
     }
 
-    /// This contract in the language that an `Accept-Language` asks for (RFC 4647, lookup), or in its own.
+    /// The variant in the language that an `Accept-Language` prefers (RFC 4647, lookup); this contract if there is none.
     ///
     /// ```
     /// # use demur_contract::Contract;
@@ -102,22 +102,22 @@ impl Contract {
         let tags: Vec<&str> = self.locales().collect();
         match lookup(accept_language, &tags) {
             None | Some(0) => self,
-            Some(position) => &self.views.translations[position - 1],
+            Some(position) => &self.variants.translations[position - 1],
         }
     }
 
-    /// This contract as problem documents, `None` where it is that already or rules it out.
+    /// The variant with problem documents; `None` if this contract uses them already or `problem_json` is off.
     pub fn as_problem(&self) -> Option<&Contract> {
-        self.views.problem.as_deref()
+        self.variants.problem.as_deref()
     }
 
-    /// This contract as problem documents where an `Accept` asks for them rather than for its own media
-    /// type (RFC 9110, section 12.5.1), else itself.
+    /// The variant with problem documents if an `Accept` prefers them to the contract's own media type (RFC 9110,
+    /// section 12.5.1), else this contract.
     ///
-    /// Its own media type is what clients of this API know; so an equal weight is not enough.
+    /// Clients of the API know its own media type, so equal weights select that.
     pub fn for_accept(&self, accept: &str) -> &Contract {
         let Some(problem) = self.as_problem() else { return self };
-        // Only a client that names the type can mean it: nearly none does, and the rest is not looked at.
+        // Nearly no client names the type, so this avoids parsing the header for the others.
         if !names_problems(accept) {
             return self;
         }
@@ -125,53 +125,52 @@ impl Contract {
         if quality(accept, PROBLEM_JSON) > quality(accept, own) { problem } else { self }
     }
 
-    /// This contract as an answer says that it is spoken: in the language of its `Content-Language`, and as problem
-    /// documents where its `Content-Type` is theirs.
-    pub(crate) fn view_of<'a>(&'a self, answer: &ResponseView<'a>) -> &'a Contract {
-        let field = |name| (answer.fields)(name).map(str::trim);
-        let spoken = match self.has_translations().then(|| field("content-language")).flatten() {
-            // Nearly always, and no list is made for it.
+    /// The variant of a response, by its `Content-Language` and its `Content-Type`.
+    pub(crate) fn variant_of<'a>(&'a self, response: &ResponseView<'a>) -> &'a Contract {
+        let header = |name| (response.headers)(name).map(str::trim);
+        let translated = match self.has_translations().then(|| header("content-language")).flatten() {
+            // The common case, which needs no list of languages.
             Some(tag) if tag.eq_ignore_ascii_case(&self.locale) => self,
             Some(tags) => self.for_accept_language(tags),
             None => self,
         };
-        let Some(problem) = spoken.as_problem() else { return spoken };
-        let is_problem = field("content-type").is_some_and(is_problem_type);
-        if is_problem { problem } else { spoken }
+        let Some(problem) = translated.as_problem() else { return translated };
+        let is_problem = header("content-type").is_some_and(is_problem_type);
+        if is_problem { problem } else { translated }
     }
 
-    /// Makes the view in another language.
-    pub(crate) fn translate(&mut self, view: Translation) {
+    /// Adds the variant in another language.
+    pub(crate) fn translate(&mut self, translation: Translation) {
         let mut translated = self.clone();
-        translated.views = Variants::default();
-        translated.locale = view.locale;
-        translated.plurals = view.plurals;
-        for (entry, texts) in translated.entries.iter_mut().zip(view.errors) {
-            let spoke_its_title = entry.message == entry.title;
+        translated.variants = Variants::default();
+        translated.locale = translation.locale;
+        translated.plurals = translation.plurals;
+        for (entry, texts) in translated.entries.iter_mut().zip(translation.errors) {
+            let message_is_title = entry.message == entry.title;
             if let Some(title) = texts.title {
                 entry.title = title;
             }
             match texts.message {
                 Some(message) => entry.message = message,
-                // Without a message of its own the error says its title, in any language.
-                None if spoke_its_title => entry.message = entry.title.clone(),
+                // An error without a message of its own uses its title, also in a translation.
+                None if message_is_title => entry.message = entry.title.clone(),
                 None => {}
             }
             entry.user_message = texts.user_message.or(entry.user_message.take());
         }
-        translated.texts = view.texts.or(&self.texts);
+        translated.texts = translation.texts.or(&self.texts);
         translated.recompile();
-        self.views.translations.push(translated);
+        self.variants.translations.push(translated);
     }
 
-    /// Makes the views as problem documents, of itself and of its translations.
+    /// Adds the variant with problem documents, also to the translations.
     pub(crate) fn build_problem_variant(&mut self) {
         let own = self.content_type.split(';').next().unwrap_or_default().trim();
         if own.eq_ignore_ascii_case(PROBLEM_JSON) {
             return;
         }
         let mut problem = self.clone();
-        problem.views = Variants::default();
+        problem.variants = Variants::default();
         problem.content_type = PROBLEM_JSON.to_owned();
         problem.formats = vec![Format { name: "default".to_owned(), shape: problem_shape() }];
         for entry in &mut problem.entries {
@@ -179,8 +178,8 @@ impl Contract {
             entry.doc_url.get_or_insert_with(|| "about:blank".to_owned());
         }
         problem.recompile();
-        self.views.problem = Some(Box::new(problem));
-        self.views.translations.iter_mut().for_each(Contract::build_problem_variant);
+        self.variants.problem = Some(Box::new(problem));
+        self.variants.translations.iter_mut().for_each(Contract::build_problem_variant);
     }
 
     fn recompile(&mut self) {
@@ -200,16 +199,16 @@ pub(crate) struct Translation {
     pub(crate) locale: String,
     pub(crate) plurals: crate::plural::Plurals,
     /// One for each entry of the contract.
-    pub(crate) errors: Vec<TranslatedContract>,
+    pub(crate) errors: Vec<TranslatedEntry>,
     pub(crate) texts: ViolationTexts,
 }
 
 fn problem_shape() -> FormatNode {
     let source: Arc<Source> = Source::new("problem documents", PROBLEM_FORMAT);
-    let mut found = Diagnostics::new();
-    // A test holds that this text is sound.
+    let mut diagnostics = Diagnostics::new();
+    // A test checks that the text is valid.
     demur_source::parse(&source)
-        .map_or(FormatNode::Object(Vec::new()), |node| FormatNode::read(&node, &source, &mut found))
+        .map_or(FormatNode::Object(Vec::new()), |node| FormatNode::read(&node, &source, &mut diagnostics))
 }
 
 fn is_problem_type(media_type: &str) -> bool {
@@ -222,7 +221,7 @@ fn names_problems(accept: &str) -> bool {
     accept.as_bytes().windows(NEEDLE.len()).any(|window| window.eq_ignore_ascii_case(NEEDLE))
 }
 
-/// What an `Accept` thinks of a media type, in thousandths: the most specific range that matches it decides.
+/// The weight of a media type in an `Accept`, in thousandths, by the most specific range that matches it.
 fn quality(accept: &str, media_type: &str) -> u16 {
     let (kind, _) = media_type.split_once('/').unwrap_or((media_type, ""));
     let mut best = (0, 0);
@@ -248,17 +247,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_shape_of_problem_documents_is_sound() {
+    fn problem_format_is_valid() {
         let FormatNode::Object(members) = problem_shape() else { panic!() };
         assert_eq!(members.len(), 8);
         let source = Source::new("problem documents", PROBLEM_FORMAT);
-        let mut found = Diagnostics::new();
-        FormatNode::read(&demur_source::parse(&source).unwrap(), &source, &mut found);
-        assert!(found.is_empty(), "{found}");
+        let mut diagnostics = Diagnostics::new();
+        FormatNode::read(&demur_source::parse(&source).unwrap(), &source, &mut diagnostics);
+        assert!(diagnostics.is_empty(), "{diagnostics}");
     }
 
     #[test]
-    fn other_languages_change_nothing_of_the_default_one() {
+    fn translations_do_not_change_the_default_language() {
         const ALONE: &str = "
 demur: 1
 name: shop
@@ -276,7 +275,7 @@ errors:
     }
 
     #[test]
-    fn the_most_specific_range_weighs() {
+    fn quality_is_that_of_the_most_specific_range() {
         for (accept, problem, json) in [
             ("*/*", 1000, 1000),
             ("application/problem+json", 1000, 0),

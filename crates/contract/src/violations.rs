@@ -1,9 +1,8 @@
-//! Several violations, one answer: which error speaks, which violations it shows, what they are called
-//! and what is said of each.
+//! Violations in a response: which one determines the error, which are shown, under which names and with which messages.
 //!
-//! The precedence is fixed: a missing parameter before one that needs another, before a wrong type, a value
-//! that is not allowed, a wrong format, a bound, an unknown name, a schema that does not fit; and among
-//! equals the first in the request's order. So the most fundamental mistake names the error.
+//! The precedence is fixed: a missing parameter, one that requires another, a wrong type, a value that is not allowed, a
+//! wrong format, a bound, an unknown name, a schema that does not match. Among equals, the first in the order of the request
+//! takes precedence. So the most fundamental violation determines the error.
 
 use std::borrow::Cow;
 use std::sync::OnceLock;
@@ -11,15 +10,15 @@ use std::sync::OnceLock;
 use crate::template::Template;
 use crate::{Condition, Violation};
 
-/// The place of a rule in the precedence: lower speaks first.
+/// The rank of a rule; the lowest rank takes precedence.
 pub(crate) fn precedence(condition: Condition) -> usize {
-    // Asked for each violation of each answer: names are compared once only.
-    static PLACES: OnceLock<Vec<usize>> = OnceLock::new();
-    let places = PLACES.get_or_init(|| Condition::all().map(place).collect());
-    places[condition.index()]
+    // Computed once, because comparing names for each violation would be slow.
+    static RANKS: OnceLock<Vec<usize>> = OnceLock::new();
+    let ranks = RANKS.get_or_init(|| Condition::all().map(rank).collect());
+    ranks[condition.index()]
 }
 
-fn place(condition: Condition) -> usize {
+fn rank(condition: Condition) -> usize {
     const ORDER: [&str; 9] = [
         "param.missing",
         "param.requires",
@@ -31,7 +30,7 @@ fn place(condition: Condition) -> usize {
         "param.invalid.unknown",
         "param.invalid.schema",
     ];
-    // The bounds (minimum, length, count, unique, …) stand between the pattern and the unknown name.
+    // The bounds (minimum, length, count, unique, …) rank between the pattern and the unknown name.
     const BOUNDS: usize = 7;
     match ORDER.iter().position(|branch| condition.covered_by(branch)) {
         Some(position) if position >= BOUNDS => position + 1,
@@ -40,19 +39,19 @@ fn place(condition: Condition) -> usize {
     }
 }
 
-/// How a parameter is called on the wire.
+/// The style of parameter names in responses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum FieldStyle {
-    /// The outermost name, as it stands in the request.
+    /// The outermost name, as in the request.
     #[default]
     Name,
     /// `max_items` → `MaxItems`.
     Pascal,
     /// `max_items` → `maxItems`.
     Camel,
-    /// `items[0].name`.
+    /// The path: `items[0].name`.
     Path,
-    /// `/items/0/name`.
+    /// The JSON Pointer: `/items/0/name`.
     Pointer,
 }
 
@@ -65,7 +64,7 @@ impl FieldStyle {
         ("pointer", FieldStyle::Pointer),
     ];
 
-    /// Whether the contract has a name for the parameter of a violation: the content as a whole has none.
+    /// Whether the parameter of a violation has a name; the body as a whole has none.
     pub(crate) fn names(self, violation: &Violation) -> bool {
         match self {
             FieldStyle::Name | FieldStyle::Pascal | FieldStyle::Camel => !violation.param.is_empty(),
@@ -74,7 +73,7 @@ impl FieldStyle {
         }
     }
 
-    /// What the contract calls the parameter of a violation.
+    /// The name of the parameter of a violation.
     pub(crate) fn display(self, violation: &Violation) -> Cow<'_, str> {
         match self {
             FieldStyle::Name => Cow::Borrowed(&violation.param),
@@ -130,42 +129,41 @@ fn dotted(violation: &Violation) -> Cow<'_, str> {
     if out.is_empty() { Cow::Borrowed(&violation.param) } else { Cow::Owned(out) }
 }
 
-/// A violation as it is shown: one, or the several of one list that `collect` has gathered.
+/// A violation in a response: a single one, or several of one list that `collect` has merged.
 #[derive(Debug)]
-pub(crate) struct ShownViolation<'v> {
+pub(crate) struct VisibleViolation<'v> {
     pub(crate) violation: &'v Violation,
-    /// The offending values after the violation's own, in order, where they were collected.
+    /// The invalid values of the other merged violations, in order.
     more: Vec<&'v str>,
 }
 
-impl<'v> ShownViolation<'v> {
-    /// The offending values, in order.
+impl<'v> VisibleViolation<'v> {
+    /// The invalid values, in order.
     pub(crate) fn values(&self) -> impl Iterator<Item = &'v str> {
         self.violation.value.as_deref().into_iter().chain(self.more.iter().copied())
     }
 }
 
-/// Gathers the violations of one rule on the elements of one list, where the contract asks for it.
+/// The visible violations. If `merge` is set, those of one rule on elements of one list become one.
 pub(crate) fn collect<'v>(
     violations: impl Iterator<Item = &'v Violation>,
-    gather: bool,
-) -> Vec<ShownViolation<'v>> {
-    if !gather {
-        return violations.map(|violation| ShownViolation { violation, more: Vec::new() }).collect();
+    merge: bool,
+) -> Vec<VisibleViolation<'v>> {
+    if !merge {
+        return violations.map(|violation| VisibleViolation { violation, more: Vec::new() }).collect();
     }
-    let mut shown: Vec<ShownViolation<'v>> = Vec::new();
+    let mut visible: Vec<VisibleViolation<'v>> = Vec::new();
     for violation in violations {
         let value = violation.value.as_deref();
-        match shown.iter_mut().find(|known| are_of_one_list(known.violation, violation)) {
+        match visible.iter_mut().find(|known| are_of_one_list(known.violation, violation)) {
             Some(known) => known.more.extend(value),
-            None => shown.push(ShownViolation { violation, more: Vec::new() }),
+            None => visible.push(VisibleViolation { violation, more: Vec::new() }),
         }
     }
-    shown
+    visible
 }
 
-/// Whether one sentence can name both values: the same rule with the same values of its own, in the same list. Two members
-/// of one object have one parent only where they are one member.
+/// Whether one message can name both values: the rule and its values are the same, and both are elements of the same list.
 fn are_of_one_list(one: &Violation, other: &Violation) -> bool {
     one.param == other.param
         && one.location == other.location
@@ -175,7 +173,7 @@ fn are_of_one_list(one: &Violation, other: &Violation) -> bool {
         && list_of(&one.pointer) == list_of(&other.pointer)
 }
 
-/// The pointer to what an element stands in; a pointer to no element is its own.
+/// The pointer to the list of an element; the pointer itself if it is not one of an element.
 fn list_of(pointer: &str) -> &str {
     match pointer.rsplit_once('/') {
         Some((list, element)) if element.bytes().all(|byte| byte.is_ascii_digit()) => list,
@@ -183,15 +181,15 @@ fn list_of(pointer: &str) -> &str {
     }
 }
 
-/// The texts for violations: by rule, the deepest name first.
+/// The message templates for violations by rule. The text with the longest matching rule name applies.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct ViolationTexts {
-    /// Indexed by [`Condition::index`]; `None` where the contract has no text of its own.
+    /// By [`Condition::index`]; `None` if there is no text for the rule.
     by_condition: Vec<Option<Template>>,
 }
 
 impl ViolationTexts {
-    /// From `(rule, template)` pairs, a rule being a claim.
+    /// Makes the texts from pairs of a claim and a template.
     pub(crate) fn new(texts: &[(String, Template)]) -> Self {
         let by_condition = Condition::all()
             .filter(|condition| condition.is_listed())
@@ -203,7 +201,7 @@ impl ViolationTexts {
         Self { by_condition }
     }
 
-    /// These, and where they have none the others.
+    /// These texts, and for rules without one those of `others`.
     pub(crate) fn or(self, others: &ViolationTexts) -> Self {
         let pairs = self.by_condition.into_iter().zip(&others.by_condition);
         Self { by_condition: pairs.map(|(own, other)| own.or_else(|| other.clone())).collect() }
@@ -214,7 +212,7 @@ impl ViolationTexts {
     }
 }
 
-/// The full claim that a rule's short name in `violations.messages` stands for.
+/// The claim that a short rule name in `violations.messages` stands for.
 pub(crate) fn rule_claim(rule: &str) -> String {
     match rule {
         "required" | "missing" => "param.missing".to_owned(),
@@ -225,7 +223,7 @@ pub(crate) fn rule_claim(rule: &str) -> String {
     }
 }
 
-/// The short name of a rule, as `$violation.rule` shows it: `required`, `type.array`, `maximum`.
+/// The short name of a rule, which `$violation.rule` shows: `required`, `type.array`, `maximum`.
 pub(crate) fn rule_name(condition: Condition) -> &'static str {
     let name = condition.name();
     match name {
@@ -234,8 +232,8 @@ pub(crate) fn rule_name(condition: Condition) -> &'static str {
     }
 }
 
-/// The rule of that short name.
-pub(crate) fn rule_named(name: &str) -> Option<Condition> {
+/// The rule with this short name.
+pub(crate) fn rule_from_name(name: &str) -> Option<Condition> {
     static RULES: OnceLock<Vec<(&str, Condition)>> = OnceLock::new();
     let rules = RULES.get_or_init(|| {
         let rules = Condition::all().filter(|condition| condition.is_violation());
@@ -247,9 +245,8 @@ pub(crate) fn rule_named(name: &str) -> Option<Condition> {
     Some(rules[at].1)
 }
 
-/// What is said of a violation where the contract has no text of its own. Keys as in a contract's
-/// `violations.messages`.
-pub(crate) const USUAL_TEXTS: &[(&str, &str)] = &[
+/// The default message templates, by the rule names of `violations.messages`.
+pub(crate) const DEFAULT_TEXTS: &[(&str, &str)] = &[
     ("required", "{param} is required"),
     ("requires", "{param} requires {limit}"),
     ("invalid", "{param} is invalid"),
@@ -257,7 +254,7 @@ pub(crate) const USUAL_TEXTS: &[(&str, &str)] = &[
     ("enum", "{param} must be one of: {allowed}"),
     ("const", "{param} must be {allowed}"),
     ("format", "{param} must be a valid {limit}"),
-    ("pattern", "{param} does not match the expected pattern"),
+    ("pattern", "{param} does not match the required pattern"),
     ("minimum", "{param} must be at least {limit}"),
     ("maximum", "{param} must be at most {limit}"),
     ("multiple", "{param} must be a multiple of {limit}"),
@@ -266,7 +263,7 @@ pub(crate) const USUAL_TEXTS: &[(&str, &str)] = &[
     ("length.max", "{param} must have at most {limit} characters"),
     ("count.min", "{param} must have at least {limit} elements"),
     ("count.max", "{param} must have at most {limit} elements"),
-    ("unique", "{param} must not have the same element twice"),
+    ("unique", "{param} must not have duplicate elements"),
     ("unknown", "{param} is not a known parameter"),
 ];
 
@@ -288,21 +285,21 @@ mod tests {
     }
 
     #[test]
-    fn names_are_shown_in_the_contracts_style() {
+    fn display_applies_the_field_style() {
         let violation = violation("max_items", "/max_items/0/name", "x");
-        for (style, shown) in [
+        for (style, visible) in [
             (FieldStyle::Name, "max_items"),
             (FieldStyle::Pascal, "MaxItems"),
             (FieldStyle::Camel, "maxItems"),
             (FieldStyle::Path, "max_items[0].name"),
             (FieldStyle::Pointer, "/max_items/0/name"),
         ] {
-            assert_eq!(style.display(&violation), shown);
+            assert_eq!(style.display(&violation), visible);
         }
     }
 
     #[test]
-    fn collecting_gathers_the_elements_of_one_list_only() {
+    fn collect_merges_only_elements_of_one_list() {
         let of = |param: &str, pointer: &str, allowed: &str| Violation {
             allowed: vec![allowed.into()],
             ..violation(param, pointer, pointer)
@@ -322,22 +319,22 @@ mod tests {
             ),
         ] {
             let list = [one, other];
-            let shown = collect(list.iter(), true);
-            assert_eq!(shown.len() == 1, is_one, "{list:?}");
-            let values: Vec<_> = shown.iter().flat_map(ShownViolation::values).collect();
+            let visible = collect(list.iter(), true);
+            assert_eq!(visible.len() == 1, is_one, "{list:?}");
+            let values: Vec<_> = visible.iter().flat_map(VisibleViolation::values).collect();
             assert_eq!(values, [&list[0].pointer, &list[1].pointer]);
             assert_eq!(collect(list.iter(), false).len(), 2);
         }
     }
 
     #[test]
-    fn every_rule_has_a_name_a_place_and_a_usual_text() {
+    fn every_rule_has_a_name_a_rank_and_a_default_text() {
         for condition in Condition::all().filter(|condition| condition.is_violation()) {
-            assert_eq!(rule_named(rule_name(condition)), Some(condition));
-            let covered = USUAL_TEXTS.iter().any(|(rule, _)| condition.covered_by(&rule_claim(rule)));
+            assert_eq!(rule_from_name(rule_name(condition)), Some(condition));
+            let covered = DEFAULT_TEXTS.iter().any(|(rule, _)| condition.covered_by(&rule_claim(rule)));
             assert!(covered, "{condition}");
         }
-        assert_eq!(rule_named("maximal"), None);
+        assert_eq!(rule_from_name("maximal"), None);
         assert!(precedence(Condition::ParamMissing) < precedence(Condition::ParamTypeArray));
         assert!(precedence(Condition::ParamPattern) < precedence(Condition::ParamMaximum));
         assert!(precedence(Condition::ParamMaximum) < precedence(Condition::ParamUnknown));

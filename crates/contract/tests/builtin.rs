@@ -1,4 +1,4 @@
-//! What holds for every built-in contract.
+//! Properties of every built-in contract.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test says what failed by failing")]
 
@@ -12,13 +12,13 @@ use std::time::Duration;
 fn contracts() -> Vec<Contract> {
     let load = |name| match Contract::load(&builtin::source(name).unwrap()) {
         Ok(loaded) => loaded.contract,
-        Err(found) => panic!("{name}:\n{found}"),
+        Err(diagnostics) => panic!("{name}:\n{diagnostics}"),
     };
     builtin::names().map(load).collect()
 }
 
-/// Of a parameter, and of the content as a whole, which has neither a name nor a pointer into it.
-const PLACES: [(&str, &str); 2] = [("limit", "/limit"), ("", "")];
+/// The name and pointer of a parameter, and those of the body as a whole, which are empty.
+const PARAMS: [(&str, &str); 2] = [("limit", "/limit"), ("", "")];
 
 fn violation(condition: Condition, (param, pointer): (&str, &str)) -> Violation {
     Violation {
@@ -33,21 +33,21 @@ fn violation(condition: Condition, (param, pointer): (&str, &str)) -> Violation 
 }
 
 #[test]
-fn the_file_name_is_the_contracts_name() {
+fn contract_name_is_the_file_name() {
     for (contract, name) in contracts().iter().zip(builtin::names()) {
         assert_eq!(contract.name(), name);
     }
 }
 
 #[test]
-fn every_condition_has_an_answer_of_its_own_kind() {
+fn derived_errors_follow_the_condition_table() {
     for contract in contracts() {
         for condition in Condition::all().filter(|condition| *condition != Condition::ClientGone) {
             let entry = contract.entry(contract.answer(condition));
             if let EntrySource::Derived(of) = entry.source {
                 assert_eq!(of, condition, "{}", contract.name());
-                assert_eq!(entry.status.as_u16(), condition.usual().status);
-                assert_eq!(entry.retry.class, condition.usual().retry);
+                assert_eq!(entry.status.as_u16(), condition.defaults().status);
+                assert_eq!(entry.retry.class, condition.defaults().retry);
             }
         }
         if contract.about().statuses_closed {
@@ -57,9 +57,9 @@ fn every_condition_has_an_answer_of_its_own_kind() {
     }
 }
 
-/// Every answer is JSON and is recognised as the error that made it, or as one that looks the same.
+/// Every body is JSON and is parsed as the error that made it, or as a set of errors with it.
 #[test]
-fn what_is_rendered_is_recognised() {
+fn rendered_errors_are_recognized() {
     for contract in contracts() {
         for condition in Condition::all() {
             let error = contract.answer(condition);
@@ -69,11 +69,11 @@ fn what_is_rendered_is_recognised() {
                 check(&contract, &problem, condition.name());
                 continue;
             }
-            for place in PLACES {
-                problem.violations = Cow::Owned(vec![violation(condition, place)]);
+            for param in PARAMS {
+                problem.violations = Cow::Owned(vec![violation(condition, param)]);
                 check(&contract, &problem, condition.name());
-                for view in contract.as_problem().into_iter().chain(contract.in_locale("it")) {
-                    check(view, &problem, condition.name());
+                for variant in contract.as_problem().into_iter().chain(contract.in_locale("it")) {
+                    check(variant, &problem, condition.name());
                 }
             }
         }
@@ -84,13 +84,13 @@ fn what_is_rendered_is_recognised() {
 }
 
 fn check(contract: &Contract, problem: &Problem<'_>, what: &str) {
-    let mut content = Vec::new();
-    contract.render(problem, &mut content);
-    let text = String::from_utf8_lossy(&content);
-    serde_json::from_slice::<serde_json::Value>(&content)
+    let mut body = Vec::new();
+    contract.render(problem, &mut body);
+    let text = String::from_utf8_lossy(&body);
+    serde_json::from_slice::<serde_json::Value>(&body)
         .unwrap_or_else(|error| panic!("{} {what}: {error}\n{text}", contract.name()));
     let status = contract.entry(problem.error).status.as_u16();
-    match contract.parse(&ResponseView::new(status, &content)) {
+    match contract.parse(&ResponseView::new(status, &body)) {
         ParseResult::Exact(read) => {
             assert_eq!(read.problem.error, problem.error, "{} {what}: {text}", contract.name());
             assert!(read.unknown_members.is_empty(), "{text}");
@@ -98,35 +98,35 @@ fn check(contract: &Contract, problem: &Problem<'_>, what: &str) {
         ParseResult::Ambiguous { candidates } => {
             assert!(candidates.contains(&problem.error), "{} {what}: {text}", contract.name());
         }
-        ParseResult::Unknown { .. } => panic!("{} {what}: not recognised: {text}", contract.name()),
+        ParseResult::Unknown { .. } => panic!("{} {what}: not recognized: {text}", contract.name()),
     }
 }
 
 #[test]
-fn no_built_in_has_twins_that_were_not_meant() {
+fn built_in_contracts_load_without_warnings() {
     for name in builtin::names() {
         let loaded = Contract::load(&builtin::source(name).unwrap()).unwrap();
         assert!(loaded.warnings.is_empty(), "{}", loaded.warnings);
     }
 }
 
-/// Status, code, message, headers and content are the same, in every language and media type: whoever guesses keys
-/// learns nothing of their form.
+/// They have the same status, code, retry settings and body in every language and media type, so that an attacker who
+/// guesses keys cannot learn their format.
 #[test]
-fn unknown_and_malformed_keys_get_one_answer() {
+fn unknown_and_malformed_keys_get_the_same_response() {
     for contract in contracts() {
         let languages = contract.locales().filter_map(|tag| contract.in_locale(tag));
-        for view in languages.flat_map(|view| std::iter::once(view).chain(view.as_problem())) {
-            let answer = |condition| {
-                let error = view.answer(condition);
-                let mut content = Vec::new();
-                view.render(&Problem::new(error, "req_0123456789abcdef"), &mut content);
-                let entry = view.entry(error);
-                (entry.status.as_u16(), entry.retry, entry.code.clone(), view.content_type(), content)
+        for variant in languages.flat_map(|variant| std::iter::once(variant).chain(variant.as_problem())) {
+            let response = |condition| {
+                let error = variant.answer(condition);
+                let mut body = Vec::new();
+                variant.render(&Problem::new(error, "req_0123456789abcdef"), &mut body);
+                let entry = variant.entry(error);
+                (entry.status.as_u16(), entry.retry, entry.code.clone(), variant.content_type(), body)
             };
             let [malformed, unknown] =
-                [Condition::CredentialMalformed, Condition::CredentialUnknown].map(answer);
-            assert_eq!(malformed, unknown, "{} {}", contract.name(), view.locale());
+                [Condition::CredentialMalformed, Condition::CredentialUnknown].map(response);
+            assert_eq!(malformed, unknown, "{} {}", contract.name(), variant.locale());
         }
     }
 }

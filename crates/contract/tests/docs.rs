@@ -1,4 +1,4 @@
-//! `docs/conditions.md` is made of the table of conditions. `DEMUR_UPDATE_DOCS=1` writes it anew.
+//! `docs/conditions.md` is generated from the condition table. `DEMUR_UPDATE_DOCS=1` updates it.
 
 #![allow(clippy::unwrap_used, reason = "a test says what failed by failing")]
 
@@ -10,31 +10,33 @@ use demur_contract::{Condition, DENIAL_PARAMS};
 fn page() -> String {
     let mut page = String::from(
         "# Conditions\n\n\
-         A name for each way in which a request can fail. A contract claims them with `on:`, by a leaf or by a\n\
-         branch (`credential`, `param.invalid`); the deepest claim wins. What nobody claims gets the status,\n\
-         title and retry class of this table, in the contract's own format.\n\n\
-         *Upstream* says whether the API behind may raise it by name.\n\n\
+         A condition is the name of one way in which a request can fail. An error of a contract claims conditions with\n\
+         `on:`, by their name or by a branch (`credential`, `param.invalid`); the deepest claim wins. A condition that no\n\
+         error claims is answered with the status, title and retry class in this table, in the contract's own format.\n\n\
+         The column *upstream* tells whether an upstream may raise the condition by name.\n\n\
          | condition | status | retry | upstream | title |\n|---|---|---|---|---|\n",
     );
     for condition in Condition::all().filter(|condition| condition.is_listed()) {
-        let usual = condition.usual();
-        let status = if usual.status == 0 { "–".to_owned() } else { usual.status.to_string() };
+        let defaults = condition.defaults();
+        let status = if defaults.status == 0 { "–".to_owned() } else { defaults.status.to_string() };
         let upstream = if condition.upstream_may_raise() { "yes" } else { "" };
         writeln!(
             page,
             "| `{}` | {status} | {} | {upstream} | {} |",
-            usual.name,
-            usual.retry.as_str(),
-            usual.title
+            defaults.name,
+            defaults.retry.as_str(),
+            defaults.title
         )
         .unwrap();
     }
-    page.push_str("| `upstream.refused.STATUS` | that 4xx | by status | yes | The service behind refused the request |\n");
+    let by_status = Condition::all().find(|condition| !condition.is_listed()).unwrap().defaults();
+    writeln!(page, "| `upstream.refused.STATUS` | that 4xx | by status | yes | {} |", by_status.title)
+        .unwrap();
     page.push_str(
         "\n## Parameters\n\n\
-         What the gateway's own refusals give along. A message may name them (`{limit}`), and a format may show them\n\
-         (`$params.limit`); what a condition does not give is left out. Parameters of violations (`{param}`, `{value}`,\n\
-         `{limit}`, …) are in [contract.md](contract.md).\n\n\
+         The gateway sets these parameters when it rejects a request. A message can use them (`{limit}`), and a format can\n\
+         show them (`$params.limit`); a parameter that a condition does not have is omitted. The parameters of violations\n\
+         (`{param}`, `{value}`, `{limit}`, …) are in [contract.md](contract.md).\n\n\
          | parameter | conditions | meaning |\n|---|---|---|\n",
     );
     for param in DENIAL_PARAMS {
@@ -45,7 +47,7 @@ fn page() -> String {
 }
 
 #[test]
-fn the_page_is_the_table() {
+fn conditions_page_is_up_to_date() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/conditions.md");
     if std::env::var_os("DEMUR_UPDATE_DOCS").is_some() {
         std::fs::write(&path, page()).unwrap();

@@ -1,4 +1,4 @@
-//! The fuzzers' corpus of the contract, replayed, and mutations of it.
+//! Replays the fuzzing corpus of contracts and bodies, and mutations of it.
 
 #![allow(
     clippy::unwrap_used,
@@ -14,12 +14,12 @@ mod replay;
 use replay::run;
 
 #[test]
-fn any_file_is_loaded_or_told() {
+fn any_file_loads_or_fails_with_diagnostics() {
     run("load", &WORDS, properties::load);
 }
 
 #[test]
-fn any_answer_is_parsed() {
+fn any_body_is_parsed_without_panic() {
     let contracts = properties::builtins();
     run("parse", &WORDS, |bytes| properties::parse(&contracts, bytes));
 }

@@ -1,4 +1,4 @@
-//! One contract in several languages: what is answered, what is read back, and which mistakes are told.
+//! Contracts in several languages: rendering, parsing and diagnostics.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test says what failed by failing")]
 
@@ -35,14 +35,14 @@ fn load(text: &str) -> Result<(Contract, Diagnostics), Diagnostics> {
     Contract::load(&Source::new("shop.yaml", text)).map(|loaded| (loaded.contract, loaded.warnings))
 }
 
-fn content(contract: &Contract, problem: &Problem<'_>) -> String {
-    let mut content = Vec::new();
-    contract.render(problem, &mut content);
-    String::from_utf8(content).unwrap()
+fn body(contract: &Contract, problem: &Problem<'_>) -> String {
+    let mut body = Vec::new();
+    contract.render(problem, &mut body);
+    String::from_utf8(body).unwrap()
 }
 
 #[test]
-fn numbers_choose_their_forms_in_each_language() {
+fn plural_forms_follow_the_language() {
     let (contract, _) = load(SHOP).unwrap();
     for (locale, left, message) in [
         ("en", 0, "None of tea"),
@@ -56,11 +56,11 @@ fn numbers_choose_their_forms_in_each_language() {
         let contract = contract.in_locale(locale).unwrap();
         let mut problem = Problem::new(contract.named("sold_out").unwrap(), "req_1");
         problem.params = vec![("item".into(), "tea".into()), ("left".into(), left.into())];
-        let content = content(contract, &problem);
-        assert_eq!(content, format!("{{\"code\":\"sold_out\",\"message\":\"{message}\"}}"), "{locale}");
-        // And it is read back as the same error, with what its text still tells.
-        let ParseResult::Exact(read) = contract.parse(&ResponseView::new(409, content.as_bytes())) else {
-            panic!("{content}")
+        let body = body(contract, &problem);
+        assert_eq!(body, format!("{{\"code\":\"sold_out\",\"message\":\"{message}\"}}"), "{locale}");
+        // It parses as the same error, with the parameters that the text determines.
+        let ParseResult::Exact(read) = contract.parse(&ResponseView::new(409, body.as_bytes())) else {
+            panic!("{body}")
         };
         assert_eq!(read.problem.error, problem.error);
         assert_eq!(read.problem.param("item"), Some(&"tea".into()), "{read:?}");
@@ -68,7 +68,7 @@ fn numbers_choose_their_forms_in_each_language() {
 }
 
 #[test]
-fn violations_titles_and_user_messages_are_translated() {
+fn translates_violations_titles_and_user_messages() {
     let (contract, warnings) = load(SHOP).unwrap();
     let polish = contract.in_locale("pl").unwrap();
     let violation = Violation {
@@ -82,12 +82,12 @@ fn violations_titles_and_user_messages_are_translated() {
     };
     let mut problem = Problem::new(contract.answer(Condition::ParamLengthMax), "req_1");
     problem.violations = Cow::Owned(vec![violation]);
-    assert!(content(&contract, &problem).contains("at most 5 letters"));
-    assert!(content(polish, &problem).contains("\"errors\":[\"5 liter\"]"));
-    // An error that says its title says its title in any language.
+    assert!(body(&contract, &problem).contains("at most 5 letters"));
+    assert!(body(polish, &problem).contains("\"errors\":[\"5 liter\"]"));
+    // An error without a message uses its title, also in a translation.
     let internal = Problem::new(contract.answer(Condition::Internal), "req_1");
-    assert!(content(polish, &internal).contains("\"message\":\"Ups\",\"hint\":\"Przepraszamy\""));
-    // Statuses and codes are the same in all of them: they are for programs.
+    assert!(body(polish, &internal).contains("\"message\":\"Ups\",\"hint\":\"Przepraszamy\""));
+    // Statuses and codes are not translated.
     for ((id, entry), (other, translated)) in contract.entries().zip(polish.entries()) {
         assert_eq!((id, entry.status, &entry.code), (other, translated.status, &translated.code));
     }
@@ -96,15 +96,15 @@ fn violations_titles_and_user_messages_are_translated() {
         .filter(|warning| warning.check == "missing-translation")
         .map(ToString::to_string)
         .collect();
-    let said = |text: &str| missing.iter().any(|warning| warning.contains(text));
+    let has_warning = |text: &str| missing.iter().any(|warning| warning.contains(text));
     assert_eq!(missing.len(), 2, "{missing:?}");
-    assert!(said("derived errors"), "{missing:?}");
-    assert!(said("no title for 2 errors, which problem documents show"), "{missing:?}");
-    assert!(said("add `title` to bad_request, sold_out"), "{missing:?}");
+    assert!(has_warning("derived errors"), "{missing:?}");
+    assert!(has_warning("no title for 2 errors, and problem documents show it"), "{missing:?}");
+    assert!(has_warning("add `title` to bad_request, sold_out"), "{missing:?}");
 }
 
 #[test]
-fn what_only_a_problem_document_shows_is_missed_too() {
+fn warns_of_untranslated_titles_that_only_problem_documents_show() {
     const SILENT: &str = "\
 demur: 1
 name: shop
@@ -124,18 +124,18 @@ locales: { it: { errors: { bad_request: { title: Male, message: Male. }, interna
     assert!(
         matches!(on.as_slice(), [titles, rules]
         if titles.contains("add `title` to internal_error, or write `problem_json: off`")
-            && rules.contains("usual texts for rules")),
+            && rules.contains("rules, whose default is English")),
         "{on:?}"
     );
     let off = warned(&SILENT.replace("name: shop", "name: shop\nproblem_json: off"));
     assert_eq!(off, Vec::<String>::new());
-    let shown =
+    let titles =
         warned(&SILENT.replace("name: shop", "name: shop\nproblem_json: off").replace("$message", "$title"));
-    assert!(matches!(shown.as_slice(), [titles] if titles.contains("which their formats show")), "{shown:?}");
+    assert!(matches!(titles.as_slice(), [text] if text.contains("and their formats show it")), "{titles:?}");
 }
 
 #[test]
-fn problem_documents_of_the_built_in_translations_have_titles_in_their_language() {
+fn built_in_translations_have_titles_for_problem_documents() {
     let mut titles = 0;
     for name in builtin::names() {
         let contract = Contract::load(&builtin::source(name).unwrap()).unwrap().contract;
@@ -151,7 +151,7 @@ fn problem_documents_of_the_built_in_translations_have_titles_in_their_language(
 }
 
 #[test]
-fn the_language_is_looked_up() {
+fn selects_the_language_by_accept_language() {
     let (contract, _) = load(SHOP).unwrap();
     assert_eq!(contract.locales().collect::<Vec<_>>(), ["en", "pl"]);
     for (accept, locale) in [
@@ -171,10 +171,10 @@ fn the_language_is_looked_up() {
 }
 
 #[test]
-fn a_mistake_in_a_translation_is_named_at_its_line() {
+fn reports_errors_in_translations_at_their_line() {
     for (old, new, check, says) in [
         ("  pl:", "  xx:", "locale", "ISO 639-1"),
-        ("  pl:", "  pl_PL:", "locale", "did you mean `pl-PL`?"),
+        ("  pl:", "  pl_PL:", "locale", "write `pl-PL`"),
         ("  pl:", "  polish language:", "locale", "BCP 47"),
         ("  pl:", "  en:", "default-locale", "change `locale`"),
         ("      bad_request: Z", "      bad_reqest: Z", "unknown-error", "did you mean `bad_request`?"),
@@ -182,15 +182,15 @@ fn a_mistake_in_a_translation_is_named_at_its_line() {
         ("title: Ups", "titel: Ups", "unknown-key", "did you mean `title`?"),
         ("      required: ", "      requierd: ", "unknown-rule", "did you mean `required`?"),
         ("wymaga {limit}", "wymaga {allowed}", "unknown-parameter", "default text"),
-        ("other {# sztuki}}", "several {# sztuki}}", "template", "none of zero, one"),
+        ("other {# sztuki}}", "several {# sztuki}}", "template", "unknown form `several`"),
         ("name: shop", "name: shop\nlocale: e", "locale", "BCP 47"),
         ("name: shop", "name: shop\nproblem_json: of", "unknown-word", "`on` or `off`"),
     ] {
         let text = SHOP.replacen(old, new, 1);
         assert_ne!(text, SHOP, "{old}");
-        let found = load(&text).unwrap_err();
-        let hit = found.iter().find(|diagnostic| diagnostic.check == check);
-        let hit = hit.unwrap_or_else(|| panic!("{new}: no `{check}` in\n{found}"));
+        let diagnostics = load(&text).unwrap_err();
+        let hit = diagnostics.iter().find(|diagnostic| diagnostic.check == check);
+        let hit = hit.unwrap_or_else(|| panic!("{new}: no `{check}` in\n{diagnostics}"));
         assert!(hit.to_string().contains(says), "{new}: {hit}");
         let line = text.lines().position(|line| line.contains(new.lines().last().unwrap())).unwrap() + 1;
         assert_eq!(hit.line_column().0, line, "{new}: {hit}");
@@ -198,24 +198,24 @@ fn a_mistake_in_a_translation_is_named_at_its_line() {
 }
 
 #[test]
-fn what_is_not_translated_is_a_warning() {
+fn warns_of_missing_translations() {
     for (old, new, says) in [
-        ("      bad_request: Złe.\n", "", "`pl` has no message for `bad_request`"),
-        (", user_message: Przepraszamy", "", "`pl` has no user_message for `internal_error`"),
-        ("title: Ups, ", "", "`pl` has no title for `internal_error`"),
+        ("      bad_request: Złe.\n", "", "`pl` has no `message` for the error `bad_request`"),
+        (", user_message: Przepraszamy", "", "`pl` has no `user_message` for the error `internal_error`"),
+        ("title: Ups, ", "", "`pl` has no `title` for the error `internal_error`"),
         ("      invalid: źle\n", "", "`pl` has no text for the rule `invalid`"),
-        ("      required: '{field} jest wymagane'\n", "", "usual texts"),
-        ("one {# litera} few", "one {# litera} two {x} few", "never asks for the plural form `two`"),
-        ("one {# letter} ", "few {x} ", "never asks for the plural form `few`"),
+        ("      required: '{field} jest wymagane'\n", "", "whose default is English"),
+        ("one {# litera} few", "one {# litera} two {x} few", "does not use the plural form `two`"),
+        ("one {# letter} ", "few {x} ", "does not use the plural form `few`"),
     ] {
         let text = SHOP.replacen(old, new, 1);
         assert_ne!(text, SHOP, "{old}");
-        let (_, warnings) = load(&text).unwrap_or_else(|found| panic!("{found}"));
+        let (_, warnings) = load(&text).unwrap_or_else(|diagnostics| panic!("{diagnostics}"));
         assert!(warnings.to_string().contains(says), "{old}: {warnings}");
     }
 }
 
-/// The worked example: complete, and without `Accept-Language` nothing is different.
+/// Every text is translated, and without `Accept-Language` the default language is used.
 #[test]
 fn built_in_translations_are_complete() {
     let mut translated = 0;
@@ -226,16 +226,16 @@ fn built_in_translations_are_complete() {
         assert_eq!(contract.for_accept_language("").locale(), contract.locale());
         for locale in contract.locales().skip(1) {
             translated += 1;
-            let view = contract.in_locale(locale).unwrap();
-            for ((id, own), (_, other)) in contract.entries().zip(view.entries()) {
+            let variant = contract.in_locale(locale).unwrap();
+            for ((id, own), (_, other)) in contract.entries().zip(variant.entries()) {
                 assert_ne!(own.message, other.message, "{name} {locale} {}", own.name);
-                let content = content(view, &Problem::new(id, "req_0123456789abcdef"));
+                let body = body(variant, &Problem::new(id, "req_0123456789abcdef"));
                 assert!(
                     matches!(
-                        view.parse(&ResponseView::new(own.status.as_u16(), content.as_bytes())),
+                        variant.parse(&ResponseView::new(own.status.as_u16(), body.as_bytes())),
                         ParseResult::Exact(_)
                     ),
-                    "{content}"
+                    "{body}"
                 );
             }
         }

@@ -1,5 +1,5 @@
-//! The examples of the manual (`docs/contract.md`, which is the documentation of `demur_contract::manual` too): parts of
-//! one contract, which grows from one to the next, and loads after each without a mistake.
+//! The examples of the manual (`docs/contract.md`, also the documentation of `demur_contract::manual`) are parts of one
+//! contract, which loads without warnings after each of them.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test says what failed by failing")]
 
@@ -18,7 +18,7 @@ fn examples(manual: &str) -> Vec<&str> {
     blocks.map(|block| block.split_once("```").unwrap().0).collect()
 }
 
-/// Mappings are put together; of anything else the later one counts.
+/// Merges mappings; otherwise the later value replaces the earlier one.
 fn merge(into: &mut Json, part: Json) {
     match (into, part) {
         (Json::Object(members), Json::Object(part)) => {
@@ -31,34 +31,35 @@ fn merge(into: &mut Json, part: Json) {
 }
 
 #[test]
-fn every_example_is_part_of_one_sound_contract() {
+fn examples_form_one_valid_contract() {
     let manual = manual();
     let examples = examples(&manual);
     let mut file = Json::Null;
     for example in &examples {
-        let part =
-            demur_source::parse(&Source::new("example", *example)).unwrap_or_else(|found| panic!("{found}"));
+        let part = demur_source::parse(&Source::new("example", *example))
+            .unwrap_or_else(|diagnostics| panic!("{diagnostics}"));
         merge(&mut file, part.to_json());
         let loaded = Contract::load(&Source::new("shop.yaml", file.to_string()));
-        let loaded = loaded.unwrap_or_else(|found| panic!("{found}\nafter\n{example}"));
-        let meant = |check: &str| check != "missing-translation";
-        let warnings: Vec<_> = loaded.warnings.iter().filter(|found| meant(found.check)).collect();
+        let loaded = loaded.unwrap_or_else(|diagnostics| panic!("{diagnostics}\nafter\n{example}"));
+        let is_relevant = |check: &str| check != "missing-translation";
+        let warnings: Vec<_> =
+            loaded.warnings.iter().filter(|diagnostics| is_relevant(diagnostics.check)).collect();
         assert!(warnings.is_empty(), "{warnings:?}\nafter\n{example}");
     }
     assert!(examples.len() >= 8, "only {} examples", examples.len());
 }
 
-/// The first example is a whole file, and loads as it stands.
+/// The first example is a complete file.
 #[test]
-fn the_first_example_is_a_whole_contract() {
+fn first_example_is_a_complete_contract() {
     let manual = manual();
     let loaded = Contract::load(&Source::new("shop.yaml", examples(&manual)[0])).unwrap();
     assert!(loaded.warnings.is_empty(), "{}", loaded.warnings);
 }
 
-/// What the loader names when it meets what nobody knows stands in the manual: keys, slots, casts, words.
+/// The manual contains every key, slot, cast and word that the help of a diagnostic lists.
 #[test]
-fn the_manual_names_all_that_the_loader_knows() {
+fn manual_documents_every_key_slot_and_word() {
     const BROKEN: &str = "
 qqqqqqqqqq: 1
 code_style: qqqqqqqqqq
@@ -75,19 +76,16 @@ errors:
     collect: qqqqqqqqqq
     retry: { qqqqqqqqqq: 1, class: qqqqqqqqqq }
 ";
-    let found = Contract::load(&Source::new("t.yaml", BROKEN)).unwrap_err();
+    let diagnostics = Contract::load(&Source::new("t.yaml", BROKEN)).unwrap_err();
     let mut known = BTreeSet::new();
-    for help in found.iter().filter_map(|found| found.help.as_deref()) {
-        let list =
-            ["it knows: ", "there are: ", "there are "].iter().find_map(|start| help.strip_prefix(start));
+    for help in diagnostics.iter().filter_map(|diagnostics| diagnostics.help.as_deref()) {
+        let list = ["known keys: ", "use one of "].iter().find_map(|start| help.strip_prefix(start));
         known.extend(
             list.into_iter().flat_map(|list| list.split(", ")).map(|word| word.trim_matches('`').to_owned()),
         );
     }
     assert!(known.len() > 70, "{known:?}");
     let manual = manual();
-    // A slot of a violation stands in its row without the slot's beginning, a cast after its bar.
-    let stands = |word: &String| manual.contains(word.as_str());
-    let missing: Vec<_> = known.iter().filter(|word| !stands(word)).collect();
+    let missing: Vec<_> = known.iter().filter(|word| !manual.contains(word.as_str())).collect();
     assert!(missing.is_empty(), "the manual does not name {missing:?}");
 }

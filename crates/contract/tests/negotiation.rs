@@ -1,4 +1,4 @@
-//! Any contract can be spoken as problem documents (RFC 9457), and tells the same then.
+//! Content negotiation: problem documents (RFC 9457) and languages.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test says what failed by failing")]
 
@@ -11,7 +11,9 @@ use demur_source::Source;
 use serde_json::{Value as Json, json};
 
 fn load(text: &str) -> Contract {
-    Contract::load(&Source::new("shop.yaml", text)).unwrap_or_else(|found| panic!("{found}")).contract
+    Contract::load(&Source::new("shop.yaml", text))
+        .unwrap_or_else(|diagnostics| panic!("{diagnostics}"))
+        .contract
 }
 
 const SHOP: &str = "\
@@ -26,9 +28,9 @@ locales: { it: { errors: { bad_request: { title: Errore, message: La richiesta �
 ";
 
 fn as_json(contract: &Contract, problem: &Problem<'_>) -> Json {
-    let mut content = Vec::new();
-    contract.render(problem, &mut content);
-    serde_json::from_slice(&content).unwrap()
+    let mut body = Vec::new();
+    contract.render(problem, &mut body);
+    serde_json::from_slice(&body).unwrap()
 }
 
 fn violation() -> Violation {
@@ -44,10 +46,10 @@ fn violation() -> Violation {
 }
 
 #[test]
-fn the_same_problem_comes_as_rfc_9457() {
+fn renders_problem_documents() {
     let contract = load(SHOP);
-    let view = contract.as_problem().unwrap();
-    assert_eq!(view.content_type(), "application/problem+json");
+    let variant = contract.as_problem().unwrap();
+    assert_eq!(variant.content_type(), "application/problem+json");
     let mut problem = Problem::new(contract.answer(Condition::ParamMaximum), "req_1");
     problem.violations = Cow::Owned(vec![violation()]);
     let expected = json!({
@@ -61,19 +63,22 @@ fn the_same_problem_comes_as_rfc_9457() {
             "pointer": "/items/0/n", "location": "body", "rule": "maximum", "detail": "items must be at most 7"
         }],
     });
-    assert_eq!(as_json(view, &problem), expected);
-    // In another language the texts alone are others.
+    assert_eq!(as_json(variant, &problem), expected);
+    // A translation changes only the texts.
     let italian = contract.in_locale("it").unwrap().as_problem().unwrap();
-    let shown = as_json(italian, &problem);
-    assert_eq!((&shown["title"], &shown["detail"]), (&json!("Errore"), &json!("La richiesta è errata.")));
-    assert_eq!((&shown["code"], &shown["type"]), (&expected["code"], &expected["type"]));
-    // No code on the wire stays no code.
-    let shown = as_json(view, &Problem::new(contract.answer(Condition::Internal), "req_1"));
-    assert_eq!(shown.get("code"), None);
+    let rendered = as_json(italian, &problem);
+    assert_eq!(
+        (&rendered["title"], &rendered["detail"]),
+        (&json!("Errore"), &json!("La richiesta è errata."))
+    );
+    assert_eq!((&rendered["code"], &rendered["type"]), (&expected["code"], &expected["type"]));
+    // An error without a code has none in a problem document either.
+    let rendered = as_json(variant, &Problem::new(contract.answer(Condition::Internal), "req_1"));
+    assert_eq!(rendered.get("code"), None);
 }
 
 #[test]
-fn only_a_client_that_prefers_problem_documents_gets_them() {
+fn problem_documents_require_a_preference_in_accept() {
     let contract = load(SHOP);
     for (accept, is_problem) in [
         ("", false),
@@ -102,41 +107,47 @@ fn only_a_client_that_prefers_problem_documents_gets_them() {
 
 /// Every error of every built-in contract, with and without violations.
 #[test]
-fn every_built_in_can_be_spoken_so() {
+fn every_built_in_contract_renders_problem_documents() {
     for name in builtin::names() {
         let contract = Contract::load(&builtin::source(name).unwrap()).unwrap().contract;
-        let Some(view) = contract.as_problem() else {
+        let Some(variant) = contract.as_problem() else {
             assert_eq!(contract.content_type(), "application/problem+json", "{name}");
             continue;
         };
         let problems = contract.entries().map(|(id, _)| Problem::new(id, "req_0123456789abcdef"));
-        let broken = Condition::all().filter(|condition| condition.is_violation()).map(|condition| {
+        let invalid = Condition::all().filter(|condition| condition.is_violation()).map(|condition| {
             let mut problem = Problem::new(contract.answer(condition), "req_0123456789abcdef");
             problem.violations = Cow::Owned(vec![Violation { condition, ..violation() }]);
             problem
         });
-        for problem in problems.chain(broken) {
+        for problem in problems.chain(invalid) {
             let entry = contract.entry(problem.error);
-            let shown = as_json(view, &problem);
-            assert_eq!(shown["status"], json!(entry.status.as_u16()), "{name}: {shown}");
-            assert_eq!(shown.get("code"), entry.code.as_ref().map(|code| json!(code)).as_ref());
-            assert_eq!(shown["instance"], "req_0123456789abcdef");
+            let rendered = as_json(variant, &problem);
+            assert_eq!(rendered["status"], json!(entry.status.as_u16()), "{name}: {rendered}");
+            assert_eq!(rendered.get("code"), entry.code.as_ref().map(|code| json!(code)).as_ref());
+            assert_eq!(rendered["instance"], "req_0123456789abcdef");
             let page = entry.doc_url.as_deref().unwrap_or("about:blank");
-            assert_eq!(shown["type"], page, "{name}: {shown}");
-            assert_eq!(shown.get("errors").is_some(), !problem.violations.is_empty(), "{name}: {shown}");
-            match view.parse(&ResponseView::new(entry.status.as_u16(), shown.to_string().as_bytes())) {
-                ParseResult::Exact(read) => assert_eq!(read.problem.error, problem.error, "{name}: {shown}"),
-                ParseResult::Ambiguous { candidates } => {
-                    assert!(candidates.contains(&problem.error), "{name}: {shown}");
+            assert_eq!(rendered["type"], page, "{name}: {rendered}");
+            assert_eq!(
+                rendered.get("errors").is_some(),
+                !problem.violations.is_empty(),
+                "{name}: {rendered}"
+            );
+            match variant.parse(&ResponseView::new(entry.status.as_u16(), rendered.to_string().as_bytes())) {
+                ParseResult::Exact(read) => {
+                    assert_eq!(read.problem.error, problem.error, "{name}: {rendered}");
                 }
-                ParseResult::Unknown { .. } => panic!("{name}: {shown}"),
+                ParseResult::Ambiguous { candidates } => {
+                    assert!(candidates.contains(&problem.error), "{name}: {rendered}");
+                }
+                ParseResult::Unknown { .. } => panic!("{name}: {rendered}"),
             }
         }
     }
 }
 
 #[test]
-fn an_error_without_a_title_has_that_of_what_it_claims() {
+fn default_title_is_that_of_the_claims() {
     for (status, on, title) in [
         (400, "[param]", "Parameters are missing or invalid"),
         (400, "[param.missing]", "A required parameter is missing"),
@@ -157,42 +168,41 @@ fn an_error_without_a_title_has_that_of_what_it_claims() {
     }
 }
 
-/// Each language and media type of every built-in contract, read by the contract that a client has: the fields of the answer say
-/// which it is.
+/// Each language and media type of every built-in contract is parsed by the contract itself, by the headers of the response.
 #[test]
-fn every_view_is_read_by_its_fields() {
+fn headers_select_the_variant_for_parsing() {
     let (mut languages, mut documents) = (0, 0);
     for name in builtin::names() {
         let contract = Contract::load(&builtin::source(name).unwrap()).unwrap().contract;
         for locale in contract.locales() {
-            let spoken = contract.in_locale(locale).unwrap();
+            let translated = contract.in_locale(locale).unwrap();
             languages += usize::from(locale != contract.locale());
-            documents += usize::from(spoken.as_problem().is_some());
-            for view in std::iter::once(spoken).chain(spoken.as_problem()) {
-                let content_type = format!("{}; charset=utf-8", view.content_type());
+            documents += usize::from(translated.as_problem().is_some());
+            for variant in std::iter::once(translated).chain(translated.as_problem()) {
+                let content_type = format!("{}; charset=utf-8", variant.content_type());
                 for (error, entry) in contract.entries() {
                     let mut problem = Problem::new(error, "req_0123456789abcdef");
                     let rule =
                         Condition::all().find(|rule| rule.is_violation() && contract.answer(*rule) == error);
                     problem.violations =
                         rule.into_iter().map(|condition| Violation { condition, ..violation() }).collect();
-                    let mut content = Vec::new();
-                    view.render(&problem, &mut content);
-                    let fields = |field: &str| match field {
+                    let mut body = Vec::new();
+                    variant.render(&problem, &mut body);
+                    let headers = |name: &str| match name {
                         "content-type" => Some(content_type.as_str()),
                         "content-language" if contract.has_translations() => Some(locale),
                         _ => None,
                     };
-                    let answer =
-                        ResponseView { status: entry.status.as_u16(), fields: &fields, content: &content };
-                    // What the view itself makes of it is what the contract makes of it.
+                    let response =
+                        ResponseView { status: entry.status.as_u16(), headers: &headers, body: &body };
+                    // The contract and its variant parse it the same way.
                     assert_eq!(
-                        contract.parse(&answer),
-                        view.parse(&answer),
+                        contract.parse(&response),
+                        variant.parse(&response),
                         "{name} {locale} {}",
                         entry.name
                     );
-                    let is_known = !matches!(contract.parse(&answer), ParseResult::Unknown { .. });
+                    let is_known = !matches!(contract.parse(&response), ParseResult::Unknown { .. });
                     assert!(is_known, "{name} {locale} {}", entry.name);
                 }
             }
@@ -202,11 +212,11 @@ fn every_view_is_read_by_its_fields() {
 }
 
 #[test]
-fn fields_that_say_otherwise_hide_nothing() {
+fn wrong_headers_do_not_prevent_parsing() {
     let contract = load(SHOP);
     let (english, italian) =
         (r#"{"oops":"The request is bad."}"#, r#"{"oops":"La richiesta \u00e8 errata."}"#);
-    for (language, content_type, content, is_known) in [
+    for (language, content_type, body, is_known) in [
         (None, None, english, true),
         (Some("en"), Some("application/json"), english, true),
         (Some("IT"), Some("application/json"), italian, true),
@@ -217,13 +227,13 @@ fn fields_that_say_otherwise_hide_nothing() {
         (None, None, italian, false),
         (Some("en"), None, italian, false),
     ] {
-        let fields = |name: &str| match name {
+        let headers = |name: &str| match name {
             "content-language" => language,
             "content-type" => content_type,
             _ => None,
         };
-        let answer = ResponseView { status: 400, fields: &fields, content: content.as_bytes() };
-        let is_exact = matches!(contract.parse(&answer), ParseResult::Exact(_));
-        assert_eq!(is_exact, is_known, "{language:?} {content_type:?} {content}");
+        let response = ResponseView { status: 400, headers: &headers, body: body.as_bytes() };
+        let is_exact = matches!(contract.parse(&response), ParseResult::Exact(_));
+        assert_eq!(is_exact, is_known, "{language:?} {content_type:?} {body}");
     }
 }

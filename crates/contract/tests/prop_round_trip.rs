@@ -1,6 +1,6 @@
-//! `parse(render(p)) = p`, less the declared losses: for every built-in and for generated contracts.
+//! `parse(render(p)) = p`, except for the report in the round-trip report, for built-in and generated contracts.
 //!
-//! Two halves: what is declared as kept comes back, and whatever comes back is what was given. Nothing is ever guessed.
+//! Two properties hold: every part that is reported as kept is recovered, and every part that is recovered is correct.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test says what failed by failing")]
 
@@ -16,70 +16,71 @@ use generated::{contract, hostile, load, particulars, problem};
 use proptest::prelude::*;
 use serde_json::Value as Json;
 
-/// A contract with what is declared of it.
-struct Declared {
+/// A contract with its round-trip report.
+struct ReportedContract {
     contract: Contract,
-    losses: Vec<FieldFidelity>,
-    twins: Vec<AmbiguousPair>,
+    report: Vec<FieldFidelity>,
+    pairs: Vec<AmbiguousPair>,
 }
 
-impl Declared {
+impl ReportedContract {
     fn new(contract: Contract) -> Self {
-        Self { losses: contract.round_trip_report(), twins: contract.ambiguous_pairs(), contract }
+        Self { report: contract.round_trip_report(), pairs: contract.ambiguous_pairs(), contract }
     }
 
-    /// What is declared of a part, for the error or for its format.
-    fn fate(&self, error: ErrorId, part: &str) -> Option<&Fidelity> {
+    /// The reported fidelity of a part, for the error or its format.
+    fn fidelity(&self, error: ErrorId, part: &str) -> Option<&Fidelity> {
         let format = self.contract.format_of(error);
         let of = |error: Option<ErrorId>| {
-            self.losses.iter().find(|loss| loss.error == error && loss.format == format && loss.part == part)
+            self.report.iter().find(|row| row.error == error && row.format == format && row.part == part)
         };
-        of(Some(error)).or(of(None)).map(|loss| &loss.fate)
+        of(Some(error)).or(of(None)).map(|row| &row.fidelity)
     }
 
-    fn are_twins(&self, one: ErrorId, two: ErrorId) -> bool {
-        self.twins.iter().any(|twins| {
-            (twins.first, twins.second) == (one, two) || (twins.second, twins.first) == (one, two)
-        })
+    fn is_ambiguous_pair(&self, one: ErrorId, two: ErrorId) -> bool {
+        self.pairs
+            .iter()
+            .any(|pair| (pair.first, pair.second) == (one, two) || (pair.second, pair.first) == (one, two))
     }
 
     fn check(&self, problem: &Problem<'_>) -> Result<(), TestCaseError> {
-        let mut content = Vec::new();
-        self.contract.render(problem, &mut content);
-        let text = String::from_utf8(content.clone()).unwrap();
+        let mut body = Vec::new();
+        self.contract.render(problem, &mut body);
+        let text = String::from_utf8(body.clone()).unwrap();
         prop_assert!(serde_json::from_str::<Json>(&text).is_ok(), "no JSON: {text}");
         let entry = self.contract.entry(problem.error);
         let delay = problem.retry_after.map(|delay| delay.seconds().to_string());
-        // What the content is said to keep must come back from it alone.
-        let in_field = |part: &str| matches!(self.fate(problem.error, part), Some(Fidelity::InField(_)));
-        let (delay_in_field, id_in_field) = (in_field("retry_after"), in_field("request_id"));
-        let fields = |name: &str| match name {
-            "retry-after" if delay_in_field => delay.as_deref(),
-            name if id_in_field && name == self.contract.request_id().field => {
+        // A part that is reported as kept in the body must be recovered without the header.
+        let in_header =
+            |part: &str| matches!(self.fidelity(problem.error, part), Some(Fidelity::InHeader(_)));
+        let (delay_in_header, id_in_header) = (in_header("retry_after"), in_header("request_id"));
+        let headers = |name: &str| match name {
+            "retry-after" if delay_in_header => delay.as_deref(),
+            name if id_in_header && name == self.contract.request_id().field => {
                 Some(problem.request_id.as_ref())
             }
             _ => None,
         };
-        let answer = ResponseView { status: entry.status.as_u16(), fields: &fields, content: &content };
-        match self.contract.parse(&answer) {
-            ParseResult::Unknown { .. } => prop_assert!(false, "{}: not recognised: {text}", entry.name),
+        let response = ResponseView { status: entry.status.as_u16(), headers: &headers, body: &body };
+        match self.contract.parse(&response) {
+            ParseResult::Unknown { .. } => prop_assert!(false, "{}: not recognized: {text}", entry.name),
             ParseResult::Ambiguous { candidates } => {
                 prop_assert!(candidates.contains(&problem.error), "{}: {text}", entry.name);
                 for other in candidates.into_iter().filter(|other| *other != problem.error) {
                     let name = &self.contract.entry(other).name;
                     prop_assert!(
-                        self.are_twins(problem.error, other),
-                        "{} {name} are no twins: {text}",
+                        self.is_ambiguous_pair(problem.error, other),
+                        "{} {name} are not an ambiguous pair: {text}",
                         entry.name
                     );
                 }
             }
-            ParseResult::Exact(read) => self.came_back(problem, &read, &text)?,
+            ParseResult::Exact(read) => self.assert_recovered(problem, &read, &text)?,
         }
         Ok(())
     }
 
-    fn came_back(
+    fn assert_recovered(
         &self,
         problem: &Problem<'_>,
         read: &ParsedProblem<'_>,
@@ -91,13 +92,13 @@ impl Declared {
         let seconds = |problem: &Problem<'_>| problem.retry_after.map(|delay| delay.seconds());
         prop_assert_eq!(seconds(back), seconds(problem), "{}", text);
         prop_assert!(read.unknown_members.is_empty(), "{}", text);
-        self.params_came_back(problem, back, text)?;
-        self.message_came_back(problem, back, text)?;
-        self.violations_came_back(problem, read, text)
+        self.params_assert_recovered(problem, back, text)?;
+        self.message_assert_recovered(problem, back, text)?;
+        self.violations_assert_recovered(problem, read, text)
     }
 
-    /// A parameter that is kept is the very value, of its kind.
-    fn params_came_back(
+    /// A kept parameter has the same value and type.
+    fn params_assert_recovered(
         &self,
         problem: &Problem<'_>,
         back: &Problem<'_>,
@@ -105,7 +106,7 @@ impl Declared {
     ) -> Result<(), TestCaseError> {
         for (name, value) in &problem.params {
             let as_text = Value::Text(written(value));
-            let expected = match self.fate(problem.error, &format!("params.{name}")) {
+            let expected = match self.fidelity(problem.error, &format!("params.{name}")) {
                 Some(Fidelity::Kept) => Some(value),
                 Some(Fidelity::Changed(changes)) => match changes.as_slice() {
                     [Difference::UnlessEmpty] if *value != Value::Text(String::new()) => Some(value),
@@ -123,10 +124,10 @@ impl Declared {
             match expected {
                 // As the message joins it.
                 Some(Value::Text(_)) if returned.is_some_and(is_quoted) => {}
-                // A slot that not every answer has may keep the kind all the same.
+                // An optional slot may keep the type all the same.
                 Some(Value::Text(_)) if returned == Some(value) => {}
                 Some(expected) => prop_assert_eq!(returned, Some(expected), "{} {}", name, text),
-                // It may be missing, and must not be wrong.
+                // It may be missing, but must not be wrong.
                 None => prop_assert!(
                     returned.is_none_or(|back| *back == *value || *back == as_text || is_quoted(back)),
                     "{name} {returned:?} {text}"
@@ -134,10 +135,10 @@ impl Declared {
             }
         }
         for (name, value) in &back.params {
-            // Nothing comes back that nobody gave: texts of the error itself may tell of a violation.
+            // Every recovered parameter was set, or comes from a violation in the texts of the error.
             let is_of_violation = |violation: &Violation| {
-                let told = match name.as_ref() {
-                    "param" => self.shown(violation).map(str::to_owned),
+                let expected = match name.as_ref() {
+                    "param" => self.name_of(violation).map(str::to_owned),
                     "value" => violation.value.clone(),
                     "values" => Some(quoted(violation.value.as_slice())),
                     "allowed" if *value == Value::Text(quoted(&violation.allowed)) => return true,
@@ -147,15 +148,15 @@ impl Declared {
                     "location" => Some(violation.location.as_str().to_owned()),
                     _ => return false,
                 };
-                told.is_none_or(|told| *value == Value::Text(told))
+                expected.is_none_or(|expected| *value == Value::Text(expected))
             };
             let is_given = problem.param(name).is_some() || problem.violations.iter().any(is_of_violation);
-            prop_assert!(is_given, "nobody gave {name} {value:?} {text}");
+            prop_assert!(is_given, "{name} {value:?} was not set: {text}");
         }
         Ok(())
     }
 
-    fn message_came_back(
+    fn message_assert_recovered(
         &self,
         problem: &Problem<'_>,
         back: &Problem<'_>,
@@ -164,10 +165,10 @@ impl Declared {
         let entry = self.contract.entry(problem.error);
         let literal = entry.message.as_literal();
         let is_kept =
-            self.fate(problem.error, "message") == Some(&Fidelity::Changed(vec![Difference::AsSaid]));
+            self.fidelity(problem.error, "message") == Some(&Fidelity::Changed(vec![Difference::AsRendered]));
         match (&back.message, &problem.message) {
             (Some(message), Some(given)) => prop_assert_eq!(message, given, "{}", text),
-            // Without a message of its own it is what the catalogue says, where that has parameters.
+            // Without a message of its own, it is that of the catalogue, if that has parameters.
             (Some(message), None) => prop_assert!(literal.is_none(), "{} {}", message, text),
             (None, Some(given)) if is_kept => prop_assert_eq!(literal, Some(given.as_ref()), "{}", text),
             (None, _) => {}
@@ -175,7 +176,7 @@ impl Declared {
         Ok(())
     }
 
-    fn violations_came_back(
+    fn violations_assert_recovered(
         &self,
         problem: &Problem<'_>,
         read: &ParsedProblem<'_>,
@@ -183,30 +184,30 @@ impl Declared {
     ) -> Result<(), TestCaseError> {
         let entry = self.contract.entry(problem.error);
         let is_own = |violation: &&Violation| self.contract.answer(violation.condition) == problem.error;
-        let shown: Vec<&Violation> = match entry.show {
+        let visible: Vec<&Violation> = match entry.show {
             Show::All => problem.violations.iter().collect(),
             Show::First | Show::SameError => problem.violations.iter().filter(is_own).collect(),
         };
         let back = &read.violations;
-        if shown.is_empty() {
-            // A message about a violation says that there was one.
-            let speaks = entry.message.violation_parameters().next().is_some()
+        if visible.is_empty() {
+            // A message with parameters of a violation shows that there was one.
+            let uses_violation = entry.message.violation_parameters().next().is_some()
                 || entry.message.to_string().contains("{pointer}");
-            prop_assert!(back.is_empty() || speaks, "{}", text);
+            prop_assert!(back.is_empty() || uses_violation, "{}", text);
             return Ok(());
         }
-        let changes = match self.fate(problem.error, "violations") {
+        let changes = match self.fidelity(problem.error, "violations") {
             Some(Fidelity::Kept) => &[][..],
             Some(Fidelity::Changed(changes)) => changes,
             Some(Fidelity::Lost(_)) => {
                 prop_assert!(back.is_empty(), "{}", text);
                 return Ok(());
             }
-            fate => return Err(TestCaseError::fail(format!("{fate:?}"))),
+            fidelity => return Err(TestCaseError::fail(format!("{fidelity:?}"))),
         };
         let is_changed = |change: Difference| changes.contains(&change);
         let stands_elsewhere = |change: &Difference| match change {
-            Difference::Within(locations) => shown.iter().any(|given| !locations.contains(&given.location)),
+            Difference::Within(locations) => visible.iter().any(|given| !locations.contains(&given.location)),
             _ => false,
         };
         let may_be_unseen = is_changed(Difference::UnlessMessage)
@@ -216,27 +217,27 @@ impl Declared {
             return Ok(());
         }
         let is_gathered = is_changed(Difference::Collected) || is_changed(Difference::FirstOfName);
-        match (is_changed(Difference::FirstAlone), is_gathered) {
+        match (is_changed(Difference::FirstOnly), is_gathered) {
             (true, _) => prop_assert_eq!(back.len(), 1, "{}", text),
-            (_, true) => prop_assert!((1..=shown.len()).contains(&back.len()), "{}", text),
-            (_, false) => prop_assert_eq!(back.len(), shown.len(), "{}", text),
+            (_, true) => prop_assert!((1..=visible.len()).contains(&back.len()), "{}", text),
+            (_, false) => prop_assert_eq!(back.len(), visible.len(), "{}", text),
         }
         let is_in_order = !changes.iter().any(|change| {
             matches!(
                 change,
-                Difference::FirstAlone | Difference::Collected | Difference::ByName | Difference::FirstOfName
+                Difference::FirstOnly | Difference::Collected | Difference::ByName | Difference::FirstOfName
             )
         });
         for (index, back) in back.iter().enumerate() {
-            let candidates = if is_in_order { &shown[index..=index] } else { &shown[..] };
-            let mut found = Ok(());
+            let candidates = if is_in_order { &visible[index..=index] } else { &visible[..] };
+            let mut diagnostics = Ok(());
             for given in candidates {
-                found = self.same(given, back, problem, text);
-                if found.is_ok() {
+                diagnostics = self.same(given, back, problem, text);
+                if diagnostics.is_ok() {
                     break;
                 }
             }
-            found?;
+            diagnostics?;
         }
         for violation in read.problem.violations.iter() {
             let is_given = |given: &&Violation| {
@@ -248,8 +249,8 @@ impl Declared {
         Ok(())
     }
 
-    /// What the contract calls the parameter, where that is known here.
-    fn shown<'v>(&self, violation: &'v Violation) -> Option<&'v str> {
+    /// The name of the parameter in the style of the contract, for styles that need no conversion.
+    fn name_of<'v>(&self, violation: &'v Violation) -> Option<&'v str> {
         match self.contract.field_style() {
             FieldStyle::Name => Some(&violation.param),
             FieldStyle::Pointer => Some(&violation.pointer),
@@ -264,7 +265,7 @@ impl Declared {
         problem: &Problem<'_>,
         text: &str,
     ) -> Result<(), TestCaseError> {
-        let fate = |part: &str| self.fate(problem.error, part);
+        let fidelity = |part: &str| self.fidelity(problem.error, part);
         prop_assert!(
             back.rules.is_empty() || back.rules.contains(&given.condition),
             "{:?} {:?} {}",
@@ -276,7 +277,7 @@ impl Declared {
             Difference::Within(locations) => locations.contains(&given.location),
             _ => false,
         };
-        let is_rule_kept = match fate("violation.rule") {
+        let is_rule_kept = match fidelity("violation.rule") {
             Some(Fidelity::Kept) => true,
             Some(Fidelity::Changed(changes)) => changes.iter().all(stands_within),
             _ => false,
@@ -289,13 +290,13 @@ impl Declared {
         let allowed = given.allowed.join(", ");
         let quoted = [quoted(given.value.as_slice()), quoted(&given.allowed)];
         let location = back.location.map(Location::as_str);
-        let shown = self.shown(given);
+        let name = self.name_of(given);
         let param = back.field.as_deref().or(back.param.as_deref());
         for (part, returned, given) in [
             ("violation.pointer", back.pointer.as_deref(), Some(given.pointer.as_str())),
             ("violation.location", location, Some(given.location.as_str())),
-            ("violation.param", param, shown),
-            ("violation.param", back.param.as_deref(), shown.filter(|_| back.param.is_some())),
+            ("violation.param", param, name),
+            ("violation.param", back.param.as_deref(), name.filter(|_| back.param.is_some())),
             (
                 "violation.value",
                 back.value.as_deref(),
@@ -305,7 +306,7 @@ impl Declared {
             ("violation.allowed", back.allowed.as_deref(), Some(allowed.as_str())),
         ] {
             let Some(given) = given else { continue };
-            let is_kept = match fate(part) {
+            let is_kept = match fidelity(part) {
                 Some(Fidelity::Kept) => true,
                 Some(Fidelity::Changed(changes)) => changes.iter().all(|change| match change {
                     Difference::AsText | Difference::UnlessEmpty => !given.is_empty(),
@@ -327,7 +328,7 @@ impl Declared {
     }
 }
 
-/// A value as texts show it.
+/// A value as in a rendered text.
 fn written(value: &Value) -> String {
     match value {
         Value::Text(text) => text.clone(),
@@ -336,12 +337,12 @@ fn written(value: &Value) -> String {
     }
 }
 
-/// A list as texts show it that ask for `|quoted`.
+/// A list as in a rendered text with `|quoted`.
 fn quoted(texts: &[String]) -> String {
     format!("[{}]", texts.iter().map(|text| format!("'{text}'")).collect::<Vec<_>>().join(", "))
 }
 
-/// Whether every value that a text may show is of digits, which no literal of a generated contract has.
+/// Whether all values consist of digits, which no literal of a generated contract contains.
 fn is_tame(problem: &Problem<'_>) -> bool {
     let is_tame = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     let of_violation = |violation: &Violation| {
@@ -360,30 +361,30 @@ fn is_tame(problem: &Problem<'_>) -> bool {
         && problem.retry_after.is_some()
 }
 
-fn builtins() -> Vec<Declared> {
+fn builtins() -> Vec<ReportedContract> {
     let load = |name| Contract::load(&builtin::source(name).unwrap()).unwrap().contract;
-    builtin::names().map(|name| Declared::new(load(name))).collect()
+    builtin::names().map(|name| ReportedContract::new(load(name))).collect()
 }
 
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(256) })]
 
     #[test]
-    fn generated_contracts_come_back(text in contract(), particulars in particulars()) {
-        let declared = Declared::new(load(&text));
-        for (error, _) in declared.contract.entries() {
-            declared.check(&problem(&declared.contract, error, &particulars)).map_err(|error| TestCaseError::fail(format!("{error}\n{text}")))?;
+    fn generated_contracts_round_trip(text in contract(), particulars in particulars()) {
+        let reported = ReportedContract::new(load(&text));
+        for (error, _) in reported.contract.entries() {
+            reported.check(&problem(&reported.contract, error, &particulars)).map_err(|error| TestCaseError::fail(format!("{error}\n{text}")))?;
         }
     }
 
     #[test]
-    fn every_condition_has_one_answer(text in contract()) {
+    fn every_condition_has_one_error(text in contract()) {
         let contract = load(&text);
         for condition in Condition::all().filter(|condition| *condition != Condition::ClientGone) {
             let entry = contract.entry(contract.answer(condition));
             if let demur_contract::EntrySource::Derived(of) = entry.source {
                 prop_assert_eq!(of, condition);
-                prop_assert_eq!(entry.status.as_u16(), condition.usual().status);
+                prop_assert_eq!(entry.status.as_u16(), condition.defaults().status);
             }
         }
     }
@@ -393,39 +394,39 @@ proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(32) })]
 
     #[test]
-    fn built_in_contracts_come_back(particulars in particulars()) {
-        thread_local!(static BUILTINS: Vec<Declared> = builtins());
+    fn built_in_contracts_round_trip(particulars in particulars()) {
+        thread_local!(static BUILTINS: Vec<ReportedContract> = builtins());
         BUILTINS.with(|all| {
-            for declared in all {
-                for (error, entry) in declared.contract.entries() {
-                    declared
-                        .check(&problem(&declared.contract, error, &particulars))
-                        .map_err(|found| TestCaseError::fail(format!("{} {}: {found}", declared.contract.name(), entry.name)))?;
+            for reported in all {
+                for (error, entry) in reported.contract.entries() {
+                    reported
+                        .check(&problem(&reported.contract, error, &particulars))
+                        .map_err(|diagnostics| TestCaseError::fail(format!("{} {}: {diagnostics}", reported.contract.name(), entry.name)))?;
                 }
             }
             Ok::<(), TestCaseError>(())
         })?;
     }
 
-    /// An answer that was cut, changed or made up is judged, and nothing more.
+    /// Parsing truncated, changed or random bodies does not panic.
     #[test]
-    fn any_content_is_survived(text in contract(), noise in hostile(), at in any::<prop::sample::Index>(), particulars in particulars()) {
+    fn parsing_any_body_does_not_panic(text in contract(), noise in hostile(), at in any::<prop::sample::Index>(), particulars in particulars()) {
         let contract = load(&text);
         for (error, entry) in contract.entries() {
-            let mut content = Vec::new();
-            contract.render(&problem(&contract, error, &particulars), &mut content);
-            let at = at.index(content.len() + 1);
-            content.splice(at..at, noise.bytes());
-            let _ = contract.parse(&ResponseView::new(entry.status.as_u16(), &content));
-            let _ = contract.parse(&ResponseView::new(entry.status.as_u16(), &content[..at]));
+            let mut body = Vec::new();
+            contract.render(&problem(&contract, error, &particulars), &mut body);
+            let at = at.index(body.len() + 1);
+            body.splice(at..at, noise.bytes());
+            let _ = contract.parse(&ResponseView::new(entry.status.as_u16(), &body));
+            let _ = contract.parse(&ResponseView::new(entry.status.as_u16(), &body[..at]));
             let _ = contract.parse(&ResponseView::new(entry.status.as_u16(), noise.as_bytes()));
         }
     }
 }
 
 #[test]
-fn a_megabyte_comes_back() {
-    for declared in builtins() {
+fn values_of_a_megabyte_round_trip() {
+    for reported in builtins() {
         for unit in ["\"", "\u{1}", "&#34;", "é", "' must be less than or equal to '"] {
             let long = unit.repeat((1 << 20) / unit.len());
             let violations = vec![Violation {
@@ -437,10 +438,10 @@ fn a_megabyte_comes_back() {
                 limit: Some(Value::Text(long.clone())),
                 allowed: vec![long],
             }];
-            let error = declared.contract.answer_violations(&violations).unwrap();
+            let error = reported.contract.answer_violations(&violations).unwrap();
             let mut problem = Problem::new(error, "req_0123456789");
             problem.violations = Cow::Owned(violations);
-            declared.check(&problem).unwrap();
+            reported.check(&problem).unwrap();
         }
     }
 }

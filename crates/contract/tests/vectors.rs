@@ -1,5 +1,4 @@
-//! Every documented answer of the examples (`e2e/vectors/`) passes through `parse`: it is one error, or its ambiguity
-//! is declared.
+//! Every documented response of the examples (`e2e/vectors/`) parses as one error, or as errors with a declared ambiguity.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test says what failed by failing")]
 
@@ -9,7 +8,7 @@ use demur_contract::{Contract, ErrorId, ParseResult, Problem, ResponseView, buil
 use regex::Regex;
 use serde_json::Value as Json;
 
-/// The documented content with each `{"$match": RE}` filled in by what the contract says there, if that fits.
+/// The documented body, with each `{"$match": RE}` replaced by the rendered text there if it matches.
 fn filled(documented: &Json, rendered: Option<&Json>) -> Option<Json> {
     match documented {
         Json::Object(members) => match members.get("$match").and_then(Json::as_str) {
@@ -30,13 +29,13 @@ fn filled(documented: &Json, rendered: Option<&Json>) -> Option<Json> {
     }
 }
 
-/// What the contract says of an error about a parameter.
+/// The rendered body of an error about a parameter.
 fn rendered(contract: &Contract, error: ErrorId, param: &str) -> Json {
     let mut problem = Problem::new(error, "req_0123456789abcdef0123456789abcdef");
     problem.params.push(("param".into(), param.into()));
-    let mut content = Vec::new();
-    contract.render(&problem, &mut content);
-    serde_json::from_slice(&content).unwrap()
+    let mut body = Vec::new();
+    contract.render(&problem, &mut body);
+    serde_json::from_slice(&body).unwrap()
 }
 
 fn texts(body: &Json) -> Vec<&str> {
@@ -57,12 +56,12 @@ fn check(contract: &Contract, case: &Json) {
     let mut contents = errors.iter().flat_map(|error| {
         params.iter().filter_map(|param| filled(&case["body"], Some(&rendered(contract, *error, param))))
     });
-    let is_read = contents.any(|content| {
-        let content = serde_json::to_vec(&content).unwrap();
-        match contract.parse(&ResponseView::new(status, &content)) {
+    let is_read = contents.any(|body| {
+        let body = serde_json::to_vec(&body).unwrap();
+        match contract.parse(&ResponseView::new(status, &body)) {
             ParseResult::Exact(read) => read.unknown_members.is_empty(),
-            ParseResult::Ambiguous { candidates } => contract.ambiguous_pairs().iter().any(|twins| {
-                twins.declared && candidates.contains(&twins.first) && candidates.contains(&twins.second)
+            ParseResult::Ambiguous { candidates } => contract.ambiguous_pairs().iter().any(|pair| {
+                pair.declared && candidates.contains(&pair.first) && candidates.contains(&pair.second)
             }),
             ParseResult::Unknown { .. } => false,
         }
@@ -71,7 +70,7 @@ fn check(contract: &Contract, case: &Json) {
 }
 
 #[test]
-fn every_documented_answer_is_read() {
+fn every_documented_response_parses() {
     let mut cases = 0;
     for file in std::fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../e2e/vectors")).unwrap() {
         let file: Json = serde_json::from_slice(&std::fs::read(file.unwrap().path()).unwrap()).unwrap();

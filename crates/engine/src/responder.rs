@@ -38,7 +38,7 @@ impl ErrorResponder {
     /// `expose` are fields of the API's own that scripts may read too.
     pub(crate) fn new(contract: Arc<Contract>, expose: &[HeaderName]) -> Self {
         let id_field = name(&contract.request_id().field).unwrap_or(HeaderName::from_static("x-request-id"));
-        let families: Vec<LimitHeaderScheme> = contract.field_families().iter().filter_map(family).collect();
+        let families: Vec<LimitHeaderScheme> = contract.limit_headers().iter().filter_map(family).collect();
         let telling = telling(&id_field, &families);
         let exposed: Vec<&str> = telling.iter().chain(expose).map(HeaderName::as_str).collect();
         let exposed = HeaderValue::from_str(&exposed.join(", ")).unwrap_or(HeaderValue::from_static(""));

@@ -154,7 +154,7 @@ fn named(contract: &Contract, name: &str) -> Option<Rejection> {
     if let Some(error) = contract.named(name).filter(|error| contract.entry(*error).upstream_may_raise) {
         return Some(Rejection::error(error));
     }
-    Condition::named(name).filter(|condition| condition.upstream_may_raise()).map(Rejection::from)
+    Condition::from_name(name).filter(|condition| condition.upstream_may_raise()).map(Rejection::from)
 }
 
 fn with_parameters(mut refused: Rejection, parameters: &serde_json::Map<String, Json>) -> Rejection {

@@ -1,52 +1,52 @@
-//! A mistake: its place, its cause, its mend; and the list in which they are collected.
+//! Diagnostics: what is wrong in a source, where, and how to fix it.
 
 use std::fmt;
 use std::sync::Arc;
 
 use crate::{Source, Span};
 
-/// How bad it is.
+/// How serious a diagnostic is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {
-    /// Works, but a person should know.
+    /// The source is valid, but probably not what its author meant.
     Warning,
-    /// Nothing is started with this.
+    /// The source is invalid and cannot be used.
     Error,
 }
 
-/// One mistake.
+/// One error or warning in a source.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Diagnostic {
-    /// How bad it is.
+    /// Whether this is an error or a warning.
     pub severity: Severity,
-    /// A stable name of the check, such as `unknown-key`.
+    /// The stable name of the check, such as `unknown-key`.
     pub check: &'static str,
     /// What is wrong, in one sentence.
     pub message: String,
-    /// How to mend it.
+    /// How to fix it.
     pub help: Option<String>,
-    /// Where.
-    pub place: SourceLocation,
+    /// Where it is.
+    pub location: SourceLocation,
 }
 
-/// A span in a source.
+/// A range of a source.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SourceLocation {
-    /// The text.
+    /// The source.
     pub source: Arc<Source>,
-    /// The range in it.
+    /// The range within its text.
     pub span: Span,
 }
 
 impl Diagnostic {
-    /// Line and column, both from 1.
+    /// The line and column at which it begins, both counted from 1.
     pub fn line_column(&self) -> (usize, usize) {
-        self.place.source.line_column(self.place.span.start)
+        self.location.source.line_column(self.location.span.start)
     }
 }
 
-/// `file:line:column: error[check]: message (help: …)`: one line, for logs and for tests.
+/// One line, for logs and tests: `file:line:column: error[check]: message (help: …)`.
 impl fmt::Display for Diagnostic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (line, column) = self.line_column();
@@ -57,7 +57,7 @@ impl fmt::Display for Diagnostic {
         write!(
             f,
             "{}:{line}:{column}: {severity}[{}]: {}",
-            self.place.source.name, self.check, self.message
+            self.location.source.name, self.check, self.message
         )?;
         match &self.help {
             Some(help) => write!(f, " (help: {help})"),
@@ -66,19 +66,19 @@ impl fmt::Display for Diagnostic {
     }
 }
 
-/// Everything that was found so far.
+/// A list of diagnostics, in the order in which they were reported.
 #[derive(Debug, Clone, Default)]
 pub struct Diagnostics {
     list: Vec<Diagnostic>,
 }
 
 impl Diagnostics {
-    /// None yet.
+    /// An empty list.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Adds a mistake that keeps everything from starting.
+    /// Adds an error.
     pub fn error(
         &mut self,
         source: &Arc<Source>,
@@ -90,7 +90,7 @@ impl Diagnostics {
         self.push(Severity::Error, source, span, check, message.into(), help.into());
     }
 
-    /// Adds something that a person should know.
+    /// Adds a warning.
     pub fn warning(
         &mut self,
         source: &Arc<Source>,
@@ -111,52 +111,52 @@ impl Diagnostics {
         message: String,
         help: Option<String>,
     ) {
-        let place = SourceLocation { source: source.clone(), span };
-        self.list.push(Diagnostic { severity, check, message, help, place });
+        let location = SourceLocation { source: source.clone(), span };
+        self.list.push(Diagnostic { severity, check, message, help, location });
     }
 
-    /// Takes over what another reader found.
+    /// Appends all diagnostics of another list.
     pub fn extend(&mut self, other: Diagnostics) {
         self.list.extend(other.list);
     }
 
-    /// Whether anything was found that keeps from starting.
+    /// Whether the list contains an error.
     pub fn has_errors(&self) -> bool {
         self.list.iter().any(|diagnostic| diagnostic.severity == Severity::Error)
     }
 
-    /// Whether nothing was found.
+    /// Whether the list is empty.
     pub fn is_empty(&self) -> bool {
         self.list.is_empty()
     }
 
-    /// How many were found.
+    /// The number of diagnostics.
     pub fn len(&self) -> usize {
         self.list.len()
     }
 
-    /// In the order in which they were found.
+    /// The diagnostics, in the order in which they were reported.
     pub fn iter(&self) -> impl Iterator<Item = &Diagnostic> {
         self.list.iter()
     }
 
-    /// By file in the order of first mention, then by place in it.
+    /// Sorts the list by file, in the order in which each file is first mentioned, then by position in the file.
     pub fn sorted(mut self) -> Self {
         let mut files: Vec<String> = Vec::new();
         for diagnostic in &self.list {
-            if !files.contains(&diagnostic.place.source.name) {
-                files.push(diagnostic.place.source.name.clone());
+            if !files.contains(&diagnostic.location.source.name) {
+                files.push(diagnostic.location.source.name.clone());
             }
         }
         self.list.sort_by_key(|diagnostic| {
-            let file = files.iter().position(|name| *name == diagnostic.place.source.name);
-            (file, diagnostic.place.span.start)
+            let file = files.iter().position(|name| *name == diagnostic.location.source.name);
+            (file, diagnostic.location.span.start)
         });
         self
     }
 }
 
-/// One mistake a line.
+/// One diagnostic per line.
 impl fmt::Display for Diagnostics {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (index, diagnostic) in self.list.iter().enumerate() {
@@ -171,9 +171,9 @@ impl fmt::Display for Diagnostics {
 
 impl std::error::Error for Diagnostics {}
 
-/// The candidate that `word` was probably meant to be.
+/// The candidate that is closest to a misspelled `word`, if one is close enough.
 pub fn did_you_mean<'c>(word: &str, candidates: impl IntoIterator<Item = &'c str>) -> Option<&'c str> {
-    // Long names tolerate more slips; a short one changed in two places is another word.
+    // The longer a word, the more typing errors are plausible. Two in a short word make it another word.
     let tolerance = (word.chars().count() / 3).clamp(1, 3);
     candidates
         .into_iter()

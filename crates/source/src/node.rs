@@ -1,69 +1,69 @@
-//! The tree: what YAML and JSON can say, with the place of each value and each key.
+//! The tree of a YAML or JSON document, with the position of each value and key.
 
 use crate::Span;
 
-/// A value and where it stands.
+/// A value and its position.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Node {
-    /// Where the value stands. For a block collection: its first key or item.
+    /// The position of the value; for a block collection, that of its first key or item.
     pub span: Span,
     /// The value.
     pub kind: NodeKind,
-    /// A number or a boolean as it was written, for whoever takes it for text: `1.10` is no `1.1` to a person.
+    /// A number or a boolean as written in the source, because `1.10` read as a string must not become `1.1`.
     written: Option<Box<str>>,
 }
 
-/// What a [`Node`] holds, by the YAML 1.2 core schema (so `no` is a string, not a boolean).
+/// The value of a [`Node`], by the YAML 1.2 core schema (so `no` is a string, not a boolean).
 #[derive(Debug, Clone, PartialEq)]
 pub enum NodeKind {
-    /// `null`, `~`, or nothing at all.
+    /// `null`, `~`, or an empty value.
     Null,
     /// `true` or `false`.
     Bool(bool),
-    /// A whole number.
+    /// An integer.
     Int(i64),
     /// Any other number.
     Float(f64),
-    /// Text.
+    /// A string.
     Str(String),
     /// A sequence.
     Seq(Vec<Node>),
-    /// A mapping, in the order in which it was written. Keys are unique: the parser sees to that.
+    /// A mapping in source order. The parser guarantees that keys are unique.
     Map(Vec<(Key, Node)>),
 }
 
-/// A mapping's key and where it stands.
+/// The key of a mapping and its position.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Key {
     /// The key's text.
     pub name: String,
-    /// Where the key stands.
+    /// The position of the key.
     pub span: Span,
 }
 
 impl Node {
-    /// A value that no one wrote down in just this way.
+    /// A value without a source text of its own, such as a default.
     pub fn new(span: Span, kind: NodeKind) -> Self {
         Self { span, kind, written: None }
     }
 
-    /// A value and the text that it was read from.
+    /// A value and the source text from which it was read.
     pub(crate) fn written(span: Span, kind: NodeKind, text: &str) -> Self {
         let is_text = matches!(kind, NodeKind::Str(_) | NodeKind::Null);
         Self { span, kind, written: (!is_text).then(|| text.into()) }
     }
 
-    /// The same value at another place.
+    /// The same value at another position.
     pub(crate) fn at(&self, span: Span) -> Self {
         Self { span, ..self.clone() }
     }
 
-    /// What the value is called in a message to a person.
+    /// The kind of the value as messages name it, such as `a list`.
     pub fn kind_name(&self) -> &'static str {
         match self.kind {
-            NodeKind::Null => "nothing",
+            NodeKind::Null => "null",
             NodeKind::Bool(_) => "a boolean",
-            NodeKind::Int(_) => "a whole number",
+            NodeKind::Int(_) => "an integer",
             NodeKind::Float(_) => "a number",
             NodeKind::Str(_) => "a string",
             NodeKind::Seq(_) => "a list",
@@ -71,7 +71,7 @@ impl Node {
         }
     }
 
-    /// The text, where this is a string.
+    /// The text, if this is a string.
     pub fn as_str(&self) -> Option<&str> {
         match &self.kind {
             NodeKind::Str(text) => Some(text),
@@ -79,7 +79,7 @@ impl Node {
         }
     }
 
-    /// The entries, where this is a mapping.
+    /// The entries, if this is a mapping.
     pub fn as_map(&self) -> Option<&[(Key, Node)]> {
         match &self.kind {
             NodeKind::Map(entries) => Some(entries),
@@ -87,7 +87,7 @@ impl Node {
         }
     }
 
-    /// The items, where this is a sequence.
+    /// The items, if this is a sequence.
     pub fn as_seq(&self) -> Option<&[Node]> {
         match &self.kind {
             NodeKind::Seq(items) => Some(items),
@@ -95,12 +95,12 @@ impl Node {
         }
     }
 
-    /// A mapping's value under `name`.
+    /// The value of the key `name`, if this is a mapping.
     pub fn get(&self, name: &str) -> Option<&Node> {
         self.as_map()?.iter().find(|(key, _)| key.name == name).map(|(_, node)| node)
     }
 
-    /// A scalar as the text that a person wrote: `5` and `"5"` are both `5`, `1.10` stays `1.10` and `0012` stays `0012`.
+    /// A scalar as written in the source: `5` and `"5"` are both `5`, and `1.10` and `0012` stay as they are.
     pub fn scalar_text(&self) -> Option<String> {
         if let Some(written) = &self.written {
             return Some(written.to_string());
@@ -114,7 +114,7 @@ impl Node {
         }
     }
 
-    /// The same value as JSON, without places.
+    /// The value as JSON, without positions.
     pub fn to_json(&self) -> serde_json::Value {
         use serde_json::Value;
         match &self.kind {
@@ -130,9 +130,9 @@ impl Node {
         }
     }
 
-    /// The node at an RFC 6901 JSON Pointer below this one, or the deepest one on the way to it.
+    /// The node at a JSON Pointer (RFC 6901) relative to this one, or its deepest ancestor that exists.
     ///
-    /// A reader that works on [`Node::to_json`] uses it to find the place of what it complains about.
+    /// Code that works on [`Node::to_json`] uses it to find the position of the value it reports.
     pub fn nearest(&self, pointer: &str) -> &Node {
         let mut node = self;
         for token in pointer.split('/').skip(1) {

@@ -1,7 +1,7 @@
-//! Text → tree. YAML 1.2; JSON is a subset of it.
+//! The parser: YAML 1.2 text, of which JSON is a subset, to a tree.
 //!
-//! Bounded: depth, and the number of nodes (aliases are expanded, so nine lines could otherwise make a
-//! billion). Built with a stack of its own, never by recursion on the input's depth.
+//! The depth and the number of nodes are limited, because aliases are expanded: without a limit, nine lines could make a
+//! billion nodes. The tree is built with an explicit stack, so that deep input cannot overflow the call stack.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -10,22 +10,25 @@ use saphyr_parser::{Event, Parser, ScalarStyle, Tag};
 
 use crate::{Diagnostics, Key, Node, NodeKind, Source, Span};
 
-/// Deeper than any document that a person writes.
+/// The maximum nesting depth; documents written by people stay far below it.
 const MAX_DEPTH: usize = 128;
-/// The largest public OpenAPI documents have about half a million.
+/// The maximum number of nodes; the largest public OpenAPI documents have about half a million.
 const MAX_NODES: usize = 4_000_000;
 
-/// Reads one document.
+/// Parses one document. An empty text is [`NodeKind::Null`].
 ///
-/// `Err` holds what kept it from being read: a syntax error (only the first can be known), duplicate keys
-/// (all of them), bounds. An empty text is [`NodeKind::Null`].
+/// # Errors
+///
+/// The first syntax error, all duplicate keys, or the limit that the document exceeds.
 pub fn parse(source: &Arc<Source>) -> Result<Node, Diagnostics> {
-    let (node, found) = parse_lossy(source)?;
-    if found.has_errors() { Err(found) } else { Ok(node) }
+    let (node, diagnostics) = parse_lossy(source)?;
+    if diagnostics.has_errors() { Err(diagnostics) } else { Ok(node) }
 }
 
-/// As [`parse`], for readers that report all mistakes at once: duplicate keys come along with the tree. Of a key that
-/// stands twice the first counts, and the second is not in the tree.
+/// Parses one document like [`parse`], but returns duplicate keys beside the tree instead of failing.
+///
+/// This lets the caller report its own diagnostics in the same run. The first of two equal keys is in the tree, the
+/// second is not.
 pub fn parse_lossy(source: &Arc<Source>) -> Result<(Node, Diagnostics), Diagnostics> {
     let mut builder = NodeBuilder::new(source);
     for event in Parser::new_from_str(&source.text) {
@@ -33,23 +36,23 @@ pub fn parse_lossy(source: &Arc<Source>) -> Result<(Node, Diagnostics), Diagnost
             Ok((event, span)) => {
                 let span = builder.offsets.span(span);
                 if builder.event(event, span).is_err() {
-                    return Err(builder.found);
+                    return Err(builder.diagnostics);
                 }
             }
             Err(error) => {
                 let at = builder.offsets.byte(error.marker().index());
-                builder.found.error(source, Span::new(at, at), "syntax", error.info().to_owned(), None);
-                return Err(builder.found);
+                builder.diagnostics.error(source, Span::new(at, at), "syntax", error.info().to_owned(), None);
+                return Err(builder.diagnostics);
             }
         }
     }
     let root = builder.root.unwrap_or_else(|| Node::new(Span::default(), NodeKind::Null));
-    Ok((root, builder.found))
+    Ok((root, builder.diagnostics))
 }
 
-/// The parser counts characters; spans count bytes.
+/// The byte offset of each character: the YAML parser counts characters, spans count bytes.
 struct Offsets {
-    /// Empty where the text is ASCII and the two are the same.
+    /// Empty if the text is ASCII, where both offsets are the same.
     bytes: Vec<usize>,
     len: usize,
 }
@@ -74,25 +77,25 @@ impl Offsets {
     }
 }
 
-/// A collection that is still open.
+/// A collection whose end has not been read yet.
 enum OpenCollection {
     Seq { span: Span, anchor: usize, items: Vec<Node> },
     Map { span: Span, anchor: usize, entries: Vec<(Key, Node)>, names: HashSet<String>, key: Option<NextKey> },
 }
 
-/// A key whose value comes next.
+/// A key whose value has not been read yet.
 struct NextKey {
     key: Key,
     is_duplicate: bool,
 }
 
-/// The document cannot be read on; why stands in the diagnostics.
+/// Parsing cannot continue; the reason has been added to the diagnostics.
 struct ParseStopped;
 
 struct NodeBuilder<'s> {
     source: &'s Arc<Source>,
     offsets: Offsets,
-    found: Diagnostics,
+    diagnostics: Diagnostics,
     open: Vec<OpenCollection>,
     anchors: HashMap<usize, (Node, usize)>,
     nodes: usize,
@@ -104,7 +107,7 @@ impl<'s> NodeBuilder<'s> {
         Self {
             source,
             offsets: Offsets::new(&source.text),
-            found: Diagnostics::new(),
+            diagnostics: Diagnostics::new(),
             open: Vec::new(),
             anchors: HashMap::new(),
             nodes: 0,
@@ -119,23 +122,23 @@ impl<'s> NodeBuilder<'s> {
                 self.put(Node::written(span, kind, &text), anchor, 1)
             }
             Event::SequenceStart(anchor, _) => {
-                self.deeper(span)?;
+                self.check_depth(span)?;
                 self.open.push(OpenCollection::Seq { span, anchor, items: Vec::new() });
                 Ok(())
             }
             Event::MappingStart(anchor, _) => {
-                self.deeper(span)?;
+                self.check_depth(span)?;
                 let names = HashSet::new();
                 self.open.push(OpenCollection::Map { span, anchor, entries: Vec::new(), names, key: None });
                 Ok(())
             }
             Event::SequenceEnd | Event::MappingEnd => match self.open.pop() {
                 Some(OpenCollection::Seq { span, anchor, items }) => {
-                    let span = shown(span, items.first().map(|item| item.span));
+                    let span = visible_start(span, items.first().map(|item| item.span));
                     self.put(Node::new(span, NodeKind::Seq(items)), anchor, 1)
                 }
                 Some(OpenCollection::Map { span, anchor, entries, .. }) => {
-                    let span = shown(span, entries.first().map(|(key, _)| key.span));
+                    let span = visible_start(span, entries.first().map(|(key, _)| key.span));
                     self.put(Node::new(span, NodeKind::Map(entries)), anchor, 1)
                 }
                 None => Ok(()),
@@ -145,10 +148,10 @@ impl<'s> NodeBuilder<'s> {
                     let (node, weight) = (node.at(span), *weight);
                     self.put(node, 0, weight)
                 }
-                None => self.stop(span, "syntax", "this alias has no anchor before it"),
+                None => self.stop(span, "syntax", "this alias refers to no earlier anchor"),
             },
             Event::DocumentStart(_) if self.root.is_some() => {
-                self.stop(span, "several-documents", "only one YAML document is read from a file")
+                self.stop(span, "several-documents", "the file must contain a single YAML document")
             }
             Event::DocumentStart(_)
             | Event::DocumentEnd
@@ -158,23 +161,27 @@ impl<'s> NodeBuilder<'s> {
         }
     }
 
-    fn deeper(&mut self, span: Span) -> Result<(), ParseStopped> {
+    fn check_depth(&mut self, span: Span) -> Result<(), ParseStopped> {
         if self.open.len() >= MAX_DEPTH {
-            return self.stop(span, "too-deep", "nested deeper than 128 levels");
+            return self.stop(span, "too-deep", "the document is nested deeper than 128 levels");
         }
         Ok(())
     }
 
     fn stop(&mut self, span: Span, check: &'static str, message: &str) -> Result<(), ParseStopped> {
-        self.found.error(self.source, span, check, message, None);
+        self.diagnostics.error(self.source, span, check, message, None);
         Err(ParseStopped)
     }
 
-    /// Puts a finished node into the collection that is open, or makes it the root.
+    /// Adds a complete node to the innermost open collection, or makes it the root.
     fn put(&mut self, node: Node, anchor: usize, weight: usize) -> Result<(), ParseStopped> {
         self.nodes += weight;
         if self.nodes > MAX_NODES {
-            return self.stop(node.span, "too-large", "more than 4,000,000 values, aliases expanded");
+            return self.stop(
+                node.span,
+                "too-large",
+                "the document has more than 4,000,000 values after expanding aliases",
+            );
         }
         if anchor > 0 {
             let weight = count(&node);
@@ -188,13 +195,13 @@ impl<'s> NodeBuilder<'s> {
                 Some(NextKey { key, .. }) => entries.push((key, node)),
                 None => {
                     let Some(name) = node.scalar_text() else {
-                        return self.stop(node.span, "key", "a key must be a plain string");
+                        return self.stop(node.span, "key", "a key must be a scalar");
                     };
                     let is_duplicate = !names.insert(name.clone());
                     if is_duplicate {
-                        let message = format!("the key `{name}` stands here a second time");
-                        let help = "keep one of the two".to_owned();
-                        self.found.error(self.source, node.span, "duplicate-key", message, help);
+                        let message = format!("duplicate key `{name}`");
+                        let help = "remove one of the two".to_owned();
+                        self.diagnostics.error(self.source, node.span, "duplicate-key", message, help);
                     }
                     *key = Some(NextKey { key: Key { name, span: node.span }, is_duplicate });
                 }
@@ -204,16 +211,16 @@ impl<'s> NodeBuilder<'s> {
     }
 }
 
-/// A block collection begins with nothing to see: its first key or item shows the place.
-fn shown(start: Span, first: Option<Span>) -> Span {
+/// The position of a collection. A block collection begins with an empty token, so its first key or item marks it.
+fn visible_start(start: Span, first: Option<Span>) -> Span {
     match first {
         Some(first) if start.start == start.end => first,
         _ => start,
     }
 }
 
-/// How many nodes a finished one holds. Its depth is bounded by `MAX_DEPTH` for what was parsed, and an
-/// alias inside an anchor was counted into `MAX_NODES` before.
+/// The number of nodes in a complete node. Aliases inside it have been counted against `MAX_NODES` before, so the loop
+/// is bounded.
 fn count(node: &Node) -> usize {
     let mut total = 0;
     let mut rest = vec![node];
@@ -228,7 +235,7 @@ fn count(node: &Node) -> usize {
     total
 }
 
-/// The YAML 1.2 core schema for plain scalars; whatever is quoted or tagged `!!str` is text.
+/// The value of a scalar by the YAML 1.2 core schema. A quoted scalar, or one tagged `!!str`, is a string.
 fn resolve(text: &str, style: ScalarStyle, tag: Option<&Tag>) -> NodeKind {
     let is_text = style != ScalarStyle::Plain || tag.is_some_and(|tag| tag.suffix == "str");
     if is_text {
@@ -266,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn scalars_follow_the_core_schema() {
+    fn resolves_plain_scalars_by_the_core_schema() {
         for (text, kind) in [
             ("5", NodeKind::Int(5)),
             ("-5", NodeKind::Int(-5)),
@@ -284,7 +291,7 @@ mod tests {
     }
 
     #[test]
-    fn a_scalar_is_the_text_that_was_written() {
+    fn scalar_text_keeps_the_source_spelling() {
         for text in ["1.10", "0012", "+5", "0x1f", "1e3", "True", "5", "no"] {
             let root = read(&format!("{text}: &a {text}\nb: *a")).unwrap();
             assert_eq!(root.get(text).and_then(Node::scalar_text).as_deref(), Some(text));
@@ -294,7 +301,7 @@ mod tests {
     }
 
     #[test]
-    fn spans_are_bytes_even_after_wide_characters() {
+    fn spans_count_bytes_after_multibyte_characters() {
         let source = Source::new("t.yaml", "é: ü\nkey: value\n");
         let root = parse(&source).unwrap();
         let node = root.get("key").unwrap();
@@ -303,20 +310,20 @@ mod tests {
     }
 
     #[test]
-    fn every_duplicate_key_is_reported() {
-        let found = read("a: 1\na: 2\nb: {c: 1, c: 2}\n").unwrap_err();
-        assert_eq!(found.len(), 2, "{found}");
+    fn reports_every_duplicate_key() {
+        let diagnostics = read("a: 1\na: 2\nb: {c: 1, c: 2}\n").unwrap_err();
+        assert_eq!(diagnostics.len(), 2, "{diagnostics}");
     }
 
     #[test]
-    fn of_a_duplicate_key_the_first_counts() {
-        let (root, found) = parse_lossy(&Source::new("t.yaml", "a: 1\na: {b: 2}\nc: 3\n")).unwrap();
-        assert_eq!(found.len(), 1, "{found}");
+    fn parse_lossy_keeps_the_first_of_two_equal_keys() {
+        let (root, diagnostics) = parse_lossy(&Source::new("t.yaml", "a: 1\na: {b: 2}\nc: 3\n")).unwrap();
+        assert_eq!(diagnostics.len(), 1, "{diagnostics}");
         assert_eq!(root.to_json(), serde_json::json!({ "a": 1, "c": 3 }));
     }
 
     #[test]
-    fn bombs_are_refused() {
+    fn rejects_alias_bombs_and_deep_nesting() {
         let mut laughs = String::from("a0: &a0 [x,x,x,x,x,x,x,x,x,x]\n");
         for level in 1..10 {
             let item = format!("*a{}", level - 1);
@@ -329,7 +336,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pointer_finds_the_nearest_place() {
+    fn nearest_returns_the_deepest_existing_node() {
         let root = read("a: {b: [1, {c: 2}]}").unwrap();
         assert_eq!(root.nearest("/a/b/1/c").kind, NodeKind::Int(2));
         assert_eq!(root.nearest("/a/b/7").kind_name(), "a list");

@@ -1,10 +1,10 @@
-//! Text that others wrote, as it may be shown in a terminal or a log.
+//! Escaping of control and invisible characters, so that untrusted text is safe to show in a terminal or a log.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
-/// Whether a character steers whoever shows it and is not seen itself: controls, line and paragraph separators, marks
-/// that change the direction of text, and what has no width.
+/// Whether a character is invisible or changes how other text is displayed: control characters, line and paragraph
+/// separators, bidirectional marks, and characters of zero width.
 pub fn is_hidden(char: char) -> bool {
     matches!(char,
         '\0'..='\u{1f}' | '\u{7f}'..='\u{9f}' | '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}'
@@ -13,24 +13,24 @@ pub fn is_hidden(char: char) -> bool {
         | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}')
 }
 
-/// The text with every hidden character but `kept` ones as JSON escapes it: `\u202e`. JSON stays the same JSON.
+/// Escapes every hidden character except those in `kept`, as JSON does: `\u202e`. JSON text keeps its meaning.
 pub fn visible<'t>(text: &'t str, kept: &[char]) -> Cow<'t, str> {
     let is_escaped = |char: char| is_hidden(char) && !kept.contains(&char);
     if !text.contains(is_escaped) {
         return text.into();
     }
-    let mut shown = String::with_capacity(text.len() + 16);
+    let mut escaped = String::with_capacity(text.len() + 16);
     for char in text.chars() {
         if !is_escaped(char) {
-            shown.push(char);
+            escaped.push(char);
             continue;
         }
         for unit in char.encode_utf16(&mut [0; 2]) {
-            // Writing to memory does not fail.
-            let _ = write!(shown, "\\u{unit:04x}");
+            // Writing to a `String` cannot fail.
+            let _ = write!(escaped, "\\u{unit:04x}");
         }
     }
-    shown.into()
+    escaped.into()
 }
 
 #[cfg(test)]
@@ -38,8 +38,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_steers_a_terminal_is_shown_instead_of_obeyed() {
-        for (text, shown) in [
+    fn escapes_control_and_invisible_characters() {
+        for (text, escaped) in [
             ("plain, ünï, 日本, 🔑", "plain, ünï, 日本, 🔑"),
             ("a\u{202e}b\u{2066}c\u{2069}", "a\\u202eb\\u2066c\\u2069"),
             ("\u{200e}\u{200f}\u{61c}", "\\u200e\\u200f\\u061c"),
@@ -48,7 +48,7 @@ mod tests {
             ("a\u{200b}b\u{feff}c\u{2060}d\u{ad}", "a\\u200bb\\ufeffc\\u2060d\\u00ad"),
             ("\u{e0041}", "\\udb40\\udc41"),
         ] {
-            assert_eq!(visible(text, &['\n']), shown);
+            assert_eq!(visible(text, &['\n']), escaped);
         }
     }
 }

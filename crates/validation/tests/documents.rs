@@ -78,7 +78,7 @@ components:
 #[test]
 fn what_is_no_document_says_so() {
     for (text, expected) in [
-        ("", "1:1: error[wrong-kind]: an OpenAPI document must be a mapping, not nothing"),
+        ("", "1:1: error[wrong-kind]: an OpenAPI document must be a mapping, not null"),
         ("[]", "1:1: error[wrong-kind]: an OpenAPI document must be a mapping, not a list"),
         (
             "swagger: '2.0'\npaths: {}",
@@ -235,7 +235,7 @@ fn what_is_not_supported_is_said_and_never_skipped_in_silence() {
 #[test]
 fn a_schema_that_cannot_be_held_against_content_is_named() {
     for (version, schema, expected) in [
-        ("3.1.0", "5", "3:10: error[schema]: a schema must be a mapping, not a whole number"),
+        ("3.1.0", "5", "3:10: error[schema]: a schema must be a mapping, not an integer"),
         (
             "3.1.0",
             "{ required: true }",

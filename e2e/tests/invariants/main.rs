@@ -34,7 +34,7 @@ fn assert_condition(scripted: &MockedGateway, api: &str, condition: &str, answer
     let logged = scripted.gateway().logged(answer.field("x-request-id"));
     assert_eq!(logged["condition"], condition, "{logged}");
     let contract = scripted.client(api).contract().clone();
-    let named = Condition::named(condition).unwrap_or_else(|| panic!("no condition `{condition}`"));
+    let named = Condition::from_name(condition).unwrap_or_else(|| panic!("no condition `{condition}`"));
     assert_eq!(answer.status, contract.entry(contract.answer(named)).status.as_u16(), "{api}: {answer:?}");
     answer
 }

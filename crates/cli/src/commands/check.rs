@@ -93,15 +93,15 @@ fn about_contract(contract: &Contract) -> OutputSubject {
             "format": loss.format,
             "error": loss.error.map(|error| contract.entry(error).name.as_str()),
             "part": loss.part,
-            "fate": loss.fate.word(),
-            "how": loss.fate.to_string(),
+            "fate": loss.fidelity.word(),
+            "how": loss.fidelity.to_string(),
         })).collect::<Vec<_>>(),
         "twins": twins.iter().map(|twins| json!({
             "first": contract.entry(twins.first).name,
             "second": contract.entry(twins.second).name,
             "always": twins.always,
             "declared": twins.declared,
-            "partings": twins.partings.iter().map(|parting| parting.as_str()).collect::<Vec<_>>(),
+            "partings": twins.discriminators.iter().map(|discriminator| discriminator.as_str()).collect::<Vec<_>>(),
         })).collect::<Vec<_>>(),
     });
     OutputSubject { human, value }
@@ -112,10 +112,10 @@ fn table(contract: &Contract, losses: &[FieldFidelity]) -> String {
     let mut table = comfy_table::Table::new();
     table.load_preset(comfy_table::presets::NOTHING).set_header(["  FORMAT", "ERROR", "PART", "", "WHY"]);
     for loss in losses {
-        let told = loss.fate.to_string();
+        let told = loss.fidelity.to_string();
         let why = told.split_once([',', ':']).map_or("", |(_, why)| why.trim_start());
         let error = loss.error.map_or("", |error| contract.entry(error).name.as_str());
-        table.add_row([&format!("  {}", loss.format), error, &loss.part, loss.fate.word(), why]);
+        table.add_row([&format!("  {}", loss.format), error, &loss.part, loss.fidelity.word(), why]);
     }
     table.trim_fmt()
 }

@@ -1,6 +1,6 @@
-//! How the codes of a contract are spelt: checked where they are written, kept where they are derived.
+//! `code_style:`, the spelling of error codes. Declared codes are checked, derived ones are made in this style.
 
-/// How the codes of a contract are spelt.
+/// The spelling of the error codes in a contract.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum CodeStyle {
     Snake,
@@ -42,19 +42,19 @@ impl CodeStyle {
     }
 }
 
-/// The words of a name, in lower case, whatever parts them.
+/// The words of a name in lower case, split at `.`, `_`, `-`, spaces and changes of case.
 fn words(name: &str) -> Vec<String> {
     let mut words: Vec<String> = vec![String::new()];
     let mut after_lower = false;
     for character in name.chars() {
-        let parts = matches!(character, '.' | '_' | '-' | ' ');
-        if (parts || (character.is_uppercase() && after_lower))
+        let is_separator = matches!(character, '.' | '_' | '-' | ' ');
+        if (is_separator || (character.is_uppercase() && after_lower))
             && words.last().is_some_and(|word| !word.is_empty())
         {
             words.push(String::new());
         }
         after_lower = character.is_lowercase() || character.is_ascii_digit();
-        if let (false, Some(word)) = (parts, words.last_mut()) {
+        if let (false, Some(word)) = (is_separator, words.last_mut()) {
             word.extend(character.to_lowercase());
         }
     }

@@ -1,4 +1,4 @@
-//! `headers:` the families of fields, by a word or with names of their own.
+//! `headers:`, which of the limit and retry headers a response has, by a predefined name or with custom header names.
 
 use demur_source::{Fields, Node};
 
@@ -7,32 +7,32 @@ use crate::limit_headers::{LimitHeaderNames, LimitHeaders, ResetForm};
 
 impl ContractReader<'_> {
     /// `headers: [ietf, { should_retry: Their-Field }, { limit: Their-Limit, remaining: Their-Remaining }]`
-    pub(super) fn families(&mut self, fields: &mut Fields<'_>) -> Vec<LimitHeaders> {
-        let mut families = Vec::new();
-        for node in fields.list("headers", &mut self.found) {
+    pub(super) fn limit_headers(&mut self, fields: &mut Fields<'_>) -> Vec<LimitHeaders> {
+        let mut headers = Vec::new();
+        for node in fields.list("headers", &mut self.diagnostics) {
             if node.as_map().is_some() {
-                self.family(node, &mut families);
+                self.custom_headers(node, &mut headers);
                 continue;
             }
             let word = node.scalar_text().unwrap_or_default();
-            match LimitHeaders::named(&word) {
-                Some(family) => families.push(family),
-                None => {
-                    self.unknown_word(&word, node.span, "a family of header fields", &LimitHeaders::WORDS);
-                }
+            match LimitHeaders::from_word(&word) {
+                Some(known) => headers.push(known),
+                None => self.unknown_word(&word, node.span, "a known set of headers", &LimitHeaders::WORDS),
             }
         }
-        families
+        headers
     }
 
-    fn family(&mut self, node: &Node, families: &mut Vec<LimitHeaders>) {
+    fn custom_headers(&mut self, node: &Node, headers: &mut Vec<LimitHeaders>) {
         let source = self.source;
-        let Some(mut fields) = Fields::of(node, source, "a family", &mut self.found) else { return };
-        let mut named = |this: &mut Self, name: &'static str| {
-            let node = fields.node(name)?;
-            let field = node.scalar_text().unwrap_or_default();
-            this.field_name(&field, node.span);
-            Some(field.to_ascii_lowercase())
+        let Some(mut fields) = Fields::of(node, source, "a set of headers", &mut self.diagnostics) else {
+            return;
+        };
+        let mut named = |this: &mut Self, key: &'static str| {
+            let node = fields.node(key)?;
+            let name = node.scalar_text().unwrap_or_default();
+            this.check_header_name(&name, node.span);
+            Some(name.to_ascii_lowercase())
         };
         let should_retry = named(self, "should_retry");
         let millis = named(self, "retry_after_ms");
@@ -44,14 +44,14 @@ impl ContractReader<'_> {
         };
         let reset_as = fields.node("reset_as").and_then(|node| {
             let word = node.scalar_text().unwrap_or_default();
-            self.one_of(&word, node.span, "a form of a moment", &ResetForm::ALL)
+            self.one_of(&word, node.span, "a valid value of `reset_as`", &ResetForm::ALL)
         });
-        families.extend(should_retry.map(LimitHeaders::ShouldRetry));
-        families.extend(millis.map(LimitHeaders::RetryAfterMillis));
+        headers.extend(should_retry.map(LimitHeaders::ShouldRetry));
+        headers.extend(millis.map(LimitHeaders::RetryAfterMillis));
         if limits != LimitHeaderNames::default() {
             let reset_as = reset_as.unwrap_or_default();
-            families.push(LimitHeaders::Limits(LimitHeaderNames { reset_as, ..limits }));
+            headers.push(LimitHeaders::Limits(LimitHeaderNames { reset_as, ..limits }));
         }
-        fields.finish(&mut self.found);
+        fields.finish(&mut self.diagnostics);
     }
 }

@@ -1,12 +1,12 @@
-//! `content_type:` and `request_id:`, and what the names of header fields may be.
+//! `content_type:` and `request_id:`, and checks of header names, media types and URLs.
 
 use demur_source::{Fields, Node, Span};
 
 use super::ContractReader;
 use crate::contract::RequestIdField;
 
-/// Fields with a meaning of their own in answers, or in the requests that are sent on: none can carry anything else.
-/// RFC 9110, sections 5 to 15, and RFC 9112, section 9.6.
+/// Headers with a meaning in HTTP (RFC 9110, sections 5 to 15, and RFC 9112, section 9.6), which a contract cannot use for
+/// anything else.
 const RESERVED: &str = "\
     accept accept-charset accept-encoding accept-language accept-ranges age allow authorization \
     cache-control connection content-encoding content-language content-length content-location \
@@ -18,12 +18,12 @@ const RESERVED: &str = "\
 impl ContractReader<'_> {
     /// `content_type: application/vnd.api+json`
     pub(super) fn content_type(&mut self, fields: &mut Fields<'_>) -> String {
-        let text = fields.text("content_type", &mut self.found);
+        let text = fields.text("content_type", &mut self.diagnostics);
         let span = fields.node("content_type").map_or(fields.span(), |node| node.span);
         let Some(text) = text else { return "application/json".to_owned() };
         if !is_media_type(&text) {
-            let help = "write a type and a subtype: `application/json`".to_owned();
-            self.error(span, "media-type", format!("`{text}` is no media type"), help);
+            let help = "write a type and a subtype, such as `application/json`".to_owned();
+            self.error(span, "media-type", format!("`{text}` is not a valid media type"), help);
         }
         text
     }
@@ -33,46 +33,46 @@ impl ContractReader<'_> {
         let mut read = RequestIdField { field: "x-request-id".to_owned(), prefix: "req_".to_owned() };
         let source = self.source;
         let Some(mut fields) =
-            node.and_then(|node| Fields::of(node, source, "`request_id`", &mut self.found))
+            node.and_then(|node| Fields::of(node, source, "`request_id`", &mut self.diagnostics))
         else {
             return read;
         };
-        let place = |fields: &mut Fields<'_>, name| fields.node(name).map_or(fields.span(), |node| node.span);
-        if let Some(field) = fields.text("field", &mut self.found) {
-            self.field_name(&field, place(&mut fields, "field"));
+        let span = |fields: &mut Fields<'_>, name| fields.node(name).map_or(fields.span(), |node| node.span);
+        if let Some(field) = fields.text("field", &mut self.diagnostics) {
+            self.check_header_name(&field, span(&mut fields, "field"));
             read.field = field.to_ascii_lowercase();
         }
-        if let Some(prefix) = fields.text("prefix", &mut self.found) {
-            // The id is the whole value of a field: RFC 9110, section 5.5, and no blank, at which logs would part it.
+        if let Some(prefix) = fields.text("prefix", &mut self.diagnostics) {
+            // The ID is a header value (RFC 9110, section 5.5), and a space would split it in logs.
             if !prefix.bytes().all(|byte| byte.is_ascii_graphic()) {
-                let message = format!("no request's id can begin with {prefix:?}");
-                let help = "visible ASCII characters only, and no blank: `req_`".to_owned();
-                self.error(place(&mut fields, "prefix"), "id-prefix", message, help);
+                let message = format!("`{}` is not a valid request ID prefix", prefix.escape_default());
+                let help = "use visible ASCII characters without spaces, such as `req_`".to_owned();
+                self.error(span(&mut fields, "prefix"), "id-prefix", message, help);
             }
             read.prefix = prefix;
         }
-        fields.finish(&mut self.found);
+        fields.finish(&mut self.diagnostics);
         read
     }
 
-    /// The name of a field that carries what the contract says.
-    pub(super) fn field_name(&mut self, name: &str, span: Span) {
+    /// Checks the name of a header that the contract defines.
+    pub(super) fn check_header_name(&mut self, name: &str, span: Span) {
         let is_token =
             !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b));
         if !is_token {
-            let help = "letters, digits, `-` and `_`: `X-Request-Id`".to_owned();
-            self.error(span, "field-name", format!("`{name}` is no header field's name"), help);
+            let help = "use letters, digits, `-` and `_`, such as `X-Request-Id`".to_owned();
+            self.error(span, "field-name", format!("`{name}` is not a valid header name"), help);
         }
         let lower = name.to_ascii_lowercase();
         if RESERVED.split(' ').any(|known| known == lower) || lower.starts_with("demur-") {
-            let message = format!("`{name}` has a meaning of its own, and carries nothing else");
-            let help = "take a name that nobody uses, such as `X-Request-Id`".to_owned();
+            let message = format!("the header `{name}` is reserved");
+            let help = "use another name, such as `X-Request-Id`".to_owned();
             self.error(span, "reserved-field", message, help);
         }
     }
 }
 
-/// RFC 9110, section 8.3.1; the names of types as RFC 6838, section 4.2 has them.
+/// Whether a text is a media type (RFC 9110, section 8.3.1) with valid names (RFC 6838, section 4.2).
 fn is_media_type(text: &str) -> bool {
     let mut parts = text.split(';').map(str::trim);
     let essence = parts.next().and_then(|essence| essence.split_once('/'));
@@ -93,8 +93,8 @@ fn is_media_type(text: &str) -> bool {
         })
 }
 
-/// Whether a text leads somewhere: a URI (RFC 3986), or a path from the root of the API's own host.
-pub(super) fn is_address(text: &str) -> bool {
+/// Whether a text is a URI (RFC 3986) or an absolute path.
+pub(super) fn is_url_or_path(text: &str) -> bool {
     let is_of_uri = |b: u8| b.is_ascii_alphanumeric() || b"-._~:/?#[]@!$&'()*+,;=%".contains(&b);
     if !text.bytes().all(is_of_uri) {
         return false;
@@ -115,7 +115,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn media_types_are_told_from_other_texts() {
+    fn recognizes_media_types() {
         for text in [
             "application/json",
             "application/vnd.api+json",
@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn addresses_are_told_from_other_texts() {
+    fn recognizes_urls_and_paths() {
         for text in [
             "https://shop.example/errors/x",
             "http://localhost:8080/#x",
@@ -142,7 +142,7 @@ mod tests {
             "urn:shop:x",
             "tag:shop.example,2026:x",
         ] {
-            assert!(is_address(text), "{text}");
+            assert!(is_url_or_path(text), "{text}");
         }
         for text in [
             "",
@@ -156,7 +156,7 @@ mod tests {
             "a b:c",
             "é:x",
         ] {
-            assert!(!is_address(text), "{text}");
+            assert!(!is_url_or_path(text), "{text}");
         }
     }
 }

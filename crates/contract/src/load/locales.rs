@@ -1,7 +1,7 @@
-//! `locale:`, `locales:` and `problem_json:`: the other ways in which a contract can be spoken.
+//! `locale:`, `locales:` and `problem_json:`, the other languages and media types of a contract.
 //!
-//! All that a translator has to know of a language stands in one block, which mirrors the texts of the file
-//! under the same names. What is missing there is a warning that names it, and stays in the default language.
+//! All texts of a language are in one block, under the same names as in the rest of the file. A missing text is a warning,
+//! and stays in the default language.
 
 use demur_source::{Fields, Key, Node, NodeKind, Span, did_you_mean};
 use icu_locale_core::LanguageIdentifier;
@@ -14,66 +14,67 @@ use crate::format::{Slot, ViolationSlot};
 use crate::locale::{TagError, tag};
 use crate::plural::Plurals;
 use crate::template::Template;
-use crate::variants::{TranslatedContract, Translation};
+use crate::variants::{TranslatedEntry, Translation};
 use crate::violations::{ViolationTexts, rule_claim, rule_name};
 
-/// What the file says of languages and media types, before the contract is there.
-pub(super) struct Voices<'n> {
+/// The settings of languages and media types, before the contract is built.
+pub(super) struct VariantSettings<'n> {
     pub(super) locale: String,
     pub(super) plurals: Option<Plurals>,
     locales: &'n [(Key, Node)],
-    speaks_problems: bool,
+    has_problem_json: bool,
 }
 
-/// As many names as a person reads in one help.
-const SHOWN: usize = 6;
+/// The maximum number of names that one help lists.
+const LISTED: usize = 6;
 
 const MEMBERS: [&str; 3] = ["title", "message", "user_message"];
 
 impl ContractReader<'_> {
-    pub(super) fn voices<'n>(&mut self, fields: &mut Fields<'n>) -> Voices<'n> {
+    pub(super) fn variant_settings<'n>(&mut self, fields: &mut Fields<'n>) -> VariantSettings<'n> {
         let mut locale = "en".to_owned();
         let mut language = "en".parse().ok();
         if let Some(node) = fields.node("locale") {
             locale = node.scalar_text().unwrap_or_default();
             language = self.tag(&locale, node.span);
         }
-        let locales = fields.map("locales", &mut self.found);
-        let speaks_problems = fields.node("problem_json").is_none_or(|node| match node.kind {
-            NodeKind::Bool(speaks) => speaks,
+        let locales = fields.map("locales", &mut self.diagnostics);
+        let has_problem_json = fields.node("problem_json").is_none_or(|node| match node.kind {
+            NodeKind::Bool(is_on) => is_on,
             _ => {
                 let word = node.scalar_text().unwrap_or_default();
                 self.one_of(&word, node.span, "`on` or `off`", &[("on", true), ("off", false)])
                     .unwrap_or(true)
             }
         });
-        // A tag that is wrong was told; the rest of the file is read all the same.
+        // An invalid tag has been reported. The rest of the file is still checked, as if in English.
         let language = language.or_else(|| "en".parse().ok());
         let plurals = language.and_then(|language| Plurals::of(&language));
-        Voices { locale, plurals, locales, speaks_problems }
+        VariantSettings { locale, plurals, locales, has_problem_json }
     }
 
-    /// Gives the contract its views. `root` is the file, for the places of what is missing.
-    pub(super) fn attach(&mut self, mut contract: Contract, voices: &Voices<'_>, root: &Node) -> Contract {
-        self.unused_forms_of_default(&contract, root);
-        for (key, node) in voices.locales {
+    /// Adds the variants to a contract. `root` is the file, for the positions of missing texts.
+    pub(super) fn build_variants(
+        &mut self,
+        mut contract: Contract,
+        variants: &VariantSettings<'_>,
+        root: &Node,
+    ) -> Contract {
+        self.warn_unused_forms_of_default(&contract, root);
+        for (key, node) in variants.locales {
             let Some(language) = self.tag(&key.name, key.span) else { continue };
             if key.name == contract.locale {
-                let message = format!("`{}` is the language of the contract's own texts", key.name);
-                self.error(
-                    key.span,
-                    "default-locale",
-                    message,
-                    "leave it out here, or change `locale`".to_owned(),
-                );
+                let message = format!("`{}` is the default language and cannot be translated", key.name);
+                let help = "remove it from `locales`, or change `locale`".to_owned();
+                self.error(key.span, "default-locale", message, help);
                 continue;
             }
             let Some(plurals) = Plurals::of(&language) else { continue };
-            if let Some(translation) = self.translation((key, node), plurals, voices, &contract, root) {
+            if let Some(translation) = self.translation((key, node), plurals, variants, &contract, root) {
                 contract.translate(translation);
             }
         }
-        if voices.speaks_problems {
+        if variants.has_problem_json {
             contract.build_problem_variant();
         }
         contract
@@ -83,16 +84,16 @@ impl ContractReader<'_> {
         match tag(text) {
             Ok(language) => return Some(language),
             Err(TagError::Malformed) => {
-                let help = "write a tag of BCP 47: `it`, `pt-BR`".to_owned();
-                self.error(span, "locale", format!("`{text}` is no language tag"), help);
+                let help = "write a BCP 47 tag, such as `it` or `pt-BR`".to_owned();
+                self.error(span, "locale", format!("`{text}` is not a language tag"), help);
             }
             Err(TagError::Unknown) => {
-                let help = "two letters as in ISO 639-1: `it`, `pt`, `uk`".to_owned();
-                self.error(span, "locale", format!("there is no language `{text}`"), help);
+                let help = "use a two-letter code of ISO 639-1, such as `it` or `pt`".to_owned();
+                self.error(span, "locale", format!("unknown language `{text}`"), help);
             }
-            Err(TagError::Spelling(usual)) => {
-                let message = format!("`{text}` is not how this language tag is spelt");
-                self.error(span, "locale", message, format!("did you mean `{usual}`?"));
+            Err(TagError::NotCanonical(canonical)) => {
+                let message = format!("`{text}` is not the canonical form of the language tag");
+                self.error(span, "locale", message, format!("write `{canonical}`"));
             }
         }
         None
@@ -102,36 +103,36 @@ impl ContractReader<'_> {
         &mut self,
         (key, node): (&Key, &Node),
         plurals: Plurals,
-        voices: &Voices<'_>,
+        variants: &VariantSettings<'_>,
         contract: &Contract,
         root: &Node,
     ) -> Option<Translation> {
         let source = self.source;
-        let mut fields = Fields::of(node, source, "a language", &mut self.found)?;
-        let errors = fields.map("errors", &mut self.found);
-        let violations = fields.map("violations", &mut self.found);
-        fields.finish(&mut self.found);
+        let mut fields = Fields::of(node, source, "a translation", &mut self.diagnostics)?;
+        let errors = fields.map("errors", &mut self.diagnostics);
+        let violations = fields.map("violations", &mut self.diagnostics);
+        fields.finish(&mut self.diagnostics);
 
-        let mut translated: Vec<TranslatedContract> =
-            contract.entries.iter().map(|_| TranslatedContract::default()).collect();
+        let mut translated: Vec<TranslatedEntry> =
+            contract.entries.iter().map(|_| TranslatedEntry::default()).collect();
         for (name, node) in errors {
             let Some(index) = contract.entries.iter().position(|entry| entry.name == name.name) else {
-                // An entry that could not be read was told where it stands.
+                // An entry that could not be read has been reported at its own position.
                 if root.get("errors").is_some_and(|errors| errors.get(&name.name).is_some()) {
                     continue;
                 }
                 let known = contract.entries.iter().map(|entry| entry.name.as_str());
                 let help = did_you_mean(&name.name, known).map(|known| format!("did you mean `{known}`?"));
-                let message = format!("there is no error `{}` to translate", name.name);
+                let message = format!("translation of the unknown error `{}`", name.name);
                 self.error(name.span, "unknown-error", message, help);
                 continue;
             };
             translated[index] = self.texts_of_error(node, index, &plurals, contract);
         }
-        self.untranslated_errors(key, &translated, contract, root);
-        self.usual_titles(key, &translated, voices, contract, root);
+        self.warn_untranslated_errors(key, &translated, contract, root);
+        self.warn_untranslated_titles(key, &translated, variants, contract, root);
         let texts = self.texts_of_violations(violations, &plurals, contract);
-        self.untranslated_violations(key, violations, voices, contract, root);
+        self.warn_untranslated_violations(key, violations, variants, contract, root);
         Some(Translation {
             locale: key.name.clone(),
             plurals,
@@ -140,22 +141,22 @@ impl ContractReader<'_> {
         })
     }
 
-    /// `name: text`, or `name: { title: …, message: …, user_message: … }`
+    /// Reads `name: text`, or `name: { title: …, message: …, user_message: … }`.
     fn texts_of_error(
         &mut self,
         node: &Node,
         index: usize,
         plurals: &Plurals,
         contract: &Contract,
-    ) -> TranslatedContract {
+    ) -> TranslatedEntry {
         let entry = &contract.entries[index];
         if node.as_map().is_none() {
             let message = self.translated_text(node, &[&entry.message], plurals);
-            return TranslatedContract { message, ..TranslatedContract::default() };
+            return TranslatedEntry { message, ..TranslatedEntry::default() };
         }
         let source = self.source;
-        let mut translated = TranslatedContract::default();
-        let Some(mut fields) = Fields::of(node, source, "a translated error", &mut self.found) else {
+        let mut translated = TranslatedEntry::default();
+        let Some(mut fields) = Fields::of(node, source, "a translated error", &mut self.diagnostics) else {
             return translated;
         };
         let default_user_message: Vec<&Template> = entry.user_message.iter().collect();
@@ -166,11 +167,11 @@ impl ContractReader<'_> {
         ] {
             *into = fields.node(member).and_then(|node| self.translated_text(node, &defaults, plurals));
         }
-        fields.finish(&mut self.found);
+        fields.finish(&mut self.diagnostics);
         translated
     }
 
-    /// A text, whose parameters must be those of the default texts.
+    /// Reads a translated text, which can only have the parameters of the default texts.
     fn translated_text(
         &mut self,
         node: &Node,
@@ -185,13 +186,13 @@ impl ContractReader<'_> {
             }
             let help = match did_you_mean(parameter.as_str(), known().map(|known| known.as_str())) {
                 Some(known) => format!("did you mean `{{{known}}}`?"),
-                None => "a translation has the parameters of the default text, and no others".to_owned(),
+                None => "a translation can only use the parameters of the default text".to_owned(),
             };
             let message = format!("the default text has no parameter `{{{}}}`", parameter.as_str());
             self.error(node.span, "unknown-parameter", message, help);
             break;
         }
-        self.unused_forms(&template, node.span, plurals);
+        self.warn_unused_forms(&template, node.span, plurals);
         Some(template)
     }
 
@@ -208,7 +209,7 @@ impl ContractReader<'_> {
                 self.unknown_rule(&key.name, key.span);
                 continue;
             }
-            // One text may stand for many rules: whatever one of theirs speaks of may be spoken of.
+            // One text can apply to many rules, so it can use the parameters of all their default texts.
             let defaults: Vec<&Template> = crate::Condition::all()
                 .filter(|rule| rule.is_violation() && rule.covered_by(&claim))
                 .map(|rule| contract.violation_text(contract.entry(contract.answer(rule)), rule))
@@ -220,10 +221,10 @@ impl ContractReader<'_> {
         texts
     }
 
-    fn untranslated_errors(
+    fn warn_untranslated_errors(
         &mut self,
         key: &Key,
-        texts: &[TranslatedContract],
+        texts: &[TranslatedEntry],
         contract: &Contract,
         root: &Node,
     ) {
@@ -241,36 +242,34 @@ impl ContractReader<'_> {
             let declared = root.get("errors").and_then(|errors| errors.get(&entry.name));
             for (member, has) in MEMBERS.iter().zip(has) {
                 if !has && declared.is_some_and(|node| node.get(member).is_some()) {
-                    let message = format!("`{locale}` has no {member} for `{}`", entry.name);
-                    let help = "it stays in the default language until it is translated".to_owned();
-                    self.found.warning(source, key.span, "missing-translation", message, help);
+                    let message = format!("`{locale}` has no `{member}` for the error `{}`", entry.name);
+                    let help = "until it is translated, clients see it in the default language".to_owned();
+                    self.diagnostics.warning(source, key.span, "missing-translation", message, help);
                 }
             }
         }
         if !derived.is_empty() {
             let message = format!("`{locale}` has no title for {} derived errors", derived.len());
-            let first = derived[..derived.len().min(SHOWN)].join(", ");
-            let more = if derived.len() > SHOWN { ", …" } else { "" };
-            let help = format!("claim their conditions, or translate them by name: {first}{more}");
-            self.found.warning(source, key.span, "missing-translation", message, help);
+            let help = format!("translate their titles, or claim their conditions: {}", first_of(&derived));
+            self.diagnostics.warning(source, key.span, "missing-translation", message, help);
         }
     }
 
-    /// Titles that stand nowhere in the file are English texts too, where a client sees them: in the error's own format, or
-    /// in a problem document, which always has a title.
-    fn usual_titles(
+    /// Warns of default titles, which are in English, if clients see them: in the error's own format, or in a problem
+    /// document, which always has a title.
+    fn warn_untranslated_titles(
         &mut self,
         key: &Key,
-        texts: &[TranslatedContract],
-        voices: &Voices<'_>,
+        texts: &[TranslatedEntry],
+        variants: &VariantSettings<'_>,
         contract: &Contract,
         root: &Node,
     ) {
-        let is_usual = |name: &str| {
+        let has_default_title = |name: &str| {
             let declared = root.get("errors").and_then(|errors| errors.get(name));
             declared.is_some_and(|node| node.get("title").is_none())
         };
-        let untold: Vec<&str> = contract
+        let untranslated: Vec<&str> = contract
             .entries
             .iter()
             .zip(texts)
@@ -279,38 +278,35 @@ impl ContractReader<'_> {
                 let as_message = text.message.is_none() && entry.message == entry.title;
                 let in_format = slots.contains(&&Slot::Title)
                     || as_message && slots.iter().any(|slot| matches!(slot, Slot::Message | Slot::Detail));
-                text.title.is_none() && is_usual(&entry.name) && (voices.speaks_problems || in_format)
+                text.title.is_none()
+                    && has_default_title(&entry.name)
+                    && (variants.has_problem_json || in_format)
             })
             .map(|(entry, _)| entry.name.as_str())
             .collect();
-        if untold.is_empty() {
+        if untranslated.is_empty() {
             return;
         }
-        let first = untold[..untold.len().min(SHOWN)].join(", ");
-        let more = if untold.len() > SHOWN { ", …" } else { "" };
-        let (message, help) = match voices.speaks_problems {
+        let (names, count) = (first_of(&untranslated), untranslated.len());
+        let (message, help) = match variants.has_problem_json {
             true => (
-                format!(
-                    "`{}` has no title for {} errors, which problem documents show",
-                    key.name,
-                    untold.len()
-                ),
-                format!("add `title` to {first}{more}, or write `problem_json: off`"),
+                format!("`{}` has no title for {count} errors, and problem documents show it", key.name),
+                format!("add `title` to {names}, or write `problem_json: off`"),
             ),
             false => (
-                format!("`{}` has no title for {} errors, which their formats show", key.name, untold.len()),
-                format!("add `title` to {first}{more}"),
+                format!("`{}` has no title for {count} errors, and their formats show it", key.name),
+                format!("add `title` to {names}"),
             ),
         };
-        self.found.warning(self.source, key.span, "missing-translation", message, help);
+        self.diagnostics.warning(self.source, key.span, "missing-translation", message, help);
     }
 
-    /// Each text of the contract's own needs one; and where violations are shown, so do the usual texts.
-    fn untranslated_violations(
+    /// Warns of texts for rules that are not translated: those of the contract, and the default ones if clients see them.
+    fn warn_untranslated_violations(
         &mut self,
         key: &Key,
         translated: &[(Key, Node)],
-        voices: &Voices<'_>,
+        variants: &VariantSettings<'_>,
         contract: &Contract,
         root: &Node,
     ) {
@@ -322,36 +318,40 @@ impl ContractReader<'_> {
             let covers = |known: &String| claim == *known || claim.starts_with(&format!("{known}."));
             if !claims.iter().any(covers) {
                 let message = format!("`{}` has no text for the rule `{}`", key.name, rule.name);
-                let help = "it stays in the default language until it is translated".to_owned();
-                self.found.warning(source, key.span, "missing-translation", message, help);
+                let help = "until it is translated, clients see it in the default language".to_owned();
+                self.diagnostics.warning(source, key.span, "missing-translation", message, help);
             }
         }
-        // A problem document shows what is said of each violation, whatever the contract's own formats show.
-        let shows_violations = voices.speaks_problems
+        // A problem document shows the message of each violation, whatever the contract's own formats show.
+        let shows_violations = variants.has_problem_json
             || contract.formats.iter().any(|format| {
-                let speaks =
+                let is_message =
                     |slot: &&Slot| matches!(slot, Slot::Detail | Slot::Violation(ViolationSlot::Message));
-                format.shape.slots().iter().any(speaks)
+                format.shape.slots().iter().any(is_message)
             });
-        let untold: Vec<&str> = crate::Condition::all()
+        let untranslated: Vec<&str> = crate::Condition::all()
             .filter(|rule| rule.is_violation() && contract.texts.of(*rule).is_none())
-            .filter(|rule| !contract.entry(contract.answer(*rule)).message.speaks_of_violation())
+            .filter(|rule| !contract.entry(contract.answer(*rule)).message.uses_violation())
             .filter(|rule| !claims.iter().any(|claim| rule.covered_by(claim)))
             .map(rule_name)
             .collect();
-        if shows_violations && !untold.is_empty() {
-            let message = format!("`{}` leaves {} usual texts for rules in English", key.name, untold.len());
-            let help = format!("add to `violations`: {}", untold.join(", "));
-            self.found.warning(source, key.span, "missing-translation", message, help);
+        if shows_violations && !untranslated.is_empty() {
+            let message = format!(
+                "`{}` has no text for {} rules, whose default is English",
+                key.name,
+                untranslated.len()
+            );
+            let help = format!("add to `violations`: {}", untranslated.join(", "));
+            self.diagnostics.warning(source, key.span, "missing-translation", message, help);
         }
     }
 
-    fn unused_forms_of_default(&mut self, contract: &Contract, root: &Node) {
+    fn warn_unused_forms_of_default(&mut self, contract: &Contract, root: &Node) {
         let plurals = contract.plurals.clone();
         let rules = root.get("violations").and_then(|node| node.get("messages")).and_then(Node::as_map);
         for (_, node) in rules.unwrap_or_default() {
             if let Some(text) = node.scalar_text().and_then(|text| Template::parse(&text).ok()) {
-                self.unused_forms(&text, node.span, &plurals);
+                self.warn_unused_forms(&text, node.span, &plurals);
             }
         }
         for entry in &contract.entries {
@@ -359,18 +359,24 @@ impl ContractReader<'_> {
             let span = node.map_or(root.span, |node| node.span);
             let texts = [Some(&entry.title), Some(&entry.message), entry.user_message.as_ref()];
             for text in texts.into_iter().flatten() {
-                self.unused_forms(text, span, &plurals);
+                self.warn_unused_forms(text, span, &plurals);
             }
         }
     }
 
-    fn unused_forms(&mut self, template: &Template, span: Span, plurals: &Plurals) {
+    fn warn_unused_forms(&mut self, template: &Template, span: Span, plurals: &Plurals) {
         for plural in template.plurals() {
             for category in plural.unused(plurals) {
-                let message = format!("this language never asks for the plural form `{category}`");
-                let help = "the categories of each language stand in CLDR's plural rules".to_owned();
-                self.found.warning(self.source, span, "unused-plural", message, help);
+                let message = format!("the language does not use the plural form `{category}`");
+                let help = "remove the form; CLDR's plural rules list the forms of each language".to_owned();
+                self.diagnostics.warning(self.source, span, "unused-plural", message, help);
             }
         }
     }
+}
+
+/// The first few of a list of names, as one help shows them.
+fn first_of(names: &[&str]) -> String {
+    let first = names[..names.len().min(LISTED)].join(", ");
+    if names.len() > LISTED { format!("{first}, …") } else { first }
 }

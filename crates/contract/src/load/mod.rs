@@ -1,6 +1,6 @@
-//! The file → a contract. Reads everything, collects every mistake, and only then decides.
+//! The loader: reads a contract file, collects all diagnostics, and returns a contract if none of them is an error.
 //!
-//! What the keys mean stands in [`crate::manual`]; how the answers are distributed in [`crate::answers`].
+//! [`crate::manual`] describes every key. [`crate::claims`] finds the error that answers each condition.
 
 mod code_style;
 mod entry;
@@ -26,36 +26,36 @@ use crate::{Condition, claim_names};
 
 pub(crate) use code_style::CodeStyle;
 pub(crate) use entry::doc_url;
-use http::is_address;
+use http::is_url_or_path;
 
-/// A contract, and what a person should know about it.
+/// A contract and its warnings.
 #[derive(Debug)]
 pub struct Loaded {
     /// The contract.
     pub contract: Contract,
-    /// Warnings only.
+    /// What is valid but probably not intended; contains no errors.
     pub warnings: Diagnostics,
 }
 
-/// The most errors of one contract: they are compared with each other.
+/// The maximum number of errors in a contract. It is limited because each error is compared with all others.
 const MAX_ERRORS: usize = 2048;
 
-/// A claim as it was written.
+/// A claim and its position in the file.
 pub(crate) struct WrittenClaim {
     pub(crate) name: String,
     pub(crate) span: Span,
 }
 
-/// An entry before it is known that the file is sound.
+/// An entry whose claims have not been resolved yet.
 pub(crate) struct Draft {
     pub(crate) entry: ErrorEntry,
     pub(crate) claims: Vec<WrittenClaim>,
-    /// Other entries that it names.
+    /// The other entries to which it refers, by name.
     pub(crate) named: Vec<(String, Span)>,
     pub(crate) span: Span,
 }
 
-/// What a contract says once for all its errors.
+/// The settings of a contract that apply to all its errors.
 pub(crate) struct ContractDefaults {
     pub(crate) formats: Vec<Format>,
     pub(crate) types: Vec<(String, String)>,
@@ -67,25 +67,27 @@ pub(crate) struct ContractDefaults {
 }
 
 impl Contract {
-    /// Reads a contract file.
+    /// Loads a contract file.
     ///
-    /// `Err` holds every mistake that could be found, each with its place and a mend.
+    /// # Errors
+    ///
+    /// All errors and warnings in the file, each with its position and with help on how to fix it.
     pub fn load(source: &Arc<Source>) -> Result<Loaded, Diagnostics> {
-        let (root, found) = demur_source::parse_lossy(source)?;
-        let mut reader = ContractReader { source, found };
+        let (root, diagnostics) = demur_source::parse_lossy(source)?;
+        let mut reader = ContractReader { source, diagnostics };
         let contract = reader.contract(&root);
         match contract {
-            Some(contract) if !reader.found.has_errors() => {
-                Ok(Loaded { contract, warnings: reader.found.sorted() })
+            Some(contract) if !reader.diagnostics.has_errors() => {
+                Ok(Loaded { contract, warnings: reader.diagnostics.sorted() })
             }
-            _ => Err(reader.found.sorted()),
+            _ => Err(reader.diagnostics.sorted()),
         }
     }
 }
 
 pub(crate) struct ContractReader<'s> {
     pub(crate) source: &'s Arc<Source>,
-    pub(crate) found: Diagnostics,
+    pub(crate) diagnostics: Diagnostics,
 }
 
 impl ContractReader<'_> {
@@ -96,7 +98,7 @@ impl ContractReader<'_> {
         message: impl Into<String>,
         help: impl Into<Option<String>>,
     ) {
-        self.found.error(self.source, span, check, message, help);
+        self.diagnostics.error(self.source, span, check, message, help);
     }
 
     pub(crate) fn warning(
@@ -106,64 +108,59 @@ impl ContractReader<'_> {
         message: impl Into<String>,
         help: impl Into<Option<String>>,
     ) {
-        self.found.warning(self.source, span, check, message, help);
+        self.diagnostics.warning(self.source, span, check, message, help);
     }
 
     fn contract(&mut self, root: &Node) -> Option<Contract> {
         let source = self.source;
-        let mut fields = Fields::of(root, source, "a contract", &mut self.found)?;
+        let mut fields = Fields::of(root, source, "a contract", &mut self.diagnostics)?;
         match fields.node("demur").map(|node| (node.scalar_text(), node.span)) {
             Some((Some(version), _)) if version == "1" => {}
             Some((_, span)) => {
-                self.error(
-                    span,
-                    "version",
-                    "this version of the file is not known",
-                    "write `demur: 1`".to_owned(),
-                );
+                self.error(span, "version", "unsupported file version", "write `demur: 1`".to_owned());
             }
             None => self.error(
                 fields.span(),
                 "missing-key",
-                "the file has no version",
-                "begin with `demur: 1`".to_owned(),
+                "a contract needs `demur`, the file version",
+                "add `demur: 1` as the first line".to_owned(),
             ),
         }
-        let name = fields.text("name", &mut self.found);
+        let name = fields.text("name", &mut self.diagnostics);
         if fields.node("name").is_none() {
-            fields.missing("name", &mut self.found);
+            fields.missing("name", &mut self.diagnostics);
         }
         let about = self.about(&mut fields);
         let content_type = self.content_type(&mut fields);
         let request_id = self.request_id(fields.node("request_id"));
-        let families = self.families(&mut fields);
+        let limit_headers = self.limit_headers(&mut fields);
         let defaults = self.defaults(&mut fields, &about);
         let (field_style, texts, show) = self.violations(fields.node("violations"));
         let defaults = ContractDefaults { show, ..defaults };
 
         let mut drafts = Vec::new();
         if fields.node("errors").is_none() {
-            fields.missing("errors", &mut self.found);
+            fields.missing("errors", &mut self.diagnostics);
         }
-        let errors = fields.map("errors", &mut self.found);
+        let errors = fields.map("errors", &mut self.diagnostics);
         if errors.len() > MAX_ERRORS {
-            let message = format!("a contract has at most {MAX_ERRORS} errors");
+            let message = format!("a contract can have at most {MAX_ERRORS} errors");
             self.error(fields.span(), "too-many-errors", message, None);
         }
         for (key, node) in errors.iter().take(MAX_ERRORS) {
             drafts.extend(self.entry(key, node, &defaults));
         }
         let map = |name: &str| root.get(name).and_then(Node::as_map).unwrap_or_default();
-        self.members_of_formats(map("members"), map("formats"));
-        self.params_of_formats(map("formats"), &drafts);
-        let voices = self.voices(&mut fields);
+        self.check_described_members(map("members"), map("formats"));
+        self.check_format_params(map("formats"), &drafts);
+        let variants = self.variant_settings(&mut fields);
         let span = fields.span();
-        fields.finish(&mut self.found);
+        fields.finish(&mut self.diagnostics);
 
-        let places: Vec<Span> = drafts.iter().map(|draft| draft.span).collect();
-        let ClaimMap { entries, answers, by_name, violation_errors, unclaimed } =
+        let spans: Vec<Span> = drafts.iter().map(|draft| draft.span).collect();
+        let ClaimMap { entries, by_condition, by_name, violation_errors, unclaimed } =
             claims::resolve(self, drafts, &defaults);
-        // Where there is no catalogue at all, that is the mistake.
+        // Without a catalogue, the missing `errors` has been reported, and listing every condition would not help.
         if root.get("errors").is_some() {
             claims::report_unclaimed(self, &unclaimed, &defaults, span);
         }
@@ -177,7 +174,7 @@ impl ContractReader<'_> {
             .collect();
         let mut formats = defaults.formats;
         if formats.is_empty() {
-            // That is told by now, and what the file says beside is to be looked at all the same.
+            // The missing format has been reported. The rest of the file is still checked, with an empty one.
             formats.push(Format { name: "default".to_owned(), shape: FormatNode::Object(Vec::new()) });
         }
         let mut contract = Contract {
@@ -185,76 +182,77 @@ impl ContractReader<'_> {
             about,
             content_type,
             request_id,
-            families,
+            limit_headers,
             formats,
             entries,
             programs,
-            answers,
+            by_condition,
             by_name,
             texts,
             field_style,
-            locale: voices.locale.clone(),
-            plurals: voices.plurals.clone()?,
-            views: Variants::default(),
+            locale: variants.locale.clone(),
+            plurals: variants.plurals.clone()?,
+            variants: Variants::default(),
             parser: Parser::default(),
         };
         contract.parser = Parser::new(&contract);
-        // Which errors look alike is a question for a contract that is sound.
-        if !self.found.has_errors() {
-            self.tell_twins(&contract, &places, span);
-            self.tell_credentials(&contract, &places, span);
+        // Comparing errors makes sense only if all of them could be read.
+        if !self.diagnostics.has_errors() {
+            self.warn_ambiguous_pairs(&contract, &spans, span);
+            self.warn_key_format_disclosure(&contract, &spans, span);
         }
-        Some(self.attach(contract, &voices, root))
+        Some(self.build_variants(contract, &variants, root))
     }
 
-    /// Pairs that no one could tell apart, where the contract does not say that this is meant.
-    fn tell_twins(&mut self, contract: &Contract, places: &[Span], root: Span) {
-        for twins in contract.ambiguous_pairs().into_iter().filter(|twins| !twins.declared) {
-            let (first, second) = (contract.entry(twins.first), contract.entry(twins.second));
-            let at = places.get(usize::from(twins.second.0));
+    /// Warns of errors that a client cannot distinguish, unless the contract declares this with `same_as`.
+    fn warn_ambiguous_pairs(&mut self, contract: &Contract, spans: &[Span], root: Span) {
+        for pair in contract.ambiguous_pairs().into_iter().filter(|pair| !pair.declared) {
+            let (first, second) = (contract.entry(pair.first), contract.entry(pair.second));
+            let at = spans.get(usize::from(pair.second.0));
             let at = at.copied().unwrap_or(Span::new(root.start, root.start));
-            let (check, cannot) = match twins.always {
+            let (check, cannot) = match pair.always {
                 true => ("indistinguishable", "cannot"),
                 false => ("look-alike", "cannot always"),
             };
-            let message = format!("a client {cannot} tell `{}` from `{}`", second.name, first.name);
-            let partings: Vec<&str> = twins.partings.iter().map(|parting| parting.as_str()).collect();
+            let message = format!("a client {cannot} distinguish `{}` from `{}`", second.name, first.name);
+            let discriminators: Vec<&str> =
+                pair.discriminators.iter().map(|discriminator| discriminator.as_str()).collect();
             let help = format!(
-                "{} would part them; where it is meant, write `same_as: [{}]`",
-                partings.join(", or "),
+                "give one of them {}; if they are meant to look the same, add `same_as: [{}]`",
+                discriminators.join(", or "),
                 first.name
             );
-            self.found.warning(self.source, at, check, message, help);
+            self.diagnostics.warning(self.source, at, check, message, help);
         }
     }
 
-    /// Whether a key has the right form is worth knowing to those who guess, and to nobody else.
-    fn tell_credentials(&mut self, contract: &Contract, places: &[Span], root: Span) {
+    /// Warns if the contract lets an attacker learn whether a guessed key has the format of real keys.
+    fn warn_key_format_disclosure(&mut self, contract: &Contract, spans: &[Span], root: Span) {
         let malformed = contract.answer(Condition::CredentialMalformed);
         let unknown = contract.answer(Condition::CredentialUnknown);
         let [one, other] = [malformed, unknown].map(|error| contract.entry(error));
         let is_derived = |entry: &ErrorEntry| matches!(entry.source, EntrySource::Derived(_));
-        // Derived answers do not differ.
+        // The two derived errors look the same.
         if malformed == unknown || is_derived(one) && is_derived(other) {
             return;
         }
-        let place = |error: ErrorId| places.get(usize::from(error.0)).copied();
-        let at = place(malformed).or_else(|| place(unknown)).unwrap_or(Span::new(root.start, root.start));
+        let span_of = |error: ErrorId| spans.get(usize::from(error.0)).copied();
+        let at = span_of(malformed).or_else(|| span_of(unknown)).unwrap_or(Span::new(root.start, root.start));
         let message = format!(
-            "`credential.malformed` is answered by `{}` and `credential.unknown` by `{}`, which tells callers \
-             whether a guessed key has the right form",
+            "`{}` answers `credential.malformed` and `{}` answers `credential.unknown`, which lets an attacker \
+             learn the format of keys",
             one.name, other.name
         );
-        let help = "answer both with one error: `on: [credential.malformed, credential.unknown]`".to_owned();
-        self.found.warning(self.source, at, "credential-answers", message, help);
+        let help = "claim both in one error: `on: [credential.malformed, credential.unknown]`".to_owned();
+        self.diagnostics.warning(self.source, at, "credential-answers", message, help);
     }
 
     fn about(&mut self, fields: &mut Fields<'_>) -> Metadata {
         let mut about = Metadata {
-            title: fields.text("title", &mut self.found),
-            description: fields.text("description", &mut self.found),
-            support: fields.text("support", &mut self.found),
-            source: fields.text("source", &mut self.found),
+            title: fields.text("title", &mut self.diagnostics),
+            description: fields.text("description", &mut self.diagnostics),
+            support: fields.text("support", &mut self.diagnostics),
+            source: fields.text("source", &mut self.diagnostics),
             ..Metadata::default()
         };
         about.types = self.described(fields, "types");
@@ -272,8 +270,11 @@ impl ContractReader<'_> {
     /// `statuses: { closed: true, 200: "…", 400: "…" }`
     fn statuses(&mut self, node: &Node, about: &mut Metadata) {
         let Some(entries) = node.as_map() else {
-            let help = "write `closed`, `open`, or a mapping of statuses to descriptions".to_owned();
-            return self.error(node.span, "wrong-kind", "`statuses` cannot be read", help);
+            let message = format!(
+                "`statuses` must be `closed`, `open`, or a mapping of statuses to descriptions, not {}",
+                node.scalar_text().map_or_else(|| node.kind_name().to_owned(), |text| format!("`{text}`"))
+            );
+            return self.error(node.span, "wrong-kind", message, None);
         };
         for (key, value) in entries {
             match (key.name.parse::<u16>(), &value.kind) {
@@ -284,21 +285,22 @@ impl ContractReader<'_> {
                     about.statuses_closed = *closed;
                 }
                 _ => {
-                    let message = format!("`{}` is no HTTP status", key.name);
-                    self.error(key.span, "status", message, "100 to 599, or `closed: true`".to_owned());
+                    let message = format!("`{}` is not an HTTP status", key.name);
+                    let help = "write a number from 100 to 599, or `closed: true`".to_owned();
+                    self.error(key.span, "status", message, help);
                 }
             }
         }
     }
 
     fn described(&mut self, fields: &mut Fields<'_>, name: &'static str) -> Vec<(String, String)> {
-        let entries = fields.map(name, &mut self.found);
+        let entries = fields.map(name, &mut self.diagnostics);
         let described =
             entries.iter().map(|(key, node)| (key.name.clone(), self.text(node).unwrap_or_default()));
         described.collect()
     }
 
-    /// The value of a closed set of words.
+    /// Reads one of a fixed set of words. `what` names the setting in the message.
     fn one_of<T: Copy>(
         &mut self,
         word: &str,
@@ -317,7 +319,7 @@ impl ContractReader<'_> {
     fn unknown_word(&mut self, word: &str, span: Span, what: &str, known: &[&str]) {
         let help = match did_you_mean(word, known.iter().copied()) {
             Some(known) => format!("did you mean `{known}`?"),
-            None => format!("there are: {}", known.join(", ")),
+            None => format!("use one of {}", in_backticks(known)),
         };
         self.error(span, "unknown-word", format!("`{word}` is not {what}"), help);
     }
@@ -325,37 +327,39 @@ impl ContractReader<'_> {
     fn defaults(&mut self, fields: &mut Fields<'_>, about: &Metadata) -> ContractDefaults {
         let source = self.source;
         let mut formats = Vec::new();
-        for (key, node) in fields.map("formats", &mut self.found) {
-            let shape = FormatNode::read(node, source, &mut self.found);
-            self.slots_as_names(node);
+        for (key, node) in fields.map("formats", &mut self.diagnostics) {
+            let shape = FormatNode::read(node, source, &mut self.diagnostics);
+            self.check_slot_names(node);
             formats.push(Format { name: key.name.clone(), shape });
         }
         if !formats.iter().any(|format| format.name == "default") {
-            let help = "add `formats: { default: … }`, the shape of an answer".to_owned();
-            self.error(fields.span(), "missing-format", "a contract needs a format called `default`", help);
+            let help = "add `formats: { default: … }` with the JSON of an error response".to_owned();
+            let message = "a contract needs a format named `default`";
+            self.error(fields.span(), "missing-format", message, help);
         }
         let doc_url = fields.node("doc_url").and_then(|node| {
             let template = self.template(node)?;
-            let leads = template.parameters().any(
+            let is_per_error = template.parameters().any(
                 |parameter| matches!(parameter, TemplateParameter::Named(name) if name == "name" || name == "code"),
             );
-            if !leads {
-                let help = "put `{name}` or `{code}` where the error's own page differs".to_owned();
-                let message = "this leads every error to the same page";
-                self.found.warning(source, node.span, "doc-url", message, help);
+            if !is_per_error {
+                let help = "use `{name}` or `{code}` in the URL of the error's page".to_owned();
+                let message = "`doc_url` is the same for every error";
+                self.diagnostics.warning(source, node.span, "doc-url", message, help);
             }
-            if !self.only_knows(&template, node.span, &["name", "code"]) {
+            if !self.check_known_parameters(&template, node.span, &["name", "code"]) {
                 return Some(template);
             }
-            if !is_address(&doc_url(&template, "name", Some("code"))) {
-                let help = "write a URL, `https://shop.example/errors/{name}`, or a path, `/errors/{name}`";
-                self.error(node.span, "not-a-url", "this leads nowhere", help.to_owned());
+            if !is_url_or_path(&doc_url(&template, "name", Some("code"))) {
+                let help = "write a URL like `https://shop.example/errors/{name}` or a path like `/errors/{name}`";
+                let message = format!("`doc_url` is not a valid URL or path: `{template}`");
+                self.error(node.span, "not-a-url", message, help.to_owned());
             }
             Some(template)
         });
         let code_style = fields.node("code_style").and_then(|node| {
             let word = node.scalar_text().unwrap_or_default();
-            self.one_of(&word, node.span, "a style of codes", &CodeStyle::ALL)
+            self.one_of(&word, node.span, "a valid `code_style`", &CodeStyle::ALL)
         });
         ContractDefaults {
             formats,
@@ -374,29 +378,30 @@ impl ContractReader<'_> {
         let mut texts = Vec::new();
         let source = self.source;
         if let Some(mut fields) =
-            node.and_then(|node| Fields::of(node, source, "`violations`", &mut self.found))
+            node.and_then(|node| Fields::of(node, source, "`violations`", &mut self.diagnostics))
         {
             if let Some(node) = fields.node("field") {
                 let word = node.scalar_text().unwrap_or_default();
-                style =
-                    self.one_of(&word, node.span, "a style of names", &FieldStyle::ALL).unwrap_or_default();
+                style = self
+                    .one_of(&word, node.span, "a valid `field` style", &FieldStyle::ALL)
+                    .unwrap_or_default();
             }
             if let Some(node) = fields.node("show") {
                 let word = node.scalar_text().unwrap_or_default();
                 show =
-                    self.one_of(&word, node.span, "a choice of violations", &Show::ALL).unwrap_or_default();
+                    self.one_of(&word, node.span, "a valid value of `show`", &Show::ALL).unwrap_or_default();
             }
-            for (key, node) in fields.map("messages", &mut self.found) {
+            for (key, node) in fields.map("messages", &mut self.diagnostics) {
                 let claim = rule_claim(&key.name);
                 if !claim_names().contains(&claim.as_str()) {
                     self.unknown_rule(&key.name, key.span);
                 }
                 if let Some(template) = self.template(node) {
-                    self.only_knows(&template, node.span, &[]);
+                    self.check_known_parameters(&template, node.span, &[]);
                     texts.push((claim, template));
                 }
             }
-            fields.finish(&mut self.found);
+            fields.finish(&mut self.diagnostics);
         }
         (style, ViolationTexts::new(&texts), show)
     }
@@ -406,71 +411,76 @@ impl ContractReader<'_> {
         let known: Vec<&str> = ["required", "requires", "invalid"].into_iter().chain(rules).collect();
         let help = match did_you_mean(name, known.iter().copied()) {
             Some(known) => format!("did you mean `{known}`?"),
-            None => format!("there are: {}", known.join(", ")),
+            None => format!("use one of {}", in_backticks(&known)),
         };
-        self.error(span, "unknown-rule", format!("there is no rule `{name}`"), help);
+        self.error(span, "unknown-rule", format!("unknown rule `{name}`"), help);
     }
 
     pub(crate) fn unknown_condition(&mut self, name: &str, span: Span) {
         let known = claim_names();
         let help = match did_you_mean(name, known.iter().copied()) {
             Some(known) => format!("did you mean `{known}`?"),
-            None => "the conditions are listed in docs/conditions.md".to_owned(),
+            None => "docs/conditions.md lists all conditions".to_owned(),
         };
-        self.error(span, "unknown-condition", format!("there is no condition `{name}`"), help);
+        self.error(span, "unknown-condition", format!("unknown condition `{name}`"), help);
     }
 
-    /// No parameters but those of violations and these. Whether that is so.
-    fn only_knows(&mut self, template: &Template, span: Span, names: &[&str]) -> bool {
-        let mut knows_all = true;
+    /// Reports parameters other than `names` and those of violations; returns whether there are none.
+    fn check_known_parameters(&mut self, template: &Template, span: Span, names: &[&str]) -> bool {
+        let mut all_known = true;
         for parameter in template.parameters() {
             let TemplateParameter::Named(name) = parameter else { continue };
             if names.contains(&name.as_str()) {
                 continue;
             }
-            knows_all = false;
+            all_known = false;
             let of_violations =
                 ["param", "field", "value", "values", "limit", "allowed", "pointer", "location"];
             let known = if names.is_empty() { &of_violations[..] } else { names };
             let help = match did_you_mean(name, known.iter().copied()) {
                 Some(known) => format!("did you mean `{{{known}}}`?"),
-                None => format!("there are: {}", known.join(", ")),
+                None => {
+                    let known: Vec<String> = known.iter().map(|name| format!("`{{{name}}}`")).collect();
+                    format!("use one of {}", known.join(", "))
+                }
             };
-            self.error(span, "unknown-parameter", format!("no one gives `{{{name}}}`"), help);
+            self.error(span, "unknown-parameter", format!("unknown parameter `{{{name}}}`"), help);
         }
-        knows_all
+        all_known
     }
 
-    /// Text, and nothing where there is nothing.
+    /// Reads a string; `null` is `None`, and anything else is reported.
     fn text(&mut self, node: &Node) -> Option<String> {
         let text = node.scalar_text();
         if text.is_none() && node.kind != NodeKind::Null {
-            self.not_text(node);
+            self.report_not_string(node);
         }
         text
     }
 
-    fn not_text(&mut self, node: &Node) {
-        let message = format!("this must be text, not {}", node.kind_name());
-        self.error(
-            node.span,
-            "wrong-kind",
-            message,
-            "write one text; what begins with `[` or `{` goes in quotes".to_owned(),
-        );
+    fn report_not_string(&mut self, node: &Node) {
+        let message = format!("expected a string, not {}", node.kind_name());
+        let help = "put text that begins with `[` or `{` in quotes".to_owned();
+        self.error(node.span, "wrong-kind", message, help);
     }
 
     fn template(&mut self, node: &Node) -> Option<Template> {
         let Some(text) = node.scalar_text() else {
-            self.not_text(node);
+            self.report_not_string(node);
             return None;
         };
         match Template::parse(&text) {
             Ok(template) => Some(template),
             Err(error) => {
-                self.error(node.span, "template", error.to_string(), None);
+                self.error(node.span, "template", error.to_string(), error.help().to_owned());
                 None
             }
         }
     }
+}
+
+/// A list of words as messages show it: each in backticks, separated by commas.
+fn in_backticks(words: &[&str]) -> String {
+    let words: Vec<String> = words.iter().map(|word| format!("`{word}`")).collect();
+    words.join(", ")
 }

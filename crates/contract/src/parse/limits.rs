@@ -1,7 +1,7 @@
-//! `RateLimit-Policy` and `RateLimit` (draft-ietf-httpapi-ratelimit-headers-11) → how the limits stand.
+//! The headers `RateLimit-Policy` and `RateLimit` (draft-ietf-httpapi-ratelimit-headers-11).
 //!
-//! Both are lists of structured fields (RFC 9651), and are read as such: whatever is no list is no field, a parameter
-//! that is there twice has its last value, and names may have escapes.
+//! Both are lists of structured fields (RFC 9651): a value that is not a list is ignored, the last of repeated parameters
+//! counts, and names can have escapes.
 
 use std::borrow::Cow;
 use std::convert::Infallible;
@@ -10,36 +10,36 @@ use std::time::Duration;
 use sfv::visitor::{EntryVisitor, Ignored, InnerListVisitor, ItemVisitor, ListVisitor, ParameterVisitor};
 use sfv::{BareItemFromInput, KeyRef, Parser, StringRef};
 
-/// How one limit stands, as the answer's fields tell it.
+/// The state of one limit, from the headers of a response.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RecoveredLimit<'a> {
-    /// Its name, where the family has names.
+    /// The name, if the headers have names.
     pub name: Option<Cow<'a, str>>,
-    /// How much there is in all.
+    /// The size of the limit.
     pub limit: Option<u64>,
-    /// How much is left.
+    /// The remaining part.
     pub remaining: Option<u64>,
-    /// When it is whole again.
+    /// The time at which it resets.
     pub reset: Option<Reset>,
-    /// Over which time it counts.
+    /// The window.
     pub window: Option<Duration>,
 }
 
-/// A moment, as the families tell it.
+/// The time at which a limit resets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reset {
-    /// Seconds since 1970 (`X-RateLimit-Reset`, or a date).
+    /// Seconds since 1970-01-01T00:00:00Z (`X-RateLimit-Reset`, or a date).
     Epoch(u64),
-    /// From the answer on (`RateLimit`).
+    /// The delay from the response (`RateLimit`).
     In(Duration),
 }
 
-/// So many limits are read of one field. Nobody has as many.
-const MOST: usize = 64;
+/// The maximum number of limits read from one header; no service has as many.
+const MAX_LIMITS: usize = 64;
 
-/// The limits that `RateLimit-Policy` and `RateLimit` tell of, joined by their names, in the order in which these come
-/// first. A field that breaks the rules of structured fields tells nothing; where it was sent in several lines, these
-/// are to be joined by commas first.
+/// The limits in `RateLimit-Policy` and `RateLimit`, joined by name, in the order in which the names first occur.
+///
+/// An invalid header is ignored. The values of a repeated header must be joined by commas before.
 ///
 /// ```
 /// use demur_contract::{Reset, ietf_limits};
@@ -82,12 +82,12 @@ impl<'de> ListVisitor<'de> for List<'de> {
     type Error = Infallible;
 
     fn entry(&mut self) -> Result<impl EntryVisitor<'de>, Infallible> {
-        Ok((self.0.len() < MOST).then_some(LimitEntry(self)))
+        Ok((self.0.len() < MAX_LIMITS).then_some(LimitEntry(self)))
     }
 }
 
 impl<'de> EntryVisitor<'de> for LimitEntry<'_, 'de> {
-    /// No limit has such a name.
+    /// The name of a limit is never a list.
     fn inner_list(self) -> Result<impl InnerListVisitor<'de>, Infallible> {
         Ok(Ignored)
     }
@@ -96,7 +96,7 @@ impl<'de> EntryVisitor<'de> for LimitEntry<'_, 'de> {
 impl<'de> ItemVisitor<'de> for LimitEntry<'_, 'de> {
     type Error = Infallible;
 
-    /// The draft has strings; tokens are read too, since they are what a name without quotes is.
+    /// The draft requires strings; tokens are accepted for servers that omit the quotes.
     fn bare_item(self, item: BareItemFromInput<'de>) -> Result<impl ParameterVisitor<'de>, Infallible> {
         let name = match item {
             BareItemFromInput::String(Cow::Borrowed(name)) => Cow::Borrowed(StringRef::as_str(name)),
@@ -137,7 +137,7 @@ mod tests {
     type LimitRow<'a> = (&'a str, Option<u64>, Option<u64>, Option<u64>, Option<u64>);
 
     #[test]
-    fn both_fields_are_joined_by_name_and_read_by_the_rules_of_structured_fields() {
+    fn joins_policy_and_state_by_name() {
         const NONE: &[LimitRow<'_>] = &[];
         for (policy, state, expected) in [
             ("", "", NONE),
@@ -161,7 +161,7 @@ mod tests {
                 &[("no number", None, None, None, None)],
             ),
             (r#"("a" "b");q=1, 7;q=1, "real";q=3"#, "", &[("real", Some(3), None, None, None)]),
-            // Not a list: nothing of it is believed.
+            // Not a valid list, so all of it is ignored.
             (r#""a";q=1,"#, "", NONE),
             (r#""a""b";q=1"#, "", NONE),
             (r#""a";q=1"#, r#""a";r=1;t"x"#, &[("a", Some(1), None, None, None)]),
@@ -191,8 +191,8 @@ mod tests {
     }
 
     #[test]
-    fn a_field_of_any_length_is_read_within_bounds() {
+    fn reads_at_most_the_maximum_number_of_limits() {
         let long: Vec<String> = (0..10_000).map(|number| format!("\"{number}\";q=1")).collect();
-        assert_eq!(ietf_limits(Some(&long.join(", ")), None).len(), MOST);
+        assert_eq!(ietf_limits(Some(&long.join(", ")), None).len(), MAX_LIMITS);
     }
 }

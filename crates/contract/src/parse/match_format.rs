@@ -1,7 +1,7 @@
-//! Shape + tape → reading: which value of the answer stands in which slot of a format.
+//! Format matching: finds the value of the body for each slot of a format.
 //!
-//! Knows nothing of entries: one reading serves all that share the format. Recursion is on the format's depth,
-//! never on the answer's.
+//! This does not depend on entries, so one match serves all entries with the format. The recursion follows the depth of the
+//! format, never that of the body.
 
 use serde_json::Value as Json;
 use smallvec::SmallVec;
@@ -10,65 +10,66 @@ use super::UnknownMember;
 use super::tape::{At, Tape, TokenKind};
 use crate::format::{FormatMember, FormatNode, Keyed, Slot, SlotUse, ViolationSlot};
 
-/// What fills the slots. Of most answers it needs no memory of its own.
+/// The values of the slots. The inline sizes are enough for most responses, so that they need no allocation.
 #[derive(Debug)]
 pub(super) struct FormatMatch<'c, 'a> {
-    pub(super) bound: SmallVec<[SlotValue<'c>; 12]>,
-    /// Optional members that are not there.
+    pub(super) slots: SmallVec<[SlotValue<'c>; 12]>,
+    /// The optional members that the body does not have.
     pub(super) absent: SmallVec<[&'c FormatMember; 4]>,
-    /// How many violations there are; `None` where the answer has no list of them.
+    /// The number of violations; `None` if the body has no list of them.
     pub(super) items: Option<u32>,
     pub(super) unknown: Vec<UnknownMember<'a>>,
-    /// How many bytes of names may still be said again; `None` where there were more.
+    /// The number of bytes by which names may still be copied; `None` if it has been exceeded.
     allowance: Option<usize>,
 }
 
-/// A name that the answer chose can stand for many violations, and each of them then has it for itself. So many times
-/// its own length an answer may say such names again, and something for short ones: beyond it a name of half the
-/// content that stands for a thousand violations would need a thousand times the memory.
-const TIMES_SAID_AGAIN: usize = 8;
-const SAID_AGAIN_AT_LEAST: usize = 4096;
+/// The limit of copies of names. A name in the body can apply to many violations, each of which gets a copy: a name of half
+/// the body with a thousand violations would need a thousand times its memory. The limit is a multiple of the length of the
+/// body, plus a constant for short bodies.
+const MAX_COPIES_PER_BYTE: usize = 8;
+const MIN_ALLOWANCE: usize = 4096;
 
-/// As many names as are compared with each other one by one.
+/// The maximum number of names that are compared pairwise.
 const FEW_NAMES: usize = 8;
 
-/// One value in its slot.
+/// A value and its slot.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct SlotValue<'c> {
-    pub(super) wanted: SlotPosition<'c>,
+    pub(super) position: SlotPosition<'c>,
     pub(super) at: At,
-    /// The violation that it is about, from 0.
+    /// The index of the violation that it describes.
     pub(super) item: Option<u32>,
 }
 
-/// Where a value stands.
+/// The position of a slot in the format.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum SlotPosition<'c> {
+    /// A value.
     Slot(&'c SlotUse),
-    /// As the name of a member.
+    /// The name of a member.
     Key(ViolationSlot),
 }
 
 impl<'c, 'a> FormatMatch<'c, 'a> {
-    /// An empty one, for content of that length.
+    /// An empty match for a body of this length.
     pub(super) fn new(length: usize) -> Self {
         Self {
-            bound: SmallVec::new(),
+            slots: SmallVec::new(),
             absent: SmallVec::new(),
             items: None,
             unknown: Vec::new(),
-            allowance: Some(SAID_AGAIN_AT_LEAST + TIMES_SAID_AGAIN * length),
+            allowance: Some(MIN_ALLOWANCE + MAX_COPIES_PER_BYTE * length),
         }
     }
 
-    /// Whether the answer would need more memory than its length allows: then it is not to be read, by no format.
-    pub(super) fn is_beyond_bounds(&self) -> bool {
+    /// Whether the body needs more copies of names than allowed. Then it must not be matched by any format.
+    pub(super) fn exceeds_allowance(&self) -> bool {
         self.allowance.is_none()
     }
 
-    /// Lays the format over the answer; `false` where the answer does not have the format's shape.
+    /// Matches a format against a body; `false` if the body does not have the format.
     pub(super) fn read(&mut self, shape: &'c FormatNode, status: u16, tape: &Tape<'_, 'a>) -> bool {
-        let mut reader = FormatMatcher { tape, status: status.into(), reading: self, item: None };
+        let mut reader = FormatMatcher { tape, status: status.into(), matched: self, item: None };
         reader.shape(shape, tape.root(), None)
     }
 }
@@ -76,11 +77,11 @@ impl<'c, 'a> FormatMatch<'c, 'a> {
 struct FormatMatcher<'r, 'c, 'a> {
     tape: &'r Tape<'r, 'a>,
     status: u64,
-    reading: &'r mut FormatMatch<'c, 'a>,
+    matched: &'r mut FormatMatch<'c, 'a>,
     item: Option<u32>,
 }
 
-/// The way to where the reader is, from its end: it is needed only where a member is unknown.
+/// The path to the current value, from its end. It is needed only for unknown members.
 type ReversePath<'w, 'c> = Option<&'w MemberPath<'w, 'c>>;
 
 struct MemberPath<'w, 'c> {
@@ -88,11 +89,12 @@ struct MemberPath<'w, 'c> {
     before: ReversePath<'w, 'c>,
 }
 
-/// A step of it.
+/// A step of a path.
 #[derive(Clone, Copy)]
 enum PathStep<'c> {
+    /// A name from the format.
     Name(&'c str),
-    /// A name that the answer chose.
+    /// A name from the body.
     Key(At),
     Index(usize),
 }
@@ -109,7 +111,7 @@ impl<'c> FormatMatcher<'_, 'c, '_> {
                 });
                 fits && items.next().is_none()
             }
-            // Where there are no violations, the message stands in the list: it is never empty.
+            // Without violations, the list has an item with the message, so it is never empty.
             (FormatNode::PerViolation(shape), TokenKind::Array)
                 if self.tape.children(at).next().is_none() && shape.slots().contains(&&Slot::Detail) =>
             {
@@ -124,14 +126,14 @@ impl<'c> FormatMatcher<'_, 'c, '_> {
             (FormatNode::Keyed(keyed), TokenKind::Object) => self.keyed(keyed, at, before),
             (FormatNode::Constant(constant), _) => equals(constant, self.tape, at),
             (FormatNode::Slot(slot), _) => {
-                let bound = SlotValue { wanted: SlotPosition::Slot(slot), at, item: self.item };
+                let value = SlotValue { position: SlotPosition::Slot(slot), at, item: self.item };
                 match slot.slot {
-                    // Of all entries that share the format it is the same.
+                    // It is the same for all entries, so it is checked here.
                     Slot::Status => return self.tape.whole(at, slot.as_string) == Some(self.status),
-                    // What parts most entries is looked at first. Those of a list stay in their order: there can
-                    // be many.
-                    Slot::Code if self.item.is_none() => self.reading.bound.insert(0, bound),
-                    _ => self.reading.bound.push(bound),
+                    // The code distinguishes most entries, so it comes first. Codes in a list keep their order, because
+                    // moving many of them would be slow.
+                    Slot::Code if self.item.is_none() => self.matched.slots.insert(0, value),
+                    _ => self.matched.slots.push(value),
                 }
                 true
             }
@@ -141,27 +143,27 @@ impl<'c> FormatMatcher<'_, 'c, '_> {
 
     fn object(&mut self, members: &'c [FormatMember], at: At, before: ReversePath<'_, 'c>) -> bool {
         let mut children = self.tape.children(at);
-        // The members that are there, as a set: the loader sees to it that 128 are enough.
+        // The set of members seen; the loader limits objects to 128 members.
         let mut seen = 0u128;
-        // Members mostly come in the format's order: look at the one after the last first.
+        // Members usually come in the order of the format, so the next one is tried first.
         let mut expected = 0;
         while let (Some(name), Some(value)) = (children.next(), children.next()) {
-            let is_called = |member: &FormatMember| self.tape.says(name, &member.name);
+            let is_called = |member: &FormatMember| self.tape.is_text(name, &member.name);
             let index = match members.get(expected).is_some_and(is_called) {
                 true => Some(expected),
                 false => members.iter().position(is_called),
             };
             let Some(index) = index else {
-                if !self.says_again(before) {
+                if !self.charge_copies(before) {
                     return false;
                 }
                 let pointer = self.pointer(&MemberPath { step: PathStep::Key(name), before });
-                self.reading.unknown.push(UnknownMember { pointer, raw: self.tape.raw(value) });
+                self.matched.unknown.push(UnknownMember { pointer, raw: self.tape.raw(value) });
                 continue;
             };
             expected = index + 1;
             let bit = 1u128.checked_shl(index as u32).unwrap_or(0);
-            // Of a name that comes twice, nobody can say which one counts (RFC 8259, section 4).
+            // It is undefined which of two members with the same name counts (RFC 8259, section 4).
             if seen & bit != 0 {
                 return false;
             }
@@ -173,11 +175,11 @@ impl<'c> FormatMatcher<'_, 'c, '_> {
             }
         }
         members.iter().enumerate().all(|(index, member)| {
-            let is_there = seen & 1u128.checked_shl(index as u32).unwrap_or(0) != 0;
-            if !is_there && member.optional {
-                self.reading.absent.push(member);
+            let is_present = seen & 1u128.checked_shl(index as u32).unwrap_or(0) != 0;
+            if !is_present && member.optional {
+                self.matched.absent.push(member);
             }
-            is_there || member.optional
+            is_present || member.optional
         })
     }
 
@@ -190,11 +192,11 @@ impl<'c> FormatMatcher<'_, 'c, '_> {
         while let (Some(name), Some(value)) = (children.next(), children.next()) {
             let path = MemberPath { step: PathStep::Key(name), before };
             let fits = match (keyed.is_list, tape.kind(value)) {
-                // A name is there for its violations.
+                // The renderer writes no name without violations.
                 (true, TokenKind::Array) if tape.children(value).next().is_none() => false,
                 (true, TokenKind::Array) => tape.children(value).enumerate().all(|(index, item)| {
                     let path = MemberPath { step: PathStep::Index(index), before: Some(&path) };
-                    (index == 0 || self.says_again(path.before))
+                    (index == 0 || self.charge_copies(path.before))
                         && self.keyed_item(keyed, name, item, Some(&path))
                 }),
                 (true, _) => false,
@@ -209,41 +211,41 @@ impl<'c> FormatMatcher<'_, 'c, '_> {
 
     fn keyed_item(&mut self, keyed: &'c Keyed, name: At, item: At, before: ReversePath<'_, 'c>) -> bool {
         let number = self.begin_item();
-        self.reading.bound.push(SlotValue {
-            wanted: SlotPosition::Key(keyed.key),
+        self.matched.slots.push(SlotValue {
+            position: SlotPosition::Key(keyed.key),
             at: name,
             item: Some(number),
         });
         self.shape(&keyed.item, item, before)
     }
 
-    /// Whether the names on the way here, which the answer chose, may be said once more.
-    fn says_again(&mut self, way: ReversePath<'_, 'c>) -> bool {
-        let steps = std::iter::successors(way, |path| path.before).map(|path| path.step);
-        let chosen = steps.filter_map(|step| match step {
+    /// Charges one copy of the names in a path that come from the body; `false` if the allowance is exceeded.
+    fn charge_copies(&mut self, path: ReversePath<'_, 'c>) -> bool {
+        let steps = std::iter::successors(path, |path| path.before).map(|path| path.step);
+        let lengths = steps.filter_map(|step| match step {
             PathStep::Key(name) => Some(self.tape.length(name)),
             PathStep::Name(_) | PathStep::Index(_) => None,
         });
-        let bytes: usize = chosen.sum();
-        let allowance = &mut self.reading.allowance;
+        let bytes: usize = lengths.sum();
+        let allowance = &mut self.matched.allowance;
         *allowance = allowance.and_then(|left| left.checked_sub(bytes));
         allowance.is_some()
     }
 
     fn begin_item(&mut self) -> u32 {
-        let number = self.reading.items.unwrap_or(0);
-        self.reading.items = Some(number + 1);
+        let number = self.matched.items.unwrap_or(0);
+        self.matched.items = Some(number + 1);
         self.item = Some(number);
         number
     }
 
     fn end_items(&mut self) -> bool {
         self.item = None;
-        self.reading.items.get_or_insert(0);
+        self.matched.items.get_or_insert(0);
         true
     }
 
-    /// RFC 6901.
+    /// The JSON Pointer (RFC 6901) of a path.
     fn pointer(&self, end: &MemberPath<'_, 'c>) -> String {
         let mut steps: Vec<PathStep<'c>> =
             std::iter::successors(Some(end), |path| path.before).map(|path| path.step).collect();
@@ -271,7 +273,7 @@ fn push_token(name: &str, pointer: &mut String) {
     }
 }
 
-/// Whether no name comes twice: of two members of one name nobody can say which one counts (RFC 8259, section 4).
+/// Whether all names of an object differ. It is undefined which of two equal ones counts (RFC 8259, section 4).
 fn has_distinct_names(tape: &Tape<'_, '_>, object: At) -> bool {
     let names: SmallVec<[At; FEW_NAMES]> = tape.children(object).step_by(2).collect();
     let plain: SmallVec<[&str; FEW_NAMES]> = names.iter().map_while(|name| tape.plain(*name)).collect();
@@ -283,7 +285,7 @@ fn has_distinct_names(tape: &Tape<'_, '_>, object: At) -> bool {
     names.windows(2).all(|pair| pair[0] != pair[1])
 }
 
-/// Whether the answer has this constant of the format here.
+/// Whether a value of the body is equal to a constant of the format.
 fn equals(constant: &Json, tape: &Tape<'_, '_>, at: At) -> bool {
     match (constant, tape.kind(at)) {
         (Json::Null, TokenKind::Null)
@@ -292,7 +294,7 @@ fn equals(constant: &Json, tape: &Tape<'_, '_>, at: At) -> bool {
         (Json::Number(number), TokenKind::Number) => {
             serde_json::from_str::<serde_json::Number>(tape.raw(at)).is_ok_and(|read| read == *number)
         }
-        (Json::String(text), TokenKind::Plain | TokenKind::Escaped) => tape.says(at, text),
+        (Json::String(text), TokenKind::Plain | TokenKind::Escaped) => tape.is_text(at, text),
         (Json::Array(items), TokenKind::Array) => {
             let mut children = tape.children(at);
             items.iter().all(|item| children.next().is_some_and(|at| equals(item, tape, at)))
@@ -320,18 +322,18 @@ mod tests {
     use crate::parse::tape::Tokens;
     use demur_source::{Diagnostics, Source};
 
-    /// A code outside of lists is looked at first; what stands in a list is never moved, however much there is of it.
+    /// A code outside of lists is moved to the front, because it is checked first.
     #[test]
-    fn values_of_a_list_stay_in_their_order() {
+    fn keeps_the_order_of_values_in_a_list() {
         let source = Source::new("t.yaml", "{list: [{f: $violation.field, c: $code}], c: $code}");
         let shape =
             FormatNode::read(&demur_source::parse(&source).unwrap(), &source, &mut Diagnostics::new());
-        let content = r#"{"list":[{"f":"a","c":"x"},{"f":"b","c":"x"},{"f":"c","c":"x"}],"c":"x"}"#;
+        let body = r#"{"list":[{"f":"a","c":"x"},{"f":"b","c":"x"},{"f":"c","c":"x"}],"c":"x"}"#;
         let mut tokens = Tokens::new();
-        let tape = Tape::read(content.as_bytes(), &mut tokens).unwrap();
-        let mut reading = FormatMatch::new(content.len());
-        assert!(reading.read(&shape, 400, &tape));
-        let read: Vec<_> = reading.bound.iter().map(|bound| (bound.item, tape.raw(bound.at))).collect();
+        let tape = Tape::read(body.as_bytes(), &mut tokens).unwrap();
+        let mut matched = FormatMatch::new(body.len());
+        assert!(matched.read(&shape, 400, &tape));
+        let values: Vec<_> = matched.slots.iter().map(|value| (value.item, tape.raw(value.at))).collect();
         let expected = [
             (None, r#""x""#),
             (Some(0), r#""a""#),
@@ -341,6 +343,6 @@ mod tests {
             (Some(2), r#""c""#),
             (Some(2), r#""x""#),
         ];
-        assert_eq!(read, expected);
+        assert_eq!(values, expected);
     }
 }

@@ -1,12 +1,12 @@
-//! Reading → error: whether one entry of the catalogue can have made this answer, and what it says if it has.
+//! Entry matching: checks whether an entry of the catalogue can have made a response, and captures its values.
 //!
-//! Constants first (code, type, status), since they part nearly all entries; texts after. Whatever a text cannot give
-//! back for certain stays out of the findings: less is known then, and nothing is wrong.
+//! Constants (code, type, status) are compared first, since they rule out nearly all entries, and texts after. A value that
+//! a text does not determine is not captured, so that the result may be incomplete but is never wrong.
 
 use std::borrow::Cow;
 
 use super::RecoveredViolation;
-use super::captures::{CapturedValues, resolve, tell};
+use super::captures::{CapturedValues, for_each_value, resolve};
 use super::match_format::{FormatMatch, SlotPosition, SlotValue};
 use super::pattern::Captures;
 use super::rules::RuleText;
@@ -18,90 +18,90 @@ use crate::format::{FormatMember, FormatNode, Slot, SlotUse, ViolationSlot};
 use crate::locations::Locations;
 use crate::problem::{Location, Value};
 use crate::template::{Template, TemplateParameter};
-use crate::violations::rule_named;
+use crate::violations::rule_from_name;
 
-/// One entry, and what it is held against.
-pub(super) struct Matcher<'j, 'a> {
+/// One entry, and the response that is checked.
+pub(super) struct Matcher<'m, 'a> {
     pub(super) entry: &'a ErrorEntry,
-    /// What it says of the violations that it can show; empty where it answers none.
+    /// The texts of the entry for violations; empty if it answers none.
     pub(super) rules: &'a [RuleText],
-    pub(super) tape: &'j Tape<'j, 'a>,
-    pub(super) reading: &'j FormatMatch<'a, 'a>,
-    pub(super) wording: MessageSource,
+    pub(super) tape: &'m Tape<'m, 'a>,
+    pub(super) matched: &'m FormatMatch<'a, 'a>,
+    pub(super) source: MessageSource,
 }
 
-/// Whose words may be said of a violation, where an error's message is open.
+/// The accepted origin of the message of a violation, if the message of the error is open.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum MessageSource {
-    /// The contract's texts of its rules.
-    Contracts,
-    /// The API's own as well.
+    /// The contract: the message must be one of its texts.
+    Contract,
+    /// The contract or the API: any message is accepted.
     Any,
 }
 
 impl<'a> Matcher<'_, 'a> {
-    /// Whether the entry can have made the answer, as far as a glance tells. Most cannot.
+    /// Whether the entry can have made the response, by a quick check that rules out most entries.
     pub(super) fn may_fit(&self) -> bool {
-        self.reading.bound.iter().all(|bound| self.may_fill(bound))
-            && self.reading.absent.iter().all(|member| self.may_be_absent(member))
+        self.matched.slots.iter().all(|value| self.may_fill(value))
+            && self.matched.absent.iter().all(|member| self.may_be_absent(member))
             && self.may_have_items()
     }
 
-    /// What the entry says in the answer; `None` where it cannot have made it.
-    pub(super) fn judge(&self, findings: &mut CapturedValues<'a>) -> Option<()> {
+    /// Captures the values of the response; `None` if the entry cannot have made it.
+    pub(super) fn capture(&self, captured: &mut CapturedValues<'a>) -> Option<()> {
         let (items, fit) = if self.rules.is_empty() { (Items::Message, None) } else { self.items() };
         if items == Items::Violations {
-            let count = self.reading.items.unwrap_or(0) as usize;
-            findings.violations = (0..count).map(|_| RecoveredViolation::default()).collect();
+            let count = self.matched.items.unwrap_or(0) as usize;
+            captured.violations = (0..count).map(|_| RecoveredViolation::default()).collect();
         }
-        // What stands in a slot of its own first: it helps to cut the texts.
-        for bound in &self.reading.bound {
-            self.value(bound, findings)?;
+        // Slots with a single value first, because known values help to split the texts.
+        for value in &self.matched.slots {
+            self.value(value, captured)?;
         }
-        for bound in &self.reading.bound {
-            self.text(bound, items, fit, findings)?;
+        for value in &self.matched.slots {
+            self.text(value, items, fit, captured)?;
         }
         Some(())
     }
 
-    /// Whether the entry can have filled the slot with this, as far as a glance tells: what never changes is compared,
-    /// and of a text how it begins and ends. That parts nearly all entries.
-    fn may_fill(&self, bound: &SlotValue<'_>) -> bool {
-        // No member is called by a violation that there is none of.
-        let SlotPosition::Slot(slot) = bound.wanted else { return !self.rules.is_empty() };
+    /// Whether the entry can have filled the slot with this value, by a quick check: constants are compared, and of texts
+    /// only the start and the end.
+    fn may_fill(&self, value: &SlotValue<'_>) -> bool {
+        // Only a violation can name a member.
+        let SlotPosition::Slot(slot) = value.position else { return !self.rules.is_empty() };
         let text = |expected: Option<&str>| match expected {
-            Some(expected) => self.tape.says(bound.at, expected),
-            None => self.is_absent(slot, bound),
+            Some(expected) => self.tape.is_text(value.at, expected),
+            None => self.is_absent(slot, value),
         };
         let entry = self.entry;
         match &slot.slot {
             Slot::Type => text(entry.kind.as_deref()),
             Slot::Code => text(entry.code.as_deref()),
             Slot::DocUrl => text(entry.doc_url.as_deref()),
-            Slot::UserMessage if entry.user_message.is_none() => self.is_absent(slot, bound),
-            Slot::Title => self.may_say(&entry.title, bound),
-            Slot::Message if !entry.open => self.may_say(&entry.message, bound),
-            Slot::Detail if !entry.open && self.rules.is_empty() => self.may_say(&entry.message, bound),
-            Slot::Violation(_) if self.rules.is_empty() => self.is_absent(slot, bound),
+            Slot::UserMessage if entry.user_message.is_none() => self.is_absent(slot, value),
+            Slot::Title => self.may_be_text(&entry.title, value),
+            Slot::Message if !entry.open => self.may_be_text(&entry.message, value),
+            Slot::Detail if !entry.open && self.rules.is_empty() => self.may_be_text(&entry.message, value),
+            Slot::Violation(_) if self.rules.is_empty() => self.is_absent(slot, value),
             _ => true,
         }
     }
 
-    fn may_say(&self, template: &Template, bound: &SlotValue<'_>) -> bool {
+    fn may_be_text(&self, template: &Template, value: &SlotValue<'_>) -> bool {
         match template.as_literal() {
-            Some(literal) => self.tape.says(bound.at, literal),
-            None => self.tape.plain(bound.at).is_none_or(|text| template.pattern().may_be(text)),
+            Some(literal) => self.tape.is_text(value.at, literal),
+            None => self.tape.plain(value.at).is_none_or(|text| template.pattern().may_match(text)),
         }
     }
 
-    fn is_absent(&self, slot: &SlotUse, bound: &SlotValue<'_>) -> bool {
+    fn is_absent(&self, slot: &SlotUse, value: &SlotValue<'_>) -> bool {
         match slot.absent_is_empty {
-            true => self.tape.says(bound.at, ""),
-            false => self.tape.kind(bound.at) == TokenKind::Null,
+            true => self.tape.is_text(value.at, ""),
+            false => self.tape.kind(value.at) == TokenKind::Null,
         }
     }
 
-    /// Whether this entry can have left the member out: it has no value there that never changes.
+    /// Whether the entry can have omitted a member: it has no value for it that is always present.
     fn may_be_absent(&self, member: &FormatMember) -> bool {
         let always = |slot: &Slot| match slot {
             Slot::Type => self.entry.kind.is_some(),
@@ -118,36 +118,36 @@ impl<'a> Matcher<'_, 'a> {
         }
     }
 
-    /// An entry that answers no violations has no list of them, or an empty one, or its message in their place.
+    /// Whether the number of items fits: an entry that answers no violations has no item, or one with its message.
     fn may_have_items(&self) -> bool {
-        match self.reading.items {
+        match self.matched.items {
             Some(items) if self.rules.is_empty() => items <= 1,
             _ => true,
         }
     }
 
-    /// What the items of the list are: one for each violation, or the message where there are none.
+    /// What the items of the list are: violations, or the message if there are none.
     fn items(&self) -> (Items, Option<(At, Fit<'a>)>) {
-        let is_detail = |bound: &&SlotValue<'_>| {
-            matches!(bound.wanted, SlotPosition::Slot(SlotUse { slot: Slot::Detail, .. }))
-                && bound.item.is_some()
+        let is_detail = |value: &&SlotValue<'_>| {
+            matches!(value.position, SlotPosition::Slot(SlotUse { slot: Slot::Detail, .. }))
+                && value.item.is_some()
         };
-        let details = self.reading.bound.iter().find(is_detail);
-        let (Some(1), Some(detail)) = (self.reading.items, details) else {
+        let details = self.matched.slots.iter().find(is_detail);
+        let (Some(1), Some(detail)) = (self.matched.items, details) else {
             return (Items::Violations, None);
         };
-        // A slot of the violation's own tells: it has a value with one, and none without. One of some locations alone
-        // tells no more than that none stands there.
+        // A slot of the violation shows it by having a value. A slot for some locations that is absent only shows that
+        // there is no violation in these.
         let mut empty = Locations::NONE;
-        for bound in self.reading.bound.iter().filter(|bound| bound.item.is_some()) {
-            let slot = match bound.wanted {
+        for value in self.matched.slots.iter().filter(|value| value.item.is_some()) {
+            let slot = match value.position {
                 SlotPosition::Key(_) => return (Items::Violations, None),
                 SlotPosition::Slot(slot) => slot,
             };
             let Slot::Violation(of) = slot.slot else { continue };
-            match (self.is_absent(slot, bound), of) {
+            match (self.is_absent(slot, value), of) {
                 (false, _) => return (Items::Violations, None),
-                // A violation of the content as a whole has an empty pointer and name as well.
+                // A violation of the body as a whole also has an empty pointer and name.
                 (true, ViolationSlot::Field | ViolationSlot::Pointer | ViolationSlot::Message)
                     if slot.absent_is_empty => {}
                 (true, _) => empty = empty.with(slot.locations()),
@@ -156,79 +156,77 @@ impl<'a> Matcher<'_, 'a> {
                 return (Items::Message, None);
             }
         }
-        let left_out = self.reading.absent.iter().flat_map(|member| member.shape.uses());
-        let of_violation = left_out.filter(|used| matches!(used.slot, Slot::Violation(_)));
+        let omitted = self.matched.absent.iter().flat_map(|member| member.shape.uses());
+        let of_violation = omitted.filter(|used| matches!(used.slot, Slot::Violation(_)));
         if of_violation.map(SlotUse::locations).fold(empty, Locations::with) == Locations::ALL {
             return (Items::Message, None);
         }
         let Some(text) = self.tape.string(detail.at) else { return (Items::Undecided, None) };
-        let fit = fit(self.rules, &text);
-        (self.said(&text, fit), Some((detail.at, fit)))
+        let fit = find_fit(self.rules, &text);
+        (self.classify(&text, fit), Some((detail.at, fit)))
     }
 
-    /// What a text is that stands for the violation, or for the message where there is none.
-    fn said(&self, text: &str, fit: Fit<'a>) -> Items {
+    /// Whether a text is the message of a violation or of the error.
+    fn classify(&self, text: &str, fit: Fit<'a>) -> Items {
         let message = &self.entry.message;
         let is_message = || self.entry.open || message.pattern().captures(text).is_some();
         match fit {
             Fit::None => Items::Message,
-            // The message is about a violation: then there was one.
-            Fit::One(..) | Fit::Several if message.speaks_of_violation() || !is_message() => {
-                Items::Violations
-            }
+            // If the message of the error has parameters of a violation, there was one.
+            Fit::One(..) | Fit::Several if message.uses_violation() || !is_message() => Items::Violations,
             Fit::One(..) | Fit::Several => Items::Undecided,
         }
     }
 
-    fn value(&self, bound: &SlotValue<'a>, findings: &mut CapturedValues<'a>) -> Option<()> {
-        let slot = match bound.wanted {
-            SlotPosition::Key(slot) => return self.of_violation(slot, bound, findings),
+    fn value(&self, value: &SlotValue<'a>, captured: &mut CapturedValues<'a>) -> Option<()> {
+        let slot = match value.position {
+            SlotPosition::Key(slot) => return self.of_violation(slot, value, captured),
             SlotPosition::Slot(slot) => slot,
         };
         match &slot.slot {
-            Slot::RequestId if !self.is_absent(slot, bound) => {
-                findings.id(self.tape.string(bound.at)?).then_some(())
+            Slot::RequestId if !self.is_absent(slot, value) => {
+                captured.set_request_id(self.tape.string(value.at)?).then_some(())
             }
-            Slot::RetryAfter if !self.is_absent(slot, bound) => {
-                findings.seconds(self.tape.whole(bound.at, slot.as_string)?).then_some(())
+            Slot::RetryAfter if !self.is_absent(slot, value) => {
+                captured.set_retry_after(self.tape.whole(value.at, slot.as_string)?).then_some(())
             }
-            // In an item it is that one's parameter, elsewhere that of the violation that names the error.
-            Slot::Param if !self.is_absent(slot, bound) && self.is_of_item(bound, findings) => {
-                self.of_violation(ViolationSlot::Field, bound, findings)
+            // In an item it is the parameter of that violation, elsewhere of the one that determines the error.
+            Slot::Param if !self.is_absent(slot, value) && self.is_of_item(value, captured) => {
+                self.of_violation(ViolationSlot::Field, value, captured)
             }
-            Slot::Param if !self.is_absent(slot, bound) => {
-                findings.bind("param", self.tape.string(bound.at)?, false).then_some(())
+            Slot::Param if !self.is_absent(slot, value) => {
+                captured.bind("param", self.tape.string(value.at)?, false).then_some(())
             }
-            Slot::Named(name) if !self.is_absent(slot, bound) => {
-                findings.keep(name, self.parameter(bound)?, slot.as_string);
+            Slot::Named(name) if !self.is_absent(slot, value) => {
+                captured.add_value(name, self.parameter(value)?, slot.as_string);
                 Some(())
             }
-            // Outside of a list there may be no violation, which `|empty` writes as one without a name. One that stands
-            // elsewhere looks the same.
+            // Outside of a list there may be no violation, which `|empty` writes like one without a name. A violation in
+            // another location looks the same.
             Slot::Violation(_)
-                if (bound.item.is_none() || slot.within.is_some()) && self.is_absent(slot, bound) =>
+                if (value.item.is_none() || slot.within.is_some()) && self.is_absent(slot, value) =>
             {
                 Some(())
             }
             Slot::Violation(of) if !self.rules.is_empty() => {
-                self.of_violation(*of, bound, findings)?;
-                self.locate(slot, bound, findings);
+                self.of_violation(*of, value, captured)?;
+                self.capture_location(slot, value, captured);
                 Some(())
             }
             _ => Some(()),
         }
     }
 
-    /// A parameter as JSON has it: text, a whole number or a list of texts.
-    fn parameter(&self, bound: &SlotValue<'_>) -> Option<Value> {
-        match self.tape.kind(bound.at) {
+    /// The value of a parameter: text, an integer or a list of texts.
+    fn parameter(&self, value: &SlotValue<'_>) -> Option<Value> {
+        match self.tape.kind(value.at) {
             TokenKind::Plain | TokenKind::Escaped => {
-                self.tape.string(bound.at).map(|text| Value::Text(text.into_owned()))
+                self.tape.string(value.at).map(|text| Value::Text(text.into_owned()))
             }
-            TokenKind::Number => self.tape.raw(bound.at).parse().ok().map(Value::Int),
+            TokenKind::Number => self.tape.raw(value.at).parse().ok().map(Value::Int),
             TokenKind::Array => {
                 let texts =
-                    self.tape.children(bound.at).map(|item| self.tape.string(item).map(Cow::into_owned));
+                    self.tape.children(value.at).map(|item| self.tape.string(item).map(Cow::into_owned));
                 texts.collect::<Option<Vec<String>>>().map(Value::List)
             }
             TokenKind::Null | TokenKind::True | TokenKind::False | TokenKind::Object => None,
@@ -238,93 +236,94 @@ impl<'a> Matcher<'_, 'a> {
     fn of_violation(
         &self,
         slot: ViolationSlot,
-        bound: &SlotValue<'a>,
-        findings: &mut CapturedValues<'a>,
+        value: &SlotValue<'a>,
+        captured: &mut CapturedValues<'a>,
     ) -> Option<()> {
-        if self.tape.kind(bound.at) == TokenKind::Null {
+        if self.tape.kind(value.at) == TokenKind::Null {
             return Some(());
         }
-        let text = self.tape.string(bound.at)?;
-        let Some(violation) = self.violation(bound, findings) else { return Some(()) };
+        let text = self.tape.string(value.at)?;
+        let Some(violation) = self.violation(value, captured) else { return Some(()) };
         match slot {
             ViolationSlot::Field => violation.field = Some(text),
             ViolationSlot::Message => violation.message = Some(text),
             ViolationSlot::Pointer => violation.pointer = Some(text),
-            ViolationSlot::Location => violation.location = Location::named(&text),
+            ViolationSlot::Location => violation.location = Location::from_word(&text),
             ViolationSlot::Rule => {
                 let known =
-                    rule_named(&text).and_then(|rule| self.rules.iter().find_map(|text| text.only(rule)));
+                    rule_from_name(&text).and_then(|rule| self.rules.iter().find_map(|text| text.only(rule)));
                 violation.rules = known.unwrap_or_default();
             }
         }
         Some(())
     }
 
-    /// What a slot of one location alone tells by having a value.
-    fn locate(&self, slot: &SlotUse, bound: &SlotValue<'a>, findings: &mut CapturedValues<'a>) {
+    /// Captures the location of a violation from a slot for a single location that has a value.
+    fn capture_location(&self, slot: &SlotUse, value: &SlotValue<'a>, captured: &mut CapturedValues<'a>) {
         let Some(location) = slot.within.and_then(Locations::only) else { return };
-        if self.tape.kind(bound.at) != TokenKind::Null
-            && let Some(violation) = self.violation(bound, findings)
+        if self.tape.kind(value.at) != TokenKind::Null
+            && let Some(violation) = self.violation(value, captured)
         {
             violation.location.get_or_insert(location);
         }
     }
 
-    /// Whether a slot of some locations has a value of a violation that stands in another one, by what is known by then.
-    fn stands_elsewhere(
+    /// Whether a slot for some locations has a value although the violation is known to be in another one.
+    fn has_other_location(
         &self,
         slot: &SlotUse,
-        bound: &SlotValue<'a>,
-        findings: &mut CapturedValues<'a>,
+        value: &SlotValue<'a>,
+        captured: &mut CapturedValues<'a>,
     ) -> bool {
         let Some(within) = slot.within else { return false };
-        if self.tape.kind(bound.at) == TokenKind::Null || self.is_absent(slot, bound) {
+        if self.tape.kind(value.at) == TokenKind::Null || self.is_absent(slot, value) {
             return false;
         }
-        let location = self.violation(bound, findings).and_then(|violation| violation.location);
+        let location = self.violation(value, captured).and_then(|violation| violation.location);
         location.is_some_and(|location| !within.contains(location))
     }
 
     fn text(
         &self,
-        bound: &SlotValue<'a>,
+        value: &SlotValue<'a>,
         items: Items,
         known: Option<(At, Fit<'a>)>,
-        findings: &mut CapturedValues<'a>,
+        captured: &mut CapturedValues<'a>,
     ) -> Option<()> {
-        let slot = match bound.wanted {
+        let slot = match value.position {
             SlotPosition::Slot(slot) => slot,
             SlotPosition::Key(_) => return Some(()),
         };
         match &slot.slot {
-            Slot::Title => self.template(&self.entry.title, bound, findings),
+            Slot::Title => self.template(&self.entry.title, value, captured),
             Slot::UserMessage => match &self.entry.user_message {
-                Some(template) => self.template(template, bound, findings),
+                Some(template) => self.template(template, value, captured),
                 None => Some(()),
             },
-            Slot::Message => self.message(bound, findings),
-            Slot::Detail if self.rules.is_empty() => self.message(bound, findings),
+            Slot::Message => self.message(value, captured),
+            Slot::Detail if self.rules.is_empty() => self.message(value, captured),
             Slot::Detail => {
-                let text = self.tape.string(bound.at)?;
+                let text = self.tape.string(value.at)?;
                 let fit = match known {
-                    Some((at, fit)) if at == bound.at => fit,
-                    _ => fit(self.rules, &text),
+                    Some((at, fit)) if at == value.at => fit,
+                    _ => find_fit(self.rules, &text),
                 };
-                let items = if bound.item.is_some() { items } else { self.said(&text, fit) };
+                let items = if value.item.is_some() { items } else { self.classify(&text, fit) };
                 match items {
-                    Items::Message => self.message(bound, findings),
-                    Items::Violations => self.detail(bound, fit, findings),
+                    Items::Message => self.message(value, captured),
+                    Items::Violations => self.detail(value, fit, captured),
                     Items::Undecided => Some(()),
                 }
             }
-            Slot::Violation(_) if self.stands_elsewhere(slot, bound, findings) => None,
+            Slot::Violation(_) if self.has_other_location(slot, value, captured) => None,
             Slot::Violation(ViolationSlot::Message)
-                if bound.item.is_some() || !self.is_absent(slot, bound) =>
+                if value.item.is_some() || !self.is_absent(slot, value) =>
             {
-                if let Some(violation) = self.violation(bound, findings) {
-                    let of_rule = named(self.rules, violation.rules);
-                    let fit = violation.message.as_deref().map_or(Fit::None, |message| fit(of_rule, message));
-                    recognise(violation, fit);
+                if let Some(violation) = self.violation(value, captured) {
+                    let of_rule = texts_of(self.rules, violation.rules);
+                    let fit =
+                        violation.message.as_deref().map_or(Fit::None, |message| find_fit(of_rule, message));
+                    capture_message(violation, fit);
                 }
                 Some(())
             }
@@ -335,124 +334,124 @@ impl<'a> Matcher<'_, 'a> {
     fn template(
         &self,
         template: &'a Template,
-        bound: &SlotValue<'a>,
-        findings: &mut CapturedValues<'a>,
+        value: &SlotValue<'a>,
+        captured: &mut CapturedValues<'a>,
     ) -> Option<()> {
         if let Some(literal) = template.as_literal() {
-            return self.tape.says(bound.at, literal).then_some(());
+            return self.tape.is_text(value.at, literal).then_some(());
         }
-        let text = self.tape.string(bound.at)?;
-        let is_of_item = self.is_of_item(bound, findings);
-        findings.cut(template.pattern(), &text, is_of_item).then_some(())
+        let text = self.tape.string(value.at)?;
+        let is_of_item = self.is_of_item(value, captured);
+        captured.capture_text(template.pattern(), &text, is_of_item).then_some(())
     }
 
-    fn message(&self, bound: &SlotValue<'a>, findings: &mut CapturedValues<'a>) -> Option<()> {
+    fn message(&self, value: &SlotValue<'a>, captured: &mut CapturedValues<'a>) -> Option<()> {
         if !self.entry.open {
-            return self.template(&self.entry.message, bound, findings);
+            return self.template(&self.entry.message, value, captured);
         }
-        // Whether the catalogue or the API said it is not told by a text with parameters: it comes back as it was said.
-        if self.entry.message.as_literal().is_some_and(|literal| self.tape.says(bound.at, literal)) {
+        // A text with parameters does not show whether it is from the catalogue or the API, so it is kept as it is.
+        if self.entry.message.as_literal().is_some_and(|literal| self.tape.is_text(value.at, literal)) {
             return Some(());
         }
-        let text = self.tape.string(bound.at)?;
-        let is_of_each = self.is_of_item(bound, findings) && self.entry.message.speaks_of_violation();
-        match &findings.message {
+        let text = self.tape.string(value.at)?;
+        let is_of_each = self.is_of_item(value, captured) && self.entry.message.uses_violation();
+        match &captured.message {
             Some(known) if *known == text => {}
-            // The catalogue's, about another violation in each item.
+            // The message differs between items, so it is the catalogue's, about the violation of each item.
             Some(_) if is_of_each => {
-                findings.message = None;
-                findings.is_catalogues = true;
+                captured.message = None;
+                captured.has_catalogue_message = true;
             }
             Some(_) => return None,
-            None if findings.is_catalogues => {}
-            None => findings.message = Some(text),
+            None if captured.has_catalogue_message => {}
+            None => captured.message = Some(text),
         }
         Some(())
     }
 
-    /// What is said of the violation at hand.
-    fn detail(&self, bound: &SlotValue<'a>, found: Fit<'a>, findings: &mut CapturedValues<'a>) -> Option<()> {
-        let Some(violation) = self.violation(bound, findings) else { return Some(()) };
-        violation.message = self.tape.string(bound.at);
-        let of_rule = named(self.rules, violation.rules);
-        let found = match (found, violation.message.as_deref()) {
-            (Fit::Several, Some(message)) if of_rule.len() < self.rules.len() => fit(of_rule, message),
-            (found, _) => found,
+    /// Captures the message of a violation.
+    fn detail(&self, value: &SlotValue<'a>, fit: Fit<'a>, captured: &mut CapturedValues<'a>) -> Option<()> {
+        let Some(violation) = self.violation(value, captured) else { return Some(()) };
+        violation.message = self.tape.string(value.at);
+        let of_rule = texts_of(self.rules, violation.rules);
+        let fit = match (fit, violation.message.as_deref()) {
+            (Fit::Several, Some(message)) if of_rule.len() < self.rules.len() => find_fit(of_rule, message),
+            (fit, _) => fit,
         };
-        let is_open = self.wording == MessageSource::Any && self.entry.open;
-        (recognise(violation, found) || is_open).then_some(())
+        let is_open = self.source == MessageSource::Any && self.entry.open;
+        (capture_message(violation, fit) || is_open).then_some(())
     }
 
-    /// Whether it stands in the item of one violation among others.
-    fn is_of_item(&self, bound: &SlotValue<'_>, findings: &CapturedValues<'a>) -> bool {
-        bound.item.is_some() && !findings.violations.is_empty()
+    /// Whether a value is in the item of a violation.
+    fn is_of_item(&self, value: &SlotValue<'_>, captured: &CapturedValues<'a>) -> bool {
+        value.item.is_some() && !captured.violations.is_empty()
     }
 
-    /// The violation that a value is about. Outside a list it is the one that names the error; which of the list's that
-    /// is, the answer does not tell, so that it says nothing where there is a list.
+    /// The violation that a value describes. Outside of a list it is the one that determines the error; if there is a list,
+    /// the response does not show which of its items that is, so the result is `None`.
     fn violation<'f>(
         &self,
-        bound: &SlotValue<'_>,
-        findings: &'f mut CapturedValues<'a>,
+        value: &SlotValue<'_>,
+        captured: &'f mut CapturedValues<'a>,
     ) -> Option<&'f mut RecoveredViolation<'a>> {
         if self.rules.is_empty() {
             return None;
         }
-        match bound.item {
-            Some(item) => findings.violations.get_mut(item as usize),
-            None if self.reading.items.is_some() => None,
+        match value.item {
+            Some(item) => captured.violations.get_mut(item as usize),
+            None if self.matched.items.is_some() => None,
             None => {
-                if findings.violations.is_empty() {
-                    findings.violations.push(RecoveredViolation::default());
+                if captured.violations.is_empty() {
+                    captured.violations.push(RecoveredViolation::default());
                 }
-                findings.violations.first_mut()
+                captured.violations.first_mut()
             }
         }
     }
 }
 
-/// What the items of a list are, or what a detail is.
+/// What the items of a list or a detail slot show.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Items {
     /// Violations.
     Violations,
-    /// The message: there are no violations.
+    /// The message of the error, because there are no violations.
     Message,
-    /// The text can be either, and nothing else tells.
+    /// The text can be either, and nothing else decides it.
     Undecided,
 }
 
-/// Which of the rules' texts a text can be.
+/// The texts of rules that match a message.
 #[derive(Clone, Copy)]
 enum Fit<'a> {
     None,
-    /// One alone, and where its gaps are.
+    /// Exactly one, with its captures.
     One(&'a RuleText, Captures),
     Several,
 }
 
-fn fit<'a>(rules: &'a [RuleText], text: &str) -> Fit<'a> {
-    let mut found = Fit::None;
-    // To try one or two is cheaper than to know which to try.
+fn find_fit<'a>(rules: &'a [RuleText], text: &str) -> Fit<'a> {
+    let mut fit = Fit::None;
+    // For one or two rules, matching is cheaper than computing the signature.
     let signature = if rules.len() > 2 { TextSignature::of(text) } else { TextSignature::ANY };
-    for rule in rules.iter().filter(|rule| rule.may_be(signature)) {
+    for rule in rules.iter().filter(|rule| rule.may_match(signature)) {
         let Some(captures) = rule.template.pattern().captures(text) else { continue };
-        match found {
-            Fit::None => found = Fit::One(rule, captures),
+        match fit {
+            Fit::None => fit = Fit::One(rule, captures),
             Fit::One(..) | Fit::Several => return Fit::Several,
         }
     }
-    found
+    fit
 }
 
-/// The text of the rule that is known, else all of them.
-fn named<'a>(rules: &'a [RuleText], known: &[Condition]) -> &'a [RuleText] {
+/// The text of the known rule, or all texts if no single rule is known.
+fn texts_of<'a>(rules: &'a [RuleText], known: &[Condition]) -> &'a [RuleText] {
     let [known] = known else { return rules };
     rules.iter().position(|rule| rule.conditions.contains(known)).map_or(rules, |at| &rules[at..=at])
 }
 
-/// Notes which rule the violation's message speaks of, and what it says. Whether there is one that could.
-fn recognise<'a>(violation: &mut RecoveredViolation<'a>, fit: Fit<'a>) -> bool {
+/// Captures the rule and the values from the message of a violation; `false` if no rule fits.
+fn capture_message<'a>(violation: &mut RecoveredViolation<'a>, fit: Fit<'a>) -> bool {
     let (rule, captures) = match fit {
         Fit::None => return false,
         Fit::Several => return true,
@@ -470,14 +469,14 @@ fn recognise<'a>(violation: &mut RecoveredViolation<'a>, fit: Fit<'a>) -> bool {
         _ => None,
     };
     let Some(resolved) = resolve(pattern, captures, &message, known) else { return true };
-    tell(pattern, &resolved, &message, |parameter, value, _| {
+    for_each_value(pattern, &resolved, &message, |parameter, value, _| {
         match parameter {
             TemplateParameter::Param => violation.param = Some(value),
             TemplateParameter::Value | TemplateParameter::Values => violation.value = Some(value),
             TemplateParameter::Limit => violation.limit = Some(value),
             TemplateParameter::Allowed => violation.allowed = Some(value),
             TemplateParameter::Pointer => violation.pointer = Some(value),
-            TemplateParameter::Location => violation.location = Location::named(&value),
+            TemplateParameter::Location => violation.location = Location::from_word(&value),
             TemplateParameter::RequestId | TemplateParameter::RetryAfter | TemplateParameter::Named(_) => {}
         }
         true

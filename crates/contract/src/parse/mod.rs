@@ -1,16 +1,17 @@
-//! Answer → problem: the formats and texts that render, read backwards.
+//! Parsing: recovers the problem from an error response, with the same formats and texts that render it.
 //!
-//! Three steps, each in a file of its own: the content becomes a flat list of spans ([`tape`]), a format is laid over
-//! it ([`reading`]), and each entry that has the status and the format says whether it can have made that ([`judge`]) and
-//! what it says then ([`findings`]).
-//! Never a guess: an answer that two entries can have made is [`ParseResult::Ambiguous`], one that none can have made
-//! is [`ParseResult::Unknown`], and a value that a text does not give back for certain is not given back.
+//! There are three steps, each in its own file: the body becomes a flat list of values ([`tape`]), a format is matched
+//! against it ([`match_format`]), and each entry with the status and the format is checked for whether it can have made the
+//! response ([`matcher`]), which yields its values ([`captures`]).
 //!
-//! Any bytes are accepted. Time is linear in them for each entry of the status, and so is memory: names that stand for
-//! several violations are said again within an allowance alone. Nothing recurses on what was received.
+//! The parser never guesses. A response that two entries can have made is [`ParseResult::Ambiguous`], one that no entry can
+//! have made is [`ParseResult::Unknown`], and a value that a text does not determine is not returned.
+//!
+//! Any bytes are accepted. For each entry with the status, time and memory are linear in the length of the body; copies of
+//! names that apply to several violations are limited by an allowance. Nothing recurses on the input.
 
 mod captures;
-mod fields;
+mod headers;
 mod limits;
 mod match_format;
 mod matcher;
@@ -37,97 +38,95 @@ pub(crate) use pattern::{Decidable, Overlap, TextPattern};
 pub(crate) use rules::RuleText;
 use tape::{Tape, Tokens};
 
-/// What was received: an answer as HTTP has it.
+/// A received HTTP response.
 #[derive(Clone, Copy)]
 pub struct ResponseView<'a> {
     /// The status.
     pub status: u16,
-    /// Looks a header field up by its name in lower case; for a field that came several times, the values joined by
-    /// commas.
-    pub fields: &'a dyn Fn(&str) -> Option<&'a str>,
-    /// The content.
-    pub content: &'a [u8],
+    /// Returns the value of a header by its lower-case name. The values of a repeated header are joined by commas.
+    pub headers: &'a dyn Fn(&str) -> Option<&'a str>,
+    /// The body.
+    pub body: &'a [u8],
 }
 
 impl<'a> ResponseView<'a> {
-    /// An answer of which only status and content are known.
-    pub fn new(status: u16, content: &'a [u8]) -> Self {
-        Self { status, fields: &|_| None, content }
+    /// A response without headers.
+    pub fn new(status: u16, body: &'a [u8]) -> Self {
+        Self { status, headers: &|_| None, body }
     }
 }
 
-/// What an answer turned out to be.
+/// The result of parsing a response.
 #[derive(Debug, Clone, PartialEq)]
 pub enum ParseResult<'a> {
-    /// One error, and no other.
+    /// Exactly one error can have made the response.
     Exact(ParsedProblem<'a>),
-    /// One of these: the answer does not tell which.
+    /// Several errors can have made the response.
     Ambiguous {
-        /// At least two.
+        /// These errors, at least two.
         candidates: Vec<ErrorId>,
     },
-    /// None of the contract's errors.
+    /// No error of the contract can have made the response.
     Unknown {
-        /// The content.
+        /// The body.
         raw: &'a [u8],
     },
 }
 
-/// What came back from an answer.
+/// A problem recovered from a response.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ParsedProblem<'a> {
-    /// The problem, less what the contract's [losses](Contract::round_trip_report) say. Its violations are those of which
-    /// the answer tells everything.
+    /// The problem, without the parts that the [round-trip report](Contract::round_trip_report) calls lost. It has only those
+    /// violations that the response describes completely.
     pub problem: Problem<'a>,
-    /// Every violation, as far as the answer tells of it.
+    /// All violations, with the parts that the response shows.
     pub violations: Vec<RecoveredViolation<'a>>,
-    /// How the limits stand, by the contract's families of fields.
+    /// The limits, from the contract's limit headers.
     pub limits: Vec<RecoveredLimit<'a>>,
-    /// Whether trying again is advised, where the contract has a field for it.
+    /// Whether the response advises a retry, if the contract has a header for it.
     pub should_retry: Option<bool>,
-    /// Members that the format does not have.
+    /// The members that the format does not have.
     pub unknown_members: Vec<UnknownMember<'a>>,
 }
 
-/// What came back of one violation. What is `None` the answer does not tell, or not for certain.
+/// A violation recovered from a response. A part is `None` if the response does not determine it.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct RecoveredViolation<'a> {
-    /// The rules that it can have broken: one, where the answer tells; none, where its message is not the
-    /// contract's.
+    /// The rules that can have been broken: one if the response determines it, none if the message is not the contract's.
     pub rules: &'a [Condition],
-    /// The parameter, in the contract's style.
+    /// The name of the parameter from its slot, in the style of the contract.
     pub field: Option<Cow<'a, str>>,
-    /// The parameter as the message calls it.
+    /// The name of the parameter from the message.
     pub param: Option<Cow<'a, str>>,
-    /// What was said.
+    /// The message.
     pub message: Option<Cow<'a, str>>,
-    /// JSON Pointer to the value.
+    /// The JSON Pointer to the invalid value.
     pub pointer: Option<Cow<'a, str>>,
-    /// In which part of the request it stands.
+    /// The part of the request.
     pub location: Option<Location>,
-    /// The offending value, or several as the message joins them.
+    /// The invalid value, or several as the message joins them.
     pub value: Option<Cow<'a, str>>,
-    /// The rule's own value.
+    /// The value of the rule, such as the maximum.
     pub limit: Option<Cow<'a, str>>,
-    /// What would be allowed, as the message joins it.
+    /// The allowed values, as the message joins them.
     pub allowed: Option<Cow<'a, str>>,
 }
 
 /// A member that the format does not have.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UnknownMember<'a> {
-    /// JSON Pointer to it.
+    /// The JSON Pointer to the member.
     pub pointer: String,
-    /// Its value as it stands in the content.
+    /// The value as written in the body.
     pub raw: &'a str,
 }
 
-/// What parsing needs beyond the catalogue, made when a contract is loaded.
+/// The data for parsing, made when a contract is loaded.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Parser {
-    /// The entries of each status from 400 on, by the format that they share.
+    /// The entries by status, from 400 on, and by format.
     by_status: Vec<Vec<Group>>,
-    /// What each entry can say of violations.
+    /// The texts of each entry for violations.
     rules: Vec<Vec<RuleText>>,
 }
 
@@ -166,130 +165,131 @@ fn position(status: ErrorStatus) -> usize {
 }
 
 impl Contract {
-    /// Recognises an answer, and gives back what it says.
+    /// Parses a response.
     ///
-    /// It is read in the language of its `Content-Language`, and as a problem document where its `Content-Type` says
-    /// that it is one; what is not recognised so, as the contract's own.
+    /// The response is parsed by the variant of its `Content-Language` and `Content-Type`, and if that does not recognize
+    /// it, by this contract itself.
     ///
     /// ```
     /// # use demur_contract::{ResponseView, Contract, ParseResult, builtin};
     /// # let contract = Contract::load(&builtin::source("problem").unwrap()).unwrap().contract;
-    /// let content = br#"{"type":"about:blank","title":"Rate limit exceeded","status":429,
+    /// let body = br#"{"type":"about:blank","title":"Rate limit exceeded","status":429,
     ///     "detail":"Rate limit exceeded","code":"rate_exceeded","request_id":"req_1","hint":[1]}"#;
-    /// let fields = |name: &str| (name == "retry-after").then_some("7");
-    /// let answer = ResponseView { status: 429, fields: &fields, content };
-    /// let ParseResult::Exact(read) = contract.parse(&answer) else { panic!() };
-    /// assert_eq!(contract.entry(read.problem.error).name, "rate_exceeded");
-    /// assert_eq!(read.problem.request_id, "req_1");
-    /// assert_eq!(read.problem.retry_after.unwrap().seconds(), 7);
-    /// assert_eq!((read.unknown_members[0].pointer.as_str(), read.unknown_members[0].raw), ("/hint", "[1]"));
+    /// let headers = |name: &str| (name == "retry-after").then_some("7");
+    /// let response = ResponseView { status: 429, headers: &headers, body };
+    /// let ParseResult::Exact(parsed) = contract.parse(&response) else { panic!() };
+    /// assert_eq!(contract.entry(parsed.problem.error).name, "rate_exceeded");
+    /// assert_eq!(parsed.problem.request_id, "req_1");
+    /// assert_eq!(parsed.problem.retry_after.unwrap().seconds(), 7);
+    /// let unknown = &parsed.unknown_members[0];
+    /// assert_eq!((unknown.pointer.as_str(), unknown.raw), ("/hint", "[1]"));
     /// ```
-    pub fn parse<'a>(&'a self, answer: &ResponseView<'a>) -> ParseResult<'a> {
-        let view = self.view_of(answer);
-        // What the contract can have said itself is that, in whichever language: only then it can be the API's wording.
-        let parsed = self.parse_as(view, answer, MessageSource::Contracts);
+    pub fn parse<'a>(&'a self, response: &ResponseView<'a>) -> ParseResult<'a> {
+        let variant = self.variant_of(response);
+        // A message that can be the contract's own, in any variant, is not taken for one of the API.
+        let parsed = self.parse_as(variant, response, MessageSource::Contract);
         if !matches!(parsed, ParseResult::Unknown { .. }) {
             return parsed;
         }
-        self.parse_as(view, answer, MessageSource::Any)
+        self.parse_as(variant, response, MessageSource::Any)
     }
 
     fn parse_as<'a>(
         &'a self,
-        view: &'a Self,
-        answer: &ResponseView<'a>,
-        wording: MessageSource,
+        variant: &'a Self,
+        response: &ResponseView<'a>,
+        source: MessageSource,
     ) -> ParseResult<'a> {
-        if !std::ptr::eq(view, self) {
-            let parsed = view.parse_in_own_view(answer, wording);
+        if !std::ptr::eq(variant, self) {
+            let parsed = variant.parse_as_own(response, source);
             if !matches!(parsed, ParseResult::Unknown { .. }) {
                 return parsed;
             }
-            // A field says what was meant, not what was done: a text may have stayed in the API's own language.
+            // The headers may be wrong: a text may be in the default language all the same.
         }
-        self.parse_in_own_view(answer, wording)
+        self.parse_as_own(response, source)
     }
 
-    fn parse_in_own_view<'a>(&'a self, answer: &ResponseView<'a>, wording: MessageSource) -> ParseResult<'a> {
-        let unknown = ParseResult::Unknown { raw: answer.content };
-        let groups = self.parser.groups(answer.status);
-        if groups.is_empty() || wording == MessageSource::Any && !self.lets_others_say(groups) {
+    fn parse_as_own<'a>(&'a self, response: &ResponseView<'a>, source: MessageSource) -> ParseResult<'a> {
+        let unknown = ParseResult::Unknown { raw: response.body };
+        let groups = self.parser.groups(response.status);
+        if groups.is_empty() || source == MessageSource::Any && !self.has_open_violations(groups) {
             return unknown;
         }
         let mut tokens = Tokens::new();
-        let Some(tape) = Tape::read(answer.content, &mut tokens) else { return unknown };
+        let Some(tape) = Tape::read(response.body, &mut tokens) else { return unknown };
         let mut best = Matches::default();
         for group in groups {
-            let mut reading = FormatMatch::new(answer.content.len());
-            if !reading.read(&self.formats[group.format].shape, answer.status, &tape) {
-                if reading.is_beyond_bounds() {
+            let mut matched = FormatMatch::new(response.body.len());
+            if !matched.read(&self.formats[group.format].shape, response.status, &tape) {
+                if matched.exceeds_allowance() {
                     return unknown;
                 }
                 continue;
             }
-            // Nearly always there is one group alone that fits, and what it finds is written where it stays.
+            // Nearly always only one group fits, and its values are written to their final place.
             if best.errors.is_empty() {
-                self.hold(group, &tape, &reading, wording, &mut best);
-                best.unknown = reading.unknown;
+                self.match_entries(group, &tape, &matched, source, &mut best);
+                best.unknown = matched.unknown;
                 continue;
             }
-            // An answer without anything unknown in it is a better reading than one with.
-            let (knew_all, knows_all) = (best.unknown.is_empty(), reading.unknown.is_empty());
-            if knew_all && !knows_all {
+            // A format without unknown members is a better match than one with.
+            let (best_is_complete, is_complete) = (best.unknown.is_empty(), matched.unknown.is_empty());
+            if best_is_complete && !is_complete {
                 continue;
             }
-            let mut found = Matches::default();
-            self.hold(group, &tape, &reading, wording, &mut found);
-            if found.errors.is_empty() {
+            let mut matches = Matches::default();
+            self.match_entries(group, &tape, &matched, source, &mut matches);
+            if matches.errors.is_empty() {
                 continue;
             }
-            if knows_all && !knew_all {
-                found.unknown = reading.unknown;
-                best = found;
+            if is_complete && !best_is_complete {
+                matches.unknown = matched.unknown;
+                best = matches;
             } else {
-                best.errors.append(&mut found.errors);
+                best.errors.append(&mut matches.errors);
             }
         }
         match best.errors.as_slice() {
             [] => unknown,
-            [error] => ParseResult::Exact(self.recovered(*error, &mut best.findings, best.unknown, answer)),
+            [error] => ParseResult::Exact(self.recovered(*error, &mut best.values, best.unknown, response)),
             _ => ParseResult::Ambiguous { candidates: best.errors.into_vec() },
         }
     }
 
-    /// Holds the entries of a group against an answer that has its format.
-    fn hold<'a>(
+    /// Finds the entries of a group that can have made a response with the format of the group.
+    fn match_entries<'a>(
         &'a self,
         group: &Group,
         tape: &Tape<'_, 'a>,
-        reading: &FormatMatch<'a, 'a>,
-        wording: MessageSource,
-        found: &mut Matches<'a>,
+        matched: &FormatMatch<'a, 'a>,
+        source: MessageSource,
+        matches: &mut Matches<'a>,
     ) {
         for error in group.entries.iter().copied() {
-            let judge =
-                Matcher { entry: self.entry(error), rules: self.parser.rules(error), tape, reading, wording };
-            if !judge.may_fit() {
+            let matcher =
+                Matcher { entry: self.entry(error), rules: self.parser.rules(error), tape, matched, source };
+            if !matcher.may_fit() {
                 continue;
             }
-            // What the first of them says is wanted; of the others, only whether they fit.
-            let fits = if found.errors.is_empty() {
-                let fits = judge.judge(&mut found.findings).is_some();
+            // Only the values of the first entry are needed.
+            let fits = if matches.errors.is_empty() {
+                let fits = matcher.capture(&mut matches.values).is_some();
                 if !fits {
-                    found.findings = CapturedValues::default();
+                    matches.values = CapturedValues::default();
                 }
                 fits
             } else {
-                judge.judge(&mut CapturedValues::default()).is_some()
+                matcher.capture(&mut CapturedValues::default()).is_some()
             };
             if fits {
-                found.errors.push(error);
+                matches.errors.push(error);
             }
         }
     }
 
-    /// Whether one of these answers violations, and its message can be the API's own.
-    fn lets_others_say(&self, groups: &[Group]) -> bool {
+    /// Whether one of these entries answers violations and has an open message.
+    fn has_open_violations(&self, groups: &[Group]) -> bool {
         let mut errors = groups.iter().flat_map(|group| group.entries.iter().copied());
         errors.any(|error| self.entry(error).open && !self.parser.rules(error).is_empty())
     }
@@ -297,58 +297,59 @@ impl Contract {
     fn recovered<'a>(
         &'a self,
         error: ErrorId,
-        findings: &mut CapturedValues<'a>,
+        captured: &mut CapturedValues<'a>,
         unknown_members: Vec<UnknownMember<'a>>,
-        answer: &ResponseView<'a>,
+        response: &ResponseView<'a>,
     ) -> ParsedProblem<'a> {
-        // It is large, so that its parts are taken where they are.
-        let CapturedValues { texts, values, message, request_id, retry_after, violations, .. } = findings;
+        // The struct is large, so its parts are moved out one by one.
+        let CapturedValues { texts, values, message, request_id, retry_after, violations, .. } = captured;
         let mut params: Vec<(Cow<'a, str>, Value)> = Vec::with_capacity(values.len() + texts.len());
         params.extend(values.drain(..).map(|(name, value, _)| (Cow::Borrowed(name), value)));
-        // A value of its own says more than a text does: it keeps its kind.
+        // A value from a slot of its own has precedence over one from a text, because it keeps its type.
         for (name, text, _) in texts.drain(..) {
             if !params.iter().any(|(known, _)| known == name) {
                 params.push((Cow::Borrowed(name), Value::Text(text.into_owned())));
             }
         }
         let seconds = |seconds| RetryAfter { delay: Duration::from_secs(seconds) };
-        let own_id = || (answer.fields)(&self.request_id.field).map(Cow::Borrowed);
+        let id_in_header = || (response.headers)(&self.request_id.field).map(Cow::Borrowed);
         let complete = violations.iter().filter_map(|violation| violation.complete(self.field_style));
         let problem = Problem {
             error,
             params,
             message: message.take(),
             violations: complete.collect(),
-            request_id: request_id.take().or_else(own_id).unwrap_or_default(),
-            retry_after: fields::retry_after(&self.families, answer.fields).or(retry_after.map(seconds)),
+            request_id: request_id.take().or_else(id_in_header).unwrap_or_default(),
+            retry_after: headers::retry_after(&self.limit_headers, response.headers)
+                .or(retry_after.map(seconds)),
         };
         ParsedProblem {
             problem,
             violations: std::mem::take(violations),
-            limits: fields::limits(&self.families, answer.fields),
-            should_retry: fields::should_retry(&self.families, answer.fields),
+            limits: headers::limits(&self.limit_headers, response.headers),
+            should_retry: headers::should_retry(&self.limit_headers, response.headers),
             unknown_members,
         }
     }
 }
 
-/// The entries that can have made the answer, and what the first of them says.
+/// The entries that can have made the response, and the values of the first of them.
 #[derive(Default)]
 struct Matches<'a> {
     errors: SmallVec<[ErrorId; 8]>,
-    findings: CapturedValues<'a>,
+    values: CapturedValues<'a>,
     unknown: Vec<UnknownMember<'a>>,
 }
 
 impl ParsedProblem<'_> {
-    /// Whether the entry stands in the contract's file: an API behind the gateway can have meant it.
+    /// Whether the contract file declares the error, so that an upstream can have meant it.
     pub fn is_declared(&self, contract: &Contract) -> bool {
         contract.entry(self.problem.error).source == EntrySource::Declared
     }
 }
 
 impl RecoveredViolation<'_> {
-    /// The rule that was broken, where the answer tells.
+    /// The rule that was broken, if the response determines it.
     pub fn rule(&self) -> Option<Condition> {
         match self.rules {
             [rule] => Some(*rule),
@@ -356,9 +357,9 @@ impl RecoveredViolation<'_> {
         }
     }
 
-    /// The violation itself, where its rule, its place and its parameter are known.
+    /// The complete violation, if its rule, location, pointer and parameter are known.
     fn complete(&self, style: FieldStyle) -> Option<Violation> {
-        // Mostly one of these is not known: nothing is copied before.
+        // Checked first, because one of them is usually unknown and copying would be for nothing.
         let (condition, location, pointer) = (self.rule()?, self.location?, self.pointer.as_ref()?);
         let own = |text: &Option<Cow<'_, str>>| text.as_ref().map(|text| text.as_ref().to_owned());
         let param = match style {

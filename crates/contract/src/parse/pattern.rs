@@ -1,39 +1,39 @@
-//! Text → parameters: a message template read backwards.
+//! Text patterns: recover the parameters from a rendered message.
 //!
-//! A pattern is literals with gaps between them. A text may be cut at the literals in several ways, where a value
-//! holds a literal; then nothing is given back. The leftmost and the rightmost cut tell: every other lies
-//! between them, so where both are one there is no other. That takes linear time, and is never a guess.
+//! A pattern consists of literals with gaps between them. If a value contains a literal, there are several ways to split the
+//! text, and no value is returned. To detect this in linear time, the leftmost and the rightmost split are compared: every
+//! other split lies between them, so if both are equal, the split is unique.
 
 use crate::template::{ListStyle, Segment, TemplateParameter};
 
-/// The most gaps that are told apart; with more, a text is recognised and none of its values given back.
+/// The maximum number of gaps whose values are captured. A pattern with more gaps matches, but captures nothing.
 pub(crate) const MAX_GAPS: usize = 8;
 
-/// A template, as texts are held against it: `first (gap literal)*`, the last literal perhaps empty.
+/// The pattern of a template: `first (gap literal)*`, where the last literal can be empty.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct TextPattern {
     first: String,
     rest: Vec<(Gap, String)>,
-    /// What the text may be instead: one for each choice of plural forms.
+    /// The alternatives: one pattern for each other combination of plural forms.
     others: Vec<TextPattern>,
-    /// Whether no gap holds several parameters.
-    is_parted: bool,
+    /// Whether each gap has a single parameter.
+    is_separated: bool,
 }
 
-/// Parameters with no literal between them.
+/// One parameter, or several without a literal between them.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct Gap {
     pub(crate) parameters: Vec<TemplateParameter>,
-    /// Whether lists are quoted here: then the text is another one than elsewhere.
+    /// Whether lists are quoted, so that the text differs from that of other gaps.
     pub(crate) is_quoted: bool,
 }
 
-/// Whether the values of a template's gaps come back.
+/// Whether the value of a parameter can be recovered from a text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Decidable {
-    /// Always: nothing else could have filled the gap.
+    /// Always.
     Always,
-    /// Unless a value holds one of these literals.
+    /// Unless a value contains one of these literals.
     Unless(Vec<String>),
     /// Never.
     Never,
@@ -47,30 +47,30 @@ pub(crate) enum Overlap {
     Always,
 }
 
-/// Where the gaps of a recognised text are.
+/// The positions of the gaps in a matched text.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Captures {
-    /// Whether no other cut makes the same text.
-    pub(crate) is_only: bool,
-    /// Which of the pattern's alternatives it is: 0 is the pattern itself.
-    which: usize,
+    /// Whether there is only one way to split the text.
+    pub(crate) is_unique: bool,
+    /// The index of the alternative; 0 is the pattern itself.
+    alternative: usize,
     spans: [(u32, u32); MAX_GAPS],
     count: usize,
 }
 
 impl Captures {
-    const NONE: Self = Self { is_only: true, which: 0, spans: [(0, 0); MAX_GAPS], count: 0 };
+    const NONE: Self = Self { is_unique: true, alternative: 0, spans: [(0, 0); MAX_GAPS], count: 0 };
 
-    /// What stands in each gap of `text`; nothing where that is not certain.
+    /// The texts of the gaps; none if the split is not unique.
     pub(crate) fn texts<'t>(&self, text: &'t str) -> impl Iterator<Item = (usize, &'t str)> {
-        let certain = if self.is_only { self.count } else { 0 };
+        let count = if self.is_unique { self.count } else { 0 };
         let spans = self.spans;
-        (0..certain).map(move |index| (index, &text[spans[index].0 as usize..spans[index].1 as usize]))
+        (0..count).map(move |index| (index, &text[spans[index].0 as usize..spans[index].1 as usize]))
     }
 }
 
 impl Gap {
-    /// Its parameter, where nobody else's value can stand there.
+    /// The parameter, if the gap has only one.
     pub(crate) fn only(&self) -> Option<&TemplateParameter> {
         match self.parameters.as_slice() {
             [parameter] => Some(parameter),
@@ -80,7 +80,7 @@ impl Gap {
 }
 
 impl TextPattern {
-    /// A pattern for whatever one of these sequences makes. The last comes first: of plural forms it is `other`.
+    /// The pattern that matches the text of any of these sequences. The last sequence, with the forms `other`, comes first.
     pub(crate) fn of_any(sequences: &[Vec<&Segment>]) -> Self {
         let mut patterns: Vec<Self> = Vec::new();
         for sequence in sequences.iter().rev() {
@@ -94,8 +94,8 @@ impl TextPattern {
         }
         let mut pattern = patterns.remove(0);
         pattern.others = patterns;
-        let is_parted = pattern.gaps().all(|gap| gap.only().is_some());
-        pattern.is_parted = is_parted;
+        let is_separated = pattern.gaps().all(|gap| gap.only().is_some());
+        pattern.is_separated = is_separated;
         pattern
     }
 
@@ -105,7 +105,7 @@ impl TextPattern {
             match segment {
                 Segment::Literal { plain, .. } => pattern.literal(plain),
                 Segment::Parameter { name, style } => pattern.parameter(name, *style == ListStyle::Quoted),
-                // A sequence has none: they are taken apart before.
+                // Not reached: sequences have no plurals.
                 Segment::Plural(plural) => pattern.parameter(&plural.parameter, false),
             }
         }
@@ -129,35 +129,35 @@ impl TextPattern {
         }
     }
 
-    /// Whether each of its gaps, and of its alternatives', is of one parameter alone.
-    pub(crate) fn is_parted(&self) -> bool {
-        self.is_parted
+    /// Whether each gap of the pattern and its alternatives has a single parameter.
+    pub(crate) fn is_separated(&self) -> bool {
+        self.is_separated
     }
 
-    /// The gap that was captured as this one.
+    /// The gap with this index in the captured alternative.
     pub(crate) fn gap(&self, captures: &Captures, index: usize) -> &Gap {
-        let pattern = captures.which.checked_sub(1).map_or(self, |other| &self.others[other]);
+        let pattern = captures.alternative.checked_sub(1).map_or(self, |other| &self.others[other]);
         &pattern.rest[index].0
     }
 
-    /// Itself, and what the text may be instead.
+    /// The pattern itself and its alternatives.
     pub(super) fn alternatives(&self) -> impl Iterator<Item = &TextPattern> {
         std::iter::once(self).chain(&self.others)
     }
 
-    /// Its own literals, without those of its alternatives.
+    /// The literals, without those of the alternatives.
     pub(super) fn literals(&self) -> impl Iterator<Item = &str> {
         std::iter::once(&self.first).chain(self.rest.iter().map(|(_, literal)| literal)).map(String::as_str)
     }
 
-    /// Every gap, of all alternatives.
+    /// The gaps of all alternatives.
     pub(crate) fn gaps(&self) -> impl Iterator<Item = &Gap> {
         self.alternatives().flat_map(|pattern| &pattern.rest).map(|(gap, _)| gap)
     }
 
-    /// The same pattern with the parameters that `known` knows written out.
-    pub(crate) fn knowing<'k>(&self, known: &dyn Fn(&TemplateParameter) -> Option<&'k str>) -> Self {
-        let others = self.others.iter().map(|other| other.knowing(known)).collect();
+    /// The same pattern, with the values that `known` returns inserted as literals.
+    pub(crate) fn with_known<'k>(&self, known: &dyn Fn(&TemplateParameter) -> Option<&'k str>) -> Self {
+        let others = self.others.iter().map(|other| other.with_known(known)).collect();
         let mut pattern = Self { first: self.first.clone(), others, ..Self::default() };
         for (gap, literal) in &self.rest {
             for parameter in &gap.parameters {
@@ -171,12 +171,12 @@ impl TextPattern {
         pattern
     }
 
-    /// Whether the text begins and ends as one that came from here.
-    pub(crate) fn may_be(&self, text: &str) -> bool {
+    /// Whether the text starts and ends like one that matches.
+    pub(crate) fn may_match(&self, text: &str) -> bool {
         self.inside(text).is_some() || self.others.iter().any(|pattern| pattern.inside(text).is_some())
     }
 
-    /// Where the gaps are, if this text can have come from here.
+    /// Matches a text and returns the positions of the gaps.
     pub(crate) fn captures(&self, text: &str) -> Option<Captures> {
         let own = self.own_captures(text);
         if self.others.is_empty() {
@@ -184,16 +184,15 @@ impl TextPattern {
         }
         let others = self.others.iter().enumerate().filter_map(|(index, other)| {
             let captures = other.own_captures(text)?;
-            Some(Captures { which: index + 1, ..captures })
+            Some(Captures { alternative: index + 1, ..captures })
         });
-        let mut fitting = own.into_iter().chain(others);
-        let first = fitting.next()?;
-        // Of two alternatives nobody can say which one it was.
-        Some(Captures { is_only: first.is_only && fitting.next().is_none(), ..first })
+        let mut matching = own.into_iter().chain(others);
+        let first = matching.next()?;
+        // If two alternatives match, neither is certain.
+        Some(Captures { is_unique: first.is_unique && matching.next().is_none(), ..first })
     }
 
-    /// What stands between the first literal and the last one. Single bytes are compared before texts are: that
-    /// tells nearly always.
+    /// The text between the first and the last literal. Single bytes are compared first, since they nearly always decide.
     fn inside<'t>(&self, text: &'t str) -> Option<&'t str> {
         let last = self.rest.last().map_or("", |(_, literal)| literal).as_bytes();
         let (first, bytes) = (self.first.as_bytes(), text.as_bytes());
@@ -204,7 +203,7 @@ impl TextPattern {
             return None;
         }
         let end = bytes.len() - last.len();
-        let fits = is_same(&bytes[..first.len()], first) && is_same(&bytes[end..], last);
+        let fits = is_equal(&bytes[..first.len()], first) && is_equal(&bytes[end..], last);
         if fits { text.get(first.len()..end) } else { None }
     }
 
@@ -217,10 +216,10 @@ impl TextPattern {
         let offset = self.first.len();
         captures.count = self.rest.len();
         if self.rest.len() > MAX_GAPS || u32::try_from(text.len()).is_err() {
-            captures.is_only = false;
+            captures.is_unique = false;
             return self.fits(inside, inner).then_some(captures);
         }
-        // The leftmost cut.
+        // The leftmost split.
         let mut from = 0;
         for (index, (_, literal)) in inner.iter().enumerate() {
             let at = from + find(&inside.as_bytes()[from..], literal)?;
@@ -229,16 +228,16 @@ impl TextPattern {
         }
         captures.spans[inner.len()] = ((offset + from) as u32, (offset + inside.len()) as u32);
         if let [(_, literal)] = inner {
-            // With one literal the cut is the only one where it does not come again, overlapping or not.
+            // With one literal, the split is unique if the literal does not occur again, overlapping or not.
             let at = captures.spans[0].1 as usize - offset;
-            captures.is_only = find(&inside.as_bytes()[at + 1..], literal).is_none();
+            captures.is_unique = find(&inside.as_bytes()[at + 1..], literal).is_none();
             return Some(captures);
         }
-        // The rightmost one.
+        // The rightmost split.
         let mut to = inside.len();
         for (index, (_, literal)) in inner.iter().enumerate().rev() {
             let at = rfind(&inside.as_bytes()[..to], literal)?;
-            captures.is_only &= captures.spans[index].1 as usize == offset + at;
+            captures.is_unique &= captures.spans[index].1 as usize == offset + at;
             to = at;
         }
         Some(captures)
@@ -255,7 +254,7 @@ impl TextPattern {
         })
     }
 
-    /// Whether the value of the gap can be told from a text, whatever the other gaps hold.
+    /// Whether the value of a parameter can be recovered, for any values of the other parameters.
     pub(crate) fn decidable(&self, parameter: &TemplateParameter) -> Option<Decidable> {
         let of = |pattern: &Self| {
             let gap = pattern.rest.iter().position(|(gap, _)| gap.parameters.contains(parameter))?;
@@ -264,7 +263,7 @@ impl TextPattern {
         if self.others.is_empty() {
             return of(self);
         }
-        // A form may leave the value out, and another may make the same text.
+        // A plural form may omit the value, and another form may make the same text.
         let each = self.alternatives().map(of);
         each.into_iter().any(|decidable| decidable.is_some()).then_some(Decidable::Never)
     }
@@ -279,8 +278,8 @@ impl TextPattern {
         if literals.is_empty() { Decidable::Always } else { Decidable::Unless(literals) }
     }
 
-    /// Whether some text can have come from both. May say [`Overlap::Sometimes`] where there is none: it looks at how
-    /// texts begin and end, and at whole ones where a pattern has no gaps.
+    /// Whether both patterns can match the same text. The result can be [`Overlap::Sometimes`] although there is no such
+    /// text, because only the start and the end are compared, unless a pattern has no gaps.
     pub(crate) fn overlap(&self, other: &Self) -> Overlap {
         if self.others.is_empty() && other.others.is_empty() {
             return self.own_overlap(other);
@@ -300,10 +299,9 @@ impl TextPattern {
             (Some(_), None) if self.own_captures(&other.first).is_some() => Overlap::Sometimes,
             (None, Some(_)) | (Some(_), None) => Overlap::Never,
             (Some((_, end)), Some((_, other_end))) => {
-                let begins_alike =
-                    self.first.starts_with(&other.first) || other.first.starts_with(&self.first);
-                let ends_alike = end.ends_with(other_end.as_str()) || other_end.ends_with(end.as_str());
-                match begins_alike && ends_alike {
+                let same_start = self.first.starts_with(&other.first) || other.first.starts_with(&self.first);
+                let same_end = end.ends_with(other_end.as_str()) || other_end.ends_with(end.as_str());
+                match same_start && same_end {
                     true if self.literals().eq(other.literals()) => Overlap::Always,
                     true => Overlap::Sometimes,
                     false => Overlap::Never,
@@ -313,46 +311,46 @@ impl TextPattern {
     }
 }
 
-/// Whether two pieces of one length are the same.
+/// Whether two slices of the same length are equal.
 ///
-/// Not by the system's comparison: many literals are empty, and an empty text lies nowhere. A `memcmp` with masked vectors
-/// loads from there all the same, and the processor takes some 100 ns to find that no byte was asked for (glibc 2.36,
-/// AVX-512): a third of what it took to read an answer.
-fn is_same(one: &[u8], other: &[u8]) -> bool {
+/// This does not use `memcmp`, because many literals are empty and an empty slice has a dangling pointer. The masked vector
+/// load in glibc 2.36 (AVX-512) accesses that address all the same, and takes about 100 ns to find that no byte is needed: a
+/// third of the time to parse a response.
+fn is_equal(one: &[u8], other: &[u8]) -> bool {
     let ((ones, rest), (others, others_rest)) = (one.as_chunks::<8>(), other.as_chunks::<8>());
     ones.iter().zip(others).all(|(one, other)| u64::from_ne_bytes(*one) == u64::from_ne_bytes(*other))
         && rest.iter().zip(others_rest).all(|(one, other)| one == other)
 }
 
-/// Texts up to here are searched step by step: preparing a search costs more than it saves.
+/// The maximum length of texts that are searched byte by byte, because preparing a faster search costs more than it saves.
 const SHORT: usize = 256;
 
-/// Where the literal, which is not empty, comes first. UTF-8 lets bytes be compared: no character begins within another.
+/// The first position of a literal, which is not empty. Comparing bytes is correct, since UTF-8 is self-synchronizing.
 fn find(text: &[u8], literal: &str) -> Option<usize> {
-    let wanted = literal.as_bytes();
+    let needle = literal.as_bytes();
     if text.len() > SHORT {
-        return memchr::memmem::find(text, wanted);
+        return memchr::memmem::find(text, needle);
     }
-    places(text, wanted)?.find(|at| comes_at(text, *at, wanted))
+    positions(text, needle)?.find(|at| occurs_at(text, *at, needle))
 }
 
-/// Where it comes last.
+/// The last position of a literal.
 fn rfind(text: &[u8], literal: &str) -> Option<usize> {
-    let wanted = literal.as_bytes();
+    let needle = literal.as_bytes();
     if text.len() > SHORT {
-        return memchr::memmem::rfind(text, wanted);
+        return memchr::memmem::rfind(text, needle);
     }
-    places(text, wanted)?.rfind(|at| comes_at(text, *at, wanted))
+    positions(text, needle)?.rfind(|at| occurs_at(text, *at, needle))
 }
 
-fn places(text: &[u8], wanted: &[u8]) -> Option<std::ops::RangeInclusive<usize>> {
-    Some(0..=text.len().checked_sub(wanted.len())?)
+fn positions(text: &[u8], needle: &[u8]) -> Option<std::ops::RangeInclusive<usize>> {
+    Some(0..=text.len().checked_sub(needle.len())?)
 }
 
-/// Both ends first: most literals begin with a space, as most words do.
-fn comes_at(text: &[u8], at: usize, wanted: &[u8]) -> bool {
-    let part = &text[at..at + wanted.len()];
-    part.first() == wanted.first() && part.last() == wanted.last() && is_same(part, wanted)
+/// Compares both ends first, because most literals start with a space, as most words do.
+fn occurs_at(text: &[u8], at: usize, needle: &[u8]) -> bool {
+    let part = &text[at..at + needle.len()];
+    part.first() == needle.first() && part.last() == needle.last() && is_equal(part, needle)
 }
 
 #[cfg(test)]
@@ -370,7 +368,7 @@ mod tests {
     }
 
     #[test]
-    fn values_come_back_where_one_cut_alone_is_possible() {
+    fn captures_values_only_if_the_split_is_unique() {
         for (template, text, values) in [
             (
                 "'{field}' must be at most '{limit}'.",
@@ -395,15 +393,15 @@ mod tests {
     }
 
     #[test]
-    fn what_is_known_cuts_the_rest() {
+    fn known_values_make_the_split_unique() {
         let pattern = pattern("{a}: {b}")
-            .knowing(&|name| (*name == TemplateParameter::Named("a".into())).then_some("x: y"));
+            .with_known(&|name| (*name == TemplateParameter::Named("a".into())).then_some("x: y"));
         let text = "x: y: z";
         assert_eq!(pattern.captures(text).unwrap().texts(text).collect::<Vec<_>>(), [(0, "z")]);
     }
 
     #[test]
-    fn decidability_is_known_before_any_text() {
+    fn decidable_depends_on_the_literals_between_gaps() {
         let b = TemplateParameter::Named("b".into());
         assert_eq!(pattern("a {b} c").decidable(&b), Some(Decidable::Always));
         assert_eq!(pattern("{a}: {b}").decidable(&b), Some(Decidable::Unless(vec![": ".into()])));
@@ -411,7 +409,7 @@ mod tests {
     }
 
     #[test]
-    fn patterns_overlap_where_one_text_can_be_both() {
+    fn patterns_overlap_if_both_can_match_a_text() {
         for (one, other, overlap) in [
             ("a", "a", Overlap::Always),
             ("a", "b", Overlap::Never),

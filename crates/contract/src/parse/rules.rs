@@ -1,4 +1,4 @@
-//! Which texts an entry can say of a violation, and which rules each of them stands for.
+//! The texts that an entry can have for violations, and the rules of each text.
 
 use super::signature::TextSignature;
 use crate::catalogue::Show;
@@ -6,38 +6,38 @@ use crate::contract::Contract;
 use crate::template::Template;
 use crate::{Condition, ErrorId};
 
-/// A text, and the rules of which it is said.
+/// A message template for violations, and the rules that have it.
 #[derive(Debug, Clone)]
 pub(crate) struct RuleText {
     pub(crate) template: Template,
     pub(crate) conditions: Vec<Condition>,
-    /// What a text must have to be this one: one for each choice of plural forms.
-    needs: Vec<TextSignature>,
+    /// The byte pairs of the literals: one signature for each combination of plural forms.
+    signatures: Vec<TextSignature>,
 }
 
 impl RuleText {
     fn new(template: &Template, condition: Condition) -> Self {
-        let needs = template.pattern().alternatives().map(|pattern| {
-            let mut needed = TextSignature::default();
-            pattern.literals().for_each(|literal| needed.add(literal));
-            needed
+        let signatures = template.pattern().alternatives().map(|pattern| {
+            let mut signature = TextSignature::default();
+            pattern.literals().for_each(|literal| signature.add(literal));
+            signature
         });
-        Self { needs: needs.collect(), template: template.clone(), conditions: vec![condition] }
+        Self { signatures: signatures.collect(), template: template.clone(), conditions: vec![condition] }
     }
 
-    /// The rule, where the text stands for it.
+    /// The rule as a slice, if it has this text.
     pub(super) fn only(&self, rule: Condition) -> Option<&[Condition]> {
         let at = self.conditions.iter().position(|condition| *condition == rule)?;
         Some(&self.conditions[at..=at])
     }
 
-    /// Whether it is worth while to try the text of that signature; `false` is certain.
-    pub(super) fn may_be(&self, signature: TextSignature) -> bool {
-        self.needs.iter().any(|needed| signature.covers(*needed))
+    /// Whether a text with this signature can match; `false` is certain.
+    pub(super) fn may_match(&self, text: TextSignature) -> bool {
+        self.signatures.iter().any(|signature| text.covers(*signature))
     }
 }
 
-/// The texts of an entry; none where it answers no violation.
+/// The texts of an entry; empty if it answers no violations.
 pub(crate) fn texts(contract: &Contract, error: ErrorId) -> Vec<RuleText> {
     let entry = contract.entry(error);
     let answers = |condition: &Condition| contract.answer(*condition) == error;
@@ -46,7 +46,7 @@ pub(crate) fn texts(contract: &Contract, error: ErrorId) -> Vec<RuleText> {
     if !rules().any(|condition| answers(&condition)) {
         return texts;
     }
-    // An entry that shows all violations shows also those that another would have answered alone.
+    // An entry that shows all violations also shows those that another error would answer.
     for condition in rules().filter(|condition| entry.show == Show::All || answers(condition)) {
         let template = contract.violation_text(entry, condition);
         match texts.iter_mut().find(|text| text.template == *template) {

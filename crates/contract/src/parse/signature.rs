@@ -1,23 +1,22 @@
-//! Which pairs of bytes a text has, as the bits of one number.
+//! Signatures: the set of byte pairs in a text, as a 64-bit Bloom filter.
 //!
-//! A text that lacks a pair of a template's literals cannot have come from that template. That is known in one
-//! operation for each template, where trying it means to search; of twenty texts of rules mostly one is left. Two pairs
-//! can share a bit: then a template is tried in vain, and nothing is wrong.
+//! A text without a byte pair of a template's literals cannot have come from that template. One operation checks this,
+//! where matching would have to search; of twenty templates usually one remains. A collision only costs a needless match.
 
-/// The pairs of a text, or those that a template needs.
+/// The byte pairs of a text or of the literals of a template.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct TextSignature(u64);
 
-/// Texts of rules are shorter. Beyond it nearly every bit is set, so that looking would be for nothing.
-const LONGEST: usize = 256;
+/// The maximum length of a text; in longer ones nearly every bit is set. Texts for violations are shorter.
+const MAX_LENGTH: usize = 256;
 
 impl TextSignature {
-    /// Of a text that is tried whatever it has.
+    /// The signature of a text that is matched against every template.
     pub(super) const ANY: Self = Self(u64::MAX);
 
-    /// That of a received text.
+    /// The signature of a received text.
     pub(super) fn of(text: &str) -> Self {
-        if text.len() > LONGEST {
+        if text.len() > MAX_LENGTH {
             return Self::ANY;
         }
         let mut signature = Self::default();
@@ -25,16 +24,16 @@ impl TextSignature {
         signature
     }
 
-    /// Adds the pairs of a literal.
+    /// Adds the byte pairs of a literal.
     pub(super) fn add(&mut self, literal: &str) {
         for pair in literal.as_bytes().windows(2) {
-            // An odd factor spreads neighbouring letters over the upper six bits.
+            // Multiplicative hashing spreads neighbouring letters over the upper six bits.
             let hash = (u32::from(pair[0]) << 8 | u32::from(pair[1])).wrapping_mul(0x9e37_79b1) >> 26;
             self.0 |= 1 << hash;
         }
     }
 
-    /// Whether every pair of `needed` is here.
+    /// Whether it has every pair of `needed`.
     pub(super) fn covers(self, needed: Self) -> bool {
         needed.0 & !self.0 == 0
     }
@@ -45,7 +44,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_text_covers_the_literals_in_it_and_rarely_others() {
+    fn covers_the_literals_of_a_text() {
         let mut needed = TextSignature::default();
         needed.add(" must be at most ");
         assert!(TextSignature::of("limit must be at most 100").covers(needed));
@@ -53,8 +52,8 @@ mod tests {
         assert!(!TextSignature::of("").covers(needed));
         assert!(TextSignature::of("").covers(TextSignature::default()));
         assert!(
-            TextSignature::of(&"x".repeat(LONGEST + 1)).covers(needed),
-            "long texts are tried, not judged"
+            TextSignature::of(&"x".repeat(MAX_LENGTH + 1)).covers(needed),
+            "long texts match every template"
         );
     }
 }

@@ -1,8 +1,9 @@
-//! JSON → a flat list of values that borrow from the text: no tree, one allocation at most, no recursion.
+//! The tape: JSON parsed into a flat list of values that borrow from the text, with at most one allocation and without
+//! recursion.
 //!
-//! A value is a span of the text; a container also says which value comes after all that is in it. Strict
-//! (RFC 8259): what `serde_json` refuses is refused here too, and a lone surrogate with it. Bounded in depth and
-//! in number of values, so that neither time nor memory can run away.
+//! A value is a span of the text; a container also has the index of the value after its contents. The parser is strict
+//! (RFC 8259): it rejects what `serde_json` rejects, and lone surrogates. The depth and the number of values are limited, so
+//! that time and memory are bounded.
 
 use std::borrow::Cow;
 
@@ -10,64 +11,64 @@ use smallvec::SmallVec;
 
 use crate::json::plain_prefix;
 
-/// The most content that is looked at.
+/// The maximum length of a body.
 pub(crate) const MAX_BYTES: usize = 16 << 20;
-/// The deepest nesting that is read.
+/// The maximum nesting depth.
 pub(crate) const MAX_DEPTH: usize = 128;
-/// The most values, names of members counted with them: 16 bytes of memory for each.
+/// The maximum number of values, including the names of members. Each takes 16 bytes of memory.
 pub(crate) const MAX_VALUES: usize = 1 << 18;
 
-/// What a value is.
+/// The kind of a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum TokenKind {
     Null,
     True,
     False,
     Number,
-    /// Without a backslash in it: the span is the text.
+    /// A string without escapes, whose span is its text.
     Plain,
-    /// With a backslash in it.
+    /// A string with escapes.
     Escaped,
     Array,
     Object,
 }
 
-/// One value. The span of a string is what stands between its quotes; of a container, all of it.
+/// One value. The span of a string excludes its quotes; the span of a container includes its brackets.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Token {
     kind: TokenKind,
     start: u32,
     end: u32,
-    /// The value after this one and all that is in it. While a container is open: the one around it.
+    /// The index of the value after this one and its contents. While a container is open, the index of its parent.
     next: u32,
 }
 
-/// Where a tape is written. Most errors have no more values than these, and then need no memory for them.
+/// The storage of a tape. The inline size is enough for most errors, so that they need no allocation.
 pub(crate) type Tokens = SmallVec<[Token; 16]>;
 
-/// A read text.
+/// A parsed text.
 #[derive(Debug)]
 pub(crate) struct Tape<'t, 'a> {
     text: &'a str,
     tokens: &'t [Token],
 }
 
-/// A value's place on the tape.
+/// The index of a value on the tape.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct At(u32);
 
 const OUTSIDE: u32 = u32::MAX;
 
 impl<'t, 'a> Tape<'t, 'a> {
-    /// `None` where the content is no JSON, or is beyond the bounds.
-    pub(crate) fn read(content: &'a [u8], tokens: &'t mut Tokens) -> Option<Self> {
-        if content.len() > MAX_BYTES {
+    /// Parses a body; `None` if it is not JSON or exceeds a limit.
+    pub(crate) fn read(body: &'a [u8], tokens: &'t mut Tokens) -> Option<Self> {
+        if body.len() > MAX_BYTES {
             return None;
         }
-        let text = std::str::from_utf8(content).ok()?;
-        // A value for each ten bytes is more than errors have; a larger answer pays for growing.
-        tokens.reserve((content.len() / 10).min(1024));
-        let mut lexer = Lexer { bytes: content, at: 0, tokens, open: OUTSIDE, depth: 0 };
+        let text = std::str::from_utf8(body).ok()?;
+        // Errors have fewer than one value per ten bytes. Larger bodies reallocate.
+        tokens.reserve((body.len() / 10).min(1024));
+        let mut lexer = Lexer { bytes: body, at: 0, tokens, open: OUTSIDE, depth: 0 };
         lexer.document()?;
         Some(Self { text, tokens })
     }
@@ -80,27 +81,27 @@ impl<'t, 'a> Tape<'t, 'a> {
         self.tokens[at.0 as usize].kind
     }
 
-    /// The value as it stands in the content, a string with its quotes.
+    /// The value as written in the body, with the quotes of a string.
     pub(crate) fn raw(&self, at: At) -> &'a str {
         let token = self.tokens[at.0 as usize];
         let quotes = usize::from(matches!(token.kind, TokenKind::Plain | TokenKind::Escaped));
         &self.text[token.start as usize - quotes..token.end as usize + quotes]
     }
 
-    /// How many bytes of the content it takes, a string without its quotes.
+    /// The length of the value in bytes, without the quotes of a string.
     pub(crate) fn length(&self, at: At) -> usize {
         let token = self.tokens[at.0 as usize];
         (token.end - token.start) as usize
     }
 
-    /// The items of a list, the names and values of an object in turn; nothing of anything else.
+    /// The items of a list, or the names and values of an object in turn; empty for other values.
     pub(crate) fn children(&self, at: At) -> Children<'_> {
         let token = self.tokens[at.0 as usize];
         let is_container = matches!(token.kind, TokenKind::Array | TokenKind::Object);
         Children { tokens: self.tokens, at: at.0 + 1, end: if is_container { token.next } else { at.0 + 1 } }
     }
 
-    /// A string's text.
+    /// The text of a string.
     pub(crate) fn string(&self, at: At) -> Option<Cow<'a, str>> {
         let token = self.tokens[at.0 as usize];
         let span = token.start as usize..token.end as usize;
@@ -111,25 +112,25 @@ impl<'t, 'a> Tape<'t, 'a> {
         }
     }
 
-    /// A string's text where it stands in the content as it is.
+    /// The text of a string without escapes.
     pub(crate) fn plain(&self, at: At) -> Option<&'a str> {
         let token = self.tokens[at.0 as usize];
         (token.kind == TokenKind::Plain).then(|| &self.text[token.start as usize..token.end as usize])
     }
 
-    /// Whether it is a string that says `text`.
-    pub(crate) fn says(&self, at: At, text: &str) -> bool {
+    /// Whether the value is a string equal to `text`.
+    pub(crate) fn is_text(&self, at: At, text: &str) -> bool {
         let token = self.tokens[at.0 as usize];
         let span = &self.text[token.start as usize..token.end as usize];
         match token.kind {
             TokenKind::Plain => span == text,
-            // Unescaping never makes a text longer.
+            // Unescaping never makes a text longer, so a shorter span cannot be equal.
             TokenKind::Escaped => span.len() >= text.len() && unescape(span) == text,
             _ => false,
         }
     }
 
-    /// A whole number that is not below zero, or a string that holds one where `as_string` is set.
+    /// A non-negative integer, or a string with one if `as_string` is set.
     pub(crate) fn whole(&self, at: At, as_string: bool) -> Option<u64> {
         let token = self.tokens[at.0 as usize];
         match token.kind {
@@ -141,13 +142,13 @@ impl<'t, 'a> Tape<'t, 'a> {
     }
 }
 
-/// A whole number written in digits alone, without a zero in front.
+/// Parses an integer of digits only, without leading zeros.
 pub(crate) fn digits(text: &str) -> Option<u64> {
     let is_canonical = text == "0" || !text.starts_with('0');
     (is_canonical && text.bytes().all(|byte| byte.is_ascii_digit())).then(|| text.parse().ok())?
 }
 
-/// What stands in a container.
+/// An iterator over the contents of a container.
 pub(crate) struct Children<'t> {
     tokens: &'t [Token],
     at: u32,
@@ -171,7 +172,7 @@ struct Lexer<'t, 'a> {
     bytes: &'a [u8],
     at: usize,
     tokens: &'t mut Tokens,
-    /// The innermost container that is open.
+    /// The index of the innermost open container.
     open: u32,
     depth: usize,
 }
@@ -179,7 +180,7 @@ struct Lexer<'t, 'a> {
 impl Lexer<'_, '_> {
     fn document(&mut self) -> Option<()> {
         loop {
-            // A value, or what opens one.
+            // A value, or the start of a container.
             self.space();
             match self.bytes.get(self.at)? {
                 opening @ (b'{' | b'[') => {
@@ -202,7 +203,7 @@ impl Lexer<'_, '_> {
                 b'f' => self.word(b"false", TokenKind::False)?,
                 _ => return None,
             }
-            // What may follow a value.
+            // The separator or the end of a container after a value.
             loop {
                 self.space();
                 let Some(container) = self.tokens.get(self.open as usize) else {
@@ -232,7 +233,7 @@ impl Lexer<'_, '_> {
         }
     }
 
-    /// Content is at most [`MAX_BYTES`] long, so every place in it fits.
+    /// Adds a value. The body has at most [`MAX_BYTES`], so every offset fits into 32 bits.
     fn push(&mut self, kind: TokenKind, start: usize, end: usize) -> Option<()> {
         let next = u32::try_from(self.tokens.len()).ok()? + 1;
         if self.tokens.len() >= MAX_VALUES {
@@ -264,7 +265,7 @@ impl Lexer<'_, '_> {
         self.depth -= 1;
     }
 
-    /// A member's name and the colon after it.
+    /// The name of a member and the colon after it.
     fn name(&mut self) -> Option<()> {
         if self.bytes.get(self.at) != Some(&b'"') {
             return None;
@@ -286,7 +287,7 @@ impl Lexer<'_, '_> {
                     kind = TokenKind::Escaped;
                     at += escape_length(&self.bytes[at..])?;
                 }
-                // A control character.
+                // An unescaped control character or the end of the text.
                 _ => return None,
             }
         }
@@ -332,7 +333,7 @@ impl Lexer<'_, '_> {
     }
 }
 
-/// The length of the escape at the beginning; of a surrogate pair, both.
+/// The length of the escape at the start; of both escapes for a surrogate pair.
 fn escape_length(bytes: &[u8]) -> Option<usize> {
     match bytes.get(1)? {
         b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't' => Some(2),
@@ -345,13 +346,13 @@ fn escape_length(bytes: &[u8]) -> Option<usize> {
     }
 }
 
-/// The code unit that `\uXXXX` stands for.
+/// The UTF-16 code unit of an escape `\uXXXX`.
 fn unit(bytes: &[u8]) -> Option<u32> {
     let hex = bytes.strip_prefix(b"\\u")?.get(..4)?;
     hex.iter().try_fold(0, |unit, byte| Some(unit * 16 + char::from(*byte).to_digit(16)?))
 }
 
-/// The text that a checked string stands for.
+/// The text of a string whose escapes have been checked.
 fn unescape(escaped: &str) -> String {
     let mut out = String::with_capacity(escaped.len());
     let mut rest = escaped;

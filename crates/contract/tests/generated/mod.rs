@@ -1,4 +1,4 @@
-//! Generators: whole contracts, and problems with whatever a caller can send.
+//! Generators of contracts, and of problems with hostile values.
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use proptest::sample::select;
 use serde_json::{Map, Value as Json, json};
 
-/// Text that tries to break out: of JSON, of HTML, of the template, of the next literal.
+/// Text that tries to break out of JSON, HTML, the template, or the next literal.
 pub(crate) fn hostile() -> impl Strategy<Value = String> {
     prop_oneof![
         4 => "[0-9]{1,6}",
@@ -20,7 +20,7 @@ pub(crate) fn hostile() -> impl Strategy<Value = String> {
     ]
 }
 
-/// A template without digits in its literals, so that a value of digits never holds one of them.
+/// A template without digits in its literals, so that a value of digits never contains one of them.
 fn template(parameters: Vec<&'static str>) -> impl Strategy<Value = String> {
     let literal = select(vec![
         " is required",
@@ -77,7 +77,7 @@ const SLOTS: [&str; 19] = [
     "$params.other|empty",
 ];
 
-/// Those that make a list of one item a list of violations.
+/// The slots that make a list with one item a list of violations.
 const SLOTS_OF_VIOLATIONS: [&str; 7] = [
     "$detail",
     "$violation.field",
@@ -88,7 +88,7 @@ const SLOTS_OF_VIOLATIONS: [&str; 7] = [
     "$violation.pointer|empty",
 ];
 
-/// Where a violation must stand for a slot to have a value: in one place, in several, anywhere.
+/// The locations of `in:` casts: one, several, all.
 const LOCATIONS: [&str; 7] = [
     "query",
     "body",
@@ -138,13 +138,13 @@ fn object(member: impl Strategy<Value = Json>, most: usize) -> impl Strategy<Val
     })
 }
 
-/// Any shape without a list of violations in it.
+/// Any format without a list of violations.
 fn shape() -> impl Strategy<Value = Json> {
     let leaf = prop_oneof![8 => slot(), 2 => slot_of_violations(), 1 => constant()];
     leaf.prop_recursive(3, 12, 3, |inner| {
         prop_oneof![
             3 => object(inner.clone(), 4).prop_map(Json::Object),
-            // One alone that speaks of a violation would be a list of them.
+            // A single item with a slot of a violation would be a list of violations.
             1 => prop::collection::vec(inner, 2..4).prop_map(Json::Array),
             1 => slot().prop_map(|slot| json!([slot])),
         ]
@@ -173,7 +173,7 @@ fn violations() -> impl Strategy<Value = Json> {
                 "header?": "$violation.field|in:header",
             },
         }])),
-        // Each violation has one of these, so that none is the message.
+        // Each violation has one of these slots, so that none is the message.
         1 => Just(json!([{
             "detail": "$detail", "body?": "$violation.pointer|in:body",
             "other": { "one": "$violation.rule|in:path+query|empty", "two?": "$violation.field|in:header+cookie" },
@@ -191,15 +191,15 @@ fn violations() -> impl Strategy<Value = Json> {
     ]
 }
 
-/// Every shape that loads.
+/// Any format that loads.
 fn format() -> impl Strategy<Value = Json> {
-    let usual = (
+    let flat = (
         object(slot(), 6),
         prop::option::of(("[?]?", violations())),
         prop::option::of(constant()),
         any::<bool>(),
     );
-    let usual = usual.prop_map(|(mut object, violations, constant, nested)| {
+    let flat = flat.prop_map(|(mut object, violations, constant, nested)| {
         if let Some((optional, violations)) = violations {
             object.insert(format!("errors{optional}"), violations);
         }
@@ -219,7 +219,7 @@ fn format() -> impl Strategy<Value = Json> {
             }
         }
     });
-    prop_oneof![6 => usual, 2 => around, 1 => shape(), 1 => violations()]
+    prop_oneof![6 => flat, 2 => around, 1 => shape(), 1 => violations()]
 }
 
 fn entry(status: u16, on: Vec<&'static str>) -> impl Strategy<Value = Json> {
@@ -257,7 +257,7 @@ fn entry(status: u16, on: Vec<&'static str>) -> impl Strategy<Value = Json> {
         })
 }
 
-/// A contract that loads, as the text of its file.
+/// The text of a contract file that loads.
 pub(crate) fn contract() -> impl Strategy<Value = String> {
     let messages = prop::collection::btree_map(
         select(vec![
@@ -310,18 +310,18 @@ pub(crate) fn contract() -> impl Strategy<Value = String> {
         )
 }
 
-/// Loads a generated contract; it has no mistakes.
+/// Loads a generated contract, which has no errors.
 pub(crate) fn load(text: &str) -> Contract {
     match Contract::load(&Source::new("generated.yaml", text)) {
         Ok(loaded) => loaded.contract,
-        Err(found) => panic!("{found}\n{text}"),
+        Err(diagnostics) => panic!("{diagnostics}\n{text}"),
     }
 }
 
-/// A broken rule by number, the parameter with its place, its value, the bound and what is allowed.
+/// The index of a rule, the name and pointer of the parameter, its value, the value of the rule, and the allowed values.
 type Broken = (usize, (String, String), Option<String>, Option<Value>, Vec<String>);
 
-/// What is particular to an occurrence, before it is known of which error.
+/// The data of a problem, before its error is known.
 #[derive(Debug, Clone)]
 pub(crate) struct Particulars {
     pub(crate) params: Vec<(String, Value)>,
@@ -339,14 +339,14 @@ pub(crate) fn particulars() -> impl Strategy<Value = Particulars> {
         ]
     };
     let name = prop_oneof!["[a-z_]{1,8}", hostile()];
-    let place = prop_oneof![
+    let param = prop_oneof![
         8 => (name, hostile().prop_map(|token| format!("/{token}"))),
-        // The content as a whole.
+        // The body as a whole.
         1 => Just((String::new(), String::new())),
     ];
     let violation = (
         any::<usize>(),
-        place,
+        param,
         prop::option::of(hostile()),
         prop::option::of(value()),
         prop::collection::vec(hostile(), 0..3),
@@ -368,13 +368,13 @@ pub(crate) fn particulars() -> impl Strategy<Value = Particulars> {
 const LOCATION: [Location; 5] =
     [Location::Query, Location::Body, Location::Header, Location::Path, Location::Cookie];
 
-/// An occurrence of this error. Violations are of rules that it answers, the first one at least.
+/// A problem with this error. At least the first violation is of a rule that the error answers.
 pub(crate) fn problem<'p>(contract: &Contract, error: ErrorId, particulars: &'p Particulars) -> Problem<'p> {
     let entry = contract.entry(error);
     let answered: Vec<Condition> =
         Condition::all().filter(|rule| rule.is_violation() && contract.answer(*rule) == error).collect();
     let all: Vec<Condition> = Condition::all().filter(|rule| rule.is_violation()).collect();
-    // Of its letters no literal of a generated contract consists.
+    // No literal of a generated contract consists of these letters.
     let mut problem = Problem::new(error, "req_0123456789");
     problem.params =
         particulars.params.iter().map(|(name, value)| (Cow::from(name.as_str()), value.clone())).collect();

@@ -1,10 +1,10 @@
-//! What is read is what `serde_json` reads; what is beyond the bounds is refused.
+//! The tape accepts what `serde_json` accepts, within its limits.
 
 use super::*;
 use proptest::prelude::*;
 use serde_json::Value as Json;
 
-/// The value as a tree: what was read must be what `serde_json` reads.
+/// The value as a tree, for comparison with `serde_json`.
 fn tree(tape: &Tape<'_, '_>, at: At) -> Json {
     match tape.kind(at) {
         TokenKind::Plain | TokenKind::Escaped => Json::String(tape.string(at).unwrap().into_owned()),
@@ -23,20 +23,20 @@ fn tree(tape: &Tape<'_, '_>, at: At) -> Json {
     }
 }
 
-fn agrees(content: &[u8]) {
+fn assert_agrees_with_serde(bytes: &[u8]) {
     let mut tokens = Tokens::new();
-    let read = Tape::read(content, &mut tokens);
-    let expected = serde_json::from_slice::<Json>(content).ok();
-    // serde_json also refuses numbers that no f64 can hold.
+    let read = Tape::read(bytes, &mut tokens);
+    let expected = serde_json::from_slice::<Json>(bytes).ok();
+    // serde_json also rejects numbers that do not fit into an f64.
     if let (Some(tape), Some(expected)) = (&read, &expected) {
-        assert_eq!(tree(tape, tape.root()), *expected, "{}", String::from_utf8_lossy(content));
+        assert_eq!(tree(tape, tape.root()), *expected, "{}", String::from_utf8_lossy(bytes));
     } else if expected.is_some() {
-        panic!("refused: {}", String::from_utf8_lossy(content));
+        panic!("rejected: {}", String::from_utf8_lossy(bytes));
     }
 }
 
 #[test]
-fn what_is_no_json_is_refused() {
+fn rejects_invalid_json() {
     for text in [
         "",
         " ",
@@ -80,7 +80,7 @@ fn what_is_no_json_is_refused() {
 }
 
 #[test]
-fn what_is_json_is_read_as_it_is() {
+fn parses_json_like_serde_json() {
     for text in [
         "null",
         " true ",
@@ -93,12 +93,12 @@ fn what_is_json_is_read_as_it_is() {
         "{\"\\u0061\":1}",
         "\"é\u{7f}\u{2028}\"",
     ] {
-        agrees(text.as_bytes());
+        assert_agrees_with_serde(text.as_bytes());
     }
 }
 
 #[test]
-fn depth_and_number_are_bounded_without_recursion() {
+fn limits_depth_and_number_of_values() {
     let deep = |depth: usize| "[".repeat(depth) + &"]".repeat(depth);
     assert!(Tape::read(deep(MAX_DEPTH).as_bytes(), &mut Tokens::new()).is_some());
     assert!(Tape::read(deep(MAX_DEPTH + 1).as_bytes(), &mut Tokens::new()).is_none());
@@ -126,21 +126,21 @@ fn json() -> impl Strategy<Value = Json> {
 
 proptest! {
     #[test]
-    fn every_json_is_read_as_serde_json_reads_it(json in json()) {
-        agrees(json.to_string().as_bytes());
-        agrees(serde_json::to_string_pretty(&json).unwrap().as_bytes());
+    fn any_json_parses_like_serde_json(json in json()) {
+        assert_agrees_with_serde(json.to_string().as_bytes());
+        assert_agrees_with_serde(serde_json::to_string_pretty(&json).unwrap().as_bytes());
     }
 
     #[test]
-    fn any_bytes_are_survived(bytes in prop::collection::vec(any::<u8>(), 0..64)) {
-        agrees(&bytes);
+    fn any_bytes_are_accepted_or_rejected_like_serde_json(bytes in prop::collection::vec(any::<u8>(), 0..64)) {
+        assert_agrees_with_serde(&bytes);
     }
 
     #[test]
-    fn broken_json_is_judged_as_serde_json_judges_it(json in json(), at in any::<prop::sample::Index>(), byte in any::<u8>()) {
+    fn corrupted_json_is_accepted_or_rejected_like_serde_json(json in json(), at in any::<prop::sample::Index>(), byte in any::<u8>()) {
         let mut bytes = json.to_string().into_bytes();
         let at = at.index(bytes.len());
         bytes[at] = byte;
-        agrees(&bytes);
+        assert_agrees_with_serde(&bytes);
     }
 }

@@ -1,4 +1,4 @@
-//! The rules by which an answer is read, a row for each: absence, casts, which format, which violation, who looks alike.
+//! The rules of parsing, with a row for each: absent values, casts, formats, violations and ambiguous errors.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test says what failed by failing")]
 
@@ -12,12 +12,14 @@ fn load(formats: &str, errors: &str) -> Contract {
         "demur: 1\nname: shop\nformats: {formats}\nerrors:\n  \
          rest: {{ status: 500, message: Rest., on: [request, internal, param] }}\n{errors}"
     );
-    Contract::load(&Source::new("shop.yaml", text)).unwrap_or_else(|found| panic!("{found}")).contract
+    Contract::load(&Source::new("shop.yaml", text))
+        .unwrap_or_else(|diagnostics| panic!("{diagnostics}"))
+        .contract
 }
 
-/// The names of the errors that can have made the answer.
-fn read(contract: &Contract, content: &str) -> Vec<String> {
-    let errors = match contract.parse(&ResponseView::new(418, content.as_bytes())) {
+/// The names of the errors that can have made a body.
+fn read(contract: &Contract, body: &str) -> Vec<String> {
+    let errors = match contract.parse(&ResponseView::new(418, body.as_bytes())) {
         ParseResult::Exact(read) => vec![read.problem.error],
         ParseResult::Ambiguous { candidates } => candidates,
         ParseResult::Unknown { .. } => Vec::new(),
@@ -25,7 +27,7 @@ fn read(contract: &Contract, content: &str) -> Vec<String> {
     errors.into_iter().map(|error| contract.entry(error).name.clone()).collect()
 }
 
-/// A missing parameter; other violations are made of it.
+/// A missing parameter, from which other violations are made.
 fn missing(location: Location, param: &str) -> Violation {
     Violation {
         condition: Condition::ParamMissing,
@@ -38,21 +40,21 @@ fn missing(location: Location, param: &str) -> Violation {
     }
 }
 
-/// What these violations are answered with, by the error that answers this condition.
+/// The rendered body of the error that answers this condition, with these violations.
 fn rendered(contract: &Contract, condition: Condition, violations: Vec<Violation>) -> String {
     let mut problem = Problem::new(contract.answer(condition), "req_1");
     problem.violations = Cow::Owned(violations);
-    let mut content = Vec::new();
-    contract.render(&problem, &mut content);
-    String::from_utf8(content).unwrap()
+    let mut body = Vec::new();
+    contract.render(&problem, &mut body);
+    String::from_utf8(body).unwrap()
 }
 
 const TWO: &str =
     "  one: { status: 418, message: Tea. }\n  two: { status: 418, message: Tea., format: other }\n";
 
 #[test]
-fn formats_are_tried_in_turn_and_the_one_that_knows_every_member_wins() {
-    for (formats, content, errors) in [
+fn prefers_the_format_without_unknown_members() {
+    for (formats, body, errors) in [
         ("{ default: { m: $message }, other: { m: $message } }", r#"{"m":"Tea."}"#, &["one", "two"][..]),
         (
             "{ default: { m: $message }, other: { m: $message, ok: false } }",
@@ -66,14 +68,14 @@ fn formats_are_tried_in_turn_and_the_one_that_knows_every_member_wins() {
         ),
         ("{ default: { m: $message }, other: { m: $message } }", r#"{"m":"Tea.","x":1}"#, &["one", "two"]),
     ] {
-        assert_eq!(read(&load(formats, TWO), content), errors, "{formats} {content}");
+        assert_eq!(read(&load(formats, TWO), body), errors, "{formats} {body}");
     }
 }
 
 #[test]
-fn absence_and_casts_are_read_as_they_are_written() {
+fn parses_absent_values_and_casts_as_rendered() {
     const NONE: &str = "  none: { status: 418, code: none, message: Tea. }\n";
-    for (formats, content, is_known) in [
+    for (formats, body, is_known) in [
         ("{ default: { c: $code } }", r#"{"c":null}"#, true),
         ("{ default: { c: $code } }", r#"{"c":""}"#, false),
         ("{ default: { c: $code|empty } }", r#"{"c":""}"#, true),
@@ -87,30 +89,30 @@ fn absence_and_casts_are_read_as_they_are_written() {
         ("{ default: { s: $status } }", r#"{"s":419}"#, false),
     ] {
         let contract = load(formats, NONE);
-        assert_eq!(!read(&contract, content).is_empty(), is_known, "{formats} {content}");
+        assert_eq!(!read(&contract, body).is_empty(), is_known, "{formats} {body}");
         if is_known {
             let mut rendered = Vec::new();
             contract.render(&Problem::new(contract.named("none").unwrap(), "req_1"), &mut rendered);
-            assert_eq!(String::from_utf8(rendered).unwrap(), content, "{formats}");
+            assert_eq!(String::from_utf8(rendered).unwrap(), body, "{formats}");
         }
     }
 }
 
 #[test]
-fn the_first_that_is_shown_is_the_most_fundamental_one() {
+fn shows_the_most_fundamental_violation_first() {
     let errors = "  bad: { status: 418, message: Bad., show: first, on: [param.missing, param.invalid] }\n";
     let contract = load("{ default: { errors: [$violation.rule] } }", errors);
     let violation = |condition| Violation { condition, ..missing(Location::Query, "q") };
     let violations = vec![violation(Condition::ParamMaximum), violation(Condition::ParamMissing)];
     let mut problem = Problem::new(contract.answer_violations(&violations).unwrap(), "req_1");
     problem.violations = Cow::Owned(violations);
-    let mut content = Vec::new();
-    contract.render(&problem, &mut content);
-    assert_eq!(String::from_utf8(content).unwrap(), r#"{"errors":["required"]}"#);
+    let mut body = Vec::new();
+    contract.render(&problem, &mut body);
+    assert_eq!(String::from_utf8(body).unwrap(), r#"{"errors":["required"]}"#);
 }
 
 #[test]
-fn errors_look_alike_always_sometimes_or_never() {
+fn ambiguous_pairs_depend_on_the_messages() {
     for (one, two, always) in [
         ("Tea.", "Tea.", Some(true)),
         ("{item}.", "{item}.", Some(true)),
@@ -125,15 +127,15 @@ fn errors_look_alike_always_sometimes_or_never() {
         );
         let contract = load("{ default: { m: $message } }", &errors);
         let own = contract.named("one").unwrap();
-        let twins = contract.ambiguous_pairs().into_iter().find(|twins| twins.first == own);
-        assert_eq!(twins.map(|twins| twins.always), always, "{one} | {two}");
+        let pair = contract.ambiguous_pairs().into_iter().find(|pair| pair.first == own);
+        assert_eq!(pair.map(|pair| pair.always), always, "{one} | {two}");
     }
 }
 
-/// A list that both may leave out parts nothing, whatever stands in it. It holds with `CARGO_PROFILE_DEV_OPT_LEVEL=3` as
-/// well, where it once did not.
+/// A list that both errors may omit does not distinguish them, whatever it contains. Run this with
+/// `CARGO_PROFILE_DEV_OPT_LEVEL=3` as well, which once failed.
 #[test]
-fn a_list_that_both_may_leave_out_parts_nothing() {
+fn an_optional_list_does_not_distinguish_errors() {
     let errors = "  one: { status: 418, message: Tea., on: [param.missing] }\n  \
                   two: { status: 418, message: Coffee. }\n";
     for (format, always) in [
@@ -143,28 +145,28 @@ fn a_list_that_both_may_leave_out_parts_nothing() {
         ("{ in?: { a: { a: [$param] }, list: [$detail] } }", None),
     ] {
         let contract = load(&format!("{{ default: {format} }}"), errors);
-        let pair = (contract.named("one").unwrap(), contract.named("two").unwrap());
-        let twins = contract.ambiguous_pairs().into_iter().find(|twins| (twins.first, twins.second) == pair);
-        assert_eq!(twins.map(|twins| twins.always), always, "{format}");
+        let errors = (contract.named("one").unwrap(), contract.named("two").unwrap());
+        let pair = contract.ambiguous_pairs().into_iter().find(|pair| (pair.first, pair.second) == errors);
+        assert_eq!(pair.map(|pair| pair.always), always, "{format}");
     }
 }
 
 #[test]
-fn a_list_of_one_can_be_a_list_of_violations() {
+fn a_list_with_one_item_can_be_a_list_of_violations() {
     let errors = "  one: { status: 418, message: Tea. }\n  \
                   two: { status: 418, message: Tea., format: listed, on: [param.missing] }\n";
     for (listed, always) in [("[$message]", Some(false)), ("[]", None)] {
         let formats = format!("{{ default: {{ e: {listed} }}, listed: {{ e: [$violation.message] }} }}");
         let contract = load(&formats, errors);
-        let pair = (contract.named("one").unwrap(), contract.named("two").unwrap());
-        let twins = contract.ambiguous_pairs().into_iter().find(|twins| (twins.first, twins.second) == pair);
-        assert_eq!(twins.map(|twins| twins.always), always, "{listed}");
+        let errors = (contract.named("one").unwrap(), contract.named("two").unwrap());
+        let pair = contract.ambiguous_pairs().into_iter().find(|pair| (pair.first, pair.second) == errors);
+        assert_eq!(pair.map(|pair| pair.always), always, "{listed}");
     }
 }
 
-/// `|empty` writes no violation as one without a name; other slots, the text, or nothing then tell which it was.
+/// `|empty` writes the absence of a violation like one without a name; other slots or the text may distinguish them.
 #[test]
-fn an_empty_name_is_the_content_as_a_whole_or_nothing() {
+fn an_empty_name_is_the_whole_body_or_no_violation() {
     for (formats, items, read) in [
         ("[{ p: $violation.pointer, d: $detail }]", r#"[{"p":"","d":" is required"}]"#, Some(1)),
         ("[{ p: $violation.pointer, d: $detail }]", r#"[{"p":null,"d":"Rest."}]"#, Some(0)),
@@ -178,19 +180,19 @@ fn an_empty_name_is_the_content_as_a_whole_or_nothing() {
         ("{ p: $violation.pointer|empty, d: $detail }", r#"{"p":"","d":" is required"}"#, Some(1)),
     ] {
         let contract = load(&format!("{{ default: {{ c: $code, e: {formats} }} }}"), "");
-        let content = format!(r#"{{"c":"rest","e":{items}}}"#);
-        let violations = match contract.parse(&ResponseView::new(500, content.as_bytes())) {
+        let body = format!(r#"{{"c":"rest","e":{items}}}"#);
+        let violations = match contract.parse(&ResponseView::new(500, body.as_bytes())) {
             ParseResult::Exact(read) => Some(read.violations.len()),
             ParseResult::Ambiguous { .. } | ParseResult::Unknown { .. } => None,
         };
-        assert_eq!(violations, read, "{formats} {content}");
+        assert_eq!(violations, read, "{formats} {body}");
     }
 }
 
-/// A slot of some locations alone tells where the violation stands, and contradicts what tells otherwise. That it has no
-/// value says of a violation only that it stands elsewhere.
+/// A slot for a single location determines the location of the violation, and contradicts slots that show another one. If it
+/// is absent, the violation is in another location.
 #[test]
-fn a_slot_of_one_location_tells_it() {
+fn a_slot_for_one_location_determines_the_location() {
     const SOURCE: &str =
         "[{ d: $detail, s?: { q?: '$violation.field|in:query', b?: '$violation.pointer|in:body' } }]";
     const BESIDE: &str = "[{ l?: $violation.location, q?: '$violation.field|in:query' }]";
@@ -202,7 +204,7 @@ fn a_slot_of_one_location_tells_it() {
     const ALL: &str =
         "[{ d: $detail, a?: '$violation.rule|in:body', b: '$violation.rule|in:path+query+header+cookie' }]";
     const ALONE: &str = "{ q: '$violation.field|in:query', p: '$violation.rule|in:path|empty' }";
-    for (format, content, read) in [
+    for (format, body, read) in [
         (SOURCE, r#"[{"d":"a is required","s":{"q":"a"}}]"#, Some(&[Some(Location::Query)][..])),
         (SOURCE, r#"[{"d":"a is required","s":{"b":"/a"}}]"#, Some(&[Some(Location::Body)])),
         (SOURCE, r#"[{"d":"a is required","s":{"q":"a","b":"/a"}}]"#, None),
@@ -236,26 +238,26 @@ fn a_slot_of_one_location_tells_it() {
         (ALONE, r#"{"q":"a","p":"required"}"#, None),
     ] {
         let contract = load(&format!("{{ default: {{ c: $code, e: {format} }} }}"), "");
-        let content = format!(r#"{{"c":"rest","e":{content}}}"#);
-        let locations: Option<Vec<_>> = match contract.parse(&ResponseView::new(500, content.as_bytes())) {
+        let body = format!(r#"{{"c":"rest","e":{body}}}"#);
+        let locations: Option<Vec<_>> = match contract.parse(&ResponseView::new(500, body.as_bytes())) {
             ParseResult::Exact(read) => {
                 Some(read.violations.iter().map(|violation| violation.location).collect())
             }
             ParseResult::Ambiguous { .. } | ParseResult::Unknown { .. } => None,
         };
-        assert_eq!(locations.as_deref(), read, "{format} {content}");
+        assert_eq!(locations.as_deref(), read, "{format} {body}");
     }
 }
 
-/// An open message is the API's own wording, of a violation too, unless the contract can have said it: what was one
-/// error stays that one. `(violations, those whose rule is known, the message)`.
+/// An open message can be replaced by the API, also for violations, unless it is a text of the contract. The rows have the
+/// number of violations, of those whose rule is known, and the message.
 #[test]
-fn an_api_says_of_violations_what_it_likes_where_the_message_is_open() {
+fn open_messages_accept_any_text_for_violations() {
     const OPEN: &str = "message: { default: Bad., open: true }";
     const CLOSED: &str = "message: Bad.";
     const ITEM: &str = "[{ d: $detail, f?: $violation.field }]";
     const NAMED: &str = "{ $violation.field: [$detail] }";
-    for (message, format, content, read) in [
+    for (message, format, body, read) in [
         (OPEN, ITEM, r#"[{"d":"Too short.","f":"a"}]"#, Some((1, 0, None))),
         (CLOSED, ITEM, r#"[{"d":"Too short.","f":"a"}]"#, None),
         (OPEN, ITEM, r#"[{"d":"Too short.","f":"a"},{"d":"b is required","f":"b"}]"#, Some((2, 1, None))),
@@ -264,7 +266,7 @@ fn an_api_says_of_violations_what_it_likes_where_the_message_is_open() {
         (OPEN, NAMED, r#"{"a":["Too short.","No emoji."]}"#, Some((2, 0, None))),
         (CLOSED, NAMED, r#"{"a":["Too short."]}"#, None),
         (OPEN, "[$detail]", r#"["Too short.","No emoji."]"#, Some((2, 0, None))),
-        // The title is not said by whom the message is.
+        // The title cannot be replaced.
         (
             OPEN,
             "[{ d: $detail, t: $title, f?: $violation.field }]",
@@ -275,49 +277,48 @@ fn an_api_says_of_violations_what_it_likes_where_the_message_is_open() {
         let errors =
             format!("  bad: {{ status: 418, title: Bad, {message}, on: [param.missing, param.invalid] }}\n");
         let contract = load(&format!("{{ default: {{ c: $code, e: {format} }} }}"), &errors);
-        let content = format!(r#"{{"c":"bad","e":{content}}}"#);
-        let told = match contract.parse(&ResponseView::new(418, content.as_bytes())) {
+        let body = format!(r#"{{"c":"bad","e":{body}}}"#);
+        let actual = match contract.parse(&ResponseView::new(418, body.as_bytes())) {
             ParseResult::Exact(read) => {
                 let known = read.violations.iter().filter(|violation| !violation.rules.is_empty()).count();
-                assert!(read.violations.iter().all(|violation| violation.message.is_some()), "{content}");
+                assert!(read.violations.iter().all(|violation| violation.message.is_some()), "{body}");
                 Some((read.violations.len(), known, read.problem.message.map(Cow::into_owned)))
             }
             ParseResult::Ambiguous { .. } | ParseResult::Unknown { .. } => None,
         };
         let read =
             read.map(|(all, known, message): (_, _, Option<&str>)| (all, known, message.map(str::to_owned)));
-        assert_eq!(told, read, "{format} {content}");
+        assert_eq!(actual, read, "{format} {body}");
     }
 }
 
-/// Without a code, an open message fits whatever is said: what another error says of its rules, or what the contract
-/// says in its own language, is that all the same.
+/// Without a code, an open message matches any text, but texts of other errors and languages have precedence.
 #[test]
-fn an_open_message_takes_nothing_from_other_errors_or_languages() {
+fn open_messages_do_not_take_texts_of_other_errors_or_languages() {
     let errors = "  open: { status: 418, message: { default: Bad., open: true }, on: [param.missing] }\n  \
                   closed: { status: 418, message: Worse., show: same_error, on: [param.invalid] }\n\
                   violations: { show: same_error, messages: { required: '{param} fehlt', type: '{param} passt nicht' } }\n\
                   locales: { it: { violations: { required: '{param} manca' } } }\n";
     let contract = load("{ default: { e: [{ d: $detail, f?: $violation.field }] } }", errors);
-    let fields = |name: &str| (name == "content-language").then_some("it");
-    for (content, errors, rules) in [
+    let headers = |name: &str| (name == "content-language").then_some("it");
+    for (body, errors, rules) in [
         (r#"{"e":[{"d":"a passt nicht","f":"a"}]}"#, &["closed"][..], 1),
         (r#"{"e":[{"d":"a fehlt","f":"a"}]}"#, &["open"], 1),
         (r#"{"e":[{"d":"a manca","f":"a"}]}"#, &["open"], 1),
         (r#"{"e":[{"d":"a!","f":"a"}]}"#, &["open"], 0),
     ] {
-        let answer = ResponseView { status: 418, fields: &fields, content: content.as_bytes() };
-        let ParseResult::Exact(read) = contract.parse(&answer) else { panic!("{content}") };
-        assert_eq!([contract.entry(read.problem.error).name.as_str()], errors, "{content}");
+        let response = ResponseView { status: 418, headers: &headers, body: body.as_bytes() };
+        let ParseResult::Exact(read) = contract.parse(&response) else { panic!("{body}") };
+        assert_eq!([contract.entry(read.problem.error).name.as_str()], errors, "{body}");
         let known = read.violations.iter().filter(|violation| !violation.rules.is_empty()).count();
-        assert_eq!((read.violations.len(), known), (1, rules), "{content}");
+        assert_eq!((read.violations.len(), known), (1, rules), "{body}");
     }
 }
 
-/// A member may be called by the empty name (RFC 6901, section 5): it is no content as a whole, and some styles name it.
+/// A member can have an empty name (RFC 6901, section 5). It differs from the body as a whole, and some styles name it.
 #[test]
-fn a_member_of_the_empty_name_is_called_as_the_style_has_it() {
-    for (style, pointer, shown) in [
+fn names_a_member_with_an_empty_name_in_each_style() {
+    for (style, pointer, name) in [
         ("name", "/", "null"),
         ("name", "", "null"),
         ("pointer", "/", r#""/""#),
@@ -331,15 +332,15 @@ fn a_member_of_the_empty_name_is_called_as_the_style_has_it() {
         );
         let violation = Violation { pointer: pointer.into(), ..missing(Location::Body, "") };
         let rendered = rendered(&contract, Condition::ParamMissing, vec![violation]);
-        let expected = format!(r#"{{"e":[{{"p":{shown},"r":"required"}}]}}"#);
+        let expected = format!(r#"{{"e":[{{"p":{name},"r":"required"}}]}}"#);
         assert_eq!(rendered, expected, "{style} {pointer}");
     }
 }
 
-/// The cast goes together with the others: where the violation stands elsewhere, there is no value.
+/// A slot for some locations is absent for a violation in another one, also in combination with other casts.
 #[test]
-fn a_slot_of_some_locations_has_no_value_of_a_violation_elsewhere() {
-    for (format, content) in [
+fn a_slot_for_some_locations_is_absent_for_violations_elsewhere() {
+    for (format, body) in [
         ("[$violation.field|in:query]", r#"["q",null]"#),
         ("[$violation.field|in:header+query]", r#"["q",null]"#),
         ("[$violation.pointer|in:body|empty]", r#"["","/b"]"#),
@@ -353,24 +354,24 @@ fn a_slot_of_some_locations_has_no_value_of_a_violation_elsewhere() {
             r#"[{"s":{"q":"q"}},{}]"#,
         ),
         ("{ $violation.field: ['$violation.message|in:body'] }", r#"{"q":[null],"b":["b is required"]}"#),
-        // Beside a list it is the one that names the error.
+        // Outside of a list it shows the violation that determines the error.
         ("{ q?: '$violation.field|in:query', b?: '$violation.field|in:body' }", r#"{"q":"q"}"#),
     ] {
         let contract = load(&format!("{{ default: {{ e: {format} }} }}"), "");
         let violations = vec![missing(Location::Query, "q"), missing(Location::Body, "b")];
         let rendered = rendered(&contract, Condition::ParamMissing, violations);
-        assert_eq!(rendered, format!(r#"{{"e":{content}}}"#), "{format}");
+        assert_eq!(rendered, format!(r#"{{"e":{body}}}"#), "{format}");
     }
 }
 
-/// What an item says of its violation differs from item to item, and contradicts nothing.
+/// Texts with parameters of violations differ between items, which is not a contradiction.
 #[test]
-fn each_item_speaks_of_its_own_violation() {
+fn each_item_describes_its_own_violation() {
     const TITLE: &str = "  bad: { status: 418, title: 'No {param}', message: Bad., on: [param.missing] }\n";
     const MESSAGE: &str = "  bad: { status: 418, message: 'No {param}', on: [param.missing] }\n";
     const OPEN: &str =
         "  bad: { status: 418, message: { default: 'No {param}', open: true }, on: [param.missing] }\n";
-    for (format, errors, content) in [
+    for (format, errors, body) in [
         ("{ $violation.field: [[$param, $type]] }", TITLE, r#"{"q":[["q",null]],"r":[["r",null]]}"#),
         ("[{ f: $violation.field, p: $param }]", TITLE, r#"[{"f":"q","p":"q"},{"f":"r","p":"r"}]"#),
         ("[{ f: $violation.field, t: $title }]", TITLE, r#"[{"f":"q","t":"No q"},{"f":"r","t":"No r"}]"#),
@@ -385,33 +386,33 @@ fn each_item_speaks_of_its_own_violation() {
         let contract = load(&format!("{{ default: {{ c: $code, e: {format} }} }}"), errors);
         let violations = ["q", "r"].map(|param| missing(Location::Query, param)).into();
         let rendered = rendered(&contract, Condition::ParamMissing, violations);
-        assert_eq!(rendered, format!(r#"{{"c":"bad","e":{content}}}"#), "{format}");
+        assert_eq!(rendered, format!(r#"{{"c":"bad","e":{body}}}"#), "{format}");
         let ParseResult::Exact(read) = contract.parse(&ResponseView::new(418, rendered.as_bytes())) else {
             panic!("{rendered}")
         };
-        let shown: Vec<_> =
+        let names: Vec<_> =
             read.violations.iter().map(|read| read.field.as_deref().or(read.param.as_deref())).collect();
-        assert_eq!(shown, [Some("q"), Some("r")], "{rendered}");
+        assert_eq!(names, [Some("q"), Some("r")], "{rendered}");
         assert_eq!(read.problem.message, None);
     }
 }
 
-/// A name is there for the violations under it, and none is there without a violation.
+/// Grouped violations have no names without violations.
 #[test]
-fn names_without_violations_are_not_read() {
-    for (format, content, is_known) in [
+fn rejects_names_without_violations() {
+    for (format, body, is_known) in [
         ("{ $violation.field: [$violation.message] }", r#"{}"#, true),
         ("{ $violation.field: [$violation.message] }", r#"{"a":["a is required"]}"#, true),
         ("{ $violation.field: [$violation.message] }", r#"{"a":[]}"#, false),
         ("{ $violation.field: [$violation.message] }", r#"{"a":["a is required"],"b":[]}"#, false),
     ] {
         let contract = load(&format!("{{ default: {{ c: $code, e: {format} }} }}"), "");
-        let content = format!(r#"{{"c":"rest","e":{content}}}"#);
+        let body = format!(r#"{{"c":"rest","e":{body}}}"#);
         let is_read =
-            matches!(contract.parse(&ResponseView::new(500, content.as_bytes())), ParseResult::Exact(_));
-        assert_eq!(is_read, is_known, "{content}");
+            matches!(contract.parse(&ResponseView::new(500, body.as_bytes())), ParseResult::Exact(_));
+        assert_eq!(is_read, is_known, "{body}");
     }
-    // An error that answers no violations shows none by name.
+    // An error that answers no violations has an empty group.
     let errors = "  one: { status: 418, message: Tea. }\n  two: { status: 418, format: other }\n";
     let contract = load("{ default: { m: $message }, other: { $violation.field: $violation.rule } }", errors);
     assert_eq!(read(&contract, r#"{"m":"Tea."}"#), ["one"]);
@@ -419,9 +420,9 @@ fn names_without_violations_are_not_read() {
     assert_eq!(read(&contract, "{}"), ["two"]);
 }
 
-/// A list that one text quotes and another does not is the same list.
+/// A list that is quoted in one text and not in another is the same list.
 #[test]
-fn a_list_may_be_said_in_two_ways() {
+fn quoted_and_unquoted_lists_do_not_contradict() {
     for (title, message, item) in [
         ("{item}", "No {item|quoted}.", "a, b"),
         ("{item|quoted}", "No {item}.", "a, b"),
@@ -432,10 +433,10 @@ fn a_list_may_be_said_in_two_ways() {
         let contract = load("{ default: { t: $title, m: $message } }", &errors);
         let mut problem = Problem::new(contract.named("one").unwrap(), "req_1");
         problem.params.push(("item".into(), vec!["a".to_owned(), "b".to_owned()].into()));
-        let mut content = Vec::new();
-        contract.render(&problem, &mut content);
-        let ParseResult::Exact(read) = contract.parse(&ResponseView::new(418, &content)) else {
-            panic!("{}", String::from_utf8_lossy(&content))
+        let mut body = Vec::new();
+        contract.render(&problem, &mut body);
+        let ParseResult::Exact(read) = contract.parse(&ResponseView::new(418, &body)) else {
+            panic!("{}", String::from_utf8_lossy(&body))
         };
         assert_eq!(read.problem.param("item"), Some(&item.into()), "{title} {message}");
     }

@@ -1,6 +1,6 @@
-//! Header fields → the request's id, when to try again, how the limits stand.
+//! The headers of a response: the delay before a retry, and the limits.
 //!
-//! What cannot be read is as if it were not there: fields pass many hands, and none of them says which error it is.
+//! An invalid header is ignored, since intermediaries may change headers and no header determines the error.
 
 use std::time::{Duration, SystemTime};
 
@@ -11,32 +11,35 @@ use crate::{LimitHeaders, ResetForm};
 
 type HeaderLookup<'l, 'a> = &'l dyn Fn(&str) -> Option<&'a str>;
 
-/// The delay that the answer asks for: `Retry-After`, else the contract's field in milliseconds.
+/// The delay of the response: `Retry-After`, else the contract's header in milliseconds.
 ///
-/// A date counts from the answer's own `Date`: the two clocks need not agree, and none is asked here. One without that
-/// says nothing; one in the past is no delay.
-pub(super) fn retry_after(families: &[LimitHeaders], fields: HeaderLookup<'_, '_>) -> Option<RetryAfter> {
+/// A date is relative to the `Date` of the response, because the clocks of client and server may differ. It is ignored
+/// without a `Date`, and a date in the past is a delay of zero.
+pub(super) fn retry_after(
+    limit_headers: &[LimitHeaders],
+    headers: HeaderLookup<'_, '_>,
+) -> Option<RetryAfter> {
     let standard = || {
-        let text = fields("retry-after")?.trim();
+        let text = headers("retry-after")?.trim();
         if text.starts_with(|first: char| first.is_ascii_digit()) {
             return text.parse().ok().map(Duration::from_secs);
         }
         let date = |text: &str| httpdate::parse_http_date(text.trim()).ok();
-        Some(date(text)?.duration_since(date(fields("date")?)?).unwrap_or_default())
+        Some(date(text)?.duration_since(date(headers("date")?)?).unwrap_or_default())
     };
     let millis = || {
-        families.iter().find_map(|family| match family {
-            LimitHeaders::RetryAfterMillis(name) => digits(fields(name)?.trim()).map(Duration::from_millis),
+        limit_headers.iter().find_map(|known| match known {
+            LimitHeaders::RetryAfterMillis(name) => digits(headers(name)?.trim()).map(Duration::from_millis),
             LimitHeaders::Limits(_) | LimitHeaders::Ietf | LimitHeaders::ShouldRetry(_) => None,
         })
     };
     standard().or_else(millis).map(|delay| RetryAfter { delay })
 }
 
-/// `true` or `false` in the contract's field for it.
-pub(super) fn should_retry(families: &[LimitHeaders], fields: HeaderLookup<'_, '_>) -> Option<bool> {
-    families.iter().find_map(|family| match family {
-        LimitHeaders::ShouldRetry(name) => match fields(name)?.trim() {
+/// The value of the contract's header for it: `true` or `false`.
+pub(super) fn should_retry(limit_headers: &[LimitHeaders], headers: HeaderLookup<'_, '_>) -> Option<bool> {
+    limit_headers.iter().find_map(|known| match known {
+        LimitHeaders::ShouldRetry(name) => match headers(name)?.trim() {
             "true" => Some(true),
             "false" => Some(false),
             _ => None,
@@ -45,19 +48,22 @@ pub(super) fn should_retry(families: &[LimitHeaders], fields: HeaderLookup<'_, '
     })
 }
 
-/// What the contract's families tell.
-pub(super) fn limits<'a>(families: &[LimitHeaders], fields: HeaderLookup<'_, 'a>) -> Vec<RecoveredLimit<'a>> {
+/// The limits in the contract's limit headers.
+pub(super) fn limits<'a>(
+    limit_headers: &[LimitHeaders],
+    headers: HeaderLookup<'_, 'a>,
+) -> Vec<RecoveredLimit<'a>> {
     let mut limits = Vec::new();
-    for family in families {
-        match family {
+    for known in limit_headers {
+        match known {
             LimitHeaders::Limits(names) => {
-                let number = |name: &Option<String>| digits(fields(name.as_deref()?)?.trim());
+                let number = |name: &Option<String>| digits(headers(name.as_deref()?)?.trim());
                 let reset = match names.reset_as {
                     ResetForm::EpochSeconds => number(&names.reset).map(Reset::Epoch),
                     ResetForm::DelaySeconds => {
                         number(&names.reset).map(|seconds| Reset::In(Duration::from_secs(seconds)))
                     }
-                    ResetForm::HttpDate => names.reset.as_deref().and_then(fields).and_then(epoch),
+                    ResetForm::HttpDate => names.reset.as_deref().and_then(headers).and_then(epoch),
                 };
                 let limit = RecoveredLimit {
                     limit: number(&names.limit),
@@ -69,7 +75,9 @@ pub(super) fn limits<'a>(families: &[LimitHeaders], fields: HeaderLookup<'_, 'a>
                     limits.push(limit);
                 }
             }
-            LimitHeaders::Ietf => limits.extend(ietf_limits(fields("ratelimit-policy"), fields("ratelimit"))),
+            LimitHeaders::Ietf => {
+                limits.extend(ietf_limits(headers("ratelimit-policy"), headers("ratelimit")));
+            }
             LimitHeaders::ShouldRetry(_) | LimitHeaders::RetryAfterMillis(_) => {}
         }
     }
@@ -87,8 +95,8 @@ mod tests {
     use crate::LimitHeaderNames;
 
     #[test]
-    fn the_families_are_read_as_they_are_written() {
-        let fields = |name: &str| match name {
+    fn reads_each_set_of_limit_headers() {
+        let headers = |name: &str| match name {
             "x-ratelimit-limit" => Some("10"),
             "x-ratelimit-remaining" => Some("1"),
             "x-ratelimit-reset" => Some("42822"),
@@ -98,12 +106,12 @@ mod tests {
             "retry-after" => Some("7"),
             _ => None,
         };
-        let families = [
-            LimitHeaders::named("x-ratelimit").unwrap(),
+        let limit_headers = [
+            LimitHeaders::from_word("x-ratelimit").unwrap(),
             LimitHeaders::Ietf,
             LimitHeaders::ShouldRetry("x-should-retry".into()),
         ];
-        let read = limits(&families, &fields);
+        let read = limits(&limit_headers, &headers);
         assert_eq!(read.len(), 3);
         assert_eq!(
             (read[0].limit, read[0].remaining, read[0].reset),
@@ -115,21 +123,21 @@ mod tests {
         );
         assert_eq!(read[2].window, Some(Duration::from_secs(86_400)));
         assert_eq!(read[2].reset, Some(Reset::In(Duration::from_secs(41_822))));
-        assert_eq!(should_retry(&families, &fields), Some(false));
-        assert_eq!(retry_after(&families, &fields).unwrap().seconds(), 7);
+        assert_eq!(should_retry(&limit_headers, &headers), Some(false));
+        assert_eq!(retry_after(&limit_headers, &headers).unwrap().seconds(), 7);
     }
 
     #[test]
-    fn what_cannot_be_read_is_not_there() {
-        let fields = |_: &str| Some("-1; x");
-        assert_eq!(limits(&[LimitHeaders::named("x-ratelimit").unwrap()], &fields), []);
-        assert_eq!(retry_after(&[], &fields), None);
+    fn ignores_invalid_headers() {
+        let headers = |_: &str| Some("-1; x");
+        assert_eq!(limits(&[LimitHeaders::from_word("x-ratelimit").unwrap()], &headers), []);
+        assert_eq!(retry_after(&[], &headers), None);
     }
 
     #[test]
-    fn a_delay_is_read_in_each_of_its_forms() {
+    fn reads_each_form_of_a_delay() {
         const DATE: (&str, &str) = ("date", "Fri, 20 Nov 2026 10:00:00 GMT");
-        let families = [LimitHeaders::RetryAfterMillis("retry-after-ms".into())];
+        let limit_headers = [LimitHeaders::RetryAfterMillis("retry-after-ms".into())];
         for (given, millis) in [
             (&[("retry-after", " 120 ")][..], Some(120_000)),
             (&[("retry-after", "0")], Some(0)),
@@ -146,14 +154,15 @@ mod tests {
             (&[("retry-after-ms", "1500"), ("retry-after", "2")], Some(2000)),
             (&[("retry-after-ms", "1.5")], None),
         ] {
-            let fields = |name: &str| given.iter().find(|(known, _)| *known == name).map(|(_, value)| *value);
-            let delay = retry_after(&families, &fields).map(|retry| retry.delay);
+            let headers =
+                |name: &str| given.iter().find(|(known, _)| *known == name).map(|(_, value)| *value);
+            let delay = retry_after(&limit_headers, &headers).map(|retry| retry.delay);
             assert_eq!(delay, millis.map(Duration::from_millis), "{given:?}");
         }
     }
 
     #[test]
-    fn a_reset_is_read_in_each_of_its_forms() {
+    fn reads_each_form_of_a_reset() {
         for (form, given, reset) in [
             (ResetForm::EpochSeconds, "1795168842", Some(Reset::Epoch(1_795_168_842))),
             (ResetForm::DelaySeconds, "7", Some(Reset::In(Duration::from_secs(7)))),

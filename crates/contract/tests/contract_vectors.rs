@@ -1,5 +1,5 @@
-//! The built-in contracts for other worlds, by `contracts/vectors/`: `cases` are what they answer, `documented` is what
-//! the public documentation of their shape shows, and what that is read as.
+//! Test vectors of built-in contracts (`contracts/vectors/`). `cases` are responses that a contract renders; `documented` are
+//! responses from public documentation, with the expected result of parsing them.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test says what failed by failing")]
 
@@ -20,7 +20,7 @@ fn violation(json: &Json) -> Violation {
         _ => Location::Body,
     };
     Violation {
-        condition: Condition::named(&text("condition").unwrap()).unwrap(),
+        condition: Condition::from_name(&text("condition").unwrap()).unwrap(),
         location,
         param: text("param").unwrap(),
         pointer: text("pointer").unwrap(),
@@ -30,23 +30,23 @@ fn violation(json: &Json) -> Violation {
     }
 }
 
-/// Renders the case, compares, and reads it back.
+/// Renders a case, compares it with the expected body, and parses it back.
 fn check(contract: &Contract, case: &Json, request_id: &str) {
     let violations: Vec<Violation> =
         case.get("violations").and_then(Json::as_array).into_iter().flatten().map(violation).collect();
     let error = match case.get("condition").and_then(Json::as_str) {
-        Some(name) => contract.answer(Condition::named(name).unwrap()),
+        Some(name) => contract.answer(Condition::from_name(name).unwrap()),
         None => contract.answer_violations(&violations).unwrap(),
     };
     let mut problem = Problem::new(error, request_id);
     problem.violations = Cow::Owned(violations);
-    let mut content = Vec::new();
-    contract.render(&problem, &mut content);
-    let rendered: Json = serde_json::from_slice(&content).unwrap();
+    let mut body = Vec::new();
+    contract.render(&problem, &mut body);
+    let rendered: Json = serde_json::from_slice(&body).unwrap();
     assert_eq!(rendered, case["body"], "{}", contract.name());
     let status = contract.entry(error).status.as_u16();
     assert_eq!(u64::from(status), case["status"].as_u64().unwrap(), "{}", contract.name());
-    match contract.parse(&ResponseView::new(status, &content)) {
+    match contract.parse(&ResponseView::new(status, &body)) {
         ParseResult::Exact(read) => {
             assert_eq!(read.problem.error, error, "{rendered}");
             for (read, given) in read.violations.iter().zip(problem.violations.iter()) {
@@ -60,13 +60,13 @@ fn check(contract: &Contract, case: &Json, request_id: &str) {
     }
 }
 
-/// Reads an answer as the documentation shows it, and compares what it is taken for.
+/// Parses a documented response and compares the result.
 fn read(contract: &Contract, case: &Json) {
     let what = format!("{}: {}", contract.name(), case["what"].as_str().unwrap());
     let status = u16::try_from(case["status"].as_u64().unwrap()).unwrap();
-    let content = serde_json::to_vec(&case["body"]).unwrap();
-    let answer = ResponseView::new(status, &content);
-    let read = match (contract.parse(&answer), case["is"].as_str()) {
+    let body = serde_json::to_vec(&case["body"]).unwrap();
+    let response = ResponseView::new(status, &body);
+    let read = match (contract.parse(&response), case["is"].as_str()) {
         (ParseResult::Unknown { .. }, None) => {
             return assert!(case["because"].is_string(), "{what}: why not?");
         }
@@ -83,13 +83,13 @@ fn read(contract: &Contract, case: &Json) {
     let expected = case["violations"].as_array().map_or(&[][..], Vec::as_slice);
     assert!(case["violations"].is_null() || expected.len() == read.violations.len(), "{what}: {read:?}");
     for (read, expected) in read.violations.iter().zip(expected) {
-        let told = (read.field.as_deref(), read.rule().map(Condition::name));
-        assert_eq!(told, (expected[0].as_str(), expected[1].as_str()), "{what}: {read:?}");
+        let actual = (read.field.as_deref(), read.rule().map(Condition::name));
+        assert_eq!(actual, (expected[0].as_str(), expected[1].as_str()), "{what}: {read:?}");
     }
 }
 
 #[test]
-fn what_the_documentation_shows_is_read_or_it_is_said_why_not() {
+fn documented_responses_parse_or_state_why_not() {
     let mut cases = 0;
     for (contract, file) in vectors() {
         for case in file["documented"].as_array().unwrap() {
@@ -102,7 +102,7 @@ fn what_the_documentation_shows_is_read_or_it_is_said_why_not() {
 }
 
 #[test]
-fn every_documented_answer_comes_out_and_is_read_back() {
+fn documented_responses_render_and_parse_back() {
     let mut cases = 0;
     for (contract, file) in vectors() {
         for case in file["cases"].as_array().unwrap() {
@@ -113,7 +113,7 @@ fn every_documented_answer_comes_out_and_is_read_back() {
     assert!(cases >= 20, "only {cases} cases");
 }
 
-/// Each contract that has vectors, and its file of them.
+/// The contracts with test vectors, and the vectors.
 fn vectors() -> impl Iterator<Item = (Contract, Json)> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../contracts/vectors");
     std::fs::read_dir(folder).unwrap().map(|entry| {

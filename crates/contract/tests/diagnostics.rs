@@ -1,12 +1,12 @@
-//! Every mistake that a contract file can have is reported, with its place and a mend.
+//! Every error in a contract file is reported with its position and with help on how to fix it.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test says what failed by failing")]
 
 use demur_contract::Contract;
 use demur_source::{Diagnostics, Source};
 
-/// A sound contract; `(line, replacement)` breaks it.
-const SOUND: &str = "\
+/// A valid contract. Each test row replaces one line with an invalid one.
+const VALID: &str = "\
 demur: 1
 name: shop
 code_style: snake_case
@@ -27,44 +27,39 @@ fn load(text: &str) -> Result<Diagnostics, Diagnostics> {
     Contract::load(&Source::new("shop.yaml", text)).map(|loaded| loaded.warnings)
 }
 
-/// Replaces the line that begins with `key`.
-fn broken(key: &str, line: &str) -> (String, usize) {
-    let number = SOUND.lines().position(|known| known.trim_start().starts_with(key)).unwrap();
-    let lines = SOUND.lines().enumerate().map(|(at, known)| if at == number { line } else { known });
+/// Replaces the line that starts with `key`.
+fn with_line(key: &str, line: &str) -> (String, usize) {
+    let number = VALID.lines().position(|known| known.trim_start().starts_with(key)).unwrap();
+    let lines = VALID.lines().enumerate().map(|(at, known)| if at == number { line } else { known });
     (lines.collect::<Vec<_>>().join("\n"), number + 1)
 }
 
 #[test]
-fn the_contract_that_is_broken_below_is_sound() {
-    let sound = SOUND.replace("at most {limit}", "'at most {limit}'");
-    let warnings = load(&sound).unwrap();
+fn base_contract_loads_without_warnings() {
+    let valid = VALID.replace("at most {limit}", "'at most {limit}'");
+    let warnings = load(&valid).unwrap();
     assert!(warnings.is_empty(), "{warnings}");
 }
 
 #[test]
-fn each_mistake_is_named_at_its_line() {
-    let sound = SOUND.replace("at most {limit}", "'at most {limit}'");
+fn reports_each_error_at_its_line() {
+    let valid = VALID.replace("at most {limit}", "'at most {limit}'");
     for (key, line, check, says) in [
         ("demur", "demur: 2", "version", "write `demur: 1`"),
         ("name", "nmae: shop", "unknown-key", "did you mean `name`?"),
         ("code_style", "code_style: snake", "unknown-word", "snake_case"),
-        ("doc_url", "doc_url: '{'", "template", "brace"),
-        ("request_id", "request_id: { field: 'a b' }", "field-name", "no header field's name"),
+        ("doc_url", "doc_url: '{'", "template", "unmatched `{`"),
+        ("request_id", "request_id: { field: 'a b' }", "field-name", "not a valid header name"),
         ("headers", "headers: [x-ratelimits]", "unknown-word", "did you mean `x-ratelimit`?"),
-        ("statuses", "statuses: { 700: Bad }", "status", "100 to 599"),
+        ("statuses", "statuses: { 700: Bad }", "status", "from 100 to 599"),
         ("formats", "formats: { default: { code: $cod } }", "unknown-slot", "did you mean `$code`?"),
         ("formats", "formats: { default: { code: $code|loud } }", "unknown-cast", "`string`"),
         ("formats", "formats: { other: { code: $code } }", "missing-format", "formats: { other"),
         ("violations", "violations: { field: pascall }", "unknown-word", "did you mean `pascal`?"),
         ("violations", "violations: { messages: { maximun: x } }", "unknown-rule", "`maximum`"),
-        ("bad_request", "  bad_request: { status: 200, on: [request] }", "status", "4xx or a 5xx"),
+        ("bad_request", "  bad_request: { status: 200, on: [request] }", "status", "between 400 and 599"),
         ("bad_request", "  bad_request: { on: [request] }", "missing-key", "add `status: …`"),
-        (
-            "bad_request",
-            "  bad-request: { status: 400, on: [request] }",
-            "code-style",
-            "`bad_request` would fit",
-        ),
+        ("bad_request", "  bad-request: { status: 400, on: [request] }", "code-style", "write `bad_request`"),
         (
             "bad_request",
             "  bad_request: { status: 400, on: [request, reqest.timeout] }",
@@ -75,7 +70,7 @@ fn each_mistake_is_named_at_its_line() {
             "bad_request",
             "  bad_request: { status: 400, on: [request, internal] }",
             "claimed-twice",
-            "keep one",
+            "remove one",
         ),
         ("bad_request", "  bad_request: { status: 400, on: [param] }", "unclaimed", "request.malformed"),
         (
@@ -100,29 +95,29 @@ fn each_mistake_is_named_at_its_line() {
             "sold_out",
             "  sold_out: { status: 409, message: '{item} { x', params: [item] }",
             "template",
-            "brace",
+            "unmatched `{`",
         ),
         ("sold_out", "  sold_out: { status: 409, type: api_eror }", "unknown-type", "`api_error`"),
         ("sold_out", "  sold_out: 409", "wrong-kind", "must be a mapping"),
     ] {
-        let (text, number) = broken(key, line);
+        let (text, number) = with_line(key, line);
         let text = text.replace("at most {limit}", "'at most {limit}'");
-        let found = load(&text).unwrap_err();
-        let hit = found.iter().find(|diagnostic| diagnostic.check == check);
-        let hit = hit.unwrap_or_else(|| panic!("{line}: no `{check}` in\n{found}"));
-        let told = format!("{hit} {line}");
-        assert!(told.contains(says), "{line}: {told}");
-        // What is missing is told at the top, a second claim at the second; everything else where it was broken.
+        let diagnostics = load(&text).unwrap_err();
+        let hit = diagnostics.iter().find(|diagnostic| diagnostic.check == check);
+        let hit = hit.unwrap_or_else(|| panic!("{line}: no `{check}` in\n{diagnostics}"));
+        let text = format!("{hit} {line}");
+        assert!(text.contains(says), "{line}: {text}");
+        // Something missing is reported at the top, a duplicate claim at the second one, everything else at its line.
         if !matches!(check, "unclaimed" | "missing-format" | "claimed-twice") {
-            assert_eq!(hit.line_column().0, number, "{line}: {told}");
+            assert_eq!(hit.line_column().0, number, "{line}: {text}");
         }
     }
-    assert!(load(&sound).is_ok());
+    assert!(load(&valid).is_ok());
 }
 
 #[test]
-fn what_is_no_mistake_is_taken() {
-    let sound = SOUND.replace("at most {limit}", "'at most {limit}'");
+fn accepts_valid_variations() {
+    let valid = VALID.replace("at most {limit}", "'at most {limit}'");
     for (key, line) in [
         ("sold_out", "  sold_out: { status: 409, message: Gone., on: [sold_out] }"),
         ("sold_out", "  sold_out: { status: 409, message: Gone., on: [sold_out, ran_out] }"),
@@ -137,16 +132,16 @@ fn what_is_no_mistake_is_taken() {
             "formats: { default: { code: $code, message: $message, needed?: $params.needed, param?: $params.limit } }",
         ),
     ] {
-        let (text, _) = broken(key, line);
+        let (text, _) = with_line(key, line);
         let text = text.replace("at most {limit}", "'at most {limit}'");
-        let warnings = load(&text).unwrap_or_else(|found| panic!("{line}: {found}"));
+        let warnings = load(&text).unwrap_or_else(|diagnostics| panic!("{line}: {diagnostics}"));
         assert!(warnings.is_empty(), "{line}: {warnings}");
     }
-    assert!(load(&sound).is_ok());
+    assert!(load(&valid).is_ok());
 }
 
 #[test]
-fn texts_stay_as_they_were_written() {
+fn unquoted_scalars_keep_their_spelling() {
     const WRITTEN: &str = "\
 demur: 1
 name: shop
@@ -162,30 +157,30 @@ errors:
 }
 
 #[test]
-fn closed_statuses_leave_nothing_to_derive() {
-    let closed = SOUND
+fn closed_statuses_require_a_claim_for_every_condition() {
+    let closed = VALID
         .replace("at most {limit}", "'at most {limit}'")
         .replace("statuses: {", "statuses: { closed: true,")
         .replace("status: 409", "status: 410");
-    let found = load(&closed).unwrap_err().to_string();
-    assert!(found.contains("undocumented-status"), "{found}");
+    let diagnostics = load(&closed).unwrap_err().to_string();
+    assert!(diagnostics.contains("undocumented-status"), "{diagnostics}");
     for condition in ["credential.missing", "upstream.refused", "overloaded"] {
-        assert!(found.contains(&format!("no error claims `{condition}`")), "{condition}");
+        assert!(diagnostics.contains(&format!("no error claims `{condition}`")), "{condition}");
     }
-    assert_eq!(found.matches("upstream.refused").count(), 2, "once, in message and mend");
+    assert_eq!(diagnostics.matches("upstream.refused").count(), 2, "once, in message and help");
 }
 
 #[test]
-fn what_cannot_be_told_apart_is_a_warning() {
-    let twins = SOUND.replace("at most {limit}", "'at most {limit}'")
+fn warns_of_indistinguishable_errors() {
+    let ambiguous = VALID.replace("at most {limit}", "'at most {limit}'")
         + "  also_bad: { status: 400, code: bad_request, message: Bad. , title: The request is malformed }\n";
-    let warnings = load(&twins).unwrap().to_string();
+    let warnings = load(&ambiguous).unwrap().to_string();
     assert!(warnings.contains("indistinguishable"), "{warnings}");
 }
 
 #[test]
-fn an_answer_that_tells_the_form_of_keys_is_a_warning() {
-    let sound = SOUND.replace("at most {limit}", "'at most {limit}'");
+fn warns_if_responses_disclose_the_format_of_keys() {
+    let valid = VALID.replace("at most {limit}", "'at most {limit}'");
     let unauthorized = "{ status: 401, code: unauthorized, message: No., on: ";
     for (errors, line) in [
         ("", None),
@@ -207,14 +202,14 @@ fn an_answer_that_tells_the_form_of_keys_is_a_warning() {
         ),
     ] {
         let errors = errors.replace("UNAUTHORIZED", unauthorized);
-        let warnings = load(&format!("{sound}{errors}\n")).unwrap().to_string();
-        let found = warnings.lines().find(|line| line.contains("warning[credential-answers]"));
+        let warnings = load(&format!("{valid}{errors}\n")).unwrap().to_string();
+        let warning = warnings.lines().find(|line| line.contains("warning[credential-answers]"));
         match line {
-            None => assert_eq!(found, None, "{errors}"),
+            None => assert_eq!(warning, None, "{errors}"),
             Some(line) => {
-                let found = found.unwrap_or_else(|| panic!("{errors}: {warnings}"));
-                assert!(found.starts_with(&format!("shop.yaml:{line}:")), "{found}");
-                assert!(found.contains("whether a guessed key has the right form"), "{found}");
+                let warning = warning.unwrap_or_else(|| panic!("{errors}: {warnings}"));
+                assert!(warning.starts_with(&format!("shop.yaml:{line}:")), "{warning}");
+                assert!(warning.contains("lets an attacker learn the format of keys"), "{warning}");
             }
         }
     }
