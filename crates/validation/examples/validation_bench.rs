@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use demur_source::{Diagnostics, Source, Span};
 use demur_validation::{
-    ApiDocument, Declarations, DocumentOptions, Expression, Find, RequestContent, RuleInputs, Variable,
+    ApiDocument, CheckedBody, Declarations, DocumentOptions, Expression, Find, RuleInputs, Variable,
 };
 use http::Method;
 use serde_json::{Value, json};
@@ -96,9 +96,9 @@ fn body() {
         .build(&schema)
         .unwrap();
     let operation = &document.operations()[0];
-    let mut ours = || match document.check_content(operation, Some("application/json"), black_box(&bytes)) {
-        RequestContent::Checked { violations, .. } => assert!(violations.is_empty()),
-        RequestContent::Refused(problem) => panic!("{problem:?}"),
+    let mut ours = || match document.check_body(operation, Some("application/json"), black_box(&bytes)) {
+        CheckedBody::Checked { violations, .. } => assert!(violations.is_empty()),
+        CheckedBody::Rejected(problem) => panic!("{problem:?}"),
     };
     let mut theirs = || {
         let value: Value = serde_json::from_slice(black_box(&bytes)).unwrap();

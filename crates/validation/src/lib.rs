@@ -3,7 +3,7 @@
 //! Three questions, each answered by data and never by a response:
 //!
 //! - [`ApiDocument::find`]: which operation is meant?
-//! - [`ApiDocument::check_parameters`], [`ApiDocument::check_content`]: which rules of the document does
+//! - [`ApiDocument::check_parameters`], [`ApiDocument::check_body`]: which rules of the document does
 //!   the request break? Each broken rule is a [`Violation`](demur_contract::Violation).
 //! - [`Expression::evaluate`]: does a rule of the operator's own hold?
 //!
@@ -12,15 +12,17 @@
 //! contract's business; who may ask, and at what price, is admission's. This crate does no I/O.
 
 mod document;
+mod media_type;
 mod options;
 mod path;
 mod request;
 mod rule;
 mod schema;
+mod tree;
 
-pub use document::files::ReadFile;
 pub use document::{ApiDocument, Find, Operation, RouteMatch, SecurityKind, SecurityScheme};
 pub use options::{DocumentOptions, Formats, UnknownQuery};
 pub use path::{CanonicalPath, PathCharacters, PathFault, canonical_path};
-pub use request::{ContentProblem, RequestContent, RequestParameters, ResponseCheck, ResponseFault};
+pub use request::{BodyProblem, CheckedBody, RequestParameters, ResponseCheck, ResponseFault};
 pub use rule::{Declarations, Expression, RuleFailure, RuleInputs, Uses, Variable};
+pub use tree::ReadFile;

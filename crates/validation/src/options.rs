@@ -8,16 +8,16 @@ pub struct DocumentOptions {
     /// What is done with query parameters that the document does not declare.
     pub unknown_query: UnknownQuery,
     /// Whether answers can be held against the document, too: that takes memory for a second set of schemas.
-    pub checks_answers: bool,
+    pub checks_responses: bool,
     /// How many violations of one request are kept: the first ones in their order.
     pub max_violations: usize,
-    /// How deep JSON content may nest; [`DocumentOptions::MOST_DEPTH`] at the most.
+    /// How deep JSON content may nest; [`DocumentOptions::MAX_DEPTH`] at the most.
     pub max_depth: usize,
 }
 
 impl DocumentOptions {
     /// What reads the content goes no deeper.
-    pub const MOST_DEPTH: usize = 120;
+    pub const MAX_DEPTH: usize = 120;
 }
 
 impl Default for DocumentOptions {
@@ -25,7 +25,7 @@ impl Default for DocumentOptions {
         Self {
             formats: Formats::Assert,
             unknown_query: UnknownQuery::Ignore,
-            checks_answers: false,
+            checks_responses: false,
             max_violations: 20,
             max_depth: 64,
         }
@@ -45,7 +45,7 @@ pub enum Formats {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum UnknownQuery {
     /// Each is a violation.
-    Refuse,
+    Reject,
     /// They are passed on, and named in [`RequestParameters::unknown`](crate::RequestParameters::unknown).
     Warn,
     /// They are passed on unread.

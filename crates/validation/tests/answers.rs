@@ -37,9 +37,9 @@ components:
         title: { type: string }
 ";
 
-fn load(checks_answers: bool) -> ApiDocument {
+fn load(checks_responses: bool) -> ApiDocument {
     let mut found = Diagnostics::new();
-    let options = DocumentOptions { checks_answers, ..DocumentOptions::default() };
+    let options = DocumentOptions { checks_responses, ..DocumentOptions::default() };
     let document = ApiDocument::load(&Source::new("t.yaml", DOCUMENT), &options, &mut found);
     document.unwrap_or_else(|| panic!("{found}"))
 }
@@ -65,14 +65,14 @@ fn an_answer_that_breaks_the_document_says_how() {
         (404, "application/problem+json", "[]", "the content: param.invalid.type.object"),
     ] {
         let status = StatusCode::from_u16(status).unwrap();
-        let said = match document.check_answer(x, status, Some(content_type), content.as_bytes()).unwrap() {
+        let said = match document.check_response(x, status, Some(content_type), content.as_bytes()).unwrap() {
             ResponseCheck::Valid => String::new(),
             ResponseCheck::Invalid(fault) => fault.to_string(),
         };
         assert_eq!(said, expected, "{status} {content}");
     }
     let y = document.operation("y").unwrap();
-    assert_eq!(document.check_answer(y, StatusCode::IM_A_TEAPOT, None, b"x"), Some(ResponseCheck::Valid));
+    assert_eq!(document.check_response(y, StatusCode::IM_A_TEAPOT, None, b"x"), Some(ResponseCheck::Valid));
     assert!(document.needs_response_body(x, StatusCode::OK));
     assert!(!document.needs_response_body(x, StatusCode::NO_CONTENT));
     assert!(!document.needs_response_body(y, StatusCode::OK));
@@ -82,7 +82,7 @@ fn an_answer_that_breaks_the_document_says_how() {
 fn nobody_looks_unless_asked_to() {
     let document = load(false);
     let x = document.operation("x").unwrap();
-    assert_eq!(document.check_answer(x, StatusCode::OK, None, b"{"), None);
+    assert_eq!(document.check_response(x, StatusCode::OK, None, b"{"), None);
     assert!(!document.needs_response_body(x, StatusCode::OK));
 }
 

@@ -4,7 +4,7 @@
 
 use demur_contract::Violation;
 use demur_source::{Diagnostics, Source};
-use demur_validation::{ApiDocument, DocumentOptions, RequestContent};
+use demur_validation::{ApiDocument, CheckedBody, DocumentOptions};
 
 const SCHEMAS: &str = "components:
   schemas:
@@ -21,8 +21,8 @@ fn check(schema: &str, content: &str, expected: &[&str]) {
     let document = ApiDocument::load(&Source::new("t.yaml", text), &DocumentOptions::default(), &mut found);
     let document = document.unwrap_or_else(|| panic!("{found}"));
     let content =
-        document.check_content(&document.operations()[0], Some("application/json"), content.as_bytes());
-    let RequestContent::Checked { violations, .. } = content else { panic!("{content:?}") };
+        document.check_body(&document.operations()[0], Some("application/json"), content.as_bytes());
+    let CheckedBody::Checked { violations, .. } = content else { panic!("{content:?}") };
     let lines: Vec<String> = violations.iter().map(line).collect();
     assert_eq!(lines, expected, "{schema}");
 }

@@ -3,7 +3,7 @@
 #![allow(clippy::panic, clippy::unwrap_used, reason = "a test that fails says why")]
 
 use demur_source::{Diagnostics, Source};
-use demur_validation::{ApiDocument, DocumentOptions, RequestContent};
+use demur_validation::{ApiDocument, CheckedBody, DocumentOptions};
 use serde_json::{Value, json};
 
 /// A document whose one operation takes schema `S0`; each schema is made of a reference to the next one, and the last
@@ -118,10 +118,8 @@ fn what_is_loaded_is_answered() {
                 [nested(levels), nested(60), listed(levels), listed(60), json!(vec![1; 100]), json!(1)]
             {
                 let bytes = value.to_string();
-                let content = document.check_content(&document.operations()[0], None, bytes.as_bytes());
-                let RequestContent::Checked { violations, .. } = content else {
-                    panic!("{what}: {content:?}")
-                };
+                let content = document.check_body(&document.operations()[0], None, bytes.as_bytes());
+                let CheckedBody::Checked { violations, .. } = content else { panic!("{what}: {content:?}") };
                 assert!(violations.len() <= 20, "{what}");
             }
         }

@@ -151,7 +151,7 @@ fn said_of(operation: &str) -> Vec<String> {
         "openapi: 3.1.0\npaths: {{ /x: {{ post: {{ operationId: x, {operation} }}, put: {{ operationId: y, {operation} }} }} }}\n"
     );
     let mut found = Diagnostics::new();
-    let options = DocumentOptions { checks_answers: true, ..DocumentOptions::default() };
+    let options = DocumentOptions { checks_responses: true, ..DocumentOptions::default() };
     let document = ApiDocument::load(&Source::new("t.yaml", &text), &options, &mut found);
     assert!(document.is_some(), "{found}");
     let lines = found.to_string();

@@ -5,7 +5,7 @@
 use std::collections::HashMap;
 
 use demur_source::{Diagnostics, Source};
-use demur_validation::{ApiDocument, DocumentOptions, RequestContent};
+use demur_validation::{ApiDocument, CheckedBody, DocumentOptions};
 
 const ROOT: &str = "openapi: 3.1.0
 paths:
@@ -56,8 +56,8 @@ fn load(files: &[(&str, &str)]) -> (Option<ApiDocument>, String) {
 }
 
 fn violations(document: &ApiDocument, content: &str) -> Vec<String> {
-    let content = document.check_content(&document.operations()[0], None, content.as_bytes());
-    let RequestContent::Checked { violations, .. } = content else { panic!("{content:?}") };
+    let content = document.check_body(&document.operations()[0], None, content.as_bytes());
+    let CheckedBody::Checked { violations, .. } = content else { panic!("{content:?}") };
     violations.iter().map(|violation| format!("{} {}", violation.condition, violation.pointer)).collect()
 }
 

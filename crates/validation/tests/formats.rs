@@ -4,7 +4,7 @@
 #![allow(clippy::panic, clippy::unwrap_used, reason = "a test that fails says why")]
 
 use demur_source::{Diagnostics, Source};
-use demur_validation::{ApiDocument, DocumentOptions, RequestContent};
+use demur_validation::{ApiDocument, CheckedBody, DocumentOptions};
 
 const FORMATS: [&str; 19] = [
     "date",
@@ -70,9 +70,9 @@ fn no_text_takes_a_format_long_to_judge() {
         let nested = "(((((x{1000}){1000}){1000}){1000}){1000})".to_owned();
         for text in repeated.chain([nested]) {
             let content = serde_json::to_vec(&text).unwrap();
-            match document.check_content(&document.operations()[0], Some("application/json"), &content) {
-                RequestContent::Checked { violations, .. } => assert!(violations.len() <= 1, "{format}"),
-                RequestContent::Refused(problem) => panic!("{format}: {problem:?}"),
+            match document.check_body(&document.operations()[0], Some("application/json"), &content) {
+                CheckedBody::Checked { violations, .. } => assert!(violations.len() <= 1, "{format}"),
+                CheckedBody::Rejected(problem) => panic!("{format}: {problem:?}"),
             }
         }
     }

@@ -10,7 +10,7 @@ use std::path::Path;
 
 use demur_contract::Violation;
 use demur_source::{Diagnostics, Source};
-use demur_validation::{ApiDocument, DocumentOptions, Find, RequestContent, UnknownQuery};
+use demur_validation::{ApiDocument, CheckedBody, DocumentOptions, Find, UnknownQuery};
 use generate::{Files, Part};
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use serde_json::{Value, json};
@@ -82,7 +82,7 @@ fn load(path: &Path, files: usize) -> ApiDocument {
         count += 1;
         Source::read(&folder.join(name)).map_err(|error| error.to_string())
     };
-    let options = DocumentOptions { unknown_query: UnknownQuery::Refuse, ..DocumentOptions::default() };
+    let options = DocumentOptions { unknown_query: UnknownQuery::Reject, ..DocumentOptions::default() };
     let document = ApiDocument::load_files(&source, &mut read, &options, &mut found);
     assert!(count >= files, "{count} files were read");
     document.unwrap_or_else(|| panic!("{found}"))
@@ -319,9 +319,9 @@ fn ask(
         request.query.iter().map(|(name, value)| format!("{}={}", encode(name), encode(value))).collect();
     let mut violations = document.check_parameters(&found, Some(&query.join("&")), &headers).violations;
     if let Some(content) = &request.content {
-        match document.check_content(found.operation, media_type, content.to_string().as_bytes()) {
-            RequestContent::Checked { violations: more, .. } => violations.extend(more),
-            RequestContent::Refused(problem) => return Err(format!("{problem:?}")),
+        match document.check_body(found.operation, media_type, content.to_string().as_bytes()) {
+            CheckedBody::Checked { violations: more, .. } => violations.extend(more),
+            CheckedBody::Rejected(problem) => return Err(format!("{problem:?}")),
         }
     }
     Ok(violations)

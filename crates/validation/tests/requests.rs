@@ -5,7 +5,7 @@
 use demur_contract::Value;
 use demur_source::{Diagnostics, Source};
 use demur_validation::{
-    ApiDocument, DocumentOptions, Find, Formats, RequestContent, RequestParameters, UnknownQuery,
+    ApiDocument, CheckedBody, DocumentOptions, Find, Formats, RequestParameters, UnknownQuery,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 
@@ -194,7 +194,7 @@ fn every_location_is_read_and_all_violations_come_in_order() {
 
 #[test]
 fn unknown_query_parameters_are_refused_where_the_operator_wants_it() {
-    let options = DocumentOptions { unknown_query: UnknownQuery::Refuse, ..DocumentOptions::default() };
+    let options = DocumentOptions { unknown_query: UnknownQuery::Reject, ..DocumentOptions::default() };
     let document = load(PARAMETERS, options);
     let answer = ask(&document, "/shelves/s/m?zz=1&page=0&a/b=2&zz=3&c%0a=", &[]);
     assert_eq!(
@@ -229,7 +229,7 @@ paths:
 #[test]
 fn rejects_query_names_that_servers_read_as_declared_ones() {
     let (unknown, format) = ("param.invalid.unknown", "param.invalid.format.other");
-    for unknown_query in [UnknownQuery::Ignore, UnknownQuery::Warn, UnknownQuery::Refuse] {
+    for unknown_query in [UnknownQuery::Ignore, UnknownQuery::Warn, UnknownQuery::Reject] {
         let document = load(ALIASED, DocumentOptions { unknown_query, ..DocumentOptions::default() });
         for (query, expected) in [
             ("+brand=x", unknown),
@@ -298,13 +298,13 @@ fn with_body(body: &str) -> ApiDocument {
 }
 
 #[track_caller]
-fn check_content(document: &ApiDocument, content_type: Option<&str>, bytes: &[u8], expected: &str) {
-    let answer = match document.check_content(&document.operations()[0], content_type, bytes) {
-        RequestContent::Refused(problem) => problem.condition.to_string(),
-        RequestContent::Checked { value, violations } if violations.is_empty() => {
+fn check_body(document: &ApiDocument, content_type: Option<&str>, bytes: &[u8], expected: &str) {
+    let answer = match document.check_body(&document.operations()[0], content_type, bytes) {
+        CheckedBody::Rejected(problem) => problem.condition.to_string(),
+        CheckedBody::Checked { value, violations } if violations.is_empty() => {
             value.map_or("none".to_owned(), |value| value.to_string())
         }
-        RequestContent::Checked { violations, .. } => {
+        CheckedBody::Checked { violations, .. } => {
             violations.iter().map(|violation| violation.condition.to_string()).collect::<Vec<_>>().join(" ")
         }
     };
@@ -352,7 +352,7 @@ fn content_is_read_by_its_media_type() {
         (json, Some("application/json; charset=utf-8; charset=utf-16"), "{}", "body.unsupported_media_type"),
         (any, Some("application/json, text/plain"), "{", "body.unsupported_media_type"),
     ] {
-        check_content(&with_body(body), content_type, bytes.as_bytes(), expected);
+        check_body(&with_body(body), content_type, bytes.as_bytes(), expected);
     }
 }
 
@@ -360,8 +360,8 @@ fn content_is_read_by_its_media_type() {
 fn content_that_nobody_declared_is_not_looked_at() {
     let document =
         load("openapi: 3.1.0\npaths: { /x: { get: { operationId: x } } }\n", DocumentOptions::default());
-    assert!(!document.operations()[0].takes_content());
-    check_content(&document, Some("application/json"), b"{", "none");
+    assert!(!document.operations()[0].takes_body());
+    check_body(&document, Some("application/json"), b"{", "none");
 }
 
 #[test]
@@ -380,8 +380,8 @@ components:
         DocumentOptions::default(),
     );
     let nested = |levels: usize| "[".repeat(levels) + &"]".repeat(levels);
-    check_content(&document, None, nested(64).as_bytes(), &nested(64));
-    check_content(&document, None, nested(65).as_bytes(), "body.too_deep");
-    check_content(&document, None, "[".repeat(1_000_000).as_bytes(), "body.too_deep");
-    check_content(&document, None, b"\"\xff\"", "body.invalid_json");
+    check_body(&document, None, nested(64).as_bytes(), &nested(64));
+    check_body(&document, None, nested(65).as_bytes(), "body.too_deep");
+    check_body(&document, None, "[".repeat(1_000_000).as_bytes(), "body.too_deep");
+    check_body(&document, None, b"\"\xff\"", "body.invalid_json");
 }

@@ -226,7 +226,7 @@ fn values_become_parameters_of_messages() {
     }
     for text in ["body.none", "body.items", "account"] {
         let failure = compile(text, false).unwrap().evaluate_value(&inputs());
-        assert!(matches!(failure, Err(RuleFailure::NotShowable { .. })), "{text}");
+        assert!(matches!(failure, Err(RuleFailure::NotDisplayable { .. })), "{text}");
     }
 }
 

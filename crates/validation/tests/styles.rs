@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use demur_contract::Violation;
 use demur_source::{Diagnostics, Source};
-use demur_validation::{ApiDocument, DocumentOptions, Find, RequestContent, RequestParameters, UnknownQuery};
+use demur_validation::{ApiDocument, CheckedBody, DocumentOptions, Find, RequestParameters, UnknownQuery};
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use serde_json::Value;
 
@@ -25,7 +25,7 @@ fn ask(parameter: &str, target: &str, field: Option<(&'static str, &str)>) -> Re
         "openapi: 3.1.0\npaths:\n  {path}:\n    get: {{ operationId: x, parameters: [{{ name: a, {required}{parameter} }}] }}\n"
     );
     let document =
-        load(&text, DocumentOptions { unknown_query: UnknownQuery::Refuse, ..DocumentOptions::default() });
+        load(&text, DocumentOptions { unknown_query: UnknownQuery::Reject, ..DocumentOptions::default() });
     let (path, query) = target.split_once('?').map_or((target, None), |(path, query)| (path, Some(query)));
     let mut headers = HeaderMap::new();
     if let Some((name, value)) = field {
@@ -149,9 +149,9 @@ components:
 
 fn content(content_type: &str, text: &str) -> Result<(Option<Value>, Vec<String>), String> {
     let document = load(FORM, DocumentOptions::default());
-    match document.check_content(&document.operations()[0], Some(content_type), text.as_bytes()) {
-        RequestContent::Checked { value, violations } => Ok((value, lines(&violations))),
-        RequestContent::Refused(problem) => Err(problem.condition.to_string()),
+    match document.check_body(&document.operations()[0], Some(content_type), text.as_bytes()) {
+        CheckedBody::Checked { value, violations } => Ok((value, lines(&violations))),
+        CheckedBody::Rejected(problem) => Err(problem.condition.to_string()),
     }
 }
 

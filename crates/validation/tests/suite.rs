@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use demur_source::{Diagnostics, Source};
-use demur_validation::{ApiDocument, DocumentOptions, Formats, RequestContent};
+use demur_validation::{ApiDocument, CheckedBody, DocumentOptions, Formats};
 use serde_json::Value;
 
 const ROOT: &str = "openapi: 3.1.0
@@ -99,9 +99,9 @@ fn registered(folder: &Path, schema: &Value, name: &str) -> Result<Arc<Source>, 
 
 /// `None`: the content was not even read.
 fn is_valid(document: &ApiDocument, data: &Value) -> Option<bool> {
-    let content = document.check_content(&document.operations()[0], None, data.to_string().as_bytes());
+    let content = document.check_body(&document.operations()[0], None, data.to_string().as_bytes());
     match content {
-        RequestContent::Checked { violations, .. } => Some(violations.is_empty()),
-        RequestContent::Refused(_) => None,
+        CheckedBody::Checked { violations, .. } => Some(violations.is_empty()),
+        CheckedBody::Rejected(_) => None,
     }
 }

@@ -4,7 +4,7 @@
 
 use demur_contract::{Value, Violation};
 use demur_source::{Diagnostics, Source};
-use demur_validation::{ApiDocument, DocumentOptions, RequestContent};
+use demur_validation::{ApiDocument, CheckedBody, DocumentOptions};
 
 /// A document whose one operation takes JSON of this schema (in YAML flow style).
 fn document(schema: &str) -> ApiDocument {
@@ -20,9 +20,9 @@ fn load(text: &str) -> ApiDocument {
 }
 
 fn violations(document: &ApiDocument, content: &str) -> Vec<Violation> {
-    match document.check_content(&document.operations()[0], Some("application/json"), content.as_bytes()) {
-        RequestContent::Checked { violations, .. } => violations,
-        RequestContent::Refused(problem) => panic!("{problem:?}"),
+    match document.check_body(&document.operations()[0], Some("application/json"), content.as_bytes()) {
+        CheckedBody::Checked { violations, .. } => violations,
+        CheckedBody::Rejected(problem) => panic!("{problem:?}"),
     }
 }
 

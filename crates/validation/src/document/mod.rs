@@ -4,15 +4,13 @@
 //! [`crate::schema`] checks and compiles the schemas that those name, `routes` finds an operation, and what
 //! is wrong with a request is found by [`crate::request`].
 
-mod contents;
-pub(crate) mod files;
+mod bodies;
 mod operation;
+mod operations;
 mod parameters;
-pub(crate) mod pointer;
 mod reader;
 mod routes;
 mod security;
-mod uri;
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;
@@ -20,22 +18,21 @@ use std::sync::Arc;
 
 use demur_source::{Diagnostics, Node, Source, did_you_mean, parse};
 
-pub(crate) use contents::{MediaKind, PartEncoding, essence};
 pub use operation::Operation;
-pub(crate) use reader::{unreadable, unresolved};
 pub use routes::{Find, RouteMatch};
 pub use security::{SecurityKind, SecurityScheme};
 
 use crate::DocumentOptions;
+use crate::media_type::MediaKind;
 use crate::request::{
-    self, Aliases, ContentRule, MediaTypeRule, ParameterRule, RequestContent, RequestParameters,
+    self, Aliases, BodyRule, CheckedBody, MediaTypeRule, ParameterContext, ParameterRule, RequestParameters,
     ResponseCheck, ResponseRule, Style,
 };
 use crate::schema::{Dialect, SchemaCompiler, SchemaLocations, Schemas, ValueShape};
-use contents::RawMediaType;
-use files::{Files, ReadFile};
-use pointer::Located;
-use reader::{DocumentReader, RawOperation};
+use crate::tree::{Files, Located, ReadFile};
+use bodies::RawMediaType;
+use operations::RawOperation;
+use reader::DocumentReader;
 
 /// An OpenAPI document, compiled.
 pub struct ApiDocument {
@@ -93,19 +90,19 @@ impl ApiDocument {
         // With a version that is missing or unknown the rest is read all the same: a person wants to see
         // the other mistakes too.
         let dialect = dialect(source, root, found)?;
-        let checks_answers = options.checks_answers;
+        let checks_responses = options.checks_responses;
         let root_place = Located::root(root);
         let said = HashSet::new();
         let mut reader =
-            DocumentReader { files, root: root_place, found, is_idle: false, checks_answers, said };
+            DocumentReader { files, root: root_place, found, is_idle: false, checks_responses, said };
         let security_schemes = reader.security_schemes();
         let raw = reader.operations();
         let security = reader.requirements(&Located::root(root));
         let routes = routes::Routes::build(&raw, &mut reader);
-        let places = schema_places(&raw, checks_answers);
+        let places = schema_places(&raw, checks_responses);
         let (requests, answers) = Schemas::check(files, root, dialect, &places, options, found)?;
         let mut raw = raw;
-        let mut answers = compile_answers(&mut raw, answers.as_ref(), found);
+        let mut answers = compile_responses(&mut raw, answers.as_ref(), found);
         let mut operations = compile(raw, &requests, found);
         for operation in &mut operations {
             operation.answers = std::mem::take(&mut answers[operation.index]);
@@ -123,8 +120,8 @@ impl ApiDocument {
     }
 
     /// Holds an answer against what the operation declares; `None` where the document was not loaded with
-    /// [`checks_answers`](DocumentOptions::checks_answers).
-    pub fn check_answer(
+    /// [`checks_responses`](DocumentOptions::checks_responses).
+    pub fn check_response(
         &self,
         operation: &Operation,
         status: http::StatusCode,
@@ -133,14 +130,14 @@ impl ApiDocument {
     ) -> Option<ResponseCheck> {
         let options = &self.options;
         let check =
-            || request::check_answer(options, &operation.answers, status.as_u16(), content_type, bytes);
-        options.checks_answers.then(check)
+            || request::check_response(options, &operation.answers, status.as_u16(), content_type, bytes);
+        options.checks_responses.then(check)
     }
 
     /// Whether the content of such an answer must be read to know whether it is as declared.
     pub fn needs_response_body(&self, operation: &Operation, status: http::StatusCode) -> bool {
         let rule = request::rule_for(&operation.answers, status.as_u16());
-        self.options.checks_answers
+        self.options.checks_responses
             && rule.is_some_and(|rule| rule.media_types.iter().any(|media_type| media_type.schema.is_some()))
     }
 
@@ -175,7 +172,15 @@ impl ApiDocument {
         query: Option<&str>,
         headers: &http::HeaderMap,
     ) -> RequestParameters {
-        request::check_parameters(&self.options, &found.operation.parameters, found, query, headers)
+        let context = ParameterContext {
+            rules: &found.operation.parameters,
+            query_names: &found.operation.query_names,
+            body: found.operation.content.as_deref(),
+            raw_path_parameter: &|name| found.raw_path_parameter(name),
+            query,
+            headers,
+        };
+        request::check_parameters(&self.options, &context)
     }
 
     /// Checks the content against what the operation declares.
@@ -183,15 +188,10 @@ impl ApiDocument {
     /// Content that the operation does not declare is not looked at. Required JSON content that is absent
     /// is `body.invalid_json`, since nothing is not JSON; other required content that is absent is a
     /// `param.missing` without a name.
-    pub fn check_content(
-        &self,
-        operation: &Operation,
-        content_type: Option<&str>,
-        bytes: &[u8],
-    ) -> RequestContent {
+    pub fn check_body(&self, operation: &Operation, content_type: Option<&str>, bytes: &[u8]) -> CheckedBody {
         match &operation.content {
-            Some(rule) => request::check_content(&self.options, rule, content_type, bytes),
-            None => RequestContent::Checked { value: None, violations: Vec::new() },
+            Some(rule) => request::check_body(&self.options, rule, content_type, bytes),
+            None => CheckedBody::Checked { value: None, violations: Vec::new() },
         }
     }
 }
@@ -227,8 +227,8 @@ fn dialect(source: &Arc<Source>, root: &Node, found: &mut Diagnostics) -> Option
 }
 
 /// The pointers of every schema that a request, or an answer, is held against.
-fn schema_places(operations: &[RawOperation], checks_answers: bool) -> SchemaLocations {
-    let mut places = SchemaLocations { requests: Vec::new(), answers: checks_answers.then(Vec::new) };
+fn schema_places(operations: &[RawOperation], checks_responses: bool) -> SchemaLocations {
+    let mut places = SchemaLocations { requests: Vec::new(), answers: checks_responses.then(Vec::new) };
     for operation in operations {
         places.requests.extend(operation.parameters.iter().filter_map(|parameter| parameter.schema.clone()));
         let media_types = operation.content.iter().flat_map(|content| &content.media_types);
@@ -258,7 +258,7 @@ fn media_types(
 }
 
 /// The answers of each operation. Where nobody holds answers against them, only their media types matter.
-fn compile_answers(
+fn compile_responses(
     raw: &mut [RawOperation],
     schemas: Option<&Schemas<'_>>,
     found: &mut Diagnostics,
@@ -307,7 +307,7 @@ fn compile(raw: Vec<RawOperation>, schemas: &Schemas<'_>, found: &mut Diagnostic
                 let shape = if is_form { schemas.shape(pointer) } else { ValueShape::default() };
                 (compiler.schema(pointer), shape)
             });
-            Arc::new(ContentRule { required: content.required, media_types })
+            Arc::new(BodyRule { required: content.required, media_types })
         });
         let RawOperation { id, method, path, security, .. } = operation;
         let answers = Vec::new();

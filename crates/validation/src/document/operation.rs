@@ -7,7 +7,7 @@ use http::Method;
 
 use super::security::SecurityRequirement;
 use crate::path::{PathCharacters, canonical_path};
-use crate::request::{Aliases, ContentRule, ParameterRule, ResponseRule, Style, accepts};
+use crate::request::{Aliases, BodyRule, ParameterRule, ResponseRule, Style, accepts};
 
 /// A method on a path, with what it takes.
 pub struct Operation {
@@ -19,7 +19,7 @@ pub struct Operation {
     pub(crate) parameters: Vec<ParameterRule>,
     /// The names that the query may have, for those that servers take for one of them.
     pub(crate) query_names: Aliases,
-    pub(crate) content: Option<Arc<ContentRule>>,
+    pub(crate) content: Option<Arc<BodyRule>>,
     pub(super) answers: Vec<ResponseRule>,
     /// `None`: the document says nothing of who may ask.
     pub(super) security: Option<Vec<SecurityRequirement>>,
@@ -48,7 +48,7 @@ impl Operation {
 
     /// The names of the parameters in the path, in their order there.
     pub fn path_parameters(&self) -> impl Iterator<Item = &str> {
-        super::reader::template_names(&self.path)
+        template_names(&self.path)
     }
 
     /// The characters that its path must be able to contain: those in its template, and `;` for a parameter of style
@@ -72,12 +72,12 @@ impl Operation {
     }
 
     /// Whether the operation declares content at all; only then must it be read before it is passed on.
-    pub fn takes_content(&self) -> bool {
+    pub fn takes_body(&self) -> bool {
         self.content.is_some()
     }
 
     /// Whether content must be sent.
-    pub fn content_required(&self) -> bool {
+    pub fn body_required(&self) -> bool {
         self.content.as_ref().is_some_and(|content| content.required)
     }
 
@@ -108,6 +108,11 @@ impl Operation {
     pub fn security(&self) -> Option<&[Vec<String>]> {
         self.security.as_deref()
     }
+}
+
+/// The names between braces of a path template, in their order.
+pub(super) fn template_names(path: &str) -> impl Iterator<Item = &str> {
+    path.split('{').skip(1).filter_map(|rest| rest.split_once('}')).map(|(name, _)| name)
 }
 
 impl std::fmt::Debug for Operation {

@@ -3,10 +3,10 @@
 use demur_contract::Location;
 use demur_source::{Span, did_you_mean};
 
-use super::contents::MediaKind;
-use super::pointer::Located;
 use super::reader::DocumentReader;
+use crate::media_type::MediaKind;
 use crate::request::Style;
+use crate::tree::Located;
 
 const KEYS: [&str; 13] = [
     "name",
@@ -122,14 +122,14 @@ impl<'r> DocumentReader<'r> {
         location: Location,
     ) -> (Style, Option<String>) {
         self.known_keys(place, "a parameter", &KEYS);
-        let usual = Style::usual(location);
+        let usual = Style::default_for(location);
         if let Some(content) = place.member("content") {
             return self.parameter_content(&content, name);
         }
         let mut style = usual;
         if let Some(declared) = place.member("style") {
             let text = declared.node.scalar_text().unwrap_or_default();
-            match Style::named(&text, location) {
+            match Style::from_name(&text, location) {
                 Some(named) => style = named,
                 None => {
                     let styles = Style::names(location).collect::<Vec<_>>().join(", ");

@@ -6,7 +6,7 @@
 //!
 //! Paths are compared in canonical form ([`crate::path`]). A segment that a parameter takes, but that a more lenient
 //! server would read as the literal of another operation (`EXPORT`, `export;a=b`, `export.` beside `export`), leads to
-//! [`Found::other_reading`].
+//! [`Found::lenient_match`].
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -15,8 +15,9 @@ use std::fmt;
 use http::Method;
 use smallvec::SmallVec;
 
-use super::Operation;
-use super::reader::{DocumentReader, METHODS, RawOperation};
+use super::operation::Operation;
+use super::operations::{METHODS, RawOperation};
+use super::reader::DocumentReader;
 use crate::path::{canonical_path, comparable, folded, is_unmistakable, trimmed};
 
 /// What a method and a path mean.
@@ -62,7 +63,7 @@ impl<'p> RouteMatch<'_, 'p> {
 
     /// The operation that a more lenient server would run for this path: one that ignores case, decodes more than once,
     /// or drops what stands behind a `;` or at the end of a segment.
-    pub fn other_reading(&self) -> Option<&Operation> {
+    pub fn lenient_match(&self) -> Option<&Operation> {
         self.other
     }
 }

@@ -5,8 +5,8 @@
 
 use demur_source::Node;
 
-use super::pointer::Located;
 use super::reader::DocumentReader;
+use crate::tree::Located;
 
 /// One way to be known.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,7 +23,7 @@ pub enum SecurityKind {
     /// `Authorization: NAME …`; in lower case: `bearer`, `basic`. OAuth 2 and OpenID Connect are `bearer`.
     Authorization(String),
     /// In a header field of this name, in lower case.
-    Field(String),
+    Header(String),
     /// In the query.
     Query(String),
     /// In a cookie.
@@ -79,7 +79,7 @@ fn kind(scheme: &Located<'_>) -> Option<SecurityKind> {
         ("http", _) => SecurityKind::Authorization(text("scheme")?.to_ascii_lowercase()),
         ("oauth2" | "openIdConnect", _) => SecurityKind::Authorization("bearer".to_owned()),
         // A scheme may name the very field that carries credentials: then what follows there is not known.
-        ("apiKey", Some("header")) => SecurityKind::Field(text("name")?.to_ascii_lowercase()),
+        ("apiKey", Some("header")) => SecurityKind::Header(text("name")?.to_ascii_lowercase()),
         ("apiKey", Some("query")) => SecurityKind::Query(text("name")?.to_owned()),
         ("apiKey", Some("cookie")) => SecurityKind::Cookie(text("name")?.to_owned()),
         ("mutualTLS", _) => SecurityKind::Certificate,

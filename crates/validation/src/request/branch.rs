@@ -8,9 +8,9 @@ use jsonschema::JsonType;
 use jsonschema::error::{TypeKind, ValidationError, ValidationErrorKind as Kind};
 use serde_json::Value;
 
-use super::keyword::plain;
-use crate::document::pointer::tokens;
+use super::excerpt;
 use crate::schema::Schema;
+use crate::tree::tokens;
 
 /// What is to be said instead of "fits no branch".
 pub(super) enum BestBranch<'e> {
@@ -45,8 +45,10 @@ pub(super) fn best_branch<'e>(
             match error.kind() {
                 Kind::Type { kind: TypeKind::Single(single) } => types.push(*single),
                 Kind::Type { kind: TypeKind::Multiple(several) } => types.extend(several.iter()),
-                Kind::Enum { options } => values.extend(options.as_array().into_iter().flatten().map(plain)),
-                Kind::Constant { expected_value } => values.push(plain(expected_value)),
+                Kind::Enum { options } => {
+                    values.extend(options.as_array().into_iter().flatten().map(excerpt::uncut))
+                }
+                Kind::Constant { expected_value } => values.push(excerpt::uncut(expected_value)),
                 _ => {}
             }
         }

@@ -33,6 +33,14 @@ pub(super) fn value(value: &Value) -> String {
     }
 }
 
+/// A string without quotes, anything else as JSON. It is the document's, not the caller's: never cut.
+pub(super) fn uncut(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    }
+}
+
 /// Neither controls, nor the invisible ones that turn the direction of what follows.
 fn is_shown(c: char) -> bool {
     let turns = matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');

@@ -7,11 +7,11 @@ use serde_json::{Map, Value};
 
 use super::multipart::FormPart;
 use super::query_pairs::{Pairs, base};
-use super::style::Style;
+use super::style::{PartEncoding, Style};
 use super::style_decode::{Deep, StyleDecoder, Unread, is_bracketed, json_or_text, member};
 use super::text::{decode_form, scalar};
 use super::{Aliases, MAX_FIELDS};
-use crate::document::{MediaKind, PartEncoding};
+use crate::media_type::MediaKind;
 use crate::schema::{Types, ValueShape};
 
 /// What the document says of a form.

@@ -156,7 +156,7 @@ mod tests {
     fn sixty_four_levels_are_read_and_one_more_is_not() {
         let nested = |levels: usize| "[".repeat(levels) + &"]".repeat(levels);
         assert!(read(nested(64).as_bytes(), 64).is_ok());
-        let most = crate::DocumentOptions::MOST_DEPTH;
+        let most = crate::DocumentOptions::MAX_DEPTH;
         assert!(read(nested(most).as_bytes(), most).is_ok());
         assert!(matches!(read(nested(65).as_bytes(), 64), Err(JsonProblem::TooDeep)));
         assert!(matches!(read("[".repeat(1_000_000).as_bytes(), 64), Err(JsonProblem::TooDeep)));

@@ -12,8 +12,8 @@ use super::branch::{BestBranch, best_branch};
 use super::excerpt;
 use super::ordering::Order;
 use super::violations::{Subject, ViolationPlace, Violations};
-use crate::document::pointer::join;
 use crate::schema::{Schema, original_pattern};
+use crate::tree::join;
 
 /// Judges a value, and gathers what is wrong with it. A value without mistakes costs no allocation.
 pub(super) fn judge(schema: &Schema, value: &Value, subject: Subject<'_>, violations: &mut Violations) {
@@ -167,11 +167,11 @@ impl KeywordMapper<'_> {
         match kind {
             Kind::Type { kind } => type_broken(kind),
             Kind::Enum { options } => {
-                let allowed = options.as_array().into_iter().flatten().map(plain).collect();
+                let allowed = options.as_array().into_iter().flatten().map(excerpt::uncut).collect();
                 Broken { allowed, ..Broken::new(C::ParamEnum, None) }
             }
             Kind::Constant { expected_value } => {
-                Broken { allowed: vec![plain(expected_value)], ..Broken::new(C::ParamConst, None) }
+                Broken { allowed: vec![excerpt::uncut(expected_value)], ..Broken::new(C::ParamConst, None) }
             }
             Kind::Format { format } => Broken::new(format_condition(format), Limit::Text(format.clone())),
             Kind::Pattern { pattern } => Broken::new(C::ParamPattern, Limit::Text(pattern.clone())),
@@ -234,7 +234,7 @@ impl KeywordMapper<'_> {
         let param = self.subject.param(within);
         let rank = match self.subject {
             Subject::Parameter { rank, .. } => rank,
-            Subject::Content => 0,
+            Subject::Body => 0,
         };
         let place = ViolationPlace { rank, way: self.order.way(within) };
         let violation = Violation {
@@ -300,21 +300,13 @@ fn format_condition(format: &str) -> Condition {
     }
 }
 
-/// A string without quotes, anything else as JSON. It is the document's, not the caller's: never cut.
-pub(super) fn plain(value: &Value) -> String {
-    match value {
-        Value::String(text) => text.clone(),
-        other => other.to_string(),
-    }
-}
-
 /// A whole number where it is one: `1.0` says no more than `1`.
 fn bound(value: &Value) -> Limit {
     const EXACT: f64 = 9_007_199_254_740_992.0;
     match (value.as_i64(), value.as_f64()) {
         (Some(whole), _) => Limit::Int(whole),
         (None, Some(float)) if float.fract() == 0.0 && float.abs() <= EXACT => Limit::Int(float as i64),
-        _ => Limit::Text(plain(value)),
+        _ => Limit::Text(excerpt::uncut(value)),
     }
 }
 

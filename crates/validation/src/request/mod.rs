@@ -4,8 +4,8 @@
 
 mod accept;
 mod aliases;
+mod body;
 mod branch;
-mod content;
 mod excerpt;
 mod form;
 mod header_value;
@@ -26,11 +26,11 @@ use serde_json::{Map, Value};
 
 pub(crate) use accept::accepts;
 pub(crate) use aliases::Aliases;
-pub(crate) use content::{ContentRule, MediaTypeRule, check_content};
-pub(crate) use parameters::{ParameterRule, check_parameters};
+pub(crate) use body::{BodyRule, MediaTypeRule, check_body};
+pub(crate) use parameters::{ParameterContext, ParameterRule, check_parameters};
 pub use response::{ResponseCheck, ResponseFault};
-pub(crate) use response::{ResponseRule, StatusRange, check_answer, rule_for};
-pub(crate) use style::Style;
+pub(crate) use response::{ResponseRule, StatusRange, check_response, rule_for};
+pub(crate) use style::{PartEncoding, Style};
 
 /// More fields of a query or a form are not read: PHP, Werkzeug, Express and Tomcat drop those beyond it, or reject.
 const MAX_FIELDS: usize = 1_000;
@@ -48,7 +48,7 @@ pub struct RequestParameters {
 }
 
 /// The content of one request, checked.
-pub enum RequestContent {
+pub enum CheckedBody {
     /// It was read.
     Checked {
         /// The value of JSON, or of a form; `None` where there is no content, or content of another kind.
@@ -57,12 +57,12 @@ pub enum RequestContent {
         violations: Vec<Violation>,
     },
     /// It cannot be read, so that nothing can be said of its parts.
-    Refused(ContentProblem),
+    Rejected(BodyProblem),
 }
 
 /// Why content cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ContentProblem {
+pub struct BodyProblem {
     /// One of `body.invalid_json`, `body.too_deep`, `body.unsupported_media_type`, `body.unreadable`.
     pub condition: Condition,
     /// What exactly, for the journal: places and names, no values of the caller's but the media type.
@@ -81,15 +81,15 @@ impl std::fmt::Debug for RequestParameters {
 }
 
 /// Values may be secrets: only what kind of answer it is gets shown.
-impl std::fmt::Debug for RequestContent {
+impl std::fmt::Debug for CheckedBody {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            RequestContent::Checked { value, violations } => f
+            CheckedBody::Checked { value, violations } => f
                 .debug_struct("Checked")
                 .field("has_value", &value.is_some())
                 .field("violations", &violations.len())
                 .finish_non_exhaustive(),
-            RequestContent::Refused(problem) => f.debug_tuple("Refused").field(problem).finish(),
+            CheckedBody::Rejected(problem) => f.debug_tuple("Rejected").field(problem).finish(),
         }
     }
 }

@@ -8,8 +8,8 @@ use std::collections::HashMap;
 use serde_json::Value;
 
 use super::violations::Turn;
-use crate::document::pointer::tokens;
 use crate::schema::{Declared, Schema};
+use crate::tree::tokens;
 
 /// The order of one value's parts.
 pub(super) struct Order<'o> {

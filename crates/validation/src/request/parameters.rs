@@ -7,17 +7,16 @@ use std::sync::Arc;
 use demur_contract::{Condition, Location, Value as Limit, Violation};
 use http::header::{COOKIE, HeaderMap, HeaderValue};
 
-use super::content::form_names;
+use super::body::{BodyRule, form_names};
 use super::keyword::judge;
 use super::query_pairs::Pairs;
 use super::style::Style;
 use super::style_decode::{DecodedValue, StyleDecoder, Unread, is_bracketed};
 use super::text::{decode, decode_form};
 use super::violations::{Subject, ViolationPlace, Violations};
-use super::{MAX_FIELDS, RequestParameters, excerpt};
-use crate::document::RouteMatch;
-use crate::document::pointer::join;
+use super::{Aliases, MAX_FIELDS, RequestParameters, excerpt};
 use crate::schema::{Schema, ValueShape};
+use crate::tree::join;
 use crate::{DocumentOptions, UnknownQuery};
 
 /// One declared parameter, compiled.
@@ -33,14 +32,20 @@ pub(crate) struct ParameterRule {
     pub(crate) schema: Option<Arc<Schema>>,
 }
 
-/// The whole of the parameter at this position.
-fn place(rank: usize) -> ViolationPlace {
-    ViolationPlace { rank, way: Vec::new() }
+/// The parts of a request that hold parameters, and what its operation declares of them.
+pub(crate) struct ParameterContext<'r> {
+    pub(crate) rules: &'r [ParameterRule],
+    pub(crate) query_names: &'r Aliases,
+    pub(crate) body: Option<&'r BodyRule>,
+    /// A path parameter by its name, still percent-encoded.
+    pub(crate) raw_path_parameter: &'r dyn Fn(&str) -> Option<&'r str>,
+    pub(crate) query: Option<&'r str>,
+    pub(crate) headers: &'r HeaderMap,
 }
 
-/// The places in the request where a parameter's text may stand, read as far as they are asked for.
-struct Request<'r, 'd, 'p> {
-    found: &'r RouteMatch<'d, 'p>,
+/// A request whose query and cookies are split into pairs.
+struct ParsedRequest<'r, 'p> {
+    raw_path_parameter: &'p dyn Fn(&str) -> Option<&'p str>,
     headers: &'r HeaderMap,
     query: Pairs<'r>,
     cookies: Pairs<'r>,
@@ -48,22 +53,20 @@ struct Request<'r, 'd, 'p> {
 
 pub(crate) fn check_parameters(
     options: &DocumentOptions,
-    rules: &[ParameterRule],
-    found: &RouteMatch<'_, '_>,
-    query: Option<&str>,
-    headers: &HeaderMap,
+    context: &ParameterContext<'_>,
 ) -> RequestParameters {
-    let mut answer = RequestParameters::default();
+    let mut checked = RequestParameters::default();
+    let ParameterContext { rules, headers, .. } = *context;
     let wants_unknown = options.unknown_query != UnknownQuery::Ignore;
-    let query = query.filter(|query| !query.is_empty());
-    let form = query.and_then(|_| form_names(found.operation.content.as_deref()?, headers));
-    // An operation without parameters pays nothing.
+    let query = context.query.filter(|query| !query.is_empty());
+    let form = query.and_then(|_| form_names(context.body?, headers));
+    // Fast path: an operation without parameters.
     if rules.is_empty() && !(wants_unknown && query.is_some()) && form.is_none() {
-        return answer;
+        return checked;
     }
-    // Nor does one whose parameters stand in the query and may all be left out, where there is none.
+    // Fast path: no query, and only optional query parameters.
     if query.is_none() && rules.iter().all(|rule| rule.location == Location::Query && !rule.required) {
-        return answer;
+        return checked;
     }
     let has = |location: Location| rules.iter().any(|rule| rule.location == location);
     let mut violations = Violations::default();
@@ -72,8 +75,8 @@ pub(crate) fn check_parameters(
     } else {
         Vec::new()
     };
-    let request = Request {
-        found,
+    let request = ParsedRequest {
+        raw_path_parameter: context.raw_path_parameter,
         headers,
         query: query
             .filter(|_| wants_unknown || has(Location::Query) || form.is_some())
@@ -82,48 +85,48 @@ pub(crate) fn check_parameters(
         cookies: cookies(&cookie_lines),
     };
     for (rank, rule) in rules.iter().enumerate() {
-        check(rule, rank, &request, &mut answer, &mut violations);
+        check(rule, rank, &request, &mut checked, &mut violations);
     }
     let taken = |name: &str| rules.iter().any(|rule| rule.takes(name));
-    let aliases = &found.operation.query_names;
+    let aliases = context.query_names;
     // Java reads the query's field before the form's.
     let in_form = || form.and_then(|names| request.query.ambiguous(names, taken));
     if let Some(name) = request.query.ambiguous(aliases, taken).or_else(in_form) {
         // Where every unknown name is a violation, this one is already.
-        let is_known = options.unknown_query == UnknownQuery::Refuse
+        let is_known = options.unknown_query == UnknownQuery::Reject
             && !taken(name)
             && request.query.all().iter().any(|(known, _)| known == name);
         if !is_known {
-            violations.push(place(rules.len()), unknown_name(name, ""));
+            violations.push(whole(rules.len()), unknown_name(name, ""));
         }
     }
     if !aliases.is_empty() && request.query.all().len() > MAX_FIELDS {
         let limit = i64::try_from(MAX_FIELDS).ok().map(Limit::Int);
         let violation = Violation { condition: Condition::ParamCountMax, limit, ..unknown_name("", "") };
-        violations.push(place(rules.len()), violation);
+        violations.push(whole(rules.len()), violation);
     }
     if wants_unknown {
         let unknown = unknown(rules, &request.query);
         match options.unknown_query {
-            UnknownQuery::Refuse => {
+            UnknownQuery::Reject => {
                 for (number, violation) in unknown.into_iter().enumerate() {
-                    violations.push(place(rules.len() + number), violation);
+                    violations.push(whole(rules.len() + number), violation);
                 }
             }
             UnknownQuery::Warn | UnknownQuery::Ignore => {
-                answer.unknown = unknown.into_iter().map(|violation| violation.param).collect();
+                checked.unknown = unknown.into_iter().map(|violation| violation.param).collect();
             }
         }
     }
-    answer.violations = violations.finish(options.max_violations);
-    answer
+    checked.violations = violations.finish(options.max_violations);
+    checked
 }
 
 fn check(
     rule: &ParameterRule,
     rank: usize,
-    request: &Request<'_, '_, '_>,
-    answer: &mut RequestParameters,
+    request: &ParsedRequest<'_, '_>,
+    checked: &mut RequestParameters,
     violations: &mut Violations,
 ) {
     let subject = Subject::Parameter { location: rule.location, name: &rule.name, rank };
@@ -141,13 +144,13 @@ fn check(
         Err(Unread { raw, rule }) => {
             let limit = Limit::Text(rule.to_owned());
             let value = Some(excerpt::text(&raw));
-            violations.push(place(rank), single(Condition::ParamFormatOther, value, Some(limit)));
+            violations.push(whole(rank), single(Condition::ParamFormatOther, value, Some(limit)));
             return;
         }
     };
     let Some(value) = value else {
         if rule.required {
-            violations.push(place(rank), single(Condition::ParamMissing, None, None));
+            violations.push(whole(rank), single(Condition::ParamMissing, None, None));
         }
         return;
     };
@@ -158,7 +161,7 @@ fn check(
         judge(schema, &value, subject, violations);
     }
     // Rules are in the order of locations: the first of one name stays.
-    answer.values.entry(rule.name.as_str()).or_insert(value);
+    checked.values.entry(rule.name.as_str()).or_insert(value);
 }
 
 impl ParameterRule {
@@ -167,9 +170,9 @@ impl ParameterRule {
     }
 
     /// The value of this parameter; none where it is absent.
-    fn read(&self, request: &Request<'_, '_, '_>) -> DecodedValue {
+    fn read(&self, request: &ParsedRequest<'_, '_>) -> DecodedValue {
         match self.location {
-            Location::Path => match request.found.raw_path_parameter(&self.name) {
+            Location::Path => match (request.raw_path_parameter)(&self.name) {
                 Some(raw) => self.spelling().in_path(raw, &self.name, &self.shape),
                 None => Ok(None),
             },
@@ -193,7 +196,7 @@ impl ParameterRule {
     }
 
     /// Whether the parameter stands there without a value.
-    fn is_empty(&self, request: &Request<'_, '_, '_>) -> bool {
+    fn is_empty(&self, request: &ParsedRequest<'_, '_>) -> bool {
         let mut raws = match self.location {
             Location::Query => request.query.named(&self.name),
             Location::Path | Location::Header | Location::Cookie | Location::Body => return false,
@@ -221,6 +224,11 @@ impl ParameterRule {
         let is_spread = self.style == Style::Form && self.explode && self.shape.is_object();
         self.name == name || is_below || is_spread && self.shape.members.contains_key(name)
     }
+}
+
+/// The place of a parameter's whole value.
+fn whole(rank: usize) -> ViolationPlace {
+    ViolationPlace { rank, way: Vec::new() }
 }
 
 /// The cookies of all `Cookie` fields (RFC 6265 §5.4).

@@ -7,13 +7,13 @@ use std::sync::Arc;
 
 use demur_contract::Violation;
 
-use super::content::{MediaTypeRule, covering};
+use super::body::{MediaTypeRule, covering};
 use super::excerpt;
 use super::json::{self, JsonProblem};
 use super::keyword::judge;
 use super::violations::{Subject, Violations};
 use crate::DocumentOptions;
-use crate::document::{MediaKind, essence};
+use crate::media_type::{MediaKind, essence};
 
 /// Which statuses an answer is declared for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -110,7 +110,7 @@ pub(crate) fn rule_for(rules: &[ResponseRule], status: u16) -> Option<&ResponseR
     deepest.max_by_key(|(depth, _)| *depth).map(|(_, rule)| rule)
 }
 
-pub(crate) fn check_answer(
+pub(crate) fn check_response(
     options: &DocumentOptions,
     rules: &[ResponseRule],
     status: u16,
@@ -138,7 +138,7 @@ pub(crate) fn check_answer(
     };
     let mut violations = Violations::default();
     if let Some(schema) = &media_type.schema {
-        judge(schema, &value, Subject::Content, &mut violations);
+        judge(schema, &value, Subject::Body, &mut violations);
     }
     match violations.finish(options.max_violations) {
         none if none.is_empty() => ResponseCheck::Valid,

@@ -38,7 +38,7 @@ const STYLES: [(&str, Style, &[Location]); 7] = [
 
 impl Style {
     /// The style of a location where the document names none.
-    pub(crate) fn usual(location: Location) -> Self {
+    pub(crate) fn default_for(location: Location) -> Self {
         match location {
             Location::Query | Location::Cookie => Style::Form,
             Location::Path | Location::Header | Location::Body => Style::Simple,
@@ -46,7 +46,7 @@ impl Style {
     }
 
     /// The style of that name, where the location has it.
-    pub(crate) fn named(name: &str, location: Location) -> Option<Self> {
+    pub(crate) fn from_name(name: &str, location: Location) -> Option<Self> {
         let is =
             |(known, _, places): &&(&str, Style, &[Location])| *known == name && places.contains(&location);
         STYLES.iter().find(is).map(|(_, style, _)| *style)
@@ -56,4 +56,13 @@ impl Style {
     pub(crate) fn names(location: Location) -> impl Iterator<Item = &'static str> {
         STYLES.iter().filter(move |(_, _, places)| places.contains(&location)).map(|(name, _, _)| *name)
     }
+}
+
+/// How one member of a form is written.
+#[derive(Debug, Clone)]
+pub(crate) struct PartEncoding {
+    pub(crate) name: String,
+    pub(crate) style: Option<Style>,
+    pub(crate) explode: Option<bool>,
+    pub(crate) is_json: bool,
 }

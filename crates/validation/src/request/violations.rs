@@ -2,7 +2,7 @@
 
 use demur_contract::{Location, Violation};
 
-use crate::document::pointer::{join, tokens};
+use crate::tree::{join, tokens};
 
 /// More broken rules than this are not looked at: a hostile request could break a hundred thousand.
 const MAX_GATHERED: usize = 1_000;
@@ -79,14 +79,14 @@ pub(super) enum Subject<'a> {
     /// A parameter: its value's pointers begin with its name.
     Parameter { location: Location, name: &'a str, rank: usize },
     /// The content: its members are the parameters.
-    Content,
+    Body,
 }
 
 impl Subject<'_> {
     pub(super) fn location(&self) -> Location {
         match self {
             Subject::Parameter { location, .. } => *location,
-            Subject::Content => Location::Body,
+            Subject::Body => Location::Body,
         }
     }
 
@@ -94,7 +94,7 @@ impl Subject<'_> {
     pub(super) fn pointer(&self, within: &str) -> String {
         match self {
             Subject::Parameter { name, .. } => format!("{}{within}", join("", name)),
-            Subject::Content => within.to_owned(),
+            Subject::Body => within.to_owned(),
         }
     }
 
@@ -102,7 +102,7 @@ impl Subject<'_> {
     pub(super) fn param(&self, within: &str) -> String {
         match self {
             Subject::Parameter { name, .. } => (*name).to_owned(),
-            Subject::Content => tokens(within).next().unwrap_or_default().into_owned(),
+            Subject::Body => tokens(within).next().unwrap_or_default().into_owned(),
         }
     }
 }

@@ -80,7 +80,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
 pub(super) const MACROS: [&str; 6] = ["has", "all", "exists", "exists_one", "map", "filter"];
 
 impl Function {
-    pub(super) fn named(name: &str) -> Option<&'static Function> {
+    pub(super) fn from_name(name: &str) -> Option<&'static Function> {
         FUNCTIONS.iter().find(|function| function.name == name)
     }
 
@@ -145,7 +145,7 @@ const OPERATORS: [(&str, Operator); 19] = [
 ];
 
 impl Operator {
-    pub(super) fn named(name: &str) -> Option<Operator> {
+    pub(super) fn from_name(name: &str) -> Option<Operator> {
         OPERATORS.iter().find(|(known, _)| *known == name).map(|(_, operator)| *operator)
     }
 }

@@ -63,7 +63,7 @@ impl Variable {
     }
 
     /// The variable of that name.
-    pub fn named(name: &str) -> Option<Variable> {
+    pub fn from_name(name: &str) -> Option<Variable> {
         Variable::ALL.into_iter().find(|variable| variable.name() == name)
     }
 
@@ -230,7 +230,7 @@ impl VariableResolver for RuleScope<'_, '_> {
             let prepared = self.prepared.get(number.parse::<usize>().ok()?)?;
             return Some(CowVal::Borrowed(prepared.value()));
         }
-        let variable = Variable::named(name)?;
+        let variable = Variable::from_name(name)?;
         self.affordable(self.inputs.whole(variable)).map(CowVal::Owned)
     }
 }

@@ -12,7 +12,7 @@ use cel::common::types::{CelBool, CelString, CelTimestamp, DYN_TYPE, STRING_TYPE
 use cel::common::value::CowVal;
 use demur_source::Span;
 
-use super::prepared::{PATTERN_TYPE, RulePattern};
+use super::pattern::{PATTERN_TYPE, RulePattern};
 use super::span::RuleSpans;
 
 /// A rule is a sentence, not a program.

@@ -12,7 +12,8 @@ use super::inputs::{RuleMember, Uses, Variable};
 use super::kind::Kinds;
 use super::language::{BOUNDED, HAS, MATCHES, MEMBER, PREPARED, Positions};
 use super::operators::{self, Misfit};
-use super::prepared::{Prepared, RulePattern};
+use super::pattern::RulePattern;
+use super::prepared::Prepared;
 use super::span::RuleSpans;
 
 /// Evaluation recurses, on a worker's stack: deeper expressions are refused.
@@ -117,7 +118,7 @@ impl<'d> Lint<'_, '_, 'd> {
         if let Some((_, known)) = self.names.iter().rev().find(|(known, _)| known == name) {
             return known.clone();
         }
-        if let Some(variable) = Variable::named(name) {
+        if let Some(variable) = Variable::from_name(name) {
             self.checked.uses.insert(variable);
             return Inferred::variable(variable, self.declarations);
         }
@@ -145,7 +146,7 @@ impl<'d> Lint<'_, '_, 'd> {
     fn variable_of(&self, select: &SelectExpr) -> Option<Variable> {
         let Expr::Ident(name) = &select.operand.expr else { return None };
         let is_hidden = self.names.iter().any(|(known, _)| known == name);
-        Variable::named(name).filter(|_| !is_hidden)
+        Variable::from_name(name).filter(|_| !is_hidden)
     }
 
     fn member_of(&mut self, variable: Variable, id: u64, field: &str) -> Inferred<'d> {
@@ -216,7 +217,7 @@ impl<'d> Lint<'_, '_, 'd> {
             operands.push(self.expression(operand, depth + 1));
         }
         let at = self.positions.part(id, self.places);
-        let result = match Operator::named(&call.func_name) {
+        let result = match Operator::from_name(&call.func_name) {
             Some(operator) => {
                 if operators::is_ambiguous(operator, &operands) {
                     let message =
@@ -241,7 +242,7 @@ impl<'d> Lint<'_, '_, 'd> {
     fn function(&mut self, id: u64, call: &CallExpr, arguments: &[Inferred<'d>]) -> Result<Kinds, Misfit> {
         let name = call.func_name.as_str();
         let at = self.positions.name(id, name, self.places);
-        let Some(function) = Function::named(name) else {
+        let Some(function) = Function::from_name(name) else {
             let help = if MACROS.contains(&name) {
                 format!("write `list.{name}(x, …)`, or `has(a.b)`")
             } else {
@@ -354,7 +355,7 @@ impl<'d> Lint<'_, '_, 'd> {
 /// `body['start']` is `body.start`, written so where the name has a dash, say.
 fn dotted(part: &mut IdedExpr) {
     let Expr::Call(call) = &mut part.expr else { return };
-    let is_index = Operator::named(&call.func_name) == Some(Operator::Index);
+    let is_index = Operator::from_name(&call.func_name) == Some(Operator::Index);
     if let (true, [operand, IdedExpr { expr: Expr::Literal(LiteralValue::String(name)), .. }]) =
         (is_index, call.args.as_mut_slice())
     {

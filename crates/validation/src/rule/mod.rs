@@ -13,6 +13,7 @@ mod kind;
 mod language;
 mod lint;
 mod operators;
+mod pattern;
 mod prepared;
 mod span;
 
@@ -147,7 +148,7 @@ impl Expression {
         context.set_variable_resolver(&scope);
         let value =
             cel::Value::resolve(&self.root, &context).map_err(|error| self.failure(&error, &scope))?;
-        let not_showable = || RuleFailure::NotShowable { found: value.type_of().to_string() };
+        let not_showable = || RuleFailure::NotDisplayable { found: value.type_of().to_string() };
         Ok(match &value {
             cel::Value::Int(whole) => Value::Int(*whole),
             cel::Value::List(items) => {
@@ -206,7 +207,7 @@ pub enum RuleFailure {
         found: String,
     },
     /// It has no form that a message could show, such as a map.
-    NotShowable {
+    NotDisplayable {
         /// The type that it has.
         found: String,
     },
@@ -217,7 +218,9 @@ impl fmt::Display for RuleFailure {
         match self {
             RuleFailure::Evaluation { cause } => write!(f, "the rule could not be evaluated: {cause}"),
             RuleFailure::NotBoolean { found } => write!(f, "the rule must be true or false, not {found}"),
-            RuleFailure::NotShowable { found } => write!(f, "a message cannot show the value: it is {found}"),
+            RuleFailure::NotDisplayable { found } => {
+                write!(f, "a message cannot show the value: it is {found}")
+            }
         }
     }
 }

@@ -10,7 +10,7 @@ use std::collections::HashMap;
 
 use serde_json::Value;
 
-use crate::document::pointer::{JsonReference, join, reference};
+use crate::tree::{JsonReference, join, reference};
 
 /// Steps spent on naming what is wrong with one value: some milliseconds.
 const MAX_STEPS: u64 = 50_000;

@@ -9,8 +9,8 @@
 use std::collections::{HashMap, HashSet};
 
 use super::vocabulary::IN_PLACE;
-use crate::document::files::{Files, ReferenceTarget};
-use crate::document::pointer::Located;
+use crate::tree::Located;
+use crate::tree::{Files, ReferenceTarget};
 use demur_source::Node;
 
 /// Applications that one chain of values may cost. The dearest schema of GitHub's document has 114.

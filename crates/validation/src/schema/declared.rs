@@ -7,7 +7,7 @@ use std::collections::HashSet;
 use serde_json::Value;
 
 use super::shape::for_each_in_place;
-use crate::document::pointer::join;
+use crate::tree::join;
 
 /// Schemas that may apply to one value.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

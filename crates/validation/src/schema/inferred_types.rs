@@ -6,7 +6,7 @@
 use serde_json::Value;
 
 use super::shape::Types;
-use crate::document::pointer::{JsonReference, reference};
+use crate::tree::{JsonReference, reference};
 
 /// References and branches nested deeper say nothing.
 const MAX_DEPTH: usize = 40;
@@ -95,7 +95,7 @@ fn own(schema: &Value) -> Types {
 
 /// A number may be a whole one.
 fn named(name: &str) -> Types {
-    let types = Types::named(name);
+    let types = Types::from_name(name);
     if types.contains(Types::NUMBER) { types.union(Types::INTEGER) } else { types }
 }
 

@@ -28,7 +28,7 @@ pub(crate) use inferred_types::ValueStep;
 pub(crate) use pattern::original as original_pattern;
 pub(crate) use shape::{Types, ValueShape};
 
-use crate::document::files::Files;
+use crate::tree::Files;
 use crate::{DocumentOptions, Formats};
 use complexity::Growth;
 use cost::{Costs, MAX_COST};
@@ -90,7 +90,7 @@ pub(crate) enum SchemaSide {
     /// Callers.
     Requests,
     /// The API behind.
-    Answers,
+    Responses,
 }
 
 /// The schemas of a document that were found sound, as one side sees them.
@@ -126,7 +126,7 @@ impl<'s> Schemas<'s> {
         let mut is_sound = walk.held(SchemaSide::Requests, &places.requests, &mut document, found);
         let answers = places.answers.as_ref().map(|places| {
             let mut document = root.to_json();
-            is_sound &= walk.held(SchemaSide::Answers, places, &mut document, found);
+            is_sound &= walk.held(SchemaSide::Responses, places, &mut document, found);
             document
         });
         walk.others(&mut document, found);
@@ -182,7 +182,7 @@ impl<'s> Schemas<'s> {
 
 /// A file's name as a URI; one that is a URI already stays.
 pub(super) fn file_name(name: &str) -> String {
-    if crate::document::files::is_remote(name) {
+    if crate::tree::is_remote(name) {
         return name.to_owned();
     }
     format!("demur:///{}", percent_encoding::utf8_percent_encode(name, FRAGMENT))

@@ -7,7 +7,7 @@ use std::collections::{HashMap, HashSet};
 
 use serde_json::Value;
 
-use crate::document::pointer::{JsonReference, join, reference};
+use crate::tree::{JsonReference, join, reference};
 
 /// References and branches followed before giving up: far more than a person writes.
 const MAX_STEPS: usize = 500;
@@ -48,7 +48,7 @@ impl Types {
         self.0 |= other.0;
     }
 
-    pub(super) fn named(name: &str) -> Types {
+    pub(super) fn from_name(name: &str) -> Types {
         match name {
             "string" => Types::STRING,
             "integer" => Types::INTEGER,
@@ -147,9 +147,9 @@ fn types(document: &Value, pointer: &str, parts: &mut Parts) -> Types {
     let mut types = Types::default();
     for_each_in_place(document, pointer, |pointer, schema| {
         match &schema["type"] {
-            Value::String(name) => types.add(Types::named(name)),
+            Value::String(name) => types.add(Types::from_name(name)),
             Value::Array(names) => {
-                names.iter().filter_map(Value::as_str).for_each(|name| types.add(Types::named(name)));
+                names.iter().filter_map(Value::as_str).for_each(|name| types.add(Types::from_name(name)));
             }
             _ => {
                 let listed = schema["enum"].as_array().into_iter().flatten();

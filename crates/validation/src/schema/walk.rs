@@ -13,9 +13,9 @@ use serde_json::Value;
 use super::vocabulary::{FORMATS, IN_PLACE, MANY, NAMED, ONE, OTHER, TYPES};
 use super::{Dialect, SchemaSide, cycles, dialect, file_name, fragment, pattern};
 use crate::Formats;
-use crate::document::files::{Files, ReferenceTarget};
-use crate::document::pointer::{Located, tokens};
-use crate::document::{unreadable, unresolved};
+use crate::tree::{Files, ReferenceTarget};
+use crate::tree::{Located, tokens};
+use crate::tree::{unreadable, unresolved};
 
 /// The text of an error may quote the document: it is cut at this many characters.
 const MAX_QUOTE: usize = 200;
@@ -296,7 +296,7 @@ impl<'w> Walk<'w> {
         }
         let flag = match self.side {
             SchemaSide::Requests => "readOnly",
-            SchemaSide::Answers => "writeOnly",
+            SchemaSide::Responses => "writeOnly",
         };
         let properties = schema.member("properties");
         let excused = properties.iter().flat_map(|properties| properties.members());

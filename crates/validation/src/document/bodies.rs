@@ -2,9 +2,10 @@
 
 use demur_source::NodeKind;
 
-use super::pointer::Located;
 use super::reader::DocumentReader;
-use crate::request::{StatusRange, Style};
+use crate::media_type::{MediaKind, essence, is_media_range};
+use crate::request::{PartEncoding, StatusRange, Style};
+use crate::tree::Located;
 
 const BODY_KEYS: [&str; 3] = ["description", "content", "required"];
 const MEDIA_KEYS: [&str; 4] = ["schema", "example", "examples", "encoding"];
@@ -31,44 +32,6 @@ pub(super) struct RawMediaType {
     pub(super) schema: Option<String>,
     /// How single members of a form are written, where the document says it.
     pub(super) encodings: Vec<PartEncoding>,
-}
-
-/// How one member of a form is written.
-#[derive(Debug, Clone)]
-pub(crate) struct PartEncoding {
-    pub(crate) name: String,
-    pub(crate) style: Option<Style>,
-    pub(crate) explode: Option<bool>,
-    pub(crate) is_json: bool,
-}
-
-/// How content is read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum MediaKind {
-    /// `application/json`, and whatever says by its suffix that it is JSON (RFC 6839).
-    Json,
-    /// `application/x-www-form-urlencoded`.
-    Form,
-    /// `multipart/form-data`.
-    Multipart,
-    /// `text/plain`.
-    Text,
-    /// It passes as it is.
-    Other,
-}
-
-impl MediaKind {
-    /// By a media type in lower case.
-    pub(crate) fn of(range: &str) -> Self {
-        match essence(range) {
-            "application/json" => MediaKind::Json,
-            json if json.ends_with("+json") => MediaKind::Json,
-            "application/x-www-form-urlencoded" => MediaKind::Form,
-            "multipart/form-data" => MediaKind::Multipart,
-            "text/plain" => MediaKind::Text,
-            _ => MediaKind::Other,
-        }
-    }
 }
 
 impl<'r> DocumentReader<'r> {
@@ -101,7 +64,7 @@ impl<'r> DocumentReader<'r> {
             };
             let Some(answer) = self.resolve(answer, "a response") else { continue };
             self.known_keys(&answer, "a response", &ANSWER_KEYS);
-            if let Some(fields) = answer.member("headers").filter(|_| self.checks_answers) {
+            if let Some(fields) = answer.member("headers").filter(|_| self.checks_responses) {
                 let message = "header fields of answers are not checked, here and elsewhere";
                 self.warn_once(fields.node.span, "unsupported", message);
             }
@@ -130,7 +93,7 @@ impl<'r> DocumentReader<'r> {
             let is_checked = match is_request {
                 true => kind != MediaKind::Other,
                 // Where nobody looks at answers, nobody need be told that these are not looked at.
-                false => kind == MediaKind::Json || !self.checks_answers,
+                false => kind == MediaKind::Json || !self.checks_responses,
             };
             if !is_checked && schema.as_ref().is_some_and(says_more_than_bytes) {
                 let what = if is_request { "content" } else { "an answer" };
@@ -155,7 +118,7 @@ impl<'r> DocumentReader<'r> {
             }
             let style = encoding.member("style").and_then(|style| {
                 let text = style.node.scalar_text().unwrap_or_default();
-                let named = Style::named(&text, demur_contract::Location::Query);
+                let named = Style::from_name(&text, demur_contract::Location::Query);
                 if named.is_none() {
                     let message = format!("a member of a form has no style `{text}`");
                     self.error(style.node.span, "parameter", message, None);
@@ -181,17 +144,4 @@ fn says_more_than_bytes(schema: &Located<'_>) -> bool {
         NodeKind::Map(entries) => !entries.is_empty() && !is_bytes,
         _ => false,
     }
-}
-
-/// A media type without its parameters.
-pub(crate) fn essence(text: &str) -> &str {
-    text.split(';').next().unwrap_or_default().trim_matches([' ', '\t'])
-}
-
-fn is_media_range(text: &str) -> bool {
-    let is_token = |part: &str| {
-        let is_char = |c: char| c.is_ascii_alphanumeric() || "!#$&^_.+-*".contains(c);
-        !part.is_empty() && part.chars().all(is_char)
-    };
-    text.split_once('/').is_some_and(|(kind, subtype)| is_token(kind) && is_token(subtype))
 }

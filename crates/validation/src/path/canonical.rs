@@ -1,18 +1,10 @@
-//! Request paths in one canonical form (RFC 3986, section 6.2.2), and everything in a path that servers read differently.
-//!
-//! A path is matched and forwarded in the same canonical form, so that the operation that was checked is the one that the
-//! upstream runs. Percent-encoded unreserved characters are decoded, and characters that a path cannot contain are encoded.
-//! Reserved characters stay as they were sent: `%2C` is data where `,` separates elements. So do hexadecimal digits: no
-//! server distinguishes `%2c` from `%2C`, but the upstream may sign or log the path that the client wrote.
-//!
-//! What no canonical form can settle is reported: [`PathFault`] for paths that no operation can take, [`PathCharacters`]
-//! for those that an operation must allow. Nothing is decided here.
+//! The canonical form of a path (RFC 3986, section 6.2.2), and why a path is rejected.
 
 use std::borrow::Cow;
 use std::fmt;
 
-/// Decoding is repeated as often as this: some servers and the proxies in front of them decode more than once.
-const MAX_LAYERS: usize = 4;
+use super::characters::PathCharacters;
+use super::encoding::{MAX_LAYERS, decode_once, has_encoding, octet};
 
 /// A path in canonical form.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,77 +38,6 @@ impl fmt::Display for PathFault {
             PathFault::NotUtf8 => "the path contains percent-encoded bytes that are not UTF-8",
             PathFault::NestedEncoding => "the path is percent-encoded more than four times",
         })
-    }
-}
-
-/// A set of characters in a path that servers read differently.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct PathCharacters(u8);
-
-impl PathCharacters {
-    /// None of them.
-    pub const NONE: Self = Self(0);
-    /// `%2F`: many servers decode it before they match, and find another path.
-    pub const SLASH: Self = Self(1);
-    /// `\` or `%5C`: some servers read it as `/`.
-    pub const BACKSLASH: Self = Self(1 << 1);
-    /// `%00`: it ends strings in C.
-    pub const NUL: Self = Self(1 << 2);
-    /// `%25` before two hexadecimal digits: a server that decodes twice reads another character.
-    pub const PERCENT: Self = Self(1 << 3);
-    /// `;`: Java servers drop it and the rest of the segment (matrix parameters).
-    pub const SEMICOLON: Self = Self(1 << 4);
-
-    const NAMES: [(&'static str, Self); 5] = [
-        ("slash", Self::SLASH),
-        ("backslash", Self::BACKSLASH),
-        ("nul", Self::NUL),
-        ("percent", Self::PERCENT),
-        ("semicolon", Self::SEMICOLON),
-    ];
-
-    /// The names by which a configuration refers to them.
-    pub fn names() -> impl Iterator<Item = &'static str> {
-        Self::NAMES.iter().map(|(name, _)| *name)
-    }
-
-    /// The set with one character, by its name.
-    pub fn from_name(name: &str) -> Option<Self> {
-        Self::NAMES.iter().find(|(known, _)| *known == name).map(|(_, set)| *set)
-    }
-
-    /// Whether no character is in it.
-    pub fn is_empty(self) -> bool {
-        self.0 == 0
-    }
-
-    /// Those that are in this set and not in the other.
-    pub fn without(self, other: Self) -> Self {
-        Self(self.0 & !other.0)
-    }
-
-    /// Those that are in either set.
-    #[must_use]
-    pub fn with(self, other: Self) -> Self {
-        Self(self.0 | other.0)
-    }
-
-    fn insert(&mut self, other: Self) {
-        self.0 |= other.0;
-    }
-}
-
-impl fmt::Display for PathCharacters {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut separator = "";
-        for (name, set) in Self::NAMES {
-            if !set.without(*self).is_empty() {
-                continue;
-            }
-            write!(f, "{separator}{name}")?;
-            separator = ", ";
-        }
-        Ok(())
     }
 }
 
@@ -240,25 +161,12 @@ const fn is_unreserved(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~')
 }
 
-fn octet(high: u8, low: u8) -> Option<u8> {
-    let digit = |digit: u8| char::from(digit).to_digit(16).and_then(|value| u8::try_from(value).ok());
-    Some(digit(high)? * 16 + digit(low)?)
-}
-
 fn push_encoded(text: &mut String, byte: u8) {
     const DIGITS: [char; 16] =
         ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'A', 'B', 'C', 'D', 'E', 'F'];
     text.push('%');
     text.push(DIGITS[usize::from(byte >> 4)]);
     text.push(DIGITS[usize::from(byte & 0xF)]);
-}
-
-fn has_encoding(bytes: &[u8]) -> bool {
-    bytes.windows(3).any(|triple| triple[0] == b'%' && octet(triple[1], triple[2]).is_some())
-}
-
-fn decode_once(bytes: &[u8]) -> Vec<u8> {
-    percent_encoding::percent_decode(bytes).collect()
 }
 
 /// Whether a server that cuts at `;`, and reads `\` as `/`, finds `.` or `..`.
@@ -284,35 +192,6 @@ pub(crate) fn comparable(segment: &str) -> Cow<'_, str> {
         digits = if c == '%' { 2 } else { digits.saturating_sub(1) };
     }
     Cow::Owned(text)
-}
-
-/// A segment as the most lenient server reads it: decoded as often as it can be, in lower case. Borrowed where that
-/// changes nothing.
-pub(crate) fn folded(segment: &str) -> Cow<'_, str> {
-    if !segment.bytes().any(|byte| byte == b'%' || byte.is_ascii_uppercase() || !byte.is_ascii()) {
-        return Cow::Borrowed(segment);
-    }
-    let mut layer: Cow<'_, [u8]> = Cow::Borrowed(segment.as_bytes());
-    for _ in 0..MAX_LAYERS {
-        if !has_encoding(&layer) {
-            break;
-        }
-        layer = Cow::Owned(decode_once(&layer));
-    }
-    Cow::Owned(String::from_utf8_lossy(&layer).to_lowercase())
-}
-
-/// Whether the most lenient server reads a segment as it is written.
-pub(crate) fn is_unmistakable(segment: &str) -> bool {
-    matches!(folded(segment), Cow::Borrowed(folded) if trimmed(folded).len() == segment.len())
-}
-
-/// What is left of a folded segment where a server drops path parameters, what follows a NUL, an encoded query or
-/// fragment, blanks around it, and dots at its end.
-pub(crate) fn trimmed(folded: &str) -> &str {
-    let cut = folded.find([';', '\0', '?', '#']).map_or(folded, |end| &folded[..end]);
-    let is_blank = |c: char| c.is_whitespace() || c.is_control();
-    cut.trim_start_matches(is_blank).trim_end_matches(|c: char| c == '.' || is_blank(c))
 }
 
 #[cfg(test)]
@@ -417,26 +296,5 @@ mod tests {
     fn a_path_that_is_encoded_very_often_costs_a_bounded_number_of_passes() {
         let path = format!("/items/%{}", "25".repeat(100_000));
         assert_eq!(canonical_path(&path).fault, Some(PathFault::NestedEncoding));
-    }
-
-    #[test]
-    fn lenient_servers_read_a_segment_like_this() {
-        for (segment, read) in [
-            ("EXPORT", "export"),
-            ("%65xport", "export"),
-            ("%2565xport", "export"),
-            ("export;a=b", "export"),
-            ("export%3Bx", "export"),
-            ("export.", "export"),
-            ("export%20", "export"),
-            ("%09export%0A", "export"),
-            ("export%00.json", "export"),
-            ("export%3Fa", "export"),
-            ("export%23", "export"),
-            ("export.json", "export.json"),
-            ("...", ""),
-        ] {
-            assert_eq!(trimmed(&folded(segment)), read, "{segment}");
-        }
     }
 }

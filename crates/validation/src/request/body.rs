@@ -9,16 +9,17 @@ use serde_json::Value;
 use super::header_value::{HeaderValue, is_token};
 use super::json::{self, JsonProblem};
 use super::keyword::judge;
+use super::style::PartEncoding;
 use super::style_decode::Unread;
 use super::violations::{Subject, Violations};
-use super::{Aliases, ContentProblem, MAX_FIELDS, RequestContent, excerpt, form, multipart};
+use super::{Aliases, BodyProblem, CheckedBody, MAX_FIELDS, excerpt, form, multipart};
 use crate::DocumentOptions;
-use crate::document::pointer::join;
-use crate::document::{MediaKind, PartEncoding, essence};
+use crate::media_type::{MediaKind, essence};
 use crate::schema::{Schema, ValueShape};
+use crate::tree::join;
 
 /// The content that an operation takes, compiled.
-pub(crate) struct ContentRule {
+pub(crate) struct BodyRule {
     pub(crate) required: bool,
     pub(crate) media_types: Vec<MediaTypeRule>,
 }
@@ -37,32 +38,32 @@ pub(crate) struct MediaTypeRule {
     pub(crate) encodings: Vec<PartEncoding>,
 }
 
-pub(crate) fn check_content(
+pub(crate) fn check_body(
     options: &DocumentOptions,
-    rule: &ContentRule,
+    rule: &BodyRule,
     content_type: Option<&str>,
     bytes: &[u8],
-) -> RequestContent {
+) -> CheckedBody {
     if bytes.is_empty() {
         return absent(rule);
     }
     let media_type = match rule.media_type(content_type) {
         Ok(media_type) => media_type,
-        Err(cause) => return rejected_content(Condition::BodyUnsupportedMediaType, cause),
+        Err(cause) => return rejected(Condition::BodyUnsupportedMediaType, cause),
     };
     let Some(media_type) = media_type else {
-        return RequestContent::Checked { value: None, violations: Vec::new() };
+        return CheckedBody::Checked { value: None, violations: Vec::new() };
     };
     let value = match media_type.read(content_type, bytes, options.max_depth) {
         Ok(Some(value)) => value,
-        Ok(None) => return RequestContent::Checked { value: None, violations: Vec::new() },
+        Ok(None) => return CheckedBody::Checked { value: None, violations: Vec::new() },
         Err(unread) => return unread,
     };
     let mut violations = Violations::default();
     if let Some(schema) = &media_type.schema {
-        judge(schema, &value, Subject::Content, &mut violations);
+        judge(schema, &value, Subject::Body, &mut violations);
     }
-    RequestContent::Checked { value: Some(value), violations: violations.finish(options.max_violations) }
+    CheckedBody::Checked { value: Some(value), violations: violations.finish(options.max_violations) }
 }
 
 impl MediaTypeRule {
@@ -72,29 +73,29 @@ impl MediaTypeRule {
         content_type: Option<&str>,
         bytes: &[u8],
         max_depth: usize,
-    ) -> Result<Option<Value>, RequestContent> {
-        let unreadable = |cause: &str| rejected_content(Condition::BodyUnreadable, cause.to_owned());
+    ) -> Result<Option<Value>, CheckedBody> {
+        let unreadable = |cause: &str| rejected(Condition::BodyUnreadable, cause.to_owned());
         let form = form::FormRule { shape: &self.shape, names: &self.names, encodings: &self.encodings };
         let text = || std::str::from_utf8(bytes).map_err(|_| unreadable("the content is not UTF-8"));
         Ok(Some(match self.kind {
             MediaKind::Other => return Ok(None),
             MediaKind::Json => json::read(bytes, max_depth).map_err(|problem| match problem {
                 JsonProblem::TooDeep => {
-                    rejected_content(Condition::BodyTooDeep, format!("nested deeper than {max_depth} levels"))
+                    rejected(Condition::BodyTooDeep, format!("nested deeper than {max_depth} levels"))
                 }
-                JsonProblem::Invalid(cause) => rejected_content(Condition::BodyInvalidJson, cause),
+                JsonProblem::Invalid(cause) => rejected(Condition::BodyInvalidJson, cause),
             })?,
             // Without a schema nobody asks what it says.
             _ if self.schema.is_none() => return Ok(None),
             MediaKind::Text => Value::String(text()?.to_owned()),
             MediaKind::Form => {
                 strict(content_type)?;
-                form.urlencoded(text()?).map_err(|fault| fault.into_content())?
+                form.urlencoded(text()?).map_err(|fault| fault.into_checked_body())?
             }
             MediaKind::Multipart => {
                 let boundary = multipart::boundary(&strict(content_type)?).map_err(unreadable)?;
                 let parts = multipart::read(bytes, boundary).map_err(unreadable)?;
-                form.multipart(&parts).map_err(|fault| fault.into_content())?
+                form.multipart(&parts).map_err(|fault| fault.into_checked_body())?
             }
         }))
     }
@@ -102,17 +103,17 @@ impl MediaTypeRule {
 
 /// The Content-Type of a form. Servers parse no form without one, Tomcat none whose type is not in lower case, and they
 /// differ in what they make of a malformed one.
-fn strict(content_type: Option<&str>) -> Result<HeaderValue<'_>, RequestContent> {
+fn strict(content_type: Option<&str>) -> Result<HeaderValue<'_>, CheckedBody> {
     let parsed = content_type.and_then(HeaderValue::parse).filter(|parsed| {
         let is_extended = parsed.parameters().iter().any(|parameter| parameter.name.contains('*'));
         !is_extended && !parsed.value.contains(|c: char| c.is_ascii_uppercase())
     });
     let cause = "the Content-Type of a form is absent, malformed or not in lower case";
-    parsed.ok_or_else(|| rejected_content(Condition::BodyUnsupportedMediaType, cause.to_owned()))
+    parsed.ok_or_else(|| rejected(Condition::BodyUnsupportedMediaType, cause.to_owned()))
 }
 
 /// The names of the fields of the form that a request says it has.
-pub(super) fn form_names<'c>(rule: &'c ContentRule, headers: &HeaderMap) -> Option<&'c Aliases> {
+pub(super) fn form_names<'c>(rule: &'c BodyRule, headers: &HeaderMap) -> Option<&'c Aliases> {
     let content_type = headers.get(CONTENT_TYPE)?.to_str().ok()?;
     let media_type = rule.media_type(Some(content_type)).ok()??;
     let is_form = matches!(media_type.kind, MediaKind::Form | MediaKind::Multipart);
@@ -120,10 +121,10 @@ pub(super) fn form_names<'c>(rule: &'c ContentRule, headers: &HeaderMap) -> Opti
 }
 
 impl form::FormFault {
-    fn into_content(self) -> RequestContent {
+    fn into_checked_body(self) -> CheckedBody {
         let (condition, param, value, limit) = match self {
             form::FormFault::Unreadable(cause) => {
-                return rejected_content(Condition::BodyUnreadable, cause.to_owned());
+                return rejected(Condition::BodyUnreadable, cause.to_owned());
             }
             form::FormFault::Unread(Unread { raw, rule }) => {
                 (Condition::ParamFormatOther, String::new(), raw, Some(Limit::Text(rule.to_owned())))
@@ -139,16 +140,16 @@ impl form::FormFault {
         let value = Some(excerpt::text(&value));
         let location = Location::Body;
         let violation = Violation { condition, location, param, pointer, value, limit, allowed: Vec::new() };
-        RequestContent::Checked { value: None, violations: vec![violation] }
+        CheckedBody::Checked { value: None, violations: vec![violation] }
     }
 }
 
 /// No content at all, whatever its type is said to be.
-fn absent(rule: &ContentRule) -> RequestContent {
+fn absent(rule: &BodyRule) -> CheckedBody {
     let expects_json = rule.media_types.iter().any(|media_type| media_type.kind == MediaKind::Json);
     match (rule.required, expects_json) {
-        (false, _) => RequestContent::Checked { value: None, violations: Vec::new() },
-        (true, true) => rejected_content(Condition::BodyInvalidJson, "the content is empty".to_owned()),
+        (false, _) => CheckedBody::Checked { value: None, violations: Vec::new() },
+        (true, true) => rejected(Condition::BodyInvalidJson, "the content is empty".to_owned()),
         (true, false) => {
             let violation = Violation {
                 condition: Condition::ParamMissing,
@@ -159,12 +160,12 @@ fn absent(rule: &ContentRule) -> RequestContent {
                 limit: None,
                 allowed: Vec::new(),
             };
-            RequestContent::Checked { value: None, violations: vec![violation] }
+            CheckedBody::Checked { value: None, violations: vec![violation] }
         }
     }
 }
 
-impl ContentRule {
+impl BodyRule {
     /// The declared media type that covers the one given: the same, else its range, else any. `Ok(None)`
     /// where the document names no media type. `Err` is the cause of a refusal.
     fn media_type(&self, content_type: Option<&str>) -> Result<Option<&MediaTypeRule>, String> {
@@ -223,6 +224,6 @@ fn charsets(content_type: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-fn rejected_content(condition: Condition, cause: String) -> RequestContent {
-    RequestContent::Refused(ContentProblem { condition, cause })
+fn rejected(condition: Condition, cause: String) -> CheckedBody {
+    CheckedBody::Rejected(BodyProblem { condition, cause })
 }

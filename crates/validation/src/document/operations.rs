@@ -1,0 +1,230 @@
+//! Reads `paths`: the operations of a document and what they declare, with every mistake reported.
+//!
+//! The result is raw: schemas are still pointers, which are checked and compiled afterwards.
+
+use std::collections::{HashMap, HashSet};
+
+use demur_source::{Span, did_you_mean};
+use http::Method;
+
+use super::bodies::{RawBody, RawResponse};
+use super::operation::template_names;
+use super::parameters::RawParameter;
+use super::reader::DocumentReader;
+use super::security::SecurityRequirement;
+use crate::tree::Located;
+
+/// OpenAPI's fixed fields of a path item that are operations.
+pub(crate) const METHODS: [(&str, Method); 8] = [
+    ("get", Method::GET),
+    ("put", Method::PUT),
+    ("post", Method::POST),
+    ("delete", Method::DELETE),
+    ("options", Method::OPTIONS),
+    ("head", Method::HEAD),
+    ("patch", Method::PATCH),
+    ("trace", Method::TRACE),
+];
+
+const ROOT_KEYS: [&str; 10] = [
+    "openapi",
+    "info",
+    "jsonSchemaDialect",
+    "servers",
+    "paths",
+    "webhooks",
+    "components",
+    "security",
+    "tags",
+    "externalDocs",
+];
+const PATH_KEYS: [&str; 13] = [
+    "$ref",
+    "summary",
+    "description",
+    "get",
+    "put",
+    "post",
+    "delete",
+    "options",
+    "head",
+    "patch",
+    "trace",
+    "servers",
+    "parameters",
+];
+const OPERATION_KEYS: [&str; 12] = [
+    "tags",
+    "summary",
+    "description",
+    "externalDocs",
+    "operationId",
+    "parameters",
+    "requestBody",
+    "responses",
+    "callbacks",
+    "deprecated",
+    "security",
+    "servers",
+];
+
+/// What an operation declares, unresolved.
+pub(super) struct RawOperation {
+    pub(super) id: String,
+    pub(super) method: Method,
+    pub(super) path: String,
+    /// Where the path's key stands, for mistakes of the path.
+    pub(super) path_span: Span,
+    pub(super) parameters: Vec<RawParameter>,
+    pub(super) content: Option<RawBody>,
+    pub(super) answers: Vec<RawResponse>,
+    /// `None`: the document's.
+    pub(super) security: Option<Vec<SecurityRequirement>>,
+}
+
+impl<'r> DocumentReader<'r> {
+    /// Reads every operation.
+    pub(super) fn operations(&mut self) -> Vec<RawOperation> {
+        let root = self.root.clone();
+        self.known_keys(&root, "an OpenAPI document", &ROOT_KEYS);
+        self.unread(&root);
+        let Some(paths) = root.member("paths") else {
+            if root.member("webhooks").is_none() && root.member("components").is_none() {
+                self.error(root.node.span, "missing-key", "an OpenAPI document needs `paths`", None);
+            }
+            return Vec::new();
+        };
+        if paths.node.as_map().is_none() {
+            let message = format!("`paths` must be a mapping, not {}", paths.node.kind_name());
+            self.error(paths.node.span, "wrong-kind", message, None);
+        }
+        let mut operations = Vec::new();
+        for (key, item) in paths.members() {
+            if key.name.starts_with("x-") {
+                continue;
+            }
+            if !key.name.starts_with('/') {
+                let message = format!("the path `{}` must start with `/`", key.name);
+                self.error(key.span, "path", message, Some(format!("write `/{}`", key.name)));
+                continue;
+            }
+            let Some(item) = self.resolve(item, "a path item") else { continue };
+            self.path_item(&key.name, key.span, &item, &mut operations);
+        }
+        self.duplicate_ids(&operations);
+        operations.into_iter().map(|(operation, _)| operation).collect()
+    }
+
+    fn path_item(
+        &mut self,
+        path: &str,
+        path_span: Span,
+        item: &Located<'r>,
+        operations: &mut Vec<(RawOperation, Span)>,
+    ) {
+        self.known_keys(item, "a path item", &PATH_KEYS);
+        let shared = self.parameters(item);
+        for (key, operation) in item.members() {
+            let Some((_, method)) = METHODS.iter().find(|(name, _)| *name == key.name) else { continue };
+            if operation.node.as_map().is_none() {
+                let message = format!("an operation must be a mapping, not {}", operation.node.kind_name());
+                self.error(operation.node.span, "wrong-kind", message, None);
+                continue;
+            }
+            self.known_keys(&operation, "an operation", &OPERATION_KEYS);
+            let id =
+                operation.member("operationId").and_then(|id| Some((id.node.scalar_text()?, id.node.span)));
+            let (id, id_span) = id.unwrap_or_else(|| {
+                let derived = format!("{method} {path}");
+                let message = format!("this operation has no operationId; it is known as `{derived}`");
+                let help = "add `operationId: …`, so that a change of the path does not rename it".to_owned();
+                self.warning(key.span, "operation-id", message, Some(help));
+                (derived, key.span)
+            });
+            let mut parameters = shared.clone();
+            for own in self.parameters(&operation) {
+                // An operation's parameter replaces the path's of the same name and location, in its place.
+                match parameters.iter_mut().find(|known| known.is_same(&own)) {
+                    Some(known) => *known = own,
+                    None => parameters.push(own),
+                }
+            }
+            self.template(path, path_span, &parameters, key.span);
+            let content = operation.member("requestBody").and_then(|body| self.content(body));
+            self.is_idle = !self.checks_responses;
+            let answers = self.answers(&operation);
+            self.is_idle = false;
+            let security = self.requirements(&operation);
+            let operation = RawOperation {
+                id,
+                method: method.clone(),
+                path: path.to_owned(),
+                path_span,
+                parameters,
+                content,
+                answers,
+                security,
+            };
+            operations.push((operation, id_span));
+        }
+    }
+
+    /// Path parameters and the template must name the same.
+    fn template(&mut self, path: &str, path_span: Span, parameters: &[RawParameter], operation_span: Span) {
+        let in_template: Vec<&str> = template_names(path).collect();
+        let declared: Vec<_> = parameters.iter().filter(|parameter| parameter.is_in_path()).collect();
+        for name in &in_template {
+            if !declared.iter().any(|parameter| parameter.name == *name) {
+                let message = format!("the path parameter `{name}` of `{path}` is not declared");
+                let help =
+                    format!("add `{{ name: {name}, in: path, required: true, schema: … }}` to `parameters`");
+                self.error(operation_span, "path-parameter", message, Some(help));
+            }
+        }
+        for parameter in declared {
+            if !in_template.contains(&parameter.name.as_str()) {
+                let message = format!("`{path}` has no `{{{}}}`", parameter.name);
+                let help = did_you_mean(&parameter.name, in_template.iter().copied())
+                    .map(|name| format!("did you mean `{name}`?"));
+                self.error(parameter.span, "path-parameter", message, help);
+            }
+        }
+        let unique: HashSet<_> = in_template.iter().collect();
+        if unique.len() < in_template.len() {
+            let message = format!("`{path}` names one parameter twice");
+            self.error(path_span, "path-parameter", message, None);
+        }
+    }
+
+    /// A path that cannot be looked up.
+    pub(super) fn unusable(&mut self, operation: &RawOperation, problem: &str) {
+        let message = format!("the path `{}` cannot be used: {problem}", operation.path);
+        self.error(operation.path_span, "path", message, None);
+    }
+
+    fn duplicate_ids(&mut self, operations: &[(RawOperation, Span)]) {
+        let mut seen: HashMap<&str, &RawOperation> = HashMap::new();
+        for (operation, span) in operations {
+            if let Some(first) = seen.insert(&operation.id, operation) {
+                let message =
+                    format!("the operationId `{}` is taken by {} {}", operation.id, first.method, first.path);
+                self.error(*span, "operation-id", message, Some("choose another one".to_owned()));
+            }
+        }
+    }
+
+    /// What the document says and this gateway does not read, so that nobody believes that it holds.
+    fn unread(&mut self, root: &Located<'r>) {
+        if let Some(dialect) = root.member("jsonSchemaDialect") {
+            let text = dialect.node.scalar_text().unwrap_or_default();
+            let known = [
+                "https://spec.openapis.org/oas/3.1/dialect/base",
+                "https://json-schema.org/draft/2020-12/schema",
+            ];
+            if !known.contains(&text.trim_end_matches('#')) {
+                let message = format!("the schema dialect `{text}` is not supported: 2020-12 is used");
+                self.warning(dialect.node.span, "unsupported", message, None);
+            }
+        }
+    }
+}
