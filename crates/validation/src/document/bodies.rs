@@ -10,7 +10,7 @@ use crate::tree::Located;
 const BODY_KEYS: [&str; 3] = ["description", "content", "required"];
 const MEDIA_KEYS: [&str; 4] = ["schema", "example", "examples", "encoding"];
 const ENCODING_KEYS: [&str; 5] = ["contentType", "headers", "style", "explode", "allowReserved"];
-const ANSWER_KEYS: [&str; 4] = ["description", "headers", "content", "links"];
+const RESPONSE_KEYS: [&str; 4] = ["description", "headers", "content", "links"];
 
 /// The content of an operation as declared.
 pub(super) struct RawBody {
@@ -18,7 +18,7 @@ pub(super) struct RawBody {
     pub(super) media_types: Vec<RawMediaType>,
 }
 
-/// One answer of an operation as declared.
+/// One response of an operation as declared.
 pub(super) struct RawResponse {
     pub(super) status: StatusRange,
     pub(super) media_types: Vec<RawMediaType>,
@@ -35,7 +35,7 @@ pub(super) struct RawMediaType {
 }
 
 impl<'r> DocumentReader<'r> {
-    pub(super) fn content(&mut self, body: Located<'r>) -> Option<RawBody> {
+    pub(super) fn body(&mut self, body: Located<'r>) -> Option<RawBody> {
         let body = self.resolve(body, "a request body")?;
         self.known_keys(&body, "a request body", &BODY_KEYS);
         let required = self.boolean(&body, "required").unwrap_or(false);
@@ -48,31 +48,31 @@ impl<'r> DocumentReader<'r> {
         Some(RawBody { required, media_types: self.media_types(&content, true) })
     }
 
-    /// The answers of an operation, by status.
-    pub(super) fn answers(&mut self, operation: &Located<'r>) -> Vec<RawResponse> {
-        let mut answers = Vec::new();
-        let Some(responses) = operation.member("responses") else { return answers };
-        for (key, answer) in responses.members() {
+    /// The responses of an operation, by status.
+    pub(super) fn responses(&mut self, operation: &Located<'r>) -> Vec<RawResponse> {
+        let mut read = Vec::new();
+        let Some(responses) = operation.member("responses") else { return read };
+        for (key, response) in responses.members() {
             if key.name.starts_with("x-") {
                 continue;
             }
-            let Some(status) = StatusRange::read(&key.name) else {
+            let Some(status) = StatusRange::parse(&key.name) else {
                 let message = format!("`{}` is not a status", key.name);
                 let help = "write `200`, `2XX` or `default`".to_owned();
                 self.error(key.span, "status", message, Some(help));
                 continue;
             };
-            let Some(answer) = self.resolve(answer, "a response") else { continue };
-            self.known_keys(&answer, "a response", &ANSWER_KEYS);
-            if let Some(fields) = answer.member("headers").filter(|_| self.checks_responses) {
-                let message = "header fields of answers are not checked, here and elsewhere";
+            let Some(response) = self.resolve(response, "a response") else { continue };
+            self.known_keys(&response, "a response", &RESPONSE_KEYS);
+            if let Some(fields) = response.member("headers").filter(|_| self.checks_responses) {
+                let message = "header fields of responses are not checked, here and elsewhere";
                 self.warn_once(fields.node.span, "unsupported", message);
             }
-            let content = answer.member("content");
+            let content = response.member("content");
             let media_types = content.map(|content| self.media_types(&content, false)).unwrap_or_default();
-            answers.push(RawResponse { status, media_types });
+            read.push(RawResponse { status, media_types });
         }
-        answers
+        read
     }
 
     fn media_types(&mut self, content: &Located<'r>, is_request: bool) -> Vec<RawMediaType> {
@@ -92,11 +92,11 @@ impl<'r> DocumentReader<'r> {
             let schema = media_type.member("schema");
             let is_checked = match is_request {
                 true => kind != MediaKind::Other,
-                // Where nobody looks at answers, nobody need be told that these are not looked at.
+                // Where nobody looks at responses, nobody need be told that these are not looked at.
                 false => kind == MediaKind::Json || !self.checks_responses,
             };
-            if !is_checked && schema.as_ref().is_some_and(says_more_than_bytes) {
-                let what = if is_request { "content" } else { "an answer" };
+            if !is_checked && schema.as_ref().is_some_and(has_constraints) {
+                let what = if is_request { "content" } else { "an response" };
                 let message = format!("{what} in `{range}` is passed on without being checked");
                 self.warning(key.span, "unsupported", message, None);
             }
@@ -118,12 +118,12 @@ impl<'r> DocumentReader<'r> {
             }
             let style = encoding.member("style").and_then(|style| {
                 let text = style.node.scalar_text().unwrap_or_default();
-                let named = Style::from_name(&text, demur_contract::Location::Query);
-                if named.is_none() {
+                let known = Style::from_name(&text, demur_contract::Location::Query);
+                if known.is_none() {
                     let message = format!("a member of a form has no style `{text}`");
                     self.error(style.node.span, "parameter", message, None);
                 }
-                named
+                known
             });
             let content_type = encoding.member("contentType").and_then(|text| text.node.scalar_text());
             let is_json =
@@ -136,7 +136,7 @@ impl<'r> DocumentReader<'r> {
 }
 
 /// `type: string, format: binary` is how OpenAPI 3.0 writes that anything will do.
-fn says_more_than_bytes(schema: &Located<'_>) -> bool {
+fn has_constraints(schema: &Located<'_>) -> bool {
     let is =
         |name: &str, value: &str| schema.node.get(name).and_then(demur_source::Node::as_str) == Some(value);
     let is_bytes = is("type", "string") && (is("format", "binary") || schema.node.get("format").is_none());

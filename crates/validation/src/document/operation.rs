@@ -19,8 +19,8 @@ pub struct Operation {
     pub(crate) parameters: Vec<ParameterRule>,
     /// The names that the query may have, for those that servers take for one of them.
     pub(crate) query_names: Aliases,
-    pub(crate) content: Option<Arc<BodyRule>>,
-    pub(super) answers: Vec<ResponseRule>,
+    pub(crate) body: Option<Arc<BodyRule>>,
+    pub(super) responses: Vec<ResponseRule>,
     /// `None`: the document says nothing of who may ask.
     pub(super) security: Option<Vec<SecurityRequirement>>,
 }
@@ -73,18 +73,18 @@ impl Operation {
 
     /// Whether the operation declares content at all; only then must it be read before it is passed on.
     pub fn takes_body(&self) -> bool {
-        self.content.is_some()
+        self.body.is_some()
     }
 
     /// Whether content must be sent.
     pub fn body_required(&self) -> bool {
-        self.content.as_ref().is_some_and(|content| content.required)
+        self.body.as_ref().is_some_and(|body| body.required)
     }
 
     /// The media types (or ranges such as `image/*`) in which content is taken, in the document's order.
     /// None where the operation declares no content.
     pub fn media_types(&self) -> impl Iterator<Item = &str> {
-        let media_types = self.content.as_ref().map(|content| content.media_types.as_slice());
+        let media_types = self.body.as_ref().map(|body| body.media_types.as_slice());
         media_types.unwrap_or_default().iter().map(|media_type| media_type.range.as_str())
     }
 
@@ -96,9 +96,9 @@ impl Operation {
     /// Whether the operation has a success in a media type that `Accept` takes. An operation whose document
     /// names none is acceptable to all.
     pub fn is_acceptable(&self, accept: &str) -> bool {
-        let successes = self.answers.iter().filter(|answer| answer.status.is_success());
+        let successes = self.responses.iter().filter(|response| response.status.is_success());
         let mut offered =
-            successes.flat_map(|answer| answer.media_types.iter()).map(|media| media.range.as_str());
+            successes.flat_map(|response| response.media_types.iter()).map(|media| media.range.as_str());
         let offered: Vec<&str> = offered.by_ref().collect();
         offered.is_empty() || accepts(accept, offered.iter().copied())
     }

@@ -76,8 +76,8 @@ pub(super) struct RawOperation {
     /// Where the path's key stands, for mistakes of the path.
     pub(super) path_span: Span,
     pub(super) parameters: Vec<RawParameter>,
-    pub(super) content: Option<RawBody>,
-    pub(super) answers: Vec<RawResponse>,
+    pub(super) body: Option<RawBody>,
+    pub(super) responses: Vec<RawResponse>,
     /// `None`: the document's.
     pub(super) security: Option<Vec<SecurityRequirement>>,
 }
@@ -87,7 +87,7 @@ impl<'r> DocumentReader<'r> {
     pub(super) fn operations(&mut self) -> Vec<RawOperation> {
         let root = self.root.clone();
         self.known_keys(&root, "an OpenAPI document", &ROOT_KEYS);
-        self.unread(&root);
+        self.check_dialect(&root);
         let Some(paths) = root.member("paths") else {
             if root.member("webhooks").is_none() && root.member("components").is_none() {
                 self.error(root.node.span, "missing-key", "an OpenAPI document needs `paths`", None);
@@ -143,17 +143,17 @@ impl<'r> DocumentReader<'r> {
             });
             let mut parameters = shared.clone();
             for own in self.parameters(&operation) {
-                // An operation's parameter replaces the path's of the same name and location, in its place.
+                // An operation's parameter replaces the path's of the same name and location, in its located.
                 match parameters.iter_mut().find(|known| known.is_same(&own)) {
                     Some(known) => *known = own,
                     None => parameters.push(own),
                 }
             }
-            self.template(path, path_span, &parameters, key.span);
-            let content = operation.member("requestBody").and_then(|body| self.content(body));
-            self.is_idle = !self.checks_responses;
-            let answers = self.answers(&operation);
-            self.is_idle = false;
+            self.check_template(path, path_span, &parameters, key.span);
+            let body = operation.member("requestBody").and_then(|body| self.body(body));
+            self.warn_only = !self.checks_responses;
+            let responses = self.responses(&operation);
+            self.warn_only = false;
             let security = self.requirements(&operation);
             let operation = RawOperation {
                 id,
@@ -161,8 +161,8 @@ impl<'r> DocumentReader<'r> {
                 path: path.to_owned(),
                 path_span,
                 parameters,
-                content,
-                answers,
+                body,
+                responses,
                 security,
             };
             operations.push((operation, id_span));
@@ -170,7 +170,13 @@ impl<'r> DocumentReader<'r> {
     }
 
     /// Path parameters and the template must name the same.
-    fn template(&mut self, path: &str, path_span: Span, parameters: &[RawParameter], operation_span: Span) {
+    fn check_template(
+        &mut self,
+        path: &str,
+        path_span: Span,
+        parameters: &[RawParameter],
+        operation_span: Span,
+    ) {
         let in_template: Vec<&str> = template_names(path).collect();
         let declared: Vec<_> = parameters.iter().filter(|parameter| parameter.is_in_path()).collect();
         for name in &in_template {
@@ -197,7 +203,7 @@ impl<'r> DocumentReader<'r> {
     }
 
     /// A path that cannot be looked up.
-    pub(super) fn unusable(&mut self, operation: &RawOperation, problem: &str) {
+    pub(super) fn reject_path(&mut self, operation: &RawOperation, problem: &str) {
         let message = format!("the path `{}` cannot be used: {problem}", operation.path);
         self.error(operation.path_span, "path", message, None);
     }
@@ -214,7 +220,7 @@ impl<'r> DocumentReader<'r> {
     }
 
     /// What the document says and this gateway does not read, so that nobody believes that it holds.
-    fn unread(&mut self, root: &Located<'r>) {
+    fn check_dialect(&mut self, root: &Located<'r>) {
         if let Some(dialect) = root.member("jsonSchemaDialect") {
             let text = dialect.node.scalar_text().unwrap_or_default();
             let known = [

@@ -38,7 +38,7 @@ pub(super) struct RawParameter {
     pub(super) location: Location,
     pub(super) required: bool,
     pub(super) style: Style,
-    /// Whether each element of an array has a place of its own (`a=1&a=2`), not one for all (`a=1,2`).
+    /// Whether each element of an array has a located of its own (`a=1&a=2`), not one for all (`a=1,2`).
     pub(super) explode: bool,
     pub(super) allow_empty: bool,
     /// `None`: it is not checked, and a warning says so.
@@ -71,8 +71,8 @@ impl<'r> DocumentReader<'r> {
         }
         let mut parameters: Vec<RawParameter> = Vec::new();
         for item in list.items() {
-            let Some(place) = self.resolve(item, "a parameter") else { continue };
-            let Some(parameter) = self.parameter(&place) else { continue };
+            let Some(located) = self.resolve(item, "a parameter") else { continue };
+            let Some(parameter) = self.parameter(&located) else { continue };
             if parameters.iter().any(|known| known.is_same(&parameter)) {
                 let message = format!(
                     "the {} parameter `{}` is declared here a second time",
@@ -87,47 +87,47 @@ impl<'r> DocumentReader<'r> {
         parameters
     }
 
-    fn parameter(&mut self, place: &Located<'r>) -> Option<RawParameter> {
-        let name = self.required_text(place, "name");
-        let location = self.required_text(place, "in").and_then(|(text, span)| self.location(&text, span));
+    fn parameter(&mut self, located: &Located<'r>) -> Option<RawParameter> {
+        let name = self.required_text(located, "name");
+        let location = self.required_text(located, "in").and_then(|(text, span)| self.location(&text, span));
         let ((name, span), location) = (name?, location?);
         // OpenAPI leaves these three to other means: content negotiation and authentication.
-        let is_left_out = location == Location::Header
+        let is_ignored = location == Location::Header
             && ["accept", "content-type", "authorization"]
                 .iter()
                 .any(|field| name.eq_ignore_ascii_case(field));
-        if is_left_out {
+        if is_ignored {
             let message = format!("a parameter for the field `{name}` is ignored, as OpenAPI says");
             self.warning(span, "parameter", message, None);
             return None;
         }
-        let mut required = self.boolean(place, "required").unwrap_or(false);
+        let mut required = self.boolean(located, "required").unwrap_or(false);
         if location == Location::Path && !required {
             let message = format!("the path parameter `{name}` must be required; it is taken so");
             self.warning(span, "parameter", message, Some("add `required: true`".to_owned()));
             required = true;
         }
-        let allow_empty = self.boolean(place, "allowEmptyValue").unwrap_or(false);
-        let (style, schema) = self.parameter_schema(place, &name, span, location);
-        let explode = self.boolean(place, "explode").unwrap_or(style == Style::Form);
+        let allow_empty = self.boolean(located, "allowEmptyValue").unwrap_or(false);
+        let (style, schema) = self.parameter_schema(located, &name, span, location);
+        let explode = self.boolean(located, "explode").unwrap_or(style == Style::Form);
         Some(RawParameter { name, location, required, style, explode, allow_empty, schema, span })
     }
 
     /// How the parameter is written, and the pointer to its schema.
     fn parameter_schema(
         &mut self,
-        place: &Located<'r>,
+        located: &Located<'r>,
         name: &str,
         span: Span,
         location: Location,
     ) -> (Style, Option<String>) {
-        self.known_keys(place, "a parameter", &KEYS);
-        let usual = Style::default_for(location);
-        if let Some(content) = place.member("content") {
+        self.known_keys(located, "a parameter", &KEYS);
+        let default = Style::default_for(location);
+        if let Some(content) = located.member("content") {
             return self.parameter_content(&content, name);
         }
-        let mut style = usual;
-        if let Some(declared) = place.member("style") {
+        let mut style = default;
+        if let Some(declared) = located.member("style") {
             let text = declared.node.scalar_text().unwrap_or_default();
             match Style::from_name(&text, location) {
                 Some(named) => style = named,
@@ -138,7 +138,7 @@ impl<'r> DocumentReader<'r> {
                 }
             }
         }
-        let schema = place.member("schema");
+        let schema = located.member("schema");
         if schema.is_none() {
             let message = format!("the parameter `{name}` needs a `schema`");
             self.error(span, "missing-key", message, Some("add `schema: { type: string }`".to_owned()));
@@ -182,9 +182,9 @@ impl<'r> DocumentReader<'r> {
         known
     }
 
-    fn required_text(&mut self, place: &Located<'r>, name: &str) -> Option<(String, Span)> {
-        let Some(member) = place.member(name) else {
-            self.error(place.node.span, "missing-key", format!("a parameter needs `{name}`"), None);
+    fn required_text(&mut self, located: &Located<'r>, name: &str) -> Option<(String, Span)> {
+        let Some(member) = located.member(name) else {
+            self.error(located.node.span, "missing-key", format!("a parameter needs `{name}`"), None);
             return None;
         };
         let text = member.node.scalar_text();

@@ -1,59 +1,69 @@
-//! Walks an OpenAPI document and writes down what its operations declare, reporting every mistake on the
-//! way. What comes out is raw: schemas are still pointers, checked and compiled afterwards.
+//! What all readers of a document share: following references, checking keys and kinds, and reporting.
 
 use std::collections::HashSet;
 
-use demur_source::{Diagnostics, Span, did_you_mean};
+use demur_source::{Diagnostics, Node, NodeKind, Span, did_you_mean};
 
 use crate::tree::{Files, Located, ReferenceTarget, unreadable, unresolved};
 
-/// Reads one document; the mistakes go to `found`.
+/// Reads the declarations of one document and reports mistakes to `diagnostics`.
+///
+/// The methods that read each kind of declaration are beside it: `operations`, `parameters`, `bodies`, `security`.
 pub(super) struct DocumentReader<'r> {
-    pub(super) files: &'r Files,
     pub(super) root: Located<'r>,
-    pub(super) found: &'r mut Diagnostics,
-    /// Whether mistakes are warnings, because nobody is held against what is read.
-    pub(super) is_idle: bool,
-    /// Whether answers are held against the document.
+    /// Whether responses are checked against the document.
     pub(super) checks_responses: bool,
-    /// What was said once for all its places.
-    pub(super) said: HashSet<&'static str>,
+    /// Whether mistakes are reported as warnings, because nothing is checked against what is read.
+    pub(super) warn_only: bool,
+    files: &'r Files,
+    diagnostics: &'r mut Diagnostics,
+    /// Messages reported by [`DocumentReader::warn_once`].
+    warned: HashSet<&'static str>,
 }
 
 impl<'r> DocumentReader<'r> {
-    /// Follows `$ref` from one object of the document to another, to its end.
+    pub(super) fn new(
+        files: &'r Files,
+        root: &'r Node,
+        checks_responses: bool,
+        diagnostics: &'r mut Diagnostics,
+    ) -> Self {
+        let root = Located::root(root);
+        Self { root, checks_responses, warn_only: false, files, diagnostics, warned: HashSet::new() }
+    }
+
+    /// Follows a chain of `$ref`s to its end, which must be a mapping. `what` names it in diagnostics.
     pub(super) fn resolve(&mut self, start: Located<'r>, what: &str) -> Option<Located<'r>> {
-        let mut place = start;
+        let mut located = start;
         let mut seen = HashSet::new();
         loop {
-            let Some(target) = place.member("$ref") else {
-                if place.node.as_map().is_none() {
-                    let message = format!("{what} must be a mapping, not {}", place.node.kind_name());
-                    self.error(place.node.span, "wrong-kind", message, None);
+            let Some(target) = located.member("$ref") else {
+                if located.node.as_map().is_none() {
+                    let message = format!("{what} must be a mapping, not {}", located.node.kind_name());
+                    self.error(located.node.span, "wrong-kind", message, None);
                     return None;
                 }
-                return Some(place);
+                return Some(located);
             };
             let span = target.node.span;
-            if !seen.insert(place.pointer.clone()) {
-                self.error(span, "ref-cycle", "this `$ref` leads back to itself", None);
+            if !seen.insert(located.pointer.clone()) {
+                self.error(span, "ref-cycle", "`$ref` refers back to itself", None);
                 return None;
             }
-            place = self.follow(&target)?;
+            located = self.follow(&target)?;
         }
     }
 
-    /// The place that the text of one `$ref` names.
     fn follow(&mut self, target: &Located<'r>) -> Option<Located<'r>> {
         let text = target.node.as_str().unwrap_or_default();
         match self.files.target(target) {
             ReferenceTarget::Local(pointer) => {
-                let place = self.root.at(&pointer);
-                if place.is_none() {
+                let located = self.root.at(&pointer);
+                if located.is_none() {
                     let (message, help) = unresolved(&self.root, text, &pointer);
                     self.error(target.node.span, "unresolved-ref", message, help);
                 }
-                place
+                located
             }
             ReferenceTarget::Unreadable(cause) => {
                 let (message, help) = unreadable(text, &cause);
@@ -63,26 +73,26 @@ impl<'r> DocumentReader<'r> {
         }
     }
 
-    /// Warns of keys that OpenAPI does not have here: usually a slip of the pen.
-    pub(super) fn known_keys(&mut self, place: &Located<'r>, what: &str, known: &[&str]) {
-        for (key, _) in place.members() {
+    /// Warns of keys that OpenAPI does not define here.
+    pub(super) fn known_keys(&mut self, located: &Located<'r>, what: &str, known: &[&str]) {
+        for (key, _) in located.members() {
             if key.name.starts_with("x-") || known.contains(&key.name.as_str()) {
                 continue;
             }
-            let message = format!("{what} has no key `{}`", key.name);
+            let message = format!("unknown key `{}` in {what}", key.name);
             let help =
                 did_you_mean(&key.name, known.iter().copied()).map(|name| format!("did you mean `{name}`?"));
             self.warning(key.span, "unknown-key", message, help);
         }
     }
 
-    /// A boolean member; absent is `None`.
-    pub(super) fn boolean(&mut self, place: &Located<'r>, name: &str) -> Option<bool> {
-        let member = place.member(name)?;
+    /// A boolean member; `None` if it is absent.
+    pub(super) fn boolean(&mut self, located: &Located<'r>, name: &str) -> Option<bool> {
+        let member = located.member(name)?;
         match member.node.kind {
-            demur_source::NodeKind::Bool(value) => Some(value),
+            NodeKind::Bool(value) => Some(value),
             _ => {
-                let message = format!("`{name}` must be true or false, not {}", member.node.kind_name());
+                let message = format!("`{name}` must be `true` or `false`, not {}", member.node.kind_name());
                 self.error(member.node.span, "wrong-kind", message, None);
                 None
             }
@@ -96,15 +106,15 @@ impl<'r> DocumentReader<'r> {
         message: impl Into<String>,
         help: Option<String>,
     ) {
-        if self.is_idle {
+        if self.warn_only {
             return self.warning(span, check, message, help);
         }
-        self.files.error(self.found, span, check, message, help);
+        self.files.error(self.diagnostics, span, check, message, help);
     }
 
-    /// A warning at the first of many places, which would say the same at each.
+    /// Reports a warning that applies to many places at the first of them only.
     pub(super) fn warn_once(&mut self, span: Span, check: &'static str, message: &'static str) {
-        if self.said.insert(message) {
+        if self.warned.insert(message) {
             self.warning(span, check, message, None);
         }
     }
@@ -116,6 +126,6 @@ impl<'r> DocumentReader<'r> {
         message: impl Into<String>,
         help: Option<String>,
     ) {
-        self.files.warning(self.found, span, check, message, help);
+        self.files.warning(self.diagnostics, span, check, message, help);
     }
 }

@@ -18,7 +18,7 @@ use smallvec::SmallVec;
 use super::operation::Operation;
 use super::operations::{METHODS, RawOperation};
 use super::reader::DocumentReader;
-use crate::path::{canonical_path, comparable, folded, is_unmistakable, trimmed};
+use crate::path::{canonical_path, folded, is_unambiguous, normalised, trimmed};
 
 /// What a method and a path mean.
 #[derive(Debug)]
@@ -39,7 +39,7 @@ pub struct RouteMatch<'d, 'p> {
     /// The operation.
     pub operation: &'d Operation,
     path: PathValues<'p>,
-    other: Option<&'d Operation>,
+    lenient_match: Option<&'d Operation>,
 }
 
 /// The texts of the parameters, in their order in the path.
@@ -50,7 +50,7 @@ type PathValues<'p> = SmallVec<[&'p str; 4]>;
 struct Captured<'p> {
     texts: PathValues<'p>,
     /// Whether a parameter took a segment that could have been a literal, or another pattern.
-    had_choice: bool,
+    may_match_other: bool,
 }
 
 impl<'p> RouteMatch<'_, 'p> {
@@ -64,7 +64,7 @@ impl<'p> RouteMatch<'_, 'p> {
     /// The operation that a more lenient server would run for this path: one that ignores case, decodes more than once,
     /// or drops what stands behind a `;` or at the end of a segment.
     pub fn lenient_match(&self) -> Option<&Operation> {
-        self.other
+        self.lenient_match
     }
 }
 
@@ -83,12 +83,12 @@ pub(crate) struct Routes {
     /// The literals again, by how the most lenient server reads them.
     lenient: HashMap<Box<str>, Vec<Box<str>>>,
     /// Whether a literal or a pattern could be meant by a segment that is written otherwise.
-    is_mistakable: bool,
+    has_ambiguous: bool,
     /// Parameters with text around them or between them, those with the most text first.
     patterns: Vec<(SegmentPattern, Routes)>,
     /// A parameter that fills the segment.
-    any: Option<Box<Routes>>,
-    here: Option<PathMethods>,
+    parameter: Option<Box<Routes>>,
+    methods: Option<PathMethods>,
 }
 
 /// The text around the parameters of one segment: one piece more than there are parameters.
@@ -117,7 +117,7 @@ impl PathMethods {
         self.operations[position].or_else(|| (position == HEAD).then(|| self.operations[GET]).flatten())
     }
 
-    fn name_allowed(&mut self) {
+    fn update_allow(&mut self) {
         let mut names: Vec<&str> = Vec::new();
         for (position, (_, method)) in METHODS.iter().enumerate() {
             if self.operations[position].is_some() {
@@ -140,35 +140,35 @@ impl Routes {
                 continue;
             };
             let mut node = &mut root;
-            let mut is_sound = true;
+            let mut is_valid = true;
             for segment in segments(&operation.path) {
-                node = match SegmentPattern::read(segment) {
+                node = match SegmentPattern::parse(segment) {
                     None => node.literal(segment),
-                    Some(pattern) if pattern.is_whole_segment() => node.any.get_or_insert_default(),
+                    Some(pattern) if pattern.is_whole_segment() => node.parameter.get_or_insert_default(),
                     Some(pattern) => {
-                        is_sound &= pattern.is_decidable();
+                        is_valid &= pattern.is_separated();
                         node.pattern(pattern)
                     }
                 };
             }
-            if !is_sound {
-                reader.unusable(operation, "nothing parts two parameters from each other");
+            if !is_valid {
+                reader.reject_path(operation, "nothing parts two parameters from each other");
                 continue;
             }
-            let methods = node.here.get_or_insert_default();
+            let methods = node.methods.get_or_insert_default();
             let before = methods.operations[position].replace(index).and_then(|index| operations.get(index));
             if let Some(first) = before {
-                reader.unusable(operation, &format!("the same requests would match `{}`", first.path));
+                reader.reject_path(operation, &format!("the same requests would match `{}`", first.path));
             }
-            methods.name_allowed();
+            methods.update_allow();
         }
         root
     }
 
     fn literal(&mut self, segment: &str) -> &mut Routes {
-        let segment: Box<str> = comparable(segment).into();
+        let segment: Box<str> = normalised(segment).into();
         if !self.literals.contains_key(&segment) {
-            self.is_mistakable |= !is_unmistakable(&segment);
+            self.has_ambiguous |= !is_unambiguous(&segment);
             let lenient = trimmed(&folded(&segment)).into();
             self.lenient.entry(lenient).or_default().push(segment.clone());
         }
@@ -176,12 +176,12 @@ impl Routes {
     }
 
     fn pattern(&mut self, pattern: SegmentPattern) -> &mut Routes {
-        self.is_mistakable = true;
+        self.has_ambiguous = true;
         let position = match self.patterns.iter().position(|(known, _)| *known == pattern) {
             Some(position) => position,
             None => {
-                let weight = pattern.weight();
-                let after = self.patterns.partition_point(|(known, _)| known.weight() >= weight);
+                let text_len = pattern.text_len();
+                let after = self.patterns.partition_point(|(known, _)| known.text_len() >= text_len);
                 self.patterns.insert(after, (pattern, Routes::default()));
                 after
             }
@@ -201,10 +201,11 @@ impl Routes {
         let Some(index) = methods.operation(method) else {
             return Find::MethodNotAllowed { allow: &methods.allow };
         };
-        let other = captured.had_choice.then(|| self.walk_leniently(rest, method)).flatten();
-        let other = other.filter(|other| *other != index).and_then(|other| operations.get(other));
+        let lenient_match = captured.may_match_other.then(|| self.walk_leniently(rest, method)).flatten();
+        let lenient_match =
+            lenient_match.filter(|other| *other != index).and_then(|other| operations.get(other));
         match operations.get(index) {
-            Some(operation) => Find::Found(RouteMatch { operation, path: captured.texts, other }),
+            Some(operation) => Find::Found(RouteMatch { operation, path: captured.texts, lenient_match }),
             None => Find::MethodNotAllowed { allow: &methods.allow },
         }
     }
@@ -214,25 +215,26 @@ impl Routes {
     fn walk<'d, 'p>(&'d self, path: &'p str, captured: &mut Captured<'p>) -> Option<&'d PathMethods> {
         let (segment, rest) = split(path);
         let length = captured.texts.len();
-        if let Some(methods) = self.literal_for(segment).and_then(|next| next.go_on(rest, captured)) {
+        if let Some(methods) = self.literal_for(segment).and_then(|next| next.descend(rest, captured)) {
             return Some(methods);
         }
         if segment.is_empty() {
             return None;
         }
-        captured.had_choice |= self.is_mistakable || (!self.literals.is_empty() && !is_unmistakable(segment));
+        captured.may_match_other |=
+            self.has_ambiguous || (!self.literals.is_empty() && !is_unambiguous(segment));
         for (pattern, next) in &self.patterns {
             captured.texts.truncate(length);
             if pattern.capture(segment, &mut captured.texts)
-                && let Some(methods) = next.go_on(rest, captured)
+                && let Some(methods) = next.descend(rest, captured)
             {
                 return Some(methods);
             }
         }
         captured.texts.truncate(length);
-        let any = self.any.as_ref()?;
+        let parameter = self.parameter.as_ref()?;
         captured.texts.push(segment);
-        any.go_on(rest, captured)
+        parameter.descend(rest, captured)
     }
 
     /// The literal that a segment is, however the two are spelled.
@@ -241,20 +243,20 @@ impl Routes {
         if literal.is_some() || self.literals.is_empty() {
             return literal;
         }
-        match comparable(segment) {
-            Cow::Owned(comparable) => self.literals.get(comparable.as_str()),
+        match normalised(segment) {
+            Cow::Owned(normalised) => self.literals.get(normalised.as_str()),
             Cow::Borrowed(_) => None,
         }
     }
 
-    fn go_on<'d, 'p>(
+    fn descend<'d, 'p>(
         &'d self,
         rest: Option<&'p str>,
         captured: &mut Captured<'p>,
     ) -> Option<&'d PathMethods> {
         match rest {
             Some(rest) => self.walk(rest, captured),
-            None => self.here.as_ref(),
+            None => self.methods.as_ref(),
         }
     }
 
@@ -262,24 +264,24 @@ impl Routes {
     /// something else.
     fn walk_leniently(&self, path: &str, method: &Method) -> Option<usize> {
         let (segment, rest) = split(path);
-        let go_on = |next: &Routes| match rest {
+        let descend = |next: &Routes| match rest {
             Some(rest) => next.walk_leniently(rest, method),
-            None => next.here.as_ref()?.operation(method),
+            None => next.methods.as_ref()?.operation(method),
         };
-        if let Some(operation) = self.literal_for(segment).and_then(go_on) {
+        if let Some(operation) = self.literal_for(segment).and_then(descend) {
             return Some(operation);
         }
         if segment.is_empty() {
             return None;
         }
         let folded = folded(segment);
-        let alike = self.lenient.get(trimmed(&folded)).map_or(&[][..], Vec::as_slice);
-        let literals = alike.iter().filter_map(|literal| self.literals.get(literal));
+        let lookalikes = self.lenient.get(trimmed(&folded)).map_or(&[][..], Vec::as_slice);
+        let literals = lookalikes.iter().filter_map(|literal| self.literals.get(literal));
         let fits = |pattern: &SegmentPattern| {
             [&folded, trimmed(&folded)].iter().any(|segment| pattern.captures_leniently(segment))
         };
         let patterns = self.patterns.iter().filter(|(pattern, _)| fits(pattern)).map(|(_, next)| next);
-        literals.chain(patterns).chain(self.any.as_deref()).find_map(go_on)
+        literals.chain(patterns).chain(self.parameter.as_deref()).find_map(descend)
     }
 }
 
@@ -297,7 +299,7 @@ fn segments(path: &str) -> impl Iterator<Item = &str> {
 
 impl SegmentPattern {
     /// `None` where the segment is plain text: a brace without its partner is text, too.
-    fn read(segment: &str) -> Option<Self> {
+    fn parse(segment: &str) -> Option<Self> {
         let mut texts = Vec::new();
         let mut rest = segment;
         while let Some((before, (_, after))) =
@@ -320,12 +322,12 @@ impl SegmentPattern {
         self.texts.len() == 2 && self.texts.iter().all(String::is_empty)
     }
 
-    fn weight(&self) -> usize {
+    fn text_len(&self) -> usize {
         self.texts.iter().map(String::len).sum()
     }
 
     /// Something must stand between two parameters.
-    fn is_decidable(&self) -> bool {
+    fn is_separated(&self) -> bool {
         let inner = self.texts.get(1..self.texts.len().saturating_sub(1)).unwrap_or_default();
         inner.iter().all(|text| !text.is_empty())
     }
@@ -377,11 +379,11 @@ mod tests {
             ("{a}-{b}", "é-x", Some(vec!["é", "x"])),
         ] {
             let mut captured = PathValues::new();
-            let matched = SegmentPattern::read(template).unwrap().capture(segment, &mut captured);
+            let matched = SegmentPattern::parse(template).unwrap().capture(segment, &mut captured);
             let found = matched.then(|| captured.to_vec());
             assert_eq!(found, expected, "{segment} against {template}");
         }
-        assert!(SegmentPattern::read("a{b").is_none());
-        assert!(!SegmentPattern::read("{a}{b}").unwrap().is_decidable());
+        assert!(SegmentPattern::parse("a{b").is_none());
+        assert!(!SegmentPattern::parse("{a}{b}").unwrap().is_separated());
     }
 }

@@ -49,7 +49,7 @@ pub fn canonical_path(path: &str) -> CanonicalPath<'_> {
     }
     let mut canonical =
         CanonicalPath { text: Cow::Borrowed(""), characters: PathCharacters::NONE, fault: None };
-    let text = canonical.spell(path);
+    let text = canonical.canonicalize(path);
     for segment in text.split('/') {
         if segment.bytes().any(|byte| matches!(byte, b'%' | b'.' | b';')) {
             let fault = canonical.inspect(segment);
@@ -62,7 +62,7 @@ pub fn canonical_path(path: &str) -> CanonicalPath<'_> {
 
 impl CanonicalPath<'_> {
     /// Writes the path in canonical form.
-    fn spell(&mut self, path: &str) -> String {
+    fn canonicalize(&mut self, path: &str) -> String {
         let mut text = String::with_capacity(path.len() + 8);
         let mut rest = path.as_bytes();
         while let [byte, tail @ ..] = rest {
@@ -180,7 +180,7 @@ fn has_dot_segment(bytes: &[u8]) -> bool {
 
 /// A segment of a document or of a request as the two are compared: canonical, with hexadecimal digits in upper case
 /// (RFC 3986, section 6.2.2.1).
-pub(crate) fn comparable(segment: &str) -> Cow<'_, str> {
+pub(crate) fn normalised(segment: &str) -> Cow<'_, str> {
     let canonical = canonical_path(segment).text;
     if !canonical.contains('%') {
         return canonical;

@@ -21,7 +21,7 @@ pub(crate) fn folded(segment: &str) -> Cow<'_, str> {
 }
 
 /// Whether the most lenient server reads a segment as it is written.
-pub(crate) fn is_unmistakable(segment: &str) -> bool {
+pub(crate) fn is_unambiguous(segment: &str) -> bool {
     matches!(folded(segment), Cow::Borrowed(folded) if trimmed(folded).len() == segment.len())
 }
 

@@ -13,7 +13,7 @@ mod characters;
 mod encoding;
 mod lenient;
 
-pub(crate) use canonical::comparable;
+pub(crate) use canonical::normalised;
 pub use canonical::{CanonicalPath, PathFault, canonical_path};
 pub use characters::PathCharacters;
-pub(crate) use lenient::{folded, is_unmistakable, trimmed};
+pub(crate) use lenient::{folded, is_unambiguous, trimmed};

@@ -8,9 +8,9 @@ use serde_json::Value;
 
 use super::header_value::{HeaderValue, is_token};
 use super::json::{self, JsonProblem};
-use super::keyword::judge;
+use super::keyword::validate;
 use super::style::PartEncoding;
-use super::style_decode::Unread;
+use super::style_decode::DecodeError;
 use super::violations::{Subject, Violations};
 use super::{Aliases, BodyProblem, CheckedBody, MAX_FIELDS, excerpt, form, multipart};
 use crate::DocumentOptions;
@@ -45,7 +45,7 @@ pub(crate) fn check_body(
     bytes: &[u8],
 ) -> CheckedBody {
     if bytes.is_empty() {
-        return absent(rule);
+        return absent_body(rule);
     }
     let media_type = match rule.media_type(content_type) {
         Ok(media_type) => media_type,
@@ -61,7 +61,7 @@ pub(crate) fn check_body(
     };
     let mut violations = Violations::default();
     if let Some(schema) = &media_type.schema {
-        judge(schema, &value, Subject::Body, &mut violations);
+        validate(schema, &value, Subject::Body, &mut violations);
     }
     CheckedBody::Checked { value: Some(value), violations: violations.finish(options.max_violations) }
 }
@@ -89,11 +89,11 @@ impl MediaTypeRule {
             _ if self.schema.is_none() => return Ok(None),
             MediaKind::Text => Value::String(text()?.to_owned()),
             MediaKind::Form => {
-                strict(content_type)?;
+                form_content_type(content_type)?;
                 form.urlencoded(text()?).map_err(|fault| fault.into_checked_body())?
             }
             MediaKind::Multipart => {
-                let boundary = multipart::boundary(&strict(content_type)?).map_err(unreadable)?;
+                let boundary = multipart::boundary(&form_content_type(content_type)?).map_err(unreadable)?;
                 let parts = multipart::read(bytes, boundary).map_err(unreadable)?;
                 form.multipart(&parts).map_err(|fault| fault.into_checked_body())?
             }
@@ -103,7 +103,7 @@ impl MediaTypeRule {
 
 /// The Content-Type of a form. Servers parse no form without one, Tomcat none whose type is not in lower case, and they
 /// differ in what they make of a malformed one.
-fn strict(content_type: Option<&str>) -> Result<HeaderValue<'_>, CheckedBody> {
+fn form_content_type(content_type: Option<&str>) -> Result<HeaderValue<'_>, CheckedBody> {
     let parsed = content_type.and_then(HeaderValue::parse).filter(|parsed| {
         let is_extended = parsed.parameters().iter().any(|parameter| parameter.name.contains('*'));
         !is_extended && !parsed.value.contains(|c: char| c.is_ascii_uppercase())
@@ -126,7 +126,7 @@ impl form::FormFault {
             form::FormFault::Unreadable(cause) => {
                 return rejected(Condition::BodyUnreadable, cause.to_owned());
             }
-            form::FormFault::Unread(Unread { raw, rule }) => {
+            form::FormFault::DecodeError(DecodeError { raw, rule }) => {
                 (Condition::ParamFormatOther, String::new(), raw, Some(Limit::Text(rule.to_owned())))
             }
             form::FormFault::Ambiguous(name) => (Condition::ParamUnknown, name, String::new(), None),
@@ -145,7 +145,7 @@ impl form::FormFault {
 }
 
 /// No content at all, whatever its type is said to be.
-fn absent(rule: &BodyRule) -> CheckedBody {
+fn absent_body(rule: &BodyRule) -> CheckedBody {
     let expects_json = rule.media_types.iter().any(|media_type| media_type.kind == MediaKind::Json);
     match (rule.required, expects_json) {
         (false, _) => CheckedBody::Checked { value: None, violations: Vec::new() },
@@ -182,7 +182,7 @@ impl BodyRule {
             return Ok(None);
         }
         let name = essence(given).to_ascii_lowercase();
-        let Some(media_type) = covering(&self.media_types, &name) else {
+        let Some(media_type) = best_match(&self.media_types, &name) else {
             return Err(format!("`{}` is not declared", excerpt::text(given)));
         };
         // RFC 8259 §8.1: JSON is UTF-8.
@@ -195,7 +195,7 @@ impl BodyRule {
 }
 
 /// The media type that covers a name: the same, else its range, else any.
-pub(super) fn covering<'m>(media_types: &'m [MediaTypeRule], name: &str) -> Option<&'m MediaTypeRule> {
+pub(super) fn best_match<'m>(media_types: &'m [MediaTypeRule], name: &str) -> Option<&'m MediaTypeRule> {
     let find = |range: &str| media_types.iter().find(|media_type| media_type.range == range);
     if let Some(same) = find(name) {
         return Some(same);

@@ -1,4 +1,4 @@
-//! `oneOf` and `anyOf` that no branch satisfied → the branch that was meant.
+//! `oneOf` and `anyOf` that no branch satisfied → the branch that was branch.
 //!
 //! "Does not fit any of five schemas" helps nobody. The document's `discriminator` says which branch a value
 //! means; where there is none, the branch is taken that the value comes nearest to, and what is wrong with
@@ -14,13 +14,13 @@ use crate::tree::tokens;
 
 /// What is to be said instead of "fits no branch".
 pub(super) enum BestBranch<'e> {
-    /// What is wrong in the branch that was meant.
+    /// What is wrong in the branch that was branch.
     Branch(&'e [ValidationError<'static>]),
     /// The value has none of the types.
     Types(Vec<JsonType>),
     /// The value is none of those that the branches allow.
     Values(Vec<String>),
-    /// The member that says which branch is meant is missing.
+    /// The member that says which branch is branch is missing.
     NoDiscriminator(String),
     /// That member says something else than these.
     UnknownDiscriminator(String, Vec<String>),
@@ -34,8 +34,8 @@ pub(super) fn best_branch<'e>(
 ) -> Option<BestBranch<'e>> {
     let place = error.instance_path().as_str();
     let instance = error.instance();
-    if let Some(meant) = discriminated(schema, error.schema_path().as_str(), instance, branches) {
-        return Some(meant);
+    if let Some(branch) = discriminated(schema, error.schema_path().as_str(), instance, branches) {
+        return Some(branch);
     }
     let is_whole = |error: &ValidationError<'_>| error.instance_path().as_str() == place;
     let mut types = Vec::new();
@@ -69,11 +69,12 @@ pub(super) fn best_branch<'e>(
         let wrong = |is: fn(&Kind) -> bool| branch.iter().filter(|error| is(error.kind())).count();
         // Another kind of value altogether; then one that says of itself that it is something else; then the
         // one of which the most is missing or unknown; then the one with the most mistakes.
-        let is_other =
+        let has_other_type =
             branch.iter().any(|error| is_whole(error) && matches!(error.kind(), Kind::Type { .. }));
-        let says_other = wrong(|kind| matches!(kind, Kind::Constant { .. } | Kind::Enum { .. }));
-        let misses = wrong(|kind| matches!(kind, Kind::Required { .. } | Kind::AdditionalProperties { .. }));
-        (is_other, says_other, misses, branch.len())
+        let wrong_constants = wrong(|kind| matches!(kind, Kind::Constant { .. } | Kind::Enum { .. }));
+        let missing_or_unknown =
+            wrong(|kind| matches!(kind, Kind::Required { .. } | Kind::AdditionalProperties { .. }));
+        (has_other_type, wrong_constants, missing_or_unknown, branch.len())
     };
     // The first of several that are equally near, as they are declared.
     branches
@@ -98,14 +99,14 @@ fn discriminated<'e>(
     let names: Vec<String> =
         references.iter().map(|branch| branch["$ref"].as_str().map_or_else(String::new, last_name)).collect();
     let mapping = discriminator.get("mapping").and_then(Value::as_object);
-    let Some(said) = members.get(property) else {
+    let Some(value) = members.get(property) else {
         return Some(BestBranch::NoDiscriminator(property.to_owned()));
     };
-    let mapped = said.as_str().and_then(|said| {
+    let mapped = value.as_str().and_then(|value| {
         // A name that is not mapped is that of a schema.
         let mapped = mapping
-            .and_then(|mapping| mapping.get(said)?.as_str())
-            .map_or_else(|| said.to_owned(), last_name);
+            .and_then(|mapping| mapping.get(value)?.as_str())
+            .map_or_else(|| value.to_owned(), last_name);
         names.iter().position(|name| *name == mapped)
     });
     match mapped.and_then(|position| branches.get(position)) {

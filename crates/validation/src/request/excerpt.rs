@@ -53,11 +53,11 @@ struct Bounded(Vec<u8>);
 impl Write for Bounded {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         // Four bytes a character at most, and one character more than is shown, to know that there is more.
-        let room = ((MAX_CHARS + 1) * 4).saturating_sub(self.0.len());
-        if room == 0 {
+        let remaining = ((MAX_CHARS + 1) * 4).saturating_sub(self.0.len());
+        if remaining == 0 {
             return Err(io::ErrorKind::WriteZero.into());
         }
-        let taken = room.min(bytes.len());
+        let taken = remaining.min(bytes.len());
         self.0.extend_from_slice(&bytes[..taken]);
         Ok(taken)
     }

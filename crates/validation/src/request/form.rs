@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use super::multipart::FormPart;
 use super::query_pairs::{Pairs, base};
 use super::style::{PartEncoding, Style};
-use super::style_decode::{Deep, StyleDecoder, Unread, is_bracketed, json_or_text, member};
+use super::style_decode::{DecodeError, DeepObject, StyleDecoder, is_bracketed, json_or_text, member};
 use super::text::{decode_form, scalar};
 use super::{Aliases, MAX_FIELDS};
 use crate::media_type::MediaKind;
@@ -23,7 +23,7 @@ pub(super) struct FormRule<'f> {
 
 /// Why a form is not read to its end.
 pub(super) enum FormFault {
-    Unread(Unread),
+    DecodeError(DecodeError),
     /// Some server reads this name as a declared one, or it cannot be decoded.
     Ambiguous(String),
     /// It has more fields than servers read.
@@ -31,9 +31,9 @@ pub(super) enum FormFault {
     Unreadable(&'static str),
 }
 
-impl From<Unread> for FormFault {
-    fn from(unread: Unread) -> Self {
-        FormFault::Unread(unread)
+impl From<DecodeError> for FormFault {
+    fn from(unread: DecodeError) -> Self {
+        FormFault::DecodeError(unread)
     }
 }
 
@@ -49,16 +49,16 @@ impl FormRule<'_> {
         let mut deep: HashSet<&str> = HashSet::new();
         for (name, of) in &shape.members {
             let encoding = encodings.iter().find(|encoding| encoding.name == *name);
-            let Some(spelling) = spelling(encoding, of, &pairs, name) else { continue };
+            let Some(decoder) = decoder_for(encoding, of, &pairs, name) else { continue };
             if let Some(raw) =
                 pairs.named(name).next().filter(|_| pairs.is_repeated(name) && !of.may_repeat())
             {
-                return Err(Unread::repeated(raw).into());
+                return Err(DecodeError::repeated(raw).into());
             }
-            if spelling.style == Style::Deep {
+            if decoder.style == Style::DeepObject {
                 deep.insert(name);
             }
-            if let Some(value) = spelling.in_pairs(&pairs, name, of, decode_form)? {
+            if let Some(value) = decoder.in_pairs(&pairs, name, of, decode_form)? {
                 members.insert(name.clone(), value);
             }
         }
@@ -76,7 +76,7 @@ impl FormRule<'_> {
                 continue;
             }
             let of = member(shape, name);
-            if let Some(value) = SPREAD.in_pairs(&pairs, name, of, decode_form)? {
+            if let Some(value) = FORM_EXPLODED.in_pairs(&pairs, name, of, decode_form)? {
                 members.insert(name.to_string(), value);
             }
         }
@@ -87,7 +87,7 @@ impl FormRule<'_> {
         let Self { shape, names, encodings } = self;
         let mut members = Map::new();
         // `owner[id]` and `tags[]`, by the name of the declared member.
-        let mut deep: HashMap<&str, Deep> = HashMap::new();
+        let mut deep: HashMap<&str, DeepObject> = HashMap::new();
         let mut files: HashMap<&str, bool> = HashMap::new();
         for part in parts {
             let name = part.name;
@@ -98,7 +98,7 @@ impl FormRule<'_> {
             let of = member(shape, name);
             let is_declared = shape.members.contains_key(name);
             if !is_declared {
-                let text = || String::from_utf8_lossy(part.content);
+                let text = || String::from_utf8_lossy(part.body);
                 if let Some(path) = self.path_below(name) {
                     deep.entry(base(name)).or_default().put(path, text());
                     continue;
@@ -114,7 +114,7 @@ impl FormRule<'_> {
             let element = if of.is_list() { of.items.as_deref().unwrap_or(of) } else { of };
             let value = part_value(part, of, element, encoding);
             match members.get_mut(name) {
-                Some(_) if is_declared && !of.may_repeat() => return Err(Unread::repeated(name).into()),
+                Some(_) if is_declared && !of.may_repeat() => return Err(DecodeError::repeated(name).into()),
                 // A list is as many parts of one name as it has elements, or one part that holds it as JSON.
                 Some(Value::Array(items)) => items.push(value),
                 Some(first) => {
@@ -158,10 +158,10 @@ fn has_parts(of: &ValueShape) -> bool {
 }
 
 /// Form style, as a browser writes it.
-const SPREAD: StyleDecoder = StyleDecoder { style: Style::Form, explode: true };
+const FORM_EXPLODED: StyleDecoder = StyleDecoder { style: Style::Form, explode: true };
 
 /// How a member is written: as the document says, else as its text shows. `None` where it is absent.
-fn spelling(
+fn decoder_for(
     encoding: Option<&PartEncoding>,
     of: &ValueShape,
     pairs: &Pairs<'_>,
@@ -174,7 +174,7 @@ fn spelling(
         Some(style) => style,
         None if encoding.is_some_and(|encoding| encoding.is_json) => Style::Json,
         // OpenAPI leaves objects in forms without a word about their style open; brackets and JSON are common.
-        None if has_brackets && has_parts(of) => Style::Deep,
+        None if has_brackets && has_parts(of) => Style::DeepObject,
         None if of.is_object() || of.is_nested() && first.is_some_and(starts_json) => Style::Json,
         None => Style::Form,
     };
@@ -194,7 +194,7 @@ fn part_value(
     element: &ValueShape,
     encoding: Option<&PartEncoding>,
 ) -> Value {
-    let text = String::from_utf8_lossy(part.content);
+    let text = String::from_utf8_lossy(part.body);
     let is_json = match &part.content_type {
         Some(content_type) => MediaKind::of(&content_type.to_ascii_lowercase()) == MediaKind::Json,
         None => encoding.is_some_and(|encoding| encoding.is_json) || of.is_nested(),

@@ -14,7 +14,7 @@ use super::text::decode;
 /// What PHP, Werkzeug and Tomcat read by default; beyond it some of them drop fields without a word.
 const MAX_PARTS: usize = super::MAX_FIELDS;
 /// PHP breaks longer lines into two.
-const MAX_HEAD: usize = 4 * 1024;
+const MAX_HEADERS: usize = 4 * 1024;
 
 /// One part of a form.
 #[derive(Debug)]
@@ -22,7 +22,7 @@ pub(super) struct FormPart<'c> {
     pub(super) name: &'c str,
     pub(super) is_file: bool,
     pub(super) content_type: Option<&'c str>,
-    pub(super) content: &'c [u8],
+    pub(super) body: &'c [u8],
 }
 
 /// The boundary that a Content-Type names; `Err` says what is wrong with it.
@@ -40,23 +40,23 @@ pub(super) fn boundary<'v>(content_type: &HeaderValue<'v>) -> Result<&'v str, &'
             || b"_.+-".contains(&byte)
             || parameter.is_quoted && b"'()/:=?".contains(&byte)
     };
-    let is_sound = (1..=70).contains(&text.len()) && text.bytes().all(is_char);
-    (is_sound && !is_unclear).then_some(text).ok_or("the boundary is malformed")
+    let is_valid = (1..=70).contains(&text.len()) && text.bytes().all(is_char);
+    (is_valid && !is_unclear).then_some(text).ok_or("the boundary is malformed")
 }
 
 /// The parts; `Err` says what is wrong.
-pub(super) fn read<'c>(content: &'c [u8], boundary: &str) -> Result<Vec<FormPart<'c>>, &'static str> {
+pub(super) fn read<'c>(body: &'c [u8], boundary: &str) -> Result<Vec<FormPart<'c>>, &'static str> {
     let delimiter = format!("--{boundary}");
     let mut parts = Vec::new();
     // Where the part begins that the next boundary ends.
     let mut start = None;
     let mut is_closed = false;
-    for at in memchr::memmem::find_iter(content, delimiter.as_bytes()) {
+    for at in memchr::memmem::find_iter(body, delimiter.as_bytes()) {
         if is_closed {
             return Err("a boundary follows the last one");
         }
         // A boundary that only some take for one must not occur anywhere.
-        let (before, after) = (&content[..at], &content[at + delimiter.len()..]);
+        let (before, after) = (&body[..at], &body[at + delimiter.len()..]);
         if !before.is_empty() && !before.ends_with(b"\r\n") {
             return Err("a boundary does not begin its line");
         }
@@ -64,7 +64,7 @@ pub(super) fn read<'c>(content: &'c [u8], boundary: &str) -> Result<Vec<FormPart
             if parts.len() >= MAX_PARTS {
                 return Err("there are too many parts");
             }
-            let bytes = at.checked_sub(2).and_then(|end| content.get(start..end));
+            let bytes = at.checked_sub(2).and_then(|end| body.get(start..end));
             parts.push(part(bytes.ok_or("a part has no end of its fields")?)?);
         }
         is_closed = after.starts_with(b"--");
@@ -84,7 +84,7 @@ pub(super) fn read<'c>(content: &'c [u8], boundary: &str) -> Result<Vec<FormPart
 
 fn part(bytes: &[u8]) -> Result<FormPart<'_>, &'static str> {
     let head_end = memchr::memmem::find(bytes, b"\r\n\r\n").ok_or("a part has no end of its fields")?;
-    if head_end > MAX_HEAD {
+    if head_end > MAX_HEADERS {
         return Err("the fields of a part are too large");
     }
     let head = std::str::from_utf8(&bytes[..head_end]).map_err(|_| "a part's fields are not UTF-8")?;
@@ -96,10 +96,10 @@ fn part(bytes: &[u8]) -> Result<FormPart<'_>, &'static str> {
             return Err("a part's field is malformed");
         }
         let place = match name.to_ascii_lowercase().as_str() {
-            "content-disposition" => &mut disposition,
-            "content-type" => &mut content_type,
-            "content-transfer-encoding" => &mut encoding,
-            "content-encoding" => return Err("a part is encoded"),
+            "body-disposition" => &mut disposition,
+            "body-type" => &mut content_type,
+            "body-transfer-encoding" => &mut encoding,
+            "body-encoding" => return Err("a part is encoded"),
             _ => continue,
         };
         if place.replace(value.trim_matches([' ', '\t'])).is_some() {
@@ -117,12 +117,12 @@ fn part(bytes: &[u8]) -> Result<FormPart<'_>, &'static str> {
     if !disposition.value.eq_ignore_ascii_case("form-data") {
         return Err("a part's Content-Disposition is not form-data");
     }
-    let content = &bytes[head_end + 4..];
+    let body = &bytes[head_end + 4..];
     let is_bytes = |content_type: &str| content_type.eq_ignore_ascii_case("application/octet-stream");
-    let is_nothing = content.is_empty() && content_type.is_some_and(is_bytes);
-    let (name, is_file) = (part_name(&disposition)?, is_file(&disposition, is_nothing)?);
-    check_type(content_type, is_file, content)?;
-    Ok(FormPart { name, is_file, content_type, content })
+    let is_empty_file = body.is_empty() && content_type.is_some_and(is_bytes);
+    let (name, is_file) = (part_name(&disposition)?, is_file(&disposition, is_empty_file)?);
+    check_type(content_type, is_file, body)?;
+    Ok(FormPart { name, is_file, content_type, body })
 }
 
 fn part_name<'v>(disposition: &HeaderValue<'v>) -> Result<&'v str, &'static str> {
@@ -153,13 +153,13 @@ fn has_percent_encoding(text: &str) -> bool {
 
 /// Whether the part is a file. A filename that some would read differently is an error; that browsers percent-encode
 /// quotation marks in it, and some servers decode them, is none.
-fn is_file(disposition: &HeaderValue<'_>, is_nothing: bool) -> Result<bool, &'static str> {
+fn is_file(disposition: &HeaderValue<'_>, is_empty_file: bool) -> Result<bool, &'static str> {
     let filename = disposition.parameter("filename").map(|filename| filename.text);
     let Some(extended) = disposition.parameter("filename*") else {
         return match filename {
             None => Ok(false),
             // Where no file is chosen, as browsers write it; some drop such a part with all that it holds.
-            Some("") if is_nothing => Ok(true),
+            Some("") if is_empty_file => Ok(true),
             // Tomcat decodes it.
             Some(filename) if !is_plain(filename) || filename.contains("=?") => {
                 Err("a part's filename is malformed")
@@ -178,8 +178,8 @@ fn is_file(disposition: &HeaderValue<'_>, is_nothing: bool) -> Result<bool, &'st
             || decoded == as_percent
             || mime_word(filename).is_some_and(|word| word == decoded)
     });
-    let is_sound = !extended.is_quoted && charset.eq_ignore_ascii_case("utf-8") && agrees;
-    is_sound.then_some(true).ok_or("a part has two filenames")
+    let is_valid = !extended.is_quoted && charset.eq_ignore_ascii_case("utf-8") && agrees;
+    is_valid.then_some(true).ok_or("a part has two filenames")
 }
 
 /// Whether a filename is one after its folders are left out, as PHP and busboy do, and blanks around it, as Tomcat does.
@@ -221,9 +221,9 @@ fn base64(text: &str) -> Option<Vec<u8>> {
     Some(bytes)
 }
 
-/// A type that makes some servers read the content in another way.
-fn check_type(content_type: Option<&str>, is_file: bool, content: &[u8]) -> Result<(), &'static str> {
-    let is_text = || std::str::from_utf8(content).is_ok();
+/// A type that makes some servers read the body in another way.
+fn check_type(content_type: Option<&str>, is_file: bool, body: &[u8]) -> Result<(), &'static str> {
+    let is_text = || std::str::from_utf8(body).is_ok();
     let Some(content_type) = content_type else {
         return (is_file || is_text()).then_some(()).ok_or("a part's text is not UTF-8");
     };
@@ -251,7 +251,7 @@ fn check_type(content_type: Option<&str>, is_file: bool, content: &[u8]) -> Resu
     let is_readable = match charset.to_ascii_lowercase().as_str() {
         "utf-8" => is_text(),
         // Java clients name Latin-1 where they send ASCII.
-        "us-ascii" | "iso-8859-1" => content.is_ascii(),
+        "us-ascii" | "iso-8859-1" => body.is_ascii(),
         _ => false,
     };
     is_readable.then_some(()).ok_or("a part's text is not UTF-8")
@@ -267,7 +267,7 @@ mod tests {
     fn parts_have_names_and_content() {
         let parts = read(TWO.as_bytes(), "x").unwrap();
         let shown: Vec<_> =
-            parts.iter().map(|part| (part.name, part.is_file, part.content_type, part.content)).collect();
+            parts.iter().map(|part| (part.name, part.is_file, part.content_type, part.body)).collect();
         assert_eq!(shown, [("a", false, None, &b"1"[..]), ("b", true, Some("text/plain"), &b"\r\n2"[..])]);
         let surrounded = format!("preamble\r\n{TWO}epilogue");
         let parts = read(surrounded.as_bytes(), "x").unwrap();
@@ -277,7 +277,7 @@ mod tests {
 
     #[test]
     fn rejects_what_two_readers_could_take_for_different_parts() {
-        for (content, problem) in [
+        for (body, problem) in [
             ("", "the boundary does not occur"),
             ("--y--", "the boundary does not occur"),
             ("--x\r\nContent-Disposition: form-data; name=a\r\n\r\n1", "the last boundary is missing"),
@@ -303,7 +303,7 @@ mod tests {
                 "a part has a field twice",
             ),
         ] {
-            assert_eq!(read(content.as_bytes(), "x").unwrap_err(), problem, "{content:?}");
+            assert_eq!(read(body.as_bytes(), "x").unwrap_err(), problem, "{body:?}");
         }
     }
 

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 
 use serde_json::Value;
 
-use super::violations::Turn;
+use super::violations::OrderKey;
 use crate::schema::{Declared, Schema};
 use crate::tree::tokens;
 
@@ -15,14 +15,14 @@ use crate::tree::tokens;
 pub(super) struct Order<'o> {
     document: &'o Value,
     value: &'o Value,
-    root: KnownOrder,
+    root: OrderNode,
 }
 
 /// What is declared of one place, and of those below it that were asked for.
-struct KnownOrder {
+struct OrderNode {
     declared: Declared,
     ranks: HashMap<String, usize>,
-    parts: HashMap<OrderStep, KnownOrder>,
+    parts: HashMap<OrderStep, OrderNode>,
 }
 
 #[derive(PartialEq, Eq, Hash)]
@@ -34,12 +34,12 @@ enum OrderStep {
 impl<'o> Order<'o> {
     pub(super) fn new(schema: &'o Schema, value: &'o Value) -> Self {
         let document = schema.document();
-        Self { document, value, root: KnownOrder::new(document, schema.declared()) }
+        Self { document, value, root: OrderNode::new(document, schema.declared()) }
     }
 
-    /// The way to what stands at a pointer, or would.
-    pub(super) fn way(&mut self, pointer: &str) -> Vec<Turn> {
-        let mut way = Vec::new();
+    /// The path to what stands at a pointer, or would.
+    pub(super) fn path(&mut self, pointer: &str) -> Vec<OrderKey> {
+        let mut path = Vec::new();
         let mut place = &mut self.root;
         let mut value = Some(self.value);
         for token in tokens(pointer) {
@@ -53,36 +53,36 @@ impl<'o> Order<'o> {
                     (OrderStep::Member(token.into_owned()), below)
                 }
             };
-            way.push(place.turn(&step));
+            path.push(place.key(&step));
             place = place.part(self.document, step);
             value = below;
         }
-        way
+        path
     }
 }
 
-impl KnownOrder {
+impl OrderNode {
     fn new(document: &Value, declared: Declared) -> Self {
         let names = declared.members(document).into_iter().enumerate();
         let ranks = names.map(|(rank, name)| (name.to_owned(), rank)).collect();
         Self { declared, ranks, parts: HashMap::new() }
     }
 
-    fn turn(&self, step: &OrderStep) -> Turn {
+    fn key(&self, step: &OrderStep) -> OrderKey {
         match step {
-            OrderStep::Member(name) => Turn::member(self.ranks.get(name).copied(), name),
-            OrderStep::Item(number) => Turn::item(*number),
+            OrderStep::Member(name) => OrderKey::member(self.ranks.get(name).copied(), name),
+            OrderStep::Item(number) => OrderKey::item(*number),
         }
     }
 
-    fn part(&mut self, document: &Value, step: OrderStep) -> &mut KnownOrder {
+    fn part(&mut self, document: &Value, step: OrderStep) -> &mut OrderNode {
         let declared = &self.declared;
         self.parts.entry(step).or_insert_with_key(|step| {
             let declared = match step {
                 OrderStep::Member(name) => declared.member(document, name),
                 OrderStep::Item(number) => declared.item(document, *number),
             };
-            KnownOrder::new(document, declared)
+            OrderNode::new(document, declared)
         })
     }
 }

@@ -8,10 +8,10 @@ use demur_contract::{Condition, Location, Value as Limit, Violation};
 use http::header::{COOKIE, HeaderMap, HeaderValue};
 
 use super::body::{BodyRule, form_names};
-use super::keyword::judge;
+use super::keyword::validate;
 use super::query_pairs::Pairs;
 use super::style::Style;
-use super::style_decode::{DecodedValue, StyleDecoder, Unread, is_bracketed};
+use super::style_decode::{DecodeError, DecodedValue, StyleDecoder, is_bracketed};
 use super::text::{decode, decode_form};
 use super::violations::{Subject, ViolationPlace, Violations};
 use super::{Aliases, MAX_FIELDS, RequestParameters, excerpt};
@@ -87,14 +87,14 @@ pub(crate) fn check_parameters(
     for (rank, rule) in rules.iter().enumerate() {
         check(rule, rank, &request, &mut checked, &mut violations);
     }
-    let taken = |name: &str| rules.iter().any(|rule| rule.takes(name));
+    let is_declared = |name: &str| rules.iter().any(|rule| rule.has_query_name(name));
     let aliases = context.query_names;
     // Java reads the query's field before the form's.
-    let in_form = || form.and_then(|names| request.query.ambiguous(names, taken));
-    if let Some(name) = request.query.ambiguous(aliases, taken).or_else(in_form) {
+    let in_form = || form.and_then(|names| request.query.ambiguous(names, is_declared));
+    if let Some(name) = request.query.ambiguous(aliases, is_declared).or_else(in_form) {
         // Where every unknown name is a violation, this one is already.
         let is_known = options.unknown_query == UnknownQuery::Reject
-            && !taken(name)
+            && !is_declared(name)
             && request.query.all().iter().any(|(known, _)| known == name);
         if !is_known {
             violations.push(whole(rules.len()), unknown_name(name, ""));
@@ -141,7 +141,7 @@ fn check(
     };
     let value = match rule.read(request) {
         Ok(value) => value,
-        Err(Unread { raw, rule }) => {
+        Err(DecodeError { raw, rule }) => {
             let limit = Limit::Text(rule.to_owned());
             let value = Some(excerpt::text(&raw));
             violations.push(whole(rank), single(Condition::ParamFormatOther, value, Some(limit)));
@@ -158,14 +158,14 @@ fn check(
         return;
     }
     if let Some(schema) = &rule.schema {
-        judge(schema, &value, subject, violations);
+        validate(schema, &value, subject, violations);
     }
     // Rules are in the order of locations: the first of one name stays.
     checked.values.entry(rule.name.as_str()).or_insert(value);
 }
 
 impl ParameterRule {
-    fn spelling(&self) -> StyleDecoder {
+    fn decoder(&self) -> StyleDecoder {
         StyleDecoder { style: self.style, explode: self.explode }
     }
 
@@ -173,7 +173,7 @@ impl ParameterRule {
     fn read(&self, request: &ParsedRequest<'_, '_>) -> DecodedValue {
         match self.location {
             Location::Path => match (request.raw_path_parameter)(&self.name) {
-                Some(raw) => self.spelling().in_path(raw, &self.name, &self.shape),
+                Some(raw) => self.decoder().in_path(raw, &self.name, &self.shape),
                 None => Ok(None),
             },
             Location::Query => {
@@ -181,16 +181,16 @@ impl ParameterRule {
                 if let (Some(first), Some(_)) = (raws.next(), raws.next())
                     && !self.shape.may_repeat()
                 {
-                    return Err(Unread::repeated(first));
+                    return Err(DecodeError::repeated(first));
                 }
-                self.spelling().in_pairs(&request.query, &self.name, &self.shape, decode_form)
+                self.decoder().in_pairs(&request.query, &self.name, &self.shape, decode_form)
             }
             Location::Header => {
                 let lines = request.headers.get_all(self.name.as_str()).iter().map(text_of);
                 let lines: Vec<Cow<'_, str>> = lines.collect();
-                Ok(self.spelling().in_fields(&lines, &self.shape))
+                Ok(self.decoder().in_headers(&lines, &self.shape))
             }
-            Location::Cookie => self.spelling().in_pairs(&request.cookies, &self.name, &self.shape, decode),
+            Location::Cookie => self.decoder().in_pairs(&request.cookies, &self.name, &self.shape, decode),
             Location::Body => Ok(None),
         }
     }
@@ -212,15 +212,16 @@ impl ParameterRule {
         if self.style == Style::Form && self.explode && self.shape.is_object() {
             return self.shape.members.keys().map(|name| (name.as_str(), false)).collect();
         }
-        vec![(&self.name, self.style == Style::Deep)]
+        vec![(&self.name, self.style == Style::DeepObject)]
     }
 
     /// Whether a name in the query belongs to this parameter.
-    fn takes(&self, name: &str) -> bool {
+    fn has_query_name(&self, name: &str) -> bool {
         if self.location != Location::Query {
             return false;
         }
-        let is_below = self.style == Style::Deep && name.strip_prefix(&*self.name).is_some_and(is_bracketed);
+        let is_below =
+            self.style == Style::DeepObject && name.strip_prefix(&*self.name).is_some_and(is_bracketed);
         let is_spread = self.style == Style::Form && self.explode && self.shape.is_object();
         self.name == name || is_below || is_spread && self.shape.members.contains_key(name)
     }
@@ -228,7 +229,7 @@ impl ParameterRule {
 
 /// The place of a parameter's whole value.
 fn whole(rank: usize) -> ViolationPlace {
-    ViolationPlace { rank, way: Vec::new() }
+    ViolationPlace { rank, path: Vec::new() }
 }
 
 /// The cookies of all `Cookie` fields (RFC 6265 §5.4).
@@ -256,7 +257,7 @@ fn unknown(rules: &[ParameterRule], query: &Pairs<'_>) -> Vec<Violation> {
         if unknown.len() >= MAX_UNKNOWN {
             break;
         }
-        if rules.iter().any(|rule| rule.takes(name)) || !seen.insert(name) {
+        if rules.iter().any(|rule| rule.has_query_name(name)) || !seen.insert(name) {
             continue;
         }
         unknown.push(unknown_name(name, value));

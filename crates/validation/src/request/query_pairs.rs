@@ -86,18 +86,18 @@ impl<'t> Pairs<'t> {
 
     /// The values of one name, in their order.
     pub(super) fn named<'p>(&'p self, name: &'p str) -> impl Iterator<Item = &'t str> + 'p {
-        self.near(name).filter(move |(known, _)| known == name).map(|(_, raw)| *raw)
+        self.candidates(name).filter(move |(known, _)| known == name).map(|(_, raw)| *raw)
     }
 
     /// What stands behind the name (`[a][b]`), with the values.
     pub(super) fn below<'p>(&'p self, name: &'p str) -> impl Iterator<Item = (&'p str, &'t str)> + 'p {
-        self.near(name).filter_map(move |(known, raw)| {
+        self.candidates(name).filter_map(move |(known, raw)| {
             let rest = known.strip_prefix(name)?;
             rest.starts_with('[').then_some((rest, *raw))
         })
     }
 
-    fn near<'p>(&'p self, name: &'p str) -> impl Iterator<Item = &'p (Cow<'t, str>, &'t str)> + 'p {
+    fn candidates<'p>(&'p self, name: &'p str) -> impl Iterator<Item = &'p (Cow<'t, str>, &'t str)> + 'p {
         let indexed = self.index.as_ref().map(|index| index.get(base(name)).map_or(&[][..], Vec::as_slice));
         let few = if indexed.is_some() { &[][..] } else { self.all.as_slice() };
         indexed.unwrap_or_default().iter().filter_map(|position| self.all.get(*position)).chain(few)

@@ -7,10 +7,10 @@ use std::sync::Arc;
 
 use demur_contract::Violation;
 
-use super::body::{MediaTypeRule, covering};
+use super::body::{MediaTypeRule, best_match};
 use super::excerpt;
 use super::json::{self, JsonProblem};
-use super::keyword::judge;
+use super::keyword::validate;
 use super::violations::{Subject, Violations};
 use crate::DocumentOptions;
 use crate::media_type::{MediaKind, essence};
@@ -28,7 +28,7 @@ pub(crate) enum StatusRange {
 
 impl StatusRange {
     /// As a document writes it.
-    pub(crate) fn read(text: &str) -> Option<Self> {
+    pub(crate) fn parse(text: &str) -> Option<Self> {
         if text == "default" {
             return Some(StatusRange::Any);
         }
@@ -39,7 +39,7 @@ impl StatusRange {
         text.parse().ok().filter(|status| (100..=599).contains(status)).map(StatusRange::One)
     }
 
-    fn depth(self, status: u16) -> Option<u8> {
+    fn specificity(self, status: u16) -> Option<u8> {
         match self {
             StatusRange::One(one) => (one == status).then_some(2),
             StatusRange::Class(class) => (class == status / 100).then_some(1),
@@ -106,8 +106,8 @@ impl std::fmt::Display for ResponseFault {
 
 /// The declared answer for a status.
 pub(crate) fn rule_for(rules: &[ResponseRule], status: u16) -> Option<&ResponseRule> {
-    let deepest = rules.iter().filter_map(|rule| Some((rule.status.depth(status)?, rule)));
-    deepest.max_by_key(|(depth, _)| *depth).map(|(_, rule)| rule)
+    let matching = rules.iter().filter_map(|rule| Some((rule.status.specificity(status)?, rule)));
+    matching.max_by_key(|(specificity, _)| *specificity).map(|(_, rule)| rule)
 }
 
 pub(crate) fn check_response(
@@ -124,7 +124,7 @@ pub(crate) fn check_response(
         return ResponseCheck::Valid;
     }
     let name = essence(content_type.unwrap_or_default()).to_ascii_lowercase();
-    let Some(media_type) = covering(&rule.media_types, &name) else {
+    let Some(media_type) = best_match(&rule.media_types, &name) else {
         return ResponseCheck::Invalid(ResponseFault::MediaType(excerpt::text(&name)));
     };
     if media_type.kind != MediaKind::Json {
@@ -138,7 +138,7 @@ pub(crate) fn check_response(
     };
     let mut violations = Violations::default();
     if let Some(schema) = &media_type.schema {
-        judge(schema, &value, Subject::Body, &mut violations);
+        validate(schema, &value, Subject::Body, &mut violations);
     }
     match violations.finish(options.max_violations) {
         none if none.is_empty() => ResponseCheck::Valid,

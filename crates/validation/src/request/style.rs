@@ -18,7 +18,7 @@ pub(crate) enum Style {
     /// `name=a|b`
     Pipe,
     /// `name[member]=a`
-    Deep,
+    DeepObject,
     /// JSON, by `content`.
     Json,
     /// As it is, by `content`.
@@ -33,7 +33,7 @@ const STYLES: [(&str, Style, &[Location]); 7] = [
     ("form", Style::Form, &[Location::Query, Location::Cookie]),
     ("spaceDelimited", Style::Space, &[Location::Query]),
     ("pipeDelimited", Style::Pipe, &[Location::Query]),
-    ("deepObject", Style::Deep, &[Location::Query]),
+    ("deepObject", Style::DeepObject, &[Location::Query]),
 ];
 
 impl Style {

@@ -26,17 +26,17 @@ pub(super) struct StyleDecoder {
 }
 
 /// A value, `None` where it is absent.
-pub(super) type DecodedValue = Result<Option<Value>, Unread>;
+pub(super) type DecodedValue = Result<Option<Value>, DecodeError>;
 
 /// Raw text that servers read differently, or not at all.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Unread {
+pub(super) struct DecodeError {
     pub(super) raw: String,
     /// What it should be.
     pub(super) rule: &'static str,
 }
 
-impl Unread {
+impl DecodeError {
     fn brackets(raw: &str) -> Self {
         Self { raw: raw.to_owned(), rule: "brackets" }
     }
@@ -58,11 +58,11 @@ impl StyleDecoder {
         shape: &ValueShape,
         decode: Decode,
     ) -> DecodedValue {
-        if self.style == Style::Deep {
-            let mut deep = Deep::default();
+        if self.style == Style::DeepObject {
+            let mut deep = DeepObject::default();
             for (path, raw) in pairs.below(name) {
                 if !is_bracketed(path) {
-                    return Err(Unread::brackets(path));
+                    return Err(DecodeError::brackets(path));
                 }
                 deep.put(path, decoded(raw, decode)?);
             }
@@ -70,13 +70,13 @@ impl StyleDecoder {
                 // PHP takes the last of `a=1` and `a[b]=2`.
                 let beside = pairs.named(name).next();
                 return match beside.or_else(|| deep.is_ambiguous().then_some(name)) {
-                    Some(raw) => Err(Unread::brackets(raw)),
+                    Some(raw) => Err(DecodeError::brackets(raw)),
                     None => Ok(Some(deep.value(shape))),
                 };
             }
             // Without brackets it is a text, whatever it looks like.
             if let Some(raw) = pairs.named(name).next().filter(|_| shape.is_object()) {
-                return Err(Unread::brackets(raw));
+                return Err(DecodeError::brackets(raw));
             }
         }
         if shape.is_object() && self.style == Style::Form && self.explode {
@@ -85,7 +85,7 @@ impl StyleDecoder {
         let raws: Vec<&str> = pairs.named(name).collect();
         let Some(first) = raws.first() else { return Ok(None) };
         if raws.len() > 1 && (self.style == Style::Json || shape.is_object()) {
-            return Err(Unread::repeated(first));
+            return Err(DecodeError::repeated(first));
         }
         if self.style == Style::Json {
             return Ok(Some(json_or_text(&decoded(first, decode)?)));
@@ -98,7 +98,7 @@ impl StyleDecoder {
         }
         // With `explode`, a comma is a part of the value; without, the whole list is one value.
         if !self.explode && raws.len() > 1 {
-            return Err(Unread::repeated(first));
+            return Err(DecodeError::repeated(first));
         }
         let parts: Vec<&str> = if self.explode { raws } else { self.split(first) };
         Ok(Some(list_or_text(&parts, shape, decode)?))
@@ -138,7 +138,7 @@ impl StyleDecoder {
 
     /// A value in header fields, which know no encoding. Several lines of one field are one list (RFC 9110,
     /// section 5.3).
-    pub(super) fn in_fields(self, lines: &[Cow<'_, str>], shape: &ValueShape) -> Option<Value> {
+    pub(super) fn in_headers(self, lines: &[Cow<'_, str>], shape: &ValueShape) -> Option<Value> {
         let first = lines.first()?;
         if self.style == Style::Json {
             // Several lines are one list, which is not JSON.
@@ -186,8 +186,8 @@ fn split_at<'t>(text: &'t str, separators: &[&str]) -> Vec<&'t str> {
     }
 }
 
-fn decoded(raw: &str, decode: Decode) -> Result<Cow<'_, str>, Unread> {
-    decode(raw).map_err(|Undecodable| Unread { raw: raw.to_owned(), rule: "percent-encoding" })
+fn decoded(raw: &str, decode: Decode) -> Result<Cow<'_, str>, DecodeError> {
+    decode(raw).map_err(|Undecodable| DecodeError { raw: raw.to_owned(), rule: "percent-encoding" })
 }
 
 /// Whether what stands behind a name is `[a][b]…`, as everybody reads it.
@@ -209,38 +209,43 @@ pub(super) fn json_or_text(text: &str) -> Value {
 
 /// A scalar that stands there several times is given to the schema as the list that it is, and refused by it:
 /// which of several the API behind would take is not known.
-fn repeated(raws: &[&str], shape: &ValueShape, decode: Decode) -> Result<Value, Unread> {
+fn repeated(raws: &[&str], shape: &ValueShape, decode: Decode) -> Result<Value, DecodeError> {
     match raws {
         [single] => Ok(scalar(&decoded(single, decode)?, shape.types)),
         several => {
             let items = several.iter().map(|raw| Ok(scalar(&decoded(raw, decode)?, shape.types)));
-            items.collect::<Result<_, Unread>>().map(Value::Array)
+            items.collect::<Result<_, DecodeError>>().map(Value::Array)
         }
     }
 }
 
 /// Where a schema takes a list or a text, what has no separator is a text.
-fn list_or_text(parts: &[&str], shape: &ValueShape, decode: Decode) -> Result<Value, Unread> {
+fn list_or_text(parts: &[&str], shape: &ValueShape, decode: Decode) -> Result<Value, DecodeError> {
     match parts {
         [_] if shape.types.contains(Types::STRING) => repeated(parts, shape, decode),
         several => list(several, shape, decode),
     }
 }
 
-fn list(parts: &[&str], shape: &ValueShape, decode: Decode) -> Result<Value, Unread> {
+fn list(parts: &[&str], shape: &ValueShape, decode: Decode) -> Result<Value, DecodeError> {
     let types = shape.items.as_ref().map(|items| items.types).unwrap_or_default();
     match parts {
         // `a=` is how form style writes an empty list.
         [""] => Ok(Value::Array(Vec::new())),
         parts => {
             let items = parts.iter().map(|raw| Ok(scalar(&decoded(raw, decode)?, types)));
-            items.collect::<Result<_, Unread>>().map(Value::Array)
+            items.collect::<Result<_, DecodeError>>().map(Value::Array)
         }
     }
 }
 
 /// `k,v,k,v`, or `k=v` each.
-fn object(parts: &[&str], is_exploded: bool, shape: &ValueShape, decode: Decode) -> Result<Value, Unread> {
+fn object(
+    parts: &[&str],
+    is_exploded: bool,
+    shape: &ValueShape,
+    decode: Decode,
+) -> Result<Value, DecodeError> {
     let parts = if matches!(parts, [""]) { &[][..] } else { parts };
     let by_equals = |part: &&'_ str| part.find('=').unwrap_or(part.len());
     let mut members = Map::new();
@@ -275,7 +280,7 @@ fn exploded_object(pairs: &Pairs<'_>, shape: &ValueShape, decode: Decode) -> Dec
         let raws: Vec<&str> = pairs.named(name).collect();
         let Some(first) = raws.first() else { continue };
         if raws.len() > 1 && !of.may_repeat() {
-            return Err(Unread::repeated(first));
+            return Err(DecodeError::repeated(first));
         }
         let value = if of.is_list() { list(&raws, of, decode)? } else { repeated(&raws, of, decode)? };
         members.insert(name.clone(), value);
@@ -289,17 +294,17 @@ fn number(name: &str) -> Option<u32> {
     is_plain.then(|| name.parse().ok()).flatten()
 }
 
-/// `[a][b]=text`, gathered.
+/// `[a][b]=text`, collected.
 #[derive(Default)]
-pub(super) struct Deep {
+pub(super) struct DeepObject {
     texts: Vec<String>,
     /// Whether a text is no element of a list.
     has_plain: bool,
-    members: Vec<(String, Deep)>,
+    members: Vec<(String, DeepObject)>,
     positions: HashMap<String, usize>,
 }
 
-impl Deep {
+impl DeepObject {
     pub(super) fn is_empty(&self) -> bool {
         self.texts.is_empty() && self.members.is_empty()
     }
@@ -323,12 +328,12 @@ impl Deep {
         is_unclear || self.members.iter().any(|(_, member)| member.is_ambiguous())
     }
 
-    fn member(&mut self, name: &str) -> &mut Deep {
+    fn member(&mut self, name: &str) -> &mut DeepObject {
         let position = match self.positions.get(name) {
             Some(position) => *position,
             None => {
                 self.positions.insert(name.to_owned(), self.members.len());
-                self.members.push((name.to_owned(), Deep::default()));
+                self.members.push((name.to_owned(), DeepObject::default()));
                 self.members.len() - 1
             }
         };
@@ -351,7 +356,7 @@ impl Deep {
         let is_numbered =
             numbers.clone().all(|number| number.is_some()) && numbers.is_sorted_by(|one, next| one < next);
         if shape.is_list() && is_numbered {
-            let of = |deep: &Deep| deep.value(items.unwrap_or(member(shape, "")));
+            let of = |deep: &DeepObject| deep.value(items.unwrap_or(member(shape, "")));
             return Value::Array(texts().chain(self.members.iter().map(|(_, deep)| of(deep))).collect());
         }
         let members = self.members.iter().map(|(name, deep)| (name.clone(), deep.value(member(shape, name))));

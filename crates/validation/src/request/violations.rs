@@ -1,38 +1,38 @@
-//! Violations in the making: gathered from several schemas, put in order, capped.
+//! Violations in the making: collected from several schemas, put in order, capped.
 
 use demur_contract::{Location, Violation};
 
 use crate::tree::{join, tokens};
 
 /// More broken rules than this are not looked at: a hostile request could break a hundred thousand.
-const MAX_GATHERED: usize = 1_000;
+const MAX_COLLECTED: usize = 1_000;
 
 /// Gathers violations with what their order depends on.
 #[derive(Default)]
 pub(super) struct Violations {
-    gathered: Vec<(ViolationPlace, Violation)>,
+    collected: Vec<(ViolationPlace, Violation)>,
 }
 
-/// Where a violation stands, as far as the order goes: a parameter or the content, and the way to the value
+/// Where a violation stands, as far as the order goes: a parameter or the content, and the path to the value
 /// in it. What is wrong with a whole goes before what is wrong with its parts.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub(super) struct ViolationPlace {
     /// The position of the parameter among all; 0 for the content.
     pub(super) rank: usize,
     /// From the parameter's value to the part of it that is wrong.
-    pub(super) way: Vec<Turn>,
+    pub(super) path: Vec<OrderKey>,
 }
 
 /// A member or an element, as far as the order goes: as the document declares them, and what it does not
 /// declare behind that, by number or name.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Turn {
+pub(super) struct OrderKey {
     rank: usize,
     number: Option<usize>,
     name: String,
 }
 
-impl Turn {
+impl OrderKey {
     /// A member that was declared at this position among its siblings, if it was.
     pub(super) fn member(rank: Option<usize>, name: &str) -> Self {
         match rank {
@@ -50,22 +50,22 @@ impl Turn {
 impl Violations {
     pub(super) fn push(&mut self, place: ViolationPlace, violation: Violation) {
         if !self.is_full() {
-            self.gathered.push((place, violation));
+            self.collected.push((place, violation));
         }
     }
 
     pub(super) fn is_full(&self) -> bool {
-        self.gathered.len() >= MAX_GATHERED
+        self.collected.len() >= MAX_COLLECTED
     }
 
     /// By location, then by declaration, at every depth. The rules of one value keep the order in which they
     /// were found.
     pub(super) fn finish(mut self, max: usize) -> Vec<Violation> {
-        self.gathered.sort_by(|(place, violation), (other, beside)| {
+        self.collected.sort_by(|(place, violation), (other, beside)| {
             (violation.location, place).cmp(&(beside.location, other))
         });
         let mut violations: Vec<Violation> =
-            self.gathered.into_iter().map(|(_, violation)| violation).collect();
+            self.collected.into_iter().map(|(_, violation)| violation).collect();
         // Two branches of `allOf` that say the same are one rule to the caller.
         violations.dedup();
         violations.truncate(max);
@@ -128,7 +128,7 @@ mod tests {
             };
             violations.push(ViolationPlace::default(), violation);
         }
-        assert_eq!(violations.gathered.len(), MAX_GATHERED);
+        assert_eq!(violations.collected.len(), MAX_COLLECTED);
         assert_eq!(violations.finish(20).len(), 20);
     }
 }

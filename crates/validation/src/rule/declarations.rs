@@ -50,11 +50,11 @@ impl<'d> Declarations<'d> {
         }
         part.schemas.clear();
         for operation in &self.operations {
-            let Some(content) = &operation.content else {
+            let Some(body) = &operation.body else {
                 part.may_be_null = true;
                 continue;
             };
-            part.schemas.extend(content.media_types.iter().map(|media_type| media_type.schema.as_deref()));
+            part.schemas.extend(body.media_types.iter().map(|media_type| media_type.schema.as_deref()));
         }
         part
     }

@@ -51,7 +51,7 @@ impl<'d> Inferred<'d> {
     }
 
     /// What a member of a variable holds, where the gateway makes it.
-    pub(super) fn made(variable: Variable, name: &str) -> Self {
+    pub(super) fn builtin_member(variable: Variable, name: &str) -> Self {
         match (variable, name) {
             (Variable::Request, "headers") | (Variable::Key, "metadata") => {
                 Self::each(Kinds::MAP, Kinds::STRING)
@@ -88,9 +88,9 @@ impl<'d> Inferred<'d> {
         }
     }
 
-    /// What a loop gives its variable: the elements of a list, the names of an object's members.
-    pub(super) fn looped(&self) -> Self {
-        match (self.kinds.meets(Kinds::LIST), self.kinds.meets(Kinds::MAP)) {
+    /// What a loop result its variable: the elements of a list, the names of an object's members.
+    pub(super) fn iterated(&self) -> Self {
+        match (self.kinds.overlaps(Kinds::LIST), self.kinds.overlaps(Kinds::MAP)) {
             (true, false) => self.item(),
             (false, true) => Self::of(Kinds::STRING),
             _ => Self::any(),

@@ -67,7 +67,7 @@ impl Variable {
         Variable::ALL.into_iter().find(|variable| variable.name() == name)
     }
 
-    /// Its members, where they do not depend on the document: whoever provides the variable gives these.
+    /// Its members, where they do not depend on the document: whoever provides the variable result these.
     pub fn members(self) -> Option<&'static [&'static str]> {
         match self {
             Variable::Request => Some(&["method", "path", "headers"]),
@@ -115,16 +115,16 @@ pub struct RuleInputs<'a> {
 #[derive(Default)]
 struct InputSlot<'a> {
     provider: Provider<'a>,
-    made: OnceLock<Value>,
+    cached: OnceLock<Value>,
 }
 
 #[derive(Default)]
 enum Provider<'a> {
     #[default]
     Absent,
-    Lent(&'a Value),
-    LentMembers(&'a Map<String, Value>),
-    Made(Box<dyn Fn() -> Value + Send + Sync + 'a>),
+    Value(&'a Value),
+    Members(&'a Map<String, Value>),
+    Lazy(Box<dyn Fn() -> Value + Send + Sync + 'a>),
 }
 
 impl<'a> RuleInputs<'a> {
@@ -136,21 +136,21 @@ impl<'a> RuleInputs<'a> {
     /// Says how a variable is made when it is needed. `now` is given by [`RuleInputs::new`] only.
     #[must_use]
     pub fn bind_lazy(mut self, variable: Variable, provider: impl Fn() -> Value + Send + Sync + 'a) -> Self {
-        self.slots[variable as usize].provider = Provider::Made(Box::new(provider));
+        self.slots[variable as usize].provider = Provider::Lazy(Box::new(provider));
         self
     }
 
     /// Lends a value that is there already, such as the content.
     #[must_use]
     pub fn bind(mut self, variable: Variable, value: &'a Value) -> Self {
-        self.slots[variable as usize].provider = Provider::Lent(value);
+        self.slots[variable as usize].provider = Provider::Value(value);
         self
     }
 
     /// Lends the members of an object, such as the parameters.
     #[must_use]
     pub fn bind_members(mut self, variable: Variable, members: &'a Map<String, Value>) -> Self {
-        self.slots[variable as usize].provider = Provider::LentMembers(members);
+        self.slots[variable as usize].provider = Provider::Members(members);
         self
     }
 
@@ -159,9 +159,9 @@ impl<'a> RuleInputs<'a> {
         let slot = &self.slots[variable as usize];
         match &slot.provider {
             Provider::Absent => None,
-            Provider::Lent(value) => value.as_object(),
-            Provider::LentMembers(members) => Some(members),
-            Provider::Made(make) => slot.made.get_or_init(make).as_object(),
+            Provider::Value(value) => value.as_object(),
+            Provider::Members(members) => Some(members),
+            Provider::Lazy(make) => slot.cached.get_or_init(make).as_object(),
         }
     }
 
@@ -169,11 +169,11 @@ impl<'a> RuleInputs<'a> {
     fn whole(&self, variable: Variable) -> Option<Box<dyn Val + '_>> {
         let slot = &self.slots[variable as usize];
         match &slot.provider {
-            _ if variable == Variable::Now => Some(moment(self.now)),
+            _ if variable == Variable::Now => Some(timestamp(self.now)),
             Provider::Absent => Some(Box::new(CelNull)),
-            Provider::Lent(value) => lent(value),
-            Provider::LentMembers(members) => is_affordable(members.values()).then(|| map(members)),
-            Provider::Made(make) => lent(slot.made.get_or_init(make)),
+            Provider::Value(value) => to_cel(value),
+            Provider::Members(members) => is_within_budget(members.values()).then(|| map(members)),
+            Provider::Lazy(make) => to_cel(slot.cached.get_or_init(make)),
         }
     }
 }
@@ -208,7 +208,7 @@ impl RuleScope<'_, '_> {
         self.inputs.members(member.variable)?.get(&member.name)
     }
 
-    fn affordable<'v>(&self, value: Option<Box<dyn Val + 'v>>) -> Option<Box<dyn Val + 'v>> {
+    fn checked<'v>(&self, value: Option<Box<dyn Val + 'v>>) -> Option<Box<dyn Val + 'v>> {
         if value.is_none() {
             self.is_exceeded.store(true, Ordering::Relaxed);
         }
@@ -219,7 +219,7 @@ impl RuleScope<'_, '_> {
 impl VariableResolver for RuleScope<'_, '_> {
     fn resolve<'b>(&'b self, name: &str) -> Option<CowVal<'b, 'b>> {
         if let Some(number) = name.strip_prefix(MEMBER) {
-            return self.affordable(lent(self.member(number)?)).map(CowVal::Owned);
+            return self.checked(to_cel(self.member(number)?)).map(CowVal::Owned);
         }
         if let Some(number) = name.strip_prefix(HAS) {
             let member = self.members.get(number.parse::<usize>().ok()?)?;
@@ -231,12 +231,12 @@ impl VariableResolver for RuleScope<'_, '_> {
             return Some(CowVal::Borrowed(prepared.value()));
         }
         let variable = Variable::from_name(name)?;
-        self.affordable(self.inputs.whole(variable)).map(CowVal::Owned)
+        self.checked(self.inputs.whole(variable)).map(CowVal::Owned)
     }
 }
 
 /// Whether so much may be copied for a rule.
-fn is_affordable<'v>(values: impl Iterator<Item = &'v Value>) -> bool {
+fn is_within_budget<'v>(values: impl Iterator<Item = &'v Value>) -> bool {
     let mut count = 0;
     let mut rest: Vec<&Value> = values.collect();
     while let Some(value) = rest.pop() {
@@ -255,26 +255,26 @@ fn is_affordable<'v>(values: impl Iterator<Item = &'v Value>) -> bool {
 
 /// JSON as CEL sees it, its texts borrowed. Whole numbers are `int`, so that they add to literals, however
 /// they are written: to JSON Schema, `1.0` is an integer. `None` where it is too large.
-fn lent(value: &Value) -> Option<Box<dyn Val + '_>> {
+fn to_cel(value: &Value) -> Option<Box<dyn Val + '_>> {
     let is_small = match value {
-        Value::Array(items) => is_affordable(items.iter()),
-        Value::Object(members) => is_affordable(members.values()),
+        Value::Array(items) => is_within_budget(items.iter()),
+        Value::Object(members) => is_within_budget(members.values()),
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => true,
     };
-    is_small.then(|| copied(value))
+    is_small.then(|| convert(value))
 }
 
-fn copied(value: &Value) -> Box<dyn Val + '_> {
+fn convert(value: &Value) -> Box<dyn Val + '_> {
     match value {
         Value::String(text) => Box::new(CelString::from(text.as_str())),
-        Value::Array(items) => Box::new(CelList::from(items.iter().map(copied).collect::<Vec<_>>())),
+        Value::Array(items) => Box::new(CelList::from(items.iter().map(convert).collect::<Vec<_>>())),
         Value::Object(members) => map(members),
         Value::Null | Value::Bool(_) | Value::Number(_) => plain(value),
     }
 }
 
 fn map(members: &Map<String, Value>) -> Box<dyn Val + '_> {
-    let entries = members.iter().map(|(name, value)| (CelMapKey::from(name.as_str()), copied(value)));
+    let entries = members.iter().map(|(name, value)| (CelMapKey::from(name.as_str()), convert(value)));
     Box::new(CelMap::from(entries.collect::<HashMap<_, _>>()))
 }
 
@@ -300,10 +300,10 @@ fn whole(float: f64) -> Option<i64> {
     (float.fract() == 0.0 && float.abs() <= EXACT).then_some(float as i64)
 }
 
-fn moment<'a>(now: jiff::Timestamp) -> Box<dyn Val + 'a> {
+fn timestamp<'a>(now: jiff::Timestamp) -> Box<dyn Val + 'a> {
     let nanoseconds = u32::try_from(now.subsec_nanosecond()).unwrap_or(0);
     match chrono::DateTime::from_timestamp(now.as_second(), nanoseconds) {
-        Some(moment) => Box::new(CelTimestamp::from(moment.fixed_offset())),
+        Some(timestamp) => Box::new(CelTimestamp::from(timestamp.fixed_offset())),
         None => Box::new(CelNull),
     }
 }

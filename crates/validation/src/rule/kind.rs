@@ -32,12 +32,12 @@ impl Kinds {
     }
 
     /// Whether some value is of both.
-    pub(super) fn meets(self, other: Kinds) -> bool {
+    pub(super) fn overlaps(self, other: Kinds) -> bool {
         self.0 & other.0 != 0
     }
 
     /// Whether every value of this is one of the other.
-    pub(super) fn is_within(self, other: Kinds) -> bool {
+    pub(super) fn is_subset_of(self, other: Kinds) -> bool {
         self.0 & !other.0 == 0
     }
 
@@ -83,7 +83,7 @@ impl fmt::Display for Kinds {
         let mut left = *self;
         let mut named = Vec::new();
         for (kinds, name) in NAMES {
-            if left != Kinds::NONE && kinds.is_within(left) {
+            if left != Kinds::NONE && kinds.is_subset_of(left) {
                 named.push(name);
                 left = Kinds(left.0 & !kinds.0);
             }

@@ -49,43 +49,39 @@ pub(super) fn environment() -> Arc<Env> {
 pub(super) struct Positions(SourceInfo);
 
 impl Positions {
-    /// The place of a name at a part: the parser gives a call's place as its parenthesis, and a member's as
+    /// The place of a name at a part: the parser result a call's place as its parenthesis, and a member's as
     /// the dot before it.
-    pub(super) fn name(&self, id: u64, name: &str, places: &RuleSpans<'_>) -> Span {
-        let start = self.start(id, places);
-        let (before, after) = places.text.split_at(start);
+    pub(super) fn name(&self, id: u64, name: &str, spans: &RuleSpans<'_>) -> Span {
+        let start = self.start(id, spans);
+        let (before, after) = spans.text.split_at(start);
         let begin = match before.trim_end().strip_suffix(name) {
             Some(before) => before.len(),
             None => start + after.find(name).unwrap_or(0),
         };
-        let end = (begin + name.len()).min(places.text.len());
-        if places.text.get(begin..end) == Some(name) {
-            Span::new(begin, end)
-        } else {
-            Span::new(start, start)
-        }
+        let end = (begin + name.len()).min(spans.text.len());
+        if spans.text.get(begin..end) == Some(name) { Span::new(begin, end) } else { Span::new(start, start) }
     }
 
     /// The place of any other part.
-    pub(super) fn part(&self, id: u64, places: &RuleSpans<'_>) -> Span {
-        let start = self.start(id, places);
+    pub(super) fn part(&self, id: u64, spans: &RuleSpans<'_>) -> Span {
+        let start = self.start(id, spans);
         Span::new(start, start)
     }
 
-    fn start(&self, id: u64, places: &RuleSpans<'_>) -> usize {
-        self.0.offset_for(id).map_or(0, |(start, _)| places.byte(usize::try_from(start).unwrap_or(0)))
+    fn start(&self, id: u64, spans: &RuleSpans<'_>) -> usize {
+        self.0.offset_for(id).map_or(0, |(start, _)| spans.byte(usize::try_from(start).unwrap_or(0)))
     }
 }
 
 /// Reads the text; every syntax error is reported.
-pub(super) fn parse(text: &str, places: &mut RuleSpans<'_>) -> Option<(IdedExpr, Positions)> {
+pub(super) fn parse(text: &str, spans: &mut RuleSpans<'_>) -> Option<(IdedExpr, Positions)> {
     let whole = Span::new(0, text.len());
     if text.len() > MAX_TEXT {
-        places.error(whole, format!("a rule is at most {MAX_TEXT} bytes long"), None);
+        spans.error(whole, format!("a rule is at most {MAX_TEXT} bytes long"), None);
         return None;
     }
     if text.trim().is_empty() {
-        places.error(whole, "a rule cannot be empty", None);
+        spans.error(whole, "a rule cannot be empty", None);
         return None;
     }
     match environment().parser().parse_with_source_info(text) {
@@ -94,11 +90,11 @@ pub(super) fn parse(text: &str, places: &mut RuleSpans<'_>) -> Option<(IdedExpr,
             for error in errors.errors {
                 let [line, column] =
                     [error.pos.0, error.pos.1].map(|number| usize::try_from(number).unwrap_or(0));
-                let at = places.line_column(line, column);
+                let at = spans.line_column(line, column);
                 // The parser goes on to list every token that it would have taken.
                 let message = error.msg.split(" expecting ").next().unwrap_or_default();
                 let message = message.strip_prefix("Syntax error: ").unwrap_or(message);
-                places.error(Span::new(at, at), format!("this is not CEL: {message}"), None);
+                spans.error(Span::new(at, at), format!("this is not CEL: {message}"), None);
             }
             None
         }

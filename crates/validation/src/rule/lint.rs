@@ -1,4 +1,4 @@
-//! Walks an expression when it is loaded: unknown names, types that cannot fit, unbounded cost. On the way it
+//! Walks an expression when it is loaded: unknown names, types that cannot fit, unbounded cost. On the overload it
 //! rewrites what must be cheap later: members to variables of their own, what is written out to values held
 //! ready, the lists of loops to bounded ones.
 
@@ -11,7 +11,7 @@ use super::infer::Inferred;
 use super::inputs::{RuleMember, Uses, Variable};
 use super::kind::Kinds;
 use super::language::{BOUNDED, HAS, MATCHES, MEMBER, PREPARED, Positions};
-use super::operators::{self, Misfit};
+use super::operators::{self, OperandError};
 use super::pattern::RulePattern;
 use super::prepared::Prepared;
 use super::span::RuleSpans;
@@ -32,26 +32,26 @@ pub(super) fn check(
     positions: &Positions,
     declarations: &Declarations<'_>,
     is_condition: bool,
-    places: &mut RuleSpans<'_>,
+    spans: &mut RuleSpans<'_>,
 ) -> Option<Checked> {
-    let at = positions.part(root.id, places);
+    let at = positions.part(root.id, spans);
     let mut lint =
-        Lint { positions, declarations, places, names: Vec::new(), loops: 0, checked: Checked::default() };
+        Lint { positions, declarations, spans, locals: Vec::new(), loops: 0, checked: Checked::default() };
     let known = lint.expression(root, 0);
-    if is_condition && !known.kinds.meets(Kinds::BOOLEAN) {
+    if is_condition && !known.kinds.overlaps(Kinds::BOOLEAN) {
         let message = format!("this is never true or false, but {}", known.kinds);
         lint.error(at, message, "compare it with something".to_owned());
     }
-    let Lint { checked, places, .. } = lint;
-    (!places.has_errors()).then_some(checked)
+    let Lint { checked, spans, .. } = lint;
+    (!spans.has_errors()).then_some(checked)
 }
 
 struct Lint<'l, 'p, 'd> {
     positions: &'l Positions,
     declarations: &'l Declarations<'d>,
-    places: &'l mut RuleSpans<'p>,
+    spans: &'l mut RuleSpans<'p>,
     /// The variables of the loop around, its accumulator among them.
-    names: Vec<(String, Inferred<'d>)>,
+    locals: Vec<(String, Inferred<'d>)>,
     /// How many loops are around.
     loops: usize,
     checked: Checked,
@@ -62,25 +62,25 @@ impl<'d> Lint<'_, '_, 'd> {
     fn expression(&mut self, part: &mut IdedExpr, depth: usize) -> Inferred<'d> {
         let id = part.id;
         if depth > MAX_DEPTH {
-            let at = self.positions.part(id, self.places);
+            let at = self.positions.part(id, self.spans);
             self.error(at, "this is nested too deeply", "split the rule into several".to_owned());
             return Inferred::any();
         }
-        dotted(part);
+        index_to_member(part);
         match &mut part.expr {
-            Expr::Literal(literal) => Inferred::of(of_literal(literal)),
+            Expr::Literal(literal) => Inferred::of(literal_kinds(literal)),
             Expr::Unspecified => Inferred::any(),
             Expr::Ident(name) => self.variable(id, name),
             Expr::Select(select) => {
                 let known = self.member(id, select, depth);
-                if let Some(name) = self.by_name(select) {
+                if let Some(name) = self.member_variable(select) {
                     part.expr = Expr::Ident(name);
                 }
                 known
             }
             Expr::Call(call) => {
                 let known = self.call(id, call, depth);
-                if let Some(name) = self.prepare(part) {
+                if let Some(name) = self.precompute(part) {
                     part.expr = Expr::Ident(name);
                 }
                 known
@@ -106,7 +106,7 @@ impl<'d> Lint<'_, '_, 'd> {
                 Inferred::of(Kinds::MAP)
             }
             Expr::Struct(message) => {
-                let at = self.positions.part(id, self.places);
+                let at = self.positions.part(id, self.spans);
                 let text = format!("messages such as `{}{{…}}` are not supported", message.type_name);
                 self.error(at, text, None);
                 Inferred::any()
@@ -115,18 +115,18 @@ impl<'d> Lint<'_, '_, 'd> {
     }
 
     fn variable(&mut self, id: u64, name: &str) -> Inferred<'d> {
-        if let Some((_, known)) = self.names.iter().rev().find(|(known, _)| known == name) {
+        if let Some((_, known)) = self.locals.iter().rev().find(|(known, _)| known == name) {
             return known.clone();
         }
         if let Some(variable) = Variable::from_name(name) {
             self.checked.uses.insert(variable);
             return Inferred::variable(variable, self.declarations);
         }
-        let at = self.positions.name(id, name, self.places);
+        let at = self.positions.name(id, name, self.spans);
         let known = || Variable::ALL.map(Variable::name).into_iter();
-        let names = self.names.iter().map(|(name, _)| name.as_str());
+        let names = self.locals.iter().map(|(name, _)| name.as_str());
         let help = match did_you_mean(name, known().chain(names)) {
-            Some(meant) => format!("did you mean `{meant}`?"),
+            Some(suggestion) => format!("did you mean `{suggestion}`?"),
             None => format!("there are: {}", known().collect::<Vec<_>>().join(", ")),
         };
         self.error(at, format!("there is no variable `{name}`"), help);
@@ -145,12 +145,12 @@ impl<'d> Lint<'_, '_, 'd> {
     /// The variable that a member is selected of, unless a loop's variable hides it.
     fn variable_of(&self, select: &SelectExpr) -> Option<Variable> {
         let Expr::Ident(name) = &select.operand.expr else { return None };
-        let is_hidden = self.names.iter().any(|(known, _)| known == name);
+        let is_hidden = self.locals.iter().any(|(known, _)| known == name);
         Variable::from_name(name).filter(|_| !is_hidden)
     }
 
     fn member_of(&mut self, variable: Variable, id: u64, field: &str) -> Inferred<'d> {
-        let at = self.positions.name(id, field, self.places);
+        let at = self.positions.name(id, field, self.spans);
         let name = variable.name();
         if variable == Variable::Params {
             if let Some(part) = self.declarations.parameter(field) {
@@ -171,7 +171,7 @@ impl<'d> Lint<'_, '_, 'd> {
             return self.member_within(&body, id, field);
         };
         if members.contains(&field) {
-            return Inferred::made(variable, field);
+            return Inferred::builtin_member(variable, field);
         }
         let help = suggestion(field, members.iter().copied()).unwrap_or_else(|| match members {
             [] => format!("`{name}` has no members"),
@@ -183,8 +183,8 @@ impl<'d> Lint<'_, '_, 'd> {
 
     /// A member that the document does not declare may be there all the same, where the schema lets others in.
     fn member_within(&mut self, owner: &Inferred<'d>, id: u64, field: &str) -> Inferred<'d> {
-        let at = self.positions.name(id, field, self.places);
-        if !owner.kinds.meets(Kinds::MAP) {
+        let at = self.positions.name(id, field, self.spans);
+        if !owner.kinds.overlaps(Kinds::MAP) {
             let message = format!("`{field}` is asked of what has no members: {}", owner.kinds);
             self.error(at, message, None);
             return Inferred::any();
@@ -192,13 +192,13 @@ impl<'d> Lint<'_, '_, 'd> {
         let declared = owner.members();
         if !declared.is_empty() && !declared.contains(&field) {
             let help = suggestion(field, declared.into_iter());
-            self.places.warning(at, format!("the document declares no `{field}` here"), help);
+            self.spans.warning(at, format!("the document declares no `{field}` here"), help);
         }
         owner.member(field)
     }
 
     /// The variable that a member becomes, so that the whole need not be copied for it.
-    fn by_name(&mut self, select: &SelectExpr) -> Option<String> {
+    fn member_variable(&mut self, select: &SelectExpr) -> Option<String> {
         let variable = self.variable_of(select).filter(|variable| *variable != Variable::Now)?;
         let member = RuleMember { variable, name: select.field.clone() };
         let members = &mut self.checked.members;
@@ -213,16 +213,16 @@ impl<'d> Lint<'_, '_, 'd> {
         let mut operands = Vec::new();
         let mut spans = Vec::new();
         for operand in call.target.as_deref_mut().into_iter().chain(&mut call.args) {
-            spans.push(self.positions.part(operand.id, self.places));
+            spans.push(self.positions.part(operand.id, self.spans));
             operands.push(self.expression(operand, depth + 1));
         }
-        let at = self.positions.part(id, self.places);
+        let at = self.positions.part(id, self.spans);
         let result = match Operator::from_name(&call.func_name) {
             Some(operator) => {
                 if operators::is_ambiguous(operator, &operands) {
                     let message =
                         "the document's number may come as `1` or as `1.5`, which are two kinds here";
-                    self.places.warning(at, message, Some("write `double(…)` around it".to_owned()));
+                    self.spans.warning(at, message, Some("write `double(…)` around it".to_owned()));
                 }
                 operators::operate(operator, &operands)
             }
@@ -231,17 +231,22 @@ impl<'d> Lint<'_, '_, 'd> {
         if call.func_name == "matches" {
             self.pattern(id, call);
         }
-        result.unwrap_or_else(|misfit| {
-            let Misfit { message, help, operand } = misfit;
+        result.unwrap_or_else(|mismatch| {
+            let OperandError { message, help, operand } = mismatch;
             let at = operand.and_then(|number| spans.get(number).copied()).unwrap_or(at);
             self.error(at, message, help);
             Inferred::any()
         })
     }
 
-    fn function(&mut self, id: u64, call: &CallExpr, arguments: &[Inferred<'d>]) -> Result<Kinds, Misfit> {
+    fn function(
+        &mut self,
+        id: u64,
+        call: &CallExpr,
+        arguments: &[Inferred<'d>],
+    ) -> Result<Kinds, OperandError> {
         let name = call.func_name.as_str();
-        let at = self.positions.name(id, name, self.places);
+        let at = self.positions.name(id, name, self.spans);
         let Some(function) = Function::from_name(name) else {
             let help = if MACROS.contains(&name) {
                 format!("write `list.{name}(x, …)`, or `has(a.b)`")
@@ -253,16 +258,16 @@ impl<'d> Lint<'_, '_, 'd> {
             self.error(at, format!("there is no function `{name}`"), help);
             return Ok(Kinds::ANY);
         };
-        let ways: Vec<_> = function.ways(call.target.is_some(), arguments.len()).collect();
-        if ways.is_empty() {
+        let overloads: Vec<_> = function.overloads(call.target.is_some(), arguments.len()).collect();
+        if overloads.is_empty() {
             self.error(at, format!("`{name}` is not called like this"), function.usage());
             return Ok(Kinds::ANY);
         }
-        operators::call(name, &ways, arguments)
+        operators::call(name, &overloads, arguments)
     }
 
     /// A date or a duration that is written out is read now, and what is wrong with it is said now.
-    fn prepare(&mut self, part: &IdedExpr) -> Option<String> {
+    fn precompute(&mut self, part: &IdedExpr) -> Option<String> {
         let Expr::Call(call) = &part.expr else { return None };
         let is_written =
             matches!(call.args.as_slice(), [IdedExpr { expr: Expr::Literal(LiteralValue::String(_)), .. }]);
@@ -271,7 +276,7 @@ impl<'d> Lint<'_, '_, 'd> {
             return None;
         }
         let Some(value) = Prepared::evaluate(part) else {
-            let at = self.positions.name(part.id, &call.func_name, self.places);
+            let at = self.positions.name(part.id, &call.func_name, self.spans);
             let help = match call.func_name.as_str() {
                 "date" => "write a day that exists: `date('2026-02-28')`",
                 "duration" => "write hours, minutes and seconds: `duration('36h')`, `duration('1h30m')`",
@@ -280,11 +285,11 @@ impl<'d> Lint<'_, '_, 'd> {
             self.error(at, format!("`{}` does not read this", call.func_name), help.to_owned());
             return None;
         };
-        Some(self.hold(value))
+        Some(self.store(value))
     }
 
     /// The name of a value that is held ready.
-    fn hold(&mut self, value: Prepared) -> String {
+    fn store(&mut self, value: Prepared) -> String {
         self.checked.prepared.push(value);
         format!("{PREPARED}{}", self.checked.prepared.len() - 1)
     }
@@ -295,14 +300,14 @@ impl<'d> Lint<'_, '_, 'd> {
         let mut arguments: Vec<IdedExpr> = call.target.take().map(|target| *target).into_iter().collect();
         arguments.append(&mut call.args);
         if let [_, pattern] = arguments.as_mut_slice() {
-            let at = self.positions.part(pattern.id, self.places);
+            let at = self.positions.part(pattern.id, self.spans);
             match &pattern.expr {
                 Expr::Literal(LiteralValue::String(text)) => match RulePattern::compile(text.inner()) {
-                    Ok(compiled) => pattern.expr = Expr::Ident(self.hold(Prepared::Pattern(compiled))),
+                    Ok(compiled) => pattern.expr = Expr::Ident(self.store(Prepared::Pattern(compiled))),
                     Err(problem) => self.error(at, format!("this pattern is refused: {problem}"), None),
                 },
                 _ => {
-                    let at = self.positions.name(id, "matches", self.places);
+                    let at = self.positions.name(id, "matches", self.spans);
                     let help = "write `matches('^a+$')`".to_owned();
                     self.error(at, "the pattern of `matches` must be written out", help);
                 }
@@ -318,7 +323,7 @@ impl<'d> Lint<'_, '_, 'd> {
         comprehension: &mut ComprehensionExpr,
         depth: usize,
     ) -> Inferred<'d> {
-        let at = self.positions.part(id, self.places);
+        let at = self.positions.part(id, self.spans);
         if self.loops > 0 {
             let help = "a loop within a loop could take very long: use `in`, or two rules".to_owned();
             self.error(at, "`all`, `exists`, `map` and `filter` cannot be nested", help);
@@ -326,20 +331,20 @@ impl<'d> Lint<'_, '_, 'd> {
         }
         // The list is evaluated once, before the loop: a loop may run over what another one gave.
         let range = self.expression(&mut comprehension.iter_range, depth + 1);
-        if !range.kinds.meets(Kinds::LIST.or(Kinds::MAP)) {
+        if !range.kinds.overlaps(Kinds::LIST.or(Kinds::MAP)) {
             self.error(at, format!("a loop runs over a list or an object, not over {}", range.kinds), None);
         }
         let start = self.expression(&mut comprehension.accu_init, depth + 1);
-        let outside = self.names.len();
-        self.names.push((comprehension.accu_var.clone(), Inferred::of(start.kinds)));
-        self.names.push((comprehension.iter_var.clone(), range.looped()));
-        self.names.extend(comprehension.iter_var2.clone().map(|name| (name, Inferred::any())));
+        let outside = self.locals.len();
+        self.locals.push((comprehension.accu_var.clone(), Inferred::of(start.kinds)));
+        self.locals.push((comprehension.iter_var.clone(), range.iterated()));
+        self.locals.extend(comprehension.iter_var2.clone().map(|name| (name, Inferred::any())));
         self.loops += 1;
         self.expression(&mut comprehension.loop_cond, depth + 1);
         self.expression(&mut comprehension.loop_step, depth + 1);
         self.loops -= 1;
         let result = self.expression(&mut comprehension.result, depth + 1);
-        self.names.truncate(outside);
+        self.locals.truncate(outside);
 
         let list = std::mem::take(&mut comprehension.iter_range);
         let call = CallExpr { func_name: BOUNDED.to_owned(), target: None, args: vec![list] };
@@ -348,12 +353,12 @@ impl<'d> Lint<'_, '_, 'd> {
     }
 
     fn error(&mut self, at: Span, message: impl Into<String>, help: impl Into<Option<String>>) {
-        self.places.error(at, message, help.into());
+        self.spans.error(at, message, help.into());
     }
 }
 
 /// `body['start']` is `body.start`, written so where the name has a dash, say.
-fn dotted(part: &mut IdedExpr) {
+fn index_to_member(part: &mut IdedExpr) {
     let Expr::Call(call) = &mut part.expr else { return };
     let is_index = Operator::from_name(&call.func_name) == Some(Operator::Index);
     if let (true, [operand, IdedExpr { expr: Expr::Literal(LiteralValue::String(name)), .. }]) =
@@ -366,10 +371,10 @@ fn dotted(part: &mut IdedExpr) {
 }
 
 fn suggestion<'n>(name: &str, known: impl Iterator<Item = &'n str>) -> Option<String> {
-    did_you_mean(name, known).map(|meant| format!("did you mean `{meant}`?"))
+    did_you_mean(name, known).map(|suggestion| format!("did you mean `{suggestion}`?"))
 }
 
-fn of_literal(literal: &LiteralValue) -> Kinds {
+fn literal_kinds(literal: &LiteralValue) -> Kinds {
     match literal {
         LiteralValue::Boolean(_) => Kinds::BOOLEAN,
         LiteralValue::Bytes(_) => Kinds::BYTES,

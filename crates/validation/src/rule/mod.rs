@@ -3,7 +3,7 @@
 //! The language is a declared subset (`language`), and `lint` holds each expression against it when it is
 //! loaded, so that what an evaluation may cost is known before the first request: no loop within a loop, no
 //! pattern that is not known beforehand, no list longer than a bound. What the document says of `params` and
-//! `body` gives the types (`declarations`), so that a rule which no request could satisfy is refused.
+//! `body` result the types (`declarations`), so that a rule which no request could satisfy is refused.
 
 mod declarations;
 mod functions;
@@ -49,7 +49,7 @@ pub struct Expression {
 
 impl Expression {
     /// Compiles an expression of any type, for a parameter of an error. `None` where it has mistakes, all
-    /// of which are then in `found`, each at its place within the text where that can be told.
+    /// of which are then in `diagnostics`, each at its place within the text where that can be told.
     ///
     /// `span` is where the text stands in `source`, with or without quotes.
     pub fn compile(
@@ -57,9 +57,9 @@ impl Expression {
         declarations: &Declarations<'_>,
         source: &Arc<Source>,
         span: Span,
-        found: &mut Diagnostics,
+        diagnostics: &mut Diagnostics,
     ) -> Option<Self> {
-        Self::read(text, declarations, false, &mut RuleSpans::new(text, source, span, found))
+        Self::read(text, declarations, false, &mut RuleSpans::new(text, source, span, diagnostics))
     }
 
     /// Compiles an expression that must be true or false; one that plainly never is gets refused.
@@ -68,19 +68,19 @@ impl Expression {
         declarations: &Declarations<'_>,
         source: &Arc<Source>,
         span: Span,
-        found: &mut Diagnostics,
+        diagnostics: &mut Diagnostics,
     ) -> Option<Self> {
-        Self::read(text, declarations, true, &mut RuleSpans::new(text, source, span, found))
+        Self::read(text, declarations, true, &mut RuleSpans::new(text, source, span, diagnostics))
     }
 
     fn read(
         text: &str,
         declarations: &Declarations<'_>,
         is_condition: bool,
-        places: &mut RuleSpans<'_>,
+        spans: &mut RuleSpans<'_>,
     ) -> Option<Self> {
-        let (mut root, positions) = language::parse(text, places)?;
-        let checked = lint::check(&mut root, &positions, declarations, is_condition, places)?;
+        let (mut root, positions) = language::parse(text, spans)?;
+        let checked = lint::check(&mut root, &positions, declarations, is_condition, spans)?;
         let lint::Checked { uses, prepared, members } = checked;
         Some(Self { text: text.to_owned(), root, prepared, members, uses })
     }
@@ -109,7 +109,7 @@ impl Expression {
             cel::Value::resolve_val(&self.root, &context).map_err(|error| self.failure(&error, &scope))?;
         match value.downcast_ref::<CelBool>() {
             Some(holds) => Ok(*holds.inner()),
-            None => Err(RuleFailure::NotBoolean { found: value.get_type().name().to_owned() }),
+            None => Err(RuleFailure::NotBoolean { actual: value.get_type().name().to_owned() }),
         }
     }
 
@@ -148,19 +148,19 @@ impl Expression {
         context.set_variable_resolver(&scope);
         let value =
             cel::Value::resolve(&self.root, &context).map_err(|error| self.failure(&error, &scope))?;
-        let not_showable = || RuleFailure::NotDisplayable { found: value.type_of().to_string() };
+        let not_showable = || RuleFailure::NotDisplayable { actual: value.type_of().to_string() };
         Ok(match &value {
             cel::Value::Int(whole) => Value::Int(*whole),
             cel::Value::List(items) => {
-                Value::List(items.iter().map(shown).collect::<Option<_>>().ok_or_else(not_showable)?)
+                Value::List(items.iter().map(display).collect::<Option<_>>().ok_or_else(not_showable)?)
             }
-            other => Value::Text(shown(other).ok_or_else(not_showable)?),
+            other => Value::Text(display(other).ok_or_else(not_showable)?),
         })
     }
 }
 
 /// A scalar as a message shows it.
-fn shown(value: &cel::Value) -> Option<String> {
+fn display(value: &cel::Value) -> Option<String> {
     Some(match value {
         cel::Value::Int(whole) => whole.to_string(),
         cel::Value::UInt(whole) => whole.to_string(),
@@ -204,12 +204,12 @@ pub enum RuleFailure {
     /// It should be true or false.
     NotBoolean {
         /// The type that it has.
-        found: String,
+        actual: String,
     },
     /// It has no form that a message could show, such as a map.
     NotDisplayable {
         /// The type that it has.
-        found: String,
+        actual: String,
     },
 }
 
@@ -217,9 +217,9 @@ impl fmt::Display for RuleFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             RuleFailure::Evaluation { cause } => write!(f, "the rule could not be evaluated: {cause}"),
-            RuleFailure::NotBoolean { found } => write!(f, "the rule must be true or false, not {found}"),
-            RuleFailure::NotDisplayable { found } => {
-                write!(f, "a message cannot show the value: it is {found}")
+            RuleFailure::NotBoolean { actual } => write!(f, "the rule must be true or false, not {actual}"),
+            RuleFailure::NotDisplayable { actual } => {
+                write!(f, "a message cannot show the value: it is {actual}")
             }
         }
     }

@@ -27,7 +27,7 @@ impl Prepared {
         }
     }
 
-    /// The date or duration that a call gives whatever the request; `None` where it gives none.
+    /// The date or duration that a call result whatever the request; `None` where it result none.
     pub(super) fn evaluate(call: &IdedExpr) -> Option<Self> {
         let context = Context::with_env(environment());
         let value = cel::Value::resolve_val(call, &context).ok()?;

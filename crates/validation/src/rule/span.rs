@@ -1,4 +1,4 @@
-//! Places within a rule's text → places in the file that holds it.
+//! Places within a rule's text → spans in the file that holds it.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ pub(super) struct RuleSpans<'p> {
     /// Where the text begins in the file; `None` where the file writes it otherwise (escapes, folded lines),
     /// so that a mistake is shown at the whole.
     start: Option<usize>,
-    found: &'p mut Diagnostics,
+    diagnostics: &'p mut Diagnostics,
     has_errors: bool,
 }
 
@@ -21,22 +21,22 @@ impl<'p> RuleSpans<'p> {
         text: &'p str,
         source: &'p Arc<Source>,
         whole: Span,
-        found: &'p mut Diagnostics,
+        diagnostics: &'p mut Diagnostics,
     ) -> Self {
         let written = source.text.get(whole.start..whole.end);
         let start = written.and_then(|written| written.find(text)).map(|offset| whole.start + offset);
-        Self { text, source, whole, start, found, has_errors: false }
+        Self { text, source, whole, start, diagnostics, has_errors: false }
     }
 
     /// A mistake at a range of bytes of the text.
     pub(super) fn error(&mut self, at: Span, message: impl Into<String>, help: Option<String>) {
         self.has_errors = true;
-        self.found.error(self.source, self.span(at), "rule", message, help);
+        self.diagnostics.error(self.source, self.span(at), "rule", message, help);
     }
 
-    /// What is probably not meant, at a range of bytes of the text.
+    /// What is probably not suggestion, at a range of bytes of the text.
     pub(super) fn warning(&mut self, at: Span, message: impl Into<String>, help: Option<String>) {
-        self.found.warning(self.source, self.span(at), "rule", message, help);
+        self.diagnostics.warning(self.source, self.span(at), "rule", message, help);
     }
 
     /// The range in the file.

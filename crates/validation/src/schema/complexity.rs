@@ -28,7 +28,7 @@ impl Growth {
     pub(super) fn of(document: &Value, pointer: &str) -> Self {
         match Graph::of(document, pointer) {
             Some(mut graph) => {
-                graph.keep_circles();
+                graph.keep_cycles();
                 Self(graph.factor())
             }
             None => Self(WORST),
@@ -66,7 +66,7 @@ struct Graph {
 
 impl Graph {
     /// All that is reached from `pointer`; `None` where that is too much, or cannot be told: references are
-    /// places, but for those of schemas that a `$dynamicRef` leads through.
+    /// locations, but for those of schemas that a `$dynamicRef` leads through.
     fn of(document: &Value, pointer: &str) -> Option<Self> {
         let mut numbers: HashMap<String, usize> = HashMap::from([(pointer.to_owned(), 0)]);
         let mut queue = vec![pointer.to_owned()];
@@ -99,7 +99,7 @@ impl Graph {
     }
 
     /// Cuts off whatever leads to no circle: usually that is all there is.
-    fn keep_circles(&mut self) {
+    fn keep_cycles(&mut self) {
         let mut leads_to: Vec<Vec<usize>> = vec![Vec::new(); self.parts.len()];
         let mut open = vec![0_usize; self.parts.len()];
         for (from, parts) in self.parts.iter().enumerate() {
@@ -132,16 +132,16 @@ impl Graph {
     fn factor(&self) -> u64 {
         let several = self.parts.iter().enumerate().filter(|(_, parts)| parts.len() > 1);
         several.fold(1, |factor: u64, (number, parts)| {
-            let ways = parts.iter().filter(|part| self.comes_back(part, number)).count();
-            factor.saturating_mul(ways.max(1) as u64).min(WORST)
+            let branches = parts.iter().filter(|part| self.leads_to_self(part, number)).count();
+            factor.saturating_mul(branches.max(1) as u64).min(WORST)
         })
     }
 
-    fn comes_back(&self, part: &[usize], home: usize) -> bool {
+    fn leads_to_self(&self, part: &[usize], target: usize) -> bool {
         let mut is_seen = vec![false; self.parts.len()];
         let mut rest = part.to_vec();
         while let Some(number) = rest.pop() {
-            if number == home {
+            if number == target {
                 return true;
             }
             if !std::mem::replace(&mut is_seen[number], true) {

@@ -2,7 +2,7 @@
 //!
 //! A schema that several branches refer to is applied once for each of them. Thirty schemas, each with two
 //! `allOf` branches that lead to the next one, are a thousand bytes and 2^30 applications. The count of a schema is
-//! that of all ways from it: those that apply to the same value, and, since a caller chooses the value, the dearest
+//! that of all ways from it: those that apply to the same value, and, since a caller chooses the value, the highest
 //! of the members. A `$ref` that leads back to where it is counted from begins a round of its own, as it does for the
 //! validator, which remembers the result of each; what rounds multiply is [`super::growth`]'s business.
 
@@ -13,7 +13,7 @@ use crate::tree::Located;
 use crate::tree::{Files, ReferenceTarget};
 use demur_source::Node;
 
-/// Applications that one chain of values may cost. The dearest schema of GitHub's document has 114.
+/// Applications that one chain of values may cost. The highest schema of GitHub's document has 114.
 pub(super) const MAX_COST: u64 = 5_000;
 
 /// The costs of a document's schemas, each counted once.
@@ -35,14 +35,14 @@ struct Frame<'s> {
     pointer: String,
     parts: Vec<CostPart<'s>>,
     sum: u64,
-    /// The dearest of the part that is being counted.
-    dearest: u64,
+    /// The highest of the part that is being counted.
+    highest: u64,
     excess: Option<String>,
 }
 
 impl Frame<'_> {
     fn consider(&mut self, cost: &Cost) {
-        self.dearest = self.dearest.max(cost.applications);
+        self.highest = self.highest.max(cost.applications);
         if self.excess.is_none() {
             self.excess.clone_from(&cost.excess);
         }
@@ -70,7 +70,7 @@ impl<'s> Costs<'s> {
             if let Some(schema) = next.take() {
                 open.insert(schema.pointer.clone());
                 let parts = self.parts(&schema);
-                frames.push(Frame { pointer: schema.pointer, parts, sum: 1, dearest: 0, excess: None });
+                frames.push(Frame { pointer: schema.pointer, parts, sum: 1, highest: 0, excess: None });
             }
             let Some(frame) = frames.last_mut() else {
                 return self.known.get(pointer)?.excess.clone();
@@ -90,13 +90,13 @@ impl<'s> Costs<'s> {
             match part.schemas.pop() {
                 Some(schema) => match self.known.get(&schema.pointer) {
                     Some(cost) => frame.consider(cost),
-                    None if open.contains(&schema.pointer) => frame.dearest = frame.dearest.max(1),
+                    None if open.contains(&schema.pointer) => frame.highest = frame.highest.max(1),
                     None => next = Some(schema),
                 },
                 None => {
-                    let cost = frame.dearest.saturating_mul(part.times);
+                    let cost = frame.highest.saturating_mul(part.times);
                     frame.sum = frame.sum.saturating_add(cost);
-                    frame.dearest = 0;
+                    frame.highest = 0;
                     frame.parts.pop();
                 }
             }

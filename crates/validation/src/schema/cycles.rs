@@ -25,33 +25,33 @@ pub(super) fn find(steps: &[SchemaStep]) -> Vec<(String, Span)> {
         next.entry(&step.from).or_default().push(step);
     }
     let (mut open, mut done): (HashSet<&str>, HashSet<&str>) = (HashSet::new(), HashSet::new());
-    let mut circles = Vec::new();
+    let mut cycles = Vec::new();
     for start in steps {
         if done.contains(start.from.as_str()) {
             continue;
         }
-        // Depth first, with the way here on a stack: a step back onto the way closes a circle.
+        // Depth first, with the stack here on a stack: a step back onto the stack closes a circle.
         open.insert(&start.from);
-        let mut way: Vec<(&str, usize)> = vec![(&start.from, 0)];
-        while let Some((pointer, taken)) = way.last_mut() {
+        let mut stack: Vec<(&str, usize)> = vec![(&start.from, 0)];
+        while let Some((pointer, taken)) = stack.last_mut() {
             let pointer: &str = pointer;
             match next.get(pointer).and_then(|steps| steps.get(*taken)) {
                 Some(step) => {
                     *taken += 1;
                     if open.contains(step.to.as_str()) {
-                        circles.push((pointer.to_owned(), step.span));
+                        cycles.push((pointer.to_owned(), step.span));
                     } else if !done.contains(step.to.as_str()) {
                         open.insert(&step.to);
-                        way.push((&step.to, 0));
+                        stack.push((&step.to, 0));
                     }
                 }
                 None => {
                     open.remove(pointer);
                     done.insert(pointer);
-                    way.pop();
+                    stack.pop();
                 }
             }
         }
     }
-    circles
+    cycles
 }

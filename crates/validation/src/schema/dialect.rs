@@ -61,14 +61,14 @@ fn nullable(schema: &mut Map<String, Value>) {
 
 /// Takes members that only the other side sends out of `required`: no request can be blamed for leaving out
 /// what is `readOnly`, and no answer for what is `writeOnly` (OpenAPI 3.0.3 and 3.1).
-pub(super) fn excuse(schema: &mut Map<String, Value>, names: &[String]) {
+pub(super) fn remove_required(schema: &mut Map<String, Value>, names: &[String]) {
     if let Some(Value::Array(required)) = schema.get_mut("required") {
         required.retain(|name| name.as_str().is_none_or(|name| !names.iter().any(|known| known == name)));
     }
 }
 
 /// Lets a reference say the place that it means, and forgets what only served to find it.
-pub(super) fn refer(schema: &mut Map<String, Value>, target: &str) {
+pub(super) fn set_reference(schema: &mut Map<String, Value>, target: &str) {
     for name in ["$ref", "$dynamicRef"] {
         if schema.remove(name).is_some() {
             schema.insert("$ref".to_owned(), Value::String(format!("#{target}")));
@@ -76,8 +76,8 @@ pub(super) fn refer(schema: &mut Map<String, Value>, target: &str) {
     }
 }
 
-/// The names by which a schema could be found: once references are places, they would only move them.
-pub(super) fn forget_names(schema: &mut Map<String, Value>) {
+/// The names by which a schema could be diagnostics: once references are locations, they would only move them.
+pub(super) fn remove_ids(schema: &mut Map<String, Value>) {
     for name in ["$id", "$anchor", "$dynamicAnchor", "$schema", "$vocabulary"] {
         if schema.get(name).is_some_and(|value| !value.is_object() || name == "$vocabulary") {
             schema.remove(name);

@@ -1,6 +1,6 @@
 //! What is certain of the parts of a valid value: the types that they may have.
 //!
-//! [`Shape`](super::Shape) guesses how text is meant; here nothing is guessed. What a schema leaves open is
+//! [`Shape`](super::Shape) guesses how text is suggestion; here nothing is guessed. What a schema leaves open is
 //! open, since a rule that is refused for its types must be one that no valid request could satisfy.
 
 use serde_json::Value;
@@ -41,7 +41,7 @@ impl Search<'_> {
         }
         self.left -= 1;
         let mut types = match path.split_first() {
-            None => own(schema),
+            None => own_types(schema),
             Some((ValueStep::Member(name), rest)) => self.member(schema, name, rest, depth),
             Some((ValueStep::Item, rest)) => match (schema.get("items"), schema.get("prefixItems")) {
                 (Some(items), None) => self.types(items, rest, depth + 1),
@@ -76,7 +76,7 @@ impl Search<'_> {
 }
 
 /// What the keywords about the value itself leave.
-fn own(schema: &Value) -> Types {
+fn own_types(schema: &Value) -> Types {
     let mut types = match &schema["type"] {
         Value::String(name) => named(name),
         Value::Array(names) => {

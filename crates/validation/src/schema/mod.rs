@@ -93,7 +93,7 @@ pub(crate) enum SchemaSide {
     Responses,
 }
 
-/// The schemas of a document that were found sound, as one side sees them.
+/// The schemas of a document that were diagnostics sound, as one side sees them.
 pub(crate) struct Schemas<'s> {
     document: Arc<Value>,
     files: &'s Files,
@@ -104,34 +104,35 @@ pub(crate) struct Schemas<'s> {
 /// Where a document's schemas stand.
 pub(crate) struct SchemaLocations {
     pub(crate) requests: Vec<String>,
-    /// `None` where answers are not held against the document.
-    pub(crate) answers: Option<Vec<String>>,
+    /// `None` where responses are not held against the document.
+    pub(crate) responses: Option<Vec<String>>,
 }
 
 impl<'s> Schemas<'s> {
-    /// Checks the schemas at `places`, and all that they refer to, and those below `components` that no
+    /// Checks the schemas at `locations`, and all that they refer to, and those below `components` that no
     /// message is held against (a mistake in one of these is a warning). `None` where one has a mistake.
     ///
-    /// The two sides: of requests, and of answers where these are checked.
+    /// The two sides: of requests, and of responses where these are checked.
     pub(crate) fn check(
         files: &'s Files,
         root: &'s Node,
         dialect: Dialect,
-        places: &SchemaLocations,
+        locations: &SchemaLocations,
         options: &'s DocumentOptions,
-        found: &mut Diagnostics,
+        diagnostics: &mut Diagnostics,
     ) -> Option<(Self, Option<Self>)> {
         let mut document = root.to_json();
         let mut walk = walk::Walk::new(files, root, dialect, options.formats);
-        let mut is_sound = walk.held(SchemaSide::Requests, &places.requests, &mut document, found);
-        let answers = places.answers.as_ref().map(|places| {
+        let mut is_valid =
+            walk.check_used(SchemaSide::Requests, &locations.requests, &mut document, diagnostics);
+        let responses = locations.responses.as_ref().map(|locations| {
             let mut document = root.to_json();
-            is_sound &= walk.held(SchemaSide::Responses, places, &mut document, found);
+            is_valid &= walk.check_used(SchemaSide::Responses, locations, &mut document, diagnostics);
             document
         });
-        walk.others(&mut document, found);
+        walk.check_unused(&mut document, diagnostics);
         let schemas = |document| Self { document: Arc::new(document), files, root, options };
-        is_sound.then(|| (schemas(document), answers.map(schemas)))
+        is_valid.then(|| (schemas(document), responses.map(schemas)))
     }
 
     /// How text becomes a value that the schema at `pointer` can judge.
@@ -139,7 +140,7 @@ impl<'s> Schemas<'s> {
         ValueShape::of(&self.document, pointer)
     }
 
-    pub(crate) fn compiler<'c>(&'c self, found: &'c mut Diagnostics) -> SchemaCompiler<'c> {
+    pub(crate) fn compiler<'c>(&'c self, diagnostics: &'c mut Diagnostics) -> SchemaCompiler<'c> {
         let mut builder = Ok(Registry::new().draft(Draft::Draft202012));
         if self.files.is_dynamic() {
             // What a `$dynamicRef` means depends on the way to it: files stay what they are.
@@ -158,12 +159,12 @@ impl<'s> Schemas<'s> {
         let registry = match builder.and_then(|builder| builder.prepare()) {
             Ok(registry) => Some(registry),
             Err(error) => {
-                self.files.error(found, self.root.span, "schema", error.to_string(), None);
+                self.files.error(diagnostics, self.root.span, "schema", error.to_string(), None);
                 None
             }
         };
         let costs = Costs::new(self.files, self.root);
-        SchemaCompiler { schemas: self, found, registry, costs, done: HashMap::new() }
+        SchemaCompiler { schemas: self, diagnostics, registry, costs, done: HashMap::new() }
     }
 
     /// The URI of a place, for the registry.
@@ -196,7 +197,7 @@ fn fragment(pointer: &str) -> String {
 /// Compiles schemas, each once.
 pub(crate) struct SchemaCompiler<'c> {
     schemas: &'c Schemas<'c>,
-    found: &'c mut Diagnostics,
+    diagnostics: &'c mut Diagnostics,
     registry: Option<Registry<'c>>,
     costs: Costs<'c>,
     done: HashMap<String, Option<Arc<Schema>>>,
@@ -223,7 +224,7 @@ impl SchemaCompiler<'_> {
                 "several branches refer to the same schemas at `{excess}`: refer to each of them once, or move \
                  what they share into one schema"
             );
-            self.schemas.files.error(self.found, span, "schema-cost", message, Some(help));
+            self.schemas.files.error(self.diagnostics, span, "schema-cost", message, Some(help));
             return None;
         }
         let registry = self.registry.as_ref()?;
@@ -240,14 +241,14 @@ impl SchemaCompiler<'_> {
             Err(error) => {
                 let span = self.schemas.root.nearest(pointer).span;
                 let message = format!("this schema does not compile: {error}");
-                self.schemas.files.error(self.found, span, "schema", message, None);
+                self.schemas.files.error(self.diagnostics, span, "schema", message, None);
                 None
             }
         }
     }
 
     pub(crate) fn warning(&mut self, span: Span, message: String) {
-        self.schemas.files.warning(self.found, span, "unsupported", message, None);
+        self.schemas.files.warning(self.diagnostics, span, "unsupported", message, None);
     }
 }
 

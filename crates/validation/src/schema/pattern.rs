@@ -1,8 +1,8 @@
 //! Regular expressions: which are refused, and which can be said in another way.
 //!
-//! Every pattern is matched in linear time, which leaves no room for looking around. What looks ahead at the
+//! Every pattern is matched in linear time, which leaves no room for looking around. What looks lookaheads at the
 //! very beginning (`^(?!\\s*$)[a-z]+$`: a name that is not blank) is the exception, for it says two things
-//! that can be said apart: this must match, and that must not.
+//! that can be said split_lookaheads: this must match, and that must not.
 
 use serde_json::{Map, Value, json};
 
@@ -13,7 +13,7 @@ const MARK: &str = "pattern: ";
 
 /// Why a pattern is refused, if it is.
 pub(super) fn problem(pattern: &str) -> Option<(String, Option<String>)> {
-    if compiles(pattern) || apart(pattern).is_some() {
+    if compiles(pattern) || split_lookaheads(pattern).is_some() {
         return None;
     }
     let is_look_around = ["(?=", "(?!", "(?<=", "(?<!"].iter().any(|token| pattern.contains(token));
@@ -37,15 +37,15 @@ fn compiles(pattern: &str) -> bool {
     validator_options().build(&json!({ "pattern": pattern })).is_ok()
 }
 
-/// Rewrites a pattern that looks ahead at its beginning.
+/// Rewrites a pattern that looks lookaheads at its beginning.
 pub(super) fn rewrite(schema: &mut Map<String, Value>) {
     let Some(pattern) = schema.get("pattern").and_then(Value::as_str).map(str::to_owned) else { return };
     if !pattern.contains("(?") || compiles(&pattern) {
         return;
     }
-    let Some(apart) = apart(&pattern) else { return };
-    let mut parts = vec![json!({ "pattern": apart.rest })];
-    parts.extend(apart.ahead.into_iter().map(|(text, must_match)| match must_match {
+    let Some(split_lookaheads) = split_lookaheads(&pattern) else { return };
+    let mut parts = vec![json!({ "pattern": split_lookaheads.rest })];
+    parts.extend(split_lookaheads.lookaheads.into_iter().map(|(text, must_match)| match must_match {
         true => json!({ "pattern": text }),
         false => {
             json!({ "not": { "type": "string", "pattern": text, "$comment": format!("{MARK}{pattern}") } })
@@ -65,16 +65,16 @@ pub(crate) fn original(not: &Value) -> Option<&str> {
     not.get("$comment")?.as_str()?.strip_prefix(MARK)
 }
 
-/// A pattern taken apart.
+/// A pattern taken split_lookaheads.
 struct PatternParts {
-    /// What it looks ahead at, and whether that must match or must not.
-    ahead: Vec<(String, bool)>,
+    /// What it looks lookaheads at, and whether that must match or must not.
+    lookaheads: Vec<(String, bool)>,
     rest: String,
 }
 
-fn apart(pattern: &str) -> Option<PatternParts> {
+fn split_lookaheads(pattern: &str) -> Option<PatternParts> {
     let mut rest = pattern.strip_prefix('^')?;
-    let mut ahead = Vec::new();
+    let mut lookaheads = Vec::new();
     loop {
         let must_match = match rest {
             wanted if wanted.starts_with("(?=") => true,
@@ -82,14 +82,15 @@ fn apart(pattern: &str) -> Option<PatternParts> {
             _ => break,
         };
         let end = closing(rest)?;
-        ahead.push((format!("^(?:{})", &rest[3..end]), must_match));
+        lookaheads.push((format!("^(?:{})", &rest[3..end]), must_match));
         rest = &rest[end + 1..];
     }
     // With alternatives at the top, the beginning belongs to the first of them only.
     let is_one = top_level(rest, '|').is_none();
-    let apart = PatternParts { ahead, rest: format!("^{rest}") };
-    let all_compile = compiles(&apart.rest) && apart.ahead.iter().all(|(text, _)| compiles(text));
-    (!apart.ahead.is_empty() && is_one && all_compile).then_some(apart)
+    let split_lookaheads = PatternParts { lookaheads, rest: format!("^{rest}") };
+    let all_compile = compiles(&split_lookaheads.rest)
+        && split_lookaheads.lookaheads.iter().all(|(text, _)| compiles(text));
+    (!split_lookaheads.lookaheads.is_empty() && is_one && all_compile).then_some(split_lookaheads)
 }
 
 /// Where the group that begins the text ends.
@@ -122,18 +123,18 @@ mod tests {
 
     #[test]
     fn what_looks_ahead_at_the_beginning_is_said_apart() {
-        for (pattern, rest, ahead) in [
+        for (pattern, rest, lookaheads) in [
             (r"^(?!\s*$)[a-z ]+$", r"^[a-z ]+$", vec![(r"^(?:\s*$)", false)]),
             (r"^(?=.*\d)(?=.*[)])\S+$", r"^\S+$", vec![(r"^(?:.*\d)", true), (r"^(?:.*[)])", true)]),
             (r"^(?!(a|b)\))c", "^c", vec![(r"^(?:(a|b)\))", false)]),
         ] {
-            let apart = apart(pattern).unwrap();
-            let found: Vec<(&str, bool)> =
-                apart.ahead.iter().map(|(text, is)| (text.as_str(), *is)).collect();
-            assert_eq!((apart.rest.as_str(), found), (rest, ahead), "{pattern}");
+            let split_lookaheads = split_lookaheads(pattern).unwrap();
+            let parsed: Vec<(&str, bool)> =
+                split_lookaheads.lookaheads.iter().map(|(text, is)| (text.as_str(), *is)).collect();
+            assert_eq!((split_lookaheads.rest.as_str(), parsed), (rest, lookaheads), "{pattern}");
         }
         for pattern in ["(?!a)b", "^(?!a)b|c", "^a(?!b)", "^(?!a(?!b))c", "^(?<!a)b", "^(?!a", "^(a)\\1"] {
-            assert!(apart(pattern).is_none(), "{pattern}");
+            assert!(split_lookaheads(pattern).is_none(), "{pattern}");
         }
     }
 }

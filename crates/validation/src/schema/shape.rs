@@ -112,7 +112,7 @@ impl ValueShape {
         shape
     }
 
-    /// Whether text is to be read as an object: no simpler type could be meant.
+    /// Whether text is to be read as an object: no simpler type could be suggestion.
     pub(crate) fn is_object(&self) -> bool {
         let simpler = [Types::STRING, Types::INTEGER, Types::NUMBER, Types::BOOLEAN, Types::ARRAY];
         self.types.contains(Types::OBJECT) && !simpler.into_iter().any(|simple| self.types.contains(simple))

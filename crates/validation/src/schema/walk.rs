@@ -34,8 +34,8 @@ pub(super) struct Walk<'w> {
     /// From a schema to one that applies to the same value, and where that is said.
     in_place: Vec<cycles::SchemaStep>,
     /// Whether mistakes are warnings, because no request meets the schema.
-    is_idle: bool,
-    is_sound: bool,
+    is_unused: bool,
+    is_valid: bool,
 }
 
 impl<'w> Walk<'w> {
@@ -50,41 +50,41 @@ impl<'w> Walk<'w> {
             reported: HashSet::new(),
             unknown_formats: HashSet::new(),
             in_place: Vec::new(),
-            is_idle: false,
-            is_sound: true,
+            is_unused: false,
+            is_valid: true,
         }
     }
 
     /// Visits the schemas that messages of one side are held against, whatever was visited for the other.
     /// Whether all is well with them.
-    pub(super) fn held(
+    pub(super) fn check_used(
         &mut self,
         side: SchemaSide,
-        places: &[String],
+        locations: &[String],
         document: &mut Value,
-        found: &mut Diagnostics,
+        diagnostics: &mut Diagnostics,
     ) -> bool {
         self.side = side;
         let before = std::mem::take(&mut self.visited);
-        let starts = places.iter().filter_map(|pointer| self.root.at(pointer)).collect();
-        self.visit_all(starts, document, found);
+        let starts = locations.iter().filter_map(|pointer| self.root.at(pointer)).collect();
+        self.visit_all(starts, document, diagnostics);
         self.visited.extend(before);
         for (pointer, span) in cycles::find(&std::mem::take(&mut self.in_place)) {
             let message = "this reference leads back to itself without end".to_owned();
-            self.report(&pointer, span, "ref-cycle", message, None, found);
+            self.report(&pointer, span, "ref-cycle", message, None, diagnostics);
         }
-        self.is_sound
+        self.is_valid
     }
 
     /// Visits what is left below `components`.
-    pub(super) fn others(&mut self, document: &mut Value, found: &mut Diagnostics) {
-        self.is_idle = true;
+    pub(super) fn check_unused(&mut self, document: &mut Value, diagnostics: &mut Diagnostics) {
+        self.is_unused = true;
         let schemas = self.root.at("/components/schemas");
         let starts = schemas.iter().flat_map(|schemas| schemas.members()).map(|(_, schema)| schema).collect();
-        self.visit_all(starts, document, found);
+        self.visit_all(starts, document, diagnostics);
     }
 
-    fn visit_all(&mut self, starts: Vec<Located<'w>>, document: &mut Value, found: &mut Diagnostics) {
+    fn visit_all(&mut self, starts: Vec<Located<'w>>, document: &mut Value, diagnostics: &mut Diagnostics) {
         let mut rest = starts;
         // Those that were reached by name, not as a part of another: each is held against the meta-schema.
         let mut names: Vec<Located<'w>> = rest.clone();
@@ -94,7 +94,7 @@ impl<'w> Walk<'w> {
             }
             match &schema.node.kind {
                 NodeKind::Map(_) => {
-                    let referred = self.schema(&schema, &mut rest, found);
+                    let referred = self.schema(&schema, &mut rest, diagnostics);
                     self.normalise(&schema, referred.as_ref(), document);
                     names.extend(referred.clone());
                     rest.extend(referred);
@@ -102,14 +102,14 @@ impl<'w> Walk<'w> {
                 NodeKind::Bool(_) => {}
                 _ => {
                     let message = format!("a schema must be a mapping, not {}", schema.node.kind_name());
-                    self.report(&schema.pointer, schema.node.span, "schema", message, None, found);
+                    self.report(&schema.pointer, schema.node.span, "schema", message, None, diagnostics);
                 }
             }
         }
-        let mut held = HashSet::new();
+        let mut checked = HashSet::new();
         for schema in names {
-            if held.insert(schema.pointer.clone()) {
-                self.meta(&schema, document, found);
+            if checked.insert(schema.pointer.clone()) {
+                self.check_meta_schema(&schema, document, diagnostics);
             }
         }
     }
@@ -119,12 +119,12 @@ impl<'w> Walk<'w> {
         &mut self,
         schema: &Located<'w>,
         rest: &mut Vec<Located<'w>>,
-        found: &mut Diagnostics,
+        diagnostics: &mut Diagnostics,
     ) -> Option<Located<'w>> {
         let reference = schema.member("$ref").or_else(|| schema.member("$dynamicRef"));
-        let target = reference.and_then(|target| self.follow(schema, &target, found));
+        let target = reference.and_then(|target| self.follow(schema, &target, diagnostics));
         if self.dialect == Dialect::OpenApi30 && schema.member("$ref").is_some() {
-            self.beside_ref(schema, found);
+            self.ref_siblings(schema, diagnostics);
             return target;
         }
         for (key, member) in schema.members() {
@@ -136,17 +136,17 @@ impl<'w> Walk<'w> {
                 rest.extend(member.items());
             } else if NAMED.contains(&keyword) {
                 if keyword == "patternProperties" {
-                    for (pattern, place) in member.members() {
-                        self.pattern(&pattern.name, pattern.span, &place.pointer, found);
+                    for (pattern, located) in member.members() {
+                        self.pattern(&pattern.name, pattern.span, &located.pointer, diagnostics);
                     }
                 }
                 rest.extend(member.members().map(|(_, part)| part));
             } else if keyword == "pattern" {
                 if let Some(pattern) = member.node.as_str() {
-                    self.pattern(pattern, member.node.span, &member.pointer, found);
+                    self.pattern(pattern, member.node.span, &member.pointer, diagnostics);
                 }
             } else {
-                self.keyword(keyword, key.span, schema, &member, found);
+                self.keyword(keyword, key.span, schema, &member, diagnostics);
             }
             if IN_PLACE.contains(&keyword) {
                 let parts = &rest[before..];
@@ -168,19 +168,19 @@ impl<'w> Walk<'w> {
         span: Span,
         schema: &Located<'w>,
         member: &Located<'w>,
-        found: &mut Diagnostics,
+        diagnostics: &mut Diagnostics,
     ) {
         if keyword == "$schema" {
             let text = member.node.as_str().unwrap_or_default().trim_end_matches('#');
             if text != "https://json-schema.org/draft/2020-12/schema" {
                 let message = format!("the schema dialect `{text}` is not supported: 2020-12 is used");
-                self.warn(&member.pointer, span, "unsupported", message, None, found);
+                self.warn(&member.pointer, span, "unsupported", message, None, diagnostics);
             }
         } else if keyword == "$vocabulary" {
             let message = "vocabularies of one's own are not supported: 2020-12 is used".to_owned();
-            self.warn(&member.pointer, span, "unsupported", message, None, found);
+            self.warn(&member.pointer, span, "unsupported", message, None, diagnostics);
         } else if keyword == "format" {
-            self.format(member, found);
+            self.format(member, diagnostics);
         } else if keyword == "nullable" {
             let message = match self.dialect {
                 Dialect::OpenApi31 => "OpenAPI 3.1 has no `nullable`: it has no effect",
@@ -193,29 +193,36 @@ impl<'w> Walk<'w> {
                 Dialect::OpenApi31 => "write `type: [string, 'null']`",
                 Dialect::OpenApi30 => "add `type`",
             };
-            self.warn(&member.pointer, span, "nullable", message.to_owned(), Some(help.to_owned()), found);
+            self.warn(
+                &member.pointer,
+                span,
+                "nullable",
+                message.to_owned(),
+                Some(help.to_owned()),
+                diagnostics,
+            );
         } else if !OTHER.contains(&keyword) && !keyword.starts_with("x-") {
             // JSON Schema allows any other keyword as a remark; one that looks like a slip is worth a word.
             let known = OTHER.iter().chain(&ONE).chain(&MANY).chain(&NAMED).copied();
-            if let Some(meant) = did_you_mean(keyword, known) {
+            if let Some(suggestion) = did_you_mean(keyword, known) {
                 let message = format!("a schema has no keyword `{keyword}`: it has no effect");
-                let help = format!("did you mean `{meant}`?");
-                self.warn(&member.pointer, span, "unknown-key", message, Some(help), found);
+                let help = format!("did you mean `{suggestion}`?");
+                self.warn(&member.pointer, span, "unknown-key", message, Some(help), diagnostics);
             }
         }
     }
 
     /// A format that is not known is a remark, as JSON Schema has it; whoever relies on it should hear so.
-    fn format(&mut self, member: &Located<'w>, found: &mut Diagnostics) {
+    fn format(&mut self, member: &Located<'w>, diagnostics: &mut Diagnostics) {
         let Some(name) = member.node.as_str() else { return };
-        if self.formats == Formats::Annotate || FORMATS.contains(&name) || self.is_idle {
+        if self.formats == Formats::Annotate || FORMATS.contains(&name) || self.is_unused {
             return;
         }
         if self.unknown_formats.insert(name.to_owned()) {
             let message =
                 format!("the format `{name}` is not known: it is checked neither here nor elsewhere");
-            let help = did_you_mean(name, FORMATS).map(|meant| format!("did you mean `{meant}`?"));
-            self.warn(&member.pointer, member.node.span, "unsupported", message, help, found);
+            let help = did_you_mean(name, FORMATS).map(|suggestion| format!("did you mean `{suggestion}`?"));
+            self.warn(&member.pointer, member.node.span, "unsupported", message, help, diagnostics);
         }
     }
 
@@ -223,52 +230,52 @@ impl<'w> Walk<'w> {
         &mut self,
         schema: &Located<'w>,
         target: &Located<'w>,
-        found: &mut Diagnostics,
+        diagnostics: &mut Diagnostics,
     ) -> Option<Located<'w>> {
         let span = target.node.span;
         let Some(text) = target.node.as_str() else {
             let message = format!("`$ref` must be text, not {}", target.node.kind_name());
-            self.report(&target.pointer, span, "wrong-kind", message, None, found);
+            self.report(&target.pointer, span, "wrong-kind", message, None, diagnostics);
             return None;
         };
         let pointer = match self.files.target(target) {
             ReferenceTarget::Local(pointer) => pointer,
             ReferenceTarget::Unreadable(cause) => {
                 let (message, help) = unreadable(text, &cause);
-                self.report(&target.pointer, span, "remote-ref", message, help, found);
+                self.report(&target.pointer, span, "remote-ref", message, help, diagnostics);
                 return None;
             }
         };
-        let place = self.root.at(&pointer);
-        match &place {
-            Some(place) => self.in_place.push(cycles::SchemaStep {
+        let located = self.root.at(&pointer);
+        match &located {
+            Some(located) => self.in_place.push(cycles::SchemaStep {
                 from: schema.pointer.clone(),
-                to: place.pointer.clone(),
+                to: located.pointer.clone(),
                 span,
             }),
             None => {
                 let (message, help) = unresolved(&self.root, text, &pointer);
-                self.report(&target.pointer, span, "unresolved-ref", message, help, found);
+                self.report(&target.pointer, span, "unresolved-ref", message, help, diagnostics);
             }
         }
-        place
+        located
     }
 
     /// In 3.0 what stands beside `$ref` is ignored, which surprises people.
-    fn beside_ref(&mut self, schema: &Located<'w>, found: &mut Diagnostics) {
+    fn ref_siblings(&mut self, schema: &Located<'w>, diagnostics: &mut Diagnostics) {
         const REMARKS: [&str; 6] = ["$ref", "title", "description", "example", "deprecated", "readOnly"];
         for (key, member) in schema.members() {
             if !REMARKS.contains(&key.name.as_str()) && !key.name.starts_with("x-") {
                 let message = format!("OpenAPI 3.0 ignores `{}` beside `$ref`", key.name);
                 let help = "put the `$ref` into `allOf`".to_owned();
-                self.warn(&member.pointer, key.span, "ref-siblings", message, Some(help), found);
+                self.warn(&member.pointer, key.span, "ref-siblings", message, Some(help), diagnostics);
             }
         }
     }
 
-    fn pattern(&mut self, pattern: &str, span: Span, pointer: &str, found: &mut Diagnostics) {
+    fn pattern(&mut self, pattern: &str, span: Span, pointer: &str, diagnostics: &mut Diagnostics) {
         if let Some((message, help)) = pattern::problem(pattern) {
-            self.report(pointer, span, "pattern", message, help, found);
+            self.report(pointer, span, "pattern", message, help, diagnostics);
         }
     }
 
@@ -284,11 +291,11 @@ impl<'w> Walk<'w> {
                 }
             }
             Some(target) => {
-                dialect::forget_names(object);
-                dialect::refer(object, &fragment(&target.pointer));
+                dialect::remove_ids(object);
+                dialect::set_reference(object, &fragment(&target.pointer));
             }
             None if self.files.is_dynamic() => {}
-            None => dialect::forget_names(object),
+            None => dialect::remove_ids(object),
         }
         pattern::rewrite(object);
         if self.formats == Formats::Assert {
@@ -299,23 +306,23 @@ impl<'w> Walk<'w> {
             SchemaSide::Responses => "writeOnly",
         };
         let properties = schema.member("properties");
-        let excused = properties.iter().flat_map(|properties| properties.members());
-        let excused = excused.filter(|(_, property)| self.is_marked(property, flag));
-        let names: Vec<String> = excused.map(|(key, _)| key.name.clone()).collect();
-        dialect::excuse(object, &names);
+        let optional = properties.iter().flat_map(|properties| properties.members());
+        let optional = optional.filter(|(_, property)| self.has_flag(property, flag));
+        let names: Vec<String> = optional.map(|(key, _)| key.name.clone()).collect();
+        dialect::remove_required(object, &names);
     }
 
-    fn is_marked(&self, property: &Located<'w>, flag: &str) -> bool {
-        let is_marked = |node: &Node| node.get(flag).is_some_and(|flag| flag.kind == NodeKind::Bool(true));
+    fn has_flag(&self, property: &Located<'w>, flag: &str) -> bool {
+        let has_flag = |node: &Node| node.get(flag).is_some_and(|flag| flag.kind == NodeKind::Bool(true));
         let target = || match self.files.target(&property.member("$ref")?) {
             ReferenceTarget::Local(pointer) => self.root.at(&pointer),
             ReferenceTarget::Unreadable(_) => None,
         };
-        is_marked(property.node) || target().is_some_and(|target| is_marked(target.node))
+        has_flag(property.node) || target().is_some_and(|target| has_flag(target.node))
     }
 
     /// What the meta-schema finds: kinds and bounds of keywords, unknown types.
-    fn meta(&mut self, schema: &Located<'w>, document: &Value, found: &mut Diagnostics) {
+    fn check_meta_schema(&mut self, schema: &Located<'w>, document: &Value, diagnostics: &mut Diagnostics) {
         let Some(value) = document.pointer(&schema.pointer) else { return };
         let validator = jsonschema::draft202012::meta::validator();
         for error in validator.iter_errors(value) {
@@ -327,7 +334,7 @@ impl<'w> Walk<'w> {
             }
             let span = self.root.node.nearest(&pointer).span;
             let (message, help) = meta_message(&pointer, &error);
-            self.report(&pointer, span, "schema", message, help, found);
+            self.report(&pointer, span, "schema", message, help, diagnostics);
         }
     }
 
@@ -338,17 +345,17 @@ impl<'w> Walk<'w> {
         check: &'static str,
         message: String,
         help: Option<String>,
-        found: &mut Diagnostics,
+        diagnostics: &mut Diagnostics,
     ) {
         if !self.reported.insert(pointer.to_owned()) {
             return;
         }
-        if self.is_idle {
+        if self.is_unused {
             let message = format!("{message} (no request is held against this schema)");
-            self.files.warning(found, span, check, message, help);
+            self.files.warning(diagnostics, span, check, message, help);
         } else {
-            self.is_sound = false;
-            self.files.error(found, span, check, message, help);
+            self.is_valid = false;
+            self.files.error(diagnostics, span, check, message, help);
         }
     }
 
@@ -360,10 +367,10 @@ impl<'w> Walk<'w> {
         check: &'static str,
         message: String,
         help: Option<String>,
-        found: &mut Diagnostics,
+        diagnostics: &mut Diagnostics,
     ) {
         if self.reported.insert(pointer.to_owned()) {
-            self.files.warning(found, span, check, message, help);
+            self.files.warning(diagnostics, span, check, message, help);
         }
     }
 }

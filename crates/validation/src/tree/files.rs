@@ -47,8 +47,8 @@ pub(crate) struct Files {
     /// `$dynamicAnchor`s of one name in several places: then the way to a `$dynamicRef` decides.
     is_dynamic: bool,
     unreadable: HashMap<String, String>,
-    /// What was remarked where: a part that a hundred operations share is remarked on once.
-    remarked: RefCell<HashSet<(usize, String)>>,
+    /// What was reported where: a part that a hundred operations share is reported on once.
+    reported: RefCell<HashSet<(usize, String)>>,
 }
 
 struct FilePart {
@@ -64,7 +64,7 @@ impl Files {
         source: &Arc<Source>,
         root: &mut Node,
         read: &mut ReadFile<'_>,
-        found: &mut Diagnostics,
+        diagnostics: &mut Diagnostics,
     ) -> Self {
         let name = source.name.rsplit(['/', '\\']).next().unwrap_or_default().to_owned();
         let mut files = Self {
@@ -74,12 +74,12 @@ impl Files {
             ids: HashMap::new(),
             is_dynamic: false,
             unreadable: HashMap::new(),
-            remarked: RefCell::default(),
+            reported: RefCell::default(),
         };
-        let mut wanted = files.hang(name, source, root);
+        let mut pending = files.add_file(name, source, root);
         let mut others: Vec<(demur_source::Key, Node)> = Vec::new();
         let mut bytes = source.text.len();
-        while let Some(name) = wanted.pop() {
+        while let Some(name) = pending.pop() {
             if files.resources.contains_key(&name) || files.unreadable.contains_key(&name) {
                 continue;
             }
@@ -92,14 +92,14 @@ impl Files {
             let text = text.and_then(|text| match parse(&text) {
                 Ok(node) => Ok((text, node)),
                 Err(mistakes) => {
-                    found.extend(mistakes);
+                    diagnostics.extend(mistakes);
                     Err("it has mistakes".to_owned())
                 }
             });
             match text {
                 Ok((text, mut node)) => {
                     bytes += text.text.len();
-                    wanted.extend(files.hang(name, &text, &mut node));
+                    pending.extend(files.add_file(name, &text, &mut node));
                     let key = demur_source::Key { name: others.len().to_string(), span: node.span };
                     others.push((key, node));
                 }
@@ -116,20 +116,20 @@ impl Files {
     }
 
     /// Enters a file: its names, and those that it refers to.
-    fn hang(&mut self, name: String, source: &Arc<Source>, node: &mut Node) -> Vec<String> {
+    fn add_file(&mut self, name: String, source: &Arc<Source>, node: &mut Node) -> Vec<String> {
         let number = self.parts.len();
         let pointer = if number == 0 { String::new() } else { format!("/{FILES}/{}", number - 1) };
         let start = self.parts.last().map_or(0, |last| last.start + last.source.text.len() + 1);
         shift(node, start);
         self.resources.insert(name.clone(), pointer.clone());
         self.parts.push(FilePart { start, name: name.clone(), source: source.clone() });
-        let mut wanted = Vec::new();
-        self.scan(node, pointer, name, &mut wanted);
-        wanted
+        let mut pending = Vec::new();
+        self.scan(node, pointer, name, &mut pending);
+        pending
     }
 
     /// Finds names and references. Examples and the like hold values, not schemas, and are not looked at.
-    fn scan(&mut self, node: &Node, pointer: String, base: String, wanted: &mut Vec<String>) {
+    fn scan(&mut self, node: &Node, pointer: String, base: String, pending: &mut Vec<String>) {
         const VALUES: [&str; 6] = ["example", "examples", "default", "enum", "const", "x-examples"];
         // Below these, keys are names of the document's own.
         const NAMED: [&str; 14] = [
@@ -157,12 +157,12 @@ impl Files {
                 }
                 NodeKind::Map(entries) => {
                     if !is_named {
-                        base = self.identify(node, &pointer, base);
+                        base = self.register_ids(node, &pointer, base);
                         if let Some(text) =
                             node.get("$ref").or_else(|| node.get("$dynamicRef")).and_then(Node::as_str)
                         {
                             let name = resolve(&base, decoded(without_fragment(text)).as_str());
-                            wanted.push(without_fragment(&name).to_owned());
+                            pending.push(without_fragment(&name).to_owned());
                         }
                     }
                     for (key, member) in entries {
@@ -181,7 +181,7 @@ impl Files {
     }
 
     /// Enters what a schema calls itself; the base of what stands within it.
-    fn identify(&mut self, node: &Node, pointer: &str, mut base: String) -> String {
+    fn register_ids(&mut self, node: &Node, pointer: &str, mut base: String) -> String {
         let text = |name: &str| node.get(name).and_then(Node::as_str);
         if let Some(id) = text("$id").map(without_fragment).filter(|id| !id.is_empty()) {
             base = resolve(&base, id);
@@ -201,7 +201,7 @@ impl Files {
     /// What the text at a `$ref` means there.
     pub(crate) fn target(&self, place: &Located<'_>) -> ReferenceTarget {
         let text = place.node.as_str().unwrap_or_default();
-        self.meaning(self.base(&place.pointer), text)
+        self.resolve_from(self.base(&place.pointer), text)
     }
 
     /// Where a `$dynamicRef` with this text may lead, whatever the way to it: wherever there is an anchor of its name.
@@ -211,7 +211,7 @@ impl Files {
         anchors.map(|(_, pointer)| pointer.as_str())
     }
 
-    fn meaning(&self, base: &str, text: &str) -> ReferenceTarget {
+    fn resolve_from(&self, base: &str, text: &str) -> ReferenceTarget {
         let (name, fragment) = text.split_once('#').unwrap_or((text, ""));
         let name = resolve(base, &decoded(name));
         let Some(pointer) = self.resources.get(without_fragment(&name)) else {
@@ -275,7 +275,7 @@ impl Files {
     }
 
     /// The file of a span, and the span in it.
-    fn place(&self, span: Span) -> Option<(&Arc<Source>, Span)> {
+    fn locate(&self, span: Span) -> Option<(&Arc<Source>, Span)> {
         let after = self.parts.partition_point(|part| part.start <= span.start);
         let part = self.parts.get(after.checked_sub(1)?)?;
         let last = part.source.text.len();
@@ -283,37 +283,37 @@ impl Files {
         Some((&part.source, Span::new(within(span.start), within(span.end))))
     }
 
-    /// The place of what has not been remarked there before.
-    fn unremarked(&self, span: Span, message: &str) -> Option<(&Arc<Source>, Span)> {
-        let place = self.place(span)?;
-        self.remarked.borrow_mut().insert((span.start, message.to_owned())).then_some(place)
+    /// The place of what has not been reported there before.
+    fn first_report(&self, span: Span, message: &str) -> Option<(&Arc<Source>, Span)> {
+        let place = self.locate(span)?;
+        self.reported.borrow_mut().insert((span.start, message.to_owned())).then_some(place)
     }
 
     pub(crate) fn error(
         &self,
-        found: &mut Diagnostics,
+        diagnostics: &mut Diagnostics,
         span: Span,
         check: &'static str,
         message: impl Into<String>,
         help: Option<String>,
     ) {
         let message = message.into();
-        if let Some((source, place)) = self.unremarked(span, &message) {
-            found.error(source, place, check, message, help);
+        if let Some((source, place)) = self.first_report(span, &message) {
+            diagnostics.error(source, place, check, message, help);
         }
     }
 
     pub(crate) fn warning(
         &self,
-        found: &mut Diagnostics,
+        diagnostics: &mut Diagnostics,
         span: Span,
         check: &'static str,
         message: impl Into<String>,
         help: Option<String>,
     ) {
         let message = message.into();
-        if let Some((source, place)) = self.unremarked(span, &message) {
-            found.warning(source, place, check, message, help);
+        if let Some((source, place)) = self.first_report(span, &message) {
+            diagnostics.warning(source, place, check, message, help);
         }
     }
 }
