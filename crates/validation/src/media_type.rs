@@ -1,9 +1,9 @@
-//! Media types: how a body of each is read.
+//! Media types, and how a body of each is parsed.
 
-/// How content is read.
+/// How a body is parsed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum MediaKind {
-    /// `application/json`, and whatever says by its suffix that it is JSON (RFC 6839).
+    /// `application/json`, and types with the suffix `+json` (RFC 6839).
     Json,
     /// `application/x-www-form-urlencoded`.
     Form,
@@ -11,12 +11,12 @@ pub(crate) enum MediaKind {
     Multipart,
     /// `text/plain`.
     Text,
-    /// It passes as it is.
+    /// Any other type; the body is not parsed.
     Other,
 }
 
 impl MediaKind {
-    /// By a media type in lower case.
+    /// The kind of a media type in lower case.
     pub(crate) fn of(range: &str) -> Self {
         match essence(range) {
             "application/json" => MediaKind::Json,

@@ -1,9 +1,8 @@
-//! Types of rules: what the document says of parameters and content is held against each rule when it is
-//! loaded, and what no valid request could satisfy is refused at its place.
+//! Types of rules: a rule that no valid request can satisfy is rejected at its position.
 //!
-//! The rules and what is said of them stand in `golden/rule_types.txt`: a rule, and below it what is said.
+//! `golden/rule_types.txt` has each rule, followed by its diagnostics. `DEMUR_UPDATE_GOLDENS=1` rewrites it.
 
-#![allow(clippy::panic, clippy::unwrap_used, reason = "a test that fails says why")]
+#![allow(clippy::panic, clippy::unwrap_used, reason = "a failed test reports why")]
 
 use demur_source::{Diagnostics, Source, Span};
 use demur_validation::{ApiDocument, Declarations, DocumentOptions, Expression, RuleInputs, Variable};
@@ -49,24 +48,24 @@ components:
 "##;
 
 fn document() -> ApiDocument {
-    let mut found = Diagnostics::new();
+    let mut diagnostics = Diagnostics::new();
     let document =
-        ApiDocument::load(&Source::new("api.yaml", DOCUMENT), &DocumentOptions::default(), &mut found);
-    document.unwrap_or_else(|| panic!("{found}"))
+        ApiDocument::load(&Source::new("api.yaml", DOCUMENT), &DocumentOptions::default(), &mut diagnostics);
+    document.unwrap_or_else(|| panic!("{diagnostics}"))
 }
 
-/// What is said of a rule about these operations, and whether it was taken.
+/// The diagnostics of a rule for these operations, and whether it compiled.
 fn said(document: &ApiDocument, on: &[&str], text: &str) -> (String, bool) {
     let source = Source::new("rule", text);
-    let mut found = Diagnostics::new();
+    let mut diagnostics = Diagnostics::new();
     let declarations = Declarations::of(on.iter().map(|id| document.operation(id).unwrap()));
     let span = Span::new(0, text.len());
-    let rule = Expression::compile_condition(text, &declarations, &source, span, &mut found);
-    (found.to_string(), rule.is_some())
+    let rule = Expression::compile_condition(text, &declarations, &source, span, &mut diagnostics);
+    (diagnostics.to_string(), rule.is_some())
 }
 
 #[test]
-fn a_rule_that_no_request_could_satisfy_is_refused_at_its_place() {
+fn rejects_rules_that_no_request_can_satisfy() {
     let golden = include_str!("golden/rule_types.txt");
     let document = document();
     let rules = golden.lines().filter(|line| !line.is_empty() && !line.starts_with([' ', '#']));
@@ -85,7 +84,7 @@ fn a_rule_that_no_request_could_satisfy_is_refused_at_its_place() {
 }
 
 #[test]
-fn what_the_document_leaves_open_stays_open() {
+fn accepts_rules_about_undeclared_types() {
     let document = document();
     for rule in [
         "params.n > 5 && params.n + 1 < 7",
@@ -116,7 +115,7 @@ fn what_the_document_leaves_open_stays_open() {
 }
 
 #[test]
-fn a_rule_about_several_operations_may_mean_any_of_them() {
+fn combines_types_of_all_operations_of_a_rule() {
     let document = document();
     for (on, rule, is_taken) in [
         (&["make"][..], "params.n == 'a'", false),
@@ -134,16 +133,16 @@ fn a_rule_about_several_operations_may_mean_any_of_them() {
 }
 
 #[test]
-fn content_that_no_operation_takes_is_said_as_such() {
+fn rejects_body_in_rules_of_operations_without_a_body() {
     let (said, _) = said(&document(), &["show"], "body.name == 'a'");
     assert_eq!(
         said.trim_end(),
-        "rule:1:6: error[rule]: no operation of this rule takes content: there is no `body.name`"
+        "rule:1:6: error[rule]: no operation of this rule has a body, so `body.name` does not exist"
     );
 }
 
 #[test]
-fn a_whole_number_is_an_integer_however_it_is_written() {
+fn treats_whole_numbers_as_integers() {
     let document = document();
     let text = "body.count + 1 == 3 && body.count % 2 == 0";
     let declarations = Declarations::of(document.operation("make"));

@@ -1,5 +1,6 @@
-//! Reads `requestBody` and `responses`: which media types, which schema, whether required.
+//! Reads `requestBody` and `responses`.
 
+use demur_contract::Location;
 use demur_source::NodeKind;
 
 use super::reader::DocumentReader;
@@ -12,25 +13,25 @@ const MEDIA_KEYS: [&str; 4] = ["schema", "example", "examples", "encoding"];
 const ENCODING_KEYS: [&str; 5] = ["contentType", "headers", "style", "explode", "allowReserved"];
 const RESPONSE_KEYS: [&str; 4] = ["description", "headers", "content", "links"];
 
-/// The content of an operation as declared.
+/// The declared body of an operation.
 pub(super) struct RawBody {
     pub(super) required: bool,
     pub(super) media_types: Vec<RawMediaType>,
 }
 
-/// One response of an operation as declared.
+/// A declared response.
 pub(super) struct RawResponse {
     pub(super) status: StatusRange,
     pub(super) media_types: Vec<RawMediaType>,
 }
 
-/// One media type, its schema still a pointer.
+/// A declared media type. Its schema is still a pointer.
 pub(super) struct RawMediaType {
-    /// In lower case, without parameters: `application/json`, `image/*`, `*/*`.
+    /// In lower case and without parameters: `application/json`, `image/*`, `*/*`.
     pub(super) range: String,
     pub(super) kind: MediaKind,
     pub(super) schema: Option<String>,
-    /// How single members of a form are written, where the document says it.
+    /// How individual members of a form are serialized.
     pub(super) encodings: Vec<PartEncoding>,
 }
 
@@ -42,13 +43,13 @@ impl<'r> DocumentReader<'r> {
         let content = body.member("content").filter(|content| content.node.as_map().is_some());
         let Some(content) = content else {
             let help = "add `content: { application/json: { schema: … } }`".to_owned();
-            self.error(body.node.span, "missing-key", "a request body needs `content`", Some(help));
+            self.error(body.node.span, "missing-key", "missing key `content` in a request body", Some(help));
             return None;
         };
         Some(RawBody { required, media_types: self.media_types(&content, true) })
     }
 
-    /// The responses of an operation, by status.
+    /// Reads the responses of an operation.
     pub(super) fn responses(&mut self, operation: &Located<'r>) -> Vec<RawResponse> {
         let mut read = Vec::new();
         let Some(responses) = operation.member("responses") else { return read };
@@ -57,16 +58,16 @@ impl<'r> DocumentReader<'r> {
                 continue;
             }
             let Some(status) = StatusRange::parse(&key.name) else {
-                let message = format!("`{}` is not a status", key.name);
+                let message = format!("`{}` is not a valid status code", key.name);
                 let help = "write `200`, `2XX` or `default`".to_owned();
                 self.error(key.span, "status", message, Some(help));
                 continue;
             };
             let Some(response) = self.resolve(response, "a response") else { continue };
             self.known_keys(&response, "a response", &RESPONSE_KEYS);
-            if let Some(fields) = response.member("headers").filter(|_| self.checks_responses) {
-                let message = "header fields of responses are not checked, here and elsewhere";
-                self.warn_once(fields.node.span, "unsupported", message);
+            if let Some(headers) = response.member("headers").filter(|_| self.checks_responses) {
+                let message = "response headers are not checked, here and elsewhere";
+                self.warn_once(headers.node.span, "unsupported", message);
             }
             let content = response.member("content");
             let media_types = content.map(|content| self.media_types(&content, false)).unwrap_or_default();
@@ -80,24 +81,24 @@ impl<'r> DocumentReader<'r> {
         for (key, media_type) in content.members() {
             let range = essence(&key.name).to_ascii_lowercase();
             if !is_media_range(&range) {
-                let message = format!("`{}` is not a media type", key.name);
-                let help = "write it as `application/json`".to_owned();
+                let message = format!("`{}` is not a valid media type", key.name);
+                let help = "write a type such as `application/json`".to_owned();
                 self.error(key.span, "media-type", message, Some(help));
                 continue;
             }
-            // Some documents share media types by `$ref`, which OpenAPI 3.2 allows.
+            // OpenAPI 3.2 allows `$ref` here, and some older documents use it.
             let Some(media_type) = self.resolve(media_type, "a media type") else { continue };
             self.known_keys(&media_type, "a media type", &MEDIA_KEYS);
             let kind = MediaKind::of(&range);
             let schema = media_type.member("schema");
             let is_checked = match is_request {
                 true => kind != MediaKind::Other,
-                // Where nobody looks at responses, nobody need be told that these are not looked at.
+                // Without checks of responses, a warning that one is not checked would be noise.
                 false => kind == MediaKind::Json || !self.checks_responses,
             };
             if !is_checked && schema.as_ref().is_some_and(has_constraints) {
-                let what = if is_request { "content" } else { "an response" };
-                let message = format!("{what} in `{range}` is passed on without being checked");
+                let what = if is_request { "a request body" } else { "a response body" };
+                let message = format!("{what} of type `{range}` is forwarded without being checked");
                 self.warning(key.span, "unsupported", message, None);
             }
             let encodings = self.encodings(&media_type);
@@ -112,16 +113,17 @@ impl<'r> DocumentReader<'r> {
         let Some(declared) = media_type.member("encoding") else { return encodings };
         for (key, encoding) in declared.members() {
             self.known_keys(&encoding, "an encoding", &ENCODING_KEYS);
-            if let Some(fields) = encoding.member("headers") {
-                let message = "header fields of a form's parts are not checked, here and elsewhere";
-                self.warn_once(fields.node.span, "unsupported", message);
+            if let Some(headers) = encoding.member("headers") {
+                let message = "headers of form parts are not checked, here and elsewhere";
+                self.warn_once(headers.node.span, "unsupported", message);
             }
             let style = encoding.member("style").and_then(|style| {
                 let text = style.node.scalar_text().unwrap_or_default();
-                let known = Style::from_name(&text, demur_contract::Location::Query);
+                let known = Style::from_name(&text, Location::Query);
                 if known.is_none() {
-                    let message = format!("a member of a form has no style `{text}`");
-                    self.error(style.node.span, "parameter", message, None);
+                    let message = format!("unknown style `{text}` for a form member");
+                    let styles = Style::names(Location::Query).collect::<Vec<_>>().join(", ");
+                    self.error(style.node.span, "parameter", message, Some(format!("use one of: {styles}")));
                 }
                 known
             });
@@ -135,7 +137,7 @@ impl<'r> DocumentReader<'r> {
     }
 }
 
-/// `type: string, format: binary` is how OpenAPI 3.0 writes that anything will do.
+/// Whether a schema constrains more than bytes: `type: string, format: binary` allows any.
 fn has_constraints(schema: &Located<'_>) -> bool {
     let is =
         |name: &str, value: &str| schema.node.get(name).and_then(demur_source::Node::as_str) == Some(value);

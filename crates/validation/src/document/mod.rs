@@ -208,7 +208,7 @@ fn dialect(source: &Arc<Source>, root: &Node, diagnostics: &mut Diagnostics) -> 
             diagnostics.error(source, version.span, "version", message, help);
             return None;
         }
-        let message = "missing key `openapi`";
+        let message = "missing key `openapi` in an OpenAPI document";
         diagnostics.error(source, root.span, "version", message, "add `openapi: 3.1.0`".to_owned());
         return Some(Dialect::OpenApi31);
     };

@@ -1,6 +1,6 @@
-//! Reads `paths`: the operations of a document and what they declare, with every mistake reported.
+//! Reads `paths`: all operations and what they declare.
 //!
-//! The result is raw: schemas are still pointers, which are checked and compiled afterwards.
+//! Schemas are kept as pointers here. They are checked and compiled afterwards.
 
 use std::collections::{HashMap, HashSet};
 
@@ -14,7 +14,7 @@ use super::reader::DocumentReader;
 use super::security::SecurityRequirement;
 use crate::tree::Located;
 
-/// OpenAPI's fixed fields of a path item that are operations.
+/// The keys of a path item that declare operations.
 pub(crate) const METHODS: [(&str, Method); 8] = [
     ("get", Method::GET),
     ("put", Method::PUT),
@@ -68,29 +68,29 @@ const OPERATION_KEYS: [&str; 12] = [
     "servers",
 ];
 
-/// What an operation declares, unresolved.
+/// An operation as declared.
 pub(super) struct RawOperation {
     pub(super) id: String,
     pub(super) method: Method,
     pub(super) path: String,
-    /// Where the path's key stands, for mistakes of the path.
+    /// The span of the path's key.
     pub(super) path_span: Span,
     pub(super) parameters: Vec<RawParameter>,
     pub(super) body: Option<RawBody>,
     pub(super) responses: Vec<RawResponse>,
-    /// `None`: the document's.
+    /// `None` if the operation inherits the document's `security`.
     pub(super) security: Option<Vec<SecurityRequirement>>,
 }
 
 impl<'r> DocumentReader<'r> {
-    /// Reads every operation.
+    /// Reads all operations.
     pub(super) fn operations(&mut self) -> Vec<RawOperation> {
         let root = self.root.clone();
         self.known_keys(&root, "an OpenAPI document", &ROOT_KEYS);
         self.check_dialect(&root);
         let Some(paths) = root.member("paths") else {
             if root.member("webhooks").is_none() && root.member("components").is_none() {
-                self.error(root.node.span, "missing-key", "an OpenAPI document needs `paths`", None);
+                self.error(root.node.span, "missing-key", "missing key `paths` in an OpenAPI document", None);
             }
             return Vec::new();
         };
@@ -104,7 +104,7 @@ impl<'r> DocumentReader<'r> {
                 continue;
             }
             if !key.name.starts_with('/') {
-                let message = format!("the path `{}` must start with `/`", key.name);
+                let message = format!("path `{}` must start with `/`", key.name);
                 self.error(key.span, "path", message, Some(format!("write `/{}`", key.name)));
                 continue;
             }
@@ -136,14 +136,14 @@ impl<'r> DocumentReader<'r> {
                 operation.member("operationId").and_then(|id| Some((id.node.scalar_text()?, id.node.span)));
             let (id, id_span) = id.unwrap_or_else(|| {
                 let derived = format!("{method} {path}");
-                let message = format!("this operation has no operationId; it is known as `{derived}`");
-                let help = "add `operationId: …`, so that a change of the path does not rename it".to_owned();
+                let message = format!("operation has no `operationId`, so its ID is `{derived}`");
+                let help = "add `operationId`, so that the ID does not change with the path".to_owned();
                 self.warning(key.span, "operation-id", message, Some(help));
                 (derived, key.span)
             });
             let mut parameters = shared.clone();
             for own in self.parameters(&operation) {
-                // An operation's parameter replaces the path's of the same name and location, in its located.
+                // An operation's parameter replaces the path item's parameter of the same name and location.
                 match parameters.iter_mut().find(|known| known.is_same(&own)) {
                     Some(known) => *known = own,
                     None => parameters.push(own),
@@ -169,7 +169,7 @@ impl<'r> DocumentReader<'r> {
         }
     }
 
-    /// Path parameters and the template must name the same.
+    /// Checks that the path template and the declared path parameters have the same names.
     fn check_template(
         &mut self,
         path: &str,
@@ -181,7 +181,7 @@ impl<'r> DocumentReader<'r> {
         let declared: Vec<_> = parameters.iter().filter(|parameter| parameter.is_in_path()).collect();
         for name in &in_template {
             if !declared.iter().any(|parameter| parameter.name == *name) {
-                let message = format!("the path parameter `{name}` of `{path}` is not declared");
+                let message = format!("path parameter `{name}` of `{path}` is not declared");
                 let help =
                     format!("add `{{ name: {name}, in: path, required: true, schema: … }}` to `parameters`");
                 self.error(operation_span, "path-parameter", message, Some(help));
@@ -189,7 +189,7 @@ impl<'r> DocumentReader<'r> {
         }
         for parameter in declared {
             if !in_template.contains(&parameter.name.as_str()) {
-                let message = format!("`{path}` has no `{{{}}}`", parameter.name);
+                let message = format!("path parameter `{}` does not occur in `{path}`", parameter.name);
                 let help = did_you_mean(&parameter.name, in_template.iter().copied())
                     .map(|name| format!("did you mean `{name}`?"));
                 self.error(parameter.span, "path-parameter", message, help);
@@ -197,14 +197,14 @@ impl<'r> DocumentReader<'r> {
         }
         let unique: HashSet<_> = in_template.iter().collect();
         if unique.len() < in_template.len() {
-            let message = format!("`{path}` names one parameter twice");
+            let message = format!("`{path}` contains the same parameter twice");
             self.error(path_span, "path-parameter", message, None);
         }
     }
 
-    /// A path that cannot be looked up.
+    /// Reports a path that cannot be routed.
     pub(super) fn reject_path(&mut self, operation: &RawOperation, problem: &str) {
-        let message = format!("the path `{}` cannot be used: {problem}", operation.path);
+        let message = format!("path `{}` cannot be routed: {problem}", operation.path);
         self.error(operation.path_span, "path", message, None);
     }
 
@@ -212,14 +212,16 @@ impl<'r> DocumentReader<'r> {
         let mut seen: HashMap<&str, &RawOperation> = HashMap::new();
         for (operation, span) in operations {
             if let Some(first) = seen.insert(&operation.id, operation) {
-                let message =
-                    format!("the operationId `{}` is taken by {} {}", operation.id, first.method, first.path);
-                self.error(*span, "operation-id", message, Some("choose another one".to_owned()));
+                let message = format!(
+                    "duplicate `operationId` `{}`, already used by `{} {}`",
+                    operation.id, first.method, first.path
+                );
+                self.error(*span, "operation-id", message, Some("choose a unique ID".to_owned()));
             }
         }
     }
 
-    /// What the document says and this gateway does not read, so that nobody believes that it holds.
+    /// Warns of a schema dialect that is not supported.
     fn check_dialect(&mut self, root: &Located<'r>) {
         if let Some(dialect) = root.member("jsonSchemaDialect") {
             let text = dialect.node.scalar_text().unwrap_or_default();
@@ -228,7 +230,8 @@ impl<'r> DocumentReader<'r> {
                 "https://json-schema.org/draft/2020-12/schema",
             ];
             if !known.contains(&text.trim_end_matches('#')) {
-                let message = format!("the schema dialect `{text}` is not supported: 2020-12 is used");
+                let message =
+                    format!("schema dialect `{text}` is not supported, JSON Schema 2020-12 is used instead");
                 self.warning(dialect.node.span, "unsupported", message, None);
             }
         }

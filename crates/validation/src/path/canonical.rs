@@ -9,24 +9,24 @@ use super::encoding::{MAX_LAYERS, decode_once, has_encoding, octet};
 /// A path in canonical form.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CanonicalPath<'p> {
-    /// The path. As many `/` as in the path that was sent, so that segments can be compared one by one.
+    /// The path. It has as many `/` as the received path, so that segments can be compared one by one.
     pub text: Cow<'p, str>,
-    /// The characters in it that an operation must allow.
+    /// The characters that an operation must explicitly allow.
     pub characters: PathCharacters,
-    /// Why no operation can take it. The first one found.
+    /// The first reason to reject the path for every operation.
     pub fault: Option<PathFault>,
 }
 
-/// Why a path is rejected whatever its operation allows.
+/// Why a path is rejected for every operation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PathFault {
-    /// A segment is `.` or `..`, or contains one behind percent-encoding, a slash, a backslash or a `;`.
+    /// A segment is `.` or `..`, or hides one behind percent-encoding, a slash, a backslash or a `;`.
     DotSegment,
     /// A `%` without two hexadecimal digits (RFC 3986, section 2.1).
     BrokenEncoding,
-    /// Percent-encoding of bytes that are not UTF-8. Overlong forms of `/` and `.` are among them.
+    /// Percent-encoded bytes that are not UTF-8, such as overlong forms of `/` and `.`.
     NotUtf8,
-    /// Percent-encoding nested too deeply.
+    /// Percent-encoding nested more than four times.
     NestedEncoding,
 }
 
@@ -41,7 +41,7 @@ impl fmt::Display for PathFault {
     }
 }
 
-/// Brings a path into its canonical form. Ordinary paths are borrowed after one look at each byte.
+/// Returns the canonical form of a path. Borrows the path if it is already canonical.
 pub fn canonical_path(path: &str) -> CanonicalPath<'_> {
     if is_plain(path) {
         let (characters, fault) = (PathCharacters::NONE, None);
@@ -61,7 +61,7 @@ pub fn canonical_path(path: &str) -> CanonicalPath<'_> {
 }
 
 impl CanonicalPath<'_> {
-    /// Writes the path in canonical form.
+    /// Writes the path in canonical form, and records characters and broken encoding.
     fn canonicalize(&mut self, path: &str) -> String {
         let mut text = String::with_capacity(path.len() + 8);
         let mut rest = path.as_bytes();
@@ -84,7 +84,7 @@ impl CanonicalPath<'_> {
                     text.push(char::from(raw));
                     continue;
                 }
-                // It cannot be sent as it is: RFC 3986 has no place for it.
+                // RFC 3986 does not allow this byte in a path: it must be encoded.
                 (raw, _) => (raw, None),
             };
             match byte {
@@ -102,7 +102,7 @@ impl CanonicalPath<'_> {
         text
     }
 
-    /// Looks through every layer of encoding of a segment.
+    /// Decodes a segment layer by layer, and returns the first reason to reject it.
     fn inspect(&mut self, segment: &str) -> Option<PathFault> {
         let mut layer: Cow<'_, [u8]> = Cow::Borrowed(segment.as_bytes());
         for depth in 0..=MAX_LAYERS {
@@ -129,18 +129,18 @@ impl CanonicalPath<'_> {
     }
 }
 
-/// Whether two servers can only read it in one way: nothing is encoded, and no segment begins with a dot.
+/// Whether every server reads the path alike: nothing is encoded, and no segment starts with a dot.
 fn is_plain(path: &str) -> bool {
     let bytes = path.as_bytes();
     bytes.iter().all(|byte| PLAIN[usize::from(*byte)]) && !bytes.windows(2).any(|pair| pair == b"/.")
 }
 
-/// The characters of a path that are plain: pchar and `/`, without `%` and `;` (RFC 3986, section 3.3).
+/// The plain characters of a path: pchar and `/`, without `%` and `;` (RFC 3986, section 3.3).
 static PLAIN: [bool; 256] = {
     let mut table = [false; 256];
     let mut byte = 0_usize;
     while byte < 256 {
-        // The cast cannot lose anything below 256.
+        // Lossless: `byte` is below 256.
         table[byte] = is_path_character(byte as u8) && byte != b';' as usize;
         byte += 1;
     }
@@ -156,7 +156,7 @@ const fn is_path_character(byte: u8) -> bool {
         )
 }
 
-/// RFC 3986, section 2.3.
+/// Unreserved characters (RFC 3986, section 2.3).
 const fn is_unreserved(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~')
 }
@@ -169,7 +169,7 @@ fn push_encoded(text: &mut String, byte: u8) {
     text.push(DIGITS[usize::from(byte & 0xF)]);
 }
 
-/// Whether a server that cuts at `;`, and reads `\` as `/`, finds `.` or `..`.
+/// Whether the bytes contain `.` or `..` as a segment, for a server that cuts at `;` and reads `\` as `/`.
 fn has_dot_segment(bytes: &[u8]) -> bool {
     let parts = bytes.split(|byte| matches!(byte, b'/' | b'\\'));
     parts.into_iter().any(|part| {
@@ -178,8 +178,8 @@ fn has_dot_segment(bytes: &[u8]) -> bool {
     })
 }
 
-/// A segment of a document or of a request as the two are compared: canonical, with hexadecimal digits in upper case
-/// (RFC 3986, section 6.2.2.1).
+/// The form in which segments are compared: canonical, with hexadecimal digits in upper case (RFC 3986, section
+/// 6.2.2.1).
 pub(crate) fn normalised(segment: &str) -> Cow<'_, str> {
     let canonical = canonical_path(segment).text;
     if !canonical.contains('%') {
@@ -199,7 +199,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn decodes_unreserved_characters_and_leaves_reserved_ones() {
+    fn decodes_unreserved_characters_only() {
         for (path, text) in [
             ("/items/export", "/items/export"),
             ("/items/%65xport", "/items/export"),
@@ -223,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn names_the_characters_that_servers_read_differently() {
+    fn reports_characters_that_servers_read_differently() {
         for (path, characters) in [
             ("/items/a.b", ""),
             ("/items/...", ""),
@@ -248,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn finds_dot_segments_however_they_are_spelled() {
+    fn rejects_dot_segments_in_every_encoding() {
         for path in [
             "/items/..",
             "/./items",
@@ -275,7 +275,7 @@ mod tests {
     }
 
     #[test]
-    fn rejects_what_is_not_percent_encoded_utf_8() {
+    fn rejects_invalid_percent_encoding() {
         for (path, fault) in [
             ("/items/%", PathFault::BrokenEncoding),
             ("/items/%6", PathFault::BrokenEncoding),
@@ -293,7 +293,7 @@ mod tests {
     }
 
     #[test]
-    fn a_path_that_is_encoded_very_often_costs_a_bounded_number_of_passes() {
+    fn limits_the_number_of_decoding_passes() {
         let path = format!("/items/%{}", "25".repeat(100_000));
         assert_eq!(canonical_path(&path).fault, Some(PathFault::NestedEncoding));
     }

@@ -1,19 +1,19 @@
-//! Characters in a path that servers read differently.
+//! Characters in a path that servers interpret differently.
 
 use std::fmt;
 
-/// A set of characters in a path that servers read differently.
+/// A set of characters in a path that servers interpret differently.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct PathCharacters(u8);
 
 impl PathCharacters {
-    /// None of them.
+    /// The empty set.
     pub const NONE: Self = Self(0);
-    /// `%2F`: many servers decode it before they match, and find another path.
+    /// `%2F`: many servers decode it before routing.
     pub const SLASH: Self = Self(1);
     /// `\` or `%5C`: some servers read it as `/`.
     pub const BACKSLASH: Self = Self(1 << 1);
-    /// `%00`: it ends strings in C.
+    /// `%00`: it terminates strings in C.
     pub const NUL: Self = Self(1 << 2);
     /// `%25` before two hexadecimal digits: a server that decodes twice reads another character.
     pub const PERCENT: Self = Self(1 << 3);
@@ -28,27 +28,27 @@ impl PathCharacters {
         ("semicolon", Self::SEMICOLON),
     ];
 
-    /// The names by which a configuration refers to them.
+    /// The names used in the configuration.
     pub fn names() -> impl Iterator<Item = &'static str> {
         Self::NAMES.iter().map(|(name, _)| *name)
     }
 
-    /// The set with one character, by its name.
+    /// The set with the character of this name.
     pub fn from_name(name: &str) -> Option<Self> {
         Self::NAMES.iter().find(|(known, _)| *known == name).map(|(_, set)| *set)
     }
 
-    /// Whether no character is in it.
+    /// Whether the set is empty.
     pub fn is_empty(self) -> bool {
         self.0 == 0
     }
 
-    /// Those that are in this set and not in the other.
+    /// The characters of this set that are not in `other`.
     pub fn without(self, other: Self) -> Self {
         Self(self.0 & !other.0)
     }
 
-    /// Those that are in either set.
+    /// The union of both sets.
     #[must_use]
     pub fn with(self, other: Self) -> Self {
         Self(self.0 | other.0)

@@ -1,6 +1,6 @@
 //! Percent-encoding in paths (RFC 3986, section 2.1).
 
-/// Decoding is repeated as often as this: some servers and the proxies in front of them decode more than once.
+/// The maximum number of decoding passes. Some servers, and the proxies in front of them, decode more than once.
 pub(super) const MAX_LAYERS: usize = 4;
 
 /// The byte that two hexadecimal digits encode.

@@ -1,11 +1,10 @@
-//! A path segment as the most lenient server reads it.
+//! Path segments as the most lenient server reads them.
 
 use std::borrow::Cow;
 
 use super::encoding::{MAX_LAYERS, decode_once, has_encoding};
 
-/// A segment as the most lenient server reads it: decoded as often as it can be, in lower case. Borrowed where that
-/// changes nothing.
+/// Decodes a segment as often as possible, and converts it to lower case. Borrows if this changes nothing.
 pub(crate) fn folded(segment: &str) -> Cow<'_, str> {
     if !segment.bytes().any(|byte| byte == b'%' || byte.is_ascii_uppercase() || !byte.is_ascii()) {
         return Cow::Borrowed(segment);
@@ -25,8 +24,8 @@ pub(crate) fn is_unambiguous(segment: &str) -> bool {
     matches!(folded(segment), Cow::Borrowed(folded) if trimmed(folded).len() == segment.len())
 }
 
-/// What is left of a folded segment where a server drops path parameters, what follows a NUL, an encoded query or
-/// fragment, blanks around it, and dots at its end.
+/// Removes from a folded segment what some server drops: path parameters, everything after NUL, an encoded query or
+/// fragment, surrounding whitespace, and trailing dots.
 pub(crate) fn trimmed(folded: &str) -> &str {
     let cut = folded.find([';', '\0', '?', '#']).map_or(folded, |end| &folded[..end]);
     let is_blank = |c: char| c.is_whitespace() || c.is_control();
@@ -38,7 +37,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lenient_servers_read_a_segment_like_this() {
+    fn folds_segments_like_lenient_servers() {
         for (segment, read) in [
             ("EXPORT", "export"),
             ("%65xport", "export"),

@@ -1,12 +1,13 @@
-//! Request paths in one canonical form (RFC 3986, section 6.2.2), and everything in a path that servers read differently.
+//! The canonical form of request paths (RFC 3986, section 6.2.2), and everything in a path that servers interpret
+//! differently.
 //!
-//! A path is matched and forwarded in the same canonical form, so that the operation that was checked is the one that the
-//! upstream runs. Percent-encoded unreserved characters are decoded, and characters that a path cannot contain are encoded.
-//! Reserved characters stay as they were sent: `%2C` is data where `,` separates elements. So do hexadecimal digits: no
-//! server distinguishes `%2c` from `%2C`, but the upstream may sign or log the path that the client wrote.
+//! Paths are matched and forwarded in the same canonical form, so that the operation that was checked is the one the
+//! upstream runs. Percent-encoded unreserved characters are decoded, and characters that a path cannot contain are
+//! encoded. Reserved characters stay as received: `%2C` is data where `,` separates elements. The case of hexadecimal
+//! digits stays too: no server distinguishes `%2c` from `%2C`, but the upstream may sign or log the path.
 //!
-//! What no canonical form can settle is reported: [`PathFault`] for paths that no operation can take, [`PathCharacters`]
-//! for those that an operation must allow. Nothing is decided here.
+//! This module only reports: [`PathFault`] for paths that are always rejected, [`PathCharacters`] for characters that
+//! an operation must allow.
 
 mod canonical;
 mod characters;

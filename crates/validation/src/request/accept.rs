@@ -1,6 +1,6 @@
-//! `Accept` (RFC 9110, section 12.5.1) beside the media types that an operation answers in.
+//! Matches `Accept` (RFC 9110, section 12.5.1) against the media types of an operation's responses.
 
-/// Whether one of the media types is acceptable. A accept that cannot be read accepts everything.
+/// Whether a media type is acceptable. A malformed header accepts everything.
 pub(crate) fn accepts<'m>(accept: &str, offered: impl Iterator<Item = &'m str> + Clone) -> bool {
     let mut ranges = Vec::new();
     for item in accept.split(',') {
@@ -22,7 +22,7 @@ pub(crate) fn accepts<'m>(accept: &str, offered: impl Iterator<Item = &'m str> +
     }
     offered.into_iter().any(|offered| {
         let Some((kind, subtype)) = offered.split_once('/') else { return true };
-        // The most specific range that covers it decides; a document may offer a range, too.
+        // The most specific matching range decides. Documents may declare ranges too.
         let cover =
             |(of_kind, of_subtype, _): &(String, String, bool)| match (of_kind.as_str(), of_subtype.as_str())
             {
@@ -42,7 +42,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_most_specific_range_decides() {
+    fn most_specific_range_decides() {
         let offered = ["application/json", "text/csv"];
         for (accept, expected) in [
             ("*/*", true),

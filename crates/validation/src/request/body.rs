@@ -1,4 +1,4 @@
-//! The content of a request: its media type, its value, its schema.
+//! Checks the body of a request: its media type, syntax and schema.
 
 use std::sync::Arc;
 
@@ -18,22 +18,22 @@ use crate::media_type::{MediaKind, essence};
 use crate::schema::{Schema, ValueShape};
 use crate::tree::join;
 
-/// The content that an operation takes, compiled.
+/// The compiled body of an operation.
 pub(crate) struct BodyRule {
     pub(crate) required: bool,
     pub(crate) media_types: Vec<MediaTypeRule>,
 }
 
-/// One media type of it.
+/// A compiled media type.
 pub(crate) struct MediaTypeRule {
-    /// `application/json`, `image/*`, `*/*`; in lower case.
+    /// In lower case: `application/json`, `image/*`, `*/*`.
     pub(crate) range: String,
     pub(crate) kind: MediaKind,
-    /// What is passed as it is has none.
+    /// `None` if the body is not validated.
     pub(crate) schema: Option<Arc<Schema>>,
-    /// How a form's texts become values.
+    /// How the strings of a form are parsed.
     pub(crate) shape: ValueShape,
-    /// The names of a form's fields, for those that servers take for one of them.
+    /// The names of a form, to detect names that servers read as one of these.
     pub(crate) names: Aliases,
     pub(crate) encodings: Vec<PartEncoding>,
 }
@@ -67,7 +67,7 @@ pub(crate) fn check_body(
 }
 
 impl MediaTypeRule {
-    /// The value; `None` where content is not looked into. `Err` is the answer then. `max_depth` is how deep JSON may nest.
+    /// Parses the body; `None` if bodies of this type are not parsed. `max_depth` limits the nesting of JSON.
     fn read(
         &self,
         content_type: Option<&str>,
@@ -76,7 +76,7 @@ impl MediaTypeRule {
     ) -> Result<Option<Value>, CheckedBody> {
         let unreadable = |cause: &str| rejected(Condition::BodyUnreadable, cause.to_owned());
         let form = form::FormRule { shape: &self.shape, names: &self.names, encodings: &self.encodings };
-        let text = || std::str::from_utf8(bytes).map_err(|_| unreadable("the content is not UTF-8"));
+        let text = || std::str::from_utf8(bytes).map_err(|_| unreadable("the body is not UTF-8"));
         Ok(Some(match self.kind {
             MediaKind::Other => return Ok(None),
             MediaKind::Json => json::read(bytes, max_depth).map_err(|problem| match problem {
@@ -85,7 +85,7 @@ impl MediaTypeRule {
                 }
                 JsonProblem::Invalid(cause) => rejected(Condition::BodyInvalidJson, cause),
             })?,
-            // Without a schema nobody asks what it says.
+            // Without a schema, the value is not needed.
             _ if self.schema.is_none() => return Ok(None),
             MediaKind::Text => Value::String(text()?.to_owned()),
             MediaKind::Form => {
@@ -101,18 +101,18 @@ impl MediaTypeRule {
     }
 }
 
-/// The Content-Type of a form. Servers parse no form without one, Tomcat none whose type is not in lower case, and they
-/// differ in what they make of a malformed one.
+/// Parses the Content-Type of a form. Servers parse no form without one, Tomcat none that is not in lower case, and
+/// they differ in how they read a malformed one.
 fn form_content_type(content_type: Option<&str>) -> Result<HeaderValue<'_>, CheckedBody> {
     let parsed = content_type.and_then(HeaderValue::parse).filter(|parsed| {
         let is_extended = parsed.parameters().iter().any(|parameter| parameter.name.contains('*'));
         !is_extended && !parsed.value.contains(|c: char| c.is_ascii_uppercase())
     });
-    let cause = "the Content-Type of a form is absent, malformed or not in lower case";
+    let cause = "the Content-Type of a form is missing, malformed or not in lower case";
     parsed.ok_or_else(|| rejected(Condition::BodyUnsupportedMediaType, cause.to_owned()))
 }
 
-/// The names of the fields of the form that a request says it has.
+/// The names of the form that the Content-Type of a request announces.
 pub(super) fn form_names<'c>(rule: &'c BodyRule, headers: &HeaderMap) -> Option<&'c Aliases> {
     let content_type = headers.get(CONTENT_TYPE)?.to_str().ok()?;
     let media_type = rule.media_type(Some(content_type)).ok()??;
@@ -144,12 +144,12 @@ impl form::FormFault {
     }
 }
 
-/// No content at all, whatever its type is said to be.
+/// The result for an empty body, whatever its Content-Type.
 fn absent_body(rule: &BodyRule) -> CheckedBody {
     let expects_json = rule.media_types.iter().any(|media_type| media_type.kind == MediaKind::Json);
     match (rule.required, expects_json) {
         (false, _) => CheckedBody::Checked { value: None, violations: Vec::new() },
-        (true, true) => rejected(Condition::BodyInvalidJson, "the content is empty".to_owned()),
+        (true, true) => rejected(Condition::BodyInvalidJson, "the body is empty".to_owned()),
         (true, false) => {
             let violation = Violation {
                 condition: Condition::ParamMissing,
@@ -166,16 +166,16 @@ fn absent_body(rule: &BodyRule) -> CheckedBody {
 }
 
 impl BodyRule {
-    /// The declared media type that covers the one given: the same, else its range, else any. `Ok(None)`
-    /// where the document names no media type. `Err` is the cause of a refusal.
+    /// The declared media type for a Content-Type: the same type, else its range, else `*/*`. `Ok(None)` if none is
+    /// declared. The error is the cause of the rejection.
     fn media_type(&self, content_type: Option<&str>) -> Result<Option<&MediaTypeRule>, String> {
         let given = content_type.map(str::trim).filter(|given| !given.is_empty());
         let Some(given) = given else {
-            // Nothing is said: then it can only be meant as the one thing that is taken.
+            // Without a Content-Type, the only declared media type is assumed.
             return match self.media_types.as_slice() {
                 [] => Ok(None),
                 [single] => Ok(Some(single)),
-                _ => Err("no Content-Type, and several are declared".to_owned()),
+                _ => Err("missing Content-Type, and the operation declares several media types".to_owned()),
             };
         };
         if self.media_types.is_empty() {
@@ -183,31 +183,31 @@ impl BodyRule {
         }
         let name = essence(given).to_ascii_lowercase();
         let Some(media_type) = best_match(&self.media_types, &name) else {
-            return Err(format!("`{}` is not declared", excerpt::text(given)));
+            return Err(format!("media type `{}` is not declared", excerpt::text(given)));
         };
-        // RFC 8259 §8.1: JSON is UTF-8.
+        // JSON is UTF-8 (RFC 8259, section 8.1).
         let other = charsets(given).find(|charset| !charset.eq_ignore_ascii_case("utf-8"));
         match other.filter(|_| media_type.kind != MediaKind::Other) {
-            Some(charset) => Err(format!("content in the charset `{}`", excerpt::text(charset))),
+            Some(charset) => Err(format!("charset `{}` is not UTF-8", excerpt::text(charset))),
             None => Ok(Some(media_type)),
         }
     }
 }
 
-/// The media type that covers a name: the same, else its range, else any.
+/// The media type that covers a name: the same type, else its range, else `*/*`.
 pub(super) fn best_match<'m>(media_types: &'m [MediaTypeRule], name: &str) -> Option<&'m MediaTypeRule> {
     let find = |range: &str| media_types.iter().find(|media_type| media_type.range == range);
     if let Some(same) = find(name) {
         return Some(same);
     }
-    // A document that says `application/*+json` means every JSON by its suffix.
+    // `application/*+json` is no valid range, but documents use it.
     if name.ends_with("+json")
         && let Some(suffix) = find("application/*+json")
     {
         return Some(suffix);
     }
-    // A range holds no asterisk of the caller's: `a/*` as a Content-Type names nothing. Nor does what is no media type,
-    // of which some servers read the beginning.
+    // A Content-Type with an asterisk matches no range. Neither does a malformed type, of which some servers read
+    // only the beginning.
     let (kind, subtype) = name.split_once('/')?;
     if !is_token(kind) || !is_token(subtype) || name.contains('*') {
         return None;
@@ -216,7 +216,7 @@ pub(super) fn best_match<'m>(media_types: &'m [MediaTypeRule], name: &str) -> Op
     range.or_else(|| find("*/*"))
 }
 
-/// Every charset that a Content-Type names.
+/// All charset parameters of a Content-Type.
 fn charsets(content_type: &str) -> impl Iterator<Item = &str> {
     content_type.split(';').skip(1).filter_map(|parameter| {
         let (name, value) = parameter.split_once('=')?;

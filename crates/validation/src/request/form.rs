@@ -1,5 +1,5 @@
-//! Content of forms (`application/x-www-form-urlencoded`, `multipart/form-data`) → the value that the schema
-//! judges, as if it had come as JSON.
+//! Parses forms (`application/x-www-form-urlencoded`, `multipart/form-data`) to the value that the same data would
+//! have as JSON.
 
 use std::collections::{HashMap, HashSet};
 
@@ -14,19 +14,19 @@ use super::{Aliases, MAX_FIELDS};
 use crate::media_type::MediaKind;
 use crate::schema::{Types, ValueShape};
 
-/// What the document says of a form.
+/// What the document declares of a form.
 pub(super) struct FormRule<'f> {
     pub(super) shape: &'f ValueShape,
     pub(super) names: &'f Aliases,
     pub(super) encodings: &'f [PartEncoding],
 }
 
-/// Why a form is not read to its end.
+/// Why a form is rejected.
 pub(super) enum FormFault {
     DecodeError(DecodeError),
     /// Some server reads this name as a declared one, or it cannot be decoded.
     Ambiguous(String),
-    /// It has more fields than servers read.
+    /// The form has more fields than servers read.
     TooMany,
     Unreadable(&'static str),
 }
@@ -45,7 +45,7 @@ impl FormRule<'_> {
         }
         let Self { shape, encodings, .. } = self;
         let mut members = Map::new();
-        // Those whose brackets are read.
+        // The members written with brackets.
         let mut deep: HashSet<&str> = HashSet::new();
         for (name, of) in &shape.members {
             let encoding = encodings.iter().find(|encoding| encoding.name == *name);
@@ -69,7 +69,7 @@ impl FormRule<'_> {
         if let Some(charset) = pairs.named(CHARSET).next() {
             check_charset(charset)?;
         }
-        // What is not declared is for `additionalProperties` to judge.
+        // Undeclared members are validated by `additionalProperties`.
         let mut seen: HashSet<&str> = HashSet::new();
         for (name, _) in pairs.all() {
             if taken(name) || !seen.insert(name) {
@@ -91,7 +91,7 @@ impl FormRule<'_> {
         let mut files: HashMap<&str, bool> = HashMap::new();
         for part in parts {
             let name = part.name;
-            // Servers keep files and texts apart: each of the two would look complete.
+            // Servers store files and strings separately, so each would look complete.
             if *files.entry(base(name)).or_insert(part.is_file) != part.is_file {
                 return Err(FormFault::Ambiguous(name.to_owned()));
             }
@@ -115,7 +115,7 @@ impl FormRule<'_> {
             let value = part_value(part, of, element, encoding);
             match members.get_mut(name) {
                 Some(_) if is_declared && !of.may_repeat() => return Err(DecodeError::repeated(name).into()),
-                // A list is as many parts of one name as it has elements, or one part that holds it as JSON.
+                // A list is either one part per element, or one part that contains JSON.
                 Some(Value::Array(items)) => items.push(value),
                 Some(first) => {
                     let first = std::mem::take(first);
@@ -137,7 +137,7 @@ impl FormRule<'_> {
         Ok(Value::Object(members))
     }
 
-    /// The brackets of a name that stands below a declared member that has parts.
+    /// The brackets of a name, if its declared member has parts.
     fn path_below<'n>(&self, name: &'n str) -> Option<&'n str> {
         let of = self.shape.members.get(base(name)).filter(|of| has_parts(of));
         let path = &name[base(name).len()..];
@@ -145,22 +145,22 @@ impl FormRule<'_> {
     }
 }
 
-/// HTML's field that tells the charset of all others, which browsers fill in.
+/// The form field by which browsers declare the charset of all other fields (HTML).
 const CHARSET: &str = "_charset_";
 
 fn check_charset(charset: &str) -> Result<(), FormFault> {
     let is_utf8 = charset.eq_ignore_ascii_case("utf-8");
-    is_utf8.then_some(()).ok_or(FormFault::Unreadable("the form says that it is not UTF-8"))
+    is_utf8.then_some(()).ok_or(FormFault::Unreadable("the form declares a charset other than UTF-8"))
 }
 
 fn has_parts(of: &ValueShape) -> bool {
     of.is_list() || of.types.contains(Types::OBJECT)
 }
 
-/// Form style, as a browser writes it.
+/// The serialization that browsers use.
 const FORM_EXPLODED: StyleDecoder = StyleDecoder { style: Style::Form, explode: true };
 
-/// How a member is written: as the document says, else as its text shows. `None` where it is absent.
+/// Decides how a member is serialized: by the document, else by its text. `None` if it is absent.
 fn decoder_for(
     encoding: Option<&PartEncoding>,
     of: &ValueShape,
@@ -173,13 +173,13 @@ fn decoder_for(
     let style = match style {
         Some(style) => style,
         None if encoding.is_some_and(|encoding| encoding.is_json) => Style::Json,
-        // OpenAPI leaves objects in forms without a word about their style open; brackets and JSON are common.
+        // OpenAPI does not define the style of objects in forms. Brackets and JSON are common.
         None if has_brackets && has_parts(of) => Style::DeepObject,
         None if of.is_object() || of.is_nested() && first.is_some_and(starts_json) => Style::Json,
         None => Style::Form,
     };
     let explode = encoding.and_then(|encoding| encoding.explode).unwrap_or(style == Style::Form);
-    // A nested object never spreads its members over the whole form.
+    // A nested object does not share the names of the form.
     let is_spread = style == Style::Form && explode && of.is_object();
     (!is_spread || first.is_some()).then_some(StyleDecoder { style, explode: explode && !is_spread })
 }
@@ -199,7 +199,7 @@ fn part_value(
         Some(content_type) => MediaKind::of(&content_type.to_ascii_lowercase()) == MediaKind::Json,
         None => encoding.is_some_and(|encoding| encoding.is_json) || of.is_nested(),
     };
-    // A file is bytes, whatever it is called: only what is read as an object is looked into.
+    // A file is bytes, whatever its type: it is only parsed as JSON if an object is declared.
     let is_opened = is_json && (of.is_nested() || !part.is_file);
     if is_opened { json_or_text(&text) } else { scalar(&text, element.types) }
 }

@@ -1,7 +1,6 @@
-//! A JSON Schema keyword that failed → the condition, the place, the rule's own value.
+//! Maps a failed JSON Schema keyword to a condition, a pointer, and the keyword's value.
 //!
-//! One match without a catch-all: "does not match the schema" helps nobody, so that each keyword says what
-//! it wanted, and a keyword that jsonschema adds one day does not compile until it says so too.
+//! The match has no catch-all: a keyword that jsonschema adds must be mapped before this compiles.
 
 use demur_contract::{Condition, Value as Limit, Violation};
 use jsonschema::JsonType;
@@ -11,11 +10,11 @@ use serde_json::Value;
 use super::branch::{BestBranch, best_branch};
 use super::excerpt;
 use super::ordering::Order;
-use super::violations::{Subject, ViolationPlace, Violations};
+use super::violations::{SortKey, Subject, Violations};
 use crate::schema::{Schema, original_pattern};
 use crate::tree::join;
 
-/// Judges a value, and gathers what is wrong with it. A value without mistakes costs no allocation.
+/// Validates a value and collects its violations. Does not allocate for a valid value.
 pub(super) fn validate(schema: &Schema, value: &Value, subject: Subject<'_>, violations: &mut Violations) {
     if schema.is_valid(value) {
         return;
@@ -40,11 +39,11 @@ struct KeywordMapper<'j> {
     subject: Subject<'j>,
     violations: &'j mut Violations,
     order: Order<'j>,
-    /// Members already named as requiring a certain other one: two may require the same.
+    /// Members already reported for requiring another member: two may require the same.
     reported: Vec<(String, String)>,
 }
 
-/// What one keyword says.
+/// The violation of one keyword.
 struct BrokenRule {
     condition: Condition,
     limit: Option<Limit>,
@@ -68,7 +67,7 @@ impl KeywordMapper<'_> {
             Kind::AdditionalProperties { unexpected } | Kind::UnevaluatedProperties { unexpected } => {
                 self.unknown_members(within, instance, unexpected.iter());
             }
-            // Where no property is declared at all, jsonschema names the object and shows its first member.
+            // If no property is declared, jsonschema reports the object with its first member as the value.
             Kind::FalseSchema => match self.value.pointer(within) {
                 Some(whole @ Value::Object(members)) if !std::ptr::eq(whole, instance) => {
                     self.unknown_members(within, whole, members.keys());
@@ -76,7 +75,7 @@ impl KeywordMapper<'_> {
                 _ => self.value_error(error, within),
             },
             Kind::PropertyNames { error: inner } => {
-                // The rule is about the name, which is therefore the value that is shown.
+                // The keyword validates the name, so the name is shown as the value.
                 let name = inner.instance().as_str().unwrap_or_default();
                 let rule = self.broken_rule(inner.kind(), inner.instance());
                 self.push(&join(within, name), Some(excerpt::text(name)), rule);
@@ -91,10 +90,10 @@ impl KeywordMapper<'_> {
         }
     }
 
-    /// What is wrong in the branch that was branch, instead of "fits no branch".
+    /// Reports the selected branch instead of "no branch matches".
     fn map_best_branch(&mut self, branch: BestBranch<'_>, error: &ValidationError<'_>, within: &str) {
         let instance = error.instance();
-        let (place, rule) = match branch {
+        let (pointer, rule) = match branch {
             BestBranch::Branch(errors) => {
                 for error in errors {
                     if self.violations.is_full() {
@@ -117,17 +116,17 @@ impl KeywordMapper<'_> {
                 return self.push(&join(within, &name), value, rule);
             }
         };
-        self.push(&place, Some(excerpt::value(instance)), rule);
+        self.push(&pointer, Some(excerpt::value(instance)), rule);
     }
 
-    /// A rule about the value itself.
+    /// A keyword that validates the value itself.
     fn value_error(&mut self, error: &ValidationError<'_>, within: &str) {
         let instance = error.instance().as_ref();
         let rule = self.broken_rule(error.kind(), instance);
         self.push(within, Some(excerpt::value(instance)), rule);
     }
 
-    /// Each member that the schema does not know.
+    /// Reports each member that the schema does not allow.
     fn unknown_members<'n>(&mut self, within: &str, object: &Value, names: impl Iterator<Item = &'n String>) {
         for name in names {
             if self.violations.is_full() {
@@ -138,7 +137,7 @@ impl KeywordMapper<'_> {
         }
     }
 
-    /// A member is missing: always, or because another one is present (`dependentRequired`).
+    /// A required member is missing: always, or because another one is present (`dependentRequired`).
     fn required(&mut self, error: &ValidationError<'_>, within: &str, missing: &str) {
         let keyword = error.schema_path().as_str();
         let dependent =
@@ -148,19 +147,21 @@ impl KeywordMapper<'_> {
             return;
         };
         let instance = error.instance();
-        for (present, wanted) in dependent {
-            let is_blamed =
-                self.reported.iter().any(|(place, name)| place == &join(within, present) && name == missing);
-            let wants = wanted.as_array().is_some_and(|names| names.iter().any(|name| name == missing));
-            if let (true, false, Some(value)) = (wants, is_blamed, instance.get(present)) {
-                let place = join(within, present);
+        for (present, required) in dependent {
+            let is_reported = self
+                .reported
+                .iter()
+                .any(|(pointer, name)| pointer == &join(within, present) && name == missing);
+            let is_cause = required.as_array().is_some_and(|names| names.iter().any(|name| name == missing));
+            if let (true, false, Some(value)) = (is_cause, is_reported, instance.get(present)) {
+                let pointer = join(within, present);
                 let limit = Limit::Text(missing.to_owned());
                 self.push(
-                    &place,
+                    &pointer,
                     Some(excerpt::value(value)),
                     BrokenRule::new(Condition::ParamRequires, limit),
                 );
-                self.reported.push((place, missing.to_owned()));
+                self.reported.push((pointer, missing.to_owned()));
                 return;
             }
         }
@@ -209,7 +210,7 @@ impl KeywordMapper<'_> {
             }
             Kind::AdditionalItems { limit } => BrokenRule::new(C::ParamCountMax, count(*limit as u64)),
             Kind::UniqueItems => BrokenRule::new(C::ParamUnique, None),
-            // `false` where a property or an item would stand: there must be none.
+            // The schema `false` of a property or an item allows no value.
             Kind::FalseSchema => BrokenRule::new(C::ParamUnknown, None),
             Kind::ContentEncoding { content_encoding } => {
                 BrokenRule::new(C::ParamFormatOther, Limit::Text(content_encoding.clone()))
@@ -225,7 +226,7 @@ impl KeywordMapper<'_> {
             | Kind::UnevaluatedItems { .. }
             | Kind::Custom { .. }
             | Kind::Referencing(_) => BrokenRule::new(C::ParamSchema, Limit::Text(kind.keyword().to_owned())),
-            // These name members of the value, not the value; `error` has taken them.
+            // Handled by `error`: these concern members, not the value.
             Kind::Required { .. }
             | Kind::AdditionalProperties { .. }
             | Kind::UnevaluatedProperties { .. }
@@ -241,7 +242,7 @@ impl KeywordMapper<'_> {
             Subject::Parameter { rank, .. } => rank,
             Subject::Body => 0,
         };
-        let place = ViolationPlace { rank, path: self.order.path(within) };
+        let key = SortKey { rank, path: self.order.path(within) };
         let violation = Violation {
             condition: rule.condition,
             location: self.subject.location(),
@@ -251,7 +252,7 @@ impl KeywordMapper<'_> {
             limit: rule.limit,
             allowed: rule.allowed,
         };
-        self.violations.push(place, violation);
+        self.violations.push(key, violation);
     }
 }
 
@@ -263,7 +264,7 @@ fn type_rule(kind: &TypeKind) -> BrokenRule {
 }
 
 fn types_rule(mut types: Vec<JsonType>) -> BrokenRule {
-    // Who may send a string or null, and sends a number, is told to send a string.
+    // For a nullable string, reports that a string is expected.
     if types.len() == 2 {
         types.retain(|name| *name != JsonType::Null);
     }
@@ -305,7 +306,7 @@ fn format_condition(format: &str) -> Condition {
     }
 }
 
-/// A whole number where it is one: `1.0` says no more than `1`.
+/// Converts a number to an integer if it is whole, so that `1.0` is shown as `1`.
 fn bound(value: &Value) -> Limit {
     const EXACT: f64 = 9_007_199_254_740_992.0;
     match (value.as_i64(), value.as_f64()) {

@@ -1,6 +1,6 @@
-//! What is wrong with one request: its parameters, its content.
+//! Checks the parameters and the body of a request, and responses.
 //!
-//! Answers are data. Which error a violation becomes, and in which words, is the contract's.
+//! The results are data. The contract decides which error and message a violation becomes.
 
 mod accept;
 mod aliases;
@@ -32,55 +32,56 @@ pub use response::{ResponseCheck, ResponseFault};
 pub(crate) use response::{ResponseRule, StatusRange, check_response, rule_for};
 pub(crate) use style::{PartEncoding, Style};
 
-/// More fields of a query or a form are not read: PHP, Werkzeug, Express and Tomcat drop those beyond it, or reject.
+/// The maximum number of fields in a query or form. PHP, Werkzeug, Express and Tomcat drop further ones, or reject
+/// the request.
 const MAX_FIELDS: usize = 1_000;
 
-/// The parameters of one request, checked.
+/// The checked parameters of a request.
 #[derive(Default)]
 pub struct RequestParameters {
-    /// Every declared parameter that is present, by name, with the type that its schema gives it. Where
-    /// two locations use one name, the path's goes before the query's, the header's and the cookie's.
+    /// All declared parameters that are present, by name, with the types of their schemas. If a name is used in
+    /// several locations, path takes precedence over query, header and cookie.
     pub values: Map<String, Value>,
-    /// What is wrong, sorted by location, then by declaration at every depth; empty where all is well.
+    /// All violations, sorted by location, then by declaration at every depth.
     pub violations: Vec<Violation>,
-    /// Names in the query that the document does not know; only where the options ask for a warning.
+    /// Names in the query that the document does not declare, with [`UnknownQuery::Warn`](crate::UnknownQuery::Warn).
     pub unknown: Vec<String>,
 }
 
-/// The content of one request, checked.
+/// The checked body of a request.
 pub enum CheckedBody {
-    /// It was read.
+    /// The body could be read.
     Checked {
-        /// The value of JSON, or of a form; `None` where there is no content, or content of another kind.
+        /// The value of JSON or of a form. `None` if the body is absent or of another type.
         value: Option<Value>,
-        /// What is wrong, sorted by declaration at every depth; empty where all is well.
+        /// All violations, sorted by declaration at every depth.
         violations: Vec<Violation>,
     },
-    /// It cannot be read, so that nothing can be said of its parts.
+    /// The body could not be read.
     Rejected(BodyProblem),
 }
 
-/// Why content cannot be read.
+/// Why a body could not be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BodyProblem {
     /// One of `body.invalid_json`, `body.too_deep`, `body.unsupported_media_type`, `body.unreadable`.
     pub condition: Condition,
-    /// What exactly, for the journal: places and names, no values of the caller's but the media type.
+    /// The cause for the log: positions and names, but no values from the body.
     pub cause: String,
 }
 
-/// Values may be secrets, such as a header's: only the names are shown.
+/// Shows only names: values may be secrets.
 impl std::fmt::Debug for RequestParameters {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let names: Vec<&String> = self.values.keys().collect();
-        f.debug_struct("Parameters")
+        f.debug_struct("RequestParameters")
             .field("names", &names)
             .field("violations", &self.violations.len())
             .finish_non_exhaustive()
     }
 }
 
-/// Values may be secrets: only what kind of answer it is gets shown.
+/// Shows no values: they may be secrets.
 impl std::fmt::Debug for CheckedBody {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {

@@ -1,7 +1,6 @@
-//! In which order the parts of a value are spoken of: as the document declares them, at every depth.
+//! The order of violations: as the document declares the parts of a value, at every depth.
 //!
-//! Asked only when something is wrong. What a schema declares of one place is looked up once for all
-//! violations there.
+//! Only used for invalid values. The declarations of a location are looked up once for all its violations.
 
 use std::collections::HashMap;
 
@@ -11,14 +10,14 @@ use super::violations::OrderKey;
 use crate::schema::{Declared, Schema};
 use crate::tree::tokens;
 
-/// The order of one value's parts.
+/// The order of the parts of one value.
 pub(super) struct Order<'o> {
     document: &'o Value,
     value: &'o Value,
     root: OrderNode,
 }
 
-/// What is declared of one place, and of those below it that were asked for.
+/// The declarations of a location and of the locations below it that were looked up.
 struct OrderNode {
     declared: Declared,
     ranks: HashMap<String, usize>,
@@ -37,10 +36,10 @@ impl<'o> Order<'o> {
         Self { document, value, root: OrderNode::new(document, schema.declared()) }
     }
 
-    /// The path to what stands at a pointer, or would.
+    /// The sort keys along a pointer.
     pub(super) fn path(&mut self, pointer: &str) -> Vec<OrderKey> {
         let mut path = Vec::new();
-        let mut place = &mut self.root;
+        let mut node = &mut self.root;
         let mut value = Some(self.value);
         for token in tokens(pointer) {
             let (step, below) = match value {
@@ -53,8 +52,8 @@ impl<'o> Order<'o> {
                     (OrderStep::Member(token.into_owned()), below)
                 }
             };
-            path.push(place.key(&step));
-            place = place.part(self.document, step);
+            path.push(node.key(&step));
+            node = node.part(self.document, step);
             value = below;
         }
         path

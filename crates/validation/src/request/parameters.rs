@@ -1,4 +1,4 @@
-//! Path, query, header and cookie parameters: found, read, judged.
+//! Checks path, query, header and cookie parameters.
 
 use std::borrow::Cow;
 use std::collections::HashSet;
@@ -13,13 +13,13 @@ use super::query_pairs::Pairs;
 use super::style::Style;
 use super::style_decode::{DecodeError, DecodedValue, StyleDecoder, is_bracketed};
 use super::text::{decode, decode_form};
-use super::violations::{Subject, ViolationPlace, Violations};
+use super::violations::{SortKey, Subject, Violations};
 use super::{Aliases, MAX_FIELDS, RequestParameters, excerpt};
 use crate::schema::{Schema, ValueShape};
 use crate::tree::join;
 use crate::{DocumentOptions, UnknownQuery};
 
-/// One declared parameter, compiled.
+/// A compiled parameter.
 pub(crate) struct ParameterRule {
     pub(crate) name: String,
     pub(crate) location: Location,
@@ -28,11 +28,11 @@ pub(crate) struct ParameterRule {
     pub(crate) explode: bool,
     pub(crate) allow_empty: bool,
     pub(crate) shape: ValueShape,
-    /// `None` where it cannot be checked.
+    /// `None` if the parameter is not validated.
     pub(crate) schema: Option<Arc<Schema>>,
 }
 
-/// The parts of a request that hold parameters, and what its operation declares of them.
+/// The parts of a request that contain parameters, and what the operation declares of them.
 pub(crate) struct ParameterContext<'r> {
     pub(crate) rules: &'r [ParameterRule],
     pub(crate) query_names: &'r Aliases,
@@ -43,7 +43,7 @@ pub(crate) struct ParameterContext<'r> {
     pub(crate) headers: &'r HeaderMap,
 }
 
-/// A request whose query and cookies are split into pairs.
+/// A request with its query and cookies split into pairs.
 struct ParsedRequest<'r, 'p> {
     raw_path_parameter: &'p dyn Fn(&str) -> Option<&'p str>,
     headers: &'r HeaderMap,
@@ -89,10 +89,10 @@ pub(crate) fn check_parameters(
     }
     let is_declared = |name: &str| rules.iter().any(|rule| rule.has_query_name(name));
     let aliases = context.query_names;
-    // Java reads the query's field before the form's.
+    // Java reads fields of the query before those of the form.
     let in_form = || form.and_then(|names| request.query.ambiguous(names, is_declared));
     if let Some(name) = request.query.ambiguous(aliases, is_declared).or_else(in_form) {
-        // Where every unknown name is a violation, this one is already.
+        // With `UnknownQuery::Reject`, the name is already reported.
         let is_known = options.unknown_query == UnknownQuery::Reject
             && !is_declared(name)
             && request.query.all().iter().any(|(known, _)| known == name);
@@ -160,7 +160,7 @@ fn check(
     if let Some(schema) = &rule.schema {
         validate(schema, &value, subject, violations);
     }
-    // Rules are in the order of locations: the first of one name stays.
+    // Rules are sorted by location: the first value of a name stays.
     checked.values.entry(rule.name.as_str()).or_insert(value);
 }
 
@@ -169,7 +169,7 @@ impl ParameterRule {
         StyleDecoder { style: self.style, explode: self.explode }
     }
 
-    /// The value of this parameter; none where it is absent.
+    /// The value of the parameter; `None` if it is absent.
     fn read(&self, request: &ParsedRequest<'_, '_>) -> DecodedValue {
         match self.location {
             Location::Path => match (request.raw_path_parameter)(&self.name) {
@@ -195,7 +195,7 @@ impl ParameterRule {
         }
     }
 
-    /// Whether the parameter stands there without a value.
+    /// Whether the parameter is present with an empty value.
     fn is_empty(&self, request: &ParsedRequest<'_, '_>) -> bool {
         let mut raws = match self.location {
             Location::Query => request.query.named(&self.name),
@@ -227,12 +227,12 @@ impl ParameterRule {
     }
 }
 
-/// The place of a parameter's whole value.
-fn whole(rank: usize) -> ViolationPlace {
-    ViolationPlace { rank, path: Vec::new() }
+/// The location of a parameter's whole value.
+fn whole(rank: usize) -> SortKey {
+    SortKey { rank, path: Vec::new() }
 }
 
-/// The cookies of all `Cookie` fields (RFC 6265 §5.4).
+/// The cookies of all `Cookie` headers (RFC 6265, section 5.4).
 fn cookies<'l>(lines: &'l [Cow<'_, str>]) -> Pairs<'l> {
     let parts = lines.iter().flat_map(|line| line.split(';'));
     let pairs = parts.filter_map(|part| part.trim_matches([' ', '\t']).split_once('='));
@@ -247,9 +247,9 @@ fn text_of(value: &HeaderValue) -> Cow<'_, str> {
     String::from_utf8_lossy(value.as_bytes())
 }
 
-/// Each name that the document does not know, once, in the order of the query.
+/// All undeclared names, each once, in the order of the query.
 fn unknown(rules: &[ParameterRule], query: &Pairs<'_>) -> Vec<Violation> {
-    /// More are not looked at.
+    /// The maximum number of names reported.
     const MAX_UNKNOWN: usize = 100;
     let mut unknown: Vec<Violation> = Vec::new();
     let mut seen = HashSet::new();

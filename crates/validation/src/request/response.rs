@@ -1,7 +1,6 @@
-//! An answer of the API behind, held against its document.
+//! Checks a response of the upstream against the document.
 //!
-//! Only what it declares counts as declared: a status that the document does not know, a media type that it
-//! does not name, content that breaks its schema.
+//! A response is invalid if its status or media type is not declared, or if its body does not match the schema.
 
 use std::sync::Arc;
 
@@ -15,7 +14,7 @@ use super::violations::{Subject, Violations};
 use crate::DocumentOptions;
 use crate::media_type::{MediaKind, essence};
 
-/// Which statuses an answer is declared for.
+/// The statuses of a declared response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum StatusRange {
     /// `200`
@@ -27,7 +26,7 @@ pub(crate) enum StatusRange {
 }
 
 impl StatusRange {
-    /// As a document writes it.
+    /// Parses a key of `responses`.
     pub(crate) fn parse(text: &str) -> Option<Self> {
         if text == "default" {
             return Some(StatusRange::Any);
@@ -47,7 +46,7 @@ impl StatusRange {
         }
     }
 
-    /// Whether a success may be meant.
+    /// Whether it declares successful responses.
     pub(crate) fn is_success(self) -> bool {
         match self {
             StatusRange::One(status) => (200..300).contains(&status),
@@ -57,46 +56,46 @@ impl StatusRange {
     }
 }
 
-/// One declared answer, compiled.
+/// A compiled response.
 pub(crate) struct ResponseRule {
     pub(crate) status: StatusRange,
     pub(crate) media_types: Arc<[MediaTypeRule]>,
 }
 
-/// What becomes of an answer.
+/// The result of checking a response.
 #[derive(Debug, Clone, PartialEq)]
 pub enum ResponseCheck {
-    /// It is as declared.
+    /// The response is as declared.
     Valid,
-    /// It is not.
+    /// The response is not as declared.
     Invalid(ResponseFault),
 }
 
-/// What is wrong with an answer. For operators: callers are not told.
+/// What is wrong with a response. For operators only, never sent to clients.
 #[derive(Debug, Clone, PartialEq)]
 pub enum ResponseFault {
-    /// The document does not know the status.
+    /// The status is not declared.
     Status(u16),
-    /// The document does not name the media type for this status.
+    /// The media type is not declared for this status.
     MediaType(String),
-    /// It says that it is JSON, and is not.
+    /// The media type is JSON, but the body is not.
     Unreadable(String),
-    /// It breaks the schema.
+    /// The body does not match the schema.
     Schema(Vec<Violation>),
 }
 
 impl std::fmt::Display for ResponseFault {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            ResponseFault::Status(status) => write!(f, "the document does not declare the status {status}"),
-            ResponseFault::MediaType(name) => write!(f, "the document does not declare content in `{name}`"),
+            ResponseFault::Status(status) => write!(f, "status {status} is not declared"),
+            ResponseFault::MediaType(name) => write!(f, "media type `{name}` is not declared"),
             ResponseFault::Unreadable(cause) => f.write_str(cause),
             ResponseFault::Schema(violations) => {
-                // Values stay out: an answer may hold what no log should.
+                // Values are omitted: they may be secrets.
                 for (number, violation) in violations.iter().enumerate() {
                     let comma = if number == 0 { "" } else { "; " };
-                    let place = if violation.pointer.is_empty() { "the content" } else { &violation.pointer };
-                    write!(f, "{comma}{place}: {}", violation.condition)?;
+                    let location = if violation.pointer.is_empty() { "body" } else { &violation.pointer };
+                    write!(f, "{comma}{location}: {}", violation.condition)?;
                 }
                 Ok(())
             }
@@ -104,7 +103,7 @@ impl std::fmt::Display for ResponseFault {
     }
 }
 
-/// The declared answer for a status.
+/// The most specific rule for a status.
 pub(crate) fn rule_for(rules: &[ResponseRule], status: u16) -> Option<&ResponseRule> {
     let matching = rules.iter().filter_map(|rule| Some((rule.status.specificity(status)?, rule)));
     matching.max_by_key(|(specificity, _)| *specificity).map(|(_, rule)| rule)
@@ -132,7 +131,7 @@ pub(crate) fn check_response(
     }
     let value = match json::read(bytes, options.max_depth) {
         Ok(value) => value,
-        // Deeper than requests may be: that is no fault of an answer, and nothing is said of it.
+        // Responses may nest deeper than the limit for requests. They are not checked then.
         Err(JsonProblem::TooDeep) => return ResponseCheck::Valid,
         Err(JsonProblem::Invalid(cause)) => return ResponseCheck::Invalid(ResponseFault::Unreadable(cause)),
     };

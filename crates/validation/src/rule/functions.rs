@@ -1,7 +1,7 @@
-//! The functions that a rule may call, and the operators: what they take, and what they give.
+//! The signatures of all functions and operators of rules.
 //!
-//! A table beside the `cel` crate's own functions: those pick by the values of a request; this is known when
-//! the rule is loaded.
+//! The `cel` crate selects overloads by the values of a request. These tables let `lint` check types when a rule is
+//! loaded.
 
 use super::kind::Kinds;
 
@@ -12,13 +12,13 @@ const TIMESTAMP: Kinds = Kinds::TIMESTAMP;
 const DURATION: Kinds = Kinds::DURATION;
 const NUMBER: Kinds = Kinds::NUMBER;
 
-/// A function by its name.
+/// A function with its overloads.
 pub(super) struct Function {
     pub(super) name: &'static str,
     pub(super) signatures: &'static [Signature],
 }
 
-/// One overload to call it: by itself, or on a value, which is then the first of its arguments.
+/// An overload. The first argument of a method is the value that it is called on.
 pub(super) struct Signature {
     pub(super) on_value: bool,
     pub(super) arguments: &'static [Kinds],
@@ -33,14 +33,14 @@ const fn method(arguments: &'static [Kinds], result: Kinds) -> Signature {
     Signature { on_value: true, arguments, result }
 }
 
-/// Part of a date, in UTC or in a time zone.
+/// A part of a date, in UTC or in a time zone.
 const DATE_PART: &[Signature] = &[method(&[TIMESTAMP], INT), method(&[TIMESTAMP, STRING], INT)];
-/// Part of a time, or of a duration.
+/// A part of a time of day or of a duration.
 const TIME_PART: &[Signature] = &[method(&[TIMESTAMP.or(DURATION)], INT), method(&[TIMESTAMP, STRING], INT)];
 const SIZED: Kinds = STRING.or(Kinds::LIST).or(Kinds::MAP).or(Kinds::BYTES);
 const TEXT_PREDICATE: &[Signature] = &[method(&[STRING, STRING], BOOLEAN)];
 
-/// Every function that a rule may call. Macros (`has`, `all`, …) are gone after parsing.
+/// All functions. Macros (`has`, `all`, …) are expanded by the parser.
 pub(super) const FUNCTIONS: &[Function] = &[
     Function { name: "date", signatures: &[function(&[STRING], TIMESTAMP)] },
     Function { name: "timestamp", signatures: &[function(&[STRING.or(TIMESTAMP).or(INT)], TIMESTAMP)] },
@@ -83,13 +83,13 @@ impl Function {
         FUNCTIONS.iter().find(|function| function.name == name)
     }
 
-    /// The overloads to call it with so many arguments, the value that it is called on among them.
+    /// The overloads with this number of arguments, the value of a method included.
     pub(super) fn overloads(&self, on_value: bool, count: usize) -> impl Iterator<Item = &'static Signature> {
         let overloads = self.signatures.iter();
         overloads.filter(move |overload| overload.on_value == on_value && overload.arguments.len() == count)
     }
 
-    /// How it is called, for whoever called it otherwise.
+    /// The help text that shows how to call it.
     pub(super) fn usage(&self) -> String {
         let list = |count: usize| vec!["…"; count].join(", ");
         let overloads =
@@ -101,7 +101,7 @@ impl Function {
     }
 }
 
-/// An operator as the parser names it, and as a rule writes it.
+/// An operator. The payload is its spelling in rules.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Operator {
     /// `&&`, `||` and `!`.
@@ -116,7 +116,7 @@ pub(super) enum Operator {
     Conditional,
     /// `list[0]`, `object['name']`.
     Index,
-    /// `+`, `-`, `*`, `/`, `%`, and `-` before a value.
+    /// `+`, `-`, `*`, `/`, `%`, and unary `-`.
     Arithmetic(&'static str),
     /// What the parser puts around the condition of a loop.
     Loop,
@@ -150,7 +150,7 @@ impl Operator {
     }
 }
 
-/// What arithmetic takes on either side, and what it result.
+/// The signatures of arithmetic operators: left, right, result.
 const ARITHMETIC: [(&str, Kinds, Kinds, Kinds); 25] = [
     ("+", INT, INT, INT),
     ("+", Kinds::UINT, Kinds::UINT, Kinds::UINT),
@@ -175,13 +175,13 @@ const ARITHMETIC: [(&str, Kinds, Kinds, Kinds); 25] = [
     ("/", Kinds::DOUBLE, Kinds::DOUBLE, Kinds::DOUBLE),
     ("%", INT, INT, INT),
     ("%", Kinds::UINT, Kinds::UINT, Kinds::UINT),
-    // Before a value: there is no left side.
+    // Unary minus.
     ("-", Kinds::NONE, INT, INT),
     ("-", Kinds::NONE, Kinds::DOUBLE, Kinds::DOUBLE),
 ];
 
-/// What arithmetic on values of these kinds may give; nothing where there is no such arithmetic. Before a
-/// single value, `left` is [`Kinds::NONE`].
+/// The possible result of an arithmetic operator; [`Kinds::NONE`] if it is not defined. `left` is [`Kinds::NONE`] for
+/// a unary operator.
 pub(super) fn arithmetic(sign: &str, left: Kinds, right: Kinds) -> Kinds {
     let fits = |known: Kinds, given: Kinds| known.overlaps(given) || known == given;
     let rows = ARITHMETIC.iter().filter(|(known, of_left, of_right, _)| {
@@ -190,13 +190,13 @@ pub(super) fn arithmetic(sign: &str, left: Kinds, right: Kinds) -> Kinds {
     rows.fold(Kinds::NONE, |result, (_, _, _, kind)| result.or(*kind))
 }
 
-/// Whether values of these kinds can be put in an order.
+/// Whether `<` is defined for values of these kinds.
 pub(super) fn is_comparable(left: Kinds, right: Kinds) -> bool {
     let groups = [NUMBER, STRING, BOOLEAN, TIMESTAMP, DURATION, Kinds::BYTES];
     groups.into_iter().any(|group| left.overlaps(group) && right.overlaps(group))
 }
 
-/// Whether values of these kinds can be equal. Whoever asks for null may do so of any value.
+/// Whether values of these kinds can be equal. Comparing with null is always allowed.
 pub(super) fn is_equatable(left: Kinds, right: Kinds) -> bool {
     let compares_with_null = left == Kinds::NULL || right == Kinds::NULL;
     compares_with_null || left.overlaps(right) || left.overlaps(NUMBER) && right.overlaps(NUMBER)

@@ -1,4 +1,4 @@
-//! What a rule can speak of, built only when it is spoken of, and then shared by all rules of the request.
+//! The variables of rules, built on first use and shared by all rules of a request.
 
 use std::collections::HashMap;
 use std::sync::OnceLock;
@@ -15,7 +15,7 @@ use serde_json::{Map, Value};
 use super::language::{HAS, MEMBER, PREPARED};
 use super::prepared::Prepared;
 
-/// A rule that looks at more values than this fails: each would be copied for it.
+/// The maximum number of values copied for an expression.
 const MAX_VALUES: usize = 20_000;
 
 /// A variable of a rule.
@@ -23,9 +23,9 @@ const MAX_VALUES: usize = 20_000;
 pub enum Variable {
     /// `request`: `method`, `path`, and `headers` by lower-case name.
     Request,
-    /// `params`: the declared parameters that are present, by name.
+    /// `params`: the declared parameters of the request, by name.
     Params,
-    /// `body`: the JSON content; null where there is none.
+    /// `body`: the JSON body, or null.
     Body,
     /// `key`: `id`, `scopes`, `metadata`, `resources`, `operations`.
     Key,
@@ -38,7 +38,7 @@ pub enum Variable {
 }
 
 impl Variable {
-    /// Every variable.
+    /// All variables.
     pub const ALL: [Variable; 7] = [
         Variable::Request,
         Variable::Params,
@@ -49,7 +49,7 @@ impl Variable {
         Variable::Now,
     ];
 
-    /// As a rule writes it.
+    /// The name in rules.
     pub fn name(self) -> &'static str {
         match self {
             Variable::Request => "request",
@@ -62,12 +62,12 @@ impl Variable {
         }
     }
 
-    /// The variable of that name.
+    /// The variable with this name.
     pub fn from_name(name: &str) -> Option<Variable> {
         Variable::ALL.into_iter().find(|variable| variable.name() == name)
     }
 
-    /// Its members, where they do not depend on the document: whoever provides the variable result these.
+    /// The members, unless they depend on the document. The provider of the variable must set exactly these.
     pub fn members(self) -> Option<&'static [&'static str]> {
         match self {
             Variable::Request => Some(&["method", "path", "headers"]),
@@ -85,17 +85,17 @@ impl Variable {
 pub struct Uses(u8);
 
 impl Uses {
-    /// Whether `variable` is among them.
+    /// Whether `variable` is in the set.
     pub fn contains(self, variable: Variable) -> bool {
         self.0 & (1 << variable as u8) != 0
     }
 
-    /// Those of both.
+    /// The union of both sets.
     pub fn union(self, other: Uses) -> Uses {
         Uses(self.0 | other.0)
     }
 
-    /// Whether there are none.
+    /// Whether the set is empty.
     pub fn is_empty(self) -> bool {
         self.0 == 0
     }
@@ -105,10 +105,10 @@ impl Uses {
     }
 }
 
-/// The variables of one request. Each is asked for when a rule first mentions it, and then kept.
+/// The variables of one request. Each is built when a rule first uses it, and then cached.
 pub struct RuleInputs<'a> {
     now: jiff::Timestamp,
-    /// Parallel to [`Variable::ALL`].
+    /// By position in [`Variable::ALL`].
     slots: [InputSlot<'a>; Variable::ALL.len()],
 }
 
@@ -128,33 +128,33 @@ enum Provider<'a> {
 }
 
 impl<'a> RuleInputs<'a> {
-    /// Nothing but the time; a variable that is not provided is null.
+    /// Only `now` is set; all other variables are null.
     pub fn new(now: jiff::Timestamp) -> Self {
         Self { now, slots: Default::default() }
     }
 
-    /// Says how a variable is made when it is needed. `now` is given by [`RuleInputs::new`] only.
+    /// Sets a function that builds a variable on first use. `now` is only set by [`RuleInputs::new`].
     #[must_use]
     pub fn bind_lazy(mut self, variable: Variable, provider: impl Fn() -> Value + Send + Sync + 'a) -> Self {
         self.slots[variable as usize].provider = Provider::Lazy(Box::new(provider));
         self
     }
 
-    /// Lends a value that is there already, such as the content.
+    /// Sets a variable to an existing value, such as the body.
     #[must_use]
     pub fn bind(mut self, variable: Variable, value: &'a Value) -> Self {
         self.slots[variable as usize].provider = Provider::Value(value);
         self
     }
 
-    /// Lends the members of an object, such as the parameters.
+    /// Sets a variable to an object with these members, such as the parameters.
     #[must_use]
     pub fn bind_members(mut self, variable: Variable, members: &'a Map<String, Value>) -> Self {
         self.slots[variable as usize].provider = Provider::Members(members);
         self
     }
 
-    /// The members of a variable; `None` where it is no object.
+    /// The members of a variable; `None` if it is not an object.
     fn members(&self, variable: Variable) -> Option<&Map<String, Value>> {
         let slot = &self.slots[variable as usize];
         match &slot.provider {
@@ -165,7 +165,7 @@ impl<'a> RuleInputs<'a> {
         }
     }
 
-    /// A whole variable; `None` where it is too large.
+    /// The value of a variable; `None` if too large when compiled.
     fn whole(&self, variable: Variable) -> Option<Box<dyn Val + '_>> {
         let slot = &self.slots[variable as usize];
         match &slot.provider {
@@ -178,31 +178,31 @@ impl<'a> RuleInputs<'a> {
     }
 }
 
-/// Nothing of the request is shown.
+/// Does not show values of the request.
 impl std::fmt::Debug for RuleInputs<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("RuleInputs").field("now", &self.now).finish_non_exhaustive()
     }
 }
 
-/// A member that a rule speaks of by name, such as `body.start`.
+/// A member of a variable, such as `body.start`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct RuleMember {
     pub(super) variable: Variable,
     pub(super) name: String,
 }
 
-/// What the names of one expression stand for.
+/// Resolves the names in one expression.
 pub(super) struct RuleScope<'s, 'a> {
     pub(super) inputs: &'s RuleInputs<'a>,
     pub(super) prepared: &'s [Prepared],
     pub(super) members: &'s [RuleMember],
-    /// Whether something was too large to be looked at.
+    /// Whether a value was too large to be copied.
     pub(super) is_exceeded: AtomicBool,
 }
 
 impl RuleScope<'_, '_> {
-    /// Only what a rule speaks of is copied, not the whole that it stands in.
+    /// The value of a member. Only members that the rule uses are copied for it.
     fn member(&self, number: &str) -> Option<&Value> {
         let member = self.members.get(number.parse::<usize>().ok()?)?;
         self.inputs.members(member.variable)?.get(&member.name)
@@ -235,7 +235,7 @@ impl VariableResolver for RuleScope<'_, '_> {
     }
 }
 
-/// Whether so much may be copied for a rule.
+/// Whether few enough values to be copied.
 fn is_within_budget<'v>(values: impl Iterator<Item = &'v Value>) -> bool {
     let mut count = 0;
     let mut rest: Vec<&Value> = values.collect();
@@ -253,8 +253,8 @@ fn is_within_budget<'v>(values: impl Iterator<Item = &'v Value>) -> bool {
     true
 }
 
-/// JSON as CEL sees it, its texts borrowed. Whole numbers are `int`, so that they add to literals, however
-/// they are written: to JSON Schema, `1.0` is an integer. `None` where it is too large.
+/// Converts JSON to CEL without copying strings; `None` if too large when compiled. Whole numbers become `int` however they
+/// are written: `1.0` is an integer in JSON Schema.
 fn to_cel(value: &Value) -> Option<Box<dyn Val + '_>> {
     let is_small = match value {
         Value::Array(items) => is_within_budget(items.iter()),
@@ -294,7 +294,7 @@ fn plain<'a>(value: &Value) -> Box<dyn Val + 'a> {
     }
 }
 
-/// The integer that a number without a fraction is, as far as it is exact.
+/// The integer equal to a float, if it is exact.
 fn whole(float: f64) -> Option<i64> {
     const EXACT: f64 = 9_007_199_254_740_992.0;
     (float.fract() == 0.0 && float.abs() <= EXACT).then_some(float as i64)

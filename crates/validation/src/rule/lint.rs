@@ -1,6 +1,8 @@
-//! Walks an expression when it is loaded: unknown names, types that cannot fit, unbounded cost. On the overload it
-//! rewrites what must be cheap later: members to variables of their own, what is written out to values held
-//! ready, the lists of loops to bounded ones.
+//! Checks a parsed expression and rewrites it for fast evaluation.
+//!
+//! Reports unknown names, types that cannot match, and unbounded cost. Members of variables are rewritten to
+//! variables of their own, constant patterns, dates and durations to precomputed values, and the lists of loops to
+//! bounded lists.
 
 use cel::common::ast::{CallExpr, ComprehensionExpr, EntryExpr, Expr, IdedExpr, LiteralValue, SelectExpr};
 use demur_source::{Span, did_you_mean};
@@ -16,10 +18,10 @@ use super::pattern::RulePattern;
 use super::prepared::Prepared;
 use super::span::RuleSpans;
 
-/// Evaluation recurses, on a worker's stack: deeper expressions are refused.
+/// The maximum nesting depth: evaluation recurses on the worker's stack.
 const MAX_DEPTH: usize = 100;
 
-/// What was learnt from an expression without mistakes.
+/// The result for an expression without errors.
 #[derive(Default)]
 pub(super) struct Checked {
     pub(super) uses: Uses,
@@ -39,8 +41,8 @@ pub(super) fn check(
         Lint { positions, declarations, spans, locals: Vec::new(), loops: 0, checked: Checked::default() };
     let known = lint.expression(root, 0);
     if is_condition && !known.kinds.overlaps(Kinds::BOOLEAN) {
-        let message = format!("this is never true or false, but {}", known.kinds);
-        lint.error(at, message, "compare it with something".to_owned());
+        let message = format!("a condition must be a boolean, not {}", known.kinds);
+        lint.error(at, message, "write a comparison, such as `body.count > 0`".to_owned());
     }
     let Lint { checked, spans, .. } = lint;
     (!spans.has_errors()).then_some(checked)
@@ -50,20 +52,20 @@ struct Lint<'l, 'p, 'd> {
     positions: &'l Positions,
     declarations: &'l Declarations<'d>,
     spans: &'l mut RuleSpans<'p>,
-    /// The variables of the loop around, its accumulator among them.
+    /// The variables of the enclosing loop, including its accumulator.
     locals: Vec<(String, Inferred<'d>)>,
-    /// How many loops are around.
+    /// The number of enclosing loops.
     loops: usize,
     checked: Checked,
 }
 
 impl<'d> Lint<'_, '_, 'd> {
-    /// What is known of a part; where something is wrong with it, that is said, and nothing is known.
+    /// Checks an expression and returns its type. After an error, the type is unknown.
     fn expression(&mut self, part: &mut IdedExpr, depth: usize) -> Inferred<'d> {
         let id = part.id;
         if depth > MAX_DEPTH {
             let at = self.positions.part(id, self.spans);
-            self.error(at, "this is nested too deeply", "split the rule into several".to_owned());
+            self.error(at, "expression is nested too deeply", "split the rule into several rules".to_owned());
             return Inferred::any();
         }
         index_to_member(part);
@@ -107,7 +109,7 @@ impl<'d> Lint<'_, '_, 'd> {
             }
             Expr::Struct(message) => {
                 let at = self.positions.part(id, self.spans);
-                let text = format!("messages such as `{}{{…}}` are not supported", message.type_name);
+                let text = format!("message literals such as `{}{{…}}` are not supported", message.type_name);
                 self.error(at, text, None);
                 Inferred::any()
             }
@@ -127,9 +129,9 @@ impl<'d> Lint<'_, '_, 'd> {
         let names = self.locals.iter().map(|(name, _)| name.as_str());
         let help = match did_you_mean(name, known().chain(names)) {
             Some(suggestion) => format!("did you mean `{suggestion}`?"),
-            None => format!("there are: {}", known().collect::<Vec<_>>().join(", ")),
+            None => format!("available variables: {}", known().collect::<Vec<_>>().join(", ")),
         };
-        self.error(at, format!("there is no variable `{name}`"), help);
+        self.error(at, format!("unknown variable `{name}`"), help);
         Inferred::any()
     }
 
@@ -142,7 +144,7 @@ impl<'d> Lint<'_, '_, 'd> {
         if select.test { Inferred::of(Kinds::BOOLEAN) } else { known }
     }
 
-    /// The variable that a member is selected of, unless a loop's variable hides it.
+    /// The variable of a member access, unless a loop variable shadows it.
     fn variable_of(&self, select: &SelectExpr) -> Option<Variable> {
         let Expr::Ident(name) = &select.operand.expr else { return None };
         let is_hidden = self.locals.iter().any(|(known, _)| known == name);
@@ -157,14 +159,14 @@ impl<'d> Lint<'_, '_, 'd> {
                 return Inferred::declared(part);
             }
             let help = suggestion(field, self.declarations.parameters());
-            self.error(at, format!("the document declares no `{name}.{field}` for this rule"), help);
+            self.error(at, format!("`{name}.{field}` is not declared by any operation of this rule"), help);
             return Inferred::any();
         }
         let Some(members) = variable.members() else {
             let body = Inferred::declared(self.declarations.body());
             if body.kinds == Kinds::NULL {
                 let message =
-                    format!("no operation of this rule takes content: there is no `{name}.{field}`");
+                    format!("no operation of this rule has a body, so `{name}.{field}` does not exist");
                 self.error(at, message, None);
                 return Inferred::any();
             }
@@ -175,29 +177,29 @@ impl<'d> Lint<'_, '_, 'd> {
         }
         let help = suggestion(field, members.iter().copied()).unwrap_or_else(|| match members {
             [] => format!("`{name}` has no members"),
-            members => format!("it has: {}", members.join(", ")),
+            members => format!("available members: {}", members.join(", ")),
         });
         self.error(at, format!("`{name}` has no member `{field}`"), help);
         Inferred::any()
     }
 
-    /// A member that the document does not declare may be there all the same, where the schema lets others in.
+    /// Warns of an undeclared member. It may still be present if the schema allows additional members.
     fn member_within(&mut self, owner: &Inferred<'d>, id: u64, field: &str) -> Inferred<'d> {
         let at = self.positions.name(id, field, self.spans);
         if !owner.kinds.overlaps(Kinds::MAP) {
-            let message = format!("`{field}` is asked of what has no members: {}", owner.kinds);
+            let message = format!("cannot access member `{field}` of {}", owner.kinds);
             self.error(at, message, None);
             return Inferred::any();
         }
         let declared = owner.members();
         if !declared.is_empty() && !declared.contains(&field) {
             let help = suggestion(field, declared.into_iter());
-            self.spans.warning(at, format!("the document declares no `{field}` here"), help);
+            self.spans.warning(at, format!("the document does not declare `{field}`"), help);
         }
         owner.member(field)
     }
 
-    /// The variable that a member becomes, so that the whole need not be copied for it.
+    /// The name of the variable that replaces a member, so that only the member is copied.
     fn member_variable(&mut self, select: &SelectExpr) -> Option<String> {
         let variable = self.variable_of(select).filter(|variable| *variable != Variable::Now)?;
         let member = RuleMember { variable, name: select.field.clone() };
@@ -220,9 +222,8 @@ impl<'d> Lint<'_, '_, 'd> {
         let result = match Operator::from_name(&call.func_name) {
             Some(operator) => {
                 if operators::is_ambiguous(operator, &operands) {
-                    let message =
-                        "the document's number may come as `1` or as `1.5`, which are two kinds here";
-                    self.spans.warning(at, message, Some("write `double(…)` around it".to_owned()));
+                    let message = "the operand may be an integer (`1`) or a floating-point number (`1.5`), which CEL does not mix";
+                    self.spans.warning(at, message, Some("convert it with `double(…)`".to_owned()));
                 }
                 operators::operate(operator, &operands)
             }
@@ -252,21 +253,21 @@ impl<'d> Lint<'_, '_, 'd> {
                 format!("write `list.{name}(x, …)`, or `has(a.b)`")
             } else {
                 let known = FUNCTIONS.iter().map(|function| function.name).chain(MACROS);
-                let all = || format!("there are: {}", known.clone().collect::<Vec<_>>().join(", "));
+                let all = || format!("available functions: {}", known.clone().collect::<Vec<_>>().join(", "));
                 suggestion(name, known.clone()).unwrap_or_else(all)
             };
-            self.error(at, format!("there is no function `{name}`"), help);
+            self.error(at, format!("unknown function `{name}`"), help);
             return Ok(Kinds::ANY);
         };
         let overloads: Vec<_> = function.overloads(call.target.is_some(), arguments.len()).collect();
         if overloads.is_empty() {
-            self.error(at, format!("`{name}` is not called like this"), function.usage());
+            self.error(at, format!("wrong arguments for `{name}`"), function.usage());
             return Ok(Kinds::ANY);
         }
         operators::call(name, &overloads, arguments)
     }
 
-    /// A date or a duration that is written out is read now, and what is wrong with it is said now.
+    /// Evaluates a constant date or duration, and returns the name of the precomputed value.
     fn precompute(&mut self, part: &IdedExpr) -> Option<String> {
         let Expr::Call(call) = &part.expr else { return None };
         let is_written =
@@ -278,25 +279,27 @@ impl<'d> Lint<'_, '_, 'd> {
         let Some(value) = Prepared::evaluate(part) else {
             let at = self.positions.name(part.id, &call.func_name, self.spans);
             let help = match call.func_name.as_str() {
-                "date" => "write a day that exists: `date('2026-02-28')`",
-                "duration" => "write hours, minutes and seconds: `duration('36h')`, `duration('1h30m')`",
-                _ => "write `timestamp('2026-02-28T09:00:00Z')`",
+                "date" => "write an existing day, such as `date('2026-02-28')`",
+                "duration" => {
+                    "write hours, minutes and seconds, such as `duration('36h')` or `duration('1h30m')`"
+                }
+                _ => "write a time as in RFC 3339, such as `timestamp('2026-02-28T09:00:00Z')`",
             };
-            self.error(at, format!("`{}` does not read this", call.func_name), help.to_owned());
+            self.error(at, format!("invalid argument for `{}`", call.func_name), help.to_owned());
             return None;
         };
         Some(self.store(value))
     }
 
-    /// The name of a value that is held ready.
+    /// Stores a precomputed value, and returns its name.
     fn store(&mut self, value: Prepared) -> String {
         self.checked.prepared.push(value);
         format!("{PREPARED}{}", self.checked.prepared.len() - 1)
     }
 
-    /// A pattern must be known now: then it is compiled once, and its cost is known.
+    /// Compiles a pattern, which must be a literal: then its cost is known, and it is compiled only once.
     fn pattern(&mut self, id: u64, call: &mut CallExpr) {
-        // `matches(text, pattern)` and `text.matches(pattern)` are one.
+        // `text.matches(pattern)` is `matches(text, pattern)`.
         let mut arguments: Vec<IdedExpr> = call.target.take().map(|target| *target).into_iter().collect();
         arguments.append(&mut call.args);
         if let [_, pattern] = arguments.as_mut_slice() {
@@ -304,12 +307,12 @@ impl<'d> Lint<'_, '_, 'd> {
             match &pattern.expr {
                 Expr::Literal(LiteralValue::String(text)) => match RulePattern::compile(text.inner()) {
                     Ok(compiled) => pattern.expr = Expr::Ident(self.store(Prepared::Pattern(compiled))),
-                    Err(problem) => self.error(at, format!("this pattern is refused: {problem}"), None),
+                    Err(problem) => self.error(at, format!("invalid pattern: {problem}"), None),
                 },
                 _ => {
                     let at = self.positions.name(id, "matches", self.spans);
-                    let help = "write `matches('^a+$')`".to_owned();
-                    self.error(at, "the pattern of `matches` must be written out", help);
+                    let help = "write a literal, such as `matches('^a+$')`".to_owned();
+                    self.error(at, "the pattern of `matches` must be a string literal", help);
                 }
             }
         }
@@ -325,14 +328,14 @@ impl<'d> Lint<'_, '_, 'd> {
     ) -> Inferred<'d> {
         let at = self.positions.part(id, self.spans);
         if self.loops > 0 {
-            let help = "a loop within a loop could take very long: use `in`, or two rules".to_owned();
+            let help = "use `in`, or split the rule into two rules".to_owned();
             self.error(at, "`all`, `exists`, `map` and `filter` cannot be nested", help);
             return Inferred::any();
         }
-        // The list is evaluated once, before the loop: a loop may run over what another one gave.
+        // The list is evaluated before the loop, and may therefore contain a loop itself.
         let range = self.expression(&mut comprehension.iter_range, depth + 1);
         if !range.kinds.overlaps(Kinds::LIST.or(Kinds::MAP)) {
-            self.error(at, format!("a loop runs over a list or an object, not over {}", range.kinds), None);
+            self.error(at, format!("cannot loop over {}, only over a list or an object", range.kinds), None);
         }
         let start = self.expression(&mut comprehension.accu_init, depth + 1);
         let outside = self.locals.len();
@@ -357,7 +360,7 @@ impl<'d> Lint<'_, '_, 'd> {
     }
 }
 
-/// `body['start']` is `body.start`, written so where the name has a dash, say.
+/// Rewrites `body['start']` to `body.start`.
 fn index_to_member(part: &mut IdedExpr) {
     let Expr::Call(call) = &mut part.expr else { return };
     let is_index = Operator::from_name(&call.func_name) == Some(Operator::Index);

@@ -3,7 +3,7 @@
 use cel::common::types::Type;
 use cel::common::value::{StaticVal, Val};
 
-/// As the schemas' patterns.
+/// The same limit as for patterns of schemas.
 const PATTERN_SIZE_LIMIT: usize = 2 * 1024 * 1024;
 
 /// A compiled regular expression.
@@ -14,12 +14,12 @@ static PATTERN_TYPE_STATIC: Type = PATTERN_TYPE;
 pub(super) const PATTERN_TYPE: Type = Type::new_unspecified_type("pattern");
 
 impl RulePattern {
-    /// `Err` says why the pattern is refused.
+    /// Compiles a pattern. The error is the reason why it is rejected.
     pub(super) fn compile(text: &str) -> Result<Self, String> {
         let compiled = regex::RegexBuilder::new(text).size_limit(PATTERN_SIZE_LIMIT).build();
         compiled.map(RulePattern).map_err(|error| match error {
-            regex::Error::CompiledTooBig(_) => "it is too large".to_owned(),
-            // The last line says what; those before draw the place.
+            regex::Error::CompiledTooBig(_) => "too large when compiled".to_owned(),
+            // The last line has the reason; the others draw its position.
             other => {
                 let text = other.to_string();
                 text.lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned()

@@ -1,6 +1,6 @@
-//! What an expression holds ready: patterns, dates and durations that are written out, read when it is loaded.
+//! Precomputed values of an expression: constant patterns, dates and durations.
 //!
-//! The `cel` crate would compile a pattern at each `matches`, and read `duration('24h')` for each request.
+//! The `cel` crate would compile and parse them for each request.
 
 use cel::Context;
 use cel::common::ast::IdedExpr;
@@ -10,7 +10,7 @@ use cel::common::value::Val;
 use super::language::environment;
 use super::pattern::RulePattern;
 
-/// A value that is the same for every request.
+/// A precomputed value.
 #[derive(Debug, Clone)]
 pub(super) enum Prepared {
     Pattern(RulePattern),
@@ -27,7 +27,7 @@ impl Prepared {
         }
     }
 
-    /// The date or duration that a call result whatever the request; `None` where it result none.
+    /// The constant result of a call of `date`, `timestamp` or `duration`; `None` if it fails.
     pub(super) fn evaluate(call: &IdedExpr) -> Option<Self> {
         let context = Context::with_env(environment());
         let value = cel::Value::resolve_val(call, &context).ok()?;

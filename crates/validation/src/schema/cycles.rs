@@ -1,24 +1,24 @@
-//! Circles of schemas that apply to one and the same value: judging one would never end.
+//! Finds cycles of schemas that apply to the same value, whose validation would never end.
 //!
-//! `A: { $ref: B }, B: { allOf: [{ $ref: A }] }` is a circle; `A: { items: { $ref: A } }` is not, since each
-//! round looks at a smaller value.
+//! `A: { $ref: B }, B: { allOf: [{ $ref: A }] }` is such a cycle. `A: { items: { $ref: A } }` is not: each round
+//! applies to a smaller value.
 
 use std::collections::{HashMap, HashSet};
 
 use demur_source::Span;
 
-/// From a schema to one that applies to the same value.
+/// An edge from a schema to one that applies to the same value.
 #[derive(Debug)]
 pub(super) struct SchemaStep {
-    /// The pointer of the one.
+    /// The pointer of the source.
     pub(super) from: String,
-    /// The pointer of the other.
+    /// The pointer of the target.
     pub(super) to: String,
-    /// Where the document says so.
+    /// The span of the keyword.
     pub(super) span: Span,
 }
 
-/// The pointer and the place of each step that closes a circle.
+/// The source and the span of each edge that closes a cycle.
 pub(super) fn find(steps: &[SchemaStep]) -> Vec<(String, Span)> {
     let mut next: HashMap<&str, Vec<&SchemaStep>> = HashMap::new();
     for step in steps {
@@ -30,7 +30,7 @@ pub(super) fn find(steps: &[SchemaStep]) -> Vec<(String, Span)> {
         if done.contains(start.from.as_str()) {
             continue;
         }
-        // Depth first, with the stack here on a stack: a step back onto the stack closes a circle.
+        // Depth-first search: an edge to a schema on the stack closes a cycle.
         open.insert(&start.from);
         let mut stack: Vec<(&str, usize)> = vec![(&start.from, 0)];
         while let Some((pointer, taken)) = stack.last_mut() {

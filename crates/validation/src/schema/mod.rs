@@ -1,8 +1,8 @@
-//! The JSON Schemas of a document: checked, brought into one dialect, compiled.
+//! The JSON Schemas of a document: checked, rewritten to one dialect, compiled.
 //!
-//! The whole document is one resource, and a schema is compiled as a reference to its pointer in it. So a
-//! `$ref` means what it says, recursion costs nothing, and the place of a broken rule is its pointer in the
-//! document. What a violation is made of is [`crate::request`]'s business.
+//! The whole document is one resource, and each schema is compiled as a reference to its pointer. So `$ref` needs no
+//! inlining, recursion is free, and the location of a broken keyword is its pointer in the document.
+//! [`crate::request`] turns errors into violations.
 
 mod complexity;
 mod cost;
@@ -33,19 +33,18 @@ use crate::{DocumentOptions, Formats};
 use complexity::Growth;
 use cost::{Costs, MAX_COST};
 
-/// The name of the document among its own schemas. No such host is ever asked: nothing is fetched.
+/// The URI of the document in the registry. Nothing is ever fetched from it.
 const DOCUMENT: &str = "demur:///document";
 
-/// A compiled regular expression may take this much memory, which a hundred letters of any script need;
-/// `x{1000}{1000}` would take more.
+/// The memory limit of a compiled pattern. It allows a hundred letters of any script, but not `x{1000}{1000}`.
 const PATTERN_SIZE_LIMIT: usize = 10 * 1024 * 1024;
 
-/// One schema, compiled.
+/// A compiled schema.
 pub(crate) struct Schema {
     validator: Validator,
     growth: Growth,
     document: Arc<Value>,
-    /// Where it stands in the document.
+    /// The pointer of the schema.
     pointer: String,
 }
 
@@ -54,7 +53,7 @@ impl Schema {
         self.validator.is_valid(value)
     }
 
-    /// Whether [`Schema::errors`] stays within bounds for this value.
+    /// Whether [`Schema::errors`] stays within its cost limit for this value.
     pub(crate) fn within_budget(&self, value: &Value) -> bool {
         self.growth.within_budget(value)
     }
@@ -63,37 +62,37 @@ impl Schema {
         self.validator.iter_errors(value)
     }
 
-    /// What it declares of values.
+    /// What it declares for the members of values.
     pub(crate) fn declared(&self) -> Declared {
         Declared::at(&self.document, &self.pointer)
     }
 
-    /// The types that what stands at `path` may have in a valid value.
+    /// The types at `path` in a valid value.
     pub(crate) fn types(&self, path: &[ValueStep]) -> Types {
         inferred_types::types(&self.document, &self.pointer, path)
     }
 
-    /// The document that it stands in.
+    /// The document that contains the schema.
     pub(crate) fn document(&self) -> &Value {
         &self.document
     }
 
-    /// The value of the keyword at a pointer that an error names.
+    /// The value of a keyword, by the pointer that an error has.
     pub(crate) fn keyword(&self, pointer: &str) -> Option<&Value> {
         self.document.pointer(pointer)
     }
 }
 
-/// Who sends what is held against a schema: `readOnly` and `writeOnly` are about that.
+/// Who sends the values of a schema: this decides between `readOnly` and `writeOnly`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum SchemaSide {
-    /// Callers.
+    /// Clients.
     Requests,
-    /// The API behind.
+    /// The upstream.
     Responses,
 }
 
-/// The schemas of a document that were diagnostics sound, as one side sees them.
+/// The checked schemas of a document, rewritten for one side.
 pub(crate) struct Schemas<'s> {
     document: Arc<Value>,
     files: &'s Files,
@@ -101,18 +100,17 @@ pub(crate) struct Schemas<'s> {
     options: &'s DocumentOptions,
 }
 
-/// Where a document's schemas stand.
+/// The pointers of a document's schemas.
 pub(crate) struct SchemaLocations {
     pub(crate) requests: Vec<String>,
-    /// `None` where responses are not held against the document.
+    /// `None` if responses are not checked.
     pub(crate) responses: Option<Vec<String>>,
 }
 
 impl<'s> Schemas<'s> {
-    /// Checks the schemas at `locations`, and all that they refer to, and those below `components` that no
-    /// message is held against (a mistake in one of these is a warning). `None` where one has a mistake.
-    ///
-    /// The two sides: of requests, and of responses where these are checked.
+    /// Checks the schemas at `locations` and all they refer to, and unused schemas below `components`, whose mistakes
+    /// are warnings. Returns the schemas of requests, and those of responses if they are checked; `None` if there are
+    /// errors.
     pub(crate) fn check(
         files: &'s Files,
         root: &'s Node,
@@ -135,7 +133,7 @@ impl<'s> Schemas<'s> {
         is_valid.then(|| (schemas(document), responses.map(schemas)))
     }
 
-    /// How text becomes a value that the schema at `pointer` can judge.
+    /// The shape for parsing text as a value of the schema at `pointer`.
     pub(crate) fn shape(&self, pointer: &str) -> ValueShape {
         ValueShape::of(&self.document, pointer)
     }
@@ -143,7 +141,7 @@ impl<'s> Schemas<'s> {
     pub(crate) fn compiler<'c>(&'c self, diagnostics: &'c mut Diagnostics) -> SchemaCompiler<'c> {
         let mut builder = Ok(Registry::new().draft(Draft::Draft202012));
         if self.files.is_dynamic() {
-            // What a `$dynamicRef` means depends on the way to it: files stay what they are.
+            // A `$dynamicRef` is resolved at validation time, so the files must stay separate resources.
             for (name, pointer) in self.files.all() {
                 let Some(part) = self.document.pointer(&pointer) else { continue };
                 builder = builder.and_then(|builder| builder.add(file_name(name), part));
@@ -155,7 +153,7 @@ impl<'s> Schemas<'s> {
         } else {
             builder = builder.and_then(|builder| builder.add(DOCUMENT, &*self.document));
         }
-        // The registry takes the documents as they are: it only fails for a name that is no URI.
+        // Only fails for a name that is not a URI.
         let registry = match builder.and_then(|builder| builder.prepare()) {
             Ok(registry) => Some(registry),
             Err(error) => {
@@ -167,7 +165,7 @@ impl<'s> Schemas<'s> {
         SchemaCompiler { schemas: self, diagnostics, registry, costs, done: HashMap::new() }
     }
 
-    /// The URI of a place, for the registry.
+    /// The URI of a pointer in the registry.
     fn uri(&self, pointer: &str) -> String {
         if !self.files.is_dynamic() {
             return format!("{DOCUMENT}#{}", fragment(pointer));
@@ -181,7 +179,7 @@ impl<'s> Schemas<'s> {
     }
 }
 
-/// A file's name as a URI; one that is a URI already stays.
+/// The URI of a file in the registry. A name that is a URI is used as it is.
 pub(super) fn file_name(name: &str) -> String {
     if crate::tree::is_remote(name) {
         return name.to_owned();
@@ -204,7 +202,7 @@ pub(crate) struct SchemaCompiler<'c> {
 }
 
 impl SchemaCompiler<'_> {
-    /// The schema at `pointer`; `None` where it does not compile, which is then reported.
+    /// The schema at `pointer`. `None` if it does not compile, which is reported.
     pub(crate) fn schema(&mut self, pointer: &str) -> Option<Arc<Schema>> {
         if let Some(done) = self.done.get(pointer) {
             return done.clone();
@@ -218,7 +216,7 @@ impl SchemaCompiler<'_> {
         if let Some(excess) = self.costs.excess(pointer) {
             let span = self.schemas.root.nearest(&excess).span;
             let message = format!(
-                "this schema is too expensive: one value could be checked against more than {MAX_COST} subschemas"
+                "schema is too expensive: one value could be validated against more than {MAX_COST} subschemas"
             );
             let help = format!(
                 "several branches refer to the same schemas at `{excess}`: refer to each of them once, or move \
@@ -240,7 +238,7 @@ impl SchemaCompiler<'_> {
             }
             Err(error) => {
                 let span = self.schemas.root.nearest(pointer).span;
-                let message = format!("this schema does not compile: {error}");
+                let message = format!("schema cannot be compiled: {error}");
                 self.schemas.files.error(self.diagnostics, span, "schema", message, None);
                 None
             }
@@ -252,7 +250,7 @@ impl SchemaCompiler<'_> {
     }
 }
 
-/// What a URI's fragment cannot hold as it is: a path template's braces, above all.
+/// The characters to encode in a fragment, such as the braces of path templates.
 const FRAGMENT: &percent_encoding::AsciiSet = &percent_encoding::CONTROLS
     .add(b' ')
     .add(b'"')
@@ -269,7 +267,7 @@ const FRAGMENT: &percent_encoding::AsciiSet = &percent_encoding::CONTROLS
     .add(b'|')
     .add(b'}');
 
-/// Nothing is fetched, and every pattern is matched in linear time.
+/// Options for validation without network access and with patterns in linear time.
 fn validator_options<'r>() -> ValidationOptions<'r> {
     jsonschema::draft202012::options()
         .offline()

@@ -1,17 +1,16 @@
-//! Regular expressions: which are refused, and which can be said in another way.
+//! Checks and rewrites regular expressions.
 //!
-//! Every pattern is matched in linear time, which leaves no room for looking around. What looks lookaheads at the
-//! very beginning (`^(?!\\s*$)[a-z]+$`: a name that is not blank) is the exception, for it says two things
-//! that can be said split_lookaheads: this must match, and that must not.
+//! Patterns are matched in linear time, which excludes look-around. The exception is look-ahead at the start
+//! (`^(?!\s*$)[a-z]+$`), which can be rewritten to separate patterns that must or must not match.
 
 use serde_json::{Map, Value, json};
 
 use super::validator_options;
 
-/// Marks a `not` that was a part of a pattern, with the whole pattern behind it.
+/// The comment that marks a `not` created from a look-ahead. The original pattern follows.
 const MARK: &str = "pattern: ";
 
-/// Why a pattern is refused, if it is.
+/// Why a pattern is rejected, with help.
 pub(super) fn problem(pattern: &str) -> Option<(String, Option<String>)> {
     if compiles(pattern) || split_lookaheads(pattern).is_some() {
         return None;
@@ -20,16 +19,16 @@ pub(super) fn problem(pattern: &str) -> Option<(String, Option<String>)> {
     let is_back_reference = (1..=9).any(|digit| pattern.contains(&format!("\\{digit}")));
     Some(match (is_look_around, is_back_reference) {
         (true, _) => (
-            format!("the pattern `{pattern}` looks around, which cannot be matched in linear time"),
+            format!("pattern `{pattern}` contains look-around, which cannot be matched in linear time"),
             Some(
-                "say it without `(?=…)`, `(?!…)`, `(?<=…)`, `(?<!…)`; `not` and `allOf` may help".to_owned(),
+                "rewrite it without `(?=…)`, `(?!…)`, `(?<=…)` and `(?<!…)`, for example with `not` and `allOf`".to_owned(),
             ),
         ),
         (_, true) => (
-            format!("the pattern `{pattern}` refers back to a group, which cannot be matched in linear time"),
-            Some("say it without `\\1`".to_owned()),
+            format!("pattern `{pattern}` contains a backreference, which cannot be matched in linear time"),
+            Some("rewrite it without backreferences".to_owned()),
         ),
-        _ => (format!("the pattern `{pattern}` is not a regular expression, or too large a one"), None),
+        _ => (format!("pattern `{pattern}` is not a valid regular expression, or it is too large"), None),
     })
 }
 
@@ -37,7 +36,7 @@ fn compiles(pattern: &str) -> bool {
     validator_options().build(&json!({ "pattern": pattern })).is_ok()
 }
 
-/// Rewrites a pattern that looks lookaheads at its beginning.
+/// Rewrites a pattern that starts with look-aheads.
 pub(super) fn rewrite(schema: &mut Map<String, Value>) {
     let Some(pattern) = schema.get("pattern").and_then(Value::as_str).map(str::to_owned) else { return };
     if !pattern.contains("(?") || compiles(&pattern) {
@@ -60,14 +59,14 @@ pub(super) fn rewrite(schema: &mut Map<String, Value>) {
     }
 }
 
-/// The pattern of which a `not` was a part.
+/// The original pattern of a `not` that was created from a look-ahead.
 pub(crate) fn original(not: &Value) -> Option<&str> {
     not.get("$comment")?.as_str()?.strip_prefix(MARK)
 }
 
-/// A pattern taken split_lookaheads.
+/// A pattern split into look-aheads and the rest.
 struct PatternParts {
-    /// What it looks lookaheads at, and whether that must match or must not.
+    /// The look-aheads, and whether each must match.
     lookaheads: Vec<(String, bool)>,
     rest: String,
 }
@@ -85,7 +84,7 @@ fn split_lookaheads(pattern: &str) -> Option<PatternParts> {
         lookaheads.push((format!("^(?:{})", &rest[3..end]), must_match));
         rest = &rest[end + 1..];
     }
-    // With alternatives at the top, the beginning belongs to the first of them only.
+    // With an alternation at the top level, the look-aheads would only apply to the first alternative.
     let is_one = top_level(rest, '|').is_none();
     let split_lookaheads = PatternParts { lookaheads, rest: format!("^{rest}") };
     let all_compile = compiles(&split_lookaheads.rest)
@@ -93,12 +92,12 @@ fn split_lookaheads(pattern: &str) -> Option<PatternParts> {
     (!split_lookaheads.lookaheads.is_empty() && is_one && all_compile).then_some(split_lookaheads)
 }
 
-/// Where the group that begins the text ends.
+/// The end of the group that starts the text.
 fn closing(text: &str) -> Option<usize> {
     top_level(&text[1..], ')').map(|at| at + 1)
 }
 
-/// Where a character stands outside of groups, classes and escapes.
+/// The position of a character outside of groups, classes and escapes.
 fn top_level(text: &str, wanted: char) -> Option<usize> {
     let (mut depth, mut in_class, mut is_escaped) = (0_usize, false, false);
     for (at, c) in text.char_indices() {
@@ -122,7 +121,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_looks_ahead_at_the_beginning_is_said_apart() {
+    fn splits_look_ahead_at_the_start() {
         for (pattern, rest, lookaheads) in [
             (r"^(?!\s*$)[a-z ]+$", r"^[a-z ]+$", vec![(r"^(?:\s*$)", false)]),
             (r"^(?=.*\d)(?=.*[)])\S+$", r"^\S+$", vec![(r"^(?:.*\d)", true), (r"^(?:.*[)])", true)]),

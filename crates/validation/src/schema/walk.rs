@@ -1,7 +1,7 @@
-//! Visits every schema of a document once: reports what is wrong with it, and rewrites it to 2020-12.
+//! Visits every schema of a document once: reports mistakes, and rewrites it to 2020-12.
 //!
-//! With a stack of its own, never by recursion; along references, so that what no request is held against
-//! is told apart from what is. A mistake in the former is a warning.
+//! Iterates along references from the schemas that requests and responses are validated against. Mistakes in all
+//! other schemas are warnings.
 
 use std::collections::HashSet;
 
@@ -17,7 +17,7 @@ use crate::tree::{Files, ReferenceTarget};
 use crate::tree::{Located, tokens};
 use crate::tree::{unreadable, unresolved};
 
-/// The text of an error may quote the document: it is cut at this many characters.
+/// The maximum number of characters of an error text, which may quote the document.
 const MAX_QUOTE: usize = 200;
 
 pub(super) struct Walk<'w> {
@@ -27,13 +27,13 @@ pub(super) struct Walk<'w> {
     formats: Formats,
     side: SchemaSide,
     visited: HashSet<String>,
-    /// Pointers that were complained about, so that nothing is said twice.
+    /// The pointers of reported schemas, so that nothing is reported twice.
     reported: HashSet<String>,
-    /// Formats that are not known, each said once.
+    /// Unknown formats, each reported once.
     unknown_formats: HashSet<String>,
-    /// From a schema to one that applies to the same value, and where that is said.
+    /// The edges between schemas that apply to the same value.
     in_place: Vec<cycles::SchemaStep>,
-    /// Whether mistakes are warnings, because no request meets the schema.
+    /// Whether mistakes are warnings, because nothing is validated against the schema.
     is_unused: bool,
     is_valid: bool,
 }
@@ -55,8 +55,7 @@ impl<'w> Walk<'w> {
         }
     }
 
-    /// Visits the schemas that messages of one side are held against, whatever was visited for the other.
-    /// Whether all is well with them.
+    /// Visits the schemas of one side, and returns whether there are no errors.
     pub(super) fn check_used(
         &mut self,
         side: SchemaSide,
@@ -70,13 +69,14 @@ impl<'w> Walk<'w> {
         self.visit_all(starts, document, diagnostics);
         self.visited.extend(before);
         for (pointer, span) in cycles::find(&std::mem::take(&mut self.in_place)) {
-            let message = "this reference leads back to itself without end".to_owned();
-            self.report(&pointer, span, "ref-cycle", message, None, diagnostics);
+            let message = "endless cycle: the schema refers back to itself for the same value".to_owned();
+            let help = "refer back only from a part of the value, such as `properties` or `items`".to_owned();
+            self.report(&pointer, span, "ref-cycle", message, Some(help), diagnostics);
         }
         self.is_valid
     }
 
-    /// Visits what is left below `components`.
+    /// Visits the remaining schemas below `components`.
     pub(super) fn check_unused(&mut self, document: &mut Value, diagnostics: &mut Diagnostics) {
         self.is_unused = true;
         let schemas = self.root.at("/components/schemas");
@@ -86,7 +86,7 @@ impl<'w> Walk<'w> {
 
     fn visit_all(&mut self, starts: Vec<Located<'w>>, document: &mut Value, diagnostics: &mut Diagnostics) {
         let mut rest = starts;
-        // Those that were reached by name, not as a part of another: each is held against the meta-schema.
+        // Schemas that were reached by name, not as a part of another. Each is validated against the meta-schema.
         let mut names: Vec<Located<'w>> = rest.clone();
         while let Some(schema) = rest.pop() {
             if !self.visited.insert(schema.pointer.clone()) {
@@ -114,7 +114,7 @@ impl<'w> Walk<'w> {
         }
     }
 
-    /// Looks at one schema object, pushes its parts, and returns what its `$ref` names.
+    /// Checks a schema object, adds its subschemas to `rest`, and returns the target of its `$ref`.
     fn schema(
         &mut self,
         schema: &Located<'w>,
@@ -161,7 +161,7 @@ impl<'w> Walk<'w> {
         target
     }
 
-    /// A keyword that holds no schema.
+    /// Checks a keyword that contains no schema.
     fn keyword(
         &mut self,
         keyword: &str,
@@ -173,25 +173,27 @@ impl<'w> Walk<'w> {
         if keyword == "$schema" {
             let text = member.node.as_str().unwrap_or_default().trim_end_matches('#');
             if text != "https://json-schema.org/draft/2020-12/schema" {
-                let message = format!("the schema dialect `{text}` is not supported: 2020-12 is used");
+                let message =
+                    format!("schema dialect `{text}` is not supported, JSON Schema 2020-12 is used instead");
                 self.warn(&member.pointer, span, "unsupported", message, None, diagnostics);
             }
         } else if keyword == "$vocabulary" {
-            let message = "vocabularies of one's own are not supported: 2020-12 is used".to_owned();
+            let message =
+                "custom vocabularies are not supported, JSON Schema 2020-12 is used instead".to_owned();
             self.warn(&member.pointer, span, "unsupported", message, None, diagnostics);
         } else if keyword == "format" {
             self.format(member, diagnostics);
         } else if keyword == "nullable" {
             let message = match self.dialect {
-                Dialect::OpenApi31 => "OpenAPI 3.1 has no `nullable`: it has no effect",
+                Dialect::OpenApi31 => "`nullable` has no effect in OpenAPI 3.1",
                 Dialect::OpenApi30 if schema.member("type").is_none() => {
-                    "`nullable` has no effect without `type` beside it"
+                    "`nullable` has no effect without `type`"
                 }
                 Dialect::OpenApi30 => return,
             };
             let help = match self.dialect {
                 Dialect::OpenApi31 => "write `type: [string, 'null']`",
-                Dialect::OpenApi30 => "add `type`",
+                Dialect::OpenApi30 => "add `type` beside it",
             };
             self.warn(
                 &member.pointer,
@@ -202,25 +204,24 @@ impl<'w> Walk<'w> {
                 diagnostics,
             );
         } else if !OTHER.contains(&keyword) && !keyword.starts_with("x-") {
-            // JSON Schema allows any other keyword as a remark; one that looks like a slip is worth a word.
+            // JSON Schema allows any other keyword: only those that resemble a known one are reported.
             let known = OTHER.iter().chain(&ONE).chain(&MANY).chain(&NAMED).copied();
             if let Some(suggestion) = did_you_mean(keyword, known) {
-                let message = format!("a schema has no keyword `{keyword}`: it has no effect");
+                let message = format!("unknown keyword `{keyword}` has no effect");
                 let help = format!("did you mean `{suggestion}`?");
                 self.warn(&member.pointer, span, "unknown-key", message, Some(help), diagnostics);
             }
         }
     }
 
-    /// A format that is not known is a remark, as JSON Schema has it; whoever relies on it should hear so.
+    /// Warns of an unknown format, which JSON Schema ignores.
     fn format(&mut self, member: &Located<'w>, diagnostics: &mut Diagnostics) {
         let Some(name) = member.node.as_str() else { return };
         if self.formats == Formats::Annotate || FORMATS.contains(&name) || self.is_unused {
             return;
         }
         if self.unknown_formats.insert(name.to_owned()) {
-            let message =
-                format!("the format `{name}` is not known: it is checked neither here nor elsewhere");
+            let message = format!("unknown format `{name}` is not validated, here and elsewhere");
             let help = did_you_mean(name, FORMATS).map(|suggestion| format!("did you mean `{suggestion}`?"));
             self.warn(&member.pointer, member.node.span, "unsupported", message, help, diagnostics);
         }
@@ -234,7 +235,7 @@ impl<'w> Walk<'w> {
     ) -> Option<Located<'w>> {
         let span = target.node.span;
         let Some(text) = target.node.as_str() else {
-            let message = format!("`$ref` must be text, not {}", target.node.kind_name());
+            let message = format!("`$ref` must be a string, not {}", target.node.kind_name());
             self.report(&target.pointer, span, "wrong-kind", message, None, diagnostics);
             return None;
         };
@@ -261,13 +262,13 @@ impl<'w> Walk<'w> {
         located
     }
 
-    /// In 3.0 what stands beside `$ref` is ignored, which surprises people.
+    /// Warns of keywords beside `$ref`, which OpenAPI 3.0 ignores.
     fn ref_siblings(&mut self, schema: &Located<'w>, diagnostics: &mut Diagnostics) {
         const REMARKS: [&str; 6] = ["$ref", "title", "description", "example", "deprecated", "readOnly"];
         for (key, member) in schema.members() {
             if !REMARKS.contains(&key.name.as_str()) && !key.name.starts_with("x-") {
                 let message = format!("OpenAPI 3.0 ignores `{}` beside `$ref`", key.name);
-                let help = "put the `$ref` into `allOf`".to_owned();
+                let help = "move the `$ref` into `allOf`".to_owned();
                 self.warn(&member.pointer, key.span, "ref-siblings", message, Some(help), diagnostics);
             }
         }
@@ -279,12 +280,12 @@ impl<'w> Walk<'w> {
         }
     }
 
-    /// Rewrites one schema for the side that is visited.
+    /// Rewrites a schema for the current side.
     fn normalise(&self, schema: &Located<'w>, target: Option<&Located<'w>>, document: &mut Value) {
         let Some(Value::Object(object)) = document.pointer_mut(&schema.pointer) else { return };
         self.dialect.normalise(object);
         match target {
-            // The way to a `$dynamicRef` matters: what has a name is reached by its name.
+            // A `$dynamicRef` is resolved at validation time: named schemas keep their names.
             Some(target) if self.files.is_dynamic() => {
                 if let (Some(id), true) = (self.files.id(&target.pointer), object.contains_key("$ref")) {
                     object.insert("$ref".to_owned(), Value::String(file_name(id)));
@@ -321,13 +322,13 @@ impl<'w> Walk<'w> {
         has_flag(property.node) || target().is_some_and(|target| has_flag(target.node))
     }
 
-    /// What the meta-schema finds: kinds and bounds of keywords, unknown types.
+    /// Validates a schema against the meta-schema: types and bounds of keywords, unknown types.
     fn check_meta_schema(&mut self, schema: &Located<'w>, document: &Value, diagnostics: &mut Diagnostics) {
         let Some(value) = document.pointer(&schema.pointer) else { return };
         let validator = jsonschema::draft202012::meta::validator();
         for error in validator.iter_errors(value) {
             let pointer = format!("{}{}", schema.pointer, error.instance_path().as_str());
-            // Patterns and references are judged above, in words of our own.
+            // Already checked above, with better messages.
             let is_format = matches!(error.kind(), ValidationErrorKind::Format { .. });
             if is_format || pointer.ends_with("/$ref") || pointer.ends_with("/$dynamicRef") {
                 continue;
@@ -351,7 +352,7 @@ impl<'w> Walk<'w> {
             return;
         }
         if self.is_unused {
-            let message = format!("{message} (no request is held against this schema)");
+            let message = format!("{message} (this schema is not used)");
             self.files.warning(diagnostics, span, check, message, help);
         } else {
             self.is_valid = false;
@@ -359,7 +360,7 @@ impl<'w> Walk<'w> {
         }
     }
 
-    /// A remark: said once, whichever side is visited.
+    /// Reports a warning once, whichever side is visited.
     fn warn(
         &mut self,
         pointer: &str,
@@ -375,7 +376,7 @@ impl<'w> Walk<'w> {
     }
 }
 
-/// A meta-schema's complaint in words for a person.
+/// Message and help for an error of the meta-schema.
 fn meta_message(pointer: &str, error: &ValidationError<'_>) -> (String, Option<String>) {
     let path: Vec<_> = tokens(pointer).collect();
     let keyword = path.iter().rev().find(|token| token.parse::<usize>().is_err());
@@ -389,11 +390,11 @@ fn meta_message(pointer: &str, error: &ValidationError<'_>) -> (String, Option<S
         if let Some(unknown) = names.into_iter().find(|name| !TYPES.contains(name)) {
             let help = match did_you_mean(unknown, TYPES) {
                 Some(name) => format!("did you mean `{name}`?"),
-                None => format!("one of: {}", TYPES.join(", ")),
+                None => format!("use one of: {}", TYPES.join(", ")),
             };
-            return (format!("there is no type `{unknown}`"), Some(help));
+            return (format!("unknown type `{unknown}`"), Some(help));
         }
     }
     let text: String = error.to_string().chars().take(MAX_QUOTE).collect();
-    (format!("`{keyword}` is not valid: {text}"), None)
+    (format!("invalid `{keyword}`: {text}"), None)
 }

@@ -1,33 +1,33 @@
-//! Diagnostics for references that cannot be followed.
+//! Diagnostics for references that cannot be resolved.
 
 use demur_source::did_you_mean;
 
 use super::files::is_remote;
 use super::pointer::Located;
 
-/// What is said of a `$ref` into nothing.
+/// Message and help for a `$ref` whose target does not exist.
 pub(crate) fn unresolved(root: &Located<'_>, text: &str, pointer: &str) -> (String, Option<String>) {
-    let message = format!("`{text}` names nothing");
+    let message = format!("`$ref` target `{text}` does not exist");
     let help = pointer.rsplit_once('/').and_then(|(parent, name)| {
         let siblings = root.at(parent)?;
         let names: Vec<&str> = siblings.node.as_map()?.iter().map(|(key, _)| key.name.as_str()).collect();
-        let meant = did_you_mean(name, names)?;
+        let similar = did_you_mean(name, names)?;
         let before = text.strip_suffix(name)?;
-        Some(format!("did you mean `{before}{meant}`?"))
+        Some(format!("did you mean `{before}{similar}`?"))
     });
     (message, help)
 }
 
-/// What is said of a `$ref` to what cannot be read.
+/// Message and help for a `$ref` to a file that cannot be read.
 pub(crate) fn unreadable(text: &str, cause: &str) -> (String, Option<String>) {
     let name = text.split('#').next().unwrap_or_default();
-    let message = format!("`{text}` cannot be read: {cause}");
+    let message = format!("cannot read `$ref` target `{text}`: {cause}");
     let help = if is_remote(name) {
-        "nothing is fetched: keep a copy beside the document, and name it by its path, or under `references`"
+        "URLs are not fetched: refer to a local copy by its path, or configure the copy under `references`"
     } else if name.is_empty() {
-        "name a place as `#/components/schemas/…`"
+        "write a pointer, such as `#/components/schemas/NAME`"
     } else {
-        "paths are relative to the file in which they stand"
+        "paths are relative to the file that contains the `$ref`"
     };
     (message, Some(help.to_owned()))
 }
