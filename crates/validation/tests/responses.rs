@@ -65,11 +65,12 @@ fn reports_how_a_response_breaks_the_document() {
         (404, "application/problem+json", "[]", "body: param.invalid.type.object"),
     ] {
         let status = StatusCode::from_u16(status).unwrap();
-        let said = match document.check_response(x, status, Some(content_type), content.as_bytes()).unwrap() {
-            ResponseCheck::Valid => String::new(),
-            ResponseCheck::Invalid(fault) => fault.to_string(),
-        };
-        assert_eq!(said, expected, "{status} {content}");
+        let checked =
+            match document.check_response(x, status, Some(content_type), content.as_bytes()).unwrap() {
+                ResponseCheck::Valid => String::new(),
+                ResponseCheck::Invalid(fault) => fault.to_string(),
+            };
+        assert_eq!(checked, expected, "{status} {content}");
     }
     let y = document.operation("y").unwrap();
     assert_eq!(document.check_response(y, StatusCode::IM_A_TEAPOT, None, b"x"), Some(ResponseCheck::Valid));

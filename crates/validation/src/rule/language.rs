@@ -19,6 +19,10 @@ const MAX_TEXT: usize = 4_000;
 /// The maximum number of iterations of a loop.
 const MAX_LOOP: i64 = 10_000;
 
+/// The error for nesting beyond a limit, whether the parser or `lint` finds it.
+pub(super) const TOO_DEEP: &str = "expression is nested too deeply";
+pub(super) const TOO_DEEP_HELP: &str = "split the rule into several rules";
+
 /// Replaces `matches` once the pattern is compiled. No rule can contain an `@`.
 pub(super) const MATCHES: &str = "@matches";
 /// Wraps the list of a loop.
@@ -90,6 +94,11 @@ pub(super) fn parse(text: &str, spans: &mut RuleSpans<'_>) -> Option<(IdedExpr, 
                 let [line, column] =
                     [error.pos.0, error.pos.1].map(|number| usize::try_from(number).unwrap_or(0));
                 let at = spans.line_column(line, column);
+                // The parser reports its own recursion limit as an internal error, and others that follow from it.
+                if error.msg.contains("Recursion limit") {
+                    spans.error(Span::new(at, at), TOO_DEEP, Some(TOO_DEEP_HELP.to_owned()));
+                    break;
+                }
                 // The message continues with a list of all expected tokens.
                 let message = error.msg.split(" expecting ").next().unwrap_or_default();
                 let message = message.strip_prefix("Syntax error: ").unwrap_or(message);

@@ -12,7 +12,7 @@ use super::functions::{FUNCTIONS, Function, MACROS, Operator};
 use super::infer::Inferred;
 use super::inputs::{RuleMember, Uses, Variable};
 use super::kind::Kinds;
-use super::language::{BOUNDED, HAS, MATCHES, MEMBER, PREPARED, Positions};
+use super::language::{BOUNDED, HAS, MATCHES, MEMBER, PREPARED, Positions, TOO_DEEP, TOO_DEEP_HELP};
 use super::operators::{self, OperandError};
 use super::pattern::RulePattern;
 use super::prepared::Prepared;
@@ -65,7 +65,7 @@ impl<'d> Lint<'_, '_, 'd> {
         let id = part.id;
         if depth > MAX_DEPTH {
             let at = self.positions.part(id, self.spans);
-            self.error(at, "expression is nested too deeply", "split the rule into several rules".to_owned());
+            self.error(at, TOO_DEEP, TOO_DEEP_HELP.to_owned());
             return Inferred::any();
         }
         index_to_member(part);

@@ -32,7 +32,9 @@ pub(super) fn operate<'d>(
     match (operator, operands) {
         (Operator::Logic(sign), operands) => {
             match operands.iter().position(|operand| !operand.kinds.overlaps(Kinds::BOOLEAN)) {
-                Some(operand) => Err(not_boolean(&format!("`{sign}`"), operand, operands[operand].kinds)),
+                Some(operand) => {
+                    Err(not_boolean(&format!("`{sign}` requires"), operand, operands[operand].kinds))
+                }
                 None => Ok(boolean),
             }
         }
@@ -50,7 +52,7 @@ pub(super) fn operate<'d>(
             if condition.kinds.overlaps(Kinds::BOOLEAN) {
                 Ok(yes.clone().either(no.clone()))
             } else {
-                Err(not_boolean("a condition", 0, condition.kinds))
+                Err(not_boolean("a condition must be", 0, condition.kinds))
             }
         }
         (Operator::Index, [value, index]) => element(value, index),
@@ -76,7 +78,7 @@ pub(super) fn operate<'d>(
 
 fn not_boolean(what: &str, operand: usize, kinds: Kinds) -> OperandError {
     let help = "write a comparison, such as `body.count > 0`".to_owned();
-    OperandError::about(operand, format!("{what} requires a boolean, not {kinds}"), Some(help))
+    OperandError::about(operand, format!("{what} a boolean, not {kinds}"), Some(help))
 }
 
 fn is_in(left: &Inferred<'_>, right: &Inferred<'_>) -> Result<(), OperandError> {

@@ -219,8 +219,8 @@ impl SchemaCompiler<'_> {
                 "schema is too expensive: one value could be validated against more than {MAX_COST} subschemas"
             );
             let help = format!(
-                "several branches refer to the same schemas at `{excess}`: refer to each of them once, or move \
-                 what they share into one schema"
+                "several branches at `{excess}` refer to the same schemas: refer to each schema once, or move the \
+                 shared parts into one schema"
             );
             self.schemas.files.error(self.diagnostics, span, "schema-cost", message, Some(help));
             return None;
