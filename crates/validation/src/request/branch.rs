@@ -45,7 +45,7 @@ pub(super) fn best_branch<'e>(
                 Kind::Type { kind: TypeKind::Single(single) } => types.push(*single),
                 Kind::Type { kind: TypeKind::Multiple(several) } => types.extend(several.iter()),
                 Kind::Enum { options } => {
-                    values.extend(options.as_array().into_iter().flatten().map(excerpt::uncut))
+                    values.extend(options.as_array().into_iter().flatten().map(excerpt::uncut));
                 }
                 Kind::Constant { expected_value } => values.push(excerpt::uncut(expected_value)),
                 _ => {}
