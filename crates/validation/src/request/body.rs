@@ -6,13 +6,16 @@ use demur_contract::{Condition, Location, Value as Limit, Violation};
 use http::header::{CONTENT_TYPE, HeaderMap};
 use serde_json::Value;
 
+use super::aliases::Aliases;
 use super::header_value::{HeaderValue, is_token};
 use super::json::{self, JsonProblem};
 use super::keyword::validate;
+use super::query_pairs::MAX_FIELDS;
+use super::results::{BodyProblem, CheckedBody};
 use super::style::PartEncoding;
 use super::style_decode::DecodeError;
 use super::violations::{Subject, Violations};
-use super::{Aliases, BodyProblem, CheckedBody, MAX_FIELDS, excerpt, form, multipart};
+use super::{excerpt, form, multipart};
 use crate::DocumentOptions;
 use crate::media_type::{MediaKind, essence};
 use crate::schema::{Schema, ValueShape};

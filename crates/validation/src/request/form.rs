@@ -5,12 +5,12 @@ use std::collections::{HashMap, HashSet};
 
 use serde_json::{Map, Value};
 
+use super::aliases::Aliases;
 use super::multipart::FormPart;
-use super::query_pairs::{Pairs, base};
+use super::query_pairs::{MAX_FIELDS, Pairs, base};
 use super::style::{PartEncoding, Style};
 use super::style_decode::{DecodeError, DeepObject, StyleDecoder, is_bracketed, json_or_text, member};
 use super::text::{decode_form, scalar};
-use super::{Aliases, MAX_FIELDS};
 use crate::media_type::MediaKind;
 use crate::schema::{Types, ValueShape};
 

@@ -7,12 +7,12 @@
 use std::borrow::Cow;
 
 use super::header_value::{HeaderValue, is_token};
-use super::query_pairs::base;
+use super::query_pairs::{MAX_FIELDS, base};
 use super::style_decode::is_bracketed;
 use super::text::decode;
 
 /// The default limit of PHP, Werkzeug and Tomcat, some of which silently drop further fields.
-const MAX_PARTS: usize = super::MAX_FIELDS;
+const MAX_PARTS: usize = MAX_FIELDS;
 /// PHP splits longer lines.
 const MAX_HEADERS: usize = 4 * 1024;
 

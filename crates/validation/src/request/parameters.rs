@@ -7,14 +7,16 @@ use std::sync::Arc;
 use demur_contract::{Condition, Location, Value as Limit, Violation};
 use http::header::{COOKIE, HeaderMap, HeaderValue};
 
+use super::aliases::Aliases;
 use super::body::{BodyRule, form_names};
+use super::excerpt;
 use super::keyword::validate;
-use super::query_pairs::Pairs;
+use super::query_pairs::{MAX_FIELDS, Pairs};
+use super::results::RequestParameters;
 use super::style::Style;
 use super::style_decode::{DecodeError, DecodedValue, StyleDecoder, is_bracketed};
 use super::text::{decode, decode_form};
 use super::violations::{SortKey, Subject, Violations};
-use super::{Aliases, MAX_FIELDS, RequestParameters, excerpt};
 use crate::schema::{Schema, ValueShape};
 use crate::tree::join;
 use crate::{DocumentOptions, UnknownQuery};

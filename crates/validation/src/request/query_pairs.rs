@@ -6,6 +6,10 @@ use std::collections::HashMap;
 use super::aliases::Aliases;
 use super::text::decode_form;
 
+/// The maximum number of fields in a query or form. PHP, Werkzeug, Express and Tomcat drop further ones, or reject
+/// the request.
+pub(super) const MAX_FIELDS: usize = 1_000;
+
 /// With more pairs, an index is built.
 const FEW: usize = 16;
 

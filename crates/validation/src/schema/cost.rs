@@ -9,8 +9,7 @@
 use std::collections::{HashMap, HashSet};
 
 use super::vocabulary::IN_PLACE;
-use crate::tree::Located;
-use crate::tree::{Files, ReferenceTarget};
+use crate::tree::{Files, Located, ReferenceTarget};
 use demur_source::Node;
 
 /// The maximum number of applications. The most expensive schema of GitHub's document has 114.

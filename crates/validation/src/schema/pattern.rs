@@ -5,7 +5,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::validator_options;
+use super::options::validator_options;
 
 /// The comment that marks a `not` created from a look-ahead. The original pattern follows.
 const MARK: &str = "pattern: ";

@@ -10,22 +10,24 @@ use jsonschema::ValidationError;
 use jsonschema::error::ValidationErrorKind;
 use serde_json::Value;
 
+use super::dialect::Dialect;
+use super::rewrite::{Rewriter, SchemaSide};
 use super::vocabulary::{FORMATS, IN_PLACE, MANY, NAMED, ONE, OTHER, TYPES};
-use super::{Dialect, SchemaSide, cycles, dialect, file_name, fragment, pattern};
+use super::{cycles, pattern};
 use crate::Formats;
-use crate::tree::{Files, ReferenceTarget};
-use crate::tree::{Located, tokens};
-use crate::tree::{unreadable, unresolved};
+use crate::tree::{Files, Located, ReferenceTarget, tokens, unreadable, unresolved};
 
 /// The maximum number of characters of an error text, which may quote the document.
 const MAX_QUOTE: usize = 200;
 
+/// The state of the walk.
 pub(super) struct Walk<'w> {
     files: &'w Files,
     root: Located<'w>,
     dialect: Dialect,
     formats: Formats,
     side: SchemaSide,
+    rewriter: Rewriter<'w>,
     visited: HashSet<String>,
     /// The pointers of reported schemas, so that nothing is reported twice.
     reported: HashSet<String>,
@@ -46,6 +48,7 @@ impl<'w> Walk<'w> {
             dialect,
             formats,
             side: SchemaSide::Requests,
+            rewriter: Rewriter { files, root: Located::root(root), dialect, formats },
             visited: HashSet::new(),
             reported: HashSet::new(),
             unknown_formats: HashSet::new(),
@@ -95,7 +98,7 @@ impl<'w> Walk<'w> {
             match &schema.node.kind {
                 NodeKind::Map(_) => {
                     let referred = self.schema(&schema, &mut rest, diagnostics);
-                    self.normalise(&schema, referred.as_ref(), document);
+                    self.rewriter.rewrite(self.side, &schema, referred.as_ref(), document);
                     names.extend(referred.clone());
                     rest.extend(referred);
                 }
@@ -278,48 +281,6 @@ impl<'w> Walk<'w> {
         if let Some((message, help)) = pattern::problem(pattern) {
             self.report(pointer, span, "pattern", message, help, diagnostics);
         }
-    }
-
-    /// Rewrites a schema for the current side.
-    fn normalise(&self, schema: &Located<'w>, target: Option<&Located<'w>>, document: &mut Value) {
-        let Some(Value::Object(object)) = document.pointer_mut(&schema.pointer) else { return };
-        self.dialect.normalise(object);
-        match target {
-            // A `$dynamicRef` is resolved at validation time: named schemas keep their names.
-            Some(target) if self.files.is_dynamic() => {
-                if let (Some(id), true) = (self.files.id(&target.pointer), object.contains_key("$ref")) {
-                    object.insert("$ref".to_owned(), Value::String(file_name(id)));
-                }
-            }
-            Some(target) => {
-                dialect::remove_ids(object);
-                dialect::set_reference(object, &fragment(&target.pointer));
-            }
-            None if self.files.is_dynamic() => {}
-            None => dialect::remove_ids(object),
-        }
-        pattern::rewrite(object);
-        if self.formats == Formats::Assert {
-            dialect::bound_integers(object);
-        }
-        let flag = match self.side {
-            SchemaSide::Requests => "readOnly",
-            SchemaSide::Responses => "writeOnly",
-        };
-        let properties = schema.member("properties");
-        let optional = properties.iter().flat_map(|properties| properties.members());
-        let optional = optional.filter(|(_, property)| self.has_flag(property, flag));
-        let names: Vec<String> = optional.map(|(key, _)| key.name.clone()).collect();
-        dialect::remove_required(object, &names);
-    }
-
-    fn has_flag(&self, property: &Located<'w>, flag: &str) -> bool {
-        let has_flag = |node: &Node| node.get(flag).is_some_and(|flag| flag.kind == NodeKind::Bool(true));
-        let target = || match self.files.target(&property.member("$ref")?) {
-            ReferenceTarget::Local(pointer) => self.root.at(&pointer),
-            ReferenceTarget::Unreadable(_) => None,
-        };
-        has_flag(property.node) || target().is_some_and(|target| has_flag(target.node))
     }
 
     /// Validates a schema against the meta-schema: types and bounds of keywords, unknown types.
