@@ -83,7 +83,7 @@ pub(crate) struct Routes {
     /// The literals by their lenient form.
     lenient: HashMap<Box<str>, Vec<Box<str>>>,
     /// Whether a segment may match a literal or a pattern that is spelled differently.
-    has_ambiguous: bool,
+    has_lookalikes: bool,
     /// Parameters with text around or between them, those with the most text first.
     patterns: Vec<(SegmentPattern, Routes)>,
     /// A parameter that is the whole segment.
@@ -168,7 +168,7 @@ impl Routes {
     fn literal(&mut self, segment: &str) -> &mut Routes {
         let segment: Box<str> = normalised(segment).into();
         if !self.literals.contains_key(&segment) {
-            self.has_ambiguous |= !is_unambiguous(&segment);
+            self.has_lookalikes |= !is_unambiguous(&segment);
             let lenient = trimmed(&folded(&segment)).into();
             self.lenient.entry(lenient).or_default().push(segment.clone());
         }
@@ -176,7 +176,7 @@ impl Routes {
     }
 
     fn pattern(&mut self, pattern: SegmentPattern) -> &mut Routes {
-        self.has_ambiguous = true;
+        self.has_lookalikes = true;
         let position = match self.patterns.iter().position(|(known, _)| *known == pattern) {
             Some(position) => position,
             None => {
@@ -222,7 +222,7 @@ impl Routes {
             return None;
         }
         captured.may_match_other |=
-            self.has_ambiguous || (!self.literals.is_empty() && !is_unambiguous(segment));
+            self.has_lookalikes || (!self.literals.is_empty() && !is_unambiguous(segment));
         for (pattern, next) in &self.patterns {
             captured.texts.truncate(length);
             if pattern.capture(segment, &mut captured.texts)

@@ -62,8 +62,8 @@ impl FormRule<'_> {
                 members.insert(name.clone(), value);
             }
         }
-        let taken = |name: &str| shape.members.contains_key(name) || deep.contains(base(name));
-        if let Some(name) = pairs.ambiguous(self.names, taken) {
+        let is_declared = |name: &str| shape.members.contains_key(name) || deep.contains(base(name));
+        if let Some(name) = pairs.ambiguous(self.names, is_declared) {
             return Err(FormFault::Ambiguous(name.to_owned()));
         }
         if let Some(charset) = pairs.named(CHARSET).next() {
@@ -72,7 +72,7 @@ impl FormRule<'_> {
         // Undeclared members are validated by `additionalProperties`.
         let mut seen: HashSet<&str> = HashSet::new();
         for (name, _) in pairs.all() {
-            if taken(name) || !seen.insert(name) {
+            if is_declared(name) || !seen.insert(name) {
                 continue;
             }
             let of = member(shape, name);
@@ -100,7 +100,7 @@ impl FormRule<'_> {
             if !is_declared {
                 let text = || String::from_utf8_lossy(part.body);
                 if let Some(path) = self.path_below(name) {
-                    deep.entry(base(name)).or_default().put(path, text());
+                    deep.entry(base(name)).or_default().insert(path, text());
                     continue;
                 }
                 if names.covers(name) {

@@ -69,18 +69,18 @@ impl<'t> Pairs<'t> {
 
     /// The first name that servers could interpret differently: an undeclared name that some server reads as a
     /// declared one, or any name that cannot be decoded.
-    pub(super) fn ambiguous(&self, aliases: &Aliases, taken: impl Fn(&str) -> bool) -> Option<&str> {
+    pub(super) fn ambiguous(&self, aliases: &Aliases, is_declared: impl Fn(&str) -> bool) -> Option<&str> {
         if aliases.is_empty() {
             return None;
         }
-        let is_alias = |name: &&str| !taken(name) && aliases.covers(name);
+        let is_alias = |name: &&str| !is_declared(name) && aliases.covers(name);
         let hidden = self.hidden.iter().map(AsRef::as_ref);
         let mut names = self.all.iter().map(|(name, _)| name.as_ref());
         self.undecodable
             .first()
             .copied()
             .or_else(|| names.find(is_alias))
-            .or_else(|| hidden.into_iter().find(|name| taken(name) || aliases.covers(name)))
+            .or_else(|| hidden.into_iter().find(|name| is_declared(name) || aliases.covers(name)))
     }
 
     /// Whether a name occurs more than once.

@@ -64,7 +64,7 @@ impl StyleDecoder {
                 if !is_bracketed(path) {
                     return Err(DecodeError::brackets(path));
                 }
-                deep.put(path, decoded(raw, decode)?);
+                deep.insert(path, decoded(raw, decode)?);
             }
             if !deep.is_empty() {
                 // PHP takes the last of `a=1` and `a[b]=2`.
@@ -309,7 +309,7 @@ impl DeepObject {
     }
 
     /// Adds a text at a path that is [bracketed](is_bracketed).
-    pub(super) fn put(&mut self, path: &str, text: Cow<'_, str>) {
+    pub(super) fn insert(&mut self, path: &str, text: Cow<'_, str>) {
         let inner = path.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(path);
         let mut node = self;
         // `[]` appends to the same list.

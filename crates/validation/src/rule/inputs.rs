@@ -165,7 +165,7 @@ impl<'a> RuleInputs<'a> {
         }
     }
 
-    /// The value of a variable; `None` if too large when compiled.
+    /// The value of a variable; `None` if it is too large.
     fn whole(&self, variable: Variable) -> Option<Box<dyn Val + '_>> {
         let slot = &self.slots[variable as usize];
         match &slot.provider {
@@ -235,7 +235,7 @@ impl VariableResolver for RuleScope<'_, '_> {
     }
 }
 
-/// Whether few enough values to be copied.
+/// Whether the values are few enough to be copied.
 fn is_within_budget<'v>(values: impl Iterator<Item = &'v Value>) -> bool {
     let mut count = 0;
     let mut rest: Vec<&Value> = values.collect();
@@ -253,7 +253,7 @@ fn is_within_budget<'v>(values: impl Iterator<Item = &'v Value>) -> bool {
     true
 }
 
-/// Converts JSON to CEL without copying strings; `None` if too large when compiled. Whole numbers become `int` however they
+/// Converts JSON to CEL without copying strings; `None` if it is too large. Whole numbers become `int` however they
 /// are written: `1.0` is an integer in JSON Schema.
 fn to_cel(value: &Value) -> Option<Box<dyn Val + '_>> {
     let is_small = match value {

@@ -42,9 +42,9 @@ pub(super) fn rewrite(schema: &mut Map<String, Value>) {
     if !pattern.contains("(?") || compiles(&pattern) {
         return;
     }
-    let Some(split_lookaheads) = split_lookaheads(&pattern) else { return };
-    let mut parts = vec![json!({ "pattern": split_lookaheads.rest })];
-    parts.extend(split_lookaheads.lookaheads.into_iter().map(|(text, must_match)| match must_match {
+    let Some(split) = split_lookaheads(&pattern) else { return };
+    let mut parts = vec![json!({ "pattern": split.rest })];
+    parts.extend(split.lookaheads.into_iter().map(|(text, must_match)| match must_match {
         true => json!({ "pattern": text }),
         false => {
             json!({ "not": { "type": "string", "pattern": text, "$comment": format!("{MARK}{pattern}") } })
@@ -86,10 +86,9 @@ fn split_lookaheads(pattern: &str) -> Option<PatternParts> {
     }
     // With an alternation at the top level, the look-aheads would only apply to the first alternative.
     let is_one = top_level(rest, '|').is_none();
-    let split_lookaheads = PatternParts { lookaheads, rest: format!("^{rest}") };
-    let all_compile = compiles(&split_lookaheads.rest)
-        && split_lookaheads.lookaheads.iter().all(|(text, _)| compiles(text));
-    (!split_lookaheads.lookaheads.is_empty() && is_one && all_compile).then_some(split_lookaheads)
+    let split = PatternParts { lookaheads, rest: format!("^{rest}") };
+    let all_compile = compiles(&split.rest) && split.lookaheads.iter().all(|(text, _)| compiles(text));
+    (!split.lookaheads.is_empty() && is_one && all_compile).then_some(split)
 }
 
 /// The end of the group that starts the text.
@@ -127,10 +126,10 @@ mod tests {
             (r"^(?=.*\d)(?=.*[)])\S+$", r"^\S+$", vec![(r"^(?:.*\d)", true), (r"^(?:.*[)])", true)]),
             (r"^(?!(a|b)\))c", "^c", vec![(r"^(?:(a|b)\))", false)]),
         ] {
-            let split_lookaheads = split_lookaheads(pattern).unwrap();
+            let split = split_lookaheads(pattern).unwrap();
             let parsed: Vec<(&str, bool)> =
-                split_lookaheads.lookaheads.iter().map(|(text, is)| (text.as_str(), *is)).collect();
-            assert_eq!((split_lookaheads.rest.as_str(), parsed), (rest, lookaheads), "{pattern}");
+                split.lookaheads.iter().map(|(text, is)| (text.as_str(), *is)).collect();
+            assert_eq!((split.rest.as_str(), parsed), (rest, lookaheads), "{pattern}");
         }
         for pattern in ["(?!a)b", "^(?!a)b|c", "^a(?!b)", "^(?!a(?!b))c", "^(?<!a)b", "^(?!a", "^(a)\\1"] {
             assert!(split_lookaheads(pattern).is_none(), "{pattern}");
