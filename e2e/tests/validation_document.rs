@@ -172,8 +172,8 @@ fn what_has_a_url_and_no_copy_is_said() {
     );
     let outcome = run(&["check", "demur.yaml", "--format", "json"], folder.path());
     let said = format!("{}{}", outcome.stdout, outcome.stderr);
-    assert!(said.contains("nothing is fetched: keep a copy"), "{said}");
-    assert!(said.contains("or under `references`"), "{said}");
+    assert!(said.contains("URLs are not fetched: refer to a local copy"), "{said}");
+    assert!(said.contains("configure the copy under `references`"), "{said}");
 }
 
 #[test]

@@ -120,11 +120,11 @@ fn reports_unreadable_files_at_each_reference() {
 #[test]
 fn ignores_references_in_examples() {
     // `nowhere.yaml` occurs in an example only, and is never read.
-    let mut asked = Vec::new();
+    let mut read_names = Vec::new();
     let mut diagnostics = Diagnostics::new();
     let text = "openapi: 3.1.0\npaths: {}\ncomponents: { schemas: { A: { example: { $ref: a.yaml }, properties: { example: { $ref: b.yaml } } } } }\n";
     let mut read = |name: &str| {
-        asked.push(name.to_owned());
+        read_names.push(name.to_owned());
         Ok(Source::new(name, "{}"))
     };
     let document = ApiDocument::load_files(
@@ -134,7 +134,7 @@ fn ignores_references_in_examples() {
         &mut diagnostics,
     );
     assert!(document.is_some(), "{diagnostics}");
-    assert_eq!(asked, ["b.yaml"]);
+    assert_eq!(read_names, ["b.yaml"]);
 }
 
 #[test]
@@ -142,10 +142,10 @@ fn limits_the_number_of_files() {
     let root = "openapi: 3.1.0\npaths: { $ref: 'a.yaml' }\n";
     // Each file refers to another new file.
     let mut diagnostics = Diagnostics::new();
-    let mut asked = 0;
+    let mut files = 0;
     let mut read = |name: &str| {
-        asked += 1;
-        Ok(Source::new(name, format!("{{ $ref: x{asked}.yaml }}")))
+        files += 1;
+        Ok(Source::new(name, format!("{{ $ref: x{files}.yaml }}")))
     };
     ApiDocument::load_files(
         &Source::new("t.yaml", root),
@@ -153,5 +153,5 @@ fn limits_the_number_of_files() {
         &DocumentOptions::default(),
         &mut diagnostics,
     );
-    assert!(asked < 2_100, "{asked}");
+    assert!(files < 2_100, "{read_names}");
 }

@@ -58,7 +58,7 @@ fn check(name: &str, files: usize, operations: usize) {
         }
     }
     println!(
-        "{name}: {} operations, {} pass, {} mutants refused, {} left out",
+        "{name}: {} operations, {} pass, {} mutants rejected, {} left out",
         tally.operations,
         tally.passed,
         tally.mutants,
