@@ -153,5 +153,5 @@ fn limits_the_number_of_files() {
         &DocumentOptions::default(),
         &mut diagnostics,
     );
-    assert!(files < 2_100, "{read_names}");
+    assert!(files < 2_100, "{files}");
 }
