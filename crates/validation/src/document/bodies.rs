@@ -66,7 +66,7 @@ impl<'r> DocumentReader<'r> {
             let Some(response) = self.resolve(response, "a response") else { continue };
             self.known_keys(&response, "a response", &RESPONSE_KEYS);
             if let Some(headers) = response.member("headers").filter(|_| self.checks_responses) {
-                let message = "response headers are not checked, here and elsewhere";
+                let message = "response headers are not checked (reported once)";
                 self.warn_once(headers.node.span, "unsupported", message);
             }
             let content = response.member("content");
@@ -114,7 +114,7 @@ impl<'r> DocumentReader<'r> {
         for (key, encoding) in declared.members() {
             self.known_keys(&encoding, "an encoding", &ENCODING_KEYS);
             if let Some(headers) = encoding.member("headers") {
-                let message = "headers of form parts are not checked, here and elsewhere";
+                let message = "headers of form parts are not checked (reported once)";
                 self.warn_once(headers.node.span, "unsupported", message);
             }
             let style = encoding.member("style").and_then(|style| {

@@ -224,7 +224,7 @@ impl<'w> Walk<'w> {
             return;
         }
         if self.unknown_formats.insert(name.to_owned()) {
-            let message = format!("unknown format `{name}` is not validated, here and elsewhere");
+            let message = format!("unknown format `{name}` is not validated (reported once)");
             let help = did_you_mean(name, FORMATS).map(|suggestion| format!("did you mean `{suggestion}`?"));
             self.warn(&member.pointer, member.node.span, "unsupported", message, help, diagnostics);
         }

@@ -23,6 +23,9 @@ pub(crate) const FILES: &str = "x-demur-files";
 const MAX_FILES: usize = 2_000;
 const MAX_BYTES: usize = 64 * 1024 * 1024;
 
+/// The reason for a file that was read, but has syntax errors. These are reported on their own.
+pub(super) const HAS_ERRORS: &str = "the file has errors";
+
 /// Reads the file with a name. The error is the reason why it cannot be read.
 pub type ReadFile<'r> = dyn FnMut(&str) -> Result<Arc<Source>, String> + 'r;
 
@@ -94,7 +97,7 @@ impl Files {
                 Ok(node) => Ok((text, node)),
                 Err(mistakes) => {
                     diagnostics.extend(mistakes);
-                    Err("the file has errors".to_owned())
+                    Err(HAS_ERRORS.to_owned())
                 }
             });
             match text {

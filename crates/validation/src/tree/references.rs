@@ -2,7 +2,7 @@
 
 use demur_source::did_you_mean;
 
-use super::files::is_remote;
+use super::files::{HAS_ERRORS, is_remote};
 use super::pointer::Located;
 
 /// Message and help for a `$ref` whose target does not exist.
@@ -22,7 +22,9 @@ pub(crate) fn unresolved(root: &Located<'_>, text: &str, pointer: &str) -> (Stri
 pub(crate) fn unreadable(text: &str, cause: &str) -> (String, Option<String>) {
     let name = text.split('#').next().unwrap_or_default();
     let message = format!("cannot read `$ref` target `{text}`: {cause}");
-    let help = if is_remote(name) {
+    let help = if cause == HAS_ERRORS {
+        "fix the errors of that file"
+    } else if is_remote(name) {
         "URLs are not fetched: refer to a local copy by its path, or configure the copy under `references`"
     } else if name.is_empty() {
         "write a pointer, such as `#/components/schemas/NAME`"
