@@ -172,8 +172,8 @@ fn what_has_a_url_and_no_copy_is_said() {
     );
     let outcome = run(&["check", "demur.yaml", "--format", "json"], folder.path());
     let said = format!("{}{}", outcome.stdout, outcome.stderr);
-    assert!(said.contains("nothing is fetched: keep a copy"), "{said}");
-    assert!(said.contains("or under `references`"), "{said}");
+    assert!(said.contains("URLs are not fetched: refer to a local copy"), "{said}");
+    assert!(said.contains("configure the copy under `references`"), "{said}");
 }
 
 #[test]
@@ -188,7 +188,7 @@ fn a_rule_that_speaks_of_what_nobody_declares_is_told() {
     folder.edit("    validation: {}\n", &rule("params.limit > 1 && body.pagse > 1"));
     let outcome = run(&["check", "demur.yaml", "--format", "json"], folder.path());
     let said = format!("{}{}", outcome.stdout, outcome.stderr);
-    assert!(said.contains("the document declares no `params.limit` for this rule"), "{said}");
-    assert!(said.contains("the document declares no `pagse` here"), "{said}");
+    assert!(said.contains("`params.limit` is not declared by any operation of this rule"), "{said}");
+    assert!(said.contains("the document does not declare `pagse`"), "{said}");
     assert!(said.contains("did you mean `pages`?"), "{said}");
 }

@@ -61,7 +61,7 @@ impl SentPath {
                 return Err(Rejection::from(Condition::RequestMalformed).with_cause(cause));
             }
         }
-        match found.other_reading() {
+        match found.lenient_match() {
             Some(other) if settings.validation.ambiguous_path == AmbiguousPath::Reject => {
                 let cause = format!("a lenient server would read the path as that of `{}`", other.id());
                 Err(Rejection::from(Condition::RequestMalformed).with_cause(cause))

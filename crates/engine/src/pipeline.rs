@@ -22,7 +22,7 @@ use demur_admission::{
     Principal, Scope, authorize,
 };
 use demur_contract::{Condition, Contract};
-use demur_validation::{Find, RequestContent as Checked, RouteMatch};
+use demur_validation::{CheckedBody, Find, RouteMatch};
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use http::request::Parts;
 use http::{Method, Request, Response};
@@ -422,7 +422,7 @@ where
         }
         // An idempotency key stands for one request, content included; and content that comes with a GET
         // can be forwarded only when its length is known.
-        let looks_inside = found.operation.takes_content()
+        let looks_inside = found.operation.takes_body()
             || api.reads_content[found.operation.index()]
             || is_read
             || reservation::is_named(self.exchange, asks, parts);
@@ -453,7 +453,7 @@ where
         let mut violations = parameters.violations;
         let mut value = None;
         if let RequestBody::Collected(bytes) = &content
-            && (bytes.is_some() || found.operation.takes_content())
+            && (bytes.is_some() || found.operation.takes_body())
         {
             let checked = checked(settings, found, parts, bytes.as_deref().unwrap_or_default());
             let (json, more) = self.exchange.enforce(checked)?.unwrap_or_default();
@@ -557,14 +557,14 @@ fn checked(
         return Err(refused.with_cause("the content is encoded, and cannot be looked into"));
     }
     let content_type = parts.headers.get(CONTENT_TYPE).map(|value| value.to_str()).transpose();
-    if content_type.is_err() && found.operation.takes_content() {
+    if content_type.is_err() && found.operation.takes_body() {
         // Servers read the beginning of it.
         let refused = Rejection::from(Condition::BodyUnsupportedMediaType);
         return Err(refused.with_cause("the Content-Type is not ASCII"));
     }
     let content_type = content_type.unwrap_or_default();
-    match settings.document.check_content(found.operation, content_type, bytes) {
-        Checked::Checked { value, violations } => Ok((value, violations)),
-        Checked::Refused(problem) => Err(Rejection::from(problem.condition).with_cause(problem.cause)),
+    match settings.document.check_body(found.operation, content_type, bytes) {
+        CheckedBody::Checked { value, violations } => Ok((value, violations)),
+        CheckedBody::Rejected(problem) => Err(Rejection::from(problem.condition).with_cause(problem.cause)),
     }
 }

@@ -140,7 +140,7 @@ where
 {
     let document = &settings.document;
     let content_type = head.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
-    let judge = |bytes: &[u8]| match document.check_answer(operation, head.status, content_type, bytes) {
+    let judge = |bytes: &[u8]| match document.check_response(operation, head.status, content_type, bytes) {
         None | Some(ResponseCheck::Valid) => None,
         Some(ResponseCheck::Invalid(fault)) => Some(ResponseFaultKind::Mismatch(fault.to_string())),
     };

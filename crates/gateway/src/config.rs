@@ -408,7 +408,7 @@ fn may_call(plan: &Plan, asked: &OperationSettings) -> bool {
 /// whenever it comes.
 fn check_body_memory(memory: usize, apis: &[ApiConfig], root: &Node, reading: &mut ConfigReader<'_>) {
     let largest = apis.iter().map(|api| &api.settings).flat_map(|settings| {
-        let operations = settings.document.operations().iter().filter(|operation| operation.takes_content());
+        let operations = settings.document.operations().iter().filter(|operation| operation.takes_body());
         operations.map(|operation| {
             let own = settings.operations.get(operation.index()).and_then(|own| own.max_content);
             (own.unwrap_or(settings.max_content), operation.id())

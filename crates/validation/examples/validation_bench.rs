@@ -1,10 +1,10 @@
-//! What validation costs, each figure beside what it is compared with, in turns within one run:
-//! looking an operation up among 10 and among 10,000; a body of 1 KB and a plain jsonschema call; a rule.
+//! Measures validation, each figure compared with a baseline in the same run: a lookup among 10 and 10,000
+//! operations, a body of 1 KB and a plain jsonschema call, and rules.
 //!
 //! `cargo run --release -p demur-validation --example validation_bench`
 //!
-//! With the number of a rule and of calls, nothing but that: `valgrind --tool=callgrind … 3 1000`, and once more with
-//! 2000, tells the instructions of one call.
+//! With the number of a rule and of calls, it only evaluates that rule: the difference of `valgrind --tool=callgrind
+//! … 3 1000` and `… 3 2000` is the instructions of one call.
 
 #![allow(clippy::print_stdout, clippy::panic, clippy::unwrap_used, reason = "a program for people")]
 
@@ -13,14 +13,14 @@ use std::time::{Duration, Instant};
 
 use demur_source::{Diagnostics, Source, Span};
 use demur_validation::{
-    ApiDocument, Declarations, DocumentOptions, Expression, Find, RequestContent, RuleInputs, Variable,
+    ApiDocument, CheckedBody, Declarations, DocumentOptions, Expression, Find, RuleInputs, Variable,
 };
 use http::Method;
 use serde_json::{Value, json};
 
 const ROUNDS: usize = 15;
 
-/// The median time of one call, over rounds in turns: what else the machine does meets all of them alike.
+/// The median time of one call. The programs take turns, so that the load of the machine affects all alike.
 fn compare<const N: usize>(calls: u32, mut programs: [&mut dyn FnMut(); N]) -> [Duration; N] {
     let mut times: [Vec<Duration>; N] = std::array::from_fn(|_| Vec::new());
     for _ in 0..ROUNDS {
@@ -37,10 +37,10 @@ fn compare<const N: usize>(calls: u32, mut programs: [&mut dyn FnMut(); N]) -> [
 }
 
 fn load(text: &str) -> ApiDocument {
-    let mut found = Diagnostics::new();
+    let mut diagnostics = Diagnostics::new();
     let document =
-        ApiDocument::load(&Source::new("bench.yaml", text), &DocumentOptions::default(), &mut found);
-    document.unwrap_or_else(|| panic!("{found}"))
+        ApiDocument::load(&Source::new("bench.yaml", text), &DocumentOptions::default(), &mut diagnostics);
+    document.unwrap_or_else(|| panic!("{diagnostics}"))
 }
 
 fn operations(count: usize) -> ApiDocument {
@@ -96,9 +96,9 @@ fn body() {
         .build(&schema)
         .unwrap();
     let operation = &document.operations()[0];
-    let mut ours = || match document.check_content(operation, Some("application/json"), black_box(&bytes)) {
-        RequestContent::Checked { violations, .. } => assert!(violations.is_empty()),
-        RequestContent::Refused(problem) => panic!("{problem:?}"),
+    let mut ours = || match document.check_body(operation, Some("application/json"), black_box(&bytes)) {
+        CheckedBody::Checked { violations, .. } => assert!(violations.is_empty()),
+        CheckedBody::Rejected(problem) => panic!("{problem:?}"),
     };
     let mut theirs = || {
         let value: Value = serde_json::from_slice(black_box(&bytes)).unwrap();
@@ -122,7 +122,7 @@ const RULES: [&str; 6] = [
     "!has(body.start) && !has(body.end) || date(has(body.end) ? body.end : body.start) - date(has(body.start) ? body.start : body.end) <= duration('2160h')",
 ];
 
-/// Hands over what evaluates a rule, its inputs included.
+/// Runs a program that evaluates a rule, including its inputs.
 fn with_rule<T>(text: &str, run: impl FnOnce(&mut dyn FnMut()) -> T) -> T {
     let body = json!({ "brand": "b1", "start": "2026-01-01", "end": "2026-03-01", "list": (0..200).collect::<Vec<_>>() });
     let now = "2026-11-20T10:00:00Z".parse().unwrap();

@@ -1,26 +1,26 @@
-//! OpenAPI documents, JSON Schema and CEL rules: what is wrong with a request.
+//! Validates requests and responses against OpenAPI documents, and evaluates CEL rules.
 //!
-//! Three questions, each answered by data and never by a response:
+//! - [`ApiDocument::find`] looks up the operation of a request.
+//! - [`ApiDocument::check_parameters`] and [`ApiDocument::check_body`] return each rule of the document that the
+//!   request breaks as a [`Violation`](demur_contract::Violation).
+//! - [`ApiDocument::check_response`] checks a response of the upstream.
+//! - [`Expression::evaluate`] evaluates a rule of the operator.
 //!
-//! - [`ApiDocument::find`]: which operation is meant?
-//! - [`ApiDocument::check_parameters`], [`ApiDocument::check_content`]: which rules of the document does
-//!   the request break? Each broken rule is a [`Violation`](demur_contract::Violation).
-//! - [`Expression::evaluate`]: does a rule of the operator's own hold?
-//!
-//! Everything is compiled when a document or a rule is loaded, and every mistake in them is reported then,
-//! all at once, with its place. What a violation is called on the wire, and which error answers it, is the
-//! contract's business; who may ask, and at what price, is admission's. This crate does no I/O.
+//! Documents and rules are compiled when they are loaded, and all their mistakes are reported then, each with its
+//! location. The crate does no I/O, and it does not choose the error for a violation: that is up to the contract.
 
 mod document;
+mod media_type;
 mod options;
 mod path;
 mod request;
 mod rule;
 mod schema;
+mod tree;
 
-pub use document::files::ReadFile;
 pub use document::{ApiDocument, Find, Operation, RouteMatch, SecurityKind, SecurityScheme};
 pub use options::{DocumentOptions, Formats, UnknownQuery};
 pub use path::{CanonicalPath, PathCharacters, PathFault, canonical_path};
-pub use request::{ContentProblem, RequestContent, RequestParameters, ResponseCheck, ResponseFault};
+pub use request::{BodyProblem, CheckedBody, RequestParameters, ResponseCheck, ResponseFault};
 pub use rule::{Declarations, Expression, RuleFailure, RuleInputs, Uses, Variable};
+pub use tree::ReadFile;

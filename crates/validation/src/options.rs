@@ -1,23 +1,23 @@
-//! What an operator decides about a document, beyond what the document itself says.
+//! Settings of a document that OpenAPI leaves to the operator.
 
 /// The settings of one document.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DocumentOptions {
-    /// Whether `format` is a rule or a remark.
+    /// Whether `format` is validated.
     pub formats: Formats,
-    /// What is done with query parameters that the document does not declare.
+    /// How undeclared query parameters are handled.
     pub unknown_query: UnknownQuery,
-    /// Whether answers can be held against the document, too: that takes memory for a second set of schemas.
-    pub checks_answers: bool,
-    /// How many violations of one request are kept: the first ones in their order.
+    /// Whether responses are checked too. This needs memory for a second set of schemas.
+    pub checks_responses: bool,
+    /// The maximum number of violations reported for one request.
     pub max_violations: usize,
-    /// How deep JSON content may nest; [`DocumentOptions::MOST_DEPTH`] at the most.
+    /// The maximum nesting depth of a JSON body, at most [`DocumentOptions::MAX_DEPTH`].
     pub max_depth: usize,
 }
 
 impl DocumentOptions {
-    /// What reads the content goes no deeper.
-    pub const MOST_DEPTH: usize = 120;
+    /// The limit of the JSON parser.
+    pub const MAX_DEPTH: usize = 120;
 }
 
 impl Default for DocumentOptions {
@@ -25,29 +25,29 @@ impl Default for DocumentOptions {
         Self {
             formats: Formats::Assert,
             unknown_query: UnknownQuery::Ignore,
-            checks_answers: false,
+            checks_responses: false,
             max_violations: 20,
             max_depth: 64,
         }
     }
 }
 
-/// What `format` means. JSON Schema leaves it open, so that it is a setting of the document.
+/// Whether `format` is validated, which JSON Schema leaves open.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Formats {
-    /// A value that does not have its format is a violation. Formats that are not known are not asserted.
+    /// A value that does not match its format is a violation. Unknown formats are not validated.
     Assert,
     /// `format` is documentation only.
     Annotate,
 }
 
-/// What is done with query parameters that the document does not declare.
+/// How query parameters that the document does not declare are handled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum UnknownQuery {
     /// Each is a violation.
-    Refuse,
-    /// They are passed on, and named in [`RequestParameters::unknown`](crate::RequestParameters::unknown).
+    Reject,
+    /// They are forwarded, and listed in [`RequestParameters::unknown`](crate::RequestParameters::unknown).
     Warn,
-    /// They are passed on unread.
+    /// They are forwarded.
     Ignore,
 }

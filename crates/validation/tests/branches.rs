@@ -1,10 +1,10 @@
-//! `oneOf` and `anyOf`: what is wrong is said of the branch that was meant.
+//! `oneOf` and `anyOf`: violations are reported for the selected branch.
 
-#![allow(clippy::panic, clippy::unwrap_used, reason = "a test that fails says why")]
+#![allow(clippy::panic, clippy::unwrap_used, reason = "a failed test reports why")]
 
 use demur_contract::Violation;
 use demur_source::{Diagnostics, Source};
-use demur_validation::{ApiDocument, DocumentOptions, RequestContent};
+use demur_validation::{ApiDocument, CheckedBody, DocumentOptions};
 
 const SCHEMAS: &str = "components:
   schemas:
@@ -17,12 +17,13 @@ fn check(schema: &str, content: &str, expected: &[&str]) {
     let text = format!(
         "openapi: 3.1.0\npaths:\n  /x:\n    post:\n      operationId: x\n      requestBody:\n        content:\n          application/json:\n            schema: {schema}\n{SCHEMAS}"
     );
-    let mut found = Diagnostics::new();
-    let document = ApiDocument::load(&Source::new("t.yaml", text), &DocumentOptions::default(), &mut found);
-    let document = document.unwrap_or_else(|| panic!("{found}"));
+    let mut diagnostics = Diagnostics::new();
+    let document =
+        ApiDocument::load(&Source::new("t.yaml", text), &DocumentOptions::default(), &mut diagnostics);
+    let document = document.unwrap_or_else(|| panic!("{diagnostics}"));
     let content =
-        document.check_content(&document.operations()[0], Some("application/json"), content.as_bytes());
-    let RequestContent::Checked { violations, .. } = content else { panic!("{content:?}") };
+        document.check_body(&document.operations()[0], Some("application/json"), content.as_bytes());
+    let CheckedBody::Checked { violations, .. } = content else { panic!("{content:?}") };
     let lines: Vec<String> = violations.iter().map(line).collect();
     assert_eq!(lines, expected, "{schema}");
 }
@@ -36,7 +37,7 @@ const PETS: &str = "{ oneOf: [{ $ref: '#/components/schemas/Cat' }, { $ref: '#/c
 const UNMAPPED: &str = "{ anyOf: [{ $ref: '#/components/schemas/Cat' }, { $ref: '#/components/schemas/Dog' }], discriminator: { propertyName: kind } }";
 
 #[test]
-fn a_discriminator_says_which_branch_is_meant() {
+fn discriminator_selects_the_branch() {
     check(PETS, r#"{"kind":"cat","lives":12}"#, &["param.invalid.maximum /lives"]);
     check(PETS, r#"{"kind":"dog"}"#, &["param.missing /tail"]);
     check(PETS, r#"{"kind":"dog","lives":"x","tail":1}"#, &["param.invalid.type.string /tail"]);
@@ -44,7 +45,7 @@ fn a_discriminator_says_which_branch_is_meant() {
 }
 
 #[test]
-fn a_discriminator_that_names_no_branch_is_the_mistake() {
+fn reports_an_unknown_or_missing_discriminator() {
     check(PETS, r#"{"kind":"cow"}"#, &["param.invalid.enum /kind cat|dog"]);
     check(PETS, r#"{"kind":5}"#, &["param.invalid.enum /kind cat|dog"]);
     check(PETS, r#"{"lives":"x"}"#, &["param.missing /kind"]);
@@ -52,7 +53,7 @@ fn a_discriminator_that_names_no_branch_is_the_mistake() {
 }
 
 #[test]
-fn without_one_the_nearest_branch_is_meant() {
+fn without_discriminator_reports_the_most_similar_branch() {
     let tagged = "{ oneOf: [{ type: object, required: [t, a], properties: { t: { const: one }, a: { type: integer } } }, { type: object, required: [t, b], properties: { t: { const: two }, b: { type: integer } } }] }";
     check(tagged, r#"{"t":"two","b":"x"}"#, &["param.invalid.type.integer /b"]);
     check(tagged, r#"{"t":"one"}"#, &["param.missing /a"]);
@@ -63,7 +64,7 @@ fn without_one_the_nearest_branch_is_meant() {
 }
 
 #[test]
-fn branches_of_scalars_are_one_list_of_types_or_values() {
+fn combines_types_or_values_of_scalar_branches() {
     check(
         "{ anyOf: [{ type: string }, { type: integer }] }",
         "true",

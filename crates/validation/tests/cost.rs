@@ -1,13 +1,12 @@
-//! Schemas that many branches share: bounded when the document is loaded, and answered at once below that.
+//! Schemas shared by many branches: rejected if too expensive, else validated in bounded time.
 
-#![allow(clippy::panic, clippy::unwrap_used, reason = "a test that fails says why")]
+#![allow(clippy::panic, clippy::unwrap_used, reason = "a failed test reports why")]
 
 use demur_source::{Diagnostics, Source};
-use demur_validation::{ApiDocument, DocumentOptions, RequestContent};
+use demur_validation::{ApiDocument, CheckedBody, DocumentOptions};
 use serde_json::{Value, json};
 
-/// A document whose one operation takes schema `S0`; each schema is made of a reference to the next one, and the last
-/// one is `end`.
+/// A document whose operation takes schema `S0`. Each schema refers to the next one; the last one is `end`.
 fn document(levels: usize, end: &Value, link: fn(Value) -> Value) -> String {
     let mut schemas = serde_json::Map::new();
     for level in 0..levels {
@@ -27,12 +26,12 @@ fn document(levels: usize, end: &Value, link: fn(Value) -> Value) -> String {
 }
 
 fn load(text: &str) -> (Option<ApiDocument>, Diagnostics) {
-    let mut found = Diagnostics::new();
+    let mut diagnostics = Diagnostics::new();
     let source = Source::new("t.json", text);
-    (ApiDocument::load(&source, &DocumentOptions::default(), &mut found), found)
+    (ApiDocument::load(&source, &DocumentOptions::default(), &mut diagnostics), diagnostics)
 }
 
-/// How one schema leads to the next, and whether one way doubles the work.
+/// How one schema refers to the next, and whether this doubles the work.
 type Row = (&'static str, bool, fn(Value) -> Value);
 
 const ROWS: &[Row] = &[
@@ -70,7 +69,7 @@ const ROWS: &[Row] = &[
         true,
         |next| json!({ "allOf": [{ "$dynamicRef": next["$ref"] }, { "$dynamicRef": next["$ref"] }] }),
     ),
-    // A value is in one place at a time.
+    // These apply at most one schema to each value.
     ("a chain", false, |next| json!({ "allOf": [next] })),
     ("two members", false, |next| json!({ "properties": { "a": next, "b": next } })),
     ("elements by number", false, |next| json!({ "prefixItems": [next, next], "items": next })),
@@ -78,33 +77,34 @@ const ROWS: &[Row] = &[
 ];
 
 #[test]
-fn shared_schemas_are_bounded_when_the_document_is_loaded() {
+fn rejects_expensive_shared_schemas_at_load() {
     for (what, doubles, link) in ROWS {
         let text = document(30, &json!({ "type": "object" }), *link);
-        let (document, found) = load(&text);
-        assert_eq!(document.is_none(), *doubles, "{what}: {found}");
-        let found = found.to_string();
-        let lines: Vec<&str> = found.lines().filter(|line| line.contains("error[schema-cost]")).collect();
-        assert_eq!(lines.len(), usize::from(*doubles), "{what}: {found}");
-        // The place is that of a schema, and its pointer is told.
-        assert!(lines.iter().all(|line| line.contains("`/components/schemas/S")), "{what}: {found}");
+        let (document, diagnostics) = load(&text);
+        assert_eq!(document.is_none(), *doubles, "{what}: {diagnostics}");
+        let diagnostics = diagnostics.to_string();
+        let lines: Vec<&str> =
+            diagnostics.lines().filter(|line| line.contains("error[schema-cost]")).collect();
+        assert_eq!(lines.len(), usize::from(*doubles), "{what}: {diagnostics}");
+        // The message contains the pointer of a schema.
+        assert!(lines.iter().all(|line| line.contains("`/components/schemas/S")), "{what}: {diagnostics}");
     }
 }
 
 #[test]
-fn a_circle_does_not_hide_shared_schemas() {
+fn rejects_expensive_shared_schemas_within_a_cycle() {
     let back = json!({ "properties": { "back": { "$ref": "#/components/schemas/S0" } } });
     for (what, doubles, link) in ROWS.iter().filter(|(what, ..)| !what.contains("dynamic")) {
-        let (document, found) = load(&document(30, &back, *link));
-        assert_eq!(document.is_none(), *doubles, "{what}: {found}");
-        assert_eq!(found.to_string().contains("error[schema-cost]"), *doubles, "{what}: {found}");
+        let (document, diagnostics) = load(&document(30, &back, *link));
+        assert_eq!(document.is_none(), *doubles, "{what}: {diagnostics}");
+        assert_eq!(diagnostics.to_string().contains("error[schema-cost]"), *doubles, "{what}: {diagnostics}");
     }
 }
 
-/// There is no clock here: were the bound far too high, the test would not end.
+/// Without a clock: with too high a limit, the test would not end.
 #[test]
-fn what_is_loaded_is_answered() {
-    // Matches at every level of every row, and what does not.
+fn validates_every_accepted_schema_in_bounded_time() {
+    // Values that match at every level, and values that do not.
     let nested = |levels: usize| (0..levels).fold(json!({ "b": 1 }), |value, _| json!({ "a": value }));
     let listed = |levels: usize| (0..levels).fold(json!("a"), |value, _| json!([value]));
     for (what, _, link) in ROWS {
@@ -118,10 +118,8 @@ fn what_is_loaded_is_answered() {
                 [nested(levels), nested(60), listed(levels), listed(60), json!(vec![1; 100]), json!(1)]
             {
                 let bytes = value.to_string();
-                let content = document.check_content(&document.operations()[0], None, bytes.as_bytes());
-                let RequestContent::Checked { violations, .. } = content else {
-                    panic!("{what}: {content:?}")
-                };
+                let content = document.check_body(&document.operations()[0], None, bytes.as_bytes());
+                let CheckedBody::Checked { violations, .. } = content else { panic!("{what}: {content:?}") };
                 assert!(violations.len() <= 20, "{what}");
             }
         }

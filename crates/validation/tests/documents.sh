@@ -1,7 +1,6 @@
 #!/usr/bin/env bash
-# Prints the folder that holds the real documents and the JSON Schema Test Suite, and fetches them first where
-# they are not there yet: by npm and pip, in pinned versions, below cargo's target folder, so that
-# `cargo clean` takes them away and the repository stays small.
+# Prints the folder with the real documents and the JSON Schema Test Suite. Downloads them first if they are missing:
+# with npm and pip, in pinned versions, to cargo's target folder, so that `cargo clean` removes them.
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -14,7 +13,7 @@ suite="jsonschema==4.25.1"
 specifications="jsonschema-specifications==2025.9.1"
 wanted="$npm_packages $suite $specifications"
 
-# Several tests may ask at once; the second waits, and then finds it made.
+# Several tests may run this at once: the first one downloads, the others wait.
 exec 9>"$folder.lock"
 flock 9
 if [ "$(cat "$folder/versions" 2>/dev/null)" != "$wanted" ]; then
@@ -26,11 +25,11 @@ if [ "$(cat "$folder/versions" 2>/dev/null)" != "$wanted" ]; then
     name=${package%@*}
     name=${name#@}
     mkdir -p "$name"
-    # GitHub's package holds every document of its servers, too, each as large again.
+    # GitHub's package also contains the documents of its servers, each as large again.
     tar -xzf "$archive" -C "$name" --strip-components 1 --exclude '*.deref.json' --exclude '*ghe*'
     rm "$archive"
   done
-  # The Python package's source holds the test suite: what is built of it does not matter.
+  # Only the source of the Python package contains the test suite.
   python3 -m pip download --quiet --disable-pip-version-check --no-deps --no-binary :all: -d . "$suite" >&2
   mkdir suite
   tar -xzf jsonschema-*.tar.gz -C suite --strip-components 2 --wildcards '*/json/tests/*' '*/json/remotes/*'
@@ -38,7 +37,7 @@ if [ "$(cat "$folder/versions" 2>/dev/null)" != "$wanted" ]; then
   python3 -m pip download --quiet --disable-pip-version-check --no-deps -d . "$specifications" >&2
   python3 -m zipfile -e jsonschema_specifications-*.whl specifications
   rm jsonschema_specifications-*.whl
-  # Last, so that a download that was cut short is made again.
+  # Written last, so that an interrupted download is repeated.
   printf '%s' "$wanted" > versions
 fi
 printf '%s\n' "$folder"

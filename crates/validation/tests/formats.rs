@@ -1,10 +1,9 @@
-//! Formats against text that was made to be slow to judge. There is no clock here: where judging were quadratic,
-//! or worse, the test would not end.
+//! Formats with text that is slow to validate. Without a clock: if validation were quadratic, the test would not end.
 
-#![allow(clippy::panic, clippy::unwrap_used, reason = "a test that fails says why")]
+#![allow(clippy::panic, clippy::unwrap_used, reason = "a failed test reports why")]
 
 use demur_source::{Diagnostics, Source};
-use demur_validation::{ApiDocument, DocumentOptions, RequestContent};
+use demur_validation::{ApiDocument, CheckedBody, DocumentOptions};
 
 const FORMATS: [&str; 19] = [
     "date",
@@ -30,7 +29,7 @@ const FORMATS: [&str; 19] = [
 
 const BYTES: usize = 200_000;
 
-/// What parsers of names, addresses, templates and patterns stumble over.
+/// Pieces that are difficult for parsers of names, addresses, templates and patterns.
 const PIECES: [&str; 16] = [
     "a",
     "1",
@@ -54,13 +53,14 @@ fn document(format: &str) -> ApiDocument {
     let text = format!(
         "openapi: 3.1.0\npaths: {{ /x: {{ post: {{ operationId: x, requestBody: {{ content: {{ application/json: {{ schema: {{ format: {format} }} }} }} }} }} }} }}\n"
     );
-    let mut found = Diagnostics::new();
-    let document = ApiDocument::load(&Source::new("t.yaml", text), &DocumentOptions::default(), &mut found);
-    document.unwrap_or_else(|| panic!("{found}"))
+    let mut diagnostics = Diagnostics::new();
+    let document =
+        ApiDocument::load(&Source::new("t.yaml", text), &DocumentOptions::default(), &mut diagnostics);
+    document.unwrap_or_else(|| panic!("{diagnostics}"))
 }
 
 #[test]
-fn no_text_takes_a_format_long_to_judge() {
+fn validates_every_format_in_linear_time() {
     for format in FORMATS {
         let document = document(format);
         let repeated = PIECES.iter().flat_map(|piece| {
@@ -70,9 +70,9 @@ fn no_text_takes_a_format_long_to_judge() {
         let nested = "(((((x{1000}){1000}){1000}){1000}){1000})".to_owned();
         for text in repeated.chain([nested]) {
             let content = serde_json::to_vec(&text).unwrap();
-            match document.check_content(&document.operations()[0], Some("application/json"), &content) {
-                RequestContent::Checked { violations, .. } => assert!(violations.len() <= 1, "{format}"),
-                RequestContent::Refused(problem) => panic!("{format}: {problem:?}"),
+            match document.check_body(&document.operations()[0], Some("application/json"), &content) {
+                CheckedBody::Checked { violations, .. } => assert!(violations.len() <= 1, "{format}"),
+                CheckedBody::Rejected(problem) => panic!("{format}: {problem:?}"),
             }
         }
     }

@@ -1,7 +1,7 @@
-//! Documents that nobody here wrote: they load; requests made from their own schemas pass; and each of these
-//! with one mistake in it is refused with the parameter named.
+//! Real documents: they load, requests generated from their schemas are valid, and each request with one mistake is
+//! rejected with the parameter's name.
 
-#![allow(clippy::panic, clippy::print_stdout, clippy::unwrap_used, reason = "a test that fails says why")]
+#![allow(clippy::panic, clippy::print_stdout, clippy::unwrap_used, reason = "a failed test reports why")]
 
 mod downloads;
 mod generate;
@@ -10,18 +10,18 @@ use std::path::Path;
 
 use demur_contract::Violation;
 use demur_source::{Diagnostics, Source};
-use demur_validation::{ApiDocument, DocumentOptions, Find, RequestContent, UnknownQuery};
+use demur_validation::{ApiDocument, CheckedBody, DocumentOptions, Find, UnknownQuery};
 use generate::{Files, Part};
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use serde_json::{Value, json};
 
-/// A request in parts, so that one of them can be broken.
+/// The parts of a request.
 #[derive(Clone, Default)]
 struct Request {
     path: String,
     query: Vec<(String, String)>,
-    fields: Vec<(String, String)>,
-    content: Option<Value>,
+    headers: Vec<(String, String)>,
+    body: Option<Value>,
 }
 
 #[derive(Default, Debug)]
@@ -29,7 +29,7 @@ struct Tally {
     operations: usize,
     passed: usize,
     mutants: usize,
-    /// No value was found for a required part.
+    /// Operations for which no valid request could be generated.
     left_out: Vec<String>,
     wrong: Vec<String>,
 }
@@ -58,7 +58,7 @@ fn check(name: &str, files: usize, operations: usize) {
         }
     }
     println!(
-        "{name}: {} operations, {} pass, {} mutants refused, {} left out",
+        "{name}: {} operations, {} pass, {} mutants rejected, {} left out",
         tally.operations,
         tally.passed,
         tally.mutants,
@@ -77,18 +77,18 @@ fn check(name: &str, files: usize, operations: usize) {
 fn load(path: &Path, files: usize) -> ApiDocument {
     let source = Source::read(path).unwrap();
     let folder = path.parent().unwrap();
-    let (mut found, mut count) = (Diagnostics::new(), 1);
+    let (mut diagnostics, mut count) = (Diagnostics::new(), 1);
     let mut read = |name: &str| {
         count += 1;
         Source::read(&folder.join(name)).map_err(|error| error.to_string())
     };
-    let options = DocumentOptions { unknown_query: UnknownQuery::Refuse, ..DocumentOptions::default() };
-    let document = ApiDocument::load_files(&source, &mut read, &options, &mut found);
+    let options = DocumentOptions { unknown_query: UnknownQuery::Reject, ..DocumentOptions::default() };
+    let document = ApiDocument::load_files(&source, &mut read, &options, &mut diagnostics);
     assert!(count >= files, "{count} files were read");
-    document.unwrap_or_else(|| panic!("{found}"))
+    document.unwrap_or_else(|| panic!("{diagnostics}"))
 }
 
-/// One operation: its request, and every mutant of it.
+/// Checks the request of one operation, and all its mutants.
 fn one(
     document: &ApiDocument,
     parts: &mut Files,
@@ -130,13 +130,13 @@ fn one(
     let media_type = schema.as_ref().map(|(media_type, _)| media_type.clone());
     if let Some((_, schema)) = &schema {
         match parts.value(schema, 0) {
-            Some(value) => request.content = Some(value),
+            Some(value) => request.body = Some(value),
             None => return tally.left_out.push(format!("{name}: content")),
         }
     } else if body.is_some_and(|body| body.value["required"] == json!(true)) {
         return tally.left_out.push(format!("{name}: no JSON"));
     }
-    // A mutant of each parameter: left out, or of another type.
+    // Mutants of each parameter: missing, or of another type.
     for (parameter, _) in &declared {
         let (place, param) =
             (parameter.value["in"].as_str().unwrap(), parameter.value["name"].as_str().unwrap());
@@ -147,7 +147,7 @@ fn one(
         }
         let mut without = request.clone();
         without.query.retain(|(name, _)| place != "query" || name != param);
-        without.fields.retain(|(name, _)| place != "header" || name != param);
+        without.headers.retain(|(name, _)| place != "header" || name != param);
         if parameter.value["required"] == json!(true) && ["query", "header"].contains(&place) {
             mutants.push((format!("without {param}"), param.to_owned(), without.clone()));
         }
@@ -175,14 +175,14 @@ fn one(
             mutants.push((format!("{param} of another type"), param.to_owned(), wrong));
         }
     }
-    if let (Some((_, schema)), Some(Value::Object(members))) = (&schema, &request.content) {
+    if let (Some((_, schema)), Some(Value::Object(members))) = (&schema, &request.body) {
         body_mutants(parts, schema, members, &request, &mut mutants);
     }
-    match ask(document, method, &request, media_type.as_deref()) {
+    match check_request(document, method, &request, media_type.as_deref()) {
         Err(problem) => return tally.wrong.push(format!("{name}: {problem}")),
         Ok(violations) if violations.is_empty() => tally.passed += 1,
-        // The generator takes the first branch without a look at the others.
-        // Several branches fit: with fewer members, one of them alone may.
+        // The generator takes the first branch, but others may match too. With fewer members, one of them alone may
+        // match.
         Ok(violations) if violations.iter().all(fits_several) => {
             let (_, schema) = schema.as_ref().unwrap();
             if !fits_one(document, parts, method, &request, media_type.as_deref(), schema) {
@@ -192,11 +192,11 @@ fn one(
             return;
         }
         Ok(violations) => {
-            return tally.wrong.push(format!("{name}: {violations:?} of {:?}", request.content));
+            return tally.wrong.push(format!("{name}: {violations:?} of {:?}", request.body));
         }
     }
     for (what, param, mutant) in mutants {
-        match ask(document, method, &mutant, media_type.as_deref()) {
+        match check_request(document, method, &mutant, media_type.as_deref()) {
             Ok(violations) if violations.iter().any(|violation| violation.param == param) => {
                 tally.mutants += 1;
             }
@@ -206,7 +206,7 @@ fn one(
     }
 }
 
-/// Members of the content: left out, or of another type.
+/// Mutants of the body's members: missing, or of another type.
 fn body_mutants(
     parts: &mut Files,
     schema: &Part,
@@ -223,7 +223,7 @@ fn body_mutants(
         let required = required.as_str().unwrap();
         let mut without = members.clone();
         if without.remove(required).is_some() {
-            let mutant = Request { content: Some(Value::Object(without)), ..request.clone() };
+            let mutant = Request { body: Some(Value::Object(without)), ..request.clone() };
             mutants.push((format!("without {required} in the content"), required.to_owned(), mutant));
         }
     }
@@ -240,7 +240,7 @@ fn body_mutants(
         let wrong = if value.is_string() { json!({ "wrong": true }) } else { json!("~wrong~") };
         let mut other = members.clone();
         other.insert(name.clone(), wrong);
-        let mutant = Request { content: Some(Value::Object(other)), ..request.clone() };
+        let mutant = Request { body: Some(Value::Object(other)), ..request.clone() };
         mutants.push((format!("{name} of another type in the content"), name.clone(), mutant));
     }
 }
@@ -252,7 +252,7 @@ fn json_schema(parts: &mut Files, content: &Part) -> Option<(String, Part)> {
     Some((name.clone(), Part { file: media_type.file, value: schema }))
 }
 
-/// Whether content with no more than it must have passes, for one of its branches.
+/// Whether a body with only required members is valid for one of its branches.
 fn fits_one(
     document: &ApiDocument,
     parts: &mut Files,
@@ -264,8 +264,8 @@ fn fits_one(
     parts.is_sparse = true;
     let passes = (0..10).any(|branch| {
         parts.branch = branch;
-        let request = Request { content: parts.value(schema, 0), ..request.clone() };
-        ask(document, method, &request, media_type).is_ok_and(|violations| violations.is_empty())
+        let request = Request { body: parts.value(schema, 0), ..request.clone() };
+        check_request(document, method, &request, media_type).is_ok_and(|violations| violations.is_empty())
     });
     (parts.is_sparse, parts.branch) = (false, 0);
     passes
@@ -293,23 +293,23 @@ fn put(request: &mut Request, parameter: &Value, text: &str) {
             request.path = request.path.replace(&format!("{{{name}}}"), &encoded);
         }
         "query" => request.query.push((name.to_owned(), text.to_owned())),
-        "header" => request.fields.push((name.to_owned(), text.to_owned())),
+        "header" => request.headers.push((name.to_owned(), text.to_owned())),
         _ => {}
     }
 }
 
-fn ask(
+fn check_request(
     document: &ApiDocument,
     method: &Method,
     request: &Request,
     media_type: Option<&str>,
 ) -> Result<Vec<Violation>, String> {
-    let found = match document.find(method, &request.path) {
-        Find::Found(found) => found,
+    let matched = match document.find(method, &request.path) {
+        Find::Found(matched) => matched,
         other => return Err(format!("{other:?} for {}", request.path)),
     };
     let mut headers = HeaderMap::new();
-    for (name, value) in &request.fields {
+    for (name, value) in &request.headers {
         headers.append(name.parse::<HeaderName>().unwrap(), HeaderValue::from_str(value).unwrap());
     }
     let encode = |text: &str| {
@@ -317,37 +317,37 @@ fn ask(
     };
     let query: Vec<String> =
         request.query.iter().map(|(name, value)| format!("{}={}", encode(name), encode(value))).collect();
-    let mut violations = document.check_parameters(&found, Some(&query.join("&")), &headers).violations;
-    if let Some(content) = &request.content {
-        match document.check_content(found.operation, media_type, content.to_string().as_bytes()) {
-            RequestContent::Checked { violations: more, .. } => violations.extend(more),
-            RequestContent::Refused(problem) => return Err(format!("{problem:?}")),
+    let mut violations = document.check_parameters(&matched, Some(&query.join("&")), &headers).violations;
+    if let Some(content) = &request.body {
+        match document.check_body(matched.operation, media_type, content.to_string().as_bytes()) {
+            CheckedBody::Checked { violations: more, .. } => violations.extend(more),
+            CheckedBody::Rejected(problem) => return Err(format!("{problem:?}")),
         }
     }
     Ok(violations)
 }
 
 #[test]
-fn github_in_one_file_of_thirteen_megabytes() {
+fn validates_requests_of_github() {
     check("octokit/openapi/generated/api.github.com.json", 1, 1_223);
 }
 
 #[test]
-fn figma_in_three_one() {
+fn validates_requests_of_figma() {
     check("figma/rest-api-spec/openapi/openapi.yaml", 1, 54);
 }
 
 #[test]
-fn galaxy_in_three_one() {
+fn validates_requests_of_galaxy() {
     check("scalar/galaxy/dist/3.1.yaml", 1, 10);
 }
 
 #[test]
-fn mojaloop_in_a_hundred_and_sixty_files() {
+fn validates_requests_of_mojaloop() {
     check("mojaloop/api-snippets/fspiop/v2_0/openapi3/openapi.yaml", 160, 60);
 }
 
 #[test]
-fn mojaloop_for_third_parties_in_two_hundred_files() {
+fn validates_requests_of_mojaloop_third_party() {
     check("mojaloop/api-snippets/thirdparty/v1_0/openapi3/openapi.yaml", 200, 41);
 }

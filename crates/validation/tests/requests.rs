@@ -1,11 +1,11 @@
-//! Requests: text of parameters → values, and content → JSON, or what is wrong with them.
+//! Requests: parameters and bodies are parsed to values, or violations are reported.
 
-#![allow(clippy::panic, clippy::unwrap_used, reason = "a test that fails says why")]
+#![allow(clippy::panic, clippy::unwrap_used, reason = "a failed test reports why")]
 
 use demur_contract::Value;
 use demur_source::{Diagnostics, Source};
 use demur_validation::{
-    ApiDocument, DocumentOptions, Find, Formats, RequestContent, RequestParameters, UnknownQuery,
+    ApiDocument, CheckedBody, DocumentOptions, Find, Formats, RequestParameters, UnknownQuery,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 
@@ -37,20 +37,24 @@ components:
 ";
 
 fn load(text: &str, options: DocumentOptions) -> ApiDocument {
-    let mut found = Diagnostics::new();
-    let document = ApiDocument::load(&Source::new("t.yaml", text), &options, &mut found);
-    document.unwrap_or_else(|| panic!("{found}"))
+    let mut diagnostics = Diagnostics::new();
+    let document = ApiDocument::load(&Source::new("t.yaml", text), &options, &mut diagnostics);
+    document.unwrap_or_else(|| panic!("{diagnostics}"))
 }
 
-/// Asks with a target (`path?query`) and fields.
-fn ask(document: &ApiDocument, target: &str, fields: &[(&'static str, &'static str)]) -> RequestParameters {
+/// Checks the parameters of a request with a target (`path?query`) and headers.
+fn check_request(
+    document: &ApiDocument,
+    target: &str,
+    lines: &[(&'static str, &'static str)],
+) -> RequestParameters {
     let (path, query) = target.split_once('?').map_or((target, None), |(path, query)| (path, Some(query)));
     let mut headers = HeaderMap::new();
-    for (name, value) in fields {
+    for (name, value) in lines {
         headers.append(HeaderName::from_static(name), HeaderValue::from_static(value));
     }
     match document.find(&Method::GET, path) {
-        Find::Found(found) => document.check_parameters(&found, query, &headers),
+        Find::Found(matched) => document.check_parameters(&matched, query, &headers),
         other => panic!("{other:?}"),
     }
 }
@@ -74,22 +78,22 @@ fn lines(parameters: &RequestParameters) -> Vec<String> {
     parameters.violations.iter().map(line).collect()
 }
 
-/// `page` is required, so that each query here has it.
+/// Each query contains `page`, which is required.
 #[track_caller]
 fn check_query(query: &str, values: &str, violations: &[&str]) {
     let document = load(PARAMETERS, DocumentOptions::default());
-    let mut answer = ask(&document, &format!("/shelves/s/m?page=1&{query}"), &[]);
-    assert_eq!(lines(&answer), violations, "{query}");
+    let mut checked = check_request(&document, &format!("/shelves/s/m?page=1&{query}"), &[]);
+    assert_eq!(lines(&checked), violations, "{query}");
     if violations.is_empty() {
         for name in ["page", "shelf", "marks"] {
-            answer.values.shift_remove(name);
+            checked.values.shift_remove(name);
         }
-        assert_eq!(serde_json::Value::Object(answer.values).to_string(), values, "{query}");
+        assert_eq!(serde_json::Value::Object(checked.values).to_string(), values, "{query}");
     }
 }
 
 #[test]
-fn text_becomes_what_the_schema_takes() {
+fn parses_parameters_as_the_types_of_their_schemas() {
     for (query, values) in [
         ("", "{}"),
         ("other=1&&=x&page", "{}"),
@@ -111,7 +115,7 @@ fn text_becomes_what_the_schema_takes() {
         ("empty=5", r#"{"empty":5}"#),
         ("mixed=a+b%2Bc%C3%A9", r#"{"mixed":"a b+cé"}"#),
     ] {
-        // Two of these name `page` a second time, which is another test's matter.
+        // A repeated `page` is tested elsewhere.
         if query.contains("page") {
             continue;
         }
@@ -120,7 +124,7 @@ fn text_becomes_what_the_schema_takes() {
 }
 
 #[test]
-fn text_that_is_not_what_the_schema_takes_is_a_violation() {
+fn reports_parameters_that_do_not_match_their_schemas() {
     for (query, violations) in [
         ("page=2", &["query param.invalid.type.integer /page [1,2] integer"][..]),
         ("ratio=NaN", &["query param.invalid.type.number /ratio NaN number"]),
@@ -156,30 +160,30 @@ fn text_that_is_not_what_the_schema_takes_is_a_violation() {
 }
 
 #[test]
-fn every_location_is_read_and_all_violations_come_in_order() {
+fn reports_violations_of_all_locations_in_order() {
     let document = load(PARAMETERS, DocumentOptions::default());
-    let fields = [
+    let headers = [
         ("x-list", "1, 2"),
         ("x-list", "3"),
         ("x-text", "a, b"),
         ("cookie", "sid=5; page=\"c\""),
         ("cookie", "other=1"),
     ];
-    let answer = ask(&document, "/shelves/a%20b/m,n%2Co?page=7", &fields);
-    assert_eq!(lines(&answer), [""; 0]);
+    let checked = check_request(&document, "/shelves/a%20b/m,n%2Co?page=7", &headers);
+    assert_eq!(lines(&checked), [""; 0]);
     assert_eq!(
-        serde_json::Value::Object(answer.values).to_string(),
+        serde_json::Value::Object(checked.values).to_string(),
         r#"{"shelf":"a b","marks":["m","n,o"],"page":7,"X-List":[1,2,3],"X-Text":"a, b","sid":5}"#
     );
 
-    // A comma parts the elements of a list, and is a part of anything else.
-    let answer = ask(&document, "/shelves/a,b/m?page=7", &[]);
-    assert_eq!(answer.values["shelf"], "a,b");
+    // A comma separates the elements of a list only.
+    let checked = check_request(&document, "/shelves/a,b/m?page=7", &[]);
+    assert_eq!(checked.values["shelf"], "a,b");
 
-    let fields = [("x-list", "x"), ("cookie", "sid=y")];
-    let answer = ask(&document, "/shelves/toolong/%f?tags=z&day=x", &fields);
+    let headers = [("x-list", "x"), ("cookie", "sid=y")];
+    let checked = check_request(&document, "/shelves/toolong/%f?tags=z&day=x", &headers);
     assert_eq!(
-        lines(&answer),
+        lines(&checked),
         [
             "path param.invalid.length.max /shelf toolong 5",
             "path param.invalid.format.other /marks %f percent-encoding",
@@ -193,12 +197,12 @@ fn every_location_is_read_and_all_violations_come_in_order() {
 }
 
 #[test]
-fn unknown_query_parameters_are_refused_where_the_operator_wants_it() {
-    let options = DocumentOptions { unknown_query: UnknownQuery::Refuse, ..DocumentOptions::default() };
+fn rejects_unknown_query_parameters_if_configured() {
+    let options = DocumentOptions { unknown_query: UnknownQuery::Reject, ..DocumentOptions::default() };
     let document = load(PARAMETERS, options);
-    let answer = ask(&document, "/shelves/s/m?zz=1&page=0&a/b=2&zz=3&c%0a=", &[]);
+    let checked = check_request(&document, "/shelves/s/m?zz=1&page=0&a/b=2&zz=3&c%0a=", &[]);
     assert_eq!(
-        lines(&answer),
+        lines(&checked),
         [
             "query param.invalid.minimum /page 0 1",
             "query param.invalid.unknown /zz 1 -",
@@ -207,8 +211,8 @@ fn unknown_query_parameters_are_refused_where_the_operator_wants_it() {
         ]
     );
     let bare = load("openapi: 3.1.0\npaths: { /x: { get: { operationId: x } } }\n", options);
-    assert_eq!(lines(&ask(&bare, "/x?a=1", &[])), ["query param.invalid.unknown /a 1 -"]);
-    assert_eq!(lines(&ask(&bare, "/x?", &[])), [""; 0]);
+    assert_eq!(lines(&check_request(&bare, "/x?a=1", &[])), ["query param.invalid.unknown /a 1 -"]);
+    assert_eq!(lines(&check_request(&bare, "/x?", &[])), [""; 0]);
 }
 
 const ALIASED: &str = "openapi: 3.1.0
@@ -229,7 +233,7 @@ paths:
 #[test]
 fn rejects_query_names_that_servers_read_as_declared_ones() {
     let (unknown, format) = ("param.invalid.unknown", "param.invalid.format.other");
-    for unknown_query in [UnknownQuery::Ignore, UnknownQuery::Warn, UnknownQuery::Refuse] {
+    for unknown_query in [UnknownQuery::Ignore, UnknownQuery::Warn, UnknownQuery::Reject] {
         let document = load(ALIASED, DocumentOptions { unknown_query, ..DocumentOptions::default() });
         for (query, expected) in [
             ("+brand=x", unknown),
@@ -252,8 +256,9 @@ fn rejects_query_names_that_servers_read_as_declared_ones() {
             ("deep[a]=x&deep[a]=y", format),
             ("deep[a]=x&deep[a][b]=y", format),
         ] {
-            let violations = ask(&document, &format!("/x?{query}"), &[]).violations;
-            let conditions: Vec<_> = violations.iter().map(|found| found.condition.to_string()).collect();
+            let violations = check_request(&document, &format!("/x?{query}"), &[]).violations;
+            let conditions: Vec<_> =
+                violations.iter().map(|violation| violation.condition.to_string()).collect();
             assert_eq!(conditions, [expected], "{query} where unknown ones are {unknown_query:?}");
         }
     }
@@ -264,33 +269,33 @@ fn rejects_query_names_that_servers_read_as_declared_ones() {
         "/x?deep[a]=x&deep[b][c]=y",
         "/bare?+brand=x&brand[]=y&%FF=z;brand",
     ] {
-        assert_eq!(lines(&ask(&ignored, target, &[])), [""; 0], "{target}");
+        assert_eq!(lines(&check_request(&ignored, target, &[])), [""; 0], "{target}");
     }
-    let violations = ask(&ignored, &format!("/x?{}", "x&".repeat(1_001)), &[]).violations;
+    let violations = check_request(&ignored, &format!("/x?{}", "x&".repeat(1_001)), &[]).violations;
     assert_eq!(violations[0].condition.to_string(), "param.invalid.count.max");
 }
 
 #[test]
-fn violations_are_capped_and_formats_may_be_remarks() {
+fn limits_violations_and_ignores_formats_if_configured() {
     let options =
         DocumentOptions { max_violations: 2, formats: Formats::Annotate, ..DocumentOptions::default() };
     let document = load(PARAMETERS, options);
-    let answer = ask(&document, "/shelves/s/m?ids=a,b,c&day=x&ratio=x", &[]);
+    let checked = check_request(&document, "/shelves/s/m?ids=a,b,c&day=x&ratio=x", &[]);
     assert_eq!(
-        lines(&answer),
+        lines(&checked),
         ["query param.missing /page - -", "query param.invalid.type.integer /ids/0 a integer"]
     );
-    assert_eq!(lines(&ask(&document, "/shelves/s/m?page=1&day=x", &[])), [""; 0]);
+    assert_eq!(lines(&check_request(&document, "/shelves/s/m?page=1&day=x", &[])), [""; 0]);
 }
 
 #[test]
-fn a_secret_in_a_parameter_is_not_shown_by_accident() {
+fn debug_output_does_not_show_parameter_values() {
     let document = load(PARAMETERS, DocumentOptions::default());
-    let answer = ask(&document, "/shelves/s/m?page=1", &[("x-text", "hunter2")]);
-    assert!(!format!("{answer:?}").contains("hunter2"));
+    let checked = check_request(&document, "/shelves/s/m?page=1", &[("x-text", "hunter2")]);
+    assert!(!format!("{checked:?}").contains("hunter2"));
 }
 
-/// `openapi` with one operation whose request body is this (in YAML flow style).
+/// A document whose operation has this request body (in YAML flow style).
 fn with_body(body: &str) -> ApiDocument {
     let text =
         format!("openapi: 3.1.0\npaths: {{ /x: {{ post: {{ operationId: x, requestBody: {body} }} }} }}\n");
@@ -298,21 +303,21 @@ fn with_body(body: &str) -> ApiDocument {
 }
 
 #[track_caller]
-fn check_content(document: &ApiDocument, content_type: Option<&str>, bytes: &[u8], expected: &str) {
-    let answer = match document.check_content(&document.operations()[0], content_type, bytes) {
-        RequestContent::Refused(problem) => problem.condition.to_string(),
-        RequestContent::Checked { value, violations } if violations.is_empty() => {
+fn check_body(document: &ApiDocument, content_type: Option<&str>, bytes: &[u8], expected: &str) {
+    let checked = match document.check_body(&document.operations()[0], content_type, bytes) {
+        CheckedBody::Rejected(problem) => problem.condition.to_string(),
+        CheckedBody::Checked { value, violations } if violations.is_empty() => {
             value.map_or("none".to_owned(), |value| value.to_string())
         }
-        RequestContent::Checked { violations, .. } => {
+        CheckedBody::Checked { violations, .. } => {
             violations.iter().map(|violation| violation.condition.to_string()).collect::<Vec<_>>().join(" ")
         }
     };
-    assert_eq!(answer, expected, "{content_type:?} {}", String::from_utf8_lossy(bytes));
+    assert_eq!(checked, expected, "{content_type:?} {}", String::from_utf8_lossy(bytes));
 }
 
 #[test]
-fn content_is_read_by_its_media_type() {
+fn parses_bodies_by_media_type() {
     let json = "{ required: true, content: { application/json: { schema: { type: object } } } }";
     let several = "{ content: { application/json: {}, application/*+json: { schema: { type: object } }, text/*: {}, application/x-yaml: {} } }";
     let any = "{ content: { '*/*': {} } }";
@@ -352,20 +357,20 @@ fn content_is_read_by_its_media_type() {
         (json, Some("application/json; charset=utf-8; charset=utf-16"), "{}", "body.unsupported_media_type"),
         (any, Some("application/json, text/plain"), "{", "body.unsupported_media_type"),
     ] {
-        check_content(&with_body(body), content_type, bytes.as_bytes(), expected);
+        check_body(&with_body(body), content_type, bytes.as_bytes(), expected);
     }
 }
 
 #[test]
-fn content_that_nobody_declared_is_not_looked_at() {
+fn ignores_undeclared_bodies() {
     let document =
         load("openapi: 3.1.0\npaths: { /x: { get: { operationId: x } } }\n", DocumentOptions::default());
-    assert!(!document.operations()[0].takes_content());
-    check_content(&document, Some("application/json"), b"{", "none");
+    assert!(!document.operations()[0].takes_body());
+    check_body(&document, Some("application/json"), b"{", "none");
 }
 
 #[test]
-fn content_is_bounded_in_depth_before_it_is_parsed() {
+fn limits_the_depth_of_json_before_parsing() {
     let document = load(
         "openapi: 3.1.0
 paths:
@@ -380,8 +385,8 @@ components:
         DocumentOptions::default(),
     );
     let nested = |levels: usize| "[".repeat(levels) + &"]".repeat(levels);
-    check_content(&document, None, nested(64).as_bytes(), &nested(64));
-    check_content(&document, None, nested(65).as_bytes(), "body.too_deep");
-    check_content(&document, None, "[".repeat(1_000_000).as_bytes(), "body.too_deep");
-    check_content(&document, None, b"\"\xff\"", "body.invalid_json");
+    check_body(&document, None, nested(64).as_bytes(), &nested(64));
+    check_body(&document, None, nested(65).as_bytes(), "body.too_deep");
+    check_body(&document, None, "[".repeat(1_000_000).as_bytes(), "body.too_deep");
+    check_body(&document, None, b"\"\xff\"", "body.invalid_json");
 }

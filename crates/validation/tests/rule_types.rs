@@ -1,91 +1,56 @@
-//! Types of rules: what the document says of parameters and content is held against each rule when it is
-//! loaded, and what no valid request could satisfy is refused at its place.
+//! Types of rules: a rule that no valid request can satisfy is rejected at its position.
 //!
-//! The rules and what is said of them stand in `golden/rule_types.txt`: a rule, and below it what is said.
+//! `golden/rule_types.txt` has each rule, followed by its diagnostics. `DEMUR_UPDATE_GOLDENS=1` rewrites it.
 
-#![allow(clippy::panic, clippy::unwrap_used, reason = "a test that fails says why")]
+#![allow(clippy::panic, clippy::unwrap_used, reason = "a failed test reports why")]
 
 use demur_source::{Diagnostics, Source, Span};
 use demur_validation::{ApiDocument, Declarations, DocumentOptions, Expression, RuleInputs, Variable};
 use serde_json::json;
 
-const DOCUMENT: &str = r##"
-openapi: 3.1.0
-paths:
-  /things/{n}:
-    post:
-      operationId: make
-      parameters:
-        - { name: n, in: path, required: true, schema: { type: integer, format: int32 } }
-        - { name: day, in: query, schema: { type: string, format: date } }
-        - { name: ratio, in: query, schema: { type: number } }
-        - { name: tags, in: query, schema: { type: array, items: { type: string } } }
-        - { name: any, in: query, schema: {} }
-        - { name: empty, in: query, allowEmptyValue: true, schema: { type: integer } }
-      requestBody:
-        required: true
-        content:
-          application/json:
-            schema:
-              type: object
-              properties:
-                name: { type: string }
-                flag: { type: boolean }
-                maybe: { type: [string, 'null'] }
-                either: { oneOf: [{ type: string }, { type: integer }] }
-                lines: { type: array, items: { $ref: '#/components/schemas/Line' } }
-                deep: { $ref: '#/components/schemas/Tree' }
-                open: {}
-    get:
-      operationId: show
-      parameters:
-        - { name: n, in: path, required: true, schema: { type: string } }
-  /other:
-    get: { operationId: other }
-components:
-  schemas:
-    Line: { type: object, properties: { count: { type: integer }, price: { type: number }, kind: { enum: [book, map] } } }
-    Tree: { type: object, properties: { value: { type: integer }, below: { $ref: '#/components/schemas/Tree' } } }
-"##;
+/// The document whose operations the rules are about.
+const DOCUMENT: &str = include_str!("golden/rule_types.yaml");
 
 fn document() -> ApiDocument {
-    let mut found = Diagnostics::new();
+    let mut diagnostics = Diagnostics::new();
     let document =
-        ApiDocument::load(&Source::new("api.yaml", DOCUMENT), &DocumentOptions::default(), &mut found);
-    document.unwrap_or_else(|| panic!("{found}"))
+        ApiDocument::load(&Source::new("api.yaml", DOCUMENT), &DocumentOptions::default(), &mut diagnostics);
+    document.unwrap_or_else(|| panic!("{diagnostics}"))
 }
 
-/// What is said of a rule about these operations, and whether it was taken.
-fn said(document: &ApiDocument, on: &[&str], text: &str) -> (String, bool) {
+/// The diagnostics of a rule for these operations, and whether it compiled.
+fn compile(document: &ApiDocument, on: &[&str], text: &str) -> (String, bool) {
     let source = Source::new("rule", text);
-    let mut found = Diagnostics::new();
+    let mut diagnostics = Diagnostics::new();
     let declarations = Declarations::of(on.iter().map(|id| document.operation(id).unwrap()));
     let span = Span::new(0, text.len());
-    let rule = Expression::compile_condition(text, &declarations, &source, span, &mut found);
-    (found.to_string(), rule.is_some())
+    let rule = Expression::compile_condition(text, &declarations, &source, span, &mut diagnostics);
+    (diagnostics.to_string(), rule.is_some())
 }
 
 #[test]
-fn a_rule_that_no_request_could_satisfy_is_refused_at_its_place() {
+fn rejects_rules_that_no_request_can_satisfy() {
     let golden = include_str!("golden/rule_types.txt");
     let document = document();
-    let rules = golden.lines().filter(|line| !line.is_empty() && !line.starts_with([' ', '#']));
-    let mut now = String::new();
-    for rule in rules {
-        let (said, _) = said(&document, &["make"], rule);
-        now += &format!("{rule}\n");
-        said.lines().for_each(|line| now += &format!("    {}\n", line.trim_start_matches("rule:1:")));
+    let mut rendered = String::new();
+    for line in golden.lines().filter(|line| !line.starts_with(' ')) {
+        rendered += &format!("{line}\n");
+        if line.is_empty() || line.starts_with('#') {
+            continue;
+        }
+        let (diagnostics, _) = compile(&document, &["make"], line);
+        let lines = diagnostics.lines().map(|line| line.trim_start_matches("rule:1:"));
+        lines.for_each(|line| rendered += &format!("    {line}\n"));
     }
-    let wanted: String = golden
-        .lines()
-        .filter(|line| !line.is_empty() && !line.starts_with('#'))
-        .map(|line| format!("{line}\n"))
-        .collect();
-    assert!(now == wanted, "golden/rule_types.txt would now be:\n{now}");
+    if std::env::var_os("DEMUR_UPDATE_GOLDENS").is_some() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/rule_types.txt");
+        return std::fs::write(path, rendered).unwrap();
+    }
+    assert!(rendered == golden, "golden/rule_types.txt would now be:\n{rendered}");
 }
 
 #[test]
-fn what_the_document_leaves_open_stays_open() {
+fn accepts_rules_about_undeclared_types() {
     let document = document();
     for rule in [
         "params.n > 5 && params.n + 1 < 7",
@@ -111,12 +76,12 @@ fn what_the_document_leaves_open_stays_open() {
         "now - timestamp('2026-01-01T00:00:00Z') > duration('1h') && now.getHours('Europe/Rome') > 3",
         "{'a': 1}.a == 1 && 'a' in {'a': 1}",
     ] {
-        assert_eq!(said(&document, &["make"], rule), (String::new(), true), "{rule}");
+        assert_eq!(compile(&document, &["make"], rule), (String::new(), true), "{rule}");
     }
 }
 
 #[test]
-fn a_rule_about_several_operations_may_mean_any_of_them() {
+fn combines_types_of_all_operations_of_a_rule() {
     let document = document();
     for (on, rule, is_taken) in [
         (&["make"][..], "params.n == 'a'", false),
@@ -129,21 +94,21 @@ fn a_rule_about_several_operations_may_mean_any_of_them() {
         (&["show", "make"], "body.name == 'a'", true),
         (&[], "params.n == true && body.x > 5", true),
     ] {
-        assert_eq!(said(&document, on, rule).1, is_taken, "{rule} on {on:?}");
+        assert_eq!(compile(&document, on, rule).1, is_taken, "{rule} on {on:?}");
     }
 }
 
 #[test]
-fn content_that_no_operation_takes_is_said_as_such() {
-    let (said, _) = said(&document(), &["show"], "body.name == 'a'");
+fn rejects_body_in_rules_of_operations_without_a_body() {
+    let (diagnostics, _) = compile(&document(), &["show"], "body.name == 'a'");
     assert_eq!(
-        said.trim_end(),
-        "rule:1:6: error[rule]: no operation of this rule takes content: there is no `body.name`"
+        diagnostics.trim_end(),
+        "rule:1:6: error[rule]: no operation of this rule has a body, so `body.name` does not exist"
     );
 }
 
 #[test]
-fn a_whole_number_is_an_integer_however_it_is_written() {
+fn treats_whole_numbers_as_integers() {
     let document = document();
     let text = "body.count + 1 == 3 && body.count % 2 == 0";
     let declarations = Declarations::of(document.operation("make"));

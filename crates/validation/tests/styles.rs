@@ -1,23 +1,23 @@
-//! Every style of parameters, forms, patterns that look ahead, and integers with a width.
+//! Parameter styles, forms, patterns with look-ahead, and integer formats.
 
-#![allow(clippy::panic, clippy::unwrap_used, reason = "a test that fails says why")]
+#![allow(clippy::panic, clippy::unwrap_used, reason = "a failed test reports why")]
 
 use std::time::{Duration, Instant};
 
 use demur_contract::Violation;
 use demur_source::{Diagnostics, Source};
-use demur_validation::{ApiDocument, DocumentOptions, Find, RequestContent, RequestParameters, UnknownQuery};
+use demur_validation::{ApiDocument, CheckedBody, DocumentOptions, Find, RequestParameters, UnknownQuery};
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use serde_json::Value;
 
 fn load(text: &str, options: DocumentOptions) -> ApiDocument {
-    let mut found = Diagnostics::new();
-    let document = ApiDocument::load(&Source::new("t.yaml", text), &options, &mut found);
-    document.unwrap_or_else(|| panic!("{found}"))
+    let mut diagnostics = Diagnostics::new();
+    let document = ApiDocument::load(&Source::new("t.yaml", text), &options, &mut diagnostics);
+    document.unwrap_or_else(|| panic!("{diagnostics}"))
 }
 
-/// Asks an operation that has one parameter `a`.
-fn ask(parameter: &str, target: &str, field: Option<(&'static str, &str)>) -> RequestParameters {
+/// Checks a request for an operation with the parameter `a`.
+fn check_request(parameter: &str, target: &str, header: Option<(&'static str, &str)>) -> RequestParameters {
     let in_path = parameter.contains("in: path");
     let path = if in_path { "/x/{a}" } else { "/x" };
     let required = if in_path { "required: true, " } else { "" };
@@ -25,14 +25,14 @@ fn ask(parameter: &str, target: &str, field: Option<(&'static str, &str)>) -> Re
         "openapi: 3.1.0\npaths:\n  {path}:\n    get: {{ operationId: x, parameters: [{{ name: a, {required}{parameter} }}] }}\n"
     );
     let document =
-        load(&text, DocumentOptions { unknown_query: UnknownQuery::Refuse, ..DocumentOptions::default() });
+        load(&text, DocumentOptions { unknown_query: UnknownQuery::Reject, ..DocumentOptions::default() });
     let (path, query) = target.split_once('?').map_or((target, None), |(path, query)| (path, Some(query)));
     let mut headers = HeaderMap::new();
-    if let Some((name, value)) = field {
+    if let Some((name, value)) = header {
         headers.append(HeaderName::from_static(name), HeaderValue::from_str(value).unwrap());
     }
     match document.find(&Method::GET, path) {
-        Find::Found(found) => document.check_parameters(&found, query, &headers),
+        Find::Found(matched) => document.check_parameters(&matched, query, &headers),
         other => panic!("{other:?}"),
     }
 }
@@ -41,7 +41,7 @@ const LIST: &str = "schema: { type: array, items: { type: integer } }";
 const OBJECT: &str = "schema: { type: object, properties: { r: { type: integer }, s: { type: string } } }";
 
 #[test]
-fn every_style_is_read() {
+fn decodes_every_style() {
     for (parameter, target, value) in [
         (format!("in: path, {LIST}"), "/x/3,4", "[3,4]"),
         (format!("in: path, style: label, {LIST}"), "/x/.3,4", "[3,4]"),
@@ -71,7 +71,7 @@ fn every_style_is_read() {
         ("in: query, content: { application/json: { schema: { type: object } } }".to_owned(), "/x?a=%7B%22b%22:[1]%7D", r#"{"b":[1]}"#),
         ("in: query, schema: { oneOf: [{ type: string }, { type: array, items: { enum: [b, c] } }] }".to_owned(), "/x?a=z", "\"z\""),
     ] {
-        let parameters = ask(&parameter, target, None);
+        let parameters = check_request(&parameter, target, None);
         assert!(parameters.violations.is_empty(), "{parameter}: {:?}", parameters.violations);
         let expected: Value = serde_json::from_str(value).unwrap();
         assert_eq!(parameters.values.get("a"), Some(&expected), "{parameter} in {target}");
@@ -82,14 +82,14 @@ fn every_style_is_read() {
         (format!("in: header, explode: true, {OBJECT}"), "r=1, s=b", r#"{"r":1,"s":"b"}"#),
         ("in: header, content: { application/json: { schema: {} } }".to_owned(), "{\"b\":1}", r#"{"b":1}"#),
     ] {
-        let parameters = ask(&parameter, "/x", Some(("a", line)));
+        let parameters = check_request(&parameter, "/x", Some(("a", line)));
         let expected: Value = serde_json::from_str(value).unwrap();
         assert_eq!(parameters.values.get("a"), Some(&expected), "{parameter} of {line}");
     }
 }
 
 #[test]
-fn what_is_wrong_in_an_object_is_named_at_its_place() {
+fn reports_violations_within_objects() {
     for (parameter, target, expected) in [
         (format!("in: query, style: deepObject, {OBJECT}"), "/x?a[r]=b", "param.invalid.type.integer /a/r"),
         (format!("in: query, {OBJECT}"), "/x?r=b", "param.invalid.type.integer /a/r"),
@@ -101,7 +101,7 @@ fn what_is_wrong_in_an_object_is_named_at_its_place() {
         (format!("in: query, {OBJECT}"), "/x?t=1", "param.invalid.unknown /t"),
         ("in: query, content: { application/json: { schema: { type: object } } }".to_owned(), "/x?a=%7B", "param.invalid.type.object /a"),
     ] {
-        assert_eq!(lines(&ask(&parameter, target, None).violations), [expected], "{parameter} in {target}");
+        assert_eq!(lines(&check_request(&parameter, target, None).violations), [expected], "{parameter} in {target}");
     }
 }
 
@@ -110,11 +110,11 @@ fn lines(violations: &[Violation]) -> Vec<String> {
 }
 
 #[test]
-fn unknown_names_in_the_query_may_only_be_remarked() {
+fn lists_unknown_query_parameters_if_configured() {
     let options = DocumentOptions { unknown_query: UnknownQuery::Warn, ..DocumentOptions::default() };
     let document = load("openapi: 3.1.0\npaths: { /x: { get: { operationId: x } } }\n", options);
-    let Find::Found(found) = document.find(&Method::GET, "/x") else { panic!("no operation") };
-    let parameters = document.check_parameters(&found, Some("b=1&c=2&b=3"), &HeaderMap::new());
+    let Find::Found(matched) = document.find(&Method::GET, "/x") else { panic!("no operation") };
+    let parameters = document.check_parameters(&matched, Some("b=1&c=2&b=3"), &HeaderMap::new());
     assert!(parameters.violations.is_empty());
     assert_eq!(parameters.unknown, ["b", "c"]);
 }
@@ -149,14 +149,14 @@ components:
 
 fn content(content_type: &str, text: &str) -> Result<(Option<Value>, Vec<String>), String> {
     let document = load(FORM, DocumentOptions::default());
-    match document.check_content(&document.operations()[0], Some(content_type), text.as_bytes()) {
-        RequestContent::Checked { value, violations } => Ok((value, lines(&violations))),
-        RequestContent::Refused(problem) => Err(problem.condition.to_string()),
+    match document.check_body(&document.operations()[0], Some(content_type), text.as_bytes()) {
+        CheckedBody::Checked { value, violations } => Ok((value, lines(&violations))),
+        CheckedBody::Rejected(problem) => Err(problem.condition.to_string()),
     }
 }
 
 #[test]
-fn a_form_is_judged_as_if_it_were_json() {
+fn validates_forms_like_json() {
     let form = "application/x-www-form-urlencoded; charset=utf-8";
     for (text, value) in [
         ("name=a+b&age=5", r#"{"name":"a b","age":5}"#),
@@ -182,7 +182,7 @@ fn a_form_is_judged_as_if_it_were_json() {
 }
 
 #[test]
-fn parts_of_a_multipart_form_are_its_members() {
+fn parses_multipart_parts_as_members() {
     let part = |name: &str, more: &str, text: &str| {
         format!("--x\r\nContent-Disposition: form-data; name=\"{name}\"{more}\r\n\r\n{text}\r\n")
     };
@@ -239,7 +239,7 @@ fn rejects_form_fields_that_servers_read_differently() {
     }
     let unreadable = Err("body.unreadable".to_owned());
     assert_eq!(urlencoded("name=a&_charset_=utf-16"), unreadable);
-    // Brackets of what the document declares as an object or a list are read, and judged.
+    // Brackets of declared objects and lists are parsed.
     for (name, member) in [("owner[id]", r#"{"owner":{"id":1}}"#), ("tags[]", r#"{"tags":["1"]}"#)] {
         let value = serde_json::from_str(member).unwrap();
         assert_eq!(multipart(name), Ok((Some(value), vec!["param.missing /name".to_owned()])), "{name}");
@@ -247,7 +247,7 @@ fn rejects_form_fields_that_servers_read_differently() {
 }
 
 #[test]
-fn hostile_forms_stay_within_bounds() {
+fn parses_hostile_forms_in_bounded_time() {
     let many: String = (0..100_000).map(|number| format!("k{number}=1&")).collect();
     let deep = format!("name=a&owner{}=1", "[a]".repeat(100_000));
     let same = "name=a&".repeat(100_000);
@@ -262,33 +262,33 @@ fn hostile_forms_stay_within_bounds() {
         content("multipart/form-data; boundary=x", &format!("{parts}--x--")),
         Err("body.unreadable".to_owned())
     );
-    // Without optimisation, on a machine that does other things, too.
+    // Generous, for builds without optimisation on a busy machine.
     assert!(start.elapsed() < Duration::from_secs(20), "{:?}", start.elapsed());
 }
 
 #[test]
-fn a_pattern_that_looks_ahead_at_its_beginning_is_kept() {
+fn supports_look_ahead_at_the_start_of_a_pattern() {
     let text = "openapi: 3.1.0\npaths: { /x: { get: { operationId: x, parameters: [{ name: a, in: query, schema: { type: string, pattern: '^(?!\\s*$)[a-z ]+$' } }] } } }\n";
     let document = load(text, DocumentOptions::default());
-    let Find::Found(found) = document.find(&Method::GET, "/x") else { panic!("no operation") };
+    let Find::Found(matched) = document.find(&Method::GET, "/x") else { panic!("no operation") };
     for (query, expected) in [
         ("a=b+c", vec![]),
         ("a=++", vec!["param.invalid.pattern /a"]),
         ("a=B", vec!["param.invalid.pattern /a"]),
     ] {
-        let parameters = document.check_parameters(&found, Some(query), &HeaderMap::new());
+        let parameters = document.check_parameters(&matched, Some(query), &HeaderMap::new());
         assert_eq!(lines(&parameters.violations), expected, "{query}");
     }
 }
 
 #[test]
-fn integers_have_a_width() {
+fn enforces_bounds_of_int32_and_int64() {
     for (format, sound, wrong) in
         [("int32", "2147483647", "2147483648"), ("int64", "9223372036854775807", "9223372036854775808")]
     {
         let parameter = format!("in: query, schema: {{ type: integer, format: {format} }}");
-        assert!(ask(&parameter, &format!("/x?a={sound}"), None).violations.is_empty(), "{format}");
-        let violations = ask(&parameter, &format!("/x?a={wrong}"), None).violations;
+        assert!(check_request(&parameter, &format!("/x?a={sound}"), None).violations.is_empty(), "{format}");
+        let violations = check_request(&parameter, &format!("/x?a={wrong}"), None).violations;
         assert_eq!(lines(&violations), ["param.invalid.maximum /a"], "{format}");
     }
 }

@@ -1,8 +1,9 @@
-//! The JSON Schema Test Suite's required cases for draft 2020-12, formats off, by the path that content
-//! takes: a document whose one operation takes JSON of the schema, which stands in a file of its own; remote
-//! references lead into a registry of files.
+//! The required cases of the JSON Schema Test Suite for draft 2020-12, with formats off.
+//!
+//! Each schema is a file of its own, to which the operation of a document refers. Remote references are resolved from
+//! a registry of files.
 
-#![allow(clippy::panic, clippy::print_stdout, clippy::unwrap_used, reason = "a test that fails says why")]
+#![allow(clippy::panic, clippy::print_stdout, clippy::unwrap_used, reason = "a failed test reports why")]
 
 mod downloads;
 
@@ -11,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use demur_source::{Diagnostics, Source};
-use demur_validation::{ApiDocument, DocumentOptions, Formats, RequestContent};
+use demur_validation::{ApiDocument, CheckedBody, DocumentOptions, Formats};
 use serde_json::Value;
 
 const ROOT: &str = "openapi: 3.1.0
@@ -22,14 +23,14 @@ paths:
       requestBody: { content: { application/json: { schema: { $ref: schema.json } } } }
 ";
 
-/// What cannot be loaded, and why that is so. Everything else must be judged as the suite says.
-const REFUSED: &[(&str, &str)] = &[
-    // A metaschema of one's own that leaves keywords out: check says that the dialect is not supported.
-    ("schema that uses custom metaschema with with no validation vocabulary", "the schema dialect"),
+/// Schemas that cannot be loaded, with the reason. All others must be validated as the suite specifies.
+const REJECTED: &[(&str, &str)] = &[
+    // A custom metaschema without some of the keywords.
+    ("schema that uses custom metaschema with with no validation vocabulary", "schema dialect"),
 ];
 
 #[test]
-fn every_required_case_is_judged_as_the_suite_says() {
+fn passes_every_required_case_of_the_json_schema_test_suite() {
     let folder = downloads::folder();
     let tests = folder.join("suite/tests/draft2020-12");
     let mut files: Vec<PathBuf> = fs::read_dir(tests).unwrap().map(|entry| entry.unwrap().path()).collect();
@@ -44,14 +45,14 @@ fn every_required_case_is_judged_as_the_suite_says() {
                 file.file_stem().unwrap().display(),
                 group["description"].as_str().unwrap()
             );
-            let known = REFUSED.iter().find(|(refused, _)| name.ends_with(refused));
-            let (document, found) = load(&folder, &group["schema"]);
+            let known = REJECTED.iter().find(|(rejected, _)| name.ends_with(rejected));
+            let (document, diagnostics) = load(&folder, &group["schema"]);
             if let Some((_, reason)) = known {
-                assert!(found.contains(reason), "{name}: {found}");
+                assert!(diagnostics.contains(reason), "{name}: {diagnostics}");
                 continue;
             }
             let Some(document) = document else {
-                wrong.push(format!("{name}: does not load: {found}"));
+                wrong.push(format!("{name}: does not load: {diagnostics}"));
                 continue;
             };
             for test in group["tests"].as_array().unwrap() {
@@ -64,20 +65,20 @@ fn every_required_case_is_judged_as_the_suite_says() {
         }
     }
     println!("{cases} cases of {} files", files.len());
-    assert!(cases > 1_200, "only {cases} cases were found");
+    assert!(cases > 1_200, "only {cases} cases were diagnostics");
     assert!(wrong.is_empty(), "{} of {cases}:\n{}", wrong.len(), wrong.join("\n"));
 }
 
 fn load(folder: &Path, schema: &Value) -> (Option<ApiDocument>, String) {
-    let mut found = Diagnostics::new();
+    let mut diagnostics = Diagnostics::new();
     let mut read = |name: &str| registered(folder, schema, name);
     let options = DocumentOptions { formats: Formats::Annotate, ..DocumentOptions::default() };
     let document =
-        ApiDocument::load_files(&Source::new("openapi.yaml", ROOT), &mut read, &options, &mut found);
-    (document, found.to_string())
+        ApiDocument::load_files(&Source::new("openapi.yaml", ROOT), &mut read, &options, &mut diagnostics);
+    (document, diagnostics.to_string())
 }
 
-/// The operator's registry: where the files of names are.
+/// The registry of files.
 fn registered(folder: &Path, schema: &Value, name: &str) -> Result<Arc<Source>, String> {
     if name == "schema.json" {
         return Ok(Source::new(name, schema.to_string()));
@@ -97,11 +98,11 @@ fn registered(folder: &Path, schema: &Value, name: &str) -> Result<Arc<Source>, 
     Ok(Source::new(name, text))
 }
 
-/// `None`: the content was not even read.
+/// `None` if the body could not be read.
 fn is_valid(document: &ApiDocument, data: &Value) -> Option<bool> {
-    let content = document.check_content(&document.operations()[0], None, data.to_string().as_bytes());
+    let content = document.check_body(&document.operations()[0], None, data.to_string().as_bytes());
     match content {
-        RequestContent::Checked { violations, .. } => Some(violations.is_empty()),
-        RequestContent::Refused(_) => None,
+        CheckedBody::Checked { violations, .. } => Some(violations.is_empty()),
+        CheckedBody::Rejected(_) => None,
     }
 }

@@ -1,12 +1,12 @@
-//! Every keyword → its condition, with name, place, bound, allowed values and the value that was sent.
+//! Each keyword is reported with its condition, name, pointer, limit, allowed values, and the received value.
 
-#![allow(clippy::panic, clippy::unwrap_used, reason = "a test that fails says why")]
+#![allow(clippy::panic, clippy::unwrap_used, reason = "a failed test reports why")]
 
 use demur_contract::{Value, Violation};
 use demur_source::{Diagnostics, Source};
-use demur_validation::{ApiDocument, DocumentOptions, RequestContent};
+use demur_validation::{ApiDocument, CheckedBody, DocumentOptions};
 
-/// A document whose one operation takes JSON of this schema (in YAML flow style).
+/// A document whose operation takes JSON of this schema (in YAML flow style).
 fn document(schema: &str) -> ApiDocument {
     load(&format!(
         "openapi: 3.1.0\npaths:\n  /x:\n    post:\n      operationId: x\n      requestBody:\n        required: true\n        content:\n          application/json:\n            schema: {schema}\n"
@@ -14,15 +14,16 @@ fn document(schema: &str) -> ApiDocument {
 }
 
 fn load(text: &str) -> ApiDocument {
-    let mut found = Diagnostics::new();
-    let document = ApiDocument::load(&Source::new("t.yaml", text), &DocumentOptions::default(), &mut found);
-    document.unwrap_or_else(|| panic!("{found}"))
+    let mut diagnostics = Diagnostics::new();
+    let document =
+        ApiDocument::load(&Source::new("t.yaml", text), &DocumentOptions::default(), &mut diagnostics);
+    document.unwrap_or_else(|| panic!("{diagnostics}"))
 }
 
 fn violations(document: &ApiDocument, content: &str) -> Vec<Violation> {
-    match document.check_content(&document.operations()[0], Some("application/json"), content.as_bytes()) {
-        RequestContent::Checked { violations, .. } => violations,
-        RequestContent::Refused(problem) => panic!("{problem:?}"),
+    match document.check_body(&document.operations()[0], Some("application/json"), content.as_bytes()) {
+        CheckedBody::Checked { violations, .. } => violations,
+        CheckedBody::Rejected(problem) => panic!("{problem:?}"),
     }
 }
 
@@ -50,7 +51,7 @@ fn check(schema: &str, content: &str, expected: &[&str]) {
     assert_eq!(lines, expected, "{schema} against {content}");
 }
 
-/// The schema of the member `a`.
+/// Checks a value for the member `a` with this schema.
 #[track_caller]
 fn check_member(schema: &str, value: &str, expected: &str) {
     let expected: Vec<&str> = if expected.is_empty() { Vec::new() } else { vec![expected] };
@@ -58,7 +59,7 @@ fn check_member(schema: &str, value: &str, expected: &str) {
 }
 
 #[test]
-fn a_value_of_the_wrong_type_names_the_type() {
+fn reports_the_expected_type() {
     for (schema, value, expected) in [
         ("{ type: string }", "5", r#"param.invalid.type.string "a" "/a" value=5 limit="string""#),
         ("{ type: number }", "\"x\"", r#"param.invalid.type.number "a" "/a" value=x limit="number""#),
@@ -85,7 +86,7 @@ fn a_value_of_the_wrong_type_names_the_type() {
 }
 
 #[test]
-fn a_value_outside_its_bounds_names_the_bound() {
+fn reports_the_violated_bound() {
     for (schema, value, expected) in [
         ("{ minimum: 1 }", "0", r#"param.invalid.minimum "a" "/a" value=0 limit=1"#),
         ("{ minimum: 1.0 }", "0", r#"param.invalid.minimum "a" "/a" value=0 limit=1"#),
@@ -122,7 +123,7 @@ fn a_value_outside_its_bounds_names_the_bound() {
 }
 
 #[test]
-fn a_format_has_a_condition_of_its_own() {
+fn maps_each_format_to_its_condition() {
     for (format, bad, good, leaf) in [
         ("date", "2026-02-30", "2026-02-28", "date"),
         ("date-time", "2026-02-28", "2026-02-28T10:00:00Z", "date-time"),
@@ -140,12 +141,12 @@ fn a_format_has_a_condition_of_its_own() {
         check_member(&format!("{{ format: {format} }}"), &format!("\"{bad}\""), &expected);
         check_member(&format!("{{ format: {format} }}"), &format!("\"{good}\""), "");
     }
-    // A format that nobody knows is a remark.
+    // An unknown format is not validated.
     check_member("{ format: shelf-mark }", "\"x\"", "");
 }
 
 #[test]
-fn members_that_are_missing_or_unknown_are_named() {
+fn reports_missing_and_unknown_members() {
     check("{ required: [b, a] }", "{}", &[r#"param.missing "b" "/b""#, r#"param.missing "a" "/a""#]);
     check("{ properties: { a: { required: [b] } } }", r#"{"a":{}}"#, &[r#"param.missing "a" "/a/b""#]);
     check(
@@ -184,7 +185,7 @@ fn members_that_are_missing_or_unknown_are_named() {
 }
 
 #[test]
-fn what_only_fits_as_a_whole_is_a_schema_violation() {
+fn reports_keywords_without_their_own_condition_as_schema_violations() {
     for (schema, value, keyword) in [
         ("{ oneOf: [{ type: integer }, { minimum: 5 }] }", "7", "oneOf"),
         ("{ not: { type: integer } }", "1", "not"),
@@ -196,12 +197,12 @@ fn what_only_fits_as_a_whole_is_a_schema_violation() {
 }
 
 #[test]
-fn the_content_as_a_whole_has_no_name() {
+fn reports_the_whole_body_without_a_name() {
     check("{ type: object }", "[]", &[r#"param.invalid.type.object "" "" value=[] limit="object""#]);
 }
 
 #[test]
-fn all_violations_come_at_once_in_the_order_of_the_document() {
+fn reports_all_violations_in_document_order() {
     check(
         "{ type: object, required: [z, a], additionalProperties: false, properties: { z: {}, m: { minimum: 1, multipleOf: 2 }, list: { items: { type: string } }, a: {} } }",
         r#"{"list":[0,1,2,3,4,5,6,7,8,9,10],"m":-1,"other":1}"#,
@@ -227,7 +228,7 @@ fn all_violations_come_at_once_in_the_order_of_the_document() {
 }
 
 #[test]
-fn the_order_is_the_documents_at_every_depth() {
+fn reports_violations_in_document_order_at_every_depth() {
     check(
         "{ properties: { outer: { required: [z, y], properties: { z: {}, m: { type: object, properties: { t: { type: string }, s: { type: string }, r: { type: string } } }, a: { type: string } }, additionalProperties: false } } }",
         r#"{"outer":{"x10":1,"x9":1,"a":1,"m":{"r":1,"s":1,"t":1}}}"#,
@@ -242,7 +243,7 @@ fn the_order_is_the_documents_at_every_depth() {
             r#"param.invalid.unknown "outer" "/outer/x9" value=1"#,
         ],
     );
-    // Through a reference, a list, `allOf`, and members that share one schema.
+    // Through a reference, a list, `allOf`, and members that share a schema.
     check(
         "{ $defs: { line: { properties: { sku: { type: string }, amount: { type: integer } } } }, properties: { lines: { items: { allOf: [{ $ref: '#/paths/~1x/post/requestBody/content/application~1json/schema/$defs/line' }, { properties: { extra: { type: string } } }] } }, map: { additionalProperties: { properties: { b: { type: string }, a: { type: string } } } } } }",
         r#"{"map":{"k":{"a":1,"b":1}},"lines":[{"extra":1,"amount":"x","sku":1},{"amount":"x","sku":1}]}"#,
@@ -259,7 +260,7 @@ fn the_order_is_the_documents_at_every_depth() {
 }
 
 #[test]
-fn references_may_recurse() {
+fn supports_recursive_references() {
     let document = load(
         "openapi: 3.0.3
 paths:
@@ -295,20 +296,19 @@ components:
 }
 
 #[test]
-fn hostile_content_stays_within_bounds() {
-    // 100,000 unknown members, a megabyte against a nested quantifier, 100,000 bad elements: each is judged
-    // in linear time, and answered with no more violations than a person reads. There is no clock here:
-    // where this were quadratic or worse, the test would not end.
+fn validates_hostile_bodies_in_bounded_time() {
+    // 100,000 unknown members, a megabyte for a pattern with nested quantifiers, 100,000 invalid elements. Without a
+    // clock: if validation were quadratic, the test would not end.
     let closed = document("{ additionalProperties: false }");
     let keys: Vec<String> = (0..100_000).map(|number| format!("\"k{number}\":0")).collect();
     assert_eq!(violations(&closed, &format!("{{{}}}", keys.join(","))).len(), 20);
 
     let pattern = document("{ pattern: '^(a+)+$' }");
-    let found = violations(&pattern, &format!("\"{}!\"", "a".repeat(1_000_000)));
-    assert_eq!(found.len(), 1);
-    assert!(found[0].value.as_ref().is_some_and(|value| value.chars().count() == 65));
+    let reported = violations(&pattern, &format!("\"{}!\"", "a".repeat(1_000_000)));
+    assert_eq!(reported.len(), 1);
+    assert!(reported[0].value.as_ref().is_some_and(|value| value.chars().count() == 65));
 
-    // Two branches that lead back to the same schema: named for what people send, not for what attackers do.
+    // Two branches that refer to the same recursive schema: violations are named for ordinary values only.
     let nested = load(
         "openapi: 3.1.0
 paths:
@@ -319,7 +319,7 @@ components:
 ",
     );
     let content = |levels: usize| "{\"a\":".repeat(levels) + "5" + &"}".repeat(levels);
-    let place = |found: &[Violation]| found.first().map(|violation| violation.pointer.clone());
+    let place = |reported: &[Violation]| reported.first().map(|violation| violation.pointer.clone());
     let shallow = violations(&nested, &content(3));
     assert_eq!((shallow.len(), place(&shallow).as_deref()), (1, Some("/a/a/a")));
     assert_eq!(place(&violations(&nested, &content(60))).as_deref(), Some(""));

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use demur_e2e::Received;
-use demur_validation::{ApiDocument, Find, RequestContent};
+use demur_validation::{ApiDocument, CheckedBody, Find};
 use http::{HeaderMap, HeaderValue, Method, header::CONTENT_TYPE};
 use serde_json::Value as Json;
 
@@ -147,8 +147,8 @@ pub(crate) fn judged(document: &ApiDocument, arrived: &Received) -> Result<Judge
     }
     let operation =
         document.operation(if path == "/form" { "form" } else { "query" }).expect("it is declared");
-    let body = match document.check_content(operation, content_type, &arrived.content) {
-        RequestContent::Checked { value, violations } if violations.is_empty() => value.unwrap_or_default(),
+    let body = match document.check_body(operation, content_type, &arrived.content) {
+        CheckedBody::Checked { value, violations } if violations.is_empty() => value.unwrap_or_default(),
         other => return Err(format!("{other:?}")),
     };
     Ok(Judged { query: fields(&Json::Object(parameters.values)), fields: fields(&body) })

@@ -57,7 +57,7 @@ pub(super) fn read_validation(
     match fields.text("unknown_query", reading.found).as_deref() {
         None | Some("ignore") => {}
         Some("warn") => options.unknown_query = UnknownQuery::Warn,
-        Some("refuse") => options.unknown_query = UnknownQuery::Refuse,
+        Some("refuse") => options.unknown_query = UnknownQuery::Reject,
         Some(_) => unknown(node, reading, "`unknown_query` is `ignore`, `warn` or `refuse`"),
     }
     match fields.text("accept", reading.found).as_deref() {
@@ -80,13 +80,13 @@ pub(super) fn read_validation(
         options.max_violations = most.get() as usize;
     }
     if let Some(most) = positive(&mut fields, "depth", reading) {
-        options.max_depth = (most.get() as usize).min(DocumentOptions::MOST_DEPTH);
-        if most.get() as usize > DocumentOptions::MOST_DEPTH {
-            let message = format!("`depth` goes up to {}", DocumentOptions::MOST_DEPTH);
+        options.max_depth = (most.get() as usize).min(DocumentOptions::MAX_DEPTH);
+        if most.get() as usize > DocumentOptions::MAX_DEPTH {
+            let message = format!("`depth` goes up to {}", DocumentOptions::MAX_DEPTH);
             reading.error(node.span, "number", message, None);
         }
     }
-    options.checks_answers = settings.answers != ResponseMode::Ignore;
+    options.checks_responses = settings.answers != ResponseMode::Ignore;
     let root = fields.node("reference_root").map(|node| node.span);
     let root = fields.text("reference_root", reading.found).zip(root);
     let references = References::read(fields.map("references", reading.found), root, reading);
@@ -173,9 +173,9 @@ fn is_same(kind: &SecurityKind, scheme: &Scheme) -> bool {
         (SecurityKind::Authorization(name), Scheme::Authorization(scheme)) => {
             name.eq_ignore_ascii_case(scheme)
         }
-        (SecurityKind::Field(name), Scheme::Field(field)) => name.eq_ignore_ascii_case(field.as_str()),
+        (SecurityKind::Header(name), Scheme::Field(field)) => name.eq_ignore_ascii_case(field.as_str()),
         // `apiKey` in `Authorization` is how some documents write a scheme of their own.
-        (SecurityKind::Field(name), Scheme::Authorization(_)) => name == "authorization",
+        (SecurityKind::Header(name), Scheme::Authorization(_)) => name == "authorization",
         (
             SecurityKind::Authorization(_)
             | SecurityKind::Query(_)

@@ -1,43 +1,36 @@
-//! A loaded API document: its operations, and the questions that a request asks of them.
+//! A loaded OpenAPI document: its operations, and the checks of requests and responses against them.
 //!
-//! `reader` (with `parameters` and `contents`) turns the text into raw declarations and reports mistakes,
-//! [`crate::schema`] checks and compiles the schemas that those name, `routes` finds an operation, and what
-//! is wrong with a request is found by [`crate::request`].
+//! `operations` (with `parameters`, `bodies` and `security`) reads the declarations and reports mistakes,
+//! [`crate::schema`] checks and compiles the schemas they name, `compile` turns both into rules, `routes` looks up
+//! the operation of a request, and [`crate::request`] applies the rules.
 
-mod contents;
-pub(crate) mod files;
+mod bodies;
+mod compile;
 mod operation;
+mod operations;
 mod parameters;
-pub(crate) mod pointer;
 mod reader;
 mod routes;
 mod security;
-mod uri;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
 use demur_source::{Diagnostics, Node, Source, did_you_mean, parse};
 
-pub(crate) use contents::{MediaKind, PartEncoding, essence};
 pub use operation::Operation;
-pub(crate) use reader::{unreadable, unresolved};
 pub use routes::{Find, RouteMatch};
 pub use security::{SecurityKind, SecurityScheme};
 
 use crate::DocumentOptions;
-use crate::request::{
-    self, Aliases, ContentRule, MediaTypeRule, ParameterRule, RequestContent, RequestParameters,
-    ResponseCheck, ResponseRule, Style,
-};
-use crate::schema::{Dialect, SchemaCompiler, SchemaLocations, Schemas, ValueShape};
-use contents::RawMediaType;
-use files::{Files, ReadFile};
-use pointer::Located;
-use reader::{DocumentReader, RawOperation};
+use crate::request::{self, CheckedBody, ParameterContext, RequestParameters, ResponseCheck};
+use crate::schema::{Dialect, Schemas};
+use crate::tree::{Files, Located, ReadFile};
+use compile::{compile_operations, compile_responses, schema_locations};
+use reader::DocumentReader;
 
-/// An OpenAPI document, compiled.
+/// A compiled OpenAPI document.
 pub struct ApiDocument {
     operations: Vec<Operation>,
     by_id: HashMap<String, usize>,
@@ -47,68 +40,70 @@ pub struct ApiDocument {
 }
 
 impl ApiDocument {
-    /// Reads and compiles an OpenAPI 3.0 or 3.1 document in one file, in YAML or JSON. `None` where it cannot
-    /// be used; why is in `found`, every mistake at its place.
-    pub fn load(source: &Arc<Source>, options: &DocumentOptions, found: &mut Diagnostics) -> Option<Self> {
-        Self::load_files(source, &mut |_| Err("other files are not read here".to_owned()), options, found)
+    /// Compiles an OpenAPI 3.0 or 3.1 document in YAML or JSON that is contained in one file.
+    ///
+    /// Returns `None` if the document has errors. All errors and warnings are added to `diagnostics`.
+    pub fn load(
+        source: &Arc<Source>,
+        options: &DocumentOptions,
+        diagnostics: &mut Diagnostics,
+    ) -> Option<Self> {
+        let mut read = |_: &str| Err("references to other files are not supported here".to_owned());
+        Self::load_files(source, &mut read, options, diagnostics)
     }
 
-    /// As [`ApiDocument::load`], for a document in several files. `read` is given the name of each that a
-    /// `$ref` leads to: a path relative to the folder of the first (`schemas/pet.yaml`), or a URI as it is
-    /// written. It must fetch nothing that the operator did not put there.
+    /// Compiles a document that may refer to other files.
+    ///
+    /// `read` is called with the name of each file that a `$ref` refers to: a path relative to the folder of the root
+    /// file (`schemas/pet.yaml`), or a URI as written. It must only return files that the operator provided.
     pub fn load_files(
         source: &Arc<Source>,
         read: &mut ReadFile<'_>,
         options: &DocumentOptions,
-        found: &mut Diagnostics,
+        diagnostics: &mut Diagnostics,
     ) -> Option<Self> {
         let mut root = match parse(source) {
             Ok(root) => root,
             Err(mistakes) => {
-                found.extend(mistakes);
+                diagnostics.extend(mistakes);
                 return None;
             }
         };
         if root.as_map().is_none() {
             let message = format!("an OpenAPI document must be a mapping, not {}", root.kind_name());
-            found.error(source, root.span, "wrong-kind", message, None);
+            diagnostics.error(source, root.span, "wrong-kind", message, None);
             return None;
         }
-        // The caller's list may hold errors of other files already; this document is judged by its own.
+        // The caller's list may already hold errors of other files.
         let mut own = Diagnostics::new();
         let files = Files::gather(source, &mut root, read, &mut own);
-        let document = Self::read(&files, source, &root, options, &mut own);
+        let document = Self::compile(&files, source, &root, options, &mut own);
         let has_errors = own.has_errors();
-        found.extend(own.sorted());
+        diagnostics.extend(own.sorted());
         document.filter(|_| !has_errors)
     }
 
-    fn read(
+    fn compile(
         files: &Files,
         source: &Arc<Source>,
         root: &Node,
         options: &DocumentOptions,
-        found: &mut Diagnostics,
+        diagnostics: &mut Diagnostics,
     ) -> Option<Self> {
-        // With a version that is missing or unknown the rest is read all the same: a person wants to see
-        // the other mistakes too.
-        let dialect = dialect(source, root, found)?;
-        let checks_answers = options.checks_answers;
-        let root_place = Located::root(root);
-        let said = HashSet::new();
-        let mut reader =
-            DocumentReader { files, root: root_place, found, is_idle: false, checks_answers, said };
+        // Reading continues with an unsupported version, so that all mistakes are reported at once.
+        let dialect = dialect(source, root, diagnostics)?;
+        let checks_responses = options.checks_responses;
+        let mut reader = DocumentReader::new(files, root, checks_responses, diagnostics);
         let security_schemes = reader.security_schemes();
-        let raw = reader.operations();
+        let mut declared = reader.operations();
         let security = reader.requirements(&Located::root(root));
-        let routes = routes::Routes::build(&raw, &mut reader);
-        let places = schema_places(&raw, checks_answers);
-        let (requests, answers) = Schemas::check(files, root, dialect, &places, options, found)?;
-        let mut raw = raw;
-        let mut answers = compile_answers(&mut raw, answers.as_ref(), found);
-        let mut operations = compile(raw, &requests, found);
+        let routes = routes::Routes::build(&declared, &mut reader);
+        let locations = schema_locations(&declared, checks_responses);
+        let (requests, responses) = Schemas::check(files, root, dialect, &locations, options, diagnostics)?;
+        let mut responses = compile_responses(&mut declared, responses.as_ref(), diagnostics);
+        let mut operations = compile_operations(declared, &requests, diagnostics);
         for operation in &mut operations {
-            operation.answers = std::mem::take(&mut answers[operation.index]);
+            operation.responses = std::mem::take(&mut responses[operation.index]);
             if operation.security.is_none() {
                 operation.security.clone_from(&security);
             }
@@ -117,14 +112,15 @@ impl ApiDocument {
         Some(Self { operations, by_id, routes, security_schemes, options: *options })
     }
 
-    /// The ways to be known that the document declares.
+    /// The declared security schemes.
     pub fn security_schemes(&self) -> &[SecurityScheme] {
         &self.security_schemes
     }
 
-    /// Holds an answer against what the operation declares; `None` where the document was not loaded with
-    /// [`checks_answers`](DocumentOptions::checks_answers).
-    pub fn check_answer(
+    /// Checks a response against what the operation declares.
+    ///
+    /// Returns `None` if the document was loaded without [`checks_responses`](DocumentOptions::checks_responses).
+    pub fn check_response(
         &self,
         operation: &Operation,
         status: http::StatusCode,
@@ -133,65 +129,66 @@ impl ApiDocument {
     ) -> Option<ResponseCheck> {
         let options = &self.options;
         let check =
-            || request::check_answer(options, &operation.answers, status.as_u16(), content_type, bytes);
-        options.checks_answers.then(check)
+            || request::check_response(options, &operation.responses, status.as_u16(), content_type, bytes);
+        options.checks_responses.then(check)
     }
 
-    /// Whether the content of such an answer must be read to know whether it is as declared.
+    /// Whether [`check_response`](Self::check_response) needs the body of a response with this status.
     pub fn needs_response_body(&self, operation: &Operation, status: http::StatusCode) -> bool {
-        let rule = request::rule_for(&operation.answers, status.as_u16());
-        self.options.checks_answers
+        let rule = request::rule_for(&operation.responses, status.as_u16());
+        self.options.checks_responses
             && rule.is_some_and(|rule| rule.media_types.iter().any(|media_type| media_type.schema.is_some()))
     }
 
-    /// Every operation, in the order of the document: an operation's index is its position here.
+    /// All operations in the order of the document. The position is [`Operation::index`].
     pub fn operations(&self) -> &[Operation] {
         &self.operations
     }
 
-    /// The operation of that id.
+    /// The operation with this ID.
     pub fn operation(&self, id: &str) -> Option<&Operation> {
         self.operations.get(*self.by_id.get(id)?)
     }
 
-    /// The id that `id` was probably meant to be, for whoever names operations in a configuration.
+    /// The ID most similar to `id`, for a suggestion in a diagnostic.
     pub fn similar_operation(&self, id: &str) -> Option<&str> {
         did_you_mean(id, self.operations.iter().map(Operation::id))
     }
 
-    /// The operation that a method and a path mean. The path is the target's, still percent-encoded,
-    /// without query, and without the prefix under which the API is mounted. HEAD means GET's operation
-    /// where the document does not declare it by itself.
+    /// Looks up the operation for a method and a path.
+    ///
+    /// `path` is the path of the request target, still percent-encoded, without the query and without the prefix under
+    /// which the API is mounted. HEAD falls back to the operation of GET.
     pub fn find<'d, 'p>(&'d self, method: &http::Method, path: &'p str) -> Find<'d, 'p> {
         self.routes.find(&self.operations, method, path)
     }
 
-    /// Checks path, query, header and cookie parameters.
-    ///
-    /// `values` of the answer holds every declared parameter that is present, by its name, for rules.
+    /// Checks the path, query, header and cookie parameters of a request.
     pub fn check_parameters(
         &self,
-        found: &RouteMatch<'_, '_>,
+        matched: &RouteMatch<'_, '_>,
         query: Option<&str>,
         headers: &http::HeaderMap,
     ) -> RequestParameters {
-        request::check_parameters(&self.options, &found.operation.parameters, found, query, headers)
+        let context = ParameterContext {
+            rules: &matched.operation.parameters,
+            query_names: &matched.operation.query_names,
+            body: matched.operation.body.as_deref(),
+            raw_path_parameter: &|name| matched.raw_path_parameter(name),
+            query,
+            headers,
+        };
+        request::check_parameters(&self.options, &context)
     }
 
-    /// Checks the content against what the operation declares.
+    /// Checks the body of a request against what the operation declares.
     ///
-    /// Content that the operation does not declare is not looked at. Required JSON content that is absent
-    /// is `body.invalid_json`, since nothing is not JSON; other required content that is absent is a
-    /// `param.missing` without a name.
-    pub fn check_content(
-        &self,
-        operation: &Operation,
-        content_type: Option<&str>,
-        bytes: &[u8],
-    ) -> RequestContent {
-        match &operation.content {
-            Some(rule) => request::check_content(&self.options, rule, content_type, bytes),
-            None => RequestContent::Checked { value: None, violations: Vec::new() },
+    /// A body that the operation does not declare is not checked. A required body that is missing is
+    /// `body.invalid_json` if the operation takes JSON, else `param.missing` without a name.
+    pub fn check_body(&self, operation: &Operation, content_type: Option<&str>, bytes: &[u8]) -> CheckedBody {
+        match &operation.body {
+            Some(rule) => request::check_body(&self.options, rule, content_type, bytes),
+            None => CheckedBody::Checked { value: None, violations: Vec::new() },
         }
     }
 }
@@ -202,16 +199,17 @@ impl fmt::Debug for ApiDocument {
     }
 }
 
-/// The version decides how schemas are read. `None` for Swagger 2, in which everything else differs too.
-fn dialect(source: &Arc<Source>, root: &Node, found: &mut Diagnostics) -> Option<Dialect> {
+/// The schema dialect of the document's version. `None` for Swagger 2, which cannot be read any further.
+fn dialect(source: &Arc<Source>, root: &Node, diagnostics: &mut Diagnostics) -> Option<Dialect> {
     let Some(version) = root.get("openapi") else {
         if let Some(version) = root.get("swagger") {
-            let message = "this is a Swagger 2 document: OpenAPI 3.0 and 3.1 are read";
-            found.error(source, version.span, "version", message, "convert it to OpenAPI 3".to_owned());
+            let message = "Swagger 2 is not supported, only OpenAPI 3.0 and 3.1";
+            let help = "convert the document to OpenAPI 3".to_owned();
+            diagnostics.error(source, version.span, "version", message, help);
             return None;
         }
-        let message = "the document does not say its version";
-        found.error(source, root.span, "version", message, "add `openapi: 3.1.0`".to_owned());
+        let message = "missing key `openapi` in an OpenAPI document";
+        diagnostics.error(source, root.span, "version", message, "add `openapi: 3.1.0`".to_owned());
         return Some(Dialect::OpenApi31);
     };
     let text = version.scalar_text().unwrap_or_default();
@@ -220,128 +218,8 @@ fn dialect(source: &Arc<Source>, root: &Node, found: &mut Diagnostics) -> Option
         return Some(Dialect::OpenApi30);
     }
     if !is("3.1") {
-        let message = format!("OpenAPI `{text}` is not supported: 3.0 and 3.1 are read");
-        found.error(source, version.span, "version", message, "write `openapi: 3.1.0`".to_owned());
+        let message = format!("OpenAPI version `{text}` is not supported, only 3.0 and 3.1");
+        diagnostics.error(source, version.span, "version", message, "write `openapi: 3.1.0`".to_owned());
     }
     Some(Dialect::OpenApi31)
-}
-
-/// The pointers of every schema that a request, or an answer, is held against.
-fn schema_places(operations: &[RawOperation], checks_answers: bool) -> SchemaLocations {
-    let mut places = SchemaLocations { requests: Vec::new(), answers: checks_answers.then(Vec::new) };
-    for operation in operations {
-        places.requests.extend(operation.parameters.iter().filter_map(|parameter| parameter.schema.clone()));
-        let media_types = operation.content.iter().flat_map(|content| &content.media_types);
-        places.requests.extend(media_types.filter_map(|media_type| media_type.schema.clone()));
-        if let Some(places) = &mut places.answers {
-            let media_types = operation.answers.iter().flat_map(|answer| &answer.media_types);
-            let json = media_types.filter(|media_type| media_type.kind == MediaKind::Json);
-            places.extend(json.filter_map(|media_type| media_type.schema.clone()));
-        }
-    }
-    places
-}
-
-/// Media types, their schemas compiled where they are needed.
-fn media_types(
-    raw: Vec<RawMediaType>,
-    mut schema: impl FnMut(&str, MediaKind) -> (Option<Arc<crate::schema::Schema>>, ValueShape),
-) -> Vec<MediaTypeRule> {
-    let rule = |media_type: RawMediaType| {
-        let compiled = media_type.schema.map(|pointer| schema(&pointer, media_type.kind));
-        let (schema, shape) = compiled.unwrap_or_default();
-        let RawMediaType { range, kind, encodings, .. } = media_type;
-        let names = Aliases::of(shape.members.iter().map(|(name, of)| (name.as_str(), of.is_nested())));
-        MediaTypeRule { range, kind, schema, shape, names, encodings }
-    };
-    raw.into_iter().map(rule).collect()
-}
-
-/// The answers of each operation. Where nobody holds answers against them, only their media types matter.
-fn compile_answers(
-    raw: &mut [RawOperation],
-    schemas: Option<&Schemas<'_>>,
-    found: &mut Diagnostics,
-) -> Vec<Vec<ResponseRule>> {
-    let mut compiler = schemas.map(|schemas| schemas.compiler(found));
-    let mut compile = |pointer: &str, kind: MediaKind| {
-        let compiler = compiler.as_mut().filter(|_| kind == MediaKind::Json);
-        (compiler.and_then(|compiler| compiler.schema(pointer)), ValueShape::default())
-    };
-    let mut all = Vec::with_capacity(raw.len());
-    for operation in raw {
-        let answers = std::mem::take(&mut operation.answers).into_iter();
-        let rules = answers.map(|answer| ResponseRule {
-            status: answer.status,
-            media_types: media_types(answer.media_types, &mut compile).into(),
-        });
-        all.push(rules.collect());
-    }
-    all
-}
-
-fn compile(raw: Vec<RawOperation>, schemas: &Schemas<'_>, found: &mut Diagnostics) -> Vec<Operation> {
-    let mut compiler = schemas.compiler(found);
-    let mut operations = Vec::with_capacity(raw.len());
-    for (index, operation) in raw.into_iter().enumerate() {
-        let mut parameters: Vec<ParameterRule> = Vec::new();
-        for parameter in operation.parameters {
-            let pointer = parameter.schema.as_deref();
-            let shape = pointer.map(|pointer| schemas.shape(pointer)).unwrap_or_default();
-            nested(&parameter, &shape, &mut compiler);
-            parameters.push(ParameterRule {
-                schema: pointer.and_then(|pointer| compiler.schema(pointer)),
-                shape,
-                name: parameter.name,
-                location: parameter.location,
-                required: parameter.required,
-                style: parameter.style,
-                explode: parameter.explode,
-                allow_empty: parameter.allow_empty,
-            });
-        }
-        parameters.sort_by_key(|parameter| parameter.location);
-        let content = operation.content.map(|content| {
-            let media_types = media_types(content.media_types, |pointer, kind| {
-                let is_form = matches!(kind, MediaKind::Form | MediaKind::Multipart);
-                let shape = if is_form { schemas.shape(pointer) } else { ValueShape::default() };
-                (compiler.schema(pointer), shape)
-            });
-            Arc::new(ContentRule { required: content.required, media_types })
-        });
-        let RawOperation { id, method, path, security, .. } = operation;
-        let answers = Vec::new();
-        let query_names = Aliases::of(parameters.iter().flat_map(ParameterRule::query_names));
-        operations.push(Operation {
-            index,
-            id,
-            method,
-            path,
-            parameters,
-            query_names,
-            content,
-            answers,
-            security,
-        });
-    }
-    operations
-}
-
-/// OpenAPI says of no style but `deepObject` how what is nested in lists and objects is written.
-fn nested(parameter: &parameters::RawParameter, shape: &ValueShape, compiler: &mut SchemaCompiler<'_>) {
-    let inner = shape.items.iter().map(AsRef::as_ref).chain(shape.members.values());
-    let is_nested = inner
-        .into_iter()
-        .any(|part| part.is_object() || part.is_list() && !part.types.contains(crate::schema::Types::STRING));
-    let has_style = matches!(parameter.style, Style::Deep | Style::Json);
-    // Members that stand in the query by themselves may be lists, as parameters may.
-    let is_spread = parameter.style == Style::Form && parameter.explode && shape.is_object();
-    let is_plain = is_spread && !shape.members.values().any(ValueShape::is_object);
-    if is_nested && !has_style && !is_plain {
-        let message = format!(
-            "OpenAPI does not say how the parts of `{}` are written in this style: they are read as text",
-            parameter.name
-        );
-        compiler.warning(parameter.span, message);
-    }
 }

@@ -1,12 +1,12 @@
-//! Reads parameter declarations: where, how written, which schema.
+//! Reads parameters: name, location, style and schema.
 
 use demur_contract::Location;
 use demur_source::{Span, did_you_mean};
 
-use super::contents::MediaKind;
-use super::pointer::Located;
 use super::reader::DocumentReader;
+use crate::media_type::MediaKind;
 use crate::request::Style;
+use crate::tree::Located;
 
 const KEYS: [&str; 13] = [
     "name",
@@ -31,23 +31,23 @@ const LOCATIONS: [(&str, Location); 4] = [
     ("cookie", Location::Cookie),
 ];
 
-/// A parameter as declared, its schema still a pointer.
+/// A parameter as declared. Its schema is still a pointer.
 #[derive(Debug, Clone)]
 pub(super) struct RawParameter {
     pub(super) name: String,
     pub(super) location: Location,
     pub(super) required: bool,
     pub(super) style: Style,
-    /// Whether each element of an array has a place of its own (`a=1&a=2`), not one for all (`a=1,2`).
+    /// Whether each element of an array has its own value (`a=1&a=2`) instead of one for all (`a=1,2`).
     pub(super) explode: bool,
     pub(super) allow_empty: bool,
-    /// `None`: it is not checked, and a warning says so.
+    /// `None` if the parameter is not checked, which was reported as a warning.
     pub(super) schema: Option<String>,
     pub(super) span: Span,
 }
 
 impl RawParameter {
-    /// Whether both are one parameter, by OpenAPI's rule: name and location. Field names know no case.
+    /// Whether both have the same name and location, and are therefore one parameter. Header names ignore case.
     pub(super) fn is_same(&self, other: &RawParameter) -> bool {
         let same_name = match self.location {
             Location::Header => self.name.eq_ignore_ascii_case(&other.name),
@@ -62,7 +62,7 @@ impl RawParameter {
 }
 
 impl<'r> DocumentReader<'r> {
-    /// The `parameters` of a path item or of an operation.
+    /// Reads the `parameters` of a path item or of an operation.
     pub(super) fn parameters(&mut self, owner: &Located<'r>) -> Vec<RawParameter> {
         let Some(list) = owner.member("parameters") else { return Vec::new() };
         if list.node.as_seq().is_none() {
@@ -71,15 +71,17 @@ impl<'r> DocumentReader<'r> {
         }
         let mut parameters: Vec<RawParameter> = Vec::new();
         for item in list.items() {
-            let Some(place) = self.resolve(item, "a parameter") else { continue };
-            let Some(parameter) = self.parameter(&place) else { continue };
+            let Some(located) = self.resolve(item, "a parameter") else { continue };
+            let Some(parameter) = self.parameter(&located) else { continue };
             if parameters.iter().any(|known| known.is_same(&parameter)) {
-                let message = format!(
-                    "the {} parameter `{}` is declared here a second time",
-                    parameter.location.as_str(),
-                    parameter.name
+                let message =
+                    format!("duplicate {} parameter `{}`", parameter.location.as_str(), parameter.name);
+                self.error(
+                    parameter.span,
+                    "parameter",
+                    message,
+                    Some("remove one of the two declarations".to_owned()),
                 );
-                self.error(parameter.span, "parameter", message, Some("keep one of the two".to_owned()));
                 continue;
             }
             parameters.push(parameter);
@@ -87,70 +89,75 @@ impl<'r> DocumentReader<'r> {
         parameters
     }
 
-    fn parameter(&mut self, place: &Located<'r>) -> Option<RawParameter> {
-        let name = self.required_text(place, "name");
-        let location = self.required_text(place, "in").and_then(|(text, span)| self.location(&text, span));
+    fn parameter(&mut self, located: &Located<'r>) -> Option<RawParameter> {
+        let name = self.required_text(located, "name");
+        let location = self.required_text(located, "in").and_then(|(text, span)| self.location(&text, span));
         let ((name, span), location) = (name?, location?);
-        // OpenAPI leaves these three to other means: content negotiation and authentication.
-        let is_left_out = location == Location::Header
+        // Content negotiation and authentication handle these headers (OpenAPI 3.1, section 4.8.12).
+        let is_ignored = location == Location::Header
             && ["accept", "content-type", "authorization"]
                 .iter()
-                .any(|field| name.eq_ignore_ascii_case(field));
-        if is_left_out {
-            let message = format!("a parameter for the field `{name}` is ignored, as OpenAPI says");
+                .any(|header| name.eq_ignore_ascii_case(header));
+        if is_ignored {
+            let message = format!("parameter for header `{name}` is ignored, as OpenAPI requires");
             self.warning(span, "parameter", message, None);
             return None;
         }
-        let mut required = self.boolean(place, "required").unwrap_or(false);
+        let mut required = self.boolean(located, "required").unwrap_or(false);
         if location == Location::Path && !required {
-            let message = format!("the path parameter `{name}` must be required; it is taken so");
+            let message = format!("path parameter `{name}` must be required, and is treated as required");
             self.warning(span, "parameter", message, Some("add `required: true`".to_owned()));
             required = true;
         }
-        let allow_empty = self.boolean(place, "allowEmptyValue").unwrap_or(false);
-        let (style, schema) = self.parameter_schema(place, &name, span, location);
-        let explode = self.boolean(place, "explode").unwrap_or(style == Style::Form);
+        let allow_empty = self.boolean(located, "allowEmptyValue").unwrap_or(false);
+        let (style, schema) = self.parameter_schema(located, &name, span, location);
+        let explode = self.boolean(located, "explode").unwrap_or(style == Style::Form);
         Some(RawParameter { name, location, required, style, explode, allow_empty, schema, span })
     }
 
-    /// How the parameter is written, and the pointer to its schema.
+    /// Reads the style, and the pointer to the schema.
     fn parameter_schema(
         &mut self,
-        place: &Located<'r>,
+        located: &Located<'r>,
         name: &str,
         span: Span,
         location: Location,
     ) -> (Style, Option<String>) {
-        self.known_keys(place, "a parameter", &KEYS);
-        let usual = Style::usual(location);
-        if let Some(content) = place.member("content") {
+        self.known_keys(located, "a parameter", &KEYS);
+        let default = Style::default_for(location);
+        if let Some(content) = located.member("content") {
             return self.parameter_content(&content, name);
         }
-        let mut style = usual;
-        if let Some(declared) = place.member("style") {
+        let mut style = default;
+        if let Some(declared) = located.member("style") {
             let text = declared.node.scalar_text().unwrap_or_default();
-            match Style::named(&text, location) {
+            match Style::from_name(&text, location) {
                 Some(named) => style = named,
                 None => {
                     let styles = Style::names(location).collect::<Vec<_>>().join(", ");
-                    let message = format!("a {} parameter has no style `{text}`", location.as_str());
-                    self.error(declared.node.span, "parameter", message, Some(format!("one of: {styles}")));
+                    let message = format!("unknown style `{text}` for a {} parameter", location.as_str());
+                    self.error(
+                        declared.node.span,
+                        "parameter",
+                        message,
+                        Some(format!("use one of: {styles}")),
+                    );
                 }
             }
         }
-        let schema = place.member("schema");
+        let schema = located.member("schema");
         if schema.is_none() {
-            let message = format!("the parameter `{name}` needs a `schema`");
+            let message = format!("missing key `schema` in parameter `{name}`");
             self.error(span, "missing-key", message, Some("add `schema: { type: string }`".to_owned()));
         }
         (style, schema.map(|schema| schema.pointer))
     }
 
-    /// `content` says in which media type the text is written: JSON, or anything as it is.
+    /// Reads `content`, which sets the media type of the parameter's text.
     fn parameter_content(&mut self, content: &Located<'r>, name: &str) -> (Style, Option<String>) {
         let mut media_types = content.members();
         let (Some((key, media_type)), None) = (media_types.next(), media_types.next()) else {
-            let message = format!("`content` of the parameter `{name}` must hold one media type");
+            let message = format!("`content` of parameter `{name}` must contain exactly one media type");
             self.error(content.node.span, "parameter", message, None);
             return (Style::Text, None);
         };
@@ -158,8 +165,10 @@ impl<'r> DocumentReader<'r> {
             MediaKind::Json => Style::Json,
             MediaKind::Text => Style::Text,
             MediaKind::Form | MediaKind::Multipart | MediaKind::Other => {
-                let message =
-                    format!("`{}` in a parameter is not supported: `{name}` is not checked", key.name);
+                let message = format!(
+                    "media type `{}` is not supported in a parameter: `{name}` is not checked",
+                    key.name
+                );
                 self.warning(key.span, "unsupported", message, None);
                 return (Style::Text, None);
             }
@@ -171,25 +180,30 @@ impl<'r> DocumentReader<'r> {
         let known = LOCATIONS.iter().find(|(name, _)| *name == text).map(|(_, location)| *location);
         if known.is_none() {
             let help = match text {
-                "body" | "formData" => "OpenAPI 3 declares content under `requestBody`".to_owned(),
+                "body" | "formData" => "declare the body under `requestBody`".to_owned(),
                 _ => match did_you_mean(text, LOCATIONS.iter().map(|(name, _)| *name)) {
                     Some(name) => format!("did you mean `{name}`?"),
-                    None => "one of: path, query, header, cookie".to_owned(),
+                    None => "use one of: path, query, header, cookie".to_owned(),
                 },
             };
-            self.error(span, "parameter", format!("a parameter cannot be in `{text}`"), Some(help));
+            self.error(span, "parameter", format!("unknown parameter location `{text}`"), Some(help));
         }
         known
     }
 
-    fn required_text(&mut self, place: &Located<'r>, name: &str) -> Option<(String, Span)> {
-        let Some(member) = place.member(name) else {
-            self.error(place.node.span, "missing-key", format!("a parameter needs `{name}`"), None);
+    fn required_text(&mut self, located: &Located<'r>, name: &str) -> Option<(String, Span)> {
+        let Some(member) = located.member(name) else {
+            self.error(
+                located.node.span,
+                "missing-key",
+                format!("missing key `{name}` in a parameter"),
+                None,
+            );
             return None;
         };
         let text = member.node.scalar_text();
         if text.is_none() {
-            let message = format!("`{name}` must be text, not {}", member.node.kind_name());
+            let message = format!("`{name}` must be a string, not {}", member.node.kind_name());
             self.error(member.node.span, "wrong-kind", message, None);
         }
         Some((text?, member.node.span))

@@ -1,12 +1,12 @@
-//! Method and path → operation, by a tree over the path's segments: looking up allocates nothing for paths
-//! of ordinary length, and takes as long with ten thousand operations as with ten.
+//! Looks up the operation for a method and a path, in a tree of path segments.
 //!
-//! What is written out goes before what is templated (OpenAPI: "concrete definitions are matched before
-//! their templated counterparts"). A segment may hold several parameters (`{base}...{head}`, `{id}.json`).
+//! Literal segments take precedence over templated ones, as OpenAPI requires. A segment may contain several
+//! parameters (`{base}...{head}`, `{id}.json`). A lookup does not allocate for paths of ordinary length, and its time
+//! does not depend on the number of operations.
 //!
-//! Paths are compared in canonical form ([`crate::path`]). A segment that a parameter takes, but that a more lenient
-//! server would read as the literal of another operation (`EXPORT`, `export;a=b`, `export.` beside `export`), leads to
-//! [`Found::other_reading`].
+//! Paths are compared in canonical form ([`crate::path`]). If a parameter matched a segment that a more lenient
+//! server would read as the literal of another operation (`EXPORT`, `export;a=b` or `export.` for `export`),
+//! [`RouteMatch::lenient_match`] returns that operation.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -15,93 +15,94 @@ use std::fmt;
 use http::Method;
 use smallvec::SmallVec;
 
-use super::Operation;
-use super::reader::{DocumentReader, METHODS, RawOperation};
-use crate::path::{canonical_path, comparable, folded, is_unmistakable, trimmed};
+use super::operation::Operation;
+use super::operations::{METHODS, RawOperation};
+use super::reader::DocumentReader;
+use crate::path::{canonical_path, folded, is_unambiguous, normalised, trimmed};
 
-/// What a method and a path mean.
+/// The result of a lookup.
 #[derive(Debug)]
 pub enum Find<'d, 'p> {
-    /// An operation.
+    /// The operation.
     Found(RouteMatch<'d, 'p>),
-    /// The path is known, the method is not.
+    /// The path exists, but not with this method.
     MethodNotAllowed {
-        /// The value of an `Allow` field: `GET, HEAD, POST`.
+        /// The value of the `Allow` header: `GET, HEAD, POST`.
         allow: &'d str,
     },
     /// No such path.
     NotFound,
 }
 
-/// An operation, and the parameters in the path that led to it.
+/// An operation and the path parameters of a request.
 pub struct RouteMatch<'d, 'p> {
     /// The operation.
     pub operation: &'d Operation,
     path: PathValues<'p>,
-    other: Option<&'d Operation>,
+    lenient_match: Option<&'d Operation>,
 }
 
-/// The texts of the parameters, in their order in the path.
+/// The values of the parameters, in the order of the path.
 type PathValues<'p> = SmallVec<[&'p str; 4]>;
 
-/// What a walk down the tree has found so far.
+/// The state of a lookup.
 #[derive(Default)]
 struct Captured<'p> {
     texts: PathValues<'p>,
-    /// Whether a parameter took a segment that could have been a literal, or another pattern.
-    had_choice: bool,
+    /// Whether a parameter matched a segment that may also be a literal or match another pattern.
+    may_match_other: bool,
 }
 
 impl<'p> RouteMatch<'_, 'p> {
-    /// A path parameter as it stands in the target, still percent-encoded.
+    /// The raw value of a path parameter, still percent-encoded.
     pub fn raw_path_parameter(&self, name: &str) -> Option<&'p str> {
-        // The tree knows positions only: two spellings of one path may name them differently.
+        // The tree stores positions: two templates of one path may use different names.
         let position = self.operation.path_parameters().position(|known| known == name)?;
         self.path.get(position).copied()
     }
 
-    /// The operation that a more lenient server would run for this path: one that ignores case, decodes more than once,
-    /// or drops what stands behind a `;` or at the end of a segment.
-    pub fn other_reading(&self) -> Option<&Operation> {
-        self.other
+    /// The operation that a more lenient server would run for this path: one that ignores case, decodes more than
+    /// once, or drops what follows a `;` or the end of a segment.
+    pub fn lenient_match(&self) -> Option<&Operation> {
+        self.lenient_match
     }
 }
 
 impl fmt::Debug for RouteMatch<'_, '_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Path parameters are the caller's data: they do not belong into a log by accident.
-        f.debug_struct("Found").field("operation", &self.operation.id()).finish_non_exhaustive()
+        // Values of path parameters may be confidential, and must not be logged by accident.
+        f.debug_struct("RouteMatch").field("operation", &self.operation.id()).finish_non_exhaustive()
     }
 }
 
-/// One segment's worth of paths.
+/// A node of the tree: the routes below one path prefix.
 #[derive(Debug, Default)]
 pub(crate) struct Routes {
-    /// As they are compared.
+    /// By normalised segment.
     literals: HashMap<Box<str>, Routes>,
-    /// The literals again, by how the most lenient server reads them.
+    /// The literals by their lenient form.
     lenient: HashMap<Box<str>, Vec<Box<str>>>,
-    /// Whether a literal or a pattern could be meant by a segment that is written otherwise.
-    is_mistakable: bool,
-    /// Parameters with text around them or between them, those with the most text first.
+    /// Whether a segment may match a literal or a pattern that is spelled differently.
+    has_lookalikes: bool,
+    /// Parameters with text around or between them, those with the most text first.
     patterns: Vec<(SegmentPattern, Routes)>,
-    /// A parameter that fills the segment.
-    any: Option<Box<Routes>>,
-    here: Option<PathMethods>,
+    /// A parameter that is the whole segment.
+    parameter: Option<Box<Routes>>,
+    methods: Option<PathMethods>,
 }
 
-/// The text around the parameters of one segment: one piece more than there are parameters.
+/// The text around the parameters of a segment: one more piece than there are parameters.
 #[derive(Debug, PartialEq, Eq)]
 struct SegmentPattern {
     texts: Vec<String>,
-    /// The texts as the most lenient server reads them.
+    /// The lenient form of the texts.
     folded: Vec<String>,
 }
 
 /// The operations of one path.
 #[derive(Debug, Default)]
 struct PathMethods {
-    /// Parallel to `METHODS`: the operation's index.
+    /// The operation's index, by position in `METHODS`.
     operations: [Option<usize>; METHODS.len()],
     allow: String,
 }
@@ -110,13 +111,13 @@ const GET: usize = 0;
 const HEAD: usize = 5;
 
 impl PathMethods {
-    /// HEAD is answered wherever GET is (RFC 9110 §9.3.2), unless the document declares it by itself.
+    /// HEAD falls back to GET (RFC 9110, section 9.3.2).
     fn operation(&self, method: &Method) -> Option<usize> {
         let position = METHODS.iter().position(|(_, known)| known == method)?;
         self.operations[position].or_else(|| (position == HEAD).then(|| self.operations[GET]).flatten())
     }
 
-    fn name_allowed(&mut self) {
+    fn update_allow(&mut self) {
         let mut names: Vec<&str> = Vec::new();
         for (position, (_, method)) in METHODS.iter().enumerate() {
             if self.operations[position].is_some() {
@@ -131,7 +132,7 @@ impl PathMethods {
 }
 
 impl Routes {
-    /// Builds the tree; paths that cannot be told apart are reported.
+    /// Builds the tree, and reports ambiguous paths.
     pub(super) fn build(operations: &[RawOperation], reader: &mut DocumentReader<'_>) -> Self {
         let mut root = Routes::default();
         for (index, operation) in operations.iter().enumerate() {
@@ -139,35 +140,35 @@ impl Routes {
                 continue;
             };
             let mut node = &mut root;
-            let mut is_sound = true;
+            let mut is_valid = true;
             for segment in segments(&operation.path) {
-                node = match SegmentPattern::read(segment) {
+                node = match SegmentPattern::parse(segment) {
                     None => node.literal(segment),
-                    Some(pattern) if pattern.is_whole_segment() => node.any.get_or_insert_default(),
+                    Some(pattern) if pattern.is_whole_segment() => node.parameter.get_or_insert_default(),
                     Some(pattern) => {
-                        is_sound &= pattern.is_decidable();
+                        is_valid &= pattern.is_separated();
                         node.pattern(pattern)
                     }
                 };
             }
-            if !is_sound {
-                reader.unusable(operation, "nothing parts two parameters from each other");
+            if !is_valid {
+                reader.reject_path(operation, "no text separates two parameters");
                 continue;
             }
-            let methods = node.here.get_or_insert_default();
+            let methods = node.methods.get_or_insert_default();
             let before = methods.operations[position].replace(index).and_then(|index| operations.get(index));
             if let Some(first) = before {
-                reader.unusable(operation, &format!("the same requests would match `{}`", first.path));
+                reader.reject_path(operation, &format!("`{}` matches the same requests", first.path));
             }
-            methods.name_allowed();
+            methods.update_allow();
         }
         root
     }
 
     fn literal(&mut self, segment: &str) -> &mut Routes {
-        let segment: Box<str> = comparable(segment).into();
+        let segment: Box<str> = normalised(segment).into();
         if !self.literals.contains_key(&segment) {
-            self.is_mistakable |= !is_unmistakable(&segment);
+            self.has_lookalikes |= !is_unambiguous(&segment);
             let lenient = trimmed(&folded(&segment)).into();
             self.lenient.entry(lenient).or_default().push(segment.clone());
         }
@@ -175,12 +176,12 @@ impl Routes {
     }
 
     fn pattern(&mut self, pattern: SegmentPattern) -> &mut Routes {
-        self.is_mistakable = true;
+        self.has_lookalikes = true;
         let position = match self.patterns.iter().position(|(known, _)| *known == pattern) {
             Some(position) => position,
             None => {
-                let weight = pattern.weight();
-                let after = self.patterns.partition_point(|(known, _)| known.weight() >= weight);
+                let text_len = pattern.text_len();
+                let after = self.patterns.partition_point(|(known, _)| known.text_len() >= text_len);
                 self.patterns.insert(after, (pattern, Routes::default()));
                 after
             }
@@ -200,89 +201,90 @@ impl Routes {
         let Some(index) = methods.operation(method) else {
             return Find::MethodNotAllowed { allow: &methods.allow };
         };
-        let other = captured.had_choice.then(|| self.walk_leniently(rest, method)).flatten();
-        let other = other.filter(|other| *other != index).and_then(|other| operations.get(other));
+        let lenient_match = captured.may_match_other.then(|| self.walk_leniently(rest, method)).flatten();
+        let lenient_match =
+            lenient_match.filter(|other| *other != index).and_then(|other| operations.get(other));
         match operations.get(index) {
-            Some(operation) => Find::Found(RouteMatch { operation, path: captured.texts, other }),
+            Some(operation) => Find::Found(RouteMatch { operation, path: captured.texts, lenient_match }),
             None => Find::MethodNotAllowed { allow: &methods.allow },
         }
     }
 
-    /// Goes down by one segment. Recursion is as deep as the document's longest path, and each node of the
-    /// tree is looked at once at most.
+    /// Matches one segment and descends. The depth is bounded by the longest path of the document, and each node is
+    /// visited at most once.
     fn walk<'d, 'p>(&'d self, path: &'p str, captured: &mut Captured<'p>) -> Option<&'d PathMethods> {
         let (segment, rest) = split(path);
         let length = captured.texts.len();
-        if let Some(methods) = self.literal_for(segment).and_then(|next| next.go_on(rest, captured)) {
+        if let Some(methods) = self.literal_for(segment).and_then(|next| next.descend(rest, captured)) {
             return Some(methods);
         }
         if segment.is_empty() {
             return None;
         }
-        captured.had_choice |= self.is_mistakable || (!self.literals.is_empty() && !is_unmistakable(segment));
+        captured.may_match_other |=
+            self.has_lookalikes || (!self.literals.is_empty() && !is_unambiguous(segment));
         for (pattern, next) in &self.patterns {
             captured.texts.truncate(length);
             if pattern.capture(segment, &mut captured.texts)
-                && let Some(methods) = next.go_on(rest, captured)
+                && let Some(methods) = next.descend(rest, captured)
             {
                 return Some(methods);
             }
         }
         captured.texts.truncate(length);
-        let any = self.any.as_ref()?;
+        let parameter = self.parameter.as_ref()?;
         captured.texts.push(segment);
-        any.go_on(rest, captured)
+        parameter.descend(rest, captured)
     }
 
-    /// The literal that a segment is, however the two are spelled.
+    /// The literal route that equals a segment in canonical form.
     fn literal_for(&self, segment: &str) -> Option<&Self> {
         let literal = self.literals.get(segment);
         if literal.is_some() || self.literals.is_empty() {
             return literal;
         }
-        match comparable(segment) {
-            Cow::Owned(comparable) => self.literals.get(comparable.as_str()),
+        match normalised(segment) {
+            Cow::Owned(normalised) => self.literals.get(normalised.as_str()),
             Cow::Borrowed(_) => None,
         }
     }
 
-    fn go_on<'d, 'p>(
+    fn descend<'d, 'p>(
         &'d self,
         rest: Option<&'p str>,
         captured: &mut Captured<'p>,
     ) -> Option<&'d PathMethods> {
         match rest {
             Some(rest) => self.walk(rest, captured),
-            None => self.here.as_ref(),
+            None => self.methods.as_ref(),
         }
     }
 
-    /// The operation that the most lenient server runs. Only walked where a parameter took what could have been
-    /// something else.
+    /// The operation that the most lenient server would run.
     fn walk_leniently(&self, path: &str, method: &Method) -> Option<usize> {
         let (segment, rest) = split(path);
-        let go_on = |next: &Routes| match rest {
+        let descend = |next: &Routes| match rest {
             Some(rest) => next.walk_leniently(rest, method),
-            None => next.here.as_ref()?.operation(method),
+            None => next.methods.as_ref()?.operation(method),
         };
-        if let Some(operation) = self.literal_for(segment).and_then(go_on) {
+        if let Some(operation) = self.literal_for(segment).and_then(descend) {
             return Some(operation);
         }
         if segment.is_empty() {
             return None;
         }
         let folded = folded(segment);
-        let alike = self.lenient.get(trimmed(&folded)).map_or(&[][..], Vec::as_slice);
-        let literals = alike.iter().filter_map(|literal| self.literals.get(literal));
+        let lookalikes = self.lenient.get(trimmed(&folded)).map_or(&[][..], Vec::as_slice);
+        let literals = lookalikes.iter().filter_map(|literal| self.literals.get(literal));
         let fits = |pattern: &SegmentPattern| {
             [&folded, trimmed(&folded)].iter().any(|segment| pattern.captures_leniently(segment))
         };
         let patterns = self.patterns.iter().filter(|(pattern, _)| fits(pattern)).map(|(_, next)| next);
-        literals.chain(patterns).chain(self.any.as_deref()).find_map(go_on)
+        literals.chain(patterns).chain(self.parameter.as_deref()).find_map(descend)
     }
 }
 
-/// The first segment, and what follows its slash.
+/// Splits off the first segment.
 fn split(path: &str) -> (&str, Option<&str>) {
     match path.split_once('/') {
         Some((segment, rest)) => (segment, Some(rest)),
@@ -295,8 +297,8 @@ fn segments(path: &str) -> impl Iterator<Item = &str> {
 }
 
 impl SegmentPattern {
-    /// `None` where the segment is plain text: a brace without its partner is text, too.
-    fn read(segment: &str) -> Option<Self> {
+    /// Parses a segment. `None` if it has no parameters; an unmatched brace is text.
+    fn parse(segment: &str) -> Option<Self> {
         let mut texts = Vec::new();
         let mut rest = segment;
         while let Some((before, (_, after))) =
@@ -314,17 +316,17 @@ impl SegmentPattern {
         Some(Self { texts, folded })
     }
 
-    /// One parameter, and nothing around it.
+    /// Whether the segment is exactly one parameter.
     fn is_whole_segment(&self) -> bool {
         self.texts.len() == 2 && self.texts.iter().all(String::is_empty)
     }
 
-    fn weight(&self) -> usize {
+    fn text_len(&self) -> usize {
         self.texts.iter().map(String::len).sum()
     }
 
-    /// Something must stand between two parameters.
-    fn is_decidable(&self) -> bool {
+    /// Whether there is text between all parameters.
+    fn is_separated(&self) -> bool {
         let inner = self.texts.get(1..self.texts.len().saturating_sub(1)).unwrap_or_default();
         inner.iter().all(|text| !text.is_empty())
     }
@@ -338,7 +340,7 @@ impl SegmentPattern {
     }
 }
 
-/// Each parameter takes as little as it can, and at least one character.
+/// Matches each parameter to the shortest possible text of at least one character.
 fn capture<'p>(texts: &[String], segment: &'p str, captured: &mut PathValues<'p>) -> bool {
     let [first, inner @ .., last] = texts else { return false };
     let Some(mut rest) =
@@ -361,7 +363,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn several_parameters_share_a_segment() {
+    fn matches_several_parameters_in_a_segment() {
         for (template, segment, expected) in [
             ("{base}...{head}", "main...topic", Some(vec!["main", "topic"])),
             ("{base}...{head}", "a...b...c", Some(vec!["a", "b...c"])),
@@ -376,11 +378,11 @@ mod tests {
             ("{a}-{b}", "é-x", Some(vec!["é", "x"])),
         ] {
             let mut captured = PathValues::new();
-            let matched = SegmentPattern::read(template).unwrap().capture(segment, &mut captured);
+            let matched = SegmentPattern::parse(template).unwrap().capture(segment, &mut captured);
             let found = matched.then(|| captured.to_vec());
             assert_eq!(found, expected, "{segment} against {template}");
         }
-        assert!(SegmentPattern::read("a{b").is_none());
-        assert!(!SegmentPattern::read("{a}{b}").unwrap().is_decidable());
+        assert!(SegmentPattern::parse("a{b").is_none());
+        assert!(!SegmentPattern::parse("{a}{b}").unwrap().is_separated());
     }
 }

@@ -1,17 +1,17 @@
-//! Reads `securitySchemes` and `security`: how a document says that its callers are known.
+//! Reads `securitySchemes` and `security`.
 //!
-//! Who may ask is the gateway's own business; what the document says of it is compared with that when both
-//! are loaded, so that callers who follow the document are let in.
+//! The gateway's configuration decides how callers authenticate. The document's declarations are only compared with
+//! it, so that clients that follow the document are admitted.
 
 use demur_source::Node;
 
-use super::pointer::Located;
 use super::reader::DocumentReader;
+use crate::tree::Located;
 
-/// One way to be known.
+/// A declared security scheme.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SecurityScheme {
-    /// By which operations name it.
+    /// The name that operations refer to.
     pub name: String,
     /// How the credential is sent.
     pub kind: SecurityKind,
@@ -20,19 +20,19 @@ pub struct SecurityScheme {
 /// How a credential is sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SecurityKind {
-    /// `Authorization: NAME …`; in lower case: `bearer`, `basic`. OAuth 2 and OpenID Connect are `bearer`.
+    /// `Authorization: NAME …`, in lower case: `bearer`, `basic`. OAuth 2 and OpenID Connect are `bearer`.
     Authorization(String),
-    /// In a header field of this name, in lower case.
-    Field(String),
-    /// In the query.
+    /// In the header of this name, in lower case.
+    Header(String),
+    /// In the query parameter of this name.
     Query(String),
-    /// In a cookie.
+    /// In the cookie of this name.
     Cookie(String),
-    /// By a certificate of the connection.
+    /// By a TLS client certificate.
     Certificate,
 }
 
-/// The names of schemes that must all be satisfied; none is asked of those who need not be known.
+/// The names of schemes that are required together. Empty for anonymous requests.
 pub(crate) type SecurityRequirement = Vec<String>;
 
 impl<'r> DocumentReader<'r> {
@@ -44,8 +44,8 @@ impl<'r> DocumentReader<'r> {
             match kind(&scheme) {
                 Some(kind) => schemes.push(SecurityScheme { name: key.name.clone(), kind }),
                 None => {
-                    let message = format!("the security scheme `{}` is of no known type", key.name);
-                    let help = "one of: http, apiKey, oauth2, openIdConnect, mutualTLS".to_owned();
+                    let message = format!("security scheme `{}` has an unknown or incomplete type", key.name);
+                    let help = "use one of: http (with `scheme`), apiKey (with `in` and `name`), oauth2, openIdConnect, mutualTLS".to_owned();
                     self.error(key.span, "security", message, Some(help));
                 }
             }
@@ -53,7 +53,7 @@ impl<'r> DocumentReader<'r> {
         schemes
     }
 
-    /// `None` where nothing is said.
+    /// Reads `security`; `None` if it is absent.
     pub(super) fn requirements(&mut self, owner: &Located<'r>) -> Option<Vec<SecurityRequirement>> {
         let security = owner.member("security")?;
         let mut requirements = Vec::new();
@@ -62,8 +62,8 @@ impl<'r> DocumentReader<'r> {
             for (key, _) in item.members() {
                 let schemes = self.root.at("/components/securitySchemes");
                 if schemes.and_then(|schemes| schemes.member(&key.name)).is_none() {
-                    let message = format!("there is no security scheme `{}`", key.name);
-                    let help = "declare it below `components: { securitySchemes: … }`".to_owned();
+                    let message = format!("unknown security scheme `{}`", key.name);
+                    let help = "declare it under `components.securitySchemes`".to_owned();
                     self.warning(key.span, "security", message, Some(help));
                 }
             }
@@ -78,8 +78,8 @@ fn kind(scheme: &Located<'_>) -> Option<SecurityKind> {
     Some(match (text("type")?, text("in")) {
         ("http", _) => SecurityKind::Authorization(text("scheme")?.to_ascii_lowercase()),
         ("oauth2" | "openIdConnect", _) => SecurityKind::Authorization("bearer".to_owned()),
-        // A scheme may name the very field that carries credentials: then what follows there is not known.
-        ("apiKey", Some("header")) => SecurityKind::Field(text("name")?.to_ascii_lowercase()),
+        // This may be the `Authorization` header itself, whose authentication scheme is then unknown.
+        ("apiKey", Some("header")) => SecurityKind::Header(text("name")?.to_ascii_lowercase()),
         ("apiKey", Some("query")) => SecurityKind::Query(text("name")?.to_owned()),
         ("apiKey", Some("cookie")) => SecurityKind::Cookie(text("name")?.to_owned()),
         ("mutualTLS", _) => SecurityKind::Certificate,

@@ -1,9 +1,9 @@
-//! `Accept` (RFC 9110, section 12.5.1) beside the media types that an operation answers in.
+//! Matches `Accept` (RFC 9110, section 12.5.1) against the media types of an operation's responses.
 
-/// Whether one of the media types is acceptable. A field that cannot be read accepts everything.
-pub(crate) fn accepts<'m>(field: &str, offered: impl Iterator<Item = &'m str> + Clone) -> bool {
+/// Whether a media type is acceptable. A malformed header accepts everything.
+pub(crate) fn accepts<'m>(accept: &str, offered: impl Iterator<Item = &'m str> + Clone) -> bool {
     let mut ranges = Vec::new();
-    for item in field.split(',') {
+    for item in accept.split(',') {
         let mut parts = item.split(';').map(|part| part.trim_matches([' ', '\t']));
         let range = parts.next().unwrap_or_default().to_ascii_lowercase();
         let Some((kind, subtype)) = range.split_once('/') else {
@@ -13,15 +13,16 @@ pub(crate) fn accepts<'m>(field: &str, offered: impl Iterator<Item = &'m str> + 
             return true;
         };
         let weight = parts.find_map(|part| part.strip_prefix("q=").or_else(|| part.strip_prefix("Q=")));
-        let is_refused = weight.is_some_and(|weight| weight.parse::<f32>().is_ok_and(|weight| weight == 0.0));
-        ranges.push((kind.to_owned(), subtype.to_owned(), is_refused));
+        let is_rejected =
+            weight.is_some_and(|weight| weight.parse::<f32>().is_ok_and(|weight| weight == 0.0));
+        ranges.push((kind.to_owned(), subtype.to_owned(), is_rejected));
     }
     if ranges.is_empty() {
         return true;
     }
     offered.into_iter().any(|offered| {
         let Some((kind, subtype)) = offered.split_once('/') else { return true };
-        // The most specific range that covers it decides; a document may offer a range, too.
+        // The most specific matching range decides. Documents may declare ranges too.
         let cover =
             |(of_kind, of_subtype, _): &(String, String, bool)| match (of_kind.as_str(), of_subtype.as_str())
             {
@@ -32,7 +33,7 @@ pub(crate) fn accepts<'m>(field: &str, offered: impl Iterator<Item = &'m str> + 
             };
         let best =
             ranges.iter().filter_map(|range| Some((cover(range)?, !range.2))).max_by_key(|(depth, _)| *depth);
-        best.is_some_and(|(_, is_taken)| is_taken)
+        best.is_some_and(|(_, is_accepted)| is_accepted)
     })
 }
 
@@ -41,9 +42,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_most_specific_range_decides() {
+    fn most_specific_range_decides() {
         let offered = ["application/json", "text/csv"];
-        for (field, expected) in [
+        for (accept, expected) in [
             ("*/*", true),
             ("application/json", true),
             ("APPLICATION/JSON; charset=utf-8", true),
@@ -57,7 +58,7 @@ mod tests {
             ("", true),
             ("nonsense", true),
         ] {
-            assert_eq!(accepts(field, offered.into_iter()), expected, "{field}");
+            assert_eq!(accepts(accept, offered.into_iter()), expected, "{accept}");
         }
         assert!(accepts("image/png", ["image/*"].into_iter()));
         assert!(accepts("image/png", ["*/*"].into_iter()));

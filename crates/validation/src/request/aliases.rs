@@ -1,29 +1,29 @@
-//! Names that some server reads as another name.
+//! Names that some server reads as a declared name.
 //!
-//! PHP turns dots and blanks into underscores, drops blanks before a name and ends it at NUL; PHP, Rails and Express
-//! read brackets, closed or not; Rails and older Java and Python separate pairs at `;`; Spring reads `!name` as a
-//! default and dots as members; ASP.NET ignores case. Where such a name means one that the document declares, the
-//! value would reach the service under the declared name, and nobody would have judged it.
+//! PHP turns dots and spaces into underscores, drops spaces before a name and ends it at NUL. PHP, Rails and Express
+//! interpret brackets, closed or not. Rails, and older Java and Python, separate pairs at `;`. Spring reads `!name`
+//! as a default, and dots as members. ASP.NET ignores case. If such a name means a declared one, the upstream would
+//! use its value without any validation.
 
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 
 use super::text::decode;
 
-/// The declared names of a query or a form, as those servers reduce them.
+/// The declared names of a query or a form, in the form that lenient servers read.
 #[derive(Debug, Default)]
 pub(crate) struct Aliases {
-    /// By path; whether members may follow behind a dot.
+    /// By path; whether members may follow after a dot.
     names: HashMap<NamePath, bool>,
-    /// The paths that lead to a longer one: a value there would replace what is below.
+    /// The prefixes of longer paths: a value there would replace the members below.
     parents: HashSet<NamePath>,
 }
 
-/// `filter[status][]` as `filter`, `status`.
+/// `filter[status][]` is `filter`, `status`.
 type NamePath = Vec<String>;
 
 impl Aliases {
-    /// Of names, and whether each is an object.
+    /// Collects names; the flag is whether each is an object.
     pub(crate) fn of<'n>(names: impl Iterator<Item = (&'n str, bool)>) -> Self {
         let mut aliases = Aliases::default();
         for (name, is_object) in names {
@@ -58,7 +58,7 @@ impl Aliases {
         if is_declared(&own) || self.parents.contains(&own) {
             return true;
         }
-        // PHP makes an underscore of a bracket that stays open.
+        // PHP reads an unclosed bracket as an underscore.
         if name.contains('[') && is_declared(&path(&name.replacen('[', "_", 1))) {
             return true;
         }
@@ -73,7 +73,7 @@ impl Aliases {
     }
 }
 
-/// A name as the most lenient of them reads it.
+/// A name as the most lenient server reads it.
 fn path(name: &str) -> NamePath {
     let is_ignored =
         |c: char| c.is_whitespace() || c.is_control() || matches!(c, '\u{feff}' | '[' | ']' | '!' | '?');

@@ -1,43 +1,42 @@
-//! `oneOf` and `anyOf` that no branch satisfied → the branch that was meant.
+//! Selects the branch of a failed `oneOf` or `anyOf` whose errors are reported.
 //!
-//! "Does not fit any of five schemas" helps nobody. The document's `discriminator` says which branch a value
-//! means; where there is none, the branch is taken that the value comes nearest to, and what is wrong with
-//! the value in that branch is what the caller is told.
+//! "Matches none of five schemas" does not help the caller. The `discriminator` selects the branch; without one, it
+//! is the branch that the value resembles most.
 
 use jsonschema::JsonType;
 use jsonschema::error::{TypeKind, ValidationError, ValidationErrorKind as Kind};
 use serde_json::Value;
 
-use super::keyword::plain;
-use crate::document::pointer::tokens;
+use super::excerpt;
 use crate::schema::Schema;
+use crate::tree::tokens;
 
-/// What is to be said instead of "fits no branch".
+/// What is reported instead of "no branch matches".
 pub(super) enum BestBranch<'e> {
-    /// What is wrong in the branch that was meant.
+    /// The errors of the selected branch.
     Branch(&'e [ValidationError<'static>]),
-    /// The value has none of the types.
+    /// No branch allows the value's type.
     Types(Vec<JsonType>),
-    /// The value is none of those that the branches allow.
+    /// No branch allows the value.
     Values(Vec<String>),
-    /// The member that says which branch is meant is missing.
+    /// The discriminator property is missing.
     NoDiscriminator(String),
-    /// That member says something else than these.
+    /// The discriminator property has none of these values.
     UnknownDiscriminator(String, Vec<String>),
 }
 
-/// `None` where nothing better can be said.
+/// Returns `None` if no branch is better than the others.
 pub(super) fn best_branch<'e>(
     schema: &Schema,
     error: &ValidationError<'_>,
     branches: &'e [Vec<ValidationError<'static>>],
 ) -> Option<BestBranch<'e>> {
-    let place = error.instance_path().as_str();
+    let pointer = error.instance_path().as_str();
     let instance = error.instance();
-    if let Some(meant) = discriminated(schema, error.schema_path().as_str(), instance, branches) {
-        return Some(meant);
+    if let Some(branch) = discriminated(schema, error.schema_path().as_str(), instance, branches) {
+        return Some(branch);
     }
-    let is_whole = |error: &ValidationError<'_>| error.instance_path().as_str() == place;
+    let is_whole = |error: &ValidationError<'_>| error.instance_path().as_str() == pointer;
     let mut types = Vec::new();
     let mut values = Vec::new();
     for branch in branches {
@@ -45,8 +44,10 @@ pub(super) fn best_branch<'e>(
             match error.kind() {
                 Kind::Type { kind: TypeKind::Single(single) } => types.push(*single),
                 Kind::Type { kind: TypeKind::Multiple(several) } => types.extend(several.iter()),
-                Kind::Enum { options } => values.extend(options.as_array().into_iter().flatten().map(plain)),
-                Kind::Constant { expected_value } => values.push(plain(expected_value)),
+                Kind::Enum { options } => {
+                    values.extend(options.as_array().into_iter().flatten().map(excerpt::uncut));
+                }
+                Kind::Constant { expected_value } => values.push(excerpt::uncut(expected_value)),
                 _ => {}
             }
         }
@@ -65,15 +66,16 @@ pub(super) fn best_branch<'e>(
     }
     let distance = |branch: &&Vec<ValidationError<'static>>| {
         let wrong = |is: fn(&Kind) -> bool| branch.iter().filter(|error| is(error.kind())).count();
-        // Another kind of value altogether; then one that says of itself that it is something else; then the
-        // one of which the most is missing or unknown; then the one with the most mistakes.
-        let is_other =
+        // Prefer the right type, then matching constants, then the fewest missing or unknown members, then the fewest
+        // errors.
+        let has_other_type =
             branch.iter().any(|error| is_whole(error) && matches!(error.kind(), Kind::Type { .. }));
-        let says_other = wrong(|kind| matches!(kind, Kind::Constant { .. } | Kind::Enum { .. }));
-        let misses = wrong(|kind| matches!(kind, Kind::Required { .. } | Kind::AdditionalProperties { .. }));
-        (is_other, says_other, misses, branch.len())
+        let wrong_constants = wrong(|kind| matches!(kind, Kind::Constant { .. } | Kind::Enum { .. }));
+        let missing_or_unknown =
+            wrong(|kind| matches!(kind, Kind::Required { .. } | Kind::AdditionalProperties { .. }));
+        (has_other_type, wrong_constants, missing_or_unknown, branch.len())
     };
-    // The first of several that are equally near, as they are declared.
+    // The first of several with the same distance.
     branches
         .iter()
         .min_by_key(distance)
@@ -81,7 +83,7 @@ pub(super) fn best_branch<'e>(
         .map(|branch| BestBranch::Branch(branch))
 }
 
-/// The branch that the document's `discriminator` names.
+/// Selects the branch by the document's `discriminator`.
 fn discriminated<'e>(
     schema: &Schema,
     keyword: &str,
@@ -96,14 +98,14 @@ fn discriminated<'e>(
     let names: Vec<String> =
         references.iter().map(|branch| branch["$ref"].as_str().map_or_else(String::new, last_name)).collect();
     let mapping = discriminator.get("mapping").and_then(Value::as_object);
-    let Some(said) = members.get(property) else {
+    let Some(value) = members.get(property) else {
         return Some(BestBranch::NoDiscriminator(property.to_owned()));
     };
-    let mapped = said.as_str().and_then(|said| {
-        // A name that is not mapped is that of a schema.
+    let mapped = value.as_str().and_then(|value| {
+        // A value without mapping is the name of a schema.
         let mapped = mapping
-            .and_then(|mapping| mapping.get(said)?.as_str())
-            .map_or_else(|| said.to_owned(), last_name);
+            .and_then(|mapping| mapping.get(value)?.as_str())
+            .map_or_else(|| value.to_owned(), last_name);
         names.iter().position(|name| *name == mapped)
     });
     match mapped.and_then(|position| branches.get(position)) {
@@ -118,7 +120,7 @@ fn discriminated<'e>(
     }
 }
 
-/// `Cat` of `#/components/schemas/Cat` and of `cat.yaml#/Cat`.
+/// `Cat` for `#/components/schemas/Cat` and for `cat.yaml#/Cat`.
 fn last_name(reference: &str) -> String {
     let fragment = reference.split_once('#').map_or(reference, |(_, fragment)| fragment);
     tokens(fragment).last().map_or_else(|| fragment.to_owned(), |name| name.into_owned())

@@ -1,13 +1,13 @@
-//! The caller's values, shortened and made safe to be shown.
+//! Excerpts of the caller's values that are safe to show.
 
 use std::io::{self, Write};
 
 use serde_json::Value;
 
-/// As many characters of a value are shown.
+/// The maximum number of characters of an excerpt.
 const MAX_CHARS: usize = 64;
 
-/// Text as it is, without what could disturb a log or a terminal, cut after 64 characters.
+/// Replaces characters that could disrupt a log or a terminal, and truncates the text.
 pub(super) fn text(text: &str) -> String {
     let mut excerpt = String::new();
     for (count, c) in text.chars().enumerate() {
@@ -20,12 +20,12 @@ pub(super) fn text(text: &str) -> String {
     excerpt
 }
 
-/// A string without quotes, anything else as JSON.
+/// A string without quotes, any other value as JSON.
 pub(super) fn value(value: &Value) -> String {
     match value {
         Value::String(string) => text(string),
         other => {
-            // No more is written than is shown: the value may be a megabyte.
+            // Stops writing after enough for an excerpt: the value may be a megabyte.
             let mut bytes = Bounded(Vec::new());
             let _cut_or_done = serde_json::to_writer(&mut bytes, other);
             text(&String::from_utf8_lossy(&bytes.0))
@@ -33,23 +33,31 @@ pub(super) fn value(value: &Value) -> String {
     }
 }
 
-/// Neither controls, nor the invisible ones that turn the direction of what follows.
+/// A value from the document, in full: a string without quotes, any other value as JSON.
+pub(super) fn uncut(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    }
+}
+
+/// Whether a character is neither a control character nor an invisible one that changes the text direction.
 fn is_shown(c: char) -> bool {
     let turns = matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     !c.is_control() && !turns
 }
 
-/// A writer that is full when there is enough for an excerpt.
+/// A writer that fails once there is enough text for an excerpt.
 struct Bounded(Vec<u8>);
 
 impl Write for Bounded {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        // Four bytes a character at most, and one character more than is shown, to know that there is more.
-        let room = ((MAX_CHARS + 1) * 4).saturating_sub(self.0.len());
-        if room == 0 {
+        // At most four bytes per character, and one more character to detect that the text is longer.
+        let remaining = ((MAX_CHARS + 1) * 4).saturating_sub(self.0.len());
+        if remaining == 0 {
             return Err(io::ErrorKind::WriteZero.into());
         }
-        let taken = room.min(bytes.len());
+        let taken = remaining.min(bytes.len());
         self.0.extend_from_slice(&bytes[..taken]);
         Ok(taken)
     }
@@ -65,7 +73,7 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn values_are_short_and_safe() {
+    fn truncates_and_sanitises_values() {
         let long = "é".repeat(65);
         for (given, shown) in [
             (json!("invalid"), "invalid".to_owned()),

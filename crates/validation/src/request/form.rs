@@ -1,39 +1,39 @@
-//! Content of forms (`application/x-www-form-urlencoded`, `multipart/form-data`) → the value that the schema
-//! judges, as if it had come as JSON.
+//! Parses forms (`application/x-www-form-urlencoded`, `multipart/form-data`) to the value that the same data would
+//! have as JSON.
 
 use std::collections::{HashMap, HashSet};
 
 use serde_json::{Map, Value};
 
+use super::aliases::Aliases;
 use super::multipart::FormPart;
-use super::query_pairs::{Pairs, base};
-use super::style::Style;
-use super::style_decode::{Deep, StyleDecoder, Unread, is_bracketed, json_or_text, member};
+use super::query_pairs::{MAX_FIELDS, Pairs, base};
+use super::style::{PartEncoding, Style};
+use super::style_decode::{DecodeError, DeepObject, StyleDecoder, is_bracketed, json_or_text, member};
 use super::text::{decode_form, scalar};
-use super::{Aliases, MAX_FIELDS};
-use crate::document::{MediaKind, PartEncoding};
+use crate::media_type::MediaKind;
 use crate::schema::{Types, ValueShape};
 
-/// What the document says of a form.
+/// What the document declares of a form.
 pub(super) struct FormRule<'f> {
     pub(super) shape: &'f ValueShape,
     pub(super) names: &'f Aliases,
     pub(super) encodings: &'f [PartEncoding],
 }
 
-/// Why a form is not read to its end.
+/// Why a form is rejected.
 pub(super) enum FormFault {
-    Unread(Unread),
+    DecodeError(DecodeError),
     /// Some server reads this name as a declared one, or it cannot be decoded.
     Ambiguous(String),
-    /// It has more fields than servers read.
+    /// The form has more fields than servers read.
     TooMany,
     Unreadable(&'static str),
 }
 
-impl From<Unread> for FormFault {
-    fn from(unread: Unread) -> Self {
-        FormFault::Unread(unread)
+impl From<DecodeError> for FormFault {
+    fn from(unread: DecodeError) -> Self {
+        FormFault::DecodeError(unread)
     }
 }
 
@@ -45,38 +45,38 @@ impl FormRule<'_> {
         }
         let Self { shape, encodings, .. } = self;
         let mut members = Map::new();
-        // Those whose brackets are read.
+        // The members written with brackets.
         let mut deep: HashSet<&str> = HashSet::new();
         for (name, of) in &shape.members {
             let encoding = encodings.iter().find(|encoding| encoding.name == *name);
-            let Some(spelling) = spelling(encoding, of, &pairs, name) else { continue };
+            let Some(decoder) = decoder_for(encoding, of, &pairs, name) else { continue };
             if let Some(raw) =
                 pairs.named(name).next().filter(|_| pairs.is_repeated(name) && !of.may_repeat())
             {
-                return Err(Unread::repeated(raw).into());
+                return Err(DecodeError::repeated(raw).into());
             }
-            if spelling.style == Style::Deep {
+            if decoder.style == Style::DeepObject {
                 deep.insert(name);
             }
-            if let Some(value) = spelling.in_pairs(&pairs, name, of, decode_form)? {
+            if let Some(value) = decoder.in_pairs(&pairs, name, of, decode_form)? {
                 members.insert(name.clone(), value);
             }
         }
-        let taken = |name: &str| shape.members.contains_key(name) || deep.contains(base(name));
-        if let Some(name) = pairs.ambiguous(self.names, taken) {
+        let is_declared = |name: &str| shape.members.contains_key(name) || deep.contains(base(name));
+        if let Some(name) = pairs.ambiguous(self.names, is_declared) {
             return Err(FormFault::Ambiguous(name.to_owned()));
         }
         if let Some(charset) = pairs.named(CHARSET).next() {
             check_charset(charset)?;
         }
-        // What is not declared is for `additionalProperties` to judge.
+        // Undeclared members are validated by `additionalProperties`.
         let mut seen: HashSet<&str> = HashSet::new();
         for (name, _) in pairs.all() {
-            if taken(name) || !seen.insert(name) {
+            if is_declared(name) || !seen.insert(name) {
                 continue;
             }
             let of = member(shape, name);
-            if let Some(value) = SPREAD.in_pairs(&pairs, name, of, decode_form)? {
+            if let Some(value) = FORM_EXPLODED.in_pairs(&pairs, name, of, decode_form)? {
                 members.insert(name.to_string(), value);
             }
         }
@@ -87,20 +87,20 @@ impl FormRule<'_> {
         let Self { shape, names, encodings } = self;
         let mut members = Map::new();
         // `owner[id]` and `tags[]`, by the name of the declared member.
-        let mut deep: HashMap<&str, Deep> = HashMap::new();
+        let mut deep: HashMap<&str, DeepObject> = HashMap::new();
         let mut files: HashMap<&str, bool> = HashMap::new();
         for part in parts {
             let name = part.name;
-            // Servers keep files and texts apart: each of the two would look complete.
+            // Servers store files and strings separately, so each would look complete.
             if *files.entry(base(name)).or_insert(part.is_file) != part.is_file {
                 return Err(FormFault::Ambiguous(name.to_owned()));
             }
             let of = member(shape, name);
             let is_declared = shape.members.contains_key(name);
             if !is_declared {
-                let text = || String::from_utf8_lossy(part.content);
+                let text = || String::from_utf8_lossy(part.body);
                 if let Some(path) = self.path_below(name) {
-                    deep.entry(base(name)).or_default().put(path, text());
+                    deep.entry(base(name)).or_default().insert(path, text());
                     continue;
                 }
                 if names.covers(name) {
@@ -114,8 +114,8 @@ impl FormRule<'_> {
             let element = if of.is_list() { of.items.as_deref().unwrap_or(of) } else { of };
             let value = part_value(part, of, element, encoding);
             match members.get_mut(name) {
-                Some(_) if is_declared && !of.may_repeat() => return Err(Unread::repeated(name).into()),
-                // A list is as many parts of one name as it has elements, or one part that holds it as JSON.
+                Some(_) if is_declared && !of.may_repeat() => return Err(DecodeError::repeated(name).into()),
+                // A list is either one part per element, or one part that contains JSON.
                 Some(Value::Array(items)) => items.push(value),
                 Some(first) => {
                     let first = std::mem::take(first);
@@ -137,7 +137,7 @@ impl FormRule<'_> {
         Ok(Value::Object(members))
     }
 
-    /// The brackets of a name that stands below a declared member that has parts.
+    /// The brackets of a name, if its declared member has parts.
     fn path_below<'n>(&self, name: &'n str) -> Option<&'n str> {
         let of = self.shape.members.get(base(name)).filter(|of| has_parts(of));
         let path = &name[base(name).len()..];
@@ -145,23 +145,23 @@ impl FormRule<'_> {
     }
 }
 
-/// HTML's field that tells the charset of all others, which browsers fill in.
+/// The form field by which browsers declare the charset of all other fields (HTML).
 const CHARSET: &str = "_charset_";
 
 fn check_charset(charset: &str) -> Result<(), FormFault> {
     let is_utf8 = charset.eq_ignore_ascii_case("utf-8");
-    is_utf8.then_some(()).ok_or(FormFault::Unreadable("the form says that it is not UTF-8"))
+    is_utf8.then_some(()).ok_or(FormFault::Unreadable("the form declares a charset other than UTF-8"))
 }
 
 fn has_parts(of: &ValueShape) -> bool {
     of.is_list() || of.types.contains(Types::OBJECT)
 }
 
-/// Form style, as a browser writes it.
-const SPREAD: StyleDecoder = StyleDecoder { style: Style::Form, explode: true };
+/// The serialization that browsers use.
+const FORM_EXPLODED: StyleDecoder = StyleDecoder { style: Style::Form, explode: true };
 
-/// How a member is written: as the document says, else as its text shows. `None` where it is absent.
-fn spelling(
+/// Decides how a member is serialized: by the document, else by its text. `None` if it is absent.
+fn decoder_for(
     encoding: Option<&PartEncoding>,
     of: &ValueShape,
     pairs: &Pairs<'_>,
@@ -173,13 +173,13 @@ fn spelling(
     let style = match style {
         Some(style) => style,
         None if encoding.is_some_and(|encoding| encoding.is_json) => Style::Json,
-        // OpenAPI leaves objects in forms without a word about their style open; brackets and JSON are common.
-        None if has_brackets && has_parts(of) => Style::Deep,
+        // OpenAPI does not define the style of objects in forms. Brackets and JSON are common.
+        None if has_brackets && has_parts(of) => Style::DeepObject,
         None if of.is_object() || of.is_nested() && first.is_some_and(starts_json) => Style::Json,
         None => Style::Form,
     };
     let explode = encoding.and_then(|encoding| encoding.explode).unwrap_or(style == Style::Form);
-    // A nested object never spreads its members over the whole form.
+    // A nested object does not share the names of the form.
     let is_spread = style == Style::Form && explode && of.is_object();
     (!is_spread || first.is_some()).then_some(StyleDecoder { style, explode: explode && !is_spread })
 }
@@ -194,12 +194,12 @@ fn part_value(
     element: &ValueShape,
     encoding: Option<&PartEncoding>,
 ) -> Value {
-    let text = String::from_utf8_lossy(part.content);
+    let text = String::from_utf8_lossy(part.body);
     let is_json = match &part.content_type {
         Some(content_type) => MediaKind::of(&content_type.to_ascii_lowercase()) == MediaKind::Json,
         None => encoding.is_some_and(|encoding| encoding.is_json) || of.is_nested(),
     };
-    // A file is bytes, whatever it is called: only what is read as an object is looked into.
+    // A file is bytes, whatever its type: it is only parsed as JSON if an object is declared.
     let is_opened = is_json && (of.is_nested() || !part.is_file);
     if is_opened { json_or_text(&text) } else { scalar(&text, element.types) }
 }

@@ -1,12 +1,11 @@
-//! Reads a header value with parameters, such as Content-Type and Content-Disposition (RFC 9110 §5.6.6).
+//! Parses a header value with parameters, such as Content-Type (RFC 9110, section 5.6.6).
 //!
-//! Strict: servers differ in what they make of blanks around `=`, of backslashes, and of parameters that are repeated.
-//! A value that only some of them could read is not read at all.
+//! Servers differ in how they read spaces around `=`, backslashes, and repeated parameters: such values are rejected.
 
 /// A value with its parameters.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct HeaderValue<'v> {
-    /// What stands before the first semicolon.
+    /// The text before the first semicolon.
     pub(super) value: &'v str,
     parameters: Vec<HeaderParameter<'v>>,
 }
@@ -14,13 +13,13 @@ pub(super) struct HeaderValue<'v> {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct HeaderParameter<'v> {
     pub(super) name: &'v str,
-    /// Without its quotation marks.
+    /// Without quotes.
     pub(super) text: &'v str,
     pub(super) is_quoted: bool,
 }
 
 impl<'v> HeaderValue<'v> {
-    /// `None` where it is malformed, or where a parameter is repeated.
+    /// Returns `None` if the value is malformed or a parameter is repeated.
     pub(super) fn parse(text: &'v str) -> Option<Self> {
         let (value, mut rest) = match text.find(';') {
             Some(at) => text.split_at(at),
@@ -28,7 +27,7 @@ impl<'v> HeaderValue<'v> {
         };
         let mut parameters: Vec<HeaderParameter<'v>> = Vec::new();
         while !rest.is_empty() {
-            // Not even a semicolon at the end, which busboy rejects, may have nothing behind it.
+            // An empty parameter is malformed, even at the end: busboy rejects it.
             let (parameter, after) = parameter(rest.strip_prefix(';')?.trim_start_matches(BLANK))?;
             if parameters.iter().any(|known| known.name.eq_ignore_ascii_case(parameter.name)) {
                 return None;
@@ -50,7 +49,7 @@ impl<'v> HeaderValue<'v> {
 
 const BLANK: [char; 2] = [' ', '\t'];
 
-/// `name=text` or `name="text"`, and what stands behind it.
+/// Parses `name=text` or `name="text"`, and returns the rest.
 fn parameter(text: &str) -> Option<(HeaderParameter<'_>, &str)> {
     let (name, value) = text.split_once('=')?;
     if !is_token(name) {
@@ -60,21 +59,21 @@ fn parameter(text: &str) -> Option<(HeaderParameter<'_>, &str)> {
         let end =
             if name.eq_ignore_ascii_case("filename") { end_of_filename(quoted) } else { quoted.find('"') };
         let (text, after) = quoted.split_at_checked(end?)?;
-        // Some unescape, some take a backslash as it is, and some then see another end of the text.
+        // Servers may unescape the backslash or take it literally, and then see different ends of the text.
         let is_escaped = text.contains('\\') && !name.eq_ignore_ascii_case("filename");
         let is_plain = !is_escaped && !text.contains(char::is_control);
         return is_plain.then_some((HeaderParameter { name, text, is_quoted: true }, &after[1..]));
     }
     let end = value.find([';', ' ', '\t']).unwrap_or(value.len());
     let (text, after) = value.split_at(end);
-    // PHP takes a single quotation mark for a double one. Extended values (RFC 8187) have two of them.
+    // PHP accepts single quotes as quotes. Extended values (RFC 8187) contain two of them.
     let is_plain = is_token(text) && (name.ends_with('*') || !text.contains('\''));
     is_plain.then_some((HeaderParameter { name, text, is_quoted: false }, after))
 }
 
-/// Where the text of a quoted file name ends; `None` where servers could see different ends. Browsers send backslashes as
-/// they are, urllib3 doubles them, and Go escapes quotation marks: whichever of these a server expects, it sees the same
-/// end, if no backslash stands before it and nothing behind an escaped quotation mark could be a parameter.
+/// The end of a quoted file name; `None` if servers could see different ends. Browsers send backslashes unescaped,
+/// urllib3 doubles them, and Go escapes quotes. A server with any of these expectations sees the same end if there is
+/// no backslash before it, and nothing after an escaped quote could be a parameter.
 fn end_of_filename(quoted: &str) -> Option<usize> {
     let mut escapes = false;
     for (at, _) in quoted.match_indices('"') {
@@ -90,7 +89,7 @@ fn end_of_filename(quoted: &str) -> Option<usize> {
     None
 }
 
-/// A token (RFC 9110 §5.6.2).
+/// Whether the text is a token (RFC 9110, section 5.6.2).
 pub(super) fn is_token(text: &str) -> bool {
     let is_char = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
     !text.is_empty() && text.bytes().all(is_char)
@@ -101,7 +100,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn parameters_are_tokens_or_quoted_and_stand_once() {
+    fn parses_parameters_strictly() {
         for (text, expected) in [
             ("a/b", Some("a/b")),
             ("a/b ; c=d;E=\"f; g\" ;h*=utf-8''i", Some("a/b c=d E=f; g h*=utf-8''i")),

@@ -1,24 +1,24 @@
-//! Reads JSON as strictly as a gateway must: bounded in depth, and no member twice.
+//! Parses JSON strictly: with a limit on nesting, and without duplicate members.
 //!
-//! Of two members with one name some parsers take the first and some the last. If the gateway judged one
-//! and the API behind used the other, every check could be walked around, so that such content is refused.
+//! Of two members with the same name, some parsers take the first and some the last. If the gateway validated one and
+//! the upstream used the other, every check could be bypassed.
 
 use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 
-/// Why bytes are not taken as JSON.
+/// Why a body is not accepted as JSON.
 #[derive(Debug)]
 pub(super) enum JsonProblem {
-    /// Nested deeper than allowed.
+    /// The nesting exceeds the limit.
     TooDeep,
-    /// Not JSON, or a member twice; with the place.
+    /// Not JSON, or a duplicate member; with line and column.
     Invalid(String),
 }
 
 pub(super) fn read(bytes: &[u8], max_depth: usize) -> Result<Value, JsonProblem> {
-    // Before anything that recurses sees the bytes. What opens few brackets cannot be deep.
+    // Checked first, since parsing recurses.
     let opened = memchr::memchr2_iter(b'[', b'{', bytes).take(max_depth + 1).count();
     if opened > max_depth && depth(bytes) > max_depth {
         return Err(JsonProblem::TooDeep);
@@ -29,18 +29,18 @@ pub(super) fn read(bytes: &[u8], max_depth: usize) -> Result<Value, JsonProblem>
     }
 }
 
-/// The place and the kind, without the text: an error of serde's could quote the content.
+/// The kind and position of an error. Its text is omitted, since it could quote the body.
 fn cause(error: &serde_json::Error) -> String {
     let kind = match error.classify() {
-        serde_json::error::Category::Eof => "the content ends too early",
-        serde_json::error::Category::Syntax => "the content is not JSON",
-        serde_json::error::Category::Data => "a member stands twice in an object",
-        serde_json::error::Category::Io => "the content could not be read",
+        serde_json::error::Category::Eof => "the body ends too early",
+        serde_json::error::Category::Syntax => "the body is not valid JSON",
+        serde_json::error::Category::Data => "duplicate member in an object",
+        serde_json::error::Category::Io => "the body could not be read",
     };
     format!("{kind} (line {}, column {})", error.line(), error.column())
 }
 
-/// How deep arrays and objects nest, by one look at each byte.
+/// The nesting depth of arrays and objects.
 fn depth(bytes: &[u8]) -> usize {
     let (mut depth, mut deepest) = (0_usize, 0);
     let (mut in_string, mut is_escaped) = (false, false);
@@ -67,7 +67,7 @@ fn depth(bytes: &[u8]) -> usize {
     deepest
 }
 
-/// A value none of whose objects has a member twice.
+/// A value without duplicate members.
 struct Strict(Value);
 
 impl<'de> Deserialize<'de> for Strict {
@@ -126,7 +126,7 @@ impl<'de> Visitor<'de> for StrictVisitor {
         while let Some(name) = map.next_key::<String>()? {
             let Strict(value) = map.next_value()?;
             if members.insert(name, value).is_some() {
-                return Err(A::Error::custom("a member stands twice"));
+                return Err(A::Error::custom("duplicate member"));
             }
         }
         Ok(Value::Object(members))
@@ -138,7 +138,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn depth_is_counted_outside_of_strings_only() {
+    fn counts_depth_outside_of_strings() {
         for (text, expected) in [
             ("1", 0),
             ("[]", 1),
@@ -153,17 +153,17 @@ mod tests {
     }
 
     #[test]
-    fn sixty_four_levels_are_read_and_one_more_is_not() {
+    fn enforces_the_maximum_depth() {
         let nested = |levels: usize| "[".repeat(levels) + &"]".repeat(levels);
         assert!(read(nested(64).as_bytes(), 64).is_ok());
-        let most = crate::DocumentOptions::MOST_DEPTH;
+        let most = crate::DocumentOptions::MAX_DEPTH;
         assert!(read(nested(most).as_bytes(), most).is_ok());
         assert!(matches!(read(nested(65).as_bytes(), 64), Err(JsonProblem::TooDeep)));
         assert!(matches!(read("[".repeat(1_000_000).as_bytes(), 64), Err(JsonProblem::TooDeep)));
     }
 
     #[test]
-    fn what_two_parsers_could_read_in_two_ways_is_refused() {
+    fn rejects_json_that_parsers_read_differently() {
         for text in [
             "",
             "{",
@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn members_keep_their_order() {
+    fn keeps_the_order_of_members() {
         let value = read(br#"{"z":1,"a":{"y":1.5,"b":null}}"#, 64).unwrap();
         assert_eq!(value.to_string(), r#"{"z":1,"a":{"y":1.5,"b":null}}"#);
     }

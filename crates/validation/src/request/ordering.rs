@@ -1,28 +1,27 @@
-//! In which order the parts of a value are spoken of: as the document declares them, at every depth.
+//! The order of violations: as the document declares the parts of a value, at every depth.
 //!
-//! Asked only when something is wrong. What a schema declares of one place is looked up once for all
-//! violations there.
+//! Only used for invalid values. The declarations of a location are looked up once for all its violations.
 
 use std::collections::HashMap;
 
 use serde_json::Value;
 
-use super::violations::Turn;
-use crate::document::pointer::tokens;
+use super::violations::OrderKey;
 use crate::schema::{Declared, Schema};
+use crate::tree::tokens;
 
-/// The order of one value's parts.
+/// The order of the parts of one value.
 pub(super) struct Order<'o> {
     document: &'o Value,
     value: &'o Value,
-    root: KnownOrder,
+    root: OrderNode,
 }
 
-/// What is declared of one place, and of those below it that were asked for.
-struct KnownOrder {
+/// The declarations of a location and of the locations below it that were looked up.
+struct OrderNode {
     declared: Declared,
     ranks: HashMap<String, usize>,
-    parts: HashMap<OrderStep, KnownOrder>,
+    parts: HashMap<OrderStep, OrderNode>,
 }
 
 #[derive(PartialEq, Eq, Hash)]
@@ -34,13 +33,13 @@ enum OrderStep {
 impl<'o> Order<'o> {
     pub(super) fn new(schema: &'o Schema, value: &'o Value) -> Self {
         let document = schema.document();
-        Self { document, value, root: KnownOrder::new(document, schema.declared()) }
+        Self { document, value, root: OrderNode::new(document, schema.declared()) }
     }
 
-    /// The way to what stands at a pointer, or would.
-    pub(super) fn way(&mut self, pointer: &str) -> Vec<Turn> {
-        let mut way = Vec::new();
-        let mut place = &mut self.root;
+    /// The sort keys along a pointer.
+    pub(super) fn path(&mut self, pointer: &str) -> Vec<OrderKey> {
+        let mut path = Vec::new();
+        let mut node = &mut self.root;
         let mut value = Some(self.value);
         for token in tokens(pointer) {
             let (step, below) = match value {
@@ -53,36 +52,36 @@ impl<'o> Order<'o> {
                     (OrderStep::Member(token.into_owned()), below)
                 }
             };
-            way.push(place.turn(&step));
-            place = place.part(self.document, step);
+            path.push(node.key(&step));
+            node = node.part(self.document, step);
             value = below;
         }
-        way
+        path
     }
 }
 
-impl KnownOrder {
+impl OrderNode {
     fn new(document: &Value, declared: Declared) -> Self {
         let names = declared.members(document).into_iter().enumerate();
         let ranks = names.map(|(rank, name)| (name.to_owned(), rank)).collect();
         Self { declared, ranks, parts: HashMap::new() }
     }
 
-    fn turn(&self, step: &OrderStep) -> Turn {
+    fn key(&self, step: &OrderStep) -> OrderKey {
         match step {
-            OrderStep::Member(name) => Turn::member(self.ranks.get(name).copied(), name),
-            OrderStep::Item(number) => Turn::item(*number),
+            OrderStep::Member(name) => OrderKey::member(self.ranks.get(name).copied(), name),
+            OrderStep::Item(number) => OrderKey::item(*number),
         }
     }
 
-    fn part(&mut self, document: &Value, step: OrderStep) -> &mut KnownOrder {
+    fn part(&mut self, document: &Value, step: OrderStep) -> &mut OrderNode {
         let declared = &self.declared;
         self.parts.entry(step).or_insert_with_key(|step| {
             let declared = match step {
                 OrderStep::Member(name) => declared.member(document, name),
                 OrderStep::Item(number) => declared.item(document, *number),
             };
-            KnownOrder::new(document, declared)
+            OrderNode::new(document, declared)
         })
     }
 }

@@ -1,4 +1,4 @@
-//! Path, query, header and cookie parameters: found, read, judged.
+//! Checks path, query, header and cookie parameters.
 
 use std::borrow::Cow;
 use std::collections::HashSet;
@@ -7,20 +7,21 @@ use std::sync::Arc;
 use demur_contract::{Condition, Location, Value as Limit, Violation};
 use http::header::{COOKIE, HeaderMap, HeaderValue};
 
-use super::content::form_names;
-use super::keyword::judge;
-use super::query_pairs::Pairs;
+use super::aliases::Aliases;
+use super::body::{BodyRule, form_names};
+use super::excerpt;
+use super::keyword::validate;
+use super::query_pairs::{MAX_FIELDS, Pairs};
+use super::results::RequestParameters;
 use super::style::Style;
-use super::style_decode::{DecodedValue, StyleDecoder, Unread, is_bracketed};
+use super::style_decode::{DecodeError, DecodedValue, StyleDecoder, is_bracketed};
 use super::text::{decode, decode_form};
-use super::violations::{Subject, ViolationPlace, Violations};
-use super::{MAX_FIELDS, RequestParameters, excerpt};
-use crate::document::RouteMatch;
-use crate::document::pointer::join;
+use super::violations::{SortKey, Subject, Violations};
 use crate::schema::{Schema, ValueShape};
+use crate::tree::join;
 use crate::{DocumentOptions, UnknownQuery};
 
-/// One declared parameter, compiled.
+/// A compiled parameter.
 pub(crate) struct ParameterRule {
     pub(crate) name: String,
     pub(crate) location: Location,
@@ -29,18 +30,24 @@ pub(crate) struct ParameterRule {
     pub(crate) explode: bool,
     pub(crate) allow_empty: bool,
     pub(crate) shape: ValueShape,
-    /// `None` where it cannot be checked.
+    /// `None` if the parameter is not validated.
     pub(crate) schema: Option<Arc<Schema>>,
 }
 
-/// The whole of the parameter at this position.
-fn place(rank: usize) -> ViolationPlace {
-    ViolationPlace { rank, way: Vec::new() }
+/// The parts of a request that contain parameters, and what the operation declares of them.
+pub(crate) struct ParameterContext<'r> {
+    pub(crate) rules: &'r [ParameterRule],
+    pub(crate) query_names: &'r Aliases,
+    pub(crate) body: Option<&'r BodyRule>,
+    /// A path parameter by its name, still percent-encoded.
+    pub(crate) raw_path_parameter: &'r dyn Fn(&str) -> Option<&'r str>,
+    pub(crate) query: Option<&'r str>,
+    pub(crate) headers: &'r HeaderMap,
 }
 
-/// The places in the request where a parameter's text may stand, read as far as they are asked for.
-struct Request<'r, 'd, 'p> {
-    found: &'r RouteMatch<'d, 'p>,
+/// A request with its query and cookies split into pairs.
+struct ParsedRequest<'r, 'p> {
+    raw_path_parameter: &'p dyn Fn(&str) -> Option<&'p str>,
     headers: &'r HeaderMap,
     query: Pairs<'r>,
     cookies: Pairs<'r>,
@@ -48,22 +55,20 @@ struct Request<'r, 'd, 'p> {
 
 pub(crate) fn check_parameters(
     options: &DocumentOptions,
-    rules: &[ParameterRule],
-    found: &RouteMatch<'_, '_>,
-    query: Option<&str>,
-    headers: &HeaderMap,
+    context: &ParameterContext<'_>,
 ) -> RequestParameters {
-    let mut answer = RequestParameters::default();
+    let mut checked = RequestParameters::default();
+    let ParameterContext { rules, headers, .. } = *context;
     let wants_unknown = options.unknown_query != UnknownQuery::Ignore;
-    let query = query.filter(|query| !query.is_empty());
-    let form = query.and_then(|_| form_names(found.operation.content.as_deref()?, headers));
-    // An operation without parameters pays nothing.
+    let query = context.query.filter(|query| !query.is_empty());
+    let form = query.and_then(|_| form_names(context.body?, headers));
+    // Fast path: an operation without parameters.
     if rules.is_empty() && !(wants_unknown && query.is_some()) && form.is_none() {
-        return answer;
+        return checked;
     }
-    // Nor does one whose parameters stand in the query and may all be left out, where there is none.
+    // Fast path: no query, and only optional query parameters.
     if query.is_none() && rules.iter().all(|rule| rule.location == Location::Query && !rule.required) {
-        return answer;
+        return checked;
     }
     let has = |location: Location| rules.iter().any(|rule| rule.location == location);
     let mut violations = Violations::default();
@@ -72,8 +77,8 @@ pub(crate) fn check_parameters(
     } else {
         Vec::new()
     };
-    let request = Request {
-        found,
+    let request = ParsedRequest {
+        raw_path_parameter: context.raw_path_parameter,
         headers,
         query: query
             .filter(|_| wants_unknown || has(Location::Query) || form.is_some())
@@ -82,48 +87,48 @@ pub(crate) fn check_parameters(
         cookies: cookies(&cookie_lines),
     };
     for (rank, rule) in rules.iter().enumerate() {
-        check(rule, rank, &request, &mut answer, &mut violations);
+        check(rule, rank, &request, &mut checked, &mut violations);
     }
-    let taken = |name: &str| rules.iter().any(|rule| rule.takes(name));
-    let aliases = &found.operation.query_names;
-    // Java reads the query's field before the form's.
-    let in_form = || form.and_then(|names| request.query.ambiguous(names, taken));
-    if let Some(name) = request.query.ambiguous(aliases, taken).or_else(in_form) {
-        // Where every unknown name is a violation, this one is already.
-        let is_known = options.unknown_query == UnknownQuery::Refuse
-            && !taken(name)
+    let is_declared = |name: &str| rules.iter().any(|rule| rule.has_query_name(name));
+    let aliases = context.query_names;
+    // Java reads fields of the query before those of the form.
+    let in_form = || form.and_then(|names| request.query.ambiguous(names, is_declared));
+    if let Some(name) = request.query.ambiguous(aliases, is_declared).or_else(in_form) {
+        // With `UnknownQuery::Reject`, the name is already reported.
+        let is_known = options.unknown_query == UnknownQuery::Reject
+            && !is_declared(name)
             && request.query.all().iter().any(|(known, _)| known == name);
         if !is_known {
-            violations.push(place(rules.len()), unknown_name(name, ""));
+            violations.push(whole(rules.len()), unknown_name(name, ""));
         }
     }
     if !aliases.is_empty() && request.query.all().len() > MAX_FIELDS {
         let limit = i64::try_from(MAX_FIELDS).ok().map(Limit::Int);
         let violation = Violation { condition: Condition::ParamCountMax, limit, ..unknown_name("", "") };
-        violations.push(place(rules.len()), violation);
+        violations.push(whole(rules.len()), violation);
     }
     if wants_unknown {
         let unknown = unknown(rules, &request.query);
         match options.unknown_query {
-            UnknownQuery::Refuse => {
+            UnknownQuery::Reject => {
                 for (number, violation) in unknown.into_iter().enumerate() {
-                    violations.push(place(rules.len() + number), violation);
+                    violations.push(whole(rules.len() + number), violation);
                 }
             }
             UnknownQuery::Warn | UnknownQuery::Ignore => {
-                answer.unknown = unknown.into_iter().map(|violation| violation.param).collect();
+                checked.unknown = unknown.into_iter().map(|violation| violation.param).collect();
             }
         }
     }
-    answer.violations = violations.finish(options.max_violations);
-    answer
+    checked.violations = violations.finish(options.max_violations);
+    checked
 }
 
 fn check(
     rule: &ParameterRule,
     rank: usize,
-    request: &Request<'_, '_, '_>,
-    answer: &mut RequestParameters,
+    request: &ParsedRequest<'_, '_>,
+    checked: &mut RequestParameters,
     violations: &mut Violations,
 ) {
     let subject = Subject::Parameter { location: rule.location, name: &rule.name, rank };
@@ -138,16 +143,16 @@ fn check(
     };
     let value = match rule.read(request) {
         Ok(value) => value,
-        Err(Unread { raw, rule }) => {
+        Err(DecodeError { raw, rule }) => {
             let limit = Limit::Text(rule.to_owned());
             let value = Some(excerpt::text(&raw));
-            violations.push(place(rank), single(Condition::ParamFormatOther, value, Some(limit)));
+            violations.push(whole(rank), single(Condition::ParamFormatOther, value, Some(limit)));
             return;
         }
     };
     let Some(value) = value else {
         if rule.required {
-            violations.push(place(rank), single(Condition::ParamMissing, None, None));
+            violations.push(whole(rank), single(Condition::ParamMissing, None, None));
         }
         return;
     };
@@ -155,22 +160,22 @@ fn check(
         return;
     }
     if let Some(schema) = &rule.schema {
-        judge(schema, &value, subject, violations);
+        validate(schema, &value, subject, violations);
     }
-    // Rules are in the order of locations: the first of one name stays.
-    answer.values.entry(rule.name.as_str()).or_insert(value);
+    // Rules are sorted by location: the first value of a name stays.
+    checked.values.entry(rule.name.as_str()).or_insert(value);
 }
 
 impl ParameterRule {
-    fn spelling(&self) -> StyleDecoder {
+    fn decoder(&self) -> StyleDecoder {
         StyleDecoder { style: self.style, explode: self.explode }
     }
 
-    /// The value of this parameter; none where it is absent.
-    fn read(&self, request: &Request<'_, '_, '_>) -> DecodedValue {
+    /// The value of the parameter; `None` if it is absent.
+    fn read(&self, request: &ParsedRequest<'_, '_>) -> DecodedValue {
         match self.location {
-            Location::Path => match request.found.raw_path_parameter(&self.name) {
-                Some(raw) => self.spelling().in_path(raw, &self.name, &self.shape),
+            Location::Path => match (request.raw_path_parameter)(&self.name) {
+                Some(raw) => self.decoder().in_path(raw, &self.name, &self.shape),
                 None => Ok(None),
             },
             Location::Query => {
@@ -178,22 +183,22 @@ impl ParameterRule {
                 if let (Some(first), Some(_)) = (raws.next(), raws.next())
                     && !self.shape.may_repeat()
                 {
-                    return Err(Unread::repeated(first));
+                    return Err(DecodeError::repeated(first));
                 }
-                self.spelling().in_pairs(&request.query, &self.name, &self.shape, decode_form)
+                self.decoder().in_pairs(&request.query, &self.name, &self.shape, decode_form)
             }
             Location::Header => {
                 let lines = request.headers.get_all(self.name.as_str()).iter().map(text_of);
                 let lines: Vec<Cow<'_, str>> = lines.collect();
-                Ok(self.spelling().in_fields(&lines, &self.shape))
+                Ok(self.decoder().in_headers(&lines, &self.shape))
             }
-            Location::Cookie => self.spelling().in_pairs(&request.cookies, &self.name, &self.shape, decode),
+            Location::Cookie => self.decoder().in_pairs(&request.cookies, &self.name, &self.shape, decode),
             Location::Body => Ok(None),
         }
     }
 
-    /// Whether the parameter stands there without a value.
-    fn is_empty(&self, request: &Request<'_, '_, '_>) -> bool {
+    /// Whether the parameter is present with an empty value.
+    fn is_empty(&self, request: &ParsedRequest<'_, '_>) -> bool {
         let mut raws = match self.location {
             Location::Query => request.query.named(&self.name),
             Location::Path | Location::Header | Location::Cookie | Location::Body => return false,
@@ -209,21 +214,27 @@ impl ParameterRule {
         if self.style == Style::Form && self.explode && self.shape.is_object() {
             return self.shape.members.keys().map(|name| (name.as_str(), false)).collect();
         }
-        vec![(&self.name, self.style == Style::Deep)]
+        vec![(&self.name, self.style == Style::DeepObject)]
     }
 
     /// Whether a name in the query belongs to this parameter.
-    fn takes(&self, name: &str) -> bool {
+    fn has_query_name(&self, name: &str) -> bool {
         if self.location != Location::Query {
             return false;
         }
-        let is_below = self.style == Style::Deep && name.strip_prefix(&*self.name).is_some_and(is_bracketed);
+        let is_below =
+            self.style == Style::DeepObject && name.strip_prefix(&*self.name).is_some_and(is_bracketed);
         let is_spread = self.style == Style::Form && self.explode && self.shape.is_object();
         self.name == name || is_below || is_spread && self.shape.members.contains_key(name)
     }
 }
 
-/// The cookies of all `Cookie` fields (RFC 6265 §5.4).
+/// The location of a parameter's whole value.
+fn whole(rank: usize) -> SortKey {
+    SortKey { rank, path: Vec::new() }
+}
+
+/// The cookies of all `Cookie` headers (RFC 6265, section 5.4).
 fn cookies<'l>(lines: &'l [Cow<'_, str>]) -> Pairs<'l> {
     let parts = lines.iter().flat_map(|line| line.split(';'));
     let pairs = parts.filter_map(|part| part.trim_matches([' ', '\t']).split_once('='));
@@ -238,9 +249,9 @@ fn text_of(value: &HeaderValue) -> Cow<'_, str> {
     String::from_utf8_lossy(value.as_bytes())
 }
 
-/// Each name that the document does not know, once, in the order of the query.
+/// All undeclared names, each once, in the order of the query.
 fn unknown(rules: &[ParameterRule], query: &Pairs<'_>) -> Vec<Violation> {
-    /// More are not looked at.
+    /// The maximum number of names reported.
     const MAX_UNKNOWN: usize = 100;
     let mut unknown: Vec<Violation> = Vec::new();
     let mut seen = HashSet::new();
@@ -248,7 +259,7 @@ fn unknown(rules: &[ParameterRule], query: &Pairs<'_>) -> Vec<Violation> {
         if unknown.len() >= MAX_UNKNOWN {
             break;
         }
-        if rules.iter().any(|rule| rule.takes(name)) || !seen.insert(name) {
+        if rules.iter().any(|rule| rule.has_query_name(name)) || !seen.insert(name) {
             continue;
         }
         unknown.push(unknown_name(name, value));

@@ -1,4 +1,4 @@
-//! `name=value&name=value`: a query, or content in form style.
+//! Splits `name=value&name=value`: a query, or the body of a form.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -6,18 +6,22 @@ use std::collections::HashMap;
 use super::aliases::Aliases;
 use super::text::decode_form;
 
-/// With more pairs than this, they are found by an index.
+/// The maximum number of fields in a query or form. PHP, Werkzeug, Express and Tomcat drop further ones, or reject
+/// the request.
+pub(super) const MAX_FIELDS: usize = 1_000;
+
+/// With more pairs, an index is built.
 const FEW: usize = 16;
 
-/// Names decoded, values not: what stands between the elements of a list is only known before that.
+/// Pairs with decoded names. Values are decoded later, since the separators of lists must be recognised before.
 #[derive(Default)]
 pub(super) struct Pairs<'t> {
     all: Vec<(Cow<'t, str>, &'t str)>,
-    /// From the part of a name before its first bracket.
+    /// By the part of a name before its first bracket.
     index: Option<HashMap<String, Vec<usize>>>,
-    /// Names that are percent-encoded wrongly, or not in UTF-8.
+    /// Names with invalid percent-encoding or UTF-8.
     undecodable: Vec<&'t str>,
-    /// Names that end or begin elsewhere for some servers, such as behind a semicolon.
+    /// Names that only some servers see, such as after a semicolon.
     hidden: Vec<Cow<'t, str>>,
 }
 
@@ -35,10 +39,10 @@ impl<'t> Pairs<'t> {
         let all = pairs.map(|(raw_name, raw)| (name(raw_name), raw)).collect();
         let mut hidden = Vec::new();
         for part in text.split('&').filter(|part| part.contains([';', ']', '%'])) {
-            let behind =
+            let after_semicolons =
                 part.split(';').skip(1).map(|part| part.split_once('=').map_or(part, |(name, _)| name));
-            hidden.extend(behind.map(&mut name));
-            // Express takes the first `]=` for the end of a name.
+            hidden.extend(after_semicolons.map(&mut name));
+            // Express ends a name at the first `]=`.
             if let Some((raw_name, value)) = part.split_once('=')
                 && ["]=", "%5D=", "%5d="].iter().any(|end| value.contains(end))
             {
@@ -63,48 +67,48 @@ impl<'t> Pairs<'t> {
         &self.all
     }
 
-    /// The first name that servers could read in more than one way: as one that is declared, though it is not
-    /// `taken` for one, or as any where it cannot be decoded.
-    pub(super) fn ambiguous(&self, aliases: &Aliases, taken: impl Fn(&str) -> bool) -> Option<&str> {
+    /// The first name that servers could interpret differently: an undeclared name that some server reads as a
+    /// declared one, or any name that cannot be decoded.
+    pub(super) fn ambiguous(&self, aliases: &Aliases, is_declared: impl Fn(&str) -> bool) -> Option<&str> {
         if aliases.is_empty() {
             return None;
         }
-        let is_alias = |name: &&str| !taken(name) && aliases.covers(name);
+        let is_alias = |name: &&str| !is_declared(name) && aliases.covers(name);
         let hidden = self.hidden.iter().map(AsRef::as_ref);
         let mut names = self.all.iter().map(|(name, _)| name.as_ref());
         self.undecodable
             .first()
             .copied()
             .or_else(|| names.find(is_alias))
-            .or_else(|| hidden.into_iter().find(|name| taken(name) || aliases.covers(name)))
+            .or_else(|| hidden.into_iter().find(|name| is_declared(name) || aliases.covers(name)))
     }
 
-    /// Whether a name stands here more than once.
+    /// Whether a name occurs more than once.
     pub(super) fn is_repeated(&self, name: &str) -> bool {
         self.named(name).nth(1).is_some()
     }
 
-    /// The values of one name, in their order.
+    /// The values of a name, in order.
     pub(super) fn named<'p>(&'p self, name: &'p str) -> impl Iterator<Item = &'t str> + 'p {
-        self.near(name).filter(move |(known, _)| known == name).map(|(_, raw)| *raw)
+        self.candidates(name).filter(move |(known, _)| known == name).map(|(_, raw)| *raw)
     }
 
-    /// What stands behind the name (`[a][b]`), with the values.
+    /// The brackets after a name (`[a][b]`), with the values.
     pub(super) fn below<'p>(&'p self, name: &'p str) -> impl Iterator<Item = (&'p str, &'t str)> + 'p {
-        self.near(name).filter_map(move |(known, raw)| {
+        self.candidates(name).filter_map(move |(known, raw)| {
             let rest = known.strip_prefix(name)?;
             rest.starts_with('[').then_some((rest, *raw))
         })
     }
 
-    fn near<'p>(&'p self, name: &'p str) -> impl Iterator<Item = &'p (Cow<'t, str>, &'t str)> + 'p {
+    fn candidates<'p>(&'p self, name: &'p str) -> impl Iterator<Item = &'p (Cow<'t, str>, &'t str)> + 'p {
         let indexed = self.index.as_ref().map(|index| index.get(base(name)).map_or(&[][..], Vec::as_slice));
         let few = if indexed.is_some() { &[][..] } else { self.all.as_slice() };
         indexed.unwrap_or_default().iter().filter_map(|position| self.all.get(*position)).chain(few)
     }
 }
 
-/// `filter` of `filter[name]`.
+/// `filter` for `filter[name]`.
 pub(super) fn base(name: &str) -> &str {
     name.split('[').next().unwrap_or_default()
 }

@@ -1,21 +1,20 @@
-//! An answer of the API behind, held against its document.
+//! Checks a response of the upstream against the document.
 //!
-//! Only what it declares counts as declared: a status that the document does not know, a media type that it
-//! does not name, content that breaks its schema.
+//! A response is invalid if its status or media type is not declared, or if its body does not match the schema.
 
 use std::sync::Arc;
 
 use demur_contract::Violation;
 
-use super::content::{MediaTypeRule, covering};
+use super::body::{MediaTypeRule, best_match};
 use super::excerpt;
 use super::json::{self, JsonProblem};
-use super::keyword::judge;
+use super::keyword::validate;
 use super::violations::{Subject, Violations};
 use crate::DocumentOptions;
-use crate::document::{MediaKind, essence};
+use crate::media_type::{MediaKind, essence};
 
-/// Which statuses an answer is declared for.
+/// The statuses of a declared response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum StatusRange {
     /// `200`
@@ -27,8 +26,8 @@ pub(crate) enum StatusRange {
 }
 
 impl StatusRange {
-    /// As a document writes it.
-    pub(crate) fn read(text: &str) -> Option<Self> {
+    /// Parses a key of `responses`.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
         if text == "default" {
             return Some(StatusRange::Any);
         }
@@ -39,7 +38,7 @@ impl StatusRange {
         text.parse().ok().filter(|status| (100..=599).contains(status)).map(StatusRange::One)
     }
 
-    fn depth(self, status: u16) -> Option<u8> {
+    fn specificity(self, status: u16) -> Option<u8> {
         match self {
             StatusRange::One(one) => (one == status).then_some(2),
             StatusRange::Class(class) => (class == status / 100).then_some(1),
@@ -47,7 +46,7 @@ impl StatusRange {
         }
     }
 
-    /// Whether a success may be meant.
+    /// Whether it declares successful responses.
     pub(crate) fn is_success(self) -> bool {
         match self {
             StatusRange::One(status) => (200..300).contains(&status),
@@ -57,46 +56,46 @@ impl StatusRange {
     }
 }
 
-/// One declared answer, compiled.
+/// A compiled response.
 pub(crate) struct ResponseRule {
     pub(crate) status: StatusRange,
     pub(crate) media_types: Arc<[MediaTypeRule]>,
 }
 
-/// What becomes of an answer.
+/// The result of checking a response.
 #[derive(Debug, Clone, PartialEq)]
 pub enum ResponseCheck {
-    /// It is as declared.
+    /// The response is as declared.
     Valid,
-    /// It is not.
+    /// The response is not as declared.
     Invalid(ResponseFault),
 }
 
-/// What is wrong with an answer. For operators: callers are not told.
+/// What is wrong with a response. For operators only, never sent to clients.
 #[derive(Debug, Clone, PartialEq)]
 pub enum ResponseFault {
-    /// The document does not know the status.
+    /// The status is not declared.
     Status(u16),
-    /// The document does not name the media type for this status.
+    /// The media type is not declared for this status.
     MediaType(String),
-    /// It says that it is JSON, and is not.
+    /// The media type is JSON, but the body is not.
     Unreadable(String),
-    /// It breaks the schema.
+    /// The body does not match the schema.
     Schema(Vec<Violation>),
 }
 
 impl std::fmt::Display for ResponseFault {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            ResponseFault::Status(status) => write!(f, "the document does not declare the status {status}"),
-            ResponseFault::MediaType(name) => write!(f, "the document does not declare content in `{name}`"),
+            ResponseFault::Status(status) => write!(f, "status {status} is not declared"),
+            ResponseFault::MediaType(name) => write!(f, "media type `{name}` is not declared"),
             ResponseFault::Unreadable(cause) => f.write_str(cause),
             ResponseFault::Schema(violations) => {
-                // Values stay out: an answer may hold what no log should.
+                // Values are omitted: they may be secrets.
                 for (number, violation) in violations.iter().enumerate() {
                     let comma = if number == 0 { "" } else { "; " };
-                    let place = if violation.pointer.is_empty() { "the content" } else { &violation.pointer };
-                    write!(f, "{comma}{place}: {}", violation.condition)?;
+                    let location = if violation.pointer.is_empty() { "body" } else { &violation.pointer };
+                    write!(f, "{comma}{location}: {}", violation.condition)?;
                 }
                 Ok(())
             }
@@ -104,13 +103,13 @@ impl std::fmt::Display for ResponseFault {
     }
 }
 
-/// The declared answer for a status.
+/// The most specific rule for a status.
 pub(crate) fn rule_for(rules: &[ResponseRule], status: u16) -> Option<&ResponseRule> {
-    let deepest = rules.iter().filter_map(|rule| Some((rule.status.depth(status)?, rule)));
-    deepest.max_by_key(|(depth, _)| *depth).map(|(_, rule)| rule)
+    let matching = rules.iter().filter_map(|rule| Some((rule.status.specificity(status)?, rule)));
+    matching.max_by_key(|(specificity, _)| *specificity).map(|(_, rule)| rule)
 }
 
-pub(crate) fn check_answer(
+pub(crate) fn check_response(
     options: &DocumentOptions,
     rules: &[ResponseRule],
     status: u16,
@@ -124,7 +123,7 @@ pub(crate) fn check_answer(
         return ResponseCheck::Valid;
     }
     let name = essence(content_type.unwrap_or_default()).to_ascii_lowercase();
-    let Some(media_type) = covering(&rule.media_types, &name) else {
+    let Some(media_type) = best_match(&rule.media_types, &name) else {
         return ResponseCheck::Invalid(ResponseFault::MediaType(excerpt::text(&name)));
     };
     if media_type.kind != MediaKind::Json {
@@ -132,13 +131,13 @@ pub(crate) fn check_answer(
     }
     let value = match json::read(bytes, options.max_depth) {
         Ok(value) => value,
-        // Deeper than requests may be: that is no fault of an answer, and nothing is said of it.
+        // Responses may nest deeper than the limit for requests. They are not checked then.
         Err(JsonProblem::TooDeep) => return ResponseCheck::Valid,
         Err(JsonProblem::Invalid(cause)) => return ResponseCheck::Invalid(ResponseFault::Unreadable(cause)),
     };
     let mut violations = Violations::default();
     if let Some(schema) = &media_type.schema {
-        judge(schema, &value, Subject::Content, &mut violations);
+        validate(schema, &value, Subject::Body, &mut violations);
     }
     match violations.finish(options.max_violations) {
         none if none.is_empty() => ResponseCheck::Valid,

@@ -1,8 +1,8 @@
-//! The styles in which OpenAPI writes parameters.
+//! The serialization styles of parameters.
 
 use demur_contract::Location;
 
-/// How a value is written as text.
+/// How a value is serialized as text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Style {
     /// `a,b`
@@ -18,14 +18,14 @@ pub(crate) enum Style {
     /// `name=a|b`
     Pipe,
     /// `name[member]=a`
-    Deep,
-    /// JSON, by `content`.
+    DeepObject,
+    /// JSON, declared by `content`.
     Json,
-    /// As it is, by `content`.
+    /// Plain text, declared by `content`.
     Text,
 }
 
-/// Which style stands where, and by what name.
+/// The name of each style, and the locations that allow it.
 const STYLES: [(&str, Style, &[Location]); 7] = [
     ("simple", Style::Simple, &[Location::Path, Location::Header]),
     ("label", Style::Label, &[Location::Path]),
@@ -33,27 +33,36 @@ const STYLES: [(&str, Style, &[Location]); 7] = [
     ("form", Style::Form, &[Location::Query, Location::Cookie]),
     ("spaceDelimited", Style::Space, &[Location::Query]),
     ("pipeDelimited", Style::Pipe, &[Location::Query]),
-    ("deepObject", Style::Deep, &[Location::Query]),
+    ("deepObject", Style::DeepObject, &[Location::Query]),
 ];
 
 impl Style {
-    /// The style of a location where the document names none.
-    pub(crate) fn usual(location: Location) -> Self {
+    /// The default style of a location.
+    pub(crate) fn default_for(location: Location) -> Self {
         match location {
             Location::Query | Location::Cookie => Style::Form,
             Location::Path | Location::Header | Location::Body => Style::Simple,
         }
     }
 
-    /// The style of that name, where the location has it.
-    pub(crate) fn named(name: &str, location: Location) -> Option<Self> {
+    /// The style with this name, if the location allows it.
+    pub(crate) fn from_name(name: &str, location: Location) -> Option<Self> {
         let is =
             |(known, _, places): &&(&str, Style, &[Location])| *known == name && places.contains(&location);
         STYLES.iter().find(is).map(|(_, style, _)| *style)
     }
 
-    /// The names of a location's styles.
+    /// The names of the styles that a location allows.
     pub(crate) fn names(location: Location) -> impl Iterator<Item = &'static str> {
         STYLES.iter().filter(move |(_, _, places)| places.contains(&location)).map(|(name, _, _)| *name)
     }
+}
+
+/// How a member of a form is serialized.
+#[derive(Debug, Clone)]
+pub(crate) struct PartEncoding {
+    pub(crate) name: String,
+    pub(crate) style: Option<Style>,
+    pub(crate) explode: Option<bool>,
+    pub(crate) is_json: bool,
 }

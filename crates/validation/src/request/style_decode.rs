@@ -1,7 +1,7 @@
-//! Text in one of OpenAPI's styles → the value that a schema can judge.
+//! Decodes text in a serialization style to a value.
 //!
-//! Text is split before it is decoded: an encoded comma is a part of an element. What is split where is the
-//! document's word (style, explode) and the schema's (list, object, or one text).
+//! Text is split before it is decoded, since an encoded comma is part of an element. The document (style, explode)
+//! and the schema (list, object or scalar) decide where to split.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -15,33 +15,33 @@ use super::text::{Undecodable, decode, scalar};
 use crate::DocumentOptions;
 use crate::schema::{Types, ValueShape};
 
-/// `a[b][c]…` is read to this depth: some documents need more than the 5 that Express reads by default.
+/// The maximum number of brackets in `a[b][c]…`. Some documents need more than the 5 that Express reads by default.
 const MAX_BRACKETS: usize = 8;
 
-/// How one value is written.
+/// The serialization of a value.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct StyleDecoder {
     pub(super) style: Style,
     pub(super) explode: bool,
 }
 
-/// A value, `None` where it is absent.
-pub(super) type DecodedValue = Result<Option<Value>, Unread>;
+/// The decoded value; `None` if it is absent.
+pub(super) type DecodedValue = Result<Option<Value>, DecodeError>;
 
-/// Raw text that servers read differently, or not at all.
+/// Text that servers read differently, or that cannot be decoded.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Unread {
+pub(super) struct DecodeError {
     pub(super) raw: String,
-    /// What it should be.
+    /// What is expected.
     pub(super) rule: &'static str,
 }
 
-impl Unread {
+impl DecodeError {
     fn brackets(raw: &str) -> Self {
         Self { raw: raw.to_owned(), rule: "brackets" }
     }
 
-    /// Some servers take the first of several values, some the last.
+    /// Of several values, some servers take the first, some the last.
     pub(super) fn repeated(raw: &str) -> Self {
         Self { raw: raw.to_owned(), rule: "a single value" }
     }
@@ -50,7 +50,7 @@ impl Unread {
 pub(super) type Decode = fn(&str) -> Result<Cow<'_, str>, Undecodable>;
 
 impl StyleDecoder {
-    /// A value in a query, in cookies, or in a form.
+    /// Decodes a value in a query, in cookies, or in a form.
     pub(super) fn in_pairs(
         self,
         pairs: &Pairs<'_>,
@@ -58,25 +58,25 @@ impl StyleDecoder {
         shape: &ValueShape,
         decode: Decode,
     ) -> DecodedValue {
-        if self.style == Style::Deep {
-            let mut deep = Deep::default();
+        if self.style == Style::DeepObject {
+            let mut deep = DeepObject::default();
             for (path, raw) in pairs.below(name) {
                 if !is_bracketed(path) {
-                    return Err(Unread::brackets(path));
+                    return Err(DecodeError::brackets(path));
                 }
-                deep.put(path, decoded(raw, decode)?);
+                deep.insert(path, decoded(raw, decode)?);
             }
             if !deep.is_empty() {
                 // PHP takes the last of `a=1` and `a[b]=2`.
                 let beside = pairs.named(name).next();
                 return match beside.or_else(|| deep.is_ambiguous().then_some(name)) {
-                    Some(raw) => Err(Unread::brackets(raw)),
+                    Some(raw) => Err(DecodeError::brackets(raw)),
                     None => Ok(Some(deep.value(shape))),
                 };
             }
-            // Without brackets it is a text, whatever it looks like.
+            // Without brackets, servers read a string.
             if let Some(raw) = pairs.named(name).next().filter(|_| shape.is_object()) {
-                return Err(Unread::brackets(raw));
+                return Err(DecodeError::brackets(raw));
             }
         }
         if shape.is_object() && self.style == Style::Form && self.explode {
@@ -85,7 +85,7 @@ impl StyleDecoder {
         let raws: Vec<&str> = pairs.named(name).collect();
         let Some(first) = raws.first() else { return Ok(None) };
         if raws.len() > 1 && (self.style == Style::Json || shape.is_object()) {
-            return Err(Unread::repeated(first));
+            return Err(DecodeError::repeated(first));
         }
         if self.style == Style::Json {
             return Ok(Some(json_or_text(&decoded(first, decode)?)));
@@ -96,15 +96,15 @@ impl StyleDecoder {
         if !shape.is_list() {
             return Ok(Some(repeated(&raws, shape, decode)?));
         }
-        // With `explode`, a comma is a part of the value; without, the whole list is one value.
+        // With `explode`, a comma is part of the value; without, the whole list is one value.
         if !self.explode && raws.len() > 1 {
-            return Err(Unread::repeated(first));
+            return Err(DecodeError::repeated(first));
         }
         let parts: Vec<&str> = if self.explode { raws } else { self.split(first) };
         Ok(Some(list_or_text(&parts, shape, decode)?))
     }
 
-    /// A value in a segment of the path.
+    /// Decodes a value in a path segment.
     pub(super) fn in_path(self, raw: &str, name: &str, shape: &ValueShape) -> DecodedValue {
         let text = match self.style {
             Style::Label => raw.strip_prefix('.').unwrap_or(raw),
@@ -114,7 +114,7 @@ impl StyleDecoder {
         if self.style == Style::Json {
             return Ok(Some(json_or_text(&decoded(text, decode)?)));
         }
-        // `;name=` stands before the value, and with `explode` before each element.
+        // `;name=` precedes the value, or with `explode` each element.
         let named = |part: &'_ str| -> usize {
             let rest = part.strip_prefix(name).and_then(|rest| rest.strip_prefix('='));
             part.len() - rest.map_or(part.len(), str::len)
@@ -136,12 +136,12 @@ impl StyleDecoder {
         Ok(Some(scalar(&decoded(text, decode)?, shape.types)))
     }
 
-    /// A value in header fields, which know no encoding. Several lines of one field are one list (RFC 9110,
+    /// Decodes a value in headers, which have no encoding. Several lines of one header are one list (RFC 9110,
     /// section 5.3).
-    pub(super) fn in_fields(self, lines: &[Cow<'_, str>], shape: &ValueShape) -> Option<Value> {
+    pub(super) fn in_headers(self, lines: &[Cow<'_, str>], shape: &ValueShape) -> Option<Value> {
         let first = lines.first()?;
         if self.style == Style::Json {
-            // Several lines are one list, which is not JSON.
+            // Several lines are a list, which is not JSON.
             return Some(if lines.len() > 1 { Value::String(lines.join(", ")) } else { json_or_text(first) });
         }
         let plain: Decode = |text| Ok(Cow::Borrowed(text.trim_matches([' ', '\t'])));
@@ -166,7 +166,7 @@ impl StyleDecoder {
     }
 }
 
-/// Splits at any of several texts.
+/// Splits at any of the separators.
 fn split_at<'t>(text: &'t str, separators: &[&str]) -> Vec<&'t str> {
     let mut parts = Vec::new();
     let mut rest = text;
@@ -186,11 +186,11 @@ fn split_at<'t>(text: &'t str, separators: &[&str]) -> Vec<&'t str> {
     }
 }
 
-fn decoded(raw: &str, decode: Decode) -> Result<Cow<'_, str>, Unread> {
-    decode(raw).map_err(|Undecodable| Unread { raw: raw.to_owned(), rule: "percent-encoding" })
+fn decoded(raw: &str, decode: Decode) -> Result<Cow<'_, str>, DecodeError> {
+    decode(raw).map_err(|Undecodable| DecodeError { raw: raw.to_owned(), rule: "percent-encoding" })
 }
 
-/// Whether what stands behind a name is `[a][b]…`, as everybody reads it.
+/// Whether the text after a name is `[a][b]…` with an unambiguous meaning.
 pub(super) fn is_bracketed(path: &str) -> bool {
     let Some(inner) = path.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) else { return false };
     let mut depth = 0;
@@ -201,46 +201,50 @@ pub(super) fn is_bracketed(path: &str) -> bool {
     })
 }
 
-/// JSON as text; what is not JSON stays text, for the schema to refuse.
+/// Parses JSON. Invalid JSON becomes a string, which the schema rejects.
 pub(super) fn json_or_text(text: &str) -> Value {
     json::read(text.as_bytes(), DocumentOptions::default().max_depth)
         .unwrap_or_else(|_| Value::String(text.to_owned()))
 }
 
-/// A scalar that stands there several times is given to the schema as the list that it is, and refused by it:
-/// which of several the API behind would take is not known.
-fn repeated(raws: &[&str], shape: &ValueShape, decode: Decode) -> Result<Value, Unread> {
+/// A repeated scalar becomes a list, which the schema rejects: it is unknown which value the upstream would use.
+fn repeated(raws: &[&str], shape: &ValueShape, decode: Decode) -> Result<Value, DecodeError> {
     match raws {
         [single] => Ok(scalar(&decoded(single, decode)?, shape.types)),
         several => {
             let items = several.iter().map(|raw| Ok(scalar(&decoded(raw, decode)?, shape.types)));
-            items.collect::<Result<_, Unread>>().map(Value::Array)
+            items.collect::<Result<_, DecodeError>>().map(Value::Array)
         }
     }
 }
 
-/// Where a schema takes a list or a text, what has no separator is a text.
-fn list_or_text(parts: &[&str], shape: &ValueShape, decode: Decode) -> Result<Value, Unread> {
+/// If the schema allows a list or a string, text without a separator is a string.
+fn list_or_text(parts: &[&str], shape: &ValueShape, decode: Decode) -> Result<Value, DecodeError> {
     match parts {
         [_] if shape.types.contains(Types::STRING) => repeated(parts, shape, decode),
         several => list(several, shape, decode),
     }
 }
 
-fn list(parts: &[&str], shape: &ValueShape, decode: Decode) -> Result<Value, Unread> {
+fn list(parts: &[&str], shape: &ValueShape, decode: Decode) -> Result<Value, DecodeError> {
     let types = shape.items.as_ref().map(|items| items.types).unwrap_or_default();
     match parts {
-        // `a=` is how form style writes an empty list.
+        // `a=` is an empty list in form style.
         [""] => Ok(Value::Array(Vec::new())),
         parts => {
             let items = parts.iter().map(|raw| Ok(scalar(&decoded(raw, decode)?, types)));
-            items.collect::<Result<_, Unread>>().map(Value::Array)
+            items.collect::<Result<_, DecodeError>>().map(Value::Array)
         }
     }
 }
 
-/// `k,v,k,v`, or `k=v` each.
-fn object(parts: &[&str], is_exploded: bool, shape: &ValueShape, decode: Decode) -> Result<Value, Unread> {
+/// Decodes `k,v,k,v`, or `k=v` pairs if exploded.
+fn object(
+    parts: &[&str],
+    is_exploded: bool,
+    shape: &ValueShape,
+    decode: Decode,
+) -> Result<Value, DecodeError> {
     let parts = if matches!(parts, [""]) { &[][..] } else { parts };
     let by_equals = |part: &&'_ str| part.find('=').unwrap_or(part.len());
     let mut members = Map::new();
@@ -254,7 +258,7 @@ fn object(parts: &[&str], is_exploded: bool, shape: &ValueShape, decode: Decode)
         let name = decoded(name, decode)?;
         let value = match raw {
             Some(raw) => scalar(&decoded(raw, decode)?, member(shape, &name).types),
-            // A name without its value: the schema is to say what it thinks of that.
+            // A name without a value: left to the schema.
             None => Value::Null,
         };
         members.insert(name.into_owned(), value);
@@ -268,14 +272,14 @@ pub(super) fn member<'s>(shape: &'s ValueShape, name: &str) -> &'s ValueShape {
     shape.members.get(name).or(shape.others.as_deref()).unwrap_or(&UNKNOWN)
 }
 
-/// An object whose members stand in the query by themselves.
+/// Decodes an object whose members are query parameters.
 fn exploded_object(pairs: &Pairs<'_>, shape: &ValueShape, decode: Decode) -> DecodedValue {
     let mut members = Map::new();
     for (name, of) in &shape.members {
         let raws: Vec<&str> = pairs.named(name).collect();
         let Some(first) = raws.first() else { continue };
         if raws.len() > 1 && !of.may_repeat() {
-            return Err(Unread::repeated(first));
+            return Err(DecodeError::repeated(first));
         }
         let value = if of.is_list() { list(&raws, of, decode)? } else { repeated(&raws, of, decode)? };
         members.insert(name.clone(), value);
@@ -283,52 +287,52 @@ fn exploded_object(pairs: &Pairs<'_>, shape: &ValueShape, decode: Decode) -> Dec
     Ok((!members.is_empty()).then_some(Value::Object(members)))
 }
 
-/// The number of an element: `0`, `1`, but not `01`.
+/// The number of an element: `0` or `1`, but not `01`.
 fn number(name: &str) -> Option<u32> {
     let is_plain = name.bytes().all(|byte| byte.is_ascii_digit()) && (name == "0" || !name.starts_with('0'));
     is_plain.then(|| name.parse().ok()).flatten()
 }
 
-/// `[a][b]=text`, gathered.
+/// The values of `[a][b]=text`.
 #[derive(Default)]
-pub(super) struct Deep {
+pub(super) struct DeepObject {
     texts: Vec<String>,
-    /// Whether a text is no element of a list.
+    /// Whether a text was not written as an element of a list.
     has_plain: bool,
-    members: Vec<(String, Deep)>,
+    members: Vec<(String, DeepObject)>,
     positions: HashMap<String, usize>,
 }
 
-impl Deep {
+impl DeepObject {
     pub(super) fn is_empty(&self) -> bool {
         self.texts.is_empty() && self.members.is_empty()
     }
 
     /// Adds a text at a path that is [bracketed](is_bracketed).
-    pub(super) fn put(&mut self, path: &str, text: Cow<'_, str>) {
+    pub(super) fn insert(&mut self, path: &str, text: Cow<'_, str>) {
         let inner = path.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(path);
-        let mut place = self;
-        // `[]` is one more element of the same list.
+        let mut node = self;
+        // `[]` appends to the same list.
         for name in inner.split("][").filter(|name| !name.is_empty()) {
-            place = place.member(name);
+            node = node.member(name);
         }
-        place.has_plain |= !path.ends_with("[]");
-        place.texts.push(text.into_owned());
+        node.has_plain |= !path.ends_with("[]");
+        node.texts.push(text.into_owned());
     }
 
-    /// Whether one place has several values that are no list, or a value and members.
+    /// Whether a path has several values without being a list, or both a value and members.
     pub(super) fn is_ambiguous(&self) -> bool {
         let has_several = self.texts.len() > 1 || !self.members.is_empty();
         let is_unclear = self.has_plain && has_several || !self.texts.is_empty() && !self.members.is_empty();
         is_unclear || self.members.iter().any(|(_, member)| member.is_ambiguous())
     }
 
-    fn member(&mut self, name: &str) -> &mut Deep {
+    fn member(&mut self, name: &str) -> &mut DeepObject {
         let position = match self.positions.get(name) {
             Some(position) => *position,
             None => {
                 self.positions.insert(name.to_owned(), self.members.len());
-                self.members.push((name.to_owned(), Deep::default()));
+                self.members.push((name.to_owned(), DeepObject::default()));
                 self.members.len() - 1
             }
         };
@@ -346,12 +350,12 @@ impl Deep {
                 _ => Value::Array(texts().collect()),
             };
         }
-        // Some keep the order of the text, some that of the numbers.
+        // Some servers keep the order of the text, some sort by number.
         let numbers = self.members.iter().map(|(name, _)| number(name));
         let is_numbered =
             numbers.clone().all(|number| number.is_some()) && numbers.is_sorted_by(|one, next| one < next);
         if shape.is_list() && is_numbered {
-            let of = |deep: &Deep| deep.value(items.unwrap_or(member(shape, "")));
+            let of = |deep: &DeepObject| deep.value(items.unwrap_or(member(shape, "")));
             return Value::Array(texts().chain(self.members.iter().map(|(_, deep)| of(deep))).collect());
         }
         let members = self.members.iter().map(|(name, deep)| (name.clone(), deep.value(member(shape, name))));

@@ -1,4 +1,4 @@
-//! Text of a parameter → the value that its schema can judge.
+//! Decodes the text of a parameter to a scalar.
 
 use std::borrow::Cow;
 
@@ -6,11 +6,11 @@ use serde_json::{Number, Value};
 
 use crate::schema::Types;
 
-/// Percent-encoding that is broken, or that does not encode UTF-8.
+/// Invalid percent-encoding, or percent-encoded bytes that are not UTF-8.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Undecodable;
 
-/// Decodes percent-encoding, strictly: a lone `%` is an error, not a literal.
+/// Decodes percent-encoding. A lone `%` is an error.
 pub(super) fn decode(text: &str) -> Result<Cow<'_, str>, Undecodable> {
     if !text.contains('%') {
         return Ok(Cow::Borrowed(text));
@@ -31,7 +31,7 @@ pub(super) fn decode(text: &str) -> Result<Cow<'_, str>, Undecodable> {
     String::from_utf8(decoded).map(Cow::Owned).map_err(|_| Undecodable)
 }
 
-/// As [`decode`], with `+` for a space, as HTML forms write queries.
+/// Like [`decode`], with `+` for a space (HTML forms).
 pub(super) fn decode_form(text: &str) -> Result<Cow<'_, str>, Undecodable> {
     if !text.contains('+') {
         return decode(text);
@@ -43,7 +43,7 @@ fn hex(digit: u8) -> Option<u8> {
     char::from(digit).to_digit(16).and_then(|value| u8::try_from(value).ok())
 }
 
-/// Text as the type that the schema takes; text that is none of these stays text, for the schema to refuse.
+/// Parses text as one of the types. Other text stays a string, which the schema rejects.
 pub(super) fn scalar(text: &str, types: Types) -> Value {
     let number = || {
         if types.contains(Types::NUMBER) {
@@ -59,7 +59,7 @@ pub(super) fn scalar(text: &str, types: Types) -> Value {
     number().or_else(boolean).unwrap_or_else(|| Value::String(text.to_owned()))
 }
 
-/// A JSON integer: no plus sign, no leading zero, no fraction.
+/// Parses a JSON integer: no plus sign, no leading zero, no fraction.
 fn integer(text: &str) -> Option<Value> {
     let digits = text.strip_prefix('-').unwrap_or(text);
     let is_plain = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
@@ -70,10 +70,10 @@ fn integer(text: &str) -> Option<Value> {
     float(text)
 }
 
-/// A JSON number. A whole one stays whole.
+/// Parses a JSON number. A whole number stays an integer.
 fn float(text: &str) -> Option<Value> {
     let is_start = |byte: &u8| byte.is_ascii_digit() || *byte == b'-';
-    // The parser would take blanks around it.
+    // The parser would accept surrounding whitespace.
     if !text.as_bytes().first().is_some_and(is_start)
         || !text.as_bytes().last().is_some_and(u8::is_ascii_digit)
     {
@@ -87,7 +87,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn percent_encoding_is_strict() {
+    fn decodes_percent_encoding_strictly() {
         for (text, decoded) in [
             ("a", Ok("a")),
             ("a%20b", Ok("a b")),

@@ -1,39 +1,37 @@
-//! Violations in the making: gathered from several schemas, put in order, capped.
+//! Collects violations of several schemas, sorts them, and limits their number.
 
 use demur_contract::{Location, Violation};
 
-use crate::document::pointer::{join, tokens};
+use crate::tree::{join, tokens};
 
-/// More broken rules than this are not looked at: a hostile request could break a hundred thousand.
-const MAX_GATHERED: usize = 1_000;
+/// The maximum number of violations collected: a hostile request could cause a hundred thousand.
+const MAX_COLLECTED: usize = 1_000;
 
-/// Gathers violations with what their order depends on.
+/// Violations with their sort keys.
 #[derive(Default)]
 pub(super) struct Violations {
-    gathered: Vec<(ViolationPlace, Violation)>,
+    collected: Vec<(SortKey, Violation)>,
 }
 
-/// Where a violation stands, as far as the order goes: a parameter or the content, and the way to the value
-/// in it. What is wrong with a whole goes before what is wrong with its parts.
+/// The sort key of a violation: the parameter, and the path to the value within it. A whole precedes its parts.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Default)]
-pub(super) struct ViolationPlace {
-    /// The position of the parameter among all; 0 for the content.
+pub(super) struct SortKey {
+    /// The position of the parameter; 0 for the body.
     pub(super) rank: usize,
-    /// From the parameter's value to the part of it that is wrong.
-    pub(super) way: Vec<Turn>,
+    /// The path from the parameter's value to the invalid part.
+    pub(super) path: Vec<OrderKey>,
 }
 
-/// A member or an element, as far as the order goes: as the document declares them, and what it does not
-/// declare behind that, by number or name.
+/// The sort key of a member or element: declared members in the order of the document, then others by number or name.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Turn {
+pub(super) struct OrderKey {
     rank: usize,
     number: Option<usize>,
     name: String,
 }
 
-impl Turn {
-    /// A member that was declared at this position among its siblings, if it was.
+impl OrderKey {
+    /// A member, with its position among the declared members.
     pub(super) fn member(rank: Option<usize>, name: &str) -> Self {
         match rank {
             Some(rank) => Self { rank, number: None, name: String::new() },
@@ -48,61 +46,60 @@ impl Turn {
 }
 
 impl Violations {
-    pub(super) fn push(&mut self, place: ViolationPlace, violation: Violation) {
+    pub(super) fn push(&mut self, key: SortKey, violation: Violation) {
         if !self.is_full() {
-            self.gathered.push((place, violation));
+            self.collected.push((key, violation));
         }
     }
 
     pub(super) fn is_full(&self) -> bool {
-        self.gathered.len() >= MAX_GATHERED
+        self.collected.len() >= MAX_COLLECTED
     }
 
-    /// By location, then by declaration, at every depth. The rules of one value keep the order in which they
-    /// were found.
+    /// Sorts by location, then by declaration at every depth. Violations of one value keep their order.
     pub(super) fn finish(mut self, max: usize) -> Vec<Violation> {
-        self.gathered.sort_by(|(place, violation), (other, beside)| {
-            (violation.location, place).cmp(&(beside.location, other))
+        self.collected.sort_by(|(key, violation), (other, beside)| {
+            (violation.location, key).cmp(&(beside.location, other))
         });
         let mut violations: Vec<Violation> =
-            self.gathered.into_iter().map(|(_, violation)| violation).collect();
-        // Two branches of `allOf` that say the same are one rule to the caller.
+            self.collected.into_iter().map(|(_, violation)| violation).collect();
+        // Two `allOf` branches may report the same.
         violations.dedup();
         violations.truncate(max);
         violations
     }
 }
 
-/// Where a value that is judged stands in the request.
+/// The location of a validated value in the request.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Subject<'a> {
-    /// A parameter: its value's pointers begin with its name.
+    /// A parameter. Pointers start with its name.
     Parameter { location: Location, name: &'a str, rank: usize },
-    /// The content: its members are the parameters.
-    Content,
+    /// The body. Its members are the parameters.
+    Body,
 }
 
 impl Subject<'_> {
     pub(super) fn location(&self) -> Location {
         match self {
             Subject::Parameter { location, .. } => *location,
-            Subject::Content => Location::Body,
+            Subject::Body => Location::Body,
         }
     }
 
-    /// A pointer within the value, as one within the location.
+    /// Converts a pointer within the value to one within the location.
     pub(super) fn pointer(&self, within: &str) -> String {
         match self {
             Subject::Parameter { name, .. } => format!("{}{within}", join("", name)),
-            Subject::Content => within.to_owned(),
+            Subject::Body => within.to_owned(),
         }
     }
 
-    /// The name on the wire of what stands at a pointer within the value.
+    /// The parameter name of a pointer within the value.
     pub(super) fn param(&self, within: &str) -> String {
         match self {
             Subject::Parameter { name, .. } => (*name).to_owned(),
-            Subject::Content => tokens(within).next().unwrap_or_default().into_owned(),
+            Subject::Body => tokens(within).next().unwrap_or_default().into_owned(),
         }
     }
 }
@@ -114,7 +111,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_more_is_gathered_than_could_ever_be_shown() {
+    fn limits_collected_violations() {
         let mut violations = Violations::default();
         for number in 0..100_000 {
             let violation = Violation {
@@ -126,9 +123,9 @@ mod tests {
                 limit: None,
                 allowed: Vec::new(),
             };
-            violations.push(ViolationPlace::default(), violation);
+            violations.push(SortKey::default(), violation);
         }
-        assert_eq!(violations.gathered.len(), MAX_GATHERED);
+        assert_eq!(violations.collected.len(), MAX_COLLECTED);
         assert_eq!(violations.finish(20).len(), 20);
     }
 }

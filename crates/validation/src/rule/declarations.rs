@@ -1,29 +1,29 @@
-//! What the document says of `params` and `body` in the operations that a rule is about.
+//! The declared types of `params` and `body` in the operations of a rule.
 //!
-//! A rule may be about many operations: what one of them allows is allowed.
+//! A rule may apply to several operations: a type is allowed if one of them allows it.
 
 use super::kind::Kinds;
 use crate::document::Operation;
 use crate::schema::{Schema, Types, ValueStep};
 
-/// The operations that a rule is about, as far as its types go.
+/// The operations that a rule applies to, as the source of its types.
 #[derive(Debug, Clone, Default)]
 pub struct Declarations<'d> {
     operations: Vec<&'d Operation>,
 }
 
 impl<'d> Declarations<'d> {
-    /// Those of some operations.
+    /// The declarations of these operations.
     pub fn of(operations: impl IntoIterator<Item = &'d Operation>) -> Self {
         Self { operations: operations.into_iter().collect() }
     }
 
-    /// Nothing is known: everything may have any type.
+    /// No declarations: every value may have any type.
     pub fn none() -> Self {
         Self::default()
     }
 
-    /// What is declared of a parameter; `None` where no operation has it.
+    /// The declared type of a parameter; `None` if no operation declares it.
     pub(super) fn parameter(&self, name: &str) -> Option<DeclaredPart<'d>> {
         if self.operations.is_empty() {
             return Some(DeclaredPart::unknown());
@@ -31,7 +31,7 @@ impl<'d> Declarations<'d> {
         let parameters = self.operations.iter().flat_map(|operation| operation.parameters.iter());
         let schemas: Vec<Option<&Schema>> = parameters
             .filter(|parameter| parameter.name == name)
-            // An empty parameter that is allowed to be empty is not held against its schema.
+            // An empty value with `allowEmptyValue` is not validated against the schema.
             .map(|parameter| parameter.schema.as_deref().filter(|_| !parameter.allow_empty))
             .collect();
         (!schemas.is_empty()).then(|| DeclaredPart { schemas, path: Vec::new(), may_be_null: false })
@@ -42,7 +42,7 @@ impl<'d> Declarations<'d> {
         self.operations.iter().flat_map(|operation| operation.all_parameters())
     }
 
-    /// What is declared of the content.
+    /// The declared type of the body.
     pub(super) fn body(&self) -> DeclaredPart<'d> {
         let mut part = DeclaredPart::unknown();
         if self.operations.is_empty() {
@@ -50,25 +50,25 @@ impl<'d> Declarations<'d> {
         }
         part.schemas.clear();
         for operation in &self.operations {
-            let Some(content) = &operation.content else {
+            let Some(body) = &operation.body else {
                 part.may_be_null = true;
                 continue;
             };
-            part.schemas.extend(content.media_types.iter().map(|media_type| media_type.schema.as_deref()));
+            part.schemas.extend(body.media_types.iter().map(|media_type| media_type.schema.as_deref()));
         }
         part
     }
 }
 
-/// A part of what a request carries, and the schemas that speak of it.
+/// A part of a parameter or body, and the schemas that describe it.
 #[derive(Clone)]
 pub(super) struct DeclaredPart<'d> {
-    /// `None` stands for one that says nothing.
+    /// `None` for a declaration without a schema.
     schemas: Vec<Option<&'d Schema>>,
-    /// From the values that those are about to this part.
+    /// The path from the values that the schemas describe to this part.
     path: Vec<ValueStep>,
-    /// Whether an operation has no such value at all. Whoever asks for null may do so of any value, so that it
-    /// does not matter whether one that is declared must be sent.
+    /// Whether an operation has no such value at all. Comparing with null is always allowed, so optional values do
+    /// not matter here.
     may_be_null: bool,
 }
 
@@ -90,7 +90,7 @@ impl<'d> DeclaredPart<'d> {
         Self { schemas: self.schemas.clone(), path, may_be_null: false }
     }
 
-    /// The kinds of values that it may have.
+    /// The possible kinds of its value.
     pub(super) fn kinds(&self) -> Kinds {
         let of = |schema: &Option<&Schema>| schema.map_or(Types::ALL, |schema| schema.types(&self.path));
         let types = self.schemas.iter().map(of).fold(Types::default(), Types::union);
@@ -101,7 +101,7 @@ impl<'d> DeclaredPart<'d> {
         }
     }
 
-    /// The names of its members; none where a schema leaves them open.
+    /// The declared names of its members; none if a schema does not restrict them.
     pub(super) fn members(&self) -> Vec<&'d str> {
         let mut names = Vec::new();
         for schema in &self.schemas {

@@ -1,7 +1,7 @@
-//! The functions that a rule may call, and the operators: what they take, and what they give.
+//! The signatures of all functions and operators of rules.
 //!
-//! A table beside the `cel` crate's own functions: those pick by the values of a request; this is known when
-//! the rule is loaded.
+//! The `cel` crate selects overloads by the values of a request. These tables let `lint` check types when a rule is
+//! loaded.
 
 use super::kind::Kinds;
 
@@ -12,96 +12,96 @@ const TIMESTAMP: Kinds = Kinds::TIMESTAMP;
 const DURATION: Kinds = Kinds::DURATION;
 const NUMBER: Kinds = Kinds::NUMBER;
 
-/// A function by its name.
+/// A function with its overloads.
 pub(super) struct Function {
     pub(super) name: &'static str,
     pub(super) signatures: &'static [Signature],
 }
 
-/// One way to call it: by itself, or on a value, which is then the first of its arguments.
+/// An overload. The first argument of a method is the value that it is called on.
 pub(super) struct Signature {
     pub(super) on_value: bool,
     pub(super) arguments: &'static [Kinds],
-    pub(super) gives: Kinds,
+    pub(super) result: Kinds,
 }
 
-const fn alone(arguments: &'static [Kinds], gives: Kinds) -> Signature {
-    Signature { on_value: false, arguments, gives }
+const fn function(arguments: &'static [Kinds], result: Kinds) -> Signature {
+    Signature { on_value: false, arguments, result }
 }
 
-const fn on_value(arguments: &'static [Kinds], gives: Kinds) -> Signature {
-    Signature { on_value: true, arguments, gives }
+const fn method(arguments: &'static [Kinds], result: Kinds) -> Signature {
+    Signature { on_value: true, arguments, result }
 }
 
-/// Part of a date, in UTC or in a time zone.
-const OF_DATE: &[Signature] = &[on_value(&[TIMESTAMP], INT), on_value(&[TIMESTAMP, STRING], INT)];
-/// Part of a time, or of a duration.
-const OF_TIME: &[Signature] =
-    &[on_value(&[TIMESTAMP.or(DURATION)], INT), on_value(&[TIMESTAMP, STRING], INT)];
+/// A part of a date, in UTC or in a time zone.
+const DATE_PART: &[Signature] = &[method(&[TIMESTAMP], INT), method(&[TIMESTAMP, STRING], INT)];
+/// A part of a time of day or of a duration.
+const TIME_PART: &[Signature] = &[method(&[TIMESTAMP.or(DURATION)], INT), method(&[TIMESTAMP, STRING], INT)];
 const SIZED: Kinds = STRING.or(Kinds::LIST).or(Kinds::MAP).or(Kinds::BYTES);
-const ABOUT_TEXT: &[Signature] = &[on_value(&[STRING, STRING], BOOLEAN)];
+const TEXT_PREDICATE: &[Signature] = &[method(&[STRING, STRING], BOOLEAN)];
 
-/// Every function that a rule may call. Macros (`has`, `all`, …) are gone after parsing.
+/// All functions. Macros (`has`, `all`, …) are expanded by the parser.
 pub(super) const FUNCTIONS: &[Function] = &[
-    Function { name: "date", signatures: &[alone(&[STRING], TIMESTAMP)] },
-    Function { name: "timestamp", signatures: &[alone(&[STRING.or(TIMESTAMP).or(INT)], TIMESTAMP)] },
-    Function { name: "duration", signatures: &[alone(&[STRING.or(DURATION)], DURATION)] },
-    Function { name: "size", signatures: &[alone(&[SIZED], INT), on_value(&[SIZED], INT)] },
-    Function { name: "int", signatures: &[alone(&[NUMBER.or(STRING).or(TIMESTAMP)], INT)] },
-    Function { name: "uint", signatures: &[alone(&[NUMBER.or(STRING)], Kinds::UINT)] },
-    Function { name: "double", signatures: &[alone(&[NUMBER.or(STRING)], Kinds::DOUBLE)] },
+    Function { name: "date", signatures: &[function(&[STRING], TIMESTAMP)] },
+    Function { name: "timestamp", signatures: &[function(&[STRING.or(TIMESTAMP).or(INT)], TIMESTAMP)] },
+    Function { name: "duration", signatures: &[function(&[STRING.or(DURATION)], DURATION)] },
+    Function { name: "size", signatures: &[function(&[SIZED], INT), method(&[SIZED], INT)] },
+    Function { name: "int", signatures: &[function(&[NUMBER.or(STRING).or(TIMESTAMP)], INT)] },
+    Function { name: "uint", signatures: &[function(&[NUMBER.or(STRING)], Kinds::UINT)] },
+    Function { name: "double", signatures: &[function(&[NUMBER.or(STRING)], Kinds::DOUBLE)] },
     Function {
         name: "string",
-        signatures: &[alone(
+        signatures: &[function(
             &[NUMBER.or(STRING).or(BOOLEAN).or(TIMESTAMP).or(DURATION).or(Kinds::BYTES)],
             STRING,
         )],
     },
-    Function { name: "contains", signatures: ABOUT_TEXT },
-    Function { name: "startsWith", signatures: ABOUT_TEXT },
-    Function { name: "endsWith", signatures: ABOUT_TEXT },
+    Function { name: "contains", signatures: TEXT_PREDICATE },
+    Function { name: "startsWith", signatures: TEXT_PREDICATE },
+    Function { name: "endsWith", signatures: TEXT_PREDICATE },
     Function {
         name: "matches",
-        signatures: &[alone(&[STRING, STRING], BOOLEAN), on_value(&[STRING, STRING], BOOLEAN)],
+        signatures: &[function(&[STRING, STRING], BOOLEAN), method(&[STRING, STRING], BOOLEAN)],
     },
-    Function { name: "getFullYear", signatures: OF_DATE },
-    Function { name: "getMonth", signatures: OF_DATE },
-    Function { name: "getDate", signatures: OF_DATE },
-    Function { name: "getDayOfMonth", signatures: OF_DATE },
-    Function { name: "getDayOfWeek", signatures: OF_DATE },
-    Function { name: "getDayOfYear", signatures: OF_DATE },
-    Function { name: "getHours", signatures: OF_TIME },
-    Function { name: "getMinutes", signatures: OF_TIME },
-    Function { name: "getSeconds", signatures: OF_TIME },
-    Function { name: "getMilliseconds", signatures: OF_TIME },
+    Function { name: "getFullYear", signatures: DATE_PART },
+    Function { name: "getMonth", signatures: DATE_PART },
+    Function { name: "getDate", signatures: DATE_PART },
+    Function { name: "getDayOfMonth", signatures: DATE_PART },
+    Function { name: "getDayOfWeek", signatures: DATE_PART },
+    Function { name: "getDayOfYear", signatures: DATE_PART },
+    Function { name: "getHours", signatures: TIME_PART },
+    Function { name: "getMinutes", signatures: TIME_PART },
+    Function { name: "getSeconds", signatures: TIME_PART },
+    Function { name: "getMilliseconds", signatures: TIME_PART },
 ];
 
 /// Macros of CEL, for suggestions.
 pub(super) const MACROS: [&str; 6] = ["has", "all", "exists", "exists_one", "map", "filter"];
 
 impl Function {
-    pub(super) fn named(name: &str) -> Option<&'static Function> {
+    pub(super) fn from_name(name: &str) -> Option<&'static Function> {
         FUNCTIONS.iter().find(|function| function.name == name)
     }
 
-    /// The ways to call it with so many arguments, the value that it is called on among them.
-    pub(super) fn ways(&self, on_value: bool, count: usize) -> impl Iterator<Item = &'static Signature> {
-        let ways = self.signatures.iter();
-        ways.filter(move |way| way.on_value == on_value && way.arguments.len() == count)
+    /// The overloads with this number of arguments, the value of a method included.
+    pub(super) fn overloads(&self, on_value: bool, count: usize) -> impl Iterator<Item = &'static Signature> {
+        let overloads = self.signatures.iter();
+        overloads.filter(move |overload| overload.on_value == on_value && overload.arguments.len() == count)
     }
 
-    /// How it is called, for whoever called it otherwise.
+    /// The help text that shows how to call it.
     pub(super) fn usage(&self) -> String {
         let list = |count: usize| vec!["…"; count].join(", ");
-        let ways = self.signatures.iter().map(|way| match (way.on_value, way.arguments.len()) {
-            (true, count) => format!("`value.{}({})`", self.name, list(count.saturating_sub(1))),
-            (false, count) => format!("`{}({})`", self.name, list(count)),
-        });
-        format!("write {}", ways.collect::<Vec<_>>().join(" or "))
+        let overloads =
+            self.signatures.iter().map(|overload| match (overload.on_value, overload.arguments.len()) {
+                (true, count) => format!("`value.{}({})`", self.name, list(count.saturating_sub(1))),
+                (false, count) => format!("`{}({})`", self.name, list(count)),
+            });
+        format!("write {}", overloads.collect::<Vec<_>>().join(" or "))
     }
 }
 
-/// An operator as the parser names it, and as a rule writes it.
+/// An operator. The payload is its spelling in rules.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Operator {
     /// `&&`, `||` and `!`.
@@ -116,7 +116,7 @@ pub(super) enum Operator {
     Conditional,
     /// `list[0]`, `object['name']`.
     Index,
-    /// `+`, `-`, `*`, `/`, `%`, and `-` before a value.
+    /// `+`, `-`, `*`, `/`, `%`, and unary `-`.
     Arithmetic(&'static str),
     /// What the parser puts around the condition of a loop.
     Loop,
@@ -145,12 +145,12 @@ const OPERATORS: [(&str, Operator); 19] = [
 ];
 
 impl Operator {
-    pub(super) fn named(name: &str) -> Option<Operator> {
+    pub(super) fn from_name(name: &str) -> Option<Operator> {
         OPERATORS.iter().find(|(known, _)| *known == name).map(|(_, operator)| *operator)
     }
 }
 
-/// What arithmetic takes on either side, and what it gives.
+/// The signatures of arithmetic operators: left, right, result.
 const ARITHMETIC: [(&str, Kinds, Kinds, Kinds); 25] = [
     ("+", INT, INT, INT),
     ("+", Kinds::UINT, Kinds::UINT, Kinds::UINT),
@@ -175,29 +175,29 @@ const ARITHMETIC: [(&str, Kinds, Kinds, Kinds); 25] = [
     ("/", Kinds::DOUBLE, Kinds::DOUBLE, Kinds::DOUBLE),
     ("%", INT, INT, INT),
     ("%", Kinds::UINT, Kinds::UINT, Kinds::UINT),
-    // Before a value: there is no left side.
+    // Unary minus.
     ("-", Kinds::NONE, INT, INT),
     ("-", Kinds::NONE, Kinds::DOUBLE, Kinds::DOUBLE),
 ];
 
-/// What arithmetic on values of these kinds may give; nothing where there is no such arithmetic. Before a
-/// single value, `left` is [`Kinds::NONE`].
+/// The possible result of an arithmetic operator; [`Kinds::NONE`] if it is not defined. `left` is [`Kinds::NONE`] for
+/// a unary operator.
 pub(super) fn arithmetic(sign: &str, left: Kinds, right: Kinds) -> Kinds {
-    let fits = |known: Kinds, given: Kinds| known.meets(given) || known == given;
+    let fits = |known: Kinds, given: Kinds| known.overlaps(given) || known == given;
     let rows = ARITHMETIC.iter().filter(|(known, of_left, of_right, _)| {
-        *known == sign && fits(*of_left, left) && of_right.meets(right)
+        *known == sign && fits(*of_left, left) && of_right.overlaps(right)
     });
-    rows.fold(Kinds::NONE, |gives, (_, _, _, kind)| gives.or(*kind))
+    rows.fold(Kinds::NONE, |result, (_, _, _, kind)| result.or(*kind))
 }
 
-/// Whether values of these kinds can be put in an order.
+/// Whether `<` is defined for values of these kinds.
 pub(super) fn is_comparable(left: Kinds, right: Kinds) -> bool {
     let groups = [NUMBER, STRING, BOOLEAN, TIMESTAMP, DURATION, Kinds::BYTES];
-    groups.into_iter().any(|group| left.meets(group) && right.meets(group))
+    groups.into_iter().any(|group| left.overlaps(group) && right.overlaps(group))
 }
 
-/// Whether values of these kinds can be equal. Whoever asks for null may do so of any value.
+/// Whether values of these kinds can be equal. Comparing with null is always allowed.
 pub(super) fn is_equatable(left: Kinds, right: Kinds) -> bool {
-    let asks_for_null = left == Kinds::NULL || right == Kinds::NULL;
-    asks_for_null || left.meets(right) || left.meets(NUMBER) && right.meets(NUMBER)
+    let compares_with_null = left == Kinds::NULL || right == Kinds::NULL;
+    compares_with_null || left.overlaps(right) || left.overlaps(NUMBER) && right.overlaps(NUMBER)
 }

@@ -1,10 +1,10 @@
-//! What is known of a part of a rule before there is a request.
+//! Type inference for the parts of a rule.
 
 use super::declarations::{Declarations, DeclaredPart};
 use super::inputs::Variable;
 use super::kind::Kinds;
 
-/// The values that a part may have, and what is known of their parts.
+/// The inferred type of an expression.
 #[derive(Clone)]
 pub(super) struct Inferred<'d> {
     pub(super) kinds: Kinds,
@@ -13,16 +13,16 @@ pub(super) struct Inferred<'d> {
 
 #[derive(Clone)]
 enum Inner<'d> {
-    /// Nothing.
+    /// Nothing is known of the parts.
     Open,
-    /// The document speaks of them.
+    /// The parts have declared types.
     Declared(DeclaredPart<'d>),
-    /// Each element or member is of these kinds.
+    /// All elements or members are of these kinds.
     Each(Kinds),
 }
 
 impl<'d> Inferred<'d> {
-    /// Nothing is known of the parts.
+    /// A type without knowledge of the parts.
     pub(super) fn of(kinds: Kinds) -> Self {
         Self { kinds, inner: Inner::Open }
     }
@@ -31,7 +31,7 @@ impl<'d> Inferred<'d> {
         Self::of(Kinds::ANY)
     }
 
-    /// A list, or an object, whose parts are all of these kinds.
+    /// A list or an object whose parts are all of these kinds.
     pub(super) fn each(kinds: Kinds, parts: Kinds) -> Self {
         Self { kinds, inner: Inner::Each(parts) }
     }
@@ -40,7 +40,7 @@ impl<'d> Inferred<'d> {
         Self { kinds: part.kinds(), inner: Inner::Declared(part) }
     }
 
-    /// What a variable holds. Where nobody needs a key there may be neither key, account nor plan.
+    /// The type of a variable. Without authentication, there is neither key, account nor plan.
     pub(super) fn variable(variable: Variable, declarations: &Declarations<'d>) -> Self {
         match variable {
             Variable::Request | Variable::Params => Self::of(Kinds::MAP),
@@ -50,8 +50,8 @@ impl<'d> Inferred<'d> {
         }
     }
 
-    /// What a member of a variable holds, where the gateway makes it.
-    pub(super) fn made(variable: Variable, name: &str) -> Self {
+    /// The type of a member of a variable that the gateway provides.
+    pub(super) fn builtin_member(variable: Variable, name: &str) -> Self {
         match (variable, name) {
             (Variable::Request, "headers") | (Variable::Key, "metadata") => {
                 Self::each(Kinds::MAP, Kinds::STRING)
@@ -66,7 +66,7 @@ impl<'d> Inferred<'d> {
         }
     }
 
-    /// One of two, whichever it will be.
+    /// The union of both types.
     pub(super) fn either(self, other: Self) -> Self {
         Self::of(self.kinds.or(other.kinds))
     }
@@ -79,7 +79,7 @@ impl<'d> Inferred<'d> {
         }
     }
 
-    /// Any element of a list.
+    /// The type of an element of a list.
     pub(super) fn item(&self) -> Self {
         match &self.inner {
             Inner::Declared(part) => Self::declared(part.item()),
@@ -88,16 +88,16 @@ impl<'d> Inferred<'d> {
         }
     }
 
-    /// What a loop gives its variable: the elements of a list, the names of an object's members.
-    pub(super) fn looped(&self) -> Self {
-        match (self.kinds.meets(Kinds::LIST), self.kinds.meets(Kinds::MAP)) {
+    /// The type of a loop variable: an element of a list, or a member name of an object.
+    pub(super) fn iterated(&self) -> Self {
+        match (self.kinds.overlaps(Kinds::LIST), self.kinds.overlaps(Kinds::MAP)) {
             (true, false) => self.item(),
             (false, true) => Self::of(Kinds::STRING),
             _ => Self::any(),
         }
     }
 
-    /// The names of the members that the document declares; none where it leaves them open.
+    /// The declared names of the members; none if they are not restricted.
     pub(super) fn members(&self) -> Vec<&'d str> {
         match &self.inner {
             Inner::Declared(part) => part.members(),

@@ -1,4 +1,4 @@
-//! What a rule can speak of, built only when it is spoken of, and then shared by all rules of the request.
+//! The variables of rules, built on first use and shared by all rules of a request.
 
 use std::collections::HashMap;
 use std::sync::OnceLock;
@@ -15,7 +15,7 @@ use serde_json::{Map, Value};
 use super::language::{HAS, MEMBER, PREPARED};
 use super::prepared::Prepared;
 
-/// A rule that looks at more values than this fails: each would be copied for it.
+/// The maximum number of values copied for an expression.
 const MAX_VALUES: usize = 20_000;
 
 /// A variable of a rule.
@@ -23,9 +23,9 @@ const MAX_VALUES: usize = 20_000;
 pub enum Variable {
     /// `request`: `method`, `path`, and `headers` by lower-case name.
     Request,
-    /// `params`: the declared parameters that are present, by name.
+    /// `params`: the declared parameters of the request, by name.
     Params,
-    /// `body`: the JSON content; null where there is none.
+    /// `body`: the JSON body, or null.
     Body,
     /// `key`: `id`, `scopes`, `metadata`, `resources`, `operations`.
     Key,
@@ -38,7 +38,7 @@ pub enum Variable {
 }
 
 impl Variable {
-    /// Every variable.
+    /// All variables.
     pub const ALL: [Variable; 7] = [
         Variable::Request,
         Variable::Params,
@@ -49,7 +49,7 @@ impl Variable {
         Variable::Now,
     ];
 
-    /// As a rule writes it.
+    /// The name in rules.
     pub fn name(self) -> &'static str {
         match self {
             Variable::Request => "request",
@@ -62,12 +62,12 @@ impl Variable {
         }
     }
 
-    /// The variable of that name.
-    pub fn named(name: &str) -> Option<Variable> {
+    /// The variable with this name.
+    pub fn from_name(name: &str) -> Option<Variable> {
         Variable::ALL.into_iter().find(|variable| variable.name() == name)
     }
 
-    /// Its members, where they do not depend on the document: whoever provides the variable gives these.
+    /// The members, unless they depend on the document. The provider of the variable must set exactly these.
     pub fn members(self) -> Option<&'static [&'static str]> {
         match self {
             Variable::Request => Some(&["method", "path", "headers"]),
@@ -85,17 +85,17 @@ impl Variable {
 pub struct Uses(u8);
 
 impl Uses {
-    /// Whether `variable` is among them.
+    /// Whether `variable` is in the set.
     pub fn contains(self, variable: Variable) -> bool {
         self.0 & (1 << variable as u8) != 0
     }
 
-    /// Those of both.
+    /// The union of both sets.
     pub fn union(self, other: Uses) -> Uses {
         Uses(self.0 | other.0)
     }
 
-    /// Whether there are none.
+    /// Whether the set is empty.
     pub fn is_empty(self) -> bool {
         self.0 == 0
     }
@@ -105,110 +105,110 @@ impl Uses {
     }
 }
 
-/// The variables of one request. Each is asked for when a rule first mentions it, and then kept.
+/// The variables of one request. Each is built when a rule first uses it, and then cached.
 pub struct RuleInputs<'a> {
     now: jiff::Timestamp,
-    /// Parallel to [`Variable::ALL`].
+    /// By position in [`Variable::ALL`].
     slots: [InputSlot<'a>; Variable::ALL.len()],
 }
 
 #[derive(Default)]
 struct InputSlot<'a> {
     provider: Provider<'a>,
-    made: OnceLock<Value>,
+    cached: OnceLock<Value>,
 }
 
 #[derive(Default)]
 enum Provider<'a> {
     #[default]
     Absent,
-    Lent(&'a Value),
-    LentMembers(&'a Map<String, Value>),
-    Made(Box<dyn Fn() -> Value + Send + Sync + 'a>),
+    Value(&'a Value),
+    Members(&'a Map<String, Value>),
+    Lazy(Box<dyn Fn() -> Value + Send + Sync + 'a>),
 }
 
 impl<'a> RuleInputs<'a> {
-    /// Nothing but the time; a variable that is not provided is null.
+    /// Only `now` is set; all other variables are null.
     pub fn new(now: jiff::Timestamp) -> Self {
         Self { now, slots: Default::default() }
     }
 
-    /// Says how a variable is made when it is needed. `now` is given by [`RuleInputs::new`] only.
+    /// Sets a function that builds a variable on first use. `now` is only set by [`RuleInputs::new`].
     #[must_use]
     pub fn bind_lazy(mut self, variable: Variable, provider: impl Fn() -> Value + Send + Sync + 'a) -> Self {
-        self.slots[variable as usize].provider = Provider::Made(Box::new(provider));
+        self.slots[variable as usize].provider = Provider::Lazy(Box::new(provider));
         self
     }
 
-    /// Lends a value that is there already, such as the content.
+    /// Sets a variable to an existing value, such as the body.
     #[must_use]
     pub fn bind(mut self, variable: Variable, value: &'a Value) -> Self {
-        self.slots[variable as usize].provider = Provider::Lent(value);
+        self.slots[variable as usize].provider = Provider::Value(value);
         self
     }
 
-    /// Lends the members of an object, such as the parameters.
+    /// Sets a variable to an object with these members, such as the parameters.
     #[must_use]
     pub fn bind_members(mut self, variable: Variable, members: &'a Map<String, Value>) -> Self {
-        self.slots[variable as usize].provider = Provider::LentMembers(members);
+        self.slots[variable as usize].provider = Provider::Members(members);
         self
     }
 
-    /// The members of a variable; `None` where it is no object.
+    /// The members of a variable; `None` if it is not an object.
     fn members(&self, variable: Variable) -> Option<&Map<String, Value>> {
         let slot = &self.slots[variable as usize];
         match &slot.provider {
             Provider::Absent => None,
-            Provider::Lent(value) => value.as_object(),
-            Provider::LentMembers(members) => Some(members),
-            Provider::Made(make) => slot.made.get_or_init(make).as_object(),
+            Provider::Value(value) => value.as_object(),
+            Provider::Members(members) => Some(members),
+            Provider::Lazy(make) => slot.cached.get_or_init(make).as_object(),
         }
     }
 
-    /// A whole variable; `None` where it is too large.
+    /// The value of a variable; `None` if it is too large.
     fn whole(&self, variable: Variable) -> Option<Box<dyn Val + '_>> {
         let slot = &self.slots[variable as usize];
         match &slot.provider {
-            _ if variable == Variable::Now => Some(moment(self.now)),
+            _ if variable == Variable::Now => Some(timestamp(self.now)),
             Provider::Absent => Some(Box::new(CelNull)),
-            Provider::Lent(value) => lent(value),
-            Provider::LentMembers(members) => is_affordable(members.values()).then(|| map(members)),
-            Provider::Made(make) => lent(slot.made.get_or_init(make)),
+            Provider::Value(value) => to_cel(value),
+            Provider::Members(members) => is_within_budget(members.values()).then(|| map(members)),
+            Provider::Lazy(make) => to_cel(slot.cached.get_or_init(make)),
         }
     }
 }
 
-/// Nothing of the request is shown.
+/// Does not show values of the request.
 impl std::fmt::Debug for RuleInputs<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("RuleInputs").field("now", &self.now).finish_non_exhaustive()
     }
 }
 
-/// A member that a rule speaks of by name, such as `body.start`.
+/// A member of a variable, such as `body.start`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct RuleMember {
     pub(super) variable: Variable,
     pub(super) name: String,
 }
 
-/// What the names of one expression stand for.
+/// Resolves the names in one expression.
 pub(super) struct RuleScope<'s, 'a> {
     pub(super) inputs: &'s RuleInputs<'a>,
     pub(super) prepared: &'s [Prepared],
     pub(super) members: &'s [RuleMember],
-    /// Whether something was too large to be looked at.
+    /// Whether a value was too large to be copied.
     pub(super) is_exceeded: AtomicBool,
 }
 
 impl RuleScope<'_, '_> {
-    /// Only what a rule speaks of is copied, not the whole that it stands in.
+    /// The value of a member. Only members that the rule uses are copied for it.
     fn member(&self, number: &str) -> Option<&Value> {
         let member = self.members.get(number.parse::<usize>().ok()?)?;
         self.inputs.members(member.variable)?.get(&member.name)
     }
 
-    fn affordable<'v>(&self, value: Option<Box<dyn Val + 'v>>) -> Option<Box<dyn Val + 'v>> {
+    fn checked<'v>(&self, value: Option<Box<dyn Val + 'v>>) -> Option<Box<dyn Val + 'v>> {
         if value.is_none() {
             self.is_exceeded.store(true, Ordering::Relaxed);
         }
@@ -219,7 +219,7 @@ impl RuleScope<'_, '_> {
 impl VariableResolver for RuleScope<'_, '_> {
     fn resolve<'b>(&'b self, name: &str) -> Option<CowVal<'b, 'b>> {
         if let Some(number) = name.strip_prefix(MEMBER) {
-            return self.affordable(lent(self.member(number)?)).map(CowVal::Owned);
+            return self.checked(to_cel(self.member(number)?)).map(CowVal::Owned);
         }
         if let Some(number) = name.strip_prefix(HAS) {
             let member = self.members.get(number.parse::<usize>().ok()?)?;
@@ -230,13 +230,13 @@ impl VariableResolver for RuleScope<'_, '_> {
             let prepared = self.prepared.get(number.parse::<usize>().ok()?)?;
             return Some(CowVal::Borrowed(prepared.value()));
         }
-        let variable = Variable::named(name)?;
-        self.affordable(self.inputs.whole(variable)).map(CowVal::Owned)
+        let variable = Variable::from_name(name)?;
+        self.checked(self.inputs.whole(variable)).map(CowVal::Owned)
     }
 }
 
-/// Whether so much may be copied for a rule.
-fn is_affordable<'v>(values: impl Iterator<Item = &'v Value>) -> bool {
+/// Whether the values are few enough to be copied.
+fn is_within_budget<'v>(values: impl Iterator<Item = &'v Value>) -> bool {
     let mut count = 0;
     let mut rest: Vec<&Value> = values.collect();
     while let Some(value) = rest.pop() {
@@ -253,28 +253,28 @@ fn is_affordable<'v>(values: impl Iterator<Item = &'v Value>) -> bool {
     true
 }
 
-/// JSON as CEL sees it, its texts borrowed. Whole numbers are `int`, so that they add to literals, however
-/// they are written: to JSON Schema, `1.0` is an integer. `None` where it is too large.
-fn lent(value: &Value) -> Option<Box<dyn Val + '_>> {
+/// Converts JSON to CEL without copying strings; `None` if it is too large. Whole numbers become `int` however they
+/// are written: `1.0` is an integer in JSON Schema.
+fn to_cel(value: &Value) -> Option<Box<dyn Val + '_>> {
     let is_small = match value {
-        Value::Array(items) => is_affordable(items.iter()),
-        Value::Object(members) => is_affordable(members.values()),
+        Value::Array(items) => is_within_budget(items.iter()),
+        Value::Object(members) => is_within_budget(members.values()),
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => true,
     };
-    is_small.then(|| copied(value))
+    is_small.then(|| convert(value))
 }
 
-fn copied(value: &Value) -> Box<dyn Val + '_> {
+fn convert(value: &Value) -> Box<dyn Val + '_> {
     match value {
         Value::String(text) => Box::new(CelString::from(text.as_str())),
-        Value::Array(items) => Box::new(CelList::from(items.iter().map(copied).collect::<Vec<_>>())),
+        Value::Array(items) => Box::new(CelList::from(items.iter().map(convert).collect::<Vec<_>>())),
         Value::Object(members) => map(members),
         Value::Null | Value::Bool(_) | Value::Number(_) => plain(value),
     }
 }
 
 fn map(members: &Map<String, Value>) -> Box<dyn Val + '_> {
-    let entries = members.iter().map(|(name, value)| (CelMapKey::from(name.as_str()), copied(value)));
+    let entries = members.iter().map(|(name, value)| (CelMapKey::from(name.as_str()), convert(value)));
     Box::new(CelMap::from(entries.collect::<HashMap<_, _>>()))
 }
 
@@ -294,16 +294,16 @@ fn plain<'a>(value: &Value) -> Box<dyn Val + 'a> {
     }
 }
 
-/// The integer that a number without a fraction is, as far as it is exact.
+/// The integer equal to a float, if it is exact.
 fn whole(float: f64) -> Option<i64> {
     const EXACT: f64 = 9_007_199_254_740_992.0;
     (float.fract() == 0.0 && float.abs() <= EXACT).then_some(float as i64)
 }
 
-fn moment<'a>(now: jiff::Timestamp) -> Box<dyn Val + 'a> {
+fn timestamp<'a>(now: jiff::Timestamp) -> Box<dyn Val + 'a> {
     let nanoseconds = u32::try_from(now.subsec_nanosecond()).unwrap_or(0);
     match chrono::DateTime::from_timestamp(now.as_second(), nanoseconds) {
-        Some(moment) => Box::new(CelTimestamp::from(moment.fixed_offset())),
+        Some(timestamp) => Box::new(CelTimestamp::from(timestamp.fixed_offset())),
         None => Box::new(CelNull),
     }
 }

@@ -1,10 +1,10 @@
-//! What values a part of a rule may have, before there is a request.
+//! Sets of CEL types.
 
 use std::fmt;
 
 use crate::schema::Types;
 
-/// A set of kinds of values, as CEL tells them apart.
+/// A set of CEL types.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Kinds(u16);
 
@@ -24,24 +24,24 @@ impl Kinds {
     pub(super) const ANY: Kinds = Kinds(2047);
 
     pub(super) const NUMBER: Kinds = Kinds(4 | 8 | 16);
-    /// A whole number of JSON: one that is too large for `int` is `uint`.
+    /// Whole numbers in JSON: those too large for `int` are `uint`.
     pub(super) const WHOLE: Kinds = Kinds(4 | 8);
 
     pub(super) const fn or(self, other: Kinds) -> Kinds {
         Kinds(self.0 | other.0)
     }
 
-    /// Whether some value is of both.
-    pub(super) fn meets(self, other: Kinds) -> bool {
+    /// Whether the sets have a common type.
+    pub(super) fn overlaps(self, other: Kinds) -> bool {
         self.0 & other.0 != 0
     }
 
-    /// Whether every value of this is one of the other.
-    pub(super) fn is_within(self, other: Kinds) -> bool {
+    /// Whether all types of this set are in the other.
+    pub(super) fn is_subset_of(self, other: Kinds) -> bool {
         self.0 & !other.0 == 0
     }
 
-    /// What JSON of these types becomes.
+    /// The CEL types for JSON types.
     pub(super) fn of(types: Types) -> Kinds {
         const KINDS: [(Types, Kinds); 7] = [
             (Types::NULL, Kinds::NULL),
@@ -52,7 +52,7 @@ impl Kinds {
             (Types::ARRAY, Kinds::LIST),
             (Types::OBJECT, Kinds::MAP),
         ];
-        // A schema that no value satisfies says nothing here: its requests are refused before any rule.
+        // No valid request has a value for an unsatisfiable schema, so its type does not matter.
         if types == Types::ALL || types == Types::default() {
             return Kinds::ANY;
         }
@@ -61,7 +61,7 @@ impl Kinds {
     }
 }
 
-/// For people, in the words of JSON Schema: `an integer`, `a string or null`.
+/// As shown in diagnostics, with the terms of JSON Schema: `an integer`, `a string or null`.
 impl fmt::Display for Kinds {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         const NAMES: [(Kinds, &str); 14] = [
@@ -70,7 +70,7 @@ impl fmt::Display for Kinds {
             (Kinds::WHOLE, "an integer"),
             (Kinds::INT, "an integer"),
             (Kinds::UINT, "an unsigned integer"),
-            (Kinds::DOUBLE, "a number with a fraction"),
+            (Kinds::DOUBLE, "a floating-point number"),
             (Kinds::STRING, "a string"),
             (Kinds::BOOLEAN, "a boolean"),
             (Kinds::LIST, "a list"),
@@ -83,7 +83,7 @@ impl fmt::Display for Kinds {
         let mut left = *self;
         let mut named = Vec::new();
         for (kinds, name) in NAMES {
-            if left != Kinds::NONE && kinds.is_within(left) {
+            if left != Kinds::NONE && kinds.is_subset_of(left) {
                 named.push(name);
                 left = Kinds(left.0 & !kinds.0);
             }
@@ -101,7 +101,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn kinds_are_named_for_people() {
+    fn displays_types_with_the_terms_of_json_schema() {
         for (kinds, name) in [
             (Kinds::of(Types::INTEGER), "an integer"),
             (Kinds::of(Types::STRING.union(Types::NULL)), "a string or null"),

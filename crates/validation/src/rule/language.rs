@@ -1,7 +1,6 @@
-//! The language that rules are written in: CEL, as far as its cost can be told beforehand.
+//! The language of rules: a subset of CEL with bounded cost.
 //!
-//! What the `cel` crate leaves open is closed here: a loop runs over a bounded list only, `matches` takes a
-//! pattern that was compiled before, and there is `date`.
+//! It adds to the `cel` crate: bounded loops, precompiled patterns for `matches`, and the function `date`.
 
 use std::sync::{Arc, LazyLock};
 
@@ -12,22 +11,26 @@ use cel::common::types::{CelBool, CelString, CelTimestamp, DYN_TYPE, STRING_TYPE
 use cel::common::value::CowVal;
 use demur_source::Span;
 
-use super::prepared::{PATTERN_TYPE, RulePattern};
+use super::pattern::{PATTERN_TYPE, RulePattern};
 use super::span::RuleSpans;
 
-/// A rule is a sentence, not a program.
+/// The maximum length of a rule in bytes.
 const MAX_TEXT: usize = 4_000;
-/// A loop over more elements fails.
+/// The maximum number of iterations of a loop.
 const MAX_LOOP: i64 = 10_000;
 
-/// What `matches` becomes when its pattern is compiled; no rule can write an `@`.
+/// The error for nesting beyond a limit, whether the parser or `lint` finds it.
+pub(super) const TOO_DEEP: &str = "expression is nested too deeply";
+pub(super) const TOO_DEEP_HELP: &str = "split the rule into several rules";
+
+/// Replaces `matches` once the pattern is compiled. No rule can contain an `@`.
 pub(super) const MATCHES: &str = "@matches";
-/// What is put around the list of a loop.
+/// Wraps the list of a loop.
 pub(super) const BOUNDED: &str = "@bounded";
-/// The variable under which a member of a variable is found, by its number; and whether it is there.
+/// Prefixes of the variables that replace a member and `has(member)`, followed by its number.
 pub(super) const MEMBER: &str = "@member";
 pub(super) const HAS: &str = "@has";
-/// The variable under which what the expression holds ready is found, by its number.
+/// Prefix of the variables that replace precomputed values, followed by their number.
 pub(super) const PREPARED: &str = "@ready";
 
 /// The functions and operators, shared by all rules.
@@ -45,47 +48,43 @@ pub(super) fn environment() -> Arc<Env> {
     ENVIRONMENT.clone()
 }
 
-/// Where each part of an expression stands.
+/// The source positions of all parts of an expression.
 pub(super) struct Positions(SourceInfo);
 
 impl Positions {
-    /// The place of a name at a part: the parser gives a call's place as its parenthesis, and a member's as
-    /// the dot before it.
-    pub(super) fn name(&self, id: u64, name: &str, places: &RuleSpans<'_>) -> Span {
-        let start = self.start(id, places);
-        let (before, after) = places.text.split_at(start);
+    /// The span of a name. The parser gives the parenthesis as the position of a call, and the dot as that of a
+    /// member.
+    pub(super) fn name(&self, id: u64, name: &str, spans: &RuleSpans<'_>) -> Span {
+        let start = self.start(id, spans);
+        let (before, after) = spans.text.split_at(start);
         let begin = match before.trim_end().strip_suffix(name) {
             Some(before) => before.len(),
             None => start + after.find(name).unwrap_or(0),
         };
-        let end = (begin + name.len()).min(places.text.len());
-        if places.text.get(begin..end) == Some(name) {
-            Span::new(begin, end)
-        } else {
-            Span::new(start, start)
-        }
+        let end = (begin + name.len()).min(spans.text.len());
+        if spans.text.get(begin..end) == Some(name) { Span::new(begin, end) } else { Span::new(start, start) }
     }
 
-    /// The place of any other part.
-    pub(super) fn part(&self, id: u64, places: &RuleSpans<'_>) -> Span {
-        let start = self.start(id, places);
+    /// The position of any other part.
+    pub(super) fn part(&self, id: u64, spans: &RuleSpans<'_>) -> Span {
+        let start = self.start(id, spans);
         Span::new(start, start)
     }
 
-    fn start(&self, id: u64, places: &RuleSpans<'_>) -> usize {
-        self.0.offset_for(id).map_or(0, |(start, _)| places.byte(usize::try_from(start).unwrap_or(0)))
+    fn start(&self, id: u64, spans: &RuleSpans<'_>) -> usize {
+        self.0.offset_for(id).map_or(0, |(start, _)| spans.byte(usize::try_from(start).unwrap_or(0)))
     }
 }
 
-/// Reads the text; every syntax error is reported.
-pub(super) fn parse(text: &str, places: &mut RuleSpans<'_>) -> Option<(IdedExpr, Positions)> {
+/// Parses a rule and reports all syntax errors.
+pub(super) fn parse(text: &str, spans: &mut RuleSpans<'_>) -> Option<(IdedExpr, Positions)> {
     let whole = Span::new(0, text.len());
     if text.len() > MAX_TEXT {
-        places.error(whole, format!("a rule is at most {MAX_TEXT} bytes long"), None);
+        spans.error(whole, format!("a rule must be at most {MAX_TEXT} bytes long"), None);
         return None;
     }
     if text.trim().is_empty() {
-        places.error(whole, "a rule cannot be empty", None);
+        spans.error(whole, "a rule must not be empty", None);
         return None;
     }
     match environment().parser().parse_with_source_info(text) {
@@ -94,11 +93,16 @@ pub(super) fn parse(text: &str, places: &mut RuleSpans<'_>) -> Option<(IdedExpr,
             for error in errors.errors {
                 let [line, column] =
                     [error.pos.0, error.pos.1].map(|number| usize::try_from(number).unwrap_or(0));
-                let at = places.line_column(line, column);
-                // The parser goes on to list every token that it would have taken.
+                let at = spans.line_column(line, column);
+                // The parser reports its own recursion limit as an internal error, and others that follow from it.
+                if error.msg.contains("Recursion limit") {
+                    spans.error(Span::new(at, at), TOO_DEEP, Some(TOO_DEEP_HELP.to_owned()));
+                    break;
+                }
+                // The message continues with a list of all expected tokens.
                 let message = error.msg.split(" expecting ").next().unwrap_or_default();
                 let message = message.strip_prefix("Syntax error: ").unwrap_or(message);
-                places.error(Span::new(at, at), format!("this is not CEL: {message}"), None);
+                spans.error(Span::new(at, at), format!("syntax error: {message}"), None);
             }
             None
         }
@@ -114,23 +118,23 @@ fn matches<'b, 'v>(arguments: Vec<CowVal<'b, 'v>>) -> Result<CowVal<'b, 'v>, Exe
     }
 }
 
-/// A list of bounded length, as it is.
+/// Returns a list unchanged if it is short enough for a loop.
 fn bounded<'b, 'v>(mut arguments: Vec<CowVal<'b, 'v>>) -> Result<CowVal<'b, 'v>, ExecutionError> {
     let list = arguments.pop().ok_or_else(ExecutionError::missing_argument_or_target)?;
     let size = list.as_sizer().map_or(0, |sizer| *sizer.size().inner());
     if size > MAX_LOOP {
-        let message = format!("a loop over {size} elements; at most {MAX_LOOP} are looked at");
+        let message = format!("loop over {size} elements, more than the maximum of {MAX_LOOP}");
         return Err(ExecutionError::function_error("loop", message));
     }
     Ok(list)
 }
 
-/// `date('2026-02-28')`: that day's first moment in UTC. Exactly `YYYY-MM-DD`, and a day that exists.
+/// `date('2026-02-28')`: midnight in UTC. The text must be an existing day in the form `YYYY-MM-DD`.
 fn date<'b, 'v>(arguments: Vec<CowVal<'b, 'v>>) -> Result<CowVal<'b, 'v>, ExecutionError> {
     let text = arguments.first().and_then(|text| text.downcast_ref::<CelString<'_>>());
     let text = text.ok_or_else(ExecutionError::missing_argument_or_target)?;
     let moment = midnight(text.inner()).ok_or_else(|| {
-        ExecutionError::function_error("date", "the text is no date of the form YYYY-MM-DD")
+        ExecutionError::function_error("date", "the string is not a date in the form YYYY-MM-DD")
     })?;
     Ok(CowVal::owned(CelTimestamp::from(moment)))
 }
@@ -147,7 +151,7 @@ fn midnight(text: &str) -> Option<chrono::DateTime<chrono::FixedOffset>> {
     }
     let number = |range: std::ops::Range<usize>| text.get(range)?.parse::<u32>().ok();
     let (year, month, day) = (number(0..4)?, number(5..7)?, number(8..10)?);
-    // CEL's timestamps begin with the year 1.
+    // Timestamps in CEL start with the year 1.
     let year = i32::try_from(year).ok().filter(|year| *year > 0)?;
     let date = chrono::NaiveDate::from_ymd_opt(year, month, day)?;
     Some(date.and_hms_opt(0, 0, 0)?.and_utc().fixed_offset())
@@ -158,7 +162,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_date_is_a_day_that_exists_in_one_form_only() {
+    fn parses_only_existing_dates_in_one_form() {
         assert_eq!(midnight("2026-02-28").unwrap().to_rfc3339(), "2026-02-28T00:00:00+00:00");
         assert!(midnight("2024-02-29").is_some());
         for text in [

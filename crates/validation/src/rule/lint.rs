@@ -1,6 +1,8 @@
-//! Walks an expression when it is loaded: unknown names, types that cannot fit, unbounded cost. On the way it
-//! rewrites what must be cheap later: members to variables of their own, what is written out to values held
-//! ready, the lists of loops to bounded ones.
+//! Checks a parsed expression and rewrites it for fast evaluation.
+//!
+//! Reports unknown names, types that cannot match, and unbounded cost. Members of variables are rewritten to
+//! variables of their own, constant patterns, dates and durations to precomputed values, and the lists of loops to
+//! bounded lists.
 
 use cel::common::ast::{CallExpr, ComprehensionExpr, EntryExpr, Expr, IdedExpr, LiteralValue, SelectExpr};
 use demur_source::{Span, did_you_mean};
@@ -10,15 +12,16 @@ use super::functions::{FUNCTIONS, Function, MACROS, Operator};
 use super::infer::Inferred;
 use super::inputs::{RuleMember, Uses, Variable};
 use super::kind::Kinds;
-use super::language::{BOUNDED, HAS, MATCHES, MEMBER, PREPARED, Positions};
-use super::operators::{self, Misfit};
-use super::prepared::{Prepared, RulePattern};
+use super::language::{BOUNDED, HAS, MATCHES, MEMBER, PREPARED, Positions, TOO_DEEP, TOO_DEEP_HELP};
+use super::operators::{self, OperandError};
+use super::pattern::RulePattern;
+use super::prepared::Prepared;
 use super::span::RuleSpans;
 
-/// Evaluation recurses, on a worker's stack: deeper expressions are refused.
+/// The maximum nesting depth: evaluation recurses on the worker's stack.
 const MAX_DEPTH: usize = 100;
 
-/// What was learnt from an expression without mistakes.
+/// The result for an expression without errors.
 #[derive(Default)]
 pub(super) struct Checked {
     pub(super) uses: Uses,
@@ -31,55 +34,55 @@ pub(super) fn check(
     positions: &Positions,
     declarations: &Declarations<'_>,
     is_condition: bool,
-    places: &mut RuleSpans<'_>,
+    spans: &mut RuleSpans<'_>,
 ) -> Option<Checked> {
-    let at = positions.part(root.id, places);
+    let at = positions.part(root.id, spans);
     let mut lint =
-        Lint { positions, declarations, places, names: Vec::new(), loops: 0, checked: Checked::default() };
+        Lint { positions, declarations, spans, locals: Vec::new(), loops: 0, checked: Checked::default() };
     let known = lint.expression(root, 0);
-    if is_condition && !known.kinds.meets(Kinds::BOOLEAN) {
-        let message = format!("this is never true or false, but {}", known.kinds);
-        lint.error(at, message, "compare it with something".to_owned());
+    if is_condition && !known.kinds.overlaps(Kinds::BOOLEAN) {
+        let message = format!("a condition must be a boolean, not {}", known.kinds);
+        lint.error(at, message, "write a comparison, such as `body.count > 0`".to_owned());
     }
-    let Lint { checked, places, .. } = lint;
-    (!places.has_errors()).then_some(checked)
+    let Lint { checked, spans, .. } = lint;
+    (!spans.has_errors()).then_some(checked)
 }
 
 struct Lint<'l, 'p, 'd> {
     positions: &'l Positions,
     declarations: &'l Declarations<'d>,
-    places: &'l mut RuleSpans<'p>,
-    /// The variables of the loop around, its accumulator among them.
-    names: Vec<(String, Inferred<'d>)>,
-    /// How many loops are around.
+    spans: &'l mut RuleSpans<'p>,
+    /// The variables of the enclosing loop, including its accumulator.
+    locals: Vec<(String, Inferred<'d>)>,
+    /// The number of enclosing loops.
     loops: usize,
     checked: Checked,
 }
 
 impl<'d> Lint<'_, '_, 'd> {
-    /// What is known of a part; where something is wrong with it, that is said, and nothing is known.
+    /// Checks an expression and returns its type. After an error, the type is unknown.
     fn expression(&mut self, part: &mut IdedExpr, depth: usize) -> Inferred<'d> {
         let id = part.id;
         if depth > MAX_DEPTH {
-            let at = self.positions.part(id, self.places);
-            self.error(at, "this is nested too deeply", "split the rule into several".to_owned());
+            let at = self.positions.part(id, self.spans);
+            self.error(at, TOO_DEEP, TOO_DEEP_HELP.to_owned());
             return Inferred::any();
         }
-        dotted(part);
+        index_to_member(part);
         match &mut part.expr {
-            Expr::Literal(literal) => Inferred::of(of_literal(literal)),
+            Expr::Literal(literal) => Inferred::of(literal_kinds(literal)),
             Expr::Unspecified => Inferred::any(),
             Expr::Ident(name) => self.variable(id, name),
             Expr::Select(select) => {
                 let known = self.member(id, select, depth);
-                if let Some(name) = self.by_name(select) {
+                if let Some(name) = self.member_variable(select) {
                     part.expr = Expr::Ident(name);
                 }
                 known
             }
             Expr::Call(call) => {
                 let known = self.call(id, call, depth);
-                if let Some(name) = self.prepare(part) {
+                if let Some(name) = self.precompute(part) {
                     part.expr = Expr::Ident(name);
                 }
                 known
@@ -105,8 +108,8 @@ impl<'d> Lint<'_, '_, 'd> {
                 Inferred::of(Kinds::MAP)
             }
             Expr::Struct(message) => {
-                let at = self.positions.part(id, self.places);
-                let text = format!("messages such as `{}{{…}}` are not supported", message.type_name);
+                let at = self.positions.part(id, self.spans);
+                let text = format!("message literals such as `{}{{…}}` are not supported", message.type_name);
                 self.error(at, text, None);
                 Inferred::any()
             }
@@ -114,21 +117,21 @@ impl<'d> Lint<'_, '_, 'd> {
     }
 
     fn variable(&mut self, id: u64, name: &str) -> Inferred<'d> {
-        if let Some((_, known)) = self.names.iter().rev().find(|(known, _)| known == name) {
+        if let Some((_, known)) = self.locals.iter().rev().find(|(known, _)| known == name) {
             return known.clone();
         }
-        if let Some(variable) = Variable::named(name) {
+        if let Some(variable) = Variable::from_name(name) {
             self.checked.uses.insert(variable);
             return Inferred::variable(variable, self.declarations);
         }
-        let at = self.positions.name(id, name, self.places);
+        let at = self.positions.name(id, name, self.spans);
         let known = || Variable::ALL.map(Variable::name).into_iter();
-        let names = self.names.iter().map(|(name, _)| name.as_str());
+        let names = self.locals.iter().map(|(name, _)| name.as_str());
         let help = match did_you_mean(name, known().chain(names)) {
-            Some(meant) => format!("did you mean `{meant}`?"),
-            None => format!("there are: {}", known().collect::<Vec<_>>().join(", ")),
+            Some(suggestion) => format!("did you mean `{suggestion}`?"),
+            None => format!("available variables: {}", known().collect::<Vec<_>>().join(", ")),
         };
-        self.error(at, format!("there is no variable `{name}`"), help);
+        self.error(at, format!("unknown variable `{name}`"), help);
         Inferred::any()
     }
 
@@ -141,63 +144,63 @@ impl<'d> Lint<'_, '_, 'd> {
         if select.test { Inferred::of(Kinds::BOOLEAN) } else { known }
     }
 
-    /// The variable that a member is selected of, unless a loop's variable hides it.
+    /// The variable of a member access, unless a loop variable shadows it.
     fn variable_of(&self, select: &SelectExpr) -> Option<Variable> {
         let Expr::Ident(name) = &select.operand.expr else { return None };
-        let is_hidden = self.names.iter().any(|(known, _)| known == name);
-        Variable::named(name).filter(|_| !is_hidden)
+        let is_hidden = self.locals.iter().any(|(known, _)| known == name);
+        Variable::from_name(name).filter(|_| !is_hidden)
     }
 
     fn member_of(&mut self, variable: Variable, id: u64, field: &str) -> Inferred<'d> {
-        let at = self.positions.name(id, field, self.places);
+        let at = self.positions.name(id, field, self.spans);
         let name = variable.name();
         if variable == Variable::Params {
             if let Some(part) = self.declarations.parameter(field) {
                 return Inferred::declared(part);
             }
             let help = suggestion(field, self.declarations.parameters());
-            self.error(at, format!("the document declares no `{name}.{field}` for this rule"), help);
+            self.error(at, format!("`{name}.{field}` is not declared by any operation of this rule"), help);
             return Inferred::any();
         }
         let Some(members) = variable.members() else {
             let body = Inferred::declared(self.declarations.body());
             if body.kinds == Kinds::NULL {
                 let message =
-                    format!("no operation of this rule takes content: there is no `{name}.{field}`");
+                    format!("no operation of this rule has a body, so `{name}.{field}` does not exist");
                 self.error(at, message, None);
                 return Inferred::any();
             }
             return self.member_within(&body, id, field);
         };
         if members.contains(&field) {
-            return Inferred::made(variable, field);
+            return Inferred::builtin_member(variable, field);
         }
         let help = suggestion(field, members.iter().copied()).unwrap_or_else(|| match members {
             [] => format!("`{name}` has no members"),
-            members => format!("it has: {}", members.join(", ")),
+            members => format!("available members: {}", members.join(", ")),
         });
         self.error(at, format!("`{name}` has no member `{field}`"), help);
         Inferred::any()
     }
 
-    /// A member that the document does not declare may be there all the same, where the schema lets others in.
+    /// Warns of an undeclared member. It may still be present if the schema allows additional members.
     fn member_within(&mut self, owner: &Inferred<'d>, id: u64, field: &str) -> Inferred<'d> {
-        let at = self.positions.name(id, field, self.places);
-        if !owner.kinds.meets(Kinds::MAP) {
-            let message = format!("`{field}` is asked of what has no members: {}", owner.kinds);
+        let at = self.positions.name(id, field, self.spans);
+        if !owner.kinds.overlaps(Kinds::MAP) {
+            let message = format!("cannot access member `{field}` of {}", owner.kinds);
             self.error(at, message, None);
             return Inferred::any();
         }
         let declared = owner.members();
         if !declared.is_empty() && !declared.contains(&field) {
             let help = suggestion(field, declared.into_iter());
-            self.places.warning(at, format!("the document declares no `{field}` here"), help);
+            self.spans.warning(at, format!("the document does not declare `{field}`"), help);
         }
         owner.member(field)
     }
 
-    /// The variable that a member becomes, so that the whole need not be copied for it.
-    fn by_name(&mut self, select: &SelectExpr) -> Option<String> {
+    /// The name of the variable that replaces a member, so that only the member is copied.
+    fn member_variable(&mut self, select: &SelectExpr) -> Option<String> {
         let variable = self.variable_of(select).filter(|variable| *variable != Variable::Now)?;
         let member = RuleMember { variable, name: select.field.clone() };
         let members = &mut self.checked.members;
@@ -212,16 +215,15 @@ impl<'d> Lint<'_, '_, 'd> {
         let mut operands = Vec::new();
         let mut spans = Vec::new();
         for operand in call.target.as_deref_mut().into_iter().chain(&mut call.args) {
-            spans.push(self.positions.part(operand.id, self.places));
+            spans.push(self.positions.part(operand.id, self.spans));
             operands.push(self.expression(operand, depth + 1));
         }
-        let at = self.positions.part(id, self.places);
-        let result = match Operator::named(&call.func_name) {
+        let at = self.positions.part(id, self.spans);
+        let result = match Operator::from_name(&call.func_name) {
             Some(operator) => {
                 if operators::is_ambiguous(operator, &operands) {
-                    let message =
-                        "the document's number may come as `1` or as `1.5`, which are two kinds here";
-                    self.places.warning(at, message, Some("write `double(…)` around it".to_owned()));
+                    let message = "the operand may be an integer (`1`) or a floating-point number (`1.5`), which CEL does not mix";
+                    self.spans.warning(at, message, Some("convert it with `double(…)`".to_owned()));
                 }
                 operators::operate(operator, &operands)
             }
@@ -230,38 +232,43 @@ impl<'d> Lint<'_, '_, 'd> {
         if call.func_name == "matches" {
             self.pattern(id, call);
         }
-        result.unwrap_or_else(|misfit| {
-            let Misfit { message, help, operand } = misfit;
+        result.unwrap_or_else(|mismatch| {
+            let OperandError { message, help, operand } = mismatch;
             let at = operand.and_then(|number| spans.get(number).copied()).unwrap_or(at);
             self.error(at, message, help);
             Inferred::any()
         })
     }
 
-    fn function(&mut self, id: u64, call: &CallExpr, arguments: &[Inferred<'d>]) -> Result<Kinds, Misfit> {
+    fn function(
+        &mut self,
+        id: u64,
+        call: &CallExpr,
+        arguments: &[Inferred<'d>],
+    ) -> Result<Kinds, OperandError> {
         let name = call.func_name.as_str();
-        let at = self.positions.name(id, name, self.places);
-        let Some(function) = Function::named(name) else {
+        let at = self.positions.name(id, name, self.spans);
+        let Some(function) = Function::from_name(name) else {
             let help = if MACROS.contains(&name) {
                 format!("write `list.{name}(x, …)`, or `has(a.b)`")
             } else {
                 let known = FUNCTIONS.iter().map(|function| function.name).chain(MACROS);
-                let all = || format!("there are: {}", known.clone().collect::<Vec<_>>().join(", "));
+                let all = || format!("available functions: {}", known.clone().collect::<Vec<_>>().join(", "));
                 suggestion(name, known.clone()).unwrap_or_else(all)
             };
-            self.error(at, format!("there is no function `{name}`"), help);
+            self.error(at, format!("unknown function `{name}`"), help);
             return Ok(Kinds::ANY);
         };
-        let ways: Vec<_> = function.ways(call.target.is_some(), arguments.len()).collect();
-        if ways.is_empty() {
-            self.error(at, format!("`{name}` is not called like this"), function.usage());
+        let overloads: Vec<_> = function.overloads(call.target.is_some(), arguments.len()).collect();
+        if overloads.is_empty() {
+            self.error(at, format!("wrong arguments for `{name}`"), function.usage());
             return Ok(Kinds::ANY);
         }
-        operators::call(name, &ways, arguments)
+        operators::call(name, &overloads, arguments)
     }
 
-    /// A date or a duration that is written out is read now, and what is wrong with it is said now.
-    fn prepare(&mut self, part: &IdedExpr) -> Option<String> {
+    /// Evaluates a constant date or duration, and returns the name of the precomputed value.
+    fn precompute(&mut self, part: &IdedExpr) -> Option<String> {
         let Expr::Call(call) = &part.expr else { return None };
         let is_written =
             matches!(call.args.as_slice(), [IdedExpr { expr: Expr::Literal(LiteralValue::String(_)), .. }]);
@@ -270,40 +277,42 @@ impl<'d> Lint<'_, '_, 'd> {
             return None;
         }
         let Some(value) = Prepared::evaluate(part) else {
-            let at = self.positions.name(part.id, &call.func_name, self.places);
+            let at = self.positions.name(part.id, &call.func_name, self.spans);
             let help = match call.func_name.as_str() {
-                "date" => "write a day that exists: `date('2026-02-28')`",
-                "duration" => "write hours, minutes and seconds: `duration('36h')`, `duration('1h30m')`",
-                _ => "write `timestamp('2026-02-28T09:00:00Z')`",
+                "date" => "write an existing day, such as `date('2026-02-28')`",
+                "duration" => {
+                    "write hours, minutes and seconds, such as `duration('36h')` or `duration('1h30m')`"
+                }
+                _ => "write a time as in RFC 3339, such as `timestamp('2026-02-28T09:00:00Z')`",
             };
-            self.error(at, format!("`{}` does not read this", call.func_name), help.to_owned());
+            self.error(at, format!("invalid argument for `{}`", call.func_name), help.to_owned());
             return None;
         };
-        Some(self.hold(value))
+        Some(self.store(value))
     }
 
-    /// The name of a value that is held ready.
-    fn hold(&mut self, value: Prepared) -> String {
+    /// Stores a precomputed value, and returns its name.
+    fn store(&mut self, value: Prepared) -> String {
         self.checked.prepared.push(value);
         format!("{PREPARED}{}", self.checked.prepared.len() - 1)
     }
 
-    /// A pattern must be known now: then it is compiled once, and its cost is known.
+    /// Compiles a pattern, which must be a literal: then its cost is known, and it is compiled only once.
     fn pattern(&mut self, id: u64, call: &mut CallExpr) {
-        // `matches(text, pattern)` and `text.matches(pattern)` are one.
+        // `text.matches(pattern)` is `matches(text, pattern)`.
         let mut arguments: Vec<IdedExpr> = call.target.take().map(|target| *target).into_iter().collect();
         arguments.append(&mut call.args);
         if let [_, pattern] = arguments.as_mut_slice() {
-            let at = self.positions.part(pattern.id, self.places);
+            let at = self.positions.part(pattern.id, self.spans);
             match &pattern.expr {
                 Expr::Literal(LiteralValue::String(text)) => match RulePattern::compile(text.inner()) {
-                    Ok(compiled) => pattern.expr = Expr::Ident(self.hold(Prepared::Pattern(compiled))),
-                    Err(problem) => self.error(at, format!("this pattern is refused: {problem}"), None),
+                    Ok(compiled) => pattern.expr = Expr::Ident(self.store(Prepared::Pattern(compiled))),
+                    Err(problem) => self.error(at, format!("invalid pattern: {problem}"), None),
                 },
                 _ => {
-                    let at = self.positions.name(id, "matches", self.places);
-                    let help = "write `matches('^a+$')`".to_owned();
-                    self.error(at, "the pattern of `matches` must be written out", help);
+                    let at = self.positions.name(id, "matches", self.spans);
+                    let help = "write a literal, such as `matches('^a+$')`".to_owned();
+                    self.error(at, "the pattern of `matches` must be a string literal", help);
                 }
             }
         }
@@ -317,28 +326,28 @@ impl<'d> Lint<'_, '_, 'd> {
         comprehension: &mut ComprehensionExpr,
         depth: usize,
     ) -> Inferred<'d> {
-        let at = self.positions.part(id, self.places);
+        let at = self.positions.part(id, self.spans);
         if self.loops > 0 {
-            let help = "a loop within a loop could take very long: use `in`, or two rules".to_owned();
+            let help = "use `in`, or split the rule into two rules".to_owned();
             self.error(at, "`all`, `exists`, `map` and `filter` cannot be nested", help);
             return Inferred::any();
         }
-        // The list is evaluated once, before the loop: a loop may run over what another one gave.
+        // The list is evaluated before the loop, and may therefore contain a loop itself.
         let range = self.expression(&mut comprehension.iter_range, depth + 1);
-        if !range.kinds.meets(Kinds::LIST.or(Kinds::MAP)) {
-            self.error(at, format!("a loop runs over a list or an object, not over {}", range.kinds), None);
+        if !range.kinds.overlaps(Kinds::LIST.or(Kinds::MAP)) {
+            self.error(at, format!("cannot loop over {}, only over a list or an object", range.kinds), None);
         }
         let start = self.expression(&mut comprehension.accu_init, depth + 1);
-        let outside = self.names.len();
-        self.names.push((comprehension.accu_var.clone(), Inferred::of(start.kinds)));
-        self.names.push((comprehension.iter_var.clone(), range.looped()));
-        self.names.extend(comprehension.iter_var2.clone().map(|name| (name, Inferred::any())));
+        let outside = self.locals.len();
+        self.locals.push((comprehension.accu_var.clone(), Inferred::of(start.kinds)));
+        self.locals.push((comprehension.iter_var.clone(), range.iterated()));
+        self.locals.extend(comprehension.iter_var2.clone().map(|name| (name, Inferred::any())));
         self.loops += 1;
         self.expression(&mut comprehension.loop_cond, depth + 1);
         self.expression(&mut comprehension.loop_step, depth + 1);
         self.loops -= 1;
         let result = self.expression(&mut comprehension.result, depth + 1);
-        self.names.truncate(outside);
+        self.locals.truncate(outside);
 
         let list = std::mem::take(&mut comprehension.iter_range);
         let call = CallExpr { func_name: BOUNDED.to_owned(), target: None, args: vec![list] };
@@ -347,14 +356,14 @@ impl<'d> Lint<'_, '_, 'd> {
     }
 
     fn error(&mut self, at: Span, message: impl Into<String>, help: impl Into<Option<String>>) {
-        self.places.error(at, message, help.into());
+        self.spans.error(at, message, help.into());
     }
 }
 
-/// `body['start']` is `body.start`, written so where the name has a dash, say.
-fn dotted(part: &mut IdedExpr) {
+/// Rewrites `body['start']` to `body.start`.
+fn index_to_member(part: &mut IdedExpr) {
     let Expr::Call(call) = &mut part.expr else { return };
-    let is_index = Operator::named(&call.func_name) == Some(Operator::Index);
+    let is_index = Operator::from_name(&call.func_name) == Some(Operator::Index);
     if let (true, [operand, IdedExpr { expr: Expr::Literal(LiteralValue::String(name)), .. }]) =
         (is_index, call.args.as_mut_slice())
     {
@@ -365,10 +374,10 @@ fn dotted(part: &mut IdedExpr) {
 }
 
 fn suggestion<'n>(name: &str, known: impl Iterator<Item = &'n str>) -> Option<String> {
-    did_you_mean(name, known).map(|meant| format!("did you mean `{meant}`?"))
+    did_you_mean(name, known).map(|suggestion| format!("did you mean `{suggestion}`?"))
 }
 
-fn of_literal(literal: &LiteralValue) -> Kinds {
+fn literal_kinds(literal: &LiteralValue) -> Kinds {
     match literal {
         LiteralValue::Boolean(_) => Kinds::BOOLEAN,
         LiteralValue::Bytes(_) => Kinds::BYTES,

@@ -1,9 +1,8 @@
-//! Rules of the operator's own, in CEL: compiled when loaded, evaluated per request.
+//! The operator's rules in CEL: compiled when they are loaded, evaluated per request.
 //!
-//! The language is a declared subset (`language`), and `lint` holds each expression against it when it is
-//! loaded, so that what an evaluation may cost is known before the first request: no loop within a loop, no
-//! pattern that is not known beforehand, no list longer than a bound. What the document says of `params` and
-//! `body` gives the types (`declarations`), so that a rule which no request could satisfy is refused.
+//! `language` defines a subset of CEL with bounded cost: no nested loops, only literal patterns, and lists of limited
+//! length. `lint` checks each rule against it, and against the types that the document declares for `params` and
+//! `body` (`declarations`): a rule that no valid request can satisfy is an error.
 
 mod declarations;
 mod functions;
@@ -13,6 +12,7 @@ mod kind;
 mod language;
 mod lint;
 mod operators;
+mod pattern;
 mod prepared;
 mod span;
 
@@ -34,7 +34,7 @@ use language::{HAS, MEMBER};
 use prepared::Prepared;
 use span::RuleSpans;
 
-/// The text of a failure may quote the request: it is cut at this many characters.
+/// The maximum number of characters of an error text, which may quote the request.
 const MAX_CAUSE: usize = 300;
 
 /// A compiled expression. It is `Send + Sync`, and shared by all requests.
@@ -47,59 +47,61 @@ pub struct Expression {
 }
 
 impl Expression {
-    /// Compiles an expression of any type, for a parameter of an error. `None` where it has mistakes, all
-    /// of which are then in `found`, each at its place within the text where that can be told.
+    /// Compiles an expression of any type, for a parameter of an error.
     ///
-    /// `span` is where the text stands in `source`, with or without quotes.
+    /// Returns `None` if it has errors, which are added to `diagnostics` with their positions in the text if
+    /// possible.
+    ///
+    /// `span` is the span of the text in `source`, with or without quotes.
     pub fn compile(
         text: &str,
         declarations: &Declarations<'_>,
         source: &Arc<Source>,
         span: Span,
-        found: &mut Diagnostics,
+        diagnostics: &mut Diagnostics,
     ) -> Option<Self> {
-        Self::read(text, declarations, false, &mut RuleSpans::new(text, source, span, found))
+        Self::read(text, declarations, false, &mut RuleSpans::new(text, source, span, diagnostics))
     }
 
-    /// Compiles an expression that must be true or false; one that plainly never is gets refused.
+    /// Compiles a condition. An expression that cannot be a boolean is an error.
     pub fn compile_condition(
         text: &str,
         declarations: &Declarations<'_>,
         source: &Arc<Source>,
         span: Span,
-        found: &mut Diagnostics,
+        diagnostics: &mut Diagnostics,
     ) -> Option<Self> {
-        Self::read(text, declarations, true, &mut RuleSpans::new(text, source, span, found))
+        Self::read(text, declarations, true, &mut RuleSpans::new(text, source, span, diagnostics))
     }
 
     fn read(
         text: &str,
         declarations: &Declarations<'_>,
         is_condition: bool,
-        places: &mut RuleSpans<'_>,
+        spans: &mut RuleSpans<'_>,
     ) -> Option<Self> {
-        let (mut root, positions) = language::parse(text, places)?;
-        let checked = lint::check(&mut root, &positions, declarations, is_condition, places)?;
+        let (mut root, positions) = language::parse(text, spans)?;
+        let checked = lint::check(&mut root, &positions, declarations, is_condition, spans)?;
         let lint::Checked { uses, prepared, members } = checked;
         Some(Self { text: text.to_owned(), root, prepared, members, uses })
     }
 
-    /// The text that was compiled.
+    /// The text of the expression.
     pub fn text(&self) -> &str {
         &self.text
     }
 
-    /// The variables that it mentions: no others are asked for.
+    /// The variables it uses.
     pub fn uses(&self) -> Uses {
         self.uses
     }
 
-    /// The members of variables that it speaks of by name: `body.start` is `body` and `start`.
+    /// The members of variables it uses by name, such as `body` and `start` for `body.start`.
     pub fn members(&self) -> impl Iterator<Item = (Variable, &str)> {
         self.members.iter().map(|member| (member.variable, member.name.as_str()))
     }
 
-    /// Whether the rule holds.
+    /// Evaluates a condition.
     pub fn evaluate(&self, inputs: &RuleInputs<'_>) -> Result<bool, RuleFailure> {
         let scope = self.scope(inputs);
         let mut context = Context::with_env(language::environment());
@@ -108,7 +110,7 @@ impl Expression {
             cel::Value::resolve_val(&self.root, &context).map_err(|error| self.failure(&error, &scope))?;
         match value.downcast_ref::<CelBool>() {
             Some(holds) => Ok(*holds.inner()),
-            None => Err(RuleFailure::NotBoolean { found: value.get_type().name().to_owned() }),
+            None => Err(RuleFailure::NotBoolean { actual: value.get_type().name().to_owned() }),
         }
     }
 
@@ -123,9 +125,9 @@ impl Expression {
 
     fn failure(&self, error: &cel::ExecutionError, scope: &RuleScope<'_, '_>) -> RuleFailure {
         if scope.is_exceeded.load(Ordering::Relaxed) {
-            return RuleFailure::Evaluation { cause: "it speaks of too large a value".to_owned() };
+            return RuleFailure::Evaluation { cause: "a value is too large to be evaluated".to_owned() };
         }
-        // What a rule calls `body.start` is a variable of its own by now.
+        // `body.start` was rewritten to a variable of its own.
         let text = error.to_string();
         let missing = self.members.iter().enumerate().rev().find(|(number, _)| {
             let number = number.to_string();
@@ -133,33 +135,33 @@ impl Expression {
         });
         match missing {
             Some((_, member)) => {
-                let cause = format!("no such key: {} of `{}`", member.name, member.variable.name());
+                let cause = format!("`{}` has no member `{}`", member.variable.name(), member.name);
                 RuleFailure::Evaluation { cause }
             }
             None => failure(&text),
         }
     }
 
-    /// The value, as a parameter of a message: text, a whole number, or a list of texts.
+    /// Evaluates the expression to a parameter of an error: a string, an integer, or a list of strings.
     pub fn evaluate_value(&self, inputs: &RuleInputs<'_>) -> Result<Value, RuleFailure> {
         let scope = self.scope(inputs);
         let mut context = Context::with_env(language::environment());
         context.set_variable_resolver(&scope);
         let value =
             cel::Value::resolve(&self.root, &context).map_err(|error| self.failure(&error, &scope))?;
-        let not_showable = || RuleFailure::NotShowable { found: value.type_of().to_string() };
+        let not_showable = || RuleFailure::NotDisplayable { actual: value.type_of().to_string() };
         Ok(match &value {
             cel::Value::Int(whole) => Value::Int(*whole),
             cel::Value::List(items) => {
-                Value::List(items.iter().map(shown).collect::<Option<_>>().ok_or_else(not_showable)?)
+                Value::List(items.iter().map(display).collect::<Option<_>>().ok_or_else(not_showable)?)
             }
-            other => Value::Text(shown(other).ok_or_else(not_showable)?),
+            other => Value::Text(display(other).ok_or_else(not_showable)?),
         })
     }
 }
 
-/// A scalar as a message shows it.
-fn shown(value: &cel::Value) -> Option<String> {
+/// Formats a scalar for a message.
+fn display(value: &cel::Value) -> Option<String> {
     Some(match value {
         cel::Value::Int(whole) => whole.to_string(),
         cel::Value::UInt(whole) => whole.to_string(),
@@ -192,32 +194,34 @@ impl fmt::Debug for Expression {
     }
 }
 
-/// Why a rule gave no answer. The text may quote the request: it is for the journal, never for the wire.
+/// Why a rule could not be evaluated. The text may quote the request: it must only be logged.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RuleFailure {
-    /// It could not be evaluated: a missing member, a text that is no date, an overflow.
+    /// The evaluation failed: a missing member, an invalid date, an overflow.
     Evaluation {
-        /// What CEL says.
+        /// The error of the CEL interpreter.
         cause: String,
     },
-    /// It should be true or false.
+    /// The result of a condition is not a boolean.
     NotBoolean {
-        /// The type that it has.
-        found: String,
+        /// The type of the result.
+        actual: String,
     },
-    /// It has no form that a message could show, such as a map.
-    NotShowable {
-        /// The type that it has.
-        found: String,
+    /// The result cannot be shown in a message, such as a map.
+    NotDisplayable {
+        /// The type of the result.
+        actual: String,
     },
 }
 
 impl fmt::Display for RuleFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            RuleFailure::Evaluation { cause } => write!(f, "the rule could not be evaluated: {cause}"),
-            RuleFailure::NotBoolean { found } => write!(f, "the rule must be true or false, not {found}"),
-            RuleFailure::NotShowable { found } => write!(f, "a message cannot show the value: it is {found}"),
+            RuleFailure::Evaluation { cause } => write!(f, "rule could not be evaluated: {cause}"),
+            RuleFailure::NotBoolean { actual } => write!(f, "rule must evaluate to a boolean, not {actual}"),
+            RuleFailure::NotDisplayable { actual } => {
+                write!(f, "a value of type {actual} cannot be shown in a message")
+            }
         }
     }
 }

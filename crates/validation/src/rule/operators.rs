@@ -1,20 +1,19 @@
-//! What an operator gives for operands of certain kinds; where no values of these kinds could satisfy it, why,
-//! and what to write instead.
+//! Infers the result types of operators and calls, or reports operands that no value could satisfy, with help.
 
 use super::functions::{Operator, Signature, arithmetic, is_comparable, is_equatable};
 use super::infer::Inferred;
 use super::kind::Kinds;
 
-/// Operands, or arguments, that fit no value.
+/// Operands or arguments of the wrong types.
 #[derive(Debug)]
-pub(super) struct Misfit {
+pub(super) struct OperandError {
     pub(super) message: String,
     pub(super) help: Option<String>,
-    /// Which of them it is about, where it is one.
+    /// The position of the operand at fault, if it is a single one.
     pub(super) operand: Option<usize>,
 }
 
-impl Misfit {
+impl OperandError {
     fn of(message: String, help: Option<String>) -> Self {
         Self { message, help, operand: None }
     }
@@ -24,43 +23,50 @@ impl Misfit {
     }
 }
 
-/// What the operator gives.
-pub(super) fn operate<'d>(operator: Operator, operands: &[Inferred<'d>]) -> Result<Inferred<'d>, Misfit> {
+/// The result type of an operator.
+pub(super) fn operate<'d>(
+    operator: Operator,
+    operands: &[Inferred<'d>],
+) -> Result<Inferred<'d>, OperandError> {
     let boolean = Inferred::of(Kinds::BOOLEAN);
     match (operator, operands) {
         (Operator::Logic(sign), operands) => {
-            match operands.iter().position(|operand| !operand.kinds.meets(Kinds::BOOLEAN)) {
-                Some(operand) => Err(not_boolean(&format!("`{sign}`"), operand, operands[operand].kinds)),
+            match operands.iter().position(|operand| !operand.kinds.overlaps(Kinds::BOOLEAN)) {
+                Some(operand) => {
+                    Err(not_boolean(&format!("`{sign}` requires"), operand, operands[operand].kinds))
+                }
                 None => Ok(boolean),
             }
         }
         (Operator::Equality(sign), [left, right]) if !is_equatable(left.kinds, right.kinds) => {
             let always = if sign == "==" { "never" } else { "always" };
-            let message = format!("this is {always} true: {} is not {}", left.kinds, right.kinds);
-            Err(Misfit::of(message, mend(&COMPARABLE, left.kinds, right.kinds)))
+            let message = format!("comparison is {always} true: {} is not {}", left.kinds, right.kinds);
+            Err(OperandError::of(message, help_for(&COMPARABLE, left.kinds, right.kinds)))
         }
         (Operator::Comparison(sign), [left, right]) if !is_comparable(left.kinds, right.kinds) => {
-            let message = format!("`{sign}` does not compare {} with {}", left.kinds, right.kinds);
-            Err(Misfit::of(message, mend(&COMPARABLE, left.kinds, right.kinds)))
+            let message = format!("`{sign}` cannot compare {} with {}", left.kinds, right.kinds);
+            Err(OperandError::of(message, help_for(&COMPARABLE, left.kinds, right.kinds)))
         }
         (Operator::In, [left, right]) => is_in(left, right).map(|()| boolean),
         (Operator::Conditional, [condition, yes, no]) => {
-            if condition.kinds.meets(Kinds::BOOLEAN) {
+            if condition.kinds.overlaps(Kinds::BOOLEAN) {
                 Ok(yes.clone().either(no.clone()))
             } else {
-                Err(not_boolean("a condition", 0, condition.kinds))
+                Err(not_boolean("a condition must be", 0, condition.kinds))
             }
         }
         (Operator::Index, [value, index]) => element(value, index),
         (Operator::Arithmetic(sign), [left, right]) => match arithmetic(sign, left.kinds, right.kinds) {
             Kinds::NONE => {
-                let message = format!("`{sign}` does not take {} and {}", left.kinds, right.kinds);
-                Err(Misfit::of(message, mend(&ADDABLE, left.kinds, right.kinds)))
+                let message = format!("`{sign}` is not defined for {} and {}", left.kinds, right.kinds);
+                Err(OperandError::of(message, help_for(&ADDABLE, left.kinds, right.kinds)))
             }
             kinds => Ok(Inferred::of(kinds)),
         },
         (Operator::Arithmetic(sign), [single]) => match arithmetic(sign, Kinds::NONE, single.kinds) {
-            Kinds::NONE => Err(Misfit::of(format!("`{sign}` does not take {}", single.kinds), None)),
+            Kinds::NONE => {
+                Err(OperandError::of(format!("`{sign}` is not defined for {}", single.kinds), None))
+            }
             kinds => Ok(Inferred::of(kinds)),
         },
         (Operator::Equality(_) | Operator::Comparison(_) | Operator::Loop, _) => Ok(boolean),
@@ -70,122 +76,122 @@ pub(super) fn operate<'d>(operator: Operator, operands: &[Inferred<'d>]) -> Resu
     }
 }
 
-fn not_boolean(what: &str, operand: usize, kinds: Kinds) -> Misfit {
-    let help = "compare it with something".to_owned();
-    Misfit::about(operand, format!("{what} takes what is true or false, not {kinds}"), Some(help))
+fn not_boolean(what: &str, operand: usize, kinds: Kinds) -> OperandError {
+    let help = "write a comparison, such as `body.count > 0`".to_owned();
+    OperandError::about(operand, format!("{what} a boolean, not {kinds}"), Some(help))
 }
 
-fn is_in(left: &Inferred<'_>, right: &Inferred<'_>) -> Result<(), Misfit> {
-    if !right.kinds.meets(Kinds::LIST.or(Kinds::MAP)) {
-        let message = format!("`in` looks into a list or an object, not into {}", right.kinds);
-        let is_text = right.kinds.is_within(Kinds::STRING);
+fn is_in(left: &Inferred<'_>, right: &Inferred<'_>) -> Result<(), OperandError> {
+    if !right.kinds.overlaps(Kinds::LIST.or(Kinds::MAP)) {
+        let message = format!("the right side of `in` must be a list or an object, not {}", right.kinds);
+        let is_text = right.kinds.is_subset_of(Kinds::STRING);
         let help = is_text.then(|| "write `text.contains(part)`".to_owned());
-        return Err(Misfit::about(1, message, help));
+        return Err(OperandError::about(1, message, help));
     }
-    let elements = right.looped().kinds;
+    let elements = right.iterated().kinds;
     if is_equatable(left.kinds, elements) {
         return Ok(());
     }
     let message =
-        format!("this is never true: {} is looked for, and every element is {elements}", left.kinds);
-    Err(Misfit::of(message, mend(&COMPARABLE, left.kinds, elements)))
+        format!("`in` is never true: the left side is {}, but every element is {elements}", left.kinds);
+    Err(OperandError::of(message, help_for(&COMPARABLE, left.kinds, elements)))
 }
 
-fn element<'d>(value: &Inferred<'d>, index: &Inferred<'d>) -> Result<Inferred<'d>, Misfit> {
-    let is_list = value.kinds.meets(Kinds::LIST);
-    let is_map = value.kinds.meets(Kinds::MAP);
+fn element<'d>(value: &Inferred<'d>, index: &Inferred<'d>) -> Result<Inferred<'d>, OperandError> {
+    let is_list = value.kinds.overlaps(Kinds::LIST);
+    let is_map = value.kinds.overlaps(Kinds::MAP);
     if !is_list && !is_map {
-        return Err(Misfit::about(0, format!("{} has no elements", value.kinds), None));
+        return Err(OperandError::about(0, format!("cannot index {}", value.kinds), None));
     }
-    if is_list && !is_map && !index.kinds.meets(Kinds::NUMBER) {
-        let message = format!("an element of a list is found by its number, not by {}", index.kinds);
-        return Err(Misfit::about(1, message, None));
+    if is_list && !is_map && !index.kinds.overlaps(Kinds::NUMBER) {
+        let message = format!("the index of a list must be a number, not {}", index.kinds);
+        return Err(OperandError::about(1, message, None));
     }
-    if is_map && !is_list && !index.kinds.meets(Kinds::STRING) {
-        let message = format!("a member of an object is found by its name, not by {}", index.kinds);
-        return Err(Misfit::about(1, message, None));
+    if is_map && !is_list && !index.kinds.overlaps(Kinds::STRING) {
+        let message = format!("the index of an object must be a string, not {}", index.kinds);
+        return Err(OperandError::about(1, message, None));
     }
     Ok(if is_list && !is_map { value.item() } else { Inferred::any() })
 }
 
-/// What a function gives that has these ways to be called with so many arguments.
+/// The result type of a function call, given the overloads with the right number of arguments.
 pub(super) fn call(
     name: &str,
-    ways: &[&'static Signature],
+    overloads: &[&'static Signature],
     arguments: &[Inferred<'_>],
-) -> Result<Kinds, Misfit> {
-    let misfit = |way: &Signature| {
-        way.arguments.iter().zip(arguments).position(|(wanted, given)| !given.kinds.meets(*wanted))
+) -> Result<Kinds, OperandError> {
+    let mismatch = |overload: &Signature| {
+        overload.arguments.iter().zip(arguments).position(|(wanted, given)| !given.kinds.overlaps(*wanted))
     };
-    let fitting = ways.iter().filter(|way| misfit(way).is_none());
-    let gives = fitting.fold(Kinds::NONE, |gives, way| gives.or(way.gives));
-    if gives != Kinds::NONE {
-        return Ok(gives);
+    let fitting = overloads.iter().filter(|overload| mismatch(overload).is_none());
+    let result = fitting.fold(Kinds::NONE, |result, overload| result.or(overload.result));
+    if result != Kinds::NONE {
+        return Ok(result);
     }
-    let wrong = ways.iter().find_map(|way| Some((misfit(way)?, way)));
-    let Some((position, way)) = wrong else { return Ok(Kinds::ANY) };
-    let (given, wanted) = (arguments[position].kinds, way.arguments[position]);
-    Err(Misfit::about(
+    let wrong = overloads.iter().find_map(|overload| Some((mismatch(overload)?, overload)));
+    let Some((position, overload)) = wrong else { return Ok(Kinds::ANY) };
+    let (given, wanted) = (arguments[position].kinds, overload.arguments[position]);
+    Err(OperandError::about(
         position,
-        format!("`{name}` takes {wanted}, not {given}"),
-        mend_argument(given, wanted),
+        format!("`{name}` requires {wanted}, not {given}"),
+        argument_help(given, wanted),
     ))
 }
 
-/// Whether arithmetic depends on how a number of the document is written: `1` is an integer to CEL, `1.5` is
-/// none, and it does not add one to the other.
+/// Whether the overload depends on how a number is written in the request: CEL does not add the integer `1` to the
+/// double `1.5`.
 pub(super) fn is_ambiguous(operator: Operator, operands: &[Inferred<'_>]) -> bool {
     let (Operator::Arithmetic(_), [left, right]) = (operator, operands) else { return false };
-    let is_either = |kinds: Kinds| kinds == Kinds::NUMBER;
-    let is_number = |kinds: Kinds| kinds.is_within(Kinds::NUMBER);
-    (is_either(left.kinds) || is_either(right.kinds)) && is_number(left.kinds) && is_number(right.kinds)
+    let is_ambiguous = |kinds: Kinds| kinds == Kinds::NUMBER;
+    let is_number = |kinds: Kinds| kinds.is_subset_of(Kinds::NUMBER);
+    (is_ambiguous(left.kinds) || is_ambiguous(right.kinds)) && is_number(left.kinds) && is_number(right.kinds)
 }
 
-/// What would make two values comparable, by their kinds in either order.
+/// Help for operands that cannot be compared, by their types in either order.
 const COMPARABLE: [(Kinds, Kinds, &str); 7] = [
     (
         Kinds::STRING,
         Kinds::NUMBER,
-        "write the number without quotes, or make one of the text: `int(…)`, `double(…)`",
+        "write the number without quotes, or convert the string with `int(…)` or `double(…)`",
     ),
-    (Kinds::STRING, Kinds::TIMESTAMP, "make a date of the text: `date(…)` or `timestamp(…)`"),
-    (Kinds::STRING, Kinds::DURATION, "make a duration of the text: `duration('24h')`"),
-    (Kinds::NUMBER, Kinds::DURATION, "write a duration: `duration('24h')`"),
-    (Kinds::NUMBER, Kinds::TIMESTAMP, "make a timestamp of the seconds: `timestamp(…)`"),
+    (Kinds::STRING, Kinds::TIMESTAMP, "convert the string with `date(…)` or `timestamp(…)`"),
+    (Kinds::STRING, Kinds::DURATION, "convert the string with `duration(…)`"),
+    (Kinds::NUMBER, Kinds::DURATION, "write a duration, such as `duration('24h')`"),
+    (Kinds::NUMBER, Kinds::TIMESTAMP, "convert the seconds with `timestamp(…)`"),
     (Kinds::STRING, Kinds::BOOLEAN, "write `true` and `false` without quotes"),
-    (Kinds::LIST, Kinds::ANY, "write `x in list` to look into a list"),
+    (Kinds::LIST, Kinds::ANY, "write `x in list` to search a list"),
 ];
 
-/// What would let two values be added, and so on.
+/// Help for operands of arithmetic operators, by their types in either order.
 const ADDABLE: [(Kinds, Kinds, &str); 5] = [
-    (Kinds::WHOLE, Kinds::DOUBLE, "write both with a fraction: `2.0`, `double(…)`"),
-    (Kinds::WHOLE, Kinds::WHOLE, "write both without `u`, or make one of the other: `int(…)`"),
-    (Kinds::STRING, Kinds::NUMBER, "make one of the other: `int(…)`, `double(…)`, `string(…)`"),
+    (Kinds::WHOLE, Kinds::DOUBLE, "make both floating-point numbers with `2.0` or `double(…)`"),
+    (Kinds::WHOLE, Kinds::WHOLE, "write both without `u`, or convert with `int(…)`"),
+    (Kinds::STRING, Kinds::NUMBER, "convert one of them with `int(…)`, `double(…)` or `string(…)`"),
     (
         Kinds::STRING,
         Kinds::STRING.or(Kinds::TIMESTAMP),
-        "make dates of the texts: `date(…)` or `timestamp(…)`",
+        "convert the strings with `date(…)` or `timestamp(…)`",
     ),
-    (Kinds::NUMBER, Kinds::TIMESTAMP.or(Kinds::DURATION), "write a duration: `duration('24h')`"),
+    (Kinds::NUMBER, Kinds::TIMESTAMP.or(Kinds::DURATION), "write a duration, such as `duration('24h')`"),
 ];
 
-/// The first that fits, in either order.
-fn mend(mends: &[(Kinds, Kinds, &str)], left: Kinds, right: Kinds) -> Option<String> {
+/// The first entry that matches, in either order.
+fn help_for(table: &[(Kinds, Kinds, &str)], left: Kinds, right: Kinds) -> Option<String> {
     let fits = |(first, second, _): &&(Kinds, Kinds, &str)| {
-        left.is_within(*first) && right.is_within(*second)
-            || left.is_within(*second) && right.is_within(*first)
+        left.is_subset_of(*first) && right.is_subset_of(*second)
+            || left.is_subset_of(*second) && right.is_subset_of(*first)
     };
-    mends.iter().find(fits).map(|(_, _, mend)| (*mend).to_owned())
+    table.iter().find(fits).map(|(_, _, help)| (*help).to_owned())
 }
 
-/// What would make the value one that a function takes.
-fn mend_argument(given: Kinds, wanted: Kinds) -> Option<String> {
-    let is_text = given.is_within(Kinds::STRING) && wanted.meets(Kinds::TIMESTAMP);
-    let is_number = given.is_within(Kinds::NUMBER) && wanted.is_within(Kinds::STRING);
-    let mend = match (is_text, is_number) {
-        (true, _) => "make a date of the text: `date(…)` or `timestamp(…)`",
-        (_, true) => "make a text of it: `string(…)`",
+/// Help for an argument of the wrong type.
+fn argument_help(given: Kinds, wanted: Kinds) -> Option<String> {
+    let is_text = given.is_subset_of(Kinds::STRING) && wanted.overlaps(Kinds::TIMESTAMP);
+    let is_number = given.is_subset_of(Kinds::NUMBER) && wanted.is_subset_of(Kinds::STRING);
+    let help = match (is_text, is_number) {
+        (true, _) => "convert the string with `date(…)` or `timestamp(…)`",
+        (_, true) => "convert it with `string(…)`",
         (false, false) => return None,
     };
-    Some(mend.to_owned())
+    Some(help.to_owned())
 }

@@ -1,18 +1,18 @@
-//! Places within a rule's text → places in the file that holds it.
+//! Maps positions in a rule's text to spans in the file that contains it.
 
 use std::sync::Arc;
 
 use demur_source::{Diagnostics, Source, Span};
 
-/// Reports mistakes of one expression.
+/// Reports diagnostics of one expression.
 pub(super) struct RuleSpans<'p> {
     pub(super) text: &'p str,
     source: &'p Arc<Source>,
     whole: Span,
-    /// Where the text begins in the file; `None` where the file writes it otherwise (escapes, folded lines),
-    /// so that a mistake is shown at the whole.
+    /// The offset of the text in the file. `None` if the file spells it differently (escapes, folded lines); then
+    /// diagnostics have the span of the whole rule.
     start: Option<usize>,
-    found: &'p mut Diagnostics,
+    diagnostics: &'p mut Diagnostics,
     has_errors: bool,
 }
 
@@ -21,25 +21,25 @@ impl<'p> RuleSpans<'p> {
         text: &'p str,
         source: &'p Arc<Source>,
         whole: Span,
-        found: &'p mut Diagnostics,
+        diagnostics: &'p mut Diagnostics,
     ) -> Self {
         let written = source.text.get(whole.start..whole.end);
         let start = written.and_then(|written| written.find(text)).map(|offset| whole.start + offset);
-        Self { text, source, whole, start, found, has_errors: false }
+        Self { text, source, whole, start, diagnostics, has_errors: false }
     }
 
-    /// A mistake at a range of bytes of the text.
+    /// Reports an error at a range of bytes of the text.
     pub(super) fn error(&mut self, at: Span, message: impl Into<String>, help: Option<String>) {
         self.has_errors = true;
-        self.found.error(self.source, self.span(at), "rule", message, help);
+        self.diagnostics.error(self.source, self.span(at), "rule", message, help);
     }
 
-    /// What is probably not meant, at a range of bytes of the text.
+    /// Reports a warning at a range of bytes of the text.
     pub(super) fn warning(&mut self, at: Span, message: impl Into<String>, help: Option<String>) {
-        self.found.warning(self.source, self.span(at), "rule", message, help);
+        self.diagnostics.warning(self.source, self.span(at), "rule", message, help);
     }
 
-    /// The range in the file.
+    /// Maps a range of the text to the file.
     fn span(&self, at: Span) -> Span {
         match self.start {
             Some(start) => Span::new(start + at.start, start + at.end),
@@ -51,12 +51,12 @@ impl<'p> RuleSpans<'p> {
         self.has_errors
     }
 
-    /// The byte at which a character stands: CEL's parser counts characters.
+    /// The byte offset of a character: the parser counts characters.
     pub(super) fn byte(&self, character: usize) -> usize {
         self.text.char_indices().nth(character).map_or(self.text.len(), |(byte, _)| byte)
     }
 
-    /// The byte at a line and a column, both from 1.
+    /// The byte offset of a line and a column, both from 1.
     pub(super) fn line_column(&self, line: usize, column: usize) -> usize {
         let before: usize = self.text.split_inclusive('\n').take(line.saturating_sub(1)).map(str::len).sum();
         let rest = self.text.get(before..).unwrap_or_default();

@@ -1,25 +1,25 @@
-//! How fast the cost of naming mistakes grows with the depth of a value.
+//! How fast the cost of reporting violations grows with the depth of a value.
 //!
-//! A schema that comes back to itself by two branches that look at the same member (`oneOf: [And, Or]`,
-//! each with `args: { items: Expression }`) doubles the work with each level: for two hundred bytes, nested
-//! sixty levels deep, a worker would never come back. Telling whether a value is valid is linear all the
-//! same, since jsonschema remembers what it has seen; only naming the mistakes is not. So the factor is
-//! known when the schema is loaded, and for a value that would cost too much the mistakes are not named.
+//! A recursive schema with two branches that apply to the same member (`oneOf: [And, Or]`, each with `args: { items:
+//! Expression }`) doubles the work with each level: two hundred bytes, nested sixty levels deep, would block a worker
+//! forever. Validation is linear nevertheless, since jsonschema caches results; only collecting the errors is not. So
+//! the growth factor is computed when the schema is loaded, and errors are not collected for a value that would cost
+//! too much.
 
 use std::collections::HashMap;
 
 use serde_json::Value;
 
-use crate::document::pointer::{JsonReference, join, reference};
+use crate::tree::{JsonReference, join, reference};
 
-/// Steps spent on naming what is wrong with one value: some milliseconds.
+/// The maximum number of steps for collecting the errors of one value: a few milliseconds.
 const MAX_STEPS: u64 = 50_000;
 
-/// More schemas than this are not looked at: then the worst is assumed.
+/// The maximum number of schemas analysed. Beyond it, the worst growth is assumed.
 const MAX_SCHEMAS: usize = 50_000;
 const WORST: u64 = 1_000;
 
-/// By how much each level of nesting multiplies the work; 1 where it only adds.
+/// The factor by which each level of nesting multiplies the work; 1 if it only adds work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Growth(u64);
 
@@ -28,14 +28,14 @@ impl Growth {
     pub(super) fn of(document: &Value, pointer: &str) -> Self {
         match Graph::of(document, pointer) {
             Some(mut graph) => {
-                graph.keep_circles();
+                graph.keep_cycles();
                 Self(graph.factor())
             }
             None => Self(WORST),
         }
     }
 
-    /// Whether naming what is wrong with this value stays within bounds.
+    /// Whether collecting the errors of this value stays within the limit.
     pub(super) fn within_budget(self, value: &Value) -> bool {
         if self.0 == 1 {
             return true;
@@ -58,15 +58,15 @@ impl Growth {
     }
 }
 
-/// Schemas, and what each leads to.
+/// The graph of schemas.
 struct Graph {
-    /// For each schema its parts that may all look at one and the same member; each part leads to schemas.
+    /// For each schema, its parts. Several parts may apply to the same member; each leads to schemas.
     parts: Vec<Vec<Vec<usize>>>,
 }
 
 impl Graph {
-    /// All that is reached from `pointer`; `None` where that is too much, or cannot be told: references are
-    /// places, but for those of schemas that a `$dynamicRef` leads through.
+    /// The schemas reachable from `pointer`. `None` if there are too many, or if a target is only known at validation
+    /// time (`$dynamicRef`).
     fn of(document: &Value, pointer: &str) -> Option<Self> {
         let mut numbers: HashMap<String, usize> = HashMap::from([(pointer.to_owned(), 0)]);
         let mut queue = vec![pointer.to_owned()];
@@ -98,8 +98,8 @@ impl Graph {
         Some(Self { parts })
     }
 
-    /// Cuts off whatever leads to no circle: usually that is all there is.
-    fn keep_circles(&mut self) {
+    /// Removes schemas that are not part of a cycle.
+    fn keep_cycles(&mut self) {
         let mut leads_to: Vec<Vec<usize>> = vec![Vec::new(); self.parts.len()];
         let mut open = vec![0_usize; self.parts.len()];
         for (from, parts) in self.parts.iter().enumerate() {
@@ -128,20 +128,20 @@ impl Graph {
         }
     }
 
-    /// The product over all schemas of the parts by which each comes back to itself.
+    /// The product over all schemas of the number of parts that lead back to the schema.
     fn factor(&self) -> u64 {
         let several = self.parts.iter().enumerate().filter(|(_, parts)| parts.len() > 1);
         several.fold(1, |factor: u64, (number, parts)| {
-            let ways = parts.iter().filter(|part| self.comes_back(part, number)).count();
-            factor.saturating_mul(ways.max(1) as u64).min(WORST)
+            let branches = parts.iter().filter(|part| self.leads_to_self(part, number)).count();
+            factor.saturating_mul(branches.max(1) as u64).min(WORST)
         })
     }
 
-    fn comes_back(&self, part: &[usize], home: usize) -> bool {
+    fn leads_to_self(&self, part: &[usize], target: usize) -> bool {
         let mut is_seen = vec![false; self.parts.len()];
         let mut rest = part.to_vec();
         while let Some(number) = rest.pop() {
-            if number == home {
+            if number == target {
                 return true;
             }
             if !std::mem::replace(&mut is_seen[number], true) {
@@ -152,24 +152,24 @@ impl Graph {
     }
 }
 
-/// The parts of a schema: what applies to the members by name or number, of which one keyword at most takes
-/// each member, is one part; each keyword that may take a member once more is another.
+/// The parts of a schema. Keywords of which at most one applies to each member are one part; each keyword that may
+/// apply in addition is a part of its own.
 fn parts_of(schema: &Value, pointer: &str) -> Vec<Vec<String>> {
     let mut parts = vec![Vec::new()];
     let Some(object) = schema.as_object() else { return parts };
     for (keyword, value) in object {
-        let place = join(pointer, keyword);
-        let members = || value.as_object().into_iter().flatten().map(|(name, _)| join(&place, name));
-        let branches = || (0..value.as_array().map_or(0, Vec::len)).map(|branch| format!("{place}/{branch}"));
+        let child = join(pointer, keyword);
+        let members = || value.as_object().into_iter().flatten().map(|(name, _)| join(&child, name));
+        let branches = || (0..value.as_array().map_or(0, Vec::len)).map(|branch| format!("{child}/{branch}"));
         match keyword.as_str() {
             "properties" => parts[0].extend(members()),
             "prefixItems" => parts[0].extend(branches()),
-            "items" | "additionalProperties" => parts[0].push(place),
-            // Several patterns may fit one name.
+            "items" | "additionalProperties" => parts[0].push(child),
+            // Several patterns may match one name.
             "patternProperties" | "dependentSchemas" => parts.extend(members().map(|member| vec![member])),
             "allOf" | "anyOf" | "oneOf" => parts.extend(branches().map(|branch| vec![branch])),
             "not" | "if" | "then" | "else" | "contains" | "unevaluatedItems" | "unevaluatedProperties" => {
-                parts.push(vec![place]);
+                parts.push(vec![child]);
             }
             "$ref" => {
                 if let Some(JsonReference::Local(target)) = value.as_str().map(reference) {
@@ -188,7 +188,7 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn the_factor_counts_ways_back_to_oneself_over_one_member() {
+    fn growth_counts_recursion_through_the_same_member() {
         let own = json!({ "$ref": "#/s" });
         for (schema, factor) in [
             (json!({ "oneOf": [{ "type": "string" }, { "minimum": 1 }] }), 1),
@@ -207,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn what_would_never_end_is_not_begun() {
+    fn rejects_values_that_exceed_the_budget() {
         let nested = |levels: usize| (0..levels).fold(json!(0), |value, _| json!([value]));
         assert!(Growth(1).within_budget(&nested(60)));
         assert!(Growth(2).within_budget(&nested(10)));

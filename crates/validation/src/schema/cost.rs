@@ -1,22 +1,21 @@
-//! How much work one value can make: how often schemas are applied, counted when the document is loaded.
+//! The maximum number of schema applications that one value can cause, counted when the document is loaded.
 //!
-//! A schema that several branches refer to is applied once for each of them. Thirty schemas, each with two
-//! `allOf` branches that lead to the next one, are a thousand bytes and 2^30 applications. The count of a schema is
-//! that of all ways from it: those that apply to the same value, and, since a caller chooses the value, the dearest
-//! of the members. A `$ref` that leads back to where it is counted from begins a round of its own, as it does for the
-//! validator, which remembers the result of each; what rounds multiply is [`super::growth`]'s business.
+//! A schema that several branches refer to is applied once for each. Thirty schemas with two `allOf` branches each,
+//! both referring to the next schema, are a thousand bytes and 2^30 applications. The count of a schema sums over the
+//! schemas that apply to the same value, and takes the maximum over the members, since the caller chooses the value.
+//! A `$ref` back to a schema that is being counted counts once, as for the validator, which caches results; see
+//! [`super::complexity`] for recursion.
 
 use std::collections::{HashMap, HashSet};
 
 use super::vocabulary::IN_PLACE;
-use crate::document::files::{Files, ReferenceTarget};
-use crate::document::pointer::Located;
+use crate::tree::{Files, Located, ReferenceTarget};
 use demur_source::Node;
 
-/// Applications that one chain of values may cost. The dearest schema of GitHub's document has 114.
+/// The maximum number of applications. The most expensive schema of GitHub's document has 114.
 pub(super) const MAX_COST: u64 = 5_000;
 
-/// The costs of a document's schemas, each counted once.
+/// The costs of a document's schemas, each computed once.
 pub(super) struct Costs<'s> {
     files: &'s Files,
     root: Located<'s>,
@@ -26,7 +25,7 @@ pub(super) struct Costs<'s> {
 #[derive(Clone)]
 struct Cost {
     applications: u64,
-    /// The innermost schema that costs too much.
+    /// The innermost schema that exceeds the limit.
     excess: Option<String>,
 }
 
@@ -35,21 +34,21 @@ struct Frame<'s> {
     pointer: String,
     parts: Vec<CostPart<'s>>,
     sum: u64,
-    /// The dearest of the part that is being counted.
-    dearest: u64,
+    /// The maximum of the current part.
+    highest: u64,
     excess: Option<String>,
 }
 
 impl Frame<'_> {
     fn consider(&mut self, cost: &Cost) {
-        self.dearest = self.dearest.max(cost.applications);
+        self.highest = self.highest.max(cost.applications);
         if self.excess.is_none() {
             self.excess.clone_from(&cost.excess);
         }
     }
 }
 
-/// Schemas of which one at most applies to each value.
+/// Schemas of which at most one applies to each value.
 struct CostPart<'s> {
     schemas: Vec<Located<'s>>,
     /// How often they are applied.
@@ -61,7 +60,7 @@ impl<'s> Costs<'s> {
         Self { files, root: Located::root(root), known: HashMap::new() }
     }
 
-    /// The innermost schema below the one at `pointer` that costs too much.
+    /// The innermost schema that exceeds the limit, if any, at or below `pointer`.
     pub(super) fn excess(&mut self, pointer: &str) -> Option<String> {
         let mut open: HashSet<String> = HashSet::new();
         let mut frames: Vec<Frame<'s>> = Vec::new();
@@ -70,7 +69,7 @@ impl<'s> Costs<'s> {
             if let Some(schema) = next.take() {
                 open.insert(schema.pointer.clone());
                 let parts = self.parts(&schema);
-                frames.push(Frame { pointer: schema.pointer, parts, sum: 1, dearest: 0, excess: None });
+                frames.push(Frame { pointer: schema.pointer, parts, sum: 1, highest: 0, excess: None });
             }
             let Some(frame) = frames.last_mut() else {
                 return self.known.get(pointer)?.excess.clone();
@@ -90,13 +89,13 @@ impl<'s> Costs<'s> {
             match part.schemas.pop() {
                 Some(schema) => match self.known.get(&schema.pointer) {
                     Some(cost) => frame.consider(cost),
-                    None if open.contains(&schema.pointer) => frame.dearest = frame.dearest.max(1),
+                    None if open.contains(&schema.pointer) => frame.highest = frame.highest.max(1),
                     None => next = Some(schema),
                 },
                 None => {
-                    let cost = frame.dearest.saturating_mul(part.times);
+                    let cost = frame.highest.saturating_mul(part.times);
                     frame.sum = frame.sum.saturating_add(cost);
-                    frame.dearest = 0;
+                    frame.highest = 0;
                     frame.parts.pop();
                 }
             }
@@ -104,7 +103,7 @@ impl<'s> Costs<'s> {
     }
 
     fn parts(&self, schema: &Located<'s>) -> Vec<CostPart<'s>> {
-        // To find out which members are left over, the branches are applied once more.
+        // Branches are applied once more to determine the unevaluated members.
         let is_unevaluated = ["unevaluatedProperties", "unevaluatedItems"]
             .into_iter()
             .any(|keyword| schema.node.get(keyword).is_some());
@@ -118,7 +117,7 @@ impl<'s> Costs<'s> {
                 "properties" => members.schemas.extend(value.members().map(|(_, member)| member)),
                 "prefixItems" => members.schemas.extend(value.items()),
                 "items" | "additionalProperties" => members.schemas.push(value),
-                // Several patterns may fit one name.
+                // Several patterns may match one name.
                 "patternProperties" => parts.extend(value.members().map(|(_, member)| one(member, 1))),
                 "dependentSchemas" => parts.extend(value.members().map(|(_, member)| one(member, in_place))),
                 "allOf" | "anyOf" | "oneOf" => parts.extend(value.items().map(|item| one(item, in_place))),

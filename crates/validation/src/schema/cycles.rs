@@ -1,57 +1,57 @@
-//! Circles of schemas that apply to one and the same value: judging one would never end.
+//! Finds cycles of schemas that apply to the same value, whose validation would never end.
 //!
-//! `A: { $ref: B }, B: { allOf: [{ $ref: A }] }` is a circle; `A: { items: { $ref: A } }` is not, since each
-//! round looks at a smaller value.
+//! `A: { $ref: B }, B: { allOf: [{ $ref: A }] }` is such a cycle. `A: { items: { $ref: A } }` is not: each round
+//! applies to a smaller value.
 
 use std::collections::{HashMap, HashSet};
 
 use demur_source::Span;
 
-/// From a schema to one that applies to the same value.
+/// An edge from a schema to one that applies to the same value.
 #[derive(Debug)]
 pub(super) struct SchemaStep {
-    /// The pointer of the one.
+    /// The pointer of the source.
     pub(super) from: String,
-    /// The pointer of the other.
+    /// The pointer of the target.
     pub(super) to: String,
-    /// Where the document says so.
+    /// The span of the keyword.
     pub(super) span: Span,
 }
 
-/// The pointer and the place of each step that closes a circle.
+/// The source and the span of each edge that closes a cycle.
 pub(super) fn find(steps: &[SchemaStep]) -> Vec<(String, Span)> {
     let mut next: HashMap<&str, Vec<&SchemaStep>> = HashMap::new();
     for step in steps {
         next.entry(&step.from).or_default().push(step);
     }
     let (mut open, mut done): (HashSet<&str>, HashSet<&str>) = (HashSet::new(), HashSet::new());
-    let mut circles = Vec::new();
+    let mut cycles = Vec::new();
     for start in steps {
         if done.contains(start.from.as_str()) {
             continue;
         }
-        // Depth first, with the way here on a stack: a step back onto the way closes a circle.
+        // Depth-first search: an edge to a schema on the stack closes a cycle.
         open.insert(&start.from);
-        let mut way: Vec<(&str, usize)> = vec![(&start.from, 0)];
-        while let Some((pointer, taken)) = way.last_mut() {
+        let mut stack: Vec<(&str, usize)> = vec![(&start.from, 0)];
+        while let Some((pointer, taken)) = stack.last_mut() {
             let pointer: &str = pointer;
             match next.get(pointer).and_then(|steps| steps.get(*taken)) {
                 Some(step) => {
                     *taken += 1;
                     if open.contains(step.to.as_str()) {
-                        circles.push((pointer.to_owned(), step.span));
+                        cycles.push((pointer.to_owned(), step.span));
                     } else if !done.contains(step.to.as_str()) {
                         open.insert(&step.to);
-                        way.push((&step.to, 0));
+                        stack.push((&step.to, 0));
                     }
                 }
                 None => {
                     open.remove(pointer);
                     done.insert(pointer);
-                    way.pop();
+                    stack.pop();
                 }
             }
         }
     }
-    circles
+    cycles
 }

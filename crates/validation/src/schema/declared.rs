@@ -1,20 +1,20 @@
-//! What a document declares of the parts of a value: which members, in which order, at every depth.
+//! The declared members of a value and their order, at every depth.
 //!
-//! Branches are taken together: what one of them declares is declared.
+//! The declarations of all branches are combined.
 
 use std::collections::HashSet;
 
 use serde_json::Value;
 
 use super::shape::for_each_in_place;
-use crate::document::pointer::join;
+use crate::tree::join;
 
 /// Schemas that may apply to one value.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Declared(Vec<String>);
 
 impl Declared {
-    /// What the schema at `pointer` declares.
+    /// The declarations of the schema at `pointer`.
     pub(crate) fn at(document: &Value, pointer: &str) -> Self {
         Self::of(document, &[pointer.to_owned()])
     }
@@ -32,7 +32,8 @@ impl Declared {
         Self(all)
     }
 
-    /// The names of an object's members, those that are only required among them, in the document's order.
+    /// The names of an object's members, in the order of the document. Includes names that are only listed in
+    /// `required`.
     pub(crate) fn members<'d>(&self, document: &'d Value) -> Vec<&'d str> {
         let mut names = Vec::new();
         let mut seen = HashSet::new();
@@ -45,7 +46,7 @@ impl Declared {
         names
     }
 
-    /// What is declared of one member.
+    /// The declarations for a member.
     pub(crate) fn member(&self, document: &Value, name: &str) -> Self {
         self.part(document, |pointer, schema| match schema["properties"].get(name) {
             Some(_) => Some(join(&join(pointer, "properties"), name)),
@@ -53,7 +54,7 @@ impl Declared {
         })
     }
 
-    /// What is declared of an element.
+    /// The declarations for an element.
     pub(crate) fn item(&self, document: &Value, number: usize) -> Self {
         self.part(document, |pointer, schema| match schema["prefixItems"].get(number) {
             Some(_) => Some(format!("{pointer}/prefixItems/{number}")),
@@ -74,7 +75,7 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn members_come_in_the_order_of_the_document() {
+    fn declares_members_in_document_order() {
         let document = json!({
             "s": {
                 "properties": { "z": {}, "a": { "$ref": "#/inner" } },

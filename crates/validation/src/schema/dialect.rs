@@ -1,20 +1,18 @@
-//! OpenAPI 3.0 writes JSON Schema in a dialect of its own; here it becomes 2020-12.
-//!
-//! One schema object at a time: the walk that finds them all is `walk`'s.
+//! Rewrites schemas of OpenAPI 3.0 to JSON Schema 2020-12, one schema object at a time.
 
 use serde_json::{Map, Value};
 
-/// How schemas are written.
+/// A schema dialect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Dialect {
-    /// The dialect of OpenAPI 3.0: `nullable`, boolean `exclusiveMinimum`, nothing beside `$ref`.
+    /// OpenAPI 3.0: `nullable`, boolean `exclusiveMinimum`, `$ref` without siblings.
     OpenApi30,
     /// JSON Schema 2020-12.
     OpenApi31,
 }
 
 impl Dialect {
-    /// Rewrites one schema object to 2020-12, in place. Its subschemas keep their pointers.
+    /// Rewrites a schema object to 2020-12. Its subschemas keep their pointers.
     pub(super) fn normalise(self, schema: &mut Map<String, Value>) {
         match self {
             Dialect::OpenApi31 => {}
@@ -31,7 +29,7 @@ impl Dialect {
     }
 }
 
-/// `minimum: 5, exclusiveMinimum: true` → `exclusiveMinimum: 5`.
+/// Rewrites `minimum: 5, exclusiveMinimum: true` to `exclusiveMinimum: 5`.
 fn exclusive(schema: &mut Map<String, Value>, flag: &str, bound: &str) {
     match schema.get(flag) {
         Some(Value::Bool(true)) => match schema.remove(bound) {
@@ -49,8 +47,8 @@ fn exclusive(schema: &mut Map<String, Value>, flag: &str, bound: &str) {
     }
 }
 
-/// `type: string, nullable: true` → `type: [string, "null"]`. Without a `type` it has no effect, and an
-/// `enum` must list null by itself (OpenAPI 3.0.3, and its proposal of 2019-10-31 that clarifies it).
+/// Rewrites `type: string, nullable: true` to `type: [string, "null"]`. Without `type`, `nullable` has no effect, and
+/// `enum` must list null itself (OpenAPI 3.0.3, clarified by its proposal of 2019-10-31).
 fn nullable(schema: &mut Map<String, Value>) {
     let is_nullable = schema.remove("nullable") == Some(Value::Bool(true));
     if let (true, Some(Value::String(name))) = (is_nullable, schema.get("type")) {
@@ -59,16 +57,16 @@ fn nullable(schema: &mut Map<String, Value>) {
     }
 }
 
-/// Takes members that only the other side sends out of `required`: no request can be blamed for leaving out
-/// what is `readOnly`, and no answer for what is `writeOnly` (OpenAPI 3.0.3 and 3.1).
-pub(super) fn excuse(schema: &mut Map<String, Value>, names: &[String]) {
+/// Removes members from `required` that only the other side sends: `readOnly` in requests, `writeOnly` in responses
+/// (OpenAPI 3.0.3 and 3.1).
+pub(super) fn remove_required(schema: &mut Map<String, Value>, names: &[String]) {
     if let Some(Value::Array(required)) = schema.get_mut("required") {
         required.retain(|name| name.as_str().is_none_or(|name| !names.iter().any(|known| known == name)));
     }
 }
 
-/// Lets a reference say the place that it means, and forgets what only served to find it.
-pub(super) fn refer(schema: &mut Map<String, Value>, target: &str) {
+/// Replaces a reference by one to a pointer.
+pub(super) fn set_reference(schema: &mut Map<String, Value>, target: &str) {
     for name in ["$ref", "$dynamicRef"] {
         if schema.remove(name).is_some() {
             schema.insert("$ref".to_owned(), Value::String(format!("#{target}")));
@@ -76,8 +74,8 @@ pub(super) fn refer(schema: &mut Map<String, Value>, target: &str) {
     }
 }
 
-/// The names by which a schema could be found: once references are places, they would only move them.
-pub(super) fn forget_names(schema: &mut Map<String, Value>) {
+/// Removes identifiers, which would change how the rewritten references are resolved.
+pub(super) fn remove_ids(schema: &mut Map<String, Value>) {
     for name in ["$id", "$anchor", "$dynamicAnchor", "$schema", "$vocabulary"] {
         if schema.get(name).is_some_and(|value| !value.is_object() || name == "$vocabulary") {
             schema.remove(name);
@@ -85,7 +83,7 @@ pub(super) fn forget_names(schema: &mut Map<String, Value>) {
     }
 }
 
-/// `format: int32` and `int64` are bounds: what is beyond them would be cut off behind.
+/// Adds the bounds of `format: int32` and `int64`: the upstream would truncate larger values.
 pub(super) fn bound_integers(schema: &mut Map<String, Value>) {
     let (least, most) = match schema.get("format").and_then(Value::as_str) {
         Some("int32") => (i64::from(i32::MIN), i64::from(i32::MAX)),

@@ -1,19 +1,19 @@
-//! What is certain of the parts of a valid value: the types that they may have.
+//! The types that the parts of a valid value may have.
 //!
-//! [`Shape`](super::Shape) guesses how text is meant; here nothing is guessed. What a schema leaves open is
-//! open, since a rule that is refused for its types must be one that no valid request could satisfy.
+//! Unlike [`ValueShape`](super::ValueShape), this never guesses: a rule is rejected for its types only if no valid
+//! request can satisfy it.
 
 use serde_json::Value;
 
 use super::shape::Types;
-use crate::document::pointer::{JsonReference, reference};
+use crate::tree::{JsonReference, reference};
 
-/// References and branches nested deeper say nothing.
+/// The maximum depth of references and branches.
 const MAX_DEPTH: usize = 40;
-/// Schemas looked at for one answer.
+/// The maximum number of schemas visited for one query.
 const MAX_SCHEMAS: usize = 2_000;
 
-/// From a value to a part of it.
+/// A step from a value to one of its parts.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) enum ValueStep {
     /// A member of an object.
@@ -22,7 +22,7 @@ pub(crate) enum ValueStep {
     Item,
 }
 
-/// The types that what stands at `path` may have in a value that the schema at `pointer` takes.
+/// The types at `path` in a value that is valid against the schema at `pointer`.
 pub(crate) fn types(document: &Value, pointer: &str, path: &[ValueStep]) -> Types {
     let Some(schema) = document.pointer(pointer) else { return Types::ALL };
     Search { document, left: MAX_SCHEMAS }.types(schema, path, 0)
@@ -34,14 +34,14 @@ struct Search<'d> {
 }
 
 impl Search<'_> {
-    /// Every keyword can only take types away, so that one that is not understood may be passed over.
+    /// Every keyword can only remove types, so unknown keywords can be ignored.
     fn types(&mut self, schema: &Value, path: &[ValueStep], depth: usize) -> Types {
         if depth > MAX_DEPTH || self.left == 0 {
             return Types::ALL;
         }
         self.left -= 1;
         let mut types = match path.split_first() {
-            None => own(schema),
+            None => own_types(schema),
             Some((ValueStep::Member(name), rest)) => self.member(schema, name, rest, depth),
             Some((ValueStep::Item, rest)) => match (schema.get("items"), schema.get("prefixItems")) {
                 (Some(items), None) => self.types(items, rest, depth + 1),
@@ -75,8 +75,8 @@ impl Search<'_> {
     }
 }
 
-/// What the keywords about the value itself leave.
-fn own(schema: &Value) -> Types {
+/// The types that the keywords for the value itself allow.
+fn own_types(schema: &Value) -> Types {
     let mut types = match &schema["type"] {
         Value::String(name) => named(name),
         Value::Array(names) => {
@@ -93,13 +93,13 @@ fn own(schema: &Value) -> Types {
     types
 }
 
-/// A number may be a whole one.
+/// A number may be an integer.
 fn named(name: &str) -> Types {
-    let types = Types::named(name);
+    let types = Types::from_name(name);
     if types.contains(Types::NUMBER) { types.union(Types::INTEGER) } else { types }
 }
 
-/// The type of a value; `1.0` is `1` to JSON Schema.
+/// The type of a value. `1.0` is an integer in JSON Schema.
 fn of(value: &Value) -> Types {
     let types = Types::of(value);
     if types.contains(Types::NUMBER) { types.union(Types::INTEGER) } else { types }
@@ -111,7 +111,7 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn types_are_what_no_valid_value_contradicts() {
+    fn infers_types_of_valid_values() {
         let number = Types::NUMBER.union(Types::INTEGER);
         for (schema, expected) in [
             (json!({ "type": "string" }), Types::STRING),
@@ -142,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn parts_are_found_through_references_and_branches() {
+    fn infers_types_through_references_and_branches() {
         let member = |name: &str| ValueStep::Member(name.to_owned());
         let document = json!({
             "s": { "$ref": "#/list" },

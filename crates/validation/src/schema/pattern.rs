@@ -1,35 +1,34 @@
-//! Regular expressions: which are refused, and which can be said in another way.
+//! Checks and rewrites regular expressions.
 //!
-//! Every pattern is matched in linear time, which leaves no room for looking around. What looks ahead at the
-//! very beginning (`^(?!\\s*$)[a-z]+$`: a name that is not blank) is the exception, for it says two things
-//! that can be said apart: this must match, and that must not.
+//! Patterns are matched in linear time, which excludes look-around. The exception is look-ahead at the start
+//! (`^(?!\s*$)[a-z]+$`), which can be rewritten to separate patterns that must or must not match.
 
 use serde_json::{Map, Value, json};
 
-use super::validator_options;
+use super::options::validator_options;
 
-/// Marks a `not` that was a part of a pattern, with the whole pattern behind it.
+/// The comment that marks a `not` created from a look-ahead. The original pattern follows.
 const MARK: &str = "pattern: ";
 
-/// Why a pattern is refused, if it is.
+/// Why a pattern is rejected, with help.
 pub(super) fn problem(pattern: &str) -> Option<(String, Option<String>)> {
-    if compiles(pattern) || apart(pattern).is_some() {
+    if compiles(pattern) || split_lookaheads(pattern).is_some() {
         return None;
     }
     let is_look_around = ["(?=", "(?!", "(?<=", "(?<!"].iter().any(|token| pattern.contains(token));
     let is_back_reference = (1..=9).any(|digit| pattern.contains(&format!("\\{digit}")));
     Some(match (is_look_around, is_back_reference) {
         (true, _) => (
-            format!("the pattern `{pattern}` looks around, which cannot be matched in linear time"),
+            format!("pattern `{pattern}` contains look-around, which cannot be matched in linear time"),
             Some(
-                "say it without `(?=…)`, `(?!…)`, `(?<=…)`, `(?<!…)`; `not` and `allOf` may help".to_owned(),
+                "rewrite it without `(?=…)`, `(?!…)`, `(?<=…)` and `(?<!…)`, for example with `not` and `allOf`".to_owned(),
             ),
         ),
         (_, true) => (
-            format!("the pattern `{pattern}` refers back to a group, which cannot be matched in linear time"),
-            Some("say it without `\\1`".to_owned()),
+            format!("pattern `{pattern}` contains a backreference, which cannot be matched in linear time"),
+            Some("rewrite it without backreferences".to_owned()),
         ),
-        _ => (format!("the pattern `{pattern}` is not a regular expression, or too large a one"), None),
+        _ => (format!("pattern `{pattern}` is not a valid regular expression, or it is too large"), None),
     })
 }
 
@@ -37,15 +36,15 @@ fn compiles(pattern: &str) -> bool {
     validator_options().build(&json!({ "pattern": pattern })).is_ok()
 }
 
-/// Rewrites a pattern that looks ahead at its beginning.
+/// Rewrites a pattern that starts with look-aheads.
 pub(super) fn rewrite(schema: &mut Map<String, Value>) {
     let Some(pattern) = schema.get("pattern").and_then(Value::as_str).map(str::to_owned) else { return };
     if !pattern.contains("(?") || compiles(&pattern) {
         return;
     }
-    let Some(apart) = apart(&pattern) else { return };
-    let mut parts = vec![json!({ "pattern": apart.rest })];
-    parts.extend(apart.ahead.into_iter().map(|(text, must_match)| match must_match {
+    let Some(split) = split_lookaheads(&pattern) else { return };
+    let mut parts = vec![json!({ "pattern": split.rest })];
+    parts.extend(split.lookaheads.into_iter().map(|(text, must_match)| match must_match {
         true => json!({ "pattern": text }),
         false => {
             json!({ "not": { "type": "string", "pattern": text, "$comment": format!("{MARK}{pattern}") } })
@@ -60,21 +59,21 @@ pub(super) fn rewrite(schema: &mut Map<String, Value>) {
     }
 }
 
-/// The pattern of which a `not` was a part.
+/// The original pattern of a `not` that was created from a look-ahead.
 pub(crate) fn original(not: &Value) -> Option<&str> {
     not.get("$comment")?.as_str()?.strip_prefix(MARK)
 }
 
-/// A pattern taken apart.
+/// A pattern split into look-aheads and the rest.
 struct PatternParts {
-    /// What it looks ahead at, and whether that must match or must not.
-    ahead: Vec<(String, bool)>,
+    /// The look-aheads, and whether each must match.
+    lookaheads: Vec<(String, bool)>,
     rest: String,
 }
 
-fn apart(pattern: &str) -> Option<PatternParts> {
+fn split_lookaheads(pattern: &str) -> Option<PatternParts> {
     let mut rest = pattern.strip_prefix('^')?;
-    let mut ahead = Vec::new();
+    let mut lookaheads = Vec::new();
     loop {
         let must_match = match rest {
             wanted if wanted.starts_with("(?=") => true,
@@ -82,22 +81,22 @@ fn apart(pattern: &str) -> Option<PatternParts> {
             _ => break,
         };
         let end = closing(rest)?;
-        ahead.push((format!("^(?:{})", &rest[3..end]), must_match));
+        lookaheads.push((format!("^(?:{})", &rest[3..end]), must_match));
         rest = &rest[end + 1..];
     }
-    // With alternatives at the top, the beginning belongs to the first of them only.
+    // With an alternation at the top level, the look-aheads would only apply to the first alternative.
     let is_one = top_level(rest, '|').is_none();
-    let apart = PatternParts { ahead, rest: format!("^{rest}") };
-    let all_compile = compiles(&apart.rest) && apart.ahead.iter().all(|(text, _)| compiles(text));
-    (!apart.ahead.is_empty() && is_one && all_compile).then_some(apart)
+    let split = PatternParts { lookaheads, rest: format!("^{rest}") };
+    let all_compile = compiles(&split.rest) && split.lookaheads.iter().all(|(text, _)| compiles(text));
+    (!split.lookaheads.is_empty() && is_one && all_compile).then_some(split)
 }
 
-/// Where the group that begins the text ends.
+/// The end of the group that starts the text.
 fn closing(text: &str) -> Option<usize> {
     top_level(&text[1..], ')').map(|at| at + 1)
 }
 
-/// Where a character stands outside of groups, classes and escapes.
+/// The position of a character outside of groups, classes and escapes.
 fn top_level(text: &str, wanted: char) -> Option<usize> {
     let (mut depth, mut in_class, mut is_escaped) = (0_usize, false, false);
     for (at, c) in text.char_indices() {
@@ -121,19 +120,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_looks_ahead_at_the_beginning_is_said_apart() {
-        for (pattern, rest, ahead) in [
+    fn splits_look_ahead_at_the_start() {
+        for (pattern, rest, lookaheads) in [
             (r"^(?!\s*$)[a-z ]+$", r"^[a-z ]+$", vec![(r"^(?:\s*$)", false)]),
             (r"^(?=.*\d)(?=.*[)])\S+$", r"^\S+$", vec![(r"^(?:.*\d)", true), (r"^(?:.*[)])", true)]),
             (r"^(?!(a|b)\))c", "^c", vec![(r"^(?:(a|b)\))", false)]),
         ] {
-            let apart = apart(pattern).unwrap();
-            let found: Vec<(&str, bool)> =
-                apart.ahead.iter().map(|(text, is)| (text.as_str(), *is)).collect();
-            assert_eq!((apart.rest.as_str(), found), (rest, ahead), "{pattern}");
+            let split = split_lookaheads(pattern).unwrap();
+            let parsed: Vec<(&str, bool)> =
+                split.lookaheads.iter().map(|(text, is)| (text.as_str(), *is)).collect();
+            assert_eq!((split.rest.as_str(), parsed), (rest, lookaheads), "{pattern}");
         }
         for pattern in ["(?!a)b", "^(?!a)b|c", "^a(?!b)", "^(?!a(?!b))c", "^(?<!a)b", "^(?!a", "^(a)\\1"] {
-            assert!(apart(pattern).is_none(), "{pattern}");
+            assert!(split_lookaheads(pattern).is_none(), "{pattern}");
         }
     }
 }

@@ -1,19 +1,18 @@
-//! How text becomes a value, as far as a schema tells without one.
+//! The shape of a schema, which decides how text is parsed as a value.
 //!
-//! A parameter is text. Whether `5` is a number or a string, and whether `a,b` is one value or two, only
-//! its schema can say.
+//! Only the schema tells whether the text `5` is a number or a string, and whether `a,b` is one value or two.
 
 use std::collections::{HashMap, HashSet};
 
 use serde_json::Value;
 
-use crate::document::pointer::{JsonReference, join, reference};
+use crate::tree::{JsonReference, join, reference};
 
-/// References and branches followed before giving up: far more than a person writes.
+/// The maximum number of references and branches followed.
 const MAX_STEPS: usize = 500;
-/// Objects within objects whose members' types are known: no text is nested deeper.
+/// The maximum depth of nested objects.
 const MAX_LEVELS: usize = 4;
-/// Schemas looked at for one shape.
+/// The maximum number of schemas visited for one shape.
 const MAX_SHAPES: usize = 1_000;
 
 /// A set of JSON types.
@@ -34,12 +33,12 @@ impl Types {
         self.0 & other.0 != 0
     }
 
-    /// Those of either.
+    /// The union of both sets.
     pub(crate) fn union(self, other: Types) -> Types {
         Types(self.0 | other.0)
     }
 
-    /// Those of both.
+    /// The intersection of both sets.
     pub(crate) fn intersection(self, other: Types) -> Types {
         Types(self.0 & other.0)
     }
@@ -48,7 +47,7 @@ impl Types {
         self.0 |= other.0;
     }
 
-    pub(super) fn named(name: &str) -> Types {
+    pub(super) fn from_name(name: &str) -> Types {
         match name {
             "string" => Types::STRING,
             "integer" => Types::INTEGER,
@@ -74,16 +73,16 @@ impl Types {
     }
 }
 
-/// How text becomes a value.
+/// How text is parsed as a value.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct ValueShape {
-    /// The types of the whole; empty where the schema does not say.
+    /// The allowed types; empty if the schema does not restrict them.
     pub(crate) types: Types,
-    /// An array's elements.
+    /// The shape of an array's elements.
     pub(crate) items: Option<Box<ValueShape>>,
-    /// An object's members, by name.
+    /// The shapes of an object's members, by name.
     pub(crate) members: HashMap<String, ValueShape>,
-    /// An object's other members, where it may have any.
+    /// The shape of other members, if they are allowed.
     pub(crate) others: Option<Box<ValueShape>>,
 }
 
@@ -93,7 +92,7 @@ impl ValueShape {
         Self::within(document, &[pointer.to_owned()], MAX_LEVELS, &mut MAX_SHAPES.clone())
     }
 
-    /// The shape of what several schemas apply to.
+    /// The combined shape of several schemas that apply to one value.
     fn within(document: &Value, pointers: &[String], levels: usize, left: &mut usize) -> ValueShape {
         let mut shape = ValueShape::default();
         let mut parts = Parts::default();
@@ -112,7 +111,7 @@ impl ValueShape {
         shape
     }
 
-    /// Whether text is to be read as an object: no simpler type could be meant.
+    /// Whether text is parsed as an object: no simpler type is allowed.
     pub(crate) fn is_object(&self) -> bool {
         let simpler = [Types::STRING, Types::INTEGER, Types::NUMBER, Types::BOOLEAN, Types::ARRAY];
         self.types.contains(Types::OBJECT) && !simpler.into_iter().any(|simple| self.types.contains(simple))
@@ -122,13 +121,13 @@ impl ValueShape {
         self.types.contains(Types::ARRAY)
     }
 
-    /// Whether a name may stand several times. Of what is no list a schema that names a type says so itself; one that
-    /// names none would let a list pass.
+    /// Whether several values may be parsed as a list, for the schema to judge. Without any type, the schema would
+    /// accept a list.
     pub(crate) fn may_repeat(&self) -> bool {
         self.types != Types::default() || self.items.is_some()
     }
 
-    /// Whether it is an object, or a list of them: what a form writes as JSON.
+    /// Whether it is an object or a list of objects, which forms contain as JSON.
     pub(crate) fn is_nested(&self) -> bool {
         self.is_object() || self.is_list() && self.items.as_ref().is_some_and(|items| items.is_nested())
     }
@@ -142,14 +141,14 @@ struct Parts {
     others: Vec<String>,
 }
 
-/// The types that the schema at `pointer` takes; where its parts stand goes to `parts`.
+/// The types that the schema at `pointer` allows. Adds the pointers of its parts to `parts`.
 fn types(document: &Value, pointer: &str, parts: &mut Parts) -> Types {
     let mut types = Types::default();
     for_each_in_place(document, pointer, |pointer, schema| {
         match &schema["type"] {
-            Value::String(name) => types.add(Types::named(name)),
+            Value::String(name) => types.add(Types::from_name(name)),
             Value::Array(names) => {
-                names.iter().filter_map(Value::as_str).for_each(|name| types.add(Types::named(name)));
+                names.iter().filter_map(Value::as_str).for_each(|name| types.add(Types::from_name(name)));
             }
             _ => {
                 let listed = schema["enum"].as_array().into_iter().flatten();
@@ -173,7 +172,7 @@ fn types(document: &Value, pointer: &str, parts: &mut Parts) -> Types {
     types
 }
 
-/// Visits a schema and all that apply to the same value: what it refers to, and its branches.
+/// Visits all schemas that apply to the same value: references and branches.
 pub(super) fn for_each_in_place(document: &Value, pointer: &str, mut visit: impl FnMut(&str, &Value)) {
     let mut seen = HashSet::new();
     let mut rest = vec![pointer.to_owned()];
@@ -183,7 +182,7 @@ pub(super) fn for_each_in_place(document: &Value, pointer: &str, mut visit: impl
         }
         let Some(schema) = document.pointer(&pointer) else { continue };
         visit(&pointer, schema);
-        // The last pushed is visited first: branches are pushed backwards to keep their order.
+        // Pushed in reverse, since the last one is visited first.
         for keyword in ["else", "then"] {
             if schema.get(keyword).is_some() {
                 rest.push(join(&pointer, keyword));

@@ -1,4 +1,4 @@
-//! The keywords of JSON Schema 2020-12 and of OpenAPI, by what their values hold.
+//! The keywords of JSON Schema 2020-12 and OpenAPI, by the kind of their values.
 
 /// Keywords whose value is one schema.
 pub(super) const ONE: [&str; 11] = [
@@ -19,10 +19,10 @@ pub(super) const MANY: [&str; 4] = ["allOf", "anyOf", "oneOf", "prefixItems"];
 /// Keywords whose value maps names to schemas.
 pub(super) const NAMED: [&str; 5] =
     ["properties", "patternProperties", "dependentSchemas", "$defs", "definitions"];
-/// Keywords whose schemas apply to the same value, not to a part of it: a circle of these never ends.
+/// Keywords whose schemas apply to the same value. A cycle of these never ends.
 pub(super) const IN_PLACE: [&str; 8] =
     ["not", "if", "then", "else", "allOf", "anyOf", "oneOf", "dependentSchemas"];
-/// Every other keyword that a schema in an OpenAPI document may have.
+/// All other keywords of schemas in OpenAPI documents.
 pub(super) const OTHER: [&str; 45] = [
     "$ref",
     "$id",
@@ -72,7 +72,7 @@ pub(super) const OTHER: [&str; 45] = [
 ];
 pub(super) const TYPES: [&str; 7] = ["string", "integer", "number", "boolean", "array", "object", "null"];
 
-/// Formats that are asserted, and those that say nothing which could be.
+/// Known formats. Some of them, such as `password`, do not restrict values.
 pub(super) const FORMATS: [&str; 25] = [
     "date",
     "date-time",
@@ -106,7 +106,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_keyword_stands_in_one_list() {
+    fn lists_every_keyword_once() {
         let mut all: Vec<&str> = ONE.iter().chain(&MANY).chain(&NAMED).chain(&OTHER).copied().collect();
         let count = all.len();
         all.sort_unstable();

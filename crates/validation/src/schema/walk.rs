@@ -1,7 +1,7 @@
-//! Visits every schema of a document once: reports what is wrong with it, and rewrites it to 2020-12.
+//! Visits every schema of a document once: reports mistakes, and rewrites it to 2020-12.
 //!
-//! With a stack of its own, never by recursion; along references, so that what no request is held against
-//! is told apart from what is. A mistake in the former is a warning.
+//! Iterates along references from the schemas that requests and responses are validated against. Mistakes in all
+//! other schemas are warnings.
 
 use std::collections::HashSet;
 
@@ -10,32 +10,34 @@ use jsonschema::ValidationError;
 use jsonschema::error::ValidationErrorKind;
 use serde_json::Value;
 
+use super::dialect::Dialect;
+use super::rewrite::{Rewriter, SchemaSide};
 use super::vocabulary::{FORMATS, IN_PLACE, MANY, NAMED, ONE, OTHER, TYPES};
-use super::{Dialect, SchemaSide, cycles, dialect, file_name, fragment, pattern};
+use super::{cycles, pattern};
 use crate::Formats;
-use crate::document::files::{Files, ReferenceTarget};
-use crate::document::pointer::{Located, tokens};
-use crate::document::{unreadable, unresolved};
+use crate::tree::{Files, Located, ReferenceTarget, tokens, unreadable, unresolved};
 
-/// The text of an error may quote the document: it is cut at this many characters.
+/// The maximum number of characters of an error text, which may quote the document.
 const MAX_QUOTE: usize = 200;
 
+/// The state of the walk.
 pub(super) struct Walk<'w> {
     files: &'w Files,
     root: Located<'w>,
     dialect: Dialect,
     formats: Formats,
     side: SchemaSide,
+    rewriter: Rewriter<'w>,
     visited: HashSet<String>,
-    /// Pointers that were complained about, so that nothing is said twice.
+    /// The pointers of reported schemas, so that nothing is reported twice.
     reported: HashSet<String>,
-    /// Formats that are not known, each said once.
+    /// Unknown formats, each reported once.
     unknown_formats: HashSet<String>,
-    /// From a schema to one that applies to the same value, and where that is said.
+    /// The edges between schemas that apply to the same value.
     in_place: Vec<cycles::SchemaStep>,
-    /// Whether mistakes are warnings, because no request meets the schema.
-    is_idle: bool,
-    is_sound: bool,
+    /// Whether mistakes are warnings, because nothing is validated against the schema.
+    is_unused: bool,
+    is_valid: bool,
 }
 
 impl<'w> Walk<'w> {
@@ -46,47 +48,48 @@ impl<'w> Walk<'w> {
             dialect,
             formats,
             side: SchemaSide::Requests,
+            rewriter: Rewriter { files, root: Located::root(root), dialect, formats },
             visited: HashSet::new(),
             reported: HashSet::new(),
             unknown_formats: HashSet::new(),
             in_place: Vec::new(),
-            is_idle: false,
-            is_sound: true,
+            is_unused: false,
+            is_valid: true,
         }
     }
 
-    /// Visits the schemas that messages of one side are held against, whatever was visited for the other.
-    /// Whether all is well with them.
-    pub(super) fn held(
+    /// Visits the schemas of one side, and returns whether there are no errors.
+    pub(super) fn check_used(
         &mut self,
         side: SchemaSide,
-        places: &[String],
+        locations: &[String],
         document: &mut Value,
-        found: &mut Diagnostics,
+        diagnostics: &mut Diagnostics,
     ) -> bool {
         self.side = side;
         let before = std::mem::take(&mut self.visited);
-        let starts = places.iter().filter_map(|pointer| self.root.at(pointer)).collect();
-        self.visit_all(starts, document, found);
+        let starts = locations.iter().filter_map(|pointer| self.root.at(pointer)).collect();
+        self.visit_all(starts, document, diagnostics);
         self.visited.extend(before);
         for (pointer, span) in cycles::find(&std::mem::take(&mut self.in_place)) {
-            let message = "this reference leads back to itself without end".to_owned();
-            self.report(&pointer, span, "ref-cycle", message, None, found);
+            let message = "endless cycle: the schema refers back to itself for the same value".to_owned();
+            let help = "refer back only from a part of the value, such as `properties` or `items`".to_owned();
+            self.report(&pointer, span, "ref-cycle", message, Some(help), diagnostics);
         }
-        self.is_sound
+        self.is_valid
     }
 
-    /// Visits what is left below `components`.
-    pub(super) fn others(&mut self, document: &mut Value, found: &mut Diagnostics) {
-        self.is_idle = true;
+    /// Visits the remaining schemas below `components`.
+    pub(super) fn check_unused(&mut self, document: &mut Value, diagnostics: &mut Diagnostics) {
+        self.is_unused = true;
         let schemas = self.root.at("/components/schemas");
         let starts = schemas.iter().flat_map(|schemas| schemas.members()).map(|(_, schema)| schema).collect();
-        self.visit_all(starts, document, found);
+        self.visit_all(starts, document, diagnostics);
     }
 
-    fn visit_all(&mut self, starts: Vec<Located<'w>>, document: &mut Value, found: &mut Diagnostics) {
+    fn visit_all(&mut self, starts: Vec<Located<'w>>, document: &mut Value, diagnostics: &mut Diagnostics) {
         let mut rest = starts;
-        // Those that were reached by name, not as a part of another: each is held against the meta-schema.
+        // Schemas that were reached by name, not as a part of another. Each is validated against the meta-schema.
         let mut names: Vec<Located<'w>> = rest.clone();
         while let Some(schema) = rest.pop() {
             if !self.visited.insert(schema.pointer.clone()) {
@@ -94,37 +97,37 @@ impl<'w> Walk<'w> {
             }
             match &schema.node.kind {
                 NodeKind::Map(_) => {
-                    let referred = self.schema(&schema, &mut rest, found);
-                    self.normalise(&schema, referred.as_ref(), document);
+                    let referred = self.schema(&schema, &mut rest, diagnostics);
+                    self.rewriter.rewrite(self.side, &schema, referred.as_ref(), document);
                     names.extend(referred.clone());
                     rest.extend(referred);
                 }
                 NodeKind::Bool(_) => {}
                 _ => {
                     let message = format!("a schema must be a mapping, not {}", schema.node.kind_name());
-                    self.report(&schema.pointer, schema.node.span, "schema", message, None, found);
+                    self.report(&schema.pointer, schema.node.span, "schema", message, None, diagnostics);
                 }
             }
         }
-        let mut held = HashSet::new();
+        let mut checked = HashSet::new();
         for schema in names {
-            if held.insert(schema.pointer.clone()) {
-                self.meta(&schema, document, found);
+            if checked.insert(schema.pointer.clone()) {
+                self.check_meta_schema(&schema, document, diagnostics);
             }
         }
     }
 
-    /// Looks at one schema object, pushes its parts, and returns what its `$ref` names.
+    /// Checks a schema object, adds its subschemas to `rest`, and returns the target of its `$ref`.
     fn schema(
         &mut self,
         schema: &Located<'w>,
         rest: &mut Vec<Located<'w>>,
-        found: &mut Diagnostics,
+        diagnostics: &mut Diagnostics,
     ) -> Option<Located<'w>> {
         let reference = schema.member("$ref").or_else(|| schema.member("$dynamicRef"));
-        let target = reference.and_then(|target| self.follow(schema, &target, found));
+        let target = reference.and_then(|target| self.follow(schema, &target, diagnostics));
         if self.dialect == Dialect::OpenApi30 && schema.member("$ref").is_some() {
-            self.beside_ref(schema, found);
+            self.ref_siblings(schema, diagnostics);
             return target;
         }
         for (key, member) in schema.members() {
@@ -136,17 +139,17 @@ impl<'w> Walk<'w> {
                 rest.extend(member.items());
             } else if NAMED.contains(&keyword) {
                 if keyword == "patternProperties" {
-                    for (pattern, place) in member.members() {
-                        self.pattern(&pattern.name, pattern.span, &place.pointer, found);
+                    for (pattern, located) in member.members() {
+                        self.pattern(&pattern.name, pattern.span, &located.pointer, diagnostics);
                     }
                 }
                 rest.extend(member.members().map(|(_, part)| part));
             } else if keyword == "pattern" {
                 if let Some(pattern) = member.node.as_str() {
-                    self.pattern(pattern, member.node.span, &member.pointer, found);
+                    self.pattern(pattern, member.node.span, &member.pointer, diagnostics);
                 }
             } else {
-                self.keyword(keyword, key.span, schema, &member, found);
+                self.keyword(keyword, key.span, schema, &member, diagnostics);
             }
             if IN_PLACE.contains(&keyword) {
                 let parts = &rest[before..];
@@ -161,61 +164,69 @@ impl<'w> Walk<'w> {
         target
     }
 
-    /// A keyword that holds no schema.
+    /// Checks a keyword that contains no schema.
     fn keyword(
         &mut self,
         keyword: &str,
         span: Span,
         schema: &Located<'w>,
         member: &Located<'w>,
-        found: &mut Diagnostics,
+        diagnostics: &mut Diagnostics,
     ) {
         if keyword == "$schema" {
             let text = member.node.as_str().unwrap_or_default().trim_end_matches('#');
             if text != "https://json-schema.org/draft/2020-12/schema" {
-                let message = format!("the schema dialect `{text}` is not supported: 2020-12 is used");
-                self.warn(&member.pointer, span, "unsupported", message, None, found);
+                let message =
+                    format!("schema dialect `{text}` is not supported, JSON Schema 2020-12 is used instead");
+                self.warn(&member.pointer, span, "unsupported", message, None, diagnostics);
             }
         } else if keyword == "$vocabulary" {
-            let message = "vocabularies of one's own are not supported: 2020-12 is used".to_owned();
-            self.warn(&member.pointer, span, "unsupported", message, None, found);
+            let message =
+                "custom vocabularies are not supported, JSON Schema 2020-12 is used instead".to_owned();
+            self.warn(&member.pointer, span, "unsupported", message, None, diagnostics);
         } else if keyword == "format" {
-            self.format(member, found);
+            self.format(member, diagnostics);
         } else if keyword == "nullable" {
             let message = match self.dialect {
-                Dialect::OpenApi31 => "OpenAPI 3.1 has no `nullable`: it has no effect",
+                Dialect::OpenApi31 => "`nullable` has no effect in OpenAPI 3.1",
                 Dialect::OpenApi30 if schema.member("type").is_none() => {
-                    "`nullable` has no effect without `type` beside it"
+                    "`nullable` has no effect without `type`"
                 }
                 Dialect::OpenApi30 => return,
             };
             let help = match self.dialect {
                 Dialect::OpenApi31 => "write `type: [string, 'null']`",
-                Dialect::OpenApi30 => "add `type`",
+                Dialect::OpenApi30 => "add `type` beside it",
             };
-            self.warn(&member.pointer, span, "nullable", message.to_owned(), Some(help.to_owned()), found);
+            self.warn(
+                &member.pointer,
+                span,
+                "nullable",
+                message.to_owned(),
+                Some(help.to_owned()),
+                diagnostics,
+            );
         } else if !OTHER.contains(&keyword) && !keyword.starts_with("x-") {
-            // JSON Schema allows any other keyword as a remark; one that looks like a slip is worth a word.
+            // JSON Schema allows any other keyword: only those that resemble a known one are reported.
             let known = OTHER.iter().chain(&ONE).chain(&MANY).chain(&NAMED).copied();
-            if let Some(meant) = did_you_mean(keyword, known) {
-                let message = format!("a schema has no keyword `{keyword}`: it has no effect");
-                let help = format!("did you mean `{meant}`?");
-                self.warn(&member.pointer, span, "unknown-key", message, Some(help), found);
+            if let Some(suggestion) = did_you_mean(keyword, known) {
+                let message = format!("unknown keyword `{keyword}` has no effect");
+                let help = format!("did you mean `{suggestion}`?");
+                self.warn(&member.pointer, span, "unknown-key", message, Some(help), diagnostics);
             }
         }
     }
 
-    /// A format that is not known is a remark, as JSON Schema has it; whoever relies on it should hear so.
-    fn format(&mut self, member: &Located<'w>, found: &mut Diagnostics) {
+    /// Warns of an unknown format, which JSON Schema ignores.
+    fn format(&mut self, member: &Located<'w>, diagnostics: &mut Diagnostics) {
         let Some(name) = member.node.as_str() else { return };
-        if self.formats == Formats::Annotate || FORMATS.contains(&name) || self.is_idle {
+        if self.formats == Formats::Annotate || FORMATS.contains(&name) || self.is_unused {
             return;
         }
         if self.unknown_formats.insert(name.to_owned()) {
-            let message =
-                format!("the format `{name}` is not known: it is checked neither here nor elsewhere");
-            let help = did_you_mean(name, FORMATS).map(|meant| format!("did you mean `{meant}`?"));
-            self.warn(&member.pointer, member.node.span, "unsupported", message, help, found);
+            let message = format!("unknown format `{name}` is not validated (reported once)");
+            let help = did_you_mean(name, FORMATS).map(|suggestion| format!("did you mean `{suggestion}`?"));
+            self.warn(&member.pointer, member.node.span, "unsupported", message, help, diagnostics);
         }
     }
 
@@ -223,111 +234,69 @@ impl<'w> Walk<'w> {
         &mut self,
         schema: &Located<'w>,
         target: &Located<'w>,
-        found: &mut Diagnostics,
+        diagnostics: &mut Diagnostics,
     ) -> Option<Located<'w>> {
         let span = target.node.span;
         let Some(text) = target.node.as_str() else {
-            let message = format!("`$ref` must be text, not {}", target.node.kind_name());
-            self.report(&target.pointer, span, "wrong-kind", message, None, found);
+            let message = format!("`$ref` must be a string, not {}", target.node.kind_name());
+            self.report(&target.pointer, span, "wrong-kind", message, None, diagnostics);
             return None;
         };
         let pointer = match self.files.target(target) {
             ReferenceTarget::Local(pointer) => pointer,
             ReferenceTarget::Unreadable(cause) => {
                 let (message, help) = unreadable(text, &cause);
-                self.report(&target.pointer, span, "remote-ref", message, help, found);
+                self.report(&target.pointer, span, "remote-ref", message, help, diagnostics);
                 return None;
             }
         };
-        let place = self.root.at(&pointer);
-        match &place {
-            Some(place) => self.in_place.push(cycles::SchemaStep {
+        let located = self.root.at(&pointer);
+        match &located {
+            Some(located) => self.in_place.push(cycles::SchemaStep {
                 from: schema.pointer.clone(),
-                to: place.pointer.clone(),
+                to: located.pointer.clone(),
                 span,
             }),
             None => {
                 let (message, help) = unresolved(&self.root, text, &pointer);
-                self.report(&target.pointer, span, "unresolved-ref", message, help, found);
+                self.report(&target.pointer, span, "unresolved-ref", message, help, diagnostics);
             }
         }
-        place
+        located
     }
 
-    /// In 3.0 what stands beside `$ref` is ignored, which surprises people.
-    fn beside_ref(&mut self, schema: &Located<'w>, found: &mut Diagnostics) {
+    /// Warns of keywords beside `$ref`, which OpenAPI 3.0 ignores.
+    fn ref_siblings(&mut self, schema: &Located<'w>, diagnostics: &mut Diagnostics) {
         const REMARKS: [&str; 6] = ["$ref", "title", "description", "example", "deprecated", "readOnly"];
         for (key, member) in schema.members() {
             if !REMARKS.contains(&key.name.as_str()) && !key.name.starts_with("x-") {
                 let message = format!("OpenAPI 3.0 ignores `{}` beside `$ref`", key.name);
-                let help = "put the `$ref` into `allOf`".to_owned();
-                self.warn(&member.pointer, key.span, "ref-siblings", message, Some(help), found);
+                let help = "move the `$ref` into `allOf`".to_owned();
+                self.warn(&member.pointer, key.span, "ref-siblings", message, Some(help), diagnostics);
             }
         }
     }
 
-    fn pattern(&mut self, pattern: &str, span: Span, pointer: &str, found: &mut Diagnostics) {
+    fn pattern(&mut self, pattern: &str, span: Span, pointer: &str, diagnostics: &mut Diagnostics) {
         if let Some((message, help)) = pattern::problem(pattern) {
-            self.report(pointer, span, "pattern", message, help, found);
+            self.report(pointer, span, "pattern", message, help, diagnostics);
         }
     }
 
-    /// Rewrites one schema for the side that is visited.
-    fn normalise(&self, schema: &Located<'w>, target: Option<&Located<'w>>, document: &mut Value) {
-        let Some(Value::Object(object)) = document.pointer_mut(&schema.pointer) else { return };
-        self.dialect.normalise(object);
-        match target {
-            // The way to a `$dynamicRef` matters: what has a name is reached by its name.
-            Some(target) if self.files.is_dynamic() => {
-                if let (Some(id), true) = (self.files.id(&target.pointer), object.contains_key("$ref")) {
-                    object.insert("$ref".to_owned(), Value::String(file_name(id)));
-                }
-            }
-            Some(target) => {
-                dialect::forget_names(object);
-                dialect::refer(object, &fragment(&target.pointer));
-            }
-            None if self.files.is_dynamic() => {}
-            None => dialect::forget_names(object),
-        }
-        pattern::rewrite(object);
-        if self.formats == Formats::Assert {
-            dialect::bound_integers(object);
-        }
-        let flag = match self.side {
-            SchemaSide::Requests => "readOnly",
-            SchemaSide::Answers => "writeOnly",
-        };
-        let properties = schema.member("properties");
-        let excused = properties.iter().flat_map(|properties| properties.members());
-        let excused = excused.filter(|(_, property)| self.is_marked(property, flag));
-        let names: Vec<String> = excused.map(|(key, _)| key.name.clone()).collect();
-        dialect::excuse(object, &names);
-    }
-
-    fn is_marked(&self, property: &Located<'w>, flag: &str) -> bool {
-        let is_marked = |node: &Node| node.get(flag).is_some_and(|flag| flag.kind == NodeKind::Bool(true));
-        let target = || match self.files.target(&property.member("$ref")?) {
-            ReferenceTarget::Local(pointer) => self.root.at(&pointer),
-            ReferenceTarget::Unreadable(_) => None,
-        };
-        is_marked(property.node) || target().is_some_and(|target| is_marked(target.node))
-    }
-
-    /// What the meta-schema finds: kinds and bounds of keywords, unknown types.
-    fn meta(&mut self, schema: &Located<'w>, document: &Value, found: &mut Diagnostics) {
+    /// Validates a schema against the meta-schema: types and bounds of keywords, unknown types.
+    fn check_meta_schema(&mut self, schema: &Located<'w>, document: &Value, diagnostics: &mut Diagnostics) {
         let Some(value) = document.pointer(&schema.pointer) else { return };
         let validator = jsonschema::draft202012::meta::validator();
         for error in validator.iter_errors(value) {
             let pointer = format!("{}{}", schema.pointer, error.instance_path().as_str());
-            // Patterns and references are judged above, in words of our own.
+            // Already checked above, with better messages.
             let is_format = matches!(error.kind(), ValidationErrorKind::Format { .. });
             if is_format || pointer.ends_with("/$ref") || pointer.ends_with("/$dynamicRef") {
                 continue;
             }
             let span = self.root.node.nearest(&pointer).span;
             let (message, help) = meta_message(&pointer, &error);
-            self.report(&pointer, span, "schema", message, help, found);
+            self.report(&pointer, span, "schema", message, help, diagnostics);
         }
     }
 
@@ -338,21 +307,21 @@ impl<'w> Walk<'w> {
         check: &'static str,
         message: String,
         help: Option<String>,
-        found: &mut Diagnostics,
+        diagnostics: &mut Diagnostics,
     ) {
         if !self.reported.insert(pointer.to_owned()) {
             return;
         }
-        if self.is_idle {
-            let message = format!("{message} (no request is held against this schema)");
-            self.files.warning(found, span, check, message, help);
+        if self.is_unused {
+            let message = format!("{message} (this schema is not used)");
+            self.files.warning(diagnostics, span, check, message, help);
         } else {
-            self.is_sound = false;
-            self.files.error(found, span, check, message, help);
+            self.is_valid = false;
+            self.files.error(diagnostics, span, check, message, help);
         }
     }
 
-    /// A remark: said once, whichever side is visited.
+    /// Reports a warning once, whichever side is visited.
     fn warn(
         &mut self,
         pointer: &str,
@@ -360,15 +329,15 @@ impl<'w> Walk<'w> {
         check: &'static str,
         message: String,
         help: Option<String>,
-        found: &mut Diagnostics,
+        diagnostics: &mut Diagnostics,
     ) {
         if self.reported.insert(pointer.to_owned()) {
-            self.files.warning(found, span, check, message, help);
+            self.files.warning(diagnostics, span, check, message, help);
         }
     }
 }
 
-/// A meta-schema's complaint in words for a person.
+/// Message and help for an error of the meta-schema.
 fn meta_message(pointer: &str, error: &ValidationError<'_>) -> (String, Option<String>) {
     let path: Vec<_> = tokens(pointer).collect();
     let keyword = path.iter().rev().find(|token| token.parse::<usize>().is_err());
@@ -382,11 +351,11 @@ fn meta_message(pointer: &str, error: &ValidationError<'_>) -> (String, Option<S
         if let Some(unknown) = names.into_iter().find(|name| !TYPES.contains(name)) {
             let help = match did_you_mean(unknown, TYPES) {
                 Some(name) => format!("did you mean `{name}`?"),
-                None => format!("one of: {}", TYPES.join(", ")),
+                None => format!("use one of: {}", TYPES.join(", ")),
             };
-            return (format!("there is no type `{unknown}`"), Some(help));
+            return (format!("unknown type `{unknown}`"), Some(help));
         }
     }
     let text: String = error.to_string().chars().take(MAX_QUOTE).collect();
-    (format!("`{keyword}` is not valid: {text}"), None)
+    (format!("invalid `{keyword}`: {text}"), None)
 }

@@ -1,15 +1,15 @@
-//! Where the real documents and the test suite are. They are fetched once, by `tests/documents.sh`.
+//! Locates the real documents and the test suite, which `tests/documents.sh` downloads once.
 
-#![allow(clippy::panic, reason = "a test that fails says why")]
+#![allow(clippy::panic, reason = "a failed test reports why")]
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// The folder that holds them.
+/// The folder with the downloads.
 pub(crate) fn folder() -> PathBuf {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/documents.sh");
     let mut command = Command::new(script);
-    // Cargo does not pass on where it builds; the test stands in `deps` below a profile's folder there.
+    // Cargo does not pass on the target folder: the test is in `deps` of a profile's folder in it.
     if std::env::var_os("CARGO_TARGET_DIR").is_none()
         && let Ok(test) = std::env::current_exe()
         && let Some(target) = test.ancestors().nth(3)

@@ -1,7 +1,6 @@
-//! Requests made from a document's own schemas: independent of how the crate reads them, so that the one can
-//! be held against the other.
+//! Generates requests from the schemas of a document, independently of the crate.
 
-#![allow(clippy::panic, clippy::unwrap_used, reason = "a test that fails says why")]
+#![allow(clippy::panic, clippy::unwrap_used, reason = "a failed test reports why")]
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -12,13 +11,13 @@ use serde_json::{Map, Value, json};
 #[derive(Default)]
 pub(crate) struct Files {
     read: HashMap<PathBuf, Value>,
-    /// Which of several branches values are made for.
+    /// The branch for which values are generated.
     pub(crate) branch: usize,
-    /// Whether values have no more members than they must.
+    /// Whether values have only required members.
     pub(crate) is_sparse: bool,
 }
 
-/// A part of a document, and the file that it stands in.
+/// A part of a document, and the file that contains it.
 #[derive(Clone, Debug)]
 pub(crate) struct Part {
     pub(crate) file: PathBuf,
@@ -40,7 +39,7 @@ impl Files {
         })
     }
 
-    /// What a part is, its references followed.
+    /// Follows the references of a part.
     pub(crate) fn follow(&mut self, mut part: Part) -> Part {
         while let Some(target) = part.value["$ref"].as_str() {
             let (name, pointer) = target.split_once('#').unwrap_or((target, ""));
@@ -58,7 +57,7 @@ impl Files {
         Some(self.follow(Part { file: part.file.clone(), value }))
     }
 
-    /// A schema with its `allOf`s in it, and one of its alternatives.
+    /// A schema merged with its `allOf` branches and one of its alternatives.
     pub(crate) fn flat(&mut self, schema: &Part) -> Map<String, Value> {
         let schema = self.follow(schema.clone());
         let Value::Object(mut flat) = schema.value.clone() else { return Map::new() };
@@ -82,7 +81,7 @@ impl Files {
         flat
     }
 
-    /// Notes the file in every part: once merged, parts come from several.
+    /// Stores the file in every part, since merged parts come from several files.
     fn place(&self, schema: &mut Map<String, Value>, file: &Path) {
         let note = |part: &mut Value| {
             if let Value::Object(part) = part {
@@ -103,7 +102,7 @@ impl Files {
             .for_each(|(_, part)| note(part));
     }
 
-    /// A value that the schema takes; `None` where none is found.
+    /// A value for the schema; `None` if none was found.
     pub(crate) fn value(&mut self, schema: &Part, depth: usize) -> Option<Value> {
         let flat = self.flat(schema);
         if depth > DEEPEST {
@@ -206,7 +205,7 @@ impl Files {
     }
 }
 
-/// What several schemas say of one value.
+/// Merges several schemas for one value.
 fn merge(into: &mut Map<String, Value>, other: Map<String, Value>) {
     for (name, value) in other {
         match (into.get_mut(&name), value) {
@@ -224,7 +223,7 @@ fn text(schema: &Map<String, Value>) -> Option<Value> {
     let least = schema.get("minLength").and_then(Value::as_u64).unwrap_or(0) as usize;
     let most = schema.get("maxLength").and_then(Value::as_u64).map_or(usize::MAX, |most| most as usize);
     if let Some(pattern) = schema.get("pattern").and_then(Value::as_str) {
-        // That a text is not blank is said by looking ahead, and none of these is.
+        // None of these texts is blank, so this look-ahead always matches.
         let plain = pattern.replace("(?!\\s*$)", "");
         let matches = |text: &str| regex::Regex::new(&plain).is_ok_and(|pattern| pattern.is_match(text));
         let fits = |text: &&str| (least..=most).contains(&text.chars().count()) && matches(text);

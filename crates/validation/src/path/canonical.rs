@@ -1,40 +1,32 @@
-//! Request paths in one canonical form (RFC 3986, section 6.2.2), and everything in a path that servers read differently.
-//!
-//! A path is matched and forwarded in the same canonical form, so that the operation that was checked is the one that the
-//! upstream runs. Percent-encoded unreserved characters are decoded, and characters that a path cannot contain are encoded.
-//! Reserved characters stay as they were sent: `%2C` is data where `,` separates elements. So do hexadecimal digits: no
-//! server distinguishes `%2c` from `%2C`, but the upstream may sign or log the path that the client wrote.
-//!
-//! What no canonical form can settle is reported: [`PathFault`] for paths that no operation can take, [`PathCharacters`]
-//! for those that an operation must allow. Nothing is decided here.
+//! The canonical form of a path (RFC 3986, section 6.2.2), and why a path is rejected.
 
 use std::borrow::Cow;
 use std::fmt;
 
-/// Decoding is repeated as often as this: some servers and the proxies in front of them decode more than once.
-const MAX_LAYERS: usize = 4;
+use super::characters::PathCharacters;
+use super::encoding::{MAX_LAYERS, decode_once, has_encoding, octet};
 
 /// A path in canonical form.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CanonicalPath<'p> {
-    /// The path. As many `/` as in the path that was sent, so that segments can be compared one by one.
+    /// The path. It has as many `/` as the received path, so that segments can be compared one by one.
     pub text: Cow<'p, str>,
-    /// The characters in it that an operation must allow.
+    /// The characters that an operation must explicitly allow.
     pub characters: PathCharacters,
-    /// Why no operation can take it. The first one found.
+    /// The first reason to reject the path for every operation.
     pub fault: Option<PathFault>,
 }
 
-/// Why a path is rejected whatever its operation allows.
+/// Why a path is rejected for every operation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PathFault {
-    /// A segment is `.` or `..`, or contains one behind percent-encoding, a slash, a backslash or a `;`.
+    /// A segment is `.` or `..`, or hides one behind percent-encoding, a slash, a backslash or a `;`.
     DotSegment,
     /// A `%` without two hexadecimal digits (RFC 3986, section 2.1).
     BrokenEncoding,
-    /// Percent-encoding of bytes that are not UTF-8. Overlong forms of `/` and `.` are among them.
+    /// Percent-encoded bytes that are not UTF-8, such as overlong forms of `/` and `.`.
     NotUtf8,
-    /// Percent-encoding nested too deeply.
+    /// Percent-encoding nested more than four times.
     NestedEncoding,
 }
 
@@ -49,78 +41,7 @@ impl fmt::Display for PathFault {
     }
 }
 
-/// A set of characters in a path that servers read differently.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct PathCharacters(u8);
-
-impl PathCharacters {
-    /// None of them.
-    pub const NONE: Self = Self(0);
-    /// `%2F`: many servers decode it before they match, and find another path.
-    pub const SLASH: Self = Self(1);
-    /// `\` or `%5C`: some servers read it as `/`.
-    pub const BACKSLASH: Self = Self(1 << 1);
-    /// `%00`: it ends strings in C.
-    pub const NUL: Self = Self(1 << 2);
-    /// `%25` before two hexadecimal digits: a server that decodes twice reads another character.
-    pub const PERCENT: Self = Self(1 << 3);
-    /// `;`: Java servers drop it and the rest of the segment (matrix parameters).
-    pub const SEMICOLON: Self = Self(1 << 4);
-
-    const NAMES: [(&'static str, Self); 5] = [
-        ("slash", Self::SLASH),
-        ("backslash", Self::BACKSLASH),
-        ("nul", Self::NUL),
-        ("percent", Self::PERCENT),
-        ("semicolon", Self::SEMICOLON),
-    ];
-
-    /// The names by which a configuration refers to them.
-    pub fn names() -> impl Iterator<Item = &'static str> {
-        Self::NAMES.iter().map(|(name, _)| *name)
-    }
-
-    /// The set with one character, by its name.
-    pub fn from_name(name: &str) -> Option<Self> {
-        Self::NAMES.iter().find(|(known, _)| *known == name).map(|(_, set)| *set)
-    }
-
-    /// Whether no character is in it.
-    pub fn is_empty(self) -> bool {
-        self.0 == 0
-    }
-
-    /// Those that are in this set and not in the other.
-    pub fn without(self, other: Self) -> Self {
-        Self(self.0 & !other.0)
-    }
-
-    /// Those that are in either set.
-    #[must_use]
-    pub fn with(self, other: Self) -> Self {
-        Self(self.0 | other.0)
-    }
-
-    fn insert(&mut self, other: Self) {
-        self.0 |= other.0;
-    }
-}
-
-impl fmt::Display for PathCharacters {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut separator = "";
-        for (name, set) in Self::NAMES {
-            if !set.without(*self).is_empty() {
-                continue;
-            }
-            write!(f, "{separator}{name}")?;
-            separator = ", ";
-        }
-        Ok(())
-    }
-}
-
-/// Brings a path into its canonical form. Ordinary paths are borrowed after one look at each byte.
+/// Returns the canonical form of a path. Borrows the path if it is already canonical.
 pub fn canonical_path(path: &str) -> CanonicalPath<'_> {
     if is_plain(path) {
         let (characters, fault) = (PathCharacters::NONE, None);
@@ -128,7 +49,7 @@ pub fn canonical_path(path: &str) -> CanonicalPath<'_> {
     }
     let mut canonical =
         CanonicalPath { text: Cow::Borrowed(""), characters: PathCharacters::NONE, fault: None };
-    let text = canonical.spell(path);
+    let text = canonical.canonicalize(path);
     for segment in text.split('/') {
         if segment.bytes().any(|byte| matches!(byte, b'%' | b'.' | b';')) {
             let fault = canonical.inspect(segment);
@@ -140,8 +61,8 @@ pub fn canonical_path(path: &str) -> CanonicalPath<'_> {
 }
 
 impl CanonicalPath<'_> {
-    /// Writes the path in canonical form.
-    fn spell(&mut self, path: &str) -> String {
+    /// Writes the path in canonical form, and records characters and broken encoding.
+    fn canonicalize(&mut self, path: &str) -> String {
         let mut text = String::with_capacity(path.len() + 8);
         let mut rest = path.as_bytes();
         while let [byte, tail @ ..] = rest {
@@ -163,7 +84,7 @@ impl CanonicalPath<'_> {
                     text.push(char::from(raw));
                     continue;
                 }
-                // It cannot be sent as it is: RFC 3986 has no place for it.
+                // RFC 3986 does not allow this byte in a path: it must be encoded.
                 (raw, _) => (raw, None),
             };
             match byte {
@@ -181,7 +102,7 @@ impl CanonicalPath<'_> {
         text
     }
 
-    /// Looks through every layer of encoding of a segment.
+    /// Decodes a segment layer by layer, and returns the first reason to reject it.
     fn inspect(&mut self, segment: &str) -> Option<PathFault> {
         let mut layer: Cow<'_, [u8]> = Cow::Borrowed(segment.as_bytes());
         for depth in 0..=MAX_LAYERS {
@@ -208,18 +129,18 @@ impl CanonicalPath<'_> {
     }
 }
 
-/// Whether two servers can only read it in one way: nothing is encoded, and no segment begins with a dot.
+/// Whether every server reads the path alike: nothing is encoded, and no segment starts with a dot.
 fn is_plain(path: &str) -> bool {
     let bytes = path.as_bytes();
     bytes.iter().all(|byte| PLAIN[usize::from(*byte)]) && !bytes.windows(2).any(|pair| pair == b"/.")
 }
 
-/// The characters of a path that are plain: pchar and `/`, without `%` and `;` (RFC 3986, section 3.3).
+/// The plain characters of a path: pchar and `/`, without `%` and `;` (RFC 3986, section 3.3).
 static PLAIN: [bool; 256] = {
     let mut table = [false; 256];
     let mut byte = 0_usize;
     while byte < 256 {
-        // The cast cannot lose anything below 256.
+        // Lossless: `byte` is below 256.
         table[byte] = is_path_character(byte as u8) && byte != b';' as usize;
         byte += 1;
     }
@@ -235,14 +156,9 @@ const fn is_path_character(byte: u8) -> bool {
         )
 }
 
-/// RFC 3986, section 2.3.
+/// Unreserved characters (RFC 3986, section 2.3).
 const fn is_unreserved(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~')
-}
-
-fn octet(high: u8, low: u8) -> Option<u8> {
-    let digit = |digit: u8| char::from(digit).to_digit(16).and_then(|value| u8::try_from(value).ok());
-    Some(digit(high)? * 16 + digit(low)?)
 }
 
 fn push_encoded(text: &mut String, byte: u8) {
@@ -253,15 +169,7 @@ fn push_encoded(text: &mut String, byte: u8) {
     text.push(DIGITS[usize::from(byte & 0xF)]);
 }
 
-fn has_encoding(bytes: &[u8]) -> bool {
-    bytes.windows(3).any(|triple| triple[0] == b'%' && octet(triple[1], triple[2]).is_some())
-}
-
-fn decode_once(bytes: &[u8]) -> Vec<u8> {
-    percent_encoding::percent_decode(bytes).collect()
-}
-
-/// Whether a server that cuts at `;`, and reads `\` as `/`, finds `.` or `..`.
+/// Whether the bytes contain `.` or `..` as a segment, for a server that cuts at `;` and reads `\` as `/`.
 fn has_dot_segment(bytes: &[u8]) -> bool {
     let parts = bytes.split(|byte| matches!(byte, b'/' | b'\\'));
     parts.into_iter().any(|part| {
@@ -270,9 +178,9 @@ fn has_dot_segment(bytes: &[u8]) -> bool {
     })
 }
 
-/// A segment of a document or of a request as the two are compared: canonical, with hexadecimal digits in upper case
-/// (RFC 3986, section 6.2.2.1).
-pub(crate) fn comparable(segment: &str) -> Cow<'_, str> {
+/// The form in which segments are compared: canonical, with hexadecimal digits in upper case (RFC 3986, section
+/// 6.2.2.1).
+pub(crate) fn normalised(segment: &str) -> Cow<'_, str> {
     let canonical = canonical_path(segment).text;
     if !canonical.contains('%') {
         return canonical;
@@ -286,41 +194,12 @@ pub(crate) fn comparable(segment: &str) -> Cow<'_, str> {
     Cow::Owned(text)
 }
 
-/// A segment as the most lenient server reads it: decoded as often as it can be, in lower case. Borrowed where that
-/// changes nothing.
-pub(crate) fn folded(segment: &str) -> Cow<'_, str> {
-    if !segment.bytes().any(|byte| byte == b'%' || byte.is_ascii_uppercase() || !byte.is_ascii()) {
-        return Cow::Borrowed(segment);
-    }
-    let mut layer: Cow<'_, [u8]> = Cow::Borrowed(segment.as_bytes());
-    for _ in 0..MAX_LAYERS {
-        if !has_encoding(&layer) {
-            break;
-        }
-        layer = Cow::Owned(decode_once(&layer));
-    }
-    Cow::Owned(String::from_utf8_lossy(&layer).to_lowercase())
-}
-
-/// Whether the most lenient server reads a segment as it is written.
-pub(crate) fn is_unmistakable(segment: &str) -> bool {
-    matches!(folded(segment), Cow::Borrowed(folded) if trimmed(folded).len() == segment.len())
-}
-
-/// What is left of a folded segment where a server drops path parameters, what follows a NUL, an encoded query or
-/// fragment, blanks around it, and dots at its end.
-pub(crate) fn trimmed(folded: &str) -> &str {
-    let cut = folded.find([';', '\0', '?', '#']).map_or(folded, |end| &folded[..end]);
-    let is_blank = |c: char| c.is_whitespace() || c.is_control();
-    cut.trim_start_matches(is_blank).trim_end_matches(|c: char| c == '.' || is_blank(c))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn decodes_unreserved_characters_and_leaves_reserved_ones() {
+    fn decodes_unreserved_characters_only() {
         for (path, text) in [
             ("/items/export", "/items/export"),
             ("/items/%65xport", "/items/export"),
@@ -344,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn names_the_characters_that_servers_read_differently() {
+    fn reports_characters_that_servers_read_differently() {
         for (path, characters) in [
             ("/items/a.b", ""),
             ("/items/...", ""),
@@ -369,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn finds_dot_segments_however_they_are_spelled() {
+    fn rejects_dot_segments_in_every_encoding() {
         for path in [
             "/items/..",
             "/./items",
@@ -396,7 +275,7 @@ mod tests {
     }
 
     #[test]
-    fn rejects_what_is_not_percent_encoded_utf_8() {
+    fn rejects_invalid_percent_encoding() {
         for (path, fault) in [
             ("/items/%", PathFault::BrokenEncoding),
             ("/items/%6", PathFault::BrokenEncoding),
@@ -414,29 +293,8 @@ mod tests {
     }
 
     #[test]
-    fn a_path_that_is_encoded_very_often_costs_a_bounded_number_of_passes() {
+    fn limits_the_number_of_decoding_passes() {
         let path = format!("/items/%{}", "25".repeat(100_000));
         assert_eq!(canonical_path(&path).fault, Some(PathFault::NestedEncoding));
-    }
-
-    #[test]
-    fn lenient_servers_read_a_segment_like_this() {
-        for (segment, read) in [
-            ("EXPORT", "export"),
-            ("%65xport", "export"),
-            ("%2565xport", "export"),
-            ("export;a=b", "export"),
-            ("export%3Bx", "export"),
-            ("export.", "export"),
-            ("export%20", "export"),
-            ("%09export%0A", "export"),
-            ("export%00.json", "export"),
-            ("export%3Fa", "export"),
-            ("export%23", "export"),
-            ("export.json", "export.json"),
-            ("...", ""),
-        ] {
-            assert_eq!(trimmed(&folded(segment)), read, "{segment}");
-        }
     }
 }

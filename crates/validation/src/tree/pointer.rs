@@ -1,16 +1,16 @@
-//! Places in a document: a node together with its JSON Pointer.
+//! Nodes of a document with their JSON Pointers (RFC 6901).
 //!
-//! Mistakes are shown at spans, schemas are compiled by pointer; whoever reads a document needs both.
+//! Diagnostics need the span of a node, compiled schemas its pointer.
 
 use std::borrow::Cow;
 
 use demur_source::{Node, NodeKind};
 
-/// A node, and how one gets there from the root.
+/// A node and its pointer.
 #[derive(Debug, Clone)]
 pub(crate) struct Located<'n> {
     pub(crate) node: &'n Node,
-    /// RFC 6901, without the leading `#`; empty for the root.
+    /// The pointer from the root, which is empty for the root itself.
     pub(crate) pointer: String,
 }
 
@@ -19,19 +19,19 @@ impl<'n> Located<'n> {
         Self { node, pointer: String::new() }
     }
 
-    /// The value of a mapping's member.
+    /// A member of a mapping.
     pub(crate) fn member(&self, name: &str) -> Option<Located<'n>> {
         let node = self.node.get(name)?;
         Some(Located { node, pointer: join(&self.pointer, name) })
     }
 
-    /// Every member of a mapping; none where this is no mapping.
+    /// All members of a mapping; none if the node is not a mapping.
     pub(crate) fn members(&self) -> impl Iterator<Item = (&'n demur_source::Key, Located<'n>)> + '_ {
         let entries = self.node.as_map().unwrap_or_default();
         entries.iter().map(|(key, node)| (key, Located { node, pointer: join(&self.pointer, &key.name) }))
     }
 
-    /// Every item of a sequence; none where this is no sequence.
+    /// All items of a sequence; none if the node is not a sequence.
     pub(crate) fn items(&self) -> impl Iterator<Item = Located<'n>> + '_ {
         let items = self.node.as_seq().unwrap_or_default();
         items
@@ -40,7 +40,7 @@ impl<'n> Located<'n> {
             .map(|(index, node)| Located { node, pointer: format!("{}/{index}", self.pointer) })
     }
 
-    /// What stands at a pointer below this node; `None` where there is nothing.
+    /// The node at a pointer relative to this node.
     pub(crate) fn at(&self, pointer: &str) -> Option<Located<'n>> {
         let mut node = self.node;
         for token in tokens(pointer) {
@@ -54,12 +54,12 @@ impl<'n> Located<'n> {
     }
 }
 
-/// `pointer` with one more token.
+/// Appends a token to a pointer.
 pub(crate) fn join(pointer: &str, token: &str) -> String {
     format!("{pointer}/{}", escape(token))
 }
 
-/// A token as it stands in a pointer.
+/// Escapes a token for a pointer.
 pub(crate) fn escape(token: &str) -> Cow<'_, str> {
     if token.contains(['~', '/']) {
         Cow::Owned(token.replace('~', "~0").replace('/', "~1"))
@@ -68,7 +68,7 @@ pub(crate) fn escape(token: &str) -> Cow<'_, str> {
     }
 }
 
-/// The tokens of a pointer, unescaped.
+/// The unescaped tokens of a pointer.
 pub(crate) fn tokens(pointer: &str) -> impl Iterator<Item = Cow<'_, str>> {
     pointer.split('/').skip(1).map(|token| {
         if token.contains('~') {
@@ -79,18 +79,18 @@ pub(crate) fn tokens(pointer: &str) -> impl Iterator<Item = Cow<'_, str>> {
     })
 }
 
-/// What a `$ref` names.
+/// The kind of a `$ref`.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum JsonReference {
-    /// A place in this document.
+    /// A pointer in the same document.
     Local(String),
-    /// An anchor, which is not supported.
+    /// An anchor.
     Anchor,
-    /// Another document, which is never fetched.
+    /// Another document.
     Remote,
 }
 
-/// Reads the text of a `$ref`. A fragment may be percent-encoded, as `%7B` for `{`.
+/// Parses the text of a `$ref`. A fragment may be percent-encoded, such as `%7B` for `{`.
 pub(crate) fn reference(text: &str) -> JsonReference {
     match text.strip_prefix('#') {
         Some(fragment) if fragment.is_empty() || fragment.starts_with('/') => JsonReference::Local(

@@ -1,10 +1,9 @@
-//! Names of files and schemas, and what one that is relative to another means (RFC 3986, section 5).
+//! Names of files and schemas, and how relative names are resolved (RFC 3986, section 5).
 //!
-//! A file of the operator's is named by its path relative to the first one's folder (`schemas/pet.yaml`,
-//! `../common.yaml`); a schema with an `$id` by that. Nothing here is ever fetched: a name is only compared
-//! with other names.
+//! A file is named by its path relative to the folder of the root file (`schemas/pet.yaml`, `../common.yaml`), a
+//! schema with an `$id` by that URI. Names are only compared, never fetched.
 
-/// What `reference` names, said by whoever is called `base`. Without a fragment.
+/// Resolves a reference relative to `base`.
 pub(super) fn resolve(base: &str, reference: &str) -> String {
     if has_scheme(reference) || base.is_empty() {
         return reference.to_owned();
@@ -24,15 +23,15 @@ pub(super) fn resolve(base: &str, reference: &str) -> String {
     format!("{origin}{}", normalise(&format!("{folder}{reference}")))
 }
 
-/// `http://host/a` and `urn:x:y` have one; `a/b.yaml` has none.
+/// Whether the text is a URI with a scheme: `http://host/a` or `urn:x:y`, but not `a/b.yaml`.
 pub(super) fn has_scheme(text: &str) -> bool {
     let Some((scheme, _)) = text.split_once(':') else { return false };
     let is_char = |c: char| c.is_ascii_alphanumeric() || "+-.".contains(c);
-    // One letter is a drive, not a scheme.
+    // A single letter is a Windows drive.
     scheme.len() > 1 && scheme.starts_with(|c: char| c.is_ascii_alphabetic()) && scheme.chars().all(is_char)
 }
 
-/// `http://host` and `/a/b`; a file has no origin.
+/// Splits a URI into origin (`http://host`) and path. The origin of a file is empty.
 fn origin(name: &str) -> (&str, &str) {
     if !has_scheme(name) {
         return ("", name);
@@ -43,7 +42,7 @@ fn origin(name: &str) -> (&str, &str) {
     name.split_at(start)
 }
 
-/// Without `.` and `..`, but for those that lead out of the first file's folder.
+/// Removes `.` and `..`, except leading `..` of relative paths.
 fn normalise(path: &str) -> String {
     let is_absolute = path.starts_with('/');
     let mut segments: Vec<&str> = Vec::new();
@@ -68,7 +67,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_reference_means_what_its_base_makes_of_it() {
+    fn resolves_references_relative_to_their_base() {
         for (base, reference, name) in [
             ("openapi.yaml", "schemas/a.yaml", "schemas/a.yaml"),
             ("openapi.yaml", "./schemas/a.yaml", "schemas/a.yaml"),
@@ -87,7 +86,7 @@ mod tests {
             ("http://h/x", "//g/z", "http://g/z"),
             ("urn:uuid:1", "urn:uuid:2", "urn:uuid:2"),
         ] {
-            // A name without a path is nobody's base in practice; it must only not panic.
+            // Not a realistic base: it must only not panic.
             if base == "http://h" {
                 resolve(base, reference);
                 continue;

@@ -1,11 +1,11 @@
-//! The files of one document, as one tree.
+//! The files of a document as one tree.
 //!
-//! A file that a `$ref` names is read, and hung into the first one's tree under a key of its own. So every
-//! place has one pointer, and whoever follows a reference asks here what it means ([`Files::target`]): that
-//! depends on the file, and on the `$id`s around it. Spans are those of all files end to end; what is
-//! reported about one is shown in the file that it comes from.
+//! Each file that a `$ref` refers to is parsed and added to the tree of the root file under a reserved key, so that
+//! one JSON Pointer locates any node. [`Files::target`] resolves references: the result depends on the file and on
+//! the `$id`s around the reference. Spans are offsets into the concatenation of all files; diagnostics are reported
+//! in the file that the span belongs to.
 //!
-//! Files are read by whoever loads the document. No name is ever fetched.
+//! Nothing is fetched: the caller reads the files.
 
 use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
@@ -16,55 +16,59 @@ use demur_source::{Diagnostics, Node, NodeKind, Source, Span, parse};
 use super::pointer::{Located, join, tokens};
 use super::uri::{has_scheme, resolve};
 
-/// Under which the other files hang in the first one's tree. No document has such a key.
+/// The key for the other files in the root file's tree. No OpenAPI document has such a key.
 pub(crate) const FILES: &str = "x-demur-files";
 
-/// More files or bytes than this are not read: a document can name itself in ever new ways.
+/// Limits on referenced files, since generated references may never end.
 const MAX_FILES: usize = 2_000;
 const MAX_BYTES: usize = 64 * 1024 * 1024;
 
-/// Reads the file of a name; the error says why it cannot be read.
+/// The reason for a file that was read, but has syntax errors. These are reported on their own.
+pub(super) const HAS_ERRORS: &str = "the file has errors";
+
+/// Reads the file with a name. The error is the reason why it cannot be read.
 pub type ReadFile<'r> = dyn FnMut(&str) -> Result<Arc<Source>, String> + 'r;
 
-/// What a `$ref` names.
+/// The target of a `$ref`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum ReferenceTarget {
-    /// A place in the tree.
+    /// The JSON Pointer of a node in the tree.
     Local(String),
-    /// Nothing that could be read, and why.
+    /// The reason why the target cannot be read.
     Unreadable(String),
 }
 
-/// Which files a tree is made of, and what names mean in it.
+/// The files of a tree, and the names that references can use.
 pub(crate) struct Files {
     parts: Vec<FilePart>,
-    /// From the name of a file or a schema with an `$id` to where it stands.
+    /// From the name of a file, or of a schema with an `$id`, to its pointer.
     resources: HashMap<String, String>,
-    /// From a name and an anchor in it.
+    /// From a name and an anchor within it to a pointer.
     anchors: HashMap<(String, String), String>,
     /// From the pointer of a schema with an `$id` to its name.
     ids: HashMap<String, String>,
-    /// `$dynamicAnchor`s of one name in several places: then the way to a `$dynamicRef` decides.
+    /// Whether several `$dynamicAnchor`s have the same name. Then a `$dynamicRef` must be resolved at validation
+    /// time.
     is_dynamic: bool,
     unreadable: HashMap<String, String>,
-    /// What was remarked where: a part that a hundred operations share is remarked on once.
-    remarked: RefCell<HashSet<(usize, String)>>,
+    /// Diagnostics already reported, by offset and message: many operations may share one part of the document.
+    reported: RefCell<HashSet<(usize, String)>>,
 }
 
 struct FilePart {
-    /// Where its spans begin.
+    /// The offset at which its spans start.
     start: usize,
     name: String,
     source: Arc<Source>,
 }
 
 impl Files {
-    /// Reads what `root` refers to, and what that refers to, into `root`.
+    /// Reads all files that `root` refers to, directly or indirectly, into `root`.
     pub(crate) fn gather(
         source: &Arc<Source>,
         root: &mut Node,
         read: &mut ReadFile<'_>,
-        found: &mut Diagnostics,
+        diagnostics: &mut Diagnostics,
     ) -> Self {
         let name = source.name.rsplit(['/', '\\']).next().unwrap_or_default().to_owned();
         let mut files = Self {
@@ -74,32 +78,32 @@ impl Files {
             ids: HashMap::new(),
             is_dynamic: false,
             unreadable: HashMap::new(),
-            remarked: RefCell::default(),
+            reported: RefCell::default(),
         };
-        let mut wanted = files.hang(name, source, root);
+        let mut pending = files.add_file(name, source, root);
         let mut others: Vec<(demur_source::Key, Node)> = Vec::new();
         let mut bytes = source.text.len();
-        while let Some(name) = wanted.pop() {
+        while let Some(name) = pending.pop() {
             if files.resources.contains_key(&name) || files.unreadable.contains_key(&name) {
                 continue;
             }
             let within = files.parts.len() < MAX_FILES && bytes < MAX_BYTES;
-            let text = if within { read(&name) } else { Err("these are too many files".to_owned()) };
+            let text = if within { read(&name) } else { Err("too many referenced files".to_owned()) };
             let text = text.and_then(|text| match bytes + text.text.len() <= MAX_BYTES {
                 true => Ok(text),
-                false => Err("these are too many bytes".to_owned()),
+                false => Err("the referenced files are too large in total".to_owned()),
             });
             let text = text.and_then(|text| match parse(&text) {
                 Ok(node) => Ok((text, node)),
                 Err(mistakes) => {
-                    found.extend(mistakes);
-                    Err("it has mistakes".to_owned())
+                    diagnostics.extend(mistakes);
+                    Err(HAS_ERRORS.to_owned())
                 }
             });
             match text {
                 Ok((text, mut node)) => {
                     bytes += text.text.len();
-                    wanted.extend(files.hang(name, &text, &mut node));
+                    pending.extend(files.add_file(name, &text, &mut node));
                     let key = demur_source::Key { name: others.len().to_string(), span: node.span };
                     others.push((key, node));
                 }
@@ -115,23 +119,23 @@ impl Files {
         files
     }
 
-    /// Enters a file: its names, and those that it refers to.
-    fn hang(&mut self, name: String, source: &Arc<Source>, node: &mut Node) -> Vec<String> {
+    /// Registers a file with its names, and returns the names it refers to.
+    fn add_file(&mut self, name: String, source: &Arc<Source>, node: &mut Node) -> Vec<String> {
         let number = self.parts.len();
         let pointer = if number == 0 { String::new() } else { format!("/{FILES}/{}", number - 1) };
         let start = self.parts.last().map_or(0, |last| last.start + last.source.text.len() + 1);
         shift(node, start);
         self.resources.insert(name.clone(), pointer.clone());
         self.parts.push(FilePart { start, name: name.clone(), source: source.clone() });
-        let mut wanted = Vec::new();
-        self.scan(node, pointer, name, &mut wanted);
-        wanted
+        let mut pending = Vec::new();
+        self.scan(node, pointer, name, &mut pending);
+        pending
     }
 
-    /// Finds names and references. Examples and the like hold values, not schemas, and are not looked at.
-    fn scan(&mut self, node: &Node, pointer: String, base: String, wanted: &mut Vec<String>) {
+    /// Collects names and references. Examples, defaults and the like are skipped, since they hold values.
+    fn scan(&mut self, node: &Node, pointer: String, base: String, pending: &mut Vec<String>) {
         const VALUES: [&str; 6] = ["example", "examples", "default", "enum", "const", "x-examples"];
-        // Below these, keys are names of the document's own.
+        // The keys of these mappings are names chosen by the document.
         const NAMED: [&str; 14] = [
             "properties",
             "patternProperties",
@@ -157,12 +161,12 @@ impl Files {
                 }
                 NodeKind::Map(entries) => {
                     if !is_named {
-                        base = self.identify(node, &pointer, base);
+                        base = self.register_ids(node, &pointer, base);
                         if let Some(text) =
                             node.get("$ref").or_else(|| node.get("$dynamicRef")).and_then(Node::as_str)
                         {
                             let name = resolve(&base, decoded(without_fragment(text)).as_str());
-                            wanted.push(without_fragment(&name).to_owned());
+                            pending.push(without_fragment(&name).to_owned());
                         }
                     }
                     for (key, member) in entries {
@@ -180,8 +184,8 @@ impl Files {
         }
     }
 
-    /// Enters what a schema calls itself; the base of what stands within it.
-    fn identify(&mut self, node: &Node, pointer: &str, mut base: String) -> String {
+    /// Registers the `$id` and the anchors of a schema, and returns the base name for its members.
+    fn register_ids(&mut self, node: &Node, pointer: &str, mut base: String) -> String {
         let text = |name: &str| node.get(name).and_then(Node::as_str);
         if let Some(id) = text("$id").map(without_fragment).filter(|id| !id.is_empty()) {
             base = resolve(&base, id);
@@ -198,38 +202,38 @@ impl Files {
         base
     }
 
-    /// What the text at a `$ref` means there.
-    pub(crate) fn target(&self, place: &Located<'_>) -> ReferenceTarget {
-        let text = place.node.as_str().unwrap_or_default();
-        self.meaning(self.base(&place.pointer), text)
+    /// Resolves the reference at a node.
+    pub(crate) fn target(&self, located: &Located<'_>) -> ReferenceTarget {
+        let text = located.node.as_str().unwrap_or_default();
+        self.resolve_from(self.base(&located.pointer), text)
     }
 
-    /// Where a `$dynamicRef` with this text may lead, whatever the way to it: wherever there is an anchor of its name.
+    /// All possible targets of a `$dynamicRef`: the anchors of its name.
     pub(crate) fn dynamic_targets<'f>(&'f self, text: &'f str) -> impl Iterator<Item = &'f str> {
         let name = text.split_once('#').map_or("", |(_, fragment)| fragment);
         let anchors = self.anchors.iter().filter(move |((_, anchor), _)| anchor == name);
         anchors.map(|(_, pointer)| pointer.as_str())
     }
 
-    fn meaning(&self, base: &str, text: &str) -> ReferenceTarget {
+    fn resolve_from(&self, base: &str, text: &str) -> ReferenceTarget {
         let (name, fragment) = text.split_once('#').unwrap_or((text, ""));
         let name = resolve(base, &decoded(name));
         let Some(pointer) = self.resources.get(without_fragment(&name)) else {
-            let cause = self.unreadable.get(&name).map_or("it is not known", String::as_str);
+            let cause = self.unreadable.get(&name).map_or("unknown file", String::as_str);
             return ReferenceTarget::Unreadable(cause.to_owned());
         };
         let fragment = decoded(fragment);
         if fragment.is_empty() || fragment.starts_with('/') {
             return ReferenceTarget::Local(format!("{pointer}{fragment}"));
         }
-        // An anchor belongs to the schema with an `$id` that is nearest around it.
+        // An anchor belongs to the innermost enclosing schema with an `$id`.
         match self.anchors.get(&(name, fragment)) {
             Some(pointer) => ReferenceTarget::Local(pointer.clone()),
-            None => ReferenceTarget::Unreadable("there is no such anchor".to_owned()),
+            None => ReferenceTarget::Unreadable("no such anchor".to_owned()),
         }
     }
 
-    /// The name of the file or schema in which a place stands.
+    /// The name of the file or schema that encloses a pointer.
     fn base(&self, pointer: &str) -> &str {
         let mut around = pointer;
         while !self.ids.is_empty() {
@@ -251,12 +255,12 @@ impl Files {
         number.filter(|_| is_other).map_or(0, |number| number + 1)
     }
 
-    /// Whether references can only be followed on the way: see `is_dynamic`.
+    /// Whether references must be resolved at validation time: see the field.
     pub(crate) fn is_dynamic(&self) -> bool {
         self.is_dynamic
     }
 
-    /// The names of all files, with the pointers at which they hang.
+    /// The names of all files with their pointers.
     pub(crate) fn all(&self) -> impl Iterator<Item = (&str, String)> {
         self.parts.iter().enumerate().map(|(number, part)| {
             let pointer = if number == 0 { String::new() } else { format!("/{FILES}/{}", number - 1) };
@@ -264,18 +268,18 @@ impl Files {
         })
     }
 
-    /// The names that schemas give themselves, with their pointers.
+    /// The `$id`s of schemas with their pointers.
     pub(crate) fn ids(&self) -> impl Iterator<Item = (&str, &str)> {
         self.ids.iter().map(|(pointer, name)| (name.as_str(), pointer.as_str()))
     }
 
-    /// What the schema at a pointer calls itself.
+    /// The `$id` of the schema at a pointer.
     pub(crate) fn id(&self, pointer: &str) -> Option<&str> {
         self.ids.get(pointer).map(String::as_str)
     }
 
-    /// The file of a span, and the span in it.
-    fn place(&self, span: Span) -> Option<(&Arc<Source>, Span)> {
+    /// The file of a span, and the span within the file.
+    fn locate(&self, span: Span) -> Option<(&Arc<Source>, Span)> {
         let after = self.parts.partition_point(|part| part.start <= span.start);
         let part = self.parts.get(after.checked_sub(1)?)?;
         let last = part.source.text.len();
@@ -283,37 +287,37 @@ impl Files {
         Some((&part.source, Span::new(within(span.start), within(span.end))))
     }
 
-    /// The place of what has not been remarked there before.
-    fn unremarked(&self, span: Span, message: &str) -> Option<(&Arc<Source>, Span)> {
-        let place = self.place(span)?;
-        self.remarked.borrow_mut().insert((span.start, message.to_owned())).then_some(place)
+    /// The location of a diagnostic, unless it was already reported there.
+    fn first_report(&self, span: Span, message: &str) -> Option<(&Arc<Source>, Span)> {
+        let location = self.locate(span)?;
+        self.reported.borrow_mut().insert((span.start, message.to_owned())).then_some(location)
     }
 
     pub(crate) fn error(
         &self,
-        found: &mut Diagnostics,
+        diagnostics: &mut Diagnostics,
         span: Span,
         check: &'static str,
         message: impl Into<String>,
         help: Option<String>,
     ) {
         let message = message.into();
-        if let Some((source, place)) = self.unremarked(span, &message) {
-            found.error(source, place, check, message, help);
+        if let Some((source, span)) = self.first_report(span, &message) {
+            diagnostics.error(source, span, check, message, help);
         }
     }
 
     pub(crate) fn warning(
         &self,
-        found: &mut Diagnostics,
+        diagnostics: &mut Diagnostics,
         span: Span,
         check: &'static str,
         message: impl Into<String>,
         help: Option<String>,
     ) {
         let message = message.into();
-        if let Some((source, place)) = self.unremarked(span, &message) {
-            found.warning(source, place, check, message, help);
+        if let Some((source, span)) = self.first_report(span, &message) {
+            diagnostics.warning(source, span, check, message, help);
         }
     }
 }
@@ -326,12 +330,12 @@ fn decoded(text: &str) -> String {
     percent_encoding::percent_decode_str(text).decode_utf8_lossy().into_owned()
 }
 
-/// Whether a name is one that only a registry of the operator's own can know.
+/// Whether a name refers to nothing below the document's folder: it is a URI or an absolute path.
 pub(crate) fn is_remote(name: &str) -> bool {
     has_scheme(name) || name.starts_with('/')
 }
 
-/// Moves every span. The tree is as deep as the parser allows at most.
+/// Moves all spans. The recursion is bounded by the parser's depth limit.
 fn shift(node: &mut Node, by: usize) {
     if by == 0 {
         return;

@@ -1,6 +1,6 @@
-//! Answers of the API behind, held against its document; `Accept`; security schemes.
+//! Responses checked against the document, `Accept`, and security schemes.
 
-#![allow(clippy::panic, clippy::unwrap_used, reason = "a test that fails says why")]
+#![allow(clippy::panic, clippy::unwrap_used, reason = "a failed test reports why")]
 
 use demur_source::{Diagnostics, Source};
 use demur_validation::{ApiDocument, DocumentOptions, ResponseCheck, SecurityKind};
@@ -37,15 +37,15 @@ components:
         title: { type: string }
 ";
 
-fn load(checks_answers: bool) -> ApiDocument {
-    let mut found = Diagnostics::new();
-    let options = DocumentOptions { checks_answers, ..DocumentOptions::default() };
-    let document = ApiDocument::load(&Source::new("t.yaml", DOCUMENT), &options, &mut found);
-    document.unwrap_or_else(|| panic!("{found}"))
+fn load(checks_responses: bool) -> ApiDocument {
+    let mut diagnostics = Diagnostics::new();
+    let options = DocumentOptions { checks_responses, ..DocumentOptions::default() };
+    let document = ApiDocument::load(&Source::new("t.yaml", DOCUMENT), &options, &mut diagnostics);
+    document.unwrap_or_else(|| panic!("{diagnostics}"))
 }
 
 #[test]
-fn an_answer_that_breaks_the_document_says_how() {
+fn reports_how_a_response_breaks_the_document() {
     let document = load(true);
     let x = document.operation("x").unwrap();
     for (status, content_type, content, expected) in [
@@ -57,37 +57,38 @@ fn an_answer_that_breaks_the_document_says_how() {
             r#"{"id":"1","title":5}"#,
             "/id: param.invalid.type.integer; /title: param.invalid.type.string",
         ),
-        (200, "application/json", "{", "the content ends too early (line 1, column 1)"),
-        (200, "text/html", "<p>", "the document does not declare content in `text/html`"),
+        (200, "application/json", "{", "the body ends too early (line 1, column 1)"),
+        (200, "text/html", "<p>", "media type `text/html` is not declared"),
         (200, "text/csv", "a;b", ""),
         (204, "", "", ""),
-        (201, "", "", "the document does not declare the status 201"),
-        (404, "application/problem+json", "[]", "the content: param.invalid.type.object"),
+        (201, "", "", "status 201 is not declared"),
+        (404, "application/problem+json", "[]", "body: param.invalid.type.object"),
     ] {
         let status = StatusCode::from_u16(status).unwrap();
-        let said = match document.check_answer(x, status, Some(content_type), content.as_bytes()).unwrap() {
-            ResponseCheck::Valid => String::new(),
-            ResponseCheck::Invalid(fault) => fault.to_string(),
-        };
-        assert_eq!(said, expected, "{status} {content}");
+        let checked =
+            match document.check_response(x, status, Some(content_type), content.as_bytes()).unwrap() {
+                ResponseCheck::Valid => String::new(),
+                ResponseCheck::Invalid(fault) => fault.to_string(),
+            };
+        assert_eq!(checked, expected, "{status} {content}");
     }
     let y = document.operation("y").unwrap();
-    assert_eq!(document.check_answer(y, StatusCode::IM_A_TEAPOT, None, b"x"), Some(ResponseCheck::Valid));
+    assert_eq!(document.check_response(y, StatusCode::IM_A_TEAPOT, None, b"x"), Some(ResponseCheck::Valid));
     assert!(document.needs_response_body(x, StatusCode::OK));
     assert!(!document.needs_response_body(x, StatusCode::NO_CONTENT));
     assert!(!document.needs_response_body(y, StatusCode::OK));
 }
 
 #[test]
-fn nobody_looks_unless_asked_to() {
+fn skips_responses_without_checks_responses() {
     let document = load(false);
     let x = document.operation("x").unwrap();
-    assert_eq!(document.check_answer(x, StatusCode::OK, None, b"{"), None);
+    assert_eq!(document.check_response(x, StatusCode::OK, None, b"{"), None);
     assert!(!document.needs_response_body(x, StatusCode::OK));
 }
 
 #[test]
-fn accept_is_held_against_the_successes() {
+fn matches_accept_against_successful_responses() {
     let document = load(false);
     let x = document.operation("x").unwrap();
     assert!(x.is_acceptable("text/csv"));
@@ -97,7 +98,7 @@ fn accept_is_held_against_the_successes() {
 }
 
 #[test]
-fn an_operation_says_who_may_ask() {
+fn reads_security_requirements() {
     let document = load(false);
     let kinds: Vec<_> = document.security_schemes().iter().map(|scheme| scheme.kind.clone()).collect();
     assert_eq!(kinds, [SecurityKind::Authorization("bearer".into()), SecurityKind::Cookie("sid".into())]);

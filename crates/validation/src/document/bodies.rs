@@ -1,0 +1,149 @@
+//! Reads `requestBody` and `responses`.
+
+use demur_contract::Location;
+use demur_source::NodeKind;
+
+use super::reader::DocumentReader;
+use crate::media_type::{MediaKind, essence, is_media_range};
+use crate::request::{PartEncoding, StatusRange, Style};
+use crate::tree::Located;
+
+const BODY_KEYS: [&str; 3] = ["description", "content", "required"];
+const MEDIA_KEYS: [&str; 4] = ["schema", "example", "examples", "encoding"];
+const ENCODING_KEYS: [&str; 5] = ["contentType", "headers", "style", "explode", "allowReserved"];
+const RESPONSE_KEYS: [&str; 4] = ["description", "headers", "content", "links"];
+
+/// The declared body of an operation.
+pub(super) struct RawBody {
+    pub(super) required: bool,
+    pub(super) media_types: Vec<RawMediaType>,
+}
+
+/// A declared response.
+pub(super) struct RawResponse {
+    pub(super) status: StatusRange,
+    pub(super) media_types: Vec<RawMediaType>,
+}
+
+/// A declared media type. Its schema is still a pointer.
+pub(super) struct RawMediaType {
+    /// In lower case and without parameters: `application/json`, `image/*`, `*/*`.
+    pub(super) range: String,
+    pub(super) kind: MediaKind,
+    pub(super) schema: Option<String>,
+    /// How individual members of a form are serialized.
+    pub(super) encodings: Vec<PartEncoding>,
+}
+
+impl<'r> DocumentReader<'r> {
+    pub(super) fn body(&mut self, body: Located<'r>) -> Option<RawBody> {
+        let body = self.resolve(body, "a request body")?;
+        self.known_keys(&body, "a request body", &BODY_KEYS);
+        let required = self.boolean(&body, "required").unwrap_or(false);
+        let content = body.member("content").filter(|content| content.node.as_map().is_some());
+        let Some(content) = content else {
+            let help = "add `content: { application/json: { schema: … } }`".to_owned();
+            self.error(body.node.span, "missing-key", "missing key `content` in a request body", Some(help));
+            return None;
+        };
+        Some(RawBody { required, media_types: self.media_types(&content, true) })
+    }
+
+    /// Reads the responses of an operation.
+    pub(super) fn responses(&mut self, operation: &Located<'r>) -> Vec<RawResponse> {
+        let mut read = Vec::new();
+        let Some(responses) = operation.member("responses") else { return read };
+        for (key, response) in responses.members() {
+            if key.name.starts_with("x-") {
+                continue;
+            }
+            let Some(status) = StatusRange::parse(&key.name) else {
+                let message = format!("`{}` is not a valid status code", key.name);
+                let help = "write `200`, `2XX` or `default`".to_owned();
+                self.error(key.span, "status", message, Some(help));
+                continue;
+            };
+            let Some(response) = self.resolve(response, "a response") else { continue };
+            self.known_keys(&response, "a response", &RESPONSE_KEYS);
+            if let Some(headers) = response.member("headers").filter(|_| self.checks_responses) {
+                let message = "response headers are not checked (reported once)";
+                self.warn_once(headers.node.span, "unsupported", message);
+            }
+            let content = response.member("content");
+            let media_types = content.map(|content| self.media_types(&content, false)).unwrap_or_default();
+            read.push(RawResponse { status, media_types });
+        }
+        read
+    }
+
+    fn media_types(&mut self, content: &Located<'r>, is_request: bool) -> Vec<RawMediaType> {
+        let mut media_types = Vec::new();
+        for (key, media_type) in content.members() {
+            let range = essence(&key.name).to_ascii_lowercase();
+            if !is_media_range(&range) {
+                let message = format!("`{}` is not a valid media type", key.name);
+                let help = "write a type such as `application/json`".to_owned();
+                self.error(key.span, "media-type", message, Some(help));
+                continue;
+            }
+            // OpenAPI 3.2 allows `$ref` here, and some older documents use it.
+            let Some(media_type) = self.resolve(media_type, "a media type") else { continue };
+            self.known_keys(&media_type, "a media type", &MEDIA_KEYS);
+            let kind = MediaKind::of(&range);
+            let schema = media_type.member("schema");
+            let is_checked = match is_request {
+                true => kind != MediaKind::Other,
+                // Without checks of responses, a warning that one is not checked would be noise.
+                false => kind == MediaKind::Json || !self.checks_responses,
+            };
+            if !is_checked && schema.as_ref().is_some_and(has_constraints) {
+                let what = if is_request { "a request body" } else { "a response body" };
+                let message = format!("{what} of type `{range}` is forwarded without being checked");
+                self.warning(key.span, "unsupported", message, None);
+            }
+            let encodings = self.encodings(&media_type);
+            let schema = schema.filter(|_| kind != MediaKind::Other).map(|schema| schema.pointer);
+            media_types.push(RawMediaType { range, kind, schema, encodings });
+        }
+        media_types
+    }
+
+    fn encodings(&mut self, media_type: &Located<'r>) -> Vec<PartEncoding> {
+        let mut encodings = Vec::new();
+        let Some(declared) = media_type.member("encoding") else { return encodings };
+        for (key, encoding) in declared.members() {
+            self.known_keys(&encoding, "an encoding", &ENCODING_KEYS);
+            if let Some(headers) = encoding.member("headers") {
+                let message = "headers of form parts are not checked (reported once)";
+                self.warn_once(headers.node.span, "unsupported", message);
+            }
+            let style = encoding.member("style").and_then(|style| {
+                let text = style.node.scalar_text().unwrap_or_default();
+                let known = Style::from_name(&text, Location::Query);
+                if known.is_none() {
+                    let message = format!("unknown style `{text}` for a form member");
+                    let styles = Style::names(Location::Query).collect::<Vec<_>>().join(", ");
+                    self.error(style.node.span, "parameter", message, Some(format!("use one of: {styles}")));
+                }
+                known
+            });
+            let content_type = encoding.member("contentType").and_then(|text| text.node.scalar_text());
+            let is_json =
+                content_type.is_some_and(|text| MediaKind::of(&text.to_ascii_lowercase()) == MediaKind::Json);
+            let explode = self.boolean(&encoding, "explode");
+            encodings.push(PartEncoding { name: key.name.clone(), style, explode, is_json });
+        }
+        encodings
+    }
+}
+
+/// Whether a schema constrains more than bytes: `type: string, format: binary` allows any.
+fn has_constraints(schema: &Located<'_>) -> bool {
+    let is =
+        |name: &str, value: &str| schema.node.get(name).and_then(demur_source::Node::as_str) == Some(value);
+    let is_bytes = is("type", "string") && (is("format", "binary") || schema.node.get("format").is_none());
+    match &schema.node.kind {
+        NodeKind::Map(entries) => !entries.is_empty() && !is_bytes,
+        _ => false,
+    }
+}

@@ -1,0 +1,141 @@
+//! Compiles the declarations of operations into rules.
+
+use std::sync::Arc;
+
+use demur_source::Diagnostics;
+
+use super::bodies::RawMediaType;
+use super::operation::Operation;
+use super::operations::RawOperation;
+use super::parameters::RawParameter;
+use crate::media_type::MediaKind;
+use crate::request::{Aliases, BodyRule, MediaTypeRule, ParameterRule, ResponseRule, Style};
+use crate::schema::{Schema, SchemaCompiler, SchemaLocations, Schemas, Types, ValueShape};
+
+/// The pointers of all schemas that requests, and responses if they are checked, are validated against.
+pub(super) fn schema_locations(operations: &[RawOperation], checks_responses: bool) -> SchemaLocations {
+    let mut locations = SchemaLocations { requests: Vec::new(), responses: checks_responses.then(Vec::new) };
+    for operation in operations {
+        let parameters = operation.parameters.iter();
+        locations.requests.extend(parameters.filter_map(|parameter| parameter.schema.clone()));
+        let media_types = operation.body.iter().flat_map(|body| &body.media_types);
+        locations.requests.extend(media_types.filter_map(|media_type| media_type.schema.clone()));
+        if let Some(locations) = &mut locations.responses {
+            let media_types = operation.responses.iter().flat_map(|response| &response.media_types);
+            let json = media_types.filter(|media_type| media_type.kind == MediaKind::Json);
+            locations.extend(json.filter_map(|media_type| media_type.schema.clone()));
+        }
+    }
+    locations
+}
+
+/// The responses of each operation, by the operation's index.
+///
+/// Without `schemas` only their media types are kept, for `Accept`.
+pub(super) fn compile_responses(
+    operations: &mut [RawOperation],
+    schemas: Option<&Schemas<'_>>,
+    diagnostics: &mut Diagnostics,
+) -> Vec<Vec<ResponseRule>> {
+    let mut compiler = schemas.map(|schemas| schemas.compiler(diagnostics));
+    let mut compile = |pointer: &str, kind: MediaKind| {
+        let compiler = compiler.as_mut().filter(|_| kind == MediaKind::Json);
+        (compiler.and_then(|compiler| compiler.schema(pointer)), ValueShape::default())
+    };
+    let mut all = Vec::with_capacity(operations.len());
+    for operation in operations {
+        let responses = std::mem::take(&mut operation.responses).into_iter();
+        let rules = responses.map(|response| ResponseRule {
+            status: response.status,
+            media_types: media_types(response.media_types, &mut compile).into(),
+        });
+        all.push(rules.collect());
+    }
+    all
+}
+
+/// The operations without their responses.
+pub(super) fn compile_operations(
+    declared: Vec<RawOperation>,
+    schemas: &Schemas<'_>,
+    diagnostics: &mut Diagnostics,
+) -> Vec<Operation> {
+    let mut compiler = schemas.compiler(diagnostics);
+    let mut operations = Vec::with_capacity(declared.len());
+    for (index, operation) in declared.into_iter().enumerate() {
+        let mut parameters: Vec<ParameterRule> = Vec::new();
+        for parameter in operation.parameters {
+            let pointer = parameter.schema.as_deref();
+            let shape = pointer.map(|pointer| schemas.shape(pointer)).unwrap_or_default();
+            warn_nested(&parameter, &shape, &mut compiler);
+            parameters.push(ParameterRule {
+                schema: pointer.and_then(|pointer| compiler.schema(pointer)),
+                shape,
+                name: parameter.name,
+                location: parameter.location,
+                required: parameter.required,
+                style: parameter.style,
+                explode: parameter.explode,
+                allow_empty: parameter.allow_empty,
+            });
+        }
+        parameters.sort_by_key(|parameter| parameter.location);
+        let body = operation.body.map(|body| {
+            let media_types = media_types(body.media_types, |pointer, kind| {
+                let is_form = matches!(kind, MediaKind::Form | MediaKind::Multipart);
+                let shape = if is_form { schemas.shape(pointer) } else { ValueShape::default() };
+                (compiler.schema(pointer), shape)
+            });
+            Arc::new(BodyRule { required: body.required, media_types })
+        });
+        let RawOperation { id, method, path, security, .. } = operation;
+        let query_names = Aliases::of(parameters.iter().flat_map(ParameterRule::query_names));
+        let responses = Vec::new();
+        operations.push(Operation {
+            index,
+            id,
+            method,
+            path,
+            parameters,
+            query_names,
+            body,
+            responses,
+            security,
+        });
+    }
+    operations
+}
+
+fn media_types(
+    declared: Vec<RawMediaType>,
+    mut schema: impl FnMut(&str, MediaKind) -> (Option<Arc<Schema>>, ValueShape),
+) -> Vec<MediaTypeRule> {
+    let rule = |media_type: RawMediaType| {
+        let compiled = media_type.schema.map(|pointer| schema(&pointer, media_type.kind));
+        let (schema, shape) = compiled.unwrap_or_default();
+        let RawMediaType { range, kind, encodings, .. } = media_type;
+        let names = Aliases::of(shape.members.iter().map(|(name, of)| (name.as_str(), of.is_nested())));
+        MediaTypeRule { range, kind, schema, shape, names, encodings }
+    };
+    declared.into_iter().map(rule).collect()
+}
+
+/// Warns of nested lists and objects in styles for which OpenAPI does not define their serialization: all but
+/// `deepObject`.
+fn warn_nested(parameter: &RawParameter, shape: &ValueShape, compiler: &mut SchemaCompiler<'_>) {
+    let inner = shape.items.iter().map(AsRef::as_ref).chain(shape.members.values());
+    let is_nested = inner
+        .into_iter()
+        .any(|part| part.is_object() || part.is_list() && !part.types.contains(Types::STRING));
+    let has_style = matches!(parameter.style, Style::DeepObject | Style::Json);
+    // The members of an exploded object are query parameters themselves, which may be lists.
+    let is_exploded = parameter.style == Style::Form && parameter.explode && shape.is_object();
+    let is_plain = is_exploded && !shape.members.values().any(ValueShape::is_object);
+    if is_nested && !has_style && !is_plain {
+        let message = format!(
+            "OpenAPI does not define how nested values of `{}` are serialized in this style: they are read as strings",
+            parameter.name
+        );
+        compiler.warning(parameter.span, message);
+    }
+}

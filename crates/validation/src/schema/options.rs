@@ -1,0 +1,13 @@
+//! The options for all validators.
+
+use jsonschema::{PatternOptions, ValidationOptions};
+
+/// The memory limit of a compiled pattern. It allows a hundred letters of any script, but not `x{1000}{1000}`.
+const PATTERN_SIZE_LIMIT: usize = 10 * 1024 * 1024;
+
+/// Options for validation without network access and with patterns in linear time.
+pub(super) fn validator_options<'r>() -> ValidationOptions<'r> {
+    jsonschema::draft202012::options()
+        .offline()
+        .with_pattern_options(PatternOptions::regex().size_limit(PATTERN_SIZE_LIMIT))
+}
