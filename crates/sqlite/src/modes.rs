@@ -5,7 +5,7 @@ use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use crate::owner::beside;
+use crate::paths::beside;
 
 /// A file that more can read or write than should.
 #[derive(Debug, Clone, PartialEq, Eq)]

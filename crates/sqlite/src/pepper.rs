@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use demur_admission::{ForeignKey, Pepper};
 
 use crate::OpenError;
-use crate::owner::beside;
+use crate::paths::beside;
 
 const LENGTH: usize = 32;
 

@@ -16,16 +16,17 @@ use jiff::Timestamp;
 
 use crate::OpenError;
 use crate::audit;
+use crate::control::{ControlServer, Executor};
 use crate::database::{Conn, DatabaseFile};
 use crate::directory;
 use crate::modes::exposed_files;
-use crate::owner::{Ownership, canonical};
+use crate::owner::Ownership;
+use crate::paths::canonical;
 use crate::pepper::PepperFile;
 use crate::provenance;
 use crate::reader::StoreReader;
 use crate::reply::ReplySender;
 use crate::secrets::StoreSecrets;
-use crate::server::ControlServer;
 use crate::watcher::Watcher;
 use crate::write_behind::WriteBehind;
 use crate::writer::{HoldJob, Job, LedgerWriter, StartError, WriterShared};
@@ -49,7 +50,7 @@ impl Store {
         let trouble = |cause| OpenError::Io { path: path.to_owned(), cause };
         let path = &canonical(path).map_err(trouble)?;
         // Before anything is read or made: whoever else is there must not be disturbed.
-        let ownership = Ownership::take(path)?;
+        let ownership = Ownership::acquire(path)?;
         let has_pepper = PepperFile::is_there(path).map_err(trouble)?;
         refuse_missing(path, has_pepper).map_err(trouble)??;
         let file = Arc::new(DatabaseFile::at(path)?);
@@ -91,7 +92,10 @@ impl Store {
             file,
             _ownership: ownership,
         });
-        let server = ControlServer::start(path, Arc::downgrade(&store))?;
+        // Upgraded for one command only: a connection that stays does not keep the store open.
+        let weak = Arc::downgrade(&store);
+        let executor = Executor::new(move |command| Some(weak.upgrade()?.execute(command, Timestamp::now())));
+        let server = ControlServer::start(path, executor)?;
         *store.server.lock().unwrap_or_else(PoisonError::into_inner) = Some(server);
         Ok(store)
     }

@@ -15,7 +15,7 @@ use rusqlite::{Connection, OptionalExtension, Params, Row, params};
 use crate::OpenError;
 use crate::database::{Conn, OpenMode};
 use crate::directory::{self, parsed};
-use crate::owner::canonical;
+use crate::paths::canonical;
 use crate::pepper::PepperFile;
 use crate::schema;
 use crate::store::refuse_missing;
