@@ -1,7 +1,6 @@
 //! Looking at the books from a connection of one's own, while the writer goes on: statements, what an
 //! operation was charged, the proof that everything adds up, and copies.
 
-mod backup;
 mod statement;
 mod verify;
 
@@ -12,6 +11,7 @@ use demur_admission::{AccountId, CommandFault, OperationId, Reply};
 use jiff::Timestamp;
 use rusqlite::Connection;
 
+use crate::backup;
 use crate::database::{Conn, DatabaseFile, OpenMode};
 use crate::error::store_error;
 

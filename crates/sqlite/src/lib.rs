@@ -48,6 +48,7 @@
 //! ```
 
 mod audit;
+mod backup;
 mod batch_codec;
 mod checkpoint;
 mod control;

@@ -59,7 +59,7 @@ impl Store {
         if let Some(exposed) = exposed.into_iter().next().filter(|_| file.may_be_database()) {
             return Err(OpenError::InsecurePermissions(exposed));
         }
-        let mut link = Conn::found(&file, has_pepper)?;
+        let mut link = Conn::create(&file, has_pepper)?;
         let database = |cause| OpenError::Database { path: path.clone(), cause };
         let pepper = PepperFile::load(path, directory::has_keys(&link.connection).map_err(database)?)?;
         let number = provenance::recognise(&mut link.connection, &pepper)?;

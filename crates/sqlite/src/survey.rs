@@ -217,7 +217,7 @@ mod tests {
     fn what_is_compared_is_found_in_indexes() {
         let folder = tempfile::tempdir().unwrap();
         let file = Arc::new(DatabaseFile::at(&folder.path().join("demur.db")).unwrap());
-        let link = Conn::found(&file, false).unwrap();
+        let link = Conn::create(&file, false).unwrap();
         for (sql, index) in [
             (SQL_OF_PREFIXES.to_owned(), "key_of_prefix"),
             (SQL_OF_GRANTS.to_owned(), "key_of_grants"),

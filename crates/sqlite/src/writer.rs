@@ -26,7 +26,7 @@ use jiff::Timestamp;
 use rusqlite::{Transaction, TransactionBehavior};
 
 use crate::checkpoint::Checkpointer;
-use crate::database::{Conn, DatabaseFile, FileTrouble, OpenMode};
+use crate::database::{Conn, DatabaseFile, FileProblem, OpenMode};
 use crate::error::store_error;
 use crate::quota;
 use crate::secrets::StoreSecrets;
@@ -119,7 +119,7 @@ impl BatchWriter for WriterThread {
         unsettled: &[(HoldId, Settlement)],
         behind: &Deferred,
     ) -> Result<(), StoreError> {
-        if let Err(FileTrouble::LogRemoved(_)) = self.file.check() {
+        if let Err(FileProblem::LogRemoved(_)) = self.file.check() {
             // What has been acknowledged is in the log that we have open, and nobody will find it there again.
             self.link.take().iter().for_each(Conn::checkpoint);
         }
@@ -132,7 +132,7 @@ impl BatchWriter for WriterThread {
         self.link = Some(link);
         let commands = u64::from(is_written(batch));
         let (last_batch, booked) = (self.till.next_batch - 1, self.till.last_booked.take());
-        self.file.expect(|expected| expected.committed(commands, last_batch, booked));
+        self.file.update_expected(|expected| expected.on_commit(commands, last_batch, booked));
         // Before anyone is told: whoever knows of a change finds it in force.
         self.announce(&changes);
         Ok(())

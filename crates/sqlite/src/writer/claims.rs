@@ -320,7 +320,7 @@ mod tests {
         fn new(bounds: ClaimBounds) -> Self {
             let folder = tempfile::tempdir().unwrap();
             let file = Arc::new(DatabaseFile::at(&folder.path().join("demur.db")).unwrap());
-            let link = Conn::found(&file, false).unwrap();
+            let link = Conn::create(&file, false).unwrap();
             for id in ["acme", "other"] {
                 let account = Account { id: id.parse().unwrap(), name: String::new(), plan: String::new() };
                 directory::insert_account(&link.connection, &account, start().wall).unwrap();

@@ -138,7 +138,7 @@ fn no_query_of_a_start_or_a_request_scans_what_grows() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("demur.db");
     let file = Arc::new(DatabaseFile::at(&path).unwrap());
-    let mut link = Conn::found(&file, false).unwrap();
+    let mut link = Conn::create(&file, false).unwrap();
     link.connection.trace_v2(TraceEventCodes::SQLITE_TRACE_STMT, Some(listen)).unwrap();
     let mut till = begin(&mut link, &path);
     let key = look_up(&link.connection);

@@ -173,7 +173,7 @@ mod tests {
     fn a_hold_that_was_open_for_long_is_found_near_the_end() {
         let folder = tempfile::tempdir().unwrap();
         let file = Arc::new(DatabaseFile::at(&folder.path().join("demur.db")).unwrap());
-        let mut link = Conn::found(&file, false).unwrap();
+        let mut link = Conn::create(&file, false).unwrap();
         let account = Account { id: acme(), name: String::new(), plan: String::new() };
         directory::insert_account(&link.connection, &account, start().wall).unwrap();
         let given = "UPDATE purse SET lasting = 1000, granted = 1000;
