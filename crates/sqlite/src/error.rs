@@ -40,7 +40,7 @@ pub enum OpenError {
     },
     /// Secrets are stored under a pepper that the pepper file does not contain: the file belongs to another database,
     /// or is an older copy.
-    PepperForeign {
+    PepperMismatch {
         /// The path of the pepper file.
         path: PathBuf,
         /// How many secrets cannot be verified.
@@ -98,7 +98,7 @@ impl fmt::Display for OpenError {
                  files away to start with an empty store",
                 path.display()
             ),
-            OpenError::PepperForeign { path, secrets } => write!(
+            OpenError::PepperMismatch { path, secrets } => write!(
                 f,
                 "`{}` does not contain the pepper of {secrets} stored secrets; restore the pepper file that belongs to \
                  this database",
@@ -146,7 +146,7 @@ impl std::error::Error for OpenError {
             | OpenError::InsecurePermissions(_)
             | OpenError::DatabaseMissing { .. }
             | OpenError::PepperMissing { .. }
-            | OpenError::PepperForeign { .. }
+            | OpenError::PepperMismatch { .. }
             | OpenError::PepperDamaged { .. }
             | OpenError::NotOurDatabase { .. }
             | OpenError::TooNew { .. } => None,
@@ -163,7 +163,7 @@ impl From<OpenError> for StoreError {
             OpenError::Database { cause, .. } => store_error(&cause),
             OpenError::InsecurePermissions(_)
             | OpenError::DatabaseMissing { .. }
-            | OpenError::PepperForeign { .. }
+            | OpenError::PepperMismatch { .. }
             | OpenError::PepperMissing { .. }
             | OpenError::PepperDamaged { .. }
             | OpenError::NotOurDatabase { .. }

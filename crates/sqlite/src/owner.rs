@@ -21,7 +21,7 @@ impl Ownership {
         let io_error = |cause: io::Error| OpenError::Io { path: path.clone(), cause };
         let mut options = OpenOptions::new();
         let options = options.read(true).write(true).create(true).truncate(false).mode(0o600);
-        // The process ID is written into this file, so it must be neither a symbolic link nor a hard link to another.
+        // The process ID is written into this file, so it must be neither a symbolic conn nor a hard conn to another.
         let mut file = options.custom_flags(no_follow()).open(&path).map_err(io_error)?;
         let metadata = file.metadata().map_err(io_error)?;
         if !metadata.is_file() || metadata.nlink() > 1 {

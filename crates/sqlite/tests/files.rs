@@ -309,7 +309,7 @@ fn a_store_does_not_open_without_what_belongs_to_it() {
         (
             "another's pepper",
             |path, other| fs::write(beside(path, ".pepper"), other).unwrap(),
-            |e| matches!(e, OpenError::PepperForeign { secrets: 1, .. }),
+            |e| matches!(e, OpenError::PepperMismatch { secrets: 1, .. }),
         ),
         (
             "another's pepper, and the right one not as an older one",
@@ -318,7 +318,7 @@ fn a_store_does_not_open_without_what_belongs_to_it() {
                 let text = format!("{}\nolder {}\n", "ab".repeat(32), other.trim());
                 fs::write(beside(path, ".pepper"), text).unwrap();
             },
-            |e| matches!(e, OpenError::PepperForeign { .. }),
+            |e| matches!(e, OpenError::PepperMismatch { .. }),
         ),
     ];
     for (name, change, fits) in rows {
@@ -362,7 +362,7 @@ fn a_pepper_is_recognised_over_its_changes() {
     drop(store);
     let new_pepper = fs::read(beside(&path, ".pepper")).unwrap();
     replace(&beside(&path, ".pepper"), &old_pepper);
-    assert!(matches!(open(&path), Err(OpenError::PepperForeign { .. })));
+    assert!(matches!(open(&path), Err(OpenError::PepperMismatch { .. })));
     replace(&beside(&path, ".pepper"), &new_pepper);
     assert!(authenticate(&open(&path).unwrap(), &second).is_ok());
     // The database of before, with the pepper of now.

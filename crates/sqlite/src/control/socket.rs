@@ -159,7 +159,7 @@ mod tests {
         let socket = SocketFile::of(&folder.path().join("demur.db"));
         std::os::unix::fs::symlink(&target, socket.path()).unwrap();
         let listener = socket.listen().unwrap();
-        assert!(socket.id().is_some(), "a socket, not a link");
+        assert!(socket.id().is_some(), "a socket, not a conn");
         assert_eq!(fs::read(&target).unwrap(), b"mine");
         drop(listener);
     }

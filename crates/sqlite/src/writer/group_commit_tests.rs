@@ -1,7 +1,7 @@
 //! The hand-off with its threads meeting in thousands of orders, by shuttle: no wake-up is lost, what was committed is
 //! told once, the hold of whoever has gone is released once, and a shutdown loses nothing.
 //!
-//! The desk of these tests keeps its books in memory, and fails now and then. It is the queue, the jobs, their waiters
+//! The writer of these tests keeps its ledger in memory, and fails now and then. It is the queue, the jobs, their waiters
 //! and the loop of the writing thread that are tried, as they are.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -51,14 +51,14 @@ impl BatchWriter for InMemory {
         let (mut held, mut settled) = (Vec::new(), unsettled.to_vec());
         for job in batch {
             match job {
-                Job::Hold(_, waiter) => {
+                Job::Hold(_, reply) => {
                     self.last += 1;
                     held.push(self.last);
-                    waiter.set(HoldOutcome::Held { hold: HoldId(self.last), balance: Balance::default() });
+                    reply.set(HoldOutcome::Held { hold: HoldId(self.last), balance: Balance::default() });
                 }
-                Job::Settle(hold, settlement, waiter) => {
+                Job::Settle(hold, settlement, reply) => {
                     settled.push((*hold, *settlement));
-                    waiter.iter_mut().for_each(|waiter| waiter.set(()));
+                    reply.iter_mut().for_each(|reply| reply.set(()));
                 }
                 Job::Complete(..) | Job::Balance { .. } | Job::Command { .. } | Job::Close => {}
             }
@@ -84,7 +84,7 @@ impl BatchWriter for InMemory {
 /// As the store does it.
 fn ask(queue: &Queue) -> MaybeFuture<Result<HoldOutcome, StoreError>> {
     let release = queue.release_hook();
-    let (waiter, answer) = ReplySender::claim_on_drop(move |found: HoldOutcome| {
+    let (reply, answer) = ReplySender::claim_on_drop(move |found: HoldOutcome| {
         if let Some(hold) = found.hold() {
             release(hold);
         }
@@ -93,7 +93,7 @@ fn ask(queue: &Queue) -> MaybeFuture<Result<HoldOutcome, StoreError>> {
     let (operation, at) = ("request".parse().unwrap(), Timestamp::UNIX_EPOCH);
     let (claim, amount, lease_ends, monthly) = (None, 1, at, None);
     let job = HoldJob { account, operation, claim, amount, lease_ends, monthly, at };
-    queue.put(Job::Hold(Box::new(job), waiter));
+    queue.put(Job::Hold(Box::new(job), reply));
     answer
 }
 
@@ -103,8 +103,8 @@ fn settle(queue: &Queue, hold: HoldId, is_awaited: bool) -> Result<(), StoreErro
         queue.put(Job::Settle(hold, settlement, None));
         return Ok(());
     }
-    let (waiter, answer) = ReplySender::new();
-    queue.put(Job::Settle(hold, settlement, Some(waiter)));
+    let (reply, answer) = ReplySender::new();
+    queue.put(Job::Settle(hold, settlement, Some(reply)));
     wait(answer)
 }
 
@@ -157,8 +157,8 @@ struct CommitLoopUnderTest {
 fn begin(callers: usize) -> CommitLoopUnderTest {
     let log = Log::default();
     log.lock().unwrap().may_fail = true;
-    let (queue, handoff) = Queue::before(InMemory { log: Arc::clone(&log), last: 0 });
-    let writer = thread::spawn(move || handoff.until_closed());
+    let (queue, commit_loop) = Queue::new(InMemory { log: Arc::clone(&log), last: 0 });
+    let writer = thread::spawn(move || commit_loop.run());
     let call = |_| {
         let (queue, log) = (queue.clone(), Arc::clone(&log));
         thread::spawn(move || caller(&queue, &log))

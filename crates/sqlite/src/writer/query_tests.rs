@@ -75,44 +75,45 @@ fn look_up(connection: &Connection) -> KeyId {
 }
 
 /// Charges of both kinds, settled in another batch than they were made in; two holds stay open.
-fn charge(link: &mut Conn, till: &mut LedgerState) {
+fn charge(conn: &mut Conn, state: &mut LedgerState) {
     let ttl = Duration::from_secs(60);
     let named = |repeats| {
         let (fingerprint, owner) = (Fingerprint([1; 32]), Owner::this_process());
         Some(Claim { fingerprint, owner, ttl, repeats })
     };
     let (replayed, forwarded) = (named(RepeatPolicy::Replay), named(RepeatPolicy::Forward(NonZeroU32::MIN)));
-    let mut undo = Rollback::default();
-    let transaction = link.connection.transaction().unwrap();
-    let mut books = LedgerTx::open(&transaction, till, &mut undo, start().wall);
+    let mut rollback = Rollback::default();
+    let transaction = conn.connection.transaction().unwrap();
+    let mut ledger = LedgerTx::open(&transaction, state, &mut rollback, start().wall);
     for (operation, claim) in [("1", replayed), ("2", None), ("3", replayed), ("4", None)] {
-        books.hold(&job(operation, claim)).unwrap();
+        ledger.hold(&job(operation, claim)).unwrap();
     }
     // Stored and released, repeated, evicted, and beyond the bound of claims.
     for (operation, settled) in [("5", true), ("6", true), ("7", false)] {
-        let hold = books.hold(&job(operation, replayed)).unwrap().hold().unwrap();
+        let hold = ledger.hold(&job(operation, replayed)).unwrap().hold().unwrap();
         match settled {
-            true => books.complete(hold, 1, &StoredResponse::new(vec![1]).unwrap()).unwrap(),
-            false => books.settle(hold, Settlement::Release).unwrap(),
+            true => ledger.complete(hold, 1, &StoredResponse::new(vec![1]).unwrap()).unwrap(),
+            false => ledger.settle(hold, Settlement::Release).unwrap(),
         }
     }
-    books.hold(&job("6", forwarded)).unwrap();
-    let bounds = books.till.bounds;
-    books.till.bounds = ClaimBounds { account_bytes: 0, total_bytes: 0, account_claims: 0, total_claims: 0 };
-    books.hold(&job("8", replayed)).unwrap();
-    books.till.bounds.account_claims = bounds.account_claims;
-    books.hold(&job("8", replayed)).unwrap();
-    books.complete(HoldId(3), 1, &StoredResponse::new(vec![1]).unwrap()).unwrap();
-    books.till.bounds = bounds;
-    books.prune_claims(start().wall, 10).unwrap();
+    ledger.hold(&job("6", forwarded)).unwrap();
+    let bounds = ledger.state.bounds;
+    ledger.state.bounds =
+        ClaimBounds { account_bytes: 0, total_bytes: 0, account_claims: 0, total_claims: 0 };
+    ledger.hold(&job("8", replayed)).unwrap();
+    ledger.state.bounds.account_claims = bounds.account_claims;
+    ledger.hold(&job("8", replayed)).unwrap();
+    ledger.complete(HoldId(3), 1, &StoredResponse::new(vec![1]).unwrap()).unwrap();
+    ledger.state.bounds = bounds;
+    ledger.prune_claims(start().wall, 10).unwrap();
     claims::read(&transaction, &acme(), "6", &[1; 32], start().wall).unwrap();
-    books.close().unwrap();
-    let mut books = LedgerTx::open(&transaction, till, &mut undo, start().wall);
+    ledger.close().unwrap();
+    let mut ledger = LedgerTx::open(&transaction, state, &mut rollback, start().wall);
     for hold in [1, 2] {
-        books.settle(HoldId(hold), Settlement::Post(1)).unwrap();
+        ledger.settle(HoldId(hold), Settlement::Post(1)).unwrap();
     }
-    books.balance(&acme(), None, start().wall).unwrap();
-    books.close().unwrap();
+    ledger.balance(&acme(), None, start().wall).unwrap();
+    ledger.close().unwrap();
     transaction.commit().unwrap();
 }
 
@@ -125,12 +126,12 @@ fn note(connection: &Connection, key: &KeyId) {
     quota::save(connection, &[QuotaUse { account: acme(), day, used: 1 }]).unwrap();
 }
 
-fn begin(link: &mut Conn, path: &Path) -> LedgerState {
-    schema::migrate(&mut link.connection, path).unwrap();
-    schema::verify(&link.connection, path).unwrap();
-    directory::has_keys(&link.connection).unwrap();
-    directory::foreign_forms(&link.connection).unwrap();
-    recovery::recover(&link.connection, start().wall).unwrap()
+fn begin(conn: &mut Conn, path: &Path) -> LedgerState {
+    schema::migrate(&mut conn.connection, path).unwrap();
+    schema::verify(&conn.connection, path).unwrap();
+    directory::has_keys(&conn.connection).unwrap();
+    directory::imported_forms(&conn.connection).unwrap();
+    recovery::recover(&conn.connection, start().wall).unwrap()
 }
 
 #[test]
@@ -138,14 +139,14 @@ fn no_query_of_a_start_or_a_request_scans_what_grows() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("demur.db");
     let file = Arc::new(DatabaseFile::at(&path).unwrap());
-    let mut link = Conn::create(&file, false).unwrap();
-    link.connection.trace_v2(TraceEventCodes::SQLITE_TRACE_STMT, Some(listen)).unwrap();
-    let mut till = begin(&mut link, &path);
-    let key = look_up(&link.connection);
-    charge(&mut link, &mut till);
-    note(&link.connection, &key);
-    begin(&mut link, &path);
-    link.connection.trace_v2(TraceEventCodes::empty(), None::<fn(TraceEvent<'_>)>).unwrap();
+    let mut conn = Conn::create(&file, false).unwrap();
+    conn.connection.trace_v2(TraceEventCodes::SQLITE_TRACE_STMT, Some(listen)).unwrap();
+    let mut state = begin(&mut conn, &path);
+    let key = look_up(&conn.connection);
+    charge(&mut conn, &mut state);
+    note(&conn.connection, &key);
+    begin(&mut conn, &path);
+    conn.connection.trace_v2(TraceEventCodes::empty(), None::<fn(TraceEvent<'_>)>).unwrap();
 
     let is_query = |sql: &String| {
         ["SELECT", "UPDATE", "INSERT", "DELETE"].iter().any(|word| sql.trim_start().starts_with(word))
@@ -154,7 +155,7 @@ fn no_query_of_a_start_or_a_request_scans_what_grows() {
     let queries: Vec<&String> = asked.iter().filter(|sql| is_query(sql)).collect();
     assert!(queries.len() >= 20, "{queries:#?}");
     for sql in queries {
-        let mut statement = link.connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
+        let mut statement = conn.connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
         let steps = statement.raw_query().mapped(|row| row.get::<_, String>(3));
         for step in steps.map(Result::unwrap) {
             let table = step.strip_prefix("SCAN ").and_then(|rest| rest.split(' ').next());
