@@ -62,7 +62,9 @@
 
 mod admission;
 mod atomic;
+mod authorize;
 mod cache;
+mod cache_entry;
 mod calendar;
 mod command;
 #[doc(hidden)]
@@ -87,23 +89,22 @@ mod plan;
 mod prefetch;
 mod principal;
 mod record;
+mod reply;
 mod secret;
 mod throttle;
 
 pub use admission::{Admission, CacheConfig, Claimed, Stores};
+pub use authorize::{AccessRequest, authorize};
 pub use cache::CacheBounds;
 pub use calendar::{Month, Period};
-pub use command::{
-    AccountStatement, Check, Command, CommandFault, ImportedKey, IssuedKey, KeySummary, Page, Reply,
-    RotatedKey, StatementEntry, StatementKind,
-};
+pub use command::{Command, CommandFault, ImportedKey, Page};
 pub use connection_cache::ConnectionCache;
 pub use denial::{Denial, StoreKind};
 pub use gcra::{Gcra, Spacing};
-pub use grants::{AccessRequest, Grants, Scope, authorize};
+pub use grants::{Grants, Scope};
 pub use hold::Hold;
 pub use identity::{AccountId, InvalidId, KeyId, OperationId};
-pub use imported::{ForeignKey, ImportedForm, ImportedForms, ImportedHash};
+pub use imported::{ImportedForm, ImportedForms, ImportedHash, ImportedHashKey};
 pub use ledger::{
     Balance, Charge, Claim, ClaimBounds, CreditBalance, Expiry, Fingerprint, GrantEntry, HoldId, HoldOutcome,
     HoldRequest, HoldSource, Insufficient, Ledger, MAX_RESPONSE, MonthlyGrant, Owner, REMEMBERED,
@@ -121,6 +122,9 @@ pub use plan::{Concurrency, CountsFor, MonthlyCredits, Plan, Plans, Quota, Quota
 pub use principal::Principal;
 pub use record::{
     Account, Credential, DirectoryChange, InvalidationListener, KeyDirectory, KeyRecord, KeyState,
+};
+pub use reply::{
+    AccountStatement, Check, IssuedKey, KeySummary, Reply, RotatedKey, StatementEntry, StatementKind,
 };
 pub use secret::{Candidates, Digest, Malformed, NoRandomness, Pepper, Secret, is_prefix};
 pub use throttle::{Attempt, FailureThrottle};

@@ -24,7 +24,7 @@ fn two_take_and_one_gives_back_and_no_more_pass_than_there_is() {
             let cell = Arc::clone(&cell);
             thread::spawn(move || {
                 let stamp = cell.take(spacing, 1, 1).unwrap();
-                cell.give_back(spacing, 1, stamp, 1);
+                cell.refund(spacing, 1, stamp, 1);
                 usize::from(cell.take(spacing, 1, 1).is_ok())
             })
         };
@@ -83,11 +83,11 @@ fn what_is_given_back_over_midnight_makes_the_new_day_no_longer() {
         let taken = window.take(&quota(), 1, today).unwrap();
         let other = {
             let window = Arc::clone(&window);
-            thread::spawn(move || window.give_back(1, taken))
+            thread::spawn(move || window.refund(1, taken))
         };
         let day = window.take(&quota(), 1, tomorrow).unwrap();
         other.join().unwrap();
         assert_ne!(day, taken);
-        assert_eq!(window.room(&quota(), tomorrow), 1);
+        assert_eq!(window.remaining(&quota(), tomorrow), 1);
     });
 }

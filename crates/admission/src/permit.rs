@@ -33,7 +33,7 @@ impl LimitPermit {
 
     /// Whether the request's end changes nothing any more: it has no slot, and no quota counts successes.
     pub fn is_settled(&self) -> bool {
-        self.receipt.as_ref().is_none_or(|receipt| self.principal.meter().is_final(receipt))
+        self.receipt.as_ref().is_none_or(|receipt| self.principal.meter().is_settled(receipt))
     }
 
     /// What limits in the shadow would have refused.
@@ -44,7 +44,7 @@ impl LimitPermit {
     /// Gives everything back, rates included: for when the gateway itself fails.
     pub fn refund(mut self, now: Now) {
         if let Some(receipt) = self.receipt.take() {
-            self.principal.meter().give_back(&receipt, now);
+            self.principal.meter().refund(&receipt, now);
         }
     }
 

@@ -7,7 +7,7 @@ use std::sync::{Arc, OnceLock};
 
 use jiff::Timestamp;
 
-use crate::cache::{EntryMeta, Remembered};
+use crate::cache_entry::{CacheEntry, EntryMeta};
 use crate::{Account, Credential, Demand, Denial, KeyRecord, Meter, Now, Plan, Report};
 
 /// Who is calling: the key, its account, the account's plan, and the counters of both.
@@ -16,7 +16,7 @@ use crate::{Account, Credential, Demand, Denial, KeyRecord, Meter, Now, Plan, Re
 /// who hold it, and nothing that is asked leads further than to the account's counts; the rest is for those who want
 /// to know more.
 pub struct Principal {
-    term: EntryMeta,
+    meta: EntryMeta,
     /// Before this moment the key is active, if it is for this API; from then on, the credential says why not.
     opens_until: Nanoseconds,
     /// For which API. One text for all keys of an API.
@@ -47,7 +47,7 @@ impl From<Timestamp> for Nanoseconds {
 const TELL_EVERY: i64 = 60;
 
 impl Principal {
-    pub(crate) fn new(term: EntryMeta, api: Arc<str>, credential: Arc<Credential>, meter: Meter) -> Self {
+    pub(crate) fn new(meta: EntryMeta, api: Arc<str>, credential: Arc<Credential>, meter: Meter) -> Self {
         let key = &credential.key;
         let opens_until = if key.revoked.is_some() || key.disabled.is_some() {
             Nanoseconds(i64::MIN)
@@ -57,7 +57,7 @@ impl Principal {
         };
         let told = AtomicI64::new(i64::MIN);
         let more = Box::new(More { credential, kept: OnceLock::new() });
-        Self { term, opens_until, api, told, meter, more }
+        Self { meta, opens_until, api, told, meter, more }
     }
 
     /// The key that opened.
@@ -113,11 +113,11 @@ impl Principal {
     }
 }
 
-impl Remembered for Principal {
-    const BEYOND: usize = Meter::TOUCHED;
+impl CacheEntry for Principal {
+    const PREFETCH_BYTES: usize = Meter::TOUCHED_BYTES;
 
-    fn term(&self) -> &EntryMeta {
-        &self.term
+    fn meta(&self) -> &EntryMeta {
+        &self.meta
     }
 
     fn prefetch_addr(&self) -> usize {

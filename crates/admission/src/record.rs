@@ -18,7 +18,7 @@ pub trait KeyDirectory: Send + Sync {
     fn watch(&self, watcher: Arc<dyn InvalidationListener>);
 
     /// The forms of keys that other systems made and whose hashes were imported; none where nothing was.
-    fn foreign(&self) -> Option<Arc<ImportedForms>> {
+    fn imported(&self) -> Option<Arc<ImportedForms>> {
         None
     }
 

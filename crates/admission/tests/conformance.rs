@@ -60,7 +60,7 @@ impl Fixture for Memory {
     fn import(&self, account: &Account, form: ImportedForm, sha256: [u8; 32], now: Now) {
         let digest = self.pepper().imported_digest(&sha256).unwrap();
         self.keys.insert(digest, record(account, None, Grants::default(), now), account.clone());
-        self.keys.accept_foreign(ImportedForms { forms: vec![form], keys: Vec::new() });
+        self.keys.accept_imported(ImportedForms { forms: vec![form], keys: Vec::new() });
     }
 
     fn last_used(&self, principal: &Principal) -> Option<Timestamp> {

@@ -76,7 +76,7 @@ proptest! {
                     granted += amount;
                 }
             }
-            prop_assert!(purse.is_sound(), "{purse:?}");
+            prop_assert!(purse.is_consistent(), "{purse:?}");
             prop_assert_eq!(purse.held, holds.iter().map(HoldSource::amount).sum::<u64>());
             prop_assert_eq!((purse.granted, purse.posted), (granted, posted));
         }
@@ -103,7 +103,7 @@ proptest! {
             if let Ok(source) = purse.hold(spent) {
                 purse.settle(source, Settlement::Post(spent));
             }
-            prop_assert!(purse.is_sound(), "{purse:?}");
+            prop_assert!(purse.is_consistent(), "{purse:?}");
             prop_assert_eq!(purse.granted, largest.values().sum::<u64>());
         }
     }
@@ -121,6 +121,6 @@ fn a_change_of_zone_grants_no_month_twice() -> Result<(), jiff::Error> {
     assert!(purse.roll_period(Some(&utc), "2026-11-30T16:00:00Z".parse()?).granted.is_none());
     assert_eq!((purse.available(), purse.expired), (0, 100));
     assert!(purse.roll_period(Some(&utc), "2026-12-01T00:00:00Z".parse()?).granted.is_some());
-    assert!(purse.is_sound());
+    assert!(purse.is_consistent());
     Ok(())
 }

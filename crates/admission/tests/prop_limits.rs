@@ -130,7 +130,7 @@ proptest! {
         let last = undone + 1 == waits.len();
         now += if last { 0 } else { later };
         if let Some(stamp) = stamp {
-            with.give_back(spacing, 1, stamp, now);
+            with.refund(spacing, 1, stamp, now);
         }
         for cost in 1..=5 {
             let (left, allowed) = (with.probe(spacing, cost, now), without.probe(spacing, cost, now));

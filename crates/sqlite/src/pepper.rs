@@ -8,7 +8,7 @@ use std::io::{self, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-use demur_admission::{ForeignKey, Pepper};
+use demur_admission::{ImportedHashKey, Pepper};
 
 use crate::OpenError;
 use crate::paths::beside;
@@ -92,8 +92,8 @@ impl PepperFile {
     }
 
     /// Returns the hash keys of imported keys.
-    pub(crate) fn hash_keys(&self) -> Vec<ForeignKey> {
-        self.keys.iter().filter_map(|(name, key)| ForeignKey::new(name.as_str(), key)).collect()
+    pub(crate) fn hash_keys(&self) -> Vec<ImportedHashKey> {
+        self.keys.iter().filter_map(|(name, key)| ImportedHashKey::new(name.as_str(), key)).collect()
     }
 
     /// Returns a hash key by its name.

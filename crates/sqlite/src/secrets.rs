@@ -3,7 +3,7 @@
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
-use demur_admission::{CommandFault, ForeignKey, ImportedForm, ImportedForms, ImportedHash, Pepper};
+use demur_admission::{CommandFault, ImportedForm, ImportedForms, ImportedHash, ImportedHashKey, Pepper};
 
 use crate::pepper::PepperFile;
 
@@ -78,7 +78,7 @@ impl StoreSecrets {
             }
             (Some(_), _) => Ok(()),
             (None, None) => fault("the hash key is missing; pass it with the first import"),
-            (None, Some(key)) if ForeignKey::new("", key).is_none() => fault("the hash key is empty"),
+            (None, Some(key)) if ImportedHashKey::new("", key).is_none() => fault("the hash key is empty"),
             (None, Some(key)) => match file.with_hash_key(name, key) {
                 Ok(updated) => {
                     *file = updated;

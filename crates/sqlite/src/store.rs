@@ -205,7 +205,7 @@ impl KeyDirectory for Store {
         self.reader.find(digests)
     }
 
-    fn foreign(&self) -> Option<Arc<ImportedForms>> {
+    fn imported(&self) -> Option<Arc<ImportedForms>> {
         self.shared.secrets.imported()
     }
 

@@ -66,7 +66,7 @@ impl MemoryDirectory {
 
     /// Accepts keys of these forms, once their hashes are inserted under
     /// [`Pepper::imported_digest`](crate::Pepper::imported_digest).
-    pub fn accept_foreign(&self, forms: ImportedForms) {
+    pub fn accept_imported(&self, forms: ImportedForms) {
         *self.foreign.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(forms));
         self.tell(&DirectoryChange::Everything);
     }
@@ -112,7 +112,7 @@ impl KeyDirectory for MemoryDirectory {
         MaybeFuture::Ready(Ok(digests.iter().find_map(|digest| credentials.get(digest).cloned())))
     }
 
-    fn foreign(&self) -> Option<Arc<ImportedForms>> {
+    fn imported(&self) -> Option<Arc<ImportedForms>> {
         self.foreign.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 

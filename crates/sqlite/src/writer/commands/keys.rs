@@ -127,7 +127,7 @@ pub(super) fn import(
     shared: &WriterShared,
 ) -> CommandOutcome {
     let fault = |cause: &str| Ok(Err(CommandFault::InvalidImport { cause: cause.to_owned() }));
-    if !form.is_sound() {
+    if !form.is_valid() {
         return fault("keys must have 16 to 512 bytes, and their prefix at most 64 visible ASCII characters");
     }
     if let Some(fault) = pepper_fault(shared) {
