@@ -17,7 +17,7 @@ fn cache() -> KeyCache {
 
 fn digest(number: u64) -> Digest {
     let mut bytes = [0; 32];
-    // Over all sets, as digests are.
+    // Spread over all sets, as digests are.
     bytes[..8].copy_from_slice(&number.wrapping_mul(0x9e37_79b9_7f4a_7c15).to_le_bytes());
     bytes[8..16].copy_from_slice(&number.to_le_bytes());
     Digest::from_bytes(bytes)
@@ -57,26 +57,26 @@ fn keep(cache: &KeyCache, digest: Digest, present: bool, epoch: Epoch) {
 }
 
 #[test]
-fn a_change_drops_what_it_concerns_and_nothing_else() {
+fn a_change_evicts_its_entries_and_no_others() {
     let account = DirectoryChange::Account("acme".parse().unwrap());
-    let stranger = DirectoryChange::Account("other".parse().unwrap());
-    for (present, change, kept) in [
+    let other = DirectoryChange::Account("other".parse().unwrap());
+    for (present, change, is_kept) in [
         (true, DirectoryChange::Key(digest(1)), false),
         (true, DirectoryChange::Key(digest(2)), true),
         (true, account.clone(), false),
-        (true, stranger, true),
+        (true, other, true),
         (false, DirectoryChange::Key(digest(1)), false),
         (false, account, true),
     ] {
         let cache = cache();
         keep(&cache, digest(1), present, cache.epoch(PLANS));
         cache.invalidate(&change);
-        assert_eq!(cache.find(SLOT, &digest(1), PLANS, at(0)).is_some(), kept, "{present} {change:?}");
+        assert_eq!(cache.find(SLOT, &digest(1), PLANS, at(0)).is_some(), is_kept, "{present} {change:?}");
     }
 }
 
 #[test]
-fn what_was_looked_up_before_a_change_is_not_kept_after_it() {
+fn discards_a_lookup_that_began_before_a_change() {
     let cache = cache();
     let epoch = cache.epoch(PLANS);
     cache.invalidate(&DirectoryChange::Key(digest(1)));
@@ -85,7 +85,7 @@ fn what_was_looked_up_before_a_change_is_not_kept_after_it() {
 }
 
 #[test]
-fn an_entry_is_believed_for_its_time_and_under_its_plans() {
+fn an_entry_is_fresh_for_its_lifetime_and_its_plans() {
     let cache = cache();
     keep(&cache, digest(1), true, cache.epoch(PLANS));
     assert!(cache.find(SLOT, &digest(1), PLANS, at(9)).is_some());
@@ -94,7 +94,7 @@ fn an_entry_is_believed_for_its_time_and_under_its_plans() {
 }
 
 #[test]
-fn unknown_keys_displace_no_known_one_however_many_they_are() {
+fn unknown_digests_evict_no_key() {
     let cache = cache();
     keep(&cache, digest(1), true, cache.epoch(PLANS));
     for number in 2..10_000 {
@@ -105,7 +105,7 @@ fn unknown_keys_displace_no_known_one_however_many_they_are() {
 }
 
 #[test]
-fn a_change_finds_a_key_by_what_is_stored_and_by_what_was_presented() {
+fn a_change_finds_a_key_by_its_stored_and_its_presented_digest() {
     for named in [digest(1), digest(2)] {
         let cache = cache();
         let epoch = cache.epoch(PLANS);
@@ -117,7 +117,7 @@ fn a_change_finds_a_key_by_what_is_stored_and_by_what_was_presented() {
 }
 
 #[test]
-fn a_key_that_is_kept_again_is_found_by_the_next_change() {
+fn a_change_finds_a_key_that_was_inserted_again() {
     let cache = cache();
     for times in 1..4 {
         for _ in 0..times {
@@ -130,36 +130,36 @@ fn a_key_that_is_kept_again_is_found_by_the_next_change() {
 }
 
 #[test]
-fn what_is_replaced_is_believed_by_nobody_who_has_it_still() {
+fn a_replaced_record_is_no_longer_fresh() {
     let cache = cache();
     let epoch = cache.epoch(PLANS);
     let [first, second] = [(); 2].map(|()| principal(&cache, digest(1), epoch));
-    let is_believed = |who: &Principal| who.meta().is_fresh(&digest(1), PLANS, at(0));
+    let is_fresh = |principal: &Principal| principal.meta().is_fresh(&digest(1), PLANS, at(0));
     cache.keep_present(SLOT, &first, epoch, at(0));
-    assert!(is_believed(&first));
+    assert!(is_fresh(&first));
     cache.keep_present(SLOT, &second, epoch, at(0));
-    assert!(is_believed(&second) && !is_believed(&first));
+    assert!(is_fresh(&second) && !is_fresh(&first));
 }
 
 #[test]
-fn a_full_set_forgets_whom_it_displaces_and_can_drop_everyone_it_has() {
+fn a_full_set_evicts_old_keys_and_its_keys_can_be_changed() {
     let cache = cache();
     for number in 0..50 {
         keep(&cache, digest(number), true, cache.epoch(PLANS));
     }
-    let known = |number: &u64| cache.find(SLOT, &digest(*number), PLANS, at(0)).is_some();
-    let kept: Vec<u64> = (0..50).filter(known).collect();
-    assert_eq!(kept.len(), WAYS);
+    let is_cached = |number: &u64| cache.find(SLOT, &digest(*number), PLANS, at(0)).is_some();
+    let is_kept: Vec<u64> = (0..50).filter(is_cached).collect();
+    assert_eq!(is_kept.len(), WAYS);
     assert_eq!(cache.sets().len(), WAYS);
-    for number in kept {
+    for number in is_kept {
         cache.invalidate(&DirectoryChange::Key(digest(number)));
-        assert!(!known(&number));
+        assert!(!is_cached(&number));
     }
     assert!(cache.sets().is_empty());
 }
 
 #[test]
-fn nothing_is_left_of_what_came_too_late_or_went_with_its_account_or_with_everything() {
+fn the_index_of_sets_is_empty_after_evictions() {
     let account = DirectoryChange::Account("acme".parse().unwrap());
     for (change, before) in
         [(DirectoryChange::Key(digest(1)), true), (account, false), (DirectoryChange::Everything, false)]
@@ -177,7 +177,7 @@ fn nothing_is_left_of_what_came_too_late_or_went_with_its_account_or_with_everyt
 }
 
 #[test]
-fn secrets_are_spread_over_all_sets_and_have_their_place_for_as_long_as_the_process() {
+fn secrets_spread_over_all_sets_and_keep_their_slot() {
     let (cache, other) = (cache(), self::cache());
     let slots_of = |cache: &KeyCache| -> Vec<usize> {
         (0..1000).map(|number| cache.slot_of_secret(&format!("shop_{number}")).set).collect()
@@ -185,11 +185,11 @@ fn secrets_are_spread_over_all_sets_and_have_their_place_for_as_long_as_the_proc
     let sets = slots_of(&cache);
     assert_eq!(sets, slots_of(&cache));
     assert!((0..cache.present.sets.len()).all(|set| sets.contains(&set)));
-    // Under another key they are elsewhere.
+    // Another hash key selects other slots.
     assert_ne!(sets, slots_of(&other));
 }
 
 #[test]
-fn a_set_is_two_cache_lines() {
+fn a_set_takes_two_cache_lines() {
     assert_eq!(size_of::<Set<Principal>>(), 128);
 }

@@ -1,4 +1,4 @@
-//! The stores in memory under the suite for all stores.
+//! The stores in memory under the conformance suite.
 
 #![expect(clippy::unwrap_used, reason = "a test")]
 
@@ -31,7 +31,7 @@ impl Fixture for Memory {
     }
 
     fn add_account(&self, _account: &Account) {
-        // The directory in memory keeps accounts with their keys.
+        // The directory in memory stores accounts with their keys.
     }
 
     fn add_key(&self, account: &Account, expires: Option<Timestamp>, grants: Grants, now: Now) -> Secret {
@@ -75,7 +75,7 @@ impl Fixture for Memory {
         self.credits.top_up(account, amount).unwrap();
     }
 
-    fn set_out_of_reach(&self, _out_of_reach: bool) -> bool {
+    fn set_unavailable(&self, _out_of_reach: bool) -> bool {
         false
     }
 

@@ -102,9 +102,9 @@ impl Fixture for Embedded {
         self.execute(Command::TopUp { account, amount, reason, operation: None }, now);
     }
 
-    fn set_out_of_reach(&self, out_of_reach: bool) -> bool {
+    fn set_unavailable(&self, unavailable: bool) -> bool {
         let (file, aside) = (self.folder.path().join("demur.db"), self.folder.path().join("aside"));
-        let (from, to) = if out_of_reach { (file, aside) } else { (aside, file) };
+        let (from, to) = if unavailable { (file, aside) } else { (aside, file) };
         std::fs::rename(from, to).unwrap();
         true
     }
