@@ -1,4 +1,4 @@
-//! The embedded store under the suite for all stores.
+//! The embedded store under the conformance suite.
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test")]
 
@@ -109,7 +109,7 @@ impl Fixture for Embedded {
         true
     }
 
-    /// The files are carried elsewhere, since a forgotten hold keeps its store.
+    /// Copies the files elsewhere, since a forgotten hold keeps its store open.
     fn restart(self) -> Option<Self> {
         self.store.close();
         let elsewhere = tempfile::tempdir().unwrap();

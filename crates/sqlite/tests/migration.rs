@@ -83,8 +83,11 @@ fn make_private(path: &Path) {
     fs::set_permissions(path, fs::Permissions::from_mode(0o600)).unwrap();
 }
 
-/// All rows of all tables, and the schema version.
-fn content(path: &Path) -> (i64, Vec<(String, Vec<Vec<Value>>)>) {
+/// The rows of a table.
+type Table = (String, Vec<Vec<Value>>);
+
+/// Returns the schema version, and all rows of all tables.
+fn content(path: &Path) -> (i64, Vec<Table>) {
     let connection = Connection::open(path).unwrap();
     let version = connection.pragma_query_value(None, "user_version", |row| row.get(0)).unwrap();
     let sql = "SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name";
