@@ -4,7 +4,8 @@
 //! is reported.
 
 mod counts;
-mod kept;
+mod counts_map;
+
 mod local;
 mod meter;
 mod peers;

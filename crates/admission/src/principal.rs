@@ -16,7 +16,7 @@ use crate::{Account, Credential, Demand, Denial, KeyRecord, Meter, Now, Plan, Re
 /// account's counts; the rest is behind a pointer.
 pub struct Principal {
     meta: EntryMeta,
-    /// Until when the key is active. Afterwards the credential tells why it is not valid.
+    /// Until when the key is active. Afterwards the credential contains the reason.
     valid_until: Nanoseconds,
     /// The API of the key. All keys of an API share one string.
     api: Arc<str>,

@@ -73,8 +73,9 @@ pub enum Reply {
         /// The number of operations.
         operations: u64,
     },
-    /// The command was rejected, and nothing was changed.
-    Refused {
+    /// The command was rejected, and nothing was changed. Serialized as `refused`, as in earlier versions.
+    #[serde(rename = "refused")]
+    Rejected {
         /// The reason.
         fault: CommandFault,
     },

@@ -141,9 +141,9 @@ impl AdmissionUnderTest {
                 })
                 .collect();
             let begin = Instant::now();
-            for (secret, kept) in &requests {
+            for (secret, connection) in &requests {
                 let new = matches!(over, Over::New).then(ConnectionCache::default);
-                let over = kept.or(new.as_ref());
+                let over = connection.or(new.as_ref());
                 let principal = self.admission.authenticate_over(over, secret, "shop", "shop", now).block();
                 drop(self.admission.take(&principal.unwrap(), &Demand::ONE, now).block().unwrap());
             }
@@ -300,9 +300,9 @@ fn single_charge() {
     let folder = tempfile::tempdir().unwrap();
     let (store, ids) = with_accounts(folder.path(), 1);
     let (own, other) = (BareSqlite::new(1), BareSqlite::new(1));
-    let (ask, asked) = std::sync::mpsc::channel::<std::sync::mpsc::Sender<()>>();
+    let (requests, queued) = std::sync::mpsc::channel::<std::sync::mpsc::Sender<()>>();
     let other = std::thread::spawn(move || {
-        asked.iter().for_each(|done| {
+        queued.iter().for_each(|done| {
             other.commit(1, 1);
             done.send(()).unwrap();
         });
@@ -315,9 +315,9 @@ fn single_charge() {
         own.commit(1, 1);
         waits[0].push(begin.elapsed());
         let begin = Instant::now();
-        let (done, told) = std::sync::mpsc::channel();
-        ask.send(done).unwrap();
-        told.recv().unwrap();
+        let (done, finished) = std::sync::mpsc::channel();
+        requests.send(done).unwrap();
+        finished.recv().unwrap();
         waits[1].push(begin.elapsed());
         let operation: OperationId = format!("lone_{number}").parse().unwrap();
         let begin = Instant::now();
@@ -327,7 +327,7 @@ fn single_charge() {
         waits[2].push(begin.elapsed());
         store.settle_unwatched(held.hold().unwrap(), Settlement::Post(1));
     }
-    drop(ask);
+    drop(requests);
     other.join().unwrap();
     let [own, other, charge] = waits.map(|mut waits| {
         waits.drain(..2000);
@@ -367,14 +367,14 @@ fn charge(
                     let mut waits = Vec::with_capacity(charges / in_flight);
                     for number in 0..charges / in_flight {
                         let operation: OperationId = format!("req_{slot:08}_{number:016}").parse().unwrap();
-                        let asked = Instant::now();
+                        let started = Instant::now();
                         let (account, operation) = (&account, &operation);
                         let (lease, now) = (Duration::from_secs(30), clock.now());
                         let request =
                             HoldRequest { account, operation, amount: 1, lease, monthly: None, now };
                         match store.hold(&request).wait().await.unwrap() {
                             HoldOutcome::Held { hold, .. } => {
-                                waits.push(asked.elapsed());
+                                waits.push(started.elapsed());
                                 store.settle_unwatched(hold, Settlement::Post(1));
                             }
                             other => panic!("{other:?}"),
@@ -448,9 +448,9 @@ fn bare_sqlite(entries: usize, balances: usize, times: usize) -> (f64, Duration,
     let mut waits = Vec::with_capacity(times);
     let begin = Instant::now();
     for _ in 0..times {
-        let asked = Instant::now();
+        let started = Instant::now();
         bare.commit(entries, balances);
-        waits.push(asked.elapsed());
+        waits.push(started.elapsed());
     }
     let elapsed = begin.elapsed();
     waits.sort();

@@ -1,5 +1,5 @@
-//! What identifies a database and its content, so that another database or an older copy is told apart from the one
-//! that was opened.
+//! What identifies a database and its content, so that another database or an older copy is distinguished from the
+//! one that was opened.
 
 use demur_admission::AccountId;
 use rusqlite::{Connection, OptionalExtension};

@@ -7,8 +7,6 @@
 //! they differ from the code: `purse` is an account's balance, `lasting` its non-expiring credits, `booking` the number
 //! of a ledger entry, `hint` a key's prefix, `foreign_form` an imported form, and `forgotten` the end of an operation
 //! or claim that is no longer remembered.
-//!
-//! Longer than 400 lines, since the SQL of every released version stays here.
 
 use std::path::Path;
 

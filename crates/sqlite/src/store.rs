@@ -122,13 +122,13 @@ impl Store {
                 .map(|charged| self.write(command.clone(), charged, at)),
             _ => return self.write(command, None, at),
         };
-        result.unwrap_or_else(|fault| Reply::Refused { fault })
+        result.unwrap_or_else(|fault| Reply::Rejected { fault })
     }
 
     fn write(&self, command: Command, charged: Option<u64>, at: Timestamp) -> Reply {
         let (reply, answer) = ReplySender::new();
         self.writer.queue(Job::Command { command: Box::new(command), charged, at, reply });
-        answer.block().unwrap_or_else(|error| Reply::Refused {
+        answer.block().unwrap_or_else(|error| Reply::Rejected {
             fault: CommandFault::Store { cause: error.to_string() },
         })
     }

@@ -30,7 +30,7 @@ impl Embedded {
 
     fn execute(&self, command: Command, now: Now) -> Reply {
         match self.store.execute(command, now.wall) {
-            Reply::Refused { fault } => panic!("{fault}"),
+            Reply::Rejected { fault } => panic!("{fault}"),
             reply => reply,
         }
     }

@@ -43,7 +43,7 @@ fn try_key(store: &Store) -> Result<Secret, CommandFault> {
     let create = Command::CreateKey { api, prefix, account: acme(), expires: None, grants, metadata };
     match store.execute(create, start().wall) {
         Reply::KeyCreated(issued) => Ok(issued.secret),
-        Reply::Refused { fault } => Err(fault),
+        Reply::Rejected { fault } => Err(fault),
         other => panic!("{other:?}"),
     }
 }

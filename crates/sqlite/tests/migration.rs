@@ -105,7 +105,7 @@ fn content(path: &Path) -> (i64, Vec<Table>) {
 
 fn run(store: &Store, command: Command) -> Result<Reply, CommandFault> {
     match store.execute(command, at(Duration::from_secs(11 * 24 * 3600)).wall) {
-        Reply::Refused { fault } => Err(fault),
+        Reply::Rejected { fault } => Err(fault),
         reply => Ok(reply),
     }
 }

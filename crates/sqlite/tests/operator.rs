@@ -28,7 +28,7 @@ fn acme() -> AccountId {
 
 fn run(store: &Store, command: Command) -> Result<Reply, CommandFault> {
     match store.execute(command, start().wall) {
-        Reply::Refused { fault } => Err(fault),
+        Reply::Rejected { fault } => Err(fault),
         reply => Ok(reply),
     }
 }
@@ -280,8 +280,8 @@ fn accepts_keys_under_an_older_pepper_and_moves_them_when_used() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("demur.db");
     let admission = |store: &Arc<Store>| {
-        let book = Arc::new(Plans::new(plans()));
-        Admission::new(store.stores(), store.pepper(), book, CacheConfig::default())
+        let plans = Arc::new(Plans::new(plans()));
+        Admission::new(store.stores(), store.pepper(), plans, CacheConfig::default())
     };
     let key = |store: &Store| -> Secret {
         let (api, prefix, expires) = ("shop".into(), "shop".into(), None);
@@ -334,9 +334,9 @@ fn rejects_rotation_of_an_inactive_key() {
     for (change, state, help) in [
         (disable(true), Some(KeyState::Disabled), "enable it"),
         (disable(false), None, ""),
-        (expire(Some(start().wall)), Some(KeyState::Expired), "later end"),
+        (expire(Some(start().wall)), Some(KeyState::Expired), "later expiry"),
         (expire(None), None, ""),
-        (Command::RevokeKey { key: key.clone() }, Some(KeyState::Revoked), "make another key"),
+        (Command::RevokeKey { key: key.clone() }, Some(KeyState::Revoked), "create another key"),
     ] {
         run(&store, change.clone()).unwrap();
         let expected = match state {
@@ -411,8 +411,8 @@ fn moves_an_imported_key_to_the_new_pepper_when_it_is_used() {
     run(&store, Command::NewPepper).unwrap();
     drop(store);
     let is_valid = |store: &Arc<Store>| {
-        let book = Arc::new(Plans::new(plans()));
-        let admission = Admission::new(store.stores(), store.pepper(), book, CacheConfig::default());
+        let plans = Arc::new(Plans::new(plans()));
+        let admission = Admission::new(store.stores(), store.pepper(), plans, CacheConfig::default());
         admission.authenticate(key, "shop", "shop", start()).block().is_ok()
     };
     let store = open(&path);

@@ -230,7 +230,7 @@ impl Subject {
             Self::Memory(_) => None,
             Self::Sqlite { store, .. } => {
                 let reply = store.as_ref().unwrap().execute(command, now.wall);
-                Some(!matches!(reply, Reply::Refused { .. }))
+                Some(!matches!(reply, Reply::Rejected { .. }))
             }
         }
     }

@@ -118,7 +118,7 @@ fn executes_commands_through_the_control_socket() {
         assert!(matches!(listed, Reply::Keys { keys, .. } if keys.len() == 1));
         let absent = Command::ShowAccount { account: "nobody".parse().unwrap() };
         let fault = CommandFault::UnknownAccount { account: "nobody".parse().unwrap() };
-        assert_eq!(client.execute(&absent).unwrap(), Reply::Refused { fault });
+        assert_eq!(client.execute(&absent).unwrap(), Reply::Rejected { fault });
         drop((admission, store));
         assert!(matches!(ControlClient::connect(&path), Err(ControlError::NotRunning)));
     }
@@ -145,7 +145,7 @@ fn rejects_an_oversized_command_and_keeps_the_connection() {
         let reply = client.execute(&named(length - rest)).unwrap();
         match reply {
             Reply::Account(_) => assert!(is_allowed, "{length}"),
-            Reply::Refused { fault: CommandFault::Unreadable { cause } } => {
+            Reply::Rejected { fault: CommandFault::Unreadable { cause } } => {
                 assert!(!is_allowed && cause.contains("longer than 65536 bytes"), "{length}: {cause}");
             }
             other => panic!("{other:?}"),
@@ -167,7 +167,7 @@ fn tops_up_once_per_operation_id() {
         let Reply::Account(statement) = top_up(50) else { panic!() };
         assert_eq!(statement.credits.available, 150);
     }
-    assert_eq!(top_up(51), Reply::Refused { fault: CommandFault::OperationMismatch });
+    assert_eq!(top_up(51), Reply::Rejected { fault: CommandFault::OperationMismatch });
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 
 use super::counts::{ChangedQuotas, Counts, RateNames};
-use super::kept::KeptCounts;
+use super::counts_map::CountsMap;
 use super::meter::Limits;
 use super::window::QuotaState;
 use super::{Counters, Meter, PeerCells, QuotaUse};
@@ -21,9 +21,9 @@ const PEER_CELLS: usize = 65_536;
 #[derive(Debug, Default)]
 pub struct LocalCounters {
     /// Locked when a principal is built, never by a request.
-    accounts: KeptCounts<AccountId>,
+    accounts: CountsMap<AccountId>,
     /// Only of keys whose plans have rates per key.
-    keys: KeptCounts<KeyId>,
+    keys: CountsMap<KeyId>,
     names: RateNames,
     /// By the addresses of their plans, which the values keep alive.
     limits: Mutex<HashMap<usize, Weak<Limits>>>,

@@ -234,7 +234,7 @@ impl ControlSession {
             let Some(command) = read_command(&mut lines)? else { return Ok(()) };
             let reply = self.slot.while_busy(|| match command {
                 Ok(command) => self.execute(command),
-                Err(cause) => Some(Reply::Refused { fault: CommandFault::Unreadable { cause } }),
+                Err(cause) => Some(Reply::Rejected { fault: CommandFault::Unreadable { cause } }),
             });
             let Some(reply) = reply else { return Ok(()) };
             let mut text = serde_json::to_vec(&reply)?;
@@ -251,7 +251,7 @@ impl ControlSession {
                 let Some(permit) = CountGuard::acquire(&self.long_commands, MAX_LONG_COMMANDS) else {
                     let cause =
                         format!("{MAX_LONG_COMMANDS} long commands are already running; try again later");
-                    return Some(Reply::Refused { fault: CommandFault::Store { cause } });
+                    return Some(Reply::Rejected { fault: CommandFault::Store { cause } });
                 };
                 Some(permit)
             }
@@ -325,8 +325,8 @@ fn read_command(lines: &mut impl BufRead) -> io::Result<Option<Result<Command, S
     Ok((rest.limit() > 0).then_some(Err(cause)))
 }
 
-/// Whether the peer is this process's user or root. The socket's mode keeps other users out; this check applies where
-/// somebody has changed the mode.
+/// Whether the peer is this process's user or root. The socket's mode keeps other users out; this check applies if the
+/// mode was changed.
 fn is_own_user(stream: &UnixStream) -> bool {
     const ROOT: u32 = 0;
     match peer_uid(stream) {

@@ -111,7 +111,7 @@ pub(super) fn execute(
             Err(CommandFault::Store { cause: "internal error: command sent to the writer thread".to_owned() })
         }
     };
-    Ok(outcome.unwrap_or_else(|fault| (Reply::Refused { fault }, Vec::new())))
+    Ok(outcome.unwrap_or_else(|fault| (Reply::Rejected { fault }, Vec::new())))
 }
 
 /// Returns the operation's ID, or a new one.

@@ -33,7 +33,7 @@ pub(super) struct LedgerState {
     pub(super) bounds: ClaimBounds,
     /// When the next response expires or the next claim is forgotten, or earlier.
     pub(super) claims_due: Option<Timestamp>,
-    /// The oldest open hold of accounts whose requests were told to wait for it.
+    /// The oldest open hold of each account whose requests are waiting for it.
     oldest: HashMap<AccountId, HoldId>,
 }
 

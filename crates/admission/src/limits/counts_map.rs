@@ -21,7 +21,7 @@ const PARTS: usize = 64;
 const SWEEP_INTERVAL: Duration = Duration::from_secs(60);
 
 #[derive(Debug)]
-pub(super) struct KeptCounts<K> {
+pub(super) struct CountsMap<K> {
     parts: Box<[Mutex<Part<K>>]>,
     hasher: RandomState,
     /// The part that is swept next, independent of the key: parts without activity must be swept too.
@@ -35,7 +35,7 @@ struct Part<K> {
     swept: Duration,
 }
 
-impl<K> Default for KeptCounts<K> {
+impl<K> Default for CountsMap<K> {
     fn default() -> Self {
         let part = || Mutex::new(Part { counts: HashMap::new(), swept: Duration::ZERO });
         let parts = std::iter::repeat_with(part).take(PARTS).collect();
@@ -43,7 +43,7 @@ impl<K> Default for KeptCounts<K> {
     }
 }
 
-impl<K: Hash + Eq + Clone> KeptCounts<K> {
+impl<K: Hash + Eq + Clone> CountsMap<K> {
     pub(super) fn get(&self, key: &K) -> Option<Arc<Counts>> {
         self.part(key)?.counts.get(key).cloned()
     }
