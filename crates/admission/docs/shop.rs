@@ -1,4 +1,4 @@
-// What the examples of the documentation begin with: a door with everything in memory, and a caller of a plan of two
+// The setup of the examples in the documentation: an admission with all stores in memory, and a caller on a plan with two
 // requests a minute, three a day, one at once, ten credits a month and the feature `export`.
 
 fn shop() -> Result<(Arc<Admission>, Arc<Principal>, Now), Box<dyn std::error::Error>> {

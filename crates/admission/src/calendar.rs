@@ -1,26 +1,26 @@
-//! Days and grant months in a time zone. Days of 23 and 25 hours exist, and so do days without midnight.
+//! Days and grant months in a time zone. There are days of 23 and 25 hours, and days without midnight.
 
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan, civil};
 
-/// A stretch of time, `start` included and `end` not.
+/// A period of time: `start` is included, `end` is not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Period {
     /// The first moment.
     pub start: Timestamp,
-    /// The first moment after it.
+    /// The first moment after the period.
     pub end: Timestamp,
 }
 
 impl Period {
-    /// The calendar day around `moment`.
+    /// Returns the calendar day that contains `moment`.
     pub fn day(moment: Timestamp, zone: &TimeZone) -> Self {
         let date = zone.to_datetime(moment).date();
         Self { start: start_of(date, zone), end: start_of(date.saturating_add(1.day()), zone) }
     }
 
-    /// Whether the moment lies within.
+    /// Whether the period contains a moment.
     pub fn contains(self, moment: Timestamp) -> bool {
         self.start <= moment && moment < self.end
     }
@@ -29,15 +29,15 @@ impl Period {
 /// A grant month: from one grant day to the next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Month {
-    /// The grant day with which it begins, in the plan's zone. With the account it names the grant.
+    /// The grant day on which the month begins, in the plan's zone. Together with the account it identifies the grant.
     pub begins: Date,
-    /// The first moment of the next one.
+    /// The first moment of the next month.
     pub end: Timestamp,
 }
 
 impl Month {
-    /// The grant month around `moment`. Days past the 28th do not exist in every month, so `grant_day` is
-    /// held to 1..=28.
+    /// Returns the grant month that contains `moment`. `grant_day` is clamped to 1..=28, since later days do not exist in
+    /// every month.
     pub fn around(moment: Timestamp, grant_day: u8, zone: &TimeZone) -> Self {
         let today = zone.to_datetime(moment).date();
         let day = i8::try_from(grant_day.clamp(1, 28)).unwrap_or(28);
@@ -48,7 +48,7 @@ impl Month {
     }
 }
 
-/// The first moment of a date: midnight, or what comes in its place where the clocks skip midnight.
+/// Returns the first moment of a date: midnight, or the moment after the gap if the clocks skip midnight.
 fn start_of(date: Date, zone: &TimeZone) -> Timestamp {
     zone.to_ambiguous_zoned(date.at(0, 0, 0, 0))
         .compatible()
@@ -60,7 +60,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_day_is_as_long_as_the_zone_says() {
+    fn days_have_the_length_that_their_zone_defines() {
         for (zone, moment, hours) in [
             ("UTC", "2026-11-20T12:00:00Z", 24),
             ("Europe/Berlin", "2026-03-29T12:00:00Z", 23),
@@ -77,7 +77,7 @@ mod tests {
     }
 
     #[test]
-    fn a_grant_month_begins_on_its_day_in_its_zone() {
+    fn grant_months_begin_on_the_grant_day_in_the_zone() {
         for (zone, day, moment, begins, end) in [
             ("UTC", 1, "2026-11-20T12:00:00Z", "2026-11-01", "2026-12-01T00:00:00Z"),
             ("UTC", 28, "2026-11-20T12:00:00Z", "2026-10-28", "2026-11-28T00:00:00Z"),

@@ -1,5 +1,5 @@
-//! What an operator asks of a store, as data: it reaches the store directly, or over the local socket of
-//! the process that owns it.
+//! Operators' commands as data. A command reaches the store directly, or through the control socket of the process that
+//! owns it.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -8,467 +8,269 @@ use std::path::PathBuf;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::{
-    Account, AccountId, Balance, Grants, ImportedForm, KeyId, KeyRecord, KeyState, OperationId, Secret,
-};
+use crate::{AccountId, Grants, ImportedForm, KeyId, KeyState, OperationId};
 
-/// A command.
+/// An operator's command.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "command", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Command {
-    /// Makes a key; the answer has its secret, once.
+    /// Creates a key. The reply contains its secret, once.
     CreateKey {
-        /// For which API.
+        /// The name of the API.
         api: String,
-        /// The public part in front of the secret.
+        /// The public prefix of the secret.
         prefix: String,
-        /// Whose it is.
+        /// The account that owns the key.
         account: AccountId,
-        /// From when on it is expired; may lie in the past.
+        /// When the key expires; may be in the past.
         expires: Option<Timestamp>,
-        /// What it allows.
+        /// What the key allows.
         grants: Grants,
-        /// What its owner writes on it.
+        /// Free-form metadata of the owner.
         #[serde(default)]
         metadata: BTreeMap<String, String>,
     },
-    /// Takes over keys that another system made, by their hashes. All of them or, where one cannot be, none.
+    /// Imports keys of another system by their hashes: all of them, or none if one is invalid.
     ImportKeys {
-        /// What they look like and how they were hashed.
+        /// The form of the keys, and how they were hashed.
         form: ImportedForm,
-        /// The key of the hash in hexadecimal digits, where it has one and the store does not know it yet.
+        /// The hash key in hexadecimal digits, if the hash has one and the store does not have it yet.
         hash_key: Option<String>,
-        /// The keys.
+        /// The keys to import.
         keys: Vec<ImportedKey>,
     },
     /// Lists keys, oldest first.
     ListKeys {
-        /// Of this account only.
+        /// Only keys of this account.
         account: Option<AccountId>,
-        /// Which part of them.
+        /// The page of the list.
         #[serde(default)]
         page: Page<KeyId>,
     },
-    /// Shows a key, as [`Reply::KeyChanged`] without a change.
+    /// Shows a key. The reply is [`Reply::KeyChanged`](crate::Reply::KeyChanged).
     ShowKey {
-        /// Which.
+        /// The key.
         key: KeyId,
     },
-    /// Makes another secret for an active key; the answer has it, once. The one before it opens for a while still,
-    /// and older ones, whose while is not over, no more.
+    /// Creates a new secret for an active key. The reply contains it, once. The previous secret stays valid for a grace
+    /// period; older ones become invalid at once.
     RotateKey {
-        /// Which.
+        /// The key.
         key: KeyId,
-        /// The public part in front of the secret.
+        /// The public prefix of the secret.
         prefix: String,
-        /// For so many seconds; with none they are closed when this is answered.
+        /// The grace period in seconds. With 0 the previous secret is invalid when the command returns.
         grace_seconds: u64,
     },
-    /// Puts a key out of use for the time being, or back. Answered when it is in force.
+    /// Disables a key temporarily, or enables it again. In effect when the command returns.
     SetKeyDisabled {
-        /// Which.
+        /// The key.
         key: KeyId,
-        /// Out of use or not.
+        /// Whether the key is disabled.
         disabled: bool,
     },
-    /// Says when a key expires; `None` for never.
+    /// Sets when a key expires.
     ExpireKey {
-        /// Which.
+        /// The key.
         key: KeyId,
-        /// From when on.
+        /// The time; `None` for never.
         at: Option<Timestamp>,
     },
-    /// Makes another pepper. New secrets are stored under it from the next start on; older ones when they
-    /// are seen.
+    /// Creates a new pepper. From the next start on, new secrets are stored under it, and old secrets when they are used.
     NewPepper,
-    /// Revokes a key, for good. Answered when no request can use it any more; revoking it again changes
-    /// nothing.
+    /// Revokes a key permanently. In effect when the command returns; revoking it again changes nothing.
     RevokeKey {
-        /// Which.
+        /// The key.
         key: KeyId,
     },
-    /// Makes an account.
+    /// Creates an account.
     CreateAccount {
-        /// Its id; a new one where there is none.
+        /// The account's ID; generated if there is none.
         account: Option<AccountId>,
-        /// For people.
+        /// A name for people.
         name: String,
-        /// The name of a plan of the configuration.
+        /// The name of a plan in the configuration.
         plan: String,
     },
     /// Lists accounts, oldest first.
     ListAccounts {
-        /// Which part of them.
+        /// The page of the list.
         #[serde(default)]
         page: Page<AccountId>,
     },
-    /// Shows an account with its plan and credits.
+    /// Shows an account with its plan and balance.
     ShowAccount {
-        /// Which.
+        /// The account.
         account: AccountId,
     },
-    /// Puts an account on another plan, from the next request on.
+    /// Sets the plan of an account, from its next request on.
     SetPlan {
-        /// Which.
+        /// The account.
         account: AccountId,
-        /// The name of a plan of the configuration.
+        /// The name of a plan in the configuration.
         plan: String,
     },
     /// Adds credits that do not expire.
     TopUp {
-        /// To which account.
+        /// The account.
         account: AccountId,
-        /// How many.
+        /// The number of credits.
         amount: u64,
-        /// For the statement.
+        /// The reason, for the statement.
         reason: String,
-        /// Makes a repetition harmless: the same id tops up once.
+        /// An ID that makes repetitions safe: the same ID tops up once.
         operation: Option<OperationId>,
     },
-    /// Takes away credits that should not have come in.
+    /// Removes credits that should not have been added.
     Withdraw {
-        /// From which account.
+        /// The account.
         account: AccountId,
-        /// How many; no more than there are available.
+        /// The number of credits; at most the available ones.
         amount: u64,
-        /// For the statement.
+        /// The reason, for the statement.
         reason: String,
-        /// Makes a repetition harmless.
+        /// An ID that makes repetitions safe.
         operation: Option<OperationId>,
     },
-    /// Gives back what an operation was charged, once, as credits that do not expire.
+    /// Refunds the charge of an operation, once, as credits that do not expire.
     Refund {
-        /// To which account.
+        /// The account.
         account: AccountId,
-        /// Which operation, as the statement names it.
+        /// The ID of the operation, as in the statement.
         operation: OperationId,
-        /// How many; all that was charged where there is none.
+        /// The number of credits; the whole charge if there is none.
         amount: Option<u64>,
-        /// For the statement.
+        /// The reason, for the statement.
         reason: String,
     },
-    /// What happened to an account's credits, latest first.
+    /// Lists the ledger entries of an account, latest first.
     Statement {
-        /// Which.
+        /// The account.
         account: AccountId,
-        /// From this moment on.
+        /// Only entries from this moment on.
         since: Option<Timestamp>,
-        /// So many entries at most.
+        /// The maximum number of entries.
         limit: u32,
     },
-    /// Proves that the books add up.
+    /// Verifies the ledger.
     Verify,
-    /// Writes a copy of the database as it is at one moment, while it is in use.
+    /// Writes a copy of the database at one moment, while it is in use.
     Backup {
-        /// Where to; there must be nothing yet.
+        /// The path of the copy; must not exist yet.
         to: PathBuf,
     },
-    /// Forgets operations that ended before a moment. Balances do not change by it.
+    /// Deletes operations that ended before a moment. Balances do not change.
     Prune {
-        /// Before this moment.
+        /// The moment.
         before: Timestamp,
     },
 }
 
-/// A part of a list.
+/// A page of a list.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Page<Id> {
-    /// After this one; from the first on where there is none.
+    /// The last item of the previous page; `None` for the first page.
     pub after: Option<Id>,
-    /// So many at most.
+    /// The maximum number of items.
     pub limit: u32,
 }
 
 impl<Id> Default for Page<Id> {
-    /// The first thousand.
+    /// The first thousand items.
     fn default() -> Self {
         Self { after: None, limit: 1000 }
     }
 }
 
-/// A key of another system.
+/// A key of another system to import.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ImportedKey {
-    /// Whose it is.
+    /// The account that owns the key.
     pub account: AccountId,
     /// The hash of the whole key, in hexadecimal digits.
     pub hash: String,
-    /// From when on it is expired.
+    /// When the key expires.
     #[serde(default)]
     pub expires: Option<Timestamp>,
-    /// What it allows.
+    /// What the key allows.
     #[serde(default)]
     pub grants: Grants,
-    /// What its owner writes on it.
+    /// Free-form metadata of the owner.
     #[serde(default)]
     pub metadata: BTreeMap<String, String>,
 }
 
-/// What became of a command.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "reply", rename_all = "snake_case")]
-pub enum Reply {
-    /// A key was made.
-    KeyCreated(IssuedKey),
-    /// Keys, oldest first.
-    Keys {
-        /// The keys.
-        keys: Vec<KeySummary>,
-        /// Whether there are more after the last of them.
-        #[serde(default)]
-        more: bool,
-    },
-    /// A key has another secret.
-    KeyRotated(RotatedKey),
-    /// Keys were taken over.
-    KeysImported {
-        /// The keys.
-        keys: Vec<KeyId>,
-    },
-    /// A key as it is now.
-    KeyChanged(KeySummary),
-    /// There is another pepper, from the next start on.
-    PepperMade {
-        /// How many secrets are stored under older ones.
-        older: u64,
-    },
-    /// A key is revoked.
-    KeyRevoked(KeySummary),
-    /// An account as it is now.
-    Account(AccountStatement),
-    /// Accounts, oldest first.
-    Accounts {
-        /// The accounts.
-        accounts: Vec<Account>,
-        /// Whether there are more after the last of them.
-        #[serde(default)]
-        more: bool,
-    },
-    /// What happened to an account's credits, latest first.
-    Statement {
-        /// The account as it was after the latest entry.
-        account: AccountStatement,
-        /// What happened.
-        entries: Vec<StatementEntry>,
-        /// Whether there is more before the last of them.
-        more: bool,
-    },
-    /// The books were looked at.
-    Verified {
-        /// What was looked at, and what was found.
-        checks: Vec<Check>,
-    },
-    /// A copy was written.
-    BackedUp {
-        /// Where.
-        to: PathBuf,
-        /// How large it is.
-        bytes: u64,
-    },
-    /// Operations were forgotten.
-    Pruned {
-        /// How many.
-        operations: u64,
-    },
-    /// It could not be done, and nothing was.
-    Refused {
-        /// Why.
-        fault: CommandFault,
-    },
-}
-
-/// A new key. This is the one place where a secret is shown.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct IssuedKey {
-    /// The key.
-    pub key: KeySummary,
-    /// Its secret, which is nowhere else.
-    pub secret: Secret,
-}
-
-/// A key that got another secret. With [`IssuedKey`] the one place where a secret is shown.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RotatedKey {
-    /// The key.
-    pub key: KeySummary,
-    /// Its new secret, which is nowhere else.
-    pub secret: Secret,
-    /// Until when the secret before it opens.
-    pub previous_until: Timestamp,
-}
-
-/// One thing that happened to an account's credits.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct StatementEntry {
-    /// When. For what a request spent, the moment at which that was settled.
-    pub at: Timestamp,
-    /// What.
-    pub kind: StatementKind,
-    /// How many credits.
-    pub amount: u64,
-    /// What the account had after it, available and held together.
-    #[serde(default)]
-    pub balance: i64,
-    /// For which operation, or as which; for a monthly grant and what expired, the day on which the month begins.
-    pub operation: String,
-    /// Why, where somebody said.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub reason: Option<String>,
-}
-
-/// What can happen to credits.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum StatementKind {
-    /// A month's credits came.
-    Grant,
-    /// Lasting credits came.
-    TopUp,
-    /// Credits were taken away again.
-    Withdrawal,
-    /// Spent credits were given back.
-    Refund,
-    /// A request under way holds them.
-    Held,
-    /// A request spent them.
-    Posted,
-    /// A request held them, and spent none.
-    Released,
-    /// A request held them when the gateway was killed: it may have been carried out, so they count as
-    /// spent. An operator can refund them.
-    OutcomeUnknown,
-    /// They were left when their month ended, or came back after it.
-    Expired,
-}
-
-impl StatementEntry {
-    /// By how much it changed what the account has, available and held together.
-    pub fn change(&self) -> i64 {
-        let amount = i64::try_from(self.amount).unwrap_or(i64::MAX);
-        match self.kind {
-            StatementKind::Grant | StatementKind::TopUp | StatementKind::Refund => amount,
-            StatementKind::Withdrawal
-            | StatementKind::Posted
-            | StatementKind::OutcomeUnknown
-            | StatementKind::Expired => -amount,
-            StatementKind::Held | StatementKind::Released => 0,
-        }
-    }
-}
-
-/// One thing that must hold in the books.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Check {
-    /// What must hold.
-    pub rule: String,
-    /// How many things were looked at.
-    pub examined: u64,
-    /// Where it does not hold; the first few.
-    pub violations: Vec<String>,
-}
-
-/// A key with its state at the moment of the answer.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct KeySummary {
-    /// The key.
-    #[serde(flatten)]
-    pub key: KeyRecord,
-    /// Its state.
-    pub state: KeyState,
-    /// When it was used last, to the minute.
-    #[serde(default)]
-    pub last_used: Option<Timestamp>,
-}
-
-impl KeySummary {
-    /// The key with its state at this moment.
-    pub fn at(key: KeyRecord, moment: Timestamp) -> Self {
-        let state = key.state(moment);
-        Self { key, state, last_used: None }
-    }
-}
-
-/// An account with its credits.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct AccountStatement {
-    /// The account.
-    #[serde(flatten)]
-    pub account: Account,
-    /// Its credits.
-    pub credits: Balance,
-}
-
-/// Why a command could not be done.
+/// Why a command was not executed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "fault", rename_all = "snake_case")]
 pub enum CommandFault {
-    /// There is no such account.
+    /// The account does not exist.
     UnknownAccount {
-        /// As asked for.
+        /// The requested account.
         account: AccountId,
     },
-    /// There is no such key.
+    /// The key does not exist.
     UnknownKey {
-        /// As asked for.
+        /// The requested key.
         key: KeyId,
     },
-    /// The configuration has no such plan.
+    /// The plan does not exist in the configuration.
     UnknownPlan {
-        /// As asked for.
+        /// The requested plan.
         plan: String,
     },
-    /// There is such an account already.
+    /// The account already exists.
     AccountExists {
-        /// As asked for.
+        /// The requested account.
         account: AccountId,
     },
-    /// Not a prefix for keys.
+    /// The prefix is invalid.
     InvalidPrefix {
-        /// As asked for.
+        /// The requested prefix.
         prefix: String,
     },
-    /// More credits than an account can have.
+    /// The balance would exceed the maximum.
     AmountTooLarge,
-    /// The operation id was used for something else.
+    /// The operation ID was used with another amount.
     OperationMismatch,
-    /// There is no such operation, or nothing was charged for it.
+    /// The operation does not exist, was not charged, or was already refunded.
     NotCharged {
-        /// As asked for.
+        /// The requested operation.
         operation: OperationId,
     },
-    /// The account has not so many credits.
+    /// The account has fewer credits than the command needs.
     InsufficientCredits,
-    /// Credits were to be brought in or taken away without a word on why.
+    /// The reason is empty.
     MissingReason,
-    /// A key that does not open was to get another secret, which would not open either.
+    /// A key that is not active cannot be rotated: its new secret would not be valid either.
     KeyNotActive {
-        /// As asked for.
+        /// The requested key.
         key: KeyId,
-        /// Why it does not open.
+        /// The state of the key.
         state: KeyState,
     },
-    /// A hash, its key or its form is none.
+    /// A hash, the hash key or the form is invalid.
     InvalidImport {
         /// What is wrong.
         cause: String,
     },
-    /// A key with this hash is there already.
+    /// A key with this hash already exists.
     KeyExists {
-        /// For which account it was to be taken over.
+        /// The account of the key to import.
         account: AccountId,
     },
-    /// The operating system gave no randomness for a secret.
+    /// The operating system returned no randomness for a secret.
     NoRandomness,
-    /// The command could not be read.
+    /// The command is malformed.
     Unreadable {
-        /// Why.
+        /// What is wrong.
         cause: String,
     },
-    /// The store could not answer.
+    /// The store failed.
     Store {
-        /// Why, for the operator.
+        /// The error, for the operator.
         cause: String,
     },
 }
@@ -476,35 +278,54 @@ pub enum CommandFault {
 impl fmt::Display for CommandFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            CommandFault::UnknownAccount { account } => write!(f, "there is no account `{account}`"),
-            CommandFault::UnknownKey { key } => write!(f, "there is no key `{key}`"),
-            CommandFault::UnknownPlan { plan } => write!(f, "the configuration has no plan `{plan}`"),
-            CommandFault::AccountExists { account } => write!(f, "there is an account `{account}` already"),
+            CommandFault::UnknownAccount { account } => write!(f, "unknown account `{account}`"),
+            CommandFault::UnknownKey { key } => write!(f, "unknown key `{key}`"),
+            CommandFault::UnknownPlan { plan } => {
+                write!(f, "unknown plan `{plan}`; add it to `plans` in the configuration")
+            }
+            CommandFault::AccountExists { account } => {
+                write!(f, "account `{account}` already exists; use another ID")
+            }
             CommandFault::InvalidPrefix { prefix } => {
-                write!(f, "`{prefix}` cannot be a key's prefix: 1 to 32 letters, digits, `_` and `-`")
+                write!(
+                    f,
+                    "invalid key prefix `{prefix}`: use 1 to 32 letters or digits, with `_` or `-` between them"
+                )
             }
-            CommandFault::AmountTooLarge => f.write_str("an account cannot have so many credits"),
+            CommandFault::AmountTooLarge => f.write_str("balance exceeds the maximum; use a smaller amount"),
             CommandFault::NotCharged { operation } => {
-                write!(f, "nothing was charged for an operation `{operation}`, or it was given back before")
+                write!(
+                    f,
+                    "operation `{operation}` was not charged or was already refunded; see the statement of the account"
+                )
             }
-            CommandFault::InsufficientCredits => f.write_str("there are not so many credits"),
-            CommandFault::MissingReason => f.write_str("the reason is empty; say why, for the statement"),
+            CommandFault::InsufficientCredits => f.write_str("insufficient credits; use a smaller amount"),
+            CommandFault::MissingReason => {
+                f.write_str("the reason is empty; give a reason for the statement")
+            }
             CommandFault::KeyNotActive { key, state } => {
-                let mend = match state {
-                    KeyState::Revoked => "revoked for good; make another key",
-                    KeyState::Expired => "expired; give it a later end first",
+                let help = match state {
+                    KeyState::Revoked => "revoked permanently; create another key",
+                    KeyState::Expired => "expired; set a later expiry first",
                     KeyState::Disabled => "disabled; enable it first",
                     KeyState::Active => "active",
                 };
-                write!(f, "another secret for `{key}` would open nothing: the key is {mend}")
+                write!(f, "cannot rotate key `{key}`: it is {help}")
             }
-            CommandFault::InvalidImport { cause } => write!(f, "the keys cannot be taken over: {cause}"),
+            CommandFault::InvalidImport { cause } => write!(f, "invalid import: {cause}"),
             CommandFault::KeyExists { account } => {
-                write!(f, "a key with the hash that is given for `{account}` is there already")
+                write!(
+                    f,
+                    "a key with the same hash as the one for account `{account}` already exists; remove it from the import"
+                )
             }
-            CommandFault::OperationMismatch => f.write_str("the operation id was used for something else"),
-            CommandFault::NoRandomness => f.write_str("the operating system gave no randomness"),
-            CommandFault::Unreadable { cause } => write!(f, "the command cannot be read: {cause}"),
+            CommandFault::OperationMismatch => {
+                f.write_str("operation ID already used with another amount; use another ID")
+            }
+            CommandFault::NoRandomness => {
+                f.write_str("the operating system returned no randomness; try again")
+            }
+            CommandFault::Unreadable { cause } => write!(f, "invalid command: {cause}"),
             CommandFault::Store { cause } => f.write_str(cause),
         }
     }

@@ -1,5 +1,5 @@
-//! What every store must do: one suite, mounted under each of them with
-//! [`store_conformance!`](crate::store_conformance). For tests only.
+//! The conformance suite for stores, which each store mounts with [`store_conformance!`](crate::store_conformance). For tests
+//! only.
 
 #![expect(
     clippy::unwrap_used,
@@ -28,12 +28,12 @@ use crate::{
     Stores,
 };
 
-/// A store under test, empty at first.
+/// A store under test, initially empty.
 pub trait Fixture: Sized {
-    /// The store.
+    /// Returns the store.
     fn stores(&self) -> Stores;
 
-    /// The pepper of its keys.
+    /// Returns the pepper of its keys.
     fn pepper(&self) -> Pepper;
 
     /// Adds an account.
@@ -45,33 +45,32 @@ pub trait Fixture: Sized {
     /// Revokes the key with this secret.
     fn revoke(&self, principal: &Principal, now: Now);
 
-    /// Gives the key another secret; the one before it opens for `grace` still.
+    /// Rotates the key; the previous secret stays valid for `grace`.
     fn rotate(&self, principal: &Principal, grace: Duration, now: Now) -> Secret;
 
-    /// Puts the key out of use, or back.
+    /// Disables the key, or enables it again.
     fn set_disabled(&self, principal: &Principal, disabled: bool, now: Now);
 
-    /// Takes over a key of another system by its SHA-256, for an account that is there.
+    /// Imports a key of another system by its SHA-256 hash, for an existing account.
     fn import(&self, account: &Account, form: ImportedForm, sha256: [u8; 32], now: Now);
 
-    /// When the key was used last.
+    /// Returns when the key was last used.
     fn last_used(&self, principal: &Principal) -> Option<Timestamp>;
 
-    /// Puts an account on another plan.
+    /// Sets the plan of an account.
     fn set_plan(&self, account: &AccountId, plan: &str, now: Now);
 
     /// Adds credits that do not expire.
     fn top_up(&self, account: &AccountId, amount: u64, now: Now);
 
-    /// Takes away what the store keeps its data in, or gives it back as it was; `false` where there is nothing that
-    /// could be taken away.
-    fn set_out_of_reach(&self, out_of_reach: bool) -> bool;
+    /// Makes the store's data inaccessible, or restores access; returns `false` if the store cannot become unavailable.
+    fn set_unavailable(&self, unavailable: bool) -> bool;
 
-    /// The same store after its process ended and began again; `None` where nothing outlives a process.
+    /// Returns the store after a restart of its process; `None` if nothing survives a process.
     fn restart(self) -> Option<Self>;
 }
 
-/// A moment of the suite: this long after 2026-11-20, 12:00 UTC, on both clocks.
+/// Returns a time of the suite: this long after 2026-11-20, 12:00 UTC, on both clocks.
 pub fn at(offset: Duration) -> Now {
     let noon = Timestamp::new(1_795_176_000, 0).unwrap();
     Now {
@@ -80,12 +79,12 @@ pub fn at(offset: Duration) -> Now {
     }
 }
 
-/// The suite's first moment.
+/// Returns the first time of the suite.
 pub fn start() -> Now {
     at(Duration::ZERO)
 }
 
-/// The plans that the suite uses.
+/// Returns the plans of the suite.
 pub fn plans() -> Vec<Plan> {
     let one = NonZeroU32::MIN;
     let rate = |name: &str, requests: u32, seconds| {
@@ -132,25 +131,25 @@ pub fn plans() -> Vec<Plan> {
     ]
 }
 
-/// A door in front of the store under test.
+/// The store under test with an admission on it.
 pub struct StoreUnderTest<F> {
     /// The store.
     pub fixture: F,
-    /// The door.
+    /// The admission.
     pub admission: Arc<Admission>,
-    /// For each secret a connection over which it always comes.
+    /// A connection for each secret.
     connections: Mutex<HashMap<String, ConnectionCache>>,
 }
 
 impl<F: Fixture> StoreUnderTest<F> {
-    /// A door in front of this store.
+    /// Creates an admission on a store.
     pub fn new(fixture: F) -> Self {
         let plans = Arc::new(Plans::new(plans()));
         let admission = Admission::new(fixture.stores(), fixture.pepper(), plans, CacheConfig::default());
         Self { fixture, admission, connections: Mutex::default() }
     }
 
-    /// An account on this plan, with a key that can do everything.
+    /// Creates an account on a plan, with a key that has all grants.
     pub fn caller(&self, name: &str, plan: &str) -> (Secret, Arc<Principal>) {
         let account = Account { id: name.parse().unwrap(), name: name.to_owned(), plan: plan.to_owned() };
         self.fixture.add_account(&account);
@@ -159,93 +158,91 @@ impl<F: Fixture> StoreUnderTest<F> {
         (secret, principal)
     }
 
-    /// Who has this secret.
+    /// Authenticates a secret.
     pub fn authenticate(&self, secret: &Secret, now: Now) -> Result<Arc<Principal>, Denial> {
-        self.ask(secret.expose(), "shop", now)
+        self.authenticate_text(secret.expose(), "shop", now)
     }
 
-    /// Who has the key with this text, for this API. It makes no difference whether it comes over a connection that
-    /// remembers its caller.
-    pub fn ask(&self, key: &str, api: &str, now: Now) -> Result<Arc<Principal>, Denial> {
+    /// Authenticates a text for an API. Asserts that the result does not depend on the connection's cache.
+    pub fn authenticate_text(&self, key: &str, api: &str, now: Now) -> Result<Arc<Principal>, Denial> {
         let mut connections = self.connections.lock().unwrap();
         let connection = connections.entry(key.to_owned()).or_default();
-        let ask = |over| self.admission.authenticate_over(over, key, api, "shop", now).block();
-        let known = ask(Some(connection));
-        for other in [ask(None), ask(Some(connection))] {
-            match (&other, &known) {
-                (Ok(other), Ok(known)) => {
-                    assert_eq!((other.key(), other.account()), (known.key(), known.account()));
-                    assert_eq!(other.plan().active, known.plan().active);
+        let authenticate = |over| self.admission.authenticate_over(over, key, api, "shop", now).block();
+        let expected = authenticate(Some(connection));
+        for other in [authenticate(None), authenticate(Some(connection))] {
+            match (&other, &expected) {
+                (Ok(other), Ok(expected)) => {
+                    assert_eq!((other.key(), other.account()), (expected.key(), expected.account()));
+                    assert_eq!(other.plan().active, expected.plan().active);
                 }
                 _ => {
                     assert_eq!(
                         other.as_ref().err().map(discriminant),
-                        known.as_ref().err().map(discriminant)
+                        expected.as_ref().err().map(discriminant)
                     );
                 }
             }
         }
-        known
+        expected
     }
 }
 
-/// Mounts the suite: `store_conformance!(make)`, where `make` is a function that returns a new, empty
-/// [`Fixture`].
+/// Mounts the suite: `store_conformance!(make)`, where `make` is a function that returns a new, empty [`Fixture`].
 #[macro_export]
 macro_rules! store_conformance {
     ($make:ident) => {
         $crate::store_conformance!($make, keys: [
-            each_state_of_a_key_is_named_to_its_owner_only,
+            names_the_state_of_a_key_only_for_its_whole_secret,
             a_revocation_is_effective_when_it_returns,
             a_change_of_plan_takes_effect_at_once,
-            a_rotated_key_has_two_secrets_for_a_grace,
-            a_key_rotated_twice_has_two_secrets_and_not_three,
-            a_disabled_key_comes_back,
-            an_imported_hash_opens_for_the_whole_key,
-            the_last_use_is_known_to_the_minute,
+            accepts_both_secrets_during_the_grace_period,
+            rotating_a_key_again_ends_its_oldest_secret,
+            a_disabled_key_can_be_enabled_again,
+            authenticates_an_imported_key_only_by_its_whole_text,
+            records_the_last_use_to_the_minute,
         ]);
         $crate::store_conformance!($make, limits: [
-            a_rate_lets_its_burst_pass_and_then_keeps_its_pace,
-            the_longest_denial_decides_and_siblings_take_nothing,
-            a_change_of_plan_resets_no_counter,
-            a_change_of_plan_is_felt_at_once,
-            a_slot_is_free_again_when_its_request_ends,
-            a_quota_begins_anew_at_midnight,
-            a_quota_of_successes_counts_no_failures,
-            a_failure_is_given_back_to_the_day_that_counted_it,
-            a_wall_clock_put_back_gives_no_second_quota,
-            what_was_given_back_can_be_taken_again,
-            rates_count_for_whom_and_what_they_say,
-            a_limit_in_the_shadow_refuses_nobody_and_says_so,
-            a_quota_outlives_a_restart,
+            a_rate_admits_its_burst_and_then_one_request_per_interval,
+            reports_the_longest_wait_and_takes_nothing_when_denied,
+            keeps_counts_across_a_change_of_plan,
+            applies_the_rates_of_a_new_plan_at_once,
+            frees_a_slot_when_its_request_ends,
+            resets_the_daily_quota_at_midnight,
+            a_quota_of_successes_does_not_count_failures,
+            refunds_a_failure_to_the_day_that_counted_it,
+            a_clock_that_is_set_back_grants_no_second_quota,
+            refunded_requests_can_be_taken_again,
+            rates_count_per_account_key_address_and_operation,
+            a_shadow_limit_records_but_never_rejects,
+            keeps_quota_counts_across_a_restart,
         ]);
         $crate::store_conformance!($make, credits: [
-            a_hold_is_posted_released_or_split,
-            who_cannot_pay_is_told_what_there_is,
-            held_credits_are_told_from_spent_ones,
-            one_operation_is_charged_once,
-            the_monthly_grant_is_made_once_and_expires,
-            a_larger_plan_brings_the_difference_at_once_and_once,
-            a_dropped_hold_settles_by_how_far_the_request_came,
-            two_hundred_race_for_one_hundred,
-            a_restart_keeps_what_was_acknowledged_and_posts_what_was_held,
+            posts_releases_or_splits_a_hold,
+            reports_the_available_credits_when_they_are_insufficient,
+            distinguishes_held_from_spent_credits,
+            charges_an_operation_once,
+            grants_monthly_credits_once_and_expires_them,
+            a_larger_plan_grants_the_difference_at_once_and_once,
+            a_dropped_hold_settles_by_the_progress_of_the_request,
+            one_hundred_credits_pay_for_one_hundred_of_two_hundred_concurrent_requests,
+            a_restart_keeps_charges_and_posts_open_holds,
         ]);
         $crate::store_conformance!($make, idempotency: [
-            a_repeat_gets_what_the_first_came_to,
-            two_accounts_may_use_one_name,
-            one_of_many_executes,
-            repeats_are_forwarded_within_their_bound,
+            a_repeat_gets_the_outcome_of_the_first_request,
+            two_accounts_may_use_the_same_idempotency_key,
+            one_of_many_concurrent_requests_executes,
+            forwards_a_bounded_number_of_repeats,
             a_response_expires_before_its_operation_is_forgotten,
-            the_oldest_responses_of_an_account_are_evicted,
-            a_claim_of_an_owner_that_is_gone_is_completed,
-            a_response_is_read_by_its_account_and_request_only,
-            a_restart_keeps_responses_and_runs_nothing_again,
+            evicts_the_oldest_responses_of_an_account,
+            completes_the_claim_of_an_owner_that_has_gone,
+            reads_a_response_only_for_its_account_and_request,
+            a_restart_keeps_responses_and_executes_nothing_again,
         ]);
         $crate::store_conformance!($make, faults: [
-            a_store_out_of_reach_is_trouble_and_no_unknown_key,
-            what_cannot_be_written_is_not_charged,
-            what_was_settled_meanwhile_is_written_afterwards,
-            what_was_completed_meanwhile_is_posted_without_its_response,
+            an_unavailable_store_is_an_error_and_not_an_unknown_key,
+            charges_nothing_that_cannot_be_written,
+            writes_settlements_after_an_outage,
+            posts_completed_operations_without_their_response_after_an_outage,
         ]);
     };
     ($make:ident, $part:ident: [$($rule:ident),* $(,)?]) => {

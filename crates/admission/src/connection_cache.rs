@@ -1,61 +1,60 @@
-//! Who called last over a connection.
+//! The cache of a connection's last principal.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, TryLockError};
 
-use crate::cache::Remembered;
+use crate::cache_entry::CacheEntry;
 use crate::prefetch::{prefetch, prefetch_shared, prefetch_value};
 use crate::{Digest, Now, Principal};
 
-/// What a connection remembers of its caller, who is nearly always the one of the request before.
+/// A connection's last principal, which is nearly always the principal of the next request.
 ///
-/// Whoever serves a connection keeps one for as long as it lasts, and hands it to
-/// [`authenticate_over`](crate::Admission::authenticate_over) with each request. It proves nothing: the secret of every
-/// request is digested and compared, and what is outdated is not believed. It says where to look. With very many keys
-/// all that is known of a caller must come from memory; so it is asked for at once, while the secret is digested, and no
-/// table is searched for where it is.
+/// A server keeps one per connection, and passes it to [`authenticate_over`](crate::Admission::authenticate_over) with each
+/// request. It is not trusted: the secret of every request is digested and compared, and a stale record is not used. It only
+/// says where to look. With very many keys the principal must be loaded from memory; so it is prefetched while the secret is
+/// digested, and no table is searched.
 ///
 /// ```
 /// # use std::sync::Arc;
 /// # use demur_admission::*;
-/// fn serve(door: &Arc<Admission>, requests: impl Iterator<Item = (Secret, Now)>) {
+/// fn serve(admission: &Arc<Admission>, requests: impl Iterator<Item = (Secret, Now)>) {
 ///     let connection = ConnectionCache::default();
 ///     for (secret, now) in requests {
-///         let who = door.authenticate_over(Some(&connection), secret.expose(), "shop", "shop", now);
+///         let principal = admission.authenticate_over(Some(&connection), secret.expose(), "shop", "shop", now);
 ///         // …
-/// #       drop(who);
+/// #       drop(principal);
 ///     }
 /// }
 /// ```
 ///
-/// It belongs to one [`Admission`](crate::Admission) and is never shown to another one, which would take over a caller of
-/// whose changes it is not told.
+/// It must be used with one [`Admission`](crate::Admission) only: another one would not be notified of changes of the
+/// principal.
 #[derive(Default)]
 pub struct ConnectionCache {
-    /// A lock of one connection alone, whose requests come one after another or have one thread: it costs as much as any
-    /// other way to share a reference, and nobody waits for it. Who finds it taken does without.
+    /// A lock of one connection, whose requests are sequential or on one thread: it costs as much as any other shared
+    /// reference, and unknown waits for it. A request that finds it locked proceeds without.
     last: Mutex<Last>,
 }
 
 #[derive(Default)]
 struct Last {
     caller: Option<Arc<Principal>>,
-    /// Where the counts of the caller's account are. For nothing but to have them brought.
-    counts: usize,
-    /// How many have come in a row of whom each was another than the one before.
-    strangers: u8,
+    /// The address of the account's counts, to prefetch them.
+    counts_addr: usize,
+    /// How many consecutive requests had another principal than the one before.
+    misses: u8,
 }
 
-/// Where so many strangers come in a row, a proxy speaks for many callers: nobody is remembered any more.
+/// After so many consecutive misses the connection belongs to a proxy of many callers, and nothing is cached any more.
 const MISS_LIMIT: u8 = 8;
 
 impl ConnectionCache {
-    /// Has brought from the memory what is remembered, for whoever knows that a request has come, and not yet its secret.
+    /// Prefetches the cached principal, for a server that knows that a request has arrived but not yet its secret.
     pub fn prepare(&self) {
         prefetch_value(self);
     }
 
-    /// What is remembered. What is known of the last caller is asked for.
+    /// Returns the cached principal, and prefetches its record.
     pub(crate) fn lookup(&self) -> Option<CachedPrincipal<'_>> {
         let last = match self.last.try_lock() {
             Ok(last) => last,
@@ -63,54 +62,54 @@ impl ConnectionCache {
             Err(TryLockError::WouldBlock) => return None,
         };
         if let Some(caller) = &last.caller {
-            prefetch(last.counts, Principal::BEYOND);
+            prefetch(last.counts_addr, Principal::PREFETCH_BYTES);
             prefetch_shared(caller);
         }
         Some(CachedPrincipal(last))
     }
 }
 
-/// Locked while it is looked at.
+/// The locked cache of a connection.
 pub(crate) struct CachedPrincipal<'a>(MutexGuard<'a, Last>);
 
 impl CachedPrincipal<'_> {
-    /// Whether there is anybody to whom a request can be compared.
-    pub(crate) fn is_anybody(&self) -> bool {
+    /// Whether a principal is cached.
+    pub(crate) fn has_principal(&self) -> bool {
         self.0.caller.is_some()
     }
 
-    /// The last caller, if the secret of this digest is theirs and nothing has changed since.
+    /// Returns the cached principal if the digest is that of its secret and the record is fresh.
     pub(crate) fn hit(&mut self, digest: &Digest, plans: u64, now: Now) -> Option<Arc<Principal>> {
         let caller = self.0.caller.as_ref()?;
-        if caller.term().is_fresh(digest, plans, now) {
+        if caller.meta().is_fresh(digest, plans, now) {
             let caller = Arc::clone(caller);
-            self.0.strangers = 0;
+            self.0.misses = 0;
             return Some(caller);
         }
-        if caller.term().is_evicted() {
+        if caller.meta().is_evicted() {
             self.0.caller = None;
         }
         None
     }
 
-    /// Remembers whom the table has found, unless too many have come by turns.
+    /// Caches a principal that the table has found, unless there were too many consecutive misses.
     pub(crate) fn remember(&mut self, principal: &Arc<Principal>) {
         let last = &mut *self.0;
-        // Who was looked up again is no stranger: the record before is over, and out of mind.
+        // A principal that was looked up again is no miss: its old record was evicted and removed.
         if last.caller.is_some() {
-            last.strangers += 1;
+            last.misses += 1;
         }
-        let is_crowd = last.strangers >= MISS_LIMIT;
-        last.caller = (!is_crowd).then(|| Arc::clone(principal));
-        last.counts = principal.prefetch_addr();
+        let is_shared = last.misses >= MISS_LIMIT;
+        last.caller = (!is_shared).then(|| Arc::clone(principal));
+        last.counts_addr = principal.prefetch_addr();
     }
 }
 
 impl fmt::Debug for ConnectionCache {
-    /// Whether anybody is remembered, and nothing of who it is.
+    /// Shows whether a principal is cached, and nothing about it.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let anybody = self.last.try_lock().is_ok_and(|last| last.caller.is_some());
-        f.debug_struct("Acquaintance").field("anybody", &anybody).finish()
+        let has_principal = self.last.try_lock().is_ok_and(|last| last.caller.is_some());
+        f.debug_struct("ConnectionCache").field("has_principal", &has_principal).finish()
     }
 }
 
@@ -126,21 +125,21 @@ mod tests {
         Pepper, Plan, Plans, Secret, Stores,
     };
 
-    struct Door {
+    struct Fixture {
         keys: Arc<MemoryDirectory>,
         admission: Arc<Admission>,
         now: Now,
     }
 
-    impl Door {
-        fn with_places_for(entries: usize) -> Self {
+    impl Fixture {
+        fn with_capacity(entries: usize) -> Self {
             let keys = Arc::new(MemoryDirectory::new());
             let (limits, credits) = (Arc::new(LocalCounters::new()), Arc::new(MemoryLedger::new()));
             let stores = Stores { keys: keys.clone(), limits, credits };
-            let mut settings = CacheConfig::default();
-            settings.present = CacheBounds { entries, ..settings.present };
+            let mut config = CacheConfig::default();
+            config.present = CacheBounds { entries, ..config.present };
             let plans = Arc::new(Plans::new([Plan::named("plan")]));
-            let admission = Admission::new(stores, Pepper::from_bytes(&[7; 32]), plans, settings);
+            let admission = Admission::new(stores, Pepper::from_bytes(&[7; 32]), plans, config);
             Self { keys, admission, now: Clock::start().now() }
         }
 
@@ -163,113 +162,116 @@ mod tests {
             secret
         }
 
-        fn ask(&self, over: &ConnectionCache, secret: &str) -> Result<String, Denial> {
-            let asked =
+        fn authenticate(&self, over: &ConnectionCache, secret: &str) -> Result<String, Denial> {
+            let result =
                 self.admission.authenticate_over(Some(over), secret, "shop", "shop", self.now).block();
-            asked.map(|principal| principal.account().id.to_string())
+            result.map(|principal| principal.account().id.to_string())
         }
     }
 
-    fn last(acquaintance: &ConnectionCache) -> Option<String> {
-        let last = acquaintance.last.lock().unwrap();
+    fn last(cache: &ConnectionCache) -> Option<String> {
+        let last = cache.last.lock().unwrap();
         last.caller.as_ref().map(|caller| caller.account().id.to_string())
     }
 
     #[test]
-    fn whoever_asks_is_who_has_the_secret_and_not_who_asked_last() {
-        let door = Door::with_places_for(64);
-        let (one, other, nobody) = (door.key("one"), door.key("other"), Secret::generate("shop").unwrap());
+    fn authenticates_by_the_secret_and_not_by_the_last_principal() {
+        let fixture = Fixture::with_capacity(64);
+        let (one, other, unknown) =
+            (fixture.key("one"), fixture.key("other"), Secret::generate("shop").unwrap());
         let connection = ConnectionCache::default();
         for _ in 0..3 {
             for (secret, expected) in [
                 (one.expose(), Ok("one".to_owned())),
                 (one.expose(), Ok("one".to_owned())),
-                (nobody.expose(), Err(Denial::CredentialUnknown)),
+                (unknown.expose(), Err(Denial::CredentialUnknown)),
                 ("shop_short", Err(Denial::CredentialMalformed)),
                 (other.expose(), Ok("other".to_owned())),
             ] {
-                assert_eq!(door.ask(&connection, secret), expected);
+                assert_eq!(fixture.authenticate(&connection, secret), expected);
             }
         }
     }
 
     #[test]
-    fn the_last_caller_is_remembered_until_there_is_a_crowd() {
-        let door = Door::with_places_for(64);
-        let (one, other) = (door.key("one"), door.key("other"));
+    fn caches_the_last_principal_until_the_miss_limit() {
+        let fixture = Fixture::with_capacity(64);
+        let (one, other) = (fixture.key("one"), fixture.key("other"));
         let connection = ConnectionCache::default();
-        // Known to the table already, as all are but at their first request.
+        // In the table already, as after each key's first request.
         for secret in [&one, &other] {
-            door.ask(&ConnectionCache::default(), secret.expose()).unwrap();
+            fixture.authenticate(&ConnectionCache::default(), secret.expose()).unwrap();
         }
-        // Taking turns by twos is no crowd, however long it goes on.
+        // Alternating pairs never reach the limit.
         for _ in 0..20 {
             for (secret, name) in [(&one, "one"), (&one, "one"), (&other, "other"), (&other, "other")] {
-                door.ask(&connection, secret.expose()).unwrap();
+                fixture.authenticate(&connection, secret.expose()).unwrap();
                 assert_eq!(last(&connection).as_deref(), Some(name));
             }
         }
         for turn in 1..300 {
             let secret = if turn % 2 == 0 { &other } else { &one };
-            door.ask(&connection, secret.expose()).unwrap();
+            fixture.authenticate(&connection, secret.expose()).unwrap();
             assert_eq!(last(&connection).is_some(), turn < usize::from(MISS_LIMIT), "{turn}");
         }
-        assert_eq!(door.ask(&connection, one.expose()).as_deref(), Ok("one"));
+        assert_eq!(fixture.authenticate(&connection, one.expose()).as_deref(), Ok("one"));
     }
 
     #[test]
-    fn a_caller_who_must_be_looked_up_each_time_is_no_crowd() {
-        let mut door = Door::with_places_for(64);
-        let (secret, connection) = (door.key("one"), ConnectionCache::default());
+    fn counts_no_miss_for_an_expired_record() {
+        let mut fixture = Fixture::with_capacity(64);
+        let (secret, connection) = (fixture.key("one"), ConnectionCache::default());
         for _ in 0..3 * MISS_LIMIT {
-            // Each time the record has been believed for long enough; it is made anew, and met.
-            door.now.monotonic += Duration::from_secs(61);
+            // Each time the record has expired, and is created again.
+            fixture.now.monotonic += Duration::from_secs(61);
             for _ in 0..2 {
-                door.ask(&connection, secret.expose()).unwrap();
+                fixture.authenticate(&connection, secret.expose()).unwrap();
             }
             assert!(last(&connection).is_some());
         }
     }
 
     #[test]
-    fn who_is_revoked_is_not_remembered() {
-        let door = Door::with_places_for(64);
-        let (secret, connection) = (door.key("one"), ConnectionCache::default());
-        door.ask(&connection, secret.expose()).unwrap();
-        door.ask(&connection, secret.expose()).unwrap();
+    fn forgets_a_revoked_principal() {
+        let fixture = Fixture::with_capacity(64);
+        let (secret, connection) = (fixture.key("one"), ConnectionCache::default());
+        fixture.authenticate(&connection, secret.expose()).unwrap();
+        fixture.authenticate(&connection, secret.expose()).unwrap();
         let id = connection.last.lock().unwrap().caller.as_ref().unwrap().key().id.clone();
-        assert!(door.keys.revoke(&id, door.now.wall));
-        assert!(door.ask(&connection, secret.expose()).is_err());
+        assert!(fixture.keys.revoke(&id, fixture.now.wall));
+        assert!(fixture.authenticate(&connection, secret.expose()).is_err());
         assert_eq!(last(&connection), None);
     }
 
     #[test]
-    fn who_was_displaced_from_the_table_is_not_believed_by_a_connection_either() {
-        // With places for seven, most of fifty are displaced, and no change that comes then could find them.
-        let door = Door::with_places_for(7);
-        let callers: Vec<_> = (0..50).map(|number| door.key(&format!("caller-{number}"))).collect();
+    fn ignores_a_record_that_was_evicted_from_the_table() {
+        // With capacity for seven, most of fifty are evicted, and no later change could find them.
+        let fixture = Fixture::with_capacity(7);
+        let callers: Vec<_> = (0..50).map(|number| fixture.key(&format!("caller-{number}"))).collect();
         let connections: Vec<_> = callers.iter().map(|_| ConnectionCache::default()).collect();
         for (connection, secret) in connections.iter().zip(&callers) {
             for _ in 0..3 {
-                door.ask(connection, secret.expose()).unwrap();
+                fixture.authenticate(connection, secret.expose()).unwrap();
             }
             assert!(last(connection).is_some());
         }
         for (number, (connection, secret)) in connections.iter().zip(&callers).enumerate() {
-            let who = door.admission.authenticate(secret.expose(), "shop", "shop", door.now).block().unwrap();
-            assert!(door.keys.revoke(&who.key().id, door.now.wall));
-            let denied = door.ask(connection, secret.expose());
-            assert_eq!(denied, Err(Denial::CredentialRevoked { revoked_at: door.now.wall }), "{number}");
+            let principal =
+                fixture.admission.authenticate(secret.expose(), "shop", "shop", fixture.now).block().unwrap();
+            assert!(fixture.keys.revoke(&principal.key().id, fixture.now.wall));
+            let denied = fixture.authenticate(connection, secret.expose());
+            assert_eq!(denied, Err(Denial::CredentialRevoked { revoked_at: fixture.now.wall }), "{number}");
         }
     }
 
     #[test]
-    fn a_revocation_is_felt_when_it_returns_whoever_asks_over_the_connection_meanwhile() {
-        let door = &Door::with_places_for(64);
-        let revoked = Err(Denial::CredentialRevoked { revoked_at: door.now.wall });
+    fn a_revocation_is_effective_when_it_returns_despite_concurrent_requests() {
+        let fixture = &Fixture::with_capacity(64);
+        let revoked = Err(Denial::CredentialRevoked { revoked_at: fixture.now.wall });
         for _ in 0..300 {
-            let (secret, connection) = (&door.key("acme"), &ConnectionCache::default());
-            let who = door.admission.authenticate(secret.expose(), "shop", "shop", door.now).block().unwrap();
+            let (secret, connection) = (&fixture.key("acme"), &ConnectionCache::default());
+            let principal =
+                fixture.admission.authenticate(secret.expose(), "shop", "shop", fixture.now).block().unwrap();
             std::thread::scope(|scope| {
                 let until = |is_so: &dyn Fn() -> bool| {
                     let deadline = Instant::now() + Duration::from_secs(30);
@@ -278,10 +280,11 @@ mod tests {
                         std::thread::yield_now();
                     }
                 };
-                let other = scope.spawn(move || until(&|| door.ask(connection, secret.expose()).is_err()));
+                let other = scope
+                    .spawn(move || until(&|| fixture.authenticate(connection, secret.expose()).is_err()));
                 until(&|| last(connection).is_some());
-                assert!(door.keys.revoke(&who.key().id, door.now.wall));
-                assert_eq!(door.ask(connection, secret.expose()), revoked);
+                assert!(fixture.keys.revoke(&principal.key().id, fixture.now.wall));
+                assert_eq!(fixture.authenticate(connection, secret.expose()), revoked);
                 other.join().unwrap();
             });
         }

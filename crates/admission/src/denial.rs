@@ -1,4 +1,4 @@
-//! Why a request is not admitted: typed data, with no HTTP in it. The engine turns it into a condition.
+//! Why a request is not admitted: typed data without HTTP. The engine turns it into a condition.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,124 +7,123 @@ use jiff::Timestamp;
 
 use crate::{Exceeded, StoreError};
 
-/// What admission says when it does not admit.
+/// The reason why admission rejects a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Denial {
-    /// There is no credential. Raised by whoever reads the request.
+    /// The request has no credential. Raised by the caller, which reads the request.
     CredentialMissing,
-    /// There is one, but not of the expected scheme. Raised by whoever reads the request.
+    /// The credential has an unexpected scheme. Raised by the caller, which reads the request.
     CredentialScheme,
-    /// It has not the form of a key.
+    /// The credential does not have the form of a key.
     CredentialMalformed,
-    /// No such key, for this API.
+    /// The key does not exist for this API.
     CredentialUnknown,
-    /// The key has been revoked. Said only to who has the whole secret.
+    /// The key has been revoked. Disclosed only after the whole secret has matched.
     CredentialRevoked {
-        /// When.
+        /// When it was revoked.
         revoked_at: Timestamp,
     },
-    /// The key has expired. Said only to who has the whole secret.
+    /// The key has expired. Disclosed only after the whole secret has matched.
     CredentialExpired {
-        /// When.
+        /// When it expired.
         expired_at: Timestamp,
     },
-    /// The key has been disabled for the time being. Said only to who has the whole secret.
+    /// The key has been disabled temporarily. Disclosed only after the whole secret has matched.
     CredentialDisabled {
-        /// When.
+        /// When it was disabled.
         disabled_at: Timestamp,
     },
     /// Too many failed attempts from this peer address.
     CredentialThrottled {
-        /// How many may fail in `per`.
+        /// How many attempts may fail in `per`.
         attempts: u64,
-        /// Their window.
+        /// The window of the attempts.
         per: Duration,
-        /// When another attempt is looked at.
+        /// After how long another attempt is accepted.
         retry_after: Duration,
     },
     /// The key does not cover the resource.
     PermissionResource {
-        /// As it was asked for.
+        /// The requested resource.
         resource: String,
     },
     /// The key does not cover the operation, or lacks its scope.
     PermissionOperation,
     /// The plan lacks a feature.
     PlanRequired {
-        /// Which.
+        /// The feature.
         feature: String,
     },
     /// The account has no active plan.
     PlanInactive,
-    /// More requests in a time than a rate allows.
+    /// A rate limit is exceeded.
     RateExceeded {
         /// The rate's name.
         name: Arc<str>,
-        /// How many requests it allows in `per`.
+        /// The number of requests in `per`.
         requests: u64,
-        /// Its window.
+        /// The window.
         per: Duration,
-        /// How many it would still let pass.
+        /// How many requests it would still admit.
         remaining: u64,
-        /// After how long this request would pass; `None` where no waiting helps.
+        /// After how long this request would be admitted; `None` if it never would.
         retry_after: Option<Duration>,
     },
-    /// More requests at once than the plan allows.
+    /// The concurrency limit is reached.
     RateConcurrency {
-        /// How many it allows.
+        /// The maximum number of concurrent requests.
         slots: u32,
-        /// A guess: a slot is free when another request ends.
+        /// An estimate: a slot is free when another request ends.
         retry_after: Duration,
     },
-    /// More requests in a day than the plan allows.
+    /// The daily quota is exhausted.
     QuotaExceeded {
-        /// How many it allows.
+        /// The number of requests per day.
         requests: u64,
-        /// The day's length: days of 23 and of 25 hours exist.
+        /// The length of the day: there are days of 23 and 25 hours.
         per: Duration,
-        /// How many are left: not enough for what this request counts.
+        /// How many requests are left: fewer than this request counts for.
         remaining: u64,
-        /// How long the day still lasts.
+        /// The remaining time of the day.
         resets_in: Duration,
-        /// When it ends.
+        /// When the day ends.
         resets_at: Timestamp,
     },
-    /// Not enough credits.
+    /// The account has too few credits.
     CreditsExhausted {
-        /// What the request costs at most.
+        /// The maximum cost of the request.
         needed: u64,
-        /// What there is.
+        /// The available credits.
         available: u64,
-        /// When the next monthly credits come, where there are any.
+        /// When the next monthly credits are granted, if any.
         resets_at: Option<Timestamp>,
     },
-    /// Enough credits but for what other requests hold.
+    /// The account has enough credits, but other requests hold them.
     CreditsHeld {
-        /// What the request costs at most.
+        /// The maximum cost of the request.
         needed: u64,
-        /// What there is.
+        /// The available credits.
         available: u64,
-        /// When the oldest of the other holds is expected to have ended.
+        /// After how long the oldest of the other holds is expected to be settled.
         retry_after: Duration,
     },
-    /// The operation's id was used for another request.
+    /// The operation's ID was used for another request.
     IdempotencyMismatch,
-    /// The first request with the operation's id is still under way.
+    /// The first request with the operation's ID is still in flight.
     IdempotencyInFlight,
     /// The operation has completed, and there is no response to replay.
     IdempotencyCompleted,
-    /// A store could not answer. It says nothing about the caller.
+    /// A store failed. This says nothing about the caller.
     StoreUnavailable {
-        /// Which.
+        /// The store.
         part: StoreKind,
-        /// For the operator, never for the client.
+        /// The error, for the operator and never for the client.
         cause: StoreError,
     },
 }
 
 impl Denial {
-    /// Whether somebody tried a key that does not open. A missing one is no attempt, and trouble of a store
-    /// says nothing about the key.
+    /// Whether a presented key was rejected. A missing key is no attempt, and a failing store says nothing about the key.
     pub fn is_failed_attempt(&self) -> bool {
         matches!(
             self,
@@ -137,7 +136,7 @@ impl Denial {
     }
 }
 
-/// The three stores, by what they promise.
+/// The three stores, by their purpose.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum StoreKind {
     /// The key directory.
@@ -149,7 +148,7 @@ pub enum StoreKind {
 }
 
 impl StoreKind {
-    /// The denial for trouble with this part.
+    /// Returns the denial for an error of this store.
     pub(crate) fn unavailable(self, cause: StoreError) -> Denial {
         Denial::StoreUnavailable { part: self, cause }
     }

@@ -1,22 +1,21 @@
-//! Credits on hold for one request, which settle themselves however the request ends.
+//! Credits held for one request. They are always settled, however the request ends.
 
 use std::fmt;
 use std::sync::Arc;
 
 use crate::{Balance, HoldId, Ledger, Settlement, StoredResponse};
 
-/// Credits on hold for one request.
+/// Credits held for one request.
 ///
-/// Dropped without a decision it settles by how far the request had come: before it was forwarded the
-/// credits are released, since nothing can have happened; after that they are posted, since the upstream
-/// may have done the work although the client went away. A panic on the way is the house's own trouble, and
-/// costs nobody anything.
+/// A hold that is dropped settles by the progress of the request: before it was forwarded, the credits are released, since
+/// nothing can have happened; afterwards they are posted, since the upstream may have done the work although the client went
+/// away. A panic is the gateway's own fault and costs the client nothing.
 ///
-/// A hold of a claimed operation ends its claim too, of an operation that costs nothing as well: posted, it is completed;
-/// released, the operation may run again. Forwarded and dropped, it is completed whatever it costs.
+/// The hold of a claimed operation also ends its claim, even if it is free: posting completes the claim, releasing lets the
+/// operation execute again. A hold that is dropped after forwarding completes its claim, whatever it costs.
 #[must_use = "dropping it settles the charge"]
 pub struct Hold {
-    /// Boxed: most requests cost nothing, and every one carries the place for it.
+    /// Boxed, since most requests are free and every request has this field.
     charge: Option<Box<Charge>>,
 }
 
@@ -30,79 +29,79 @@ struct OpenHold {
     id: HoldId,
     amount: u64,
     is_claimed: bool,
-    /// What dropping it means.
-    dropped: Settlement,
+    /// The settlement on drop.
+    on_drop: Settlement,
 }
 
 impl Hold {
-    /// For a request that costs nothing.
+    /// Creates the hold of a free request.
     pub fn nothing() -> Self {
         Self { charge: None }
     }
 
-    /// For a repeat of an operation that has been charged.
-    pub(crate) fn charged_before(balance: Balance) -> Self {
+    /// Creates the hold of a repeat whose operation has been charged.
+    pub(crate) fn already_charged(balance: Balance) -> Self {
         Self { charge: Some(Box::new(Charge { open: None, balance })) }
     }
 
     pub(crate) fn open(ledger: Arc<dyn Ledger>, id: HoldId, amount: u64, balance: Balance) -> Self {
-        let open = OpenHold { ledger, id, amount, is_claimed: false, dropped: Settlement::Release };
+        let open = OpenHold { ledger, id, amount, is_claimed: false, on_drop: Settlement::Release };
         Self { charge: Some(Box::new(Charge { open: Some(open), balance })) }
     }
 
     pub(crate) fn claimed(ledger: Arc<dyn Ledger>, id: HoldId, amount: u64, balance: Balance) -> Self {
-        let open = OpenHold { ledger, id, amount, is_claimed: true, dropped: Settlement::Release };
+        let open = OpenHold { ledger, id, amount, is_claimed: true, on_drop: Settlement::Release };
         Self { charge: Some(Box::new(Charge { open: Some(open), balance })) }
     }
 
-    /// What the account has after this hold; `None` where the request costs nothing.
+    /// Returns the account's balance after this hold; `None` if the request is free.
     pub fn balance(&self) -> Option<&Balance> {
         self.charge.as_ref().map(|charge| &charge.balance)
     }
 
-    /// How much is held: nothing where the request is free or has been charged before.
+    /// Returns the held amount: zero if the request is free or was already charged.
     pub fn amount(&self) -> u64 {
-        self.undecided().map_or(0, |open| open.amount)
+        self.unsettled().map_or(0, |open| open.amount)
     }
 
-    /// Whether there is nothing to settle: the request is free, has been charged before, or is settled.
+    /// Whether there is nothing to settle: the request is free, was already charged, or is settled.
     pub fn is_settled(&self) -> bool {
-        self.undecided().is_none()
+        self.unsettled().is_none()
     }
 
-    /// Whether it ends the claim of an operation, too.
+    /// Whether settling also ends the claim of an operation.
     pub fn is_claimed(&self) -> bool {
-        self.undecided().is_some_and(|open| open.is_claimed)
+        self.unsettled().is_some_and(|open| open.is_claimed)
     }
 
-    /// The request goes to the upstream now: dropped from here on, all that is held counts as used.
+    /// Records that the request is forwarded now: dropped from now on, the whole hold is posted.
     pub fn forwarded(&mut self) {
         if let Some(open) = self.charge.as_mut().and_then(|charge| charge.open.as_mut()) {
-            open.dropped = Settlement::Post(open.amount);
+            open.on_drop = Settlement::Post(open.amount);
         }
     }
 
-    /// The request goes to the upstream now: dropped from here on it costs nothing. A claim is completed all the same,
+    /// Records that the request is forwarded now: dropped from now on, it costs nothing. A claim is completed all the same,
     /// since the upstream may have done the work.
     pub fn forwarded_at_no_cost(&mut self) {
         if let Some(open) = self.charge.as_mut().and_then(|charge| charge.open.as_mut()) {
-            open.dropped = Settlement::Post(0);
+            open.on_drop = Settlement::Post(0);
         }
     }
 
-    /// All that is held was used.
+    /// Posts the whole hold.
     pub fn post(self) {
         let amount = self.amount();
         self.post_used(amount);
     }
 
-    /// So much of it was used; the rest flows back.
+    /// Posts the used part and returns the rest.
     pub fn post_used(mut self, used: u64) {
         self.settle(Settlement::Post(used));
     }
 
-    /// So much of it was used, all of it where nothing is said, and this was the response: a repeat of the claimed
-    /// operation gets it. Where nothing is claimed it is forgotten.
+    /// Posts the used part, or the whole hold for `None`, and stores the response for repeats of the claimed operation.
+    /// Without a claim the response is discarded.
     pub fn complete(mut self, used: Option<u64>, response: StoredResponse) {
         let used = used.unwrap_or_else(|| self.amount());
         match self.charge.as_mut().and_then(|charge| charge.open.take()) {
@@ -112,18 +111,18 @@ impl Hold {
         }
     }
 
-    /// Nothing was used: the upstream is known to have failed, or was never asked.
+    /// Releases the hold: the upstream failed or was never called.
     pub fn release(mut self) {
         self.settle(Settlement::Release);
     }
 
-    fn undecided(&self) -> Option<&OpenHold> {
+    fn unsettled(&self) -> Option<&OpenHold> {
         self.charge.as_ref()?.open.as_ref()
     }
 
     fn settle(&mut self, settlement: Settlement) {
         if let Some(open) = self.charge.as_mut().and_then(|charge| charge.open.take()) {
-            // The ledger carries it out from here on; there is nothing to wait for.
+            // The ledger completes it; there is nothing to wait for.
             open.ledger.settle_unwatched(open.id, settlement);
         }
     }
@@ -131,19 +130,19 @@ impl Hold {
 
 impl Drop for Hold {
     fn drop(&mut self) {
-        let dropped = self.undecided().map_or(Settlement::Release, |open| open.dropped);
-        let undecided = match dropped {
-            // What was forwarded may have been done; a claim is not to be run twice for our panic.
+        let on_drop = self.unsettled().map_or(Settlement::Release, |open| open.on_drop);
+        let unsettled = match on_drop {
+            // A forwarded operation may have been executed; a claim must not execute twice because of a panic.
             Settlement::Post(_) if std::thread::panicking() => Settlement::Post(0),
-            dropped => dropped,
+            on_drop => on_drop,
         };
-        self.settle(undecided);
+        self.settle(unsettled);
     }
 }
 
 impl fmt::Debug for Hold {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let id = self.undecided().map(|open| open.id);
+        let id = self.unsettled().map(|open| open.id);
         f.debug_struct("Hold").field("id", &id).field("amount", &self.amount()).finish_non_exhaustive()
     }
 }

@@ -1,4 +1,4 @@
-//! Identifiers as types of their own, so that an account is never taken for a key.
+//! Identifiers as separate types, so that an account ID cannot be used as a key ID.
 
 use std::borrow::Borrow;
 use std::fmt;
@@ -7,17 +7,16 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-/// The longest identifier that is accepted, in bytes.
+/// The maximum length of an identifier, in bytes.
 const MAX_LENGTH: usize = 128;
 
-/// The text cannot be an identifier: it is empty, longer than 128 bytes, or has a character outside
-/// visible ASCII.
+/// The text is not a valid identifier: it is empty, longer than 128 bytes, or contains a character outside visible ASCII.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct InvalidId;
 
 impl fmt::Display for InvalidId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an identifier has 1 to 128 visible ASCII characters")
+        f.write_str("identifiers must have 1 to 128 visible ASCII characters")
     }
 }
 
@@ -35,7 +34,7 @@ macro_rules! identifier {
         pub struct $name(Arc<str>);
 
         impl $name {
-            /// The text.
+            /// Returns the text.
             pub fn as_str(&self) -> &str {
                 &self.0
             }
@@ -78,30 +77,30 @@ macro_rules! identifier {
 }
 
 identifier! {
-    /// An account: who pays, and whom limits count for.
+    /// The ID of an account.
     AccountId
 }
 
 identifier! {
-    /// A key's public name, unrelated to its secret.
+    /// The public ID of a key, unrelated to its secret.
     KeyId
 }
 
 identifier! {
-    /// One operation of an account, for which credits are charged at most once: the client's
-    /// `Idempotency-Key` where there is one, else the request id.
+    /// The ID of an operation of an account, which is charged at most once: the client's `Idempotency-Key`, or else the
+    /// request ID.
     OperationId
 }
 
 impl AccountId {
-    /// A new one, ordered by time.
+    /// Generates a new ID; IDs sort by time.
     pub fn generate() -> Self {
         Self(format!("acc_{}", uuid::Uuid::now_v7().simple()).into())
     }
 }
 
 impl KeyId {
-    /// A new one, ordered by time.
+    /// Generates a new ID; IDs sort by time.
     pub fn generate() -> Self {
         Self(format!("key_{}", uuid::Uuid::now_v7().simple()).into())
     }
@@ -112,7 +111,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn identifiers_are_short_and_visible() {
+    fn accepts_only_short_visible_ascii_identifiers() {
         let long = "x".repeat(129);
         for (text, accepted) in [
             ("a", true),
@@ -128,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bad_identifier_does_not_get_in_through_serde() {
+    fn rejects_an_invalid_identifier_when_deserializing() {
         assert!(serde_json::from_str::<AccountId>("\"a b\"").is_err());
         assert_eq!(serde_json::from_str::<KeyId>("\"k\"").unwrap().as_str(), "k");
     }

@@ -1,8 +1,8 @@
-//! Keys that another system made, of which only hashes are known: what they look like, and how a presented
-//! one becomes the digest under which it is stored.
+//! Imported keys: keys of another system of which only hashes are known. This module defines their form, and how a
+//! presented key becomes the digest under which it is stored.
 //!
-//! The imported hash is stored under the pepper as every secret is, so that a copy of the database tells
-//! nothing of it either. Before anything is hashed or looked up, the forms refuse what cannot be such a key.
+//! The imported hash is stored under the pepper like every secret, so that a copy of the database does not reveal it. The
+//! forms reject other texts before anything is hashed or looked up.
 
 use std::fmt;
 use std::sync::Arc;
@@ -13,93 +13,93 @@ use sha2::{Digest as _, Sha256};
 
 use crate::{Candidates, Digest, Pepper};
 
-/// The longest key that is ever hashed.
+/// The maximum length of a key, in bytes.
 const MAX_LENGTH: u16 = 512;
 
-/// What keys of another system look like.
+/// The form of imported keys.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ImportedForm {
-    /// For which API.
+    /// The name of the API.
     pub api: String,
-    /// With what they begin.
+    /// The prefix of the keys.
     pub prefix: String,
-    /// How many bytes the shortest has, the prefix included.
+    /// The minimum length in bytes, including the prefix.
     pub shortest: u16,
-    /// How many the longest has.
+    /// The maximum length in bytes, including the prefix.
     pub longest: u16,
-    /// How they were hashed.
+    /// How the keys were hashed.
     pub hash: ImportedHash,
 }
 
-/// How another system hashed its keys: over the whole key, as it is presented.
+/// How another system hashed its keys: the whole key, as it is presented.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum ImportedHash {
     /// SHA-256.
     Sha256,
-    /// HMAC-SHA-256 under the other system's key, which goes by this name.
+    /// HMAC-SHA-256 with the hash key of this name.
     HmacSha256(String),
 }
 
 impl ImportedForm {
-    /// Whether the form is one: visible prefix, lengths in order and within bounds.
-    pub fn is_sound(&self) -> bool {
+    /// Whether the form is valid: a visible prefix, and lengths in order and within bounds.
+    pub fn is_valid(&self) -> bool {
         let prefix = self.prefix.len() <= 64 && self.prefix.bytes().all(|byte| byte.is_ascii_graphic());
         prefix && (16..=self.longest).contains(&self.shortest) && self.longest <= MAX_LENGTH
     }
 
-    /// Whether a text has this form, whatever API it is for.
-    pub fn fits(&self, secret: &str) -> bool {
+    /// Whether a text has this form.
+    pub fn matches(&self, secret: &str) -> bool {
         (usize::from(self.shortest)..=usize::from(self.longest)).contains(&secret.len())
             && secret.starts_with(&self.prefix)
             && secret.bytes().all(|byte| byte.is_ascii_graphic())
     }
 }
 
-/// The key of an importer's HMAC. Its `Debug` shows nothing of it.
+/// The HMAC key with which another system hashed its keys. Its `Debug` output does not show the key.
 #[derive(Clone)]
-pub struct ForeignKey {
+pub struct ImportedHashKey {
     name: Arc<str>,
-    keyed: Hmac<Sha256>,
+    hmac: Hmac<Sha256>,
 }
 
-impl ForeignKey {
-    /// A key by its name; `None` where it is empty.
+impl ImportedHashKey {
+    /// Creates a hash key with a name; `None` if the key is empty.
     pub fn new(name: impl Into<Arc<str>>, key: &[u8]) -> Option<Self> {
-        let keyed = Hmac::<Sha256>::new_from_slice(key).ok().filter(|_| !key.is_empty())?;
-        Some(Self { name: name.into(), keyed })
+        let hmac = Hmac::<Sha256>::new_from_slice(key).ok().filter(|_| !key.is_empty())?;
+        Some(Self { name: name.into(), hmac })
     }
 
-    /// Its name.
+    /// Returns the name.
     pub fn name(&self) -> &str {
         &self.name
     }
 }
 
-impl fmt::Debug for ForeignKey {
+impl fmt::Debug for ImportedHashKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "ForeignKey({}, ..)", self.name)
+        write!(f, "ImportedHashKey({}, ..)", self.name)
     }
 }
 
-/// All forms of foreign keys, with the keys of their hashes.
+/// All forms of imported keys, with their hash keys.
 #[derive(Debug, Clone, Default)]
 pub struct ImportedForms {
     /// The forms.
     pub forms: Vec<ImportedForm>,
-    /// The keys.
-    pub keys: Vec<ForeignKey>,
+    /// The hash keys.
+    pub keys: Vec<ImportedHashKey>,
 }
 
 impl ImportedForms {
-    /// Under which digests a presented key may be stored; none where it cannot be a foreign key at all.
+    /// Returns the digests under which a presented key may be stored; none if it matches no form.
     pub fn candidates(&self, secret: &str, api: &str, pepper: &Pepper) -> Candidates {
         let mut candidates = Candidates::new();
-        for form in self.forms.iter().filter(|form| form.api == api && form.fits(secret)) {
+        for form in self.forms.iter().filter(|form| form.api == api && form.matches(secret)) {
             let Some(hash) = self.hash(&form.hash, secret) else { continue };
             let digests = pepper.imported(&hash);
-            // Two forms with one hash have all of them in common.
+            // Forms with the same hash have the same digests.
             if digests.first().is_some_and(|digest| !candidates.contains(digest)) {
                 candidates.extend(digests);
             }
@@ -111,7 +111,7 @@ impl ImportedForms {
         match hash {
             ImportedHash::Sha256 => Some(Sha256::digest(secret.as_bytes()).into()),
             ImportedHash::HmacSha256(name) => {
-                let mut mac = self.keys.iter().find(|key| key.name() == name)?.keyed.clone();
+                let mut mac = self.keys.iter().find(|key| key.name() == name)?.hmac.clone();
                 mac.update(secret.as_bytes());
                 Some(mac.finalize().into_bytes().into())
             }
@@ -120,8 +120,8 @@ impl ImportedForms {
 }
 
 impl Pepper {
-    /// The digests of an imported hash, under the current pepper first. Another domain than that of
-    /// secrets: no hash can be presented as if it were a key.
+    /// Returns the digests of an imported hash, under the current pepper first. Their domain differs from that of secrets, so
+    /// that a hash cannot be presented as a key.
     pub fn imported(&self, hash: &[u8; 32]) -> Candidates {
         const DOMAIN: &[u8; 9] = b"imported\0";
         let mut message = [0_u8; DOMAIN.len() + 32];
@@ -130,16 +130,16 @@ impl Pepper {
         self.digests_of(&message)
     }
 
-    /// Under which digest a secret belongs that was found under `stored`, one of its candidates: `None` where it is
-    /// there already. Candidates come in groups, of a secret of our own one, of a foreign key one for each hash: in
-    /// each the digest under the current pepper goes before those under older ones.
-    pub(crate) fn newer(&self, stored: &Digest, candidates: &Candidates) -> Option<Digest> {
+    /// Returns the digest under the current pepper for a secret that is stored under `stored`, one of its candidates;
+    /// `None` if it is already current. Candidates are in groups: one for a secret of Demur, one per hash for an imported
+    /// key. In each group the digest under the current pepper comes first.
+    pub(crate) fn current_digest(&self, stored: &Digest, candidates: &Candidates) -> Option<Digest> {
         let position = candidates.iter().position(|digest| digest == stored)?;
         let age = position % self.count();
         (age > 0).then(|| candidates.get(position - age).copied()).flatten()
     }
 
-    /// The digest of an imported hash under the current pepper: what a store keeps.
+    /// Returns the digest of an imported hash under the current pepper, as a store keeps it.
     pub fn imported_digest(&self, hash: &[u8; 32]) -> Option<Digest> {
         self.imported(hash).first().copied()
     }
@@ -151,12 +151,12 @@ mod tests {
 
     fn forms(hash: ImportedHash) -> ImportedForms {
         let form = ImportedForm { api: "shop".into(), prefix: "sk_".into(), shortest: 20, longest: 24, hash };
-        assert!(form.is_sound());
-        ImportedForms { forms: vec![form], keys: ForeignKey::new("old", b"key").into_iter().collect() }
+        assert!(form.is_valid());
+        ImportedForms { forms: vec![form], keys: ImportedHashKey::new("old", b"key").into_iter().collect() }
     }
 
     #[test]
-    fn what_cannot_be_a_foreign_key_is_not_even_hashed() {
+    fn returns_no_candidates_for_other_forms() {
         let pepper = Pepper::from_bytes(&[7; 32]);
         let forms = forms(ImportedHash::Sha256);
         for (secret, api, admitted) in [
@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn a_hash_is_the_standard_one() {
+    fn hashes_match_published_test_vectors() {
         let hex = |bytes: [u8; 32]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
         let forms = forms(ImportedHash::Sha256);
         let sha = forms.hash(&ImportedHash::Sha256, "abc").map(hex);
@@ -185,9 +185,9 @@ mod tests {
         assert_eq!(forms.hash(&ImportedHash::HmacSha256("unknown".into()), text), None);
     }
 
-    /// Whichever of its hashes it was imported by.
+    /// With each of the hashes that it may have been imported by.
     #[test]
-    fn a_foreign_key_belongs_under_the_current_pepper() {
+    fn an_imported_key_moves_to_the_current_pepper() {
         let mut forms = forms(ImportedHash::Sha256);
         let of_hmac = ImportedForm { hash: ImportedHash::HmacSha256("old".into()), ..forms.forms[0].clone() };
         let longer = ImportedForm { longest: 30, ..forms.forms[0].clone() };
@@ -200,19 +200,19 @@ mod tests {
         for hash in [ImportedHash::Sha256, ImportedHash::HmacSha256("old".into())] {
             let hash = forms.hash(&hash, secret).unwrap();
             let now = current.imported_digest(&hash);
-            for (pepper, newer) in [(&first, now), (&second, now), (&third, None)] {
+            for (pepper, current_digest) in [(&first, now), (&second, now), (&third, None)] {
                 let stored = Pepper::from_bytes(pepper).imported_digest(&hash).unwrap();
-                assert_eq!(current.newer(&stored, &candidates), newer);
+                assert_eq!(current.current_digest(&stored, &candidates), current_digest);
             }
         }
         let own = current.digests(secret);
-        assert_eq!(current.newer(&own[2], &own), Some(own[0]));
-        assert_eq!(current.newer(&own[0], &own), None);
-        assert_eq!(current.newer(&candidates[0], &own), None, "not one of its candidates");
+        assert_eq!(current.current_digest(&own[2], &own), Some(own[0]));
+        assert_eq!(current.current_digest(&own[0], &own), None);
+        assert_eq!(current.current_digest(&candidates[0], &own), None, "not one of its candidates");
     }
 
     #[test]
-    fn an_imported_hash_cannot_be_presented() {
+    fn an_imported_hash_cannot_be_presented_as_a_key() {
         let pepper = Pepper::from_bytes(&[7; 32]);
         let hash = [b'a'; 32];
         let text = String::from_utf8(hash.to_vec()).unwrap();

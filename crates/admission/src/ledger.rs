@@ -1,11 +1,11 @@
 //! Credits and idempotency: the third store trait and its types.
 //!
-//! A charge is *held* durably before the request goes on, and later *posted* or *released*. What a hold
-//! does to an account's credits is computed by [`CreditBalance`], the same for every store.
+//! A charge is *held* durably before the request is forwarded, and later *posted* or *released*. [`CreditBalance`] computes
+//! the effect on an account's credits, the same for every store.
 //!
-//! An operation that the client names (`Idempotency-Key`) is *claimed* together with its hold, in one commit, and
-//! runs once: the claim completes when the hold is posted, with or without the response, and is freed when the hold is
-//! released. A completed claim is never run again while it is remembered; its response is replayed while it is stored.
+//! An operation that the client names (`Idempotency-Key`) is *claimed* together with its hold, in one commit, and executes
+//! once: the claim completes when the hold is posted, with or without the response, and is freed when the hold is released.
+//! A completed operation never executes again while it is remembered; its response is replayed while it is stored.
 
 mod claim;
 mod credit_balance;
@@ -24,28 +24,28 @@ pub use credit_balance::{
     TooLarge,
 };
 
-/// Where credits are kept.
+/// A store of credits.
 pub trait Ledger: Send + Sync {
-    /// Holds credits. When this says *held*, the hold outlives a crash.
+    /// Holds credits. When this returns `Held`, the hold is durable.
     fn hold(&self, request: &HoldRequest<'_>) -> MaybeFuture<Result<HoldOutcome, StoreError>>;
 
-    /// Claims an operation that the client has named, and holds its credits, in one commit. A claim of an operation
-    /// that costs nothing holds nothing and is settled all the same.
+    /// Claims an operation that the client has named, and holds its credits, in one commit. The claim of a free operation
+    /// holds nothing and must be settled too.
     ///
-    /// While the operation is remembered, no second claim of it is granted: the outcome says what there is instead.
-    /// A claim in flight belongs to its owner. Another owner's whose lease has ended is resolved here, as its outcome is
-    /// unknown: the hold is posted, and the claim is completed without a response.
+    /// While the operation is remembered, it cannot be claimed again, and the outcome says why. A claim in flight belongs to
+    /// its owner. If another owner's lease has ended, its outcome is unknown: the hold is posted, and the claim is completed
+    /// without a response.
     fn claim(&self, request: &HoldRequest<'_>, claim: &Claim)
     -> MaybeFuture<Result<HoldOutcome, StoreError>>;
 
-    /// Posts a claimed hold and stores the response, in one commit. Where that cannot be written at once, it is later
+    /// Posts a claimed hold and stores the response, in one commit. If that cannot be written at once, the hold is later
     /// posted without the response.
     ///
-    /// It takes its course from the call on, and a claim that is asked for after it is decided after it.
+    /// Takes effect without being awaited; a later claim sees it.
     fn complete(&self, hold: HoldId, posted: u64, response: StoredResponse);
 
-    /// The stored response to a completed operation, while it is stored and not expired. `fingerprint` must be that of
-    /// the claim.
+    /// Returns the response to a completed operation, while it is stored and not expired. `fingerprint` must be that of the
+    /// claim.
     fn read(
         &self,
         account: &AccountId,
@@ -54,20 +54,19 @@ pub trait Ledger: Send + Sync {
         now: Now,
     ) -> MaybeFuture<Result<Option<StoredResponse>, StoreError>>;
 
-    /// Settles a hold, once: a second time changes nothing. The claim of a hold that is posted, of nothing too, is
-    /// completed without a response; that of one that is released is freed, and the operation may run again.
+    /// Settles a hold; settling it again changes nothing. Posting, even of zero credits, completes the claim of the hold
+    /// without a response; releasing frees the claim, and the operation may execute again.
     ///
-    /// It takes its course from the call on, whether or not the answer is awaited, so that it can be called
-    /// where nothing can be awaited. Where the store is in trouble it is tried again until the process ends;
-    /// a hold that nothing settled counts as posted, and is marked so.
+    /// Takes effect whether or not the result is awaited, so that it can be called on drop. While the store fails, it is
+    /// retried until the process ends; a hold that was never settled counts as posted, with an unknown outcome.
     fn settle(&self, hold: HoldId, settlement: Settlement) -> MaybeFuture<Result<(), StoreError>>;
 
-    /// The same without an answer, for where nobody waits.
+    /// Settles a hold without a result.
     fn settle_unwatched(&self, hold: HoldId, settlement: Settlement) {
         drop(self.settle(hold, settlement));
     }
 
-    /// What an account has, the grant of the month under way included.
+    /// Returns the balance of an account, after granting the current month's credits.
     fn balance(
         &self,
         account: &AccountId,
@@ -76,91 +75,91 @@ pub trait Ledger: Send + Sync {
     ) -> MaybeFuture<Result<Balance, StoreError>>;
 }
 
-/// A request for credits.
+/// A request to hold credits.
 #[derive(Debug, Clone, Copy)]
 pub struct HoldRequest<'a> {
-    /// Who pays.
+    /// The account that pays.
     pub account: &'a AccountId,
-    /// For what. One operation of an account is charged at most once.
+    /// The operation, which is charged at most once.
     pub operation: &'a OperationId,
-    /// The most that it can cost; at least one, but for a claim.
+    /// The maximum cost; at least one, except for a claim.
     pub amount: u64,
-    /// How long the request may take: by then the hold is expected to have ended.
+    /// The maximum duration of the request, after which the hold is expected to be settled.
     pub lease: Duration,
     /// The monthly credits of the account's plan.
     pub monthly: Option<&'a MonthlyCredits>,
-    /// The moment.
+    /// The current time.
     pub now: Now,
 }
 
 impl HoldRequest<'_> {
-    /// When the request is expected to have ended.
+    /// Returns when the request is expected to end.
     pub fn lease_ends(&self) -> Timestamp {
         claim::after(self.now.wall, self.lease)
     }
 }
 
-/// How long a request waits for a hold that is expected to end at a moment: a second at least.
+/// Returns how long to wait for a hold that is expected to be settled at a moment: at least a second.
 pub fn wait_for(lease_ends: Option<Timestamp>, at: Timestamp) -> Duration {
     let left = lease_ends.map(|ends| ends.duration_since(at));
     let left = left.and_then(|left| Duration::try_from(left).ok()).unwrap_or_default();
     left.max(Duration::from_secs(1))
 }
 
-/// What a request is charged for, and how much it can cost at most.
+/// The operation that a request is charged for, and its maximum cost.
 #[derive(Debug, Clone, Copy)]
 pub struct Charge<'a> {
-    /// For what.
+    /// The operation.
     pub operation: &'a OperationId,
-    /// The most that it can cost. What costs nothing holds nothing.
+    /// The maximum cost. A free operation holds nothing.
     pub amount: u64,
-    /// How long the request may take.
+    /// The maximum duration of the request.
     pub lease: Duration,
 }
 
-/// What became of a request for credits.
+/// The outcome of a request to hold credits.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum HoldOutcome {
-    /// They are held, and the operation is claimed where it was to be.
+    /// The credits are held, and the operation is claimed if that was requested.
     Held {
-        /// To be settled.
+        /// The hold, which must be settled.
         hold: HoldId,
-        /// What the account has now.
+        /// The balance after the hold.
         balance: Balance,
     },
-    /// The operation has completed, and this repeat is one of those that may be forwarded. It costs nothing.
+    /// The operation has completed, and this repeat may be forwarded. It costs nothing.
     Repeated {
-        /// What the account has now.
+        /// The balance after the hold.
         balance: Balance,
     },
-    /// The operation has completed, and does not run again.
+    /// The operation has completed, and does not execute again.
     Completed {
-        /// Whether the response is stored, so that it can be read.
+        /// Whether the response is stored and can be read.
         is_stored: bool,
     },
-    /// There are not enough credits.
+    /// The account has too few credits.
     Insufficient {
-        /// What there is.
+        /// The available credits.
         available: u64,
-        /// When the next monthly credits come, where there are any.
+        /// When the next monthly credits are granted, if any.
         resets_at: Option<Timestamp>,
-        /// Where there would be enough but for what other requests hold: how long until the oldest of these is
-        /// expected to have ended.
+        /// Set if the credits would suffice without the holds of other requests: how long until the oldest of them is expected
+        /// to be settled.
         held_for: Option<Duration>,
     },
-    /// The operation is claimed by a request that is still under way.
+    /// The operation is claimed by a request that is still in flight.
     InFlight,
-    /// The operation's id belongs to another request.
+    /// The operation's ID was used for another request.
     Mismatch,
-    /// The account, or the store, remembers as many operations as it may.
+    /// The account, or the store, has the maximum number of claims.
     TooMany {
-        /// How many.
+        /// The maximum.
         most: u64,
     },
 }
 
 impl HoldOutcome {
-    /// The hold that was made, which somebody must settle.
+    /// Returns the hold, which must be settled.
     pub fn hold(&self) -> Option<HoldId> {
         match self {
             HoldOutcome::Held { hold, .. } => Some(*hold),
@@ -177,39 +176,39 @@ impl HoldOutcome {
 /// How a hold ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Settlement {
-    /// So much was used; what exceeds the hold is not taken, what remains of it flows back.
+    /// This amount was used, at most the hold; the rest is returned.
     Post(u64),
     /// Nothing was used.
     Release,
 }
 
-/// A hold, within its ledger.
+/// The ID of a hold within its ledger.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct HoldId(pub u64);
 
-/// What an account has.
+/// The credits of an account.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Balance {
-    /// What can be spent.
+    /// Credits that can be spent.
     pub available: u64,
-    /// What requests under way hold.
+    /// Credits that requests in flight hold.
     pub held: u64,
-    /// What has been spent, ever.
+    /// All credits that were spent.
     pub posted: u64,
-    /// What came in, ever.
+    /// All credits that were added.
     pub granted: u64,
-    /// What expired with its month, ever.
+    /// All credits that expired.
     pub expired: u64,
-    /// When the next monthly credits come, where there are any.
+    /// When the next monthly credits are granted, if any.
     pub resets_at: Option<Timestamp>,
 }
 
-/// Tells one request from another: a digest of what makes it what it is.
+/// A digest that identifies a request by its content.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Fingerprint(pub [u8; 32]);
 
 impl Fingerprint {
-    /// Of these parts, in this order; where one part ends and the next begins counts too.
+    /// Computes the digest of these parts, in this order. The boundaries between parts matter.
     pub fn of(parts: &[&[u8]]) -> Self {
         let mut hash = Sha256::new();
         for part in parts {

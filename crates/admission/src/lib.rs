@@ -1,12 +1,12 @@
-//! Who may pass: keys, plans, grants, rate, quota, credits, over store traits.
+//! Admission of requests: keys, plans, grants, rates, quotas and credits, on top of store traits.
 //!
-//! [`Admission`] is the door: [`authenticate`](Admission::authenticate) a secret, [`authorize`] what the key
-//! and the plan allow, [`take`](Admission::take) from rates and quota, [`hold`](Admission::hold) credits.
-//! What it does not admit it answers with a [`Denial`]: typed data with no HTTP in it.
+//! [`Admission`] decides in steps: [`authenticate`](Admission::authenticate) a secret, [`authorize`] the request by the
+//! key's grants and the plan, [`take`](Admission::take) from rates and quota, and [`hold`](Admission::hold) credits. A
+//! rejected request gets a [`Denial`]: typed data without HTTP.
 //!
-//! The crate knows no socket, no runtime and no database. Stores stand behind three traits,
-//! [`KeyDirectory`], [`Counters`] and [`Ledger`]; in-memory ones are in [`memory`]. Time is an argument
-//! ([`Now`]) wherever it matters. `demur-sqlite` has a store that lasts.
+//! The crate knows no socket, no runtime and no database. Stores implement three traits, [`KeyDirectory`], [`Counters`] and
+//! [`Ledger`]; stores in memory are in [`memory`], and `demur-sqlite` has a durable one. The time is an argument ([`Now`])
+//! everywhere.
 //!
 //! ```
 //! use std::num::NonZeroU32;
@@ -27,7 +27,7 @@
 //!     limits: Arc::new(LocalCounters::new()),
 //!     credits: Arc::new(MemoryLedger::new()),
 //! };
-//! let pepper = Pepper::from_bytes(&[0; 32]); // In earnest: 32 random bytes, kept apart from the keys.
+//! let pepper = Pepper::from_bytes(&[0; 32]); // In production: 32 random bytes, kept apart from the keys.
 //! let admission = Admission::new(stores, pepper.clone(), plans, CacheConfig::default());
 //!
 //! let now = Clock::start().now();
@@ -47,7 +47,7 @@
 //! };
 //! keys.insert(pepper.digest(secret.expose()), key, account);
 //!
-//! // In a service these answers are awaited with `wait`.
+//! // A service awaits these results with `wait`.
 //! let principal = admission.authenticate(secret.expose(), "shop", "shop", now).block().unwrap();
 //! assert!(authorize(&principal, &AccessRequest { operation: Some("list"), ..AccessRequest::default() }).is_ok());
 //! let first = admission.take(&principal, &Demand::ONE, now).block();
@@ -62,7 +62,9 @@
 
 mod admission;
 mod atomic;
+mod authorize;
 mod cache;
+mod cache_entry;
 mod calendar;
 mod command;
 #[doc(hidden)]
@@ -87,23 +89,22 @@ mod plan;
 mod prefetch;
 mod principal;
 mod record;
+mod reply;
 mod secret;
 mod throttle;
 
 pub use admission::{Admission, CacheConfig, Claimed, Stores};
+pub use authorize::{AccessRequest, authorize};
 pub use cache::CacheBounds;
 pub use calendar::{Month, Period};
-pub use command::{
-    AccountStatement, Check, Command, CommandFault, ImportedKey, IssuedKey, KeySummary, Page, Reply,
-    RotatedKey, StatementEntry, StatementKind,
-};
+pub use command::{Command, CommandFault, ImportedKey, Page};
 pub use connection_cache::ConnectionCache;
 pub use denial::{Denial, StoreKind};
 pub use gcra::{Gcra, Spacing};
-pub use grants::{AccessRequest, Grants, Scope, authorize};
+pub use grants::{Grants, Scope};
 pub use hold::Hold;
 pub use identity::{AccountId, InvalidId, KeyId, OperationId};
-pub use imported::{ForeignKey, ImportedForm, ImportedForms, ImportedHash};
+pub use imported::{ImportedForm, ImportedForms, ImportedHash, ImportedHashKey};
 pub use ledger::{
     Balance, Charge, Claim, ClaimBounds, CreditBalance, Expiry, Fingerprint, GrantEntry, HoldId, HoldOutcome,
     HoldRequest, HoldSource, Insufficient, Ledger, MAX_RESPONSE, MonthlyGrant, Owner, REMEMBERED,
@@ -121,6 +122,9 @@ pub use plan::{Concurrency, CountsFor, MonthlyCredits, Plan, Plans, Quota, Quota
 pub use principal::Principal;
 pub use record::{
     Account, Credential, DirectoryChange, InvalidationListener, KeyDirectory, KeyRecord, KeyState,
+};
+pub use reply::{
+    AccountStatement, Check, IssuedKey, KeySummary, Reply, RotatedKey, StatementEntry, StatementKind,
 };
 pub use secret::{Candidates, Digest, Malformed, NoRandomness, Pepper, Secret, is_prefix};
 pub use throttle::{Attempt, FailureThrottle};

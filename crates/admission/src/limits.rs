@@ -1,10 +1,11 @@
-//! Rates, concurrency and quota of an account: the second store trait, and what its answers are made of.
+//! Rates, concurrency and quota of an account: the second store trait and its types.
 //!
-//! All or nothing: when one limit denies, the others take nothing. The longest wait decides what the
-//! caller is told.
+//! A request takes from all limits or from none: when one denies, the others take nothing. The limit with the longest wait
+//! is reported.
 
 mod counts;
-mod kept;
+mod counts_map;
+
 mod local;
 mod meter;
 mod peers;
@@ -24,89 +25,89 @@ pub use local::LocalCounters;
 pub use meter::Meter;
 pub(crate) use peers::PeerCells;
 
-/// Where the counts of all accounts are kept.
+/// A store of counts.
 pub trait Counters: Send + Sync {
-    /// The meter of an account's key under a plan. Asks no store; the meters of one account count together,
-    /// by the names of the rates, so that a change of plan resets nothing. From now on they count by this plan.
+    /// Returns the meter of an account's key under a plan, without calling a store. The meters of one account share their
+    /// counts by the names of the rates, so that a change of plan resets nothing. They use this plan from now on.
     fn open(&self, account: &Account, key: &KeyId, plan: &Arc<Plan>, now: Now) -> Meter;
 }
 
-/// What one request asks of the limits.
+/// What one request takes from the limits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Demand<'a> {
-    /// For how many requests it counts, with rates and quota.
+    /// How many requests it counts for, in rates and quota.
     pub cost: NonZeroU32,
     /// The operation, for rates that count only some.
     pub operation: Option<&'a str>,
-    /// Where it comes from, for rates that count for addresses. Without it they do not count it.
+    /// The client address, for rates per address. Without it, those rates do not count the request.
     pub peer: Option<IpAddr>,
 }
 
 impl Demand<'_> {
-    /// A request that counts for one, of no operation and no address in particular.
+    /// A request that counts once, without an operation or an address.
     pub const ONE: Demand<'static> = Demand { cost: NonZeroU32::MIN, operation: None, peer: None };
 }
 
-/// What becomes of an attempt to take: trouble, refused, taken.
+/// The result of taking from the limits: a store error, a denial, or a receipt.
 pub type AcquireResult = Result<Result<Box<Receipt>, Exceeded>, StoreError>;
 
-/// What was taken, as needed to give it back.
+/// What was taken, as needed to refund it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Receipt {
-    /// How much.
+    /// How many requests it counted for.
     pub cost: NonZeroU32,
-    /// From which address, where a rate counts for addresses.
+    /// The client address, for rates per address.
     pub peer: Option<IpAddr>,
-    /// For each rate of the plan its cell's stamp; zero where nothing was taken from it.
+    /// The stamp of each rate of the plan; zero if nothing was taken from it.
     pub stamps: SmallVec<[u64; 4]>,
     /// Whether a slot was taken.
     pub slot: bool,
-    /// From which day's quota it was taken.
+    /// The day of the quota that it was taken from.
     pub day: Option<Period>,
-    /// What limits in the shadow would have refused.
+    /// The shadow limits that would have rejected the request.
     pub shadowed: Vec<Exceeded>,
 }
 
-/// The limit that denies for the longest time.
+/// An exceeded limit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Exceeded {
-    /// A rate.
+    /// A rate limit.
     Rate {
-        /// Its name.
+        /// The rate's name.
         name: Arc<str>,
-        /// How many requests it allows in `per`.
+        /// The number of requests in `per`.
         requests: u64,
-        /// Its window.
+        /// The window.
         per: Duration,
-        /// How many it would still let pass.
+        /// How many requests it would still admit.
         remaining: u64,
-        /// After how long this request would pass; `None` where no waiting helps.
+        /// After how long this request would be admitted; `None` if it never would.
         retry_after: Option<Duration>,
     },
-    /// The number of requests at once.
+    /// The concurrency limit.
     Concurrency {
-        /// How many it allows.
+        /// The maximum number of concurrent requests.
         slots: u32,
-        /// A guess: a slot is free when another request ends.
+        /// An estimate: a slot is free when another request ends.
         retry_after: Duration,
     },
-    /// The day's quota.
+    /// The daily quota.
     Quota {
-        /// How many it allows.
+        /// The number of requests per day.
         requests: u64,
-        /// The day's length: days of 23 and of 25 hours exist.
+        /// The length of the day: there are days of 23 and 25 hours.
         per: Duration,
-        /// How many are left.
+        /// How many requests are left.
         remaining: u64,
-        /// How long the day still lasts.
+        /// The remaining time of the day.
         resets_in: Duration,
-        /// When it ends.
+        /// When the day ends.
         resets_at: Timestamp,
     },
 }
 
 impl Exceeded {
-    /// How long the denial lasts. Where no waiting helps it lasts longest.
+    /// Returns how long the denial lasts; the maximum if the request would never be admitted.
     pub fn wait(&self) -> Duration {
         match self {
             Exceeded::Rate { retry_after, .. } => retry_after.unwrap_or(Duration::MAX),
@@ -116,36 +117,35 @@ impl Exceeded {
     }
 }
 
-/// How the limits stand, in the plan's order: rates first, then the quota. Without those in the shadow,
-/// which are nobody's business, and without those that count for addresses.
+/// The states of the limits in the plan's order: rates, then the quota. Without shadow limits and rates per address.
 pub type Report<'a> = SmallVec<[LimitState<'a>; 4]>;
 
-/// How one limit stands: what header fields about limits are made of.
+/// The state of one limit, for response headers about limits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LimitState<'a> {
-    /// What kind of limit.
+    /// The kind of the limit.
     pub kind: LimitKind<'a>,
-    /// How many requests in the window.
+    /// The number of requests in the window.
     pub limit: u64,
-    /// How many would pass now.
+    /// How many requests would be admitted now.
     pub remaining: u64,
     /// The window.
     pub window: Duration,
-    /// How long until everything is there again.
+    /// How long until the whole limit is available again.
     pub reset: Duration,
 }
 
-/// What kind of limit.
+/// The kind of a limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LimitKind<'a> {
-    /// A rate, by its name.
+    /// A rate, with its name.
     Rate(&'a str),
-    /// The day's quota.
+    /// The daily quota.
     Quota,
 }
 
 impl LimitKind<'_> {
-    /// The name by which header fields call it.
+    /// Returns the limit's name in response headers.
     pub fn name(&self) -> &str {
         match self {
             LimitKind::Rate(name) => name,
@@ -154,13 +154,13 @@ impl LimitKind<'_> {
     }
 }
 
-/// How much of a day's quota an account has used: what outlives the process.
+/// How much of a day's quota an account has used, as stores save it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct QuotaUse {
-    /// Whose.
+    /// The account.
     pub account: AccountId,
     /// The day.
     pub day: Period,
-    /// How many requests.
+    /// The number of requests.
     pub used: u64,
 }

@@ -1,8 +1,8 @@
-//! Whom a configuration locks out: accounts and keys that a store calls active, and that no request can use.
+//! Lockouts: accounts and keys that are active in the store, but that no request can use with a configuration.
 //!
-//! A store keeps the names of APIs, prefixes and plans. When the configuration calls them otherwise, a key that is listed as
-//! active is answered as unknown (401) or as one of an inactive plan (402). What is compared is data, so that a gateway at
-//! its start, at a reload, and the command line come to the same answer.
+//! A store contains the names of APIs, prefixes and plans. If the configuration renames them, an active key is rejected as
+//! unknown (401) or for an inactive plan (402). The comparison is on plain data, so that the gateway at start, a reload and
+//! the command line get the same result.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -11,21 +11,21 @@ use serde::{Deserialize, Serialize};
 
 use crate::{AccountId, Grants, ImportedForm, ImportedHash, KeyId, Scope};
 
-/// What a configuration knows, as far as a store names it.
+/// The names of a configuration that a store refers to.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Configured {
-    /// The APIs, by their names.
+    /// The APIs by name.
     pub apis: BTreeMap<String, ConfiguredApi>,
     /// The names of the plans.
     pub plans: BTreeSet<String>,
 }
 
-/// What it knows of an API.
+/// The names of an API in the configuration.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ConfiguredApi {
-    /// What its keys begin with.
+    /// The prefixes of its keys.
     pub prefixes: BTreeSet<String>,
-    /// Operations that need a key, and the scope that each of them needs.
+    /// Operations that need a key, with the scope that each one needs.
     pub operations: BTreeMap<String, Option<String>>,
 }
 
@@ -33,53 +33,53 @@ pub struct ConfiguredApi {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(tag = "reason", rename_all = "snake_case")]
 pub enum LockoutReason {
-    /// Keys of an API that the configuration does not have.
+    /// Keys of an API that is not in the configuration.
     UnknownApi {
-        /// As the keys name it.
+        /// The API, as the keys name it.
         api: String,
     },
-    /// Keys that begin with what none of the API's keys begins with, and that have no form of imported keys.
+    /// Keys whose prefix is neither one of the API's prefixes nor that of an imported form.
     UnknownPrefix {
-        /// Of which API.
+        /// The API.
         api: String,
-        /// With what they begin.
+        /// The prefix of the keys.
         prefix: String,
     },
-    /// Imported keys whose hashes need a key that is not in the pepper's file.
+    /// Imported keys whose hash key is not in the pepper file.
     HashKeyMissing {
-        /// Of which API.
+        /// The API.
         api: String,
-        /// With what they begin.
+        /// The prefix of the keys.
         prefix: String,
-        /// The name of the hash's key.
+        /// The name of the hash key.
         name: String,
     },
-    /// Accounts on a plan that the configuration does not have.
+    /// Accounts on a plan that is not in the configuration.
     UnknownPlan {
-        /// As the accounts name it; empty where they name none.
+        /// The plan, as the accounts name it; empty if they have none.
         plan: String,
     },
-    /// Keys that are for certain operations only, none of which the API has.
+    /// Keys that are limited to operations that the API does not have.
     UnknownOperations {
-        /// Of which API.
+        /// The API.
         api: String,
-        /// Those operations, the first few.
+        /// The first of those operations.
         operations: Vec<String>,
     },
-    /// Keys without the scopes that the operations need which they are for. Such keys may have been made so.
+    /// Keys that lack the scopes of all operations they cover. Such keys may be intended.
     MissingScopes {
-        /// Of which API.
+        /// The API.
         api: String,
-        /// The scopes that they have, the first few.
+        /// The first scopes of the keys.
         scopes: Vec<String>,
     },
 }
 
-/// Operations and scopes that a reason names.
-const NAMED: usize = 5;
+/// The maximum number of operations or scopes that a reason names.
+const MAX_NAMED: usize = 5;
 
 impl LockoutReason {
-    /// Whether it can only have come by a change of the configuration, so that nothing should be started with it unasked.
+    /// Whether only a change of the configuration can have caused it, so that the gateway should not start with it by default.
     pub fn is_severe(&self) -> bool {
         match self {
             LockoutReason::UnknownApi { .. }
@@ -91,7 +91,7 @@ impl LockoutReason {
         }
     }
 
-    /// How a request with such a key is answered.
+    /// Returns the status of the response to a request with such a key.
     pub fn status(&self) -> u16 {
         match self {
             LockoutReason::UnknownApi { .. }
@@ -106,59 +106,57 @@ impl LockoutReason {
 impl fmt::Display for LockoutReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            LockoutReason::UnknownApi { api } => write!(f, "the configuration has no API `{api}`"),
+            LockoutReason::UnknownApi { api } => write!(f, "unknown API `{api}`"),
             LockoutReason::UnknownPrefix { api, prefix } => {
-                write!(f, "`{api}` has no keys that begin with `{prefix}`")
+                write!(f, "no keys of API `{api}` begin with `{prefix}`")
             }
             LockoutReason::HashKeyMissing { api, prefix, name } => write!(
                 f,
-                "imported keys of `{api}` that begin with `{prefix}` need the hash key `{name}`, which is not in the \
-                 pepper file"
+                "the pepper file lacks the hash key `{name}` of imported keys of API `{api}` that begin with `{prefix}`"
             ),
-            LockoutReason::UnknownPlan { plan } if plan.is_empty() => f.write_str("the account has no plan"),
-            LockoutReason::UnknownPlan { plan } => write!(f, "the configuration has no plan `{plan}`"),
+            LockoutReason::UnknownPlan { plan } if plan.is_empty() => f.write_str("accounts without a plan"),
+            LockoutReason::UnknownPlan { plan } => write!(f, "unknown plan `{plan}`"),
             LockoutReason::UnknownOperations { api, operations } => {
-                write!(f, "`{api}` has no operation `{}`", operations.join("`, `"))
+                write!(f, "API `{api}` has no operation `{}`", operations.join("`, `"))
             }
             LockoutReason::MissingScopes { api, scopes } if scopes.is_empty() => {
                 write!(
                     f,
-                    "every operation of `{api}` that the key covers needs a scope, and the key has none"
+                    "all operations of API `{api}` that the key covers need a scope, but the key has none"
                 )
             }
             LockoutReason::MissingScopes { api, scopes } => write!(
                 f,
-                "no operation of `{api}` that the key covers needs only the scopes that it has: `{}`",
+                "no operation of API `{api}` that the key covers is allowed by its scopes: `{}`",
                 scopes.join("`, `")
             ),
         }
     }
 }
 
-/// Some of many.
+/// The first of several items, and their number.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FirstOf<T> {
-    /// The first of them.
+    /// The first items.
     pub first: Vec<T>,
-    /// How many there are.
+    /// The number of items.
     pub count: u64,
 }
 
-/// Who is locked out for one reason.
+/// The accounts and keys that are locked out for one reason.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Lockout {
-    /// Why.
+    /// The reason.
     #[serde(flatten)]
     pub reason: LockoutReason,
     /// The accounts.
     pub accounts: FirstOf<AccountId>,
-    /// Their active keys.
+    /// The active keys.
     pub keys: FirstOf<KeyId>,
 }
 
 impl Configured {
-    /// Why no key of an API that begins like this opens anything. `has_hash_key` says which keys of other systems' hashes
-    /// there are.
+    /// Returns why no key of an API with this prefix is valid. `has_hash_key` returns whether a hash key exists.
     pub fn of_prefix(
         &self,
         api: &str,
@@ -186,10 +184,10 @@ impl Configured {
         })
     }
 
-    /// Why a key with these grants may call nothing.
+    /// Returns why a key with these grants cannot call any operation.
     pub fn of_grants(&self, api: &str, grants: &Grants) -> Option<LockoutReason> {
         let known = self.apis.get(api)?;
-        let few = |names: &BTreeSet<String>| names.iter().take(NAMED).cloned().collect();
+        let few = |names: &BTreeSet<String>| names.iter().take(MAX_NAMED).cloned().collect();
         let mut covered =
             known.operations.iter().filter(|(name, _)| grants.operations.covers(name)).peekable();
         if known.operations.is_empty() {
@@ -208,7 +206,8 @@ impl Configured {
             .then(|| LockoutReason::MissingScopes { api: api.to_owned(), scopes: few(&grants.scopes) })
     }
 
-    /// Why an account on this plan may call nothing. A plan that the configuration calls inactive is no mistake.
+    /// Returns why an account on this plan cannot call any operation. A plan that is inactive in the configuration is no
+    /// mistake.
     pub fn of_plan(&self, plan: &str) -> Option<LockoutReason> {
         (!self.plans.contains(plan)).then(|| LockoutReason::UnknownPlan { plan: plan.to_owned() })
     }
@@ -229,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn a_prefix_opens_or_the_reason_is_named() {
+    fn names_the_reason_for_a_locked_out_prefix() {
         let form = |prefix: &str, hash| ImportedForm {
             api: "shop".into(),
             prefix: prefix.into(),
@@ -254,21 +253,21 @@ mod tests {
             ("shop", "old", None),
             ("shop", "lost", Some("hash key `lost`")),
             ("shop", "both", None),
-            ("depot", "shop_live", Some("no API `depot`")),
-            ("depot", "sk_", Some("no API `depot`")),
+            ("depot", "shop_live", Some("unknown API `depot`")),
+            ("depot", "sk_", Some("unknown API `depot`")),
         ] {
             let found = configured().of_prefix(api, prefix, &forms, |name| name == "known");
-            let fits = match (&found, expected) {
+            let matches = match (&found, expected) {
                 (None, None) => true,
                 (Some(reason), Some(text)) => reason.to_string().contains(text) && reason.is_severe(),
                 _ => false,
             };
-            assert!(fits, "{api} {prefix}: {found:?}");
+            assert!(matches, "{api} {prefix}: {found:?}");
         }
     }
 
     #[test]
-    fn grants_and_plans_open_or_the_reason_is_named() {
+    fn names_the_reason_for_locked_out_grants_and_plans() {
         let only = |names: &[&str]| Scope::Only(names.iter().map(|name| (*name).to_owned()).collect());
         for (operations, scopes, status, is_severe) in [
             (Scope::All, &[][..], None, false),

@@ -1,4 +1,4 @@
-//! Every order in which two threads can meet on a cell and on a day's quota, tried by loom: `make loom`.
+//! Every interleaving of two threads on a rate cell and on a daily quota, run by loom: `make loom`.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ fn spacing(burst: u32) -> Spacing {
 }
 
 #[test]
-fn two_take_and_one_gives_back_and_no_more_pass_than_there_is() {
+fn a_concurrent_refund_admits_no_more_than_the_burst() {
     loom::model(|| {
         let cell = Arc::new(Gcra::default());
         let spacing = spacing(2);
@@ -24,19 +24,19 @@ fn two_take_and_one_gives_back_and_no_more_pass_than_there_is() {
             let cell = Arc::clone(&cell);
             thread::spawn(move || {
                 let stamp = cell.take(spacing, 1, 1).unwrap();
-                cell.give_back(spacing, 1, stamp, 1);
+                cell.refund(spacing, 1, stamp, 1);
                 usize::from(cell.take(spacing, 1, 1).is_ok())
             })
         };
         let own = usize::from(cell.take(spacing, 1, 1).is_ok());
         let passed = own + other.join().unwrap();
         assert_eq!(passed, 2);
-        assert!(cell.probe(spacing, 1, 1).is_err(), "both are gone");
+        assert!(cell.probe(spacing, 1, 1).is_err(), "the burst is used up");
     });
 }
 
 #[test]
-fn who_takes_while_the_rate_changes_is_counted() {
+fn counts_a_take_during_a_change_of_the_rate() {
     loom::model(|| {
         let cell = Arc::new(Gcra::default());
         let (hourly, daily) = (
@@ -56,7 +56,7 @@ fn who_takes_while_the_rate_changes_is_counted() {
 }
 
 #[test]
-fn one_of_two_gets_the_last_request_of_a_day_that_both_begin() {
+fn admits_one_of_two_requests_that_start_a_day_with_a_quota_of_one() {
     loom::model(|| {
         let window = Arc::new(QuotaWindow::default());
         let now = Timestamp::from_second(1_795_176_000).unwrap();
@@ -74,7 +74,7 @@ fn one_of_two_gets_the_last_request_of_a_day_that_both_begin() {
 }
 
 #[test]
-fn what_is_given_back_over_midnight_makes_the_new_day_no_longer() {
+fn a_refund_after_midnight_does_not_increase_the_new_quota() {
     loom::model(|| {
         let window = Arc::new(QuotaWindow::default());
         let quota = || Quota::daily(2, TimeZone::UTC);
@@ -83,11 +83,11 @@ fn what_is_given_back_over_midnight_makes_the_new_day_no_longer() {
         let taken = window.take(&quota(), 1, today).unwrap();
         let other = {
             let window = Arc::clone(&window);
-            thread::spawn(move || window.give_back(1, taken))
+            thread::spawn(move || window.refund(1, taken))
         };
         let day = window.take(&quota(), 1, tomorrow).unwrap();
         other.join().unwrap();
         assert_ne!(day, taken);
-        assert_eq!(window.room(&quota(), tomorrow), 1);
+        assert_eq!(window.remaining(&quota(), tomorrow), 1);
     });
 }

@@ -1,7 +1,6 @@
-//! How a store answers: at once when it can, with a future when it must ask.
+//! The result of a store: a value if it is available at once, or a future.
 //!
-//! The embedded store's admitted path never awaits, and pays no allocation for the many-node stores'
-//! need to.
+//! With the embedded store an admitted request never awaits, and needs no allocation for the sake of networked stores.
 
 use std::fmt;
 use std::future::Future;
@@ -9,16 +8,16 @@ use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 
-/// A store's answer.
+/// A value that is available at once, or a future.
 pub enum MaybeFuture<T> {
-    /// Known at once.
+    /// The value.
     Ready(T),
-    /// Must be awaited.
+    /// A future, which must be awaited.
     Pending(Pin<Box<dyn Future<Output = T> + Send>>),
 }
 
 impl<T: 'static> MaybeFuture<T> {
-    /// The value, awaited only where it must be.
+    /// Returns the value, and awaits only a future.
     pub async fn wait(self) -> T {
         match self {
             MaybeFuture::Ready(value) => value,
@@ -26,7 +25,7 @@ impl<T: 'static> MaybeFuture<T> {
         }
     }
 
-    /// The value; the thread sleeps until it is there. For tests and the command line, never for a worker.
+    /// Returns the value, and blocks the thread until it is available. For tests and the command line, never on a worker.
     pub fn block(self) -> T {
         match self {
             MaybeFuture::Ready(value) => value,
@@ -34,7 +33,7 @@ impl<T: 'static> MaybeFuture<T> {
         }
     }
 
-    /// The same with the value changed, awaiting nothing by itself.
+    /// Converts the value, without awaiting it.
     pub fn map<U>(self, change: impl FnOnce(T) -> U + Send + 'static) -> MaybeFuture<U> {
         match self {
             MaybeFuture::Ready(value) => MaybeFuture::Ready(change(value)),
@@ -49,21 +48,21 @@ impl<T: fmt::Debug> fmt::Debug for MaybeFuture<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             MaybeFuture::Ready(value) => f.debug_tuple("Ready").field(value).finish(),
-            MaybeFuture::Pending(_) => f.write_str("Ask(..)"),
+            MaybeFuture::Pending(_) => f.write_str("Pending(..)"),
         }
     }
 }
 
-/// Why a store could not answer. It says nothing about the key or the credits that were asked for.
+/// Why a store failed. It says nothing about the requested key or credits.
 ///
 /// The text is for the operator's log, never for a client.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum StoreError {
-    /// The data cannot be read or written: an I/O error, a full disk, permissions.
+    /// The data cannot be read or written, for example because of an I/O error, a full disk or permissions.
     Io(Arc<str>),
-    /// What is there is not a store of ours, or is damaged.
+    /// The data is damaged, or is not a store of Demur.
     Damaged(Arc<str>),
-    /// Too many questions are waiting already.
+    /// Too many requests are waiting.
     Overloaded,
     /// The store has been closed.
     Closed,
@@ -72,9 +71,9 @@ pub enum StoreError {
 impl fmt::Display for StoreError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            StoreError::Io(cause) => write!(f, "the store cannot be read or written: {cause}"),
+            StoreError::Io(cause) => write!(f, "cannot read or write the store: {cause}"),
             StoreError::Damaged(cause) => write!(f, "the store is damaged: {cause}"),
-            StoreError::Overloaded => f.write_str("the store has too many requests waiting"),
+            StoreError::Overloaded => f.write_str("too many requests are waiting for the store"),
             StoreError::Closed => f.write_str("the store is closed"),
         }
     }
@@ -82,7 +81,7 @@ impl fmt::Display for StoreError {
 
 impl std::error::Error for StoreError {}
 
-/// Drives a future on this thread, which sleeps in between.
+/// Runs a future on this thread, and blocks until it is ready.
 pub fn block_on<F: Future>(future: F) -> F::Output {
     struct Unpark(std::thread::Thread);
     impl Wake for Unpark {
@@ -96,7 +95,7 @@ pub fn block_on<F: Future>(future: F) -> F::Output {
     loop {
         match future.as_mut().poll(&mut context) {
             Poll::Ready(value) => return value,
-            // An unpark that came before is kept as a token, so no wake-up is lost between poll and park.
+            // An earlier unpark is kept as a token, so no wake-up between poll and park is lost.
             Poll::Pending => std::thread::park(),
         }
     }

@@ -1,5 +1,5 @@
-//! Stores in memory, for tests and for services that keep no keys of their own. Nothing outlives the
-//! process. For counts in memory see [`LocalCounters`](crate::LocalCounters).
+//! Stores in memory, for tests and for services that store no keys of their own. Nothing survives the process. For counts in
+//! memory see [`LocalCounters`](crate::LocalCounters).
 
 mod claims;
 mod directory;

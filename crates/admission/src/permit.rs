@@ -1,14 +1,14 @@
-//! What one request has taken from its account's limits, given back as it ends.
+//! The permit of one request, which returns what it took from the limits when the request ends.
 
 use std::fmt;
 use std::sync::Arc;
 
 use crate::{Exceeded, Now, Principal, Receipt, Report};
 
-/// What one request has taken from the limits. Its slot is free again when this is dropped.
+/// What one request has taken from the limits. Dropping it frees the slot.
 ///
-/// A quota that counts successes keeps the request unless [`mark_failed`](Self::mark_failed) was said before: whoever
-/// drops the connection early does not get requests for nothing.
+/// A quota of successes counts the request unless [`mark_failed`](Self::mark_failed) was called before, so that a client
+/// that closes the connection early gets no free requests.
 #[must_use = "dropping it ends the request as far as limits are concerned"]
 pub struct LimitPermit {
     principal: Arc<Principal>,
@@ -21,34 +21,34 @@ impl LimitPermit {
         Self { principal, receipt: Some(receipt), succeeded: true }
     }
 
-    /// The request did not succeed; a quota of successes will not count it.
+    /// Marks the request as failed, so that a quota of successes does not count it.
     pub fn mark_failed(&mut self) {
         self.succeeded = false;
     }
 
-    /// The request succeeded, whatever was said before.
+    /// Marks the request as succeeded, which is the default.
     pub fn succeeded(&mut self) {
         self.succeeded = true;
     }
 
-    /// Whether the request's end changes nothing any more: it has no slot, and no quota counts successes.
+    /// Whether the end of the request changes nothing: it has no slot, and no quota of successes counts it.
     pub fn is_settled(&self) -> bool {
-        self.receipt.as_ref().is_none_or(|receipt| self.principal.meter().is_final(receipt))
+        self.receipt.as_ref().is_none_or(|receipt| self.principal.meter().is_settled(receipt))
     }
 
-    /// What limits in the shadow would have refused.
+    /// Returns the shadow limits that would have rejected the request.
     pub fn shadowed(&self) -> &[Exceeded] {
         self.receipt.as_ref().map_or(&[], |receipt| &receipt.shadowed)
     }
 
-    /// Gives everything back, rates included: for when the gateway itself fails.
+    /// Refunds everything, including rates, for a request that failed through the gateway's own fault.
     pub fn refund(mut self, now: Now) {
         if let Some(receipt) = self.receipt.take() {
-            self.principal.meter().give_back(&receipt, now);
+            self.principal.meter().refund(&receipt, now);
         }
     }
 
-    /// How the limits stand.
+    /// Returns the states of the limits.
     pub fn report(&self, now: Now) -> Report<'_> {
         self.principal.report(now)
     }
@@ -64,6 +64,6 @@ impl Drop for LimitPermit {
 
 impl fmt::Debug for LimitPermit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Taken").field("receipt", &self.receipt).finish_non_exhaustive()
+        f.debug_struct("LimitPermit").field("receipt", &self.receipt).finish_non_exhaustive()
     }
 }

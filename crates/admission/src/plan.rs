@@ -1,5 +1,4 @@
-//! Plans: what an account may use, as the configuration file defines it. A store only holds which plan an
-//! account has.
+//! Plans: what an account may use, as the configuration defines it. A store contains only the name of an account's plan.
 
 use std::collections::{BTreeSet, HashMap};
 use std::num::NonZeroU32;
@@ -13,100 +12,100 @@ use jiff::tz::TimeZone;
 
 use crate::{Month, Period};
 
-/// One plan.
+/// A plan.
 #[derive(Debug, Clone)]
 pub struct Plan {
     /// Its name in the configuration.
     pub name: String,
-    /// An inactive plan admits nothing.
+    /// Whether the plan is active. An inactive plan admits nothing.
     pub active: bool,
-    /// How many requests per time. Names are unique within a plan: a counter goes by its rate's name.
+    /// The rate limits. Names are unique within a plan: counts are identified by the rate's name.
     pub rates: Vec<Rate>,
-    /// How many requests at once.
+    /// The concurrency limit.
     pub concurrency: Option<Concurrency>,
-    /// How many requests per day.
+    /// The daily quota.
     pub quota: Option<Quota>,
-    /// Credits that come each month.
+    /// The monthly credits.
     pub credits: Option<MonthlyCredits>,
-    /// What operations may ask for.
+    /// The features, which operations may require.
     pub features: BTreeSet<String>,
 }
 
-/// Requests per time. They may come `burst` at once, and then one every `per / requests`.
+/// A rate limit: `burst` requests at once, and then one every `per / requests`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rate {
-    /// By which denials, header fields and counters call it.
+    /// The name in denials, headers and counters.
     pub name: Arc<str>,
-    /// How many in `per`.
+    /// The number of requests in `per`.
     pub requests: NonZeroU32,
     /// The window.
     pub per: Duration,
-    /// How many at once.
+    /// The maximum number of requests at once.
     pub burst: NonZeroU32,
-    /// Whose requests are counted together.
+    /// Which requests are counted together.
     pub counts_for: CountsFor,
-    /// Only these operations, by their names in the API's document; all of them where there are none.
+    /// The operations that the rate counts, by their IDs in the OpenAPI document; all operations if it is empty.
     pub operations: BTreeSet<String>,
-    /// In the shadow: it decides and is recorded, and refuses nobody.
+    /// Whether it is a shadow limit, which is evaluated and recorded but never rejects.
     pub shadow: bool,
 }
 
-/// Whose requests one rate counts together.
+/// Which requests one rate counts together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CountsFor {
-    /// All keys of the account.
+    /// All requests of the account.
     Account,
-    /// Each key by itself.
+    /// The requests of each key.
     Key,
-    /// Each peer address by itself, within the account. An IPv6 network of 64 bits is one address. Counted
-    /// in a table of fixed size: in a flood of addresses those that were least busy are forgotten.
+    /// The requests of each client address within the account. An IPv6 /64 network is one address. Counted in a table of
+    /// fixed size: a flood of addresses evicts the least busy ones.
     Address,
 }
 
-/// Requests at once.
+/// A concurrency limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Concurrency {
-    /// How many.
+    /// The maximum number of concurrent requests.
     pub slots: NonZeroU32,
-    /// In the shadow: it decides and is recorded, and refuses nobody.
+    /// Whether it is a shadow limit, which is evaluated and recorded but never rejects.
     pub shadow: bool,
 }
 
-/// Requests per calendar day.
+/// A quota of requests per calendar day.
 #[derive(Debug, Clone)]
 pub struct Quota {
-    /// How many in a day.
+    /// The number of requests per day.
     pub requests: u64,
-    /// Whose days they are. Another zone takes effect when the day under way ends.
+    /// The time zone of the days. A change takes effect when the current day ends.
     pub zone: TimeZone,
-    /// What is counted.
+    /// Which requests are counted.
     pub counts: QuotaUnit,
-    /// In the shadow: it decides and is recorded, and refuses nobody.
+    /// Whether it is a shadow limit, which is evaluated and recorded but never rejects.
     pub shadow: bool,
 }
 
-/// What a quota counts.
+/// Which requests a quota counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum QuotaUnit {
-    /// Every request that gets as far as the limits.
+    /// Every request that reaches the limits.
     Attempts,
-    /// Those that succeed: the others are given back when their outcome is known.
+    /// Successful requests: others are refunded when their outcome is known.
     Successes,
 }
 
-/// Credits granted once a month. What is left of them expires with the month.
+/// Credits that are granted once a month. The rest expires with the month.
 #[derive(Debug, Clone)]
 pub struct MonthlyCredits {
-    /// How many.
+    /// The number of credits.
     pub amount: u64,
-    /// 1 to 28.
+    /// The day of the month, 1 to 28.
     pub grant_day: u8,
-    /// Where the grant day begins.
+    /// The time zone of the grant day.
     pub zone: TimeZone,
 }
 
 impl Plan {
-    /// An active plan without limits, credits or features.
+    /// Creates an active plan without limits, credits or features.
     pub fn named(name: impl Into<String>) -> Self {
         Self {
             name: name.into(),
@@ -121,7 +120,7 @@ impl Plan {
 }
 
 impl Rate {
-    /// So many requests per time for an account, and as many at once.
+    /// Creates a rate per account, with a burst of `requests`.
     pub fn new(name: impl Into<Arc<str>>, requests: NonZeroU32, per: Duration) -> Self {
         Self {
             name: name.into(),
@@ -134,44 +133,44 @@ impl Rate {
         }
     }
 
-    /// Whether it counts requests of this operation.
+    /// Whether the rate counts requests of this operation.
     pub fn concerns(&self, operation: Option<&str>) -> bool {
         self.operations.is_empty() || operation.is_some_and(|name| self.operations.contains(name))
     }
 }
 
 impl Concurrency {
-    /// So many at once.
+    /// Creates a limit with this many slots.
     pub fn of(slots: NonZeroU32) -> Self {
         Self { slots, shadow: false }
     }
 }
 
 impl Quota {
-    /// So many requests, whatever becomes of them, in each day of the zone.
+    /// Creates a quota of attempts per day in a time zone.
     pub fn daily(requests: u64, zone: TimeZone) -> Self {
         Self { requests, zone, counts: QuotaUnit::Attempts, shadow: false }
     }
 
-    /// The day around `moment`.
+    /// Returns the day that contains `moment`.
     pub fn day(&self, moment: Timestamp) -> Period {
         Period::day(moment, &self.zone)
     }
 }
 
 impl MonthlyCredits {
-    /// The grant month around `moment`.
+    /// Returns the grant month that contains `moment`.
     pub fn month(&self, moment: Timestamp) -> Month {
         Month::around(moment, self.grant_day, &self.zone)
     }
 
-    /// When the next credits come.
+    /// Returns when the next credits are granted.
     pub fn next_reset(&self, moment: Timestamp) -> Timestamp {
         self.month(moment).end
     }
 }
 
-/// The plans in force. Swapped as a whole when the configuration is loaded again.
+/// The current plans, which are replaced as a whole when the configuration is reloaded.
 #[derive(Debug)]
 pub struct Plans {
     plans: ArcSwap<HashMap<String, Arc<Plan>>>,
@@ -179,19 +178,19 @@ pub struct Plans {
 }
 
 impl Plans {
-    /// A book of these plans; of two with one name the later counts.
+    /// Creates a set of plans; of two plans with the same name, the later one is used.
     pub fn new(plans: impl IntoIterator<Item = Plan>) -> Self {
         Self { plans: ArcSwap::from_pointee(by_name(plans)), revision: AtomicU64::new(0) }
     }
 
-    /// Puts other plans in force, for the next request of everyone.
+    /// Replaces all plans, from the next request on.
     pub fn replace(&self, plans: impl IntoIterator<Item = Plan>) {
         self.plans.store(Arc::new(by_name(plans)));
-        // After the store: who sees the new revision sees the new plans.
+        // After the store: a thread that sees the new revision also sees the new plans.
         self.revision.fetch_add(1, Ordering::Release);
     }
 
-    /// The plan of that name. One that the configuration no longer has admits nothing.
+    /// Returns a plan by its name; an inactive plan if the configuration does not have it.
     pub fn plan(&self, name: &str) -> Arc<Plan> {
         match self.plans.load().get(name) {
             Some(plan) => Arc::clone(plan),
@@ -199,12 +198,12 @@ impl Plans {
         }
     }
 
-    /// Whether the configuration has it.
+    /// Whether the configuration has this plan.
     pub fn contains(&self, name: &str) -> bool {
         self.plans.load().contains_key(name)
     }
 
-    /// Changes whenever the plans do.
+    /// Returns a number that changes whenever the plans do.
     pub(crate) fn revision(&self) -> u64 {
         self.revision.load(Ordering::Acquire)
     }

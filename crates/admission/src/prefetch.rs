@@ -1,14 +1,14 @@
-//! Has memory brought into the caches before it is needed. Loads that must wait for the memory are most of what a
-//! request costs whose key is one of very many; those that are asked for together wait together.
+//! Prefetching of memory into the processor's caches. With very many keys, loads from memory are most of a request's cost;
+//! loads that are issued together wait together.
 
 use std::sync::Arc;
 
 use prefetch_index::prefetch_index;
 
+/// The size of a cache line.
 pub(crate) const LINE: usize = 64;
 
-/// Has the cache lines brought that hold so many bytes from this address on. Nothing is read: an address at which there
-/// is nothing, or no longer, does no harm.
+/// Prefetches the cache lines of a memory range. Nothing is read: an invalid or stale address is harmless.
 #[inline]
 pub(crate) fn prefetch(address: usize, bytes: usize) {
     const NOWHERE: &[u8] = &[];
@@ -20,13 +20,13 @@ pub(crate) fn prefetch(address: usize, bytes: usize) {
     prefetch_index(NOWHERE, from_nowhere(last));
 }
 
-/// The same for a whole value.
+/// Prefetches a value.
 #[inline]
 pub(crate) fn prefetch_value<T>(value: &T) {
     prefetch(std::ptr::from_ref(value).addr(), size_of::<T>());
 }
 
-/// The same for what is shared, with the count of those who hold it.
+/// Prefetches a shared value, with its reference counts.
 #[inline]
 pub(crate) fn prefetch_shared<T>(shared: &Arc<T>) {
     let counts = 2 * size_of::<usize>();

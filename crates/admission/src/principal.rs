@@ -1,4 +1,4 @@
-//! Who is calling.
+//! The authenticated caller.
 
 use std::any::Any;
 use std::fmt;
@@ -7,32 +7,31 @@ use std::sync::{Arc, OnceLock};
 
 use jiff::Timestamp;
 
-use crate::cache::{EntryMeta, Remembered};
+use crate::cache_entry::{CacheEntry, EntryMeta};
 use crate::{Account, Credential, Demand, Denial, KeyRecord, Meter, Now, Plan, Report};
 
-/// Who is calling: the key, its account, the account's plan, and the counters of both.
+/// The authenticated caller: the key, its account, the account's plan, and the counters of both.
 ///
-/// What each request asks stands in the record itself, which is two cache lines long together with the count of those
-/// who hold it, and nothing that is asked leads further than to the account's counts; the rest is for those who want
-/// to know more.
+/// What each request reads is in the record itself, which takes two cache lines with its reference counts, and in the
+/// account's counts; the rest is behind a pointer.
 pub struct Principal {
-    term: EntryMeta,
-    /// Before this moment the key is active, if it is for this API; from then on, the credential says why not.
-    opens_until: Nanoseconds,
-    /// For which API. One text for all keys of an API.
+    meta: EntryMeta,
+    /// Until when the key is active. Afterwards the credential contains the reason.
+    valid_until: Nanoseconds,
+    /// The API of the key. All keys of an API share one string.
     api: Arc<str>,
-    /// When its use was told last, in seconds since 1970.
-    told: AtomicI64,
+    /// When the use of the key was last recorded, in seconds since 1970.
+    last_recorded: AtomicI64,
     meter: Meter,
-    more: Box<More>,
+    details: Box<Details>,
 }
 
-struct More {
+struct Details {
     credential: Arc<Credential>,
-    kept: OnceLock<Box<dyn Any + Send + Sync>>,
+    extension: OnceLock<Box<dyn Any + Send + Sync>>,
 }
 
-/// Since 1970; what is before 1678 or after 2262 is at the end of them. Half as long as a [`Timestamp`].
+/// A time in nanoseconds since 1970, clamped to the years 1678 to 2262. Half the size of a [`Timestamp`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Nanoseconds(i64);
 
@@ -43,81 +42,84 @@ impl From<Timestamp> for Nanoseconds {
     }
 }
 
-/// So many seconds of use are one use, as far as it is written down.
-const TELL_EVERY: i64 = 60;
+/// How often the use of a key is recorded, in seconds.
+const RECORD_INTERVAL: i64 = 60;
 
 impl Principal {
-    pub(crate) fn new(term: EntryMeta, api: Arc<str>, credential: Arc<Credential>, meter: Meter) -> Self {
+    pub(crate) fn new(meta: EntryMeta, api: Arc<str>, credential: Arc<Credential>, meter: Meter) -> Self {
         let key = &credential.key;
-        let opens_until = if key.revoked.is_some() || key.disabled.is_some() {
+        let valid_until = if key.revoked.is_some() || key.disabled.is_some() {
             Nanoseconds(i64::MIN)
         } else {
             let ends = [key.expires, credential.replaced].into_iter().flatten().min();
             ends.map_or(Nanoseconds(i64::MAX), Nanoseconds::from)
         };
-        let told = AtomicI64::new(i64::MIN);
-        let more = Box::new(More { credential, kept: OnceLock::new() });
-        Self { term, opens_until, api, told, meter, more }
+        let last_recorded = AtomicI64::new(i64::MIN);
+        let details = Box::new(Details { credential, extension: OnceLock::new() });
+        Self { meta, valid_until, api, last_recorded, meter, details }
     }
 
-    /// The key that opened.
+    /// Returns the key.
     pub fn key(&self) -> &KeyRecord {
-        &self.more.credential.key
+        &self.details.credential.key
     }
 
-    /// Whose it is.
+    /// Returns the account.
     pub fn account(&self) -> &Account {
-        &self.more.credential.account
+        &self.details.credential.account
     }
 
-    /// What the account may use.
+    /// Returns the account's plan.
     pub fn plan(&self) -> &Arc<Plan> {
         self.meter.plan()
     }
 
-    /// What one who serves this caller makes of it, made once and kept as long as the principal: the form in which
-    /// others are told who is calling. `None` where something of another type is kept already.
+    /// Returns a value that the server derives from this principal, created once and kept with it, for example the caller's
+    /// identity in the form that upstreams get. `None` if a value of another type is kept already.
     pub fn extension<T: Any + Send + Sync>(&self, make: impl FnOnce(&Self) -> T) -> Option<&T> {
-        self.more.kept.get_or_init(|| Box::new(make(self))).downcast_ref()
+        self.details.extension.get_or_init(|| Box::new(make(self))).downcast_ref()
     }
 
-    /// How the account's limits stand, for the header fields of refusals too.
+    /// Returns the states of the account's limits, also for the headers of rejections.
     pub fn report(&self, now: Now) -> Report<'_> {
         self.meter.report(now)
     }
 
-    /// Every limit that would deny this now, in the plan's order, but for those in the shadow: a denial itself
-    /// tells of the longest alone.
+    /// Returns a denial for every limit that would deny this now, in the plan's order, without shadow limits. A single denial
+    /// names only the limit with the longest wait.
     pub fn denials(&self, demand: &Demand<'_>, now: Now) -> Vec<Denial> {
         self.meter.exceeded(demand, now).into_iter().map(Denial::from).collect()
     }
 
-    /// Whether it is time to write down that the key has been used; for one of those who ask at once.
+    /// Whether the use of the key should be recorded now; true for one of several concurrent callers.
     pub(crate) fn should_record_use(&self, at: Timestamp) -> bool {
-        let (told, at) = (self.told.load(Ordering::Relaxed), at.as_second());
-        at.saturating_sub(told) >= TELL_EVERY
-            && self.told.compare_exchange(told, at, Ordering::Relaxed, Ordering::Relaxed).is_ok()
+        let (last_recorded, at) = (self.last_recorded.load(Ordering::Relaxed), at.as_second());
+        at.saturating_sub(last_recorded) >= RECORD_INTERVAL
+            && self
+                .last_recorded
+                .compare_exchange(last_recorded, at, Ordering::Relaxed, Ordering::Relaxed)
+                .is_ok()
     }
 
     pub(crate) fn credential(&self) -> &Arc<Credential> {
-        &self.more.credential
+        &self.details.credential
     }
 
     pub(crate) fn meter(&self) -> &Meter {
         &self.meter
     }
 
-    /// Whether the key opens this API at this moment.
+    /// Whether the key is valid for this API at this moment.
     pub(crate) fn is_valid_for(&self, api: &str, at: Timestamp) -> bool {
-        Nanoseconds::from(at) < self.opens_until && *self.api == *api
+        Nanoseconds::from(at) < self.valid_until && *self.api == *api
     }
 }
 
-impl Remembered for Principal {
-    const BEYOND: usize = Meter::TOUCHED;
+impl CacheEntry for Principal {
+    const PREFETCH_BYTES: usize = Meter::TOUCHED_BYTES;
 
-    fn term(&self) -> &EntryMeta {
-        &self.term
+    fn meta(&self) -> &EntryMeta {
+        &self.meta
     }
 
     fn prefetch_addr(&self) -> usize {
@@ -128,7 +130,7 @@ impl Remembered for Principal {
 impl fmt::Debug for Principal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Principal")
-            .field("credential", &self.more.credential)
+            .field("credential", &self.details.credential)
             .field("plan", &self.plan().name)
             .finish()
     }
@@ -139,13 +141,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_record_is_two_cache_lines_with_the_count_of_its_holders() {
+    fn a_record_with_its_reference_counts_takes_two_cache_lines() {
         let counts_of_an_arc = 2 * size_of::<usize>();
         assert!(size_of::<Principal>() + counts_of_an_arc <= 128, "{}", size_of::<Principal>());
     }
 
     #[test]
-    fn moments_keep_their_order_however_far_they_are() {
+    fn clamped_times_keep_their_order() {
         let second = |second| Timestamp::from_second(second).unwrap();
         let moments = [Timestamp::MIN, second(-1), second(0), second(1), Timestamp::MAX];
         assert!(moments.windows(2).all(|pair| Nanoseconds::from(pair[0]) < Nanoseconds::from(pair[1])));

@@ -8,68 +8,67 @@ use serde::{Deserialize, Serialize};
 
 use crate::{AccountId, Candidates, Digest, Grants, ImportedForms, KeyId, MaybeFuture, StoreError};
 
-/// Looks keys up by their digests.
+/// A store of keys and accounts.
 pub trait KeyDirectory: Send + Sync {
-    /// The key with one of these digests, in whatever state, or `None` where there is none. Trouble is an
-    /// error, never `None`: nobody is told that a key is unknown because a disk is full.
+    /// Finds the key with one of these digests, in any state; `None` if there is none. A failure is an error, never `None`, so
+    /// that a full disk does not make keys unknown.
     fn find(&self, digests: &Candidates) -> MaybeFuture<Result<Option<Arc<Credential>>, StoreError>>;
 
-    /// Has `watcher` told of every change, before the change is acknowledged to whoever made it.
-    fn watch(&self, watcher: Arc<dyn InvalidationListener>);
+    /// Registers a listener, which is notified of every change before the change is acknowledged.
+    fn watch(&self, listener: Arc<dyn InvalidationListener>);
 
-    /// The forms of keys that other systems made and whose hashes were imported; none where nothing was.
-    fn foreign(&self) -> Option<Arc<ImportedForms>> {
+    /// Returns the forms of imported keys; `None` if there are no imported keys.
+    fn imported(&self) -> Option<Arc<ImportedForms>> {
         None
     }
 
-    /// A key has been used. Told now and then, not for each request; written when there is time.
+    /// Records that a key was used. Called at intervals, not for each request; written when there is time.
     fn used(&self, key: &KeyId, at: Timestamp) {
         let _ = (key, at);
     }
 
-    /// A secret that is stored under an older pepper has been seen, and has this digest under the current
-    /// one. Written when there is time.
+    /// Records the digest under the current pepper of a secret that is stored under an older one. Written when there is time.
     fn refresh(&self, stored: &Digest, current: &Digest) {
         let _ = (stored, current);
     }
 }
 
-/// Is told of changes, so that nothing outdated stays in a cache.
+/// Listens to changes, so that a cache can evict stale entries.
 pub trait InvalidationListener: Send + Sync {
-    /// Must be quick and must not call the store.
+    /// Handles a change. Must be fast and must not call the store.
     fn invalidate(&self, change: &DirectoryChange);
 }
 
-/// What has changed in a directory.
+/// A change in a directory.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum DirectoryChange {
-    /// The key with this digest: made, revoked, or otherwise.
+    /// The key with this digest was created or changed.
     Key(Digest),
-    /// The account, and with it all that is known of its keys.
+    /// The account was changed, which affects all of its keys.
     Account(AccountId),
-    /// Too much to be listed.
+    /// Everything may have changed.
     Everything,
 }
 
-/// A key together with its account: all that a look-up finds.
+/// A key with its account: the result of a lookup.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Credential {
-    /// The digest of its secret, as it is stored.
+    /// The stored digest of its secret.
     pub digest: Digest,
-    /// From when on this secret opens no more, since another one was made in its place.
+    /// When this secret becomes invalid because the key was rotated.
     pub replaced: Option<Timestamp>,
     /// The key.
     pub key: KeyRecord,
-    /// Whose it is.
+    /// The account that owns the key.
     pub account: Account,
 }
 
-/// An account: who pays, and whom limits count for.
+/// An account, which pays and which limits apply to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Account {
-    /// Its id.
+    /// The account's ID.
     pub id: AccountId,
-    /// For people.
+    /// A name for people.
     pub name: String,
     /// The name of its plan in the configuration.
     pub plan: String,
@@ -78,26 +77,26 @@ pub struct Account {
 /// A key, without its secret.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KeyRecord {
-    /// Its id, unrelated to the secret.
+    /// The key's ID, unrelated to the secret.
     pub id: KeyId,
-    /// Whose it is.
+    /// The account that owns the key.
     pub account: AccountId,
-    /// For which API.
+    /// The name of the API.
     pub api: String,
-    /// The public prefix of the secret, and nothing beyond it.
+    /// The public prefix of the secret, without any of its random part.
     pub prefix: String,
-    /// When it was made.
+    /// When the key was created.
     pub created: Timestamp,
-    /// From when on it is expired.
+    /// When the key expires.
     pub expires: Option<Timestamp>,
-    /// When it was revoked.
+    /// When the key was revoked.
     pub revoked: Option<Timestamp>,
-    /// When it was disabled, if it is.
+    /// When the key was disabled, if it is.
     #[serde(default)]
     pub disabled: Option<Timestamp>,
-    /// What it allows.
+    /// What the key allows.
     pub grants: Grants,
-    /// What its owner wrote on it. Rules can read it.
+    /// Free-form metadata of the owner, which rules can read.
     #[serde(default)]
     pub metadata: BTreeMap<String, String>,
 }
@@ -106,19 +105,19 @@ pub struct KeyRecord {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum KeyState {
-    /// It opens.
+    /// The key is valid.
     Active,
-    /// Taken back by its owner or an operator; for good.
+    /// The key was revoked permanently by its owner or an operator.
     Revoked,
-    /// Its time is over.
+    /// The key has expired.
     Expired,
-    /// Out of use until it is enabled again.
+    /// The key is disabled until it is enabled again.
     Disabled,
 }
 
 impl KeyRecord {
-    /// The state at this moment. Revoked outranks expired, since it was somebody's decision; and what lasts
-    /// outranks disabled, which does not.
+    /// Returns the state at a moment. Revoked takes precedence over expired, since it was a decision; and both take precedence
+    /// over disabled, which is temporary.
     pub fn state(&self, at: Timestamp) -> KeyState {
         if self.revoked.is_some() {
             KeyState::Revoked

@@ -1,7 +1,7 @@
-//! The secret of a key: its form, its digest, and how little of it is ever seen.
+//! The secret of a key, its form and its digest.
 //!
-//! `<prefix>_` + 43 base-62 characters of randomness (256 bits) + 6 base-62 characters of the CRC-32 of all
-//! that precedes. The checksum is no protection; it lets garbage be refused before any look-up.
+//! `<prefix>_` + 43 base-62 characters of randomness (256 bits) + 6 base-62 characters of the CRC-32 of everything before.
+//! The checksum is no protection; it allows rejecting malformed keys before any lookup.
 
 use std::fmt;
 use std::sync::Arc;
@@ -17,29 +17,28 @@ const RANDOM_LENGTH: usize = 43;
 const CHECKSUM_LENGTH: usize = 6;
 const MAX_PREFIX_LENGTH: usize = 32;
 
-/// A key's secret. It has no `Display`, and its `Debug` shows nothing of it.
+/// The secret of a key. It has no `Display`, and its `Debug` output does not show it.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Secret(String);
 
-/// The text has not the form of a key: length, alphabet, prefix or checksum.
+/// The text does not have the form of a key: wrong length, alphabet, prefix or checksum.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Malformed;
 
-/// The operating system gave no randomness.
+/// The operating system returned no randomness.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NoRandomness;
 
 impl fmt::Display for NoRandomness {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the operating system gave no randomness")
+        f.write_str("the operating system returned no randomness")
     }
 }
 
 impl std::error::Error for NoRandomness {}
 
-/// Whether the text can be the public part in front of a key: 1 to 32 letters and digits, with single
-/// underscores and hyphens between them.
+/// Whether the text is a valid key prefix: 1 to 32 letters or digits, with underscores and hyphens between them.
 pub fn is_prefix(text: &str) -> bool {
     let joined = |byte: u8| matches!(byte, b'_' | b'-');
     (1..=MAX_PREFIX_LENGTH).contains(&text.len())
@@ -49,7 +48,7 @@ pub fn is_prefix(text: &str) -> bool {
 }
 
 impl Secret {
-    /// A new secret. The prefix should satisfy [`is_prefix`].
+    /// Generates a new secret. The prefix should satisfy [`is_prefix`].
     pub fn generate(prefix: &str) -> Result<Self, NoRandomness> {
         let mut text = String::with_capacity(prefix.len() + 1 + RANDOM_LENGTH + CHECKSUM_LENGTH);
         text.push_str(prefix);
@@ -58,7 +57,7 @@ impl Secret {
         while text.len() < wanted {
             let mut bytes = [0_u8; 64];
             getrandom::fill(&mut bytes).map_err(|_| NoRandomness)?;
-            // 248 is the largest multiple of 62 in a byte: what is above it would favour some characters.
+            // 248 is the largest multiple of 62 in a byte: larger values would favour some characters.
             let unbiased = bytes.iter().filter(|byte| **byte < 248);
             text.extend(
                 unbiased.take(wanted - text.len()).map(|byte| char::from(ALPHABET[usize::from(byte % 62)])),
@@ -69,7 +68,7 @@ impl Secret {
         Ok(Self(text))
     }
 
-    /// The whole text, to be shown to its owner once.
+    /// Returns the whole secret, to be shown to its owner once.
     pub fn expose(&self) -> &str {
         &self.0
     }
@@ -89,7 +88,7 @@ impl Secret {
             .filter(|rest| rest.len() == RANDOM_LENGTH + CHECKSUM_LENGTH)
             .ok_or(Malformed)?;
         let (before, stated) = bytes.split_at(bytes.len() - CHECKSUM_LENGTH);
-        // All of them, wherever a bad one stands: without a way out the loop takes many bytes at a time.
+        // No early exit, so that the compiler can vectorize the loop.
         let alphanumeric = payload.iter().fold(true, |all, byte| all & byte.is_ascii_alphanumeric());
         let well_formed = alphanumeric && stated == checksum(before);
         if well_formed { Ok(()) } else { Err(Malformed) }
@@ -105,31 +104,31 @@ impl fmt::Debug for Secret {
 fn checksum(bytes: &[u8]) -> [u8; CHECKSUM_LENGTH] {
     let mut rest = crc32fast::hash(bytes);
     let mut text = [b'0'; CHECKSUM_LENGTH];
-    for place in text.iter_mut().rev() {
-        *place = ALPHABET[(rest % 62) as usize];
+    for digit in text.iter_mut().rev() {
+        *digit = ALPHABET[(rest % 62) as usize];
         rest /= 62;
     }
     text
 }
 
-/// What a store knows of a secret: its HMAC-SHA-256 under the pepper.
+/// The digest of a secret, as a store keeps it: its HMAC-SHA-256 under the pepper.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Digest([u8; 32]);
 
 impl Digest {
-    /// As read from a store.
+    /// Creates a digest that was read from a store.
     pub fn from_bytes(bytes: [u8; 32]) -> Self {
         Self(bytes)
     }
 
-    /// As written to a store.
+    /// Returns the bytes to be written to a store.
     pub fn as_bytes(&self) -> &[u8; 32] {
         &self.0
     }
 
-    /// Equality in constant time: after a look-up nothing about the stored digest shows in the time taken.
+    /// Compares in constant time, so that the duration reveals nothing about the stored digest.
     pub fn matches(&self, other: &Digest) -> bool {
-        // By words, each of them whatever the others say; the bytes one by one would take ten times as long.
+        // All words without an early exit; byte by byte would take ten times as long.
         let differences = self.words().into_iter().zip(other.words()).map(|(one, other)| one ^ other);
         differences.fold(0, |all, one| all | one).ct_eq(&0).into()
     }
@@ -146,48 +145,48 @@ impl fmt::Debug for Digest {
     }
 }
 
-/// The digests under which one secret may be stored: under the current pepper first.
+/// The digests under which a secret may be stored, under the current pepper first.
 pub type Candidates = SmallVec<[Digest; 2]>;
 
-/// The key under which secrets are digested, with those that came before it. It is kept apart from the
-/// database, so that a copy of the database alone tells nothing about any secret.
+/// The key under which secrets are digested, with the older ones. It is kept apart from the database, so that a copy of the
+/// database alone reveals nothing about any secret.
 #[derive(Clone)]
 pub struct Pepper {
-    /// Keyed once: a digest then costs two compressions less.
+    /// Keyed once, which saves two compressions per digest.
     current: Hmac<Sha256>,
     older: Arc<[Hmac<Sha256>]>,
 }
 
 impl Pepper {
-    /// From its 32 bytes.
+    /// Creates a pepper from its 32 bytes.
     pub fn from_bytes(bytes: &[u8; 32]) -> Self {
         Self { current: keyed(bytes), older: Arc::new([]) }
     }
 
-    /// With one that came before it, under which some secrets may still be stored.
+    /// Adds an older pepper, under which some secrets may still be stored.
     #[must_use]
     pub fn with_older(self, bytes: &[u8; 32]) -> Self {
         let older = self.older.iter().cloned().chain([keyed(bytes)]).collect();
         Self { current: self.current, older }
     }
 
-    /// The digest of a secret under the current pepper.
+    /// Returns the digest of a secret under the current pepper.
     pub fn digest(&self, secret: &str) -> Digest {
         digest(&self.current, secret.as_bytes())
     }
 
-    /// The digests of a secret under this pepper and all that came before.
+    /// Returns the digests of a secret under this pepper and all older ones.
     pub fn digests(&self, secret: &str) -> Candidates {
         self.digests_of(secret.as_bytes())
     }
 
-    /// What tells this pepper, and each that came before, from others, and nothing more about it: digests of a text that
-    /// no secret can be, the current pepper's first. A store keeps them to notice a pepper that is not its own.
+    /// Returns a mark of this pepper and of each older one, the current one first: the digest of a text that cannot be a
+    /// secret. Marks identify peppers without revealing them; a store keeps them to notice a pepper that is not its own.
     pub fn marks(&self) -> Candidates {
         self.digests_of(b"\0mark of a pepper\0")
     }
 
-    /// How many peppers there are, this one included.
+    /// Returns the number of peppers, including this one.
     pub(crate) fn count(&self) -> usize {
         1 + self.older.len()
     }
@@ -220,7 +219,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_new_secret_has_the_form() {
+    fn generates_well_formed_secrets() {
         let secret = Secret::generate("cat").unwrap();
         assert_eq!(secret.expose().len(), "cat_".len() + 49);
         assert_eq!(Secret::check(secret.expose(), "cat"), Ok(()));
@@ -228,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn garbage_is_malformed() {
+    fn rejects_malformed_secrets() {
         let secret = Secret::generate("cat").unwrap().expose().to_owned();
         let flipped = {
             let mut bytes = secret.clone().into_bytes();
@@ -249,14 +248,14 @@ mod tests {
             assert_eq!(Secret::check(text, "cat"), Err(Malformed), "{text}");
         }
         assert_eq!(Secret::check(&secret, "dog"), Err(Malformed));
-        // With a checksum that is right, and one character outside of the alphabet.
-        let mut strange = secret[..secret.len() - CHECKSUM_LENGTH].replacen(&secret[10..11], "-", 1);
-        strange.extend(checksum(strange.as_bytes()).map(char::from));
-        assert_eq!(Secret::check(&strange, "cat"), Err(Malformed), "{strange}");
+        // A valid checksum, and one character outside the alphabet.
+        let mut invalid = secret[..secret.len() - CHECKSUM_LENGTH].replacen(&secret[10..11], "-", 1);
+        invalid.extend(checksum(invalid.as_bytes()).map(char::from));
+        assert_eq!(Secret::check(&invalid, "cat"), Err(Malformed), "{invalid}");
     }
 
     #[test]
-    fn the_digest_is_hmac_sha_256_of_rfc_4231() {
+    fn digests_match_hmac_sha_256_of_rfc_4231() {
         // Test case 1 of the RFC has a key of 20 bytes; HMAC pads it with zeros, as 32 bytes would be.
         let mut key = [0_u8; 32];
         key[..20].fill(0x0b);
@@ -267,7 +266,7 @@ mod tests {
     }
 
     #[test]
-    fn digests_match_only_where_every_byte_does() {
+    fn digests_match_only_if_every_byte_is_equal() {
         let digest = Digest::from_bytes([7; 32]);
         assert!(digest.matches(&Digest::from_bytes([7; 32])));
         for at in 0..32 {
@@ -278,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn debug_shows_nothing() {
+    fn debug_output_shows_no_secret() {
         let secret = Secret::generate("cat").unwrap();
         let pepper = Pepper::from_bytes(&[7; 32]);
         let shown = format!("{secret:?} {pepper:?} {:?}", pepper.digest(secret.expose()));
@@ -286,8 +285,8 @@ mod tests {
     }
 
     #[test]
-    fn prefixes_are_plain() {
-        for (text, fine) in [
+    fn accepts_only_valid_prefixes() {
+        for (text, is_valid) in [
             ("cat", true),
             ("cat_live", true),
             ("", false),
@@ -296,7 +295,7 @@ mod tests {
             ("c t", false),
             ("ü", false),
         ] {
-            assert_eq!(is_prefix(text), fine, "{text:?}");
+            assert_eq!(is_prefix(text), is_valid, "{text:?}");
         }
     }
 }

@@ -1,7 +1,7 @@
-//! Failed authentications per peer address, in a table of fixed size.
+//! A throttle for failed authentications per client address, in a table of fixed size.
 //!
-//! It keeps guessing slow. It is no defence against floods: an attacker with many addresses displaces
-//! entries, and then only loses what had been counted for the displaced ones.
+//! It slows down guessing. It is no defence against floods: an attacker with many addresses evicts entries, which only
+//! resets the counts of the evicted addresses.
 
 use std::net::IpAddr;
 use std::num::NonZeroU32;
@@ -12,8 +12,8 @@ use crate::{Denial, Now, Rate, Secret, Spacing};
 
 const SLOTS: usize = 8192;
 
-/// What kind of key an attempt presents. The two kinds are counted apart, so that somebody who tries texts at random
-/// does not keep callers behind the same address (NAT) from having their keys looked up.
+/// The kind of key in an attempt. The kinds are counted separately, so that random guesses do not block well-formed keys from
+/// the same address (NAT).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Attempt {
     /// A key with the right prefix, length and checksum.
@@ -23,7 +23,7 @@ pub enum Attempt {
 }
 
 impl Attempt {
-    /// What kind of attempt this secret is, for keys with this prefix.
+    /// Returns the kind of this secret, for keys with this prefix.
     pub fn of(secret: &str, prefix: &str) -> Self {
         if Secret::check(secret, prefix).is_ok() { Self::WellFormed } else { Self::Other }
     }
@@ -39,13 +39,13 @@ pub struct FailureThrottle {
 }
 
 impl FailureThrottle {
-    /// Lets `failures` fail per `per`, so many of them at once.
+    /// Creates a throttle that allows this many failures per `per`, all of them at once if necessary.
     pub fn new(failures: NonZeroU32, per: Duration) -> Self {
         let spacing = Spacing::from(&Rate::new("failures", failures, per));
         Self { failures, per, spacing, peers: PeerCells::new(SLOTS) }
     }
 
-    /// Whether another attempt of this peer is looked at.
+    /// Checks whether another attempt of this peer is allowed.
     pub fn check(&self, peer: IpAddr, attempt: Attempt, now: Now) -> Result<(), Denial> {
         let Some(failures) = self.peers.find(peer, attempt) else { return Ok(()) };
         failures.probe(self.spacing, 1, now.nanos()).map_err(|wait| Denial::CredentialThrottled {
@@ -55,7 +55,7 @@ impl FailureThrottle {
         })
     }
 
-    /// An attempt of this peer failed.
+    /// Records a failed attempt of this peer.
     pub fn failed(&self, peer: IpAddr, attempt: Attempt, now: Now) {
         let _ = self.peers.claim(peer, attempt, self.spacing, now.nanos()).take(self.spacing, 1, now.nanos());
     }
@@ -72,7 +72,7 @@ mod tests {
     }
 
     #[test]
-    fn a_peer_that_keeps_failing_waits_and_others_do_not() {
+    fn throttles_only_the_failing_peer() {
         let throttle = FailureThrottle::new(NonZeroU32::new(3).unwrap(), Duration::from_secs(30));
         let peer = "192.0.2.1".parse().unwrap();
         for _ in 0..3 {
@@ -91,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn guessing_at_random_does_not_throttle_well_formed_keys() {
+    fn random_guesses_do_not_throttle_well_formed_keys() {
         let throttle = FailureThrottle::new(NonZeroU32::MIN, Duration::from_secs(30));
         let peer = "192.0.2.1".parse().unwrap();
         throttle.failed(peer, OTHER, at(0));
@@ -111,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn an_ipv6_network_is_one_peer() {
+    fn counts_an_ipv6_network_as_one_peer() {
         let throttle = FailureThrottle::new(NonZeroU32::MIN, Duration::from_secs(30));
         throttle.failed("2001:db8::1".parse().unwrap(), OTHER, at(0));
         assert!(throttle.check("2001:db8::2".parse().unwrap(), OTHER, at(0)).is_err());
@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn a_flood_of_peers_stays_within_the_table() {
+    fn a_flood_of_peers_does_not_grow_the_table() {
         let throttle = FailureThrottle::new(NonZeroU32::MIN, Duration::from_secs(30));
         for number in 0..100_000_u32 {
             throttle.failed(std::net::Ipv4Addr::from_bits(number).into(), OTHER, at(0));

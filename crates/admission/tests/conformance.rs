@@ -1,4 +1,4 @@
-//! The stores in memory under the suite for all stores.
+//! The stores in memory under the conformance suite.
 
 #![expect(clippy::unwrap_used, reason = "a test")]
 
@@ -31,7 +31,7 @@ impl Fixture for Memory {
     }
 
     fn add_account(&self, _account: &Account) {
-        // The directory in memory keeps accounts with their keys.
+        // The directory in memory stores accounts with their keys.
     }
 
     fn add_key(&self, account: &Account, expires: Option<Timestamp>, grants: Grants, now: Now) -> Secret {
@@ -60,7 +60,7 @@ impl Fixture for Memory {
     fn import(&self, account: &Account, form: ImportedForm, sha256: [u8; 32], now: Now) {
         let digest = self.pepper().imported_digest(&sha256).unwrap();
         self.keys.insert(digest, record(account, None, Grants::default(), now), account.clone());
-        self.keys.accept_foreign(ImportedForms { forms: vec![form], keys: Vec::new() });
+        self.keys.accept_imported(ImportedForms { forms: vec![form], keys: Vec::new() });
     }
 
     fn last_used(&self, principal: &Principal) -> Option<Timestamp> {
@@ -75,7 +75,7 @@ impl Fixture for Memory {
         self.credits.top_up(account, amount).unwrap();
     }
 
-    fn set_out_of_reach(&self, _out_of_reach: bool) -> bool {
+    fn set_unavailable(&self, _out_of_reach: bool) -> bool {
         false
     }
 

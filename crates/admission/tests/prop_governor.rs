@@ -1,4 +1,4 @@
-//! The rate against governor, an implementation by others of the same algorithm.
+//! The rate limiter against governor, an independent implementation of the same algorithm.
 
 use std::num::NonZeroU32;
 use std::time::Duration;
@@ -9,10 +9,9 @@ use governor::{Quota, RateLimiter};
 use proptest::prelude::*;
 
 proptest! {
-    /// Admitted or not, and for how long not: the same, request by request. Windows are multiples of the
-    /// number of requests, since governor rounds the interval down and this crate up.
+    /// Windows are multiples of the number of requests, since governor rounds the interval down and this crate rounds it up.
     #[test]
-    fn governor_says_the_same(
+    fn admits_and_delays_the_same_requests_as_governor(
         requests in 1_u32..50,
         interval in 1_u64..100_000,
         burst in 1_u32..20,
@@ -26,7 +25,7 @@ proptest! {
         let clock = FakeRelativeClock::default();
         let quota = Quota::with_period(Duration::from_nanos(interval)).unwrap().allow_burst(count(burst));
         let oracle = RateLimiter::direct_with_clock(quota, clock.clone());
-        // governor counts from its own beginning; so that zero is no special moment, time has begun before.
+        // governor's clock starts at its creation; a later start makes zero no special case here.
         let mut now = 1_u64 << 40;
         for (wait, cost) in steps {
             now += wait;

@@ -1,4 +1,4 @@
-//! Rates and quota against models that a reader can check at a glance.
+//! Rates and quota against simple models.
 
 #![expect(clippy::unwrap_used, reason = "a test")]
 
@@ -20,7 +20,7 @@ fn rate(requests: u32, per: Duration, burst: u32) -> Rate {
     Rate { burst: count(burst), ..Rate::new("rate", count(requests), per) }
 }
 
-/// The same limit as a bucket: `burst` tokens at most, one more each interval, counted in nanoseconds.
+/// The same limit as a token bucket: at most `burst` tokens, one more each interval, in nanoseconds.
 struct Bucket {
     interval: u64,
     full: u64,
@@ -53,10 +53,9 @@ impl Bucket {
 }
 
 proptest! {
-    /// Whatever the rates are that follow each other, what is used is a number of requests: as many as there were, and
-    /// never more than the burst.
+    /// Across any sequence of rates, the number of used requests stays, up to the burst.
     #[test]
-    fn a_change_of_rate_keeps_what_was_used(
+    fn a_change_of_the_rate_keeps_the_used_requests(
         rates in prop::collection::vec((1_u32..2000, 1_u64..100_000, 1_u32..50, 0_u32..50), 1..20),
     ) {
         let cell = Gcra::default();
@@ -73,9 +72,8 @@ proptest! {
         }
     }
 
-    /// Admitted or not, and for how long not: the cell says what a bucket of tokens says.
     #[test]
-    fn a_cell_is_a_bucket_of_tokens(
+    fn admits_and_delays_the_same_requests_as_a_token_bucket(
         requests in 1_u32..50,
         per in 1_u64..100_000,
         burst in 1_u32..20,
@@ -90,9 +88,9 @@ proptest! {
         }
     }
 
-    /// Waiting as long as one is told always helps, and a nanosecond less never does.
+    /// Waiting for the reported time always suffices, and a nanosecond less never does.
     #[test]
-    fn the_wait_that_is_told_is_exact(requests in 1_u32..50, per in 1_u64..100_000, takes in 1_u32..30) {
+    fn the_reported_wait_is_exact(requests in 1_u32..50, per in 1_u64..100_000, takes in 1_u32..30) {
         let rate = rate(requests, Duration::from_micros(per), 5);
         let (cell, spacing) = (Gcra::default(), Spacing::from(&rate));
         for _ in 0..takes {
@@ -105,43 +103,42 @@ proptest! {
         }
     }
 
-    /// After an undo there is never more than there would be had the undone request not been; and there
-    /// is exactly as much when it is undone at once.
+    /// After a refund the allowance is never larger than without the refunded request; after an immediate refund it is equal.
     #[test]
-    fn giving_back_never_gives_more_than_was_taken(
+    fn a_refund_never_returns_more_than_was_taken(
         waits in prop::collection::vec(0_u64..3_000_000, 1..60),
-        undone in any::<prop::sample::Index>(),
+        refunded in any::<prop::sample::Index>(),
         later in 0_u64..6_000_000,
     ) {
         let rate = rate(10, Duration::from_millis(10), 5);
         let spacing = Spacing::from(&rate);
         let (with, without) = (Gcra::default(), Gcra::default());
-        let undone = undone.index(waits.len());
+        let refunded = refunded.index(waits.len());
         let (mut now, mut stamp) = (1, None);
         for (position, wait) in waits.iter().enumerate() {
             now += wait;
             let taken = with.take(spacing, 1, now);
-            if position == undone {
+            if position == refunded {
                 stamp = taken.ok();
             } else if taken.is_ok() {
                 prop_assert!(without.take(spacing, 1, now).is_ok());
             }
         }
-        let last = undone + 1 == waits.len();
+        let last = refunded + 1 == waits.len();
         now += if last { 0 } else { later };
         if let Some(stamp) = stamp {
-            with.give_back(spacing, 1, stamp, now);
+            with.refund(spacing, 1, stamp, now);
         }
         for cost in 1..=5 {
             let (left, allowed) = (with.probe(spacing, cost, now), without.probe(spacing, cost, now));
-            prop_assert!(left.is_err() || allowed.is_ok(), "{cost} pass, and would not have passed");
+            prop_assert!(left.is_err() || allowed.is_ok(), "{cost} are admitted, and would not have been");
             prop_assert!(!last || left == allowed);
         }
     }
 
-    /// An exact integer for each calendar day, in zones whose days have 23, 24 and 25 hours.
+    /// In zones whose days have 23, 24 and 25 hours.
     #[test]
-    fn a_quota_counts_each_day_of_its_zone(
+    fn a_quota_counts_each_calendar_day_of_its_zone(
         zone in prop::sample::select(vec!["UTC", "Europe/Berlin", "America/New_York", "Asia/Kolkata", "Pacific/Apia"]),
         start in 1_700_000_000_i64..1_800_000_000,
         steps in prop::collection::vec(0_i64..30_000, 1..200),
@@ -183,7 +180,7 @@ fn take(meter: &Meter, now: Now) -> Result<Box<Receipt>, Exceeded> {
 }
 
 #[test]
-fn a_new_zone_takes_effect_when_the_day_under_way_ends() {
+fn a_new_time_zone_takes_effect_when_the_current_day_ends() {
     let counters = LocalCounters::new();
     let account = Account { id: "acme".parse().unwrap(), name: "Acme".into(), plan: "plan".into() };
     let open = |zone: &str| {
@@ -194,16 +191,16 @@ fn a_new_zone_takes_effect_when_the_day_under_way_ends() {
     let at = |text: &str| Now { wall: text.parse().unwrap(), monotonic: Duration::ZERO };
     let (utc, tokyo) = (open("UTC"), open("Asia/Tokyo"));
     assert!(take(&utc, at("2026-11-20T10:00:00Z")).is_ok());
-    // It is tomorrow in Tokyo already, but the day that was begun lasts.
+    // It is already tomorrow in Tokyo, but the current day continues.
     assert!(take(&tokyo, at("2026-11-20T16:00:00Z")).is_err());
     assert!(take(&tokyo, at("2026-11-21T00:00:00Z")).is_ok());
-    // And the day that begins then ends as Tokyo's do.
+    // The next day ends with Tokyo's.
     assert!(take(&tokyo, at("2026-11-21T14:59:59Z")).is_err());
     assert!(take(&tokyo, at("2026-11-21T15:00:00Z")).is_ok());
 }
 
 #[test]
-fn many_threads_take_exactly_what_there_is() {
+fn many_threads_take_exactly_the_available_requests() {
     let quota = Quota::daily(1000, TimeZone::UTC);
     let plan = Plan {
         rates: vec![rate(1, Duration::from_secs(3600), 700)],
@@ -219,5 +216,5 @@ fn many_threads_take_exactly_what_there_is() {
     });
     assert_eq!(taken, 700);
     let left: Vec<u64> = meter.report(now).iter().map(|state| state.remaining).collect();
-    assert_eq!(left, [0, 300], "what the rate denied cost the quota nothing");
+    assert_eq!(left, [0, 300], "requests that the rate denied took nothing from the quota");
 }

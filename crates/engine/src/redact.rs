@@ -73,7 +73,7 @@ impl Redactor {
     }
 
     fn forms(&self) -> Option<Arc<ImportedForms>> {
-        self.admission.foreign().filter(|forms| !forms.forms.is_empty())
+        self.admission.imported().filter(|forms| !forms.forms.is_empty())
     }
 
     /// Where keys stand, each without its public prefix.
@@ -124,7 +124,7 @@ fn is_telling(prefix: &str) -> bool {
 }
 
 fn is_foreign(forms: &ImportedForms, text: &str) -> bool {
-    forms.forms.iter().any(|form| is_telling(&form.prefix) && form.fits(text))
+    forms.forms.iter().any(|form| is_telling(&form.prefix) && form.matches(text))
 }
 
 /// Stretches of such characters after a prefix, where so many of them, at the text's end or not, are a key.
@@ -187,7 +187,7 @@ impl Redactor {
             hash: ImportedHash::Sha256,
         };
         let forms = vec![form("sk_live_", 24), form("", 20)];
-        keys.accept_foreign(ImportedForms { forms, keys: Vec::new() });
+        keys.accept_imported(ImportedForms { forms, keys: Vec::new() });
         let stores =
             Stores { keys, limits: Arc::new(LocalCounters::new()), credits: Arc::new(MemoryLedger::new()) };
         let plans = Arc::new(Plans::new([]));

@@ -1,13 +1,13 @@
-//! `make bench`: what admission and the ledger cost, in tables beside SQLite alone doing the same writes.
+//! `make bench-admission`: the cost of admission and of the ledger, beside SQLite alone with the same writes.
 //!
-//! Wall-clock figures of a shared machine say little by themselves: each is the best of several rounds, and
-//! what is compared is measured in turns.
+//! Wall-clock times of a shared machine are not comparable by themselves: each is taken from several rounds, and compared values
+//! are measured in turns. Longer than 400 lines, since the four benchmarks share the setup.
 
 #![expect(
     clippy::unwrap_used,
     clippy::panic,
     clippy::print_stdout,
-    reason = "a program for developers, which should stop where something is wrong"
+    reason = "a program for developers, which stops at an error"
 )]
 
 use std::collections::BTreeMap;
@@ -33,7 +33,7 @@ fn main() {
         admission();
     }
     if wanted("lone") {
-        lone();
+        single_charge();
     }
     if wanted("ledger") {
         ledger();
@@ -71,26 +71,26 @@ fn key(account: &Account) -> KeyRecord {
     }
 }
 
-/// A door with so many keys, all of them known to its cache.
-struct Door {
+/// An admission with all keys in its cache.
+struct AdmissionUnderTest {
     admission: Arc<Admission>,
     callers: Vec<(Secret, ConnectionCache)>,
     proxy: ConnectionCache,
     clock: Clock,
 }
 
-/// Over which connections requests come.
+/// The connections that requests arrive on.
 #[derive(Clone, Copy)]
 enum Over {
-    /// Each over the one over which its caller came before.
+    /// One connection per caller.
     Kept,
-    /// Each over a new one.
+    /// A new connection per request.
     New,
-    /// All over one, that of a proxy which speaks for all callers.
+    /// One connection for all callers, as from a proxy.
     Proxy,
 }
 
-impl Door {
+impl AdmissionUnderTest {
     fn new(keys: usize) -> Self {
         let pepper = Pepper::from_bytes(&[7; 32]);
         let directory = Arc::new(MemoryDirectory::new());
@@ -108,26 +108,27 @@ impl Door {
             let (secret, account) = (Secret::generate("shop").unwrap(), account(number));
             directory.insert(pepper.digest(secret.expose()), key(&account), account);
             let connection = ConnectionCache::default();
-            // The second request is the first that finds its caller in the table. An account's first one of a day begins
-            // that day: once, and not for each request.
+            // The second request is the first that finds its key in the table. An account's first request of a day starts the
+            // day of its quota, which is not measured.
             for _ in 0..2 {
                 let (over, now) = (Some(&connection), clock.now());
-                let who = admission.authenticate_over(over, secret.expose(), "shop", "shop", now).block();
-                drop(admission.take(&who.unwrap(), &Demand::ONE, now).block().unwrap());
+                let principal =
+                    admission.authenticate_over(over, secret.expose(), "shop", "shop", now).block();
+                drop(admission.take(&principal.unwrap(), &Demand::ONE, now).block().unwrap());
             }
             (secret, connection)
         });
         Self { callers: callers.collect(), proxy: ConnectionCache::default(), admission, clock }
     }
 
-    /// Nanoseconds for one request, of the keys that `which` chooses.
+    /// Returns nanoseconds per request, for the keys that `which` selects.
     fn round(&self, over: Over, mut which: impl FnMut() -> usize) -> f64 {
         let now = self.clock.now();
-        let mut took = Duration::ZERO;
+        let mut elapsed = Duration::ZERO;
         for _ in 0..BATCHES {
-            // A gateway has a secret in its hands that it has just read from a connection: what these wait for the memory
-            // because there are so many of them here is no part of admission.
-            let asked: Vec<(String, Option<&ConnectionCache>)> = (0..BATCH)
+            // A gateway has just read the secret from a connection: loading the secrets of this benchmark from memory is not
+            // part of admission.
+            let requests: Vec<(String, Option<&ConnectionCache>)> = (0..BATCH)
                 .map(|_| {
                     let (secret, connection) = &self.callers[which() % self.callers.len()];
                     let over = match over {
@@ -140,25 +141,25 @@ impl Door {
                 })
                 .collect();
             let begin = Instant::now();
-            for (secret, kept) in &asked {
+            for (secret, connection) in &requests {
                 let new = matches!(over, Over::New).then(ConnectionCache::default);
-                let over = kept.or(new.as_ref());
-                let who = self.admission.authenticate_over(over, secret, "shop", "shop", now).block();
-                drop(self.admission.take(&who.unwrap(), &Demand::ONE, now).block().unwrap());
+                let over = connection.or(new.as_ref());
+                let principal = self.admission.authenticate_over(over, secret, "shop", "shop", now).block();
+                drop(self.admission.take(&principal.unwrap(), &Demand::ONE, now).block().unwrap());
             }
-            took += begin.elapsed();
+            elapsed += begin.elapsed();
         }
-        took.as_nanos() as f64 / (BATCHES * BATCH) as f64
+        elapsed.as_nanos() as f64 / (BATCHES * BATCH) as f64
     }
 }
 
-/// So often requests are prepared in a round.
+/// The number of batches in a round.
 const BATCHES: usize = 20;
 
-/// Requests that are prepared together.
+/// The number of requests in a batch.
 const BATCH: usize = 1000;
 
-/// Numbers without an order (Knuth's linear congruence; its high bits are good enough here).
+/// Pseudo-random numbers (Knuth's linear congruential generator, whose high bits suffice here).
 struct Random(u64);
 
 impl Random {
@@ -167,18 +168,18 @@ impl Random {
         usize::try_from(self.0 >> 33).unwrap()
     }
 
-    /// A few keys send most requests: the key of rank `n` one n-th as many as the first (Zipf), of a million.
+    /// Zipf-distributed numbers: of a million keys, the key of rank `n` sends one n-th as many requests as the first.
     fn skewed(&mut self) -> usize {
         let even = self.next() as f64 / f64::from(1_u32 << 31);
         let rank = 1e6_f64.powf(even) as usize;
-        // Ranks are spread, so that neighbours in rank are none in memory.
+        // Spreads the ranks, so that neighbouring ranks are not neighbours in memory.
         rank.wrapping_mul(7_368_787)
     }
 }
 
 fn admission() {
     const ROUNDS: usize = 61;
-    let (small, large) = (Door::new(1000), Door::new(1_000_000));
+    let (small, large) = (AdmissionUnderTest::new(1000), AdmissionUnderTest::new(1_000_000));
     let (mut chain, mut random) = (Chain::new(), Random(1));
     let mut figures = [const { [const { Vec::new() }; 3] }; 3];
     let mut loads = Vec::new();
@@ -191,9 +192,9 @@ fn admission() {
         loads.push(chain.round(BATCHES * BATCH));
     }
     println!("admission in process (key, rate, quota), one thread, median of {ROUNDS} rounds in turns");
-    println!("  keys       each as likely   1,000   1,000,000             1,000,000, few send most");
+    println!("  keys       uniform          1,000   1,000,000             1,000,000, skewed (Zipf)");
     for (label, figures) in
-        ["over kept connections", "over new ones", "over a proxy's one"].iter().zip(figures)
+        ["kept connections", "new connections", "one proxy connection"].iter().zip(figures)
     {
         let [small, large, skewed] = figures.map(median);
         let (times, times_skewed) = (large / small, skewed / small);
@@ -201,7 +202,7 @@ fn admission() {
             "  {label:<24} {small:>6.0} ns   {large:>6.0} ns  x {times:.2}     {skewed:>6.0} ns  x {times_skewed:.2}"
         );
     }
-    println!("  one load that must wait for the memory {:>6.0} ns", median(loads));
+    println!("  one load from memory     {:>6.0} ns", median(loads));
 }
 
 fn median(mut rounds: Vec<f64>) -> f64 {
@@ -209,36 +210,36 @@ fn median(mut rounds: Vec<f64>) -> f64 {
     rounds[rounds.len() / 2]
 }
 
-/// Places far apart, each of which tells where the next one is: what no order of work can hide.
+/// A linked list over distant memory, whose load latency cannot be hidden.
 struct Chain {
-    places: Vec<u32>,
+    nodes: Vec<u32>,
     at: usize,
 }
 
 impl Chain {
     /// As many cache lines as a million keys have accounts.
-    const PLACES: usize = 2_000_000;
+    const NODES: usize = 2_000_000;
     const LINE: usize = 64 / size_of::<u32>();
 
     fn new() -> Self {
         // One cycle through all of them (Sattolo's shuffle).
-        let mut order: Vec<usize> = (0..Self::PLACES).collect();
+        let mut order: Vec<usize> = (0..Self::NODES).collect();
         let mut random = Random(1);
         for at in (1..order.len()).rev() {
             order.swap(at, random.next() % at);
         }
-        let mut places = vec![0; Self::PLACES * Self::LINE];
+        let mut nodes = vec![0; Self::NODES * Self::LINE];
         for (at, next) in order.into_iter().enumerate() {
-            places[at * Self::LINE] = u32::try_from(next * Self::LINE).unwrap();
+            nodes[at * Self::LINE] = u32::try_from(next * Self::LINE).unwrap();
         }
-        Self { places, at: 0 }
+        Self { nodes, at: 0 }
     }
 
-    /// Nanoseconds for one step.
+    /// Returns nanoseconds per step.
     fn round(&mut self, steps: usize) -> f64 {
         let begin = Instant::now();
         for _ in 0..steps {
-            self.at = self.places[self.at] as usize;
+            self.at = self.nodes[self.at] as usize;
         }
         std::hint::black_box(self.at);
         begin.elapsed().as_nanos() as f64 / steps as f64
@@ -262,13 +263,13 @@ fn ledger() {
             p99.as_secs_f64() * 1e3,
         );
     }
-    for (label, rows, purses, times) in [
-        ("one row, one purse", 1, 1, 2000),
-        ("512 entries, one purse", 512, 1, 600),
-        ("512 entries, 512 purses", 512, 512, 300),
+    for (label, rows, balances, times) in [
+        ("one row, one balance", 1, 1, 2000),
+        ("512 entries, one balance", 512, 1, 600),
+        ("512 entries, 512 balances", 512, 512, 300),
     ] {
         let before = processor_time();
-        let (per_second, p50, p99) = bare(rows, purses, times);
+        let (per_second, p50, p99) = bare_sqlite(rows, balances, times);
         let used = (processor_time() - before).as_secs_f64() * 1e6 / (times * rows) as f64;
         println!(
             "  SQLite alone, {label:<24} {:>9.0}   {:>7.3} ms {:>7.3} ms {used:>7.2} us",
@@ -279,7 +280,7 @@ fn ledger() {
     }
 }
 
-/// A store with so many accounts that can pay for everything.
+/// Creates a store with accounts that can pay for everything.
 fn with_accounts(folder: &Path, accounts: usize) -> (Arc<Store>, Vec<AccountId>) {
     let store = Store::open(&folder.join("demur.db"), Arc::new(Plans::new([plan()]))).unwrap();
     let ids: Vec<AccountId> = (0..accounts).map(|number| account(number).id).collect();
@@ -293,30 +294,30 @@ fn with_accounts(folder: &Path, accounts: usize) -> (Arc<Store>, Vec<AccountId>)
     (store, ids)
 }
 
-/// One charge with nothing else under way, in turns with one bare commit: on this thread, and on another one
-/// that is asked to, since no worker may wait for a disk.
-fn lone() {
+/// Measures one charge without concurrency, in turns with one bare commit: on this thread, and on another thread, since a worker
+/// must not wait for a disk.
+fn single_charge() {
     let folder = tempfile::tempdir().unwrap();
     let (store, ids) = with_accounts(folder.path(), 1);
-    let (own, other) = (Bare::new(1), Bare::new(1));
-    let (ask, asked) = std::sync::mpsc::channel::<std::sync::mpsc::Sender<()>>();
+    let (own, other) = (BareSqlite::new(1), BareSqlite::new(1));
+    let (requests, queued) = std::sync::mpsc::channel::<std::sync::mpsc::Sender<()>>();
     let other = std::thread::spawn(move || {
-        asked.iter().for_each(|done| {
+        queued.iter().for_each(|done| {
             other.commit(1, 1);
             done.send(()).unwrap();
         });
     });
     let clock = Clock::start();
     let mut waits = [const { Vec::new() }; 3];
-    // The first megabytes make the logs as long as they will be; they are not counted.
+    // The first megabytes extend the logs to their final length, and are not counted.
     for number in 0..4000 {
         let begin = Instant::now();
         own.commit(1, 1);
         waits[0].push(begin.elapsed());
         let begin = Instant::now();
-        let (done, told) = std::sync::mpsc::channel();
-        ask.send(done).unwrap();
-        told.recv().unwrap();
+        let (done, finished) = std::sync::mpsc::channel();
+        requests.send(done).unwrap();
+        finished.recv().unwrap();
         waits[1].push(begin.elapsed());
         let operation: OperationId = format!("lone_{number}").parse().unwrap();
         let begin = Instant::now();
@@ -326,20 +327,20 @@ fn lone() {
         waits[2].push(begin.elapsed());
         store.settle_unwatched(held.hold().unwrap(), Settlement::Post(1));
     }
-    drop(ask);
+    drop(requests);
     other.join().unwrap();
     let [own, other, charge] = waits.map(|mut waits| {
         waits.drain(..2000);
         waits.sort();
         waits[waits.len() / 2].as_secs_f64() * 1e3
     });
-    println!("one charge alone, in turns with one bare commit (row and purse), median of 2,000");
+    println!("one charge alone, in turns with one bare commit (row and balance), median of 2,000");
     println!("  SQLite alone                       {own:>7.3} ms");
     println!("  SQLite alone, on another thread    {other:>7.3} ms   x {:.2}", other / own);
     println!("  charge                             {charge:>7.3} ms   x {:.2}", charge / own);
 }
 
-/// What this process has used of the processors, which says more than the clock where others use them too.
+/// Returns the CPU time of this process, which is more meaningful than the clock on a shared machine.
 fn processor_time() -> Duration {
     let stat = std::fs::read_to_string("/proc/self/stat").unwrap();
     let fields: Vec<&str> = stat.rsplit_once(')').unwrap().1.split_whitespace().collect();
@@ -366,14 +367,14 @@ fn charge(
                     let mut waits = Vec::with_capacity(charges / in_flight);
                     for number in 0..charges / in_flight {
                         let operation: OperationId = format!("req_{slot:08}_{number:016}").parse().unwrap();
-                        let asked = Instant::now();
+                        let started = Instant::now();
                         let (account, operation) = (&account, &operation);
                         let (lease, now) = (Duration::from_secs(30), clock.now());
                         let request =
                             HoldRequest { account, operation, amount: 1, lease, monthly: None, now };
                         match store.hold(&request).wait().await.unwrap() {
                             HoldOutcome::Held { hold, .. } => {
-                                waits.push(asked.elapsed());
+                                waits.push(started.elapsed());
                                 store.settle_unwatched(hold, Settlement::Post(1));
                             }
                             other => panic!("{other:?}"),
@@ -389,22 +390,22 @@ fn charge(
         }
         waits
     });
-    // Until the last of them is posted, and on the disk.
+    // Waits until the last charge is posted and durable.
     store.balance(&ids[0], None, clock.now()).block().unwrap();
-    let took = begin.elapsed();
+    let elapsed = begin.elapsed();
     waits.sort();
-    let rate = waits.len() as f64 / took.as_secs_f64();
+    let rate = waits.len() as f64 / elapsed.as_secs_f64();
     (rate, waits[waits.len() / 2], waits[waits.len() * 99 / 100])
 }
 
-/// The same writes without a ledger around them: one value with the entries, and the purses.
-struct Bare {
+/// The same writes without a ledger: one value with the entries, and the balances.
+struct BareSqlite {
     connection: Connection,
     _folder: tempfile::TempDir,
 }
 
-impl Bare {
-    fn new(purses: usize) -> Self {
+impl BareSqlite {
+    fn new(balances: usize) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let connection = Connection::open(folder.path().join("bare.db")).unwrap();
         connection.pragma_update(None, "journal_mode", "WAL").unwrap();
@@ -415,15 +416,15 @@ impl Bare {
                  CREATE TABLE purse (account TEXT PRIMARY KEY, held INTEGER NOT NULL, posted INTEGER NOT NULL) STRICT;",
             )
             .unwrap();
-        for number in 0..purses {
+        for number in 0..balances {
             let values = params![format!("account-{number}"), 0, 0];
             connection.execute("INSERT INTO purse VALUES (?1, ?2, ?3)", values).unwrap();
         }
         Self { connection, _folder: folder }
     }
 
-    fn commit(&self, entries: usize, purses: usize) {
-        // A hold has about sixty bytes, its end about six.
+    fn commit(&self, entries: usize, balances: usize) {
+        // A hold takes about sixty bytes, and its settlement about six.
         let blob = vec![7_u8; entries * 66];
         let transaction = self.connection.unchecked_transaction().unwrap();
         transaction
@@ -434,7 +435,7 @@ impl Bare {
         let mut update = transaction
             .prepare_cached("UPDATE purse SET held = held + 1, posted = posted + 1 WHERE account = ?1")
             .unwrap();
-        for number in 0..purses {
+        for number in 0..balances {
             update.execute([format!("account-{number}")]).unwrap();
         }
         drop(update);
@@ -442,18 +443,18 @@ impl Bare {
     }
 }
 
-fn bare(entries: usize, purses: usize, times: usize) -> (f64, Duration, Duration) {
-    let bare = Bare::new(purses);
+fn bare_sqlite(entries: usize, balances: usize, times: usize) -> (f64, Duration, Duration) {
+    let bare = BareSqlite::new(balances);
     let mut waits = Vec::with_capacity(times);
     let begin = Instant::now();
     for _ in 0..times {
-        let asked = Instant::now();
-        bare.commit(entries, purses);
-        waits.push(asked.elapsed());
+        let started = Instant::now();
+        bare.commit(entries, balances);
+        waits.push(started.elapsed());
     }
-    let took = begin.elapsed();
+    let elapsed = begin.elapsed();
     waits.sort();
-    (times as f64 / took.as_secs_f64(), waits[times / 2], waits[times * 99 / 100])
+    (times as f64 / elapsed.as_secs_f64(), waits[times / 2], waits[times * 99 / 100])
 }
 
 fn start() {
@@ -486,7 +487,7 @@ fn start() {
     println!("start with 1,000,000 keys to the first one served: {:.1} ms", best.as_secs_f64() * 1e3);
 }
 
-/// Adds accounts with a key and a day's count each, past the store: it would take too long.
+/// Inserts accounts with a key each directly into the database, since commands would take too long.
 fn fill(path: &Path, keys: u32) {
     let mut connection = Connection::open(path).unwrap();
     let transaction = connection.transaction().unwrap();

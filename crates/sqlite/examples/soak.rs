@@ -1,13 +1,13 @@
-//! `make soak`: kills a process that charges without end, again and again, and proves each time that what it
-//! had acknowledged is there, once, and that the books add up.
+//! `make soak`: repeatedly kills a process that charges in a loop, and verifies each time that every acknowledged charge is
+//! there once, and that the ledger is consistent.
 //!
-//! The log of what was acknowledged is kept out here, in the process that is not killed. `soak ROUNDS`.
+//! The acknowledged charges are recorded in this process, which is not killed. `soak ROUNDS`.
 
 #![expect(
     clippy::unwrap_used,
     clippy::panic,
     clippy::print_stdout,
-    reason = "a program for developers, which should stop where something is wrong"
+    reason = "a program for developers, which stops at an error"
 )]
 
 use std::collections::HashMap;
@@ -49,8 +49,7 @@ fn now() -> Now {
     Now { wall: Timestamp::now(), monotonic: Duration::ZERO }
 }
 
-/// Charges without end, and says what was acknowledged. Each third operation has a client's name, and each
-/// fifth comes twice.
+/// Charges in a loop, and prints acknowledged charges. Every third operation is claimed, and some of these are repeated.
 fn victim(folder: &Path) {
     let store = open(folder);
     println!("ready");
@@ -69,10 +68,11 @@ fn victim(folder: &Path) {
                         let (fingerprint, owner) = (Fingerprint([9; 32]), Owner::this_process());
                         let ttl = Duration::from_secs(3600);
                         let claim = Claim { fingerprint, owner, ttl, repeats: RepeatPolicy::Replay };
-                        let asked = if named { store.claim(&request, &claim) } else { store.hold(&request) };
-                        match asked.block().unwrap() {
+                        let outcome =
+                            if named { store.claim(&request, &claim) } else { store.hold(&request) };
+                        match outcome.block().unwrap() {
                             HoldOutcome::Held { hold, .. } => {
-                                // Some give all of it back: they are no charges.
+                                // Some are released, and so are no charges.
                                 let releases = number % 7 == 6;
                                 let how = if releases { Settlement::Release } else { Settlement::Post(2) };
                                 if releases {
@@ -115,7 +115,7 @@ fn soak(rounds: u32) {
         }
     }
     println!(
-        "{rounds} kills: {} charges acknowledged, 0 lost, 0 twice, 0 below zero, the books add up; \
+        "{rounds} kills: {} charges acknowledged, 0 lost, 0 twice, 0 negative, the ledger is consistent; \
          {unknown} operations with an unknown outcome; ready again within {:.0} ms",
         acknowledged.len(),
         slowest.as_secs_f64() * 1e3,
@@ -123,7 +123,7 @@ fn soak(rounds: u32) {
     assert!(slowest <= READY_WITHIN, "{slowest:?}");
 }
 
-/// One round: how long the process took to be ready.
+/// Runs one round, and returns how long the process took to be ready.
 fn kill(folder: &Path, round: u32, acknowledged: &mut HashMap<String, usize>) -> Duration {
     let begin = Instant::now();
     let mut child = Process::new(std::env::current_exe().unwrap())
@@ -135,7 +135,7 @@ fn kill(folder: &Path, round: u32, acknowledged: &mut HashMap<String, usize>) ->
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
     assert_eq!(lines.next().unwrap().unwrap(), "ready");
     let ready = begin.elapsed();
-    // A moment that nobody has chosen.
+    // A pseudo-random moment.
     let micros = u64::from(Timestamp::now().subsec_nanosecond().unsigned_abs() / 1000);
     let moment = Duration::from_micros(20_000 + (micros + u64::from(round) * 7919) % 180_000);
     let deadline = Instant::now() + moment;
@@ -153,7 +153,7 @@ fn kill(folder: &Path, round: u32, acknowledged: &mut HashMap<String, usize>) ->
     }
     child.kill().unwrap();
     child.wait().unwrap();
-    // What it said between the last look and its end counts too, but for a line that was cut.
+    // What it printed before its end counts too, except for a truncated line.
     let mut rest: Vec<String> = lines.map_while(Result::ok).collect();
     if rest.last().is_some_and(|last| last.split_whitespace().count() < 3) {
         rest.pop();
@@ -162,7 +162,7 @@ fn kill(folder: &Path, round: u32, acknowledged: &mut HashMap<String, usize>) ->
     ready
 }
 
-/// Every acknowledged charge stands in the statements once, and the books add up.
+/// Asserts that every acknowledged charge is in the statements once, and that the ledger is consistent.
 fn check(folder: &Path, acknowledged: &HashMap<String, usize>) -> usize {
     let store = open(folder);
     let Reply::Verified { checks } = store.execute(Command::Verify, Timestamp::now()) else { panic!() };

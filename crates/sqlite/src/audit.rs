@@ -1,7 +1,6 @@
-//! Looking at the books from a connection of one's own, while the writer goes on: statements, what an
-//! operation was charged, the proof that everything adds up, and copies.
+//! Reads of the ledger on a connection of its own while the writer continues: statements, charges, verification, and
+//! backups.
 
-mod backup;
 mod statement;
 mod verify;
 
@@ -12,31 +11,32 @@ use demur_admission::{AccountId, CommandFault, OperationId, Reply};
 use jiff::Timestamp;
 use rusqlite::Connection;
 
+use crate::backup;
 use crate::database::{Conn, DatabaseFile, OpenMode};
 use crate::error::store_error;
 
 pub(crate) use statement::{Statement, StatementQuery};
 
-/// Reads at one moment of the database: what is written meanwhile is not seen.
+/// Reads a snapshot of the database: later writes are not visible.
 fn read<T>(
     file: &Arc<DatabaseFile>,
-    look: impl FnOnce(&Connection) -> rusqlite::Result<T>,
+    query: impl FnOnce(&Connection) -> rusqlite::Result<T>,
 ) -> Result<T, CommandFault> {
     let fault = |error: demur_admission::StoreError| CommandFault::Store { cause: error.to_string() };
-    let link = Conn::open(file, OpenMode::Read).map_err(fault)?;
-    let found = link.connection.unchecked_transaction().and_then(|transaction| look(&transaction));
-    found.map_err(|error| fault(store_error(&error)))
+    let conn = Conn::open(file, OpenMode::Read).map_err(fault)?;
+    let result = conn.connection.unchecked_transaction().and_then(|transaction| query(&transaction));
+    result.map_err(|error| fault(store_error(&error)))
 }
 
-/// What happened to an account's credits, and what it has.
+/// Returns the entries and the balance of an account.
 pub(crate) fn statement(
     file: &Arc<DatabaseFile>,
-    wanted: &StatementQuery<'_>,
+    query: &StatementQuery<'_>,
 ) -> Result<Statement, CommandFault> {
-    read(file, |connection| statement::statement(connection, wanted))
+    read(file, |connection| statement::statement(connection, query))
 }
 
-/// What an operation of an account was charged, where there is one.
+/// Returns what an operation of an account was charged; `None` if it is unknown.
 pub(crate) fn charged(
     file: &Arc<DatabaseFile>,
     account: &AccountId,
@@ -45,21 +45,22 @@ pub(crate) fn charged(
     read(file, |connection| statement::charged(connection, account, operation))
 }
 
-/// Looks at everything.
+/// Verifies the whole ledger.
 pub(crate) fn verify(file: &Arc<DatabaseFile>) -> Result<Reply, CommandFault> {
     read(file, verify::checks).map(|checks| Reply::Verified { checks })
 }
 
-/// Writes a copy.
-pub(crate) fn back_up(file: &Arc<DatabaseFile>, to: &Path) -> Result<Reply, CommandFault> {
+/// Writes a backup.
+pub(crate) fn back_up(file: &Arc<DatabaseFile>, target: &Path) -> Result<Reply, CommandFault> {
     let fault = |error: demur_admission::StoreError| CommandFault::Store { cause: error.to_string() };
-    let link = Conn::open(file, OpenMode::Read).map_err(fault)?;
-    let bytes = backup::write(&link.connection, to)
-        .map_err(|cause| CommandFault::Store { cause: format!("{}: {cause}", to.display()) })?;
-    Ok(Reply::BackedUp { to: to.to_owned(), bytes })
+    let conn = Conn::open(file, OpenMode::Read).map_err(fault)?;
+    let bytes = backup::write(&conn.connection, target).map_err(|cause| CommandFault::Store {
+        cause: format!("cannot write the backup `{}`: {cause}", target.display()),
+    })?;
+    Ok(Reply::BackedUp { to: target.to_owned(), bytes })
 }
 
-/// A moment of the database.
+/// Converts a time of the database.
 fn moment(microseconds: i64) -> Timestamp {
     Timestamp::from_microsecond(microseconds).unwrap_or(Timestamp::UNIX_EPOCH)
 }

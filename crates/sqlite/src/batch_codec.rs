@@ -1,23 +1,23 @@
-//! Operations as they lie in a batch: many in one value, since a row for each would set the pace.
+//! The encoding of operations in a batch: many in one value, since a row for each would limit the throughput.
 //!
-//! A batch is a sequence of entries, each a byte that says what it is, numbers as LEB128, texts with their
-//! length in front. It is read as carefully as it would be from a stranger: what does not fit is damage.
+//! A batch is a sequence of entries: a byte for the kind, numbers as LEB128, and texts with their length in front. It is
+//! parsed like untrusted input: anything malformed is damage.
 //!
-//! Entries have a number: which one of their account's bookings they are. Those that were written before there
-//! were such numbers are other kinds of entries, and are read with 0.
+//! Entries have the number of their account's ledger entry (`booking`). Entries of older schema versions have other kinds,
+//! without a number, and are read with 0.
 
 use demur_admission::{HoldId, HoldSource};
 use jiff::civil::Date;
 
-const HELD_WITHOUT_NUMBER: u8 = 1;
-const SETTLED_WITHOUT_NUMBER: u8 = 2;
-const UNKNOWN_WITHOUT_NUMBER: u8 = 3;
+const HELD_UNNUMBERED: u8 = 1;
+const SETTLED_UNNUMBERED: u8 = 2;
+const UNKNOWN_UNNUMBERED: u8 = 3;
 const HELD: u8 = 4;
 const SETTLED: u8 = 5;
 const UNKNOWN: u8 = 6;
-const OPEN_STILL: u8 = 7;
+const CARRIED: u8 = 7;
 
-/// What happened to one hold.
+/// An event of one hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum BatchEntry<'p> {
     /// Credits were held.
@@ -30,109 +30,108 @@ pub(crate) enum BatchEntry<'p> {
         at: i64,
         booking: u64,
     },
-    /// So much of them was spent; the rest is back, or expired.
+    /// The hold was settled: `posted` was spent, and the rest was returned or expired.
     Settled { hold: HoldId, posted: u64, booking: u64 },
-    /// All of them count as spent: the process ended before anyone could say.
+    /// The hold counts as posted: the process ended before it was settled.
     OutcomeUnknown { hold: HoldId, posted: u64, booking: u64 },
-    /// So many that were held long before are held still. Says nothing new: only so that a start need not read as
-    /// far back as that.
+    /// The hold is still open. Repeats an older entry, so that a start does not have to read that far back.
     HoldCarried { hold: HoldId, account: &'p str, amount: u64 },
 }
 
-/// The batch is not one.
+/// The batch is malformed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Damaged;
 
 impl std::fmt::Display for Damaged {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("a batch of operations cannot be read")
+        f.write_str("malformed batch of operations")
     }
 }
 
 impl std::error::Error for Damaged {}
 
-/// Adds an entry at the end.
-pub(crate) fn write(entry: BatchEntry<'_>, into: &mut Vec<u8>) {
+/// Appends an entry.
+pub(crate) fn write(entry: BatchEntry<'_>, output: &mut Vec<u8>) {
     match entry {
         BatchEntry::Held { hold, account, operation, source, at, booking } => {
-            into.push(HELD);
-            number(hold.0, into);
-            text(account, into);
-            text(operation, into);
-            number(source.monthly, into);
-            number(source.lasting, into);
-            number(source.month.map_or(0, month_number), into);
-            number(at.cast_unsigned(), into);
-            number(booking, into);
+            output.push(HELD);
+            write_number(hold.0, output);
+            write_text(account, output);
+            write_text(operation, output);
+            write_number(source.monthly, output);
+            write_number(source.lasting, output);
+            write_number(source.month.map_or(0, month_number), output);
+            write_number(at.cast_unsigned(), output);
+            write_number(booking, output);
         }
         BatchEntry::Settled { hold, posted, booking } => {
-            into.push(SETTLED);
-            [hold.0, posted, booking].into_iter().for_each(|value| number(value, into));
+            output.push(SETTLED);
+            [hold.0, posted, booking].into_iter().for_each(|value| write_number(value, output));
         }
         BatchEntry::OutcomeUnknown { hold, posted, booking } => {
-            into.push(UNKNOWN);
-            [hold.0, posted, booking].into_iter().for_each(|value| number(value, into));
+            output.push(UNKNOWN);
+            [hold.0, posted, booking].into_iter().for_each(|value| write_number(value, output));
         }
         BatchEntry::HoldCarried { hold, account, amount } => {
-            into.push(OPEN_STILL);
-            number(hold.0, into);
-            text(account, into);
-            number(amount, into);
+            output.push(CARRIED);
+            write_number(hold.0, output);
+            write_text(account, output);
+            write_number(amount, output);
         }
     }
 }
 
-/// The entries of a batch.
+/// Iterates over the entries of a batch.
 pub(crate) fn read(batch: &[u8]) -> impl Iterator<Item = Result<BatchEntry<'_>, Damaged>> {
     let mut rest = batch;
     std::iter::from_fn(move || {
         if rest.is_empty() {
             return None;
         }
-        let entry = take(&mut rest);
+        let entry = read_entry(&mut rest);
         if entry.is_none() {
-            // Where one entry ends nobody knows any more.
+            // The end of the malformed entry is unknown.
             rest = &[];
         }
         Some(entry.ok_or(Damaged))
     })
 }
 
-fn take<'p>(rest: &mut &'p [u8]) -> Option<BatchEntry<'p>> {
+fn read_entry<'p>(rest: &mut &'p [u8]) -> Option<BatchEntry<'p>> {
     let (kind, after) = rest.split_first()?;
     *rest = after;
-    let hold = HoldId(take_number(rest)?);
+    let hold = HoldId(read_number(rest)?);
     let is_numbered = match *kind {
-        HELD | SETTLED | UNKNOWN | OPEN_STILL => true,
-        HELD_WITHOUT_NUMBER | SETTLED_WITHOUT_NUMBER | UNKNOWN_WITHOUT_NUMBER => false,
+        HELD | SETTLED | UNKNOWN | CARRIED => true,
+        HELD_UNNUMBERED | SETTLED_UNNUMBERED | UNKNOWN_UNNUMBERED => false,
         _ => return None,
     };
-    let take_booking = |rest: &mut &'p [u8]| if is_numbered { take_number(rest) } else { Some(0) };
+    let read_booking = |rest: &mut &'p [u8]| if is_numbered { read_number(rest) } else { Some(0) };
     Some(match *kind {
-        HELD | HELD_WITHOUT_NUMBER => {
-            let (account, operation) = (take_text(rest)?, take_text(rest)?);
-            let (monthly, lasting) = (take_number(rest)?, take_number(rest)?);
-            let month = match take_number(rest)? {
+        HELD | HELD_UNNUMBERED => {
+            let (account, operation) = (read_text(rest)?, read_text(rest)?);
+            let (monthly, lasting) = (read_number(rest)?, read_number(rest)?);
+            let month = match read_number(rest)? {
                 0 => None,
                 number => Some(month_of(number)?),
             };
             monthly.checked_add(lasting)?;
-            let at = take_number(rest)?.cast_signed();
-            let (source, booking) = (HoldSource { monthly, lasting, month }, take_booking(rest)?);
+            let at = read_number(rest)?.cast_signed();
+            let (source, booking) = (HoldSource { monthly, lasting, month }, read_booking(rest)?);
             BatchEntry::Held { hold, account, operation, source, at, booking }
         }
-        SETTLED | SETTLED_WITHOUT_NUMBER => {
-            BatchEntry::Settled { hold, posted: take_number(rest)?, booking: take_booking(rest)? }
+        SETTLED | SETTLED_UNNUMBERED => {
+            BatchEntry::Settled { hold, posted: read_number(rest)?, booking: read_booking(rest)? }
         }
-        OPEN_STILL => {
-            let (account, amount) = (take_text(rest)?, take_number(rest)?);
+        CARRIED => {
+            let (account, amount) = (read_text(rest)?, read_number(rest)?);
             BatchEntry::HoldCarried { hold, account, amount }
         }
-        _ => BatchEntry::OutcomeUnknown { hold, posted: take_number(rest)?, booking: take_booking(rest)? },
+        _ => BatchEntry::OutcomeUnknown { hold, posted: read_number(rest)?, booking: read_booking(rest)? },
     })
 }
 
-/// A day as the number that its digits make; none is zero.
+/// Encodes a day as a decimal number, which is never zero.
 fn month_number(day: Date) -> u64 {
     let [year, month, day] = [i64::from(day.year()), i64::from(day.month()), i64::from(day.day())];
     u64::try_from((year + 10_000) * 10_000 + month * 100 + day).unwrap_or_default()
@@ -144,15 +143,15 @@ fn month_of(number: u64) -> Option<Date> {
     Date::new(year, month, day).ok()
 }
 
-fn number(mut number: u64, into: &mut Vec<u8>) {
+fn write_number(mut number: u64, output: &mut Vec<u8>) {
     while number >= 0x80 {
-        into.push((number & 0x7f) as u8 | 0x80);
+        output.push((number & 0x7f) as u8 | 0x80);
         number >>= 7;
     }
-    into.push(number as u8);
+    output.push(number as u8);
 }
 
-fn take_number(rest: &mut &[u8]) -> Option<u64> {
+fn read_number(rest: &mut &[u8]) -> Option<u64> {
     let mut value = 0_u64;
     for shift in (0..64).step_by(7) {
         let (byte, after) = rest.split_first()?;
@@ -169,13 +168,13 @@ fn take_number(rest: &mut &[u8]) -> Option<u64> {
     None
 }
 
-fn text(text: &str, into: &mut Vec<u8>) {
-    number(text.len() as u64, into);
-    into.extend_from_slice(text.as_bytes());
+fn write_text(text: &str, output: &mut Vec<u8>) {
+    write_number(text.len() as u64, output);
+    output.extend_from_slice(text.as_bytes());
 }
 
-fn take_text<'p>(rest: &mut &'p [u8]) -> Option<&'p str> {
-    let length = usize::try_from(take_number(rest)?).ok()?;
+fn read_text<'p>(rest: &mut &'p [u8]) -> Option<&'p str> {
+    let length = usize::try_from(read_number(rest)?).ok()?;
     let (text, after) = rest.split_at_checked(length)?;
     *rest = after;
     std::str::from_utf8(text).ok()
@@ -200,9 +199,9 @@ mod tests {
         ]
     }
 
-    /// Byte for byte what the schema before the third wrote.
+    /// The bytes are as schema version 2 wrote them.
     #[test]
-    fn entries_without_a_number_are_read_still() {
+    fn reads_entries_without_a_number() {
         let batch = b"\x01\x07\x01a\x02op\x03\x04\x00\x05\x02\x07\x06\x03\x07\x07";
         let (hold, source) = (HoldId(7), HoldSource { monthly: 3, lasting: 4, month: None });
         let entries = vec![
@@ -214,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_written_is_read() {
+    fn reads_what_was_written() {
         let mut batch = Vec::new();
         for entry in entries() {
             write(entry, &mut batch);
@@ -223,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn a_batch_that_is_cut_or_garbled_is_damage_and_no_panic() {
+    fn reports_truncated_or_garbled_batches_as_damaged() {
         let mut batch = Vec::new();
         for entry in entries() {
             write(entry, &mut batch);
@@ -231,9 +230,9 @@ mod tests {
         let whole: Vec<_> = read(&batch).collect();
         for length in 0..batch.len() {
             let cut: Vec<_> = read(&batch[..length]).collect();
-            let sound = cut.iter().take_while(|entry| entry.is_ok()).count();
-            assert_eq!(cut[..sound], whole[..sound]);
-            assert!(cut.len() <= sound + 1);
+            let valid = cut.iter().take_while(|entry| entry.is_ok()).count();
+            assert_eq!(cut[..valid], whole[..valid]);
+            assert!(cut.len() <= valid + 1);
         }
         for position in 0..batch.len() {
             for byte in [0, 0x7f, 0x80, 0xff] {

@@ -1,9 +1,8 @@
-//! The thread that copies the log into the database, so that no commit has to wait for it.
+//! The checkpoint thread: it copies the log into the database, so that no commit waits for it.
 //!
-//! SQLite by itself copies in the commit that makes the log long, and everyone in that batch waits for two
-//! more syncs and some megabytes. Here a connection of its own does it beside the commits. What it cannot do
-//! while others write is to begin the log anew: when the log has grown long and nearly all of it is copied,
-//! it asks the writer to copy the little rest between two batches.
+//! By default SQLite checkpoints in the commit that makes the log long, and that batch waits for two more syncs and some
+//! megabytes. Here a connection of its own checkpoints beside the commits. It cannot reset the log while another connection
+//! writes: when the log is long and nearly all of it is copied, it asks the writer to copy the rest between two batches.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -15,14 +14,14 @@ use demur_admission::StoreError;
 use crate::database::{Conn, DatabaseFile, OpenMode};
 use crate::error::store_error;
 
-/// How long commits gather before they are copied.
-const EVERY: Duration = Duration::from_millis(100);
+/// How long commits accumulate before a checkpoint.
+const INTERVAL: Duration = Duration::from_millis(100);
 
-/// A log of more pages than this is begun anew: 4 MiB, as SQLite by itself would. Writing over the old log is
-/// faster than making it longer, which the file system has to write down with every sync.
-const LONG: i64 = 1000;
+/// The number of pages after which the log is reset: 4 MiB, SQLite's default. Overwriting the log is faster than extending
+/// it, since the file system must record the new length with every sync.
+const MAX_LOG_PAGES: i64 = 1000;
 
-/// Copies the log while it exists.
+/// Runs the checkpoint thread until it is dropped.
 #[derive(Debug)]
 pub(crate) struct Checkpointer {
     state: Arc<CheckpointState>,
@@ -31,9 +30,9 @@ pub(crate) struct Checkpointer {
 
 #[derive(Debug, Default)]
 struct CheckpointState {
-    /// Whether anything was committed since it was looked at.
+    /// Whether there was a commit since the last checkpoint.
     committed: AtomicBool,
-    /// Whether the writer should begin the log anew.
+    /// Whether the writer should reset the log.
     is_long: AtomicBool,
     closing: AtomicBool,
 }
@@ -41,15 +40,14 @@ struct CheckpointState {
 impl Checkpointer {
     pub(crate) fn start(file: Arc<DatabaseFile>) -> std::io::Result<Self> {
         let state = Arc::new(CheckpointState::default());
-        let run = Arc::clone(&state);
+        let thread_state = Arc::clone(&state);
         let thread =
-            thread::Builder::new().name("demur-checkpoint".into()).spawn(move || run.until_closed(&file))?;
+            thread::Builder::new().name("demur-checkpoint".into()).spawn(move || thread_state.run(&file))?;
         Ok(Self { state, thread: Some(thread) })
     }
 
-    /// Something was committed. Whether the writer should begin the log anew, now that it is between two
-    /// batches.
-    pub(crate) fn committed(&self) -> bool {
+    /// Records a commit. Returns whether the writer should reset the log, now that it is between two batches.
+    pub(crate) fn on_commit(&self) -> bool {
         if !self.state.committed.swap(true, Ordering::SeqCst) {
             self.thread.iter().map(JoinHandle::thread).for_each(Thread::unpark);
         }
@@ -68,8 +66,8 @@ impl Drop for Checkpointer {
 }
 
 impl CheckpointState {
-    fn until_closed(&self, file: &Arc<DatabaseFile>) {
-        let mut link = None;
+    fn run(&self, file: &Arc<DatabaseFile>) {
+        let mut conn = None;
         while !self.closing.load(Ordering::SeqCst) {
             if !self.committed.load(Ordering::SeqCst) {
                 thread::park();
@@ -77,39 +75,39 @@ impl CheckpointState {
             }
             self.wait_for_more();
             self.committed.store(false, Ordering::SeqCst);
-            // Trouble is the next commit's to tell; the copy is tried again with the next one.
-            if let Ok(Pages { logged: LONG.., .. }) = copy(file, &mut link) {
-                // What was written during the first copy: the less is left, the shorter the writer stops.
-                let _ = copy(file, &mut link);
+            // The next commit reports any problem, and the next checkpoint retries.
+            if let Ok(Pages { logged: MAX_LOG_PAGES.., .. }) = copy(file, &mut conn) {
+                // Copies what was written during the first copy: the less is left, the shorter the writer pauses.
+                let _ = copy(file, &mut conn);
                 self.is_long.store(true, Ordering::Relaxed);
             }
         }
     }
 
     fn wait_for_more(&self) {
-        let until = Instant::now() + EVERY;
+        let until = Instant::now() + INTERVAL;
         while !self.closing.load(Ordering::SeqCst) {
             let left = until.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 break;
             }
-            // Woken early by commits that it has been told of already.
+            // Commits that are already recorded wake the thread early.
             thread::park_timeout(left);
         }
     }
 }
 
-/// The pages of a log.
+/// The size of a log.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Pages {
-    /// How many there are.
+    /// The number of pages.
     pub(crate) logged: i64,
 }
 
-fn copy(file: &Arc<DatabaseFile>, link: &mut Option<Conn>) -> Result<Pages, StoreError> {
-    // A file that is another's by now must not be written over.
-    let open = Conn::current(link, file, OpenMode::Write)?;
+fn copy(file: &Arc<DatabaseFile>, conn: &mut Option<Conn>) -> Result<Pages, StoreError> {
+    // A file that was replaced must not be written to.
+    let open = Conn::current(conn, file, OpenMode::Write)?;
     let logged = open.copy_log().map_err(|error| store_error(&error))?;
-    *link = Some(open);
+    *conn = Some(open);
     Ok(Pages { logged })
 }

@@ -1,4 +1,4 @@
-//! Accounts and keys as rows.
+//! Queries for accounts and keys.
 
 use std::sync::Arc;
 
@@ -12,14 +12,14 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 const KEY_COLUMNS: &str = "key.id, key.account, key.api, key.hint, key.created, key.expires, key.revoked, \
      key.grants, key.disabled, key.metadata";
 
-/// A secret's digest, the number of its pepper, and until when it opens.
+/// The digest of a secret, and the number of its pepper.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct StoredSecret {
     pub(crate) digest: Digest,
     pub(crate) pepper: u32,
 }
 
-/// The key with one of these digests, and its account.
+/// Finds the key with one of these digests, with its account.
 pub(crate) fn find(
     connection: &Connection,
     digests: &Candidates,
@@ -44,7 +44,7 @@ pub(crate) fn find(
     Ok(None)
 }
 
-/// The key of this id, and when it was used last.
+/// Returns a key by its ID.
 pub(crate) fn key(
     connection: &Connection,
     id: &KeyId,
@@ -54,7 +54,7 @@ pub(crate) fn key(
     connection.prepare_cached(&sql)?.query_row([id.as_str()], |row| summary(row, at)).optional()
 }
 
-/// The digests of all secrets of a key.
+/// Returns the digests of all secrets of a key.
 pub(crate) fn digests(connection: &Connection, id: &KeyId) -> rusqlite::Result<Vec<Digest>> {
     let mut statement = connection.prepare_cached("SELECT digest FROM secret WHERE key = ?1")?;
     let rows =
@@ -62,7 +62,7 @@ pub(crate) fn digests(connection: &Connection, id: &KeyId) -> rusqlite::Result<V
     rows.collect()
 }
 
-/// A page of all keys, or of those of one account, oldest first, and whether there are more.
+/// Returns a page of all keys, or of one account's keys, oldest first, and whether there are more.
 pub(crate) fn keys(
     connection: &Connection,
     account: Option<&AccountId>,
@@ -82,17 +82,17 @@ pub(crate) fn keys(
         i64::from(page.limit) + 1
     ];
     let rows = statement.query_map(values, |row| summary(row, at))?;
-    cut(rows.collect::<rusqlite::Result<Vec<_>>>()?, page.limit)
+    split_page(rows.collect::<rusqlite::Result<Vec<_>>>()?, page.limit)
 }
 
-fn cut<T>(mut found: Vec<T>, limit: u32) -> rusqlite::Result<(Vec<T>, bool)> {
+fn split_page<T>(mut found: Vec<T>, limit: u32) -> rusqlite::Result<(Vec<T>, bool)> {
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
     let more = found.len() > limit;
     found.truncate(limit);
     Ok((found, more))
 }
 
-/// Whether there is any key.
+/// Whether there are any keys.
 pub(crate) fn has_keys(connection: &Connection) -> rusqlite::Result<bool> {
     connection.query_row("SELECT max(rowid) IS NOT NULL FROM key", [], |row| row.get(0))
 }
@@ -141,7 +141,7 @@ pub(crate) fn has_digest(connection: &Connection, digest: &Digest) -> rusqlite::
     connection.prepare_cached(sql)?.query_row([&digest.as_bytes()[..]], |row| row.get(0))
 }
 
-/// Closes the secrets of a key: the current one at a moment, and those before it, which have had their grace, now.
+/// Ends the secrets of a key: the current one at `ends`, and older ones, which were in their grace period, now.
 pub(crate) fn end_secrets(
     connection: &Connection,
     key: &KeyId,
@@ -154,7 +154,7 @@ pub(crate) fn end_secrets(
     Ok(())
 }
 
-/// Stores a secret under the current pepper that was stored under an older one.
+/// Stores the digest of a secret under the current pepper in place of its digest under an older one.
 pub(crate) fn refresh_secret(
     connection: &Connection,
     stored: &Digest,
@@ -166,9 +166,9 @@ pub(crate) fn refresh_secret(
     Ok(())
 }
 
-/// Notes with what the current secret of a key begins.
-pub(crate) fn set_hint(connection: &Connection, id: &KeyId, hint: &str) -> rusqlite::Result<()> {
-    connection.prepare_cached("UPDATE key SET hint = ?2 WHERE id = ?1")?.execute([id.as_str(), hint])?;
+/// Sets the prefix of a key to that of its current secret. The column is `hint`.
+pub(crate) fn set_prefix(connection: &Connection, id: &KeyId, prefix: &str) -> rusqlite::Result<()> {
+    connection.prepare_cached("UPDATE key SET hint = ?2 WHERE id = ?1")?.execute([id.as_str(), prefix])?;
     Ok(())
 }
 
@@ -178,7 +178,7 @@ pub(crate) fn revoke_key(connection: &Connection, id: &KeyId, at: Timestamp) -> 
     Ok(())
 }
 
-/// Puts a key out of use since a moment, or back.
+/// Disables a key since a moment, or enables it again.
 pub(crate) fn set_disabled(
     connection: &Connection,
     id: &KeyId,
@@ -195,15 +195,15 @@ pub(crate) fn set_expiry(connection: &Connection, id: &KeyId, at: Option<Timesta
     Ok(())
 }
 
-/// Notes when a key was used.
-pub(crate) fn note_use(connection: &Connection, id: &KeyId, at: Timestamp) -> rusqlite::Result<()> {
+/// Records when a key was used.
+pub(crate) fn record_use(connection: &Connection, id: &KeyId, at: Timestamp) -> rusqlite::Result<()> {
     let sql = "UPDATE key SET last_used = max(coalesce(last_used, ?2), ?2) WHERE id = ?1";
     connection.prepare_cached(sql)?.execute(params![id.as_str(), at.as_microsecond()])?;
     Ok(())
 }
 
-/// What keys of other systems look like.
-pub(crate) fn foreign_forms(connection: &Connection) -> rusqlite::Result<Vec<ImportedForm>> {
+/// Returns the forms of imported keys.
+pub(crate) fn imported_forms(connection: &Connection) -> rusqlite::Result<Vec<ImportedForm>> {
     let mut statement =
         connection.prepare("SELECT api, prefix, shortest, longest, hash FROM foreign_form")?;
     let form = |row: &Row<'_>| {
@@ -213,7 +213,7 @@ pub(crate) fn foreign_forms(connection: &Connection) -> rusqlite::Result<Vec<Imp
             prefix: row.get(1)?,
             shortest: row.get(2)?,
             longest: row.get(3)?,
-            hash: serde_json::from_str(&hash).map_err(|error| unfit(4, error))?,
+            hash: serde_json::from_str(&hash).map_err(|error| conversion_error(4, error))?,
         })
     };
     let rows = statement.query_map([], form)?;
@@ -234,18 +234,18 @@ pub(crate) fn insert_form(connection: &Connection, form: &ImportedForm) -> rusql
     Ok(())
 }
 
-/// How many secrets are stored under a pepper older than this one.
-pub(crate) fn under_older_peppers(connection: &Connection, current: u32) -> rusqlite::Result<u64> {
+/// Returns how many secrets are stored under an older pepper.
+pub(crate) fn count_under_older_peppers(connection: &Connection, current: u32) -> rusqlite::Result<u64> {
     connection.query_row("SELECT count(*) FROM secret WHERE pepper < ?1", [current], |row| row.get(0))
 }
 
-/// The account of this id.
+/// Returns an account by its ID.
 pub(crate) fn account(connection: &Connection, id: &AccountId) -> rusqlite::Result<Option<Account>> {
     let sql = "SELECT id, name, plan FROM account WHERE id = ?1";
     connection.prepare_cached(sql)?.query_row([id.as_str()], account_from).optional()
 }
 
-/// A page of all accounts, oldest first, and whether there are more.
+/// Returns a page of all accounts, oldest first, and whether there are more.
 pub(crate) fn accounts(
     connection: &Connection,
     page: &Page<AccountId>,
@@ -255,10 +255,10 @@ pub(crate) fn accounts(
     let mut statement = connection.prepare_cached(sql)?;
     let values = params![page.after.as_ref().map(AccountId::as_str), i64::from(page.limit) + 1];
     let rows = statement.query_map(values, account_from)?;
-    cut(rows.collect::<rusqlite::Result<Vec<_>>>()?, page.limit)
+    split_page(rows.collect::<rusqlite::Result<Vec<_>>>()?, page.limit)
 }
 
-/// Adds an account, with an empty purse.
+/// Inserts an account with an empty balance.
 pub(crate) fn insert_account(
     connection: &Connection,
     account: &Account,
@@ -291,9 +291,9 @@ fn key_from(row: &Row<'_>) -> rusqlite::Result<KeyRecord> {
         created: moment(row, 4)?,
         expires: optional_moment(row, 5)?,
         revoked: optional_moment(row, 6)?,
-        grants: serde_json::from_str(&grants).map_err(|error| unfit(7, error))?,
+        grants: serde_json::from_str(&grants).map_err(|error| conversion_error(7, error))?,
         disabled: optional_moment(row, 8)?,
-        metadata: serde_json::from_str(&metadata).map_err(|error| unfit(9, error))?,
+        metadata: serde_json::from_str(&metadata).map_err(|error| conversion_error(9, error))?,
     })
 }
 
@@ -301,25 +301,25 @@ fn summary(row: &Row<'_>, at: Timestamp) -> rusqlite::Result<KeySummary> {
     Ok(KeySummary { last_used: optional_moment(row, 10)?, ..KeySummary::at(key_from(row)?, at) })
 }
 
-/// A moment.
+/// Reads a time.
 pub(crate) fn moment(row: &Row<'_>, column: usize) -> rusqlite::Result<Timestamp> {
-    Timestamp::from_microsecond(row.get(column)?).map_err(|error| unfit(column, error))
+    Timestamp::from_microsecond(row.get(column)?).map_err(|error| conversion_error(column, error))
 }
 
-/// A moment, or none where the column is null.
+/// Reads a time; `None` for null.
 pub(crate) fn optional_moment(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<Timestamp>> {
     let is_null = row.get_ref(column)? == ValueRef::Null;
     if is_null { Ok(None) } else { moment(row, column).map(Some) }
 }
 
-/// A text that has a form.
+/// Reads and parses a text.
 pub(crate) fn parsed<T>(row: &Row<'_>, column: usize) -> rusqlite::Result<T>
 where
     T: std::str::FromStr<Err: std::error::Error + Send + Sync + 'static>,
 {
-    row.get_ref(column)?.as_str()?.parse().map_err(|error| unfit(column, error))
+    row.get_ref(column)?.as_str()?.parse().map_err(|error| conversion_error(column, error))
 }
 
-fn unfit(column: usize, error: impl std::error::Error + Send + Sync + 'static) -> rusqlite::Error {
+fn conversion_error(column: usize, error: impl std::error::Error + Send + Sync + 'static) -> rusqlite::Error {
     rusqlite::Error::FromSqlConversionFailure(column, Type::Text, Box::new(error))
 }

@@ -1,4 +1,4 @@
-//! Why a store cannot be opened, and how SQLite's errors are told to admission.
+//! Why a store cannot be opened, and how SQLite's errors become admission's.
 
 use std::fmt;
 use std::io;
@@ -12,61 +12,71 @@ use crate::modes::Exposed;
 /// Why a store cannot be opened.
 #[derive(Debug)]
 pub enum OpenError {
-    /// Another process owns it.
+    /// Another process owns the database.
     Locked {
-        /// The database.
+        /// The path of the database.
         path: PathBuf,
-        /// The owner, where its lock tells.
+        /// The owner's process ID, if the lock file contains it.
         pid: Option<u32>,
     },
     /// The database, or one of the files beside it, cannot be read or written.
     Io {
-        /// Which file.
+        /// The path of the file.
         path: PathBuf,
-        /// Why.
+        /// The error of the operating system.
         cause: io::Error,
     },
-    /// A file that holds a secret can be read by others than its owner.
+    /// Users other than its owner can access a file that contains secrets.
     InsecurePermissions(Exposed),
-    /// The pepper is lost: there are keys, but not the file without which no secret can be matched.
+    /// The database contains keys, but the pepper file is missing, without which no secret can be verified.
     PepperMissing {
-        /// Where it should be.
+        /// The expected path of the pepper file.
         path: PathBuf,
     },
-    /// There is a pepper, or a write-ahead log, and not the database that it belongs to.
+    /// There is a pepper file or a write-ahead log, but not the database that it belongs to.
     DatabaseMissing {
-        /// Where the database should be.
+        /// The expected path of the database.
         path: PathBuf,
     },
-    /// Keys were stored under a pepper that is not in the file: it belongs to another database, or is an older copy.
-    PepperForeign {
-        /// The pepper's file.
+    /// Secrets are stored under a pepper that the pepper file does not contain: the file belongs to another database,
+    /// or is an older copy.
+    PepperMismatch {
+        /// The path of the pepper file.
         path: PathBuf,
-        /// How many secrets cannot be matched.
+        /// How many secrets cannot be verified.
         secrets: u64,
     },
-    /// The pepper's file has not the form of a pepper.
+    /// The pepper file is malformed.
     PepperDamaged {
-        /// Which file.
+        /// The path of the pepper file.
         path: PathBuf,
     },
     /// The file is a database of another program.
     NotOurDatabase {
-        /// Which file.
+        /// The path of the file.
         path: PathBuf,
     },
-    /// The database was written by a later version of this program.
+    /// A newer version of this program has migrated the database.
     TooNew {
-        /// The version of its schema.
+        /// The path of the database.
+        path: PathBuf,
+        /// The schema version of the database.
         found: i64,
-        /// The latest that is known here.
+        /// The newest schema version that this version supports.
         known: i64,
     },
-    /// SQLite cannot use it: damaged, not a database, out of space.
-    Database {
-        /// Which file.
+    /// The database cannot be backed up before its migration.
+    Backup {
+        /// The path of the backup.
         path: PathBuf,
-        /// Why.
+        /// The error of the operating system or of SQLite.
+        cause: io::Error,
+    },
+    /// SQLite cannot use the file, for example because it is damaged or not a database.
+    Database {
+        /// The path of the file.
+        path: PathBuf,
+        /// SQLite's error.
         cause: rusqlite::Error,
     },
 }
@@ -75,38 +85,54 @@ impl fmt::Display for OpenError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             OpenError::Locked { path, pid: Some(pid) } => {
-                write!(f, "{} is in use by the process {pid}", path.display())
+                write!(f, "`{}` is in use by process {pid}", path.display())
             }
             OpenError::Locked { path, pid: None } => {
-                write!(f, "{} is in use by another process", path.display())
+                write!(f, "`{}` is in use by another process", path.display())
             }
-            OpenError::Io { path, cause } => write!(f, "{}: {cause}", path.display()),
+            OpenError::Io { path, cause } => write!(f, "cannot access `{}`: {cause}", path.display()),
             OpenError::InsecurePermissions(exposed) => exposed.fmt(f),
             OpenError::DatabaseMissing { path } => write!(
                 f,
-                "{0} is missing or empty, although {0}.pepper or {0}-wal shows that there was a database; restore it, or \
-                 move those files away to begin with an empty store",
+                "`{0}` is missing or empty, but `{0}.pepper` or `{0}-wal` exists; restore the database, or move those \
+                 files away to start with an empty store",
                 path.display()
             ),
-            OpenError::PepperForeign { path, secrets } => write!(
+            OpenError::PepperMismatch { path, secrets } => write!(
                 f,
-                "{} does not have the pepper under which {secrets} secrets of this database are stored; restore the \
-                 pepper file that belongs to the database",
+                "`{}` does not contain the pepper of {secrets} stored secrets; restore the pepper file that belongs to \
+                 this database",
                 path.display()
             ),
             OpenError::PepperMissing { path } => {
-                write!(f, "{} is missing, and without it no key can be matched; restore it", path.display())
+                write!(
+                    f,
+                    "`{}` is missing, so no key can be verified; restore the pepper file",
+                    path.display()
+                )
             }
-            OpenError::PepperDamaged { path } => {
-                write!(f, "{} is not a pepper: 64 hexadecimal digits are expected", path.display())
-            }
+            OpenError::PepperDamaged { path } => write!(
+                f,
+                "`{}` is not a valid pepper file: its first line must be 64 hexadecimal digits; restore the pepper file",
+                path.display()
+            ),
             OpenError::NotOurDatabase { path } => {
-                write!(f, "{} is a database of another program", path.display())
+                write!(f, "`{}` is a database of another program; use another path", path.display())
             }
-            OpenError::TooNew { found, known } => {
-                write!(f, "the database has schema {found}, and this version knows up to {known}")
+            OpenError::TooNew { path, found, known } => write!(
+                f,
+                "`{0}` has schema version {found}, but this version of Demur supports schema versions up to {known}; \
+                 run the newer version of Demur, or restore a backup with schema version {known} such as `{0}.v{known}.bak`",
+                path.display()
+            ),
+            OpenError::Backup { path, cause } => write!(
+                f,
+                "cannot back up the database to `{}` before its migration: {cause}; nothing was changed",
+                path.display()
+            ),
+            OpenError::Database { path, cause } => {
+                write!(f, "cannot use `{}` as a database: {cause}", path.display())
             }
-            OpenError::Database { path, cause } => write!(f, "{}: {cause}", path.display()),
         }
     }
 }
@@ -114,13 +140,13 @@ impl fmt::Display for OpenError {
 impl std::error::Error for OpenError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            OpenError::Io { cause, .. } => Some(cause),
+            OpenError::Io { cause, .. } | OpenError::Backup { cause, .. } => Some(cause),
             OpenError::Database { cause, .. } => Some(cause),
             OpenError::Locked { .. }
             | OpenError::InsecurePermissions(_)
             | OpenError::DatabaseMissing { .. }
             | OpenError::PepperMissing { .. }
-            | OpenError::PepperForeign { .. }
+            | OpenError::PepperMismatch { .. }
             | OpenError::PepperDamaged { .. }
             | OpenError::NotOurDatabase { .. }
             | OpenError::TooNew { .. } => None,
@@ -131,11 +157,13 @@ impl std::error::Error for OpenError {
 impl From<OpenError> for StoreError {
     fn from(error: OpenError) -> Self {
         match error {
-            OpenError::Io { .. } | OpenError::Locked { .. } => StoreError::Io(error.to_string().into()),
+            OpenError::Io { .. } | OpenError::Backup { .. } | OpenError::Locked { .. } => {
+                StoreError::Io(error.to_string().into())
+            }
             OpenError::Database { cause, .. } => store_error(&cause),
             OpenError::InsecurePermissions(_)
             | OpenError::DatabaseMissing { .. }
-            | OpenError::PepperForeign { .. }
+            | OpenError::PepperMismatch { .. }
             | OpenError::PepperMissing { .. }
             | OpenError::PepperDamaged { .. }
             | OpenError::NotOurDatabase { .. }
@@ -144,11 +172,11 @@ impl From<OpenError> for StoreError {
     }
 }
 
-/// What SQLite's error means to admission.
+/// Converts SQLite's error to admission's.
 pub(crate) fn store_error(error: &rusqlite::Error) -> StoreError {
     let cause = error.to_string().into();
     match error {
-        // A value that does not fit its column's type was not written by us.
+        // This program does not write values that do not fit their columns.
         rusqlite::Error::FromSqlConversionFailure(..)
         | rusqlite::Error::IntegralValueOutOfRange(..)
         | rusqlite::Error::InvalidColumnType(..) => StoreError::Damaged(cause),

@@ -1,16 +1,17 @@
 //! The embedded store: accounts, keys, quota and the credit ledger in one SQLite file.
 //!
-//! [`Store`] is all three stores of `demur-admission` at once. What it promises:
+//! [`Store`] implements all three store traits of `demur-admission`. Its guarantees:
 //!
-//! - **Acknowledged means durable.** One thread owns the writing connection. It takes what is queued, all
-//!   at once and without lingering, into one transaction (WAL, `synchronous=FULL`), and wakes those who
-//!   wait after the commit.
-//! - **One owner.** A lock beside the database keeps a second process out. The command line reaches the
-//!   owner through a [local socket](ControlClient).
-//! - **Trouble is told as trouble.** A database that cannot be read is never "no such key" or "no
-//!   credits"; and when it can be read again, service returns.
+//! - **Acknowledged means durable.** One thread owns the writing connection. It puts all queued jobs into one transaction
+//!   (WAL, `synchronous=FULL`) without waiting for more, and replies after the commit.
+//! - **One owner.** A lock beside the database keeps a second process out. The command line reaches the owner through the
+//!   [control socket](ControlClient).
+//! - **A failure is reported as a failure.** An unreadable database is never "unknown key" or "insufficient credits", and
+//!   when it is readable again, service resumes.
+//! - **Migrations keep a backup.** A database of an older schema version is copied to a file such as `demur.db.v4.bak`
+//!   before it is migrated.
 //!
-//! Rates and concurrency live in memory. Quotas do too, and are written behind within a second.
+//! Rates and concurrency are in memory only. Quota counts are in memory too, and are written within a second.
 //!
 //! ```
 //! use std::sync::Arc;
@@ -22,10 +23,10 @@
 //! # let folder = tempfile::tempdir()?;
 //! # let folder = folder.path();
 //! let plans = Arc::new(Plans::new([Plan::named("free")]));
-//! let store = Store::open(&folder.join("books.db"), Arc::clone(&plans))?;
+//! let store = Store::open(&folder.join("demur.db"), Arc::clone(&plans))?;
 //! let admission = Admission::new(store.stores(), store.pepper(), plans, CacheConfig::default());
 //!
-//! // What operators do are commands, the same as those of the command line.
+//! // Operators' actions are commands, the same as on the command line.
 //! let now = Clock::start().now();
 //! let account: AccountId = "acme".parse()?;
 //! let (name, plan) = ("Acme".to_owned(), "free".to_owned());
@@ -42,22 +43,24 @@
 //!
 //! let caller = admission.authenticate(issued.secret.expose(), "shop", "shop", now).block().unwrap();
 //! assert_eq!(caller.account().name, "Acme");
-//! store.close(); // Whatever is under way is written.
+//! store.close(); // Writes everything that is queued.
 //! # Ok(())
 //! # }
 //! ```
 
 mod audit;
+mod backup;
 mod batch_codec;
 mod checkpoint;
-mod client;
-mod connections;
+mod control;
 mod database;
 mod directory;
 mod error;
+mod execute;
 mod mark;
 mod modes;
 mod owner;
+mod paths;
 mod pepper;
 mod provenance;
 mod quota;
@@ -65,8 +68,6 @@ mod reader;
 mod reply;
 mod schema;
 mod secrets;
-mod server;
-mod socket;
 mod store;
 mod survey;
 mod sync;
@@ -74,9 +75,9 @@ mod watcher;
 mod write_behind;
 mod writer;
 
-pub use client::{ControlClient, ControlError, execute_or_open};
+pub use control::{ControlClient, ControlError, MAX_COMMAND};
 pub use error::OpenError;
+pub use execute::execute_or_open;
 pub use modes::{Exposed, GROUP_READABLE, PRIVATE, exposed, exposed_files};
-pub use server::MAX_COMMAND;
 pub use store::Store;
 pub use survey::Survey;

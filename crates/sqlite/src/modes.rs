@@ -1,47 +1,42 @@
-//! Who may read the files of a store. One judgement for all who ask: the store when it opens, and `demur check`.
+//! Which users can access the files of a store. One check for the store when it opens and for `demur check`.
 
 use std::fs;
 use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use crate::owner::beside;
+use crate::paths::{beside, with_suffix};
 
-/// A file that more can read or write than should.
+/// A file whose mode allows more than it should.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Exposed {
-    /// Which file.
+    /// The path of the file.
     pub path: PathBuf,
     /// Its mode.
     pub mode: u32,
-    /// The most that its mode should allow.
+    /// The maximum mode.
     pub allowed: u32,
 }
 
-/// What only the owner may read or write.
+/// The mode of a file that only its owner can read and write.
 pub const PRIVATE: u32 = 0o600;
 
-/// What the owner's group may read too.
+/// The mode of a file that its group can read too.
 pub const GROUP_READABLE: u32 = 0o640;
 
-/// The files of a database that others than its owner can read or write: the database and its write-ahead log, the
-/// pepper, and what else is beside them. A file that is not there exposes nothing.
+/// Returns the files of a database that users other than its owner can read or write: the database and its write-ahead
+/// log, the pepper, and the other files beside it. A missing file is not exposed.
 pub fn exposed_files(database: &Path) -> io::Result<Vec<Exposed>> {
-    // As SQLite names its files, and as we name ours.
-    let of_sqlite = ["", "-wal", "-shm", "-journal"].map(|suffix| {
-        let mut name = database.as_os_str().to_owned();
-        name.push(suffix);
-        PathBuf::from(name)
-    });
-    let ours = ["pepper", "pepper-new", "lock", "sock"].map(|suffix| beside(database, suffix));
+    let of_sqlite = ["", "-wal", "-shm", "-journal"].map(|suffix| with_suffix(database, suffix));
+    let of_store = ["pepper", "pepper-new", "lock", "sock"].map(|suffix| beside(database, suffix));
     let mut found = Vec::new();
-    for path in of_sqlite.iter().chain(&ours) {
+    for path in of_sqlite.iter().chain(&of_store) {
         found.extend(exposed(path, PRIVATE)?);
     }
     Ok(found)
 }
 
-/// Whether a file that is there has a mode that allows more than this.
+/// Returns the file if its mode allows more than `allowed`. A missing file is not exposed.
 pub fn exposed(path: &Path, allowed: u32) -> io::Result<Option<Exposed>> {
     match fs::metadata(path) {
         Ok(found) => {
@@ -56,10 +51,7 @@ pub fn exposed(path: &Path, allowed: u32) -> io::Result<Option<Exposed>> {
 impl std::fmt::Display for Exposed {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Self { path, mode, allowed } = self;
-        write!(
-            f,
-            "{} can be used by others than its owner (mode {mode:04o}); `chmod {allowed:o}` it",
-            path.display()
-        )
+        let path = path.display();
+        write!(f, "`{path}` is accessible to other users (mode {mode:04o}); run `chmod {allowed:o} {path}`")
     }
 }

@@ -1,24 +1,24 @@
-//! The pepper's file: beside the database and not in it, readable by its owner only.
+//! The pepper file: beside the database, not in it, and readable only by its owner.
 //!
-//! The first line is the current pepper. Further ones are `older HEX`, a pepper under which some secrets are
-//! still stored, and `hmac NAME HEX`, the key with which another system hashed keys that were imported.
+//! The first line is the current pepper. Further lines are `older HEX`, a pepper under which some secrets are still stored,
+//! and `hmac NAME HEX`, the key with which another system hashed imported keys.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-use demur_admission::{ForeignKey, Pepper};
+use demur_admission::{ImportedHashKey, Pepper};
 
 use crate::OpenError;
-use crate::owner::beside;
+use crate::paths::beside;
 
 const LENGTH: usize = 32;
 
-/// A file of more bytes is none of ours.
+/// The maximum size of the file, in bytes.
 const MAX_FILE: u64 = 64 * 1024;
 
-/// What the file holds.
+/// The content of the file.
 #[derive(Clone)]
 pub(crate) struct PepperFile {
     path: PathBuf,
@@ -28,8 +28,8 @@ pub(crate) struct PepperFile {
 }
 
 impl PepperFile {
-    /// Reads the file of a database. It is made where there is none, unless there are keys already: they
-    /// could never be matched under another pepper.
+    /// Reads the pepper file of a database. A missing file is created, unless the database has keys: they could never be
+    /// verified under another pepper.
     pub(crate) fn load(database: &Path, has_keys: bool) -> Result<Self, OpenError> {
         let path = beside(database, "pepper");
         match File::open(&path) {
@@ -38,30 +38,30 @@ impl PepperFile {
                 Err(OpenError::PepperMissing { path })
             }
             Err(cause) if cause.kind() == io::ErrorKind::NotFound => {
-                let trouble = |cause| OpenError::Io { path: path.clone(), cause };
-                let current = random().map_err(trouble)?;
-                let made = Self { path: path.clone(), current, older: Vec::new(), keys: Vec::new() };
-                made.write().map_err(trouble)?;
-                Ok(made)
+                let io_error = |cause| OpenError::Io { path: path.clone(), cause };
+                let current = random().map_err(io_error)?;
+                let created = Self { path: path.clone(), current, older: Vec::new(), keys: Vec::new() };
+                created.write().map_err(io_error)?;
+                Ok(created)
             }
             Err(cause) => Err(OpenError::Io { path, cause }),
         }
     }
 
-    /// The pepper, with those before it.
+    /// Returns the current pepper with the older ones.
     pub(crate) fn pepper(&self) -> Pepper {
         self.older.iter().fold(Pepper::from_bytes(&self.current), Pepper::with_older)
     }
 
-    /// The names of the keys of other systems' hashes; `None` where the file cannot be read.
-    pub(crate) fn names_of_keys(database: &Path) -> Option<Vec<String>> {
+    /// Returns the names of the hash keys; `None` if the file cannot be read.
+    pub(crate) fn hash_key_names(database: &Path) -> Option<Vec<String>> {
         let path = beside(database, "pepper");
         let file = Self::read(File::open(&path).ok()?, path).ok()?;
         Some(file.keys.into_iter().map(|(name, _)| name).collect())
     }
 
-    /// Whether a database has one.
-    pub(crate) fn is_there(database: &Path) -> io::Result<bool> {
+    /// Whether a database has a pepper file.
+    pub(crate) fn exists(database: &Path) -> io::Result<bool> {
         beside(database, "pepper").try_exists()
     }
 
@@ -69,13 +69,13 @@ impl PepperFile {
         &self.path
     }
 
-    /// How many peppers there have been.
+    /// Returns the number of peppers.
     pub(crate) fn count(&self) -> usize {
         self.older.len() + 1
     }
 
-    /// What is wrong with the file, which should hold what was read or written last.
-    pub(crate) fn trouble(&self) -> Option<String> {
+    /// Returns what is wrong with the file, if it differs from what was last read or written.
+    pub(crate) fn problem(&self) -> Option<String> {
         let path = self.path.display();
         match File::open(&self.path)
             .map_err(|error| error.to_string())
@@ -86,33 +86,31 @@ impl PepperFile {
             {
                 None
             }
-            Ok(_) => {
-                Some(format!("{path} is not what was read at the start; restore it before the next start"))
-            }
-            Err(error) => Some(format!("{path} cannot be read: {error}; restore it before the next start")),
+            Ok(_) => Some(format!("`{path}` has changed since the start; restore it before the next start")),
+            Err(error) => Some(format!("cannot read `{path}`: {error}; restore it before the next start")),
         }
     }
 
-    /// The keys of other systems' hashes.
-    pub(crate) fn foreign_keys(&self) -> Vec<ForeignKey> {
-        self.keys.iter().filter_map(|(name, key)| ForeignKey::new(name.as_str(), key)).collect()
+    /// Returns the hash keys of imported keys.
+    pub(crate) fn hash_keys(&self) -> Vec<ImportedHashKey> {
+        self.keys.iter().filter_map(|(name, key)| ImportedHashKey::new(name.as_str(), key)).collect()
     }
 
-    /// The key of this name.
-    pub(crate) fn foreign_key(&self, name: &str) -> Option<&[u8]> {
+    /// Returns a hash key by its name.
+    pub(crate) fn hash_key(&self, name: &str) -> Option<&[u8]> {
         self.keys.iter().find(|(known, _)| known == name).map(|(_, key)| key.as_slice())
     }
 
-    /// The same with another system's key, written.
-    pub(crate) fn with_foreign_key(&self, name: &str, key: &[u8]) -> io::Result<Self> {
+    /// Writes the file with another hash key.
+    pub(crate) fn with_hash_key(&self, name: &str, key: &[u8]) -> io::Result<Self> {
         let mut file = self.clone();
         file.keys.push((name.to_owned(), key.to_vec()));
         file.write()?;
         Ok(file)
     }
 
-    /// The same with another current pepper, written.
-    pub(crate) fn renewed(&self) -> io::Result<Self> {
+    /// Writes the file with a new current pepper.
+    pub(crate) fn with_new_pepper(&self) -> io::Result<Self> {
         let mut file = self.clone();
         file.older.insert(0, file.current);
         file.current = random()?;
@@ -121,23 +119,23 @@ impl PepperFile {
     }
 
     fn read(file: File, path: PathBuf) -> Result<Self, OpenError> {
-        let trouble = |cause| OpenError::Io { path: path.clone(), cause };
+        let io_error = |cause| OpenError::Io { path: path.clone(), cause };
         let mut text = String::new();
-        file.take(MAX_FILE).read_to_string(&mut text).map_err(trouble)?;
+        file.take(MAX_FILE).read_to_string(&mut text).map_err(io_error)?;
         match parse(&text) {
             Some((current, older, keys)) => Ok(Self { path, current, older, keys }),
             None => Err(OpenError::PepperDamaged { path }),
         }
     }
 
-    /// Written under another name and renamed, so that a crash leaves a whole file or none.
+    /// Writes the file under another name and renames it, so that a crash leaves a complete file or none.
     fn write(&self) -> io::Result<()> {
         let older = self.older.iter().map(|pepper| format!("older {}\n", hex(pepper)));
         let keys = self.keys.iter().map(|(name, key)| format!("hmac {name} {}\n", hex(key)));
         let text: String =
             [format!("{}\n", hex(&self.current))].into_iter().chain(older).chain(keys).collect();
         let unfinished = self.path.with_extension("pepper-new");
-        // Left by a crash, or planted: what is written goes into a file that was made for it.
+        // A file left by a crash or placed by an attacker: write only to a newly created file.
         match fs::remove_file(&unfinished) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             Ok(()) | Err(_) => {}
@@ -181,7 +179,7 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// The bytes that hexadecimal digits mean.
+/// Decodes hexadecimal digits.
 pub(crate) fn from_hex(text: &str) -> Option<Vec<u8>> {
     if text.is_empty()
         || !text.len().is_multiple_of(2)
@@ -198,16 +196,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_file_is_read_as_it_was_written_and_nothing_else_is() {
+    fn reads_written_files_and_rejects_malformed_ones() {
         let folder = tempfile::tempdir().unwrap();
         let database = folder.path().join("demur.db");
         let file = PepperFile::load(&database, false).unwrap();
-        let file = file.with_foreign_key("legacy", b"secret").unwrap().renewed().unwrap();
+        let file = file.with_hash_key("legacy", b"secret").unwrap().with_new_pepper().unwrap();
         let again = PepperFile::load(&database, true).unwrap();
         assert_eq!(again.pepper().digests("x"), file.pepper().digests("x"));
-        assert_eq!((again.count(), again.foreign_key("legacy")), (2, Some(&b"secret"[..])));
+        assert_eq!((again.count(), again.hash_key("legacy")), (2, Some(&b"secret"[..])));
         let digits = "0".repeat(64);
-        for (text, fine) in [
+        for (text, is_valid) in [
             (digits.clone(), true),
             (format!("{digits}\nolder {digits}\nhmac a 00\n"), true),
             (String::new(), false),
@@ -216,7 +214,7 @@ mod tests {
             (format!("{digits}\n{digits}"), false),
             (format!("{digits}\nhmac a xyz"), false),
         ] {
-            assert_eq!(parse(&text).is_some(), fine, "{text}");
+            assert_eq!(parse(&text).is_some(), is_valid, "{text}");
         }
     }
 }

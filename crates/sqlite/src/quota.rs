@@ -1,12 +1,12 @@
-//! Quotas, written behind: what the counters in memory have counted, for the next process. Read for one account
-//! when its first key is looked up, so that a start takes no longer with a million accounts than with one.
+//! Quota counts, written behind: the counters in memory, saved for the next process. They are read for one account when its
+//! first key is looked up, so that a start takes no longer with a million accounts than with one.
 
 use demur_admission::{AccountId, LocalCounters, Period, QuotaUse};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use crate::directory::moment;
 
-/// Hands what an earlier process had counted for an account to the counters, unless they have counted already.
+/// Restores an account's count of an earlier process, unless the counters have counted already.
 pub(crate) fn restore(
     connection: &Connection,
     counters: &LocalCounters,
@@ -25,7 +25,7 @@ pub(crate) fn restore(
     Ok(())
 }
 
-/// Writes what has changed.
+/// Saves changed counts.
 pub(crate) fn save(connection: &Connection, uses: &[QuotaUse]) -> rusqlite::Result<()> {
     if uses.is_empty() {
         return Ok(());

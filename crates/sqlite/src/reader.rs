@@ -1,4 +1,4 @@
-//! The thread that reads: keys, with what their accounts have used of their quotas, and stored responses.
+//! The reading thread: it looks up keys, with the quota counts of their accounts, and stored responses.
 
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
@@ -17,17 +17,17 @@ use crate::quota;
 use crate::reply::ReplySender;
 use crate::writer::claims;
 
-/// More than this many waiting look-ups are refused, not queued.
-const QUEUE: usize = 4096;
+/// The maximum number of waiting requests; more are rejected.
+const MAX_QUEUED: usize = 4096;
 
 type FoundKey = Option<Arc<Credential>>;
 
-enum Question {
+enum ReadRequest {
     Key(Candidates, ReplySender<FoundKey>),
     Response(Box<ResponseQuery>, ReplySender<Option<StoredResponse>>),
 }
 
-/// Which response.
+/// Identifies a stored response.
 struct ResponseQuery {
     account: AccountId,
     operation: OperationId,
@@ -35,25 +35,25 @@ struct ResponseQuery {
     at: Timestamp,
 }
 
-/// Asks the reading thread, which ends when this is dropped.
+/// Sends requests to the reading thread, which ends when this is dropped.
 #[derive(Debug)]
 pub(crate) struct StoreReader {
-    questions: Option<SyncSender<Question>>,
+    requests: Option<SyncSender<ReadRequest>>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl StoreReader {
     pub(crate) fn start(file: Arc<DatabaseFile>, counters: Arc<LocalCounters>) -> std::io::Result<Self> {
-        let (questions, asked) = sync_channel(QUEUE);
-        let run = ReaderThread { file, counters, link: None };
+        let (requests, queued) = sync_channel(MAX_QUEUED);
+        let thread_state = ReaderThread { file, counters, conn: None };
         let thread =
-            thread::Builder::new().name("demur-keys".into()).spawn(move || run.until_closed(&asked))?;
-        Ok(Self { questions: Some(questions), thread: Some(thread) })
+            thread::Builder::new().name("demur-keys".into()).spawn(move || thread_state.run(&queued))?;
+        Ok(Self { requests: Some(requests), thread: Some(thread) })
     }
 
     pub(crate) fn find(&self, digests: &Candidates) -> MaybeFuture<Result<FoundKey, StoreError>> {
-        let (waiter, answer) = ReplySender::new();
-        self.ask(Question::Key(digests.clone(), waiter), answer)
+        let (reply, result) = ReplySender::new();
+        self.enqueue(ReadRequest::Key(digests.clone(), reply), result)
     }
 
     pub(crate) fn response(
@@ -64,19 +64,19 @@ impl StoreReader {
         at: Timestamp,
     ) -> MaybeFuture<Result<Option<StoredResponse>, StoreError>> {
         let (account, operation) = (account.clone(), operation.clone());
-        let wanted = Box::new(ResponseQuery { account, operation, fingerprint: *fingerprint, at });
-        let (waiter, answer) = ReplySender::new();
-        self.ask(Question::Response(wanted, waiter), answer)
+        let query = Box::new(ResponseQuery { account, operation, fingerprint: *fingerprint, at });
+        let (reply, result) = ReplySender::new();
+        self.enqueue(ReadRequest::Response(query, reply), result)
     }
 
-    fn ask<T>(
+    fn enqueue<T>(
         &self,
-        question: Question,
-        answer: MaybeFuture<Result<T, StoreError>>,
+        request: ReadRequest,
+        result: MaybeFuture<Result<T, StoreError>>,
     ) -> MaybeFuture<Result<T, StoreError>> {
-        let Some(questions) = &self.questions else { return MaybeFuture::Ready(Err(StoreError::Closed)) };
-        match questions.try_send(question) {
-            Ok(()) => answer,
+        let Some(requests) = &self.requests else { return MaybeFuture::Ready(Err(StoreError::Closed)) };
+        match requests.try_send(request) {
+            Ok(()) => result,
             Err(TrySendError::Full(_)) => MaybeFuture::Ready(Err(StoreError::Overloaded)),
             Err(TrySendError::Disconnected(_)) => MaybeFuture::Ready(Err(StoreError::Closed)),
         }
@@ -85,63 +85,63 @@ impl StoreReader {
 
 impl Drop for StoreReader {
     fn drop(&mut self) {
-        self.questions = None;
+        self.requests = None;
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
         }
     }
 }
 
-/// The thread's own state.
+/// The state of the thread.
 struct ReaderThread {
     file: Arc<DatabaseFile>,
     counters: Arc<LocalCounters>,
-    /// Given up when it fails, and opened again for the next question: what is there may be sound by then.
-    link: Option<Conn>,
+    /// Closed when it fails, and opened again for the next request: the file may be intact by then.
+    conn: Option<Conn>,
 }
 
 impl ReaderThread {
-    fn until_closed(mut self, asked: &Receiver<Question>) {
-        while let Ok(question) = asked.recv() {
-            match question {
-                Question::Key(digests, waiter) => {
-                    let found = self.look(|run, open| run.found(open, &digests));
-                    tell(waiter, found);
+    fn run(mut self, queued: &Receiver<ReadRequest>) {
+        while let Ok(request) = queued.recv() {
+            match request {
+                ReadRequest::Key(digests, reply) => {
+                    let found = self.query(|this, conn| this.find(conn, &digests));
+                    send(reply, found);
                 }
-                Question::Response(wanted, waiter) => {
-                    let ResponseQuery { account, operation, fingerprint, at } = *wanted;
-                    let found = self.look(|_, open| {
-                        claims::read(&open.connection, &account, operation.as_str(), &fingerprint.0, at)
+                ReadRequest::Response(query, reply) => {
+                    let ResponseQuery { account, operation, fingerprint, at } = *query;
+                    let found = self.query(|_, conn| {
+                        claims::read(&conn.connection, &account, operation.as_str(), &fingerprint.0, at)
                     });
-                    tell(waiter, found);
+                    send(reply, found);
                 }
             }
         }
     }
 
-    fn look<T>(&mut self, look: impl FnOnce(&Self, &Conn) -> rusqlite::Result<T>) -> Result<T, StoreError> {
-        let open = Conn::current(&mut self.link, &self.file, OpenMode::Read)?;
-        let found = look(self, &open).map_err(|error| store_error(&error))?;
-        self.link = Some(open);
+    fn query<T>(&mut self, query: impl FnOnce(&Self, &Conn) -> rusqlite::Result<T>) -> Result<T, StoreError> {
+        let conn = Conn::current(&mut self.conn, &self.file, OpenMode::Read)?;
+        let found = query(self, &conn).map_err(|error| store_error(&error))?;
+        self.conn = Some(conn);
         Ok(found)
     }
 
-    fn found(&self, open: &Conn, digests: &Candidates) -> rusqlite::Result<FoundKey> {
-        let found = directory::find(&open.connection, digests)?;
+    fn find(&self, conn: &Conn, digests: &Candidates) -> rusqlite::Result<FoundKey> {
+        let found = directory::find(&conn.connection, digests)?;
         if let Some(credential) = &found {
-            // Before anyone can open a meter of the account.
-            quota::restore(&open.connection, &self.counters, &credential.account.id)?;
+            // Before a meter of the account can be opened.
+            quota::restore(&conn.connection, &self.counters, &credential.account.id)?;
         }
         Ok(found)
     }
 }
 
-fn tell<T: Send + 'static>(mut waiter: ReplySender<T>, found: Result<T, StoreError>) {
+fn send<T: Send + 'static>(mut reply: ReplySender<T>, found: Result<T, StoreError>) {
     match found {
         Ok(found) => {
-            waiter.set(found);
-            waiter.send();
+            reply.set(found);
+            reply.send();
         }
-        Err(error) => waiter.fail(error),
+        Err(error) => reply.fail(error),
     }
 }

@@ -1,18 +1,24 @@
-//! The tables, and how an older database becomes a current one.
+//! The tables, and the migration of an older database.
 //!
-//! Times are microseconds since 1970, grant days are dates as text. What must hold at each commit is also
-//! written down as checks, so that a mistake in the program fails the transaction and not the books.
+//! Times are microseconds since 1970, grant days are dates as text. Invariants are also `CHECK` constraints, so that a
+//! mistake in the program fails the transaction instead of corrupting the ledger.
+//!
+//! Table and column names stay as they are on disk, since renaming them would need a migration without a benefit. Where
+//! they differ from the code: `purse` is an account's balance, `lasting` its non-expiring credits, `booking` the number
+//! of a ledger entry, `hint` a key's prefix, `foreign_form` an imported form, and `forgotten` the end of an operation
+//! or claim that is no longer remembered.
 
 use std::path::Path;
 
 use rusqlite::{Connection, TransactionBehavior};
 
 use crate::OpenError;
+use crate::backup;
 
-/// Says in the file's header whose database it is.
+/// Identifies Demur's databases in the file's header.
 const APPLICATION_ID: i64 = 0x444d_5552;
 
-/// Each brings the schema from its position to the next. Never changed once released, only added to.
+/// The migrations: each one changes the schema version from its index to the next. Released ones never change.
 const MIGRATIONS: [&str; 5] = [FIRST, SECOND, THIRD, FOURTH, FIFTH];
 
 const FIRST: &str = "
@@ -92,7 +98,7 @@ const FIRST: &str = "
     ) STRICT, WITHOUT ROWID;
 ";
 
-/// Several secrets to a key, keys of other systems, operations in batches.
+/// Adds several secrets for each key, imported keys, and operations in batches.
 const SECOND: &str = "
     CREATE TABLE key_now (
         id        TEXT PRIMARY KEY,
@@ -135,8 +141,7 @@ const SECOND: &str = "
         PRIMARY KEY (api, prefix, shortest, longest, hash)
     ) STRICT, WITHOUT ROWID;
 
-    -- Operations that only the gateway has a name for. open_from: the oldest batch with a hold that is
-    -- open after this one.
+    -- Operations without an Idempotency-Key. open_from: the oldest batch with a hold that is open after this one.
     CREATE TABLE batch (
         id        INTEGER PRIMARY KEY,
         created   INTEGER NOT NULL,
@@ -156,7 +161,7 @@ const SECOND: &str = "
         PRIMARY KEY (account, kind, operation)
     ) STRICT, WITHOUT ROWID;
 
-    -- What operations had posted that are forgotten.
+    -- What pruned operations had posted.
     CREATE TABLE pruned (
         account    TEXT PRIMARY KEY REFERENCES account (id),
         operations INTEGER NOT NULL,
@@ -164,31 +169,31 @@ const SECOND: &str = "
     ) STRICT, WITHOUT ROWID;
 ";
 
-/// What a statement and the proof of the books need: expiries, the order in which an account's bookings were made
-/// (`booking`: 1 for the first, 0 for what is older than this schema), and from which credits was taken.
+/// Adds what statements and verification need: expiries, the order of an account's ledger entries (`booking`: 1 for the
+/// first, 0 for entries older than this schema), and which credits an entry took.
 const THIRD: &str = "
     ALTER TABLE purse ADD COLUMN bookings INTEGER NOT NULL DEFAULT 0;
     ALTER TABLE top_up ADD COLUMN booking INTEGER NOT NULL DEFAULT 0;
 
-    -- booking: of the hold while it is open, and then of its end.
+    -- booking: the entry of the hold while it is open, then the entry of its settlement.
     ALTER TABLE operation ADD COLUMN booking INTEGER NOT NULL DEFAULT 0;
     ALTER TABLE operation ADD COLUMN ended INTEGER;
 
-    -- from_monthly: what a withdrawal took of a month's credits; null where nobody wrote it down.
-    -- forgotten: the operation of this refund has been pruned.
+    -- from_monthly: how much a withdrawal took from monthly credits; null if it was not recorded.
+    -- forgotten: whether the operation of this refund has been pruned.
     ALTER TABLE correction ADD COLUMN booking INTEGER NOT NULL DEFAULT 0;
     ALTER TABLE correction ADD COLUMN from_monthly INTEGER;
     ALTER TABLE correction ADD COLUMN forgotten INTEGER NOT NULL DEFAULT 0;
     UPDATE correction SET forgotten = 1 WHERE account IN (SELECT account FROM pruned);
 
-    -- from_monthly: what pruned operations had posted of months' credits; null where nobody wrote it down.
+    -- from_monthly: how much pruned operations had posted from monthly credits; null if it was not recorded.
     ALTER TABLE pruned ADD COLUMN from_monthly INTEGER;
 
-    -- The oldest batch that a start has to read: what is open and older was said again in it or later.
+    -- The oldest batch that a start must read: older open holds were carried into it or a later one.
     ALTER TABLE batch ADD COLUMN read_from INTEGER;
     UPDATE batch SET read_from = open_from WHERE id = (SELECT max(id) FROM batch);
 
-    -- granted: what had been granted for the month with this. A larger plan brings the difference.
+    -- granted: the total granted for the month, this grant included. A larger plan grants the difference.
     CREATE TABLE grant_now (
         account TEXT NOT NULL REFERENCES account (id),
         begins  TEXT NOT NULL,
@@ -205,7 +210,7 @@ const THIRD: &str = "
     DROP TABLE monthly_grant;
     ALTER TABLE grant_now RENAME TO monthly_grant;
 
-    -- begins: the month whose credits they were; null for all that expired before this schema.
+    -- begins: the month of the credits; null for credits that expired before this schema.
     CREATE TABLE expiry (
         account TEXT NOT NULL REFERENCES account (id),
         booking INTEGER NOT NULL,
@@ -218,23 +223,23 @@ const THIRD: &str = "
         FROM purse WHERE expired > 0;
 ";
 
-/// By what a database and its pepper are recognised, and what tells quickly whom a configuration locks out.
+/// Adds what identifies a database and its pepper, and indexes to find lockouts quickly.
 const FOURTH: &str = "
-    -- One row, which is never changed: it stays where it is in the file.
+    -- One row, never changed, so that it stays at the same offset in the file.
     CREATE TABLE store (
         one INTEGER PRIMARY KEY CHECK (one = 1),
         id  BLOB NOT NULL CHECK (length(id) = 16)
     ) STRICT;
     INSERT INTO store VALUES (1, randomblob(16));
 
-    -- One row. commands: how many times something was written that an operator asked for.
+    -- One row. commands: how many times commands of operators have been written.
     CREATE TABLE written (
         one      INTEGER PRIMARY KEY CHECK (one = 1),
         commands INTEGER NOT NULL
     ) STRICT;
     INSERT INTO written VALUES (1, 0);
 
-    -- mark: a digest of nothing secret under this pepper.
+    -- mark: a digest of a public text under this pepper.
     CREATE TABLE pepper (
         number INTEGER PRIMARY KEY,
         mark   BLOB NOT NULL UNIQUE CHECK (length(mark) = 32)
@@ -246,10 +251,10 @@ const FOURTH: &str = "
         WHERE revoked IS NULL AND grants <> '{\"operations\":\"all\",\"scopes\":[],\"resources\":\"all\"}';
 ";
 
-/// Claims of operations that clients name, with the responses to replay, and how much there is of both.
+/// Adds claims of Idempotency-Keys with the responses to replay, and their counts.
 const FIFTH: &str = "
-    -- state: 0 in flight, 1 completed, 2 free to run again. number: in the order in which they were made.
-    -- hold: while it is in flight. expires: the end of the response. forgotten: the end of all.
+    -- state: 0 in flight, 1 completed, 2 free to run again. number: in the order of creation.
+    -- hold: set while in flight. expires: when the response expires. forgotten: when the claim is deleted.
     CREATE TABLE claim (
         number      INTEGER PRIMARY KEY,
         account     TEXT NOT NULL REFERENCES account (id),
@@ -274,7 +279,7 @@ const FIFTH: &str = "
     CREATE INDEX claim_expires ON claim (expires) WHERE size > 0;
     CREATE INDEX claim_forgotten ON claim (forgotten) WHERE state > 0;
 
-    -- How many claims there are and how many bytes of responses: of each account that has any, and of all under ''.
+    -- The number of claims and the bytes of responses: of each account that has any, and of all under ''.
     CREATE TABLE claim_use (
         account TEXT PRIMARY KEY,
         claims  INTEGER NOT NULL CHECK (claims >= 0),
@@ -293,46 +298,57 @@ const FIFTH: &str = "
     END;
 ";
 
-/// Brings the database to the current schema, in one transaction for each step.
+/// Migrates the database to the current schema, one transaction for each version. An existing database is backed up
+/// first, to a file such as `demur.db.v4.bak` beside it.
 pub(crate) fn migrate(connection: &mut Connection, path: &Path) -> Result<(), OpenError> {
-    let trouble = |cause| OpenError::Database { path: path.to_owned(), cause };
-    let known = i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX);
+    let database_error = |cause| OpenError::Database { path: path.to_owned(), cause };
     let found = version(connection, path)?;
-    if found > known {
-        return Err(OpenError::TooNew { found, known });
+    if found > newest() {
+        return Err(OpenError::TooNew { path: path.to_owned(), found, known: newest() });
+    }
+    if found > 0 && found < newest() {
+        let target = backup::before_migration(connection, path, found)
+            .map_err(|cause| OpenError::Backup { path: backup::migration_backup(path, found), cause })?;
+        tracing::info!(
+            path = %path.display(), from = found, to = newest(), backup = %target.display(), "database migration started"
+        );
     }
     for (position, migration) in (0..).zip(MIGRATIONS).skip_while(|(position, _)| *position < found) {
         let transaction =
-            connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(trouble)?;
-        transaction.execute_batch(migration).map_err(trouble)?;
-        transaction.pragma_update(None, "user_version", position + 1).map_err(trouble)?;
-        transaction.pragma_update(None, "application_id", APPLICATION_ID).map_err(trouble)?;
-        transaction.commit().map_err(trouble)?;
+            connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(database_error)?;
+        transaction.execute_batch(migration).map_err(database_error)?;
+        transaction.pragma_update(None, "user_version", position + 1).map_err(database_error)?;
+        transaction.pragma_update(None, "application_id", APPLICATION_ID).map_err(database_error)?;
+        transaction.commit().map_err(database_error)?;
     }
     Ok(())
 }
 
-/// Makes sure that the database is ours and current, as it must be when it is opened again.
+/// The newest schema version.
+fn newest() -> i64 {
+    i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX)
+}
+
+/// Verifies that the database is Demur's and has the current schema, as it must when it is opened again.
 pub(crate) fn verify(connection: &Connection, path: &Path) -> Result<(), OpenError> {
-    let known = i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX);
     match version(connection, path)? {
-        found if found == known => Ok(()),
-        found if found > known => Err(OpenError::TooNew { found, known }),
+        found if found == newest() => Ok(()),
+        found if found > newest() => Err(OpenError::TooNew { path: path.to_owned(), found, known: newest() }),
         _ => Err(OpenError::NotOurDatabase { path: path.to_owned() }),
     }
 }
 
-/// The schema's version; 0 for an empty database.
+/// Returns the schema version; 0 for an empty database.
 pub(crate) fn version(connection: &Connection, path: &Path) -> Result<i64, OpenError> {
-    let trouble = |cause| OpenError::Database { path: path.to_owned(), cause };
-    let number =
-        |pragma| connection.pragma_query_value(None, pragma, |row| row.get::<_, i64>(0)).map_err(trouble);
+    let database_error = |cause| OpenError::Database { path: path.to_owned(), cause };
+    let pragma =
+        |name| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0)).map_err(database_error);
     let tables = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get::<_, i64>(0));
-    let is_empty = tables.map_err(trouble)? == 0;
-    if !is_empty && number("application_id")? != APPLICATION_ID {
+    let is_empty = tables.map_err(database_error)? == 0;
+    if !is_empty && pragma("application_id")? != APPLICATION_ID {
         return Err(OpenError::NotOurDatabase { path: path.to_owned() });
     }
-    number("user_version")
+    pragma("user_version")
 }
 
 #[cfg(test)]
@@ -340,8 +356,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_database_of_the_first_schema_keeps_its_keys_and_operations() -> rusqlite::Result<()> {
-        let mut connection = Connection::open_in_memory()?;
+    fn migrates_keys_and_operations_of_schema_1() -> rusqlite::Result<()> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("demur.db");
+        let mut connection = Connection::open(&path)?;
         connection.pragma_update(None, "foreign_keys", true)?;
         connection.execute_batch(FIRST)?;
         connection.execute_batch(
@@ -353,8 +371,8 @@ mod tests {
         )?;
         connection.pragma_update(None, "user_version", 1)?;
         connection.pragma_update(None, "application_id", APPLICATION_ID)?;
-        assert!(migrate(&mut connection, Path::new("memory")).is_ok());
-        assert!(verify(&connection, Path::new("memory")).is_ok());
+        assert!(migrate(&mut connection, &path).is_ok());
+        assert!(verify(&connection, &path).is_ok());
         let row = connection.query_row(
             "SELECT key.api, key.revoked, secret.pepper, secret.created, length(secret.digest), operation.posted
              FROM key JOIN secret ON secret.key = key.id JOIN operation ON operation.account = key.account",

@@ -1,4 +1,4 @@
-//! The store: opening and closing it, and the three traits of admission on it.
+//! The store: opening and closing it, and its implementation of admission's three store traits.
 
 use std::fmt;
 use std::fs;
@@ -16,23 +16,24 @@ use jiff::Timestamp;
 
 use crate::OpenError;
 use crate::audit;
+use crate::control::{ControlServer, Executor};
 use crate::database::{Conn, DatabaseFile};
 use crate::directory;
 use crate::modes::exposed_files;
-use crate::owner::{Ownership, canonical};
+use crate::owner::Ownership;
+use crate::paths::canonical;
 use crate::pepper::PepperFile;
 use crate::provenance;
 use crate::reader::StoreReader;
 use crate::reply::ReplySender;
 use crate::secrets::StoreSecrets;
-use crate::server::ControlServer;
 use crate::watcher::Watcher;
 use crate::write_behind::WriteBehind;
 use crate::writer::{HoldJob, Job, LedgerWriter, StartError, WriterShared};
 
-/// The embedded store. The last reference that is dropped closes it.
+/// The embedded store. Dropping the last reference closes it.
 pub struct Store {
-    // Dropped in this order: first nobody can ask any more, the lock goes last.
+    // Dropped in this order: new commands stop first, and the lock is released last.
     server: Mutex<Option<ControlServer>>,
     _watcher: Watcher,
     reader: StoreReader,
@@ -43,38 +44,39 @@ pub struct Store {
 }
 
 impl Store {
-    /// Opens a database, which is made where there is none, and owns it. `plans` are those of the
-    /// configuration, for commands that name one and for monthly credits.
+    /// Opens a database and becomes its owner; a missing database is created. `plans` are the plans of the configuration,
+    /// for commands that name one and for monthly credits.
     pub fn open(path: &Path, plans: Arc<Plans>) -> Result<Arc<Self>, OpenError> {
-        let trouble = |cause| OpenError::Io { path: path.to_owned(), cause };
-        let path = &canonical(path).map_err(trouble)?;
-        // Before anything is read or made: whoever else is there must not be disturbed.
-        let ownership = Ownership::take(path)?;
-        let has_pepper = PepperFile::is_there(path).map_err(trouble)?;
-        refuse_missing(path, has_pepper).map_err(trouble)??;
+        let io_error = |cause| OpenError::Io { path: path.to_owned(), cause };
+        let path = &canonical(path).map_err(io_error)?;
+        // Before anything is read or created: another owner must not be disturbed.
+        let ownership = Ownership::acquire(path)?;
+        let has_pepper = PepperFile::exists(path).map_err(io_error)?;
+        reject_missing(path, has_pepper).map_err(io_error)??;
         let file = Arc::new(DatabaseFile::at(path)?);
-        // Before SQLite opens it, which gives empty files beside it the database's mode. What is no database is told so first.
-        let exposed = exposed_files(path).map_err(trouble)?;
+        // Before SQLite opens the database, since it gives new files beside it the database's mode. A file that is not a
+        // database is reported as such first.
+        let exposed = exposed_files(path).map_err(io_error)?;
         if let Some(exposed) = exposed.into_iter().next().filter(|_| file.may_be_database()) {
             return Err(OpenError::InsecurePermissions(exposed));
         }
-        let mut link = Conn::found(&file, has_pepper)?;
-        let database = |cause| OpenError::Database { path: path.clone(), cause };
-        let pepper = PepperFile::load(path, directory::has_keys(&link.connection).map_err(database)?)?;
-        let number = provenance::recognise(&mut link.connection, &pepper)?;
-        let forms = directory::foreign_forms(&link.connection).map_err(database)?;
+        let mut conn = Conn::create(&file, has_pepper)?;
+        let database_error = |cause| OpenError::Database { path: path.clone(), cause };
+        let pepper = PepperFile::load(path, directory::has_keys(&conn.connection).map_err(database_error)?)?;
+        let number = provenance::pepper_number(&mut conn.connection, &pepper)?;
+        let forms = directory::imported_forms(&conn.connection).map_err(database_error)?;
         let counters = Arc::new(LocalCounters::new());
         let shared = Arc::new(WriterShared {
             secrets: StoreSecrets::new(pepper, number, forms),
-            notes: WriteBehind::default(),
+            write_behind: WriteBehind::default(),
             plans,
             counters,
-            watchers: Mutex::default(),
+            listeners: Mutex::default(),
         });
         let writer =
-            LedgerWriter::start(Arc::clone(&file), link, Arc::clone(&shared)).map_err(
+            LedgerWriter::start(Arc::clone(&file), conn, Arc::clone(&shared)).map_err(
                 |error| match error {
-                    StartError::Database(cause) => database(cause),
+                    StartError::Database(cause) => database_error(cause),
                     StartError::Thread(cause) => OpenError::Io { path: path.clone(), cause },
                 },
             )?;
@@ -91,25 +93,28 @@ impl Store {
             file,
             _ownership: ownership,
         });
-        let server = ControlServer::start(path, Arc::downgrade(&store))?;
+        // Upgraded for one command only: a connection that stays does not keep the store open.
+        let weak = Arc::downgrade(&store);
+        let executor = Executor::new(move |command| Some(weak.upgrade()?.execute(command, Timestamp::now())));
+        let server = ControlServer::start(path, executor)?;
         *store.server.lock().unwrap_or_else(PoisonError::into_inner) = Some(server);
         Ok(store)
     }
 
-    /// This store as all three stores of admission.
+    /// Returns this store as all three stores of admission.
     pub fn stores(self: &Arc<Self>) -> Stores {
         Stores { keys: self.clone(), limits: self.clone(), credits: self.clone() }
     }
 
-    /// The pepper under which this store's keys are digested.
+    /// Returns the pepper under which this store's secrets are digested.
     pub fn pepper(&self) -> Pepper {
         self.shared.secrets.pepper().clone()
     }
 
-    /// Carries out an operator's command; the thread waits for it.
+    /// Executes an operator's command and blocks until it is done.
     pub fn execute(&self, command: Command, at: Timestamp) -> Reply {
-        let done = match &command {
-            // These read, for long perhaps: the writer and its waiters must not wait for them.
+        let result = match &command {
+            // These only read, perhaps for long: the writer must not wait for them.
             Command::Verify => audit::verify(&self.file),
             Command::Backup { to } => audit::back_up(&self.file, to),
             Command::Statement { account, since, limit } => self.statement(account, *since, *limit, at),
@@ -117,25 +122,25 @@ impl Store {
                 .map(|charged| self.write(command.clone(), charged, at)),
             _ => return self.write(command, None, at),
         };
-        done.unwrap_or_else(|fault| Reply::Refused { fault })
+        result.unwrap_or_else(|fault| Reply::Rejected { fault })
     }
 
     fn write(&self, command: Command, charged: Option<u64>, at: Timestamp) -> Reply {
-        let (waiter, answer) = ReplySender::new();
-        self.writer.queue(Job::Command { command: Box::new(command), charged, at, waiter });
-        answer.block().unwrap_or_else(|error| Reply::Refused {
+        let (reply, answer) = ReplySender::new();
+        self.writer.queue(Job::Command { command: Box::new(command), charged, at, reply });
+        answer.block().unwrap_or_else(|error| Reply::Rejected {
             fault: CommandFault::Store { cause: error.to_string() },
         })
     }
 
     fn queue_hold(&self, job: HoldJob) -> MaybeFuture<Result<HoldOutcome, StoreError>> {
         let release = self.writer.release_hook();
-        let (waiter, answer) = ReplySender::claim_on_drop(move |found: HoldOutcome| {
+        let (reply, answer) = ReplySender::claim_on_drop(move |found: HoldOutcome| {
             if let Some(hold) = found.hold() {
                 release(hold);
             }
         });
-        self.writer.queue(Job::Hold(Box::new(job), waiter));
+        self.writer.queue(Job::Hold(Box::new(job), reply));
         answer
     }
 
@@ -146,12 +151,12 @@ impl Store {
         limit: u32,
         at: Timestamp,
     ) -> Result<Reply, CommandFault> {
-        // First the account, which makes the grant of the month under way where that is due.
+        // Show the account first, which grants the current month's credits if they are due.
         match self.write(Command::ShowAccount { account: account.clone() }, None, at) {
             Reply::Account(shown) => {
-                let wanted = audit::StatementQuery { account, since, limit };
-                let audit::Statement { credits, entries, more } = audit::statement(&self.file, &wanted)?;
-                // Of the same moment as the entries, and not of the one before.
+                let query = audit::StatementQuery { account, since, limit };
+                let audit::Statement { credits, entries, more } = audit::statement(&self.file, &query)?;
+                // The balance must be of the same moment as the entries.
                 let credits = Balance { resets_at: shown.credits.resets_at, ..credits };
                 Ok(Reply::Statement { account: AccountStatement { credits, ..shown }, entries, more })
             }
@@ -159,20 +164,19 @@ impl Store {
         }
     }
 
-    /// Writes everything and answers nothing any more. Done by dropping too; this is for a shutdown that
-    /// wants to be sure, whoever still has a reference. Holds that are still open stay held, and count as
-    /// posted when the store is opened again.
+    /// Writes everything and closes the store. Dropping does the same; this is for a shutdown that must not depend on
+    /// other references. Open holds stay held, and count as posted when the store is opened again.
     pub fn close(&self) {
-        // Taken out in a statement of its own: dropping it joins a thread, which no lock should be held over.
+        // A statement of its own: dropping the server joins a thread, and the lock must not be held meanwhile.
         let server = self.server.lock().unwrap_or_else(PoisonError::into_inner).take();
         drop(server);
         self.writer.close();
     }
 }
 
-/// A database that is gone must not be made anew as an empty one, in which no key is known any more. SQLite would also
-/// remove the log of a database that is empty.
-pub(crate) fn refuse_missing(database: &Path, has_pepper: bool) -> io::Result<Result<(), OpenError>> {
+/// Rejects a missing or empty database beside a pepper or a log: creating an empty one would make all keys unknown, and
+/// SQLite would delete the log.
+pub(crate) fn reject_missing(database: &Path, has_pepper: bool) -> io::Result<Result<(), OpenError>> {
     let length = |path: &Path| match fs::metadata(path) {
         Ok(found) => Ok(found.len()),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(0),
@@ -201,20 +205,20 @@ impl KeyDirectory for Store {
         self.reader.find(digests)
     }
 
-    fn foreign(&self) -> Option<Arc<ImportedForms>> {
-        self.shared.secrets.foreign()
+    fn imported(&self) -> Option<Arc<ImportedForms>> {
+        self.shared.secrets.imported()
     }
 
     fn used(&self, key: &KeyId, at: Timestamp) {
-        self.shared.notes.used(key, at);
+        self.shared.write_behind.used(key, at);
     }
 
     fn refresh(&self, stored: &Digest, current: &Digest) {
-        self.shared.notes.refreshed(*stored, *current);
+        self.shared.write_behind.refreshed(*stored, *current);
     }
 
     fn watch(&self, watcher: Arc<dyn InvalidationListener>) {
-        self.shared.watchers.lock().unwrap_or_else(PoisonError::into_inner).push(watcher);
+        self.shared.listeners.lock().unwrap_or_else(PoisonError::into_inner).push(watcher);
     }
 }
 
@@ -252,8 +256,8 @@ impl Ledger for Store {
     }
 
     fn settle(&self, hold: HoldId, settlement: Settlement) -> MaybeFuture<Result<(), StoreError>> {
-        let (waiter, answer) = ReplySender::new();
-        self.writer.queue(Job::Settle(hold, settlement, Some(waiter)));
+        let (reply, answer) = ReplySender::new();
+        self.writer.queue(Job::Settle(hold, settlement, Some(reply)));
         answer
     }
 
@@ -267,9 +271,9 @@ impl Ledger for Store {
         monthly: Option<&MonthlyCredits>,
         now: Now,
     ) -> MaybeFuture<Result<Balance, StoreError>> {
-        let (waiter, answer) = ReplySender::new();
+        let (reply, answer) = ReplySender::new();
         let (account, monthly) = (account.clone(), monthly.cloned().map(Box::new));
-        self.writer.queue(Job::Balance { account, monthly, at: now.wall, waiter });
+        self.writer.queue(Job::Balance { account, monthly, at: now.wall, reply });
         answer
     }
 }

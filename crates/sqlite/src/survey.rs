@@ -1,8 +1,8 @@
-//! Whom a configuration locks out, read from a database by a connection of its own: beside the process that owns it, or
-//! where none does.
+//! Finds the accounts and keys that a configuration locks out, on a read-only connection of its own, whether or not another
+//! process owns the database.
 //!
-//! A start must not take longer with a million keys than with one, so what is compared are the different prefixes, plans
-//! and grants, each found by a look into an index. Only of those who are locked out keys are counted.
+//! A start must not take longer with a million keys than with one. So the distinct prefixes, plans and grants are compared,
+//! each found with one index search, and keys are counted only where they are locked out.
 
 use std::path::Path;
 
@@ -15,65 +15,65 @@ use rusqlite::{Connection, OptionalExtension, Params, Row, params};
 use crate::OpenError;
 use crate::database::{Conn, OpenMode};
 use crate::directory::{self, parsed};
-use crate::owner::canonical;
+use crate::paths::canonical;
 use crate::pepper::PepperFile;
 use crate::schema;
-use crate::store::refuse_missing;
+use crate::store::reject_missing;
 
-/// Accounts and keys that are named.
-const NAMED: u32 = 10;
-/// Different prefixes, plans and grants that are compared.
-const MOST: usize = 10_000;
+/// The maximum number of accounts and keys that a finding names.
+const MAX_NAMED: u32 = 10;
+/// The maximum number of distinct prefixes, plans and grants that are compared.
+const MAX_COMPARED: usize = 10_000;
 
-/// The first schema whose tables have what is asked for here.
+/// The first schema version with the columns that are read here.
 const FIRST_SCHEMA: i64 = 2;
 
-const SQL_OF_PREFIXES: &str = "SELECT api, hint FROM key
+const NEXT_PREFIX_SQL: &str = "SELECT api, hint FROM key
     WHERE revoked IS NULL AND (api, hint) > (?1, ?2) ORDER BY api, hint LIMIT 1";
-const SQL_OF_GRANTS: &str = "SELECT api, grants FROM key
+const NEXT_GRANTS_SQL: &str = "SELECT api, grants FROM key
     WHERE revoked IS NULL AND grants <> '{\"operations\":\"all\",\"scopes\":[],\"resources\":\"all\"}'
         AND (api, grants) > (?1, ?2) ORDER BY api, grants LIMIT 1";
-const SQL_OF_FIRST_PLAN: &str = "SELECT min(plan) FROM account";
-const SQL_OF_NEXT_PLAN: &str = "SELECT min(plan) FROM account WHERE plan > ?1";
+const FIRST_PLAN_SQL: &str = "SELECT min(plan) FROM account";
+const NEXT_PLAN_SQL: &str = "SELECT min(plan) FROM account WHERE plan > ?1";
 
 const ACTIVE: &str =
     "key.revoked IS NULL AND key.disabled IS NULL AND (key.expires IS NULL OR key.expires > ?1)";
 
-/// A database beside a configuration.
+/// Compares a database with a configuration.
 #[derive(Debug)]
 pub struct Survey<'c> {
     connection: Connection,
     configured: &'c Configured,
     forms: Vec<ImportedForm>,
-    /// The names of the keys of other systems' hashes; none where the pepper's file cannot be read.
+    /// The names of the hash keys; `None` if the pepper file cannot be read.
     hash_keys: Option<Vec<String>>,
 }
 
 impl<'c> Survey<'c> {
-    /// `None` where there is no database yet.
+    /// Opens the database for reading; `None` if there is no database yet.
     pub fn open(database: &Path, configured: &'c Configured) -> Result<Option<Self>, OpenError> {
-        let trouble = |cause| OpenError::Io { path: database.to_owned(), cause };
-        let database = &canonical(database).map_err(trouble)?;
-        refuse_missing(database, PepperFile::is_there(database).map_err(trouble)?).map_err(trouble)??;
-        if !database.try_exists().map_err(trouble)? {
+        let io_error = |cause| OpenError::Io { path: database.to_owned(), cause };
+        let database = &canonical(database).map_err(io_error)?;
+        reject_missing(database, PepperFile::exists(database).map_err(io_error)?).map_err(io_error)??;
+        if !database.try_exists().map_err(io_error)? {
             return Ok(None);
         }
-        let unreadable = |cause| OpenError::Database { path: database.clone(), cause };
-        let connection = Conn::configured(database, OpenMode::Read).map_err(unreadable)?;
+        let database_error = |cause| OpenError::Database { path: database.clone(), cause };
+        let connection = Conn::configured(database, OpenMode::Read).map_err(database_error)?;
         match schema::version(&connection, database)? {
             0 => return Ok(None),
             version if version < FIRST_SCHEMA => return Ok(None),
             _ => {}
         }
-        let forms = directory::foreign_forms(&connection).map_err(unreadable)?;
-        let hash_keys = PepperFile::names_of_keys(database);
+        let forms = directory::imported_forms(&connection).map_err(database_error)?;
+        let hash_keys = PepperFile::hash_key_names(database);
         Ok(Some(Self { connection, configured, forms, hash_keys }))
     }
 
-    /// Everybody who is locked out, by the reasons.
+    /// Returns all lockouts, grouped by reason.
     pub fn lockouts(&self, at: Timestamp) -> rusqlite::Result<Vec<Lockout>> {
         let mut found = Vec::new();
-        for (api, prefix) in self.pairs(SQL_OF_PREFIXES)? {
+        for (api, prefix) in self.pairs(NEXT_PREFIX_SQL)? {
             if let Some(reason) = self.of_prefix(&api, &prefix) {
                 self.add(
                     reason,
@@ -88,7 +88,7 @@ impl<'c> Survey<'c> {
                 self.add_plan(reason, &plan, at, &mut found)?;
             }
         }
-        for (api, grants) in self.pairs(SQL_OF_GRANTS)? {
+        for (api, grants) in self.pairs(NEXT_GRANTS_SQL)? {
             let Ok(read) = serde_json::from_str::<Grants>(&grants) else { continue };
             if let Some(reason) = self.configured.of_grants(&api, &read) {
                 self.add(
@@ -102,7 +102,7 @@ impl<'c> Survey<'c> {
         Ok(found)
     }
 
-    /// Why a key is locked out.
+    /// Returns why a key is locked out, if it is.
     pub fn of_key(&self, key: &KeyRecord) -> rusqlite::Result<Option<LockoutReason>> {
         if let Some(reason) = self.of_prefix(&key.api, &key.prefix) {
             return Ok(Some(reason));
@@ -118,11 +118,11 @@ impl<'c> Survey<'c> {
         self.configured.of_prefix(api, prefix, &self.forms, has)
     }
 
-    /// The different pairs of an API and another column, of keys that are not revoked.
+    /// Returns the distinct pairs of an API and another column, of keys that are not revoked.
     fn pairs(&self, sql: &str) -> rusqlite::Result<Vec<(String, String)>> {
         let mut statement = self.connection.prepare(sql)?;
         let mut found: Vec<(String, String)> = Vec::new();
-        while found.len() < MOST {
+        while found.len() < MAX_COMPARED {
             let (api, other) = found.last().map_or(("", ""), |(api, other)| (api, other));
             let next = statement.query_row([api, other], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
             let Some(next) = next else { break };
@@ -134,16 +134,16 @@ impl<'c> Survey<'c> {
     fn plans(&self) -> rusqlite::Result<Vec<String>> {
         let mut found: Vec<String> = Vec::new();
         let first = |row: &Row<'_>| row.get::<_, Option<String>>(0);
-        let mut next = self.connection.query_row(SQL_OF_FIRST_PLAN, [], first)?;
-        let mut statement = self.connection.prepare(SQL_OF_NEXT_PLAN)?;
-        while let Some(plan) = next.filter(|_| found.len() < MOST) {
+        let mut next = self.connection.query_row(FIRST_PLAN_SQL, [], first)?;
+        let mut statement = self.connection.prepare(NEXT_PLAN_SQL)?;
+        while let Some(plan) = next.filter(|_| found.len() < MAX_COMPARED) {
             next = statement.query_row([&plan], first)?;
             found.push(plan);
         }
         Ok(found)
     }
 
-    /// Adds active keys, and their accounts, where there are any. Keys with other grants may have the same reason.
+    /// Adds active keys and their accounts, if there are any. Keys with different grants may have the same reason.
     fn add(
         &self,
         reason: LockoutReason,
@@ -160,8 +160,8 @@ impl<'c> Survey<'c> {
         if count_of_keys == 0 {
             return Ok(());
         }
-        let first = self.first(&format!("SELECT id {keys} ORDER BY rowid LIMIT {NAMED}"), values)?;
-        let accounts = self.first(&format!("SELECT DISTINCT account {keys} LIMIT {NAMED}"), values)?;
+        let first = self.first(&format!("SELECT id {keys} ORDER BY rowid LIMIT {MAX_NAMED}"), values)?;
+        let accounts = self.first(&format!("SELECT DISTINCT account {keys} LIMIT {MAX_NAMED}"), values)?;
         let keys = FirstOf { first, count: count_of_keys };
         let accounts: FirstOf<AccountId> = FirstOf { first: accounts, count: count("DISTINCT account")? };
         match found.iter_mut().find(|other| other.reason == reason) {
@@ -174,7 +174,7 @@ impl<'c> Survey<'c> {
         Ok(())
     }
 
-    /// Adds the accounts on a plan, and their active keys, of which there may be none.
+    /// Adds the accounts on a plan and their active keys, if any.
     fn add_plan(
         &self,
         reason: LockoutReason,
@@ -182,14 +182,14 @@ impl<'c> Survey<'c> {
         at: Timestamp,
         found: &mut Vec<Lockout>,
     ) -> rusqlite::Result<()> {
-        let sql = format!("SELECT id FROM account WHERE plan = ?1 ORDER BY rowid LIMIT {NAMED}");
+        let sql = format!("SELECT id FROM account WHERE plan = ?1 ORDER BY rowid LIMIT {MAX_NAMED}");
         let accounts = self.first(&sql, [plan])?;
         let sql = "SELECT count(*) FROM account WHERE plan = ?1";
         let count = self.connection.query_row(sql, [plan], |row| row.get(0))?;
         let keys =
             format!("FROM key JOIN account ON account.id = key.account WHERE {ACTIVE} AND account.plan = ?2");
         let values = params![at.as_microsecond(), plan];
-        let first: Vec<KeyId> = self.first(&format!("SELECT key.id {keys} LIMIT {NAMED}"), values)?;
+        let first: Vec<KeyId> = self.first(&format!("SELECT key.id {keys} LIMIT {MAX_NAMED}"), values)?;
         let count_of_keys =
             self.connection.query_row(&format!("SELECT count(*) {keys}"), values, |row| row.get(0))?;
         let keys = FirstOf { first, count: count_of_keys };
@@ -212,19 +212,19 @@ mod tests {
     use super::*;
     use crate::database::DatabaseFile;
 
-    /// A start takes as long with a million keys as with one.
+    /// So a start takes as long with a million keys as with one.
     #[test]
-    fn what_is_compared_is_found_in_indexes() {
+    fn every_comparison_uses_an_index() {
         let folder = tempfile::tempdir().unwrap();
         let file = Arc::new(DatabaseFile::at(&folder.path().join("demur.db")).unwrap());
-        let link = Conn::found(&file, false).unwrap();
+        let conn = Conn::create(&file, false).unwrap();
         for (sql, index) in [
-            (SQL_OF_PREFIXES.to_owned(), "key_of_prefix"),
-            (SQL_OF_GRANTS.to_owned(), "key_of_grants"),
-            (SQL_OF_FIRST_PLAN.to_owned(), "account_of_plan"),
-            (SQL_OF_NEXT_PLAN.to_owned(), "account_of_plan"),
+            (NEXT_PREFIX_SQL.to_owned(), "key_of_prefix"),
+            (NEXT_GRANTS_SQL.to_owned(), "key_of_grants"),
+            (FIRST_PLAN_SQL.to_owned(), "account_of_plan"),
+            (NEXT_PLAN_SQL.to_owned(), "account_of_plan"),
         ] {
-            let mut statement = link.connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
+            let mut statement = conn.connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
             let count = statement.parameter_count();
             let values = rusqlite::params_from_iter(std::iter::repeat_n("x", count));
             let plan: Vec<String> =

@@ -1,5 +1,5 @@
-//! What the threads of the hand-off to the writer share: the standard library's, or, in this crate's own tests, that
-//! of shuttle, which decides which thread goes on at each of these.
+//! Synchronization of the group-commit loop: the standard library's types or, in this crate's tests, those of shuttle, which
+//! chooses the next thread at each operation.
 
 #[cfg(test)]
 pub(crate) use shuttle::sync::atomic::{AtomicUsize, Ordering};
@@ -10,7 +10,7 @@ pub(crate) use std::sync::atomic::{AtomicUsize, Ordering};
 #[cfg(not(test))]
 pub(crate) use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 
-/// Here another thread may come between two steps, in what shuttle cannot see into by itself.
+/// A point at which shuttle may switch threads, in code that it cannot instrument.
 #[cfg(not(test))]
 pub(crate) fn between() {}
 
@@ -25,11 +25,11 @@ mod model {
     use shuttle::sync::mpsc::{self, RecvTimeoutError, Sender, TryIter};
 
     thread_local! {
-        /// Shuttle runs all threads of a model on one of the system's.
+        /// Shuttle runs all threads of a model on one system thread.
         static IN_MODEL: Cell<bool> = const { Cell::new(false) };
     }
 
-    /// Shuttle's, which does not drop what nobody will receive any more, as the standard library's does.
+    /// Shuttle's receiver, which on drop also drops unreceived values, as the standard library's does.
     pub(crate) struct Receiver<T>(mpsc::Receiver<T>);
 
     pub(crate) fn channel<T>() -> (Sender<T>, Receiver<T>) {
@@ -59,14 +59,14 @@ mod model {
         }
     }
 
-    /// Tries a model in as many orders as `DEMUR_SHUTTLE` says, or as take a second or two: half of them at random,
-    /// half with few changes of thread, which find other mistakes.
+    /// Runs a model in `DEMUR_SHUTTLE` interleavings, by default as many as take a second or two: half of them random, half
+    /// with few thread switches, which find other bugs.
     pub(crate) fn check(model: fn()) {
-        let orders =
+        let interleavings =
             std::env::var("DEMUR_SHUTTLE").ok().and_then(|text| text.parse().ok()).unwrap_or(10_000_usize);
         IN_MODEL.set(true);
-        shuttle::check_random(model, orders / 2);
-        shuttle::check_pct(model, orders / 2, 3);
+        shuttle::check_random(model, interleavings / 2);
+        shuttle::check_pct(model, interleavings / 2, 3);
         IN_MODEL.set(false);
     }
 }

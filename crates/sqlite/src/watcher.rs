@@ -1,4 +1,4 @@
-//! The thread that looks after the files of a store, and logs what happens to them: also while nobody asks the store.
+//! The thread that checks the files of a store and logs problems, also while the store is idle.
 
 use std::sync::Arc;
 use std::sync::mpsc::{RecvTimeoutError, SyncSender, sync_channel};
@@ -10,12 +10,12 @@ use demur_admission::StoreError;
 use crate::database::DatabaseFile;
 use crate::writer::WriterShared;
 
-/// How often it looks.
-const EVERY: Duration = Duration::from_secs(1);
-/// How often it logs trouble that goes on.
-const REMIND: Duration = Duration::from_secs(30);
+/// How often the files are checked.
+const CHECK_INTERVAL: Duration = Duration::from_secs(1);
+/// How often a lasting problem is logged again.
+const REPEAT_INTERVAL: Duration = Duration::from_secs(30);
 
-/// Watches until it is dropped.
+/// Runs the thread until it is dropped.
 #[derive(Debug)]
 pub(crate) struct Watcher {
     closing: Option<SyncSender<()>>,
@@ -27,19 +27,19 @@ impl Watcher {
         let (closing, closed) = sync_channel(0);
         let watch = move || {
             let (mut database, mut pepper) = (LoggedProblems::default(), LoggedProblems::default());
-            while closed.recv_timeout(EVERY) == Err(RecvTimeoutError::Timeout) {
+            while closed.recv_timeout(CHECK_INTERVAL) == Err(RecvTimeoutError::Timeout) {
                 let path = file.path().display();
                 match database
-                    .news(file.check().map_err(StoreError::from).err().map(|error| error.to_string()))
+                    .update(file.check().map_err(StoreError::from).err().map(|error| error.to_string()))
                 {
-                    News::Trouble(cause) => tracing::error!(%path, %cause, "store unavailable"),
-                    News::Over => tracing::info!(%path, "store available again"),
-                    News::None => {}
+                    Change::Problem(cause) => tracing::error!(%path, %cause, "store unavailable"),
+                    Change::Resolved => tracing::info!(%path, "store available again"),
+                    Change::Unchanged => {}
                 }
-                match pepper.news(shared.secrets.pepper_trouble()) {
-                    News::Trouble(cause) => tracing::error!(%path, %cause, "pepper file lost"),
-                    News::Over => tracing::info!(%path, "pepper file as it was again"),
-                    News::None => {}
+                match pepper.update(shared.secrets.pepper_problem()) {
+                    Change::Problem(cause) => tracing::error!(%path, %cause, "pepper file lost"),
+                    Change::Resolved => tracing::info!(%path, "pepper file restored"),
+                    Change::Unchanged => {}
                 }
             }
         };
@@ -57,28 +57,30 @@ impl Drop for Watcher {
     }
 }
 
-/// What has been logged of one thing.
+/// The problem of one file that was logged last, and when.
 #[derive(Debug, Default)]
 struct LoggedProblems(Option<(String, Instant)>);
 
-enum News {
-    Trouble(String),
-    Over,
-    None,
+enum Change {
+    Problem(String),
+    Resolved,
+    Unchanged,
 }
 
 impl LoggedProblems {
-    fn news(&mut self, trouble: Option<String>) -> News {
-        match (trouble, &self.0) {
-            (None, None) => News::None,
+    fn update(&mut self, problem: Option<String>) -> Change {
+        match (problem, &self.0) {
+            (None, None) => Change::Unchanged,
             (None, Some(_)) => {
                 self.0 = None;
-                News::Over
+                Change::Resolved
             }
-            (Some(now), Some((told, at))) if now == *told && at.elapsed() < REMIND => News::None,
+            (Some(now), Some((logged, at))) if now == *logged && at.elapsed() < REPEAT_INTERVAL => {
+                Change::Unchanged
+            }
             (Some(now), _) => {
                 self.0 = Some((now.clone(), Instant::now()));
-                News::Trouble(now)
+                Change::Problem(now)
             }
         }
     }

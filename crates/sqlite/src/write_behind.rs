@@ -1,5 +1,4 @@
-//! What is known and not pressing: when keys were used, and digests under the current pepper. Written
-//! behind, with what else there is to write.
+//! Changes that may wait: when keys were used, and digests under the current pepper. They are written with a later batch.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -10,14 +9,14 @@ use rusqlite::Connection;
 
 use crate::directory::{self, StoredSecret};
 
-/// More than so many are not noted: what is not pressing must not fill the memory while the disk is full.
-const MOST: usize = 65_536;
+/// The maximum number of pending changes of each kind, so that they do not fill the memory while the disk is full.
+const MAX_PENDING: usize = 65_536;
 
-/// What is to be written.
+/// The buffer of pending changes.
 #[derive(Debug, Default)]
 pub(crate) struct WriteBehind(Mutex<WriteBehindBatch>);
 
-/// What was noted until now.
+/// Pending changes, taken from the buffer.
 #[derive(Debug, Default)]
 pub(crate) struct WriteBehindBatch {
     used: HashMap<KeyId, Timestamp>,
@@ -26,46 +25,46 @@ pub(crate) struct WriteBehindBatch {
 
 impl WriteBehind {
     pub(crate) fn used(&self, key: &KeyId, at: Timestamp) {
-        let mut noted = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if noted.used.len() < MOST {
-            noted.used.insert(key.clone(), at);
+        let mut pending = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if pending.used.len() < MAX_PENDING {
+            pending.used.insert(key.clone(), at);
         }
     }
 
     pub(crate) fn refreshed(&self, stored: Digest, current: Digest) {
-        let mut noted = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if noted.refreshed.len() < MOST {
-            noted.refreshed.insert(stored, current);
+        let mut pending = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if pending.refreshed.len() < MAX_PENDING {
+            pending.refreshed.insert(stored, current);
         }
     }
 
-    /// When a key was used last, as far as that is not written yet.
+    /// Returns when a key was last used, if that is not written yet.
     pub(crate) fn last_used(&self, key: &KeyId) -> Option<Timestamp> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).used.get(key).copied()
     }
 
-    /// At most so many of each.
-    pub(crate) fn take(&self, most: usize) -> WriteBehindBatch {
-        let mut noted = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if noted.used.len() <= most && noted.refreshed.len() <= most {
-            return std::mem::take(&mut *noted);
+    /// Takes at most `max` changes of each kind.
+    pub(crate) fn take(&self, max: usize) -> WriteBehindBatch {
+        let mut pending = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if pending.used.len() <= max && pending.refreshed.len() <= max {
+            return std::mem::take(&mut *pending);
         }
-        let used: Vec<KeyId> = noted.used.keys().take(most).cloned().collect();
-        let used = used.into_iter().filter_map(|key| noted.used.remove_entry(&key)).collect();
-        let refreshed: Vec<Digest> = noted.refreshed.keys().take(most).copied().collect();
+        let used: Vec<KeyId> = pending.used.keys().take(max).cloned().collect();
+        let used = used.into_iter().filter_map(|key| pending.used.remove_entry(&key)).collect();
+        let refreshed: Vec<Digest> = pending.refreshed.keys().take(max).copied().collect();
         let refreshed =
-            refreshed.into_iter().filter_map(|stored| noted.refreshed.remove_entry(&stored)).collect();
+            refreshed.into_iter().filter_map(|stored| pending.refreshed.remove_entry(&stored)).collect();
         WriteBehindBatch { used, refreshed }
     }
 
-    /// After what was taken could not be written.
-    pub(crate) fn put_back(&self, before: WriteBehindBatch) {
-        let mut noted = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let WriteBehindBatch { used, refreshed } = before;
+    /// Puts changes back that could not be written.
+    pub(crate) fn put_back(&self, unwritten: WriteBehindBatch) {
+        let mut pending = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let WriteBehindBatch { used, refreshed } = unwritten;
         for (key, at) in used {
-            noted.used.entry(key).or_insert(at);
+            pending.used.entry(key).or_insert(at);
         }
-        noted.refreshed.extend(refreshed);
+        pending.refreshed.extend(refreshed);
     }
 }
 
@@ -84,7 +83,7 @@ impl WriteBehindBatch {
         pepper: u32,
     ) -> rusqlite::Result<Vec<DirectoryChange>> {
         for (key, at) in &self.used {
-            directory::note_use(connection, key, *at)?;
+            directory::record_use(connection, key, *at)?;
         }
         let mut changes = Vec::new();
         for (stored, current) in &self.refreshed {

@@ -1,8 +1,7 @@
-//! The thread that owns the writing connection: everything that changes the database goes through here.
+//! The thread that owns the writing connection: every change of the database goes through it.
 //!
-//! It takes what is queued, at once and without lingering, into one transaction, and wakes those who wait
-//! after the commit. While one batch is on its way to the disk the next one gathers by itself, so the load
-//! decides the size of the batches.
+//! It puts all queued jobs into one transaction without waiting for more, and replies after the commit. While one batch
+//! is written the next one accumulates, so the load determines the size of the batches.
 
 pub(crate) mod claims;
 mod commands;
@@ -26,7 +25,7 @@ use jiff::Timestamp;
 use rusqlite::{Transaction, TransactionBehavior};
 
 use crate::checkpoint::Checkpointer;
-use crate::database::{Conn, DatabaseFile, FileTrouble, OpenMode};
+use crate::database::{Conn, DatabaseFile, FileProblem, OpenMode};
 use crate::error::store_error;
 use crate::quota;
 use crate::secrets::StoreSecrets;
@@ -37,7 +36,7 @@ use ledger_tx::LedgerTx;
 pub(crate) use ledger_tx::{HELD, POSTED, RELEASED};
 use state::{LedgerState, Rollback};
 
-/// Hands jobs to the writing thread.
+/// Sends jobs to the writing thread.
 pub(crate) struct LedgerWriter {
     queue: Queue,
     thread: Mutex<Option<JoinHandle<()>>>,
@@ -46,40 +45,40 @@ pub(crate) struct LedgerWriter {
 /// What the thread shares with the rest of the store.
 pub(crate) struct WriterShared {
     pub(crate) secrets: StoreSecrets,
-    /// What is written when there is time.
-    pub(crate) notes: WriteBehind,
+    /// Changes that are written when there is time.
+    pub(crate) write_behind: WriteBehind,
     pub(crate) plans: Arc<Plans>,
     pub(crate) counters: Arc<LocalCounters>,
-    pub(crate) watchers: Mutex<Vec<Arc<dyn InvalidationListener>>>,
+    pub(crate) listeners: Mutex<Vec<Arc<dyn InvalidationListener>>>,
 }
 
 impl LedgerWriter {
     pub(crate) fn start(
         file: Arc<DatabaseFile>,
-        link: Conn,
+        conn: Conn,
         shared: Arc<WriterShared>,
     ) -> Result<Self, StartError> {
-        let till = recovery::recover(&link.connection, Timestamp::now()).map_err(StartError::Database)?;
+        let state = recovery::recover(&conn.connection, Timestamp::now()).map_err(StartError::Database)?;
         let checkpointer = Checkpointer::start(Arc::clone(&file)).map_err(StartError::Thread)?;
-        let (queue, handoff) =
-            Queue::before(WriterThread { file, link: Some(link), shared, till, checkpointer });
+        let (queue, commit_loop) =
+            Queue::new(WriterThread { file, conn: Some(conn), shared, state, checkpointer });
         let thread =
-            thread::Builder::new().name("demur-writer".into()).spawn(move || handoff.until_closed().end());
+            thread::Builder::new().name("demur-writer".into()).spawn(move || commit_loop.run().finish());
         let thread = Mutex::new(Some(thread.map_err(StartError::Thread)?));
         Ok(Self { queue, thread })
     }
 
-    /// Releases a hold that nobody took on, from wherever it is dropped.
+    /// Returns a function that releases a hold whose caller has gone.
     pub(crate) fn release_hook(&self) -> impl FnOnce(HoldId) + Send + Unpin + use<> {
         self.queue.release_hook()
     }
 
-    /// Queues a job. One that is refused tells its waiter so.
+    /// Queues a job. A job that is rejected fails with the reason.
     pub(crate) fn queue(&self, job: Job) {
         self.queue.put(job);
     }
 
-    /// Writes what is queued and what was to be written behind, and ends the thread.
+    /// Writes queued jobs and deferred changes, and ends the thread.
     pub(crate) fn close(&self) {
         let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(thread) = thread {
@@ -89,7 +88,7 @@ impl LedgerWriter {
     }
 }
 
-/// Why the writer could not begin.
+/// Why the writer could not start.
 #[derive(Debug)]
 pub(crate) enum StartError {
     Database(rusqlite::Error),
@@ -99,61 +98,66 @@ pub(crate) enum StartError {
 /// The thread's own state.
 struct WriterThread {
     file: Arc<DatabaseFile>,
-    /// Given up when it fails, and opened again for the next batch.
-    link: Option<Conn>,
+    /// Closed when it fails, and opened again for the next batch.
+    conn: Option<Conn>,
     shared: Arc<WriterShared>,
-    till: LedgerState,
+    state: LedgerState,
     checkpointer: Checkpointer,
 }
 
 impl BatchWriter for WriterThread {
-    fn deferred(&mut self, most: usize) -> Deferred {
-        let claims_due = self.till.claims_due.is_some_and(|due| due <= Timestamp::now());
-        let uses = self.shared.counters.changed(most);
-        Deferred { uses, noted: self.shared.notes.take(most), claims_due: claims_due.then_some(most) }
+    fn deferred(&mut self, max: usize) -> Deferred {
+        let claims_due = self.state.claims_due.is_some_and(|due| due <= Timestamp::now());
+        let uses = self.shared.counters.changed(max);
+        Deferred {
+            uses,
+            write_behind: self.shared.write_behind.take(max),
+            claims_due: claims_due.then_some(max),
+        }
     }
 
     fn commit(
         &mut self,
         batch: &mut [Job],
         unsettled: &[(HoldId, Settlement)],
-        behind: &Deferred,
+        deferred: &Deferred,
     ) -> Result<(), StoreError> {
-        if let Err(FileTrouble::LogRemoved(_)) = self.file.check() {
-            // What has been acknowledged is in the log that we have open, and nobody will find it there again.
-            self.link.take().iter().for_each(Conn::checkpoint);
+        if let Err(FileProblem::LogRemoved(_)) = self.file.check() {
+            // Acknowledged commits are in the log that this connection has open, and nobody can find that file again.
+            self.conn.take().iter().for_each(Conn::checkpoint);
         }
-        let mut link = Conn::current(&mut self.link, &self.file, OpenMode::Write)?;
-        let mut undo = Rollback::default();
-        let changes = self.transact(&mut link, batch, unsettled, behind, &mut undo).map_err(|error| {
-            self.till.undo(undo);
-            store_error(&error)
-        })?;
-        self.link = Some(link);
-        let commands = u64::from(is_written(batch));
-        let (last_batch, booked) = (self.till.next_batch - 1, self.till.last_booked.take());
-        self.file.expect(|expected| expected.committed(commands, last_batch, booked));
-        // Before anyone is told: whoever knows of a change finds it in force.
+        let mut conn = Conn::current(&mut self.conn, &self.file, OpenMode::Write)?;
+        let mut rollback = Rollback::default();
+        let changes =
+            self.transact(&mut conn, batch, unsettled, deferred, &mut rollback).map_err(|error| {
+                self.state.roll_back(rollback);
+                store_error(&error)
+            })?;
+        self.conn = Some(conn);
+        let commands = u64::from(has_change(batch));
+        let (last_batch, changed) = (self.state.next_batch - 1, self.state.last_changed.take());
+        self.file.update_expected(|expected| expected.on_commit(commands, last_batch, changed));
+        // Before any reply: a caller that knows of a change must find it in effect.
         self.announce(&changes);
         Ok(())
     }
 
-    fn put_back(&mut self, behind: Deferred) {
-        self.shared.counters.still_changed(behind.uses.iter().map(|used| &used.account));
-        self.shared.notes.put_back(behind.noted);
+    fn put_back(&mut self, deferred: Deferred) {
+        self.shared.counters.still_changed(deferred.uses.iter().map(|used| &used.account));
+        self.shared.write_behind.put_back(deferred.write_behind);
     }
 
     fn idle(&mut self) {
-        if self.checkpointer.committed() {
-            // Nearly all of it is copied. What fails here is tried again when the log is longer.
-            let link = self.link.as_ref().filter(|_| self.file.check().is_ok());
-            let _ = link.map(Conn::copy_log);
+        if self.checkpointer.on_commit() {
+            // Nearly all of it is copied. A failure is retried when the log is longer.
+            let conn = self.conn.as_ref().filter(|_| self.file.check().is_ok());
+            let _ = conn.map(Conn::copy_log);
         }
     }
 }
 
-/// Whether a batch has a command that may change something.
-fn is_written(batch: &[Job]) -> bool {
+/// Whether a batch contains a command that may change something.
+fn has_change(batch: &[Job]) -> bool {
     batch.iter().any(|job| match job {
         Job::Command { command, .. } => !matches!(
             **command,
@@ -167,27 +171,27 @@ fn is_written(batch: &[Job]) -> bool {
 }
 
 impl WriterThread {
-    /// Nothing more is written.
-    fn end(self) {
+    /// Ends the thread after the last batch.
+    fn finish(self) {
         drop(self.checkpointer);
-        self.link.iter().for_each(Conn::checkpoint);
+        self.conn.iter().for_each(Conn::checkpoint);
     }
 
     fn transact(
         &mut self,
-        link: &mut Conn,
+        conn: &mut Conn,
         batch: &mut [Job],
         unsettled: &[(HoldId, Settlement)],
-        behind: &Deferred,
-        undo: &mut Rollback,
+        deferred: &Deferred,
+        rollback: &mut Rollback,
     ) -> rusqlite::Result<Vec<DirectoryChange>> {
-        let transaction = link.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let mut changes = self.apply(&transaction, batch, unsettled, behind.claims_due, undo)?;
-        if is_written(batch) {
+        let transaction = conn.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let mut changes = self.apply(&transaction, batch, unsettled, deferred.claims_due, rollback)?;
+        if has_change(batch) {
             transaction.prepare_cached("UPDATE written SET commands = commands + 1")?.execute([])?;
         }
-        quota::save(&transaction, &behind.uses)?;
-        changes.extend(behind.noted.write(&transaction, self.shared.secrets.pepper_number())?);
+        quota::save(&transaction, &deferred.uses)?;
+        changes.extend(deferred.write_behind.write(&transaction, self.shared.secrets.pepper_number())?);
         transaction.commit()?;
         Ok(changes)
     }
@@ -198,38 +202,38 @@ impl WriterThread {
         batch: &mut [Job],
         unsettled: &[(HoldId, Settlement)],
         claims_due: Option<usize>,
-        undo: &mut Rollback,
+        rollback: &mut Rollback,
     ) -> rusqlite::Result<Vec<DirectoryChange>> {
         let mut changes = Vec::new();
         let now = Timestamp::now();
-        let mut books = LedgerTx::open(transaction, &mut self.till, undo, now);
-        if let Some(most) = claims_due {
-            books.prune_claims(now, most)?;
+        let mut ledger = LedgerTx::open(transaction, &mut self.state, rollback, now);
+        if let Some(max) = claims_due {
+            ledger.prune_claims(now, max)?;
         }
         for (hold, settlement) in unsettled {
-            books.settle(*hold, *settlement)?;
+            ledger.settle(*hold, *settlement)?;
         }
         for job in batch {
             match job {
-                Job::Hold(job, waiter) => waiter.set(books.hold(job)?),
-                Job::Settle(hold, settlement, waiter) => {
-                    books.settle(*hold, *settlement)?;
-                    waiter.iter_mut().for_each(|waiter| waiter.set(()));
+                Job::Hold(job, reply) => reply.set(ledger.hold(job)?),
+                Job::Settle(hold, settlement, reply) => {
+                    ledger.settle(*hold, *settlement)?;
+                    reply.iter_mut().for_each(|reply| reply.set(()));
                 }
-                Job::Complete(hold, posted, response) => books.complete(*hold, *posted, response)?,
-                Job::Balance { account, monthly, at, waiter } => {
-                    waiter.set(books.balance(account, monthly.as_deref(), *at)?);
+                Job::Complete(hold, posted, response) => ledger.complete(*hold, *posted, response)?,
+                Job::Balance { account, monthly, at, reply } => {
+                    reply.set(ledger.balance(account, monthly.as_deref(), *at)?);
                 }
-                Job::Command { command, charged, at, waiter } => {
-                    let asked = commands::CommandContext { command, charged: *charged, at: *at };
-                    let (reply, more) = commands::execute(&asked, &mut books, &self.shared)?;
+                Job::Command { command, charged, at, reply } => {
+                    let context = commands::CommandContext { command, charged: *charged, at: *at };
+                    let (outcome, more) = commands::execute(&context, &mut ledger, &self.shared)?;
                     changes.extend(more);
-                    waiter.set(reply);
+                    reply.set(outcome);
                 }
                 Job::Close => {}
             }
         }
-        books.close()?;
+        ledger.close()?;
         Ok(changes)
     }
 
@@ -237,11 +241,11 @@ impl WriterThread {
         if changes.is_empty() {
             return;
         }
-        let watchers = self.shared.watchers.lock().unwrap_or_else(PoisonError::into_inner);
-        for (watcher, change) in
-            watchers.iter().flat_map(|watcher| changes.iter().map(move |change| (watcher, change)))
+        let listeners = self.shared.listeners.lock().unwrap_or_else(PoisonError::into_inner);
+        for (listener, change) in
+            listeners.iter().flat_map(|listener| changes.iter().map(move |change| (listener, change)))
         {
-            watcher.invalidate(change);
+            listener.invalidate(change);
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The embedded store under the suite for all stores.
+//! The embedded store under the conformance suite.
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test")]
 
@@ -30,7 +30,7 @@ impl Embedded {
 
     fn execute(&self, command: Command, now: Now) -> Reply {
         match self.store.execute(command, now.wall) {
-            Reply::Refused { fault } => panic!("{fault}"),
+            Reply::Rejected { fault } => panic!("{fault}"),
             reply => reply,
         }
     }
@@ -102,14 +102,14 @@ impl Fixture for Embedded {
         self.execute(Command::TopUp { account, amount, reason, operation: None }, now);
     }
 
-    fn set_out_of_reach(&self, out_of_reach: bool) -> bool {
+    fn set_unavailable(&self, unavailable: bool) -> bool {
         let (file, aside) = (self.folder.path().join("demur.db"), self.folder.path().join("aside"));
-        let (from, to) = if out_of_reach { (file, aside) } else { (aside, file) };
+        let (from, to) = if unavailable { (file, aside) } else { (aside, file) };
         std::fs::rename(from, to).unwrap();
         true
     }
 
-    /// The files are carried elsewhere, since a forgotten hold keeps its store.
+    /// Copies the files elsewhere, since a forgotten hold keeps its store open.
     fn restart(self) -> Option<Self> {
         self.store.close();
         let elsewhere = tempfile::tempdir().unwrap();

@@ -1,4 +1,4 @@
-//! The control socket among callers that mean no good, or have stopped half-way: an operator can always revoke a key.
+//! The control socket with misbehaving callers: an operator can always revoke a key.
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test")]
 
@@ -16,17 +16,17 @@ use demur_admission::conformance::{plans, start};
 use demur_admission::{AccountId, Command, Grants, KeyId, KeyState, Plans, Reply};
 use demur_sqlite::{ControlClient, Store, execute_or_open};
 
-struct Scene {
+struct StoreUnderTest {
     store: Arc<Store>,
     path: PathBuf,
     _folder: tempfile::TempDir,
 }
 
-impl Scene {
+impl StoreUnderTest {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("demur.db");
-        let store = Store::open(&path, book()).unwrap();
+        let store = Store::open(&path, test_plans()).unwrap();
         let (name, plan) = ("Acme".into(), "paid".into());
         store.execute(Command::CreateAccount { account: Some(acme()), name, plan }, start().wall);
         Self { store, path, _folder: folder }
@@ -50,11 +50,11 @@ impl Scene {
         }
     }
 
-    /// As `demur keys revoke` does it.
+    /// Revokes a key as `demur keys revoke` does.
     fn revoke(&self) {
         let begun = Instant::now();
         let key = self.create_key();
-        match execute_or_open(&self.path, &book(), &Command::RevokeKey { key }) {
+        match execute_or_open(&self.path, &test_plans(), &Command::RevokeKey { key }) {
             Ok(Reply::KeyRevoked(key)) => assert_eq!(key.state, KeyState::Revoked),
             other => panic!("{other:?}"),
         }
@@ -62,7 +62,7 @@ impl Scene {
     }
 }
 
-fn book() -> Arc<Plans> {
+fn test_plans() -> Arc<Plans> {
     Arc::new(Plans::new(plans()))
 }
 
@@ -70,42 +70,42 @@ fn acme() -> AccountId {
     "acme".parse().unwrap()
 }
 
-/// What one connection does before it is left as it is. What it cannot write any more was refused.
+/// What a connection does before it is left open. It ignores write errors, since the server may reject the input.
 type Misbehave = fn(&UnixStream);
 
 const MISBEHAVIOURS: &[(&str, Misbehave)] = &[
-    ("says nothing", |_| {}),
-    ("stops in a command", |mut stream| drop(stream.write_all(br#"{"command": "list_k"#))),
+    ("sends nothing", |_| {}),
+    ("stops within a command", |mut stream| drop(stream.write_all(br#"{"command": "list_k"#))),
     ("sends no text", |mut stream| drop(stream.write_all(&[0xff, 0, 0xfe, b'\n']))),
     ("sends no command", |mut stream| {
         drop(stream.write_all(b"{}\n[]\n\"\"\n\n{\"command\": \"no_such\"}\n"));
     }),
     ("nests deeply", |mut stream| drop(stream.write_all(&[&[b'['; 60_000][..], b"\n"].concat()))),
-    ("sends a command that is too long, without an end", |mut stream| {
+    ("sends an oversized command without an end", |mut stream| {
         stream.set_write_timeout(Some(Duration::from_millis(100))).unwrap();
         drop(stream.write_all(&vec![b'x'; 1 << 20]));
     }),
-    ("takes no reply", |mut stream| {
+    ("reads no reply", |mut stream| {
         stream.set_write_timeout(Some(Duration::from_millis(100))).unwrap();
         let many = b"{\"command\": \"list_accounts\"}\n".repeat(50_000);
         drop(stream.write_all(&many));
     }),
-    ("goes away in a command", |mut stream| {
+    ("closes within a command", |mut stream| {
         drop(stream.write_all(br#"{"command": "#));
         stream.shutdown(std::net::Shutdown::Write).unwrap();
     }),
 ];
 
 #[test]
-fn a_key_is_revoked_whatever_other_connections_do() {
+fn revokes_a_key_while_other_connections_misbehave() {
     for (name, misbehave) in MISBEHAVIOURS {
-        let scene = Scene::new();
-        let held: Vec<UnixStream> = (0..100).map(|_| scene.connect()).inspect(misbehave).collect();
+        let subject = StoreUnderTest::new();
+        let held: Vec<UnixStream> = (0..100).map(|_| subject.connect()).inspect(misbehave).collect();
         for _ in 0..3 {
-            scene.revoke();
+            subject.revoke();
         }
         drop(held);
-        scene.revoke();
+        subject.revoke();
         println_name(name);
     }
 }
@@ -113,72 +113,72 @@ fn a_key_is_revoked_whatever_other_connections_do() {
 fn println_name(name: &str) {
     #[expect(clippy::print_stdout, reason = "which row was the last")]
     {
-        println!("{name}: fine");
+        println!("{name}: ok");
     }
 }
 
-/// As fast as they can, by several threads, while keys are revoked.
+/// Several threads connect as fast as they can while keys are revoked.
 #[test]
-fn a_key_is_revoked_in_a_flood_of_connections() {
-    let scene = Scene::new();
+fn revokes_a_key_during_a_flood_of_connections() {
+    let subject = StoreUnderTest::new();
     let done = AtomicBool::new(false);
     thread::scope(|scope| {
         for _ in 0..3 {
             scope.spawn(|| {
                 let mut held = Vec::new();
                 while !done.load(Ordering::SeqCst) {
-                    held.extend(UnixStream::connect(scene.socket()));
+                    held.extend(UnixStream::connect(subject.socket()));
                     if held.len() > 100 {
                         held.clear();
                     }
                 }
             });
         }
-        let (scene, done) = (&scene, &done);
-        let revoking = scope.spawn(move || (0..20).for_each(|_| scene.revoke()));
+        let (subject, done) = (&subject, &done);
+        let revoking = scope.spawn(move || (0..20).for_each(|_| subject.revoke()));
         let ended = revoking.join();
         done.store(true, Ordering::SeqCst);
         ended.unwrap();
     });
 }
 
-/// A byte now and then keeps nobody's place for longer than a command may take.
+/// Single bytes at intervals do not extend the deadline of a command.
 #[test]
-fn a_slow_command_has_one_deadline() {
-    let scene = Scene::new();
-    let mut slow = scene.connect();
+fn closes_a_connection_whose_command_is_too_slow() {
+    let subject = StoreUnderTest::new();
+    let mut slow = subject.connect();
     slow.set_read_timeout(Some(Duration::from_millis(200))).unwrap();
     let begun = Instant::now();
     loop {
-        // The read waits 0.2 s for a reply, and finds none or the end.
+        // The read waits 0.2 s for a reply, and times out or finds the end.
         let _ = slow.write_all(b" ");
         if slow.read(&mut [0]).is_ok_and(|read| read == 0) {
             break;
         }
-        assert!(begun.elapsed() < Duration::from_secs(15), "a place is kept by dripping");
+        assert!(begun.elapsed() < Duration::from_secs(15), "a slow command keeps its slot");
     }
-    scene.revoke();
+    subject.revoke();
 }
 
-/// A caller that behaves keeps its connection among a few that do not.
+/// An active connection is not closed because of a few idle ones.
 #[test]
-fn a_connection_in_use_goes_on() {
-    let scene = Scene::new();
-    let mut client = ControlClient::connect(&scene.path).unwrap();
-    let held: Vec<UnixStream> = (0..10).map(|_| scene.connect()).collect();
+fn keeps_a_connection_in_use_open() {
+    let subject = StoreUnderTest::new();
+    let mut client = ControlClient::connect(&subject.path).unwrap();
+    let held: Vec<UnixStream> = (0..10).map(|_| subject.connect()).collect();
     for _ in 0..10 {
-        let key = scene.create_key();
+        let key = subject.create_key();
         assert!(matches!(client.execute(&Command::RevokeKey { key }), Ok(Reply::KeyRevoked(_))));
     }
     drop(held);
 }
 
 #[test]
-fn the_socket_is_private_and_no_other_file_of_the_folder_stands_for_it() {
-    let scene = Scene::new();
+fn creates_one_private_socket_in_the_folder() {
+    let subject = StoreUnderTest::new();
     let mode = |path: &Path| path.symlink_metadata().unwrap().permissions().mode();
-    assert_eq!(mode(&scene.socket()) & 0o777, 0o600);
-    let names = std::fs::read_dir(scene.path.parent().unwrap()).unwrap();
+    assert_eq!(mode(&subject.socket()) & 0o777, 0o600);
+    let names = std::fs::read_dir(subject.path.parent().unwrap()).unwrap();
     let sockets = names.filter(|name| name.as_ref().unwrap().file_name().to_string_lossy().contains("sock"));
     assert_eq!(sockets.count(), 1);
 }

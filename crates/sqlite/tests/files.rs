@@ -1,5 +1,5 @@
-//! What happens to the files of a store, before it is opened and while it is in use: nobody is told that a key is unknown
-//! because a file is another one.
+//! Damaged, replaced and missing files of a store, before it is opened and while it is in use: no key becomes unknown because
+//! of them. Longer than 400 lines, since all tests share the setup.
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test")]
 
@@ -18,15 +18,15 @@ use demur_admission::{
 };
 use demur_sqlite::{OpenError, Store};
 
-struct Scene {
+struct StoreUnderTest {
     store: Arc<Store>,
     path: PathBuf,
-    /// One that nobody has looked up.
+    /// The secret of a key that was never looked up.
     secret: Secret,
     _folder: tempfile::TempDir,
 }
 
-fn book() -> Arc<Plans> {
+fn test_plans() -> Arc<Plans> {
     Arc::new(Plans::new(plans()))
 }
 
@@ -35,7 +35,7 @@ fn acme() -> AccountId {
 }
 
 fn open(path: &Path) -> Result<Arc<Store>, OpenError> {
-    Store::open(path, book())
+    Store::open(path, test_plans())
 }
 
 fn try_key(store: &Store) -> Result<Secret, CommandFault> {
@@ -43,7 +43,7 @@ fn try_key(store: &Store) -> Result<Secret, CommandFault> {
     let create = Command::CreateKey { api, prefix, account: acme(), expires: None, grants, metadata };
     match store.execute(create, start().wall) {
         Reply::KeyCreated(issued) => Ok(issued.secret),
-        Reply::Refused { fault } => Err(fault),
+        Reply::Rejected { fault } => Err(fault),
         other => panic!("{other:?}"),
     }
 }
@@ -60,17 +60,17 @@ fn hold(store: &Store, id: &str) -> Result<HoldOutcome, StoreError> {
     store.claim(&request, &Claim { fingerprint, owner, ttl, repeats }).block()
 }
 
-/// As a gateway asks that has never seen the key.
+/// Authenticates as a gateway without the key in its cache.
 fn authenticate(store: &Arc<Store>, secret: &Secret) -> Result<(), Denial> {
-    let admission = Admission::new(store.stores(), store.pepper(), book(), CacheConfig::default());
+    let admission = Admission::new(store.stores(), store.pepper(), test_plans(), CacheConfig::default());
     admission.authenticate(secret.expose(), "shop", "shop", start()).block().map(|_| ())
 }
 
-fn is_trouble<T>(found: &Result<T, Denial>) -> bool {
+fn is_unavailable<T>(found: &Result<T, Denial>) -> bool {
     matches!(found, Err(Denial::StoreUnavailable { part: StoreKind::Keys, .. }))
 }
 
-impl Scene {
+impl StoreUnderTest {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("demur.db");
@@ -100,7 +100,7 @@ fn fill(store: &Arc<Store>) -> Secret {
     secret
 }
 
-/// Another store's database, with all that was written in its one file.
+/// Another store's database, checkpointed into one file.
 fn another() -> Vec<u8> {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("demur.db");
@@ -117,7 +117,7 @@ fn write_at(path: &Path, offset: u64, bytes: &[u8]) {
     file.write_all(bytes).unwrap();
 }
 
-fn cut(path: &Path, length: u64) {
+fn truncate(path: &Path, length: u64) {
     OpenOptions::new().write(true).open(path).unwrap().set_len(length).unwrap();
 }
 
@@ -128,78 +128,78 @@ fn replace(path: &Path, bytes: &[u8]) {
     fs::rename(new, path).unwrap();
 }
 
-/// What is done to the files while the store is in use.
-type Damage = fn(&Scene);
+/// A damage of the files while the store is in use.
+type Damage = fn(&StoreUnderTest);
 const DAMAGES: &[(&str, Damage)] = &[
-    ("the database is removed", |scene| fs::remove_file(&scene.path).unwrap()),
-    ("the database is cut to nothing", |scene| cut(&scene.path, 0)),
-    ("the database is cut in the middle", |scene| cut(&scene.path, 8192)),
-    ("garbage is written over the database", |scene| {
-        let length = fs::metadata(&scene.path).unwrap().len();
-        fs::write(&scene.path, vec![0x5a; usize::try_from(length).unwrap()]).unwrap();
+    ("the database is removed", |subject| fs::remove_file(&subject.path).unwrap()),
+    ("the database is truncated to zero", |subject| truncate(&subject.path, 0)),
+    ("the database is truncated in the middle", |subject| truncate(&subject.path, 8192)),
+    ("garbage is written over the database", |subject| {
+        let length = fs::metadata(&subject.path).unwrap().len();
+        fs::write(&subject.path, vec![0x5a; usize::try_from(length).unwrap()]).unwrap();
     }),
-    ("garbage is written behind the first page", |scene| {
-        let length = fs::metadata(&scene.path).unwrap().len();
-        write_at(&scene.path, 4096, &vec![0x5a; usize::try_from(length - 4096).unwrap()]);
+    ("garbage is written behind the first page", |subject| {
+        let length = fs::metadata(&subject.path).unwrap().len();
+        write_at(&subject.path, 4096, &vec![0x5a; usize::try_from(length - 4096).unwrap()]);
     }),
-    ("garbage is written behind the magic string", |scene| write_at(&scene.path, 16, &[0x5a; 4080])),
-    ("another database is renamed over it", |scene| replace(&scene.path, &another())),
-    ("another database is written into it", |scene| fs::write(&scene.path, another()).unwrap()),
-    ("an empty file is renamed over it", |scene| replace(&scene.path, b"")),
-    ("an older copy is renamed over it", |scene| {
-        let copy = fs::read(&scene.path).unwrap();
-        key(&scene.store);
-        replace(&scene.path, &copy);
+    ("garbage is written behind the magic string", |subject| write_at(&subject.path, 16, &[0x5a; 4080])),
+    ("another database is renamed over it", |subject| replace(&subject.path, &another())),
+    ("another database is written into it", |subject| fs::write(&subject.path, another()).unwrap()),
+    ("an empty file is renamed over it", |subject| replace(&subject.path, b"")),
+    ("an older copy is renamed over it", |subject| {
+        let copy = fs::read(&subject.path).unwrap();
+        key(&subject.store);
+        replace(&subject.path, &copy);
     }),
-    ("a database of another program is written into it", |scene| {
-        let other = scene.path.with_file_name("other");
+    ("a database of another program is written into it", |subject| {
+        let other = subject.path.with_file_name("other");
         rusqlite::Connection::open(&other).unwrap().execute_batch("CREATE TABLE x (y)").unwrap();
-        fs::write(&scene.path, fs::read(other).unwrap()).unwrap();
+        fs::write(&subject.path, fs::read(other).unwrap()).unwrap();
     }),
-    ("the log is removed", |scene| fs::remove_file(scene.beside("-wal")).unwrap()),
-    ("the log is replaced", |scene| {
-        let copy = fs::read(scene.beside("-wal")).unwrap();
-        replace(&scene.beside("-wal"), &copy);
+    ("the log is removed", |subject| fs::remove_file(subject.beside("-wal")).unwrap()),
+    ("the log is replaced", |subject| {
+        let copy = fs::read(subject.beside("-wal")).unwrap();
+        replace(&subject.beside("-wal"), &copy);
     }),
-    ("the log is cut to nothing", |scene| cut(&scene.beside("-wal"), 0)),
-    ("the log is cut in the middle", |scene| cut(&scene.beside("-wal"), 4096)),
-    ("garbage is written over the log", |scene| {
-        let length = fs::metadata(scene.beside("-wal")).unwrap().len();
-        fs::write(scene.beside("-wal"), vec![0x5a; usize::try_from(length).unwrap()]).unwrap();
+    ("the log is truncated to zero", |subject| truncate(&subject.beside("-wal"), 0)),
+    ("the log is truncated in the middle", |subject| truncate(&subject.beside("-wal"), 4096)),
+    ("garbage is written over the log", |subject| {
+        let length = fs::metadata(subject.beside("-wal")).unwrap().len();
+        fs::write(subject.beside("-wal"), vec![0x5a; usize::try_from(length).unwrap()]).unwrap();
     }),
-    ("the shared memory is removed", |scene| fs::remove_file(scene.beside("-shm")).unwrap()),
-    ("all three are removed", |scene| {
-        ["", "-wal", "-shm"].iter().for_each(|suffix| fs::remove_file(scene.beside(suffix)).unwrap());
+    ("the shared memory is removed", |subject| fs::remove_file(subject.beside("-shm")).unwrap()),
+    ("all three are removed", |subject| {
+        ["", "-wal", "-shm"].iter().for_each(|suffix| fs::remove_file(subject.beside(suffix)).unwrap());
     }),
 ];
 
 #[test]
-fn a_store_whose_files_are_others_is_unavailable() {
+fn is_unavailable_when_its_files_are_damaged_or_replaced() {
     for (name, damage) in DAMAGES {
-        let scene = Scene::new();
+        let subject = StoreUnderTest::new();
         let unknown = Secret::generate("shop").unwrap();
-        let warm = key(&scene.store);
-        // Connections are open and have read.
-        assert!(authenticate(&scene.store, &warm).is_ok(), "{name}");
-        damage(&scene);
+        let warm = key(&subject.store);
+        // The connections are open and have read.
+        assert!(authenticate(&subject.store, &warm).is_ok(), "{name}");
+        damage(&subject);
         for round in 0..3 {
-            for secret in [&scene.secret, &warm, &unknown] {
-                let found = authenticate(&scene.store, secret);
-                assert!(is_trouble(&found), "{name}, round {round}: {found:?}");
+            for secret in [&subject.secret, &warm, &unknown] {
+                let found = authenticate(&subject.store, secret);
+                assert!(is_unavailable(&found), "{name}, round {round}: {found:?}");
             }
-            let held = hold(&scene.store, &format!("during-{round}"));
+            let held = hold(&subject.store, &format!("during-{round}"));
             assert!(held.is_err(), "{name}, round {round}: {held:?}");
         }
     }
 }
 
-/// What was acknowledged is not lost with the log's name.
+/// Acknowledged charges are not lost with the log's name.
 #[test]
-fn a_log_that_was_removed_is_copied_before_it_is_given_up() {
-    let scene = Scene::new();
-    fs::remove_file(scene.beside("-wal")).unwrap();
-    assert!(hold(&scene.store, "during").is_err());
-    let Scene { store, path, secret, _folder } = scene;
+fn copies_a_removed_log_before_closing_it() {
+    let subject = StoreUnderTest::new();
+    fs::remove_file(subject.beside("-wal")).unwrap();
+    assert!(hold(&subject.store, "during").is_err());
+    let StoreUnderTest { store, path, secret, _folder } = subject;
     store.close();
     drop(store);
     let store = open(&path).unwrap();
@@ -210,57 +210,56 @@ fn a_log_that_was_removed_is_copied_before_it_is_given_up() {
     }
 }
 
-/// What is as it was serves again, and needs no restart.
+/// A restored store needs no restart.
 #[test]
-fn files_that_are_as_they_were_serve_again() {
+fn recovers_when_its_files_are_restored() {
     let moved: &[&str] = &["", "-wal", "-shm"];
     for suffix in moved {
-        let scene = Scene::new();
-        let (file, aside) = (scene.beside(suffix), scene.path.with_file_name("aside"));
+        let subject = StoreUnderTest::new();
+        let (file, aside) = (subject.beside(suffix), subject.path.with_file_name("aside"));
         fs::rename(&file, &aside).unwrap();
-        assert!(is_trouble(&authenticate(&scene.store, &scene.secret)), "{suffix}");
+        assert!(is_unavailable(&authenticate(&subject.store, &subject.secret)), "{suffix}");
         fs::rename(&aside, &file).unwrap();
-        assert!(authenticate(&scene.store, &scene.secret).is_ok(), "{suffix}");
-        assert!(hold(&scene.store, "after").is_ok(), "{suffix}");
+        assert!(authenticate(&subject.store, &subject.secret).is_ok(), "{suffix}");
+        assert!(hold(&subject.store, "after").is_ok(), "{suffix}");
     }
-    // Written by another program, and the same: a touch, a copy back. Opened anew, there is nothing left to copy that would
-    // come in between.
-    let mut scene = Scene::new();
-    scene.store.close();
-    drop(std::mem::replace(&mut scene.store, Scene::new().store));
-    scene.store = open(&scene.path).unwrap();
-    let sound = fs::read(&scene.path).unwrap();
+    // Written by another program with the same content: a touch, a copy back. The store is opened again, so that no
+    // checkpoint interferes.
+    let mut subject = StoreUnderTest::new();
+    subject.store.close();
+    drop(std::mem::replace(&mut subject.store, StoreUnderTest::new().store));
+    subject.store = open(&subject.path).unwrap();
+    let intact = fs::read(&subject.path).unwrap();
     for _ in 0..3 {
-        fs::write(&scene.path, &sound).unwrap();
-        assert!(authenticate(&scene.store, &scene.secret).is_ok());
-        let file = File::options().write(true).open(&scene.path).unwrap();
+        fs::write(&subject.path, &intact).unwrap();
+        assert!(authenticate(&subject.store, &subject.secret).is_ok());
+        let file = File::options().write(true).open(&subject.path).unwrap();
         file.set_modified(std::time::SystemTime::now()).unwrap();
-        assert!(authenticate(&scene.store, &scene.secret).is_ok());
-        fs::write(&scene.path, vec![0x5a; sound.len()]).unwrap();
-        assert!(is_trouble(&authenticate(&scene.store, &scene.secret)));
-        fs::write(&scene.path, &sound).unwrap();
-        assert!(authenticate(&scene.store, &scene.secret).is_ok());
+        assert!(authenticate(&subject.store, &subject.secret).is_ok());
+        fs::write(&subject.path, vec![0x5a; intact.len()]).unwrap();
+        assert!(is_unavailable(&authenticate(&subject.store, &subject.secret)));
+        fs::write(&subject.path, &intact).unwrap();
+        assert!(authenticate(&subject.store, &subject.secret).is_ok());
     }
 }
 
-/// With much going on nothing of one's own is taken for another's.
 #[test]
-fn checkpoints_are_not_taken_for_another_program() {
-    let scene = Scene::new();
+fn does_not_mistake_checkpoints_for_other_programs() {
+    let subject = StoreUnderTest::new();
     std::thread::scope(|scope| {
         let held = |number: usize| {
-            matches!(hold(&scene.store, &format!("op-{number}")), Ok(HoldOutcome::Held { .. }))
+            matches!(hold(&subject.store, &format!("op-{number}")), Ok(HoldOutcome::Held { .. }))
         };
         let charging = scope.spawn(move || (0..300).all(held));
         while !charging.is_finished() {
-            assert!(authenticate(&scene.store, &scene.secret).is_ok());
+            assert!(authenticate(&subject.store, &subject.secret).is_ok());
         }
     });
 }
 
-/// What a closed store's files are before it is opened, and why it does not open.
+/// Changes of a closed store's files, and the error of the next start.
 #[test]
-fn a_store_does_not_open_without_what_belongs_to_it() {
+fn rejects_missing_and_mismatched_files() {
     let foreign_pepper = || {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("demur.db");
@@ -268,16 +267,20 @@ fn a_store_does_not_open_without_what_belongs_to_it() {
         fs::read(beside(&path, ".pepper")).unwrap()
     };
     type Change = fn(&Path, &[u8]);
-    type Fits = fn(&OpenError) -> bool;
-    let rows: &[(&str, Change, Fits)] = &[
+    type Matches = fn(&OpenError) -> bool;
+    let rows: &[(&str, Change, Matches)] = &[
         (
             "no database",
             |path, _| fs::remove_file(path).unwrap(),
             |e| matches!(e, OpenError::DatabaseMissing { .. }),
         ),
-        ("nothing in it", |path, _| cut(path, 0), |e| matches!(e, OpenError::DatabaseMissing { .. })),
         (
-            "no table in it",
+            "an empty database",
+            |path, _| truncate(path, 0),
+            |e| matches!(e, OpenError::DatabaseMissing { .. }),
+        ),
+        (
+            "a database without tables",
             |path, _| {
                 fs::remove_file(path).unwrap();
                 let new = rusqlite::Connection::open(path).unwrap();
@@ -287,9 +290,9 @@ fn a_store_does_not_open_without_what_belongs_to_it() {
             |e| matches!(e, OpenError::DatabaseMissing { .. }),
         ),
         (
-            "nothing but a log",
+            "only a log",
             |path, _| {
-                cut(path, 0);
+                truncate(path, 0);
                 fs::remove_file(beside(path, ".pepper")).unwrap();
                 fs::write(beside(path, "-wal"), "a log").unwrap();
                 fs::set_permissions(beside(path, "-wal"), fs::Permissions::from_mode(0o600)).unwrap();
@@ -303,39 +306,39 @@ fn a_store_does_not_open_without_what_belongs_to_it() {
         ),
         (
             "an empty pepper",
-            |path, _| cut(&beside(path, ".pepper"), 0),
+            |path, _| truncate(&beside(path, ".pepper"), 0),
             |e| matches!(e, OpenError::PepperDamaged { .. }),
         ),
         (
-            "another's pepper",
+            "the pepper of another store",
             |path, other| fs::write(beside(path, ".pepper"), other).unwrap(),
-            |e| matches!(e, OpenError::PepperForeign { secrets: 1, .. }),
+            |e| matches!(e, OpenError::PepperMismatch { secrets: 1, .. }),
         ),
         (
-            "another's pepper, and the right one not as an older one",
+            "a new pepper, with the pepper of another store as an older one",
             |path, other| {
                 let other = String::from_utf8(other.to_vec()).unwrap();
                 let text = format!("{}\nolder {}\n", "ab".repeat(32), other.trim());
                 fs::write(beside(path, ".pepper"), text).unwrap();
             },
-            |e| matches!(e, OpenError::PepperForeign { .. }),
+            |e| matches!(e, OpenError::PepperMismatch { .. }),
         ),
     ];
-    for (name, change, fits) in rows {
-        let Scene { store, path, secret: _, _folder } = Scene::new();
+    for (name, change, matches_error) in rows {
+        let StoreUnderTest { store, path, secret: _, _folder } = StoreUnderTest::new();
         store.close();
         drop(store);
-        let sound: Vec<_> = ["", ".pepper"].map(|suffix| fs::read(beside(&path, suffix)).unwrap()).into();
+        let intact: Vec<_> = ["", ".pepper"].map(|suffix| fs::read(beside(&path, suffix)).unwrap()).into();
         change(&path, &foreign_pepper());
         for _ in 0..2 {
             match open(&path) {
-                Err(error) => assert!(fits(&error), "{name}: {error}"),
-                Ok(_) => panic!("{name}: it opens"),
+                Err(error) => assert!(matches_error(&error), "{name}: {error}"),
+                Ok(_) => panic!("{name}: opened"),
             }
         }
-        // Restored it opens, with nothing lost.
+        // After restoring the files the store opens, and nothing is lost.
         drop(fs::remove_file(beside(&path, "-wal")));
-        for (suffix, bytes) in ["", ".pepper"].iter().zip(sound) {
+        for (suffix, bytes) in ["", ".pepper"].iter().zip(intact) {
             replace(&beside(&path, suffix), &bytes);
         }
         assert!(
@@ -345,10 +348,10 @@ fn a_store_does_not_open_without_what_belongs_to_it() {
     }
 }
 
-/// An older copy of the pepper's file lacks the pepper that came last; an older copy of the database does not need it.
+/// An older copy of the pepper file lacks the newest pepper; an older copy of the database does not need it.
 #[test]
-fn a_pepper_is_recognised_over_its_changes() {
-    let Scene { store, path, secret: first, _folder } = Scene::new();
+fn accepts_its_pepper_across_rotations() {
+    let StoreUnderTest { store, path, secret: first, _folder } = StoreUnderTest::new();
     let backup = path.with_file_name("backup");
     store.execute(Command::Backup { to: backup.clone() }, start().wall);
     let old_pepper = fs::read(beside(&path, ".pepper")).unwrap();
@@ -362,10 +365,10 @@ fn a_pepper_is_recognised_over_its_changes() {
     drop(store);
     let new_pepper = fs::read(beside(&path, ".pepper")).unwrap();
     replace(&beside(&path, ".pepper"), &old_pepper);
-    assert!(matches!(open(&path), Err(OpenError::PepperForeign { .. })));
+    assert!(matches!(open(&path), Err(OpenError::PepperMismatch { .. })));
     replace(&beside(&path, ".pepper"), &new_pepper);
     assert!(authenticate(&open(&path).unwrap(), &second).is_ok());
-    // The database of before, with the pepper of now.
+    // The older database with the current pepper.
     replace(&path, &fs::read(backup).unwrap());
     let store = open(&path).unwrap();
     assert!(authenticate(&store, &first).is_ok());
@@ -373,29 +376,29 @@ fn a_pepper_is_recognised_over_its_changes() {
 }
 
 #[test]
-fn no_key_is_made_that_would_not_open_after_the_next_start() {
+fn creates_no_key_while_the_pepper_file_is_wrong() {
     let changes: &[fn(&Path)] = &[
         |pepper| fs::remove_file(pepper).unwrap(),
         |pepper| fs::write(pepper, "ab".repeat(32)).unwrap(),
-        |pepper| cut(pepper, 0),
+        |pepper| truncate(pepper, 0),
     ];
     for change in changes {
-        let scene = Scene::new();
-        let pepper = scene.beside(".pepper");
-        let sound = fs::read(&pepper).unwrap();
+        let subject = StoreUnderTest::new();
+        let pepper = subject.beside(".pepper");
+        let intact = fs::read(&pepper).unwrap();
         change(&pepper);
-        assert!(matches!(try_key(&scene.store), Err(CommandFault::Store { .. })));
-        assert!(authenticate(&scene.store, &scene.secret).is_ok(), "keys that there are open");
-        replace(&pepper, &sound);
-        assert!(try_key(&scene.store).is_ok());
+        assert!(matches!(try_key(&subject.store), Err(CommandFault::Store { .. })));
+        assert!(authenticate(&subject.store, &subject.secret).is_ok(), "existing keys are valid");
+        replace(&pepper, &intact);
+        assert!(try_key(&subject.store).is_ok());
     }
 }
 
 #[test]
-fn no_file_of_a_store_may_be_open_to_others() {
+fn rejects_files_that_other_users_can_access() {
     for suffix in ["", "-wal", "-shm", ".pepper", ".lock"] {
         for mode in [0o604, 0o640, 0o620, 0o644, 0o666] {
-            let Scene { store, path, secret: _, _folder } = Scene::new();
+            let StoreUnderTest { store, path, secret: _, _folder } = StoreUnderTest::new();
             store.close();
             drop(store);
             let file = beside(&path, suffix);
@@ -405,7 +408,7 @@ fn no_file_of_a_store_may_be_open_to_others() {
                     assert_eq!((exposed.path.file_name(), exposed.mode), (file.file_name(), mode));
                 }
                 Err(other) => panic!("{suffix} {mode:o}: {other}"),
-                Ok(_) => panic!("{suffix} {mode:o}: it opens"),
+                Ok(_) => panic!("{suffix} {mode:o}: opened"),
             }
             fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
             assert!(open(&path).is_ok());

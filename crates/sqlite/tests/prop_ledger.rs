@@ -1,5 +1,5 @@
-//! The ledger in SQLite against the one in memory: the same requests get the same answers, whatever the
-//! batches, and across restarts.
+//! The ledger in SQLite against the one in memory: the same requests get the same results, in any batches and across
+//! restarts.
 
 #![expect(clippy::unwrap_used, reason = "a test")]
 
@@ -45,14 +45,14 @@ fn open(path: &Path) -> Arc<Store> {
     Store::open(path, Arc::new(Plans::new(plans()))).unwrap()
 }
 
-/// A claim of this request, which outlives the test.
+/// A claim that does not expire during the test.
 fn claim_of(fingerprint: u8) -> Claim {
     let (fingerprint, owner) = (Fingerprint([fingerprint; 32]), Owner::this_process());
     let ttl = Duration::from_secs(100 * 365 * 24 * 3600);
     Claim { fingerprint, owner, ttl, repeats: RepeatPolicy::Replay }
 }
 
-fn ask(
+fn request_hold(
     ledger: &dyn Ledger,
     request: &HoldRequest<'_>,
     fingerprint: Option<u8>,
@@ -69,7 +69,7 @@ fn paid() -> Plan {
     plans().into_iter().find(|plan| plan.name == "paid").unwrap()
 }
 
-/// Balances and refusals are compared as they are; hold ids are each ledger's own.
+/// Removes the hold ID, which differs between ledgers.
 fn comparable(outcome: &HoldOutcome) -> HoldOutcome {
     match outcome {
         HoldOutcome::Held { balance, .. } => HoldOutcome::Held { hold: HoldId(0), balance: *balance },
@@ -81,7 +81,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
 
     #[test]
-    fn sqlite_answers_as_memory_does(steps in steps()) {
+    fn sqlite_returns_the_same_results_as_memory(steps in steps()) {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("demur.db");
         let (mut store, model) = (open(&path), MemoryLedger::new());
@@ -90,7 +90,7 @@ proptest! {
             let (account, name, plan) = (Some(id.clone()), id.to_string(), "paid".into());
             let made = store.execute(Command::CreateAccount { account, name, plan }, start().wall);
             prop_assert!(matches!(made, Reply::Account(_)));
-            // Making an account shows its credits, and with that grants them.
+            // Creating an account shows its balance, which grants the monthly credits.
             model.balance(id, paid().credits.as_ref(), start()).block().unwrap();
         }
         let plan = paid();
@@ -104,18 +104,18 @@ proptest! {
                     let operation: OperationId = format!("operation-{operation}").parse().unwrap();
                     let (account, operation, lease) = (&ids[account], &operation, LEASE);
                     let request = HoldRequest { account, operation, amount, lease, monthly, now };
-                    let found = ask(&*store, &request, repeats).block().unwrap();
-                    let expected = ask(&model, &request, repeats).block().unwrap();
+                    let found = request_hold(&*store, &request, repeats).block().unwrap();
+                    let expected = request_hold(&model, &request, repeats).block().unwrap();
                     prop_assert_eq!(comparable(&found), comparable(&expected));
                     if let (HoldOutcome::Held { hold, .. }, HoldOutcome::Held { hold: other, .. }) = (found, expected) {
                         holds.push((hold, other, amount));
                     }
                 }
                 Step::Settle(which, settlement) if !holds.is_empty() => {
-                    let (ours, theirs, _) = holds.swap_remove(which.index(holds.len()));
-                    // Not awaited: what is asked next is answered after it all the same.
-                    drop(store.settle(ours, settlement));
-                    model.settle(theirs, settlement).block().unwrap();
+                    let (store_hold, model_hold, _) = holds.swap_remove(which.index(holds.len()));
+                    // Not awaited: the next request still sees it.
+                    drop(store.settle(store_hold, settlement));
+                    model.settle(model_hold, settlement).block().unwrap();
                 }
                 Step::Settle(..) => {}
                 Step::Balance(account) => {
@@ -129,8 +129,8 @@ proptest! {
                 Step::Restart => {
                     drop(store);
                     store = open(&path);
-                    for (_, theirs, amount) in holds.drain(..) {
-                        model.settle(theirs, Settlement::Post(amount)).block().unwrap();
+                    for (_, model_hold, amount) in holds.drain(..) {
+                        model.settle(model_hold, Settlement::Post(amount)).block().unwrap();
                     }
                 }
             }
@@ -141,7 +141,7 @@ proptest! {
 }
 
 #[test]
-fn a_batch_of_many_keeps_them_apart() {
+fn a_large_batch_charges_each_account_separately() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(&folder.path().join("demur.db"));
     let ids: Vec<AccountId> = (0..20).map(|number| format!("account-{number}").parse().unwrap()).collect();
@@ -151,19 +151,19 @@ fn a_batch_of_many_keeps_them_apart() {
         assert!(matches!(store.execute(command, start().wall), Reply::Account(_)));
     }
     let plan = paid();
-    // All are queued before any is awaited, so they gather in few batches.
-    let answers: Vec<_> = (0..4000)
+    // All are queued before any is awaited, so they form few batches.
+    let outcomes: Vec<_> = (0..4000)
         .map(|number| {
             let operation = format!("operation-{number}").parse().unwrap();
             let account = &ids[number % ids.len()];
             let (lease, monthly, now) = (LEASE, plan.credits.as_ref(), start());
             let request = HoldRequest { account, operation: &operation, amount: 1, lease, monthly, now };
-            ask(&*store, &request, (number % 3 != 0).then_some(0))
+            request_hold(&*store, &request, (number % 3 != 0).then_some(0))
         })
         .collect();
     let mut held = 0;
-    for answer in answers {
-        match answer.block().unwrap() {
+    for outcome in outcomes {
+        match outcome.block().unwrap() {
             HoldOutcome::Held { hold, .. } => {
                 held += 1;
                 drop(store.settle(hold, Settlement::Post(1)));

@@ -1,5 +1,5 @@
-//! Both ledgers against a model that shares nothing with them: every credit is a thing of its own, and everything that
-//! happens to it is written out. It is slow, and simple enough to be seen to be right.
+//! Both ledgers against a model that shares no code with them: every credit is an object with a state. The model is slow, but
+//! simple enough to be checked by reading. Longer than 400 lines, since model and ledgers are driven together.
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test")]
 
@@ -23,7 +23,7 @@ use tempfile::TempDir;
 
 /// One credit.
 struct Credit {
-    /// The month with which it expires; none where it does not.
+    /// The month with which it expires; `None` if it does not expire.
     month: Option<Date>,
     state: State,
 }
@@ -37,60 +37,54 @@ enum State {
     Withdrawn,
 }
 
-/// What a named operation has come to.
+/// The state of a claimed operation.
 #[derive(Clone, Copy, PartialEq)]
-enum Named {
+enum ClaimState {
     Open,
     Completed,
     Nothing,
 }
 
-/// What became of a request for credits, without what is a ledger's own.
+/// The outcome of a request for credits, without the hold ID.
 #[derive(Debug, PartialEq)]
 enum Outcome {
     Held,
     Completed,
-    /// So many there are, and whether there would be enough but for what is held.
+    /// The available credits, and whether they would suffice without holds.
     Insufficient(u64, bool),
     InFlight,
     Mismatch,
 }
 
-/// Available, held, posted, granted, expired, and when there is more.
+/// Available, held, posted, granted, expired, and when the next credits are granted.
 type Sums = (u64, u64, u64, u64, u64, Option<Timestamp>);
 
 #[derive(Default)]
 struct Model {
     credits: Vec<Credit>,
-    /// How many came in for each month.
+    /// How many credits were granted for each month.
     months: BTreeMap<Date, usize>,
-    names: BTreeMap<String, (u8, Named)>,
-    /// The operation of each hold that is open, and its number.
+    names: BTreeMap<String, (u8, ClaimState)>,
+    /// The number and the operation of each open hold.
     open: Vec<(usize, String)>,
     made: usize,
     refunds: BTreeMap<String, usize>,
 }
 
 impl Model {
-    fn count(&self, is_meant: impl Fn(&Credit) -> bool) -> usize {
-        self.credits.iter().filter(|credit| is_meant(credit)).count()
+    fn count(&self, matches: impl Fn(&Credit) -> bool) -> usize {
+        self.credits.iter().filter(|credit| matches(credit)).count()
     }
 
     fn free(&self) -> usize {
         self.count(|credit| credit.state == State::Free)
     }
 
-    /// So many credits that are meant change their state, those of a month first or last.
-    fn change(
-        &mut self,
-        mut most: usize,
-        months_first: bool,
-        is_meant: impl Fn(&Credit) -> bool,
-        to: &State,
-    ) {
+    /// Changes the state of at most this many matching credits, monthly ones first or last.
+    fn change(&mut self, mut most: usize, months_first: bool, matches: impl Fn(&Credit) -> bool, to: &State) {
         for of_month in [months_first, !months_first] {
             for credit in &mut self.credits {
-                if most > 0 && credit.month.is_some() == of_month && is_meant(credit) {
+                if most > 0 && credit.month.is_some() == of_month && matches(credit) {
                     credit.state = to.clone();
                     most -= 1;
                 }
@@ -98,11 +92,11 @@ impl Model {
         }
     }
 
-    fn come(&mut self, month: Option<Date>, count: usize) {
+    fn add(&mut self, month: Option<Date>, count: usize) {
         self.credits.extend((0..count).map(|_| Credit { month, state: State::Free }));
     }
 
-    /// What is of an earlier month expires, and this month has as much as its largest plan.
+    /// Expires credits of earlier months, and grants this month up to its largest plan.
     fn roll(&mut self, today: Date, monthly: Option<usize>) {
         let month = today.first_of_month();
         let all = usize::MAX;
@@ -113,7 +107,7 @@ impl Model {
             let had = self.months.entry(month).or_default();
             let missing = amount.saturating_sub(*had);
             *had += missing;
-            self.come(Some(month), missing);
+            self.add(Some(month), missing);
         }
     }
 
@@ -121,9 +115,9 @@ impl Model {
         if let Some(fingerprint) = fingerprint {
             match self.names.get(name) {
                 Some((other, _)) if *other != fingerprint => return Outcome::Mismatch,
-                Some((_, Named::Open)) => return Outcome::InFlight,
-                Some((_, Named::Completed)) => return Outcome::Completed,
-                Some((_, Named::Nothing)) | None => {}
+                Some((_, ClaimState::Open)) => return Outcome::InFlight,
+                Some((_, ClaimState::Completed)) => return Outcome::Completed,
+                Some((_, ClaimState::Nothing)) | None => {}
             }
         }
         if self.free() < amount {
@@ -135,12 +129,12 @@ impl Model {
         self.change(amount, true, |credit| credit.state == State::Free, &State::Held(number));
         self.open.push((number, name.to_owned()));
         if let Some(fingerprint) = fingerprint {
-            self.names.insert(name.to_owned(), (fingerprint, Named::Open));
+            self.names.insert(name.to_owned(), (fingerprint, ClaimState::Open));
         }
         Outcome::Held
     }
 
-    /// The rest is free again; what is of a month that is over expires when it is looked at next.
+    /// Releases the rest; credits of an ended month expire with the next rollover.
     fn settle(&mut self, which: usize, posted: Option<usize>) {
         let (number, name) = self.open.swap_remove(which);
         let is_held = |credit: &Credit| credit.state == State::Held(number);
@@ -149,7 +143,7 @@ impl Model {
         self.change(posted, true, is_held, &State::Spent(name.clone()));
         self.change(usize::MAX, true, is_held, &State::Free);
         if let Some((_, state)) = self.names.get_mut(&name) {
-            *state = if is_completed { Named::Completed } else { Named::Nothing };
+            *state = if is_completed { ClaimState::Completed } else { ClaimState::Nothing };
         }
     }
 
@@ -161,7 +155,7 @@ impl Model {
         is_enough
     }
 
-    /// Once for an operation, and no more than was spent for it; what comes back does not expire.
+    /// Refunds an operation once, and at most what was spent; refunded credits do not expire.
     fn refund(&mut self, name: &str, amount: Option<usize>) -> bool {
         let before = self.refunds.get(name).copied();
         let spent = self.count(|credit| credit.state == State::Spent(name.to_owned()));
@@ -180,7 +174,7 @@ impl Model {
     }
 
     fn sums(&self, today: Date, monthly: Option<usize>) -> Sums {
-        let count = |is_meant: fn(&State) -> bool| self.count(|credit| is_meant(&credit.state)) as u64;
+        let count = |matches: fn(&State) -> bool| self.count(|credit| matches(&credit.state)) as u64;
         let next = today.last_of_month().tomorrow().unwrap().to_zoned(TimeZone::UTC).unwrap().timestamp();
         (
             count(|state| *state == State::Free),
@@ -230,13 +224,13 @@ impl Subject {
         }
     }
 
-    /// Whether an operator's command was carried out; `None` where there is no operator.
+    /// Whether an operator's command was executed; `None` if the ledger has no commands.
     fn execute(&self, command: Command, now: Now) -> Option<bool> {
         match self {
             Self::Memory(_) => None,
             Self::Sqlite { store, .. } => {
                 let reply = store.as_ref().unwrap().execute(command, now.wall);
-                Some(!matches!(reply, Reply::Refused { .. }))
+                Some(!matches!(reply, Reply::Rejected { .. }))
             }
         }
     }
@@ -252,7 +246,7 @@ impl Subject {
         }
     }
 
-    /// Whether it could be: then all that was held is spent.
+    /// Restarts the ledger if it can be restarted, which posts all open holds.
     fn restart(&mut self) -> bool {
         match self {
             Self::Memory(_) => false,
@@ -296,7 +290,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     prop::collection::vec(step, 1..60)
 }
 
-/// A ledger and the model, which go on side by side.
+/// A ledger and the model, which execute the same steps.
 struct Both {
     ledger: Subject,
     model: Model,
@@ -312,7 +306,7 @@ impl Both {
         let monthly = plan(PLANS[0]).credits;
         let (model, holds, names) = (Model::default(), Vec::new(), Vec::new());
         let mut both = Self { ledger, model, holds, names, monthly, now: start(), days: 0 };
-        both.look();
+        both.compare();
         both
     }
 
@@ -324,8 +318,8 @@ impl Both {
         self.monthly.as_ref().map(|monthly| usize::try_from(monthly.amount).unwrap())
     }
 
-    /// They say the same of the account.
-    fn look(&mut self) {
+    /// Asserts that both have the same balance.
+    fn compare(&mut self) {
         let (today, amount) = (self.today(), self.amount());
         self.model.roll(today, amount);
         let found = self.ledger.ledger().balance(&acme(), self.monthly.as_ref(), self.now).block().unwrap();
@@ -349,7 +343,7 @@ impl Both {
             }
             Step::TopUp(amount) => {
                 self.ledger.top_up(*amount, self.now);
-                self.model.come(None, usize::try_from(*amount).unwrap());
+                self.model.add(None, usize::try_from(*amount).unwrap());
             }
             Step::Withdraw(amount) => {
                 let (account, reason, operation) = (acme(), "mistake".into(), None);
@@ -386,11 +380,11 @@ impl Both {
                 }
             }
         }
-        self.look();
+        self.compare();
     }
 
     fn hold(&mut self, operation: u8, fingerprint: Option<u8>, amount: u64) {
-        // What a client does not name has a name that never comes again.
+        // An operation without a client's ID has a unique one.
         let name = match fingerprint {
             Some(_) => format!("named-{operation}"),
             None => format!("single-{}", self.names.len()),
@@ -400,7 +394,7 @@ impl Both {
         let (account, operation, monthly, now) = (&account, &operation, self.monthly.as_ref(), self.now);
         let lease = Duration::from_secs(30);
         let request = HoldRequest { account, operation, amount, lease, monthly, now };
-        let asked = match fingerprint {
+        let outcome = match fingerprint {
             None => self.ledger.ledger().hold(&request),
             Some(byte) => {
                 let (fingerprint, owner) = (Fingerprint([byte; 32]), Owner::this_process());
@@ -409,7 +403,7 @@ impl Both {
                 self.ledger.ledger().claim(&request, &claim)
             }
         };
-        let outcome = asked.block().unwrap();
+        let outcome = outcome.block().unwrap();
         self.holds.extend(outcome.hold());
         let found = match outcome {
             HoldOutcome::Held { .. } => Outcome::Held,
@@ -431,7 +425,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(256))]
 
     #[test]
-    fn the_ledger_in_memory_does_what_the_model_does(steps in steps()) {
+    fn the_memory_ledger_matches_the_model(steps in steps()) {
         let mut both = Both::new(Subject::Memory(Box::default()));
         steps.iter().for_each(|step| both.run(step));
     }
@@ -441,7 +435,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(32))]
 
     #[test]
-    fn the_ledger_in_sqlite_does_what_the_model_does(steps in steps()) {
+    fn the_sqlite_ledger_matches_the_model(steps in steps()) {
         let mut both = Both::new(Subject::sqlite());
         steps.iter().for_each(|step| both.run(step));
         let Subject::Sqlite { store: Some(store), .. } = &both.ledger else { panic!() };

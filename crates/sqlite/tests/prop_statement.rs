@@ -1,4 +1,4 @@
-//! A statement adds up at every line, to what the account had then.
+//! Every line of a statement has the balance that the account had then.
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test")]
 
@@ -48,18 +48,18 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     prop::collection::vec(step, 1..50)
 }
 
-/// An account with its store, and all that it ever had.
-struct Bench<'p> {
+/// An account with its store, and the history of its balance.
+struct Subject<'p> {
     path: &'p Path,
-    /// None while it is opened again.
+    /// `None` while it is reopened.
     store: Option<Arc<Store>>,
     account: AccountId,
     plan: Plan,
     now: Now,
     days: u64,
     holds: Vec<HoldId>,
-    /// What was available and held, whenever that changed.
-    seen: Vec<i64>,
+    /// The balance, available and held, whenever it changed.
+    observed: Vec<i64>,
 }
 
 fn open(path: &Path) -> Arc<Store> {
@@ -70,13 +70,13 @@ fn plan(name: &str) -> Plan {
     plans().into_iter().find(|plan| plan.name == name).unwrap()
 }
 
-impl<'p> Bench<'p> {
+impl<'p> Subject<'p> {
     fn new(path: &'p Path) -> Self {
         let (store, account) = (open(path), "acme".parse::<AccountId>().unwrap());
         let (id, name) = (Some(account.clone()), "Acme".to_owned());
         store.execute(Command::CreateAccount { account: id, name, plan: "paid".into() }, start().wall);
         let (plan, now, holds) = (plan("paid"), start(), Vec::new());
-        Self { path, store: Some(store), account, plan, now, days: 0, holds, seen: vec![0] }
+        Self { path, store: Some(store), account, plan, now, days: 0, holds, observed: vec![0] }
     }
 
     fn store(&self) -> &Store {
@@ -119,10 +119,10 @@ impl<'p> Bench<'p> {
                 self.store = Some(open(self.path));
             }
         }
-        self.look();
+        self.observe();
     }
 
-    /// Some of these are refused, and then nothing happens.
+    /// Executes a command, which may be rejected.
     fn execute(&self, command: Command) {
         self.store().execute(command, self.now.wall);
     }
@@ -136,18 +136,18 @@ impl<'p> Bench<'p> {
         let (fingerprint, owner) = (Fingerprint([1; 32]), Owner::this_process());
         let ttl = Duration::from_secs(100 * 365 * 24 * 3600);
         let claim = Claim { fingerprint, owner, ttl, repeats: RepeatPolicy::Replay };
-        let asked = if named { self.store().claim(&request, &claim) } else { self.store().hold(&request) };
-        if let HoldOutcome::Held { hold, .. } = asked.block().unwrap() {
+        let outcome = if named { self.store().claim(&request, &claim) } else { self.store().hold(&request) };
+        if let HoldOutcome::Held { hold, .. } = outcome.block().unwrap() {
             self.holds.push(hold);
         }
     }
 
-    fn look(&mut self) {
+    fn observe(&mut self) {
         let balance = self.store().balance(&self.account, self.plan.credits.as_ref(), self.now);
         let balance = balance.block().unwrap();
-        let has = i64::try_from(balance.available + balance.held).unwrap();
-        if self.seen.last() != Some(&has) {
-            self.seen.push(has);
+        let total = i64::try_from(balance.available + balance.held).unwrap();
+        if self.observed.last() != Some(&total) {
+            self.observed.push(total);
         }
     }
 
@@ -155,8 +155,8 @@ impl<'p> Bench<'p> {
         let command = Command::Statement { account: self.account.clone(), since: None, limit };
         match self.store().execute(command, self.now.wall) {
             Reply::Statement { account, entries, more } => {
-                let has = account.credits.available + account.credits.held;
-                (i64::try_from(has).unwrap(), entries, more)
+                let total = account.credits.available + account.credits.held;
+                (i64::try_from(total).unwrap(), entries, more)
             }
             other => panic!("{other:?}"),
         }
@@ -167,33 +167,33 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(32))]
 
     #[test]
-    fn a_statement_adds_up_at_every_line(steps in steps()) {
+    fn every_line_of_a_statement_has_the_right_balance(steps in steps()) {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("demur.db");
-        let mut bench = Bench::new(&path);
-        steps.into_iter().for_each(|step| bench.run(step));
-        let (has, entries, more) = bench.statement(1000);
+        let mut subject = Subject::new(&path);
+        steps.into_iter().for_each(|step| subject.run(step));
+        let (total, entries, more) = subject.statement(1000);
         prop_assert!(!more);
-        prop_assert_eq!(entries.first().map_or(0, |entry| entry.balance), has);
+        prop_assert_eq!(entries.first().map_or(0, |entry| entry.balance), total);
         let mut sum = 0;
-        let mut seen = bench.seen.iter().peekable();
-        seen.next_if_eq(&&0);
+        let mut observed = subject.observed.iter().peekable();
+        observed.next_if_eq(&&0);
         for entry in entries.iter().rev() {
             sum += entry.change();
             prop_assert_eq!(entry.balance, sum, "{:?}", entries);
             prop_assert!(sum >= 0);
-            // Whatever the account was seen to have comes by, in that order.
-            seen.next_if_eq(&&sum);
+            // Every observed balance appears, in the same order.
+            observed.next_if_eq(&&sum);
         }
-        prop_assert_eq!(seen.next(), None, "{:?} {:?}", entries, bench.seen);
+        prop_assert_eq!(observed.next(), None, "{:?} {:?}", entries, subject.observed);
         let open = entries.iter().filter(|entry| entry.kind == StatementKind::Held).count();
-        prop_assert_eq!(open, bench.holds.len());
+        prop_assert_eq!(open, subject.holds.len());
         for limit in 0..entries.len() {
-            let (_, some, more) = bench.statement(u32::try_from(limit).unwrap());
+            let (_, some, more) = subject.statement(u32::try_from(limit).unwrap());
             prop_assert!(more);
             prop_assert_eq!(&some[..], &entries[..limit]);
         }
-        let Reply::Verified { checks } = bench.store().execute(Command::Verify, bench.now.wall) else { panic!() };
+        let Reply::Verified { checks } = subject.store().execute(Command::Verify, subject.now.wall) else { panic!() };
         prop_assert!(checks.iter().all(|check| check.violations.is_empty()), "{checks:?}");
     }
 }

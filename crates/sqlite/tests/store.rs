@@ -1,4 +1,5 @@
-//! What only a store on disk can do wrong: kills, damage, two owners, the socket, secrets at rest.
+//! Rules that apply only to a store on disk: kills, damage, ownership, the control socket, secrets at rest. Longer than 400
+//! lines, since all of them share the setup.
 
 #![expect(clippy::unwrap_used, clippy::panic, clippy::print_stdout, reason = "a test")]
 
@@ -19,16 +20,16 @@ use demur_admission::{
 };
 use demur_sqlite::{ControlClient, ControlError, MAX_COMMAND, OpenError, Store, execute_or_open};
 
-fn book() -> Arc<Plans> {
+fn test_plans() -> Arc<Plans> {
     Arc::new(Plans::new(plans()))
 }
 
 fn open(path: &Path) -> Arc<Store> {
-    Store::open(path, book()).unwrap()
+    Store::open(path, test_plans()).unwrap()
 }
 
-fn door(store: &Arc<Store>) -> Arc<Admission> {
-    Admission::new(store.stores(), store.pepper(), book(), CacheConfig::default())
+fn admission_on(store: &Arc<Store>) -> Arc<Admission> {
+    Admission::new(store.stores(), store.pepper(), test_plans(), CacheConfig::default())
 }
 
 fn acme() -> AccountId {
@@ -71,14 +72,14 @@ fn hold(store: &Store, id: &str) -> Result<HoldOutcome, StoreError> {
 }
 
 #[test]
-fn a_second_owner_is_refused_and_learns_who_is_there() {
+fn rejects_a_second_owner_and_names_the_first() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("demur.db");
     let store = open(&path);
     fs::create_dir(folder.path().join("other")).unwrap();
     let roundabout = folder.path().join("other/../demur.db");
     for same in [&path, &roundabout] {
-        match Store::open(same, book()).unwrap_err() {
+        match Store::open(same, test_plans()).unwrap_err() {
             OpenError::Locked { pid, .. } => assert_eq!(pid, Some(std::process::id())),
             other => panic!("{other}"),
         }
@@ -88,28 +89,28 @@ fn a_second_owner_is_refused_and_learns_who_is_there() {
 }
 
 #[test]
-fn commands_reach_the_owner_through_its_socket() {
+fn executes_commands_through_the_control_socket() {
     let folder = tempfile::tempdir().unwrap();
-    // So long that the socket cannot lie beside the database.
+    // A path that is too long for a socket.
     let deep = folder.path().join("d".repeat(120));
     fs::create_dir(&deep).unwrap();
     for path in [folder.path().join("demur.db"), deep.join("demur.db")] {
         assert!(matches!(ControlClient::connect(&path), Err(ControlError::NotRunning)));
-        let made = execute_or_open(&path, &book(), &create_account()).unwrap();
-        assert!(matches!(made, Reply::Account(_)), "without an owner it is carried out directly");
+        let made = execute_or_open(&path, &test_plans(), &create_account()).unwrap();
+        assert!(matches!(made, Reply::Account(_)), "without an owner the command is executed directly");
 
         let store = open(&path);
-        let admission = door(&store);
+        let admission = admission_on(&store);
         let mut client = ControlClient::connect(&path).unwrap();
         let IssuedKey { key, secret } = issued(client.execute(&create_key()).unwrap());
         let authenticate = || admission.authenticate(secret.expose(), "shop", "shop", start()).block();
         assert!(authenticate().is_ok());
         let revoked =
-            execute_or_open(&path, &book(), &Command::RevokeKey { key: key.key.id.clone() }).unwrap();
+            execute_or_open(&path, &test_plans(), &Command::RevokeKey { key: key.key.id.clone() }).unwrap();
         assert!(matches!(revoked, Reply::KeyRevoked(_)));
         assert!(
             matches!(authenticate(), Err(Denial::CredentialRevoked { .. })),
-            "at once, in the running process"
+            "effective at once in the running process"
         );
 
         let listed =
@@ -117,15 +118,14 @@ fn commands_reach_the_owner_through_its_socket() {
         assert!(matches!(listed, Reply::Keys { keys, .. } if keys.len() == 1));
         let absent = Command::ShowAccount { account: "nobody".parse().unwrap() };
         let fault = CommandFault::UnknownAccount { account: "nobody".parse().unwrap() };
-        assert_eq!(client.execute(&absent).unwrap(), Reply::Refused { fault });
+        assert_eq!(client.execute(&absent).unwrap(), Reply::Rejected { fault });
         drop((admission, store));
         assert!(matches!(ControlClient::connect(&path), Err(ControlError::NotRunning)));
     }
 }
 
-/// Whoever writes too much reads why, and the connection goes on.
 #[test]
-fn a_command_that_is_too_long_is_refused_by_name() {
+fn rejects_an_oversized_command_and_keeps_the_connection() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("demur.db");
     let store = open(&path);
@@ -135,7 +135,7 @@ fn a_command_that_is_too_long_is_refused_by_name() {
         Command::CreateAccount { account: None, name, plan: "paid".into() }
     };
     let rest = serde_json::to_vec(&named(0)).unwrap().len();
-    for (length, fits) in [
+    for (length, is_allowed) in [
         (MAX_COMMAND, true),
         (MAX_COMMAND + 1, false),
         (MAX_COMMAND + 2, false),
@@ -144,9 +144,9 @@ fn a_command_that_is_too_long_is_refused_by_name() {
     ] {
         let reply = client.execute(&named(length - rest)).unwrap();
         match reply {
-            Reply::Account(_) => assert!(fits, "{length}"),
-            Reply::Refused { fault: CommandFault::Unreadable { cause } } => {
-                assert!(!fits && cause.contains("65536 bytes"), "{length}: {cause}");
+            Reply::Account(_) => assert!(is_allowed, "{length}"),
+            Reply::Rejected { fault: CommandFault::Unreadable { cause } } => {
+                assert!(!is_allowed && cause.contains("longer than 65536 bytes"), "{length}: {cause}");
             }
             other => panic!("{other:?}"),
         }
@@ -155,7 +155,7 @@ fn a_command_that_is_too_long_is_refused_by_name() {
 }
 
 #[test]
-fn a_top_up_with_an_id_is_made_once() {
+fn tops_up_once_per_operation_id() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(&folder.path().join("demur.db"));
     store.execute(create_account(), start().wall);
@@ -167,45 +167,49 @@ fn a_top_up_with_an_id_is_made_once() {
         let Reply::Account(statement) = top_up(50) else { panic!() };
         assert_eq!(statement.credits.available, 150);
     }
-    assert_eq!(top_up(51), Reply::Refused { fault: CommandFault::OperationMismatch });
+    assert_eq!(top_up(51), Reply::Rejected { fault: CommandFault::OperationMismatch });
 }
 
 #[test]
-fn an_unreadable_database_is_trouble_and_nothing_else() {
+fn reports_an_unreadable_database_as_a_failure() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("demur.db");
     let store = open(&path);
     store.execute(create_account(), start().wall);
     let (cached, uncached) = (key(&store), key(&store));
-    let admission = door(&store);
+    let admission = admission_on(&store);
     let authenticate =
         |secret: &Secret, now| admission.authenticate(secret.expose(), "shop", "shop", now).block();
     let principal = authenticate(&cached, start()).unwrap();
     let fresh = hold(&store, "before").unwrap();
     assert!(matches!(fresh, HoldOutcome::Held { .. }));
 
-    let sound = fs::read(&path).unwrap();
-    fs::write(&path, vec![0x5a; sound.len()]).unwrap();
+    let intact = fs::read(&path).unwrap();
+    fs::write(&path, vec![0x5a; intact.len()]).unwrap();
     for _ in 0..3 {
-        let trouble = |denial| matches!(denial, Err(Denial::StoreUnavailable { part: StoreKind::Keys, .. }));
-        assert!(trouble(authenticate(&uncached, start()).map(|_| ())));
-        assert!(trouble(authenticate(&Secret::generate("shop").unwrap(), start()).map(|_| ())));
-        assert!(authenticate(&cached, start()).is_ok(), "cached keys are served within their bound");
-        assert!(trouble(authenticate(&cached, at(Duration::from_secs(61))).map(|_| ())), "and not beyond it");
+        let is_unavailable =
+            |denial| matches!(denial, Err(Denial::StoreUnavailable { part: StoreKind::Keys, .. }));
+        assert!(is_unavailable(authenticate(&uncached, start()).map(|_| ())));
+        assert!(is_unavailable(authenticate(&Secret::generate("shop").unwrap(), start()).map(|_| ())));
+        assert!(authenticate(&cached, start()).is_ok(), "cached keys are valid for their lifetime");
+        assert!(
+            is_unavailable(authenticate(&cached, at(Duration::from_secs(61))).map(|_| ())),
+            "and not longer"
+        );
         assert!(matches!(hold(&store, "during"), Err(StoreError::Damaged(_))));
         let balance = admission.balance(&principal, start()).block();
         assert!(matches!(balance, Err(Denial::StoreUnavailable { part: StoreKind::Credits, .. })));
     }
-    // A settlement made in the meantime is not lost.
+    // A settlement during the outage is not lost.
     if let HoldOutcome::Held { hold, .. } = fresh {
         assert!(store.settle(hold, demur_admission::Settlement::Post(1)).block().is_err());
     }
 
-    fs::write(&path, sound).unwrap();
+    fs::write(&path, intact).unwrap();
     assert!(authenticate(&uncached, start()).is_ok());
     let deadline = Instant::now() + Duration::from_secs(20);
     while admission.balance(&principal, start()).block().unwrap().posted != 1 {
-        assert!(Instant::now() < deadline, "the settlement is written when the database is back");
+        assert!(Instant::now() < deadline, "the settlement is written after the outage");
         std::thread::yield_now();
     }
     fs::remove_file(&path).unwrap();
@@ -214,7 +218,7 @@ fn an_unreadable_database_is_trouble_and_nothing_else() {
 }
 
 #[test]
-fn a_count_that_could_not_be_written_is_written_later() {
+fn writes_quota_counts_after_an_outage() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("demur.db");
     let store = open(&path);
@@ -222,7 +226,7 @@ fn a_count_that_could_not_be_written_is_written_later() {
     store.execute(Command::CreateAccount { account, name, plan }, start().wall);
     let secret = key(&store);
     let remaining = |store: &Arc<Store>, takes: usize| {
-        let admission = door(store);
+        let admission = admission_on(store);
         let principal = admission.authenticate(secret.expose(), "shop", "shop", start()).block().unwrap();
         for _ in 0..takes {
             assert!(admission.take(&principal, &Demand::ONE, start()).block().is_ok());
@@ -230,43 +234,40 @@ fn a_count_that_could_not_be_written_is_written_later() {
         principal.report(start())[0].remaining
     };
     assert_eq!(remaining(&store, 0), 3);
-    let admission = door(&store);
+    let admission = admission_on(&store);
     let principal = admission.authenticate(secret.expose(), "shop", "shop", start()).block().unwrap();
-    let sound = fs::read(&path).unwrap();
-    fs::write(&path, vec![0x5a; sound.len()]).unwrap();
-    assert!(
-        admission.take(&principal, &Demand::ONE, start()).block().is_ok(),
-        "counted in memory all the same"
-    );
-    // Counts are written behind within a second: by then it has been tried, and has failed.
+    let intact = fs::read(&path).unwrap();
+    fs::write(&path, vec![0x5a; intact.len()]).unwrap();
+    assert!(admission.take(&principal, &Demand::ONE, start()).block().is_ok(), "counted in memory");
+    // Counts are written within a second: by then the store has tried, and failed.
     std::thread::sleep(Duration::from_secs(1));
-    fs::write(&path, sound).unwrap();
+    fs::write(&path, intact).unwrap();
     drop((admission, principal, store));
     assert_eq!(remaining(&open(&path), 1), 1);
 }
 
 #[test]
-fn what_is_no_database_of_ours_is_not_opened() {
+fn rejects_files_that_are_not_its_own() {
     let folder = tempfile::tempdir().unwrap();
     let garbage = folder.path().join("garbage.db");
     fs::write(&garbage, "not a database, but long enough to look at".repeat(100)).unwrap();
-    assert!(matches!(Store::open(&garbage, book()), Err(OpenError::Database { .. })));
+    assert!(matches!(Store::open(&garbage, test_plans()), Err(OpenError::Database { .. })));
     assert!(!folder.path().join("garbage.db.pepper").exists());
 
-    let sound = folder.path().join("demur.db");
-    let store = open(&sound);
+    let intact = folder.path().join("demur.db");
+    let store = open(&intact);
     store.execute(create_account(), start().wall);
     key(&store);
     drop(store);
     let pepper = folder.path().join("demur.db.pepper");
     fs::set_permissions(&pepper, fs::Permissions::from_mode(0o644)).unwrap();
-    assert!(matches!(Store::open(&sound, book()), Err(OpenError::InsecurePermissions { .. })));
+    assert!(matches!(Store::open(&intact, test_plans()), Err(OpenError::InsecurePermissions { .. })));
     fs::remove_file(&pepper).unwrap();
-    assert!(matches!(Store::open(&sound, book()), Err(OpenError::PepperMissing { .. })));
+    assert!(matches!(Store::open(&intact, test_plans()), Err(OpenError::PepperMissing { .. })));
 }
 
 #[test]
-fn no_secret_is_in_any_file_or_debug_text() {
+fn writes_no_secret_to_files_or_debug_output() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("demur.db");
     let store = open(&path);
@@ -274,7 +275,8 @@ fn no_secret_is_in_any_file_or_debug_text() {
     let reply = store.execute(create_key(), start().wall);
     let shown = format!("{reply:?} {store:?}");
     let secret = issued(reply).secret;
-    let principal = door(&store).authenticate(secret.expose(), "shop", "shop", start()).block().unwrap();
+    let principal =
+        admission_on(&store).authenticate(secret.expose(), "shop", "shop", start()).block().unwrap();
     let shown = format!("{shown} {principal:?} {:?}", store.pepper());
     let random = secret.expose().strip_prefix("shop_").unwrap();
     // Not even the beginning of the random part.
@@ -286,7 +288,7 @@ fn no_secret_is_in_any_file_or_debug_text() {
             let found = bytes.windows(6).any(|window| window == &random.as_bytes()[..6]);
             assert!(!found, "{}", entry.path().display());
             let mode = entry.metadata().unwrap().permissions().mode();
-            assert_eq!(mode & 0o077, 0, "{} is its owner's alone", entry.path().display());
+            assert_eq!(mode & 0o077, 0, "{} is accessible to other users", entry.path().display());
         }
     }
     let pepper = fs::read_to_string(folder.path().join("demur.db.pepper")).unwrap();
@@ -295,7 +297,7 @@ fn no_secret_is_in_any_file_or_debug_text() {
 }
 
 #[test]
-fn files_copied_away_in_full_flight_hold_all_that_was_acknowledged() {
+fn files_copied_under_load_contain_every_acknowledged_charge() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("demur.db");
     let store = open(&path);
@@ -315,18 +317,18 @@ fn files_copied_away_in_full_flight_hold_all_that_was_acknowledged() {
     assert_eq!(posted_operations(&elsewhere.path().join("demur.db")), (50, 50));
 }
 
-/// What the operations of a database posted, and how many of them have an unknown outcome.
+/// Returns what the operations of a database posted, and how many have an unknown outcome.
 fn posted_operations(path: &Path) -> (u64, u64) {
     let connection = rusqlite::Connection::open(path).unwrap();
     let sql = "SELECT sum(posted), sum(outcome_unknown) FROM operation";
     connection.query_row(sql, [], |row| Ok((row.get(0)?, row.get(1)?))).unwrap()
 }
 
-/// The folder that the process to be killed works in; unset in an ordinary run.
+/// The folder of the process to be killed; unset in an ordinary run.
 const VICTIM: &str = "DEMUR_TEST_VICTIM";
 
-/// Not a test by itself: what the next one starts and kills. It charges without end and prints what was
-/// acknowledged.
+/// Not a test by itself: the next test starts this as a process and kills it. It charges in a loop and prints acknowledged
+/// charges.
 #[test]
 fn victim() {
     let Some(folder) = std::env::var_os(VICTIM) else { return };
@@ -344,7 +346,7 @@ fn victim() {
 }
 
 #[test]
-fn a_kill_loses_nothing_that_was_acknowledged() {
+fn a_kill_loses_no_acknowledged_charge() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("demur.db");
     let store = open(&path);
@@ -369,7 +371,7 @@ fn a_kill_loses_nothing_that_was_acknowledged() {
         }
         child.kill().unwrap();
         child.wait().unwrap();
-        // What it said between the last look and its end counts too.
+        // What it printed before its end counts too.
         let rest = lines.map_while(Result::ok);
         acknowledged
             .extend(rest.filter_map(|line| line.split_once("acknowledged ").map(|(_, id)| id.to_owned())));
@@ -380,15 +382,15 @@ fn a_kill_loses_nothing_that_was_acknowledged() {
     }
     let balance = store.balance(&acme(), None, start()).block().unwrap();
     assert_eq!(balance.held, 0);
-    assert_eq!(posted_operations(&path).0, balance.posted, "each charge is one operation's");
+    assert_eq!(posted_operations(&path).0, balance.posted, "each charge belongs to one operation");
     let charged = u64::try_from(acknowledged.len()).unwrap();
-    // Each kill may catch one charge after its commit and before its acknowledgement.
+    // Each kill may hit one charge between its commit and its acknowledgement.
     assert!((charged..=charged + 3).contains(&balance.posted), "{} of {charged}", balance.posted);
 }
 
-/// Whoever goes away while the hold is being made, or before having looked at it, holds nothing.
+/// A caller that goes away while the hold is created, or before it reads the result, holds nothing.
 #[test]
-fn a_hold_that_nobody_takes_on_is_released() {
+fn releases_a_hold_whose_caller_has_gone() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(&folder.path().join("demur.db"));
     store.execute(create_account(), start().wall);
@@ -398,12 +400,12 @@ fn a_hold_that_nobody_takes_on_is_released() {
         let (account, operation) = (&acme(), &format!("op-{round}").parse().unwrap());
         let (lease, now) = (Duration::from_secs(30), start());
         let request = HoldRequest { account, operation, amount: 1, lease, monthly, now };
-        let answer = store.claim(&request, &CLAIM);
+        let outcome = store.claim(&request, &CLAIM);
         if round % 2 == 1 {
-            // Told, and not looked at: an answer that comes later was told after it.
+            // Sent but not read: a later reply comes after it.
             let _ = store.balance(account, monthly, now).block();
         }
-        drop(answer);
+        drop(outcome);
     }
     let deadline = Instant::now() + Duration::from_secs(10);
     loop {
@@ -417,13 +419,13 @@ fn a_hold_that_nobody_takes_on_is_released() {
     }
 }
 
-/// The log is copied beside the commits and begun anew: it does not grow with what is written.
+/// The log is checkpointed beside the commits and reset.
 #[test]
-fn the_log_stays_short_however_much_is_written() {
+fn the_log_does_not_grow_with_the_number_of_writes() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(&folder.path().join("demur.db"));
     store.execute(create_account(), start().wall);
-    // Two pages and more for each: five times as much as the log may have before it is begun anew.
+    // More than two pages each: five times the size at which the log is reset.
     for _ in 0..3000 {
         let top_up = Command::TopUp { account: acme(), amount: 1, reason: "test".into(), operation: None };
         store.execute(top_up, start().wall);

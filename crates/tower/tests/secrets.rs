@@ -40,7 +40,7 @@ fn nothing_that_can_be_shown_shows_a_secret() {
     let service = tower::ServiceBuilder::new().layer(layer.clone()).service(());
     let shown = format!(
         "{keys:?} {layer:?} {service:?} {issued:?} {record:?} {raise:?} {:?} {:?} {:?}",
-        keys.stores().keys.foreign(),
+        keys.stores().keys.imported(),
         keys.pepper(),
         keys.issue("nowhere", "acme", "free").unwrap_err(),
     );

@@ -144,7 +144,7 @@ fn the_second_owner_of_a_database_is_told_who_the_first_is() {
     let folder = gateway.folder();
     let outcome = demur(folder, &["serve", "--listen", "127.0.0.1:0"]);
     assert_eq!(outcome.code, Some(4), "{outcome:?}");
-    let says = format!("demur.db is in use by the process {}", gateway.process_id());
+    let says = format!("demur.db` is in use by process {}", gateway.process_id());
     assert!(outcome.stderr.contains(&says), "{outcome:?}");
     assert!(outcome.stderr.contains("help: stop the other one"), "{outcome:?}");
     assert_eq!(outcome.stdout, "", "{outcome:?}");

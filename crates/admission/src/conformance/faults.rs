@@ -1,4 +1,4 @@
-//! Rules about a store that fails. One that cannot, since it keeps its data in this process's memory, has none to obey.
+//! Rules about stores that fail. They do not apply to stores in this process's memory, which cannot become unavailable.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -6,97 +6,97 @@ use std::time::{Duration, Instant};
 use super::{Fixture, StoreUnderTest, credits, start};
 use crate::{Account, Balance, Demand, Denial, Grants, Hold, Principal, StoreKind, StoredResponse};
 
-/// How long a store may take to notice that it is whole again.
+/// How long a store may take to recover.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
-fn hold<F: Fixture>(bench: &StoreUnderTest<F>, who: &Principal, id: &str) -> Result<Hold, Denial> {
-    credits::hold(bench, who, id, 10, start())
+fn hold<F: Fixture>(subject: &StoreUnderTest<F>, principal: &Principal, id: &str) -> Result<Hold, Denial> {
+    credits::hold(subject, principal, id, 10, start())
 }
 
-fn is_out<T>(result: &Result<T, Denial>, part: StoreKind) -> bool {
-    matches!(result, Err(Denial::StoreUnavailable { part: out, .. }) if *out == part)
+fn is_unavailable<T>(result: &Result<T, Denial>, kind: StoreKind) -> bool {
+    matches!(result, Err(Denial::StoreUnavailable { part, .. }) if *part == kind)
 }
 
-/// The balance, once nothing is held any more.
-fn settled<F: Fixture>(bench: &StoreUnderTest<F>, who: &Principal) -> Balance {
+/// Returns the balance once nothing is held.
+fn settled<F: Fixture>(subject: &StoreUnderTest<F>, principal: &Principal) -> Balance {
     let deadline = Instant::now() + TIMEOUT;
     loop {
-        if let Ok(balance) = bench.admission.balance(who, start()).block()
+        if let Ok(balance) = subject.admission.balance(principal, start()).block()
             && balance.held == 0
         {
             return balance;
         }
-        assert!(Instant::now() < deadline, "the store does not come back");
+        assert!(Instant::now() < deadline, "the store does not recover");
         thread::sleep(Duration::from_millis(5));
     }
 }
 
-/// Whose key is remembered goes on, and nobody is told that a key does not exist when nobody can know.
-pub fn a_store_out_of_reach_is_trouble_and_no_unknown_key<F: Fixture>(fixture: F) {
-    let bench = StoreUnderTest::new(fixture);
-    let (secret, who) = bench.caller("acme", "rated");
+/// Cached keys stay valid, and no key is unknown because the store is unavailable.
+pub fn an_unavailable_store_is_an_error_and_not_an_unknown_key<F: Fixture>(fixture: F) {
+    let subject = StoreUnderTest::new(fixture);
+    let (secret, principal) = subject.caller("acme", "rated");
     let other = Account { id: "other".parse().unwrap(), name: "Other".into(), plan: "open".into() };
-    bench.fixture.add_account(&other);
-    let unseen = bench.fixture.add_key(&other, None, Grants::default(), start());
-    if !bench.fixture.set_out_of_reach(true) {
+    subject.fixture.add_account(&other);
+    let unseen = subject.fixture.add_key(&other, None, Grants::default(), start());
+    if !subject.fixture.set_unavailable(true) {
         return;
     }
-    assert!(bench.authenticate(&secret, start()).is_ok(), "remembered");
-    assert!(bench.admission.take(&who, &Demand::ONE, start()).block().is_ok(), "counted in memory");
-    assert!(is_out(&bench.authenticate(&unseen, start()), StoreKind::Keys));
-    assert!(bench.fixture.set_out_of_reach(false));
-    assert_eq!(bench.authenticate(&unseen, start()).unwrap().account().id, other.id);
+    assert!(subject.authenticate(&secret, start()).is_ok(), "cached");
+    assert!(subject.admission.take(&principal, &Demand::ONE, start()).block().is_ok(), "counted in memory");
+    assert!(is_unavailable(&subject.authenticate(&unseen, start()), StoreKind::Keys));
+    assert!(subject.fixture.set_unavailable(false));
+    assert_eq!(subject.authenticate(&unseen, start()).unwrap().account().id, other.id);
 }
 
-/// And the same operation may be tried again.
-pub fn what_cannot_be_written_is_not_charged<F: Fixture>(fixture: F) {
-    let bench = StoreUnderTest::new(fixture);
-    let (_, who) = bench.caller("acme", "paid");
-    hold(&bench, &who, "1").unwrap().post();
-    settled(&bench, &who);
-    if !bench.fixture.set_out_of_reach(true) {
+/// And the operation may be repeated.
+pub fn charges_nothing_that_cannot_be_written<F: Fixture>(fixture: F) {
+    let subject = StoreUnderTest::new(fixture);
+    let (_, principal) = subject.caller("acme", "paid");
+    hold(&subject, &principal, "1").unwrap().post();
+    settled(&subject, &principal);
+    if !subject.fixture.set_unavailable(true) {
         return;
     }
-    assert!(is_out(&hold(&bench, &who, "2"), StoreKind::Credits));
-    assert!(bench.fixture.set_out_of_reach(false));
-    let before = settled(&bench, &who);
+    assert!(is_unavailable(&hold(&subject, &principal, "2"), StoreKind::Credits));
+    assert!(subject.fixture.set_unavailable(false));
+    let before = settled(&subject, &principal);
     assert_eq!((before.available, before.posted), (90, 10), "{before:?}");
-    hold(&bench, &who, "2").unwrap().post();
-    let after = settled(&bench, &who);
+    hold(&subject, &principal, "2").unwrap().post();
+    let after = settled(&subject, &principal);
     assert_eq!((after.available, after.posted), (80, 20), "{after:?}");
 }
 
-/// Whoever was served while nothing could be written is charged, and whoever was not is not.
-pub fn what_was_settled_meanwhile_is_written_afterwards<F: Fixture>(fixture: F) {
-    let bench = StoreUnderTest::new(fixture);
-    let (_, who) = bench.caller("acme", "paid");
-    let [served, failed] = ["1", "2"].map(|id| hold(&bench, &who, id).unwrap());
-    if !bench.fixture.set_out_of_reach(true) {
+/// Requests that succeeded during the outage are charged, and failed ones are not.
+pub fn writes_settlements_after_an_outage<F: Fixture>(fixture: F) {
+    let subject = StoreUnderTest::new(fixture);
+    let (_, principal) = subject.caller("acme", "paid");
+    let [served, failed] = ["1", "2"].map(|id| hold(&subject, &principal, id).unwrap());
+    if !subject.fixture.set_unavailable(true) {
         return;
     }
     served.post();
     failed.release();
-    // By then the store has tried to write both.
-    assert!(is_out(&hold(&bench, &who, "3"), StoreKind::Credits));
-    assert!(bench.fixture.set_out_of_reach(false));
-    let after = settled(&bench, &who);
+    // After this the store has tried to write both.
+    assert!(is_unavailable(&hold(&subject, &principal, "3"), StoreKind::Credits));
+    assert!(subject.fixture.set_unavailable(false));
+    let after = settled(&subject, &principal);
     assert_eq!((after.available, after.posted), (90, 10), "{after:?}");
 }
 
-/// A response is not kept for a store that is out of reach: there is no bound on how many would be. The operation is
-/// charged and completed all the same.
-pub fn what_was_completed_meanwhile_is_posted_without_its_response<F: Fixture>(fixture: F) {
-    let bench = StoreUnderTest::new(fixture);
-    let (_, who) = bench.caller("acme", "paid");
-    let served = hold(&bench, &who, "1").unwrap();
-    if !bench.fixture.set_out_of_reach(true) {
+/// A response is not kept during an outage, since the number of responses would be unbounded. The operation is charged and
+/// completed all the same.
+pub fn posts_completed_operations_without_their_response_after_an_outage<F: Fixture>(fixture: F) {
+    let subject = StoreUnderTest::new(fixture);
+    let (_, principal) = subject.caller("acme", "paid");
+    let served = hold(&subject, &principal, "1").unwrap();
+    if !subject.fixture.set_unavailable(true) {
         return;
     }
     served.complete(None, StoredResponse::new(b"tea".to_vec()).unwrap());
-    // By then the store has tried to write it.
-    assert!(is_out(&hold(&bench, &who, "2"), StoreKind::Credits));
-    assert!(bench.fixture.set_out_of_reach(false));
-    let after = settled(&bench, &who);
+    // After this the store has tried to write it.
+    assert!(is_unavailable(&hold(&subject, &principal, "2"), StoreKind::Credits));
+    assert!(subject.fixture.set_unavailable(false));
+    let after = settled(&subject, &principal);
     assert_eq!((after.available, after.posted), (90, 10), "{after:?}");
-    assert_eq!(hold(&bench, &who, "1").unwrap_err(), Denial::IdempotencyCompleted);
+    assert_eq!(hold(&subject, &principal, "1").unwrap_err(), Denial::IdempotencyCompleted);
 }

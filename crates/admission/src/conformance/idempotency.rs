@@ -1,4 +1,4 @@
-//! Rules about operations that clients name.
+//! Rules about operations that clients name (`Idempotency-Key`).
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -15,10 +15,10 @@ use crate::{
 const REQUEST: Fingerprint = Fingerprint([1; 32]);
 const OTHER_REQUEST: Fingerprint = Fingerprint([2; 32]);
 
-/// What a call costs: the rules are the same for one that costs nothing.
+/// The costs of an operation: the rules also apply to a free one.
 const COSTS: [u64; 2] = [0, 10];
 
-/// What a claim came to, without the hold.
+/// The result of a claim, without the hold.
 #[derive(Debug, PartialEq)]
 enum RunResult {
     First,
@@ -30,7 +30,7 @@ enum RunResult {
 #[derive(Clone, Copy)]
 struct TestCaller<'b> {
     admission: &'b Arc<Admission>,
-    who: &'b Principal,
+    principal: &'b Principal,
     claim: Claim,
     cost: u64,
     now: Now,
@@ -40,7 +40,7 @@ impl TestCaller<'_> {
     fn claim(&self, id: &str) -> Result<Claimed, Denial> {
         let operation: OperationId = id.parse().unwrap();
         let charge = Charge { operation: &operation, amount: self.cost, lease: LEASE };
-        self.admission.claim(self.who, &charge, &self.claim, self.now).block()
+        self.admission.claim(self.principal, &charge, &self.claim, self.now).block()
     }
 
     fn first(&self, id: &str) -> Hold {
@@ -50,8 +50,8 @@ impl TestCaller<'_> {
         }
     }
 
-    /// Claimed, and released where that was granted.
-    fn came(&self, id: &str) -> RunResult {
+    /// Claims the operation, and releases it if the claim was granted.
+    fn claim_and_release(&self, id: &str) -> RunResult {
         match self.claim(id) {
             Ok(Claimed::First(hold)) => {
                 hold.release();
@@ -64,20 +64,20 @@ impl TestCaller<'_> {
     }
 
     fn posted(&self) -> u64 {
-        self.admission.balance(self.who, self.now).block().unwrap().posted
+        self.admission.balance(self.principal, self.now).block().unwrap().posted
     }
 }
 
-fn caller<'b, F>(bench: &'b StoreUnderTest<F>, who: &'b Principal, cost: u64) -> TestCaller<'b> {
-    TestCaller { admission: &bench.admission, who, claim: claim_of(REQUEST), cost, now: start() }
+fn caller<'b, F>(subject: &'b StoreUnderTest<F>, principal: &'b Principal, cost: u64) -> TestCaller<'b> {
+    TestCaller { admission: &subject.admission, principal, claim: claim_of(REQUEST), cost, now: start() }
 }
 
 fn response(text: &[u8]) -> StoredResponse {
     StoredResponse::new(text.to_vec()).unwrap()
 }
 
-/// How a claim ends decides what a repeat gets, whatever the call costs.
-pub fn a_repeat_gets_what_the_first_came_to<F: Fixture>(fixture: F) {
+/// How a claim ends decides what a repeat gets, whatever the operation costs.
+pub fn a_repeat_gets_the_outcome_of_the_first_request<F: Fixture>(fixture: F) {
     type RunEnd = fn(Hold);
     let completed = || RunResult::Denied(Denial::IdempotencyCompleted);
     let ends: [(&str, RunEnd, RunResult); 9] = [
@@ -109,42 +109,46 @@ pub fn a_repeat_gets_what_the_first_came_to<F: Fixture>(fixture: F) {
         ),
         ("in flight", |hold| std::mem::forget(hold), RunResult::Denied(Denial::IdempotencyInFlight)),
     ];
-    let bench = StoreUnderTest::new(fixture);
+    let subject = StoreUnderTest::new(fixture);
     for cost in COSTS {
-        let (_, who) = bench.caller(&format!("acme-{cost}"), "paid");
-        let caller = caller(&bench, &who, cost);
+        let (_, principal) = subject.caller(&format!("acme-{cost}"), "paid");
+        let caller = caller(&subject, &principal, cost);
         let other = TestCaller { claim: claim_of(OTHER_REQUEST), ..caller };
         for (name, end, expected) in &ends {
             let id = name.replace(' ', "-");
             end(caller.first(&id));
             for _ in 0..3 {
-                assert_eq!(caller.came(&id), *expected, "{name}, at a cost of {cost}");
+                assert_eq!(caller.claim_and_release(&id), *expected, "{name}, at a cost of {cost}");
             }
-            // Another request cannot use its name, of one that failed neither.
-            assert_eq!(other.came(&id), RunResult::Denied(Denial::IdempotencyMismatch), "{name}");
+            // Another request cannot use its ID, even after a failure.
+            assert_eq!(
+                other.claim_and_release(&id),
+                RunResult::Denied(Denial::IdempotencyMismatch),
+                "{name}"
+            );
         }
-        // Stored, posted, and dropped after it was forwarded.
+        // The stored, the posted, and the one dropped after forwarding.
         assert_eq!(caller.posted(), 3 * cost);
     }
 }
 
-/// Names belong to accounts.
-pub fn two_accounts_may_use_one_name<F: Fixture>(fixture: F) {
-    let bench = StoreUnderTest::new(fixture);
-    let [(_, acme), (_, other)] = ["acme", "other"].map(|name| bench.caller(name, "paid"));
-    let (acme, other) = (caller(&bench, &acme, 1), caller(&bench, &other, 1));
+/// IDs are per account.
+pub fn two_accounts_may_use_the_same_idempotency_key<F: Fixture>(fixture: F) {
+    let subject = StoreUnderTest::new(fixture);
+    let [(_, acme), (_, other)] = ["acme", "other"].map(|name| subject.caller(name, "paid"));
+    let (acme, other) = (caller(&subject, &acme, 1), caller(&subject, &other, 1));
     acme.first("order").complete(None, response(b"acme"));
     other.first("order").complete(None, response(b"other"));
-    assert_eq!(acme.came("order"), RunResult::Replay(b"acme".to_vec()));
-    assert_eq!(other.came("order"), RunResult::Replay(b"other".to_vec()));
+    assert_eq!(acme.claim_and_release("order"), RunResult::Replay(b"acme".to_vec()));
+    assert_eq!(other.claim_and_release("order"), RunResult::Replay(b"other".to_vec()));
 }
 
-/// Of many at once one executes.
-pub fn one_of_many_executes<F: Fixture>(fixture: F) {
-    let bench = StoreUnderTest::new(fixture);
+/// Of many concurrent requests with one ID, one executes.
+pub fn one_of_many_concurrent_requests_executes<F: Fixture>(fixture: F) {
+    let subject = StoreUnderTest::new(fixture);
     for cost in COSTS {
-        let (_, who) = bench.caller(&format!("acme-{cost}"), "paid");
-        let caller = caller(&bench, &who, cost);
+        let (_, principal) = subject.caller(&format!("acme-{cost}"), "paid");
+        let caller = caller(&subject, &principal, cost);
         let executed = AtomicU32::new(0);
         std::thread::scope(|scope| {
             for _ in 0..60 {
@@ -163,29 +167,34 @@ pub fn one_of_many_executes<F: Fixture>(fixture: F) {
     }
 }
 
-/// A service that deduplicates gets repeats, but not for ever.
-pub fn repeats_are_forwarded_within_their_bound<F: Fixture>(fixture: F) {
-    let bench = StoreUnderTest::new(fixture);
+/// An upstream that deduplicates gets a limited number of repeats.
+pub fn forwards_a_bounded_number_of_repeats<F: Fixture>(fixture: F) {
+    let subject = StoreUnderTest::new(fixture);
     for cost in COSTS {
-        let (_, who) = bench.caller(&format!("acme-{cost}"), "paid");
+        let (_, principal) = subject.caller(&format!("acme-{cost}"), "paid");
         let repeats = RepeatPolicy::Forward(NonZeroU32::new(3).unwrap());
-        let caller =
-            TestCaller { claim: Claim { repeats, ..claim_of(REQUEST) }, ..caller(&bench, &who, cost) };
+        let caller = TestCaller {
+            claim: Claim { repeats, ..claim_of(REQUEST) },
+            ..caller(&subject, &principal, cost)
+        };
         let first = caller.first("order");
-        assert_eq!(caller.came("order"), RunResult::Denied(Denial::IdempotencyInFlight));
+        assert_eq!(caller.claim_and_release("order"), RunResult::Denied(Denial::IdempotencyInFlight));
         first.post();
-        let came: Vec<RunResult> = (0..5).map(|_| caller.came("order")).collect();
+        let results: Vec<RunResult> = (0..5).map(|_| caller.claim_and_release("order")).collect();
         let completed = || RunResult::Denied(Denial::IdempotencyCompleted);
-        assert_eq!(came, [RunResult::Repeat, RunResult::Repeat, RunResult::Repeat, completed(), completed()]);
+        assert_eq!(
+            results,
+            [RunResult::Repeat, RunResult::Repeat, RunResult::Repeat, completed(), completed()]
+        );
         assert_eq!(caller.posted(), cost);
     }
 }
 
-/// A response is replayed while it lives; the operation is remembered for longer, and then its name is free again.
+/// A response is replayed until it expires; the operation is remembered for longer, and then its ID can be used again.
 pub fn a_response_expires_before_its_operation_is_forgotten<F: Fixture>(fixture: F) {
-    let bench = StoreUnderTest::new(fixture);
-    let (_, who) = bench.caller("acme", "paid");
-    let first = caller(&bench, &who, 0);
+    let subject = StoreUnderTest::new(fixture);
+    let (_, principal) = subject.caller("acme", "paid");
+    let first = caller(&subject, &principal, 0);
     first.first("order").complete(None, response(b"tea"));
     let second = Duration::from_secs(1);
     for (after, expected) in [
@@ -195,36 +204,36 @@ pub fn a_response_expires_before_its_operation_is_forgotten<F: Fixture>(fixture:
         (TTL + REMEMBERED, RunResult::First),
     ] {
         let caller = TestCaller { now: at(after), ..first };
-        assert_eq!(caller.came("order"), expected, "{after:?}");
+        assert_eq!(caller.claim_and_release("order"), expected, "{after:?}");
     }
 }
 
-/// What is evicted is not run again, and no account can take the place of another's responses.
-pub fn the_oldest_responses_of_an_account_are_evicted<F: Fixture>(fixture: F) {
-    let bench = StoreUnderTest::new(fixture);
-    let (_, who) = bench.caller("acme", "paid");
-    let (_, other) = bench.caller("other", "paid");
-    let (acme, other) = (caller(&bench, &who, 0), caller(&bench, &other, 0));
+/// An operation with an evicted response does not execute again, and an account cannot evict another account's responses.
+pub fn evicts_the_oldest_responses_of_an_account<F: Fixture>(fixture: F) {
+    let subject = StoreUnderTest::new(fixture);
+    let (_, principal) = subject.caller("acme", "paid");
+    let (_, other) = subject.caller("other", "paid");
+    let (acme, other) = (caller(&subject, &principal, 0), caller(&subject, &other, 0));
     other.first("order").complete(None, response(b"tea"));
     let large = response(&vec![7; MAX_RESPONSE]);
-    // More than any store keeps of one account.
+    // More than any store keeps for one account.
     let count = (17 << 20) / MAX_RESPONSE;
     for number in 0..count {
         acme.first(&number.to_string()).complete(None, large.clone());
     }
-    assert_eq!(acme.came("0"), RunResult::Denied(Denial::IdempotencyCompleted));
-    assert_eq!(acme.came(&(count - 1).to_string()), RunResult::Replay(vec![7; MAX_RESPONSE]));
-    assert_eq!(other.came("order"), RunResult::Replay(b"tea".to_vec()));
+    assert_eq!(acme.claim_and_release("0"), RunResult::Denied(Denial::IdempotencyCompleted));
+    assert_eq!(acme.claim_and_release(&(count - 1).to_string()), RunResult::Replay(vec![7; MAX_RESPONSE]));
+    assert_eq!(other.claim_and_release("order"), RunResult::Replay(b"tea".to_vec()));
 }
 
-/// A claim belongs to its owner, until the lease of an owner that is gone ends: then its outcome is unknown.
-pub fn a_claim_of_an_owner_that_is_gone_is_completed<F: Fixture>(fixture: F) {
-    let bench = StoreUnderTest::new(fixture);
+/// A claim belongs to its owner until the owner's lease ends: then its outcome is unknown.
+pub fn completes_the_claim_of_an_owner_that_has_gone<F: Fixture>(fixture: F) {
+    let subject = StoreUnderTest::new(fixture);
     for cost in COSTS {
-        let (_, who) = bench.caller(&format!("acme-{cost}"), "paid");
-        let ours = caller(&bench, &who, cost);
+        let (_, principal) = subject.caller(&format!("acme-{cost}"), "paid");
+        let ours = caller(&subject, &principal, cost);
         let theirs = Claim { owner: Owner(Owner::this_process().0.wrapping_add(1)), ..ours.claim };
-        let gone = TestCaller { claim: theirs, ..ours }.first("order");
+        let abandoned = TestCaller { claim: theirs, ..ours }.first("order");
         let mine = ours.first("mine");
         let in_flight = || RunResult::Denied(Denial::IdempotencyInFlight);
         let completed = || RunResult::Denied(Denial::IdempotencyCompleted);
@@ -232,25 +241,29 @@ pub fn a_claim_of_an_owner_that_is_gone_is_completed<F: Fixture>(fixture: F) {
             [(0, in_flight(), in_flight()), (29, in_flight(), in_flight()), (30, completed(), in_flight())]
         {
             let caller = TestCaller { now: at(Duration::from_secs(seconds)), ..ours };
-            assert_eq!((caller.came("order"), caller.came("mine")), (order, mine), "after {seconds} s");
+            assert_eq!(
+                (caller.claim_and_release("order"), caller.claim_and_release("mine")),
+                (order, mine),
+                "after {seconds} s"
+            );
         }
         assert_eq!(ours.posted(), cost, "its outcome is unknown");
-        // Too late: a hold is resolved once.
-        gone.complete(None, response(b"late"));
-        assert_eq!(ours.came("order"), completed());
+        // Too late: a hold is settled once.
+        abandoned.complete(None, response(b"late"));
+        assert_eq!(ours.claim_and_release("order"), completed());
         mine.release();
         assert_eq!(ours.posted(), cost);
     }
 }
 
-/// Nobody else's response is read, whatever is asked of the ledger directly.
-pub fn a_response_is_read_by_its_account_and_request_only<F: Fixture>(fixture: F) {
-    let bench = StoreUnderTest::new(fixture);
-    let (_, who) = bench.caller("acme", "paid");
-    let (_, other) = bench.caller("other", "paid");
-    let ledger = bench.fixture.stores().credits;
+/// The ledger never returns the response of another account or request.
+pub fn reads_a_response_only_for_its_account_and_request<F: Fixture>(fixture: F) {
+    let subject = StoreUnderTest::new(fixture);
+    let (_, principal) = subject.caller("acme", "paid");
+    let (_, other) = subject.caller("other", "paid");
+    let ledger = subject.fixture.stores().credits;
     let (operation, unknown): (OperationId, OperationId) = ("order".parse().unwrap(), "x".parse().unwrap());
-    let (acme, other) = (&who.account().id, &other.account().id);
+    let (acme, other) = (&principal.account().id, &other.account().id);
     let request = HoldRequest {
         account: acme,
         operation: &operation,
@@ -261,12 +274,12 @@ pub fn a_response_is_read_by_its_account_and_request_only<F: Fixture>(fixture: F
     };
     let hold = ledger.claim(&request, &claim_of(REQUEST)).block().unwrap().hold().unwrap();
     ledger.complete(hold, 0, response(b"tea"));
-    // A second end of it changes nothing.
+    // Settling again changes nothing.
     ledger.settle(hold, Settlement::Release).block().unwrap();
     ledger.complete(hold, 0, response(b"coffee"));
-    let is_there = |account, operation, fingerprint, now| {
-        let read = ledger.read(account, operation, &fingerprint, now).block().unwrap();
-        read.map(|stored| stored.as_bytes().to_vec())
+    let read = |account, operation, fingerprint, now| {
+        let stored = ledger.read(account, operation, &fingerprint, now).block().unwrap();
+        stored.map(|stored| stored.as_bytes().to_vec())
     };
     for (account, operation, fingerprint, now, expected) in [
         (acme, &operation, REQUEST, start(), Some(b"tea".to_vec())),
@@ -275,34 +288,35 @@ pub fn a_response_is_read_by_its_account_and_request_only<F: Fixture>(fixture: F
         (acme, &operation, OTHER_REQUEST, start(), None),
         (acme, &operation, REQUEST, at(TTL), None),
     ] {
-        assert_eq!(is_there(account, operation, fingerprint, now), expected);
+        assert_eq!(read(account, operation, fingerprint, now), expected);
     }
 }
 
-/// Where anything outlives a process: what was stored is replayed, and what was in flight is not run again.
-pub fn a_restart_keeps_responses_and_runs_nothing_again<F: Fixture>(fixture: F) {
-    let bench = StoreUnderTest::new(fixture);
-    let (secret, who) = bench.caller("acme", "paid");
+/// If anything survives a process: stored responses are replayed, and operations in flight do not execute again.
+pub fn a_restart_keeps_responses_and_executes_nothing_again<F: Fixture>(fixture: F) {
+    let subject = StoreUnderTest::new(fixture);
+    let (secret, principal) = subject.caller("acme", "paid");
     for cost in COSTS {
-        let caller = caller(&bench, &who, cost);
+        let caller = caller(&subject, &principal, cost);
         caller.first(&format!("stored-{cost}")).complete(None, response(b"tea"));
         caller.first(&format!("failed-{cost}")).release();
-        // Forgotten, not dropped: the process ended before it could be settled.
+        // Forgotten, not dropped: the process ends before it can be settled.
         std::mem::forget(caller.first(&format!("open-{cost}")));
     }
-    let StoreUnderTest { fixture, admission, .. } = bench;
-    drop((who, admission));
+    let StoreUnderTest { fixture, admission, .. } = subject;
+    drop((principal, admission));
     let Some(fixture) = fixture.restart() else { return };
-    let bench = StoreUnderTest::new(fixture);
-    let who = bench.authenticate(&secret, start()).unwrap();
+    let subject = StoreUnderTest::new(fixture);
+    let principal = subject.authenticate(&secret, start()).unwrap();
     for cost in COSTS {
-        let caller = caller(&bench, &who, cost);
-        let came = ["stored", "failed", "open"].map(|name| caller.came(&format!("{name}-{cost}")));
+        let caller = caller(&subject, &principal, cost);
+        let results =
+            ["stored", "failed", "open"].map(|name| caller.claim_and_release(&format!("{name}-{cost}")));
         let expected = [
             RunResult::Replay(b"tea".to_vec()),
             RunResult::First,
             RunResult::Denied(Denial::IdempotencyCompleted),
         ];
-        assert_eq!(came, expected, "at a cost of {cost}");
+        assert_eq!(results, expected, "at a cost of {cost}");
     }
 }

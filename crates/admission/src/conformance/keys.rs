@@ -1,4 +1,4 @@
-//! Rules about the key directory, seen through the door.
+//! Rules about the key directory, tested through admission.
 
 use std::time::Duration;
 
@@ -9,23 +9,23 @@ use crate::{
     AccessRequest, Account, Denial, Grants, ImportedForm, ImportedHash, KeyState, Scope, Secret, authorize,
 };
 
-/// Missing, unknown, foreign, expired and revoked keys are told apart, in that order of what one must have.
-pub fn each_state_of_a_key_is_named_to_its_owner_only<F: Fixture>(fixture: F) {
-    let bench = StoreUnderTest::new(fixture);
+/// Malformed, unknown, expired and revoked keys are distinguished; a key's state only for its whole secret.
+pub fn names_the_state_of_a_key_only_for_its_whole_secret<F: Fixture>(fixture: F) {
+    let subject = StoreUnderTest::new(fixture);
     let account = Account { id: "acme".parse().unwrap(), name: "Acme".into(), plan: "featured".into() };
-    bench.fixture.add_account(&account);
+    subject.fixture.add_account(&account);
     let expires = at(Duration::from_secs(60)).wall;
     let grants = Grants {
         operations: Scope::Only(["list".to_owned()].into()),
         scopes: ["admin".to_owned()].into(),
         resources: Scope::Only(["shelf:1".to_owned()].into()),
     };
-    let secret = bench.fixture.add_key(&account, Some(expires), grants, start());
+    let secret = subject.fixture.add_key(&account, Some(expires), grants, start());
 
-    let principal = bench.authenticate(&secret, start()).unwrap();
+    let principal = subject.authenticate(&secret, start()).unwrap();
     assert_eq!(principal.account(), &account);
-    assert_eq!(principal.key().prefix, "shop", "nothing beyond the public prefix is kept");
-    for (asked, expected) in [
+    assert_eq!(principal.key().prefix, "shop", "only the public prefix is kept");
+    for (request, expected) in [
         (AccessRequest { operation: Some("list"), scope: Some("admin"), ..AccessRequest::default() }, Ok(())),
         (
             AccessRequest { feature: Some("export"), resource: Some("shelf:1"), ..AccessRequest::default() },
@@ -41,68 +41,64 @@ pub fn each_state_of_a_key_is_named_to_its_owner_only<F: Fixture>(fixture: F) {
             Err(Denial::PermissionResource { resource: "shelf:2".into() }),
         ),
         (
-            // Several obstacles: the broadest is named.
+            // Several obstacles: the broadest one is reported.
             AccessRequest { feature: Some("import"), scope: Some("root"), ..AccessRequest::default() },
             Err(Denial::PlanRequired { feature: "import".into() }),
         ),
     ] {
-        assert_eq!(authorize(&principal, &asked), expected, "{asked:?}");
+        assert_eq!(authorize(&principal, &request), expected, "{request:?}");
     }
 
-    let door = |text: &str, api: &str, now| bench.ask(text, api, now).map(|_| ());
-    assert_eq!(door("shop_short", "shop", start()), Err(Denial::CredentialMalformed));
+    let authenticate = |text: &str, api: &str, now| subject.authenticate_text(text, api, now).map(|_| ());
+    assert_eq!(authenticate("shop_short", "shop", start()), Err(Denial::CredentialMalformed));
     let other = Secret::generate("shop").unwrap();
-    assert_eq!(door(other.expose(), "shop", start()), Err(Denial::CredentialUnknown));
-    assert_eq!(door(secret.expose(), "depot", start()), Err(Denial::CredentialUnknown));
+    assert_eq!(authenticate(other.expose(), "shop", start()), Err(Denial::CredentialUnknown));
+    assert_eq!(authenticate(secret.expose(), "depot", start()), Err(Denial::CredentialUnknown));
     let expired = Denial::CredentialExpired { expired_at: expires };
-    assert_eq!(door(secret.expose(), "shop", at(Duration::from_secs(60))), Err(expired));
-    bench.fixture.revoke(&principal, start());
+    assert_eq!(authenticate(secret.expose(), "shop", at(Duration::from_secs(60))), Err(expired));
+    subject.fixture.revoke(&principal, start());
     let revoked = Denial::CredentialRevoked { revoked_at: start().wall };
-    assert_eq!(door(secret.expose(), "shop", at(Duration::from_secs(60))), Err(revoked));
+    assert_eq!(authenticate(secret.expose(), "shop", at(Duration::from_secs(60))), Err(revoked));
 }
 
-/// No request that begins after the revocation has returned passes, although the key was cached.
+/// No request that starts after the revocation has returned is admitted, even if the key was cached.
 pub fn a_revocation_is_effective_when_it_returns<F: Fixture>(fixture: F) {
-    let bench = StoreUnderTest::new(fixture);
+    let subject = StoreUnderTest::new(fixture);
     for number in 0..50 {
-        let (secret, principal) = bench.caller(&format!("account-{number}"), "open");
-        assert!(bench.authenticate(&secret, start()).is_ok());
-        bench.fixture.revoke(&principal, start());
-        let denial = bench.authenticate(&secret, start()).map(|_| ()).unwrap_err();
+        let (secret, principal) = subject.caller(&format!("account-{number}"), "open");
+        assert!(subject.authenticate(&secret, start()).is_ok());
+        subject.fixture.revoke(&principal, start());
+        let denial = subject.authenticate(&secret, start()).map(|_| ()).unwrap_err();
         assert_eq!(denial, Denial::CredentialRevoked { revoked_at: start().wall });
     }
 }
 
-/// The next request is judged under the new plan, although the key was cached.
+/// The next request is checked under the new plan, even if the key was cached.
 pub fn a_change_of_plan_takes_effect_at_once<F: Fixture>(fixture: F) {
-    let bench = StoreUnderTest::new(fixture);
-    let (secret, principal) = bench.caller("acme", "open");
-    let asked = AccessRequest::default();
-    assert_eq!(authorize(&principal, &asked), Ok(()));
-    bench.fixture.set_plan(&principal.account().id, "lapsed", start());
-    let principal = bench.authenticate(&secret, start()).unwrap();
-    assert_eq!(authorize(&principal, &asked), Err(Denial::PlanInactive));
+    let subject = StoreUnderTest::new(fixture);
+    let (secret, principal) = subject.caller("acme", "open");
+    let request = AccessRequest::default();
+    assert_eq!(authorize(&principal, &request), Ok(()));
+    subject.fixture.set_plan(&principal.account().id, "lapsed", start());
+    let principal = subject.authenticate(&secret, start()).unwrap();
+    assert_eq!(authorize(&principal, &request), Err(Denial::PlanInactive));
 
-    bench.fixture.set_plan(&principal.account().id, "open", start());
-    bench.admission.plans().replace([]);
-    let principal = bench.authenticate(&secret, start()).unwrap();
-    assert_eq!(
-        authorize(&principal, &asked),
-        Err(Denial::PlanInactive),
-        "a plan that is gone admits nothing"
-    );
-    bench.admission.plans().replace(super::plans());
-    let principal = bench.authenticate(&secret, start()).unwrap();
-    assert_eq!(authorize(&principal, &asked), Ok(()));
+    subject.fixture.set_plan(&principal.account().id, "open", start());
+    subject.admission.plans().replace([]);
+    let principal = subject.authenticate(&secret, start()).unwrap();
+    assert_eq!(authorize(&principal, &request), Err(Denial::PlanInactive), "a removed plan admits nothing");
+    subject.admission.plans().replace(super::plans());
+    let principal = subject.authenticate(&secret, start()).unwrap();
+    assert_eq!(authorize(&principal, &request), Ok(()));
 }
 
-/// Both secrets open until the grace is over; without a grace the old one is closed at once.
-pub fn a_rotated_key_has_two_secrets_for_a_grace<F: Fixture>(fixture: F) {
-    let bench = StoreUnderTest::new(fixture);
-    let (first, principal) = bench.caller("acme", "open");
-    let second = bench.fixture.rotate(&principal, Duration::from_secs(60), start());
+/// Both secrets are valid until the grace period ends; without one, the old secret is invalid at once.
+pub fn accepts_both_secrets_during_the_grace_period<F: Fixture>(fixture: F) {
+    let subject = StoreUnderTest::new(fixture);
+    let (first, principal) = subject.caller("acme", "open");
+    let second = subject.fixture.rotate(&principal, Duration::from_secs(60), start());
     let id =
-        |secret: &Secret, now| bench.authenticate(secret, now).map(|principal| principal.key().id.clone());
+        |secret: &Secret, now| subject.authenticate(secret, now).map(|principal| principal.key().id.clone());
     let just_before = at(Duration::from_millis(59_999));
     assert_eq!(id(&first, just_before), Ok(principal.key().id.clone()));
     assert_eq!(id(&second, just_before), id(&first, just_before), "one key, two secrets");
@@ -110,78 +106,84 @@ pub fn a_rotated_key_has_two_secrets_for_a_grace<F: Fixture>(fixture: F) {
     assert_eq!(id(&first, over), Err(Denial::CredentialRevoked { revoked_at: over.wall }));
     assert!(id(&second, over).is_ok());
 
-    let third = bench.fixture.rotate(&principal, Duration::ZERO, over);
+    let third = subject.fixture.rotate(&principal, Duration::ZERO, over);
     let revoked = |secret: &Secret, now| matches!(id(secret, now), Err(Denial::CredentialRevoked { .. }));
     assert!(revoked(&first, over) && revoked(&second, over));
     assert!(id(&third, over).is_ok());
-    bench.fixture.revoke(&principal, over);
-    assert!(revoked(&third, over), "the key, whatever its secrets");
+    subject.fixture.revoke(&principal, over);
+    assert!(revoked(&third, over), "revoking a key ends all of its secrets");
 }
 
-/// Rotated again within a grace, a key has the two latest secrets: the one before them is closed at once.
-pub fn a_key_rotated_twice_has_two_secrets_and_not_three<F: Fixture>(fixture: F) {
-    let bench = StoreUnderTest::new(fixture);
-    let (first, principal) = bench.caller("acme", "open");
-    let opens = |secret: &Secret, now| bench.authenticate(secret, now).is_ok();
-    let second = bench.fixture.rotate(&principal, Duration::from_secs(60), start());
-    assert!(opens(&first, start()) && opens(&second, start()));
-    let third = bench.fixture.rotate(&principal, Duration::from_secs(600), start());
-    assert!(!opens(&first, start()), "it has had its grace");
-    assert!(opens(&second, at(Duration::from_secs(599))), "its own grace, and not that of the one before");
-    assert!(!opens(&second, at(Duration::from_secs(600))));
-    assert!(opens(&third, at(Duration::from_secs(600))));
+/// A key that is rotated again within a grace period has its two latest secrets: older ones are invalid at once.
+pub fn rotating_a_key_again_ends_its_oldest_secret<F: Fixture>(fixture: F) {
+    let subject = StoreUnderTest::new(fixture);
+    let (first, principal) = subject.caller("acme", "open");
+    let is_valid = |secret: &Secret, now| subject.authenticate(secret, now).is_ok();
+    let second = subject.fixture.rotate(&principal, Duration::from_secs(60), start());
+    assert!(is_valid(&first, start()) && is_valid(&second, start()));
+    let third = subject.fixture.rotate(&principal, Duration::from_secs(600), start());
+    assert!(!is_valid(&first, start()), "it was in its grace period already");
+    assert!(is_valid(&second, at(Duration::from_secs(599))), "its own grace period, not that of the first");
+    assert!(!is_valid(&second, at(Duration::from_secs(600))));
+    assert!(is_valid(&third, at(Duration::from_secs(600))));
 }
 
-/// In force when it returns, in both directions.
-pub fn a_disabled_key_comes_back<F: Fixture>(fixture: F) {
-    let bench = StoreUnderTest::new(fixture);
-    let (secret, principal) = bench.caller("acme", "open");
+/// Disabling and enabling are in effect when they return.
+pub fn a_disabled_key_can_be_enabled_again<F: Fixture>(fixture: F) {
+    let subject = StoreUnderTest::new(fixture);
+    let (secret, principal) = subject.caller("acme", "open");
     for _ in 0..3 {
-        bench.fixture.set_disabled(&principal, true, start());
-        let denial = bench.authenticate(&secret, start()).map(|_| ()).unwrap_err();
+        subject.fixture.set_disabled(&principal, true, start());
+        let denial = subject.authenticate(&secret, start()).map(|_| ()).unwrap_err();
         assert_eq!(denial, Denial::CredentialDisabled { disabled_at: start().wall });
-        bench.fixture.set_disabled(&principal, false, start());
-        let state = bench.authenticate(&secret, start()).map(|found| found.key().state(start().wall));
+        subject.fixture.set_disabled(&principal, false, start());
+        let state = subject.authenticate(&secret, start()).map(|found| found.key().state(start().wall));
         assert_eq!(state, Ok(KeyState::Active));
     }
 }
 
-/// A key that another system made opens, and what only resembles it does not; all without our form.
-pub fn an_imported_hash_opens_for_the_whole_key<F: Fixture>(fixture: F) {
-    let bench = StoreUnderTest::new(fixture);
+/// An imported key is valid without Demur's form, and a similar text is not.
+pub fn authenticates_an_imported_key_only_by_its_whole_text<F: Fixture>(fixture: F) {
+    let subject = StoreUnderTest::new(fixture);
     let account = Account { id: "acme".parse().unwrap(), name: "Acme".into(), plan: "open".into() };
-    bench.fixture.add_account(&account);
+    subject.fixture.add_account(&account);
     let key = "sk_live_0123456789abcdef";
-    let door = |text: &str, api| bench.ask(text, api, start()).map(|found| found.account().id.clone());
-    assert_eq!(door(key, "shop"), Err(Denial::CredentialMalformed));
+    let authenticate = |text: &str, api| {
+        subject.authenticate_text(text, api, start()).map(|found| found.account().id.clone())
+    };
+    assert_eq!(authenticate(key, "shop"), Err(Denial::CredentialMalformed));
     let (shortest, longest, hash) = (24, 24, ImportedHash::Sha256);
     let form = ImportedForm { api: "shop".into(), prefix: "sk_live_".into(), shortest, longest, hash };
-    bench.fixture.import(&account, form, Sha256::digest(key).into(), start());
-    assert_eq!(door(key, "shop"), Ok(account.id.clone()));
-    assert_eq!(door(key, "shop"), Ok(account.id), "from the cache too");
-    assert_eq!(door("sk_live_0123456789abcdeF", "shop"), Err(Denial::CredentialUnknown));
-    for no_key in ["sk_live_0123456789abcde", "sk_test_0123456789abcdef", "sk_live_0123456789abcdef "] {
-        assert_eq!(door(no_key, "shop"), Err(Denial::CredentialMalformed), "{no_key}");
+    subject.fixture.import(&account, form, Sha256::digest(key).into(), start());
+    assert_eq!(authenticate(key, "shop"), Ok(account.id.clone()));
+    assert_eq!(authenticate(key, "shop"), Ok(account.id), "from the cache too");
+    assert_eq!(authenticate("sk_live_0123456789abcdeF", "shop"), Err(Denial::CredentialUnknown));
+    for other in ["sk_live_0123456789abcde", "sk_test_0123456789abcdef", "sk_live_0123456789abcdef "] {
+        assert_eq!(authenticate(other, "shop"), Err(Denial::CredentialMalformed), "{other}");
     }
-    assert_eq!(door(key, "depot"), Err(Denial::CredentialMalformed), "another API has no such form");
+    assert_eq!(
+        authenticate(key, "depot"),
+        Err(Denial::CredentialMalformed),
+        "the form belongs to another API"
+    );
     let hash: String = Sha256::digest(key).iter().map(|byte| format!("{byte:02x}")).collect();
-    assert_eq!(door(&hash, "shop"), Err(Denial::CredentialMalformed), "a hash is no key");
-    let principal = bench.ask(key, "shop", start()).unwrap();
-    bench.fixture.revoke(&principal, start());
-    assert_eq!(door(key, "shop"), Err(Denial::CredentialRevoked { revoked_at: start().wall }));
+    assert_eq!(authenticate(&hash, "shop"), Err(Denial::CredentialMalformed), "a hash is no key");
+    let principal = subject.authenticate_text(key, "shop", start()).unwrap();
+    subject.fixture.revoke(&principal, start());
+    assert_eq!(authenticate(key, "shop"), Err(Denial::CredentialRevoked { revoked_at: start().wall }));
 }
 
-/// Written now and then: to the minute, and not at all for a key that did not open.
-pub fn the_last_use_is_known_to_the_minute<F: Fixture>(fixture: F) {
-    let bench = StoreUnderTest::new(fixture);
-    let (secret, principal) = bench.caller("acme", "open");
-    let (_, idle) = bench.caller("idle", "lapsed");
-    assert_eq!(bench.fixture.last_used(&principal), Some(start().wall));
+/// The use is recorded to the minute, and not for a key that was rejected.
+pub fn records_the_last_use_to_the_minute<F: Fixture>(fixture: F) {
+    let subject = StoreUnderTest::new(fixture);
+    let (secret, principal) = subject.caller("acme", "open");
+    let (_, idle) = subject.caller("idle", "lapsed");
+    assert_eq!(subject.fixture.last_used(&principal), Some(start().wall));
     for seconds in [10, 59, 61] {
-        assert!(bench.authenticate(&secret, at(Duration::from_secs(seconds))).is_ok());
+        assert!(subject.authenticate(&secret, at(Duration::from_secs(seconds))).is_ok());
     }
-    let used = bench.fixture.last_used(&principal);
+    let used = subject.fixture.last_used(&principal);
     assert!(used >= Some(at(Duration::from_secs(60)).wall), "{used:?}");
-    bench.fixture.revoke(&idle, start());
-    assert_eq!(bench.fixture.last_used(&idle), Some(start().wall));
+    subject.fixture.revoke(&idle, start());
+    assert_eq!(subject.fixture.last_used(&idle), Some(start().wall));
 }

@@ -1,8 +1,7 @@
-//! An account's credits, and what each booking does to them. Pure: every store books with this.
+//! The balance of an account, and the effect of each ledger entry on it. Pure functions that every store uses.
 //!
-//! Two kinds of credits lie in a purse: *monthly* ones, which expire with their month and are spent first,
-//! and *lasting* ones. At every moment
-//! `granted = monthly + lasting + held + posted + expired`.
+//! There are two kinds of credits: *monthly* credits, which expire with their month and are spent first, and *non-expiring*
+//! ones. Always: `granted = monthly + non_expiring + held + posted + expired`.
 
 use jiff::Timestamp;
 use jiff::civil::Date;
@@ -10,23 +9,23 @@ use jiff::civil::Date;
 use super::{Balance, Settlement};
 use crate::MonthlyCredits;
 
-/// The largest sum that a purse ever takes in: every store has signed 64-bit integers.
+/// The maximum of granted credits: stores have signed 64-bit integers.
 const MAX_GRANTED: u64 = i64::MAX as u64;
 
-/// An account's credits.
+/// The balance of an account.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct CreditBalance {
-    /// What is left of the month's grant.
+    /// What is left of the monthly credits.
     pub monthly: u64,
-    /// What does not expire.
+    /// Credits that do not expire.
     pub non_expiring: u64,
-    /// What requests under way hold.
+    /// Credits that requests in flight hold.
     pub held: u64,
-    /// What has been spent.
+    /// Credits that were spent.
     pub posted: u64,
-    /// All that ever came in.
+    /// All credits that were added.
     pub granted: u64,
-    /// What expired with its month.
+    /// Credits that expired with their month.
     pub expired: u64,
     /// The month of the last grant.
     pub month: Option<MonthlyGrant>,
@@ -37,96 +36,96 @@ pub struct CreditBalance {
 pub struct MonthlyGrant {
     /// The grant day.
     pub begins: Date,
-    /// When what is left of it expires.
+    /// When its remaining credits expire.
     pub ends: Timestamp,
-    /// How much was granted for it, all in all: the most that a plan of the account had in that month.
+    /// The total granted for it: the maximum of the account's plans in that month.
     pub amount: u64,
 }
 
-/// What the turn of a month or of a plan booked.
+/// The entries of a new month or a change of plan.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Rollover {
-    /// What was left of the month before, if anything.
+    /// The expired rest of the previous month, if any.
     pub expired: Option<Expiry>,
-    /// What came in, if anything.
+    /// The granted credits, if any.
     pub granted: Option<GrantEntry>,
 }
 
 /// Credits that expired with their month.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Expiry {
-    /// The month, where it is known.
+    /// The month, if it is known.
     pub month: Option<MonthlyGrant>,
-    /// How many.
+    /// The number of credits.
     pub amount: u64,
 }
 
-/// A month's credits that came in: all of them or, after a change of plan, what was missing. With the account,
-/// the day on which the month begins and what has been granted for it now name the grant: it is made once.
+/// Granted monthly credits: all of them or, after a change of plan, the difference. The account, the first day of the month
+/// and the new total identify the grant, so that it is made once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct GrantEntry {
     /// The month, this grant included.
     pub month: MonthlyGrant,
-    /// How many came in.
+    /// The number of credits.
     pub amount: u64,
 }
 
-/// From where a hold was taken, so that a release puts it back there.
+/// The kinds of credits that a hold took, so that a release returns them to the same kinds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct HoldSource {
-    /// So much of the monthly credits.
+    /// The monthly credits.
     pub monthly: u64,
-    /// So much of the lasting ones.
+    /// The non-expiring credits.
     pub lasting: u64,
-    /// The month of the monthly ones.
+    /// The month of the monthly credits.
     pub month: Option<Date>,
 }
 
-/// What a settlement did.
+/// The effect of a settlement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SettlementEntry {
-    /// So much was spent.
+    /// Spent credits.
     pub posted: u64,
-    /// So much flowed back.
+    /// Returned credits.
     pub released: u64,
-    /// So much would have flowed back, had its month not ended.
+    /// Credits that would have been returned, but whose month has ended.
     pub expired: u64,
 }
 
-/// There is less than was asked for.
+/// The balance is too low.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Insufficient;
 
-/// More than a purse can hold.
+/// The balance would exceed the maximum.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TooLarge;
 
 impl HoldSource {
-    /// The whole hold.
+    /// Returns the amount of the hold.
     pub fn amount(&self) -> u64 {
         self.monthly + self.lasting
     }
 
-    /// How much of the month's credits is spent when so much of the hold is: those go first.
+    /// Returns how many monthly credits are spent if `posted` credits of the hold are: monthly credits are spent first.
     pub fn monthly_spent(&self, posted: u64) -> u64 {
         posted.min(self.monthly)
     }
 }
 
 impl CreditBalance {
-    /// What can be spent.
+    /// Returns the credits that can be spent.
     pub fn available(&self) -> u64 {
         self.monthly + self.non_expiring
     }
 
-    /// Lets what is left of a past month expire and grants the month under way, once. To be called before
-    /// anything else is asked of a purse.
+    /// Expires the rest of a past month and grants the current month's credits, once. Must be called before any other
+    /// method.
     ///
-    /// A grant that was made counts until its month ends, whatever the plan has become since: a smaller plan takes
-    /// nothing back, and a larger one brings what it grants more than any other has in that month.
+    /// A grant is valid until its month ends, even if the plan changes: a smaller plan takes nothing back, and a larger one
+    /// grants the difference to the largest plan of that month.
     pub fn roll_period(&mut self, monthly: Option<&MonthlyCredits>, at: Timestamp) -> Rollover {
         match self.month.filter(|month| at < month.ends) {
-            // Nearly always: no calendar is asked for it.
+            // The usual case, which needs no calendar.
             Some(month) => {
                 let wanted = monthly.map_or(0, |credits| credits.amount);
                 let missing = wanted.saturating_sub(month.amount).min(MAX_GRANTED - self.granted);
@@ -136,8 +135,8 @@ impl CreditBalance {
             None => {
                 let expired = self.expire();
                 let month = monthly.map(|credits| (credits.month(at), credits.amount));
-                let is_new = |begins| self.month.is_none_or(|last| last.begins < begins);
-                let granted = month.filter(|(month, _)| is_new(month.begins)).map(|(month, amount)| {
+                let is_later = |begins| self.month.is_none_or(|last| last.begins < begins);
+                let granted = month.filter(|(month, _)| is_later(month.begins)).map(|(month, amount)| {
                     let amount = amount.min(MAX_GRANTED - self.granted);
                     self.grant(MonthlyGrant { begins: month.begins, ends: month.end, amount: 0 }, amount)
                 });
@@ -160,7 +159,7 @@ impl CreditBalance {
         GrantEntry { month, amount }
     }
 
-    /// Moves credits from available to held, those first that expire first.
+    /// Moves credits from available to held, monthly credits first.
     pub fn hold(&mut self, amount: u64) -> Result<HoldSource, Insufficient> {
         let monthly = amount.min(self.monthly);
         let lasting = amount - monthly;
@@ -170,12 +169,12 @@ impl CreditBalance {
         Ok(HoldSource { monthly, lasting, month: self.month.map(|month| month.begins) })
     }
 
-    /// Whether there would be so much but for what requests under way hold.
+    /// Whether the credits would suffice without the holds of requests in flight.
     pub fn suffices_without_holds(&self, amount: u64) -> bool {
         self.available().saturating_add(self.held) >= amount
     }
 
-    /// Ends a hold that this purse made and that nothing has ended yet.
+    /// Settles an open hold of this balance.
     pub fn settle(&mut self, source: HoldSource, settlement: Settlement) -> SettlementEntry {
         let posted = match settlement {
             Settlement::Post(used) => used.min(source.amount()),
@@ -204,8 +203,7 @@ impl CreditBalance {
         Ok(())
     }
 
-    /// Takes away what should not have come in: lasting credits first, since the others expire anyway. Says how
-    /// many of them were the month's.
+    /// Removes credits: non-expiring ones first, since the others expire anyway. Returns how many were monthly.
     pub fn withdraw(&mut self, amount: u64) -> Result<u64, Insufficient> {
         if amount > self.available() {
             return Err(Insufficient);
@@ -218,21 +216,21 @@ impl CreditBalance {
         Ok(monthly)
     }
 
-    /// Gives spent credits back, as credits that do not expire.
+    /// Refunds spent credits, as credits that do not expire.
     pub fn refund(&mut self, amount: u64) -> Result<(), Insufficient> {
         self.posted = self.posted.checked_sub(amount).ok_or(Insufficient)?;
         self.non_expiring += amount;
         Ok(())
     }
 
-    /// Whether nothing has been made from nothing and nothing has vanished.
-    pub fn is_sound(&self) -> bool {
+    /// Whether the values add up.
+    pub fn is_consistent(&self) -> bool {
         let parts = [self.monthly, self.non_expiring, self.held, self.posted, self.expired];
         let sum = parts.into_iter().try_fold(0_u64, u64::checked_add);
         sum == Some(self.granted) && self.granted <= MAX_GRANTED
     }
 
-    /// As told to others. The purse must have been rolled.
+    /// Returns the public view. The period must have been rolled over before.
     pub fn balance(&self, monthly: Option<&MonthlyCredits>, at: Timestamp) -> Balance {
         Balance {
             available: self.available(),
@@ -244,8 +242,7 @@ impl CreditBalance {
         }
     }
 
-    /// When the next monthly credits come. After a change of plan within a month that is when the granted
-    /// month ends.
+    /// Returns when the next monthly credits are granted: after a change of plan within a month, when the granted month ends.
     pub fn resets_at(&self, monthly: Option<&MonthlyCredits>, at: Timestamp) -> Option<Timestamp> {
         let credits = monthly?;
         let granted_until = self.month.map(|month| month.ends).filter(|ends| at < *ends);

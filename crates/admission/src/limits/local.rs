@@ -1,80 +1,77 @@
-//! Counts in this process's memory: the counters of one node, with or without a database behind.
+//! Counts in this process's memory: the counters of one node, with or without a database.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 
-use super::counts::{Counts, RateNames};
-use super::kept::KeptCounts;
+use super::counts::{ChangedQuotas, Counts, RateNames};
+use super::counts_map::CountsMap;
 use super::meter::Limits;
 use super::window::QuotaState;
 use super::{Counters, Meter, PeerCells, QuotaUse};
 use crate::atomic::Ordering;
 use crate::{Account, AccountId, KeyId, Now, Plan};
 
-/// Cells for all rates that count for addresses, together.
+/// The number of cells for all rates per address.
 const PEER_CELLS: usize = 65_536;
 
 /// Counters in memory.
 ///
-/// A store that makes quotas outlive the process hands in what it had with [`restore`](Self::restore), and
-/// writes from time to time what [`changed`](Self::changed) tells it.
+/// A durable store restores earlier counts with [`restore`](Self::restore), and periodically saves what
+/// [`changed`](Self::changed) returns.
 #[derive(Debug, Default)]
 pub struct LocalCounters {
     /// Locked when a principal is built, never by a request.
-    accounts: KeptCounts<AccountId>,
-    /// Only of keys whose plans count for keys.
-    keys: KeptCounts<KeyId>,
+    accounts: CountsMap<AccountId>,
+    /// Only of keys whose plans have rates per key.
+    keys: CountsMap<KeyId>,
     names: RateNames,
-    /// By the addresses of their plans, which they keep alive.
+    /// By the addresses of their plans, which the values keep alive.
     limits: Mutex<HashMap<usize, Weak<Limits>>>,
     peers: OnceLock<Arc<PeerCells>>,
     changed: Arc<ChangedQuotas>,
 }
 
-#[derive(Debug, Default)]
-pub(super) struct ChangedQuotas(Mutex<Vec<Arc<Counts>>>);
-
 impl LocalCounters {
-    /// Nothing counted yet.
+    /// Creates empty counters.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Whether anything has been counted, or put back, for this account.
+    /// Whether there are counts of this account.
     pub fn knows(&self, account: &AccountId) -> bool {
         self.accounts.get(account).is_some()
     }
 
-    /// Puts back what an earlier process had counted for an account. To be done before its first meter is
-    /// opened: what has been counted here since is not counted less.
+    /// Restores an account's count of an earlier process. Must be called before its first meter is opened; existing counts are
+    /// not reduced.
     pub fn restore(&self, earlier: &QuotaUse) {
         if !self.knows(&earlier.account) {
             self.counts(&earlier.account).quota.restore(earlier.day, earlier.used);
         }
     }
 
-    /// At most so many of the quotas that have changed and were not told since; the longest waiting first.
-    pub fn changed(&self, most: usize) -> Vec<QuotaUse> {
+    /// Takes at most `max` changed quota counts, the longest waiting first.
+    pub fn changed(&self, max: usize) -> Vec<QuotaUse> {
         let listed = {
             let mut all = self.changed.0.lock().unwrap_or_else(PoisonError::into_inner);
-            // Those that wait longest first.
-            let count = all.len().min(most);
+            // The longest waiting first.
+            let count = all.len().min(max);
             let later = all.split_off(count);
             std::mem::replace(&mut *all, later)
         };
         let mut uses = Vec::with_capacity(listed.len());
         for counts in listed {
-            // Unlisted first: a change from here on lists it again, so none is missed.
+            // Cleared first: a later change lists the counts again, so none is missed.
             counts.listed.store(false, Ordering::SeqCst);
-            let QuotaState { period, used } = counts.quota.stored();
+            let QuotaState { period, used } = counts.quota.snapshot();
             uses.push(QuotaUse { account: counts.account.clone(), day: period, used });
         }
         uses
     }
 
-    /// Lists these accounts again, after what [`changed`](Self::changed) told could not be written.
+    /// Lists accounts again whose counts [`changed`](Self::changed) returned but which could not be saved.
     pub fn still_changed<'a>(&self, accounts: impl IntoIterator<Item = &'a AccountId>) {
-        // Counts that have gone meanwhile were those of a day that is over.
+        // Counts that were removed meanwhile belonged to a day that is over.
         for counts in accounts.into_iter().filter_map(|account| self.accounts.get(account)) {
             self.changed.list(&counts);
         }
@@ -86,7 +83,7 @@ impl LocalCounters {
         if let Some(limits) = all.get(&known).and_then(Weak::upgrade) {
             return limits;
         }
-        // As plans are replaced, before it would grow: what is left of old ones goes.
+        // Removes the limits of replaced plans before the map would grow.
         if all.len() == all.capacity() {
             all.retain(|_, limits| limits.strong_count() > 0);
         }
@@ -105,20 +102,11 @@ impl LocalCounters {
     }
 }
 
-impl ChangedQuotas {
-    pub(super) fn list(&self, counts: &Arc<Counts>) {
-        // Nearly always listed already: looked at before it is written to.
-        if !counts.listed.load(Ordering::SeqCst) && !counts.listed.swap(true, Ordering::SeqCst) {
-            self.0.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(counts));
-        }
-    }
-}
-
 impl Counters for LocalCounters {
     fn open(&self, account: &Account, key: &KeyId, plan: &Arc<Plan>, now: Now) -> Meter {
         let limits = self.limits(plan);
         let counts = self.counts(&account.id);
-        let key = limits.count_for_keys().then(|| self.key_counts(&account.id, key));
+        let key = limits.has_key_rates().then(|| self.key_counts(&account.id, key));
         let meter = Meter::new(limits, counts, key);
         meter.change_rates(now);
         self.accounts.sweep(now);
@@ -142,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_plan_limits_is_there_once_and_as_long_as_it_counts_for_anybody() {
+    fn keeps_one_set_of_limits_per_plan_while_it_is_used() {
         let counters = LocalCounters::new();
         let plan = Arc::new(Plan::named("plan"));
         let (one, other) = (counters.limits(&plan), counters.limits(&plan));
@@ -155,9 +143,8 @@ mod tests {
         assert!(Arc::ptr_eq(&one, &counters.limits(&plan)));
     }
 
-    /// What is left of accounts and keys that were busy once is gone when it counts nothing any more, and not before.
     #[test]
-    fn counts_of_accounts_that_left_are_removed() {
+    fn removes_unused_counts_of_inactive_accounts_and_no_others() {
         const ACCOUNTS: usize = 10_000;
         let counters = LocalCounters::new();
         let one = NonZeroU32::MIN;
@@ -184,13 +171,13 @@ mod tests {
         all(&|meter| assert!(meter.take(&Demand::ONE, at(1)).block().unwrap().is_ok()));
         let held = open("held".into(), at(1));
         assert!(held.take(&Demand::ONE, at(1)).block().unwrap().is_ok());
-        // One who comes every minute sweeps, whoever else has gone.
+        // An account that is active every minute sweeps all parts.
         let visit = |now: Now| (0..200).for_each(|_| drop(open("visitor".into(), now)));
         // The rates have recovered and the day has not ended.
         visit(at(20));
         assert!(counters.accounts.len().0 >= ACCOUNTS);
-        all(&|meter| assert!(meter.take(&Demand::ONE, at(2)).block().unwrap().is_err(), "counted still"));
-        // The day has ended and is not written down yet: a store would ask for it.
+        all(&|meter| assert!(meter.take(&Demand::ONE, at(2)).block().unwrap().is_err(), "still counted"));
+        // The day has ended, but its count has not been saved yet.
         visit(at(26));
         assert!(counters.accounts.len().0 >= ACCOUNTS);
         assert_eq!(counters.changed(usize::MAX).len(), ACCOUNTS + 1);
@@ -198,14 +185,14 @@ mod tests {
         let (accounts, keys) = (counters.accounts.len(), counters.keys.len());
         assert!(accounts.0 <= 2 && keys.0 <= 2, "{accounts:?} {keys:?}");
         assert!(accounts.1 < ACCOUNTS / 10 && keys.1 < ACCOUNTS / 10, "{accounts:?} {keys:?}");
-        // Whoever comes back finds what a new account finds; who stayed finds what is left.
+        // A returning account starts anew; an active one keeps its counts.
         let back = open("a-1".into(), at(28));
         assert!(back.take(&Demand::ONE, at(28)).block().unwrap().is_ok());
         assert!(counters.knows(&"held".parse().unwrap()));
     }
 
     #[test]
-    fn keys_of_an_account_share_its_rates_however_many_those_are() {
+    fn keys_of_an_account_share_any_number_of_rates() {
         let counters = LocalCounters::new();
         let requests = |number| NonZeroU32::new(if number == 6 { 1 } else { 10 }).unwrap();
         let rate = |number| Rate::new(format!("rate-{number}"), requests(number), Duration::from_secs(60));

@@ -1,4 +1,4 @@
-//! One key's use of its account's limits under one plan: look at all, then take from all or from none.
+//! The meter of a key under one plan: check all limits, then take from all of them or from none.
 
 use std::net::IpAddr;
 use std::num::NonZeroU32;
@@ -8,39 +8,38 @@ use std::time::Duration;
 use jiff::Timestamp;
 use smallvec::SmallVec;
 
-use super::counts::{Counts, RateNames};
-use super::local::ChangedQuotas;
+use super::counts::{ChangedQuotas, Counts, RateNames};
 use super::window::QuotaState;
 use super::{AcquireResult, Demand, Exceeded, LimitKind, LimitState, PeerCells, Receipt, Report};
 use crate::atomic::Ordering;
 use crate::prefetch::LINE;
 use crate::{CountsFor, Gcra, MaybeFuture, Now, Plan, Quota, QuotaUnit, Rate, Spacing};
 
-/// What a caller is told to wait for a slot: when one is free is not known.
+/// The retry delay for a slot: it is not known when one is free.
 const SLOT_WAIT: Duration = Duration::from_secs(1);
 
 /// Counts what one key of an account uses under one plan.
 ///
-/// It is a part of its principal and no object of its own, and small, since there are as many as keys: what is the
-/// same for all accounts of the plan is there once, and so in the caches.
+/// A meter is part of its principal, and small, since there is one per key: what all accounts of a plan share exists once,
+/// and so stays in the processor's caches.
 #[derive(Debug, Clone)]
 pub struct Meter {
     limits: Arc<Limits>,
     counts: Arc<Counts>,
-    apart: Option<Arc<PerKey>>,
+    per_key: Option<Arc<PerKey>>,
 }
 
-/// What a plan limits, and where: the same for all of its accounts.
+/// The limits of a plan, shared by all of its accounts.
 #[derive(Debug)]
 pub(super) struct Limits {
     plan: Arc<Plan>,
-    /// Side by side with the plan's rates.
+    /// Parallel to the plan's rates.
     rates: SmallVec<[(CounterScope, Spacing); 2]>,
     peers: Option<Arc<PeerCells>>,
     changed: Arc<ChangedQuotas>,
 }
 
-/// Where a rate is counted, by the number of its name.
+/// The record that counts a rate, with the number of the rate's name.
 #[derive(Debug, Clone, Copy)]
 enum CounterScope {
     Account(usize),
@@ -48,12 +47,12 @@ enum CounterScope {
     Address,
 }
 
-/// What is counted apart from the account's own record.
+/// Counts outside the account's record.
 #[derive(Debug)]
 struct PerKey {
     key: Option<Arc<Counts>>,
-    /// Side by side with the plan's rates.
-    further: Vec<Option<Arc<Gcra>>>,
+    /// Parallel to the plan's rates.
+    overflow: Vec<Option<Arc<Gcra>>>,
 }
 
 impl Limits {
@@ -63,50 +62,50 @@ impl Limits {
         peers: impl FnOnce() -> Arc<PeerCells>,
         changed: &Arc<ChangedQuotas>,
     ) -> Self {
-        let place = |rate: &Rate| match rate.counts_for {
+        let scope = |rate: &Rate| match rate.counts_for {
             CountsFor::Account => CounterScope::Account(names.number(&rate.name)),
             CountsFor::Key => CounterScope::Key(names.number(&rate.name)),
             CountsFor::Address => CounterScope::Address,
         };
-        let rates: SmallVec<_> = plan.rates.iter().map(|rate| (place(rate), Spacing::from(rate))).collect();
-        let for_addresses = plan.rates.iter().any(|rate| rate.counts_for == CountsFor::Address);
-        let peers = for_addresses.then(peers);
+        let rates: SmallVec<_> = plan.rates.iter().map(|rate| (scope(rate), Spacing::from(rate))).collect();
+        let has_address_rates = plan.rates.iter().any(|rate| rate.counts_for == CountsFor::Address);
+        let peers = has_address_rates.then(peers);
         Self { plan: Arc::clone(plan), rates, peers, changed: Arc::clone(changed) }
     }
 
-    /// Whether any rate counts for each key by itself.
-    pub(super) fn count_for_keys(&self) -> bool {
-        self.rates.iter().any(|(place, _)| matches!(place, CounterScope::Key(_)))
+    /// Whether the plan has rates per key.
+    pub(super) fn has_key_rates(&self) -> bool {
+        self.rates.iter().any(|(scope, _)| matches!(scope, CounterScope::Key(_)))
     }
 }
 
 impl Meter {
     pub(super) fn new(limits: Arc<Limits>, counts: Arc<Counts>, key: Option<Arc<Counts>>) -> Self {
-        let further = |(place, _): &(CounterScope, Spacing)| match place {
+        let overflow = |(scope, _): &(CounterScope, Spacing)| match scope {
             CounterScope::Account(number) => counts.overflow(*number),
             CounterScope::Key(number) => key.as_ref().unwrap_or(&counts).overflow(*number),
             CounterScope::Address => None,
         };
-        let further: Vec<_> = limits.rates.iter().map(further).collect();
-        let is_apart = key.is_some() || further.iter().any(Option::is_some);
-        let apart = is_apart.then(|| Arc::new(PerKey { key, further }));
-        Self { limits, counts, apart }
+        let overflow: Vec<_> = limits.rates.iter().map(overflow).collect();
+        let has_extra = key.is_some() || overflow.iter().any(Option::is_some);
+        let per_key = has_extra.then(|| Arc::new(PerKey { key, overflow }));
+        Self { limits, counts, per_key }
     }
 
-    /// The plan by which it counts.
+    /// Returns the plan of the meter.
     pub(crate) fn plan(&self) -> &Arc<Plan> {
         &self.limits.plan
     }
 
-    /// How much of the account's counts each request touches.
-    pub(crate) const TOUCHED: usize = 2 * LINE;
+    /// How many bytes of the account's counts each request touches.
+    pub(crate) const TOUCHED_BYTES: usize = 2 * LINE;
 
-    /// Where the account's counts are.
+    /// Returns the address of the account's counts.
     pub(crate) fn counts_address(&self) -> usize {
         Arc::as_ptr(&self.counts).addr()
     }
 
-    /// Lets the cells count by this plan from now on. Those of addresses are changed when an address comes.
+    /// Changes the cells to the rates of this plan. Cells of addresses change with their next request.
     pub(super) fn change_rates(&self, now: Now) {
         for (index, (_, spacing)) in self.limits.rates.iter().enumerate() {
             if let Some(cell) = self.fixed(index) {
@@ -115,43 +114,42 @@ impl Meter {
         }
     }
 
-    /// Takes what is asked for from every rate and from the quota, and one slot; or nothing from any. A
-    /// limit in the shadow that has not enough gives nothing, and keeps the others from nothing.
+    /// Takes the demand from every rate and the quota, and one slot; or nothing from any. An exceeded shadow limit takes
+    /// nothing and does not reject the request.
     pub fn take(&self, demand: &Demand<'_>, now: Now) -> MaybeFuture<AcquireResult> {
-        // Looked at before anything is taken: so a denied request does not, for the moment between a take
-        // and its undo, make another one be denied that would have passed.
+        // Checked before anything is taken: otherwise a denied request could, until its take is undone, cause the denial of
+        // another request.
         let mut shadowed = Vec::new();
-        let taking = match self.longest_denial(demand, now, &mut shadowed) {
+        let result = match self.longest_denial(demand, now, &mut shadowed) {
             Some(exceeded) => Err(exceeded),
             None => self.take_all(demand, now, shadowed),
         };
-        MaybeFuture::Ready(Ok(taking))
+        MaybeFuture::Ready(Ok(result))
     }
 
-    /// Undoes a take as if it had never been, as far as time has not undone it already. Called at most
-    /// once for a receipt, and never together with [`finish`](Self::finish).
-    pub fn give_back(&self, receipt: &Receipt, now: Now) {
+    /// Undoes a take, except what has recovered since then. Must be called at most once per receipt, and not together with
+    /// [`finish`](Self::finish).
+    pub fn refund(&self, receipt: &Receipt, now: Now) {
         for (index, stamp) in receipt.stamps.iter().enumerate() {
-            // What was not taken from has the stamp zero, to which nothing is given back.
+            // A rate that nothing was taken from has the stamp zero, which refunds nothing.
             if let Some((cell, spacing)) = self.existing(index, receipt.peer) {
-                cell.give_back(spacing, receipt.cost.get(), *stamp, now.nanos());
+                cell.refund(spacing, receipt.cost.get(), *stamp, now.nanos());
             }
         }
         self.free_slot(receipt);
-        self.give_back_quota(receipt);
+        self.refund_quota(receipt);
     }
 
-    /// The request has ended: its slot is free again, and where the quota counts successes only and this
-    /// was none, it is given back.
+    /// Ends a request: frees its slot, and refunds a quota of successes if the request failed.
     pub fn finish(&self, receipt: &Receipt, succeeded: bool) {
         self.free_slot(receipt);
         if self.counts_successes() && !succeeded {
-            self.give_back_quota(receipt);
+            self.refund_quota(receipt);
         }
     }
 
-    /// Whether the end of its request changes nothing any more of what was taken.
-    pub fn is_final(&self, receipt: &Receipt) -> bool {
+    /// Whether the end of the request changes nothing.
+    pub fn is_settled(&self, receipt: &Receipt) -> bool {
         !receipt.slot && !self.counts_successes()
     }
 
@@ -159,7 +157,7 @@ impl Meter {
         self.limits.plan.quota.as_ref().is_some_and(|quota| quota.counts == QuotaUnit::Successes)
     }
 
-    /// How the limits stand.
+    /// Returns the states of the limits.
     pub fn report(&self, now: Now) -> Report<'_> {
         let rates = self.limits.plan.rates.iter().enumerate().filter(|(_, rate)| !rate.shadow);
         let rates = rates.filter_map(|(index, rate)| {
@@ -171,7 +169,7 @@ impl Meter {
                 limit,
                 remaining: allowance.remaining.min(limit),
                 window: rate.per,
-                reset: allowance.whole_in,
+                reset: allowance.full_in,
             })
         });
         let quota = self.limits.plan.quota.as_ref().filter(|quota| !quota.shadow).map(|quota| {
@@ -187,10 +185,10 @@ impl Meter {
         rates.chain(quota).collect()
     }
 
-    /// The cell of a rate as far as there is one already: an address that has not come yet has none.
+    /// Returns the cell of a rate if it exists: a new address has none.
     fn existing(&self, index: usize, peer: Option<IpAddr>) -> Option<(&Gcra, Spacing)> {
-        let (place, spacing) = self.limits.rates.get(index)?;
-        let cell = match place {
+        let (scope, spacing) = self.limits.rates.get(index)?;
+        let cell = match scope {
             CounterScope::Account(_) | CounterScope::Key(_) => self.fixed(index)?,
             CounterScope::Address => {
                 let rate = self.limits.plan.rates.get(index)?;
@@ -200,25 +198,25 @@ impl Meter {
         Some((cell, *spacing))
     }
 
-    /// The cell of a rate that counts for the account or the key.
+    /// Returns the cell of a rate per account or per key.
     fn fixed(&self, index: usize) -> Option<&Gcra> {
         let (counts, number) = match self.limits.rates.get(index)?.0 {
             CounterScope::Account(number) => (&self.counts, number),
             CounterScope::Key(number) => {
-                let key = self.apart.as_ref().and_then(|apart| apart.key.as_ref());
+                let key = self.per_key.as_ref().and_then(|per_key| per_key.key.as_ref());
                 (key.unwrap_or(&self.counts), number)
             }
             CounterScope::Address => return None,
         };
-        counts.inline(number).or_else(|| self.apart.as_ref()?.further.get(index)?.as_deref())
+        counts.inline(number).or_else(|| self.per_key.as_ref()?.overflow.get(index)?.as_deref())
     }
 
-    /// The cell of a rate, made where there is none yet; none for an address that is not known.
+    /// Returns the cell of a rate, created if necessary; `None` for an unknown address.
     fn cell(&self, index: usize, peer: Option<IpAddr>, now: Now) -> Option<(&Gcra, Spacing)> {
         match (self.limits.rates.get(index)?, &self.limits.peers) {
             ((CounterScope::Address, spacing), Some(peers)) => {
-                let apart = (&self.counts.account, &self.limits.plan.rates.get(index)?.name);
-                Some((peers.claim(peer?, apart, *spacing, now.nanos()), *spacing))
+                let per_key = (&self.counts.account, &self.limits.plan.rates.get(index)?.name);
+                Some((peers.claim(peer?, per_key, *spacing, now.nanos()), *spacing))
             }
             _ => self.existing(index, peer),
         }
@@ -241,7 +239,7 @@ impl Meter {
         longest
     }
 
-    /// Every limit that would deny this now, in the plan's order, but for those in the shadow.
+    /// Returns every limit that would deny this now, in the plan's order, without shadow limits.
     pub(crate) fn exceeded(&self, demand: &Demand<'_>, now: Now) -> Vec<Exceeded> {
         let mut all = Vec::new();
         self.each_denial(demand, now, |exceeded, shadow| {
@@ -268,7 +266,7 @@ impl Meter {
             denied(concurrency_exceeded(limit.slots), limit.shadow);
         }
         if let Some(quota) = &self.limits.plan.quota
-            && self.counts.quota.room(quota, now.wall) < u64::from(demand.cost.get())
+            && self.counts.quota.remaining(quota, now.wall) < u64::from(demand.cost.get())
         {
             denied(quota_exceeded(quota, self.counts.quota.state(quota, now.wall), now), quota.shadow);
         }
@@ -281,25 +279,25 @@ impl Meter {
         shadowed: Vec<Exceeded>,
     ) -> Result<Box<Receipt>, Exceeded> {
         let (cost, peer) = (demand.cost, demand.peer);
-        let taken = Receipt { cost, peer, stamps: SmallVec::new(), slot: false, day: None, shadowed };
-        // Boxed, for it is handed from hand to hand.
-        let mut taken = Box::new(taken);
-        match self.take_each(&mut taken, demand, now) {
-            Ok(()) => Ok(taken),
+        let receipt = Receipt { cost, peer, stamps: SmallVec::new(), slot: false, day: None, shadowed };
+        // Boxed, since it is moved often.
+        let mut receipt = Box::new(receipt);
+        match self.take_each(&mut receipt, demand, now) {
+            Ok(()) => Ok(receipt),
             Err(exceeded) => {
-                // Another request came in between the look and the take.
-                self.give_back(&taken, now);
+                // Another request came between the check and the take.
+                self.refund(&receipt, now);
                 Err(exceeded)
             }
         }
     }
 
-    fn take_each(&self, taken: &mut Receipt, demand: &Demand<'_>, now: Now) -> Result<(), Exceeded> {
+    fn take_each(&self, receipt: &mut Receipt, demand: &Demand<'_>, now: Now) -> Result<(), Exceeded> {
         for (index, rate) in self.limits.plan.rates.iter().enumerate() {
             let cell =
                 if rate.concerns(demand.operation) { self.cell(index, demand.peer, now) } else { None };
             let stamp = match cell.map(|(cell, spacing)| {
-                let stamp = cell.take(spacing, taken.cost.get(), now.nanos());
+                let stamp = cell.take(spacing, receipt.cost.get(), now.nanos());
                 stamp.map_err(|wait| rate_exceeded(rate, cell, spacing, wait, now))
             }) {
                 None => 0,
@@ -307,18 +305,18 @@ impl Meter {
                 Some(Err(_)) if rate.shadow => 0,
                 Some(Err(exceeded)) => return Err(exceeded),
             };
-            taken.stamps.push(stamp);
+            receipt.stamps.push(stamp);
         }
         if let Some(limit) = self.limits.plan.concurrency {
             let free = |used: u32| (limit.shadow || used < limit.slots.get()).then(|| used + 1);
             let slot = self.counts.in_flight.fetch_update(Ordering::Relaxed, Ordering::Relaxed, free);
             slot.map_err(|_| concurrency_exceeded(limit.slots))?;
-            taken.slot = true;
+            receipt.slot = true;
         }
         if let Some(quota) = &self.limits.plan.quota {
-            match self.counts.quota.take(quota, u64::from(taken.cost.get()), now.wall) {
+            match self.counts.quota.take(quota, u64::from(receipt.cost.get()), now.wall) {
                 Ok(day) => {
-                    taken.day = Some(day);
+                    receipt.day = Some(day);
                     self.limits.changed.list(&self.counts);
                 }
                 Err(_) if quota.shadow => {}
@@ -334,9 +332,9 @@ impl Meter {
         }
     }
 
-    fn give_back_quota(&self, receipt: &Receipt) {
+    fn refund_quota(&self, receipt: &Receipt) {
         if let Some(day) = receipt.day {
-            self.counts.quota.give_back(u64::from(receipt.cost.get()), day);
+            self.counts.quota.refund(u64::from(receipt.cost.get()), day);
             self.limits.changed.list(&self.counts);
         }
     }
@@ -372,7 +370,7 @@ fn quota_exceeded(quota: &Quota, state: QuotaState, now: Now) -> Exceeded {
     }
 }
 
-/// The time from one moment to a later one; none where it is not later.
+/// Returns the time from one moment to a later one; zero if it is not later.
 fn between(from: Timestamp, to: Timestamp) -> Duration {
     Duration::try_from(to.duration_since(from)).unwrap_or_default()
 }

@@ -1,35 +1,34 @@
-//! One account's use of the day's quota: an exact integer that a new day replaces.
+//! The use of the daily quota of one account: an exact integer that a new day replaces.
 //!
-//! The count and the number of the day that it belongs to share one word, so that whoever takes, gives back
-//! or begins a new day changes both or neither. The days' bounds lie beside it, those of even and of odd
-//! days apart: a new day's are written before the word names it.
+//! The count and the number of its day share one word, so that every update changes both or neither. The days' bounds are
+//! beside it, separate for even and odd days: those of a new day are written before the word refers to it.
 
 use jiff::{SignedDuration, Timestamp};
 
 use crate::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering, fence, pause};
 use crate::{Period, Quota};
 
-/// A wall clock that was put back by less than this stays in the day that it had reached: nobody gets a
-/// second quota for one day. By more, the clock had been wrong and the count goes by the new time.
-const BELIEVABLE_STEP: SignedDuration = SignedDuration::from_hours(48);
+/// If the wall clock is set back by less than this, the day stays the later one, so that nobody gets a second quota for one
+/// day. If by more, the clock had been wrong, and the new time is used.
+const MAX_CLOCK_STEP: SignedDuration = SignedDuration::from_hours(48);
 
-/// So long after its end a day is over for good, as far as its count may be forgotten.
-const MARGIN: SignedDuration = SignedDuration::from_hours(1);
+/// How long after its end the count of a day is kept.
+const RETENTION: SignedDuration = SignedDuration::from_hours(1);
 
-/// The low bits of the word count requests, the others number days.
+/// The low bits of the word count requests; the others are the number of the day.
 const COUNT_BITS: u32 = 48;
-const MOST: u64 = (1 << COUNT_BITS) - 1;
+const MAX_COUNT: u64 = (1 << COUNT_BITS) - 1;
 
-/// The quota's day under way, and how much of it is used.
+/// The current day of a quota, and its count.
 #[derive(Debug)]
 pub(crate) struct QuotaWindow {
     word: AtomicU64,
     bounds: [DayBounds; 2],
-    /// Whether somebody is beginning a new day.
-    turning: AtomicBool,
+    /// Whether a thread is starting a new day.
+    replacing: AtomicBool,
 }
 
-/// A day, in seconds since 1970: wherever days begin, they begin with a whole second.
+/// The bounds of a day in seconds since 1970: in all time zones, days begin at a whole second.
 #[derive(Debug)]
 struct DayBounds {
     start: AtomicI64,
@@ -44,14 +43,14 @@ pub(crate) struct QuotaState {
 }
 
 impl Default for QuotaWindow {
-    /// A day that has been over for long.
+    /// A day in the distant past.
     fn default() -> Self {
         let over = || DayBounds { start: AtomicI64::new(i64::MIN), end: AtomicI64::new(i64::MIN) };
-        Self { word: AtomicU64::new(0), bounds: [over(), over()], turning: AtomicBool::new(false) }
+        Self { word: AtomicU64::new(0), bounds: [over(), over()], replacing: AtomicBool::new(false) }
     }
 }
 
-/// What a word says.
+/// The decoded word.
 #[derive(Debug, Clone, Copy)]
 struct StoredUse {
     word: u64,
@@ -61,12 +60,12 @@ struct StoredUse {
 
 impl StoredUse {
     fn used(self) -> u64 {
-        self.word & MOST
+        self.word & MAX_COUNT
     }
 
-    fn lasts_at(self, moment: Timestamp) -> bool {
+    fn contains(self, moment: Timestamp) -> bool {
         let second = moment.as_second();
-        second < self.end && self.start.saturating_sub(second) < BELIEVABLE_STEP.as_secs()
+        second < self.end && self.start.saturating_sub(second) < MAX_CLOCK_STEP.as_secs()
     }
 
     fn period(self) -> Period {
@@ -80,89 +79,91 @@ impl StoredUse {
 }
 
 impl QuotaWindow {
-    /// Puts back what an earlier process had counted.
+    /// Restores the count of an earlier process.
     pub(crate) fn restore(&self, period: Period, used: u64) {
-        self.turn(|_| Some((period, used.min(MOST))));
+        self.replace(|_| Some((period, used.min(MAX_COUNT))));
     }
 
-    /// Takes `cost` from the day's quota, or says how it stands.
+    /// Takes `cost` from the day's quota, or returns its state.
     pub(crate) fn take(&self, quota: &Quota, cost: u64, now: Timestamp) -> Result<Period, QuotaState> {
         loop {
-            let seen = self.seen_at(quota, now);
-            let sum = seen.used().checked_add(cost).filter(|sum| *sum <= quota.requests.min(MOST));
+            let stored = self.current(quota, now);
+            let sum = stored.used().checked_add(cost).filter(|sum| *sum <= quota.requests.min(MAX_COUNT));
             if sum.is_none() {
-                return Err(seen.state());
+                return Err(stored.state());
             }
-            // Of this day or of none: when a new one has begun, the word is another.
-            let word = seen.word + cost;
-            if self.word.compare_exchange_weak(seen.word, word, Ordering::AcqRel, Ordering::Relaxed).is_ok() {
-                return Ok(seen.period());
+            // Only from this day: when a new one has begun, the word differs.
+            let word = stored.word + cost;
+            if self.word.compare_exchange_weak(stored.word, word, Ordering::AcqRel, Ordering::Relaxed).is_ok()
+            {
+                return Ok(stored.period());
             }
         }
     }
 
-    /// How the quota stands; a day that has ended is replaced.
+    /// Returns the state of the quota; a day that has ended is replaced.
     pub(crate) fn state(&self, quota: &Quota, now: Timestamp) -> QuotaState {
-        self.seen_at(quota, now).state()
+        self.current(quota, now).state()
     }
 
-    /// How much of the quota is left, and nothing more: what most requests ask.
-    pub(crate) fn room(&self, quota: &Quota, now: Timestamp) -> u64 {
-        quota.requests.saturating_sub(self.seen_at(quota, now).used())
+    /// Returns how much of the quota is left, without the rest of the state.
+    pub(crate) fn remaining(&self, quota: &Quota, now: Timestamp) -> u64 {
+        quota.requests.saturating_sub(self.current(quota, now).used())
     }
 
-    /// The count as it is, whatever the time.
-    pub(crate) fn stored(&self) -> QuotaState {
-        self.seen().state()
+    /// Returns the stored count, independent of the time.
+    pub(crate) fn snapshot(&self) -> QuotaState {
+        self.load().state()
     }
 
-    /// Whether the day that was counted last has been over for a while, also by a clock that is then put back a little.
+    /// Whether the last counted day ended some time ago, so that a clock set back a little does not matter.
     pub(crate) fn is_over(&self, now: Timestamp) -> bool {
-        self.seen().end.saturating_add(MARGIN.as_secs()) <= now.as_second()
+        self.load().end.saturating_add(RETENTION.as_secs()) <= now.as_second()
     }
 
-    /// Gives back to the day from which it was taken; when that day has ended there is nothing to give to.
-    pub(crate) fn give_back(&self, cost: u64, taken_from: Period) {
+    /// Refunds to the day it was taken from; does nothing if that day has ended.
+    pub(crate) fn refund(&self, cost: u64, taken_from: Period) {
         loop {
-            let seen = self.seen();
-            if seen.period() != taken_from {
+            let stored = self.load();
+            if stored.period() != taken_from {
                 return;
             }
-            let word = seen.word - cost.min(seen.used());
-            if self.word.compare_exchange_weak(seen.word, word, Ordering::AcqRel, Ordering::Relaxed).is_ok() {
+            let word = stored.word - cost.min(stored.used());
+            if self.word.compare_exchange_weak(stored.word, word, Ordering::AcqRel, Ordering::Relaxed).is_ok()
+            {
                 return;
             }
         }
     }
 
-    /// The word, with the bounds of the day that it names.
-    fn seen(&self) -> StoredUse {
+    /// Loads the word and the bounds of its day.
+    fn load(&self) -> StoredUse {
         loop {
             let word = self.word.load(Ordering::Acquire);
             let bounds = &self.bounds[parity(word)];
             let (start, end) = (bounds.start.load(Ordering::Relaxed), bounds.end.load(Ordering::Relaxed));
             fence(Ordering::Acquire);
-            // The same day still: nobody has begun to write over its bounds, which takes two new ones.
+            // Still the same day: its bounds have not been overwritten, which takes two new days.
             if self.word.load(Ordering::Relaxed) >> COUNT_BITS == word >> COUNT_BITS {
                 return StoredUse { word, start, end };
             }
         }
     }
 
-    /// The day under way; begun now when the old one is over.
-    fn seen_at(&self, quota: &Quota, now: Timestamp) -> StoredUse {
+    /// Returns the current day, and starts it if the old one is over.
+    fn current(&self, quota: &Quota, now: Timestamp) -> StoredUse {
         loop {
-            let seen = self.seen();
-            if seen.lasts_at(now) {
-                return seen;
+            let stored = self.load();
+            if stored.contains(now) {
+                return stored;
             }
-            self.turn(|current| {
-                if current.lasts_at(now) {
+            self.replace(|current| {
+                if current.contains(now) {
                     return None;
                 }
                 let mut period = quota.day(now);
-                // After a change of zone the days overlap or leave a gap; the new one begins where the old
-                // one ended. It cannot begin after `now`, since the old one has ended.
+                // After a change of zone the days may overlap or leave a gap; the new day begins where the old one ended. It
+                // cannot begin after `now`, since the old one has ended.
                 if current.end <= now.as_second() {
                     period.start = period.start.max(current.period().end);
                 }
@@ -171,24 +172,24 @@ impl QuotaWindow {
         }
     }
 
-    /// Begins another day, unless it has been begun meanwhile. One does it, once a day; others wait.
-    fn turn(&self, next: impl FnOnce(StoredUse) -> Option<(Period, u64)>) {
-        if self.turning.compare_exchange(false, true, Ordering::Acquire, Ordering::Relaxed).is_err() {
+    /// Starts another day, unless another thread did so meanwhile. One thread does it, once a day; others wait.
+    fn replace(&self, next: impl FnOnce(StoredUse) -> Option<(Period, u64)>) {
+        if self.replacing.compare_exchange(false, true, Ordering::Acquire, Ordering::Relaxed).is_err() {
             pause();
             return;
         }
-        if let Some((period, used)) = next(self.seen()) {
+        if let Some((period, used)) = next(self.load()) {
             let number = (self.word.load(Ordering::Relaxed) >> COUNT_BITS).wrapping_add(1);
             let word = (number << COUNT_BITS) | used;
             let bounds = &self.bounds[parity(word)];
-            // Who still reads these bounds for the day before last looks at the word again after them.
+            // A thread that still reads these bounds for the day before yesterday checks the word again afterwards.
             fence(Ordering::Release);
             bounds.start.store(period.start.as_second(), Ordering::Relaxed);
             bounds.end.store(period.end.as_second(), Ordering::Relaxed);
-            // Exchanged and not stored: whoever gives back to the day that ends comes before or fails.
+            // A swap, not a store: a concurrent refund to the old day comes before it or fails.
             self.word.swap(word, Ordering::AcqRel);
         }
-        self.turning.store(false, Ordering::Release);
+        self.replacing.store(false, Ordering::Release);
     }
 }
 

@@ -9,7 +9,7 @@ use crate::{
     RepeatPolicy, Settlement, StoredResponse,
 };
 
-/// What is remembered of operations that clients named. Claims are numbered in the order in which they were made.
+/// The claims of operations that clients named, numbered in the order of their creation.
 #[derive(Debug)]
 pub(super) struct Claims {
     bounds: ClaimBounds,
@@ -17,17 +17,17 @@ pub(super) struct Claims {
     entries: HashMap<u64, MemoryClaim>,
     names: HashMap<(AccountId, OperationId), u64>,
     in_flight: HashMap<HoldId, u64>,
-    accounts: HashMap<AccountId, Share>,
-    /// Those with a stored response.
+    accounts: HashMap<AccountId, AccountClaims>,
+    /// Claims with a stored response.
     stored: BTreeSet<u64>,
     /// When the response of a claim expires, and when the claim is forgotten.
     due: BTreeSet<(Timestamp, u64)>,
     bytes: u64,
 }
 
-/// What one account has of it.
+/// The claims of one account.
 #[derive(Debug, Default)]
-struct Share {
+struct AccountClaims {
     claims: BTreeSet<u64>,
     stored: BTreeSet<u64>,
     bytes: u64,
@@ -53,26 +53,26 @@ enum ClaimState {
         lease_ends: Timestamp,
     },
     Completed,
-    /// It was released, and may run again.
+    /// The operation was released, and may execute again.
     Free,
 }
 
 impl MemoryClaim {
-    fn may_be_forgotten(&self) -> bool {
+    fn is_settled(&self) -> bool {
         !matches!(self.state, ClaimState::InFlight { .. })
     }
 }
 
-/// What is known of an operation.
+/// What a claim of an operation may do.
 #[derive(Debug)]
 pub(super) enum ClaimLookup {
-    /// Nothing: it may run.
+    /// The operation may execute.
     New,
-    /// This is to be said.
+    /// The operation must not execute; this is the outcome.
     Decided(HoldOutcome),
-    /// It completed, and this repeat may be forwarded.
+    /// The operation completed, and this repeat may be forwarded.
     Repeated,
-    /// It was in flight with an owner whose lease has ended: this hold is to be posted.
+    /// The operation was in flight with an owner whose lease has ended: this hold must be posted.
     Abandoned(HoldId),
 }
 
@@ -91,7 +91,7 @@ impl Claims {
         }
     }
 
-    pub(super) fn known(
+    pub(super) fn decide(
         &mut self,
         account: &AccountId,
         operation: &OperationId,
@@ -125,7 +125,7 @@ impl Claims {
         }
     }
 
-    /// Makes room for another claim, or says how many there may be.
+    /// Makes room for another claim, or returns the maximum.
     pub(super) fn make_room(
         &mut self,
         account: &AccountId,
@@ -134,7 +134,7 @@ impl Claims {
     ) -> Result<(), u64> {
         let ClaimBounds { account_claims, total_claims, .. } = self.bounds;
         if self.names.contains_key(&(account.clone(), operation.clone())) {
-            // It takes the place of the one that was released.
+            // It replaces the claim that was released.
             return Ok(());
         }
         let of_account = self.accounts.get(account).map_or(0, |share| share.claims.len() as u64);
@@ -149,19 +149,19 @@ impl Claims {
         Ok(())
     }
 
-    /// Forgets a claim before its time, unless its response may still be replayed.
+    /// Forgets a claim early, unless its response may still be replayed.
     fn forget_early(&mut self, number: Option<u64>, at: Timestamp) -> bool {
         let entry = number.and_then(|number| self.entries.get(&number));
-        let may_go = entry.is_some_and(|entry| entry.may_be_forgotten() && entry.expires <= at);
-        if let Some(number) = number.filter(|_| may_go) {
+        let is_removable = entry.is_some_and(|entry| entry.is_settled() && entry.expires <= at);
+        if let Some(number) = number.filter(|_| is_removable) {
             self.remove(number);
         }
-        may_go
+        is_removable
     }
 
     pub(super) fn insert(&mut self, hold: HoldId, request: &HoldRequest<'_>, claim: &Claim) {
         let (account, operation) = (request.account.clone(), request.operation.clone());
-        // Where there is one already, it was released.
+        // A claim that exists already was released.
         let before = self.names.get(&(account.clone(), operation.clone())).copied();
         before.into_iter().for_each(|number| self.remove(number));
         self.last += 1;
@@ -183,7 +183,7 @@ impl Claims {
         self.entries.insert(number, entry);
     }
 
-    /// Keeps the response of a claim in flight.
+    /// Stores the response of a claim in flight.
     pub(super) fn store(&mut self, hold: HoldId, response: StoredResponse) {
         let Some(number) = self.in_flight.get(&hold).copied() else { return };
         let size = response.as_bytes().len() as u64;
@@ -195,13 +195,13 @@ impl Claims {
         self.bytes += size;
         self.stored.insert(number);
         let account = entry.account.clone();
-        while let Some(oldest) = self.beyond_bounds(&account) {
+        while let Some(oldest) = self.oldest_beyond_bounds(&account) {
             self.evict(oldest);
         }
     }
 
-    /// The oldest stored response, where there are too many.
-    fn beyond_bounds(&self, account: &AccountId) -> Option<u64> {
+    /// Returns the oldest stored response, if there are too many.
+    fn oldest_beyond_bounds(&self, account: &AccountId) -> Option<u64> {
         let share = self.accounts.get(account)?;
         if share.bytes > self.bounds.account_bytes {
             return share.stored.first().copied();
@@ -226,14 +226,14 @@ impl Claims {
         let Some(entry) = self.entries.get_mut(&number) else { return };
         match settlement {
             Settlement::Post(_) => entry.state = ClaimState::Completed,
-            // The same request may run again; another one is a mismatch still.
+            // The same request may execute again; another one is still a mismatch.
             Settlement::Release => {
                 self.due.remove(&(entry.forgotten, number));
                 entry.state = ClaimState::Free;
                 entry.forgotten = entry.expires;
             }
         }
-        // Both may have passed while it was under way.
+        // Both times may have passed while it was in flight.
         self.due.extend([(entry.expires, number), (entry.forgotten, number)]);
     }
 
@@ -246,18 +246,18 @@ impl Claims {
     ) -> Option<StoredResponse> {
         let number = self.names.get(&(account.clone(), operation.clone()))?;
         let entry = self.entries.get(number)?;
-        let is_meant = entry.fingerprint == *fingerprint && at < entry.expires;
-        entry.response.clone().filter(|_| is_meant)
+        let is_readable = entry.fingerprint == *fingerprint && at < entry.expires;
+        entry.response.clone().filter(|_| is_readable)
     }
 
-    /// Removes what has expired.
+    /// Removes expired responses and forgotten claims.
     pub(super) fn prune(&mut self, at: Timestamp) {
         while let Some((due, number)) = self.due.first().copied().filter(|(due, _)| *due <= at) {
             self.due.remove(&(due, number));
-            match self.entries.get(&number).map(|entry| (entry.forgotten <= due, entry.may_be_forgotten())) {
+            match self.entries.get(&number).map(|entry| (entry.forgotten <= due, entry.is_settled())) {
                 Some((true, true)) => self.remove(number),
                 Some((false, _)) => self.evict(number),
-                // Its request is still under way. When it ends, both are due again.
+                // Its request is still in flight. When it ends, both are listed again.
                 Some((true, false)) | None => {}
             }
         }

@@ -15,44 +15,44 @@ use crate::{
 #[derive(Default)]
 pub struct MemoryDirectory {
     credentials: RwLock<HashMap<Digest, Arc<Credential>>>,
-    watchers: Mutex<Vec<Arc<dyn InvalidationListener>>>,
-    foreign: RwLock<Option<Arc<ImportedForms>>>,
+    listeners: Mutex<Vec<Arc<dyn InvalidationListener>>>,
+    imported: RwLock<Option<Arc<ImportedForms>>>,
     last_used: Mutex<HashMap<KeyId, Timestamp>>,
 }
 
 impl MemoryDirectory {
-    /// An empty one.
+    /// Creates an empty directory.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Adds a key with its account, or replaces what is there under this digest.
+    /// Inserts a key with its account, or replaces the one with this digest.
     pub fn insert(&self, digest: Digest, key: KeyRecord, account: Account) {
         let credential = Arc::new(Credential { digest, replaced: None, key, account });
         self.credentials.write().unwrap_or_else(PoisonError::into_inner).insert(digest, credential);
-        self.tell(&DirectoryChange::Key(digest));
+        self.notify(&DirectoryChange::Key(digest));
     }
 
-    /// Revokes a key, at once; whether there is one.
+    /// Revokes a key at once. Returns whether the key exists.
     pub fn revoke(&self, key: &KeyId, at: Timestamp) -> bool {
         self.change(key, |key| {
             key.revoked.get_or_insert(at);
         })
     }
 
-    /// Changes a key, at once: disables it, says when it expires. Whether there is one.
+    /// Changes a key at once, for example to disable it or to set its expiry. Returns whether the key exists.
     pub fn change(&self, key: &KeyId, change: impl Fn(&mut KeyRecord)) -> bool {
         self.change_secrets(key, |credential| change(&mut credential.key))
     }
 
-    /// Gives a key another secret. The one that it has opens for `grace` still; one before that is closed at once.
-    /// Whether there is such a key, and it is active: for another a secret would open nothing.
+    /// Rotates a key. Its current secret stays valid for `grace`; an older one becomes invalid at once. Returns whether the
+    /// key exists and is active: another key's new secret would not be valid.
     pub fn rotate(&self, key: &KeyId, digest: Digest, at: Timestamp, grace: Duration) -> bool {
         let known = self.credentials.read().unwrap_or_else(PoisonError::into_inner);
-        let is_meant = |credential: &&Arc<Credential>| {
+        let is_active_key = |credential: &&Arc<Credential>| {
             credential.key.id == *key && credential.key.state(at) == KeyState::Active
         };
-        let Some(found) = known.values().find(is_meant).cloned() else {
+        let Some(found) = known.values().find(is_active_key).cloned() else {
             return false;
         };
         drop(known);
@@ -64,14 +64,14 @@ impl MemoryDirectory {
         true
     }
 
-    /// Accepts keys of these forms, once their hashes are inserted under
+    /// Accepts imported keys of these forms, once their hashes are inserted under
     /// [`Pepper::imported_digest`](crate::Pepper::imported_digest).
-    pub fn accept_foreign(&self, forms: ImportedForms) {
-        *self.foreign.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(forms));
-        self.tell(&DirectoryChange::Everything);
+    pub fn accept_imported(&self, forms: ImportedForms) {
+        *self.imported.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(forms));
+        self.notify(&DirectoryChange::Everything);
     }
 
-    /// When the key was used last, to the minute.
+    /// Returns when a key was last used, to the minute.
     pub fn last_used(&self, key: &KeyId) -> Option<Timestamp> {
         self.last_used.lock().unwrap_or_else(PoisonError::into_inner).get(key).copied()
     }
@@ -85,23 +85,23 @@ impl MemoryDirectory {
             changes.push(DirectoryChange::Key(credential.digest));
         }
         drop(credentials);
-        changes.iter().for_each(|change| self.tell(change));
+        changes.iter().for_each(|change| self.notify(change));
         !changes.is_empty()
     }
 
-    /// Puts an account on another plan, at once.
+    /// Sets the plan of an account at once.
     pub fn set_plan(&self, account: &AccountId, plan: &str) {
         let mut credentials = self.credentials.write().unwrap_or_else(PoisonError::into_inner);
         for credential in credentials.values_mut().filter(|credential| credential.account.id == *account) {
             plan.clone_into(&mut Arc::make_mut(credential).account.plan);
         }
         drop(credentials);
-        self.tell(&DirectoryChange::Account(account.clone()));
+        self.notify(&DirectoryChange::Account(account.clone()));
     }
 
-    fn tell(&self, change: &DirectoryChange) {
-        for watcher in self.watchers.lock().unwrap_or_else(PoisonError::into_inner).iter() {
-            watcher.invalidate(change);
+    fn notify(&self, change: &DirectoryChange) {
+        for listener in self.listeners.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+            listener.invalidate(change);
         }
     }
 }
@@ -112,15 +112,15 @@ impl KeyDirectory for MemoryDirectory {
         MaybeFuture::Ready(Ok(digests.iter().find_map(|digest| credentials.get(digest).cloned())))
     }
 
-    fn foreign(&self) -> Option<Arc<ImportedForms>> {
-        self.foreign.read().unwrap_or_else(PoisonError::into_inner).clone()
+    fn imported(&self) -> Option<Arc<ImportedForms>> {
+        self.imported.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     fn used(&self, key: &KeyId, at: Timestamp) {
         self.last_used.lock().unwrap_or_else(PoisonError::into_inner).insert(key.clone(), at);
     }
 
-    fn watch(&self, watcher: Arc<dyn InvalidationListener>) {
-        self.watchers.lock().unwrap_or_else(PoisonError::into_inner).push(watcher);
+    fn watch(&self, listener: Arc<dyn InvalidationListener>) {
+        self.listeners.lock().unwrap_or_else(PoisonError::into_inner).push(listener);
     }
 }

@@ -14,15 +14,15 @@ use crate::{
     StoredResponse,
 };
 
-/// A ledger in memory. An account that it does not know has an empty purse.
+/// A ledger in memory. An unknown account has an empty balance.
 #[derive(Debug)]
 pub struct MemoryLedger {
-    books: Mutex<MemoryState>,
+    state: Mutex<MemoryState>,
 }
 
 #[derive(Debug)]
 struct MemoryState {
-    purses: HashMap<AccountId, CreditBalance>,
+    balances: HashMap<AccountId, CreditBalance>,
     claims: Claims,
     holds: HashMap<HoldId, MemoryHold>,
     last_hold: u64,
@@ -32,7 +32,7 @@ struct MemoryState {
 struct MemoryHold {
     account: AccountId,
     source: HoldSource,
-    /// When it is expected to have ended.
+    /// When it is expected to be settled.
     lease_ends: Timestamp,
 }
 
@@ -43,41 +43,41 @@ impl Default for MemoryLedger {
 }
 
 impl MemoryLedger {
-    /// Without any credits.
+    /// Creates a ledger without any credits.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// The same with other bounds for what it remembers of operations.
+    /// Creates a ledger with other bounds of its claims.
     pub fn with_bounds(bounds: ClaimBounds) -> Self {
-        let (purses, holds, claims) = (HashMap::new(), HashMap::new(), Claims::new(bounds));
-        Self { books: Mutex::new(MemoryState { purses, claims, holds, last_hold: 0 }) }
+        let (balances, holds, claims) = (HashMap::new(), HashMap::new(), Claims::new(bounds));
+        Self { state: Mutex::new(MemoryState { balances, claims, holds, last_hold: 0 }) }
     }
 
     /// Adds credits that do not expire.
     pub fn top_up(&self, account: &AccountId, amount: u64) -> Result<(), TooLarge> {
-        self.books().purses.entry(account.clone()).or_default().top_up(amount)
+        self.state().balances.entry(account.clone()).or_default().top_up(amount)
     }
 
-    fn books(&self) -> MutexGuard<'_, MemoryState> {
-        self.books.lock().unwrap_or_else(PoisonError::into_inner)
+    fn state(&self) -> MutexGuard<'_, MemoryState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl MemoryState {
     fn hold(&mut self, request: &HoldRequest<'_>) -> HoldOutcome {
         let HoldRequest { account, amount, monthly, now, .. } = *request;
-        let purse = self.purses.entry(account.clone()).or_default();
-        purse.roll_period(monthly, now.wall);
-        match purse.hold(amount) {
+        let credits = self.balances.entry(account.clone()).or_default();
+        credits.roll_period(monthly, now.wall);
+        match credits.hold(amount) {
             Err(Insufficient) => {
-                let (available, resets_at) = (purse.available(), purse.resets_at(monthly, now.wall));
-                let waits = purse.suffices_without_holds(amount);
-                let held_for = waits.then(|| self.held_for(account, now.wall));
+                let (available, resets_at) = (credits.available(), credits.resets_at(monthly, now.wall));
+                let would_suffice = credits.suffices_without_holds(amount);
+                let held_for = would_suffice.then(|| self.held_for(account, now.wall));
                 HoldOutcome::Insufficient { available, resets_at, held_for }
             }
             Ok(source) => {
-                let balance = purse.balance(monthly, now.wall);
+                let balance = credits.balance(monthly, now.wall);
                 self.last_hold += 1;
                 let hold = HoldId(self.last_hold);
                 if amount > 0 {
@@ -89,7 +89,7 @@ impl MemoryState {
         }
     }
 
-    /// How long until the oldest hold of an account is expected to have ended.
+    /// Returns how long until the oldest hold of an account is expected to be settled.
     fn held_for(&self, account: &AccountId, at: Timestamp) -> Duration {
         let holds = self.holds.iter().filter(|(_, open)| open.account == *account);
         let oldest = holds.min_by_key(|(hold, _)| hold.0);
@@ -99,7 +99,7 @@ impl MemoryState {
     fn claim(&mut self, request: &HoldRequest<'_>, claim: &Claim) -> HoldOutcome {
         let HoldRequest { account, operation, monthly, now, .. } = *request;
         self.claims.prune(now.wall);
-        match self.claims.known(account, operation, claim, now.wall) {
+        match self.claims.decide(account, operation, claim, now.wall) {
             ClaimLookup::New => {}
             ClaimLookup::Decided(outcome) => return outcome,
             ClaimLookup::Abandoned(hold) => {
@@ -107,9 +107,9 @@ impl MemoryState {
                 return HoldOutcome::Completed { is_stored: false };
             }
             ClaimLookup::Repeated => {
-                let purse = self.purses.entry(account.clone()).or_default();
-                purse.roll_period(monthly, now.wall);
-                return HoldOutcome::Repeated { balance: purse.balance(monthly, now.wall) };
+                let credits = self.balances.entry(account.clone()).or_default();
+                credits.roll_period(monthly, now.wall);
+                return HoldOutcome::Repeated { balance: credits.balance(monthly, now.wall) };
             }
         }
         if let Err(most) = self.claims.make_room(account, operation, now.wall) {
@@ -125,13 +125,13 @@ impl MemoryState {
     fn settle(&mut self, hold: HoldId, settlement: Settlement) {
         self.claims.settle(hold, settlement);
         let Some(MemoryHold { account, source, .. }) = self.holds.remove(&hold) else { return };
-        self.purses.entry(account).or_default().settle(source, settlement);
+        self.balances.entry(account).or_default().settle(source, settlement);
     }
 }
 
 impl Ledger for MemoryLedger {
     fn hold(&self, request: &HoldRequest<'_>) -> MaybeFuture<Result<HoldOutcome, StoreError>> {
-        MaybeFuture::Ready(Ok(self.books().hold(request)))
+        MaybeFuture::Ready(Ok(self.state().hold(request)))
     }
 
     fn claim(
@@ -139,13 +139,13 @@ impl Ledger for MemoryLedger {
         request: &HoldRequest<'_>,
         claim: &Claim,
     ) -> MaybeFuture<Result<HoldOutcome, StoreError>> {
-        MaybeFuture::Ready(Ok(self.books().claim(request, claim)))
+        MaybeFuture::Ready(Ok(self.state().claim(request, claim)))
     }
 
     fn complete(&self, hold: HoldId, posted: u64, response: StoredResponse) {
-        let mut books = self.books();
-        books.claims.store(hold, response);
-        books.settle(hold, Settlement::Post(posted));
+        let mut state = self.state();
+        state.claims.store(hold, response);
+        state.settle(hold, Settlement::Post(posted));
     }
 
     fn read(
@@ -155,11 +155,11 @@ impl Ledger for MemoryLedger {
         fingerprint: &Fingerprint,
         now: Now,
     ) -> MaybeFuture<Result<Option<StoredResponse>, StoreError>> {
-        MaybeFuture::Ready(Ok(self.books().claims.read(account, operation, fingerprint, now.wall)))
+        MaybeFuture::Ready(Ok(self.state().claims.read(account, operation, fingerprint, now.wall)))
     }
 
     fn settle(&self, hold: HoldId, settlement: Settlement) -> MaybeFuture<Result<(), StoreError>> {
-        self.books().settle(hold, settlement);
+        self.state().settle(hold, settlement);
         MaybeFuture::Ready(Ok(()))
     }
 
@@ -169,9 +169,9 @@ impl Ledger for MemoryLedger {
         monthly: Option<&MonthlyCredits>,
         now: Now,
     ) -> MaybeFuture<Result<Balance, StoreError>> {
-        let mut books = self.books();
-        let purse = books.purses.entry(account.clone()).or_default();
-        purse.roll_period(monthly, now.wall);
-        MaybeFuture::Ready(Ok(purse.balance(monthly, now.wall)))
+        let mut state = self.state();
+        let credits = state.balances.entry(account.clone()).or_default();
+        credits.roll_period(monthly, now.wall);
+        MaybeFuture::Ready(Ok(credits.balance(monthly, now.wall)))
     }
 }

@@ -24,7 +24,7 @@ fn execute(config: &Config, command: &Command) -> Result<Reply, CommandFailure> 
     let StoreUrl::Sqlite(path) = &config.store;
     let plans = Arc::new(Plans::new(config.plans.clone()));
     match execute_or_open(path, &plans, command) {
-        Ok(Reply::Refused { fault }) => Err(CommandFailure::Refused { message: fault.to_string() }),
+        Ok(Reply::Rejected { fault }) => Err(CommandFailure::Refused { message: fault.to_string() }),
         Ok(reply) => Ok(reply),
         Err(error) => Err(CommandFailure::unavailable(error.to_string(), None)),
     }
@@ -46,7 +46,7 @@ fn unexpected(reply: &Reply) -> CommandFailure {
         Reply::Pruned { .. } => "a number of operations",
         Reply::Account(_) => "an account",
         Reply::Accounts { .. } => "a list of accounts",
-        Reply::Refused { .. } => "a refusal",
+        Reply::Rejected { .. } => "a refusal",
     };
     CommandFailure::unavailable(
         format!("the running gateway answered with {kind}, which was not asked for"),

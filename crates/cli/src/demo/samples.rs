@@ -36,7 +36,7 @@ pub(crate) fn create(
     for command in accounts {
         match store.execute(command, Timestamp::now()) {
             // A folder that was used before has them.
-            Reply::Refused { fault: CommandFault::AccountExists { .. } } => {}
+            Reply::Rejected { fault: CommandFault::AccountExists { .. } } => {}
             reply => rejected_command(reply).map(|_| ())?,
         }
     }
@@ -77,7 +77,7 @@ fn issue(store: &Store, key: SampleKey, apis: &[(String, String, String)]) -> Re
 
 fn rejected_command(reply: Reply) -> Result<Reply, CommandFailure> {
     match reply {
-        Reply::Refused { fault } => {
+        Reply::Rejected { fault } => {
             Err(CommandFailure::unavailable(format!("the samples cannot be made: {fault}"), None))
         }
         reply => Ok(reply),

@@ -1,10 +1,8 @@
-//! What happened to one account's credits, in the order in which it was booked. Operations in batches are found
-//! by reading the batches, latest first and no further than is asked for: they lie in the order of time, and not
-//! by account.
+//! The statement of one account: its ledger entries in their order. Batches are ordered by time, not by account, so
+//! operations in batches are found by reading the batches, latest first and no further than needed.
 //!
-//! An operation is one entry: where it was settled, or held while it is under way. Each entry says what the
-//! account had after it, which is reckoned backwards from what it has now. So the sums are right even where the
-//! beginning has been pruned.
+//! An operation is one entry: where it was settled, or where it was held while it is in flight. Each entry has the balance
+//! after it, computed backwards from the current balance. So the balances are right even if older entries were pruned.
 
 use std::collections::HashMap;
 
@@ -17,53 +15,53 @@ use super::moment;
 use crate::batch_codec::{self, BatchEntry};
 use crate::writer::{HELD, POSTED, RELEASED};
 
-/// What is asked for.
+/// The account and the range of a statement.
 pub(crate) struct StatementQuery<'a> {
     pub(crate) account: &'a AccountId,
     pub(crate) since: Option<Timestamp>,
     pub(crate) limit: u32,
 }
 
-/// What was found, all of it at one moment.
+/// A statement at one moment.
 pub(crate) struct Statement {
-    /// What the account has; nothing is said of when it gets more.
+    /// The balance, without the time of the next monthly credits.
     pub(crate) credits: Balance,
     /// Latest first.
     pub(crate) entries: Vec<StatementEntry>,
-    /// Whether there are more before the last of them.
+    /// Whether there are older entries.
     pub(crate) more: bool,
 }
 
-/// An entry with its place among the bookings of its account. What is older than such numbers has 0.
+/// An entry with its number within its account; 0 for entries older than such numbers.
 struct StatementLine {
-    booking: u64,
+    number: u64,
     entry: StatementEntry,
 }
 
-pub(super) fn statement(connection: &Connection, wanted: &StatementQuery<'_>) -> rusqlite::Result<Statement> {
-    let since = wanted.since.map_or(i64::MIN, Timestamp::as_microsecond);
-    // One more than is wanted, so as to know whether there is more.
-    let most = usize::try_from(wanted.limit).unwrap_or(usize::MAX).saturating_add(1);
-    let mut lines = rows(connection, wanted.account, most)?;
-    lines.extend(batches(connection, wanted.account, since, most)?);
+pub(super) fn statement(connection: &Connection, query: &StatementQuery<'_>) -> rusqlite::Result<Statement> {
+    let since = query.since.map_or(i64::MIN, Timestamp::as_microsecond);
+    // One more than requested, to know whether there are more.
+    let max = usize::try_from(query.limit).unwrap_or(usize::MAX).saturating_add(1);
+    let mut lines = rows(connection, query.account, max)?;
+    lines.extend(batches(connection, query.account, since, max)?);
     lines.sort_by(|one, other| {
-        let order = other.booking.cmp(&one.booking).then_with(|| other.entry.at.cmp(&one.entry.at));
+        let order = other.number.cmp(&one.number).then_with(|| other.entry.at.cmp(&one.entry.at));
         order.then_with(|| other.entry.operation.cmp(&one.entry.operation))
     });
-    let credits = credits(connection, wanted.account)?;
+    let credits = credits(connection, query.account)?;
     let mut balance = i64::try_from(credits.available + credits.held).unwrap_or(i64::MAX);
     for StatementLine { entry, .. } in &mut lines {
         entry.balance = balance;
         balance = balance.saturating_sub(entry.change());
     }
     let is_recent = |line: &StatementLine| line.entry.at.as_microsecond() >= since;
-    let more = lines.get(most - 1).is_some_and(is_recent);
-    lines.truncate(most - 1);
+    let more = lines.get(max - 1).is_some_and(is_recent);
+    lines.truncate(max - 1);
     let entries = lines.into_iter().filter(is_recent).map(|line| line.entry).collect();
     Ok(Statement { credits, entries, more })
 }
 
-/// What an operation was charged.
+/// Returns what an operation was charged; `None` if it is unknown.
 pub(super) fn charged(
     connection: &Connection,
     account: &AccountId,
@@ -71,18 +69,18 @@ pub(super) fn charged(
 ) -> rusqlite::Result<Option<u64>> {
     let sql = "SELECT posted FROM operation WHERE account = ?1 AND id = ?2 AND state = ?3";
     let values = params![account.as_str(), operation.as_str(), POSTED];
-    let of_row = connection.query_row(sql, values, |row| row.get(0)).optional()?;
-    if of_row.is_some() {
-        return Ok(of_row);
+    let in_row = connection.query_row(sql, values, |row| row.get(0)).optional()?;
+    if in_row.is_some() {
+        return Ok(in_row);
     }
-    let is_meant = |line: &StatementLine| line.entry.operation == operation.as_str();
+    let is_operation = |line: &StatementLine| line.entry.operation == operation.as_str();
     let found = read_backwards(connection, account, |_, lines| {
-        lines.retain(is_meant);
+        lines.retain(is_operation);
         !lines.is_empty()
     })?;
     let charge = found
         .into_iter()
-        .find(is_meant)
+        .find(is_operation)
         .map(|line| line.entry)
         .filter(|entry| matches!(entry.kind, StatementKind::Posted | StatementKind::OutcomeUnknown));
     Ok(charge.map(|entry| entry.amount))
@@ -97,7 +95,7 @@ fn credits(connection: &Connection, account: &AccountId) -> rusqlite::Result<Bal
     Ok(connection.query_row(sql, [account.as_str()], balance).optional()?.unwrap_or_default())
 }
 
-fn rows(connection: &Connection, account: &AccountId, most: usize) -> rusqlite::Result<Vec<StatementLine>> {
+fn rows(connection: &Connection, account: &AccountId, max: usize) -> rusqlite::Result<Vec<StatementLine>> {
     const GRANT: i64 = 10;
     const TOP_UP: i64 = 11;
     const WITHDRAWAL: i64 = 12;
@@ -117,8 +115,8 @@ fn rows(connection: &Connection, account: &AccountId, most: usize) -> rusqlite::
             FROM expiry WHERE account = ?1
         ORDER BY booking DESC, at DESC, name DESC LIMIT ?8";
     let mut statement = connection.prepare(sql)?;
-    let most = i64::try_from(most).unwrap_or(i64::MAX);
-    let values = params![account.as_str(), GRANT, TOP_UP, WITHDRAWAL, REFUND, UNKNOWN, EXPIRED, most];
+    let max = i64::try_from(max).unwrap_or(i64::MAX);
+    let values = params![account.as_str(), GRANT, TOP_UP, WITHDRAWAL, REFUND, UNKNOWN, EXPIRED, max];
     let line = |row: &Row<'_>| {
         let kind = match row.get(0)? {
             HELD => StatementKind::Held,
@@ -133,7 +131,7 @@ fn rows(connection: &Connection, account: &AccountId, most: usize) -> rusqlite::
         };
         let (at, amount, operation, reason) = (moment(row.get(1)?), row.get(2)?, row.get(3)?, row.get(4)?);
         let entry = StatementEntry { at, kind, amount, balance: 0, operation, reason };
-        Ok(StatementLine { booking: row.get(5)?, entry })
+        Ok(StatementLine { number: row.get(5)?, entry })
     };
     statement.query_map(values, line)?.collect()
 }
@@ -142,28 +140,28 @@ fn batches(
     connection: &Connection,
     account: &AccountId,
     since: i64,
-    most: usize,
+    max: usize,
 ) -> rusqlite::Result<Vec<StatementLine>> {
     let mut first = None;
     read_backwards(connection, account, |batch, lines| {
-        if first.is_none() && (lines.len() >= most || batch.created < since) {
-            // What ended after this batch is enough; and all of that was held in this batch or later:
+        if first.is_none() && (lines.len() >= max || batch.created < since) {
+            // The entries after this batch suffice, and all their holds were created in this batch or later.
             first = Some(batch.open_from);
         }
         first.is_some_and(|first| batch.id < first)
     })
 }
 
-/// A batch, without what lies in it.
+/// A batch without its entries.
 struct BatchHead {
     id: u64,
     created: i64,
-    /// The oldest batch with a hold that was open after this one.
+    /// The oldest batch with a hold that was still open after this one.
     open_from: u64,
 }
 
-/// The operations of an account that lie in batches, latest first, until `is_enough` says so of what was found and
-/// the batch that comes next.
+/// Returns the operations of an account in batches, latest first, until `is_enough` returns true for the lines so far and
+/// the next batch.
 fn read_backwards(
     connection: &Connection,
     account: &AccountId,
@@ -179,37 +177,38 @@ fn read_backwards(
         if is_enough(&head, &mut lines) {
             break;
         }
-        let unfit = |error| rusqlite::Error::FromSqlConversionFailure(3, Type::Blob, Box::new(error));
+        let conversion_error =
+            |error| rusqlite::Error::FromSqlConversionFailure(3, Type::Blob, Box::new(error));
         let entries: Result<Vec<_>, _> = batch_codec::read(row.get_ref(3)?.as_blob()?).collect();
-        let entries = entries.map_err(unfit)?.into_iter().rev();
+        let entries = entries.map_err(conversion_error)?.into_iter().rev();
         lines.extend(entries.filter_map(|entry| line(&entry, account, head.created, &mut ended)));
     }
     Ok(lines)
 }
 
-/// How a hold ended: seen before its beginning, since batches are read backwards.
+/// How a hold ended. It is read before the hold's creation, since batches are read backwards.
 struct HoldEnd {
     at: i64,
     kind: StatementKind,
     posted: Option<u64>,
-    booking: u64,
+    number: u64,
 }
 
-/// The operation of this account that was held with an entry, or nothing but a note of how another one ended.
+/// Returns the line of a hold of this account. The end of a hold returns no line, but is recorded in `ended`.
 fn line(
     entry: &BatchEntry<'_>,
     account: &AccountId,
     written: i64,
     ended: &mut HashMap<HoldId, HoldEnd>,
 ) -> Option<StatementLine> {
-    let (hold, kind, posted, booking) = match *entry {
-        BatchEntry::Held { hold, account: whose, operation, source, at, booking } => {
-            let open = HoldEnd { at, kind: StatementKind::Held, posted: None, booking };
-            let HoldEnd { at, kind, posted, booking } = ended.remove(&hold).unwrap_or(open);
+    let (hold, kind, posted, number) = match *entry {
+        BatchEntry::Held { hold, account: owner, operation, source, at, booking } => {
+            let open = HoldEnd { at, kind: StatementKind::Held, posted: None, number: booking };
+            let HoldEnd { at, kind, posted, number } = ended.remove(&hold).unwrap_or(open);
             let amount = posted.unwrap_or_else(|| source.amount());
             let (at, operation) = (moment(at), operation.to_owned());
             let entry = StatementEntry { at, kind, amount, balance: 0, operation, reason: None };
-            return (whose == account.as_str()).then_some(StatementLine { booking, entry });
+            return (owner == account.as_str()).then_some(StatementLine { number, entry });
         }
         BatchEntry::Settled { hold, posted: 0, booking } => (hold, StatementKind::Released, None, booking),
         BatchEntry::Settled { hold, posted, booking } => (hold, StatementKind::Posted, Some(posted), booking),
@@ -218,6 +217,6 @@ fn line(
         }
         BatchEntry::HoldCarried { .. } => return None,
     };
-    ended.insert(hold, HoldEnd { at: written, kind, posted, booking });
+    ended.insert(hold, HoldEnd { at: written, kind, posted, number });
     None
 }

@@ -1,8 +1,8 @@
-//! The proof that the books add up, at one moment of a database in use. Each rule says how many things it
-//! compared: a proof that compared nothing proves nothing.
+//! Verification of the ledger, at one moment of a database in use. Each rule reports how many items it compared: a rule
+//! that compared nothing proves nothing.
 //!
-//! It takes the same memory however much has happened: sums by account lie in a temporary table, and of the holds
-//! only those that are open where it reads are remembered.
+//! The memory does not grow with the ledger: sums by account are in a temporary table, and only the holds that are open at
+//! the reading position are in memory.
 
 mod operations;
 mod refunds;
@@ -10,12 +10,12 @@ mod refunds;
 use demur_admission::Check;
 use rusqlite::{Connection, Row};
 
-/// So many violations of one rule are told.
-const TOLD: usize = 20;
+/// The maximum number of violations reported for one rule.
+const MAX_VIOLATIONS: usize = 20;
 
-/// Everything that must hold.
+/// Checks all rules.
 pub(super) fn checks(connection: &Connection) -> rusqlite::Result<Vec<Check>> {
-    let mut checks = vec![pages(connection)?, references(connection)?, purses(connection)?];
+    let mut checks = vec![pages(connection)?, references(connection)?, balances(connection)?];
     checks.push(operations::check(connection)?);
     checks.extend(sums(connection)?);
     checks.push(refunds::check(connection)?);
@@ -23,27 +23,27 @@ pub(super) fn checks(connection: &Connection) -> rusqlite::Result<Vec<Check>> {
     Ok(checks)
 }
 
-/// What is found of one rule.
-struct Finding {
+/// The check of one rule so far.
+struct RuleCheck {
     rule: &'static str,
     examined: u64,
     violations: Vec<String>,
 }
 
-impl Finding {
-    fn of(rule: &'static str) -> Self {
+impl RuleCheck {
+    fn new(rule: &'static str) -> Self {
         Self { rule, examined: 0, violations: Vec::new() }
     }
 
-    fn violated(&mut self, what: impl FnOnce() -> String) {
-        if self.violations.len() < TOLD {
-            self.violations.push(what());
+    fn add_violation(&mut self, violation: impl FnOnce() -> String) {
+        if self.violations.len() < MAX_VIOLATIONS {
+            self.violations.push(violation());
         }
     }
 }
 
-impl From<Finding> for Check {
-    fn from(Finding { rule, examined, violations }: Finding) -> Self {
+impl From<RuleCheck> for Check {
+    fn from(RuleCheck { rule, examined, violations }: RuleCheck) -> Self {
         Check { rule: rule.to_owned(), examined, violations }
     }
 }
@@ -53,42 +53,42 @@ fn count(connection: &Connection, sql: &str) -> rusqlite::Result<u64> {
 }
 
 fn pages(connection: &Connection) -> rusqlite::Result<Check> {
-    let mut finding = Finding::of("every page of the database is sound");
-    finding.examined = connection.pragma_query_value(None, "page_count", |row| row.get(0))?;
+    let mut check = RuleCheck::new("every page of the database is intact");
+    check.examined = connection.pragma_query_value(None, "page_count", |row| row.get(0))?;
     let mut statement = connection.prepare("PRAGMA integrity_check(20)")?;
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
-        let said: String = row.get(0)?;
-        if said != "ok" {
-            finding.violated(|| said);
+        let message: String = row.get(0)?;
+        if message != "ok" {
+            check.add_violation(|| message);
         }
     }
-    Ok(finding.into())
+    Ok(check.into())
 }
 
 fn references(connection: &Connection) -> rusqlite::Result<Check> {
-    let mut finding = Finding::of("every key, secret, purse and booking belongs to something that is there");
-    // The tables whose rows name another's.
+    let mut check = RuleCheck::new("every row refers to an existing row");
+    // The tables with foreign keys.
     let sql = "SELECT name FROM sqlite_schema WHERE type = 'table'
                    AND EXISTS (SELECT 1 FROM pragma_foreign_key_list(sqlite_schema.name))";
     let mut statement = connection.prepare(sql)?;
     let tables = statement.query_map([], |row| row.get::<_, String>(0))?;
     for table in tables {
-        finding.examined += count(connection, &format!("SELECT count(*) FROM \"{}\"", table?))?;
+        check.examined += count(connection, &format!("SELECT count(*) FROM \"{}\"", table?))?;
     }
     let mut statement = connection.prepare("PRAGMA foreign_key_check")?;
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
         let (table, parent): (String, String) = (row.get(0)?, row.get(2)?);
-        finding.violated(|| format!("a row of `{table}` names what `{parent}` has not"));
+        check.add_violation(|| format!("a row of `{table}` refers to a missing row of `{parent}`"));
     }
-    Ok(finding.into())
+    Ok(check.into())
 }
 
-fn purses(connection: &Connection) -> rusqlite::Result<Check> {
-    let rule = "granted = available + held + posted + expired, and nothing is below zero";
-    let mut finding = Finding::of(rule);
-    finding.examined = count(connection, "SELECT count(*) FROM purse")?;
+fn balances(connection: &Connection) -> rusqlite::Result<Check> {
+    let rule = "granted = available + held + posted + expired, and no value is negative";
+    let mut check = RuleCheck::new(rule);
+    check.examined = count(connection, "SELECT count(*) FROM purse")?;
     let sql = "SELECT account FROM purse
                WHERE granted <> monthly + lasting + held + posted + expired
                   OR min(monthly, lasting, held, posted, expired) < 0 LIMIT 20";
@@ -96,15 +96,14 @@ fn purses(connection: &Connection) -> rusqlite::Result<Check> {
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
         let account: String = row.get(0)?;
-        finding.violated(|| format!("{account} does not add up"));
+        check.add_violation(|| format!("account `{account}`: values do not add up"));
     }
-    Ok(finding.into())
+    Ok(check.into())
 }
 
 fn claims(connection: &Connection) -> rusqlite::Result<Check> {
-    let mut finding =
-        Finding::of("claims of idempotency keys, and what is stored for them, are counted right");
-    finding.examined = count(connection, "SELECT count(*) FROM claim_use")?;
+    let mut check = RuleCheck::new("claims of idempotency keys and their stored bytes match their counts");
+    check.examined = count(connection, "SELECT count(*) FROM claim_use")?;
     let sql = "
         WITH found (account, claims, bytes) AS (
             SELECT account, count(*), sum(size) FROM claim GROUP BY account
@@ -116,50 +115,47 @@ fn claims(connection: &Connection) -> rusqlite::Result<Check> {
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
         let account: String = row.get(0)?;
-        finding.violated(|| match account.as_str() {
-            "" => "the claims of all accounts are counted wrong".to_owned(),
-            account => format!("the claims of {account} are counted wrong"),
+        check.add_violation(|| match account.as_str() {
+            "" => "all accounts: claims do not match their count".to_owned(),
+            account => format!("account `{account}`: claims do not match their count"),
         });
     }
-    Ok(finding.into())
+    Ok(check.into())
 }
 
-/// A rule that a number in the purse is what the books say. `None`: nobody can know what they say.
+/// A rule about a value of the balance: the value, and what the ledger entries add up to. `None` if that is unknown.
 type SumCheck = (&'static str, fn(&AccountTotals) -> (i128, Option<i128>));
 
 const SUMS: [SumCheck; 7] = [
-    ("granted is what monthly grants and top-ups brought, less withdrawals", |books| {
-        (books.granted, Some(books.grants + books.top_ups - books.withdrawn))
+    ("granted equals monthly grants and top-ups minus withdrawals", |totals| {
+        (totals.granted, Some(totals.grants + totals.top_ups - totals.withdrawn))
     }),
-    ("posted is what operations posted, less refunds", |books| {
-        (books.posted, Some(books.operations_posted + books.pruned - books.refunded))
+    ("posted equals operations posted minus refunds", |totals| {
+        (totals.posted, Some(totals.operations_posted + totals.pruned - totals.refunded))
     }),
-    ("held is what operations under way hold", |books| (books.held, Some(books.operations_held))),
-    ("expired is what expired with each month", |books| (books.expired, Some(books.expiries))),
-    (
-        "the month's credits are what was granted, less what expired, was spent, is held or was withdrawn",
-        |books| {
-            let taken = books
-                .withdrawn_monthly
-                .zip(books.pruned_monthly)
-                .map(|(withdrawn, pruned)| withdrawn + pruned + books.posted_monthly + books.held_monthly);
-            (books.monthly, taken.map(|taken| books.grants - books.expiries - taken))
-        },
-    ),
-    ("lasting credits are top-ups and refunds, less what was spent, is held or was withdrawn", |books| {
-        let taken = books.withdrawn_monthly.zip(books.pruned_monthly).map(|(withdrawn, pruned)| {
-            let withdrawn = books.withdrawn - withdrawn;
-            let spent = books.operations_posted - books.posted_monthly + books.pruned - pruned;
-            withdrawn + spent + books.operations_held - books.held_monthly
+    ("held equals what operations in flight hold", |totals| (totals.held, Some(totals.operations_held))),
+    ("expired equals the expiries of all months", |totals| (totals.expired, Some(totals.expiries))),
+    ("monthly credits equal grants minus expired, spent, held and withdrawn credits", |totals| {
+        let taken = totals
+            .withdrawn_monthly
+            .zip(totals.pruned_monthly)
+            .map(|(withdrawn, pruned)| withdrawn + pruned + totals.posted_monthly + totals.held_monthly);
+        (totals.monthly, taken.map(|taken| totals.grants - totals.expiries - taken))
+    }),
+    ("non-expiring credits equal top-ups and refunds minus spent, held and withdrawn credits", |totals| {
+        let taken = totals.withdrawn_monthly.zip(totals.pruned_monthly).map(|(withdrawn, pruned)| {
+            let withdrawn = totals.withdrawn - withdrawn;
+            let spent = totals.operations_posted - totals.posted_monthly + totals.pruned - pruned;
+            withdrawn + spent + totals.operations_held - totals.held_monthly
         });
-        (books.lasting, taken.map(|taken| books.top_ups + books.refunded - taken))
+        (totals.lasting, taken.map(|taken| totals.top_ups + totals.refunded - taken))
     }),
-    ("the month has the grants that the purse says it has", |books| {
-        (books.month_amount, Some(books.month_grants))
+    ("the current month's credits equal its grants", |totals| {
+        (totals.month_amount, Some(totals.month_grants))
     }),
 ];
 
-/// What a purse says, and what grants, bookings and operations say.
+/// The values of an account's balance, and the totals of its grants, entries and operations.
 struct AccountTotals {
     account: String,
     granted: i128,
@@ -174,11 +170,11 @@ struct AccountTotals {
     top_ups: i128,
     expiries: i128,
     withdrawn: i128,
-    /// Not known where there are withdrawals of a time when that was not written down.
+    /// `None` if there are withdrawals of a schema version that did not record it.
     withdrawn_monthly: Option<i128>,
     refunded: i128,
     pruned: i128,
-    /// Not known where operations were pruned at such a time.
+    /// `None` if operations were pruned with a schema version that did not record it.
     pruned_monthly: Option<i128>,
     operations_posted: i128,
     posted_monthly: i128,
@@ -186,7 +182,7 @@ struct AccountTotals {
     held_monthly: i128,
 }
 
-const BOOKS: &str = "
+const TOTALS_SQL: &str = "
     SELECT purse.account, purse.granted, purse.posted, purse.held, purse.expired, purse.monthly, purse.lasting,
         coalesce(purse.month_amount, 0),
         (SELECT coalesce(sum(amount), 0) FROM monthly_grant g WHERE g.account = purse.account),
@@ -236,22 +232,26 @@ impl AccountTotals {
     }
 }
 
-/// What the purses say against what the books say. The operations must have been summed up.
+/// Compares balances with ledger entries. The operations must have been summed up before.
 fn sums(connection: &Connection) -> rusqlite::Result<Vec<Check>> {
-    let mut findings = SUMS.map(|(rule, _)| Finding::of(rule));
-    let mut statement = connection.prepare(BOOKS)?;
+    let mut checks = SUMS.map(|(rule, _)| RuleCheck::new(rule));
+    let mut statement = connection.prepare(TOTALS_SQL)?;
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
-        let books = AccountTotals::of(row)?;
-        for (finding, (_, sum)) in findings.iter_mut().zip(SUMS) {
-            if let (purse, Some(said)) = sum(&books) {
-                finding.examined += 1;
-                if purse != said {
-                    let account = &books.account;
-                    finding.violated(|| format!("{account}: the purse says {purse}, the books say {said}"));
+        let totals = AccountTotals::of(row)?;
+        for (check, (_, sum)) in checks.iter_mut().zip(SUMS) {
+            if let (balance, Some(expected)) = sum(&totals) {
+                check.examined += 1;
+                if balance != expected {
+                    let account = &totals.account;
+                    check.add_violation(|| {
+                        format!(
+                            "account `{account}`: balance has {balance}, ledger entries add up to {expected}"
+                        )
+                    });
                 }
             }
         }
     }
-    Ok(findings.into_iter().map(Check::from).collect())
+    Ok(checks.into_iter().map(Check::from).collect())
 }

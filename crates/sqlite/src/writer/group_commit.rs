@@ -1,78 +1,77 @@
-//! The hand-off between whoever asks and the thread that writes: a job is queued, committed with what else was there,
-//! and told; a hold that nobody takes on is released; what could not be written is written later.
+//! The group-commit loop: a job is queued, committed together with all other queued jobs, and answered. A hold whose
+//! caller has gone is released, and what could not be written is written later.
 //!
-//! Of SQLite it knows nothing: what commits is a [`BatchWriter`]. So its order can be tried without a disk, with the threads
-//! meeting in every way (`handoff_tests`).
+//! It does not know SQLite: a [`BatchWriter`] commits. So `group_commit_tests` can run it without a disk, in every
+//! interleaving of the threads.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use demur_admission::{HoldId, QuotaUse, Settlement, StoreError};
 
-use super::Job;
+use super::job::Job;
 use crate::sync::{AtomicUsize, Ordering, Receiver, RecvTimeoutError, Sender, channel};
 use crate::write_behind::WriteBehindBatch;
 
-/// So many jobs go into one transaction; the others go into the next.
-const BATCH: usize = 4096;
+/// The maximum number of jobs in one transaction.
+const MAX_BATCH: usize = 4096;
 
-/// More than this many waiting jobs are refused, not queued. Settlements are always taken: there are no
-/// more of them than there were holds.
-const QUEUE: usize = 65_536;
+/// The maximum number of waiting jobs; more are rejected. Settlements are always queued: there are no more of them than
+/// there were holds.
+const MAX_QUEUED: usize = 65_536;
 
-/// How long settlements wait that nobody waits for. Should the process be killed meanwhile, their holds count
-/// as posted, as they would have a moment before.
+/// How long a settlement without a waiting caller may wait for company. If the process is killed meanwhile, its hold
+/// counts as posted, as it would have a moment before.
 const LINGER: Duration = Duration::from_millis(1);
 
-/// How long a quota's count may stay in memory only, where there is not too much to write.
-const WRITE_BEHIND: Duration = Duration::from_millis(500);
-/// What is written behind is written in pieces of this size with a pause between them: whoever waits for a commit,
-/// or for the processor, should not wait for all of it.
-const PIECE: usize = 256;
-const BETWEEN_PIECES: Duration = Duration::from_millis(50);
+/// How long a quota's count may stay in memory only, unless there is too much to write.
+const WRITE_BEHIND_INTERVAL: Duration = Duration::from_millis(500);
+/// Deferred changes are written in pieces of this size with a pause between them, so that a waiting commit is not
+/// delayed by all of them.
+const MAX_DEFERRED: usize = 256;
+const DEFERRED_PAUSE: Duration = Duration::from_millis(50);
 
-/// Where batches are written.
+/// Writes batches.
 pub(super) trait BatchWriter {
-    /// What has not been written yet, and can wait: at most so many of each.
-    fn deferred(&mut self, most: usize) -> Deferred;
+    /// Returns changes that can wait: at most `max` of each kind.
+    fn deferred(&mut self, max: usize) -> Deferred;
 
-    /// Writes all of it or nothing, and says to each job of the batch what was found. When this returns, it is
-    /// durable, and in force.
+    /// Writes everything or nothing, and sets the reply of each job. When this returns, the batch is durable and in effect.
     fn commit(
         &mut self,
         batch: &mut [Job],
         unsettled: &[(HoldId, Settlement)],
-        behind: &Deferred,
+        deferred: &Deferred,
     ) -> Result<(), StoreError>;
 
-    /// Takes back what could not be written.
-    fn put_back(&mut self, behind: Deferred);
+    /// Takes back deferred changes that could not be written.
+    fn put_back(&mut self, deferred: Deferred);
 
-    /// Everybody has been told of a commit, and nobody waits.
+    /// Called after a commit when all replies have been sent.
     fn idle(&mut self);
 }
 
-/// What is written behind, with the batch that comes next after its time.
+/// Changes that are written with the next batch after their time.
 #[derive(Debug, Default)]
 pub(super) struct Deferred {
     pub(super) uses: Vec<QuotaUse>,
-    pub(super) noted: WriteBehindBatch,
-    /// Claims have expired, of which so many are to be pruned at most.
+    pub(super) write_behind: WriteBehindBatch,
+    /// Set if claims have expired: how many to prune at most.
     pub(super) claims_due: Option<usize>,
 }
 
 impl Deferred {
     fn len(&self) -> usize {
         let claims = self.claims_due.unwrap_or_default();
-        self.uses.len().max(self.noted.len()).max(claims)
+        self.uses.len().max(self.write_behind.len()).max(claims)
     }
 
     fn is_empty(&self) -> bool {
-        self.uses.is_empty() && self.noted.is_empty() && self.claims_due.is_none()
+        self.uses.is_empty() && self.write_behind.is_empty() && self.claims_due.is_none()
     }
 }
 
-/// The end of those who ask.
+/// The callers' end of the queue.
 #[derive(Clone)]
 pub(super) struct Queue {
     jobs: Sender<Job>,
@@ -80,30 +79,30 @@ pub(super) struct Queue {
 }
 
 impl Queue {
-    /// A queue, and its other end before a desk.
-    pub(super) fn before<D: BatchWriter>(desk: D) -> (Self, CommitLoop<D>) {
+    /// Creates a queue and the loop that writes its jobs.
+    pub(super) fn new<D: BatchWriter>(writer: D) -> (Self, CommitLoop<D>) {
         let (jobs, queued) = channel();
         let waiting = Arc::new(AtomicUsize::new(0));
-        let handoff = CommitLoop { queued, waiting: Arc::clone(&waiting), desk, unsettled: Vec::new() };
-        (Self { jobs, waiting }, handoff)
+        let commit_loop = CommitLoop { queued, waiting: Arc::clone(&waiting), writer, unsettled: Vec::new() };
+        (Self { jobs, waiting }, commit_loop)
     }
 
-    /// Queues a job. One that is refused tells its waiter so.
+    /// Queues a job. A job that is rejected fails with the reason.
     pub(super) fn put(&self, job: Job) {
         let waiting = self.waiting.fetch_add(1, Ordering::Relaxed);
-        let refused = if waiting >= QUEUE && job.may_be_refused() {
+        let rejected = if waiting >= MAX_QUEUED && job.may_be_rejected() {
             Some((job, StoreError::Overloaded))
         } else {
             self.jobs.send(job).err().map(|unsent| (unsent.0, StoreError::Closed))
         };
-        if let Some((job, error)) = refused {
+        if let Some((job, error)) = rejected {
             self.waiting.fetch_sub(1, Ordering::Relaxed);
             job.fail(error);
         }
     }
 
-    /// Releases a hold that nobody took on, from wherever it is dropped. Where the writer has ended the hold stays
-    /// open, and counts as posted at the next start.
+    /// Returns a function that releases a hold whose caller has gone. If the writer has ended, the hold stays open and
+    /// counts as posted at the next start.
     pub(super) fn release_hook(&self) -> impl FnOnce(HoldId) + Send + Unpin + use<> {
         let queue = self.clone();
         move |hold| queue.put(Job::Settle(hold, Settlement::Release, None))
@@ -115,19 +114,19 @@ impl Queue {
     }
 }
 
-/// The writing thread's end.
+/// The writing thread's end of the queue.
 pub(super) struct CommitLoop<D> {
     queued: Receiver<Job>,
     waiting: Arc<AtomicUsize>,
-    desk: D,
+    writer: D,
     /// Settlements that could not be written yet.
     unsettled: Vec<(HoldId, Settlement)>,
 }
 
 impl<D: BatchWriter> CommitLoop<D> {
-    /// Writes what is queued until it is closed. The desk comes back.
-    pub(super) fn until_closed(mut self) -> D {
-        let mut flush_at = Instant::now() + WRITE_BEHIND;
+    /// Writes queued jobs until the queue is closed, and returns the writer.
+    pub(super) fn run(mut self) -> D {
+        let mut flush_at = Instant::now() + WRITE_BEHIND_INTERVAL;
         loop {
             let (mut batch, mut closing) = (Vec::new(), false);
             match self.queued.recv_timeout(flush_at.saturating_duration_since(Instant::now())) {
@@ -142,42 +141,42 @@ impl<D: BatchWriter> CommitLoop<D> {
             if closing {
                 return self.close(batch);
             }
-            let mut behind = None;
+            let mut deferred = None;
             if Instant::now() >= flush_at {
-                let piece = self.desk.deferred(PIECE);
-                let pause = if piece.len() < PIECE { WRITE_BEHIND } else { BETWEEN_PIECES };
+                let piece = self.writer.deferred(MAX_DEFERRED);
+                let pause = if piece.len() < MAX_DEFERRED { WRITE_BEHIND_INTERVAL } else { DEFERRED_PAUSE };
                 flush_at = Instant::now() + pause;
-                behind = Some(piece);
+                deferred = Some(piece);
             }
-            self.write(batch, behind);
+            self.write(batch, deferred);
         }
     }
 
-    /// The last batch, with all that was to be written behind. Where it could not be written, or where somebody has
-    /// gone whose hold was in it, there is something to settle still.
+    /// Writes the last batch with all deferred changes. If it could not be written, or if the caller of a hold in it has
+    /// gone, a second batch settles what is left.
     fn close(mut self, batch: Vec<Job>) -> D {
-        let behind = self.desk.deferred(usize::MAX);
-        self.write(batch, Some(behind));
+        let deferred = self.writer.deferred(usize::MAX);
+        self.write(batch, Some(deferred));
         self.write(Vec::new(), Some(Deferred::default()));
-        self.desk
+        self.writer
     }
 
-    /// Writes one batch and tells the waiters what became of it.
-    fn write(&mut self, mut batch: Vec<Job>, behind: Option<Deferred>) {
-        let retry = behind.is_some() && !self.unsettled.is_empty();
-        let behind = behind.unwrap_or_default();
-        if batch.is_empty() && behind.is_empty() && !retry {
+    /// Writes one batch and sends the replies.
+    fn write(&mut self, mut batch: Vec<Job>, deferred: Option<Deferred>) {
+        let retry = deferred.is_some() && !self.unsettled.is_empty();
+        let deferred = deferred.unwrap_or_default();
+        if batch.is_empty() && deferred.is_empty() && !retry {
             return;
         }
-        match self.desk.commit(&mut batch, &self.unsettled, &behind) {
+        match self.writer.commit(&mut batch, &self.unsettled, &deferred) {
             Ok(()) => {
                 self.unsettled.clear();
-                let unclaimed = batch.into_iter().filter_map(Job::tell);
+                let unclaimed = batch.into_iter().filter_map(Job::send_reply);
                 self.unsettled.extend(unclaimed.map(|hold| (hold, Settlement::Release)));
-                self.desk.idle();
+                self.writer.idle();
             }
             Err(error) => {
-                self.desk.put_back(behind);
+                self.writer.put_back(deferred);
                 self.unsettled.extend(batch.iter().filter_map(Job::settlement));
                 batch.into_iter().for_each(|job| job.fail(error.clone()));
             }
@@ -185,15 +184,15 @@ impl<D: BatchWriter> CommitLoop<D> {
     }
 }
 
-/// What is queued, at once. What nobody waits for waits a little for company: whoever charges one request
-/// after another then pays for one commit each, and not for two.
+/// Collects the queued jobs. Jobs without a waiting caller wait a little for company: a caller that charges one request
+/// after another then pays for one commit each, not for two.
 fn collect_batch(first: Job, queued: &Receiver<Job>, batch: &mut Vec<Job>) {
     let until = Instant::now() + LINGER;
     let mut next = Some(first);
     while let Some(job) = next {
         batch.push(job);
-        batch.extend(queued.try_iter().take(BATCH - batch.len()));
-        let is_awaited = batch.len() >= BATCH || batch.iter().any(Job::is_awaited);
+        batch.extend(queued.try_iter().take(MAX_BATCH - batch.len()));
+        let is_awaited = batch.len() >= MAX_BATCH || batch.iter().any(Job::is_awaited);
         let left = until.saturating_duration_since(Instant::now());
         next = if is_awaited { None } else { queued.recv_timeout(left).ok() };
     }

@@ -1,8 +1,8 @@
-//! The hand-off with its threads meeting in thousands of orders, by shuttle: no wake-up is lost, what was committed is
-//! told once, the hold of whoever has gone is released once, and a shutdown loses nothing.
+//! The group-commit loop in thousands of interleavings, by shuttle: no wake-up is lost, a committed hold is returned once, the
+//! hold of a caller that has gone is released once, and a shutdown loses nothing.
 //!
-//! The desk of these tests keeps its books in memory, and fails now and then. It is the queue, the jobs, their waiters
-//! and the loop of the writing thread that are tried, as they are.
+//! The writer of these tests is in memory and fails at random. The queue, the jobs, their replies and the loop are the real
+//! ones.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
@@ -19,18 +19,18 @@ use super::{HoldJob, Job};
 use crate::reply::ReplySender;
 use crate::sync::{self, between};
 
-/// What is durable, and what those who asked were told.
+/// What is durable, and what the callers were returned.
 #[derive(Debug, Default)]
-struct SeenOutcomes {
+struct Outcomes {
     held: BTreeSet<u64>,
     settled: BTreeMap<u64, Vec<Settlement>>,
-    told: Vec<u64>,
-    /// How many were told of trouble.
+    returned: Vec<u64>,
+    /// How many callers got an error.
     failed: usize,
     may_fail: bool,
 }
 
-type Log = Arc<Mutex<SeenOutcomes>>;
+type Log = Arc<Mutex<Outcomes>>;
 
 struct InMemory {
     log: Log,
@@ -51,19 +51,19 @@ impl BatchWriter for InMemory {
         let (mut held, mut settled) = (Vec::new(), unsettled.to_vec());
         for job in batch {
             match job {
-                Job::Hold(_, waiter) => {
+                Job::Hold(_, reply) => {
                     self.last += 1;
                     held.push(self.last);
-                    waiter.set(HoldOutcome::Held { hold: HoldId(self.last), balance: Balance::default() });
+                    reply.set(HoldOutcome::Held { hold: HoldId(self.last), balance: Balance::default() });
                 }
-                Job::Settle(hold, settlement, waiter) => {
+                Job::Settle(hold, settlement, reply) => {
                     settled.push((*hold, *settlement));
-                    waiter.iter_mut().for_each(|waiter| waiter.set(()));
+                    reply.iter_mut().for_each(|reply| reply.set(()));
                 }
                 Job::Complete(..) | Job::Balance { .. } | Job::Command { .. } | Job::Close => {}
             }
         }
-        // The disk takes its time, and is full now and then.
+        // The disk is slow, and full at random.
         between();
         let mut log = self.log.lock().unwrap();
         if log.may_fail && thread_rng().gen_bool(0.25) {
@@ -81,10 +81,10 @@ impl BatchWriter for InMemory {
     fn idle(&mut self) {}
 }
 
-/// As the store does it.
-fn ask(queue: &Queue) -> MaybeFuture<Result<HoldOutcome, StoreError>> {
+/// Requests a hold as the store does.
+fn request_hold(queue: &Queue) -> MaybeFuture<Result<HoldOutcome, StoreError>> {
     let release = queue.release_hook();
-    let (waiter, answer) = ReplySender::claim_on_drop(move |found: HoldOutcome| {
+    let (reply, future) = ReplySender::claim_on_drop(move |found: HoldOutcome| {
         if let Some(hold) = found.hold() {
             release(hold);
         }
@@ -93,8 +93,8 @@ fn ask(queue: &Queue) -> MaybeFuture<Result<HoldOutcome, StoreError>> {
     let (operation, at) = ("request".parse().unwrap(), Timestamp::UNIX_EPOCH);
     let (claim, amount, lease_ends, monthly) = (None, 1, at, None);
     let job = HoldJob { account, operation, claim, amount, lease_ends, monthly, at };
-    queue.put(Job::Hold(Box::new(job), waiter));
-    answer
+    queue.put(Job::Hold(Box::new(job), reply));
+    future
 }
 
 fn settle(queue: &Queue, hold: HoldId, is_awaited: bool) -> Result<(), StoreError> {
@@ -103,25 +103,25 @@ fn settle(queue: &Queue, hold: HoldId, is_awaited: bool) -> Result<(), StoreErro
         queue.put(Job::Settle(hold, settlement, None));
         return Ok(());
     }
-    let (waiter, answer) = ReplySender::new();
-    queue.put(Job::Settle(hold, settlement, Some(waiter)));
-    wait(answer)
+    let (reply, future) = ReplySender::new();
+    queue.put(Job::Settle(hold, settlement, Some(reply)));
+    wait(future)
 }
 
-fn wait<T>(answer: MaybeFuture<T>) -> T {
-    match answer {
+fn wait<T>(future: MaybeFuture<T>) -> T {
+    match future {
         MaybeFuture::Ready(ready) => ready,
-        MaybeFuture::Pending(asked) => block_on(asked),
+        MaybeFuture::Pending(future) => block_on(future),
     }
 }
 
-/// Asks for a hold and waits for it, or looks once and goes, or goes at once.
+/// Requests a hold and waits for it, polls it once, or drops it at once.
 fn caller(queue: &Queue, log: &Log) {
-    let way = thread_rng().gen_range(0..3);
-    let MaybeFuture::Pending(mut asked) = ask(queue) else { unreachable!() };
-    let found = match way {
-        0 => Some(block_on(asked)),
-        1 => match asked.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+    let choice = thread_rng().gen_range(0..3);
+    let MaybeFuture::Pending(mut future) = request_hold(queue) else { unreachable!() };
+    let found = match choice {
+        0 => Some(block_on(future)),
+        1 => match future.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
             Poll::Ready(found) => Some(found),
             Poll::Pending => None,
         },
@@ -134,14 +134,14 @@ fn caller(queue: &Queue, log: &Log) {
             let hold = outcome.hold().unwrap();
             {
                 let mut log = log.lock().unwrap();
-                assert!(log.held.contains(&hold.0), "told before it was committed");
-                log.told.push(hold.0);
+                assert!(log.held.contains(&hold.0), "returned before the commit");
+                log.returned.push(hold.0);
             }
             let is_awaited = thread_rng().gen_bool(0.5);
-            let told = settle(queue, hold, is_awaited);
-            if is_awaited && told.is_ok() {
+            let returned = settle(queue, hold, is_awaited);
+            if is_awaited && returned.is_ok() {
                 let is_there = log.lock().unwrap().settled.contains_key(&hold.0);
-                assert!(is_there, "told before it was committed");
+                assert!(is_there, "returned before the commit");
             }
         }
     }
@@ -154,11 +154,11 @@ struct CommitLoopUnderTest {
     callers: Vec<thread::JoinHandle<()>>,
 }
 
-fn begin(callers: usize) -> CommitLoopUnderTest {
+fn start(callers: usize) -> CommitLoopUnderTest {
     let log = Log::default();
     log.lock().unwrap().may_fail = true;
-    let (queue, handoff) = Queue::before(InMemory { log: Arc::clone(&log), last: 0 });
-    let writer = thread::spawn(move || handoff.until_closed());
+    let (queue, commit_loop) = Queue::new(InMemory { log: Arc::clone(&log), last: 0 });
+    let writer = thread::spawn(move || commit_loop.run());
     let call = |_| {
         let (queue, log) = (queue.clone(), Arc::clone(&log));
         thread::spawn(move || caller(&queue, &log))
@@ -167,42 +167,41 @@ fn begin(callers: usize) -> CommitLoopUnderTest {
     CommitLoopUnderTest { queue, log, writer, callers }
 }
 
-/// What must hold of every hold, however it went: told at most once, settled at most once, and released only where
-/// nobody was told of it.
-fn is_sound(seen: &SeenOutcomes) {
-    let told: BTreeSet<u64> = seen.told.iter().copied().collect();
-    assert_eq!(told.len(), seen.told.len(), "told twice: {seen:?}");
-    assert!(seen.settled.keys().all(|hold| seen.held.contains(hold)), "{seen:?}");
-    for (hold, how) in &seen.settled {
-        let expected = if told.contains(hold) { Settlement::Post(1) } else { Settlement::Release };
-        assert_eq!(how[..], [expected], "hold {hold}: {seen:?}");
+/// Asserts that every hold was returned at most once, settled at most once, and released only if it was not returned.
+fn check_outcomes(outcomes: &Outcomes) {
+    let returned: BTreeSet<u64> = outcomes.returned.iter().copied().collect();
+    assert_eq!(returned.len(), outcomes.returned.len(), "returned twice: {outcomes:?}");
+    assert!(outcomes.settled.keys().all(|hold| outcomes.held.contains(hold)), "{outcomes:?}");
+    for (hold, how) in &outcomes.settled {
+        let expected = if returned.contains(hold) { Settlement::Post(1) } else { Settlement::Release };
+        assert_eq!(how[..], [expected], "hold {hold}: {outcomes:?}");
     }
 }
 
 #[test]
-fn every_hold_is_told_once_or_released_once_and_a_shutdown_loses_nothing() {
+fn every_hold_is_returned_once_or_released_once() {
     sync::check(|| {
-        let CommitLoopUnderTest { queue, log, writer, callers } = begin(3);
+        let CommitLoopUnderTest { queue, log, writer, callers } = start(3);
         callers.into_iter().for_each(|caller| caller.join().unwrap());
         log.lock().unwrap().may_fail = false;
         queue.put(Job::Close);
         writer.join().unwrap();
-        let seen = log.lock().unwrap();
-        is_sound(&seen);
-        assert_eq!(seen.settled.len(), seen.held.len(), "something is open still: {seen:?}");
-        assert_eq!(queue.waiting(), 0, "jobs are counted as waiting that are not");
+        let outcomes = log.lock().unwrap();
+        check_outcomes(&outcomes);
+        assert_eq!(outcomes.settled.len(), outcomes.held.len(), "a hold is still open: {outcomes:?}");
+        assert_eq!(queue.waiting(), 0, "finished jobs count as waiting");
     });
 }
 
-/// Whoever comes too late is told so. What is open then counts as spent at the next start.
+/// A late caller gets an error. Open holds count as spent at the next start.
 #[test]
-fn a_shutdown_in_full_flight_leaves_nobody_waiting() {
+fn a_shutdown_under_load_leaves_no_caller_waiting() {
     sync::check(|| {
-        let CommitLoopUnderTest { queue, log, writer, callers } = begin(3);
+        let CommitLoopUnderTest { queue, log, writer, callers } = start(3);
         queue.put(Job::Close);
         writer.join().unwrap();
         callers.into_iter().for_each(|caller| caller.join().unwrap());
-        is_sound(&log.lock().unwrap());
-        assert_eq!(wait(ask(&queue)), Err(StoreError::Closed));
+        check_outcomes(&log.lock().unwrap());
+        assert_eq!(wait(request_hold(&queue)), Err(StoreError::Closed));
     });
 }

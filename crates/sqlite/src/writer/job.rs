@@ -1,4 +1,4 @@
-//! What the writing thread is asked to do, and who waits for it.
+//! The jobs of the writing thread, each with the sender of its reply.
 
 use demur_admission::{
     AccountId, Balance, Claim, Command, HoldId, HoldOutcome, HoldRequest, MonthlyCredits, OperationId, Reply,
@@ -10,7 +10,7 @@ use crate::reply::ReplySender;
 
 /// One job.
 #[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "a box more would be an allocation for each balance")]
+#[expect(clippy::large_enum_variant, reason = "boxing would cost an allocation for each balance")]
 pub(crate) enum Job {
     Hold(Box<HoldJob>, ReplySender<HoldOutcome>),
     Settle(HoldId, Settlement, Option<ReplySender<()>>),
@@ -20,28 +20,28 @@ pub(crate) enum Job {
         account: AccountId,
         monthly: Option<Box<MonthlyCredits>>,
         at: Timestamp,
-        waiter: ReplySender<Balance>,
+        reply: ReplySender<Balance>,
     },
     Command {
         command: Box<Command>,
-        /// What the operation of a refund was charged, as was found before.
+        /// For a refund: the amount that its operation was charged.
         charged: Option<u64>,
         at: Timestamp,
-        waiter: ReplySender<Reply>,
+        reply: ReplySender<Reply>,
     },
-    /// The last one: what is queued is written, and the thread ends.
+    /// Ends the thread after the queued jobs are written.
     Close,
 }
 
-/// A [`HoldRequest`] that owns what it names.
+/// An owned [`HoldRequest`].
 #[derive(Debug)]
 pub(crate) struct HoldJob {
     pub(crate) account: AccountId,
     pub(crate) operation: OperationId,
-    /// Where the client has named the operation.
+    /// Set if the client has named the operation.
     pub(crate) claim: Option<Claim>,
     pub(crate) amount: u64,
-    /// When the request is expected to have ended.
+    /// When the request is expected to end.
     pub(crate) lease_ends: Timestamp,
     pub(crate) monthly: Option<MonthlyCredits>,
     pub(crate) at: Timestamp,
@@ -62,25 +62,25 @@ impl HoldJob {
 }
 
 impl Job {
-    /// Whether somebody waits for it.
+    /// Whether a caller waits for the reply.
     pub(super) fn is_awaited(&self) -> bool {
         match self {
-            Job::Settle(.., waiter) => waiter.is_some(),
+            Job::Settle(.., reply) => reply.is_some(),
             Job::Complete(..) => false,
             Job::Hold(..) | Job::Balance { .. } | Job::Command { .. } | Job::Close => true,
         }
     }
 
-    /// Settlements and the end are never turned away: somebody's credits hang on them.
-    pub(crate) fn may_be_refused(&self) -> bool {
+    /// Whether a full queue may reject the job. Settlements and `Close` are never rejected: credits depend on them.
+    pub(crate) fn may_be_rejected(&self) -> bool {
         match self {
             Job::Hold(..) | Job::Balance { .. } | Job::Command { .. } => true,
             Job::Settle(..) | Job::Complete(..) | Job::Close => false,
         }
     }
 
-    /// What must be written later if it cannot be written now. A response is not kept for so long: there is no bound on
-    /// how many would have to be.
+    /// Returns the settlement that must be written later if it cannot be written now. A response is not kept that long,
+    /// since the number of such responses would be unbounded.
     pub(crate) fn settlement(&self) -> Option<(HoldId, Settlement)> {
         match self {
             Job::Settle(hold, settlement, _) => Some((*hold, *settlement)),
@@ -89,29 +89,28 @@ impl Job {
         }
     }
 
-    /// Tells the waiter what was found. A hold for which nobody waits any more comes back: it was made for a
-    /// request that has ended, before anything was forwarded.
-    pub(crate) fn tell(self) -> Option<HoldId> {
-        // Whoever has stopped waiting for anything else misses nothing: what was done stays done.
+    /// Sends the reply. Returns a hold whose caller has gone: its request ended before anything was forwarded.
+    pub(crate) fn send_reply(self) -> Option<HoldId> {
+        // For all other jobs nothing is lost when the caller has gone: what was done stays done.
         match self {
-            Job::Hold(_, waiter) => return waiter.send().and_then(|found| found.hold()),
-            Job::Settle(_, _, waiter) => waiter.into_iter().for_each(|waiter| {
-                waiter.send();
+            Job::Hold(_, reply) => return reply.send().and_then(|found| found.hold()),
+            Job::Settle(_, _, reply) => reply.into_iter().for_each(|reply| {
+                reply.send();
             }),
-            Job::Balance { waiter, .. } => drop(waiter.send()),
-            Job::Command { waiter, .. } => drop(waiter.send()),
+            Job::Balance { reply, .. } => drop(reply.send()),
+            Job::Command { reply, .. } => drop(reply.send()),
             Job::Complete(..) | Job::Close => {}
         }
         None
     }
 
-    /// Tells the waiter that nothing was done.
+    /// Replies that nothing was done.
     pub(crate) fn fail(self, error: StoreError) {
         match self {
-            Job::Hold(_, waiter) => waiter.fail(error),
-            Job::Settle(_, _, waiter) => waiter.into_iter().for_each(|waiter| waiter.fail(error.clone())),
-            Job::Balance { waiter, .. } => waiter.fail(error),
-            Job::Command { waiter, .. } => waiter.fail(error),
+            Job::Hold(_, reply) => reply.fail(error),
+            Job::Settle(_, _, reply) => reply.into_iter().for_each(|reply| reply.fail(error.clone())),
+            Job::Balance { reply, .. } => reply.fail(error),
+            Job::Command { reply, .. } => reply.fail(error),
             Job::Complete(..) | Job::Close => {}
         }
     }

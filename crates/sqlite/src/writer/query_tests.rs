@@ -1,7 +1,7 @@
-//! No query of a start or of a request scans a table that grows: SQLite says how it would carry out each.
+//! No query of a start or of a request scans a table that grows, by SQLite's query plans.
 //!
-//! The queries are not listed here: they are what SQLite was asked while a store started, looked keys up, charged,
-//! noted what it notes, and started again with holds left open.
+//! The queries are not listed here: they are traced while a store starts, looks up keys, charges, writes deferred changes, and
+//! starts again with open holds.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -26,17 +26,17 @@ use crate::database::{Conn, DatabaseFile};
 use crate::directory::{self, StoredSecret};
 use crate::{quota, schema, write_behind};
 
-/// Tables that hold what an operator configured, and not what happens; and no table at all.
-const SMALL: [&str; 3] = ["foreign_form", "sqlite_master", "CONSTANT"];
+/// Tables that contain configuration and do not grow with requests, and steps without a table.
+const SMALL_TABLES: [&str; 3] = ["foreign_form", "sqlite_master", "CONSTANT"];
 
 thread_local! {
-    static ASKED: RefCell<BTreeSet<String>> = const { RefCell::new(BTreeSet::new()) };
+    static QUERIES: RefCell<BTreeSet<String>> = const { RefCell::new(BTreeSet::new()) };
 }
 
 fn listen(event: TraceEvent<'_>) {
-    // Without what it was asked for: values are not put in, and so not looked at by the planner either.
+    // The SQL without its values, which the planner does not use either.
     if let TraceEvent::Stmt(statement, _) = event {
-        ASKED.with_borrow_mut(|asked| asked.insert(statement.sql().into_owned()));
+        QUERIES.with_borrow_mut(|queries| queries.insert(statement.sql().into_owned()));
     }
 }
 
@@ -51,7 +51,7 @@ fn job(operation: &str, claim: Option<Claim>) -> HoldJob {
     HoldJob { account: acme(), operation, claim, amount: 2, lease_ends: at, monthly, at }
 }
 
-/// An account with a key, looked up as the reader does it.
+/// Creates an account with a key, and looks it up as the reader does.
 fn look_up(connection: &Connection) -> KeyId {
     let account = Account { id: acme(), name: "Acme".into(), plan: "paid".into() };
     directory::insert_account(connection, &account, start().wall).unwrap();
@@ -74,98 +74,100 @@ fn look_up(connection: &Connection) -> KeyId {
     key.id
 }
 
-/// Charges of both kinds, settled in another batch than they were made in; two holds stay open.
-fn charge(link: &mut Conn, till: &mut LedgerState) {
+/// Charges with and without a claim, settled in a later batch than they were created in; two holds stay open.
+fn charge(conn: &mut Conn, state: &mut LedgerState) {
     let ttl = Duration::from_secs(60);
-    let named = |repeats| {
+    let claim_with = |repeats| {
         let (fingerprint, owner) = (Fingerprint([1; 32]), Owner::this_process());
         Some(Claim { fingerprint, owner, ttl, repeats })
     };
-    let (replayed, forwarded) = (named(RepeatPolicy::Replay), named(RepeatPolicy::Forward(NonZeroU32::MIN)));
-    let mut undo = Rollback::default();
-    let transaction = link.connection.transaction().unwrap();
-    let mut books = LedgerTx::open(&transaction, till, &mut undo, start().wall);
+    let (replayed, forwarded) =
+        (claim_with(RepeatPolicy::Replay), claim_with(RepeatPolicy::Forward(NonZeroU32::MIN)));
+    let mut rollback = Rollback::default();
+    let transaction = conn.connection.transaction().unwrap();
+    let mut ledger = LedgerTx::open(&transaction, state, &mut rollback, start().wall);
     for (operation, claim) in [("1", replayed), ("2", None), ("3", replayed), ("4", None)] {
-        books.hold(&job(operation, claim)).unwrap();
+        ledger.hold(&job(operation, claim)).unwrap();
     }
-    // Stored and released, repeated, evicted, and beyond the bound of claims.
+    // Stored and released, repeated, evicted, and beyond the maximum number of claims.
     for (operation, settled) in [("5", true), ("6", true), ("7", false)] {
-        let hold = books.hold(&job(operation, replayed)).unwrap().hold().unwrap();
+        let hold = ledger.hold(&job(operation, replayed)).unwrap().hold().unwrap();
         match settled {
-            true => books.complete(hold, 1, &StoredResponse::new(vec![1]).unwrap()).unwrap(),
-            false => books.settle(hold, Settlement::Release).unwrap(),
+            true => ledger.complete(hold, 1, &StoredResponse::new(vec![1]).unwrap()).unwrap(),
+            false => ledger.settle(hold, Settlement::Release).unwrap(),
         }
     }
-    books.hold(&job("6", forwarded)).unwrap();
-    let bounds = books.till.bounds;
-    books.till.bounds = ClaimBounds { account_bytes: 0, total_bytes: 0, account_claims: 0, total_claims: 0 };
-    books.hold(&job("8", replayed)).unwrap();
-    books.till.bounds.account_claims = bounds.account_claims;
-    books.hold(&job("8", replayed)).unwrap();
-    books.complete(HoldId(3), 1, &StoredResponse::new(vec![1]).unwrap()).unwrap();
-    books.till.bounds = bounds;
-    books.prune_claims(start().wall, 10).unwrap();
+    ledger.hold(&job("6", forwarded)).unwrap();
+    let bounds = ledger.state.bounds;
+    ledger.state.bounds =
+        ClaimBounds { account_bytes: 0, total_bytes: 0, account_claims: 0, total_claims: 0 };
+    ledger.hold(&job("8", replayed)).unwrap();
+    ledger.state.bounds.account_claims = bounds.account_claims;
+    ledger.hold(&job("8", replayed)).unwrap();
+    ledger.complete(HoldId(3), 1, &StoredResponse::new(vec![1]).unwrap()).unwrap();
+    ledger.state.bounds = bounds;
+    ledger.prune_claims(start().wall, 10).unwrap();
     claims::read(&transaction, &acme(), "6", &[1; 32], start().wall).unwrap();
-    books.close().unwrap();
-    let mut books = LedgerTx::open(&transaction, till, &mut undo, start().wall);
+    ledger.close().unwrap();
+    let mut ledger = LedgerTx::open(&transaction, state, &mut rollback, start().wall);
     for hold in [1, 2] {
-        books.settle(HoldId(hold), Settlement::Post(1)).unwrap();
+        ledger.settle(HoldId(hold), Settlement::Post(1)).unwrap();
     }
-    books.balance(&acme(), None, start().wall).unwrap();
-    books.close().unwrap();
+    ledger.balance(&acme(), None, start().wall).unwrap();
+    ledger.close().unwrap();
     transaction.commit().unwrap();
 }
 
-fn note(connection: &Connection, key: &KeyId) {
-    let noted = write_behind::WriteBehind::default();
-    noted.used(key, start().wall);
-    noted.refreshed(Digest::from_bytes([1; 32]), Digest::from_bytes([2; 32]));
-    noted.take(usize::MAX).write(connection, 2).unwrap();
+fn write_behind_changes(connection: &Connection, key: &KeyId) {
+    let pending = write_behind::WriteBehind::default();
+    pending.used(key, start().wall);
+    pending.refreshed(Digest::from_bytes([1; 32]), Digest::from_bytes([2; 32]));
+    pending.take(usize::MAX).write(connection, 2).unwrap();
     let day = Period { start: Timestamp::UNIX_EPOCH, end: start().wall };
     quota::save(connection, &[QuotaUse { account: acme(), day, used: 1 }]).unwrap();
 }
 
-fn begin(link: &mut Conn, path: &Path) -> LedgerState {
-    schema::migrate(&mut link.connection, path).unwrap();
-    schema::verify(&link.connection, path).unwrap();
-    directory::has_keys(&link.connection).unwrap();
-    directory::foreign_forms(&link.connection).unwrap();
-    recovery::recover(&link.connection, start().wall).unwrap()
+fn start_store(conn: &mut Conn, path: &Path) -> LedgerState {
+    schema::migrate(&mut conn.connection, path).unwrap();
+    schema::verify(&conn.connection, path).unwrap();
+    directory::has_keys(&conn.connection).unwrap();
+    directory::imported_forms(&conn.connection).unwrap();
+    recovery::recover(&conn.connection, start().wall).unwrap()
 }
 
 #[test]
-fn no_query_of_a_start_or_a_request_scans_what_grows() {
+fn no_query_of_a_start_or_a_request_scans_a_growing_table() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("demur.db");
     let file = Arc::new(DatabaseFile::at(&path).unwrap());
-    let mut link = Conn::found(&file, false).unwrap();
-    link.connection.trace_v2(TraceEventCodes::SQLITE_TRACE_STMT, Some(listen)).unwrap();
-    let mut till = begin(&mut link, &path);
-    let key = look_up(&link.connection);
-    charge(&mut link, &mut till);
-    note(&link.connection, &key);
-    begin(&mut link, &path);
-    link.connection.trace_v2(TraceEventCodes::empty(), None::<fn(TraceEvent<'_>)>).unwrap();
+    let mut conn = Conn::create(&file, false).unwrap();
+    conn.connection.trace_v2(TraceEventCodes::SQLITE_TRACE_STMT, Some(listen)).unwrap();
+    let mut state = start_store(&mut conn, &path);
+    let key = look_up(&conn.connection);
+    charge(&mut conn, &mut state);
+    write_behind_changes(&conn.connection, &key);
+    start_store(&mut conn, &path);
+    conn.connection.trace_v2(TraceEventCodes::empty(), None::<fn(TraceEvent<'_>)>).unwrap();
 
     let is_query = |sql: &String| {
         ["SELECT", "UPDATE", "INSERT", "DELETE"].iter().any(|word| sql.trim_start().starts_with(word))
     };
-    let asked = ASKED.take();
-    let queries: Vec<&String> = asked.iter().filter(|sql| is_query(sql)).collect();
+    let queries = QUERIES.take();
+    let queries: Vec<&String> = queries.iter().filter(|sql| is_query(sql)).collect();
     assert!(queries.len() >= 20, "{queries:#?}");
     for sql in queries {
-        let mut statement = link.connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
+        let mut statement = conn.connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
         let steps = statement.raw_query().mapped(|row| row.get::<_, String>(3));
         for step in steps.map(Result::unwrap) {
             let table = step.strip_prefix("SCAN ").and_then(|rest| rest.split(' ').next());
-            // Those indexes have what is held and in flight, and nothing that has ended.
+            // These indexes contain only open holds and claims in flight.
             let is_short = [
                 "SCAN operation USING INDEX operation_held",
                 "SCAN claim USING INDEX claim_in_flight",
                 "SCAN claim USING COVERING INDEX claim_in_flight",
             ];
             assert!(
-                is_short.contains(&step.as_str()) || table.is_none_or(|table| SMALL.contains(&table)),
+                is_short.contains(&step.as_str()) || table.is_none_or(|table| SMALL_TABLES.contains(&table)),
                 "{step}: {sql}"
             );
         }

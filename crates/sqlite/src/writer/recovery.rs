@@ -1,5 +1,5 @@
-//! What an earlier process left held, settled when the store is opened: the upstream may have done the
-//! work, so it counts as posted and is marked.
+//! Settles the holds that an earlier process left open when the store is opened: the upstream may have done the work,
+//! so they count as posted, with an unknown outcome.
 
 use std::collections::BTreeMap;
 
@@ -13,8 +13,8 @@ use super::ledger_tx::POSTED;
 use super::state::LedgerState;
 use crate::batch_codec::{self, BatchEntry};
 
-/// Settles what is open. No table is scanned, and of the batches only the latest are read, in which all that is open
-/// is said: it takes the same time however much has happened, and however long a hold was open.
+/// Settles open holds and returns the state for the writer. No table is scanned, and only the latest batches are read,
+/// which assert all open holds: the time does not grow with the ledger, nor with how long a hold was open.
 pub(super) fn recover(connection: &Connection, at: Timestamp) -> rusqlite::Result<LedgerState> {
     let transaction = connection.unchecked_transaction()?;
     let next_of_rows: u64 =
@@ -52,23 +52,23 @@ pub(super) fn recover(connection: &Connection, at: Timestamp) -> rusqlite::Resul
         next_batch += 1;
     }
     claims::recover(&transaction)?;
-    let mut till = LedgerState::new(next_hold, next_batch);
-    till.claims_due = claims::due(&transaction)?;
+    let mut state = LedgerState::new(next_hold, next_batch);
+    state.claims_due = claims::next_due(&transaction)?;
     transaction.commit()?;
-    Ok(till)
+    Ok(state)
 }
 
-/// A hold that an earlier process left.
+/// A hold that an earlier process left open.
 struct OrphanedHold {
     hold: HoldId,
     account: String,
     amount: u64,
 }
 
-/// What was held counts as spent. The number of the booking.
+/// Counts held credits as spent, and returns the number of the ledger entry.
 fn post(connection: &Connection, account: &str, amount: u64) -> rusqlite::Result<u64> {
-    // No more than the purse says is held: books that do not add up are the proof's to tell, and no reason not
-    // to open.
+    // No more than the balance holds: an inconsistent ledger is reported by verification, and does not keep the store
+    // from opening.
     let sql = "UPDATE purse SET posted = posted + min(held, ?2), held = held - min(held, ?2),
                    bookings = bookings + 1
                WHERE account = ?1 RETURNING bookings";
@@ -77,26 +77,27 @@ fn post(connection: &Connection, account: &str, amount: u64) -> rusqlite::Result
     Ok(number.unwrap_or_default())
 }
 
-/// The holds with rows of their own.
+/// Returns the open holds with rows of their own.
 fn open_rows(connection: &Connection) -> rusqlite::Result<Vec<OrphanedHold>> {
-    // A literal: with a parameter in its place the index of what is held would not be used.
+    // A literal: SQLite would not use the partial index for a parameter.
     let sql = "SELECT hold, account, from_monthly + from_lasting FROM operation WHERE state = 0";
     let mut statement = connection.prepare(sql)?;
-    let left = |row: &Row<'_>| {
+    let hold = |row: &Row<'_>| {
         Ok(OrphanedHold { hold: HoldId(row.get(0)?), account: row.get(1)?, amount: row.get(2)? })
     };
-    statement.query_map([], left)?.collect()
+    statement.query_map([], hold)?.collect()
 }
 
-/// The holds in batches that no entry settles, in the order in which they were made.
+/// Returns the holds in batches that no entry settles, in the order of their creation.
 fn open_holds(connection: &Connection, from: u64) -> rusqlite::Result<Vec<OrphanedHold>> {
     let mut open = BTreeMap::new();
     let mut statement = connection.prepare("SELECT entries FROM batch WHERE id >= ?1 ORDER BY id")?;
     let mut rows = statement.query([from])?;
     while let Some(row) = rows.next()? {
         for entry in batch_codec::read(row.get_ref(0)?.as_blob()?) {
-            let unfit = |error| rusqlite::Error::FromSqlConversionFailure(0, Type::Blob, Box::new(error));
-            match entry.map_err(unfit)? {
+            let conversion_error =
+                |error| rusqlite::Error::FromSqlConversionFailure(0, Type::Blob, Box::new(error));
+            match entry.map_err(conversion_error)? {
                 BatchEntry::Held { hold, account, source, .. } => {
                     let (account, amount) = (account.to_owned(), source.amount());
                     open.insert(hold.0, OrphanedHold { hold, account, amount });
@@ -124,7 +125,7 @@ mod tests {
     use crate::audit;
     use crate::database::{Conn, DatabaseFile};
     use crate::directory;
-    use crate::writer::HoldJob;
+    use crate::writer::job::HoldJob;
     use crate::writer::ledger_tx::LedgerTx;
     use crate::writer::state::{READ_AT_START, Rollback};
 
@@ -145,61 +146,60 @@ mod tests {
         }
     }
 
-    /// One batch: something is settled and something held. It may come to nothing.
+    /// Writes one batch with a settlement and a hold; with `is_lost`, it is not committed.
     fn batch(
-        link: &mut Conn,
-        till: &mut LedgerState,
+        conn: &mut Conn,
+        state: &mut LedgerState,
         settled: Option<HoldId>,
         held: &str,
         is_lost: bool,
     ) -> HoldId {
-        let mut undo = Rollback::default();
-        let transaction = link.connection.transaction().unwrap();
-        let mut books = LedgerTx::open(&transaction, till, &mut undo, start().wall);
-        settled.iter().for_each(|hold| books.settle(*hold, Settlement::Post(1)).unwrap());
-        let outcome = books.hold(&job(held)).unwrap();
-        books.close().unwrap();
+        let mut rollback = Rollback::default();
+        let transaction = conn.connection.transaction().unwrap();
+        let mut ledger = LedgerTx::open(&transaction, state, &mut rollback, start().wall);
+        settled.iter().for_each(|hold| ledger.settle(*hold, Settlement::Post(1)).unwrap());
+        let outcome = ledger.hold(&job(held)).unwrap();
+        ledger.close().unwrap();
         if is_lost {
             drop(transaction);
-            till.undo(undo);
+            state.roll_back(rollback);
         } else {
             transaction.commit().unwrap();
         }
         outcome.hold().unwrap()
     }
 
-    /// However many batches came after it, and whichever of them were lost.
     #[test]
-    fn a_hold_that_was_open_for_long_is_found_near_the_end() {
+    fn finds_a_long_open_hold_in_the_latest_batches() {
         let folder = tempfile::tempdir().unwrap();
         let file = Arc::new(DatabaseFile::at(&folder.path().join("demur.db")).unwrap());
-        let mut link = Conn::found(&file, false).unwrap();
+        let mut conn = Conn::create(&file, false).unwrap();
         let account = Account { id: acme(), name: String::new(), plan: String::new() };
-        directory::insert_account(&link.connection, &account, start().wall).unwrap();
-        let given = "UPDATE purse SET lasting = 1000, granted = 1000;
+        directory::insert_account(&conn.connection, &account, start().wall).unwrap();
+        let grant = "UPDATE purse SET lasting = 1000, granted = 1000;
                      INSERT INTO top_up VALUES ('acme', 'gift', 1000, 'test', 0, 0)";
-        link.connection.execute_batch(given).unwrap();
-        let mut till = recover(&link.connection, start().wall).unwrap();
-        let long = batch(&mut link, &mut till, None, "long", false);
+        conn.connection.execute_batch(grant).unwrap();
+        let mut state = recover(&conn.connection, start().wall).unwrap();
+        let long = batch(&mut conn, &mut state, None, "long", false);
         let mut open = None;
         for number in 0..100 {
             let is_lost = number % 3 == 1;
-            let made = batch(&mut link, &mut till, open, &format!("short-{number}"), is_lost);
-            open = if is_lost { open } else { Some(made) };
+            let created = batch(&mut conn, &mut state, open, &format!("short-{number}"), is_lost);
+            open = if is_lost { open } else { Some(created) };
             let sql = "SELECT id, read_from, open_from FROM batch WHERE id = (SELECT max(id) FROM batch)";
             let column =
                 |row: &Row<'_>| Ok((row.get::<_, u64>(0)?, row.get::<_, u64>(1)?, row.get::<_, u64>(2)?));
-            let (id, read_from, open_from) = link.connection.query_row(sql, [], column).unwrap();
+            let (id, read_from, open_from) = conn.connection.query_row(sql, [], column).unwrap();
             assert!(id - read_from <= READ_AT_START, "{id} {read_from}");
             assert_eq!(open_from, 1_u64);
             let found: Vec<u64> =
-                open_holds(&link.connection, read_from).unwrap().iter().map(|left| left.hold.0).collect();
+                open_holds(&conn.connection, read_from).unwrap().iter().map(|open| open.hold.0).collect();
             assert_eq!(found, [long.0, open.unwrap().0], "{number}");
         }
-        recover(&link.connection, start().wall).unwrap();
+        recover(&conn.connection, start().wall).unwrap();
         let sql = "SELECT held, posted FROM purse";
-        let sums = link.connection.query_row(sql, [], |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
-        // 67 batches were not lost: 66 of their operations posted one, two are unknown.
+        let sums = conn.connection.query_row(sql, [], |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
+        // 67 batches were committed: 66 of their operations posted one credit, two have an unknown outcome.
         assert_eq!(sums, (0_u64, 66 + 2 * 2_u64));
         let Ok(Reply::Verified { checks }) = audit::verify(&file) else { unreachable!() };
         assert!(checks.iter().all(|check| check.violations.is_empty()), "{checks:?}");

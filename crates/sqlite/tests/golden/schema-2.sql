@@ -1,4 +1,4 @@
--- A database as the program with the second schema wrote it: grants, top-ups, a month that ended, operations in
+-- A database that the program with schema version 2 wrote: grants, top-ups, a month that ended, operations in
 -- rows and batches, two holds that were open when it ended, two accounts whose operations were pruned.
 BEGIN TRANSACTION;
 CREATE TABLE account (

@@ -15,13 +15,13 @@ use crate::pepper::from_hex;
 use crate::writer::WriterShared;
 use crate::writer::ledger_tx::LedgerTx;
 
-/// The longest grace of a rotated secret.
+/// The maximum grace period of a rotated secret.
 const MAX_GRACE: Duration = Duration::from_secs(366 * 24 * 3600);
 
-/// What a key's owner may write on it, in bytes.
+/// The maximum size of a key's metadata, in bytes.
 const MAX_METADATA: usize = 4096;
 
-/// A key that is to be made.
+/// A key to be created.
 pub(super) struct NewKey<'a> {
     pub(super) api: &'a str,
     pub(super) prefix: &'a str,
@@ -47,38 +47,38 @@ impl NewKey<'_> {
         }
     }
 
-    fn fault(&self, books: &LedgerTx<'_>) -> rusqlite::Result<Option<CommandFault>> {
-        let written: usize = self.metadata.iter().map(|(name, value)| name.len() + value.len()).sum();
-        if written > MAX_METADATA {
-            let cause = format!("metadata has {MAX_METADATA} bytes at most");
+    fn fault(&self, ledger: &LedgerTx<'_>) -> rusqlite::Result<Option<CommandFault>> {
+        let size: usize = self.metadata.iter().map(|(name, value)| name.len() + value.len()).sum();
+        if size > MAX_METADATA {
+            let cause = format!("metadata must have at most {MAX_METADATA} bytes, found {size}");
             return Ok(Some(CommandFault::Unreadable { cause }));
         }
-        let known = directory::account(books.transaction, self.account)?.is_some();
-        Ok((!known).then(|| CommandFault::UnknownAccount { account: self.account.clone() }))
+        let exists = directory::account(ledger.transaction, self.account)?.is_some();
+        Ok((!exists).then(|| CommandFault::UnknownAccount { account: self.account.clone() }))
     }
 }
 
 pub(super) fn create(
-    wanted: NewKey<'_>,
+    new: NewKey<'_>,
     at: Timestamp,
-    books: &LedgerTx<'_>,
+    ledger: &LedgerTx<'_>,
     shared: &WriterShared,
 ) -> CommandOutcome {
-    if !is_prefix(wanted.prefix) {
-        return Ok(Err(CommandFault::InvalidPrefix { prefix: wanted.prefix.to_owned() }));
+    if !is_prefix(new.prefix) {
+        return Ok(Err(CommandFault::InvalidPrefix { prefix: new.prefix.to_owned() }));
     }
-    if let Some(fault) = wanted.fault(books)? {
+    if let Some(fault) = new.fault(ledger)? {
         return Ok(Err(fault));
     }
     if let Some(fault) = pepper_fault(shared) {
         return Ok(Err(fault));
     }
-    let Ok(secret) = Secret::generate(wanted.prefix) else {
+    let Ok(secret) = Secret::generate(new.prefix) else {
         return Ok(Err(CommandFault::NoRandomness));
     };
-    let stored = stored(&secret, shared);
-    let key = wanted.record(at);
-    directory::insert_key(books.transaction, &key, &stored)?;
+    let stored = stored_secret(&secret, shared);
+    let key = new.record(at);
+    directory::insert_key(ledger.transaction, &key, &stored)?;
     let reply = Reply::KeyCreated(IssuedKey { key: KeySummary::at(key, at), secret });
     Ok(Ok((reply, vec![DirectoryChange::Key(stored.digest)])))
 }
@@ -88,13 +88,13 @@ pub(super) fn rotate(
     prefix: &str,
     grace_seconds: u64,
     at: Timestamp,
-    books: &LedgerTx<'_>,
+    ledger: &LedgerTx<'_>,
     shared: &WriterShared,
 ) -> CommandOutcome {
     if !is_prefix(prefix) {
         return Ok(Err(CommandFault::InvalidPrefix { prefix: prefix.to_owned() }));
     }
-    let Some(key) = directory::key(books.transaction, id, at)? else {
+    let Some(key) = directory::key(ledger.transaction, id, at)? else {
         return Ok(Err(CommandFault::UnknownKey { key: id.clone() }));
     };
     if key.state != KeyState::Active {
@@ -108,38 +108,38 @@ pub(super) fn rotate(
     };
     let grace = Duration::from_secs(grace_seconds).min(MAX_GRACE);
     let previous_until = at.checked_add(grace).unwrap_or(Timestamp::MAX);
-    let before = directory::digests(books.transaction, id)?;
-    directory::end_secrets(books.transaction, id, at, previous_until)?;
-    let stored = stored(&secret, shared);
-    directory::insert_secret(books.transaction, id, &stored, at)?;
-    directory::set_hint(books.transaction, id, prefix)?;
+    let before = directory::digests(ledger.transaction, id)?;
+    directory::end_secrets(ledger.transaction, id, at, previous_until)?;
+    let stored = stored_secret(&secret, shared);
+    directory::insert_secret(ledger.transaction, id, &stored, at)?;
+    directory::set_prefix(ledger.transaction, id, prefix)?;
     let changes = before.into_iter().chain([stored.digest]).map(DirectoryChange::Key).collect();
     Ok(Ok((Reply::KeyRotated(RotatedKey { key, secret, previous_until }), changes)))
 }
 
-/// All keys or none: whoever imports a list twice would otherwise not know where it stopped.
+/// Imports all keys or none, so that a rejected list can be corrected and imported again.
 pub(super) fn import(
     form: &ImportedForm,
     hash_key: Option<&str>,
     keys: &[ImportedKey],
     at: Timestamp,
-    books: &LedgerTx<'_>,
+    ledger: &LedgerTx<'_>,
     shared: &WriterShared,
 ) -> CommandOutcome {
     let fault = |cause: &str| Ok(Err(CommandFault::InvalidImport { cause: cause.to_owned() }));
-    if !form.is_sound() {
-        return fault("keys have 16 to 512 bytes, and begin with up to 64 visible ASCII characters");
+    if !form.is_valid() {
+        return fault("keys must have 16 to 512 bytes, and their prefix at most 64 visible ASCII characters");
     }
     if let Some(fault) = pepper_fault(shared) {
         return Ok(Err(fault));
     }
-    let mut wanted = Vec::with_capacity(keys.len());
+    let mut records = Vec::with_capacity(keys.len());
     for key in keys {
         let Some(hash) = from_hex(&key.hash).and_then(|bytes| <[u8; 32]>::try_from(bytes).ok()) else {
-            return fault("a hash has 64 hexadecimal digits");
+            return fault("each hash must have 64 hexadecimal digits");
         };
         let Some(digest) = shared.secrets.pepper().imported_digest(&hash) else {
-            return fault("a hash cannot be stored");
+            return fault("internal error: a hash has no digest");
         };
         let record = NewKey {
             api: &form.api,
@@ -149,58 +149,60 @@ pub(super) fn import(
             grants: &key.grants,
             metadata: key.metadata.clone(),
         };
-        if let Some(fault) = record.fault(books)? {
+        if let Some(fault) = record.fault(ledger)? {
             return Ok(Err(fault));
         }
-        let twice = wanted.iter().any(|(_, known): &(KeyRecord, StoredSecret)| known.digest == digest);
-        if twice || directory::has_digest(books.transaction, &digest)? {
+        let is_duplicate =
+            records.iter().any(|(_, known): &(KeyRecord, StoredSecret)| known.digest == digest);
+        if is_duplicate || directory::has_digest(ledger.transaction, &digest)? {
             return Ok(Err(CommandFault::KeyExists { account: key.account.clone() }));
         }
-        wanted.push((record.record(at), StoredSecret { digest, pepper: shared.secrets.pepper_number() }));
+        records.push((record.record(at), StoredSecret { digest, pepper: shared.secrets.pepper_number() }));
     }
     let key = match hash_key.map(from_hex) {
-        Some(None) => return fault("the key of the hash has pairs of hexadecimal digits"),
+        Some(None) => return fault("the hash key must have an even number of hexadecimal digits"),
         Some(Some(key)) => Some(key),
         None => None,
     };
-    if let Err(fault) = shared.secrets.keep_hash_key(&form.hash, key.as_deref()) {
+    if let Err(fault) = shared.secrets.store_hash_key(&form.hash, key.as_deref()) {
         return Ok(Err(fault));
     }
-    directory::insert_form(books.transaction, form)?;
-    for (key, secret) in &wanted {
-        directory::insert_key(books.transaction, key, secret)?;
+    directory::insert_form(ledger.transaction, form)?;
+    for (key, secret) in &records {
+        directory::insert_key(ledger.transaction, key, secret)?;
     }
-    // In force before it is committed: a form alone opens for nobody.
-    shared.secrets.set_forms(directory::foreign_forms(books.transaction)?);
-    let keys = wanted.into_iter().map(|(key, _)| key.id).collect();
+    // In effect before the commit: a form without keys authenticates nobody.
+    shared.secrets.set_forms(directory::imported_forms(ledger.transaction)?);
+    let keys = records.into_iter().map(|(key, _)| key.id).collect();
     Ok(Ok((Reply::KeysImported { keys }, vec![DirectoryChange::Everything])))
 }
 
-pub(super) fn show(id: &KeyId, at: Timestamp, books: &LedgerTx<'_>) -> CommandOutcome {
-    let found = directory::key(books.transaction, id, at)?.map(|key| (Reply::KeyChanged(key), Vec::new()));
+pub(super) fn show(id: &KeyId, at: Timestamp, ledger: &LedgerTx<'_>) -> CommandOutcome {
+    let found = directory::key(ledger.transaction, id, at)?.map(|key| (Reply::KeyChanged(key), Vec::new()));
     Ok(found.ok_or_else(|| CommandFault::UnknownKey { key: id.clone() }))
 }
 
-/// Tells of a key after it was changed.
+/// Returns the reply for a key that was changed.
 pub(super) fn changed(
     id: &KeyId,
     at: Timestamp,
-    books: &LedgerTx<'_>,
+    ledger: &LedgerTx<'_>,
     reply: impl FnOnce(KeySummary) -> Reply,
 ) -> CommandOutcome {
-    let Some(key) = directory::key(books.transaction, id, at)? else {
+    let Some(key) = directory::key(ledger.transaction, id, at)? else {
         return Ok(Err(CommandFault::UnknownKey { key: id.clone() }));
     };
-    let changes = directory::digests(books.transaction, id)?.into_iter().map(DirectoryChange::Key).collect();
+    let changes = directory::digests(ledger.transaction, id)?.into_iter().map(DirectoryChange::Key).collect();
     Ok(Ok((reply(key), changes)))
 }
 
-/// A secret that is stored now must open after the next start too, which reads the pepper from its file.
+/// Returns why no secret can be stored now: the next start reads the pepper from its file, and the secret must be valid
+/// then too.
 fn pepper_fault(shared: &WriterShared) -> Option<CommandFault> {
-    shared.secrets.pepper_trouble().map(|cause| CommandFault::Store { cause })
+    shared.secrets.pepper_problem().map(|cause| CommandFault::Store { cause })
 }
 
-fn stored(secret: &Secret, shared: &WriterShared) -> StoredSecret {
+fn stored_secret(secret: &Secret, shared: &WriterShared) -> StoredSecret {
     let digest = shared.secrets.pepper().digest(secret.expose());
     StoredSecret { digest, pepper: shared.secrets.pepper_number() }
 }

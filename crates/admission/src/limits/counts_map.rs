@@ -1,8 +1,8 @@
-//! Counts by account or by key, which go again when they count nothing any more.
+//! The map of counts by account or by key, which removes unused ones.
 //!
-//! An account that sends nothing leaves its counts behind. When nobody holds them, its rates have recovered and its day is
-//! over, new counts would say the same: they are removed. The map is in parts, of which one is swept at a time, so that
-//! nobody who opens a meter waits for more than a part.
+//! The counts of an inactive account stay in the map. When no meter holds them, its rates have recovered and its day is
+//! over, new counts would be equal, and they are removed. The map is divided into parts, and one part is swept at a time, so
+//! that opening a meter waits for one part at most.
 
 use std::collections::HashMap;
 use std::collections::hash_map::RandomState;
@@ -17,25 +17,25 @@ use crate::atomic::Ordering;
 
 const PARTS: usize = 64;
 
-/// How often a part is swept at most.
-const EVERY: Duration = Duration::from_secs(60);
+/// The minimum time between two sweeps of a part.
+const SWEEP_INTERVAL: Duration = Duration::from_secs(60);
 
 #[derive(Debug)]
-pub(super) struct KeptCounts<K> {
+pub(super) struct CountsMap<K> {
     parts: Box<[Mutex<Part<K>>]>,
     hasher: RandomState,
-    /// Which part is swept next, whoever comes: nobody may open a meter in some of them any more.
+    /// The part that is swept next, independent of the key: parts without activity must be swept too.
     next: AtomicUsize,
 }
 
 #[derive(Debug)]
 struct Part<K> {
     counts: HashMap<K, Arc<Counts>>,
-    /// On the monotonic clock.
+    /// The last sweep, on the monotonic clock.
     swept: Duration,
 }
 
-impl<K> Default for KeptCounts<K> {
+impl<K> Default for CountsMap<K> {
     fn default() -> Self {
         let part = || Mutex::new(Part { counts: HashMap::new(), swept: Duration::ZERO });
         let parts = std::iter::repeat_with(part).take(PARTS).collect();
@@ -43,7 +43,7 @@ impl<K> Default for KeptCounts<K> {
     }
 }
 
-impl<K: Hash + Eq + Clone> KeptCounts<K> {
+impl<K: Hash + Eq + Clone> CountsMap<K> {
     pub(super) fn get(&self, key: &K) -> Option<Arc<Counts>> {
         self.part(key)?.counts.get(key).cloned()
     }
@@ -58,24 +58,24 @@ impl<K: Hash + Eq + Clone> KeptCounts<K> {
         counts
     }
 
-    /// Removes what counts nothing from one part, where that is due.
+    /// Removes unused counts from the next part, if it is due.
     pub(super) fn sweep(&self, now: Now) {
         let next = self.next.fetch_add(1, Ordering::Relaxed);
         let Some(part) = self.parts.get(next % PARTS) else { return };
         let mut part = part.lock().unwrap_or_else(PoisonError::into_inner);
-        if now.monotonic.saturating_sub(part.swept) < EVERY {
+        if now.monotonic.saturating_sub(part.swept) < SWEEP_INTERVAL {
             return;
         }
         part.swept = now.monotonic;
-        // Whoever wants counts takes them from here, under this lock: those that only the map holds are nobody's.
-        part.counts.retain(|_, counts| Arc::strong_count(counts) > 1 || !counts.is_spent(now));
+        // Counts are handed out under this lock only: those that only the map holds are not in use.
+        part.counts.retain(|_, counts| Arc::strong_count(counts) > 1 || !counts.is_unused(now));
         if part.counts.len() < part.counts.capacity() / 4 {
-            let room = part.counts.len() * 2;
-            part.counts.shrink_to(room);
+            let capacity = part.counts.len() * 2;
+            part.counts.shrink_to(capacity);
         }
     }
 
-    /// There are always parts; without one nothing is kept.
+    /// Returns the part of a key. There is always one.
     fn part(&self, key: &K) -> Option<MutexGuard<'_, Part<K>>> {
         let number = usize::try_from(self.hasher.hash_one(key) % PARTS as u64).unwrap_or_default();
         Some(self.parts.get(number)?.lock().unwrap_or_else(PoisonError::into_inner))
@@ -85,6 +85,8 @@ impl<K: Hash + Eq + Clone> KeptCounts<K> {
     pub(super) fn len(&self) -> (usize, usize) {
         let sizes = self.parts.iter().map(|part| part.lock().unwrap_or_else(PoisonError::into_inner));
         let sizes = sizes.map(|part| (part.counts.len(), part.counts.capacity()));
-        sizes.fold((0, 0), |(len, room), (more_len, more_room)| (len + more_len, room + more_room))
+        sizes.fold((0, 0), |(len, capacity), (part_len, part_capacity)| {
+            (len + part_len, capacity + part_capacity)
+        })
     }
 }

@@ -1,4 +1,4 @@
-//! The control socket as a file: where it is, and how it is made private before anybody can reach it.
+//! The control socket as a file: its path, and how it is created without ever being accessible to other users.
 
 use std::fs;
 use std::io;
@@ -11,9 +11,9 @@ use rustix::fs::{Mode, OFlags};
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketType};
 use sha2::{Digest as _, Sha256};
 
-use crate::owner::beside;
+use crate::paths::beside;
 
-/// The longest path that a Unix socket can have on every system, with room for the end mark.
+/// The longest path of a Unix socket that every system supports, without the terminating zero.
 const MAX_SOCKET_PATH: usize = 100;
 
 /// The longest file name that still fits behind `/proc/self/fd/4294967295/`.
@@ -22,13 +22,13 @@ const MAX_SOCKET_NAME: usize = 72;
 /// Connections that the kernel queues until they are accepted.
 const BACKLOG: i32 = 1024;
 
-/// Where the owner of a database listens: always beside the database, where only the database's owner writes.
+/// The file of a control socket: always beside the database, where only the database's owner can write.
 #[derive(Debug)]
 pub(crate) struct SocketFile {
     path: PathBuf,
 }
 
-/// Which file a listener was bound to. Another file at the same path is not it.
+/// Identifies the file that a listener was bound to, so that another file at the same path is noticed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct SocketFileId {
     device: u64,
@@ -50,12 +50,12 @@ impl SocketFile {
         &self.path
     }
 
-    /// Who owns the socket.
+    /// Returns the user ID of the socket's owner.
     pub(crate) fn owner(&self) -> io::Result<u32> {
         Ok(fs::symlink_metadata(&self.path)?.uid())
     }
 
-    /// The file that is at the path now, where that is a socket.
+    /// Identifies the file at the path, if it is a socket.
     pub(crate) fn id(&self) -> Option<SocketFileId> {
         let found = fs::symlink_metadata(&self.path).ok().filter(|found| found.file_type().is_socket())?;
         Some(SocketFileId { device: found.dev(), inode: found.ino() })
@@ -68,18 +68,18 @@ impl SocketFile {
         }
     }
 
-    /// Makes the socket and listens on it. What an earlier process left at the path is removed.
+    /// Creates the socket and listens on it. A file that an earlier process left at the path is removed.
     ///
-    /// It is never reachable with another mode than 0600: on Linux the mode is set before the file exists, and
-    /// everywhere the socket listens, and so can be connected to, only after its mode is set.
+    /// The socket never accepts connections with a mode other than 0600: on Linux the mode is set before the file
+    /// exists, and everywhere it is set before the socket listens.
     pub(crate) fn listen(&self) -> io::Result<UnixListener> {
         self.remove()?;
         let socket = rustix::net::socket(AddressFamily::UNIX, SocketType::STREAM, None)?;
         rustix::io::fcntl_setfd(&socket, rustix::io::FdFlags::CLOEXEC)?;
         let private = Mode::RUSR | Mode::WUSR;
-        // Linux gives the file the mode of the socket; other systems have no mode to set here.
+        // Linux applies the socket's mode to the file; other systems have no mode to set here.
         let is_set = rustix::fs::fchmod(&socket, private).is_ok() && cfg!(target_os = "linux");
-        self.reach(|path| {
+        self.with_short_path(|path| {
             rustix::net::bind(&socket, &SocketAddrUnix::new(path)?)?;
             Ok(())
         })?;
@@ -91,14 +91,14 @@ impl SocketFile {
     }
 
     pub(crate) fn connect(&self) -> io::Result<UnixStream> {
-        self.reach(|path| UnixStream::connect(path))
+        self.with_short_path(|path| UnixStream::connect(path))
     }
 
-    /// Names the socket by a path that is short enough. A long one is shortened by the descriptor of its folder, so
-    /// that the socket stays in that folder: one for temporary files is writable by others.
-    fn reach<T>(&self, act: impl FnOnce(&Path) -> io::Result<T>) -> io::Result<T> {
+    /// Calls `action` with a path that is short enough for a socket. A longer path is shortened through the descriptor
+    /// of its folder, so that the socket stays beside the database: a folder for temporary files is writable by others.
+    fn with_short_path<T>(&self, action: impl FnOnce(&Path) -> io::Result<T>) -> io::Result<T> {
         if self.path.as_os_str().as_bytes().len() <= MAX_SOCKET_PATH {
-            return act(&self.path);
+            return action(&self.path);
         }
         let (Some(folder), Some(name)) = (self.path.parent(), self.path.file_name()) else {
             return Err(io::ErrorKind::InvalidInput.into());
@@ -107,18 +107,18 @@ impl SocketFile {
         let folder = rustix::fs::open(folder, flags, Mode::empty())?;
         let number = std::os::fd::AsRawFd::as_raw_fd(&folder);
         let folders = if cfg!(target_os = "linux") { "/proc/self/fd" } else { "/dev/fd" };
-        act(&Path::new(folders).join(number.to_string()).join(name))
+        action(&Path::new(folders).join(number.to_string()).join(name))
     }
 }
 
-/// Who is at the other end, where the system tells.
+/// Returns the peer's user ID, where the system reports it.
 #[cfg(target_os = "linux")]
-pub(crate) fn peer(stream: &UnixStream) -> io::Result<Option<u32>> {
+pub(crate) fn peer_uid(stream: &UnixStream) -> io::Result<Option<u32>> {
     Ok(Some(rustix::net::sockopt::socket_peercred(stream)?.uid.as_raw()))
 }
 
 #[cfg(not(target_os = "linux"))]
-pub(crate) fn peer(_stream: &UnixStream) -> io::Result<Option<u32>> {
+pub(crate) fn peer_uid(_stream: &UnixStream) -> io::Result<Option<u32>> {
     Ok(None)
 }
 
@@ -127,7 +127,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_socket_is_private_wherever_it_is() {
+    fn creates_every_socket_with_mode_0600() {
         let folder = tempfile::tempdir().unwrap();
         let deep = folder.path().join("d".repeat(120)).join("e".repeat(120));
         fs::create_dir_all(&deep).unwrap();
@@ -140,7 +140,7 @@ mod tests {
         ] {
             let socket = SocketFile::of(&database);
             assert_eq!(socket.path().parent(), database.parent(), "beside the database");
-            // Left by a process that was killed, or planted.
+            // Left by a killed process, or placed there by an attacker.
             fs::write(socket.path(), "").unwrap();
             let listener = socket.listen().unwrap();
             let mode = fs::symlink_metadata(socket.path()).unwrap().permissions().mode();
@@ -151,16 +151,15 @@ mod tests {
         }
     }
 
-    /// The umask decides about modes that are set by creation alone: none of it may show.
     #[test]
-    fn a_planted_link_is_removed_and_not_followed() {
+    fn replaces_a_symbolic_link_without_following_it() {
         let folder = tempfile::tempdir().unwrap();
         let target = folder.path().join("target");
         fs::write(&target, "mine").unwrap();
         let socket = SocketFile::of(&folder.path().join("demur.db"));
         std::os::unix::fs::symlink(&target, socket.path()).unwrap();
         let listener = socket.listen().unwrap();
-        assert!(socket.id().is_some(), "a socket, and no link");
+        assert!(socket.id().is_some(), "a socket, not a conn");
         assert_eq!(fs::read(&target).unwrap(), b"mine");
         drop(listener);
     }

@@ -1,5 +1,5 @@
-//! What an operator does with books and secrets: corrections, statements, the proof, copies, pruning, peppers,
-//! keys of other systems.
+//! Operators' commands on credits and secrets: corrections, statements, verification, backups, pruning, peppers, imported
+//! keys. Longer than 400 lines, since all of them share the setup.
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test")]
 
@@ -28,7 +28,7 @@ fn acme() -> AccountId {
 
 fn run(store: &Store, command: Command) -> Result<Reply, CommandFault> {
     match store.execute(command, start().wall) {
-        Reply::Refused { fault } => Err(fault),
+        Reply::Rejected { fault } => Err(fault),
         reply => Ok(reply),
     }
 }
@@ -44,7 +44,7 @@ fn with_account(path: &Path) -> Arc<Store> {
 
 fn charge(store: &Store, id: &str, claim: Option<Claim>, settlement: Option<Settlement>) {
     let (account, operation): (_, OperationId) = (acme(), id.parse().unwrap());
-    match (ask(store, &account, &operation, claim), settlement) {
+    match (request_hold(store, &account, &operation, claim), settlement) {
         (HoldOutcome::Held { hold, .. }, Some(settlement)) => store.settle(hold, settlement).block().unwrap(),
         (HoldOutcome::Held { .. }, None) => {}
         (other, _) => panic!("{other:?}"),
@@ -53,10 +53,10 @@ fn charge(store: &Store, id: &str, claim: Option<Claim>, settlement: Option<Sett
 
 /// A hold that is still open.
 fn hold(store: &Store, id: &str, claim: Option<Claim>) -> HoldId {
-    ask(store, &acme(), &id.parse().unwrap(), claim).hold().unwrap()
+    request_hold(store, &acme(), &id.parse().unwrap(), claim).hold().unwrap()
 }
 
-/// A moment after everything so far and before everything from here on.
+/// Returns a moment after everything so far and before everything that follows.
 fn between() -> Timestamp {
     let tick = || {
         let before = Timestamp::now();
@@ -70,14 +70,19 @@ fn between() -> Timestamp {
     moment
 }
 
-fn ask(store: &Store, account: &AccountId, operation: &OperationId, claim: Option<Claim>) -> HoldOutcome {
+fn request_hold(
+    store: &Store,
+    account: &AccountId,
+    operation: &OperationId,
+    claim: Option<Claim>,
+) -> HoldOutcome {
     let (lease, now) = (Duration::from_secs(30), start());
     let request = HoldRequest { account, operation, amount: 10, lease, monthly: None, now };
-    let asked = match &claim {
+    let outcome = match &claim {
         Some(claim) => store.claim(&request, claim),
         None => store.hold(&request),
     };
-    asked.block().unwrap()
+    outcome.block().unwrap()
 }
 
 fn refund(store: &Store, operation: &str, amount: Option<u64>) -> Result<Reply, CommandFault> {
@@ -90,7 +95,7 @@ fn balance(store: &Store) -> (u64, u64, u64, u64) {
     (balance.available, balance.held, balance.posted, balance.granted)
 }
 
-fn is_sound(store: &Store) -> bool {
+fn is_consistent(store: &Store) -> bool {
     let Ok(Reply::Verified { checks }) = run(store, Command::Verify) else { panic!() };
     assert!(checks.len() >= 8 && checks.iter().any(|check| check.examined > 1), "{checks:?}");
     checks.iter().all(|check| check.violations.is_empty())
@@ -102,7 +107,7 @@ fn statement(store: &Store, limit: u32) -> (Vec<(StatementKind, u64, String)>, b
     (entries.into_iter().map(|entry| (entry.kind, entry.amount, entry.operation)).collect(), more)
 }
 
-const NAMED: Option<Claim> = Some(Claim {
+const CLAIM: Option<Claim> = Some(Claim {
     fingerprint: Fingerprint([3; 32]),
     owner: Owner(1),
     ttl: Duration::from_secs(20 * 365 * 24 * 3600),
@@ -110,10 +115,10 @@ const NAMED: Option<Claim> = Some(Claim {
 });
 
 #[test]
-fn corrections_are_made_once_and_within_what_there_is() {
+fn applies_corrections_once_and_within_the_balance() {
     let folder = tempfile::tempdir().unwrap();
     let store = with_account(&folder.path().join("demur.db"));
-    charge(&store, "named", NAMED, Some(Settlement::Post(10)));
+    charge(&store, "named", CLAIM, Some(Settlement::Post(10)));
     charge(&store, "single", None, Some(Settlement::Post(4)));
     charge(&store, "released", None, Some(Settlement::Release));
     assert_eq!(balance(&store), (86, 0, 14, 100));
@@ -122,7 +127,7 @@ fn corrections_are_made_once_and_within_what_there_is() {
         run(&store, Command::Withdraw { account: acme(), amount, reason, operation })
     };
     assert_eq!(withdraw(87), Err(CommandFault::InsufficientCredits));
-    assert!(withdraw(6).is_ok() && withdraw(6).is_ok(), "the second time changes nothing");
+    assert!(withdraw(6).is_ok() && withdraw(6).is_ok(), "a repetition changes nothing");
     assert_eq!(withdraw(7), Err(CommandFault::OperationMismatch));
     assert_eq!(balance(&store), (80, 0, 14, 94));
     for operation in ["released", "unheard-of"] {
@@ -134,7 +139,7 @@ fn corrections_are_made_once_and_within_what_there_is() {
     assert!(refund(&store, "named", Some(3)).is_ok());
     assert!(refund(&store, "named", Some(4)).is_err(), "one refund for one operation");
     assert_eq!(balance(&store), (87, 0, 7, 94));
-    assert!(is_sound(&store));
+    assert!(is_consistent(&store));
     let (entries, more) = statement(&store, 100);
     let count = |kind| entries.iter().filter(|entry| entry.0 == kind).count();
     let kinds =
@@ -145,51 +150,50 @@ fn corrections_are_made_once_and_within_what_there_is() {
 }
 
 #[test]
-fn pruning_changes_no_balance_and_leaves_what_is_under_way() {
+fn pruning_changes_no_balance_and_keeps_operations_in_flight() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("demur.db");
     let store = with_account(&path);
-    charge(&store, "named", NAMED, Some(Settlement::Post(10)));
+    charge(&store, "named", CLAIM, Some(Settlement::Post(10)));
     charge(&store, "open", None, None);
     for number in 0..5 {
         charge(&store, &format!("single-{number}"), None, Some(Settlement::Post(1)));
     }
     let before = balance(&store);
-    // All that is over lies before then; but in front of it lies a batch with a hold that is open.
+    // All settled operations ended before then, but a batch with an open hold comes before them.
     let later = Timestamp::now().max(start().wall) + jiff::SignedDuration::from_hours(1);
     let prune = |store: &Store| match run(store, Command::Prune { before: later }) {
         Ok(Reply::Pruned { operations }) => operations,
         other => panic!("{other:?}"),
     };
-    assert_eq!(prune(&store), 1, "the named one");
+    assert_eq!(prune(&store), 1, "the claimed one");
     assert_eq!(balance(&store), before);
-    assert!(is_sound(&store));
+    assert!(is_consistent(&store));
     drop(store);
-    // Opened again, the open one has ended, and all but the last batch can go.
+    // After a restart the open hold is settled, and all but the last batch can be deleted.
     let store = open(&path);
     let (entries, _) = statement(&store, 100);
     assert!(entries.contains(&(StatementKind::OutcomeUnknown, 10, "open".into())), "{entries:?}");
     assert_eq!(prune(&store), 6);
     assert_eq!(balance(&store), (before.0, 0, before.2 + 10, before.3));
-    assert!(is_sound(&store));
+    assert!(is_consistent(&store));
 }
 
-/// The promise is about the moment at which an operation ended, however long before it was made.
 #[test]
-fn pruning_forgets_by_the_end_of_an_operation_and_not_by_its_beginning() {
+fn prunes_operations_by_their_end_and_not_by_their_start() {
     const ROWS: [(&str, Option<Claim>, Settlement); 4] = [
-        ("named", NAMED, Settlement::Post(10)),
+        ("named", CLAIM, Settlement::Post(10)),
         ("single", None, Settlement::Post(10)),
-        ("named-released", NAMED, Settlement::Release),
+        ("named-released", CLAIM, Settlement::Release),
         ("single-released", None, Settlement::Release),
     ];
     for (id, claim, settlement) in ROWS {
         let folder = tempfile::tempdir().unwrap();
         let store = with_account(&folder.path().join("demur.db"));
         charge(&store, "before", None, Some(Settlement::Post(1)));
-        charge(&store, "before-named", NAMED, Some(Settlement::Post(1)));
+        charge(&store, "before-named", CLAIM, Some(Settlement::Post(1)));
         let held = hold(&store, id, claim);
-        // Others, which do not end the batches before.
+        // Another operation, in a later batch.
         charge(&store, "meanwhile", None, Some(Settlement::Post(1)));
         let held_until = between();
         store.settle(held, settlement).block().unwrap();
@@ -200,21 +204,21 @@ fn pruning_forgets_by_the_end_of_an_operation_and_not_by_its_beginning() {
             Ok(Reply::Pruned { operations }) => operations,
             other => panic!("{other:?}"),
         };
-        let (has, sound) = (balance(&store), is_sound(&store));
-        assert!(sound && is_kept(&store), "{id}");
-        assert!(prune(held_until) >= 2, "{id}: what had ended before");
+        let (has, consistent) = (balance(&store), is_consistent(&store));
+        assert!(consistent && is_kept(&store), "{id}");
+        assert!(prune(held_until) >= 2, "{id}: operations that ended before");
         assert!(is_kept(&store), "{id}: it ended later");
         assert_eq!(prune(held_until), 0, "{id}: once");
         assert!(prune(ended) >= 1, "{id}");
         assert!(!is_kept(&store), "{id}: it has ended");
-        assert!(is_sound(&store) && balance(&store) == has, "{id}");
+        assert!(is_consistent(&store) && balance(&store) == has, "{id}");
     }
 }
 
-/// Whatever is wrong in the books is found: each row breaks one thing.
+/// Each row breaks one rule of the ledger.
 #[test]
-fn the_proof_finds_what_does_not_add_up() {
-    for sabotage in [
+fn verification_finds_every_inconsistency() {
+    for damage in [
         "UPDATE purse SET lasting = lasting + 1, granted = granted + 1",
         "UPDATE purse SET posted = posted + 1, lasting = lasting - 1",
         "UPDATE operation SET posted = 0 WHERE id = 'named'",
@@ -222,15 +226,14 @@ fn the_proof_finds_what_does_not_add_up() {
         "DELETE FROM batch WHERE id = (SELECT max(id) FROM batch)",
         "UPDATE batch SET entries = CAST(entries || entries AS BLOB)",
         "DELETE FROM top_up",
-        // What adds up and is still not so.
+        // Values that add up but are wrong.
         "UPDATE purse SET lasting = lasting - 40, expired = expired + 40",
         "UPDATE purse SET lasting = lasting - 40, monthly = monthly + 40",
         "UPDATE purse SET month_amount = month_amount + 1",
         "DELETE FROM expiry",
         "UPDATE expiry SET amount = amount - 1",
         "UPDATE monthly_grant SET begins = '2020' || substr(begins, 5)",
-        // Refunds of more than was charged, of what was not charged, and of what is not there, while the purse
-        // has all of it.
+        // Refunds of more than was charged, of an uncharged operation, and of an unknown operation, while the balance adds up.
         "UPDATE correction SET operation = 'single', amount = 5 WHERE operation = 'named'; \
          UPDATE purse SET posted = posted - 2, lasting = lasting + 2",
         "UPDATE correction SET operation = 'released' WHERE operation = 'named'",
@@ -242,22 +245,22 @@ fn the_proof_finds_what_does_not_add_up() {
         let path = folder.path().join("demur.db");
         let store = with_account(&path);
         run(&store, Command::SetPlan { account: acme(), plan: "paid".into() }).unwrap();
-        charge(&store, "named", NAMED, Some(Settlement::Post(10)));
+        charge(&store, "named", CLAIM, Some(Settlement::Post(10)));
         charge(&store, "single", None, Some(Settlement::Post(4)));
         charge(&store, "released", None, Some(Settlement::Release));
         refund(&store, "named", Some(3)).unwrap();
-        // And then the month ends, with something left of it.
+        // Then the month ends, with some of its credits left.
         let december = start().wall + jiff::SignedDuration::from_hours(24 * 30);
         store.execute(Command::ShowAccount { account: acme() }, december);
-        assert!(is_sound(&store));
+        assert!(is_consistent(&store));
         drop(store);
-        rusqlite::Connection::open(&path).unwrap().execute_batch(sabotage).unwrap();
-        assert!(!is_sound(&open(&path)), "{sabotage}");
+        rusqlite::Connection::open(&path).unwrap().execute_batch(damage).unwrap();
+        assert!(!is_consistent(&open(&path)), "{damage}");
     }
 }
 
 #[test]
-fn a_copy_made_in_full_flight_is_whole() {
+fn a_backup_under_load_is_consistent() {
     let folder = tempfile::tempdir().unwrap();
     let store = with_account(&folder.path().join("demur.db"));
     for number in 0..5 {
@@ -266,19 +269,19 @@ fn a_copy_made_in_full_flight_is_whole() {
     let to = folder.path().join("copy/demur.db");
     std::fs::create_dir(folder.path().join("copy")).unwrap();
     assert!(run(&store, Command::Backup { to: to.clone() }).is_ok());
-    assert!(run(&store, Command::Backup { to: to.clone() }).is_err(), "never over another file");
+    assert!(run(&store, Command::Backup { to: to.clone() }).is_err(), "never overwrites a file");
     let copy = open(&to);
     assert_eq!(balance(&copy), balance(&store));
-    assert!(is_sound(&copy));
+    assert!(is_consistent(&copy));
 }
 
 #[test]
-fn keys_open_under_an_older_pepper_and_are_stored_under_the_new_one_when_seen() {
+fn accepts_keys_under_an_older_pepper_and_moves_them_when_used() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("demur.db");
-    let door = |store: &Arc<Store>| {
-        let book = Arc::new(Plans::new(plans()));
-        Admission::new(store.stores(), store.pepper(), book, CacheConfig::default())
+    let admission = |store: &Arc<Store>| {
+        let plans = Arc::new(Plans::new(plans()));
+        Admission::new(store.stores(), store.pepper(), plans, CacheConfig::default())
     };
     let key = |store: &Store| -> Secret {
         let (api, prefix, expires) = ("shop".into(), "shop".into(), None);
@@ -288,33 +291,33 @@ fn keys_open_under_an_older_pepper_and_are_stored_under_the_new_one_when_seen() 
         issued.secret
     };
     let store = with_account(&path);
-    let (seen, unseen) = (key(&store), key(&store));
+    let (used, unused) = (key(&store), key(&store));
     for _ in 0..2 {
         assert!(matches!(run(&store, Command::NewPepper), Ok(Reply::PepperMade { older: 2 })));
     }
     drop(store);
     let store = open(&path);
-    let opens = |store: &Arc<Store>, secret: &Secret| {
-        door(store).authenticate(secret.expose(), "shop", "shop", start()).block().is_ok()
+    let is_valid = |store: &Arc<Store>, secret: &Secret| {
+        admission(store).authenticate(secret.expose(), "shop", "shop", start()).block().is_ok()
     };
-    assert!(opens(&store, &seen));
+    assert!(is_valid(&store, &used));
     drop(store);
     let store = open(&path);
     let made = run(&store, Command::NewPepper);
-    assert_eq!(made, Ok(Reply::PepperMade { older: 2 }), "both are older than the one to come");
+    assert_eq!(made, Ok(Reply::PepperMade { older: 2 }), "both are older than the new pepper");
     let peppers = |secret: &Secret| {
         let sql = "SELECT pepper FROM secret WHERE digest = ?1";
         let connection = rusqlite::Connection::open(&path).unwrap();
         let digest = store.pepper().digest(secret.expose());
         connection.query_row(sql, [&digest.as_bytes()[..]], |row| row.get::<_, i64>(0)).ok()
     };
-    assert_eq!((peppers(&seen), peppers(&unseen)), (Some(2), None));
-    assert!(opens(&store, &seen) && opens(&store, &unseen));
+    assert_eq!((peppers(&used), peppers(&unused)), (Some(2), None));
+    assert!(is_valid(&store, &used) && is_valid(&store, &unused));
 }
 
-/// A secret that opens nothing would be taken for one that does.
+/// A secret that is not valid must not be issued.
 #[test]
-fn a_key_that_does_not_open_gets_no_other_secret() {
+fn rejects_rotation_of_an_inactive_key() {
     let folder = tempfile::tempdir().unwrap();
     let store = with_account(&folder.path().join("demur.db"));
     let (api, prefix, expires, metadata) = ("shop".into(), "shop".into(), None, BTreeMap::new());
@@ -328,12 +331,12 @@ fn a_key_that_does_not_open_gets_no_other_secret() {
     };
     let disable = |disabled| Command::SetKeyDisabled { key: key.clone(), disabled };
     let expire = |at| Command::ExpireKey { key: key.clone(), at };
-    for (change, state, mend) in [
+    for (change, state, help) in [
         (disable(true), Some(KeyState::Disabled), "enable it"),
         (disable(false), None, ""),
-        (expire(Some(start().wall)), Some(KeyState::Expired), "later end"),
+        (expire(Some(start().wall)), Some(KeyState::Expired), "later expiry"),
         (expire(None), None, ""),
-        (Command::RevokeKey { key: key.clone() }, Some(KeyState::Revoked), "make another key"),
+        (Command::RevokeKey { key: key.clone() }, Some(KeyState::Revoked), "create another key"),
     ] {
         run(&store, change.clone()).unwrap();
         let expected = match state {
@@ -342,16 +345,15 @@ fn a_key_that_does_not_open_gets_no_other_secret() {
         };
         let found = rotate();
         assert_eq!(found, expected, "{change:?}");
-        assert!(found.err().is_none_or(|fault| fault.to_string().contains(mend)));
+        assert!(found.err().is_none_or(|fault| fault.to_string().contains(help)));
     }
 }
 
-/// Who brings credits in or takes them away says why.
 #[test]
-fn a_booking_without_a_reason_is_refused() {
+fn rejects_credit_changes_without_a_reason() {
     let folder = tempfile::tempdir().unwrap();
     let store = with_account(&folder.path().join("demur.db"));
-    charge(&store, "named", NAMED, Some(Settlement::Post(10)));
+    charge(&store, "named", CLAIM, Some(Settlement::Post(10)));
     let before = balance(&store);
     for reason in ["", " ", "\t\n"] {
         let (account, amount, operation, reason) = (acme(), 1, None, reason.to_owned());
@@ -366,36 +368,36 @@ fn a_booking_without_a_reason_is_refused() {
     assert_eq!(balance(&store), before);
 }
 
-/// One effect for one name: what was given back is not charged again, since nobody could give that back.
+/// One charge per ID: a second charge could not be refunded.
 #[test]
-fn an_operation_that_was_refunded_is_not_charged_again() {
+fn does_not_charge_a_refunded_operation_again() {
     let folder = tempfile::tempdir().unwrap();
     let store = with_account(&folder.path().join("demur.db"));
-    charge(&store, "named", NAMED, Some(Settlement::Post(10)));
+    charge(&store, "named", CLAIM, Some(Settlement::Post(10)));
     refund(&store, "named", None).unwrap();
     assert_eq!(balance(&store), (100, 0, 0, 100));
     let operation = "named".parse().unwrap();
-    let again = ask(&store, &acme(), &operation, NAMED);
+    let again = request_hold(&store, &acme(), &operation, CLAIM);
     assert!(matches!(again, HoldOutcome::Completed { is_stored: false }), "{again:?}");
     assert_eq!(balance(&store), (100, 0, 0, 100));
-    let other = NAMED.map(|claim| Claim { fingerprint: Fingerprint([4; 32]), ..claim });
+    let other = CLAIM.map(|claim| Claim { fingerprint: Fingerprint([4; 32]), ..claim });
     assert_eq!(
-        ask(&store, &acme(), &operation, other),
+        request_hold(&store, &acme(), &operation, other),
         HoldOutcome::Mismatch,
-        "nor does another request pass under it"
+        "another request cannot use the ID either"
     );
-    assert!(is_sound(&store));
+    assert!(is_consistent(&store));
 }
 
-/// As with our own: stored under the new pepper with the first use, and after that with the new one alone.
+/// As with other keys: stored under the new pepper with the first use.
 #[test]
-fn an_imported_key_moves_to_the_new_pepper_when_it_is_used() {
+fn moves_an_imported_key_to_the_new_pepper_when_it_is_used() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("demur.db");
     let store = with_account(&path);
     let key = "sk_live_0123456789abcdef";
     let hash: String = Sha256::digest(key).iter().map(|byte| format!("{byte:02x}")).collect();
-    // Another form that fits, with a hash that is not this key's: it is the first to be tried.
+    // Another form that matches, with another key's hash, is tried first.
     for (hash_form, hash) in
         [(ImportedHash::HmacSha256("old".into()), "0".repeat(64)), (ImportedHash::Sha256, hash)]
     {
@@ -408,24 +410,24 @@ fn an_imported_key_moves_to_the_new_pepper_when_it_is_used() {
     }
     run(&store, Command::NewPepper).unwrap();
     drop(store);
-    let opens = |store: &Arc<Store>| {
-        let book = Arc::new(Plans::new(plans()));
-        let door = Admission::new(store.stores(), store.pepper(), book, CacheConfig::default());
-        door.authenticate(key, "shop", "shop", start()).block().is_ok()
+    let is_valid = |store: &Arc<Store>| {
+        let plans = Arc::new(Plans::new(plans()));
+        let admission = Admission::new(store.stores(), store.pepper(), plans, CacheConfig::default());
+        admission.authenticate(key, "shop", "shop", start()).block().is_ok()
     };
     let store = open(&path);
-    assert!(opens(&store));
+    assert!(is_valid(&store));
     drop(store);
     let connection = rusqlite::Connection::open(&path).unwrap();
     let sql = "SELECT pepper, count(*) FROM secret GROUP BY pepper ORDER BY pepper";
     let mut statement = connection.prepare(sql).unwrap();
     let peppers = statement.query_map([], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?))).unwrap();
     assert_eq!(peppers.map(Result::unwrap).collect::<Vec<_>>(), [(1, 1), (2, 1)], "the one that was used");
-    assert!(opens(&open(&path)));
+    assert!(is_valid(&open(&path)));
 }
 
 #[test]
-fn an_hmac_of_another_system_is_taken_over_with_its_key() {
+fn imports_hmac_hashes_only_with_their_hash_key() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("demur.db");
     let store = with_account(&path);
@@ -438,7 +440,7 @@ fn an_hmac_of_another_system_is_taken_over_with_its_key() {
         run(&store, Command::ImportKeys { form, hash_key: hash_key.map(str::to_owned), keys })
     };
     let hash = "5f0cd89aa4ac0bb2ea4ba0b0d2bc5a1dd9eb4b2fbd0be8a5ba4ab5a6a4a1a0f7";
-    assert!(matches!(import(None, hash), Err(CommandFault::InvalidImport { .. })), "its key is not known");
+    assert!(matches!(import(None, hash), Err(CommandFault::InvalidImport { .. })), "the hash key is missing");
     assert!(matches!(import(Some("zz"), hash), Err(CommandFault::InvalidImport { .. })));
     assert!(matches!(import(Some("6b6579"), "00"), Err(CommandFault::InvalidImport { .. })));
     assert!(import(Some("6b6579"), hash).is_ok());
@@ -446,7 +448,7 @@ fn an_hmac_of_another_system_is_taken_over_with_its_key() {
     let other = hash.replace('5', "6");
     assert!(
         matches!(import(Some("00"), &other), Err(CommandFault::InvalidImport { .. })),
-        "one name, one key"
+        "one hash key per name"
     );
     let pepper = std::fs::read_to_string(folder.path().join("demur.db.pepper")).unwrap();
     assert!(pepper.contains("hmac old 6b6579"));
