@@ -62,7 +62,7 @@ fuzz:
 		done; \
 	else echo "cargo-fuzz or a nightly toolchain is missing: only our own mutations ran"; fi
 
-# The front beside nginx, HAProxy, Envoy and a byte relay, all doing the same, and what it costs them: docs/benchmarks.md.
+# The front beside nginx, HAProxy, Envoy and a byte relay, all doing the same, and what it costs them: docs/explanation/benchmarks.md.
 # It needs two cores and a machine that does nothing else; the counts need strace and valgrind as well.
 .PHONY: bench bench-front overload soak
 bench: bench-front

@@ -1,4 +1,4 @@
-//! `docs/conditions.md` is made of the table of conditions. `DEMUR_UPDATE_DOCS=1` writes it anew.
+//! `docs/reference/conditions.md` is made of the table of conditions. `DEMUR_UPDATE_DOCS=1` writes it anew.
 
 #![allow(clippy::unwrap_used, reason = "a test says what failed by failing")]
 
@@ -46,7 +46,7 @@ fn page() -> String {
 
 #[test]
 fn the_page_is_the_table() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/conditions.md");
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/reference/conditions.md");
     if std::env::var_os("DEMUR_UPDATE_DOCS").is_some() {
         std::fs::write(&path, page()).unwrap();
     }

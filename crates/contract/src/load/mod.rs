@@ -415,7 +415,7 @@ impl ContractReader<'_> {
         let known = claim_names();
         let help = match did_you_mean(name, known.iter().copied()) {
             Some(known) => format!("did you mean `{known}`?"),
-            None => "the conditions are listed in docs/conditions.md".to_owned(),
+            None => "the conditions are listed in docs/reference/conditions.md".to_owned(),
         };
         self.error(span, "unknown-condition", format!("there is no condition `{name}`"), help);
     }
