@@ -15,7 +15,7 @@ use tempfile::TempDir;
 use crate::pages::{Block, Page};
 
 /// For one command, or for a program to say that it is ready.
-const TIMEOUT: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Whether a page has a block that is run or written.
 pub(crate) fn has_some(page: &Page) -> bool {
@@ -242,7 +242,8 @@ struct Terminal {
 impl Terminal {
     fn start(line: &str, folder: &Path) -> Self {
         let line = line.replace("make demo", "demur demo --listen 127.0.0.1:8080");
-        let script = format!("exec {line} 2>&1");
+        // What a page shows is on standard output; what is logged depends on the machine.
+        let script = format!("exec {line} 2>>terminal.log");
         let mut command = command(&["-c", &script], folder);
         let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap();
         let lines = lines_of(child.stdout.take().unwrap());

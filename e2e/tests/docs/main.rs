@@ -89,7 +89,7 @@ fn subcommands(help: &str) -> Vec<&str> {
 #[test]
 fn every_example_runs_and_prints_what_its_page_shows() {
     let pages: Vec<Page> = pages().into_iter().filter(examples::has_some).collect();
-    assert!(pages.len() >= 6, "only {} pages have examples", pages.len());
+    assert!(pages.len() >= 3, "only {} pages have examples", pages.len());
     let failed: Vec<String> = pages.iter().filter_map(|page| examples::check(page).err()).collect();
     assert!(failed.is_empty(), "\n{}", failed.join("\n\n"));
 }
