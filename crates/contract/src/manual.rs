@@ -1,4 +1,3 @@
-//! [contracts]: crate::builtin
 //! [conditions]: self::conditions
 //! [schema]: self#editors
 //! [speed]: self#what-a-client-reads-back
