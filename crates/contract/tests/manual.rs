@@ -10,7 +10,8 @@ use demur_contract::{Contract, Source};
 use serde_json::Value as Json;
 
 fn manual() -> String {
-    std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/reference/contract.md")).unwrap()
+    std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/reference/contract.md"))
+        .unwrap()
 }
 
 fn examples(manual: &str) -> Vec<&str> {

@@ -251,13 +251,19 @@ impl Terminal {
     }
 
     /// Waits for the lines that the page shows; where it shows none, until the program's port answers.
-    fn await_ready(&mut self, expected: &str, ports: &[(String, String)], all: &mut String) -> Result<(), String> {
+    fn await_ready(
+        &mut self,
+        expected: &str,
+        ports: &[(String, String)],
+        all: &mut String,
+    ) -> Result<(), String> {
         let until = Instant::now() + TIMEOUT;
         let mut output = String::new();
         while !expected.trim().is_empty() && !fits(expected, &masked(&output)) {
             let left = until.saturating_duration_since(Instant::now());
             let line = self.lines.recv_timeout(left);
-            let line = line.map_err(|_| format!("`{}` printed\n{output}\nand not\n{expected}", self.command))?;
+            let line =
+                line.map_err(|_| format!("`{}` printed\n{output}\nand not\n{expected}", self.command))?;
             let line = named(&line, ports);
             output.push_str(&line);
             output.push('\n');
