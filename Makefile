@@ -132,3 +132,9 @@ clean:
 .PHONY: bench-tower
 bench-tower:
 	$(CARGO) bench --locked -p demur-tower --bench overhead
+
+# The documentation as a book, below the target folder. Installs mdbook where it is missing.
+.PHONY: book
+book:
+	@command -v mdbook >/dev/null || $(CARGO) install --locked mdbook
+	mdbook build docs --dest-dir $(abspath $(TARGET))/book

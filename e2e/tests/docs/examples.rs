@@ -36,6 +36,8 @@ struct Session {
     ports: Vec<(String, String)>,
     /// All output so far, from which `NAME=…` takes its value.
     output: String,
+    /// The keys that the page shows, and those that were printed in their places.
+    secrets: Vec<(String, String)>,
 }
 
 impl Session {
@@ -46,7 +48,7 @@ impl Session {
         let sockets: Vec<_> = (0..2).map(|_| TcpListener::bind("127.0.0.1:0").unwrap()).collect();
         let free = sockets.iter().map(|socket| socket.local_addr().unwrap().port().to_string());
         let ports = ["8080", "9000"].map(str::to_owned).into_iter().zip(free).collect();
-        Self { folder, shell, terminals: Vec::new(), ports, output: String::new() }
+        Self { folder, shell, terminals: Vec::new(), ports, output: String::new(), secrets: Vec::new() }
     }
 
     /// The page that this one continues, then its own blocks.
@@ -73,29 +75,35 @@ impl Session {
             return Ok(());
         }
         for (command, expected) in commands(&block.text) {
+            // `make demo` builds it first, which is done.
+            let command = command.replace("make demo", "demur demo --listen 127.0.0.1:8080");
             let command = self.placed(&self.completed(&command)?);
             let expected = masked(&expected);
             if block.has("terminal") {
                 // The same command again is a restart.
                 self.terminals.retain(|terminal| terminal.command != command);
                 let mut terminal = Terminal::start(&command, self.folder.path());
-                terminal.await_ready(&expected, &self.ports, &mut self.output)?;
+                let output = terminal.await_ready(&expected, &self.ports)?;
+                self.secrets.extend(fits(&expected, &masked(&output)).unwrap_or_default());
+                self.output.push_str(&output);
                 self.terminals.push(terminal);
                 continue;
             }
             let (output, code) = self.shell.run(&command)?;
             let output = named(&output, &self.ports);
             self.output.push_str(&output);
-            if code == 127 || !fits(&expected, &masked(&output)) {
-                return Err(format!("`{command}` printed\n{output}\nand its page says\n{expected}"));
+            match fits(&expected, &masked(&output)) {
+                Some(secrets) if code != 127 => self.secrets.extend(secrets),
+                _ => return Err(format!("`{command}` printed\n{output}\nand its page says\n{expected}")),
             }
         }
         Ok(())
     }
 
-    /// With ports that are free.
+    /// With ports that are free, and the keys that were printed.
     fn placed(&self, text: &str) -> String {
-        self.ports.iter().fold(text.to_owned(), |text, (named, free)| text.replace(named, free))
+        let replaced = self.ports.iter().chain(&self.secrets);
+        replaced.fold(text.to_owned(), |text, (named, free)| text.replace(named, free))
     }
 
     /// `NAME=shop_…` stands for the last word of that beginning which was printed.
@@ -139,11 +147,10 @@ fn named(output: &str, ports: &[(String, String)]) -> String {
     ports.iter().fold(output.replace('\r', ""), |text, (named, free)| text.replace(free.as_str(), named))
 }
 
-/// Without what is another one each time: IDs, keys, dates.
+/// Without what is another one each time: IDs, dates.
 fn masked(text: &str) -> String {
     let masks = [
         (r"\b(req|key|acct)_[0-9a-f]{32}\b", "${1}_ID"),
-        (r"\b([a-z]+_(?:live_|test_)?)[0-9A-Za-z]{40,}\b", "${1}SECRET"),
         (r"\b\d{4}-\d\d-\d\dT[0-9:.]+Z", "TIME"),
         (r"(?i)\bdate: [^\n]+", "date: DATE"),
         (r"/tmp/demur-demo-\w+", "FOLDER"),
@@ -156,22 +163,26 @@ fn masked(text: &str) -> String {
     })
 }
 
-/// Whether an output is what a page shows of it.
-fn fits(expected: &str, output: &str) -> bool {
+/// If an output is what a page shows of it: the keys that the page shows, each with the one that was printed.
+fn fits(expected: &str, output: &str) -> Option<Vec<(String, String)>> {
+    let key = Regex::new(r"\b[a-z]+_[0-9A-Za-z]{40,}\b").unwrap();
+    let shown: Vec<String> = key.find_iter(expected).map(|key| key.as_str().to_owned()).collect();
     let mut pattern = String::from(r"\A");
     for line in expected.trim_end().lines() {
         if line.trim() == "…" {
             pattern.push_str(r"(?:[^\n]*\n)*?");
         } else {
             let parts: Vec<String> = line.trim_end().split('…').map(regex::escape).collect();
-            pattern.push_str(&parts.join(r"[^\n]*"));
+            pattern.push_str(&key.replace_all(&parts.join(r"[^\n]*"), r"([a-z]+_[0-9A-Za-z]{40,})"));
             pattern.push_str(r"[ \t]*\n");
         }
     }
     pattern.push_str(r"\z");
     let output = output.trim_end();
     let output = if output.is_empty() { String::new() } else { format!("{output}\n") };
-    Regex::new(&pattern).unwrap().is_match(&output)
+    let captures = Regex::new(&pattern).unwrap().captures(&output)?;
+    let printed = captures.iter().skip(1).flatten().map(|printed| printed.as_str().to_owned());
+    Some(shown.into_iter().zip(printed).collect())
 }
 
 /// A command of a page, with the binaries of this build on its path and no settings but those of the page.
@@ -241,25 +252,19 @@ struct Terminal {
 
 impl Terminal {
     fn start(line: &str, folder: &Path) -> Self {
-        let line = line.replace("make demo", "demur demo --listen 127.0.0.1:8080");
         // What a page shows is on standard output; what is logged depends on the machine.
         let script = format!("exec {line} 2>>terminal.log");
         let mut command = command(&["-c", &script], folder);
         let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap();
         let lines = lines_of(child.stdout.take().unwrap());
-        Self { command: line, child, lines }
+        Self { command: line.to_owned(), child, lines }
     }
 
     /// Waits for the lines that the page shows; where it shows none, until the program's port answers.
-    fn await_ready(
-        &mut self,
-        expected: &str,
-        ports: &[(String, String)],
-        all: &mut String,
-    ) -> Result<(), String> {
+    fn await_ready(&mut self, expected: &str, ports: &[(String, String)]) -> Result<String, String> {
         let until = Instant::now() + TIMEOUT;
         let mut output = String::new();
-        while !expected.trim().is_empty() && !fits(expected, &masked(&output)) {
+        while !expected.trim().is_empty() && fits(expected, &masked(&output)).is_none() {
             let left = until.saturating_duration_since(Instant::now());
             let line = self.lines.recv_timeout(left);
             let line =
@@ -268,7 +273,6 @@ impl Terminal {
             output.push_str(&line);
             output.push('\n');
         }
-        all.push_str(&output);
         let port = ports.iter().find(|(_, free)| self.command.contains(free.as_str()));
         while let Some((_, port)) = port
             && TcpStream::connect(format!("127.0.0.1:{port}")).is_err()
@@ -278,7 +282,7 @@ impl Terminal {
             }
             thread::sleep(Duration::from_millis(20));
         }
-        Ok(())
+        Ok(output)
     }
 }
 
