@@ -10,10 +10,10 @@ use demur_contract::{Condition, DENIAL_PARAMS};
 fn page() -> String {
     let mut page = String::from(
         "# Conditions\n\n\
-         A condition is the name of one way in which a request can fail. A contract claims conditions with `on:`, a single\n\
-         one (`credential.expired`) or a branch (`credential`, `param.invalid`). The longest claim wins. A condition that\n\
-         no error claims gets the status, title and retry class of this table, in the contract's format.\n\n\
-         *Retry* is the [retry class](contract.md#errors). *Upstream*: the API can raise the condition by name.\n\n\
+         A name for each way in which a request can fail. A contract claims them with `on:`, by a leaf or by a\n\
+         branch (`credential`, `param.invalid`); the deepest claim wins. What nobody claims gets the status,\n\
+         title and retry class of this table, in the contract's own format.\n\n\
+         *Upstream* says whether the API behind may raise it by name.\n\n\
          | condition | status | retry | upstream | title |\n|---|---|---|---|---|\n",
     );
     for condition in Condition::all().filter(|condition| condition.is_listed()) {
@@ -32,9 +32,9 @@ fn page() -> String {
     page.push_str("| `upstream.refused.STATUS` | that 4xx | by status | yes | The service behind refused the request |\n");
     page.push_str(
         "\n## Parameters\n\n\
-         Rejections by Demur have these parameters. A message can contain them (`{limit}`), and a format can show them\n\
-         (`$params.limit`). The parameters of violations (`{param}`, `{value}`, `{limit}`, …) are in\n\
-         [The contract file](contract.md#texts).\n\n\
+         What the gateway's own refusals give along. A message may name them (`{limit}`), and a format may show them\n\
+         (`$params.limit`); what a condition does not give is left out. Parameters of violations (`{param}`, `{value}`,\n\
+         `{limit}`, …) are in [contract.md](contract.md).\n\n\
          | parameter | conditions | meaning |\n|---|---|---|\n",
     );
     for param in DENIAL_PARAMS {

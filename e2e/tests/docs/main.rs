@@ -93,30 +93,3 @@ fn every_example_runs_and_prints_what_its_page_shows() {
     let failed: Vec<String> = pages.iter().filter_map(|page| examples::check(page).err()).collect();
     assert!(failed.is_empty(), "\n{}", failed.join("\n\n"));
 }
-
-/// A renamed event is found here.
-#[test]
-fn every_log_event_of_the_reference_is_in_the_code() {
-    let page = Page::read(&docs().join("reference/log-events.md")).text;
-    let tables = page.split("| event | level | meaning |\n|---|---|---|\n").skip(1);
-    let rows = tables.flat_map(|table| table.lines().take_while(|line| line.starts_with('|')));
-    let events: Vec<&str> = rows.map(|row| row.split('`').nth(1).unwrap()).collect();
-    assert!(events.len() > 15, "{events:?}");
-    let mut code = String::new();
-    for name in ["cli", "gateway", "sqlite"] {
-        read_all(&pages::root().join("crates").join(name).join("src"), &mut code);
-    }
-    let unknown: Vec<_> = events.iter().filter(|event| !code.contains(&format!("\"{event}\""))).collect();
-    assert!(unknown.is_empty(), "no code logs {unknown:?}");
-}
-
-fn read_all(folder: &std::path::Path, text: &mut String) {
-    for entry in fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            read_all(&path, text);
-        } else if path.extension().is_some_and(|extension| extension == "rs") {
-            text.push_str(&fs::read_to_string(&path).unwrap());
-        }
-    }
-}
