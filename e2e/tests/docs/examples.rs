@@ -15,7 +15,7 @@ use tempfile::TempDir;
 use crate::pages::{Block, Page};
 
 /// For one command, or for a program to say that it is ready.
-const TIMEOUT: Duration = Duration::from_secs(20);
+const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Whether a page has a block that is run or written.
 pub(crate) fn has_some(page: &Page) -> bool {
