@@ -84,7 +84,7 @@ pub(crate) fn pages() -> Vec<Page> {
     let mut paths = Vec::new();
     collect(&docs(), &mut paths);
     paths.sort();
-    for page in ["README.md", "CONTRIBUTING.md", "examples/README.md"] {
+    for page in ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "SECURITY.md", "examples/README.md"] {
         paths.push(root().join(page));
     }
     paths.iter().map(|path| Page::read(path)).collect()
