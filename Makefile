@@ -136,5 +136,5 @@ bench-tower:
 # The documentation as a book, below the target folder. Installs mdbook where it is missing.
 .PHONY: book
 book:
-	@command -v mdbook >/dev/null || $(CARGO) install --locked mdbook
+	@command -v mdbook >/dev/null || $(CARGO) install --locked mdbook --no-default-features --features search
 	mdbook build docs --dest-dir $(abspath $(TARGET))/book
