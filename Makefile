@@ -62,7 +62,7 @@ fuzz:
 		done; \
 	else echo "cargo-fuzz or a nightly toolchain is missing: only our own mutations ran"; fi
 
-# The front beside nginx, HAProxy, Envoy and a byte relay, all doing the same, and what it costs them: docs/benchmarks.md.
+# The front beside nginx, HAProxy, Envoy and a byte relay, all doing the same, and what it costs them: docs/explanation/benchmarks.md.
 # It needs two cores and a machine that does nothing else; the counts need strace and valgrind as well.
 .PHONY: bench bench-front overload soak
 bench: bench-front
@@ -132,3 +132,9 @@ clean:
 .PHONY: bench-tower
 bench-tower:
 	$(CARGO) bench --locked -p demur-tower --bench overhead
+
+# The documentation as a book, below the target folder. Installs mdbook where it is missing.
+.PHONY: book
+book:
+	@command -v mdbook >/dev/null || $(CARGO) install --locked mdbook --no-default-features --features search
+	mdbook build docs --dest-dir $(abspath $(TARGET))/book

@@ -47,10 +47,10 @@ pub use wire::Response;
 /// The guides: their code is compiled and run as it stands there.
 #[cfg(doctest)]
 mod guides {
-    #[doc = include_str!("../../docs/guides/protect-an-axum-service.md")]
+    #[doc = include_str!("../../docs/how-to/protect-an-axum-service.md")]
     mod protect_an_axum_service {}
-    #[doc = include_str!("../../docs/guides/call-an-api.md")]
+    #[doc = include_str!("../../docs/how-to/call-an-api.md")]
     mod call_an_api {}
-    #[doc = include_str!("../../docs/guides/change-the-error-shape.md")]
-    mod change_the_error_shape {}
+    #[doc = include_str!("../../docs/how-to/change-an-error-format.md")]
+    mod change_an_error_format {}
 }

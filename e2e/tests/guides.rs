@@ -7,7 +7,7 @@ use std::path::Path;
 
 #[test]
 fn every_block_of_yaml_is_a_file_of_the_guides() {
-    let guides = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/guides");
+    let guides = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/how-to");
     let files: Vec<String> = fs::read_dir(guides.join("tea"))
         .unwrap()
         .map(|entry| entry.unwrap().path())
@@ -15,7 +15,7 @@ fn every_block_of_yaml_is_a_file_of_the_guides() {
         .map(|path| fs::read_to_string(path).unwrap())
         .collect();
     let mut blocks = 0;
-    for guide in ["protect-an-axum-service.md", "call-an-api.md", "change-the-error-shape.md"] {
+    for guide in ["protect-an-axum-service.md", "call-an-api.md", "change-an-error-format.md"] {
         let text = fs::read_to_string(guides.join(guide)).unwrap();
         for block in text.split("```yaml\n").skip(1) {
             let block = block.split("```").next().unwrap();

@@ -1,5 +1,5 @@
 //! The front beside nginx, HAProxy, Envoy and a byte relay, all of them doing the same work: `make bench`, `make overload`,
-//! `make soak`. See `docs/benchmarks.md` for what is measured and how.
+//! `make soak`. See `docs/explanation/benchmarks.md` for what is measured and how.
 
 mod bench;
 mod counts;

@@ -417,7 +417,7 @@ fn every_built_in_and_every_example_of_the_manual_is_accepted() {
         let root = demur_source::parse(&builtin::source(name).unwrap()).unwrap();
         assert_eq!(mistakes(&root.to_json()), Vec::<String>::new(), "{name}");
     }
-    let manual = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/contract.md");
+    let manual = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/reference/contract.md");
     let manual = std::fs::read_to_string(manual).unwrap();
     for example in manual.split("```yaml\n").skip(1) {
         let (example, _) = example.split_once("```").unwrap();

@@ -1,4 +1,4 @@
-//! `docs/conditions.md` is generated from the condition table. `DEMUR_UPDATE_DOCS=1` updates it.
+//! `docs/reference/conditions.md` is generated from the condition table. `DEMUR_UPDATE_DOCS=1` updates it.
 
 #![allow(clippy::unwrap_used, reason = "a test says what failed by failing")]
 
@@ -48,7 +48,7 @@ fn page() -> String {
 
 #[test]
 fn conditions_page_is_up_to_date() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/conditions.md");
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/reference/conditions.md");
     if std::env::var_os("DEMUR_UPDATE_DOCS").is_some() {
         std::fs::write(&path, page()).unwrap();
     }

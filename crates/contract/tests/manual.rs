@@ -1,4 +1,4 @@
-//! The examples of the manual (`docs/contract.md`, also the documentation of `demur_contract::manual`) are parts of one
+//! The examples of the manual (`docs/reference/contract.md`, also the documentation of `demur_contract::manual`) are parts of one
 //! contract, which loads without warnings after each of them.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test says what failed by failing")]
@@ -10,7 +10,8 @@ use demur_contract::{Contract, Source};
 use serde_json::Value as Json;
 
 fn manual() -> String {
-    std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/contract.md")).unwrap()
+    std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/reference/contract.md"))
+        .unwrap()
 }
 
 fn examples(manual: &str) -> Vec<&str> {

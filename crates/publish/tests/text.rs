@@ -21,8 +21,8 @@ fn the_text_is_as_it_stands_where_it_is_used() {
     for (folder, name, side) in [
         ("crates/publish/tests/generated", "service.rs", GenerateFor::Service),
         ("crates/publish/tests/generated", "client.rs", GenerateFor::Client),
-        ("docs/guides/tea", "errors.rs", GenerateFor::Service),
-        ("docs/guides/tea", "tea.rs", GenerateFor::Client),
+        ("docs/how-to/tea", "errors.rs", GenerateFor::Service),
+        ("docs/how-to/tea", "tea.rs", GenerateFor::Client),
     ] {
         let folder = root.join(folder);
         let contract = std::fs::read_to_string(folder.join("contract.yaml")).unwrap();

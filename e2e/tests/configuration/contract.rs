@@ -84,6 +84,6 @@ pub(crate) const ROWS: &[Row] = &[
     error("claimed-twice", &[("message: Too many", "message: Too many\n    on: [«request]")], "duplicate claim of `request`", "`bad_request` claims it too"),
     error("claimed-twice", &[("on: [request]", "on: [request, basket_full]"), ("message: Too many", "message: Too many\n    on: [«basket_full]")], "another error already answers `basket_full`", "choose another name"),
     error("unknown-condition", &[("message: Too many", "message: Too many\n    on: [«rate.exeeded]")], "unknown condition `rate.exeeded`", "did you mean `rate.exceeded`?"),
-    error("unknown-condition", &[("message: Too many", "message: Too many\n    on: [«weather.bad]")], "unknown condition `weather.bad`", "docs/conditions.md"),
+    error("unknown-condition", &[("message: Too many", "message: Too many\n    on: [«weather.bad]")], "unknown condition `weather.bad`", "docs/reference/conditions.md"),
     warning("indistinguishable", &[("on: [internal]\n", "on: [internal]\n  «breken:\n    status: 500\n    code: broken\n    title: Internal error\n    message: Broken\n")], "cannot distinguish `breken` from `broken`", "give one of them"),
 ];

@@ -420,7 +420,7 @@ impl ContractReader<'_> {
         let known = claim_names();
         let help = match did_you_mean(name, known.iter().copied()) {
             Some(known) => format!("did you mean `{known}`?"),
-            None => "docs/conditions.md lists all conditions".to_owned(),
+            None => "docs/reference/conditions.md lists all conditions".to_owned(),
         };
         self.error(span, "unknown-condition", format!("unknown condition `{name}`"), help);
     }

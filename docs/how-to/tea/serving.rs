@@ -1,4 +1,4 @@
-// What the guides of this folder call: the service of the first one, on a port of its own.
+// The service that the examples of the how-to pages call, on a port of its own.
 
 mod errors {
     include!("errors.rs");
@@ -16,7 +16,7 @@ async fn show_tea(
 
 /// Its URL, and a key.
 async fn serving() -> (String, String) {
-    let folder = std::path::Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/guides/tea"));
+    let folder = std::path::Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/how-to/tea"));
     let (config, _) = demur_tower::ServiceConfig::read(&folder.join("demur.yaml")).unwrap();
     let (layer, keys) = demur_tower::DemurLayer::in_memory(config).unwrap();
     let key = keys.issue("tea", "acme", "free").unwrap().expose().to_owned();
