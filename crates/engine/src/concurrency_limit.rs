@@ -106,12 +106,19 @@ impl AdaptiveLimit {
 
     /// Gives a place back. Where its upstream has answered, or was given up, the room learns from how long that took,
     /// less twice the lag: the request and its answer both waited here for their turn.
-    pub(crate) fn release(&self, place: Permit, operation: Option<usize>, lag: Option<Duration>) {
+    ///
+    /// Returns how long the upstream took, where that was measured.
+    pub(crate) fn release(
+        &self,
+        place: Permit,
+        operation: Option<usize>,
+        lag: Option<Duration>,
+    ) -> Option<Duration> {
         self.in_flight.fetch_sub(1, Ordering::Relaxed);
-        if let (Some(entered), Some(lag)) = (place.entered, lag) {
-            let now = Instant::now();
-            self.observe(operation, (now - entered).saturating_sub(2 * lag), now - self.since);
-        }
+        let (entered, lag) = (place.entered?, lag?);
+        let now = Instant::now();
+        self.observe(operation, (now - entered).saturating_sub(2 * lag), now - self.since);
+        Some(now - entered)
     }
 
     /// Learns from an answer.

@@ -7,7 +7,7 @@ use std::task::Poll;
 
 use demur_contract::Condition;
 
-use crate::rejection::Rejection;
+use crate::reject::rejection::Rejection;
 
 /// A panic, as far as it said something.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -16,10 +16,12 @@ pub(crate) const LEAST: usize = 16;
 const TELLING_PREFIX: usize = 3;
 /// Of a key that is cut off, so many characters are too many.
 const TELLING: usize = 8;
+/// The most characters of an upstream's body that a log quotes.
+const MAX_QUOTED_CHARS: usize = 512;
 /// So many letters and digits after a prefix of the gateway's own are a key, even one that is spoilt.
 const SPOILT: usize = 32;
 
-/// Tells what looks like a key of any API of the gateway.
+/// Finds and removes API keys in texts.
 pub(crate) struct Redactor {
     prefixes: Vec<String>,
     admission: Arc<Admission>,
@@ -167,6 +169,18 @@ fn without(text: &str, mut stretches: Vec<Range<usize>>) -> String {
     }
     shown.push_str(text.get(at..).unwrap_or_default());
     shown
+}
+
+/// The beginning of a body, made safe for a log line.
+pub(crate) fn quoted(content: &[u8]) -> String {
+    let text = String::from_utf8_lossy(&content[..content.len().min(4 * MAX_QUOTED_CHARS)]);
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(MAX_QUOTED_CHARS).collect()
+}
+
+impl std::fmt::Debug for Redactor {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Redactor").field("prefixes", &self.prefixes).finish_non_exhaustive()
+    }
 }
 
 #[cfg(test)]

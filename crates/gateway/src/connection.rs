@@ -242,7 +242,7 @@ impl ConnectionContext {
                 response.headers_mut().insert(http::header::CONNECTION, close);
             }
             let status = response.status().as_u16();
-            let due = asked.and_then(|asked| self.log.due(self.clock, asked, status, record));
+            let due = asked.and_then(|asked| self.log.due(&self.engine, self.clock, asked, status, record));
             response.map(|content| LoggedBody::new(content, due))
         }
     }

@@ -19,7 +19,7 @@ mod rule;
 mod schema;
 
 pub use document::files::ReadFile;
-pub use document::{ApiDocument, Find, Operation, RouteMatch, SecurityKind, SecurityScheme};
+pub use document::{ApiDocument, Find, Operation, RouteMatch, SavedMatch, SecurityKind, SecurityScheme};
 pub use options::{DocumentOptions, Formats, UnknownQuery};
 pub use path::{CanonicalPath, PathCharacters, PathFault, canonical_path};
 pub use request::{ContentProblem, RequestContent, RequestParameters, ResponseCheck, ResponseFault};

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use demur_admission::{Clock, Now};
-use demur_engine::RequestRecord;
+use demur_engine::{Engine, RequestRecord};
 use http::{Method, Uri};
 use http_body::{Body, Frame, SizeHint};
 
@@ -47,6 +47,7 @@ impl AccessLog {
     /// The line of a request that has been answered with this status, if it has one.
     pub(crate) fn due(
         &self,
+        engine: &Engine,
         clock: Clock,
         asked: RequestSummary,
         status: u16,
@@ -61,7 +62,7 @@ impl AccessLog {
             LoggedTarget::Refused(path) => (None, path),
         };
         // By the forms of keys that are known, and by what looks like any.
-        let shown = |text: String| path::shown(&record.redacted(text));
+        let shown = |text: String| path::shown(&engine.redact(text));
         let is_head = method == Some(Method::HEAD);
         let method = method.map(|method| shown(method.as_str().to_owned()));
         let path = path.map(shown);

@@ -51,7 +51,7 @@ struct LogLine<'e> {
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     remarks: &'e [String],
     #[serde(skip_serializing_if = "Option::is_none")]
-    stream_error: Option<String>,
+    stream_error: Option<&'e str>,
 }
 
 /// What the request would have been refused for.
@@ -111,7 +111,7 @@ impl<'e> LogLine<'e> {
             cause: refusal.map(|refusal| refusal.cause.as_str()).filter(|cause| !cause.is_empty()),
             observed: record.would_reject().iter().map(Observed::of).collect(),
             remarks: record.notes(),
-            stream_error: record.stream_error().map(|said| record.redacted(said.to_owned())),
+            stream_error: record.stream_error(),
         }
     }
 }

@@ -23,7 +23,7 @@ use demur_source::{Diagnostics, Node, Source, did_you_mean, parse};
 pub(crate) use contents::{MediaKind, PartEncoding, essence};
 pub use operation::Operation;
 pub(crate) use reader::{unreadable, unresolved};
-pub use routes::{Find, RouteMatch};
+pub use routes::{Find, RouteMatch, SavedMatch};
 pub use security::{SecurityKind, SecurityScheme};
 
 use crate::DocumentOptions;
@@ -164,6 +164,11 @@ impl ApiDocument {
     /// where the document does not declare it by itself.
     pub fn find<'d, 'p>(&'d self, method: &http::Method, path: &'p str) -> Find<'d, 'p> {
         self.routes.find(&self.operations, method, path)
+    }
+
+    /// A match that was saved, for the same path. `None` if it is not of this document.
+    pub fn restore<'d, 'p>(&'d self, saved: &SavedMatch, path: &'p str) -> Option<RouteMatch<'d, 'p>> {
+        saved.restore(&self.operations, path)
     }
 
     /// Checks path, query, header and cookie parameters.

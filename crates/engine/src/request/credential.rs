@@ -63,7 +63,7 @@ pub(crate) fn is_exposed(
     authentication: &Authentication,
     secrets: &Redactor,
 ) -> bool {
-    let is_presented = |text: &str| in_fields(headers, authentication).any(|secret| text.contains(secret));
+    let is_presented = |text: &str| in_headers(headers, authentication).any(|secret| text.contains(secret));
     let shows_key = |raw: &str| {
         let text = percent_encoding::percent_decode_str(raw).decode_utf8_lossy();
         secrets.contains_key(&text) || is_presented(&text)
@@ -75,7 +75,7 @@ pub(crate) fn is_exposed(
 }
 
 /// What the request presents in the fields for keys, be it a key or none, long enough to be one.
-pub(crate) fn in_fields<'h>(
+pub(crate) fn in_headers<'h>(
     headers: &'h HeaderMap,
     authentication: &'h Authentication,
 ) -> impl Iterator<Item = &'h str> {
@@ -134,16 +134,6 @@ fn is_named(raw: &str, name: &str) -> bool {
 /// What a part of a query means; `None` where that is no text.
 fn decoded(raw: &str) -> Option<Cow<'_, str>> {
     percent_encoding::percent_decode_str(raw).decode_utf8().ok()
-}
-
-/// The challenge of a 401 (RFC 9110, section 11.6.1).
-pub(crate) fn challenge(authentication: &Authentication, realm: &str) -> String {
-    let scheme = match &authentication.scheme {
-        Scheme::Authorization(scheme) => scheme.as_str(),
-        // A field of its own has no registered scheme; the name says where the key belongs.
-        Scheme::Field(name) => return format!("ApiKey realm=\"{realm}\", in=\"header\", name=\"{name}\""),
-    };
-    format!("{scheme} realm=\"{realm}\"")
 }
 
 #[cfg(test)]

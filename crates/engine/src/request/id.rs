@@ -1,4 +1,4 @@
-//! The request's id: fresh for every request, never taken from the client.
+//! The request ID: new for every request, never the client's.
 
 use std::fmt;
 
@@ -7,14 +7,14 @@ use demur_admission::Now;
 use http::HeaderValue;
 use uuid::{NoContext, Timestamp, Uuid};
 
-/// A prefix of the contract's, and a UUID of version 7 (so that ids sort by time) in 32 hexadecimal digits.
+/// A UUID of version 7, so that IDs sort by time. Written as the contract's prefix and 32 hexadecimal digits.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct RequestId {
     uuid: Uuid,
 }
 
 impl RequestId {
-    /// A new one. The generator is the thread's own: there is no lock, and no second look at the clock.
+    /// A new ID. The generator is thread-local: no lock, and no clock read.
     pub fn fresh(now: Now) -> Self {
         let since_1970 = now.wall.duration_since(jiff::Timestamp::UNIX_EPOCH);
         let seconds = u64::try_from(since_1970.as_secs()).unwrap_or_default();
@@ -22,7 +22,7 @@ impl RequestId {
         Self { uuid: Uuid::new_v7(Timestamp::from_unix(NoContext, seconds, nanos)) }
     }
 
-    /// As it stands in the field, in the content, and in the log.
+    /// The text in headers, bodies and logs.
     pub fn with_prefix(self, prefix: &str) -> String {
         let mut digits = [0; 32];
         let digits: &str = self.uuid.simple().encode_lower(&mut digits);
@@ -32,8 +32,8 @@ impl RequestId {
         text
     }
 
-    /// The same as a field's value, one for each message: to write it again costs less than to share it.
-    pub(crate) fn field(self, prefix: &str) -> HeaderValue {
+    /// The same as a header value. Formatting it again costs less than sharing it.
+    pub(crate) fn header(self, prefix: &str) -> HeaderValue {
         // A contract's prefix was checked when it was loaded; the digits are visible ASCII.
         let value = HeaderValue::from_maybe_shared(Bytes::from(self.with_prefix(prefix)));
         value.unwrap_or_else(|_| HeaderValue::from_static("invalid"))

@@ -11,8 +11,10 @@ use demur_validation::Operation;
 use http::header::{CONNECTION, HeaderMap, HeaderName, HeaderValue, TE};
 use smallvec::SmallVec;
 
-use crate::rejection::Rejection;
-use crate::reserved_headers::{ReservedNames, ReservedReason, has_other_separators, normalized, reserved};
+use crate::reject::rejection::Rejection;
+use crate::request::reserved_headers::{
+    ReservedNames, ReservedReason, has_other_separators, normalized, reserved,
+};
 use crate::settings::{Authentication, Prefixes};
 
 const ACCOUNT: HeaderName = HeaderName::from_static("demur-account");

@@ -1,7 +1,6 @@
-//! An upstream's success, held against the API's own document where the configuration asks for it.
+//! Validates an upstream's success against the API's document, where the configuration asks for it.
 //!
-//! Only what is read anyway is judged: JSON within the API's bound of content, not compressed. What is larger
-//! passes, and the operators are told that nobody looked.
+//! Only uncompressed JSON within the API's maximum body size is validated. Larger bodies pass, with a note in the record.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -18,31 +17,30 @@ use http_body_util::BodyExt;
 use crate::body_budget::{BodyBuffer, BodyReservation, BudgetExceeded, OVERHEAD};
 use crate::settings::{ApiSettings, ResponseMode};
 
-const LARGE: &str = "larger than the bound";
-const OVER_BUDGET: &str = "more than the memory for collected bodies has room for";
-/// The largest piece in which content usually comes.
-const PIECE: usize = 64 * 1024;
+const LARGE: &str = "body too large";
+/// The largest chunk in which bodies usually come.
+const CHUNK: usize = 64 * 1024;
 
-/// What is to be said of an answer.
+/// Why a response is not valid, or not known to be.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum ResponseFaultKind {
-    /// It breaks the document.
+    /// It does not match the document.
     Mismatch(String),
-    /// Nobody looked, and why.
+    /// It was not validated, and why.
     Unchecked(&'static str),
-    /// The memory for collected bodies is used up, so it was not read.
+    /// There is no memory left for buffered bodies, so it was not validated.
     OverBudget,
 }
 
 impl ResponseFaultKind {
-    /// What nobody has looked into because of its size is no reason to refuse. What could not be looked into for want
-    /// of memory is: otherwise whoever fills the memory decides what is checked.
-    pub(crate) fn is_refused(&self, answers: ResponseMode) -> bool {
-        answers == ResponseMode::Refuse
+    /// Responses that are too large to be validated pass. Those that exceed the memory budget do not: clients that exhaust
+    /// the memory could disable validation otherwise.
+    pub(crate) fn is_rejected(&self, mode: ResponseMode) -> bool {
+        mode == ResponseMode::Refuse
             && matches!(self, ResponseFaultKind::Mismatch(_) | ResponseFaultKind::OverBudget)
     }
 
-    /// What it is answered with.
+    /// The condition of its rejection.
     pub(crate) fn condition(&self) -> Condition {
         match self {
             ResponseFaultKind::Mismatch(_) | ResponseFaultKind::Unchecked(_) => {
@@ -56,26 +54,28 @@ impl ResponseFaultKind {
 impl std::fmt::Display for ResponseFaultKind {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            ResponseFaultKind::Mismatch(cause) => write!(f, "the answer breaks the document: {cause}"),
-            ResponseFaultKind::OverBudget => write!(f, "the answer was not looked into: it is {OVER_BUDGET}"),
-            ResponseFaultKind::Unchecked(why) => write!(f, "the answer was not looked into: it is {why}"),
+            ResponseFaultKind::Mismatch(cause) => write!(f, "response does not match the document: {cause}"),
+            ResponseFaultKind::OverBudget => {
+                f.write_str("response not validated: memory for buffered bodies exhausted")
+            }
+            ResponseFaultKind::Unchecked(why) => write!(f, "response not validated: {why}"),
         }
     }
 }
 
-/// Content of which the beginning may have been read already.
+/// A body whose beginning may have been read already.
 #[derive(Debug)]
 pub struct PeekedBody<R> {
-    /// Boxed: nearly no answer has one, and every answer carries the place for it.
-    first: Option<Box<First>>,
+    /// Boxed: few responses have one.
+    first: Option<Box<Beginning>>,
     rest: R,
 }
 
-/// What has been read already, and is still to be passed on.
+/// What was read already and is still to be passed on.
 #[derive(Debug, Default)]
-struct First {
+struct Beginning {
     data: Bytes,
-    /// What was read behind it and found no room there.
+    /// A chunk that did not fit into `data`.
     more: Bytes,
     trailers: Option<HeaderMap>,
 }
@@ -87,18 +87,18 @@ impl<R> PeekedBody<R> {
 
     fn read(data: Bytes, trailers: Option<HeaderMap>, rest: R) -> Self {
         let is_any = !data.is_empty() || trailers.is_some();
-        Self { first: is_any.then(|| Box::new(First { data, more: Bytes::new(), trailers })), rest }
+        Self { first: is_any.then(|| Box::new(Beginning { data, more: Bytes::new(), trailers })), rest }
     }
 
-    /// The same with one more piece behind what has been read.
-    fn behind(mut self, more: Bytes) -> Self {
+    /// Appends a chunk to what was read.
+    fn with_more(mut self, more: Bytes) -> Self {
         self.first.get_or_insert_default().more = more;
         self
     }
 
-    /// Reads at least so many bytes of the content, or all of it, and still has them. `Err` where it broke off.
+    /// Reads at least `length` bytes, or the whole body, and keeps them. `Err` if the body broke off.
     ///
-    /// Where the memory for collected bodies is used up, less than that is read.
+    /// Reads nothing if there is no memory left for buffered bodies.
     pub(crate) async fn into_beginning(
         mut rest: R,
         length: usize,
@@ -107,8 +107,8 @@ impl<R> PeekedBody<R> {
     where
         R: Body<Data = Bytes> + Unpin,
     {
-        // One more piece than is asked for may be read.
-        if reservation.grow(length.saturating_add(PIECE)).is_err() {
+        // One more chunk than requested may be read.
+        if reservation.grow(length.saturating_add(CHUNK)).is_err() {
             return Ok((Self::nothing(rest), Bytes::new()));
         }
         let (mut read, mut trailers) = (Vec::new(), None);
@@ -125,9 +125,7 @@ impl<R> PeekedBody<R> {
     }
 }
 
-/// Reads the content as far as it must be, and says what is wrong with the answer.
-///
-/// `Err` where the upstream's content broke off.
+/// Reads the body as far as necessary and validates the response. `Err` if the body broke off.
 pub(crate) async fn validate<R>(
     settings: &ApiSettings,
     operation: &Operation,
@@ -140,7 +138,7 @@ where
 {
     let document = &settings.document;
     let content_type = head.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
-    let judge = |bytes: &[u8]| match document.check_answer(operation, head.status, content_type, bytes) {
+    let check = |bytes: &[u8]| match document.check_answer(operation, head.status, content_type, bytes) {
         None | Some(ResponseCheck::Valid) => None,
         Some(ResponseCheck::Invalid(fault)) => Some(ResponseFaultKind::Mismatch(fault.to_string())),
     };
@@ -148,8 +146,8 @@ where
         head.headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
     let is_empty = body.is_end_stream() || announced == Some(0);
     if is_empty || !document.needs_response_body(operation, head.status) {
-        // The status and the type can be judged without the content.
-        return Ok((PeekedBody::nothing(body), judge(&[])));
+        // Status and media type are checked without the body.
+        return Ok((PeekedBody::nothing(body), check(&[])));
     }
     let is_large = announced.is_some_and(|length| length > settings.max_content);
     if is_large || head.headers.contains_key(CONTENT_ENCODING) {
@@ -159,16 +157,16 @@ where
     if let Err(BudgetExceeded) = reservation.grow(OVERHEAD) {
         return Ok((PeekedBody::nothing(body), Some(ResponseFaultKind::OverBudget)));
     }
-    // One piece more than the bound may be read.
-    let most = announced.unwrap_or_else(|| settings.max_content.saturating_add(PIECE as u64));
+    // One chunk more than the maximum may be read.
+    let most = announced.unwrap_or_else(|| settings.max_content.saturating_add(CHUNK as u64));
     let (mut read, mut trailers) = (BodyBuffer::new(reservation, most), None);
     while let Some(frame) = body.frame().await {
-        let Ok(frame) = frame else { return Err("the content of the answer broke off".to_owned()) };
+        let Ok(frame) = frame else { return Err("upstream broke off the response body".to_owned()) };
         match frame.into_data() {
             Ok(data) => {
                 if let Err(BudgetExceeded) = read.push(&data) {
-                    let looked = PeekedBody::read(read.into_bytes(), trailers, body).behind(data);
-                    return Ok((looked, Some(ResponseFaultKind::OverBudget)));
+                    let peeked = PeekedBody::read(read.into_bytes(), trailers, body).with_more(data);
+                    return Ok((peeked, Some(ResponseFaultKind::OverBudget)));
                 }
             }
             Err(other) => trailers = other.into_trailers().ok(),
@@ -180,7 +178,7 @@ where
             ));
         }
     }
-    let fault = judge(read.as_slice());
+    let fault = check(read.as_slice());
     Ok((PeekedBody::read(read.into_bytes(), trailers, body), fault))
 }
 

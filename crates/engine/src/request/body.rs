@@ -1,4 +1,4 @@
-//! Content on its way in: bounded while it streams, collected only where somebody has to look into it.
+//! Request bodies: limited while they stream, buffered only if they have to be validated.
 
 use std::fmt;
 use std::pin::Pin;
@@ -11,16 +11,16 @@ use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt;
 
 use crate::body_budget::{BodyBuffer, BodyReservation, BudgetExceeded, OVERHEAD};
-use crate::rejection::Rejection;
+use crate::reject::rejection::Rejection;
 
-/// Why content could not be read to its end.
+/// Why a request's body could not be read to its end.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum BodyError {
-    /// It came too slowly.
+    /// It arrived too slowly.
     Slow,
     /// It is larger than allowed.
     TooLarge,
-    /// There is no memory left for it in the budget for collected bodies.
+    /// There is no memory left for buffered bodies.
     OverBudget,
     /// Its framing is broken, or the connection was.
     Broken(String),
@@ -29,10 +29,10 @@ pub enum BodyError {
 impl fmt::Display for BodyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            BodyError::Slow => f.write_str("the content came too slowly"),
-            BodyError::TooLarge => f.write_str("the content is larger than allowed"),
-            BodyError::OverBudget => f.write_str("the memory for collected bodies is used up"),
-            BodyError::Broken(cause) => write!(f, "the content is broken: {cause}"),
+            BodyError::Slow => f.write_str("request body too slow"),
+            BodyError::TooLarge => f.write_str("request body too large"),
+            BodyError::OverBudget => f.write_str("memory for buffered bodies exhausted"),
+            BodyError::Broken(cause) => write!(f, "request body broken: {cause}"),
         }
     }
 }
@@ -51,47 +51,46 @@ impl From<BodyError> for Rejection {
     }
 }
 
-/// What is forwarded: what was collected, or what still streams, within its bound.
+/// The body of a forwarded request: buffered, or streaming up to a maximum length.
 #[derive(Debug)]
 pub enum RequestBody<B> {
-    /// Collected, for validation.
+    /// Buffered, for validation.
     Collected(Option<Bytes>),
-    /// Streaming, with so many bytes still allowed.
+    /// Streaming.
     Streaming {
         /// The rest.
         body: B,
-        /// The bound.
+        /// How many bytes are still allowed.
         left: u64,
-        /// Where a fault is noted.
+        /// Where an error is recorded.
         faulted: BodyErrorSlot,
     },
 }
 
-/// What goes wrong with a request's content while its upstream reads it, for whoever wants to know. Nothing is kept of
-/// content that has none.
+/// The error of a request's body while its upstream reads it. Empty for a request without a body.
 #[derive(Debug, Clone, Default)]
 pub struct BodyErrorSlot(Option<Arc<OnceLock<BodyError>>>);
 
 impl BodyErrorSlot {
-    /// The first fault, if there was one by now.
+    /// The first error, if there was one so far.
     pub fn fault(&self) -> Option<BodyError> {
         self.0.as_ref()?.get().cloned()
     }
 
     fn note(&self, fault: &BodyError) {
         if let Some(noted) = &self.0 {
-            // Of several the first one counts.
+            // Of several errors the first one counts.
             let _ = noted.set(fault.clone());
         }
     }
 }
 
 impl<B> RequestBody<B> {
-    pub(crate) fn streaming(body: B, bound: u64) -> Self {
-        Self::Streaming { body, left: bound, faulted: BodyErrorSlot::default() }
+    pub(crate) fn streaming(body: B, max_length: u64) -> Self {
+        Self::Streaming { body, left: max_length, faulted: BodyErrorSlot::default() }
     }
 
-    /// What was collected; empty where it streams.
+    /// The buffered bytes; empty if it streams.
     pub(crate) fn collected(&self) -> Bytes {
         match self {
             RequestBody::Collected(Some(bytes)) => bytes.clone(),
@@ -101,7 +100,7 @@ impl<B> RequestBody<B> {
 }
 
 impl<B: Body> RequestBody<B> {
-    /// Has faults noted from here on.
+    /// Records errors from here on.
     pub fn track_errors(&mut self) -> BodyErrorSlot {
         match self {
             RequestBody::Streaming { body, faulted, .. } if !body.is_end_stream() => {
@@ -166,19 +165,19 @@ impl From<BudgetExceeded> for BodyError {
     }
 }
 
-/// Reads content to its end, within a bound and within the budget for collected bodies.
+/// Reads a body to its end, up to a maximum length and within the memory for buffered bodies.
 pub(crate) async fn collect<B>(
     mut body: B,
-    bound: u64,
+    max_length: u64,
     mut reservation: BodyReservation,
 ) -> Result<Bytes, BodyError>
 where
     B: Body<Data = Bytes, Error = BodyError> + Unpin,
 {
     reservation.grow(OVERHEAD)?;
-    let most = body.size_hint().upper().map_or(bound, |upper| upper.min(bound));
-    let Some(first) = next_data(&mut body, bound).await? else { return Ok(Bytes::new()) };
-    // Small content comes in one piece, which then needs no copy.
+    let most = body.size_hint().upper().map_or(max_length, |upper| upper.min(max_length));
+    let Some(first) = next_data(&mut body, max_length).await? else { return Ok(Bytes::new()) };
+    // Small bodies come in one chunk, which needs no copy.
     if body.is_end_stream() {
         reservation.grow(first.len())?;
         return Ok(reservation.attach(first));
@@ -186,13 +185,13 @@ where
     let mut buffer = BodyBuffer::new(reservation, most);
     buffer.push(&first)?;
     drop(first);
-    while let Some(data) = next_data(&mut body, bound.saturating_sub(buffer.len() as u64)).await? {
+    while let Some(data) = next_data(&mut body, max_length.saturating_sub(buffer.len() as u64)).await? {
         buffer.push(&data)?;
     }
     Ok(buffer.into_bytes())
 }
 
-/// The next piece of content that is not empty. Trailers are not content; nothing that the gateway forwards has any.
+/// The next chunk that is not empty. Trailers are ignored: the gateway forwards none.
 async fn next_data<B>(body: &mut B, left: u64) -> Result<Option<Bytes>, BodyError>
 where
     B: Body<Data = Bytes, Error = BodyError> + Unpin,

@@ -1,7 +1,7 @@
-//! Why a request ends here: what every stage of the pipeline answers instead of passing it on.
+//! The rejection of a request, which a stage returns instead of passing the request on.
 //!
-//! Not an error type: to refuse is a decision. It names what is to be answered ([`ErrorTarget`]) and carries
-//! what is particular to this occurrence; how it looks on the wire is the contract's business.
+//! Not an error type: a rejection is a decision. It names its error ([`ErrorTarget`]) and carries the details of this
+//! occurrence. `render.rs` makes the response of it, in the contract's format.
 
 use std::borrow::Cow;
 use std::num::NonZeroU32;
@@ -14,44 +14,44 @@ use jiff::Timestamp;
 
 use crate::settings::{Authentication, Scheme};
 
-/// What the answer is about.
+/// Which error of the contract answers the rejection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ErrorTarget {
     /// One of the gateway's own conditions.
     Condition(Condition),
-    /// One of the API's own, already known by its error.
+    /// The error of a condition that the API itself declares.
     Error(ErrorId),
-    /// The violations that come with it.
+    /// The error for the rejection's violations.
     Violations,
 }
 
-/// The end of a request's way. Boxed inside: every stage returns one, and nearly none of them does.
+/// Rejects a request. Boxed inside, to keep the results of the stages small.
 #[derive(Debug)]
 pub(crate) struct Rejection {
-    pub(crate) answering: ErrorTarget,
+    pub(crate) target: ErrorTarget,
     pub(crate) detail: Box<RejectionDetail>,
 }
 
-/// What is particular to one refusal.
+/// The details of one rejection.
 #[derive(Debug, Default)]
 pub(crate) struct RejectionDetail {
     pub(crate) params: Vec<(Cow<'static, str>, Value)>,
     pub(crate) message: Option<String>,
     pub(crate) violations: Vec<Violation>,
     pub(crate) retry_after: Option<Duration>,
-    /// No waiting helps, whatever the contract says of the error in general.
-    pub(crate) is_hopeless: bool,
-    /// Fields of the refusal beyond those that every one has, such as `Allow`.
-    pub(crate) fields: Vec<(HeaderName, HeaderValue)>,
-    /// Content that is in the contract's format already.
+    /// Waiting does not help, whatever the contract says of the error in general.
+    pub(crate) not_retryable: bool,
+    /// Further headers of the response, such as `Allow`.
+    pub(crate) headers: Vec<(HeaderName, HeaderValue)>,
+    /// A body that is in the contract's format already.
     pub(crate) verbatim: Option<Vec<u8>>,
-    /// For the operators: never on the wire.
+    /// The internal reason, for logs. Never shown to clients.
     pub(crate) cause: String,
 }
 
 impl Rejection {
-    fn new(answering: ErrorTarget) -> Self {
-        Self { answering, detail: Box::default() }
+    fn new(target: ErrorTarget) -> Self {
+        Self { target, detail: Box::default() }
     }
 
     pub(crate) fn error(error: ErrorId) -> Self {
@@ -59,9 +59,9 @@ impl Rejection {
     }
 
     pub(crate) fn violations(violations: Vec<Violation>) -> Self {
-        let mut refused = Self::new(ErrorTarget::Violations);
-        refused.detail.violations = violations;
-        refused
+        let mut rejection = Self::new(ErrorTarget::Violations);
+        rejection.detail.violations = violations;
+        rejection
     }
 
     pub(crate) fn with_cause(mut self, cause: impl Into<String>) -> Self {
@@ -80,31 +80,31 @@ impl Rejection {
     }
 
     pub(crate) fn not_retryable(mut self) -> Self {
-        self.detail.is_hopeless = true;
+        self.detail.not_retryable = true;
         self
     }
 
-    /// By one or more limits, of a request that counts for so many: `denial` denies for the longest time, and decides;
-    /// all of them are named. Where one of them could never let it pass, waiting for the others is no help.
+    /// Rejected by one or more limits. `denial` is the one with the longest wait and decides; all of them are named. If
+    /// one of them can never admit a request of this `cost`, retrying does not help.
     pub(crate) fn from_limits(denial: Denial, all: &[Denial], cost: NonZeroU32) -> Self {
-        let is_hopeless = all.iter().chain([&denial]).any(|denial| match denial {
+        let not_retryable = all.iter().chain([&denial]).any(|denial| match denial {
             Denial::RateExceeded { retry_after, .. } => retry_after.is_none(),
             Denial::QuotaExceeded { requests, .. } => u64::from(cost.get()) > *requests,
             _ => false,
         });
         let names = violated(&denial, all);
-        let refused = from_denial(denial).violating(names);
-        if is_hopeless { refused.not_retryable() } else { refused }
+        let rejection = from_denial(denial).violating(names);
+        if not_retryable { rejection.not_retryable() } else { rejection }
     }
 
-    pub(crate) fn field(mut self, name: HeaderName, value: HeaderValue) -> Self {
-        self.detail.fields.push((name, value));
+    pub(crate) fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.detail.headers.push((name, value));
         self
     }
 
-    /// The condition that it is about, where it is one of the gateway's own.
+    /// The condition, if it is one of the gateway's own.
     pub(crate) fn condition(&self) -> Option<Condition> {
-        match self.answering {
+        match self.target {
             ErrorTarget::Condition(condition) => Some(condition),
             ErrorTarget::Violations => self.detail.violations.first().map(|violation| violation.condition),
             ErrorTarget::Error(_) => None,
@@ -125,41 +125,41 @@ impl Rejection {
 
 impl From<Condition> for Rejection {
     fn from(condition: Condition) -> Self {
-        // Who sheds load wants the caller to come back a little later, not at once.
+        // Spreads retries while load is shed.
         let delay = (condition == Condition::Overloaded).then_some(Duration::from_secs(1));
         Self::new(ErrorTarget::Condition(condition)).retry_after(delay)
     }
 }
 
-/// What a key must look like is said beside the denial.
+/// A denied credential. The error may name the expected scheme.
 pub(crate) fn from_credentials(denial: Denial, authentication: &Authentication) -> Rejection {
     let is_scheme = denial == Denial::CredentialScheme;
-    let refused = Rejection::from(denial);
+    let rejection = Rejection::from(denial);
     match &authentication.scheme {
-        Scheme::Authorization(scheme) if is_scheme => refused.with("scheme", scheme.as_str()),
-        Scheme::Authorization(_) | Scheme::Field(_) => refused,
+        Scheme::Authorization(scheme) if is_scheme => rejection.with("scheme", scheme.as_str()),
+        Scheme::Authorization(_) | Scheme::Field(_) => rejection,
     }
 }
 
-/// What was asked for is said beside the denial.
-pub(crate) fn from_grants(denial: Denial, principal: &Principal, asked: &AccessRequest<'_>) -> Rejection {
-    let refused = Rejection::from(denial);
-    match refused.condition() {
+/// A denied permission. The error may name what was requested.
+pub(crate) fn from_grants(denial: Denial, principal: &Principal, request: &AccessRequest<'_>) -> Rejection {
+    let rejection = Rejection::from(denial);
+    match rejection.condition() {
         Some(Condition::PlanRequired | Condition::PlanInactive) => {
-            refused.with("plan", principal.plan().name.as_str())
+            rejection.with("plan", principal.plan().name.as_str())
         }
         Some(Condition::PermissionOperation) => {
-            let refused = refused.with("operation", asked.operation.unwrap_or_default());
-            match asked.scope {
-                Some(scope) => refused.with("scope", scope),
-                None => refused,
+            let rejection = rejection.with("operation", request.operation.unwrap_or_default());
+            match request.scope {
+                Some(scope) => rejection.with("scope", scope),
+                None => rejection,
             }
         }
-        _ => refused,
+        _ => rejection,
     }
 }
 
-/// A 4xx of an upstream that no one declared.
+/// A 4xx of the upstream that is not declared in the contract.
 impl From<RejectedStatus> for Rejection {
     fn from(status: RejectedStatus) -> Self {
         Self::from(Condition::UpstreamRefused(status)).with("status", i64::from(status.as_u16()))
@@ -168,7 +168,7 @@ impl From<RejectedStatus> for Rejection {
 
 const VIOLATED: &str = "violated_policies";
 
-/// The name of the limit that denies, as fields about limits call it.
+/// The name of the limit that denies, as in limit headers.
 fn policy(denial: &Denial) -> Option<&str> {
     match denial {
         Denial::RateExceeded { name, .. } => Some(name),
@@ -178,11 +178,11 @@ fn policy(denial: &Denial) -> Option<&str> {
     }
 }
 
-/// The names of all limits that deny, where one of them decides.
+/// The names of all limits that deny.
 fn violated(denial: &Denial, all: &[Denial]) -> Vec<String> {
     let Some(own) = policy(denial) else { return Vec::new() };
     let mut names: Vec<String> = all.iter().filter_map(policy).map(str::to_owned).collect();
-    // Between the two looks another request may have ended.
+    // Another request may have ended in between.
     if !names.iter().any(|name| name == own) {
         names.insert(0, own.to_owned());
     }
@@ -196,7 +196,7 @@ impl From<Denial> for Rejection {
     }
 }
 
-/// The one place where what admission says gets the name of a condition.
+/// Maps denials to conditions, exhaustively.
 fn from_denial(denial: Denial) -> Rejection {
     let whole = |number: u64| Value::Int(i64::try_from(number).unwrap_or(i64::MAX));
     match denial {
@@ -210,7 +210,7 @@ fn from_denial(denial: Denial) -> Rejection {
         Denial::CredentialExpired { expired_at } => {
             Rejection::from(Condition::CredentialExpired).with_cause(format!("expired at {expired_at}"))
         }
-        // To its caller it is a key that was taken back; that it may come back is its owner's to say.
+        // Reported as revoked: that it may be enabled again concerns its owner only.
         Denial::CredentialDisabled { disabled_at } => {
             Rejection::from(Condition::CredentialRevoked).with_cause(format!("disabled at {disabled_at}"))
         }
@@ -235,7 +235,7 @@ fn from_denial(denial: Denial) -> Rejection {
                 .retry_after(retry_after)
                 .with_cause(format!("rate `{name}`"))
         }
-        // It has no window: a slot is free when another request ends.
+        // No window: a slot is released when another request ends.
         Denial::RateConcurrency { slots, retry_after } => Rejection::from(Condition::RateConcurrency)
             .with("limit", whole(slots.into()))
             .with("remaining", whole(0))
@@ -248,8 +248,7 @@ fn from_denial(denial: Denial) -> Rejection {
                 .with_moment("resets_at", Some(resets_at))
                 .retry_after(Some(resets_in))
         }
-        // No delay: a month is nothing to sleep for. Where the contract has a place for it, it shows
-        // when the credits come.
+        // No delay: clients must not wait for a month. The contract may show when the credits are renewed.
         Denial::CreditsExhausted { needed, available, resets_at } => {
             Rejection::from(Condition::CreditsExhausted)
                 .with("needed", whole(needed))
@@ -297,9 +296,9 @@ mod tests {
         Denial::QuotaExceeded { requests, per: SECOND, remaining: 0, resets_in: SECOND, resets_at }
     }
 
-    /// What denials about limits and credits give is what the table of parameters says, and the documents with it.
+    /// Denials of limits and credits have exactly the parameters that the documented table lists.
     #[test]
-    fn denials_give_what_the_table_says() {
+    fn denials_have_the_documented_parameters() {
         let resets_at = Some(Timestamp::UNIX_EPOCH);
         let denials = [
             rate("burst", Some(SECOND)),
@@ -311,9 +310,10 @@ mod tests {
             Denial::PermissionResource { resource: "shelf:1".into() },
         ];
         for denial in denials {
-            let refused = Rejection::from(denial);
-            let condition = refused.condition().map_or("", |condition| condition.name());
-            let given: BTreeSet<&str> = refused.detail.params.iter().map(|(name, _)| name.as_ref()).collect();
+            let rejection = Rejection::from(denial);
+            let condition = rejection.condition().map_or("", |condition| condition.name());
+            let given: BTreeSet<&str> =
+                rejection.detail.params.iter().map(|(name, _)| name.as_ref()).collect();
             let of_it = DENIAL_PARAMS.iter().filter(|param| param.on.contains(&condition));
             assert_eq!(given, of_it.map(|param| param.name).collect(), "{condition}");
         }
@@ -321,14 +321,14 @@ mod tests {
         let named: BTreeMap<&str, &[&str]> =
             DENIAL_PARAMS.iter().map(|param| (param.name, param.on)).collect();
         assert_eq!(named.len(), DENIAL_PARAMS.len(), "each once");
-        let is_known = |on: &&str| known.contains(on) || *on == "upstream.refused";
+        let is_known = |on: &&str| known.contains(on) || *on == "upstream.rejection";
         assert!(named.values().all(|on| on.iter().all(is_known)), "{named:?}");
     }
 
     #[test]
-    fn all_limits_that_deny_are_named_and_none_tells_to_wait_in_vain() {
+    fn names_all_limits_that_deny_and_is_not_retryable_if_one_never_admits() {
         let some = Some(SECOND);
-        for (denial, all, cost, names, is_hopeless) in [
+        for (denial, all, cost, names, not_retryable) in [
             (
                 rate("hour", some),
                 vec![rate("minute", some), rate("hour", some)],
@@ -339,16 +339,19 @@ mod tests {
             (quota(5), vec![rate("minute", some), quota(5)], 1, &["minute", "daily"], false),
             (quota(5), vec![quota(5)], 10, &["daily"], true),
             (rate("burst", None), vec![rate("burst", None)], 10, &["burst"], true),
-            // The quota waits for longer; yet no day would let it pass the rate.
+            // The quota has the longer wait, but the rate never admits the request.
             (quota(50), vec![rate("burst", None), quota(50)], 10, &["burst", "daily"], true),
-            // Another request ended between the two looks.
+            // Another request has ended in between.
             (rate("burst", some), vec![], 1, &["burst"], false),
         ] {
-            let refused = Rejection::from_limits(denial, &all, NonZeroU32::new(cost).unwrap());
+            let rejection = Rejection::from_limits(denial, &all, NonZeroU32::new(cost).unwrap());
             let violated =
-                refused.detail.params.iter().find(|(name, _)| name == VIOLATED).map(|(_, value)| value);
+                rejection.detail.params.iter().find(|(name, _)| name == VIOLATED).map(|(_, value)| value);
             let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
-            assert_eq!((violated, refused.detail.is_hopeless), (Some(&Value::List(names)), is_hopeless));
+            assert_eq!(
+                (violated, rejection.detail.not_retryable),
+                (Some(&Value::List(names)), not_retryable)
+            );
         }
     }
 }

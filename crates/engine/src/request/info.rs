@@ -1,4 +1,4 @@
-//! What is known of a request beside itself: when and from where it came, and whether it could be read at all.
+//! What is known about a request from its connection: when and from where it came, and whether it could be parsed.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -7,30 +7,30 @@ use demur_admission::{ConnectionCache, Now};
 use demur_contract::Condition;
 use http::HeaderValue;
 
-/// What is known of a request beside itself.
+/// What is known about a request from its connection.
 #[derive(Debug)]
 pub struct RequestInfo<'p> {
-    /// When.
+    /// When it arrived.
     pub now: Now,
-    /// Who sends it, where there is a connection.
+    /// The client, if there is a connection.
     pub peer: Option<&'p Peer>,
-    /// Whether the other end of the connection is a trusted proxy, which may say who the client is.
+    /// Whether the peer is a trusted proxy, which may name the client.
     pub is_trusted_proxy: bool,
-    /// Who called last over the connection, where it remembers.
+    /// The connection's cache of its last key, if it has one.
     pub acquaintance: Option<&'p ConnectionCache>,
-    /// Where it came in, where that has a name.
+    /// The name of the listener, if it has one.
     pub listener: Option<&'p str>,
-    /// What a strict reader of the connection found wrong with it. The request is then a stand-in.
+    /// Why it could not be parsed or is not admitted. The request itself is then a placeholder.
     pub rejection: Option<Box<MalformedRequest>>,
-    /// How long what is ready waits for its turn at the moment: an upstream is not blamed for that.
+    /// The current scheduling delay, which is subtracted from measured upstream latencies.
     pub lag: Duration,
 }
 
-/// The other end of a connection, or whom a proxy there speaks for. It is made once for a connection.
+/// The client of a connection, or of a proxy's connection. Made once for a connection.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Peer {
     address: IpAddr,
-    /// As the service behind is told it.
+    /// The value of `X-Forwarded-For`.
     text: HeaderValue,
 }
 
@@ -52,20 +52,19 @@ impl Peer {
     }
 }
 
-/// A request that could not be read.
+/// A request that could not be parsed, or that is not admitted because of load.
 #[derive(Debug)]
 pub struct MalformedRequest {
-    /// What is wrong.
+    /// Why it is rejected.
     pub condition: Condition,
-    /// For the operators.
+    /// The internal reason, for logs.
     pub cause: String,
-    /// The host, where it could be read: it only chooses the voice.
+    /// The host, as far as it is known. It only selects the contract.
     pub host: Option<String>,
     /// The path, likewise.
     pub path: Option<String>,
 }
 
-/// How long the upstream may take for this request: an extension of what is forwarded, where the operation has a
-/// time of its own.
+/// The upstream timeout of one request: an extension of the forwarded request, if the operation has its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct UpstreamTimeout(pub Duration);

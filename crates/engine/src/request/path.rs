@@ -7,7 +7,7 @@ use demur_validation::{PathCharacters, PathFault, RouteMatch, canonical_path};
 use http::Uri;
 use http::uri::PathAndQuery;
 
-use crate::rejection::Rejection;
+use crate::reject::rejection::Rejection;
 use crate::settings::{AmbiguousPath, ApiSettings, OperationSettings};
 
 /// What canonicalisation found in the path of a request.

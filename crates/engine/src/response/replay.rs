@@ -1,27 +1,30 @@
-//! Responses that are kept to be replayed: what of a response is stored, in which bytes, and how it is answered again.
+//! Stores the responses of operations with an idempotency key, and replays them.
 //!
-//! Stored are the status, the body and the headers, but for those that concern one exchange: the request ID, limits,
-//! cookies, the date. What concerns one connection has been removed before. A replay says that it is one, and to which
-//! request the response was made; all else it gets like any response.
+//! Stored are the status, the body and the headers, except those of a single exchange: the request ID, limits, cookies, the
+//! date. Hop-by-hop headers have been removed before. A replay is marked as one and names the original request; all other
+//! headers are set as for any response.
 
 use bytes::Bytes;
 use demur_admission::{MAX_RESPONSE, StoredResponse};
+use demur_contract::Condition;
 use http::header::{ACCESS_CONTROL_EXPOSE_HEADERS, AGE, CONTENT_TYPE, DATE, SET_COOKIE};
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 
-use crate::exchange::Exchange;
-use crate::responder::{ErrorResponder, LimitHeaderScheme};
+use crate::record::Check;
+use crate::reject::rejection::Rejection;
+use crate::reject::responder::{ErrorResponder, LimitHeaderScheme};
+use crate::request::context::RequestContext;
 
-/// Marks a replay, as Stripe does.
+/// Marks a replay, with Stripe's name.
 pub(crate) const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
-/// The ID of the request to which the response was made.
+/// The ID of the request that the response was made for.
 pub(crate) const ORIGINAL: HeaderName = HeaderName::from_static("original-request");
 
 /// The largest body that is stored, in bytes.
 const MAX_BODY: usize = 64 * 1024;
 const VERSION: u8 = 1;
 
-/// A copy of a response, taken while it goes to the client.
+/// A copy of a response, made while it is sent to the client.
 #[derive(Debug)]
 pub(crate) struct ResponseCopy {
     written: Vec<u8>,
@@ -30,9 +33,9 @@ pub(crate) struct ResponseCopy {
 }
 
 impl ResponseCopy {
-    /// A copy of a head. `None` where the response is not to be kept: it streams, or is known to be too large.
+    /// Copies a head. `None` if the response is not stored: it streams, or is known to be too large.
     pub(crate) fn begin(
-        exchange: &Exchange,
+        context: &RequestContext,
         status: StatusCode,
         headers: &HeaderMap,
         length: Option<u64>,
@@ -40,22 +43,22 @@ impl ResponseCopy {
         if streams(headers) || length.is_some_and(|length| length > MAX_BODY as u64) {
             return None;
         }
-        let speaker = exchange.speaker();
-        let kept = || headers.iter().filter(|(name, _)| is_kept(name, speaker));
+        let responder = context.responder();
+        let kept = || headers.iter().filter(|(name, _)| is_kept(name, responder));
         let mut written = vec![VERSION];
         written.extend(status.as_u16().to_be_bytes());
-        put(&mut written, exchange.request_id().as_bytes())?;
+        put(&mut written, context.request_id().as_bytes())?;
         written.extend(u16::try_from(kept().count()).ok()?.to_be_bytes());
         for (name, value) in kept() {
             put(&mut written, name.as_str().as_bytes())?;
             put(&mut written, value.as_bytes())?;
         }
         let body_at = written.len();
-        // So that a body of the largest size fits, whatever its head is.
+        // Leaves room for the largest body, whatever the size of the head.
         (body_at + MAX_BODY <= MAX_RESPONSE).then(|| Box::new(Self { written, body_at }))
     }
 
-    /// More of the body. `false` where it has become too large.
+    /// Appends to the body. `false` if it is too large.
     pub(crate) fn push(&mut self, data: &[u8]) -> bool {
         let fits = self.written.len() - self.body_at + data.len() <= MAX_BODY;
         if fits {
@@ -70,8 +73,26 @@ impl ResponseCopy {
     }
 }
 
-/// The response as it was, marked as a replay. `None` where it cannot be read: an earlier version wrote it otherwise.
-pub(crate) fn replayed(stored: &StoredResponse) -> Option<(Response<Option<Bytes>>, HeaderValue)> {
+/// The stored response to an earlier request. Limits count a replay as a request that executed nothing.
+pub(crate) fn response_from(
+    context: &mut RequestContext,
+    stored: &StoredResponse,
+) -> Result<Response<Option<Bytes>>, Rejection> {
+    let Some((response, original)) = replayed(stored) else {
+        let rejection = Rejection::from(Condition::IdempotencyCompleted);
+        let rejection = rejection.with_cause("stored response cannot be read");
+        return Err(context.rejected(Check::Credits, rejection));
+    };
+    if let Some(mut permit) = context.limit_permit.take() {
+        permit.mark_failed();
+    }
+    let original = original.to_str().unwrap_or_default();
+    context.record.notes.push(format!("replayed the response to request {original}"));
+    Ok(response)
+}
+
+/// The response as it was, marked as a replay. `None` if it cannot be read: an earlier version stored it in another form.
+fn replayed(stored: &StoredResponse) -> Option<(Response<Option<Bytes>>, HeaderValue)> {
     let mut left = stored.as_bytes();
     if take(&mut left, 1)? != [VERSION] {
         return None;
@@ -91,7 +112,7 @@ pub(crate) fn replayed(stored: &StoredResponse) -> Option<(Response<Option<Bytes
     Some((response, original))
 }
 
-/// Lets scripts of another origin read that it is a replay, where they may read anything.
+/// Lets scripts of another origin read the headers of a replay, if they may read any.
 pub(crate) fn expose(headers: &mut HeaderMap) {
     if headers.contains_key(ACCESS_CONTROL_EXPOSE_HEADERS) {
         let both = HeaderValue::from_static("idempotent-replayed, original-request");
@@ -99,7 +120,7 @@ pub(crate) fn expose(headers: &mut HeaderMap) {
     }
 }
 
-/// Whether it has no end by itself, or is read piece by piece as it comes: a replay would be another thing.
+/// Whether clients read the body as it arrives: a replay cannot reproduce that.
 fn streams(headers: &HeaderMap) -> bool {
     const STREAMS: [&str; 8] = [
         "text/event-stream",
@@ -116,14 +137,14 @@ fn streams(headers: &HeaderMap) -> bool {
     STREAMS.iter().any(|stream| essence.eq_ignore_ascii_case(stream))
 }
 
-/// Whether a header belongs to the response, and not to the exchange in which it was made.
-fn is_kept(name: &HeaderName, speaker: &ErrorResponder) -> bool {
+/// Whether a header belongs to the response and not to a single exchange.
+fn is_kept(name: &HeaderName, responder: &ErrorResponder) -> bool {
     const EXCHANGE: [HeaderName; 6] =
         [SET_COOKIE, HeaderName::from_static("set-cookie2"), DATE, AGE, REPLAYED, ORIGINAL];
-    !EXCHANGE.contains(name) && name != speaker.id_field() && !is_about_limits(name, speaker)
+    !EXCHANGE.contains(name) && name != responder.id_header() && !is_about_limits(name, responder)
 }
 
-fn is_about_limits(name: &HeaderName, speaker: &ErrorResponder) -> bool {
+fn is_about_limits(name: &HeaderName, responder: &ErrorResponder) -> bool {
     let is_of = |family: &LimitHeaderScheme| match family {
         LimitHeaderScheme::Limits { limit, remaining, reset, .. } => {
             [limit, remaining, reset].into_iter().flatten().any(|field| field == name)
@@ -131,12 +152,12 @@ fn is_about_limits(name: &HeaderName, speaker: &ErrorResponder) -> bool {
         LimitHeaderScheme::ShouldRetry(field) | LimitHeaderScheme::RetryAfterMillis(field) => field == name,
         LimitHeaderScheme::Ietf => false,
     };
-    let spelt = name.as_str();
-    let is_usual = spelt.starts_with("ratelimit") || spelt.starts_with("x-ratelimit-");
-    is_usual || speaker.families().iter().any(is_of)
+    let text = name.as_str();
+    let is_standard = text.starts_with("ratelimit") || text.starts_with("x-ratelimit-");
+    is_standard || responder.families().iter().any(is_of)
 }
 
-/// Bytes with their length before them; `None` where they are too many.
+/// Writes bytes with their length; `None` if they are too long.
 fn put(written: &mut Vec<u8>, bytes: &[u8]) -> Option<()> {
     written.extend(u16::try_from(bytes.len()).ok()?.to_be_bytes());
     written.extend_from_slice(bytes);

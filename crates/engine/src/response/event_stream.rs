@@ -1,96 +1,75 @@
-//! Error events inside an upstream's `text/event-stream`: their text is for operators, not for clients.
+//! Replaces the data of error events in an upstream's `text/event-stream`.
 //!
-//! A stream's status is sent before its first event, so an error in the middle of it cannot become an error response.
-//! What is in it is replaced by the contract's answer to `upstream.failed`; every other event passes byte for byte.
-//! An event is known only at its end, since its name may come last, so each is held back until then, within a bound.
+//! The status is sent before the first event, so a later error cannot become an error response. Its data is replaced by the
+//! contract's error for `upstream.failed`; all other events pass unchanged. The name of an event may come last, so each
+//! event is buffered until its end, up to a limit.
 
 use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, ready};
 
 use bytes::{Bytes, BytesMut};
-use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
-use http::{HeaderMap, Response};
+use http::HeaderMap;
+use http::header::CONTENT_TYPE;
 use http_body::{Body, Frame};
 use memchr::memchr2;
 
-use crate::exchange::Exchange;
-use crate::response_body::ResponseBody;
-use crate::upstream_error;
+use crate::redact::{Redactor, quoted};
 
-/// What becomes of error events.
+/// How error events in event streams are treated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum EventStreamErrors {
-    /// Their text is replaced.
+    /// Their data is replaced.
     #[default]
     Redact,
-    /// They pass as they are.
+    /// They pass unchanged.
     Pass,
 }
 
-/// An event that is larger is passed on without being held back. Error events are small.
+/// Larger events are passed on without being buffered. Error events are small.
 const MAX_EVENT_BYTES: usize = 1024 * 1024;
 /// The longest name of an error event that is passed on.
 const MAX_NAME_BYTES: usize = 64;
 
 const BOM: &[u8] = b"\xef\xbb\xbf";
 
-/// Has error events of an event stream replaced, if the API's settings say so.
-pub(crate) fn redact<R>(
-    exchange: &mut Exchange,
-    response: Response<ResponseBody<R>>,
-) -> Response<ResponseBody<R>>
-where
-    R: Body<Data = Bytes> + Unpin,
-{
-    let is_stream = is_event_stream(response.headers()) && !response.body().is_end_stream();
-    let redacts = exchange.api().is_some_and(|api| {
-        api.settings.event_stream_errors == EventStreamErrors::Redact && !api.settings.observe
-    });
-    if !is_stream || !redacts {
-        return response;
-    }
-    let codings = response.headers().get_all(CONTENT_ENCODING);
-    if codings.iter().any(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"identity")) {
-        exchange.remarks.push("error events of a compressed event stream cannot be redacted".to_owned());
-        return response;
-    }
-    let (mut head, inner) = response.into_parts();
-    // The length changes with what is replaced.
-    head.headers.remove(CONTENT_LENGTH);
-    let said = Arc::new(OnceLock::new());
-    exchange.stream_error = Some(Arc::clone(&said));
-    let filter = Filter::new(exchange.stream_failure(), said);
-    let stream = Redacted { inner, filter, trailers: None, is_over: false };
-    Response::from_parts(head, ResponseBody::Stream(Box::new(stream)))
-}
-
-fn is_event_stream(headers: &HeaderMap) -> bool {
+pub(crate) fn is_event_stream(headers: &HeaderMap) -> bool {
     let Some(value) = headers.get(CONTENT_TYPE) else { return false };
     let essence = value.as_bytes().split(|byte| *byte == b';').next().unwrap_or_default();
     essence.trim_ascii().eq_ignore_ascii_case(b"text/event-stream")
 }
 
-/// An event stream without the text of its error events.
+/// An event stream without the data of its error events.
 #[derive(Debug)]
-pub struct Redacted<R> {
-    inner: ResponseBody<R>,
+pub struct Redacted<B> {
+    inner: B,
     filter: Filter,
     trailers: Option<HeaderMap>,
     is_over: bool,
 }
 
-impl<R> Redacted<R> {
+impl<B> Redacted<B> {
+    /// `replacement` replaces the data of error events; the data of the first one goes to `error`, without API keys.
+    pub(crate) fn new(
+        inner: B,
+        replacement: Vec<u8>,
+        error: Arc<OnceLock<String>>,
+        redactor: Arc<Redactor>,
+    ) -> Self {
+        let filter = Filter::new(replacement, error, Some(redactor));
+        Self { inner, filter, trailers: None, is_over: false }
+    }
+
     pub(crate) fn is_end_stream(&self) -> bool {
         self.is_over && self.trailers.is_none()
     }
 }
 
-impl<R: Body<Data = Bytes> + Unpin> Redacted<R> {
+impl<B: Body<Data = Bytes> + Unpin> Redacted<B> {
     pub(crate) fn poll_frame(
         &mut self,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, R::Error>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
         let mut out = BytesMut::new();
         loop {
             if self.is_over {
@@ -121,43 +100,45 @@ impl<R: Body<Data = Bytes> + Unpin> Redacted<R> {
     }
 }
 
-/// Reads an event stream (HTML, section 9.2.6) in pieces of any size.
+/// Parses an event stream (HTML, section 9.2.6) in chunks of any size.
 #[derive(Debug)]
 struct Filter {
-    /// What the data of an error event is replaced by.
+    /// Replaces the data of error events.
     replacement: Vec<u8>,
-    /// What the first error event said.
-    said: Arc<OnceLock<String>>,
+    /// The data of the first error event.
+    error: Arc<OnceLock<String>>,
+    redactor: Option<Arc<Redactor>>,
     mode: StreamMode,
-    /// The event under way.
+    /// The current event.
     event: BytesMut,
-    /// Where its last line begins.
+    /// The start of its last line.
     line_start: usize,
-    /// How long the line is so far.
+    /// The length of the line so far.
     line_length: usize,
-    /// Whether a line feed would belong to the line end before it.
+    /// Whether a line feed would belong to the preceding line end.
     after_return: bool,
-    /// Whether the last name of the event is that of an error.
+    /// Whether the last name of the event is an error's.
     is_error: bool,
     is_first_line: bool,
 }
 
-/// What happens to the bytes of the event under way.
+/// What happens to the bytes of the current event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum StreamMode {
-    /// They are held back.
+    /// They are buffered.
     Hold,
-    /// It is too large to be held back.
+    /// It is too large to be buffered.
     Pass,
-    /// It is an error and too large: the rest is dropped.
+    /// It is an error and too large: the rest is discarded.
     Drop,
 }
 
 impl Filter {
-    fn new(replacement: Vec<u8>, said: Arc<OnceLock<String>>) -> Self {
+    fn new(replacement: Vec<u8>, error: Arc<OnceLock<String>>, redactor: Option<Arc<Redactor>>) -> Self {
         Self {
             replacement,
-            said,
+            error,
+            redactor,
             mode: StreamMode::Hold,
             event: BytesMut::new(),
             line_start: 0,
@@ -172,7 +153,7 @@ impl Filter {
         while let Some(first) = rest.first() {
             if std::mem::take(&mut self.after_return) && *first == b'\n' {
                 match self.mode {
-                    // The event before it has ended, and so has been passed on.
+                    // The previous event has ended and was passed on.
                     StreamMode::Hold if self.event.is_empty() => out.extend_from_slice(b"\n"),
                     StreamMode::Hold => {
                         self.event.extend_from_slice(b"\n");
@@ -229,7 +210,7 @@ impl Filter {
         self.is_error = false;
     }
 
-    /// Looks at the last line of the event: of several names the last one counts.
+    /// Reads the last line of the event. Of several names the last one counts.
     fn read_line(&mut self) {
         let mut line = self.event.get(self.line_start..).unwrap_or_default();
         if self.is_first_line {
@@ -249,7 +230,7 @@ impl Filter {
         }
     }
 
-    /// Passes on what is held back.
+    /// Passes the buffered event on.
     fn release(&mut self, out: &mut BytesMut) {
         let event = self.event.split();
         self.line_start = 0;
@@ -261,7 +242,7 @@ impl Filter {
         for line in lines(&event) {
             let text = line.strip_prefix(BOM).unwrap_or(line);
             match field(text) {
-                // An error's name, and what a client needs to come back, is no text of the upstream's.
+                // Kept: the name, and what a client needs to reconnect.
                 (b"event", name) if is_error(name) => out.extend_from_slice(line),
                 (b"id" | b"retry", _) => out.extend_from_slice(line),
                 (b"data", value) => {
@@ -276,7 +257,13 @@ impl Filter {
                 _ => {}
             }
         }
-        let _ = self.said.set(upstream_error::quoted(&data.join(&b'\n')));
+        let data = quoted(&data.join(&b'\n'));
+        let data = match &self.redactor {
+            Some(redactor) => redactor.redact(data, &[]),
+            None => data,
+        };
+        // Of several errors the first one counts.
+        let _ = self.error.set(data);
     }
 }
 
@@ -300,7 +287,7 @@ fn trimmed(line: &[u8]) -> &[u8] {
     &line[..end]
 }
 
-/// Name and value of a line; a comment has no name, a blank line neither.
+/// The name and value of a line. Comments and blank lines have no name.
 fn field(line: &[u8]) -> (&[u8], &[u8]) {
     let line = trimmed(line);
     match memchr::memchr(b':', line) {
@@ -310,8 +297,7 @@ fn field(line: &[u8]) -> (&[u8], &[u8]) {
     }
 }
 
-/// `error`, and names that end in it as `response.error` does. Spaces around it and another case are taken for a
-/// mistake of the upstream's, since some clients do not mind them.
+/// Whether a name is `error`, or ends in it as `response.error` does. Spaces and case are ignored, as some clients do.
 fn is_error(name: &[u8]) -> bool {
     let is_plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"._-:/".contains(byte);
     let name = name.trim_ascii();
@@ -323,19 +309,19 @@ fn is_error(name: &[u8]) -> bool {
 mod tests {
     use super::*;
 
-    /// What becomes of a stream that comes in pieces of so many bytes.
+    /// Filters a stream that comes in chunks of `size` bytes.
     fn filtered(stream: &[u8], size: usize) -> (String, Option<String>) {
-        let said = Arc::new(OnceLock::new());
-        let mut filter = Filter::new(b"{}".to_vec(), Arc::clone(&said));
+        let error = Arc::new(OnceLock::new());
+        let mut filter = Filter::new(b"{}".to_vec(), Arc::clone(&error), None);
         let mut out = BytesMut::new();
         stream.chunks(size).for_each(|chunk| filter.push(chunk, &mut out));
         filter.finish(&mut out);
-        (String::from_utf8_lossy(&out).into_owned(), said.get().cloned())
+        (String::from_utf8_lossy(&out).into_owned(), error.get().cloned())
     }
 
     #[test]
-    fn error_events_are_redacted_and_all_else_passes() {
-        for (stream, expected, said) in [
+    fn redacts_error_events_and_passes_all_others() {
+        for (stream, expected, error) in [
             ("event: error\ndata: secret\n\n", "event: error\ndata: {}\n\n", "secret"),
             ("event:error\ndata:secret\n\n", "event:error\ndata: {}\n\n", "secret"),
             ("data: secret\nevent: error\n\n", "data: {}\nevent: error\n\n", "secret"),
@@ -356,14 +342,14 @@ mod tests {
             ),
             ("event: response.error\ndata: secret\n\n", "event: response.error\ndata: {}\n\n", "secret"),
             ("event: secret\nevent: error\ndata: x\n\n", "event: error\ndata: {}\n\n", "x"),
-            // Cut off, which clients do not mind.
+            // Cut off, which clients accept.
             ("event: error\ndata: secret", "event: error\ndata: {}", "secret"),
             ("data: secret\nevent: error", "data: {}\nevent: error", "secret"),
             ("event: error\ndata\n\n", "event: error\ndata: {}\n\n", ""),
         ] {
             for size in 1..=stream.len() {
                 let found = filtered(stream.as_bytes(), size);
-                assert_eq!(found, (expected.to_owned(), Some(said.to_owned())), "{stream:?} by {size}");
+                assert_eq!(found, (expected.to_owned(), Some(error.to_owned())), "{stream:?} by {size}");
             }
         }
         for stream in [
@@ -390,17 +376,17 @@ mod tests {
     }
 
     #[test]
-    fn events_are_held_back_within_a_bound() {
+    fn buffers_events_up_to_a_limit() {
         let large = "x".repeat(MAX_EVENT_BYTES);
         for size in [1000, 4 * MAX_EVENT_BYTES] {
             let event = format!("data: {large}\ndata: y\n\nevent: error\ndata: secret\n\ndata: z\n\n");
-            let (out, said) = filtered(event.as_bytes(), size);
+            let (out, error) = filtered(event.as_bytes(), size);
             assert_eq!(out, event.replace("secret", "{}"));
-            assert_eq!(said.as_deref(), Some("secret"));
+            assert_eq!(error.as_deref(), Some("secret"));
             let event = format!("event: error\ndata: secret\ndata: {large}\ndata: {large}\n\ndata: z\n\n");
             assert_eq!(filtered(event.as_bytes(), size).0, "event: error\ndata: {}\n\ndata: z\n\n");
         }
-        let mut filter = Filter::new(Vec::new(), Arc::default());
+        let mut filter = Filter::new(Vec::new(), Arc::default(), None);
         let mut out = BytesMut::new();
         for _ in 0..100 {
             filter.push(large.as_bytes(), &mut out);

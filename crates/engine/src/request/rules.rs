@@ -7,7 +7,7 @@ use http::request::Parts;
 use serde_json::{Value as Json, json};
 
 use crate::api::Api;
-use crate::rejection::Rejection;
+use crate::reject::rejection::Rejection;
 use crate::settings::{Authentication, Prefixes, RuleSettings};
 
 /// What the rules can see.

@@ -8,7 +8,7 @@ use demur_admission::{LimitState, Now};
 use demur_contract::{ResetForm, RetryAfter, RetryClass};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-use crate::responder::{LimitHeaderScheme, RATELIMIT, RATELIMIT_POLICY};
+use crate::reject::responder::{LimitHeaderScheme, RATELIMIT, RATELIMIT_POLICY};
 
 /// Sets the fields that every response carries.
 pub(crate) fn set(
@@ -139,7 +139,7 @@ mod tests {
     use super::*;
     use demur_admission::LimitKind;
 
-    use crate::responder::ErrorResponder;
+    use crate::reject::responder::ErrorResponder;
 
     fn limit<'a>(kind: LimitKind<'a>, limit: u64, remaining: u64, window: u64, reset: u64) -> LimitState<'a> {
         let seconds = Duration::from_secs;
@@ -227,7 +227,7 @@ mod tests {
              e: {{ status: 500, on: [request, internal] }}\n"
         );
         let loaded = demur_contract::Contract::load(&demur_source::Source::new("shop.yaml", text));
-        ErrorResponder::new(loaded.unwrap_or_else(|found| panic!("{found}")).contract.into(), &[])
+        ErrorResponder::new(loaded.unwrap_or_else(|found| panic!("{found}")).contract.into(), &[], None)
     }
 
     fn told(line: &str, limits: &[LimitState<'_>]) -> HeaderMap {

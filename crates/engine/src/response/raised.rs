@@ -1,7 +1,7 @@
 //! An error that a handler in the same process raises: by name, with its parameters, as data.
 //!
-//! It travels in the extensions of the handler's response. Unlike an upstream, which is another party with
-//! accounts of its own, a handler speaks for the API, so that it may raise every error of the contract.
+//! It travels in the extensions of the handler's response. Unlike an upstream, a handler is part of the API, so it may raise
+//! every error of the contract.
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -9,17 +9,16 @@ use std::time::Duration;
 use demur_contract::{Condition, Contract, Value, Violation};
 use http::{HeaderName, HeaderValue};
 
-use crate::rejection::Rejection;
+use crate::reject::rejection::Rejection;
 
-/// An error of the API, raised. Its place is among the extensions of a response; the status and the content
-/// that the response has beside it count for nothing.
+/// An error of the API, raised as an extension of a response. The response's own status and body are ignored.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Raised {
     what: RaisedProblem,
     params: Vec<(Cow<'static, str>, Value)>,
     message: Option<String>,
     retry_after: Option<Duration>,
-    fields: Vec<(HeaderName, HeaderValue)>,
+    headers: Vec<(HeaderName, HeaderValue)>,
     cause: String,
 }
 
@@ -37,23 +36,23 @@ impl Raised {
             params: Vec::new(),
             message: None,
             retry_after: None,
-            fields: Vec::new(),
+            headers: Vec::new(),
             cause: String::new(),
         }
     }
 
-    /// An error of the contract, by its name there. Where the contract has none of the name, the answer is
-    /// that of `internal`, and the operators read the name.
+    /// An error of the contract, by its name. If the contract has none of the name, the response is that of `internal`, and
+    /// the name is logged.
     pub fn error(name: impl Into<Cow<'static, str>>) -> Self {
         Self::new(RaisedProblem::Error(name.into()))
     }
 
-    /// A condition; the contract says which of its errors answers it.
+    /// A condition. The contract defines which of its errors answers it.
     pub fn condition(condition: Condition) -> Self {
         Self::new(RaisedProblem::Condition(condition))
     }
 
-    /// Parameters that are invalid in a way that only the handler can see.
+    /// Violations that only the handler can find.
     pub fn violations(violations: Vec<Violation>) -> Self {
         Self::new(RaisedProblem::Violations(violations))
     }
@@ -65,28 +64,28 @@ impl Raised {
         self
     }
 
-    /// A message instead of the catalogue's, where the contract leaves it open.
+    /// A message in place of the catalogue's, if the contract leaves it open.
     #[must_use]
     pub fn message(mut self, message: impl Into<String>) -> Self {
         self.message = Some(message.into());
         self
     }
 
-    /// When trying again makes sense.
+    /// When a retry makes sense.
     #[must_use]
     pub fn after(mut self, delay: Duration) -> Self {
         self.retry_after = Some(delay);
         self
     }
 
-    /// A field of the answer beyond those that every one has, such as `Allow`.
+    /// A further header of the response, such as `Allow`.
     #[must_use]
     pub fn field(mut self, name: HeaderName, value: HeaderValue) -> Self {
-        self.fields.push((name, value));
+        self.headers.push((name, value));
         self
     }
 
-    /// What really happened, for the operators. Never on the wire.
+    /// The internal reason, for logs. Never shown to clients.
     #[must_use]
     pub fn with_cause(mut self, cause: impl Into<String>) -> Self {
         self.cause = cause.into();
@@ -95,20 +94,20 @@ impl Raised {
 
     pub(crate) fn in_contract(self, contract: &Contract) -> Rejection {
         let mut cause = self.cause;
-        let mut refused = match self.what {
+        let mut rejection = match self.what {
             RaisedProblem::Condition(condition) => Rejection::from(condition),
             RaisedProblem::Violations(violations) => Rejection::violations(violations),
             RaisedProblem::Error(name) => match contract.named(&name) {
                 Some(error) => Rejection::error(error),
                 None => {
-                    cause = format!("`{name}` was raised, which the contract does not declare; {cause}");
+                    cause = format!("handler raised `{name}`, which the contract does not declare; {cause}");
                     Rejection::from(Condition::Internal)
                 }
             },
         };
-        refused.detail.params = self.params;
-        refused.detail.message = self.message;
-        refused.detail.fields = self.fields;
-        refused.retry_after(self.retry_after).with_cause(cause)
+        rejection.detail.params = self.params;
+        rejection.detail.message = self.message;
+        rejection.detail.headers = self.headers;
+        rejection.retry_after(self.retry_after).with_cause(cause)
     }
 }

@@ -1,4 +1,4 @@
-//! A contract as the engine uses it: with the fields that its answers carry, their names worked out once.
+//! A contract with the headers of its responses, prepared once.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -7,19 +7,22 @@ use demur_contract::{Contract, LimitHeaders, ResetForm};
 use http::header::RETRY_AFTER;
 use http::{HeaderName, HeaderValue};
 
-/// A contract, and the fields of its answers.
+use crate::record::{ApiLabels, RecordLabels};
+
+/// A contract and the headers of its responses.
 #[derive(Debug)]
 pub(crate) struct ErrorResponder {
     contract: Arc<Contract>,
-    id_field: HeaderName,
+    labels: Arc<RecordLabels>,
+    id_header: HeaderName,
     families: Vec<LimitHeaderScheme>,
     exposed: HeaderValue,
 }
 
-/// Fields that tell how limits stand and whether to try again.
+/// Headers with the state of limits or advice to retry.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum LimitHeaderScheme {
-    /// A field each for the nearest limit's size, what is left, and when it is whole again.
+    /// One header each for the size, the rest and the reset of the limit that is nearest to exhaustion.
     Limits {
         limit: Option<HeaderName>,
         remaining: Option<HeaderName>,
@@ -35,14 +38,16 @@ pub(crate) enum LimitHeaderScheme {
 }
 
 impl ErrorResponder {
-    /// `expose` are fields of the API's own that scripts may read too.
-    pub(crate) fn new(contract: Arc<Contract>, expose: &[HeaderName]) -> Self {
-        let id_field = name(&contract.request_id().field).unwrap_or(HeaderName::from_static("x-request-id"));
+    /// `expose` are headers of the API's own that scripts of another origin may read too. `api` is `None` for the default
+    /// contract.
+    pub(crate) fn new(contract: Arc<Contract>, expose: &[HeaderName], api: Option<Arc<ApiLabels>>) -> Self {
+        let id_header = name(&contract.request_id().field).unwrap_or(HeaderName::from_static("x-request-id"));
         let families: Vec<LimitHeaderScheme> = contract.field_families().iter().filter_map(family).collect();
-        let telling = telling(&id_field, &families);
-        let exposed: Vec<&str> = telling.iter().chain(expose).map(HeaderName::as_str).collect();
+        let exposable = exposable(&id_header, &families);
+        let exposed: Vec<&str> = exposable.iter().chain(expose).map(HeaderName::as_str).collect();
         let exposed = HeaderValue::from_str(&exposed.join(", ")).unwrap_or(HeaderValue::from_static(""));
-        Self { contract, id_field, families, exposed }
+        let labels = Arc::new(RecordLabels { id_prefix: contract.request_id().prefix.clone(), api });
+        Self { contract, labels, id_header, families, exposed }
     }
 
     /// The contract as its file has it.
@@ -50,25 +55,30 @@ impl ErrorResponder {
         &self.contract
     }
 
-    /// The field that carries the request's id.
-    pub(crate) fn id_field(&self) -> &HeaderName {
-        &self.id_field
+    /// What the records of its requests refer to.
+    pub(crate) fn labels(&self) -> &Arc<RecordLabels> {
+        &self.labels
     }
 
-    /// The families that the contract names.
+    /// The header that carries the request ID.
+    pub(crate) fn id_header(&self) -> &HeaderName {
+        &self.id_header
+    }
+
+    /// The limit headers that the contract declares.
     pub(crate) fn families(&self) -> &[LimitHeaderScheme] {
         &self.families
     }
 
-    /// The fields of its answers that a script of another origin may read, as a list.
+    /// The headers that a script of another origin may read, as a list.
     pub(crate) fn exposed(&self) -> &HeaderValue {
         &self.exposed
     }
 }
 
-/// Every field that an answer may carry and that says more than a browser shows by itself.
-fn telling(id_field: &HeaderName, families: &[LimitHeaderScheme]) -> Vec<HeaderName> {
-    let mut fields = vec![id_field.clone(), RETRY_AFTER];
+/// The headers of a response that browsers do not show to scripts by default.
+fn exposable(id_header: &HeaderName, families: &[LimitHeaderScheme]) -> Vec<HeaderName> {
+    let mut fields = vec![id_header.clone(), RETRY_AFTER];
     for family in families {
         match family {
             LimitHeaderScheme::Limits { limit, remaining, reset, .. } => {
@@ -86,20 +96,20 @@ fn telling(id_field: &HeaderName, families: &[LimitHeaderScheme]) -> Vec<HeaderN
 pub(crate) const RATELIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 pub(crate) const RATELIMIT: HeaderName = HeaderName::from_static("ratelimit");
 
-/// The contract's loader has checked the names, so nothing is lost here.
+/// The contract's loader has checked the names.
 ///
-/// A name that is no constant is counted whenever a message gets it, which is a dear thing to do at every request. So
-/// names become constants, each once in the life of the process: there are as many as contracts declare.
+/// Cloning a `HeaderName` that is not static costs an atomic operation for each response. So names are leaked, each once in
+/// the life of the process: there are only as many as contracts declare.
 fn name(field: &str) -> Option<HeaderName> {
     static NAMES: Mutex<BTreeSet<&'static str>> = Mutex::new(BTreeSet::new());
     let name = HeaderName::from_bytes(field.as_bytes()).ok()?;
     let mut names = NAMES.lock().unwrap_or_else(PoisonError::into_inner);
-    let known = names.get(name.as_str()).copied().unwrap_or_else(|| {
-        let lasting: &'static str = Box::leak(name.as_str().into());
-        names.insert(lasting);
-        lasting
+    let leaked = names.get(name.as_str()).copied().unwrap_or_else(|| {
+        let leaked: &'static str = Box::leak(name.as_str().into());
+        names.insert(leaked);
+        leaked
     });
-    Some(HeaderName::from_static(known))
+    Some(HeaderName::from_static(leaked))
 }
 
 fn family(family: &LimitHeaders) -> Option<LimitHeaderScheme> {

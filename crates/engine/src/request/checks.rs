@@ -1,4 +1,4 @@
-//! Small checks on a request's head that need neither its document nor its key.
+//! Small checks of a request's head that need neither the API's document nor the key.
 
 use demur_contract::Condition;
 use demur_validation::Operation;
@@ -6,13 +6,13 @@ use http::header::{ACCEPT, ALLOW, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Uri};
 
-use crate::rejection::Rejection;
-use crate::request_body::BodyError;
+use crate::reject::rejection::Rejection;
+use crate::request::body::BodyError;
 
-/// The client's own name for an operation that it may send more than once.
+/// The client's identifier of an operation that it may send more than once.
 pub(crate) const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
-/// The request's host, with its port. Of two the URI's is the one that counts (RFC 9112, section 3.2.2).
+/// The request's host, with its port. The host of the URI takes precedence (RFC 9112, section 3.2.2).
 pub(crate) fn host<'r>(uri: &'r Uri, headers: &'r HeaderMap) -> Option<&'r str> {
     match uri.authority() {
         Some(authority) => Some(authority.as_str()),
@@ -21,51 +21,51 @@ pub(crate) fn host<'r>(uri: &'r Uri, headers: &'r HeaderMap) -> Option<&'r str> 
 }
 
 pub(crate) fn method_not_allowed(allow: &str, method: &str) -> Rejection {
-    let refused = Rejection::from(Condition::ResourceMethodNotAllowed).with("allow", allow);
-    let refused = refused.with("method", method);
+    let rejection = Rejection::from(Condition::ResourceMethodNotAllowed).with("allow", allow);
+    let rejection = rejection.with("method", method);
     match HeaderValue::from_str(allow) {
-        Ok(value) => refused.field(ALLOW, value),
-        Err(_) => refused,
+        Ok(value) => rejection.header(ALLOW, value),
+        Err(_) => rejection,
     }
 }
 
 pub(crate) fn unclear_resource() -> Rejection {
     Rejection::from(Condition::PermissionResource)
-        .with_cause("the parameter that names the resource stands in the query not at all, or more than once")
+        .with_cause("the query parameter that names the resource is missing or repeated")
 }
 
-/// Fields of which a second one would make the gateway and the upstream read different requests.
-pub(crate) fn refuse_doubled(parts: &Parts) -> Result<(), Rejection> {
-    // Nearly always no field stands there twice, which is known without looking for any.
+/// Rejects duplicate headers that the gateway and the upstream could read differently.
+pub(crate) fn reject_duplicates(parts: &Parts) -> Result<(), Rejection> {
+    // Nearly no request has a duplicate header.
     if parts.headers.len() == parts.headers.keys_len() {
         return Ok(());
     }
     for name in [CONTENT_TYPE, CONTENT_ENCODING, IDEMPOTENCY_KEY] {
         if parts.headers.get_all(&name).iter().nth(1).is_some() {
-            let cause = format!("the field {name} stands there more than once");
+            let cause = format!("duplicate header {name}");
             return Err(Rejection::from(Condition::RequestMalformed).with_cause(cause));
         }
     }
     Ok(())
 }
 
-/// A caller who takes none of the media types that the operation answers in.
-pub(crate) fn refuse_unacceptable(parts: &Parts, operation: &Operation) -> Result<(), Rejection> {
+/// Rejects an `Accept` that none of the operation's media types satisfies.
+pub(crate) fn reject_unacceptable(parts: &Parts, operation: &Operation) -> Result<(), Rejection> {
     let lines: Vec<&str> =
         parts.headers.get_all(ACCEPT).iter().filter_map(|line| line.to_str().ok()).collect();
     if lines.is_empty() || operation.is_acceptable(&lines.join(",")) {
         return Ok(());
     }
     Err(Rejection::from(Condition::RequestNotAcceptable)
-        .with_cause("Accept takes none of the declared media types"))
+        .with_cause("Accept does not match a declared media type"))
 }
 
-/// Content that says that it is too large is not read at all.
-pub(crate) fn refuse_announced_excess(parts: &Parts, bound: u64) -> Result<(), Rejection> {
+/// Rejects a body whose Content-Length is too large, before it is read.
+pub(crate) fn reject_excess_length(parts: &Parts, max_length: u64) -> Result<(), Rejection> {
     let announced =
         parts.headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
-    if announced.is_some_and(|length| length > bound) {
-        let max = i64::try_from(bound).unwrap_or(i64::MAX);
+    if announced.is_some_and(|length| length > max_length) {
+        let max = i64::try_from(max_length).unwrap_or(i64::MAX);
         return Err(Rejection::from(BodyError::TooLarge).with("max_bytes", max));
     }
     Ok(())
