@@ -1,9 +1,7 @@
 //! A rejection: what was wrong with a head, and what of it could be read, so that the refusal can be spoken
 //! in the right voice.
 
-use demur_contract::Condition;
-
-use crate::ParseError;
+use crate::parse_error::{ErrorKind, ParseError};
 use crate::characters::{TOKEN, all};
 use crate::fields::find_host;
 use crate::target::{Authority, split_absolute};
@@ -29,12 +27,12 @@ pub struct RejectedRequest {
 }
 
 impl RejectedRequest {
-    /// The condition under which it is answered.
-    pub fn condition(&self) -> Condition {
-        self.fault.condition()
+    /// The kind of response that it calls for.
+    pub fn kind(&self) -> ErrorKind {
+        self.fault.kind()
     }
 
-    /// What is wrong, for operators. Holds nothing of the request.
+    /// The text for logs. Contains nothing of the request.
     pub fn cause(&self) -> &'static str {
         self.fault.cause()
     }
