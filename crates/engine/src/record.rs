@@ -3,6 +3,7 @@
 //! A record is plain data. It keeps neither the engine nor a store alive, and has fixed slots for check outcomes and
 //! stage timings, so that filling it costs a request that passes no allocation.
 
+use std::fmt;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -12,7 +13,6 @@ use demur_contract::{Condition, Contract, ErrorId, ErrorOrigin};
 use crate::request::id::RequestId;
 
 /// One request: how it was understood, what was checked, and why it was rejected.
-#[derive(Debug)]
 pub struct RequestRecord {
     id: RequestId,
     labels: Option<Arc<RecordLabels>>,
@@ -235,6 +235,22 @@ impl RequestRecord {
     /// The ID of the API key, if it was known.
     pub fn key(&self) -> Option<&str> {
         self.principal.as_ref().map(|principal| principal.key().id.as_str())
+    }
+}
+
+impl fmt::Debug for RequestRecord {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RequestRecord")
+            .field("request_id", &self.request_id())
+            .field("api", &self.api())
+            .field("operation", &self.operation())
+            .field("principal", &self.principal)
+            .field("rejection", &self.rejection())
+            .field("would_reject", &self.would_reject())
+            .field("notes", &self.notes())
+            .field("checks", &self.checks)
+            .field("timings", &self.timings)
+            .finish()
     }
 }
 

@@ -1,9 +1,9 @@
 //! A rejection: what was wrong with a head, and what of it could be read, so that the refusal can be spoken
 //! in the right voice.
 
-use crate::parse_error::{ErrorKind, ParseError};
 use crate::characters::{TOKEN, all};
 use crate::fields::find_host;
+use crate::parse_error::{ErrorKind, ParseError};
 use crate::target::{Authority, split_absolute};
 
 /// Longer paths are cut: the voice is chosen by a prefix.

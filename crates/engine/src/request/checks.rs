@@ -1,13 +1,15 @@
-//! Small checks of a request's head that need neither the API's document nor the key.
+//! Small checks of one request, which need no state.
 
-use demur_contract::Condition;
-use demur_validation::Operation;
+use demur_contract::{Condition, Violation};
+use demur_validation::{Operation, RequestContent, RouteMatch};
 use http::header::{ACCEPT, ALLOW, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HOST};
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Uri};
+use serde_json::Value as Json;
 
 use crate::reject::rejection::Rejection;
 use crate::request::body::BodyError;
+use crate::settings::ApiSettings;
 
 /// The client's identifier of an operation that it may send more than once.
 pub(crate) const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
@@ -69,4 +71,29 @@ pub(crate) fn reject_excess_length(parts: &Parts, max_length: u64) -> Result<(),
         return Err(Rejection::from(BodyError::TooLarge).with("max_bytes", max));
     }
     Ok(())
+}
+
+/// Validates a buffered body: its JSON value, and its violations.
+pub(crate) fn check_body(
+    settings: &ApiSettings,
+    found: &RouteMatch<'_, '_>,
+    parts: &Parts,
+    bytes: &[u8],
+) -> Result<(Option<Json>, Vec<Violation>), Rejection> {
+    let coding = parts.headers.get(CONTENT_ENCODING).filter(|coding| *coding != "identity");
+    if coding.is_some() && !bytes.is_empty() {
+        let rejection = Rejection::from(Condition::BodyUnsupportedMediaType);
+        return Err(rejection.with_cause("a compressed body cannot be validated"));
+    }
+    let content_type = parts.headers.get(CONTENT_TYPE).map(|value| value.to_str()).transpose();
+    if content_type.is_err() && found.operation.takes_content() {
+        // Some servers read the ASCII part of it.
+        let rejection = Rejection::from(Condition::BodyUnsupportedMediaType);
+        return Err(rejection.with_cause("Content-Type is not ASCII"));
+    }
+    let content_type = content_type.unwrap_or_default();
+    match settings.document.check_content(found.operation, content_type, bytes) {
+        RequestContent::Checked { value, violations } => Ok((value, violations)),
+        RequestContent::Refused(problem) => Err(Rejection::from(problem.condition).with_cause(problem.cause)),
+    }
 }

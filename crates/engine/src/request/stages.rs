@@ -19,12 +19,10 @@ use demur_admission::{
     Scope, authorize,
 };
 use demur_contract::Condition;
-use demur_validation::{Find, RequestContent, RouteMatch};
+use demur_validation::Find;
 use http::Method;
-use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use http::request::Parts;
 use http_body::Body;
-use serde_json::Value as Json;
 
 use crate::api::{Api, Resource};
 use crate::engine::Engine;
@@ -33,7 +31,8 @@ use crate::reject::cors;
 use crate::reject::rejection::{Rejection, from_credentials, from_grants};
 use crate::request::body::{BodyError, RequestBody};
 use crate::request::checks::{
-    host, method_not_allowed, reject_duplicates, reject_excess_length, reject_unacceptable, unclear_resource,
+    check_body, host, method_not_allowed, reject_duplicates, reject_excess_length, reject_unacceptable,
+    unclear_resource,
 };
 use crate::request::context::{RequestContext, check_of};
 use crate::request::credential;
@@ -44,7 +43,7 @@ use crate::request::stage_result::{ForwardPlan, StageOutcome, StageResult, Suspe
 use crate::request::upstream_headers::check_connection;
 use crate::request::upstream_request::rewritten_target;
 use crate::response::replay;
-use crate::settings::{ApiSettings, RequestView};
+use crate::settings::RequestView;
 
 /// One request at its stages. Results go into its context.
 pub(crate) struct Stages<'w, B> {
@@ -106,7 +105,7 @@ where
                     }
                     _ => Condition::ResourceNotFound.into(),
                 };
-                // Not recorded for a preflight: unless in monitor mode, it would have been answered above.
+                // Not recorded for a preflight, which would have been answered above outside of monitor mode.
                 if !is_preflight {
                     self.reject(Check::Request, rejection)?;
                 }
@@ -391,29 +390,4 @@ fn forbidden(principal: &Principal, operation: &ResolvedOperation, parts: &Parts
         denied.map(|denial| from_grants(denial, principal, &request)),
         (resolved == Some(Resource::Unclear)).then(unclear_resource),
     ]
-}
-
-/// Validates a buffered body: its JSON value, and its violations.
-fn check_body(
-    settings: &ApiSettings,
-    found: &RouteMatch<'_, '_>,
-    parts: &Parts,
-    bytes: &[u8],
-) -> Result<(Option<Json>, Vec<demur_contract::Violation>), Rejection> {
-    let coding = parts.headers.get(CONTENT_ENCODING).filter(|coding| *coding != "identity");
-    if coding.is_some() && !bytes.is_empty() {
-        let rejection = Rejection::from(Condition::BodyUnsupportedMediaType);
-        return Err(rejection.with_cause("a compressed body cannot be validated"));
-    }
-    let content_type = parts.headers.get(CONTENT_TYPE).map(|value| value.to_str()).transpose();
-    if content_type.is_err() && found.operation.takes_content() {
-        // Some servers read the ASCII part of it.
-        let rejection = Rejection::from(Condition::BodyUnsupportedMediaType);
-        return Err(rejection.with_cause("Content-Type is not ASCII"));
-    }
-    let content_type = content_type.unwrap_or_default();
-    match settings.document.check_content(found.operation, content_type, bytes) {
-        RequestContent::Checked { value, violations } => Ok((value, violations)),
-        RequestContent::Refused(problem) => Err(Rejection::from(problem.condition).with_cause(problem.cause)),
-    }
 }

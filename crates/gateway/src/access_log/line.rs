@@ -1,4 +1,4 @@
-//! One line: a request in JSON, or in words for people.
+//! One line of the access log, as JSON or as text.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use super::{LogEntry, LogFormat};
 
-/// What stands in a line, in this order. What is not known is left out.
+/// The fields of a line, in this order. Unknown ones are left out.
 #[derive(Serialize)]
 struct LogLine<'e> {
     timestamp: String,
@@ -54,7 +54,7 @@ struct LogLine<'e> {
     stream_error: Option<&'e str>,
 }
 
-/// What the request would have been refused for.
+/// A rejection that was not enforced.
 #[derive(Serialize)]
 struct Observed<'e> {
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -82,7 +82,7 @@ impl<'e> LogLine<'e> {
     fn of(entry: &'e LogEntry) -> Self {
         let record = &entry.record;
         let refusal = record.rejection();
-        let is_gone = refusal.is_none() && !entry.is_whole;
+        let is_gone = refusal.is_none() && !entry.is_complete;
         let condition = match refusal {
             Some(refusal) => refusal.condition,
             None => is_gone.then_some(Condition::ClientGone),
@@ -97,7 +97,7 @@ impl<'e> LogLine<'e> {
             method: entry.method.as_deref(),
             path: entry.path.as_deref(),
             status: entry.status,
-            bytes: entry.content_bytes,
+            bytes: entry.body_bytes,
             duration_ms: (entry.duration.as_secs_f64() * 1e6).round() / 1e3,
             api: record.api(),
             operation: record.operation(),

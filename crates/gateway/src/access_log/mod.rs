@@ -1,7 +1,7 @@
 //! The access log: one line for each request, written by a thread of its own.
 //!
-//! A worker hands over what it holds already, and formats nothing. When the thread cannot keep up, or the disk
-//! is full, lines are lost and counted; no request ever waits for its line.
+//! Workers queue what they hold already, and format nothing. If the thread cannot keep up, or the disk is full, lines are
+//! lost and counted; no request waits for the log.
 
 mod body;
 mod line;
@@ -26,40 +26,39 @@ pub(crate) use body::{LoggedBody, LoggedTarget, RequestSummary};
 pub(crate) use settings::read_log;
 pub use settings::{LogFilter, LogFormat, LogSettings, LogTarget};
 
-/// Lines that may wait to be written.
+/// Entries that may be queued.
 const QUEUE: usize = 8192;
-/// Between two writes, so that many lines share one and workers need not wake the thread for each.
+/// Between two writes, so that lines share a write and workers need not wake the thread for each.
 const PAUSE: Duration = Duration::from_millis(10);
-/// Losses are told no more often.
-const BETWEEN_COMPLAINTS: Duration = Duration::from_secs(10);
+/// Lost lines are reported no more often.
+const REPORT_INTERVAL: Duration = Duration::from_secs(10);
 
-/// Lines name accounts and addresses: a new file is for its owner, and for a group that collects logs.
+/// Log lines contain accounts and addresses: new files are readable by their owner and group only.
 const MODE: u32 = 0o640;
 
 fn append_to(path: &Path) -> io::Result<File> {
     OpenOptions::new().append(true).create(true).mode(MODE).open(path)
 }
 
-/// One request that has been answered.
+/// One request that was answered.
 #[derive(Debug)]
 pub(crate) struct LogEntry {
     pub(crate) at: Timestamp,
     pub(crate) record: RequestRecord,
     pub(crate) client: Option<IpAddr>,
-    /// What was asked, where it could be read. Never the query: keys may stand there.
+    /// Method and path, if they are known. Never the query, which may contain keys.
     pub(crate) method: Option<String>,
     pub(crate) path: Option<String>,
     pub(crate) status: u16,
-    pub(crate) content_bytes: u64,
+    pub(crate) body_bytes: u64,
     pub(crate) duration: Duration,
-    /// Whether all of the answer was taken.
-    pub(crate) is_whole: bool,
+    /// Whether the whole response was sent.
+    pub(crate) is_complete: bool,
 }
 
-/// Where workers put what they have answered.
+/// The workers' end of the log.
 #[derive(Debug, Clone)]
 pub(crate) struct AccessLog {
-    logged: LogFilter,
     queue: SyncSender<Box<LogEntry>>,
     lost: Arc<AtomicU64>,
 }
@@ -78,29 +77,15 @@ impl AccessLog {
         let (queue, queued) = sync_channel(QUEUE);
         let lost = Arc::new(AtomicU64::new(0));
         let format = settings.format.unwrap_or_default();
-        let writer = LogWriter { target, format, lost: Arc::clone(&lost), complained: None };
+        let writer = LogWriter { target, format, lost: Arc::clone(&lost), reported: None };
         let thread = thread::Builder::new().name("demur-access-log".to_owned());
         let thread = thread.spawn(move || writer.run(&queued))?;
-        Ok((Self { logged: settings.requests, queue, lost }, LogWriterHandle(thread)))
+        Ok((Self { queue, lost }, LogWriterHandle(thread)))
     }
 
-    /// Whether anything is logged at all.
-    pub(crate) fn is_on(&self) -> bool {
-        self.logged != LogFilter::None
-    }
-
-    /// Whether this request has a line.
-    pub(crate) fn takes(&self, record: &RequestRecord) -> bool {
-        match self.logged {
-            LogFilter::All => true,
-            LogFilter::Refused => record.is_notable() || record.may_become_notable(),
-            LogFilter::None => false,
-        }
-    }
-
-    fn put(&self, entry: Box<LogEntry>) {
-        // What might have become of it has not.
-        if self.logged == LogFilter::Refused && !entry.record.is_notable() {
+    fn put(&self, filter: LogFilter, entry: Box<LogEntry>) {
+        // It might have become notable, and has not.
+        if filter == LogFilter::Refused && !entry.record.is_notable() {
             return;
         }
         match self.queue.try_send(entry) {
@@ -112,10 +97,21 @@ impl AccessLog {
     }
 }
 
+impl LogFilter {
+    /// Whether the request gets an entry, or may get one when its response has ended.
+    fn takes(self, record: &RequestRecord) -> bool {
+        match self {
+            LogFilter::All => true,
+            LogFilter::Refused => record.is_notable() || record.may_become_notable(),
+            LogFilter::None => false,
+        }
+    }
+}
+
 impl LogWriterHandle {
     /// Waits until every line is written.
     pub(crate) fn join(self) {
-        // A panic of the thread has been told on standard error.
+        // A panic of the thread was reported on standard error.
         let _ = self.0.join();
     }
 }
@@ -124,7 +120,7 @@ struct LogWriter {
     target: Box<dyn Write + Send>,
     format: LogFormat,
     lost: Arc<AtomicU64>,
-    complained: Option<Instant>,
+    reported: Option<Instant>,
 }
 
 impl LogWriter {
@@ -147,11 +143,11 @@ impl LogWriter {
     }
 
     fn warn_lost(&mut self) {
-        let is_due = self.complained.is_none_or(|last| last.elapsed() >= BETWEEN_COMPLAINTS);
+        let is_due = self.reported.is_none_or(|last| last.elapsed() >= REPORT_INTERVAL);
         if is_due && self.lost.load(Ordering::Relaxed) > 0 {
             let lost = self.lost.swap(0, Ordering::Relaxed);
-            self.complained = Some(Instant::now());
-            tracing::warn!(lost, "lines of the access log were lost");
+            self.reported = Some(Instant::now());
+            tracing::warn!(lost, "access log lines lost");
         }
     }
 }

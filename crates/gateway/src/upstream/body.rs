@@ -1,7 +1,7 @@
-//! An upstream's content on its way back: it must keep coming, and when it has ended its connection is free.
+//! The body of an upstream's response: its timeouts, and its beginning.
 //!
-//! Until the first bytes of it are there the response is held back, so that an upstream which breaks off at once is
-//! answered in the contract: see [`Answer::begin`].
+//! The response is held back until the first bytes of its body have come, so that an upstream that breaks off at once is
+//! answered in the contract: see [`UpstreamBody::begin`].
 
 use std::future::poll_fn;
 use std::pin::Pin;
@@ -14,54 +14,37 @@ use http::HeaderMap;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt;
-use hyper::body::Incoming;
-use hyper::client::conn::http1::SendRequest;
 use tokio::time::{Instant, Sleep, sleep, timeout};
 
-use crate::upstream::IdlePool;
+use super::exchange::ExchangeBody;
 
-/// How long a response is held back while nothing has come of content without a length.
+/// How long a response without a length is held back.
 const HOLD: Duration = Duration::from_millis(50);
 
-/// An upstream's content. A silence longer than the upstream's time-out ends it with an error; the content
-/// of a failure, which is only read to be understood, must have come whole within that time.
+/// The body of an upstream's response. It fails if nothing comes for longer than the upstream's timeout. The body of an
+/// error response, which is only read to be understood, must be complete within that time.
 pub(crate) struct UpstreamBody<B> {
-    body: Incoming,
-    patience: Duration,
+    body: ExchangeBody<B>,
+    timeout: Duration,
     is_failure: bool,
     deadline: Option<Pin<Box<Sleep>>>,
-    /// What came before the head was let through.
+    /// What came while the head was held back.
     first: Option<Frame<Bytes>>,
-    /// The upstream's content has ended.
+    /// The upstream's body has ended.
     is_over: bool,
-    /// Why it broke off, to be told when what came before has been sent.
+    /// Why it broke off, returned after what came before it.
     fault: Option<UpstreamFault>,
-    returning: Option<(SendRequest<B>, IdlePool<B>)>,
 }
 
 impl<B> UpstreamBody<B> {
-    pub(crate) fn new(
-        body: Incoming,
-        patience: Duration,
-        is_failure: bool,
-        returning: (SendRequest<B>, IdlePool<B>),
-    ) -> Self {
-        Self {
-            body,
-            patience,
-            is_failure,
-            deadline: None,
-            first: None,
-            is_over: false,
-            fault: None,
-            returning: Some(returning),
-        }
+    pub(crate) fn new(body: ExchangeBody<B>, timeout: Duration, is_failure: bool) -> Self {
+        Self { body, timeout, is_failure, deadline: None, first: None, is_over: false, fault: None }
     }
 
-    /// Waits for the first bytes of the content, and fails where it breaks off before.
+    /// Waits for the first bytes of the body, and fails if it breaks off before.
     ///
-    /// Of content with a length they are waited for as long as the upstream's timeout lets it, since a head alone is of
-    /// no use to anyone; of other content for 50 ms, and of an event stream not at all: there the head can be news.
+    /// A body with a length is waited for until the upstream's timeout, since its head alone is of no use. Others are
+    /// waited for up to 50 ms, and event streams not at all: their head can be news.
     pub(crate) async fn begin(&mut self, headers: &HeaderMap) -> Result<(), UpstreamFault> {
         let since = Instant::now();
         while !self.is_over && !self.body.is_end_stream() {
@@ -81,33 +64,30 @@ impl<B> UpstreamBody<B> {
                     self.first = Some(frame);
                     break;
                 }
-                Some(Err(error)) => return Err(UpstreamFault::Invalid(error.to_string())),
+                Some(Err(fault)) => return Err(fault),
                 None => self.is_over = true,
             }
-        }
-        if self.is_over || self.body.is_end_stream() {
-            self.ended();
         }
         Ok(())
     }
 
-    /// The next piece, or nothing where it is not waited for any longer.
+    /// The next frame, or nothing if it is not waited for any longer.
     async fn wait(
         &mut self,
         headers: &HeaderMap,
         since: Instant,
-    ) -> Result<Option<Option<Result<Frame<Bytes>, hyper::Error>>>, UpstreamFault> {
+    ) -> Result<Option<Option<Result<Frame<Bytes>, UpstreamFault>>>, UpstreamFault> {
         let must_come = headers.contains_key(CONTENT_LENGTH);
-        let time = if must_come { self.patience } else { HOLD };
+        let time = if must_come { self.timeout } else { HOLD };
         match timeout(time.saturating_sub(since.elapsed()), self.body.frame()).await {
             Ok(frame) => Ok(Some(frame)),
-            Err(_) if must_come => Err(UpstreamFault::Timeout("its content did not come".to_owned())),
+            Err(_) if must_come => Err(UpstreamFault::Timeout("no response body".to_owned())),
             Err(_) => Ok(None),
         }
     }
 
-    /// The content breaks off. The error comes with the next poll: a server that is told so at once drops what it has
-    /// not sent yet, and its client would see an empty response where a part of it was there.
+    /// The body breaks off. The error is returned with the next poll: hyper's server discards what it has not sent yet
+    /// when it gets an error, and the client would see an empty response.
     fn broken(
         &mut self,
         cx: &mut Context<'_>,
@@ -116,12 +96,6 @@ impl<B> UpstreamBody<B> {
         self.fault = Some(fault);
         cx.waker().wake_by_ref();
         Poll::Pending
-    }
-
-    fn ended(&mut self) {
-        if let Some((sender, home)) = self.returning.take() {
-            home.release(sender);
-        }
     }
 }
 
@@ -144,27 +118,18 @@ impl<B> Body for UpstreamBody<B> {
             return Poll::Ready(None);
         }
         let Poll::Ready(frame) = Pin::new(&mut this.body).poll_frame(cx) else {
-            // The timer is made when there is something to wait for: most content is there at once.
-            let patience = this.patience;
-            let deadline = this.deadline.get_or_insert_with(|| Box::pin(sleep(patience)));
+            // The timer is made only when there is something to wait for.
+            let timeout = this.timeout;
+            let deadline = this.deadline.get_or_insert_with(|| Box::pin(sleep(timeout)));
             ready!(deadline.as_mut().poll(cx));
-            return this.broken(cx, UpstreamFault::Timeout("its content stopped coming".to_owned()));
+            return this.broken(cx, UpstreamFault::Timeout("response body stalled".to_owned()));
         };
         if !this.is_failure {
             this.deadline = None;
         }
         match frame {
-            None => {
-                this.ended();
-                Poll::Ready(None)
-            }
-            Some(Ok(frame)) => {
-                if this.body.is_end_stream() {
-                    this.ended();
-                }
-                Poll::Ready(Some(Ok(frame)))
-            }
-            Some(Err(error)) => this.broken(cx, UpstreamFault::Invalid(error.to_string())),
+            Some(Err(fault)) => this.broken(cx, fault),
+            frame => Poll::Ready(frame),
         }
     }
 
@@ -189,13 +154,4 @@ fn is_event_stream(headers: &HeaderMap) -> bool {
     let content_type = headers.get(CONTENT_TYPE).map_or(&b""[..], |value| value.as_bytes());
     let name = b"text/event-stream";
     content_type.get(..name.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(name))
-}
-
-/// Content that was empty from the start is never polled; its connection goes back all the same.
-impl<B> Drop for UpstreamBody<B> {
-    fn drop(&mut self) {
-        if self.body.is_end_stream() {
-            self.ended();
-        }
-    }
 }

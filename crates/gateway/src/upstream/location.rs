@@ -1,47 +1,40 @@
-//! References in an upstream's response that name the upstream: they are made to name what the client can reach.
+//! Rewrites references to the upstream in its responses (`Location` and similar headers) into references to the API.
 //!
-//! Frameworks build absolute references from the `Host` that they are sent, which is the upstream's own. Such a
-//! reference tells the address of an internal service, and leads nowhere. It becomes a path below the API's mount; the
-//! client resolves that against the URL it asked for. References to other hosts stay byte for byte as they are.
+//! Frameworks build absolute references from the `Host` that they receive, which is the upstream's own. Such a reference
+//! reveals an internal address, and clients cannot reach it. It becomes a path below the API's mount, which the client
+//! resolves against the URL that it requested. References to other hosts stay unchanged.
 //!
-//! A reference names the upstream where its host is the configured one, or the address that the host resolved to, in
-//! any spelling that browsers read as the same (WHATWG URL, host parsing), and its port is the upstream's. Without a
-//! port it names the upstream as well where the host is an address or a name that is no public one, because
-//! frameworks that know their host only leave the port out.
+//! A reference names the upstream if its host is the configured one or the address that it resolved to, in any spelling
+//! that browsers read as the same, and its port is the upstream's. Without a port it also names the upstream if the host is
+//! an address or not a public name, because frameworks that do not know their port leave it out.
 
 use std::cell::Cell;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::IpAddr;
 
 use http::header::{CONTENT_LOCATION, LINK, LOCATION, REFRESH};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
+use super::host::Host;
 use crate::config::Upstream;
 
-/// What is to be found, and what takes its place.
+/// Finds references to one upstream, and replaces them.
 #[derive(Debug)]
 pub(crate) struct UpstreamOrigin {
     host: Host,
     port: u16,
-    /// In front of every path at the upstream.
+    /// The prefix of all paths at the upstream.
     prefix: String,
-    /// In front of every path at the gateway.
+    /// The prefix of all paths at the gateway.
     mount: String,
-    /// What the host resolved to last.
+    /// The address that the host resolved to last.
     resolved: Cell<Option<IpAddr>>,
-}
-
-#[derive(Debug, PartialEq, Eq)]
-enum Host {
-    Address(IpAddr),
-    /// In lower case and without a trailing dot.
-    Name(String),
 }
 
 impl UpstreamOrigin {
     pub(crate) fn new(upstream: &Upstream, mount: &str) -> Self {
         let port = upstream.address.rsplit_once(':').and_then(|(_, port)| port.parse().ok());
         Self {
-            host: Host::read(upstream.authority.host().as_bytes()),
+            host: Host::parse(upstream.authority.host().as_bytes()),
             port: port.unwrap_or(80),
             prefix: upstream.path.clone(),
             mount: mount.to_owned(),
@@ -49,12 +42,12 @@ impl UpstreamOrigin {
         }
     }
 
-    /// Where a connection was made to.
-    pub(crate) fn resolved(&self, address: IpAddr) {
+    /// Sets the address that a connection was made to.
+    pub(crate) fn set_resolved(&self, address: IpAddr) {
         self.resolved.set(Some(address.to_canonical()));
     }
 
-    /// Rewrites the header fields that hold references.
+    /// Rewrites the headers that hold references.
     pub(crate) fn rewrite(&self, headers: &mut HeaderMap) {
         for name in [LOCATION, CONTENT_LOCATION] {
             self.rewrite_all(headers, &name, |value| self.rewritten(value));
@@ -83,7 +76,7 @@ impl UpstreamOrigin {
         }
     }
 
-    /// A reference as the client should see it; `None` where it stays.
+    /// The reference that the client sees; `None` if it is unchanged.
     fn rewritten(&self, reference: &[u8]) -> Option<Vec<u8>> {
         let (is_https, authority, rest) = split(reference)?;
         if !self.is_named_by(authority, is_https) {
@@ -91,7 +84,7 @@ impl UpstreamOrigin {
         }
         let end = rest.iter().position(|byte| matches!(byte, b'?' | b'#')).unwrap_or(rest.len());
         let (path, tail) = rest.split_at(end);
-        // A path that is not below the upstream's own is no path of the API: it is left to whoever serves it outside.
+        // A path outside the upstream's prefix is not a path of the API, and gets no mount.
         let within = path.strip_prefix(self.prefix.as_bytes());
         let within = within.filter(|rest| rest.is_empty() || is_slash(rest[0]));
         let mut new = Vec::with_capacity(self.mount.len() + rest.len() + 2);
@@ -184,13 +177,13 @@ impl UpstreamOrigin {
             None => authority,
         };
         let colon = host_and_port.iter().rposition(|byte| *byte == b':');
-        // A colon within brackets is the address's.
+        // A colon in brackets belongs to the address.
         let colon = colon.filter(|at| !host_and_port[*at..].contains(&b']'));
         let (host, port) = match colon {
             Some(at) => (&host_and_port[..at], &host_and_port[at + 1..]),
             None => (host_and_port, &b""[..]),
         };
-        let host = Host::read(host);
+        let host = Host::parse(host);
         let resolved = self.resolved.get().map(Host::Address);
         let is_host = host == self.host
             || resolved.as_ref() == Some(&host)
@@ -200,7 +193,7 @@ impl UpstreamOrigin {
             return false;
         }
         match (port, is_https) {
-            // A reference without a scheme has that of the request, of which the upstream knows no more than we do.
+            // A reference without a scheme has the scheme of the request, which the upstream does not know.
             (b"", None) => host.is_internal() || matches!(self.port, 80 | 443),
             (b"", Some(is_https)) => host.is_internal() || self.port == if is_https { 443 } else { 80 },
             (port, _) => std::str::from_utf8(port).is_ok_and(|port| {
@@ -216,7 +209,7 @@ fn is_slash(byte: u8) -> bool {
 }
 
 /// Whether a reference with an authority is `https`, its authority, and what follows; `None` for one without an
-/// authority. As browsers read it: blanks in front are nothing, and a backslash is a slash.
+/// authority. As in browsers, leading whitespace is ignored and a backslash is a slash.
 fn split(reference: &[u8]) -> Option<(Option<bool>, &[u8], &[u8])> {
     let reference = reference.trim_ascii();
     let is_scheme = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.');
@@ -229,7 +222,7 @@ fn split(reference: &[u8]) -> Option<(Option<bool>, &[u8], &[u8])> {
         _ => (None, reference),
     };
     let slashes = rest.iter().take_while(|byte| is_slash(**byte)).count();
-    // With a scheme of the web the slashes are not even needed; of others nothing is known.
+    // Browsers do not need the slashes after `http:` and `https:`.
     let is_web = reference.get(..4).is_some_and(|scheme| scheme.eq_ignore_ascii_case(b"http"));
     if slashes < 2 && !(is_https.is_some() && is_web) {
         return None;
@@ -238,80 +231,6 @@ fn split(reference: &[u8]) -> Option<(Option<bool>, &[u8], &[u8])> {
     let end = rest.iter().position(|byte| is_slash(*byte) || matches!(byte, b'?' | b'#'));
     let (authority, rest) = rest.split_at(end.unwrap_or(rest.len()));
     Some((is_https, authority, rest))
-}
-
-impl Host {
-    fn read(host: &[u8]) -> Self {
-        let decoded: Vec<u8> = percent_decoded(host);
-        let name = String::from_utf8_lossy(&decoded).to_ascii_lowercase();
-        let name = name.strip_suffix('.').unwrap_or(&name);
-        if let Some(address) = name.strip_prefix('[').and_then(|name| name.strip_suffix(']')) {
-            // A zone is of no meaning to anyone else.
-            let address = address.split('%').next().unwrap_or_default();
-            if let Ok(address) = address.parse::<Ipv6Addr>() {
-                return Host::Address(IpAddr::V6(address).to_canonical());
-            }
-        }
-        match ipv4(name) {
-            Some(address) => Host::Address(address.into()),
-            None => Host::Name(name.to_owned()),
-        }
-    }
-
-    fn is_loopback(&self) -> bool {
-        match self {
-            Host::Address(address) => address.is_loopback(),
-            Host::Name(name) => name == "localhost" || name.ends_with(".localhost"),
-        }
-    }
-
-    /// Whether nobody outside can mean another service by it: an address, or a name without a public suffix.
-    fn is_internal(&self) -> bool {
-        match self {
-            Host::Address(_) => true,
-            Host::Name(name) => {
-                !name.contains('.')
-                    || [".local", ".internal", ".localhost", ".svc"].iter().any(|end| name.ends_with(end))
-            }
-        }
-    }
-}
-
-/// An IPv4 address in any of the forms that browsers and resolvers take: one to four numbers, each decimal, octal or
-/// hexadecimal, the last of which fills what is left.
-fn ipv4(host: &str) -> Option<Ipv4Addr> {
-    let parts: Vec<u32> = host.split('.').map(ipv4_number).collect::<Option<_>>()?;
-    let (last, leading) = parts.split_last()?;
-    if leading.len() > 3 || leading.iter().any(|part| *part > 255) {
-        return None;
-    }
-    let room = 32 - 8 * u32::try_from(leading.len()).ok()?;
-    if u64::from(*last) >= 1 << room {
-        return None;
-    }
-    let high = leading.iter().fold(0u32, |all, part| all << 8 | part);
-    Some(Ipv4Addr::from_bits(u32::try_from(u64::from(high) << room).ok()? | last))
-}
-
-fn ipv4_number(text: &str) -> Option<u32> {
-    match text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")) {
-        Some("") => Some(0),
-        Some(digits) => u32::from_str_radix(digits, 16).ok(),
-        None if text.len() > 1 && text.starts_with('0') => u32::from_str_radix(text, 8).ok(),
-        None => text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok())?,
-    }
-}
-
-fn percent_decoded(text: &[u8]) -> Vec<u8> {
-    let mut decoded = Vec::with_capacity(text.len());
-    let mut rest = text;
-    while let Some((&byte, behind)) = rest.split_first() {
-        let digits = behind.get(..2).and_then(|digits| std::str::from_utf8(digits).ok());
-        let value = digits.filter(|_| byte == b'%').and_then(|digits| u8::from_str_radix(digits, 16).ok());
-        decoded.push(value.unwrap_or(byte));
-        rest = if value.is_some() { &behind[2..] } else { behind };
-    }
-    decoded
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use std::time::Duration;
 use demur_guard::{Phase, RejectionQueue};
 use tokio::task::AbortHandle;
 
-use crate::descriptors::{Descriptor, Descriptors};
+use super::descriptors::{Descriptor, Descriptors};
 
 /// How long a connection counts as one whose request is on its way.
 const FRESH: Duration = Duration::from_secs(1);
