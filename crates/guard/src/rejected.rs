@@ -3,6 +3,7 @@
 
 use crate::characters::{TOKEN, all};
 use crate::fields::find_host;
+use crate::limits::METHOD_BYTES;
 use crate::parse_error::{ErrorKind, ParseError};
 use crate::target::{Authority, split_absolute};
 
@@ -48,7 +49,7 @@ impl RejectedRequest {
         let mut pieces = line.split(|&byte| byte == b' ');
         let (Some(method), Some(target)) = (pieces.next(), pieces.next()) else { return rejection };
         let version = pieces.next();
-        if all(method, TOKEN) && method.len() <= crate::head::METHOD_BYTES {
+        if all(method, TOKEN) && method.len() <= METHOD_BYTES {
             rejection.method = Some(text(method));
         }
         // A target of which the end has not come yet could be the beginning of another API's path.

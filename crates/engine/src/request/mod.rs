@@ -15,4 +15,5 @@ pub(crate) mod rules;
 pub(crate) mod stage_result;
 pub(crate) mod stages;
 pub(crate) mod upstream_headers;
+pub(crate) mod upstream_identity;
 pub(crate) mod upstream_request;

@@ -153,6 +153,43 @@ impl ReservedNames {
     }
 }
 
+/// Headers that decide about a request, or what its body is, beside those that an operation declares.
+pub(crate) const CHECKED: [&str; 33] = [
+    "accept",
+    "accept-charset",
+    "accept-encoding",
+    "accept-language",
+    "authorization",
+    "cache-control",
+    "connection",
+    "content-disposition",
+    "content-encoding",
+    "content-language",
+    "content-length",
+    "content-location",
+    "content-md5",
+    "content-range",
+    "content-type",
+    "cookie",
+    "date",
+    "expect",
+    "host",
+    "idempotency-key",
+    "if-match",
+    "if-modified-since",
+    "if-none-match",
+    "if-range",
+    "if-unmodified-since",
+    "origin",
+    "pragma",
+    "prefer",
+    "range",
+    "referer",
+    "traceparent",
+    "transfer-encoding",
+    "user-agent",
+];
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,34 +1,24 @@
-//! What crosses to the upstream, and what never does.
+//! Removes headers that must not reach the upstream or the client.
 //!
-//! Hop-by-hop headers end here, and so do those that `Connection` names (RFC 9110, section 7.6.1); it must not name one that
-//! was checked. The gateway's own headers, and those that only a proxy may set (`reserved_headers.rs`), are removed from what
-//! a client sends, with any separator in their names. The key is for the gateway alone.
+//! Hop-by-hop headers are removed, and those that `Connection` names (RFC 9110, section 7.6.1); it must not name one that was
+//! checked. The gateway's own headers, and those that only a proxy may set (`reserved_headers.rs`), are removed from what a
+//! client sends, with any separator in their names. API keys are not forwarded.
 
-use bytes::Bytes;
-use demur_admission::{Balance, Principal};
 use demur_contract::{Condition, Location};
 use demur_validation::Operation;
-use http::header::{CONNECTION, HeaderMap, HeaderName, HeaderValue, TE};
+use http::header::{CONNECTION, HeaderMap, HeaderName, HeaderValue};
 use smallvec::SmallVec;
 
 use crate::reject::rejection::Rejection;
 use crate::request::reserved_headers::{
-    ReservedNames, ReservedReason, has_other_separators, normalized, reserved,
+    CHECKED, ReservedNames, ReservedReason, has_other_separators, normalized, reserved,
 };
-use crate::settings::{Authentication, Prefixes};
+use crate::settings::Authentication;
 
-const ACCOUNT: HeaderName = HeaderName::from_static("demur-account");
-const KEY: HeaderName = HeaderName::from_static("demur-key");
-const PLAN: HeaderName = HeaderName::from_static("demur-plan");
-const ENVIRONMENT: HeaderName = HeaderName::from_static("demur-environment");
-const CREDITS_REMAINING: HeaderName = HeaderName::from_static("demur-credits-remaining");
-const CREDITS_RESET: HeaderName = HeaderName::from_static("demur-credits-reset");
-const CLIENT_REQUEST_ID: HeaderName = HeaderName::from_static("demur-client-request-id");
-
-/// The field with which an upstream raises a declared error.
+/// The header with which an upstream raises a declared error.
 pub(crate) const DEMUR_ERROR: HeaderName = HeaderName::from_static("demur-error");
 
-/// What is removed from a request before it crosses.
+/// What is removed from a request before it is forwarded.
 #[derive(Clone, Copy)]
 pub(crate) struct HeaderDirection<'a> {
     /// The header of the request ID.
@@ -36,7 +26,7 @@ pub(crate) struct HeaderDirection<'a> {
     pub(crate) authentication: &'a Authentication,
     /// Its declared header parameters were validated under their own names only.
     pub(crate) operation: Option<&'a Operation>,
-    /// What the API reserves beyond the list.
+    /// What the API reserves beside the built-in list.
     pub(crate) reserved: &'a ReservedNames,
     /// Whether a trusted proxy sent the request.
     pub(crate) is_trusted: bool,
@@ -59,7 +49,7 @@ impl HeaderDirection<'_> {
             return true;
         }
         let others = [self.id].into_iter().chain(self.authentication.fields()).map(HeaderName::as_str);
-        let mut judged = others.chain(JUDGED).chain(self.declared());
+        let mut judged = others.chain(CHECKED).chain(self.declared());
         let is_alias = |other: &str| !other.eq_ignore_ascii_case(sent) && normalized(other) == meant;
         let is_declared = || self.declared().any(|declared| declared.eq_ignore_ascii_case(sent));
         judged.any(is_alias) && !is_declared()
@@ -86,35 +76,36 @@ impl HeaderDirection<'_> {
     }
 }
 
-/// Removes from a request what must not cross: what concerns the connection, what only the gateway or a proxy may set, and
-/// the key; each however it is spelled. `keep` gets the key.
+/// Removes from a request: hop-by-hop headers, headers that only the gateway or a proxy may set, and the API key, with any
+/// separator in their names. `keep` gets the key.
 pub(crate) fn strip_untrusted(
     headers: &mut HeaderMap,
-    crossing: HeaderDirection<'_>,
+    direction: HeaderDirection<'_>,
     mut keep: impl FnMut(HeaderValue),
 ) {
     let is_removed = |name: &HeaderName| {
-        is_hop_by_hop(name.as_str()) || crossing.is_credential(name) || crossing.is_removed(name)
+        is_hop_by_hop(name.as_str()) || direction.is_credential(name) || direction.is_removed(name)
     };
     strip(headers, is_removed, |name, value| {
-        if crossing.is_credential(name) {
+        if direction.is_credential(name) {
             keep(value);
         }
     });
 }
 
-/// The headers that would be removed from a request for what they say, in monitor mode, where they are not.
-pub(crate) fn would_strip<'h>(headers: &'h HeaderMap, crossing: HeaderDirection<'h>) -> Vec<&'h str> {
-    let names =
-        headers.keys().filter(|name| !is_reserved_by_gateway(name.as_str()) && !crossing.is_credential(name));
-    names.filter(|name| crossing.is_removed(name)).map(HeaderName::as_str).collect()
+/// In monitor mode: the headers that would be removed because of their content.
+pub(crate) fn would_strip<'h>(headers: &'h HeaderMap, direction: HeaderDirection<'h>) -> Vec<&'h str> {
+    let names = headers
+        .keys()
+        .filter(|name| !is_reserved_by_gateway(name.as_str()) && !direction.is_credential(name));
+    names.filter(|name| direction.is_removed(name)).map(HeaderName::as_str).collect()
 }
 
 /// Rejects a request whose `Connection` names a header that was checked, or that says who is calling: it would be removed
-/// after the check (RFC 9110, section 7.6.1, forbids options that name end-to-end headers). What else it names is removed.
+/// after the check (RFC 9110, section 7.6.1, forbids options that name end-to-end headers). Other headers that it names are removed.
 pub(crate) fn check_connection(
     headers: &HeaderMap,
-    crossing: HeaderDirection<'_>,
+    direction: HeaderDirection<'_>,
     rules_read_headers: bool,
 ) -> Result<(), Rejection> {
     let rejected = |cause: String| Err(Rejection::from(Condition::RequestMalformed).with_cause(cause));
@@ -131,13 +122,13 @@ pub(crate) fn check_connection(
             };
             let meant = normalized(name.as_str());
             // The gateway sets these itself, whatever becomes of the client's.
-            if is_reserved_by_gateway(name.as_str()) || crossing.is_credential(&name) || is_framing(&meant) {
+            if is_reserved_by_gateway(name.as_str()) || direction.is_credential(&name) || is_framing(&meant) {
                 continue;
             }
             let is_checked = reserved(&meant).is_some()
-                || crossing.reserved.contains(&meant)
-                || JUDGED.contains(&meant.as_str())
-                || crossing.declared().any(|declared| normalized(declared) == meant)
+                || direction.reserved.contains(&meant)
+                || CHECKED.contains(&meant.as_str())
+                || direction.declared().any(|declared| normalized(declared) == meant)
                 || (rules_read_headers && headers.contains_key(&name));
             if is_checked {
                 return rejected(format!("`Connection` names the end-to-end header `{name}`"));
@@ -147,7 +138,7 @@ pub(crate) fn check_connection(
     Ok(())
 }
 
-/// Headers that are written anew for the upstream's connection.
+/// Headers that are set again for the upstream's connection.
 fn is_framing(name: &str) -> bool {
     matches!(name, "host" | "content-length")
 }
@@ -158,37 +149,36 @@ fn is_common_option(option: &str) -> bool {
     is("close") || is("keep-alive") || is("upgrade") || is_hop_by_hop(&option.to_ascii_lowercase())
 }
 
-/// Removes what concerns the connection, and what only the gateway may set: from an answer, and from a request to
-/// a service that is only watched.
+/// Removes hop-by-hop headers and those that only the gateway may set: from responses, and from requests in monitor mode.
 pub(crate) fn strip_hop_by_hop(headers: &mut HeaderMap) {
     strip(headers, |name| is_hop_by_hop(name.as_str()) || is_reserved_by_gateway(name.as_str()), |_, _| {});
 }
 
-/// One look at each name: nearly all of them stay.
+/// Removes headers in one pass over the names: nearly all of them stay.
 fn strip(
     headers: &mut HeaderMap,
-    goes: impl Fn(&HeaderName) -> bool,
-    mut gone: impl FnMut(&HeaderName, HeaderValue),
+    is_removed: impl Fn(&HeaderName) -> bool,
+    mut on_removed: impl FnMut(&HeaderName, HeaderValue),
 ) {
-    let mut going: SmallVec<[HeaderName; 4]> = SmallVec::new();
+    let mut removed: SmallVec<[HeaderName; 4]> = SmallVec::new();
     let mut is_named = false;
     for name in headers.keys() {
         is_named |= *name == CONNECTION;
-        if goes(name) {
-            going.push(name.clone());
+        if is_removed(name) {
+            removed.push(name.clone());
         }
     }
     if is_named {
         strip_named(headers);
     }
-    for name in going {
+    for name in removed {
         if let Some(value) = headers.remove(&name) {
-            gone(&name, value);
+            on_removed(&name, value);
         }
     }
 }
 
-/// Fields that `Connection` names belong to the connection too.
+/// Removes the headers that `Connection` names.
 fn strip_named(headers: &mut HeaderMap) {
     let named: Vec<HeaderName> = headers
         .get_all(CONNECTION)
@@ -202,8 +192,7 @@ fn strip_named(headers: &mut HeaderMap) {
     }
 }
 
-/// Whether a field concerns one connection only. `expect` the gateway has answered; the framing that
-/// `transfer-encoding` tells of is made anew on the other side.
+/// Whether a header concerns one connection only. The gateway answers `expect` itself, and frames bodies again.
 fn is_hop_by_hop(name: &str) -> bool {
     matches!(
         name,
@@ -227,124 +216,10 @@ fn is_reserved_by_gateway(name: &str) -> bool {
     rest.and_then(|rest| rest.bytes().next()).is_some_and(|byte| !byte.is_ascii_alphanumeric())
 }
 
-/// Headers that decide about a request, or what its body is, beside those that an operation declares.
-const JUDGED: [&str; 33] = [
-    "accept",
-    "accept-charset",
-    "accept-encoding",
-    "accept-language",
-    "authorization",
-    "cache-control",
-    "connection",
-    "content-disposition",
-    "content-encoding",
-    "content-language",
-    "content-length",
-    "content-location",
-    "content-md5",
-    "content-range",
-    "content-type",
-    "cookie",
-    "date",
-    "expect",
-    "host",
-    "idempotency-key",
-    "if-match",
-    "if-modified-since",
-    "if-none-match",
-    "if-range",
-    "if-unmodified-since",
-    "origin",
-    "pragma",
-    "prefer",
-    "range",
-    "referer",
-    "traceparent",
-    "transfer-encoding",
-    "user-agent",
-];
-const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
-
-/// Says from where the connection came.
-pub(crate) fn set_x_forwarded_for(headers: &mut HeaderMap, peer: &HeaderValue) {
-    headers.insert(X_FORWARDED_FOR, peer.clone());
-}
-
-/// The same, unless somebody in front has said it.
-pub(crate) fn set_x_forwarded_for_once(headers: &mut HeaderMap, peer: &HeaderValue) {
-    headers.entry(X_FORWARDED_FOR).or_insert_with(|| peer.clone());
-}
-
-/// Who is calling, as the service behind is told. An id is visible ASCII; a plan's name that a field cannot carry is
-/// left out.
-struct UpstreamIdentity {
-    account: Option<HeaderValue>,
-    key: Option<HeaderValue>,
-    plan: Option<HeaderValue>,
-    /// Of an API that has environments.
-    environment: Option<HeaderValue>,
-}
-
-impl UpstreamIdentity {
-    /// All of it in one piece of memory: of many principals each is cold when its turn comes.
-    fn of(principal: &Principal, prefixes: &Prefixes) -> Self {
-        let key = principal.key();
-        let environment = prefixes.environment(&key.prefix);
-        let texts = [
-            principal.account().id.as_str(),
-            key.id.as_str(),
-            &principal.plan().name,
-            environment.unwrap_or_default(),
-        ];
-        let mut all = Bytes::from(texts.concat());
-        let [account, key, plan, told] =
-            texts.map(|text| HeaderValue::from_maybe_shared(all.split_to(text.len())).ok());
-        Self { account, key, plan, environment: told.filter(|_| environment.is_some()) }
-    }
-}
-
-/// Says who is calling.
-pub(crate) fn set_identity(
-    headers: &mut HeaderMap,
-    principal: &Principal,
-    prefixes: &Prefixes,
-    balance: Option<&Balance>,
-) {
-    let identity = |principal: &Principal| UpstreamIdentity::of(principal, prefixes);
-    if let Some(UpstreamIdentity { account, key, plan, environment }) = principal.extension(identity) {
-        for (name, value) in [(ACCOUNT, account), (KEY, key), (PLAN, plan), (ENVIRONMENT, environment)] {
-            if let Some(value) = value {
-                headers.insert(name, value.clone());
-            }
-        }
-    }
-    if let Some(balance) = balance {
-        headers.insert(CREDITS_REMAINING, balance.available.into());
-        if let Some(resets_at) = balance.resets_at
-            && let Ok(value) = HeaderValue::from_str(&resets_at.to_string())
-        {
-            headers.insert(CREDITS_RESET, value);
-        }
-    }
-}
-
-/// Gives the request its id, and keeps the client's beside it.
-pub(crate) fn set_request_id(headers: &mut HeaderMap, field: &HeaderName, id: HeaderValue) {
-    if let Some(clients) = headers.insert(field.clone(), id) {
-        headers.insert(CLIENT_REQUEST_ID, clients);
-    }
-}
-
-/// Without being asked a service need not send trailers (RFC 9110, section 6.5.1).
-pub(crate) fn ask_for_trailers(headers: &mut HeaderMap) {
-    headers.insert(TE, HeaderValue::from_static("trailers"));
-    headers.insert(CONNECTION, HeaderValue::from_static("te"));
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::settings::Scheme;
+    use crate::settings::{Prefixes, Scheme};
 
     fn authentication() -> Authentication {
         let scheme = Scheme::Field(HeaderName::from_static("x-key"));
@@ -360,7 +235,7 @@ mod tests {
         }
         let mut reserved = ReservedNames::default();
         assert!(reserved.add("x-user-*"));
-        let crossing = HeaderDirection {
+        let direction = HeaderDirection {
             id: &HeaderName::from_static("x-request-id"),
             authentication: &authentication(),
             operation: None,
@@ -368,7 +243,7 @@ mod tests {
             is_trusted,
         };
         let mut kept = 0;
-        strip_untrusted(&mut headers, crossing, |_| kept += 1);
+        strip_untrusted(&mut headers, direction, |_| kept += 1);
         let mut left: Vec<String> = headers.keys().map(|name| name.as_str().to_owned()).collect();
         left.sort_unstable();
         (left, kept)
@@ -405,7 +280,7 @@ mod tests {
     }
 
     #[test]
-    fn a_trusted_proxy_may_say_who_the_client_is_but_not_which_path_was_meant() {
+    fn trusted_proxy_may_set_the_client_but_not_the_path() {
         let names = [
             "x-forwarded-proto",
             "true-client-ip",
@@ -419,7 +294,7 @@ mod tests {
     }
 
     #[test]
-    fn connection_must_not_name_what_was_checked() {
+    fn rejects_connection_options_that_name_checked_headers() {
         for (values, is_rejected) in [
             (&["close"][..], false),
             (&["keep-alive"], false),
@@ -450,32 +325,32 @@ mod tests {
             }
             let mut reserved = ReservedNames::default();
             assert!(reserved.add("x-user-*"));
-            let crossing = HeaderDirection {
+            let direction = HeaderDirection {
                 id: &HeaderName::from_static("x-request-id"),
                 authentication: &authentication(),
                 operation: None,
                 reserved: &reserved,
                 is_trusted: false,
             };
-            assert_eq!(check_connection(&headers, crossing, false).is_err(), is_rejected, "{values:?}");
+            assert_eq!(check_connection(&headers, direction, false).is_err(), is_rejected, "{values:?}");
         }
         // A rule may have read any header that is there.
         let mut headers = HeaderMap::new();
         headers.insert(CONNECTION, HeaderValue::from_static("x-private"));
-        let crossing = HeaderDirection {
+        let direction = HeaderDirection {
             id: &HeaderName::from_static("x-request-id"),
             authentication: &authentication(),
             operation: None,
             reserved: &ReservedNames::default(),
             is_trusted: false,
         };
-        assert!(check_connection(&headers, crossing, true).is_ok());
+        assert!(check_connection(&headers, direction, true).is_ok());
         headers.insert("x-private", HeaderValue::from_static("1"));
-        assert!(check_connection(&headers, crossing, true).is_err());
+        assert!(check_connection(&headers, direction, true).is_err());
     }
 
     #[test]
-    fn nothing_that_is_ours_crosses() {
+    fn removes_the_gateways_own_headers() {
         let mut headers = HeaderMap::new();
         for name in
             ["demur-account", "demur_plan", "demur.key", "demurrage", "x-demur-plan", "te", "x-private"]

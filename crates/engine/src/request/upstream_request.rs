@@ -9,7 +9,7 @@ use http::{HeaderMap, HeaderValue, Uri};
 use crate::reject::rejection::Rejection;
 use crate::request::context::RequestContext;
 use crate::request::info::Peer;
-use crate::request::upstream_headers;
+use crate::request::{upstream_headers, upstream_identity};
 use crate::settings::{ApiSettings, UsageSource};
 
 /// The target that the upstream sees: the path within the API that was checked, and the query without the API key.
@@ -65,20 +65,20 @@ pub(crate) fn rewrite_headers(
         }
         upstream_headers::strip_hop_by_hop(headers);
         if let Some(peer) = peer {
-            upstream_headers::set_x_forwarded_for_once(headers, peer.text());
+            upstream_identity::set_x_forwarded_for_once(headers, peer.text());
         }
         headers.entry(id_header).or_insert_with(|| context.request_id_value());
     } else {
         upstream_headers::strip_untrusted(headers, context.header_direction(api), &mut keep);
         if let Some(peer) = peer {
-            upstream_headers::set_x_forwarded_for(headers, peer.text());
+            upstream_identity::set_x_forwarded_for(headers, peer.text());
         }
-        upstream_headers::set_request_id(headers, id_header, context.request_id_value());
+        upstream_identity::set_request_id(headers, id_header, context.request_id_value());
         if let UsageSource::Trailer(_) = context.metering().told_by {
-            upstream_headers::ask_for_trailers(headers);
+            upstream_identity::ask_for_trailers(headers);
         }
     }
     if let Some(principal) = context.principal() {
-        upstream_headers::set_identity(headers, principal, &authentication.prefixes, balance);
+        upstream_identity::set_identity(headers, principal, &authentication.prefixes, balance);
     }
 }

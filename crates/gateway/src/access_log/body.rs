@@ -11,7 +11,10 @@ use demur_engine::{Engine, RequestRecord};
 use http::{Method, Uri};
 use http_body::{Body, Frame, SizeHint};
 
-use super::{AccessLog, LogEntry, LogFilter, path};
+use super::entry::LogEntry;
+use super::path;
+use super::settings::LogFilter;
+use super::writer::AccessLog;
 
 /// The request, kept until it has been answered.
 pub(crate) struct RequestSummary {

@@ -8,7 +8,8 @@ use demur_engine::{RequestRecord, WouldReject};
 use demur_source::visible;
 use serde::Serialize;
 
-use super::{LogEntry, LogFormat};
+use super::entry::LogEntry;
+use super::settings::LogFormat;
 
 /// The fields of a line, in this order. Unknown ones are left out.
 #[derive(Serialize)]

@@ -1,4 +1,4 @@
-//! Hosts of URLs, compared as browsers read them (WHATWG URL, host parsing).
+//! Hosts and authorities of URLs, as browsers read them (WHATWG URL, host parsing).
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -82,4 +82,33 @@ fn percent_decoded(text: &[u8]) -> Vec<u8> {
         rest = if value.is_some() { &behind[2..] } else { behind };
     }
     decoded
+}
+
+pub(crate) fn is_slash(byte: u8) -> bool {
+    matches!(byte, b'/' | b'\\')
+}
+
+/// Whether a reference with an authority is `https`, its authority, and what follows; `None` for one without an
+/// authority. As in browsers, leading whitespace is ignored and a backslash is a slash.
+pub(crate) fn split_authority(reference: &[u8]) -> Option<(Option<bool>, &[u8], &[u8])> {
+    let reference = reference.trim_ascii();
+    let is_scheme = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.');
+    let length = reference.iter().take_while(|byte| is_scheme(byte)).count();
+    let (is_https, rest) = match reference.split_at_checked(length) {
+        Some((scheme, [b':', rest @ ..])) if !scheme.is_empty() => {
+            let is = |name: &[u8]| scheme.eq_ignore_ascii_case(name);
+            (Some(is(b"https") || is(b"wss")), rest)
+        }
+        _ => (None, reference),
+    };
+    let slashes = rest.iter().take_while(|byte| is_slash(**byte)).count();
+    // Browsers do not need the slashes after `http:` and `https:`.
+    let is_web = reference.get(..4).is_some_and(|scheme| scheme.eq_ignore_ascii_case(b"http"));
+    if slashes < 2 && !(is_https.is_some() && is_web) {
+        return None;
+    }
+    let rest = &rest[slashes..];
+    let end = rest.iter().position(|byte| is_slash(*byte) || matches!(byte, b'?' | b'#'));
+    let (authority, rest) = rest.split_at(end.unwrap_or(rest.len()));
+    Some((is_https, authority, rest))
 }

@@ -14,7 +14,7 @@ use std::net::IpAddr;
 use http::header::{CONTENT_LOCATION, LINK, LOCATION, REFRESH};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-use super::host::Host;
+use super::host::{Host, is_slash, split_authority};
 use crate::config::Upstream;
 
 /// Finds references to one upstream, and replaces them.
@@ -78,7 +78,7 @@ impl UpstreamOrigin {
 
     /// The reference that the client sees; `None` if it is unchanged.
     fn rewritten(&self, reference: &[u8]) -> Option<Vec<u8>> {
-        let (is_https, authority, rest) = split(reference)?;
+        let (is_https, authority, rest) = split_authority(reference)?;
         if !self.is_named_by(authority, is_https) {
             return None;
         }
@@ -202,35 +202,6 @@ impl UpstreamOrigin {
             }),
         }
     }
-}
-
-fn is_slash(byte: u8) -> bool {
-    matches!(byte, b'/' | b'\\')
-}
-
-/// Whether a reference with an authority is `https`, its authority, and what follows; `None` for one without an
-/// authority. As in browsers, leading whitespace is ignored and a backslash is a slash.
-fn split(reference: &[u8]) -> Option<(Option<bool>, &[u8], &[u8])> {
-    let reference = reference.trim_ascii();
-    let is_scheme = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.');
-    let length = reference.iter().take_while(|byte| is_scheme(byte)).count();
-    let (is_https, rest) = match reference.split_at_checked(length) {
-        Some((scheme, [b':', rest @ ..])) if !scheme.is_empty() => {
-            let is = |name: &[u8]| scheme.eq_ignore_ascii_case(name);
-            (Some(is(b"https") || is(b"wss")), rest)
-        }
-        _ => (None, reference),
-    };
-    let slashes = rest.iter().take_while(|byte| is_slash(**byte)).count();
-    // Browsers do not need the slashes after `http:` and `https:`.
-    let is_web = reference.get(..4).is_some_and(|scheme| scheme.eq_ignore_ascii_case(b"http"));
-    if slashes < 2 && !(is_https.is_some() && is_web) {
-        return None;
-    }
-    let rest = &rest[slashes..];
-    let end = rest.iter().position(|byte| is_slash(*byte) || matches!(byte, b'?' | b'#'));
-    let (authority, rest) = rest.split_at(end.unwrap_or(rest.len()));
-    Some((is_https, authority, rest))
 }
 
 #[cfg(test)]
@@ -371,7 +342,7 @@ mod tests {
         // A name is recognised by what it resolved to as well.
         let named = origin("http://shop:9000", "/shop");
         check(&named, LOCATION, &[("http://10.0.0.5:9000/a", "=")]);
-        named.resolved("::ffff:10.0.0.5".parse().unwrap());
+        named.set_resolved("::ffff:10.0.0.5".parse().unwrap());
         check(&named, LOCATION, &[("http://10.0.0.5:9000/a", "/shop/a"), ("http://shop/a", "/shop/a")]);
     }
 
