@@ -9,6 +9,7 @@
 
 mod api;
 mod body_budget;
+mod body_prefix;
 mod concurrency_limit;
 mod engine;
 mod mount;
@@ -24,6 +25,7 @@ pub mod settings;
 
 pub use api::Api;
 pub use body_budget::{DEFAULT_BODY_MEMORY, LARGEST_BODY_PART};
+pub use body_prefix::read_at_most;
 pub use engine::Engine;
 pub use panics::{Panic, catch_panic, catch_panic_async};
 pub use record::{Check, CheckOutcome, RejectionRecord, RequestRecord, Stage, WouldReject};

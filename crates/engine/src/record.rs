@@ -19,14 +19,21 @@ pub struct RequestRecord {
     /// The operation's index in the API's document.
     pub(crate) operation: Option<usize>,
     pub(crate) principal: Option<Arc<Principal>>,
-    /// Boxed: most requests are not rejected.
-    pub(crate) rejection: Option<Box<RejectionRecord>>,
-    pub(crate) would_reject: Vec<WouldReject>,
-    pub(crate) notes: Vec<String>,
-    /// Text of the first error event in the response's event stream, without keys. Empty until one has come.
-    pub(crate) stream_error: Option<Arc<OnceLock<String>>>,
+    /// Boxed: most requests have none, and the record is moved several times.
+    details: Option<Box<RecordDetails>>,
     checks: [CheckOutcome; Check::ALL.len()],
-    timings: [Option<Duration>; Stage::ALL.len()],
+    /// In nanoseconds; 0 if not measured.
+    timings: [u64; Stage::ALL.len()],
+}
+
+/// What is recorded of few requests.
+#[derive(Debug, Default)]
+struct RecordDetails {
+    rejection: Option<RejectionRecord>,
+    would_reject: Vec<WouldReject>,
+    notes: Vec<String>,
+    /// Data of the first error event in the response's event stream, without keys. Empty until one has come.
+    stream_error: Option<Arc<OnceLock<String>>>,
 }
 
 /// A check that a request can fail, in the order in which the checks run.
@@ -136,10 +143,7 @@ impl RequestRecord {
             labels: None,
             operation: None,
             principal: None,
-            rejection: None,
-            would_reject: Vec::new(),
-            notes: Vec::new(),
-            stream_error: None,
+            details: None,
             checks: Default::default(),
             timings: Default::default(),
         }
@@ -162,7 +166,36 @@ impl RequestRecord {
     }
 
     pub(crate) fn set_timing(&mut self, stage: Stage, duration: Duration) {
-        self.timings[stage as usize] = Some(duration);
+        self.timings[stage as usize] = u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX).max(1);
+    }
+
+    fn details_mut(&mut self) -> &mut RecordDetails {
+        self.details.get_or_insert_default()
+    }
+
+    pub(crate) fn set_rejection(&mut self, rejection: RejectionRecord) {
+        self.details_mut().rejection = Some(rejection);
+    }
+
+    pub(crate) fn add_would_reject(&mut self, would_reject: WouldReject) {
+        self.details_mut().would_reject.push(would_reject);
+    }
+
+    pub(crate) fn add_note(&mut self, note: impl Into<String>) {
+        self.details_mut().notes.push(note.into());
+    }
+
+    pub(crate) fn set_stream_error(&mut self, error: Arc<OnceLock<String>>) {
+        self.details_mut().stream_error = Some(error);
+    }
+
+    /// The texts that may quote the client or the upstream.
+    pub(crate) fn texts_mut(&mut self) -> impl Iterator<Item = &mut String> {
+        self.details.iter_mut().flat_map(|details| {
+            let rejection = details.rejection.as_mut().map(|rejection| &mut rejection.cause);
+            let would_reject = details.would_reject.iter_mut().map(|would_reject| &mut would_reject.cause);
+            rejection.into_iter().chain(would_reject).chain(&mut details.notes)
+        })
     }
 
     /// The request ID, as the client was given it.
@@ -172,22 +205,22 @@ impl RequestRecord {
 
     /// Why it was rejected.
     pub fn rejection(&self) -> Option<&RejectionRecord> {
-        self.rejection.as_deref()
+        self.details.as_ref()?.rejection.as_ref()
     }
 
     /// Rejections that were not enforced, in their order.
     pub fn would_reject(&self) -> &[WouldReject] {
-        &self.would_reject
+        self.details.as_ref().map_or(&[], |details| &details.would_reject)
     }
 
     /// Further notes for operators.
     pub fn notes(&self) -> &[String] {
-        &self.notes
+        self.details.as_ref().map_or(&[], |details| &details.notes)
     }
 
     /// The text of the first error event in the response's event stream, which clients do not see.
     pub fn stream_error(&self) -> Option<&str> {
-        self.stream_error.as_ref()?.get().map(String::as_str)
+        self.details.as_ref()?.stream_error.as_ref()?.get().map(String::as_str)
     }
 
     /// The outcome of a check.
@@ -197,12 +230,13 @@ impl RequestRecord {
 
     /// How long a stage took, where it was measured.
     pub fn timing(&self, stage: Stage) -> Option<Duration> {
-        self.timings[stage as usize]
+        let nanos = self.timings[stage as usize];
+        (nanos > 0).then(|| Duration::from_nanos(nanos))
     }
 
     /// Whether the response's body may still make the request notable.
     pub fn may_become_notable(&self) -> bool {
-        self.stream_error.is_some()
+        self.details.as_ref().is_some_and(|details| details.stream_error.is_some())
     }
 
     /// Whether there is more to report than that the request passed.

@@ -96,7 +96,6 @@ const LONG: &[&str] = &[
     "crates/sqlite/tests/prop_model.rs",
     "crates/sqlite/tests/store.rs",
     "crates/tower/tests/layer.rs",
-    "crates/validation/src/document/routes.rs",
     "crates/validation/src/path.rs",
     "crates/validation/tests/documents.rs",
     "e2e/tests/idempotency.rs",

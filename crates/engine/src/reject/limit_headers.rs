@@ -1,5 +1,4 @@
-//! Header fields that tell how the limits stand and whether to try again, in the families that a contract
-//! names. Which fields those are and how they are written is the contract's to say.
+//! Headers with the state of limits and with advice to retry. The contract declares their names and formats.
 
 use std::time::Duration;
 
@@ -10,7 +9,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::reject::responder::{LimitHeaderScheme, RATELIMIT, RATELIMIT_POLICY};
 
-/// Sets the fields that every response carries.
+/// Sets the headers of every response.
 pub(crate) fn set(
     families: &[LimitHeaderScheme],
     limits: &[LimitState<'_>],
@@ -29,14 +28,14 @@ pub(crate) fn set(
                 put(reset, moment(*reset_as, nearest.reset, now));
             }
             LimitHeaderScheme::Ietf => set_ietf(limits, headers),
-            // About the error, not about a limit.
+            // Part of error responses only.
             LimitHeaderScheme::ShouldRetry(_) | LimitHeaderScheme::RetryAfterMillis(_) => {}
         }
     }
 }
 
-/// Sets the fields of a refusal, for clients that retry by fields or by status alone. Some of them sleep for as long as
-/// they are told, however long that is: where the wait is too long to be slept through, none is told to retry.
+/// Sets the headers of an error response that advise clients to retry. Some clients sleep for as long as they are told: if
+/// the delay is too long for that, they are told not to retry.
 pub(crate) fn set_retry(
     families: &[LimitHeaderScheme],
     is_worth_waiting: bool,
@@ -49,7 +48,7 @@ pub(crate) fn set_retry(
                 let text = if is_worth_waiting { "true" } else { "false" };
                 headers.insert(field.clone(), HeaderValue::from_static(text));
             }
-            // As late as `Retry-After`, so that neither sends a client back before the other.
+            // The same delay as `Retry-After`.
             (LimitHeaderScheme::RetryAfterMillis(field), Some(delay)) if is_worth_waiting => {
                 headers.insert(field.clone(), (delay.seconds() * 1000).into());
             }
@@ -59,12 +58,12 @@ pub(crate) fn set_retry(
     }
 }
 
-/// Whether the same request may succeed later without being changed.
+/// Whether the same request may succeed later.
 pub(crate) fn waiting_helps(class: RetryClass) -> bool {
     matches!(class, RetryClass::AfterDelay | RetryClass::AtReset | RetryClass::Backoff)
 }
 
-/// The limit nearest exhaustion speaks: the family has room for one.
+/// The limit that is nearest to exhaustion.
 fn nearest<'l, 'a>(limits: &'l [LimitState<'a>]) -> Option<&'l LimitState<'a>> {
     // remaining/limit compared as fractions, without dividing.
     limits.iter().min_by(|a, b| {
@@ -74,7 +73,7 @@ fn nearest<'l, 'a>(limits: &'l [LimitState<'a>]) -> Option<&'l LimitState<'a>> {
     })
 }
 
-/// A moment from now, rounded up: never before the window's end.
+/// The end of a window, rounded up.
 fn moment(form: ResetForm, after: Duration, now: Now) -> HeaderValue {
     let millis = i128::from(now.wall.as_millisecond()) + after.as_millis() as i128;
     let epoch = millis.div_euclid(1000) + i128::from(millis.rem_euclid(1000) > 0);
@@ -105,7 +104,7 @@ fn set_ietf(limits: &[LimitState<'_>], headers: &mut HeaderMap) {
             put_string(limit.kind.name(), &mut list);
             for (name, number) in names.iter().zip(numbers(limit)) {
                 list.extend_from_slice(name.as_bytes());
-                // An integer has 15 digits (section 3.3.1); what has more is as good as endless.
+                // Integers have at most 15 digits (section 3.3.1).
                 let number = number.min(999_999_999_999_999);
                 list.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
             }
@@ -115,14 +114,14 @@ fn set_ietf(limits: &[LimitState<'_>], headers: &mut HeaderMap) {
     let policy = list([";q=", ";w="], |limit| [limit.limit, seconds(limit.window)]);
     let state = list([";r=", ";t="], |limit| [limit.remaining, seconds(limit.reset)]);
     for (name, value) in [(RATELIMIT_POLICY, policy), (RATELIMIT, state)] {
-        // No limits make an empty list, and that is no field (section 4.1).
+        // Empty lists are not sent (section 4.1).
         if let (false, Ok(value)) = (value.is_empty(), HeaderValue::from_maybe_shared(value.freeze())) {
             headers.insert(name, value);
         }
     }
 }
 
-/// A string (RFC 9651, section 3.3.3). Names of limits are checked when they are read: nothing is beyond one.
+/// A string (RFC 9651, section 3.3.3). Names of limits are ASCII: the loader checks them.
 fn put_string(text: &str, list: &mut BytesMut) {
     list.extend_from_slice(b"\"");
     for byte in text.bytes() {
@@ -147,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn the_nearest_policy_speaks_and_all_are_listed() {
+    fn reports_the_nearest_limit_and_lists_all() {
         let limits = [
             limit(LimitKind::Rate("burst"), 50, 25, 1, 500),
             limit(LimitKind::Quota, 10, 1, 86_400, 41_821_001),
@@ -174,7 +173,7 @@ mod tests {
 
     /// What we write by hand, for speed, a reader of structured fields must read.
     #[test]
-    fn the_lists_are_structured_fields() {
+    fn lists_are_structured_fields() {
         let limits =
             [limit(LimitKind::Rate("a \"b\" \\c"), 50, 25, 1, 500), limit(LimitKind::Quota, 9, 1, 60, 2)];
         let headers = told("headers: [ietf]", &limits);
@@ -196,13 +195,13 @@ mod tests {
     }
 
     #[test]
-    fn what_a_structured_field_cannot_say_is_as_good_as_endless() {
+    fn caps_integers_at_fifteen_digits() {
         let headers = told("headers: [ietf]", &[limit(LimitKind::Rate("b"), u64::MAX, 5, 1, 1)]);
         assert_eq!(headers["ratelimit-policy"], "\"b\";q=999999999999999;w=1");
     }
 
     #[test]
-    fn refusals_say_whether_to_try_again() {
+    fn error_responses_say_whether_to_retry() {
         let families = families("headers: [x-should-retry, retry-after-ms, { should_retry: Their-Retry }]");
         let delay = RetryAfter { delay: Duration::from_millis(1200) };
         for (class, delay, is_soon, retry, millis) in [

@@ -1,8 +1,6 @@
-//! In what a request is answered: contract, language, media type.
+//! Content negotiation of error responses: language and media type.
 //!
-//! It is known roughly from the first byte (the listener's contract), refined once the API and the generation
-//! are known, and fixed when a refusal is rendered. Until then nothing is looked at: a request that passes
-//! pays for keeping two fields at the most.
+//! Nothing is parsed until a rejection is rendered: for a request that passes at most two headers are kept.
 
 use std::borrow::Cow;
 
@@ -10,7 +8,7 @@ use demur_contract::Contract;
 use http::header::{ACCEPT, ACCEPT_LANGUAGE, CONTENT_LANGUAGE, CONTENT_TYPE, VARY};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-/// How the client asked to be spoken to; nothing, of a request that nothing is known of.
+/// The client's preferences. Empty for a request that could not be parsed.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Preferences {
     accept: Option<HeaderValue>,
@@ -18,7 +16,7 @@ pub(crate) struct Preferences {
 }
 
 impl Preferences {
-    /// What a client that sent these fields asks of a contract. Only what can make a difference is kept.
+    /// Keeps the headers that matter for this contract.
     pub(crate) fn set_from_headers(&mut self, contract: &Contract, headers: &HeaderMap) {
         if contract.as_problem().is_some() {
             self.accept = combined(headers, &ACCEPT).filter(|accept| accept != "*/*");
@@ -28,26 +26,26 @@ impl Preferences {
         }
     }
 
-    /// The contract as this client should read it.
+    /// The variant of the contract that this client prefers.
     pub(crate) fn select<'c>(&self, contract: &'c Contract) -> &'c Contract {
-        let spoken = match text(&self.accept_language) {
+        let variant = match text(&self.accept_language) {
             Some(languages) => contract.for_accept_language(languages),
             None => contract,
         };
         match text(&self.accept) {
-            Some(accept) => spoken.for_accept(accept),
-            None => spoken,
+            Some(accept) => variant.for_accept(accept),
+            None => variant,
         }
     }
 }
 
-/// Says what the content is that a contract has spoken in this form of it, and on what that depended.
-pub(crate) fn set_content_headers(contract: &Contract, spoken: &Contract, headers: &mut HeaderMap) {
-    if let Ok(value) = HeaderValue::from_str(spoken.content_type()) {
+/// Sets the headers that describe the body of an error response, and what its variant depends on.
+pub(crate) fn set_content_headers(contract: &Contract, variant: &Contract, headers: &mut HeaderMap) {
+    if let Ok(value) = HeaderValue::from_str(variant.content_type()) {
         headers.insert(CONTENT_TYPE, value);
     }
     let by_language = contract.has_translations();
-    if by_language && let Ok(value) = HeaderValue::from_str(spoken.locale()) {
+    if by_language && let Ok(value) = HeaderValue::from_str(variant.locale()) {
         headers.insert(CONTENT_LANGUAGE, value);
     }
     let vary = match (contract.as_problem().is_some(), by_language) {
@@ -59,12 +57,12 @@ pub(crate) fn set_content_headers(contract: &Contract, spoken: &Contract, header
     headers.insert(VARY, HeaderValue::from_static(vary));
 }
 
-/// What is no text says nothing that could be chosen by.
+/// The text of a header; values that are not ASCII are ignored.
 fn text(value: &Option<HeaderValue>) -> Option<&str> {
     value.as_ref()?.to_str().ok()
 }
 
-/// A field's value; of several lines their list, as RFC 9110, section 5.3 has it.
+/// The value of a header; several lines are combined to a list (RFC 9110, section 5.3).
 fn combined(headers: &HeaderMap, name: &HeaderName) -> Option<HeaderValue> {
     let mut values = headers.get_all(name).iter();
     let first = values.next()?;
@@ -101,7 +99,7 @@ locales: { it: { errors: { bad_request: Errata., internal: Nostra. } } }
     }
 
     #[test]
-    fn the_client_chooses_language_and_media_type() {
+    fn client_selects_language_and_media_type() {
         let contract = contract(SHOP);
         for (accept, languages, media_type, language) in [
             (&[][..], &[][..], "application/json", "en"),
@@ -131,7 +129,7 @@ locales: { it: { errors: { bad_request: Errata., internal: Nostra. } } }
     }
 
     #[test]
-    fn a_contract_with_one_voice_varies_by_nothing() {
+    fn contract_without_variants_does_not_vary() {
         let (start, _) = SHOP.split_once("locales:").unwrap();
         let contract = contract(&start.replace("name: shop", "name: shop\nproblem_json: off"));
         let mut headers = HeaderMap::new();

@@ -184,7 +184,7 @@ impl RequestContext {
             status: entry.status.as_u16(),
             cause: rejection.detail.cause.clone(),
         };
-        self.record.would_reject.push(would_reject);
+        self.record.add_would_reject(would_reject);
         self.record.set_outcome(check, CheckOutcome::WouldReject);
     }
 
@@ -229,7 +229,7 @@ impl RequestContext {
         };
         let (mut response, record) = render(error, rejection, with);
         self.settle_limits(record.origin);
-        self.record.rejection = Some(Box::new(record));
+        self.record.set_rejection(record);
         let record = self.finalize(response.headers_mut());
         (response, record)
     }
@@ -271,7 +271,7 @@ impl RequestContext {
     pub(crate) fn finalize(mut self: Box<Self>, headers: &mut HeaderMap) -> RequestRecord {
         let request_id = self.request_id_value();
         let id_header = self.responder().id_header();
-        if self.is_monitor_mode() && self.record.rejection.is_none() {
+        if self.is_monitor_mode() && self.record.rejection().is_none() {
             headers.entry(id_header).or_insert(request_id);
         } else {
             headers.insert(id_header.clone(), request_id);
@@ -299,10 +299,7 @@ impl RequestContext {
     fn redact(&mut self) {
         let credentials = std::mem::take(&mut self.credentials);
         let Self { engine, record, .. } = self;
-        let rejection = record.rejection.as_mut().map(|rejection| &mut rejection.cause);
-        let would_reject = record.would_reject.iter_mut().map(|would_reject| &mut would_reject.cause);
-        let texts = rejection.into_iter().chain(would_reject).chain(&mut record.notes);
-        for text in texts.filter(|text| !text.is_empty()) {
+        for text in record.texts_mut().filter(|text| !text.is_empty()) {
             let credentials: Vec<&str> = credentials.iter().filter_map(secret_of).collect();
             *text = engine.redactor().redact(std::mem::take(text), &credentials);
         }

@@ -1,16 +1,16 @@
-//! Where the key stands in a request. What it is worth, admission says.
+//! Finds the API key in a request. Admission authenticates it.
 
 use std::borrow::Cow;
 
 use demur_admission::Denial;
 use http::{HeaderMap, HeaderValue};
 
-use crate::redact::{LEAST, Redactor};
+use crate::redact::{MIN_KEY, Redactor};
 use crate::settings::{Authentication, Scheme};
 
-/// The key that the request carries.
+/// The API key of the request.
 ///
-/// More than one credential is malformed: a proxy in front and the gateway could each read another one.
+/// More than one credential is malformed: a proxy in front could read another one than the gateway.
 pub(crate) fn presented<'h>(
     headers: &'h HeaderMap,
     query: Option<&'h str>,
@@ -24,10 +24,10 @@ pub(crate) fn presented<'h>(
         (None, None) => return Err(Denial::CredentialMissing),
         (Some(_), Some(_)) => return Err(Denial::CredentialMalformed),
         (None, Some(key)) => {
-            let lonely = in_query.next().is_none();
+            let is_only = in_query.next().is_none();
             return match decoded(key) {
                 Some(key) if key.is_empty() => Err(Denial::CredentialMissing),
-                Some(key) if lonely => Ok(key),
+                Some(key) if is_only => Ok(key),
                 _ => Err(Denial::CredentialMalformed),
             };
         }
@@ -54,19 +54,18 @@ pub(crate) fn presented<'h>(
     if key.is_empty() { Err(Denial::CredentialMissing) } else { Ok(key.into()) }
 }
 
-/// Whether a key stands in the query where none may: by then it stands in the logs of everything that the
-/// request came through, and would stand in the upstream's. A key of any API of the gateway, or the very one
-/// that is presented with the request.
+/// Whether the query contains an API key where none is allowed. It would end up in the logs of proxies and upstreams.
+/// Finds keys of all APIs of the gateway, and the one that the request presents.
 pub(crate) fn is_exposed(
     query: Option<&str>,
     headers: &HeaderMap,
     authentication: &Authentication,
-    secrets: &Redactor,
+    redactor: &Redactor,
 ) -> bool {
     let is_presented = |text: &str| in_headers(headers, authentication).any(|secret| text.contains(secret));
     let shows_key = |raw: &str| {
         let text = percent_encoding::percent_decode_str(raw).decode_utf8_lossy();
-        secrets.contains_key(&text) || is_presented(&text)
+        redactor.contains_key(&text) || is_presented(&text)
     };
     pairs(query).any(|(name, value)| {
         let allowed = authentication.query.as_deref().is_some_and(|allowed| is_named(name, allowed));
@@ -74,7 +73,7 @@ pub(crate) fn is_exposed(
     })
 }
 
-/// What the request presents in the fields for keys, be it a key or none, long enough to be one.
+/// The values of the headers for keys, if they are long enough to be one.
 pub(crate) fn in_headers<'h>(
     headers: &'h HeaderMap,
     authentication: &'h Authentication,
@@ -83,12 +82,12 @@ pub(crate) fn in_headers<'h>(
     values.filter_map(secret_of)
 }
 
-/// The secret in a field's value, with or without a scheme in front.
+/// The secret in a header's value, with or without a scheme before it.
 pub(crate) fn secret_of(value: &HeaderValue) -> Option<&str> {
-    value.to_str().ok()?.rsplit(' ').find(|part| !part.is_empty()).filter(|part| part.len() >= LEAST)
+    value.to_str().ok()?.rsplit(' ').find(|part| !part.is_empty()).filter(|part| part.len() >= MIN_KEY)
 }
 
-/// The key that stands in the parameter for it, as it is kept to be hidden from those who read logs.
+/// The key in the query parameter for it, to be removed from logs.
 pub(crate) fn presented_in_query(
     query: Option<&str>,
     authentication: &Authentication,
@@ -97,7 +96,7 @@ pub(crate) fn presented_in_query(
     HeaderValue::from_str(&decoded(key)?).ok()
 }
 
-/// The query without the parameter that carries the key: the key is for the gateway alone.
+/// The query without the parameter that carries the key.
 pub(crate) fn without_key<'q>(
     query: Option<&'q str>,
     authentication: &Authentication,
@@ -131,7 +130,7 @@ fn is_named(raw: &str, name: &str) -> bool {
     decoded(raw).is_some_and(|found| found == name)
 }
 
-/// What a part of a query means; `None` where that is no text.
+/// A part of a query, decoded; `None` if that is not UTF-8.
 fn decoded(raw: &str) -> Option<Cow<'_, str>> {
     percent_encoding::percent_decode_str(raw).decode_utf8().ok()
 }
@@ -158,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn the_key_is_found_or_its_absence_named() {
+    fn finds_the_key_or_names_the_fault() {
         for (values, expected) in [
             (&[][..], Err(Denial::CredentialMissing)),
             (&["Bearer k_1"], Ok("k_1".into())),
@@ -181,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn of_two_places_just_one_may_be_used() {
+    fn rejects_credentials_in_two_headers() {
         let also = Some(Scheme::Field(HeaderName::from_static("x-api-key")));
         let both = Authentication { also, ..bearer(None) };
         for (authorization, field, expected) in [
@@ -199,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_in_the_query_is_read_and_taken_out_where_it_may_stand() {
+    fn reads_and_removes_an_allowed_key_in_the_query() {
         let named = bearer(Some("key"));
         let headers = HeaderMap::new();
         for (query, found, rest) in [
@@ -218,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_in_any_other_place_of_the_query_is_exposed() {
+    fn finds_exposed_keys_in_the_query() {
         let secrets = Redactor::of_a_test(&["k", "other"]);
         let [own, other] = ["k", "other"].map(|prefix| Secret::generate(prefix).unwrap());
         let (key, other) = (own.expose(), other.expose());

@@ -1,6 +1,6 @@
 //! The request's path: canonical from the first stage on, so that the path that is checked is the one that is sent.
 //!
-//! The target that arrived is kept aside for one purpose: an API in monitor mode gets it unchanged.
+//! The original target is kept for APIs in monitor mode, which receive it unchanged.
 
 use demur_contract::Condition;
 use demur_validation::{PathCharacters, PathFault, RouteMatch, canonical_path};
@@ -10,17 +10,17 @@ use http::uri::PathAndQuery;
 use crate::reject::rejection::Rejection;
 use crate::settings::{AmbiguousPath, ApiSettings, OperationSettings};
 
-/// What canonicalisation found in the path of a request.
+/// The result of canonicalizing a request's path.
 #[derive(Debug, Default)]
 pub(crate) struct SentPath {
-    /// The target as it arrived, where the canonical one differs. Boxed: nearly no request has one.
+    /// The original target, if the canonical one differs. Boxed: rare.
     original: Option<Box<Uri>>,
     characters: PathCharacters,
     fault: Option<PathFault>,
 }
 
 impl SentPath {
-    /// Brings the target into canonical form. Everything after this reads the canonical path alone.
+    /// Canonicalizes the target. Everything after this reads the canonical path only.
     pub(crate) fn canonicalize(uri: &mut Uri) -> Self {
         let canonical = canonical_path(uri.path());
         let (characters, mut fault) = (canonical.characters, canonical.fault);
@@ -46,31 +46,32 @@ impl SentPath {
         }
     }
 
-    /// Rejects a path that the operation does not allow, or that a more lenient server would read as another operation.
+    /// Rejects a path that the operation does not allow, or that a lenient server would read as another operation.
     pub(crate) fn check_for(
         &self,
         found: &RouteMatch<'_, '_>,
         settings: &ApiSettings,
-        asks: &OperationSettings,
+        operation: &OperationSettings,
     ) -> Result<(), Rejection> {
         if !self.characters.is_empty() {
-            let allowed = settings.path_characters.with(asks.path_characters);
-            let left = self.characters.without(allowed).without(found.operation.path_characters());
-            if !left.is_empty() {
-                let cause = format!("`path_characters` does not allow {left} in the path of this operation");
+            let allowed = settings.path_characters.with(operation.path_characters);
+            let rejected = self.characters.without(allowed).without(found.operation.path_characters());
+            if !rejected.is_empty() {
+                let cause =
+                    format!("`path_characters` does not allow {rejected} in the path of this operation");
                 return Err(Rejection::from(Condition::RequestMalformed).with_cause(cause));
             }
         }
         match found.other_reading() {
             Some(other) if settings.validation.ambiguous_path == AmbiguousPath::Reject => {
-                let cause = format!("a lenient server would read the path as that of `{}`", other.id());
+                let cause = format!("ambiguous path: a lenient server would read it as `{}`", other.id());
                 Err(Rejection::from(Condition::RequestMalformed).with_cause(cause))
             }
             _ => Ok(()),
         }
     }
 
-    /// The path below a mount as it arrived, where that is another than the canonical one.
+    /// The original path below a mount, if it is not the canonical one.
     pub(crate) fn original_below(&self, mount: &str) -> Option<&str> {
         let path = self.original.as_deref()?.path();
         // Canonicalisation keeps the number of slashes, so the mount has as many segments here.
@@ -93,7 +94,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_target_is_rewritten_and_the_original_kept() {
+    fn canonicalizes_the_target_and_keeps_the_original() {
         for (target, canonical, mount, original) in [
             ("/shop/items/1?a=%65", "/shop/items/1?a=%65", "/shop", None),
             ("/shop/items/%65?a=%65", "/shop/items/e?a=%65", "/shop", Some("/items/%65")),

@@ -169,11 +169,13 @@ where
             set_uri(&mut self.parts, target)?;
         }
         let mut credentials = std::mem::take(&mut self.context.credentials);
-        let mut notes = std::mem::take(&mut self.context.record.notes);
         let keep = |credential| credentials.push(credential);
         let (headers, balance) = (&mut self.parts.headers, plan.balance.as_deref());
-        rewrite_headers(&self.context, &mut notes, headers, peer, balance, keep);
-        (self.context.credentials, self.context.record.notes) = (credentials, notes);
+        let note = rewrite_headers(&self.context, headers, peer, balance, keep);
+        self.context.credentials = credentials;
+        if let Some(note) = note {
+            self.context.record.add_note(note);
+        }
         if let Some(timeout) = plan.timeout {
             self.parts.extensions.insert(UpstreamTimeout(timeout));
         }

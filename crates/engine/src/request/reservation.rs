@@ -91,7 +91,7 @@ pub(crate) fn reserve(
         return Ok(claim(admission, context, principal, request, &body())?.map(ReserveOutcome::Claimed));
     }
     if credits > 0 && context.is_monitor_mode() {
-        context.record.notes.push(format!("would have cost {credits} credits"));
+        context.record.add_note(format!("would have cost {credits} credits"));
         return Ok(admission
             .balance(principal, now)
             .map(move |balance| ReserveOutcome::Monitored(credits, balance)));

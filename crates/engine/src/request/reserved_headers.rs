@@ -195,7 +195,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn headers_that_identify_are_reserved_and_others_are_not() {
+    fn reserves_identifying_headers_only() {
         for name in [
             "forwarded",
             "x-forwarded-for",
@@ -260,14 +260,14 @@ mod tests {
     }
 
     #[test]
-    fn every_separator_is_the_same() {
+    fn separators_are_equivalent() {
         for name in ["X_Real_IP", "x.real.ip", "x-real_ip", "X!Real~IP"] {
             assert_eq!(normalized(name), "x-real-ip");
         }
     }
 
     #[test]
-    fn an_api_reserves_names_and_prefixes() {
+    fn api_reserves_names_and_prefixes() {
         let mut names = ReservedNames::default();
         assert!(names.add("X-User-Id") && names.add("X_Tenant-*"));
         assert!(!names.add("a b") && !names.add("*") && !names.add(""));

@@ -10,7 +10,7 @@ use crate::api::Api;
 use crate::reject::rejection::Rejection;
 use crate::settings::{Authentication, Prefixes, RuleSettings};
 
-/// What the rules can see.
+/// What rules can read.
 pub(crate) struct RuleContext<'s> {
     pub(crate) parts: &'s Parts,
     pub(crate) path: &'s str,
@@ -20,81 +20,81 @@ pub(crate) struct RuleContext<'s> {
     pub(crate) now: Now,
 }
 
-/// Asks every rule of the operation, in the file's order; the first that is not satisfied speaks.
+/// Checks the operation's rules in the order of the file. The first one that fails rejects the request.
 pub(crate) fn check(
     api: &Api,
     operation: usize,
     contract: &Contract,
-    seen: &RuleContext<'_>,
+    context: &RuleContext<'_>,
 ) -> Result<(), Rejection> {
     let rules = api.rules.get(operation).map_or(&[][..], Vec::as_slice);
     if rules.is_empty() {
         return Ok(());
     }
-    let inputs = inputs(seen, &api.settings.authentication);
+    let inputs = inputs(context, &api.settings.authentication);
     for rule in rules.iter().filter_map(|index| api.settings.rules.get(*index)) {
         match rule.require.evaluate(&inputs) {
             Ok(true) => {}
             Ok(false) => return Err(raise(contract, rule, &inputs)),
             Err(failure) => {
-                let refused = match &rule.on_failure {
+                let rejection = match &rule.on_failure {
                     Some(name) => named(contract, name),
                     None => Condition::RuleFailed.into(),
                 };
-                return Err(refused.with_cause(format!("rule `{}`: {failure}", rule.name)));
+                return Err(rejection.with_cause(format!("rule `{}`: {failure}", rule.name)));
             }
         }
     }
     Ok(())
 }
 
-/// An error of the generation that speaks. Every one has it: that was checked when the file was read.
+/// An error of the selected contract version. The loader checks that each has it.
 fn named(contract: &Contract, name: &str) -> Rejection {
     contract.named(name).map_or_else(|| Condition::RuleFailed.into(), Rejection::error)
 }
 
 fn raise(contract: &Contract, rule: &RuleSettings, inputs: &RuleInputs<'_>) -> Rejection {
-    let mut refused = named(contract, &rule.raise);
+    let mut rejection = named(contract, &rule.raise);
     let mut cause = format!("rule `{}` raised `{}`", rule.name, rule.raise);
     for (name, expression) in &rule.with {
-        // The request is refused either way; a parameter that cannot be had is left out of the message.
+        // The request is rejected anyway. A parameter that cannot be evaluated is left out.
         match expression.evaluate_value(inputs) {
-            Ok(value) => refused.detail.params.push((name.clone().into(), value)),
+            Ok(value) => rejection.detail.params.push((name.clone().into(), value)),
             Err(failure) => cause.push_str(&format!("; parameter `{name}`: {failure}")),
         }
     }
-    refused.with_cause(cause)
+    rejection.with_cause(cause)
 }
 
-fn inputs<'s>(seen: &'s RuleContext<'_>, authentication: &'s Authentication) -> RuleInputs<'s> {
+fn inputs<'s>(context: &'s RuleContext<'_>, authentication: &'s Authentication) -> RuleInputs<'s> {
     const NOTHING: &Json = &Json::Null;
-    RuleInputs::new(seen.now.wall)
-        .bind_lazy(Variable::Request, move || request(seen, authentication))
-        .bind_members(Variable::Params, seen.params)
-        .bind(Variable::Body, seen.body.unwrap_or(NOTHING))
+    RuleInputs::new(context.now.wall)
+        .bind_lazy(Variable::Request, move || request(context, authentication))
+        .bind_members(Variable::Params, context.params)
+        .bind(Variable::Body, context.body.unwrap_or(NOTHING))
         .bind_lazy(Variable::Key, || {
-            seen.principal.map_or(Json::Null, |principal| key(principal, &authentication.prefixes))
+            context.principal.map_or(Json::Null, |principal| key(principal, &authentication.prefixes))
         })
         .bind_lazy(Variable::Account, || {
             let account = |principal: &Principal| {
                 let account = principal.account();
                 json!({ "id": account.id.as_str(), "name": account.name })
             };
-            seen.principal.map_or(Json::Null, account)
+            context.principal.map_or(Json::Null, account)
         })
         .bind_lazy(Variable::Plan, || {
             let plan = |principal: &Principal| {
                 let plan = principal.plan();
                 json!({ "name": plan.name, "features": plan.features })
             };
-            seen.principal.map_or(Json::Null, plan)
+            context.principal.map_or(Json::Null, plan)
         })
 }
 
-fn request(seen: &RuleContext<'_>, authentication: &Authentication) -> Json {
+fn request(context: &RuleContext<'_>, authentication: &Authentication) -> Json {
     let mut headers = serde_json::Map::new();
-    for (name, value) in &seen.parts.headers {
-        // Credentials are not for rules, and so not for what a rule may show.
+    for (name, value) in &context.parts.headers {
+        // Rules cannot read credentials, since their results may be shown.
         if matches!(name.as_str(), "authorization" | "proxy-authorization" | "cookie")
             || authentication.fields().any(|field| field == name)
         {
@@ -104,13 +104,13 @@ fn request(seen: &RuleContext<'_>, authentication: &Authentication) -> Json {
             headers.entry(name.as_str()).or_insert_with(|| Json::from(value));
         }
     }
-    json!({ "method": seen.parts.method.as_str(), "path": seen.path, "headers": headers })
+    json!({ "method": context.parts.method.as_str(), "path": context.path, "headers": headers })
 }
 
 fn key(principal: &Principal, prefixes: &Prefixes) -> Json {
     let key = principal.key();
-    // A rule that asks `x in key.resources` of a key that covers everything gets `*`, and must say so.
-    let covered = |coverage: &Scope| match coverage {
+    // For a key with all resources, rules see `*`.
+    let names = |scope: &Scope| match scope {
         Scope::All => json!(["*"]),
         Scope::Only(names) => json!(names),
     };
@@ -119,7 +119,7 @@ fn key(principal: &Principal, prefixes: &Prefixes) -> Json {
         "environment": prefixes.environment(&key.prefix).unwrap_or_default(),
         "scopes": key.grants.scopes,
         "metadata": key.metadata,
-        "resources": covered(&key.grants.resources),
-        "operations": covered(&key.grants.operations),
+        "resources": names(&key.grants.resources),
+        "operations": names(&key.grants.operations),
     })
 }

@@ -274,7 +274,7 @@ where
         let parameters = api.settings.document.check_parameters(&found, query, &parts.headers);
         if !parameters.unknown.is_empty() {
             let names = parameters.unknown.join(", ");
-            self.context.record.notes.push(format!("unknown query parameters: {names}"));
+            self.context.record.add_note(format!("unknown query parameters: {names}"));
         }
         let mut violations = parameters.violations;
         let mut value = None;

@@ -31,7 +31,9 @@ pub(crate) fn rewritten_target(
         Some(query) => format!("{path}?{query}"),
         None => path.to_owned(),
     };
-    context.record.notes.extend(note);
+    if let Some(note) = note {
+        context.record.add_note(note);
+    }
     Some(target)
 }
 
@@ -44,24 +46,24 @@ pub(crate) fn set_uri(parts: &mut Parts, target: String) -> Result<(), Rejection
     Ok(())
 }
 
-/// Replaces headers; `keep` gets the presented credentials. In monitor mode the upstream gets the headers that it would
+/// Replaces headers, and returns a note for the record; `keep` gets the presented credentials. In monitor mode the upstream gets the headers that it would
 /// get without the gateway, and further ones only where the request has none of the same name.
 pub(crate) fn rewrite_headers(
     context: &RequestContext,
-    notes: &mut Vec<String>,
     headers: &mut HeaderMap,
     peer: Option<&Peer>,
     balance: Option<&Balance>,
     mut keep: impl FnMut(HeaderValue),
-) {
-    let Some(api) = context.api() else { return };
+) -> Option<String> {
+    let mut note = None;
+    let api = context.api()?;
     let authentication = &api.settings.authentication;
     let id_header = context.responder().id_header();
     if api.settings.observe {
         authentication.fields().flat_map(|it| headers.get_all(it)).cloned().for_each(keep);
         let removed = upstream_headers::would_strip(headers, context.header_direction(api));
         if !removed.is_empty() {
-            notes.push(format!("headers that would have been removed: {}", removed.join(", ")));
+            note = Some(format!("headers that would have been removed: {}", removed.join(", ")));
         }
         upstream_headers::strip_hop_by_hop(headers);
         if let Some(peer) = peer {
@@ -81,4 +83,5 @@ pub(crate) fn rewrite_headers(
     if let Some(principal) = context.principal() {
         upstream_identity::set_identity(headers, principal, &authentication.prefixes, balance);
     }
+    note
 }

@@ -124,14 +124,14 @@ where
     }
     let codings = response.headers().get_all(CONTENT_ENCODING);
     if codings.iter().any(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"identity")) {
-        context.record.notes.push("error events of a compressed event stream cannot be redacted".to_owned());
+        context.record.add_note("error events of a compressed event stream cannot be redacted");
         return response;
     }
     let (mut head, body) = response.into_parts();
     // Redaction changes the length.
     head.headers.remove(CONTENT_LENGTH);
     let error = Arc::new(OnceLock::new());
-    context.record.stream_error = Some(Arc::clone(&error));
+    context.record.set_stream_error(Arc::clone(&error));
     let redactor = Arc::clone(context.engine().redactor());
     let stream = Redacted::new(body, context.stream_failure(), error, redactor);
     Response::from_parts(head, ResponseBody::Stream(Box::new(stream)))

@@ -14,10 +14,10 @@ use http::header::CONTENT_LENGTH;
 use http::response::Parts;
 use http::{HeaderMap, Response, Version};
 use http_body::Body;
-use http_body_util::BodyExt;
 
 use crate::api::Api;
 use crate::body_budget::{BodyBuffer, BodyReservation};
+use crate::body_prefix::read_at_most;
 use crate::panics::{catch_panic, catch_panic_async};
 use crate::record::{Check, CheckOutcome, RequestRecord};
 use crate::reject::rejection::Rejection;
@@ -40,6 +40,7 @@ pub struct InFlight {
 }
 
 /// The result of the second phase of a request.
+#[expect(clippy::large_enum_variant, reason = "nearly every response is `Done`")]
 pub enum ResponseOutcome<R> {
     /// This is the response.
     Done(Response<ResponseBody<R>>, RequestRecord),
@@ -140,7 +141,7 @@ where
     {
         // The body was framed by the right number. The server sets the header again where the length is known.
         response.headers_mut().remove(CONTENT_LENGTH);
-        context.record.notes.push(cause);
+        context.record.add_note(cause);
     }
     if let Some(cause) = cause.or_else(|| upstream_error::unusable(response.status(), response.headers())) {
         hold.release();
@@ -254,7 +255,7 @@ where
                 return Err(rejection);
             }
         }
-        Some(fault) => context.record.notes.push(fault.to_string()),
+        Some(fault) => context.record.add_note(fault.to_string()),
         None => {}
     }
     let settlement = start_settlement(context, &mut head.headers, hold);
@@ -265,11 +266,11 @@ where
 fn start_settlement(context: &mut RequestContext, headers: &mut HeaderMap, hold: Hold) -> PendingSettlement {
     context.record.set_outcome(Check::Upstream, CheckOutcome::Passed);
     let permit = context.limit_permit.take();
-    let mut notes = std::mem::take(&mut context.record.notes);
+    let mut notes = Vec::new();
     // In monitor mode nothing is charged, and the response stays as it is.
     let metering = if context.is_monitor_mode() { &Metering::USUAL } else { context.metering() };
     let settlement = PendingSettlement::new(hold, permit, metering, headers, &mut notes);
-    context.record.notes = notes;
+    notes.into_iter().for_each(|note: String| context.record.add_note(note));
     settlement
 }
 
@@ -318,18 +319,8 @@ where
 }
 
 /// The beginning of an error response's body. If it cannot be read, or there is no memory for it, the status is enough.
-async fn failure_body<R: Body<Data = Bytes> + Unpin>(
-    mut body: R,
-    reservation: BodyReservation,
-) -> BodyBuffer {
+async fn failure_body<R: Body<Data = Bytes> + Unpin>(body: R, reservation: BodyReservation) -> BodyBuffer {
     let mut buffer = BodyBuffer::new(reservation, MAX_FAILURE_BYTES as u64);
-    while let Some(Ok(frame)) = body.frame().await {
-        let Ok(data) = frame.into_data() else { continue };
-        let room = MAX_FAILURE_BYTES.saturating_sub(buffer.len());
-        let pushed = buffer.push(&data[..data.len().min(room)]);
-        if data.len() > room || pushed.is_err() {
-            break;
-        }
-    }
+    read_at_most(body, MAX_FAILURE_BYTES, |data| buffer.push(data).is_ok()).await;
     buffer
 }

@@ -87,7 +87,7 @@ pub(crate) fn response_from(
         permit.mark_failed();
     }
     let original = original.to_str().unwrap_or_default();
-    context.record.notes.push(format!("replayed the response to request {original}"));
+    context.record.add_note(format!("replayed the response to request {original}"));
     Ok(response)
 }
 

@@ -11,6 +11,7 @@ mod parameters;
 pub(crate) mod pointer;
 mod reader;
 mod routes;
+mod saved_match;
 mod security;
 mod uri;
 
@@ -23,7 +24,8 @@ use demur_source::{Diagnostics, Node, Source, did_you_mean, parse};
 pub(crate) use contents::{MediaKind, PartEncoding, essence};
 pub use operation::Operation;
 pub(crate) use reader::{unreadable, unresolved};
-pub use routes::{Find, RouteMatch, SavedMatch};
+pub use routes::{Find, RouteMatch};
+pub use saved_match::SavedMatch;
 pub use security::{SecurityKind, SecurityScheme};
 
 use crate::DocumentOptions;

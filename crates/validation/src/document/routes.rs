@@ -37,22 +37,12 @@ pub enum Find<'d, 'p> {
 pub struct RouteMatch<'d, 'p> {
     /// The operation.
     pub operation: &'d Operation,
-    path: PathValues<'p>,
-    other: Option<&'d Operation>,
-}
-
-/// A [`RouteMatch`] without the path that it borrows, to be kept while the request waits:
-/// [`ApiDocument::restore`](super::ApiDocument::restore) makes the same match again without another look-up.
-#[derive(Debug, Clone)]
-pub struct SavedMatch {
-    operation: usize,
-    other: Option<usize>,
-    /// Start and end of each path parameter, in bytes.
-    values: SmallVec<[(u32, u32); 4]>,
+    pub(super) path: PathValues<'p>,
+    pub(super) other: Option<&'d Operation>,
 }
 
 /// The texts of the parameters, in their order in the path.
-type PathValues<'p> = SmallVec<[&'p str; 4]>;
+pub(super) type PathValues<'p> = SmallVec<[&'p str; 4]>;
 
 /// What a walk down the tree has found so far.
 #[derive(Default)]
@@ -70,18 +60,6 @@ impl<'p> RouteMatch<'_, 'p> {
         self.path.get(position).copied()
     }
 
-    /// The same without the path, which must be the one that was looked up.
-    pub fn save(&self, path: &str) -> SavedMatch {
-        let offset = |at: usize| u32::try_from(at).unwrap_or(u32::MAX);
-        let span = |value: &&str| {
-            // The values are parts of the path, so this is where they begin in it.
-            let start = (value.as_ptr() as usize).saturating_sub(path.as_ptr() as usize);
-            (offset(start), offset(start + value.len()))
-        };
-        let values = self.path.iter().map(span).collect();
-        SavedMatch { operation: self.operation.index(), other: self.other.map(Operation::index), values }
-    }
-
     /// The operation that a more lenient server would run for this path: one that ignores case, decodes more than once,
     /// or drops what stands behind a `;` or at the end of a segment.
     pub fn other_reading(&self) -> Option<&Operation> {
@@ -93,25 +71,6 @@ impl fmt::Debug for RouteMatch<'_, '_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // Path parameters are the caller's data: they do not belong into a log by accident.
         f.debug_struct("Found").field("operation", &self.operation.id()).finish_non_exhaustive()
-    }
-}
-
-impl SavedMatch {
-    /// The operation's index in its document.
-    pub fn operation(&self) -> usize {
-        self.operation
-    }
-
-    /// The match again; `None` for another document's.
-    pub(super) fn restore<'d, 'p>(
-        &self,
-        operations: &'d [Operation],
-        path: &'p str,
-    ) -> Option<RouteMatch<'d, 'p>> {
-        let value = |(start, end): &(u32, u32)| path.get(*start as usize..*end as usize).unwrap_or_default();
-        let operation = operations.get(self.operation)?;
-        let other = self.other.and_then(|other| operations.get(other));
-        Some(RouteMatch { operation, path: self.values.iter().map(value).collect(), other })
     }
 }
 

@@ -214,7 +214,7 @@ fn block<F: Future>(future: F) -> F::Output {
 const KEY: (&str, &str) = ("authorization", "Bearer KEY");
 
 #[test]
-fn a_connection_remembers_its_caller() {
+fn connection_caches_its_caller() {
     let world = world();
     let known = || format!("{:?}", world.connection);
     assert_eq!(known(), "Acquaintance { anybody: false }");
@@ -225,7 +225,7 @@ fn a_connection_remembers_its_caller() {
 }
 
 #[test]
-fn two_generations_answer_at_once() {
+fn serves_two_contract_versions() {
     let world = world();
     for (path, fields, status, content, id_field) in [
         (
@@ -265,7 +265,7 @@ fn two_generations_answer_at_once() {
 }
 
 #[test]
-fn a_client_is_answered_in_its_language_and_media_type() {
+fn renders_in_the_clients_language_and_media_type() {
     let world = world();
     let problem = ("accept", "application/problem+json, */*;q=0.1");
     let italian = ("accept-language", "de, it-IT;q=0.9");
@@ -306,7 +306,7 @@ fn a_client_is_answered_in_its_language_and_media_type() {
 }
 
 #[test]
-fn limits_are_told_in_the_families_of_the_generation() {
+fn limit_headers_are_those_of_the_contract_version() {
     let world = world();
     let mut answer = world.ask("/items", &[KEY]);
     assert_eq!(answer.field("ratelimit-policy"), Some("\"burst\";q=7;w=60"));
@@ -324,14 +324,14 @@ fn limits_are_told_in_the_families_of_the_generation() {
 }
 
 #[test]
-fn a_request_for_no_api_is_answered_by_the_listener() {
+fn unknown_api_is_rejected_in_the_default_contract() {
     let engine = world();
     let answer = engine.ask("/elsewhere/", &[]);
     assert_eq!(answer.response.status(), 404);
 }
 
 #[test]
-fn mistakes_in_generations_are_told() {
+fn reports_mistakes_in_contract_versions() {
     for (old, new, check, says) in [
         ("when: { path: /v1 }", "when: { path: v1 }", "path", "write `/v1`"),
         ("when: { path: /v1 }", "when: {}", "when", "key_in"),
