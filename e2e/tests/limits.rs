@@ -317,8 +317,12 @@ fn a_limit_in_the_shadow_refuses_nobody_and_is_told() {
         assert_eq!(answer.status, 200, "{answer:?}");
         assert!(answer.fields.first("ratelimit").is_none(), "nobody's business: {answer:?}");
         let line = shop.gateway.logged(answer.field("x-request-id"));
-        let told: Vec<&str> =
-            line["observed"].as_array().unwrap().iter().filter_map(|it| it["condition"].as_str()).collect();
+        let told: Vec<&str> = line["would_reject"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .filter_map(|it| it["condition"].as_str())
+            .collect();
         assert_eq!(told, ["rate.exceeded", "rate.concurrency", "quota.exceeded"], "{line}");
     }
     drop(held);

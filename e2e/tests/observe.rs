@@ -216,7 +216,7 @@ fn it_answers_as_it_did_without_the_gateway() {
         if !observed.is_empty() {
             let path = target.split('?').next().unwrap();
             let line = world.line(path);
-            let conditions: Vec<&str> = line["observed"]
+            let conditions: Vec<&str> = line["would_reject"]
                 .as_array()
                 .unwrap()
                 .iter()
@@ -242,7 +242,7 @@ fn more_than_its_bound_is_let_in_and_told() {
         assert_eq!(first.join().unwrap(), 200);
     });
     let line = world.line("/rows/beside");
-    assert!(line["observed"].to_string().contains("\"overloaded\""), "{line}");
+    assert!(line["would_reject"].to_string().contains("\"overloaded\""), "{line}");
 }
 
 #[test]

@@ -91,7 +91,7 @@ fn a_report_passes_the_answer_on_and_tells_the_operators() {
     assert_eq!(answer.status, 200);
     assert_eq!(answer.json(), json!([{ "pages": "many" }]));
     gateway.tells("/0/title: param.missing; /0/pages: param.invalid.type.integer");
-    gateway.tells("the query holds what the document does not know: sort");
+    gateway.tells("unknown query parameters: sort");
 }
 
 #[test]

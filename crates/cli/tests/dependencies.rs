@@ -12,7 +12,7 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ("demur-admission", &[]),
     ("demur-sqlite", &["admission"]),
     ("demur-validation", &["contract", "source"]),
-    ("demur-guard", &["contract"]),
+    ("demur-guard", &[]),
     ("demur-engine", &["admission", "contract", "source", "validation"]),
     ("demur-gateway", &["admission", "contract", "engine", "guard", "source"]),
     ("demur-tower", &["admission", "contract", "engine", "source"]),

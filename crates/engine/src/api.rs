@@ -1,40 +1,42 @@
-//! One API as the pipeline sees it: its settings, and what can be worked out of them once.
+//! One API: its settings, and what is derived from them once.
 
 use std::sync::Arc;
 
 use demur_admission::FailureThrottle;
+use demur_contract::Contract;
 use demur_validation::{RouteMatch, Variable};
 
 use crate::concurrency_limit::AdaptiveLimit;
-use crate::credential::challenge;
-use crate::responder::ErrorResponder;
+use crate::record::ApiLabels;
+use crate::reject::challenge::challenge;
+use crate::reject::responder::ErrorResponder;
 use crate::settings::{ApiSettings, Overload, RequestView, ResourceTemplate};
 
-/// An API that is served.
+/// An API that the engine serves.
 #[derive(Debug)]
 pub struct Api {
     pub(crate) settings: ApiSettings,
-    /// Its contract, and then those of its generations in their order.
-    speakers: Vec<ErrorResponder>,
+    /// Its default contract, then those of its contract versions in their order.
+    responders: Vec<ErrorResponder>,
     /// The value of `WWW-Authenticate`.
     pub(crate) challenge: http::HeaderValue,
-    /// For each operation, the rules that it must satisfy.
+    /// For each operation, the indexes of its rules.
     pub(crate) rules: Vec<Vec<usize>>,
-    /// For each operation, whether a rule looks into the content.
-    pub(crate) reads_content: Vec<bool>,
-    /// For each operation, whether a rule looks at the request's headers.
-    pub(crate) reads_headers: Vec<bool>,
-    /// Who tries keys that do not open.
+    /// For each operation, whether a rule reads the body.
+    pub(crate) rules_read_body: Vec<bool>,
+    /// For each operation, whether a rule reads headers.
+    pub(crate) rules_read_headers: Vec<bool>,
+    /// Throttles addresses with failed authentication attempts.
     pub(crate) failures: FailureThrottle,
-    /// How much its upstream is asked for.
-    pub(crate) room: AdaptiveLimit,
+    /// The concurrency limit of its upstream.
+    pub(crate) upstream_limit: AdaptiveLimit,
 }
 
 impl Api {
-    /// Works out what does not change from request to request.
+    /// Prepares an API.
     pub fn new(settings: ApiSettings) -> Arc<Self> {
         let challenge = challenge(&settings.authentication, &settings.name);
-        // A name with characters that no field can carry gets a realm without them.
+        // For names with characters that a header cannot carry.
         let challenge = http::HeaderValue::from_str(&challenge)
             .unwrap_or_else(|_| http::HeaderValue::from_static("Bearer realm=\"api\""));
         let operations = settings.document.operations();
@@ -56,15 +58,30 @@ impl Api {
         let reads = |variable: Variable| -> Vec<bool> {
             rules.iter().map(|rules| rules.iter().any(|index| mentions(index, variable))).collect()
         };
-        let (reads_content, reads_headers) = (reads(Variable::Body), reads(Variable::Request));
+        let (rules_read_body, rules_read_headers) = (reads(Variable::Body), reads(Variable::Request));
         let (failures, per) = settings.authentication.failures;
         let failures = FailureThrottle::new(failures, per);
         let exposed = settings.cors.as_ref().map_or(&[][..], |cors| &cors.expose);
-        let speakers =
-            settings.contracts().map(|contract| ErrorResponder::new(Arc::clone(contract), exposed)).collect();
+        let labels = Arc::new(ApiLabels {
+            name: settings.name.clone(),
+            operations: operations.iter().map(|operation| operation.id().to_owned()).collect(),
+        });
+        let responder = |contract: &Arc<Contract>| {
+            ErrorResponder::new(Arc::clone(contract), exposed, Some(Arc::clone(&labels)))
+        };
+        let responders = settings.contracts().map(responder).collect();
         let Overload { in_flight, is_adaptive } = settings.overload;
-        let room = AdaptiveLimit::new(in_flight, is_adaptive, operations.len());
-        Arc::new(Self { settings, speakers, challenge, rules, reads_content, reads_headers, failures, room })
+        let upstream_limit = AdaptiveLimit::new(in_flight, is_adaptive, operations.len());
+        Arc::new(Self {
+            settings,
+            responders,
+            challenge,
+            rules,
+            rules_read_body,
+            rules_read_headers,
+            failures,
+            upstream_limit,
+        })
     }
 
     /// Its name.
@@ -72,16 +89,15 @@ impl Api {
         &self.settings.name
     }
 
-    /// Which contract answers a request: the API's own, or that of a generation.
-    pub(crate) fn generation_for(&self, asked: &RequestView<'_>) -> usize {
-        let generations = &self.settings.generations;
-        // The API's own stands before the generations'.
-        generations.iter().position(|generation| generation.when.holds(asked)).map_or(0, |picked| picked + 1)
+    /// The index of the contract that answers a request: 0 for the API's default contract.
+    pub(crate) fn contract_version_for(&self, view: &RequestView<'_>) -> usize {
+        let versions = &self.settings.generations;
+        versions.iter().position(|version| version.when.holds(view)).map_or(0, |index| index + 1)
     }
 
-    /// The contract with this number, which [`generation_for`](Self::generation_for) gave.
-    pub(crate) fn speaker(&self, generation: usize) -> &ErrorResponder {
-        &self.speakers[generation]
+    /// The contract with the index that [`contract_version_for`](Self::contract_version_for) gave.
+    pub(crate) fn responder(&self, contract_version: usize) -> &ErrorResponder {
+        &self.responders[contract_version]
     }
 
     /// Its settings.
@@ -90,14 +106,14 @@ impl Api {
     }
 }
 
-/// What a resource template means for one request.
+/// The resource that a template names in one request.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Resource {
     /// This resource.
     Named(String),
-    /// A required parameter is missing, which validation will say.
+    /// A required parameter is missing. Validation rejects the request.
     Missing,
-    /// It is not said, or said more than once: what would be checked may not be what the upstream reads.
+    /// A parameter is missing or repeated: the upstream may read another resource than the one that is checked.
     Unclear,
 }
 
@@ -122,7 +138,7 @@ impl ResourceTemplate {
     }
 }
 
-/// The value of a query parameter that stands there once; else how often it does.
+/// The value of a query parameter that occurs once, or else how often it occurs.
 fn in_query(query: &str, name: &str) -> Result<String, usize> {
     let plain = |text: &str| decoded(&text.replace('+', " "));
     let pairs = query.split('&').map(|pair| pair.split_once('=').unwrap_or((pair, "")));
@@ -143,7 +159,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_parameter_that_stands_twice_names_nothing() {
+    fn repeated_parameter_names_no_resource() {
         for (query, resource) in [
             ("shelf=a", Ok("a".to_owned())),
             ("x=1&sh%65lf=a+b", Ok("a b".to_owned())),

@@ -1,17 +1,17 @@
-//! The memory budget for collected bodies: one per engine, shared by all of its requests and responses.
+//! The memory budget for buffered bodies: one per engine, shared by all of its requests and responses.
 //!
-//! A body is reserved before it is buffered, by the capacity of its buffer, and its reservation is released when the
-//! last reference to the bytes is dropped. Two rules divide the budget:
+//! Memory is reserved before a body is buffered, by the capacity of its buffer, and released when the last reference to the
+//! bytes is dropped. Two rules divide the budget:
 //!
-//! - Requests without a key may use half of it, so that they cannot shut out those with one.
-//! - A client may hold no more than what is left free in its part (dynamic thresholds: Choudhury and Hahn, *Dynamic
+//! - Requests without an API key may use half of it, so that they cannot starve requests with one.
+//! - A client may hold no more than what is free in its part (dynamic thresholds: Choudhury and Hahn, *Dynamic
 //!   queue length thresholds for shared-memory packet switches*, 1998). One client alone gets half of the part, two get
-//!   a third each, and so on; there is always room for a client that holds nothing yet.
+//!   a third each, and so on; there is always some left for a client that holds nothing yet.
 //!
 //! A client is an IPv4 address or an IPv6 /64 network. Requests with and without a key from one address are counted
-//! apart: the neighbours of a client behind one NAT cannot take its share unless they have a key too.
+//! separately: other clients behind the same NAT cannot take the share of one with a key unless they have a key too.
 //!
-//! A request without a body does not come here, and the lock is one of several, by client.
+//! Requests without a body do not use the budget. The lock is sharded by client.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -22,31 +22,30 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 
-/// The budget where the configuration does not say otherwise.
+/// The default budget, in bytes.
 pub const DEFAULT_BODY_MEMORY: usize = 256 * 1024 * 1024;
 
-/// The largest body that can always be collected while nothing else is takes no more than this part of the budget.
+/// While nothing else is buffered, a body of up to one `LARGEST_BODY_PART`th of the budget can always be buffered.
 pub const LARGEST_BODY_PART: u64 = 4;
 
-/// What a body that is being collected takes beside its own buffer: the connection's read buffer, which a piece of the
-/// body can keep alive.
+/// What a body takes while it is read beside its own buffer: the connection's read buffer, which a chunk can keep alive.
 pub(crate) const OVERHEAD: usize = 8 * 1024;
 
 const LEAST_CAPACITY: usize = 4 * 1024;
 const SHARDS: usize = 16;
 
-/// Memory for collected bodies.
+/// Memory for buffered bodies.
 pub(crate) struct BodyBudget {
     limit: usize,
     used: AtomicUsize,
     /// How much of that is used by requests without a key.
     used_without_key: AtomicUsize,
-    /// What each client holds; none is listed that holds nothing.
+    /// What each client holds. Clients that hold nothing are not listed.
     clients: [Mutex<HashMap<BudgetClient, usize>>; SHARDS],
     hasher: RandomState,
 }
 
-/// Whose body it is.
+/// The client whose body it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct BudgetClient {
     network: Option<IpAddr>,
@@ -57,7 +56,7 @@ pub(crate) struct BudgetClient {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct BudgetExceeded;
 
-/// A part of the budget, released on drop.
+/// A part of the budget. Released on drop.
 #[derive(Debug)]
 pub(crate) struct BodyReservation {
     budget: Arc<BodyBudget>,
@@ -70,8 +69,8 @@ pub(crate) struct BodyReservation {
 pub(crate) struct BodyBuffer {
     bytes: Vec<u8>,
     reservation: BodyReservation,
-    /// The length that is expected at the most: the capacity is not doubled beyond it.
-    most: usize,
+    /// The expected maximum length. The capacity is not doubled beyond it.
+    max: usize,
 }
 
 impl BodyBudget {
@@ -129,7 +128,7 @@ impl BodyBudget {
     }
 
     fn shard(&self, client: BudgetClient) -> &Mutex<HashMap<BudgetClient, usize>> {
-        // `SHARDS` is small, so nothing is lost by the cast.
+        // Truncation is fine: only the remainder matters.
         let index = self.hasher.hash_one(client) as usize % SHARDS;
         &self.clients[index]
     }
@@ -145,7 +144,7 @@ impl fmt::Debug for BodyBudget {
 }
 
 impl BudgetClient {
-    /// The client at this address, where one is known.
+    /// The client at this address, if it is known.
     pub(crate) fn new(address: Option<IpAddr>, has_key: bool) -> Self {
         let network = address.map(|address| match address.to_canonical() {
             IpAddr::V6(address) => {
@@ -159,7 +158,7 @@ impl BudgetClient {
 }
 
 impl BodyReservation {
-    /// Reserves more; nothing changes where there is not so much.
+    /// Reserves more, or fails without a change.
     pub(crate) fn grow(&mut self, bytes: usize) -> Result<(), BudgetExceeded> {
         if bytes > 0 {
             self.budget.reserve(self.client, bytes)?;
@@ -168,7 +167,7 @@ impl BodyReservation {
         Ok(())
     }
 
-    /// Bytes that hold the reservation for as long as they are referred to.
+    /// Ties the reservation to bytes, until the last reference to them is dropped.
     pub(crate) fn attach(self, bytes: Bytes) -> Bytes {
         if bytes.is_empty() {
             return bytes;
@@ -186,16 +185,16 @@ impl Drop for BodyReservation {
 }
 
 impl BodyBuffer {
-    /// An empty one, for a body of so many bytes at the most.
-    pub(crate) fn new(reservation: BodyReservation, most: u64) -> Self {
-        Self { bytes: Vec::new(), reservation, most: usize::try_from(most).unwrap_or(usize::MAX) }
+    /// An empty buffer, for a body of at most `max` bytes.
+    pub(crate) fn new(reservation: BodyReservation, max: u64) -> Self {
+        Self { bytes: Vec::new(), reservation, max: usize::try_from(max).unwrap_or(usize::MAX) }
     }
 
     pub(crate) fn push(&mut self, data: &[u8]) -> Result<(), BudgetExceeded> {
         let (length, capacity) = (self.bytes.len(), self.bytes.capacity());
         let needed = length.saturating_add(data.len());
         if needed > capacity {
-            let doubled = capacity.saturating_mul(2).max(LEAST_CAPACITY).min(self.most);
+            let doubled = capacity.saturating_mul(2).max(LEAST_CAPACITY).min(self.max);
             let grown = needed.max(doubled);
             self.reservation.grow(grown - capacity)?;
             self.bytes.reserve_exact(grown - length);
@@ -212,7 +211,7 @@ impl BodyBuffer {
         &self.bytes
     }
 
-    /// What is in it; the reservation is released with the bytes.
+    /// The bytes, with the reservation tied to them.
     pub(crate) fn into_bytes(self) -> Bytes {
         let Self { bytes, reservation, .. } = self;
         if bytes.is_empty() {
@@ -222,7 +221,7 @@ impl BodyBuffer {
     }
 }
 
-/// Bytes and what was reserved for them.
+/// Bytes and their reservation.
 struct ReservedBytes<T> {
     bytes: T,
     _reservation: BodyReservation,
@@ -291,7 +290,7 @@ mod tests {
     }
 
     #[test]
-    fn releases_what_was_reserved_with_the_last_reference() {
+    fn releases_the_reservation_with_the_last_reference() {
         let budget = BodyBudget::new(1024 * 1024);
         let one = client("192.0.2.1", false);
         let mut buffer = BodyBuffer::new(budget.reservation(one), 10_000);

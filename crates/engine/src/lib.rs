@@ -1,62 +1,41 @@
-//! One request: admit, forward, settle; every refusal and failure in the API's contract.
+//! The path of one request: admit, forward, settle. Every rejection and every failure is answered in the API's contract.
 //!
-//! [`Engine::serve`] takes a request and a way to send it on, and always gives an answer. Its two halves,
-//! [`Engine::receive`] and [`InFlight::on_response`], are there for those who have a way of their own to wait. It knows no
-//! socket, takes the time as an argument, and is `Send + Sync`: the gateway's workers, a Tower service and a
-//! test drive the same code. The whole way stands in `pipeline.rs`.
+//! [`Engine::serve`] takes a request and a function that forwards it, and always returns a response. Its two phases,
+//! [`Engine::receive`] and [`InFlight::on_response`], are public for callers that wait in their own way. The engine knows no
+//! socket, takes the time as an argument, and is `Send + Sync`: the gateway's workers, a Tower service and tests run the
+//! same code. The stages of a request, in their order, are in `request/stages.rs`.
 //!
-//! This is the one place where denials and violations become problems.
+//! This is the one crate in which denials and violations become problems.
 
 mod api;
 mod body_budget;
-mod checks;
+mod body_prefix;
 mod concurrency_limit;
-mod cors;
-mod credential;
-mod event_stream;
-mod exchange;
-mod in_flight;
-mod limit_fields;
-mod negotiation;
+mod engine;
+mod mount;
 mod panics;
-mod path;
-mod pipeline;
-mod raised;
 mod record;
 mod redact;
-mod rejection;
-mod replay;
-mod request_body;
-mod request_id;
-mod request_info;
-mod request_state;
-mod reservation;
-mod reserved_headers;
-mod responder;
-mod response_body;
-mod response_validation;
+mod reject;
+mod request;
+mod response;
 mod router;
-mod rules;
+mod serve;
 pub mod settings;
-mod settlement;
-mod suspended;
-mod upstream_error;
-mod upstream_headers;
-mod upstream_request;
 
 pub use api::Api;
 pub use body_budget::{DEFAULT_BODY_MEMORY, LARGEST_BODY_PART};
-pub use event_stream::{EventStreamErrors, Redacted};
-pub use in_flight::{InFlight, PendingResponse, ResponseOutcome};
+pub use body_prefix::read_at_most;
+pub use engine::Engine;
 pub use panics::{Panic, catch_panic, catch_panic_async};
-pub use pipeline::Engine;
-pub use raised::Raised;
-pub use record::{RejectionRecord, RequestRecord, WouldReject};
-pub use request_body::{BodyError, BodyErrorSlot, RequestBody};
-pub use request_id::RequestId;
-pub use request_info::{MalformedRequest, Peer, RequestInfo, UpstreamTimeout};
-pub use request_state::RequestOutcome;
-pub use response_body::{ResponseBody, SettlingBody};
-pub use response_validation::PeekedBody;
-pub use suspended::Suspended;
-pub use upstream_error::UpstreamFault;
+pub use record::{Check, CheckOutcome, RejectionRecord, RequestRecord, Stage, WouldReject};
+pub use request::body::{BodyError, BodyErrorSlot, RequestBody};
+pub use request::id::RequestId;
+pub use request::info::{MalformedRequest, Peer, RequestInfo, UpstreamTimeout};
+pub use request::pending::{RequestOutcome, Suspended};
+pub use response::body::{ResponseBody, SettlingBody};
+pub use response::event_stream::{EventStreamErrors, Redacted};
+pub use response::in_flight::{InFlight, PendingResponse, ResponseOutcome};
+pub use response::raised::Raised;
+pub use response::upstream_error::{UpstreamFault, is_failure};
+pub use response::validation::PeekedBody;

@@ -1,60 +1,245 @@
-//! What operators should know of one request: for whoever logs or keeps it. None of it is for clients.
+//! What is recorded of one request, for logs and journals. Never shown to clients.
+//!
+//! A record is plain data. It keeps neither the engine nor a store alive, and has fixed slots for check outcomes and
+//! stage timings, so that filling it costs a request that passes no allocation.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
+use demur_admission::Principal;
 use demur_contract::{Condition, Contract, ErrorId, ErrorOrigin};
-use demur_validation::Operation;
 
-use crate::exchange::Exchange;
-use crate::upstream_error::error_code;
+use crate::request::id::RequestId;
 
-/// One request, as it was understood and answered. Keeping it costs a request that passes nothing: it is the very
-/// notes that were made on the way. Whoever holds it holds the engine, with its stores: what must be closed is closed by
-/// name.
-pub struct RequestRecord(Box<Exchange>);
+/// One request: how it was understood, what was checked, and why it was rejected.
+pub struct RequestRecord {
+    id: RequestId,
+    labels: Option<Arc<RecordLabels>>,
+    /// The operation's index in the API's document.
+    pub(crate) operation: Option<usize>,
+    pub(crate) principal: Option<Arc<Principal>>,
+    /// Boxed: most requests have none, and the record is moved several times.
+    details: Option<Box<RecordDetails>>,
+    checks: [CheckOutcome; Check::ALL.len()],
+    /// In nanoseconds; 0 if not measured.
+    timings: [u64; Stage::ALL.len()],
+}
+
+/// What is recorded of few requests.
+#[derive(Debug, Default)]
+struct RecordDetails {
+    rejection: Option<RejectionRecord>,
+    would_reject: Vec<WouldReject>,
+    notes: Vec<String>,
+    /// Data of the first error event in the response's event stream, without keys. Empty until one has come.
+    stream_error: Option<Arc<OnceLock<String>>>,
+}
+
+/// A check that a request can fail, in the order in which the checks run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Check {
+    /// Host, path, method, framing and load: all that needs no key.
+    Request,
+    /// The API key.
+    Authentication,
+    /// The plan and the key's grants.
+    Authorization,
+    /// Rates and concurrency.
+    Rate,
+    /// The quota.
+    Quota,
+    /// Parameters and body against the API's document.
+    Validation,
+    /// The API's own rules.
+    Rules,
+    /// Credits and idempotency.
+    Credits,
+    /// The upstream's response.
+    Upstream,
+}
+
+/// The outcome of a [`Check`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum CheckOutcome {
+    /// It did not run: an earlier check rejected the request, or it does not apply.
+    #[default]
+    NotRun,
+    /// The request passed.
+    Passed,
+    /// The request would have been rejected, had it been enforced.
+    WouldReject,
+    /// The request was rejected.
+    Rejected,
+}
+
+/// A part of a request's path whose duration may be measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Stage {
+    /// The lookup of the key.
+    Authentication,
+    /// Rate and quota.
+    Limits,
+    /// Reading the request's body.
+    Body,
+    /// Validation and rules.
+    Validation,
+    /// Reserving credits.
+    Credits,
+    /// From sending the request to the upstream to the head of its response.
+    Upstream,
+    /// Reading and checking the response's body before it is passed on.
+    Response,
+}
+
+impl Check {
+    /// All checks, in their order.
+    pub const ALL: [Check; 9] = [
+        Check::Request,
+        Check::Authentication,
+        Check::Authorization,
+        Check::Rate,
+        Check::Quota,
+        Check::Validation,
+        Check::Rules,
+        Check::Credits,
+        Check::Upstream,
+    ];
+}
+
+impl Stage {
+    /// All stages, in their order.
+    pub const ALL: [Stage; 7] = [
+        Stage::Authentication,
+        Stage::Limits,
+        Stage::Body,
+        Stage::Validation,
+        Stage::Credits,
+        Stage::Upstream,
+        Stage::Response,
+    ];
+}
+
+/// Names that records refer to by index. Made once for each contract of an API.
+#[derive(Debug)]
+pub(crate) struct RecordLabels {
+    pub(crate) id_prefix: String,
+    pub(crate) api: Option<Arc<ApiLabels>>,
+}
+
+/// The name of an API, and the IDs of its operations in the document's order.
+#[derive(Debug)]
+pub(crate) struct ApiLabels {
+    pub(crate) name: String,
+    pub(crate) operations: Vec<String>,
+}
 
 impl RequestRecord {
-    pub(crate) fn new(exchange: Box<Exchange>) -> Self {
-        Self(exchange)
+    pub(crate) fn new(id: RequestId) -> Self {
+        Self {
+            id,
+            labels: None,
+            operation: None,
+            principal: None,
+            details: None,
+            checks: Default::default(),
+            timings: Default::default(),
+        }
     }
 
-    /// The request's id, as the client was told it.
+    pub(crate) fn id(&self) -> RequestId {
+        self.id
+    }
+
+    pub(crate) fn set_labels(&mut self, labels: &Arc<RecordLabels>) {
+        self.labels = Some(Arc::clone(labels));
+    }
+
+    /// Records the outcome of a check that runs in several parts: the worst one is kept.
+    pub(crate) fn set_outcome(&mut self, check: Check, outcome: CheckOutcome) {
+        let slot = &mut self.checks[check as usize];
+        if outcome as u8 > *slot as u8 {
+            *slot = outcome;
+        }
+    }
+
+    pub(crate) fn set_timing(&mut self, stage: Stage, duration: Duration) {
+        self.timings[stage as usize] = u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX).max(1);
+    }
+
+    fn details_mut(&mut self) -> &mut RecordDetails {
+        self.details.get_or_insert_default()
+    }
+
+    pub(crate) fn set_rejection(&mut self, rejection: RejectionRecord) {
+        self.details_mut().rejection = Some(rejection);
+    }
+
+    pub(crate) fn add_would_reject(&mut self, would_reject: WouldReject) {
+        self.details_mut().would_reject.push(would_reject);
+    }
+
+    pub(crate) fn add_note(&mut self, note: impl Into<String>) {
+        self.details_mut().notes.push(note.into());
+    }
+
+    pub(crate) fn set_stream_error(&mut self, error: Arc<OnceLock<String>>) {
+        self.details_mut().stream_error = Some(error);
+    }
+
+    /// The texts that may quote the client or the upstream.
+    pub(crate) fn texts_mut(&mut self) -> impl Iterator<Item = &mut String> {
+        self.details.iter_mut().flat_map(|details| {
+            let rejection = details.rejection.as_mut().map(|rejection| &mut rejection.cause);
+            let would_reject = details.would_reject.iter_mut().map(|would_reject| &mut would_reject.cause);
+            rejection.into_iter().chain(would_reject).chain(&mut details.notes)
+        })
+    }
+
+    /// The request ID, as the client was given it.
     pub fn request_id(&self) -> String {
-        self.0.request_id()
+        self.id.with_prefix(self.labels.as_ref().map_or("", |labels| &labels.id_prefix))
     }
 
-    /// What it was refused for.
+    /// Why it was rejected.
     pub fn rejection(&self) -> Option<&RejectionRecord> {
-        self.0.refusal.as_deref()
+        self.details.as_ref()?.rejection.as_ref()
     }
 
-    /// What it would have been refused for, in this order.
+    /// Rejections that were not enforced, in their order.
     pub fn would_reject(&self) -> &[WouldReject] {
-        &self.0.observed
+        self.details.as_ref().map_or(&[], |details| &details.would_reject)
     }
 
-    /// What is to be known beside that.
+    /// Further notes for operators.
     pub fn notes(&self) -> &[String] {
-        &self.0.remarks
+        self.details.as_ref().map_or(&[], |details| &details.notes)
     }
 
-    /// What the first error event of its event stream said, once one has come: clients see another text.
+    /// The text of the first error event in the response's event stream, which clients do not see.
     pub fn stream_error(&self) -> Option<&str> {
-        self.0.stream_error.as_ref()?.get().map(String::as_str)
+        self.details.as_ref()?.stream_error.as_ref()?.get().map(String::as_str)
     }
 
-    /// Whether there may still be something to say when its content has ended.
+    /// The outcome of a check.
+    pub fn check(&self, check: Check) -> CheckOutcome {
+        self.checks[check as usize]
+    }
+
+    /// How long a stage took, where it was measured.
+    pub fn timing(&self, stage: Stage) -> Option<Duration> {
+        let nanos = self.timings[stage as usize];
+        (nanos > 0).then(|| Duration::from_nanos(nanos))
+    }
+
+    /// Whether the response's body may still make the request notable.
     pub fn may_become_notable(&self) -> bool {
-        self.0.stream_error.is_some()
+        self.details.as_ref().is_some_and(|details| details.stream_error.is_some())
     }
 
-    /// The text without any key in it, however it is written.
-    pub fn redacted(&self, text: String) -> String {
-        self.0.engine().secrets().redact(text, &[])
-    }
-
-    /// Whether there is more to say than that it passed.
+    /// Whether there is more to report than that the request passed.
     pub fn is_notable(&self) -> bool {
         self.rejection().is_some()
             || !self.would_reject().is_empty()
@@ -62,82 +247,119 @@ impl RequestRecord {
             || self.stream_error().is_some()
     }
 
-    /// The API, where it was known.
+    fn api_labels(&self) -> Option<&ApiLabels> {
+        self.labels.as_ref()?.api.as_deref()
+    }
+
+    /// The name of the API, if it was known.
     pub fn api(&self) -> Option<&str> {
-        self.0.api().map(|api| api.name())
+        self.api_labels().map(|api| api.name.as_str())
     }
 
-    /// The operation, where it was known.
+    /// The ID of the operation, if it was known.
     pub fn operation(&self) -> Option<&str> {
-        self.0.operation().map(Operation::id)
+        self.api_labels()?.operations.get(self.operation?).map(String::as_str)
     }
 
-    /// The account, where it was known.
+    /// The ID of the account, if it was known.
     pub fn account(&self) -> Option<&str> {
-        self.0.principal.as_ref().map(|principal| principal.account().id.as_str())
+        self.principal.as_ref().map(|principal| principal.account().id.as_str())
     }
 
-    /// The key's id, where it was known.
+    /// The ID of the API key, if it was known.
     pub fn key(&self) -> Option<&str> {
-        self.0.principal.as_ref().map(|principal| principal.key().id.as_str())
+        self.principal.as_ref().map(|principal| principal.key().id.as_str())
     }
 }
 
 impl fmt::Debug for RequestRecord {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Record")
+        f.debug_struct("RequestRecord")
             .field("request_id", &self.request_id())
             .field("api", &self.api())
             .field("operation", &self.operation())
-            .field("principal", &self.0.principal)
-            .field("refusal", &self.rejection())
-            .field("observations", &self.would_reject())
-            .field("remarks", &self.notes())
+            .field("principal", &self.principal)
+            .field("rejection", &self.rejection())
+            .field("would_reject", &self.would_reject())
+            .field("notes", &self.notes())
+            .field("checks", &self.checks)
+            .field("timings", &self.timings)
             .finish()
     }
 }
 
-/// A refusal that did not take place: of a limit in the shadow, or of an API that is only watched.
+/// A rejection that was not enforced: of a limit in shadow mode, or of an API in monitor mode.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WouldReject {
-    /// The condition, where it is one of the gateway's own.
+    /// The condition, if it is one of the gateway's own.
     pub condition: Option<Condition>,
     /// The error's name in the contract.
     pub error: String,
     /// Its status.
     pub status: u16,
-    /// What happened.
+    /// The internal reason.
     pub cause: String,
 }
 
-/// What was refused, and why.
+/// Why a request was rejected.
 #[derive(Debug, Clone)]
 pub struct RejectionRecord {
-    /// The condition, where it is one of the gateway's own.
+    /// The condition, if it is one of the gateway's own.
     pub condition: Option<Condition>,
     /// The status.
     pub status: u16,
     /// Whose error it is.
     pub origin: ErrorOrigin,
-    /// What really happened. Never shown to a client.
+    /// The internal reason. Never shown to a client.
     pub cause: String,
     pub(crate) contract: Arc<Contract>,
     pub(crate) error: ErrorId,
 }
 
 impl RejectionRecord {
-    /// The contract that spoke.
+    /// The contract that the response was rendered in.
     pub fn contract(&self) -> &Contract {
         &self.contract
     }
 
-    /// The error's name in it.
+    /// The error's name in the contract.
     pub fn error(&self) -> &str {
         &self.contract.entry(self.error).name
     }
 
-    /// Its code on the wire, or else its name.
+    /// The error's code in responses, or its name if it has none.
     pub fn code(&self) -> &str {
-        error_code(&self.contract, self.error)
+        let entry = self.contract.entry(self.error);
+        entry.code.as_deref().unwrap_or(&entry.name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use demur_admission::Now;
+
+    #[test]
+    fn slots_are_indexed_by_declaration_order() {
+        assert!(Check::ALL.iter().enumerate().all(|(index, check)| *check as usize == index));
+        assert!(Stage::ALL.iter().enumerate().all(|(index, stage)| *stage as usize == index));
+    }
+
+    #[test]
+    fn keeps_the_worst_outcome_of_a_check() {
+        use CheckOutcome::{NotRun, Passed, Rejected, WouldReject};
+        let now = Now { wall: jiff::Timestamp::UNIX_EPOCH, monotonic: Duration::ZERO };
+        for (outcomes, expected) in [
+            (&[][..], NotRun),
+            (&[Passed], Passed),
+            (&[Passed, WouldReject, Passed], WouldReject),
+            (&[WouldReject, Rejected], Rejected),
+        ] {
+            let mut record = RequestRecord::new(RequestId::fresh(now));
+            for outcome in outcomes {
+                record.set_outcome(Check::Rules, *outcome);
+            }
+            assert_eq!(record.check(Check::Rules), expected);
+        }
     }
 }

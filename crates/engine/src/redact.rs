@@ -1,8 +1,8 @@
-//! What looks like a key, wherever it stands but in its place: in a query, which must not cross, and in what
-//! operators are told, which must not hold it (an upstream that quotes its request is all it takes).
+//! Finds API keys in texts, and removes them: from logs, which an upstream's response may reach, and in queries, where none
+//! may be forwarded.
 //!
-//! Three things are known of keys without asking a store: the form of the gateway's own, under the prefix of
-//! each of its APIs; the forms of those that were brought along; and the very one that the request presents.
+//! Three kinds of keys are known without a store: those of the gateway's own form with the prefix of one of its APIs, those
+//! of imported forms, and the one that the request presents.
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -10,16 +10,18 @@ use std::sync::Arc;
 
 use demur_admission::{Admission, Fingerprint, ImportedForms, Secret};
 
-/// Nothing shorter is a key of any form.
-pub(crate) const LEAST: usize = 16;
-/// A form brought along whose prefix is shorter than this says too little: whatever is long enough would be one.
-const TELLING_PREFIX: usize = 3;
-/// Of a key that is cut off, so many characters are too many.
-const TELLING: usize = 8;
-/// So many letters and digits after a prefix of the gateway's own are a key, even one that is spoilt.
-const SPOILT: usize = 32;
+/// Keys have at least this length.
+pub(crate) const MIN_KEY: usize = 16;
+/// Imported forms with a shorter prefix are ignored: every long text would match.
+const MIN_PREFIX: usize = 3;
+/// This many characters of a truncated key are removed.
+const MIN_PART: usize = 8;
+/// The most characters of an upstream's body that a log quotes.
+const MAX_QUOTED_CHARS: usize = 512;
+/// This many letters and digits after a prefix of the gateway's own are a key, even with a wrong checksum.
+const KEY_RUN: usize = 32;
 
-/// Tells what looks like a key of any API of the gateway.
+/// Finds and removes API keys in texts.
 pub(crate) struct Redactor {
     prefixes: Vec<String>,
     admission: Arc<Admission>,
@@ -34,19 +36,19 @@ impl Redactor {
         Self { prefixes, admission }
     }
 
-    /// Whether a key stands in this text, by itself or among other words.
+    /// Whether the text contains a key.
     pub(crate) fn contains_key(&self, text: &str) -> bool {
         let is_key = |text: &str| {
-            text.len() >= LEAST
+            text.len() >= MIN_KEY
                 && (self.prefixes.iter().any(|prefix| Secret::check(text, prefix).is_ok())
-                    || self.forms().is_some_and(|forms| is_foreign(&forms, text)))
+                    || self.forms().is_some_and(|forms| is_imported(&forms, text)))
         };
         let joins = |char: char| char.is_ascii_alphanumeric() || matches!(char, '_' | '-' | '.');
         let has_key = |text: &str| is_key(text) || text.split(|char| !joins(char)).any(is_key);
         has_key(text) || decodings(text).iter().any(|decoded| has_key(decoded))
     }
 
-    /// A name for a client's own identifier that is stored and shown: itself, or a hash of it where it holds a key.
+    /// A client's own identifier as it is stored and shown: unchanged, or its hash if it contains a key.
     pub(crate) fn stored_name<'t>(&self, text: &'t str, presented: &[&str]) -> Cow<'t, str> {
         if self.redact(text.to_owned(), presented) == text {
             return text.into();
@@ -54,18 +56,18 @@ impl Redactor {
         hashed_name(text.as_bytes()).into()
     }
 
-    /// The text with `…` for what is presented, and for all of any other key but its public prefix.
+    /// Replaces the presented credentials by `…`, and everything of other keys except their public prefixes.
     pub(crate) fn redact(&self, text: String, presented: &[&str]) -> String {
-        if text.len() < TELLING {
+        if text.len() < MIN_PART {
             return text;
         }
-        // Whoever quotes a target may quote it as it was written, encoded once or several times.
+        // Quoted targets may be percent-encoded once or several times.
         for decoded in decodings(&text).iter().rev() {
             let stretches = self.stretches(decoded, presented);
             if !stretches.is_empty() {
-                // What was written so as not to break a line shall not break one now.
-                let plain = |char: char| if char.is_control() { ' ' } else { char };
-                return without(decoded, stretches).chars().map(plain).collect();
+                // Decoding must not introduce line breaks.
+                let printable = |char: char| if char.is_control() { ' ' } else { char };
+                return without(decoded, stretches).chars().map(printable).collect();
             }
         }
         let stretches = self.stretches(&text, presented);
@@ -76,21 +78,22 @@ impl Redactor {
         self.admission.imported().filter(|forms| !forms.forms.is_empty())
     }
 
-    /// Where keys stand, each without its public prefix.
+    /// The positions of keys, without their public prefixes.
     fn stretches(&self, text: &str, presented: &[&str]) -> Vec<Range<usize>> {
         let mut stretches = Vec::new();
-        for secret in presented.iter().filter(|secret| secret.len() >= LEAST) {
+        for secret in presented.iter().filter(|secret| secret.len() >= MIN_KEY) {
             stretches.extend(text.match_indices(secret).map(|(at, _)| at..at + secret.len()));
             stretches.extend(cut_off(text, secret));
         }
         for prefix in &self.prefixes {
-            let is_key = |run: usize, ends: bool| run >= SPOILT || (ends && run >= TELLING);
+            let is_key = |run: usize, ends: bool| run >= KEY_RUN || (ends && run >= MIN_PART);
             stretches.extend(after(text, &format!("{prefix}_"), |char| char.is_ascii_alphanumeric(), is_key));
         }
-        for form in self.forms().iter().flat_map(|forms| &forms.forms).filter(|form| is_telling(&form.prefix))
+        for form in
+            self.forms().iter().flat_map(|forms| &forms.forms).filter(|form| is_distinctive(&form.prefix))
         {
             let rest = usize::from(form.shortest).saturating_sub(form.prefix.len());
-            let is_key = |run: usize, ends: bool| run >= rest.max(1) || (ends && run >= TELLING);
+            let is_key = |run: usize, ends: bool| run >= rest.max(1) || (ends && run >= MIN_PART);
             let goes_on = |char: char| char.is_ascii_graphic() && !"\"'<>&,;()[]{}".contains(char);
             stretches.extend(after(text, &form.prefix, goes_on, is_key));
         }
@@ -98,15 +101,15 @@ impl Redactor {
     }
 }
 
-/// A name for a client's own identifier that is stored and shown where the identifier itself may not be.
+/// The hash of a client's own identifier, which is stored and shown in place of it.
 pub(crate) fn hashed_name(identifier: &[u8]) -> String {
     let hash = Fingerprint::of(&[b"identifier", identifier]);
     hash.0.iter().fold(String::from("sha256:"), |name, byte| name + &format!("{byte:02x}"))
 }
 
-/// The text percent-decoded once, twice and so on, until nothing is encoded any more.
+/// The text percent-decoded once, twice and so on.
 fn decodings(text: &str) -> Vec<String> {
-    /// Nobody encodes more often than this but to hide something.
+    /// No one encodes a text more often.
     const MAX_ROUNDS: usize = 8;
     let mut decoded: Vec<String> = Vec::new();
     while decoded.len() < MAX_ROUNDS {
@@ -119,15 +122,15 @@ fn decodings(text: &str) -> Vec<String> {
     decoded
 }
 
-fn is_telling(prefix: &str) -> bool {
-    prefix.len() >= TELLING_PREFIX
+fn is_distinctive(prefix: &str) -> bool {
+    prefix.len() >= MIN_PREFIX
 }
 
-fn is_foreign(forms: &ImportedForms, text: &str) -> bool {
-    forms.forms.iter().any(|form| is_telling(&form.prefix) && form.matches(text))
+fn is_imported(forms: &ImportedForms, text: &str) -> bool {
+    forms.forms.iter().any(|form| is_distinctive(&form.prefix) && form.matches(text))
 }
 
-/// Stretches of such characters after a prefix, where so many of them, at the text's end or not, are a key.
+/// Runs of characters after a prefix that are keys, by their length and whether they end the text.
 fn after(
     text: &str,
     prefix: &str,
@@ -146,11 +149,11 @@ fn after(
     found
 }
 
-/// The text's end, where that is a secret's beginning: quotes are cut.
+/// The end of the text, if it is the beginning of a secret: quotes are truncated.
 fn cut_off(text: &str, secret: &str) -> Option<Range<usize>> {
     let longest = secret.len().min(text.len());
     let beginning = |length: &usize| secret.get(..*length).is_some_and(|begin| text.ends_with(begin));
-    let length = (TELLING..longest).rev().find(beginning)?;
+    let length = (MIN_PART..longest).rev().find(beginning)?;
     Some(text.len() - length..text.len())
 }
 
@@ -167,6 +170,18 @@ fn without(text: &str, mut stretches: Vec<Range<usize>>) -> String {
     }
     shown.push_str(text.get(at..).unwrap_or_default());
     shown
+}
+
+/// The beginning of a body, made safe for a log line.
+pub(crate) fn quoted(content: &[u8]) -> String {
+    let text = String::from_utf8_lossy(&content[..content.len().min(4 * MAX_QUOTED_CHARS)]);
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(MAX_QUOTED_CHARS).collect()
+}
+
+impl std::fmt::Debug for Redactor {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Redactor").field("prefixes", &self.prefixes).finish_non_exhaustive()
+    }
 }
 
 #[cfg(test)]
@@ -205,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_is_known_by_its_form() {
+    fn recognizes_keys_by_their_form() {
         let secrets = secrets();
         let [shop, depot, other] = ["shp", "dpt", "oth"].map(|prefix| Secret::generate(prefix).unwrap());
         let foreign = "sk_live_0123456789abcdef";
@@ -235,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn an_identifier_that_holds_a_key_is_stored_as_its_hash() {
+    fn stores_the_hash_of_an_identifier_that_contains_a_key() {
         let secrets = secrets();
         let key = Secret::generate("shp").unwrap().expose().to_owned();
         let (foreign, plain) = ("sk_live_0123456789abcdef", "p1q2r3s4t5u6v7w8x9y0");
@@ -258,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_is_hidden_wherever_it_stands() {
+    fn removes_keys_anywhere_in_a_text() {
         let secrets = secrets();
         let key = Secret::generate("shp").unwrap().expose().to_owned();
         let (foreign, plain) = ("sk_live_0123456789abcdef", "p1q2r3s4t5u6v7w8x9y0");

@@ -59,7 +59,7 @@ fn outcome(world: &World, target: &str) -> Result<(String, String), u16> {
 }
 
 #[test]
-fn the_operation_that_is_checked_is_the_one_that_is_sent() {
+fn forwards_the_operation_that_was_checked() {
     let world = World::of(DOCUMENT, API);
     for (target, expected) in [
         ("/items/1", Ok(("item", "/items/1"))),
@@ -117,7 +117,7 @@ fn the_operation_that_is_checked_is_the_one_that_is_sent() {
 }
 
 #[test]
-fn a_method_that_a_literal_does_not_have_is_not_confused_with_it() {
+fn method_missing_on_a_literal_path_is_not_ambiguous() {
     let world = World::of(DOCUMENT, API);
     let Sent::Forwarded { operation, target, .. } = world.send("DELETE", "/items/EXPORT", &[]) else {
         panic!("rejected")
@@ -126,7 +126,7 @@ fn a_method_that_a_literal_does_not_have_is_not_confused_with_it() {
 }
 
 #[test]
-fn settings_allow_what_an_upstream_reads_exactly() {
+fn settings_allow_characters_that_the_upstream_reads_exactly() {
     let api = format!("{API}path_characters: [semicolon]\nvalidation: {{ ambiguous_path: ignore }}\n");
     let world = World::of(DOCUMENT, &api);
     for (target, expected) in [
@@ -141,7 +141,7 @@ fn settings_allow_what_an_upstream_reads_exactly() {
 }
 
 #[test]
-fn monitor_mode_forwards_the_path_as_it_was_sent_and_says_what_would_have_happened() {
+fn monitor_mode_forwards_the_original_path_and_records_rejections() {
     let world = World::of(DOCUMENT, &format!("{API}observe: true\nat: {{ path: /shop }}\n"));
     for (target, sent, told) in [
         ("/shop/items/%65xport?a=b", "/items/%65xport?a=b", "would have been forwarded as `/items/export`"),
@@ -159,7 +159,7 @@ fn monitor_mode_forwards_the_path_as_it_was_sent_and_says_what_would_have_happen
 }
 
 #[test]
-fn connection_must_not_remove_what_was_checked() {
+fn rejects_connection_options_that_name_checked_headers() {
     let world = World::of(DOCUMENT, API);
     for (connection, status) in [
         ("content-type", Some(400)),

@@ -20,7 +20,7 @@ use demur_source::{Diagnostics, Fields, Key, Node, Source, Span};
 
 use crate::access_log::{LogSettings, read_log};
 use crate::cache::read_cache;
-use crate::connection::USUAL_FIELDS;
+use crate::http1::DEFAULT_MAX_HEADERS;
 use crate::limits::{LEAST_BODY_MEMORY, ListenerLimits, read_bounds, read_count};
 use crate::trusted_proxies::{TrustedProxies, read_proxies};
 
@@ -247,7 +247,7 @@ fn read_upstream(node: &Node, reading: &mut ConfigReader<'_>) -> Option<Upstream
     let as_url = node.as_str().map(str::to_owned);
     let mut connect_timeout = Duration::from_secs(2);
     let mut timeout = Duration::from_secs(30);
-    let mut most_fields = USUAL_FIELDS;
+    let mut most_fields = DEFAULT_MAX_HEADERS;
     let url = match as_url {
         Some(url) => Some(url),
         None => {

@@ -1,5 +1,5 @@
-//! The gateway as a whole: listeners, an acceptor that hands each connection to the worker with the fewest, and
-//! an end in which no request is lost.
+//! The gateway as a whole: it binds the listeners, accepts connections and hands each to the worker with the fewest, and
+//! shuts down without losing a request.
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -17,22 +17,23 @@ use tokio::sync::watch;
 
 use crate::access_log::AccessLog;
 use crate::config::{Config, Listener};
-use crate::descriptors::Descriptors;
+use crate::listener::descriptors::Descriptors;
+use crate::snapshot::Snapshot;
 use crate::worker::{AcceptedConnection, Worker, WorkerContext};
 
-/// Connections that wait to be accepted. The kernel holds it to its own bound.
+/// Connections that wait to be accepted. The kernel has its own limit.
 const BACKLOG: i32 = 4096;
 
-/// When file descriptors or connections cannot be had, the next try comes after this time.
+/// The delay before the next attempt when file descriptors run short or accepting fails.
 const RETRY: Duration = Duration::from_millis(5);
 
-/// A gateway that is bound and not yet serving.
+/// A gateway that is bound and does not serve yet.
 #[derive(Debug)]
 pub struct Gateway {
     bound: Vec<BoundListener>,
 }
 
-/// One address that was taken.
+/// One address that is bound.
 #[derive(Debug)]
 struct BoundListener {
     name: Option<Arc<str>>,
@@ -47,17 +48,17 @@ pub struct RunningGateway {
     acceptor: JoinHandle<()>,
 }
 
-/// An address that cannot be had: in use, or not this machine's.
+/// An address that cannot be bound: it is in use, or not this machine's.
 #[derive(Debug)]
 pub struct BindError {
     /// The address.
     pub address: SocketAddr,
-    /// What the system says.
+    /// The error of the system.
     pub error: io::Error,
 }
 
 impl Gateway {
-    /// Takes the addresses, all or none.
+    /// Binds the addresses, all or none.
     pub fn bind(listeners: &[Listener]) -> Result<Self, BindError> {
         let bound = listeners.iter().map(|Listener { name, address }| match bind(*address) {
             Ok(socket) => Ok(BoundListener { name: name.clone(), socket }),
@@ -66,7 +67,7 @@ impl Gateway {
         Ok(Self { bound: bound.collect::<Result<_, _>>()? })
     }
 
-    /// Begins to serve.
+    /// Starts to serve.
     pub fn serve(
         self,
         config: Config,
@@ -78,52 +79,57 @@ impl Gateway {
         let upstreams: Vec<_> =
             config.apis.into_iter().map(|api| (Api::new(api.settings), api.upstream)).collect();
         let apis = upstreams.iter().map(|(api, _)| Arc::clone(api)).collect();
-        let (log, writing) = AccessLog::start(&config.access_log)?;
+        let (log, log_writer) = AccessLog::start(&config.access_log)?;
         let (ending, ended) = watch::channel(false);
         let is_ending = Arc::new(AtomicBool::new(false));
         let descriptors = Descriptors::raise(config.bounds.connections, count);
-        let equipment = WorkerContext {
+        let snapshot = Snapshot {
             engine: Engine::with_body_memory(apis, admission, config.voice, config.bounds.body_memory),
+            limits: config.bounds,
+            head_limits: Arc::new(config.bounds.head),
+            trusted_proxies: config.proxies,
+            upstreams,
+            log_filter: config.access_log.requests,
+        };
+        let context = WorkerContext {
+            snapshot: Arc::new(snapshot),
             clock,
-            bounds: config.bounds,
-            upstreams: upstreams.into(),
-            proxies: config.proxies,
             log,
             descriptors: descriptors.clone(),
             ending: ended.clone(),
             is_ending: Arc::clone(&is_ending),
         };
         let workers = (0..count)
-            .map(|number| Worker::start(number, equipment.clone()))
+            .map(|number| Worker::start(number, context.clone()))
             .collect::<io::Result<Vec<Worker>>>()?;
-        drop(equipment);
+        drop(context);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let listeners = self.bound.iter().map(BoundListener::listener).collect::<io::Result<_>>()?;
-        let (bound, most) = (self.bound, config.bounds.connections);
+        let (bound, max_connections) = (self.bound, config.bounds.connections);
         let acceptor = thread::Builder::new().name("demur-acceptor".to_owned()).spawn(move || {
             runtime.block_on(async {
-                let acceptor = Acceptor { workers: &workers, most, descriptors: &descriptors };
+                let acceptor = Acceptor { workers: &workers, max_connections, descriptors: &descriptors };
                 join_all(bound.into_iter().map(|bound| acceptor.run(bound, ended.clone()))).await;
             });
-            // All at once, so that one does not wait for another before it ends.
+            // All of them at once, so that none waits for another one before it ends.
             let threads: Vec<_> = workers.into_iter().map(Worker::finish).collect();
             for thread in threads {
-                // A panic of the worker itself has been told on standard error.
+                // A panic of the worker was reported on standard error.
                 let _ = thread.join();
             }
-            writing.join();
+            log_writer.join();
         })?;
         Ok(RunningGateway { listeners, ending, is_ending, acceptor })
     }
 }
 
 impl RunningGateway {
-    /// Where it listens: with the ports that the system chose, where port 0 was asked for.
+    /// The listeners, with the ports that the system chose for port 0.
     pub fn listeners(&self) -> &[Listener] {
         &self.listeners
     }
 
-    /// Takes no new connections, lets the requests under way be answered, and returns when all is done.
+    /// Accepts no more connections, answers the requests in progress, and returns when they have ended.
     pub fn shut_down(self) {
         self.is_ending.store(true, Ordering::Relaxed);
         let _ = self.ending.send(true);
@@ -139,7 +145,7 @@ impl BoundListener {
 
 fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
-    // A restarted gateway need not wait for the connections of the last one to be forgotten.
+    // So that a restart need not wait for old connections in TIME_WAIT.
     socket.set_reuse_address(true)?;
     socket.bind(&address.into())?;
     socket.listen(BACKLOG)?;
@@ -151,14 +157,13 @@ fn bind(address: SocketAddr) -> io::Result<TcpListener> {
 #[derive(Clone, Copy)]
 struct Acceptor<'a> {
     workers: &'a [Worker],
-    /// The bound on connections.
-    most: usize,
+    /// The limit of connections.
+    max_connections: usize,
     descriptors: &'a Descriptors,
 }
 
 impl Acceptor<'_> {
-    /// Accepts connections until the gateway ends, and then those that wait already: to their clients they are
-    /// connected.
+    /// Accepts connections until the gateway shuts down, and then those in the queue: their clients are connected already.
     async fn run(self, bound: BoundListener, mut ending: watch::Receiver<bool>) {
         let BoundListener { name, socket } = bound;
         let Ok(listener) = tokio::net::TcpListener::from_std(socket) else { return };
@@ -169,10 +174,10 @@ impl Acceptor<'_> {
                     tokio::time::sleep(RETRY).await;
                     continue;
                 }
-                if let Err(error) = self.hand(listener.accept().await, name.as_ref()) {
-                    // Out of descriptors, mostly: connections that end free some.
+                if let Err(error) = self.dispatch(listener.accept().await, name.as_ref()) {
+                    // Mostly because of missing file descriptors: wait until connections have ended.
                     if self.descriptors.is_report_due() {
-                        tracing::warn!(%error, "a connection could not be accepted");
+                        tracing::warn!(%error, "accept failed");
                     }
                     self.close_idle();
                     tokio::time::sleep(RETRY).await;
@@ -185,16 +190,16 @@ impl Acceptor<'_> {
         }
     }
 
-    /// Accepts what is in the queue.
+    /// Accepts the connections in the queue.
     async fn drain(self, listener: &tokio::net::TcpListener, name: Option<&Arc<str>>) {
         while let Some(accepted) = listener.accept().now_or_never() {
-            if self.hand(accepted, name).is_err() {
+            if self.dispatch(accepted, name).is_err() {
                 return;
             }
         }
     }
 
-    fn hand(
+    fn dispatch(
         self,
         accepted: io::Result<(tokio::net::TcpStream, SocketAddr)>,
         name: Option<&Arc<str>>,
@@ -204,18 +209,18 @@ impl Acceptor<'_> {
         let socket = socket.into_std()?;
         self.close_idle();
         let open: usize = self.workers.iter().map(Worker::open).sum();
-        // Far beyond the bound nobody is told anything any more: telling costs a connection.
-        if open >= self.most.saturating_mul(2) {
+        // Far beyond the limit connections are closed without a response, which would need a connection.
+        if open >= self.max_connections.saturating_mul(2) {
             return Ok(());
         }
         if let Some(worker) = self.workers.iter().min_by_key(|worker| worker.open()) {
-            let (listener, overloaded) = (name.cloned(), open >= self.most);
+            let (listener, overloaded) = (name.cloned(), open >= self.max_connections);
             worker.dispatch(AcceptedConnection { socket, peer, listener, overloaded, descriptor });
         }
         Ok(())
     }
 
-    /// Where descriptors run short, has idle connections closed to make room.
+    /// Makes workers close idle connections if file descriptors run short.
     fn close_idle(self) {
         let each = self.descriptors.ask(self.workers.len());
         if each > 0 {

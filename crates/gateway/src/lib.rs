@@ -1,25 +1,20 @@
-//! Sockets: what stands between the network and the engine.
+//! Sockets: everything between the network and the engine.
 //!
-//! One listener whose acceptor hands each connection to the least loaded worker; a worker is a thread with
-//! a current-thread runtime, its own connections to the upstreams, and no lock on the admitted path. The
-//! guard reads every head before hyper does. What a request may do and how it is answered is the engine's.
+//! An acceptor hands each connection to the worker with the fewest. A worker is a thread with a current-thread runtime and
+//! its own connections to the upstreams; there is no lock on the admitted path. The guard parses every head before hyper
+//! does. The engine decides what a request may do, and renders error responses.
 
 mod access_log;
 mod cache;
 mod config;
-mod connection;
-mod connections;
-mod descriptors;
 mod gateway;
+mod http1;
 mod limits;
-mod load_shed;
-mod location;
-mod proxy_protocol;
-mod request_body;
+mod listener;
+mod proxy;
+mod snapshot;
 mod trusted_proxies;
 mod upstream;
-mod upstream_body;
-mod upstream_timeout;
 mod worker;
 
 pub use access_log::{LogFilter, LogFormat, LogSettings, LogTarget};
@@ -27,5 +22,5 @@ pub use config::{ApiConfig, Config, Listener, StoreUrl, Upstream};
 pub use demur_engine::settings::{Prefixes, duration};
 pub use gateway::{BindError, Gateway, RunningGateway};
 pub use limits::ListenerLimits;
-pub use request_body::BodyLimits;
+pub use listener::request_body::BodyLimits;
 pub use trusted_proxies::{ForwardingField, TrustedProxies};

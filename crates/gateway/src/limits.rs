@@ -8,7 +8,7 @@ use demur_engine::settings::{ConfigReader, bytes, read_duration};
 use demur_guard::HeadLimits;
 use demur_source::{Fields, Node};
 
-use crate::request_body::BodyLimits;
+use crate::listener::request_body::BodyLimits;
 
 /// Bounds of the listener.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

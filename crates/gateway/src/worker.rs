@@ -1,4 +1,4 @@
-//! Workers: one thread with a runtime of its own each, so that no request crosses threads.
+//! Workers: threads with a runtime each, so that no request crosses threads.
 
 use std::io;
 use std::net::SocketAddr;
@@ -8,108 +8,98 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use demur_admission::Clock;
-use demur_engine::{Api, Engine};
 use tokio::sync::{mpsc, watch};
 use tokio::task::LocalSet;
 
 use crate::access_log::AccessLog;
-use crate::config::Upstream;
-use crate::connection::{Accepted, ConnectionContext};
-use crate::connections::{Activity, ConnectionTable};
-use crate::descriptors::{Descriptor, Descriptors};
-use crate::limits::ListenerLimits;
-use crate::trusted_proxies::TrustedProxies;
+use crate::listener::connection::{Accepted, ConnectionContext};
+use crate::listener::connections::{Activity, ConnectionTable};
+use crate::listener::descriptors::{Descriptor, Descriptors};
+use crate::proxy::Upstreams;
+use crate::snapshot::Snapshot;
 
-/// A connection that a worker is to serve.
+/// A connection that is handed to a worker.
 pub(crate) struct AcceptedConnection {
     pub(crate) socket: std::net::TcpStream,
-    /// The other end, as it was when the connection was accepted. A socket whose client has reset it does not tell
-    /// any more.
+    /// The client's address when the connection was accepted. After a reset the socket does not know it any more.
     pub(crate) peer: SocketAddr,
-    /// Where it came in.
+    /// The name of its listener.
     pub(crate) listener: Option<Arc<str>>,
-    /// There are more connections than the bound: it is told so.
+    /// There are more connections than the limit: its requests are rejected.
     pub(crate) overloaded: bool,
     pub(crate) descriptor: Descriptor,
 }
 
-/// What the acceptor tells a worker.
+/// A message of the acceptor to a worker.
 enum Message {
     Serve(AcceptedConnection),
-    /// File descriptors run short: close so many idle connections.
+    /// File descriptors run short: close this many idle connections.
     CloseIdle(usize),
 }
 
-/// One worker, as the acceptor sees it.
+/// The acceptor's handle of a worker.
 pub(crate) struct Worker {
-    hand: mpsc::UnboundedSender<Message>,
+    sender: mpsc::UnboundedSender<Message>,
     open: Arc<AtomicUsize>,
     thread: JoinHandle<()>,
 }
 
-/// What workers are made of.
+/// What workers share.
 #[derive(Clone)]
 pub(crate) struct WorkerContext {
-    pub(crate) engine: Arc<Engine>,
+    pub(crate) snapshot: Arc<Snapshot>,
     pub(crate) clock: Clock,
-    pub(crate) bounds: ListenerLimits,
-    pub(crate) upstreams: Arc<[(Arc<Api>, Upstream)]>,
-    pub(crate) proxies: Arc<TrustedProxies>,
     pub(crate) log: AccessLog,
     pub(crate) descriptors: Descriptors,
     pub(crate) ending: watch::Receiver<bool>,
-    /// The same for responses, which look at it each time.
+    /// The same for responses, each of which reads it.
     pub(crate) is_ending: Arc<AtomicBool>,
 }
 
 impl Worker {
-    pub(crate) fn start(number: usize, equipment: WorkerContext) -> io::Result<Self> {
-        let (hand, handed) = mpsc::unbounded_channel();
+    pub(crate) fn start(number: usize, context: WorkerContext) -> io::Result<Self> {
+        let (sender, receiver) = mpsc::unbounded_channel();
         let open = Arc::new(AtomicUsize::new(0));
         let counted = open.clone();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let thread = thread::Builder::new().name(format!("demur-worker-{number}")).spawn(move || {
             let local = LocalSet::new();
-            local.block_on(&runtime, work(equipment, handed, counted));
+            local.block_on(&runtime, run(context, receiver, counted));
         })?;
-        Ok(Self { hand, open, thread })
+        Ok(Self { sender, open, thread })
     }
 
-    /// How many connections it has.
+    /// The number of its connections.
     pub(crate) fn open(&self) -> usize {
         self.open.load(Ordering::Relaxed)
     }
 
-    pub(crate) fn dispatch(&self, handed: AcceptedConnection) {
+    pub(crate) fn dispatch(&self, connection: AcceptedConnection) {
         self.open.fetch_add(1, Ordering::Relaxed);
-        // It ends only after the acceptor has; a socket that comes too late is dropped, and so closed.
-        let _ = self.hand.send(Message::Serve(handed));
+        // The worker ends after the acceptor. A socket that comes too late is dropped, and so closed.
+        let _ = self.sender.send(Message::Serve(connection));
     }
 
-    /// Has it close so many connections that are idle.
+    /// Makes it close up to `count` idle connections.
     pub(crate) fn close_idle(&self, count: usize) {
-        let _ = self.hand.send(Message::CloseIdle(count));
+        let _ = self.sender.send(Message::CloseIdle(count));
     }
 
-    /// Hands it nothing more. It ends when its connections have, or when they have had their time.
+    /// Sends it no more connections. It ends when its connections have ended, or after the shutdown timeout.
     pub(crate) fn finish(self) -> JoinHandle<()> {
         self.thread
     }
 }
 
-async fn work(
-    equipment: WorkerContext,
-    mut handed: mpsc::UnboundedReceiver<Message>,
-    open: Arc<AtomicUsize>,
-) {
-    let WorkerContext { engine, clock, bounds, upstreams, proxies, log, descriptors, ending, is_ending } =
-        equipment;
+async fn run(context: WorkerContext, mut receiver: mpsc::UnboundedReceiver<Message>, open: Arc<AtomicUsize>) {
+    let WorkerContext { snapshot, clock, log, descriptors, ending, is_ending } = context;
+    let shutdown = snapshot.limits.shutdown;
     let connections = ConnectionTable::new(descriptors.clone());
-    let upstreams = (&upstreams[..], &descriptors, &connections);
-    let shared = ConnectionContext::new(engine, clock, bounds, upstreams, proxies, log, is_ending);
-    while let Some(message) = handed.recv().await {
+    let upstreams = Upstreams::new(&snapshot, &descriptors, &connections, clock);
+    let shared = ConnectionContext::new(snapshot, clock, upstreams, log, is_ending);
+    while let Some(message) = receiver.recv().await {
         let AcceptedConnection { socket, peer, listener, overloaded, descriptor } = match message {
-            Message::Serve(handed) => handed,
+            Message::Serve(connection) => connection,
             Message::CloseIdle(count) => {
                 let closed = connections.close_idle(count, clock.now().monotonic);
                 let closed = closed + shared.close_idle_upstreams(count - closed);
@@ -118,7 +108,7 @@ async fn work(
                 continue;
             }
         };
-        let counted = ConnectionGuard(open.clone());
+        let guard = ConnectionGuard(open.clone());
         let Ok(socket) = tokio::net::TcpStream::from_std(socket) else { continue };
         let (shared, ending) = (shared.clone(), ending.clone());
         let activity = Activity::default();
@@ -128,22 +118,22 @@ async fn work(
         let accepted = Accepted { socket, peer, listener, overloaded, activity };
         let task = tokio::task::spawn_local(async move {
             shared.serve(accepted, ending).await;
-            drop((listed, counted));
+            drop((listed, guard));
         });
         connections.list(number, seen, task.abort_handle());
     }
-    finish(&open, bounds.shutdown).await;
+    finish(&open, shutdown).await;
 }
 
-/// Lets what is under way come to its end, within its time.
-async fn finish(open: &AtomicUsize, within: Duration) {
-    let deadline = tokio::time::Instant::now() + within;
+/// Waits until all connections have ended, up to a timeout.
+async fn finish(open: &AtomicUsize, timeout: Duration) {
+    let deadline = tokio::time::Instant::now() + timeout;
     while open.load(Ordering::Relaxed) > 0 && tokio::time::Instant::now() < deadline {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }
 
-/// A connection, counted until it ends, however it ends.
+/// Counts a connection until it ends.
 struct ConnectionGuard(Arc<AtomicUsize>);
 
 impl Drop for ConnectionGuard {

@@ -2,12 +2,10 @@
 
 use crate::characters::{TOKEN, all};
 use crate::fields::{HeaderFacts, Version};
+use crate::limits::METHOD_BYTES;
 use crate::scan::{Scan, ScanResult};
 use crate::target::{self, Absolute};
 use crate::{Framing, HeadLimits, ParseError, RejectedRequest};
-
-/// Longer methods exist nowhere; RFC 9112, 3 asks for a 501 for them.
-pub(crate) const METHOD_BYTES: usize = 64;
 
 /// What the bytes are.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -29,7 +29,7 @@
 //! let rejections = guard.rejections();
 //! // In the service, first thing, exactly once per request:
 //! if let Some(rejection) = rejections.next() {
-//!     let _condition = rejection.condition();
+//!     let _status = rejection.kind().status();
 //! }
 //! # }
 //! ```
@@ -56,6 +56,6 @@ pub use guard::Guard;
 pub use head::{Head, HeadVerdict, check};
 pub use limits::HeadLimits;
 pub use machine::{Machine, Step};
-pub use parse_error::ParseError;
+pub use parse_error::{ErrorKind, ParseError};
 pub use rejected::RejectedRequest;
 pub use shared::{Phase, RejectionQueue};

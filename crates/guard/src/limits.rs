@@ -3,6 +3,9 @@
 
 use std::time::Duration;
 
+/// Longer methods do not exist; RFC 9112, section 3 asks for a 501.
+pub(crate) const METHOD_BYTES: usize = 64;
+
 /// The guard's bounds; the defaults are those of a server on the open internet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct HeadLimits {

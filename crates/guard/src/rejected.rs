@@ -1,11 +1,10 @@
 //! A rejection: what was wrong with a head, and what of it could be read, so that the refusal can be spoken
 //! in the right voice.
 
-use demur_contract::Condition;
-
-use crate::ParseError;
 use crate::characters::{TOKEN, all};
 use crate::fields::find_host;
+use crate::limits::METHOD_BYTES;
+use crate::parse_error::{ErrorKind, ParseError};
 use crate::target::{Authority, split_absolute};
 
 /// Longer paths are cut: the voice is chosen by a prefix.
@@ -29,12 +28,12 @@ pub struct RejectedRequest {
 }
 
 impl RejectedRequest {
-    /// The condition under which it is answered.
-    pub fn condition(&self) -> Condition {
-        self.fault.condition()
+    /// The kind of response that it calls for.
+    pub fn kind(&self) -> ErrorKind {
+        self.fault.kind()
     }
 
-    /// What is wrong, for operators. Holds nothing of the request.
+    /// The text for logs. Contains nothing of the request.
     pub fn cause(&self) -> &'static str {
         self.fault.cause()
     }
@@ -50,7 +49,7 @@ impl RejectedRequest {
         let mut pieces = line.split(|&byte| byte == b' ');
         let (Some(method), Some(target)) = (pieces.next(), pieces.next()) else { return rejection };
         let version = pieces.next();
-        if all(method, TOKEN) && method.len() <= crate::head::METHOD_BYTES {
+        if all(method, TOKEN) && method.len() <= METHOD_BYTES {
             rejection.method = Some(text(method));
         }
         // A target of which the end has not come yet could be the beginning of another API's path.

@@ -5,8 +5,7 @@
 mod cases;
 
 use cases::Expected;
-use demur_contract::Condition;
-use demur_guard::{HeadLimits, HeadVerdict, Machine, ParseError, RejectedRequest, Step, check};
+use demur_guard::{ErrorKind, HeadLimits, HeadVerdict, Machine, ParseError, RejectedRequest, Step, check};
 
 fn outcome(verdict: &HeadVerdict) -> Expected {
     match verdict {
@@ -71,23 +70,23 @@ fn what_is_good_here_is_good_for_hyper() {
 
 #[test]
 fn every_fault_but_these_is_malformed() {
-    use Condition::*;
+    use ErrorKind::*;
     let others = [
-        (ParseError::MethodTooLong, RequestNotImplemented),
-        (ParseError::Connect, RequestNotImplemented),
-        (ParseError::VersionUnsupported, RequestVersionNotSupported),
-        (ParseError::TargetTooLong, RequestUriTooLong),
-        (ParseError::TargetScheme, RequestMisdirected),
-        (ParseError::HeadTooLarge, RequestHeadTooLarge),
-        (ParseError::TooManyFields, RequestHeadTooLarge),
-        (ParseError::EncodingUnknown, RequestNotImplemented),
-        (ParseError::Expectation, RequestExpectationFailed),
-        (ParseError::HeadSlow, RequestTimeout),
-        (ParseError::TrailersTooLarge, RequestHeadTooLarge),
+        (ParseError::MethodTooLong, NotImplemented),
+        (ParseError::Connect, NotImplemented),
+        (ParseError::VersionUnsupported, VersionNotSupported),
+        (ParseError::TargetTooLong, UriTooLong),
+        (ParseError::TargetScheme, Misdirected),
+        (ParseError::HeadTooLarge, HeadTooLarge),
+        (ParseError::TooManyFields, HeadTooLarge),
+        (ParseError::EncodingUnknown, NotImplemented),
+        (ParseError::Expectation, ExpectationFailed),
+        (ParseError::HeadSlow, Timeout),
+        (ParseError::TrailersTooLarge, HeadTooLarge),
     ];
     for fault in ParseError::ALL {
-        let expected = others.iter().find(|(other, _)| other == fault).map_or(RequestMalformed, |row| row.1);
-        assert_eq!(fault.condition(), expected, "{fault:?}");
+        let expected = others.iter().find(|(other, _)| other == fault).map_or(Malformed, |row| row.1);
+        assert_eq!(fault.kind(), expected, "{fault:?}");
     }
 }
 

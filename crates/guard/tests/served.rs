@@ -29,7 +29,7 @@ async fn check(name: &str, sent: impl AsRef<[u8]>, expected: &[&str]) {
 async fn every_row_of_the_table_reaches_the_service() {
     for (name, mut bytes, expected) in cases::all() {
         let expected = match expected {
-            Expected::Bad(fault) => format!("{} [{fault:?}]", fault.condition().defaults().status),
+            Expected::Bad(fault) => format!("{} [{fault:?}]", fault.kind().status()),
             Expected::Good(Framing::Length(length)) if length > 9 => {
                 "400 [content Some(ContentTruncated)]".into()
             }

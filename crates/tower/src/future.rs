@@ -10,9 +10,9 @@ use axum_core::BoxError;
 use bytes::Bytes;
 use demur_engine::{
     BodyErrorSlot, InFlight, RequestRecord, ResponseBody, ResponseOutcome, UpstreamFault, catch_panic,
-    catch_panic_async,
+    catch_panic_async, is_failure,
 };
-use http::{Request, Response, StatusCode};
+use http::{Request, Response};
 use http_body::Body;
 use pin_project_lite::pin_project;
 use tower_service::Service;
@@ -180,10 +180,6 @@ fn attach_record<R>(response: &mut LayerResponse<R>, record: RequestRecord) {
     if record.is_notable() {
         response.extensions_mut().insert(Arc::new(record));
     }
-}
-
-fn is_failure(status: StatusCode) -> bool {
-    status.is_client_error() || status.is_server_error()
 }
 
 /// The service's failure as the engine takes it.

@@ -7,11 +7,10 @@
 
 use bytes::{Bytes, BytesMut};
 use demur_contract::{Condition, Location, Violation};
-use demur_engine::Raised;
+use demur_engine::{Raised, read_at_most};
 use http::header::{ALLOW, CONTENT_TYPE};
 use http::{HeaderMap, Response, StatusCode};
 use http_body::Body;
-use http_body_util::BodyExt;
 
 use crate::body::ServiceBody;
 
@@ -47,16 +46,13 @@ fn is_plain(headers: &HeaderMap) -> bool {
     }
 }
 
-async fn beginning<R: Body<Data = Bytes> + Unpin>(mut body: R) -> Bytes {
+async fn beginning<R: Body<Data = Bytes> + Unpin>(body: R) -> Bytes {
     let mut content = BytesMut::new();
-    while let Some(Ok(frame)) = body.frame().await {
-        let Ok(data) = frame.into_data() else { continue };
-        let room = MAX_BYTES - content.len();
-        content.extend_from_slice(&data[..data.len().min(room)]);
-        if data.len() > room {
-            break;
-        }
-    }
+    let push = |data: &[u8]| {
+        content.extend_from_slice(data);
+        true
+    };
+    read_at_most(body, MAX_BYTES, push).await;
     content.freeze()
 }
 

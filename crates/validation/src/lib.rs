@@ -18,7 +18,7 @@ mod rule;
 mod schema;
 mod tree;
 
-pub use document::{ApiDocument, Find, Operation, RouteMatch, SecurityKind, SecurityScheme};
+pub use document::{ApiDocument, Find, Operation, RouteMatch, SavedMatch, SecurityKind, SecurityScheme};
 pub use options::{DocumentOptions, Formats, UnknownQuery};
 pub use path::{CanonicalPath, PathCharacters, PathFault, canonical_path};
 pub use request::{BodyProblem, CheckedBody, RequestParameters, ResponseCheck, ResponseFault};

@@ -150,7 +150,7 @@ fn collected_responses_are_counted_too() {
             let logged = shop.gateway.logged(answer.field("x-request-id"));
             if status == 200 && answer.content.len() > 1000 {
                 assert!(answer.content.len() > 100_000, "all of it is passed on");
-                assert!(logged.to_string().contains("memory for collected bodies"), "{logged}");
+                assert!(logged.to_string().contains("memory for buffered bodies"), "{logged}");
             } else if !condition.is_empty() {
                 assert_eq!(logged["condition"], condition, "{logged}");
             }

@@ -18,7 +18,7 @@ use super::overload::{Overload, read_overload};
 use super::plan::{positive, read_duration};
 use super::validation::{ValidationSettings, compare_security, read_validation};
 use super::{ConfigReader, ReservedNames, bytes};
-use crate::event_stream::EventStreamErrors;
+use crate::response::event_stream::EventStreamErrors;
 
 /// An API, ready to be served.
 #[derive(Debug)]

@@ -16,7 +16,7 @@ use demur_source::{Fields, Node, Span, did_you_mean};
 use http::{HeaderMap, HeaderName};
 
 use super::{Authentication, ConfigReader};
-use crate::router::{strip_mount, without_port};
+use crate::mount::{strip_mount, without_port};
 
 /// A contract, and for which requests it speaks.
 #[derive(Debug, Clone)]

@@ -35,7 +35,7 @@ pub use prefixes::Prefixes;
 pub use scalar::{bytes, duration};
 pub use validation::{AmbiguousPath, ResponseMode, ValidationSettings};
 
-pub use crate::reserved_headers::ReservedNames;
+pub use crate::request::reserved_headers::ReservedNames;
 
 use demur_contract::{Contract, builtin};
 

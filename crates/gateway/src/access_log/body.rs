@@ -1,4 +1,4 @@
-//! An answer's content, which puts the request's line into the log when it has ended.
+//! A response body that adds the request's entry to the log when it ends.
 
 use std::net::IpAddr;
 use std::pin::Pin;
@@ -7,61 +7,67 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use demur_admission::{Clock, Now};
-use demur_engine::RequestRecord;
+use demur_engine::{Engine, RequestRecord};
 use http::{Method, Uri};
 use http_body::{Body, Frame, SizeHint};
 
-use super::{AccessLog, LogEntry, path};
+use super::entry::LogEntry;
+use super::path;
+use super::settings::LogFilter;
+use super::writer::AccessLog;
 
-/// What was asked, kept aside while the request is on its way.
+/// The request, kept until it has been answered.
 pub(crate) struct RequestSummary {
     pub(crate) since: Now,
     pub(crate) client: Option<IpAddr>,
-    pub(crate) what: LoggedTarget,
+    pub(crate) target: LoggedTarget,
 }
 
-/// A request as its line names it.
+/// The method and target of a log entry.
 pub(crate) enum LoggedTarget {
-    /// One that was read.
-    Read(Method, Uri),
-    /// One that could not be, but perhaps its path.
-    Refused(Option<String>),
+    /// Of a request that was parsed.
+    Parsed(Method, Uri),
+    /// Of a request that could not be parsed, or was not admitted. The path, if it is known.
+    Rejected(Option<String>),
 }
 
-/// Content, and the line that is due at its end.
+/// A body, and the log entry that is due at its end.
 pub(crate) struct LoggedBody<B> {
     body: B,
-    due: Option<Box<PendingEntry>>,
+    pending: Option<Box<PendingEntry>>,
 }
 
-/// A line that is written when this is dropped.
+/// A log entry that is queued when this is dropped.
 pub(crate) struct PendingEntry {
     log: AccessLog,
+    filter: LogFilter,
     clock: Clock,
     since: Now,
-    /// `None` once it is handed over.
+    /// `None` once it is queued.
     entry: Option<Box<LogEntry>>,
 }
 
 impl AccessLog {
-    /// The line of a request that has been answered with this status, if it has one.
-    pub(crate) fn due(
+    /// The entry of a request that was answered with this status, unless the filter excludes it.
+    pub(crate) fn entry(
         &self,
+        filter: LogFilter,
+        engine: &Engine,
         clock: Clock,
-        asked: RequestSummary,
+        request: RequestSummary,
         status: u16,
         record: RequestRecord,
     ) -> Option<Box<PendingEntry>> {
-        if !self.takes(&record) {
+        if !filter.takes(&record) {
             return None;
         }
-        let RequestSummary { since, client, what } = asked;
-        let (method, path) = match what {
-            LoggedTarget::Read(method, target) => (Some(method), Some(target.path().to_owned())),
-            LoggedTarget::Refused(path) => (None, path),
+        let RequestSummary { since, client, target } = request;
+        let (method, path) = match target {
+            LoggedTarget::Parsed(method, target) => (Some(method), Some(target.path().to_owned())),
+            LoggedTarget::Rejected(path) => (None, path),
         };
-        // By the forms of keys that are known, and by what looks like any.
-        let shown = |text: String| path::shown(&record.redacted(text));
+        // Removes keys of known forms, and then whatever looks like a secret.
+        let shown = |text: String| path::shown(&engine.redact(text));
         let is_head = method == Some(Method::HEAD);
         let method = method.map(|method| shown(method.as_str().to_owned()));
         let path = path.map(shown);
@@ -69,15 +75,16 @@ impl AccessLog {
             at: since.wall,
             record,
             client,
-            // The content of an answer to HEAD is never asked for.
-            is_whole: is_head,
+            // The body of a response to HEAD is never polled.
+            is_complete: is_head,
             method,
             path,
             status,
-            content_bytes: 0,
+            body_bytes: 0,
             duration: Duration::ZERO,
         };
-        Some(Box::new(PendingEntry { log: self.clone(), clock, since, entry: Some(Box::new(entry)) }))
+        let entry = Some(Box::new(entry));
+        Some(Box::new(PendingEntry { log: self.clone(), filter, clock, since, entry }))
     }
 }
 
@@ -85,18 +92,18 @@ impl Drop for PendingEntry {
     fn drop(&mut self) {
         if let Some(mut entry) = self.entry.take() {
             entry.duration = self.clock.now().monotonic.saturating_sub(self.since.monotonic);
-            self.log.put(entry);
+            self.log.put(self.filter, entry);
         }
     }
 }
 
 impl<B: Body> LoggedBody<B> {
-    pub(crate) fn new(body: B, mut due: Option<Box<PendingEntry>>) -> Self {
-        // Nobody polls content that is empty.
-        if let Some(entry) = due.as_mut().and_then(|due| due.entry.as_mut()) {
-            entry.is_whole |= body.is_end_stream();
+    pub(crate) fn new(body: B, mut pending: Option<Box<PendingEntry>>) -> Self {
+        // An empty body is never polled.
+        if let Some(entry) = pending.as_mut().and_then(|pending| pending.entry.as_mut()) {
+            entry.is_complete |= body.is_end_stream();
         }
-        Self { body, due }
+        Self { body, pending }
     }
 }
 
@@ -110,16 +117,16 @@ impl<B: Body<Data = Bytes> + Unpin> Body for LoggedBody<B> {
     ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
         let this = &mut *self;
         let polled = Pin::new(&mut this.body).poll_frame(cx);
-        if let (Some(due), Poll::Ready(frame)) = (&mut this.due, &polled)
-            && let Some(entry) = &mut due.entry
+        if let (Some(pending), Poll::Ready(frame)) = (&mut this.pending, &polled)
+            && let Some(entry) = &mut pending.entry
         {
             match frame {
                 Some(Ok(frame)) => {
-                    entry.content_bytes += frame.data_ref().map_or(0, |data| data.len() as u64);
-                    entry.is_whole = this.body.is_end_stream();
+                    entry.body_bytes += frame.data_ref().map_or(0, |data| data.len() as u64);
+                    entry.is_complete = this.body.is_end_stream();
                 }
                 Some(Err(_)) => {}
-                None => entry.is_whole = true,
+                None => entry.is_complete = true,
             }
         }
         polled

@@ -1,4 +1,4 @@
-//! One line: a request in JSON, or in words for people.
+//! One line of the access log, as JSON or as text.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
@@ -8,9 +8,10 @@ use demur_engine::{RequestRecord, WouldReject};
 use demur_source::visible;
 use serde::Serialize;
 
-use super::{LogEntry, LogFormat};
+use super::entry::LogEntry;
+use super::settings::LogFormat;
 
-/// What stands in a line, in this order. What is not known is left out.
+/// The fields of a line, in this order. Unknown ones are left out.
 #[derive(Serialize)]
 struct LogLine<'e> {
     timestamp: String,
@@ -47,16 +48,16 @@ struct LogLine<'e> {
     #[serde(skip_serializing_if = "Option::is_none")]
     cause: Option<&'e str>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    observed: Vec<Observed<'e>>,
+    would_reject: Vec<Unenforced<'e>>,
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
-    remarks: &'e [String],
+    notes: &'e [String],
     #[serde(skip_serializing_if = "Option::is_none")]
-    stream_error: Option<String>,
+    stream_error: Option<&'e str>,
 }
 
-/// What the request would have been refused for.
+/// A rejection that was not enforced.
 #[derive(Serialize)]
-struct Observed<'e> {
+struct Unenforced<'e> {
     #[serde(skip_serializing_if = "Option::is_none")]
     condition: Option<&'static str>,
     error: &'e str,
@@ -72,7 +73,7 @@ pub(crate) fn write(entry: &LogEntry, format: LogFormat, lines: &mut Vec<u8>) {
         LogFormat::Json => write_json(&line, lines),
         LogFormat::Text => write_text(&line, lines),
     };
-    // Writing to memory does not fail.
+    // Writing to memory cannot fail.
     if written {
         lines.push(b'\n');
     }
@@ -81,13 +82,13 @@ pub(crate) fn write(entry: &LogEntry, format: LogFormat, lines: &mut Vec<u8>) {
 impl<'e> LogLine<'e> {
     fn of(entry: &'e LogEntry) -> Self {
         let record = &entry.record;
-        let refusal = record.rejection();
-        let is_gone = refusal.is_none() && !entry.is_whole;
-        let condition = match refusal {
-            Some(refusal) => refusal.condition,
-            None => is_gone.then_some(Condition::ClientGone),
+        let rejection = record.rejection();
+        let is_aborted = rejection.is_none() && !entry.is_complete;
+        let condition = match rejection {
+            Some(rejection) => rejection.condition,
+            None => is_aborted.then_some(Condition::ClientGone),
         };
-        let (level, message) = told(record, is_gone);
+        let (level, message) = event(record, is_aborted);
         Self {
             timestamp: format!("{:.3}", entry.at),
             level,
@@ -97,46 +98,46 @@ impl<'e> LogLine<'e> {
             method: entry.method.as_deref(),
             path: entry.path.as_deref(),
             status: entry.status,
-            bytes: entry.content_bytes,
+            bytes: entry.body_bytes,
             duration_ms: (entry.duration.as_secs_f64() * 1e6).round() / 1e3,
             api: record.api(),
             operation: record.operation(),
             account: record.account(),
             key: record.key(),
             condition: condition.map(Condition::name),
-            error: refusal.map(|refusal| refusal.error()),
-            code: refusal.map(|refusal| refusal.code()),
-            origin: refusal.map(|refusal| refusal.origin.as_str()),
-            contract: refusal.map(|refusal| refusal.contract().name()),
-            cause: refusal.map(|refusal| refusal.cause.as_str()).filter(|cause| !cause.is_empty()),
-            observed: record.would_reject().iter().map(Observed::of).collect(),
-            remarks: record.notes(),
-            stream_error: record.stream_error().map(|said| record.redacted(said.to_owned())),
+            error: rejection.map(|rejection| rejection.error()),
+            code: rejection.map(|rejection| rejection.code()),
+            origin: rejection.map(|rejection| rejection.origin.as_str()),
+            contract: rejection.map(|rejection| rejection.contract().name()),
+            cause: rejection.map(|rejection| rejection.cause.as_str()).filter(|cause| !cause.is_empty()),
+            would_reject: record.would_reject().iter().map(Unenforced::of).collect(),
+            notes: record.notes(),
+            stream_error: record.stream_error(),
         }
     }
 }
 
-impl<'e> Observed<'e> {
-    fn of(observation: &'e WouldReject) -> Self {
-        let WouldReject { condition, error, status, cause } = observation;
+impl<'e> Unenforced<'e> {
+    fn of(would_reject: &'e WouldReject) -> Self {
+        let WouldReject { condition, error, status, cause } = would_reject;
         let condition = condition.map(Condition::name);
         Self { condition, error, status: *status, cause }
     }
 }
 
-/// What happened. What a caller did is news; what we or the upstream did is trouble.
-fn told(record: &RequestRecord, is_gone: bool) -> (&'static str, &'static str) {
+/// Level and event. Failures of the gateway or the upstream are warnings.
+fn event(record: &RequestRecord, is_aborted: bool) -> (&'static str, &'static str) {
     match record.rejection() {
-        Some(refusal) if refusal.origin == ErrorOrigin::Client => ("INFO", "refused"),
-        Some(_) => ("WARN", "failed"),
-        None if is_gone => ("INFO", "not taken to its end"),
-        None if !record.would_reject().is_empty() => ("INFO", "would have been refused"),
-        None if !record.notes().is_empty() || record.stream_error().is_some() => ("WARN", "answered"),
-        None => ("INFO", "answered"),
+        Some(rejection) if rejection.origin == ErrorOrigin::Client => ("INFO", "request rejected"),
+        Some(_) => ("WARN", "request failed"),
+        None if is_aborted => ("INFO", "request aborted"),
+        None if !record.would_reject().is_empty() => ("INFO", "request would be rejected"),
+        None if !record.notes().is_empty() || record.stream_error().is_some() => ("WARN", "request served"),
+        None => ("INFO", "request served"),
     }
 }
 
-/// The same as `name=value`, in the same order: made of the JSON, so that neither has what the other lacks.
+/// The same as `name=value`, in the same order. Made of the JSON, so that both have the same fields.
 fn write_text(line: &LogLine<'_>, lines: &mut Vec<u8>) -> bool {
     let Ok(serde_json::Value::Object(members)) = serde_json::to_value(line) else { return false };
     let mut text = String::new();
@@ -152,7 +153,7 @@ fn write_text(line: &LogLine<'_>, lines: &mut Vec<u8>) -> bool {
     true
 }
 
-/// JSON escapes few of the characters that can steer a terminal or break a line.
+/// JSON does not escape all characters that can control a terminal.
 fn write_json(line: &LogLine<'_>, lines: &mut Vec<u8>) -> bool {
     let start = lines.len();
     if serde_json::to_writer(&mut *lines, line).is_err() {
@@ -166,7 +167,7 @@ fn write_json(line: &LogLine<'_>, lines: &mut Vec<u8>) -> bool {
     true
 }
 
-/// Whether a text needs no quotes to be told from what follows, and cannot steer a terminal.
+/// Whether a text needs no quotes, and cannot control a terminal.
 fn is_plain(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'"')
 }

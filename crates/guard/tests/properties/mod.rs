@@ -103,8 +103,8 @@ pub(crate) fn connection(bytes: &[u8]) {
     // A rejection keeps what there was of the head, which is more where more had come.
     let kind = |end: &End| match end {
         End::Open => None,
-        End::Rejected(rejection) => Some((true, rejection.condition().name())),
-        End::Broken(fault) => Some((false, fault.condition().name())),
+        End::Rejected(rejection) => Some((true, rejection.kind())),
+        End::Broken(fault) => Some((false, fault.kind())),
     };
     assert_eq!(kind(&end), kind(&cut_end), "{} in pieces of {size}", bytes.escape_ascii());
     if end == End::Open || matches!(end, End::Rejected(_)) {

@@ -29,7 +29,7 @@ async fn answer(
     request: Request<Incoming>,
 ) -> Result<Response<Full<Bytes>>, Infallible> {
     let (status, text) = match rejections.next() {
-        Some(rejection) => (rejection.condition().defaults().status, format!("[{:?}]", rejection.fault)),
+        Some(rejection) => (rejection.kind().status(), format!("[{:?}]", rejection.fault)),
         None if request.uri().path() == "/unread" => (200, "[unread]".to_owned()),
         None => {
             let line = format!("{} {}", request.method(), request.uri());

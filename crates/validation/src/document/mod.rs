@@ -11,6 +11,7 @@ mod operations;
 mod parameters;
 mod reader;
 mod routes;
+mod saved_match;
 mod security;
 
 use std::collections::HashMap;
@@ -21,6 +22,7 @@ use demur_source::{Diagnostics, Node, Source, did_you_mean, parse};
 
 pub use operation::Operation;
 pub use routes::{Find, RouteMatch};
+pub use saved_match::SavedMatch;
 pub use security::{SecurityKind, SecurityScheme};
 
 use crate::DocumentOptions;
@@ -161,6 +163,11 @@ impl ApiDocument {
     /// which the API is mounted. HEAD falls back to the operation of GET.
     pub fn find<'d, 'p>(&'d self, method: &http::Method, path: &'p str) -> Find<'d, 'p> {
         self.routes.find(&self.operations, method, path)
+    }
+
+    /// A match that was saved, for the same path. `None` if it is not of this document.
+    pub fn restore<'d, 'p>(&'d self, saved: &SavedMatch, path: &'p str) -> Option<RouteMatch<'d, 'p>> {
+        saved.restore(&self.operations, path)
     }
 
     /// Checks the path, query, header and cookie parameters of a request.

@@ -38,12 +38,12 @@ pub enum Find<'d, 'p> {
 pub struct RouteMatch<'d, 'p> {
     /// The operation.
     pub operation: &'d Operation,
-    path: PathValues<'p>,
-    lenient_match: Option<&'d Operation>,
+    pub(super) path: PathValues<'p>,
+    pub(super) lenient_match: Option<&'d Operation>,
 }
 
 /// The values of the parameters, in the order of the path.
-type PathValues<'p> = SmallVec<[&'p str; 4]>;
+pub(super) type PathValues<'p> = SmallVec<[&'p str; 4]>;
 
 /// The state of a lookup.
 #[derive(Default)]

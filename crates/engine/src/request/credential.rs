@@ -1,0 +1,250 @@
+//! Finds the API key in a request. Admission authenticates it.
+
+use std::borrow::Cow;
+
+use demur_admission::Denial;
+use http::{HeaderMap, HeaderValue};
+
+use crate::redact::{MIN_KEY, Redactor};
+use crate::settings::{Authentication, Scheme};
+
+/// The API key of the request.
+///
+/// More than one credential is malformed: a proxy in front could read another one than the gateway.
+pub(crate) fn presented<'h>(
+    headers: &'h HeaderMap,
+    query: Option<&'h str>,
+    authentication: &Authentication,
+) -> Result<Cow<'h, str>, Denial> {
+    let mut in_query = values_of(query, authentication.query.as_deref());
+    let mut values = authentication
+        .schemes()
+        .flat_map(|scheme| headers.get_all(scheme.field()).iter().map(move |value| (scheme, value)));
+    let (scheme, value) = match (values.next(), in_query.next()) {
+        (None, None) => return Err(Denial::CredentialMissing),
+        (Some(_), Some(_)) => return Err(Denial::CredentialMalformed),
+        (None, Some(key)) => {
+            let is_only = in_query.next().is_none();
+            return match decoded(key) {
+                Some(key) if key.is_empty() => Err(Denial::CredentialMissing),
+                Some(key) if is_only => Ok(key),
+                _ => Err(Denial::CredentialMalformed),
+            };
+        }
+        (Some(found), None) => found,
+    };
+    if values.next().is_some() {
+        return Err(Denial::CredentialMalformed);
+    }
+    let scheme = match scheme {
+        Scheme::Authorization(scheme) => Some(scheme.as_str()),
+        Scheme::Field(_) => None,
+    };
+    let value = value.to_str().map_err(|_| Denial::CredentialMalformed)?.trim();
+    if value.is_empty() {
+        return Err(Denial::CredentialMissing);
+    }
+    let Some(scheme) = scheme else { return Ok(value.into()) };
+    // RFC 9110, section 11.1: the scheme is case-insensitive, and one or more spaces follow it.
+    let (given, key) = value.split_once(' ').unwrap_or((value, ""));
+    if !given.eq_ignore_ascii_case(scheme) {
+        return Err(Denial::CredentialScheme);
+    }
+    let key = key.trim_start();
+    if key.is_empty() { Err(Denial::CredentialMissing) } else { Ok(key.into()) }
+}
+
+/// Whether the query contains an API key where none is allowed. It would end up in the logs of proxies and upstreams.
+/// Finds keys of all APIs of the gateway, and the one that the request presents.
+pub(crate) fn is_exposed(
+    query: Option<&str>,
+    headers: &HeaderMap,
+    authentication: &Authentication,
+    redactor: &Redactor,
+) -> bool {
+    let is_presented = |text: &str| in_headers(headers, authentication).any(|secret| text.contains(secret));
+    let shows_key = |raw: &str| {
+        let text = percent_encoding::percent_decode_str(raw).decode_utf8_lossy();
+        redactor.contains_key(&text) || is_presented(&text)
+    };
+    pairs(query).any(|(name, value)| {
+        let allowed = authentication.query.as_deref().is_some_and(|allowed| is_named(name, allowed));
+        !allowed && (shows_key(value) || shows_key(name))
+    })
+}
+
+/// The values of the headers for keys, if they are long enough to be one.
+pub(crate) fn in_headers<'h>(
+    headers: &'h HeaderMap,
+    authentication: &'h Authentication,
+) -> impl Iterator<Item = &'h str> {
+    let values = authentication.fields().flat_map(|field| headers.get_all(field));
+    values.filter_map(secret_of)
+}
+
+/// The secret in a header's value, with or without a scheme before it.
+pub(crate) fn secret_of(value: &HeaderValue) -> Option<&str> {
+    value.to_str().ok()?.rsplit(' ').find(|part| !part.is_empty()).filter(|part| part.len() >= MIN_KEY)
+}
+
+/// The key in the query parameter for it, to be removed from logs.
+pub(crate) fn presented_in_query(
+    query: Option<&str>,
+    authentication: &Authentication,
+) -> Option<HeaderValue> {
+    let key = values_of(query, authentication.query.as_deref()).next()?;
+    HeaderValue::from_str(&decoded(key)?).ok()
+}
+
+/// The query without the parameter that carries the key.
+pub(crate) fn without_key<'q>(
+    query: Option<&'q str>,
+    authentication: &Authentication,
+) -> Option<Cow<'q, str>> {
+    let query = query?;
+    let Some(name) = authentication.query.as_deref() else { return Some(query.into()) };
+    if values_of(Some(query), Some(name)).next().is_none() {
+        return Some(query.into());
+    }
+    let kept = query.split('&').filter(|pair| !is_named(split(pair).0, name));
+    let kept = kept.collect::<Vec<_>>().join("&");
+    (!kept.is_empty()).then(|| kept.into())
+}
+
+fn values_of<'q, 'n>(
+    query: Option<&'q str>,
+    name: Option<&'n str>,
+) -> impl Iterator<Item = &'q str> + use<'q, 'n> {
+    pairs(query).filter_map(move |(key, value)| is_named(key, name?).then_some(value))
+}
+
+fn pairs(query: Option<&str>) -> impl Iterator<Item = (&str, &str)> {
+    query.into_iter().flat_map(|query| query.split('&')).map(split)
+}
+
+fn split(pair: &str) -> (&str, &str) {
+    pair.split_once('=').unwrap_or((pair, ""))
+}
+
+fn is_named(raw: &str, name: &str) -> bool {
+    decoded(raw).is_some_and(|found| found == name)
+}
+
+/// A part of a query, decoded; `None` if that is not UTF-8.
+fn decoded(raw: &str) -> Option<Cow<'_, str>> {
+    percent_encoding::percent_decode_str(raw).decode_utf8().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::num::NonZeroU32;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::settings::Prefixes;
+    use demur_admission::Secret;
+    use http::HeaderName;
+    use http::header::AUTHORIZATION;
+
+    fn bearer(query: Option<&str>) -> Authentication {
+        Authentication {
+            scheme: Scheme::Authorization("Bearer".into()),
+            also: None,
+            prefixes: Prefixes::one("k"),
+            query: query.map(str::to_owned),
+            failures: (NonZeroU32::MIN, Duration::from_secs(1)),
+        }
+    }
+
+    #[test]
+    fn finds_the_key_or_names_the_fault() {
+        for (values, expected) in [
+            (&[][..], Err(Denial::CredentialMissing)),
+            (&["Bearer k_1"], Ok("k_1".into())),
+            (&["bearer   k_1 "], Ok("k_1".into())),
+            (&["Basic x"], Err(Denial::CredentialScheme)),
+            (&["k_1"], Err(Denial::CredentialScheme)),
+            (&["Bearer"], Err(Denial::CredentialMissing)),
+            (&[""], Err(Denial::CredentialMissing)),
+            (&["Bearer k_1", "Bearer k_2"], Err(Denial::CredentialMalformed)),
+        ] {
+            let mut headers = HeaderMap::new();
+            for value in values {
+                headers.append(AUTHORIZATION, value.parse().unwrap());
+            }
+            assert_eq!(presented(&headers, Some("a=1"), &bearer(None)), expected, "{values:?}");
+            let expected =
+                if values.is_empty() { Ok("k_2".into()) } else { Err(Denial::CredentialMalformed) };
+            assert_eq!(presented(&headers, Some("key=k_2"), &bearer(Some("key"))), expected, "{values:?}");
+        }
+    }
+
+    #[test]
+    fn rejects_credentials_in_two_headers() {
+        let also = Some(Scheme::Field(HeaderName::from_static("x-api-key")));
+        let both = Authentication { also, ..bearer(None) };
+        for (authorization, field, expected) in [
+            (Some("Bearer k_1"), None, Ok("k_1".into())),
+            (None, Some("k_2"), Ok("k_2".into())),
+            (None, None, Err(Denial::CredentialMissing)),
+            (Some("Bearer k_1"), Some("k_2"), Err(Denial::CredentialMalformed)),
+            (Some("Basic x"), None, Err(Denial::CredentialScheme)),
+        ] {
+            let mut headers = HeaderMap::new();
+            authorization.map(|value| headers.insert(AUTHORIZATION, value.parse().unwrap()));
+            field.map(|value| headers.insert("x-api-key", value.parse().unwrap()));
+            assert_eq!(presented(&headers, None, &both), expected, "{authorization:?} {field:?}");
+        }
+    }
+
+    #[test]
+    fn reads_and_removes_an_allowed_key_in_the_query() {
+        let named = bearer(Some("key"));
+        let headers = HeaderMap::new();
+        for (query, found, rest) in [
+            ("key=k%5F1&a=1", Ok("k_1".into()), Some("a=1")),
+            ("a=1&k%65y=k_1&b=2", Ok("k_1".into()), Some("a=1&b=2")),
+            ("key=k_1", Ok("k_1".into()), None),
+            ("key=k_1&key=k_2", Err(Denial::CredentialMalformed), None),
+            ("key=", Err(Denial::CredentialMissing), None),
+            ("key=%ff", Err(Denial::CredentialMalformed), None),
+            ("monkey=k_1", Err(Denial::CredentialMissing), Some("monkey=k_1")),
+        ] {
+            assert_eq!(presented(&headers, Some(query), &named), found, "{query}");
+            assert_eq!(without_key(Some(query), &named).as_deref(), rest, "{query}");
+            assert_eq!(without_key(Some(query), &bearer(None)).as_deref(), Some(query));
+        }
+    }
+
+    #[test]
+    fn finds_exposed_keys_in_the_query() {
+        let secrets = Redactor::of_a_test(&["k", "other"]);
+        let [own, other] = ["k", "other"].map(|prefix| Secret::generate(prefix).unwrap());
+        let (key, other) = (own.expose(), other.expose());
+        let (foreign, presented) = ("sk_live_0123456789abcdef", "p1q2r3s4t5u6v7w8x9y0");
+        let escaped = key.replacen("k_", "%6b%5F", 1);
+        let mut headers = HeaderMap::new();
+        headers.insert(AUTHORIZATION, format!("Bearer {presented}").parse().unwrap());
+        for (query, exposed) in [
+            (format!("key={key}"), false),
+            (format!("token={key}"), true),
+            (format!("token={escaped}"), true),
+            (format!("a=1&{key}"), true),
+            (format!("token={key}0"), false),
+            ("token=k_short".to_owned(), false),
+            (format!("token={other}"), true),
+            (format!("token={foreign}"), true),
+            (format!("token={}", &foreign[1..]), false),
+            // No form tells this one: it is the one that the request presents.
+            (format!("token={presented}"), true),
+            (format!("%ff=1&token=%ff{presented}"), true),
+            (format!("token=Bearer%20{presented}"), true),
+            (format!("token={}", &presented[1..]), false),
+        ] {
+            let named = bearer(Some("key"));
+            assert_eq!(is_exposed(Some(&query), &headers, &named, &secrets), exposed, "{query}");
+        }
+        assert!(is_exposed(Some(&format!("key={key}")), &headers, &bearer(None), &secrets));
+        assert!(!is_exposed(Some(&format!("a={presented}")), &HeaderMap::new(), &bearer(None), &secrets));
+    }
+}

@@ -1,0 +1,192 @@
+//! A request between its stages: the result of a stage is applied here, and a suspended request resumes here.
+
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use demur_admission::LimitPermit;
+use http::request::Parts;
+use http::{Request, Response};
+use http_body::Body;
+
+use crate::engine::Engine;
+use crate::panics::{Panic, catch_panic_async};
+use crate::record::{Check, RequestRecord};
+use crate::reject::rejection::Rejection;
+use crate::request::body::{BodyError, RequestBody, collect};
+use crate::request::context::RequestContext;
+use crate::request::info::{Peer, UpstreamTimeout};
+use crate::request::operation::ResolvedOperation;
+use crate::request::stage_result::{ForwardPlan, StageOutcome, StageResult, SuspendReason};
+use crate::request::stages::Stages;
+use crate::request::upstream_request::{rewrite_headers, set_uri};
+use crate::response::in_flight::InFlight;
+use crate::response::replay;
+use crate::settings::OnAbort;
+
+/// The result of the first phase of a request.
+pub enum RequestOutcome<B> {
+    /// It is to be sent to the API's upstream, and the upstream's response to be given to the [`InFlight`].
+    Forward(Request<RequestBody<B>>, InFlight),
+    /// This is the response.
+    Answered(Response<Option<Bytes>>, RequestRecord),
+    /// It waits for a store or for its own body.
+    Waiting(Box<Suspended<B>>),
+}
+
+/// A request that is not forwarded yet.
+pub(crate) struct PendingRequest<B> {
+    pub(crate) context: Box<RequestContext>,
+    pub(crate) parts: Parts,
+    /// Until it is buffered or forwarded.
+    pub(crate) body: Option<B>,
+    /// The scheduling delay; see [`RequestInfo::lag`](crate::RequestInfo::lag).
+    pub(crate) lag: Duration,
+}
+
+/// A request that waits for a store or for its own body.
+pub struct Suspended<B> {
+    request: PendingRequest<B>,
+    reason: SuspendReason<B>,
+    operation: ResolvedOperation,
+    peer: Option<Peer>,
+}
+
+impl<B> Suspended<B>
+where
+    B: Body<Data = Bytes, Error = BodyError> + Unpin,
+{
+    /// Waits, and continues with the next stage. That one may suspend the request again.
+    pub async fn resume(self) -> RequestOutcome<B> {
+        let Self { mut request, reason, operation, peer } = self;
+        let result = {
+            let resumed = async {
+                let result = resume_from(&mut request, reason, &operation).await;
+                request.prepare_upstream(result, peer.as_ref())
+            };
+            catch_panic_async(pin!(resumed)).await
+        };
+        request.apply(result, peer.as_ref())
+    }
+}
+
+/// Waits for the reason, and runs the stage that follows.
+async fn resume_from<B>(
+    request: &mut PendingRequest<B>,
+    reason: SuspendReason<B>,
+    operation: &ResolvedOperation,
+) -> StageOutcome<B>
+where
+    B: Body<Data = Bytes, Error = BodyError> + Unpin,
+{
+    let engine = Arc::clone(request.context.engine());
+    match reason {
+        SuspendReason::Key(pending) => {
+            let result = pending.await;
+            request.stages(&engine).on_auth_result(operation, result)
+        }
+        SuspendReason::Limits(pending) => {
+            let result = pending.await;
+            request.stages(&engine).on_limits(operation, result)
+        }
+        SuspendReason::Body(max_length) => {
+            let collected = match request.body.take() {
+                Some(body) => collect(body, max_length, request.context.body_reservation()).await,
+                None => Ok(Bytes::new()),
+            };
+            let body =
+                collected.map_err(|error| request.context.rejected(Check::Validation, error.into()))?;
+            let body = RequestBody::Collected((!body.is_empty()).then_some(body));
+            request.stages(&engine).on_body(operation, body)
+        }
+        SuspendReason::Credits(body, pending) => {
+            let outcome = pending.await;
+            request.stages(&engine).on_credits_held(operation, body, outcome)
+        }
+    }
+}
+
+impl<B> PendingRequest<B>
+where
+    B: Body<Data = Bytes, Error = BodyError> + Unpin,
+{
+    pub(crate) fn stages<'w>(&'w mut self, engine: &'w Engine) -> Stages<'w, B> {
+        Stages { engine, context: &mut self.context, parts: &self.parts, body: &mut self.body }
+    }
+
+    /// Applies the result of a stage. Inlined, and what it calls borrows the request: it would be copied with each call
+    /// otherwise.
+    #[inline(always)]
+    pub(crate) fn apply(
+        mut self,
+        result: Result<StageOutcome<B>, Panic>,
+        peer: Option<&Peer>,
+    ) -> RequestOutcome<B> {
+        match result.unwrap_or_else(|panic| Err(panic.into())) {
+            Ok(StageResult::Forward(ForwardPlan { api, body, hold, .. })) => {
+                let Self { context, parts, lag, .. } = self;
+                let in_flight = InFlight::new(context, api, hold, lag);
+                RequestOutcome::Forward(Request::from_parts(parts, body), in_flight)
+            }
+            Ok(StageResult::Suspend(reason, operation)) => {
+                let peer = peer.cloned();
+                RequestOutcome::Waiting(Box::new(Suspended { request: self, reason, operation, peer }))
+            }
+            Ok(StageResult::Preflight(response)) => {
+                let mut response = response.map(|()| None);
+                let record = self.context.finalize(response.headers_mut());
+                RequestOutcome::Answered(response, record)
+            }
+            Ok(StageResult::Replay(mut response)) => {
+                self.context.capture_credentials(&mut self.parts.headers);
+                let record = self.context.finalize(response.headers_mut());
+                replay::expose(response.headers_mut());
+                RequestOutcome::Answered(*response, record)
+            }
+            Err(rejection) => {
+                self.context.capture_credentials(&mut self.parts.headers);
+                let (response, record) = self.context.into_error_response(rejection);
+                RequestOutcome::Answered(response, record)
+            }
+        }
+    }
+
+    /// Rewrites a request that is forwarded into the one that the upstream sees.
+    pub(crate) fn prepare_upstream(
+        &mut self,
+        mut result: StageOutcome<B>,
+        peer: Option<&Peer>,
+    ) -> StageOutcome<B> {
+        if let Ok(StageResult::Forward(plan)) = &mut result {
+            self.prepare_forward(plan, peer)?;
+        }
+        result
+    }
+
+    fn prepare_forward(&mut self, plan: &mut ForwardPlan<B>, peer: Option<&Peer>) -> Result<(), Rejection> {
+        if let Some(target) = plan.target.take() {
+            set_uri(&mut self.parts, target)?;
+        }
+        let mut credentials = std::mem::take(&mut self.context.credentials);
+        let keep = |credential| credentials.push(credential);
+        let (headers, balance) = (&mut self.parts.headers, plan.balance.as_deref());
+        let note = rewrite_headers(&self.context, headers, peer, balance, keep);
+        self.context.credentials = credentials;
+        if let Some(note) = note {
+            self.context.record.add_note(note);
+        }
+        if let Some(timeout) = plan.timeout {
+            self.parts.extensions.insert(UpstreamTimeout(timeout));
+        }
+        // If the request is dropped from here on until the response's head, the client has gone.
+        match self.context.metering().client_gone {
+            OnAbort::Charge => plan.hold.forwarded(),
+            OnAbort::Release => {
+                plan.hold.forwarded_at_no_cost();
+                self.context.limit_permit.iter_mut().for_each(LimitPermit::mark_failed);
+            }
+        }
+        Ok(())
+    }
+}

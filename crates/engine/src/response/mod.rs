@@ -1,0 +1,10 @@
+//! A response, from the upstream's head to the end of its body.
+
+pub(crate) mod body;
+pub(crate) mod event_stream;
+pub(crate) mod in_flight;
+pub(crate) mod raised;
+pub(crate) mod replay;
+pub(crate) mod settlement;
+pub(crate) mod upstream_error;
+pub(crate) mod validation;

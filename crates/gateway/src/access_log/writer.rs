@@ -1,0 +1,130 @@
+//! The queue of the access log, and the thread that writes it.
+//!
+//! Workers queue what they hold already, and format nothing. If the thread cannot keep up, or the disk is full, lines are
+//! lost and counted; no request waits for the log.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use demur_engine::RequestRecord;
+
+use super::entry::LogEntry;
+use super::line;
+use super::settings::{LogFilter, LogFormat, LogSettings, LogTarget};
+
+/// Entries that may be queued.
+const QUEUE: usize = 8192;
+/// Between two writes, so that lines share a write and workers need not wake the thread for each.
+const PAUSE: Duration = Duration::from_millis(10);
+/// Lost lines are reported no more often.
+const REPORT_INTERVAL: Duration = Duration::from_secs(10);
+
+/// Log lines contain accounts and addresses: new files are readable by their owner and group only.
+const MODE: u32 = 0o640;
+
+fn append_to(path: &Path) -> io::Result<File> {
+    OpenOptions::new().append(true).create(true).mode(MODE).open(path)
+}
+
+/// The workers' end of the log.
+#[derive(Debug, Clone)]
+pub(crate) struct AccessLog {
+    queue: SyncSender<Box<LogEntry>>,
+    lost: Arc<AtomicU64>,
+}
+
+/// The thread that writes. It ends when the last worker has.
+pub(crate) struct LogWriterHandle(JoinHandle<()>);
+
+impl AccessLog {
+    /// Opens the log. An error means that its file cannot be written.
+    pub(crate) fn start(settings: &LogSettings) -> io::Result<(Self, LogWriterHandle)> {
+        let target: Box<dyn Write + Send> = match &settings.target {
+            LogTarget::Stderr => Box::new(io::stderr()),
+            LogTarget::Stdout => Box::new(io::stdout()),
+            LogTarget::File(path) => Box::new(append_to(path)?),
+        };
+        let (queue, queued) = sync_channel(QUEUE);
+        let lost = Arc::new(AtomicU64::new(0));
+        let format = settings.format.unwrap_or_default();
+        let writer = LogWriter { target, format, lost: Arc::clone(&lost), reported: None };
+        let thread = thread::Builder::new().name("demur-access-log".to_owned());
+        let thread = thread.spawn(move || writer.run(&queued))?;
+        Ok((Self { queue, lost }, LogWriterHandle(thread)))
+    }
+
+    pub(super) fn put(&self, filter: LogFilter, entry: Box<LogEntry>) {
+        // It might have become notable, and has not.
+        if filter == LogFilter::Refused && !entry.record.is_notable() {
+            return;
+        }
+        match self.queue.try_send(entry) {
+            Ok(()) => {}
+            Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => {
+                self.lost.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+    }
+}
+
+impl LogFilter {
+    /// Whether the request gets an entry, or may get one when its response has ended.
+    pub(super) fn takes(self, record: &RequestRecord) -> bool {
+        match self {
+            LogFilter::All => true,
+            LogFilter::Refused => record.is_notable() || record.may_become_notable(),
+            LogFilter::None => false,
+        }
+    }
+}
+
+impl LogWriterHandle {
+    /// Waits until every line is written.
+    pub(crate) fn join(self) {
+        // A panic of the thread was reported on standard error.
+        let _ = self.0.join();
+    }
+}
+
+struct LogWriter {
+    target: Box<dyn Write + Send>,
+    format: LogFormat,
+    lost: Arc<AtomicU64>,
+    reported: Option<Instant>,
+}
+
+impl LogWriter {
+    fn run(mut self, queued: &Receiver<Box<LogEntry>>) {
+        let mut lines = Vec::new();
+        while let Ok(entry) = queued.recv() {
+            line::write(&entry, self.format, &mut lines);
+            let mut count = 1;
+            for entry in queued.try_iter().take(QUEUE) {
+                line::write(&entry, self.format, &mut lines);
+                count += 1;
+            }
+            if self.target.write_all(&lines).and_then(|()| self.target.flush()).is_err() {
+                self.lost.fetch_add(count, Ordering::Relaxed);
+            }
+            lines.clear();
+            self.warn_lost();
+            thread::sleep(PAUSE);
+        }
+    }
+
+    fn warn_lost(&mut self) {
+        let is_due = self.reported.is_none_or(|last| last.elapsed() >= REPORT_INTERVAL);
+        if is_due && self.lost.load(Ordering::Relaxed) > 0 {
+            let lost = self.lost.swap(0, Ordering::Relaxed);
+            self.reported = Some(Instant::now());
+            tracing::warn!(lost, "access log lines lost");
+        }
+    }
+}

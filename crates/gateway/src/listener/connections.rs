@@ -1,0 +1,114 @@
+//! The client connections of one worker, so that idle ones can be closed when file descriptors run short.
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::time::Duration;
+
+use demur_guard::{Phase, RejectionQueue};
+use tokio::task::AbortHandle;
+
+use super::descriptors::{Descriptor, Descriptors};
+
+/// How long a connection counts as one whose request is on its way.
+const FRESH: Duration = Duration::from_secs(1);
+
+/// Every connection that is open, by its number. The oldest has the lowest.
+#[derive(Clone)]
+pub(crate) struct ConnectionTable {
+    open: Rc<RefCell<OpenConnections>>,
+    descriptors: Descriptors,
+}
+
+#[derive(Default)]
+struct OpenConnections {
+    next: u64,
+    by_number: BTreeMap<u64, TableEntry>,
+}
+
+struct TableEntry {
+    activity: Activity,
+    task: AbortHandle,
+}
+
+/// What one connection is doing.
+#[derive(Clone, Default)]
+pub(crate) struct Activity {
+    pub(crate) rejections: RejectionQueue,
+    /// When its last request arrived, or it was accepted.
+    pub(crate) last_used: Rc<Cell<Duration>>,
+    /// Whether it has had a request.
+    pub(crate) is_used: Rc<Cell<bool>>,
+}
+
+/// A connection that is listed until this is dropped. Its task holds it.
+pub(crate) struct ListedConnection {
+    connections: ConnectionTable,
+    number: u64,
+    _descriptor: Descriptor,
+}
+
+impl ConnectionTable {
+    pub(crate) fn new(descriptors: Descriptors) -> Self {
+        Self { open: Rc::default(), descriptors }
+    }
+
+    /// A place for a connection whose task is about to start.
+    pub(crate) fn reserve(&self, descriptor: Descriptor) -> ListedConnection {
+        let mut open = self.open.borrow_mut();
+        open.next += 1;
+        ListedConnection { connections: self.clone(), number: open.next, _descriptor: descriptor }
+    }
+
+    /// Lists a connection.
+    pub(crate) fn list(&self, number: u64, activity: Activity, task: AbortHandle) {
+        self.open.borrow_mut().by_number.insert(number, TableEntry { activity, task });
+    }
+
+    /// Closes so many connections that have no request under way, and answers how many there were: first those that
+    /// have been idle for longest, then, the oldest first too, those that have sent a part of a head or are so fresh
+    /// that their first request may be on its way.
+    pub(crate) fn close_idle(&self, count: usize, now: Duration) -> usize {
+        let mut open = self.open.borrow_mut();
+        let candidates = open.by_number.iter().filter_map(|(number, TableEntry { activity, .. })| {
+            let last_used = activity.last_used.get();
+            let may_ask = match activity.rejections.phase() {
+                Phase::Idle => now.saturating_sub(last_used) < FRESH,
+                Phase::Head => true,
+                Phase::Message => return None,
+            };
+            Some((may_ask, last_used, *number))
+        });
+        let mut candidates: Vec<_> = candidates.collect();
+        if candidates.len() > count && count > 0 {
+            candidates.select_nth_unstable(count - 1);
+            candidates.truncate(count);
+        }
+        for (.., number) in candidates.iter().take(count) {
+            if let Some(TableEntry { task, .. }) = open.by_number.remove(number) {
+                // The task lets go of its socket before the worker waits for anything else.
+                task.abort();
+            }
+        }
+        let closed = candidates.len().min(count);
+        self.descriptors.closing(closed);
+        closed
+    }
+}
+
+impl ListedConnection {
+    pub(crate) fn number(&self) -> u64 {
+        self.number
+    }
+}
+
+impl Drop for ListedConnection {
+    fn drop(&mut self) {
+        let ConnectionTable { open, descriptors } = &self.connections;
+        // A task that is aborted while the list is looked at ends later; nothing else holds the list meanwhile.
+        let listed = open.try_borrow_mut().ok().and_then(|mut open| open.by_number.remove(&self.number));
+        if listed.is_none() {
+            descriptors.closed();
+        }
+    }
+}
