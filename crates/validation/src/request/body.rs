@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::aliases::Aliases;
 use super::header_value::{HeaderValue, is_token};
-use super::json::{self, JsonProblem};
+use super::json::{self, JsonError};
 use super::keyword::validate;
 use super::query_pairs::MAX_FIELDS;
 use super::results::{BodyProblem, CheckedBody};
@@ -83,10 +83,10 @@ impl MediaTypeRule {
         Ok(Some(match self.kind {
             MediaKind::Other => return Ok(None),
             MediaKind::Json => json::read(bytes, max_depth).map_err(|problem| match problem {
-                JsonProblem::TooDeep => {
+                JsonError::TooDeep => {
                     rejected(Condition::BodyTooDeep, format!("nested deeper than {max_depth} levels"))
                 }
-                JsonProblem::Invalid(cause) => rejected(Condition::BodyInvalidJson, cause),
+                JsonError::Invalid(cause) => rejected(Condition::BodyInvalidJson, cause),
             })?,
             // Without a schema, the value is not needed.
             _ if self.schema.is_none() => return Ok(None),
@@ -123,17 +123,17 @@ pub(super) fn form_names<'c>(rule: &'c BodyRule, headers: &HeaderMap) -> Option<
     (is_form && !media_type.names.is_empty()).then_some(&media_type.names)
 }
 
-impl form::FormFault {
+impl form::FormError {
     fn into_checked_body(self) -> CheckedBody {
         let (condition, param, value, limit) = match self {
-            form::FormFault::Unreadable(cause) => {
+            form::FormError::Unreadable(cause) => {
                 return rejected(Condition::BodyUnreadable, cause.to_owned());
             }
-            form::FormFault::DecodeError(DecodeError { raw, rule }) => {
+            form::FormError::DecodeError(DecodeError { raw, rule }) => {
                 (Condition::ParamFormatOther, String::new(), raw, Some(Limit::Text(rule.to_owned())))
             }
-            form::FormFault::Ambiguous(name) => (Condition::ParamUnknown, name, String::new(), None),
-            form::FormFault::TooMany => {
+            form::FormError::Ambiguous(name) => (Condition::ParamUnknown, name, String::new(), None),
+            form::FormError::TooMany => {
                 let limit = i64::try_from(MAX_FIELDS).ok().map(Limit::Int);
                 (Condition::ParamCountMax, String::new(), String::new(), limit)
             }

@@ -26,7 +26,7 @@ pub(super) fn value(value: &Value) -> String {
         Value::String(string) => text(string),
         other => {
             // Stops writing after enough for an excerpt: the value may be a megabyte.
-            let mut bytes = Bounded(Vec::new());
+            let mut bytes = BoundedWriter(Vec::new());
             let _cut_or_done = serde_json::to_writer(&mut bytes, other);
             text(&String::from_utf8_lossy(&bytes.0))
         }
@@ -48,9 +48,9 @@ fn is_shown(c: char) -> bool {
 }
 
 /// A writer that fails once there is enough text for an excerpt.
-struct Bounded(Vec<u8>);
+struct BoundedWriter(Vec<u8>);
 
-impl Write for Bounded {
+impl Write for BoundedWriter {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         // At most four bytes per character, and one more character to detect that the text is longer.
         let remaining = ((MAX_CHARS + 1) * 4).saturating_sub(self.0.len());

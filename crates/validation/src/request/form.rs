@@ -22,7 +22,7 @@ pub(super) struct FormRule<'f> {
 }
 
 /// Why a form is rejected.
-pub(super) enum FormFault {
+pub(super) enum FormError {
     DecodeError(DecodeError),
     /// Some server reads this name as a declared one, or it cannot be decoded.
     Ambiguous(String),
@@ -31,17 +31,17 @@ pub(super) enum FormFault {
     Unreadable(&'static str),
 }
 
-impl From<DecodeError> for FormFault {
+impl From<DecodeError> for FormError {
     fn from(unread: DecodeError) -> Self {
-        FormFault::DecodeError(unread)
+        FormError::DecodeError(unread)
     }
 }
 
 impl FormRule<'_> {
-    pub(super) fn urlencoded(&self, text: &str) -> Result<Value, FormFault> {
+    pub(super) fn urlencoded(&self, text: &str) -> Result<Value, FormError> {
         let pairs = Pairs::read(text);
         if pairs.all().len() > MAX_FIELDS {
-            return Err(FormFault::TooMany);
+            return Err(FormError::TooMany);
         }
         let Self { shape, encodings, .. } = self;
         let mut members = Map::new();
@@ -64,7 +64,7 @@ impl FormRule<'_> {
         }
         let is_declared = |name: &str| shape.members.contains_key(name) || deep.contains(base(name));
         if let Some(name) = pairs.ambiguous(self.names, is_declared) {
-            return Err(FormFault::Ambiguous(name.to_owned()));
+            return Err(FormError::Ambiguous(name.to_owned()));
         }
         if let Some(charset) = pairs.named(CHARSET).next() {
             check_charset(charset)?;
@@ -83,7 +83,7 @@ impl FormRule<'_> {
         Ok(Value::Object(members))
     }
 
-    pub(super) fn multipart(&self, parts: &[FormPart<'_>]) -> Result<Value, FormFault> {
+    pub(super) fn multipart(&self, parts: &[FormPart<'_>]) -> Result<Value, FormError> {
         let Self { shape, names, encodings } = self;
         let mut members = Map::new();
         // `owner[id]` and `tags[]`, by the name of the declared member.
@@ -93,7 +93,7 @@ impl FormRule<'_> {
             let name = part.name;
             // Servers store files and strings separately, so each would look complete.
             if *files.entry(base(name)).or_insert(part.is_file) != part.is_file {
-                return Err(FormFault::Ambiguous(name.to_owned()));
+                return Err(FormError::Ambiguous(name.to_owned()));
             }
             let of = member(shape, name);
             let is_declared = shape.members.contains_key(name);
@@ -104,7 +104,7 @@ impl FormRule<'_> {
                     continue;
                 }
                 if names.covers(name) {
-                    return Err(FormFault::Ambiguous(name.to_owned()));
+                    return Err(FormError::Ambiguous(name.to_owned()));
                 }
                 if name.eq_ignore_ascii_case(CHARSET) {
                     check_charset(&text())?;
@@ -130,7 +130,7 @@ impl FormRule<'_> {
         }
         for (name, deep) in deep {
             if members.contains_key(name) || deep.is_ambiguous() {
-                return Err(FormFault::Ambiguous(name.to_owned()));
+                return Err(FormError::Ambiguous(name.to_owned()));
             }
             members.insert(name.to_owned(), deep.value(member(shape, name)));
         }
@@ -148,9 +148,9 @@ impl FormRule<'_> {
 /// The form field by which browsers declare the charset of all other fields (HTML).
 const CHARSET: &str = "_charset_";
 
-fn check_charset(charset: &str) -> Result<(), FormFault> {
+fn check_charset(charset: &str) -> Result<(), FormError> {
     let is_utf8 = charset.eq_ignore_ascii_case("utf-8");
-    is_utf8.then_some(()).ok_or(FormFault::Unreadable("the form declares a charset other than UTF-8"))
+    is_utf8.then_some(()).ok_or(FormError::Unreadable("the form declares a charset other than UTF-8"))
 }
 
 fn has_parts(of: &ValueShape) -> bool {

@@ -10,22 +10,22 @@ use serde_json::{Map, Number, Value};
 
 /// Why a body is not accepted as JSON.
 #[derive(Debug)]
-pub(super) enum JsonProblem {
+pub(super) enum JsonError {
     /// The nesting exceeds the limit.
     TooDeep,
     /// Not JSON, or a duplicate member; with line and column.
     Invalid(String),
 }
 
-pub(super) fn read(bytes: &[u8], max_depth: usize) -> Result<Value, JsonProblem> {
+pub(super) fn read(bytes: &[u8], max_depth: usize) -> Result<Value, JsonError> {
     // Checked first, since parsing recurses.
     let opened = memchr::memchr2_iter(b'[', b'{', bytes).take(max_depth + 1).count();
     if opened > max_depth && depth(bytes) > max_depth {
-        return Err(JsonProblem::TooDeep);
+        return Err(JsonError::TooDeep);
     }
-    match serde_json::from_slice::<Strict>(bytes) {
-        Ok(Strict(value)) => Ok(value),
-        Err(error) => Err(JsonProblem::Invalid(cause(&error))),
+    match serde_json::from_slice::<StrictValue>(bytes) {
+        Ok(StrictValue(value)) => Ok(value),
+        Err(error) => Err(JsonError::Invalid(cause(&error))),
     }
 }
 
@@ -68,11 +68,11 @@ fn depth(bytes: &[u8]) -> usize {
 }
 
 /// A value without duplicate members.
-struct Strict(Value);
+struct StrictValue(Value);
 
-impl<'de> Deserialize<'de> for Strict {
+impl<'de> Deserialize<'de> for StrictValue {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(StrictVisitor).map(Strict)
+        deserializer.deserialize_any(StrictVisitor).map(StrictValue)
     }
 }
 
@@ -115,7 +115,7 @@ impl<'de> Visitor<'de> for StrictVisitor {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Value, A::Error> {
         let mut items = Vec::new();
-        while let Some(Strict(item)) = seq.next_element()? {
+        while let Some(StrictValue(item)) = seq.next_element()? {
             items.push(item);
         }
         Ok(Value::Array(items))
@@ -124,7 +124,7 @@ impl<'de> Visitor<'de> for StrictVisitor {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value, A::Error> {
         let mut members = Map::new();
         while let Some(name) = map.next_key::<String>()? {
-            let Strict(value) = map.next_value()?;
+            let StrictValue(value) = map.next_value()?;
             if members.insert(name, value).is_some() {
                 return Err(A::Error::custom("duplicate member"));
             }
@@ -158,8 +158,8 @@ mod tests {
         assert!(read(nested(64).as_bytes(), 64).is_ok());
         let most = crate::DocumentOptions::MAX_DEPTH;
         assert!(read(nested(most).as_bytes(), most).is_ok());
-        assert!(matches!(read(nested(65).as_bytes(), 64), Err(JsonProblem::TooDeep)));
-        assert!(matches!(read("[".repeat(1_000_000).as_bytes(), 64), Err(JsonProblem::TooDeep)));
+        assert!(matches!(read(nested(65).as_bytes(), 64), Err(JsonError::TooDeep)));
+        assert!(matches!(read("[".repeat(1_000_000).as_bytes(), 64), Err(JsonError::TooDeep)));
     }
 
     #[test]
@@ -178,10 +178,10 @@ mod tests {
             "// no\n1",
             "\"a\u{1}\"",
         ] {
-            assert!(matches!(read(text.as_bytes(), 64), Err(JsonProblem::Invalid(_))), "{text:?}");
+            assert!(matches!(read(text.as_bytes(), 64), Err(JsonError::Invalid(_))), "{text:?}");
         }
-        assert!(matches!(read(b"\"\xff\"", 64), Err(JsonProblem::Invalid(_))));
-        assert!(matches!(read(br#""\ud800""#, 64), Err(JsonProblem::Invalid(_))));
+        assert!(matches!(read(b"\"\xff\"", 64), Err(JsonError::Invalid(_))));
+        assert!(matches!(read(br#""\ud800""#, 64), Err(JsonError::Invalid(_))));
     }
 
     #[test]

@@ -8,7 +8,7 @@ use demur_contract::Violation;
 
 use super::body::{MediaTypeRule, best_match};
 use super::excerpt;
-use super::json::{self, JsonProblem};
+use super::json::{self, JsonError};
 use super::keyword::validate;
 use super::violations::{Subject, Violations};
 use crate::DocumentOptions;
@@ -132,8 +132,8 @@ pub(crate) fn check_response(
     let value = match json::read(bytes, options.max_depth) {
         Ok(value) => value,
         // Responses may nest deeper than the limit for requests. They are not checked then.
-        Err(JsonProblem::TooDeep) => return ResponseCheck::Valid,
-        Err(JsonProblem::Invalid(cause)) => return ResponseCheck::Invalid(ResponseFault::Unreadable(cause)),
+        Err(JsonError::TooDeep) => return ResponseCheck::Valid,
+        Err(JsonError::Invalid(cause)) => return ResponseCheck::Invalid(ResponseFault::Unreadable(cause)),
     };
     let mut violations = Violations::default();
     if let Some(schema) = &media_type.schema {

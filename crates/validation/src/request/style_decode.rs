@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 use super::json;
 use super::query_pairs::Pairs;
 use super::style::Style;
-use super::text::{Undecodable, decode, scalar};
+use super::text::{EncodingError, decode, scalar};
 use crate::DocumentOptions;
 use crate::schema::{Types, ValueShape};
 
@@ -47,7 +47,7 @@ impl DecodeError {
     }
 }
 
-pub(super) type Decode = fn(&str) -> Result<Cow<'_, str>, Undecodable>;
+pub(super) type Decode = fn(&str) -> Result<Cow<'_, str>, EncodingError>;
 
 impl StyleDecoder {
     /// Decodes a value in a query, in cookies, or in a form.
@@ -187,7 +187,7 @@ fn split_at<'t>(text: &'t str, separators: &[&str]) -> Vec<&'t str> {
 }
 
 fn decoded(raw: &str, decode: Decode) -> Result<Cow<'_, str>, DecodeError> {
-    decode(raw).map_err(|Undecodable| DecodeError { raw: raw.to_owned(), rule: "percent-encoding" })
+    decode(raw).map_err(|EncodingError| DecodeError { raw: raw.to_owned(), rule: "percent-encoding" })
 }
 
 /// Whether the text after a name is `[a][b]…` with an unambiguous meaning.

@@ -8,10 +8,10 @@ use crate::schema::Types;
 
 /// Invalid percent-encoding, or percent-encoded bytes that are not UTF-8.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Undecodable;
+pub(super) struct EncodingError;
 
 /// Decodes percent-encoding. A lone `%` is an error.
-pub(super) fn decode(text: &str) -> Result<Cow<'_, str>, Undecodable> {
+pub(super) fn decode(text: &str) -> Result<Cow<'_, str>, EncodingError> {
     if !text.contains('%') {
         return Ok(Cow::Borrowed(text));
     }
@@ -21,18 +21,18 @@ pub(super) fn decode(text: &str) -> Result<Cow<'_, str>, Undecodable> {
     while let Some(byte) = rest.next() {
         match byte {
             b'%' => {
-                let high = rest.next().and_then(|digit| hex(*digit)).ok_or(Undecodable)?;
-                let low = rest.next().and_then(|digit| hex(*digit)).ok_or(Undecodable)?;
+                let high = rest.next().and_then(|digit| hex(*digit)).ok_or(EncodingError)?;
+                let low = rest.next().and_then(|digit| hex(*digit)).ok_or(EncodingError)?;
                 decoded.push(high * 16 + low);
             }
             other => decoded.push(*other),
         }
     }
-    String::from_utf8(decoded).map(Cow::Owned).map_err(|_| Undecodable)
+    String::from_utf8(decoded).map(Cow::Owned).map_err(|_| EncodingError)
 }
 
 /// Like [`decode`], with `+` for a space (HTML forms).
-pub(super) fn decode_form(text: &str) -> Result<Cow<'_, str>, Undecodable> {
+pub(super) fn decode_form(text: &str) -> Result<Cow<'_, str>, EncodingError> {
     if !text.contains('+') {
         return decode(text);
     }
@@ -93,11 +93,11 @@ mod tests {
             ("a%20b", Ok("a b")),
             ("%C3%A9", Ok("é")),
             ("%2F%2f", Ok("//")),
-            ("%", Err(Undecodable)),
-            ("%2", Err(Undecodable)),
-            ("%zz", Err(Undecodable)),
-            ("%+1", Err(Undecodable)),
-            ("%ff", Err(Undecodable)),
+            ("%", Err(EncodingError)),
+            ("%2", Err(EncodingError)),
+            ("%zz", Err(EncodingError)),
+            ("%+1", Err(EncodingError)),
+            ("%ff", Err(EncodingError)),
         ] {
             assert_eq!(decode(text).as_deref(), decoded.as_ref().map(|text| *text), "{text}");
         }

@@ -8,11 +8,11 @@ use super::kind::Kinds;
 #[derive(Clone)]
 pub(super) struct Inferred<'d> {
     pub(super) kinds: Kinds,
-    inner: Inner<'d>,
+    parts: InferredParts<'d>,
 }
 
 #[derive(Clone)]
-enum Inner<'d> {
+enum InferredParts<'d> {
     /// Nothing is known of the parts.
     Open,
     /// The parts have declared types.
@@ -24,7 +24,7 @@ enum Inner<'d> {
 impl<'d> Inferred<'d> {
     /// A type without knowledge of the parts.
     pub(super) fn of(kinds: Kinds) -> Self {
-        Self { kinds, inner: Inner::Open }
+        Self { kinds, parts: InferredParts::Open }
     }
 
     pub(super) fn any() -> Self {
@@ -33,11 +33,11 @@ impl<'d> Inferred<'d> {
 
     /// A list or an object whose parts are all of these kinds.
     pub(super) fn each(kinds: Kinds, parts: Kinds) -> Self {
-        Self { kinds, inner: Inner::Each(parts) }
+        Self { kinds, parts: InferredParts::Each(parts) }
     }
 
     pub(super) fn declared(part: DeclaredPart<'d>) -> Self {
-        Self { kinds: part.kinds(), inner: Inner::Declared(part) }
+        Self { kinds: part.kinds(), parts: InferredParts::Declared(part) }
     }
 
     /// The type of a variable. Without authentication, there is neither key, account nor plan.
@@ -72,19 +72,19 @@ impl<'d> Inferred<'d> {
     }
 
     pub(super) fn member(&self, name: &str) -> Self {
-        match &self.inner {
-            Inner::Declared(part) => Self::declared(part.member(name)),
-            Inner::Each(kinds) => Self::of(*kinds),
-            Inner::Open => Self::any(),
+        match &self.parts {
+            InferredParts::Declared(part) => Self::declared(part.member(name)),
+            InferredParts::Each(kinds) => Self::of(*kinds),
+            InferredParts::Open => Self::any(),
         }
     }
 
     /// The type of an element of a list.
     pub(super) fn item(&self) -> Self {
-        match &self.inner {
-            Inner::Declared(part) => Self::declared(part.item()),
-            Inner::Each(kinds) => Self::of(*kinds),
-            Inner::Open => Self::any(),
+        match &self.parts {
+            InferredParts::Declared(part) => Self::declared(part.item()),
+            InferredParts::Each(kinds) => Self::of(*kinds),
+            InferredParts::Open => Self::any(),
         }
     }
 
@@ -99,9 +99,9 @@ impl<'d> Inferred<'d> {
 
     /// The declared names of the members; none if they are not restricted.
     pub(super) fn members(&self) -> Vec<&'d str> {
-        match &self.inner {
-            Inner::Declared(part) => part.members(),
-            Inner::Open | Inner::Each(_) => Vec::new(),
+        match &self.parts {
+            InferredParts::Declared(part) => part.members(),
+            InferredParts::Open | InferredParts::Each(_) => Vec::new(),
         }
     }
 }

@@ -23,7 +23,7 @@ const MAX_DEPTH: usize = 100;
 
 /// The result for an expression without errors.
 #[derive(Default)]
-pub(super) struct Checked {
+pub(super) struct CheckedExpression {
     pub(super) uses: Uses,
     pub(super) prepared: Vec<Prepared>,
     pub(super) members: Vec<RuleMember>,
@@ -35,10 +35,16 @@ pub(super) fn check(
     declarations: &Declarations<'_>,
     is_condition: bool,
     spans: &mut RuleSpans<'_>,
-) -> Option<Checked> {
+) -> Option<CheckedExpression> {
     let at = positions.part(root.id, spans);
-    let mut lint =
-        Lint { positions, declarations, spans, locals: Vec::new(), loops: 0, checked: Checked::default() };
+    let mut lint = Lint {
+        positions,
+        declarations,
+        spans,
+        locals: Vec::new(),
+        loops: 0,
+        checked: CheckedExpression::default(),
+    };
     let known = lint.expression(root, 0);
     if is_condition && !known.kinds.overlaps(Kinds::BOOLEAN) {
         let message = format!("a condition must be a boolean, not {}", known.kinds);
@@ -56,7 +62,7 @@ struct Lint<'l, 'p, 'd> {
     locals: Vec<(String, Inferred<'d>)>,
     /// The number of enclosing loops.
     loops: usize,
-    checked: Checked,
+    checked: CheckedExpression,
 }
 
 impl<'d> Lint<'_, '_, 'd> {

@@ -82,7 +82,7 @@ impl Expression {
     ) -> Option<Self> {
         let (mut root, positions) = language::parse(text, spans)?;
         let checked = lint::check(&mut root, &positions, declarations, is_condition, spans)?;
-        let lint::Checked { uses, prepared, members } = checked;
+        let lint::CheckedExpression { uses, prepared, members } = checked;
         Some(Self { text: text.to_owned(), root, prepared, members, uses })
     }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use jsonschema::{ValidationError, Validator};
 use serde_json::Value;
 
-use super::complexity::Growth;
+use super::complexity::GrowthFactor;
 use super::declared::Declared;
 use super::inferred_types::{self, ValueStep};
 use super::shape::Types;
@@ -13,7 +13,7 @@ use super::shape::Types;
 /// A compiled schema.
 pub(crate) struct Schema {
     pub(super) validator: Validator,
-    pub(super) growth: Growth,
+    pub(super) growth: GrowthFactor,
     pub(super) document: Arc<Value>,
     /// The pointer of the schema.
     pub(super) pointer: String,

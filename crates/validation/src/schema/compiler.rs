@@ -8,14 +8,14 @@ use jsonschema::{Draft, Registry};
 use serde_json::{Value, json};
 
 use super::compiled::Schema;
-use super::complexity::Growth;
+use super::complexity::GrowthFactor;
 use super::cost::{Costs, MAX_COST};
 use super::dialect::Dialect;
 use super::options::validator_options;
 use super::rewrite::SchemaSide;
 use super::shape::ValueShape;
 use super::uri::{file_name, fragment};
-use super::walk::Walk;
+use super::walk::SchemaWalk;
 use crate::tree::Files;
 use crate::{DocumentOptions, Formats};
 
@@ -50,7 +50,7 @@ impl<'s> Schemas<'s> {
         diagnostics: &mut Diagnostics,
     ) -> Option<(Self, Option<Self>)> {
         let mut document = root.to_json();
-        let mut walk = Walk::new(files, root, dialect, options.formats);
+        let mut walk = SchemaWalk::new(files, root, dialect, options.formats);
         let mut is_valid =
             walk.check_used(SchemaSide::Requests, &locations.requests, &mut document, diagnostics);
         let responses = locations.responses.as_ref().map(|locations| {
@@ -150,7 +150,7 @@ impl SchemaCompiler<'_> {
         match options.build(&reference) {
             Ok(validator) => {
                 let document = self.schemas.document.clone();
-                let growth = Growth::of(&document, pointer);
+                let growth = GrowthFactor::of(&document, pointer);
                 Some(Schema { validator, growth, document, pointer: pointer.to_owned() })
             }
             Err(error) => {

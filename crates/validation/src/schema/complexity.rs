@@ -21,12 +21,12 @@ const WORST: u64 = 1_000;
 
 /// The factor by which each level of nesting multiplies the work; 1 if it only adds work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Growth(u64);
+pub(super) struct GrowthFactor(u64);
 
-impl Growth {
+impl GrowthFactor {
     /// The growth of the schema at `pointer`.
     pub(super) fn of(document: &Value, pointer: &str) -> Self {
-        match Graph::of(document, pointer) {
+        match SchemaGraph::of(document, pointer) {
             Some(mut graph) => {
                 graph.keep_cycles();
                 Self(graph.factor())
@@ -59,12 +59,12 @@ impl Growth {
 }
 
 /// The graph of schemas.
-struct Graph {
+struct SchemaGraph {
     /// For each schema, its parts. Several parts may apply to the same member; each leads to schemas.
     parts: Vec<Vec<Vec<usize>>>,
 }
 
-impl Graph {
+impl SchemaGraph {
     /// The schemas reachable from `pointer`. `None` if there are too many, or if a target is only known at validation
     /// time (`$dynamicRef`).
     fn of(document: &Value, pointer: &str) -> Option<Self> {
@@ -202,16 +202,16 @@ mod tests {
             (json!({ "anyOf": [{ "allOf": [{ "items": own }, { "items": own }] }, { "items": own }] }), 4),
         ] {
             let document = json!({ "s": schema });
-            assert_eq!(Growth::of(&document, "/s"), Growth(factor), "{schema}");
+            assert_eq!(GrowthFactor::of(&document, "/s"), GrowthFactor(factor), "{schema}");
         }
     }
 
     #[test]
     fn rejects_values_that_exceed_the_budget() {
         let nested = |levels: usize| (0..levels).fold(json!(0), |value, _| json!([value]));
-        assert!(Growth(1).within_budget(&nested(60)));
-        assert!(Growth(2).within_budget(&nested(10)));
-        assert!(!Growth(2).within_budget(&nested(60)));
-        assert!(!Growth(2).within_budget(&json!(vec![0; 30_000])));
+        assert!(GrowthFactor(1).within_budget(&nested(60)));
+        assert!(GrowthFactor(2).within_budget(&nested(10)));
+        assert!(!GrowthFactor(2).within_budget(&nested(60)));
+        assert!(!GrowthFactor(2).within_budget(&json!(vec![0; 30_000])));
     }
 }

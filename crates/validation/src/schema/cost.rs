@@ -30,7 +30,7 @@ struct Cost {
 }
 
 /// A schema that is being counted.
-struct Frame<'s> {
+struct CostFrame<'s> {
     pointer: String,
     parts: Vec<CostPart<'s>>,
     sum: u64,
@@ -39,7 +39,7 @@ struct Frame<'s> {
     excess: Option<String>,
 }
 
-impl Frame<'_> {
+impl CostFrame<'_> {
     fn consider(&mut self, cost: &Cost) {
         self.highest = self.highest.max(cost.applications);
         if self.excess.is_none() {
@@ -63,13 +63,13 @@ impl<'s> Costs<'s> {
     /// The innermost schema that exceeds the limit, if any, at or below `pointer`.
     pub(super) fn excess(&mut self, pointer: &str) -> Option<String> {
         let mut open: HashSet<String> = HashSet::new();
-        let mut frames: Vec<Frame<'s>> = Vec::new();
+        let mut frames: Vec<CostFrame<'s>> = Vec::new();
         let mut next = self.root.at(pointer).filter(|_| !self.known.contains_key(pointer));
         loop {
             if let Some(schema) = next.take() {
                 open.insert(schema.pointer.clone());
                 let parts = self.parts(&schema);
-                frames.push(Frame { pointer: schema.pointer, parts, sum: 1, highest: 0, excess: None });
+                frames.push(CostFrame { pointer: schema.pointer, parts, sum: 1, highest: 0, excess: None });
             }
             let Some(frame) = frames.last_mut() else {
                 return self.known.get(pointer)?.excess.clone();

@@ -25,15 +25,15 @@ pub(crate) enum ValueStep {
 /// The types at `path` in a value that is valid against the schema at `pointer`.
 pub(crate) fn types(document: &Value, pointer: &str, path: &[ValueStep]) -> Types {
     let Some(schema) = document.pointer(pointer) else { return Types::ALL };
-    Search { document, left: MAX_SCHEMAS }.types(schema, path, 0)
+    TypeInference { document, left: MAX_SCHEMAS }.types(schema, path, 0)
 }
 
-struct Search<'d> {
+struct TypeInference<'d> {
     document: &'d Value,
     left: usize,
 }
 
-impl Search<'_> {
+impl TypeInference<'_> {
     /// Every keyword can only remove types, so unknown keywords can be ignored.
     fn types(&mut self, schema: &Value, path: &[ValueStep], depth: usize) -> Types {
         if depth > MAX_DEPTH || self.left == 0 {

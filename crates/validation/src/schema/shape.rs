@@ -95,7 +95,7 @@ impl ValueShape {
     /// The combined shape of several schemas that apply to one value.
     fn within(document: &Value, pointers: &[String], levels: usize, left: &mut usize) -> ValueShape {
         let mut shape = ValueShape::default();
-        let mut parts = Parts::default();
+        let mut parts = PartPointers::default();
         for pointer in pointers {
             shape.types.add(types(document, pointer, &mut parts));
         }
@@ -135,14 +135,14 @@ impl ValueShape {
 
 /// The pointers to the schemas of a schema's parts.
 #[derive(Default)]
-struct Parts {
+struct PartPointers {
     items: Vec<String>,
     members: HashMap<String, Vec<String>>,
     others: Vec<String>,
 }
 
 /// The types that the schema at `pointer` allows. Adds the pointers of its parts to `parts`.
-fn types(document: &Value, pointer: &str, parts: &mut Parts) -> Types {
+fn types(document: &Value, pointer: &str, parts: &mut PartPointers) -> Types {
     let mut types = Types::default();
     for_each_in_place(document, pointer, |pointer, schema| {
         match &schema["type"] {

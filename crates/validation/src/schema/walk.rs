@@ -21,7 +21,7 @@ use crate::tree::{Files, Located, ReferenceTarget, tokens, unreadable, unresolve
 const MAX_QUOTE: usize = 200;
 
 /// The state of the walk.
-pub(super) struct Walk<'w> {
+pub(super) struct SchemaWalk<'w> {
     files: &'w Files,
     root: Located<'w>,
     dialect: Dialect,
@@ -40,7 +40,7 @@ pub(super) struct Walk<'w> {
     is_valid: bool,
 }
 
-impl<'w> Walk<'w> {
+impl<'w> SchemaWalk<'w> {
     pub(super) fn new(files: &'w Files, root: &'w Node, dialect: Dialect, formats: Formats) -> Self {
         Self {
             files,
