@@ -108,7 +108,7 @@ fn what_cannot_be_meant_is_2() {
         (&["keys", "revoke"], "<ID>"),
         (&["keys", "create", "--api", "shop", "--account", "acme", "--expires", "soon"], "--expires"),
         (&[&create[..], &["shpo"]].concat(), "did you mean `shop`?"),
-        (&["accounts", "show", "no id at all"], "is no id"),
+        (&["accounts", "show", "no id at all"], "invalid ID `no id at all`"),
         (&["accounts", "top-up", "acme", "many", "--reason", "gift"], "many"),
     ];
     for (arguments, says) in rows {
