@@ -121,7 +121,7 @@ impl ConnectionContext {
             let ProxyHeader { client, rest } = match Box::pin(introduced).await {
                 Ok(introduced) => introduced,
                 Err(error) => {
-                    tracing::debug!(%error, peer = %address, "a proxy did not say for whom it speaks");
+                    tracing::debug!(%error, peer = %address, "proxy header invalid");
                     return;
                 }
             };
@@ -154,7 +154,7 @@ impl ConnectionContext {
         };
         if let Err(error) = ended {
             // The client went away, or broke its own framing: nothing that an operator could mend.
-            tracing::debug!(%error, condition = Condition::ClientGone.name(), "a connection ended early");
+            tracing::debug!(%error, condition = Condition::ClientGone.name(), "connection closed early");
         }
     }
 

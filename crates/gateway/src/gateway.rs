@@ -172,7 +172,7 @@ impl Acceptor<'_> {
                 if let Err(error) = self.hand(listener.accept().await, name.as_ref()) {
                     // Out of descriptors, mostly: connections that end free some.
                     if self.descriptors.is_report_due() {
-                        tracing::warn!(%error, "a connection could not be accepted");
+                        tracing::warn!(%error, "accept failed");
                     }
                     self.close_idle();
                     tokio::time::sleep(RETRY).await;

@@ -216,7 +216,7 @@ impl DatabaseFile {
         }
         match self.holds_what_we_left() {
             Ok(()) => {
-                tracing::warn!(path = %self.path.display(), "database file was written by another program; its content is as it was");
+                tracing::warn!(path = %self.path.display(), "database file written by another process");
                 *lock(&self.stamp) = found;
                 *refused = None;
                 self.epoch.fetch_add(1, Ordering::SeqCst);

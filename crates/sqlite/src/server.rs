@@ -153,12 +153,12 @@ impl Accepting {
         });
         match listening {
             Ok(listener) => {
-                tracing::warn!(path = %self.file.path().display(), "control socket was removed, and made again");
+                tracing::warn!(path = %self.file.path().display(), "control socket recreated");
                 self.listener = listener;
                 self.bound = self.file.id();
             }
             Err(error) => {
-                tracing::error!(path = %self.file.path().display(), %error, "control socket cannot be made again");
+                tracing::error!(path = %self.file.path().display(), %error, "control socket not recreated");
             }
         }
     }

@@ -33,12 +33,12 @@ impl Watcher {
                     .news(file.check().map_err(StoreError::from).err().map(|error| error.to_string()))
                 {
                     News::Trouble(cause) => tracing::error!(%path, %cause, "store unavailable"),
-                    News::Over => tracing::info!(%path, "store available again"),
+                    News::Over => tracing::info!(%path, "store available"),
                     News::None => {}
                 }
                 match pepper.news(shared.secrets.pepper_trouble()) {
                     News::Trouble(cause) => tracing::error!(%path, %cause, "pepper file lost"),
-                    News::Over => tracing::info!(%path, "pepper file as it was again"),
+                    News::Over => tracing::info!(%path, "pepper file restored"),
                     News::None => {}
                 }
             }

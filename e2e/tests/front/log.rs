@@ -22,7 +22,7 @@ fn every_request_has_its_line_and_no_line_a_secret() {
     let line = shop.gateway.logged(answer.field("x-request-id"));
     for (name, value) in [
         ("level", json!("INFO")),
-        ("message", json!("answered")),
+        ("message", json!("request completed")),
         ("client", json!("127.0.0.1")),
         ("method", json!("GET")),
         ("path", json!("/shop/items")),
@@ -38,7 +38,7 @@ fn every_request_has_its_line_and_no_line_a_secret() {
 
     let refused = shop.client.send(&Request::get("/items").key("shp_no"));
     let line = shop.gateway.logged(refused.field("x-request-id"));
-    assert_eq!(line["message"], "refused");
+    assert_eq!(line["message"], "request rejected");
     assert_eq!(line["condition"], "credential.malformed");
     assert_eq!((&line["contract"], &line["origin"]), (&json!("problem"), &json!("client")));
     // One that could not be read has one too.
@@ -67,7 +67,7 @@ fn lines_go_where_and_look_as_the_file_says() {
         thread::sleep(Duration::from_millis(10));
     }
     let line = text.lines().find(|line| line.contains(&id)).unwrap_or_else(|| panic!("{text}"));
-    assert!(line.contains(" INFO answered request_id="), "{line}");
+    assert!(line.contains(" INFO request completed request_id="), "{line}");
     assert!(line.contains(" method=GET path=/shop/items status=200 "), "{line}");
     assert!(!shop.gateway.log().contains(&id));
 }

@@ -127,12 +127,14 @@ impl<'e> Observed<'e> {
 /// What happened. What a caller did is news; what we or the upstream did is trouble.
 fn told(record: &RequestRecord, is_gone: bool) -> (&'static str, &'static str) {
     match record.rejection() {
-        Some(refusal) if refusal.origin == ErrorOrigin::Client => ("INFO", "refused"),
-        Some(_) => ("WARN", "failed"),
-        None if is_gone => ("INFO", "not taken to its end"),
-        None if !record.would_reject().is_empty() => ("INFO", "would have been refused"),
-        None if !record.notes().is_empty() || record.stream_error().is_some() => ("WARN", "answered"),
-        None => ("INFO", "answered"),
+        Some(refusal) if refusal.origin == ErrorOrigin::Client => ("INFO", "request rejected"),
+        Some(_) => ("WARN", "request failed"),
+        None if is_gone => ("INFO", "request aborted"),
+        None if !record.would_reject().is_empty() => ("INFO", "request would be rejected"),
+        None if !record.notes().is_empty() || record.stream_error().is_some() => {
+            ("WARN", "request completed")
+        }
+        None => ("INFO", "request completed"),
     }
 }
 

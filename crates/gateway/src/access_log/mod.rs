@@ -151,7 +151,7 @@ impl LogWriter {
         if is_due && self.lost.load(Ordering::Relaxed) > 0 {
             let lost = self.lost.swap(0, Ordering::Relaxed);
             self.complained = Some(Instant::now());
-            tracing::warn!(lost, "lines of the access log were lost");
+            tracing::warn!(lost, "access log lines lost");
         }
     }
 }
