@@ -111,7 +111,7 @@ impl Transport for Rendered {
 }
 
 async fn received(text: &str, rendered: Rendered) -> Box<ApiError> {
-    let policy = Policy { attempts: 1, ..Policy::default() };
+    let policy = Policy { max_attempts: 1, ..Policy::default() };
     let client = ClientBuilder::new(rendered).contract_text(text).unwrap().policy(policy).build();
     let request = reqwest::Request::new(http::Method::GET, "http://api.example/".parse().unwrap());
     match client.execute(request, None).await {
