@@ -127,7 +127,7 @@ fn a_secret_is_in_no_answer_no_output_no_log_and_no_file() {
     for wanted in [200, 401, 429] {
         assert!(statuses.contains(&wanted), "{wanted} was never answered: {statuses:?}");
     }
-    folder.result(&["keys", "new-pepper"]);
+    folder.result(&["keys", "rotate-pepper"]);
 
     // What the command line says of keys that are there already.
     let copy = path("copy.db");
@@ -342,7 +342,7 @@ fn a_key_in_an_unusual_place_is_stored_and_logged_nowhere() {
     for arguments in [
         &["accounts", "create", "--id", &own, "--name", "x", "--plan", "tried"][..],
         &["accounts", "create", "--name", &format!("Acme {own}!"), "--plan", "tried"],
-        &["accounts", "top-up", "acme", "5", "--reason", "x", "--operation", &own],
+        &["accounts", "top-up", "acme", "5", "--reason", "x", "--idempotency-key", &own],
         &["accounts", "top-up", "acme", "5", "--reason", &format!("for {own}")],
     ] {
         let outcome = folder.run(arguments);

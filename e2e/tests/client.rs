@@ -28,7 +28,7 @@ fn run<F: Future>(future: F) -> F::Output {
 fn policy() -> Policy {
     Policy {
         backoff: Backoff { base: Duration::from_millis(10), cap: Duration::from_millis(40) },
-        per_attempt: Duration::from_millis(1500),
+        attempt_timeout: Duration::from_millis(1500),
         ..Policy::default()
     }
 }
@@ -74,8 +74,9 @@ fn errors_of_the_five_are_typed_and_have_the_gateways_id() {
     let demo = Gateway::demo();
     run(async {
         for Known { api, key, target, error: (status, class, name) } in FIVE {
-            let with = Client::builder(http()).policy(policy()).builtin_contract(api).unwrap().build();
-            let without = Client::builder(http()).policy(policy()).build();
+            let with =
+                Client::builder().http_client(http()).policy(policy()).builtin_contract(api).unwrap().build();
+            let without = Client::builder().http_client(http()).policy(policy()).build();
             for client in [&with, &without] {
                 let url = format!("http://{}/{api}{target}", demo.address());
                 let request = client.http().get(url).bearer_auth(demo.sample_key(api, key));
@@ -109,7 +110,8 @@ fn errors_of_the_five_are_typed_and_have_the_gateways_id() {
 #[test]
 fn a_rate_is_waited_out_and_a_days_quota_is_not() {
     let demo = Gateway::demo();
-    let client = Client::builder(http()).policy(policy()).builtin_contract("trakkr").unwrap().build();
+    let client =
+        Client::builder().http_client(http()).policy(policy()).builtin_contract("trakkr").unwrap().build();
     run(async {
         let get = |key: &str| {
             let url = format!("http://{}/trakkr/brands", demo.address());
@@ -124,7 +126,7 @@ fn a_rate_is_waited_out_and_a_days_quota_is_not() {
         let error = get("daily").await.unwrap_err();
         let error = error.api().unwrap();
         assert_eq!(
-            (error.name(), error.stop),
+            (error.name(), error.give_up_reason),
             (Some("daily_limit_exceeded"), GiveUpReason::Deadline),
             "{error:?}"
         );
@@ -164,7 +166,7 @@ fn a_fault_of_the_wire_is_overcome_where_that_is_safe() {
         for (method, is_repeated) in [("GET", true), ("POST", false)] {
             let server = then_well(fault.clone());
             let ended = run(async {
-                let client = Client::builder(http()).policy(policy()).build();
+                let client = Client::builder().http_client(http()).policy(policy()).build();
                 let url = format!("http://{}/", server.address());
                 client.send(client.http().request(method.parse().unwrap(), url)).await
             });
@@ -172,8 +174,8 @@ fn a_fault_of_the_wire_is_overcome_where_that_is_safe() {
             assert_eq!(server.received().len(), if is_repeated { 2 } else { 1 }, "{what}, {method}");
             if let Err(error) = ended {
                 let stop = match &error {
-                    Error::Api(error) => error.stop,
-                    Error::Network(error) => error.stop,
+                    Error::Api(error) => error.give_up_reason,
+                    Error::Network(error) => error.give_up_reason,
                 };
                 assert_eq!(stop, GiveUpReason::NotIdempotent, "{what}");
                 assert!(!error.to_string().contains(MARKER) || what == "a stack trace", "{what}: {error}");
@@ -187,12 +189,12 @@ fn nobody_listening_is_tried_again_for_every_method() {
     let (address, _kept) = refusing_address();
     for method in ["GET", "POST"] {
         let error = run(async {
-            let client = Client::builder(http()).policy(policy()).build();
+            let client = Client::builder().http_client(http()).policy(policy()).build();
             client.send(client.http().request(method.parse().unwrap(), format!("http://{address}/"))).await
         });
         let Err(Error::Network(error)) = error else { panic!("{error:?}") };
         assert_eq!(
-            (error.kind, error.attempts, error.stop),
+            (error.kind, error.attempts, error.give_up_reason),
             (NetworkKind::Connect, 4, GiveUpReason::Attempts)
         );
     }
@@ -207,7 +209,8 @@ fn one_key_for_all_attempts_and_another_for_the_next_call() {
     for _ in 0..2 {
         let server = then_well(MockResponse::closes());
         run(async {
-            let client = Client::builder(http()).policy(policy()).idempotency_keys().build();
+            let client =
+                Client::builder().http_client(http()).policy(policy()).idempotency_keys(true).build();
             let request = client.http().post(format!("http://{}/", server.address())).body("content");
             client.send(request).await.unwrap();
         });
@@ -229,7 +232,7 @@ fn answers_that_stream_are_handed_over() {
     );
     let cut = Upstream::always(MockResponse::bytes(begun).and_closes());
     run(async {
-        let client = Client::builder(http()).policy(policy()).build();
+        let client = Client::builder().http_client(http()).policy(policy()).build();
         let asked = std::time::Instant::now();
         let response = client.send(client.http().get(format!("http://{}/", server.address()))).await.unwrap();
         assert!(asked.elapsed() < Duration::from_millis(250), "{:?}", asked.elapsed());
@@ -245,7 +248,7 @@ fn answers_that_stream_are_handed_over() {
 fn a_dropped_call_is_over() {
     let server = Upstream::always(MockResponse::answer(503, &[("Retry-After", "1")], ""));
     run(async {
-        let client = Client::builder(http()).policy(policy()).build();
+        let client = Client::builder().http_client(http()).policy(policy()).build();
         let call = client.send(client.http().get(format!("http://{}/", server.address())));
         assert!(tokio::time::timeout(Duration::from_millis(200), call).await.is_err());
         tokio::time::sleep(Duration::from_millis(1600)).await;
@@ -261,7 +264,7 @@ fn pacing_waits_instead_of_being_refused() {
         _ => MockResponse::answer(200, &[("RateLimit", "\"burst\";r=5;t=1")], ""),
     });
     run(async {
-        let client = Client::builder(http()).policy(policy()).pacing().build();
+        let client = Client::builder().http_client(http()).policy(policy()).pacing(true).build();
         let begun = std::time::Instant::now();
         for _ in 0..3 {
             client.send(client.http().get(format!("http://{}/", server.address()))).await.unwrap();
@@ -277,7 +280,7 @@ fn as_a_middleware_an_error_stays_a_response() {
         Upstream::always(MockResponse::answer(404, &[("X-Request-Id", "one")], r#"{"message":"no"}"#));
     let broken = then_well(MockResponse::closes());
     run(async {
-        let retries = Client::builder(http()).policy(policy()).middleware();
+        let retries = Client::builder().http_client(http()).policy(policy()).middleware();
         let client = reqwest_middleware::ClientBuilder::new(http()).with(retries).build();
         let response = client.get(format!("http://{}/", server.address())).send().await.unwrap();
         let error: &ApiError = response.extensions().get().unwrap();

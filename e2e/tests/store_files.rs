@@ -133,7 +133,7 @@ fn the_access_log_is_for_its_owner_and_group() {
     let checked = run(&["check", "--format", "json"], folder.path());
     assert_eq!(checked.code, Some(1), "{checked:?}");
     assert!(checked.stdout.contains("chmod 640"), "{checked:?}");
-    Gateway::serve(folder).tells("access log can be used by others");
+    Gateway::serve(folder).tells("access log permissions too open");
 }
 
 /// What lies in the demo's folder and leads elsewhere.

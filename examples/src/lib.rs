@@ -1,15 +1,13 @@
-//! Five small services to put behind the gateway, each with its OpenAPI document, and the configuration
-//! and sample accounts with which `demur demo` serves all five.
+//! Five small services to run behind the gateway, each with its OpenAPI document, and the configuration and sample accounts
+//! of `demur demo`.
 //!
-//! Each service has a folder of its own beside `src/`: `openapi.yaml` says what may be asked, `service.rs`
-//! answers it. What a service does *not* do is the point: it checks no key, counts no request, validates
-//! no parameter and formats no error. The gateway does all that, and the service names an error when only
-//! it can know (`src/answer.rs` has the one function for it).
+//! Each service has its own folder next to `src/`, with its document (`openapi.yaml`) and its handlers (`service.rs`). A
+//! service does not check keys, count requests, validate parameters or format errors: the gateway does. It only names
+//! errors that the gateway cannot detect (`src/failure.rs`).
 //!
-//! Not here: starting a gateway, or telling it at which ports the services really listen. That is the
-//! demo's business.
+//! Starting a gateway and setting the ports of the services is the task of the demo.
 
-mod answer;
+mod failure;
 mod paging;
 mod store;
 
@@ -26,34 +24,34 @@ mod trakkr_get_scores;
 
 use axum::Router;
 
-/// One service.
+/// An example service.
 #[derive(Debug, Clone, Copy)]
 pub struct Example {
-    /// Its name: that of its API in [`CONFIGURATION`], of its contract and of its folder.
+    /// The name of the service, its API in [`CONFIGURATION`], its contract and its folder.
     pub name: &'static str,
-    /// Its OpenAPI 3.1 document, YAML.
+    /// The OpenAPI 3.1 document, in YAML.
     pub openapi: &'static str,
-    /// Makes the service with its records as they are at first. Two routers share nothing.
+    /// Creates the service with its initial records. Two routers share nothing.
     pub router: fn() -> Router,
 }
 
-/// The configuration of a gateway in front of all five. The upstream URLs have the ports 9001 to 9005, in
-/// the order of [`all`]; the demo puts the real ones in their place.
+/// The configuration of a gateway in front of all five services. The upstream URLs have the ports 9001 to 9005, in the
+/// order of [`all`]; the demo replaces them with the actual ports.
 pub const CONFIGURATION: &str = include_str!("../demur.yaml");
 
-/// Sample accounts, and sample keys in every state, which the demo makes at its first start.
+/// Sample accounts and keys in every state, which the demo creates.
 pub const ACCOUNTS: &str = include_str!("../accounts.yaml");
 
-/// Lines for a shell that show the gateway at work, each with what it shows. `{gateway}` stands for its URL,
-/// `{API:LABEL}` for the sample key of that API and label.
+/// Shell commands to try, each with a description. `{gateway}` is the URL of the gateway, `{API:LABEL}` the sample key with
+/// this API and label.
 pub const TRY: &[(&str, &str)] = &[
     ("no key", "curl -i {gateway}/trakkr/brands"),
     (
-        "two mistakes: the most fundamental one is answered",
+        "two errors: the response has the more fundamental one",
         "curl -i -H 'Authorization: Bearer {trakkr:active}' '{gateway}/trakkr/scores?limit=1000'",
     ),
     (
-        "two mistakes in a contract that lists them all",
+        "two errors, in a contract that lists all of them",
         "curl -i -H 'Authorization: Bearer {trackbot-pro:active}' '{gateway}/trackbot-pro/shipments?limit=101&page=0'",
     ),
     (
@@ -61,12 +59,12 @@ pub const TRY: &[(&str, &str)] = &[
         "curl -i -H 'Authorization: Bearer {trackyard:free}' -X POST {gateway}/trackyard/api/external/v1/tracks/trk_001/similar",
     ),
     (
-        "an API that answers too late",
+        "an API that responds too late",
         "curl -i -H 'Authorization: Bearer {trakkr:active}' {gateway}/trakkr/reports/yearly",
     ),
 ];
 
-/// A service never reads more content than this: every record that it keeps came from a content.
+/// Maximum size of a request body, and so of a record.
 const MAX_CONTENT_BYTES: usize = 16 * 1024;
 
 const EXAMPLES: &[Example] = &[
@@ -81,13 +79,13 @@ const EXAMPLES: &[Example] = &[
     Example { name: "trackunit", openapi: trackunit::OPENAPI, router: trackunit::router },
 ];
 
-/// The five, in the order of their ports in [`CONFIGURATION`].
+/// The five services, in the order of their ports in [`CONFIGURATION`].
 pub fn all() -> &'static [Example] {
     EXAMPLES
 }
 
-/// Every data file, as the path relative to the configuration's folder and its content: what the demo
-/// writes into its folder, so that a person can read and change it there.
+/// All data files with their paths relative to the configuration. The demo writes them into its folder, for users to read
+/// and change.
 pub fn files() -> &'static [(&'static str, &'static str)] {
     &[
         ("demur.yaml", CONFIGURATION),

@@ -1,5 +1,4 @@
-//! `demur-example NAME`: serves one of the examples alone, for whoever wants to put a gateway of their own
-//! in front of it.
+//! `demur-example NAME`: serves one of the example services, to run it behind a gateway of your own.
 
 use std::io::{self, Write};
 use std::net::SocketAddr;
@@ -9,25 +8,25 @@ use clap::Parser;
 use clap::builder::PossibleValuesParser;
 use demur_examples::{Example, all};
 
-/// Serves one of the example services.
+/// Serve one of the example services
 #[derive(Debug, Parser)]
 #[command(name = "demur-example")]
 struct Arguments {
-    /// Which of them.
+    /// Name of the service
     #[arg(value_parser = PossibleValuesParser::new(all().iter().map(|example| example.name)))]
     name: String,
-    /// Where to listen; port 0 takes any that is free.
+    /// Address to listen on; port 0 selects a free port
     #[arg(long, env = "DEMUR_LISTEN", default_value = "127.0.0.1:0")]
     listen: SocketAddr,
 }
 
-/// Nothing could be bound.
+/// The exit code if the address cannot be bound.
 const CANNOT_BIND: u8 = 4;
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let Some(example) = all().iter().find(|example| example.name == arguments.name) else {
-        // clap has refused every other name already.
+        // clap rejects every other name.
         return ExitCode::from(2);
     };
     match serve(example, arguments.listen) {
@@ -39,7 +38,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Serves until the process is ended. The error is that of binding the address.
+/// Serves until the process ends. Fails if the address cannot be bound.
 fn serve(example: &Example, listen: SocketAddr) -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {

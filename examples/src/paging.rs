@@ -1,16 +1,16 @@
-//! `limit` and `page`, where a list is given page by page.
+//! The parameters `limit` and `page` of list operations.
 //!
-//! That they are within their bounds is the gateway's to check; here no value can do harm.
+//! The gateway checks their limits; here, every value is safe.
 
 use serde::Deserialize;
 
-/// The query of an operation that lists.
+/// The query parameters of a list operation.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Paging {
-    /// How many on a page.
+    /// The number of items per page.
     #[serde(default = "Paging::default_limit")]
     pub(crate) limit: usize,
-    /// Which page, from 1.
+    /// The page number, from 1.
     #[serde(default = "Paging::first_page")]
     pub(crate) page: usize,
 }
@@ -24,7 +24,7 @@ impl Paging {
         1
     }
 
-    /// That page of the list.
+    /// Returns the items of the page.
     pub(crate) fn of<T>(&self, all: Vec<T>) -> Vec<T> {
         let skipped = self.page.saturating_sub(1).saturating_mul(self.limit);
         all.into_iter().skip(skipped).take(self.limit).collect()

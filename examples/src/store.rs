@@ -1,11 +1,9 @@
-//! The records of one service: JSON text in memory, decoded when it is read.
+//! The records of a service: JSON text in memory, decoded on read.
 //!
-//! Text, and not the decoded values, because that is how a service meets a database: what was written long
-//! ago, or only by half, shows when it is read. Each service is seeded with one damaged record, so that an
-//! ordinary request makes it fail.
+//! Records are text, as in a database, so that a damaged record fails when it is read. Each service starts with one damaged
+//! record, so that an ordinary request makes it fail.
 //!
-//! Bounded: past [`MAX_RECORDS`] the oldest record that is not a seed makes room. Nothing is kept over a
-//! restart.
+//! Beyond [`MAX_RECORDS`], the oldest record that is not a seed is removed. Nothing survives a restart.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -13,10 +11,10 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-/// Enough to play with. A look-up reads the records one after the other, which this keeps quick.
+/// Maximum number of records. Lookups are linear.
 const MAX_RECORDS: usize = 1000;
 
-/// Records by id, in the order in which they came.
+/// Records with their IDs, in insertion order.
 #[derive(Debug)]
 pub(crate) struct Store {
     records: Mutex<Vec<Record>>,
@@ -30,24 +28,24 @@ struct Record {
     json: String,
 }
 
-/// A record that cannot be decoded (or encoded).
+/// A record that cannot be decoded or encoded.
 #[derive(Debug)]
 pub(crate) struct Damaged {
     pub(crate) id: String,
     pub(crate) cause: serde_json::Error,
 }
 
-/// What became of a record that was to be added.
+/// The result of an insertion.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Added {
-    /// It is there now.
+    /// The record was added.
     New,
-    /// There was one of that id, which stays as it is.
+    /// A record with this ID exists, and is unchanged.
     AlreadyThere,
 }
 
 impl Store {
-    /// A store that holds these records (id and JSON text), which it never gives up.
+    /// A store with these seed records (ID and JSON text), which are never removed.
     pub(crate) fn seeded(seeds: &[(&str, &str)]) -> Self {
         let records =
             seeds.iter().map(|(id, json)| Record { id: (*id).to_owned(), json: (*json).to_owned() });
@@ -58,28 +56,27 @@ impl Store {
         }
     }
 
-    /// A number for the id of a record to come: no two calls return the same.
+    /// A unique number for the ID of a new record.
     pub(crate) fn next_number(&self) -> u64 {
         self.numbers.fetch_add(1, Ordering::Relaxed) + 1
     }
 
-    /// Whether there is a record of that id, damaged or not.
+    /// Whether a record with this ID exists, damaged or not.
     pub(crate) fn contains(&self, id: &str) -> bool {
         self.lock().iter().any(|record| record.id == id)
     }
 
-    /// The record of that id.
+    /// The record with this ID.
     pub(crate) fn read<T: DeserializeOwned>(&self, id: &str) -> Result<Option<T>, Damaged> {
         self.lock().iter().find(|record| record.id == id).map(decode).transpose()
     }
 
-    /// All records, the oldest first. Those that are damaged are left out: one of them must not take the
-    /// list from everybody.
+    /// All records, oldest first. Damaged records are skipped, so that one of them does not break the list.
     pub(crate) fn list<T: DeserializeOwned>(&self) -> Vec<T> {
         self.lock().iter().filter_map(|record| decode(record).ok()).collect()
     }
 
-    /// Adds a record, unless there is one of that id.
+    /// Adds a record, unless one with this ID exists.
     pub(crate) fn add<T: Serialize>(&self, id: &str, value: &T) -> Result<Added, Damaged> {
         let json = encode(id, value)?;
         let mut records = self.lock();
@@ -93,7 +90,7 @@ impl Store {
         Ok(Added::New)
     }
 
-    /// Changes the record of that id, and returns it as it is now.
+    /// Changes the record with this ID, and returns the new value.
     pub(crate) fn update<T: DeserializeOwned + Serialize>(
         &self,
         id: &str,
@@ -107,7 +104,7 @@ impl Store {
         Ok(Some(value))
     }
 
-    /// A record is replaced in one assignment, so that a panic elsewhere leaves none half changed.
+    /// A poisoned lock is safe to use: records are replaced in one assignment.
     fn lock(&self) -> MutexGuard<'_, Vec<Record>> {
         self.records.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -126,7 +123,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_full_store_gives_up_its_oldest_record_and_never_a_seed() {
+    fn a_full_store_removes_its_oldest_record_but_never_a_seed() {
         let store = Store::seeded(&[("seed", "0")]);
         for number in 1..=MAX_RECORDS {
             assert_eq!(store.add(&number.to_string(), &number).unwrap(), Added::New);
@@ -138,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn a_second_record_of_one_id_changes_nothing() {
+    fn a_duplicate_id_changes_nothing() {
         let store = Store::seeded(&[("a", "1")]);
         assert_eq!(store.add("a", &2).unwrap(), Added::AlreadyThere);
         assert_eq!(store.read("a").unwrap(), Some(1));
@@ -153,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_are_never_given_twice() {
+    fn numbers_are_unique() {
         let store = Store::seeded(&[("a", "1")]);
         assert_eq!((store.next_number(), store.next_number()), (2, 3));
     }

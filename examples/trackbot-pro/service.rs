@@ -1,6 +1,6 @@
-//! TrackBot Pro: couriers, and the shipments that they carry.
+//! TrackBot Pro: couriers and their shipments.
 //!
-//! To see it fail: `GET /shipments/corrupt-record`.
+//! To make it fail: `GET /shipments/corrupt-record`.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
 
 use crate::MAX_CONTENT_BYTES;
-use crate::answer::Failure;
+use crate::failure::Failure;
 use crate::paging::Paging;
 use crate::store::{Added, Store};
 
@@ -94,7 +94,7 @@ async fn create_shipment(
     if !records.couriers.contains(&new.courier) {
         return Err(Failure::Declared("invalid_courier"));
     }
-    // The id is made of what may exist only once, so that of two equal requests at the same time one fails.
+    // The ID contains the unique fields, so that one of two equal concurrent requests fails.
     let id = format!("{}-{}", new.courier, new.tracking_code);
     let shipment =
         Shipment { id, tracking_code: new.tracking_code, courier: new.courier, status: Status::Pending };
@@ -147,6 +147,6 @@ const SHIPMENTS: &[(&str, &str)] = &[
         r#"{"id":"ups-1Z999AA10123456784","tracking_code":"1Z999AA10123456784","courier":"ups",
             "status":"pending"}"#,
     ),
-    // Written by half.
+    // A truncated record.
     ("corrupt-record", r#"{"id":"corrupt-record","tracking_code":"JD01460"#),
 ];

@@ -1,6 +1,6 @@
 //! Trackunit: groups, the assets in them, and the telematics devices on the assets.
 //!
-//! To see it fail: `GET /groups/corrupt-record`.
+//! To make it fail: `GET /groups/corrupt-record`.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
 
 use crate::MAX_CONTENT_BYTES;
-use crate::answer::Failure;
+use crate::failure::Failure;
 use crate::store::{Added, Store};
 
 pub(crate) const OPENAPI: &str = include_str!("openapi.yaml");
@@ -88,7 +88,7 @@ async fn add_assets_to_group(
         return Err(Failure::Declared("not_found"));
     }
     let updated = records.groups.update(&id, |group: &mut Group| {
-        // Assets that the store gave up leave the group too, which keeps its list as short as the store.
+        // Also remove assets that the store has removed, so that the list stays bounded.
         group.assets.retain(|asset| records.assets.contains(asset));
         for asset in added.assets {
             if !group.assets.contains(&asset) {
@@ -121,7 +121,7 @@ async fn onboard_asset(
     let [device] = new.telematics_devices.as_slice() else {
         return Err(Failure::Declared("exactly_one_telematics_device_is_required"));
     };
-    // A device is on one asset, so the asset is known by it, and a second one with it cannot come to be.
+    // A device belongs to one asset, so its ID identifies the asset, and a second asset with it is a conflict.
     let asset = Asset {
         id: format!("asset-{device}"),
         name: new.name,
@@ -162,7 +162,7 @@ async fn list_devices(State(records): State<Arc<Records>>) -> Json<Devices> {
 const GROUPS: &[(&str, &str)] = &[
     ("group-1", r#"{"id":"group-1","name":"Excavators","assets":["asset-TU-100001"]}"#),
     ("group-2", r#"{"id":"group-2","name":"Lifts","assets":[]}"#),
-    // Written by half.
+    // A truncated record.
     ("corrupt-record", r#"{"id":"corrupt-record","name":"Cra"#),
 ];
 

@@ -1,9 +1,8 @@
-//! Trackyard: a catalogue of music to search, tracks that sound alike, and what the account has left.
+//! Trackyard: search in a music catalogue, similar tracks, and the remaining credits of the account.
 //!
-//! Plan and credits are not known here: the gateway passes them in fields of its own, which `GET /me`
-//! shows.
+//! The gateway passes plan and credits in request headers, which `GET /me` returns.
 //!
-//! To see it fail: `GET /api/external/v1/tracks/corrupt-record`.
+//! To make it fail: `GET /api/external/v1/tracks/corrupt-record`.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -15,7 +14,7 @@ use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
 
 use crate::MAX_CONTENT_BYTES;
-use crate::answer::Failure;
+use crate::failure::Failure;
 use crate::store::Store;
 
 pub(crate) const OPENAPI: &str = include_str!("openapi.yaml");
@@ -48,16 +47,16 @@ struct Track {
     mood: String,
     bpm: u32,
     duration_seconds: f64,
-    /// Where the music peaks.
+    /// The position of the peak.
     hit_seconds: f64,
 }
 
 #[derive(Deserialize)]
 struct Search {
     query: String,
-    /// How long the caller's cut is.
+    /// The length of the cut.
     duration_seconds: Option<f64>,
-    /// Where in that cut the music is to peak.
+    /// The position in the cut where the peak should be.
     hit_point_seconds: Option<f64>,
     limit: Option<usize>,
     #[serde(default)]
@@ -75,7 +74,7 @@ struct Filters {
 struct Found {
     #[serde(flatten)]
     track: Track,
-    /// Where to begin, so that the peak falls on the hit point.
+    /// The start position that puts the peak at the hit point.
     #[serde(skip_serializing_if = "Option::is_none")]
     start_seconds: Option<f64>,
 }
@@ -87,7 +86,7 @@ struct Results<T> {
 
 async fn search(State(catalogue): State<Arc<Catalogue>>, Json(search): Json<Search>) -> Json<Results<Found>> {
     catalogue.searches.fetch_add(1, Ordering::Relaxed);
-    let tracks = catalogue.tracks.list().into_iter().filter(|track| search.fits(track));
+    let tracks = catalogue.tracks.list().into_iter().filter(|track| search.matches(track));
     let found = tracks.map(|track: Track| {
         let start_seconds =
             search.hit_point_seconds.map(|hit_point| (track.hit_seconds - hit_point).max(0.0));
@@ -97,8 +96,8 @@ async fn search(State(catalogue): State<Arc<Catalogue>>, Json(search): Json<Sear
 }
 
 impl Search {
-    /// Any word of the query, and every filter.
-    fn fits(&self, track: &Track) -> bool {
+    /// Whether a track matches any word of the query and every filter.
+    fn matches(&self, track: &Track) -> bool {
         let text = format!("{} {} {} {}", track.title, track.artist, track.genre, track.mood).to_lowercase();
         let filters = &self.filters;
         self.query.to_lowercase().split_whitespace().any(|word| text.contains(word))
@@ -139,7 +138,7 @@ struct Usage {
     searches: u64,
 }
 
-/// That only administrators ask this is the gateway's to see to.
+/// The gateway ensures that only administrators call this.
 async fn usage(State(catalogue): State<Arc<Catalogue>>) -> Json<Usage> {
     Json(Usage { searches: catalogue.searches.load(Ordering::Relaxed) })
 }
@@ -152,8 +151,8 @@ struct Me {
     credits_reset_at: Option<String>,
 }
 
-async fn me(fields: HeaderMap) -> Json<Me> {
-    let text = |name: &str| fields.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
+async fn me(headers: HeaderMap) -> Json<Me> {
+    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
     Json(Me {
         account: text("demur-account"),
         tier: text("demur-plan"),
@@ -183,6 +182,6 @@ const TRACKS: &[(&str, &str)] = &[
         r#"{"id":"trk_004","title":"Neon Mile","artist":"Kilo Voss","genre":"electronic","mood":"upbeat",
             "bpm":126,"duration_seconds":203.0,"hit_seconds":60.5}"#,
     ),
-    // Written by half.
+    // A truncated record.
     ("corrupt-record", r#"{"id":"corrupt-record","title":"Lost Tap"#),
 ];

@@ -1,10 +1,8 @@
-//! Trakkr, the older generation: one operation that returns a brand's scores, and one that says how fresh
-//! they are.
+//! Trakkr, the older version: one operation for the scores of a brand, and one for the time of the last update.
 //!
-//! Whether the caller owns the brand, and whether the dates are too far apart, is decided by rules in
-//! `demur.yaml`: the service only answers.
+//! Rules in `demur.yaml` check that the caller owns the brand and that the date range is not too long.
 //!
-//! To see it fail: `POST /get-scores` with `{"brand": "corrupt-record"}`.
+//! To make it fail: `POST /get-scores` with `{"brand": "corrupt-record"}`.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -15,7 +13,7 @@ use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
 
 use crate::MAX_CONTENT_BYTES;
-use crate::answer::Failure;
+use crate::failure::Failure;
 use crate::store::Store;
 
 pub(crate) const OPENAPI: &str = include_str!("openapi.yaml");
@@ -67,10 +65,10 @@ async fn scores_of_brand(
     State(store): State<Arc<Store>>,
     Json(request): Json<Request>,
 ) -> Result<Json<Scores>, Failure> {
-    // To the caller a brand that is not there and one that is another's are the same.
+    // A caller cannot distinguish an unknown brand from the brand of another account.
     let mut scores: Vec<Score> =
         store.read(&request.brand)?.ok_or(Failure::Declared("brand_access_denied"))?;
-    // A date alone stands for that one day. Dates in this form sort as text.
+    // A single date means this day only. Dates in this format sort as text.
     if let Some(start) = request.start_date.as_ref().or(request.end_date.as_ref()) {
         let end = request.end_date.as_ref().unwrap_or(start);
         scores.retain(|score| (start..=end).contains(&&score.date));
@@ -96,7 +94,7 @@ fn averages_by(scores: &[Score], key: fn(&Score) -> &str) -> BTreeMap<String, f6
     averages.map(|(name, average)| (name.to_owned(), average)).collect()
 }
 
-/// Nothing has no average.
+/// The average, or `None` without values.
 fn average<'s>(scores: impl Iterator<Item = &'s Score>) -> Option<f64> {
     let (sum, count) = scores.fold((0.0, 0_u32), |(sum, count), score| (sum + score.score, count + 1));
     (count > 0).then(|| sum / f64::from(count))
@@ -124,6 +122,6 @@ const SCORES: &[(&str, &str)] = &[
         "1718000000000x100000000000000001",
         r#"[{"date":"2026-11-19","model":"large","prompt":"city bicycle","score":48.0}]"#,
     ),
-    // Written by half.
+    // A truncated record.
     ("corrupt-record", r#"[{"date":"2026-11-19","model":"lar"#),
 ];

@@ -1,6 +1,6 @@
-//! Trakkr, the newer generation: brands, their scores, and reports.
+//! Trakkr, the newer version: brands, scores and reports.
 //!
-//! To see it fail: `GET /reports/corrupt-record`. To see it answer late: `GET /reports/yearly`.
+//! To make it fail: `GET /reports/corrupt-record`. To make it slow: `GET /reports/yearly`.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -12,7 +12,7 @@ use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
 
 use crate::MAX_CONTENT_BYTES;
-use crate::answer::Failure;
+use crate::failure::Failure;
 use crate::paging::Paging;
 use crate::store::Store;
 
@@ -106,7 +106,7 @@ async fn list_scores(
     if !records.brands.contains(&query.brand) {
         return Err(Failure::Declared("not_found"));
     }
-    // A brand that was created just now has no scores yet.
+    // A new brand has no scores yet.
     let mut scores: Vec<Score> = records.scores.read(&query.brand)?.unwrap_or_default();
     scores.truncate(query.limit.unwrap_or(20));
     Ok(Json(Scores { brand: query.brand, scores }))
@@ -127,7 +127,7 @@ enum Period {
     Year,
 }
 
-/// Stands for a query over a year of records.
+/// The duration of a slow query.
 const YEAR_TAKES: Duration = Duration::from_secs(10);
 
 async fn show_report(
@@ -156,7 +156,7 @@ const BRANDS: &[(&str, &str)] = &[
     ),
 ];
 
-/// By brand, the newest first.
+/// By brand, newest first.
 const SCORES: &[(&str, &str)] = &[
     (
         "0000000000000x000000000000000000",
@@ -171,6 +171,6 @@ const SCORES: &[(&str, &str)] = &[
 const REPORTS: &[(&str, &str)] = &[
     ("october", r#"{"id":"october","title":"October 2026","period":"month","average":66.8}"#),
     ("yearly", r#"{"id":"yearly","title":"The year to date","period":"year","average":61.3}"#),
-    // Written by half.
+    // A truncated record.
     ("corrupt-record", r#"{"id":"corrupt-record","title":"Septem"#),
 ];

@@ -1,46 +1,63 @@
-//! What can be said on the command line.
+//! The definition of the command line: commands, options, their help and their environment variables.
 //!
-//! An option has a variable: `DEMUR_` and its name. Where options of several commands have one name and different
-//! meanings, `env` gives them variables of their own: a variable that is set for one command must not change what
-//! another one does. An option that names a single act has none at all ([`WITHOUT_VARIABLE`]).
+//! Every option can be set by a variable: `DEMUR_` and its name. Options of several commands that share a name but not
+//! a meaning get distinct variables with `env`, so that a variable set for one command does not change another. Options
+//! that identify a single call have no variable ([`WITHOUT_VARIABLE`]).
+//!
+//! An option or command that was renamed still works under its old name, is hidden, and prints a warning
+//! ([`Args::renamed`]).
 
 use std::net::{AddrParseError, SocketAddr};
 use std::path::PathBuf;
 
 use clap::{Arg, Command, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
-/// An errors-first API gateway: every refusal and every failure in the API's own error contract.
+/// An errors-first API gateway: every rejection and failure follows the API's own error contract
 #[derive(Debug, Parser)]
 #[command(name = "demur", version, arg_required_else_help = true, after_help = AFTER_HELP)]
 pub(crate) struct Args {
-    /// How results are printed: human, json.
+    /// Print results as: human, json
     #[arg(long, global = true, value_enum, default_value_t = OutputFormat::Human)]
     #[arg(hide_possible_values = true, help_heading = GLOBAL, display_order = 100)]
     pub(crate) format: OutputFormat,
-    /// When to use colours: auto, always, never. NO_COLOR is respected.
+    /// Use colors: auto, always, never (auto respects NO_COLOR)
     #[arg(long, global = true, value_enum, default_value_t = Color::Auto)]
     #[arg(hide_possible_values = true, help_heading = GLOBAL, display_order = 101)]
     pub(crate) color: Color,
-    /// Only say what is asked for, and what goes wrong.
+    /// Print only results, warnings and errors
     #[arg(long, short, global = true, help_heading = GLOBAL, display_order = 102)]
     pub(crate) quiet: bool,
     #[command(subcommand)]
-    pub(crate) verb: CliCommand,
+    pub(crate) command: CliCommand,
 }
 
 impl Args {
-    /// From the command line, then the environment. Ends the process where that asks for help or makes no sense.
+    /// Parses the command line, then the environment. Exits the process for `--help`, `--version` and usage errors.
     pub(crate) fn from_process() -> Self {
         let matches = with_variables(Self::command()).get_matches();
         Self::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
     }
+
+    /// The old and the new spelling of each renamed option or command that was used.
+    pub(crate) fn renamed(&self) -> Vec<(&'static str, &'static str)> {
+        match &self.command {
+            CliCommand::Generate(GenerateCommand::Rust { into: Some(_), .. }) => vec![("--into", "--output")],
+            CliCommand::Keys(KeysCommand::NewPepper { .. }) => vec![("new-pepper", "rotate-pepper")],
+            CliCommand::Accounts(AccountsCommand::TopUp(args) | AccountsCommand::Withdraw(args))
+                if args.operation.is_some() =>
+            {
+                vec![("--operation", "--idempotency-key")]
+            }
+            _ => Vec::new(),
+        }
+    }
 }
 
-/// Options that must be given on the command line, by their names in `Args`. The id of a booking makes a repetition
-/// harmless: left in the environment it would turn every later booking into one.
-const WITHOUT_VARIABLE: [&str; 1] = ["booking_operation"];
+/// Options without a variable, by their IDs in `Args`. An idempotency key left in the environment would turn every
+/// later booking into a repetition of the first. Renamed options keep the variable under their new name.
+const WITHOUT_VARIABLE: [&str; 3] = ["idempotency_key", "booking_operation", "into"];
 
-/// Gives every option its variable.
+/// Assigns each option its variable.
 fn with_variables(command: Command) -> Command {
     let command = command.mut_args(|argument| match argument.get_long() {
         Some(name) if argument.get_env().is_none() && !is_without_variable(&argument) => {
@@ -49,8 +66,8 @@ fn with_variables(command: Command) -> Command {
         }
         _ => argument,
     });
-    let verbs: Vec<String> = command.get_subcommands().map(|verb| verb.get_name().to_owned()).collect();
-    verbs.into_iter().fold(command, |command, verb| command.mut_subcommand(verb, with_variables))
+    let names: Vec<String> = command.get_subcommands().map(|child| child.get_name().to_owned()).collect();
+    names.into_iter().fold(command, |command, name| command.mut_subcommand(name, with_variables))
 }
 
 fn is_without_variable(argument: &Arg) -> bool {
@@ -58,81 +75,82 @@ fn is_without_variable(argument: &Arg) -> bool {
 }
 
 const GLOBAL: &str = "Global options";
-const AFTER_HELP: &str = "Begin with `demur demo`: five example APIs behind one gateway, nothing to install.";
+const AFTER_HELP: &str = "Start with `demur demo`: five example APIs behind one gateway, nothing to install.";
+
+const AFTER_ROTATE: &str = "A secret from an earlier rotation stops working immediately.";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum OutputFormat {
-    /// For people.
+    /// Text for people
     Human,
-    /// For programs.
+    /// JSON for programs
     Json,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Color {
-    /// On a terminal.
+    /// On a terminal
     Auto,
-    /// Always.
+    /// Always
     Always,
-    /// Never.
+    /// Never
     Never,
 }
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum CliCommand {
-    /// Starts five example APIs and a gateway in front of them.
+    /// Start five example APIs and a gateway in front of them
     Demo(DemoArgs),
-    /// Serves the APIs of a configuration file.
+    /// Serve the APIs of a configuration file
     Serve(ServeArgs),
-    /// Checks a configuration file, or a contract, and everything that it names.
+    /// Check a configuration file or a contract, and every file it refers to
     Check(CheckArgs),
-    /// Writes a first contract, with what each of its lines is for.
+    /// Write a first contract with comments that explain each line
     Init(InitArgs),
-    /// Prints the JSON Schema of a file, for editors.
+    /// Print the JSON Schema of a contract or configuration file, for editors
     Schema(SchemaArgs),
-    /// Writes code out of a contract.
+    /// Generate code from a contract
     #[command(subcommand)]
     Generate(GenerateCommand),
-    /// Makes, lists, changes and revokes API keys.
+    /// Manage API keys
     #[command(subcommand)]
     Keys(KeysCommand),
-    /// Makes, lists and changes accounts; their credits, and the books.
+    /// Manage accounts, credits and the ledger
     #[command(subcommand)]
     Accounts(AccountsCommand),
 }
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct DemoArgs {
-    /// Where the gateway listens.
+    /// Address the gateway listens on
     #[arg(long, env = "DEMUR_DEMO_LISTEN", default_value = "127.0.0.1:8080", value_name = "ADDRESS")]
     pub(crate) listen: SocketAddr,
-    /// Where the demo keeps its files: its configuration, the documents and the database. A new folder
-    /// that is removed at the end, where none is given.
+    /// Folder for the configuration, documents and database [default: a temporary folder]
     #[arg(long, value_name = "FOLDER")]
     pub(crate) folder: Option<PathBuf>,
 }
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct ServeArgs {
-    /// The configuration file.
+    /// Configuration file
     #[arg(long, short, default_value = "demur.yaml", value_name = "FILE")]
     pub(crate) config: PathBuf,
-    /// Where to listen, instead of the address in the file; of several listeners that of one.
-    #[arg(long, value_name = "[NAME=]ADDRESS", value_delimiter = ',', value_parser = listen)]
+    /// Listen on this address instead of the one in the file; NAME selects one of several listeners
+    #[arg(long, value_name = "[NAME=]ADDRESS", value_delimiter = ',', value_parser = parse_listen)]
     pub(crate) listen: Vec<Listen>,
-    /// Go on although the configuration locks out accounts or keys of the store.
+    /// Continue even if the configuration locks out accounts or keys in the store
     #[arg(long)]
     pub(crate) allow_lockout: bool,
 }
 
-/// An address, and which listener it is for.
+/// The value of `--listen`: an address, and the name of its listener.
 #[derive(Debug, Clone)]
 pub(crate) struct Listen {
     pub(crate) name: Option<String>,
     pub(crate) address: SocketAddr,
 }
 
-fn listen(text: &str) -> Result<Listen, AddrParseError> {
+fn parse_listen(text: &str) -> Result<Listen, AddrParseError> {
     let (name, address) = match text.split_once('=') {
         Some((name, address)) => (Some(name.to_owned()), address),
         None => (None, text),
@@ -142,131 +160,140 @@ fn listen(text: &str) -> Result<Listen, AddrParseError> {
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct InitArgs {
-    /// The file, which must not be there yet.
+    /// File to create; must not exist yet
     #[arg(default_value = "contract.yaml", value_name = "FILE")]
     pub(crate) file: PathBuf,
 }
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct SchemaArgs {
-    /// Of which file.
+    /// Kind of file
     #[arg(value_enum, value_name = "FILE")]
     pub(crate) of: SchemaOf,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum SchemaOf {
-    /// An error contract.
+    /// An error contract
     Contract,
-    /// A `demur.yaml`.
+    /// A `demur.yaml`
     Configuration,
 }
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct CheckArgs {
-    /// A configuration file or a contract.
+    /// Configuration file or contract
     #[arg(default_value = "demur.yaml", value_name = "FILE")]
     pub(crate) file: PathBuf,
-    /// Go on although the configuration locks out accounts or keys of the store.
+    /// Continue even if the configuration locks out accounts or keys in the store
     #[arg(long)]
     pub(crate) allow_lockout: bool,
 }
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum GenerateCommand {
-    /// Typed errors in Rust: to be raised by a service, or matched by a client.
+    /// Generate typed errors in Rust, for a service that raises them or a client that matches them
     Rust {
-        /// A contract: a file, or the name of one that is built in.
+        /// Contract: a file, or the name of a built-in contract
         #[arg(value_name = "CONTRACT")]
         contract: String,
-        /// For whom.
+        /// Side to generate code for
         #[arg(long = "for", value_enum, value_name = "SIDE")]
         side: GenerateSide,
-        /// The file to write; standard output where none is given.
-        #[arg(long, short, value_name = "FILE")]
+        /// File to write [default: standard output]
+        #[arg(long = "output", short, env = "DEMUR_INTO", value_name = "FILE")]
+        output: Option<PathBuf>,
+        /// Renamed to `--output`.
+        #[arg(long, short, hide = true, value_name = "FILE")]
         into: Option<PathBuf>,
     },
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum GenerateSide {
-    /// Handlers behind demur-tower.
+    /// Handlers behind demur-tower
     Service,
-    /// Callers with demur-client.
+    /// Callers that use demur-client
     Client,
 }
 
-/// Where the accounts and keys are.
+/// The configuration that names the store.
 #[derive(Debug, clap::Args)]
 pub(crate) struct StoreArgs {
-    /// The configuration file.
+    /// Configuration file
     #[arg(long, short, default_value = "demur.yaml", value_name = "FILE")]
     pub(crate) config: PathBuf,
 }
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum KeysCommand {
-    /// Makes a key and shows its secret, this once.
+    /// Create a key and print its secret once
     Create(CreateKeyArgs),
-    /// Lists keys, without their secrets.
+    /// List keys, without their secrets
     List {
         #[command(flatten)]
         store: StoreArgs,
-        /// Only those of this account.
+        /// Only keys of this account
         #[arg(long, env = "DEMUR_LIST_ACCOUNT", value_name = "ID")]
         account: Option<String>,
         #[command(flatten)]
         page: PageArgs,
     },
-    /// Revokes a key, for good and at once.
+    /// Revoke a key permanently, effective immediately
     Revoke(KeyArgs),
-    /// Makes another secret for a key and shows it, this once. The old one opens for a while still; one that is older
-    /// than that, from an earlier rotation, is closed at once.
+    /// Rotate a key and print the new secret once
+    #[command(after_help = AFTER_ROTATE)]
     Rotate {
         #[command(flatten)]
         key: KeyArgs,
-        /// For how long the old secret opens: `24h`; `0` closes it at once, for a key that has leaked.
+        /// Time the old secret keeps working; `0` for a leaked key
         #[arg(long, default_value = "24h", value_name = "DURATION")]
         grace: String,
     },
-    /// Puts a key out of use until it is enabled again.
+    /// Disable a key until it is enabled again
     Disable(KeyArgs),
-    /// Puts a key that was disabled back into use.
+    /// Enable a disabled key
     Enable(KeyArgs),
-    /// Says when a key expires.
+    /// Set when a key expires
     Expire {
         #[command(flatten)]
         key: KeyArgs,
-        /// A date and time as in RFC 3339; `never`, or `now`.
+        /// Date and time (RFC 3339), `now` or `never`
         #[arg(long, value_name = "TIME")]
         at: String,
     },
-    /// Takes over keys of another system by their hashes.
+    /// Import keys of another system by their hashes
     Import(ImportKeysArgs),
-    /// Makes another pepper, under which secrets are stored from the next start on.
+    /// Create a new pepper for stored secrets, in use from the next start
+    RotatePepper {
+        #[command(flatten)]
+        store: StoreArgs,
+    },
+    /// Renamed to `rotate-pepper`.
+    #[command(hide = true)]
     NewPepper {
         #[command(flatten)]
         store: StoreArgs,
     },
 }
 
-/// One key.
+/// The key that a command changes.
 #[derive(Debug, clap::Args)]
 pub(crate) struct KeyArgs {
     #[command(flatten)]
     pub(crate) store: StoreArgs,
-    /// The key's id, as `demur keys list` shows it.
+    /// Key ID, as printed by `demur keys list`
     #[arg(value_name = "ID")]
     pub(crate) key: String,
 }
 
-/// A part of a list.
+/// A page of a list.
 #[derive(Debug, clap::Args)]
 pub(crate) struct PageArgs {
-    /// Those after this one.
+    /// Start after this ID
     #[arg(long, value_name = "ID")]
     pub(crate) after: Option<String>,
-    /// So many at most.
+    /// Maximum number of rows
     #[arg(long, default_value_t = 1000, value_name = "COUNT")]
     pub(crate) limit: u32,
 }
@@ -275,35 +302,34 @@ pub(crate) struct PageArgs {
 pub(crate) struct ImportKeysArgs {
     #[command(flatten)]
     pub(crate) store: StoreArgs,
-    /// The API that the key opens, by its name in the configuration.
+    /// API the key is for, by its name in the configuration
     #[arg(long, value_name = "NAME")]
     pub(crate) api: String,
-    /// How the other system hashed the whole key.
+    /// Hash algorithm the other system applied to the whole key
     #[arg(long, value_enum)]
     pub(crate) hash: HashKind,
-    /// The name of the key of an HMAC.
+    /// Name of the HMAC key
     #[arg(long, value_name = "NAME", required_if_eq("hash", "hmac-sha256"))]
     pub(crate) hash_key: Option<String>,
-    /// A file with that key in hexadecimal digits, where it was not imported before.
+    /// File with the HMAC key in hexadecimal, unless it was imported before
     #[arg(long, value_name = "FILE", requires = "hash_key")]
     pub(crate) hash_key_file: Option<PathBuf>,
-    /// With what the keys begin.
+    /// Prefix of the keys
     #[arg(long, default_value = "", value_name = "TEXT")]
     pub(crate) prefix: String,
-    /// How many bytes the keys have, the prefix included: `40`, or `32-64`.
+    /// Length of the keys in bytes, including the prefix: `40` or `32-64`
     #[arg(long, value_name = "LENGTH")]
     pub(crate) length: String,
-    /// A file with one JSON object a line: `account` and `hash` (hexadecimal digits), and if need be
-    /// `expires`, `grants` and `metadata`.
+    /// File with one JSON object per line: `account`, `hash` (hexadecimal), optionally `expires`, `grants`, `metadata`
     #[arg(value_name = "FILE")]
     pub(crate) file: PathBuf,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum HashKind {
-    /// SHA-256.
+    /// SHA-256
     Sha256,
-    /// HMAC-SHA-256.
+    /// HMAC-SHA-256
     HmacSha256,
 }
 
@@ -311,149 +337,151 @@ pub(crate) enum HashKind {
 pub(crate) struct CreateKeyArgs {
     #[command(flatten)]
     pub(crate) store: StoreArgs,
-    /// The API that the key opens, by its name in the configuration.
+    /// API the key is for, by its name in the configuration
     #[arg(long, value_name = "NAME")]
     pub(crate) api: String,
-    /// The environment, where the API has some.
+    /// Environment of the key, if the API has environments
     #[arg(long, value_name = "NAME")]
     pub(crate) environment: Option<String>,
-    /// The account that it belongs to.
+    /// Account the key belongs to
     #[arg(long, value_name = "ID")]
     pub(crate) account: String,
-    /// When it expires: a date and time as in RFC 3339.
+    /// Date and time the key expires (RFC 3339)
     #[arg(long, value_name = "TIME")]
     pub(crate) expires: Option<jiff::Timestamp>,
-    /// An operation that it covers; all of them where none is given. May be repeated.
+    /// Operation the key may call; repeatable [default: all]
     #[arg(long = "operation", env = "DEMUR_KEY_OPERATION", value_name = "ID")]
     pub(crate) operations: Vec<String>,
-    /// A resource that it covers; all of them where none is given. May be repeated.
+    /// Resource the key may access; repeatable [default: all]
     #[arg(long = "resource", value_name = "NAME")]
     pub(crate) resources: Vec<String>,
-    /// A scope that it has. May be repeated.
+    /// Scope of the key; repeatable
     #[arg(long = "scope", value_name = "NAME")]
     pub(crate) scopes: Vec<String>,
-    /// What rules can read of it as `key.metadata`: `NAME=VALUE`. May be repeated.
+    /// Metadata that rules read as `key.metadata`; repeatable
     #[arg(long = "metadata", value_name = "NAME=VALUE")]
     pub(crate) metadata: Vec<String>,
 }
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum AccountsCommand {
-    /// Makes an account.
+    /// Create an account
     Create {
         #[command(flatten)]
         store: StoreArgs,
-        /// Its id; a new one where none is given.
+        /// Account ID [default: generated]
         #[arg(long, value_name = "ID")]
         id: Option<String>,
-        /// Its name, for people.
+        /// Display name
         #[arg(long, value_name = "NAME")]
         name: String,
-        /// Its plan, by its name in the configuration.
+        /// Plan, by its name in the configuration
         #[arg(long, value_name = "PLAN")]
         plan: String,
     },
-    /// Lists accounts.
+    /// List accounts
     List {
         #[command(flatten)]
         store: StoreArgs,
         #[command(flatten)]
         page: PageArgs,
     },
-    /// Shows an account with its plan and credits.
+    /// Show an account with its plan and credits
     Show {
         #[command(flatten)]
         store: StoreArgs,
-        /// The account's id.
+        /// Account ID
         #[arg(value_name = "ID")]
         account: String,
     },
-    /// Puts an account on another plan, at once.
+    /// Change the plan of an account, effective immediately
     SetPlan {
         #[command(flatten)]
         store: StoreArgs,
-        /// The account's id.
+        /// Account ID
         #[arg(value_name = "ID")]
         account: String,
-        /// The plan's name in the configuration.
+        /// Plan, by its name in the configuration
         #[arg(value_name = "PLAN")]
         plan: String,
     },
-    /// Adds credits that do not expire.
+    /// Add credits that do not expire
     TopUp(BookingArgs),
-    /// Takes away credits that should not have come in.
+    /// Remove credits that were added by mistake
     Withdraw(BookingArgs),
-    /// Gives back what an operation was charged, once.
+    /// Refund the credits an operation was charged, once
     Refund {
         #[command(flatten)]
         store: StoreArgs,
-        /// The account's id.
+        /// Account ID
         #[arg(value_name = "ID")]
         account: String,
-        /// The operation, as `demur accounts statement` shows it.
+        /// Operation ID, as printed by `demur accounts statement`
         #[arg(value_name = "OPERATION")]
         operation: String,
-        /// How many credits; all of them where it is not given.
+        /// Number of credits to refund [default: all]
         #[arg(long, value_name = "CREDITS")]
         amount: Option<u64>,
-        /// Why, for the statement.
+        /// Reason, shown in the statement
         #[arg(long, value_name = "TEXT")]
         reason: String,
     },
-    /// Shows what happened to an account's credits, latest first.
+    /// List the credit history of an account, latest first
     Statement {
         #[command(flatten)]
         store: StoreArgs,
-        /// The account's id.
+        /// Account ID
         #[arg(value_name = "ID")]
         account: String,
-        /// From this date and time on.
+        /// Only entries from this date and time (RFC 3339)
         #[arg(long, value_name = "TIME")]
         since: Option<jiff::Timestamp>,
-        /// So many entries at most.
+        /// Maximum number of entries
         #[arg(long, env = "DEMUR_STATEMENT_LIMIT", default_value_t = 100, value_name = "COUNT")]
         limit: u32,
     },
-    /// Proves that the books add up, while the gateway runs.
+    /// Verify that the ledger is consistent; the gateway may be running
     Verify {
         #[command(flatten)]
         store: StoreArgs,
     },
-    /// Writes a copy of the database as it is now, while the gateway runs. Without the pepper, which is to
-    /// be kept elsewhere.
+    /// Back up the database, without the pepper; the gateway may be running
     Backup {
         #[command(flatten)]
         store: StoreArgs,
-        /// Where to; there must be nothing yet.
+        /// File to create; must not exist yet
         #[arg(value_name = "FILE")]
         to: PathBuf,
     },
-    /// Forgets operations that ended before a moment. Balances stay as they are.
+    /// Delete operations that ended before a date; balances do not change
     Prune {
         #[command(flatten)]
         store: StoreArgs,
-        /// Before this date and time.
+        /// Date and time (RFC 3339)
         #[arg(long, value_name = "TIME")]
         before: jiff::Timestamp,
     },
 }
 
-/// Credits that come in or go out by an operator's word.
+/// Credits that an operator adds or removes.
 #[derive(Debug, clap::Args)]
 pub(crate) struct BookingArgs {
     #[command(flatten)]
     pub(crate) store: StoreArgs,
-    /// The account's id.
+    /// Account ID
     #[arg(value_name = "ID")]
     pub(crate) account: String,
-    /// How many.
+    /// Number of credits
     #[arg(value_name = "CREDITS")]
     pub(crate) amount: u64,
-    /// Why, for the statement.
+    /// Reason, shown in the statement
     #[arg(long, value_name = "TEXT")]
     pub(crate) reason: String,
-    /// An id that makes a repetition harmless. It has no environment variable.
-    #[arg(id = "booking_operation", long = "operation", value_name = "ID")]
+    /// Key that makes a repeated call have no further effect
+    #[arg(long, value_name = "KEY")]
+    pub(crate) idempotency_key: Option<String>,
+    /// Renamed to `--idempotency-key`.
+    #[arg(id = "booking_operation", long = "operation", hide = true, value_name = "ID")]
     pub(crate) operation: Option<String>,
 }
 
@@ -461,12 +489,12 @@ pub(crate) struct BookingArgs {
 mod tests {
     use super::*;
 
-    /// An option somewhere in the tree of commands.
+    /// An option of any command.
     struct KnownOption {
         command: String,
         variable: Option<String>,
         is_without: bool,
-        /// What it means: two options that mean the same say the same, and take the same.
+        /// Help, value name, number of values and defaults: equal for options with the same meaning.
         meaning: (String, String, Option<(usize, usize)>, Vec<String>),
         name: String,
     }
@@ -490,10 +518,10 @@ mod tests {
                 name: argument.get_long()?.to_owned(),
             })
         });
-        own.chain(command.get_subcommands().flat_map(|verb| options(verb, &path))).collect()
+        own.chain(command.get_subcommands().flat_map(|child| options(child, &path))).collect()
     }
 
-    /// As clap sees them when it reads a command line: global options are at every command.
+    /// As clap resolves them: global options are on every command.
     fn all() -> Vec<KnownOption> {
         let mut command = with_variables(Args::command());
         command.build();
@@ -501,7 +529,7 @@ mod tests {
     }
 
     #[test]
-    fn every_option_has_a_variable_or_is_named_as_one_that_must_not() {
+    fn every_option_has_a_variable_unless_listed() {
         let options = all();
         assert!(options.len() > 40);
         for KnownOption { command, variable, is_without, name, .. } in options {
@@ -516,11 +544,11 @@ mod tests {
         }
     }
 
-    /// Read elsewhere, and not by an option.
+    /// Variables that are not read by an option.
     const OTHERS: [&str; 1] = ["DEMUR_LOG"];
 
     #[test]
-    fn no_variable_has_two_meanings() {
+    fn variables_have_one_meaning() {
         let mut meanings = std::collections::BTreeMap::new();
         for KnownOption { command, variable, meaning, name, .. } in all() {
             let Some(variable) = variable else { continue };

@@ -1,22 +1,22 @@
-//! How a command ends, and the exit code that tells it.
+//! Exit codes, and the failures of commands.
 
 use std::fmt;
 use std::process::ExitCode;
 
 use demur_source::Diagnostics;
 
-/// An exit code with a meaning.
+/// The result of a command, as an exit code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Exit {
-    /// All is well.
+    /// Success.
     Ok,
-    /// The command ran, and what it looked at is not as it should be.
+    /// The command ran and found problems.
     ProblemsFound,
-    /// The command was not understood, or asks for what does not exist.
+    /// Invalid arguments, or arguments that name something unknown.
     Usage,
-    /// The configuration cannot be loaded.
+    /// Invalid configuration.
     Configuration,
-    /// Something cannot be opened, bound or reached.
+    /// A file, an address or the store is unavailable.
     Unavailable,
 }
 
@@ -32,17 +32,17 @@ impl From<Exit> for ExitCode {
     }
 }
 
-/// Why a command could not do its work.
+/// Why a command failed.
 #[derive(Debug)]
 pub(crate) enum CommandFailure {
-    /// What was asked for does not exist or makes no sense.
+    /// Invalid arguments, or arguments that name something unknown.
     Usage { message: String, help: Option<String> },
-    /// Mistakes in files, all of them.
+    /// All errors in the files.
     Configuration(Diagnostics),
-    /// Something outside is missing, taken or broken.
+    /// A file, an address or the store is missing, in use or broken.
     Unavailable { message: String, help: Option<String> },
-    /// The command was refused for a reason of its own.
-    Refused { message: String },
+    /// The store rejected the command.
+    Rejected { message: String },
 }
 
 impl CommandFailure {
@@ -59,7 +59,7 @@ impl CommandFailure {
             CommandFailure::Usage { .. } => Exit::Usage,
             CommandFailure::Configuration(_) => Exit::Configuration,
             CommandFailure::Unavailable { .. } => Exit::Unavailable,
-            CommandFailure::Refused { .. } => Exit::ProblemsFound,
+            CommandFailure::Rejected { .. } => Exit::ProblemsFound,
         }
     }
 }
@@ -69,7 +69,7 @@ impl fmt::Display for CommandFailure {
         match self {
             CommandFailure::Usage { message, .. }
             | CommandFailure::Unavailable { message, .. }
-            | CommandFailure::Refused { message } => f.write_str(message),
+            | CommandFailure::Rejected { message } => f.write_str(message),
             CommandFailure::Configuration(found) => found.fmt(f),
         }
     }

@@ -1,4 +1,4 @@
-//! The log: structured, on standard error. `DEMUR_LOG` chooses what it shows.
+//! The structured log on standard error. `DEMUR_LOG` sets the filter.
 
 use std::io::{self, IsTerminal, Write};
 
@@ -9,8 +9,8 @@ use tracing_subscriber::filter::LevelFilter;
 
 use crate::output::Output;
 
-/// Starts it: lines for people on a terminal, JSON elsewhere or where JSON is asked for. The access log has the
-/// same form unless its settings say otherwise.
+/// Starts the log: text on a terminal, JSON elsewhere and with `--format json`. The access log has the same format
+/// unless its settings name one.
 pub(crate) fn start(output: &Output, access_log: &mut LogSettings) {
     let is_json = output.is_json() || !io::stderr().is_terminal();
     access_log.format.get_or_insert(if is_json { LogFormat::Json } else { LogFormat::Text });
@@ -20,9 +20,9 @@ pub(crate) fn start(output: &Output, access_log: &mut LogSettings) {
         .from_env_lossy();
     let lines = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(Visible::default)
+        .with_writer(VisibleStderr::default)
         .with_ansi(output.has_color());
-    // A second start in one process would be refused, and the first one goes on.
+    // A second start in the same process fails, and the first log stays.
     let _ = if is_json {
         lines.json().flatten_event(true).with_target(false).try_init()
     } else {
@@ -30,13 +30,14 @@ pub(crate) fn start(output: &Output, access_log: &mut LogSettings) {
     };
 }
 
-/// Standard error, without what could steer a terminal or break a line. An event is gathered and written as one line.
+/// Standard error without characters that control a terminal or break a line. Buffers an event and writes it as one
+/// line.
 #[derive(Default)]
-struct Visible {
+struct VisibleStderr {
     event: Vec<u8>,
 }
 
-impl Write for Visible {
+impl Write for VisibleStderr {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.event.extend_from_slice(bytes);
         Ok(bytes.len())
@@ -51,14 +52,14 @@ impl Write for Visible {
     }
 }
 
-impl Drop for Visible {
+impl Drop for VisibleStderr {
     fn drop(&mut self) {
-        // Nobody is left to be told.
+        // There is nowhere to report a failure.
         let _ = self.flush();
     }
 }
 
-/// The subscriber escapes the escape character in what others wrote; those that are left are its own colours.
+/// The subscriber escapes ESC in field values; any ESC left belongs to its own colors.
 fn shown(event: &str) -> String {
     let line = event.strip_suffix('\n').unwrap_or(event);
     format!("{}\n", visible(line, &['\u{1b}', '\t']))
@@ -69,7 +70,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_event_is_one_line_and_steers_nothing() {
+    fn events_are_one_line_without_control_characters() {
         for (event, line) in [
             ("INFO started listen=127.0.0.1\n", "INFO started listen=127.0.0.1\n"),
             ("a\nFAKE line\r\n", "a\\u000aFAKE line\\u000d\n"),

@@ -1,4 +1,4 @@
-//! Printing: data to standard output, messages to standard error, mistakes with their excerpts.
+//! Printing: data to standard output, messages and diagnostics to standard error.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -12,14 +12,14 @@ use serde_json::json;
 use crate::args::{Color, OutputFormat};
 use crate::exit::CommandFailure;
 
-/// Where and how things are printed.
+/// The output settings of a command.
 pub(crate) struct Output {
     format: OutputFormat,
     color: bool,
     quiet: bool,
 }
 
-/// What a command has to say of something, to people and to programs.
+/// A description of a file, for people and for programs.
 pub(crate) struct OutputSubject {
     pub(crate) human: String,
     pub(crate) value: serde_json::Value,
@@ -43,7 +43,7 @@ impl Output {
         self.color
     }
 
-    /// A result: text for people, or the same as JSON. A reader that has gone away is no trouble of ours.
+    /// Prints a result as text or JSON. A closed standard output is ignored.
     pub(crate) fn result(&self, human: &str, value: &impl Serialize) {
         let text = match self.format {
             OutputFormat::Human => visible(human, KEPT).into_owned(),
@@ -54,30 +54,48 @@ impl Output {
         let _ = stdout.flush();
     }
 
-    /// What was found in a file, and what stands in it where it is sound. For programs that is one document on standard
-    /// output, whether there are mistakes or not.
+    /// Prints the diagnostics of a file, and its description if the file is valid. JSON is always one document on standard
+    /// output.
     pub(crate) fn findings(&self, found: &Diagnostics, about: Option<OutputSubject>) {
         if self.is_json() {
             let mut value = about.map_or_else(|| json!({}), |about| about.value);
             value["diagnostics"] = all_as_json(found);
             return self.result("", &value);
         }
-        if !found.is_empty() {
-            self.diagnostics(found);
-        }
-        if let Some(about) = about {
-            self.result(&about.human, &about.value);
-        }
+        let Some(about) = about else { return self.diagnostics(found) };
+        let mut stderr = io::stderr().lock();
+        self.reports(found, &mut stderr);
+        drop(stderr);
+        let verdict = match found.iter().count() {
+            0 => "valid".to_owned(),
+            warnings => format!("valid, with {}", counted(warnings, "warning")),
+        };
+        self.result(&format!("{}\n\n{verdict}", about.human), &about.value);
     }
 
-    /// A message to whoever watches.
-    pub(crate) fn say(&self, message: &str) {
+    /// Prints progress or a hint to standard error, unless `--quiet` is set.
+    pub(crate) fn note(&self, message: &str) {
         if !self.quiet {
             let _ = writeln!(io::stderr().lock(), "{}", visible(message, KEPT));
         }
     }
 
-    /// Why a command could not do its work. Never silent.
+    /// Prints a warning to standard error, also with `--quiet`.
+    pub(crate) fn warning(&self, message: &str) {
+        let mut stderr = io::stderr().lock();
+        if self.is_json() {
+            let _ = writeln!(stderr, "{}", json_line(&json!({ "warning": message })));
+        } else {
+            let _ = writeln!(stderr, "warning: {}", visible(message, KEPT));
+        }
+    }
+
+    /// Whether progress may be shown: standard error is a terminal, and the output is for people.
+    pub(crate) fn shows_progress(&self) -> bool {
+        !self.quiet && !self.is_json() && io::stderr().is_terminal()
+    }
+
+    /// Prints why a command failed, also with `--quiet`.
     pub(crate) fn failure(&self, failure: &CommandFailure) {
         let (message, help) = match failure {
             CommandFailure::Configuration(found) => {
@@ -87,7 +105,7 @@ impl Output {
             CommandFailure::Usage { message, help } | CommandFailure::Unavailable { message, help } => {
                 (message, help.clone())
             }
-            CommandFailure::Refused { message } => (message, None),
+            CommandFailure::Rejected { message } => (message, None),
         };
         let mut stderr = io::stderr().lock();
         if self.is_json() {
@@ -100,13 +118,24 @@ impl Output {
         }
     }
 
-    /// Mistakes and warnings, each with its place, excerpt and mend.
+    /// Prints errors and warnings, each with its location, excerpt and help, then their number.
     pub(crate) fn diagnostics(&self, found: &Diagnostics) {
         let mut stderr = io::stderr().lock();
         if self.is_json() {
             let _ = writeln!(stderr, "{}", json_line(&json!({ "diagnostics": all_as_json(found) })));
             return;
         }
+        self.reports(found, &mut stderr);
+        let count = |severity| found.iter().filter(|diagnostic| diagnostic.severity == severity).count();
+        let (errors, warnings) = (count(Severity::Error), count(Severity::Warning));
+        let warnings = counted(warnings, "warning");
+        let _ = match errors {
+            0 => writeln!(stderr, "{warnings}"),
+            _ => writeln!(stderr, "{}, {warnings}", counted(errors, "error")),
+        };
+    }
+
+    fn reports(&self, found: &Diagnostics, stderr: &mut impl Write) {
         let theme = if self.color { GraphicalTheme::unicode() } else { GraphicalTheme::unicode_nocolor() };
         let handler = GraphicalReportHandler::new_themed(theme).with_width(100);
         for diagnostic in found.iter() {
@@ -117,22 +146,19 @@ impl Output {
             }
             let _ = writeln!(stderr, "{text}");
         }
-        let count = |severity| found.iter().filter(|diagnostic| diagnostic.severity == severity).count();
-        let (errors, warnings) = (count(Severity::Error), count(Severity::Warning));
-        let _ = writeln!(stderr, "{}, {}", counted(errors, "error"), counted(warnings, "warning"));
     }
 }
 
-/// What lays out a text of ours. Everything else that is not seen is shown as an escape.
+/// Control characters of our own layout. All other invisible characters are printed as escapes.
 const KEPT: &[char] = &['\n', '\t'];
 
-/// JSON in one line, in which nothing steers a terminal.
+/// JSON on one line, without characters that control a terminal.
 fn json_line(value: &impl Serialize) -> String {
     let text = serde_json::to_string(value).unwrap_or_default();
     visible(&text, &[]).into_owned()
 }
 
-/// A file's text with every hidden character replaced by as many bytes, so that places in it stay the same.
+/// The text of a file with every hidden character replaced by as many bytes, so that offsets stay valid.
 fn shown_source(text: &str) -> String {
     let shown = |char: char| match char {
         '\n' | '\r' | '\t' => char.to_string(),
@@ -152,7 +178,7 @@ fn all_as_json(found: &Diagnostics) -> serde_json::Value {
     found.iter().map(as_json).collect()
 }
 
-/// As editors want it: from `start` to before `end`, lines and columns from 1, columns in characters.
+/// The range is half-open, as in LSP, but lines and columns start at 1; columns count characters.
 fn as_json(diagnostic: &Diagnostic) -> serde_json::Value {
     let place = &diagnostic.location;
     let position = |offset| {
@@ -170,7 +196,7 @@ fn as_json(diagnostic: &Diagnostic) -> serde_json::Value {
     })
 }
 
-/// A diagnostic as miette shows it, with nothing in it that steers a terminal.
+/// A diagnostic for miette, without characters that control a terminal.
 #[derive(Debug)]
 struct Sanitized<'d> {
     diagnostic: &'d Diagnostic,
@@ -218,7 +244,7 @@ impl miette::Diagnostic for Sanitized<'_> {
 
     fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {
         let span = self.diagnostic.location.span;
-        // A block collection's span may run over many lines: the first one shows the place.
+        // The span of a block collection may cover many lines: mark only the first.
         let text = self.diagnostic.location.source.text.get(span.start..span.end).unwrap_or_default();
         let length = text.lines().next().map_or(0, str::len);
         Some(Box::new(std::iter::once(LabeledSpan::new(None, span.start, length))))

@@ -1,4 +1,4 @@
-//! From a configuration file to a gateway that serves, and to its end. `serve` and `demo` share it.
+//! Loads a configuration, runs its gateway and shuts it down. Shared by `serve` and `demo`.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -13,15 +13,19 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::exit::CommandFailure;
 use crate::output::Output;
+use crate::progress::Progress;
 
-/// Reads a configuration file and everything that it names.
+/// Loads a configuration and every file it refers to.
 pub(crate) fn load(file: &Path, output: &Output) -> Result<Config, CommandFailure> {
     let source = Source::read(file).map_err(|error| {
-        let help = "name another with `--config FILE`, or look at `demur demo` first".to_owned();
+        let help = "use `--config FILE`, or try `demur demo` first".to_owned();
         CommandFailure::unavailable(format!("{}: {error}", file.display()), help)
     })?;
     let folder = file.parent().unwrap_or_else(|| Path::new(""));
-    match Config::load(&source, folder) {
+    let progress = Progress::spinner(output, "loading the configuration");
+    let loaded = Config::load(&source, folder);
+    drop(progress);
+    match loaded {
         Ok((config, warnings)) => {
             if !warnings.is_empty() {
                 output.diagnostics(&warnings);
@@ -32,39 +36,39 @@ pub(crate) fn load(file: &Path, output: &Output) -> Result<Config, CommandFailur
     }
 }
 
-/// A gateway with the store that it owns.
+/// A running gateway and the store it owns.
 pub(crate) struct Running {
-    serving: RunningGateway,
+    gateway: RunningGateway,
     store: Arc<Store>,
     signals: Signals,
 }
 
 impl Running {
-    /// Binds, opens the store, serves. Nothing is left behind where one of them fails.
+    /// Binds the listeners, opens the store and starts the workers. Leaves nothing behind on failure.
     pub(crate) fn start(config: Config) -> Result<Self, CommandFailure> {
-        // Before anything is told to anyone: whoever reads that it serves may end it at once.
+        // Before any output: a supervisor may send a signal as soon as it reads that the gateway is ready.
         let signals = Signals::listen().map_err(|error| {
             CommandFailure::unavailable(format!("cannot listen for signals: {error}"), None)
         })?;
         let gateway = Gateway::bind(&config.listeners).map_err(|BindError { address, error }| {
-            let help = "stop what listens there, or choose another address with `--listen`".to_owned();
+            let help = "use a free address: `--listen ADDRESS`".to_owned();
             CommandFailure::unavailable(format!("cannot listen on {address}: {error}"), help)
         })?;
         let plans = Arc::new(Plans::new(config.plans.clone()));
         let store = open(&config.store, &plans)?;
         let admission = Admission::new(store.stores(), store.pepper(), plans, config.cache);
-        let serving = gateway.serve(config, admission, Clock::start()).map_err(|error| {
-            CommandFailure::unavailable(format!("the workers cannot be started: {error}"), None)
+        let gateway = gateway.serve(config, admission, Clock::start()).map_err(|error| {
+            CommandFailure::unavailable(format!("cannot start the workers: {error}"), None)
         })?;
-        Ok(Self { serving, store, signals })
+        Ok(Self { gateway, store, signals })
     }
 
-    /// Where it listens.
+    /// The listeners with their actual addresses.
     pub(crate) fn listeners(&self) -> &[Listener] {
-        self.serving.listeners()
+        self.gateway.listeners()
     }
 
-    /// Where it listens first.
+    /// The URL of the first listener.
     pub(crate) fn url(&self) -> String {
         self.listeners().first().map(|first| format!("http://{}", first.address)).unwrap_or_default()
     }
@@ -74,13 +78,13 @@ impl Running {
         &self.store
     }
 
-    /// Waits for Ctrl-C or SIGTERM, then lets requests under way be answered and closes the store.
+    /// Waits for SIGINT or SIGTERM, then completes open requests and closes the store.
     pub(crate) fn until_interrupted(self, output: &Output) {
         self.signals.wait();
-        output.say("ending: no new connections, requests under way are answered");
-        self.serving.shut_down();
+        output.note("shutting down: completing open requests");
+        self.gateway.shut_down();
         self.store.close();
-        output.say("ended");
+        output.note("stopped");
     }
 }
 
@@ -89,20 +93,18 @@ pub(crate) fn open(store: &StoreUrl, plans: &Arc<Plans>) -> Result<Arc<Store>, C
     let StoreUrl::Sqlite(path) = store;
     Store::open(path, Arc::clone(plans)).map_err(|error| {
         let help = match &error {
-            OpenError::Locked { .. } => {
-                Some("stop the other one, or give this one another `store:`".to_owned())
-            }
+            OpenError::Locked { .. } => Some("stop the other process, or use another `store`".to_owned()),
             _ => None,
         };
         CommandFailure::unavailable(error.to_string(), help)
     })
 }
 
-/// A file has reached the size that `ulimit -f` allows: as POSIX systems number it.
+/// A file exceeds `ulimit -f`. Number as on Linux and macOS.
 const SIGXFSZ: i32 = 25;
 
-/// SIGINT and SIGTERM, noticed from the moment that this exists. And SIGXFSZ, so that it ends nobody: a store that
-/// cannot grow is trouble to be told, as a full disk is.
+/// Handlers of SIGINT and SIGTERM, active from construction. SIGXFSZ is handled so that it does not kill the process: a
+/// store that cannot grow is reported like a full disk.
 struct Signals {
     runtime: Runtime,
     interrupt: Signal,

@@ -81,8 +81,8 @@ fn what_listens_nowhere_is_told() {
     let folder = folder();
     let stderr = |output: Output| (output.status.code(), String::from_utf8(output.stderr).unwrap());
     for (listen, message, help) in [
-        ("127.0.0.1:0", "does not say which", "--listen NAME=ADDRESS"),
-        ("publc=127.0.0.1:0", "no listener is called `publc`", "did you mean `public`?"),
+        ("127.0.0.1:0", "`--listen` must name one of several listeners", "--listen NAME=ADDRESS"),
+        ("publc=127.0.0.1:0", "unknown listener `publc`", "did you mean `public`?"),
     ] {
         let (code, said) = stderr(serve(folder.path(), &[listen]).output().unwrap());
         assert_eq!(code, Some(2), "{said}");

@@ -77,7 +77,7 @@ fn the_command_prints_what_is_committed() {
 }
 
 #[test]
-fn a_first_contract_is_written_once_and_is_sound() {
+fn init_writes_a_valid_contract_and_never_overwrites() {
     let folder = tempfile::tempdir().unwrap();
     let run = |arguments: &[&str]| {
         let mut command = Command::new(env!("CARGO_BIN_EXE_demur"));
@@ -89,7 +89,7 @@ fn a_first_contract_is_written_once_and_is_sound() {
     assert_eq!(run(&["check", "shop.yaml"]).status.code(), Some(0));
     let again = run(&["init", "shop.yaml"]);
     assert_eq!(again.status.code(), Some(4));
-    assert!(String::from_utf8_lossy(&again.stderr).contains("name another file"));
+    assert!(String::from_utf8_lossy(&again.stderr).contains("shop.yaml already exists"));
     assert_eq!(std::fs::read_to_string(folder.path().join("shop.yaml")).unwrap(), written);
     assert_eq!(run(&["init"]).status.code(), Some(0));
     assert!(folder.path().join("contract.yaml").exists());

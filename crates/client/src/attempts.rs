@@ -1,4 +1,4 @@
-//! One call: attempts, the delays between them, and its end.
+//! A call: its attempts, the delays between them, and its result.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use tokio::time::{Instant, sleep, timeout};
 use crate::backoff::Jitter;
 use crate::budget::{Budget, Budgets};
 use crate::cache::{CacheLookup, CacheableRequest, ResponseCache};
-use crate::decode::read;
+use crate::decode::decode;
 use crate::error::{Error, GiveUpReason};
 use crate::hooks::Hooks;
 use crate::network::{NetworkError, NetworkKind};
@@ -23,30 +23,30 @@ use crate::policy::{FailedAttempt, Policy, RetryContext, RetryDecision};
 
 pub(crate) const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
-/// The most of an error's content that is read.
+/// Maximum bytes read of an error body.
 const MAX_ERROR_BYTES: usize = 64 * 1024;
 
-/// Sends one request, once.
+/// Sends a single request, without retries.
 pub trait Transport: Send {
-    /// An answer, whatever its status, or the lack of one.
+    /// Returns a response of any status, or why there is none.
     fn send(&mut self, request: Request) -> impl Future<Output = Result<Response, NetworkError>> + Send;
 
-    /// Whether it may add credentials that differ from one request to the next. The cache cannot see those, and
-    /// then stores only responses that allow all callers to share them (`public`, `s-maxage`).
+    /// Whether the transport may add credentials that differ from request to request. The cache cannot see these, and
+    /// then stores only responses that all callers may share (`public`, `s-maxage`).
     fn adds_credentials(&self) -> bool {
         false
     }
 }
 
-/// Its default headers are the same for every request, and a cache belongs to one client. (A session that a cookie
-/// store begins does change who the caller is: a response that sets a cookie clears the cache.)
+/// The default headers are the same for every request, and a cache belongs to one client. A cookie store can change the
+/// caller, so a response that sets a cookie clears the cache.
 impl Transport for reqwest::Client {
     async fn send(&mut self, request: Request) -> Result<Response, NetworkError> {
         self.execute(request).await.map_err(NetworkError::from)
     }
 }
 
-/// All that calls of one client share.
+/// The state shared by all calls of a client.
 pub(crate) struct AttemptContext {
     pub(crate) contract: Option<Arc<Contract>>,
     pub(crate) policy: Policy,
@@ -57,63 +57,63 @@ pub(crate) struct AttemptContext {
     pub(crate) hooks: Box<dyn Hooks>,
 }
 
-/// One call under way.
+/// A call in progress.
 struct Call<'c> {
-    caller: &'c AttemptContext,
+    context: &'c AttemptContext,
     method: Method,
     host: String,
     has_key: bool,
-    begun: Instant,
+    started: Instant,
     deadline: Duration,
 }
 
 impl AttemptContext {
-    /// Sends a request until it succeeds or there is no sense in it any more.
+    /// Sends a request, and retries it until it succeeds or a retry is pointless.
     pub(crate) async fn call<T: Transport>(
         &self,
         transport: &mut T,
         mut request: Request,
         deadline: Option<Duration>,
     ) -> Result<Response, Error> {
-        self.give_key(&mut request);
+        self.add_idempotency_key(&mut request);
         let found = match &self.cache {
             Some(cache) => cache.find(&mut request, transport.adds_credentials(), Instant::now()),
-            None => CacheLookup::Pass,
+            None => CacheLookup::Bypass,
         };
-        let asked = match found {
+        let cacheable = match found {
             CacheLookup::Fresh(response) => return Ok(response),
-            CacheLookup::Ask(asked) => Some(asked),
-            CacheLookup::Pass => None,
+            CacheLookup::Miss(cacheable) => Some(cacheable),
+            CacheLookup::Bypass => None,
         };
         let is_change = !request.method().is_safe();
         let url = request.url().clone();
         let call = Call {
-            caller: self,
+            context: self,
             method: request.method().clone(),
             host: authority(request.url()),
             has_key: request.headers().contains_key(IDEMPOTENCY_KEY),
-            begun: Instant::now(),
+            started: Instant::now(),
             deadline: deadline.unwrap_or(self.policy.deadline),
         };
         let budget = self.budgets.of(&call.host);
         budget.deposit(Instant::now());
-        let answered = call.attempts(transport, request, &budget).await;
-        let answered = match (&self.cache, asked, answered) {
-            (Some(cache), Some(asked), Ok(response)) => call.keep(cache, asked, response).await,
+        let result = call.attempts(transport, request, &budget).await;
+        let result = match (&self.cache, cacheable, result) {
+            (Some(cache), Some(cacheable), Ok(response)) => call.store(cache, cacheable, response).await,
             (Some(cache), None, Ok(response)) if is_change => {
                 cache.invalidate(&url);
                 Ok(response)
             }
-            (_, _, answered) => answered,
+            (_, _, result) => result,
         };
-        if let Err(error) = &answered {
+        if let Err(error) = &result {
             self.hooks.failed(error);
         }
-        answered
+        result
     }
 
-    /// Made once; clones of the request carry the same one.
-    fn give_key(&self, request: &mut Request) {
+    /// Adds one idempotency key, which the clones of the request share.
+    fn add_idempotency_key(&self, request: &mut Request) {
         let is_wanted = self.policy.idempotency_keys && !request.method().is_idempotent();
         if !is_wanted || request.headers().contains_key(IDEMPOTENCY_KEY) {
             return;
@@ -135,36 +135,36 @@ impl Call<'_> {
         let mut attempt = 0;
         loop {
             attempt += 1;
-            // Content that streams has no clone: then this attempt is the last.
-            let Some(request) = next.take() else { return Err(self.no_request()) };
+            // A request with a streaming body cannot be cloned: this attempt is the last.
+            let Some(request) = next.take() else { return Err(self.not_replayable()) };
             next = request.try_clone();
             self.pace().await?;
-            self.caller.hooks.attempt(&self.method, request.url(), attempt);
+            self.context.hooks.attempt(&self.method, request.url(), attempt);
             let (mut error, failure) = match self.attempt(transport, request).await {
                 Ok(response) => return Ok(response),
                 Err(failed) => failed,
             };
-            let situation = RetryContext {
+            let retry = RetryContext {
                 method: &self.method,
                 has_key: self.has_key,
                 is_replayable: next.is_some(),
                 attempt,
-                left: self.left(),
+                remaining: self.remaining(),
             };
-            let verdict = self.caller.policy.decide(failure, &situation, &*self.caller.jitter);
-            let stop = match verdict {
-                RetryDecision::Stop(stop) => stop,
+            let decision = self.context.policy.decide(failure, &retry, &*self.context.jitter);
+            let reason = match decision {
+                RetryDecision::GiveUp(reason) => reason,
                 RetryDecision::Retry { is_charged: true, .. } if !budget.withdraw(Instant::now()) => {
                     GiveUpReason::Budget
                 }
                 RetryDecision::Retry { delay, .. } => {
                     self.describe(&mut error, attempt, GiveUpReason::Attempts);
-                    self.caller.hooks.retry(&error, attempt, delay);
+                    self.context.hooks.retry(&error, attempt, delay);
                     sleep(delay).await;
                     continue;
                 }
             };
-            self.describe(&mut error, attempt, stop);
+            self.describe(&mut error, attempt, reason);
             return Err(error);
         }
     }
@@ -174,16 +174,16 @@ impl Call<'_> {
         transport: &mut T,
         request: Request,
     ) -> Result<Response, (Error, FailedAttempt)> {
-        let patience = self.caller.policy.per_attempt.min(self.left());
-        let response = match timeout(patience, transport.send(request)).await {
+        let timeout_left = self.context.policy.attempt_timeout.min(self.remaining());
+        let response = match timeout(timeout_left, transport.send(request)).await {
             Ok(Ok(response)) => response,
             Ok(Err(error)) => return Err(network(error)),
-            Err(_) => return Err(network(self.out_of_time())),
+            Err(_) => return Err(network(self.timed_out())),
         };
-        if let Some(pacing) = &self.caller.pacing {
-            pacing.learn(&self.host, response.headers(), Instant::now(), SystemTime::now());
+        if let Some(pacing) = &self.context.pacing {
+            pacing.observe(&self.host, response.headers(), Instant::now(), SystemTime::now());
         }
-        if let (Some(cache), true) = (&self.caller.cache, response.headers().contains_key(SET_COOKIE)) {
+        if let (Some(cache), true) = (&self.context.cache, response.headers().contains_key(SET_COOKIE)) {
             cache.clear();
         }
         let status = response.status();
@@ -191,70 +191,71 @@ impl Call<'_> {
             return Ok(response);
         }
         let headers = response.headers().clone();
-        let patience = self.caller.policy.per_attempt.min(self.left());
-        // Where the content does not come, status and fields say enough.
-        let content = beginning(response, patience).await;
-        let read = read(self.caller.contract.as_deref(), status, headers, content, SystemTime::now());
-        let failure = FailedAttempt::Answered {
+        let timeout_left = self.context.policy.attempt_timeout.min(self.remaining());
+        // If the body does not arrive, status and headers are enough.
+        let body = read_start(response, timeout_left).await;
+        let decoded = decode(self.context.contract.as_deref(), status, headers, body, SystemTime::now());
+        let failure = FailedAttempt::Response {
             status: status.as_u16(),
-            class: read.error.retry.class,
-            after: read.error.retry.after,
-            is_declared_limit: read.is_declared_limit,
-            attempts: read.attempts,
+            class: decoded.error.retry.class,
+            after: decoded.error.retry.after,
+            is_declared_limit: decoded.is_declared_limit,
+            attempts: decoded.attempts,
         };
-        Err((Error::Api(Box::new(read.error)), failure))
+        Err((Error::Api(Box::new(decoded.error)), failure))
     }
 
-    /// Waits for a limit that is used up; where that would pass the deadline, the request is sent at once,
-    /// and the server says what it says.
+    /// Waits for the reset of a rate limit that is used up. If the wait would exceed the deadline, the request is sent
+    /// anyway, and the server decides.
     async fn pace(&self) -> Result<(), Error> {
-        let Some(pacing) = &self.caller.pacing else { return Ok(()) };
+        let Some(pacing) = &self.context.pacing else { return Ok(()) };
         let delay = pacing.delay(&self.host, Instant::now());
-        if !delay.is_zero() && delay < self.left() && delay <= self.caller.policy.longest_delay {
+        if !delay.is_zero() && delay < self.remaining() && delay <= self.context.policy.max_delay {
             sleep(delay).await;
         }
         Ok(())
     }
 
-    /// Has an answer kept. Its content is read here and not by whoever awaits it, so that it must come within the
-    /// time of an attempt.
-    async fn keep(
+    /// Stores a response. The body is read here instead of by the context, so it must arrive within the attempt timeout.
+    async fn store(
         &self,
         cache: &ResponseCache,
-        asked: CacheableRequest,
+        cacheable: CacheableRequest,
         response: Response,
     ) -> Result<Response, Error> {
-        let patience = self.caller.policy.per_attempt.min(self.left());
-        let failed = match timeout(patience, cache.keep(asked, response, Instant::now())).await {
+        let timeout_left = self.context.policy.attempt_timeout.min(self.remaining());
+        let failed = match timeout(timeout_left, cache.store(cacheable, response, Instant::now())).await {
             Ok(Ok(response)) => return Ok(response),
             Ok(Err(error)) => NetworkError::from(error),
-            Err(_) => self.out_of_time(),
+            Err(_) => self.timed_out(),
         };
-        let elapsed = self.begun.elapsed();
+        let elapsed = self.started.elapsed();
         Err(Error::Network(Box::new(NetworkError { elapsed, ..failed })))
     }
 
-    fn out_of_time(&self) -> NetworkError {
-        let kind = if self.left().is_zero() { NetworkKind::Deadline } else { NetworkKind::Timeout };
+    fn timed_out(&self) -> NetworkError {
+        let kind = if self.remaining().is_zero() { NetworkKind::Deadline } else { NetworkKind::Timeout };
         NetworkError::new(kind)
     }
 
-    fn left(&self) -> Duration {
-        self.deadline.saturating_sub(self.begun.elapsed())
+    fn remaining(&self) -> Duration {
+        self.deadline.saturating_sub(self.started.elapsed())
     }
 
-    fn describe(&self, error: &mut Error, attempt: u32, stop: GiveUpReason) {
+    fn describe(&self, error: &mut Error, attempt: u32, reason: GiveUpReason) {
         match error {
             Error::Api(error) => {
-                (error.attempts, error.elapsed, error.stop) = (attempt, self.begun.elapsed(), stop);
+                (error.attempts, error.elapsed, error.give_up_reason) =
+                    (attempt, self.started.elapsed(), reason);
             }
             Error::Network(error) => {
-                (error.attempts, error.elapsed, error.stop) = (attempt, self.begun.elapsed(), stop);
+                (error.attempts, error.elapsed, error.give_up_reason) =
+                    (attempt, self.started.elapsed(), reason);
             }
         }
     }
 
-    fn no_request(&self) -> Error {
+    fn not_replayable(&self) -> Error {
         let mut error = Error::Network(Box::new(NetworkError::new(NetworkKind::Request)));
         self.describe(&mut error, 1, GiveUpReason::NotReplayable);
         error
@@ -266,23 +267,24 @@ fn network(error: NetworkError) -> (Error, FailedAttempt) {
     (Error::Network(Box::new(error)), failure)
 }
 
-/// Host and port: what a budget is for.
+/// Host and port: the key of budgets and pacing.
 fn authority(url: &url::Url) -> String {
     let port = url.port_or_known_default().unwrap_or_default();
     format!("{}:{port}", url.host_str().unwrap_or_default())
 }
 
-async fn beginning(mut response: Response, patience: Duration) -> Bytes {
-    let mut content = BytesMut::new();
+/// Reads up to [`MAX_ERROR_BYTES`] of a body, as far as it arrives in time.
+async fn read_start(mut response: Response, limit: Duration) -> Bytes {
+    let mut body = BytesMut::new();
     let reading = async {
         while let Ok(Some(chunk)) = response.chunk().await {
-            let room = MAX_ERROR_BYTES - content.len();
-            content.extend_from_slice(&chunk[..chunk.len().min(room)]);
+            let room = MAX_ERROR_BYTES - body.len();
+            body.extend_from_slice(&chunk[..chunk.len().min(room)]);
             if chunk.len() >= room {
                 break;
             }
         }
     };
-    let _ = timeout(patience, reading).await;
-    content.freeze()
+    let _ = timeout(limit, reading).await;
+    body.freeze()
 }

@@ -1,7 +1,7 @@
-//! The retry budget of one host: retries are a share of requests, so that an outage is not multiplied.
+//! The retry budget of a host: retries are limited to a share of requests, so that they do not amplify an outage.
 //!
-//! Over any time of `t` seconds with `n` requests there are at most `n / 5 + 10 (t + 1)` retries: a fifth of
-//! the requests of the last ten seconds, and a floor of ten a second for hosts that see few requests.
+//! Over any `t` seconds with `n` requests there are at most `n / 5 + 10 (t + 1)` retries: a fifth of the requests of the
+//! last ten seconds, plus ten per second for hosts with few requests.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -9,24 +9,24 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// How much may be retried.
+/// The retry budget of each host.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct BudgetSettings {
-    /// Retries for each request: 0.2 is a fifth.
-    pub share: f64,
-    /// Retries a second that are always allowed.
-    pub floor: u32,
+    /// Retries per request: 0.2 allows one retry for five requests.
+    pub ratio: f64,
+    /// Retries per second that are always allowed.
+    pub min_per_second: u32,
 }
 
 impl Default for BudgetSettings {
     fn default() -> Self {
-        Self { share: 0.2, floor: 10 }
+        Self { ratio: 0.2, min_per_second: 10 }
     }
 }
 
-/// Requests count for so many seconds.
+/// The window of the ratio, in seconds.
 const SECONDS: usize = 10;
-/// Beyond so many hosts, the rest share a budget: nobody can make a client keep more.
+/// Maximum number of budgets; further hosts share one, so that memory is bounded.
 const MAX_HOSTS: usize = 1024;
 
 /// The budgets of all hosts.
@@ -62,23 +62,25 @@ pub(crate) struct Budget {
 
 #[derive(Debug, Default)]
 struct BudgetState {
-    /// Requests and retries by second, a ring.
+    /// Requests and retries per second, as a ring buffer.
     slots: [(u64, u64); SECONDS],
     /// The second of the latest slot.
     second: u64,
-    /// What is left of the floor, in thousandths, and since when.
-    floor_thousandths: u64,
-    floor_since: Duration,
+    /// What is left of `min_per_second`, in thousandths, and the time it was last refilled.
+    allowance_thousandths: u64,
+    refilled_at: Duration,
 }
 
 impl Budget {
     pub(crate) fn new(settings: BudgetSettings, origin: Instant) -> Self {
-        let state =
-            BudgetState { floor_thousandths: u64::from(settings.floor) * 1000, ..BudgetState::default() };
+        let state = BudgetState {
+            allowance_thousandths: u64::from(settings.min_per_second) * 1000,
+            ..BudgetState::default()
+        };
         Self { settings, origin, state: Mutex::new(state) }
     }
 
-    /// A request is made.
+    /// Counts a request.
     pub(crate) fn deposit(&self, now: Instant) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.advance(now.saturating_duration_since(self.origin));
@@ -86,23 +88,23 @@ impl Budget {
         state.slots[at].0 += 1;
     }
 
-    /// Whether a retry may be made; it counts as made.
+    /// Takes a retry from the budget, if there is one.
     pub(crate) fn withdraw(&self, now: Instant) -> bool {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let age = now.saturating_duration_since(self.origin);
         state.advance(age);
-        let floor = u64::from(self.settings.floor);
-        let grown = age.saturating_sub(state.floor_since).as_millis() as u64 * floor;
-        state.floor_since = age;
-        // A floor that was not used does not pile up beyond one second's worth.
-        state.floor_thousandths = (state.floor_thousandths + grown).min(floor * 1000);
-        if state.floor_thousandths >= 1000 {
-            state.floor_thousandths -= 1000;
+        let per_second = u64::from(self.settings.min_per_second);
+        let refill = age.saturating_sub(state.refilled_at).as_millis() as u64 * per_second;
+        state.refilled_at = age;
+        // An unused allowance does not accumulate beyond one second.
+        state.allowance_thousandths = (state.allowance_thousandths + refill).min(per_second * 1000);
+        if state.allowance_thousandths >= 1000 {
+            state.allowance_thousandths -= 1000;
             return true;
         }
         let (requests, retries) =
             state.slots.iter().fold((0, 0), |sum, slot| (sum.0 + slot.0, sum.1 + slot.1));
-        if (retries + 1) as f64 > requests as f64 * self.settings.share {
+        if (retries + 1) as f64 > requests as f64 * self.settings.ratio {
             return false;
         }
         let at = state.latest();
@@ -116,14 +118,14 @@ impl BudgetState {
         (self.second % SECONDS as u64) as usize
     }
 
-    /// Empties the slots of the seconds that have passed.
+    /// Clears the slots of the seconds that have passed.
     fn advance(&mut self, age: Duration) {
         let second = age.as_secs();
         let passed = second.saturating_sub(self.second).min(SECONDS as u64);
         for step in 1..=passed {
             self.slots[((self.second + step) % SECONDS as u64) as usize] = (0, 0);
         }
-        // After a longer pause all slots are empty, and it does not matter which is which.
+        // After a pause longer than the window all slots are empty, in any order.
         self.second = self.second.max(second);
     }
 }
@@ -132,9 +134,8 @@ impl BudgetState {
 mod tests {
     use super::*;
 
-    /// Whatever comes, retries stay within a fifth and the floor.
     #[tokio::test(start_paused = true)]
-    async fn retries_stay_within_a_fifth_and_the_floor() {
+    async fn retries_stay_within_the_ratio_and_the_minimum() {
         for per_second in [0u64, 1, 7, 50, 400] {
             let start = Instant::now();
             let budget = Budget::new(BudgetSettings::default(), start);
@@ -144,16 +145,16 @@ mod tests {
                     budget.deposit(Instant::now());
                     requests += 1;
                 }
-                // Everybody asks for more than there is.
+                // Always ask for more than is available.
                 for _ in 0..per_second + 20 {
                     retries += u64::from(budget.withdraw(Instant::now()));
                 }
                 tokio::time::advance(Duration::from_millis(100)).await;
                 let seconds = start.elapsed().as_secs_f64();
-                let most = requests as f64 / 5.0 + 10.0 * (seconds + 1.0);
-                assert!(retries as f64 <= most, "{per_second}/s at {seconds} s: {retries} > {most}");
+                let max = requests as f64 / 5.0 + 10.0 * (seconds + 1.0);
+                assert!(retries as f64 <= max, "{per_second}/s at {seconds} s: {retries} > {max}");
             }
-            // And what is allowed is given.
+            // What is allowed is also granted.
             assert!(
                 retries as f64 >= requests as f64 * 0.19 + 280.0,
                 "{per_second}/s: {retries} of {requests}"
@@ -162,14 +163,13 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_is_long_past_pays_for_nothing() {
+    async fn old_requests_and_unused_allowance_do_not_accumulate() {
         let budget = Budget::new(BudgetSettings::default(), Instant::now());
         for _ in 0..1000 {
             budget.deposit(Instant::now());
         }
         tokio::time::advance(Duration::from_secs(60)).await;
-        // Neither do the requests of a minute ago, nor has the floor piled up meanwhile.
         let retries = (0..1000).filter(|_| budget.withdraw(Instant::now())).count();
-        assert_eq!(retries, BudgetSettings::default().floor as usize);
+        assert_eq!(retries, BudgetSettings::default().min_per_second as usize);
     }
 }

@@ -1,12 +1,11 @@
-//! An HTTP cache for safe requests (RFC 9111), where the builder asks for one.
+//! An HTTP cache for GET requests (RFC 9111), if the builder enables it.
 //!
-//! It stores complete responses to GET that declare a lifetime or carry a validator, one for each URL and set of
-//! request headers that select it. Responses that stream without a length, and large ones, are not stored.
+//! Stores complete responses to GET that have a lifetime or a validator, one per URL and values of the `Vary` headers.
+//! Responses without a length, and large ones, are not stored.
 //!
-//! One client may serve several callers, so this is a shared cache. A response to a request with credentials is
-//! stored only if it says so explicitly (section 3.5), and is then served only to requests with the same
-//! credentials. Which headers carry a credential cannot be known: every header that is not in [`PUBLIC`], or
-//! declared public by the builder, counts as one.
+//! A client may serve several callers, so this is a shared cache. A response to a request with credentials is stored only
+//! if it allows that explicitly (section 3.5), and is then served only to requests with the same credentials. Any header
+//! may carry a credential, so every header counts as one unless it is in [`PUBLIC`] or declared public by the builder.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -23,7 +22,7 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use reqwest::{Request, Response};
 use tokio::time::Instant;
 
-/// Request headers that identify nobody. Those that change the response are named by its `Vary`.
+/// Request headers that do not identify a caller. If they affect the response, its `Vary` names them.
 const PUBLIC: [HeaderName; 16] = [
     ACCEPT,
     ACCEPT_CHARSET,
@@ -47,65 +46,65 @@ const PUBLIC: [HeaderName; 16] = [
 const NOT_UPDATED: [HeaderName; 6] =
     [CONTENT_LENGTH, CONTENT_ENCODING, CONTENT_RANGE, TRANSFER_ENCODING, CONNECTION, SET_COOKIE];
 
-/// Answers that are kept.
+/// Maximum number of stored responses.
 const MAX_ENTRIES: usize = 256;
-/// The most content of one of them.
+/// Maximum body size of a stored response.
 const MAX_BYTES: u64 = 256 * 1024;
 
-/// The responses of one client.
+/// The stored responses of a client.
 #[derive(Debug, Default)]
 pub(crate) struct ResponseCache {
     entries: Mutex<HashMap<String, CachedResponse>>,
-    /// Headers that carry no credential, beside [`PUBLIC`].
+    /// Headers that carry no credential, in addition to [`PUBLIC`].
     public: Vec<HeaderName>,
 }
 
 #[derive(Debug, Clone)]
 struct CachedResponse {
     headers: HeaderMap,
-    content: Bytes,
-    /// What the request had in the headers that the response varies by.
-    varied: Vec<(HeaderName, Vec<HeaderValue>)>,
+    body: Bytes,
+    /// The values of the request headers that `Vary` names.
+    vary: Vec<(HeaderName, Vec<HeaderValue>)>,
     /// The credentials of the request.
     credentials: Credentials,
-    /// When it arrived, as old as it was then.
-    born: Instant,
+    /// When the response arrived, not corrected by its `Age`.
+    stored_at: Instant,
     fresh_for: Duration,
 }
 
 /// The headers of a request that may identify its caller, sorted by name.
 type Credentials = Vec<(HeaderName, Vec<HeaderValue>)>;
 
-/// What the cache says of a request.
+/// The result of a cache lookup.
 #[derive(Debug)]
 pub(crate) enum CacheLookup {
-    /// This is the answer.
+    /// A fresh response.
     Fresh(Response),
-    /// Ask, and bring the answer back.
-    Ask(CacheableRequest),
-    /// Not the cache's business.
-    Pass,
+    /// Send the request, and store the response.
+    Miss(CacheableRequest),
+    /// The cache does not apply.
+    Bypass,
 }
 
-/// A request that was let through.
+/// A request whose response may be stored.
 #[derive(Debug)]
 pub(crate) struct CacheableRequest {
     url: String,
     headers: HeaderMap,
     credentials: Credentials,
     access: CredentialScope,
-    /// The response that the request validates.
+    /// The stored response that the request revalidates.
     stale: Option<Box<CachedResponse>>,
 }
 
-/// Who may be behind a request.
+/// What is known of the caller of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum CredentialScope {
-    /// Nobody in particular.
+    /// The request has no credentials.
     Anonymous,
-    /// The caller that its headers or its URL identify.
+    /// The headers or the URL identify the caller.
     Identified,
-    /// Unknown: what comes after the cache may add credentials.
+    /// Later middleware may add credentials.
     Unknown,
 }
 
@@ -114,8 +113,8 @@ impl ResponseCache {
         Self { public, ..Self::default() }
     }
 
-    /// Looks for a response. One that has to be validated first makes the request a conditional one.
-    /// `is_signed_later` says that the request may gain credentials after this.
+    /// Looks up a response. If the stored one must be revalidated, the request becomes conditional. `is_signed_later`:
+    /// later middleware may add credentials to the request.
     pub(crate) fn find(&self, request: &mut Request, is_signed_later: bool, now: Instant) -> CacheLookup {
         let headers = request.headers();
         let own_conditions =
@@ -126,7 +125,7 @@ impl ResponseCache {
             || is_partial
             || directive(headers, "no-store").is_some()
         {
-            return CacheLookup::Pass;
+            return CacheLookup::Bypass;
         }
         let credentials = self.credentials(headers);
         let has_userinfo = !request.url().username().is_empty() || request.url().password().is_some();
@@ -136,107 +135,108 @@ impl ResponseCache {
             false => CredentialScope::Anonymous,
         };
         let url = key(request.url());
-        let mut asked = CacheableRequest { url, headers: headers.clone(), credentials, access, stale: None };
+        let mut cacheable =
+            CacheableRequest { url, headers: headers.clone(), credentials, access, stale: None };
         let entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(entry) = entries.get(&asked.url).filter(|entry| entry.is_for(&asked)) else {
-            return CacheLookup::Ask(asked);
+        let Some(entry) = entries.get(&cacheable.url).filter(|entry| entry.is_for(&cacheable)) else {
+            return CacheLookup::Miss(cacheable);
         };
         let pragma = headers.get(PRAGMA).is_some_and(|value| value == "no-cache");
-        let must_ask = directive(headers, "no-cache").is_some()
+        let must_revalidate = directive(headers, "no-cache").is_some()
             || pragma && !headers.contains_key(CACHE_CONTROL)
             || directive(headers, "max-age").is_some_and(|seconds| seconds == "0");
-        if !must_ask && now.saturating_duration_since(entry.born) < entry.fresh_for {
+        if !must_revalidate && now.saturating_duration_since(entry.stored_at) < entry.fresh_for {
             return CacheLookup::Fresh(entry.response(now));
         }
         if let Some(etag) = entry.headers.get(ETAG) {
             request.headers_mut().insert(IF_NONE_MATCH, etag.clone());
-            asked.stale = Some(Box::new(entry.clone()));
+            cacheable.stale = Some(Box::new(entry.clone()));
         }
-        CacheLookup::Ask(asked)
+        CacheLookup::Miss(cacheable)
     }
 
-    /// Takes in what came of a request that was let through.
-    pub(crate) async fn keep(
+    /// Stores the response if possible, and returns the response for the caller.
+    pub(crate) async fn store(
         &self,
-        mut asked: CacheableRequest,
+        mut cacheable: CacheableRequest,
         response: Response,
         now: Instant,
     ) -> reqwest::Result<Response> {
         if response.status() == StatusCode::NOT_MODIFIED {
-            return Ok(match asked.stale.take() {
-                Some(entry) => self.revalidate(*entry, asked, response.headers(), now),
+            return Ok(match cacheable.stale.take() {
+                Some(entry) => self.revalidate(*entry, cacheable, response.headers(), now),
                 None => response,
             });
         }
         let is_small = response.content_length().is_some_and(|length| length <= MAX_BYTES);
-        let lifetime = lifetime(response.status(), response.headers(), asked.access);
-        let (Some(fresh_for), Some(varied)) =
-            (lifetime.filter(|_| is_small), varied(response.headers(), &asked.headers))
+        let lifetime = lifetime(response.status(), response.headers(), cacheable.access);
+        let (Some(fresh_for), Some(vary)) =
+            (lifetime.filter(|_| is_small), vary_values(response.headers(), &cacheable.headers))
         else {
-            self.forget(&asked);
+            self.remove_match(&cacheable);
             return Ok(response);
         };
         let headers = response.headers().clone();
-        let content = response.bytes().await?;
-        let CacheableRequest { url, credentials, .. } = asked;
-        let entry = CachedResponse { varied, credentials, headers, content, born: now, fresh_for };
-        let answer = entry.response(now);
+        let body = response.bytes().await?;
+        let CacheableRequest { url, credentials, .. } = cacheable;
+        let entry = CachedResponse { vary, credentials, headers, body, stored_at: now, fresh_for };
+        let response = entry.response(now);
         self.insert(url, entry);
-        Ok(answer)
+        Ok(response)
     }
 
     fn insert(&self, url: String, entry: CachedResponse) {
         let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
         if entries.len() >= MAX_ENTRIES && !entries.contains_key(&url) {
-            let oldest = entries.iter().min_by_key(|(_, entry)| entry.born).map(|(url, _)| url.clone());
+            let oldest = entries.iter().min_by_key(|(_, entry)| entry.stored_at).map(|(url, _)| url.clone());
             oldest.and_then(|url| entries.remove(&url));
         }
         entries.insert(url, entry);
     }
 
-    /// A change succeeded: what is known of the URL may be wrong (RFC 9111, section 4.4).
+    /// Removes the response of a URL after an unsafe request succeeded (RFC 9111, section 4.4).
     pub(crate) fn invalidate(&self, url: &url::Url) {
         self.entries.lock().unwrap_or_else(PoisonError::into_inner).remove(&key(url));
     }
 
-    /// A cookie was set. If the HTTP client keeps cookies, the caller may be another one from here on.
+    /// Removes all responses. Called when a cookie is set: with a cookie store, the caller may have changed.
     pub(crate) fn clear(&self) {
         self.entries.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
-    /// Removes what this request would have been answered with; another caller's response stays.
-    fn forget(&self, asked: &CacheableRequest) {
+    /// Removes the response that matches this request; those of other callers stay.
+    fn remove_match(&self, cacheable: &CacheableRequest) {
         let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
-        if entries.get(&asked.url).is_some_and(|entry| entry.is_for(asked)) {
-            entries.remove(&asked.url);
+        if entries.get(&cacheable.url).is_some_and(|entry| entry.is_for(cacheable)) {
+            entries.remove(&cacheable.url);
         }
     }
 
-    /// A stale response is good again. It is the one that this request validated, whatever was stored since.
+    /// Makes the response that this request revalidated fresh again, whatever was stored since.
     fn revalidate(
         &self,
         mut entry: CachedResponse,
-        asked: CacheableRequest,
-        fields: &HeaderMap,
+        cacheable: CacheableRequest,
+        headers: &HeaderMap,
         now: Instant,
     ) -> Response {
-        for name in fields.keys().filter(|name| !NOT_UPDATED.contains(name)) {
+        for name in headers.keys().filter(|name| !NOT_UPDATED.contains(name)) {
             entry.headers.remove(name);
-            for value in fields.get_all(name) {
+            for value in headers.get_all(name) {
                 entry.headers.append(name.clone(), value.clone());
             }
         }
-        entry.born = now;
-        let is_kept = !fields.contains_key(SET_COOKIE);
-        match lifetime(StatusCode::OK, &entry.headers, asked.access).filter(|_| is_kept) {
+        entry.stored_at = now;
+        let is_kept = !headers.contains_key(SET_COOKIE);
+        match lifetime(StatusCode::OK, &entry.headers, cacheable.access).filter(|_| is_kept) {
             Some(fresh_for) => {
                 entry.fresh_for = fresh_for;
-                let answer = entry.response(now);
-                self.insert(asked.url, entry);
-                answer
+                let response = entry.response(now);
+                self.insert(cacheable.url, entry);
+                response
             }
             None => {
-                self.forget(&asked);
+                self.remove_match(&cacheable);
                 entry.response(now)
             }
         }
@@ -256,21 +256,22 @@ impl ResponseCache {
 }
 
 impl CachedResponse {
-    fn is_for(&self, asked: &CacheableRequest) -> bool {
-        self.credentials == asked.credentials
-            && self.varied.iter().all(|(name, value)| values(&asked.headers, name) == *value)
+    fn is_for(&self, cacheable: &CacheableRequest) -> bool {
+        self.credentials == cacheable.credentials
+            && self.vary.iter().all(|(name, value)| values(&cacheable.headers, name) == *value)
     }
 
     fn response(&self, now: Instant) -> Response {
-        let mut response = http::Response::new(self.content.clone());
+        let mut response = http::Response::new(self.body.clone());
         *response.headers_mut() = self.headers.clone();
-        let age = now.saturating_duration_since(self.born) + number(&self.headers, &AGE).unwrap_or_default();
+        let age =
+            now.saturating_duration_since(self.stored_at) + number(&self.headers, &AGE).unwrap_or_default();
         response.headers_mut().insert(AGE, HeaderValue::from(age.as_secs()));
         response.into()
     }
 }
 
-/// What a response is stored under. The fragment is never sent.
+/// The key of a response: the URL without the fragment, which is never sent.
 fn key(url: &url::Url) -> String {
     let mut url = url.clone();
     url.set_fragment(None);
@@ -281,41 +282,41 @@ fn values(headers: &HeaderMap, name: &HeaderName) -> Vec<HeaderValue> {
     headers.get_all(name).iter().cloned().collect()
 }
 
-/// How long a response is fresh; `None` if it must not be stored, or storing it would be of no use.
+/// The freshness lifetime; `None` if the response must not be stored, or storing it is useless.
 fn lifetime(status: StatusCode, headers: &HeaderMap, access: CredentialScope) -> Option<Duration> {
     let seconds = |name| {
         let seconds = directive(headers, name).and_then(|seconds| seconds.parse().ok());
         seconds.map(Duration::from_secs)
     };
-    let says = |name| directive(headers, name).is_some();
+    let has = |name| directive(headers, name).is_some();
     let shared = seconds("s-maxage");
     let may_share = match access {
         CredentialScope::Anonymous => true,
-        CredentialScope::Identified => says("public") || says("must-revalidate") || shared.is_some(),
-        // These two alone say that callers may share the response.
-        CredentialScope::Unknown => says("public") || shared.is_some(),
+        CredentialScope::Identified => has("public") || has("must-revalidate") || shared.is_some(),
+        // Only these two allow several callers to share the response.
+        CredentialScope::Unknown => has("public") || shared.is_some(),
     };
-    let is_private = says("private") || says("no-store") || headers.contains_key(SET_COOKIE);
+    let is_private = has("private") || has("no-store") || headers.contains_key(SET_COOKIE);
     if status != StatusCode::OK || is_private || !may_share {
         return None;
     }
-    let told = shared.or_else(|| seconds("max-age")).unwrap_or_default();
-    let fresh_for = told.saturating_sub(number(headers, &AGE).unwrap_or_default());
-    let fresh_for = if says("no-cache") { Duration::ZERO } else { fresh_for };
+    let declared = shared.or_else(|| seconds("max-age")).unwrap_or_default();
+    let fresh_for = declared.saturating_sub(number(headers, &AGE).unwrap_or_default());
+    let fresh_for = if has("no-cache") { Duration::ZERO } else { fresh_for };
     (!fresh_for.is_zero() || headers.contains_key(ETAG)).then_some(fresh_for)
 }
 
-/// What the request has in the headers that `Vary` names; `None` if no other request can be compared with it.
-fn varied(response: &HeaderMap, request: &HeaderMap) -> Option<Vec<(HeaderName, Vec<HeaderValue>)>> {
-    let mut varied = Vec::new();
+/// The values of the request headers that `Vary` names; `None` for `*` and invalid names, which match no other request.
+fn vary_values(response: &HeaderMap, request: &HeaderMap) -> Option<Vec<(HeaderName, Vec<HeaderValue>)>> {
+    let mut vary = Vec::new();
     for line in response.get_all(VARY) {
         for name in line.to_str().ok()?.split(',').map(str::trim).filter(|name| !name.is_empty()) {
             let name: HeaderName = name.parse().ok().filter(|_| name != "*")?;
             let value = values(request, &name);
-            varied.push((name, value));
+            vary.push((name, value));
         }
     }
-    Some(varied)
+    Some(vary)
 }
 
 /// The value of a directive of `Cache-Control`; empty if it has none. A quoted value may contain commas.

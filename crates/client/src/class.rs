@@ -1,28 +1,29 @@
-//! What kind of error it is, and what a person may be told of it.
+//! The class of an error, and a default message for end users.
 
 use std::fmt;
 
 /// The class of an error: what the caller can do about it.
+#[non_exhaustive]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum ErrorClass {
-    /// The key is missing, wrong, revoked or expired.
+    /// The API key is missing, invalid, revoked or expired.
     Authentication,
-    /// The key is good and does not cover this.
+    /// The API key is valid but does not permit the request.
     Permission,
-    /// The request is wrong, or the state of things does not allow it.
+    /// The request is invalid, or conflicts with the state of the resource.
     Validation,
-    /// Too much, too often.
+    /// A rate limit or quota is exceeded.
     Limit,
-    /// No credits, no active plan.
+    /// No credits, or no active plan.
     Payment,
-    /// There is no such thing.
+    /// The resource does not exist.
     NotFound,
-    /// The server's trouble.
+    /// The server failed.
     Server,
 }
 
 impl ErrorClass {
-    /// By status: the one thing that every API tells.
+    /// The class of a status code.
     pub fn of_status(status: u16) -> Self {
         match status {
             401 | 407 => Self::Authentication,
@@ -35,8 +36,7 @@ impl ErrorClass {
         }
     }
 
-    /// A sentence for the person in front of the screen, by the language of a locale such as `de-AT`;
-    /// English where the language is not known.
+    /// A message for end users in the language of a locale such as `de-AT`, or in English if there is no translation.
     pub fn user_message(self, locale: &str) -> &'static str {
         let language = locale.split(['-', '_']).next().unwrap_or_default().to_ascii_lowercase();
         match (language.as_str(), self) {

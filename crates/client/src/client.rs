@@ -1,4 +1,4 @@
-//! A small client: `reqwest`, with errors that mean something.
+//! [`Client`] and its builder.
 
 use std::fmt;
 use std::path::Path;
@@ -21,31 +21,31 @@ use crate::network::NetworkError;
 use crate::pacing::Pacing;
 use crate::policy::Policy;
 
-/// Sends requests, decodes errors and tries again. Clones share budgets and pacing.
+/// An HTTP client that decodes errors and retries. Clones share budgets, pacing and cache.
 #[derive(Clone)]
 pub struct Client<T = reqwest::Client> {
     http: T,
-    caller: Arc<AttemptContext>,
+    context: Arc<AttemptContext>,
 }
 
 impl Client {
-    /// A client around this one.
-    pub fn builder(http: reqwest::Client) -> ClientBuilder {
-        ClientBuilder::new(http)
+    /// A builder with default settings.
+    pub fn builder() -> ClientBuilder {
+        ClientBuilder::default()
     }
 
-    /// The client inside, which makes requests: `client.send(client.http().get(url))`.
+    /// The inner client, which creates requests: `client.send(client.http().get(url))`.
     pub fn http(&self) -> &reqwest::Client {
         &self.http
     }
 
-    /// Sends a request until it succeeds or there is no sense in it any more.
+    /// Sends a request, and retries it until it succeeds or a retry is pointless.
     pub async fn send(&self, request: RequestBuilder) -> Result<Response, Error> {
         let request = request.build().map_err(|error| Error::Network(Box::new(NetworkError::from(error))))?;
         self.execute(request, None).await
     }
 
-    /// The same with a deadline of its own.
+    /// Sends a request with its own deadline.
     pub async fn send_within(&self, request: RequestBuilder, deadline: Duration) -> Result<Response, Error> {
         let request = request.build().map_err(|error| Error::Network(Box::new(NetworkError::from(error))))?;
         self.execute(request, Some(deadline)).await
@@ -53,23 +53,29 @@ impl Client {
 }
 
 impl<T: Transport + Clone> Client<T> {
-    /// Sends a request that is built already; `deadline` replaces the policy's.
+    /// Sends a request that is already built; `deadline` replaces the one of the policy.
     pub async fn execute(
         &self,
         request: reqwest::Request,
         deadline: Option<Duration>,
     ) -> Result<Response, Error> {
-        self.caller.call(&mut self.http.clone(), request, deadline).await
+        self.context.call(&mut self.http.clone(), request, deadline).await
     }
 }
 
 impl<T> fmt::Debug for Client<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Client").field("policy", &self.caller.policy).finish_non_exhaustive()
+        f.debug_struct("Client").field("policy", &self.context.policy).finish_non_exhaustive()
     }
 }
 
-/// What a client is made of.
+/// Configures and builds a [`Client`] or a [`Retries`] middleware.
+///
+/// ```
+/// # use std::time::Duration;
+/// # use demur_client::Client;
+/// let client = Client::builder().deadline(Duration::from_secs(30)).idempotency_keys(true).build();
+/// ```
 pub struct ClientBuilder<T = reqwest::Client> {
     http: T,
     contract: Option<Arc<Contract>>,
@@ -82,8 +88,24 @@ pub struct ClientBuilder<T = reqwest::Client> {
     hooks: Box<dyn Hooks>,
 }
 
+impl Default for ClientBuilder {
+    /// Sends requests with a new `reqwest` client.
+    fn default() -> Self {
+        Self::new(reqwest::Client::new())
+    }
+}
+
+impl ClientBuilder {
+    /// Sends requests with this `reqwest` client.
+    #[must_use]
+    pub fn http_client(mut self, http: reqwest::Client) -> Self {
+        self.http = http;
+        self
+    }
+}
+
 impl<T> ClientBuilder<T> {
-    /// Around anything that sends a request once.
+    /// A builder with default settings that sends requests with this [`Transport`].
     pub fn new(http: T) -> Self {
         Self {
             http,
@@ -98,25 +120,25 @@ impl<T> ClientBuilder<T> {
         }
     }
 
-    /// The API's contract.
+    /// Decodes errors by this contract.
     #[must_use]
     pub fn contract(mut self, contract: Arc<Contract>) -> Self {
         self.contract = Some(contract);
         self
     }
 
-    /// The API's contract, in this text. Generated code has it as `CONTRACT`.
+    /// Decodes errors by the contract in this text, such as `CONTRACT` of a generated module.
     pub fn contract_text(self, text: &str) -> Result<Self, BuildError> {
         self.load(&Source::new("contract", text))
     }
 
-    /// The API's contract, in this file.
+    /// Decodes errors by the contract in this file.
     pub fn contract_file(self, path: impl AsRef<Path>) -> Result<Self, BuildError> {
         let source = Source::read(path.as_ref()).map_err(BuildError::File)?;
         self.load(&source)
     }
 
-    /// A contract that is built in, by its name.
+    /// Decodes errors by a built-in contract.
     pub fn builtin_contract(self, name: &str) -> Result<Self, BuildError> {
         let source = builtin::source(name).ok_or_else(|| BuildError::UnknownContract(name.to_owned()))?;
         self.load(&source)
@@ -127,44 +149,44 @@ impl<T> ClientBuilder<T> {
         Ok(self.contract(Arc::new(loaded.contract)))
     }
 
-    /// How often and how long.
+    /// Sets the retry policy.
     #[must_use]
     pub fn policy(mut self, policy: Policy) -> Self {
         self.policy = policy;
         self
     }
 
-    /// For a whole call: attempts and delays.
+    /// Sets the deadline of a call, including all attempts and delays.
     #[must_use]
     pub fn deadline(mut self, deadline: Duration) -> Self {
         self.policy.deadline = deadline;
         self
     }
 
-    /// Gives requests that change something an `Idempotency-Key`, so that they can be repeated. Only for
-    /// APIs that know it.
+    /// Adds an `Idempotency-Key` to requests that are not idempotent, so that they can be retried. Default: off. Enable it
+    /// only for APIs that support the header: others would process a retry twice.
     #[must_use]
-    pub fn idempotency_keys(mut self) -> Self {
-        self.policy.idempotency_keys = true;
+    pub fn idempotency_keys(mut self, enabled: bool) -> Self {
+        self.policy.idempotency_keys = enabled;
         self
     }
 
-    /// How much may be retried.
+    /// Sets the retry budget of each host.
     #[must_use]
     pub fn budget(mut self, budget: BudgetSettings) -> Self {
         self.budget = budget;
         self
     }
 
-    /// Waits where answers tell that nothing is left of a limit, instead of being refused.
+    /// Waits for the reset of a rate limit that responses report as used up, instead of being rejected. Default: off.
     #[must_use]
-    pub fn pacing(mut self) -> Self {
-        self.is_paced = true;
+    pub fn pacing(mut self, enabled: bool) -> Self {
+        self.is_paced = enabled;
         self
     }
 
-    /// Stores responses to GET while they are fresh, and revalidates them after that (RFC 9111). Complete
-    /// responses of up to 256 KiB, 256 of them, in memory.
+    /// Caches responses to GET in memory, and revalidates stale ones (RFC 9111). Default: off. Stores up to 256 complete
+    /// responses of up to 256 KiB each.
     ///
     /// The cache is a shared one. A response to a request with credentials is stored only if its `Cache-Control`
     /// has `public`, `must-revalidate` or `s-maxage`, and is served only to requests with the same credentials.
@@ -172,46 +194,46 @@ impl<T> ClientBuilder<T> {
     /// [`public_header`](Self::public_header). As a [`middleware`](Self::middleware), the cache cannot see
     /// credentials that are added after it, and stores only what is `public` or has `s-maxage`.
     #[must_use]
-    pub fn cache(mut self) -> Self {
-        self.is_cached = true;
+    pub fn cache(mut self, enabled: bool) -> Self {
+        self.is_cached = enabled;
         self
     }
 
-    /// Declares that this request header identifies no caller, so that requests with it use the cache. A value
-    /// that is marked as sensitive is a credential all the same.
+    /// Declares that this request header does not identify a caller, so that requests with it can use the cache. A value
+    /// marked as sensitive is still a credential.
     #[must_use]
     pub fn public_header(mut self, name: HeaderName) -> Self {
         self.public_headers.push(name);
         self
     }
 
-    /// Where chance comes from; for tests.
+    /// Sets the source of randomness, for tests.
     #[must_use]
     pub fn jitter(mut self, jitter: impl Jitter + 'static) -> Self {
         self.jitter = Box::new(jitter);
         self
     }
 
-    /// Is told what happens.
+    /// Sets the hooks that observe calls.
     #[must_use]
     pub fn hooks(mut self, hooks: impl Hooks + 'static) -> Self {
         self.hooks = Box::new(hooks);
         self
     }
 
-    /// The client.
+    /// Builds the client.
     pub fn build(self) -> Client<T> {
-        let (http, caller) = self.parts();
-        Client { http, caller }
+        let (http, context) = self.parts();
+        Client { http, context }
     }
 
-    /// The same as a middleware for `reqwest-middleware`.
+    /// Builds a middleware for `reqwest-middleware`. The middleware does not use the inner client of the builder.
     pub fn middleware(self) -> Retries {
         Retries::new(self.parts().1)
     }
 
     fn parts(self) -> (T, Arc<AttemptContext>) {
-        let caller = AttemptContext {
+        let context = AttemptContext {
             contract: self.contract,
             policy: self.policy,
             budgets: Budgets::new(self.budget),
@@ -220,33 +242,34 @@ impl<T> ClientBuilder<T> {
             jitter: self.jitter,
             hooks: self.hooks,
         };
-        (self.http, Arc::new(caller))
+        (self.http, Arc::new(context))
     }
 }
 
 impl<T> fmt::Debug for ClientBuilder<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Builder").field("policy", &self.policy).finish_non_exhaustive()
+        f.debug_struct("ClientBuilder").field("policy", &self.policy).finish_non_exhaustive()
     }
 }
 
-/// Why there is no contract.
+/// Why a contract could not be loaded.
 #[derive(Debug)]
+#[non_exhaustive]
 pub enum BuildError {
-    /// The file cannot be read.
+    /// The file could not be read.
     File(std::io::Error),
-    /// Every mistake in it.
+    /// The contract is invalid; all its errors.
     Contract(Diagnostics),
-    /// None of this name is built in.
+    /// There is no built-in contract with this name.
     UnknownContract(String),
 }
 
 impl fmt::Display for BuildError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            BuildError::File(error) => write!(f, "the contract cannot be read: {error}"),
+            BuildError::File(error) => write!(f, "cannot read the contract: {error}"),
             BuildError::Contract(found) => found.fmt(f),
-            BuildError::UnknownContract(name) => write!(f, "there is no built-in contract `{name}`"),
+            BuildError::UnknownContract(name) => write!(f, "unknown built-in contract `{name}`"),
         }
     }
 }

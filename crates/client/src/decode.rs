@@ -1,4 +1,4 @@
-//! An answer that is no success → an [`ApiError`]: by the contract, and by its shape for what that leaves open.
+//! Decodes an error response into an [`ApiError`]: by the contract, and by common formats for what the contract leaves open.
 
 use std::time::{Duration, SystemTime};
 
@@ -11,39 +11,39 @@ use http::{HeaderMap, StatusCode};
 
 use crate::class::ErrorClass;
 use crate::error::{ApiError, ErrorIdentity, FieldViolation, GiveUpReason, RetryAdvice};
-use crate::heuristics::recognise;
+use crate::heuristics::recognize;
 use crate::retry_after;
 
-/// What an answer is, and what is known only about its error.
+/// A decoded error response.
 pub(crate) struct Decoded {
     pub(crate) error: ApiError,
-    /// A 429 that the contract declares: nothing was processed.
+    /// The response is a 429 that the contract declares: nothing was processed.
     pub(crate) is_declared_limit: bool,
-    /// How often at the most, where the contract says.
+    /// The maximum number of attempts, if the contract has one.
     pub(crate) attempts: Option<u32>,
 }
 
-pub(crate) fn read(
+pub(crate) fn decode(
     contract: Option<&Contract>,
     status: StatusCode,
     headers: HeaderMap,
-    content: Bytes,
+    body: Bytes,
     now: SystemTime,
 ) -> Decoded {
-    let shape = recognise(&headers, &content);
+    let shape = recognize(&headers, &body);
     let mut retry = RetryAdvice {
-        class: usual(status.as_u16()),
-        after: retry_after::asked(&headers, status.as_u16(), now),
+        class: default_class(status.as_u16()),
+        after: retry_after::requested_delay(&headers, status.as_u16(), now),
     };
     let mut attempts = None;
     let mut identity = ErrorIdentity::Unknown;
     let mut params = Vec::new();
     let (mut code, mut kind, mut violations) = (shape.code, shape.kind, shape.violations);
     let mut request_id = None;
-    let mut told_users = Vec::new();
+    let mut messages = Vec::new();
 
     let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
-    let response = ResponseView { status: status.as_u16(), headers: &header, body: &content };
+    let response = ResponseView { status: status.as_u16(), headers: &header, body: &body };
     match contract.map(|contract| (contract, contract.parse(&response))) {
         Some((contract, ParseResult::Exact(recovered))) => {
             let problem = recovered.problem;
@@ -54,22 +54,25 @@ pub(crate) fn read(
             attempts = entry.retry.attempts;
             code = entry.code.clone().or(code);
             kind = entry.kind.clone().or(kind);
-            told_users = user_messages(contract, &problem, retry.after);
-            params =
-                problem.params.into_iter().map(|(name, value)| (name.into_owned(), shown(&value))).collect();
+            messages = user_messages(contract, &problem, retry.after);
+            params = problem
+                .params
+                .into_iter()
+                .map(|(name, value)| (name.into_owned(), to_text(&value)))
+                .collect();
             request_id = Some(problem.request_id.into_owned()).filter(|id| !id.is_empty());
             if !recovered.violations.is_empty() {
-                let one = |read: RecoveredViolation<'_>| FieldViolation {
-                    field: read.field.or(read.param).map(|field| field.into_owned()),
-                    message: read.message.map(|message| message.into_owned()),
+                let violation = |found: RecoveredViolation<'_>| FieldViolation {
+                    field: found.field.or(found.param).map(|field| field.into_owned()),
+                    message: found.message.map(|message| message.into_owned()),
                 };
-                violations = recovered.violations.into_iter().map(one).collect();
+                violations = recovered.violations.into_iter().map(violation).collect();
             }
         }
         Some((contract, ParseResult::Ambiguous { candidates })) => {
             let entries = || candidates.iter().map(|error| contract.entry(*error));
             identity = ErrorIdentity::Ambiguous(entries().map(|entry| entry.name.clone()).collect());
-            // Where all that it can be agree, it does not matter which it is.
+            // If all candidates agree, it does not matter which one it is.
             let mut classes = entries().map(|entry| entry.retry.class);
             if let Some(class) = classes.next().filter(|class| classes.all(|other| other == *class)) {
                 retry.class = class;
@@ -80,15 +83,15 @@ pub(crate) fn read(
         Some((_, ParseResult::Unknown { .. })) | None => {}
     }
     let is_declared_limit = status.as_u16() == 429 && identity != ErrorIdentity::Unknown;
-    if let Some(should) = told(contract, &headers) {
-        retry.class = match (should, retry.class) {
+    if let Some(should_retry) = should_retry(contract, &headers) {
+        retry.class = match (should_retry, retry.class) {
             (false, _) => RetryClass::Never,
             (true, RetryClass::Never | RetryClass::AfterFix) => RetryClass::Backoff,
             (true, class) => class,
         };
     }
-    let field = contract.map_or("x-request-id", |contract| contract.request_id().field.as_str());
-    let in_field = [field, "x-request-id", "request-id"]
+    let name = contract.map_or("x-request-id", |contract| contract.request_id().field.as_str());
+    let in_header = [name, "x-request-id", "request-id"]
         .into_iter()
         .find_map(|name| headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned));
     let error = ApiError {
@@ -101,27 +104,27 @@ pub(crate) fn read(
         param: shape.param,
         violations,
         params,
-        request_id: in_field.or(request_id).or(shape.request_id),
+        request_id: in_header.or(request_id).or(shape.request_id),
         retry,
         attempts: 1,
         elapsed: Duration::ZERO,
         retry_at: retry.after.and_then(|after| now.checked_add(after)),
-        stop: GiveUpReason::Advice,
+        give_up_reason: GiveUpReason::NotRetryable,
         headers,
-        content,
-        told_users,
+        body,
+        user_messages: messages,
     };
     Decoded { error, is_declared_limit, attempts }
 }
 
-/// The contract's sentences for people, its own language first.
+/// The messages for end users, in the default language of the contract first.
 fn user_messages(
     contract: &Contract,
     problem: &Problem<'_>,
     after: Option<Duration>,
 ) -> Vec<(String, String)> {
-    let asked = after.map(|delay| RetryAfter { delay });
-    let problem = Problem { retry_after: problem.retry_after.or(asked), ..problem.clone() };
+    let delay = after.map(|delay| RetryAfter { delay });
+    let problem = Problem { retry_after: problem.retry_after.or(delay), ..problem.clone() };
     let in_locale = |tag: &str| {
         let message = contract.in_locale(tag)?.user_message(&problem)?;
         Some((tag.to_owned(), message))
@@ -129,8 +132,8 @@ fn user_messages(
     contract.locales().filter_map(in_locale).collect()
 }
 
-/// A parameter as text.
-fn shown(value: &Value) -> String {
+/// A message parameter as text.
+fn to_text(value: &Value) -> String {
     match value {
         Value::Text(text) => text.clone(),
         Value::Int(number) => number.to_string(),
@@ -138,11 +141,11 @@ fn shown(value: &Value) -> String {
     }
 }
 
-/// What a status says where nobody says more.
-fn usual(status: u16) -> RetryClass {
+/// The retry class of a status, without a contract.
+fn default_class(status: u16) -> RetryClass {
     match status {
         429 => RetryClass::AfterDelay,
-        // What is not implemented today will not be in a second.
+        // Not implemented now means not implemented at the retry.
         501 | 505 => RetryClass::Never,
         500..=599 => RetryClass::Backoff,
         400 | 401 | 402 | 403 | 422 => RetryClass::AfterFix,
@@ -150,11 +153,11 @@ fn usual(status: u16) -> RetryClass {
     }
 }
 
-/// The server's own word on this very answer.
-fn told(contract: Option<&Contract>, headers: &HeaderMap) -> Option<bool> {
+/// The value of `x-should-retry` or its equivalent.
+fn should_retry(contract: Option<&Contract>, headers: &HeaderMap) -> Option<bool> {
     let families = contract.map_or(&[][..], Contract::limit_headers);
     let declared = families.iter().filter_map(|family| match family {
-        LimitHeaders::ShouldRetry(field) => Some(field.as_str()),
+        LimitHeaders::ShouldRetry(name) => Some(name.as_str()),
         _ => None,
     });
     let known = ["x-should-retry", "stripe-should-retry"];
@@ -172,36 +175,36 @@ mod tests {
     use demur_contract::{Location, Violation, builtin};
     use http::header::{CONTENT_LANGUAGE, CONTENT_TYPE};
 
-    /// Every error of the built-in contracts in each of their languages and media types: what the client has is the
-    /// contract, and what it gets is what it asked for.
+    /// Every error of the built-in contracts, in each language and media type.
     #[test]
-    fn answers_are_read_in_the_language_and_media_type_that_they_name() {
+    fn responses_are_decoded_in_their_language_and_media_type() {
         let mut views = 0;
         for name in builtin::names() {
             let contract = Contract::load(&builtin::source(name).unwrap()).unwrap().contract;
-            let spoken = contract.locales().filter_map(|tag| contract.in_locale(tag));
-            for view in spoken.flat_map(|spoken| std::iter::once(spoken).chain(spoken.as_problem())) {
+            let locales = contract.locales().filter_map(|tag| contract.in_locale(tag));
+            for view in locales.flat_map(|locale| std::iter::once(locale).chain(locale.as_problem())) {
                 views += 1;
                 let mut headers = HeaderMap::new();
                 headers.insert(CONTENT_TYPE, view.content_type().parse().unwrap());
                 headers.insert(CONTENT_LANGUAGE, view.locale().parse().unwrap());
                 for (error, entry) in contract.entries() {
-                    let mut content = Vec::new();
-                    view.render(&Problem::new(error, "req_1"), &mut content);
+                    let mut body = Vec::new();
+                    view.render(&Problem::new(error, "req_1"), &mut body);
                     let status = StatusCode::from_u16(entry.status.as_u16()).unwrap();
-                    let read = read(
-                        Some(&contract),
-                        status,
-                        headers.clone(),
-                        content.into(),
-                        SystemTime::UNIX_EPOCH,
-                    );
-                    let is_known = match &read.error.identity {
+                    let decoded =
+                        decode(Some(&contract), status, headers.clone(), body.into(), SystemTime::UNIX_EPOCH);
+                    let is_known = match &decoded.error.identity {
                         ErrorIdentity::Exact(name) => *name == entry.name,
                         ErrorIdentity::Ambiguous(names) => names.contains(&entry.name),
                         ErrorIdentity::Unknown => false,
                     };
-                    assert!(is_known, "{name} {} {}: {:?}", view.locale(), entry.name, read.error.identity);
+                    assert!(
+                        is_known,
+                        "{name} {} {}: {:?}",
+                        view.locale(),
+                        entry.name,
+                        decoded.error.identity
+                    );
                 }
             }
         }
@@ -209,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn violations_of_a_problem_document_are_told() {
+    fn violations_of_a_problem_document_are_decoded() {
         let contract = Contract::load(&builtin::source("rails").unwrap()).unwrap().contract;
         let violations = vec![Violation {
             condition: demur_contract::Condition::ParamMaximum,
@@ -222,13 +225,13 @@ mod tests {
         }];
         let error = contract.answer_violations(&violations).unwrap();
         let problem = Problem { violations: violations.into(), ..Problem::new(error, "req_1") };
-        let mut content = Vec::new();
-        contract.as_problem().unwrap().render(&problem, &mut content);
+        let mut body = Vec::new();
+        contract.as_problem().unwrap().render(&problem, &mut body);
         let headers: HeaderMap =
             [(CONTENT_TYPE, "application/problem+json".parse().unwrap())].into_iter().collect();
         let status = StatusCode::from_u16(contract.entry(error).status.as_u16()).unwrap();
-        let read = read(Some(&contract), status, headers, content.into(), SystemTime::UNIX_EPOCH);
-        assert_eq!(read.error.identity, ErrorIdentity::Exact(contract.entry(error).name.clone()));
-        assert!(read.error.violations[0].message.as_deref().unwrap().contains('7'), "{:?}", read.error);
+        let decoded = decode(Some(&contract), status, headers, body.into(), SystemTime::UNIX_EPOCH);
+        assert_eq!(decoded.error.identity, ErrorIdentity::Exact(contract.entry(error).name.clone()));
+        assert!(decoded.error.violations[0].message.as_deref().unwrap().contains('7'), "{:?}", decoded.error);
     }
 }

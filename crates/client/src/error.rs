@@ -1,4 +1,4 @@
-//! What a call ends with when it is no success.
+//! The error of a call.
 
 use std::fmt;
 use std::time::{Duration, SystemTime};
@@ -10,17 +10,17 @@ use http::{HeaderMap, StatusCode};
 use crate::class::ErrorClass;
 use crate::network::NetworkError;
 
-/// Why a call has no success.
+/// The error of a call. Complete: there is a response or there is none.
 #[derive(Debug)]
 pub enum Error {
-    /// The API answered with an error.
+    /// The API responded with an error.
     Api(Box<ApiError>),
-    /// There was no answer, or not all of it.
+    /// There was no response, or an incomplete one.
     Network(Box<NetworkError>),
 }
 
 impl Error {
-    /// The API's error, where it is one.
+    /// The error of the API, if it responded with one.
     pub fn api(&self) -> Option<&ApiError> {
         match self {
             Error::Api(error) => Some(error),
@@ -28,7 +28,7 @@ impl Error {
         }
     }
 
-    /// A sentence for the person in front of the screen; never the raw message.
+    /// A message for end users; never the raw message of the API.
     pub fn user_message(&self, locale: &str) -> &str {
         match self {
             Error::Api(error) => error.user_message(locale),
@@ -36,7 +36,7 @@ impl Error {
         }
     }
 
-    /// How often it was tried.
+    /// The number of attempts.
     pub fn attempts(&self) -> u32 {
         match self {
             Error::Api(error) => error.attempts,
@@ -63,49 +63,49 @@ impl std::error::Error for Error {
     }
 }
 
-/// An error that the API answered with.
+/// An error response of the API.
 #[derive(Clone)]
 pub struct ApiError {
     /// Which error of the contract it is.
     pub identity: ErrorIdentity,
-    /// What kind of error.
+    /// The class of the error.
     pub class: ErrorClass,
-    /// The status.
+    /// The status code.
     pub status: StatusCode,
-    /// The code, where there is one.
+    /// The error code, if there is one.
     pub code: Option<String>,
-    /// The API's own class of error (`type`), where there is one.
+    /// The error type (`type`), if there is one.
     pub kind: Option<String>,
-    /// What the API says, for a developer. Empty where it says nothing.
+    /// The message for developers. Empty if there is none.
     pub message: String,
-    /// The parameter that is meant, where one alone is.
+    /// The invalid parameter, if the response names a single one.
     pub param: Option<String>,
-    /// What is wrong with the parameters.
+    /// The violations of the parameters.
     pub violations: Vec<FieldViolation>,
-    /// Parameters that the contract's texts gave back, by name.
+    /// Message parameters recovered by the contract, by name.
     pub params: Vec<(String, String)>,
-    /// The request's id: what to tell the API's support.
+    /// The request ID, for the support of the API.
     pub request_id: Option<String>,
-    /// Whether and when to try again.
+    /// Whether and when to retry.
     pub retry: RetryAdvice,
-    /// How often it was tried.
+    /// The number of attempts.
     pub attempts: u32,
-    /// How long all of it took.
+    /// The duration of the call.
     pub elapsed: Duration,
-    /// From when on trying again makes sense, where anything tells.
+    /// The earliest time for a retry, if the server or the contract names one.
     pub retry_at: Option<SystemTime>,
-    /// Why it was not tried again.
-    pub stop: GiveUpReason,
-    /// The header fields of the answer.
+    /// Why the call was not retried.
+    pub give_up_reason: GiveUpReason,
+    /// The response headers.
     pub headers: HeaderMap,
-    /// The content of the answer, its first 64 KiB.
-    pub content: Bytes,
-    /// Sentences for people by the tags of their languages, the contract's own first.
-    pub(crate) told_users: Vec<(String, String)>,
+    /// The first 64 KiB of the response body.
+    pub body: Bytes,
+    /// Messages for end users by language tag, the default language of the contract first.
+    pub(crate) user_messages: Vec<(String, String)>,
 }
 
 impl ApiError {
-    /// The name of the error in the contract, where it is exactly one.
+    /// The name of the error in the contract, if the response identifies exactly one.
     pub fn name(&self) -> Option<&str> {
         match &self.identity {
             ErrorIdentity::Exact(name) => Some(name),
@@ -113,26 +113,26 @@ impl ApiError {
         }
     }
 
-    /// The parameter of that name.
+    /// The value of a message parameter.
     pub fn param_named(&self, name: &str) -> Option<&str> {
         self.params.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 
-    /// A sentence for the person in front of the screen: the contract's `user_message` in the language of a
-    /// locale such as `de-AT`, else in the contract's own; where it has none, or where the answer does not tell
-    /// one of its parameters, a sentence by the class. Never the raw message.
+    /// A message for end users: the `user_message` of the contract in the language of a locale such as `de-AT`, or in its
+    /// default language. Without one, or if a parameter of it is not known, the default message of the error class.
+    /// Never the raw message.
     pub fn user_message(&self, locale: &str) -> &str {
         let language = |tag: &str| tag.split(['-', '_']).next().unwrap_or_default().to_ascii_lowercase();
         let same = |tag: &str| tag.replace('_', "-").eq_ignore_ascii_case(&locale.replace('_', "-"));
-        let told = &self.told_users;
-        let exact = told.iter().find(|(tag, _)| same(tag));
-        let near = || told.iter().find(|(tag, _)| language(tag) == language(locale));
-        let chosen = exact.or_else(near).or_else(|| told.first());
+        let messages = &self.user_messages;
+        let exact = messages.iter().find(|(tag, _)| same(tag));
+        let near = || messages.iter().find(|(tag, _)| language(tag) == language(locale));
+        let chosen = exact.or_else(near).or_else(|| messages.first());
         chosen.map_or_else(|| self.class.user_message(locale), |(_, message)| message)
     }
 }
 
-/// Fields and content are not shown: cookies and people's data stand in them, and errors end up in logs.
+/// Without headers and body: they contain cookies and personal data, and errors end up in logs.
 impl fmt::Debug for ApiError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ApiError")
@@ -147,7 +147,7 @@ impl fmt::Debug for ApiError {
             .field("retry", &self.retry)
             .field("attempts", &self.attempts)
             .field("elapsed", &self.elapsed)
-            .field("stop", &self.stop)
+            .field("give_up_reason", &self.give_up_reason)
             .finish_non_exhaustive()
     }
 }
@@ -170,48 +170,49 @@ impl fmt::Display for ApiError {
 
 impl std::error::Error for ApiError {}
 
-/// Which error of the contract an answer is.
+/// The error of the contract that a response is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ErrorIdentity {
-    /// This one, by its name.
+    /// Exactly this error, by its name.
     Exact(String),
-    /// One of these: the contract does not part them on the wire.
+    /// One of these errors, which cannot be told apart by their responses.
     Ambiguous(Vec<String>),
-    /// None, or there is no contract. What could be recognised by its shape stands in the error's fields.
+    /// No error of the contract, or there is no contract. The other fields are filled from the common formats.
     Unknown,
 }
 
-/// One invalid parameter.
+/// An invalid parameter.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct FieldViolation {
-    /// The parameter, as the API calls it.
+    /// The name of the parameter in the API.
     pub field: Option<String>,
-    /// What was said.
+    /// The message.
     pub message: Option<String>,
 }
 
-/// Whether and when to try again.
+/// Whether and when to retry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RetryAdvice {
-    /// As the server, the contract or else the status says.
+    /// The retry class, from the server, the contract or the status, in this order.
     pub class: RetryClass,
     /// The delay that the server or the contract asks for.
     pub after: Option<Duration>,
 }
 
-/// Why a failure is final.
+/// Why a call was not retried.
+#[non_exhaustive]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum GiveUpReason {
-    /// The same request would fail the same way.
-    Advice,
-    /// It may have been processed, and repeating it could do it twice.
+    /// The error is not retryable: the same request would fail again.
+    NotRetryable,
+    /// The request may have been processed, and is not safe to repeat.
     NotIdempotent,
-    /// Its content streamed, and cannot be had again.
+    /// The request body is a stream, and cannot be sent again.
     NotReplayable,
-    /// It was tried as often as allowed.
+    /// The maximum number of attempts was reached.
     Attempts,
-    /// The host has failed too often for more.
+    /// The retry budget of the host is used up.
     Budget,
-    /// The delay would pass the deadline, or is longer than anybody waits.
+    /// The delay exceeds the deadline or the maximum delay.
     Deadline,
 }

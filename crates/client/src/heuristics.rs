@@ -1,7 +1,7 @@
-//! An error's parts, out of the shapes that APIs commonly answer in, for answers that no contract explains.
+//! Reads the common error formats, for responses that no contract matches.
 //!
 //! In this order: RFC 9457, `{error: {…}}`, `{error, errors}`, `{error, message}`, `{status, code, message,
-//! violations}`, JSON:API, text. Nothing is guessed from words.
+//! violations}`, JSON:API, text. Only the structure counts, never the wording.
 
 use http::HeaderMap;
 use http::header::CONTENT_TYPE;
@@ -9,7 +9,7 @@ use serde_json::{Map, Value as Json};
 
 use crate::error::FieldViolation;
 
-/// What stands in an answer, as far as its shape tells.
+/// The parts of an error, as far as its format shows them.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct HeuristicMatch {
     pub(crate) kind: Option<String>,
@@ -20,14 +20,14 @@ pub(crate) struct HeuristicMatch {
     pub(crate) request_id: Option<String>,
 }
 
-/// The most of a text that becomes a message.
+/// Maximum characters of a message taken from a text body.
 const MAX_TEXT_CHARS: usize = 512;
-/// The most violations that are read.
+/// Maximum number of violations.
 const MAX_VIOLATIONS: usize = 100;
 
-pub(crate) fn recognise(headers: &HeaderMap, content: &[u8]) -> HeuristicMatch {
-    let Ok(Json::Object(object)) = serde_json::from_slice::<Json>(content) else {
-        return plain(headers, content);
+pub(crate) fn recognize(headers: &HeaderMap, body: &[u8]) -> HeuristicMatch {
+    let Ok(Json::Object(object)) = serde_json::from_slice::<Json>(body) else {
+        return plain(headers, body);
     };
     let mut found = problem_document(headers, &object)
         .or_else(|| nested(&object))
@@ -51,9 +51,9 @@ fn text(object: &Map<String, Json>, name: &str) -> Option<String> {
 fn problem_document(headers: &HeaderMap, object: &Map<String, Json>) -> Option<HeuristicMatch> {
     let media_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let is_named = media_type.to_ascii_lowercase().starts_with("application/problem+json");
-    let looks_so =
+    let has_members =
         object.contains_key("title") && (object.contains_key("type") || object.contains_key("detail"));
-    if !is_named && (!looks_so || object.contains_key("error")) {
+    if !is_named && (!has_members || object.contains_key("error")) {
         return None;
     }
     let kind = text(object, "type").filter(|kind| kind != "about:blank");
@@ -119,26 +119,26 @@ fn flat(object: &Map<String, Json>) -> Option<HeuristicMatch> {
 fn json_api(object: &Map<String, Json>) -> Option<HeuristicMatch> {
     let Json::Array(errors) = object.get("errors")? else { return None };
     let first = errors.iter().find_map(Json::as_object)?;
-    let said = |error: &Map<String, Json>| text(error, "detail").or_else(|| text(error, "title"));
+    let message = |error: &Map<String, Json>| text(error, "detail").or_else(|| text(error, "title"));
     let all = errors.iter().filter_map(Json::as_object).take(MAX_VIOLATIONS).filter_map(|error| {
         let source = error.get("source")?.as_object()?;
         let field = text(source, "pointer").or_else(|| text(source, "parameter"));
-        Some(FieldViolation { field, message: said(error) })
+        Some(FieldViolation { field, message: message(error) })
     });
     Some(HeuristicMatch {
         code: text(first, "code"),
-        message: said(first).unwrap_or_default(),
+        message: message(first).unwrap_or_default(),
         violations: all.collect(),
         request_id: text(first, "id"),
         ..HeuristicMatch::default()
     })
 }
 
-/// A list of objects or of texts, or a mapping by field (as Rails, Laravel, ASP.NET and Django have it).
+/// A list of objects or texts, or a mapping by field, as in Rails, Laravel, ASP.NET and Django.
 fn violations(object: &Map<String, Json>) -> Vec<FieldViolation> {
     let found = ["violations", "errors", "details", "invalid_params", "invalid-params"];
     let Some(value) = found.into_iter().find_map(|name| object.get(name)) else { return Vec::new() };
-    let one = |item: &Json| match item {
+    let violation = |item: &Json| match item {
         Json::String(message) => Some(FieldViolation { field: None, message: Some(message.clone()) }),
         Json::Object(item) => {
             let named = |names: &[&str]| names.iter().find_map(|name| text(item, name));
@@ -150,15 +150,15 @@ fn violations(object: &Map<String, Json>) -> Vec<FieldViolation> {
         _ => None,
     };
     match value {
-        Json::Array(items) => items.iter().take(MAX_VIOLATIONS).filter_map(one).collect(),
+        Json::Array(items) => items.iter().take(MAX_VIOLATIONS).filter_map(violation).collect(),
         Json::Object(fields) => {
-            let by_field = fields.iter().take(MAX_VIOLATIONS).flat_map(|(field, said)| {
-                let said = match said {
+            let by_field = fields.iter().take(MAX_VIOLATIONS).flat_map(|(field, messages)| {
+                let messages = match messages {
                     Json::Array(items) => items.as_slice(),
                     text => std::slice::from_ref(text),
                 };
-                // One at a time: a long name may have very many messages, of which few are wanted.
-                said.iter().filter_map(Json::as_str).map(|message| FieldViolation {
+                // Lazily: a field may have very many messages, and only the first few are kept.
+                messages.iter().filter_map(Json::as_str).map(|message| FieldViolation {
                     field: Some(field.clone()),
                     message: Some(message.to_owned()),
                 })
@@ -169,10 +169,10 @@ fn violations(object: &Map<String, Json>) -> Vec<FieldViolation> {
     }
 }
 
-/// Text, capped. A page is for people in front of a browser, and no message.
-fn plain(headers: &HeaderMap, content: &[u8]) -> HeuristicMatch {
+/// A text body, truncated. HTML is never a message.
+fn plain(headers: &HeaderMap, body: &[u8]) -> HeuristicMatch {
     let media_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let text = String::from_utf8_lossy(&content[..content.len().min(4 * MAX_TEXT_CHARS)]);
+    let text = String::from_utf8_lossy(&body[..body.len().min(4 * MAX_TEXT_CHARS)]);
     let text = text.trim();
     if media_type.contains("html") || text.starts_with('<') {
         return HeuristicMatch::default();
@@ -185,9 +185,9 @@ fn plain(headers: &HeaderMap, content: &[u8]) -> HeuristicMatch {
 mod tests {
     use super::*;
 
-    /// Type, code, message, parameter or field, by shape.
+    /// Type, code, message, and parameter or field.
     #[test]
-    fn common_shapes_are_read() {
+    fn reads_common_formats() {
         let rows = [
             (
                 r#"{"type":"https://a.example/e/out-of-credit","title":"No credit","detail":"Balance is 30."}"#,
@@ -223,25 +223,26 @@ mod tests {
             (r#"{"error":{}}"#, ["", "", "", ""]),
             (r#"{"error":null}"#, ["", "", "", ""]),
         ];
-        for (content, [kind, code, message, field]) in rows {
-            let found = recognise(&HeaderMap::new(), content.as_bytes());
-            let place = found.param.or_else(|| found.violations.first().and_then(|one| one.field.clone()));
+        for (body, [kind, code, message, field]) in rows {
+            let found = recognize(&HeaderMap::new(), body.as_bytes());
+            let location =
+                found.param.or_else(|| found.violations.first().and_then(|first| first.field.clone()));
             let parts = [
                 found.kind.unwrap_or_default(),
                 found.code.unwrap_or_default(),
                 found.message,
-                place.unwrap_or_default(),
+                location.unwrap_or_default(),
             ];
-            assert_eq!(parts, [kind, code, message, field], "{content}");
+            assert_eq!(parts, [kind, code, message, field], "{body}");
         }
     }
 
     #[test]
-    fn nothing_is_longer_than_its_bound() {
+    fn messages_and_violations_are_limited() {
         let long = "x".repeat(1_000_000);
-        assert_eq!(recognise(&HeaderMap::new(), long.as_bytes()).message.chars().count(), MAX_TEXT_CHARS);
+        assert_eq!(recognize(&HeaderMap::new(), long.as_bytes()).message.chars().count(), MAX_TEXT_CHARS);
         let many =
             format!(r#"{{"message":"m","violations":[{}]}}"#, vec![r#"{"field":"f"}"#; 5000].join(","));
-        assert_eq!(recognise(&HeaderMap::new(), many.as_bytes()).violations.len(), MAX_VIOLATIONS);
+        assert_eq!(recognize(&HeaderMap::new(), many.as_bytes()).violations.len(), MAX_VIOLATIONS);
     }
 }

@@ -1,4 +1,4 @@
-//! What a caller can look at while a call is under way: for logs, traces and counters.
+//! Hooks that observe calls, for logs, traces and metrics.
 
 use std::time::Duration;
 
@@ -6,26 +6,26 @@ use http::Method;
 
 use crate::error::Error;
 
-/// Is told what happens. Every method does nothing unless it is written.
+/// Observes calls. The default of every method does nothing.
 pub trait Hooks: Send + Sync {
-    /// An attempt begins; `attempt` counts from 1. The URL is the request's own, its query included: whoever logs it
-    /// decides what of it.
+    /// An attempt starts; `attempt` counts from 1. The URL includes the query, which may contain credentials: log it with
+    /// care.
     fn attempt(&self, method: &Method, url: &url::Url, attempt: u32) {
         let _ = (method, url, attempt);
     }
 
-    /// An attempt failed, and there will be another one after this delay.
+    /// An attempt failed, and is retried after this delay.
     fn retry(&self, error: &Error, attempt: u32, delay: Duration) {
         let _ = (error, attempt, delay);
     }
 
-    /// The call has failed for good.
+    /// The call failed.
     fn failed(&self, error: &Error) {
         let _ = error;
     }
 }
 
-/// Looks at nothing.
+/// Hooks that do nothing.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct NoHooks;
 

@@ -1,15 +1,14 @@
-//! For callers of an API: errors decoded by its contract, and retried as it says.
+//! An HTTP client that decodes the errors of an API by its contract and retries as the contract says.
 //!
-//! [`Client`] is a small client around `reqwest`; [`Retries`] is the same as a middleware for
-//! `reqwest-middleware`. What is not a success becomes an [`Error`]: a typed [`ApiError`] with its class, or
-//! a [`NetworkError`], after as many attempts as make sense.
+//! [`Client`] wraps `reqwest`; [`Retries`] is the same as a middleware for `reqwest-middleware`. A call that does not
+//! succeed returns an [`Error`]: a typed [`ApiError`] with its class, or a [`NetworkError`].
 //!
 //! ```no_run
 //! use std::time::Duration;
 //! use demur_client::{Client, Error, ErrorClass};
 //!
 //! # async fn run() -> Result<(), Box<dyn std::error::Error>> {
-//! let client = Client::builder(reqwest::Client::new())
+//! let client = Client::builder()
 //!     .contract_file("shop.yaml")?
 //!     .deadline(Duration::from_secs(30))
 //!     .build();
@@ -24,19 +23,19 @@
 //! # }
 //! ```
 //!
-//! # When it tries again
+//! # Retries
 //!
-//! 1. The server's word counts most: `x-should-retry` (or `stripe-should-retry`), then the class that the
-//!    contract gives the error. Without either, 429 and 5xx are tried again and nothing else. 402 never is.
-//! 2. A request that changes something is repeated only with an `Idempotency-Key`, after a failure before it
-//!    could be delivered, or after a 429 that the contract declares: nothing was processed then.
-//! 3. The delay is the larger of `Retry-After` and full-jitter exponential backoff; jitter only ever adds to
-//!    what the server asked for. A delay that would pass the deadline ends the call at once.
-//! 4. Retries after failures of servers and networks come out of a budget per host (a fifth of the requests,
-//!    and ten a second), so that an outage is not multiplied. 429 is neutral: it is paced by the server.
+//! 1. The server decides first: `x-should-retry` (or `stripe-should-retry`), then the retry class of the error in the
+//!    contract. Without either, only 429 and 5xx are retried. 402 is never retried.
+//! 2. A request that is not idempotent is retried only with an `Idempotency-Key`, after a failure before it was sent, or
+//!    after a 429 that the contract declares, because then nothing was processed.
+//! 3. The delay is the larger of `Retry-After` and exponential backoff with full jitter. Jitter never shortens the delay
+//!    that the server asked for. A delay beyond the deadline ends the call immediately.
+//! 4. Retries after server and network failures use a budget per host (a fifth of the requests, plus ten per second), so
+//!    that retries do not amplify an outage. 429 does not use the budget: the server sets the pace.
 //!
-//! Content that streams cannot be sent twice, and an answer that streams is handed over untouched. Dropping
-//! a call at any time leaves nothing behind.
+//! A request with a streaming body cannot be retried. A streaming response is returned untouched. Dropping a call at any
+//! time leaves nothing behind.
 
 mod attempts;
 mod backoff;

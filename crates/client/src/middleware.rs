@@ -1,4 +1,4 @@
-//! The same as a middleware, for those who have a `reqwest-middleware` stack already.
+//! [`Retries`]: the client as a middleware for `reqwest-middleware`.
 
 use std::fmt;
 use std::sync::Arc;
@@ -12,18 +12,18 @@ use crate::attempts::{AttemptContext, Transport};
 use crate::error::Error;
 use crate::network::{Cause, NetworkError};
 
-/// Tries again as a [`Client`](crate::Client) does.
+/// A middleware that decodes errors and retries as [`Client`](crate::Client) does.
 ///
-/// An API's error stays a response, as users of `reqwest` expect: with its status, fields and content, and
-/// with the [`ApiError`](crate::ApiError) among its extensions.
+/// An error of the API stays a response, as in `reqwest`, with its status, headers and body, and with the
+/// [`ApiError`](crate::ApiError) in its extensions.
 ///
 /// ```
 /// # use demur_client::Client;
-/// let retries = Client::builder(reqwest::Client::new()).middleware();
+/// let retries = Client::builder().middleware();
 /// let client = reqwest_middleware::ClientBuilder::new(reqwest::Client::new()).with(retries).build();
 /// ```
 ///
-/// One call has another deadline than the policy's by an extension of its request:
+/// An extension of the request sets the deadline of one call:
 ///
 /// ```
 /// # use demur_client::{Client, Deadline};
@@ -33,26 +33,26 @@ use crate::network::{Cause, NetworkError};
 /// ```
 #[derive(Clone)]
 pub struct Retries {
-    caller: Arc<AttemptContext>,
+    context: Arc<AttemptContext>,
 }
 
 impl Retries {
-    pub(crate) fn new(caller: Arc<AttemptContext>) -> Self {
-        Self { caller }
+    pub(crate) fn new(context: Arc<AttemptContext>) -> Self {
+        Self { context }
     }
 }
 
 impl fmt::Debug for Retries {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Retries").field("policy", &self.caller.policy).finish_non_exhaustive()
+        f.debug_struct("Retries").field("policy", &self.context.policy).finish_non_exhaustive()
     }
 }
 
-/// The deadline of one call through [`Retries`], in place of the policy's: an extension of its request.
+/// A request extension: the deadline of one call through [`Retries`], instead of the deadline of the policy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Deadline(pub Duration);
 
-/// The rest of the stack.
+/// The rest of the middleware stack.
 struct NextHandlers<'n, 'e> {
     next: Next<'n>,
     extensions: &'e mut Extensions,
@@ -63,7 +63,7 @@ impl Transport for NextHandlers<'_, '_> {
         self.next.clone().run(request, self.extensions).await.map_err(NetworkError::from)
     }
 
-    /// Later middleware signs requests, and one middleware may serve several stacks.
+    /// Later middleware may sign requests, and one middleware may be part of several stacks.
     fn adds_credentials(&self) -> bool {
         true
     }
@@ -78,10 +78,10 @@ impl Middleware for Retries {
         next: Next<'_>,
     ) -> reqwest_middleware::Result<Response> {
         let deadline = extensions.get().map(|Deadline(deadline)| *deadline);
-        match self.caller.call(&mut NextHandlers { next, extensions }, request, deadline).await {
+        match self.context.call(&mut NextHandlers { next, extensions }, request, deadline).await {
             Ok(response) => Ok(response),
             Err(Error::Api(error)) => {
-                let mut response = http::Response::new(error.content.clone());
+                let mut response = http::Response::new(error.body.clone());
                 *response.status_mut() = error.status;
                 *response.headers_mut() = error.headers.clone();
                 response.extensions_mut().insert(*error);

@@ -1,4 +1,4 @@
-//! Failures without an answer.
+//! Failures without a response.
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -6,39 +6,40 @@ use std::time::Duration;
 
 use crate::error::GiveUpReason;
 
-/// What failed on the way.
+/// The kind of a network failure.
+#[non_exhaustive]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum NetworkKind {
-    /// No connection: nothing was sent.
+    /// The connection failed: nothing was sent.
     Connect,
-    /// No answer within the time of one attempt.
+    /// There was no response within the timeout of an attempt.
     Timeout,
-    /// The deadline of the whole call came.
+    /// The deadline of the call passed.
     Deadline,
-    /// The connection broke, or what came is no HTTP.
+    /// The connection was closed early, or the response is not valid HTTP.
     Broken,
-    /// The request cannot be sent at all: a bad URL, a redirect that leads nowhere, its own content failed.
+    /// The request cannot be sent: invalid URL, failed redirect, or an error of its body.
     Request,
 }
 
 impl NetworkKind {
-    /// Whether the server cannot have seen the request.
+    /// Whether the request cannot have reached the server.
     pub fn is_undelivered(self) -> bool {
         matches!(self, Self::Connect)
     }
 }
 
-/// There is no answer.
+/// A call that got no response.
 #[derive(Debug)]
 pub struct NetworkError {
     /// What failed.
     pub kind: NetworkKind,
-    /// How often it was tried.
+    /// The number of attempts.
     pub attempts: u32,
-    /// How long all of it took.
+    /// The duration of the call.
     pub elapsed: Duration,
-    /// Why it was not tried again.
-    pub stop: GiveUpReason,
+    /// Why the call was not retried.
+    pub give_up_reason: GiveUpReason,
     pub(crate) cause: Option<Cause>,
 }
 
@@ -49,9 +50,15 @@ pub(crate) enum Cause {
 }
 
 impl NetworkError {
-    /// A failure of this kind, as a transport reports it.
+    /// A failure of this kind, for implementations of [`Transport`](crate::Transport).
     pub fn new(kind: NetworkKind) -> Self {
-        Self { kind, attempts: 1, elapsed: Duration::ZERO, stop: GiveUpReason::Advice, cause: None }
+        Self {
+            kind,
+            attempts: 1,
+            elapsed: Duration::ZERO,
+            give_up_reason: GiveUpReason::NotRetryable,
+            cause: None,
+        }
     }
 }
 
@@ -66,7 +73,7 @@ impl From<reqwest::Error> for NetworkError {
         } else {
             NetworkKind::Broken
         };
-        // A URL can carry a key in its query; errors end up in logs.
+        // Errors end up in logs, and the query of a URL may contain a key.
         Self { cause: Some(Cause::Reqwest(error.without_url())), ..Self::new(kind) }
     }
 }
@@ -83,11 +90,11 @@ impl From<reqwest_middleware::Error> for NetworkError {
 impl fmt::Display for NetworkError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self.kind {
-            NetworkKind::Connect => "no connection could be made",
-            NetworkKind::Timeout => "no answer came in time",
-            NetworkKind::Deadline => "the deadline came before an answer",
-            NetworkKind::Broken => "the connection broke",
-            NetworkKind::Request => "the request could not be sent",
+            NetworkKind::Connect => "connection failed",
+            NetworkKind::Timeout => "attempt timed out",
+            NetworkKind::Deadline => "deadline exceeded",
+            NetworkKind::Broken => "connection closed before the response was complete",
+            NetworkKind::Request => "request could not be sent",
         })?;
         match self.attempts {
             1 => Ok(()),

@@ -1,5 +1,5 @@
-//! Staying under the limits that answers tell of: where nothing is left until a reset, the next request to
-//! the host waits for it instead of being refused.
+//! Client-side pacing: if a response reports a rate limit as used up, the next request to the host waits for its reset
+//! instead of being rejected.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -10,18 +10,18 @@ use tokio::time::Instant;
 
 use crate::retry_after;
 
-/// Hosts that are looked after; more are not paced.
+/// Maximum number of paced hosts; further hosts are not paced.
 const MAX_HOSTS: usize = 1024;
 
-/// Until when which host has nothing left.
+/// The time at which the limit of each host resets.
 #[derive(Debug, Default)]
 pub(crate) struct Pacing {
     hosts: Mutex<HashMap<String, Instant>>,
 }
 
 impl Pacing {
-    /// Reads an answer, whatever its status.
-    pub(crate) fn learn(&self, host: &str, headers: &HeaderMap, now: Instant, wall: SystemTime) {
+    /// Reads the rate limit headers of a response of any status.
+    pub(crate) fn observe(&self, host: &str, headers: &HeaderMap, now: Instant, wall: SystemTime) {
         let mut hosts = self.hosts.lock().unwrap_or_else(PoisonError::into_inner);
         match retry_after::reset(headers, wall).and_then(|reset| now.checked_add(reset)) {
             Some(until) => {
@@ -36,7 +36,7 @@ impl Pacing {
         }
     }
 
-    /// How long to wait before asking.
+    /// The delay before the next request.
     pub(crate) fn delay(&self, host: &str, now: Instant) -> Duration {
         let hosts = self.hosts.lock().unwrap_or_else(PoisonError::into_inner);
         hosts.get(host).map_or(Duration::ZERO, |until| until.saturating_duration_since(now))

@@ -1,4 +1,4 @@
-//! Whether to try again: a pure decision over what is known of one failure.
+//! The retry policy: a pure function from a failed attempt to a decision.
 
 use std::time::Duration;
 
@@ -9,113 +9,115 @@ use crate::backoff::{Backoff, Jitter};
 use crate::error::GiveUpReason;
 use crate::network::NetworkKind;
 
-/// How often, how long.
+/// When and how often a call is retried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Policy {
-    /// Attempts in all, the first one included.
-    pub attempts: u32,
-    /// Delays where the server asks for none.
+    /// Maximum number of attempts, including the first.
+    pub max_attempts: u32,
+    /// The delays between attempts, if the server asks for none.
     pub backoff: Backoff,
-    /// For the head of one answer.
-    pub per_attempt: Duration,
-    /// For the whole call: attempts and delays.
+    /// Timeout of one attempt, until the response headers arrive.
+    pub attempt_timeout: Duration,
+    /// Deadline of the call, including all attempts and delays.
     pub deadline: Duration,
-    /// A longer delay is not slept through; the error comes at once.
-    pub longest_delay: Duration,
-    /// Whether requests that change something get an `Idempotency-Key` where they have none. Only for APIs
-    /// that know it: elsewhere a repetition does it twice.
+    /// Maximum delay before a retry. If the server asks for more, the call fails immediately.
+    pub max_delay: Duration,
+    /// Whether requests that are not idempotent get an `Idempotency-Key` if they have none. Enable it only for APIs that
+    /// support the header: others would process a retry twice.
     pub idempotency_keys: bool,
 }
 
 impl Default for Policy {
-    /// Four attempts, thirty seconds each, five minutes in all; delays up to two minutes.
+    /// Four attempts of 30 seconds each, five minutes in total, delays up to two minutes.
     fn default() -> Self {
         Self {
-            attempts: 4,
+            max_attempts: 4,
             backoff: Backoff::default(),
-            per_attempt: Duration::from_secs(30),
+            attempt_timeout: Duration::from_secs(30),
             deadline: Duration::from_secs(300),
-            longest_delay: Duration::from_secs(120),
+            max_delay: Duration::from_secs(120),
             idempotency_keys: false,
         }
     }
 }
 
-/// What went wrong.
+/// A failed attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum FailedAttempt {
-    Answered {
+    Response {
         status: u16,
         class: RetryClass,
         after: Option<Duration>,
         is_declared_limit: bool,
-        /// Attempts that the contract allows.
+        /// The maximum number of attempts in the contract.
         attempts: Option<u32>,
     },
     Network(NetworkKind),
 }
 
-/// What is known beside the failure.
-pub(crate) struct RetryContext<'s> {
-    pub(crate) method: &'s Method,
+/// The state of the call besides the failure.
+pub(crate) struct RetryContext<'c> {
+    pub(crate) method: &'c Method,
     pub(crate) has_key: bool,
     pub(crate) is_replayable: bool,
-    /// From 1.
+    /// Counts from 1.
     pub(crate) attempt: u32,
-    /// Until the deadline.
-    pub(crate) left: Duration,
+    /// The time until the deadline.
+    pub(crate) remaining: Duration,
 }
 
-/// What to do about it.
+/// The decision after a failed attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum RetryDecision {
-    /// Again, after this delay. `is_charged` says whether it comes out of the budget.
+    /// Retry after the delay. `is_charged`: the retry uses the budget.
     Retry {
         delay: Duration,
         is_charged: bool,
     },
-    Stop(GiveUpReason),
+    GiveUp(GiveUpReason),
 }
 
 impl Policy {
-    /// The order of the checks is the order in which a reason is told: the failure's own first.
+    /// The first check that fails gives the reason; those of the failure itself come first.
     pub(crate) fn decide(
         &self,
         failure: FailedAttempt,
-        situation: &RetryContext<'_>,
+        context: &RetryContext<'_>,
         jitter: &dyn Jitter,
     ) -> RetryDecision {
-        let mut most = self.attempts;
+        let mut max_attempts = self.max_attempts;
         let (may_be_processed, asked, is_charged) = match failure {
-            FailedAttempt::Answered { status, class, after, is_declared_limit, attempts } => {
-                let is_worth_it =
+            FailedAttempt::Response { status, class, after, is_declared_limit, attempts } => {
+                let is_retryable =
                     matches!(class, RetryClass::AfterDelay | RetryClass::AtReset | RetryClass::Backoff);
-                // Nobody pays between two attempts.
-                if !is_worth_it || status == 402 {
-                    return RetryDecision::Stop(GiveUpReason::Advice);
+                // A payment will not arrive between two attempts.
+                if !is_retryable || status == 402 {
+                    return RetryDecision::GiveUp(GiveUpReason::NotRetryable);
                 }
-                most = most.min(attempts.unwrap_or(u32::MAX));
+                max_attempts = max_attempts.min(attempts.unwrap_or(u32::MAX));
                 (!is_declared_limit, after, status != 429)
             }
-            FailedAttempt::Network(NetworkKind::Request) => return RetryDecision::Stop(GiveUpReason::Advice),
+            FailedAttempt::Network(NetworkKind::Request) => {
+                return RetryDecision::GiveUp(GiveUpReason::NotRetryable);
+            }
             FailedAttempt::Network(NetworkKind::Deadline) => {
-                return RetryDecision::Stop(GiveUpReason::Deadline);
+                return RetryDecision::GiveUp(GiveUpReason::Deadline);
             }
             FailedAttempt::Network(kind) => (!kind.is_undelivered(), None, true),
         };
-        let is_safe_to_repeat = situation.method.is_idempotent() || situation.has_key;
+        let is_safe_to_repeat = context.method.is_idempotent() || context.has_key;
         if may_be_processed && !is_safe_to_repeat {
-            return RetryDecision::Stop(GiveUpReason::NotIdempotent);
+            return RetryDecision::GiveUp(GiveUpReason::NotIdempotent);
         }
-        if !situation.is_replayable {
-            return RetryDecision::Stop(GiveUpReason::NotReplayable);
+        if !context.is_replayable {
+            return RetryDecision::GiveUp(GiveUpReason::NotReplayable);
         }
-        if situation.attempt >= most {
-            return RetryDecision::Stop(GiveUpReason::Attempts);
+        if context.attempt >= max_attempts {
+            return RetryDecision::GiveUp(GiveUpReason::Attempts);
         }
-        let delay = self.backoff.delay(situation.attempt, asked, jitter);
-        if delay > self.longest_delay || delay >= situation.left {
-            return RetryDecision::Stop(GiveUpReason::Deadline);
+        let delay = self.backoff.delay(context.attempt, asked, jitter);
+        if delay > self.max_delay || delay >= context.remaining {
+            return RetryDecision::GiveUp(GiveUpReason::Deadline);
         }
         RetryDecision::Retry { delay, is_charged }
     }

@@ -1,4 +1,4 @@
-//! When the server wants to be asked again: `Retry-After`, `retry-after-ms`, and the reset of a limit.
+//! The delay that the server asks for: `Retry-After`, `retry-after-ms`, or the reset of a rate limit.
 
 use std::time::{Duration, SystemTime};
 
@@ -6,11 +6,11 @@ use demur_contract::{Reset, ietf_limits};
 use http::HeaderMap;
 use http::header::{DATE, RETRY_AFTER};
 
-/// The delay that an answer asks for. What is no delay is passed over.
+/// The delay that a response asks for. Invalid values are ignored.
 ///
-/// A date counts from the answer's own `Date`, since the two clocks need not agree (RFC 9110, section
-/// 10.2.3); one in the past asks for nothing. Fractions of seconds are no HTTP and are sent all the same.
-pub(crate) fn asked(headers: &HeaderMap, status: u16, now: SystemTime) -> Option<Duration> {
+/// A date counts from the `Date` of the response, because the clocks may differ (RFC 9110, section 10.2.3); a date in the
+/// past is a delay of zero. Fractions of seconds are not valid HTTP, but some servers send them.
+pub(crate) fn requested_delay(headers: &HeaderMap, status: u16, now: SystemTime) -> Option<Duration> {
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim);
     if let Some(delay) = text("retry-after-ms").and_then(|text| seconds(text, 0.001)) {
         return Some(delay);
@@ -23,11 +23,11 @@ pub(crate) fn asked(headers: &HeaderMap, status: u16, now: SystemTime) -> Option
             return Some(at.duration_since(server_time(headers, now)).unwrap_or_default());
         }
     }
-    // Without it, the reset of a limit that is used up tells the same.
+    // Otherwise use the reset of a rate limit that is used up.
     if status == 429 { reset(headers, now) } else { None }
 }
 
-/// How long the limits that an answer tells of are used up; `None` where something is left.
+/// The delay until the used-up rate limits of a response reset; `None` if requests are left.
 pub(crate) fn reset(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
     let number = |name: &str| headers.get(name)?.to_str().ok()?.trim().parse::<u64>().ok();
     let classic = || {
@@ -53,7 +53,7 @@ fn server_time(headers: &HeaderMap, now: SystemTime) -> SystemTime {
     date.and_then(|date| httpdate::parse_http_date(date).ok()).unwrap_or(now)
 }
 
-/// A number of units. More than anybody can wait for is the longest time there is.
+/// Parses a number of units; saturates at the maximum duration.
 fn seconds(text: &str, unit: f64) -> Option<Duration> {
     if !text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.') {
         return None;
@@ -67,7 +67,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_form_is_understood_or_passed_over() {
+    fn every_form_is_parsed_or_ignored() {
         const DATE_AT: &str = "Fri, 20 Nov 2026 10:00:00 GMT";
         let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000);
         for (fields, expected) in [
@@ -95,10 +95,10 @@ mod tests {
                 headers.append(*name, value.parse().unwrap());
             }
             let expected = expected.map(Duration::from_millis);
-            assert_eq!(asked(&headers, 429, now), expected, "{fields:?}");
+            assert_eq!(requested_delay(&headers, 429, now), expected, "{fields:?}");
         }
         let mut absurd = HeaderMap::new();
         absurd.insert("retry-after", "99999999999999999999999".parse().unwrap());
-        assert_eq!(asked(&absurd, 503, now), Some(Duration::MAX));
+        assert_eq!(requested_delay(&absurd, 503, now), Some(Duration::MAX));
     }
 }

@@ -1,4 +1,4 @@
-//! Which answers are kept, for how long, and for whom (RFC 9111), on a paused clock.
+//! Which responses are cached, for how long, and for which callers (RFC 9111), on a paused clock.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test says what failed by failing")]
 
@@ -8,7 +8,7 @@ use std::time::Duration;
 use demur_client::{ClientBuilder, Error, NetworkError, NetworkKind, Transport};
 use http::Method;
 
-/// Answers with its fields, numbers its answers, and knows its own validator.
+/// Responds with its headers, numbers its responses, and supports one validator.
 #[derive(Clone)]
 struct Origin {
     fields: &'static [(&'static str, &'static str)],
@@ -25,46 +25,47 @@ impl Transport for Origin {
         for (name, value) in self.fields {
             response = response.header(*name, *value);
         }
-        let content = if status == 304 { String::new() } else { format!("answer {}", asked.len()) };
+        let content = if status == 304 { String::new() } else { format!("response {}", asked.len()) };
         Ok(response.body(content).unwrap().into())
     }
 }
 
 type Fields = &'static [(&'static str, &'static str)];
 type Ask = (Method, Fields);
-/// What it is, what the origin says; the requests, which answer each gets, and how often the origin is asked.
+/// A name, the headers of the origin, the requests, the number of the response that each gets, and the number of requests
+/// to the origin.
 type Row = (&'static str, Fields, Vec<Ask>, &'static [u32], usize);
 
-/// What each of these requests, a second apart, is answered with.
-async fn answers(fields: Fields, requests: &[Ask]) -> (Vec<String>, usize) {
+/// The responses to these requests, one second apart.
+async fn responses(fields: Fields, requests: &[Ask]) -> (Vec<String>, usize) {
     let origin = Origin { fields, asked: Arc::default() };
-    let client = ClientBuilder::new(origin.clone()).cache().build();
-    let mut said = Vec::new();
+    let client = ClientBuilder::new(origin.clone()).cache(true).build();
+    let mut bodies = Vec::new();
     for (method, fields) in requests {
         let mut request = reqwest::Request::new(method.clone(), "http://api.example/things".parse().unwrap());
         for (name, value) in *fields {
             request.headers_mut().insert(*name, value.parse().unwrap());
         }
-        said.push(client.execute(request, None).await.unwrap().text().await.unwrap());
+        bodies.push(client.execute(request, None).await.unwrap().text().await.unwrap());
         tokio::time::advance(Duration::from_secs(1)).await;
     }
     let asked = origin.asked.lock().unwrap().len();
-    (said, asked)
+    (bodies, asked)
 }
 
 #[tokio::test(start_paused = true)]
-async fn answers_are_kept_as_long_and_for_whom_they_say() {
+async fn responses_are_cached_by_lifetime_and_vary() {
     const GET: Ask = (Method::GET, &[]);
     let one: Ask = (Method::GET, &[("authorization", "Bearer one")]);
     let two: Ask = (Method::GET, &[("authorization", "Bearer two")]);
     let german: Ask = (Method::GET, &[("accept-language", "de")]);
-    let anew: Ask = (Method::GET, &[("cache-control", "no-cache")]);
+    let no_cache: Ask = (Method::GET, &[("cache-control", "no-cache")]);
     let post: Ask = (Method::POST, &[]);
     let rows: Vec<Row> = vec![
         ("fresh for two seconds", &[("cache-control", "max-age=2")], vec![GET, GET, GET], &[1, 1, 2], 2),
-        ("nothing said", &[], vec![GET, GET], &[1, 2], 2),
+        ("no lifetime", &[], vec![GET, GET], &[1, 2], 2),
         ("no-store", &[("cache-control", "max-age=9, no-store")], vec![GET, GET], &[1, 2], 2),
-        ("old already", &[("cache-control", "max-age=9"), ("age", "9")], vec![GET, GET], &[1, 2], 2),
+        ("already stale", &[("cache-control", "max-age=9"), ("age", "9")], vec![GET, GET], &[1, 2], 2),
         ("a validator", &[("etag", "\"v\"")], vec![GET, GET, GET], &[1, 1, 1], 3),
         (
             "no-cache with a validator",
@@ -73,9 +74,9 @@ async fn answers_are_kept_as_long_and_for_whom_they_say() {
             &[1, 1],
             2,
         ),
-        ("asked for anew", &[("cache-control", "max-age=9")], vec![GET, anew, GET], &[1, 2, 2], 2),
+        ("request with no-cache", &[("cache-control", "max-age=9")], vec![GET, no_cache, GET], &[1, 2, 2], 2),
         (
-            "each key has its own",
+            "one response per credential",
             &[("cache-control", "max-age=9")],
             vec![one.clone(), two, one],
             &[1, 2, 3],
@@ -89,17 +90,23 @@ async fn answers_are_kept_as_long_and_for_whom_they_say() {
             2,
         ),
         ("vary: *", &[("cache-control", "max-age=9"), ("vary", "*")], vec![GET, GET], &[1, 2], 2),
-        ("a change", &[("cache-control", "max-age=9")], vec![GET, post.clone(), GET], &[1, 2, 3], 3),
+        (
+            "invalidation by POST",
+            &[("cache-control", "max-age=9")],
+            vec![GET, post.clone(), GET],
+            &[1, 2, 3],
+            3,
+        ),
         ("only GET", &[("cache-control", "max-age=9")], vec![post.clone(), post], &[1, 2], 2),
     ];
     for (what, fields, requests, expected, asked) in rows {
-        let (said, times) = answers(fields, &requests).await;
-        let expected: Vec<String> = expected.iter().map(|number| format!("answer {number}")).collect();
-        assert_eq!((said, times), (expected, asked), "{what}");
+        let (bodies, count) = responses(fields, &requests).await;
+        let expected: Vec<String> = expected.iter().map(|number| format!("response {number}")).collect();
+        assert_eq!((bodies, count), (expected, asked), "{what}");
     }
 }
 
-/// Says how much is to come, and then sends nothing.
+/// Declares a length, and then sends nothing.
 #[derive(Clone)]
 struct Stalls;
 
@@ -112,7 +119,7 @@ impl Transport for Stalls {
     }
 }
 
-/// Content whose length is known.
+/// A body with a known length.
 struct Sized {
     content: reqwest::Body,
     length: u64,
@@ -135,43 +142,43 @@ impl http_body::Body for Sized {
 }
 
 #[tokio::test(start_paused = true)]
-async fn content_that_is_to_be_kept_must_come_in_time() {
+async fn a_body_to_be_stored_must_arrive_in_time() {
     for (deadline, kind, seconds) in
         [(None, NetworkKind::Timeout, 30), (Some(Duration::from_secs(7)), NetworkKind::Deadline, 7)]
     {
-        let client = ClientBuilder::new(Stalls).cache().build();
+        let client = ClientBuilder::new(Stalls).cache(true).build();
         let request = reqwest::Request::new(Method::GET, "http://api.example/things".parse().unwrap());
-        let begun = tokio::time::Instant::now();
+        let started = tokio::time::Instant::now();
         match client.execute(request, deadline).await {
             Err(Error::Network(error)) => assert_eq!(error.kind, kind),
             other => panic!("{other:?}"),
         }
-        assert_eq!(begun.elapsed().as_secs(), seconds);
+        assert_eq!(started.elapsed().as_secs(), seconds);
     }
 }
 
 /// A request: its method, URL and headers.
 type Sent = (Method, &'static str, Fields);
-/// A case: its name, the response's headers, the requests, and which answer each of them receives.
+/// A name, the response headers, the requests, and the number of the response that each gets.
 type Shared = (&'static str, Fields, Vec<Sent>, &'static [u32]);
 
-/// The answers to these requests, which go through one cache a second apart.
+/// The responses to these requests through one cache, one second apart.
 async fn shared(fields: Fields, requests: &[Sent], public: &[&'static str]) -> Vec<String> {
-    let mut client = ClientBuilder::new(Origin { fields, asked: Arc::default() }).cache();
+    let mut client = ClientBuilder::new(Origin { fields, asked: Arc::default() }).cache(true);
     for name in public {
         client = client.public_header(http::HeaderName::from_static(name));
     }
     let client = client.build();
-    let mut answers = Vec::new();
+    let mut bodies = Vec::new();
     for (method, url, fields) in requests {
         let mut request = reqwest::Request::new(method.clone(), url.parse().unwrap());
         for (name, value) in *fields {
             request.headers_mut().append(*name, value.parse().unwrap());
         }
-        answers.push(client.execute(request, None).await.unwrap().text().await.unwrap());
+        bodies.push(client.execute(request, None).await.unwrap().text().await.unwrap());
         tokio::time::advance(Duration::from_secs(1)).await;
     }
-    answers
+    bodies
 }
 
 const URL: &str = "http://api.example/things";
@@ -182,7 +189,7 @@ fn get(fields: Fields) -> Sent {
 
 async fn check(rows: Vec<Shared>, public: &[&'static str]) {
     for (what, fields, requests, expected) in rows {
-        let expected: Vec<String> = expected.iter().map(|number| format!("answer {number}")).collect();
+        let expected: Vec<String> = expected.iter().map(|number| format!("response {number}")).collect();
         assert_eq!(shared(fields, &requests, public).await, expected, "{what}");
     }
 }
@@ -199,7 +206,7 @@ async fn responses_to_requests_with_credentials_are_not_stored_unless_they_allow
         &[("api-key", "a")],
         &[("ocp-apim-subscription-key", "a")],
         &[("x-amz-security-token", "a")],
-        // A header of unknown meaning may be one.
+        // A header of unknown meaning may be a credential.
         &[("x-tenant", "a")],
         &[("x-http-method-override", "DELETE")],
         &[("host", "other.example")],
@@ -207,9 +214,9 @@ async fn responses_to_requests_with_credentials_are_not_stored_unless_they_allow
     for credential in credentials {
         let twice = [get(credential), get(credential)];
         let name = credential[0].0;
-        assert_eq!(shared(FRESH, &twice, &[]).await, ["answer 1", "answer 2"], "{name}");
+        assert_eq!(shared(FRESH, &twice, &[]).await, ["response 1", "response 2"], "{name}");
         let one_other = [get(credential), get(&[]), get(credential), get(&[])];
-        let expected = ["answer 1", "answer 2", "answer 3", "answer 2"];
+        let expected = ["response 1", "response 2", "response 3", "response 2"];
         assert_eq!(shared(FRESH, &one_other, &[]).await, expected, "{name}");
         for allowed in [
             &[("cache-control", "public, max-age=9")] as Fields,
@@ -217,10 +224,14 @@ async fn responses_to_requests_with_credentials_are_not_stored_unless_they_allow
             &[("cache-control", "max-age=0, s-maxage=9")],
             &[("cache-control", "max-age=9"), ("cache-control", "Public")],
         ] {
-            assert_eq!(shared(allowed, &twice, &[]).await, ["answer 1", "answer 1"], "{name} {allowed:?}");
-            // Stored, and still for the one that presented it.
+            assert_eq!(
+                shared(allowed, &twice, &[]).await,
+                ["response 1", "response 1"],
+                "{name} {allowed:?}"
+            );
+            // Stored, but only for the same credential.
             let anonymous = [get(credential), get(&[])];
-            assert_eq!(shared(allowed, &anonymous, &[]).await, ["answer 1", "answer 2"], "{name}");
+            assert_eq!(shared(allowed, &anonymous, &[]).await, ["response 1", "response 2"], "{name}");
         }
         for forbidden in [
             &[("cache-control", "private, max-age=9")] as Fields,
@@ -233,13 +244,13 @@ async fn responses_to_requests_with_credentials_are_not_stored_unless_they_allow
             &[("etag", "\"v\"")],
         ] {
             let said = shared(forbidden, &twice, &[]).await;
-            assert_eq!(said, ["answer 1", "answer 2"], "{name} {forbidden:?}");
+            assert_eq!(said, ["response 1", "response 2"], "{name} {forbidden:?}");
         }
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn one_callers_answer_is_never_given_to_another() {
+async fn a_response_is_never_served_to_another_caller() {
     const PUBLIC: Fields = &[("cache-control", "public, max-age=9")];
     const VALIDATED: Fields = &[("cache-control", "public, no-cache"), ("etag", "\"v\"")];
     let url = |url| (Method::GET, url, &[] as Fields);
@@ -352,10 +363,10 @@ async fn a_header_can_be_declared_public_but_never_a_sensitive_value() {
     check(vec![("declared", FRESH, vec![version(), version()], &[1, 1])], &["x-client-version"]).await;
 
     let client = ClientBuilder::new(Origin { fields: FRESH, asked: Arc::default() })
-        .cache()
+        .cache(true)
         .public_header(http::HeaderName::from_static("x-client-version"))
         .build();
-    for expected in ["answer 1", "answer 2"] {
+    for expected in ["response 1", "response 2"] {
         let mut request = reqwest::Request::new(Method::GET, URL.parse().unwrap());
         let mut value = http::HeaderValue::from_static("a");
         value.set_sensitive(true);
@@ -364,12 +375,12 @@ async fn a_header_can_be_declared_public_but_never_a_sensitive_value() {
     }
 }
 
-/// A body decides what is answered, and is no part of what an answer is found by.
+/// The body affects the response, but is not part of the cache key.
 #[tokio::test(start_paused = true)]
-async fn requests_with_a_body_are_not_answered_from_the_cache() {
+async fn requests_with_a_body_bypass_the_cache() {
     let fields: Fields = &[("cache-control", "public, max-age=9")];
-    let client = ClientBuilder::new(Origin { fields, asked: Arc::default() }).cache().build();
-    for (body, expected) in [("a", "answer 1"), ("b", "answer 2")] {
+    let client = ClientBuilder::new(Origin { fields, asked: Arc::default() }).cache(true).build();
+    for (body, expected) in [("a", "response 1"), ("b", "response 2")] {
         let mut request = reqwest::Request::new(Method::GET, URL.parse().unwrap());
         *request.body_mut() = Some(body.into());
         assert_eq!(client.execute(request, None).await.unwrap().text().await.unwrap(), expected);
@@ -392,14 +403,14 @@ impl Transport for Session {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_login_clears_what_was_stored_before_it() {
+async fn a_cookie_clears_the_cache() {
     let fields: Fields = &[("cache-control", "max-age=9")];
-    let client = ClientBuilder::new(Session(Origin { fields, asked: Arc::default() })).cache().build();
+    let client = ClientBuilder::new(Session(Origin { fields, asked: Arc::default() })).cache(true).build();
     for (method, url, expected) in [
-        (Method::GET, URL, "answer 1"),
-        (Method::GET, URL, "answer 1"),
-        (Method::POST, "http://api.example/login", "answer 2"),
-        (Method::GET, URL, "answer 3"),
+        (Method::GET, URL, "response 1"),
+        (Method::GET, URL, "response 1"),
+        (Method::POST, "http://api.example/login", "response 2"),
+        (Method::GET, URL, "response 3"),
     ] {
         let request = reqwest::Request::new(method, url.parse().unwrap());
         assert_eq!(client.execute(request, None).await.unwrap().text().await.unwrap(), expected);

@@ -1,6 +1,6 @@
-//! The middleware in a stack of others, on a paused clock.
+//! The middleware in a stack, on a paused clock.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test says what failed by failing")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test cache_control what failed by failing")]
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use http::{Extensions, Response, StatusCode};
 use reqwest_middleware::{ClientBuilder, ClientWithMiddleware, Middleware, Next};
 use tokio::time::{Instant, sleep};
 
-/// The end of the stack, in place of the network: answers after so long that it is busy.
+/// Replaces the network at the end of the stack: responds 503 after a delay.
 struct Busy(Duration);
 
 #[async_trait::async_trait]
@@ -27,7 +27,7 @@ impl Middleware for Busy {
     }
 }
 
-/// Delays of a quarter, a half, a whole second.
+/// Constant jitter: delays of 250, 500 and 1000 ms.
 struct Middle;
 
 impl Jitter for Middle {
@@ -37,39 +37,42 @@ impl Jitter for Middle {
 }
 
 fn client(busy: Busy) -> ClientWithMiddleware {
-    let retries = Client::builder(reqwest::Client::new()).jitter(Middle).deadline(Duration::from_secs(60));
+    let retries = Client::builder().jitter(Middle).deadline(Duration::from_secs(60));
     ClientBuilder::new(reqwest::Client::new()).with(retries.middleware()).with(busy).build()
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_call_has_the_deadline_that_its_request_names() {
+async fn an_extension_sets_the_deadline_of_a_call() {
     const DEADLINE: Duration = Duration::from_secs(2);
-    let begun = Instant::now();
+    let started = Instant::now();
     let request = client(Busy(Duration::from_millis(700))).get("http://upstream.test/");
     let response = request.with_extension(Deadline(DEADLINE)).send().await.unwrap();
     let error: &ApiError = response.extensions().get().unwrap();
-    assert_eq!((error.status, error.stop), (StatusCode::SERVICE_UNAVAILABLE, GiveUpReason::Deadline));
-    // Twice 700 ms and a quarter of a second between them; half a second more would be too late.
-    assert_eq!(begun.elapsed(), Duration::from_millis(1650));
+    assert_eq!(
+        (error.status, error.give_up_reason),
+        (StatusCode::SERVICE_UNAVAILABLE, GiveUpReason::Deadline)
+    );
+    // Two attempts of 700 ms and a delay of 250 ms; the next delay of 500 ms exceeds the deadline.
+    assert_eq!(started.elapsed(), Duration::from_millis(1650));
 
-    let begun = Instant::now();
+    let started = Instant::now();
     let request = client(Busy(Duration::from_secs(3600))).get("http://upstream.test/");
     let error = request.with_extension(Deadline(DEADLINE)).send().await.unwrap_err();
-    assert_eq!(begun.elapsed(), DEADLINE);
+    assert_eq!(started.elapsed(), DEADLINE);
     let reqwest_middleware::Error::Middleware(error) = error else { panic!("{error:?}") };
     let Some(Error::Network(error)) = error.downcast_ref::<Error>() else { panic!("{error:?}") };
     assert_eq!(error.kind, NetworkKind::Deadline);
 }
 
 #[tokio::test(start_paused = true)]
-async fn without_one_it_has_the_deadline_of_the_policy() {
-    let begun = Instant::now();
+async fn without_an_extension_the_deadline_of_the_policy_applies() {
+    let started = Instant::now();
     let error =
         client(Busy(Duration::from_secs(3600))).get("http://upstream.test/").send().await.unwrap_err();
-    assert_eq!(begun.elapsed(), Duration::from_secs(60), "{error:?}");
+    assert_eq!(started.elapsed(), Duration::from_secs(60), "{error:?}");
 }
 
-/// Adds a credential after the cache has seen the request, as the default headers of a client do.
+/// Adds a credential after the cache, as the default headers of a client do.
 struct SignsLater;
 
 #[async_trait::async_trait]
@@ -87,7 +90,7 @@ impl Middleware for SignsLater {
     }
 }
 
-/// The end of the stack: answers with the caller's own name.
+/// Replaces the network at the end of the stack: responds with the name of the caller.
 struct Echo(&'static str);
 
 #[async_trait::async_trait]
@@ -106,20 +109,21 @@ impl Middleware for Echo {
 }
 
 #[tokio::test(start_paused = true)]
-async fn credentials_that_are_added_later_are_not_answered_from_the_cache() {
-    for (says, expected) in [
+async fn credentials_added_after_the_cache_prevent_caching() {
+    for (cache_control, expected) in [
         ("max-age=60", ["a", "b", ""]),
         ("private, max-age=60", ["a", "b", ""]),
         ("no-cache", ["a", "b", ""]),
     ] {
-        let cache = Client::builder(reqwest::Client::new()).cache().middleware();
-        let client = ClientBuilder::new(reqwest::Client::new()).with(cache).with(SignsLater).with(Echo(says));
+        let cache = Client::builder().cache(true).middleware();
+        let client =
+            ClientBuilder::new(reqwest::Client::new()).with(cache).with(SignsLater).with(Echo(cache_control));
         let client = client.build();
-        let mut answers = Vec::new();
+        let mut bodies = Vec::new();
         for caller in ["a", "b", ""] {
             let request = client.get("http://upstream.test/").with_extension(caller);
-            answers.push(request.send().await.unwrap().text().await.unwrap());
+            bodies.push(request.send().await.unwrap().text().await.unwrap());
         }
-        assert_eq!(answers, expected, "{says}");
+        assert_eq!(bodies, expected, "{cache_control}");
     }
 }

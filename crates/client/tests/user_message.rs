@@ -1,7 +1,6 @@
-//! What is shown of an error: sentences for people, in their language, with what the answer tells of their
-//! parameters; and what ends up in logs.
+//! Messages for end users in their language, with parameters from the response; and what logs contain.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test says what failed by failing")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test response what failed by failing")]
 
 use demur_client::{ApiError, ClientBuilder, Error, NetworkError, Transport};
 
@@ -26,9 +25,9 @@ errors:
 "#;
 
 #[derive(Clone)]
-struct Says(u16, &'static [(&'static str, &'static str)], &'static str);
+struct FixedResponse(u16, &'static [(&'static str, &'static str)], &'static str);
 
-impl Transport for Says {
+impl Transport for FixedResponse {
     async fn send(&mut self, _: reqwest::Request) -> Result<reqwest::Response, NetworkError> {
         let mut response = http::Response::builder().status(self.0);
         for (name, value) in self.1 {
@@ -38,9 +37,9 @@ impl Transport for Says {
     }
 }
 
-async fn error(says: Says) -> ApiError {
-    let policy = demur_client::Policy { attempts: 1, ..demur_client::Policy::default() };
-    let client = ClientBuilder::new(says).contract_text(CONTRACT).unwrap().policy(policy).build();
+async fn error(response: FixedResponse) -> ApiError {
+    let policy = demur_client::Policy { max_attempts: 1, ..demur_client::Policy::default() };
+    let client = ClientBuilder::new(response).contract_text(CONTRACT).unwrap().policy(policy).build();
     let request = reqwest::Request::new(http::Method::GET, "http://shop.example/".parse().unwrap());
     match client.execute(request, None).await {
         Err(Error::Api(error)) => *error,
@@ -49,42 +48,43 @@ async fn error(says: Says) -> ApiError {
 }
 
 #[tokio::test]
-async fn people_are_told_in_their_language_what_the_contract_says() {
+async fn user_messages_come_from_the_contract_in_the_language_of_the_user() {
     const GONE: &str = r#"{"error":{"code":"sold_out","message":"Tea is gone.","item":"Tea"}}"#;
     const NO: &str = r#"{"error":{"code":"plain","message":"No."}}"#;
     const HIDDEN: &str = r#"{"error":{"code":"hidden","message":"No."}}"#;
     const BUSY: &str = r#"{"error":{"code":"busy","message":"Slow down."}}"#;
-    for (says, locale, expected) in [
-        (Says(409, &[], GONE), "en", "Tea is sold out. Would another one do?"),
-        (Says(409, &[], GONE), "it", "Tea è esaurito. Ne vuole un altro?"),
-        (Says(409, &[], GONE), "it-CH", "Tea è esaurito. Ne vuole un altro?"),
-        (Says(409, &[], GONE), "IT_it", "Tea è esaurito. Ne vuole un altro?"),
-        // A contract that does not speak the language speaks its own.
-        (Says(409, &[], GONE), "de", "Tea is sold out. Would another one do?"),
-        (Says(403, &[], NO), "it", "This is for members."),
-        (Says(429, &[("retry-after", "1")], BUSY), "en", "Please come back in 1 second."),
-        (Says(429, &[("retry-after", "30")], BUSY), "en", "Please come back in 30 seconds."),
-        // What the answer does not tell is not guessed, and half a sentence helps nobody.
-        (Says(409, &[], HIDDEN), "de", "Die Angaben wurden nicht angenommen. Bitte prüfen Sie sie."),
-        (Says(429, &[], BUSY), "en", "That was too much at once. Please try again later."),
-        // Nothing of the contract: by the class, and never the raw message.
+    for (response, locale, expected) in [
+        (FixedResponse(409, &[], GONE), "en", "Tea is sold out. Would another one do?"),
+        (FixedResponse(409, &[], GONE), "it", "Tea è esaurito. Ne vuole un altro?"),
+        (FixedResponse(409, &[], GONE), "it-CH", "Tea è esaurito. Ne vuole un altro?"),
+        (FixedResponse(409, &[], GONE), "IT_it", "Tea è esaurito. Ne vuole un altro?"),
+        // Without a translation, the default language of the contract.
+        (FixedResponse(409, &[], GONE), "de", "Tea is sold out. Would another one do?"),
+        (FixedResponse(403, &[], NO), "it", "This is for members."),
+        (FixedResponse(429, &[("retry-after", "1")], BUSY), "en", "Please come back in 1 second."),
+        (FixedResponse(429, &[("retry-after", "30")], BUSY), "en", "Please come back in 30 seconds."),
+        // A parameter is missing in the response: the message of the error class.
+        (FixedResponse(409, &[], HIDDEN), "de", "Die Angaben wurden nicht angenommen. Bitte prüfen Sie sie."),
+        (FixedResponse(429, &[], BUSY), "en", "That was too much at once. Please try again later."),
+        // Not an error of the contract: the message of the error class, never the raw message.
         (
-            Says(500, &[], "panicked at src/main.rs"),
+            FixedResponse(500, &[], "panicked at src/main.rs"),
             "en",
             "The service is having trouble. Please try again later.",
         ),
     ] {
-        let content = says.2;
-        let error = error(says).await;
-        assert_eq!(error.user_message(locale), expected, "{locale}: {content}");
+        let body = response.2;
+        let error = error(response).await;
+        assert_eq!(error.user_message(locale), expected, "{locale}: {body}");
     }
 }
 
 #[tokio::test]
-async fn what_is_logged_of_an_error_holds_neither_cookies_nor_content() {
-    let says = Says(404, &[("set-cookie", "session=s3cret")], r#"{"balance":"s3cret","message":"No."}"#);
-    let error = error(says).await;
-    for shown in [format!("{error:?}"), error.to_string(), format!("{:?}", Error::Api(Box::new(error)))] {
-        assert!(!shown.contains("s3cret"), "{shown}");
+async fn debug_and_display_contain_neither_cookies_nor_body() {
+    let response =
+        FixedResponse(404, &[("set-cookie", "session=s3cret")], r#"{"balance":"s3cret","message":"No."}"#);
+    let error = error(response).await;
+    for text in [format!("{error:?}"), error.to_string(), format!("{:?}", Error::Api(Box::new(error)))] {
+        assert!(!text.contains("s3cret"), "{text}");
     }
 }

@@ -1,11 +1,10 @@
-//! Typed errors in Rust: `demur generate rust`.
+//! Generates typed errors in Rust (`demur generate rust`).
 //!
-//! For a service, one type for each declared error, with its parameters as fields: an error that is not
-//! declared has no type, and one without its parameters is no value, so neither compiles. For a client, one
-//! enum over all declared errors, so that a `match` names each of them, and an arm for what no contract
-//! explains.
+//! For a service: one type for each declared error, with its parameters as fields. An undeclared error, or one without its
+//! parameters, does not compile. For a client: one enum of all declared errors, so that a `match` covers each of them, with
+//! one variant for errors outside the contract.
 //!
-//! In a service (the contract is that of this crate's tests; its module is in `tests/generated/`):
+//! In a service (with the generated module in `tests/generated/` of this crate):
 //!
 //! ```
 //! # mod shop { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/generated/service.rs")); }
@@ -20,7 +19,7 @@
 //! # assert!(buy(0).is_err());
 //! ```
 //!
-//! A forgotten parameter does not compile:
+//! A missing parameter does not compile:
 //!
 //! ```compile_fail,E0063
 //! # mod shop { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/generated/service.rs")); }
@@ -30,7 +29,7 @@
 //! # }
 //! ```
 //!
-//! Nor does an error that the contract does not declare:
+//! An undeclared error does not compile either:
 //!
 //! ```compile_fail,E0425
 //! # mod shop { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/generated/service.rs")); }
@@ -40,28 +39,28 @@
 //! # }
 //! ```
 //!
-//! Nor another message, where the contract does not leave it open (`Closed` does, `NotFound` does not):
+//! Nor does another message, unless the error is `open` in the contract (`Closed` is, `NotFound` is not):
 //!
 //! ```
 //! # mod shop { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/generated/service.rs")); }
 //! # let raised: demur_tower::Raise =
-//! shop::Closed.saying("Back at nine.")
+//! shop::Closed.with_message("Back at nine.")
 //! # ;
 //! ```
 //! ```compile_fail,E0599
 //! # mod shop { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/generated/service.rs")); }
 //! # let raised: demur_tower::Raise =
-//! shop::NotFound.saying("Gone fishing.")
+//! shop::NotFound.with_message("Gone fishing.")
 //! # ;
 //! ```
 //!
-//! In a client, a `match` names every error, and one that is forgotten does not compile:
+//! In a client, a `match` covers every error, and a missing one does not compile:
 //!
 //! ```
 //! # mod shop { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/generated/client.rs")); }
 //! use shop::Error;
 //!
-//! fn told(error: &Error) -> &'static str {
+//! fn describe(error: &Error) -> &'static str {
 //!     match error {
 //!         Error::OutOfStock { .. } => "sold out",
 //!         Error::Closed(_) => "closed",
@@ -75,7 +74,7 @@
 //! ```compile_fail,E0004
 //! # mod shop { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/generated/client.rs")); }
 //! # use shop::Error;
-//! fn told(error: &Error) -> &'static str {
+//! fn describe(error: &Error) -> &'static str {
 //!     match error {
 //!         Error::Closed(_) => "closed",
 //!         Error::NotFound(_) => "no such thing",
@@ -94,19 +93,19 @@ use demur_contract::{Contract, EntrySource, ErrorEntry, Template};
 
 use names::{TypeNames, field, text};
 
-/// For whom the code is.
+/// The side that uses the generated code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum GenerateFor {
-    /// For handlers behind `demur-tower`.
+    /// Handlers behind `demur-tower`.
     Service,
-    /// For callers with `demur-client`.
+    /// Callers that use `demur-client`.
     Client,
 }
 
-/// Writes a module for this contract; `source` is the contract's own text, which a client carries along.
+/// Generates a module for a contract. `source` is the text of the contract, which the module of a client contains.
 ///
-/// The same contract always gives the same text. It compiles under any edition from 2021 on, without a
-/// warning, and is formatted as rustfmt does by default as far as its lines are short.
+/// The output is deterministic, compiles without warnings since edition 2021, and is formatted as by rustfmt, except for
+/// long lines.
 pub fn generate(contract: &Contract, source: &str, side: GenerateFor) -> String {
     let declared: Vec<&ErrorEntry> = contract
         .entries()
@@ -119,12 +118,12 @@ pub fn generate(contract: &Contract, source: &str, side: GenerateFor) -> String 
     match side {
         GenerateFor::Service => {
             for entry in &declared {
-                raised(entry, names.of_entry(&entry.name), &mut out);
+                service_error(entry, names.of_entry(&entry.name), &mut out);
             }
         }
         GenerateFor::Client => {
-            carried(source, &mut out);
-            matched(contract, &declared, &names, &mut out);
+            contract_text(source, &mut out);
+            client_enum(contract, &declared, &names, &mut out);
         }
     }
     out.truncate(out.trim_end().len());
@@ -134,62 +133,62 @@ pub fn generate(contract: &Contract, source: &str, side: GenerateFor) -> String 
 
 fn head(contract: &Contract, side: GenerateFor, out: &mut String) {
     let what = match side {
-        GenerateFor::Service => "to be raised by handlers",
-        GenerateFor::Client => "as a caller sees them",
+        GenerateFor::Service => "for handlers",
+        GenerateFor::Client => "for clients",
     };
     let title = contract.about().title.as_deref().unwrap_or(contract.name());
     push(out, &format!("// The errors of {}, {what}.\n//\n", one_line(title)));
-    push(out, "// Made by `demur generate rust` from the contract. Do not edit: make it anew.\n\n");
+    push(out, "// Generated by `demur generate rust` from the contract. Do not edit.\n\n");
 }
 
-/// The parameters that a handler gives: those that the error declares, and those of its texts that a violation
-/// would fill in, since a handler's error has none.
-fn given(entry: &ErrorEntry) -> Vec<&str> {
-    let mut given: Vec<&str> = entry.params.iter().map(String::as_str).collect();
+/// The parameters that a handler sets: those the error declares, and those in its texts that come from a violation
+/// otherwise, because an error raised by a handler has no violations.
+fn parameters(entry: &ErrorEntry) -> Vec<&str> {
+    let mut parameters: Vec<&str> = entry.params.iter().map(String::as_str).collect();
     for name in [&entry.title, &entry.message].into_iter().flat_map(Template::violation_parameters) {
-        if !given.contains(&name) {
-            given.push(name);
+        if !parameters.contains(&name) {
+            parameters.push(name);
         }
     }
-    given
+    parameters
 }
 
-/// One error, as a type that turns into `demur_tower::Raise`.
-fn raised(entry: &ErrorEntry, name: &str, out: &mut String) {
-    let given = given(entry);
+/// The type of an error, which converts to `demur_tower::Raise`.
+fn service_error(entry: &ErrorEntry, name: &str, out: &mut String) {
+    let parameters = parameters(entry);
     docs(entry, "", out);
     push(out, "#[derive(Debug, Clone, PartialEq)]\n");
-    if given.is_empty() {
+    if parameters.is_empty() {
         push(out, &format!("pub struct {name};\n\n"));
     } else {
         push(out, &format!("pub struct {name} {{\n"));
-        for param in &given {
+        for param in &parameters {
             push(out, &format!("    /// `{{{param}}}` in the message.\n"));
             push(out, &format!("    pub {}: demur_tower::Value,\n", field(param)));
         }
         push(out, "}\n\n");
     }
-    let with: String = given
+    let with: String = parameters
         .iter()
         .map(|param| format!("\n            .with({}, error.{})", text(param), field(param)))
         .collect();
-    let error = if given.is_empty() { format!("_: {name}") } else { format!("error: {name}") };
+    let error = if parameters.is_empty() { format!("_: {name}") } else { format!("error: {name}") };
     push(out, &format!("impl From<{name}> for demur_tower::Raise {{\n    fn from({error}) -> Self {{\n"));
     push(out, &format!("        demur_tower::Raise::error({}){with}\n    }}\n}}\n\n", text(&entry.name)));
     if entry.open {
-        push(out, &format!("impl {name} {{\n    /// With another message than the catalogue's.\n"));
-        push(out, "    pub fn saying(self, message: impl Into<String>) -> demur_tower::Raise {\n");
+        push(out, &format!("impl {name} {{\n    /// Raises the error with another message.\n"));
+        push(out, "    pub fn with_message(self, message: impl Into<String>) -> demur_tower::Raise {\n");
         push(out, "        demur_tower::Raise::from(self).message(message)\n    }\n}\n\n");
     }
 }
 
-/// The contract itself: a client decodes with the one that it was made for.
-fn carried(source: &str, out: &mut String) {
-    push(out, "/// The contract, for `demur_client::Builder::contract_text`.\n");
+/// The contract: a client decodes with the contract it was generated from.
+fn contract_text(source: &str, out: &mut String) {
+    push(out, "/// The contract, for `demur_client::ClientBuilder::contract_text`.\n");
     push(out, &format!("pub const CONTRACT: &str = {};\n\n", text(source)));
 }
 
-fn matched(contract: &Contract, declared: &[&ErrorEntry], names: &TypeNames, out: &mut String) {
+fn client_enum(contract: &Contract, declared: &[&ErrorEntry], names: &TypeNames, out: &mut String) {
     push(out, &format!("/// Every declared error of {}.\n", one_line(contract.name())));
     push(out, "#[allow(clippy::enum_variant_names)]\n#[derive(Debug, Clone)]\npub enum Error {\n");
     for entry in declared {
@@ -201,12 +200,12 @@ fn matched(contract: &Contract, declared: &[&ErrorEntry], names: &TypeNames, out
         }
         push(out, &format!("    {name} {{\n"));
         for param in &entry.params {
-            push(out, &format!("        /// `{{{param}}}`, where the answer shows it.\n"));
+            push(out, &format!("        /// `{{{param}}}`, if the response contains it.\n"));
             push(out, &format!("        {}: Option<String>,\n", field(param)));
         }
-        push(out, "        /// All of it.\n        error: Box<demur_client::ApiError>,\n    },\n");
+        push(out, "        /// The whole error.\n        error: Box<demur_client::ApiError>,\n    },\n");
     }
-    push(out, "    /// None of them, or one of several that the answer does not part.\n");
+    push(out, "    /// Another error, or one that the response does not identify.\n");
     push(out, "    Unrecognized(Box<demur_client::ApiError>),\n}\n\n");
 
     push(out, "impl From<Box<demur_client::ApiError>> for Error {\n");
@@ -226,7 +225,10 @@ fn matched(contract: &Contract, declared: &[&ErrorEntry], names: &TypeNames, out
     }
     push(out, "            _ => Error::Unrecognized(error),\n        }\n    }\n}\n\n");
 
-    push(out, "impl Error {\n    /// What all errors have: status, message, request id, advice.\n");
+    push(
+        out,
+        "impl Error {\n    /// The parts common to all errors: status, message, request ID, retry advice.\n",
+    );
     push(out, "    pub fn details(&self) -> &demur_client::ApiError {\n        match self {\n");
     for entry in declared {
         let name = names.of_entry(&entry.name);
@@ -239,7 +241,7 @@ fn matched(contract: &Contract, declared: &[&ErrorEntry], names: &TypeNames, out
     push(out, "        self.details().fmt(f)\n    }\n}\n\nimpl std::error::Error for Error {}\n");
 }
 
-/// Status, code and texts, as documentation.
+/// The documentation of an error: status, code and texts.
 fn docs(entry: &ErrorEntry, indent: &str, out: &mut String) {
     let code = entry.code.as_deref().unwrap_or(&entry.name);
     let message = entry.message.to_string();
@@ -253,7 +255,8 @@ fn docs(entry: &ErrorEntry, indent: &str, out: &mut String) {
     }
 }
 
-/// Text of the contract inside a comment: no line of it may begin code, and no bracket a link.
+/// Text of the contract for a comment: on one line, so that it cannot start code, with brackets escaped, so that it cannot
+/// start a link.
 fn one_line(text: &str) -> String {
     let plain = text.chars().map(|c| if c.is_control() { ' ' } else { c });
     plain.collect::<String>().replace('[', "\\[").replace(']', "\\]").replace('<', "\\<").trim().to_owned()

@@ -1,6 +1,6 @@
-//! What is made out of a contract for others to read.
+//! Generates code from a contract.
 //!
-//! [`codegen::generate`] writes typed errors in Rust, for the service that raises them and for the client that
-//! matches on them. Pure functions from a contract to text; files are the command line's business.
+//! [`codegen::generate`] generates typed errors in Rust, for a service that raises them or a client that matches them. It
+//! is a pure function from a contract to text; the command line reads and writes the files.
 
 pub mod codegen;

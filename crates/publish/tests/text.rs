@@ -1,4 +1,4 @@
-//! The generated text is as it stands where it is used, for every contract that it is made of.
+//! The generated modules in this repository are up to date.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test says what failed by failing")]
 
@@ -14,9 +14,9 @@ fn generated(text: &str, side: GenerateFor) -> String {
     generate(&loaded.contract, text, side)
 }
 
-/// `UPDATE=1` writes the files anew.
+/// `UPDATE=1` writes the files again.
 #[test]
-fn the_text_is_as_it_stands_where_it_is_used() {
+fn committed_modules_are_up_to_date() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     for (folder, name, side) in [
         ("crates/publish/tests/generated", "service.rs", GenerateFor::Service),
@@ -30,16 +30,13 @@ fn the_text_is_as_it_stands_where_it_is_used() {
         if std::env::var_os("UPDATE").is_some() {
             std::fs::write(folder.join(name), &text).unwrap();
         }
-        let kept = std::fs::read_to_string(folder.join(name)).unwrap();
-        assert!(
-            kept == text,
-            "{name} is another one; run this test with UPDATE=1 and look at the difference"
-        );
+        let committed = std::fs::read_to_string(folder.join(name)).unwrap();
+        assert!(committed == text, "{name} has changed: run this test with UPDATE=1 and read the difference");
     }
 }
 
 #[test]
-fn every_built_in_contract_has_both() {
+fn generates_both_sides_of_every_built_in_contract() {
     for name in builtin::names() {
         let text = builtin::source(name).unwrap().text.clone();
         for side in [GenerateFor::Service, GenerateFor::Client] {

@@ -156,7 +156,7 @@ impl DatabaseFile {
         }
         match self.check_content() {
             Ok(()) => {
-                tracing::warn!(path = %self.path.display(), "database file written by another program");
+                tracing::warn!(path = %self.path.display(), "database file written by another process");
                 *lock(&self.stamp) = found;
                 *rejected = None;
                 self.epoch.fetch_add(1, Ordering::SeqCst);

@@ -33,7 +33,7 @@ impl Watcher {
                     .update(file.check().map_err(StoreError::from).err().map(|error| error.to_string()))
                 {
                     Change::Problem(cause) => tracing::error!(%path, %cause, "store unavailable"),
-                    Change::Resolved => tracing::info!(%path, "store available again"),
+                    Change::Resolved => tracing::info!(%path, "store available"),
                     Change::Unchanged => {}
                 }
                 match pepper.update(shared.secrets.pepper_problem()) {

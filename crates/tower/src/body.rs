@@ -1,4 +1,4 @@
-//! Content on its way into the service and out of it.
+//! Bodies: the request body that the service reads, and the response body that it returns.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -11,7 +11,7 @@ use http_body_util::LengthLimitError;
 
 use crate::error::sources;
 
-/// A request's content as it arrives, with its errors named.
+/// A request body as it arrives, with classified errors.
 #[derive(Debug)]
 pub struct IncomingBody<B>(B);
 
@@ -34,7 +34,7 @@ where
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let frame = ready!(Pin::new(&mut self.0).poll_frame(cx));
-        Poll::Ready(frame.map(|frame| frame.map_err(|error| named(&*error.into()))))
+        Poll::Ready(frame.map(|frame| frame.map_err(|error| classify(&*error.into()))))
     }
 
     fn is_end_stream(&self) -> bool {
@@ -46,7 +46,7 @@ where
     }
 }
 
-fn named(error: &(dyn std::error::Error + 'static)) -> BodyError {
+fn classify(error: &(dyn std::error::Error + 'static)) -> BodyError {
     for source in sources(error) {
         if source.is::<LengthLimitError>() {
             return BodyError::TooLarge;
@@ -59,19 +59,19 @@ fn named(error: &(dyn std::error::Error + 'static)) -> BodyError {
     BodyError::Broken(error.to_string())
 }
 
-/// A request's content as the service reads it: bounded.
+/// A request body as the service reads it, with limits.
 pub type RequestContent<B> = RequestBody<IncomingBody<B>>;
 
-/// What the service answered with.
+/// A response body of the service.
 #[derive(Debug)]
 pub struct ServiceBody<R>(BodyForm<R>);
 
 #[derive(Debug)]
 enum BodyForm<R> {
-    /// The service's own content, untouched.
+    /// The body of the service, untouched.
     Service(R),
-    /// The beginning of a failed answer, which was read to see what it is.
-    Read(Option<Bytes>),
+    /// The start of an error response, buffered to classify it.
+    Buffered(Option<Bytes>),
 }
 
 impl<R> ServiceBody<R> {
@@ -79,12 +79,12 @@ impl<R> ServiceBody<R> {
         Self(BodyForm::Service(body))
     }
 
-    pub(crate) fn read(content: Bytes) -> Self {
-        Self(BodyForm::Read((!content.is_empty()).then_some(content)))
+    pub(crate) fn buffered(body: Bytes) -> Self {
+        Self(BodyForm::Buffered((!body.is_empty()).then_some(body)))
     }
 
-    pub(crate) fn nothing() -> Self {
-        Self(BodyForm::Read(None))
+    pub(crate) fn empty() -> Self {
+        Self(BodyForm::Buffered(None))
     }
 }
 
@@ -98,22 +98,22 @@ impl<R: Body<Data = Bytes> + Unpin> Body for ServiceBody<R> {
     ) -> Poll<Option<Result<Frame<Bytes>, R::Error>>> {
         match &mut self.0 {
             BodyForm::Service(body) => Pin::new(body).poll_frame(cx),
-            BodyForm::Read(content) => Poll::Ready(content.take().map(|content| Ok(Frame::data(content)))),
+            BodyForm::Buffered(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
         }
     }
 
     fn is_end_stream(&self) -> bool {
         match &self.0 {
             BodyForm::Service(body) => body.is_end_stream(),
-            BodyForm::Read(content) => content.is_none(),
+            BodyForm::Buffered(bytes) => bytes.is_none(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match &self.0 {
             BodyForm::Service(body) => body.size_hint(),
-            BodyForm::Read(content) => {
-                SizeHint::with_exact(content.as_ref().map_or(0, |read| read.len() as u64))
+            BodyForm::Buffered(bytes) => {
+                SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64))
             }
         }
     }

@@ -1,7 +1,6 @@
-//! `demur.yaml`, as far as a service reads it: plans, APIs, and the voice before the API is known.
+//! The parts of `demur.yaml` that a service reads: plans, APIs, and the default contract.
 //!
-//! What is for a gateway alone (listeners, stores, upstreams) may stand in the file and is not looked at, so
-//! that an API can be served both ways from one file.
+//! Keys for the gateway (listeners, stores, upstreams) are allowed and ignored, so that one file works for both.
 
 use std::fmt;
 use std::path::Path;
@@ -12,10 +11,10 @@ use demur_contract::Contract;
 use demur_engine::settings::{ApiSettings, ConfigReader, Mount, read_api, read_plan};
 use demur_source::{Diagnostics, Fields, Node, Source, Span};
 
-/// What a service is told of itself.
+/// The configuration of a service.
 #[derive(Debug)]
 pub struct ServiceConfig {
-    /// The contract in which a request is refused before its API is known.
+    /// The contract for rejections before the API is known.
     pub voice: Arc<Contract>,
     /// The plans.
     pub plans: Vec<Plan>,
@@ -23,23 +22,24 @@ pub struct ServiceConfig {
     pub apis: Vec<ApiSettings>,
 }
 
-/// Why a configuration cannot be had.
+/// Why a configuration could not be loaded.
 #[derive(Debug)]
+#[non_exhaustive]
 pub enum ConfigError {
-    /// The file cannot be read.
+    /// The file could not be read.
     File(std::io::Error),
-    /// Every mistake in it, each with its place and a mend.
-    Mistakes(Diagnostics),
-    /// It has no API of this name.
+    /// The configuration is invalid; all its errors, each with location and help.
+    Invalid(Diagnostics),
+    /// The configuration has no API with this name.
     UnknownApi(String),
 }
 
 impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            ConfigError::File(error) => write!(f, "the configuration cannot be read: {error}"),
-            ConfigError::Mistakes(found) => found.fmt(f),
-            ConfigError::UnknownApi(name) => write!(f, "the configuration has no API `{name}`"),
+            ConfigError::File(error) => write!(f, "cannot read the configuration: {error}"),
+            ConfigError::Invalid(found) => found.fmt(f),
+            ConfigError::UnknownApi(name) => write!(f, "unknown API `{name}`"),
         }
     }
 }
@@ -48,27 +48,27 @@ impl std::error::Error for ConfigError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             ConfigError::File(error) => Some(error),
-            ConfigError::Mistakes(_) | ConfigError::UnknownApi(_) => None,
+            ConfigError::Invalid(_) | ConfigError::UnknownApi(_) => None,
         }
     }
 }
 
-/// Keys of the file that a gateway reads.
-const GATEWAYS: [&str; 7] = ["listen", "store", "workers", "bounds", "cache", "proxies", "access_log"];
+/// Keys that only the gateway reads.
+const GATEWAY_KEYS: [&str; 7] = ["listen", "store", "workers", "bounds", "cache", "proxies", "access_log"];
 
 impl ServiceConfig {
-    /// Reads a file and what it names, and answers the warnings beside it.
+    /// Loads a file and every file it refers to. Returns the configuration and its warnings.
     pub fn read(file: &Path) -> Result<(Self, Diagnostics), ConfigError> {
         let source = Source::read(file).map_err(ConfigError::File)?;
         let folder = file.parent().unwrap_or_else(|| Path::new(""));
-        Self::load(&source, folder).map_err(ConfigError::Mistakes)
+        Self::load(&source, folder).map_err(ConfigError::Invalid)
     }
 
-    /// Reads a file that is in memory; relative paths in it are relative to `folder`.
+    /// Loads a configuration from memory; its paths are relative to `folder`.
     pub fn load(source: &Arc<Source>, folder: &Path) -> Result<(Self, Diagnostics), Diagnostics> {
         let (root, mut found) = demur_source::parse_lossy(source)?;
         let mut reading = ConfigReader::new(source, folder, &mut found);
-        // How long a handler takes is the service's own affair: it stands beside the layer, not behind a network.
+        // Handlers run in this process, so their latency says nothing about the capacity of an upstream.
         reading.overload.is_adaptive = false;
         let config = read(&root, &mut reading);
         match config {
@@ -77,8 +77,8 @@ impl ServiceConfig {
         }
     }
 
-    /// This API alone, at the root and on any host: a service that is one API of a file for several.
-    pub fn alone(mut self, api: &str) -> Result<Self, ConfigError> {
+    /// Keeps a single API, mounted at the root for any host: for a service that is one of several APIs in the file.
+    pub fn only(mut self, api: &str) -> Result<Self, ConfigError> {
         self.apis.retain(|known| known.name == api);
         let Some(only) = self.apis.first_mut() else { return Err(ConfigError::UnknownApi(api.to_owned())) };
         only.mount = Mount::default();
@@ -92,12 +92,12 @@ fn read(root: &Node, reading: &mut ConfigReader<'_>) -> Option<ServiceConfig> {
     match fields.node("demur").map(|node| (node.scalar_text(), node.span)) {
         Some((Some(version), _)) if version == "1" => {}
         Some((_, span)) => {
-            let help = "write `demur: 1`".to_owned();
-            reading.error(span, "version", "this version of the file is not known", help);
+            let help = "use `demur: 1`".to_owned();
+            reading.error(span, "version", "unknown version of the file", help);
         }
         None => fields.missing("demur", reading.found),
     }
-    for name in GATEWAYS {
+    for name in GATEWAY_KEYS {
         let _ = fields.node(name);
     }
     let voice = fields.node("voice").map(|node| (node.scalar_text().unwrap_or_default(), node.span));
@@ -118,7 +118,7 @@ fn read(root: &Node, reading: &mut ConfigReader<'_>) -> Option<ServiceConfig> {
 
 fn read_one_api(node: &Node, reading: &mut ConfigReader<'_>) -> Option<ApiSettings> {
     let mut fields = Fields::of(node, reading.source, "an API", reading.found)?;
-    // Where a gateway finds the service.
+    // For the gateway.
     let _ = fields.node("upstream");
     let settings = read_api(&mut fields, reading);
     fields.finish(reading.found);

@@ -1,6 +1,6 @@
-//! What an error of the service itself, or of a layer around it, means.
+//! Classifies the errors of the inner service.
 //!
-//! Handlers do not fail this way, layers do: a time-out, a full queue. What is not recognised is `internal`.
+//! Handlers return responses, but layers fail with errors: a timeout, a full queue. Unknown errors are `internal`.
 
 use std::error::Error;
 use std::time::Duration;
@@ -13,19 +13,19 @@ use tower::timeout::error::Elapsed;
 
 use crate::body::ServiceBody;
 
-/// An overload is over soon, or nobody knows when.
-const OVERLOADED_FOR: Duration = Duration::from_secs(1);
+/// `Retry-After` when a load-shedding layer rejects a request.
+const OVERLOAD_RETRY_AFTER: Duration = Duration::from_secs(1);
 
-pub(crate) fn answer<R>(error: &(dyn Error + 'static)) -> Result<Response<ServiceBody<R>>, UpstreamFault> {
+pub(crate) fn classify<R>(error: &(dyn Error + 'static)) -> Result<Response<ServiceBody<R>>, UpstreamFault> {
     for source in sources(error) {
         if source.is::<Elapsed>() {
             return Err(UpstreamFault::Timeout(error.to_string()));
         }
         if source.is::<Overloaded>() {
-            return Ok(raised(Raised::condition(Condition::Overloaded).after(OVERLOADED_FOR)));
+            return Ok(raised(Raised::condition(Condition::Overloaded).after(OVERLOAD_RETRY_AFTER)));
         }
-        if let Some(fault) = source.downcast_ref::<BodyError>() {
-            return Err(UpstreamFault::Content(fault.clone()));
+        if let Some(body_error) = source.downcast_ref::<BodyError>() {
+            return Err(UpstreamFault::Content(body_error.clone()));
         }
     }
     let cause = sources(error).map(ToString::to_string).collect::<Vec<_>>().join(": ");
@@ -33,12 +33,12 @@ pub(crate) fn answer<R>(error: &(dyn Error + 'static)) -> Result<Response<Servic
 }
 
 pub(crate) fn raised<R>(raised: Raised) -> Response<ServiceBody<R>> {
-    let mut response = Response::new(ServiceBody::nothing());
+    let mut response = Response::new(ServiceBody::empty());
     response.extensions_mut().insert(raised);
     response
 }
 
-/// An error and what is behind it.
+/// An error and its sources.
 pub(crate) fn sources<'e>(
     error: &'e (dyn Error + 'static),
 ) -> impl Iterator<Item = &'e (dyn Error + 'static)> {

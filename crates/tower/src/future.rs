@@ -1,4 +1,4 @@
-//! One request that the engine lets pass, on its way through the service.
+//! A forwarded request: calls the service and passes its response to the engine.
 
 use std::convert::Infallible;
 use std::future::{Future, poll_fn};
@@ -20,36 +20,36 @@ use tower_service::Service;
 use crate::body::{RequestContent, ServiceBody};
 use crate::{error, rejection};
 
-/// What a layer's service answers with.
+/// The response of the layer.
 type LayerResponse<R> = Response<ResponseBody<ServiceBody<R>>>;
-type Boxed<T> = Pin<Box<dyn Future<Output = T> + Send>>;
-type SentRequest<R> = Result<Response<ServiceBody<R>>, UpstreamFault>;
+type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+type ServiceResult<R> = Result<Response<ServiceBody<R>>, UpstreamFault>;
 
 pin_project! {
-    /// A request that is with the service. Written by hand: every request makes one, and an `async` block would hold
-    /// side by side what this holds one after the other.
+    /// A request that the service is handling. Written by hand, because an `async` block would hold the states of this
+    /// future at the same time instead of one after the other, for every request.
     struct ResponseFuture<F, R> {
-        // What the service will answer.
+        // The future of the service.
         #[pin]
-        answering: Option<F>,
-        passage: Option<InFlight>,
-        faulted: BodyErrorSlot,
-        // What it answered, where that must be looked into first.
-        settling: Option<Boxed<(LayerResponse<R>, RequestRecord)>>,
+        service_call: Option<F>,
+        in_flight: Option<InFlight>,
+        body_errors: BodyErrorSlot,
+        // The settlement of a response that the engine has to inspect first.
+        settling: Option<BoxFuture<(LayerResponse<R>, RequestRecord)>>,
     }
 }
 
-/// What becomes of a request in a layer.
-pub(crate) type Served<R> = Boxed<Result<LayerResponse<R>, Infallible>>;
+/// The response future of the layer.
+pub(crate) type LayerFuture<R> = BoxFuture<Result<LayerResponse<R>, Infallible>>;
 
-/// Asks the service, at once if it is ready.
+/// Calls the service, immediately if it is ready.
 ///
-/// It is asked through a clone, ready or not: this one must not take up room that it may never use.
+/// Always uses a clone: calling `poll_ready` on the service itself could reserve capacity that is never used.
 pub(crate) fn forward<S, B, R>(
     service: &S,
     request: Request<RequestContent<B>>,
-    passage: InFlight,
-) -> Served<R>
+    in_flight: InFlight,
+) -> LayerFuture<R>
 where
     S: Service<Request<RequestContent<B>>, Response = Response<R>> + Clone + Send + 'static,
     S::Error: Into<BoxError>,
@@ -59,46 +59,50 @@ where
     R: Body<Data = Bytes> + Unpin + Send + 'static,
 {
     let mut service = service.clone();
-    let mut serving =
-        ResponseFuture { answering: None, passage: None, faulted: BodyErrorSlot::default(), settling: None };
-    // The request is lent, and the future put where it stays: what catches panics would copy both some times.
-    let mut asking = Some(request);
-    let asked = catch_panic(|| {
-        if let Some(request) = &mut asking {
-            serving.faulted = request.body_mut().track_errors();
+    let mut response_future = ResponseFuture {
+        service_call: None,
+        in_flight: None,
+        body_errors: BodyErrorSlot::default(),
+        settling: None,
+    };
+    // The request is borrowed and the future stored in place: moving them through `catch_panic` would copy both.
+    let mut pending = Some(request);
+    let called = catch_panic(|| {
+        if let Some(request) = &mut pending {
+            response_future.body_errors = request.body_mut().track_errors();
         }
         match service.poll_ready(&mut Context::from_waker(Waker::noop())) {
             Poll::Ready(Ok(())) => {
-                if let Some(request) = asking.take() {
-                    serving.answering = Some(service.call(request));
+                if let Some(request) = pending.take() {
+                    response_future.service_call = Some(service.call(request));
                 }
                 None
             }
-            Poll::Ready(Err(error)) => Some(error::answer(&*error.into())),
+            Poll::Ready(Err(error)) => Some(error::classify(&*error.into())),
             Poll::Pending => None,
         }
     });
-    match (asked, asking) {
+    match (called, pending) {
         (Ok(None), None) => {
-            serving.passage = Some(passage);
-            Box::pin(serving)
+            response_future.in_flight = Some(in_flight);
+            Box::pin(response_future)
         }
         (Ok(None), Some(request)) => {
-            let (passage, faulted) = (Some(passage), serving.faulted);
-            let answering = Some(Box::pin(when_ready(service, request)));
-            Box::pin(ResponseFuture { answering, passage, faulted, settling: None })
+            let (in_flight, body_errors) = (Some(in_flight), response_future.body_errors);
+            let service_call = Some(Box::pin(when_ready(service, request)));
+            Box::pin(ResponseFuture { service_call, in_flight, body_errors, settling: None })
         }
-        (Ok(Some(answer)), _) => without(passage, answer),
-        (Err(panicked), _) => without(passage, Err(panicked.into())),
+        (Ok(Some(result)), _) => respond_without_service(in_flight, result),
+        (Err(panic), _) => respond_without_service(in_flight, Err(panic.into())),
     }
 }
 
-/// The service was not asked, and this is what became of the request instead.
-fn without<R>(passage: InFlight, answer: SentRequest<R>) -> Served<R>
+/// Ends a request without a call to the service.
+fn respond_without_service<R>(in_flight: InFlight, result: ServiceResult<R>) -> LayerFuture<R>
 where
     R: Body<Data = Bytes> + Unpin + Send + 'static,
 {
-    match passage.on_response(answer) {
+    match in_flight.on_response(result) {
         ResponseOutcome::Done(response, record) => done(response, record),
         ResponseOutcome::Waiting(waiting) => Box::pin(async move {
             let (mut response, record) = waiting.resume().await;
@@ -108,8 +112,11 @@ where
     }
 }
 
-/// There is an answer already.
-pub(crate) fn done<R: Send + 'static>(mut response: LayerResponse<R>, record: RequestRecord) -> Served<R> {
+/// A future that is ready with this response.
+pub(crate) fn done<R: Send + 'static>(
+    mut response: LayerResponse<R>,
+    record: RequestRecord,
+) -> LayerFuture<R> {
     attach_record(&mut response, record);
     Box::pin(std::future::ready(Ok(response)))
 }
@@ -129,29 +136,29 @@ where
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
-        if let Some(answering) = this.answering.as_mut().as_pin_mut() {
-            let answer = match catch_panic(|| answering.poll(context)) {
+        if let Some(service_call) = this.service_call.as_mut().as_pin_mut() {
+            let result = match catch_panic(|| service_call.poll(context)) {
                 Ok(polled) => Ok(ready!(polled)),
-                Err(panicked) => Err(panicked),
+                Err(panic) => Err(panic),
             };
-            this.answering.set(None);
-            // It is there for as long as the service answers.
-            let Some(passage) = this.passage.take() else { return Poll::Pending };
-            let observes = passage.observes();
-            let settled = match answer {
-                Ok(Ok(response)) if is_failure(response.status()) && !observes => {
-                    let failed = failed(passage, response, this.faulted.clone());
-                    *this.settling = Some(Box::pin(failed));
-                    return settling(this.settling, context);
+            this.service_call.set(None);
+            // Always present while the service future is.
+            let Some(in_flight) = this.in_flight.take() else { return Poll::Pending };
+            let is_monitored = in_flight.observes();
+            let outcome = match result {
+                Ok(Ok(response)) if is_failure(response.status()) && !is_monitored => {
+                    let settlement = on_error_response(in_flight, response, this.body_errors.clone());
+                    *this.settling = Some(Box::pin(settlement));
+                    return poll_settling(this.settling, context);
                 }
-                Ok(Ok(response)) => passage.on_response(Ok(response.map(ServiceBody::service))),
+                Ok(Ok(response)) => in_flight.on_response(Ok(response.map(ServiceBody::service))),
                 Ok(Err(error)) => {
-                    let answer = catch_panic(|| error::answer(&*error.into()));
-                    passage.on_response(answer.unwrap_or_else(|panicked| Err(panicked.into())))
+                    let result = catch_panic(|| error::classify(&*error.into()));
+                    in_flight.on_response(result.unwrap_or_else(|panic| Err(panic.into())))
                 }
-                Err(panicked) => passage.on_response(Err(panicked.into())),
+                Err(panic) => in_flight.on_response(Err(panic.into())),
             };
-            match settled {
+            match outcome {
                 ResponseOutcome::Done(mut response, record) => {
                     attach_record(&mut response, record);
                     return Poll::Ready(Ok(response));
@@ -159,15 +166,15 @@ where
                 ResponseOutcome::Waiting(waiting) => *this.settling = Some(Box::pin(waiting.resume())),
             }
         }
-        settling(this.settling, context)
+        poll_settling(this.settling, context)
     }
 }
 
-fn settling<R>(
-    settling: &mut Option<Boxed<(LayerResponse<R>, RequestRecord)>>,
+fn poll_settling<R>(
+    settling: &mut Option<BoxFuture<(LayerResponse<R>, RequestRecord)>>,
     context: &mut Context<'_>,
 ) -> Poll<Result<LayerResponse<R>, Infallible>> {
-    // Whoever asks again after the end gets nothing more.
+    // Polled again after completion.
     let Some(waiting) = settling else { return Poll::Pending };
     let (mut response, record) = ready!(waiting.as_mut().poll(context));
     *settling = None;
@@ -175,38 +182,38 @@ fn settling<R>(
     Poll::Ready(Ok(response))
 }
 
-/// Puts the record among the response's extensions where there is something to say.
+/// Adds the record to the extensions of the response, if it has anything to report.
 fn attach_record<R>(response: &mut LayerResponse<R>, record: RequestRecord) {
     if record.is_notable() {
         response.extensions_mut().insert(Arc::new(record));
     }
 }
 
-/// The service's failure as the engine takes it.
-async fn failed<R>(
-    passage: InFlight,
+/// Passes an error response of the service to the engine, with its condition if it is known.
+async fn on_error_response<R>(
+    in_flight: InFlight,
     response: Response<R>,
-    faulted: BodyErrorSlot,
+    body_errors: BodyErrorSlot,
 ) -> (LayerResponse<R>, RequestRecord)
 where
     R: Body<Data = Bytes> + Unpin + Send + 'static,
 {
-    let answer = match faulted.fault() {
-        // A service whose content could not be read to its end says so in its own way; we know what it was.
-        Some(fault) => Err(UpstreamFault::Content(fault)),
-        None => match catch_panic_async(pin!(rejection::named(response))).await {
-            Ok(named) => Ok(named),
-            Err(panicked) => Err(panicked.into()),
+    let result = match body_errors.fault() {
+        // The service could not read the request body, and the reason is known here.
+        Some(error) => Err(UpstreamFault::Content(error)),
+        None => match catch_panic_async(pin!(rejection::classify(response))).await {
+            Ok(response) => Ok(response),
+            Err(panic) => Err(panic.into()),
         },
     };
-    settled(passage, answer).await
+    settle(in_flight, result).await
 }
 
-async fn settled<R>(passage: InFlight, answer: SentRequest<R>) -> (LayerResponse<R>, RequestRecord)
+async fn settle<R>(in_flight: InFlight, result: ServiceResult<R>) -> (LayerResponse<R>, RequestRecord)
 where
     R: Body<Data = Bytes> + Unpin,
 {
-    match passage.on_response(answer) {
+    match in_flight.on_response(result) {
         ResponseOutcome::Done(response, record) => (response, record),
         ResponseOutcome::Waiting(settling) => settling.resume().await,
     }

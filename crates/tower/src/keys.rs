@@ -1,4 +1,4 @@
-//! Keys, counts and credits in memory, for a service that keeps none of its own.
+//! Keys, counters and credits in memory, for a service without a store.
 
 use std::collections::BTreeMap;
 use std::collections::HashMap;
@@ -14,33 +14,34 @@ use jiff::Timestamp;
 
 use crate::config::ServiceConfig;
 
-/// The keys of a service that keeps them in memory.
+/// API keys in memory. Clones share the keys.
 #[derive(Clone)]
 pub struct InMemoryKeys {
     directory: Arc<MemoryDirectory>,
     ledger: Arc<MemoryLedger>,
     counters: Arc<LocalCounters>,
     pepper: Pepper,
-    /// For each API what its keys begin with.
+    /// The key prefixes of each API.
     prefixes: Arc<HashMap<String, Prefixes>>,
 }
 
-/// Why there is no key.
+/// Why a key could not be created.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum KeyError {
-    /// The configuration has no API of that name.
+    /// The configuration has no API with this name.
     UnknownApi(String),
-    /// An account's id has 1 to 128 visible ASCII characters.
+    /// The account ID is invalid: it must have 1 to 128 visible ASCII characters.
     InvalidAccount(String),
-    /// The operating system gave no randomness.
+    /// The operating system provides no randomness.
     NoRandomness,
 }
 
 impl fmt::Display for KeyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            KeyError::UnknownApi(name) => write!(f, "the configuration has no API `{name}`"),
-            KeyError::InvalidAccount(id) => write!(f, "`{id}` is no account's id"),
+            KeyError::UnknownApi(name) => write!(f, "unknown API `{name}`"),
+            KeyError::InvalidAccount(id) => write!(f, "invalid account ID `{id}`"),
             KeyError::NoRandomness => NoRandomness.fmt(f),
         }
     }
@@ -49,7 +50,7 @@ impl fmt::Display for KeyError {
 impl std::error::Error for KeyError {}
 
 impl InMemoryKeys {
-    /// None yet, for the APIs of this configuration.
+    /// An empty set of keys for the APIs of this configuration.
     pub fn new(config: &ServiceConfig) -> Result<Self, NoRandomness> {
         let mut bytes = [0; 32];
         getrandom::fill(&mut bytes).map_err(|_| NoRandomness)?;
@@ -63,42 +64,41 @@ impl InMemoryKeys {
         })
     }
 
-    /// Makes a key of an API for an account on a plan; of the first environment, where the API has some. The secret is
-    /// nowhere else.
+    /// Creates a key of an API for an account on a plan, in the first environment if the API has environments. The secret
+    /// is not stored.
     pub fn issue(&self, api: &str, account: &str, plan: &str) -> Result<Secret, KeyError> {
         self.issue_with(api, account, plan, |_| {})
     }
 
-    /// The same with what the key allows, and until when, said by `arrange`.
+    /// Creates a key that `configure` changes, such as its grants or expiry.
     pub fn issue_with(
         &self,
         api: &str,
         account: &str,
         plan: &str,
-        arrange: impl FnOnce(&mut KeyRecord),
+        configure: impl FnOnce(&mut KeyRecord),
     ) -> Result<Secret, KeyError> {
         let prefixes = self.prefixes.get(api).ok_or_else(|| KeyError::UnknownApi(api.to_owned()))?;
         let secret = Secret::generate(prefixes.first()).map_err(|_| KeyError::NoRandomness)?;
-        self.adopt(&secret, api, account, plan, arrange)?;
+        self.insert(&secret, api, account, plan, configure)?;
         Ok(secret)
     }
 
-    /// Takes in a key that was made elsewhere.
-    pub fn adopt(
+    /// Adds a key that was created elsewhere.
+    pub fn insert(
         &self,
         secret: &Secret,
         api: &str,
         account: &str,
         plan: &str,
-        arrange: impl FnOnce(&mut KeyRecord),
+        configure: impl FnOnce(&mut KeyRecord),
     ) -> Result<(), KeyError> {
         let id: AccountId = account.parse().map_err(|_| KeyError::InvalidAccount(account.to_owned()))?;
         let mut key = KeyRecord {
             id: KeyId::generate(),
             account: id.clone(),
             api: api.to_owned(),
-            // The public prefix and nothing beyond: a hint is shown and logged. A key from elsewhere may not
-            // even have it.
+            // Only the public prefix, because it is displayed and logged. A key from elsewhere may have none.
             prefix: self
                 .prefixes
                 .get(api)
@@ -113,13 +113,13 @@ impl InMemoryKeys {
             metadata: BTreeMap::new(),
             grants: Grants::default(),
         };
-        arrange(&mut key);
+        configure(&mut key);
         let account = Account { id, name: account.to_owned(), plan: plan.to_owned() };
         self.directory.insert(self.pepper.digest(secret.expose()), key, account);
         Ok(())
     }
 
-    /// The directory, to revoke a key or to change an account's plan.
+    /// The key directory, to revoke a key or change the plan of an account.
     pub fn directory(&self) -> &Arc<MemoryDirectory> {
         &self.directory
     }
@@ -134,7 +134,7 @@ impl InMemoryKeys {
         Stores { keys: self.directory.clone(), limits: self.counters.clone(), credits: self.ledger.clone() }
     }
 
-    /// The pepper under which its keys are digested.
+    /// The pepper of the key digests.
     pub fn pepper(&self) -> Pepper {
         self.pepper.clone()
     }
@@ -142,6 +142,6 @@ impl InMemoryKeys {
 
 impl fmt::Debug for InMemoryKeys {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Keys").field("apis", &self.prefixes.keys()).finish_non_exhaustive()
+        f.debug_struct("InMemoryKeys").field("apis", &self.prefixes.keys()).finish_non_exhaustive()
     }
 }

@@ -1,4 +1,4 @@
-//! The layer and its service: they carry the engine, and decide nothing.
+//! The layer and its service. All decisions are made by the engine.
 
 use std::convert::Infallible;
 use std::fmt;
@@ -23,10 +23,10 @@ use crate::config::ServiceConfig;
 use crate::future;
 use crate::keys::InMemoryKeys;
 
-/// Puts the engine around a service. Clones share keys, counts and credits.
+/// A Tower layer that runs the engine in front of a service. Clones share keys, counters and credits.
 ///
-/// Where a request's extensions have the `SocketAddr` of its connection, the service is told the address in
-/// the fields that a gateway would set.
+/// If the extensions of a request contain the `SocketAddr` of its connection, the service receives the address in the same
+/// headers that a gateway would set.
 #[derive(Clone)]
 pub struct DemurLayer {
     engine: Arc<Engine>,
@@ -34,15 +34,15 @@ pub struct DemurLayer {
 }
 
 impl DemurLayer {
-    /// With keys, counts and credits in memory: nothing outlives the process. For services whose keys are
-    /// listed in their configuration or made at their start, and for tests.
+    /// A layer with keys, counters and credits in memory, lost when the process ends. For tests, and for services that
+    /// create their keys at startup.
     pub fn in_memory(config: ServiceConfig) -> Result<(Self, InMemoryKeys), NoRandomness> {
         let keys = InMemoryKeys::new(&config)?;
         let layer = Self::with_stores(config, keys.stores(), keys.pepper());
         Ok((layer, keys))
     }
 
-    /// With keys, counts and credits in these stores.
+    /// A layer with keys, counters and credits in these stores.
     pub fn with_stores(config: ServiceConfig, stores: Stores, pepper: Pepper) -> Self {
         let plans = Arc::new(Plans::new(config.plans));
         let admission = Admission::new(stores, pepper, plans, CacheConfig::default());
@@ -50,7 +50,7 @@ impl DemurLayer {
         Self::new(Engine::new(apis, admission, config.voice), Clock::start())
     }
 
-    /// Around an engine that stands already. One clock per process: moments of two cannot be compared.
+    /// A layer with an existing engine. Use one clock per process: the times of two clocks are not comparable.
     pub fn new(engine: Arc<Engine>, clock: Clock) -> Self {
         Self { engine, clock }
     }
@@ -75,7 +75,7 @@ impl<S> Layer<S> for DemurLayer {
     }
 }
 
-/// A service behind the engine. It never fails: every failure is an answer in the contract.
+/// A service behind the engine. Never fails: every failure becomes a response in the contract.
 #[derive(Clone)]
 pub struct DemurService<S> {
     inner: S,
@@ -102,17 +102,17 @@ where
     type Error = Infallible;
     type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
 
-    /// Always ready. A request that is refused needs no room behind, and one that is not waits for it on its
-    /// own way: a busy service must not keep others from being told why they may not pass.
+    /// Always ready: a rejected request does not need the inner service, and must be rejected even if that is busy. A
+    /// forwarded request waits for the inner service in its own future.
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
         Poll::Ready(Ok(()))
     }
 
-    /// A request is admitted here and now, and its service asked where nothing must be waited for: whoever drops the
-    /// future goes away from a request that has begun.
+    /// Admits the request and, if nothing has to be awaited, calls the inner service. Dropping the future cancels a
+    /// request that has started.
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let peer = request.extensions().get::<SocketAddr>().map(|address| Peer::new(address.ip()));
-        let arrival = RequestInfo {
+        let info = RequestInfo {
             is_trusted_proxy: false,
             now: self.clock.now(),
             peer: peer.as_ref(),
@@ -121,8 +121,8 @@ where
             rejection: None,
             lag: Duration::ZERO,
         };
-        match self.engine.receive(request.map(IncomingBody::new), arrival) {
-            RequestOutcome::Forward(request, passage) => future::forward(&self.inner, request, passage),
+        match self.engine.receive(request.map(IncomingBody::new), info) {
+            RequestOutcome::Forward(request, in_flight) => future::forward(&self.inner, request, in_flight),
             RequestOutcome::Answered(response, record) => {
                 future::done(response.map(ResponseBody::Whole), record)
             }
@@ -131,8 +131,8 @@ where
                 Box::pin(async move {
                     loop {
                         match waiting.resume().await {
-                            RequestOutcome::Forward(request, passage) => {
-                                return future::forward(&inner, request, passage).await;
+                            RequestOutcome::Forward(request, in_flight) => {
+                                return future::forward(&inner, request, in_flight).await;
                             }
                             RequestOutcome::Answered(response, record) => {
                                 return future::done(response.map(ResponseBody::Whole), record).await;

@@ -1,10 +1,9 @@
-//! The error contract inside a service: the engine as a Tower layer, without a gateway.
+//! A Tower layer that applies an error contract inside a service, without a gateway.
 //!
-//! [`DemurLayer`] goes around any Tower, axum or hyper service. What a gateway would do in front of it
-//! happens in the same process: request ids, keys, plans, rates, quota, credits, validation and rules. And
-//! whatever goes wrong comes out in the API's contract: the layer's own refusals, errors that handlers
-//! [`Raise`] by name, panics, what extractors reject, unknown paths and methods, time-outs, and the errors
-//! of other layers.
+//! [`DemurLayer`] wraps any Tower, axum or hyper service, and does in the same process what the gateway does in front of
+//! it: request IDs, keys, plans, rates, quotas, credits, validation and rules. Every failure follows the contract of the
+//! API: rejections of the layer, errors that handlers [`Raise`] by name, panics, extractor rejections, unknown paths and
+//! methods, timeouts, and the errors of other layers.
 //!
 //! ```
 //! use axum::{Router, routing::get};
@@ -14,7 +13,7 @@
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! # let folder = std::path::Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/shop"));
-//! // One file says who may call what; `listen`, `store` and `upstream` in it are for a gateway alone.
+//! // `listen`, `store` and `upstream` in the file are for the gateway, and are ignored here.
 //! let (config, _warnings) = ServiceConfig::read(&folder.join("demur.yaml"))?;
 //! let (layer, keys) = DemurLayer::in_memory(config)?;
 //! let secret = keys.issue("shop", "acme", "free")?;
@@ -32,12 +31,12 @@
 //! # }
 //! ```
 //!
-//! Keys live in memory, or in any store of [`demur_admission`]: `DemurLayer::with_stores` takes the embedded
-//! one of `demur-sqlite`, which is compiled only by those who ask for it.
+//! Keys are stored in memory, or in any store of [`demur_admission`]: [`DemurLayer::with_stores`] accepts the embedded
+//! store of the separate crate `demur-sqlite`.
 //!
-//! Around a whole router the layer sees every request; with `Router::layer` it sees those that the router
-//! has routed, its fallbacks included. Both work. Operators find an
-//! [`Arc<RequestRecord>`](demur_engine::RequestRecord) among the extensions of every refusal.
+//! Around a whole router, the layer sees every request; with `Router::layer`, it sees the routed requests and the
+//! fallbacks. Both work. The extensions of every rejection contain an
+//! [`Arc<RequestRecord>`](demur_engine::RequestRecord) for logs.
 
 mod body;
 mod config;

@@ -1,9 +1,8 @@
-//! What a framework answers by itself, as a condition: unknown paths and methods, what extractors reject,
-//! time-outs of other layers.
+//! Maps the error responses of the framework to conditions: unknown paths and methods, extractor rejections, timeouts of
+//! other layers.
 //!
-//! Only answers that nobody wrote for a client to read are looked at: no content, or plain text. JSON may be
-//! the service's own, and is the engine's to recognise. The texts of extractors are those of axum; the tests
-//! of this crate hold them against the real ones, so that a change there is seen here first.
+//! Only inspects responses without a body or with plain text: JSON may be an error of the service itself, which the engine
+//! parses. The texts are those of axum's extractors; the tests of this crate compare them with the real ones.
 
 use bytes::{Bytes, BytesMut};
 use demur_contract::{Condition, Location, Violation};
@@ -14,11 +13,11 @@ use http_body::Body;
 
 use crate::body::ServiceBody;
 
-/// The most of an answer that is looked at.
+/// Maximum bytes of a response that are inspected.
 const MAX_BYTES: usize = 16 * 1024;
 
-/// The same answer, with its condition raised where it has one.
-pub(crate) async fn named<R>(response: Response<R>) -> Response<ServiceBody<R>>
+/// Adds the condition of an error response, if it has one.
+pub(crate) async fn classify<R>(response: Response<R>) -> Response<ServiceBody<R>>
 where
     R: Body<Data = Bytes> + Unpin,
 {
@@ -27,13 +26,13 @@ where
         return response.map(ServiceBody::service);
     }
     let (mut head, body) = response.into_parts();
-    let content = beginning(body).await;
-    let text = String::from_utf8_lossy(&content);
+    let body = read_start(body).await;
+    let text = String::from_utf8_lossy(&body);
     if let Some(raised) = raised(head.status, &head.headers, &text) {
-        let cause = format!("the service answered {}: {}", head.status, text.escape_debug());
+        let cause = format!("the service responded {}: {}", head.status, text.escape_debug());
         head.extensions.insert(raised.with_cause(cause));
     }
-    Response::from_parts(head, ServiceBody::read(content))
+    Response::from_parts(head, ServiceBody::buffered(body))
 }
 
 fn is_plain(headers: &HeaderMap) -> bool {
@@ -46,7 +45,8 @@ fn is_plain(headers: &HeaderMap) -> bool {
     }
 }
 
-async fn beginning<R: Body<Data = Bytes> + Unpin>(body: R) -> Bytes {
+/// Reads up to [`MAX_BYTES`] of a body.
+async fn read_start<R: Body<Data = Bytes> + Unpin>(body: R) -> Bytes {
     let mut content = BytesMut::new();
     let push = |data: &[u8]| {
         content.extend_from_slice(data);
@@ -58,11 +58,11 @@ async fn beginning<R: Body<Data = Bytes> + Unpin>(body: R) -> Bytes {
 
 fn raised(status: StatusCode, headers: &HeaderMap, text: &str) -> Option<Raised> {
     let condition = match status.as_u16() {
-        400 | 422 => return Some(rejected(status, text)),
+        400 | 422 => return Some(extractor_rejection(status, text)),
         404 => Condition::ResourceNotFound,
         405 => return Some(method_not_allowed(headers)),
         406 => Condition::RequestNotAcceptable,
-        // Whoever watches the content's pace answers for itself; in a service a time-out is the service's.
+        // The gateway handles slow request bodies; inside a service, a timeout is the one of the service.
         408 | 504 => Condition::UpstreamTimeout,
         410 => Condition::ResourceGone,
         411 => Condition::RequestLengthRequired,
@@ -82,15 +82,15 @@ fn method_not_allowed(headers: &HeaderMap) -> Raised {
     let raised = Raised::condition(Condition::ResourceMethodNotAllowed);
     match headers.get(ALLOW) {
         Some(allow) => {
-            let shown = allow.to_str().unwrap_or_default().to_owned();
-            raised.with("allow", shown).field(ALLOW, allow.clone())
+            let methods = allow.to_str().unwrap_or_default().to_owned();
+            raised.with("allow", methods).field(ALLOW, allow.clone())
         }
         None => raised,
     }
 }
 
-/// What an extractor did not take.
-fn rejected(status: StatusCode, text: &str) -> Raised {
+/// The rejection of an axum extractor.
+fn extractor_rejection(status: StatusCode, text: &str) -> Raised {
     const DESERIALIZING: [(&str, Location); 5] = [
         ("Failed to deserialize the JSON body into the target type: ", Location::Body),
         ("Failed to deserialize form body: ", Location::Body),
@@ -99,8 +99,8 @@ fn rejected(status: StatusCode, text: &str) -> Raised {
         ("Invalid URL: ", Location::Path),
     ];
     for (prefix, location) in DESERIALIZING {
-        if let Some(said) = text.strip_prefix(prefix) {
-            return Raised::violations(vec![violation(location, said)]);
+        if let Some(message) = text.strip_prefix(prefix) {
+            return Raised::violations(vec![violation(location, message)]);
         }
     }
     if text.starts_with("Failed to parse the request body as JSON") {
@@ -115,14 +115,14 @@ fn rejected(status: StatusCode, text: &str) -> Raised {
     Raised::condition(Condition::RequestMalformed)
 }
 
-/// The parameter that serde or axum speaks of, as far as they name it.
-fn violation(location: Location, said: &str) -> Violation {
-    let (path, said) = match said.split_once(": ") {
+/// The violation in a message of serde or axum, with the parameter if they name it.
+fn violation(location: Location, message: &str) -> Violation {
+    let (path, message) = match message.split_once(": ") {
         Some((path, rest)) if is_path(path) => (path, rest),
-        _ => ("", said),
+        _ => ("", message),
     };
-    let missing = said.strip_prefix("missing field `").and_then(|rest| rest.split('`').next());
-    let named = said.strip_prefix("Cannot parse `").and_then(|rest| {
+    let missing = message.strip_prefix("missing field `").and_then(|rest| rest.split('`').next());
+    let named = message.strip_prefix("Cannot parse `").and_then(|rest| {
         let (name, rest) = rest.split_once('`')?;
         rest.starts_with(" with value ").then_some(name)
     });
@@ -141,7 +141,7 @@ fn violation(location: Location, said: &str) -> Violation {
     }
 }
 
-/// `items[0].name`: what serde_path_to_error writes, and not the beginning of a sentence.
+/// `items[0].name`: the path format of `serde_path_to_error`, as opposed to the start of a sentence.
 fn is_path(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-.[]".contains(&byte))
 }
@@ -151,8 +151,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_parameter_is_found_where_it_is_named() {
-        for (said, condition, param, pointer) in [
+    fn finds_the_named_parameter() {
+        for (message, condition, param, pointer) in [
             ("missing field `name` at line 1 column 2", Condition::ParamMissing, "name", "/name"),
             ("items[0].price: invalid type: string", Condition::ParamSchema, "items", "/items/0/price"),
             ("items[0]: missing field `price`", Condition::ParamMissing, "items", "/items/0/price"),
@@ -160,11 +160,11 @@ mod tests {
             ("Cannot parse `x` to a `u32`", Condition::ParamSchema, "", ""),
             ("limit: invalid digit found in string", Condition::ParamSchema, "limit", "/limit"),
         ] {
-            let found = violation(Location::Body, said);
+            let found = violation(Location::Body, message);
             assert_eq!(
                 (found.condition, &*found.param, &*found.pointer),
                 (condition, param, pointer),
-                "{said}"
+                "{message}"
             );
         }
     }

@@ -108,7 +108,7 @@ fn what_cannot_be_meant_is_2() {
         (&["keys", "revoke"], "<ID>"),
         (&["keys", "create", "--api", "shop", "--account", "acme", "--expires", "soon"], "--expires"),
         (&[&create[..], &["shpo"]].concat(), "did you mean `shop`?"),
-        (&["accounts", "show", "no id at all"], "is no id"),
+        (&["accounts", "show", "no id at all"], "invalid ID `no id at all`"),
         (&["accounts", "top-up", "acme", "many", "--reason", "gift"], "many"),
     ];
     for (arguments, says) in rows {
@@ -146,7 +146,7 @@ fn the_second_owner_of_a_database_is_told_who_the_first_is() {
     assert_eq!(outcome.code, Some(4), "{outcome:?}");
     let says = format!("demur.db` is in use by process {}", gateway.process_id());
     assert!(outcome.stderr.contains(&says), "{outcome:?}");
-    assert!(outcome.stderr.contains("help: stop the other one"), "{outcome:?}");
+    assert!(outcome.stderr.contains("help: stop the other process"), "{outcome:?}");
     assert_eq!(outcome.stdout, "", "{outcome:?}");
     // The first one serves on, and its socket is still its own.
     folder.create_account("acme", "free");

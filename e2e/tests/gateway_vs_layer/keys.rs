@@ -22,7 +22,7 @@ impl Samples {
             let plan = text(named.unwrap(), "plan").unwrap();
             let secret = Secret::generate(prefix).unwrap();
             for side in sides {
-                side.adopt(&secret, api, &account, &plan, |record| arrange(key, record)).unwrap();
+                side.insert(&secret, api, &account, &plan, |record| arrange(key, record)).unwrap();
             }
             secrets.insert(text(key, "label").unwrap(), secret);
         }

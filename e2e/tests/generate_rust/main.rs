@@ -82,7 +82,7 @@ fn the_command_writes_what_is_compiled_here() {
             let file = folder.join(side).join(format!("{name}.rs"));
             let made = tempfile::NamedTempFile::new().unwrap();
             let into = made.path().display().to_string();
-            let outcome = run(&["generate", "rust", name, "--for", side, "--into", &into], &folder);
+            let outcome = run(&["generate", "rust", name, "--for", side, "--output", &into], &folder);
             assert_eq!(outcome.code, Some(0), "{name}: {}", outcome.stderr);
             let text = fs::read_to_string(made.path()).unwrap();
             if std::env::var_os("UPDATE").is_some() {
@@ -111,7 +111,7 @@ impl Transport for Rendered {
 }
 
 async fn received(text: &str, rendered: Rendered) -> Box<ApiError> {
-    let policy = Policy { attempts: 1, ..Policy::default() };
+    let policy = Policy { max_attempts: 1, ..Policy::default() };
     let client = ClientBuilder::new(rendered).contract_text(text).unwrap().policy(policy).build();
     let request = reqwest::Request::new(http::Method::GET, "http://api.example/".parse().unwrap());
     match client.execute(request, None).await {

@@ -1,4 +1,4 @@
-//! `demur accounts`: make, list, show, change the plan; credits, their statement, and the books.
+//! `demur accounts`: manage accounts, their plans and credits, and the ledger.
 
 use std::path::Path;
 
@@ -12,16 +12,16 @@ use super::{execute, id, plain, unexpected};
 use crate::args::{AccountsCommand, BookingArgs, StoreArgs};
 use crate::exit::{CommandFailure, Exit};
 use crate::output::{Output, counted};
+use crate::progress::Progress;
 use crate::serving::load;
 
-pub(crate) fn run(verb: &AccountsCommand, output: &Output) -> Result<Exit, CommandFailure> {
-    let (store, command) = command(verb)?;
+pub(crate) fn run(args: &AccountsCommand, output: &Output) -> Result<Exit, CommandFailure> {
+    let (store, command) = command(args)?;
     print(store, &command, output)
 }
 
-fn command(verb: &AccountsCommand) -> Result<(&StoreArgs, Command), CommandFailure> {
-    let operation = |given: &Option<String>| given.as_deref().map(id::<OperationId>).transpose();
-    Ok(match verb {
+fn command(args: &AccountsCommand) -> Result<(&StoreArgs, Command), CommandFailure> {
+    Ok(match args {
         AccountsCommand::Create { store, id: account, name, plan } => {
             let account = account.as_deref().map(id).transpose()?;
             (store, Command::CreateAccount { account, name: plain(name)?, plan: plan.clone() })
@@ -35,14 +35,14 @@ fn command(verb: &AccountsCommand) -> Result<(&StoreArgs, Command), CommandFailu
             (store, Command::SetPlan { account: id(account)?, plan: plan.clone() })
         }
         AccountsCommand::TopUp(booking) => {
-            let BookingArgs { store, account, amount, reason, operation: named } = booking;
-            let (account, amount, reason) = (id(account)?, *amount, plain(reason)?);
-            (store, Command::TopUp { account, amount, reason, operation: operation(named)? })
+            let (account, reason) = (id(&booking.account)?, plain(&booking.reason)?);
+            let (amount, operation) = (booking.amount, booking_id(booking)?);
+            (&booking.store, Command::TopUp { account, amount, reason, operation })
         }
         AccountsCommand::Withdraw(booking) => {
-            let BookingArgs { store, account, amount, reason, operation: named } = booking;
-            let (account, amount, reason) = (id(account)?, *amount, plain(reason)?);
-            (store, Command::Withdraw { account, amount, reason, operation: operation(named)? })
+            let (account, reason) = (id(&booking.account)?, plain(&booking.reason)?);
+            let (amount, operation) = (booking.amount, booking_id(booking)?);
+            (&booking.store, Command::Withdraw { account, amount, reason, operation })
         }
         AccountsCommand::Refund { store, account, operation, amount, reason } => {
             let (account, operation, reason) = (id(account)?, id(operation)?, plain(reason)?);
@@ -53,7 +53,7 @@ fn command(verb: &AccountsCommand) -> Result<(&StoreArgs, Command), CommandFailu
         }
         AccountsCommand::Verify { store } => (store, Command::Verify),
         AccountsCommand::Backup { store, to } => {
-            // The gateway that writes it has another working folder, perhaps.
+            // The running gateway writes the file, and may have another working directory.
             let to = std::path::absolute(to)
                 .map_err(|error| CommandFailure::usage(format!("{}: {error}", to.display()), None))?;
             (store, Command::Backup { to })
@@ -62,28 +62,40 @@ fn command(verb: &AccountsCommand) -> Result<(&StoreArgs, Command), CommandFailu
     })
 }
 
+/// The ledger knows an idempotency key as the ID of the operation.
+fn booking_id(args: &BookingArgs) -> Result<Option<OperationId>, CommandFailure> {
+    args.idempotency_key.as_deref().or(args.operation.as_deref()).map(id).transpose()
+}
+
 fn print(store: &StoreArgs, command: &Command, output: &Output) -> Result<Exit, CommandFailure> {
     let config = load(&store.config, output)?;
-    match execute(&config, command)? {
-        Reply::Account(statement) => output.result(&shown(&statement), &statement),
+    let progress = match command {
+        Command::Verify => Progress::spinner(output, "verifying the ledger"),
+        Command::Backup { .. } => Progress::spinner(output, "backing up the database"),
+        _ => Progress::none(),
+    };
+    let reply = execute(&config, command);
+    drop(progress);
+    match reply? {
+        Reply::Account(statement) => output.result(&summary(&statement), &statement),
         Reply::Accounts { accounts, more } => {
             output.result(&table(&accounts), &accounts);
             if let (true, Some(last)) = (more, accounts.last()) {
-                output.say(&format!("there are more: go on with `--after {}`", last.id));
+                output.note(&format!("more accounts: use `--after {}`", last.id));
             }
         }
         Reply::Statement { account, entries, more } => {
             let value = json!({ "account": account, "entries": entries, "more": more });
-            output.result(&format!("{}\n\n{}", shown(&account), entries_table(&entries)), &value);
+            output.result(&format!("{}\n\n{}", summary(&account), entries_table(&entries)), &value);
             if more {
-                output.say("there is more: ask for it with `--limit`");
+                output.note("more entries: use a larger `--limit`");
             }
         }
         Reply::Verified { checks } => return Ok(verified(&checks, output)),
         Reply::BackedUp { to, bytes } => backed_up(&to, bytes, output),
         Reply::Pruned { operations } => {
             let count = usize::try_from(operations).unwrap_or(usize::MAX);
-            let human = format!("{} forgotten; every balance is as it was", counted(count, "operation"));
+            let human = format!("deleted {}; balances have not changed", counted(count, "operation"));
             output.result(&human, &json!({ "operations": operations }));
         }
         other => return Err(unexpected(&other)),
@@ -92,29 +104,30 @@ fn print(store: &StoreArgs, command: &Command, output: &Output) -> Result<Exit, 
 }
 
 fn verified(checks: &[Check], output: &Output) -> Exit {
-    let sound = checks.iter().all(|check| check.violations.is_empty());
+    let is_consistent = checks.iter().all(|check| check.violations.is_empty());
     let mut lines = Vec::new();
     for Check { rule, examined, violations } in checks {
         lines.push(format!(
-            "{}  {rule} ({examined} looked at)",
-            if violations.is_empty() { "ok " } else { "BAD" }
+            "{}  {rule} ({examined} examined)",
+            if violations.is_empty() { "ok    " } else { "FAILED" }
         ));
-        lines.extend(violations.iter().map(|violation| format!("       {violation}")));
+        lines.extend(violations.iter().map(|violation| format!("          {violation}")));
     }
-    output.result(&lines.join("\n"), &json!({ "sound": sound, "checks": checks }));
-    if sound { Exit::Ok } else { Exit::ProblemsFound }
+    output.result(&lines.join("\n"), &json!({ "sound": is_consistent, "checks": checks }));
+    if is_consistent { Exit::Ok } else { Exit::ProblemsFound }
 }
 
 fn backed_up(to: &Path, bytes: u64, output: &Output) {
-    output.result(&format!("{}: {bytes} bytes", to.display()), &json!({ "to": to, "bytes": bytes }));
-    output.say("the pepper is not in it: keep a copy of the file beside the database in another place");
+    let human = format!("wrote {} ({bytes} bytes)", to.display());
+    output.result(&human, &json!({ "to": to, "bytes": bytes }));
+    output.note("the backup does not contain the pepper: store a copy of the pepper file in another place");
 }
 
-fn shown(statement: &AccountStatement) -> String {
+fn summary(statement: &AccountStatement) -> String {
     let AccountStatement { account, credits } = statement;
     let resets = credits.resets_at.map_or_else(|| "never".to_owned(), |moment| moment.to_string());
     format!(
-        "{}  {}\n  plan      {}\n  credits   {} available, {} held, {} spent\n  received  {}, of which {} expired\n  next      monthly credits come {resets}",
+        "{}  {}\n  plan          {}\n  credits       {} available, {} held, {} spent\n  granted       {}, of which {} expired\n  next renewal  {resets}",
         account.id,
         account.name,
         account.plan,
@@ -128,20 +141,20 @@ fn shown(statement: &AccountStatement) -> String {
 
 fn entries_table(entries: &[StatementEntry]) -> String {
     if entries.is_empty() {
-        return "nothing has happened yet".to_owned();
+        return "no entries".to_owned();
     }
     let mut table = Table::new();
-    let header = ["WHEN", "WHAT", "CREDITS", "BALANCE", "OPERATION", "REASON"];
+    let header = ["TIME", "TYPE", "CREDITS", "BALANCE", "OPERATION", "REASON"];
     table.load_preset(presets::NOTHING).set_header(header);
     for entry in entries {
         let (at, balance) = (format!("{:.0}", entry.at), entry.balance.to_string());
         let reason = entry.reason.as_deref().unwrap_or("");
-        table.add_row([&at, what(entry.kind), &credits(entry), &balance, &entry.operation, reason]);
+        table.add_row([&at, entry_type(entry.kind), &credits(entry), &balance, &entry.operation, reason]);
     }
     table.trim_fmt()
 }
 
-fn what(kind: StatementKind) -> &'static str {
+fn entry_type(kind: StatementKind) -> &'static str {
     match kind {
         StatementKind::Grant => "monthly grant",
         StatementKind::TopUp => "top-up",
@@ -155,7 +168,7 @@ fn what(kind: StatementKind) -> &'static str {
     }
 }
 
-/// With the sign of what it did to the balance; without one where the balance is as it was.
+/// The change of the balance with its sign, or the amount without a sign if the balance did not change.
 fn credits(entry: &StatementEntry) -> String {
     match entry.change() {
         0 => entry.amount.to_string(),
@@ -165,7 +178,7 @@ fn credits(entry: &StatementEntry) -> String {
 
 fn table(accounts: &[Account]) -> String {
     if accounts.is_empty() {
-        return "no accounts; `demur accounts create` makes one".to_owned();
+        return "no accounts: create one with `demur accounts create`".to_owned();
     }
     let mut table = Table::new();
     table.load_preset(presets::NOTHING).set_header(["ID", "NAME", "PLAN"]);

@@ -1,4 +1,4 @@
-//! `demur check`: what would keep a file from being served, and what a person should know about it.
+//! `demur check`: report the errors and warnings of a contract or configuration, and describe a valid one.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -8,20 +8,24 @@ use demur_gateway::Config;
 use demur_source::{Diagnostics, Source};
 use serde_json::json;
 
-use super::generations;
-use super::kind::is_contract;
+use super::detect::is_contract;
+use super::versions;
 use crate::args::CheckArgs;
 use crate::exit::{CommandFailure, Exit};
 use crate::output::{Output, OutputSubject, counted};
-use crate::standing;
+use crate::preflight;
+use crate::progress::Progress;
 
 pub(crate) fn run(args: &CheckArgs, output: &Output) -> Result<Exit, CommandFailure> {
     let source = Source::read(&args.file).map_err(|error| {
-        let help = "name a configuration or a contract: `demur check FILE`".to_owned();
+        let help = "pass a configuration or a contract: `demur check FILE`".to_owned();
         CommandFailure::unavailable(format!("{}: {error}", args.file.display()), help)
     })?;
     let folder = args.file.parent().unwrap_or_else(|| Path::new(""));
-    Ok(match inspect(&source, folder, args.allow_lockout) {
+    let progress = Progress::spinner(output, "checking");
+    let checked = inspect(&source, folder, args.allow_lockout);
+    drop(progress);
+    Ok(match checked {
         Ok((about, warnings)) => {
             output.findings(&warnings, Some(about));
             if warnings.is_empty() { Exit::Ok } else { Exit::ProblemsFound }
@@ -33,7 +37,7 @@ pub(crate) fn run(args: &CheckArgs, output: &Output) -> Result<Exit, CommandFail
     })
 }
 
-/// What stands in a sound file, for people and for programs, and what a person should know; or every mistake.
+/// The description and the warnings of a valid file, or every error.
 fn inspect(
     source: &Arc<Source>,
     folder: &Path,
@@ -41,19 +45,19 @@ fn inspect(
 ) -> Result<(OutputSubject, Diagnostics), Diagnostics> {
     if is_contract(source) {
         let loaded = Contract::load(source)?;
-        return Ok((about_contract(&loaded.contract), loaded.warnings));
+        return Ok((describe_contract(&loaded.contract), loaded.warnings));
     }
     let (config, mut warnings) = Config::load(source, folder)?;
-    let standing = standing::diagnostics(source, &config, allow_lockout);
-    let is_served = !standing.has_errors();
-    warnings.extend(standing);
-    if !is_served {
+    let of_store = preflight::diagnostics(source, &config, allow_lockout);
+    let is_valid = !of_store.has_errors();
+    warnings.extend(of_store);
+    if !is_valid {
         return Err(warnings);
     }
-    Ok((about_configuration(&config, warnings.is_empty()), warnings))
+    Ok((describe_configuration(&config), warnings))
 }
 
-fn about_contract(contract: &Contract) -> OutputSubject {
+fn describe_contract(contract: &Contract) -> OutputSubject {
     let derived: Vec<String> = contract
         .entries()
         .filter(|(_, entry)| matches!(entry.source, EntrySource::Derived(of) if of.is_listed()))
@@ -63,19 +67,19 @@ fn about_contract(contract: &Contract) -> OutputSubject {
     let mut human = format!("{}: {} declared", contract.name(), counted(declared, "error"));
     if !derived.is_empty() {
         human.push_str(&format!(
-            "\n{}: nobody claims these conditions, so they get the usual status and title\n{}",
-            counted(derived.len(), "derived answer"),
+            "\n{} for conditions that no declared error claims, with the default status and title\n{}",
+            counted(derived.len(), "derived error"),
             derived.join("\n")
         ));
     }
-    let losses = contract.round_trip_report();
-    human.push_str(&format!("\n\nwhat a client reads back\n{}", table(contract, &losses)));
-    let twins = contract.ambiguous_pairs();
-    for twins in &twins {
+    let fields = contract.round_trip_report();
+    human.push_str(&format!("\n\nround-trip report\n{}", table(contract, &fields)));
+    let pairs = contract.ambiguous_pairs();
+    for pair in &pairs {
         let name = |error| contract.entry(error).name.as_str();
-        let how = if twins.always { "always look the same" } else { "can look the same" };
-        let meant = if twins.declared { ", as is meant" } else { "" };
-        human.push_str(&format!("\n`{}` and `{}` {how}{meant}", name(twins.first), name(twins.second)));
+        let how = if pair.always { "cannot be told apart" } else { "cannot always be told apart" };
+        let declared = if pair.declared { " (declared)" } else { "" };
+        human.push_str(&format!("\n`{}` and `{}` {how}{declared}", name(pair.first), name(pair.second)));
     }
     let names: Vec<&str> = contract
         .entries()
@@ -89,38 +93,38 @@ fn about_contract(contract: &Contract) -> OutputSubject {
         "contract": contract.name(),
         "declared": declared,
         "derived": names,
-        "losses": losses.iter().map(|loss| json!({
-            "format": loss.format,
-            "error": loss.error.map(|error| contract.entry(error).name.as_str()),
-            "part": loss.part,
-            "fate": loss.fidelity.word(),
-            "how": loss.fidelity.to_string(),
+        "losses": fields.iter().map(|field| json!({
+            "format": field.format,
+            "error": field.error.map(|error| contract.entry(error).name.as_str()),
+            "part": field.part,
+            "fate": field.fidelity.word(),
+            "how": field.fidelity.to_string(),
         })).collect::<Vec<_>>(),
-        "twins": twins.iter().map(|twins| json!({
-            "first": contract.entry(twins.first).name,
-            "second": contract.entry(twins.second).name,
-            "always": twins.always,
-            "declared": twins.declared,
-            "partings": twins.discriminators.iter().map(|discriminator| discriminator.as_str()).collect::<Vec<_>>(),
+        "twins": pairs.iter().map(|pair| json!({
+            "first": contract.entry(pair.first).name,
+            "second": contract.entry(pair.second).name,
+            "always": pair.always,
+            "declared": pair.declared,
+            "partings": pair.discriminators.iter().map(|discriminator| discriminator.as_str()).collect::<Vec<_>>(),
         })).collect::<Vec<_>>(),
     });
     OutputSubject { human, value }
 }
 
-/// Part × format: kept or lost, and why. What is particular to one error stands under its name.
-fn table(contract: &Contract, losses: &[FieldFidelity]) -> String {
+/// One row for each field and format: kept or lost, and why. A row with an error name is for that error only.
+fn table(contract: &Contract, fields: &[FieldFidelity]) -> String {
     let mut table = comfy_table::Table::new();
-    table.load_preset(comfy_table::presets::NOTHING).set_header(["  FORMAT", "ERROR", "PART", "", "WHY"]);
-    for loss in losses {
-        let told = loss.fidelity.to_string();
-        let why = told.split_once([',', ':']).map_or("", |(_, why)| why.trim_start());
-        let error = loss.error.map_or("", |error| contract.entry(error).name.as_str());
-        table.add_row([&format!("  {}", loss.format), error, &loss.part, loss.fidelity.word(), why]);
+    table.load_preset(comfy_table::presets::NOTHING).set_header(["  FORMAT", "ERROR", "FIELD", "", "REASON"]);
+    for field in fields {
+        let fidelity = field.fidelity.to_string();
+        let reason = fidelity.split_once([',', ':']).map_or("", |(_, reason)| reason.trim_start());
+        let error = field.error.map_or("", |error| contract.entry(error).name.as_str());
+        table.add_row([&format!("  {}", field.format), error, &field.part, field.fidelity.word(), reason]);
     }
     table.trim_fmt()
 }
 
-fn about_configuration(config: &Config, is_fine: bool) -> OutputSubject {
+fn describe_configuration(config: &Config) -> OutputSubject {
     let lines: Vec<String> = config
         .apis
         .iter()
@@ -131,34 +135,33 @@ fn about_configuration(config: &Config, is_fine: bool) -> OutputSubject {
                 settings.name,
                 counted(settings.document.operations().len(), "operation"),
                 counted(settings.rules.len(), "rule"),
-                spoken(settings.contracts().map(|contract| contract.name()))
+                contract_list(settings.contracts().map(|contract| contract.name()))
             )
         })
         .collect();
     let apis: Vec<&str> = config.apis.iter().map(|api| api.settings.name.as_str()).collect();
     let mut human = format!(
-        "{}: {}, {}\n{}",
-        if is_fine { "fine" } else { "it would be served, and there are warnings" },
+        "{}, {}\n{}",
         counted(config.apis.len(), "API"),
         counted(config.plans.len(), "plan"),
         lines.join("\n")
     );
-    for table in config.apis.iter().filter_map(generations::table) {
+    for table in config.apis.iter().filter_map(versions::table) {
         human.push_str("\n\n");
         human.push_str(&table);
     }
     let several = config.apis.iter().filter(|api| !api.settings.generations.is_empty());
-    let generations: serde_json::Map<String, serde_json::Value> =
-        several.map(|api| (api.settings.name.clone(), generations::as_json(api))).collect();
+    let versions: serde_json::Map<String, serde_json::Value> =
+        several.map(|api| (api.settings.name.clone(), versions::as_json(api))).collect();
     let mut value = json!({ "apis": apis, "plans": config.plans.len() });
-    if !generations.is_empty() {
-        value["generations"] = generations.into();
+    if !versions.is_empty() {
+        value["generations"] = versions.into();
     }
     OutputSubject { human, value }
 }
 
 /// `contract a`, `contracts a, b`.
-fn spoken<'n>(names: impl Iterator<Item = &'n str>) -> String {
+fn contract_list<'n>(names: impl Iterator<Item = &'n str>) -> String {
     let names: Vec<&str> = names.collect();
     format!("contract{} {}", if names.len() == 1 { "" } else { "s" }, names.join(", "))
 }

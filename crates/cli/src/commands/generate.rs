@@ -1,4 +1,4 @@
-//! `demur generate`: code out of a contract, to standard output or into a file.
+//! `demur generate`: code from a contract, to standard output or a file.
 
 use std::fs;
 use std::sync::Arc;
@@ -12,8 +12,8 @@ use crate::args::{GenerateCommand, GenerateSide};
 use crate::exit::{CommandFailure, Exit};
 use crate::output::Output;
 
-pub(crate) fn run(verb: &GenerateCommand, output: &Output) -> Result<Exit, CommandFailure> {
-    let GenerateCommand::Rust { contract, side, into } = verb;
+pub(crate) fn run(args: &GenerateCommand, output: &Output) -> Result<Exit, CommandFailure> {
+    let GenerateCommand::Rust { contract, side, output: file, into } = args;
     let source = read(contract)?;
     let loaded = Contract::load(&source).map_err(CommandFailure::Configuration)?;
     let side = match side {
@@ -21,23 +21,23 @@ pub(crate) fn run(verb: &GenerateCommand, output: &Output) -> Result<Exit, Comma
         GenerateSide::Client => GenerateFor::Client,
     };
     let code = generate(&loaded.contract, &source.text, side);
-    match into {
+    match into.as_ref().or(file.as_ref()) {
         Some(path) => {
             fs::write(path, &code)
                 .map_err(|error| CommandFailure::unavailable(format!("{}: {error}", path.display()), None))?;
-            output.say(&format!("wrote {}", path.display()));
+            output.note(&format!("wrote {}", path.display()));
         }
         None => output.result(code.trim_end(), &json!({ "code": code })),
     }
     Ok(Exit::Ok)
 }
 
-/// A built-in contract by its name, or a file by its path.
+/// Reads a built-in contract by its name, or a file by its path.
 fn read(contract: &str) -> Result<Arc<Source>, CommandFailure> {
     if let Some(source) = builtin::source(contract) {
         return Ok(source);
     }
-    let help = format!("built in are {}", builtin::names().collect::<Vec<_>>().join(", "));
+    let help = format!("built-in contracts: {}", builtin::names().collect::<Vec<_>>().join(", "));
     Source::read(contract.as_ref())
         .map_err(|error| CommandFailure::unavailable(format!("{contract}: {error}"), help))
 }

@@ -1,4 +1,4 @@
-//! `demur keys import`: keys of another system, by their hashes.
+//! `demur keys import`: import keys of another system by their hashes.
 
 use std::fs;
 use std::path::Path;
@@ -13,14 +13,15 @@ use crate::args::{HashKind, ImportKeysArgs};
 use crate::commands::keys::prefixes;
 use crate::exit::{CommandFailure, Exit};
 use crate::output::{Output, counted};
+use crate::progress::Progress;
 use crate::serving::load;
 
-/// A key, and the line of the file on which it stands.
+/// A key and its line number in the file.
 type ImportLine = (usize, ImportedKey);
 
 pub(super) fn import(args: &ImportKeysArgs, output: &Output) -> Result<Exit, CommandFailure> {
     let config = load(&args.store.config, output)?;
-    // Only to say so where the API does not exist.
+    // Fails if the API does not exist.
     prefixes(&config, &args.api)?;
     let form = form(args)?;
     let hash_key = args.hash_key_file.as_deref().map(read).transpose()?.map(|text| text.trim().to_owned());
@@ -31,17 +32,22 @@ pub(super) fn import(args: &ImportKeysArgs, output: &Output) -> Result<Exit, Com
     let keys = keys(&args.file)?;
     let room = MAX_COMMAND.saturating_sub(length(&command(&[])));
     let mut imported = Vec::with_capacity(keys.len());
+    let progress = Progress::bar(output, "importing keys", keys.len());
     let mut rest = &keys[..];
     while let Some((line, _)) = rest.first() {
-        let (now, later) = rest.split_at(fitting(rest, room));
+        let (now, later) = rest.split_at(batch_size(rest, room));
         match execute(&config, &command(now)) {
-            Ok(Reply::KeysImported { keys }) => imported.extend(keys),
+            Ok(Reply::KeysImported { keys }) => {
+                imported.extend(keys);
+                progress.advance_to(imported.len());
+            }
             Ok(other) => return Err(unexpected(&other)),
             Err(failure) => {
-                // What went before stays; to begin again, those lines have to go.
+                drop(progress);
+                // Earlier batches stay imported, and importing them again would fail.
                 if !imported.is_empty() {
-                    output.say(&format!(
-                        "the keys before line {line} were taken over; leave them out next time"
+                    output.note(&format!(
+                        "the keys before line {line} were imported: remove these lines before you retry"
                     ));
                 }
                 return Err(failure);
@@ -49,16 +55,17 @@ pub(super) fn import(args: &ImportKeysArgs, output: &Output) -> Result<Exit, Com
         }
         rest = later;
     }
-    let human = format!("{} taken over", counted(imported.len(), "key"));
+    drop(progress);
+    let human = format!("imported {}", counted(imported.len(), "key"));
     output.result(&human, &json!({ "keys": imported }));
     Ok(Exit::Ok)
 }
 
-/// How many keys fit into one command: one at least, which is refused if even that is too long.
-fn fitting(keys: &[ImportLine], room: usize) -> usize {
+/// The number of keys that fit into one command; at least one, which the store rejects if it is too long.
+fn batch_size(keys: &[ImportLine], room: usize) -> usize {
     let mut left = room;
     let fits = |(_, key): &&ImportLine| {
-        // And the comma after it.
+        // Plus the comma after it.
         let fits = left.checked_sub(length(key) + 1);
         left = fits.unwrap_or_default();
         fits.is_some()
@@ -73,8 +80,8 @@ fn length(value: &impl Serialize) -> usize {
 fn form(args: &ImportKeysArgs) -> Result<ImportedForm, CommandFailure> {
     let (shortest, longest) = args.length.split_once('-').unwrap_or((&args.length, &args.length));
     let (Ok(shortest), Ok(longest)) = (shortest.parse(), longest.parse()) else {
-        let help = "write `40`, or `32-64`".to_owned();
-        return Err(CommandFailure::usage(format!("`{}` is no length", args.length), help));
+        let help = "use `40` or `32-64`".to_owned();
+        return Err(CommandFailure::usage(format!("invalid length `{}`", args.length), help));
     };
     let hash = match args.hash {
         HashKind::Sha256 => ImportedHash::Sha256,
@@ -88,9 +95,9 @@ fn keys(file: &Path) -> Result<Vec<ImportLine>, CommandFailure> {
     let lines = (1..).zip(text.lines()).filter(|(_, line)| !line.trim().is_empty());
     let key = |(number, line): (usize, &str)| {
         serde_json::from_str(line).map(|key| (number, key)).map_err(|error| {
-            // Not the line itself: it may hold what should not be shown.
-            let message = format!("line {number} of {} is no key: {error}", file.display());
-            CommandFailure::usage(message, "write `{\"account\": \"…\", \"hash\": \"…\"}`".to_owned())
+            // The message must not repeat the line: it may contain a secret.
+            let message = format!("{}:{number}: invalid key: {error}", file.display());
+            CommandFailure::usage(message, "expected `{\"account\": \"…\", \"hash\": \"…\"}`".to_owned())
         })
     };
     lines.map(key).collect()
@@ -115,19 +122,19 @@ mod tests {
     }
 
     #[test]
-    fn as_many_keys_go_at_once_as_fit_and_one_at_least() {
+    fn a_batch_has_as_many_keys_as_fit_and_at_least_one() {
         let one = length(&key(700).1) + 1;
-        assert!(one > 2 * 700, "a quotation mark is two bytes of JSON");
+        assert!(one > 2 * 700, "a quotation mark takes two bytes in JSON");
         let keys: Vec<ImportLine> = (0..100).map(|_| key(700)).collect();
         for (room, fit) in
             [(0, 1), (one - 1, 1), (2 * one - 1, 1), (2 * one, 2), (100 * one, 100), (1 << 30, 100)]
         {
-            assert_eq!(fitting(&keys, room), fit, "{room}");
+            assert_eq!(batch_size(&keys, room), fit, "{room}");
         }
     }
 
     #[test]
-    fn a_key_knows_its_line_whatever_is_blank() {
+    fn blank_lines_count_in_line_numbers() {
         let file = tempfile::NamedTempFile::new().unwrap();
         let line = serde_json::to_string(&key(1).1).unwrap();
         fs::write(file.path(), format!("\n{line}\n\n  \n{line}\n")).unwrap();

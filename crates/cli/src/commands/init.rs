@@ -1,4 +1,4 @@
-//! `demur init`: a first contract, with what each of its lines is for.
+//! `demur init`: write a first contract with comments.
 
 use std::fs::OpenOptions;
 use std::io::{ErrorKind, Write};
@@ -14,20 +14,20 @@ const FIRST: &str = include_str!("first-contract.yaml");
 
 pub(crate) fn run(args: &InitArgs, output: &Output) -> Result<Exit, CommandFailure> {
     let file = &args.file;
-    // Made only where nothing is, in one step: nobody's work is overwritten, not even in a race.
-    let made = OpenOptions::new().write(true).create_new(true).open(file);
-    let written = made.and_then(|mut made| made.write_all(first(&name(file)).as_bytes()));
+    // `create_new` checks and creates in one step, so an existing file is never overwritten, even in a race.
+    let created = OpenOptions::new().write(true).create_new(true).open(file);
+    let written = created.and_then(|mut created| created.write_all(first(&name(file)).as_bytes()));
     written.map_err(|error| match error.kind() {
         ErrorKind::AlreadyExists => {
-            let help = "name another file, or move that one away".to_owned();
-            CommandFailure::unavailable(format!("{} is there already", file.display()), help)
+            let help = "choose another file name: `demur init FILE`".to_owned();
+            CommandFailure::unavailable(format!("{} already exists", file.display()), help)
         }
         _ => CommandFailure::unavailable(format!("{}: {error}", file.display()), None),
     })?;
     let shown = file.display();
     let human = format!(
-        "wrote {shown}\nnext: `demur schema contract > contract.schema.json` lets an editor help with it; \
-         `demur check {shown}` checks it"
+        "wrote {shown}\n\nNext steps:\n  demur check {shown}\n  demur schema contract > contract.schema.json  # for \
+         your editor"
     );
     output.result(&human, &json!({ "contract": shown.to_string() }));
     Ok(Exit::Ok)
@@ -37,7 +37,7 @@ fn first(name: &str) -> String {
     FIRST.replacen("name: my-api", &format!("name: {name}"), 1)
 }
 
-/// The file's name as a contract's: what YAML could read in another way is left out.
+/// Derives the contract name from the file name, without characters that are special in YAML.
 fn name(file: &Path) -> String {
     let stem = file.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
     let name: String = stem.chars().filter(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_')).collect();
@@ -51,7 +51,7 @@ mod tests {
     use demur_source::Source;
 
     #[test]
-    fn the_first_contract_is_sound_whatever_the_file_is_called() {
+    fn the_first_contract_is_valid_for_every_file_name() {
         for (file, expected) in [
             ("contract.yaml", "contract"),
             ("a b/shop errors.yaml", "shoperrors"),

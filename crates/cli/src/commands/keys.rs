@@ -1,4 +1,4 @@
-//! `demur keys`: make, list, change, revoke.
+//! `demur keys`: manage API keys.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,12 +13,12 @@ use super::import::import;
 use super::{execute, id, plain, unexpected};
 use crate::args::{CreateKeyArgs, KeyArgs, KeysCommand};
 use crate::exit::{CommandFailure, Exit};
-use crate::output::Output;
+use crate::output::{Output, counted};
+use crate::preflight;
 use crate::serving::load;
-use crate::standing;
 
-pub(crate) fn run(verb: &KeysCommand, output: &Output) -> Result<Exit, CommandFailure> {
-    match verb {
+pub(crate) fn run(command: &KeysCommand, output: &Output) -> Result<Exit, CommandFailure> {
+    match command {
         KeysCommand::Create(args) => create(args, output),
         KeysCommand::Import(args) => import(args, output),
         KeysCommand::List { store, account, page } => {
@@ -29,11 +29,11 @@ pub(crate) fn run(verb: &KeysCommand, output: &Output) -> Result<Exit, CommandFa
                 Reply::Keys { keys, more } => {
                     let keys = with_lockouts(keys, &config);
                     output.result(&table(&keys), &keys);
-                    for lockout in standing::lockouts(&config).unwrap_or_default() {
-                        output.say(&format!("warning: {}", standing::described(&lockout)));
+                    for lockout in preflight::lockouts(&config).unwrap_or_default() {
+                        output.note(&format!("warning: {}", preflight::describe(&lockout)));
                     }
                     if let (true, Some(last)) = (more, keys.last()) {
-                        output.say(&format!("there are more: go on with `--after {}`", last.summary.key.id));
+                        output.note(&format!("more keys: use `--after {}`", last.summary.key.id));
                     }
                     Ok(Exit::Ok)
                 }
@@ -53,18 +53,19 @@ pub(crate) fn run(verb: &KeysCommand, output: &Output) -> Result<Exit, CommandFa
                 "never" => None,
                 "now" => Some(Timestamp::now()),
                 time => Some(time.parse::<Timestamp>().map_err(|error| {
-                    let help = "write `2027-01-31T00:00:00Z`, `now` or `never`".to_owned();
-                    CommandFailure::usage(format!("`{time}` is no time: {error}"), help)
+                    let help = "use `2027-01-31T00:00:00Z`, `now` or `never`".to_owned();
+                    CommandFailure::usage(format!("invalid time `{time}`: {error}"), help)
                 })?),
             };
             change(key, output, |key| Command::ExpireKey { key, at })
         }
-        KeysCommand::NewPepper { store } => {
+        KeysCommand::RotatePepper { store } | KeysCommand::NewPepper { store } => {
             let config = load(&store.config, output)?;
             match execute(&config, &Command::NewPepper)? {
                 Reply::PepperMade { older } => {
+                    let secrets = counted(usize::try_from(older).unwrap_or(usize::MAX), "secret");
                     let human = format!(
-                        "a new pepper is in force from the next start on; {older} secrets are stored under older ones,\nwhich stay in the file until each has been used once"
+                        "created a new pepper, in use from the next start\n{secrets} stored under older peppers, which stay in the pepper file until every secret has been used"
                     );
                     output.result(&human, &serde_json::json!({ "older": older }));
                     Ok(Exit::Ok)
@@ -75,7 +76,7 @@ pub(crate) fn run(verb: &KeysCommand, output: &Output) -> Result<Exit, CommandFa
     }
 }
 
-/// Has one key changed, and says what it is now.
+/// Changes a key and prints its new state.
 fn change(
     args: &KeyArgs,
     output: &Output,
@@ -84,11 +85,11 @@ fn change(
     let config = load(&args.store.config, output)?;
     match execute(&config, &command(id(&args.key)?))? {
         Reply::KeyRevoked(key) => {
-            output.result(&format!("revoked {}: no request can use it any more", key.key.id), &key);
+            output.result(&format!("revoked {}", key.key.id), &key);
         }
         Reply::KeyChanged(key) => {
             let expires = key.key.expires.map_or_else(|| "never".to_owned(), |expires| expires.to_string());
-            output.result(&format!("{} is {}, and expires {expires}", key.key.id, state(key.state)), &key);
+            output.result(&format!("{}: {}, expires {expires}", key.key.id, state(key.state)), &key);
         }
         other => return Err(unexpected(&other)),
     }
@@ -100,8 +101,8 @@ fn rotate(args: &KeyArgs, grace: &str, output: &Output) -> Result<Exit, CommandF
         Some(grace) => grace.as_secs(),
         None if grace == "0" => 0,
         None => {
-            let help = "write `24h`, `7d`, or `0` for a key that has leaked".to_owned();
-            return Err(CommandFailure::usage(format!("`{grace}` is no duration"), help));
+            let help = "use `24h`, `7d`, or `0` for a leaked key".to_owned();
+            return Err(CommandFailure::usage(format!("invalid duration `{grace}`"), help));
         }
     };
     let config = load(&args.store.config, output)?;
@@ -111,10 +112,10 @@ fn rotate(args: &KeyArgs, grace: &str, output: &Output) -> Result<Exit, CommandF
     match execute(&config, &command)? {
         Reply::KeyRotated(rotated) => {
             let old = match grace_seconds {
-                0 => "The old one opens no more.".to_owned(),
-                _ => format!("The old one opens until {:.0}.", rotated.previous_until),
+                0 => "The old secret no longer works.".to_owned(),
+                _ => format!("The old secret works until {:.0}.", rotated.previous_until),
             };
-            let human = format!("{}\n\nThe key is shown this once. {old}", rotated.secret.expose());
+            let human = format!("{}\n\nThe secret is shown only once. {old}", rotated.secret.expose());
             output.result(&human, &rotated);
             Ok(Exit::Ok)
         }
@@ -122,7 +123,7 @@ fn rotate(args: &KeyArgs, grace: &str, output: &Output) -> Result<Exit, CommandF
     }
 }
 
-/// What a key's next secret begins with: what its own does, as far as that is one of its API's.
+/// The prefix of a key's next secret: its current prefix, if the API still has it.
 fn prefix_of(config: &Config, key: &KeyId) -> Result<String, CommandFailure> {
     match execute(config, &Command::ShowKey { key: key.clone() })? {
         Reply::KeyChanged(found) => {
@@ -137,7 +138,7 @@ fn create(args: &CreateKeyArgs, output: &Output) -> Result<Exit, CommandFailure>
     let config = load(&args.store.config, output)?;
     let prefix = prefix(prefixes(&config, &args.api)?, args.environment.as_deref())?;
     if args.expires.is_some_and(|expires| expires <= Timestamp::now()) {
-        output.say("note: this key has expired already");
+        output.note("note: the expiry date is in the past");
     }
     check_operations(&config, args)?;
     for shown in args.resources.iter().chain(&args.scopes).chain(&args.metadata) {
@@ -149,8 +150,8 @@ fn create(args: &CreateKeyArgs, output: &Output) -> Result<Exit, CommandFailure>
         account: id(&args.account)?,
         expires: args.expires,
         grants: Grants {
-            operations: covered(&args.operations),
-            resources: covered(&args.resources),
+            operations: scope(&args.operations),
+            resources: scope(&args.resources),
             scopes: args.scopes.iter().cloned().collect(),
         },
         metadata: metadata(&args.metadata)?,
@@ -158,7 +159,7 @@ fn create(args: &CreateKeyArgs, output: &Output) -> Result<Exit, CommandFailure>
     match execute(&config, &command)? {
         Reply::KeyCreated(issued) => {
             let human = format!(
-                "{}\n\nThe key is shown this once. `demur keys revoke -c {} {}` takes it back.",
+                "{}\n\nThe secret is shown only once. To revoke the key: demur keys revoke -c {} {}",
                 issued.secret.expose(),
                 args.store.config.display(),
                 issued.key.key.id
@@ -173,22 +174,22 @@ fn create(args: &CreateKeyArgs, output: &Output) -> Result<Exit, CommandFailure>
 fn metadata(given: &[String]) -> Result<BTreeMap<String, String>, CommandFailure> {
     let pair = |text: &String| match text.split_once('=') {
         Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
-        _ => Err(CommandFailure::usage(format!("`{text}` is no metadata"), "write `NAME=VALUE`".to_owned())),
+        _ => Err(CommandFailure::usage(format!("invalid metadata `{text}`"), "use `NAME=VALUE`".to_owned())),
     };
     given.iter().map(pair).collect()
 }
 
-/// An operation that the API does not have could never be called.
+/// Rejects operations that the API does not have.
 fn check_operations(config: &Config, args: &CreateKeyArgs) -> Result<(), CommandFailure> {
     let Some(api) = config.apis.iter().find(|api| api.settings.name == args.api) else { return Ok(()) };
     let document = &api.settings.document;
     let unknown = args.operations.iter().find(|operation| document.operation(operation).is_none());
     let Some(unknown) = unknown else { return Ok(()) };
     let help = document.similar_operation(unknown).map(|known| format!("did you mean `{known}`?"));
-    Err(CommandFailure::usage(format!("`{}` has no operation `{unknown}`", args.api), help))
+    Err(CommandFailure::usage(format!("unknown operation `{unknown}` of API `{}`", args.api), help))
 }
 
-/// What an API's keys begin with.
+/// The key prefixes of an API.
 pub(crate) fn prefixes<'c>(config: &'c Config, api: &str) -> Result<&'c Prefixes, CommandFailure> {
     let names = || config.apis.iter().map(|api| api.settings.name.as_str());
     match config.apis.iter().find(|known| known.settings.name == api) {
@@ -196,34 +197,34 @@ pub(crate) fn prefixes<'c>(config: &'c Config, api: &str) -> Result<&'c Prefixes
         None => {
             let help = match demur_source::did_you_mean(api, names()) {
                 Some(known) => format!("did you mean `{known}`?"),
-                None => format!("it has: {}", names().collect::<Vec<_>>().join(", ")),
+                None => format!("configured APIs: {}", names().collect::<Vec<_>>().join(", ")),
             };
-            Err(CommandFailure::usage(format!("the configuration has no API `{api}`"), help))
+            Err(CommandFailure::usage(format!("unknown API `{api}`"), help))
         }
     }
 }
 
-/// The prefix of a new key, of this environment where the API has some.
+/// The prefix of a new key. An API with environments has one prefix for each.
 fn prefix(prefixes: &Prefixes, environment: Option<&str>) -> Result<String, CommandFailure> {
     if let Some(prefix) = prefixes.of(environment) {
         return Ok(prefix.to_owned());
     }
     let known: Vec<&str> = prefixes.environments().collect();
     let message = match environment {
-        Some(environment) => format!("the API has no environment `{environment}`"),
-        None => "the API has environments, and the key is of one of them".to_owned(),
+        Some(environment) => format!("unknown environment `{environment}`"),
+        None => "`--environment` is required: the API has environments".to_owned(),
     };
     let near = environment.and_then(|name| demur_source::did_you_mean(name, known.iter().copied()));
     let help = match near {
         Some(known) => format!("did you mean `{known}`?"),
-        None if known.is_empty() => "its keys have one prefix: leave `--environment` out".to_owned(),
-        None => format!("write `--environment NAME`, of: {}", known.join(", ")),
+        None if known.is_empty() => "the API has no environments: omit `--environment`".to_owned(),
+        None => format!("use `--environment NAME` with one of: {}", known.join(", ")),
     };
     Err(CommandFailure::usage(message, help))
 }
 
-/// Nothing listed covers everything.
-pub(crate) fn covered(names: &[String]) -> Scope {
+/// An empty list grants everything.
+pub(crate) fn scope(names: &[String]) -> Scope {
     if names.is_empty() { Scope::All } else { Scope::Only(names.iter().cloned().collect::<BTreeSet<_>>()) }
 }
 
@@ -236,21 +237,21 @@ fn state(state: KeyState) -> &'static str {
     }
 }
 
-/// A key as it is listed.
+/// A row of `keys list`.
 #[derive(Serialize)]
 struct ListedKey {
     #[serde(flatten)]
     summary: KeySummary,
-    /// Why no request can use it, although it is active.
+    /// Why the configuration locks out an active key.
     #[serde(skip_serializing_if = "Option::is_none")]
     locked_out: Option<LockoutReason>,
 }
 
-/// The keys with the reasons for which this configuration locks them out. Where the store's files cannot be read by
-/// whoever lists them, nothing is said of it.
+/// Adds the reason to each key that the configuration locks out. Without permission to read the files of the store, no
+/// reason is added.
 fn with_lockouts(keys: Vec<KeySummary>, config: &Config) -> Vec<ListedKey> {
     let StoreUrl::Sqlite(path) = &config.store;
-    let configured = standing::configured(config);
+    let configured = preflight::configured(config);
     let survey = Survey::open(path, &configured).ok().flatten();
     let listed = |summary: KeySummary| {
         let survey = survey.as_ref().filter(|_| summary.state == KeyState::Active);
@@ -262,7 +263,7 @@ fn with_lockouts(keys: Vec<KeySummary>, config: &Config) -> Vec<ListedKey> {
 
 fn table(keys: &[ListedKey]) -> String {
     if keys.is_empty() {
-        return "no keys; `demur keys create` makes one".to_owned();
+        return "no keys: create one with `demur keys create`".to_owned();
     }
     let mut table = Table::new();
     let header = ["ID", "API", "ACCOUNT", "STATE", "CREATED", "EXPIRES", "LAST USED"];

@@ -1,15 +1,15 @@
-//! One file a command.
+//! The commands, one file each.
 
 pub(crate) mod accounts;
 pub(crate) mod check;
+mod detect;
 pub(crate) mod generate;
-mod generations;
 mod import;
 pub(crate) mod init;
 pub(crate) mod keys;
-mod kind;
 pub(crate) mod schema;
 pub(crate) mod serve;
+mod versions;
 
 use std::sync::Arc;
 
@@ -19,18 +19,18 @@ use demur_sqlite::execute_or_open;
 
 use crate::exit::CommandFailure;
 
-/// Has a command carried out, by the gateway that runs on the store or directly.
+/// Executes a command through the gateway that owns the store, or directly if none is running.
 fn execute(config: &Config, command: &Command) -> Result<Reply, CommandFailure> {
     let StoreUrl::Sqlite(path) = &config.store;
     let plans = Arc::new(Plans::new(config.plans.clone()));
     match execute_or_open(path, &plans, command) {
-        Ok(Reply::Rejected { fault }) => Err(CommandFailure::Refused { message: fault.to_string() }),
+        Ok(Reply::Rejected { fault }) => Err(CommandFailure::Rejected { message: fault.to_string() }),
         Ok(reply) => Ok(reply),
         Err(error) => Err(CommandFailure::unavailable(error.to_string(), None)),
     }
 }
 
-/// A reply of another kind than the command's own. The owner must be another version of this program.
+/// A reply of the wrong type: the running gateway is another version of this program.
 fn unexpected(reply: &Reply) -> CommandFailure {
     let kind = match reply {
         Reply::KeyCreated(_) => "a new key",
@@ -41,35 +41,32 @@ fn unexpected(reply: &Reply) -> CommandFailure {
         Reply::KeysImported { .. } => "imported keys",
         Reply::PepperMade { .. } => "a new pepper",
         Reply::Statement { .. } => "a statement",
-        Reply::Verified { .. } => "a proof",
-        Reply::BackedUp { .. } => "a copy",
+        Reply::Verified { .. } => "a verification",
+        Reply::BackedUp { .. } => "a backup",
         Reply::Pruned { .. } => "a number of operations",
         Reply::Account(_) => "an account",
         Reply::Accounts { .. } => "a list of accounts",
-        Reply::Rejected { .. } => "a refusal",
+        Reply::Rejected { .. } => "a rejection",
     };
     CommandFailure::unavailable(
-        format!("the running gateway answered with {kind}, which was not asked for"),
-        None,
+        format!("unexpected reply from the running gateway: {kind}"),
+        "check that the gateway and this program have the same version".to_owned(),
     )
 }
 
-/// Takes text that is stored and shown as it is, unless an API key is in it.
+/// Rejects text that contains an API key: IDs, names and reasons are stored and shown unmasked.
 fn plain(text: &str) -> Result<String, CommandFailure> {
     let joins = |char: char| char.is_ascii_alphanumeric() || matches!(char, '_' | '-');
     if text.split(|char| !joins(char)).any(demur_admission::Secret::has_form) {
-        let help = "name a key by its id: see `demur keys list`".to_owned();
-        return Err(CommandFailure::usage(
-            "an API key is not stored: ids, names and reasons are shown".to_owned(),
-            help,
-        ));
+        let help = "use the ID of the key: see `demur keys list`".to_owned();
+        return Err(CommandFailure::usage("an argument contains an API key", help));
     }
     Ok(text.to_owned())
 }
 
-/// Reads an id, or says what is wrong with it.
+/// Parses an ID.
 fn id<T: std::str::FromStr<Err = demur_admission::InvalidId>>(text: &str) -> Result<T, CommandFailure> {
     plain(text)?;
-    let help = "an id has 1 to 128 visible ASCII characters".to_owned();
-    text.parse().map_err(|_| CommandFailure::usage(format!("`{text}` is no id"), help))
+    let help = "an ID has 1 to 128 visible ASCII characters".to_owned();
+    text.parse().map_err(|_| CommandFailure::usage(format!("invalid ID `{text}`"), help))
 }

@@ -1,4 +1,4 @@
-//! `demur schema`: the JSON Schemas of the files, for editors.
+//! `demur schema`: print the JSON Schema of a file, for editors.
 
 use crate::args::{SchemaArgs, SchemaOf};
 use crate::exit::{CommandFailure, Exit};
@@ -13,7 +13,7 @@ pub(crate) fn run(args: &SchemaArgs, output: &Output) -> Result<Exit, CommandFai
         SchemaOf::Configuration => CONFIGURATION,
     };
     let value: serde_json::Value = serde_json::from_str(text).map_err(|error| {
-        CommandFailure::unavailable(format!("the schema of this program is broken: {error}"), None)
+        CommandFailure::unavailable(format!("the built-in schema is invalid JSON: {error}"), None)
     })?;
     output.result(text.trim_end(), &value);
     Ok(Exit::Ok)

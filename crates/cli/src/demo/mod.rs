@@ -1,12 +1,12 @@
 //! `demur demo`: five services, a gateway in front of them, sample accounts and keys, in one process.
 //!
-//! The demo takes no short cut: it writes the examples' files into a folder, with the ports that its
-//! services got, and from there on does what `demur serve` does with that configuration file.
+//! The demo takes no shortcut: it writes the files of the examples into a folder, with the ports of its services, and then
+//! does the same as `demur serve` with that configuration.
 
-mod folder;
+mod page;
 mod samples;
 mod services;
-mod table;
+mod workdir;
 
 use serde_json::{Map, json};
 
@@ -18,7 +18,7 @@ use crate::serving::{Running, load};
 
 pub(crate) fn run(args: &DemoArgs, output: &Output) -> Result<Exit, CommandFailure> {
     let services = services::start()?;
-    let folder = folder::prepare(args.folder.as_deref(), args.listen, &services)?;
+    let folder = workdir::prepare(args.folder.as_deref(), args.listen, &services)?;
     let file = folder.path().join("demur.yaml");
     let mut config = load(&file, output)?;
     let prefixes = config.apis.iter().map(|api| {
@@ -43,7 +43,7 @@ pub(crate) fn run(args: &DemoArgs, output: &Output) -> Result<Exit, CommandFailu
             of_api.map(|key| (key.label.clone(), json!(key.secret))).collect();
         listed.insert(name.clone(), json!({ "base": format!("{gateway}{mount}"), "keys": keys }));
     }
-    let human = table::page(&gateway, &apis, &keys, folder.path());
+    let human = page::render(&gateway, &apis, &keys, folder.path());
     let value = json!({ "gateway": gateway, "folder": folder.path(), "apis": listed });
     output.result(&human, &value);
     running.until_interrupted(output);

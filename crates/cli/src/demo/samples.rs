@@ -1,4 +1,4 @@
-//! Sample accounts, and keys in every state, as the examples' `accounts.yaml` lists them.
+//! The sample accounts and keys of `examples/accounts.yaml`, with keys in every state.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -8,19 +8,19 @@ use demur_source::{Diagnostics, Fields, Node, Source};
 use demur_sqlite::Store;
 use jiff::Timestamp;
 
-use crate::commands::keys::covered;
+use crate::commands::keys::scope;
 use crate::exit::CommandFailure;
 
-/// A key that was made, with its secret: the demo shows it at every start, so it makes new ones each time.
+/// A created key with its secret. The demo creates new keys at every start, because it prints their secrets.
 pub(crate) struct Sample {
     pub(crate) api: String,
     pub(crate) label: String,
-    /// What is particular to it, for people.
+    /// A description for people.
     pub(crate) note: String,
     pub(crate) secret: String,
 }
 
-/// Makes them.
+/// Creates the sample accounts and keys.
 pub(crate) fn create(
     store: &Arc<Store>,
     apis: &[(String, String, String)],
@@ -35,15 +35,15 @@ pub(crate) fn create(
     let (accounts, keys) = samples.unwrap_or_default();
     for command in accounts {
         match store.execute(command, Timestamp::now()) {
-            // A folder that was used before has them.
+            // A folder that was used before has the accounts already.
             Reply::Rejected { fault: CommandFault::AccountExists { .. } } => {}
-            reply => rejected_command(reply).map(|_| ())?,
+            reply => accepted(reply).map(|_| ())?,
         }
     }
     keys.into_iter().map(|key| issue(store, key, apis)).collect()
 }
 
-/// A key as it was listed.
+/// A key of `accounts.yaml`.
 struct SampleKey {
     api: String,
     label: String,
@@ -64,22 +64,23 @@ fn issue(store: &Store, key: SampleKey, apis: &[(String, String, String)]) -> Re
         grants: key.grants,
         metadata: BTreeMap::new(),
     };
-    let Reply::KeyCreated(issued) = rejected_command(store.execute(create, Timestamp::now()))? else {
-        return Err(CommandFailure::unavailable("the store made no key", None));
+    let Reply::KeyCreated(issued) = accepted(store.execute(create, Timestamp::now()))? else {
+        return Err(CommandFailure::unavailable("the store created no key", None));
     };
     if key.is_revoked {
         let revoke = Command::RevokeKey { key: issued.key.key.id.clone() };
-        rejected_command(store.execute(revoke, Timestamp::now()))?;
+        accepted(store.execute(revoke, Timestamp::now()))?;
     }
     let secret = issued.secret.expose().to_owned();
     Ok(Sample { api: key.api, label: key.label, note: key.note, secret })
 }
 
-fn rejected_command(reply: Reply) -> Result<Reply, CommandFailure> {
+fn accepted(reply: Reply) -> Result<Reply, CommandFailure> {
     match reply {
-        Reply::Rejected { fault } => {
-            Err(CommandFailure::unavailable(format!("the samples cannot be made: {fault}"), None))
-        }
+        Reply::Rejected { fault } => Err(CommandFailure::unavailable(
+            format!("cannot create the sample accounts and keys: {fault}"),
+            None,
+        )),
         reply => Ok(reply),
     }
 }
@@ -119,8 +120,8 @@ fn read_key(node: &Node, source: &Arc<Source>, found: &mut Diagnostics) -> Optio
     let scopes = names(fields.texts("scopes", found));
     fields.finish(found);
     let grants = Grants {
-        operations: covered(&operations),
-        resources: covered(&resources),
+        operations: scope(&operations),
+        resources: scope(&resources),
         scopes: scopes.into_iter().collect(),
     };
     let account = account?.parse().ok()?;

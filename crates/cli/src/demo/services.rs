@@ -1,24 +1,24 @@
-//! The example services, each on a port of its own, on one thread.
+//! The example services, each on its own port, all on one thread.
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::thread;
 
 use crate::exit::CommandFailure;
 
-/// Starts all of them and answers their addresses, in the examples' order. They end with the process.
+/// Starts all services and returns their addresses in the order of the examples. They stop with the process.
 pub(crate) fn start() -> Result<Vec<SocketAddr>, CommandFailure> {
-    let trouble = |error: std::io::Error| {
-        CommandFailure::unavailable(format!("an example service cannot start: {error}"), None)
+    let failed = |error: std::io::Error| {
+        CommandFailure::unavailable(format!("cannot start an example service: {error}"), None)
     };
     let mut addresses = Vec::new();
     let mut listeners = Vec::new();
     for example in demur_examples::all() {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).map_err(trouble)?;
-        listener.set_nonblocking(true).map_err(trouble)?;
-        addresses.push(listener.local_addr().map_err(trouble)?);
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).map_err(failed)?;
+        listener.set_nonblocking(true).map_err(failed)?;
+        addresses.push(listener.local_addr().map_err(failed)?);
         listeners.push((listener, example.router));
     }
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(trouble)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
     thread::Builder::new()
         .name("demur-examples".to_owned())
         .spawn(move || {
@@ -31,6 +31,6 @@ pub(crate) fn start() -> Result<Vec<SocketAddr>, CommandFailure> {
                 std::future::pending::<()>().await;
             });
         })
-        .map_err(trouble)?;
+        .map_err(failed)?;
     Ok(addresses)
 }

@@ -1,4 +1,4 @@
-//! A server that does what it was told, attempt by attempt, without a socket; and the clock beside it.
+//! A scripted server without a socket, which records the time of each attempt.
 
 use std::future::Future;
 use std::sync::{Arc, LazyLock, Mutex};
@@ -9,41 +9,41 @@ use demur_contract::Contract;
 use demur_source::Source;
 use tokio::time::Instant;
 
-/// What the server does about one attempt.
+/// The reaction of the server to one attempt.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Answer {
-    /// This status, these fields, this content.
+pub(crate) enum Reply {
+    /// A response with status, headers and body.
     With(u16, &'static [(&'static str, &'static str)], &'static str),
-    /// No answer, for this reason.
+    /// A network failure.
     Fails(NetworkKind),
-    /// No answer, ever.
+    /// No response.
     Hangs,
-    /// An answer after this many seconds.
+    /// A response after this many seconds.
     Late(u64, u16),
 }
 
 #[derive(Debug)]
-struct Seen {
-    begun: Instant,
+struct Attempt {
+    started: Instant,
     ended: Option<Instant>,
     key: Option<String>,
 }
 
 #[derive(Debug, Clone)]
 pub(crate) struct Script {
-    answers: &'static [Answer],
-    seen: Arc<Mutex<Vec<Seen>>>,
+    replies: &'static [Reply],
+    seen: Arc<Mutex<Vec<Attempt>>>,
 }
 
 impl Script {
-    pub(crate) fn new(answers: &'static [Answer]) -> Self {
-        Self { answers, seen: Arc::default() }
+    pub(crate) fn new(replies: &'static [Reply]) -> Self {
+        Self { replies, seen: Arc::default() }
     }
 
-    /// From the end of one attempt to the beginning of the next.
+    /// The times between the end of an attempt and the start of the next.
     pub(crate) fn delays(&self) -> Vec<Duration> {
         let seen = self.seen.lock().unwrap();
-        seen.windows(2).map(|two| two[1].begun - two[0].ended.unwrap_or(two[0].begun)).collect()
+        seen.windows(2).map(|two| two[1].started - two[0].ended.unwrap_or(two[0].started)).collect()
     }
 
     pub(crate) fn keys(&self) -> Vec<Option<String>> {
@@ -66,20 +66,20 @@ impl Transport for Script {
             let key = key.map(|key| key.to_str().unwrap().to_owned());
             let at = {
                 let mut seen = script.seen.lock().unwrap();
-                seen.push(Seen { begun: Instant::now(), ended: None, key });
+                seen.push(Attempt { started: Instant::now(), ended: None, key });
                 seen.len() - 1
             };
-            // The last answer is given again and again.
-            let answer = script.answers[at.min(script.answers.len() - 1)];
-            let made = match answer {
-                Answer::With(status, fields, content) => Ok(response(status, fields, content)),
-                Answer::Fails(kind) => Err(NetworkError::new(kind)),
-                Answer::Late(seconds, status) => {
+            // The last reply repeats.
+            let reply = script.replies[at.min(script.replies.len() - 1)];
+            let result = match reply {
+                Reply::With(status, headers, body) => Ok(response(status, headers, body)),
+                Reply::Fails(kind) => Err(NetworkError::new(kind)),
+                Reply::Late(seconds, status) => {
                     tokio::time::sleep(Duration::from_secs(seconds)).await;
                     Ok(response(status, &[], ""))
                 }
-                Answer::Hangs => {
-                    // The client's patience ends it; the moment is known all the same.
+                Reply::Hangs => {
+                    // The client times out and drops this; record the time.
                     let ending = EndsWhenDropped(script.clone(), at);
                     std::future::pending::<()>().await;
                     drop(ending);
@@ -87,7 +87,7 @@ impl Transport for Script {
                 }
             };
             script.ended(at);
-            made
+            result
         }
     }
 }
@@ -100,15 +100,15 @@ impl Drop for EndsWhenDropped {
     }
 }
 
-pub(crate) fn response(status: u16, fields: &[(&str, &str)], content: &'static str) -> reqwest::Response {
+pub(crate) fn response(status: u16, headers: &[(&str, &str)], body: &'static str) -> reqwest::Response {
     let mut response = http::Response::builder().status(status);
-    for (name, value) in fields {
+    for (name, value) in headers {
         response = response.header(*name, *value);
     }
-    response.body(content).unwrap().into()
+    response.body(body).unwrap().into()
 }
 
-/// Chance without chance.
+/// Constant jitter.
 pub(crate) struct Always(pub(crate) f64);
 
 impl Jitter for Always {

@@ -48,7 +48,7 @@ impl Descriptors {
         if before.current != before.maximum
             && let Err(error) = setrlimit(Resource::Nofile, raised)
         {
-            tracing::warn!(%error, "file descriptor limit cannot be raised");
+            tracing::warn!(%error, "file descriptor limit not raised");
         }
         let now = getrlimit(Resource::Nofile);
         // Without a number it is unlimited.
@@ -59,14 +59,9 @@ impl Descriptors {
         // Each connection may have a request with an upstream.
         let needed = connections.saturating_mul(2).saturating_add(this.0.reserve);
         if limit < needed {
-            tracing::warn!(
-                limit,
-                needed,
-                connections,
-                "file descriptor limit is too small for `bounds.connections`: idle connections will be closed"
-            );
+            tracing::warn!(limit, needed, connections, "file descriptor limit too low");
         } else {
-            tracing::info!(limit, needed, before = known(before.current), "file descriptor limit");
+            tracing::info!(limit, needed, before = known(before.current), "file descriptor limit set");
         }
         this
     }
@@ -141,11 +136,7 @@ impl Descriptors {
         self.0.closed.fetch_add(count, Ordering::Relaxed);
         if self.is_report_due() {
             let closed = self.0.closed.swap(0, Ordering::Relaxed);
-            tracing::warn!(
-                limit = self.0.limit,
-                closed,
-                "file descriptors ran short: idle connections closed"
-            );
+            tracing::warn!(limit = self.0.limit, closed, "file descriptors exhausted");
         }
     }
 

@@ -1,15 +1,15 @@
-//! Names of errors and parameters as Rust writes them.
+//! Rust names for errors and parameters.
 
 use std::collections::{BTreeSet, HashMap};
 
 use demur_contract::ErrorEntry;
 
-/// A type's name for each error, no two alike.
+/// A unique type name for each error.
 #[derive(Debug)]
 pub(super) struct TypeNames(HashMap<String, String>);
 
-/// Names that the generated module has itself, or that would hide what it uses.
-const TAKEN: [&str; 12] = [
+/// Names that the generated module defines or uses.
+const RESERVED: [&str; 12] = [
     "Unrecognized",
     "Error",
     "Self",
@@ -26,11 +26,11 @@ const TAKEN: [&str; 12] = [
 
 impl TypeNames {
     pub(super) fn of(entries: &[&ErrorEntry]) -> Self {
-        let mut used: BTreeSet<String> = TAKEN.iter().map(|name| (*name).to_owned()).collect();
+        let mut used: BTreeSet<String> = RESERVED.iter().map(|name| (*name).to_owned()).collect();
         let mut names = HashMap::new();
         for entry in entries {
             let plain = pascal(&entry.name);
-            // `not_found` and `not-found` are two errors and one name: the later one gets a number.
+            // `not_found` and `not-found` have the same type name: the later one gets a number.
             let mut name = if used.contains(&plain) { format!("{plain}Error") } else { plain.clone() };
             let mut number = 2;
             while !used.insert(name.clone()) {
@@ -49,11 +49,11 @@ impl TypeNames {
 
 fn pascal(name: &str) -> String {
     let mut out = String::new();
-    let is_shouted = !name.bytes().any(|byte| byte.is_ascii_lowercase());
+    let is_uppercase = !name.bytes().any(|byte| byte.is_ascii_lowercase());
     for word in name.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty()) {
         let (first, rest) = word.split_at(1);
         out.push_str(&first.to_ascii_uppercase());
-        out.push_str(&if is_shouted { rest.to_ascii_lowercase() } else { rest.to_owned() });
+        out.push_str(&if is_uppercase { rest.to_ascii_lowercase() } else { rest.to_owned() });
     }
     if out.is_empty() || out.starts_with(|c: char| c.is_ascii_digit()) {
         out.insert(0, 'E');
@@ -61,7 +61,7 @@ fn pascal(name: &str) -> String {
     out
 }
 
-/// A parameter's name as a field: `type` becomes `r#type`.
+/// The field name of a parameter: `type` becomes `r#type`.
 pub(super) fn field(name: &str) -> String {
     /// Keywords of every edition; the four that cannot be raw get an underscore instead.
     const KEYWORDS: &[&str] = &[
@@ -85,7 +85,7 @@ pub(super) fn field(name: &str) -> String {
     if out.is_empty() || out.starts_with(|c: char| c.is_ascii_digit()) {
         out.insert(0, '_');
     }
-    // The name of the field that has all of the error.
+    // `error` is the field with the whole error.
     if matches!(out.as_str(), "self" | "super" | "crate" | "error" | "_") {
         out.push('_');
     }
@@ -94,7 +94,7 @@ pub(super) fn field(name: &str) -> String {
 
 /// A string literal.
 pub(super) fn text(text: &str) -> String {
-    // Enough hashes, so that nothing in the text ends the literal; what raw strings cannot hold is escaped.
+    // A raw string with enough hashes; text that a raw string cannot contain is escaped.
     if text.contains(['\n', '"', '\\']) && !text.contains('\r') {
         let longest =
             text.split('"').skip(1).map(|rest| rest.bytes().take_while(|b| *b == b'#').count()).max();
@@ -109,7 +109,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_rusts() {
+    fn derives_rust_names() {
         for (name, expected) in [
             ("out_of_stock", "OutOfStock"),
             ("out-of-stock", "OutOfStock"),
@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn a_literal_holds_any_text() {
+    fn a_literal_can_contain_any_text() {
         for said in
             ["plain", "two\nlines", "a \"quote\"", "hashes \"## here", "back\\slash", "\u{7}bell", "cr\r\n"]
         {

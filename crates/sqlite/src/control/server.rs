@@ -169,12 +169,12 @@ impl Acceptor {
         });
         match listening {
             Ok(listener) => {
-                tracing::warn!(path = %self.file.path().display(), "control socket restored");
+                tracing::warn!(path = %self.file.path().display(), "control socket recreated");
                 self.listener = listener;
                 self.bound = self.file.id();
             }
             Err(error) => {
-                tracing::error!(path = %self.file.path().display(), %error, "control socket restore failed");
+                tracing::error!(path = %self.file.path().display(), %error, "control socket not recreated");
             }
         }
     }

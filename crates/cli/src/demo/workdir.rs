@@ -1,4 +1,4 @@
-//! The demo's folder: the examples' files, with the addresses of this run in them.
+//! The working folder of the demo: the files of the examples, with the addresses of this run.
 
 use std::fs::{self, DirBuilder};
 use std::io::{self, Write};
@@ -11,11 +11,11 @@ use tempfile::TempDir;
 
 use crate::exit::CommandFailure;
 
-/// Where the demo keeps its files.
+/// The folder with the files of the demo.
 pub(crate) enum WorkDir {
-    /// Removed at the end.
+    /// Removed on drop.
     Temporary(TempDir),
-    /// The user's.
+    /// Chosen by the user, and kept.
     Given(PathBuf),
 }
 
@@ -28,33 +28,32 @@ impl WorkDir {
     }
 }
 
-/// Writes the files of the examples.
+/// Writes the files of the examples into the folder.
 pub(crate) fn prepare(
     given: Option<&Path>,
     listen: SocketAddr,
     services: &[SocketAddr],
 ) -> Result<WorkDir, CommandFailure> {
-    let trouble = |error: std::io::Error| {
-        CommandFailure::unavailable(format!("the demo's folder cannot be written: {error}"), None)
+    let failed = |error: std::io::Error| {
+        CommandFailure::unavailable(format!("cannot write the demo folder: {error}"), None)
     };
     let folder = match given {
         Some(path) => {
-            make(path).map_err(trouble)?;
-            refuse_planted(path).map_err(trouble)??;
-            refuse_foreign(path)?;
-            WorkDir::Given(path.canonicalize().map_err(trouble)?)
+            create_folder(path).map_err(failed)?;
+            reject_unsafe_files(path).map_err(failed)??;
+            reject_foreign(path)?;
+            WorkDir::Given(path.canonicalize().map_err(failed)?)
         }
-        None => {
-            WorkDir::Temporary(tempfile::Builder::new().prefix("demur-demo-").tempdir().map_err(trouble)?)
-        }
+        None => WorkDir::Temporary(tempfile::Builder::new().prefix("demur-demo-").tempdir().map_err(failed)?),
     };
     for (name, text) in demur_examples::files() {
         let path = folder.path().join(name);
         if let Some(parent) = path.parent() {
-            private().recursive(true).create(parent).map_err(trouble)?;
+            private().recursive(true).create(parent).map_err(failed)?;
         }
-        let text = if *name == "demur.yaml" { addressed(text, listen, services) } else { (*text).to_owned() };
-        write(&path, &text).map_err(trouble)?;
+        let text =
+            if *name == "demur.yaml" { with_addresses(text, listen, services) } else { (*text).to_owned() };
+        write(&path, &text).map_err(failed)?;
     }
     Ok(folder)
 }
@@ -65,8 +64,8 @@ fn private() -> DirBuilder {
     builder
 }
 
-/// Makes the folder, for its owner alone, where there is none. Its parents are made as usual.
-fn make(folder: &Path) -> io::Result<()> {
+/// Creates the folder with mode 0700, if it does not exist. Its parents get the usual mode.
+fn create_folder(folder: &Path) -> io::Result<()> {
     if let Some(parent) = folder.parent().filter(|parent| !parent.as_os_str().is_empty()) {
         fs::create_dir_all(parent)?;
     }
@@ -76,7 +75,7 @@ fn make(folder: &Path) -> io::Result<()> {
     }
 }
 
-/// Writes a file that is made for it and then takes the name: nothing that goes by the name is followed or written into.
+/// Writes a new file and renames it: a link or file with the same name is replaced, never followed or written to.
 fn write(path: &Path, text: &str) -> io::Result<()> {
     let folder = path.parent().ok_or(io::ErrorKind::InvalidInput)?;
     let mut file = tempfile::NamedTempFile::new_in(folder)?;
@@ -85,14 +84,14 @@ fn write(path: &Path, text: &str) -> io::Result<()> {
     Ok(())
 }
 
-/// Files and folders of a demo that was there before are far fewer.
-const MOST: usize = 10_000;
+/// Maximum files and folders in an existing demo folder; a demo has far fewer.
+const MAX_FILES: usize = 10_000;
 
-/// The demo writes its files, its database and what belongs to that. A link among them would have it write elsewhere, and a
-/// folder that others can write into may get one at any time.
-fn refuse_planted(folder: &Path) -> io::Result<Result<(), CommandFailure>> {
-    let refuse = |path: &Path, what: &str| {
-        let help = "choose another `--folder`, a new one".to_owned();
+/// Rejects links, files of other users and folders that others can write to: through a planted link, the demo would write
+/// its files or its database somewhere else.
+fn reject_unsafe_files(folder: &Path) -> io::Result<Result<(), CommandFailure>> {
+    let reject = |path: &Path, what: &str| {
+        let help = "use a new folder: `--folder FOLDER`".to_owned();
         Ok(Err(CommandFailure::unavailable(format!("{} {what}", path.display()), help)))
     };
     let us = rustix::process::geteuid().as_raw();
@@ -101,57 +100,57 @@ fn refuse_planted(folder: &Path) -> io::Result<Result<(), CommandFailure>> {
     while let Some(folder) = folders.pop() {
         let found = fs::symlink_metadata(&folder)?;
         if !found.is_dir() {
-            return refuse(&folder, "is a link, or no folder");
+            return reject(&folder, "is not a folder, or is a link");
         }
         if found.uid() != us {
-            return refuse(&folder, "belongs to another user");
+            return reject(&folder, "belongs to another user");
         }
         if found.mode() & 0o022 != 0 {
-            return refuse(&folder, "can be written into by others than its owner");
+            return reject(&folder, "is writable by other users");
         }
         for entry in fs::read_dir(&folder)? {
             let path = entry?.path();
             let found = fs::symlink_metadata(&path)?;
             seen += 1;
-            if seen > MOST {
-                return refuse(&folder, "has more files than a demo has");
+            if seen > MAX_FILES {
+                return reject(&folder, "has too many files for a demo folder");
             }
             if found.is_dir() {
                 folders.push(path);
             } else if !found.is_file() && !found.file_type().is_socket() {
-                return refuse(&path, "is a link or a special file, and would be written into");
+                return reject(&path, "is a link or a special file");
             } else if found.uid() != us {
-                return refuse(&path, "belongs to another user");
+                return reject(&path, "belongs to another user");
             } else if found.nlink() > 1 {
-                return refuse(&path, "has several names, under each of which it would be overwritten");
+                return reject(&path, "has several hard links");
             }
         }
     }
     Ok(Ok(()))
 }
 
-/// The demo writes over its own files only, and not while another demo uses them.
-fn refuse_foreign(folder: &Path) -> Result<(), CommandFailure> {
+/// Rejects a folder with files of something else, or one that a running demo uses.
+fn reject_foreign(folder: &Path) -> Result<(), CommandFailure> {
     let configuration = folder.join("demur.yaml");
     let Ok(found) = fs::read_to_string(&configuration) else { return Ok(()) };
     if found.lines().next() != demur_examples::CONFIGURATION.lines().next() {
-        let help = "choose another `--folder`".to_owned();
-        let message = format!("{} is not the demo's, and would be overwritten", configuration.display());
+        let help = "use another folder: `--folder FOLDER`".to_owned();
+        let message = format!("{} was not written by the demo", configuration.display());
         return Err(CommandFailure::unavailable(message, help));
     }
     if ControlClient::connect(&folder.join("demur.db")).is_ok() {
-        let help = "stop it, or choose another `--folder`".to_owned();
+        let help = "stop the other demo, or use another folder: `--folder FOLDER`".to_owned();
         return Err(CommandFailure::unavailable(
-            format!("a demo runs in {} already", folder.display()),
+            format!("another demo is running in {}", folder.display()),
             help,
         ));
     }
     Ok(())
 }
 
-/// The configuration with the addresses of this run. In the examples' file the services have the ports from
-/// 9001 on, in their order.
-fn addressed(text: &str, listen: SocketAddr, services: &[SocketAddr]) -> String {
+/// The configuration with the addresses of this run. In the file of the examples, the services have the ports from 9001
+/// on, in order.
+fn with_addresses(text: &str, listen: SocketAddr, services: &[SocketAddr]) -> String {
     let mut text = text.replace("listen: 127.0.0.1:8080", &format!("listen: {listen}"));
     for (service, port) in services.iter().zip(9001..) {
         text = text.replace(&format!("http://127.0.0.1:{port}"), &format!("http://{service}"));

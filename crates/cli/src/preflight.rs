@@ -1,5 +1,5 @@
-//! What a configuration finds where it is to be served: whom it locks out of the store that there is, and files that
-//! others can read. `check`, `serve` and `keys list` ask here, and so will a reload, so that they come to one answer.
+//! Checks a configuration against its environment: keys it locks out of the store, and file permissions that are too open.
+//! `check`, `serve` and `keys list` share these checks.
 
 use std::io;
 use std::sync::Arc;
@@ -12,16 +12,16 @@ use jiff::Timestamp;
 
 use crate::output::counted;
 
-/// What a configuration has, as far as a store names it.
+/// The names in a configuration that the store refers to.
 pub(crate) fn configured(config: &Config) -> Configured {
     let api = |api: &ApiConfig| {
         let settings = &api.settings;
         let operations = settings.document.operations().iter().zip(&settings.operations);
-        let needs_key = operations.filter(|(_, asked)| !asked.anonymous);
+        let needs_key = operations.filter(|(_, policy)| !policy.anonymous);
         let known = ConfiguredApi {
             prefixes: settings.authentication.prefixes.all().map(str::to_owned).collect(),
             operations: needs_key
-                .map(|(operation, asked)| (operation.id().to_owned(), asked.scope.clone()))
+                .map(|(operation, policy)| (operation.id().to_owned(), policy.scope.clone()))
                 .collect(),
         };
         (settings.name.clone(), known)
@@ -32,7 +32,7 @@ pub(crate) fn configured(config: &Config) -> Configured {
     }
 }
 
-/// Whom a configuration locks out of its store. Nobody where there is no store yet.
+/// The accounts and keys of the store that a configuration locks out. None if the store does not exist yet.
 pub(crate) fn lockouts(config: &Config) -> Result<Vec<Lockout>, OpenError> {
     let StoreUrl::Sqlite(path) = &config.store;
     let configured = configured(config);
@@ -41,12 +41,12 @@ pub(crate) fn lockouts(config: &Config) -> Result<Vec<Lockout>, OpenError> {
     survey.lockouts(Timestamp::now()).map_err(database)
 }
 
-/// Who is locked out and why, in one line.
-pub(crate) fn described(lockout: &Lockout) -> String {
+/// Describes a lockout in one line.
+pub(crate) fn describe(lockout: &Lockout) -> String {
     let Lockout { reason, accounts, keys } = lockout;
     let count = |count: u64, what| counted(usize::try_from(count).unwrap_or(usize::MAX), what);
     format!(
-        "{reason}: {} of {} answered with {}; accounts: {}; keys: {}",
+        "{reason}: {} of {} rejected with {}; accounts: {}; keys: {}",
         count(keys.count, "active key"),
         count(accounts.count, "account"),
         reason.status(),
@@ -64,7 +64,7 @@ fn names<T: std::fmt::Display>(some: &FirstOf<T>) -> String {
     if names.is_empty() { "none".to_owned() } else { names.join(", ") }
 }
 
-/// Files that more can use than should: those of the store, with which nothing is served, and the access log.
+/// Files with permissions that are too open: those of the store, which is an error, and the access log.
 pub(crate) fn exposures(config: &Config) -> io::Result<(Vec<Exposed>, Option<Exposed>)> {
     let StoreUrl::Sqlite(path) = &config.store;
     let log = match &config.access_log.target {
@@ -74,7 +74,7 @@ pub(crate) fn exposures(config: &Config) -> io::Result<(Vec<Exposed>, Option<Exp
     Ok((exposed_files(path)?, log))
 }
 
-/// What is found, at the place in the file where the store is named.
+/// The results as diagnostics, located at the `store` key.
 pub(crate) fn diagnostics(source: &Arc<Source>, config: &Config, allow_lockout: bool) -> Diagnostics {
     let mut found = Diagnostics::new();
     let span = demur_source::parse(source)
@@ -90,34 +90,34 @@ pub(crate) fn diagnostics(source: &Arc<Source>, config: &Config, allow_lockout: 
                 found.warning(source, span, "file-mode", exposed.to_string(), None);
             }
         }
-        Err(error) => not_compared(source, span, &error, &mut found),
+        Err(error) => store_unchecked(source, span, &error, &mut found),
     }
-    // Not with such files: SQLite gives some of them the mode of the database as soon as that is opened by anybody.
+    // Stop here: SQLite changes the mode of some files as soon as the database is opened.
     if found.has_errors() {
         return found;
     }
     match lockouts(config) {
         Ok(lockouts) => {
             for lockout in &lockouts {
-                let help = "name it as the store does, or give the accounts and keys what there is; `--allow-lockout` \
-                            goes on all the same"
+                let help = "restore the name in the configuration, or change the accounts and keys; to continue anyway, use \
+                            `--allow-lockout`"
                     .to_owned();
                 if lockout.reason.is_severe() && !allow_lockout {
-                    found.error(source, span, "lockout", described(lockout), help);
+                    found.error(source, span, "lockout", describe(lockout), help);
                 } else {
-                    found.warning(source, span, "lockout", described(lockout), None);
+                    found.warning(source, span, "lockout", describe(lockout), None);
                 }
             }
         }
         Err(OpenError::DatabaseMissing { path }) => {
             found.error(source, span, "store", OpenError::DatabaseMissing { path }.to_string(), None);
         }
-        Err(error) => not_compared(source, span, &error, &mut found),
+        Err(error) => store_unchecked(source, span, &error, &mut found),
     }
     found
 }
 
-fn not_compared(source: &Arc<Source>, span: Span, error: &dyn std::fmt::Display, found: &mut Diagnostics) {
-    let message = format!("the store was not compared with this file: {error}");
+fn store_unchecked(source: &Arc<Source>, span: Span, error: &dyn std::fmt::Display, found: &mut Diagnostics) {
+    let message = format!("cannot check this file against the store: {error}");
     found.warning(source, span, "store", message, None);
 }

@@ -1,4 +1,4 @@
-//! What the demo prints for a person: where the APIs are, the keys, and something to try.
+//! The text the demo prints: the URLs of the APIs, the keys, and commands to try.
 
 use std::fmt::Write;
 use std::path::Path;
@@ -7,8 +7,7 @@ use comfy_table::{Table, presets};
 
 use super::samples::Sample;
 
-/// The page.
-pub(crate) fn page(
+pub(crate) fn render(
     gateway: &str,
     apis: &[(String, String, String)],
     keys: &[Sample],
@@ -21,28 +20,28 @@ pub(crate) fn page(
         for key in keys.iter().filter(|key| key.api == *name) {
             table.add_row([key.label.as_str(), key.secret.as_str(), key.note.as_str()]);
         }
-        // Writing to a string does not fail.
+        // Writing to a `String` never fails.
         let _ = write!(page, "\n{name}  {gateway}{mount}\n");
         for line in table.trim_fmt().lines() {
             let _ = writeln!(page, "  {}", line.trim());
         }
     }
     page.push_str("\nTry:\n");
-    for (what, line) in demur_examples::TRY {
-        let _ = writeln!(page, "  # {what}\n  {}", with_addresses(line, gateway, keys));
+    for (comment, line) in demur_examples::TRY {
+        let _ = writeln!(page, "  # {comment}\n  {}", fill_in(line, gateway, keys));
     }
     let folder = folder.display();
     let program = std::env::current_exe();
     let program = program.map_or_else(|_| "demur".to_owned(), |path| path.display().to_string());
     let _ = write!(
         page,
-        "\nFiles and database: {folder}\nManage keys: {program} keys list -c {folder}/demur.yaml\nCtrl-C ends the demo."
+        "\nFiles and database: {folder}\nManage keys: {program} keys list -c {folder}/demur.yaml\nPress Ctrl-C to stop."
     );
     page
 }
 
-/// A line to try, with `{gateway}` and `{API:LABEL}` filled in.
-fn with_addresses(line: &str, gateway: &str, keys: &[Sample]) -> String {
+/// Fills in `{gateway}` and `{API:LABEL}`.
+fn fill_in(line: &str, gateway: &str, keys: &[Sample]) -> String {
     let mut line = line.replace("{gateway}", gateway);
     for key in keys {
         line = line.replace(&format!("{{{}:{}}}", key.api, key.label), &key.secret);

@@ -1,4 +1,4 @@
-//! Where the generations of one API answer the same condition in different ways.
+//! Differences between the contract versions of an API: the conditions they render differently.
 
 use std::fmt;
 
@@ -8,17 +8,18 @@ use demur_gateway::ApiConfig;
 use serde::Serialize;
 use serde_json::json;
 
-/// One condition, or all of a branch, and what each generation answers.
+/// A condition or a whole branch, and the response of each contract version.
 #[derive(Serialize)]
 struct VersionRow {
     condition: String,
-    answers: Vec<Option<VersionResponse>>,
-    /// Whether a client would notice.
+    #[serde(rename = "answers")]
+    responses: Vec<Option<VersionResponse>>,
+    /// Whether a client can see the difference.
     #[serde(skip)]
     differs: bool,
 }
 
-/// What a client sees of an answer.
+/// The parts of a response that a client sees.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 struct VersionResponse {
     status: u16,
@@ -26,14 +27,14 @@ struct VersionResponse {
     kind: ResponsePart,
     code: ResponsePart,
     retry: &'static str,
-    /// The texts are told only where they differ.
+    /// Texts are shown only if they differ.
     title: ResponsePart,
     message: ResponsePart,
     violation: ResponsePart,
 }
 
-/// What an answer may have a place for. That one format has it and another has not is the formats' difference, and no
-/// difference of conditions.
+/// A part that a format may or may not show. That two formats show different parts is a difference of the formats, not of
+/// the conditions.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(untagged)]
 enum ResponsePart {
@@ -41,7 +42,7 @@ enum ResponsePart {
     Shown(Option<String>),
 }
 
-/// A table for an API of several generations whose answers differ.
+/// A table for an API with several contract versions that differ.
 pub(crate) fn table(api: &ApiConfig) -> Option<String> {
     let rows = rows(api);
     if rows.is_empty() {
@@ -52,14 +53,16 @@ pub(crate) fn table(api: &ApiConfig) -> Option<String> {
     let names = api.settings.contracts().map(|contract| contract.name().to_owned());
     table.set_header(std::iter::once("condition".to_owned()).chain(names));
     for row in rows {
-        let answers =
-            row.answers.iter().map(|answer| answer.as_ref().map(ToString::to_string).unwrap_or_default());
-        table.add_row(std::iter::once(row.condition.clone()).chain(answers));
+        let responses = row
+            .responses
+            .iter()
+            .map(|response| response.as_ref().map(ToString::to_string).unwrap_or_default());
+        table.add_row(std::iter::once(row.condition.clone()).chain(responses));
     }
-    Some(format!("{}: where its generations answer differently\n{table}", api.settings.name))
+    Some(format!("{}: differences between contract versions\n{table}", api.settings.name))
 }
 
-/// The same for programs.
+/// The same as JSON.
 pub(crate) fn as_json(api: &ApiConfig) -> serde_json::Value {
     let contracts: Vec<&str> = api.settings.contracts().map(|contract| contract.name()).collect();
     json!({ "contracts": contracts, "differ": rows(api) })
@@ -70,19 +73,19 @@ fn rows(api: &ApiConfig) -> Vec<VersionRow> {
     if contracts.len() < 2 {
         return Vec::new();
     }
-    let row = |name: &str, rule: Option<Condition>, answer: &dyn Fn(&Contract) -> Option<ErrorId>| {
-        let answers = contracts
+    let row = |name: &str, rule: Option<Condition>, error: &dyn Fn(&Contract) -> Option<ErrorId>| {
+        let responses = contracts
             .iter()
-            .map(|contract| answer(contract).map(|error| VersionResponse::of(contract, error, rule)))
+            .map(|contract| error(contract).map(|error| VersionResponse::of(contract, error, rule)))
             .collect();
-        VersionRow::new(name, answers)
+        VersionRow::new(name, responses)
     };
     let own = Condition::all()
         .filter(|condition| condition.is_listed() && *condition != Condition::ClientGone)
         .map(|condition| {
             row(condition.name(), Some(condition), &|contract| Some(contract.answer(condition)))
         });
-    let mut rows = gathered(own.collect());
+    let mut rows = merge_branches(own.collect());
     let mut of_api: Vec<&str> = contracts.iter().flat_map(|contract| contract.api_conditions()).collect();
     of_api.sort_unstable();
     of_api.dedup();
@@ -92,29 +95,30 @@ fn rows(api: &ApiConfig) -> Vec<VersionRow> {
 }
 
 impl VersionRow {
-    fn new(condition: &str, mut answers: Vec<Option<VersionResponse>>) -> Self {
-        let first = answers.first().cloned().flatten();
-        let advice = |answer: &VersionResponse| (answer.status, answer.retry);
-        let differs = answers.iter().any(|answer| answer.as_ref().map(advice) != first.as_ref().map(advice));
+    fn new(condition: &str, mut responses: Vec<Option<VersionResponse>>) -> Self {
+        let first = responses.first().cloned().flatten();
+        let advice = |response: &VersionResponse| (response.status, response.retry);
+        let differs =
+            responses.iter().any(|response| response.as_ref().map(advice) != first.as_ref().map(advice));
         let parts: [fn(&mut VersionResponse) -> &mut ResponsePart; 5] = [
-            |answer| &mut answer.kind,
-            |answer| &mut answer.code,
-            |answer| &mut answer.title,
-            |answer| &mut answer.message,
-            |answer| &mut answer.violation,
+            |response| &mut response.kind,
+            |response| &mut response.code,
+            |response| &mut response.title,
+            |response| &mut response.message,
+            |response| &mut response.violation,
         ];
         let differing = parts.map(|part| {
             let mut shown =
-                answers.iter_mut().flatten().map(part).filter(|part| **part != ResponsePart::Hidden);
+                responses.iter_mut().flatten().map(part).filter(|part| **part != ResponsePart::Hidden);
             let first = shown.next();
             shown.any(|other| Some(&other) != first.as_ref())
         });
-        // What all say is not repeated for each: a branch whose rules have texts of their own stays one row.
+        // Hide the texts that are equal in all versions, so that a branch whose rules have their own texts stays one row.
         for (part, _) in parts.iter().zip(differing).skip(2).filter(|(_, differs)| !differs) {
-            answers.iter_mut().flatten().for_each(|answer| *part(answer) = ResponsePart::Hidden);
+            responses.iter_mut().flatten().for_each(|response| *part(response) = ResponsePart::Hidden);
         }
         let differs = differs || differing.contains(&true);
-        Self { condition: condition.to_owned(), answers, differs }
+        Self { condition: condition.to_owned(), responses, differs }
     }
 }
 
@@ -139,8 +143,8 @@ impl VersionResponse {
     }
 }
 
-/// As much of a text as a column of a table has room for.
-const SHOWN: usize = 60;
+/// Maximum characters of a text in a table column.
+const MAX_TEXT: usize = 60;
 
 impl fmt::Display for VersionResponse {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -151,7 +155,7 @@ impl fmt::Display for VersionResponse {
         write!(f, " · {}", self.retry)?;
         for text in [&self.title, &self.message, &self.violation].into_iter().filter_map(ResponsePart::value)
         {
-            let cut: String = text.chars().take(SHOWN).collect();
+            let cut: String = text.chars().take(MAX_TEXT).collect();
             let more = if cut.len() < text.len() { "…" } else { "" };
             write!(f, " · “{cut}{more}”")?;
         }
@@ -168,11 +172,11 @@ impl ResponsePart {
     }
 }
 
-/// One row for a branch of which all leaves are answered in the same way.
-fn gathered(rows: Vec<VersionRow>) -> Vec<VersionRow> {
-    let mut gathered: Vec<VersionRow> = Vec::new();
+/// Merges the rows of a branch whose leaves all have the same responses.
+fn merge_branches(rows: Vec<VersionRow>) -> Vec<VersionRow> {
+    let mut merged: Vec<VersionRow> = Vec::new();
     for row in &rows {
-        let is_done = gathered.iter().any(|done| covers(&done.condition, &row.condition));
+        let is_done = merged.iter().any(|done| covers(&done.condition, &row.condition));
         if is_done {
             continue;
         }
@@ -180,16 +184,16 @@ fn gathered(rows: Vec<VersionRow>) -> Vec<VersionRow> {
         let uniform = |branch: &&str| {
             rows.iter()
                 .filter(|other| covers(branch, &other.condition))
-                .all(|other| other.answers == row.answers && other.differs == row.differs)
+                .all(|other| other.responses == row.responses && other.differs == row.differs)
         };
         let condition = branches.into_iter().find(uniform).unwrap_or(&row.condition);
-        gathered.push(VersionRow {
+        merged.push(VersionRow {
             condition: condition.to_owned(),
-            answers: row.answers.clone(),
+            responses: row.responses.clone(),
             differs: row.differs,
         });
     }
-    gathered
+    merged
 }
 
 fn covers(branch: &str, condition: &str) -> bool {
@@ -201,9 +205,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_branch_that_is_answered_alike_is_one_row() {
+    fn merges_a_branch_with_equal_responses() {
         let row = |condition: &str, code: &str| {
-            let answer = VersionResponse {
+            let response = VersionResponse {
                 status: 400,
                 kind: ResponsePart::Hidden,
                 code: ResponsePart::Shown(Some(code.to_owned())),
@@ -212,9 +216,9 @@ mod tests {
                 message: ResponsePart::Hidden,
                 violation: ResponsePart::Hidden,
             };
-            VersionRow::new(condition, vec![Some(answer)])
+            VersionRow::new(condition, vec![Some(response)])
         };
-        let rows = gathered(vec![
+        let rows = merge_branches(vec![
             row("a.b.c", "1"),
             row("a.b.d", "1"),
             row("a.e", "2"),

@@ -1,6 +1,6 @@
-//! What a file is meant to be, however broken it is: a contract or a configuration.
+//! Detects whether a file, however broken, is meant to be a contract or a configuration.
 //!
-//! The keys of both stand in the schemas, of which a test says that they are the loaders' own.
+//! The known keys come from the JSON Schemas, which a test keeps equal to the keys of the loaders.
 
 use std::sync::Arc;
 
@@ -9,9 +9,9 @@ use serde_json::Value as Json;
 
 use super::schema::{CONFIGURATION, CONTRACT};
 
-/// A configuration has `apis`. What has none is the one of which it has more keys, misspelt ones counted; so that a
-/// contract without `errors` hears that, and not that it has no `apis`. What cannot be read at all is the same mistake
-/// for either.
+/// A file with `apis` is a configuration. Without, the kind with more matching keys wins, misspelt ones included, so that
+/// a contract without `errors` is not reported as a configuration without `apis`. A file that cannot be parsed gets the
+/// same error as either kind.
 pub(super) fn is_contract(source: &Arc<Source>) -> bool {
     let Ok((root, _)) = parse_lossy(source) else { return false };
     if root.get("apis").is_some() {
@@ -26,7 +26,7 @@ pub(super) fn is_contract(source: &Arc<Source>) -> bool {
     known_to(CONTRACT) > known_to(CONFIGURATION)
 }
 
-/// The top-level keys of a file that a schema describes.
+/// The top-level keys in a schema.
 fn keys(schema: &str) -> Vec<String> {
     let schema: Json = serde_json::from_str(schema).unwrap_or_default();
     let properties = schema["properties"].as_object();
@@ -38,7 +38,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_file_is_what_it_has_more_keys_of() {
+    fn the_kind_with_more_matching_keys_wins() {
         for (text, expected) in [
             ("demur: 1\nname: shop\nerrors: {}", true),
             ("demur: 1\nname: shop\nformats: {}\nerorrs: {}", true),

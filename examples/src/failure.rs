@@ -1,20 +1,18 @@
-//! How a service answers when it has no success to answer with: it raises an error that the contract
-//! declares, or it fails.
+//! The failures of a service: an error that the contract declares, or an internal failure.
 //!
-//! Neither is written in the contract's format. Status, code, message and form of an error are the
-//! contract's, and the gateway puts them there.
+//! The service writes neither in the format of the contract. The gateway adds status, code, message and format.
 
 use axum::http::{HeaderName, StatusCode};
 use axum::response::{Html, IntoResponse, Response};
 
 use crate::store::Damaged;
 
-/// Why there is no success.
+/// The failure of a request.
 #[derive(Debug)]
 pub(crate) enum Failure {
-    /// An error of the contract, by its name there.
+    /// An error of the contract, by its name.
     Declared(&'static str),
-    /// A record could not be decoded: nobody's mistake but ours.
+    /// A record could not be decoded, which is an internal failure.
     Damaged(Damaged),
 }
 
@@ -33,16 +31,16 @@ impl IntoResponse for Failure {
     }
 }
 
-/// Tells the gateway which declared error to answer with.
+/// Names a declared error for the gateway.
 ///
-/// Any 4xx or 5xx status will do, since the contract has the status that the caller sees. An error with
-/// parameters takes them from a JSON object in the content; those of the five examples have none.
+/// Any 4xx or 5xx status works, because the contract defines the status that the caller sees. The parameters of an error
+/// are a JSON object in the body; the errors of the five examples have none.
 fn raise(error: &'static str) -> Response {
     (StatusCode::BAD_REQUEST, [(HeaderName::from_static("demur-error"), error)]).into_response()
 }
 
-/// What many a framework answers when a handler fails: a page that tells far too much. It is here to be
-/// seen in the gateway's journal, and nowhere in what a caller gets.
+/// An error page with a stack trace, as many frameworks return. It must appear in the log of the gateway, and never in a
+/// response to a caller.
 fn failure_page(damaged: &Damaged) -> Response {
     let page = format!(
         "<!DOCTYPE html>\n<html><head><title>500 Internal Server Error</title></head><body>\n\
