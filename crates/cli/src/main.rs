@@ -16,6 +16,7 @@ use args::{Args, CliCommand};
 
 /// A request allocates many small pieces on one thread and frees them there. Of those that were tried this one costs
 /// least time, and least memory for a connection that is idle.
+#[cfg(feature = "jemalloc")]
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
