@@ -223,3 +223,8 @@ pub use problem::{Location, Problem, RetryAfter, Value, Violation};
 pub use round_trip::{Difference, Fidelity, FieldFidelity, LossReason};
 pub use template::{ListStyle, Template, TemplateError};
 pub use violations::FieldStyle;
+
+/// Compiles the example of the README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

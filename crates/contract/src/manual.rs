@@ -3,8 +3,8 @@
 //! [schema]: self#editors
 //! [speed]: self#what-a-client-reads-back
 //! [check]: crate::Diagnostic
-#![doc = include_str!("../../../docs/contract.md")]
+#![doc = include_str!("../docs/contract.md")]
 
 /// Every condition, with what is answered where no error claims it.
-#[doc = include_str!("../../../docs/conditions.md")]
+#[doc = include_str!("../docs/conditions.md")]
 pub mod conditions {}

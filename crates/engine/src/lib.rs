@@ -60,3 +60,8 @@ pub use response_body::{ResponseBody, SettlingBody};
 pub use response_validation::PeekedBody;
 pub use suspended::Suspended;
 pub use upstream_error::UpstreamFault;
+
+/// Compiles the example of the README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -4,3 +4,8 @@
 //! matches on them. Pure functions from a contract to text; files are the command line's business.
 
 pub mod codegen;
+
+/// Compiles the example of the README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -80,3 +80,8 @@ pub use modes::{Exposed, GROUP_READABLE, PRIVATE, exposed, exposed_files};
 pub use server::MAX_COMMAND;
 pub use store::Store;
 pub use survey::Survey;
+
+/// Compiles the example of the README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -24,3 +24,8 @@ pub use options::{DocumentOptions, Formats, UnknownQuery};
 pub use path::{CanonicalPath, PathCharacters, PathFault, canonical_path};
 pub use request::{ContentProblem, RequestContent, RequestParameters, ResponseCheck, ResponseFault};
 pub use rule::{Declarations, Expression, RuleFailure, RuleInputs, Uses, Variable};
+
+/// Compiles the example of the README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
