@@ -199,6 +199,7 @@ mod locale;
 mod locations;
 mod parse;
 mod plural;
+mod plural_rules;
 mod problem;
 mod render;
 mod round_trip;

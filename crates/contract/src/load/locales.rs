@@ -4,14 +4,13 @@
 //! under the same names. What is missing there is a warning that names it, and stays in the default language.
 
 use demur_source::{Fields, Key, Node, NodeKind, Span, did_you_mean};
-use icu_locale_core::LanguageIdentifier;
 
 use super::ContractReader;
 use crate::catalogue::EntrySource;
 use crate::claim_names;
 use crate::contract::Contract;
 use crate::format::{Slot, ViolationSlot};
-use crate::locale::{TagError, tag};
+use crate::locale::{Language, TagError, tag};
 use crate::plural::Plurals;
 use crate::template::Template;
 use crate::variants::{TranslatedContract, Translation};
@@ -33,7 +32,7 @@ const MEMBERS: [&str; 3] = ["title", "message", "user_message"];
 impl ContractReader<'_> {
     pub(super) fn voices<'n>(&mut self, fields: &mut Fields<'n>) -> Voices<'n> {
         let mut locale = "en".to_owned();
-        let mut language = "en".parse().ok();
+        let mut language = Some(Language::english());
         if let Some(node) = fields.node("locale") {
             locale = node.scalar_text().unwrap_or_default();
             language = self.tag(&locale, node.span);
@@ -48,8 +47,7 @@ impl ContractReader<'_> {
             }
         });
         // A tag that is wrong was told; the rest of the file is read all the same.
-        let language = language.or_else(|| "en".parse().ok());
-        let plurals = language.and_then(|language| Plurals::of(&language));
+        let plurals = Plurals::of(&language.unwrap_or_else(Language::english));
         Voices { locale, plurals, locales, speaks_problems }
     }
 
@@ -79,7 +77,7 @@ impl ContractReader<'_> {
         contract
     }
 
-    fn tag(&mut self, text: &str, span: Span) -> Option<LanguageIdentifier> {
+    fn tag(&mut self, text: &str, span: Span) -> Option<Language> {
         match tag(text) {
             Ok(language) => return Some(language),
             Err(TagError::Malformed) => {
