@@ -5,7 +5,8 @@
 use std::path::{Path, PathBuf};
 
 /// What a script contains that downloads.
-const DOWNLOADS: &[&str] = &["apt-get", "pip install", "pip download", "npm install", "npm pack", "cargo metadata"];
+const DOWNLOADS: &[&str] =
+    &["apt-get", "pip install", "pip download", "npm install", "npm pack", "cargo metadata"];
 
 fn scripts(folder: &Path, found: &mut Vec<PathBuf>) {
     for entry in std::fs::read_dir(folder).unwrap() {

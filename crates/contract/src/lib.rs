@@ -210,12 +210,14 @@ mod violations;
 pub use ambiguity::{AmbiguousPair, Discriminator};
 pub use catalogue::{Docs, EntrySource, ErrorEntry, ErrorId, ErrorStatus, Retry, Show};
 pub use claims::{DENIAL_PARAMS, DenialParam};
-pub use condition::{Condition, Defaults, ErrorOrigin, RejectedStatus, RetryClass, claim_names};
+pub use condition::{
+    Condition, Defaults, ErrorOrigin, RejectedStatus, RetryClass, UnknownCondition, claim_names,
+};
 pub use contract::{Contract, Metadata, RequestIdField, VisibleFields};
 /// The text of a file, and what is found wrong in it.
 pub use demur_source::{Diagnostic, Diagnostics, Severity, Source, SourceLocation, Span};
 pub use limit_headers::{LimitHeaderNames, LimitHeaders, ResetForm};
-pub use load::Loaded;
+pub use load::{LoadError, Loaded};
 pub use parse::{
     ParseResult, ParsedProblem, RecoveredLimit, RecoveredViolation, Reset, ResponseView, UnknownMember,
     ietf_limits,

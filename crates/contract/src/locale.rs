@@ -210,12 +210,39 @@ mod tests {
     #[cfg(feature = "languages")]
     fn tags_are_read_as_icu_reads_them() {
         let agree = |text: &str| {
-            let expected = text.parse::<icu_locale_core::LanguageIdentifier>().ok().map(|tag| tag.to_string());
+            let expected =
+                text.parse::<icu_locale_core::LanguageIdentifier>().ok().map(|tag| tag.to_string());
             assert_eq!(Language::parse(text).map(|language| language.0), expected, "{text:?}");
         };
         const SUBTAGS: &[&str] = &[
-            "it", "und", "UND", "IT", "abcd", "latn", "Latn", "br", "419", "41", "4190", "1abc", "abc1", "valencia", "abcde",
-            "abcdefghi", "x", "a", "1", "", "12345", "é", "sl", "nedis", "rozaj", "root", "u", "i",
+            "it",
+            "und",
+            "UND",
+            "IT",
+            "abcd",
+            "latn",
+            "Latn",
+            "br",
+            "419",
+            "41",
+            "4190",
+            "1abc",
+            "abc1",
+            "valencia",
+            "abcde",
+            "abcdefghi",
+            "x",
+            "a",
+            "1",
+            "",
+            "12345",
+            "é",
+            "sl",
+            "nedis",
+            "rozaj",
+            "root",
+            "u",
+            "i",
         ];
         for first in SUBTAGS {
             agree(first);

@@ -3,7 +3,6 @@
 use std::convert::Infallible;
 use std::fmt;
 use std::future::Future;
-use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -22,11 +21,12 @@ use crate::body::{IncomingBody, RequestContent, ServiceBody};
 use crate::config::ServiceConfig;
 use crate::future;
 use crate::keys::InMemoryKeys;
+use crate::peer::peer_address;
 
 /// Puts the engine around a service. Clones share keys, counts and credits.
 ///
-/// Where a request's extensions have the `SocketAddr` of its connection, the service is told the address in
-/// the fields that a gateway would set.
+/// Where a request's extensions have the `SocketAddr` of its connection (or axum's `ConnectInfo<SocketAddr>`, with the
+/// feature `axum`), the service is told the address in the fields that a gateway would set.
 #[derive(Clone)]
 pub struct DemurLayer {
     engine: Arc<Engine>,
@@ -111,7 +111,7 @@ where
     /// A request is admitted here and now, and its service asked where nothing must be waited for: whoever drops the
     /// future goes away from a request that has begun.
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        let peer = request.extensions().get::<SocketAddr>().map(|address| Peer::new(address.ip()));
+        let peer = peer_address(request.extensions()).map(|address| Peer::new(address.ip()));
         let arrival = RequestInfo {
             is_trusted_proxy: false,
             now: self.clock.now(),

@@ -45,6 +45,7 @@ mod error;
 mod future;
 mod keys;
 mod layer;
+mod peer;
 mod raise;
 mod rejection;
 
