@@ -8,7 +8,7 @@ TARGET := $(or $(CARGO_TARGET_DIR),target)
 # Five example APIs behind one gateway, each answering in its own documented error contract. The profile `demo` trades
 # speed of the binary for speed of the build, and leaves the allocator out, whose C code takes long to configure.
 demo:
-	@[ -e $(TARGET)/demo/demur ] || echo "Building demur. The first build takes about @DEMO@ on two cores; later builds take seconds."
+	@[ -e $(TARGET)/demo/demur ] || echo "Building demur. The first build takes about four minutes on two cores; later builds take seconds."
 	$(CARGO) build --profile demo -p demur-cli --no-default-features --locked
 	$(TARGET)/demo/demur demo $(DEMO)
 
