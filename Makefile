@@ -103,7 +103,7 @@ soak-paths:
 .PHONY: soak-ending
 soak-ending:
 	$(CARGO) build --quiet -p demur-cli -p demur-examples
-	SOAK_CONNECTIONS=$(or $(SOAK_CONNECTIONS),27000) $(CARGO) test --quiet -p demur-e2e --test front -- --nocapture let_in
+	SOAK_CONNECTIONS=$(or $(SOAK_CONNECTIONS),27000) $(CARGO) test --quiet -p demur-e2e --test front -- --nocapture accepted_connections
 
 bench-front:
 	$(CARGO) build --release --quiet --locked -p demur-cli

@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_with_anything_wrong_does_not_pass() {
+    fn rejects_responses_that_break_an_invariant() {
         assert!(passes(&[], Shape::Whole));
         assert!(passes(&[("Retry-After: 5\r\n", "")], Shape::Whole));
         assert!(passes(&[("500", "200"), ("{\"error\"", "anything")], Shape::Whole));
@@ -187,14 +187,14 @@ mod tests {
     }
 
     #[test]
-    fn an_id_that_was_seen_before_does_not_pass() {
+    fn rejects_a_repeated_request_id() {
         let same = [("X-Request-Id: ID", "X-Request-Id: the-same-id-of-sixteen"), ("500", "200")];
         assert!(passes(&same, Shape::Whole));
         assert!(!passes(&same, Shape::Whole));
     }
 
     #[test]
-    fn the_head_alone_is_checked_where_there_is_no_more() {
+    fn checks_only_the_head_of_a_response_to_head() {
         assert!(passes(&[("{\"error\"", "anything")], Shape::HeadOnly));
         assert!(!passes(&[("no-store", "no-cache")], Shape::HeadOnly));
     }

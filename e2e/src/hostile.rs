@@ -165,7 +165,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn characters_are_bytes_and_pieces_are_repeated() {
+    fn characters_become_bytes_and_repetitions_are_expanded() {
         let rows: [(&str, &[u8]); 4] = [
             ("\u{ff}\0", &[0xff, 0]),
             ("{3*ab}c", b"abababc"),

@@ -63,7 +63,7 @@ impl Site {
 }
 
 #[test]
-fn every_parser_reads_what_was_judged() {
+fn every_parser_reads_what_was_validated() {
     let (rows, document) = (rows(), document());
     let passing = rows.iter().filter(|row| row.passes).count();
     assert!(rows.len() >= 400 && passing >= 80, "{} rows, {passing} of them pass", rows.len());

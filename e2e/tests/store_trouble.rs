@@ -162,8 +162,8 @@ fn fill(path: &Path) {
 }
 
 #[test]
-fn a_full_disk_stops_what_costs_credits_and_damages_nothing() {
-    match with_own_mounts("a_full_disk_stops_what_costs_credits_and_damages_nothing") {
+fn full_disk_rejects_charged_calls_and_loses_no_data() {
+    match with_own_mounts("full_disk_rejects_charged_calls_and_loses_no_data") {
         Some(true) => {}
         Some(false) => return,
         None => return println!("no mount namespace here (`unshare -Urm`): a full disk cannot be shown"),
@@ -185,7 +185,7 @@ fn a_full_disk_stops_what_costs_credits_and_damages_nothing() {
 
 /// The same trouble where nothing may be mounted: the files may not grow any more.
 #[test]
-fn files_that_may_not_grow_stop_what_costs_credits_and_damage_nothing() {
+fn file_size_limit_rejects_charged_calls_and_loses_no_data() {
     let (folder, books) = folder_with_books();
     let mut scene = Scene::new(folder);
     for _ in 0..3 {
@@ -200,7 +200,7 @@ fn files_that_may_not_grow_stop_what_costs_credits_and_damage_nothing() {
 }
 
 #[test]
-fn books_that_cannot_be_read_are_trouble_and_no_empty_account() {
+fn unreadable_ledger_is_an_error_and_not_an_empty_account() {
     let (folder, books) = folder_with_books();
     let mut scene = Scene::new(folder);
     let new = NewKey { api: API, account: "acme", ..NewKey::default() };

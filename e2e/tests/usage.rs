@@ -53,7 +53,7 @@ fn endless(head: &str) -> MockResponse {
 }
 
 #[test]
-fn each_call_costs_what_its_rules_say() {
+fn charges_each_call_by_its_rules() {
     use Caller::{Leaves, Stays};
     let used = |value| [("X-Used", value)];
     // The operation, what the service does, who asks; the credits and the successes that it costs.

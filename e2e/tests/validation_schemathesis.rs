@@ -22,7 +22,7 @@ use demur_source::{Source, parse};
 use serde_json::{Map, Value, json};
 
 #[test]
-fn schemathesis_finds_nothing_undocumented() {
+fn schemathesis_finds_only_documented_responses() {
     let folder = TestDir::of_examples();
     let mut examples = Vec::new();
     for example in demur_examples::all() {

@@ -11,7 +11,7 @@ use serde_json::json;
 use crate::shop::serve;
 
 #[test]
-fn a_refusal_leaves_the_connection_sound_or_says_that_it_ends() {
+fn rejection_keeps_the_connection_usable_or_announces_its_end() {
     let upstream = Upstream::always(MockResponse::json(200, &json!([])));
     let shop = serve(&upstream, "", "");
     let mut connection = shop.client.connect();
@@ -44,7 +44,7 @@ fn a_refusal_leaves_the_connection_sound_or_says_that_it_ends() {
 }
 
 #[test]
-fn whoever_takes_nothing_of_an_answer_is_left() {
+fn disconnects_clients_that_do_not_read_the_response() {
     let large = vec![b'x'; 32 << 20];
     let upstream = Upstream::always(MockResponse::answer(200, &[], large));
     let shop = serve(&upstream, "bounds: { write_timeout: 1s }\naccess_log: all", "");

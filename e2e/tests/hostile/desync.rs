@@ -32,7 +32,7 @@ struct Case {
 }
 
 #[test]
-fn cases_that_others_have_classified_are_refused_or_arrive_whole() {
+fn rejects_or_forwards_whole_the_cases_of_http_desync_guardian() {
     let folder = folder();
     let files = std::fs::read_dir(&folder).unwrap().map(|file| file.unwrap().path());
     let mut files: Vec<PathBuf> =

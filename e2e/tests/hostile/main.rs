@@ -23,7 +23,7 @@ use site::{Document, Site};
 const TIMEOUT: Duration = Duration::from_secs(5);
 
 #[test]
-fn every_case_gets_its_answer_and_the_upstream_sees_what_was_admitted() {
+fn every_case_gets_its_response_and_the_upstream_sees_only_accepted_requests() {
     let site = Site::start(Document::Things);
     let cases = cases(&Path::new(env!("CARGO_MANIFEST_DIR")).join("hostile"), site.key());
     assert!(cases.len() >= 150, "{} cases", cases.len());

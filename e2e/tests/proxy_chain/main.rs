@@ -31,22 +31,22 @@ const QUIET: Duration = Duration::from_millis(1000);
 const THREADS: usize = 48;
 
 #[test]
-fn behind_nginx_counts_agree() {
+fn request_counts_agree_behind_nginx() {
     behind(Kind::Nginx);
 }
 
 #[test]
-fn behind_haproxy_counts_agree() {
+fn request_counts_agree_behind_haproxy() {
     behind(Kind::Haproxy);
 }
 
 #[test]
-fn before_nginx_counts_agree() {
+fn request_counts_agree_in_front_of_nginx() {
     before(Kind::Nginx);
 }
 
 #[test]
-fn before_haproxy_counts_agree() {
+fn request_counts_agree_in_front_of_haproxy() {
     before(Kind::Haproxy);
 }
 

@@ -61,7 +61,7 @@ fn compare(expected: &Json, actual: &Json, at: &str, found: &mut Vec<String>) {
 }
 
 #[test]
-fn status_fields_media_type_and_content_are_all_looked_at() {
+fn compares_status_headers_media_type_and_body() {
     let answer = |status: u16, media_type: &str, delay: &str, content: &str| {
         let bytes = format!(
             "HTTP/1.1 {status} S\r\nContent-Type: {media_type}\r\n{delay}Content-Length: {}\r\n\r\n{content}",
@@ -86,7 +86,7 @@ fn status_fields_media_type_and_content_are_all_looked_at() {
 }
 
 #[test]
-fn a_difference_anywhere_is_found() {
+fn finds_a_difference_anywhere_in_a_response() {
     for (expected, actual, differences) in [
         (json!({ "a": [1, "x"] }), json!({ "a": [1, "x"] }), 0),
         (json!({ "a": { "$match": "^x+$" } }), json!({ "a": "xx" }), 0),
