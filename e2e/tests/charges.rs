@@ -142,7 +142,7 @@ fn charge_until_it_dies(client: &Client, key: &str, sent: &AtomicU64, acknowledg
     }
 }
 
-/// Whoever got no answer asks again with the same `Idempotency-Key`, after the restart: then every operation has been
+/// Whoever got no response asks again with the same `Idempotency-Key`, after the restart: then every operation has been
 /// charged, and each once. Those whose response was not stored before the kill are told so: 400 in this contract.
 #[test]
 fn retries_after_sigkill_are_charged_once() {
@@ -193,7 +193,7 @@ fn retries_after_sigkill_are_charged_once() {
     }
 }
 
-/// Sends the same request from so many callers at once, and counts the statuses of the answers.
+/// Sends the same request from so many callers at once, and counts the statuses of the responses.
 fn race(gateway: &Gateway, callers: usize, request: &Request) -> HashMap<u16, usize> {
     let client = gateway.client("trackyard");
     let start = Barrier::new(callers);

@@ -220,7 +220,7 @@ fn sends_one_idempotency_key_per_call() {
     assert_ne!(calls[0], calls[1]);
 }
 
-/// The head is handed over while the content still comes, and a cut in it is the reader's to see.
+/// The head is handed over while the body still comes, and a cut in it is the reader's to see.
 #[test]
 fn returns_streaming_responses_unread() {
     let begun = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n";

@@ -42,7 +42,7 @@ impl Site {
         Self { gateway: Gateway::serve(folder), upstream, key }
     }
 
-    /// Sends bytes on a connection of their own: the answer, and what reached the upstream.
+    /// Sends bytes on a connection of their own: the response, and what reached the upstream.
     fn send(&self, sent: &[u8], method: &str) -> (Response, Option<Received>) {
         let before = self.upstream.received().len();
         let mut connection = self.gateway.client_of_no_api().connect();

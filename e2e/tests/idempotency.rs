@@ -214,7 +214,7 @@ fn named(key: &str, path: &str, name: &str, what: &str) -> Request {
 fn came(response: &Response) -> String {
     match (response.field("idempotent-replayed"), response.status) {
         ("true", _) => "replay".to_owned(),
-        // An answer to HEAD has no content.
+        // A response to HEAD has no body.
         (_, 409) if response.content.is_empty() => match response.field("retry-after") {
             "" => "idempotency_completed".to_owned(),
             _ => "idempotency_in_flight".to_owned(),

@@ -127,7 +127,7 @@ impl Shop {
         keys.iter().map(|key| self.get(path, key).status).collect()
     }
 
-    /// Begins an answer that does not end, and has read the beginning; tries until it is let in.
+    /// Begins a response that does not end, and has read the beginning; tries until it is let in.
     fn begins(&self, key: &str) -> TcpStream {
         let mut begun = None;
         wait_until("it begins", || {

@@ -1,4 +1,4 @@
-//! A configuration that locks out accounts or keys of the store is refused by name, and served only where that is meant.
+//! A configuration that locks out accounts or keys of the store is rejected by name, and served only where that is meant.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on should stop and say where")]
 

@@ -14,7 +14,7 @@ use demur_contract::Contract;
 use demur_e2e::{Client, Gateway, Request, contract};
 use serde_json::Value as Json;
 
-/// A client that expects this view of the API's contract: every answer is checked and decoded under it.
+/// A client that expects this view of the API's contract: every response is checked and decoded under it.
 fn client(gateway: &Gateway, api: &str, view: &Contract) -> Client {
     Client::new(gateway.address(), &format!("/{api}"), Arc::new(view.clone()))
 }

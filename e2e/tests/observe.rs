@@ -150,7 +150,7 @@ impl World {
         serde_json::from_str(line).unwrap()
     }
 
-    /// The same request, past the gateway and through it: the answers, and what the service got.
+    /// The same request, past the gateway and through it: the responses, and what the service got.
     fn both(&self, method: &str, target: &str, fields: &[(&str, &str)]) -> [(Response, Received); 2] {
         [self.upstream.address(), self.gateway.address()].map(|address| {
             let answer = ask(address, self.upstream.address(), method, target, fields);

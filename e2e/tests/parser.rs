@@ -44,7 +44,7 @@ impl Guarded {
         }
     }
 
-    /// Holds a refusal against the contract's answer to a condition, and against what the log says of it.
+    /// Holds a rejection against the contract's answer to a condition, and against what the log says of it.
     fn assert_rejected(&self, name: &str, response: &Response, contract: &str, condition: &str) {
         let contract = demur_e2e::contract(contract);
         let known = Condition::named(condition).unwrap_or_else(|| panic!("no condition {condition}"));
@@ -65,7 +65,7 @@ impl Guarded {
 /// What a row's sender does after its bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Then {
-    /// Waits for the answer, with its own side open.
+    /// Waits for the response, with its own side open.
     Waits,
     /// Says that nothing more will come.
     Ends,
@@ -191,7 +191,7 @@ fn distinguishes_uri_limits_from_header_limits() {
     assert_eq!(guarded.upstream.received().len(), 1);
 }
 
-/// A bound that an operator has raised is refused when it is loaded, or it holds: there is nobody behind the
+/// A bound that an operator has raised is rejected when it is loaded, or it holds: there is nobody behind the
 /// guard who answers on his own.
 #[test]
 fn accepts_requests_within_raised_limits() {
@@ -316,7 +316,7 @@ fn responds_to_pipelined_requests_in_order_up_to_the_malformed_one() {
     let good = format!("GET /trakkr/brands HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {key}\r\n\r\n");
     let bad = "GET /trakkr/brands HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n";
     let unknown = "GET /trakkr/brands HTTP/1.1\r\nHost: a\r\n\r\n";
-    // What is sent at once, the statuses of the answers, and how many requests the upstream sees.
+    // What is sent at once, the statuses of the responses, and how many requests the upstream sees.
     let rows = [
         ([good.as_str(), &good, bad].concat(), &[200, 200, 400][..], 2),
         // Nothing behind a bad head is believed.
@@ -338,13 +338,13 @@ fn responds_to_pipelined_requests_in_order_up_to_the_malformed_one() {
     }
 }
 
-/// Content that is refused unread must never become the next request (CVE-2025-4366 is what happens then).
+/// Content that is rejected unread must never become the next request (CVE-2025-4366 is what happens then).
 #[test]
 fn unread_body_is_never_parsed_as_a_request() {
     let guarded = guarded();
     let key = &guarded.key;
     let hidden = format!("GET /trakkr/brands HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {key}\r\n\r\n");
-    // Refused before the content is looked at: no key, no such path, no such method, too large.
+    // Refused before the body is looked at: no key, no such path, no such method, too large.
     for (line, fields, status) in [
         ("POST /trakkr/brands", "", 401),
         ("POST /trakkr/nowhere", "", 404),

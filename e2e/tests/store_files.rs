@@ -29,7 +29,7 @@ fn folder_with_key() -> (TestDir, String) {
 }
 
 #[test]
-fn refuses_to_start_with_an_empty_store_in_place_of_a_lost_one() {
+fn does_not_start_with_an_empty_store_in_place_of_a_lost_one() {
     type Change = fn(&Path);
     let rows: &[(&str, Change, &str)] = &[
         ("no database", |folder| fs::remove_file(folder.join("demur.db")).unwrap(), "missing or empty"),

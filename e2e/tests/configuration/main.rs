@@ -1,4 +1,4 @@
-//! Broken files: everything that is wrong is said at once, each with its place and a mend; the exit code
+//! Broken files: everything that is wrong is reported at once, each with its location and a help; the exit code
 //! tells what kind of trouble it is; and nothing is left behind, no socket and no database.
 
 #![allow(

@@ -26,13 +26,13 @@ fn rejection_keeps_the_connection_usable_or_announces_its_end() {
     assert_eq!(connection.send(&Request::get("/open")).status, 200);
     assert_eq!(upstream.received().len(), 1);
 
-    // Too much for that: the answer says that nothing more is read.
+    // Too much for that: the response says that nothing more is read.
     let large = Request::post("/items").content("application/json", vec![b' '; 200_000]);
     let answer = connection.send(&large);
     assert_eq!((answer.status, answer.field("connection")), (401, "close"));
     connection.closed_within(Duration::from_secs(5)).unwrap();
 
-    // A client that waits to be told to send is refused at once, and not told to.
+    // A client that waits to be told to send is rejected at once, and not told to.
     let mut connection = shop.client.connect();
     connection.write(
         b"POST /shop/items HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\

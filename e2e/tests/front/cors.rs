@@ -35,7 +35,7 @@ fn responds_to_preflights_before_authentication() {
     assert_eq!(stranger.fields.first("access-control-allow-methods"), None);
     assert!(upstream.received().is_empty());
 
-    // Successes and refusals alike, and what the service says of it is replaced.
+    // Successes and rejections alike, and what the service says of it is replaced.
     for (request, status) in [
         (Request::get("/items").key(&shop.key), 200),
         (Request::get("/items"), 401),

@@ -146,7 +146,7 @@ fn upstream_abort_in_the_body_truncates_the_response_visibly() {
     }
 }
 
-/// A head that comes long before its content is passed on: at once for events, and soon for other streams.
+/// A head that comes long before its body is passed on: at once for events, and soon for other streams.
 #[test]
 fn streams_bodies_before_they_are_complete() {
     for (content_type, least, most) in [("text/event-stream", 0, 400), ("application/x-ndjson", 0, 450)] {

@@ -23,7 +23,7 @@ struct Seen {
 }
 
 /// Opens connections one after the other until none can be had any more, and sends so many requests on each. One that
-/// is refused when it connects was never let in.
+/// is refused when it connects was never accepted.
 fn ask(address: SocketAddr, requests: usize, seen: &Seen) {
     let request = b"GET /shop/open HTTP/1.1\r\nHost: a\r\n\r\n";
     let count = |counter: &AtomicUsize| counter.fetch_add(1, Ordering::Relaxed);

@@ -36,7 +36,7 @@ fn attack(to: SocketAddr, sources: &[IpAddr], head: &str) -> Vec<(TcpStream, boo
                 for number in part {
                     let source = sources[number % sources.len()];
                     let mut stream = connect_from(source, to);
-                    // One that is refused is closed while it still sends.
+                    // One that is rejected is closed while it still sends.
                     let is_sent =
                         stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(body)).is_ok();
                     held.lock().unwrap().push((stream, is_sent));

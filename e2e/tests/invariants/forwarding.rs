@@ -169,7 +169,7 @@ fn strips_hop_by_hop_headers_from_responses() {
     }
 }
 
-/// Method, target, fields and content, however the content is framed.
+/// Method, target, fields and content, however the body is framed.
 #[test]
 fn forwards_whole_requests() {
     let scripted = scripted();

@@ -145,7 +145,7 @@ fn without_key(api: &str) -> Request {
     }
 }
 
-/// A refusal of HEAD has the fields of the same refusal of GET, and no content.
+/// A rejection of HEAD has the fields of the same rejection of GET, and no body.
 #[test]
 fn responds_to_head_as_to_get_without_the_body() {
     let scripted = scripted();

@@ -24,7 +24,7 @@ fn chunked(content: &[u8]) -> Vec<u8> {
     bytes
 }
 
-/// Sends two requests on one connection: the second answer shows where the first one ended.
+/// Sends two requests on one connection: the second response shows where the first one ended.
 fn twice(scripted: &MockedGateway, api: &str, reaction: MockResponse, check: impl Fn(&demur_e2e::Response)) {
     scripted.upstream_does(reaction);
     let request = sound_request(api, scripted.key(api));

@@ -6,7 +6,7 @@ use serde_json::{Value as Json, json};
 
 use crate::assert_condition;
 
-/// `Demur-Error: NAME`, with whatever status; no answer has it as its status.
+/// `Demur-Error: NAME`, with whatever status; no response has it as its status.
 pub(crate) fn raise(name: &str, content: &str) -> MockResponse {
     MockResponse::answer(418, &[("Demur-Error", name), ("Content-Type", "application/json")], content)
 }
@@ -191,7 +191,7 @@ fn forwards_nothing_outside_of_the_format() {
     }
 }
 
-/// An id that the upstream made up would lead nowhere: the answer has the gateway's, and no other.
+/// An id that the upstream made up would lead nowhere: the response has the gateway's, and no other.
 #[test]
 fn request_id_in_the_body_is_from_the_gateway() {
     let theirs = "upstream-made-id-0001";

@@ -1,5 +1,5 @@
 //! A contract of somebody's own, with what the five do not have: parameters of an error's own, an open
-//! message, the request's id in every content, and an operation that needs no key.
+//! message, the request's id in every body, and an operation that needs no key.
 
 use demur_e2e::{Client, Gateway, MockResponse, Request, TestDir, Upstream, read_contract};
 use serde_json::{Value as Json, json};

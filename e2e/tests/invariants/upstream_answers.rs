@@ -183,7 +183,7 @@ fn forwards_a_valid_retry_after_of_the_upstream() {
     }
 }
 
-/// A silence ends with the configured time-out, before the head and in a failed answer's content alike.
+/// A silence ends with the configured time-out, before the head and in a failed response's content alike.
 #[test]
 fn upstream_timeout_is_as_configured() {
     let folder = TestDir::of_examples();
@@ -207,7 +207,7 @@ fn upstream_timeout_is_as_configured() {
     }
 }
 
-/// HEAD's answer has no content, a failed one neither, and the connection to the upstream is sound after it.
+/// HEAD's answer has no body, a failed one neither, and the connection to the upstream is sound after it.
 #[test]
 fn error_response_to_head_has_no_body() {
     let scripted = MockedGateway::start();
@@ -226,8 +226,8 @@ fn error_response_to_head_has_no_body() {
     }
 }
 
-/// What came right after the end of an answer, in one piece with it, is no answer to whoever asks next. (One
-/// that comes later, when the next request is on its way, nobody could tell from that request's answer.)
+/// What came right after the end of a response, in one piece with it, is no response to whoever asks next. (One
+/// that comes later, when the next request is on its way, nobody could tell from that request's response.)
 #[test]
 fn discards_unrequested_responses() {
     let answer = |text: &str| format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{text}", text.len());
@@ -243,7 +243,7 @@ fn discards_unrequested_responses() {
     }
 }
 
-/// The content of a failed answer is for the journal. That it comes a byte at a time is no reason to let the
+/// The body of a failed response is for the journal. That it comes a byte at a time is no reason to let the
 /// caller wait for it.
 #[test]
 fn does_not_wait_for_a_slow_error_body() {

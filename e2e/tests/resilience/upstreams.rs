@@ -133,7 +133,7 @@ fn does_not_reuse_connections_that_the_upstream_closes() {
     all_succeed(MockResponse::answer(200, &fields, "{}").and_closes(), Duration::ZERO);
 }
 
-/// An upstream that answers, stays, and then closes on the next request without a word of an answer: what a
+/// An upstream that answers, stays, and then closes on the next request without a word of a response: what a
 /// gateway sees when a connection is closed in the very moment in which it is used again.
 fn closing_on_the_second(asked: &Request) -> (u16, usize, Gateway) {
     let count = AtomicUsize::new(0);

@@ -1,10 +1,10 @@
-//! What a documented case says of its answer, and where an answer differs from it.
+//! What a documented case says of its response, and where a response differs from it.
 
 use demur_e2e::Response;
 use regex::Regex;
 use serde_json::{Value as Json, json};
 
-/// Every difference between the answer and the case: in status, header fields, media type or content.
+/// Every difference between the response and the case: in status, headers, media type or content.
 pub(crate) fn differences(case: &Json, answer: &Response) -> Vec<String> {
     let mut found = Vec::new();
     if case["status"].as_u64() != Some(answer.status.into()) {

@@ -1,7 +1,7 @@
 //! Every documented error of the five, and each alternative way to it, over HTTP from the real binary.
 //!
 //! The files under `vectors/` say what is documented; `registry.rs` holds them against the requests in the
-//! files that are called like the contracts. What is said of all answers is the checking client's business.
+//! files that are called like the contracts. What is said of all responses is the checking client's business.
 
 #![allow(
     clippy::unwrap_used,
