@@ -3,12 +3,26 @@
 CARGO ?= cargo
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 
-.PHONY: demo test tests format locks lint unit e2e deny docs clean fuzz bench-contract
+.PHONY: demo fetch test tests format locks lint unit e2e deny docs clean fuzz bench-contract
 
-# Five example APIs behind one gateway, each answering in its own documented error contract.
+# Five example APIs behind one gateway, each answering in its own documented error contract. The profile `demo` trades
+# speed of the binary for speed of the build, and leaves the allocator out, whose C code takes long to configure.
 demo:
-	$(CARGO) build --release --quiet -p demur-cli
-	$(TARGET)/release/demur demo $(DEMO)
+	@[ -e $(TARGET)/demo/demur ] || echo "Building demur. The first build takes about four minutes on two cores; later builds take seconds."
+	$(CARGO) build --profile demo -p demur-cli --no-default-features --locked
+	$(TARGET)/demo/demur demo $(DEMO)
+
+# Downloads everything that the build and the tests need: crates, and the programs that the end-to-end tests run. After
+# it, `make test` works without a network.
+INSTALLERS := e2e/proxies.sh e2e/servers.sh e2e/chromium.sh e2e/python.sh e2e/schemathesis.sh e2e/desync.sh \
+	e2e/sdks/install.sh e2e/oracle/bodies/install.sh crates/validation/tests/documents.sh
+
+fetch:
+	$(CARGO) fetch --locked
+	@for outside in bench/front bench/contract fuzz; do \
+		$(CARGO) fetch --locked --manifest-path $$outside/Cargo.toml || exit 1; \
+	done
+	@for installer in $(INSTALLERS); do echo "$$installer" && "$$installer" >/dev/null || exit 1; done
 
 # Everything that must hold: format, lints, documentation, unit, property and end-to-end tests.
 test: format locks lint docs tests
@@ -19,7 +33,7 @@ format:
 # What stands outside the workspace has locks of its own, which a new dependency of ours makes outdated.
 locks:
 	@for outside in bench/front bench/contract fuzz; do \
-		$(CARGO) update --workspace --locked --quiet --manifest-path $$outside/Cargo.toml || exit 1; \
+		$(CARGO) update --workspace --locked --offline --quiet --manifest-path $$outside/Cargo.toml || exit 1; \
 	done
 
 lint:
@@ -89,7 +103,7 @@ soak-paths:
 .PHONY: soak-ending
 soak-ending:
 	$(CARGO) build --quiet -p demur-cli -p demur-examples
-	SOAK_CONNECTIONS=$(or $(SOAK_CONNECTIONS),27000) $(CARGO) test --quiet -p demur-e2e --test front -- --nocapture let_in
+	SOAK_CONNECTIONS=$(or $(SOAK_CONNECTIONS),27000) $(CARGO) test --quiet -p demur-e2e --test front -- --nocapture accepted_connections
 
 bench-front:
 	$(CARGO) build --release --quiet --locked -p demur-cli

@@ -5,7 +5,7 @@ use std::{env, fs, io};
 
 fn main() -> io::Result<()> {
     let root = env::var("CARGO_MANIFEST_DIR").map_err(io::Error::other)?;
-    let folder = Path::new(&root).join("../../contracts");
+    let folder = Path::new(&root).join("contracts");
     println!("cargo::rerun-if-changed={}", folder.display());
     let mut rows = Vec::new();
     for entry in fs::read_dir(&folder)? {

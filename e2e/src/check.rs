@@ -1,7 +1,7 @@
-//! What is true of every answer of the gateway, whatever the test is about.
+//! Checks the invariants of every response of the gateway, whatever the test is about.
 //!
-//! DESIGN's invariants as far as one answer shows them: it is in the contract, it carries one fresh id, and
-//! it tells nothing that only operators should know.
+//! The invariants that a single response can show: it conforms to the contract, has one fresh request ID, and contains
+//! nothing that only operators may see.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
@@ -10,22 +10,22 @@ use demur_contract::{Contract, ErrorId, ParseResult, ResponseView, builtin};
 
 use crate::{MARKER, Response};
 
-/// How much of the answer there is to check.
+/// Which part of the response there is to check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Shape {
-    /// All of it.
+    /// The head and the body.
     Whole,
-    /// An answer to HEAD: the content is only announced.
+    /// A response to HEAD, which has no body.
     HeadOnly,
 }
 
-/// A contract of a test's own.
+/// Loads a contract from text.
 pub fn read_contract(name: &str, text: &str) -> Arc<Contract> {
     let source = demur_source::Source::new(name, text);
     Arc::new(Contract::load(&source).unwrap_or_else(|found| panic!("{found}")).contract)
 }
 
-/// A built-in contract, read once.
+/// A built-in contract, loaded once.
 pub fn contract(name: &str) -> Arc<Contract> {
     static READ: LazyLock<Mutex<HashMap<String, Arc<Contract>>>> = LazyLock::new(Mutex::default);
     let mut read = READ.lock().unwrap_or_else(PoisonError::into_inner);
@@ -36,7 +36,7 @@ pub fn contract(name: &str) -> Arc<Contract> {
     Arc::clone(read.entry(name.to_owned()).or_insert_with(load))
 }
 
-/// Text that only an upstream, a database or a crash would say.
+/// Text that only an upstream, a database or a panic produces.
 const FOREIGN: [&str; 12] = [
     MARKER,
     "<html",
@@ -52,9 +52,9 @@ const FOREIGN: [&str; 12] = [
     "os error",
 ];
 
-/// Panics where the answer is not as every answer must be.
+/// Panics if the response breaks an invariant.
 pub(crate) fn response(contract: &Contract, response: &Response, shape: Shape) {
-    // A final answer, and one that HTTP knows: 101 would be the end of HTTP on the connection.
+    // A final response with a valid status: 101 would end HTTP on the connection.
     assert!((200..600).contains(&response.status), "no status of a final answer: {response:?}");
     let id = one_fresh_id(contract, response);
     for (name, _) in response.fields.iter() {
@@ -65,7 +65,7 @@ pub(crate) fn response(contract: &Contract, response: &Response, shape: Shape) {
     }
 }
 
-/// 16 to 64 visible characters that no answer in this process had before.
+/// The request ID: 16 to 64 visible characters that no response in this process had before.
 fn one_fresh_id(contract: &Contract, response: &Response) -> String {
     static SEEN: LazyLock<Mutex<HashSet<String>>> = LazyLock::new(Mutex::default);
     let ids: Vec<&str> = response.fields.all(&contract.request_id().field).collect();
@@ -102,7 +102,7 @@ fn refusal(contract: &Contract, response: &Response, id: &str, shape: Shape) {
     }
     tells_nothing(&response.text(), "the content", response);
     let errors = recognised(contract, response);
-    // Where the format has a place for the id, it is the same id.
+    // A format that shows the request ID shows the same one.
     if errors.iter().any(|error| contract.shows_request_id(*error)) {
         assert!(response.text().contains(id), "another id in the content: {response:?}");
     }
@@ -135,7 +135,7 @@ mod tests {
 
     use super::*;
 
-    /// A refusal of the contract `trakkr-get-scores` with nothing wrong with it, but for these changes.
+    /// A rejection of the contract `trakkr-get-scores` with nothing wrong with it, but for these changes.
     fn passes(changes: &[(&str, &str)], shape: Shape) -> bool {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let id = format!("req_of_a_test_{:08}", COUNT.fetch_add(1, Ordering::Relaxed));
@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_with_anything_wrong_does_not_pass() {
+    fn rejects_responses_that_break_an_invariant() {
         assert!(passes(&[], Shape::Whole));
         assert!(passes(&[("Retry-After: 5\r\n", "")], Shape::Whole));
         assert!(passes(&[("500", "200"), ("{\"error\"", "anything")], Shape::Whole));
@@ -187,14 +187,14 @@ mod tests {
     }
 
     #[test]
-    fn an_id_that_was_seen_before_does_not_pass() {
+    fn rejects_a_repeated_request_id() {
         let same = [("X-Request-Id: ID", "X-Request-Id: the-same-id-of-sixteen"), ("500", "200")];
         assert!(passes(&same, Shape::Whole));
         assert!(!passes(&same, Shape::Whole));
     }
 
     #[test]
-    fn the_head_alone_is_checked_where_there_is_no_more() {
+    fn checks_only_the_head_of_a_response_to_head() {
         assert!(passes(&[("{\"error\"", "anything")], Shape::HeadOnly));
         assert!(!passes(&[("no-store", "no-cache")], Shape::HeadOnly));
     }

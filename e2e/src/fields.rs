@@ -1,7 +1,6 @@
-//! Header fields as they stood on the wire, in their order.
+//! Headers as received, in order.
 
-/// Names in lower case, values as text. A value that is no UTF-8 is shown with replacement characters: no
-/// test needs it back.
+/// Names in lower case, values as text. A value that is not UTF-8 has replacement characters.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Fields(Vec<(String, String)>);
 
@@ -13,17 +12,17 @@ impl Fields {
         Self(headers.iter().map(field).collect())
     }
 
-    /// The field's first value. The name is given in any case.
+    /// The first value of a header. The name is case-insensitive.
     pub fn first(&self, name: &str) -> Option<&str> {
         self.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value)
     }
 
-    /// All values of a field.
+    /// All values of a header.
     pub fn all<'f>(&'f self, name: &'f str) -> impl Iterator<Item = &'f str> {
         self.iter().filter(move |(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value)
     }
 
-    /// Every field, by its name in lower case.
+    /// Every header, by its name in lower case.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
     }

@@ -1,4 +1,4 @@
-//! The running gateway, and the example services that can stand behind it.
+//! The running gateway, and the example services that can be its upstreams.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -9,7 +9,7 @@ use serde_json::Value as Json;
 use crate::process::{Process, command, limited};
 use crate::{Client, NewKey, OWNED_BRAND, TestDir, contract};
 
-/// The real binary, serving on a port of its own until this is dropped.
+/// The real binary, serving on a free port until dropped.
 pub struct Gateway {
     process: Process,
     folder: TestDir,
@@ -34,8 +34,8 @@ impl Gateway {
         Self::ready(process, folder)
     }
 
-    /// The same on the examples' configuration, with a key `active` for each of the five: of the account
-    /// `acme` on the plan `pro`, and for the API without a rate of `acme-scores` on the plan `unmetered`.
+    /// `demur serve` with the configuration of the examples, and a key `active` for each API: of the account `acme` on the
+    /// plan `pro`, or, for the API without a rate, of `acme-scores` on the plan `unmetered`.
     pub fn serve_with_keys(folder: TestDir) -> Self {
         let mut gateway = Self::serve(folder);
         gateway.folder.create_account("acme", "pro");
@@ -84,22 +84,22 @@ impl Gateway {
         Self { process, folder, address, keys }
     }
 
-    /// Where it listens.
+    /// The address that it listens on.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Its configuration, and the command line for it.
+    /// Its configuration, and the command line on that.
     pub fn folder(&self) -> &TestDir {
         &self.folder
     }
 
-    /// A client for one of the five, which are mounted under their names.
+    /// A client for an example API, which is mounted under its name.
     pub fn client(&self, api: &str) -> Client {
         Client::new(self.address, &format!("/{api}"), contract(api))
     }
 
-    /// A client for what belongs to no API: the listener's contract answers.
+    /// A client for paths outside of every API: responses are in the default contract.
     pub fn client_of_no_api(&self) -> Client {
         Client::new(self.address, "", contract("problem"))
     }
@@ -110,54 +110,54 @@ impl Gateway {
         key.unwrap_or_else(|| panic!("there is no sample key `{label}` for {api}"))
     }
 
-    /// The line of the log that tells of the request with this id, waited for.
+    /// Waits for the log entry of the request with this ID.
     pub fn logged(&self, request_id: &str) -> Json {
         let line = self.process.log().line(|line| line.contains(request_id));
         let line = line.unwrap_or_else(|| panic!("nothing logged for {request_id}: {}", self.log()));
         serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line}"))
     }
 
-    /// Waits until a line of the log holds this text.
+    /// Waits until a log line contains this text.
     pub fn tells(&self, text: &str) {
         let line = self.process.log().line(|line| line.contains(text));
         assert!(line.is_some(), "{text} was not told: {}", self.log());
     }
 
-    /// All that it has said on standard error so far.
+    /// Its standard error so far.
     pub fn log(&self) -> String {
         self.process.log().text()
     }
 
-    /// The process's id.
+    /// The process ID.
     pub fn process_id(&self) -> u32 {
         self.process.id()
     }
 
-    /// Kills it without any notice. The folder is as it was left.
+    /// Kills it with SIGKILL. The folder stays as it is.
     pub fn kill(mut self) -> TestDir {
         self.process.kill();
         self.folder
     }
 
-    /// Asks it to end, as a supervisor does, and goes on at once.
+    /// Sends SIGTERM without waiting.
     pub fn ask_to_end(&self) {
         self.process.ask_to_end();
     }
 
-    /// Waits until it has ended.
+    /// Waits until the process has exited.
     pub fn ended(mut self) -> (ExitStatus, TestDir) {
         (self.process.ended(), self.folder)
     }
 }
 
-/// One example service as a process of its own.
+/// One example service as its own process.
 pub struct Example {
     _process: Process,
     address: SocketAddr,
 }
 
 impl Example {
-    /// Starts it on a port of its own.
+    /// Starts it on a free port.
     pub fn start(name: &str) -> Self {
         let mut command = command("demur-example");
         command.args([name, "--listen", "127.0.0.1:0"]);
@@ -168,7 +168,7 @@ impl Example {
         Self { address: address.unwrap_or_else(|| panic!("no address: {line}")), _process: process }
     }
 
-    /// Where it listens.
+    /// The address that it listens on.
     pub fn address(&self) -> SocketAddr {
         self.address
     }

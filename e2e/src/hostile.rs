@@ -1,7 +1,7 @@
 //! Hostile requests as data: `e2e/hostile/*.yaml`, one case for each rule of an RFC.
 //!
 //! A character of a text that is to be sent stands for the byte of its number, so that `\0` and `\xff` are what they
-//! look like. `{3*ab}` is `ababab`, `{KEY}` a key, and `{POST}` the head of a request whose content comes in chunks.
+//! look like. `{3*ab}` is `ababab`, `{KEY}` a key, and `{POST}` the head of a request whose body comes in chunks.
 
 use std::path::Path;
 
@@ -10,37 +10,37 @@ use demur_source::{Node, Source};
 const POST: &str =
     "POST /open HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n";
 
-/// What is sent, and all that must come of it.
+/// The bytes that are sent, and the expected outcome.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Case {
-    /// What it is.
+    /// What the case is about.
     pub name: String,
-    /// Where the rule stands.
+    /// The section of the RFC.
     pub rfc: String,
     /// The bytes.
     pub sent: Vec<u8>,
-    /// Whether the sender then closes its side.
+    /// Whether the client then shuts down its sending side.
     pub ends: bool,
-    /// What the upstream answers, where it is not its usual answer. It closes the connection then.
+    /// The response of the upstream, if not its usual one. It then closes the connection.
     pub upstream: Option<Vec<u8>>,
-    /// The answers, in order.
+    /// The responses, in order.
     pub answers: Vec<Expected>,
     /// The requests that reach the upstream, in order.
     pub arrives: Vec<Arrival>,
-    /// Fields of the last of them, with their values.
+    /// Headers of the last of them, with their values.
     pub carries: Vec<(String, String)>,
-    /// Fields that it does not have.
+    /// Headers that it does not have.
     pub lacks: Vec<String>,
 }
 
-/// One answer.
+/// One response.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Expected {
-    /// The upstream's usual one.
+    /// The usual response of the upstream.
     Admitted,
-    /// One with this status that the upstream made.
+    /// A response of the upstream with this status.
     Status(u16),
-    /// A refusal for this condition.
+    /// A rejection for this condition.
     Refused(String),
 }
 
@@ -51,7 +51,7 @@ pub struct Arrival {
     pub method: String,
     /// The target.
     pub target: String,
-    /// The content.
+    /// The body.
     pub content: Vec<u8>,
 }
 
@@ -94,7 +94,7 @@ fn case(node: &Node, key: &str) -> Case {
     };
     let arrives = match node.get("arrives") {
         Some(_) => texts("arrives").iter().map(|text| arrival(text, key)).collect(),
-        // What most cases ask for.
+        // The default of most cases.
         None => answers.iter().filter(reached).map(|_| arrival("GET /open", key)).collect(),
     };
     let carries = node.get("carries").and_then(Node::as_map).unwrap_or_default();
@@ -129,7 +129,7 @@ fn arrival(text: &str, key: &str) -> Arrival {
     Arrival { method, target, content: bytes(part(), key) }
 }
 
-/// The bytes that a text stands for.
+/// The bytes that a text encodes.
 pub fn bytes(text: &str, key: &str) -> Vec<u8> {
     let text = repeated(&text.replace("{POST}", POST).replace("{KEY}", key));
     text.chars().map(|character| u8::try_from(u32::from(character)).expect("a character is a byte")).collect()
@@ -165,7 +165,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn characters_are_bytes_and_pieces_are_repeated() {
+    fn characters_become_bytes_and_repetitions_are_expanded() {
         let rows: [(&str, &[u8]); 4] = [
             ("\u{ff}\0", &[0xff, 0]),
             ("{3*ab}c", b"abababc"),

@@ -1,13 +1,13 @@
-//! Support for the end-to-end tests: the real binary in a temporary folder, spoken to over real sockets.
+//! Support for the end-to-end tests: the real binary in a temporary folder, driven over real sockets.
 //!
 //! - [`TestDir`] is a configuration with everything that it names, and the command line at work on it.
 //! - [`Gateway`] is the running binary: `demur demo`, or `demur serve` on a folder.
 //! - [`run`] and [`Program`] are the command line with any arguments, in any folder.
-//! - [`Client`] is the **checking client**. Every request of every test goes through it, and every answer is
-//!   held against what is true of all answers, whatever the test is about (`check.rs`).
-//! - [`servers`] are the servers that applications run on, each with the same API.
-//! - [`hostile`] reads requests that no good client sends out of data files.
-//! - [`Upstream`] is a server that misbehaves in earnest, and that remembers what it was sent.
+//! - [`Client`] is the **checking client**. Every request of every test goes through it, and every response is
+//!   checked for the invariants of all responses, whatever the test is about (`check.rs`).
+//! - [`servers`] are the servers that applications run on, each serving the same API.
+//! - [`hostile`] reads requests that no well-behaved client sends from data files.
+//! - [`Upstream`] is a server that misbehaves on request and records what it receives.
 //!
 //! Nothing here reaches into the gateway's memory, and the gateway has no switch for tests: what a test
 //! arranges, an operator could.
@@ -44,7 +44,7 @@ pub use test_dir::{Issued, NewKey, Outcome, TestDir};
 pub use upstream::{MARKER, MockResponse, Received, Upstream, refusing_address};
 pub use wire::Response;
 
-/// The guides: their code is compiled and run as it stands there.
+/// The guides: their code is compiled and run unchanged.
 #[cfg(doctest)]
 mod guides {
     #[doc = include_str!("../../docs/how-to/protect-an-axum-service.md")]

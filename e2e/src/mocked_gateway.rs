@@ -1,4 +1,4 @@
-//! All five APIs in front of one upstream that does what the test says, from one moment to the next.
+//! All five APIs in front of one upstream whose responses the test sets.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -17,12 +17,12 @@ pub struct MockedGateway {
 }
 
 impl MockedGateway {
-    /// Starts both. Until it is told otherwise the upstream closes every connection.
+    /// Starts both. The upstream closes every connection until the test sets a response.
     pub fn start() -> Self {
         Self::on(TestDir::of_examples())
     }
 
-    /// The same on a folder of the examples with changes in it.
+    /// Starts both on a changed folder of the examples.
     pub fn on(folder: TestDir) -> Self {
         let reaction = Arc::new(Mutex::new(MockResponse::closes()));
         let current = Arc::clone(&reaction);
@@ -34,7 +34,7 @@ impl MockedGateway {
         Self { gateway: Gateway::serve_with_keys(folder), upstream, reaction }
     }
 
-    /// From now on the upstream does this about every request.
+    /// Sets the response of the upstream to every further request.
     pub fn upstream_does(&self, reaction: MockResponse) {
         *self.reaction.lock().unwrap_or_else(PoisonError::into_inner) = reaction;
     }
@@ -54,7 +54,7 @@ impl MockedGateway {
         self.gateway.sample_key(api, "active")
     }
 
-    /// What the client gets for a request with nothing wrong with it, when the upstream does this.
+    /// The response to a valid request when the upstream responds like this.
     pub fn answer(&self, api: &str, reaction: MockResponse) -> Response {
         self.upstream_does(reaction);
         self.client(api).send(&sound_request(api, self.key(api)))
@@ -65,13 +65,13 @@ impl MockedGateway {
         self.upstream.received()
     }
 
-    /// The latest.
+    /// The latest request that reached the upstream.
     pub fn last(&self) -> Received {
         self.upstream.last()
     }
 }
 
-/// A request to one of the five with nothing wrong with it, which costs no credits.
+/// A valid request to an example API, which costs no credits.
 pub fn sound_request(api: &str, key: &str) -> Request {
     let request = match api {
         "trakkr" => Request::get("/brands"),

@@ -1,4 +1,4 @@
-//! The binaries as processes: found beside the test, started, waited for, ended for certain.
+//! Starts our binaries as processes, waits for them and kills them.
 
 use std::env;
 use std::io::{BufRead, BufReader, Read};
@@ -11,10 +11,10 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-/// To start, or to end after being asked to.
+/// The timeout to start, and to exit after SIGTERM.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
-/// A command for one of our binaries, with no settings but those it is given.
+/// A command for one of our binaries, without settings from the environment.
 pub(crate) fn command(name: &str) -> Command {
     let mut command = Command::new(binary(name));
     for (variable, _) in env::vars_os() {
@@ -26,7 +26,7 @@ pub(crate) fn command(name: &str) -> Command {
     command
 }
 
-/// The same under these soft and hard limits on file descriptors.
+/// Like [`command`], under these soft and hard limits on file descriptors.
 pub(crate) fn limited(name: &str, soft: u64, hard: u64) -> Command {
     let plain = command(name);
     let mut command = Command::new("sh");
@@ -42,7 +42,7 @@ pub(crate) fn limited(name: &str, soft: u64, hard: u64) -> Command {
     command
 }
 
-/// Cargo puts a test into `deps`, beside which the binaries lie.
+/// Cargo puts tests into `deps`, a folder beside the binaries.
 fn binary(name: &str) -> PathBuf {
     let test = env::current_exe().expect("a test knows where it is");
     let folder = test.parent().and_then(|deps| deps.parent()).expect("a test lies in target/PROFILE/deps");
@@ -55,7 +55,7 @@ fn binary(name: &str) -> PathBuf {
     path
 }
 
-/// A running binary. It is killed when this is dropped.
+/// A running binary, killed on drop.
 pub(crate) struct Process {
     child: Child,
     lines: Receiver<String>,
@@ -70,7 +70,7 @@ impl Process {
         let (sender, lines) = mpsc::channel();
         thread::spawn(move || {
             for line in BufReader::new(stdout).lines().map_while(Result::ok) {
-                // Nobody waits for lines any more; they are read on, so that the pipe never fills.
+                // Keep reading after the receiver is gone, so that the pipe never fills.
                 let _ = sender.send(line);
             }
         });
@@ -98,12 +98,12 @@ impl Process {
 
     /// SIGKILL: no time to clean up.
     pub(crate) fn kill(&mut self) {
-        // An error says that it has ended already.
+        // Fails only if the process has exited already.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 
-    /// SIGTERM: the process ends when it is ready to.
+    /// Sends SIGTERM.
     pub(crate) fn ask_to_end(&self) {
         if let Ok(id) = i32::try_from(self.child.id())
             && let Some(id) = Pid::from_raw(id)
@@ -112,7 +112,7 @@ impl Process {
         }
     }
 
-    /// How it ended. Panics where it has not within the time for it.
+    /// Waits for the exit status. Panics on timeout.
     pub(crate) fn ended(&mut self) -> ExitStatus {
         let asked = Instant::now();
         loop {
@@ -131,7 +131,7 @@ impl Drop for Process {
     }
 }
 
-/// What a process says on standard error, as it comes.
+/// The standard error of a process, collected as it arrives.
 pub(crate) struct Log {
     lines: Arc<(Mutex<Vec<String>>, Condvar)>,
 }
@@ -154,7 +154,7 @@ impl Log {
         self.lines.0.lock().unwrap_or_else(PoisonError::into_inner).join("\n")
     }
 
-    /// The first line that fits, waited for.
+    /// Waits for the first line that matches.
     pub(crate) fn line(&self, fits: impl Fn(&str) -> bool) -> Option<String> {
         let (lines, news) = &*self.lines;
         let lines = lines.lock().unwrap_or_else(PoisonError::into_inner);

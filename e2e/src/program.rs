@@ -1,4 +1,4 @@
-//! The command line as a person has it: any arguments, in a folder of choice, with nothing added.
+//! The command line as a user runs it: any arguments, in any folder, with nothing added.
 
 use std::path::Path;
 use std::process::ExitStatus;
@@ -20,7 +20,7 @@ pub fn run(arguments: &[&str], folder: &Path) -> Outcome {
     }
 }
 
-/// A `demur` that goes on, killed when this is dropped.
+/// A running `demur`, killed on drop.
 pub struct Program {
     process: Process,
 }
@@ -33,23 +33,23 @@ impl Program {
         Self { process: Process::start(command) }
     }
 
-    /// The next line that it prints, waited for.
+    /// Waits for the next line on standard output.
     pub fn line(&mut self) -> String {
         self.process.line()
     }
 
-    /// What it has said on standard error so far.
+    /// Its standard error so far.
     pub fn log(&self) -> String {
         self.process.log().text()
     }
 
-    /// SIGINT, as Ctrl-C sends it.
+    /// Sends SIGINT, as Ctrl-C does.
     pub fn interrupt(&self) {
         let id = i32::try_from(self.process.id()).ok().and_then(Pid::from_raw).expect("a process id");
         kill_process(id, Signal::INT).expect("the process is there, and ours");
     }
 
-    /// Waits until it has ended.
+    /// Waits until the process has exited.
     pub fn ended(&mut self) -> ExitStatus {
         self.process.ended()
     }

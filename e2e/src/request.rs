@@ -1,5 +1,4 @@
-//! A request to be sent: a builder for what well-behaved clients send. Bytes that no client would send are
-//! written with [`Connection::write`](crate::Connection::write).
+//! A builder for requests that well-behaved clients send. Other bytes are written with [`Connection::write`](crate::Connection::write).
 
 use serde_json::Value as Json;
 
@@ -14,7 +13,7 @@ pub struct Request {
 }
 
 impl Request {
-    /// With this method; the target is relative to where the client's API is mounted.
+    /// A request with this method; the target is relative to the mount of the client's API.
     pub fn new(method: &str, target: &str) -> Self {
         Self {
             method: method.to_owned(),
@@ -40,7 +39,7 @@ impl Request {
         Self::new("PUT", target)
     }
 
-    /// Adds a field, beside others of the same name.
+    /// Adds a header; others of the same name stay.
     #[must_use]
     pub fn field(mut self, name: &str, value: &str) -> Self {
         self.fields.push((name.to_owned(), value.to_owned()));
@@ -53,27 +52,27 @@ impl Request {
         self.field("Authorization", &format!("Bearer {secret}"))
     }
 
-    /// Content, of this media type.
+    /// Sets a body of this media type.
     #[must_use]
     pub fn content(mut self, media_type: &str, content: impl Into<Vec<u8>>) -> Self {
         self.content = Some(content.into());
         self.field("Content-Type", media_type)
     }
 
-    /// JSON content.
+    /// Sets a JSON body.
     #[must_use]
     pub fn json(self, value: &Json) -> Self {
         self.content("application/json", value.to_string())
     }
 
-    /// Sends the content in chunks of a thousand bytes instead of with its length.
+    /// Sends the body chunked, a thousand bytes at a time, instead of with a Content-Length.
     #[must_use]
     pub fn chunked(mut self) -> Self {
         self.is_chunked = true;
         self
     }
 
-    /// As it goes over the wire.
+    /// The bytes on the wire.
     pub(crate) fn bytes(&self, host: &str, mount: &str) -> Vec<u8> {
         let mut bytes = format!("{} {mount}{} HTTP/1.1\r\n", self.method, self.target).into_bytes();
         if !self.fields.iter().any(|(name, _)| name.eq_ignore_ascii_case("host")) {

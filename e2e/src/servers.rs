@@ -11,10 +11,10 @@ use std::time::Duration;
 
 use serde_json::Value as Json;
 
-/// No server needs longer for an answer.
+/// The timeout for a response.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
-/// All of them, running. They end with this process, because their standard input does.
+/// All servers, running. They exit with this process, when their standard input closes.
 pub struct Servers {
     _launcher: Child,
     addresses: BTreeMap<String, SocketAddr>,
@@ -23,9 +23,9 @@ pub struct Servers {
 /// What a server did about a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ran {
-    /// The operation that its own router chose.
+    /// The operation that its router chose.
     pub operation: String,
-    /// The values of the path's parameters, where it tells them.
+    /// The values of the path parameters, if it reports them.
     pub values: Option<Vec<String>>,
 }
 
@@ -52,13 +52,13 @@ impl Servers {
         Self { _launcher: launcher, addresses }
     }
 
-    /// Where a server listens.
+    /// The address of a server.
     pub fn address(&self, name: &str) -> SocketAddr {
         *self.addresses.get(name).unwrap_or_else(|| panic!("no server `{name}`"))
     }
 }
 
-/// The folder of the programs, which are installed first where they are missing.
+/// The folder of the programs, which are installed first if they are missing.
 pub fn installed() -> PathBuf {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("servers.sh");
     let output =
@@ -88,7 +88,7 @@ pub fn run(server: SocketAddr, target: &[u8]) -> Option<Ran> {
     if !text.starts_with("HTTP/1.1 200") && !text.starts_with("HTTP/1.0 200") {
         return None;
     }
-    // Whatever the framing: one object.
+    // One JSON object, whatever the framing.
     let (from, to) = (text.find('{')?, text.rfind('}')?);
     let body: Json =
         serde_json::from_str(text.get(from..=to)?).unwrap_or_else(|error| panic!("{error}: {text}"));

@@ -1,7 +1,6 @@
-//! A configuration on disk with all that it names, and the command line at work on it.
+//! A configuration on disk with all files that it names, and the command line for it.
 //!
-//! The commands reach the store through the running gateway where there is one, and open it themselves where
-//! there is none; a test need not know which.
+//! The commands reach the store through the running gateway if there is one, and open it themselves otherwise.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -12,13 +11,13 @@ use tempfile::TempDir;
 
 use crate::process;
 
-/// A temporary folder with a configuration, removed at the end.
+/// A temporary folder with a configuration, removed on drop.
 #[derive(Debug)]
 pub struct TestDir {
     folder: TempDir,
 }
 
-/// How a command ended, and what it said.
+/// The exit code and the output of a command.
 #[derive(Debug)]
 pub struct Outcome {
     /// The exit code.
@@ -29,10 +28,10 @@ pub struct Outcome {
     pub stderr: String,
 }
 
-/// A key to be made. An empty list covers everything.
+/// A key to create. An empty list covers everything.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct NewKey<'k> {
-    /// The API that it opens.
+    /// The API that it is valid for.
     pub api: &'k str,
     /// The account that it belongs to.
     pub account: &'k str,
@@ -46,24 +45,24 @@ pub struct NewKey<'k> {
     pub scopes: &'k [&'k str],
 }
 
-/// A key that was made.
+/// A key that was created.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Issued {
     /// Its id.
     pub id: String,
-    /// What a caller sends.
+    /// The secret.
     pub secret: String,
 }
 
 impl TestDir {
-    /// Without anything in it.
+    /// An empty folder.
     pub fn empty() -> Self {
         let folder = tempfile::Builder::new().prefix("demur-e2e-").tempdir().expect("a temporary folder");
         Self { folder }
     }
 
-    /// With the examples' configuration and documents. Its upstreams are at no address where anything
-    /// listens until [`point`](Self::point) says where they are.
+    /// A folder with the configuration and documents of the examples. Nothing listens at the addresses of its upstreams
+    /// until [`point`](Self::point) sets them.
     pub fn of_examples() -> Self {
         let folder = Self::empty();
         for (name, text) in demur_examples::files() {
@@ -72,7 +71,7 @@ impl TestDir {
         folder
     }
 
-    /// Where it is.
+    /// Its path.
     pub fn path(&self) -> &Path {
         self.folder.path()
     }
@@ -82,29 +81,29 @@ impl TestDir {
         self.path().join("demur.yaml")
     }
 
-    /// Writes a file, and the folders that it is in.
+    /// Writes a file, and creates its parent folders.
     pub fn write(&self, name: &str, text: &str) {
         let path = self.path().join(name);
         fs::create_dir_all(path.parent().expect("it is in the folder")).expect("the folder is ours");
         fs::write(path, text).expect("the folder is ours");
     }
 
-    /// Replaces text in the configuration, which must be there.
+    /// Replaces text in the configuration, which must contain it.
     pub fn edit(&self, old: &str, new: &str) {
         let text = fs::read_to_string(self.config()).expect("the configuration is there");
         assert!(text.contains(old), "the configuration does not have `{old}`");
         fs::write(self.config(), text.replace(old, new)).expect("the folder is ours");
     }
 
-    /// Puts an example's upstream at this address.
+    /// Sets the address of an example's upstream.
     pub fn point(&self, example: &str, upstream: SocketAddr) {
-        // In the examples' file the services have the ports from 9001 on, in their order.
+        // The configuration of the examples has the ports 9001 and up, in their order.
         let place = demur_examples::all().iter().position(|known| known.name == example);
         let place = place.unwrap_or_else(|| panic!("no example `{example}`"));
         self.edit(&format!("http://127.0.0.1:{}\"", 9001 + place), &format!("http://{upstream}\""));
     }
 
-    /// Runs `demur ARGUMENTS` with this configuration and answers as JSON.
+    /// Runs `demur ARGUMENTS` with this configuration and JSON output.
     pub fn run(&self, arguments: &[&str]) -> Outcome {
         let mut command = process::command("demur");
         command.args(arguments).arg("--config").arg(self.config()).args(["--format", "json"]);
@@ -116,7 +115,7 @@ impl TestDir {
         }
     }
 
-    /// The same for a command that must succeed: its result.
+    /// Runs a command that must succeed, and returns its result.
     pub fn result(&self, arguments: &[&str]) -> Json {
         let outcome = self.run(arguments);
         assert_eq!(outcome.code, Some(0), "demur {arguments:?}: {outcome:?}");

@@ -1,5 +1,5 @@
-//! An upstream that misbehaves in earnest: a TCP server that remembers what it was sent and answers whatever
-//! bytes it was told to, as slowly as it was told to.
+//! An upstream that misbehaves on request: a TCP server that records what it receives and sends the bytes that the test
+//! sets, as slowly as the test sets.
 
 use std::io::{ErrorKind, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -13,24 +13,23 @@ use socket2::SockRef;
 use crate::Fields;
 use crate::wire::Reader;
 
-/// Stands in everything that an upstream says and that no client may see. The checking client looks for it
-/// in every refusal.
+/// Text in upstream responses that no client may see. The checking client looks for it in every rejection.
 pub const MARKER: &str = "upstream-internal-7f3a9c";
 
-/// A request as it arrived.
+/// A request as received.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Received {
     /// The method.
     pub method: String,
-    /// The target, as it stood there.
+    /// The target, as sent.
     pub target: String,
-    /// The header fields.
+    /// The headers.
     pub fields: Fields,
-    /// The content.
+    /// The body.
     pub content: Vec<u8>,
 }
 
-/// What an upstream does about a request: steps, one after the other, and whether the connection stays.
+/// What an upstream does with a request: steps in order, and whether the connection stays open.
 #[derive(Debug, Clone, Default)]
 pub struct MockResponse {
     steps: Vec<Step>,
@@ -46,12 +45,12 @@ enum Step {
 }
 
 impl MockResponse {
-    /// These bytes, whatever they are. The connection stays.
+    /// Sends these bytes. The connection stays open.
     pub fn bytes(bytes: impl Into<Vec<u8>>) -> Self {
         Self { steps: vec![Step::Write(bytes.into())], closes: false, resets: false }
     }
 
-    /// An answer with its content's length.
+    /// A response with a Content-Length.
     pub fn answer(status: u16, fields: &[(&str, &str)], content: impl AsRef<[u8]>) -> Self {
         let content = content.as_ref();
         let mut bytes = format!("HTTP/1.1 {status} Status\r\n").into_bytes();
@@ -79,7 +78,7 @@ impl MockResponse {
         Self::answer(status, &[("Content-Type", "text/html"), ("Server", MARKER)], page)
     }
 
-    /// What a framework shows when a handler fails and nobody told it not to.
+    /// The error page of a framework in development mode.
     pub fn stack_trace() -> Self {
         let trace = format!(
             "Traceback (most recent call last):\n  File \"/srv/{MARKER}/app.py\", line 41, in handle\n\
@@ -88,52 +87,52 @@ impl MockResponse {
         Self::answer(500, &[("Content-Type", "text/plain; charset=utf-8")], trace)
     }
 
-    /// Closes without a word.
+    /// Closes without a response.
     pub fn closes() -> Self {
         Self { steps: Vec::new(), closes: true, resets: false }
     }
 
-    /// Says nothing for as long as the other side waits.
+    /// Sends nothing for as long as the peer waits.
     pub fn silence() -> Self {
         Self { steps: vec![Step::Hold], closes: true, resets: false }
     }
 
-    /// Does this first.
+    /// Waits this long first.
     #[must_use]
     pub fn after(mut self, time: Duration) -> Self {
         self.steps.insert(0, Step::Wait(time));
         self
     }
 
-    /// And then these bytes.
+    /// Then sends these bytes.
     #[must_use]
     pub fn and(mut self, bytes: impl Into<Vec<u8>>) -> Self {
         self.steps.push(Step::Write(bytes.into()));
         self
     }
 
-    /// And then nothing for this time.
+    /// Then sends nothing for this time.
     #[must_use]
     pub fn and_wait(mut self, time: Duration) -> Self {
         self.steps.push(Step::Wait(time));
         self
     }
 
-    /// And then says nothing more for as long as the other side waits.
+    /// Then sends nothing for as long as the peer waits.
     #[must_use]
     pub fn and_silence(mut self) -> Self {
         self.steps.push(Step::Hold);
         self
     }
 
-    /// And then resets the connection.
+    /// Then resets the connection.
     #[must_use]
     pub fn and_resets(mut self) -> Self {
         (self.closes, self.resets) = (true, true);
         self
     }
 
-    /// And then closes.
+    /// Then closes the connection.
     #[must_use]
     pub fn and_closes(mut self) -> Self {
         self.closes = true;
@@ -143,7 +142,7 @@ impl MockResponse {
 
 type React = dyn Fn(&Received) -> MockResponse + Send + Sync;
 
-/// The server. It ends when this is dropped.
+/// The server, stopped on drop.
 pub struct Upstream {
     address: SocketAddr,
     received: Arc<Mutex<Vec<Received>>>,
@@ -151,7 +150,7 @@ pub struct Upstream {
 }
 
 impl Upstream {
-    /// Starts one that does this about every request.
+    /// Starts a server that calls this for every request.
     pub fn start(react: impl Fn(&Received) -> MockResponse + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
         let address = listener.local_addr().expect("it is bound");
@@ -171,17 +170,17 @@ impl Upstream {
         Self { address, received, is_ending }
     }
 
-    /// One that always does the same.
+    /// Starts a server that always does the same.
     pub fn always(reaction: MockResponse) -> Self {
         Self::start(move |_| reaction.clone())
     }
 
-    /// Where it listens.
+    /// The address that it listens on.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Every request so far, in the order in which they were complete.
+    /// Every request so far, in order of completion.
     pub fn received(&self) -> Vec<Received> {
         self.received.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -200,7 +199,7 @@ impl Drop for Upstream {
     }
 }
 
-/// Serves a connection until one side closes it. Whatever breaks, it is the gateway's turn to cope.
+/// Serves a connection until one side closes it. Errors are ignored: the gateway must cope with them.
 fn serve(stream: TcpStream, received: &Mutex<Vec<Received>>, react: &React) {
     let Ok(reading) = stream.try_clone() else { return };
     let mut reader = Reader::new(reading);
@@ -216,7 +215,7 @@ fn serve(stream: TcpStream, received: &Mutex<Vec<Received>>, react: &React) {
                     thread::sleep(*time);
                     Ok(())
                 }
-                // Reading tells when the other side has gone.
+                // Reading detects that the peer has gone.
                 Step::Hold => match reader.rest() {
                     Ok(_) => Err(ErrorKind::UnexpectedEof.into()),
                     Err(error) => Err(error),
@@ -239,8 +238,8 @@ fn serve(stream: TcpStream, received: &Mutex<Vec<Received>>, react: &React) {
     let _ = stream.shutdown(Shutdown::Both);
 }
 
-/// An address whose port refuses connections, for as long as the value beside it is kept: it is bound, so
-/// that nobody else can have it, and nothing listens there.
+/// An address that refuses connections for as long as the returned value lives: bound, so that nothing else can take it,
+/// and without a listener.
 pub fn refusing_address() -> (SocketAddr, impl Sized) {
     let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
     let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).expect("a socket");

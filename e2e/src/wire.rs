@@ -1,7 +1,6 @@
-//! HTTP/1.1 messages off a socket, for both ends: answers as a client reads them, requests as an upstream
-//! does.
+//! Reads HTTP/1.1 messages from a socket: responses for a client, requests for an upstream.
 //!
-//! Strict where a mistake of the gateway's could hide: framing that is missing or doubled is an error.
+//! Strict where a mistake of the gateway could hide: missing or duplicate framing is an error.
 
 use std::io::{self, ErrorKind, Read};
 
@@ -12,47 +11,47 @@ use crate::Fields;
 const MAX_FIELDS: usize = 200;
 const PIECE: usize = 16 * 1024;
 
-/// An answer.
+/// A response.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Response {
     /// The status.
     pub status: u16,
-    /// The header fields.
+    /// The headers.
     pub fields: Fields,
-    /// The content, its chunks put together.
+    /// The body, its chunks put together.
     pub content: Vec<u8>,
 }
 
 impl Response {
-    /// Read from bytes: the final answer to a request with this method. No check is made of what it says.
+    /// Reads the final response to a request with this method from bytes, without any check.
     pub fn read(bytes: &[u8], method: &str) -> io::Result<Self> {
         Reader::new(bytes).response(method)
     }
 
-    /// The content as JSON.
+    /// The body as JSON.
     pub fn json(&self) -> Json {
         serde_json::from_slice(&self.content).unwrap_or_else(|error| panic!("no JSON ({error}): {self:?}"))
     }
 
-    /// The content as text.
+    /// The body as text.
     pub fn text(&self) -> String {
         String::from_utf8_lossy(&self.content).into_owned()
     }
 
-    /// The first value of a field; empty where there is none.
+    /// The first value of a header; empty if there is none.
     pub fn field(&self, name: &str) -> &str {
         self.fields.first(name).unwrap_or_default()
     }
 }
 
-/// The beginning of a request.
+/// The head of a request.
 pub(crate) struct RequestHead {
     pub(crate) method: String,
     pub(crate) target: String,
     pub(crate) fields: Fields,
 }
 
-/// Reads messages one after the other; what came too early waits for the next.
+/// Reads messages one after the other, and keeps bytes of the next one.
 pub(crate) struct Reader<S> {
     stream: S,
     buffer: Vec<u8>,
@@ -63,7 +62,7 @@ impl<S: Read> Reader<S> {
         Self { stream, buffer: Vec::new() }
     }
 
-    /// The final answer to a request with this method; interim ones (1xx) are passed over.
+    /// The final response to a request with this method; interim responses (1xx) are skipped.
     pub(crate) fn response(&mut self, method: &str) -> io::Result<Response> {
         loop {
             let (status, fields) = self.head(|bytes| {
@@ -91,7 +90,7 @@ impl<S: Read> Reader<S> {
         }
     }
 
-    /// The next request's head.
+    /// Reads the head of the next request.
     pub(crate) fn request_head(&mut self) -> io::Result<RequestHead> {
         self.head(|bytes| {
             let mut headers = [httparse::EMPTY_HEADER; MAX_FIELDS];
@@ -110,12 +109,12 @@ impl<S: Read> Reader<S> {
         })
     }
 
-    /// A request's content. Without framing there is none.
+    /// A request's body. Without framing there is none.
     pub(crate) fn request_content(&mut self, fields: &Fields) -> io::Result<Vec<u8>> {
         Ok(self.framed(fields)?.unwrap_or_default())
     }
 
-    /// Whatever comes until the other side closes.
+    /// Reads until the peer closes.
     pub(crate) fn rest(&mut self) -> io::Result<Vec<u8>> {
         while self.fill()? > 0 {}
         Ok(std::mem::take(&mut self.buffer))
@@ -131,7 +130,7 @@ impl<S: Read> Reader<S> {
         }
     }
 
-    /// Content by its framing; `None` where there is no framing.
+    /// A body by its framing; `None` without framing.
     fn framed(&mut self, fields: &Fields) -> io::Result<Option<Vec<u8>>> {
         let lengths: Vec<&str> = fields.all("content-length").collect();
         let codings: Vec<&str> = fields.all("transfer-encoding").collect();

@@ -47,7 +47,7 @@ fn amend(folder: &TestDir, authentication: &str, api: &str) {
 
 /// The last answer of 200 to a revoked key comes within a second of the revocation's return.
 #[test]
-fn a_thousand_keys_are_revoked_under_load() {
+fn revokes_a_thousand_keys_under_load() {
     let service = Example::start(API);
     let folder = folder("credits: { monthly: 100000000 }");
     // All come from one address, and revoked keys are failures.
@@ -96,7 +96,7 @@ fn a_thousand_keys_are_revoked_under_load() {
 }
 
 #[test]
-fn a_key_is_rotated_disabled_expired_and_imported_at_the_command_line() {
+fn command_line_rotates_disables_expires_and_imports_keys() {
     let service = Example::start(API);
     let folder = folder("credits: { monthly: 1000 }");
     folder.point(API, service.address());
@@ -162,7 +162,7 @@ fn sha256(text: &str) -> Option<String> {
 }
 
 #[test]
-fn books_are_shown_proved_copied_and_corrected_while_the_gateway_runs() {
+fn ledger_commands_work_while_the_gateway_runs() {
     let service = Example::start(API);
     let folder = folder("credits: { monthly: 10 }");
     folder.point(API, service.address());
@@ -200,7 +200,7 @@ fn books_are_shown_proved_copied_and_corrected_while_the_gateway_runs() {
 }
 
 #[test]
-fn a_key_tells_its_environment_by_its_prefix() {
+fn key_prefix_selects_the_environment() {
     let upstream = Upstream::always(MockResponse::json(200, &json!({ "tracks": [] })));
     let folder = folder("credits: { monthly: 1000 }");
     folder.edit("prefix: tyd", "prefix: { live: tyd, test: tyd_test }");
@@ -240,7 +240,7 @@ fn a_key_tells_its_environment_by_its_prefix() {
 }
 
 #[test]
-fn a_key_in_the_query_is_refused_unless_it_is_named() {
+fn rejects_a_query_key_unless_configured() {
     let upstream = Upstream::always(MockResponse::json(200, &json!({ "tracks": [] })));
     for (query, passes) in [("", false), (", query: api_key", true)] {
         let folder = folder("credits: { monthly: 1000 }");
@@ -263,7 +263,7 @@ fn a_key_in_the_query_is_refused_unless_it_is_named() {
 }
 
 #[test]
-fn a_peer_that_keeps_trying_keys_waits() {
+fn throttles_a_peer_that_guesses_keys() {
     let service = Example::start(API);
     let folder = folder("credits: { monthly: 1000 }");
     amend(&folder, ", failures: { requests: 3, per: 1h }", "");
@@ -295,7 +295,7 @@ fn a_peer_that_keeps_trying_keys_waits() {
 }
 
 #[test]
-fn an_api_that_is_only_watched_refuses_nothing_and_tells_everything() {
+fn monitor_mode_rejects_nothing_and_logs_everything() {
     let upstream = Upstream::always(MockResponse::json(200, &json!({ "tracks": [] })));
     // Who is only watched charges nobody, so there must be too little from the start.
     let folder = folder("rates: [{ name: slow, requests: 1, per: 1h }], credits: { monthly: 0 }");

@@ -45,7 +45,7 @@ impl Site {
         Self { gateway: Gateway::serve(folder), upstream }
     }
 
-    /// Sends every row to the API that is mounted there, one after the other. `check` gets the answer, and the request
+    /// Sends every row to the API that is mounted there, one after the other. `check` gets the response, and the request
     /// as it reached the upstream, if it did.
     fn send(&self, mount: &str, rows: &[Row], mut check: impl FnMut(&Row, Response, Option<Received>)) {
         let client = self.gateway.client_of_no_api();
@@ -63,7 +63,7 @@ impl Site {
 }
 
 #[test]
-fn every_parser_reads_what_was_judged() {
+fn every_parser_reads_what_was_validated() {
     let (rows, document) = (rows(), document());
     let passing = rows.iter().filter(|row| row.passes).count();
     assert!(rows.len() >= 400 && passing >= 80, "{} rows, {passing} of them pass", rows.len());

@@ -66,7 +66,7 @@ impl Canary {
 }
 
 #[test]
-fn a_secret_is_in_no_answer_no_output_no_log_and_no_file() {
+fn no_response_output_log_or_file_contains_a_secret() {
     let service = Example::start(API);
     let folder = TestDir::of_examples();
     folder.edit(
@@ -172,7 +172,7 @@ fn a_secret_is_in_no_answer_no_output_no_log_and_no_file() {
 /// An upstream that quotes whatever it is sent, in one of the ways in which services do that: in the text of its
 /// errors, and as the name of the error. Nothing of it is in the log, and what must not cross does not.
 #[test]
-fn what_an_upstream_quotes_is_hidden() {
+fn redacts_secrets_that_an_upstream_quotes() {
     let upstream = Upstream::start(|received| {
         let fields: Vec<String> =
             received.fields.iter().map(|(name, value)| format!("{name}: {value}")).collect();
@@ -247,7 +247,7 @@ fn what_an_upstream_quotes_is_hidden() {
 
 /// A key in a place where none belongs is in no log, in no byte of the store and in no statement, however it is written.
 #[test]
-fn a_key_in_an_unusual_place_is_stored_and_logged_nowhere() {
+fn key_in_an_unusual_place_is_neither_stored_nor_logged() {
     let upstream = Upstream::always(MockResponse::json(200, &json!([])));
     let folder = TestDir::of_examples();
     folder.edit("  lapsed:\n", "  tried: { credits: { monthly: 1000 } }\n  lapsed:\n");

@@ -85,7 +85,7 @@ fn moment() -> Duration {
 }
 
 #[test]
-fn acknowledged_charges_survive_a_kill() {
+fn acknowledged_charges_survive_sigkill() {
     let service = Example::start("trackyard");
     let mut folder = folder(&service);
     let key = account(&folder, "acme", "plenty");
@@ -142,10 +142,10 @@ fn charge_until_it_dies(client: &Client, key: &str, sent: &AtomicU64, acknowledg
     }
 }
 
-/// Whoever got no answer asks again with the same `Idempotency-Key`, after the restart: then every operation has been
+/// Whoever got no response asks again with the same `Idempotency-Key`, after the restart: then every operation has been
 /// charged, and each once. Those whose response was not stored before the kill are told so: 400 in this contract.
 #[test]
-fn operations_that_are_tried_again_after_a_kill_are_charged_once() {
+fn retries_after_sigkill_are_charged_once() {
     let service = Example::start("trackyard");
     let mut folder = folder(&service);
     let key = account(&folder, "acme", "plenty");
@@ -193,7 +193,7 @@ fn operations_that_are_tried_again_after_a_kill_are_charged_once() {
     }
 }
 
-/// Sends the same request from so many callers at once, and counts the statuses of the answers.
+/// Sends the same request from so many callers at once, and counts the statuses of the responses.
 fn race(gateway: &Gateway, callers: usize, request: &Request) -> HashMap<u16, usize> {
     let client = gateway.client("trackyard");
     let start = Barrier::new(callers);
@@ -212,7 +212,7 @@ fn race(gateway: &Gateway, callers: usize, request: &Request) -> HashMap<u16, us
 }
 
 #[test]
-fn two_hundred_callers_for_a_hundred_credits() {
+fn two_hundred_clients_cannot_overspend_a_hundred_credits() {
     let service = Example::start("trackyard");
     let folder = folder(&service);
     let key = account(&folder, "acme", "hundred");
@@ -232,7 +232,7 @@ fn two_hundred_callers_for_a_hundred_credits() {
 }
 
 #[test]
-fn one_operation_of_many_callers_is_charged_once() {
+fn concurrent_calls_with_one_idempotency_key_are_charged_once() {
     let service = Example::start("trackyard");
     let folder = folder(&service);
     let key = account(&folder, "acme", "hundred");

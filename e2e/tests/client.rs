@@ -70,7 +70,7 @@ const FIVE: &[Known] = &[
 ];
 
 #[test]
-fn errors_of_the_five_are_typed_and_have_the_gateways_id() {
+fn errors_of_all_examples_are_typed_and_have_the_request_id() {
     let demo = Gateway::demo();
     run(async {
         for Known { api, key, target, error: (status, class, name) } in FIVE {
@@ -108,7 +108,7 @@ fn errors_of_the_five_are_typed_and_have_the_gateways_id() {
 }
 
 #[test]
-fn a_rate_is_waited_out_and_a_days_quota_is_not() {
+fn waits_for_a_rate_limit_but_not_for_a_daily_quota() {
     let demo = Gateway::demo();
     let client =
         Client::builder().http_client(http()).policy(policy()).builtin_contract("trakkr").unwrap().build();
@@ -144,7 +144,7 @@ fn then_well(first: MockResponse) -> Upstream {
 }
 
 #[test]
-fn a_fault_of_the_wire_is_overcome_where_that_is_safe() {
+fn retries_connection_failures_when_safe() {
     let faults: Vec<(&str, MockResponse)> = vec![
         ("closes without a word", MockResponse::closes()),
         ("closes in the head", MockResponse::bytes("HTTP/1.1 200 OK\r\nContent-").and_closes()),
@@ -185,7 +185,7 @@ fn a_fault_of_the_wire_is_overcome_where_that_is_safe() {
 }
 
 #[test]
-fn nobody_listening_is_tried_again_for_every_method() {
+fn retries_refused_connections_for_every_method() {
     let (address, _kept) = refusing_address();
     for method in ["GET", "POST"] {
         let error = run(async {
@@ -201,7 +201,7 @@ fn nobody_listening_is_tried_again_for_every_method() {
 }
 
 #[test]
-fn one_key_for_all_attempts_and_another_for_the_next_call() {
+fn sends_one_idempotency_key_per_call() {
     let keys = |received: Vec<Received>| -> Vec<String> {
         received.iter().map(|one| one.fields.first("idempotency-key").unwrap().to_owned()).collect()
     };
@@ -223,9 +223,9 @@ fn one_key_for_all_attempts_and_another_for_the_next_call() {
     assert_ne!(calls[0], calls[1]);
 }
 
-/// The head is handed over while the content still comes, and a cut in it is the reader's to see.
+/// The head is handed over while the body still comes, and a cut in it is the reader's to see.
 #[test]
-fn answers_that_stream_are_handed_over() {
+fn returns_streaming_responses_unread() {
     let begun = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n";
     let server = Upstream::always(
         MockResponse::bytes(begun).and_wait(Duration::from_millis(300)).and("5\r\nworld\r\n0\r\n\r\n"),
@@ -245,7 +245,7 @@ fn answers_that_stream_are_handed_over() {
 
 /// Dropping a call in the middle of a delay sends nothing more.
 #[test]
-fn a_dropped_call_is_over() {
+fn dropping_a_call_stops_its_retries() {
     let server = Upstream::always(MockResponse::answer(503, &[("Retry-After", "1")], ""));
     run(async {
         let client = Client::builder().http_client(http()).policy(policy()).build();
@@ -257,7 +257,7 @@ fn a_dropped_call_is_over() {
 }
 
 #[test]
-fn pacing_waits_instead_of_being_refused() {
+fn pacing_waits_instead_of_being_rejected() {
     let count = AtomicUsize::new(0);
     let server = Upstream::start(move |_| match count.fetch_add(1, Ordering::SeqCst) {
         0 => MockResponse::answer(200, &[("RateLimit", "\"burst\";r=0;t=1")], ""),
@@ -275,7 +275,7 @@ fn pacing_waits_instead_of_being_refused() {
 }
 
 #[test]
-fn as_a_middleware_an_error_stays_a_response() {
+fn middleware_returns_errors_as_responses() {
     let server =
         Upstream::always(MockResponse::answer(404, &[("X-Request-Id", "one")], r#"{"message":"no"}"#));
     let broken = then_well(MockResponse::closes());

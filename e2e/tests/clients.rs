@@ -78,7 +78,7 @@ fn all_passed(site: &Site, results: &[Json], at_least: usize) {
 }
 
 #[test]
-fn curl_passes() {
+fn requests_of_curl_pass() {
     let site = Site::start();
     let mut command = Command::new(file("curl.sh"));
     command.arg(servers::installed().join("bin/curl")).args([&site.url(), &site.key]);
@@ -86,7 +86,7 @@ fn curl_passes() {
 }
 
 #[test]
-fn python_clients_pass() {
+fn requests_of_python_clients_pass() {
     let site = Site::start();
     let mut command = Command::new(servers::installed().join("python/bin/python"));
     command.arg(file("python_clients.py")).args([&site.url(), &site.key]);
@@ -94,7 +94,7 @@ fn python_clients_pass() {
 }
 
 #[test]
-fn node_clients_pass() {
+fn requests_of_node_clients_pass() {
     let site = Site::start();
     let mut command = Command::new("node");
     command.env("NODE_MODULES", servers::installed().join("node/node_modules"));
@@ -103,7 +103,7 @@ fn node_clients_pass() {
 }
 
 #[test]
-fn java_clients_pass() {
+fn requests_of_java_clients_pass() {
     let site = Site::start();
     let root = servers::installed();
     let classes = format!("{0}/classes:{0}/jars/*", root.display());
@@ -114,7 +114,7 @@ fn java_clients_pass() {
 }
 
 #[test]
-fn chromium_passes() {
+fn requests_of_chromium_pass() {
     let site = Site::start();
     let (told, results) = mpsc::channel();
     let told = Mutex::new(told);

@@ -6,7 +6,7 @@ use std::fs;
 use std::path::Path;
 
 #[test]
-fn every_block_of_yaml_is_a_file_of_the_guides() {
+fn every_yaml_block_is_a_file_of_the_guides() {
     let guides = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/how-to");
     let files: Vec<String> = fs::read_dir(guides.join("tea"))
         .unwrap()

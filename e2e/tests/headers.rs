@@ -42,7 +42,7 @@ impl Site {
         Self { gateway: Gateway::serve(folder), upstream, key }
     }
 
-    /// Sends bytes on a connection of their own: the answer, and what reached the upstream.
+    /// Sends bytes on a connection of their own: the response, and what reached the upstream.
     fn send(&self, sent: &[u8], method: &str) -> (Response, Option<Received>) {
         let before = self.upstream.received().len();
         let mut connection = self.gateway.client_of_no_api().connect();
@@ -69,7 +69,7 @@ fn texts(node: &Node, name: &str) -> Vec<String> {
 }
 
 #[test]
-fn connection_options_never_take_away_what_was_judged() {
+fn connection_options_cannot_remove_validated_headers() {
     let site = Site::start(None);
     let rows = rows("connection.yaml");
     assert!(rows.len() >= 80, "{} rows", rows.len());
@@ -129,7 +129,7 @@ fn connection_options_never_take_away_what_was_judged() {
 }
 
 #[test]
-fn no_client_sets_a_header_that_identifies() {
+fn clients_cannot_set_identity_headers() {
     let site = Site::start(None);
     let rows = rows("identity.yaml");
     assert!(rows.len() >= 100, "{} rows", rows.len());
@@ -175,7 +175,7 @@ fn identifies(site: &Site, name: &str, is_anonymous: bool) -> Result<(), String>
 }
 
 #[test]
-fn a_trusted_proxy_sets_headers_that_identify() {
+fn trusted_proxies_can_set_identity_headers() {
     let site = Site::start(Some("127.0.0.0/8"));
     let rows = rows("identity.yaml");
     let check = |row: &Node| {
@@ -200,7 +200,7 @@ fn a_trusted_proxy_sets_headers_that_identify() {
 }
 
 #[test]
-fn ordinary_headers_arrive() {
+fn forwards_ordinary_headers() {
     let site = Site::start(None);
     let rows = rows("ordinary.yaml");
     let check = |row: &Node| {

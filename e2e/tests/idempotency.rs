@@ -214,7 +214,7 @@ fn named(key: &str, path: &str, name: &str, what: &str) -> Request {
 fn came(response: &Response) -> String {
     match (response.field("idempotent-replayed"), response.status) {
         ("true", _) => "replay".to_owned(),
-        // An answer to HEAD has no content.
+        // A response to HEAD has no body.
         (_, 409) if response.content.is_empty() => match response.field("retry-after") {
             "" => "idempotency_completed".to_owned(),
             _ => "idempotency_in_flight".to_owned(),
@@ -233,7 +233,7 @@ fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
 }
 
 #[test]
-fn eight_calls_by_each_method_execute_once() {
+fn eight_concurrent_calls_execute_once_for_each_method() {
     let shop = shop();
     let key = shop.account("acme");
     let mut charged = 0;
@@ -262,7 +262,7 @@ fn eight_calls_by_each_method_execute_once() {
 }
 
 #[test]
-fn sixty_at_once_execute_once() {
+fn sixty_concurrent_calls_execute_once() {
     let shop = shop();
     let key = shop.account("acme");
     for path in ["/free", "/paid"] {
@@ -300,7 +300,7 @@ fn sixty_at_once_execute_once() {
 }
 
 #[test]
-fn a_replay_is_the_response_but_for_what_belongs_to_one_exchange() {
+fn replay_equals_the_response_except_for_per_request_headers() {
     let mut shop = shop();
     let key = shop.account("acme");
     let first = shop.send(&key, "/free", "order", "");
@@ -335,7 +335,7 @@ fn a_replay_is_the_response_but_for_what_belongs_to_one_exchange() {
 }
 
 #[test]
-fn another_request_under_the_same_key_is_rejected() {
+fn rejects_another_request_with_the_same_key() {
     let shop = shop();
     let key = shop.account("acme");
     let base = || Request::post("/paid?q=1").key(&key).field("X-Size", "large");
@@ -401,7 +401,7 @@ fn another_request_under_the_same_key_is_rejected() {
 }
 
 #[test]
-fn only_who_may_make_the_request_gets_its_replay() {
+fn only_authorized_clients_get_a_replay() {
     let shop = shop();
     let key = shop.account("acme");
     let other_account = shop.account("other");
@@ -431,7 +431,7 @@ fn only_who_may_make_the_request_gets_its_replay() {
 }
 
 #[test]
-fn what_is_not_kept_is_told_and_not_executed_again() {
+fn unstored_response_is_reported_and_not_executed_again() {
     let shop = shop();
     let key = shop.account("acme");
     for (what, expected) in [
@@ -459,7 +459,7 @@ fn what_is_not_kept_is_told_and_not_executed_again() {
 }
 
 #[test]
-fn what_was_evicted_is_not_executed_again() {
+fn evicted_response_is_not_executed_again() {
     let shop = shop();
     let (key, other) = (shop.account("acme"), shop.account("other"));
     assert_eq!(came(&shop.send(&other, "/free", "theirs", "")), "200");
@@ -476,7 +476,7 @@ fn what_was_evicted_is_not_executed_again() {
 }
 
 #[test]
-fn what_failed_is_executed_again() {
+fn failed_operation_is_executed_again() {
     let shop = shop();
     let key = shop.account("acme");
     let mut charged = 0;
@@ -521,7 +521,7 @@ fn goes_away(shop: &Shop, key: &str, path: &str, name: &str, what: &str, until: 
 /// Whether anybody knows what became of it or not: it is not executed again. Where the response came to its end all the
 /// same, a repeat gets it.
 #[test]
-fn a_client_that_goes_away_leaves_the_operation_completed() {
+fn operation_completes_after_the_client_disconnects() {
     let shop = shop();
     let key = shop.account("acme");
     for (path, what, until, expected, charged) in [
@@ -551,7 +551,7 @@ fn a_client_that_goes_away_leaves_the_operation_completed() {
 }
 
 #[test]
-fn what_was_in_flight_at_a_kill_is_not_executed_again() {
+fn operation_in_flight_at_sigkill_is_not_executed_again() {
     let mut shop = shop();
     let key = shop.account("acme");
     for (path, what) in [("/free", "silence"), ("/paid", "silence"), ("/free", "silent"), ("/paid", "silent")]
@@ -585,7 +585,7 @@ fn goes_in(shop: &Shop, key: &str, path: &str, name: &str, what: &str) {
 }
 
 #[test]
-fn a_service_that_deduplicates_gets_repeats_within_a_bound() {
+fn deduplicating_service_gets_bounded_repeats() {
     let shop = shop();
     let key = shop.account("acme");
     let all: Vec<String> = (0..6).map(|_| came(&shop.send(&key, "/upstream", "order", ""))).collect();
@@ -596,7 +596,7 @@ fn a_service_that_deduplicates_gets_repeats_within_a_bound() {
 }
 
 #[test]
-fn where_it_is_off_or_nobody_has_an_account_the_header_is_passed_on() {
+fn forwards_the_header_when_disabled_or_anonymous() {
     let shop = shop();
     let key = shop.account("acme");
     for path in ["/off", "/open"] {
@@ -608,7 +608,7 @@ fn where_it_is_off_or_nobody_has_an_account_the_header_is_passed_on() {
 }
 
 #[test]
-fn an_api_that_is_only_watched_claims_nothing() {
+fn monitor_mode_claims_no_idempotency_key() {
     let shop = shop_with("    observe: true\n");
     let key = shop.account("acme");
     for path in ["/free", "/paid"] {
@@ -642,7 +642,7 @@ fn stored_responses_are_private() {
 }
 
 #[test]
-fn a_script_of_another_origin_sees_that_it_is_a_replay() {
+fn replay_header_is_exposed_to_other_origins() {
     let shop = shop_with("    cors: { origins: [\"https://app.example\"] }\n");
     let key = shop.account("acme");
     let request = named(&key, "/free", "order", "").field("Origin", "https://app.example");
@@ -662,7 +662,7 @@ fn a_script_of_another_origin_sees_that_it_is_a_replay() {
 
 /// A replay is a request, and counts as one: for a rate, and for a quota of attempts. It is no success of its own.
 #[test]
-fn a_replay_counts_for_the_limits_as_an_attempt() {
+fn replay_counts_against_rate_limits() {
     for (plan, executed) in [
         ("{ quota: { requests: 3, counts: attempts } }", ["200", "replay", "replay", "quota_exceeded"]),
         ("{ quota: { requests: 3, counts: successes } }", ["200", "replay", "replay", "replay"]),

@@ -127,7 +127,7 @@ impl Shop {
         keys.iter().map(|key| self.get(path, key).status).collect()
     }
 
-    /// Begins an answer that does not end, and has read the beginning; tries until it is let in.
+    /// Begins a response that does not end, and has read the beginning; tries until it is let in.
     fn begins(&self, key: &str) -> TcpStream {
         let mut begun = None;
         wait_until("it begins", || {
@@ -158,7 +158,7 @@ fn delay(answer: &Response) -> Option<u64> {
 }
 
 #[test]
-fn a_denial_knows_which_limits_what_is_left_and_when_it_ends() {
+fn rejection_names_the_limit_the_remainder_and_the_reset() {
     let shop = shop(
         "  both: { rates: [{ name: minute, requests: 1, per: 1m }, { name: hour, requests: 1, per: 1h }] }
   day: { quota: { requests: 1 } }
@@ -213,7 +213,7 @@ fn a_denial_knows_which_limits_what_is_left_and_when_it_ends() {
 
 /// Some clients sleep for as long as they are told, however long that is.
 #[test]
-fn nobody_is_told_to_retry_after_a_wait_that_is_too_long() {
+fn omits_retry_after_when_the_wait_is_too_long() {
     let plans = "  soon: { rates: [{ name: burst, requests: 1, per: 20s }] }
   later: { rates: [{ name: burst, requests: 1, per: 90s }] }
   hour: { rates: [{ name: burst, requests: 1, per: 1h }] }
@@ -239,7 +239,7 @@ fn nobody_is_told_to_retry_after_a_wait_that_is_too_long() {
 
 /// Nobody is told to come again to a door that never opens.
 #[test]
-fn where_waiting_cannot_help_nobody_is_told_to_wait() {
+fn omits_retry_after_when_waiting_cannot_help() {
     let shop = shop(
         "  day: { quota: { requests: 5 } }
   burst: { rates: [{ name: burst, requests: 5, per: 1s }] }
@@ -261,7 +261,7 @@ fn where_waiting_cannot_help_nobody_is_told_to_wait() {
 }
 
 #[test]
-fn slots_come_back_however_a_request_ends() {
+fn releases_concurrency_slots_however_a_request_ends() {
     let shop = shop("  two: { concurrency: 2 }");
     let key = shop.key("two");
     let (first, second) = (shop.begins(&key), shop.begins(&key));
@@ -289,7 +289,7 @@ fn slots_come_back_however_a_request_ends() {
 }
 
 #[test]
-fn a_quota_of_successes_counts_no_failures() {
+fn success_quota_does_not_count_failures() {
     let shop =
         shop("  tries: { quota: { requests: 2 } }\n  hits: { quota: { requests: 2, counts: successes } }");
     for (plan, statuses) in [("tries", [404, 404, 429, 429, 429]), ("hits", [404, 404, 200, 200, 429])] {
@@ -303,7 +303,7 @@ fn a_quota_of_successes_counts_no_failures() {
 }
 
 #[test]
-fn a_limit_in_the_shadow_refuses_nobody_and_is_told() {
+fn shadow_limit_rejects_nothing_and_is_logged() {
     let shop = shop(
         "  shadows:
     rates: [{ name: few, requests: 1, per: 1h, shadow: true }]
@@ -329,7 +329,7 @@ fn a_limit_in_the_shadow_refuses_nobody_and_is_told() {
 }
 
 #[test]
-fn a_rate_counts_for_whom_it_says() {
+fn rate_limit_counts_per_configured_scope() {
     let shop = shop(
         "  account: { rates: [{ name: few, requests: 2, per: 1h }] }
   key: { rates: [{ name: few, requests: 2, per: 1h, counts_for: key }] }
@@ -358,7 +358,7 @@ fn a_rate_counts_for_whom_it_says() {
 }
 
 #[test]
-fn another_plan_is_in_force_at_once_and_resets_nothing() {
+fn plan_change_applies_at_once_and_resets_no_counter() {
     let shop = shop(
         "  small: { rates: [{ name: few, requests: 3, per: 1h }], quota: { requests: 3 } }
   large: { rates: [{ name: few, requests: 3, per: 1h, burst: 5 }], quota: { requests: 5 } }",
@@ -379,7 +379,7 @@ fn another_plan_is_in_force_at_once_and_resets_nothing() {
 }
 
 #[test]
-fn a_request_that_is_sent_again_is_charged_once() {
+fn retried_request_is_charged_once() {
     let shop = shop("  rich: { credits: { monthly: 100 } }");
     shop.gateway.folder().create_account("acme", "rich");
     let key = shop.key_of("acme");
@@ -428,7 +428,7 @@ fn a_request_that_is_sent_again_is_charged_once() {
 }
 
 #[test]
-fn credits_that_another_request_holds_are_told_from_spent_ones() {
+fn distinguishes_held_credits_from_spent_credits() {
     let shop = shop("  poor: { credits: { monthly: 3 } }");
     let key = shop.key("poor");
     let buy = Request::post("/buy").key(&key).json(&json!({}));

@@ -1,4 +1,4 @@
-//! A configuration that locks out accounts or keys of the store is refused by name, and served only where that is meant.
+//! A configuration that locks out accounts or keys of the store is rejected by name, and served only where that is meant.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on should stop and say where")]
 
@@ -92,7 +92,7 @@ const ROWS: &[Row] = &[
 ];
 
 #[test]
-fn a_configuration_that_locks_somebody_out_is_refused_by_name() {
+fn rejects_a_configuration_that_locks_accounts_out_and_names_them() {
     for (name, change, text, status) in ROWS {
         let scene = Scene::new();
         assert_eq!(scene.check(&[]).code, Some(0), "{name}: {:?}", scene.check(&[]));
@@ -135,7 +135,7 @@ fn a_configuration_that_locks_somebody_out_is_refused_by_name() {
 
 /// While a gateway serves, the file that it will be given next can be checked against its store.
 #[test]
-fn a_change_is_checked_beside_the_gateway_that_runs() {
+fn checks_a_change_against_the_running_gateway() {
     let scene = Scene::new();
     let Scene { folder, key, .. } = scene;
     let gateway = Gateway::serve(folder);
@@ -154,7 +154,7 @@ fn a_change_is_checked_beside_the_gateway_that_runs() {
 
 /// Of many only some are named, and all are counted.
 #[test]
-fn a_long_list_is_cut_and_counted() {
+fn truncates_and_counts_a_long_list() {
     let folder = TestDir::of_examples();
     folder.create_account("acme", "pro");
     let hash = |number: u32| format!("{{\"account\": \"acme\", \"hash\": \"{number:064x}\"}}\n");
@@ -174,7 +174,7 @@ fn a_long_list_is_cut_and_counted() {
 
 /// Keys of another system need its hash key, which is in the pepper's file.
 #[test]
-fn a_hash_key_that_was_lost_locks_imported_keys_out() {
+fn lost_hash_key_locks_imported_keys_out() {
     let folder = TestDir::of_examples();
     folder.create_account("acme", "pro");
     folder.write("keys.jsonl", &format!("{{\"account\": \"acme\", \"hash\": \"{:064x}\"}}\n", 7));

@@ -14,13 +14,13 @@ use demur_contract::Contract;
 use demur_e2e::{Client, Gateway, Request, contract};
 use serde_json::Value as Json;
 
-/// A client that expects this view of the API's contract: every answer is checked and decoded under it.
+/// A client that expects this view of the API's contract: every response is checked and decoded under it.
 fn client(gateway: &Gateway, api: &str, view: &Contract) -> Client {
     Client::new(gateway.address(), &format!("/{api}"), Arc::new(view.clone()))
 }
 
 #[test]
-fn every_api_answers_in_problem_documents_where_they_are_preferred() {
+fn every_api_responds_with_problem_json_when_accepted() {
     let demo = Gateway::demo();
     for example in demur_examples::all() {
         let own = contract(example.name);
@@ -46,7 +46,7 @@ fn every_api_answers_in_problem_documents_where_they_are_preferred() {
 }
 
 #[test]
-fn a_contract_with_several_languages_answers_in_the_clients() {
+fn responds_in_the_language_of_the_client() {
     let demo = Gateway::demo();
     let mut heard = 0;
     for example in demur_examples::all() {

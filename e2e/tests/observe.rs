@@ -150,7 +150,7 @@ impl World {
         serde_json::from_str(line).unwrap()
     }
 
-    /// The same request, past the gateway and through it: the answers, and what the service got.
+    /// The same request, past the gateway and through it: the responses, and what the service got.
     fn both(&self, method: &str, target: &str, fields: &[(&str, &str)]) -> [(Response, Received); 2] {
         [self.upstream.address(), self.gateway.address()].map(|address| {
             let answer = ask(address, self.upstream.address(), method, target, fields);
@@ -160,7 +160,7 @@ impl World {
 }
 
 #[test]
-fn it_answers_as_it_did_without_the_gateway() {
+fn monitor_mode_changes_no_response() {
     let world = world();
     let own = ("Authorization", OWN);
     let theirs: &[(&str, &str)] = &[
@@ -229,7 +229,7 @@ fn it_answers_as_it_did_without_the_gateway() {
 
 /// It had no bound before, and has none now.
 #[test]
-fn more_than_its_bound_is_let_in_and_told() {
+fn monitor_mode_forwards_and_logs_requests_over_the_limit() {
     let world = world();
     let own = [("Authorization", OWN)];
     thread::scope(|scope| {
@@ -246,7 +246,7 @@ fn more_than_its_bound_is_let_in_and_told() {
 }
 
 #[test]
-fn it_charges_nobody_and_tells_what_it_would_have_cost() {
+fn monitor_mode_charges_nothing_and_logs_the_cost() {
     let world = world();
     let bearer = format!("Bearer {}", world.key);
     for row in ["one", "two"] {

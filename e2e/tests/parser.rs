@@ -44,7 +44,7 @@ impl Guarded {
         }
     }
 
-    /// Holds a refusal against the contract's answer to a condition, and against what the log says of it.
+    /// Holds a rejection against the contract's answer to a condition, and against what the log says of it.
     fn assert_rejected(&self, name: &str, response: &Response, contract: &str, condition: &str) {
         let contract = demur_e2e::contract(contract);
         let known = Condition::from_name(condition).unwrap_or_else(|| panic!("no condition {condition}"));
@@ -65,7 +65,7 @@ impl Guarded {
 /// What a row's sender does after its bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Then {
-    /// Waits for the answer, with its own side open.
+    /// Waits for the response, with its own side open.
     Waits,
     /// Says that nothing more will come.
     Ends,
@@ -146,7 +146,7 @@ fn expanded(bytes: &[u8]) -> Vec<u8> {
 }
 
 #[test]
-fn bad_heads_are_refused_in_the_contract_and_reach_nothing() {
+fn rejects_malformed_heads_in_the_contract_and_forwards_nothing() {
     let guarded = guarded();
     for (name, bytes, then, contract, condition) in HEADS {
         let mut connection = guarded.connect(contract);
@@ -166,7 +166,7 @@ fn bad_heads_are_refused_in_the_contract_and_reach_nothing() {
 }
 
 #[test]
-fn bounds_on_the_target_and_on_fields_are_told_apart() {
+fn distinguishes_uri_limits_from_header_limits() {
     let guarded = guarded();
     let fields: String = (0..101).map(|number| format!("X-{number}: a\r\n")).collect();
     let rows = [
@@ -191,10 +191,10 @@ fn bounds_on_the_target_and_on_fields_are_told_apart() {
     assert_eq!(guarded.upstream.received().len(), 1);
 }
 
-/// A bound that an operator has raised is refused when it is loaded, or it holds: there is nobody behind the
+/// A bound that an operator has raised is rejected when it is loaded, or it holds: there is nobody behind the
 /// guard who answers on his own.
 #[test]
-fn raised_bounds_hold() {
+fn accepts_requests_within_raised_limits() {
     let fields = |count| (0..count).map(|number| format!("X-{number}: a\r\n")).collect::<String>();
     let path = "a".repeat(70_000);
     let rows = [
@@ -219,7 +219,7 @@ fn raised_bounds_hold() {
 }
 
 #[test]
-fn a_bad_head_request_is_answered_without_content() {
+fn responds_to_a_malformed_head_request_without_a_body() {
     let guarded = guarded();
     let mut connection = guarded.connect("trakkr");
     connection.write(b"HEAD /trakkr/brands HTTP/1.1\r\n\r\n");
@@ -251,7 +251,7 @@ const CONTENTS: &[(&str, &str, &[u8], Then)] = &[
 const CHUNKED: &str = "Transfer-Encoding: chunked";
 
 #[test]
-fn broken_content_is_refused_in_the_contract_and_reaches_nothing() {
+fn rejects_malformed_bodies_in_the_contract_and_forwards_nothing() {
     let guarded = guarded();
     let key = &guarded.key;
     for (name, framing, content, then) in CONTENTS {
@@ -289,7 +289,7 @@ const ODD: &[(&str, &str, Then)] = &[
 ];
 
 #[test]
-fn odd_requests_that_are_good_are_served() {
+fn accepts_unusual_valid_requests() {
     let guarded = guarded();
     for (index, (name, request, then)) in ODD.iter().enumerate() {
         let mut connection = guarded.connect("trakkr");
@@ -310,13 +310,13 @@ fn odd_requests_that_are_good_are_served() {
 }
 
 #[test]
-fn pipelined_requests_are_answered_in_order_up_to_the_bad_one() {
+fn responds_to_pipelined_requests_in_order_up_to_the_malformed_one() {
     let guarded = guarded();
     let key = &guarded.key;
     let good = format!("GET /trakkr/brands HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {key}\r\n\r\n");
     let bad = "GET /trakkr/brands HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n";
     let unknown = "GET /trakkr/brands HTTP/1.1\r\nHost: a\r\n\r\n";
-    // What is sent at once, the statuses of the answers, and how many requests the upstream sees.
+    // What is sent at once, the statuses of the responses, and how many requests the upstream sees.
     let rows = [
         ([good.as_str(), &good, bad].concat(), &[200, 200, 400][..], 2),
         // Nothing behind a bad head is believed.
@@ -338,13 +338,13 @@ fn pipelined_requests_are_answered_in_order_up_to_the_bad_one() {
     }
 }
 
-/// Content that is refused unread must never become the next request (CVE-2025-4366 is what happens then).
+/// Content that is rejected unread must never become the next request (CVE-2025-4366 is what happens then).
 #[test]
-fn unread_content_is_never_a_request() {
+fn unread_body_is_never_parsed_as_a_request() {
     let guarded = guarded();
     let key = &guarded.key;
     let hidden = format!("GET /trakkr/brands HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {key}\r\n\r\n");
-    // Refused before the content is looked at: no key, no such path, no such method, too large.
+    // Refused before the body is looked at: no key, no such path, no such method, too large.
     for (line, fields, status) in [
         ("POST /trakkr/brands", "", 401),
         ("POST /trakkr/nowhere", "", 404),
@@ -375,7 +375,7 @@ fn unread_content_is_never_a_request() {
 }
 
 #[test]
-fn content_that_drips_is_not_waited_for() {
+fn times_out_slow_bodies() {
     let guarded = guarded();
     let mut connection = guarded.connect("trakkr");
     let key = &guarded.key;
@@ -399,7 +399,7 @@ fn content_that_drips_is_not_waited_for() {
 }
 
 #[test]
-fn good_requests_still_pass_and_the_log_holds_no_secret() {
+fn valid_requests_still_pass_and_the_log_has_no_secrets() {
     let guarded = guarded();
     let mut connection = guarded.connect("trakkr");
     let key = &guarded.key;

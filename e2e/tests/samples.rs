@@ -78,7 +78,7 @@ fn trackyard_search_succeeds() {
 }
 
 #[test]
-fn trackyard_search_waits_as_long_as_it_is_told_and_then_succeeds() {
+fn trackyard_search_waits_for_retry_after_and_then_succeeds() {
     let demo = Gateway::demo();
     let key = demo.sample_key("trackyard", "limited");
     // Three requests in two seconds: one of a few in a row must wait.
@@ -104,7 +104,7 @@ fn trackyard_search_waits_as_long_as_it_is_told_and_then_succeeds() {
 }
 
 #[test]
-fn trackyard_search_stops_where_retrying_cannot_help() {
+fn trackyard_search_does_not_retry_permanent_errors() {
     let demo = Gateway::demo();
     let key = |label| demo.sample_key("trackyard", label);
     let rows = [
@@ -172,7 +172,7 @@ fn get_scores_prints_a_failure_of_the_service_without_its_cause() {
 }
 
 #[test]
-fn get_scores_tells_a_network_failure_from_an_answer() {
+fn get_scores_distinguishes_a_network_failure_from_a_response() {
     let (refusing, _kept) = refusing_address();
     let base = format!("http://{refusing}");
     let (python, javascript) = (get_scores_python(&base, "key"), get_scores_javascript(&base, "key"));

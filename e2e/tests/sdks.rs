@@ -220,7 +220,7 @@ fn check(scene: &Scene, sdk: Sdk, case: &Case) {
     assert_eq!(attempts(scene) - before, case.attempts, "attempts of {sdk:?} {}: {said}", case.what);
 }
 
-/// Every request that was refused is a line of the log with its id.
+/// Every request that was rejected is a line of the log with its id.
 fn attempts(scene: &Scene) -> usize {
     scene.gateway.log().lines().filter(|line| line.contains("req_")).count()
 }

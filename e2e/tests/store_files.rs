@@ -29,7 +29,7 @@ fn folder_with_key() -> (TestDir, String) {
 }
 
 #[test]
-fn an_empty_store_does_not_stand_for_one_that_was_lost() {
+fn does_not_start_with_an_empty_store_in_place_of_a_lost_one() {
     type Change = fn(&Path);
     let rows: &[(&str, Change, &str)] = &[
         ("no database", |folder| fs::remove_file(folder.join("demur.db")).unwrap(), "missing or empty"),
@@ -59,7 +59,7 @@ fn an_empty_store_does_not_stand_for_one_that_was_lost() {
 
 /// While it runs: what is asked of the store is trouble and never 401, and the log says so by itself.
 #[test]
-fn a_store_that_is_overwritten_is_told_loudly() {
+fn reports_a_store_that_is_overwritten() {
     let another = || {
         let (folder, _) = folder_with_key();
         fs::read(folder.path().join("demur.db")).unwrap()
@@ -102,7 +102,7 @@ fn a_store_that_is_overwritten_is_told_loudly() {
 
 /// Whatever one says of a file's mode the other says too.
 #[test]
-fn check_and_serve_judge_file_modes_alike() {
+fn check_and_serve_report_the_same_file_modes() {
     for name in ["demur.db", "demur.db-wal", "demur.db-shm", "demur.db.pepper"] {
         for bits in [0o600, 0o640, 0o604, 0o660, 0o644] {
             let (folder, _) = folder_with_key();
@@ -122,7 +122,7 @@ fn check_and_serve_judge_file_modes_alike() {
 }
 
 #[test]
-fn the_access_log_is_for_its_owner_and_group() {
+fn only_owner_and_group_can_read_the_access_log() {
     let (folder, _) = folder_with_key();
     folder.edit("voice: problem", "access_log: { requests: all, to: access.log }\nvoice: problem");
     let log = folder.path().join("access.log");
@@ -138,7 +138,7 @@ fn the_access_log_is_for_its_owner_and_group() {
 
 /// What lies in the demo's folder and leads elsewhere.
 #[test]
-fn the_demo_writes_into_its_own_folder_only() {
+fn demo_writes_only_into_its_own_folder() {
     type Plant = fn(&Path, &Path);
     let rows: &[(&str, Plant)] = &[
         ("the configuration", |demo, target| symlink(target, demo.join("demur.yaml")).unwrap()),
@@ -195,7 +195,7 @@ fn the_demo_writes_into_its_own_folder_only() {
 
 /// Another user who gets as far as the socket, by whatever way, leaves it as it was.
 #[test]
-fn a_key_is_revoked_after_connections_of_another_user() {
+fn revokes_a_key_after_connections_of_another_user() {
     let script = "import os, socket, sys\n\
                   os.setgid(65534); os.setuid(65534)\n\
                   for _ in range(100):\n    \

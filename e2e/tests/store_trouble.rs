@@ -54,7 +54,7 @@ impl Scene {
         answer
     }
 
-    /// What costs nothing asks the books nothing, as long as the key is remembered.
+    /// What costs nothing asks the ledger nothing, as long as the key is remembered.
     fn free(&self) -> u16 {
         self.client.send(&Request::get("/api/external/v1/tracks/unknown").key(&self.key)).status
     }
@@ -82,7 +82,7 @@ impl Scene {
         prlimit(id, Resource::Fsize, Rlimit { current: length, maximum: None }).unwrap();
     }
 
-    /// What was answered with 200 was charged, nothing else was, and every page of the books is sound.
+    /// What was answered with 200 was charged, nothing else was, and every page of the ledger is sound.
     fn prove(&self) {
         let folder = self.gateway.folder();
         let deadline = Instant::now() + Duration::from_secs(10);
@@ -127,7 +127,7 @@ impl Scene {
     }
 }
 
-/// An example's folder, and where in it the books will lie.
+/// An example's folder, and where in it the ledger will lie.
 fn folder_with_books() -> (TestDir, PathBuf) {
     let folder = TestDir::of_examples();
     let books = folder.path().join("books");
@@ -162,8 +162,8 @@ fn fill(path: &Path) {
 }
 
 #[test]
-fn a_full_disk_stops_what_costs_credits_and_damages_nothing() {
-    match with_own_mounts("a_full_disk_stops_what_costs_credits_and_damages_nothing") {
+fn full_disk_rejects_charged_calls_and_loses_no_data() {
+    match with_own_mounts("full_disk_rejects_charged_calls_and_loses_no_data") {
         Some(true) => {}
         Some(false) => return,
         None => return println!("no mount namespace here (`unshare -Urm`): a full disk cannot be shown"),
@@ -185,14 +185,14 @@ fn a_full_disk_stops_what_costs_credits_and_damages_nothing() {
 
 /// The same trouble where nothing may be mounted: the files may not grow any more.
 #[test]
-fn files_that_may_not_grow_stop_what_costs_credits_and_damage_nothing() {
+fn file_size_limit_rejects_charged_calls_and_loses_no_data() {
     let (folder, books) = folder_with_books();
     let mut scene = Scene::new(folder);
     for _ in 0..3 {
         for _ in 0..20 {
             assert_eq!(scene.search().status, 200);
         }
-        // As long as the log of the books is now, and longer than what the gateway tells.
+        // As long as the log of the ledger is now, and longer than what the gateway tells.
         let length = fs::metadata(books.join("demur.db-wal")).unwrap().len().max(256 * 1024);
         scene.go_through(|scene| scene.limit_files(Some(length)), |scene| scene.limit_files(None));
     }
@@ -200,7 +200,7 @@ fn files_that_may_not_grow_stop_what_costs_credits_and_damage_nothing() {
 }
 
 #[test]
-fn books_that_cannot_be_read_are_trouble_and_no_empty_account() {
+fn unreadable_ledger_is_an_error_and_not_an_empty_account() {
     let (folder, books) = folder_with_books();
     let mut scene = Scene::new(folder);
     let new = NewKey { api: API, account: "acme", ..NewKey::default() };

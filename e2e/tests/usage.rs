@@ -1,5 +1,5 @@
 //! What a call costs in the end: fixed or told by the service, settled by the head or by the end, and what becomes
-//! of it where the client goes away or the content is cut. A quota of successes goes by the same rule.
+//! of it where the client goes away or the body is cut. A quota of successes goes by the same rule.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on should stop and say where")]
 
@@ -25,7 +25,7 @@ const OPERATIONS: [(&str, &str); 8] = [
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Caller {
     Stays,
-    /// Reads this much of an answer, and is gone.
+    /// Reads this much of a response, and is gone.
     Leaves(&'static str),
 }
 
@@ -53,7 +53,7 @@ fn endless(head: &str) -> MockResponse {
 }
 
 #[test]
-fn each_call_costs_what_its_rules_say() {
+fn charges_each_call_by_its_rules() {
     use Caller::{Leaves, Stays};
     let used = |value| [("X-Used", value)];
     // The operation, what the service does, who asks; the credits and the successes that it costs.
@@ -76,14 +76,14 @@ fn each_call_costs_what_its_rules_say() {
         ("trailer", chunked("", "X-Other: 4\r\n"), Stays, 10, 1),
         ("trailer", chunked("X-Used: 4\r\n", ""), Stays, 10, 1),
         ("trailer", whole(&[]), Stays, 10, 1),
-        // The content is cut.
+        // The body is cut.
         ("fixed", cut(""), Stays, 0, 0),
         ("field", cut("X-Used: 7\r\n"), Stays, 0, 0),
         ("head", cut("X-Used: 7\r\n"), Stays, 7, 1),
         ("strict", cut("X-Used: 7\r\n"), Stays, 7, 1),
         ("strict", cut(""), Stays, 10, 1),
         ("kindtrailer", cut(""), Stays, 10, 1),
-        // The client goes away: from the content, or before there is any.
+        // The client goes away: from the body, or before there is any.
         ("fixed", endless(""), Leaves("hello"), 10, 1),
         ("field", endless("X-Used: 7\r\n"), Leaves("hello"), 7, 1),
         ("head", endless("X-Used: 7\r\n"), Leaves("hello"), 7, 1),
@@ -110,7 +110,7 @@ fn each_call_costs_what_its_rules_say() {
         match caller {
             Caller::Stays => {
                 let request = Request::get(&format!("/{operation}")).key(&key).field("X-Row", &row);
-                // Cut content is no answer.
+                // Cut content is no response.
                 if let Ok(answer) = client.try_send(&request) {
                     // What is told to the gateway is for nobody else.
                     let is_told = *operation != "fixed" && *operation != "kind" && *operation != "trailer";

@@ -56,7 +56,7 @@ fn serve(upstream: &Upstream, validation: &str) -> (Gateway, Client) {
 }
 
 #[test]
-fn an_answer_that_breaks_the_document_is_refused_where_the_operator_wants_it() {
+fn rejects_invalid_responses_when_configured() {
     for (reaction, status) in [
         (MockResponse::json(200, &json!([{ "title": "a", "pages": 5 }])), 200),
         (MockResponse::json(200, &json!([{ "pages": "many" }])), 502),
@@ -84,7 +84,7 @@ fn an_answer_that_breaks_the_document_is_refused_where_the_operator_wants_it() {
 }
 
 #[test]
-fn a_report_passes_the_answer_on_and_tells_the_operators() {
+fn report_mode_forwards_and_logs_invalid_responses() {
     let upstream = Upstream::always(MockResponse::json(200, &json!([{ "pages": "many" }])));
     let (gateway, client) = serve(&upstream, "{ answers: report, unknown_query: warn }");
     let answer = client.send(&Request::get("/books?sort=title"));
@@ -95,7 +95,7 @@ fn a_report_passes_the_answer_on_and_tells_the_operators() {
 }
 
 #[test]
-fn accept_is_refused_where_the_operator_wants_it() {
+fn rejects_unsatisfiable_accept_when_configured() {
     let upstream = Upstream::always(MockResponse::json(200, &json!([])));
     let (_gateway, client) = serve(&upstream, "{ accept: refuse }");
     assert_eq!(client.send(&Request::get("/books").field("Accept", "text/html")).status, 406);
@@ -104,7 +104,7 @@ fn accept_is_refused_where_the_operator_wants_it() {
 }
 
 #[test]
-fn a_form_is_checked_and_forwarded_as_it_came() {
+fn validates_forms_and_forwards_them_unchanged() {
     let upstream = Upstream::always(MockResponse::answer(201, &[], ""));
     let (_gateway, client) = serve(&upstream, "{}");
     let form = |text: &str| Request::post("/books").content("application/x-www-form-urlencoded", text);
@@ -114,7 +114,7 @@ fn a_form_is_checked_and_forwarded_as_it_came() {
 }
 
 #[test]
-fn check_says_where_document_and_configuration_disagree() {
+fn check_reports_conflicts_of_document_and_configuration() {
     let upstream = Upstream::always(MockResponse::answer(200, &[], ""));
     let folder = folder(&upstream, "{}");
     let outcome = run(&["check", "demur.yaml", "--format", "json"], folder.path());
@@ -142,7 +142,7 @@ fn check_says_where_document_and_configuration_disagree() {
 }
 
 #[test]
-fn what_has_a_url_is_read_from_a_copy_where_the_operator_keeps_one() {
+fn reads_url_references_from_local_copies() {
     let upstream = Upstream::always(MockResponse::answer(201, &[], ""));
     let copies = "{ references: { \"https://schemas.example.com/v1/\": ./copies } }";
     let folder = folder(&upstream, copies);
@@ -163,7 +163,7 @@ fn what_has_a_url_is_read_from_a_copy_where_the_operator_keeps_one() {
 }
 
 #[test]
-fn what_has_a_url_and_no_copy_is_said() {
+fn reports_url_references_without_a_local_copy() {
     let upstream = Upstream::always(MockResponse::answer(201, &[], ""));
     let folder = folder(&upstream, "{}");
     folder.write(
@@ -177,7 +177,7 @@ fn what_has_a_url_and_no_copy_is_said() {
 }
 
 #[test]
-fn a_rule_that_speaks_of_what_nobody_declares_is_told() {
+fn reports_rules_that_name_undeclared_parameters() {
     let upstream = Upstream::always(MockResponse::answer(200, &[], ""));
     let folder = folder(&upstream, "{}");
     let rule = |require: &str| {

@@ -2,7 +2,7 @@
 //! requests from their documents, sound and broken, and finds no status and no shape that is not documented.
 //!
 //! The documents of the examples say what succeeds; how it fails is what their contracts say. So what it is
-//! given is the document with every answer of the contract added, in the shape that the contract gives it.
+//! given is the document with every response of the contract added, in the shape that the contract gives it.
 
 #![allow(
     clippy::print_stdout,
@@ -22,7 +22,7 @@ use demur_source::{Source, parse};
 use serde_json::{Map, Value, json};
 
 #[test]
-fn schemathesis_finds_nothing_undocumented() {
+fn schemathesis_finds_only_documented_responses() {
     let folder = TestDir::of_examples();
     let mut examples = Vec::new();
     for example in demur_examples::all() {

@@ -128,3 +128,8 @@ pub use reply::{
 };
 pub use secret::{Candidates, Digest, Malformed, NoRandomness, Pepper, Secret, is_prefix};
 pub use throttle::{Attempt, FailureThrottle};
+
+/// Compiles the example of the README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

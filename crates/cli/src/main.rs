@@ -17,6 +17,7 @@ use args::{Args, CliCommand};
 
 /// A request makes many small allocations and frees them on the same thread. Of the allocators measured, jemalloc was
 /// the fastest, and used the least memory per idle connection.
+#[cfg(feature = "jemalloc")]
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 

@@ -64,3 +64,8 @@ pub use hooks::{Hooks, NoHooks};
 pub use middleware::{Deadline, Retries};
 pub use network::{NetworkError, NetworkKind};
 pub use policy::Policy;
+
+/// Compiles the example of the README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -317,6 +317,26 @@ impl Condition {
     }
 }
 
+impl std::str::FromStr for Condition {
+    type Err = UnknownCondition;
+
+    fn from_str(name: &str) -> Result<Self, UnknownCondition> {
+        Condition::named(name).ok_or_else(|| UnknownCondition(name.to_owned()))
+    }
+}
+
+/// A name that no condition has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnknownCondition(String);
+
+impl fmt::Display for UnknownCondition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "unknown condition `{}`", self.0)
+    }
+}
+
+impl std::error::Error for UnknownCondition {}
+
 impl fmt::Display for Condition {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())
@@ -381,6 +401,7 @@ mod tests {
         for (position, condition) in Condition::all().enumerate() {
             assert_eq!(condition.index(), position, "{condition}");
             assert_eq!(Condition::from_name(condition.name()), Some(condition));
+            assert_eq!(condition.name().parse(), Ok(condition));
         }
         assert_eq!(Condition::all().count(), Condition::COUNT);
     }

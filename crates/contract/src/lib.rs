@@ -204,6 +204,7 @@ mod locale;
 mod locations;
 mod parse;
 mod plural;
+mod plural_rules;
 mod problem;
 mod render;
 mod round_trip;
@@ -214,12 +215,14 @@ mod violations;
 pub use ambiguity::{AmbiguousPair, Discriminator};
 pub use catalogue::{Docs, EntrySource, ErrorEntry, ErrorId, ErrorStatus, Retry, Show};
 pub use claims::{DENIAL_PARAMS, DenialParam};
-pub use condition::{Condition, Defaults, ErrorOrigin, RejectedStatus, RetryClass, claim_names};
+pub use condition::{
+    Condition, Defaults, ErrorOrigin, RejectedStatus, RetryClass, UnknownCondition, claim_names,
+};
 pub use contract::{Contract, Metadata, RequestIdField, VisibleFields};
 // Contract files and their diagnostics.
 pub use demur_source::{Diagnostic, Diagnostics, Severity, Source, SourceLocation, Span};
 pub use limit_headers::{LimitHeaderNames, LimitHeaders, ResetForm};
-pub use load::Loaded;
+pub use load::{LoadError, Loaded};
 pub use parse::{
     ParseResult, ParsedProblem, RecoveredLimit, RecoveredViolation, Reset, ResponseView, UnknownMember,
     ietf_limits,
@@ -228,3 +231,8 @@ pub use problem::{Location, Problem, RetryAfter, Value, Violation};
 pub use round_trip::{Difference, Fidelity, FieldFidelity, LossReason};
 pub use template::{ListStyle, Template, TemplateError};
 pub use violations::FieldStyle;
+
+/// Compiles the example of the README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -1,6 +1,6 @@
 //! Language tags, and the choice of a language by `Accept-Language` (RFC 4647, section 3.4, lookup).
 
-use icu_locale_core::LanguageIdentifier;
+use std::fmt;
 
 /// The maximum number of ranges read from an `Accept-Language`; real clients send fewer.
 const MAX_RANGES: usize = 32;
@@ -14,6 +14,75 @@ const TWO_LETTERS: &str = "\
     sl sm sn so sq sr ss st su sv sw ta te tg th ti tk tl tn to tr ts tt tw ty ug uk ur uz ve vi vo wa wo xh yi \
     yo za zh zu";
 
+/// A language by its tag, in the usual spelling: `it`, `pt-BR`, `zh-Hant`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Language(String);
+
+impl Language {
+    /// English, the language of a contract that names none.
+    pub(crate) fn english() -> Self {
+        Self("en".to_owned())
+    }
+
+    #[cfg(feature = "languages")]
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Reads `language[-Script][-REGION][-variant…]` (the tags of Unicode locale identifiers) in any case.
+    fn parse(text: &str) -> Option<Self> {
+        let mut subtags = text.split('-').peekable();
+        let primary = subtags.next().filter(|subtag| is_alphabetic(subtag, &[2, 3]))?;
+        let mut tag = primary.to_ascii_lowercase();
+        if let Some(script) = subtags.next_if(|subtag| is_alphabetic(subtag, &[4])) {
+            tag += "-";
+            tag += &script[..1].to_ascii_uppercase();
+            tag += &script[1..].to_ascii_lowercase();
+        }
+        let is_region = |subtag: &&str| is_alphabetic(subtag, &[2]) || subtag.len() == 3 && is_digits(subtag);
+        if let Some(region) = subtags.next_if(is_region) {
+            tag += "-";
+            tag += &region.to_ascii_uppercase();
+        }
+        let mut variants: Vec<String> = subtags.map(str::to_ascii_lowercase).collect();
+        variants.sort();
+        let count = variants.len();
+        variants.dedup();
+        if variants.len() != count || !variants.iter().all(|variant| is_variant(variant)) {
+            return None;
+        }
+        for variant in variants {
+            tag += "-";
+            tag += &variant;
+        }
+        Some(Self(tag))
+    }
+
+    fn primary(&self) -> &str {
+        self.0.split('-').next().unwrap_or_default()
+    }
+}
+
+impl fmt::Display for Language {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+fn is_alphabetic(subtag: &str, lengths: &[usize]) -> bool {
+    lengths.contains(&subtag.len()) && subtag.bytes().all(|byte| byte.is_ascii_alphabetic())
+}
+
+fn is_digits(subtag: &str) -> bool {
+    subtag.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+fn is_variant(subtag: &str) -> bool {
+    let is_alphanumeric = subtag.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    let begins_with_digit = subtag.bytes().next().is_some_and(|byte| byte.is_ascii_digit());
+    is_alphanumeric && ((5..=8).contains(&subtag.len()) || subtag.len() == 4 && begins_with_digit)
+}
+
 /// The reason why a text is not a valid language tag.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum TagError {
@@ -26,17 +95,13 @@ pub(crate) enum TagError {
 }
 
 /// Parses a tag such as `it` or `pt-BR`.
-pub(crate) fn tag(text: &str) -> Result<LanguageIdentifier, TagError> {
-    let language: LanguageIdentifier = text.replace('_', "-").parse().map_err(|_| TagError::Malformed)?;
-    let primary = language.language;
-    let primary = primary.as_str();
-    if language.language.is_unknown()
-        || primary.len() == 2 && !TWO_LETTERS.split(' ').any(|known| known == primary)
-    {
+pub(crate) fn tag(text: &str) -> Result<Language, TagError> {
+    let language = Language::parse(&text.replace('_', "-")).ok_or(TagError::Malformed)?;
+    let primary = language.primary();
+    if primary == "und" || primary.len() == 2 && !TWO_LETTERS.split(' ').any(|known| known == primary) {
         return Err(TagError::Unknown);
     }
-    let canonical = language.to_string();
-    if canonical == text { Ok(language) } else { Err(TagError::NotCanonical(canonical)) }
+    if language.0 == text { Ok(language) } else { Err(TagError::NotCanonical(language.0)) }
 }
 
 /// The position of the tag that an `Accept-Language` prefers; `None` if it asks for none of them.
@@ -135,6 +200,57 @@ mod tests {
             ("", TagError::Malformed),
         ] {
             assert_eq!(tag(bad).unwrap_err(), error, "{bad}");
+        }
+    }
+
+    /// Tags are read without ICU, so that they are the same without the feature `languages`.
+    #[test]
+    #[cfg(feature = "languages")]
+    fn tags_are_read_as_icu_reads_them() {
+        let agree = |text: &str| {
+            let expected =
+                text.parse::<icu_locale_core::LanguageIdentifier>().ok().map(|tag| tag.to_string());
+            assert_eq!(Language::parse(text).map(|language| language.0), expected, "{text:?}");
+        };
+        const SUBTAGS: &[&str] = &[
+            "it",
+            "und",
+            "UND",
+            "IT",
+            "abcd",
+            "latn",
+            "Latn",
+            "br",
+            "419",
+            "41",
+            "4190",
+            "1abc",
+            "abc1",
+            "valencia",
+            "abcde",
+            "abcdefghi",
+            "x",
+            "a",
+            "1",
+            "",
+            "12345",
+            "é",
+            "sl",
+            "nedis",
+            "rozaj",
+            "root",
+            "u",
+            "i",
+        ];
+        for first in SUBTAGS {
+            agree(first);
+            for second in SUBTAGS {
+                agree(&format!("{first}-{second}"));
+                for third in SUBTAGS {
+                    agree(&format!("{first}-{second}-{third}"));
+                    agree(&format!("{first}-{second}-{third}-nedis"));
+                }
+            }
         }
     }
 }

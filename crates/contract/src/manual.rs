@@ -2,8 +2,8 @@
 //! [schema]: self#editors
 //! [speed]: self#what-a-client-reads-back
 //! [check]: crate::Diagnostic
-#![doc = include_str!("../../../docs/reference/contract.md")]
+#![doc = include_str!("../docs/reference/contract.md")]
 
 /// All conditions, with the errors that are derived if no error claims them.
-#[doc = include_str!("../../../docs/reference/conditions.md")]
+#[doc = include_str!("../docs/reference/conditions.md")]
 pub mod conditions {}

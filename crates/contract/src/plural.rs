@@ -5,13 +5,9 @@
 //! Forms cannot be nested.
 
 use std::fmt;
-use std::str::FromStr;
-use std::sync::Arc;
 
-use fixed_decimal::Decimal;
-use icu_locale_core::LanguageIdentifier;
-use icu_plurals::{PluralCategory, PluralOperands, PluralRules};
-
+use crate::plural_rules::PluralCategory;
+pub(crate) use crate::plural_rules::Plurals;
 use crate::template::{Template, TemplateError, TemplateParameter};
 
 /// The plural forms of a text. A number selects one of them.
@@ -23,28 +19,6 @@ pub(crate) struct Plural {
     exact: Vec<(String, Template)>,
     by_category: Vec<(PluralCategory, Template)>,
     other: Template,
-}
-
-/// The plural rules of a language. Cheap to clone.
-#[derive(Clone)]
-pub(crate) struct Plurals(Arc<PluralRules>);
-
-impl Plurals {
-    /// The rules of a language; CLDR's default rules if it has none for the language.
-    pub(crate) fn of(language: &LanguageIdentifier) -> Option<Self> {
-        PluralRules::try_new_cardinal(language.into()).ok().map(|rules| Self(Arc::new(rules)))
-    }
-
-    /// Whether the language uses the category.
-    fn uses(&self, category: PluralCategory) -> bool {
-        self.0.categories().any(|used| used == category)
-    }
-}
-
-impl fmt::Debug for Plurals {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Plurals")
-    }
 }
 
 /// The maximum length of a number; longer ones are not meant for people and get the form `other`.
@@ -113,9 +87,8 @@ impl Plural {
         if let Some((_, form)) = self.exact.iter().find(|(exact, _)| exact == number) {
             return form;
         }
-        let decimal = (number.len() <= MAX_DIGITS).then(|| Decimal::from_str(number).ok()).flatten();
-        let Some(decimal) = decimal else { return &self.other };
-        let category = plurals.0.category_for(PluralOperands::from(&decimal));
+        let category = (number.len() <= MAX_DIGITS).then(|| plurals.category_of(number)).flatten();
+        let Some(category) = category else { return &self.other };
         let form = self.by_category.iter().find(|(known, _)| *known == category);
         form.map_or(&self.other, |(_, form)| form)
     }
@@ -166,7 +139,7 @@ mod tests {
     use super::*;
 
     fn plurals(tag: &str) -> Plurals {
-        Plurals::of(&tag.parse().unwrap()).unwrap()
+        Plurals::of(&crate::locale::tag(tag).unwrap()).unwrap()
     }
 
     fn form(tag: &str, template: &str, number: &str) -> String {
@@ -175,6 +148,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg(feature = "languages")]
     fn selects_forms_by_the_rules_of_the_language() {
         const FORMS: &str = "n, plural, =0 {none} one {one} few {few} many {many} other {other}";
         for (tag, number, expected) in [
@@ -208,6 +182,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg(feature = "languages")]
     fn reports_categories_that_the_language_does_not_use() {
         let plural = Plural::parse("n, plural, one {a} few {b} other {c}").unwrap();
         assert_eq!(plural.unused(&plurals("it")), ["few"]);

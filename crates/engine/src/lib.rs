@@ -39,3 +39,8 @@ pub use response::in_flight::{InFlight, PendingResponse, ResponseOutcome};
 pub use response::raised::Raised;
 pub use response::upstream_error::{UpstreamFault, is_failure};
 pub use response::validation::PeekedBody;
+
+/// Compiles the example of the README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

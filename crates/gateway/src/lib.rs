@@ -24,3 +24,8 @@ pub use gateway::{BindError, Gateway, RunningGateway};
 pub use limits::ListenerLimits;
 pub use listener::request_body::BodyLimits;
 pub use trusted_proxies::{ForwardingField, TrustedProxies};
+
+/// Compiles the example of the README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -59,3 +59,8 @@ pub use machine::{Machine, Step};
 pub use parse_error::{ErrorKind, ParseError};
 pub use rejected::RejectedRequest;
 pub use shared::{Phase, RejectionQueue};
+
+/// Compiles the example of the README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -4,3 +4,8 @@
 //! is a pure function from a contract to text; the command line reads and writes the files.
 
 pub mod codegen;
+
+/// Compiles the example of the README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

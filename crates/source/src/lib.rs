@@ -81,3 +81,8 @@ impl Span {
         Self { start, end: end.max(start) }
     }
 }
+
+/// Compiles the example of the README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

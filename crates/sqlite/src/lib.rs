@@ -81,3 +81,8 @@ pub use execute::execute_or_open;
 pub use modes::{Exposed, GROUP_READABLE, PRIVATE, exposed, exposed_files};
 pub use store::Store;
 pub use survey::Survey;
+
+/// Compiles the example of the README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

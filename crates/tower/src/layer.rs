@@ -3,7 +3,6 @@
 use std::convert::Infallible;
 use std::fmt;
 use std::future::Future;
-use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -22,11 +21,12 @@ use crate::body::{IncomingBody, RequestContent, ServiceBody};
 use crate::config::ServiceConfig;
 use crate::future;
 use crate::keys::InMemoryKeys;
+use crate::peer::peer_address;
 
 /// A Tower layer that runs the engine in front of a service. Clones share keys, counters and credits.
 ///
-/// If the extensions of a request contain the `SocketAddr` of its connection, the service receives the address in the same
-/// headers that a gateway would set.
+/// If the extensions of a request contain the `SocketAddr` of its connection (or axum's `ConnectInfo<SocketAddr>`, with the
+/// feature `axum`), the service receives the address in the same headers that a gateway would set.
 #[derive(Clone)]
 pub struct DemurLayer {
     engine: Arc<Engine>,
@@ -111,7 +111,7 @@ where
     /// Admits the request and, if nothing has to be awaited, calls the inner service. Dropping the future cancels a
     /// request that has started.
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        let peer = request.extensions().get::<SocketAddr>().map(|address| Peer::new(address.ip()));
+        let peer = peer_address(request.extensions()).map(|address| Peer::new(address.ip()));
         let info = RequestInfo {
             is_trusted_proxy: false,
             now: self.clock.now(),

@@ -44,6 +44,7 @@ mod error;
 mod future;
 mod keys;
 mod layer;
+mod peer;
 mod raise;
 mod rejection;
 
@@ -54,3 +55,8 @@ pub use demur_engine::{Raised, RejectionRecord, RequestRecord, ResponseBody};
 pub use keys::{InMemoryKeys, KeyError};
 pub use layer::{DemurLayer, DemurService};
 pub use raise::Raise;
+
+/// Compiles the example of the README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

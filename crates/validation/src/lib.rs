@@ -24,3 +24,8 @@ pub use path::{CanonicalPath, PathCharacters, PathFault, canonical_path};
 pub use request::{BodyProblem, CheckedBody, RequestParameters, ResponseCheck, ResponseFault};
 pub use rule::{Declarations, Expression, RuleFailure, RuleInputs, Uses, Variable};
 pub use tree::ReadFile;
+
+/// Compiles the example of the README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

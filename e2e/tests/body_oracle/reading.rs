@@ -17,7 +17,7 @@ pub(crate) struct Reading {
     pub(crate) files: Option<Vec<File>>,
 }
 
-/// A name, the file's name, and its content.
+/// A name, the file's name, and its body.
 pub(crate) type File = (String, String, String);
 
 /// Values by name. Those of files are among them.

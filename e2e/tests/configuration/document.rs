@@ -2,7 +2,7 @@
 
 use super::rows::{Row, among, error, warning};
 
-/// The parameter of `listItems`, and the content of `addItem`.
+/// The parameter of `listItems`, and the body of `addItem`.
 const LIMIT: &str =
     "        - name: limit\n          in: query\n          schema: { type: integer, maximum: 100 }\n";
 const NAME: &str = "{ type: string, pattern: \"^[a-z]+$\" }";

@@ -23,7 +23,7 @@ fn assert_no_database(folder: &TestDir, outcome: &Outcome) {
 }
 
 #[test]
-fn with_a_broken_file_nothing_is_started() {
+fn starts_nothing_with_an_invalid_file() {
     for (file, old, new) in [
         ("demur.yaml", "voice: problem", "voice: nothing"),
         ("contract.yaml", "status: 400", "status: 200"),
@@ -47,7 +47,7 @@ fn with_a_broken_file_nothing_is_started() {
 }
 
 #[test]
-fn what_is_not_there_or_taken_is_4() {
+fn exits_4_when_a_file_is_missing_or_an_address_in_use() {
     let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let address = taken.local_addr().unwrap().to_string();
     let rows: &[(&[&str], &str)] = &[
@@ -74,7 +74,7 @@ fn what_is_not_there_or_taken_is_4() {
 }
 
 #[test]
-fn a_store_that_cannot_be_opened_is_4() {
+fn exits_4_when_the_store_cannot_be_opened() {
     for (store, spoilt) in [
         ("sqlite:nowhere/demur.db", None),
         ("sqlite:demur.db", Some("this is no database, and long enough to be none: ".repeat(40))),
@@ -96,7 +96,7 @@ fn a_store_that_cannot_be_opened_is_4() {
 }
 
 #[test]
-fn what_cannot_be_meant_is_2() {
+fn exits_2_on_usage_errors() {
     let create = ["keys", "create", "--account", "acme", "--api"];
     let rows: &[(&[&str], &str)] = &[
         (&[], "demur demo"),
@@ -122,7 +122,7 @@ fn what_cannot_be_meant_is_2() {
 }
 
 #[test]
-fn trouble_is_told_as_json_where_json_is_asked_for() {
+fn reports_failures_as_json_with_format_json() {
     let folder = sound_folder();
     let rows: &[(&[&str], i32)] = &[
         (&["serve", "--config", "nowhere.yaml"], 4),
@@ -139,7 +139,7 @@ fn trouble_is_told_as_json_where_json_is_asked_for() {
 }
 
 #[test]
-fn the_second_owner_of_a_database_is_told_who_the_first_is() {
+fn second_owner_of_a_database_is_told_the_process_of_the_first() {
     let gateway = Gateway::serve(sound_folder());
     let folder = gateway.folder();
     let outcome = demur(folder, &["serve", "--listen", "127.0.0.1:0"]);
@@ -155,7 +155,7 @@ fn the_second_owner_of_a_database_is_told_who_the_first_is() {
 }
 
 #[test]
-fn every_built_in_contract_is_without_findings() {
+fn every_built_in_contract_has_no_findings() {
     let folder = TestDir::empty();
     for name in builtin::names() {
         let file = format!("{name}.yaml");
@@ -172,7 +172,7 @@ fn every_built_in_contract_is_without_findings() {
 }
 
 #[test]
-fn the_configuration_of_the_demo_is_without_findings() {
+fn the_demo_configuration_has_no_findings() {
     let folder = TestDir::of_examples();
     let outcome = demur(&folder, &["check", "--format", "json"]);
     let said: Json = serde_json::from_str(&outcome.stdout).unwrap();

@@ -1,4 +1,4 @@
-//! Broken files: everything that is wrong is said at once, each with its place and a mend; the exit code
+//! Broken files: everything that is wrong is reported at once, each with its location and a help; the exit code
 //! tells what kind of trouble it is; and nothing is left behind, no socket and no database.
 
 #![allow(
@@ -39,7 +39,7 @@ fn demur(folder: &TestDir, arguments: &[&str]) -> Outcome {
 }
 
 #[test]
-fn sound_files_are_sound() {
+fn valid_files_have_no_findings() {
     let folder = sound_folder();
     for file in ["demur.yaml", "contract.yaml"] {
         let outcome = demur(&folder, &["check", file]);
@@ -49,16 +49,16 @@ fn sound_files_are_sound() {
 }
 
 #[test]
-fn each_mistake_in_a_contract_is_told() {
+fn reports_each_mistake_in_a_contract() {
     rows::check("contract.yaml", SOUND[1].1, contract::ROWS);
 }
 
 #[test]
-fn each_mistake_in_the_configuration_is_told() {
+fn reports_each_mistake_in_the_configuration() {
     rows::check("demur.yaml", SOUND[0].1, settings::ROWS);
 }
 
 #[test]
-fn each_mistake_in_a_document_is_told() {
+fn reports_each_mistake_in_a_document() {
     rows::check("openapi.yaml", SOUND[2].1, document::ROWS);
 }

@@ -38,7 +38,7 @@ const ROWS: &[(&str, &str, &str)] = &[
 ];
 
 #[test]
-fn values_that_can_never_work_are_refused() {
+fn rejects_values_that_can_never_work() {
     let mut taken = Vec::new();
     for (name, old, new) in ROWS {
         let folder = sound_folder();

@@ -15,7 +15,7 @@ pub(crate) struct Row {
     edits: &'static [(&'static str, &'static str)],
     /// Text of the message.
     says: &'static str,
-    /// Text of the mend; empty where the message is the mend itself.
+    /// Text of the help; empty where the message is the help itself.
     mend: &'static str,
     place: Place,
     /// Whether the change brings about other mistakes too.

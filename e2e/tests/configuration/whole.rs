@@ -35,7 +35,7 @@ fn check(file: &str, broken: &str, expected: &[(&str, usize, usize)]) {
 }
 
 #[test]
-fn a_contract_that_is_broken_on_many_counts() {
+fn reports_all_mistakes_of_a_contract() {
     check(
         "contract.yaml",
         include_str!("broken/contract.yaml"),
@@ -57,7 +57,7 @@ fn a_contract_that_is_broken_on_many_counts() {
 }
 
 #[test]
-fn a_document_that_is_broken_on_many_counts() {
+fn reports_all_mistakes_of_a_document() {
     check(
         "openapi.yaml",
         include_str!("broken/openapi.yaml"),
@@ -75,7 +75,7 @@ fn a_document_that_is_broken_on_many_counts() {
 }
 
 #[test]
-fn a_configuration_that_is_broken_on_many_counts() {
+fn reports_all_mistakes_of_a_configuration() {
     check(
         "demur.yaml",
         include_str!("broken/demur.yaml"),
@@ -97,7 +97,7 @@ fn a_configuration_that_is_broken_on_many_counts() {
 }
 
 #[test]
-fn a_broken_contract_is_told_once_however_many_apis_answer_in_it() {
+fn reports_a_broken_contract_once_for_all_its_apis() {
     let folder = sound_folder();
     let text = std::fs::read_to_string(folder.config()).unwrap();
     let (rest, api) = text.split_at(text.find("  - name: shop").unwrap());

@@ -9,7 +9,7 @@ use serde_json::json;
 use crate::shop::serve;
 
 #[test]
-fn fields_are_believed_from_proxies_that_are_named_and_from_nobody_else() {
+fn trusts_forwarding_headers_only_from_trusted_proxies() {
     let upstream = Upstream::always(MockResponse::json(200, &json!([])));
     for (top, field, value, told) in [
         ("", "X-Forwarded-For", "203.0.113.7", "127.0.0.1"),
@@ -32,7 +32,7 @@ fn fields_are_believed_from_proxies_that_are_named_and_from_nobody_else() {
 }
 
 #[test]
-fn a_connection_begins_with_the_proxy_protocol_where_the_file_says_so() {
+fn reads_the_proxy_protocol_when_configured() {
     let upstream = Upstream::always(MockResponse::json(200, &json!([])));
     let shop = serve(&upstream, "proxies: { from: [127.0.0.1], proxy_protocol: true }", "");
     let request = format!(

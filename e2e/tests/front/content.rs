@@ -11,7 +11,7 @@ use serde_json::json;
 use crate::shop::serve;
 
 #[test]
-fn a_refusal_leaves_the_connection_sound_or_says_that_it_ends() {
+fn rejection_keeps_the_connection_usable_or_announces_its_end() {
     let upstream = Upstream::always(MockResponse::json(200, &json!([])));
     let shop = serve(&upstream, "", "");
     let mut connection = shop.client.connect();
@@ -26,13 +26,13 @@ fn a_refusal_leaves_the_connection_sound_or_says_that_it_ends() {
     assert_eq!(connection.send(&Request::get("/open")).status, 200);
     assert_eq!(upstream.received().len(), 1);
 
-    // Too much for that: the answer says that nothing more is read.
+    // Too much for that: the response says that nothing more is read.
     let large = Request::post("/items").content("application/json", vec![b' '; 200_000]);
     let answer = connection.send(&large);
     assert_eq!((answer.status, answer.field("connection")), (401, "close"));
     connection.closed_within(Duration::from_secs(5)).unwrap();
 
-    // A client that waits to be told to send is refused at once, and not told to.
+    // A client that waits to be told to send is rejected at once, and not told to.
     let mut connection = shop.client.connect();
     connection.write(
         b"POST /shop/items HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\
@@ -44,7 +44,7 @@ fn a_refusal_leaves_the_connection_sound_or_says_that_it_ends() {
 }
 
 #[test]
-fn whoever_takes_nothing_of_an_answer_is_left() {
+fn disconnects_clients_that_do_not_read_the_response() {
     let large = vec![b'x'; 32 << 20];
     let upstream = Upstream::always(MockResponse::answer(200, &[], large));
     let shop = serve(&upstream, "bounds: { write_timeout: 1s }\naccess_log: all", "");

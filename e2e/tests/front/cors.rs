@@ -14,7 +14,7 @@ fn preflight(origin: &str) -> Request {
 }
 
 #[test]
-fn a_preflight_is_answered_before_authentication_and_the_answer_can_be_read() {
+fn responds_to_preflights_before_authentication() {
     let upstream = Upstream::always(MockResponse::answer(
         200,
         &[("Access-Control-Allow-Origin", "*"), ("Content-Type", "application/json")],
@@ -35,7 +35,7 @@ fn a_preflight_is_answered_before_authentication_and_the_answer_can_be_read() {
     assert_eq!(stranger.fields.first("access-control-allow-methods"), None);
     assert!(upstream.received().is_empty());
 
-    // Successes and refusals alike, and what the service says of it is replaced.
+    // Successes and rejections alike, and what the service says of it is replaced.
     for (request, status) in [
         (Request::get("/items").key(&shop.key), 200),
         (Request::get("/items"), 401),
@@ -57,7 +57,7 @@ fn a_preflight_is_answered_before_authentication_and_the_answer_can_be_read() {
 }
 
 #[test]
-fn any_origin_may_ask_where_the_file_says_so_and_none_where_it_says_nothing() {
+fn allows_any_origin_only_when_configured() {
     let upstream = Upstream::always(MockResponse::json(200, &json!([])));
     let shop = serve(&upstream, "", "cors: { origins: ['*'], headers: [Authorization], max_age: 1h }");
     let answer = shop.client.send(&preflight("https://any.example"));

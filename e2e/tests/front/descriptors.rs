@@ -29,7 +29,7 @@ fn is_closed(stream: &mut TcpStream) -> bool {
 }
 
 #[test]
-fn idle_connections_are_closed_to_serve_new_ones() {
+fn closes_idle_connections_to_accept_new_ones() {
     raise_own_limit();
     let upstream = Upstream::always(MockResponse::json(200, &json!([])));
     for (name, first_bytes) in [
@@ -71,7 +71,7 @@ fn idle_connections_are_closed_to_serve_new_ones() {
 }
 
 #[test]
-fn the_soft_limit_is_raised_to_the_hard_limit() {
+fn raises_the_soft_limit_to_the_hard_limit() {
     let upstream = Upstream::always(MockResponse::json(200, &json!([])));
     let shop = serve_with_descriptors(&upstream, "bounds: { connections: 1000 }", (1024, 4096));
     assert_eq!(soft_limit(&shop.gateway), 4096);

@@ -69,7 +69,7 @@ fn ask(shop: &Shop, method: &str, tries: usize) -> BTreeMap<Came, usize> {
 const HEAD: &str = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n";
 
 #[test]
-fn an_upstream_that_breaks_off_before_anything_was_sent_is_answered_in_the_contract() {
+fn upstream_abort_before_the_response_is_an_error_in_the_contract() {
     let with = |rest: &str| MockResponse::bytes(format!("{HEAD}{rest}"));
     let pause = Duration::from_millis(5);
     let rows = [
@@ -104,7 +104,7 @@ fn an_upstream_that_breaks_off_before_anything_was_sent_is_answered_in_the_contr
 }
 
 #[test]
-fn what_was_sent_before_an_upstream_broke_off_is_seen_to_be_cut() {
+fn upstream_abort_in_the_body_truncates_the_response_visibly() {
     let with = |rest: &str| MockResponse::bytes(format!("{HEAD}{rest}"));
     let long = "x".repeat(40_000);
     let later = Duration::from_millis(120);
@@ -146,9 +146,9 @@ fn what_was_sent_before_an_upstream_broke_off_is_seen_to_be_cut() {
     }
 }
 
-/// A head that comes long before its content is passed on: at once for events, and soon for other streams.
+/// A head that comes long before its body is passed on: at once for events, and soon for other streams.
 #[test]
-fn streams_flow_before_their_content_is_whole() {
+fn streams_bodies_before_they_are_complete() {
     for (content_type, least, most) in [("text/event-stream", 0, 400), ("application/x-ndjson", 0, 450)] {
         let head =
             format!("HTTP/1.1 200 OK\r\nContent-Type: {content_type}\r\nTransfer-Encoding: chunked\r\n\r\n");
@@ -172,7 +172,7 @@ fn streams_flow_before_their_content_is_whole() {
 }
 
 #[test]
-fn content_length_is_one_canonical_number_in_both_directions() {
+fn forwards_content_length_as_one_canonical_number() {
     for (lines, expected) in [
         (&["2"][..], Some("2")),
         (&["2, 2"], Some("2")),
@@ -242,7 +242,7 @@ fn content_length_is_one_canonical_number_in_both_directions() {
 }
 
 #[test]
-fn a_request_that_times_out_in_its_body_ends_its_connection() {
+fn request_body_timeout_closes_the_connection() {
     let upstream = Upstream::always(MockResponse::json(200, &json!([])));
     let bounds = "bounds: { content_window: 300ms, content_per_window: 1000 }";
     let shop = serve(&upstream, bounds, "");
@@ -313,7 +313,7 @@ fn references_never_name_the_upstream() {
 
 /// A service that is only watched says what it says.
 #[test]
-fn monitor_mode_leaves_references_alone() {
+fn monitor_mode_keeps_references() {
     let upstream = Upstream::start(|request| {
         let location = format!("http://{}/items/3", request.fields.first("host").unwrap_or_default());
         MockResponse::answer(302, &[("Location", &location)], "")

@@ -23,7 +23,7 @@ struct Seen {
 }
 
 /// Opens connections one after the other until none can be had any more, and sends so many requests on each. One that
-/// is refused when it connects was never let in.
+/// is refused when it connects was never accepted.
 fn ask(address: SocketAddr, requests: usize, seen: &Seen) {
     let request = b"GET /shop/open HTTP/1.1\r\nHost: a\r\n\r\n";
     let count = |counter: &AtomicUsize| counter.fetch_add(1, Ordering::Relaxed);
@@ -62,7 +62,7 @@ fn ask(address: SocketAddr, requests: usize, seen: &Seen) {
 
 /// `SOAK_CONNECTIONS` says after how many connections the gateway is asked to end: 27,000 in `make soak`.
 #[test]
-fn connections_that_were_let_in_are_answered_when_the_gateway_ends() {
+fn accepted_connections_get_a_response_at_shutdown() {
     raise_own_limit();
     let least = std::env::var("SOAK_CONNECTIONS").ok().map_or(3000, |count| count.parse().unwrap());
     let upstream = Upstream::always(MockResponse::json(200, &json!([])));
@@ -93,7 +93,7 @@ fn connections_that_were_let_in_are_answered_when_the_gateway_ends() {
 
 /// Connections that wait in the listener's queue, and ones that are idle, when the signal comes.
 #[test]
-fn a_request_that_comes_after_the_signal_is_answered_and_told_that_the_connection_ends() {
+fn request_after_sigterm_gets_a_response_with_connection_close() {
     let upstream = Upstream::always(MockResponse::json(200, &json!([])));
     let shop = serve(&upstream, "", "");
     let mut fresh = shop.client.connect();

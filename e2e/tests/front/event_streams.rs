@@ -21,7 +21,7 @@ fn stream(fields: &[(&str, &str)], content: &str) -> MockResponse {
 const TYPE: (&str, &str) = ("Content-Type", "text/event-stream; charset=utf-8");
 
 #[test]
-fn the_text_of_error_events_is_redacted_and_logged() {
+fn redacts_and_logs_the_text_of_error_events() {
     let before = "\u{feff}: hello\nid: 1\ndata: one\n\nevent: message\r\ndata: two\r\n\r\n";
     let content = format!(
         "{before}id: 2\nevent: error\ndata: {{\"trace\": \"{MARKER}\"}}\n: {MARKER}\n\ndata: three\n\n"
@@ -41,7 +41,7 @@ fn the_text_of_error_events_is_redacted_and_logged() {
 }
 
 #[test]
-fn other_streams_pass_byte_for_byte() {
+fn forwards_other_streams_byte_for_byte() {
     let error = format!("event: error\ndata: {MARKER}\n\n");
     let plain = "data: {\"error\": null}\r\n\r\nevent: errors\rdata: x\r\rdata: cut off";
     for (of_api, fields, content) in [
@@ -64,7 +64,7 @@ fn other_streams_pass_byte_for_byte() {
 }
 
 #[test]
-fn event_streams_are_known_however_their_type_is_written() {
+fn recognizes_event_streams_in_any_spelling_of_the_media_type() {
     let upstream_error = format!("event: error\ndata: {MARKER}\n\n");
     for fields in [
         &[("Content-Type", "TEXT/Event-Stream")][..],

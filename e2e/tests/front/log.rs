@@ -9,7 +9,7 @@ use serde_json::{Value as Json, json};
 use crate::shop::serve;
 
 #[test]
-fn every_request_has_its_line_and_no_line_a_secret() {
+fn logs_every_request_and_no_secret() {
     let upstream = Upstream::always(MockResponse::json(200, &json!(["a"])));
     let shop = serve(&upstream, "access_log: all", "");
     let secret = &shop.key;
@@ -52,7 +52,7 @@ fn every_request_has_its_line_and_no_line_a_secret() {
 }
 
 #[test]
-fn lines_go_where_and_look_as_the_file_says() {
+fn writes_log_entries_to_the_configured_target_and_format() {
     let upstream = Upstream::always(MockResponse::json(200, &json!([])));
     let shop = serve(&upstream, "access_log: { requests: all, to: access.log, format: text }", "");
     let answer = shop.client.send(&Request::get("/items").key(&shop.key));
@@ -73,7 +73,7 @@ fn lines_go_where_and_look_as_the_file_says() {
 }
 
 #[test]
-fn an_answer_that_was_not_taken_to_its_end_is_told_so() {
+fn logs_responses_that_the_client_did_not_read_to_the_end() {
     // It goes on for longer than the client stays: that somebody has left shows when one writes to them.
     let mut slow = MockResponse::bytes("HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\nabc");
     for _ in 0..8 {
@@ -100,7 +100,7 @@ fn an_answer_that_was_not_taken_to_its_end_is_told_so() {
 /// Bidirectional marks, separators and controls in what others write are escaped, in JSON and in words, in the access
 /// log and in the program's own messages.
 #[test]
-fn no_line_steers_whoever_reads_it() {
+fn log_entries_have_no_control_characters() {
     const HIDDEN: &str =
         "a\u{202e}b\u{2066}c\u{2028}d\u{2029}e\u{85}f\u{200f}g\u{feff}h\u{9b}i\u{7f}j\u{200b}k";
     for format in ["json", "text"] {
@@ -117,7 +117,7 @@ fn no_line_steers_whoever_reads_it() {
 }
 
 #[test]
-fn a_key_as_method_or_encoded_in_a_path_is_in_no_line() {
+fn logs_no_key_in_a_method_or_an_encoded_path() {
     let upstream = Upstream::always(MockResponse::json(200, &json!([])));
     let shop = serve(&upstream, "access_log: all", "");
     let key = &shop.key;

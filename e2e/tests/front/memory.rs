@@ -36,7 +36,7 @@ fn attack(to: SocketAddr, sources: &[IpAddr], head: &str) -> Vec<(TcpStream, boo
                 for number in part {
                     let source = sources[number % sources.len()];
                     let mut stream = connect_from(source, to);
-                    // One that is refused is closed while it still sends.
+                    // One that is rejected is closed while it still sends.
                     let is_sent =
                         stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(body)).is_ok();
                     held.lock().unwrap().push((stream, is_sent));
@@ -48,7 +48,7 @@ fn attack(to: SocketAddr, sources: &[IpAddr], head: &str) -> Vec<(TcpStream, boo
 }
 
 #[test]
-fn collected_bodies_stay_within_their_budget_and_clients_are_served() {
+fn buffered_bodies_stay_within_their_memory_budget() {
     raise_own_limit();
     let upstream = Upstream::always(MockResponse::json(200, &json!([])));
     let loopback = |last: u8| IpAddr::from(Ipv4Addr::new(127, 0, 1, last));
@@ -111,7 +111,7 @@ fn collected_bodies_stay_within_their_budget_and_clients_are_served() {
 
 /// Content that a client sends chunked, without saying how much it will be.
 #[test]
-fn bodies_of_unknown_length_are_counted_as_they_come() {
+fn counts_bodies_of_unknown_length_as_they_arrive() {
     raise_own_limit();
     let upstream = Upstream::always(MockResponse::json(200, &json!([])));
     let shop = serve(&upstream, "bounds: { body_memory: 16MiB, backlog: 60s }", "");
@@ -130,7 +130,7 @@ fn bodies_of_unknown_length_are_counted_as_they_come() {
 
 /// What an upstream says is collected where it is held against the document, or fails.
 #[test]
-fn collected_responses_are_counted_too() {
+fn counts_buffered_responses() {
     let text = "x".repeat(100_000);
     let (sound, unsound) = (json!({ "n": 1, "text": text }), json!({ "n": "one", "text": text }));
     let bounds = "bounds: { body_memory: 128KiB }\naccess_log: all";

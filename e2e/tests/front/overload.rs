@@ -9,7 +9,7 @@ use serde_json::json;
 use crate::shop::serve;
 
 #[test]
-fn what_is_beyond_the_bound_is_refused_at_once_and_the_rest_is_answered() {
+fn rejects_requests_over_the_concurrency_limit_at_once() {
     let slow = MockResponse::json(200, &json!([])).after(Duration::from_millis(800));
     let upstream = Upstream::always(slow);
     let shop = serve(&upstream, "", "overload: { in_flight: 4, adaptive: false }");
@@ -40,7 +40,7 @@ fn what_is_beyond_the_bound_is_refused_at_once_and_the_rest_is_answered() {
 }
 
 #[test]
-fn an_operation_has_its_own_time() {
+fn operation_has_its_own_timeout() {
     let slow = MockResponse::json(200, &json!([])).after(Duration::from_millis(900));
     let upstream = Upstream::always(slow);
     let shop = serve(&upstream, "", "");

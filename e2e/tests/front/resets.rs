@@ -30,7 +30,7 @@ fn settled(upstream: &Upstream) -> usize {
 }
 
 #[test]
-fn requests_of_clients_that_reset_name_their_address() {
+fn logs_the_address_of_clients_that_reset() {
     let upstream = Upstream::always(MockResponse::json(200, &json!([])));
     let shop = serve(&upstream, "", "");
     let request =
@@ -83,7 +83,7 @@ fn limits_by_address_count_clients_that_reset() {
 }
 
 #[test]
-fn a_proxy_that_resets_must_still_say_for_whom_it_speaks() {
+fn proxy_that_resets_must_still_name_its_client() {
     let upstream = Upstream::always(MockResponse::json(200, &json!([])));
     let shop = serve(&upstream, "proxies: { from: [127.0.0.1], proxy_protocol: true }", "");
     let request =

@@ -39,7 +39,7 @@ fn documented(api: &str) -> Vec<Json> {
 }
 
 #[test]
-fn every_documented_error_is_the_same_both_ways() {
+fn gateway_and_layer_render_every_documented_error_alike() {
     let mut wrong = Vec::new();
     let mut same = 0;
     for example in demur_examples::all() {
@@ -62,7 +62,7 @@ fn every_documented_error_is_the_same_both_ways() {
 }
 
 #[test]
-fn every_case_has_a_row_and_every_row_a_case() {
+fn every_case_has_a_row_and_every_row_has_a_case() {
     let cases: BTreeSet<(String, String)> = demur_examples::all()
         .iter()
         .flat_map(|example| {

@@ -19,7 +19,7 @@ use tower::{Layer, ServiceBuilder};
 use crate::keys::Samples;
 use crate::rows::Row;
 
-/// Long enough for every answer but that of the report that takes ten seconds.
+/// Long enough for every response but that of the report that takes ten seconds.
 const TIMEOUT: Duration = Duration::from_millis(400);
 
 /// Whether keys can be read.

@@ -65,7 +65,7 @@ built_ins! {
 }
 
 #[test]
-fn every_built_in_is_here() {
+fn every_built_in_contract_has_generated_code() {
     let mut names: Vec<&str> = NAMES.to_vec();
     let mut known: Vec<&str> = builtin::names().collect();
     names.sort_unstable();
@@ -74,7 +74,7 @@ fn every_built_in_is_here() {
 }
 
 #[test]
-fn the_command_writes_what_is_compiled_here() {
+fn generate_writes_the_code_that_is_compiled_here() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/generate_rust");
     let mut others = Vec::new();
     for name in builtin::names() {

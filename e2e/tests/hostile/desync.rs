@@ -1,6 +1,6 @@
 //! The classified cases of the crate `http_desync_guardian`, read out of its published source.
 //!
-//! It classifies heads alone, so that content is added here as the head announces it. Its tiers are those of a proxy that
+//! It classifies heads alone, so that body is added here as the head announces it. Its tiers are those of a proxy that
 //! would rather pass on than refuse: what it calls ambiguous or severe we refuse, and what it calls compliant we refuse by
 //! no rule of HTTP's, but for the cases in which the RFCs say otherwise, which are listed.
 
@@ -32,7 +32,7 @@ struct Case {
 }
 
 #[test]
-fn cases_that_others_have_classified_are_refused_or_arrive_whole() {
+fn rejects_or_forwards_whole_the_cases_of_http_desync_guardian() {
     let folder = folder();
     let files = std::fs::read_dir(&folder).unwrap().map(|file| file.unwrap().path());
     let mut files: Vec<PathBuf> =
@@ -88,7 +88,7 @@ fn run(site: &Site, case: &Case) -> Result<(), String> {
     if case.allows(&found) { Ok(()) } else { Err(wrong(format!("{found} ({cause})"))) }
 }
 
-/// Where the RFCs want another answer than the tier does: the case, what we do, and why.
+/// Where the RFCs want another response than the tier does: the case, what we do, and why.
 const OTHERWISE: &[(&str, &str, &str)] = &[
     ("Correct TE OK", "request.not_implemented", NOT_UNDERSTOOD),
     ("Transfer-Encoding: identity and chunked OK", "request.not_implemented", NOT_UNDERSTOOD),
@@ -118,7 +118,7 @@ const OTHER_NAME: &str = "RFC 9110, 5.1: the name of another field; the content 
 const CONTENT_WITH_GET: &str = "RFC 9110, 9.3.1: it has no meaning, and is framed all the same";
 
 impl Case {
-    /// Whether this may come of it: `admitted`, or the condition of a refusal.
+    /// Whether this may come of it: `admitted`, or the condition of a rejection.
     fn allows(&self, found: &str) -> bool {
         if let Some((_, ours, _)) = OTHERWISE.iter().find(|(name, ..)| *name == self.name) {
             return found == *ours;
@@ -134,7 +134,7 @@ impl Case {
 }
 
 impl Case {
-    /// The request, and its content alone.
+    /// The request, and its body alone.
     fn bytes(&self) -> (Vec<u8>, Vec<u8>) {
         let mut head = format!("{} {}", self.method, self.uri);
         if !self.version.is_empty() {

@@ -1,5 +1,5 @@
 //! Requests that nobody should send, as data (`e2e/hostile/`): each gets its condition's answer in the contract, none
-//! that is refused reaches what stands behind, and each that is admitted arrives there whole.
+//! that is rejected reaches what stands behind, and each that is admitted arrives there whole.
 
 #![allow(
     clippy::unwrap_used,
@@ -23,7 +23,7 @@ use site::{Document, Site};
 const TIMEOUT: Duration = Duration::from_secs(5);
 
 #[test]
-fn every_case_gets_its_answer_and_the_upstream_sees_what_was_admitted() {
+fn every_case_gets_its_response_and_the_upstream_sees_only_accepted_requests() {
     let site = Site::start(Document::Things);
     let cases = cases(&Path::new(env!("CARGO_MANIFEST_DIR")).join("hostile"), site.key());
     assert!(cases.len() >= 150, "{} cases", cases.len());
@@ -75,7 +75,7 @@ fn told(site: &Site, answer: &Response, expected: &Expected) -> Result<(), Strin
     }
 }
 
-/// A refusal that says `close` closes by itself; otherwise the connection ends with our side, and never with bytes
+/// A rejection that says `close` closes by itself; otherwise the connection ends with our side, and never with bytes
 /// that no request of the case asked for.
 fn nothing_follows(connection: &mut Connection, closes: bool) -> Result<(), String> {
     if !closes {

@@ -14,7 +14,7 @@ fn scripted() -> MockedGateway {
 
 /// Spelt in any way that some framework reads as the same.
 #[test]
-fn fields_of_the_gateways_own_are_taken_from_nobody() {
+fn strips_reserved_headers_from_clients() {
     let scripted = scripted();
     for api in APIS {
         let mut request = sound_request(api, scripted.key(api));
@@ -53,7 +53,7 @@ fn fields_of_the_gateways_own_are_taken_from_nobody() {
 }
 
 #[test]
-fn the_request_has_the_gateways_id_and_keeps_the_clients_beside_it() {
+fn sets_a_request_id_and_keeps_the_id_of_the_client() {
     let scripted = scripted();
     for api in APIS {
         let request = sound_request(api, scripted.key(api));
@@ -80,7 +80,7 @@ fn the_request_has_the_gateways_id_and_keeps_the_clients_beside_it() {
 
 /// Who asks, for what and with which method, the upstream is not to hear from the client a second time.
 #[test]
-fn what_a_client_says_of_forwarding_is_not_passed_on() {
+fn strips_forwarding_headers_of_clients() {
     let scripted = scripted();
     for api in APIS {
         let mut request = sound_request(api, scripted.key(api));
@@ -109,7 +109,7 @@ fn what_a_client_says_of_forwarding_is_not_passed_on() {
 }
 
 #[test]
-fn the_key_and_what_concerns_the_connection_stay_behind() {
+fn strips_credentials_and_hop_by_hop_headers_from_requests() {
     let scripted = scripted();
     for api in APIS {
         let request = sound_request(api, scripted.key(api))
@@ -147,7 +147,7 @@ fn the_key_and_what_concerns_the_connection_stay_behind() {
 }
 
 #[test]
-fn what_concerns_the_connection_stays_behind_on_the_way_back() {
+fn strips_hop_by_hop_headers_from_responses() {
     let scripted = scripted();
     let fields = [
         ("Connection", "X-Private"),
@@ -169,9 +169,9 @@ fn what_concerns_the_connection_stays_behind_on_the_way_back() {
     }
 }
 
-/// Method, target, fields and content, however the content is framed.
+/// Method, target, fields and content, however the body is framed.
 #[test]
-fn what_arrives_is_whole() {
+fn forwards_whole_requests() {
     let scripted = scripted();
     let key = scripted.key("trackyard");
     let target = "/api/external/v1/tracks/a%2Fb%20c/similar";
@@ -200,7 +200,7 @@ fn what_arrives_is_whole() {
 
 /// JSON that was looked into is forwarded as it was written, not as it was read.
 #[test]
-fn content_that_was_validated_is_forwarded_byte_for_byte() {
+fn forwards_validated_bodies_byte_for_byte() {
     let scripted = scripted();
     let content = format!(
         "\n{{ \"other\" : 1.50 ,\"brand\":\t\"{OWNED_BRAND}\", \"big\":123456789012345678901234567890, \"\\u0065\":[ ] }} "
@@ -217,7 +217,7 @@ fn content_that_was_validated_is_forwarded_byte_for_byte() {
 
 /// The mount's prefix is the gateway's, and so is the host.
 #[test]
-fn the_upstream_is_asked_under_its_own_name() {
+fn sets_host_to_the_upstream() {
     let scripted = scripted();
     for api in APIS {
         let request = sound_request(api, scripted.key(api));

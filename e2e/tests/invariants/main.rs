@@ -1,6 +1,6 @@
-//! What must hold for every API and every answer, beyond the documented cases.
+//! What must hold for every API and every response, beyond the documented cases.
 //!
-//! Most of it is asserted by the checking client, which every request here goes through: an answer in the
+//! Most of it is asserted by the checking client, which every request here goes through: a response in the
 //! contract, one fresh id, nothing of the upstream's in it. The tables bring about the situations, and hold
 //! the log's condition and the contract's status against them, so that none of them passes for nothing.
 
@@ -23,12 +23,12 @@ use demur_e2e::{MockedGateway, Request, Response};
 
 const APIS: [&str; 5] = ["trakkr", "trakkr-get-scores", "trackyard", "trackbot-pro", "trackunit"];
 
-/// Sends a request, which must be refused for this reason, with the status that the contract has for it.
+/// Sends a request, which must be rejected for this reason, with the status that the contract has for it.
 fn assert_rejected(scripted: &MockedGateway, api: &str, condition: &str, request: &Request) -> Response {
     assert_condition(scripted, api, condition, scripted.client(api).send(request))
 }
 
-/// The answer, when it came about for this reason and has the status that the contract has for it.
+/// The response, when it came about for this reason and has the status that the contract has for it.
 fn assert_condition(scripted: &MockedGateway, api: &str, condition: &str, answer: Response) -> Response {
     assert!(answer.status >= 400, "{api}: {answer:?}");
     let logged = scripted.gateway().logged(answer.field("x-request-id"));

@@ -24,7 +24,7 @@ fn scripted() -> MockedGateway {
 }
 
 #[test]
-fn content_that_cannot_be_read_is_refused_in_every_contract() {
+fn rejects_unreadable_bodies_in_every_contract() {
     let deep = |levels: usize| format!("{}1{}", "[".repeat(levels), "]".repeat(levels)).into_bytes();
     let large = || vec![b' '; 1024 * 1024 + 1];
     let rows: [(&str, &str, Vec<u8>); 14] = [
@@ -58,7 +58,7 @@ fn content_that_cannot_be_read_is_refused_in_every_contract() {
 
 /// Whatever two readers could read in two ways, the gateway and the upstream would.
 #[test]
-fn content_that_could_be_read_in_two_ways_is_refused() {
+fn rejects_ambiguous_bodies() {
     let rows: [(&str, &[(&str, &str)]); 5] = [
         ("body.unsupported_media_type", &[("Content-Encoding", "gzip")]),
         ("body.unsupported_media_type", &[("Content-Encoding", "identity, gzip")]),
@@ -79,7 +79,7 @@ fn content_that_could_be_read_in_two_ways_is_refused() {
 }
 
 #[test]
-fn paths_and_methods_that_no_operation_has() {
+fn rejects_unknown_paths_and_methods() {
     let scripted = scripted();
     for api in APIS {
         let (known, target) = with_content(api);
@@ -101,7 +101,7 @@ fn paths_and_methods_that_no_operation_has() {
 }
 
 #[test]
-fn credentials_that_are_none() {
+fn rejects_malformed_credentials() {
     let long = format!("Bearer {}", "k".repeat(7000));
     let scripted = scripted();
     for api in APIS {
@@ -145,9 +145,9 @@ fn without_key(api: &str) -> Request {
     }
 }
 
-/// A refusal of HEAD has the fields of the same refusal of GET, and no content.
+/// A rejection of HEAD has the fields of the same rejection of GET, and no body.
 #[test]
-fn head_is_answered_like_get_without_the_content() {
+fn responds_to_head_as_to_get_without_the_body() {
     let scripted = scripted();
     for api in APIS {
         let mut connection = scripted.client(api).connect();
@@ -167,7 +167,7 @@ fn head_is_answered_like_get_without_the_content() {
 /// Of whatever is wrong with one request the connection goes on to the next, or is closed; never is the
 /// next answer misread.
 #[test]
-fn a_connection_is_sound_after_every_refusal() {
+fn connection_stays_usable_after_every_rejection() {
     let scripted = scripted();
     for api in APIS {
         let (method, target) = with_content(api);
@@ -192,7 +192,7 @@ fn next(connection: &mut Connection, request: &Request) -> Option<u16> {
 
 /// What belongs to no API speaks in the listener's contract.
 #[test]
-fn before_the_api_is_known_the_listener_speaks() {
+fn rejects_in_the_default_contract_before_the_api_is_known() {
     let scripted = scripted();
     let client = scripted.gateway().client_of_no_api();
     for target in ["/", "/nowhere", "/trakkrx/brands", "/Trakkr/brands", "*"] {

@@ -24,7 +24,7 @@ fn chunked(content: &[u8]) -> Vec<u8> {
     bytes
 }
 
-/// Sends two requests on one connection: the second answer shows where the first one ended.
+/// Sends two requests on one connection: the second response shows where the first one ended.
 fn twice(scripted: &MockedGateway, api: &str, reaction: MockResponse, check: impl Fn(&demur_e2e::Response)) {
     scripted.upstream_does(reaction);
     let request = sound_request(api, scripted.key(api));
@@ -34,7 +34,7 @@ fn twice(scripted: &MockedGateway, api: &str, reaction: MockResponse, check: imp
 }
 
 #[test]
-fn content_passes_byte_for_byte() {
+fn forwards_bodies_byte_for_byte() {
     let big = binary(300_000);
     let until_close = |content: &[u8]| {
         MockResponse::bytes([b"HTTP/1.1 200 OK\r\nContent-Type: a/b\r\n\r\n", content].concat()).and_closes()
@@ -66,7 +66,7 @@ fn content_passes_byte_for_byte() {
 }
 
 #[test]
-fn what_describes_the_content_passes_with_it() {
+fn forwards_the_headers_that_describe_a_body() {
     let fields = [
         ("Content-Type", "application/x-own; a=\"b\""),
         ("Content-Encoding", "gzip"),
@@ -93,7 +93,7 @@ fn what_describes_the_content_passes_with_it() {
 
 /// HEAD's answer announces content that does not come.
 #[test]
-fn an_answer_to_head_is_passed_without_content() {
+fn forwards_a_response_to_head_without_a_body() {
     let scripted = MockedGateway::start();
     let announced = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 4321\r\n\r\n";
     scripted.upstream_does(MockResponse::bytes(announced));
@@ -109,7 +109,7 @@ fn an_answer_to_head_is_passed_without_content() {
 
 /// Half of a success is no success: what has begun to pass cannot be taken back, but its end must be missed.
 #[test]
-fn a_success_that_breaks_off_is_seen_to_break_off() {
+fn client_sees_a_truncated_success_as_truncated() {
     let half = |head: &str| MockResponse::bytes(format!("HTTP/1.1 200 OK\r\n{head}\r\n\r\n"));
     let scripted = MockedGateway::start();
     for api in APIS {

@@ -6,7 +6,7 @@ use serde_json::{Value as Json, json};
 
 use crate::assert_condition;
 
-/// `Demur-Error: NAME`, with whatever status; no answer has it as its status.
+/// `Demur-Error: NAME`, with whatever status; no response has it as its status.
 pub(crate) fn raise(name: &str, content: &str) -> MockResponse {
     MockResponse::answer(418, &[("Demur-Error", name), ("Content-Type", "application/json")], content)
 }
@@ -22,7 +22,7 @@ fn error_of(answer: &Response, scripted: &MockedGateway) -> String {
 }
 
 #[test]
-fn a_declared_error_is_raised_by_its_name() {
+fn upstream_raises_a_declared_error_by_name() {
     let rows = [
         ("trackbot-pro", "invalid_courier", 400),
         ("trackbot-pro", "shipment_already_exists", 400),
@@ -58,7 +58,7 @@ fn a_declared_error_is_raised_by_its_name() {
 }
 
 #[test]
-fn a_condition_is_raised_by_its_name() {
+fn upstream_raises_a_condition_by_name() {
     let scripted = MockedGateway::start();
     for api in crate::APIS {
         let conditions = [
@@ -80,7 +80,7 @@ fn a_condition_is_raised_by_its_name() {
 /// Keys, rates and credits are the gateway's to judge; and a name that nobody declared is a mistake of the
 /// upstream's, not of the caller's.
 #[test]
-fn what_an_upstream_cannot_raise_is_its_own_failure() {
+fn raising_an_unknown_error_is_an_upstream_failure() {
     let rows: [(&str, &[&str]); 5] = [
         (
             "trakkr",
@@ -122,7 +122,7 @@ fn what_an_upstream_cannot_raise_is_its_own_failure() {
 /// The same in the contract's own format: what the API may say itself is rendered again, the rest is not
 /// believed.
 #[test]
-fn the_contracts_own_format_is_rendered_again() {
+fn renders_errors_in_the_own_format_again() {
     let believed = [
         (
             "trackbot-pro",
@@ -175,7 +175,7 @@ fn the_contracts_own_format_is_rendered_again() {
 /// Members that the format does not have would be the upstream's own words, and so would those of a member
 /// that stands there twice: a reader sees the one, and the caller gets both.
 #[test]
-fn nothing_beside_the_format_passes_with_it() {
+fn forwards_nothing_outside_of_the_format() {
     let sound = r#""error":{"status":400,"message":"Input parameters validation failed.","code":"validation_failed","errors":[{"field":"Courier","message":"'Courier' is closed on Sundays."}]}"#;
     let rows = [
         format!(r#"{{{sound},"trace":"{MARKER}"}}"#),
@@ -191,9 +191,9 @@ fn nothing_beside_the_format_passes_with_it() {
     }
 }
 
-/// An id that the upstream made up would lead nowhere: the answer has the gateway's, and no other.
+/// An id that the upstream made up would lead nowhere: the response has the gateway's, and no other.
 #[test]
-fn the_id_in_the_content_is_the_gateways() {
+fn request_id_in_the_body_is_from_the_gateway() {
     let theirs = "upstream-made-id-0001";
     let scripted = MockedGateway::start();
     let content = json!({ "error": "Internal server error", "errors": [format!("An unexpected error occurred: {theirs}")] });
@@ -214,7 +214,7 @@ fn the_id_in_the_content_is_the_gateways() {
 
 /// On a success the name means nothing, and does not reach the caller.
 #[test]
-fn a_success_raises_nothing() {
+fn success_cannot_raise_an_error() {
     let scripted = MockedGateway::start();
     for api in crate::APIS {
         let fields =

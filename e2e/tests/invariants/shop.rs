@@ -1,5 +1,5 @@
 //! A contract of somebody's own, with what the five do not have: parameters of an error's own, an open
-//! message, the request's id in every content, and an operation that needs no key.
+//! message, the request's id in every body, and an operation that needs no key.
 
 use demur_e2e::{Client, Gateway, MockResponse, Request, TestDir, Upstream, read_contract};
 use serde_json::{Value as Json, json};
@@ -109,7 +109,7 @@ fn parameters_reach_the_message_and_the_format() {
 
 /// What the catalogue leaves to the API is the API's to say in its own format too.
 #[test]
-fn an_open_message_in_the_contracts_own_format_is_kept() {
+fn keeps_an_open_message_in_the_own_format() {
     let content = json!({ "code": "on_hold", "message": "Ask Ms. Moor first.", "id": "t_theirs" });
     says(MockResponse::json(409, &content), "Ask Ms. Moor first.", None);
 }

@@ -8,7 +8,7 @@ use serde_json::json;
 use crate::{APIS, assert_condition};
 
 #[test]
-fn html_with_any_status_is_mapped_by_its_status() {
+fn maps_html_errors_by_their_status() {
     let rows = [
         (400, "upstream.refused.400"),
         (401, "upstream.failed"),
@@ -45,7 +45,7 @@ fn html_with_any_status_is_mapped_by_its_status() {
 }
 
 #[test]
-fn an_answer_that_is_broken_or_none_at_all_is_the_upstreams_failure() {
+fn reports_a_broken_or_missing_response_as_an_upstream_failure() {
     let half = |status: u16| {
         MockResponse::bytes(format!(
             "HTTP/1.1 {status} S\r\nContent-Length: 1000\r\n\r\n{{\"error\": \"{MARKER}"
@@ -104,7 +104,7 @@ fn an_answer_that_is_broken_or_none_at_all_is_the_upstreams_failure() {
 
 /// RFC 9110, section 15: beyond 599 there are no statuses, and whoever gets one takes it for a failure.
 #[test]
-fn a_status_that_does_not_exist_is_no_success() {
+fn rejects_a_nonexistent_status() {
     let scripted = MockedGateway::start();
     for api in APIS {
         for status in [600, 799, 999] {
@@ -116,7 +116,7 @@ fn a_status_that_does_not_exist_is_no_success() {
 
 /// Nobody asked for another protocol.
 #[test]
-fn switching_protocols_unasked_is_an_invalid_response() {
+fn unrequested_switching_protocols_is_an_invalid_response() {
     let scripted = MockedGateway::start();
     for api in APIS {
         let switch = "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n";
@@ -126,7 +126,7 @@ fn switching_protocols_unasked_is_an_invalid_response() {
 }
 
 #[test]
-fn interim_answers_are_passed_over() {
+fn skips_interim_responses() {
     let scripted = MockedGateway::start();
     let interim = "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n";
     for api in APIS {
@@ -139,7 +139,7 @@ fn interim_answers_are_passed_over() {
 
 /// The JSON of one API from behind another: it names no error of the contract in which it would be read.
 #[test]
-fn another_apis_json_is_not_taken_for_ones_own() {
+fn does_not_parse_errors_of_another_api() {
     let others = [
         ("trakkr", json!({ "error": { "type": "api_error", "code": "boom", "message": MARKER } })),
         ("trakkr-get-scores", json!({ "error": MARKER, "errors": [MARKER] })),
@@ -160,7 +160,7 @@ fn another_apis_json_is_not_taken_for_ones_own() {
 
 /// An upstream may say when trying again makes sense; what it says is a whole number of seconds, or nothing.
 #[test]
-fn a_delay_of_the_upstreams_is_passed_on_when_it_is_one() {
+fn forwards_a_valid_retry_after_of_the_upstream() {
     let delay = |said: &str, scripted: &MockedGateway, api: &str| -> Response {
         scripted.answer(api, MockResponse::answer(503, &[("Retry-After", said)], MARKER))
     };
@@ -183,9 +183,9 @@ fn a_delay_of_the_upstreams_is_passed_on_when_it_is_one() {
     }
 }
 
-/// A silence ends with the configured time-out, before the head and in a failed answer's content alike.
+/// A silence ends with the configured time-out, before the head and in a failed response's content alike.
 #[test]
-fn a_slow_upstream_is_not_waited_for_longer_than_configured() {
+fn upstream_timeout_is_as_configured() {
     let folder = TestDir::of_examples();
     folder.edit("timeout: 5s", "timeout: 300ms");
     folder.edit("timeout: 2s", "timeout: 300ms");
@@ -207,9 +207,9 @@ fn a_slow_upstream_is_not_waited_for_longer_than_configured() {
     }
 }
 
-/// HEAD's answer has no content, a failed one neither, and the connection to the upstream is sound after it.
+/// HEAD's answer has no body, a failed one neither, and the connection to the upstream is sound after it.
 #[test]
-fn a_failed_answer_to_head_is_a_refusal_without_content() {
+fn error_response_to_head_has_no_body() {
     let scripted = MockedGateway::start();
     for (status, condition) in [(500, "upstream.failed"), (404, "upstream.refused.404")] {
         scripted.upstream_does(MockResponse::bytes(format!(
@@ -226,10 +226,10 @@ fn a_failed_answer_to_head_is_a_refusal_without_content() {
     }
 }
 
-/// What came right after the end of an answer, in one piece with it, is no answer to whoever asks next. (One
-/// that comes later, when the next request is on its way, nobody could tell from that request's answer.)
+/// What came right after the end of a response, in one piece with it, is no response to whoever asks next. (One
+/// that comes later, when the next request is on its way, nobody could tell from that request's response.)
 #[test]
-fn an_answer_that_nobody_asked_for_reaches_nobody() {
+fn discards_unrequested_responses() {
     let answer = |text: &str| format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{text}", text.len());
     let chunked =
         "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n9\r\nasked for\r\n0\r\n\r\n".to_owned();
@@ -243,10 +243,10 @@ fn an_answer_that_nobody_asked_for_reaches_nobody() {
     }
 }
 
-/// The content of a failed answer is for the journal. That it comes a byte at a time is no reason to let the
+/// The body of a failed response is for the journal. That it comes a byte at a time is no reason to let the
 /// caller wait for it.
 #[test]
-fn a_failed_answer_that_drips_is_not_waited_for() {
+fn does_not_wait_for_a_slow_error_body() {
     let folder = TestDir::of_examples();
     folder.edit("timeout: 5s", "timeout: 1s");
     let scripted = MockedGateway::on(folder);

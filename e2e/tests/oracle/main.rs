@@ -30,12 +30,12 @@ const SERVERS: [&str; 9] =
     ["flask", "nginx", "node", "node-strict", "php", "php-fpm", "php-twice", "tomcat", "tomcat-decode"];
 
 #[test]
-fn the_operation_that_was_judged_is_the_operation_that_runs() {
+fn authorized_operation_is_the_operation_that_runs() {
     judged_is_run(&SERVERS);
 }
 
 #[test]
-fn the_operation_that_was_judged_runs_on_a_router_that_ignores_case() {
+fn authorized_operation_runs_on_a_case_insensitive_router() {
     judged_is_run(&["express"]);
 }
 
@@ -57,7 +57,7 @@ fn judged_is_run(servers: &[&'static str]) {
 }
 
 #[test]
-fn no_spelling_runs_what_the_key_does_not_cover() {
+fn no_spelling_runs_an_operation_outside_of_the_grants() {
     // This key has no scope, and its grant is `item:1`.
     let outcomes = Site::start(&SERVERS, Layout::Whole).send_all(&spelling::all(), Key::Poor);
     let is_protected = |name: &str| OPERATIONS.iter().any(|known| known.name == name && known.needs_scope);
@@ -73,7 +73,7 @@ fn no_spelling_runs_what_the_key_does_not_cover() {
 }
 
 #[test]
-fn no_spelling_crosses_from_one_api_to_another() {
+fn no_spelling_reaches_another_api() {
     // What is below `/admin` is an API of its own, with keys; everything else on the same server is open to all.
     let outcomes = Site::start(&SERVERS, Layout::Divided).send_all(&spelling::all(), Key::None);
     let wrong = |outcome: &&Outcome| {
@@ -87,7 +87,7 @@ fn no_spelling_crosses_from_one_api_to_another() {
 }
 
 #[test]
-fn no_spelling_leaves_the_path_of_its_upstream() {
+fn no_spelling_escapes_the_upstream_path() {
     // The upstream of the API below `/admin` has that path in its URL, and the key is one of that API.
     let outcomes = Site::start(&SERVERS, Layout::Divided).send_all(&spelling::all(), Key::Full);
     let wrong = |outcome: &&Outcome| {
@@ -134,7 +134,7 @@ fn the_servers_read_spellings_differently() {
 }
 
 #[test]
-fn ordinary_spellings_pass() {
+fn forwards_ordinary_spellings() {
     let rows = spelling::ordinary();
     let spellings: Vec<Spelling> = rows.iter().map(|row| row.spelling.clone()).collect();
     let servers: Vec<&'static str> = SERVERS.into_iter().chain(["express"]).collect();

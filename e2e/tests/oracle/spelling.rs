@@ -231,7 +231,7 @@ fn value(name: &str, path: &str) -> Option<String> {
 }
 
 #[test]
-fn placeholders_stand_for_parts_of_the_path() {
+fn placeholders_expand_to_path_segments() {
     for (row, expected) in [
         ("{path}|{rel}|{up}|{dir}|{last}", "/items/export|items/export|/items|/items/|export"),
         ("{first}|{FIRST}|{tail}|{f}|{g}|{LAST}", "items|ITEMS|/export|i|tems|EXPORT"),

@@ -1,5 +1,5 @@
 //! The hostile cases once more, through nginx and HAProxy before the gateway and behind it: where two readers of HTTP
-//! stand in a row, every request that a client got an answer to is one request for what stands behind them, and there
+//! stand in a row, every request that a client got a response to is one request for what stands behind them, and there
 //! is no other. What one of the two repairs (nginx takes a line feed alone for a line's end) the other may then admit.
 
 #![allow(
@@ -24,29 +24,29 @@ use socket2::{Domain, Socket, Type};
 
 use proxy::{Kind, PEER, Proxy};
 
-/// Stands in every answer of the upstream, to HEAD too.
+/// Stands in every response of the upstream, to HEAD too.
 const MARK: &str = "x-chained: yes";
 /// A connection on which nothing has come for so long has no more answers.
 const QUIET: Duration = Duration::from_millis(1000);
 const THREADS: usize = 48;
 
 #[test]
-fn behind_nginx_counts_agree() {
+fn request_counts_agree_behind_nginx() {
     behind(Kind::Nginx);
 }
 
 #[test]
-fn behind_haproxy_counts_agree() {
+fn request_counts_agree_behind_haproxy() {
     behind(Kind::Haproxy);
 }
 
 #[test]
-fn before_nginx_counts_agree() {
+fn request_counts_agree_in_front_of_nginx() {
     before(Kind::Nginx);
 }
 
 #[test]
-fn before_haproxy_counts_agree() {
+fn request_counts_agree_in_front_of_haproxy() {
     before(Kind::Haproxy);
 }
 
@@ -135,7 +135,7 @@ fn exchange(front: SocketAddr, source: Ipv4Addr, bytes: &[u8]) -> Vec<u8> {
     socket.connect(&front.into()).unwrap();
     let mut stream = TcpStream::from(socket);
     stream.set_read_timeout(Some(QUIET)).unwrap();
-    // A refusal may come, and the connection be closed, while bytes are still being sent.
+    // A rejection may come, and the connection be closed, while bytes are still being sent.
     let _ = stream.write_all(bytes);
     let mut answers = Vec::new();
     let mut piece = [0; 16_384];

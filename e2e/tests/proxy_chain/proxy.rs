@@ -63,7 +63,7 @@ impl Proxy {
         Self { address, child, folder }
     }
 
-    /// What it says of itself of answers that it could not get: with how the connection ended (`SD`, `SH`, ...), where it
+    /// What it says of itself of responses that it could not get: with how the connection ended (`SD`, `SH`, ...), where it
     /// says so.
     pub(crate) fn troubles(&self) -> String {
         let log = fs::read_to_string(self.folder.path().join("log")).unwrap_or_default();

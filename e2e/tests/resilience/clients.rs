@@ -50,7 +50,7 @@ impl Chance {
 }
 
 #[test]
-fn broken_requests_never_stop_the_gateway() {
+fn malformed_requests_never_stop_the_gateway() {
     let upstream = Upstream::always(MockResponse::json(200, &json!({ "brands": [] })));
     let (folder, key) = folder_in_front_of("trakkr", upstream.address());
     let gateway = Gateway::serve(folder);
@@ -107,7 +107,7 @@ fn converse(address: SocketAddr, bytes: &[u8]) -> Vec<u8> {
 }
 
 #[test]
-fn clients_that_go_away_leave_no_trace() {
+fn disconnected_clients_leave_no_state() {
     let upstream =
         Upstream::always(MockResponse::json(200, &json!({ "brands": [] })).after(Duration::from_millis(50)));
     let (folder, key) = folder_in_front_of("trakkr", upstream.address());
@@ -127,7 +127,7 @@ fn clients_that_go_away_leave_no_trace() {
 }
 
 #[test]
-fn connections_beyond_the_bound_are_told_so_and_no_others() {
+fn rejects_only_connections_over_the_limit() {
     let upstream = Upstream::always(MockResponse::json(200, &json!({ "brands": [] })));
     let (folder, key) = folder_in_front_of("trakkr", upstream.address());
     folder.edit("voice: problem", "bounds: { connections: 4 }\nvoice: problem");
@@ -148,7 +148,7 @@ fn connections_beyond_the_bound_are_told_so_and_no_others() {
 }
 
 #[test]
-fn a_revoked_key_is_refused_at_once() {
+fn rejects_a_revoked_key_at_once() {
     let upstream = Upstream::always(MockResponse::json(200, &json!({ "brands": [] })));
     let (folder, _) = folder_in_front_of("trakkr", upstream.address());
     let gateway = Gateway::serve(folder);

@@ -11,7 +11,7 @@ use serde_json::{Value as Json, json};
 use super::{TIMEOUT, folder_in_front_of, wait_until};
 
 #[test]
-fn a_request_under_way_is_answered_when_the_gateway_is_asked_to_end() {
+fn request_in_flight_gets_a_response_at_shutdown() {
     let answer = MockResponse::json(200, &json!({ "brands": [] })).after(Duration::from_millis(700));
     let upstream = Upstream::always(answer);
     let (folder, key) = folder_in_front_of("trakkr", upstream.address());
@@ -37,7 +37,7 @@ fn a_request_under_way_is_answered_when_the_gateway_is_asked_to_end() {
 }
 
 #[test]
-fn a_request_that_never_ends_does_not_keep_the_gateway() {
+fn endless_request_does_not_block_shutdown() {
     let silent = Upstream::always(MockResponse::silence());
     let (folder, key) = folder_in_front_of("trackunit", silent.address());
     folder.edit("timeout: 5s", "timeout: 60s");
@@ -57,7 +57,7 @@ fn a_request_that_never_ends_does_not_keep_the_gateway() {
 
 /// From the line that says that it serves, a signal is a request to end, and not an end.
 #[test]
-fn a_signal_is_heeded_as_soon_as_it_serves() {
+fn handles_signals_as_soon_as_it_serves() {
     let folder = TestDir::of_examples();
     for round in 0..5 {
         let mut program =
@@ -83,7 +83,7 @@ fn demo(arguments: &[&str], folder: &TestDir) -> (Program, Json, Duration) {
 }
 
 #[test]
-fn the_demo_serves_soon_and_ends_cleanly() {
+fn demo_starts_quickly_and_shuts_down_cleanly() {
     let folder = TestDir::empty();
     let (mut program, said, took) = demo(&[], &folder);
     println!("from the start of the process to the first answer: {took:?} (debug build)");
@@ -99,7 +99,7 @@ fn the_demo_serves_soon_and_ends_cleanly() {
 }
 
 #[test]
-fn the_demo_keeps_a_folder_that_it_was_given_and_starts_in_it_again() {
+fn demo_keeps_and_reuses_a_given_folder() {
     let folder = TestDir::empty();
     for _ in 0..2 {
         let (mut program, said, _) = demo(&["--folder", "a demo"], &folder);

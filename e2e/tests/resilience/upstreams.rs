@@ -14,7 +14,7 @@ use serde_json::json;
 use super::{folder_in_front_of, key, wait_until};
 
 #[test]
-fn a_dead_and_a_slow_upstream_are_not_felt_by_the_other_apis() {
+fn dead_and_slow_upstreams_do_not_affect_other_apis() {
     const PARKED: usize = 50;
     const BRAND: &str = "0000000000000x000000000000000000";
     let (refusing, _kept) = refusing_address();
@@ -82,7 +82,7 @@ fn a_dead_and_a_slow_upstream_are_not_felt_by_the_other_apis() {
 }
 
 #[test]
-fn an_upstream_that_comes_back_is_used_at_once() {
+fn uses_a_recovered_upstream_at_once() {
     let (refusing, kept) = refusing_address();
     let (folder, key) = folder_in_front_of("trakkr", refusing);
     let gateway = Gateway::serve(folder);
@@ -122,18 +122,18 @@ fn all_succeed(reaction: MockResponse, pause: Duration) {
 }
 
 #[test]
-fn a_connection_that_the_upstream_closed_while_it_was_idle_is_replaced() {
+fn replaces_idle_connections_that_the_upstream_closed() {
     let track = json!({ "id": "trk_001" });
     all_succeed(MockResponse::json(200, &track).and_closes(), Duration::from_millis(20));
 }
 
 #[test]
-fn a_connection_that_the_upstream_closes_with_its_answer_is_not_used_again() {
+fn does_not_reuse_connections_that_the_upstream_closes() {
     let fields = [("Content-Type", "application/json"), ("Connection", "close")];
     all_succeed(MockResponse::answer(200, &fields, "{}").and_closes(), Duration::ZERO);
 }
 
-/// An upstream that answers, stays, and then closes on the next request without a word of an answer: what a
+/// An upstream that answers, stays, and then closes on the next request without a word of a response: what a
 /// gateway sees when a connection is closed in the very moment in which it is used again.
 fn closing_on_the_second(asked: &Request) -> (u16, usize, Gateway) {
     let count = AtomicUsize::new(0);
@@ -152,13 +152,13 @@ fn closing_on_the_second(asked: &Request) -> (u16, usize, Gateway) {
 
 /// RFC 9110, section 9.2.2: a proxy may repeat what is idempotent when the connection fails before any answer.
 #[test]
-fn an_idempotent_request_on_a_connection_that_closes_under_it_is_sent_again() {
+fn retries_idempotent_requests_when_a_pooled_connection_closes() {
     let (status, received, _) = closing_on_the_second(&Request::get("/api/external/v1/tracks/trk_001"));
     assert_eq!((status, received), (200, 3));
 }
 
 #[test]
-fn a_request_that_is_not_idempotent_is_never_sent_again_and_costs_nothing() {
+fn never_retries_or_charges_requests_that_are_not_idempotent() {
     let search = Request::post("/api/external/v1/search").json(&json!({ "query": "epic" }));
     let (status, received, gateway) = closing_on_the_second(&search);
     assert_eq!((status, received), (500, 2));

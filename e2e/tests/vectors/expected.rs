@@ -1,10 +1,10 @@
-//! What a documented case says of its answer, and where an answer differs from it.
+//! What a documented case says of its response, and where a response differs from it.
 
 use demur_e2e::Response;
 use regex::Regex;
 use serde_json::{Value as Json, json};
 
-/// Every difference between the answer and the case: in status, header fields, media type or content.
+/// Every difference between the response and the case: in status, headers, media type or content.
 pub(crate) fn differences(case: &Json, answer: &Response) -> Vec<String> {
     let mut found = Vec::new();
     if case["status"].as_u64() != Some(answer.status.into()) {
@@ -61,7 +61,7 @@ fn compare(expected: &Json, actual: &Json, at: &str, found: &mut Vec<String>) {
 }
 
 #[test]
-fn status_fields_media_type_and_content_are_all_looked_at() {
+fn compares_status_headers_media_type_and_body() {
     let answer = |status: u16, media_type: &str, delay: &str, content: &str| {
         let bytes = format!(
             "HTTP/1.1 {status} S\r\nContent-Type: {media_type}\r\n{delay}Content-Length: {}\r\n\r\n{content}",
@@ -86,7 +86,7 @@ fn status_fields_media_type_and_content_are_all_looked_at() {
 }
 
 #[test]
-fn a_difference_anywhere_is_found() {
+fn finds_a_difference_anywhere_in_a_response() {
     for (expected, actual, differences) in [
         (json!({ "a": [1, "x"] }), json!({ "a": [1, "x"] }), 0),
         (json!({ "a": { "$match": "^x+$" } }), json!({ "a": "xx" }), 0),

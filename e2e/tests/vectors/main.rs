@@ -1,7 +1,7 @@
 //! Every documented error of the five, and each alternative way to it, over HTTP from the real binary.
 //!
 //! The files under `vectors/` say what is documented; `registry.rs` holds them against the requests in the
-//! files that are called like the contracts. What is said of all answers is the checking client's business.
+//! files that are called like the contracts. What is said of all responses is the checking client's business.
 
 #![allow(
     clippy::unwrap_used,
@@ -81,7 +81,7 @@ fn say(line: &str) {
 }
 
 #[test]
-fn every_documented_error_is_reached_over_http() {
+fn reaches_every_documented_error_over_http() {
     let documented = errors();
     let (right, wrong) = produced(&documented, &requests(), |case, world, request| {
         let answers = (request.produce)(world);
@@ -93,7 +93,7 @@ fn every_documented_error_is_reached_over_http() {
 }
 
 #[test]
-fn every_documented_success_passes_untouched() {
+fn forwards_every_documented_success_unchanged() {
     let documented = successes();
     let (right, wrong) = produced(&documented, SUCCESSES, |case, world, request| {
         untouched(world, &case.contract, &case.case);
@@ -106,7 +106,7 @@ fn every_documented_success_passes_untouched() {
 }
 
 #[test]
-fn a_case_without_a_request_and_a_request_without_a_case_are_failures() {
+fn fails_on_a_case_without_a_request_and_a_request_without_a_case() {
     let (cases, requests) = (errors(), requests());
     assert_eq!(unmatched(&cases, &requests), Vec::<String>::new());
 
@@ -134,7 +134,7 @@ fn a_case_without_a_request_and_a_request_without_a_case_are_failures() {
 }
 
 #[test]
-fn each_listed_alternative_counts() {
+fn accepts_each_listed_alternative() {
     for (when, count) in [
         ("a body that is not JSON", 1),
         ("each of: a malformed key; a well-formed key that is unknown", 2),
@@ -147,7 +147,7 @@ fn each_listed_alternative_counts() {
 
 /// One gateway, two contracts, the same mistake: each generation answers it as it always has.
 #[test]
-fn both_generations_are_live_at_once() {
+fn serves_both_contract_versions_at_once() {
     let world = World::new();
     let cases = errors();
     for (newer, older) in
@@ -171,7 +171,7 @@ fn both_generations_are_live_at_once() {
 
 /// It has no rate that a caller could see: not for good requests, bad ones, or guessed keys.
 #[test]
-fn get_scores_never_answers_429() {
+fn get_scores_never_responds_with_429() {
     const API: &str = "trakkr-get-scores";
     let world = World::new();
     let sound = sound_request(API, world.key(API, "active"));

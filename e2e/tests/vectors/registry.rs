@@ -19,7 +19,7 @@ pub(crate) struct Produced {
     pub(crate) case: &'static str,
     /// Which of the alternatives that the case lists, from 1 on.
     pub(crate) alternative: usize,
-    /// Brings the condition about, for real, and answers what came of it: every answer must be as documented.
+    /// Brings the condition about, for real, and answers what came of it: every response must be as documented.
     pub(crate) produce: fn(&World) -> Vec<Response>,
 }
 

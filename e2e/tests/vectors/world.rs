@@ -66,7 +66,7 @@ impl World {
         self.demo.folder().create_key(&NewKey { api, account: &account, ..NewKey::default() })
     }
 
-    /// The answer to a key that worked a moment ago and was revoked on the command line since.
+    /// The response to a key that worked a moment ago and was revoked on the command line since.
     pub(crate) fn revoked(&self, api: &str) -> Response {
         let key = self.new_key(api, "pro");
         let request = sound_request(api, &key.secret);
@@ -76,7 +76,7 @@ impl World {
         self.assert_rejected("credential.revoked", api, &request)
     }
 
-    /// The answer to a key that worked a moment ago and has expired since.
+    /// The response to a key that worked a moment ago and has expired since.
     pub(crate) fn expired(&self, api: &str) -> Response {
         let expires = SystemTime::now() + Duration::from_secs(3);
         let shown = Timestamp::try_from(expires).unwrap().to_string();
@@ -91,7 +91,7 @@ impl World {
         self.assert_rejected("credential.expired", api, &request)
     }
 
-    /// The answer when a request like this was sent more often than the plan's rate allows.
+    /// The response when a request like this was sent more often than the plan's rate allows.
     pub(crate) fn hurried(&self, api: &str) -> Response {
         let key = self.new_key(api, "limited");
         let request = sound_request(api, &key.secret);
@@ -115,7 +115,7 @@ impl World {
         reactions.into_iter().map(answer).collect()
     }
 
-    /// The answer when nothing listens at the upstream's address.
+    /// The response when nothing listens at the upstream's address.
     pub(crate) fn unreachable(&self, api: &str) -> Response {
         let (refusing, _kept) = refusing_address();
         let folder = TestDir::of_examples();
@@ -126,7 +126,7 @@ impl World {
     }
 }
 
-/// The answer, when the gateway's log says that this condition led to it (`-` for an error that the API
+/// The response, when the gateway's log says that this condition led to it (`-` for an error that the API
 /// raised): a case that comes about for another reason than the one it names is not produced.
 pub(crate) fn assert_condition(condition: &str, gateway: &Gateway, answer: Response) -> Response {
     let logged = gateway.logged(answer.field("x-request-id"));

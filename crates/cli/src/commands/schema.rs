@@ -4,8 +4,8 @@ use crate::args::{SchemaArgs, SchemaOf};
 use crate::exit::{CommandFailure, Exit};
 use crate::output::Output;
 
-pub(super) const CONTRACT: &str = include_str!("../../../../docs/schema/contract.json");
-pub(super) const CONFIGURATION: &str = include_str!("../../../../docs/schema/configuration.json");
+pub(super) const CONTRACT: &str = include_str!("../../docs/schema/contract.json");
+pub(super) const CONFIGURATION: &str = include_str!("../../docs/schema/configuration.json");
 
 pub(crate) fn run(args: &SchemaArgs, output: &Output) -> Result<Exit, CommandFailure> {
     let text = match args.of {

@@ -4,14 +4,13 @@
 //! and stays in the default language.
 
 use demur_source::{Fields, Key, Node, NodeKind, Span, did_you_mean};
-use icu_locale_core::LanguageIdentifier;
 
 use super::ContractReader;
 use crate::catalogue::EntrySource;
 use crate::claim_names;
 use crate::contract::Contract;
 use crate::format::{Slot, ViolationSlot};
-use crate::locale::{TagError, tag};
+use crate::locale::{Language, TagError, tag};
 use crate::plural::Plurals;
 use crate::template::Template;
 use crate::variants::{TranslatedEntry, Translation};
@@ -33,7 +32,7 @@ const MEMBERS: [&str; 3] = ["title", "message", "user_message"];
 impl ContractReader<'_> {
     pub(super) fn variant_settings<'n>(&mut self, fields: &mut Fields<'n>) -> VariantSettings<'n> {
         let mut locale = "en".to_owned();
-        let mut language = "en".parse().ok();
+        let mut language = Some(Language::english());
         if let Some(node) = fields.node("locale") {
             locale = node.scalar_text().unwrap_or_default();
             language = self.tag(&locale, node.span);
@@ -48,8 +47,7 @@ impl ContractReader<'_> {
             }
         });
         // An invalid tag has been reported. The rest of the file is still checked, as if in English.
-        let language = language.or_else(|| "en".parse().ok());
-        let plurals = language.and_then(|language| Plurals::of(&language));
+        let plurals = Plurals::of(&language.unwrap_or_else(Language::english));
         VariantSettings { locale, plurals, locales, has_problem_json }
     }
 
@@ -80,7 +78,7 @@ impl ContractReader<'_> {
         contract
     }
 
-    fn tag(&mut self, text: &str, span: Span) -> Option<LanguageIdentifier> {
+    fn tag(&mut self, text: &str, span: Span) -> Option<Language> {
         match tag(text) {
             Ok(language) => return Some(language),
             Err(TagError::Malformed) => {

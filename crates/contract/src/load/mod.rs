@@ -5,6 +5,7 @@
 mod code_style;
 mod entry;
 mod formats;
+mod from_path;
 mod headers;
 mod http;
 mod locales;
@@ -26,6 +27,7 @@ use crate::{Condition, claim_names};
 
 pub(crate) use code_style::CodeStyle;
 pub(crate) use entry::doc_url;
+pub use from_path::LoadError;
 use http::is_url_or_path;
 
 /// A contract and its warnings.
