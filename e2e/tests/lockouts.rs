@@ -69,14 +69,14 @@ const ROWS: &[Row] = &[
     (
         "another name of the API",
         |folder| folder.edit("- name: trackyard", "- name: tracks"),
-        "no API `trackyard`",
+        "unknown API `trackyard`",
         Some(401),
     ),
-    ("another name of the plan", |folder| folder.edit("  tried:", "  trial:"), "no plan `tried`", None),
+    ("another name of the plan", |folder| folder.edit("  tried:", "  trial:"), "unknown plan `tried`", None),
     (
         "a plan less",
         |folder| folder.edit("  tried: { credits: { monthly: 10 } }\n", ""),
-        "no plan `tried`",
+        "unknown plan `tried`",
         None,
     ),
     (

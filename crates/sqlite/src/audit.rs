@@ -8,7 +8,6 @@ use std::path::Path;
 use std::sync::Arc;
 
 use demur_admission::{AccountId, CommandFault, OperationId, Reply};
-use jiff::Timestamp;
 use rusqlite::Connection;
 
 use crate::backup;
@@ -58,9 +57,4 @@ pub(crate) fn back_up(file: &Arc<DatabaseFile>, target: &Path) -> Result<Reply, 
         cause: format!("cannot write the backup `{}`: {cause}", target.display()),
     })?;
     Ok(Reply::BackedUp { to: target.to_owned(), bytes })
-}
-
-/// Converts a time of the database.
-fn moment(microseconds: i64) -> Timestamp {
-    Timestamp::from_microsecond(microseconds).unwrap_or(Timestamp::UNIX_EPOCH)
 }

@@ -13,14 +13,13 @@ mod ledger_tx;
 #[cfg(test)]
 mod query_tests;
 mod recovery;
+mod shared;
 mod state;
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 
-use demur_admission::{
-    Command, DirectoryChange, HoldId, InvalidationListener, LocalCounters, Plans, Settlement, StoreError,
-};
+use demur_admission::{Command, DirectoryChange, HoldId, Settlement, StoreError};
 use jiff::Timestamp;
 use rusqlite::{Transaction, TransactionBehavior};
 
@@ -28,28 +27,17 @@ use crate::checkpoint::Checkpointer;
 use crate::database::{Conn, DatabaseFile, FileProblem, OpenMode};
 use crate::error::store_error;
 use crate::quota;
-use crate::secrets::StoreSecrets;
-use crate::write_behind::WriteBehind;
 use group_commit::{BatchWriter, Deferred, Queue};
 pub(crate) use job::{HoldJob, Job};
 use ledger_tx::LedgerTx;
 pub(crate) use ledger_tx::{HELD, POSTED, RELEASED};
+pub(crate) use shared::WriterShared;
 use state::{LedgerState, Rollback};
 
 /// Sends jobs to the writing thread.
 pub(crate) struct LedgerWriter {
     queue: Queue,
     thread: Mutex<Option<JoinHandle<()>>>,
-}
-
-/// What the thread shares with the rest of the store.
-pub(crate) struct WriterShared {
-    pub(crate) secrets: StoreSecrets,
-    /// Changes that are written when there is time.
-    pub(crate) write_behind: WriteBehind,
-    pub(crate) plans: Arc<Plans>,
-    pub(crate) counters: Arc<LocalCounters>,
-    pub(crate) listeners: Mutex<Vec<Arc<dyn InvalidationListener>>>,
 }
 
 impl LedgerWriter {

@@ -11,7 +11,6 @@ use jiff::Timestamp;
 use rusqlite::types::Type;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::moment;
 use crate::batch_codec::{self, BatchEntry};
 use crate::writer::{HELD, POSTED, RELEASED};
 
@@ -219,4 +218,9 @@ fn line(
     };
     ended.insert(hold, HoldEnd { at: written, kind, posted, number });
     None
+}
+
+/// Converts a time of the database.
+fn moment(microseconds: i64) -> Timestamp {
+    Timestamp::from_microsecond(microseconds).unwrap_or(Timestamp::UNIX_EPOCH)
 }

@@ -6,12 +6,12 @@
 
 mod operations;
 mod refunds;
+mod rule_check;
 
 use demur_admission::Check;
 use rusqlite::{Connection, Row};
 
-/// The maximum number of violations reported for one rule.
-const MAX_VIOLATIONS: usize = 20;
+use rule_check::RuleCheck;
 
 /// Checks all rules.
 pub(super) fn checks(connection: &Connection) -> rusqlite::Result<Vec<Check>> {
@@ -21,31 +21,6 @@ pub(super) fn checks(connection: &Connection) -> rusqlite::Result<Vec<Check>> {
     checks.push(refunds::check(connection)?);
     checks.push(claims(connection)?);
     Ok(checks)
-}
-
-/// The check of one rule so far.
-struct RuleCheck {
-    rule: &'static str,
-    examined: u64,
-    violations: Vec<String>,
-}
-
-impl RuleCheck {
-    fn new(rule: &'static str) -> Self {
-        Self { rule, examined: 0, violations: Vec::new() }
-    }
-
-    fn add_violation(&mut self, violation: impl FnOnce() -> String) {
-        if self.violations.len() < MAX_VIOLATIONS {
-            self.violations.push(violation());
-        }
-    }
-}
-
-impl From<RuleCheck> for Check {
-    fn from(RuleCheck { rule, examined, violations }: RuleCheck) -> Self {
-        Check { rule: rule.to_owned(), examined, violations }
-    }
 }
 
 fn count(connection: &Connection, sql: &str) -> rusqlite::Result<u64> {

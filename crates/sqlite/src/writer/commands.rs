@@ -2,18 +2,16 @@
 
 mod accounts;
 mod keys;
+mod outcome;
 mod prune;
 
 use demur_admission::{Command, CommandFault, DirectoryChange, KeyId, OperationId, Reply};
 use jiff::Timestamp;
 
-use super::WriterShared;
 use super::ledger_tx::LedgerTx;
+use super::shared::WriterShared;
 use crate::directory;
 use accounts::{AdjustmentKind, CreditAdjustment};
-
-/// The outcome of a command: the reply and what has changed, or why nothing was done.
-type CommandOutcome = rusqlite::Result<Result<(Reply, Vec<DirectoryChange>), CommandFault>>;
 
 /// A command with its context.
 pub(super) struct CommandContext<'a> {

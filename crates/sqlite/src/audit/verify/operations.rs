@@ -7,7 +7,7 @@ use demur_admission::{Check, HoldSource};
 use rusqlite::types::Type;
 use rusqlite::{Connection, params};
 
-use super::RuleCheck;
+use super::rule_check::RuleCheck;
 use crate::batch_codec::{self, BatchEntry};
 
 /// The maximum number of accounts in memory before their sums go to the temporary table.

@@ -6,7 +6,7 @@ use demur_admission::{Check, HoldId};
 use rusqlite::types::Type;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::RuleCheck;
+use super::rule_check::RuleCheck;
 use crate::batch_codec::{self, BatchEntry};
 
 /// How many refunds are searched for in one pass over the batches. More refunds need another pass.

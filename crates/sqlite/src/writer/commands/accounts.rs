@@ -7,10 +7,10 @@ use demur_admission::{
 use jiff::Timestamp;
 use rusqlite::{OptionalExtension, params};
 
-use super::CommandOutcome;
+use super::outcome::CommandOutcome;
 use crate::directory;
-use crate::writer::WriterShared;
 use crate::writer::ledger_tx::LedgerTx;
+use crate::writer::shared::WriterShared;
 
 const WITHDRAWAL: i64 = 0;
 const REFUND: i64 = 1;

@@ -9,11 +9,11 @@ use demur_admission::{
 };
 use jiff::Timestamp;
 
-use super::CommandOutcome;
+use super::outcome::CommandOutcome;
 use crate::directory::{self, StoredSecret};
 use crate::pepper::from_hex;
-use crate::writer::WriterShared;
 use crate::writer::ledger_tx::LedgerTx;
+use crate::writer::shared::WriterShared;
 
 /// The maximum grace period of a rotated secret.
 const MAX_GRACE: Duration = Duration::from_secs(366 * 24 * 3600);

@@ -1,0 +1,18 @@
+//! What the writing thread shares with the rest of the store.
+
+use std::sync::{Arc, Mutex};
+
+use demur_admission::{InvalidationListener, LocalCounters, Plans};
+
+use crate::secrets::StoreSecrets;
+use crate::write_behind::WriteBehind;
+
+/// What the thread shares with the rest of the store.
+pub(crate) struct WriterShared {
+    pub(crate) secrets: StoreSecrets,
+    /// Changes that are written when there is time.
+    pub(crate) write_behind: WriteBehind,
+    pub(crate) plans: Arc<Plans>,
+    pub(crate) counters: Arc<LocalCounters>,
+    pub(crate) listeners: Mutex<Vec<Arc<dyn InvalidationListener>>>,
+}
