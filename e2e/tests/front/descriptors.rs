@@ -39,7 +39,7 @@ fn idle_connections_are_closed_to_serve_new_ones() {
     ] {
         let shop = serve_with_descriptors(&upstream, "", (1024, 1024));
         assert_eq!(soft_limit(&shop.gateway), 1024);
-        shop.gateway.tells("file descriptor limit is too small");
+        shop.gateway.tells("file descriptor limit too low");
         let mut idle: Vec<TcpStream> = Vec::new();
         for _ in 0..IDLE {
             let mut stream = TcpStream::connect(shop.gateway.address()).unwrap();
@@ -63,9 +63,9 @@ fn idle_connections_are_closed_to_serve_new_ones() {
         println!("{name}: {count} of {IDLE} idle connections were closed");
         assert!((IDLE - 1024..400).contains(&count), "{name}: {count}");
         assert!(!closed[IDLE - 200..].contains(&true), "{name}: the newest are the last to be closed");
-        shop.gateway.tells("file descriptors ran short");
+        shop.gateway.tells("file descriptors exhausted");
         let log = shop.gateway.log();
-        assert!(log.matches("file descriptors ran short").count() <= 60, "{log}");
+        assert!(log.matches("file descriptors exhausted").count() <= 60, "{log}");
         assert!(!log.contains("accept failed"), "{log}");
     }
 }
@@ -75,6 +75,6 @@ fn the_soft_limit_is_raised_to_the_hard_limit() {
     let upstream = Upstream::always(MockResponse::json(200, &json!([])));
     let shop = serve_with_descriptors(&upstream, "bounds: { connections: 1000 }", (1024, 4096));
     assert_eq!(soft_limit(&shop.gateway), 4096);
-    assert!(!shop.gateway.log().contains("too small"), "{}", shop.gateway.log());
+    assert!(!shop.gateway.log().contains("too low"), "{}", shop.gateway.log());
     assert_eq!(shop.client.send(&Request::get("/items").key(&shop.key)).status, 200);
 }

@@ -22,7 +22,7 @@ fn every_request_has_its_line_and_no_line_a_secret() {
     let line = shop.gateway.logged(answer.field("x-request-id"));
     for (name, value) in [
         ("level", json!("INFO")),
-        ("message", json!("request served")),
+        ("message", json!("request completed")),
         ("client", json!("127.0.0.1")),
         ("method", json!("GET")),
         ("path", json!("/shop/items")),
@@ -67,7 +67,7 @@ fn lines_go_where_and_look_as_the_file_says() {
         thread::sleep(Duration::from_millis(10));
     }
     let line = text.lines().find(|line| line.contains(&id)).unwrap_or_else(|| panic!("{text}"));
-    assert!(line.contains(" INFO request served request_id="), "{line}");
+    assert!(line.contains(" INFO request completed request_id="), "{line}");
     assert!(line.contains(" method=GET path=/shop/items status=200 "), "{line}");
     assert!(!shop.gateway.log().contains(&id));
 }
