@@ -173,8 +173,8 @@ fn without(text: &str, mut stretches: Vec<Range<usize>>) -> String {
 }
 
 /// The beginning of a body, made safe for a log line.
-pub(crate) fn quoted(content: &[u8]) -> String {
-    let text = String::from_utf8_lossy(&content[..content.len().min(4 * MAX_QUOTED_CHARS)]);
+pub(crate) fn quoted(body: &[u8]) -> String {
+    let text = String::from_utf8_lossy(&body[..body.len().min(4 * MAX_QUOTED_CHARS)]);
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(MAX_QUOTED_CHARS).collect()
 }
 

@@ -79,7 +79,7 @@ impl Engine {
             request.context.path = SentPath::canonicalize(&mut request.parts.uri);
             let result = match info.rejection {
                 Some(malformed) => Err(self.malformed(&mut request.context, *malformed, info.listener)),
-                None => request.stages(self).route(info.listener, info.acquaintance),
+                None => request.stages(self).route(info.listener, info.connection_cache),
             };
             request.prepare_upstream(result, info.peer)
         });

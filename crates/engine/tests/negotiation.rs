@@ -185,7 +185,7 @@ impl World {
             is_trusted_proxy: false,
             now: self.clock.now(),
             peer: None,
-            acquaintance: Some(&self.connection),
+            connection_cache: Some(&self.connection),
             listener: None,
             rejection: None,
             lag: Duration::ZERO,

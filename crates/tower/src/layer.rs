@@ -116,7 +116,7 @@ where
             is_trusted_proxy: false,
             now: self.clock.now(),
             peer: peer.as_ref(),
-            acquaintance: None,
+            connection_cache: None,
             listener: None,
             rejection: None,
             lag: Duration::ZERO,

@@ -75,6 +75,6 @@ fn raises_the_soft_limit_to_the_hard_limit() {
     let upstream = Upstream::always(MockResponse::json(200, &json!([])));
     let shop = serve_with_descriptors(&upstream, "bounds: { connections: 1000 }", (1024, 4096));
     assert_eq!(soft_limit(&shop.gateway), 4096);
-    assert!(!shop.gateway.log().contains("too small"), "{}", shop.gateway.log());
+    assert!(!shop.gateway.log().contains("too low"), "{}", shop.gateway.log());
     assert_eq!(shop.client.send(&Request::get("/items").key(&shop.key)).status, 200);
 }

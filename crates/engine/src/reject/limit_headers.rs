@@ -44,13 +44,13 @@ pub(crate) fn set_retry(
 ) {
     for family in families {
         match (family, delay) {
-            (LimitHeaderScheme::ShouldRetry(field), _) => {
+            (LimitHeaderScheme::ShouldRetry(header), _) => {
                 let text = if is_worth_waiting { "true" } else { "false" };
-                headers.insert(field.clone(), HeaderValue::from_static(text));
+                headers.insert(header.clone(), HeaderValue::from_static(text));
             }
             // The same delay as `Retry-After`.
-            (LimitHeaderScheme::RetryAfterMillis(field), Some(delay)) if is_worth_waiting => {
-                headers.insert(field.clone(), (delay.seconds() * 1000).into());
+            (LimitHeaderScheme::RetryAfterMillis(header), Some(delay)) if is_worth_waiting => {
+                headers.insert(header.clone(), (delay.seconds() * 1000).into());
             }
             (LimitHeaderScheme::RetryAfterMillis(_), _)
             | (LimitHeaderScheme::Limits { .. } | LimitHeaderScheme::Ietf, _) => {}
@@ -151,7 +151,7 @@ mod tests {
             limit(LimitKind::Rate("burst"), 50, 25, 1, 500),
             limit(LimitKind::Quota, 10, 1, 86_400, 41_821_001),
         ];
-        let headers = told(
+        let headers = headers_for(
             "headers: [x-ratelimit, ietf, { limit: Their-Limit, reset: Their-Reset, reset_as: delay_seconds },
              { reset: Their-Date, reset_as: http_date }]",
             &limits,
@@ -171,16 +171,16 @@ mod tests {
         assert_eq!(headers.len(), 8);
     }
 
-    /// What we write by hand, for speed, a reader of structured fields must read.
+    /// The lists are formatted by hand, for speed; a parser of structured fields must accept them.
     #[test]
     fn lists_are_structured_fields() {
         let limits =
             [limit(LimitKind::Rate("a \"b\" \\c"), 50, 25, 1, 500), limit(LimitKind::Quota, 9, 1, 60, 2)];
-        let headers = told("headers: [ietf]", &limits);
-        for (field, first) in
+        let headers = headers_for("headers: [ietf]", &limits);
+        for (header, first) in
             [("ratelimit-policy", [("q", 50), ("w", 1)]), ("ratelimit", [("r", 25), ("t", 1)])]
         {
-            let list = sfv::Parser::new(headers[field].as_bytes()).parse::<sfv::List>().unwrap();
+            let list = sfv::Parser::new(headers[header].as_bytes()).parse::<sfv::List>().unwrap();
             assert_eq!(list.len(), 2);
             let sfv::ListEntry::Item(item) = &list[0] else { panic!("{list:?}") };
             assert_eq!(item.bare_item.as_string().unwrap().as_str(), "a \"b\" \\c");
@@ -188,7 +188,7 @@ mod tests {
                 assert_eq!(
                     item.params[name].as_integer(),
                     Some(sfv::Integer::from(number)),
-                    "{field} {name}"
+                    "{header} {name}"
                 );
             }
         }
@@ -196,7 +196,7 @@ mod tests {
 
     #[test]
     fn caps_integers_at_fifteen_digits() {
-        let headers = told("headers: [ietf]", &[limit(LimitKind::Rate("b"), u64::MAX, 5, 1, 1)]);
+        let headers = headers_for("headers: [ietf]", &[limit(LimitKind::Rate("b"), u64::MAX, 5, 1, 1)]);
         assert_eq!(headers["ratelimit-policy"], "\"b\";q=999999999999999;w=1");
     }
 
@@ -212,8 +212,8 @@ mod tests {
         ] {
             let mut headers = HeaderMap::new();
             set_retry(families.families(), waiting_helps(class) && is_soon, delay, &mut headers);
-            for field in ["x-should-retry", "their-retry"] {
-                assert_eq!(headers[field], retry);
+            for header in ["x-should-retry", "their-retry"] {
+                assert_eq!(headers[header], retry);
             }
             assert_eq!(headers.get("retry-after-ms").map(|value| value.to_str().unwrap()), millis);
         }
@@ -229,7 +229,7 @@ mod tests {
         ErrorResponder::new(loaded.unwrap_or_else(|found| panic!("{found}")).contract.into(), &[], None)
     }
 
-    fn told(line: &str, limits: &[LimitState<'_>]) -> HeaderMap {
+    fn headers_for(line: &str, limits: &[LimitState<'_>]) -> HeaderMap {
         let now = Now { wall: jiff::Timestamp::from_second(1000).unwrap(), monotonic: Duration::ZERO };
         let mut headers = HeaderMap::new();
         set(families(line).families(), limits, now, &mut headers);

@@ -118,10 +118,10 @@ locales: { it: { errors: { bad_request: Errata., internal: Nostra. } } }
                     headers.append(name.clone(), HeaderValue::from_static(value));
                 }
             }
-            let mut voice = Preferences::default();
-            voice.set_from_headers(&contract, &headers);
+            let mut preferences = Preferences::default();
+            preferences.set_from_headers(&contract, &headers);
             let mut described = HeaderMap::new();
-            set_content_headers(&contract, voice.select(&contract), &mut described);
+            set_content_headers(&contract, preferences.select(&contract), &mut described);
             assert_eq!(described[CONTENT_TYPE], media_type, "{accept:?}");
             assert_eq!(described[CONTENT_LANGUAGE], language, "{languages:?}");
             assert_eq!(described[VARY], "accept, accept-language");
@@ -135,11 +135,11 @@ locales: { it: { errors: { bad_request: Errata., internal: Nostra. } } }
         let mut headers = HeaderMap::new();
         headers.insert(ACCEPT, HeaderValue::from_static("application/problem+json"));
         headers.insert(ACCEPT_LANGUAGE, HeaderValue::from_static("it"));
-        let mut voice = Preferences::default();
-        voice.set_from_headers(&contract, &headers);
-        assert!(voice.accept.is_none() && voice.accept_language.is_none());
+        let mut preferences = Preferences::default();
+        preferences.set_from_headers(&contract, &headers);
+        assert!(preferences.accept.is_none() && preferences.accept_language.is_none());
         let mut described = HeaderMap::new();
-        set_content_headers(&contract, voice.select(&contract), &mut described);
+        set_content_headers(&contract, preferences.select(&contract), &mut described);
         assert_eq!(described.len(), 1);
     }
 }

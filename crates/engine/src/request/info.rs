@@ -17,7 +17,7 @@ pub struct RequestInfo<'p> {
     /// Whether the peer is a trusted proxy, which may name the client.
     pub is_trusted_proxy: bool,
     /// The connection's cache of its last key, if it has one.
-    pub acquaintance: Option<&'p ConnectionCache>,
+    pub connection_cache: Option<&'p ConnectionCache>,
     /// The name of the listener, if it has one.
     pub listener: Option<&'p str>,
     /// Why it could not be parsed or is not admitted. The request itself is then a placeholder.

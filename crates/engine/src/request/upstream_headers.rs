@@ -33,7 +33,7 @@ pub(crate) struct HeaderDirection<'a> {
 }
 
 impl HeaderDirection<'_> {
-    /// Whether a header is removed for what it says, whoever the connection belongs to. A name in another spelling counts
+    /// Whether a header is removed because of its meaning. A name in another spelling counts
     /// where an upstream could take it for one that was checked, or that only the gateway or a proxy may set.
     fn is_removed(self, name: &HeaderName) -> bool {
         let sent = name.as_str();

@@ -66,7 +66,7 @@ impl World {
             now: self.clock.now(),
             peer: Some(&peer),
             is_trusted_proxy: false,
-            acquaintance: None,
+            connection_cache: None,
             listener: None,
             rejection: None,
             lag: Duration::ZERO,

@@ -132,7 +132,9 @@ fn event(record: &RequestRecord, is_aborted: bool) -> (&'static str, &'static st
         Some(_) => ("WARN", "request failed"),
         None if is_aborted => ("INFO", "request aborted"),
         None if !record.would_reject().is_empty() => ("INFO", "request would be rejected"),
-        None if !record.notes().is_empty() || record.stream_error().is_some() => ("WARN", "request completed"),
+        None if !record.notes().is_empty() || record.stream_error().is_some() => {
+            ("WARN", "request completed")
+        }
         None => ("INFO", "request completed"),
     }
 }

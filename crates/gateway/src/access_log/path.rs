@@ -1,18 +1,18 @@
-//! A path as it may be written down: callers put keys into paths by mistake, and a log is read by many.
+//! Removes what looks like a secret from logged paths: clients put keys into paths by mistake.
 
 use std::borrow::Cow;
 
-/// Shorter than any key that is hard to guess.
-const LEAST: usize = 16;
-/// Nobody encodes more often than this but to hide something.
+/// Keys have at least this length.
+const MIN_KEY: usize = 16;
+/// No one encodes a path more often.
 const MAX_ROUNDS: usize = 8;
-/// Longer than identifiers commonly are.
-const LONG: usize = 40;
+/// Longer than common identifiers.
+const MAX_IDENTIFIER: usize = 40;
 
-/// The path with `…` for every part that might be a secret: long and of mixed letters and digits, or very long.
-/// Identifiers in hexadecimal stay readable.
+/// The path with `…` for every part that may be a secret: long and of mixed letters and digits, or very long. Hexadecimal
+/// identifiers stay readable.
 ///
-/// A secret that is percent-encoded, however often, is one all the same; the path is then shown decoded.
+/// Percent-encoded secrets are removed too; the path is then shown decoded.
 pub(super) fn shown(path: &str) -> String {
     let mut decoded = Cow::Borrowed(path);
     for _ in 0..MAX_ROUNDS {
@@ -47,7 +47,7 @@ fn without_suspects(path: &str) -> String {
 fn is_suspect(run: &[u8]) -> bool {
     let has = |kind: fn(&u8) -> bool| run.iter().any(kind);
     let is_mixed = has(u8::is_ascii_lowercase) && has(u8::is_ascii_uppercase) && has(u8::is_ascii_digit);
-    run.len() >= LONG || (run.len() >= LEAST && is_mixed)
+    run.len() >= MAX_IDENTIFIER || (run.len() >= MIN_KEY && is_mixed)
 }
 
 #[cfg(test)]
@@ -55,7 +55,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_might_be_a_key_is_not_written_down() {
+    fn removes_what_may_be_a_key() {
         for (path, expected) in [
             ("/shop/items/7", "/shop/items/7"),
             ("/a/0190f3d2-7c1b-7aaa-9f00-000000000001/b", "/a/0190f3d2-7c1b-7aaa-9f00-000000000001/b"),

@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use demur_admission::{Clock, ConnectionCache};
+use demur_contract::Condition;
 use demur_engine::{Peer, RequestInfo};
 use demur_guard::{Guard, Phase};
 use http::header::CONNECTION;
@@ -100,7 +101,7 @@ impl ConnectionContext {
             let ProxyHeader { client, rest } = match Box::pin(header).await {
                 Ok(header) => header,
                 Err(error) => {
-                    tracing::debug!(%error, peer = %address, "invalid PROXY header");
+                    tracing::debug!(%error, peer = %address, "proxy header invalid");
                     return;
                 }
             };
@@ -133,7 +134,7 @@ impl ConnectionContext {
         };
         if let Err(error) = ended {
             // The client has gone, or has broken its framing.
-            tracing::debug!(%error, "client connection failed");
+            tracing::debug!(%error, condition = Condition::ClientGone.name(), "connection closed early");
         }
     }
 
@@ -188,7 +189,7 @@ impl ConnectionContext {
         let rejection = match activity.rejections.next() {
             Some(rejected) => Some(malformed::from_guard(rejected)),
             None if overloaded => Some(malformed::overloaded(&request, "connection limit reached")),
-            None if self.lag.is_too_long(now.monotonic) => {
+            None if self.lag.must_shed(now.monotonic) => {
                 Some(malformed::overloaded(&request, "gateway overloaded: request queued for too long"))
             }
             None => None,
@@ -204,8 +205,9 @@ impl ConnectionContext {
         let (request, unread) = ClientBody::of(request, limits.content);
         async move {
             let peer = Some(proxied.as_ref().unwrap_or(peer));
-            let acquaintance = Some(cache);
-            let info = RequestInfo { now, peer, is_trusted_proxy, acquaintance, listener, rejection, lag };
+            let connection_cache = Some(cache);
+            let info =
+                RequestInfo { now, peer, is_trusted_proxy, connection_cache, listener, rejection, lag };
             let (mut response, record) = pin!(proxy::serve(engine, &self.upstreams, request, info)).await;
             // A response may be sent while the request's body is still being read.
             if !unread.drain(limits.content) || overloaded || self.is_ending.load(Ordering::Relaxed) {

@@ -10,10 +10,10 @@ use tokio::task::AbortHandle;
 
 use super::descriptors::{Descriptor, Descriptors};
 
-/// How long a connection counts as one whose request is on its way.
+/// How long the next request of a connection counts as on its way.
 const FRESH: Duration = Duration::from_secs(1);
 
-/// Every connection that is open, by its number. The oldest has the lowest.
+/// The open connections, by number. The oldest has the lowest one.
 #[derive(Clone)]
 pub(crate) struct ConnectionTable {
     open: Rc<RefCell<OpenConnections>>,
@@ -31,17 +31,17 @@ struct TableEntry {
     task: AbortHandle,
 }
 
-/// What one connection is doing.
+/// The activity of one connection.
 #[derive(Clone, Default)]
 pub(crate) struct Activity {
     pub(crate) rejections: RejectionQueue,
-    /// When its last request arrived, or it was accepted.
+    /// When its last request came, or when it was accepted.
     pub(crate) last_used: Rc<Cell<Duration>>,
-    /// Whether it has had a request.
+    /// Whether a request has come on it.
     pub(crate) is_used: Rc<Cell<bool>>,
 }
 
-/// A connection that is listed until this is dropped. Its task holds it.
+/// A connection that is listed until this is dropped. Owned by its task.
 pub(crate) struct ListedConnection {
     connections: ConnectionTable,
     number: u64,
@@ -53,7 +53,7 @@ impl ConnectionTable {
         Self { open: Rc::default(), descriptors }
     }
 
-    /// A place for a connection whose task is about to start.
+    /// Reserves a number for a connection whose task is about to start.
     pub(crate) fn reserve(&self, descriptor: Descriptor) -> ListedConnection {
         let mut open = self.open.borrow_mut();
         open.next += 1;
@@ -65,19 +65,19 @@ impl ConnectionTable {
         self.open.borrow_mut().by_number.insert(number, TableEntry { activity, task });
     }
 
-    /// Closes so many connections that have no request under way, and answers how many there were: first those that
-    /// have been idle for longest, then, the oldest first too, those that have sent a part of a head or are so fresh
-    /// that their first request may be on its way.
+    /// Closes up to `count` connections without a request in progress, and returns how many were closed: first those that
+    /// have been idle for longest, then those that have sent a part of a head or whose request may be on its way, again the
+    /// oldest first.
     pub(crate) fn close_idle(&self, count: usize, now: Duration) -> usize {
         let mut open = self.open.borrow_mut();
         let candidates = open.by_number.iter().filter_map(|(number, TableEntry { activity, .. })| {
             let last_used = activity.last_used.get();
-            let may_ask = match activity.rejections.phase() {
+            let is_active = match activity.rejections.phase() {
                 Phase::Idle => now.saturating_sub(last_used) < FRESH,
                 Phase::Head => true,
                 Phase::Message => return None,
             };
-            Some((may_ask, last_used, *number))
+            Some((is_active, last_used, *number))
         });
         let mut candidates: Vec<_> = candidates.collect();
         if candidates.len() > count && count > 0 {
@@ -86,7 +86,7 @@ impl ConnectionTable {
         }
         for (.., number) in candidates.iter().take(count) {
             if let Some(TableEntry { task, .. }) = open.by_number.remove(number) {
-                // The task lets go of its socket before the worker waits for anything else.
+                // The task drops its socket before the worker waits for anything else.
                 task.abort();
             }
         }
@@ -105,7 +105,7 @@ impl ListedConnection {
 impl Drop for ListedConnection {
     fn drop(&mut self) {
         let ConnectionTable { open, descriptors } = &self.connections;
-        // A task that is aborted while the list is looked at ends later; nothing else holds the list meanwhile.
+        // The list is borrowed only while `close_idle` aborts the task.
         let listed = open.try_borrow_mut().ok().and_then(|mut open| open.by_number.remove(&self.number));
         if listed.is_none() {
             descriptors.closed();

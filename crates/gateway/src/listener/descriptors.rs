@@ -1,7 +1,7 @@
-//! File descriptors: how many the process may have, how many its sockets take, and when they run short.
+//! File descriptors: the limit of the process, how many sockets use, and what to do when they run short.
 //!
-//! Only sockets of clients and upstreams are counted. A reserve is kept for everything else: the store and its log,
-//! the listeners, the runtimes, name resolution.
+//! Only sockets of clients and upstreams are counted. A reserve is kept for everything else: the store and its log, the
+//! listeners, the runtimes, name resolution.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// For everything but connections, without what each worker takes.
+/// For everything but connections, beside what each worker takes.
 const RESERVE: usize = 80;
 /// A worker's runtime, and the sockets of a name look-up.
 const RESERVE_PER_WORKER: usize = 8;
@@ -25,12 +25,12 @@ struct DescriptorCounts {
     limit: usize,
     reserve: usize,
     open: AtomicUsize,
-    /// Idle connections that workers were asked to close, and have not looked for yet.
+    /// Idle connections that workers were asked to close and have not closed yet.
     asked: AtomicUsize,
-    /// Those that are about to be closed, and count as open still.
+    /// Connections that are being closed and still count as open.
     closing: AtomicUsize,
     since: Instant,
-    /// When a shortage was reported last, in milliseconds.
+    /// When a shortage was last reported, in milliseconds.
     reported: AtomicU64,
     /// Idle connections that were closed since.
     closed: AtomicUsize,
@@ -41,7 +41,7 @@ struct DescriptorCounts {
 pub(crate) struct Descriptor(Descriptors);
 
 impl Descriptors {
-    /// Raises the soft limit to the hard limit, and reports what is there beside what the bound on connections needs.
+    /// Raises the soft limit to the hard limit, and logs it beside what the connection limit needs.
     pub(crate) fn raise(connections: usize, workers: usize) -> Self {
         let before = getrlimit(Resource::Nofile);
         let raised = Rlimit { current: before.maximum, maximum: before.maximum };
@@ -51,7 +51,7 @@ impl Descriptors {
             tracing::warn!(%error, "file descriptor limit not raised");
         }
         let now = getrlimit(Resource::Nofile);
-        // Without a number it is unlimited.
+        // `None` means unlimited.
         let known =
             |limit: Option<u64>| limit.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(usize::MAX);
         let limit = known(now.current);
@@ -70,7 +70,7 @@ impl Descriptors {
         let reserve = RESERVE.saturating_add(workers.saturating_mul(RESERVE_PER_WORKER));
         Self(Arc::new(DescriptorCounts {
             limit,
-            // Something must be left to serve with, however low the limit is.
+            // At least half of the limit is left for connections.
             reserve: reserve.min(limit / 2),
             open: AtomicUsize::new(0),
             asked: AtomicUsize::new(0),
@@ -87,48 +87,47 @@ impl Descriptors {
         Descriptor(self.clone())
     }
 
-    /// How many idle connections should be closed beside those that are closed already.
+    /// How many idle connections should be closed, beside those that are being closed.
     pub(crate) fn wanted(&self) -> usize {
         let DescriptorCounts { asked, closing, .. } = &*self.0;
-        let under_way = asked.load(Ordering::Relaxed).saturating_add(closing.load(Ordering::Relaxed));
-        self.excess().saturating_sub(under_way)
+        let in_progress = asked.load(Ordering::Relaxed).saturating_add(closing.load(Ordering::Relaxed));
+        self.excess().saturating_sub(in_progress)
     }
 
-    /// How many sockets too many there are.
+    /// How many sockets must be closed before another one may be opened.
     fn excess(&self) -> usize {
         let DescriptorCounts { limit, reserve, open, .. } = &*self.0;
-        // The next one is to fit too.
         open.load(Ordering::Relaxed).saturating_add(1).saturating_sub(limit - reserve)
     }
 
-    /// Divides what is to be closed between so many workers: how much each is to be asked for.
+    /// How many idle connections each of the workers should close.
     pub(crate) fn ask(&self, workers: usize) -> usize {
         let each = self.wanted().div_ceil(workers.max(1));
         self.0.asked.fetch_add(each * workers, Ordering::Relaxed);
         each
     }
 
-    /// A worker has done what it was asked for, as far as it could.
+    /// A worker has closed up to `count` connections that it was asked to close.
     pub(crate) fn done(&self, count: usize) {
         subtract(&self.0.asked, count);
     }
 
-    /// So many connections are about to be closed.
+    /// `count` connections are being closed.
     pub(crate) fn closing(&self, count: usize) {
         self.0.closing.fetch_add(count, Ordering::Relaxed);
     }
 
-    /// One of them has been.
+    /// One of them is closed.
     pub(crate) fn closed(&self) {
         subtract(&self.0.closing, 1);
     }
 
-    /// Whether a quarter of the reserve is gone too: no more connections should be accepted before some end.
+    /// Whether a quarter of the reserve is in use: no more connections should be accepted before some end.
     pub(crate) fn is_exhausted(&self) -> bool {
         self.excess() > self.0.reserve / 4
     }
 
-    /// Counts idle connections that were closed for want of descriptors, and reports them when that is due.
+    /// Counts idle connections that were closed because descriptors ran short, and logs them from time to time.
     pub(crate) fn report_closed(&self, count: usize) {
         if count == 0 {
             return;
@@ -140,9 +139,9 @@ impl Descriptors {
         }
     }
 
-    /// Whether another line about shortage may be written; the caller writes it.
+    /// Whether a shortage may be logged again; the caller logs it.
     pub(crate) fn is_report_due(&self) -> bool {
-        // One more than has passed, so that zero means never.
+        // Plus one, so that zero means never.
         let now = u64::try_from(self.0.since.elapsed().as_millis()).unwrap_or(u64::MAX).saturating_add(1);
         let last = self.0.reported.load(Ordering::Relaxed);
         let is_due = last == 0 || now.saturating_sub(last) >= BETWEEN_REPORTS.as_millis() as u64;
@@ -150,7 +149,7 @@ impl Descriptors {
     }
 }
 
-/// Never below zero: a count that has gone wrong must not stop what goes by it for good.
+/// Never below zero: a wrong count must not stop the gateway from accepting connections.
 fn subtract(count: &AtomicUsize, by: usize) {
     let _ = count.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |count| Some(count.saturating_sub(by)));
 }
@@ -173,7 +172,7 @@ mod tests {
             (1024, 2, 928, 1, false),
             (1024, 2, 951, 24, false),
             (1024, 2, 952, 25, true),
-            // However low the limit is, half of it is there to serve with.
+            // Half of a low limit is left for connections.
             (64, 8, 31, 0, false),
             (64, 8, 32, 1, false),
             (usize::MAX, 2, 100_000, 0, false),

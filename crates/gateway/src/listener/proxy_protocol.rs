@@ -1,8 +1,7 @@
-//! The header of the PROXY protocol (versions 1 and 2), with which a proxy begins a connection and says for whom
-//! it speaks.
+//! The PROXY protocol (versions 1 and 2): a header at the beginning of a connection in which a proxy names the client.
 //!
-//! It is read only from proxies that the configuration names, and then it must be there: a receiver that guesses
-//! lets anybody choose an address.
+//! It is required from the trusted proxies of the configuration, and not accepted from anyone else: guessing would let every
+//! client choose its address.
 
 use std::io;
 use std::net::IpAddr;
@@ -12,27 +11,30 @@ use ppp::{PartialResult, v1, v2};
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::time::timeout;
 
-/// A header with all that proxies commonly attach is far smaller.
+/// Headers are far smaller, with all common extensions.
 const MAX_BYTES: usize = 4096;
-/// With what the two versions begin.
+/// The beginnings of the two versions.
 const V1: &[u8] = b"PROXY ";
 const V2: &[u8] = b"\r\n\r\n\0\r\nQUIT\n";
 
-/// What a connection began with.
+/// A parsed PROXY header.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct ProxyHeader {
-    /// The client; `None` where the proxy speaks for itself.
+    /// The client; `None` for the proxy's own connections.
     pub(crate) client: Option<IpAddr>,
-    /// What was read behind the header.
+    /// What was read after the header.
     pub(crate) rest: Vec<u8>,
 }
 
-/// Reads the header, within its time. An error ends the connection: there is nobody to be told.
-pub(crate) async fn read<S: AsyncRead + Unpin>(socket: &mut S, within: Duration) -> io::Result<ProxyHeader> {
-    timeout(within, read_whole(socket)).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
+/// Reads the header, within a timeout. An error closes the connection without a response.
+pub(crate) async fn read<S: AsyncRead + Unpin>(
+    socket: &mut S,
+    max_time: Duration,
+) -> io::Result<ProxyHeader> {
+    timeout(max_time, read_header(socket)).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
 }
 
-async fn read_whole<S: AsyncRead + Unpin>(socket: &mut S) -> io::Result<ProxyHeader> {
+async fn read_header<S: AsyncRead + Unpin>(socket: &mut S) -> io::Result<ProxyHeader> {
     let mut bytes = Vec::with_capacity(256);
     loop {
         if socket.read_buf(&mut bytes).await? == 0 {
@@ -41,7 +43,6 @@ async fn read_whole<S: AsyncRead + Unpin>(socket: &mut S) -> io::Result<ProxyHea
         if bytes.len() >= MAX_BYTES {
             return Err(no_header());
         }
-        // Which version it is shows in the first byte.
         let (client, length) = if V2.starts_with(bytes.get(..V2.len()).unwrap_or(&bytes)) {
             match v2::Header::try_from(bytes.as_slice()) {
                 Ok(header) => (client_2(&header), header.len()),
@@ -63,7 +64,7 @@ async fn read_whole<S: AsyncRead + Unpin>(socket: &mut S) -> io::Result<ProxyHea
 }
 
 fn no_header() -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidData, "no header of the PROXY protocol")
+    io::Error::new(io::ErrorKind::InvalidData, "missing or invalid PROXY header")
 }
 
 fn client_1(addresses: &v1::Addresses) -> Option<IpAddr> {
@@ -76,7 +77,7 @@ fn client_1(addresses: &v1::Addresses) -> Option<IpAddr> {
 
 fn client_2(header: &v2::Header<'_>) -> Option<IpAddr> {
     match (header.command, &header.addresses) {
-        // A health check of the proxy's own.
+        // The proxy's own connection, such as a health check.
         (v2::Command::Local, _) => None,
         (v2::Command::Proxy, v2::Addresses::IPv4(addresses)) => Some(addresses.source_address.into()),
         (v2::Command::Proxy, v2::Addresses::IPv6(addresses)) => Some(addresses.source_address.into()),
@@ -90,11 +91,11 @@ mod tests {
 
     use super::*;
 
-    async fn introduced(bytes: &[u8]) -> io::Result<ProxyHeader> {
+    async fn parsed(bytes: &[u8]) -> io::Result<ProxyHeader> {
         let (mut client, mut server) = tokio::io::duplex(8192);
         let bytes = bytes.to_vec();
         let sent = tokio::spawn(async move {
-            // Byte by byte, as nothing says that it comes whole.
+            // Byte by byte: it may come in parts.
             for byte in bytes {
                 client.write_all(&[byte]).await.unwrap();
                 tokio::task::yield_now().await;
@@ -109,27 +110,27 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn both_versions_name_the_client_and_leave_the_rest() {
-        let one = introduced(b"PROXY TCP4 203.0.113.7 10.0.0.1 4711 80\r\nGET / HTTP/1.1").await.unwrap();
+    async fn parses_both_versions_and_leaves_the_rest() {
+        let one = parsed(b"PROXY TCP4 203.0.113.7 10.0.0.1 4711 80\r\nGET / HTTP/1.1").await.unwrap();
         assert_eq!(one, ProxyHeader { client: "203.0.113.7".parse().ok(), rest: b"GET / HTTP/1.1".to_vec() });
-        let unknown = introduced(b"PROXY UNKNOWN\r\nGET").await.unwrap();
+        let unknown = parsed(b"PROXY UNKNOWN\r\nGET").await.unwrap();
         assert_eq!(unknown, ProxyHeader { client: None, rest: b"GET".to_vec() });
 
         let mut two = b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0f".to_vec();
         two.extend([203, 0, 113, 7, 10, 0, 0, 1, 0x12, 0x67, 0, 80, 4, 0, 0]);
         two.extend(b"GET");
-        let two = introduced(&two).await.unwrap();
+        let two = parsed(&two).await.unwrap();
         assert_eq!(two, ProxyHeader { client: "203.0.113.7".parse().ok(), rest: b"GET".to_vec() });
     }
 
     #[tokio::test]
-    async fn what_is_no_header_ends_the_connection() {
+    async fn rejects_connections_without_a_header() {
         for bytes in
             [&b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"[..], b"PROXY TCP4 a b c d\r\n", b"PROXY TCP4 1.2.3.4"]
         {
-            assert!(introduced(bytes).await.is_err(), "{bytes:?}");
+            assert!(parsed(bytes).await.is_err(), "{bytes:?}");
         }
         let endless = [b"PROXY TCP4 ".to_vec(), vec![b'1'; 2 * MAX_BYTES]].concat();
-        assert!(introduced(&endless[..5000]).await.is_err());
+        assert!(parsed(&endless[..5000]).await.is_err());
     }
 }

@@ -1,5 +1,5 @@
-//! A client's content: held to a least pace, for whoever drips bytes occupies a connection for nothing; and
-//! drained when nobody wants the rest of it, so that the connection can go on.
+//! A client's request body: it must arrive at a minimum rate, and what is not read of it is drained, so that the connection
+//! can be reused.
 
 use std::cell::{Cell, RefCell};
 use std::pin::Pin;
@@ -16,21 +16,21 @@ use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use tokio::time::{Instant, Sleep, sleep_until, timeout};
 
-/// The least pace of a client's content, and what is read of it when nobody wants it.
+/// The minimum rate of request bodies, and how much of an unread body is drained.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BodyLimits {
-    /// The pace is looked at once in this time.
+    /// The rate is checked at this interval.
     pub window: Duration,
-    /// Bytes that must have come in it.
+    /// The minimum of bytes in each interval.
     pub bytes_per_window: u64,
-    /// Unwanted content up to this length is read and dropped. A connection with more is closed.
+    /// Unread bodies up to this length are drained. A connection with a longer one is closed.
     pub drain_bytes: u64,
-    /// How long that may take.
+    /// The timeout of draining.
     pub drain_timeout: Duration,
 }
 
 impl Default for BodyLimits {
-    /// 500 bytes a second, looked at every 15 seconds.
+    /// 500 bytes a second, checked every 15 seconds.
     fn default() -> Self {
         let window = Duration::from_secs(15);
         Self {
@@ -42,12 +42,11 @@ impl Default for BodyLimits {
     }
 }
 
-/// Content that arrives; nothing where there is none. Boxed, since a request is moved from hand to hand and most have
-/// no content.
+/// The body of a request; `None` if it has none. Boxed, since requests are moved several times and most have no body.
 pub(crate) struct ClientBody(Option<Box<ClientBodyInner>>);
 
 struct ClientBodyInner {
-    /// `None` once it was given up.
+    /// `None` once it was dropped.
     body: Option<Incoming>,
     bounds: BodyLimits,
     window: Option<Pin<Box<Sleep>>>,
@@ -55,27 +54,27 @@ struct ClientBodyInner {
     rest: Rc<UnreadBody>,
 }
 
-/// Where the rest of a request's content is put when whoever had it wants no more of it.
+/// Receives the rest of a request's body when the body is dropped.
 pub(crate) struct UnreadSlot(Option<Rc<UnreadBody>>);
 
 #[derive(Default)]
 struct UnreadBody {
     body: RefCell<Option<Incoming>>,
-    /// The client waits to be told to send it (RFC 9110, section 10.1.1).
-    is_awaited: Cell<bool>,
-    /// It came too slowly: its client is not waited for any longer (RFC 9110, section 15.5.9).
-    is_late: Cell<bool>,
+    /// The client waits for a 100 Continue before it sends the body (RFC 9110, section 10.1.1).
+    expects_continue: Cell<bool>,
+    /// It came too slowly, and the connection is closed (RFC 9110, section 15.5.9).
+    is_slow: Cell<bool>,
 }
 
 impl ClientBody {
-    /// The content of a request, and where its rest is put.
+    /// Wraps the body of a request. The slot receives its rest.
     pub(crate) fn of(mut request: Request<Incoming>, bounds: BodyLimits) -> (Request<Self>, UnreadSlot) {
         canonical_length(request.headers_mut());
         if request.body().is_end_stream() {
             return (request.map(|_| Self(None)), UnreadSlot(None));
         }
         let rest = Rc::new(UnreadBody::default());
-        rest.is_awaited.set(request.headers().contains_key(EXPECT));
+        rest.expects_continue.set(request.headers().contains_key(EXPECT));
         let left = UnreadSlot(Some(rest.clone()));
         let coming = |body| ClientBodyInner { body: Some(body), bounds, window: None, in_window: 0, rest };
         (request.map(|body| Self(Some(Box::new(coming(body))))), left)
@@ -87,9 +86,9 @@ impl ClientBody {
 }
 
 impl ClientBodyInner {
-    /// Whether the window's end has come with too little in it. A window begins when there is something to
-    /// wait for; one that ran out while nobody read is no sign of a slow client.
-    fn is_late(&mut self, cx: &mut Context<'_>) -> bool {
+    /// Whether too little has come in an interval. An interval begins when the body is waited for; one that elapsed while
+    /// nothing was read is ignored.
+    fn is_slow(&mut self, cx: &mut Context<'_>) -> bool {
         let length = self.bounds.window;
         let window = self.window.get_or_insert_with(|| Box::pin(sleep_until(Instant::now() + length)));
         while window.as_mut().poll(cx).is_ready() {
@@ -104,14 +103,12 @@ impl ClientBodyInner {
 }
 
 impl UnreadSlot {
-    /// Sees to what nobody has read of the content. Answers whether the connection can carry another request:
-    /// what is left of this one is being drained, or there is nothing.
+    /// Drains the rest of the body. Returns whether the connection can be reused.
     ///
-    /// A client that waits to be told to send its content is not told so by draining it.
+    /// A body that the client has not sent yet, because it waits for a 100 Continue, is not drained.
     pub(crate) fn drain(&self, bounds: BodyLimits) -> bool {
         let Some(rest) = &self.0 else { return true };
-        // Whoever had the content may have it still.
-        if rest.is_late.get() {
+        if rest.is_slow.get() {
             return false;
         }
         let Some(body) = rest.body.take() else { return true };
@@ -119,7 +116,7 @@ impl UnreadSlot {
             return true;
         }
         let is_large = body.size_hint().upper().is_some_and(|length| length > bounds.drain_bytes);
-        if is_large || rest.is_awaited.get() {
+        if is_large || rest.expects_continue.get() {
             return false;
         }
         tokio::task::spawn_local(timeout(bounds.drain_timeout, drain(body, bounds.drain_bytes)));
@@ -127,7 +124,7 @@ impl UnreadSlot {
     }
 }
 
-/// Writes a length with leading zeros, which the guard lets pass, without them: some recipients read octal numbers.
+/// Removes leading zeros of a Content-Length, which the guard accepts: some recipients would read an octal number.
 fn canonical_length(headers: &mut HeaderMap) {
     let Some(length) = headers.get(CONTENT_LENGTH).map(HeaderValue::as_bytes) else { return };
     if length.len() > 1 && length.starts_with(b"0") {
@@ -138,12 +135,12 @@ fn canonical_length(headers: &mut HeaderMap) {
     }
 }
 
-/// Reads and drops. What is too much, or breaks, is given up, and hyper closes the connection.
-async fn drain(mut body: Incoming, mut most: u64) {
+/// Reads and discards up to `left` bytes. If the body is longer, or breaks off, hyper closes the connection.
+async fn drain(mut body: Incoming, mut left: u64) {
     while let Some(Ok(frame)) = body.frame().await {
         let length = frame.data_ref().map_or(0, |data| data.len() as u64);
-        match most.checked_sub(length) {
-            Some(rest) => most = rest,
+        match left.checked_sub(length) {
+            Some(rest) => left = rest,
             None => return,
         }
     }
@@ -165,11 +162,11 @@ impl Body for ClientBody {
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let Some(this) = &mut self.0 else { return Poll::Ready(None) };
         let Some(body) = &mut this.body else { return Poll::Ready(None) };
-        // Polling it tells the client to send it.
-        this.rest.is_awaited.set(false);
+        // Polling sends the 100 Continue.
+        this.rest.expects_continue.set(false);
         match Pin::new(body).poll_frame(cx) {
-            Poll::Pending if this.is_late(cx) => {
-                this.rest.is_late.set(true);
+            Poll::Pending if this.is_slow(cx) => {
+                this.rest.is_slow.set(true);
                 Poll::Ready(Some(Err(BodyError::Slow)))
             }
             Poll::Pending => Poll::Pending,

@@ -1,8 +1,7 @@
-//! How long an upstream may take: from when it could have answered.
+//! The timeout of an upstream's response.
 //!
-//! While the client is still sending its content, and slowly, the upstream is not late; whether the client is
-//! too slow is judged where its content arrives. While the upstream does not take content that is there, it
-//! is.
+//! It does not elapse while the upstream waits for the client to send the request's body; slow clients have a timeout of
+//! their own. It does elapse while the upstream does not read a body that is there.
 
 use std::cell::Cell;
 use std::pin::Pin;
@@ -13,7 +12,7 @@ use std::time::Duration;
 use http_body::{Body, Frame, SizeHint};
 use tokio::time::{Instant, sleep, sleep_until};
 
-/// The time that one request gives its upstream.
+/// The response timeout of one request.
 pub(crate) struct ResponseTimeout {
     time: Duration,
     state: Rc<Cell<TimeoutState>>,
@@ -21,9 +20,9 @@ pub(crate) struct ResponseTimeout {
 
 #[derive(Clone, Copy)]
 struct TimeoutState {
-    /// When the upstream last took something, or could first have answered.
+    /// When the upstream last read something, or could first have responded.
     since: Instant,
-    /// The next piece of content has yet to come from the client.
+    /// The next chunk of the body has to come from the client.
     awaits_client: bool,
 }
 
@@ -32,17 +31,17 @@ impl ResponseTimeout {
         Self { time, state: Rc::new(Cell::new(TimeoutState { since, awaits_client: false })) }
     }
 
-    /// How long that is.
+    /// The timeout's duration.
     pub(crate) fn time(&self) -> Duration {
         self.time
     }
 
-    /// Content whose progress is noticed.
+    /// Wraps a body, to restart the timeout with its progress.
     pub(crate) fn watch<B>(&self, body: B) -> ProgressBody<B> {
         ProgressBody { body, progress: UploadProgress(self.state.clone()) }
     }
 
-    /// Ends when the upstream has had its time.
+    /// Waits until the timeout has elapsed.
     pub(crate) async fn elapsed(&self) {
         loop {
             let TimeoutState { since, awaits_client } = self.state.get();
@@ -57,17 +56,17 @@ impl ResponseTimeout {
     }
 }
 
-/// A request's content as an upstream takes it.
+/// The body of a request as the upstream reads it.
 pub(crate) struct ProgressBody<B> {
     body: B,
     progress: UploadProgress,
 }
 
-/// How far the content has come. Content that is given up is not waited for.
+/// The progress of a body. A body that is dropped is not waited for any more.
 struct UploadProgress(Rc<Cell<TimeoutState>>);
 
 impl<B> ProgressBody<B> {
-    /// The content, once it is known that nobody has begun to take it.
+    /// The body, if it was not sent.
     pub(crate) fn into_inner(self) -> B {
         self.body
     }
