@@ -140,13 +140,13 @@ impl Gateway {
     }
 
     /// Sends SIGTERM without waiting.
-    pub fn ask_to_end(&self) {
-        self.process.ask_to_end();
+    pub fn terminate(&self) {
+        self.process.terminate();
     }
 
     /// Waits until the process has exited.
-    pub fn ended(mut self) -> (ExitStatus, TestDir) {
-        (self.process.ended(), self.folder)
+    pub fn wait_for_exit(mut self) -> (ExitStatus, TestDir) {
+        (self.process.wait_for_exit(), self.folder)
     }
 }
 

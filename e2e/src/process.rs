@@ -104,7 +104,7 @@ impl Process {
     }
 
     /// Sends SIGTERM.
-    pub(crate) fn ask_to_end(&self) {
+    pub(crate) fn terminate(&self) {
         if let Ok(id) = i32::try_from(self.child.id())
             && let Some(id) = Pid::from_raw(id)
         {
@@ -113,7 +113,7 @@ impl Process {
     }
 
     /// Waits for the exit status. Panics on timeout.
-    pub(crate) fn ended(&mut self) -> ExitStatus {
+    pub(crate) fn wait_for_exit(&mut self) -> ExitStatus {
         let asked = Instant::now();
         loop {
             if let Some(status) = self.child.try_wait().expect("it is our child") {

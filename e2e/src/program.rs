@@ -50,7 +50,7 @@ impl Program {
     }
 
     /// Waits until the process has exited.
-    pub fn ended(&mut self) -> ExitStatus {
-        self.process.ended()
+    pub fn wait_for_exit(&mut self) -> ExitStatus {
+        self.process.wait_for_exit()
     }
 }

@@ -13,12 +13,12 @@ use serde_json::{Value as Json, json};
 const API: &str = "trackyard";
 const SEARCH: &str = "/api/external/v1/search";
 
-/// So many characters of a secret beside each other are no accident: with 62 to choose from, one in 10¹⁴.
+/// A match of this many characters is no coincidence: with an alphabet of 62, one in 10¹⁴.
 const TELLING: usize = 8;
 
-/// Where to look for what.
+/// The secrets to search for, and the places to search.
 struct Canary {
-    /// What must be nowhere: all stretches of the secrets, sorted.
+    /// All substrings of the secrets of a given length, sorted: none may be found.
     stretches: Vec<Vec<u8>>,
     found: Vec<String>,
 }
@@ -40,7 +40,7 @@ impl Canary {
         }
     }
 
-    /// The same for stretches of several lengths.
+    /// The same for substrings of several lengths.
     fn look_lengths(&mut self, place: &str, bytes: &[u8]) {
         let lengths: std::collections::BTreeSet<usize> = self.stretches.iter().map(Vec::len).collect();
         let known: std::collections::HashSet<&[u8]> = self.stretches.iter().map(Vec::as_slice).collect();
@@ -50,7 +50,7 @@ impl Canary {
         }
     }
 
-    /// Every file, log and pages and all that lies beside them.
+    /// Searches every file of the store: pages, log and the files beside them.
     fn look_into(&mut self, folder: &Path) -> Vec<String> {
         let mut names = Vec::new();
         for entry in fs::read_dir(folder).unwrap() {
@@ -78,7 +78,7 @@ fn no_response_output_log_or_file_contains_a_secret() {
     let (folder, client) = (gateway.folder(), gateway.client(API));
     folder.create_account("acme", "tried");
 
-    // Keys in every state, one brought along, and one that there never was.
+    // Keys in every state, an imported one, and one that never existed.
     let make =
         |expires| folder.create_key(&NewKey { api: API, account: "acme", expires, ..NewKey::default() });
     let (active, revoked, expired) = (make(None), make(None), make(Some("2020-01-01T00:00:00Z")));
@@ -97,7 +97,7 @@ fn no_response_output_log_or_file_contains_a_secret() {
     hidden.extend([&foreign["legacy_".len()..], foreign_key]);
     let mut canary = Canary::of(&hidden);
 
-    // Every way of presenting them, good and bad: let in, refused, malformed, exposed, of another scheme.
+    // Every way of presenting keys: accepted, rejected, malformed, exposed, in another scheme.
     let mut statuses = Vec::new();
     for secret in secrets.into_iter().map(String::as_str).chain([foreign]) {
         let ask = || Request::post(SEARCH).json(&json!({ "query": "epic" }));
@@ -129,7 +129,7 @@ fn no_response_output_log_or_file_contains_a_secret() {
     }
     folder.result(&["keys", "rotate-pepper"]);
 
-    // What the command line says of keys that are there already.
+    // The output of commands for existing keys.
     let copy = path("copy.db");
     for arguments in [
         &["keys", "list"][..],
@@ -140,7 +140,7 @@ fn no_response_output_log_or_file_contains_a_secret() {
         &["accounts", "statement", "acme"],
         &["accounts", "verify"],
         &["accounts", "backup", &copy],
-        // What it refuses: once more, and one that it does not know.
+        // The output of commands that fail: a repeated one, and one for an unknown key.
         &["accounts", "backup", &copy],
         &["keys", "revoke", "key_unknown"],
     ] {
@@ -164,7 +164,7 @@ fn no_response_output_log_or_file_contains_a_secret() {
     canary.look_into(left.path());
     assert_eq!(canary.found, Vec::<String>::new());
 
-    // The canary sings when there is something.
+    // The search finds a secret that is there.
     canary.look("a text with it", format!("key {}", &second[public..]).as_bytes());
     assert_eq!(canary.found, ["a text with it"]);
 }
@@ -226,7 +226,7 @@ fn redacts_secrets_that_an_upstream_quotes() {
             }
             let fits = if status == 500 { answer.status >= 500 } else { answer.status == status };
             assert!(fits, "{place}: {answer:?}");
-            // What operators read is there, and the key is not in it.
+            // The text for operators is logged, without the key.
             let line = gateway.logged(answer.field("x-request-id")).to_string();
             canary.look(&format!("the line of {place}"), line.as_bytes());
             assert!(status == 401 || line.contains('…'), "nothing was quoted: {line}");
@@ -302,7 +302,7 @@ fn key_in_an_unusual_place_is_neither_stored_nor_logged() {
             client.send(&request);
         }
     }
-    // Heads that no client would send.
+    // Malformed heads.
     for key in [own.as_str(), &others, foreign] {
         for head in [
             format!("GET {SEARCH} HTTP/1.1\r\nHost: {key}"),
@@ -328,7 +328,7 @@ fn key_in_an_unusual_place_is_neither_stored_nor_logged() {
             let mut stream = std::net::TcpStream::connect(gateway.address()).unwrap();
             stream.write_all(format!("{head}\r\nConnection: close\r\n\r\n").as_bytes()).unwrap();
             let mut answer = Vec::new();
-            // A connection that is reset has been answered as well.
+            // A connection that was reset had its response too.
             let _ = stream.read_to_end(&mut answer);
             canary.look_lengths(&format!("the answer to {head}"), &answer);
         }
@@ -338,7 +338,7 @@ fn key_in_an_unusual_place_is_neither_stored_nor_logged() {
     let stored = statement.to_string().matches("sha256:").count();
     assert!(stored >= names.len(), "{} names: {statement}", names.len());
     canary.look_lengths("the statement", statement.to_string().as_bytes());
-    // Operators cannot store one either.
+    // Operators cannot store a key either.
     for arguments in [
         &["accounts", "create", "--id", &own, "--name", "x", "--plan", "tried"][..],
         &["accounts", "create", "--name", &format!("Acme {own}!"), "--plan", "tried"],
@@ -364,7 +364,7 @@ fn key_in_an_unusual_place_is_neither_stored_nor_logged() {
     assert_eq!(canary.found, Vec::<String>::new());
 }
 
-/// Brings a key along, by its hash under this key.
+/// Imports a key by its hash under this hash key.
 fn import(folder: &TestDir, foreign: &str, hash_key: &str) {
     folder.write("hash.key", hash_key);
     let line = json!({ "account": "acme", "hash": hmac(foreign, hash_key) });

@@ -1,4 +1,4 @@
-//! One execution for one `Idempotency-Key`: what a repeat gets, who gets it, and what becomes of what was not kept.
+//! One execution per `Idempotency-Key`: what a repeat gets, who gets it, and what happens to responses that are not stored.
 //! Executions are counted at the upstream.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on should stop and say where")]
@@ -26,7 +26,7 @@ errors:
 
 const METHODS: [&str; 6] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"];
 
-/// `/free` and `/paid` take every method; so do the others where a test asks for one.
+/// `/free` and `/paid` accept every method, and so do the others if a test needs one.
 fn document() -> String {
     let mut document = "openapi: 3.1.0\ninfo: { title: Shop, version: '1' }\npaths:\n".to_owned();
     for path in ["free", "paid", "gone", "released", "head", "upstream", "off", "short", "open"] {
@@ -54,7 +54,7 @@ fn document() -> String {
     document
 }
 
-/// What each path asks for, for every method that it takes.
+/// The policy of each path, for every method that it accepts.
 const SETTINGS: [(&str, &str); 8] = [
     ("paid", "{ credits: 2 }"),
     ("gone", "{ credits: 2 }"),
@@ -72,7 +72,7 @@ struct Shop {
     client: Client,
 }
 
-/// Does what `X-Do` says, which the document does not know.
+/// Does what the header `X-Do` says, which the document does not declare.
 fn react(received: &Received) -> MockResponse {
     let cookie = &[
         ("Content-Type", "application/json"),
@@ -129,7 +129,7 @@ fn shop_with(more: &str) -> Shop {
     shop_on("{ credits: { monthly: 100000 } }", more)
 }
 
-/// With this plan, and these lines more for the API.
+/// Serves with this plan and these additional lines for the API.
 fn shop_on(plan: &str, more: &str) -> Shop {
     let upstream = Upstream::start(react);
     let folder = TestDir::empty();
@@ -170,7 +170,7 @@ fn client(gateway: &Gateway) -> Client {
 }
 
 impl Shop {
-    /// An account with a key that covers everything.
+    /// Creates an account with a key that covers everything.
     fn account(&self, id: &str) -> String {
         self.gateway.folder().create_account(id, "rich");
         self.key(NewKey { account: id, ..NewKey::default() })
@@ -255,7 +255,7 @@ fn eight_concurrent_calls_execute_once_for_each_method() {
         }
     }
     assert_eq!(shop.posted("acme"), charged);
-    // Whoever names nothing is executed each time, and charged each time.
+    // Without a key each request is executed and charged.
     let request = Request::post("/paid").key(&key).json(&json!({}));
     assert_eq!([0; 3].map(|_| came(&shop.client.send(&request))), ["200"; 3]);
     wait_until("all are charged", || shop.posted("acme") == charged + 6);
@@ -375,7 +375,7 @@ fn rejects_another_request_with_the_same_key() {
             ),
             "idempotency_mismatch",
         ),
-        // What an attempt has of its own makes no other request.
+        // Headers that differ per attempt are not a part of the fingerprint.
         ("another header", tea().field("User-Agent", "other"), "replay"),
         ("request id", tea().field("X-Request-Id", "0123456789abcdef-mine"), "replay"),
         ("trace", tea().field("Traceparent", "00-1-1-00"), "replay"),
@@ -423,7 +423,7 @@ fn only_authorized_clients_get_a_replay() {
         assert_eq!(came(&response), expected, "{who}: {response:?}");
     }
     assert_eq!(shop.executed("order"), 2);
-    // What is taken back opens no replay either.
+    // A revoked key gets no replay.
     let id = shop.gateway.folder().create_key(&NewKey { api: "shop", account: "acme", ..NewKey::default() });
     assert_eq!(came(&shop.client.send(&request(&id.secret))), "replay");
     shop.gateway.folder().revoke_key(&id.id);
@@ -463,7 +463,7 @@ fn evicted_response_is_not_executed_again() {
     let shop = shop();
     let (key, other) = (shop.account("acme"), shop.account("other"));
     assert_eq!(came(&shop.send(&other, "/free", "theirs", "")), "200");
-    // Sixteen MiB are kept of an account.
+    // An account can store 16 MiB.
     let mut connection = shop.client.connect();
     for number in 0..260 {
         let request = named(&key, "/free", &format!("order-{number}"), "size 65536");
@@ -485,7 +485,7 @@ fn failed_operation_is_executed_again() {
             let name = format!("{path}-{what}");
             let failed = shop.send(&key, path, &name, what);
             assert!(failed.status >= 400 && failed.status != 409, "{name}: {failed:?}");
-            // Another request cannot use its name.
+            // Another request cannot use the same key.
             let other = Request::post(path).key(&key).field("Idempotency-Key", &name).json(&json!({}));
             assert_eq!(came(&shop.client.send(&other)), "idempotency_mismatch", "{name}");
             let before = shop.executed(&name);
@@ -498,7 +498,7 @@ fn failed_operation_is_executed_again() {
     assert_eq!(shop.posted("acme"), charged);
 }
 
-/// Sends a request by hand, reads until this has come, and goes away.
+/// Sends a request, reads until this text has arrived, and disconnects.
 fn goes_away(shop: &Shop, key: &str, path: &str, name: &str, what: &str, until: &str) {
     let mut stream = TcpStream::connect(shop.gateway.address()).unwrap();
     let content = "{\"item\":\"tea\"}";
@@ -529,7 +529,7 @@ fn operation_completes_after_the_client_disconnects() {
         ("/gone", "endless", "hello", "idempotency_completed", 2),
         ("/released", "endless", "hello", "idempotency_completed", 0),
         ("/head", "endless", "hello", "idempotency_completed", 2),
-        // Before there is any of the response.
+        // Before any byte of the response.
         ("/free", "endless", "", "idempotency_completed", 0),
         ("/gone", "endless", "", "idempotency_completed", 2),
         ("/released", "endless", "", "idempotency_completed", 0),
@@ -570,7 +570,7 @@ fn operation_in_flight_at_sigkill_is_not_executed_again() {
     assert_eq!(proof["sound"], true, "{proof}");
 }
 
-/// Sends a request, and stays while it is in flight.
+/// Sends a request and keeps the connection while it is in flight.
 fn goes_in(shop: &Shop, key: &str, path: &str, name: &str, what: &str) {
     let mut connection = shop.client.connect();
     connection.write(
@@ -619,7 +619,7 @@ fn monitor_mode_claims_no_idempotency_key() {
     assert_eq!(shop.posted("acme"), 0);
 }
 
-/// Where the file of the database is private, so is every response in it.
+/// Stored responses have the file mode of the database.
 #[test]
 fn stored_responses_are_private() {
     use std::os::unix::fs::PermissionsExt as _;
@@ -627,7 +627,7 @@ fn stored_responses_are_private() {
     let key = shop.account("acme");
     assert_eq!(came(&shop.send(&key, "/free", "order", "")), "200");
     assert_eq!(came(&shop.send(&key, "/free", "order", "")), "replay");
-    // Nor is an API key stored that somebody sends for one.
+    // An API key sent as an idempotency key is not stored.
     assert_eq!(came(&shop.send(&key, "/paid", &key, "")), "200");
     assert_eq!(came(&shop.send(&key, "/paid", &key, "")), "replay");
     let folder = shop.gateway.folder().path();
@@ -660,7 +660,7 @@ fn replay_header_is_exposed_to_other_origins() {
     }
 }
 
-/// A replay is a request, and counts as one: for a rate, and for a quota of attempts. It is no success of its own.
+/// A replay counts as a request for rate limits and attempt quotas, but not as a success.
 #[test]
 fn replay_counts_against_rate_limits() {
     for (plan, executed) in [

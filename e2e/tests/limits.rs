@@ -14,7 +14,7 @@ use demur_e2e::{
 };
 use serde_json::json;
 
-/// Shows whatever a denial knows. Its 429 has a delay of its own for where nothing is known.
+/// A contract that shows everything a denial knows. Its 429 has a default delay.
 const CONTRACT: &str = "demur: 1
 name: shop
 headers: [ietf, x-should-retry]
@@ -59,12 +59,12 @@ struct Shop {
     accounts: Cell<u32>,
 }
 
-/// Plans, as lines of the file. `/slow` takes its time, `X-Fail` fails.
+/// Serves these plans (lines of the file). `/slow` is slow, and `X-Fail` makes a call fail.
 fn shop(plans: &str) -> Shop {
     shop_with(plans, "")
 }
 
-/// The same with a line added to the API.
+/// The same, with one more line for the API.
 fn shop_with(plans: &str, of_api: &str) -> Shop {
     let upstream = Upstream::start(|received: &Received| match received.target.as_str() {
         _ if received.fields.first("x-fail").is_some() => MockResponse::answer(404, &[], ""),
@@ -98,7 +98,7 @@ apis:
     Shop { upstream, gateway, client, accounts: Cell::new(0) }
 }
 
-/// A head at once, and then content for longer than anybody listens.
+/// Sends a head at once, and then a body for longer than any client reads.
 fn endless() -> MockResponse {
     let begin = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n";
     let again =
@@ -107,7 +107,7 @@ fn endless() -> MockResponse {
 }
 
 impl Shop {
-    /// A key of a new account on this plan.
+    /// Creates an account on this plan and a key for it.
     fn key(&self, plan: &str) -> String {
         self.accounts.set(self.accounts.get() + 1);
         let account = format!("account-{}", self.accounts.get());
@@ -127,7 +127,7 @@ impl Shop {
         keys.iter().map(|key| self.get(path, key).status).collect()
     }
 
-    /// Begins a response that does not end, and has read the beginning; tries until it is let in.
+    /// Starts a response that does not end and reads its beginning; retries until the request is admitted.
     fn begins(&self, key: &str) -> TcpStream {
         let mut begun = None;
         wait_until("it begins", || {
@@ -178,7 +178,7 @@ fn rejection_names_the_limit_the_remainder_and_the_reset() {
                 "window": 3600, "violated": ["minute", "hour"] })
     );
     assert!((3590..=3600).contains(&wait.unwrap()), "{answer:?}");
-    // Nobody is told to sleep for an hour.
+    // No client is told to sleep for an hour.
     assert_eq!(answer.field("x-should-retry"), "false");
 
     let (day, wait, answer) = denied("day");
@@ -211,7 +211,7 @@ fn rejection_names_the_limit_the_remainder_and_the_reset() {
     assert!(delay(&answer).unwrap() > 60, "{answer:?}");
 }
 
-/// Some clients sleep for as long as they are told, however long that is.
+/// Some clients sleep for any `Retry-After`, however long.
 #[test]
 fn omits_retry_after_when_the_wait_is_too_long() {
     let plans = "  soon: { rates: [{ name: burst, requests: 1, per: 20s }] }
@@ -231,13 +231,13 @@ fn omits_retry_after_when_the_wait_is_too_long() {
             let answer = shop.get("/items", &key);
             assert_eq!(answer.status, 429, "{of_api} {plan}");
             assert_eq!(answer.field("x-should-retry"), expected, "{of_api} {plan}: {answer:?}");
-            // How long it takes is told all the same.
+            // The reset is reported all the same.
             assert!(delay(&answer).is_some() && answer.field("ratelimit").contains(";t="), "{answer:?}");
         }
     }
 }
 
-/// Nobody is told to come again to a door that never opens.
+/// A request that costs more than the whole limit can never pass, so the client is not told to wait.
 #[test]
 fn omits_retry_after_when_waiting_cannot_help() {
     let shop = shop(
@@ -270,9 +270,9 @@ fn releases_concurrency_slots_however_a_request_ends() {
     let expected = json!({ "code": "slow_down", "message": "2 are allowed, 0 are left.", "limit": 2,
                            "remaining": 0, "violated": ["concurrency"] });
     assert_eq!((answer.json(), delay(&answer)), (expected, Some(1)));
-    // Another account has slots of its own.
+    // Another account has its own slots.
     assert_eq!(shop.get("/items", &shop.key("two")).status, 200);
-    // A client that goes away leaves one slot, and no more than that.
+    // A client that disconnects releases one slot, and only one.
     drop(first);
     let third = shop.begins(&key);
     assert_eq!(shop.get("/items", &key).status, 429);
@@ -280,7 +280,7 @@ fn releases_concurrency_slots_however_a_request_ends() {
     let both = (shop.begins(&key), shop.begins(&key));
     assert_eq!(shop.get("/items", &key).status, 429);
     drop(both);
-    // Answers that come to their end, whatever they say.
+    // Complete responses of any status.
     for _ in 0..5 {
         wait_until("a slot is free", || shop.get("/items", &key).status == 200);
         let failing = Request::get("/items").key(&key).field("X-Fail", "1");
@@ -387,7 +387,7 @@ fn retried_request_is_charged_once() {
         Request::post("/buy").key(&key).json(&json!({ "item": item })).field("Idempotency-Key", "order-1")
     };
     let posted = || shop.gateway.folder().account("acme")["credits"]["posted"].clone();
-    // While the first is under way.
+    // While the first is in flight.
     thread::scope(|scope| {
         let first = scope.spawn(|| shop.client.send(&buy("tea")));
         wait_until("the first has come", || !shop.upstream.received().is_empty());
@@ -400,7 +400,7 @@ fn retried_request_is_charged_once() {
         assert_eq!(delay(&again), Some(1), "{again:?}");
         assert_eq!(first.join().unwrap().status, 200);
     });
-    // The key is the service's too.
+    // The idempotency key is forwarded to the service.
     let keys = || {
         shop.upstream
             .received()
@@ -417,7 +417,7 @@ fn retried_request_is_charged_once() {
     assert_eq!((other.status, &other.json()["code"]), (422, &json!("idempotency_mismatch")), "{other:?}");
     assert_eq!(delay(&other), None, "{other:?}");
     assert_eq!((keys().len(), posted()), (1, json!(2)));
-    // What failed was released; the next attempt is charged.
+    // The failed attempt was released; the next one is charged.
     let late = |fails: bool| {
         let request = Request::post("/buy").key(&key).json(&json!({})).field("Idempotency-Key", "order-2");
         shop.client.send(&if fails { request.field("X-Fail", "1") } else { request }).status
@@ -440,7 +440,7 @@ fn distinguishes_held_credits_from_spent_credits() {
         assert_eq!((answer.status, &content["code"]), (429, &json!("credits_held")), "{answer:?}");
         assert_eq!((&content["needed"], &content["available"]), (&json!(2), &json!(1)));
         assert_eq!(answer.field("x-should-retry"), "true");
-        // The first has half a minute.
+        // The first holds its credits for half a minute.
         assert!((25..=30).contains(&delay(&answer).unwrap()), "{answer:?}");
         assert_eq!(first.join().unwrap(), 200);
     });

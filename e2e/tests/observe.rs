@@ -1,5 +1,5 @@
-//! An API that is only watched answers as it did without the gateway, and gets what it got: its own keys, its own
-//! errors, its own pages. What would have been decided is told.
+//! An API in monitor mode responds as it did without the gateway, and receives what it received: its own keys, its own
+//! errors, its own pages. Decisions that would have been made are logged.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on should stop and say where")]
 
@@ -23,10 +23,10 @@ paths:
       responses: { '200': { description: It., content: { application/json: { schema: { type: object } } } } }
 ";
 
-/// Its own key, which the gateway has never seen.
+/// The key of the service, which the gateway does not know.
 const OWN: &str = "Bearer of-the-service-itself";
 
-/// A service with an authentication and an error shape of its own.
+/// A service with its own authentication and error format.
 fn service(received: &Received) -> MockResponse {
     answer(received).and_closes()
 }
@@ -94,7 +94,7 @@ fn ask(
     Response::read(&bytes, method).unwrap_or_else(|error| panic!("{target}: {error}"))
 }
 
-/// Fields by their names, without those that concern a connection.
+/// Headers by name, without hop-by-hop ones.
 fn told(fields: &Fields) -> BTreeMap<&str, Vec<&str>> {
     let mut told: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for (name, value) in
@@ -142,7 +142,7 @@ apis:
 }
 
 impl World {
-    /// The line of the log about the latest request to this path.
+    /// The log entry of the latest request to this path.
     fn line(&self, path: &str) -> Json {
         self.gateway.tells(&format!("\"path\":\"{path}\""));
         let log = self.gateway.log();
@@ -150,7 +150,7 @@ impl World {
         serde_json::from_str(line).unwrap()
     }
 
-    /// The same request, past the gateway and through it: the responses, and what the service got.
+    /// Sends the same request directly and through the gateway: the responses, and what the service received.
     fn both(&self, method: &str, target: &str, fields: &[(&str, &str)]) -> [(Response, Received); 2] {
         [self.upstream.address(), self.gateway.address()].map(|address| {
             let answer = ask(address, self.upstream.address(), method, target, fields);
@@ -197,14 +197,14 @@ fn monitor_mode_changes_no_response() {
         assert_eq!(before.content, answer.content, "{target}");
         let mut expected = told(&before.fields);
         let answered = told(&answer.fields);
-        // What is added: an id, where there is none.
+        // The gateway adds a request ID if there is none.
         if let Some(id) = answered.get("x-request-id") {
             expected.entry("x-request-id").or_insert_with(|| id.clone());
         }
         assert!(answered.contains_key("x-request-id"), "{target}: {answer:?}");
         assert_eq!(answered, expected, "{target}");
 
-        // What the service gets is what it got; beside that only fields that were not there.
+        // The service receives the same request, with additional headers only.
         assert_eq!((&sent.method, &sent.target, &sent.content), (&got.method, &got.target, &got.content));
         let (sent, got) = (told(&sent.fields), told(&got.fields));
         for (name, values) in &sent {
@@ -227,7 +227,7 @@ fn monitor_mode_changes_no_response() {
     }
 }
 
-/// It had no bound before, and has none now.
+/// The service had no concurrency limit before, and monitor mode sets none.
 #[test]
 fn monitor_mode_forwards_and_logs_requests_over_the_limit() {
     let world = world();

@@ -14,10 +14,10 @@ use demur_contract::Condition;
 use demur_e2e::{Connection, Gateway, MockResponse, NewKey, Request, Response, TestDir, Upstream};
 use serde_json::{Value as Json, json};
 
-/// How long a closed connection may take to be seen as closed.
+/// The timeout to detect a closed connection.
 const TIMEOUT: Duration = Duration::from_secs(5);
 
-/// A gateway with the five APIs, all of them in front of an upstream that remembers.
+/// A gateway with all example APIs in front of one recording upstream.
 struct Guarded {
     gateway: Gateway,
     upstream: Upstream,
@@ -62,12 +62,12 @@ impl Guarded {
     }
 }
 
-/// What a row's sender does after its bytes.
+/// What the client of a row does after sending its bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Then {
-    /// Waits for the response, with its own side open.
+    /// Waits for the response, with its sending side open.
     Waits,
-    /// Says that nothing more will come.
+    /// Shuts down its sending side.
     Ends,
 }
 
@@ -96,7 +96,7 @@ const HEADS: &[(&str, &[u8], Then, &str, &str)] = &[
     ("an authority for a target", b"GET shop.example:80 HTTP/1.1\r\nHost: shop.example\r\n\r\n", Waits, "problem", "request.malformed"),
     ("a scheme of another protocol", b"GET ftp://a/trackbot-pro/x HTTP/1.1\r\nHost: a\r\n\r\n", Waits, "trackbot-pro", "request.misdirected"),
     ("a target over its bound", b"GET /trakkr/~ HTTP/1.1\r\nHost: a\r\n\r\n", Waits, "trakkr", "request.uri_too_long"),
-    // Fields.
+    // Headers.
     ("no Host", b"GET /trakkr/brands HTTP/1.1\r\n\r\n", Waits, "trakkr", "request.malformed"),
     ("no Host, and the old version of the API", b"POST /trakkr-get-scores/get-scores HTTP/1.1\r\nContent-Length: 0\r\n\r\n", Waits, "trakkr-get-scores", "request.malformed"),
     ("two Hosts", b"GET /trakkr/brands HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n", Waits, "trakkr", "request.malformed"),
@@ -127,7 +127,7 @@ const HEADS: &[(&str, &[u8], Then, &str, &str)] = &[
     ("a coding that nobody knows", b"POST /trakkr/brands HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: x-shop, chunked\r\n\r\n0\r\n\r\n", Waits, "trakkr", "request.not_implemented"),
     ("a coding that hides chunked", b"POST /trakkr/brands HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: \x0bchunked\r\n\r\n0\r\n\r\n", Waits, "trakkr", "request.malformed"),
     ("chunks in the old version", b"POST /trakkr/brands HTTP/1.0\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", Waits, "trakkr", "request.malformed"),
-    // Heads that never come whole.
+    // Incomplete heads.
     ("a truncated head", b"GET /trakkr/brands HTTP/1.1\r\nHost: a\r\nAutho", Ends, "trakkr", "request.malformed"),
     ("a truncated request line", b"GET /trakkr/bra", Ends, "problem", "request.malformed"),
     ("a slow head", b"GET /trakkr/brands HTTP/1.1\r\nHost: a\r\n", Waits, "trakkr", "request.timeout"),
@@ -179,7 +179,7 @@ fn distinguishes_uri_limits_from_header_limits() {
         guarded.assert_rejected(condition, &connection.read("GET"), "trakkr", condition);
         assert_eq!(connection.closed_within(TIMEOUT).unwrap(), b"");
     }
-    // Just within the bounds a request is served.
+    // A request just within the limits is served.
     let fields: String = (0..98).map(|number| format!("X-{number}: a\r\n")).collect();
     let mut connection = guarded.connect("trakkr");
     let key = &guarded.key;
@@ -212,7 +212,7 @@ fn accepts_requests_within_raised_limits() {
         let gateway = Gateway::serve(folder);
         let mut connection = gateway.client("trakkr").connect();
         connection.write(head.as_bytes());
-        // The client checks that it is in the contract.
+        // The client checks that the response is in the contract.
         let answer = connection.read("GET");
         assert!(answer.status >= 400, "{bounds}: {answer:?}");
     }
@@ -275,7 +275,7 @@ fn rejects_malformed_bodies_in_the_contract_and_forwards_nothing() {
     assert_eq!(guarded.upstream.received(), []);
 }
 
-/// Odd, and allowed: what is strict must not be strict with these. `KEY` stands for a key.
+/// Unusual but valid requests, which a strict parser must accept. `KEY` stands for a key.
 #[rustfmt::skip] // One row a line can be read; broken up, the table cannot.
 const ODD: &[(&str, &str, Then)] = &[
     ("one empty line first", "\r\nGET /trakkr/brands HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer KEY\r\n\r\n", Waits),
@@ -302,7 +302,7 @@ fn accepts_unusual_valid_requests() {
         assert_eq!(guarded.upstream.received().len(), index + 1, "{name}");
         let last = guarded.upstream.last();
         assert_eq!(last.target, "/brands", "{name}: {last:?}");
-        // The key is for the gateway alone.
+        // The key is not forwarded.
         assert_eq!(last.fields.first("authorization"), None, "{name}: {last:?}");
         let content = if last.method == "POST" { "{\"name\": \"aa\"}" } else { "" };
         assert_eq!(String::from_utf8_lossy(&last.content), content, "{name}: {last:?}");
@@ -316,10 +316,10 @@ fn responds_to_pipelined_requests_in_order_up_to_the_malformed_one() {
     let good = format!("GET /trakkr/brands HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {key}\r\n\r\n");
     let bad = "GET /trakkr/brands HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n";
     let unknown = "GET /trakkr/brands HTTP/1.1\r\nHost: a\r\n\r\n";
-    // What is sent at once, the statuses of the responses, and how many requests the upstream sees.
+    // The bytes that are sent at once, the statuses of the responses, and how many requests the upstream sees.
     let rows = [
         ([good.as_str(), &good, bad].concat(), &[200, 200, 400][..], 2),
-        // Nothing behind a bad head is believed.
+        // Nothing after a malformed head is parsed.
         ([&good, bad, &good].concat(), &[200, 400], 1),
         ([bad, &good, &good].concat(), &[400], 0),
         ([unknown, &good, bad].concat(), &[401, 200, 400], 1),
@@ -338,13 +338,13 @@ fn responds_to_pipelined_requests_in_order_up_to_the_malformed_one() {
     }
 }
 
-/// Content that is rejected unread must never become the next request (CVE-2025-4366 is what happens then).
+/// A body that is rejected unread must never be parsed as the next request (as in CVE-2025-4366).
 #[test]
 fn unread_body_is_never_parsed_as_a_request() {
     let guarded = guarded();
     let key = &guarded.key;
     let hidden = format!("GET /trakkr/brands HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {key}\r\n\r\n");
-    // Refused before the body is looked at: no key, no such path, no such method, too large.
+    // Rejected before the body is read: no key, unknown path, unknown method, too large.
     for (line, fields, status) in [
         ("POST /trakkr/brands", "", 401),
         ("POST /trakkr/nowhere", "", 404),
@@ -362,7 +362,7 @@ fn unread_body_is_never_parsed_as_a_request() {
         connection.write(&[head.as_bytes(), content.as_bytes()].concat());
         let response = connection.try_read("POST").unwrap_or_else(|error| panic!("{line}: {error}"));
         assert_eq!(response.status, status, "{line}: {response:?}");
-        // What follows on the same connection is answered as itself, or the connection is closed.
+        // The next request on the connection gets its own response, or the connection is closed.
         connection.write(b"GET /trakkr/here HTTP/1.1\r\nHost: a\r\n\r\n");
         match connection.try_read("GET") {
             Ok(next) => assert_eq!(next.status, 404, "{line}: {next:?}"),
@@ -385,13 +385,13 @@ fn times_out_slow_bodies() {
     );
     connection.write(head.as_bytes());
     let begun = Instant::now();
-    // A byte now and then is no progress.
+    // A byte now and then does not count as progress.
     while begun.elapsed() < Duration::from_secs(8) {
         connection.write(b" ");
         std::thread::sleep(Duration::from_millis(500));
     }
     let response = connection.read("POST");
-    // 500 bytes a second are looked for every 15 seconds.
+    // The minimum rate of 500 bytes per second is checked every 15 seconds.
     assert!((14..25).contains(&begun.elapsed().as_secs()), "after {:?}", begun.elapsed());
     guarded.assert_rejected("slow content", &response, "trakkr", "request.timeout");
     assert_eq!(connection.closed_within(TIMEOUT).unwrap(), b"");

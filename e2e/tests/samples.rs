@@ -148,12 +148,12 @@ fn get_scores_prints_status_title_and_details() {
     ];
     for (label, title, detail) in rows {
         let key = demo.sample_key("trakkr-get-scores", label);
-        tells(&get_scores_python(&base, key), &get_scores_javascript(&base, key), title, detail);
+        assert_printed(&get_scores_python(&base, key), &get_scores_javascript(&base, key), title, detail);
     }
     // As copied from the page, with the key not yet filled in.
     let (title, detail) = ("Error 403: Invalid API key", "No accounts found for this API key");
     let key = "YOUR_API_KEY";
-    tells(&get_scores_python(&base, key), &get_scores_javascript(&base, key), title, detail);
+    assert_printed(&get_scores_python(&base, key), &get_scores_javascript(&base, key), title, detail);
 }
 
 #[test]
@@ -168,7 +168,12 @@ fn get_scores_prints_a_failure_of_the_service_without_its_cause() {
     let gateway = Gateway::serve(folder);
     let base = base(&gateway, "trakkr-get-scores");
     let (python, javascript) = (get_scores_python(&base, &key), get_scores_javascript(&base, &key));
-    tells(&python, &javascript, "Error 500: Internal server error", "An unexpected error occurred: req_");
+    assert_printed(
+        &python,
+        &javascript,
+        "Error 500: Internal server error",
+        "An unexpected error occurred: req_",
+    );
 }
 
 #[test]
@@ -182,7 +187,7 @@ fn get_scores_distinguishes_a_network_failure_from_a_response() {
 
 /// Both samples print the title on one line and the details on the next; the one in JavaScript calls it an
 /// error of the console.
-fn tells(python: &Outcome, javascript: &Outcome, title: &str, detail: &str) {
+fn assert_printed(python: &Outcome, javascript: &Outcome, title: &str, detail: &str) {
     for (said, text) in [(python, &python.stdout), (javascript, &javascript.stderr)] {
         assert_eq!(said.code, Some(0), "{said:?}");
         let mut lines = text.lines();

@@ -189,7 +189,7 @@ fn demo_writes_only_into_its_own_folder() {
         let mut program = Program::start(&arguments, folder.path());
         program.line();
         program.interrupt();
-        assert!(program.ended().success(), "{}", program.log());
+        assert!(program.wait_for_exit().success(), "{}", program.log());
     }
 }
 

@@ -1,4 +1,4 @@
-//! Proxies in front: whose word is taken for whom they speak.
+//! Trusted proxies: whose forwarding headers are trusted.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -52,7 +52,7 @@ fn reads_the_proxy_protocol_when_configured() {
     two.extend([203, 0, 113, 8, 10, 0, 0, 1, 0x12, 0x67, 0, 80]);
     assert!(ask(&two).starts_with("HTTP/1.1 200"));
     assert_eq!(upstream.last().fields.first("x-forwarded-for"), Some("203.0.113.8"));
-    // Whoever does not say for whom it speaks is not heard.
+    // A trusted proxy that names no client is rejected.
     assert_eq!(ask(b""), "");
     assert_eq!(upstream.received().len(), 2);
 }

@@ -1,4 +1,4 @@
-//! Content that nobody wants, and answers that nobody takes.
+//! Request bodies that are not read, and responses that the client does not read.
 
 use std::io::Write;
 use std::net::TcpStream;
@@ -15,7 +15,7 @@ fn rejection_keeps_the_connection_usable_or_announces_its_end() {
     let upstream = Upstream::always(MockResponse::json(200, &json!([])));
     let shop = serve(&upstream, "", "");
     let mut connection = shop.client.connect();
-    // Small enough to be read and dropped: it must never become the next request.
+    // Small enough to be read and discarded: it must never be parsed as the next request.
     let smuggled = b"GET /shop/open HTTP/1.1\r\nHost: a\r\n\r\n".repeat(100);
     let refused = Request::post("/items").content("application/json", smuggled);
     for _ in 0..3 {
@@ -26,13 +26,13 @@ fn rejection_keeps_the_connection_usable_or_announces_its_end() {
     assert_eq!(connection.send(&Request::get("/open")).status, 200);
     assert_eq!(upstream.received().len(), 1);
 
-    // Too much for that: the response says that nothing more is read.
+    // Too large for that: the response announces that the connection closes.
     let large = Request::post("/items").content("application/json", vec![b' '; 200_000]);
     let answer = connection.send(&large);
     assert_eq!((answer.status, answer.field("connection")), (401, "close"));
     connection.closed_within(Duration::from_secs(5)).unwrap();
 
-    // A client that waits to be told to send is rejected at once, and not told to.
+    // A client that waits for 100 Continue is rejected at once, without it.
     let mut connection = shop.client.connect();
     connection.write(
         b"POST /shop/items HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\

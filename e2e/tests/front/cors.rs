@@ -28,14 +28,14 @@ fn responds_to_preflights_before_authentication() {
     assert_eq!(allowed.field("access-control-allow-headers"), "authorization,x-trace");
     assert_eq!(allowed.field("access-control-max-age"), "600");
 
-    // Whoever may not ask is told nothing.
+    // An origin that is not allowed gets no CORS headers.
     let stranger = shop.client.send(&preflight("https://other.example"));
     assert_eq!(stranger.status, 204);
     assert_eq!(stranger.fields.first("access-control-allow-origin"), None);
     assert_eq!(stranger.fields.first("access-control-allow-methods"), None);
     assert!(upstream.received().is_empty());
 
-    // Successes and rejections alike, and what the service says of it is replaced.
+    // Successes and rejections alike; CORS headers of the service are replaced.
     for (request, status) in [
         (Request::get("/items").key(&shop.key), 200),
         (Request::get("/items"), 401),

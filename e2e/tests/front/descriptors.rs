@@ -19,7 +19,7 @@ fn soft_limit(gateway: &Gateway) -> u64 {
     line.split_whitespace().nth(3).unwrap().parse().unwrap()
 }
 
-/// Whether the other side has closed it.
+/// Whether the peer has closed it.
 fn is_closed(stream: &mut TcpStream) -> bool {
     stream.set_nonblocking(true).unwrap();
     match stream.read(&mut [0; 64]) {
@@ -51,7 +51,7 @@ fn closes_idle_connections_to_accept_new_ones() {
                 assert!(said[..length].starts_with(b"HTTP/1.1 200 "), "{name}");
             }
             idle.push(stream);
-            // Clients are served all the while.
+            // Clients are still served.
             if idle.len().is_multiple_of(100) {
                 let asked = Request::get("/items").key(&shop.key);
                 assert_eq!(shop.client.send(&asked).status, 200, "{name}: {}", idle.len());

@@ -14,16 +14,16 @@ use crate::shop::{Shop, serve};
 const TRIES: usize = 200;
 const AT_ONCE: usize = 10;
 
-/// How a response came to its client.
+/// How the response reached the client.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord, Clone, Copy)]
 enum Came {
-    /// In the contract.
+    /// An error in the contract.
     InContract,
-    /// Cut, and it shows.
+    /// Visibly truncated.
     Cut,
-    /// Not at all.
+    /// No response.
     Empty,
-    /// As if nothing had happened.
+    /// Complete.
     Whole,
 }
 
@@ -44,7 +44,7 @@ fn came(said: &[u8], method: &str) -> Came {
     }
 }
 
-/// So many requests, some of them at once, and how often they came in each way.
+/// Sends this many requests, some at once, and counts the outcomes.
 fn ask(shop: &Shop, method: &str, tries: usize) -> BTreeMap<Came, usize> {
     let request = format!(
         "{method} /shop/items HTTP/1.1\r\nHost: a\r\nConnection: close\r\nAuthorization: Bearer {}\r\n\r\n",
@@ -311,7 +311,7 @@ fn references_never_name_the_upstream() {
     }
 }
 
-/// A service that is only watched says what it says.
+/// In monitor mode the references of the service are not changed.
 #[test]
 fn monitor_mode_keeps_references() {
     let upstream = Upstream::start(|request| {
@@ -323,7 +323,7 @@ fn monitor_mode_keeps_references() {
     assert_eq!(answer.field("location"), format!("http://{}/items/3", upstream.address()));
 }
 
-/// What it says of a length is written as the number that everyone reads it as.
+/// Content-Length is written as one canonical number.
 #[test]
 fn monitor_mode_rejects_no_length() {
     for (line, expected) in [("02", "2"), ("2, 2", "2"), ("2", "2")] {

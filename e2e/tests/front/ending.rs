@@ -1,4 +1,4 @@
-//! The end under load: whoever is connected when the gateway is asked to end is answered.
+//! Shutdown under load: every accepted connection gets its response.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -71,13 +71,13 @@ fn accepted_connections_get_a_response_at_shutdown() {
     thread::scope(|scope| {
         for number in 0..THREADS {
             let (seen, address) = (&seen, shop.gateway.address());
-            // Half of them keep their connections.
+            // Half of the clients keep their connections.
             scope.spawn(move || ask(address, if number % 2 == 0 { 1 } else { 1000 }, seen));
         }
         while seen.connections.load(Ordering::Relaxed) < least {
             thread::sleep(Duration::from_millis(1));
         }
-        shop.gateway.ask_to_end();
+        shop.gateway.terminate();
     });
     let [connections, answered, unanswered, announced] =
         [&seen.connections, &seen.answered, &seen.unanswered, &seen.announced]
@@ -88,7 +88,7 @@ fn accepted_connections_get_a_response_at_shutdown() {
     );
     assert_eq!(unanswered, 0);
     assert!(announced > 0);
-    assert_eq!(shop.gateway.ended().0.code(), Some(0));
+    assert_eq!(shop.gateway.wait_for_exit().0.code(), Some(0));
 }
 
 /// Connections that wait in the listener's queue, and ones that are idle, when the signal comes.
@@ -99,8 +99,8 @@ fn request_after_sigterm_gets_a_response_with_connection_close() {
     let mut fresh = shop.client.connect();
     let mut kept = shop.client.connect();
     assert_eq!(kept.send(&Request::get("/open")).fields.first("connection"), None);
-    shop.gateway.ask_to_end();
-    // The listener is closed when the queue has been accepted.
+    shop.gateway.terminate();
+    // The listener closes after it has accepted its queue.
     while TcpStream::connect(shop.gateway.address()).is_ok() {
         thread::sleep(Duration::from_millis(2));
     }
@@ -109,5 +109,5 @@ fn request_after_sigterm_gets_a_response_with_connection_close() {
         assert_eq!((answer.status, answer.field("connection")), (200, "close"));
         assert_eq!(connection.closed_within(Duration::from_secs(5)).unwrap(), b"");
     }
-    assert_eq!(shop.gateway.ended().0.code(), Some(0));
+    assert_eq!(shop.gateway.wait_for_exit().0.code(), Some(0));
 }

@@ -11,7 +11,7 @@ fn stream(fields: &[(&str, &str)], content: &str) -> MockResponse {
         bytes.push_str(&format!("{name}: {value}\r\n"));
     }
     bytes.push_str("\r\n");
-    // In pieces that end anywhere.
+    // Split at arbitrary positions.
     for piece in content.as_bytes().chunks(7) {
         bytes.push_str(&format!("{:x}\r\n{}\r\n", piece.len(), String::from_utf8_lossy(piece)));
     }
@@ -50,7 +50,7 @@ fn forwards_other_streams_byte_for_byte() {
         ("observe: true", &[TYPE], &error),
         ("", &[("Content-Type", "text/plain")], &error),
         ("", &[("Content-Type", "text/event-streams")], &error),
-        // What is compressed cannot be looked into, which the log says.
+        // Compressed streams cannot be inspected, which is logged.
         ("", &[TYPE, ("Content-Encoding", "gzip")], &error),
     ] {
         let upstream = Upstream::always(stream(fields, content));

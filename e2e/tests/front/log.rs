@@ -41,7 +41,7 @@ fn logs_every_request_and_no_secret() {
     assert_eq!(line["message"], "request rejected");
     assert_eq!(line["condition"], "credential.malformed");
     assert_eq!((&line["contract"], &line["origin"]), (&json!("problem"), &json!("client")));
-    // One that could not be read has one too.
+    // A malformed request has an entry too.
     let mut connection = shop.client.connect();
     connection.write(b"GET /shop/items HTTP/1.1\r\n\r\n");
     let malformed = connection.read("GET");

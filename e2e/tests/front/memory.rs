@@ -23,7 +23,7 @@ fn resident(gateway: &Gateway) -> usize {
     line.trim().trim_end_matches("kB").trim().parse::<usize>().unwrap() * 1024
 }
 
-/// Connections that have each sent all of a body but its last byte, or were answered before that.
+/// Connections that have each sent a body except for its last byte, or got a response before that.
 fn attack(to: SocketAddr, sources: &[IpAddr], head: &str) -> Vec<(TcpStream, bool)> {
     let mut body = vec![b' '; BODY - 1];
     body[0] = b'{';
@@ -36,7 +36,7 @@ fn attack(to: SocketAddr, sources: &[IpAddr], head: &str) -> Vec<(TcpStream, boo
                 for number in part {
                     let source = sources[number % sources.len()];
                     let mut stream = connect_from(source, to);
-                    // One that is rejected is closed while it still sends.
+                    // A rejected connection is closed while the client still sends.
                     let is_sent =
                         stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(body)).is_ok();
                     held.lock().unwrap().push((stream, is_sent));
@@ -83,7 +83,7 @@ fn buffered_bodies_stay_within_their_memory_budget() {
         };
         assert!(ask(sources[0], &keyed).starts_with("HTTP/1.1 200 "), "{name}");
         assert_eq!(shop.client.send(&note).status, 200, "{name}: another client without a key");
-        // Those that found no room were told so, and the rest are held open.
+        // Requests over the budget were rejected, and the rest are held open.
         let answers: Vec<String> = held
             .into_iter()
             .filter_map(|(mut stream, _)| {
@@ -97,7 +97,7 @@ fn buffered_bodies_stay_within_their_memory_budget() {
         assert!(answers.iter().all(|said| said.starts_with("HTTP/1.1 503 ")), "{:?}", answers.first());
         assert!(answers.iter().all(|said| said.contains("\r\nx-request-id: ")));
         assert!(answers.len() > CONNECTIONS / 2, "{}", answers.len());
-        // When the attack is over, everything is as before.
+        // After the attack everything works as before.
         let begun = std::time::Instant::now();
         let large = format!("{{\"text\": \"{}\"}}", "x".repeat(1_000_000));
         while shop.client.send(&Request::post("/notes").content("application/json", large.clone())).status
@@ -109,7 +109,7 @@ fn buffered_bodies_stay_within_their_memory_budget() {
     }
 }
 
-/// Content that a client sends chunked, without saying how much it will be.
+/// Chunked request bodies of unknown length.
 #[test]
 fn counts_bodies_of_unknown_length_as_they_arrive() {
     raise_own_limit();
@@ -128,7 +128,7 @@ fn counts_bodies_of_unknown_length_as_they_arrive() {
     drop(held);
 }
 
-/// What an upstream says is collected where it is held against the document, or fails.
+/// Response bodies are buffered when they are validated, and when they are errors.
 #[test]
 fn counts_buffered_responses() {
     let text = "x".repeat(100_000);
@@ -139,7 +139,7 @@ fn counts_buffered_responses() {
         ("refuse", MockResponse::json(200, &json!({ "n": 1 })), 200, ""),
         ("report", MockResponse::json(200, &sound), 200, ""),
         ("report", MockResponse::json(200, &unsound), 200, ""),
-        // The status says enough.
+        // The status is enough.
         ("ignore", MockResponse::json(503, &sound), 503, "upstream.unavailable"),
     ] {
         let upstream = Upstream::always(reaction);

@@ -6,17 +6,17 @@ use std::time::Duration;
 
 use socket2::{Domain, SockRef, Socket, Type};
 
-/// No test waits longer for bytes.
+/// The timeout for bytes.
 const TIMEOUT: Duration = Duration::from_secs(20);
 
-/// Lets this process open as many sockets as it may.
+/// Raises the limit of this process on open sockets to the maximum.
 pub(crate) fn raise_own_limit() {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
     let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
     setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }).unwrap();
 }
 
-/// A connection from this address of the machine itself.
+/// A connection from this loopback address.
 pub(crate) fn connect_from(source: IpAddr, to: SocketAddr) -> TcpStream {
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
     socket.bind(&SocketAddr::new(source, 0).into()).unwrap();
@@ -27,7 +27,7 @@ pub(crate) fn connect_from(source: IpAddr, to: SocketAddr) -> TcpStream {
     stream
 }
 
-/// Closes with a reset.
+/// Closes the connection with a reset.
 pub(crate) fn reset(stream: TcpStream) {
     SockRef::from(&stream).set_linger(Some(Duration::ZERO)).unwrap();
     drop(stream);

@@ -12,10 +12,10 @@ use crate::raw::{connect_from, reset};
 use crate::shop::serve;
 
 const RESETS: usize = 200;
-/// More than an address may fail in a minute.
+/// More failures than an address may have in a minute.
 const ATTEMPTS: usize = 1200;
 
-/// Waits until no more requests come.
+/// Waits until no more requests arrive.
 fn settled(upstream: &Upstream) -> usize {
     let begun = Instant::now();
     let (mut last, mut since) = (upstream.received().len(), Instant::now());
@@ -52,9 +52,9 @@ fn logs_the_address_of_clients_that_reset() {
 #[test]
 fn limits_by_address_count_clients_that_reset() {
     let upstream = Upstream::always(MockResponse::json(200, &json!([])));
-    // However busy the machine is, nothing is shed.
+    // Load shedding is off, however busy the machine is.
     let shop = serve(&upstream, "access_log: all\nbounds: { backlog: 1m }", "");
-    // A key of the right form that opens nothing here: that of another gateway.
+    // A well-formed key of another gateway.
     let unknown = serve(&upstream, "", "").key;
     let request =
         |key: &str| format!("GET /shop/items HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {key}\r\n\r\n");

@@ -1,4 +1,4 @@
-//! A small API, with whatever a test adds to its configuration.
+//! A small API, with the lines that a test adds to its configuration.
 
 use demur_e2e::{Client, Gateway, NewKey, TestDir, Upstream, contract};
 
@@ -38,7 +38,7 @@ pub(crate) struct Shop {
     pub(crate) key: String,
 }
 
-/// Serves with these lines added to the file and to the API.
+/// Serves with these additional lines of the file and of the API.
 pub(crate) fn serve(upstream: &Upstream, top: &str, of_api: &str) -> Shop {
     shop_of(Gateway::serve(folder(upstream, top, of_api)))
 }

@@ -19,7 +19,7 @@ use demur_e2e::{Connection, Response};
 
 use site::{Document, Site};
 
-/// How long a closed connection may take to be seen as closed.
+/// The timeout to detect a closed connection.
 const TIMEOUT: Duration = Duration::from_secs(5);
 
 #[test]

@@ -12,7 +12,7 @@ fn scripted() -> MockedGateway {
     scripted
 }
 
-/// Spelt in any way that some framework reads as the same.
+/// Spellings that some framework reads as the same header.
 #[test]
 fn strips_reserved_headers_from_clients() {
     let scripted = scripted();
@@ -69,7 +69,7 @@ fn sets_a_request_id_and_keeps_the_id_of_the_client() {
         assert_eq!(arrived.first("x-request-id"), Some(answer.field("x-request-id")));
         assert_eq!(arrived.first("demur-client-request-id"), None, "{api}");
 
-        // Two ids of the client's: neither is taken for the gateway's.
+        // Two request IDs of the client: neither replaces the gateway's.
         let twice = request.field("X-Request-Id", "mine-1").field("x-request-id", "mine-2");
         let answer = scripted.client(api).send(&twice);
         let arrived = scripted.last().fields;
@@ -198,7 +198,7 @@ fn forwards_whole_requests() {
     }
 }
 
-/// JSON that was looked into is forwarded as it was written, not as it was read.
+/// Validated JSON is forwarded byte for byte, not serialized again.
 #[test]
 fn forwards_validated_bodies_byte_for_byte() {
     let scripted = scripted();
@@ -215,7 +215,7 @@ fn forwards_validated_bodies_byte_for_byte() {
     }
 }
 
-/// The mount's prefix is the gateway's, and so is the host.
+/// The mount is stripped, and Host is that of the upstream.
 #[test]
 fn sets_host_to_the_upstream() {
     let scripted = scripted();

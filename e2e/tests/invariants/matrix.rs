@@ -1,11 +1,11 @@
-//! Requests that any API can get, and none of the five documents.
+//! Requests that any API can receive, and that no example documents.
 
 use demur_e2e::{Connection, MockResponse, MockedGateway, Request, sound_request};
 use serde_json::json;
 
 use crate::{APIS, assert_condition, assert_rejected};
 
-/// An operation of each API that takes JSON.
+/// An operation with a JSON body, of each API.
 fn with_content(api: &str) -> (&'static str, &'static str) {
     match api {
         "trakkr" => ("POST", "/brands"),
@@ -56,7 +56,7 @@ fn rejects_unreadable_bodies_in_every_contract() {
     assert_eq!(scripted.received().len(), 0, "nothing of it reaches the upstream");
 }
 
-/// Whatever two readers could read in two ways, the gateway and the upstream would.
+/// Where two parsers can disagree, the gateway and the upstream would.
 #[test]
 fn rejects_ambiguous_bodies() {
     let rows: [(&str, &[(&str, &str)]); 5] = [
@@ -145,7 +145,7 @@ fn without_key(api: &str) -> Request {
     }
 }
 
-/// A rejection of HEAD has the fields of the same rejection of GET, and no body.
+/// A rejection of HEAD has the headers of the same rejection of GET, and no body.
 #[test]
 fn responds_to_head_as_to_get_without_the_body() {
     let scripted = scripted();
@@ -190,7 +190,7 @@ fn next(connection: &mut Connection, request: &Request) -> Option<u16> {
     connection.try_send(request).ok().map(|answer| answer.status)
 }
 
-/// What belongs to no API speaks in the listener's contract.
+/// Requests outside of every API are rejected in the default contract.
 #[test]
 fn rejects_in_the_default_contract_before_the_api_is_known() {
     let scripted = scripted();

@@ -1,10 +1,10 @@
-//! A success is the service's own: every byte of it passes, however it is framed or encoded.
+//! Successes are forwarded byte for byte, however they are framed or encoded.
 
 use demur_e2e::{Connection, MockResponse, MockedGateway, Request, sound_request};
 
 use crate::APIS;
 
-/// Every byte in it, and no period that a buffer's length could hide.
+/// Contains every byte value, without a period that could hide an offset by a buffer's length.
 fn binary(length: u32) -> Vec<u8> {
     (0..length).map(|place| (place % 251 + place / 65_521) as u8).collect()
 }
@@ -91,7 +91,7 @@ fn forwards_the_headers_that_describe_a_body() {
     }
 }
 
-/// HEAD's answer announces content that does not come.
+/// A response to HEAD announces a body that does not follow.
 #[test]
 fn forwards_a_response_to_head_without_a_body() {
     let scripted = MockedGateway::start();
@@ -107,7 +107,7 @@ fn forwards_a_response_to_head_without_a_body() {
     }
 }
 
-/// Half of a success is no success: what has begun to pass cannot be taken back, but its end must be missed.
+/// A truncated success cannot be taken back once it is being sent, but the client must see that it is truncated.
 #[test]
 fn client_sees_a_truncated_success_as_truncated() {
     let half = |head: &str| MockResponse::bytes(format!("HTTP/1.1 200 OK\r\n{head}\r\n\r\n"));

@@ -112,7 +112,7 @@ fn raising_an_unknown_error_is_an_upstream_failure() {
         for name in names.iter().chain(&always) {
             let answer = scripted.answer(api, raise(name, "{}"));
             assert_condition(&scripted, api, "upstream.invalid_response", answer);
-            // In a problem document it names nothing, and the status speaks.
+            // In a problem document it names nothing, and the status decides.
             let answer = scripted.answer(api, problem(401, &json!({ "code": name, "type": name })));
             assert_condition(&scripted, api, "upstream.failed", answer);
         }
@@ -203,7 +203,7 @@ fn request_id_in_the_body_is_from_the_gateway() {
     assert_eq!(answer.json(), expected);
     assert!(!answer.text().contains(theirs), "{answer:?}");
 
-    // And a field of that name in any answer of the upstream's.
+    // And a header of that name in any upstream response.
     for status in [200, 201, 404, 500] {
         let fields = [("X-Request-Id", theirs), ("Content-Type", "application/json")];
         let answer = scripted.answer("trakkr-get-scores", MockResponse::answer(status, &fields, "{}"));
@@ -212,7 +212,7 @@ fn request_id_in_the_body_is_from_the_gateway() {
     }
 }
 
-/// On a success the name means nothing, and does not reach the caller.
+/// On a success the name has no meaning, and is not forwarded.
 #[test]
 fn success_cannot_raise_an_error() {
     let scripted = MockedGateway::start();

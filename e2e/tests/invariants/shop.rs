@@ -77,7 +77,7 @@ fn parameters_reach_the_message_and_the_format() {
             "Tea is sold out until May.",
             Some("Tea"),
         ),
-        // Names that mean something to the contract are no parameters.
+        // Reserved names are no parameters.
         (
             raise(
                 "out_of_stock",
@@ -86,7 +86,7 @@ fn parameters_reach_the_message_and_the_format() {
             "Tea is sold out until May.",
             Some("Tea"),
         ),
-        // A parameter that the upstream forgot leaves a gap, and no template.
+        // A missing parameter leaves a gap, not a template.
         (raise("out_of_stock", r#"{"item":"Tea"}"#), "Tea is sold out until .", Some("Tea")),
         (raise("on_hold", ""), "It is on hold.", None),
         (raise("on_hold", r#"{"message":"Ask Ms. Moor first."}"#), "Ask Ms. Moor first.", None),
@@ -95,7 +95,7 @@ fn parameters_reach_the_message_and_the_format() {
             "Ask Ms. Moor first.",
             None,
         ),
-        // Text that would be markup, or break a line, is text.
+        // Markup and line breaks are escaped.
         (
             raise("out_of_stock", r#"{"item":"\"<b>\\\r\n\u0000","until":"{until}"}"#),
             "\"<b>\\\r\n\0 is sold out until {until}.",

@@ -1,4 +1,4 @@
-//! Whatever an upstream says that is no success: it leaves in the contract, and nothing of its text with it.
+//! Upstream errors are rendered in the contract, without any of their text.
 
 use std::time::{Duration, Instant};
 
@@ -102,7 +102,7 @@ fn reports_a_broken_or_missing_response_as_an_upstream_failure() {
     }
 }
 
-/// RFC 9110, section 15: beyond 599 there are no statuses, and whoever gets one takes it for a failure.
+/// RFC 9110, section 15: there are no statuses above 599, and clients treat one as a failure.
 #[test]
 fn rejects_a_nonexistent_status() {
     let scripted = MockedGateway::start();
@@ -114,7 +114,7 @@ fn rejects_a_nonexistent_status() {
     }
 }
 
-/// Nobody asked for another protocol.
+/// No client requested an upgrade.
 #[test]
 fn unrequested_switching_protocols_is_an_invalid_response() {
     let scripted = MockedGateway::start();
@@ -137,7 +137,7 @@ fn skips_interim_responses() {
     }
 }
 
-/// The JSON of one API from behind another: it names no error of the contract in which it would be read.
+/// JSON of another API's contract names no error of this one.
 #[test]
 fn does_not_parse_errors_of_another_api() {
     let others = [

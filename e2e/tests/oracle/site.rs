@@ -161,8 +161,8 @@ impl Site {
             let of_each: Vec<_> = of_each.collect();
             of_each.into_iter().flat_map(|thread| thread.join().expect("its panic was told")).collect()
         });
-        gateway.ask_to_end();
-        let (_, folder) = gateway.ended();
+        gateway.terminate();
+        let (_, folder) = gateway.wait_for_exit();
         let log = fs::read_to_string(folder.path().join("access.log")).expect("it was logged");
         let lines = log.lines().map(|line| serde_json::from_str(line).expect("JSON"));
         let lines: HashMap<String, Json> = lines

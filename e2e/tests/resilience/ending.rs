@@ -22,14 +22,14 @@ fn request_in_flight_gets_a_response_at_shutdown() {
     thread::scope(|scope| {
         let asking = scope.spawn(|| client.send(&Request::get("/brands").key(&key)));
         wait_until("it is under way", || upstream.received().len() == 2);
-        gateway.ask_to_end();
+        gateway.terminate();
         // Whoever says nothing is not waited for.
         assert_eq!(idle.closed_within(TIMEOUT).unwrap(), b"");
         wait_until("nobody new is let in", || TcpStream::connect(gateway.address()).is_err());
         assert!(!asking.is_finished(), "answered before it was asked to end");
         assert_eq!(asking.join().unwrap().status, 200);
     });
-    let (status, folder) = gateway.ended();
+    let (status, folder) = gateway.wait_for_exit();
     assert_eq!(status.code(), Some(0));
     // The store was closed in order: nobody owns it, and nothing of the owner is left.
     assert!(!folder.path().join("demur.db.sock").exists());
@@ -48,8 +48,8 @@ fn endless_request_does_not_block_shutdown() {
         scope.spawn(|| client.try_send(&Request::get("/devices").key(&key)));
         wait_until("it is under way", || silent.received().len() == 1);
         let asked = Instant::now();
-        gateway.ask_to_end();
-        let (status, _) = gateway.ended();
+        gateway.terminate();
+        let (status, _) = gateway.wait_for_exit();
         assert_eq!(status.code(), Some(0));
         assert!(asked.elapsed() < TIMEOUT, "{:?}", asked.elapsed());
     });
@@ -64,7 +64,7 @@ fn handles_signals_as_soon_as_it_serves() {
             Program::start(&["serve", "--listen", "127.0.0.1:0", "--format", "json"], folder.path());
         program.line();
         program.interrupt();
-        assert_eq!(program.ended().code(), Some(0), "round {round}: {}", program.log());
+        assert_eq!(program.wait_for_exit().code(), Some(0), "round {round}: {}", program.log());
     }
 }
 
@@ -91,7 +91,7 @@ fn demo_starts_quickly_and_shuts_down_cleanly() {
     let own = PathBuf::from(said["folder"].as_str().unwrap());
     assert!(own.join("demur.yaml").is_file() && own.join("demur.db").is_file(), "{said}");
     program.interrupt();
-    let status = program.ended();
+    let status = program.wait_for_exit();
     assert_eq!(status.code(), Some(0), "{}", program.log());
     assert!(!own.exists(), "{} is left", own.display());
     // Nothing was put where it was started.
@@ -106,7 +106,7 @@ fn demo_keeps_and_reuses_a_given_folder() {
         let own = folder.path().join("a demo").canonicalize().unwrap();
         assert_eq!(said["folder"].as_str().map(PathBuf::from).as_ref(), Some(&own));
         program.interrupt();
-        assert_eq!(program.ended().code(), Some(0), "{}", program.log());
+        assert_eq!(program.wait_for_exit().code(), Some(0), "{}", program.log());
         assert!(own.join("demur.db").is_file());
     }
 }
