@@ -321,7 +321,7 @@ impl std::str::FromStr for Condition {
     type Err = UnknownCondition;
 
     fn from_str(name: &str) -> Result<Self, UnknownCondition> {
-        Condition::named(name).ok_or_else(|| UnknownCondition(name.to_owned()))
+        Condition::from_name(name).ok_or_else(|| UnknownCondition(name.to_owned()))
     }
 }
 
