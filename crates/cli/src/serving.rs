@@ -21,7 +21,7 @@ pub(crate) fn load(file: &Path, output: &Output) -> Result<Config, CommandFailur
         CommandFailure::unavailable(format!("{}: {error}", file.display()), help)
     })?;
     let folder = file.parent().unwrap_or_else(|| Path::new(""));
-    match Config::load(&source, folder) {
+    match demur_config::load_gateway(&source, folder) {
         Ok((config, warnings)) => {
             if !warnings.is_empty() {
                 output.diagnostics(&warnings);

@@ -211,6 +211,8 @@ pub use catalogue::{Docs, EntrySource, ErrorEntry, ErrorId, ErrorStatus, Retry, 
 pub use claims::{DENIAL_PARAMS, DenialParam};
 pub use condition::{Condition, Defaults, ErrorOrigin, RejectedStatus, RetryClass, claim_names};
 pub use contract::{Contract, Metadata, RequestIdField, VisibleFields};
+/// Text from outside as it may be shown in a log.
+pub use demur_source::visible;
 /// The text of a file, and what is found wrong in it.
 pub use demur_source::{Diagnostic, Diagnostics, Severity, Source, SourceLocation, Span};
 pub use limit_headers::{LimitHeaderNames, LimitHeaders, ResetForm};

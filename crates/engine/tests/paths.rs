@@ -142,7 +142,7 @@ fn settings_allow_what_an_upstream_reads_exactly() {
 
 #[test]
 fn monitor_mode_forwards_the_path_as_it_was_sent_and_says_what_would_have_happened() {
-    let world = World::of(DOCUMENT, &format!("{API}observe: true\nat: {{ path: /shop }}\n"));
+    let world = World::of(DOCUMENT, &format!("{API}mode: monitor\nmount: {{ path: /shop }}\n"));
     for (target, sent, told) in [
         ("/shop/items/%65xport?a=b", "/items/%65xport?a=b", "would have been forwarded as `/items/export`"),
         ("/%73hop/items/1", "/items/1", ""),

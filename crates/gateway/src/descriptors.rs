@@ -63,7 +63,7 @@ impl Descriptors {
                 limit,
                 needed,
                 connections,
-                "file descriptor limit is too small for `bounds.connections`: idle connections will be closed"
+                "file descriptor limit is too small for `limits.max_connections`: idle connections will be closed"
             );
         } else {
             tracing::info!(limit, needed, before = known(before.current), "file descriptor limit");

@@ -5,7 +5,6 @@
 //! guard reads every head before hyper does. What a request may do and how it is answered is the engine's.
 
 mod access_log;
-mod cache;
 mod config;
 mod connection;
 mod connections;
@@ -23,8 +22,8 @@ mod upstream_timeout;
 mod worker;
 
 pub use access_log::{LogFilter, LogFormat, LogSettings, LogTarget};
-pub use config::{ApiConfig, Config, Listener, StoreUrl, Upstream};
-pub use demur_engine::settings::{Prefixes, duration};
+pub use config::{ApiConfig, Config, DEFAULT_LISTEN, Listener, StoreUrl, Upstream, UpstreamUrlError};
+pub use demur_engine::settings::Prefixes;
 pub use gateway::{BindError, Gateway, RunningGateway};
 pub use limits::ListenerLimits;
 pub use request_body::BodyLimits;

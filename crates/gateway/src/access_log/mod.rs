@@ -23,7 +23,6 @@ use demur_engine::RequestRecord;
 use jiff::Timestamp;
 
 pub(crate) use body::{LoggedBody, LoggedTarget, RequestSummary};
-pub(crate) use settings::read_log;
 pub use settings::{LogFilter, LogFormat, LogSettings, LogTarget};
 
 /// Lines that may wait to be written.
