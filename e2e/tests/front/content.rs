@@ -47,7 +47,7 @@ fn a_refusal_leaves_the_connection_sound_or_says_that_it_ends() {
 fn whoever_takes_nothing_of_an_answer_is_left() {
     let large = vec![b'x'; 32 << 20];
     let upstream = Upstream::always(MockResponse::answer(200, &[], large));
-    let shop = serve(&upstream, "bounds: { write_timeout: 1s }\naccess_log: all", "");
+    let shop = serve(&upstream, "limits: { write_timeout: 1s }\naccess_log: all", "");
     let mut socket = TcpStream::connect(shop.gateway.address()).unwrap();
     let request =
         format!("GET /shop/items HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {}\r\n\r\n", shop.key);

@@ -73,7 +73,7 @@ fn idle_connections_are_closed_to_serve_new_ones() {
 #[test]
 fn the_soft_limit_is_raised_to_the_hard_limit() {
     let upstream = Upstream::always(MockResponse::json(200, &json!([])));
-    let shop = serve_with_descriptors(&upstream, "bounds: { connections: 1000 }", (1024, 4096));
+    let shop = serve_with_descriptors(&upstream, "limits: { max_connections: 1000 }", (1024, 4096));
     assert_eq!(soft_limit(&shop.gateway), 4096);
     assert!(!shop.gateway.log().contains("too small"), "{}", shop.gateway.log());
     assert_eq!(shop.client.send(&Request::get("/items").key(&shop.key)).status, 200);

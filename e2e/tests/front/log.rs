@@ -54,7 +54,7 @@ fn every_request_has_its_line_and_no_line_a_secret() {
 #[test]
 fn lines_go_where_and_look_as_the_file_says() {
     let upstream = Upstream::always(MockResponse::json(200, &json!([])));
-    let shop = serve(&upstream, "access_log: { requests: all, to: access.log, format: text }", "");
+    let shop = serve(&upstream, "access_log: { requests: all, output: access.log, format: text }", "");
     let answer = shop.client.send(&Request::get("/items").key(&shop.key));
     let id = answer.field("x-request-id").to_owned();
     let file = shop.gateway.folder().path().join("access.log");

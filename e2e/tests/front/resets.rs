@@ -85,7 +85,7 @@ fn limits_by_address_count_clients_that_reset() {
 #[test]
 fn a_proxy_that_resets_must_still_say_for_whom_it_speaks() {
     let upstream = Upstream::always(MockResponse::json(200, &json!([])));
-    let shop = serve(&upstream, "proxies: { from: [127.0.0.1], proxy_protocol: true }", "");
+    let shop = serve(&upstream, "trusted_proxies: { networks: [127.0.0.1], proxy_protocol: true }", "");
     let request =
         format!("GET /shop/items HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {}\r\n\r\n", shop.key);
     for _ in 0..RESETS {
