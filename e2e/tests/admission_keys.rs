@@ -204,7 +204,7 @@ fn key_prefix_selects_the_environment() {
     let upstream = Upstream::always(MockResponse::json(200, &json!({ "tracks": [] })));
     let folder = folder("credits: { monthly: 1000 }");
     folder.edit("prefix: tyd", "prefix: { live: tyd, test: tyd_test }");
-    let rule = "rules: [{ name: sandbox, on: [searchTracks], require: \"key.environment == 'live' || body.query != 'real'\", \
+    let rule = "rules: [{ name: sandbox, operations: [searchTracks], require: \"key.environment == 'live' || body.query != 'real'\", \
                 raise: invalid_request }]";
     amend(&folder, "", rule);
     folder.point(API, upstream.address());
@@ -299,7 +299,7 @@ fn monitor_mode_rejects_nothing_and_logs_everything() {
     let upstream = Upstream::always(MockResponse::json(200, &json!({ "tracks": [] })));
     // Who is only watched charges nobody, so there must be too little from the start.
     let folder = folder("rates: [{ name: slow, requests: 1, per: 1h }], credits: { monthly: 0 }");
-    amend(&folder, "", "observe: true");
+    amend(&folder, "", "mode: monitor");
     folder.point(API, upstream.address());
     let gateway = Gateway::serve(folder);
     gateway.folder().create_account("acme", "tried");

@@ -35,7 +35,7 @@ impl Site {
         folder.write("openapi.yaml", include_str!("../headers/openapi.yaml"));
         folder.edit("127.0.0.1:9001", &upstream.address().to_string());
         if let Some(networks) = trusting {
-            folder.edit("demur: 1\n", &format!("demur: 1\nproxies: {{ from: [{networks}] }}\n"));
+            folder.edit("demur: 2\n", &format!("demur: 2\ntrusted_proxies: {{ networks: [{networks}] }}\n"));
         }
         folder.create_account("acme", "pro");
         let key = folder.create_key(&NewKey { api: "things", account: "acme", ..NewKey::default() }).secret;

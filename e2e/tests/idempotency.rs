@@ -58,8 +58,8 @@ fn document() -> String {
 const SETTINGS: [(&str, &str); 8] = [
     ("paid", "{ credits: 2 }"),
     ("gone", "{ credits: 2 }"),
-    ("released", "{ credits: 2, usage: { client_gone: release } }"),
-    ("head", "{ credits: 2, usage: { settles: head } }"),
+    ("released", "{ credits: 2, usage: { on_client_abort: release } }"),
+    ("head", "{ credits: 2, usage: { settle_at: head } }"),
     ("upstream", "{ credits: 2, idempotency: { mode: upstream, max_repeats: 3 } }"),
     ("off", "{ credits: 2, idempotency: \"off\" }"),
     ("short", "{ idempotency: { ttl: 1s } }"),
@@ -141,7 +141,7 @@ fn shop_on(plan: &str, more: &str) -> Shop {
     };
     let operations: String = SETTINGS.iter().map(of_path).collect();
     let config = format!(
-        "demur: 1
+        "demur: 2
 store: sqlite:demur.db
 plans: {{ rich: {plan} }}
 apis:
@@ -609,7 +609,7 @@ fn forwards_the_header_when_disabled_or_anonymous() {
 
 #[test]
 fn monitor_mode_claims_no_idempotency_key() {
-    let shop = shop_with("    observe: true\n");
+    let shop = shop_with("    mode: monitor\n");
     let key = shop.account("acme");
     for path in ["/free", "/paid"] {
         let all: Vec<String> = (0..3).map(|_| came(&shop.send(&key, path, path, "created"))).collect();

@@ -76,9 +76,9 @@ fn shop_with(plans: &str, of_api: &str) -> Shop {
     folder.write("contract.yaml", CONTRACT);
     folder.write("openapi.yaml", DOCUMENT);
     let config = format!(
-        "demur: 1
+        "demur: 2
 store: sqlite:demur.db
-proxies: {{ from: [127.0.0.0/8] }}
+trusted_proxies: {{ networks: [127.0.0.0/8] }}
 plans:
 {plans}
 apis:
@@ -332,8 +332,8 @@ fn shadow_limit_rejects_nothing_and_is_logged() {
 fn rate_limit_counts_per_configured_scope() {
     let shop = shop(
         "  account: { rates: [{ name: few, requests: 2, per: 1h }] }
-  key: { rates: [{ name: few, requests: 2, per: 1h, counts_for: key }] }
-  address: { rates: [{ name: few, requests: 2, per: 1h, counts_for: address }] }",
+  key: { rates: [{ name: few, requests: 2, per: 1h, limit_by: key }] }
+  address: { rates: [{ name: few, requests: 2, per: 1h, limit_by: address }] }",
     );
     for (plan, statuses) in
         [("account", [200, 200, 429, 429, 429, 429]), ("key", [200, 200, 200, 200, 429, 429])]

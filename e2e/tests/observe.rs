@@ -116,7 +116,7 @@ fn world() -> World {
     let folder = TestDir::empty();
     folder.write("openapi.yaml", DOCUMENT);
     let config = format!(
-        "demur: 1
+        "demur: 2
 store: sqlite:demur.db
 plans: {{ poor: {{ credits: {{ monthly: 4 }}, quota: {{ requests: 1, counts: successes }} }} }}
 apis:
@@ -126,8 +126,8 @@ apis:
     upstream: {{ url: \"http://{}\" }}
     authentication: {{ scheme: bearer, prefix: row, query: token }}
     cors: {{ origins: [\"https://app.example\"] }}
-    validation: {{ answers: refuse }}
-    observe: true
+    validation: {{ responses: reject }}
+    mode: monitor
     overload: {{ in_flight: 1, adaptive: false }}
     operations: {{ row: {{ credits: 3, cost: 2 }} }}
 ",

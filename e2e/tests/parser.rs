@@ -30,7 +30,7 @@ fn guarded() -> Guarded {
     for example in demur_examples::all() {
         folder.point(example.name, upstream.address());
     }
-    folder.edit("voice: problem", "bounds: { head_timeout: 300ms }\nvoice: problem");
+    folder.edit("default_contract: problem", "limits: { header_timeout: 300ms }\ndefault_contract: problem");
     folder.create_account("acme", "pro");
     let key = folder.create_key(&NewKey { api: "trakkr", account: "acme", ..NewKey::default() }).secret;
     Guarded { gateway: Gateway::serve(folder), upstream, key }
@@ -198,14 +198,21 @@ fn accepts_requests_within_raised_limits() {
     let fields = |count| (0..count).map(|number| format!("X-{number}: a\r\n")).collect::<String>();
     let path = "a".repeat(70_000);
     let rows = [
-        ("fields: 200", format!("GET /trakkr/brands HTTP/1.1\r\nHost: a\r\n{}\r\n", fields(150))),
-        ("fields: 200", format!("GET /trakkr/brands HTTP/1.1\r\nHost: a\r\n{}\r\n", fields(250))),
-        ("target: 100KiB, head: 200KiB", format!("GET /trakkr/{path} HTTP/1.1\r\nHost: a\r\n\r\n")),
-        ("head: 2MiB", format!("GET /trakkr/brands HTTP/1.1\r\nHost: a\r\nX: {}\r\n\r\n", path.repeat(12))),
+        ("max_headers: 200", format!("GET /trakkr/brands HTTP/1.1\r\nHost: a\r\n{}\r\n", fields(150))),
+        ("max_headers: 200", format!("GET /trakkr/brands HTTP/1.1\r\nHost: a\r\n{}\r\n", fields(250))),
+        (
+            "max_uri_bytes: 100KiB, max_header_bytes: 200KiB",
+            format!("GET /trakkr/{path} HTTP/1.1\r\nHost: a\r\n\r\n"),
+        ),
+        (
+            "max_header_bytes: 2MiB",
+            format!("GET /trakkr/brands HTTP/1.1\r\nHost: a\r\nX: {}\r\n\r\n", path.repeat(12)),
+        ),
     ];
     for (bounds, head) in rows {
         let folder = TestDir::of_examples();
-        folder.edit("voice: problem", &format!("bounds: {{ {bounds} }}\nvoice: problem"));
+        folder
+            .edit("default_contract: problem", &format!("limits: {{ {bounds} }}\ndefault_contract: problem"));
         if folder.run(&["keys", "list"]).code == Some(3) {
             continue;
         }

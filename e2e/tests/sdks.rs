@@ -19,22 +19,22 @@ use demur_e2e::{Gateway, MockResponse, NewKey, Received, TestDir, Upstream};
 use serde_json::{Value as Json, json};
 
 const CONFIGURATION: &str = r#"
-demur: 1
+demur: 2
 plans:
   free: { rates: [{ name: burst, requests: 100, per: 1s, burst: 100 }] }
   slow: { rates: [{ name: burst, requests: 1, per: 1s, burst: 1 }] }
-  spent: { quota: { requests: 0, zone: UTC } }
+  spent: { quota: { requests: 0, time_zone: UTC } }
 apis:
   - name: completions
     contract: openai
     openapi: completions.yaml
-    at: { path: /openai }
+    mount: { path: /openai }
     upstream: http://UPSTREAM
     authentication: { scheme: bearer, prefix: sk-oai }
   - name: charges
     contract: stripe
     openapi: charges.yaml
-    at: { path: /v1 }
+    mount: { path: /v1 }
     upstream: http://UPSTREAM
     authentication: { scheme: bearer, prefix: sk_pay }
 "#;

@@ -124,7 +124,10 @@ fn check_and_serve_report_the_same_file_modes() {
 #[test]
 fn only_owner_and_group_can_read_the_access_log() {
     let (folder, _) = folder_with_key();
-    folder.edit("voice: problem", "access_log: { requests: all, to: access.log }\nvoice: problem");
+    folder.edit(
+        "default_contract: problem",
+        "access_log: { requests: all, output: access.log }\ndefault_contract: problem",
+    );
     let log = folder.path().join("access.log");
     let gateway = Gateway::serve(folder);
     assert_eq!(fs::metadata(&log).unwrap().mode() & 0o777 & !0o640, 0);

@@ -14,12 +14,15 @@ use demur_e2e::{Client, Gateway, MockResponse, NewKey, Request, TestDir, Upstrea
 const OPERATIONS: [(&str, &str); 8] = [
     ("free", "cost: 1"),
     ("fixed", "credits: 10"),
-    ("field", "credits: 10, usage: { field: X-Used }"),
+    ("field", "credits: 10, usage: { header: X-Used }"),
     ("trailer", "credits: 10, usage: { trailer: X-Used }"),
-    ("head", "credits: 10, usage: { field: X-Used, settles: head }"),
-    ("strict", "credits: 10, usage: { field: X-Used, cut: charge }"),
-    ("kind", "credits: 10, usage: { client_gone: release }"),
-    ("kindtrailer", "credits: 10, usage: { trailer: X-Used, cut: charge, client_gone: release }"),
+    ("head", "credits: 10, usage: { header: X-Used, settle_at: head }"),
+    ("strict", "credits: 10, usage: { header: X-Used, on_upstream_abort: charge }"),
+    ("kind", "credits: 10, usage: { on_client_abort: release }"),
+    (
+        "kindtrailer",
+        "credits: 10, usage: { trailer: X-Used, on_upstream_abort: charge, on_client_abort: release }",
+    ),
 ];
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -175,7 +178,7 @@ fn folder(upstream: &Upstream) -> TestDir {
     folder.write("openapi.yaml", &format!("{head}{paths}"));
     let operations = OPERATIONS.map(|(name, settings)| format!("      {name}: {{ {settings} }}\n")).concat();
     let config = format!(
-        "demur: 1
+        "demur: 2
 store: sqlite:demur.db
 plans: {{ plenty: {{ credits: {{ monthly: 1000 }}, quota: {{ requests: 1000, counts: successes }} }} }}
 apis:

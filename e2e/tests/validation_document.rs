@@ -39,8 +39,8 @@ fn folder(upstream: &Upstream, validation: &str) -> TestDir {
     folder.write("openapi.yaml", DOCUMENT);
     folder.write("schemas.yaml", SCHEMAS);
     let config = format!(
-        "demur: 1\nstore: sqlite:demur.db\nplans: {{ all: {{}} }}\napis:\n  - name: books\n    contract: problem\n    \
-         openapi: openapi.yaml\n    at: {{ path: /books-api }}\n    upstream: {{ url: \"http://{}\" }}\n    \
+        "demur: 2\nstore: sqlite:demur.db\nplans: {{ all: {{}} }}\napis:\n  - name: books\n    contract: problem\n    \
+         openapi: openapi.yaml\n    mount: {{ path: /books-api }}\n    upstream: {{ url: \"http://{}\" }}\n    \
          authentication: {{ scheme: bearer, prefix: bok }}\n    validation: {validation}\n    operations:\n      \
          listBooks: {{ anonymous: true }}\n      addBook: {{ anonymous: true }}\n      open: {{ anonymous: true }}\n",
         upstream.address()
@@ -74,7 +74,7 @@ fn rejects_invalid_responses_when_configured() {
         ),
     ] {
         let upstream = Upstream::always(reaction);
-        let (_gateway, client) = serve(&upstream, "{ answers: refuse }");
+        let (_gateway, client) = serve(&upstream, "{ responses: reject }");
         let answer = client.send(&Request::get("/books"));
         assert_eq!(answer.status, status, "{answer:?}");
         if status == 200 && answer.field("content-encoding").is_empty() {
@@ -86,7 +86,7 @@ fn rejects_invalid_responses_when_configured() {
 #[test]
 fn report_mode_forwards_and_logs_invalid_responses() {
     let upstream = Upstream::always(MockResponse::json(200, &json!([{ "pages": "many" }])));
-    let (gateway, client) = serve(&upstream, "{ answers: report, unknown_query: warn }");
+    let (gateway, client) = serve(&upstream, "{ responses: report, unknown_query: warn }");
     let answer = client.send(&Request::get("/books?sort=title"));
     assert_eq!(answer.status, 200);
     assert_eq!(answer.json(), json!([{ "pages": "many" }]));
@@ -97,7 +97,7 @@ fn report_mode_forwards_and_logs_invalid_responses() {
 #[test]
 fn rejects_unsatisfiable_accept_when_configured() {
     let upstream = Upstream::always(MockResponse::json(200, &json!([])));
-    let (_gateway, client) = serve(&upstream, "{ accept: refuse }");
+    let (_gateway, client) = serve(&upstream, "{ accept: reject }");
     assert_eq!(client.send(&Request::get("/books").field("Accept", "text/html")).status, 406);
     assert_eq!(client.send(&Request::get("/books").field("Accept", "text/html, */*;q=0.1")).status, 200);
     assert_eq!(client.send(&Request::get("/books")).status, 200);
@@ -131,7 +131,7 @@ fn check_reports_conflicts_of_document_and_configuration() {
     assert!(said.contains("the document lets everyone ask; the gateway asks for a key: `addBook`"), "{said}");
     // Whichever of the ways that the gateway reads the document asks for, callers who follow it are let in.
     for authentication in
-        ["{ field: X-Api-Key, prefix: bok }", "{ scheme: bearer, also: { field: X-Api-Key }, prefix: bok }"]
+        ["{ header: X-Api-Key, prefix: bok }", "{ scheme: bearer, also: { header: X-Api-Key }, prefix: bok }"]
     {
         folder.edit("{ scheme: bearer, prefix: bok }", authentication);
         let outcome = run(&["check", "demur.yaml", "--format", "json"], folder.path());
@@ -182,7 +182,7 @@ fn reports_rules_that_name_undeclared_parameters() {
     let folder = folder(&upstream, "{}");
     let rule = |require: &str| {
         format!(
-            "    validation: {{}}\n    rules: [{{ name: r, on: [addBook], require: \"{require}\", raise: rule.failed }}]\n"
+            "    validation: {{}}\n    rules: [{{ name: r, operations: [addBook], require: \"{require}\", raise: rule.failed }}]\n"
         )
     };
     folder.edit("    validation: {}\n", &rule("params.limit > 1 && body.pagse > 1"));

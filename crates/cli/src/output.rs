@@ -25,6 +25,19 @@ pub(crate) struct OutputSubject {
     pub(crate) value: serde_json::Value,
 }
 
+impl OutputSubject {
+    /// With what `check --fix` has changed before it.
+    pub(crate) fn with_diff(mut self, diff: Option<String>) -> Self {
+        if let Some(diff) = diff {
+            if !diff.is_empty() {
+                self.human = format!("{diff}\n{}", self.human);
+            }
+            self.value["diff"] = diff.into();
+        }
+        self
+    }
+}
+
 impl Output {
     pub(crate) fn new(format: OutputFormat, color: Color, quiet: bool) -> Self {
         let color = match color {

@@ -23,7 +23,7 @@ pub(crate) fn load(file: &Path, output: &Output) -> Result<Config, CommandFailur
     })?;
     let folder = file.parent().unwrap_or_else(|| Path::new(""));
     let progress = Progress::spinner(output, "loading the configuration");
-    let loaded = Config::load(&source, folder);
+    let loaded = demur_config::load_gateway(&source, folder);
     drop(progress);
     match loaded {
         Ok((config, warnings)) => {

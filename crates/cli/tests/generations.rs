@@ -24,8 +24,8 @@ const FILES: [(&str, &str); 4] = [
     ("openapi.yaml", "{ openapi: 3.1.0, info: { title: shop, version: '1' }, paths: {} }"),
     (
         "demur.yaml",
-        "demur: 1\napis:\n  - name: shop\n    contract: ./new.yaml\n    generations:\n      \
-         - { contract: ./old.yaml, when: { path: /v1 } }\n    openapi: openapi.yaml\n    \
+        "demur: 2\napis:\n  - name: shop\n    contract: ./new.yaml\n    versions:\n      \
+         - { contract: ./old.yaml, match: { path: /v1 } }\n    openapi: openapi.yaml\n    \
          upstream: 'http://127.0.0.1:9'\n    authentication: { prefix: shp }\n",
     ),
 ];

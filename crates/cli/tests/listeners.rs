@@ -11,8 +11,8 @@ use serde_json::Value as Json;
 
 const CONTRACT: &str = "formats: { default: { MEMBER: $code } }\nerrors:\n  internal: { status: 500, message: Ours., \
                         on: [internal, request, resource] }\n";
-const CONFIGURATION: &str = "demur: 1\nlisten: { public: 127.0.0.1:1, partners: 127.0.0.1:2 }\napis:\n  - name: shop\n    \
-     contract: ./public.yaml\n    generations: [{ contract: ./partners.yaml, when: { listener: partners } }]\n    \
+const CONFIGURATION: &str = "demur: 2\nlisten: { public: 127.0.0.1:1, partners: 127.0.0.1:2 }\napis:\n  - name: shop\n    \
+     contract: ./public.yaml\n    versions: [{ contract: ./partners.yaml, match: { listener: partners } }]\n    \
      openapi: openapi.yaml\n    upstream: 'http://127.0.0.1:9'\n    authentication: { prefix: shp }\n";
 
 fn folder() -> tempfile::TempDir {

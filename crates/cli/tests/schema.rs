@@ -13,7 +13,6 @@ use std::process::Command;
 use std::sync::Arc;
 
 use demur_contract::{Contract, builtin};
-use demur_gateway::Config;
 use demur_source::{Diagnostics, Source};
 use serde_json::{Value as Json, json};
 
@@ -120,9 +119,10 @@ fn sound_contract() -> Json {
 
 const CONFIGURATION_MAPPINGS: &[(&str, &str)] = &[
     ("", ""),
-    ("/bounds", "/properties/bounds"),
+    ("/limits", "/properties/limits"),
+    ("/limits/min_body_rate", "/properties/limits/properties/min_body_rate"),
     ("/cache", "/properties/cache"),
-    ("/proxies", "/properties/proxies"),
+    ("/trusted_proxies", "/properties/trusted_proxies"),
     ("/access_log", "/properties/access_log/anyOf/1"),
     ("/plans/free", "/definitions/plan"),
     ("/plans/free/rates/0", "/definitions/rate"),
@@ -130,10 +130,10 @@ const CONFIGURATION_MAPPINGS: &[(&str, &str)] = &[
     ("/plans/free/credits", "/definitions/credits"),
     ("/plans/free/concurrency", "/definitions/plan/properties/concurrency/oneOf/1"),
     ("/apis/0", "/definitions/api"),
-    ("/apis/0/at", "/definitions/api/properties/at"),
-    ("/apis/0/generations/0", "/definitions/generation"),
-    ("/apis/0/generations/0/when", "/definitions/when"),
-    ("/apis/0/generations/0/when/header", "/definitions/whenHeader"),
+    ("/apis/0/mount", "/definitions/api/properties/mount"),
+    ("/apis/0/versions/0", "/definitions/version"),
+    ("/apis/0/versions/0/match", "/definitions/match"),
+    ("/apis/0/versions/0/match/header", "/definitions/matchHeader"),
     ("/apis/0/upstream", "/definitions/upstream"),
     ("/apis/0/authentication", "/definitions/authentication"),
     ("/apis/0/authentication/also", "/definitions/alsoAuthentication"),
@@ -149,17 +149,17 @@ const CONFIGURATION_MAPPINGS: &[(&str, &str)] = &[
 
 fn sound_configuration() -> Json {
     json(
-        "{ demur: 1, bounds: { fields: 10 }, cache: { keys: 100 }, proxies: { from: [10.0.0.0/8] }, access_log: { requests: all },
+        "{ demur: 2, limits: { max_headers: 10, min_body_rate: { per: 1s } }, cache: { keys: 100 }, trusted_proxies: { networks: [10.0.0.0/8] }, access_log: { requests: all },
            plans: { free: { rates: [{ requests: 1, per: 1s }], quota: { requests: 1 }, credits: { monthly: 1 },
                             concurrency: { requests: 5 } } },
-           apis: [{ name: shop, contract: problem, openapi: openapi.yaml, at: { path: /shop },
-                    generations: [{ contract: problem, when: { header: { name: V, value: '1' } } }],
+           apis: [{ name: shop, contract: problem, openapi: openapi.yaml, mount: { path: /shop },
+                    versions: [{ contract: problem, match: { header: { name: V, value: '1' } } }],
                     upstream: { url: 'http://127.0.0.1:9' },
-                    authentication: { prefix: shp, also: { field: X-Key }, failures: { requests: 9, per: 1m } },
+                    authentication: { prefix: shp, also: { header: X-Key }, failures: { requests: 9, per: 1m } },
                     validation: { formats: assert },
                     cors: { origins: ['https://app.example'] }, overload: { in_flight: 9 },
                     idempotency: { mode: upstream, ttl: 1h, max_repeats: 3 },
-                    operations: { list: { credits: 1, usage: { field: X-Used } } },
+                    operations: { list: { credits: 1, usage: { header: X-Used } } },
                     rules: [{ name: r, require: 'true', raise: internal }] }] }",
     )
 }
@@ -176,7 +176,7 @@ fn load_configuration(file: &Json) -> Result<(), Diagnostics> {
     });
     std::fs::write(folder.path().join("openapi.yaml"), document.to_string()).unwrap();
     let source: Arc<Source> = Source::new("demur.yaml", file.to_string());
-    Config::load(&source, folder.path()).map(drop)
+    demur_config::load_gateway(&source, folder.path()).map(drop)
 }
 
 const STRANGER: &str = "zzzzzzzzzzzz";

@@ -219,6 +219,8 @@ pub use condition::{
     Condition, Defaults, ErrorOrigin, RejectedStatus, RetryClass, UnknownCondition, claim_names,
 };
 pub use contract::{Contract, Metadata, RequestIdField, VisibleFields};
+/// Text from outside as it may be shown in a log.
+pub use demur_source::visible;
 // Contract files and their diagnostics.
 pub use demur_source::{Diagnostic, Diagnostics, Severity, Source, SourceLocation, Span};
 pub use limit_headers::{LimitHeaderNames, LimitHeaders, ResetForm};

@@ -8,7 +8,6 @@
 )]
 
 use std::future::Future;
-use std::path::Path;
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
@@ -20,10 +19,10 @@ use demur_admission::{
     Account, AccountId, Admission, CacheConfig, Clock, ConnectionCache, Grants, KeyId, KeyRecord,
     LocalCounters, Pepper, Plans, Secret, Stores,
 };
+use demur_config::{ServiceSettings, load_service};
 use demur_contract::Contract;
-use demur_engine::settings::{ApiSettings, ConfigReader, read_api, read_plan};
 use demur_engine::{Api, BodyError, Engine, RequestBody, RequestInfo, RequestRecord, ResponseBody};
-use demur_source::{Diagnostics, Fields, Source};
+use demur_source::{Diagnostics, Source};
 use http::{Request, Response};
 use http_body_util::{BodyExt, Full};
 use serde_json::{Value as Json, json};
@@ -84,33 +83,26 @@ paths:
 const API: &str = "\
 name: shop
 contract: new.yaml
-generations:
-  - { contract: old.yaml, when: { path: /v1 } }
-  - { contract: old.yaml, when: { header: { name: Api-Version, value: '1' } } }
-  - { contract: old.yaml, when: { host: old.shop.example } }
-  - { contract: old.yaml, when: { key_in: X-Api-Key } }
+versions:
+  - { contract: old.yaml, match: { path: /v1 } }
+  - { contract: old.yaml, match: { header: { name: Api-Version, value: '1' } } }
+  - { contract: old.yaml, match: { host: old.shop.example } }
+  - { contract: old.yaml, match: { key_header: X-Api-Key } }
 openapi: openapi.yaml
-authentication: { scheme: bearer, also: { field: X-Api-Key }, prefix: shop }
+authentication: { scheme: bearer, also: { header: X-Api-Key }, prefix: shop }
 rules:
   - { name: stock, require: \"!has(params.limit) || params.limit != 3\", raise: sold_out, with: { item: \"'Tea'\" } }
 ";
 
-fn read(api: &str, new: &str, old: &str) -> Result<ApiSettings, Diagnostics> {
+fn read(api: &str, new: &str, old: &str) -> Result<ServiceSettings, Diagnostics> {
     let folder = tempfile::tempdir().unwrap();
     for (name, text) in [("new.yaml", new), ("old.yaml", old), ("openapi.yaml", DOCUMENT)] {
         std::fs::write(folder.path().join(name), text).unwrap();
     }
-    let source = Source::new("demur.yaml", api);
-    let root = demur_source::parse(&source).unwrap();
-    let mut found = Diagnostics::new();
-    let mut mistakes = Diagnostics::new();
-    let mut fields = Fields::of(&root, &source, "an API", &mut mistakes).unwrap();
-    let settings = read_api(&mut fields, &mut ConfigReader::new(&source, folder.path(), &mut found));
-    fields.finish(&mut found);
-    match settings {
-        Some(settings) if !found.has_errors() => Ok(settings),
-        _ => Err(found),
-    }
+    let api: String = api.lines().map(|line| format!("    {line}\n")).collect();
+    let plans = "plans: { free: { rates: [{ name: burst, requests: 7, per: 60s, burst: 7 }] } }";
+    let source = Source::new("demur.yaml", format!("demur: 2\n{plans}\napis:\n  -\n{api}"));
+    load_service(&source, folder.path()).map(|(settings, _)| settings)
 }
 
 struct World {
@@ -122,14 +114,9 @@ struct World {
 }
 
 fn world() -> World {
-    let settings = read(API, NEW, OLD).unwrap_or_else(|found| panic!("{found}"));
-    let source =
-        Source::new("plan.yaml", "free: { rates: [{ name: burst, requests: 7, per: 60s, burst: 7 }] }");
-    let root = demur_source::parse(&source).unwrap();
-    let (key, node) = &root.as_map().unwrap()[0];
-    let mut found = Diagnostics::new();
-    let reading = &mut ConfigReader::new(&source, Path::new(""), &mut found);
-    let plans = Arc::new(Plans::new([read_plan(key, node, reading).unwrap()]));
+    let service = read(API, NEW, OLD).unwrap_or_else(|found| panic!("{found}"));
+    let settings = service.apis.into_iter().next().unwrap();
+    let plans = Arc::new(Plans::new(service.plans));
     let keys = Arc::new(MemoryDirectory::new());
     let stores = Stores {
         keys: keys.clone(),
@@ -333,21 +320,21 @@ fn unknown_api_is_rejected_in_the_default_contract() {
 #[test]
 fn reports_mistakes_in_contract_versions() {
     for (old, new, check, says) in [
-        ("when: { path: /v1 }", "when: { path: v1 }", "path", "write `/v1`"),
-        ("when: { path: /v1 }", "when: {}", "when", "key_in"),
-        (", when: { path: /v1 }", "", "missing-key", "`when`"),
-        ("when: { path: /v1 }", "wen: { path: /v1 }", "unknown-key", "did you mean `when`?"),
+        ("match: { path: /v1 }", "match: { path: v1 }", "path", "write `/v1`"),
+        ("match: { path: /v1 }", "match: {}", "match", "key_header"),
+        (", match: { path: /v1 }", "", "missing-key", "`match`"),
+        ("match: { path: /v1 }", "mtach: { path: /v1 }", "unknown-key", "did you mean `match`?"),
         ("value: '1'", "valeu: '1'", "unknown-key", "did you mean `value`?"),
-        ("key_in: X-Api-Key", "key_in: X-Api-Kez", "key-field", "did you mean `x-api-key`?"),
-        ("name: Api-Version", "name: 'Api Version'", "field-name", "Api Version"),
-        ("when: { host: old.shop.example }", "when: { path: /v1 }", "duplicate-generation", "same rule"),
+        ("key_header: X-Api-Key", "key_header: X-Api-Kez", "key-header", "did you mean `x-api-key`?"),
+        ("name: Api-Version", "name: 'Api Version'", "header-name", "Api Version"),
+        ("match: { host: old.shop.example }", "match: { path: /v1 }", "unreachable-version", "same `match`"),
         (
-            "contract: old.yaml, when: { path",
-            "contract: problm, when: { path",
+            "contract: old.yaml, match: { path",
+            "contract: problm, match: { path",
             "unknown-contract",
             "did you mean",
         ),
-        ("also: { field: X-Api-Key }", "also: { scheme: basic }", "scheme", "already"),
+        ("also: { header: X-Api-Key }", "also: { scheme: basic }", "scheme", "already"),
         ("raise: sold_out", "raise: invalid", "unknown-error", "shop-1"),
     ] {
         let api = API.replacen(old, new, 1);
@@ -357,5 +344,5 @@ fn reports_mistakes_in_contract_versions() {
     }
     let unclaimed = OLD.replace("[resource, sold_out]", "[resource]");
     let found = read(API, NEW, &unclaimed).expect_err("sold_out").to_string();
-    assert!(found.contains("unclaimed-by-generation") && found.contains("`sold_out`"), "{found}");
+    assert!(found.contains("unclaimed-by-version") && found.contains("`sold_out`"), "{found}");
 }

@@ -142,7 +142,7 @@ fn settings_allow_characters_that_the_upstream_reads_exactly() {
 
 #[test]
 fn monitor_mode_forwards_the_original_path_and_records_rejections() {
-    let world = World::of(DOCUMENT, &format!("{API}observe: true\nat: {{ path: /shop }}\n"));
+    let world = World::of(DOCUMENT, &format!("{API}mode: monitor\nmount: {{ path: /shop }}\n"));
     for (target, sent, told) in [
         ("/shop/items/%65xport?a=b", "/items/%65xport?a=b", "would have been forwarded as `/items/export`"),
         ("/%73hop/items/1", "/items/1", ""),

@@ -5,7 +5,6 @@
 //! does. The engine decides what a request may do, and renders error responses.
 
 mod access_log;
-mod cache;
 mod config;
 mod gateway;
 mod http1;
@@ -18,8 +17,8 @@ mod upstream;
 mod worker;
 
 pub use access_log::{LogFilter, LogFormat, LogSettings, LogTarget};
-pub use config::{ApiConfig, Config, Listener, StoreUrl, Upstream};
-pub use demur_engine::settings::{Prefixes, duration};
+pub use config::{ApiConfig, Config, DEFAULT_LISTEN, Listener, StoreUrl, Upstream, UpstreamUrlError};
+pub use demur_engine::settings::Prefixes;
 pub use gateway::{BindError, Gateway, RunningGateway};
 pub use limits::ListenerLimits;
 pub use listener::request_body::BodyLimits;

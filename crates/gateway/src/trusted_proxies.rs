@@ -6,8 +6,6 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use demur_engine::settings::ConfigReader;
-use demur_source::{Fields, Node};
 use http::header::FORWARDED;
 use http::{HeaderMap, HeaderName};
 use ipnet::IpNet;
@@ -96,45 +94,6 @@ fn node_address(node: &str) -> Option<IpAddr> {
         node.strip_prefix('[')?.strip_suffix(']')?.parse::<IpAddr>().ok().filter(IpAddr::is_ipv6)
     });
     address.map(|address| address.to_canonical())
-}
-
-/// Reads `proxies:`.
-pub(crate) fn read_proxies(node: &Node, reading: &mut ConfigReader<'_>) -> TrustedProxies {
-    let mut proxies = TrustedProxies::default();
-    let Some(mut fields) = Fields::of(node, reading.source, "`proxies`", reading.found) else {
-        return proxies;
-    };
-    let from = fields.texts("from", reading.found);
-    if from.is_empty() {
-        fields.missing("from", reading.found);
-    }
-    for (text, span) in from {
-        let network = text.parse::<IpNet>().ok().or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from));
-        match network {
-            Some(network) if network.prefix_len() == 0 => {
-                let help = "name the networks that your proxies are in".to_owned();
-                reading.error(span, "proxies", "whoever connects could then claim any address", help);
-            }
-            Some(network) => proxies.from.push(network.trunc()),
-            None => {
-                let help = "write `10.0.0.0/8` or `2001:db8::7`: names are not resolved".to_owned();
-                reading.error(span, "proxies", format!("`{text}` is no address and no network"), help);
-            }
-        }
-    }
-    if let Some(node) = fields.node("field") {
-        match node.scalar_text().unwrap_or_default().to_ascii_lowercase().as_str() {
-            "x-forwarded-for" => proxies.field = ForwardingField::XForwardedFor,
-            "forwarded" => proxies.field = ForwardingField::Forwarded,
-            other => {
-                let help = "write `x-forwarded-for` or `forwarded`".to_owned();
-                reading.error(node.span, "proxies", format!("`{other}` is not a field for that"), help);
-            }
-        }
-    }
-    proxies.proxy_protocol = fields.boolean("proxy_protocol", reading.found).unwrap_or(false);
-    fields.finish(reading.found);
-    proxies
 }
 
 #[cfg(test)]

@@ -120,6 +120,16 @@ impl Diagnostics {
         self.list.extend(other.list);
     }
 
+    /// Replaces the help of what this check has reported at this place.
+    pub fn set_help(&mut self, source: &Arc<Source>, span: Span, check: &str, help: &str) {
+        let is_it = |it: &Diagnostic| {
+            it.check == check && it.location.span == span && Arc::ptr_eq(&it.location.source, source)
+        };
+        for diagnostic in self.list.iter_mut().filter(|diagnostic| is_it(diagnostic)) {
+            diagnostic.help = Some(help.to_owned());
+        }
+    }
+
     /// Whether the list contains an error.
     pub fn has_errors(&self) -> bool {
         self.list.iter().any(|diagnostic| diagnostic.severity == Severity::Error)

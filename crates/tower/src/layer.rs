@@ -47,7 +47,7 @@ impl DemurLayer {
         let plans = Arc::new(Plans::new(config.plans));
         let admission = Admission::new(stores, pepper, plans, CacheConfig::default());
         let apis = config.apis.into_iter().map(Api::new).collect();
-        Self::new(Engine::new(apis, admission, config.voice), Clock::start())
+        Self::new(Engine::new(apis, admission, config.default_contract), Clock::start())
     }
 
     /// A layer with an existing engine. Use one clock per process: the times of two clocks are not comparable.

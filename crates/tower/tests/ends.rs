@@ -24,7 +24,7 @@ use http_body_util::{BodyExt, StreamBody};
 use tower::{Layer, Service, ServiceExt};
 
 const CONFIG: &str = "
-demur: 1
+demur: 2
 plans:
   free: { rates: [{ name: burst, requests: 1000, per: 1s }], credits: { monthly: 5 } }
   narrow: { concurrency: 1, credits: { monthly: 5 } }

@@ -25,7 +25,7 @@ fn assert_no_database(folder: &TestDir, outcome: &Outcome) {
 #[test]
 fn starts_nothing_with_an_invalid_file() {
     for (file, old, new) in [
-        ("demur.yaml", "voice: problem", "voice: nothing"),
+        ("demur.yaml", "default_contract: problem", "default_contract: nothing"),
         ("contract.yaml", "status: 400", "status: 200"),
         ("openapi.yaml", "in: query", "in: body"),
     ] {

@@ -24,16 +24,16 @@ const ROWS: &[(&str, &str, &str)] = &[
     ("a host with a port, which is never compared", "path: /shop", "host: \"shop.example:8080\""),
     ("a host that is none", "path: /shop", "host: \"shop/example\""),
     // Bounds under which no request passes, or no thread is left.
-    ("no head is small enough", "voice: problem", "bounds: { head: 0 }\nvoice: problem"),
-    ("no target is short enough", "voice: problem", "bounds: { target: 0 }\nvoice: problem"),
-    ("no request has so few fields: Host is one", "voice: problem", "bounds: { fields: 0 }\nvoice: problem"),
-    ("no connection is let in", "voice: problem", "bounds: { connections: 0 }\nvoice: problem"),
-    ("every head is late", "voice: problem", "bounds: { head_timeout: 0ms }\nvoice: problem"),
-    ("no body can be collected", "voice: problem", "bounds: { body_memory: 0 }\nvoice: problem"),
-    ("a million threads", "voice: problem", "workers: 1000000\nvoice: problem"),
+    ("no head is small enough", "default_contract: problem", "limits: { max_header_bytes: 0 }\ndefault_contract: problem"),
+    ("no target is short enough", "default_contract: problem", "limits: { max_uri_bytes: 0 }\ndefault_contract: problem"),
+    ("no request has so few fields: Host is one", "default_contract: problem", "limits: { max_headers: 0 }\ndefault_contract: problem"),
+    ("no connection is let in", "default_contract: problem", "limits: { max_connections: 0 }\ndefault_contract: problem"),
+    ("every head is late", "default_contract: problem", "limits: { header_timeout: 0ms }\ndefault_contract: problem"),
+    ("no body can be collected", "default_contract: problem", "limits: { max_body_memory: 0 }\ndefault_contract: problem"),
+    ("a million threads", "default_contract: problem", "workers: 1000000\ndefault_contract: problem"),
     // Keys.
-    ("a key in the field that says where content ends", "scheme: bearer", "field: Content-Length"),
-    ("a key in the field that says for whom it is", "scheme: bearer", "field: Host"),
+    ("a key in the field that says where content ends", "scheme: bearer", "header: Content-Length"),
+    ("a key in the field that says for whom it is", "scheme: bearer", "header: Host"),
     ("a scheme that is two words", "scheme: bearer", "scheme: \"my keys\""),
 ];
 

@@ -84,9 +84,9 @@ fn reports_all_mistakes_of_a_configuration() {
             ("store", 3, 8),
             ("unknown-key", 4, 1),
             ("number", 7, 58),
-            ("time-zone", 8, 36),
+            ("time-zone", 8, 41),
             ("grant-day", 9, 30),
-            ("path", 14, 9),
+            ("path", 14, 12),
             ("url", 15, 15),
             ("prefix", 16, 47),
             ("unknown-operation", 18, 7),
@@ -102,7 +102,7 @@ fn reports_a_broken_contract_once_for_all_its_apis() {
     let text = std::fs::read_to_string(folder.config()).unwrap();
     let (rest, api) = text.split_at(text.find("  - name: shop").unwrap());
     let second = api.replace("name: shop", "name: store").replace("path: /shop", "path: /store");
-    let voice = rest.replace("voice: problem", "voice: ./contract.yaml");
+    let voice = rest.replace("default_contract: problem", "default_contract: ./contract.yaml");
     folder.write("demur.yaml", &format!("{voice}{api}{second}"));
     assert_eq!(demur(&folder, &["check"]).code, Some(0));
 

@@ -13,11 +13,16 @@ fn trusts_forwarding_headers_only_from_trusted_proxies() {
     let upstream = Upstream::always(MockResponse::json(200, &json!([])));
     for (top, field, value, told) in [
         ("", "X-Forwarded-For", "203.0.113.7", "127.0.0.1"),
-        ("proxies: { from: [192.0.2.0/24] }", "X-Forwarded-For", "203.0.113.7", "127.0.0.1"),
-        ("proxies: { from: [127.0.0.0/8] }", "X-Forwarded-For", "198.51.100.1, 203.0.113.7", "203.0.113.7"),
-        ("proxies: { from: [127.0.0.1] }", "Forwarded", "for=203.0.113.7", "127.0.0.1"),
+        ("trusted_proxies: { networks: [192.0.2.0/24] }", "X-Forwarded-For", "203.0.113.7", "127.0.0.1"),
         (
-            "proxies: { from: [127.0.0.1], field: forwarded }",
+            "trusted_proxies: { networks: [127.0.0.0/8] }",
+            "X-Forwarded-For",
+            "198.51.100.1, 203.0.113.7",
+            "203.0.113.7",
+        ),
+        ("trusted_proxies: { networks: [127.0.0.1] }", "Forwarded", "for=203.0.113.7", "127.0.0.1"),
+        (
+            "trusted_proxies: { networks: [127.0.0.1], header: forwarded }",
             "Forwarded",
             "for=203.0.113.7;proto=https",
             "203.0.113.7",
@@ -34,7 +39,7 @@ fn trusts_forwarding_headers_only_from_trusted_proxies() {
 #[test]
 fn reads_the_proxy_protocol_when_configured() {
     let upstream = Upstream::always(MockResponse::json(200, &json!([])));
-    let shop = serve(&upstream, "proxies: { from: [127.0.0.1], proxy_protocol: true }", "");
+    let shop = serve(&upstream, "trusted_proxies: { networks: [127.0.0.1], proxy_protocol: true }", "");
     let request = format!(
         "GET /shop/items HTTP/1.1\r\nHost: a\r\nConnection: close\r\nAuthorization: Bearer {}\r\n\r\n",
         shop.key

@@ -47,7 +47,7 @@ fn rejection_keeps_the_connection_usable_or_announces_its_end() {
 fn disconnects_clients_that_do_not_read_the_response() {
     let large = vec![b'x'; 32 << 20];
     let upstream = Upstream::always(MockResponse::answer(200, &[], large));
-    let shop = serve(&upstream, "bounds: { write_timeout: 1s }\naccess_log: all", "");
+    let shop = serve(&upstream, "limits: { write_timeout: 1s }\naccess_log: all", "");
     let mut socket = TcpStream::connect(shop.gateway.address()).unwrap();
     let request =
         format!("GET /shop/items HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {}\r\n\r\n", shop.key);

@@ -73,7 +73,7 @@ fn closes_idle_connections_to_accept_new_ones() {
 #[test]
 fn raises_the_soft_limit_to_the_hard_limit() {
     let upstream = Upstream::always(MockResponse::json(200, &json!([])));
-    let shop = serve_with_descriptors(&upstream, "bounds: { connections: 1000 }", (1024, 4096));
+    let shop = serve_with_descriptors(&upstream, "limits: { max_connections: 1000 }", (1024, 4096));
     assert_eq!(soft_limit(&shop.gateway), 4096);
     assert!(!shop.gateway.log().contains("too low"), "{}", shop.gateway.log());
     assert_eq!(shop.client.send(&Request::get("/items").key(&shop.key)).status, 200);

@@ -244,7 +244,7 @@ fn forwards_content_length_as_one_canonical_number() {
 #[test]
 fn request_body_timeout_closes_the_connection() {
     let upstream = Upstream::always(MockResponse::json(200, &json!([])));
-    let bounds = "bounds: { content_window: 300ms, content_per_window: 1000 }";
+    let bounds = "limits: { min_body_rate: { bytes: 1000, per: 300ms } }";
     let shop = serve(&upstream, bounds, "");
     for (name, request) in [
         (
@@ -318,7 +318,7 @@ fn monitor_mode_keeps_references() {
         let location = format!("http://{}/items/3", request.fields.first("host").unwrap_or_default());
         MockResponse::answer(302, &[("Location", &location)], "")
     });
-    let shop = serve(&upstream, "", "observe: true");
+    let shop = serve(&upstream, "", "mode: monitor");
     let answer = shop.client.send(&Request::get("/items").key(&shop.key));
     assert_eq!(answer.field("location"), format!("http://{}/items/3", upstream.address()));
 }
@@ -330,7 +330,7 @@ fn monitor_mode_rejects_no_length() {
         let upstream = Upstream::always(
             MockResponse::bytes(format!("{HEAD}Content-Length: {line}\r\n\r\n[]")).and_closes(),
         );
-        let shop = serve(&upstream, "", "observe: true");
+        let shop = serve(&upstream, "", "mode: monitor");
         let answer = shop.client.send(&Request::get("/items").key(&shop.key));
         assert_eq!((answer.status, answer.field("content-length")), (200, expected), "{line}");
     }

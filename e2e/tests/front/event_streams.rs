@@ -27,7 +27,7 @@ fn redacts_and_logs_the_text_of_error_events() {
         "{before}id: 2\nevent: error\ndata: {{\"trace\": \"{MARKER}\"}}\n: {MARKER}\n\ndata: three\n\n"
     );
     let upstream = Upstream::always(stream(&[TYPE], &content));
-    let shop = serve(&upstream, "access_log: refused", "");
+    let shop = serve(&upstream, "access_log: rejected", "");
     let answer = shop.client.send(&Request::get("/items").key(&shop.key));
     assert_eq!(answer.status, 200);
     let (text, id) = (answer.text(), answer.field("x-request-id").to_owned());
@@ -47,7 +47,7 @@ fn forwards_other_streams_byte_for_byte() {
     for (of_api, fields, content) in [
         ("", &[TYPE][..], plain),
         ("event_stream_errors: pass", &[TYPE], &error),
-        ("observe: true", &[TYPE], &error),
+        ("mode: monitor", &[TYPE], &error),
         ("", &[("Content-Type", "text/plain")], &error),
         ("", &[("Content-Type", "text/event-streams")], &error),
         // Compressed streams cannot be inspected, which is logged.

@@ -54,7 +54,7 @@ fn logs_every_request_and_no_secret() {
 #[test]
 fn writes_log_entries_to_the_configured_target_and_format() {
     let upstream = Upstream::always(MockResponse::json(200, &json!([])));
-    let shop = serve(&upstream, "access_log: { requests: all, to: access.log, format: text }", "");
+    let shop = serve(&upstream, "access_log: { requests: all, output: access.log, format: text }", "");
     let answer = shop.client.send(&Request::get("/items").key(&shop.key));
     let id = answer.field("x-request-id").to_owned();
     let file = shop.gateway.folder().path().join("access.log");

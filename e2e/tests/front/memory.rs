@@ -54,7 +54,7 @@ fn buffered_bodies_stay_within_their_memory_budget() {
     let loopback = |last: u8| IpAddr::from(Ipv4Addr::new(127, 0, 1, last));
     let many: Vec<IpAddr> = (1..=100).map(loopback).collect();
     for (name, sources) in [("one client", &many[..1]), ("a hundred clients", &many)] {
-        let shop = serve(&upstream, "bounds: { body_memory: 64MiB, backlog: 60s }", "");
+        let shop = serve(&upstream, "limits: { max_body_memory: 64MiB, max_queue_delay: 60s }", "");
         let note = Request::post("/notes").json(&json!({}));
         let item = Request::post("/items").key(&shop.key).json(&json!({ "text": "x".repeat(200_000) }));
         assert_eq!(shop.client.send(&note).status, 200);
@@ -114,7 +114,7 @@ fn buffered_bodies_stay_within_their_memory_budget() {
 fn counts_bodies_of_unknown_length_as_they_arrive() {
     raise_own_limit();
     let upstream = Upstream::always(MockResponse::json(200, &json!([])));
-    let shop = serve(&upstream, "bounds: { body_memory: 16MiB, backlog: 60s }", "");
+    let shop = serve(&upstream, "limits: { max_body_memory: 16MiB, max_queue_delay: 60s }", "");
     assert_eq!(shop.client.send(&Request::post("/notes").json(&json!({}))).status, 200);
     let before = resident(&shop.gateway);
     let head = format!(
@@ -133,17 +133,17 @@ fn counts_bodies_of_unknown_length_as_they_arrive() {
 fn counts_buffered_responses() {
     let text = "x".repeat(100_000);
     let (sound, unsound) = (json!({ "n": 1, "text": text }), json!({ "n": "one", "text": text }));
-    let bounds = "bounds: { body_memory: 128KiB }\naccess_log: all";
+    let bounds = "limits: { max_body_memory: 128KiB }\naccess_log: all";
     for (answers, reaction, status, condition) in [
-        ("refuse", MockResponse::json(200, &sound), 503, "overloaded"),
-        ("refuse", MockResponse::json(200, &json!({ "n": 1 })), 200, ""),
+        ("reject", MockResponse::json(200, &sound), 503, "overloaded"),
+        ("reject", MockResponse::json(200, &json!({ "n": 1 })), 200, ""),
         ("report", MockResponse::json(200, &sound), 200, ""),
         ("report", MockResponse::json(200, &unsound), 200, ""),
         // The status is enough.
         ("ignore", MockResponse::json(503, &sound), 503, "upstream.unavailable"),
     ] {
         let upstream = Upstream::always(reaction);
-        let shop = serve(&upstream, bounds, &format!("validation: {{ answers: {answers} }}"));
+        let shop = serve(&upstream, bounds, &format!("validation: {{ responses: {answers} }}"));
         for _ in 0..3 {
             let answer = shop.client.send(&Request::get("/report").key(&shop.key));
             assert_eq!(answer.status, status, "{answers} {condition}");

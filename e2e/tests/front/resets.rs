@@ -53,7 +53,7 @@ fn logs_the_address_of_clients_that_reset() {
 fn limits_by_address_count_clients_that_reset() {
     let upstream = Upstream::always(MockResponse::json(200, &json!([])));
     // Load shedding is off, however busy the machine is.
-    let shop = serve(&upstream, "access_log: all\nbounds: { backlog: 1m }", "");
+    let shop = serve(&upstream, "access_log: all\nlimits: { max_queue_delay: 1m }", "");
     // A well-formed key of another gateway.
     let unknown = serve(&upstream, "", "").key;
     let request =
@@ -85,7 +85,7 @@ fn limits_by_address_count_clients_that_reset() {
 #[test]
 fn proxy_that_resets_must_still_name_its_client() {
     let upstream = Upstream::always(MockResponse::json(200, &json!([])));
-    let shop = serve(&upstream, "proxies: { from: [127.0.0.1], proxy_protocol: true }", "");
+    let shop = serve(&upstream, "trusted_proxies: { networks: [127.0.0.1], proxy_protocol: true }", "");
     let request =
         format!("GET /shop/items HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {}\r\n\r\n", shop.key);
     for _ in 0..RESETS {

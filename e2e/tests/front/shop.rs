@@ -52,7 +52,7 @@ fn folder(upstream: &Upstream, top: &str, of_api: &str) -> TestDir {
     let folder = TestDir::empty();
     folder.write("openapi.yaml", DOCUMENT);
     let config = format!(
-        "demur: 1
+        "demur: 2
 store: sqlite:demur.db
 {top}
 plans: {{ all: {{ rates: [{{ name: burst, requests: 1000, per: 1s }}] }} }}
@@ -60,7 +60,7 @@ apis:
   - name: shop
     contract: problem
     openapi: openapi.yaml
-    at: {{ path: /shop }}
+    mount: {{ path: /shop }}
     upstream: {{ url: \"http://{}\" }}
     authentication: {{ scheme: bearer, prefix: shp }}
     {of_api}

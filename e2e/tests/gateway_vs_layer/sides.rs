@@ -9,9 +9,10 @@ use demur_admission::{
     Admission, CacheConfig, Candidates, Clock, Credential, InvalidationListener, KeyDirectory, MaybeFuture,
     Plans, StoreError,
 };
+use demur_config::load_gateway;
 use demur_e2e::{Client, Request, Response, TestDir, contract};
 use demur_examples::Example;
-use demur_gateway::{Config, Gateway, RunningGateway};
+use demur_gateway::{Gateway, RunningGateway};
 use demur_source::Source;
 use demur_tower::{DemurLayer, InMemoryKeys, ServiceConfig};
 use tower::{Layer, ServiceBuilder};
@@ -46,7 +47,7 @@ impl Sides {
         folder.edit("timeout: 2s", &format!("timeout: {}ms", TIMEOUT.as_millis()));
         folder.edit("listen: 127.0.0.1:8080", "listen: 127.0.0.1:0");
         let source = Source::read(&folder.config()).unwrap();
-        let (config, _) = Config::load(&source, folder.path()).unwrap_or_else(|found| panic!("{found}"));
+        let (config, _) = load_gateway(&source, folder.path()).unwrap_or_else(|found| panic!("{found}"));
         let (service, _) = ServiceConfig::read(&folder.config()).unwrap_or_else(|error| panic!("{error}"));
 
         let (for_gateway, for_layer) =

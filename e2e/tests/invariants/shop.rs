@@ -42,8 +42,8 @@ impl Shop {
         folder.write("shop.yaml", SHOP);
         folder.write("openapi.yaml", SHOP_OPENAPI);
         let config = format!(
-            "demur: 1\nstore: sqlite:demur.db\nplans: {{ all: {{}} }}\napis:\n  - name: shop\n    contract: ./shop.yaml\n    \
-             openapi: openapi.yaml\n    at: {{ path: /shop }}\n    upstream: {{ url: \"http://{}\" }}\n    \
+            "demur: 2\nstore: sqlite:demur.db\nplans: {{ all: {{}} }}\napis:\n  - name: shop\n    contract: ./shop.yaml\n    \
+             openapi: openapi.yaml\n    mount: {{ path: /shop }}\n    upstream: {{ url: \"http://{}\" }}\n    \
              authentication: {{ scheme: bearer, prefix: shp }}\n    operations:\n      listThings: {{ anonymous: true }}\n",
             upstream.address()
         );

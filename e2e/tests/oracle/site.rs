@@ -100,9 +100,10 @@ impl Site {
         folder.write("openapi.yaml", DOCUMENT);
         folder.write("open.yaml", &open);
         folder.write("admin.yaml", &admin);
-        let mut config = "demur: 1\nstore: sqlite:demur.db\naccess_log: { requests: all, to: access.log }\n\
+        let mut config =
+            "demur: 2\nstore: sqlite:demur.db\naccess_log: { requests: all, output: access.log }\n\
                           plans:\n  pro: {}\napis:\n"
-            .to_owned();
+                .to_owned();
         let mut relays = Vec::new();
         for server in servers {
             let (address, arrived) = (running.address(server), Arc::clone(&arrived));
@@ -208,7 +209,7 @@ fn api(
 ) -> String {
     let at = if path.is_empty() { String::new() } else { format!(", path: {path}") };
     let mut api = format!(
-        "  - name: {name}\n    contract: problem\n    openapi: {document}\n    at: {{ host: {}{at} }}\n    \
+        "  - name: {name}\n    contract: problem\n    openapi: {document}\n    mount: {{ host: {}{at} }}\n    \
          upstream: {{ url: \"http://{upstream}{path}\" }}\n    \
          authentication: {{ scheme: bearer, prefix: orc }}\n    operations:\n",
         host(server),

@@ -130,7 +130,7 @@ fn disconnected_clients_leave_no_state() {
 fn rejects_only_connections_over_the_limit() {
     let upstream = Upstream::always(MockResponse::json(200, &json!({ "brands": [] })));
     let (folder, key) = folder_in_front_of("trakkr", upstream.address());
-    folder.edit("voice: problem", "bounds: { connections: 4 }\nvoice: problem");
+    folder.edit("default_contract: problem", "limits: { max_connections: 4 }\ndefault_contract: problem");
     let gateway = Gateway::serve(folder);
     let client = gateway.client("trakkr");
     let request = Request::get("/brands").key(&key);

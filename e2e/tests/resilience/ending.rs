@@ -41,7 +41,8 @@ fn endless_request_does_not_block_shutdown() {
     let silent = Upstream::always(MockResponse::silence());
     let (folder, key) = folder_in_front_of("trackunit", silent.address());
     folder.edit("timeout: 5s", "timeout: 60s");
-    folder.edit("voice: problem", "bounds: { shutdown: 300ms }\nvoice: problem");
+    folder
+        .edit("default_contract: problem", "limits: { shutdown_timeout: 300ms }\ndefault_contract: problem");
     let gateway = Gateway::serve(folder);
     let client = gateway.client("trackunit");
     thread::scope(|scope| {

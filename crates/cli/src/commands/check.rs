@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use demur_config::migrate::{FileError, FixError, fix_file};
 use demur_contract::{Contract, EntrySource, FieldFidelity};
 use demur_gateway::Config;
 use demur_source::{Diagnostics, Source};
@@ -17,23 +18,42 @@ use crate::preflight;
 use crate::progress::Progress;
 
 pub(crate) fn run(args: &CheckArgs, output: &Output) -> Result<Exit, CommandFailure> {
-    let source = Source::read(&args.file).map_err(|error| {
-        let help = "pass a configuration or a contract: `demur check FILE`".to_owned();
-        CommandFailure::unavailable(format!("{}: {error}", args.file.display()), help)
-    })?;
+    let mut source = read(&args.file)?;
+    let mut diff = None;
+    if args.fix && !is_contract(&source) {
+        let fixed = match fix_file(&args.file) {
+            Ok(fixed) => fixed,
+            Err(FileError::Fix(FixError::Invalid(found))) => {
+                output.findings(&found, None);
+                return Ok(Exit::Configuration);
+            }
+            Err(error) => return Err(CommandFailure::unavailable(error.to_string(), None)),
+        };
+        source = Source::new(source.name.clone(), fixed.text);
+        diff = Some(fixed.diff);
+    }
     let folder = args.file.parent().unwrap_or_else(|| Path::new(""));
     let progress = Progress::spinner(output, "checking");
     let checked = inspect(&source, folder, args.allow_lockout);
     drop(progress);
     Ok(match checked {
         Ok((about, warnings)) => {
-            output.findings(&warnings, Some(about));
+            output.findings(&warnings, Some(about.with_diff(diff)));
             if warnings.is_empty() { Exit::Ok } else { Exit::ProblemsFound }
         }
         Err(found) => {
-            output.findings(&found, None);
+            let changed = diff.filter(|diff| !diff.is_empty());
+            let changed = changed.map(|diff| OutputSubject { value: json!({ "diff": diff }), human: diff });
+            output.findings(&found, changed);
             Exit::Configuration
         }
+    })
+}
+
+fn read(file: &Path) -> Result<Arc<Source>, CommandFailure> {
+    Source::read(file).map_err(|error| {
+        let help = "pass a configuration or a contract: `demur check FILE`".to_owned();
+        CommandFailure::unavailable(format!("{}: {error}", file.display()), help)
     })
 }
 
@@ -47,7 +67,7 @@ fn inspect(
         let loaded = Contract::load(source)?;
         return Ok((describe_contract(&loaded.contract), loaded.warnings));
     }
-    let (config, mut warnings) = Config::load(source, folder)?;
+    let (config, mut warnings) = demur_config::load_gateway(source, folder)?;
     let of_store = preflight::diagnostics(source, &config, allow_lockout);
     let is_valid = !of_store.has_errors();
     warnings.extend(of_store);

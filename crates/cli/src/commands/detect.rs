@@ -44,7 +44,7 @@ mod tests {
             ("demur: 1\nname: shop\nformats: {}\nerorrs: {}", true),
             ("demur: 1\nname: shop\nname: shop\nerrors: {}", true),
             ("demur: 1\nname: shop\napis: []", false),
-            ("demur: 1\nplans: {}\nname: shop", false),
+            ("demur: 2\nplans: {}\nname: shop", false),
             ("demur: 1\naips: []\nlisten: 127.0.0.1:80", false),
             ("{ request_id: {} }", true),
             ("formats: [", false),

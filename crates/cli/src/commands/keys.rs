@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use comfy_table::{Table, presets};
 use demur_admission::{Command, Grants, KeyId, KeyState, KeySummary, LockoutReason, Page, Reply, Scope};
-use demur_gateway::{Config, Prefixes, StoreUrl, duration};
+use demur_config::duration;
+use demur_gateway::{Config, Prefixes, StoreUrl};
 use demur_sqlite::Survey;
 use jiff::Timestamp;
 use serde::Serialize;

@@ -134,7 +134,7 @@ pub struct ReservedNames {
 
 impl ReservedNames {
     /// Adds a name, or a prefix that ends in `*`. `false` where it is neither.
-    pub(crate) fn add(&mut self, text: &str) -> bool {
+    pub fn add(&mut self, text: &str) -> bool {
         let (list, name) = match text.strip_suffix('*') {
             Some(prefix) => (&mut self.prefixes, prefix),
             None => (&mut self.names, text),

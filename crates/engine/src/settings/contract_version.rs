@@ -1,21 +1,10 @@
-//! Generations: contracts in which one API answers at the same time, and the rule that picks one.
-//!
-//! ```yaml
-//! contract: shop-2             # speaks where none of these is picked
-//! generations:
-//!   - contract: shop-1
-//!     when: { path: /v1 }
-//!   - contract: shop-beta
-//!     when: { header: { name: Api-Version, value: beta } }
-//! ```
+//! Contract versions: contracts in which one API answers at the same time, and the match that selects one.
 
 use std::sync::Arc;
 
 use demur_contract::Contract;
-use demur_source::{Fields, Node, Span, did_you_mean};
 use http::{HeaderMap, HeaderName};
 
-use super::{Authentication, ConfigReader};
 use crate::mount::{strip_mount, without_port};
 
 /// A contract, and for which requests it speaks.
@@ -68,155 +57,6 @@ impl VersionMatch {
             && self.path.as_ref().is_none_or(|path| strip_mount(path, asked.path).is_some())
             && self.header.as_ref().is_none_or(has_value)
             && self.key_in.as_ref().is_none_or(has)
-    }
-}
-
-/// Reads `generations:`.
-pub(super) fn read_generations(
-    fields: &mut Fields<'_>,
-    authentication: Option<&Authentication>,
-    reading: &mut ConfigReader<'_>,
-) -> Vec<(ContractVersion, Span)> {
-    let items = fields.list("generations", reading.found);
-    let mut generations: Vec<(ContractVersion, Span)> = Vec::new();
-    for node in items {
-        let Some(generation) = read_generation(node, authentication, reading) else { continue };
-        if let Some((twin, _)) = generations.iter().find(|(other, _)| other.when == generation.when) {
-            let message = format!("`{}` is picked by the same rule", twin.contract.name());
-            let help = "the first that fits speaks, so this one never does".to_owned();
-            reading.error(node.span, "duplicate-generation", message, help);
-        }
-        generations.push((generation, node.span));
-    }
-    generations
-}
-
-fn read_generation(
-    node: &Node,
-    authentication: Option<&Authentication>,
-    reading: &mut ConfigReader<'_>,
-) -> Option<ContractVersion> {
-    let mut fields = Fields::of(node, reading.source, "a generation", reading.found)?;
-    let contract = fields.node("contract").map(|node| (node.scalar_text().unwrap_or_default(), node.span));
-    if contract.is_none() {
-        fields.missing("contract", reading.found);
-    }
-    let when = fields.node("when").map(|node| read_when(node, authentication, reading));
-    if when.is_none() {
-        fields.missing("when", reading.found);
-    }
-    fields.finish(reading.found);
-    let (name, span) = contract?;
-    Some(ContractVersion { contract: reading.contract(&name, span)?, when: when?? })
-}
-
-fn read_when(
-    node: &Node,
-    authentication: Option<&Authentication>,
-    reading: &mut ConfigReader<'_>,
-) -> Option<VersionMatch> {
-    let mut fields = Fields::of(node, reading.source, "`when`", reading.found)?;
-    let mut when = VersionMatch {
-        host: fields.text("host", reading.found).map(|host| host.to_ascii_lowercase()),
-        ..VersionMatch::default()
-    };
-    if let Some(node) = fields.node("listener") {
-        when.listener = read_listener(node, reading);
-    }
-    if let Some((key, _)) = fields.entry("path") {
-        let path = fields.text("path", reading.found).unwrap_or_default();
-        if !path.starts_with('/') {
-            let help = format!("write `/{path}`");
-            reading.error(key.span, "path", "a path prefix begins with `/`", help);
-        }
-        when.path = Some(path.trim_end_matches('/').to_owned());
-    }
-    if let Some(node) = fields.node("header") {
-        let mut header = Fields::of(node, reading.source, "`header`", reading.found)?;
-        let name = header.text("name", reading.found);
-        let value = header.text("value", reading.found);
-        for (member, is_there) in [("name", name.is_some()), ("value", value.is_some())] {
-            if !is_there {
-                header.missing(member, reading.found);
-            }
-        }
-        header.finish(reading.found);
-        when.header = Some((field_name(&name?, node.span, reading)?, value?));
-    }
-    if let Some(node) = fields.node("key_in") {
-        let name = field_name(&node.scalar_text().unwrap_or_default(), node.span, reading)?;
-        let known: Vec<HeaderName> = authentication
-            .map(|authentication| authentication.fields().cloned().collect())
-            .unwrap_or_default();
-        if authentication.is_some() && !known.contains(&name) {
-            let names = || known.iter().map(HeaderName::as_str);
-            let help = match did_you_mean(name.as_str(), names()) {
-                Some(known) => format!("did you mean `{known}`?"),
-                None => format!("keys come in: {}", names().collect::<Vec<_>>().join(", ")),
-            };
-            reading.error(node.span, "key-field", format!("no key comes in `{name}`"), help);
-        }
-        when.key_in = Some(name);
-    }
-    let span = fields.span();
-    fields.finish(reading.found);
-    if when == VersionMatch::default() {
-        let help = "give `listener`, `host`, `path`, `header` or `key_in`".to_owned();
-        reading.error(span, "when", "this picks every request", help);
-        return None;
-    }
-    Some(when)
-}
-
-/// A listener's name, which must be one where it is known what listeners there are.
-fn read_listener(node: &Node, reading: &mut ConfigReader<'_>) -> Option<String> {
-    let name = node.scalar_text().unwrap_or_default();
-    if let Some(known) = &reading.listeners
-        && !known.contains(&name)
-    {
-        let help = match did_you_mean(&name, known.iter().map(String::as_str)) {
-            Some(known) => format!("did you mean `{known}`?"),
-            None if known.is_empty() => {
-                "give listeners names: `listen: { public: 127.0.0.1:8080, partners: 127.0.0.1:8081 }`"
-                    .to_owned()
-            }
-            None => format!("there are: {}", known.join(", ")),
-        };
-        reading.error(node.span, "listener", format!("no listener is called `{name}`"), help);
-    }
-    Some(name)
-}
-
-fn field_name(name: &str, span: Span, reading: &mut ConfigReader<'_>) -> Option<HeaderName> {
-    let read = name.parse().ok();
-    if read.is_none() {
-        reading.error(span, "field-name", format!("`{name}` is no header field's name"), None);
-    }
-    read
-}
-
-/// What the API itself raises, every generation must answer: a rule or an upstream raises it by one name,
-/// whatever contract speaks.
-pub(super) fn check_claims(
-    main: (&Contract, Span),
-    generations: &[(ContractVersion, Span)],
-    reading: &mut ConfigReader<'_>,
-) {
-    let all: Vec<(&Contract, Span)> =
-        std::iter::once(main).chain(generations.iter().map(|(it, span)| (&*it.contract, *span))).collect();
-    for (contract, span) in &all {
-        for (other, _) in &all {
-            for condition in other.api_conditions() {
-                if contract.named(condition).is_some() {
-                    continue;
-                }
-                let name = contract.name();
-                let message =
-                    format!("`{condition}`, which `{}` answers, is not claimed by `{name}`", other.name());
-                let help = format!("claim it in `{name}`: `on: [{condition}]`, or an error of that name");
-                reading.error(*span, "unclaimed-by-generation", message, help);
-            }
-        }
     }
 }
 

@@ -1,9 +1,4 @@
-//! `overload:` of an API: how much its upstream is asked for at once.
-
-use demur_source::{Fields, Node};
-
-use super::ConfigReader;
-use super::plan::positive;
+//! How many requests an upstream gets at once.
 
 /// How much an upstream is asked for at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,20 +13,4 @@ impl Default for Overload {
     fn default() -> Self {
         Self { in_flight: 10_000, is_adaptive: true }
     }
-}
-
-/// Reads `overload:`.
-pub(super) fn read_overload(node: &Node, reading: &mut ConfigReader<'_>) -> Overload {
-    let mut overload = reading.overload;
-    let Some(mut fields) = Fields::of(node, reading.source, "`overload`", reading.found) else {
-        return overload;
-    };
-    if let Some(most) = positive(&mut fields, "in_flight", reading) {
-        overload.in_flight = most.get();
-    }
-    if let Some(is_adaptive) = fields.boolean("adaptive", reading.found) {
-        overload.is_adaptive = is_adaptive;
-    }
-    fields.finish(reading.found);
-    overload
 }

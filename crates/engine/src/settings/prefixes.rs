@@ -1,14 +1,4 @@
-//! What the keys of an API begin with: one public prefix, or one for each environment.
-//!
-//! ```yaml
-//! prefix: shop                                   # or
-//! prefix: { live: shop_live, test: shop_test }
-//! ```
-
-use demur_admission::is_prefix;
-use demur_source::{Key, Node, Span};
-
-use super::ConfigReader;
+//! The public prefixes of an API's keys: one, or one for each environment.
 
 /// What the keys of an API begin with; there is at least one.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,6 +18,13 @@ impl Prefixes {
     /// One for all keys.
     pub fn one(prefix: impl Into<String>) -> Self {
         Self { first: Prefix { environment: None, text: prefix.into() }, others: Vec::new() }
+    }
+
+    /// One for each environment, with the environment's name before its prefix. `None` where there is none.
+    pub fn per_environment(prefixes: impl IntoIterator<Item = (String, String)>) -> Option<Self> {
+        let mut prefixes = prefixes.into_iter().map(|(name, text)| Prefix { environment: Some(name), text });
+        let first = prefixes.next()?;
+        Some(Self { first, others: prefixes.collect() })
     }
 
     fn each(&self) -> impl Iterator<Item = &Prefix> {
@@ -69,69 +66,15 @@ impl Prefixes {
     }
 }
 
-/// Reads `prefix:`.
-pub(super) fn read_prefixes(node: &Node, reading: &mut ConfigReader<'_>) -> Option<Prefixes> {
-    let Some(environments) = node.as_map() else {
-        let text = node.scalar_text().unwrap_or_default();
-        check(&text, node.span, reading);
-        return Some(Prefixes::one(text));
-    };
-    let mut prefixes: Vec<Prefix> = Vec::new();
-    for (key, node) in environments {
-        let text = node.scalar_text().unwrap_or_default();
-        check(&text, node.span, reading);
-        check_name(key, reading);
-        if let Some(other) = prefixes.iter().find(|other| other.text == text) {
-            let other = other.environment.as_deref().unwrap_or_default();
-            let help = "a key tells its environment by its prefix".to_owned();
-            reading.error(
-                node.span,
-                "prefix",
-                format!("keys of `{other}` begin with `{text}` already"),
-                help,
-            );
-        }
-        prefixes.push(Prefix { environment: Some(key.name.clone()), text });
-    }
-    if prefixes.is_empty() {
-        let help = "write `prefix: shop`, or `prefix: { live: shop_live, test: shop_test }`".to_owned();
-        reading.error(node.span, "prefix", "`prefix` names no prefix", help);
-        return None;
-    }
-    let others = prefixes.split_off(1);
-    prefixes.pop().map(|first| Prefixes { first, others })
-}
-
-fn check(prefix: &str, span: Span, reading: &mut ConfigReader<'_>) {
-    if !is_prefix(prefix) {
-        let message = "a key's prefix has 1 to 32 letters and digits, with single `_` or `-` between them";
-        reading.error(span, "prefix", message, None);
-    }
-}
-
-/// The service behind is told it in a field.
-fn check_name(environment: &Key, reading: &mut ConfigReader<'_>) {
-    if !is_prefix(&environment.name) {
-        let message =
-            "an environment's name has 1 to 32 letters and digits, with single `_` or `-` between them";
-        reading.error(environment.span, "environment", message, None);
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn a_key_has_the_longest_prefix_that_it_begins_with() {
-        let prefix = |environment: &str, text: &str| Prefix {
-            environment: Some(environment.to_owned()),
-            text: text.to_owned(),
-        };
-        let several = Prefixes {
-            first: prefix("live", "shop"),
-            others: vec![prefix("test", "shop_test"), prefix("other", "other")],
-        };
+        let named = [("live", "shop"), ("test", "shop_test"), ("other", "other")];
+        let named = named.map(|(name, text)| (name.to_owned(), text.to_owned()));
+        let several = Prefixes::per_environment(named).unwrap();
         for (key, expected) in [
             ("shop_abc", "shop"),
             ("shop_test_abc", "shop_test"),

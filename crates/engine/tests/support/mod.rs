@@ -11,9 +11,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use demur_admission::memory::{MemoryDirectory, MemoryLedger};
 use demur_admission::{Admission, CacheConfig, Clock, LocalCounters, Pepper, Plans, Stores};
-use demur_engine::settings::{ConfigReader, read_api};
 use demur_engine::{Api, BodyError, Engine, Peer, RequestBody, RequestInfo, RequestRecord, ResponseBody};
-use demur_source::{Diagnostics, Fields, Source};
+use demur_source::Source;
 use http::{HeaderMap, Request, Response};
 use http_body_util::combinators::BoxBody;
 use http_body_util::{BodyExt, Full};
@@ -35,14 +34,10 @@ impl World {
     pub(crate) fn of(document: &str, api: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("openapi.yaml"), document).unwrap();
-        let source = Source::new("demur.yaml", api);
-        let root = demur_source::parse(&source).unwrap();
-        let (mut found, mut mistakes) = (Diagnostics::new(), Diagnostics::new());
-        let mut fields = Fields::of(&root, &source, "an API", &mut mistakes).unwrap();
-        let settings = read_api(&mut fields, &mut ConfigReader::new(&source, folder.path(), &mut found));
-        fields.finish(&mut found);
-        assert!(!found.has_errors(), "{found}");
-        let settings = settings.unwrap();
+        let source = Source::new("demur.yaml", format!("demur: 2\napis:\n  -\n{}", indented(api)));
+        let loaded = demur_config::load_service(&source, folder.path());
+        let (service, _) = loaded.unwrap_or_else(|found| panic!("{found}"));
+        let settings = service.apis.into_iter().next().unwrap();
         let contract = Arc::clone(&settings.contract);
         let keys = Arc::new(MemoryDirectory::new());
         let stores =
@@ -87,6 +82,11 @@ impl World {
             None => Sent::Rejected { status: response.status().as_u16() },
         }
     }
+}
+
+/// Below an item of a list.
+fn indented(api: &str) -> String {
+    api.lines().map(|line| format!("    {line}\n")).collect()
 }
 
 /// The stores are in memory: nothing here ever waits.

@@ -3,9 +3,9 @@
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
+use demur_contract::visible;
 use demur_contract::{Condition, ErrorOrigin};
 use demur_engine::{RequestRecord, WouldReject};
-use demur_source::visible;
 use serde::Serialize;
 
 use super::entry::LogEntry;

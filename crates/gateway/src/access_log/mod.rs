@@ -8,6 +8,5 @@ mod settings;
 mod writer;
 
 pub(crate) use body::{LoggedBody, LoggedTarget, RequestSummary};
-pub(crate) use settings::read_log;
 pub use settings::{LogFilter, LogFormat, LogSettings, LogTarget};
 pub(crate) use writer::AccessLog;

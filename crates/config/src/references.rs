@@ -8,60 +8,60 @@ use std::sync::Arc;
 
 use demur_source::{Key, Node, Source, Span};
 
-use super::ConfigReader;
+use crate::reader::ConfigReader;
 
 /// The most bytes of one file.
 const MAX_BYTES: u64 = 64 * 1024 * 1024;
 
 /// Where the files of a document are.
 #[derive(Debug, Default)]
-pub(super) struct References {
+pub(crate) struct References {
     /// Copies of what has a URL, the longest name first.
-    copies: Vec<ErrorReference>,
+    copies: Vec<LocalCopy>,
     /// Another folder that the document's files may be below.
     root: Option<PathBuf>,
 }
 
 #[derive(Debug)]
-struct ErrorReference {
+struct LocalCopy {
     /// `https://schemas.example.com/`, or the name of one file.
     name: String,
     path: PathBuf,
 }
 
 impl References {
-    pub(super) fn read(
+    pub(crate) fn read(
         entries: &[(Key, Node)],
         root: Option<(String, Span)>,
-        reading: &mut ConfigReader<'_>,
+        reader: &mut ConfigReader<'_>,
     ) -> Self {
         let mut copies = Vec::new();
         for (key, node) in entries {
             if !key.name.contains(':') {
-                let message = format!("`{}` is no URL that a `$ref` could begin with", key.name);
+                let message = format!("`{}` is not a URL", key.name);
                 let help = "write `https://schemas.example.com/: ./schemas`".to_owned();
-                reading.error(key.span, "reference", message, help);
+                reader.error(key.span, "reference", message, help);
                 continue;
             }
-            let path = reading.folder.join(node.scalar_text().unwrap_or_default());
+            let path = reader.folder.join(node.scalar_text().unwrap_or_default());
             let is_folder = key.name.ends_with('/');
             if is_folder && !path.is_dir() || !is_folder && !path.is_file() {
                 let what = if is_folder { "folder" } else { "file" };
                 let message = format!("there is no {what} `{}`", path.display());
-                let help = "a name that ends in `/` stands for a folder, any other for a file".to_owned();
-                reading.error(node.span, "file", message, help);
+                let help = "a URL that ends in `/` names a folder, any other a file".to_owned();
+                reader.error(node.span, "file", message, help);
                 continue;
             }
-            copies.push(ErrorReference { name: key.name.clone(), path });
+            copies.push(LocalCopy { name: key.name.clone(), path });
         }
         // The longest name that fits says most.
         copies.sort_by_key(|reference| std::cmp::Reverse(reference.name.len()));
         let root = root.and_then(|(name, span)| {
-            let path = reading.folder.join(&name);
+            let path = reader.folder.join(&name);
             if !path.is_dir() {
                 let message = format!("there is no folder `{}`", path.display());
-                let help = "`reference_root` names a folder, relative to this file".to_owned();
-                reading.error(span, "file", message, help);
+                let help = "`reference_root` must be a folder, relative to this file".to_owned();
+                reader.error(span, "file", message, help);
             }
             path.is_dir().then_some(path)
         });
@@ -69,10 +69,10 @@ impl References {
     }
 
     /// The file that a document in `folder` names.
-    pub(super) fn file(&self, folder: &Path, name: &str) -> Result<Arc<Source>, String> {
+    pub(crate) fn file(&self, folder: &Path, name: &str) -> Result<Arc<Source>, String> {
         // A backslash separates folders on some systems; no other control character is in a file's name for a reason.
         if name.contains('\\') || name.chars().any(char::is_control) {
-            return Err("a file's name has no backslash and no control character".to_owned());
+            return Err("a file name must not have a backslash or a control character".to_owned());
         }
         if let Some(reference) = self.copies.iter().find(|reference| reference.covers(name)) {
             let path = reference.path_of(name).ok_or_else(|| OUTSIDE_COPIES.to_owned())?;
@@ -92,8 +92,8 @@ impl References {
     }
 }
 
-const OUTSIDE: &str = "only files below the document's folder, or below `validation.reference_root`, and the copies \
-                       under `references` are read";
+const OUTSIDE: &str = "only files below the folder of the document, files below `validation.reference_root` and the \
+                       copies under `references` are read";
 const OUTSIDE_COPIES: &str = "it is outside the folder that `references` names";
 
 /// Reads a file that is below one of these folders, wherever links lead.
@@ -133,7 +133,7 @@ fn read(shown: &Path, real: &Path) -> Result<Arc<Source>, String> {
     Ok(Source::new(shown.display().to_string(), text))
 }
 
-impl ErrorReference {
+impl LocalCopy {
     fn is_folder(&self) -> bool {
         self.name.ends_with('/')
     }
@@ -163,9 +163,8 @@ mod tests {
 
     #[test]
     fn a_name_leads_into_its_folder_and_never_out_of_it() {
-        let folder =
-            ErrorReference { name: "https://s.example/v1/".to_owned(), path: PathBuf::from("schemas") };
-        let file = ErrorReference { name: "urn:example:pet".to_owned(), path: PathBuf::from("pet.yaml") };
+        let folder = LocalCopy { name: "https://s.example/v1/".to_owned(), path: PathBuf::from("schemas") };
+        let file = LocalCopy { name: "urn:example:pet".to_owned(), path: PathBuf::from("pet.yaml") };
         for (reference, name, path) in [
             (&folder, "https://s.example/v1/pet.json", Some("schemas/pet.json")),
             (&folder, "https://s.example/v1/deep/pet.json", Some("schemas/deep/pet.json")),
@@ -214,7 +213,7 @@ mod tests {
     }
 
     fn references(base: &Path, root: Option<&str>) -> References {
-        let copy = |name: &str, path: &str| ErrorReference { name: name.to_owned(), path: base.join(path) };
+        let copy = |name: &str, path: &str| LocalCopy { name: name.to_owned(), path: base.join(path) };
         References {
             copies: vec![copy("https://s.example/", "copies"), copy("urn:one", "secret.yaml")],
             root: root.map(|root| base.join(root)),

@@ -1,0 +1,87 @@
+//! `demur check --fix`: a version 1 file becomes one of version 2.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test says what failed by failing")]
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+use serde_json::{Value as Json, json};
+
+const OLD: &str = include_str!("../../config/tests/version-1/demur.yaml");
+const NEW: &str = include_str!("../../config/tests/version-1/expected.yaml");
+const OPENAPI: &str = include_str!("../../config/tests/version-1/openapi.yaml");
+
+fn demur(folder: &Path, arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_demur")).args(arguments).current_dir(folder).output().unwrap()
+}
+
+fn folder(configuration: &str) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("demur.yaml"), configuration).unwrap();
+    std::fs::write(folder.path().join("openapi.yaml"), OPENAPI).unwrap();
+    folder
+}
+
+#[test]
+fn a_version_1_file_is_valid_with_one_warning() {
+    let folder = folder(OLD);
+    let output = demur(folder.path(), &["check", "--format", "json"]);
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    let said: Json = serde_json::from_slice(&output.stdout).unwrap();
+    let codes: Vec<&Json> =
+        said["diagnostics"].as_array().unwrap().iter().map(|diagnostic| &diagnostic["code"]).collect();
+    assert_eq!(codes, [&json!("deprecated-version")]);
+    assert!(said["diagnostics"][0]["help"].as_str().unwrap().contains("`demur check --fix demur.yaml`"));
+}
+
+#[test]
+fn a_file_is_rewritten_once_and_the_difference_is_printed() {
+    let folder = folder(OLD);
+    let output = demur(folder.path(), &["check", "--fix"]);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    assert_eq!(std::fs::read_to_string(folder.path().join("demur.yaml")).unwrap(), NEW);
+    let stdout = String::from_utf8(output.stdout).unwrap();
+    for line in ["--- demur.yaml", "+++ demur.yaml", "-demur: 1 # the version", "+demur: 2 # the version"] {
+        assert!(stdout.lines().any(|other| other == line), "{line}: {stdout}");
+    }
+    let output = demur(folder.path(), &["check", "--fix", "--format", "json"]);
+    let said: Json = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((output.status.code(), &said["diff"]), (Some(0), &json!("")));
+    assert_eq!(std::fs::read_to_string(folder.path().join("demur.yaml")).unwrap(), NEW);
+}
+
+/// What else is wrong in a file keeps nobody from its new names.
+#[test]
+fn a_file_with_mistakes_is_rewritten_too() {
+    let folder = folder("demur: 1\nvoice: problm\n");
+    let output = demur(folder.path(), &["check", "--fix"]);
+    assert_eq!(output.status.code(), Some(3), "{output:?}");
+    let text = std::fs::read_to_string(folder.path().join("demur.yaml")).unwrap();
+    assert_eq!(text, "demur: 2\ndefault_contract: problm\n");
+    assert!(String::from_utf8_lossy(&output.stdout).contains("+default_contract: problm"), "{output:?}");
+    assert!(String::from_utf8_lossy(&output.stderr).contains("did you mean `problem`?"), "{output:?}");
+}
+
+#[test]
+fn a_file_that_cannot_be_rewritten_is_left_as_it_was() {
+    let text = "demur: 1\napis:\n- authentication: &a { field: X }\n  rules: [{ with: *a }]\n";
+    let folder = folder(text);
+    let output = demur(folder.path(), &["check", "--fix"]);
+    assert_eq!(output.status.code(), Some(4), "{output:?}");
+    assert_eq!(std::fs::read_to_string(folder.path().join("demur.yaml")).unwrap(), text);
+    std::fs::write(folder.path().join("demur.yaml"), "voice: a\nvoice: b\n").unwrap();
+    assert_eq!(demur(folder.path(), &["check", "--fix"]).status.code(), Some(3));
+}
+
+#[test]
+fn a_contract_has_nothing_to_rewrite() {
+    let folder = folder("");
+    std::fs::copy(
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../../contracts/problem.yaml"),
+        folder.path().join("problem.yaml"),
+    )
+    .unwrap();
+    let before = std::fs::read_to_string(folder.path().join("problem.yaml")).unwrap();
+    demur(folder.path(), &["check", "--fix", "problem.yaml"]);
+    assert_eq!(std::fs::read_to_string(folder.path().join("problem.yaml")).unwrap(), before);
+}

@@ -1,0 +1,147 @@
+//! `authentication:` how clients send their key, and the prefixes of the keys.
+
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use demur_admission::is_prefix;
+use demur_engine::settings::{Authentication, DEFAULT_FAILURES, Prefixes, Scheme};
+use demur_source::{Fields, Key, Node, Span};
+use http::header::HeaderName;
+
+use crate::reader::ConfigReader;
+
+pub(crate) fn read_authentication(node: &Node, reader: &mut ConfigReader<'_>) -> Option<Authentication> {
+    let mut fields = Fields::of(node, reader.source, "`authentication`", reader.found)?;
+    let scheme = read_scheme(&mut fields, node.span, reader);
+    let also = fields.node("also").map(|node| {
+        let mut fields = Fields::of(node, reader.source, "`also`", reader.found)?;
+        let scheme = read_scheme(&mut fields, node.span, reader);
+        fields.finish(reader.found);
+        scheme.map(|scheme| (scheme, node.span))
+    });
+    let prefixes = fields.node("prefix").map(|node| read_prefixes(node, reader));
+    if prefixes.is_none() {
+        fields.missing("prefix", reader.found);
+    }
+    let query = fields.text("query", reader.found);
+    let failures = fields.node("failures").and_then(|node| read_failures(node, reader));
+    fields.finish(reader.found);
+    let scheme = scheme?;
+    let also = match also {
+        None => None,
+        Some(also) => {
+            let (also, span) = also?;
+            if also.field() == scheme.field() {
+                let message = format!("keys are already read from the header `{}`", also.field());
+                reader.error(span, "scheme", message, "name another header, or remove `also`".to_owned());
+            }
+            Some(also)
+        }
+    };
+    let failures = failures.unwrap_or(DEFAULT_FAILURES);
+    Some(Authentication { also, query, failures, ..Authentication::new(scheme, prefixes??) })
+}
+
+fn read_failures(node: &Node, reader: &mut ConfigReader<'_>) -> Option<(NonZeroU32, Duration)> {
+    let mut fields = Fields::of(node, reader.source, "`failures`", reader.found)?;
+    let requests = reader.positive(&mut fields, "requests");
+    let per = reader.duration(&mut fields, "per");
+    for name in ["requests", "per"] {
+        reader.need(&mut fields, name);
+    }
+    fields.finish(reader.found);
+    Some((requests?, per?))
+}
+
+fn read_scheme(fields: &mut Fields<'_>, span: Span, reader: &mut ConfigReader<'_>) -> Option<Scheme> {
+    let scheme = fields.text("scheme", reader.found);
+    let header = fields.text("header", reader.found);
+    match (scheme, header) {
+        (Some(_), Some(_)) => {
+            let help = "`scheme` reads the key from `Authorization`, `header` from another header".to_owned();
+            reader.error(span, "scheme", "`scheme` and `header` cannot be combined", help);
+            None
+        }
+        (None, Some(header)) => {
+            let name = reader.header_name(&header, span)?;
+            if is_taken(&name) {
+                let message = format!("the header `{header}` cannot carry a key");
+                let help = "use a header such as `X-Api-Key`".to_owned();
+                reader.error(span, "header-name", message, help);
+                return None;
+            }
+            Some(Scheme::Field(name))
+        }
+        (Some(scheme), None) if scheme.eq_ignore_ascii_case("bearer") => {
+            Some(Scheme::Authorization("Bearer".to_owned()))
+        }
+        (Some(scheme), None) if scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-') => {
+            Some(Scheme::Authorization(scheme))
+        }
+        (Some(scheme), None) => {
+            let message = format!("`{scheme}` is not a valid authentication scheme");
+            reader.error(span, "scheme", message, None);
+            None
+        }
+        (None, None) => Some(Scheme::Authorization("Bearer".to_owned())),
+    }
+}
+
+/// Headers that have another meaning in HTTP.
+fn is_taken(name: &HeaderName) -> bool {
+    use http::header::{
+        ACCEPT, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, EXPECT, HOST, TE, TRANSFER_ENCODING, UPGRADE,
+    };
+    let taken =
+        [ACCEPT, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, EXPECT, HOST, TE, TRANSFER_ENCODING, UPGRADE];
+    taken.contains(name)
+}
+
+/// Reads `prefix:`: one prefix, or one for each environment.
+///
+/// ```yaml
+/// prefix: shop                                   # or
+/// prefix: { live: shop_live, test: shop_test }
+/// ```
+fn read_prefixes(node: &Node, reader: &mut ConfigReader<'_>) -> Option<Prefixes> {
+    let Some(environments) = node.as_map() else {
+        let text = node.scalar_text().unwrap_or_default();
+        check_prefix(&text, node.span, reader);
+        return Some(Prefixes::one(text));
+    };
+    let mut prefixes: Vec<(String, String)> = Vec::new();
+    for (key, node) in environments {
+        let text = node.scalar_text().unwrap_or_default();
+        check_prefix(&text, node.span, reader);
+        check_environment(key, reader);
+        if let Some((other, _)) = prefixes.iter().find(|(_, other)| *other == text) {
+            let message = format!("the environment `{other}` already has the prefix `{text}`");
+            let help = "give each environment a prefix of its own".to_owned();
+            reader.error(node.span, "prefix", message, help);
+        }
+        prefixes.push((key.name.clone(), text));
+    }
+    let prefixes = Prefixes::per_environment(prefixes);
+    if prefixes.is_none() {
+        let help = "write `prefix: shop`, or `prefix: { live: shop_live, test: shop_test }`".to_owned();
+        reader.error(node.span, "prefix", "`prefix` is empty", help);
+    }
+    prefixes
+}
+
+const PREFIX_FORM: &str = "use 1 to 32 letters and digits, with single `_` or `-` between them";
+
+fn check_prefix(prefix: &str, span: Span, reader: &mut ConfigReader<'_>) {
+    if !is_prefix(prefix) {
+        let message = format!("`{prefix}` is not a valid key prefix");
+        reader.error(span, "prefix", message, PREFIX_FORM.to_owned());
+    }
+}
+
+/// The upstream is told it in a header.
+fn check_environment(environment: &Key, reader: &mut ConfigReader<'_>) {
+    if !is_prefix(&environment.name) {
+        let message = format!("`{}` is not a valid environment name", environment.name);
+        reader.error(environment.span, "environment", message, PREFIX_FORM.to_owned());
+    }
+}

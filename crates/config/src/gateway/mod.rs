@@ -1,0 +1,130 @@
+//! The file as a gateway reads it: all of it.
+
+mod access_log;
+mod cache;
+mod checks;
+mod limits;
+mod listen;
+mod trusted_proxies;
+mod upstream;
+
+use std::num::NonZeroUsize;
+use std::path::Path;
+use std::sync::Arc;
+
+use demur_gateway::{ApiConfig, Config, StoreUrl};
+use demur_source::{Diagnostics, Fields, Node, Source};
+
+use crate::api::read_api;
+use crate::file::{api_nodes, load, read_default_contract, read_plans};
+use crate::reader::ConfigReader;
+
+/// Reads a file that is in memory; relative paths in it are relative to `folder`. Warnings come with the configuration.
+pub fn load_gateway(source: &Arc<Source>, folder: &Path) -> Result<(Config, Diagnostics), Diagnostics> {
+    load(source, folder, read)
+}
+
+/// More threads than any machine has cores for.
+const MAX_WORKERS: usize = 1024;
+
+fn read(root: &Node, reader: &mut ConfigReader<'_>) -> Option<Config> {
+    let mut fields = Fields::of(root, reader.source, "the configuration", reader.found)?;
+    let _ = fields.node("demur");
+    let listeners = listen::read_listeners(&mut fields, reader);
+    let names = listeners.iter().filter_map(|listener| listener.name.as_deref());
+    reader.listeners = Some(names.map(str::to_owned).collect());
+    let store = read_store(&mut fields, reader);
+    let default_contract = read_default_contract(&mut fields, reader);
+    let workers = read_workers(&mut fields, reader);
+    let access_log =
+        fields.node("access_log").map(|node| access_log::read_access_log(node, reader)).unwrap_or_default();
+    let proxies = fields.node("trusted_proxies");
+    let proxies = proxies.map(|node| trusted_proxies::read_trusted_proxies(node, reader)).unwrap_or_default();
+    let limits = fields.node("limits").map(|node| limits::read_limits(node, reader)).unwrap_or_default();
+    let cache = fields.node("cache").map(|node| cache::read_cache(node, reader)).unwrap_or_default();
+    let plans = read_plans(&mut fields, reader);
+    let items = api_nodes(&mut fields, reader);
+    let mut apis: Vec<ApiConfig> = Vec::new();
+    for node in items {
+        if let Some(api) = read_one_api(node, reader) {
+            checks::check_duplicate(&api, &apis, node.span, reader);
+            checks::check_features(&api, &plans, node, reader);
+            checks::check_costs(&api, &plans, node, reader);
+            apis.push(api);
+        }
+    }
+    // An API that could not be read may have had the operations.
+    if apis.len() == items.len() {
+        checks::check_rates(fields.map("plans", &mut Diagnostics::new()), &apis, reader);
+    }
+    checks::check_body_memory(limits.body_memory, &apis, root, reader);
+    fields.finish(reader.found);
+    Some(Config {
+        listeners,
+        store: store?,
+        workers,
+        bounds: limits,
+        cache,
+        proxies: proxies.into(),
+        access_log,
+        plans,
+        apis,
+        ..Config::new(default_contract?)
+    })
+}
+
+fn read_store(fields: &mut Fields<'_>, reader: &mut ConfigReader<'_>) -> Option<StoreUrl> {
+    let Some(node) = fields.node("store") else {
+        return Some(StoreUrl::Sqlite(reader.folder.join("demur.db")));
+    };
+    let text = node.scalar_text().unwrap_or_default();
+    match text.split_once(':') {
+        Some(("sqlite", path)) if !path.is_empty() => {
+            Some(StoreUrl::Sqlite(reader.folder.join(path.strip_prefix("//").unwrap_or(path))))
+        }
+        _ => {
+            let help = "write `sqlite:demur.db`, a path relative to this file".to_owned();
+            reader.error(node.span, "store", format!("unknown store `{text}`"), help);
+            None
+        }
+    }
+}
+
+fn read_workers(fields: &mut Fields<'_>, reader: &mut ConfigReader<'_>) -> Option<NonZeroUsize> {
+    let span = fields.node("workers").map(|node| node.span)?;
+    let workers = read_count(fields, "workers", reader)?;
+    if workers.get() > MAX_WORKERS {
+        let message = format!("`workers` must be at most {MAX_WORKERS}");
+        reader.error(span, "number", message, "remove `workers` to use one per core".to_owned());
+    }
+    Some(workers)
+}
+
+fn read_one_api(node: &Node, reader: &mut ConfigReader<'_>) -> Option<ApiConfig> {
+    let mut fields = Fields::of(node, reader.source, "an API", reader.found)?;
+    let upstream = match fields.node("upstream") {
+        Some(node) => upstream::read_upstream(node, reader),
+        None => {
+            fields.missing("upstream", reader.found);
+            None
+        }
+    };
+    let settings = read_api(&mut fields, reader);
+    fields.finish(reader.found);
+    Some(ApiConfig { settings: settings?, upstream: upstream? })
+}
+
+/// A whole number of at least 1.
+fn read_count(
+    fields: &mut Fields<'_>,
+    name: &'static str,
+    reader: &mut ConfigReader<'_>,
+) -> Option<NonZeroUsize> {
+    let (_, node) = fields.entry(name)?;
+    let count = fields.int(name, reader.found)?;
+    let read = usize::try_from(count).ok().and_then(NonZeroUsize::new);
+    if read.is_none() {
+        reader.error(node.span, "number", format!("`{name}` must be at least 1"), None);
+    }
+    read
+}

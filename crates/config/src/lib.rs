@@ -1,0 +1,45 @@
+//! Reads `demur.yaml`.
+//!
+//! The settings are plain structs of the crates that use them, and can be made in Rust without a file. This crate fills
+//! them: [`load_service`] for a Tower service, [`load_gateway`] (with the feature `gateway`) for a gateway. Both read the
+//! same file; a service ignores what only a gateway needs. Every mistake is reported at once, with its location and a fix.
+//!
+//! Version 2 of the file is what the readers know. [`migrate`] knows the names of version 1: it upgrades a version 1 file
+//! when it is loaded, and rewrites its text for `demur check --fix`.
+//!
+//! It starts nothing and opens no store.
+
+mod api;
+mod authentication;
+mod contract_version;
+mod cors;
+mod file;
+#[cfg(feature = "gateway")]
+mod gateway;
+mod idempotency;
+mod metering;
+pub mod migrate;
+mod operation;
+mod overload;
+mod plan;
+mod reader;
+mod references;
+mod rule;
+mod security;
+mod service;
+mod units;
+mod validation;
+
+pub use demur_source::{Diagnostics, Source};
+#[cfg(feature = "gateway")]
+pub use gateway::load_gateway;
+pub use service::{ServiceSettings, load_service};
+pub use units::{bytes, duration};
+
+/// The version of the file that is written today.
+pub const VERSION: &str = "2";
+
+/// Compiles the example of the README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

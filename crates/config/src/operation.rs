@@ -1,0 +1,113 @@
+//! `operations:` of an API: what each requires beyond a valid key, by its operationId.
+
+use demur_contract::Location;
+use demur_engine::settings::{Idempotency, OperationSettings, ResourceTemplate, ResourceTemplateError};
+use demur_source::{Fields, Key, Node, Span};
+use demur_validation::{ApiDocument, Operation};
+
+use crate::api::read_path_characters;
+use crate::idempotency::read_idempotency;
+use crate::metering::read_usage;
+use crate::reader::{ConfigReader, suggestion};
+
+/// Settings of all operations, by their index in the document.
+pub(crate) fn read_operations(
+    entries: &[(Key, Node)],
+    document: &ApiDocument,
+    idempotency: Idempotency,
+    reader: &mut ConfigReader<'_>,
+) -> Vec<OperationSettings> {
+    let default = || OperationSettings { idempotency, ..OperationSettings::default() };
+    let mut operations: Vec<OperationSettings> = document.operations().iter().map(|_| default()).collect();
+    for (key, node) in entries {
+        let Some(operation) = document.operation(&key.name) else {
+            unknown_operation(&key.name, key.span, document, reader);
+            continue;
+        };
+        if let Some(settings) = read_operation(node, operation, idempotency, reader) {
+            operations[operation.index()] = settings;
+        }
+    }
+    operations
+}
+
+/// Reports an operation that the document does not have.
+pub(crate) fn unknown_operation(id: &str, span: Span, document: &ApiDocument, reader: &mut ConfigReader<'_>) {
+    let known: Vec<&str> = document.operations().iter().map(|operation| operation.id()).collect();
+    let help = suggestion(id, &known)
+        .unwrap_or_else(|| format!("the document has: {}", known[..known.len().min(20)].join(", ")));
+    reader.error(span, "unknown-operation", format!("the document has no operation `{id}`"), help);
+}
+
+fn read_operation(
+    node: &Node,
+    operation: &Operation,
+    idempotency: Idempotency,
+    reader: &mut ConfigReader<'_>,
+) -> Option<OperationSettings> {
+    let mut fields = Fields::of(node, reader.source, "an operation", reader.found)?;
+    let credits = match fields.int("credits", reader.found).map(u64::try_from) {
+        None => 0,
+        Some(Ok(credits)) => credits,
+        Some(Err(_)) => {
+            reader.error(node.span, "number", "`credits` must not be negative", None);
+            0
+        }
+    };
+    let cost = reader.positive(&mut fields, "cost");
+    let own_idempotency = fields.node("idempotency");
+    let settings = OperationSettings {
+        cost,
+        credits,
+        usage: fields.node("usage").map(|node| read_usage(node, credits, reader)).unwrap_or_default(),
+        feature: fields.text("feature", reader.found),
+        scope: fields.text("scope", reader.found),
+        resource: fields.node("resource").and_then(|node| read_resource(node, operation, reader)),
+        idempotency: own_idempotency.map_or(idempotency, |node| read_idempotency(node, idempotency, reader)),
+        passes_credits: fields.boolean("forward_balance", reader.found).unwrap_or(false),
+        anonymous: fields.boolean("anonymous", reader.found).unwrap_or(false),
+        max_content: reader.size(&mut fields, "max_body_bytes"),
+        timeout: reader.duration(&mut fields, "timeout"),
+        path_characters: read_path_characters(&mut fields, reader),
+    };
+    let needs_key = settings.feature.is_some() || settings.scope.is_some() || settings.resource.is_some();
+    if settings.anonymous && (needs_key || settings.credits > 0) {
+        let message = "`anonymous: true` cannot be combined with `credits`, `feature`, `scope` or `resource`";
+        let help = "remove `anonymous`, or the others: without a key there is nothing to check or charge";
+        reader.error(node.span, "anonymous", message, help.to_owned());
+    }
+    if let Some(node) = own_idempotency.filter(|_| settings.anonymous) {
+        let message =
+            "`idempotency` has no effect on an anonymous operation: responses are stored per account";
+        reader.error(node.span, "anonymous", message, "remove `idempotency`".to_owned());
+    }
+    fields.finish(reader.found);
+    Some(settings)
+}
+
+fn read_resource(
+    node: &Node,
+    operation: &Operation,
+    reader: &mut ConfigReader<'_>,
+) -> Option<ResourceTemplate> {
+    let text = node.scalar_text()?;
+    match ResourceTemplate::parse(&text, operation) {
+        Ok(template) => Some(template),
+        Err(ResourceTemplateError::UnmatchedBrace) => {
+            let help = "write the name of a parameter in braces: `shelf:{shelf}`".to_owned();
+            reader.error(node.span, "template", "unmatched `{`", help);
+            None
+        }
+        Err(ResourceTemplateError::UnknownParameter(name)) => {
+            let known: Vec<&str> =
+                operation.parameters(Location::Path).chain(operation.parameters(Location::Query)).collect();
+            let help = match demur_source::did_you_mean(&name, known.iter().copied()) {
+                Some(known) => format!("did you mean `{{{known}}}`?"),
+                None => format!("it has: {}", known.join(", ")),
+            };
+            let message = format!("`{}` has no path or query parameter `{name}`", operation.id());
+            reader.error(node.span, "unknown-parameter", message, help);
+            None
+        }
+    }
+}

@@ -1,0 +1,62 @@
+//! `rules:` of an API: CEL expressions that must be true, and the errors that they raise.
+
+use demur_contract::Contract;
+use demur_engine::settings::RuleSettings;
+use demur_source::{Fields, Node, Span, did_you_mean};
+use demur_validation::{ApiDocument, Declarations, Expression, Operation};
+
+use crate::operation::unknown_operation;
+use crate::reader::ConfigReader;
+
+pub(crate) fn read_rule(
+    node: &Node,
+    document: &ApiDocument,
+    contracts: &[&Contract],
+    reader: &mut ConfigReader<'_>,
+) -> Option<RuleSettings> {
+    let mut fields = Fields::of(node, reader.source, "a rule", reader.found)?;
+    let name = reader.required(&mut fields, "name");
+    let mut operations = Vec::new();
+    for (id, span) in fields.texts("operations", reader.found) {
+        match document.operation(&id) {
+            Some(operation) => operations.push(operation.index()),
+            None => unknown_operation(&id, span, document, reader),
+        }
+    }
+    let is_meant = |operation: &&Operation| operations.is_empty() || operations.contains(&operation.index());
+    let declarations = Declarations::of(document.operations().iter().filter(is_meant));
+    let require = reader.required(&mut fields, "require").and_then(|(text, span)| {
+        Expression::compile_condition(&text, &declarations, reader.source, span, reader.found)
+    });
+    let raise = reader
+        .required(&mut fields, "raise")
+        .and_then(|(name, span)| named_error(name, span, contracts, reader));
+    let on_failure = fields
+        .node("on_failure")
+        .and_then(|node| named_error(node.scalar_text().unwrap_or_default(), node.span, contracts, reader));
+    let mut with = Vec::new();
+    for (key, node) in fields.map("with", reader.found) {
+        let text = node.scalar_text().unwrap_or_default();
+        let value = Expression::compile(&text, &declarations, reader.source, node.span, reader.found);
+        with.extend(value.map(|value| (key.name.clone(), value)));
+    }
+    fields.finish(reader.found);
+    Some(RuleSettings { name: name?.0, operations, require: require?, raise: raise?, on_failure, with })
+}
+
+/// An error that every contract of the API has.
+fn named_error(
+    name: String,
+    span: Span,
+    contracts: &[&Contract],
+    reader: &mut ConfigReader<'_>,
+) -> Option<String> {
+    let contract = contracts.iter().find(|contract| contract.named(&name).is_none());
+    let Some(contract) = contract else { return Some(name) };
+    let help = match did_you_mean(&name, contract.own_conditions()) {
+        Some(known) => format!("did you mean `{known}`?"),
+        None => format!("declare it under `errors:` of the contract `{}`", contract.name()),
+    };
+    reader.error(span, "unknown-error", format!("the contract has no error `{name}`"), help);
+    None
+}
