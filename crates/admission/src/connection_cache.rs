@@ -32,7 +32,7 @@ use crate::{Digest, Now, Principal};
 #[derive(Default)]
 pub struct ConnectionCache {
     /// A lock of one connection, whose requests are sequential or on one thread: it costs as much as any other shared
-    /// reference, and unknown waits for it. A request that finds it locked proceeds without.
+    /// reference, and is never waited for. A request that finds it locked proceeds without.
     last: Mutex<Last>,
 }
 

@@ -1,6 +1,6 @@
 //! Admission of requests: keys, plans, grants, rates, quotas and credits, on top of store traits.
 //!
-//! [`Admission`] decides in steps: [`authenticate`](Admission::authenticate) a secret, [`authorize`] the request by the
+//! [`Admission`] decides in steps: [`authenticate`](Admission::authenticate) a secret, [`authorize()`] the request by the
 //! key's grants and the plan, [`take`](Admission::take) from rates and quota, and [`hold`](Admission::hold) credits. A
 //! rejected request gets a [`Denial`]: typed data without HTTP.
 //!
@@ -58,7 +58,7 @@
 //! # }
 //! ```
 //!
-//! [`Admission::take`] has an example of limits, [`Admission::hold`] of credits, [`authorize`] of grants.
+//! [`Admission::take`] has an example of limits, [`Admission::hold`] of credits, [`authorize()`] of grants.
 
 mod admission;
 mod atomic;

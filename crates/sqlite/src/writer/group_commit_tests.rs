@@ -38,7 +38,7 @@ struct InMemory {
 }
 
 impl BatchWriter for InMemory {
-    fn deferred(&mut self, _most: usize) -> Deferred {
+    fn deferred(&mut self, _max: usize) -> Deferred {
         Deferred::default()
     }
 
@@ -46,7 +46,7 @@ impl BatchWriter for InMemory {
         &mut self,
         batch: &mut [Job],
         unsettled: &[(HoldId, Settlement)],
-        _behind: &Deferred,
+        _deferred: &Deferred,
     ) -> Result<(), StoreError> {
         let (mut held, mut settled) = (Vec::new(), unsettled.to_vec());
         for job in batch {
@@ -76,7 +76,7 @@ impl BatchWriter for InMemory {
         Ok(())
     }
 
-    fn put_back(&mut self, _behind: Deferred) {}
+    fn put_back(&mut self, _deferred: Deferred) {}
 
     fn idle(&mut self) {}
 }
