@@ -148,7 +148,7 @@ fn monitor_mode_forwards_the_original_path_and_records_rejections() {
         ("/%73hop/items/1", "/items/1", ""),
         ("/shop/items/1%2fsecret", "/items/1%2fsecret", "does not allow slash"),
         ("/shop/items/%2e%2e", "/items/%2e%2e", "dot segment"),
-        ("/shop/items/EXPORT", "/items/EXPORT", "as that of `export`"),
+        ("/shop/items/EXPORT", "/items/EXPORT", "would read it as `export`"),
     ] {
         let Sent::Forwarded { target: forwarded, notes, .. } = world.send("GET", target, &[]) else {
             panic!("{target} is rejected")
