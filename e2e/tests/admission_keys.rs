@@ -33,7 +33,7 @@ fn status(client: &Client, key: &str) -> u16 {
     client.send(&search(key)).status
 }
 
-/// The examples' configuration with something added to the authentication, or to the whole, of one API.
+/// The configuration of the examples, with an addition to the authentication or the whole of one API.
 fn amend(folder: &TestDir, authentication: &str, api: &str) {
     let text = std::fs::read_to_string(folder.config()).unwrap();
     let at = text.find(&format!("name: {API}\n")).unwrap();
@@ -45,18 +45,18 @@ fn amend(folder: &TestDir, authentication: &str, api: &str) {
     folder.write("demur.yaml", &format!("{before}{amended}"));
 }
 
-/// The last answer of 200 to a revoked key comes within a second of the revocation's return.
+/// The last 200 for a revoked key comes within a second after the revocation has returned.
 #[test]
 fn revokes_a_thousand_keys_under_load() {
     let service = Example::start(API);
     let folder = folder("credits: { monthly: 100000000 }");
-    // All come from one address, and revoked keys are failures.
+    // All requests come from one address, and revoked keys count as failures.
     amend(&folder, ", failures: { requests: 10000000, per: 1m }", "");
     folder.point(API, service.address());
     let gateway = Gateway::serve(folder);
     let folder = gateway.folder();
     folder.create_account("acme", "tried");
-    // By the owner's socket: a process for each of two thousand commands would be all that is measured.
+    // Over the control socket: two thousand processes would dominate the measurement.
     let keys: Vec<(String, String)> = owner::create_keys(folder, 1000);
     let (revoked_at, last_passed) = (Mutex::new(vec![None; keys.len()]), Mutex::new(vec![None; keys.len()]));
     let done = AtomicBool::new(false);
@@ -136,7 +136,7 @@ fn command_line_rotates_disables_expires_and_imports_keys() {
     assert_eq!(status(&client, foreign), 200);
     assert_eq!(status(&client, "legacy_0123456789abcdeF"), 401);
     assert_ne!(folder.run(&import).code, Some(0), "it is there already");
-    // More than goes in one command.
+    // More keys than fit in one command.
     let note = "n".repeat(700);
     let line = |number: u32| {
         format!(
@@ -154,7 +154,7 @@ fn command_line_rotates_disables_expires_and_imports_keys() {
     }
 }
 
-/// The hash, by the tool that every system with Python has: not by the code that is tested.
+/// The hash, computed by Python, not by the code under test.
 fn sha256(text: &str) -> Option<String> {
     let script = "import hashlib,sys; print(hashlib.sha256(sys.argv[1].encode()).hexdigest())";
     let output = std::process::Command::new("python3").args(["-c", script, text]).output().ok()?;
@@ -279,11 +279,11 @@ fn throttles_a_peer_that_guesses_keys() {
     let answer = client.send(&search("no_key"));
     assert_eq!(answer.status, 429, "{}", answer.text());
     assert!(answer.field("retry-after").parse::<u64>().unwrap() > 60);
-    // Callers behind the same address go on: with a key that is known, and with one that must be looked up first.
+    // Other clients at the same address are still served, with a cached key and with one that must be looked up.
     assert_eq!(status(&client, &secret), 200);
     let (_, unseen) = key(gateway.folder(), "acme");
     assert_eq!(status(&client, &unseen), 200);
-    // Look-ups of well-formed keys have a bound of their own.
+    // Lookups of well-formed keys have their own limit.
     let prefix = secret.split_once('_').unwrap().0;
     for status_of_unknown in [401, 401, 401, 429] {
         let unknown = demur_admission::Secret::generate(prefix).unwrap();
@@ -297,7 +297,7 @@ fn throttles_a_peer_that_guesses_keys() {
 #[test]
 fn monitor_mode_rejects_nothing_and_logs_everything() {
     let upstream = Upstream::always(MockResponse::json(200, &json!({ "tracks": [] })));
-    // Who is only watched charges nobody, so there must be too little from the start.
+    // Monitor mode charges nothing, so the balance must be too small from the start.
     let folder = folder("rates: [{ name: slow, requests: 1, per: 1h }], credits: { monthly: 0 }");
     amend(&folder, "", "mode: monitor");
     folder.point(API, upstream.address());
@@ -332,7 +332,7 @@ fn monitor_mode_rejects_nothing_and_logs_everything() {
     assert_eq!(upstream.received().len(), 6);
 }
 
-/// The owner's socket, as the command line speaks to it.
+/// The control socket, as the command line uses it.
 mod owner {
     use std::io::{BufRead, BufReader, Write};
     use std::os::unix::net::UnixStream;
@@ -359,7 +359,7 @@ mod owner {
         }
     }
 
-    /// Ids and secrets.
+    /// IDs and secrets.
     pub(super) fn create_keys(folder: &TestDir, count: usize) -> Vec<(String, String)> {
         let mut owner = connect(folder);
         let grants = json!({ "operations": "all", "scopes": [], "resources": "all" });
@@ -374,7 +374,7 @@ mod owner {
     }
 }
 
-/// The prefix of the API's keys, as a key shows it.
+/// The prefix of the API's keys.
 fn prefix(folder: &TestDir) -> String {
     let (_, secret) = key(folder, "acme");
     secret.rsplit_once('_').unwrap().0.to_owned()

@@ -29,7 +29,7 @@ use rows::{Row, rows};
 
 const DOCUMENT: &str = include_str!("../oracle/bodies/openapi.yaml");
 
-/// A gateway in front of an upstream that remembers.
+/// A gateway in front of a recording upstream.
 struct Site {
     gateway: Gateway,
     upstream: Upstream,
@@ -88,7 +88,7 @@ fn every_parser_reads_what_was_validated() {
 #[test]
 fn monitor_mode_forwards_every_spelling_unchanged() {
     let mut rows = rows();
-    // A target that is no URI reaches no API.
+    // A target that is not a URI reaches no API.
     let is_uri = |row: &Row| {
         row.target
             .split('%')
@@ -107,7 +107,7 @@ fn monitor_mode_forwards_every_spelling_unchanged() {
     assert!(wrong.is_empty(), "of {} rows:\n{}", rows.len(), wrong.join("\n"));
 }
 
-/// What the validator judged, and what each parser read instead.
+/// What the validator read, and what each parser read instead.
 fn disagreements(
     document: &ApiDocument,
     parsers: &mut Parsers,
@@ -135,7 +135,7 @@ fn disagreements(
             }
         };
         let Reading { query, fields, files: read_files } = read;
-        // The names that the query may have; others are the service's own matter.
+        // The declared query parameters; others are not validated.
         if let Some(query) = query
             && let Some(what) = judged.query.difference(&query.only(&declared), parser)
         {

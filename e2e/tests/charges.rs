@@ -23,15 +23,15 @@ use serde_json::json;
 const SEARCH: &str = "/api/external/v1/search";
 const CLIENTS: u64 = 8;
 
-/// From its start to the line that says it serves, after whatever kill.
+/// The timeout to start after a kill.
 const READY_WITHIN: Duration = Duration::from_secs(2);
 
-/// A few in the test command; `make soak` says how many else.
+/// A few rounds in `make test`; `make soak` sets more.
 fn rounds() -> u64 {
     std::env::var("SOAK_ROUNDS").ok().and_then(|rounds| rounds.parse().ok()).unwrap_or(5)
 }
 
-/// A configuration with the real service behind, and plans that differ in credits alone.
+/// A configuration with the real service as its upstream, and plans that differ only in credits.
 fn folder(service: &Example) -> TestDir {
     let folder = TestDir::of_examples();
     folder.point("trackyard", service.address());
@@ -52,7 +52,7 @@ fn search(key: &str) -> Request {
     Request::post(SEARCH).key(key).json(&json!({ "query": "epic" }))
 }
 
-/// What an account has, by the command line.
+/// The credits of an account, by the command line.
 #[derive(Debug)]
 struct Credits {
     available: i64,
@@ -78,7 +78,7 @@ fn credits(folder: &TestDir, account: &str) -> Credits {
     credits
 }
 
-/// A moment that no one has chosen.
+/// A random moment.
 fn moment() -> Duration {
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
     Duration::from_millis(60 + u64::from(now.subsec_micros()) % 400)
@@ -116,7 +116,7 @@ fn acknowledged_charges_survive_sigkill() {
         last = format!("{round} rounds: {sent} sent, {acknowledged} acknowledged, {posted} posted");
         assert!(posted >= acknowledged, "a charge is lost: {last}");
         assert!(posted <= sent, "charged twice: {last}");
-        // Each client had one request under way at the most. What a kill made uncertain counts as posted.
+        // Each client had at most one request in flight. A charge that a kill made uncertain counts as posted.
         assert!(posted <= acknowledged + round * CLIENTS, "charged without a request: {last}");
         assert_eq!(held, 0, "held by nobody: {last}");
         let proof = gateway.folder().result(&["accounts", "verify"]);
@@ -150,7 +150,7 @@ fn retries_after_sigkill_are_charged_once() {
     let mut folder = folder(&service);
     let key = account(&folder, "acme", "plenty");
     let numbers = AtomicU64::new(0);
-    // How often each operation was sent, and whether it was answered.
+    // How often each operation was sent, and whether it got a response.
     let operations: Mutex<HashMap<String, (u64, bool)>> = Mutex::default();
     let perform = |client: &Client, operation: &str| {
         operations.lock().unwrap().entry(operation.to_owned()).or_default().0 += 1;
@@ -193,7 +193,7 @@ fn retries_after_sigkill_are_charged_once() {
     }
 }
 
-/// Sends the same request from so many callers at once, and counts the statuses of the responses.
+/// Sends the same request from this many clients at once, and counts the statuses of the responses.
 fn race(gateway: &Gateway, callers: usize, request: &Request) -> HashMap<u16, usize> {
     let client = gateway.client("trackyard");
     let start = Barrier::new(callers);
@@ -218,13 +218,13 @@ fn two_hundred_clients_cannot_overspend_a_hundred_credits() {
     let key = account(&folder, "acme", "hundred");
     let gateway = Gateway::serve(folder);
     let mut statuses = race(&gateway, 200, &search(&key));
-    // While the last credits are held they may come back, so these callers are asked to wait.
+    // Held credits may be released, so these clients are told to wait.
     let held = statuses.remove(&429).unwrap_or_default();
     *statuses.entry(402).or_default() += held;
     assert_eq!(statuses, HashMap::from([(200, 100), (402, 100)]));
     let Credits { available, held, posted, .. } = credits(gateway.folder(), "acme");
     assert_eq!((available, held, posted), (0, 0, 100));
-    // Nobody is let in later either, and a kill brings nothing back.
+    // Later requests are rejected too, and a kill restores no credits.
     assert_eq!(gateway.client("trackyard").send(&search(&key)).status, 402);
     let gateway = Gateway::serve(gateway.kill());
     assert_eq!(gateway.client("trackyard").send(&search(&key)).status, 402);
@@ -239,12 +239,12 @@ fn concurrent_calls_with_one_idempotency_key_are_charged_once() {
     let gateway = Gateway::serve(folder);
     let request = search(&key).field("Idempotency-Key", "the-one");
     let statuses = race(&gateway, 50, &request);
-    // Those that came while the first was under way are asked to come again: 400 in this contract.
+    // Requests that came while the first was in flight are told to retry: 400 in this contract.
     assert!(statuses.keys().all(|status| matches!(status, 200 | 400)), "{statuses:?}");
     assert!(statuses[&200] >= 1, "{statuses:?}");
     assert_eq!(gateway.client("trackyard").send(&request).status, 200);
     assert_eq!(credits(gateway.folder(), "acme").posted, 1);
-    // The same key with another request is a mistake, and costs nothing.
+    // The same key with another request is an error, and costs nothing.
     let other = Request::post(SEARCH).key(&key).json(&json!({ "query": "calm" }));
     let answer = gateway.client("trackyard").send(&other.field("Idempotency-Key", "the-one"));
     assert_eq!(answer.status, 400, "{answer:?}");

@@ -24,7 +24,7 @@ fn run<F: Future>(future: F) -> F::Output {
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
 }
 
-/// Quick enough for a test, with all else as it is.
+/// The default policy with short delays.
 fn policy() -> Policy {
     Policy {
         backoff: Backoff { base: Duration::from_millis(10), cap: Duration::from_millis(40) },
@@ -41,7 +41,7 @@ struct Known {
     api: &'static str,
     key: &'static str,
     target: &'static str,
-    /// Status, class, name in the contract (or a word for what is not exact).
+    /// Status, class, and name in the contract (or a word for an inexact match).
     error: (u16, ErrorClass, &'static str),
 }
 
@@ -82,7 +82,7 @@ fn errors_of_all_examples_are_typed_and_have_the_request_id() {
                 let request = client.http().get(url).bearer_auth(demo.sample_key(api, key));
                 let error = match client.send(request).await {
                     Err(Error::Api(error)) => error,
-                    // One of the rows is a request that this key may make.
+                    // One of the rows is a request that this key is allowed to make.
                     other if name.is_empty() && other.is_ok() => continue,
                     other => panic!("{api} {target}: {other:?}"),
                 };
@@ -134,7 +134,7 @@ fn waits_for_a_rate_limit_but_not_for_a_daily_quota() {
     });
 }
 
-/// What a server does about the first request; about the second it does well.
+/// What a server does with the first request; the second succeeds.
 fn then_well(first: MockResponse) -> Upstream {
     let count = AtomicUsize::new(0);
     Upstream::start(move |_| match count.fetch_add(1, Ordering::SeqCst) {
@@ -223,7 +223,7 @@ fn sends_one_idempotency_key_per_call() {
     assert_ne!(calls[0], calls[1]);
 }
 
-/// The head is handed over while the body still comes, and a cut in it is the reader's to see.
+/// The head is returned while the body still arrives, and the reader sees a truncated body.
 #[test]
 fn returns_streaming_responses_unread() {
     let begun = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n";
@@ -243,7 +243,7 @@ fn returns_streaming_responses_unread() {
     assert_eq!(cut.received().len(), 1, "what has begun is not repeated behind the reader's back");
 }
 
-/// Dropping a call in the middle of a delay sends nothing more.
+/// Dropping a call during a delay sends nothing more.
 #[test]
 fn dropping_a_call_stops_its_retries() {
     let server = Upstream::always(MockResponse::answer(503, &[("Retry-After", "1")], ""));

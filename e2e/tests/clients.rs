@@ -18,7 +18,7 @@ use demur_e2e::{Gateway, MockResponse, NewKey, TestDir, Upstream, servers};
 use demur_source::Node;
 use serde_json::{Value as Json, json};
 
-/// No browser needs longer for all of its requests.
+/// The timeout for all requests of the browser.
 const TIMEOUT: Duration = Duration::from_secs(60);
 
 struct Site {
@@ -121,7 +121,7 @@ fn requests_of_chromium_pass() {
     let page = Upstream::start(move |request| {
         if request.target == "/results" {
             let results: Vec<Json> = serde_json::from_slice(&request.content).unwrap();
-            // Nobody waits any more where the test has ended.
+            // The receiver is gone if the test has ended.
             let _ = told.lock().unwrap().send(results);
         }
         let html = [("Content-Type", "text/html; charset=utf-8")];
@@ -148,11 +148,11 @@ fn requests_of_chromium_pass() {
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     let mut browser = command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));
     let results = results.recv_timeout(TIMEOUT);
-    // Its other processes end with it.
+    // Its child processes exit with it.
     browser.kill().unwrap();
     browser.wait().unwrap();
     let results = results.unwrap_or_else(|error| panic!("{error}: {}", site.gateway.log()));
-    // Preflights are answered by the gateway itself.
+    // The gateway responds to preflights itself.
     all_passed(&site, &results, 45);
 }
 
@@ -191,7 +191,7 @@ fn passes(site: &Site, row: &Node) -> Result<(), String> {
     };
     let mut request = lines[0].split(' ');
     let (method, target) = (request.next().unwrap(), request.next().unwrap());
-    // A path may arrive normalised; the same octets are meant.
+    // A path may arrive normalized, with the same octets.
     if arrived.method != method || decoded(&arrived.target) != decoded(target) {
         return Err(format!("- {client}: it arrived as {} {}", arrived.method, arrived.target));
     }
@@ -202,7 +202,7 @@ fn passes(site: &Site, row: &Node) -> Result<(), String> {
     Ok(())
 }
 
-/// A target with its percent-encoding undone, once.
+/// A target, percent-decoded once.
 fn decoded(target: &str) -> Vec<u8> {
     let (mut made, mut rest) = (Vec::new(), target.as_bytes());
     while let Some((first, after)) = rest.split_first() {

@@ -1,4 +1,4 @@
-//! What the guides show is what their tests use: each block of YAML stands as a file beside them.
+//! The guides show the files that their tests use: each YAML block equals a file beside them.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test says what failed by failing")]
 

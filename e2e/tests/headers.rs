@@ -17,7 +17,7 @@ use serde_json::json;
 
 /// The value that no upstream may see.
 const FORGED: &str = "forged-5c1d";
-/// What a header's name may have besides letters and digits (RFC 9110, 5.6.2).
+/// The characters of a header name besides letters and digits (RFC 9110, section 5.6.2).
 const SEPARATORS: &str = "!#$%&'*+.^_`|~";
 
 struct Site {
@@ -42,7 +42,7 @@ impl Site {
         Self { gateway: Gateway::serve(folder), upstream, key }
     }
 
-    /// Sends bytes on a connection of their own: the response, and what reached the upstream.
+    /// Sends bytes on a new connection: the response, and what reached the upstream.
     fn send(&self, sent: &[u8], method: &str) -> (Response, Option<Received>) {
         let before = self.upstream.received().len();
         let mut connection = self.gateway.client_of_no_api().connect();
@@ -138,13 +138,13 @@ fn clients_cannot_set_identity_headers() {
     }
 }
 
-/// Sends a header in every spelling and looks for its value behind the gateway.
+/// Sends a header in every spelling and looks for its value at the upstream.
 fn identifies(site: &Site, name: &str, is_anonymous: bool) -> Result<(), String> {
     let mut spellings = vec![name.to_owned(), name.to_lowercase(), name.to_uppercase()];
     if name.contains('-') {
         for separator in SEPARATORS.chars() {
             spellings.push(name.replace('-', &separator.to_string()));
-            // The first alone, and the last alone.
+            // The first one only, and the last one only.
             spellings.push(name.replacen('-', &separator.to_string(), 1));
             let at = name.rfind('-').unwrap();
             spellings.push(format!("{}{separator}{}", &name[..at], &name[at + 1..]));

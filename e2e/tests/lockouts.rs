@@ -1,4 +1,4 @@
-//! A configuration that locks out accounts or keys of the store is rejected by name, and served only where that is meant.
+//! A configuration that locks out accounts or keys of the store is rejected with their names, unless that is confirmed.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on should stop and say where")]
 
@@ -7,7 +7,7 @@ use serde_json::Value as Json;
 
 const API: &str = "trackyard";
 
-/// Accounts with a key each, of which `acme`'s is the one that is locked out.
+/// Accounts with a key each; that of `acme` is locked out.
 struct Scene {
     folder: TestDir,
     key: String,
@@ -26,7 +26,7 @@ impl Scene {
         let text = |value: &Json| value.as_str().unwrap().to_owned();
         let (key, secret) = (text(&issued["key"]["id"]), text(&issued["secret"]));
         folder.create_key(&NewKey { api: "trackunit", account: "other", ..NewKey::default() });
-        // Nobody is locked out who could not get in anyway.
+        // Keys that were invalid before are not locked out.
         for state in ["revoke", "disable"] {
             let issued = folder.result(&create);
             folder.result(&["keys", state, issued["key"]["id"].as_str().unwrap()]);
@@ -49,7 +49,7 @@ impl Scene {
     }
 }
 
-/// What is changed in the configuration, what is said of it, and how the key is answered then.
+/// The change of the configuration, its diagnostic, and the response to the key afterwards.
 type Row = (&'static str, fn(&TestDir), &'static str, Option<u16>);
 
 const ROWS: &[Row] = &[
@@ -133,7 +133,7 @@ fn rejects_a_configuration_that_locks_accounts_out_and_names_them() {
     }
 }
 
-/// While a gateway serves, the file that it will be given next can be checked against its store.
+/// While a gateway serves, its next configuration can be checked against its store.
 #[test]
 fn checks_a_change_against_the_running_gateway() {
     let scene = Scene::new();
@@ -152,7 +152,7 @@ fn checks_a_change_against_the_running_gateway() {
     assert_eq!(found.code, Some(0), "{found:?}");
 }
 
-/// Of many only some are named, and all are counted.
+/// Of many lockouts only some are named, and all are counted.
 #[test]
 fn truncates_and_counts_a_long_list() {
     let folder = TestDir::of_examples();
@@ -172,7 +172,7 @@ fn truncates_and_counts_a_long_list() {
     assert!(found.stdout.len() < 4096, "{found:?}");
 }
 
-/// Keys of another system need its hash key, which is in the pepper's file.
+/// Imported keys need the hash key of their system, which is in the pepper file.
 #[test]
 fn lost_hash_key_locks_imported_keys_out() {
     let folder = TestDir::of_examples();

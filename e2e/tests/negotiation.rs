@@ -38,7 +38,7 @@ fn every_api_responds_with_problem_json_when_accepted() {
             answer.fields.all("vary").next().is_some_and(|vary| vary.starts_with("accept")),
             "{answer:?}"
         );
-        // Neither of these prefers it.
+        // Neither of these prefers problem+json.
         for accept in ["*/*", "application/json, application/problem+json"] {
             demo.client(example.name).send(&Request::get("/nothing/here").field("Accept", accept));
         }

@@ -21,7 +21,7 @@ const TRACKYARD: &str = include_str!("../samples/trackyard.py");
 const GET_SCORES_PYTHON: &str = include_str!("../samples/trakkr-get-scores.py");
 const GET_SCORES_JAVASCRIPT: &str = include_str!("../samples/trakkr-get-scores.js");
 
-/// The page's function, and a caller's lines below it.
+/// The function of the page, followed by the lines of a caller.
 fn trackyard(base: &str, calls: &str) -> Outcome {
     let sample = replaced(TRACKYARD, "https://api.trackyard.com", base);
     python(&format!("{sample}\n\n{calls}\n"))
@@ -53,7 +53,7 @@ fn python(script: &str) -> Outcome {
     run(Command::new(made.stdout.trim()).args(["-c", script]))
 }
 
-/// With no proxy between the sample and the gateway, whatever the machine says.
+/// Without the HTTP proxy of the machine's environment.
 fn run(command: &mut Command) -> Outcome {
     command.stdin(Stdio::null()).env("NO_PROXY", "*").env("no_proxy", "*");
     let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
@@ -108,7 +108,7 @@ fn trackyard_search_does_not_retry_permanent_errors() {
     let demo = Gateway::demo();
     let key = |label| demo.sample_key("trackyard", label);
     let rows = [
-        // One search a month: the second has no credits left.
+        // One search per month: the second has no credits left.
         ("broke", "'epic'", 2, "Exception: Out of credits. Please upgrade your plan."),
         ("revoked", "'epic'", 1, "Exception: API error: Unauthorized (code: None)"),
         ("expired", "'epic'", 1, "Exception: API error: Unauthorized (code: None)"),
@@ -150,7 +150,7 @@ fn get_scores_prints_status_title_and_details() {
         let key = demo.sample_key("trakkr-get-scores", label);
         assert_printed(&get_scores_python(&base, key), &get_scores_javascript(&base, key), title, detail);
     }
-    // As copied from the page, with the key not yet filled in.
+    // As copied from the page, without a key filled in.
     let (title, detail) = ("Error 403: Invalid API key", "No accounts found for this API key");
     let key = "YOUR_API_KEY";
     assert_printed(&get_scores_python(&base, key), &get_scores_javascript(&base, key), title, detail);
@@ -192,7 +192,7 @@ fn assert_printed(python: &Outcome, javascript: &Outcome, title: &str, detail: &
         assert_eq!(said.code, Some(0), "{said:?}");
         let mut lines = text.lines();
         assert_eq!(lines.next(), Some(title), "{said:?}");
-        // Node breaks long arrays.
+        // Node wraps long arrays.
         let details = lines.collect::<String>().replace("[  '", "['").replace("[ '", "['");
         assert!(details.starts_with(&format!("Details: ['{detail}")), "{said:?}");
     }

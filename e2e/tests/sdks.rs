@@ -68,7 +68,7 @@ paths:
       responses: { "200": { description: Created } }
 "#;
 
-/// A client, and how it is called.
+/// An SDK, and how to run it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Sdk {
     OpenAiPython,
@@ -82,7 +82,7 @@ impl Sdk {
         matches!(self, Sdk::OpenAiPython | Sdk::OpenAiNode)
     }
 
-    /// Where the SDKs are; the first one to ask installs them.
+    /// The folder of the SDKs; the first call installs them.
     fn folder() -> &'static Path {
         static FOLDER: LazyLock<PathBuf> = LazyLock::new(|| {
             let test = std::env::current_exe().unwrap();
@@ -95,7 +95,7 @@ impl Sdk {
         &FOLDER
     }
 
-    /// What its user reads, of one call that says this.
+    /// What a user of the SDK reads from a call with this text.
     fn call(self, gateway: &Gateway, key: &str, what: &str) -> Json {
         let folder = Self::folder();
         let (program, script) = match self {
@@ -117,7 +117,7 @@ impl Sdk {
     }
 }
 
-/// The service behind both: what it is sent names the error that it raises.
+/// The upstream of both: the request names the error that it raises.
 fn react(received: &Received) -> MockResponse {
     let said = String::from_utf8_lossy(&received.content).into_owned();
     let errors = [
@@ -203,7 +203,7 @@ const STRIPE: &[Case] = &[
 
 fn check(scene: &Scene, sdk: Sdk, case: &Case) {
     let key = match case.account {
-        // Well formed, and of nobody: it was made for a gateway that is not this one.
+        // A well-formed key that another gateway issued.
         "nobody" => Scene::set().key(sdk, "free"),
         account => scene.key(sdk, account),
     };
@@ -215,12 +215,12 @@ fn check(scene: &Scene, sdk: Sdk, case: &Case) {
         assert_eq!(&said[name], expected, "{sdk:?} {}: {said}", case.what);
     }
     let id = said["request_id"].as_str().unwrap_or_else(|| panic!("{sdk:?} {}: {said}", case.what));
-    // The line of the last attempt comes after those of the others.
+    // The log entry of the last attempt comes last.
     assert!(scene.gateway.logged(id).to_string().contains(id));
     assert_eq!(attempts(scene) - before, case.attempts, "attempts of {sdk:?} {}: {said}", case.what);
 }
 
-/// Every request that was rejected is a line of the log with its id.
+/// Every rejected request has a log entry with its ID.
 fn attempts(scene: &Scene) -> usize {
     scene.gateway.log().lines().filter(|line| line.contains("req_")).count()
 }

@@ -1,4 +1,4 @@
-//! The files of a store as an operator meets them: lost, exposed, planted; and the control socket among other users.
+//! The files of a store: lost, exposed and planted ones; and the control socket with other users.
 
 #![allow(
     clippy::unwrap_used,
@@ -83,7 +83,7 @@ fn reports_a_store_that_is_overwritten() {
         folder.point(API, service.address());
         let gateway = Gateway::serve(folder);
         damage(gateway.folder().path(), &another());
-        // Before anybody asks.
+        // Before any request.
         gateway.tells("store unavailable");
         let request = Request::post("/api/external/v1/search").key(&secret).json(&json!({ "query": "epic" }));
         let answer = gateway.client(API).send(&request);
@@ -100,7 +100,7 @@ fn reports_a_store_that_is_overwritten() {
     assert!(!gateway.log().contains(&secret));
 }
 
-/// Whatever one says of a file's mode the other says too.
+/// Both report the same about a file's mode.
 #[test]
 fn check_and_serve_report_the_same_file_modes() {
     for name in ["demur.db", "demur.db-wal", "demur.db-shm", "demur.db.pepper"] {
@@ -139,7 +139,7 @@ fn only_owner_and_group_can_read_the_access_log() {
     Gateway::serve(folder).tells("access log permissions too open");
 }
 
-/// What lies in the demo's folder and leads elsewhere.
+/// Links in the folder of the demo that lead elsewhere.
 #[test]
 fn demo_writes_only_into_its_own_folder() {
     type Plant = fn(&Path, &Path);
@@ -183,7 +183,7 @@ fn demo_writes_only_into_its_own_folder() {
         assert_eq!(fs::read_to_string(&target).unwrap(), "mine", "{name}");
         assert_eq!(fs::read_dir(&elsewhere).unwrap().count(), 1, "{name}");
     }
-    // And its own folder serves again and again.
+    // Its own folder can be reused.
     let folder = TestDir::empty();
     let demo = folder.path().join("new/demo");
     for _ in 0..2 {
@@ -196,7 +196,7 @@ fn demo_writes_only_into_its_own_folder() {
     }
 }
 
-/// Another user who gets as far as the socket, by whatever way, leaves it as it was.
+/// Another user who reaches the socket cannot change anything.
 #[test]
 fn revokes_a_key_after_connections_of_another_user() {
     let script = "import os, socket, sys\n\

@@ -27,7 +27,7 @@ struct Scene {
     gateway: Gateway,
     client: Client,
     key: String,
-    /// Answers of 200 to what costs a credit.
+    /// Responses with 200 to calls that cost a credit.
     charged: u64,
     _service: Example,
 }
@@ -54,12 +54,12 @@ impl Scene {
         answer
     }
 
-    /// What costs nothing asks the ledger nothing, as long as the key is remembered.
+    /// A free call: it does not use the ledger while the key is cached.
     fn free(&self) -> u16 {
         self.client.send(&Request::get("/api/external/v1/tracks/unknown").key(&self.key)).status
     }
 
-    /// Searches until there is the trouble that the contract has a word for.
+    /// Searches until the contract's error for an unavailable store appears.
     fn search_until_trouble(&mut self) {
         let trouble = (0..20_000).map(|_| self.search()).find(|answer| answer.status != 200).unwrap();
         // This contract answers whatever is wrong on this side with one error, and never with 402.
@@ -76,17 +76,17 @@ impl Scene {
         }
     }
 
-    /// Lets the gateway's files grow to so many bytes, or as long as they like.
+    /// Limits the size of the gateway's files, or removes the limit.
     fn limit_files(&self, length: Option<u64>) {
         let id = i32::try_from(self.gateway.process_id()).ok().and_then(Pid::from_raw);
         prlimit(id, Resource::Fsize, Rlimit { current: length, maximum: None }).unwrap();
     }
 
-    /// What was answered with 200 was charged, nothing else was, and every page of the ledger is sound.
+    /// Every call with 200 was charged, nothing else was, and every page of the ledger is valid.
     fn prove(&self) {
         let folder = self.gateway.folder();
         let deadline = Instant::now() + Duration::from_secs(10);
-        // What was settled while nothing could be written is written now.
+        // Settlements that could not be written are written now.
         let credits = loop {
             let credits = folder.account("acme")["credits"].clone();
             if credits["held"] == 0 {
@@ -101,7 +101,7 @@ impl Scene {
         assert_eq!(proof["sound"], true, "{proof}");
     }
 
-    /// Nothing can be written any more, and then it can again.
+    /// Writes fail, and then succeed again.
     fn go_through(&mut self, begin: impl FnOnce(&Self), end: impl FnOnce(&Self)) {
         begin(self);
         self.search_until_trouble();

@@ -11,7 +11,7 @@ use serde_json::{Value as Json, json};
 
 use crate::reading::Reading;
 
-/// All of them, until this is dropped.
+/// All parsers, stopped on drop.
 pub(crate) struct Parsers {
     werkzeug: Lines,
     node: Lines,
@@ -31,7 +31,7 @@ impl Parsers {
         }
     }
 
-    /// What each of them reads; `Err` where it rejects the request.
+    /// What each parser reads; `Err` if it rejects the request.
     pub(crate) fn read(&mut self, request: &Received) -> Vec<(&'static str, Result<Reading, String>)> {
         let content_type = request.fields.first("content-type").unwrap_or_default();
         let query = request.target.split_once('?').map_or("", |(_, query)| query);
@@ -54,7 +54,7 @@ impl Parsers {
     }
 }
 
-/// Where they are; they are installed first where they are missing.
+/// The folder of the parsers, which are installed first if they are missing.
 fn folder() -> PathBuf {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("oracle/bodies/install.sh");
     let output =
@@ -64,7 +64,7 @@ fn folder() -> PathBuf {
     PathBuf::from(said.lines().last().expect("a path"))
 }
 
-/// A process that answers each request with a line.
+/// A process that responds to each request with a line.
 struct Lines {
     child: Child,
     stdin: ChildStdin,
@@ -91,7 +91,7 @@ impl Lines {
 
 impl Drop for Lines {
     fn drop(&mut self) {
-        // An error says that it has ended already.
+        // Fails only if the process has exited already.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
@@ -106,7 +106,7 @@ struct Php {
 impl Php {
     fn start(folder: &Path) -> Self {
         let mut command = Command::new(folder.join("bin/php"));
-        // Its own defaults, whatever the machine's configuration says.
+        // PHP's defaults, without the machine's configuration.
         command.args(["-n", "-d", "display_errors=0", "-S", "127.0.0.1:0", "-t"]).arg(folder.join("www"));
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));
@@ -115,7 +115,7 @@ impl Php {
         log.read_line(&mut line).expect("PHP runs");
         let address = line.split_once("http://").and_then(|(_, rest)| rest.split(')').next()?.parse().ok());
         let address = address.unwrap_or_else(|| panic!("PHP does not start: {line}"));
-        // Read on, so that the pipe never fills.
+        // Keep reading, so that the pipe never fills.
         std::thread::spawn(move || std::io::copy(&mut log, &mut std::io::sink()));
         Self { child, address }
     }
@@ -143,7 +143,7 @@ impl Php {
 
 impl Drop for Php {
     fn drop(&mut self) {
-        // An error says that it has ended already.
+        // Fails only if the process has exited already.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

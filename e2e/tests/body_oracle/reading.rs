@@ -1,4 +1,4 @@
-//! What was read of a request, in a form in which readings can be compared.
+//! What was read from a request, in a comparable form.
 //!
 //! Servers give nested names back in shapes of their own. Compared are the values of each name up to its first bracket,
 //! in their order, with PHP's underscores for dots and blanks.
@@ -24,7 +24,7 @@ pub(crate) type File = (String, String, String);
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub(crate) struct Fields(BTreeMap<String, Vec<String>>);
 
-/// What Demur's validator judged.
+/// What Demur's validator read.
 pub(crate) struct Judged {
     pub(crate) query: Fields,
     pub(crate) fields: Fields,
@@ -131,7 +131,7 @@ fn same(judged: Option<&Vec<String>>, read: Option<&Vec<String>>, parser: &str) 
     }
 }
 
-/// What the validator judges of a request as it arrived.
+/// What the validator reads from a request.
 pub(crate) fn judged(document: &ApiDocument, arrived: &Received) -> Result<Judged, String> {
     let (path, query) =
         arrived.target.split_once('?').map_or((&*arrived.target, None), |(path, query)| (path, Some(query)));

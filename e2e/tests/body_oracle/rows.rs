@@ -20,7 +20,7 @@ pub(crate) struct Row {
 }
 
 impl Row {
-    /// For the API that is mounted there.
+    /// The request for the API at this mount.
     pub(crate) fn request(&self, mount: &str) -> Vec<u8> {
         let mut bytes = format!("POST {mount}{} HTTP/1.1\r\nHost: a\r\n", self.target).into_bytes();
         if !self.content_type.is_empty() {
@@ -127,7 +127,7 @@ fn lines(text: &str) -> Vec<u8> {
     bytes(&made)
 }
 
-/// The bytes that a text stands for.
+/// The bytes that a text encodes.
 fn bytes(text: &str) -> Vec<u8> {
     let mut made = Vec::new();
     let mut rest = text;

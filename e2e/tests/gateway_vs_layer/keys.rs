@@ -11,7 +11,7 @@ use jiff::Timestamp;
 pub(crate) struct Samples(HashMap<String, Secret>);
 
 impl Samples {
-    /// Makes the keys of an API, on each of these sides.
+    /// Creates the keys of an API on both sides.
     pub(crate) fn make(api: &str, prefix: &str, sides: &[&InMemoryKeys]) -> Self {
         let root = demur_source::parse(&Source::new("accounts.yaml", demur_examples::ACCOUNTS)).unwrap();
         let mut secrets = HashMap::new();

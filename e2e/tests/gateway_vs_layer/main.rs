@@ -28,7 +28,7 @@ use expected::differences;
 use rows::{ROWS, Row};
 use sides::{Sides, Stores};
 
-/// What only a socket between the two can bring about.
+/// Cases that need a socket between the gateway and the service.
 const NEEDS_A_SOCKET: [(&str, &str); 1] = [("trakkr", "service_unavailable")];
 
 /// The documented cases of an API.

@@ -1,6 +1,6 @@
-//! Which request brings about which documented case.
+//! Which request produces which documented case.
 
-/// A request, and the case that it is.
+/// A request, and the case that it produces.
 pub(crate) struct Row {
     pub(crate) api: &'static str,
     pub(crate) case: &'static str,
@@ -8,9 +8,9 @@ pub(crate) struct Row {
     pub(crate) key: &'static str,
     pub(crate) method: &'static str,
     pub(crate) target: &'static str,
-    /// Said to be JSON; none where it is empty.
+    /// Sent as JSON; no body if empty.
     pub(crate) content: &'static str,
-    /// How often it is sent before it is looked at.
+    /// How often it is sent before the response is compared.
     pub(crate) before: u32,
 }
 
@@ -24,7 +24,7 @@ const fn row(
     Row { api, case, key, method, target, content, before }
 }
 
-/// One line each, so that they can be read as the table that they are.
+/// One line each, to be read as a table.
 #[rustfmt::skip]
 pub(crate) const ROWS: &[Row] = &[
     row(("trakkr", "missing_authorization"), "none", ("GET", "/brands"), "", 0),

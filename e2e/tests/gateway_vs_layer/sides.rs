@@ -1,4 +1,4 @@
-//! One API on two addresses: the gateway with the service behind it, and the service with the layer inside.
+//! One API on two addresses: the gateway in front of the service, and the service with the layer.
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::sync::Arc;
@@ -20,7 +20,7 @@ use tower::{Layer, ServiceBuilder};
 use crate::keys::Samples;
 use crate::rows::Row;
 
-/// Long enough for every response but that of the report that takes ten seconds.
+/// The timeout for every response except for the report that takes ten seconds.
 const TIMEOUT: Duration = Duration::from_millis(400);
 
 /// Whether keys can be read.
@@ -34,7 +34,7 @@ pub(crate) struct Sides {
     gateway: Client,
     layer: Client,
     samples: Samples,
-    /// Serves for as long as it is kept.
+    /// Serves until dropped.
     _serving: RunningGateway,
     _folder: TestDir,
 }
@@ -75,7 +75,7 @@ impl Sides {
         }
     }
 
-    /// What each side answers, in the same state of things.
+    /// The response of each side, in the same state.
     pub(crate) fn both(&self, row: &Row) -> [Response; 2] {
         let mut request = Request::new(row.method, row.target);
         if let Some(value) = self.samples.authorization(row.key) {
@@ -117,7 +117,7 @@ impl KeyDirectory for Damaged {
     fn watch(&self, _: Arc<dyn InvalidationListener>) {}
 }
 
-/// Serves a router on a port of its own until the process ends.
+/// Serves a router on a free port until the process exits.
 fn serve(router: axum::Router) -> SocketAddr {
     serve_service(tower::layer::util::Identity::new().layer(router))
 }

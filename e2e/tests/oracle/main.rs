@@ -25,7 +25,7 @@ use demur_e2e::servers::{self, Servers};
 use site::{Key, Layout, Outcome, Site};
 use spelling::{OPERATIONS, Spelling};
 
-/// Those whose routers tell upper from lower case.
+/// Servers with case-sensitive routers.
 const SERVERS: [&str; 9] =
     ["flask", "nginx", "node", "node-strict", "php", "php-fpm", "php-twice", "tomcat", "tomcat-decode"];
 
@@ -49,7 +49,7 @@ fn judged_is_run(servers: &[&'static str]) {
         ran.is_some() && ran != outcome.judged.as_ref()
     };
     report("ran another operation than was judged", outcomes.iter().filter(wrong), &outcomes);
-    // A gateway that rejects everything would satisfy the rule.
+    // A gateway that rejects everything would satisfy this rule.
     for server in servers {
         let ran = outcomes.iter().filter(|outcome| outcome.server == *server && outcome.ran.is_some());
         assert!(ran.count() > spellings.len() / 20, "{server} runs next to nothing");

@@ -14,7 +14,7 @@ use crate::spelling::{OPERATIONS, Spelling};
 
 const DOCUMENT: &str = include_str!("../../oracle/openapi.yaml");
 
-/// Which key a request carries.
+/// The key of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Key {
     /// One that covers everything; of the API that needs a key, where they are divided.
@@ -25,7 +25,7 @@ pub(crate) enum Key {
     None,
 }
 
-/// How the operations are divided between APIs.
+/// How the operations are split into APIs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Layout {
     /// All are in one API, which needs a key.
@@ -50,13 +50,13 @@ struct Api {
     _relay: Upstream,
 }
 
-/// What came of one spelling on one server.
+/// The outcome of one spelling on one server.
 #[derive(Debug)]
 pub(crate) struct Outcome {
     pub(crate) server: &'static str,
     pub(crate) spelling: Spelling,
     pub(crate) status: u16,
-    /// The operation of the access log.
+    /// The operation in the access log.
     pub(crate) judged: Option<String>,
     /// The target that reached the server.
     arrived: Option<String>,
@@ -223,7 +223,7 @@ fn api(
     api
 }
 
-/// What an operation needs where all are in one API.
+/// What an operation requires if all are in one API.
 fn settings(name: &str) -> &'static str {
     let operation = OPERATIONS.iter().find(|operation| operation.name == name);
     match operation.map(|operation| (operation.needs_scope, operation.needs_grant)) {
@@ -249,7 +249,7 @@ fn send(connection: &mut Connection, server: &str, spelling: &Spelling, key: Opt
     (answer.status, answer.field("x-request-id").to_owned())
 }
 
-/// Asks the server with the target as it came, and keeps what ran.
+/// Forwards the target unchanged to the server, and records what ran.
 fn relayed(request: &Received, server: std::net::SocketAddr, arrived: &Arrived) -> MockResponse {
     let ran = servers::run(server, request.target.as_bytes());
     let answer = match &ran {

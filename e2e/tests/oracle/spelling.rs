@@ -58,13 +58,13 @@ pub(crate) struct Spelling {
 }
 
 impl Spelling {
-    /// As it is sent to the API with this host.
+    /// The target as sent to the API with this host.
     pub(crate) fn target(&self, host: &str) -> Vec<u8> {
         bytes(&self.target.replace("{host}", host), "")
     }
 }
 
-/// One that must pass.
+/// A target that must pass.
 pub(crate) struct Ordinary {
     pub(crate) spelling: Spelling,
     pub(crate) runs: String,

@@ -24,9 +24,9 @@ use socket2::{Domain, Socket, Type};
 
 use proxy::{Kind, PEER, Proxy};
 
-/// Stands in every response of the upstream, to HEAD too.
+/// A marker in every response of the upstream, including those to HEAD.
 const MARK: &str = "x-chained: yes";
-/// A connection on which nothing has come for so long has no more answers.
+/// After this time without bytes a connection has no more responses.
 const QUIET: Duration = Duration::from_millis(1000);
 const THREADS: usize = 48;
 
@@ -80,7 +80,7 @@ fn gateway(behind: SocketAddr) -> (Gateway, String) {
     (Gateway::serve(folder), key)
 }
 
-/// Every case from an address of its own, by which its requests are known again at the other end.
+/// Sends every case from its own address, which identifies its requests at the upstream.
 fn counts_agree(front: SocketAddr, upstream: &Upstream, key: &str, peer: &str) -> Result<(), String> {
     let cases = cases(&Path::new(env!("CARGO_MANIFEST_DIR")).join("hostile"), key);
     let cases: Vec<(Ipv4Addr, Case)> =
@@ -115,27 +115,27 @@ fn counts_agree(front: SocketAddr, upstream: &Upstream, key: &str, peer: &str) -
     if !found.is_empty() {
         return Err(format!("{} of {} cases:\n{}", found.len(), cases.len(), found.join("\n")));
     }
-    // Of each that arrived it is known who sent it, and something did arrive.
+    // The sender of each request that arrived is known, and some did arrive.
     assert_eq!(received.len(), total);
     assert!(total >= 30, "only {total} arrived");
     Ok(())
 }
 
-/// All of 127.0.0.0/8 is this machine.
+/// All of 127.0.0.0/8 is the loopback interface.
 fn source(number: usize) -> Ipv4Addr {
     let number = u16::try_from(number).expect("so many cases");
     let [high, low] = number.to_be_bytes();
     Ipv4Addr::new(127, 1, high, low)
 }
 
-/// Sends the bytes and reads until the other side closes or says no more.
+/// Sends the bytes and reads until the peer closes or sends no more.
 fn exchange(front: SocketAddr, source: Ipv4Addr, bytes: &[u8]) -> Vec<u8> {
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
     socket.bind(&SocketAddr::from((source, 0)).into()).unwrap();
     socket.connect(&front.into()).unwrap();
     let mut stream = TcpStream::from(socket);
     stream.set_read_timeout(Some(QUIET)).unwrap();
-    // A rejection may come, and the connection be closed, while bytes are still being sent.
+    // The peer may reject the request and close while bytes are still being sent.
     let _ = stream.write_all(bytes);
     let mut answers = Vec::new();
     let mut piece = [0; 16_384];

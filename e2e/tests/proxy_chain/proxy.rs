@@ -1,4 +1,4 @@
-//! nginx and HAProxy as they stand before or behind a gateway, as processes of their own.
+//! nginx and HAProxy in front of or behind a gateway, as separate processes.
 
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
-/// The field in which a proxy before the gateway says who its client is.
+/// The header in which a proxy in front of the gateway names its client.
 pub(crate) const PEER: &str = "x-chained-peer";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,7 +18,7 @@ pub(crate) enum Kind {
     Haproxy,
 }
 
-/// Running until this is dropped.
+/// A running proxy, stopped on drop.
 pub(crate) struct Proxy {
     pub(crate) address: SocketAddr,
     child: Child,
@@ -73,13 +73,13 @@ impl Proxy {
 
 impl Drop for Proxy {
     fn drop(&mut self) {
-        // An error says that it has ended already.
+        // Fails only if the process has exited already.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-/// Neither of the two can be asked which port it was given.
+/// Neither proxy reports which port it has bound.
 fn free_port() -> SocketAddr {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
     listener.local_addr().expect("it is bound")

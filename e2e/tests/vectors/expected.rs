@@ -1,4 +1,4 @@
-//! What a documented case says of its response, and where a response differs from it.
+//! The documented response of a case, and the differences of a response from it.
 
 use demur_e2e::Response;
 use regex::Regex;

@@ -49,7 +49,7 @@ fn requests() -> Vec<Produced> {
     all.into_iter().flatten().copied().collect()
 }
 
-/// Produces every case and returns how many are as documented, and what is wrong with the others.
+/// Produces every case and returns how many are as documented, and the failures.
 fn produced(
     documented: &[Documented],
     requests: &[Produced],
@@ -60,7 +60,7 @@ fn produced(
     let mut right = 0;
     for case in documented {
         let Some(request) = requests.iter().find(|request| request.produces(case)) else { continue };
-        // One case that cannot be produced should not hide what is wrong with the others.
+        // A case that cannot be produced must not hide the failures of others.
         let judged = catch_unwind(AssertUnwindSafe(|| judge(case, &world, request)));
         let found = judged.unwrap_or_else(|panic| vec![told(&*panic)]);
         right += usize::from(found.is_empty());
@@ -145,7 +145,7 @@ fn accepts_each_listed_alternative() {
     }
 }
 
-/// One gateway, two contracts, the same mistake: each generation answers it as it always has.
+/// One gateway, two contract versions, the same mistake: each version renders its own error.
 #[test]
 fn serves_both_contract_versions_at_once() {
     let world = World::new();
@@ -169,7 +169,7 @@ fn serves_both_contract_versions_at_once() {
     }
 }
 
-/// It has no rate that a caller could see: not for good requests, bad ones, or guessed keys.
+/// It has no visible rate limit: not for valid requests, invalid ones, or guessed keys.
 #[test]
 fn get_scores_never_responds_with_429() {
     const API: &str = "trakkr-get-scores";

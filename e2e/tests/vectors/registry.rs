@@ -10,7 +10,7 @@ use serde_json::Value as Json;
 
 use crate::world::World;
 
-/// How one alternative of one documented case comes about.
+/// How one alternative of a documented case is produced.
 #[derive(Clone, Copy)]
 pub(crate) struct Produced {
     /// The contract, which is the file's name and the API's.
@@ -36,7 +36,7 @@ pub(crate) struct Documented {
     pub(crate) contract: String,
     pub(crate) case: String,
     pub(crate) alternative: usize,
-    /// As it stands in the file.
+    /// The case as written in the file.
     pub(crate) expected: Json,
 }
 

@@ -1,4 +1,4 @@
-//! The documented successes: the services' own answers, which the gateway must not touch.
+//! The documented successes: responses of the services, which the gateway must not change.
 
 use demur_e2e::{MockResponse, Request, Response, sound_request};
 use serde_json::json;
@@ -57,14 +57,14 @@ pub(crate) fn has_status(case: &str, answer: &Response) -> bool {
     case == answer.status.to_string() || (case == "3xx" && (300..400).contains(&answer.status))
 }
 
-/// What an upstream says with this status crosses as it is: each byte, each field, and once.
+/// An upstream response with this status is forwarded unchanged: every byte and every header, once.
 pub(crate) fn untouched(w: &World, api: &str, case: &str) {
     let statuses: &[u16] = match case {
         "3xx" => &[301, 302, 303, 307, 308],
         case => &[case.parse().unwrap()],
     };
     for status in statuses {
-        // Not as any writer of JSON would have it.
+        // Not as a JSON serializer would write it.
         let content = if *status == 204 { "" } else { "{ \"a\" :1,\r\n  \"a\": 1.50, \"\\u00e9\":null }\n" };
         let location = format!("/elsewhere/{status}");
         let fields = [("Content-Type", "application/json"), ("Location", &location), ("X-Own", "a, b ;c")];

@@ -20,7 +20,7 @@ fn post(w: &World, target: &str, content: &Json) -> Request {
     Request::post(target).key(w.key(API, "active")).json(content)
 }
 
-/// A key with these grants, on an account of its own.
+/// A key with these grants, on a new account.
 fn key(w: &World, operations: &[&str], resources: &[&str]) -> String {
     let account = w.account("pro");
     w.demo

@@ -39,7 +39,7 @@ pub(crate) const CASES: &[Produced] = &[
     case("unauthorized", 3, |w| vec![w.revoked(API)]),
     case("unauthorized", 4, |w| vec![w.expired(API)]),
     case("out_of_credits", 1, |w| {
-        // One search a month.
+        // One search per month.
         let key = w.new_key(API, "broke").secret;
         let request = search(&key, &json!({ "query": "epic" }));
         let before = w.send(API, &request);

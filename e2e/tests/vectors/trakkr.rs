@@ -1,4 +1,4 @@
-//! Trakkr, the newer generation.
+//! Trakkr, the newer contract version.
 
 use demur_e2e::{NewKey, Request, Response, sound_request};
 

@@ -1,4 +1,4 @@
-//! Trakkr, the older generation: POST /get-scores.
+//! Trakkr, the older contract version: POST /get-scores.
 
 use std::fs::OpenOptions;
 use std::io::{Seek, Write};
@@ -108,7 +108,7 @@ fn any_other_failure(w: &World) -> Vec<Response> {
     answers
 }
 
-/// A key that no one has used, when the files under the running gateway have turned to garbage.
+/// A key that is not cached, when the files of the running gateway are corrupt.
 fn unreadable_store() -> Response {
     let scripted = MockedGateway::start();
     let gateway = scripted.gateway();
@@ -119,7 +119,7 @@ fn unreadable_store() -> Response {
     assert_condition("store.unavailable.keys", gateway, answer)
 }
 
-/// In place and as long as before: what a failing disk leaves, and not what an editor does.
+/// Overwrites in place, without changing the length, as a failing disk does.
 fn overwrite(path: &Path) {
     let mut file =
         OpenOptions::new().write(true).open(path).unwrap_or_else(|error| panic!("{path:?}: {error}"));

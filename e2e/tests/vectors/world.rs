@@ -1,4 +1,4 @@
-//! The gateways in front of which the cases are produced. They are started when first needed.
+//! The gateways that produce the cases. They start on first use.
 
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -12,9 +12,9 @@ use jiff::Timestamp;
 
 /// Everything that a case may need. All of it is real: services, upstreams, databases, keys.
 pub(crate) struct World {
-    /// The demo: the five services, as a person first meets them.
+    /// The demo.
     pub(crate) demo: LazyLock<Gateway>,
-    /// The five APIs in front of an upstream that does what it is told.
+    /// The example APIs in front of a mocked upstream.
     pub(crate) scripted: LazyLock<MockedGateway>,
     accounts: AtomicU32,
 }
@@ -28,17 +28,17 @@ impl World {
         }
     }
 
-    /// Sends to the demo.
+    /// Sends a request to the demo.
     pub(crate) fn send(&self, api: &str, request: &Request) -> Response {
         self.client(api).send(request)
     }
 
-    /// The demo's answer, which has come about for this reason.
+    /// The response of the demo, checked to have this condition.
     pub(crate) fn assert_rejected(&self, condition: &str, api: &str, request: &Request) -> Response {
         assert_condition(condition, &self.demo, self.send(api, request))
     }
 
-    /// A key of the right form that this gateway never issued: another one did.
+    /// A well-formed key that another gateway issued.
     pub(crate) fn unknown_key(&self, api: &str) -> &str {
         self.scripted.key(api)
     }
@@ -53,7 +53,7 @@ impl World {
         self.demo.sample_key(api, label)
     }
 
-    /// A new account on the demo, with everything of its plan still to be used.
+    /// A new account on the demo, with nothing of its plan used.
     pub(crate) fn account(&self, plan: &str) -> String {
         let id = format!("{plan}-{}", self.accounts.fetch_add(1, Ordering::Relaxed));
         self.demo.folder().create_account(&id, plan);
@@ -91,7 +91,7 @@ impl World {
         self.assert_rejected("credential.expired", api, &request)
     }
 
-    /// The response when a request like this was sent more often than the plan's rate allows.
+    /// The response when this request exceeds the rate of the plan.
     pub(crate) fn hurried(&self, api: &str) -> Response {
         let key = self.new_key(api, "limited");
         let request = sound_request(api, &key.secret);
@@ -136,7 +136,7 @@ pub(crate) fn assert_condition(condition: &str, gateway: &Gateway, answer: Respo
     answer
 }
 
-/// What an upstream that fails by itself may say.
+/// Failures of an upstream.
 pub(crate) fn failures() -> Vec<MockResponse> {
     vec![MockResponse::html(500), MockResponse::html(502), MockResponse::stack_trace()]
 }
