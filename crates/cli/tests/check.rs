@@ -63,7 +63,7 @@ fn every_broken_contract_is_told_as_the_loader_tells_it() {
 }
 
 const CONFIGURATION: &str = "\
-demur: 1
+demur: 2
 listne: 127.0.0.1:8080
 workers: many
 plans: { free: { rates: [{ requests: 0, per: 1s }] } }

@@ -89,7 +89,7 @@ fn what_listens_nowhere_is_told() {
         assert!(said.contains(message) && said.contains(help), "{said}");
     }
     for (listener, message) in
-        [("partnrs", "did you mean `partners`?"), ("else", "there are: public, partners")]
+        [("partnrs", "did you mean `partners`?"), ("else", "listeners: public, partners")]
     {
         let wrong = CONFIGURATION.replace("listener: partners", &format!("listener: {listener}"));
         std::fs::write(folder.path().join("demur.yaml"), wrong).unwrap();
