@@ -1,4 +1,4 @@
-//! Every log event of every crate has a row in `docs/log-events.md`, with its level and fields, and every row has an event.
+//! Every log event of every crate has a row in `docs/reference/log-events.md`, with its level and fields, and every row has an event.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test says what failed by failing")]
 
@@ -119,7 +119,7 @@ fn documented(page: &str) -> Vec<Event> {
 
 #[test]
 fn every_log_event_is_documented() {
-    let page = fs::read_to_string(root().join("docs/log-events.md")).unwrap();
+    let page = fs::read_to_string(root().join("docs/reference/log-events.md")).unwrap();
     let documented = documented(&page);
     assert!(
         documented.is_sorted_by(|one, other| one.name < other.name),
@@ -136,7 +136,7 @@ fn every_log_event_is_documented() {
 /// The access log writes its entries itself: the names are in one function of it.
 #[test]
 fn every_access_log_event_is_documented() {
-    let page = fs::read_to_string(root().join("docs/log-events.md")).unwrap();
+    let page = fs::read_to_string(root().join("docs/reference/log-events.md")).unwrap();
     let (_, access) = page.split_once("## Access log").unwrap();
     let code = fs::read_to_string(root().join("crates/gateway/src/access_log/line.rs")).unwrap();
     let name = Regex::new(r#"\("(?:INFO|WARN)", "([^"]+)"\)"#).unwrap();

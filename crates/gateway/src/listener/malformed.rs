@@ -48,7 +48,7 @@ mod tests {
     #[test]
     fn conditions_have_the_status_of_the_parse_error() {
         for kind in ErrorKind::ALL {
-            assert_eq!(condition(kind).usual().status, kind.status(), "{kind:?}");
+            assert_eq!(condition(kind).defaults().status, kind.status(), "{kind:?}");
         }
     }
 }
