@@ -1,4 +1,4 @@
-//! What `demur check` says of broken files, to people and to programs.
+//! The diagnostics of `demur check` for broken files.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test says what failed by failing")]
 
@@ -13,13 +13,13 @@ fn check(file: &str, folder: &Path) -> Output {
     command.args(["check", "--format", "json", file]).current_dir(folder).output().unwrap()
 }
 
-/// The one document on standard output; standard error is silent.
+/// The only document on standard output; standard error is empty.
 fn said(output: &Output) -> Json {
     assert_eq!(String::from_utf8_lossy(&output.stderr), "");
     serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {output:?}"))
 }
 
-/// What was said, as the goldens of the loader have it: one line, then the line of the file with the place marked.
+/// The diagnostics in the format of the loader goldens: one line, then the excerpt with a marker.
 fn told(said: &Json, text: &str) -> String {
     let mut told = String::new();
     for diagnostic in said["diagnostics"].as_array().unwrap() {
@@ -40,7 +40,7 @@ fn told(said: &Json, text: &str) -> String {
 }
 
 #[test]
-fn every_broken_contract_is_told_as_the_loader_tells_it() {
+fn reports_broken_contracts_as_the_loader_does() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../contract/tests/broken");
     let files = std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path());
     let contracts: Vec<PathBuf> =
@@ -71,7 +71,7 @@ apis: [{ name: shop, contract: nowhere }]
 ";
 
 #[test]
-fn the_mistakes_of_a_configuration_are_one_document() {
+fn configuration_errors_are_one_json_document() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("demur.yaml"), CONFIGURATION).unwrap();
     let output = check("demur.yaml", folder.path());
@@ -102,7 +102,7 @@ fn the_mistakes_of_a_configuration_are_one_document() {
 }
 
 #[test]
-fn a_sound_file_has_an_empty_list() {
+fn a_valid_file_has_no_diagnostics() {
     let folder = tempfile::tempdir().unwrap();
     let contract = "demur: 1\nname: shop\nproblem_json: off\nformats: { default: { code: $code } }\nerrors:\n  \
                     internal: { status: 500, message: Ours., on: [internal, request] }\n";

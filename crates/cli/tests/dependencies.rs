@@ -1,11 +1,11 @@
-//! The direction of dependencies between the crates, as ARCHITECTURE.md draws it.
+//! The dependencies between the crates, as in ARCHITECTURE.md.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test says what failed by failing")]
 
 use std::collections::BTreeSet;
 use std::process::Command;
 
-/// Each crate, and those of ours that it may know. What is not here may know nothing of ours.
+/// Each crate, and the crates of this workspace that it may depend on.
 const MAY_KNOW: &[(&str, &[&str])] = &[
     ("demur-source", &[]),
     ("demur-contract", &["source"]),
@@ -69,13 +69,13 @@ fn dependencies_point_one_way() {
     assert_eq!(seen.len(), MAY_KNOW.len(), "the table names a crate that does not exist");
 }
 
-/// Data, not code, for APIs: the names of the examples stand in `contracts/` and `examples/` only.
+/// APIs are data, not code: the names of the examples appear only in `contracts/` and `examples/`.
 #[test]
 fn no_line_of_rust_names_an_api() {
     let crates = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
     let mut folders = vec![crates.to_owned()];
     let names: Vec<&str> = demur_examples::all().iter().map(|example| example.name).collect();
-    let mut looked_at = 0;
+    let mut inspected = 0;
     while let Some(folder) = folders.pop() {
         for entry in std::fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
@@ -83,12 +83,12 @@ fn no_line_of_rust_names_an_api() {
                 folders.push(path);
             } else if path.extension().is_some_and(|extension| extension == "rs") {
                 let text = std::fs::read_to_string(&path).unwrap().to_lowercase();
-                looked_at += 1;
+                inspected += 1;
                 for name in &names {
                     assert!(!text.contains(name), "{} names {name}", path.display());
                 }
             }
         }
     }
-    assert!(looked_at > 50, "only {looked_at} files were looked at");
+    assert!(inspected > 50, "only {inspected} files were inspected");
 }

@@ -1,4 +1,4 @@
-//! One API on two listeners, each with a generation of its own.
+//! An API on two listeners with a contract version each.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test says what failed by failing")]
 
@@ -36,7 +36,7 @@ fn serve(folder: &Path, listen: &[&str]) -> Command {
     command
 }
 
-/// Killed when the test is over, however it ends.
+/// Killed on drop.
 struct Running(Child);
 
 impl Drop for Running {
@@ -55,7 +55,7 @@ fn ask(url: &str, request: &str) -> String {
 }
 
 #[test]
-fn a_listener_has_the_generation_that_names_it() {
+fn a_listener_selects_its_contract_version() {
     let folder = folder();
     let mut command = serve(folder.path(), &["public=127.0.0.1:0", "partners=127.0.0.1:0"]);
     let mut running = Running(command.stdout(Stdio::piped()).spawn().unwrap());
@@ -64,7 +64,7 @@ fn a_listener_has_the_generation_that_names_it() {
     let ready: Json = serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line}"));
     for name in ["public", "partners"] {
         let url = ready["listeners"][name].as_str().unwrap();
-        // What can be read, and what cannot.
+        // A valid request, and one that cannot be parsed.
         for request in [
             "GET /none HTTP/1.1\r\nHost: shop.test\r\nConnection: close\r\n\r\n",
             "GET /none HTTP/1.1\r\nHost: shop.test\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n",
@@ -77,7 +77,7 @@ fn a_listener_has_the_generation_that_names_it() {
 }
 
 #[test]
-fn what_listens_nowhere_is_told() {
+fn rejects_unknown_listeners() {
     let folder = folder();
     let stderr = |output: Output| (output.status.code(), String::from_utf8(output.stderr).unwrap());
     for (listen, message, help) in [

@@ -1,4 +1,4 @@
-//! The committed JSON Schemas say what the loaders take: the same keys, and every file of ours.
+//! The committed JSON Schemas agree with the loaders: the same keys, and all files of this repository are valid.
 
 #![allow(
     clippy::unwrap_used,
@@ -44,7 +44,7 @@ fn the_schemas_are_draft_07_themselves() {
 }
 
 #[test]
-fn every_file_of_ours_names_its_schema_and_is_valid() {
+fn committed_files_name_their_schema_and_are_valid() {
     let contracts = builtin::names().map(|name| (format!("contracts/{name}.yaml"), "contract"));
     let others = [
         ("examples/demur.yaml".to_owned(), "configuration"),
@@ -67,7 +67,7 @@ fn every_file_of_ours_names_its_schema_and_is_valid() {
 }
 
 #[test]
-fn the_command_prints_what_is_committed() {
+fn the_command_prints_the_committed_schema() {
     for name in ["contract", "configuration"] {
         let output = Command::new(env!("CARGO_BIN_EXE_demur")).args(["schema", name]).output().unwrap();
         assert!(output.status.success());
@@ -245,7 +245,7 @@ fn loader_and_schema_know_the_same_keys_of_a_configuration() {
 
 /// Mistakes that a schema can see: what the loader refuses for them, an editor underlines.
 #[test]
-fn what_the_loader_refuses_an_editor_underlines() {
+fn the_schema_rejects_what_the_loader_rejects() {
     let refused = |pointer: &str, value: Json| {
         let mut broken = sound_contract();
         let (parent, key) = pointer.rsplit_once('/').unwrap();

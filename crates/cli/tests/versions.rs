@@ -1,4 +1,4 @@
-//! `demur check` shows where the generations of one API answer differently.
+//! `demur check` shows the differences between the contract versions of an API.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test says what failed by failing")]
 
@@ -30,7 +30,7 @@ const FILES: [(&str, &str); 4] = [
     ),
 ];
 
-/// What `check` tells of two generations, as JSON and as people see it.
+/// The output of `check` for two contract versions, as JSON and text.
 fn told(new: &str, old: &str) -> (Json, String) {
     let folder = tempfile::tempdir().unwrap();
     for (name, text) in FILES.into_iter().chain([("new.yaml", new), ("old.yaml", old)]) {
@@ -69,7 +69,7 @@ fn each_difference_is_a_row() {
     assert!(!shown.contains("credential"), "{shown}");
 }
 
-/// Two generations that say the same of most things, in formats that show neither codes nor, in one of them, types.
+/// Two versions that differ in little, with formats that show no codes and, in one of them, no types.
 const SPEAKING: &str = "\
 demur: 1
 name: NAME
@@ -83,7 +83,7 @@ errors:
 ";
 
 #[test]
-fn only_what_a_client_sees_differs() {
+fn only_visible_differences_are_reported() {
     let speaking = SPEAKING.replace("At most {limit}.", "'At most {limit}.'");
     let new = speaking.replace("NAME", "shop-2");
     let old = speaking.replace("NAME", "shop-1");
