@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 type Graph = BTreeMap<String, BTreeSet<String>>;
 
 /// The circles, each with its nodes in alphabetical order.
-pub fn circles(graph: &Graph) -> Vec<Vec<String>> {
+pub(crate) fn circles(graph: &Graph) -> Vec<Vec<String>> {
     let reachable: BTreeMap<&String, BTreeSet<&String>> =
         graph.keys().map(|node| (node, reachable(graph, node))).collect();
     let mut found = BTreeSet::new();

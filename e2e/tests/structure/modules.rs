@@ -9,7 +9,7 @@ use std::path::Path;
 use super::source::{Reference, references, without_tests, without_texts};
 
 /// A crate: its modules by their paths, such as `request::stages`. The root's is empty.
-pub struct Crate {
+pub(crate) struct Crate {
     modules: BTreeMap<Vec<String>, Vec<Reference>>,
 }
 
@@ -18,7 +18,7 @@ const MAX_REEXPORTS: usize = 16;
 
 impl Crate {
     /// Reads the modules in a folder `src`.
-    pub fn read(src: &Path) -> Self {
+    pub(crate) fn read(src: &Path) -> Self {
         let mut files = Vec::new();
         let mut folders = vec![src.to_owned()];
         while let Some(folder) = folders.pop() {
@@ -37,7 +37,7 @@ impl Crate {
     }
 
     /// Files by their paths below `src`, without `.rs`.
-    pub fn new(files: impl IntoIterator<Item = (String, String)>) -> Self {
+    pub(crate) fn new(files: impl IntoIterator<Item = (String, String)>) -> Self {
         let mut modules = BTreeMap::new();
         let mut tests = BTreeSet::new();
         for (file, text) in files {
@@ -54,7 +54,7 @@ impl Crate {
     }
 
     /// For each module, the modules that it refers to.
-    pub fn edges(&self) -> BTreeMap<String, BTreeSet<String>> {
+    pub(crate) fn edges(&self) -> BTreeMap<String, BTreeSet<String>> {
         let name = |path: &[String]| if path.is_empty() { "crate".to_owned() } else { path.join("::") };
         let edges = self.modules.iter().map(|(module, references)| {
             let targets = references

@@ -2,14 +2,14 @@
 
 /// A path that a module refers to.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Reference {
-    pub segments: Vec<String>,
+pub(crate) struct Reference {
+    pub(crate) segments: Vec<String>,
     /// The name under which a re-export is visible. `*` for all of a module.
-    pub exported_as: Option<String>,
+    pub(crate) exported_as: Option<String>,
 }
 
 /// The source with every comment, text and character literal replaced by blanks.
-pub fn without_texts(source: &str) -> String {
+pub(crate) fn without_texts(source: &str) -> String {
     let bytes = source.as_bytes();
     let mut out = Vec::with_capacity(bytes.len());
     let mut at = 0;
@@ -73,7 +73,7 @@ fn quoted_end(rest: &[u8], quote: u8) -> usize {
 
 /// The source without modules and other items that are compiled for tests only, and the names of such modules in files of
 /// their own.
-pub fn without_tests(source: &str) -> (String, Vec<String>) {
+pub(crate) fn without_tests(source: &str) -> (String, Vec<String>) {
     const TEST: &str = "#[cfg(test)]";
     let (mut out, mut rest, mut modules) = (String::new(), source, Vec::new());
     while let Some(start) = rest.find(TEST) {
@@ -111,7 +111,7 @@ fn block_end(text: &str, open: usize) -> usize {
 }
 
 /// All paths of a source without texts: those of its `use` items, and those of more than one segment elsewhere.
-pub fn references(source: &str) -> Vec<Reference> {
+pub(crate) fn references(source: &str) -> Vec<Reference> {
     let mut found = Vec::new();
     let mut tokens = tokens(source).peekable();
     let mut is_public = false;
