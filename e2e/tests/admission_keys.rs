@@ -320,8 +320,9 @@ fn an_api_that_is_only_watched_refuses_nothing_and_tells_everything() {
         assert_eq!(answer.status, 200, "{}", answer.text());
         if let Some(error) = error {
             let deadline = Instant::now() + Duration::from_secs(5);
-            let told =
-                |log: &str| log.lines().any(|line| line.contains("would have been") && line.contains(error));
+            let told = |log: &str| {
+                log.lines().any(|line| line.contains("would be rejected") && line.contains(error))
+            };
             while !told(&gateway.log()) {
                 assert!(Instant::now() < deadline, "{error} was not told: {}", gateway.log());
                 thread::sleep(Duration::from_millis(10));
