@@ -3,9 +3,9 @@
 /// A path that a module refers to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Reference {
-    pub segments: Vec<String>,
+    pub(crate) segments: Vec<String>,
     /// The name under which a re-export is visible. `*` for all of a module.
-    pub exported_as: Option<String>,
+    pub(crate) exported_as: Option<String>,
 }
 
 /// The source with every comment, text and character literal replaced by blanks.
