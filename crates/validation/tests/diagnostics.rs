@@ -55,7 +55,7 @@ fn rule_diagnostics(rule: &str, on: &[&str]) -> Diagnostics {
 /// The message, then the line at fault with the position marked, then the help.
 fn render(diagnostic: &Diagnostic) -> String {
     let (line, column) = diagnostic.line_column();
-    let text = diagnostic.place.source.text.lines().nth(line - 1).unwrap_or_default();
+    let text = diagnostic.location.source.text.lines().nth(line - 1).unwrap_or_default();
     // Only the surroundings of the position: some fixtures are one long line.
     let before: Vec<char> = text.chars().take(column - 1).collect();
     let shown: String = before.iter().skip(before.len().saturating_sub(40)).collect();
