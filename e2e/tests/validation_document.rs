@@ -119,16 +119,16 @@ fn check_reports_conflicts_of_document_and_configuration() {
     let folder = folder(&upstream, "{}");
     let outcome = run(&["check", "demur.yaml", "--format", "json"], folder.path());
     let said = format!("{}{}", outcome.stdout, outcome.stderr);
-    assert!(
-        said.contains("the document requires credentials for `anonymous` operations: `open`"),
-        "{said}"
-    );
+    assert!(said.contains("the document requires credentials for `anonymous` operations: `open`"), "{said}");
     folder.edit("      open: { anonymous: true }\n", "");
     folder.edit("      addBook: { anonymous: true }\n", "");
     let outcome = run(&["check", "demur.yaml", "--format", "json"], folder.path());
     let said = format!("{}{}", outcome.stdout, outcome.stderr);
     assert!(said.contains("the document requires other credentials than"), "{said}");
-    assert!(said.contains("the document requires no credentials, but the gateway requires a key: `addBook`"), "{said}");
+    assert!(
+        said.contains("the document requires no credentials, but the gateway requires a key: `addBook`"),
+        "{said}"
+    );
     // Whichever of the ways that the gateway reads the document asks for, callers who follow it are let in.
     for authentication in
         ["{ header: X-Api-Key, prefix: bok }", "{ scheme: bearer, also: { header: X-Api-Key }, prefix: bok }"]

@@ -1,7 +1,7 @@
 //! Small checks of one request, which need no state.
 
 use demur_contract::{Condition, Violation};
-use demur_validation::{Operation, CheckedBody, RouteMatch};
+use demur_validation::{CheckedBody, Operation, RouteMatch};
 use http::header::{ACCEPT, ALLOW, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HOST};
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Uri};

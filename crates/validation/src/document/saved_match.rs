@@ -25,7 +25,11 @@ impl RouteMatch<'_, '_> {
             (offset(start), offset(start + value.len()))
         };
         let values = self.path.iter().map(span).collect();
-        SavedMatch { operation: self.operation.index(), other: self.lenient_match.map(Operation::index), values }
+        SavedMatch {
+            operation: self.operation.index(),
+            other: self.lenient_match.map(Operation::index),
+            values,
+        }
     }
 }
 
