@@ -73,7 +73,7 @@ pub(crate) struct Epoch {
 struct Table<R> {
     sets: Box<[Set<R>]>,
     /// How long an entry is fresh.
-    kept_for: Duration,
+    ttl: Duration,
 }
 
 /// A tag is written after its slot. While they disagree, the record is not found or does not match, and the key is looked
@@ -224,11 +224,11 @@ impl InvalidationListener for KeyCache {
 impl<R: CacheEntry> Table<R> {
     fn new(bounds: CacheBounds) -> Self {
         let sets = bounds.entries.max(1).div_ceil(WAYS);
-        Self { sets: std::iter::repeat_with(Set::empty).take(sets).collect(), kept_for: bounds.kept_for }
+        Self { sets: std::iter::repeat_with(Set::empty).take(sets).collect(), ttl: bounds.kept_for }
     }
 
     fn meta(&self, digest: Digest, epoch: Epoch, now: Now) -> EntryMeta {
-        let until = Now { monotonic: now.monotonic.saturating_add(self.kept_for), ..now };
+        let until = Now { monotonic: now.monotonic.saturating_add(self.ttl), ..now };
         EntryMeta::new(digest, epoch.plans, until)
     }
 

@@ -23,9 +23,8 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::{
-    Account, AccountId, Admission, CacheConfig, Concurrency, ConnectionCache, CountsFor, Denial, Grants,
-    ImportedForm, MonthlyCredits, Now, Pepper, Plan, Plans, Principal, Quota, QuotaUnit, Rate, Secret,
-    Stores,
+    Account, AccountId, Admission, CacheConfig, Concurrency, ConnectionCache, Denial, Grants, ImportedForm,
+    LimitBy, MonthlyCredits, Now, Pepper, Plan, Plans, Principal, Quota, QuotaUnit, Rate, Secret, Stores,
 };
 
 /// A store under test, initially empty.
@@ -111,8 +110,8 @@ pub fn plans() -> Vec<Plan> {
         },
         Plan {
             rates: vec![
-                Rate { counts_for: CountsFor::Key, ..rate("key", 2, 60) },
-                Rate { counts_for: CountsFor::Address, ..rate("address", 3, 60) },
+                Rate { limit_by: LimitBy::Key, ..rate("key", 2, 60) },
+                Rate { limit_by: LimitBy::Address, ..rate("address", 3, 60) },
                 Rate { operations: ["export".to_owned()].into(), ..rate("exports", 1, 60) },
                 rate("account", 6, 60),
                 rate("fifth", 100, 60),

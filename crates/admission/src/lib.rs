@@ -118,7 +118,7 @@ pub use lockout::{Configured, ConfiguredApi, FirstOf, Lockout, LockoutReason};
 pub use maybe_future::{MaybeFuture, StoreError, block_on};
 pub use now::{Clock, Now};
 pub use permit::LimitPermit;
-pub use plan::{Concurrency, CountsFor, MonthlyCredits, Plan, Plans, Quota, QuotaUnit, Rate};
+pub use plan::{Concurrency, LimitBy, MonthlyCredits, Plan, Plans, Quota, QuotaUnit, Rate};
 pub use principal::Principal;
 pub use record::{
     Account, Credential, DirectoryChange, InvalidationListener, KeyDirectory, KeyRecord, KeyState,

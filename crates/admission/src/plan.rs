@@ -43,7 +43,7 @@ pub struct Rate {
     /// The maximum number of requests at once.
     pub burst: NonZeroU32,
     /// Which requests are counted together.
-    pub counts_for: CountsFor,
+    pub limit_by: LimitBy,
     /// The operations that the rate counts, by their IDs in the OpenAPI document; all operations if it is empty.
     pub operations: BTreeSet<String>,
     /// Whether it is a shadow limit, which is evaluated and recorded but never rejects.
@@ -52,7 +52,7 @@ pub struct Rate {
 
 /// Which requests one rate counts together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum CountsFor {
+pub enum LimitBy {
     /// All requests of the account.
     Account,
     /// The requests of each key.
@@ -127,7 +127,7 @@ impl Rate {
             requests,
             per,
             burst: requests,
-            counts_for: CountsFor::Account,
+            limit_by: LimitBy::Account,
             operations: BTreeSet::new(),
             shadow: false,
         }

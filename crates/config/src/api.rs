@@ -73,11 +73,11 @@ pub(crate) fn read_api(fields: &mut Fields<'_>, reader: &mut ConfigReader<'_>) -
     check_name(&name, span, reader);
     Some(ApiSettings {
         mount,
-        generations: versions,
+        versions: versions,
         operations,
         rules,
-        max_content: max_body_bytes,
-        observe: is_monitor_mode,
+        max_body_bytes: max_body_bytes,
+        monitor: is_monitor_mode,
         validation,
         cors,
         overload,

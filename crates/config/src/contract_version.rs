@@ -26,7 +26,7 @@ pub(crate) fn read_versions(
     let mut versions: Vec<(ContractVersion, Span)> = Vec::new();
     for node in items {
         let Some(version) = read_version(node, authentication, reader) else { continue };
-        if versions.iter().any(|(other, _)| other.when == version.when) {
+        if versions.iter().any(|(other, _)| other.condition == version.condition) {
             let message = "unreachable: an earlier version has the same `match`";
             let help = "change its `match`, or remove it".to_owned();
             reader.error(node.span, "unreachable-version", message, help);
@@ -52,7 +52,7 @@ fn read_version(
     }
     fields.finish(reader.found);
     let (name, span) = contract?;
-    Some(ContractVersion { contract: reader.contract(&name, span)?, when: when?? })
+    Some(ContractVersion { contract: reader.contract(&name, span)?, condition: when?? })
 }
 
 fn read_match(
@@ -89,7 +89,7 @@ fn read_match(
         when.header = Some((reader.header_name(&name?, node.span)?, value?));
     }
     if let Some(node) = fields.node("key_header") {
-        when.key_in = Some(read_key_header(node, authentication, reader)?);
+        when.key_header = Some(read_key_header(node, authentication, reader)?);
     }
     let span = fields.span();
     fields.finish(reader.found);

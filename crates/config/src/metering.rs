@@ -19,14 +19,14 @@ pub(crate) fn read_usage(node: &Node, credits: u64, reader: &mut ConfigReader<'_
     let header = read_name(&mut fields, "header", reader);
     let trailer = read_name(&mut fields, "trailer", reader);
     if let Some(settle_at) = reader.choice(&mut fields, "settle_at", SETTLE_AT) {
-        usage.settled_by = settle_at;
+        usage.settle_at = settle_at;
     }
     if let Some(action) = reader.choice(&mut fields, "on_client_abort", ON_ABORT) {
-        usage.client_gone = action;
+        usage.on_client_abort = action;
     }
     let upstream_abort = fields.node("on_upstream_abort").map(|node| node.span);
     if let Some(action) = reader.choice(&mut fields, "on_upstream_abort", ON_ABORT) {
-        usage.cut = action;
+        usage.on_upstream_abort = action;
     }
     fields.finish(reader.found);
     let reported = header.as_ref().map(|(_, span)| ("header", *span));
@@ -35,15 +35,15 @@ pub(crate) fn read_usage(node: &Node, credits: u64, reader: &mut ConfigReader<'_
         let help = "set `credits` to the most that a call can use: they are held".to_owned();
         reader.error(span, "usage", format!("`usage.{name}` needs `credits`"), help);
     }
-    if let (SettleAt::Head, Some((_, span))) = (usage.settled_by, &trailer) {
+    if let (SettleAt::Head, Some((_, span))) = (usage.settle_at, &trailer) {
         let help = "use `header`, or remove `settle_at`".to_owned();
         reader.error(*span, "usage", "`trailer` cannot be combined with `settle_at: head`", help);
     }
-    if let (SettleAt::Head, Some(span)) = (usage.settled_by, upstream_abort) {
+    if let (SettleAt::Head, Some(span)) = (usage.settle_at, upstream_abort) {
         let message = "`on_upstream_abort` has no effect with `settle_at: head`";
         reader.error(span, "usage", message, "remove one of the two".to_owned());
     }
-    usage.told_by = match (header, trailer) {
+    usage.source = match (header, trailer) {
         (Some(_), Some((_, span))) => {
             let message = "`header` and `trailer` cannot be combined";
             reader.error(span, "usage", message, "remove one of the two".to_owned());

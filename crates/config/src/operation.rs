@@ -64,9 +64,9 @@ fn read_operation(
         scope: fields.text("scope", reader.found),
         resource: fields.node("resource").and_then(|node| read_resource(node, operation, reader)),
         idempotency: own_idempotency.map_or(idempotency, |node| read_idempotency(node, idempotency, reader)),
-        passes_credits: fields.boolean("forward_balance", reader.found).unwrap_or(false),
+        forward_balance: fields.boolean("forward_balance", reader.found).unwrap_or(false),
         anonymous: fields.boolean("anonymous", reader.found).unwrap_or(false),
-        max_content: reader.size(&mut fields, "max_body_bytes"),
+        max_body_bytes: reader.size(&mut fields, "max_body_bytes"),
         timeout: reader.duration(&mut fields, "timeout"),
         path_characters: read_path_characters(&mut fields, reader),
     };

@@ -1,6 +1,6 @@
 //! `plans:` rates, concurrency, quota, credits and features.
 
-use demur_admission::{Concurrency, CountsFor, MonthlyCredits, Plan, Quota, QuotaUnit, Rate};
+use demur_admission::{Concurrency, LimitBy, MonthlyCredits, Plan, Quota, QuotaUnit, Rate};
 use demur_source::{Fields, Key, Node};
 use jiff::tz::TimeZone;
 
@@ -29,8 +29,8 @@ pub(crate) fn read_plan(key: &Key, node: &Node, reader: &mut ConfigReader<'_>) -
     Some(plan)
 }
 
-const LIMIT_BY: &[(&str, CountsFor)] =
-    &[("account", CountsFor::Account), ("key", CountsFor::Key), ("address", CountsFor::Address)];
+const LIMIT_BY: &[(&str, LimitBy)] =
+    &[("account", LimitBy::Account), ("key", LimitBy::Key), ("address", LimitBy::Address)];
 
 fn read_rate(node: &Node, reader: &mut ConfigReader<'_>) -> Option<Rate> {
     let mut fields = Fields::of(node, reader.source, "a rate", reader.found)?;
@@ -38,7 +38,7 @@ fn read_rate(node: &Node, reader: &mut ConfigReader<'_>) -> Option<Rate> {
     let requests = reader.positive(&mut fields, "requests");
     let per = reader.duration(&mut fields, "per");
     let burst = reader.positive(&mut fields, "burst");
-    let counts_for = reader.choice(&mut fields, "limit_by", LIMIT_BY).unwrap_or(CountsFor::Account);
+    let counts_for = reader.choice(&mut fields, "limit_by", LIMIT_BY).unwrap_or(LimitBy::Account);
     let operations = fields.texts("operations", reader.found).into_iter().map(|(text, _)| text).collect();
     let shadow = fields.boolean("shadow", reader.found).unwrap_or(false);
     for name in ["requests", "per"] {
@@ -57,7 +57,7 @@ fn read_rate(node: &Node, reader: &mut ConfigReader<'_>) -> Option<Rate> {
         reader.error(node.span, "rate-name", message, help);
     }
     let burst = burst.unwrap_or(requests);
-    Some(Rate { burst, counts_for, operations, shadow, ..Rate::new(name, requests, per?) })
+    Some(Rate { burst, limit_by: counts_for, operations, shadow, ..Rate::new(name, requests, per?) })
 }
 
 /// A number, or a mapping with `requests` and `shadow`.

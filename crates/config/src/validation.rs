@@ -32,10 +32,10 @@ pub(crate) fn read_validation(
         options.unknown_query = unknown_query;
     }
     if let Some(rejects) = reader.choice(&mut fields, "accept", REJECTS_UNACCEPTABLE) {
-        settings.refuses_unacceptable = rejects;
+        settings.rejects_unacceptable = rejects;
     }
     if let Some(responses) = reader.choice(&mut fields, "responses", RESPONSES) {
-        settings.answers = responses;
+        settings.responses = responses;
     }
     if let Some(ambiguous_path) = reader.choice(&mut fields, "ambiguous_path", AMBIGUOUS_PATH) {
         settings.ambiguous_path = ambiguous_path;
@@ -51,7 +51,7 @@ pub(crate) fn read_validation(
             reader.error(depth_span, "number", message, None);
         }
     }
-    options.checks_responses = settings.answers != ResponseMode::Ignore;
+    options.checks_responses = settings.responses != ResponseMode::Ignore;
     let root = fields.node("reference_root").map(|node| node.span);
     let root = fields.text("reference_root", reader.found).zip(root);
     let references = References::read(fields.map("references", reader.found), root, reader);

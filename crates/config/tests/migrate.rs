@@ -160,7 +160,7 @@ fn the_difference_is_a_unified_diff() {
 /// All settings of an API but its contracts, of which the names.
 fn shown(api: &ApiSettings) -> String {
     let contracts: Vec<&str> = api.contracts().map(|contract| contract.name()).collect();
-    let matches: Vec<_> = api.generations.iter().map(|version| &version.when).collect();
+    let matches: Vec<_> = api.versions.iter().map(|version| &version.condition).collect();
     let parts: [&dyn std::fmt::Debug; 15] = [
         &api.name,
         &contracts,
@@ -169,8 +169,8 @@ fn shown(api: &ApiSettings) -> String {
         &api.authentication,
         &api.operations,
         &api.rules,
-        &api.max_content,
-        &api.observe,
+        &api.max_body_bytes,
+        &api.monitor,
         &api.validation,
         &api.cors,
         &api.overload,
@@ -208,14 +208,14 @@ fn a_gateway_reads_version_1_as_it_reads_version_2() {
         let upstreams: Vec<_> = config.apis.iter().map(|api| &api.upstream).collect();
         let parts: [&dyn std::fmt::Debug; 7] = [
             &config.listeners,
-            &config.bounds,
+            &config.limits,
             &config.cache,
-            &config.proxies,
+            &config.trusted_proxies,
             &config.access_log,
             &config.plans,
             &upstreams,
         ];
-        (format!("{} {parts:#?}\n{}", config.voice.name(), apis.join("\n")), warnings.len())
+        (format!("{} {parts:#?}\n{}", config.default_contract.name(), apis.join("\n")), warnings.len())
     };
     let ((old, warnings), (new, none)) = (load(EVERYTHING), load(EVERYTHING_2));
     assert_eq!(old, new);

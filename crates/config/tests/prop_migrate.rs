@@ -75,17 +75,17 @@ fn shown(config: &Config) -> String {
     let apis = config.apis.iter().map(|api| {
         let ApiConfig { settings: api, upstream } = api;
         let names: Vec<&str> = api.contracts().map(|contract| contract.name()).collect();
-        let matches: Vec<_> = api.generations.iter().map(|version| &version.when).collect();
+        let matches: Vec<_> = api.versions.iter().map(|version| &version.condition).collect();
         let (mount, operations, validation) = (&api.mount, &api.operations, &api.validation);
         format!(
             "{:?}",
-            (names, matches, mount, operations, validation, api.max_content, api.observe, upstream)
+            (names, matches, mount, operations, validation, api.max_body_bytes, api.monitor, upstream)
         )
     });
     let apis: Vec<String> = apis.collect();
-    let Config { workers, bounds, cache, proxies, access_log, plans, .. } = config;
+    let Config { workers, limits: bounds, cache, trusted_proxies: proxies, access_log, plans, .. } = config;
     let of_gateway = (workers, bounds, cache, proxies, access_log, plans);
-    format!("{} {of_gateway:?} {apis:?}", config.voice.name())
+    format!("{} {of_gateway:?} {apis:?}", config.default_contract.name())
 }
 
 fn key(line: &str) -> &str {

@@ -91,8 +91,8 @@ impl Api {
 
     /// The index of the contract that answers a request: 0 for the API's default contract.
     pub(crate) fn contract_version_for(&self, view: &RequestView<'_>) -> usize {
-        let versions = &self.settings.generations;
-        versions.iter().position(|version| version.when.holds(view)).map_or(0, |index| index + 1)
+        let versions = &self.settings.versions;
+        versions.iter().position(|version| version.condition.holds(view)).map_or(0, |index| index + 1)
     }
 
     /// The contract with the index that [`contract_version_for`](Self::contract_version_for) gave.

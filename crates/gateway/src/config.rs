@@ -27,15 +27,15 @@ pub struct Config {
     /// Where accounts, keys and credits are kept.
     pub store: StoreUrl,
     /// The contract in which a request is refused before its API is known.
-    pub voice: Arc<Contract>,
+    pub default_contract: Arc<Contract>,
     /// How many threads serve; one per core where there is none.
     pub workers: Option<NonZeroUsize>,
     /// What connections and requests may cost.
-    pub bounds: ListenerLimits,
+    pub limits: ListenerLimits,
     /// How many keys are remembered, and for how long.
     pub cache: CacheConfig,
     /// Who may say for whom it speaks.
-    pub proxies: Arc<TrustedProxies>,
+    pub trusted_proxies: Arc<TrustedProxies>,
     /// What is written down of each request.
     pub access_log: LogSettings,
     /// The plans.
@@ -92,11 +92,11 @@ impl Config {
         Self {
             listeners: vec![Listener { name: None, address: DEFAULT_LISTEN }],
             store: StoreUrl::Sqlite(PathBuf::from("demur.db")),
-            voice: default_contract,
+            default_contract: default_contract,
             workers: None,
-            bounds: ListenerLimits::default(),
+            limits: ListenerLimits::default(),
             cache: CacheConfig::default(),
-            proxies: Arc::default(),
+            trusted_proxies: Arc::default(),
             access_log: LogSettings::default(),
             plans: Vec::new(),
             apis: Vec::new(),

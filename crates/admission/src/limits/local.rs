@@ -149,9 +149,9 @@ mod tests {
         let counters = LocalCounters::new();
         let one = NonZeroU32::MIN;
         let rates = (0..6).map(|number| {
-            let counts_for = if number == 5 { crate::CountsFor::Key } else { crate::CountsFor::Account };
+            let counts_for = if number == 5 { crate::LimitBy::Key } else { crate::LimitBy::Account };
             let rate = Rate::new(format!("rate-{number}"), one, Duration::from_secs(7200));
-            Rate { counts_for, ..rate }
+            Rate { limit_by: counts_for, ..rate }
         });
         let quota = Some(crate::Quota::daily(1, jiff::tz::TimeZone::UTC));
         let plan = Arc::new(Plan { rates: rates.collect(), quota, ..Plan::named("plan") });

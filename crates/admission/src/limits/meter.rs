@@ -13,7 +13,7 @@ use super::window::QuotaState;
 use super::{AcquireResult, Demand, Exceeded, LimitKind, LimitState, PeerCells, Receipt, Report};
 use crate::atomic::Ordering;
 use crate::prefetch::LINE;
-use crate::{CountsFor, Gcra, MaybeFuture, Now, Plan, Quota, QuotaUnit, Rate, Spacing};
+use crate::{Gcra, LimitBy, MaybeFuture, Now, Plan, Quota, QuotaUnit, Rate, Spacing};
 
 /// The retry delay for a slot: it is not known when one is free.
 const SLOT_WAIT: Duration = Duration::from_secs(1);
@@ -62,13 +62,13 @@ impl Limits {
         peers: impl FnOnce() -> Arc<PeerCells>,
         changed: &Arc<ChangedQuotas>,
     ) -> Self {
-        let scope = |rate: &Rate| match rate.counts_for {
-            CountsFor::Account => CounterScope::Account(names.number(&rate.name)),
-            CountsFor::Key => CounterScope::Key(names.number(&rate.name)),
-            CountsFor::Address => CounterScope::Address,
+        let scope = |rate: &Rate| match rate.limit_by {
+            LimitBy::Account => CounterScope::Account(names.number(&rate.name)),
+            LimitBy::Key => CounterScope::Key(names.number(&rate.name)),
+            LimitBy::Address => CounterScope::Address,
         };
         let rates: SmallVec<_> = plan.rates.iter().map(|rate| (scope(rate), Spacing::from(rate))).collect();
-        let has_address_rates = plan.rates.iter().any(|rate| rate.counts_for == CountsFor::Address);
+        let has_address_rates = plan.rates.iter().any(|rate| rate.limit_by == LimitBy::Address);
         let peers = has_address_rates.then(peers);
         Self { plan: Arc::clone(plan), rates, peers, changed: Arc::clone(changed) }
     }

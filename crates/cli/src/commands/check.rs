@@ -170,7 +170,7 @@ fn describe_configuration(config: &Config) -> OutputSubject {
         human.push_str("\n\n");
         human.push_str(&table);
     }
-    let several = config.apis.iter().filter(|api| !api.settings.generations.is_empty());
+    let several = config.apis.iter().filter(|api| !api.settings.versions.is_empty());
     let versions: serde_json::Map<String, serde_json::Value> =
         several.map(|api| (api.settings.name.clone(), versions::as_json(api))).collect();
     let mut value = json!({ "apis": apis, "plans": config.plans.len() });

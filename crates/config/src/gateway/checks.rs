@@ -93,8 +93,8 @@ pub(super) fn check_body_memory(
     let largest = apis.iter().map(|api| &api.settings).flat_map(|settings| {
         let operations = settings.document.operations().iter().filter(|operation| operation.takes_body());
         operations.map(|operation| {
-            let own = settings.operations.get(operation.index()).and_then(|own| own.max_content);
-            (own.unwrap_or(settings.max_content), operation.id())
+            let own = settings.operations.get(operation.index()).and_then(|own| own.max_body_bytes);
+            (own.unwrap_or(settings.max_body_bytes), operation.id())
         })
     });
     let Some((largest, operation)) = largest.max() else { return };

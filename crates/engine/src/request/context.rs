@@ -172,7 +172,7 @@ impl RequestContext {
 
     /// Whether rejections are only recorded.
     pub(crate) fn is_monitor_mode(&self) -> bool {
-        self.api().is_some_and(|api| api.settings.observe)
+        self.api().is_some_and(|api| api.settings.monitor)
     }
 
     /// Records a rejection that is not enforced.

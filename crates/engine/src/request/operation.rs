@@ -92,7 +92,7 @@ impl ResolvedOperation {
 /// The query without the API key: the key is for the gateway alone. In monitor mode the query stays as it is, since the
 /// upstream may use the key.
 pub(crate) fn query_without_key<'q>(query: Option<&'q str>, settings: &ApiSettings) -> Option<Cow<'q, str>> {
-    match settings.observe {
+    match settings.monitor {
         true => query.map(Cow::Borrowed),
         false => credential::without_key(query, &settings.authentication),
     }

@@ -180,7 +180,7 @@ where
             self.parts.extensions.insert(UpstreamTimeout(timeout));
         }
         // If the request is dropped from here on until the response's head, the client has gone.
-        match self.context.metering().client_gone {
+        match self.context.metering().on_client_abort {
             OnAbort::Charge => plan.hold.forwarded(),
             OnAbort::Release => {
                 plan.hold.forwarded_at_no_cost();

@@ -80,7 +80,7 @@ pub(crate) fn reserve(
     let settings = request.settings;
     let (credits, now) = (settings.credits, context.now);
     let is_named = is_named(context, settings, request.parts);
-    if credits == 0 && !settings.passes_credits && !is_named {
+    if credits == 0 && !settings.forward_balance && !is_named {
         return Ok(MaybeFuture::Ready(ReserveOutcome::Nothing));
     }
     let Some(principal) = context.principal().cloned() else {
@@ -119,7 +119,7 @@ pub(crate) fn apply_reservation(
         ReserveOutcome::Claimed(claimed) => match claimed? {
             Claimed::Replay(response) => return Ok(Reservation::Replay(response)),
             Claimed::First(hold) | Claimed::Repeat(hold) => {
-                let is_forwarded = settings.credits > 0 || settings.passes_credits;
+                let is_forwarded = settings.credits > 0 || settings.forward_balance;
                 let balance = hold.balance().copied().filter(|_| is_forwarded);
                 (hold, balance)
             }
@@ -255,9 +255,9 @@ fn fingerprint(
 /// The headers that select a contract version.
 fn versions(settings: &ApiSettings) -> impl Iterator<Item = HeaderName> + '_ {
     settings
-        .generations
+        .versions
         .iter()
-        .filter_map(|generation| generation.when.header.as_ref())
+        .filter_map(|generation| generation.condition.header.as_ref())
         .map(|(name, _)| name.clone())
 }
 

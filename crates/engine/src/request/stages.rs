@@ -75,7 +75,7 @@ where
         let cors = settings.cors.as_ref();
         let preflight = cors.and_then(|cors| cors::preflight(cors, &parts.method, &parts.headers));
         let is_preflight = preflight.is_some();
-        if let Some(response) = preflight.filter(|_| !settings.observe) {
+        if let Some(response) = preflight.filter(|_| !settings.monitor) {
             return Ok(StageResult::Preflight(response));
         }
         if api.upstream_limit.is_saturated() {
@@ -133,8 +133,8 @@ where
     /// In monitor mode, forwards a request that matches no operation.
     fn forward_unknown(mut self, (api_index, api): (usize, &Api), path: &str) -> StageOutcome<B> {
         let (settings, parts) = (&api.settings, self.parts);
-        self.reject_excess_length(settings.max_content)?;
-        let body = self.streaming(settings.max_content);
+        self.reject_excess_length(settings.max_body_bytes)?;
+        let body = self.streaming(settings.max_body_bytes);
         let query = query_without_key(parts.uri.query(), settings);
         let target = rewritten_target(self.context, settings, &parts.uri, path, query.as_deref());
         let (hold, balance, timeout) = (Hold::nothing(), None, None);
@@ -240,10 +240,10 @@ where
         let parts = self.parts;
         let ResolvedOperation { api, .. } = operation;
         let (settings, document) = (operation.settings(), operation.document());
-        if api.settings.validation.refuses_unacceptable {
+        if api.settings.validation.rejects_unacceptable {
             self.context.enforce(Check::Request, reject_unacceptable(parts, document))?;
         }
-        let max_length = settings.max_content.unwrap_or(api.settings.max_content);
+        let max_length = settings.max_body_bytes.unwrap_or(api.settings.max_body_bytes);
         let is_read = matches!(parts.method, Method::GET | Method::HEAD);
         let is_empty = self.body.as_ref().is_none_or(Body::is_end_stream);
         // Nearly all GET requests have no body and announce none.

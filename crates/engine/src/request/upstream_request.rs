@@ -21,7 +21,7 @@ pub(crate) fn rewritten_target(
     path: &str,
     query: Option<&str>,
 ) -> Option<String> {
-    let original = context.path.original_below(&settings.mount.path).filter(|_| settings.observe);
+    let original = context.path.original_below(&settings.mount.path).filter(|_| settings.monitor);
     let note = original.is_some().then(|| format!("the path would have been forwarded as `{path}`"));
     let path = original.unwrap_or(path);
     if let (None, true) = (uri.authority(), (path, query) == (uri.path(), uri.query())) {
@@ -59,7 +59,7 @@ pub(crate) fn rewrite_headers(
     let api = context.api()?;
     let authentication = &api.settings.authentication;
     let id_header = context.responder().id_header();
-    if api.settings.observe {
+    if api.settings.monitor {
         authentication.fields().flat_map(|it| headers.get_all(it)).cloned().for_each(keep);
         let removed = upstream_headers::would_strip(headers, context.header_direction(api));
         if !removed.is_empty() {
@@ -76,7 +76,7 @@ pub(crate) fn rewrite_headers(
             upstream_identity::set_x_forwarded_for(headers, peer.text());
         }
         upstream_identity::set_request_id(headers, id_header, context.request_id_value());
-        if let UsageSource::Trailer(_) = context.metering().told_by {
+        if let UsageSource::Trailer(_) = context.metering().source {
             upstream_identity::ask_for_trailers(headers);
         }
     }

@@ -117,7 +117,7 @@ where
 {
     let is_stream = is_event_stream(response.headers()) && !response.body().is_end_stream();
     let redacts = context.api().is_some_and(|api| {
-        api.settings.event_stream_errors == EventStreamErrors::Redact && !api.settings.observe
+        api.settings.event_stream_errors == EventStreamErrors::Redact && !api.settings.monitor
     });
     if !is_stream || !redacts {
         return response;

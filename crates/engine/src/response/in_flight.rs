@@ -151,7 +151,7 @@ where
     if is_failure(response.status()) {
         return Ok(ResponseVerdict::NeedsBody { hold, schema: None });
     }
-    let validates = context.api().filter(|api| api.settings.validation.answers != ResponseMode::Ignore);
+    let validates = context.api().filter(|api| api.settings.validation.responses != ResponseMode::Ignore);
     if let (Some(api), Some(operation)) = (validates, context.record.operation) {
         let schema = Some((Arc::clone(api), operation));
         return Ok(ResponseVerdict::NeedsBody { hold, schema });
@@ -248,7 +248,7 @@ where
             }
         };
     match fault {
-        Some(fault) if fault.is_rejected(api.settings.validation.answers) => {
+        Some(fault) if fault.is_rejected(api.settings.validation.responses) => {
             let rejection = Rejection::from(fault.condition()).with_cause(fault.to_string());
             if let Err(rejection) = context.enforce::<()>(Check::Upstream, Err(rejection)) {
                 hold.release();

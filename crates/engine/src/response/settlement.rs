@@ -50,12 +50,13 @@ impl PendingSettlement {
         head: &mut HeaderMap,
         notes: &mut Vec<String>,
     ) -> Self {
-        let usage = match &metering.told_by {
+        let usage = match &metering.source {
             UsageSource::Nobody => ReportedUsage::All,
             UsageSource::Trailer(name) => ReportedUsage::InTrailer(Box::new(name.clone())),
             UsageSource::Field(name) => parse_usage(head, name, &hold, notes),
         };
-        let Metering { client_gone, cut, settled_by, .. } = *metering;
+        let Metering { on_client_abort: client_gone, on_upstream_abort: cut, settle_at: settled_by, .. } =
+            *metering;
         let hold = Some(hold);
         Self { hold, limit_permit, usage, client_gone, cut, settled_by, copy: None, is_settled: false }
     }

@@ -149,7 +149,7 @@ where
         // Status and media type are checked without the body.
         return Ok((PeekedBody::nothing(body), check(&[])));
     }
-    let is_large = announced.is_some_and(|length| length > settings.max_content);
+    let is_large = announced.is_some_and(|length| length > settings.max_body_bytes);
     if is_large || head.headers.contains_key(CONTENT_ENCODING) {
         let why = if is_large { LARGE } else { "compressed" };
         return Ok((PeekedBody::nothing(body), Some(ResponseFaultKind::Unchecked(why))));
@@ -158,7 +158,7 @@ where
         return Ok((PeekedBody::nothing(body), Some(ResponseFaultKind::OverBudget)));
     }
     // One chunk more than the maximum may be read.
-    let most = announced.unwrap_or_else(|| settings.max_content.saturating_add(CHUNK as u64));
+    let most = announced.unwrap_or_else(|| settings.max_body_bytes.saturating_add(CHUNK as u64));
     let (mut read, mut trailers) = (BodyBuffer::new(reservation, most), None);
     while let Some(frame) = body.frame().await {
         let Ok(frame) = frame else { return Err("upstream broke off the response body".to_owned()) };
@@ -171,7 +171,7 @@ where
             }
             Err(other) => trailers = other.into_trailers().ok(),
         }
-        if read.len() as u64 > settings.max_content {
+        if read.len() as u64 > settings.max_body_bytes {
             return Ok((
                 PeekedBody::read(read.into_bytes(), trailers, body),
                 Some(ResponseFaultKind::Unchecked(LARGE)),

@@ -28,7 +28,7 @@ pub struct ApiSettings {
     /// How it answers errors, where no other generation is picked.
     pub contract: Arc<Contract>,
     /// Other contracts that it answers in; the first that is picked speaks.
-    pub generations: Vec<ContractVersion>,
+    pub versions: Vec<ContractVersion>,
     /// What it takes.
     pub document: ApiDocument,
     /// Who may ask.
@@ -38,9 +38,9 @@ pub struct ApiSettings {
     /// Rules beyond the document.
     pub rules: Vec<RuleSettings>,
     /// The most content that is taken, in bytes.
-    pub max_content: u64,
+    pub max_body_bytes: u64,
     /// Whether it is only watched: everything is decided and recorded, and nothing is refused for it.
-    pub observe: bool,
+    pub monitor: bool,
     /// How strictly it is held against its document.
     pub validation: ValidationSettings,
     /// Whose scripts may call it from a browser; nobody's where there is nothing.
@@ -90,11 +90,11 @@ pub struct OperationSettings {
     /// What an `Idempotency-Key` means to it.
     pub idempotency: Idempotency,
     /// Whether the upstream is told how many credits are left, also where the call costs none.
-    pub passes_credits: bool,
+    pub forward_balance: bool,
     /// Whether it may be called without a key.
     pub anonymous: bool,
     /// The most content that it takes; the API's where there is none.
-    pub max_content: Option<u64>,
+    pub max_body_bytes: Option<u64>,
     /// How long its upstream may take; the API's own time-out where there is none.
     pub timeout: Option<Duration>,
     /// Characters that its path may contain beside those that all paths of the API may.
@@ -197,13 +197,13 @@ impl ApiSettings {
             name: name.into(),
             mount: Mount::default(),
             contract,
-            generations: Vec::new(),
+            versions: Vec::new(),
             document,
             authentication,
             operations,
             rules: Vec::new(),
-            max_content: DEFAULT_MAX_BODY_BYTES,
-            observe: false,
+            max_body_bytes: DEFAULT_MAX_BODY_BYTES,
+            monitor: false,
             validation: ValidationSettings::default(),
             cors: None,
             overload: Overload::default(),
@@ -216,11 +216,12 @@ impl ApiSettings {
 
     /// Every contract that it answers in, the usual one first.
     pub fn contracts(&self) -> impl Iterator<Item = &Arc<Contract>> {
-        std::iter::once(&self.contract).chain(self.generations.iter().map(|generation| &generation.contract))
+        std::iter::once(&self.contract).chain(self.versions.iter().map(|generation| &generation.contract))
     }
 
     /// Whether a request's host decides what becomes of it.
     pub(crate) fn asks_for_host(&self) -> bool {
-        self.mount.host.is_some() || self.generations.iter().any(|generation| generation.when.host.is_some())
+        self.mount.host.is_some()
+            || self.versions.iter().any(|generation| generation.condition.host.is_some())
     }
 }

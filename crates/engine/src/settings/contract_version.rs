@@ -13,7 +13,7 @@ pub struct ContractVersion {
     /// How it answers errors.
     pub contract: Arc<Contract>,
     /// For which requests.
-    pub when: VersionMatch,
+    pub condition: VersionMatch,
 }
 
 /// What a request must be like; all that is given must hold.
@@ -28,7 +28,7 @@ pub struct VersionMatch {
     /// With this field, of just this value.
     pub header: Option<(HeaderName, String)>,
     /// With its key in this field.
-    pub key_in: Option<HeaderName>,
+    pub key_header: Option<HeaderName>,
 }
 
 /// What is known of a request when the generation is picked.
@@ -56,7 +56,7 @@ impl VersionMatch {
             && self.host.as_ref().is_none_or(is_host)
             && self.path.as_ref().is_none_or(|path| strip_mount(path, asked.path).is_some())
             && self.header.as_ref().is_none_or(has_value)
-            && self.key_in.as_ref().is_none_or(has)
+            && self.key_header.as_ref().is_none_or(has)
     }
 }
 
@@ -84,7 +84,7 @@ mod tests {
             (VersionMatch { path: Some("/v".into()), ..VersionMatch::default() }, false, false),
             (VersionMatch { header: version("1"), ..VersionMatch::default() }, true, false),
             (VersionMatch { header: version("2"), ..VersionMatch::default() }, false, false),
-            (VersionMatch { key_in: key_in.clone(), ..VersionMatch::default() }, true, false),
+            (VersionMatch { key_header: key_in.clone(), ..VersionMatch::default() }, true, false),
             (
                 VersionMatch { path: Some("/v1".into()), header: version("2"), ..VersionMatch::default() },
                 false,
@@ -94,7 +94,7 @@ mod tests {
                 VersionMatch {
                     path: Some("/v1".into()),
                     header: version("1"),
-                    key_in,
+                    key_header: key_in,
                     ..VersionMatch::default()
                 },
                 true,

@@ -6,13 +6,13 @@ use http::HeaderName;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Metering {
     /// Who says how much was used.
-    pub told_by: UsageSource,
+    pub source: UsageSource,
     /// What settles a call that succeeds.
-    pub settled_by: SettleAt,
+    pub settle_at: SettleAt,
     /// What becomes of it where the client goes away before.
-    pub client_gone: OnAbort,
+    pub on_client_abort: OnAbort,
     /// What becomes of it where the upstream cuts its content before.
-    pub cut: OnAbort,
+    pub on_upstream_abort: OnAbort,
 }
 
 /// Who says how much was used.
@@ -48,10 +48,10 @@ impl Metering {
     /// Where nothing is said. The client went away from work that was done; the upstream that breaks off did not do
     /// what it was asked for.
     pub(crate) const USUAL: Metering = Metering {
-        told_by: UsageSource::Nobody,
-        settled_by: SettleAt::End,
-        client_gone: OnAbort::Charge,
-        cut: OnAbort::Release,
+        source: UsageSource::Nobody,
+        settle_at: SettleAt::End,
+        on_client_abort: OnAbort::Charge,
+        on_upstream_abort: OnAbort::Release,
     };
 }
 

@@ -26,9 +26,9 @@ pub enum AmbiguousPath {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct ValidationSettings {
     /// Of the upstream's answers.
-    pub answers: ResponseMode,
+    pub responses: ResponseMode,
     /// Whether a caller who accepts none of the declared media types is refused.
-    pub refuses_unacceptable: bool,
+    pub rejects_unacceptable: bool,
     /// Of paths with two readings.
     pub ambiguous_path: AmbiguousPath,
 }

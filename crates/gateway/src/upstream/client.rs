@@ -61,7 +61,7 @@ where
             origin: UpstreamOrigin::new(&upstream, &settings.mount.path),
             upstream,
             host,
-            is_monitor_mode: settings.observe,
+            is_monitor_mode: settings.monitor,
             pool: Pool::new(descriptors, connections, clock),
         }
     }
