@@ -73,10 +73,10 @@ pub(crate) fn read_api(fields: &mut Fields<'_>, reader: &mut ConfigReader<'_>) -
     check_name(&name, span, reader);
     Some(ApiSettings {
         mount,
-        versions: versions,
+        versions,
         operations,
         rules,
-        max_body_bytes: max_body_bytes,
+        max_body_bytes,
         monitor: is_monitor_mode,
         validation,
         cors,

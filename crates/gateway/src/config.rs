@@ -92,7 +92,7 @@ impl Config {
         Self {
             listeners: vec![Listener { name: None, address: DEFAULT_LISTEN }],
             store: StoreUrl::Sqlite(PathBuf::from("demur.db")),
-            default_contract: default_contract,
+            default_contract,
             workers: None,
             limits: ListenerLimits::default(),
             cache: CacheConfig::default(),

@@ -63,7 +63,7 @@ fn read(root: &Node, reader: &mut ConfigReader<'_>) -> Option<Config> {
         listeners,
         store: store?,
         workers,
-        limits: limits,
+        limits,
         cache,
         trusted_proxies: proxies.into(),
         access_log,
