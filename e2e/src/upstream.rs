@@ -185,6 +185,17 @@ impl Upstream {
         self.received.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// The number of requests so far.
+    pub fn count(&self) -> usize {
+        self.received.lock().unwrap_or_else(PoisonError::into_inner).len()
+    }
+
+    /// The requests after the first `count`, without a copy of those before.
+    pub fn received_since(&self, count: usize) -> Vec<Received> {
+        let received = self.received.lock().unwrap_or_else(PoisonError::into_inner);
+        received.get(count..).unwrap_or_default().to_vec()
+    }
+
     /// The latest request.
     pub fn last(&self) -> Received {
         self.received().pop().expect("nothing reached the upstream")

@@ -51,13 +51,13 @@ impl Site {
         let client = self.gateway.client_of_no_api();
         let mut connection = client.connect();
         for row in rows {
-            let before = self.upstream.received().len();
+            let before = self.upstream.count();
             connection.write(&row.request(mount));
             let answer = connection.try_read("POST").unwrap_or_else(|error| panic!("{}: {error}", row.note));
             if answer.field("connection") == "close" {
                 connection = client.connect();
             }
-            check(row, answer, self.upstream.received().get(before).cloned());
+            check(row, answer, self.upstream.received_since(before).pop());
         }
     }
 }
