@@ -9,7 +9,7 @@
 //! Nothing is relayed as raw bytes. What goes out is written anew from checked names and values, with separators and line
 //! ends of our own, so that no two parsers in a row can read it differently.
 //!
-//! The caller owns sockets, buffers and clocks (with the feature `io`, [`io`] has them for tokio):
+//! The caller owns sockets, buffers and clocks (with the feature `io`, the module `io` has them for tokio):
 //!
 //! ```
 //! use demur_http1::{BodyLength, Decoded, Headers, Limits, Next, ServerConnection};
