@@ -7,7 +7,7 @@ use std::sync::Arc;
 use demur_admission::{Configured, ConfiguredApi, FirstOf, Lockout};
 use demur_gateway::{ApiConfig, Config, LogTarget, StoreUrl};
 use demur_source::{Diagnostics, Source, Span};
-use demur_sqlite::{Exposed, GROUP_READABLE, OpenError, Survey, exposed, exposed_files};
+use demur_sqlite::{GROUP_READABLE, InsecureFile, OpenError, Survey, exposed, exposed_files};
 use jiff::Timestamp;
 
 use crate::output::counted;
@@ -65,7 +65,7 @@ fn names<T: std::fmt::Display>(some: &FirstOf<T>) -> String {
 }
 
 /// Files with permissions that are too open: those of the store, which is an error, and the access log.
-pub(crate) fn exposures(config: &Config) -> io::Result<(Vec<Exposed>, Option<Exposed>)> {
+pub(crate) fn exposures(config: &Config) -> io::Result<(Vec<InsecureFile>, Option<InsecureFile>)> {
     let StoreUrl::Sqlite(path) = &config.store;
     let log = match &config.access_log.target {
         LogTarget::File(path) => exposed(path, GROUP_READABLE)?,

@@ -13,6 +13,7 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ("demur-sqlite", &["admission"]),
     ("demur-validation", &["contract", "source"]),
     ("demur-guard", &[]),
+    ("demur-http1", &[]),
     ("demur-engine", &["admission", "contract", "validation"]),
     ("demur-gateway", &["admission", "contract", "engine", "guard"]),
     ("demur-config", &["admission", "contract", "engine", "gateway", "source", "validation"]),

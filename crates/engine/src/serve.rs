@@ -44,12 +44,12 @@ impl Engine {
             let (request, in_flight) = loop {
                 match outcome {
                     RequestOutcome::Forward(request, in_flight) => break (request, in_flight),
-                    RequestOutcome::Answered(response, record) => {
+                    RequestOutcome::Respond(response, record) => {
                         return (response.map(ResponseBody::Whole), record);
                     }
                     // Boxed, like everything that most requests do not need: the future of each has room for it
                     // otherwise.
-                    RequestOutcome::Waiting(suspended) => outcome = Box::pin(suspended.resume()).await,
+                    RequestOutcome::Suspended(suspended) => outcome = Box::pin(suspended.resume()).await,
                 }
             };
             let response = match catch_panic(|| forward(in_flight.api(), request)) {

@@ -63,11 +63,11 @@ pub(crate) fn serve<'u>(
         let (request, in_flight) = loop {
             match outcome {
                 RequestOutcome::Forward(request, in_flight) => break (request, in_flight),
-                RequestOutcome::Answered(response, record) => {
+                RequestOutcome::Respond(response, record) => {
                     return (response.map(ResponseBody::Whole), record);
                 }
                 // Boxed: rare, and every request's future has room for it otherwise.
-                RequestOutcome::Waiting(suspended) => outcome = Box::pin(suspended.resume()).await,
+                RequestOutcome::Suspended(suspended) => outcome = Box::pin(suspended.resume()).await,
             }
         };
         let result = match upstreams.of(in_flight.api()) {

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use demur_admission::StoreError;
 use rusqlite::ErrorCode;
 
-use crate::modes::Exposed;
+use crate::modes::InsecureFile;
 
 /// Why a store cannot be opened.
 #[derive(Debug)]
@@ -27,7 +27,7 @@ pub enum OpenError {
         cause: io::Error,
     },
     /// Users other than its owner can access a file that contains secrets.
-    InsecurePermissions(Exposed),
+    InsecurePermissions(InsecureFile),
     /// The database contains keys, but the pepper file is missing, without which no secret can be verified.
     PepperMissing {
         /// The expected path of the pepper file.

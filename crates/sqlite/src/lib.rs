@@ -78,7 +78,7 @@ mod writer;
 pub use control::{ControlClient, ControlError, MAX_COMMAND};
 pub use error::OpenError;
 pub use execute::execute_or_open;
-pub use modes::{Exposed, GROUP_READABLE, PRIVATE, exposed, exposed_files};
+pub use modes::{GROUP_READABLE, InsecureFile, PRIVATE, exposed, exposed_files};
 pub use store::Store;
 pub use survey::Survey;
 

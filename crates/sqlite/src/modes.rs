@@ -9,7 +9,7 @@ use crate::paths::{beside, with_suffix};
 
 /// A file whose mode allows more than it should.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Exposed {
+pub struct InsecureFile {
     /// The path of the file.
     pub path: PathBuf,
     /// Its mode.
@@ -26,7 +26,7 @@ pub const GROUP_READABLE: u32 = 0o640;
 
 /// Returns the files of a database that users other than its owner can read or write: the database and its write-ahead
 /// log, the pepper, and the other files beside it. A missing file is not exposed.
-pub fn exposed_files(database: &Path) -> io::Result<Vec<Exposed>> {
+pub fn exposed_files(database: &Path) -> io::Result<Vec<InsecureFile>> {
     let of_sqlite = ["", "-wal", "-shm", "-journal"].map(|suffix| with_suffix(database, suffix));
     let of_store = ["pepper", "pepper-new", "lock", "sock"].map(|suffix| beside(database, suffix));
     let mut found = Vec::new();
@@ -37,18 +37,18 @@ pub fn exposed_files(database: &Path) -> io::Result<Vec<Exposed>> {
 }
 
 /// Returns the file if its mode allows more than `allowed`. A missing file is not exposed.
-pub fn exposed(path: &Path, allowed: u32) -> io::Result<Option<Exposed>> {
+pub fn exposed(path: &Path, allowed: u32) -> io::Result<Option<InsecureFile>> {
     match fs::metadata(path) {
         Ok(found) => {
             let mode = found.permissions().mode() & 0o777;
-            Ok((mode & !allowed & 0o077 != 0).then(|| Exposed { path: path.to_owned(), mode, allowed }))
+            Ok((mode & !allowed & 0o077 != 0).then(|| InsecureFile { path: path.to_owned(), mode, allowed }))
         }
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error),
     }
 }
 
-impl std::fmt::Display for Exposed {
+impl std::fmt::Display for InsecureFile {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Self { path, mode, allowed } = self;
         let path = path.display();

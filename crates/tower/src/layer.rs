@@ -123,10 +123,10 @@ where
         };
         match self.engine.receive(request.map(IncomingBody::new), info) {
             RequestOutcome::Forward(request, in_flight) => future::forward(&self.inner, request, in_flight),
-            RequestOutcome::Answered(response, record) => {
+            RequestOutcome::Respond(response, record) => {
                 future::done(response.map(ResponseBody::Whole), record)
             }
-            RequestOutcome::Waiting(mut waiting) => {
+            RequestOutcome::Suspended(mut waiting) => {
                 let inner = self.inner.clone();
                 Box::pin(async move {
                     loop {
@@ -134,10 +134,10 @@ where
                             RequestOutcome::Forward(request, in_flight) => {
                                 return future::forward(&inner, request, in_flight).await;
                             }
-                            RequestOutcome::Answered(response, record) => {
+                            RequestOutcome::Respond(response, record) => {
                                 return future::done(response.map(ResponseBody::Whole), record).await;
                             }
-                            RequestOutcome::Waiting(more) => waiting = more,
+                            RequestOutcome::Suspended(more) => waiting = more,
                         }
                     }
                 })

@@ -180,8 +180,8 @@ fn describe_configuration(config: &Config) -> OutputSubject {
     OutputSubject { human, value }
 }
 
-/// `contract a`, `contracts a, b`.
+/// ``contract `a` ``, ``contracts `a`, `b` ``.
 fn contract_list<'n>(names: impl Iterator<Item = &'n str>) -> String {
-    let names: Vec<&str> = names.collect();
+    let names: Vec<String> = names.map(|name| format!("`{name}`")).collect();
     format!("contract{} {}", if names.len() == 1 { "" } else { "s" }, names.join(", "))
 }

@@ -25,7 +25,7 @@ pub(crate) fn run(args: &ServeArgs, output: &Output) -> Result<Exit, CommandFail
             let mount = &api.settings.mount;
             let host = mount.host.clone().unwrap_or_default();
             let (name, contract) = (&api.settings.name, api.settings.contract.name());
-            format!("  {name}  {host}{}/, contract {contract}", mount.path)
+            format!("  {name}  {host}{}/, contract `{contract}`", mount.path)
         })
         .collect();
     log::start(output, &mut config.access_log);

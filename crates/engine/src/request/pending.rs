@@ -30,9 +30,9 @@ pub enum RequestOutcome<B> {
     /// It is to be sent to the API's upstream, and the upstream's response to be given to the [`InFlight`].
     Forward(Request<RequestBody<B>>, InFlight),
     /// This is the response.
-    Answered(Response<Option<Bytes>>, RequestRecord),
+    Respond(Response<Option<Bytes>>, RequestRecord),
     /// It waits for a store or for its own body.
-    Waiting(Box<Suspended<B>>),
+    Suspended(Box<Suspended<B>>),
 }
 
 /// A request that is not forwarded yet.
@@ -131,23 +131,23 @@ where
             }
             Ok(StageResult::Suspend(reason, operation)) => {
                 let peer = peer.cloned();
-                RequestOutcome::Waiting(Box::new(Suspended { request: self, reason, operation, peer }))
+                RequestOutcome::Suspended(Box::new(Suspended { request: self, reason, operation, peer }))
             }
             Ok(StageResult::Preflight(response)) => {
                 let mut response = response.map(|()| None);
                 let record = self.context.finalize(response.headers_mut());
-                RequestOutcome::Answered(response, record)
+                RequestOutcome::Respond(response, record)
             }
             Ok(StageResult::Replay(mut response)) => {
                 self.context.capture_credentials(&mut self.parts.headers);
                 let record = self.context.finalize(response.headers_mut());
                 replay::expose(response.headers_mut());
-                RequestOutcome::Answered(*response, record)
+                RequestOutcome::Respond(*response, record)
             }
             Err(rejection) => {
                 self.context.capture_credentials(&mut self.parts.headers);
                 let (response, record) = self.context.into_error_response(rejection);
-                RequestOutcome::Answered(response, record)
+                RequestOutcome::Respond(response, record)
             }
         }
     }

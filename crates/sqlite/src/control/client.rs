@@ -28,7 +28,7 @@ pub enum ControlError {
     /// No process owns the database.
     NotRunning,
     /// The control socket belongs to a user other than the database's owner, who might impersonate the owner.
-    Foreign,
+    OtherOwner,
     /// The connection broke. It is not known whether the command was executed.
     Broken(io::Error),
     /// The reply cannot be parsed, most likely because the owner runs another version.
@@ -49,12 +49,12 @@ impl ControlClient {
         let owner = fs::metadata(&database).map_err(connect_error)?.uid();
         let is_owner = |uid| uid == ROOT || uid == owner;
         if !is_owner(socket.owner().map_err(connect_error)?) {
-            return Err(ControlError::Foreign);
+            return Err(ControlError::OtherOwner);
         }
         let stream = socket.connect().map_err(connect_error)?;
         // The file may have been replaced since it was checked: the listening process decides.
         match peer_uid(&stream).map_err(ControlError::Broken)? {
-            Some(listener) if !is_owner(listener) => Err(ControlError::Foreign),
+            Some(listener) if !is_owner(listener) => Err(ControlError::OtherOwner),
             _ => Ok(Self { stream: BufReader::new(stream) }),
         }
     }
@@ -79,7 +79,7 @@ impl fmt::Display for ControlError {
             ControlError::NotRunning => {
                 f.write_str("no running process owns the database; start the gateway first")
             }
-            ControlError::Foreign => f.write_str(
+            ControlError::OtherOwner => f.write_str(
                 "the control socket belongs to another user than the database; make both belong to the same user",
             ),
             ControlError::Broken(cause) => {
@@ -97,7 +97,7 @@ impl fmt::Display for ControlError {
 impl std::error::Error for ControlError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            ControlError::NotRunning | ControlError::Foreign => None,
+            ControlError::NotRunning | ControlError::OtherOwner => None,
             ControlError::Broken(cause) => Some(cause),
             ControlError::Unreadable(cause) => Some(cause),
             ControlError::Open(cause) => Some(cause),

@@ -152,7 +152,7 @@ const COMPARABLE: [(Kinds, Kinds, &str); 7] = [
     (
         Kinds::STRING,
         Kinds::NUMBER,
-        "write the number without quotes, or convert the string with `int(…)` or `double(…)`",
+        "write both as numbers (without quotes) or both as strings (in quotes), or convert the string with `int(…)` or `double(…)`",
     ),
     (Kinds::STRING, Kinds::TIMESTAMP, "convert the string with `date(…)` or `timestamp(…)`"),
     (Kinds::STRING, Kinds::DURATION, "convert the string with `duration(…)`"),

@@ -1,0 +1,15 @@
+//! The engine over tokio's sockets, with the types of the crates `http` and `http-body`.
+//!
+//! [`ServerStream`] is a connection from a client, [`ClientStream`] one to a server. Nothing is spawned: whoever holds a
+//! connection drives it, so one task can own a client's connection and the upstream's, and notice that the client has gone
+//! while the upstream works.
+
+mod client;
+mod server;
+mod socket;
+#[cfg(test)]
+mod tests;
+
+pub use client::{ClientStream, ResponseBody, SendError};
+pub use server::{After, Incoming, RequestBody, ServerLimits, ServerStream, WriteError};
+pub use socket::ReadError;
