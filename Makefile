@@ -13,7 +13,7 @@ demo:
 	$(TARGET)/demo/demur demo $(DEMO)
 
 # Downloads everything that the build and the tests need: crates, and the programs that the end-to-end tests run. After
-# it, `make test` works without a network.
+# it, `make test` works without a network, with CARGO_NET_OFFLINE=true.
 INSTALLERS := e2e/proxies.sh e2e/servers.sh e2e/chromium.sh e2e/python.sh e2e/schemathesis.sh e2e/desync.sh \
 	e2e/sdks/install.sh e2e/oracle/bodies/install.sh crates/validation/tests/documents.sh
 
@@ -33,7 +33,7 @@ format:
 # What stands outside the workspace has locks of its own, which a new dependency of ours makes outdated.
 locks:
 	@for outside in bench/front bench/contract fuzz; do \
-		$(CARGO) update --workspace --locked --offline --quiet --manifest-path $$outside/Cargo.toml || exit 1; \
+		$(CARGO) update --workspace --locked --quiet --manifest-path $$outside/Cargo.toml || exit 1; \
 	done
 
 lint:
