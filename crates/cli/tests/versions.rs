@@ -63,7 +63,7 @@ fn each_difference_is_a_row() {
             ],
         })
     );
-    for text in ["contracts shop-2, shop-1", "422 · invalid · after_fix", "404 · gone · never"] {
+    for text in ["contracts `shop-2`, `shop-1`", "422 · invalid · after_fix", "404 · gone · never"] {
         assert!(shown.contains(text), "{shown}");
     }
     assert!(!shown.contains("credential"), "{shown}");

@@ -222,17 +222,17 @@ fn a_gateway_reads_version_1_as_it_reads_version_2() {
     assert_eq!((warnings, none), (1, 0));
     // Every setting has its value from the file.
     for setting in [
-        "max_content: Some(\n",
+        "max_body_bytes: Some(\n",
         "bytes_per_window: 9",
         "window: 5s",
         "head_bytes: 32768",
         "backlog: 7ms",
         "field: Forwarded",
         "target: Stdout",
-        "counts_for: Key",
-        "client_gone: Release",
-        "cut: Charge",
-        "refuses_unacceptable: true",
+        "limit_by: Key",
+        "on_client_abort: Release",
+        "on_upstream_abort: Charge",
+        "rejects_unacceptable: true",
     ] {
         assert!(old.contains(setting), "{setting}: {old}");
     }
