@@ -53,7 +53,7 @@ fn the_configuration_has_the_five_in_order_each_with_its_file() {
 
     for (index, (api, example)) in items(&configuration, "apis").iter().zip(all()).enumerate() {
         assert_eq!(text(api, "contract"), example.name);
-        assert_eq!(text(&api["at"], "path"), format!("/{}", example.name));
+        assert_eq!(text(&api["mount"], "path"), format!("/{}", example.name));
         assert_eq!(text(&api["upstream"], "url"), format!("http://127.0.0.1:{}", 9001 + index));
         assert!(files().contains(&(text(api, "openapi"), example.openapi)), "{}", example.name);
     }

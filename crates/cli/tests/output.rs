@@ -1,4 +1,5 @@
 //! The output of every command, on success and for its common failures (`golden/output/*.txt`).
+//! Long because it has a scene for every command.
 //!
 //! A golden is a transcript: the command after `$`, its standard output, its standard error after `2>`, and its exit code
 //! unless that is 0. IDs, secrets, times, ports and paths are masked. `DEMUR_UPDATE_GOLDENS=1` writes the goldens again:

@@ -1,4 +1,5 @@
 //! The rules of parsing, with a row for each: absent values, casts, formats, violations and ambiguous errors.
+//! Long because the rules share one contract and its rows.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test says what failed by failing")]
 

@@ -204,11 +204,11 @@ const KEY: (&str, &str) = ("authorization", "Bearer KEY");
 fn connection_caches_its_caller() {
     let world = world();
     let known = || format!("{:?}", world.connection);
-    assert_eq!(known(), "Acquaintance { anybody: false }");
+    assert_eq!(known(), "ConnectionCache { has_principal: false }");
     for _ in 0..2 {
         assert_eq!(world.ask("/items", &[KEY]).response.status(), 200);
     }
-    assert_eq!(known(), "Acquaintance { anybody: true }");
+    assert_eq!(known(), "ConnectionCache { has_principal: true }");
 }
 
 #[test]

@@ -1,4 +1,5 @@
 //! Whole exchanges between the two sides of this engine, and the rules about when a connection goes on.
+//! Long because the rules share the two readers at its beginning.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test ends where its rule does not hold")]
 

@@ -1,5 +1,6 @@
 //! Operators' commands on credits and secrets: corrections, statements, verification, backups, pruning, peppers, imported
-//! keys. Longer than 400 lines, since all of them share the setup.
+//! keys.
+//! Long because all of them share the setup.
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test")]
 

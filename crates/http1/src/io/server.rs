@@ -1,4 +1,5 @@
 //! A client's connection: one request at a time, its response, and what follows.
+//! Long because what reads a request and what writes its response share one state.
 
 use std::cell::RefCell;
 use std::future::{Future, poll_fn};
