@@ -1,14 +1,11 @@
-//! One request on its way through the gateway: the engine's first phase, the exchange with the upstream, the engine's
-//! second phase.
+//! One request on its way through the gateway: the engine's phases, and the exchange with the upstream between them.
 
-use std::pin::pin;
+use std::future::ready;
 use std::sync::Arc;
 
 use demur_admission::Clock;
-use demur_engine::{
-    Api, Engine, RequestInfo, RequestOutcome, RequestRecord, ResponseBody, ResponseOutcome, UpstreamFault,
-    catch_panic_async,
-};
+use demur_engine::{Api, Engine, RequestInfo, RequestRecord, ResponseBody, UpstreamFault};
+use futures_util::future::Either;
 use http::{Request, Response};
 
 use crate::listener::connections::ConnectionTable;
@@ -51,32 +48,16 @@ impl Upstreams {
     }
 }
 
-/// Serves one request. The first phase runs at once, so that the future holds its result alone.
+/// Serves one request: the engine's two phases around the exchange with the upstream.
 pub(crate) fn serve<'u>(
     engine: &Arc<Engine>,
     upstreams: &'u Upstreams,
     request: Request<ClientBody>,
     info: RequestInfo<'_>,
 ) -> impl Future<Output = (Response<ProxyBody>, RequestRecord)> + use<'u> {
-    let mut outcome = engine.receive(request, info);
-    async move {
-        let (request, in_flight) = loop {
-            match outcome {
-                RequestOutcome::Forward(request, in_flight) => break (request, in_flight),
-                RequestOutcome::Respond(response, record) => {
-                    return (response.map(ResponseBody::Whole), record);
-                }
-                // Boxed: rare, and every request's future has room for it otherwise.
-                RequestOutcome::Suspended(suspended) => outcome = Box::pin(suspended.resume()).await,
-            }
-        };
-        let result = match upstreams.of(in_flight.api()) {
-            Some(client) => catch_panic_async(pin!(client.forward(request))).await,
-            None => Ok(Err(UpstreamFault::Unavailable("the API has no upstream".to_owned()))),
-        };
-        match in_flight.on_response(result.unwrap_or_else(|panic| Err(panic.into()))) {
-            ResponseOutcome::Done(response, record) => (response, record),
-            ResponseOutcome::Waiting(pending) => Box::pin(pending.resume()).await,
-        }
-    }
+    // Either of two futures, so that there is room for the request once.
+    engine.serve(request, info, move |api, request| match upstreams.of(api) {
+        Some(client) => Either::Left(client.forward(request)),
+        None => Either::Right(ready(Err(UpstreamFault::Unavailable("the API has no upstream".to_owned())))),
+    })
 }
