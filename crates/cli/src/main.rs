@@ -23,6 +23,7 @@ static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 /// Return freed pages to the system after 50 ms. By default jemalloc keeps them for ten seconds, which adds 40 MiB to the
 /// memory that a burst of rejected bodies takes; requests in a row reuse them within that time all the same.
+#[cfg(feature = "jemalloc")]
 #[expect(unsafe_code, reason = "the symbol is where jemalloc looks for its options")]
 #[unsafe(export_name = "_rjem_malloc_conf")]
 static ALLOCATOR_OPTIONS: &[u8; 35] = b"dirty_decay_ms:50,muzzy_decay_ms:0\0";
