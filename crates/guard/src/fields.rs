@@ -139,10 +139,10 @@ fn wrong(line: &[u8], token: usize) -> ParseError {
     match (token, rest) {
         _ if memchr::memchr(b'\r', line).is_some() => ParseError::BareCarriageReturn,
         (0, [b' ' | b'\t', ..]) => ParseError::Folded,
-        (1.., [b':', ..]) => ParseError::FieldValue,
+        (1.., [b':', ..]) => ParseError::HeaderValue,
         (1.., _) if trim(rest).starts_with(b":") => ParseError::SpaceBeforeColon,
-        _ if memchr::memchr(b':', line).is_some() => ParseError::FieldName,
-        _ => ParseError::FieldLine,
+        _ if memchr::memchr(b':', line).is_some() => ParseError::HeaderName,
+        _ => ParseError::HeaderLine,
     }
 }
 

@@ -191,7 +191,7 @@ impl<IO: AsyncRead + Unpin> Guard<IO> {
                 if self.machine.awaits_head() {
                     self.interrupt(ParseError::HeadTruncated);
                 } else if self.machine.mid_message() {
-                    self.rejections.break_content(ParseError::ContentTruncated);
+                    self.rejections.break_content(ParseError::BodyTruncated);
                 }
                 Poll::Ready(Ok(Examined::None))
             }

@@ -51,7 +51,7 @@ pub(crate) fn resume(scan: &mut Scan, bytes: &[u8], bounds: &HeadLimits) -> Head
         ScanResult::Stop(fault, end) => {
             let bytes = bytes.get(..end).unwrap_or(bytes);
             HeadVerdict::Bad(match fault {
-                ParseError::HeadTooLarge | ParseError::TooManyFields => {
+                ParseError::HeadTooLarge | ParseError::TooManyHeaders => {
                     interrupted(scan, bytes, bounds, fault)
                 }
                 _ => RejectedRequest::new(fault, bytes.get(scan.skipped..).unwrap_or_default()),

@@ -57,12 +57,12 @@ parse_errors! {
 
     // Fields (RFC 9112, 5; RFC 9110, 5).
     HeadTooLarge => HeadTooLarge, "the head is over its bound in bytes";
-    TooManyFields => HeadTooLarge, "the head has more fields than the bound";
-    FieldLine => Malformed, "a field line without a colon";
-    FieldName => Malformed, "a field name that is empty or not a token";
+    TooManyHeaders => HeadTooLarge, "the head has more fields than the bound";
+    HeaderLine => Malformed, "a field line without a colon";
+    HeaderName => Malformed, "a field name that is empty or not a token";
     SpaceBeforeColon => Malformed, "whitespace between a field name and its colon";
     Folded => Malformed, "a line that starts with whitespace (obsolete line folding)";
-    FieldValue => Malformed, "a control character in a field value";
+    HeaderValue => Malformed, "a control character in a field value";
 
     // Host (RFC 9112, 3.2).
     HostMissing => Malformed, "HTTP/1.1 without Host";
@@ -94,7 +94,7 @@ parse_errors! {
     Trailer => Malformed, "a trailer line that is not a field";
     TrailerForbidden => Malformed, "a trailer field that would change framing or routing";
     TrailersTooLarge => HeadTooLarge, "the trailers are over their bound";
-    ContentTruncated => Malformed, "the connection ended in the middle of the content";
+    BodyTruncated => Malformed, "the connection ended in the middle of the content";
 }
 
 /// The kinds of [`ParseError`], by the response that RFC 9110 gives them.

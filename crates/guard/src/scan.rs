@@ -54,7 +54,7 @@ impl Scan {
                 0 => {}
                 _ if empty => return ScanResult::End(end + 1),
                 fields if fields > bounds.fields => {
-                    return ScanResult::Stop(ParseError::TooManyFields, end + 1);
+                    return ScanResult::Stop(ParseError::TooManyHeaders, end + 1);
                 }
                 _ => {}
             }

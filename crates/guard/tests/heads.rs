@@ -2,10 +2,13 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test ends where its rule does not hold")]
 
+#[path = "../../http1/tests/cases/mod.rs"]
 mod cases;
 
 use cases::Expected;
-use demur_guard::{ErrorKind, HeadLimits, HeadVerdict, Machine, ParseError, RejectedRequest, Step, check};
+use demur_guard::{
+    ErrorKind, Framing, HeadLimits, HeadVerdict, Machine, ParseError, RejectedRequest, Step, check,
+};
 
 fn outcome(verdict: &HeadVerdict) -> Expected {
     match verdict {
@@ -78,7 +81,7 @@ fn every_fault_but_these_is_malformed() {
         (ParseError::TargetTooLong, UriTooLong),
         (ParseError::TargetScheme, Misdirected),
         (ParseError::HeadTooLarge, HeadTooLarge),
-        (ParseError::TooManyFields, HeadTooLarge),
+        (ParseError::TooManyHeaders, HeadTooLarge),
         (ParseError::EncodingUnknown, NotImplemented),
         (ParseError::Expectation, ExpectationFailed),
         (ParseError::HeadSlow, Timeout),
@@ -105,7 +108,7 @@ fn every_fault_of_a_head_has_a_row() {
         ParseError::Trailer,
         ParseError::TrailerForbidden,
         ParseError::TrailersTooLarge,
-        ParseError::ContentTruncated,
+        ParseError::BodyTruncated,
     ];
     for fault in ParseError::ALL.iter().filter(|fault| !elsewhere.contains(fault)) {
         assert!(cases.iter().any(|case| case.2 == Expected::Bad(*fault)), "{fault:?}");

@@ -2,12 +2,13 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test ends where its rule does not hold")]
 
+#[path = "../../http1/tests/cases/mod.rs"]
 mod cases;
 #[path = "properties/drive.rs"]
 mod drive;
 
 use cases::Expected;
-use demur_guard::{Framing, HeadLimits, HeadVerdict, check};
+use demur_guard::{Framing, HeadLimits, HeadVerdict, ParseError, check};
 use drive::drive;
 use proptest::prelude::*;
 

@@ -3,13 +3,14 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test ends where its rule does not hold")]
 
+#[path = "../../http1/tests/cases/mod.rs"]
 mod cases;
 mod server;
 
 use std::time::Duration;
 
 use cases::Expected;
-use demur_guard::{Framing, Guard, HeadLimits};
+use demur_guard::{Framing, Guard, HeadLimits, ParseError};
 use server::{answers, exchange, serve};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::Instant;
@@ -31,7 +32,7 @@ async fn every_row_of_the_table_reaches_the_service() {
         let expected = match expected {
             Expected::Bad(fault) => format!("{} [{fault:?}]", fault.kind().status()),
             Expected::Good(Framing::Length(length)) if length > 9 => {
-                "400 [content Some(ContentTruncated)]".into()
+                "400 [content Some(BodyTruncated)]".into()
             }
             Expected::Good(framing) => {
                 let content: &[u8] = match framing {
@@ -178,7 +179,7 @@ async fn a_broken_chunk_ends_the_content_and_the_connection() {
 async fn content_that_ends_early_is_told_apart() {
     let sent = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nhello";
     let received = exchange(sent.as_bytes(), false).await;
-    assert_eq!(answers(&received), ["400 [content Some(ContentTruncated)]"]);
+    assert_eq!(answers(&received), ["400 [content Some(BodyTruncated)]"]);
 }
 
 #[tokio::test(start_paused = true)]

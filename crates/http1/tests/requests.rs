@@ -5,7 +5,7 @@
 mod cases;
 
 use cases::Expected;
-use demur_http1::{BadRequest, Framing, Headers, Limits, RequestHead, RequestParser};
+use demur_http1::{BadRequest, Framing, Headers, Limits, ParseError, RequestHead, RequestParser};
 use proptest::prelude::*;
 
 type Parsed = Result<Option<RequestHead>, Box<BadRequest>>;
@@ -163,7 +163,7 @@ fn reads_the_options_of_a_connection() {
 
 #[test]
 fn an_interrupted_head_is_an_error_and_empty_lines_are_none() {
-    use demur_http1::ParseError::{HeadSlow, Method};
+    use ParseError::{HeadSlow, Method};
     let limits = Limits::default();
     for (bytes, expected) in [
         ("", None),

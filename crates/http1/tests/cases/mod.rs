@@ -1,8 +1,9 @@
-//! The table of raw heads, and what each is. One row per rule; the name states the rule.
+//! The table of raw heads, and what each is, for every parser of them: the root of a test imports its types. One row per rule;
+//! the name states the rule.
 
 #![allow(dead_code, reason = "each test binary uses its own part")]
 
-use demur_http1::{Framing, ParseError};
+use super::{Framing, ParseError};
 
 /// What a row's bytes are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
