@@ -58,7 +58,7 @@ fn is_known(validators: &[Validator], part: &Json) -> bool {
     is_part(part) || part.as_object().is_some_and(|members| members.values().all(is_part))
 }
 
-/// A part lacks what stands in the others.
+/// A part lacks what the other parts declare.
 fn drop_required(schema: &mut Json) {
     match schema {
         Json::Object(members) => {

@@ -138,7 +138,7 @@ fn check_prefix(prefix: &str, span: Span, reader: &mut ConfigReader<'_>) {
     }
 }
 
-/// The upstream is told it in a header.
+/// A header passes it to the upstream.
 fn check_environment(environment: &Key, reader: &mut ConfigReader<'_>) {
     if !is_prefix(&environment.name) {
         let message = format!("`{}` is not a valid environment name", environment.name);

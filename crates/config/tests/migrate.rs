@@ -73,7 +73,7 @@ fn rewrites_each_form_of_yaml() {
             "apis: [{ rules: [{ on: [on], with: { field: on } }] }]",
             "apis: [{ rules: [{ operations: [on], with: { field: on } }] }]",
         ),
-        // Anchors and aliases: what is repeated stands in the text once.
+        // Anchors and aliases: the text contains a repeated node once.
         (
             "apis:\n- authentication: &a { field: X }\n- authentication: *a\n",
             "apis:\n- authentication: &a { header: X }\n- authentication: *a\n",

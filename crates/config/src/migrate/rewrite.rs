@@ -102,7 +102,7 @@ impl Edit {
 
 /// The text with all edits. `None` where they contradict each other: an anchor is used under keys with different names.
 fn apply(text: &str, mut edits: Vec<Edit>) -> Option<String> {
-    // What an alias repeats stands in the text once.
+    // The text contains a node once, however many aliases repeat it.
     edits.sort();
     edits.dedup();
     let mut new = String::with_capacity(text.len() + 64);

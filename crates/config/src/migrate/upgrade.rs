@@ -41,7 +41,7 @@ pub(crate) enum ChangeKind {
 }
 
 impl Change {
-    /// The new name, as it is told to people.
+    /// The new name, as messages show it.
     pub(crate) fn new_name(&self) -> String {
         match &self.kind {
             ChangeKind::Key { new, value: Some(value) } => format!("{new}: {value}"),

@@ -34,8 +34,8 @@ pub(crate) fn set(
     }
 }
 
-/// Sets the headers of an error response that advise clients to retry. Some clients sleep for as long as they are told: if
-/// the delay is too long for that, they are told not to retry.
+/// Sets the headers of an error response that advise clients to retry. Some clients sleep for the
+/// advised delay, however long: beyond the limit the headers advise against a retry.
 pub(crate) fn set_retry(
     families: &[LimitHeaderScheme],
     is_worth_waiting: bool,

@@ -53,11 +53,11 @@ pub struct ApiSettings {
     pub reserved_headers: ReservedNames,
     /// What becomes of error events inside an event stream.
     pub event_stream_errors: EventStreamErrors,
-    /// The longest wait after which a client is told to retry.
+    /// The longest wait for which a response advises a retry.
     pub max_retry_wait: Duration,
 }
 
-/// Clients sleep through the wait that they are told, and a minute is what people wait for.
+/// Clients sleep for as long as a response advises, and people wait for a minute at most.
 pub const DEFAULT_MAX_RETRY_WAIT: Duration = Duration::from_secs(60);
 
 /// One mebibyte, as servers on the open internet commonly take.
