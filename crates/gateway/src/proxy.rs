@@ -6,7 +6,7 @@ use std::sync::Arc;
 use demur_admission::Clock;
 use demur_engine::{Api, Engine, RequestInfo, RequestRecord, ResponseBody, UpstreamFault};
 use futures_util::future::Either;
-use http::{Request, Response};
+use http::{HeaderMap, Request, Response, StatusCode};
 
 use crate::listener::connections::ConnectionTable;
 use crate::listener::descriptors::Descriptors;
@@ -21,7 +21,7 @@ pub(crate) type ProxyBody = ResponseBody<Box<UpstreamBody<UpstreamRequestBody<Cl
 /// One worker's clients of all upstreams.
 pub(crate) struct Upstreams {
     /// APIs are few, and compared by address.
-    clients: Vec<(Arc<Api>, UpstreamClient<ClientBody>)>,
+    clients: Vec<(Arc<Api>, UpstreamClient)>,
 }
 
 impl Upstreams {
@@ -43,21 +43,26 @@ impl Upstreams {
         self.clients.iter().fold(0, |closed, (_, client)| closed + client.close_idle(count - closed))
     }
 
-    fn of(&self, api: &Arc<Api>) -> Option<&UpstreamClient<ClientBody>> {
+    fn of(&self, api: &Arc<Api>) -> Option<&UpstreamClient> {
         self.clients.iter().find(|(known, _)| Arc::ptr_eq(known, api)).map(|(_, client)| client)
     }
 }
 
-/// Serves one request: the engine's two phases around the exchange with the upstream.
-pub(crate) fn serve<'u>(
+/// Serves one request: the engine's two phases around the exchange with the upstream. `interim` gets the upstream's interim
+/// responses.
+pub(crate) fn serve<'u, I>(
     engine: &Arc<Engine>,
     upstreams: &'u Upstreams,
     request: Request<ClientBody>,
     info: RequestInfo<'_>,
-) -> impl Future<Output = (Response<ProxyBody>, RequestRecord)> + use<'u> {
+    interim: I,
+) -> impl Future<Output = (Response<ProxyBody>, RequestRecord)> + use<'u, I>
+where
+    I: Fn(StatusCode, HeaderMap) + 'u,
+{
     // Either of two futures, so that there is room for the request once.
     engine.serve(request, info, move |api, request| match upstreams.of(api) {
-        Some(client) => Either::Left(client.forward(request)),
+        Some(client) => Either::Left(client.forward(request, interim)),
         None => Either::Right(ready(Err(UpstreamFault::Unavailable("the API has no upstream".to_owned())))),
     })
 }

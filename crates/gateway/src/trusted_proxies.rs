@@ -16,14 +16,14 @@ pub struct TrustedProxies {
     /// Where they are. What anybody else says of addresses is not believed.
     pub from: Vec<IpNet>,
     /// The field that they set.
-    pub field: ForwardingField,
+    pub header: ForwardedHeader,
     /// Whether their connections begin with a header of the PROXY protocol.
     pub proxy_protocol: bool,
 }
 
 /// A field in which proxies name the client.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum ForwardingField {
+pub enum ForwardedHeader {
     /// `X-Forwarded-For`.
     #[default]
     XForwardedFor,
@@ -44,17 +44,17 @@ impl TrustedProxies {
         if !self.contains(peer) {
             return peer;
         }
-        let name = match self.field {
-            ForwardingField::XForwardedFor => X_FORWARDED_FOR,
-            ForwardingField::Forwarded => FORWARDED,
+        let name = match self.header {
+            ForwardedHeader::XForwardedFor => X_FORWARDED_FOR,
+            ForwardedHeader::Forwarded => FORWARDED,
         };
         let mut last = peer;
         let lines: Vec<&str> =
             headers.get_all(name).iter().map(|line| line.to_str().unwrap_or_default()).collect();
         for entry in lines.iter().rev().flat_map(|line| entries(line).into_iter().rev()) {
-            let address = match self.field {
-                ForwardingField::XForwardedFor => node_address(entry),
-                ForwardingField::Forwarded => forwarded_for(entry).and_then(node_address),
+            let address = match self.header {
+                ForwardedHeader::XForwardedFor => node_address(entry),
+                ForwardedHeader::Forwarded => forwarded_for(entry).and_then(node_address),
             };
             // Unknown, hidden, or no address at all: what is known is the proxy that said so.
             let Some(address) = address else { return last };
@@ -101,12 +101,12 @@ mod tests {
     use super::*;
     use http::HeaderValue;
 
-    fn client(field: ForwardingField, peer: &str, lines: &[&str]) -> String {
+    fn client(field: ForwardedHeader, peer: &str, lines: &[&str]) -> String {
         let from = vec!["10.0.0.0/8".parse().unwrap(), "2001:db8::/32".parse().unwrap()];
         let proxies = TrustedProxies { from, field, proxy_protocol: false };
         let name = match field {
-            ForwardingField::XForwardedFor => X_FORWARDED_FOR,
-            ForwardingField::Forwarded => FORWARDED,
+            ForwardedHeader::XForwardedFor => X_FORWARDED_FOR,
+            ForwardedHeader::Forwarded => FORWARDED,
         };
         let mut headers = HeaderMap::new();
         for line in lines {
@@ -129,7 +129,7 @@ mod tests {
             ("10.0.0.1", &["::ffff:203.0.113.1"], "203.0.113.1"),
             ("2001:db8::1", &["10.9.9.9"], "10.9.9.9"),
         ] {
-            assert_eq!(client(ForwardingField::XForwardedFor, peer, lines), expected, "{peer} {lines:?}");
+            assert_eq!(client(ForwardedHeader::XForwardedFor, peer, lines), expected, "{peer} {lines:?}");
         }
     }
 
@@ -142,7 +142,7 @@ mod tests {
             (&["for=_hidden"], "10.0.0.1"),
             (&["proto=https"], "10.0.0.1"),
         ] {
-            assert_eq!(client(ForwardingField::Forwarded, "10.0.0.1", lines), expected, "{lines:?}");
+            assert_eq!(client(ForwardedHeader::Forwarded, "10.0.0.1", lines), expected, "{lines:?}");
         }
     }
 }

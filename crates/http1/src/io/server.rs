@@ -12,7 +12,7 @@ use http::{HeaderMap, Method, Request, StatusCode, Uri, Version};
 use http_body::{Body, Frame, SizeHint};
 use tokio::net::TcpStream;
 
-use super::maps::{header_map, trailer_map};
+use super::maps::{header_map, is_framing, trailer_map};
 use super::scratch::{with_headers, with_write_buffer};
 use super::socket::{ReadError, Socket};
 use super::timer::Timer;
@@ -173,7 +173,10 @@ impl ServerStream {
             let is_written = http.write_interim(
                 status.as_u16(),
                 &self.0.limits.http,
-                |writer| headers.iter().for_each(|(name, value)| writer.header(name, value)),
+                |writer| {
+                    let lines = headers.iter().filter(|(name, _)| !is_framing(name));
+                    lines.for_each(|(name, value)| writer.header(name, value));
+                },
                 out,
             );
             if is_written {
