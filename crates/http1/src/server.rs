@@ -260,6 +260,8 @@ impl ServerConnection {
         };
         match exchange.version {
             _ if is_upgrade => out.extend_from_slice(b"connection: upgrade\r\n"),
+            // HTTP/1.0 closes unless the response says otherwise (RFC 9112, section 9.3).
+            Version::Http10 if closes => {}
             _ if closes => out.extend_from_slice(b"connection: close\r\n"),
             Version::Http10 => out.extend_from_slice(b"connection: keep-alive\r\n"),
             Version::Http11 => {}
