@@ -5,8 +5,10 @@ use std::sync::Arc;
 
 use demur_admission::Clock;
 use demur_engine::{Api, Engine, RequestInfo, RequestRecord, ResponseBody, UpstreamFault};
+use demur_http1::io::ServerStream;
+use futures_util::FutureExt;
 use futures_util::future::Either;
-use http::{HeaderMap, Request, Response, StatusCode};
+use http::{HeaderMap, Request, Response};
 
 use crate::listener::connections::ConnectionTable;
 use crate::listener::descriptors::Descriptors;
@@ -48,21 +50,22 @@ impl Upstreams {
     }
 }
 
-/// Serves one request: the engine's two phases around the exchange with the upstream. `interim` gets the upstream's interim
-/// responses.
-pub(crate) fn serve<'u, I>(
+/// Serves one request of this client: the engine's two phases around the exchange with the upstream. Interim responses are
+/// sent to the client as they come. If the client resets the connection, the exchange is cancelled.
+pub(crate) fn serve<'u>(
     engine: &Arc<Engine>,
     upstreams: &'u Upstreams,
     request: Request<ClientBody>,
     info: RequestInfo<'_>,
-    interim: I,
-) -> impl Future<Output = (Response<ProxyBody>, RequestRecord)> + use<'u, I>
-where
-    I: Fn(StatusCode, HeaderMap) + 'u,
-{
+    client: &'u ServerStream,
+) -> impl Future<Output = (Response<ProxyBody>, RequestRecord)> + use<'u> {
     // Either of two futures, so that there is room for the request once.
     engine.serve(request, info, move |api, request| match upstreams.of(api) {
-        Some(client) => Either::Left(client.forward(request, interim)),
+        Some(upstream) => {
+            let interim = |status, headers: HeaderMap| client.interim(status, &headers);
+            let response = client.respond(upstream.forward(request, interim));
+            Either::Left(response.map(|response| response.unwrap_or(Err(UpstreamFault::ClientGone))))
+        }
         None => Either::Right(ready(Err(UpstreamFault::Unavailable("the API has no upstream".to_owned())))),
     })
 }

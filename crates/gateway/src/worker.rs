@@ -134,6 +134,7 @@ async fn run(context: WorkerContext, mut receiver: mpsc::UnboundedReceiver<Messa
         connections.list(number, seen, task.abort_handle());
     }
     finish(&open, shutdown).await;
+    shared.give_up();
 }
 
 /// Waits until all connections have ended, up to a timeout.

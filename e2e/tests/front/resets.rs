@@ -32,7 +32,8 @@ fn settled(upstream: &Upstream) -> usize {
 #[test]
 fn logs_the_address_of_clients_that_reset() {
     let upstream = Upstream::always(MockResponse::json(200, &json!([])));
-    let shop = serve(&upstream, "", "");
+    // One worker, so that all connections share those to the upstream.
+    let shop = serve(&upstream, "workers: 1", "");
     let request =
         format!("GET /shop/items HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {}\r\n\r\n", shop.key);
     let source = Ipv4Addr::new(127, 0, 0, 77).into();

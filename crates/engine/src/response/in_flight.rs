@@ -12,7 +12,7 @@ use demur_admission::Hold;
 use demur_contract::Condition;
 use http::header::CONTENT_LENGTH;
 use http::response::Parts;
-use http::{HeaderMap, Response, Version};
+use http::{HeaderMap, Response, StatusCode, Version};
 use http_body::Body;
 
 use crate::api::Api;
@@ -87,6 +87,9 @@ impl InFlight {
         R: Body<Data = Bytes> + Unpin,
     {
         let Self { mut context, hold, lag, .. } = self;
+        if matches!(result, Err(UpstreamFault::ClientGone)) {
+            return client_gone(context, hold);
+        }
         // A panic is no measure of the upstream's latency.
         let panicked = matches!(result, Err(UpstreamFault::Panicked(_)));
         context.release_upstream_permit((!panicked).then_some(lag));
@@ -111,6 +114,22 @@ impl InFlight {
             Err(rejection) => end(context, Err(rejection)),
         }
     }
+}
+
+/// The client has gone: the request is settled as if it were dropped, and a response is made that nobody gets.
+fn client_gone<R>(mut context: Box<RequestContext>, hold: Hold) -> ResponseOutcome<R> {
+    context.release_upstream_permit(None);
+    drop(hold);
+    context.record.set_client_gone();
+    let mut response = Response::new(ResponseBody::Whole(None));
+    *response.status_mut() = client_closed_request();
+    let record = context.finalize(response.headers_mut());
+    ResponseOutcome::Done(response, record)
+}
+
+/// The status that logs have for a client that has gone. It is never sent.
+fn client_closed_request() -> StatusCode {
+    StatusCode::from_u16(499).unwrap_or(StatusCode::BAD_REQUEST)
 }
 
 /// What the head of a response decides.

@@ -1,5 +1,6 @@
 //! One client connection: its requests, one after the other, and their responses.
 
+use std::cell::Cell;
 use std::future::{Future, poll_fn};
 use std::net::SocketAddr;
 use std::pin::pin;
@@ -22,7 +23,7 @@ use super::load_shed::SchedulerLag;
 use super::malformed;
 use super::proxy_protocol::{self, ProxyHeader};
 use super::request_body::ClientBody;
-use crate::access_log::{AccessLog, LogFilter, LoggedBody, LoggedTarget, RequestSummary};
+use crate::access_log::{AccessLog, LogFilter, LoggedBody, LoggedTarget, RequestSummary, WorkerLog};
 use crate::proxy::{self, ProxyBody, Upstreams};
 use crate::snapshot::Snapshot;
 
@@ -48,7 +49,7 @@ pub(crate) struct ConnectionContext {
     snapshot: Arc<Snapshot>,
     clock: Clock,
     upstreams: Upstreams,
-    log: AccessLog,
+    log: Rc<WorkerLog>,
     lag: SchedulerLag,
     /// The gateway shuts down: every response closes its connection.
     is_ending: Arc<AtomicBool>,
@@ -74,7 +75,14 @@ impl ConnectionContext {
         is_ending: Arc<AtomicBool>,
     ) -> Rc<Self> {
         let lag = SchedulerLag::new(snapshot.limits.max_queue_delay);
+        let (filter, engine) = (snapshot.log_filter, Arc::clone(&snapshot.engine));
+        let log = Rc::new(WorkerLog { log, filter, engine, clock, is_over: Cell::new(false) });
         Rc::new(Self { snapshot, clock, upstreams, log, lag, is_ending })
+    }
+
+    /// The shutdown timeout has elapsed: what is still in progress is ended by the gateway.
+    pub(crate) fn give_up(&self) {
+        self.log.is_over.set(true);
     }
 
     /// Closes up to `count` idle connections to upstreams. Returns how many were closed.
@@ -162,11 +170,8 @@ impl ConnectionContext {
         info: ConnectionInfo<'_>,
     ) -> bool {
         let stream = info.stream;
-        let written = match stream.respond(self.serve_request(request, rejection, info)).await {
-            Some(response) => stream.write(response).await,
-            None => Err(WriteError::Io(std::io::ErrorKind::ConnectionReset.into())),
-        };
-        match written {
+        let response = self.serve_request(request, rejection, info).await;
+        match stream.write(response).await {
             Ok(After::Request) => true,
             Ok(After::Closed | After::Tunnel) => false,
             Err(error) => {
@@ -189,7 +194,7 @@ impl ConnectionContext {
         connection: ConnectionInfo<'c>,
     ) -> impl Future<Output = Response<LoggedBody<ProxyBody>>> + use<'c> {
         let ConnectionInfo { stream, peer, activity, cache, listener, overloaded } = connection;
-        let Snapshot { engine, trusted_proxies, log_filter, .. } = &*self.snapshot;
+        let Snapshot { engine, trusted_proxies, .. } = &*self.snapshot;
         cache.prepare();
         let client = trusted_proxies.client(peer.address(), request.headers());
         let is_trusted_proxy = trusted_proxies.contains(peer.address());
@@ -207,7 +212,7 @@ impl ConnectionContext {
             None => None,
         };
         let rejection = rejection.map(Box::new);
-        let summary = (*log_filter != LogFilter::None).then(|| {
+        let summary = (self.log.filter != LogFilter::None).then(|| {
             let target = match &rejection {
                 None => LoggedTarget::Parsed(request.method().clone(), request.uri().clone()),
                 Some(rejection) => LoggedTarget::Rejected(rejection.path.clone()),
@@ -219,18 +224,12 @@ impl ConnectionContext {
             let connection_cache = Some(cache);
             let info =
                 RequestInfo { now, peer, is_trusted_proxy, connection_cache, listener, rejection, lag };
-            let served = proxy::serve(engine, &self.upstreams, request, info, |status, headers| {
-                stream.interim(status, &headers);
-            });
-            let (response, record) = pin!(served).await;
+            let (response, record) =
+                pin!(proxy::serve(engine, &self.upstreams, request, info, stream)).await;
             if overloaded || self.is_ending.load(Ordering::Relaxed) {
                 stream.close();
             }
-            let entry = summary.and_then(|summary| {
-                let status = response.status().as_u16();
-                self.log.entry(*log_filter, engine, self.clock, summary, status, record)
-            });
-            response.map(|body| LoggedBody::new(body, entry))
+            self.log.watch(summary, record, response)
         }
     }
 }
