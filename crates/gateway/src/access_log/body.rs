@@ -75,10 +75,14 @@ impl WorkerLog {
             let request = summary.map(|summary| {
                 // An empty body and that of a response to HEAD are never polled.
                 let is_silent = matches!(&summary.target, LoggedTarget::Parsed(Method::HEAD, _));
-                let is_complete = !record.client_gone() && (is_silent || body.is_end_stream());
-                let end = is_complete.then_some(ResponseEnd::Complete);
+                let is_complete = is_silent || body.is_end_stream();
                 let record = Some(record);
-                LoggedRequest { log: Rc::clone(self), summary, record, status, body_bytes: 0, end }
+                let mut request =
+                    LoggedRequest { log: Rc::clone(self), summary, record, status, body_bytes: 0, end: None };
+                if is_complete {
+                    request.complete();
+                }
+                request
             });
             LoggedBody { body, request }
         })
@@ -86,6 +90,13 @@ impl WorkerLog {
 }
 
 impl LoggedRequest {
+    /// The body has ended, unless the client has gone before it.
+    fn complete(&mut self) {
+        if self.record.as_ref().is_some_and(|record| !record.client_gone()) {
+            self.end = Some(ResponseEnd::Complete);
+        }
+    }
+
     fn entry(&mut self, record: RequestRecord, end: ResponseEnd) -> LogEntry {
         let (method, path) = match &mut self.summary.target {
             LoggedTarget::Parsed(method, target) => (Some(&*method), Some(target.path().to_owned())),
@@ -140,13 +151,13 @@ where
                 Some(Ok(frame)) => {
                     request.body_bytes += frame.data_ref().map_or(0, |data| data.len() as u64);
                     if this.body.is_end_stream() {
-                        request.end = Some(ResponseEnd::Complete);
+                        request.complete();
                     }
                 }
                 Some(Err(fault)) => {
                     request.end = Some(ResponseEnd::Failed(fault.condition(), fault.to_string()));
                 }
-                None => request.end = Some(ResponseEnd::Complete),
+                None => request.complete(),
             }
         }
         polled
