@@ -33,7 +33,7 @@ impl Options {
         let target = release.parent().expect("that is in cargo's target folder");
         let mut options = Self {
             fronts: Kind::ALL.to_vec(),
-            rounds: 5,
+            rounds: 7,
             time: Duration::from_millis(1000),
             seconds: Duration::from_secs(60),
             demur: release.join("demur"),

@@ -1,8 +1,7 @@
-//! For whom a connection speaks: the client behind the proxies that the configuration trusts.
+//! The client of a connection from a trusted proxy.
 //!
-//! What a field says of other addresses is believed as far as those who said it are: from the last entry
-//! backwards, each was written by the host in the next one, and the first that is no trusted proxy is the
-//! client. Whatever stands before that anybody may have made up.
+//! Each proxy appends the address that it received the request from. So the entries of the header are read from the last one
+//! backwards, and the first address that is not a trusted proxy is the client. Entries before it may be forged.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -10,18 +9,18 @@ use http::header::FORWARDED;
 use http::{HeaderMap, HeaderName};
 use ipnet::IpNet;
 
-/// Proxies in front of the gateway, and how they say for whom they speak.
+/// Proxies in front of the gateway, and how they name the client.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TrustedProxies {
-    /// Where they are. What anybody else says of addresses is not believed.
+    /// Their networks. Headers from other addresses are ignored.
     pub from: Vec<IpNet>,
-    /// The field that they set.
+    /// The header that they set.
     pub header: ForwardedHeader,
     /// Whether their connections begin with a header of the PROXY protocol.
     pub proxy_protocol: bool,
 }
 
-/// A field in which proxies name the client.
+/// A header in which proxies name the client.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum ForwardedHeader {
     /// `X-Forwarded-For`.
@@ -56,7 +55,7 @@ impl TrustedProxies {
                 ForwardedHeader::XForwardedFor => node_address(entry),
                 ForwardedHeader::Forwarded => forwarded_for(entry).and_then(node_address),
             };
-            // Unknown, hidden, or no address at all: what is known is the proxy that said so.
+            // `unknown`, obfuscated or malformed: the last known address is the proxy that wrote it.
             let Some(address) = address else { return last };
             last = address;
             if !self.contains(address) {
@@ -101,10 +100,10 @@ mod tests {
     use super::*;
     use http::HeaderValue;
 
-    fn client(field: ForwardedHeader, peer: &str, lines: &[&str]) -> String {
+    fn client(header: ForwardedHeader, peer: &str, lines: &[&str]) -> String {
         let from = vec!["10.0.0.0/8".parse().unwrap(), "2001:db8::/32".parse().unwrap()];
-        let proxies = TrustedProxies { from, field, proxy_protocol: false };
-        let name = match field {
+        let proxies = TrustedProxies { from, header, proxy_protocol: false };
+        let name = match header {
             ForwardedHeader::XForwardedFor => X_FORWARDED_FOR,
             ForwardedHeader::Forwarded => FORWARDED,
         };

@@ -41,7 +41,8 @@ pub(super) fn read_limits(node: &Node, reader: &mut ConfigReader<'_>) -> Listene
             *into = time;
         }
     }
-    for (name, into) in [("max_headers", &mut connection.http.headers), ("max_connections", max_connections)] {
+    for (name, into) in [("max_headers", &mut connection.http.headers), ("max_connections", max_connections)]
+    {
         if let Some(count) = read_count(&mut fields, name, reader) {
             *into = count.get();
         }

@@ -123,8 +123,7 @@ impl LoggedRequest {
 
 impl Drop for LoggedRequest {
     fn drop(&mut self) {
-        let unfinished =
-            if self.log.is_over.get() { ResponseEnd::Shutdown } else { ResponseEnd::ClientGone };
+        let unfinished = if self.log.is_over.get() { ResponseEnd::Shutdown } else { ResponseEnd::ClientGone };
         let end = self.end.take().unwrap_or(unfinished);
         if let Some(record) = self.record.take_if(|record| self.log.filter.takes(record, &end)) {
             let entry = self.entry(record, end);

@@ -224,8 +224,7 @@ impl ConnectionContext {
             let connection_cache = Some(cache);
             let info =
                 RequestInfo { now, peer, is_trusted_proxy, connection_cache, listener, rejection, lag };
-            let (response, record) =
-                pin!(proxy::serve(engine, &self.upstreams, request, info, stream)).await;
+            let (response, record) = pin!(proxy::serve(engine, &self.upstreams, request, info, stream)).await;
             if overloaded || self.is_ending.load(Ordering::Relaxed) {
                 stream.close();
             }

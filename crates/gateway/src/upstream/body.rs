@@ -199,5 +199,6 @@ fn is_media_type(content_type: &[u8], name: &[u8]) -> bool {
 fn is_json(content_type: &[u8]) -> bool {
     let own = content_type.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
     let suffix = own.len().checked_sub(b"+json".len()).and_then(|start| own.get(start..));
-    is_media_type(own, b"application/json") || suffix.is_some_and(|suffix| suffix.eq_ignore_ascii_case(b"+json"))
+    is_media_type(own, b"application/json")
+        || suffix.is_some_and(|suffix| suffix.eq_ignore_ascii_case(b"+json"))
 }

@@ -58,11 +58,7 @@ impl UpstreamClient {
         Self {
             origin: UpstreamOrigin::new(&upstream, &settings.mount.path),
             pool: Pool::new(&upstream, descriptors, connections, clock),
-            limits: Limits {
-                head_bytes: MAX_HEAD_BYTES,
-                headers: upstream.max_headers,
-                ..Limits::default()
-            },
+            limits: Limits { head_bytes: MAX_HEAD_BYTES, headers: upstream.max_headers, ..Limits::default() },
             upstream,
             host,
             is_monitor_mode: settings.monitor,
@@ -150,7 +146,9 @@ impl UpstreamClient {
             return None;
         }
         let options: Vec<HeaderValue> = headers.get_all(CONNECTION).iter().cloned().collect();
-        for option in options.iter().filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(',')) {
+        for option in
+            options.iter().filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(','))
+        {
             headers.remove(option.trim());
         }
         for name in [CONNECTION, TE, TRAILER, UPGRADE] {

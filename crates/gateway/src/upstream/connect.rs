@@ -87,7 +87,9 @@ mod tests {
             listener.local_addr().unwrap()
         };
         let dead = "192.0.2.1:9".parse().unwrap();
-        for addresses in [vec![alive], vec![dead, alive], vec![closed, alive], vec![dead, dead, closed, alive]] {
+        for addresses in
+            [vec![alive], vec![dead, alive], vec![closed, alive], vec![dead, dead, closed, alive]]
+        {
             let socket = tokio::time::timeout(Duration::from_secs(2), race(addresses)).await.unwrap();
             assert_eq!(socket.unwrap().peer_addr().unwrap(), alive);
         }

@@ -66,7 +66,7 @@ impl Connection {
         lease.timer.clear();
         let sent = std::pin::pin!(stream.send(head, timeout.watch(body), limits, interim));
         let response = timeout.enforce(&mut lease.timer, sent).await;
-        let response = response.map_err(|timeout| ExchangeError::Failed(timeout))??;
+        let response = response.map_err(ExchangeError::Failed)??;
         Ok(response.map(|body| ExchangeBody::new(body, lease)))
     }
 }

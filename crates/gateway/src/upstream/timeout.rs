@@ -52,9 +52,9 @@ impl ResponseTimeout {
     ) -> Result<F::Output, UpstreamFault> {
         poll_fn(|cx| match Pin::new(&mut future).poll(cx) {
             Poll::Ready(output) => Poll::Ready(Ok(output)),
-            Poll::Pending => self.poll_elapsed(cx, timer).map(|()| {
-                Err(UpstreamFault::Timeout(format!("no response within {:?}", self.time)))
-            }),
+            Poll::Pending => self
+                .poll_elapsed(cx, timer)
+                .map(|()| Err(UpstreamFault::Timeout(format!("no response within {:?}", self.time)))),
         })
         .await
     }

@@ -15,9 +15,7 @@ use tokio::net::TcpStream;
 use super::maps::{header_map, is_framing, pairs, trailer_map};
 use super::scratch::{with_headers, with_write_buffer};
 use super::socket::{ReadError, Socket};
-use crate::{
-    BodyLength, ClientConnection, Decoded, EncodeError, Framing, HeadWriter, Limits, ParseError,
-};
+use crate::{BodyLength, ClientConnection, Decoded, EncodeError, Framing, HeadWriter, Limits, ParseError};
 
 /// Status, version, framing and headers of a response.
 type ReceivedHead = (StatusCode, Version, Framing, HeaderMap);

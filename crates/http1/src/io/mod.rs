@@ -11,9 +11,9 @@ mod scratch;
 mod server;
 mod server_write;
 mod socket;
-mod timer;
 #[cfg(test)]
 mod tests;
+mod timer;
 
 pub use client::{ClientStream, ResponseBody, SendError};
 pub use server::{After, Incoming, RequestBody, ServerLimits, ServerStream};

@@ -195,27 +195,30 @@ impl ServerStream {
         let (limits, state) = (&self.0.limits, &mut *self.0.state.borrow_mut());
         loop {
             let State { socket, http, read_timer, .. } = state;
-            let incoming = with_headers(|headers| {
-                match http.receive_head(socket.unread(), &limits.http, headers) {
+            let incoming =
+                with_headers(|headers| match http.receive_head(socket.unread(), &limits.http, headers) {
                     Ok(Some(head)) => {
                         let bytes = socket.take(head.len);
                         let body = RequestBody::new(self, head.framing);
-                        Some(request(&head, headers, &bytes, body).map_or(Incoming::Closed, Incoming::Request))
+                        Some(
+                            request(&head, headers, &bytes, body).map_or(Incoming::Closed, Incoming::Request),
+                        )
                     }
                     Ok(None) => None,
                     Err(bad) => {
                         http.reject(&bad);
                         Some(Incoming::Bad(bad))
                     }
-                }
-            });
+                });
             if let Some(incoming) = incoming {
                 read_timer.clear();
                 return Poll::Ready(incoming);
             }
             match socket.poll_fill(cx) {
                 Poll::Ready(Ok(1..)) => {}
-                Poll::Ready(Ok(0)) => return Poll::Ready(state.interrupted(limits, ParseError::HeadTruncated)),
+                Poll::Ready(Ok(0)) => {
+                    return Poll::Ready(state.interrupted(limits, ParseError::HeadTruncated));
+                }
                 Poll::Ready(Err(_)) => return Poll::Ready(Incoming::Closed),
                 Poll::Pending => {
                     ready!(read_timer.poll(cx, limits.head_timeout));

@@ -84,7 +84,10 @@ fn without_dates(said: &str) -> String {
     let lines = said.split_inclusive("\r\n");
     let (dates, others): (Vec<&str>, Vec<&str>) = lines.partition(|line| line.starts_with("date: "));
     assert_eq!(dates.len(), said.matches("HTTP/1.1 200").count(), "{said}");
-    assert!(dates.iter().all(|line| httpdate::parse_http_date(line["date: ".len()..].trim()).is_ok()), "{said}");
+    assert!(
+        dates.iter().all(|line| httpdate::parse_http_date(line["date: ".len()..].trim()).is_ok()),
+        "{said}"
+    );
     others.concat()
 }
 

@@ -56,9 +56,8 @@ pub(crate) fn response(bytes: &[u8]) {
             (None, []) => assert_eq!(head.framing, Framing::UntilClose),
             (None, [_, ..]) => assert_eq!(head.framing, Framing::Chunked),
             (Some(first), []) => {
-                let number = |text: &[u8]| -> u64 {
-                    std::str::from_utf8(text).unwrap().trim().parse().unwrap()
-                };
+                let number =
+                    |text: &[u8]| -> u64 { std::str::from_utf8(text).unwrap().trim().parse().unwrap() };
                 assert!(lengths.iter().all(|length| number(length) == number(first)));
                 let is_empty = number(first) == 0;
                 let expected = if is_empty { Framing::None } else { Framing::Length(number(first)) };
@@ -209,7 +208,7 @@ fn receive<'b>(pieces: impl IntoIterator<Item = &'b [u8]>) -> (Vec<Message>, Opt
             let message = messages.last_mut().unwrap();
             let (consumed, is_end) = match connection.receive_body(&held) {
                 Err(error) => return (messages, Some(error)),
-                Ok((consumed, Decoded::More)) if consumed == 0 => break,
+                Ok((0, Decoded::More)) => break,
                 Ok((consumed, Decoded::Data(data))) => {
                     message.body.extend_from_slice(data);
                     (consumed, false)
