@@ -33,9 +33,7 @@ impl Bench {
     pub fn start(options: &Options, wrapper: &[&str]) -> Self {
         stay(OTHER_CORE);
         let mut site = Site::open(&options.folder);
-        if !wrapper.is_empty() {
-            site.max_queue_delay = "1h";
-        }
+        site.sheds_load = wrapper.is_empty();
         let mut driver = Driver::new();
         let programs = Programs { others: options.others.clone(), demur: options.demur.clone() };
         let start =

@@ -26,8 +26,8 @@ pub struct Site {
     folder: PathBuf,
     /// Every key.
     pub keys: Keys,
-    /// Demur sheds load beyond it. Where each request takes long, as under valgrind, mostly that would be measured.
-    pub max_queue_delay: &'static str,
+    /// Whether Demur sheds load. Where each request takes long, as under valgrind, mostly that would be measured.
+    pub sheds_load: bool,
 }
 
 impl Site {
@@ -47,7 +47,7 @@ impl Site {
         let unknown = || Secret::generate(PREFIX).expect("randomness").expose().to_owned();
         let unknown = (0..1000).map(|_| unknown()).collect();
         let keys = Keys { known, unknown, limited };
-        Self { folder: folder.to_owned(), keys, max_queue_delay: "5ms" }
+        Self { folder: folder.to_owned(), keys, sheds_load: true }
     }
 
     /// Where it is.
@@ -60,7 +60,8 @@ impl Site {
         let text = text
             .replace("{folder}", &self.folder.display().to_string())
             .replace("{listen}", &listen.to_string())
-            .replace("{max_queue_delay}", self.max_queue_delay)
+            .replace("{max_queue_delay}", if self.sheds_load { "5ms" } else { "1h" })
+            .replace("{sheds_load}", &self.sheds_load.to_string())
             .replace("{port}", &listen.port().to_string())
             .replace("{service}", &service.to_string())
             .replace("{service_port}", &service.port().to_string());
