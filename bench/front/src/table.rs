@@ -6,11 +6,9 @@ use crate::bench::Bench;
 use crate::driver::Driver;
 use crate::front::{Front, Kind};
 use crate::load::{Arrivals, Load};
+use crate::options::Options;
 use crate::process::run_time;
 use crate::row::Row;
-
-/// Rounds go on for no longer.
-const LONGEST: Duration = Duration::from_secs(30 * 60);
 
 /// Microseconds per request, by row and by front; `None` if a front has no such function.
 pub struct Table {
@@ -18,9 +16,10 @@ pub struct Table {
     fronts: Vec<Kind>,
 }
 
-/// Measures at least this number of rounds. A row goes on until it is decided for each of its targets whether the ratio is
+/// Measures at least the number of rounds. A row goes on until it is decided for each of its targets whether the ratio is
 /// below it.
-pub fn measure(bench: &mut Bench, rounds: usize, time: Duration) -> Table {
+pub fn measure(bench: &mut Bench, options: &Options) -> Table {
+    let Options { rounds, time, longest, .. } = *options;
     let Bench { driver, fronts, rows, .. } = bench;
     let blank = |row: &Row| fronts.iter().map(|front| applies(front.kind, row).then(Vec::new)).collect();
     let rows = rows.iter().map(|row| (row.clone(), blank(row))).collect();
@@ -43,7 +42,7 @@ pub fn measure(bench: &mut Bench, rounds: usize, time: Duration) -> Table {
                 }
             }
         }
-        if is_decided || (round >= rounds && started.elapsed() > LONGEST) {
+        if is_decided || (round >= rounds && started.elapsed() > longest) {
             break;
         }
     }

@@ -63,7 +63,8 @@ pub(crate) fn serve<'u>(
     engine.serve(request, info, move |api, request| match upstreams.of(api) {
         Some(upstream) => {
             let interim = |status, headers: HeaderMap| client.interim(status, &headers);
-            let response = client.respond(upstream.forward(request, interim));
+            // Boxed: every future around it would have room for it, and would be copied with it.
+            let response = client.respond(Box::pin(upstream.forward(request, interim)));
             Either::Left(response.map(|response| response.unwrap_or(Err(UpstreamFault::ClientGone))))
         }
         None => Either::Right(ready(Err(UpstreamFault::Unavailable("the API has no upstream".to_owned())))),

@@ -170,8 +170,9 @@ impl ConnectionContext {
         info: ConnectionInfo<'_>,
     ) -> bool {
         let stream = info.stream;
-        let response = self.serve_request(request, rejection, info).await;
-        match stream.write(response).await {
+        // Pinned where they are made: futures are copied otherwise.
+        let response = pin!(self.serve_request(request, rejection, info)).await;
+        match pin!(stream.write(response)).await {
             Ok(After::Request) => true,
             Ok(After::Closed | After::Tunnel) => false,
             Err(error) => {

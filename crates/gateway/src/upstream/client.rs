@@ -3,6 +3,8 @@
 //! An idle connection may be closed by the upstream while a request is on its way. The request is then sent again, once and
 //! on a new connection, if it may be sent twice.
 
+use std::pin::pin;
+
 use bytes::Bytes;
 use demur_admission::Clock;
 use demur_engine::settings::ApiSettings;
@@ -90,21 +92,19 @@ impl UpstreamClient {
             let own_timeout = head.extensions.get::<UpstreamTimeout>();
             let timeout = own_timeout.map_or(self.upstream.timeout, |timeout| timeout.0);
             let timeout = ResponseTimeout::new(timeout, start);
-            if let Some(connection) = self.pool.checkout_idle(start) {
-                let again = repeatable(&head, &body);
-                match self.send(connection, &head, body, &timeout, &interim).await {
+            let mut idle = self.pool.checkout_idle(start);
+            loop {
+                let (again, connection) = match idle.take() {
+                    Some(connection) => (repeatable(&head, &body), connection),
+                    // Boxed: rare, and every request's future has room for it otherwise.
+                    None => (None, Box::pin(self.pool.checkout_new(&self.upstream, &self.origin)).await?),
+                };
+                match pin!(self.send(connection, &head, body, &timeout, &interim)).await {
                     Ok(response) => return Ok(response),
                     Err(ExchangeError::Failed(fault)) => return Err(fault),
                     Err(ExchangeError::Closed(fault)) => body = again.ok_or(fault)?,
                 }
             }
-            // Boxed: rare, and every request's future has room for it otherwise.
-            Box::pin(async {
-                let connection = self.pool.checkout_new(&self.upstream, &self.origin).await?;
-                let sent = self.send(connection, &head, body, &timeout, &interim).await;
-                sent.map_err(|(ExchangeError::Closed(fault) | ExchangeError::Failed(fault))| fault)
-            })
-            .await
         }
     }
 
@@ -125,7 +125,7 @@ impl UpstreamClient {
                 interim(status, headers);
             }
         };
-        let response = connection.send(head, body, timeout, self.limits, interim).await?;
+        let response = pin!(connection.send(head, body, timeout, self.limits, interim)).await?;
         let is_failure = is_failure(response.status()) && !self.is_monitor_mode;
         let (mut head, body) = response.into_parts();
         if !self.is_monitor_mode {

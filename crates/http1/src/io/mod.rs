@@ -16,7 +16,7 @@ mod tests;
 mod timer;
 
 pub use client::{ClientStream, ResponseBody, SendError};
-pub use server::{After, Incoming, RequestBody, ServerLimits, ServerStream};
+pub use server::{After, Incoming, RequestBody, Respond, ServerLimits, ServerStream};
 pub use server_write::WriteError;
 pub use socket::ReadError;
 pub use timer::Timer;

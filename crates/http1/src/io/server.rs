@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 use std::future::{Future, poll_fn};
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -10,6 +10,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{HeaderMap, Method, Request, StatusCode, Uri, Version};
 use http_body::{Body, Frame, SizeHint};
+use pin_project_lite::pin_project;
 use tokio::net::TcpStream;
 
 use super::maps::{header_map, is_framing, trailer_map};
@@ -92,6 +93,28 @@ pub struct RequestBody {
     is_done: bool,
 }
 
+pin_project! {
+    /// See [`ServerStream::respond`].
+    #[must_use = "futures do nothing unless polled"]
+    pub struct Respond<'c, F> {
+        #[pin]
+        future: F,
+        connection: &'c ServerStream,
+    }
+}
+
+impl<F: Future> Future for Respond<'_, F> {
+    type Output = Option<F::Output>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<F::Output>> {
+        let this = self.project();
+        match this.future.poll(cx) {
+            Poll::Ready(output) => Poll::Ready(Some(output)),
+            Poll::Pending => this.connection.poll_reset(cx).map(|()| None),
+        }
+    }
+}
+
 /// What became of a connection after a response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum After {
@@ -153,17 +176,10 @@ impl ServerStream {
         poll_fn(|cx| self.poll_head(cx)).await
     }
 
-    /// Answers with `future`'s response, unless the client resets the connection before: then the future is dropped, and
-    /// with it whatever it holds, and `None` is returned.
-    pub async fn respond<F: Future>(&self, future: F) -> Option<F::Output> {
-        let mut future = pin!(future);
-        poll_fn(|cx| {
-            if let Poll::Ready(output) = future.as_mut().poll(cx) {
-                return Poll::Ready(Some(output));
-            }
-            self.poll_reset(cx).map(|()| None)
-        })
-        .await
+    /// The output of `future`, unless the client resets the connection before: then it is `None`, and the future is dropped
+    /// with this one.
+    pub fn respond<F: Future>(&self, future: F) -> Respond<'_, F> {
+        Respond { future, connection: self }
     }
 
     /// Sends an interim response at once, if the client may have it.
