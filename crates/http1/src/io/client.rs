@@ -12,7 +12,7 @@ use http::{HeaderMap, Response, StatusCode, Version};
 use http_body::{Body, Frame, SizeHint};
 use tokio::net::TcpStream;
 
-use super::maps::{header_map, is_framing, pairs, trailer_map};
+use super::maps::{header_map, pairs, trailer_map};
 use super::scratch::{with_headers, with_write_buffer};
 use super::socket::{ReadError, Socket};
 use crate::{BodyLength, ClientConnection, Decoded, EncodeError, Framing, HeadWriter, Limits, ParseError};
@@ -138,13 +138,7 @@ impl ClientStream {
     fn write_head(&mut self, head: &Parts, length: BodyLength, out: &mut Vec<u8>) -> Result<(), EncodeError> {
         let target = head.uri.path_and_query().map_or("/", |target| target.as_str());
         let wants_upgrade = head.headers.contains_key(http::header::UPGRADE);
-        let write = |writer: &mut HeadWriter<'_>| {
-            for (name, value) in &head.headers {
-                if !is_framing(name) {
-                    writer.header(name, value);
-                }
-            }
-        };
+        let write = |writer: &mut HeadWriter<'_>| writer.map(&head.headers);
         self.http.write_head(head.method.as_str(), target.as_bytes(), length, wants_upgrade, write, out)
     }
 

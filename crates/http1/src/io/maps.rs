@@ -5,16 +5,12 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::Headers;
 
-/// Whether a header is about the connection or the framing, which the engine writes itself.
-pub(super) fn is_framing(name: &HeaderName) -> bool {
-    use http::header::{CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING};
-    [CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING].contains(name)
-        || matches!(name.as_str(), "keep-alive" | "proxy-connection")
-}
+/// Headers that a proxy adds, so that the map does not grow.
+const HEADROOM: usize = 8;
 
 /// The headers of a head, without a copy of their values.
 pub(super) fn header_map(headers: &Headers, bytes: &Bytes) -> HeaderMap {
-    let mut map = HeaderMap::with_capacity(headers.len());
+    let mut map = HeaderMap::with_capacity(headers.len() + HEADROOM);
     for (name, value) in headers.in_bytes(bytes).iter() {
         // They were checked when they were read.
         let Ok(name) = HeaderName::from_bytes(name) else { continue };

@@ -13,7 +13,7 @@ use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 use tokio::net::TcpStream;
 
-use super::maps::{header_map, is_framing, trailer_map};
+use super::maps::{header_map, trailer_map};
 use super::scratch::{with_headers, with_write_buffer};
 use super::socket::{ReadError, Socket};
 use super::timer::Timer;
@@ -189,10 +189,7 @@ impl ServerStream {
             let is_written = http.write_interim(
                 status.as_u16(),
                 &self.0.limits.http,
-                |writer| {
-                    let lines = headers.iter().filter(|(name, _)| !is_framing(name));
-                    lines.for_each(|(name, value)| writer.header(name, value));
-                },
+                |writer| writer.map(headers),
                 out,
             );
             if is_written {

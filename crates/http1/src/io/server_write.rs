@@ -13,7 +13,7 @@ use http_body::{Body, Frame};
 use tokio::time::timeout;
 
 use super::date::with_date_line;
-use super::maps::{is_framing, pairs};
+use super::maps::pairs;
 use super::scratch::with_write_buffer;
 use super::server::{After, ServerStream, State};
 use crate::{BodyLength, Decoded, EncodeError, HeadWriter, Next};
@@ -106,11 +106,7 @@ impl ServerStream {
             (None, _) => BodyLength::Unknown,
         };
         let write = |writer: &mut HeadWriter<'_>| {
-            for (name, value) in &head.headers {
-                if !is_framing(name) {
-                    writer.header(name, value);
-                }
-            }
+            writer.map(&head.headers);
             if !head.headers.contains_key(DATE) {
                 with_date_line(|line| writer.rendered(line));
             }
