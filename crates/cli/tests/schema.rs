@@ -183,7 +183,7 @@ const STRANGER: &str = "zzzzzzzzzzzz";
 
 /// The keys that the loader names when it meets one that nobody knows.
 fn known_to_loader(found: &Diagnostics) -> BTreeSet<String> {
-    let is_it = |message: &str| message.contains(&format!("has no key `{STRANGER}`"));
+    let is_it = |message: &str| message.contains(&format!("unknown key `{STRANGER}` in"));
     let hit = found.iter().find(|diagnostic| diagnostic.check == "unknown-key" && is_it(&diagnostic.message));
     let hit = hit.unwrap_or_else(|| panic!("the loader takes a key that nobody knows:\n{found}"));
     let help = hit.help.as_deref().unwrap();

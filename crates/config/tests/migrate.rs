@@ -244,7 +244,7 @@ fn mistakes_in_version_1_are_told() {
     for (old, new, says) in [
         ("max_content: 3MiB", "max_content: much", "`max_body_bytes` must be a size"),
         ("settles: end", "settles: start", "`settle_at` must be `end` or `head`"),
-        ("settles: end", "setles: end", "`usage` has no key `setles`"),
+        ("settles: end", "setles: end", "unknown key `setles` in `usage`"),
         ("voice: problem", "voice: problem\ndefault_contract: problem", "are the same key"),
         ("observe: true", "observe: perhaps", "`mode` must be `enforce` or `monitor`"),
     ] {
