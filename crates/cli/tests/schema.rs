@@ -88,7 +88,7 @@ fn init_writes_a_valid_contract_and_never_overwrites() {
     assert_eq!(run(&["check", "shop.yaml"]).status.code(), Some(0));
     let again = run(&["init", "shop.yaml"]);
     assert_eq!(again.status.code(), Some(4));
-    assert!(String::from_utf8_lossy(&again.stderr).contains("shop.yaml already exists"));
+    assert!(String::from_utf8_lossy(&again.stderr).contains("`shop.yaml` already exists"));
     assert_eq!(std::fs::read_to_string(folder.path().join("shop.yaml")).unwrap(), written);
     assert_eq!(run(&["init"]).status.code(), Some(0));
     assert!(folder.path().join("contract.yaml").exists());

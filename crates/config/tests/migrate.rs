@@ -193,7 +193,7 @@ fn version_1_loads_as_version_2_does_with_one_warning() {
     let ((old, warnings), (new, none)) = (load(EVERYTHING), load(EVERYTHING_2));
     assert_eq!(old, new);
     assert_eq!(none, "");
-    let expected = "demur.yaml:2:8: warning[deprecated-version]: version 1 of the file is deprecated (help: run `demur \
+    let expected = "demur.yaml:2:8: warning[deprecated-version]: version 1 of the configuration is deprecated (help: run `demur \
                     check --fix demur.yaml` to rewrite the file to version 2)";
     assert_eq!(warnings, expected);
 }
