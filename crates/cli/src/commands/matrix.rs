@@ -1,0 +1,106 @@
+//! `demur matrix`: every error of every operation, with its causes and its exact response.
+
+use std::fs::File;
+use std::io::{BufWriter, Write};
+use std::path::Path;
+use std::sync::Arc;
+
+use comfy_table::{Table, presets};
+use demur_engine::Api;
+use demur_gateway::Config;
+use demur_matrix::{ContractMatrix, Matrix};
+use demur_publish::matrix_page;
+use demur_source::did_you_mean;
+
+use crate::args::MatrixArgs;
+use crate::exit::{CommandFailure, Exit};
+use crate::output::{Output, counted};
+use crate::progress::Progress;
+use crate::serving::load;
+
+pub(crate) fn run(args: &MatrixArgs, output: &Output) -> Result<Exit, CommandFailure> {
+    let config = load(&args.config, output)?;
+    let mut matrix = build(config, output);
+    if let Some(name) = &args.api {
+        let known: Vec<&str> = matrix.apis.iter().map(|api| api.name.as_str()).collect();
+        if !known.contains(&name.as_str()) {
+            let help = did_you_mean(name, known.iter().copied())
+                .map_or_else(|| format!("APIs: {}", known.join(", ")), |known| format!("did you mean `{known}`?"));
+            return Err(CommandFailure::usage(format!("unknown API `{name}`"), help));
+        }
+        matrix.apis.retain(|api| api.name == *name);
+    }
+    if let Some(path) = &args.report_json {
+        write(path, output, |file| matrix.to_json(file))?;
+    }
+    if let Some(path) = &args.report_html {
+        let page = matrix_page(&matrix).map_err(|error| CommandFailure::unavailable(error.to_string(), None))?;
+        write(path, output, |file| file.write_all(page.as_bytes()))?;
+    }
+    if output.is_json() {
+        let written = matrix.to_json(std::io::stdout().lock()).and_then(|()| writeln!(std::io::stdout()));
+        return match written {
+            Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+                Err(CommandFailure::unavailable(format!("standard output: {error}"), None))
+            }
+            _ => Ok(Exit::Ok),
+        };
+    }
+    let contracts = matrix.apis.iter().flat_map(|api| &api.contracts);
+    let tables: Vec<String> = contracts.map(table).collect();
+    output.result(&tables.join("\n\n"), &());
+    Ok(Exit::Ok)
+}
+
+/// Builds the matrix of a configuration.
+pub(crate) fn build(config: Config, output: &Output) -> Matrix {
+    let (apis, plans) = apis(config);
+    let operations = |api: &Arc<Api>| api.settings().document.operations().len() * api.settings().contracts().count();
+    let progress = Progress::bar(output, "building the matrix", apis.iter().map(operations).sum());
+    Matrix::build_with_progress(&apis, &plans, |done| progress.advance_to(done))
+}
+
+/// The APIs and plans of a configuration.
+pub(crate) fn apis(config: Config) -> (Vec<Arc<Api>>, Vec<demur_admission::Plan>) {
+    (config.apis.into_iter().map(|api| Api::new(api.settings)).collect(), config.plans)
+}
+
+fn write(
+    path: &Path,
+    output: &Output,
+    fill: impl FnOnce(&mut BufWriter<File>) -> std::io::Result<()>,
+) -> Result<(), CommandFailure> {
+    let written = File::create(path).and_then(|file| {
+        let mut file = BufWriter::new(file);
+        fill(&mut file)?;
+        file.flush()
+    });
+    written.map_err(|error| CommandFailure::unavailable(format!("{}: {error}", path.display()), None))?;
+    output.note(&format!("wrote {}", path.display()));
+    Ok(())
+}
+
+fn table(contract: &ContractMatrix) -> String {
+    let mut table = Table::new();
+    table.load_preset(presets::NOTHING).set_header(["  OPERATION", "STATUS", "ERROR", "CONDITION", "CAUSE"]);
+    let mut cells = 0;
+    for operation in &contract.operations {
+        for cell in &operation.cells {
+            cells += 1;
+            let cause = cell.causes.first().map(|cause| cause.text.as_str()).unwrap_or_default();
+            let more = cell.causes.len() - 1 + cell.more_causes;
+            let cause = if more > 0 { format!("{cause} (and {more} more)") } else { cause.to_owned() };
+            let status = cell.answer.status.to_string();
+            table.add_row([&format!("  {}", operation.id), &status, &cell.error, &cell.condition, &cause]);
+        }
+    }
+    let lines: Vec<String> = table.lines().map(|line| line.trim_end().to_owned()).collect();
+    format!(
+        "{}: {} of {}, {}\n{}",
+        contract.id,
+        counted(contract.errors.len(), "error"),
+        counted(contract.operations.len(), "operation"),
+        counted(cells, "cell"),
+        lines.join("\n")
+    )
+}
