@@ -231,7 +231,8 @@ impl Builder<'_> {
     /// Requests that match no operation: a path or a method that the document does not have.
     fn unmatched(&mut self) -> Vec<Cell> {
         let not_found = ExampleReason::Condition(Condition::ResourceNotFound);
-        let method = ExampleReason::MethodNotAllowed { allow: "GET, HEAD".to_owned(), method: "DELETE".to_owned() };
+        let method =
+            ExampleReason::MethodNotAllowed { allow: "GET, HEAD".to_owned(), method: "DELETE".to_owned() };
         let rows = [
             (Condition::ResourceNotFound, "the document has no such path", not_found),
             (Condition::ResourceMethodNotAllowed, "the path has other methods", method),
@@ -315,11 +316,8 @@ fn own_causes(name: &str, entry: &ErrorEntry, is_own: bool, view: &OperationView
             }
         }
     }
-    let is_of_rules = view
-        .api
-        .rules
-        .iter()
-        .any(|rule| rule.raise == name || rule.on_failure.as_deref() == Some(name));
+    let is_of_rules =
+        view.api.rules.iter().any(|rule| rule.raise == name || rule.on_failure.as_deref() == Some(name));
     let is_listed = view.raised.as_ref().is_some_and(|names| names.contains(&name));
     if entry.upstream_may_raise && (is_listed || is_own && !is_of_rules) {
         causes.extend(why::raised_cause(name, view));

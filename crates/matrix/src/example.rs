@@ -36,7 +36,9 @@ fn denial(condition: Condition, view: &OperationView<'_>) -> Option<Denial> {
         }
         Condition::PermissionResource => Denial::PermissionResource { resource: "RESOURCE".to_owned() },
         Condition::PermissionOperation => Denial::PermissionOperation,
-        Condition::PlanRequired => Denial::PlanRequired { feature: policy.feature.clone().unwrap_or_default() },
+        Condition::PlanRequired => {
+            Denial::PlanRequired { feature: policy.feature.clone().unwrap_or_default() }
+        }
         Condition::PlanInactive => Denial::PlanInactive,
         Condition::CreditsExhausted => {
             let resets_at = view.active().any(|plan| plan.credits.is_some()).then(next_month);
@@ -86,7 +88,9 @@ fn next_month() -> Timestamp {
 /// The plan of the example's caller: for a missing feature one that lacks it.
 pub(crate) fn plan<'v>(condition: Condition, view: &OperationView<'v>) -> Option<&'v Plan> {
     match (condition, &view.policy.feature) {
-        (Condition::PlanRequired, Some(feature)) => view.active().find(|plan| !plan.features.contains(feature)),
+        (Condition::PlanRequired, Some(feature)) => {
+            view.active().find(|plan| !plan.features.contains(feature))
+        }
         (Condition::PlanInactive, _) => view.plans.iter().find(|plan| !plan.active),
         _ => view.example_plan(),
     }
@@ -94,7 +98,9 @@ pub(crate) fn plan<'v>(condition: Condition, view: &OperationView<'v>) -> Option
 
 /// Whether the caller is known when the condition occurs, so that the response has headers about limits.
 pub(crate) fn knows_caller(condition: Condition) -> bool {
-    !["credential", "request", "overloaded", "store.unavailable.keys"].iter().any(|root| condition.covered_by(root))
+    !["credential", "request", "overloaded", "store.unavailable.keys"]
+        .iter()
+        .any(|root| condition.covered_by(root))
 }
 
 /// Whether the caller has exceeded a limit.

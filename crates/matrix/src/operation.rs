@@ -62,7 +62,10 @@ impl<'v> OperationView<'v> {
     /// The rules that are checked.
     pub(crate) fn rules(&self) -> impl Iterator<Item = &'v RuleSettings> + '_ {
         let index = self.operation.index();
-        self.api.rules.iter().filter(move |rule| rule.operations.is_empty() || rule.operations.contains(&index))
+        self.api
+            .rules
+            .iter()
+            .filter(move |rule| rule.operations.is_empty() || rule.operations.contains(&index))
     }
 
     pub(crate) fn needs_key(&self) -> bool {

@@ -71,9 +71,11 @@ pub(crate) fn occurrence(condition: Condition, view: &OperationView<'_>) -> Occu
             possible(Cause::new(CauseKind::Gateway, text).named("max_body_bytes"))
         }
         C::ResourceMethodNotAllowed => absent("the path has this method: it concerns other methods"),
-        C::ResourceNotFound | C::ResourceExists | C::ResourceConflict | C::ResourceGone | C::PreconditionFailed => {
-            raised(condition.name(), view)
-        }
+        C::ResourceNotFound
+        | C::ResourceExists
+        | C::ResourceConflict
+        | C::ResourceGone
+        | C::PreconditionFailed => raised(condition.name(), view),
         C::IdempotencyMismatch | C::IdempotencyInFlight | C::IdempotencyCompleted => {
             idempotency(condition, view)
         }
@@ -110,7 +112,9 @@ fn occurs_in_monitor_mode(condition: Condition) -> bool {
 fn gateway_text(condition: Condition) -> String {
     match condition {
         Condition::RequestMalformed => "the request is not valid HTTP, or servers could read it in two ways",
-        Condition::RequestHeadTooLarge => "the headers exceed `limits.max_header_bytes` or `limits.max_headers`",
+        Condition::RequestHeadTooLarge => {
+            "the headers exceed `limits.max_header_bytes` or `limits.max_headers`"
+        }
         Condition::RequestUriTooLong => "the request target exceeds `limits.max_uri_bytes`",
         Condition::RequestTimeout => "the headers or the body arrive too slowly",
         Condition::RequestExpectationFailed => "`Expect` has another value than `100-continue`",
@@ -142,7 +146,8 @@ fn credential(condition: Condition, view: &OperationView<'_>) -> Occurrence {
                     Scheme::Field(name) => format!("`{name}`"),
                 })
                 .collect();
-            let cause = Cause::new(CauseKind::Authentication, format!("the request has no {}", ways.join(" or ")));
+            let cause =
+                Cause::new(CauseKind::Authentication, format!("the request has no {}", ways.join(" or ")));
             possible(cause.named(authentication.scheme.field().as_str()))
         }
         Condition::CredentialScheme => {
@@ -164,10 +169,7 @@ fn credential(condition: Condition, view: &OperationView<'_>) -> Occurrence {
         Condition::CredentialExpired => key("the key has expired"),
         _ => {
             let (attempts, per) = authentication.failures;
-            let text = format!(
-                "more than {attempts} attempts of one address failed in {}",
-                seconds(per)
-            );
+            let text = format!("more than {attempts} attempts of one address failed in {}", seconds(per));
             possible(Cause::new(CauseKind::Authentication, text).named("failures"))
         }
     }
@@ -254,9 +256,14 @@ fn limits(condition: Condition, view: &OperationView<'_>) -> Occurrence {
             any(causes.collect(), "no plan limits the rate of the operation")
         }
         Condition::RateConcurrency => {
-            let limited = view.active().filter_map(|plan| Some((plan, plan.concurrency.filter(|it| !it.shadow)?)));
+            let limited =
+                view.active().filter_map(|plan| Some((plan, plan.concurrency.filter(|it| !it.shadow)?)));
             let causes = limited.map(|(plan, limit)| {
-                of_plan(plan, format!("{} at once", counted(limit.slots.get().into(), "request")), "concurrency")
+                of_plan(
+                    plan,
+                    format!("{} at once", counted(limit.slots.get().into(), "request")),
+                    "concurrency",
+                )
             });
             any(causes.collect(), "no plan limits concurrent requests")
         }

@@ -66,10 +66,10 @@ fn every_answer_is_parsed_as_its_error() {
                 let name = |error| contract.entry(error).name.as_str();
                 let names: Vec<&str> = match contract.parse(&response) {
                     ParseResult::Exact(parsed) => vec![name(parsed.problem.error)],
-                    ParseResult::Ambiguous(several) => {
-                        several.iter().map(|parsed| name(parsed.problem.error)).collect()
+                    ParseResult::Ambiguous { candidates } => {
+                        candidates.iter().map(|candidate| name(*candidate)).collect()
                     }
-                    ParseResult::Unknown(_) => Vec::new(),
+                    ParseResult::Unknown { .. } => Vec::new(),
                 };
                 assert!(names.contains(&cell.error.as_str()), "{}: {names:?}", cell.id);
                 assert!(!cell.causes.is_empty(), "{}", cell.id);
@@ -123,10 +123,22 @@ const PRESENT: &[(usize, &str, &str, &str, &str)] = &[
     (0, "listScores", "credential.missing", "missing_authorization", "no `Authorization: Bearer`"),
     (0, "listScores", "credential.expired", "api_key_expired", "expired"),
     (0, "listScores", "param.missing", "missing_param", "`brand` in the query"),
-    (0, "listScores", "param.invalid.maximum", "invalid_param", "`limit` in the query: a parameter is too large (100)"),
+    (
+        0,
+        "listScores",
+        "param.invalid.maximum",
+        "invalid_param",
+        "`limit` in the query: a parameter is too large (100)",
+    ),
     (0, "listScores", "permission.resource", "permission_denied", "does not cover the resource"),
     (0, "listScores", "quota.exceeded", "daily_limit_exceeded", "the plan `daily` allows 2 requests a day"),
-    (0, "listScores", "rate.exceeded", "rate_limit_exceeded", "the plan `limited` allows 3 requests in 2 seconds"),
+    (
+        0,
+        "listScores",
+        "rate.exceeded",
+        "rate_limit_exceeded",
+        "the plan `limited` allows 3 requests in 2 seconds",
+    ),
     (0, "createBrand", "body.invalid_json", "invalid_json", "not valid JSON"),
     (0, "createBrand", "param.invalid.length.empty", "invalid_param", "`name` in the body"),
     (0, "showReport", "upstream.timeout", "timeout", "in time"),

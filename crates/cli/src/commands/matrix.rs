@@ -5,7 +5,6 @@ use std::io::{BufWriter, Write};
 use std::path::Path;
 use std::sync::Arc;
 
-use comfy_table::{Table, presets};
 use demur_engine::Api;
 use demur_gateway::Config;
 use demur_matrix::{ContractMatrix, Matrix};
@@ -24,8 +23,10 @@ pub(crate) fn run(args: &MatrixArgs, output: &Output) -> Result<Exit, CommandFai
     if let Some(name) = &args.api {
         let known: Vec<&str> = matrix.apis.iter().map(|api| api.name.as_str()).collect();
         if !known.contains(&name.as_str()) {
-            let help = did_you_mean(name, known.iter().copied())
-                .map_or_else(|| format!("APIs: {}", known.join(", ")), |known| format!("did you mean `{known}`?"));
+            let help = did_you_mean(name, known.iter().copied()).map_or_else(
+                || format!("APIs: {}", known.join(", ")),
+                |known| format!("did you mean `{known}`?"),
+            );
             return Err(CommandFailure::usage(format!("unknown API `{name}`"), help));
         }
         matrix.apis.retain(|api| api.name == *name);
@@ -34,7 +35,8 @@ pub(crate) fn run(args: &MatrixArgs, output: &Output) -> Result<Exit, CommandFai
         write(path, output, |file| matrix.to_json(file))?;
     }
     if let Some(path) = &args.report_html {
-        let page = matrix_page(&matrix).map_err(|error| CommandFailure::unavailable(error.to_string(), None))?;
+        let page =
+            matrix_page(&matrix).map_err(|error| CommandFailure::unavailable(error.to_string(), None))?;
         write(path, output, |file| file.write_all(page.as_bytes()))?;
     }
     if output.is_json() {
@@ -55,7 +57,8 @@ pub(crate) fn run(args: &MatrixArgs, output: &Output) -> Result<Exit, CommandFai
 /// Builds the matrix of a configuration.
 pub(crate) fn build(config: Config, output: &Output) -> Matrix {
     let (apis, plans) = apis(config);
-    let operations = |api: &Arc<Api>| api.settings().document.operations().len() * api.settings().contracts().count();
+    let operations =
+        |api: &Arc<Api>| api.settings().document.operations().len() * api.settings().contracts().count();
     let progress = Progress::bar(output, "building the matrix", apis.iter().map(operations).sum());
     Matrix::build_with_progress(&apis, &plans, |done| progress.advance_to(done))
 }
@@ -80,27 +83,30 @@ fn write(
     Ok(())
 }
 
+/// A table of all cells. A document can have a hundred thousand of them, which the tables of other commands are not made
+/// for.
 fn table(contract: &ContractMatrix) -> String {
-    let mut table = Table::new();
-    table.load_preset(presets::NOTHING).set_header(["  OPERATION", "STATUS", "ERROR", "CONDITION", "CAUSE"]);
-    let mut cells = 0;
+    let mut rows: Vec<[String; 5]> = vec![["OPERATION", "STATUS", "ERROR", "CONDITION", "CAUSE"].map(str::to_owned)];
     for operation in &contract.operations {
         for cell in &operation.cells {
-            cells += 1;
             let cause = cell.causes.first().map(|cause| cause.text.as_str()).unwrap_or_default();
-            let more = cell.causes.len() - 1 + cell.more_causes;
+            let more = (cell.causes.len() + cell.more_causes).saturating_sub(1);
             let cause = if more > 0 { format!("{cause} (and {more} more)") } else { cause.to_owned() };
             let status = cell.answer.status.to_string();
-            table.add_row([&format!("  {}", operation.id), &status, &cell.error, &cell.condition, &cause]);
+            rows.push([operation.id.clone(), status, cell.error.clone(), cell.condition.clone(), cause]);
         }
     }
-    let lines: Vec<String> = table.lines().map(|line| line.trim_end().to_owned()).collect();
-    format!(
-        "{}: {} of {}, {}\n{}",
+    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or_default();
+    let [w0, w1, w2, w3] = [width(0), width(1), width(2), width(3)];
+    let mut text = format!(
+        "{}: {} of {}, {}",
         contract.id,
         counted(contract.errors.len(), "error"),
         counted(contract.operations.len(), "operation"),
-        counted(cells, "cell"),
-        lines.join("\n")
-    )
+        counted(rows.len() - 1, "cell"),
+    );
+    for [operation, status, error, condition, cause] in &rows {
+        text.push_str(&format!("\n  {operation:w0$}  {status:w1$}  {error:w2$}  {condition:w3$}  {cause}"));
+    }
+    text
 }

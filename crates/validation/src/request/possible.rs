@@ -88,6 +88,15 @@ struct Place<'p> {
     is_text: bool,
 }
 
+impl Place<'_> {
+    /// Whether every value has one of these types, because it is sent as text. A parameter of the query can come twice,
+    /// which makes it a list.
+    fn accepts(&self, types: &DeclaredTypes) -> bool {
+        let is_in_query = self.subject.location() == Location::Query;
+        self.is_text && (types.accepts_list || types.accepts_string && !is_in_query)
+    }
+}
+
 impl Walk<'_> {
     fn parameter(&mut self, rank: usize, rule: &ParameterRule) {
         let subject = Subject::Parameter { location: rule.location, name: &rule.name, rank };
@@ -170,7 +179,7 @@ impl Walk<'_> {
     /// The keywords that apply to the value itself.
     fn keywords(&mut self, place: &Place<'_>, schema: &Map<String, Value>, pointer: &str, within: &str) {
         if let Some(types) = schema.get("type").and_then(declared_types)
-            && !(place.is_text && types.accepts_text)
+            && !place.accepts(&types)
         {
             let BrokenRule { condition, limit, allowed } = types.rule;
             let violation =
@@ -264,7 +273,8 @@ impl Walk<'_> {
                 Violation { value: None, ..self.example(place, &at, Condition::ParamMissing, "", None) };
             self.push(violation, "required", join(pointer, "required"));
         }
-        for (present, missing) in schema.get("dependentRequired").and_then(Value::as_object).into_iter().flatten()
+        for (present, missing) in
+            schema.get("dependentRequired").and_then(Value::as_object).into_iter().flatten()
         {
             let Some(name) = missing.as_array().and_then(|names| names.first()?.as_str()) else { continue };
             let at = join(pointer, "dependentRequired");
@@ -275,7 +285,15 @@ impl Walk<'_> {
         for keyword in ["additionalProperties", "unevaluatedProperties"] {
             if let Some(Value::Bool(false)) = schema.get(keyword) {
                 let (at, value) = (join(pointer, keyword), join(within, "unexpected"));
-                self.broken(place, &value, Condition::ParamUnknown, "value", None, &at, "additionalProperties");
+                self.broken(
+                    place,
+                    &value,
+                    Condition::ParamUnknown,
+                    "value",
+                    None,
+                    &at,
+                    "additionalProperties",
+                );
             }
         }
     }
@@ -393,8 +411,9 @@ struct DeclaredTypes {
     rule: BrokenRule,
     /// A value of another type.
     wrong: &'static str,
-    /// Whether every text is a value of these types: text can be a string, a list or an object.
-    accepts_text: bool,
+    accepts_string: bool,
+    /// Whether a list or an object is one of these types: any text can be read as such.
+    accepts_list: bool,
 }
 
 fn declared_types(value: &Value) -> Option<DeclaredTypes> {
@@ -402,13 +421,14 @@ fn declared_types(value: &Value) -> Option<DeclaredTypes> {
     let names = value.as_array().map_or(single, Vec::as_slice).iter().filter_map(Value::as_str);
     let types: Vec<JsonType> = names.filter_map(json_type).collect();
     let first = *types.iter().find(|name| **name != JsonType::Null).or(types.first())?;
-    let is_textual = |name: &JsonType| matches!(name, JsonType::String | JsonType::Array | JsonType::Object);
+    let accepts_string = types.contains(&JsonType::String);
+    let accepts_list = types.iter().any(|name| matches!(name, JsonType::Array | JsonType::Object));
     let wrong = match first {
         JsonType::String | JsonType::Array | JsonType::Object => "5",
         JsonType::Number | JsonType::Integer => "ten",
         JsonType::Boolean | JsonType::Null => "value",
     };
-    Some(DeclaredTypes { wrong, accepts_text: types.iter().any(is_textual), rule: types_rule(types) })
+    Some(DeclaredTypes { wrong, accepts_string, accepts_list, rule: types_rule(types) })
 }
 
 fn json_type(name: &str) -> Option<JsonType> {
