@@ -43,6 +43,9 @@ pub(crate) fn occurrence(condition: Condition, view: &OperationView<'_>) -> Occu
     if view.api.monitor && !occurs_in_monitor_mode(condition) {
         return absent("the API is in monitor mode: the check is recorded, and nothing is rejected for it");
     }
+    if let Some(reason) = unused(condition) {
+        return absent(reason);
+    }
     match condition {
         C::CredentialMissing
         | C::CredentialScheme
@@ -101,6 +104,17 @@ pub(crate) fn occurrence(condition: Condition, view: &OperationView<'_>) -> Occu
         )),
         other => possible(Cause::new(CauseKind::Gateway, gateway_text(other))),
     }
+}
+
+/// Conditions that the gateway does not raise yet.
+fn unused(condition: Condition) -> Option<&'static str> {
+    const UNUSED: [(&str, &str); 4] = [
+        ("credential.token", "the API takes no tokens"),
+        ("store.unavailable.token_keys", "the API takes no tokens"),
+        ("permission.address", "the API admits every address"),
+        ("upstream.unhealthy", "the gateway makes no health checks"),
+    ];
+    UNUSED.iter().find(|(root, _)| condition.covered_by(root)).map(|(_, reason)| *reason)
 }
 
 /// In monitor mode only what cannot be forwarded is rejected.

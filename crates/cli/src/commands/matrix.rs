@@ -86,7 +86,8 @@ fn write(
 /// A table of all cells. A document can have a hundred thousand of them, which the tables of other commands are not made
 /// for.
 fn table(contract: &ContractMatrix) -> String {
-    let mut rows: Vec<[String; 5]> = vec![["OPERATION", "STATUS", "ERROR", "CONDITION", "CAUSE"].map(str::to_owned)];
+    let mut rows: Vec<[String; 5]> =
+        vec![["OPERATION", "STATUS", "ERROR", "CONDITION", "CAUSE"].map(str::to_owned)];
     for operation in &contract.operations {
         for cell in &operation.cells {
             let cause = cell.causes.first().map(|cause| cause.text.as_str()).unwrap_or_default();
