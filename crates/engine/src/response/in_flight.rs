@@ -92,7 +92,9 @@ impl InFlight {
         }
         // A panic is no measure of the upstream's latency.
         let panicked = matches!(result, Err(UpstreamFault::Panicked(_)));
-        context.release_upstream_permit((!panicked).then_some(lag));
+        if !panicked {
+            context.on_upstream_head(lag);
+        }
         let mut response = match result {
             Ok(response) => response,
             Err(fault) => {
@@ -104,7 +106,9 @@ impl InFlight {
         let verdict = catch_panic(|| verdict(&mut context, &mut response, hold));
         match verdict.unwrap_or_else(|panic| Err(panic.into())) {
             Ok(ResponseVerdict::Passes(settlement)) => {
-                let settling = |body| ResponseBody::settling(PeekedBody::nothing(body), settlement);
+                let permit = context.take_upstream_permit();
+                let settling =
+                    |body| ResponseBody::settling(PeekedBody::nothing(body).holding(permit), settlement);
                 end(context, Ok(response.map(settling)))
             }
             Ok(ResponseVerdict::NeedsBody { hold, schema }) => {
@@ -118,7 +122,6 @@ impl InFlight {
 
 /// The client has gone: the request is settled as if it were dropped, and a response is made that nobody gets.
 fn client_gone<R>(mut context: Box<RequestContext>, hold: Hold) -> ResponseOutcome<R> {
-    context.release_upstream_permit(None);
     drop(hold);
     context.record.set_client_gone();
     let mut response = Response::new(ResponseBody::Whole(None));
@@ -295,7 +298,7 @@ fn start_settlement(context: &mut RequestContext, headers: &mut HeaderMap, hold:
 
 /// A response that is passed on to the client.
 fn pass_on<R>(
-    context: &RequestContext,
+    context: &mut RequestContext,
     head: Parts,
     body: PeekedBody<R>,
     mut settlement: PendingSettlement,
@@ -306,6 +309,7 @@ where
     let mut response = Response::from_parts(head, ());
     strip_hop_by_hop(&mut response);
     settlement.on_start(context, (response.status(), response.headers()), &body);
+    let body = body.holding(context.take_upstream_permit());
     response.map(|()| ResponseBody::settling(body, settlement))
 }
 

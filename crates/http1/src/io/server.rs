@@ -186,12 +186,8 @@ impl ServerStream {
     pub fn interim(&self, status: StatusCode, headers: &HeaderMap) {
         let State { socket, http, .. } = &mut *self.0.state.borrow_mut();
         with_write_buffer(|out| {
-            let is_written = http.write_interim(
-                status.as_u16(),
-                &self.0.limits.http,
-                |writer| writer.map(headers),
-                out,
-            );
+            let is_written =
+                http.write_interim(status.as_u16(), &self.0.limits.http, |writer| writer.map(headers), out);
             if is_written {
                 // What does not fit now is sent with the response. An error shows there too.
                 let _ = socket.write_now(out);
