@@ -17,9 +17,9 @@ use http_body::Body;
 use tokio::time::Instant;
 
 use super::body::UpstreamBody;
-use super::exchange::{Connection, ExchangeError};
+use super::exchange::ExchangeError;
 use super::location::UpstreamOrigin;
-use super::pool::Pool;
+use super::pool::{Connection, Pool};
 use super::timeout::{ProgressBody, ResponseTimeout};
 use crate::config::Upstream;
 use crate::listener::connections::ConnectionTable;

@@ -10,29 +10,13 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use demur_engine::{BodyError, UpstreamFault};
 use demur_http1::Limits;
-use demur_http1::io::{self, ClientStream, SendError, Timer};
+use demur_http1::io::{self, SendError};
 use http::request::Parts;
 use http::{HeaderMap, Response, StatusCode};
 use http_body::{Body, Frame, SizeHint};
 
-use super::pool::IdlePool;
+use super::pool::{Connection, IdlePool, Lease};
 use super::timeout::{ProgressBody, ResponseTimeout};
-use crate::listener::descriptors::Descriptor;
-
-/// A connection to an upstream on which a request may be sent.
-pub(crate) struct Connection {
-    pub(crate) stream: ClientStream,
-    pub(crate) lease: Lease,
-}
-
-/// What belongs to a connection while a request is sent on it.
-pub(crate) struct Lease {
-    pub(crate) pool: IdlePool,
-    /// The timer of responses, kept because it is seldom touched.
-    pub(crate) timer: Timer,
-    /// Counts the connection until it is closed.
-    pub(crate) _descriptor: Descriptor,
-}
 
 /// The body of a response. Its trailers are its last frame.
 pub(crate) struct ExchangeBody<B> {

@@ -11,16 +11,30 @@ use demur_http1::io::{ClientStream, Timer};
 use tokio::time::{Instant, sleep, timeout};
 
 use super::connect::connect;
-use super::exchange::{Connection, Lease};
 use super::location::UpstreamOrigin;
 use crate::config::Upstream;
 use crate::listener::connections::ConnectionTable;
-use crate::listener::descriptors::Descriptors;
+use crate::listener::descriptors::{Descriptor, Descriptors};
 
 /// Idle connections that are kept for each API and worker.
 const MAX_IDLE: usize = 128;
 /// How often idle connections are looked at.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
+
+/// A connection to an upstream on which a request may be sent.
+pub(crate) struct Connection {
+    pub(crate) stream: ClientStream,
+    pub(crate) lease: Lease,
+}
+
+/// What belongs to a connection while a request is sent on it.
+pub(crate) struct Lease {
+    pub(crate) pool: IdlePool,
+    /// The timer of responses, kept because it is seldom touched.
+    pub(crate) timer: Timer,
+    /// Counts the connection until it is closed.
+    pub(crate) _descriptor: Descriptor,
+}
 
 /// Checks out connections to one upstream.
 pub(crate) struct Pool {
