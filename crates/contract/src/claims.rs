@@ -11,7 +11,7 @@ use demur_source::Span;
 use crate::catalogue::{Docs, EntrySource, ErrorEntry, ErrorId, ErrorStatus, Retry, Show};
 use crate::load::{CodeStyle, ContractDefaults, ContractReader, Draft, doc_url};
 use crate::template::Template;
-use crate::{Condition, RetryClass, claim_names};
+use crate::{Condition, RejectedStatus, RetryClass, claim_names};
 
 /// A parameter that the gateway itself sets when it rejects a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,6 +77,8 @@ pub(crate) struct ClaimMap {
     pub(crate) violation_errors: HashSet<usize>,
     /// The conditions that no declared entry claims.
     pub(crate) unclaimed: Vec<Condition>,
+    /// The condition of each status of an upstream's error response, from 400 to 599.
+    pub(crate) by_upstream_status: Vec<Condition>,
 }
 
 /// Resolves the claims of all entries and reports invalid ones to `reader`.
@@ -127,10 +129,15 @@ pub(crate) fn resolve(
     report_unknown_names(reader, &drafts);
 
     warn_differing_retry_classes(reader, &drafts, &claims);
+    let claimed_on: Vec<(String, Span, usize)> = drafts
+        .iter()
+        .enumerate()
+        .flat_map(|(index, draft)| draft.claims.iter().map(move |it| (it.name.clone(), it.span, index)))
+        .collect();
     let mut entries: Vec<ErrorEntry> = drafts.into_iter().map(|draft| draft.entry).collect();
     let mut violation_errors = HashSet::new();
     let mut unclaimed = Vec::new();
-    let mut by_condition = Vec::with_capacity(Condition::COUNT);
+    let mut by_condition: Vec<ErrorId> = Vec::with_capacity(Condition::COUNT);
     for condition in Condition::all() {
         if condition == Condition::ClientGone {
             // No response can be sent: it shares the error of `internal`, which is set below.
@@ -141,8 +148,17 @@ pub(crate) fn resolve(
         if claimed.is_none() {
             unclaimed.push(condition);
         }
+        if let (None, Condition::UpstreamRefused(status)) = (claimed, condition) {
+            // Conditions of the gateway come first, so the error of the equivalent one is known.
+            let answer = |condition: Condition| &entries[usize::from(by_condition[condition.index()].0)];
+            let meant = condition_of_upstream_status(status.as_u16(), &claims, answer);
+            if Some(meant) == status.equivalent() {
+                by_condition.push(by_condition[meant.index()]);
+                continue;
+            }
+        }
         let index = claimed.unwrap_or_else(|| {
-            entries.push(derive(condition, defaults));
+            entries.push(derive(condition, defaults, &entries));
             entries.len() - 1
         });
         if condition.is_violation() {
@@ -151,7 +167,74 @@ pub(crate) fn resolve(
         by_condition.push(ErrorId(clamp(index)));
     }
     by_condition[Condition::ClientGone.index()] = by_condition[Condition::Internal.index()];
-    ClaimMap { entries, by_condition, by_name, violation_errors, unclaimed }
+    let answer = |condition: Condition| &entries[usize::from(by_condition[condition.index()].0)];
+    let by_upstream_status =
+        (400..600).map(|status| condition_of_upstream_status(status, &claims, answer)).collect();
+    warn_changed_classes(reader, &claimed_on, &entries);
+    ClaimMap { entries, by_condition, by_name, violation_errors, unclaimed, by_upstream_status }
+}
+
+/// The condition of an upstream's error response of which only the status is understood.
+///
+/// The contract's claim on the status decides, then the condition that means the same to a client. That condition must be
+/// answered with the same status, unless the contract claims it by its own name: a claim on `resource` with 404 should not
+/// turn the upstream's 409 into a 404.
+fn condition_of_upstream_status<'e>(
+    status: u16,
+    claims: &HashMap<String, usize>,
+    answer: impl Fn(Condition) -> &'e ErrorEntry,
+) -> Condition {
+    let refused = match (status, RejectedStatus::new(status)) {
+        // About the account of the gateway at the upstream.
+        (401 | 402 | 407, _) => return Condition::UpstreamFailed,
+        (_, Some(refused)) => refused,
+        (502, _) => return Condition::UpstreamUnreachable,
+        (503, _) => return Condition::UpstreamUnavailable,
+        (504, _) => return Condition::UpstreamTimeout,
+        (_, None) => return Condition::UpstreamFailed,
+    };
+    let own = Condition::UpstreamRefused(refused);
+    if claims.contains_key(own.name()) {
+        return own;
+    }
+    let Some(equivalent) = refused.equivalent() else { return own };
+    let entry = answer(equivalent);
+    // The upstream names no parameter for a message that shows one.
+    if entry.message.uses_violation() {
+        return own;
+    }
+    let answered = entry.status.as_u16();
+    let is_meant = match deepest_claim(claims, equivalent) {
+        Some(claim) => answered == status || claim == equivalent.name() && answered < 500,
+        None => answered == status && !claims.contains_key("upstream.refused"),
+    };
+    if is_meant { equivalent } else { own }
+}
+
+/// Warns of claims that turn the upstream's client errors into server errors, or the other way round: clients retry the
+/// latter.
+fn warn_changed_classes(
+    reader: &mut ContractReader<'_>,
+    claimed_on: &[(String, Span, usize)],
+    entries: &[ErrorEntry],
+) {
+    for (claim, span, index) in claimed_on {
+        let status = entries[*index].status.as_u16();
+        let is_refused = claim == "upstream.refused" || claim.starts_with("upstream.refused.");
+        let (one, other) = match (is_refused, status >= 500) {
+            (true, true) => ("a client error", "a server error"),
+            (false, false) if claim == "upstream" || claim.starts_with("upstream.") => {
+                ("a server error", "a client error")
+            }
+            _ => continue,
+        };
+        let message = format!(
+            "`{claim}` is {one} of the upstream, but `{}` answers it with {status}, {other}",
+            entries[*index].name
+        );
+        let class = if is_refused { "4xx" } else { "5xx" };
+        reader.warning(*span, "status-class", message, format!("claim it in an error with a {class} status"));
+    }
 }
 
 /// Converts an index to the number of an [`ErrorId`]. The loader accepts at most 2,048 errors, so it always fits.
@@ -168,7 +251,7 @@ fn deepest(claims: &HashMap<String, usize>, condition: Condition) -> Option<usiz
 fn deepest_claim(claims: &HashMap<String, usize>, condition: Condition) -> Option<&'static str> {
     let mut name = condition.name();
     loop {
-        if claims.contains_key(name) {
+        if claims.contains_key(name) && condition.covered_by(name) {
             return Some(name);
         }
         name = name.rsplit_once('.')?.0;
@@ -280,7 +363,7 @@ fn report_unknown_names(reader: &mut ContractReader<'_>, drafts: &[Draft]) {
 }
 
 /// Makes the entry of a condition that no error claims.
-fn derive(condition: Condition, defaults: &ContractDefaults) -> ErrorEntry {
+fn derive(condition: Condition, defaults: &ContractDefaults, others: &[ErrorEntry]) -> ErrorEntry {
     // A malformed key is answered like an unknown one, so that callers cannot learn the format of keys.
     let (visible, same_as) = match condition {
         Condition::CredentialMalformed => (Condition::CredentialUnknown, Some(Condition::CredentialUnknown)),
@@ -289,11 +372,20 @@ fn derive(condition: Condition, defaults: &ContractDefaults) -> ErrorEntry {
     };
     let row = visible.defaults();
     let name = match visible {
-        // They share one code and differ in their status.
-        Condition::UpstreamRefused(_) => "upstream.refused",
+        // A code for each registered status, such as `upstream_forbidden`. The others share one.
+        Condition::UpstreamRefused(status) => match status.title() {
+            Some(title) => &format!("upstream.{}", title.to_ascii_lowercase().replace(' ', "_")),
+            None => "upstream.refused",
+        },
         listed => listed.name(),
     };
     let code = defaults.code_style.unwrap_or(CodeStyle::Snake).spell(name);
+    let is_refused = matches!(visible, Condition::UpstreamRefused(_));
+    let title = match is_refused && is_taken(row.title, row.status, others) {
+        // A format may show nothing but the title.
+        true => format!("The service rejected the request: {}", row.title.to_ascii_lowercase()),
+        false => row.title.to_owned(),
+    };
     let entry_name = CodeStyle::Snake.spell(condition.defaults().name);
     ErrorEntry {
         doc_url: defaults
@@ -305,8 +397,8 @@ fn derive(condition: Condition, defaults: &ContractDefaults) -> ErrorEntry {
         status: ErrorStatus::new(row.status).unwrap_or(ErrorStatus::INTERNAL),
         kind: None,
         code: Some(code),
-        title: Template::literal(row.title),
-        message: Template::literal(row.title),
+        title: Template::literal(&title),
+        message: Template::literal(&title),
         open: false,
         user_message: None,
         retry: Retry { class: row.retry, default_delay: None, attempts: None },
@@ -319,4 +411,13 @@ fn derive(condition: Condition, defaults: &ContractDefaults) -> ErrorEntry {
         docs: Docs::default(),
         format: defaults.formats.iter().position(|format| format.name == "default").unwrap_or(0),
     }
+}
+
+/// Whether another error with this status has the same title or message.
+fn is_taken(title: &str, status: u16, others: &[ErrorEntry]) -> bool {
+    let is_same = |text: &Template| text.to_string().trim_end_matches('.').eq_ignore_ascii_case(title);
+    others
+        .iter()
+        .filter(|other| other.status.as_u16() == status)
+        .any(|other| is_same(&other.title) || is_same(&other.message))
 }
