@@ -9,6 +9,7 @@ pub(crate) mod init;
 pub(crate) mod keys;
 pub(crate) mod schema;
 pub(crate) mod serve;
+mod upstream_errors;
 mod versions;
 
 use std::sync::Arc;

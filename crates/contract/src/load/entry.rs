@@ -83,8 +83,7 @@ impl ContractReader<'_> {
             show: show.unwrap_or(defaults.show),
             collect,
             params,
-            upstream_may_raise: claims.is_empty()
-                || claims.iter().any(|claim| may_come_from_upstream(&claim.name)),
+            upstream_may_raise: may_upstream_raise(&claims),
             same_as: same_as.into_iter().map(|(name, _)| name).collect(),
             source: EntrySource::Declared,
             docs,
@@ -294,6 +293,16 @@ fn default_title(claims: &[WrittenClaim], status: Option<ErrorStatus>) -> &'stat
     }
     let status = status.and_then(|status| StatusCode::from_u16(status.as_u16()).ok());
     status.and_then(|status| status.canonical_reason()).unwrap_or(UNKNOWN)
+}
+
+/// Whether an upstream may raise an error with these claims. A claim on a status of the upstream, beside others, says how
+/// that status is answered: it does not let the upstream raise what the gateway alone decides, such as a rate limit.
+fn may_upstream_raise(claims: &[WrittenClaim]) -> bool {
+    let is_status = |claim: &&WrittenClaim| claim.name.starts_with("upstream.refused");
+    if claims.iter().all(|claim| is_status(&claim)) {
+        return true;
+    }
+    claims.iter().filter(|claim| !is_status(claim)).any(|claim| may_come_from_upstream(&claim.name))
 }
 
 /// Whether a claim is a condition of the API, or covers one that an upstream may raise.
