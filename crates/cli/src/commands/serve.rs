@@ -12,8 +12,10 @@ use crate::log;
 use crate::output::{Output, counted};
 use crate::preflight;
 use crate::serving::{Running, load};
+use crate::signals::Ignored;
 
 pub(crate) fn run(args: &ServeArgs, output: &Output) -> Result<Exit, CommandFailure> {
+    let signals = Ignored::listen()?;
     let mut config = load(&args.config, output)?;
     for wanted in &args.listen {
         override_listener(&mut config.listeners, wanted)?;
@@ -30,7 +32,7 @@ pub(crate) fn run(args: &ServeArgs, output: &Output) -> Result<Exit, CommandFail
         .collect();
     log::start(output, &mut config.access_log);
     reject_lockouts(&config, args)?;
-    let running = Running::start(config)?;
+    let running = Running::start(config, signals.and_end()?)?;
     let (addresses, listeners) = addresses(running.listeners());
     let human =
         format!("serving {} on {}\n{}", counted(apis.len(), "API"), addresses.join(", "), apis.join("\n"));
