@@ -113,6 +113,8 @@ pub(crate) enum CliCommand {
     Serve(ServeArgs),
     /// Check a configuration file or a contract, and every file it refers to
     Check(CheckArgs),
+    /// Show every error of every operation, with its causes and its exact response
+    Matrix(MatrixArgs),
     /// Write a first contract with comments that explain each line
     Init(InitArgs),
     /// Print the JSON Schema of a contract or configuration file, for editors
@@ -179,6 +181,22 @@ pub(crate) struct InitArgs {
 }
 
 #[derive(Debug, clap::Args)]
+pub(crate) struct MatrixArgs {
+    /// Configuration file
+    #[arg(long, short, default_value = "demur.yaml", value_name = "FILE")]
+    pub(crate) config: PathBuf,
+    /// Only this API, by its name in the configuration [default: all]
+    #[arg(long, env = "DEMUR_ONLY_API", value_name = "NAME")]
+    pub(crate) api: Option<String>,
+    /// Also write the matrix as JSON to this file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) report_json: Option<PathBuf>,
+    /// Also write the matrix as an HTML page to this file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) report_html: Option<PathBuf>,
+}
+
+#[derive(Debug, clap::Args)]
 pub(crate) struct SchemaArgs {
     /// Kind of file
     #[arg(value_enum, value_name = "KIND")]
@@ -191,6 +209,8 @@ pub(crate) enum SchemaOf {
     Contract,
     /// Gateway configuration (`demur.yaml`)
     Configuration,
+    /// Output of `demur matrix --format json`
+    Matrix,
 }
 
 #[derive(Debug, clap::Args)]

@@ -21,7 +21,9 @@ mod tree;
 pub use document::{ApiDocument, Find, Operation, RouteMatch, SavedMatch, SecurityKind, SecurityScheme};
 pub use options::{DocumentOptions, Formats, UnknownQuery};
 pub use path::{CanonicalPath, PathCharacters, PathFault, canonical_path};
-pub use request::{BodyProblem, CheckedBody, RequestParameters, ResponseCheck, ResponseFault};
+pub use request::{
+    BodyProblem, CheckedBody, PossibleViolation, RequestParameters, ResponseCheck, ResponseFault,
+};
 pub use rule::{Declarations, Expression, RuleFailure, RuleInputs, Uses, Variable};
 pub use tree::ReadFile;
 

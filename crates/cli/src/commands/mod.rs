@@ -7,6 +7,7 @@ pub(crate) mod generate;
 mod import;
 pub(crate) mod init;
 pub(crate) mod keys;
+pub(crate) mod matrix;
 pub(crate) mod schema;
 pub(crate) mod serve;
 mod upstream_errors;

@@ -264,6 +264,7 @@ impl ContractReader<'_> {
         };
         about.types = self.described(fields, "types");
         about.members = self.described(fields, "members");
+        about.guide = self.described(fields, "guide");
         if let Some(node) = fields.node("statuses") {
             match node.as_str() {
                 Some("closed") => about.statuses_closed = true,

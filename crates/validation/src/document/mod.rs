@@ -26,7 +26,9 @@ pub use saved_match::SavedMatch;
 pub use security::{SecurityKind, SecurityScheme};
 
 use crate::DocumentOptions;
-use crate::request::{self, CheckedBody, ParameterContext, RequestParameters, ResponseCheck};
+use crate::request::{
+    self, CheckedBody, ParameterContext, PossibleViolation, RequestParameters, ResponseCheck,
+};
 use crate::schema::{Dialect, Schemas};
 use crate::tree::{Files, Located, ReadFile};
 use compile::{compile_operations, compile_responses, schema_locations};
@@ -39,6 +41,7 @@ pub struct ApiDocument {
     routes: routes::Routes,
     security_schemes: Vec<SecurityScheme>,
     options: DocumentOptions,
+    json: Arc<serde_json::Value>,
 }
 
 impl ApiDocument {
@@ -111,7 +114,15 @@ impl ApiDocument {
             }
         }
         let by_id = operations.iter().map(|operation| (operation.id.clone(), operation.index)).collect();
-        Some(Self { operations, by_id, routes, security_schemes, options: *options })
+        let json = requests.document();
+        Some(Self { operations, by_id, routes, security_schemes, options: *options, json })
+    }
+
+    /// The document with all files that it refers to, for what is not compiled: titles, descriptions, examples. Its
+    /// schemas are rewritten to JSON Schema 2020-12, as requests are validated against them, and each `$ref` in a schema is
+    /// a pointer into this value.
+    pub fn as_json(&self) -> &Arc<serde_json::Value> {
+        &self.json
     }
 
     /// The declared security schemes.
@@ -186,6 +197,14 @@ impl ApiDocument {
             headers,
         };
         request::check_parameters(&self.options, &context)
+    }
+
+    /// The violations that requests of an operation can have, for documentation. Each has a different condition, location
+    /// or pointer.
+    pub fn possible_violations(&self, operation: &Operation) -> Vec<PossibleViolation> {
+        let has_query_names = !operation.query_names.is_empty();
+        let body = operation.body.as_deref();
+        request::possible_violations(&self.options, &operation.parameters, has_query_names, body)
     }
 
     /// Checks the body of a request against what the operation declares.

@@ -43,6 +43,11 @@ impl Schema {
         inferred_types::types(&self.document, &self.pointer, path)
     }
 
+    /// The pointer of the schema in the document.
+    pub(crate) fn pointer(&self) -> &str {
+        &self.pointer
+    }
+
     /// The document that contains the schema.
     pub(crate) fn document(&self) -> &Value {
         &self.document
