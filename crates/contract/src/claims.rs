@@ -11,62 +11,8 @@ use demur_source::Span;
 use crate::catalogue::{Docs, EntrySource, ErrorEntry, ErrorId, ErrorStatus, Retry, Show};
 use crate::load::{CodeStyle, ContractDefaults, ContractReader, Draft, doc_url};
 use crate::template::Template;
-use crate::{Condition, RejectedStatus, RetryClass, claim_names};
-
-/// A parameter that the gateway itself sets when it rejects a request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct DenialParam {
-    /// The name in messages.
-    pub name: &'static str,
-    /// The conditions that set it.
-    pub on: &'static [&'static str],
-    /// A description for the documentation.
-    pub meaning: &'static str,
-}
-
-const LIMITS: &[&str] = &["rate.exceeded", "rate.concurrency", "quota.exceeded", "credential.throttled"];
-const CREDITS: &[&str] = &["credits.exhausted", "credits.held"];
-const WINDOWS: &[&str] = &["rate.exceeded", "quota.exceeded", "credential.throttled"];
-
-/// The parameters that the gateway itself sets, sorted by name.
-pub const DENIAL_PARAMS: &[DenialParam] = &[
-    param("allow", &["resource.method_not_allowed"], "the methods that the path supports"),
-    param("address", &["permission.address"], "the client's address"),
-    param("available", CREDITS, "the available credits"),
-    param("claim", &["credential.token.claim"], "the claim that is missing or not accepted"),
-    param("feature", &["plan.required"], "the feature that the plan does not include"),
-    param(
-        "limit",
-        LIMITS,
-        "the allowed number of requests or attempts per window, or of concurrent requests",
-    ),
-    param("max_bytes", &["body.too_large"], "the maximum body size in bytes, if `Content-Length` exceeds it"),
-    param("method", &["resource.method_not_allowed"], "the method of the request"),
-    param("needed", CREDITS, "the credits that the request costs"),
-    param("operation", &["permission.operation"], "the operation that the key does not cover"),
-    param("plan", &["plan.required", "plan.inactive"], "the plan of the account"),
-    param("protocol", &["request.upgrade_rejected"], "the protocols that the request asks for"),
-    param("remaining", LIMITS, "the remaining part of `limit`"),
-    param(
-        "resets_at",
-        &["quota.exceeded", "credits.exhausted"],
-        "the time at which the quota or the credits are renewed (RFC 3339), if known",
-    ),
-    param("resource", &["permission.resource"], "the resource that the key does not cover"),
-    param("scheme", &["credential.scheme"], "the expected authentication scheme"),
-    param("scope", &["permission.operation"], "the scope that the operation requires, if it requires one"),
-    param("status", &["upstream.refused"], "the status of the upstream's response"),
-    param(
-        "violated_policies",
-        &["rate.exceeded", "rate.concurrency", "quota.exceeded"],
-        "the names of all exceeded limits: of rate limits, `concurrency`, `daily`",
-    ),
-    param("window", WINDOWS, "the window of the limit in seconds"),
-];
-
-const fn param(name: &'static str, on: &'static [&'static str], meaning: &'static str) -> DenialParam {
-    DenialParam { name, on, meaning }
-}
+use crate::upstream_status::condition_of_upstream_status;
+use crate::{Condition, RetryClass, claim_names};
 
 /// The result of claim resolution.
 pub(crate) struct ClaimMap {
@@ -141,6 +87,8 @@ pub(crate) fn resolve(
     let mut entries: Vec<ErrorEntry> = drafts.into_iter().map(|draft| draft.entry).collect();
     let mut violation_errors = HashSet::new();
     let mut unclaimed = Vec::new();
+    let is_claimed = |name: &str| claims.contains_key(name);
+    let claim_of = |condition: Condition| deepest_claim(&claims, condition);
     let mut by_condition: Vec<ErrorId> = Vec::with_capacity(Condition::COUNT);
     for condition in Condition::all() {
         if condition == Condition::ClientGone {
@@ -155,7 +103,7 @@ pub(crate) fn resolve(
         if let (None, Condition::UpstreamRefused(status)) = (claimed, condition) {
             // Conditions of the gateway come first, so the error of the equivalent one is known.
             let answer = |condition: Condition| &entries[usize::from(by_condition[condition.index()].0)];
-            let meant = condition_of_upstream_status(status.as_u16(), &claims, answer);
+            let meant = condition_of_upstream_status(status.as_u16(), is_claimed, claim_of, answer);
             if Some(meant) == status.equivalent() {
                 by_condition.push(by_condition[meant.index()]);
                 continue;
@@ -173,46 +121,9 @@ pub(crate) fn resolve(
     by_condition[Condition::ClientGone.index()] = by_condition[Condition::Internal.index()];
     let answer = |condition: Condition| &entries[usize::from(by_condition[condition.index()].0)];
     let by_upstream_status =
-        (400..600).map(|status| condition_of_upstream_status(status, &claims, answer)).collect();
+        (400..600).map(|status| condition_of_upstream_status(status, is_claimed, claim_of, answer)).collect();
     warn_changed_classes(reader, &claimed_on, &entries);
     ClaimMap { entries, by_condition, by_name, violation_errors, unclaimed, by_upstream_status }
-}
-
-/// The condition of an upstream's error response of which only the status is understood.
-///
-/// The contract's claim on the status decides, then the condition that means the same to a client. That condition must be
-/// answered with the same status, unless the contract claims it by its own name: a claim on `resource` with 404 should not
-/// turn the upstream's 409 into a 404.
-fn condition_of_upstream_status<'e>(
-    status: u16,
-    claims: &HashMap<String, usize>,
-    answer: impl Fn(Condition) -> &'e ErrorEntry,
-) -> Condition {
-    let refused = match (status, RejectedStatus::new(status)) {
-        // About the account of the gateway at the upstream.
-        (401 | 402 | 407, _) => return Condition::UpstreamFailed,
-        (_, Some(refused)) => refused,
-        (502, _) => return Condition::UpstreamUnreachable,
-        (503, _) => return Condition::UpstreamUnavailable,
-        (504, _) => return Condition::UpstreamTimeout,
-        (_, None) => return Condition::UpstreamFailed,
-    };
-    let own = Condition::UpstreamRefused(refused);
-    if claims.contains_key(own.name()) {
-        return own;
-    }
-    let Some(equivalent) = refused.equivalent() else { return own };
-    let entry = answer(equivalent);
-    // The upstream names no parameter for a message that shows one.
-    if entry.message.uses_violation() {
-        return own;
-    }
-    let answered = entry.status.as_u16();
-    let is_meant = match deepest_claim(claims, equivalent) {
-        Some(claim) => answered == status || claim == equivalent.name() && answered < 500,
-        None => answered == status && !claims.contains_key("upstream.refused"),
-    };
-    if is_meant { equivalent } else { own }
 }
 
 /// Warns of claims that turn the upstream's client errors into server errors, or the other way round: clients retry the

@@ -7,8 +7,8 @@ use http::StatusCode;
 
 use super::{ContractDefaults, ContractReader, Draft, WrittenClaim, in_backticks};
 use crate::catalogue::{Docs, EntrySource, ErrorEntry, ErrorStatus, Retry, Show};
-use crate::claims;
 use crate::condition;
+use crate::denial_params;
 use crate::format::Slot;
 use crate::template::{Template, TemplateParameter};
 use crate::{Condition, RetryClass};
@@ -257,12 +257,13 @@ impl ContractReader<'_> {
         for (template, member) in texts.flatten() {
             for parameter in template.parameters() {
                 let TemplateParameter::Named(name) = parameter else { continue };
-                if entry.params.contains(name) || claims::DENIAL_PARAMS.iter().any(|param| param.name == name)
+                if entry.params.contains(name)
+                    || denial_params::DENIAL_PARAMS.iter().any(|param| param.name == name)
                 {
                     continue;
                 }
                 let span = node.get(member).map_or(node.span, |node| node.span);
-                let of_gateway = claims::DENIAL_PARAMS.iter().map(|param| param.name);
+                let of_gateway = denial_params::DENIAL_PARAMS.iter().map(|param| param.name);
                 let known: Vec<&str> = entry.params.iter().map(String::as_str).chain(of_gateway).collect();
                 let help = match did_you_mean(
                     name,
