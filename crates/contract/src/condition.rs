@@ -398,6 +398,25 @@ impl Condition {
             "upstream.refused",
             "permission.resource",
         ];
+        // Whether one of its instances is healthy is known to the gateway only.
+        self != Condition::UpstreamUnhealthy && ROOTS.iter().any(|root| self.covered_by(root))
+    }
+
+    /// Whether the gateway rejects a request for this before it calls the upstream, and never after.
+    pub(crate) fn is_raised_before_forwarding(self) -> bool {
+        const ROOTS: [&str; 11] = [
+            "credential",
+            "permission",
+            "plan",
+            "credits",
+            "rate",
+            "quota",
+            "idempotency.in_flight",
+            "idempotency.mismatch",
+            "overloaded",
+            "store",
+            "upstream.unhealthy",
+        ];
         ROOTS.iter().any(|root| self.covered_by(root))
     }
 }
