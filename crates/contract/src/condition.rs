@@ -220,7 +220,7 @@ conditions! {
     RequestHeadTooLarge = "request.head_too_large", 431, AfterFix, "The request headers are too large";
     RequestUriTooLong = "request.uri_too_long", 414, AfterFix, "The request target is too long";
     RequestTimeout = "request.timeout", 408, AfterFix, "The request took too long to arrive";
-    RequestLengthRequired = "request.length_required", 411, AfterFix, "The request needs a Content-Length";
+    RequestLengthRequired = "request.length_required", 411, AfterFix, "The request must have a Content-Length header";
     RequestExpectationFailed = "request.expectation_failed", 417, AfterFix, "The expectation cannot be met";
     RequestMisdirected = "request.misdirected", 421, AfterFix, "The host is not served here";
     RequestUpgradeRequired = "request.upgrade_required", 426, AfterFix, "A protocol upgrade is required";

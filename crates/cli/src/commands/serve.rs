@@ -83,7 +83,7 @@ fn log_lockouts(tolerated: &Tolerated) {
         tracing::warn!(keys, accounts, reason = %preflight::describe(lockout), "keys locked out");
     }
     if let Some(exposed) = &tolerated.exposed_log {
-        tracing::warn!(file = %exposed, "access log permissions too open");
+        tracing::warn!(path = %exposed, "access log permissions too open");
     }
 }
 
