@@ -17,8 +17,8 @@ const WINDOWS: &[&str] = &["rate.exceeded", "quota.exceeded", "credential.thrott
 
 /// The parameters that the gateway itself sets, sorted by name.
 pub const DENIAL_PARAMS: &[DenialParam] = &[
-    param("allow", &["resource.method_not_allowed"], "the methods that the path supports"),
     param("address", &["permission.address"], "the client's address"),
+    param("allow", &["resource.method_not_allowed"], "the methods that the path supports"),
     param("available", CREDITS, "the available credits"),
     param("claim", &["credential.token.claim"], "the claim that is missing or not accepted"),
     param("feature", &["plan.required"], "the feature that the plan does not include"),
