@@ -180,7 +180,7 @@ impl ConnectionContext {
                     WriteError::Io(_) => Condition::ClientGone,
                     WriteError::Body(_) | WriteError::Length => Condition::UpstreamInvalidResponse,
                 };
-                tracing::debug!(condition = condition.name(), ?error, "connection closed early");
+                tracing::debug!(?error, condition = condition.name(), "connection closed early");
                 false
             }
         }
