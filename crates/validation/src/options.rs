@@ -7,6 +7,8 @@ pub struct DocumentOptions {
     pub formats: Formats,
     /// How undeclared query parameters are handled.
     pub unknown_query: UnknownQuery,
+    /// How parts of the document that cannot be used are handled.
+    pub unsupported: Unsupported,
     /// Whether responses are checked too. This needs memory for a second set of schemas.
     pub checks_responses: bool,
     /// The maximum number of violations reported for one request.
@@ -25,6 +27,7 @@ impl Default for DocumentOptions {
         Self {
             formats: Formats::Assert,
             unknown_query: UnknownQuery::Ignore,
+            unsupported: Unsupported::Warn,
             checks_responses: false,
             max_violations: 20,
             max_depth: 64,
@@ -39,6 +42,17 @@ pub enum Formats {
     Assert,
     /// `format` is documentation only.
     Annotate,
+}
+
+/// How parts of a document that cannot be used are handled: a pattern that cannot be matched in linear time, a keyword
+/// with an invalid value, a `$ref` without a target.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unsupported {
+    /// The document does not load.
+    Reject,
+    /// The part has no effect. A warning names it and says what is no longer checked, and
+    /// [`Operation::unsupported`](crate::Operation::unsupported) counts it.
+    Warn,
 }
 
 /// How query parameters that the document does not declare are handled.

@@ -63,6 +63,13 @@ pub(super) fn compile_operations(
     let mut compiler = schemas.compiler(diagnostics);
     let mut operations = Vec::with_capacity(declared.len());
     for (index, operation) in declared.into_iter().enumerate() {
+        let mut unsupported = operation.unsupported;
+        let media_types_of_body = operation.body.iter().flat_map(|body| &body.media_types);
+        let pointers = operation.parameters.iter().map(|parameter| &parameter.schema);
+        let pointers = pointers.chain(media_types_of_body.map(|media_type| &media_type.schema));
+        for pointer in pointers.flatten() {
+            unsupported += compiler.unsupported(pointer);
+        }
         let mut parameters: Vec<ParameterRule> = Vec::new();
         for parameter in operation.parameters {
             let pointer = parameter.schema.as_deref();
@@ -101,6 +108,7 @@ pub(super) fn compile_operations(
             body,
             responses,
             security,
+            unsupported,
         });
     }
     operations

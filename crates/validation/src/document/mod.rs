@@ -42,9 +42,10 @@ pub struct ApiDocument {
 }
 
 impl ApiDocument {
-    /// Compiles an OpenAPI 3.0 or 3.1 document in YAML or JSON that is contained in one file.
+    /// Compiles an OpenAPI 3.0, 3.1 or 3.2 document in YAML or JSON that is contained in one file.
     ///
-    /// Returns `None` if the document has errors. All errors and warnings are added to `diagnostics`.
+    /// Returns `None` if the document has errors. Parts that cannot be used are errors only with
+    /// [`Unsupported::Reject`](crate::Unsupported::Reject). All errors and warnings are added to `diagnostics`.
     pub fn load(
         source: &Arc<Source>,
         options: &DocumentOptions,
@@ -95,7 +96,7 @@ impl ApiDocument {
         // Reading continues with an unsupported version, so that all mistakes are reported at once.
         let dialect = dialect(source, root, diagnostics)?;
         let checks_responses = options.checks_responses;
-        let mut reader = DocumentReader::new(files, root, checks_responses, diagnostics);
+        let mut reader = DocumentReader::new(files, root, options, diagnostics);
         let security_schemes = reader.security_schemes();
         let mut declared = reader.operations();
         let security = reader.requirements(&Located::root(root));
@@ -210,7 +211,7 @@ impl fmt::Debug for ApiDocument {
 fn dialect(source: &Arc<Source>, root: &Node, diagnostics: &mut Diagnostics) -> Option<Dialect> {
     let Some(version) = root.get("openapi") else {
         if let Some(version) = root.get("swagger") {
-            let message = "Swagger 2 is not supported, only OpenAPI 3.0 and 3.1";
+            let message = "Swagger 2 is not supported, only OpenAPI 3.0 to 3.2";
             let help = "convert the document to OpenAPI 3".to_owned();
             diagnostics.error(source, version.span, "version", message, help);
             return None;
@@ -224,8 +225,9 @@ fn dialect(source: &Arc<Source>, root: &Node, diagnostics: &mut Diagnostics) -> 
     if is("3.0") {
         return Some(Dialect::OpenApi30);
     }
-    if !is("3.1") {
-        let message = format!("OpenAPI version `{text}` is not supported, only 3.0 and 3.1");
+    // 3.2 has the schemas of 3.1.
+    if !is("3.1") && !is("3.2") {
+        let message = format!("OpenAPI version `{text}` is not supported, only 3.0 to 3.2");
         diagnostics.error(source, version.span, "version", message, "write `openapi: 3.1.0`".to_owned());
     }
     Some(Dialect::OpenApi31)

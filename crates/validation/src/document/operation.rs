@@ -23,6 +23,7 @@ pub struct Operation {
     pub(super) responses: Vec<ResponseRule>,
     /// `None` if neither the operation nor the document has `security`.
     pub(super) security: Option<Vec<SecurityRequirement>>,
+    pub(super) unsupported: usize,
 }
 
 impl Operation {
@@ -34,6 +35,11 @@ impl Operation {
     /// The `operationId`, or `METHOD /path` if the document does not set it.
     pub fn id(&self) -> &str {
         &self.id
+    }
+
+    /// The number of parts of its requests' declarations that cannot be used, and are not checked.
+    pub fn unsupported(&self) -> usize {
+        self.unsupported
     }
 
     /// The method.

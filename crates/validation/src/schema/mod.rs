@@ -4,6 +4,7 @@
 //! inlining, recursion is free, and the location of a broken keyword is its pointer in the document.
 //! [`crate::request`] turns errors into violations.
 
+mod access;
 mod compiled;
 mod compiler;
 mod complexity;
@@ -12,6 +13,7 @@ mod cycles;
 mod declared;
 mod dialect;
 mod inferred_types;
+mod losses;
 mod options;
 mod pattern;
 mod rewrite;
