@@ -126,21 +126,35 @@ impl<'r> DocumentReader<'r> {
                 let message = format!("{what} of type `{range}` is forwarded without being checked");
                 self.warning(key.span, "unsupported", message, None);
             }
-            let encodings = self.encodings(&media_type);
+            let encodings = self.encodings(&media_type, kind, is_request);
             let schema = schema.filter(|_| kind != MediaKind::Other).map(|schema| schema.pointer);
             media_types.push(RawMediaType { range, kind, schema, encodings });
         }
         media_types
     }
 
-    fn encodings(&mut self, media_type: &Located<'r>) -> Vec<PartEncoding> {
+    fn encodings(&mut self, media_type: &Located<'r>, kind: MediaKind, is_request: bool) -> Vec<PartEncoding> {
         let mut encodings = Vec::new();
         let Some(declared) = media_type.member("encoding") else { return encodings };
+        if !is_request {
+            return encodings;
+        }
+        if !matches!(kind, MediaKind::Form | MediaKind::Multipart) {
+            let message = "`encoding` has no effect, since only forms have parts";
+            self.warning(declared.node.span, "no-effect", message, None);
+            return encodings;
+        }
         for (key, encoding) in declared.members() {
             self.known_keys(&encoding, "an encoding", &ENCODING_KEYS);
             if let Some(headers) = encoding.member("headers") {
                 let message = "headers of form parts are not checked (reported once)";
                 self.warn_once(headers.node.span, "unsupported", message);
+            }
+            for name in ["style", "explode"] {
+                if let Some(member) = encoding.member(name).filter(|_| kind == MediaKind::Multipart) {
+                    let message = format!("`{name}` has no effect in `multipart/form-data`: each value is a part of its own");
+                    self.warning(member.node.span, "no-effect", message, None);
+                }
             }
             let style = encoding.member("style").and_then(|style| {
                 let text = style.node.scalar_text().unwrap_or_default();
@@ -153,13 +167,32 @@ impl<'r> DocumentReader<'r> {
                 }
                 known
             });
-            let content_type = encoding.member("contentType").and_then(|text| text.node.scalar_text());
-            let is_json =
-                content_type.is_some_and(|text| MediaKind::of(&text.to_ascii_lowercase()) == MediaKind::Json);
+            let content_types = self.part_types(&encoding, kind);
+            let is_json = content_types.iter().any(|name| MediaKind::of(name) == MediaKind::Json);
             let explode = self.boolean(&encoding, "explode");
-            encodings.push(PartEncoding { name: key.name.clone(), style, explode, is_json });
+            encodings.push(PartEncoding { name: key.name.clone(), style, explode, is_json, content_types });
         }
         encodings
+    }
+}
+
+impl DocumentReader<'_> {
+    /// The media types of a part: `image/png, image/jpeg`.
+    fn part_types(&mut self, encoding: &Located<'_>, kind: MediaKind) -> Vec<String> {
+        let Some(declared) = encoding.member("contentType") else { return Vec::new() };
+        let text = declared.node.scalar_text().unwrap_or_default();
+        let types: Vec<String> = text.split(',').map(|name| essence(name).to_ascii_lowercase()).collect();
+        if let Some(wrong) = types.iter().find(|name| !is_media_range(name)) {
+            let message = format!("`{wrong}` is not a valid media type");
+            self.fault(declared.node.span, "media-type", message, None, "parts of any type are accepted");
+            return Vec::new();
+        }
+        let is_read = |name: &String| matches!(MediaKind::of(name), MediaKind::Json | MediaKind::Text);
+        if kind == MediaKind::Form && !types.iter().any(is_read) {
+            let message = format!("`contentType: {text}` has no effect in a form: the member is read as text");
+            self.warning(declared.node.span, "no-effect", message, None);
+        }
+        types
     }
 }
 

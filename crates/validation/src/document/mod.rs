@@ -13,6 +13,7 @@ mod reader;
 mod routes;
 mod saved_match;
 mod security;
+mod servers;
 
 use std::collections::HashMap;
 use std::fmt;
@@ -20,12 +21,12 @@ use std::sync::Arc;
 
 use demur_source::{Diagnostics, Node, Source, did_you_mean, parse};
 
-pub use operation::Operation;
+pub use operation::{CATCH_ALL, Operation};
 pub use routes::{Find, RouteMatch};
 pub use saved_match::SavedMatch;
 pub use security::{SecurityKind, SecurityScheme};
 
-use crate::DocumentOptions;
+use crate::{DocumentOptions, ServerPaths, UnknownPaths};
 use crate::request::{self, CheckedBody, ParameterContext, RequestParameters, ResponseCheck};
 use crate::schema::{Dialect, Schemas};
 use crate::tree::{Files, Located, ReadFile};
@@ -38,6 +39,10 @@ pub struct ApiDocument {
     by_id: HashMap<String, usize>,
     routes: routes::Routes,
     security_schemes: Vec<SecurityScheme>,
+    /// The paths of the servers, without a slash at the end. The longest one first.
+    server_paths: Vec<String>,
+    /// The index of the operation for all other paths.
+    catch_all: Option<usize>,
     options: DocumentOptions,
 }
 
@@ -98,6 +103,7 @@ impl ApiDocument {
         let checks_responses = options.checks_responses;
         let mut reader = DocumentReader::new(files, root, options, diagnostics);
         let security_schemes = reader.security_schemes();
+        let server_paths = reader.server_paths();
         let mut declared = reader.operations();
         let security = reader.requirements(&Located::root(root));
         let routes = routes::Routes::build(&declared, &mut reader);
@@ -111,8 +117,29 @@ impl ApiDocument {
                 operation.security.clone_from(&security);
             }
         }
+        let catch_all = (options.unknown_paths == UnknownPaths::Forward).then_some(operations.len());
+        operations.extend(catch_all.map(Operation::catch_all));
         let by_id = operations.iter().map(|operation| (operation.id.clone(), operation.index)).collect();
-        Some(Self { operations, by_id, routes, security_schemes, options: *options })
+        let options = *options;
+        Some(Self { operations, by_id, routes, security_schemes, server_paths, catch_all, options })
+    }
+
+    /// The document of an API without one: all requests belong to the operation [`CATCH_ALL`].
+    pub fn without_declarations(options: &DocumentOptions) -> Self {
+        Self {
+            operations: vec![Operation::catch_all(0)],
+            by_id: HashMap::from([(CATCH_ALL.to_owned(), 0)]),
+            routes: routes::Routes::default(),
+            security_schemes: Vec::new(),
+            server_paths: Vec::new(),
+            catch_all: Some(0),
+            options: *options,
+        }
+    }
+
+    /// The paths of the document's `servers`, such as `/v1`, if any server has one.
+    pub fn server_paths(&self) -> &[String] {
+        &self.server_paths
     }
 
     /// The declared security schemes.
@@ -161,9 +188,31 @@ impl ApiDocument {
     /// Looks up the operation for a method and a path.
     ///
     /// `path` is the path of the request target, still percent-encoded, without the query and without the prefix under
-    /// which the API is mounted. HEAD falls back to the operation of GET.
+    /// which the API is mounted. With [`ServerPaths::Use`] it begins with the path of a server. HEAD falls back to the
+    /// operation of GET.
     pub fn find<'d, 'p>(&'d self, method: &http::Method, path: &'p str) -> Find<'d, 'p> {
-        self.routes.find(&self.operations, method, path)
+        let found = match self.below_server(path) {
+            Some(path) => self.routes.find(&self.operations, method, path),
+            None => Find::NotFound,
+        };
+        let catch_all = self.catch_all.and_then(|index| self.operations.get(index));
+        match (found, catch_all) {
+            (Find::NotFound, Some(operation)) => {
+                let within = self.below_server(path).unwrap_or(path);
+                let lenient_match = self.routes.lenient_match(&self.operations, method, within);
+                Find::Found(RouteMatch { operation, path: smallvec::SmallVec::new(), lenient_match })
+            }
+            (found, _) => found,
+        }
+    }
+
+    /// The path without that of its server.
+    fn below_server<'p>(&self, path: &'p str) -> Option<&'p str> {
+        if self.options.server_paths == ServerPaths::Ignore || self.server_paths.is_empty() {
+            return Some(path);
+        }
+        let below = |server: &String| path.strip_prefix(server.as_str()).filter(|rest| rest.starts_with('/'));
+        self.server_paths.iter().find_map(below)
     }
 
     /// A match that was saved, for the same path. `None` if it is not of this document.

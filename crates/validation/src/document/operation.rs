@@ -9,6 +9,9 @@ use super::security::SecurityRequirement;
 use crate::path::{PathCharacters, canonical_path};
 use crate::request::{Aliases, BodyRule, ParameterRule, ResponseRule, Style, accepts};
 
+/// The ID of the operation for all paths that the document does not have. Its path is `/*`.
+pub const CATCH_ALL: &str = "*";
+
 /// A method on a path, with its rules.
 pub struct Operation {
     pub(super) index: usize,
@@ -27,6 +30,27 @@ pub struct Operation {
 }
 
 impl Operation {
+    /// The operation for all paths that the document does not have, whatever the method.
+    pub(super) fn catch_all(index: usize) -> Self {
+        Self {
+            index,
+            id: CATCH_ALL.to_owned(),
+            method: Method::GET,
+            path: "/*".to_owned(),
+            parameters: Vec::new(),
+            query_names: Aliases::of(std::iter::empty()),
+            body: None,
+            responses: Vec::new(),
+            security: None,
+            unsupported: 0,
+        }
+    }
+
+    /// Whether this is the operation for all paths that the document does not have.
+    pub fn is_catch_all(&self) -> bool {
+        self.id == CATCH_ALL
+    }
+
     /// The position in [`ApiDocument::operations`](crate::ApiDocument::operations).
     pub fn index(&self) -> usize {
         self.index
@@ -42,7 +66,7 @@ impl Operation {
         self.unsupported
     }
 
-    /// The method.
+    /// The method; of the operation for all other paths, GET.
     pub fn method(&self) -> &Method {
         &self.method
     }

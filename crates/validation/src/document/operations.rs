@@ -183,6 +183,7 @@ impl<'r> DocumentReader<'r> {
                 continue;
             }
             self.known_keys(item, "a path item", &PATH_KEYS);
+            self.own_servers(item);
             for parameter in self.parameters(item) {
                 if !shared.iter().any(|known| known.is_same(&parameter)) {
                     shared.push(parameter);
@@ -242,6 +243,7 @@ impl<'r> DocumentReader<'r> {
         // OpenAPI defines no `$ref` here, but bundlers and most tools follow it.
         let operation = self.resolve(operation, "an operation")?;
         self.known_keys(&operation, "an operation", &OPERATION_KEYS);
+        self.own_servers(&operation);
         let id = operation.member("operationId").and_then(|id| Some((id.node.scalar_text()?, id.node.span)));
         let (id, id_span) = id.unwrap_or_else(|| {
             let derived = derived_id(&method, key.path);

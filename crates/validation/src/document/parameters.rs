@@ -109,6 +109,10 @@ impl<'r> DocumentReader<'r> {
             required = true;
         }
         let allow_empty = self.boolean(located, "allowEmptyValue").unwrap_or(false);
+        if let Some(member) = located.member("allowEmptyValue").filter(|_| location != Location::Query) {
+            let message = format!("`allowEmptyValue` has no effect in a {} parameter", location.as_str());
+            self.warning(member.node.span, "no-effect", message, None);
+        }
         let (style, schema) = self.parameter_schema(located, &name, span, location);
         let explode = self.boolean(located, "explode").unwrap_or(style == Style::Form);
         Some(RawParameter { name, location, required, style, explode, allow_empty, schema, span })
@@ -125,6 +129,12 @@ impl<'r> DocumentReader<'r> {
         self.known_keys(located, "a parameter", &KEYS);
         let default = Style::default_for(location);
         if let Some(content) = located.member("content") {
+            for key in ["schema", "style", "explode"] {
+                if let Some(member) = located.member(key) {
+                    let message = format!("`{key}` of parameter `{name}` has no effect beside `content`");
+                    self.warning(member.node.span, "no-effect", message, None);
+                }
+            }
             return self.parameter_content(&content, name);
         }
         let mut style = default;

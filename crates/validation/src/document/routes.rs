@@ -217,6 +217,16 @@ impl Routes {
         }
     }
 
+    /// The operation that the most lenient server would run for a path that matches none.
+    pub(super) fn lenient_match<'d>(
+        &self,
+        operations: &'d [Operation],
+        method: &Method,
+        path: &str,
+    ) -> Option<&'d Operation> {
+        operations.get(self.walk_leniently(path.strip_prefix('/')?, method)?)
+    }
+
     /// Matches one segment and descends. The depth is bounded by the longest path of the document, and each node is
     /// visited at most once.
     fn walk<'d, 'p>(&'d self, path: &'p str, captured: &mut Captured<'p>) -> Option<&'d PathMethods> {

@@ -197,6 +197,11 @@ impl SchemaCompiler<'_> {
         count
     }
 
+    /// Warns that no value can be read for the schema at `pointer`.
+    pub(crate) fn unread(&mut self, pointer: &str, message: String) {
+        self.warning(self.schemas.root.nearest(pointer).span, message);
+    }
+
     pub(crate) fn warning(&mut self, span: Span, message: String) {
         self.schemas.files.warning(self.diagnostics, span, "unsupported", message, None);
     }

@@ -18,6 +18,7 @@ mod options;
 mod pattern;
 mod rewrite;
 mod shape;
+mod unsatisfiable;
 mod uri;
 mod vocabulary;
 mod walk;

@@ -14,7 +14,7 @@ use super::dialect::Dialect;
 use super::losses::Losses;
 use super::rewrite::{Rewriter, SchemaSide};
 use super::vocabulary::{FORMATS, IN_PLACE, MANY, NAMED, ONE, OTHER, TYPES};
-use super::{access, cycles, pattern};
+use super::{access, cycles, pattern, unsatisfiable};
 use crate::tree::{Files, Located, ReferenceTarget, join, tokens, unreadable, unresolved};
 use crate::{DocumentOptions, Formats, Unsupported};
 
@@ -95,8 +95,28 @@ impl<'w> SchemaWalk<'w> {
             self.warn(&pointer, span, "unsupported", message, None, diagnostics);
         }
         access::relax_required(document, &self.visited, &std::mem::take(&mut self.flagged));
+        self.unsatisfiable(document, diagnostics);
         self.visited.extend(before);
         (losses, self.is_valid)
+    }
+
+    /// Warns of schemas that admit nothing.
+    fn unsatisfiable(&mut self, document: &Value, diagnostics: &mut Diagnostics) {
+        let mut pointers: Vec<&String> = self.visited.iter().collect();
+        pointers.sort_unstable();
+        let found: Vec<(String, String)> = pointers
+            .into_iter()
+            .filter_map(|pointer| Some((pointer.clone(), unsatisfiable::contradiction(document, pointer)?)))
+            .collect();
+        for (pointer, reason) in found {
+            let span = self.root.node.nearest(&pointer).span;
+            let who = match self.side {
+                SchemaSide::Requests => "requests with such a value are rejected",
+                SchemaSide::Responses => "responses with such a value are invalid",
+            };
+            let message = format!("the schema admits no value, so all {who}: {reason}");
+            self.warn(&pointer, span, "unsatisfiable", message, None, diagnostics);
+        }
     }
 
     /// Visits the remaining schemas below `components`.
