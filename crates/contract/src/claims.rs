@@ -31,7 +31,9 @@ const WINDOWS: &[&str] = &["rate.exceeded", "quota.exceeded", "credential.thrott
 /// The parameters that the gateway itself sets, sorted by name.
 pub const DENIAL_PARAMS: &[DenialParam] = &[
     param("allow", &["resource.method_not_allowed"], "the methods that the path supports"),
+    param("address", &["permission.address"], "the client's address"),
     param("available", CREDITS, "the available credits"),
+    param("claim", &["credential.token.claim"], "the claim that is missing or not accepted"),
     param("feature", &["plan.required"], "the feature that the plan does not include"),
     param(
         "limit",
@@ -43,6 +45,7 @@ pub const DENIAL_PARAMS: &[DenialParam] = &[
     param("needed", CREDITS, "the credits that the request costs"),
     param("operation", &["permission.operation"], "the operation that the key does not cover"),
     param("plan", &["plan.required", "plan.inactive"], "the plan of the account"),
+    param("protocol", &["request.upgrade_rejected"], "the protocols that the request asks for"),
     param("remaining", LIMITS, "the remaining part of `limit`"),
     param(
         "resets_at",

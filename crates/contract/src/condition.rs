@@ -134,10 +134,24 @@ conditions! {
     CredentialUnknown = "credential.unknown", 401, AfterFix, "The API key is invalid";
     CredentialRevoked = "credential.revoked", 401, AfterFix, "The API key has been revoked";
     CredentialExpired = "credential.expired", 401, AfterFix, "The API key has expired";
+    CredentialTokenMalformed = "credential.token.malformed", 401, AfterFix, "The token is malformed";
+    /// `alg` is `none`, or an algorithm that the configuration does not list.
+    CredentialTokenAlgorithm = "credential.token.algorithm", 401, AfterFix, "The token's algorithm is not accepted";
+    /// No key of the issuer's key set has the token's `kid`.
+    CredentialTokenUnknownKey = "credential.token.unknown_key", 401, AfterFix, "The token is signed with an unknown key";
+    CredentialTokenSignature = "credential.token.signature", 401, AfterFix, "The token's signature is invalid";
+    CredentialTokenIssuer = "credential.token.issuer", 401, AfterFix, "The token's issuer is not accepted";
+    CredentialTokenAudience = "credential.token.audience", 401, AfterFix, "The token is for another audience";
+    CredentialTokenExpired = "credential.token.expired", 401, AfterFix, "The token has expired";
+    CredentialTokenNotYetValid = "credential.token.not_yet_valid", 401, AfterFix, "The token is not valid yet";
+    /// A claim that the API requires is missing, or has another value.
+    CredentialTokenClaim = "credential.token.claim", 401, AfterFix, "A claim of the token is missing or not accepted";
+    CredentialTokenRevoked = "credential.token.revoked", 401, AfterFix, "The token has been revoked";
     CredentialThrottled = "credential.throttled", 429, AfterDelay, "Too many failed authentications";
 
     PermissionResource = "permission.resource", 403, Never, "The key does not cover this resource";
     PermissionOperation = "permission.operation", 403, Never, "The key does not cover this operation";
+    PermissionAddress = "permission.address", 403, Never, "Requests from this address are not allowed";
 
     PlanRequired = "plan.required", 403, AfterFix, "The plan does not include this feature";
     PlanInactive = "plan.inactive", 402, AfterFix, "The account has no active plan";
@@ -158,6 +172,8 @@ conditions! {
     RequestExpectationFailed = "request.expectation_failed", 417, AfterFix, "The expectation cannot be met";
     RequestMisdirected = "request.misdirected", 421, AfterFix, "The host is not served here";
     RequestUpgradeRequired = "request.upgrade_required", 426, AfterFix, "A protocol upgrade is required";
+    /// The request asks for an upgrade (RFC 9110 §7.8) to a protocol that is not served.
+    RequestUpgradeRejected = "request.upgrade_rejected", 400, AfterFix, "The protocol upgrade is not supported";
     RequestNotImplemented = "request.not_implemented", 501, AfterFix, "Not implemented";
     RequestVersionNotSupported = "request.version_not_supported", 505, AfterFix, "The HTTP version is not supported";
     RequestNotAcceptable = "request.not_acceptable", 406, AfterFix, "No acceptable representation is available";
@@ -224,11 +240,15 @@ conditions! {
 
     UpstreamUnreachable = "upstream.unreachable", 502, Backoff, "The service is temporarily unreachable";
     UpstreamUnavailable = "upstream.unavailable", 503, Backoff, "The service is temporarily unavailable";
+    /// No instance of the upstream is healthy, so none was called.
+    UpstreamUnhealthy = "upstream.unhealthy", 503, Backoff, "The service has no healthy instance at the moment";
     UpstreamTimeout = "upstream.timeout", 504, Backoff, "The service took too long to respond";
     UpstreamInvalidResponse = "upstream.invalid_response", 502, Backoff, "The service returned an invalid response";
     UpstreamFailed = "upstream.failed", 500, Backoff, "The service failed to process the request";
 
     StoreUnavailableKeys = "store.unavailable.keys", 503, AfterDelay, "API keys cannot be verified at the moment";
+    /// The key set that verifies tokens could not be fetched.
+    StoreUnavailableTokenKeys = "store.unavailable.token_keys", 503, AfterDelay, "Tokens cannot be verified at the moment";
     StoreUnavailableLimits = "store.unavailable.limits", 503, AfterDelay, "Limits cannot be checked at the moment";
     StoreUnavailableCredits = "store.unavailable.credits", 503, AfterDelay, "Credits cannot be charged at the moment";
 
@@ -347,7 +367,8 @@ impl fmt::Display for Condition {
 /// others.
 const BRANCHES: &[(&str, &str)] = &[
     ("credential", "The credentials are missing or invalid"),
-    ("permission", "The key does not have the required permission"),
+    ("credential.token", "The token is invalid"),
+    ("permission", "Permission denied"),
     ("plan", "The plan does not include this feature"),
     ("credits", "Insufficient credits"),
     ("rate", "Rate limit exceeded"),

@@ -130,3 +130,49 @@ fn unknown_and_malformed_keys_get_the_same_response() {
         }
     }
 }
+
+/// The conditions that concern one access token, one address, one upgrade or one set of instances are answered as what
+/// they are: with a status that a client understands, never as an error of another kind.
+#[test]
+fn newer_conditions_get_an_answer_of_their_kind() {
+    let rows: [(Condition, &[u16]); 16] = [
+        // An API without 401 for bad keys says 403.
+        (Condition::CredentialTokenMalformed, &[401, 403]),
+        (Condition::CredentialTokenAlgorithm, &[401, 403]),
+        (Condition::CredentialTokenUnknownKey, &[401, 403]),
+        (Condition::CredentialTokenSignature, &[401, 403]),
+        (Condition::CredentialTokenIssuer, &[401, 403]),
+        (Condition::CredentialTokenAudience, &[401, 403]),
+        (Condition::CredentialTokenExpired, &[401, 403]),
+        (Condition::CredentialTokenNotYetValid, &[401, 403]),
+        (Condition::CredentialTokenClaim, &[401, 403]),
+        (Condition::CredentialTokenRevoked, &[401, 403]),
+        // 400 where the API documents no 403.
+        (Condition::PermissionAddress, &[403, 400]),
+        (Condition::RequestUpgradeRejected, &[400]),
+        // 500 where the API documents no 503.
+        (Condition::UpstreamUnhealthy, &[503, 500]),
+        (Condition::StoreUnavailableTokenKeys, &[503, 500]),
+        (Condition::StoreUnavailableKeys, &[503, 500]),
+        (Condition::UpstreamUnavailable, &[503, 500]),
+    ];
+    for contract in contracts() {
+        for (condition, statuses) in rows {
+            let entry = contract.entry(contract.answer(condition));
+            let status = entry.status.as_u16();
+            assert!(statuses.contains(&status), "{} {condition}: {status}", contract.name());
+            // The preferred status is documented, so it is used.
+            let prefers_first = !contract.about().statuses_closed
+                || contract.entries().any(|(_, e)| e.status.as_u16() == statuses[0]);
+            let is_like_keys = condition.covered_by("credential.token")
+                && status == contract.entry(contract.answer(Condition::CredentialUnknown)).status.as_u16();
+            let is_like_service =
+                status == contract.entry(contract.answer(Condition::UpstreamUnavailable)).status.as_u16();
+            assert!(
+                !prefers_first || status == statuses[0] || is_like_keys || is_like_service,
+                "{} {condition}: {status}",
+                contract.name()
+            );
+        }
+    }
+}

@@ -63,11 +63,26 @@ errors:
     type: UNAUTHENTICATED
     message: { default: "The request has no credentials.", open: true }
     on: [credential.missing, credential.scheme]
+  ACCESS_TOKEN_INVALID:
+    status: 401
+    type: UNAUTHENTICATED
+    message: { default: "The access token is not valid.", open: true }
+    on: [credential.token]
+  ACCESS_TOKEN_EXPIRED:
+    status: 401
+    type: UNAUTHENTICATED
+    message: { default: "The access token has expired.", open: true }
+    on: [credential.token.expired]
   ACCESS_DENIED:
     status: 403
     type: PERMISSION_DENIED
     message: { default: "The caller does not have permission.", open: true }
     on: [permission, plan.required, plan.inactive]
+  IP_ADDRESS_BLOCKED:
+    status: 403
+    type: PERMISSION_DENIED
+    message: { default: "Requests from this address are not allowed.", open: true }
+    on: [permission.address]
   INVALID_PARAMETERS:
     status: 400
     type: INVALID_ARGUMENT
@@ -123,7 +138,7 @@ errors:
     status: 503
     type: UNAVAILABLE
     message: The service is not available at the moment.
-    on: [overloaded, store, upstream.unreachable, upstream.unavailable]
+    on: [overloaded, store, upstream.unreachable, upstream.unavailable, upstream.unhealthy]
   INTERNAL_ERROR:
     status: 500
     type: INTERNAL
@@ -139,8 +154,14 @@ pub enum Error {
     ApiKeyInvalid(Box<demur_client::ApiError>),
     /// 401 `CREDENTIALS_MISSING`: The request has no credentials.
     CredentialsMissing(Box<demur_client::ApiError>),
+    /// 401 `ACCESS_TOKEN_INVALID`: The access token is not valid.
+    AccessTokenInvalid(Box<demur_client::ApiError>),
+    /// 401 `ACCESS_TOKEN_EXPIRED`: The access token has expired.
+    AccessTokenExpired(Box<demur_client::ApiError>),
     /// 403 `ACCESS_DENIED`: The caller does not have permission.
     AccessDenied(Box<demur_client::ApiError>),
+    /// 403 `IP_ADDRESS_BLOCKED`: Requests from this address are not allowed.
+    IpAddressBlocked(Box<demur_client::ApiError>),
     /// 400 `INVALID_PARAMETERS`: The request has invalid arguments.
     InvalidParameters(Box<demur_client::ApiError>),
     /// 400 `INVALID_REQUEST`: The request cannot be read.
@@ -174,7 +195,10 @@ impl From<Box<demur_client::ApiError>> for Error {
         match error.name() {
             Some("API_KEY_INVALID") => Error::ApiKeyInvalid(error),
             Some("CREDENTIALS_MISSING") => Error::CredentialsMissing(error),
+            Some("ACCESS_TOKEN_INVALID") => Error::AccessTokenInvalid(error),
+            Some("ACCESS_TOKEN_EXPIRED") => Error::AccessTokenExpired(error),
             Some("ACCESS_DENIED") => Error::AccessDenied(error),
+            Some("IP_ADDRESS_BLOCKED") => Error::IpAddressBlocked(error),
             Some("INVALID_PARAMETERS") => Error::InvalidParameters(error),
             Some("INVALID_REQUEST") => Error::InvalidRequest(error),
             Some("RESOURCE_NOT_FOUND") => Error::ResourceNotFound(error),
@@ -198,7 +222,10 @@ impl Error {
         match self {
             Error::ApiKeyInvalid(error) => error,
             Error::CredentialsMissing(error) => error,
+            Error::AccessTokenInvalid(error) => error,
+            Error::AccessTokenExpired(error) => error,
             Error::AccessDenied(error) => error,
+            Error::IpAddressBlocked(error) => error,
             Error::InvalidParameters(error) => error,
             Error::InvalidRequest(error) => error,
             Error::ResourceNotFound(error) => error,

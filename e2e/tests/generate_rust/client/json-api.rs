@@ -42,6 +42,7 @@ errors:
   bad_request: { status: 400, title: Bad Request, message: { default: "The request cannot be read.", open: true }, on: [request, body] }
   unauthorized: { status: 401, title: Unauthorized, message: { default: "Valid credentials are needed.", open: true }, on: [credential, credential.throttled] }
   forbidden: { status: 403, title: Forbidden, message: { default: "The key does not cover this.", open: true }, on: [permission, plan.required] }
+  address_not_allowed: { status: 403, title: Address Not Allowed, message: { default: "Requests from this address are not allowed.", open: true }, on: [permission.address] }
   not_found: { status: 404, title: Not Found, message: { default: "There is no such resource.", open: true }, on: [resource.not_found, resource.gone, upstream.refused.404] }
   unsupported_media_type:
     status: 415
@@ -71,6 +72,8 @@ pub enum Error {
     Unauthorized(Box<demur_client::ApiError>),
     /// 403 `forbidden`: The key does not cover this.
     Forbidden(Box<demur_client::ApiError>),
+    /// 403 `address_not_allowed`: Requests from this address are not allowed.
+    AddressNotAllowed(Box<demur_client::ApiError>),
     /// 404 `not_found`: There is no such resource.
     NotFound(Box<demur_client::ApiError>),
     /// 415 `unsupported_media_type`: Send application/vnd.api+json.
@@ -91,6 +94,7 @@ impl From<Box<demur_client::ApiError>> for Error {
             Some("bad_request") => Error::BadRequest(error),
             Some("unauthorized") => Error::Unauthorized(error),
             Some("forbidden") => Error::Forbidden(error),
+            Some("address_not_allowed") => Error::AddressNotAllowed(error),
             Some("not_found") => Error::NotFound(error),
             Some("unsupported_media_type") => Error::UnsupportedMediaType(error),
             Some("validation_failed") => Error::ValidationFailed(error),
@@ -108,6 +112,7 @@ impl Error {
             Error::BadRequest(error) => error,
             Error::Unauthorized(error) => error,
             Error::Forbidden(error) => error,
+            Error::AddressNotAllowed(error) => error,
             Error::NotFound(error) => error,
             Error::UnsupportedMediaType(error) => error,
             Error::ValidationFailed(error) => error,

@@ -45,7 +45,7 @@ errors:
   ServiceUnavailable:
     status: 503
     message: The service is not available at the moment.
-    on: [overloaded, store, upstream.unavailable]
+    on: [overloaded, store, upstream.unavailable, upstream.unhealthy]
 "#;
 
 /// Every declared error of odata.

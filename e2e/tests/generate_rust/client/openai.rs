@@ -50,11 +50,26 @@ errors:
     code: none
     message: { default: "You didn't provide an API key. Send it in an Authorization header, as Bearer and the key.", open: true }
     on: [credential.missing, credential.scheme]
+  invalid_token:
+    status: 401
+    type: invalid_request_error
+    message: { default: "The access token is not valid.", open: true }
+    on: [credential.token]
+  token_expired:
+    status: 401
+    type: invalid_request_error
+    message: { default: "The access token has expired.", open: true }
+    on: [credential.token.expired]
   permission_denied:
     status: 403
     type: invalid_request_error
     message: { default: "The key does not have access to this.", open: true }
     on: [permission, plan.required, plan.inactive]
+  ip_not_authorized:
+    status: 403
+    type: invalid_request_error
+    message: { default: "Requests from this IP address are not allowed.", open: true }
+    on: [permission.address]
   missing_required_parameter:
     status: 400
     type: invalid_request_error
@@ -112,7 +127,7 @@ errors:
     status: 503
     type: server_error
     message: The service is overloaded or not available. Try again later.
-    on: [overloaded, store, upstream.unreachable, upstream.unavailable, upstream.timeout]
+    on: [overloaded, store, upstream.unreachable, upstream.unavailable, upstream.unhealthy, upstream.timeout]
 "#;
 
 /// Every declared error of openai.
@@ -123,8 +138,14 @@ pub enum Error {
     InvalidApiKey(Box<demur_client::ApiError>),
     /// 401 `missing_api_key`: You didn't provide an API key. Send it in an Authorization header, as Bearer and the key.
     MissingApiKey(Box<demur_client::ApiError>),
+    /// 401 `invalid_token`: The access token is not valid.
+    InvalidToken(Box<demur_client::ApiError>),
+    /// 401 `token_expired`: The access token has expired.
+    TokenExpired(Box<demur_client::ApiError>),
     /// 403 `permission_denied`: The key does not have access to this.
     PermissionDenied(Box<demur_client::ApiError>),
+    /// 403 `ip_not_authorized`: Requests from this IP address are not allowed.
+    IpNotAuthorized(Box<demur_client::ApiError>),
     /// 400 `missing_required_parameter`: A required parameter is missing.
     MissingRequiredParameter(Box<demur_client::ApiError>),
     /// 400 `invalid_type`: A parameter has the wrong type.
@@ -156,7 +177,10 @@ impl From<Box<demur_client::ApiError>> for Error {
         match error.name() {
             Some("invalid_api_key") => Error::InvalidApiKey(error),
             Some("missing_api_key") => Error::MissingApiKey(error),
+            Some("invalid_token") => Error::InvalidToken(error),
+            Some("token_expired") => Error::TokenExpired(error),
             Some("permission_denied") => Error::PermissionDenied(error),
+            Some("ip_not_authorized") => Error::IpNotAuthorized(error),
             Some("missing_required_parameter") => Error::MissingRequiredParameter(error),
             Some("invalid_type") => Error::InvalidType(error),
             Some("invalid_value") => Error::InvalidValue(error),
@@ -179,7 +203,10 @@ impl Error {
         match self {
             Error::InvalidApiKey(error) => error,
             Error::MissingApiKey(error) => error,
+            Error::InvalidToken(error) => error,
+            Error::TokenExpired(error) => error,
             Error::PermissionDenied(error) => error,
+            Error::IpNotAuthorized(error) => error,
             Error::MissingRequiredParameter(error) => error,
             Error::InvalidType(error) => error,
             Error::InvalidValue(error) => error,

@@ -46,6 +46,7 @@ errors:
   expectation_failed: { status: 417, title: The expectation cannot be met, on: [request.expectation_failed] }
   misdirected: { status: 421, title: This host is not served here, on: [request.misdirected] }
   upgrade_required: { status: 426, title: Another protocol is required, on: [request.upgrade_required] }
+  upgrade_rejected: { status: 400, title: The protocol upgrade is not supported, on: [request.upgrade_rejected] }
   not_implemented: { status: 501, title: Not implemented, on: [request.not_implemented] }
   version_not_supported:
     { status: 505, title: The HTTP version is not supported, on: [request.version_not_supported] }
@@ -81,6 +82,8 @@ pub enum Error {
     Misdirected(Box<demur_client::ApiError>),
     /// 426 `upgrade_required`: Another protocol is required
     UpgradeRequired(Box<demur_client::ApiError>),
+    /// 400 `upgrade_rejected`: The protocol upgrade is not supported
+    UpgradeRejected(Box<demur_client::ApiError>),
     /// 501 `not_implemented`: Not implemented
     NotImplemented(Box<demur_client::ApiError>),
     /// 505 `version_not_supported`: The HTTP version is not supported
@@ -108,6 +111,7 @@ impl From<Box<demur_client::ApiError>> for Error {
             Some("expectation_failed") => Error::ExpectationFailed(error),
             Some("misdirected") => Error::Misdirected(error),
             Some("upgrade_required") => Error::UpgradeRequired(error),
+            Some("upgrade_rejected") => Error::UpgradeRejected(error),
             Some("not_implemented") => Error::NotImplemented(error),
             Some("version_not_supported") => Error::VersionNotSupported(error),
             Some("not_acceptable") => Error::NotAcceptable(error),
@@ -131,6 +135,7 @@ impl Error {
             Error::ExpectationFailed(error) => error,
             Error::Misdirected(error) => error,
             Error::UpgradeRequired(error) => error,
+            Error::UpgradeRejected(error) => error,
             Error::NotImplemented(error) => error,
             Error::VersionNotSupported(error) => error,
             Error::NotAcceptable(error) => error,

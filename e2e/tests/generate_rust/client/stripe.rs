@@ -52,13 +52,13 @@ errors:
     type: invalid_request_error
     code: none
     format: plain
-    message: { default: "You did not provide a valid API key.", open: true }
+    message: { default: "You did not provide a valid API key or token.", open: true }
     on: [credential]
   api_key_expired:
     status: 401
     type: invalid_request_error
-    message: { default: "The API key has expired.", open: true }
-    on: [credential.expired]
+    message: { default: "The API key or token has expired.", open: true }
+    on: [credential.expired, credential.token.expired]
   payment_required:
     status: 402
     type: card_error
@@ -72,6 +72,11 @@ errors:
     format: plain
     message: { default: "The key does not have the permissions for this request.", open: true }
     on: [permission, plan.required]
+  ip_address_not_allowed:
+    status: 403
+    type: invalid_request_error
+    message: { default: "Requests from this IP address are not allowed.", open: true }
+    on: [permission.address]
   parameter_missing:
     status: 400
     type: invalid_request_error
@@ -137,21 +142,23 @@ errors:
     code: none
     format: plain
     message: An error occurred on our side.
-    on: [internal, rule, store, overloaded, upstream.failed, upstream.invalid_response, upstream.unreachable, upstream.unavailable, upstream.timeout]
+    on: [internal, rule, store, overloaded, upstream.failed, upstream.invalid_response, upstream.unreachable, upstream.unavailable, upstream.unhealthy, upstream.timeout]
 "#;
 
 /// Every declared error of stripe.
 #[allow(clippy::enum_variant_names)]
 #[derive(Debug, Clone)]
 pub enum Error {
-    /// 401 `unauthorized`: You did not provide a valid API key.
+    /// 401 `unauthorized`: You did not provide a valid API key or token.
     Unauthorized(Box<demur_client::ApiError>),
-    /// 401 `api_key_expired`: The API key has expired.
+    /// 401 `api_key_expired`: The API key or token has expired.
     ApiKeyExpired(Box<demur_client::ApiError>),
     /// 402 `insufficient_funds`: The account has no credits left.
     PaymentRequired(Box<demur_client::ApiError>),
     /// 403 `forbidden`: The key does not have the permissions for this request.
     Forbidden(Box<demur_client::ApiError>),
+    /// 403 `ip_address_not_allowed`: Requests from this IP address are not allowed.
+    IpAddressNotAllowed(Box<demur_client::ApiError>),
     /// 400 `parameter_missing`: A required parameter is missing.
     ParameterMissing(Box<demur_client::ApiError>),
     /// 400 `parameter_unknown`: A parameter is not known.
@@ -187,6 +194,7 @@ impl From<Box<demur_client::ApiError>> for Error {
             Some("api_key_expired") => Error::ApiKeyExpired(error),
             Some("payment_required") => Error::PaymentRequired(error),
             Some("forbidden") => Error::Forbidden(error),
+            Some("ip_address_not_allowed") => Error::IpAddressNotAllowed(error),
             Some("parameter_missing") => Error::ParameterMissing(error),
             Some("parameter_unknown") => Error::ParameterUnknown(error),
             Some("parameter_invalid_empty") => Error::ParameterInvalidEmpty(error),
@@ -212,6 +220,7 @@ impl Error {
             Error::ApiKeyExpired(error) => error,
             Error::PaymentRequired(error) => error,
             Error::Forbidden(error) => error,
+            Error::IpAddressNotAllowed(error) => error,
             Error::ParameterMissing(error) => error,
             Error::ParameterUnknown(error) => error,
             Error::ParameterInvalidEmpty(error) => error,

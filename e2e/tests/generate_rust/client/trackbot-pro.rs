@@ -67,6 +67,7 @@ errors:
     on:
       - request
       - body
+      - permission.address # there is no 403 here
       - precondition.failed
       - idempotency.mismatch
       - idempotency.in_flight

@@ -76,6 +76,10 @@ errors:
     status: 403
     message: Provided credentials were insufficient to access a requested resource or perform a requested operation
     on: [permission, plan.required]
+  address_not_allowed: # the code is ours
+    status: 403
+    message: Requests from this address are not allowed
+    on: [permission.address]
   not_found:
     status: 404
     message: The requested resource was not found
@@ -103,6 +107,8 @@ pub enum Error {
     Unauthorized(Box<demur_client::ApiError>),
     /// 403 `forbidden`: Provided credentials were insufficient to access a requested resource or perform a requested operation
     Forbidden(Box<demur_client::ApiError>),
+    /// 403 `address_not_allowed`: Requests from this address are not allowed
+    AddressNotAllowed(Box<demur_client::ApiError>),
     /// 404 `not_found`: The requested resource was not found
     NotFound(Box<demur_client::ApiError>),
     /// 500 `internal_server_error`: An unexpected error occurred in the API. This might be due to a bug or temporary infrastructure problems.
@@ -120,6 +126,7 @@ impl From<Box<demur_client::ApiError>> for Error {
             Some("bad_request") => Error::BadRequest(error),
             Some("unauthorized") => Error::Unauthorized(error),
             Some("forbidden") => Error::Forbidden(error),
+            Some("address_not_allowed") => Error::AddressNotAllowed(error),
             Some("not_found") => Error::NotFound(error),
             Some("internal_server_error") => Error::InternalServerError(error),
             _ => Error::Unrecognized(error),
@@ -137,6 +144,7 @@ impl Error {
             Error::BadRequest(error) => error,
             Error::Unauthorized(error) => error,
             Error::Forbidden(error) => error,
+            Error::AddressNotAllowed(error) => error,
             Error::NotFound(error) => error,
             Error::InternalServerError(error) => error,
             Error::Unrecognized(error) => error,

@@ -101,6 +101,11 @@ errors:
     message: This action requires admin rights
     fix: [Verify you're not accessing admin-only endpoints]
     on: [permission]
+  forbidden_address: # the message is ours
+    status: 403
+    title: Forbidden
+    message: Requests from this address are not allowed
+    on: [permission.address]
   track_not_found:
     status: 404
     title: Not Found
@@ -154,6 +159,8 @@ pub enum Error {
     Forbidden(Box<demur_client::ApiError>),
     /// 403 `forbidden_admin`: This action requires admin rights
     ForbiddenAdmin(Box<demur_client::ApiError>),
+    /// 403 `forbidden_address`: Requests from this address are not allowed
+    ForbiddenAddress(Box<demur_client::ApiError>),
     /// 404 `track_not_found`: Track not found
     TrackNotFound(Box<demur_client::ApiError>),
     /// 404 `not_found`: The requested resource does not exist
@@ -176,6 +183,7 @@ impl From<Box<demur_client::ApiError>> for Error {
             Some("out_of_credits") => Error::OutOfCredits(error),
             Some("forbidden") => Error::Forbidden(error),
             Some("forbidden_admin") => Error::ForbiddenAdmin(error),
+            Some("forbidden_address") => Error::ForbiddenAddress(error),
             Some("track_not_found") => Error::TrackNotFound(error),
             Some("not_found") => Error::NotFound(error),
             Some("too_many_requests") => Error::TooManyRequests(error),
@@ -196,6 +204,7 @@ impl Error {
             Error::OutOfCredits(error) => error,
             Error::Forbidden(error) => error,
             Error::ForbiddenAdmin(error) => error,
+            Error::ForbiddenAddress(error) => error,
             Error::TrackNotFound(error) => error,
             Error::NotFound(error) => error,
             Error::TooManyRequests(error) => error,

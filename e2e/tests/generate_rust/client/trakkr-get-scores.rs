@@ -114,7 +114,7 @@ errors:
     status: 500
     title: Authentication error
     message: Could not validate API key against database
-    on: [store.unavailable.keys]
+    on: [store.unavailable.keys, store.unavailable.token_keys]
   date_range_validation_error: # what a rule that fails to run says, where the configuration names it
     status: 500
     title: Date range validation error

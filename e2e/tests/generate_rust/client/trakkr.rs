@@ -61,12 +61,12 @@ errors:
     status: 401
     type: authentication_error
     message: The API key has been revoked
-    on: [credential.revoked]
+    on: [credential.revoked, credential.token.revoked]
   api_key_expired:
     status: 401
     type: authentication_error
     message: The API key has expired
-    on: [credential.expired]
+    on: [credential.expired, credential.token.expired]
   permission_denied: # the page lists the status 403 and gives it no type or code: these are ours
     status: 403
     type: authentication_error
@@ -133,7 +133,7 @@ errors:
     status: 503
     type: api_error
     message: Service temporarily unavailable
-    on: [upstream.unreachable, upstream.unavailable, upstream.refused.429, store.unavailable.keys, store.unavailable.limits, store.unavailable.credits, overloaded]
+    on: [upstream.unreachable, upstream.unavailable, upstream.unhealthy, upstream.refused.429, store.unavailable.keys, store.unavailable.token_keys, store.unavailable.limits, store.unavailable.credits, overloaded]
   timeout:
     status: 500
     type: api_error

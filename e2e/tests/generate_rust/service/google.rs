@@ -36,6 +36,40 @@ impl CredentialsMissing {
     }
 }
 
+/// 401 `ACCESS_TOKEN_INVALID`: The access token is not valid.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AccessTokenInvalid;
+
+impl From<AccessTokenInvalid> for demur_tower::Raise {
+    fn from(_: AccessTokenInvalid) -> Self {
+        demur_tower::Raise::error("ACCESS_TOKEN_INVALID")
+    }
+}
+
+impl AccessTokenInvalid {
+    /// Raises the error with another message.
+    pub fn with_message(self, message: impl Into<String>) -> demur_tower::Raise {
+        demur_tower::Raise::from(self).message(message)
+    }
+}
+
+/// 401 `ACCESS_TOKEN_EXPIRED`: The access token has expired.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AccessTokenExpired;
+
+impl From<AccessTokenExpired> for demur_tower::Raise {
+    fn from(_: AccessTokenExpired) -> Self {
+        demur_tower::Raise::error("ACCESS_TOKEN_EXPIRED")
+    }
+}
+
+impl AccessTokenExpired {
+    /// Raises the error with another message.
+    pub fn with_message(self, message: impl Into<String>) -> demur_tower::Raise {
+        demur_tower::Raise::from(self).message(message)
+    }
+}
+
 /// 403 `ACCESS_DENIED`: The caller does not have permission.
 #[derive(Debug, Clone, PartialEq)]
 pub struct AccessDenied;
@@ -47,6 +81,23 @@ impl From<AccessDenied> for demur_tower::Raise {
 }
 
 impl AccessDenied {
+    /// Raises the error with another message.
+    pub fn with_message(self, message: impl Into<String>) -> demur_tower::Raise {
+        demur_tower::Raise::from(self).message(message)
+    }
+}
+
+/// 403 `IP_ADDRESS_BLOCKED`: Requests from this address are not allowed.
+#[derive(Debug, Clone, PartialEq)]
+pub struct IpAddressBlocked;
+
+impl From<IpAddressBlocked> for demur_tower::Raise {
+    fn from(_: IpAddressBlocked) -> Self {
+        demur_tower::Raise::error("IP_ADDRESS_BLOCKED")
+    }
+}
+
+impl IpAddressBlocked {
     /// Raises the error with another message.
     pub fn with_message(self, message: impl Into<String>) -> demur_tower::Raise {
         demur_tower::Raise::from(self).message(message)

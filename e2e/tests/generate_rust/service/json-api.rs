@@ -53,6 +53,23 @@ impl Forbidden {
     }
 }
 
+/// 403 `address_not_allowed`: Requests from this address are not allowed.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AddressNotAllowed;
+
+impl From<AddressNotAllowed> for demur_tower::Raise {
+    fn from(_: AddressNotAllowed) -> Self {
+        demur_tower::Raise::error("address_not_allowed")
+    }
+}
+
+impl AddressNotAllowed {
+    /// Raises the error with another message.
+    pub fn with_message(self, message: impl Into<String>) -> demur_tower::Raise {
+        demur_tower::Raise::from(self).message(message)
+    }
+}
+
 /// 404 `not_found`: There is no such resource.
 #[derive(Debug, Clone, PartialEq)]
 pub struct NotFound;

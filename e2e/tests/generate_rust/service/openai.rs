@@ -36,6 +36,40 @@ impl MissingApiKey {
     }
 }
 
+/// 401 `invalid_token`: The access token is not valid.
+#[derive(Debug, Clone, PartialEq)]
+pub struct InvalidToken;
+
+impl From<InvalidToken> for demur_tower::Raise {
+    fn from(_: InvalidToken) -> Self {
+        demur_tower::Raise::error("invalid_token")
+    }
+}
+
+impl InvalidToken {
+    /// Raises the error with another message.
+    pub fn with_message(self, message: impl Into<String>) -> demur_tower::Raise {
+        demur_tower::Raise::from(self).message(message)
+    }
+}
+
+/// 401 `token_expired`: The access token has expired.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TokenExpired;
+
+impl From<TokenExpired> for demur_tower::Raise {
+    fn from(_: TokenExpired) -> Self {
+        demur_tower::Raise::error("token_expired")
+    }
+}
+
+impl TokenExpired {
+    /// Raises the error with another message.
+    pub fn with_message(self, message: impl Into<String>) -> demur_tower::Raise {
+        demur_tower::Raise::from(self).message(message)
+    }
+}
+
 /// 403 `permission_denied`: The key does not have access to this.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PermissionDenied;
@@ -47,6 +81,23 @@ impl From<PermissionDenied> for demur_tower::Raise {
 }
 
 impl PermissionDenied {
+    /// Raises the error with another message.
+    pub fn with_message(self, message: impl Into<String>) -> demur_tower::Raise {
+        demur_tower::Raise::from(self).message(message)
+    }
+}
+
+/// 403 `ip_not_authorized`: Requests from this IP address are not allowed.
+#[derive(Debug, Clone, PartialEq)]
+pub struct IpNotAuthorized;
+
+impl From<IpNotAuthorized> for demur_tower::Raise {
+    fn from(_: IpNotAuthorized) -> Self {
+        demur_tower::Raise::error("ip_not_authorized")
+    }
+}
+
+impl IpNotAuthorized {
     /// Raises the error with another message.
     pub fn with_message(self, message: impl Into<String>) -> demur_tower::Raise {
         demur_tower::Raise::from(self).message(message)

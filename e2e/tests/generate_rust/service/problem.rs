@@ -82,6 +82,16 @@ impl From<UpgradeRequired> for demur_tower::Raise {
     }
 }
 
+/// 400 `upgrade_rejected`: The protocol upgrade is not supported
+#[derive(Debug, Clone, PartialEq)]
+pub struct UpgradeRejected;
+
+impl From<UpgradeRejected> for demur_tower::Raise {
+    fn from(_: UpgradeRejected) -> Self {
+        demur_tower::Raise::error("upgrade_rejected")
+    }
+}
+
 /// 501 `not_implemented`: Not implemented
 #[derive(Debug, Clone, PartialEq)]
 pub struct NotImplemented;

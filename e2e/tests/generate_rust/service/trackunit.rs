@@ -62,6 +62,16 @@ impl From<Forbidden> for demur_tower::Raise {
     }
 }
 
+/// 403 `address_not_allowed`: Requests from this address are not allowed
+#[derive(Debug, Clone, PartialEq)]
+pub struct AddressNotAllowed;
+
+impl From<AddressNotAllowed> for demur_tower::Raise {
+    fn from(_: AddressNotAllowed) -> Self {
+        demur_tower::Raise::error("address_not_allowed")
+    }
+}
+
 /// 404 `not_found`: The requested resource was not found
 #[derive(Debug, Clone, PartialEq)]
 pub struct NotFound;

@@ -72,6 +72,16 @@ impl From<ForbiddenAdmin> for demur_tower::Raise {
     }
 }
 
+/// 403 `forbidden_address`: Requests from this address are not allowed
+#[derive(Debug, Clone, PartialEq)]
+pub struct ForbiddenAddress;
+
+impl From<ForbiddenAddress> for demur_tower::Raise {
+    fn from(_: ForbiddenAddress) -> Self {
+        demur_tower::Raise::error("forbidden_address")
+    }
+}
+
 /// 404 `track_not_found`: Track not found
 #[derive(Debug, Clone, PartialEq)]
 pub struct TrackNotFound;
