@@ -9,6 +9,7 @@ use crate::api::read_path_characters;
 use crate::idempotency::read_idempotency;
 use crate::metering::read_usage;
 use crate::reader::{ConfigReader, suggestion};
+use crate::validation::REQUESTS;
 
 /// Settings of all operations, by their index in the document.
 pub(crate) fn read_operations(
@@ -69,6 +70,7 @@ fn read_operation(
         max_body_bytes: reader.size(&mut fields, "max_body_bytes"),
         timeout: reader.duration(&mut fields, "timeout"),
         path_characters: read_path_characters(&mut fields, reader),
+        validation: reader.choice(&mut fields, "validation", REQUESTS),
     };
     let needs_key = settings.feature.is_some() || settings.scope.is_some() || settings.resource.is_some();
     if settings.anonymous && (needs_key || settings.credits > 0) {

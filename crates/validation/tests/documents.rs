@@ -122,7 +122,7 @@ fn reports_invalid_parameters() {
         ),
         (
             "[{ name: a, in: query, schema: { type: array, items: { type: object } } }]",
-            "4:50: warning[unsupported]: OpenAPI does not define how nested values of `a` are serialized in this style: they are read as strings",
+            "4:50: warning[unsupported]: OpenAPI does not define how nested values of `a` are serialized in this style: the parameter is not checked",
         ),
         (
             "[{ name: a, in: query, content: { application/xml: {} } }]",

@@ -15,7 +15,7 @@ use super::cors::Cors;
 use super::idempotency::Idempotency;
 use super::metering::Metering;
 use super::overload::Overload;
-use super::validation::ValidationSettings;
+use super::validation::{RequestValidation, ValidationSettings};
 use crate::response::event_stream::EventStreamErrors;
 
 /// An API, ready to be served.
@@ -99,6 +99,8 @@ pub struct OperationSettings {
     pub timeout: Option<Duration>,
     /// Characters that its path may contain beside those that all paths of the API may.
     pub path_characters: PathCharacters,
+    /// Whether its requests are validated; `None` as for the whole API.
+    pub validation: Option<RequestValidation>,
 }
 
 /// A resource's name with parameters in it.

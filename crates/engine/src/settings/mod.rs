@@ -24,6 +24,6 @@ pub use idempotency::{Idempotency, IdempotencyMode};
 pub use metering::{Metering, OnAbort, SettleAt, UsageSource};
 pub use overload::Overload;
 pub use prefixes::Prefixes;
-pub use validation::{AmbiguousPath, ResponseMode, ValidationSettings};
+pub use validation::{AmbiguousPath, RequestValidation, ResponseMode, ValidationSettings};
 
 pub use crate::request::reserved_headers::ReservedNames;

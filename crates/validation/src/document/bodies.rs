@@ -133,7 +133,12 @@ impl<'r> DocumentReader<'r> {
         media_types
     }
 
-    fn encodings(&mut self, media_type: &Located<'r>, kind: MediaKind, is_request: bool) -> Vec<PartEncoding> {
+    fn encodings(
+        &mut self,
+        media_type: &Located<'r>,
+        kind: MediaKind,
+        is_request: bool,
+    ) -> Vec<PartEncoding> {
         let mut encodings = Vec::new();
         let Some(declared) = media_type.member("encoding") else { return encodings };
         if !is_request {
@@ -152,7 +157,9 @@ impl<'r> DocumentReader<'r> {
             }
             for name in ["style", "explode"] {
                 if let Some(member) = encoding.member(name).filter(|_| kind == MediaKind::Multipart) {
-                    let message = format!("`{name}` has no effect in `multipart/form-data`: each value is a part of its own");
+                    let message = format!(
+                        "`{name}` has no effect in `multipart/form-data`: each value is a part of its own"
+                    );
                     self.warning(member.node.span, "no-effect", message, None);
                 }
             }
@@ -189,7 +196,8 @@ impl DocumentReader<'_> {
         }
         let is_read = |name: &String| matches!(MediaKind::of(name), MediaKind::Json | MediaKind::Text);
         if kind == MediaKind::Form && !types.iter().any(is_read) {
-            let message = format!("`contentType: {text}` has no effect in a form: the member is read as text");
+            let message =
+                format!("`contentType: {text}` has no effect in a form: the member is read as text");
             self.warning(declared.node.span, "no-effect", message, None);
         }
         types

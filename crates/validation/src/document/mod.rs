@@ -26,10 +26,10 @@ pub use routes::{Find, RouteMatch};
 pub use saved_match::SavedMatch;
 pub use security::{SecurityKind, SecurityScheme};
 
-use crate::{DocumentOptions, ServerPaths, UnknownPaths};
 use crate::request::{self, CheckedBody, ParameterContext, RequestParameters, ResponseCheck};
 use crate::schema::{Dialect, Schemas};
 use crate::tree::{Files, Located, ReadFile};
+use crate::{DocumentOptions, ServerPaths, UnknownPaths};
 use compile::{compile_operations, compile_responses, schema_locations};
 use reader::DocumentReader;
 
@@ -241,7 +241,7 @@ impl ApiDocument {
     /// Checks the body of a request against what the operation declares.
     ///
     /// A body that the operation does not declare is not checked. A required body that is missing is
-    /// `body.invalid_json` if the operation takes JSON, else `param.missing` without a name.
+    /// `body.missing`.
     pub fn check_body(&self, operation: &Operation, content_type: Option<&str>, bytes: &[u8]) -> CheckedBody {
         match &operation.body {
             Some(rule) => request::check_body(&self.options, rule, content_type, bytes),

@@ -176,6 +176,7 @@ impl<'r> DocumentReader<'r> {
                     "media type `{}` is not supported in a parameter: `{name}` is not checked",
                     key.name
                 );
+                self.unsupported += 1;
                 self.warning(key.span, "unsupported", message, None);
                 return (Style::Text, None);
             }

@@ -51,9 +51,13 @@ fn urls(server: &Located<'_>) -> Vec<String> {
         let listed = variable.node.get("enum").and_then(demur_source::Node::as_seq).unwrap_or_default();
         let mut values: Vec<String> = variable.node.get("default").and_then(text).into_iter().collect();
         values.extend(listed.iter().filter_map(text));
-        values.dedup();
-        let expand = |url: &String| values.iter().map(|value| url.replace(&placeholder, value)).collect::<Vec<_>>();
-        if !values.is_empty() && urls.iter().any(|url| path_of(url).contains(&placeholder)) {
+        let mut seen = std::collections::HashSet::new();
+        values.retain(|value| seen.insert(value.clone()));
+        let expand =
+            |url: &String| values.iter().map(|value| url.replace(&placeholder, value)).collect::<Vec<_>>();
+        // In a host, the values make no difference.
+        let is_in_host = |url: &String| url.contains(&format!("://{placeholder}"));
+        if !values.is_empty() && !urls.iter().all(is_in_host) {
             urls = urls.iter().flat_map(expand).take(MAX_PATHS).collect();
         } else if let Some(value) = values.first() {
             urls = urls.iter().map(|url| url.replace(&placeholder, value)).collect();

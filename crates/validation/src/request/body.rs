@@ -197,22 +197,9 @@ impl form::FormError {
 
 /// The result for an empty body, whatever its Content-Type.
 fn absent_body(rule: &BodyRule) -> CheckedBody {
-    let expects_json = rule.media_types.iter().any(|media_type| media_type.kind == MediaKind::Json);
-    match (rule.required, expects_json) {
-        (false, _) => CheckedBody::Checked { value: None, violations: Vec::new() },
-        (true, true) => rejected(Condition::BodyInvalidJson, "the body is empty".to_owned()),
-        (true, false) => {
-            let violation = Violation {
-                condition: Condition::ParamMissing,
-                location: Location::Body,
-                param: String::new(),
-                pointer: String::new(),
-                value: None,
-                limit: None,
-                allowed: Vec::new(),
-            };
-            CheckedBody::Checked { value: None, violations: vec![violation] }
-        }
+    match rule.required {
+        false => CheckedBody::Checked { value: None, violations: Vec::new() },
+        true => rejected(Condition::BodyMissing, "the body is empty".to_owned()),
     }
 }
 

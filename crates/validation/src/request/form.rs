@@ -27,7 +27,11 @@ pub(super) enum FormError {
     /// Some server reads this name as a declared one, or it cannot be decoded.
     Ambiguous(String),
     /// A part has another media type than declared.
-    MediaType { name: String, given: String, declared: String },
+    MediaType {
+        name: String,
+        given: String,
+        declared: String,
+    },
     /// The form has more fields than servers read.
     TooMany,
     Unreadable(&'static str),
@@ -117,7 +121,11 @@ impl FormRule<'_> {
                 && !encoding.allows(given)
             {
                 let declared = encoding.content_types.join(", ");
-                return Err(FormError::MediaType { name: name.to_owned(), given: given.to_owned(), declared });
+                return Err(FormError::MediaType {
+                    name: name.to_owned(),
+                    given: given.to_owned(),
+                    declared,
+                });
             }
             let element = if of.is_list() { of.items.as_deref().unwrap_or(of) } else { of };
             let value = part_value(part, of, element, encoding);

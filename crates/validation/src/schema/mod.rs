@@ -24,7 +24,7 @@ mod vocabulary;
 mod walk;
 
 pub(crate) use compiled::Schema;
-pub(crate) use compiler::{SchemaCompiler, SchemaLocations, Schemas};
+pub(crate) use compiler::{SchemaLocations, Schemas};
 pub(crate) use declared::Declared;
 pub(crate) use dialect::Dialect;
 pub(crate) use inferred_types::ValueStep;

@@ -124,13 +124,16 @@ impl ValueShape {
         let only = |types: Types| ValueShape { types, ..self.clone() };
         let mut all = vec![self.with_texts()];
         if has(Types::STRING) {
-            all.extend([Types::ARRAY, Types::OBJECT, Types::NULL].into_iter().filter(|other| has(*other)).map(only));
+            all.extend(
+                [Types::ARRAY, Types::OBJECT, Types::NULL].into_iter().filter(|other| has(*other)).map(only),
+            );
         }
         // Each member in its own way: which of them are replaced is decided one by one.
         if self.is_object() && self.members.values().any(ValueShape::is_list) {
             let members = self.members.iter().map(|(name, of)| {
                 let is_either = of.is_list() && of.types.contains(Types::STRING);
-                let of = if is_either { ValueShape { types: Types::ARRAY, ..of.clone() } } else { of.clone() };
+                let of =
+                    if is_either { ValueShape { types: Types::ARRAY, ..of.clone() } } else { of.clone() };
                 (name.clone(), of)
             });
             all.push(ValueShape { members: members.collect(), ..self.clone() });

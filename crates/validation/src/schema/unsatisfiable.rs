@@ -61,14 +61,20 @@ fn contradiction_of(document: &Value, pointer: &str, parts: &[String]) -> Option
     if !types.contains(Types::OBJECT) || !only(Types::OBJECT) && types != Types::ALL {
         return None;
     }
-    let required: Vec<&str> =
-        schemas.iter().flat_map(|schema| schema["required"].as_array()).flatten().filter_map(Value::as_str).collect();
+    let required: Vec<&str> = schemas
+        .iter()
+        .flat_map(|schema| schema["required"].as_array())
+        .flatten()
+        .filter_map(Value::as_str)
+        .collect();
     for schema in &schemas {
         let is_closed = schema.get("additionalProperties") == Some(&Value::Bool(false))
             && schema.get("patternProperties").is_none();
         let allows = |name: &str| schema["properties"].get(name).is_some();
         if let Some(name) = required.iter().find(|name| is_closed && !allows(name)) {
-            return Some(format!("`{name}` is required, but `additionalProperties: false` does not allow it"));
+            return Some(format!(
+                "`{name}` is required, but `additionalProperties: false` does not allow it"
+            ));
         }
         let is_forbidden = |name: &&&str| schema["properties"].get(**name) == Some(&Value::Bool(false));
         if let Some(name) = required.iter().find(is_forbidden) {
@@ -106,17 +112,35 @@ mod tests {
     #[test]
     fn finds_schemas_that_admit_nothing() {
         for (schema, expected) in [
-            (json!({ "type": "string", "minLength": 5, "maxLength": 2 }), Some("`minLength: 5` is larger than `maxLength: 2`")),
+            (
+                json!({ "type": "string", "minLength": 5, "maxLength": 2 }),
+                Some("`minLength: 5` is larger than `maxLength: 2`"),
+            ),
             (json!({ "minLength": 5, "maxLength": 2 }), None),
-            (json!({ "type": "integer", "minimum": 5, "allOf": [{ "maximum": 4 }] }), Some("`minimum: 5` is larger than `maximum: 4`")),
+            (
+                json!({ "type": "integer", "minimum": 5, "allOf": [{ "maximum": 4 }] }),
+                Some("`minimum: 5` is larger than `maximum: 4`"),
+            ),
             (json!({ "type": ["integer", "string"], "minimum": 5, "maximum": 4 }), None),
             (json!({ "type": "integer", "minimum": 5, "maximum": 5 }), None),
-            (json!({ "type": "array", "minItems": 2, "maxItems": 1 }), Some("`minItems: 2` is larger than `maxItems: 1`")),
+            (
+                json!({ "type": "array", "minItems": 2, "maxItems": 1 }),
+                Some("`minItems: 2` is larger than `maxItems: 1`"),
+            ),
             (json!({ "enum": [] }), Some("no value of `enum: []` has one of the allowed types")),
-            (json!({ "type": "string", "enum": [1, 2] }), Some("no value of `enum: [1,2]` has one of the allowed types")),
+            (
+                json!({ "type": "string", "enum": [1, 2] }),
+                Some("no value of `enum: [1,2]` has one of the allowed types"),
+            ),
             (json!({ "type": "string", "enum": [1, "a"] }), None),
-            (json!({ "allOf": [{ "type": "string" }, { "type": "object" }] }), Some("no type is allowed by all of its parts")),
-            (json!({ "type": "object", "allOf": [{ "$ref": "#/text" }] }), Some("no type is allowed by all of its parts")),
+            (
+                json!({ "allOf": [{ "type": "string" }, { "type": "object" }] }),
+                Some("no type is allowed by all of its parts"),
+            ),
+            (
+                json!({ "type": "object", "allOf": [{ "$ref": "#/text" }] }),
+                Some("no type is allowed by all of its parts"),
+            ),
             (
                 json!({ "type": "object", "required": ["a"], "properties": {}, "additionalProperties": false }),
                 Some("`a` is required, but `additionalProperties: false` does not allow it"),
@@ -126,8 +150,14 @@ mod tests {
                                   { "properties": { "b": {} }, "required": ["b"] }] }),
                 Some("`b` is required, but `additionalProperties: false` does not allow it"),
             ),
-            (json!({ "required": ["a"], "patternProperties": { "a": {} }, "additionalProperties": false }), None),
-            (json!({ "required": ["a"], "properties": { "a": false } }), Some("`a` is required, but its schema is `false`")),
+            (
+                json!({ "required": ["a"], "patternProperties": { "a": {} }, "additionalProperties": false }),
+                None,
+            ),
+            (
+                json!({ "required": ["a"], "properties": { "a": false } }),
+                Some("`a` is required, but its schema is `false`"),
+            ),
             (json!({ "properties": { "a": false } }), None),
             (json!({ "anyOf": [{ "type": "string", "enum": [1] }, {}] }), None),
             // Reported for the part.
