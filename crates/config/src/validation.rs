@@ -14,11 +14,8 @@ const UNSUPPORTED: &[(&str, Unsupported)] = &[("warn", Unsupported::Warn), ("rej
 const UNKNOWN_PATHS: &[(&str, UnknownPaths)] =
     &[("reject", UnknownPaths::Reject), ("forward", UnknownPaths::Forward)];
 const SERVER_PATHS: &[(&str, ServerPaths)] = &[("ignore", ServerPaths::Ignore), ("use", ServerPaths::Use)];
-pub(crate) const REQUESTS: &[(&str, RequestValidation)] = &[
-    ("on", RequestValidation::On),
-    ("shadow", RequestValidation::Shadow),
-    ("off", RequestValidation::Off),
-];
+pub(crate) const REQUESTS: &[(&str, RequestValidation)] =
+    &[("on", RequestValidation::On), ("shadow", RequestValidation::Shadow), ("off", RequestValidation::Off)];
 const REJECTS_UNACCEPTABLE: &[(&str, bool)] = &[("ignore", false), ("reject", true)];
 const RESPONSES: &[(&str, ResponseMode)] =
     &[("ignore", ResponseMode::Ignore), ("report", ResponseMode::Report), ("reject", ResponseMode::Refuse)];

@@ -127,7 +127,9 @@ fn likely(range: &str, tags: &[&str]) -> Option<usize> {
     let wanted = maximized(range)?;
     let known: Vec<_> = tags.iter().map(|tag| maximized(tag)).collect();
     let is_readable = |position: &usize| {
-        known[*position].as_ref().is_some_and(|tag| (tag.language, tag.script) == (wanted.language, wanted.script))
+        known[*position]
+            .as_ref()
+            .is_some_and(|tag| (tag.language, tag.script) == (wanted.language, wanted.script))
     };
     let readable: Vec<usize> = (0..tags.len()).filter(is_readable).collect();
     let in_region = |region| {
@@ -176,11 +178,11 @@ fn likely(_: &str, _: &[&str]) -> Option<usize> {
 #[cfg(feature = "languages")]
 fn maximized(tag: &str) -> Option<icu_locale_core::LanguageIdentifier> {
     let mut tag: icu_locale_core::LanguageIdentifier = tag.parse().ok()?;
-    expander().maximize(&mut tag);
     // Norwegian is written as Bokmål unless it says otherwise.
     if tag.language.as_str() == "no" {
         tag.language = "nb".parse().ok()?;
     }
+    expander().maximize(&mut tag);
     (!tag.language.is_unknown()).then_some(tag)
 }
 

@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use demur_source::{Diagnostics, Source};
 
-use crate::compile::compile;
 use crate::catalogue::Show;
+use crate::compile::compile;
 use crate::contract::{Contract, Format};
 use crate::format::FormatNode;
 use crate::locale::{lookup, weight};

@@ -77,7 +77,11 @@ impl FieldStyle {
     pub(crate) fn display(self, violation: &Violation) -> Cow<'_, str> {
         if violation.param.is_empty() && violation.pointer.is_empty() && self != FieldStyle::Pointer {
             let whole = violation.location.as_str();
-            return if self == FieldStyle::Pascal { Cow::Owned(capitalised(whole, true)) } else { Cow::Borrowed(whole) };
+            return if self == FieldStyle::Pascal {
+                Cow::Owned(capitalised(whole, true))
+            } else {
+                Cow::Borrowed(whole)
+            };
         }
         match self {
             FieldStyle::Name => Cow::Borrowed(&violation.param),

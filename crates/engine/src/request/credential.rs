@@ -48,7 +48,8 @@ pub(crate) fn presented<'h>(
     }
     // RFC 9110, section 11.1: the scheme is case-insensitive, and one or more spaces follow it.
     let (given, key) = value.split_once(' ').unwrap_or((value, ""));
-    let is_given = |scheme: &Scheme| matches!(scheme, Scheme::Authorization(name) if given.eq_ignore_ascii_case(name));
+    let is_given =
+        |scheme: &Scheme| matches!(scheme, Scheme::Authorization(name) if given.eq_ignore_ascii_case(name));
     if !schemes.any(is_given) {
         return Err(Denial::CredentialScheme);
     }

@@ -288,7 +288,9 @@ where
             let checked = check_body(&api.settings, &found, parts, bytes.as_deref().unwrap_or_default());
             let (json, more) = match checked {
                 Err(_) if mode == RequestValidation::Off => Default::default(),
-                checked => self.context.enforce_unless(is_shadow, Check::Validation, checked)?.unwrap_or_default(),
+                checked => {
+                    self.context.enforce_unless(is_shadow, Check::Validation, checked)?.unwrap_or_default()
+                }
             };
             value = json;
             violations.extend(more);

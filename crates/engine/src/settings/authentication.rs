@@ -50,7 +50,9 @@ impl Authentication {
     /// The fields in which a key may stand, each once.
     pub fn fields(&self) -> impl Iterator<Item = &HeaderName> {
         let fields = self.schemes().map(Scheme::field).enumerate();
-        fields.filter(|(at, field)| !self.schemes().take(*at).any(|other| other.field() == *field)).map(|(_, field)| field)
+        fields
+            .filter(|(at, field)| !self.schemes().take(*at).any(|other| other.field() == *field))
+            .map(|(_, field)| field)
     }
 }
 
