@@ -16,6 +16,7 @@ const UNKNOWN_PATHS: &[(&str, UnknownPaths)] =
 const SERVER_PATHS: &[(&str, ServerPaths)] = &[("ignore", ServerPaths::Ignore), ("use", ServerPaths::Use)];
 pub(crate) const REQUESTS: &[(&str, RequestValidation)] =
     &[("on", RequestValidation::On), ("shadow", RequestValidation::Shadow), ("off", RequestValidation::Off)];
+const DECODES_BODIES: &[(&str, bool)] = &[("reject", false), ("decode", true)];
 const REJECTS_UNACCEPTABLE: &[(&str, bool)] = &[("ignore", false), ("reject", true)];
 const RESPONSES: &[(&str, ResponseMode)] =
     &[("ignore", ResponseMode::Ignore), ("report", ResponseMode::Report), ("reject", ResponseMode::Refuse)];
@@ -48,6 +49,9 @@ pub(crate) fn read_validation(
     }
     if let Some(requests) = reader.choice(&mut fields, "requests", REQUESTS) {
         settings.requests = requests;
+    }
+    if let Some(decodes) = reader.choice(&mut fields, "compressed_bodies", DECODES_BODIES) {
+        settings.decodes_bodies = decodes;
     }
     if let Some(rejects) = reader.choice(&mut fields, "accept", REJECTS_UNACCEPTABLE) {
         settings.rejects_unacceptable = rejects;

@@ -43,6 +43,8 @@ pub struct ValidationSettings {
     pub responses: ResponseMode,
     /// Whether a caller who accepts none of the declared media types is refused.
     pub rejects_unacceptable: bool,
+    /// Whether compressed bodies are decoded, to be validated and forwarded; else they are rejected.
+    pub decodes_bodies: bool,
     /// Of paths with two readings.
     pub ambiguous_path: AmbiguousPath,
 }

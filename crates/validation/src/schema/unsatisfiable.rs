@@ -85,7 +85,7 @@ fn contradiction_of(document: &Value, pointer: &str, parts: &[String]) -> Option
 }
 
 /// The schema and all that always apply with it.
-fn parts(document: &Value, pointer: &str) -> Vec<String> {
+pub(super) fn parts(document: &Value, pointer: &str) -> Vec<String> {
     let (mut parts, mut seen) = (Vec::new(), HashSet::new());
     let mut rest = vec![pointer.to_owned()];
     while let Some(pointer) = rest.pop() {

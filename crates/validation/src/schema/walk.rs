@@ -5,45 +5,40 @@
 
 use std::collections::HashSet;
 
-use demur_source::{Diagnostics, Node, NodeKind, Span, did_you_mean};
-use jsonschema::ValidationError;
-use jsonschema::error::ValidationErrorKind;
+use demur_source::{Diagnostics, Node, NodeKind, Span};
 use serde_json::Value;
 
 use super::dialect::Dialect;
 use super::losses::Losses;
 use super::rewrite::{Rewriter, SchemaSide};
-use super::vocabulary::{FORMATS, IN_PLACE, MANY, NAMED, ONE, OTHER, TYPES};
+use super::vocabulary::{IN_PLACE, MANY, NAMED, ONE};
 use super::{access, cycles, pattern, unsatisfiable};
-use crate::tree::{Files, Located, ReferenceTarget, join, tokens, unreadable, unresolved};
+use crate::tree::{Files, Located, ReferenceTarget, unreadable, unresolved};
 use crate::{DocumentOptions, Formats, Unsupported};
-
-/// The maximum number of characters of an error text, which may quote the document.
-const MAX_QUOTE: usize = 200;
 
 /// The state of the walk.
 pub(super) struct SchemaWalk<'w> {
-    files: &'w Files,
-    root: Located<'w>,
-    dialect: Dialect,
-    formats: Formats,
-    unsupported: Unsupported,
-    side: SchemaSide,
-    rewriter: Rewriter<'w>,
-    visited: HashSet<String>,
+    pub(super) files: &'w Files,
+    pub(super) root: Located<'w>,
+    pub(super) dialect: Dialect,
+    pub(super) formats: Formats,
+    pub(super) unsupported: Unsupported,
+    pub(super) side: SchemaSide,
+    pub(super) rewriter: Rewriter<'w>,
+    pub(super) visited: HashSet<String>,
     /// The pointers of reported schemas, so that nothing is reported twice.
-    reported: HashSet<String>,
+    pub(super) reported: HashSet<String>,
     /// Unknown formats, each reported once.
-    unknown_formats: HashSet<String>,
+    pub(super) unknown_formats: HashSet<String>,
     /// The edges between schemas that apply to the same value.
-    in_place: Vec<cycles::SchemaStep>,
+    pub(super) in_place: Vec<cycles::SchemaStep>,
     /// The pointers of schemas with the flag of the current side.
-    flagged: HashSet<String>,
+    pub(super) flagged: HashSet<String>,
     /// What the document of the current side has lost.
-    losses: Losses,
+    pub(super) losses: Losses,
     /// Whether mistakes are warnings, because nothing is validated against the schema.
-    is_unused: bool,
-    is_valid: bool,
+    pub(super) is_unused: bool,
+    pub(super) is_valid: bool,
 }
 
 impl<'w> SchemaWalk<'w> {
@@ -238,155 +233,6 @@ impl<'w> SchemaWalk<'w> {
         target
     }
 
-    /// Checks a keyword that contains no schema.
-    fn keyword(
-        &mut self,
-        keyword: &str,
-        span: Span,
-        schema: &Located<'w>,
-        member: &Located<'w>,
-        diagnostics: &mut Diagnostics,
-    ) {
-        if keyword == "$schema" {
-            let text = member.node.as_str().unwrap_or_default().trim_end_matches('#');
-            if text != "https://json-schema.org/draft/2020-12/schema" {
-                let message =
-                    format!("schema dialect `{text}` is not supported, JSON Schema 2020-12 is used instead");
-                self.warn(&member.pointer, span, "unsupported", message, None, diagnostics);
-            }
-        } else if keyword == "$vocabulary" {
-            let message =
-                "custom vocabularies are not supported, JSON Schema 2020-12 is used instead".to_owned();
-            self.warn(&member.pointer, span, "unsupported", message, None, diagnostics);
-        } else if keyword == "format" {
-            self.format(member, diagnostics);
-        } else if keyword == "nullable" {
-            self.nullable(schema, member, span, diagnostics);
-        } else if let ("exclusiveMinimum" | "exclusiveMaximum", NodeKind::Bool(is_exclusive)) =
-            (keyword, &member.node.kind)
-        {
-            let bound = if keyword == "exclusiveMinimum" { "minimum" } else { "maximum" };
-            if *is_exclusive && schema.member(bound).is_none() {
-                let message = format!("`{keyword}: true` has no effect without `{bound}`");
-                self.warn(&member.pointer, span, "no-effect", message, None, diagnostics);
-            } else if self.dialect == Dialect::OpenApi31 {
-                self.older(schema, (keyword, span), &format!("{keyword}: NUMBER"), diagnostics);
-            }
-        } else if keyword == "additionalItems" {
-            let message = "`additionalItems` has no effect without a list under `items`".to_owned();
-            let help = "write `items`".to_owned();
-            self.warn(&member.pointer, span, "no-effect", message, Some(help), diagnostics);
-        } else if !OTHER.contains(&keyword) && !keyword.starts_with("x-") {
-            // JSON Schema allows any other keyword: only those that resemble a known one are reported.
-            let known = OTHER.iter().chain(&ONE).chain(&MANY).chain(&NAMED).copied();
-            if let Some(suggestion) = did_you_mean(keyword, known) {
-                let message = format!("unknown keyword `{keyword}` has no effect");
-                let help = format!("did you mean `{suggestion}`?");
-                self.warn(&member.pointer, span, "unknown-key", message, Some(help), diagnostics);
-            }
-        }
-    }
-
-    /// Warns where `nullable` has no effect, or is not part of the dialect.
-    fn nullable(
-        &mut self,
-        schema: &Located<'w>,
-        member: &Located<'w>,
-        span: Span,
-        diagnostics: &mut Diagnostics,
-    ) {
-        if member.node.kind != NodeKind::Bool(true) && self.dialect == Dialect::OpenApi30 {
-            return;
-        }
-        let (message, help) = match (self.dialect, schema.member("type").is_some()) {
-            (Dialect::OpenApi30, true) => return,
-            (Dialect::OpenApi30, false) => (
-                "`nullable` has no effect without `type` beside it: null is accepted only if the other keywords allow it",
-                "add `type` beside it, or a branch for null: `anyOf: [{ $ref: … }, { type: string, nullable: true, enum: [null] }]`",
-            ),
-            (Dialect::OpenApi31, true) => (
-                "`nullable` is not part of OpenAPI 3.1, and is read as in 3.0: null is accepted",
-                "write `type: [string, 'null']`",
-            ),
-            (Dialect::OpenApi31, false) => (
-                "`nullable` has no effect in OpenAPI 3.1 without `type`: null is accepted only if the other keywords allow it",
-                "write `anyOf: [{ $ref: … }, { type: 'null' }]`",
-            ),
-        };
-        let (message, help) = (message.to_owned(), Some(help.to_owned()));
-        self.warn(&member.pointer, span, "nullable", message, help, diagnostics);
-    }
-
-    /// Follows the `$recursiveRef` of draft 2019-09: to the enclosing schema with a `$recursiveAnchor`.
-    fn recursive(
-        &mut self,
-        schema: &Located<'w>,
-        document: &mut Value,
-        diagnostics: &mut Diagnostics,
-    ) -> Option<Located<'w>> {
-        let reference = schema.member("$recursiveRef")?;
-        let mut around = schema.pointer.as_str();
-        let anchor = loop {
-            let is_anchor = |schema: &Located<'w>| {
-                schema.node.get("$recursiveAnchor").is_some_and(|flag| flag.kind == NodeKind::Bool(true))
-            };
-            match self.root.at(around).filter(is_anchor) {
-                Some(anchor) if reference.node.as_str() == Some("#") => break Some(anchor),
-                _ => around = &around[..around.rfind('/').unwrap_or_default()],
-            }
-            if around.is_empty() {
-                break None;
-            }
-        };
-        let span = reference.node.span;
-        match &anchor {
-            Some(anchor) => {
-                self.older(schema, ("$recursiveRef", span), "$ref` or `$dynamicRef", diagnostics);
-                let (from, to) = (schema.pointer.clone(), anchor.pointer.clone());
-                self.in_place.push(cycles::SchemaStep {
-                    from,
-                    to,
-                    keyword: "$recursiveRef".to_owned(),
-                    span,
-                });
-            }
-            None => {
-                let message =
-                    "`$recursiveRef` must be `#`, below a schema with `$recursiveAnchor: true`".to_owned();
-                if self.report(&reference.pointer, span, "unresolved-ref", message, None, diagnostics) {
-                    self.losses.keyword(document, &schema.pointer, "$recursiveRef");
-                }
-            }
-        }
-        anchor
-    }
-
-    /// Warns of a keyword of an older draft, which is understood.
-    fn older(
-        &mut self,
-        schema: &Located<'w>,
-        (keyword, span): (&str, Span),
-        now: &str,
-        diagnostics: &mut Diagnostics,
-    ) {
-        let message = format!("`{keyword}` is written as in an older draft, and read as `{now}`");
-        let pointer = join(&schema.pointer, keyword);
-        self.warn(&pointer, span, "older-draft", message, Some(format!("write `{now}`")), diagnostics);
-    }
-
-    /// Warns of an unknown format, which JSON Schema ignores.
-    fn format(&mut self, member: &Located<'w>, diagnostics: &mut Diagnostics) {
-        let Some(name) = member.node.as_str() else { return };
-        if self.formats == Formats::Annotate || FORMATS.contains(&name) || self.is_unused {
-            return;
-        }
-        if self.unknown_formats.insert(name.to_owned()) {
-            let message = format!("unknown format `{name}` is not validated (reported once)");
-            let help = did_you_mean(name, FORMATS).map(|suggestion| format!("did you mean `{suggestion}`?"));
-            self.warn(&member.pointer, member.node.span, "unsupported", message, help, diagnostics);
-        }
-    }
-
     fn follow(
         &mut self,
         schema: &Located<'w>,
@@ -438,18 +284,6 @@ impl<'w> SchemaWalk<'w> {
         }
     }
 
-    /// Warns of keywords beside `$ref`, which OpenAPI 3.0 ignores.
-    fn ref_siblings(&mut self, schema: &Located<'w>, diagnostics: &mut Diagnostics) {
-        const REMARKS: [&str; 6] = ["$ref", "title", "description", "example", "deprecated", "readOnly"];
-        for (key, member) in schema.members() {
-            if !REMARKS.contains(&key.name.as_str()) && !key.name.starts_with("x-") {
-                let message = format!("OpenAPI 3.0 ignores `{}` beside `$ref`", key.name);
-                let help = "move the `$ref` into `allOf`".to_owned();
-                self.warn(&member.pointer, key.span, "ref-siblings", message, Some(help), diagnostics);
-            }
-        }
-    }
-
     /// Returns whether the pattern must be dropped.
     fn pattern(&mut self, pattern: &str, span: Span, pointer: &str, diagnostics: &mut Diagnostics) -> bool {
         match pattern::problem(pattern) {
@@ -458,66 +292,8 @@ impl<'w> SchemaWalk<'w> {
         }
     }
 
-    /// Validates a schema against the meta-schema: types and bounds of keywords, unknown types. Keywords that cannot be
-    /// used are removed until there are none.
-    fn check_meta_schema(
-        &mut self,
-        schema: &Located<'w>,
-        document: &mut Value,
-        diagnostics: &mut Diagnostics,
-    ) {
-        const ROUNDS: usize = 5;
-        for _ in 0..ROUNDS {
-            let errors = self.meta_errors(schema, document);
-            let mut is_repaired = false;
-            for MetaError { pointer, message, help } in errors {
-                let span = self.root.node.nearest(&pointer).span;
-                if self.report(&pointer, span, "schema", message, help, diagnostics) {
-                    self.drop_keyword(&pointer, document);
-                    is_repaired = true;
-                }
-            }
-            if !is_repaired {
-                return;
-            }
-        }
-        self.losses.schema(document, &schema.pointer);
-    }
-
-    fn meta_errors(&self, schema: &Located<'w>, document: &Value) -> Vec<MetaError> {
-        let Some(value) = document.pointer(&schema.pointer) else { return Vec::new() };
-        let mut errors = Vec::new();
-        for error in jsonschema::draft202012::meta::validator().iter_errors(value) {
-            let pointer = format!("{}{}", schema.pointer, error.instance_path().as_str());
-            // Already checked above, with better messages.
-            let is_format = matches!(error.kind(), ValidationErrorKind::Format { .. });
-            let is_tuple = pointer.strip_suffix("/items").is_some_and(|owner| self.losses.is_tuple(owner));
-            if is_format || is_tuple || pointer.ends_with("/$ref") || pointer.ends_with("/$dynamicRef") {
-                continue;
-            }
-            let (message, help) = meta_message(&pointer, &error);
-            errors.push(MetaError { pointer, message, help });
-        }
-        errors
-    }
-
-    /// Removes the keyword that contains a pointer.
-    fn drop_keyword(&mut self, pointer: &str, document: &mut Value) {
-        let mut owner = pointer;
-        while !self.visited.contains(owner) {
-            match owner.rfind('/') {
-                Some(slash) => owner = &owner[..slash],
-                None => return,
-            }
-        }
-        match tokens(&pointer[owner.len()..]).next() {
-            Some(keyword) => self.losses.keyword(document, owner, &keyword),
-            None => self.losses.schema(document, owner),
-        }
-    }
-
     /// Reports a part that cannot be used, once. Returns whether it must be taken out of the document.
-    fn report(
+    pub(super) fn report(
         &mut self,
         pointer: &str,
         span: Span,
@@ -536,7 +312,7 @@ impl<'w> SchemaWalk<'w> {
     }
 
     /// Reports an error once. In a schema that is not used it is a warning.
-    fn error(
+    pub(super) fn error(
         &mut self,
         pointer: &str,
         span: Span,
@@ -558,7 +334,7 @@ impl<'w> SchemaWalk<'w> {
     }
 
     /// Reports a warning once, whichever side is visited.
-    fn warn(
+    pub(super) fn warn(
         &mut self,
         pointer: &str,
         span: Span,
@@ -571,34 +347,4 @@ impl<'w> SchemaWalk<'w> {
             self.files.warning(diagnostics, span, check, message, help);
         }
     }
-}
-
-/// A keyword with an invalid value.
-struct MetaError {
-    pointer: String,
-    message: String,
-    help: Option<String>,
-}
-
-/// Message and help for an error of the meta-schema.
-fn meta_message(pointer: &str, error: &ValidationError<'_>) -> (String, Option<String>) {
-    let path: Vec<_> = tokens(pointer).collect();
-    let keyword = path.iter().rev().find(|token| token.parse::<usize>().is_err());
-    let keyword = keyword.map_or("schema", |token| token.as_ref());
-    if keyword == "type" {
-        let names: Vec<&str> = match error.instance().as_ref() {
-            Value::String(name) => vec![name],
-            Value::Array(names) => names.iter().filter_map(Value::as_str).collect(),
-            _ => Vec::new(),
-        };
-        if let Some(unknown) = names.into_iter().find(|name| !TYPES.contains(name)) {
-            let help = match did_you_mean(unknown, TYPES) {
-                Some(name) => format!("did you mean `{name}`?"),
-                None => format!("use one of: {}", TYPES.join(", ")),
-            };
-            return (format!("unknown type `{unknown}`"), Some(help));
-        }
-    }
-    let text: String = error.to_string().chars().take(MAX_QUOTE).collect();
-    (format!("invalid `{keyword}`: {text}"), None)
 }
