@@ -120,7 +120,7 @@ fn acknowledged_charges_survive_sigkill() {
         assert!(posted <= acknowledged + round * CLIENTS, "charged without a request: {last}");
         assert_eq!(held, 0, "held by nobody: {last}");
         let proof = gateway.folder().result(&["accounts", "verify"]);
-        assert_eq!(proof["sound"], true, "{last}: {proof}");
+        assert_eq!(proof["consistent"], true, "{last}: {proof}");
         folder = gateway.kill();
     }
     println!("{last}; 0 lost, 0 twice, 0 below zero, sound after each; slowest start {slowest:?}");

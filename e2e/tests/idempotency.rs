@@ -567,7 +567,7 @@ fn operation_in_flight_at_sigkill_is_not_executed_again() {
     }
     assert_eq!(shop.posted("acme"), 4, "its outcome is unknown");
     let proof = shop.gateway.folder().result(&["accounts", "verify"]);
-    assert_eq!(proof["sound"], true, "{proof}");
+    assert_eq!(proof["consistent"], true, "{proof}");
 }
 
 /// Sends a request and keeps the connection while it is in flight.

@@ -98,7 +98,7 @@ impl Scene {
         assert_eq!(credits["posted"], self.charged, "{credits}");
         assert_eq!(credits["available"], CREDITS - self.charged, "{credits}");
         let proof = folder.result(&["accounts", "verify"]);
-        assert_eq!(proof["sound"], true, "{proof}");
+        assert_eq!(proof["consistent"], true, "{proof}");
     }
 
     /// Writes fail, and then succeed again.

@@ -240,8 +240,15 @@ pub enum CommandFault {
         /// The requested operation.
         operation: OperationId,
     },
-    /// The account has fewer credits than the command needs.
-    InsufficientCredits,
+    /// The account, or the charge of the operation, has fewer credits than the command needs.
+    InsufficientCredits {
+        /// The credits that can be withdrawn or refunded.
+        #[serde(default)]
+        available: u64,
+        /// The requested credits.
+        #[serde(default)]
+        requested: u64,
+    },
     /// The reason is empty.
     MissingReason,
     /// A key that is not active cannot be rotated: its new secret would not be valid either.
@@ -260,6 +267,9 @@ pub enum CommandFault {
     KeyExists {
         /// The account of the key to import.
         account: AccountId,
+        /// Its index among the keys of the command.
+        #[serde(default)]
+        index: usize,
     },
     /// The operating system returned no randomness for a secret.
     NoRandomness,
@@ -281,28 +291,22 @@ impl fmt::Display for CommandFault {
             CommandFault::UnknownAccount { account } => write!(f, "unknown account `{account}`"),
             CommandFault::UnknownKey { key } => write!(f, "unknown key `{key}`"),
             CommandFault::UnknownPlan { plan } => {
-                write!(f, "unknown plan `{plan}`; add it to `plans` in the configuration")
+                write!(f, "unknown plan `{plan}`")
             }
             CommandFault::AccountExists { account } => {
-                write!(f, "account `{account}` already exists; use another ID")
+                write!(f, "account `{account}` already exists")
             }
             CommandFault::InvalidPrefix { prefix } => {
-                write!(
-                    f,
-                    "invalid key prefix `{prefix}`: use 1 to 32 letters or digits, with `_` or `-` between them"
-                )
+                write!(f, "invalid key prefix `{prefix}`")
             }
-            CommandFault::AmountTooLarge => f.write_str("balance exceeds the maximum; use a smaller amount"),
+            CommandFault::AmountTooLarge => f.write_str("the balance would exceed the maximum"),
             CommandFault::NotCharged { operation } => {
-                write!(
-                    f,
-                    "operation `{operation}` was not charged or was already refunded; see the statement of the account"
-                )
+                write!(f, "operation `{operation}` has no charge that can be refunded")
             }
-            CommandFault::InsufficientCredits => f.write_str("insufficient credits; use a smaller amount"),
-            CommandFault::MissingReason => {
-                f.write_str("the reason is empty; give a reason for the statement")
+            CommandFault::InsufficientCredits { available, requested } => {
+                write!(f, "insufficient credits: available {available}, requested {requested}")
             }
+            CommandFault::MissingReason => f.write_str("the reason must not be empty"),
             CommandFault::KeyNotActive { key, state } => {
                 let help = match state {
                     KeyState::Revoked => "revoked permanently; create another key",
@@ -313,18 +317,13 @@ impl fmt::Display for CommandFault {
                 write!(f, "cannot rotate key `{key}`: it is {help}")
             }
             CommandFault::InvalidImport { cause } => write!(f, "invalid import: {cause}"),
-            CommandFault::KeyExists { account } => {
-                write!(
-                    f,
-                    "a key with the same hash as the one for account `{account}` already exists; remove it from the import"
-                )
+            CommandFault::KeyExists { account, .. } => {
+                write!(f, "a key with the hash of a key for account `{account}` already exists")
             }
             CommandFault::OperationMismatch => {
-                f.write_str("operation ID already used with another amount; use another ID")
+                f.write_str("the idempotency key was already used with another amount")
             }
-            CommandFault::NoRandomness => {
-                f.write_str("the operating system returned no randomness; try again")
-            }
+            CommandFault::NoRandomness => f.write_str("the operating system returned no randomness"),
             CommandFault::Unreadable { cause } => write!(f, "invalid command: {cause}"),
             CommandFault::Store { cause } => f.write_str(cause),
         }

@@ -106,16 +106,25 @@ impl LockoutReason {
 impl fmt::Display for LockoutReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            LockoutReason::UnknownApi { api } => write!(f, "unknown API `{api}`"),
+            LockoutReason::UnknownApi { api } => {
+                write!(f, "the database has keys of the unknown API `{api}`")
+            }
             LockoutReason::UnknownPrefix { api, prefix } => {
-                write!(f, "no keys of API `{api}` begin with `{prefix}`")
+                write!(
+                    f,
+                    "the database has keys that begin with `{prefix}`, which is no prefix of API `{api}`"
+                )
             }
             LockoutReason::HashKeyMissing { api, prefix, name } => write!(
                 f,
                 "the pepper file lacks the hash key `{name}` of imported keys of API `{api}` that begin with `{prefix}`"
             ),
-            LockoutReason::UnknownPlan { plan } if plan.is_empty() => f.write_str("accounts without a plan"),
-            LockoutReason::UnknownPlan { plan } => write!(f, "unknown plan `{plan}`"),
+            LockoutReason::UnknownPlan { plan } if plan.is_empty() => {
+                f.write_str("the database has accounts without a plan")
+            }
+            LockoutReason::UnknownPlan { plan } => {
+                write!(f, "the database has accounts with the unknown plan `{plan}`")
+            }
             LockoutReason::UnknownOperations { api, operations } => {
                 write!(f, "API `{api}` has no operation `{}`", operations.join("`, `"))
             }
@@ -253,8 +262,8 @@ mod tests {
             ("shop", "old", None),
             ("shop", "lost", Some("hash key `lost`")),
             ("shop", "both", None),
-            ("depot", "shop_live", Some("unknown API `depot`")),
-            ("depot", "sk_", Some("unknown API `depot`")),
+            ("depot", "shop_live", Some("the database has keys of the unknown API `depot`")),
+            ("depot", "sk_", Some("the database has keys of the unknown API `depot`")),
         ] {
             let found = configured().of_prefix(api, prefix, &forms, |name| name == "known");
             let matches = match (&found, expected) {

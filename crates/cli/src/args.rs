@@ -7,10 +7,12 @@
 //! An option or command that was renamed still works under its old name, is hidden, and prints a warning
 //! ([`Args::renamed`]).
 
-use std::net::{AddrParseError, SocketAddr};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Arg, Command, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
+
+use crate::commands::generate::old_output_variable;
 
 /// An errors-first API gateway: every rejection and failure follows the API's own error contract
 #[derive(Debug, Parser)]
@@ -42,6 +44,11 @@ impl Args {
     pub(crate) fn renamed(&self) -> Vec<(&'static str, &'static str)> {
         match &self.command {
             CliCommand::Generate(GenerateCommand::Rust { into: Some(_), .. }) => vec![("--into", "--output")],
+            CliCommand::Generate(GenerateCommand::Rust { output: None, .. })
+                if old_output_variable().is_some() =>
+            {
+                vec![("DEMUR_INTO", "DEMUR_OUTPUT")]
+            }
             CliCommand::Keys(KeysCommand::NewPepper { .. }) => vec![("new-pepper", "rotate-pepper")],
             CliCommand::Accounts(AccountsCommand::TopUp(args) | AccountsCommand::Withdraw(args))
                 if args.operation.is_some() =>
@@ -54,7 +61,7 @@ impl Args {
 }
 
 /// Options without a variable, by their IDs in `Args`. An idempotency key left in the environment would turn every
-/// later booking into a repetition of the first. Renamed options keep the variable under their new name.
+/// later booking into a repetition of the first. A renamed option has its variable under the new name.
 const WITHOUT_VARIABLE: [&str; 3] = ["idempotency_key", "booking_operation", "into"];
 
 /// Assigns each option its variable.
@@ -77,7 +84,8 @@ fn is_without_variable(argument: &Arg) -> bool {
 const GLOBAL: &str = "Global options";
 const AFTER_HELP: &str = "Start with `demur demo`: five example APIs behind one gateway, nothing to install.";
 
-const AFTER_ROTATE: &str = "A secret from an earlier rotation stops working immediately.";
+const AFTER_ROTATE: &str =
+    "If you rotate a key twice, only the latest old secret works during the grace period.";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum OutputFormat {
@@ -105,6 +113,8 @@ pub(crate) enum CliCommand {
     Serve(ServeArgs),
     /// Check a configuration file or a contract, and every file it refers to
     Check(CheckArgs),
+    /// Show every error of every operation, with its causes and its exact response
+    Matrix(MatrixArgs),
     /// Write a first contract with comments that explain each line
     Init(InitArgs),
     /// Print the JSON Schema of a contract or configuration file, for editors
@@ -124,6 +134,7 @@ pub(crate) enum CliCommand {
 pub(crate) struct DemoArgs {
     /// Address the gateway listens on
     #[arg(long, env = "DEMUR_DEMO_LISTEN", default_value = "127.0.0.1:8080", value_name = "ADDRESS")]
+    #[arg(value_parser = parse_address)]
     pub(crate) listen: SocketAddr,
     /// Folder for the configuration, documents and database [default: a temporary folder]
     #[arg(long, value_name = "FOLDER")]
@@ -150,12 +161,16 @@ pub(crate) struct Listen {
     pub(crate) address: SocketAddr,
 }
 
-fn parse_listen(text: &str) -> Result<Listen, AddrParseError> {
+fn parse_address(text: &str) -> Result<SocketAddr, &'static str> {
+    text.parse().map_err(|_| "expected an IP address and a port, such as `127.0.0.1:8080`")
+}
+
+fn parse_listen(text: &str) -> Result<Listen, &'static str> {
     let (name, address) = match text.split_once('=') {
         Some((name, address)) => (Some(name.to_owned()), address),
         None => (None, text),
     };
-    Ok(Listen { name, address: address.parse()? })
+    Ok(Listen { name, address: parse_address(address)? })
 }
 
 #[derive(Debug, clap::Args)]
@@ -166,18 +181,36 @@ pub(crate) struct InitArgs {
 }
 
 #[derive(Debug, clap::Args)]
+pub(crate) struct MatrixArgs {
+    /// Configuration file
+    #[arg(long, short, default_value = "demur.yaml", value_name = "FILE")]
+    pub(crate) config: PathBuf,
+    /// Only this API, by its name in the configuration [default: all]
+    #[arg(long, env = "DEMUR_ONLY_API", value_name = "NAME")]
+    pub(crate) api: Option<String>,
+    /// Also write the matrix as JSON to this file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) report_json: Option<PathBuf>,
+    /// Also write the matrix as an HTML page to this file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) report_html: Option<PathBuf>,
+}
+
+#[derive(Debug, clap::Args)]
 pub(crate) struct SchemaArgs {
     /// Kind of file
-    #[arg(value_enum, value_name = "FILE")]
+    #[arg(value_enum, value_name = "KIND")]
     pub(crate) of: SchemaOf,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum SchemaOf {
-    /// An error contract
+    /// Error contract
     Contract,
-    /// A `demur.yaml`
+    /// Gateway configuration (`demur.yaml`)
     Configuration,
+    /// Output of `demur matrix --format json`
+    Matrix,
 }
 
 #[derive(Debug, clap::Args)]
@@ -200,11 +233,11 @@ pub(crate) enum GenerateCommand {
         /// Contract: a file, or the name of a built-in contract
         #[arg(value_name = "CONTRACT")]
         contract: String,
-        /// Side to generate code for
-        #[arg(long = "for", value_enum, value_name = "SIDE")]
+        /// Program to generate code for
+        #[arg(long = "for", value_enum, value_name = "PROGRAM")]
         side: GenerateSide,
         /// File to write [default: standard output]
-        #[arg(long = "output", short, env = "DEMUR_INTO", value_name = "FILE")]
+        #[arg(long = "output", short, value_name = "FILE")]
         output: Option<PathBuf>,
         /// Renamed to `--output`.
         #[arg(long, short, hide = true, value_name = "FILE")]
@@ -214,9 +247,9 @@ pub(crate) enum GenerateCommand {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum GenerateSide {
-    /// Handlers behind demur-tower
+    /// Service that uses demur-tower
     Service,
-    /// Callers that use demur-client
+    /// Program that uses demur-client
     Client,
 }
 
@@ -267,7 +300,7 @@ pub(crate) enum KeysCommand {
     },
     /// Import keys of another system by their hashes
     Import(ImportKeysArgs),
-    /// Create a new pepper for stored secrets, in use from the next start
+    /// Create a new pepper for stored secrets; the gateway uses it after its next start
     RotatePepper {
         #[command(flatten)]
         store: StoreArgs,
@@ -311,16 +344,16 @@ pub(crate) struct ImportKeysArgs {
     /// Hash algorithm the other system applied to the whole key
     #[arg(long, value_enum)]
     pub(crate) hash: HashKind,
-    /// Name of the HMAC key
+    /// Name under which Demur stores the HMAC key; required with `hmac-sha256`
     #[arg(long, value_name = "NAME", required_if_eq("hash", "hmac-sha256"))]
     pub(crate) hash_key: Option<String>,
-    /// File with the HMAC key in hexadecimal, unless it was imported before
+    /// File with the HMAC key in hexadecimal; omit it if the key is already stored
     #[arg(long, value_name = "FILE", requires = "hash_key")]
     pub(crate) hash_key_file: Option<PathBuf>,
     /// Prefix of the keys
     #[arg(long, default_value = "", value_name = "TEXT")]
     pub(crate) prefix: String,
-    /// Length of the keys in bytes, including the prefix: `40` or `32-64`
+    /// Length of the keys in bytes, including the prefix, such as `40` or `32-64`
     #[arg(long, value_name = "LENGTH")]
     pub(crate) length: String,
     /// File with one JSON object per line: `account`, `hash` (hexadecimal), optionally `expires`, `grants`, `metadata`
@@ -412,7 +445,7 @@ pub(crate) enum AccountsCommand {
     TopUp(BookingArgs),
     /// Remove credits that were added by mistake
     Withdraw(BookingArgs),
-    /// Refund the credits an operation was charged, once
+    /// Refund the credits of an operation; an operation can be refunded only once
     Refund {
         #[command(flatten)]
         store: StoreArgs,
@@ -480,7 +513,7 @@ pub(crate) struct BookingArgs {
     /// Reason, shown in the statement
     #[arg(long, value_name = "TEXT")]
     pub(crate) reason: String,
-    /// Key that makes a repeated call have no further effect
+    /// Idempotency key: repeating the call with the same key has no effect
     #[arg(long, value_name = "KEY")]
     pub(crate) idempotency_key: Option<String>,
     /// Renamed to `--idempotency-key`.

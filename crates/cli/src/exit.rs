@@ -1,6 +1,8 @@
 //! Exit codes, and the failures of commands.
 
 use std::fmt;
+use std::io::{self, ErrorKind};
+use std::path::Path;
 use std::process::ExitCode;
 
 use demur_source::Diagnostics;
@@ -42,7 +44,7 @@ pub(crate) enum CommandFailure {
     /// A file, an address or the store is missing, in use or broken.
     Unavailable { message: String, help: Option<String> },
     /// The store rejected the command.
-    Rejected { message: String },
+    Rejected { message: String, help: Option<String> },
 }
 
 impl CommandFailure {
@@ -52,6 +54,10 @@ impl CommandFailure {
 
     pub(crate) fn unavailable(message: impl Into<String>, help: impl Into<Option<String>>) -> Self {
         CommandFailure::Unavailable { message: message.into(), help: help.into() }
+    }
+
+    pub(crate) fn rejected(message: impl Into<String>, help: impl Into<Option<String>>) -> Self {
+        CommandFailure::Rejected { message: message.into(), help: help.into() }
     }
 
     pub(crate) fn exit(&self) -> Exit {
@@ -69,8 +75,32 @@ impl fmt::Display for CommandFailure {
         match self {
             CommandFailure::Usage { message, .. }
             | CommandFailure::Unavailable { message, .. }
-            | CommandFailure::Rejected { message } => f.write_str(message),
+            | CommandFailure::Rejected { message, .. } => f.write_str(message),
             CommandFailure::Configuration(found) => found.fmt(f),
         }
     }
+}
+
+/// The message for a file that cannot be read.
+pub(crate) fn cannot_read(file: &Path, error: &io::Error) -> String {
+    match error.kind() {
+        ErrorKind::NotFound => format!("cannot read `{}`: no such file", file.display()),
+        ErrorKind::IsADirectory => format!("cannot read `{}`: it is a folder", file.display()),
+        _ => format!("cannot read `{}`: {error}", file.display()),
+    }
+}
+
+/// The message for a file that cannot be written.
+pub(crate) fn cannot_write(file: &Path, error: &io::Error) -> String {
+    match missing_folder(file).filter(|_| error.kind() == ErrorKind::NotFound) {
+        Some(folder) => {
+            format!("cannot write `{}`: folder `{}` does not exist", file.display(), folder.display())
+        }
+        None => format!("cannot write `{}`: {error}", file.display()),
+    }
+}
+
+/// The folder of a file, if it does not exist.
+pub(crate) fn missing_folder(file: &Path) -> Option<&Path> {
+    file.parent().filter(|folder| !folder.as_os_str().is_empty() && !folder.exists())
 }

@@ -38,6 +38,7 @@ fn main() -> std::process::ExitCode {
         CliCommand::Demo(demo) => demo::run(&demo, &output),
         CliCommand::Serve(serve) => commands::serve::run(&serve, &output),
         CliCommand::Check(check) => commands::check::run(&check, &output),
+        CliCommand::Matrix(matrix) => commands::matrix::run(&matrix, &output),
         CliCommand::Init(init) => commands::init::run(&init, &output),
         CliCommand::Schema(schema) => commands::schema::run(&schema, &output),
         CliCommand::Generate(generate) => commands::generate::run(&generate, &output),

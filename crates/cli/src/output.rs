@@ -115,10 +115,9 @@ impl Output {
                 self.diagnostics(found);
                 return;
             }
-            CommandFailure::Usage { message, help } | CommandFailure::Unavailable { message, help } => {
-                (message, help.clone())
-            }
-            CommandFailure::Rejected { message } => (message, None),
+            CommandFailure::Usage { message, help }
+            | CommandFailure::Unavailable { message, help }
+            | CommandFailure::Rejected { message, help } => (message, help.clone()),
         };
         let mut stderr = io::stderr().lock();
         if self.is_json() {

@@ -4,7 +4,7 @@
 use std::io;
 use std::sync::Arc;
 
-use demur_admission::{Configured, ConfiguredApi, FirstOf, Lockout};
+use demur_admission::{Configured, ConfiguredApi, FirstOf, Lockout, LockoutReason};
 use demur_gateway::{ApiConfig, Config, LogTarget, StoreUrl};
 use demur_source::{Diagnostics, Source, Span};
 use demur_sqlite::{GROUP_READABLE, InsecureFile, OpenError, Survey, exposed, exposed_files};
@@ -46,13 +46,30 @@ pub(crate) fn describe(lockout: &Lockout) -> String {
     let Lockout { reason, accounts, keys } = lockout;
     let count = |count: u64, what| counted(usize::try_from(count).unwrap_or(usize::MAX), what);
     format!(
-        "{reason}: {} of {} rejected with {}; accounts: {}; keys: {}",
+        "{reason}: {} of {} would be rejected with status {} (accounts: {}; keys: {})",
         count(keys.count, "active key"),
         count(accounts.count, "account"),
         reason.status(),
         names(accounts),
         names(keys)
     )
+}
+
+/// How to let the accounts and keys in again.
+fn fix(reason: &LockoutReason) -> String {
+    match reason {
+        LockoutReason::UnknownPlan { plan } if plan.is_empty() => {
+            "run `demur accounts set-plan ACCOUNT PLAN`".to_owned()
+        }
+        LockoutReason::UnknownPlan { plan } => {
+            format!("add `{plan}` to `plans`, or run `demur accounts set-plan ACCOUNT PLAN`")
+        }
+        LockoutReason::UnknownApi { api } => format!("add `{api}` to `apis`, or revoke the keys"),
+        LockoutReason::UnknownPrefix { prefix, .. } => {
+            format!("add `{prefix}` to the prefixes of the API, or revoke the keys")
+        }
+        _ => "change the configuration, or revoke the keys".to_owned(),
+    }
 }
 
 fn names<T: std::fmt::Display>(some: &FirstOf<T>) -> String {
@@ -99,9 +116,7 @@ pub(crate) fn diagnostics(source: &Arc<Source>, config: &Config, allow_lockout: 
     match lockouts(config) {
         Ok(lockouts) => {
             for lockout in &lockouts {
-                let help = "restore the name in the configuration, or change the accounts and keys; to continue anyway, use \
-                            `--allow-lockout`"
-                    .to_owned();
+                let help = format!("{}; to continue anyway, use `--allow-lockout`", fix(&lockout.reason));
                 if lockout.reason.is_severe() && !allow_lockout {
                     found.error(source, span, "lockout", describe(lockout), help);
                 } else {

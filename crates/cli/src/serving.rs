@@ -1,39 +1,43 @@
 //! Loads a configuration, runs its gateway and shuts it down. Shared by `serve` and `demo`.
 
+use std::io::ErrorKind;
 use std::path::Path;
 use std::sync::Arc;
 
 use demur_admission::{Admission, Clock, Plans};
 use demur_gateway::{BindError, Config, Gateway, Listener, RunningGateway, StoreUrl};
-use demur_source::Source;
+use demur_source::{Diagnostics, Source};
 use demur_sqlite::{OpenError, Store};
 
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use crate::exit::CommandFailure;
+use crate::exit::{CommandFailure, cannot_read, missing_folder};
 use crate::output::Output;
 use crate::progress::Progress;
 
 /// Loads a configuration and every file it refers to.
+///
+/// Prints the warnings.
 pub(crate) fn load(file: &Path, output: &Output) -> Result<Config, CommandFailure> {
+    let (config, warnings) = load_quietly(file, output)?;
+    if !warnings.is_empty() {
+        output.diagnostics(&warnings);
+    }
+    Ok(config)
+}
+
+/// Loads a configuration, and returns the warnings for the caller to print.
+pub(crate) fn load_quietly(file: &Path, output: &Output) -> Result<(Config, Diagnostics), CommandFailure> {
     let source = Source::read(file).map_err(|error| {
         let help = "use `--config FILE`, or try `demur demo` first".to_owned();
-        CommandFailure::unavailable(format!("{}: {error}", file.display()), help)
+        CommandFailure::unavailable(cannot_read(file, &error), help)
     })?;
     let folder = file.parent().unwrap_or_else(|| Path::new(""));
     let progress = Progress::spinner(output, "loading the configuration");
     let loaded = demur_config::load_gateway(&source, folder);
     drop(progress);
-    match loaded {
-        Ok((config, warnings)) => {
-            if !warnings.is_empty() {
-                output.diagnostics(&warnings);
-            }
-            Ok(config)
-        }
-        Err(found) => Err(CommandFailure::Configuration(found)),
-    }
+    loaded.map_err(CommandFailure::Configuration)
 }
 
 /// A running gateway and the store it owns.
@@ -51,7 +55,12 @@ impl Running {
             CommandFailure::unavailable(format!("cannot listen for signals: {error}"), None)
         })?;
         let gateway = Gateway::bind(&config.listeners).map_err(|BindError { address, error }| {
-            let help = "use a free address: `--listen ADDRESS`".to_owned();
+            let help = match error.kind() {
+                ErrorKind::AddrNotAvailable => "use an address of this machine, such as `127.0.0.1:8080`",
+                ErrorKind::PermissionDenied => "use a port above 1023: `--listen ADDRESS`",
+                _ => "use a free address: `--listen ADDRESS`",
+            };
+            let help = help.to_owned();
             CommandFailure::unavailable(format!("cannot listen on {address}: {error}"), help)
         })?;
         let plans = Arc::new(Plans::new(config.plans.clone()));
@@ -92,11 +101,26 @@ impl Running {
 pub(crate) fn open(store: &StoreUrl, plans: &Arc<Plans>) -> Result<Arc<Store>, CommandFailure> {
     let StoreUrl::Sqlite(path) = store;
     Store::open(path, Arc::clone(plans)).map_err(|error| {
-        let help = match &error {
-            OpenError::Locked { .. } => Some("stop the other process, or use another `store`".to_owned()),
-            _ => None,
+        let (message, help) = match &error {
+            OpenError::Locked { .. } => {
+                (error.to_string(), Some("stop the other process, or use another `store`".to_owned()))
+            }
+            OpenError::Io { path, cause } if cause.kind() == ErrorKind::NotFound => {
+                match missing_folder(path) {
+                    Some(folder) => (
+                        format!(
+                            "cannot create the database `{}`: folder `{}` does not exist",
+                            path.display(),
+                            folder.display()
+                        ),
+                        Some("create the folder, or change `store` in the configuration".to_owned()),
+                    ),
+                    None => (error.to_string(), None),
+                }
+            }
+            _ => (error.to_string(), None),
         };
-        CommandFailure::unavailable(error.to_string(), help)
+        CommandFailure::unavailable(message, help)
     })
 }
 

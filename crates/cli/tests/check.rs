@@ -86,7 +86,7 @@ fn configuration_errors_are_one_json_document() {
         "end": { "line": 2, "column": 7 },
         "severity": "error",
         "code": "unknown-key",
-        "message": "the configuration has no key `listne`",
+        "message": "unknown key `listne` in the configuration",
         "help": "did you mean `listen`?",
     });
     assert_eq!(diagnostics[0], listen);

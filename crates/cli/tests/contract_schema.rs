@@ -338,6 +338,7 @@ fn loader_and_schema_judge_alike() {
         ("/doc_url", json!("nowhere")),
         ("/doc_url", json!("https:///{name}")),
         ("/types", json!({ "a": [1] })),
+        ("/guide", json!({ "a": [1] })),
         ("/problem_json", json!("true")),
     ];
     let accepted = [
@@ -350,6 +351,7 @@ fn loader_and_schema_judge_alike() {
         ),
         ("/locale", json!("zh-Hant-TW")),
         ("/types", json!(null)),
+        ("/guide", json!({ "a": "b" })),
         ("/types", json!({ "a": null })),
         ("/members", json!({ "m": null })),
         ("/headers", json!(null)),

@@ -19,7 +19,8 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ("demur-config", &["admission", "contract", "engine", "gateway", "source", "validation"]),
     ("demur-tower", &["admission", "config", "contract", "engine"]),
     ("demur-client", &["contract", "source"]),
-    ("demur-publish", &["contract"]),
+    ("demur-matrix", &["admission", "contract", "engine", "validation"]),
+    ("demur-publish", &["admission", "contract", "engine", "matrix", "validation"]),
     ("demur-examples", &[]),
     (
         "demur-cli",
@@ -30,6 +31,7 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
             "engine",
             "examples",
             "gateway",
+            "matrix",
             "publish",
             "source",
             "sqlite",

@@ -32,7 +32,7 @@ const OPENAPI: &str = "\
   paths: { /teas: { get: { operationId: listTeas, responses: { '200': { description: ok } } } } } }
 ";
 const CONFIGURATION: &str = "\
-demur: 1
+demur: 2
 store: sqlite:demur.db
 plans:
   free: { credits: { monthly: 100 } }
@@ -44,6 +44,11 @@ apis:
     upstream: 'http://127.0.0.1:9'
     authentication: { prefix: shp }
 ";
+
+/// The same configuration as a file of version 1, which is deprecated.
+fn version_1(configuration: &str) -> String {
+    configuration.replace("demur: 2", "demur: 1")
+}
 
 /// Commands in a folder, written down.
 struct Transcript {
@@ -220,6 +225,9 @@ fn check_of_configurations() {
     let mut transcript = Transcript::new("check-configuration");
     transcript.run(&["check"]);
     transcript.run(&["check", "--format", "json"]);
+    transcript.file("old.yaml", &version_1(CONFIGURATION));
+    transcript.run(&["check", "old.yaml"]);
+    transcript.run(&["check", "old.yaml", "--format", "json"]);
     transcript.file(
         "errors.yaml",
         &CONFIGURATION.replace("plans:", "palns:").replace("openapi.yaml", "nowhere.yaml"),
@@ -230,6 +238,8 @@ fn check_of_configurations() {
     transcript.file("demur.yaml", &CONFIGURATION.replace("free:", "basic:"));
     transcript.run(&["check"]);
     transcript.run(&["check", "--allow-lockout"]);
+    // A warning of the file and an error of the store, in one list.
+    transcript.file("demur.yaml", &version_1(&CONFIGURATION.replace("free:", "basic:")));
     transcript.run(&["serve"]);
     transcript.check();
 }
@@ -240,7 +250,7 @@ fn versions() {
     let old = CONTRACT.replace("name: shop", "name: shop-old").replace("status: 409", "status: 410");
     transcript.file("old.yaml", &old);
     let versions =
-        "contract: ./contract.yaml\n    generations: [{ contract: ./old.yaml, when: { path: /v1 } }]";
+        "contract: ./contract.yaml\n    versions: [{ contract: ./old.yaml, match: { path: /v1 } }]";
     transcript.file("demur.yaml", &CONFIGURATION.replace("contract: problem", versions));
     transcript.run(&["check"]);
     transcript.check();
@@ -445,6 +455,7 @@ fn demo() {
 #[test]
 fn deprecated_spellings() {
     let mut transcript = Transcript::new("deprecated");
+    transcript.file("demur.yaml", &version_1(CONFIGURATION));
     transcript.run(&["accounts", "create", "--id", "acme", "--name", "Acme", "--plan", "free"]);
     transcript.run(&["accounts", "top-up", "acme", "50", "--reason", "gift", "--operation", "order-1"]);
     transcript.run(&["accounts", "withdraw", "acme", "5", "--reason", "gift", "--operation", "order-2"]);
@@ -453,4 +464,24 @@ fn deprecated_spellings() {
     transcript.run(&["generate", "rust", "contract.yaml", "--for", "client", "-i", "errors.rs", "--quiet"]);
     assert!(transcript.path().join("errors.rs").is_file());
     transcript.check();
+}
+
+#[test]
+fn reads_the_variable_of_output_under_its_old_name() {
+    let transcript = Transcript::new("none");
+    let run = |variables: &[(&str, &str)], more: &[&str]| {
+        let mut command = transcript.command(&["generate", "rust", "contract.yaml", "--for", "client"]);
+        let output = command.envs(variables.iter().copied()).args(more).output().unwrap();
+        (output.status.success(), String::from_utf8(output.stderr).unwrap())
+    };
+    let deprecated = "warning: `DEMUR_INTO` is deprecated: use `DEMUR_OUTPUT`\nwrote old.rs\n";
+    for (variables, more, expected) in [
+        (&[("DEMUR_OUTPUT", "new.rs")][..], &[][..], "wrote new.rs\n"),
+        (&[("DEMUR_INTO", "old.rs")], &[], deprecated),
+        (&[("DEMUR_INTO", "old.rs"), ("DEMUR_OUTPUT", "new.rs")], &[], "wrote new.rs\n"),
+        (&[("DEMUR_INTO", "old.rs")], &["--output", "new.rs"], "wrote new.rs\n"),
+        (&[("DEMUR_INTO", "")], &["--output", "new.rs"], "wrote new.rs\n"),
+    ] {
+        assert_eq!(run(variables, more), (true, expected.to_owned()), "{variables:?} {more:?}");
+    }
 }

@@ -88,7 +88,7 @@ fn init_writes_a_valid_contract_and_never_overwrites() {
     assert_eq!(run(&["check", "shop.yaml"]).status.code(), Some(0));
     let again = run(&["init", "shop.yaml"]);
     assert_eq!(again.status.code(), Some(4));
-    assert!(String::from_utf8_lossy(&again.stderr).contains("shop.yaml already exists"));
+    assert!(String::from_utf8_lossy(&again.stderr).contains("`shop.yaml` already exists"));
     assert_eq!(std::fs::read_to_string(folder.path().join("shop.yaml")).unwrap(), written);
     assert_eq!(run(&["init"]).status.code(), Some(0));
     assert!(folder.path().join("contract.yaml").exists());
@@ -183,7 +183,7 @@ const STRANGER: &str = "zzzzzzzzzzzz";
 
 /// The keys that the loader names when it meets one that nobody knows.
 fn known_to_loader(found: &Diagnostics) -> BTreeSet<String> {
-    let is_it = |message: &str| message.contains(&format!("has no key `{STRANGER}`"));
+    let is_it = |message: &str| message.contains(&format!("unknown key `{STRANGER}` in"));
     let hit = found.iter().find(|diagnostic| diagnostic.check == "unknown-key" && is_it(&diagnostic.message));
     let hit = hit.unwrap_or_else(|| panic!("the loader takes a key that nobody knows:\n{found}"));
     let help = hit.help.as_deref().unwrap();

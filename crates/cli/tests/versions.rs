@@ -43,7 +43,7 @@ fn told(new: &str, old: &str) -> (Json, String) {
         String::from_utf8(output.stdout).unwrap()
     };
     let told: Json = serde_json::from_str(&run("json")).unwrap();
-    (told["generations"]["shop"].clone(), run("human"))
+    (told["versions"]["shop"].clone(), run("human"))
 }
 
 #[test]
@@ -58,8 +58,8 @@ fn each_difference_is_a_row() {
         json!({
             "contracts": ["shop-2", "shop-1"],
             "differ": [
-                { "condition": "param", "answers": [answer(422, "invalid", "after_fix"), answer(400, "invalid", "after_fix")] },
-                { "condition": "sold_out", "answers": [answer(409, "sold_out", "never"), answer(404, "gone", "never")] },
+                { "condition": "param", "responses": [answer(422, "invalid", "after_fix"), answer(400, "invalid", "after_fix")] },
+                { "condition": "sold_out", "responses": [answer(409, "sold_out", "never"), answer(404, "gone", "never")] },
             ],
         })
     );

@@ -8,28 +8,30 @@ use bytes::{Bytes, BytesMut};
 use demur_contract::Contract;
 use http::header::{HeaderName, SET_COOKIE};
 use http::{HeaderValue, Method};
-use reqwest::{Request, Response};
+use reqwest::Request;
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::backoff::Jitter;
 use crate::budget::{Budget, Budgets};
 use crate::cache::{CacheLookup, CacheableRequest, ResponseCache};
-use crate::decode::decode;
+use crate::classifier::Classifier;
+use crate::decode::{MAX_ERROR_BYTES, decode_at};
 use crate::error::{Error, GiveUpReason};
 use crate::hooks::Hooks;
 use crate::network::{NetworkError, NetworkKind};
 use crate::pacing::Pacing;
 use crate::policy::{FailedAttempt, Policy, RetryContext, RetryDecision};
+use crate::response::Response;
 
 pub(crate) const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
-
-/// Maximum bytes read of an error body.
-const MAX_ERROR_BYTES: usize = 64 * 1024;
 
 /// Sends a single request, without retries.
 pub trait Transport: Send {
     /// Returns a response of any status, or why there is none.
-    fn send(&mut self, request: Request) -> impl Future<Output = Result<Response, NetworkError>> + Send;
+    fn send(
+        &mut self,
+        request: Request,
+    ) -> impl Future<Output = Result<reqwest::Response, NetworkError>> + Send;
 
     /// Whether the transport may add credentials that differ from request to request. The cache cannot see these, and
     /// then stores only responses that all callers may share (`public`, `s-maxage`).
@@ -41,7 +43,7 @@ pub trait Transport: Send {
 /// The default headers are the same for every request, and a cache belongs to one client. A cookie store can change the
 /// caller, so a response that sets a cookie clears the cache.
 impl Transport for reqwest::Client {
-    async fn send(&mut self, request: Request) -> Result<Response, NetworkError> {
+    async fn send(&mut self, request: Request) -> Result<reqwest::Response, NetworkError> {
         self.execute(request).await.map_err(NetworkError::from)
     }
 }
@@ -53,6 +55,7 @@ pub(crate) struct AttemptContext {
     pub(crate) budgets: Budgets,
     pub(crate) pacing: Option<Pacing>,
     pub(crate) cache: Option<ResponseCache>,
+    pub(crate) classifier: Box<dyn Classifier>,
     pub(crate) jitter: Box<dyn Jitter>,
     pub(crate) hooks: Box<dyn Hooks>,
 }
@@ -81,7 +84,7 @@ impl AttemptContext {
             None => CacheLookup::Bypass,
         };
         let cacheable = match found {
-            CacheLookup::Fresh(response) => return Ok(response),
+            CacheLookup::Fresh(response) => return Ok(Response::new(response, Instant::now(), None, 0)),
             CacheLookup::Miss(cacheable) => Some(cacheable),
             CacheLookup::Bypass => None,
         };
@@ -99,17 +102,25 @@ impl AttemptContext {
         budget.deposit(Instant::now());
         let result = call.attempts(transport, request, &budget).await;
         let result = match (&self.cache, cacheable, result) {
-            (Some(cache), Some(cacheable), Ok(response)) => call.store(cache, cacheable, response).await,
+            (Some(cache), Some(cacheable), Ok((response, attempts))) => {
+                call.store(cache, cacheable, response, attempts).await
+            }
             (Some(cache), None, Ok(response)) if is_change => {
                 cache.invalidate(&url);
                 Ok(response)
             }
             (_, _, result) => result,
         };
-        if let Err(error) = &result {
-            self.hooks.failed(error);
+        match result {
+            Ok((response, attempts)) => {
+                let deadline = call.started.checked_add(call.deadline);
+                Ok(Response::new(response, call.started, deadline, attempts))
+            }
+            Err(error) => {
+                self.hooks.failed(&error);
+                Err(error)
+            }
         }
-        result
     }
 
     /// Adds one idempotency key, which the clones of the request share.
@@ -125,12 +136,13 @@ impl AttemptContext {
 }
 
 impl Call<'_> {
+    /// The response, and the number of attempts.
     async fn attempts<T: Transport>(
         &self,
         transport: &mut T,
         request: Request,
         budget: &Budget,
-    ) -> Result<Response, Error> {
+    ) -> Result<(reqwest::Response, u32), Error> {
         let mut next = Some(request);
         let mut attempt = 0;
         loop {
@@ -141,8 +153,8 @@ impl Call<'_> {
             self.pace().await?;
             self.context.hooks.attempt(&self.method, request.url(), attempt);
             let (mut error, failure) = match self.attempt(transport, request).await {
-                Ok(response) => return Ok(response),
-                Err(failed) => failed,
+                Ok(response) => return Ok((response, attempt)),
+                Err(failed) => self.classify(failed),
             };
             let retry = RetryContext {
                 method: &self.method,
@@ -173,7 +185,7 @@ impl Call<'_> {
         &self,
         transport: &mut T,
         request: Request,
-    ) -> Result<Response, (Error, FailedAttempt)> {
+    ) -> Result<reqwest::Response, (Error, FailedAttempt)> {
         let timeout_left = self.context.policy.attempt_timeout.min(self.remaining());
         let response = match timeout(timeout_left, transport.send(request)).await {
             Ok(Ok(response)) => response,
@@ -181,28 +193,44 @@ impl Call<'_> {
             Err(_) => return Err(network(self.timed_out())),
         };
         if let Some(pacing) = &self.context.pacing {
-            pacing.observe(&self.host, response.headers(), Instant::now(), SystemTime::now());
+            let contract = self.context.contract.as_deref();
+            let now = (Instant::now(), SystemTime::now());
+            pacing.observe(&self.host, response.headers(), contract, now);
         }
         if let (Some(cache), true) = (&self.context.cache, response.headers().contains_key(SET_COOKIE)) {
             cache.clear();
         }
         let status = response.status();
-        if !(status.is_client_error() || status.is_server_error()) {
+        if !self.context.classifier.is_error(status, response.headers()) {
             return Ok(response);
         }
         let headers = response.headers().clone();
         let timeout_left = self.context.policy.attempt_timeout.min(self.remaining());
         // If the body does not arrive, status and headers are enough.
         let body = read_start(response, timeout_left).await;
-        let decoded = decode(self.context.contract.as_deref(), status, headers, body, SystemTime::now());
+        let decoded = decode_at(self.context.contract.as_deref(), status, headers, body, SystemTime::now());
         let failure = FailedAttempt::Response {
             status: status.as_u16(),
             class: decoded.error.retry.class,
             after: decoded.error.retry.after,
-            is_declared_limit: decoded.is_declared_limit,
+            is_unprocessed: decoded.is_unprocessed,
             attempts: decoded.attempts,
+            is_classified: false,
         };
         Err((Error::Api(Box::new(decoded.error)), failure))
+    }
+
+    /// Lets the caller's classifier change the retry class.
+    fn classify(&self, (mut error, mut failure): (Error, FailedAttempt)) -> (Error, FailedAttempt) {
+        let Some(changed) = self.context.classifier.retry_class(&error) else { return (error, failure) };
+        match (&mut error, &mut failure) {
+            (Error::Api(error), FailedAttempt::Response { class, is_classified, .. }) => {
+                (error.retry.class, *class, *is_classified) = (changed, changed, true);
+            }
+            (_, FailedAttempt::Network(_, class)) => *class = Some(changed),
+            (Error::Network(_), FailedAttempt::Response { .. }) => {}
+        }
+        (error, failure)
     }
 
     /// Waits for the reset of a rate limit that is used up. If the wait would exceed the deadline, the request is sent
@@ -221,16 +249,17 @@ impl Call<'_> {
         &self,
         cache: &ResponseCache,
         cacheable: CacheableRequest,
-        response: Response,
-    ) -> Result<Response, Error> {
+        response: reqwest::Response,
+        attempts: u32,
+    ) -> Result<(reqwest::Response, u32), Error> {
         let timeout_left = self.context.policy.attempt_timeout.min(self.remaining());
         let failed = match timeout(timeout_left, cache.store(cacheable, response, Instant::now())).await {
-            Ok(Ok(response)) => return Ok(response),
-            Ok(Err(error)) => NetworkError::from(error),
+            Ok(Ok(response)) => return Ok((response, attempts)),
+            Ok(Err(error)) => NetworkError::of_body(error),
             Err(_) => self.timed_out(),
         };
         let elapsed = self.started.elapsed();
-        Err(Error::Network(Box::new(NetworkError { elapsed, ..failed })))
+        Err(Error::Network(Box::new(NetworkError { elapsed, attempts, ..failed })))
     }
 
     fn timed_out(&self) -> NetworkError {
@@ -263,7 +292,7 @@ impl Call<'_> {
 }
 
 fn network(error: NetworkError) -> (Error, FailedAttempt) {
-    let failure = FailedAttempt::Network(error.kind);
+    let failure = FailedAttempt::Network(error.kind, None);
     (Error::Network(Box::new(error)), failure)
 }
 
@@ -274,7 +303,7 @@ fn authority(url: &url::Url) -> String {
 }
 
 /// Reads up to [`MAX_ERROR_BYTES`] of a body, as far as it arrives in time.
-async fn read_start(mut response: Response, limit: Duration) -> Bytes {
+async fn read_start(mut response: reqwest::Response, limit: Duration) -> Bytes {
     let mut body = BytesMut::new();
     let reading = async {
         while let Ok(Some(chunk)) = response.chunk().await {

@@ -5,21 +5,25 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use demur_contract::{Contract, builtin};
 use demur_source::{Diagnostics, Source};
-use http::HeaderName;
-use reqwest::{RequestBuilder, Response};
+use http::{HeaderMap, HeaderName, StatusCode};
+use reqwest::RequestBuilder;
 
 use crate::attempts::{AttemptContext, Transport};
 use crate::backoff::{Jitter, RandomJitter};
 use crate::budget::{BudgetSettings, Budgets};
 use crate::cache::ResponseCache;
-use crate::error::Error;
+use crate::classifier::{ByStatus, Classifier};
+use crate::decode::decode;
+use crate::error::{ApiError, Error};
 use crate::hooks::{Hooks, NoHooks};
 use crate::middleware::Retries;
 use crate::network::NetworkError;
 use crate::pacing::Pacing;
 use crate::policy::Policy;
+use crate::response::Response;
 
 /// An HTTP client that decodes errors and retries. Clones share budgets, pacing and cache.
 #[derive(Clone)]
@@ -63,6 +67,14 @@ impl<T: Transport + Clone> Client<T> {
     }
 }
 
+impl<T> Client<T> {
+    /// Decodes an error response that did not come from this client, by the client's contract: see
+    /// [`decode`](crate::decode()).
+    pub fn decode(&self, status: StatusCode, headers: HeaderMap, body: impl Into<Bytes>) -> ApiError {
+        decode(self.context.contract.as_deref(), status, headers, body)
+    }
+}
+
 impl<T> fmt::Debug for Client<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Client").field("policy", &self.context.policy).finish_non_exhaustive()
@@ -84,6 +96,7 @@ pub struct ClientBuilder<T = reqwest::Client> {
     is_paced: bool,
     is_cached: bool,
     public_headers: Vec<HeaderName>,
+    classifier: Box<dyn Classifier>,
     jitter: Box<dyn Jitter>,
     hooks: Box<dyn Hooks>,
 }
@@ -115,6 +128,7 @@ impl<T> ClientBuilder<T> {
             is_paced: false,
             is_cached: false,
             public_headers: Vec::new(),
+            classifier: Box::new(ByStatus),
             jitter: Box::new(RandomJitter),
             hooks: Box::new(NoHooks),
         }
@@ -156,7 +170,7 @@ impl<T> ClientBuilder<T> {
         self
     }
 
-    /// Sets the deadline of a call, including all attempts and delays.
+    /// Sets the deadline of a call, including all attempts, delays, and the body of the response.
     #[must_use]
     pub fn deadline(mut self, deadline: Duration) -> Self {
         self.policy.deadline = deadline;
@@ -207,6 +221,13 @@ impl<T> ClientBuilder<T> {
         self
     }
 
+    /// Decides what is an error and what is retried, beside status, contract and headers.
+    #[must_use]
+    pub fn classifier(mut self, classifier: impl Classifier + 'static) -> Self {
+        self.classifier = Box::new(classifier);
+        self
+    }
+
     /// Sets the source of randomness, for tests.
     #[must_use]
     pub fn jitter(mut self, jitter: impl Jitter + 'static) -> Self {
@@ -239,6 +260,7 @@ impl<T> ClientBuilder<T> {
             budgets: Budgets::new(self.budget),
             pacing: self.is_paced.then(Pacing::default),
             cache: self.is_cached.then(|| ResponseCache::new(self.public_headers)),
+            classifier: self.classifier,
             jitter: self.jitter,
             hooks: self.hooks,
         };

@@ -8,6 +8,7 @@ use demur_contract::RetryClass;
 use http::{HeaderMap, StatusCode};
 
 use crate::class::ErrorClass;
+use crate::decode::default_class;
 use crate::network::NetworkError;
 
 /// The error of a call. Complete: there is a response or there is none.
@@ -15,7 +16,7 @@ use crate::network::NetworkError;
 pub enum Error {
     /// The API responded with an error.
     Api(Box<ApiError>),
-    /// There was no response, or an incomplete one.
+    /// There was no response, or its body did not arrive complete.
     Network(Box<NetworkError>),
 }
 
@@ -105,6 +106,45 @@ pub struct ApiError {
 }
 
 impl ApiError {
+    /// An error with this status and nothing else, for tests: set the fields that matter.
+    ///
+    /// ```
+    /// use demur_client::ApiError;
+    ///
+    /// let mut error = ApiError::new(http::StatusCode::CONFLICT);
+    /// error.code = Some("already_exists".to_owned());
+    /// assert_eq!(error.to_string(), "409 conflict (already_exists)");
+    /// ```
+    pub fn new(status: StatusCode) -> Self {
+        Self {
+            identity: ErrorIdentity::Unknown,
+            class: ErrorClass::of_status(status.as_u16()),
+            status,
+            code: None,
+            kind: None,
+            message: String::new(),
+            param: None,
+            violations: Vec::new(),
+            params: Vec::new(),
+            request_id: None,
+            retry: RetryAdvice { class: default_class(status.as_u16()), after: None },
+            attempts: 1,
+            elapsed: Duration::ZERO,
+            retry_at: None,
+            give_up_reason: GiveUpReason::NotRetryable,
+            headers: HeaderMap::new(),
+            body: Bytes::new(),
+            user_messages: Vec::new(),
+        }
+    }
+
+    /// Adds a message for end users in the language of this tag, as the `user_message` of a contract does.
+    #[must_use]
+    pub fn with_user_message(mut self, locale: impl Into<String>, message: impl Into<String>) -> Self {
+        self.user_messages.push((locale.into(), message.into()));
+        self
+    }
+
     /// The name of the error in the contract, if the response identifies exactly one.
     pub fn name(&self) -> Option<&str> {
         match &self.identity {
@@ -177,7 +217,8 @@ pub enum ErrorIdentity {
     Exact(String),
     /// One of these errors, which cannot be told apart by their responses.
     Ambiguous(Vec<String>),
-    /// No error of the contract, or there is no contract. The other fields are filled from the common formats.
+    /// No error of the contract, or there is no contract. The other fields are filled from the common formats; in the other
+    /// two cases they come from the contract alone.
     Unknown,
 }
 

@@ -26,44 +26,54 @@
 //! # Retries
 //!
 //! 1. The server decides first: `x-should-retry` (or `stripe-should-retry`), then the retry class of the error in the
-//!    contract. Without either, only 429 and 5xx are retried. 402 is never retried.
+//!    contract. Without either, only 408, 425, 429 and 5xx are retried. 402 is never retried. A [`Classifier`] can decide
+//!    otherwise.
 //! 2. A request that is not idempotent is retried only with an `Idempotency-Key`, after a failure before it was sent, or
-//!    after a 429 that the contract declares, because then nothing was processed.
+//!    after an error that proves that nothing was processed: a 429 that the contract declares, or an error that the
+//!    contract has only for rejections before a request is forwarded.
 //! 3. The delay is the larger of `Retry-After` and exponential backoff with full jitter. Jitter never shortens the delay
 //!    that the server asked for. A delay beyond the deadline ends the call immediately.
 //! 4. Retries after server and network failures use a budget per host (a fifth of the requests, plus ten per second), so
 //!    that retries do not amplify an outage. 429 does not use the budget: the server sets the pace.
 //!
-//! A request with a streaming body cannot be retried. A streaming response is returned untouched. Dropping a call at any
-//! time leaves nothing behind.
+//! A request with a streaming body cannot be retried. A [`Response`] is returned while its body still arrives; the deadline
+//! covers the body too ([`Response::without_deadline`] lifts it). Dropping a call at any time leaves nothing behind.
+//!
+//! Other HTTP clients can use [`decode`](decode()) alone.
 
 mod attempts;
 mod backoff;
 mod budget;
 mod cache;
 mod class;
+mod classifier;
 mod client;
 mod decode;
 mod error;
+mod header_texts;
 mod heuristics;
 mod hooks;
 mod middleware;
 mod network;
 mod pacing;
 mod policy;
+mod response;
 mod retry_after;
 
 pub use attempts::Transport;
 pub use backoff::{Backoff, Jitter, RandomJitter};
 pub use budget::BudgetSettings;
 pub use class::ErrorClass;
+pub use classifier::Classifier;
 pub use client::{BuildError, Client, ClientBuilder};
-pub use demur_contract::RetryClass;
+pub use decode::decode;
+pub use demur_contract::{Contract, RetryClass};
 pub use error::{ApiError, Error, ErrorIdentity, FieldViolation, GiveUpReason, RetryAdvice};
 pub use hooks::{Hooks, NoHooks};
 pub use middleware::{Deadline, Retries};
 pub use network::{NetworkError, NetworkKind};
 pub use policy::Policy;
+pub use response::{Response, ResponseBody};
 
 /// Compiles the example of the README.
 #[cfg(doctest)]

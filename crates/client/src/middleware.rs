@@ -15,7 +15,8 @@ use crate::network::{Cause, NetworkError};
 /// A middleware that decodes errors and retries as [`Client`](crate::Client) does.
 ///
 /// An error of the API stays a response, as in `reqwest`, with its status, headers and body, and with the
-/// [`ApiError`](crate::ApiError) in its extensions.
+/// [`ApiError`](crate::ApiError) in its extensions. The deadline covers the body too; the source of an error while it is read
+/// is an [`Error`].
 ///
 /// ```
 /// # use demur_client::Client;
@@ -79,7 +80,7 @@ impl Middleware for Retries {
     ) -> reqwest_middleware::Result<Response> {
         let deadline = extensions.get().map(|Deadline(deadline)| *deadline);
         match self.context.call(&mut NextHandlers { next, extensions }, request, deadline).await {
-            Ok(response) => Ok(response),
+            Ok(response) => Ok(response.into_reqwest()),
             Err(Error::Api(error)) => {
                 let mut response = http::Response::new(error.body.clone());
                 *response.status_mut() = error.status;
@@ -90,6 +91,10 @@ impl Middleware for Retries {
             Err(Error::Network(mut error)) => Err(match error.cause.take() {
                 Some(Cause::Reqwest(cause)) => reqwest_middleware::Error::Reqwest(cause),
                 Some(Cause::Middleware(cause)) => cause,
+                Some(cause @ Cause::Json(_)) => {
+                    error.cause = Some(cause);
+                    reqwest_middleware::Error::middleware(Error::Network(error))
+                }
                 None => reqwest_middleware::Error::middleware(Error::Network(error)),
             }),
         }

@@ -20,6 +20,8 @@ pub enum NetworkKind {
     Broken,
     /// The request cannot be sent: invalid URL, failed redirect, or an error of its body.
     Request,
+    /// The body of a success arrived, and is not what was expected: not the JSON of the type.
+    Decode,
 }
 
 impl NetworkKind {
@@ -47,6 +49,7 @@ pub struct NetworkError {
 pub(crate) enum Cause {
     Reqwest(reqwest::Error),
     Middleware(reqwest_middleware::Error),
+    Json(serde_json::Error),
 }
 
 impl NetworkError {
@@ -59,6 +62,14 @@ impl NetworkError {
             give_up_reason: GiveUpReason::NotRetryable,
             cause: None,
         }
+    }
+}
+
+impl NetworkError {
+    /// A body that did not arrive complete.
+    pub(crate) fn of_body(error: reqwest::Error) -> Self {
+        let kind = if error.is_timeout() { NetworkKind::Timeout } else { NetworkKind::Broken };
+        Self { cause: Some(Cause::Reqwest(error.without_url())), ..Self::new(kind) }
     }
 }
 
@@ -95,6 +106,7 @@ impl fmt::Display for NetworkError {
             NetworkKind::Deadline => "deadline exceeded",
             NetworkKind::Broken => "connection closed before the response was complete",
             NetworkKind::Request => "request could not be sent",
+            NetworkKind::Decode => "response body has another format than expected",
         })?;
         match self.attempts {
             1 => Ok(()),
@@ -108,6 +120,7 @@ impl StdError for NetworkError {
         match &self.cause {
             Some(Cause::Reqwest(error)) => Some(error),
             Some(Cause::Middleware(error)) => Some(error),
+            Some(Cause::Json(error)) => Some(error),
             None => None,
         }
     }

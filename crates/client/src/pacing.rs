@@ -5,9 +5,11 @@ use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
+use demur_contract::Contract;
 use http::HeaderMap;
 use tokio::time::Instant;
 
+use crate::header_texts::HeaderTexts;
 use crate::retry_after;
 
 /// Maximum number of paced hosts; further hosts are not paced.
@@ -20,10 +22,17 @@ pub(crate) struct Pacing {
 }
 
 impl Pacing {
-    /// Reads the rate limit headers of a response of any status.
-    pub(crate) fn observe(&self, host: &str, headers: &HeaderMap, now: Instant, wall: SystemTime) {
+    /// Reads the rate limit headers of a response of any status: those that the contract declares, or the widespread ones.
+    pub(crate) fn observe(
+        &self,
+        host: &str,
+        headers: &HeaderMap,
+        contract: Option<&Contract>,
+        (now, wall): (Instant, SystemTime),
+    ) {
+        let reset = retry_after::reset(&HeaderTexts::new(headers), contract, wall);
         let mut hosts = self.hosts.lock().unwrap_or_else(PoisonError::into_inner);
-        match retry_after::reset(headers, wall).and_then(|reset| now.checked_add(reset)) {
+        match reset.and_then(|reset| now.checked_add(reset)) {
             Some(until) => {
                 hosts.retain(|_, known| *known > now);
                 if hosts.len() < MAX_HOSTS {

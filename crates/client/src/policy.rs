@@ -18,7 +18,7 @@ pub struct Policy {
     pub backoff: Backoff,
     /// Timeout of one attempt, until the response headers arrive.
     pub attempt_timeout: Duration,
-    /// Deadline of the call, including all attempts and delays.
+    /// Deadline of the call, including all attempts, delays, and the body of the response.
     pub deadline: Duration,
     /// Maximum delay before a retry. If the server asks for more, the call fails immediately.
     pub max_delay: Duration,
@@ -48,11 +48,15 @@ pub(crate) enum FailedAttempt {
         status: u16,
         class: RetryClass,
         after: Option<Duration>,
-        is_declared_limit: bool,
+        /// The response proves that the request was not processed.
+        is_unprocessed: bool,
         /// The maximum number of attempts in the contract.
         attempts: Option<u32>,
+        /// Whether the class is that of the caller's classifier.
+        is_classified: bool,
     },
-    Network(NetworkKind),
+    /// With the class of the caller's classifier, if it gives one.
+    Network(NetworkKind, Option<RetryClass>),
 }
 
 /// The state of the call besides the failure.
@@ -87,23 +91,24 @@ impl Policy {
     ) -> RetryDecision {
         let mut max_attempts = self.max_attempts;
         let (may_be_processed, asked, is_charged) = match failure {
-            FailedAttempt::Response { status, class, after, is_declared_limit, attempts } => {
-                let is_retryable =
-                    matches!(class, RetryClass::AfterDelay | RetryClass::AtReset | RetryClass::Backoff);
+            FailedAttempt::Response { status, class, after, is_unprocessed, attempts, is_classified } => {
                 // A payment will not arrive between two attempts.
-                if !is_retryable || status == 402 {
+                if !is_retryable(class) || status == 402 && !is_classified {
                     return RetryDecision::GiveUp(GiveUpReason::NotRetryable);
                 }
                 max_attempts = max_attempts.min(attempts.unwrap_or(u32::MAX));
-                (!is_declared_limit, after, status != 429)
+                (!is_unprocessed, after, status != 429)
             }
-            FailedAttempt::Network(NetworkKind::Request) => {
-                return RetryDecision::GiveUp(GiveUpReason::NotRetryable);
-            }
-            FailedAttempt::Network(NetworkKind::Deadline) => {
+            FailedAttempt::Network(NetworkKind::Deadline, _) => {
                 return RetryDecision::GiveUp(GiveUpReason::Deadline);
             }
-            FailedAttempt::Network(kind) => (!kind.is_undelivered(), None, true),
+            FailedAttempt::Network(NetworkKind::Request | NetworkKind::Decode, None) => {
+                return RetryDecision::GiveUp(GiveUpReason::NotRetryable);
+            }
+            FailedAttempt::Network(_, Some(class)) if !is_retryable(class) => {
+                return RetryDecision::GiveUp(GiveUpReason::NotRetryable);
+            }
+            FailedAttempt::Network(kind, _) => (!kind.is_undelivered(), None, true),
         };
         let is_safe_to_repeat = context.method.is_idempotent() || context.has_key;
         if may_be_processed && !is_safe_to_repeat {
@@ -121,4 +126,8 @@ impl Policy {
         }
         RetryDecision::Retry { delay, is_charged }
     }
+}
+
+fn is_retryable(class: RetryClass) -> bool {
+    matches!(class, RetryClass::AfterDelay | RetryClass::AtReset | RetryClass::Backoff)
 }

@@ -64,7 +64,11 @@ async fn user_messages_come_from_the_contract_in_the_language_of_the_user() {
         (FixedResponse(429, &[("retry-after", "1")], BUSY), "en", "Please come back in 1 second."),
         (FixedResponse(429, &[("retry-after", "30")], BUSY), "en", "Please come back in 30 seconds."),
         // A parameter is missing in the response: the message of the error class.
-        (FixedResponse(409, &[], HIDDEN), "de", "Die Angaben wurden nicht angenommen. Bitte prüfen Sie sie."),
+        (
+            FixedResponse(409, &[], HIDDEN),
+            "de",
+            "Das widerspricht einer anderen Änderung. Bitte laden Sie neu und versuchen Sie es noch einmal.",
+        ),
         (FixedResponse(429, &[], BUSY), "en", "That was too much at once. Please try again later."),
         // Not an error of the contract: the message of the error class, never the raw message.
         (

@@ -167,15 +167,16 @@ fn read_mount(node: &Node, reader: &mut ConfigReader<'_>) -> Mount {
         reader.error(node.span, "host", "`host` must be a name without scheme and port", help);
     }
     if let Some(path) = fields.text("path", reader.found) {
+        let span = fields.node("path").map_or(node.span, |node| node.span);
         let path = path.trim_end_matches('/');
         if !path.is_empty() && !path.starts_with('/') {
             let help = format!("write `/{path}`");
-            reader.error(node.span, "path", "a path prefix must begin with `/`", help);
+            reader.error(span, "path", format!("path prefix `{path}` must start with `/`"), help);
         } else if path.contains("//")
             || path.contains(['?', '#', '%'])
             || !path.bytes().all(|b| b.is_ascii_graphic())
         {
-            reader.error(node.span, "path", format!("`{path}` is not a valid path prefix"), None);
+            reader.error(span, "path", format!("`{path}` is not a valid path prefix"), None);
         }
         mount.path = path.to_owned();
     }

@@ -53,7 +53,12 @@ fn is_version_1(root: &Node, reader: &mut ConfigReader<'_>) -> bool {
         Some("1") => {
             let help =
                 format!("run `demur check --fix {}` to rewrite the file to version 2", reader.source.name);
-            reader.warning(node.span, "deprecated-version", "version 1 of the file is deprecated", help);
+            reader.warning(
+                node.span,
+                "deprecated-version",
+                "version 1 of the configuration is deprecated",
+                help,
+            );
             true
         }
         version => {

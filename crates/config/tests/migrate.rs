@@ -193,7 +193,7 @@ fn version_1_loads_as_version_2_does_with_one_warning() {
     let ((old, warnings), (new, none)) = (load(EVERYTHING), load(EVERYTHING_2));
     assert_eq!(old, new);
     assert_eq!(none, "");
-    let expected = "demur.yaml:2:8: warning[deprecated-version]: version 1 of the file is deprecated (help: run `demur \
+    let expected = "demur.yaml:2:8: warning[deprecated-version]: version 1 of the configuration is deprecated (help: run `demur \
                     check --fix demur.yaml` to rewrite the file to version 2)";
     assert_eq!(warnings, expected);
 }
@@ -244,7 +244,7 @@ fn mistakes_in_version_1_are_told() {
     for (old, new, says) in [
         ("max_content: 3MiB", "max_content: much", "`max_body_bytes` must be a size"),
         ("settles: end", "settles: start", "`settle_at` must be `end` or `head`"),
-        ("settles: end", "setles: end", "`usage` has no key `setles`"),
+        ("settles: end", "setles: end", "unknown key `setles` in `usage`"),
         ("voice: problem", "voice: problem\ndefault_contract: problem", "are the same key"),
         ("observe: true", "observe: perhaps", "`mode` must be `enforce` or `monitor`"),
     ] {

@@ -30,8 +30,8 @@ const WINDOWS: &[&str] = &["rate.exceeded", "quota.exceeded", "credential.thrott
 
 /// The parameters that the gateway itself sets, sorted by name.
 pub const DENIAL_PARAMS: &[DenialParam] = &[
-    param("allow", &["resource.method_not_allowed"], "the methods that the path supports"),
     param("address", &["permission.address"], "the client's address"),
+    param("allow", &["resource.method_not_allowed"], "the methods that the path supports"),
     param("available", CREDITS, "the available credits"),
     param("claim", &["credential.token.claim"], "the claim that is missing or not accepted"),
     param("feature", &["plan.required"], "the feature that the plan does not include"),
@@ -120,9 +120,10 @@ pub(crate) fn resolve(
             if claim.name == draft.entry.name {
                 continue;
             }
-            if by_name.insert(claim.name.clone(), ErrorId(clamp(index))).is_some() {
-                let message = format!("another error already answers `{}`", claim.name);
-                let help = "remove the claim, or choose another name".to_owned();
+            if let Some(other) = by_name.insert(claim.name.clone(), ErrorId(clamp(index))) {
+                let message = format!("duplicate claim of `{}`", claim.name);
+                let help =
+                    format!("`{}` claims it too; remove one of the two", drafts[other.0 as usize].entry.name);
                 reader.error(claim.span, "claimed-twice", message, help);
             }
         }
@@ -185,26 +186,59 @@ pub(crate) fn report_unclaimed(
     defaults: &ContractDefaults,
     root: Span,
 ) {
-    let is_required = |condition: &&Condition| {
+    let is_required = |condition: &Condition| {
         let always = condition.covered_by("request") || condition.covered_by("internal");
-        defaults.closed || always
+        (defaults.closed || always) && *condition != Condition::ClientGone
     };
-    let mut names: Vec<&str> = unclaimed
-        .iter()
-        .filter(is_required)
-        .map(|condition| if condition.is_listed() { condition.name() } else { "upstream.refused" })
-        .collect();
-    names.dedup();
+    let name =
+        |condition: Condition| if condition.is_listed() { condition.name() } else { "upstream.refused" };
+    let mut missing: Vec<&str> =
+        unclaimed.iter().copied().filter(|condition| is_required(condition)).map(name).collect();
+    missing.dedup();
+    let claimed: Vec<&str> =
+        Condition::all().filter(|condition| !unclaimed.contains(condition)).map(name).collect();
+    let reason = match defaults.closed {
+        true => "required because `statuses` is closed",
+        false => "required in every contract",
+    };
+    let (message, help) = match missing[..] {
+        [] => return,
+        [name] => (
+            format!("no error claims `{name}`, which is {reason}"),
+            format!("add `{name}` to the `on` list of an error"),
+        ),
+        _ => {
+            let mut listed: Vec<String> = Vec::new();
+            for name in &missing {
+                let name = unclaimed_branch(name, &missing, &claimed);
+                if !listed.contains(&name) {
+                    listed.push(name);
+                }
+            }
+            (
+                format!(
+                    "no error claims {} conditions, which are {reason}: {}",
+                    missing.len(),
+                    listed.join(", ")
+                ),
+                "add them to the `on` lists of errors; `on: [request]` claims all conditions that begin with \
+                 `request.`"
+                    .to_owned(),
+            )
+        }
+    };
     // Something is missing, so the start of the file is as good a position as any.
-    let at = Span::new(root.start, root.start);
-    for name in names {
-        let message = match defaults.closed {
-            true => format!("no error claims `{name}`, which is required because `statuses` is closed"),
-            false => format!("no error claims `{name}`, which is required in every contract"),
-        };
-        let help = format!("add `on: [{name}]`, or a branch above it, to an error");
-        reader.error(at, "unclaimed", message, help);
-    }
+    reader.error(Span::new(root.start, root.start), "unclaimed", message, help);
+}
+
+/// An unclaimed condition as a message lists it: as `request.*` if more are missing and none below `request` is claimed.
+fn unclaimed_branch(name: &str, missing: &[&str], claimed: &[&str]) -> String {
+    let dots = name.match_indices('.').map(|(dot, _)| &name[..=dot]);
+    let branch = dots.into_iter().find(|branch| {
+        let is_below = |other: &&&str| other.starts_with(branch);
+        !claimed.iter().any(|other| is_below(&other)) && missing.iter().filter(is_below).count() > 1
+    });
+    branch.map_or_else(|| format!("`{name}`"), |branch| format!("`{branch}*`"))
 }
 
 /// Warns of a claim on a branch that covers conditions of another retry class than the error has.
@@ -245,8 +279,10 @@ fn warn_differing_retry_classes(
                 "the error has the retry class `{class}`, but its claim `{claimed}` covers conditions of other \
                  retry classes: {listed}{more}"
             );
-            let help =
-                "claim these conditions by name, in this error or in one of their retry class".to_owned();
+            let help = format!(
+                "list these conditions by name under `on`: here, if `{class}` is right for them, or else in an \
+                 error with their retry class"
+            );
             reader.warning(claim.span, "retry-class", message, help);
         }
     }

@@ -168,7 +168,7 @@ conditions! {
     RequestHeadTooLarge = "request.head_too_large", 431, AfterFix, "The request headers are too large";
     RequestUriTooLong = "request.uri_too_long", 414, AfterFix, "The request target is too long";
     RequestTimeout = "request.timeout", 408, AfterFix, "The request took too long to arrive";
-    RequestLengthRequired = "request.length_required", 411, AfterFix, "The request needs a Content-Length";
+    RequestLengthRequired = "request.length_required", 411, AfterFix, "The request must have a Content-Length header";
     RequestExpectationFailed = "request.expectation_failed", 417, AfterFix, "The expectation cannot be met";
     RequestMisdirected = "request.misdirected", 421, AfterFix, "The host is not served here";
     RequestUpgradeRequired = "request.upgrade_required", 426, AfterFix, "A protocol upgrade is required";
@@ -334,6 +334,25 @@ impl Condition {
     pub fn upstream_may_raise(self) -> bool {
         const ROOTS: [&str; 6] =
             ["resource", "param", "body", "precondition", "upstream", "permission.resource"];
+        // Whether one of its instances is healthy is known to the gateway only.
+        self != Condition::UpstreamUnhealthy && ROOTS.iter().any(|root| self.covered_by(root))
+    }
+
+    /// Whether the gateway rejects a request for this before it calls the upstream, and never after.
+    pub(crate) fn is_raised_before_forwarding(self) -> bool {
+        const ROOTS: [&str; 11] = [
+            "credential",
+            "permission",
+            "plan",
+            "credits",
+            "rate",
+            "quota",
+            "idempotency.in_flight",
+            "idempotency.mismatch",
+            "overloaded",
+            "store",
+            "upstream.unhealthy",
+        ];
         ROOTS.iter().any(|root| self.covered_by(root))
     }
 }

@@ -73,6 +73,8 @@ pub struct Metadata {
     pub types: Vec<(String, String)>,
     /// The members of the formats, by their paths, and their descriptions.
     pub members: Vec<(String, String)>,
+    /// Sections of the first reference page: headings and texts in Markdown.
+    pub guide: Vec<(String, String)>,
 }
 
 /// The properties of an error that its format shows.

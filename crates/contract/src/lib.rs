@@ -226,8 +226,8 @@ pub use demur_source::{Diagnostic, Diagnostics, Severity, Source, SourceLocation
 pub use limit_headers::{LimitHeaderNames, LimitHeaders, ResetForm};
 pub use load::{LoadError, Loaded};
 pub use parse::{
-    ParseResult, ParsedProblem, RecoveredLimit, RecoveredViolation, Reset, ResponseView, UnknownMember,
-    ietf_limits,
+    ParseResult, ParsedProblem, RecoveredLimit, RecoveredViolation, Reset, ResponseView, ShownFields,
+    ShownViolation, UnknownMember, ietf_limits,
 };
 pub use problem::{Location, Problem, RetryAfter, Value, Violation};
 pub use round_trip::{Difference, Fidelity, FieldFidelity, LossReason};

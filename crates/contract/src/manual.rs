@@ -1,6 +1,6 @@
 //! [conditions]: self::conditions
 //! [schema]: self#editors
-//! [speed]: self#what-a-client-reads-back
+//! [speed]: self#round-trip-report
 //! [check]: crate::Diagnostic
 #![doc = include_str!("../docs/reference/contract.md")]
 

@@ -123,7 +123,7 @@ impl fmt::Display for Difference {
             }
             Difference::UnlessReplaced => "unless a violation replaces the message",
             Difference::AsRendered => "as the rendered text",
-            Difference::Restyled => "in the style of the contract",
+            Difference::Restyled => "as a name in the `violations.field` style",
             Difference::FirstOnly => "only the first",
             Difference::SameErrorOnly => "only those of the same error",
             Difference::Collected => "those of one list as one",
@@ -154,6 +154,36 @@ impl Fidelity {
         match self {
             Fidelity::Lost(_) => "lost",
             Fidelity::Kept | Fidelity::InHeader(_) | Fidelity::Changed(_) => "kept",
+        }
+    }
+
+    /// The differences or the reason in one short line, for a table. Empty for [`Fidelity::Kept`].
+    ///
+    /// Unlike [`Display`](fmt::Display), it does not list the texts that a value must not contain.
+    pub fn reason(&self) -> String {
+        match self {
+            Fidelity::Kept => String::new(),
+            Fidelity::InHeader(name) => format!("in the header `{name}`"),
+            Fidelity::Lost(reason) => reason.as_str().to_owned(),
+            Fidelity::Changed(changes) => {
+                let has = |change| changes.contains(&change);
+                let is_both = has(Difference::WhereShown) && has(Difference::WhereUnique);
+                let phrase = |change: &Difference| match change {
+                    Difference::Unless(_) => "unless the value contains words of the message".to_owned(),
+                    Difference::WhereShown if is_both => "if the message shows it and is unique".to_owned(),
+                    Difference::WhereShown => "if the message shows it".to_owned(),
+                    Difference::UnlessMessage => "unless it looks like the message of the error".to_owned(),
+                    Difference::WhereUnique => "if the message is unique".to_owned(),
+                    other => other.to_string(),
+                };
+                let is_told = |change: &&Difference| !(is_both && **change == Difference::WhereUnique);
+                let (unless, others): (Vec<_>, Vec<_>) = changes
+                    .iter()
+                    .filter(is_told)
+                    .partition(|change| matches!(change, Difference::Unless(_)));
+                let phrases: Vec<String> = others.into_iter().chain(unless).map(phrase).collect();
+                phrases.join(", ")
+            }
         }
     }
 

@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test says what failed by failing")]
 
-use demur_contract::Contract;
+use demur_contract::{Condition, Contract};
 use demur_source::{Diagnostics, Source};
 
 /// A valid contract. Each test row replaces one line with an invalid one.
@@ -51,7 +51,7 @@ fn reports_each_error_at_its_line() {
         ("doc_url", "doc_url: '{'", "template", "unmatched `{`"),
         ("request_id", "request_id: { field: 'a b' }", "field-name", "not a valid header name"),
         ("headers", "headers: [x-ratelimits]", "unknown-word", "did you mean `x-ratelimit`?"),
-        ("statuses", "statuses: { 700: Bad }", "status", "from 100 to 599"),
+        ("statuses", "statuses: { 700: Bad }", "status", "between 100 and 599"),
         ("formats", "formats: { default: { code: $cod } }", "unknown-slot", "did you mean `$code`?"),
         ("formats", "formats: { default: { code: $code|loud } }", "unknown-cast", "`string`"),
         ("formats", "formats: { other: { code: $code } }", "missing-format", "formats: { other"),
@@ -72,7 +72,7 @@ fn reports_each_error_at_its_line() {
             "claimed-twice",
             "remove one",
         ),
-        ("bad_request", "  bad_request: { status: 400, on: [param] }", "unclaimed", "request.malformed"),
+        ("bad_request", "  bad_request: { status: 400, on: [param] }", "unclaimed", "`request.*`"),
         (
             "bad_request",
             "  bad_request: { status: 400, format: defalt, on: [request] }",
@@ -164,10 +164,40 @@ fn closed_statuses_require_a_claim_for_every_condition() {
         .replace("status: 409", "status: 410");
     let diagnostics = load(&closed).unwrap_err().to_string();
     assert!(diagnostics.contains("undocumented-status"), "{diagnostics}");
-    for condition in ["credential.missing", "upstream.refused", "overloaded"] {
-        assert!(diagnostics.contains(&format!("no error claims `{condition}`")), "{condition}");
+    let lines: Vec<&str> = diagnostics.lines().filter(|line| line.contains("[unclaimed]")).collect();
+    assert_eq!(lines.len(), 1, "one cause, one message: {diagnostics}");
+    let is_missing = |condition: &Condition| {
+        let claimed = ["request", "internal", "client"].iter().any(|branch| condition.covered_by(branch));
+        condition.is_listed() && !claimed
+    };
+    // The statuses that an upstream may reject with count as one.
+    let count = Condition::all().filter(is_missing).count() + 1;
+    let expected = format!("no error claims {count} conditions, which are required because");
+    assert!(lines[0].contains(&expected), "{expected}: {}", lines[0]);
+    for listed in ["`credential.*`", "`upstream.*`", "`overloaded`"] {
+        assert_eq!(lines[0].matches(listed).count(), 1, "{listed}: {}", lines[0]);
     }
-    assert_eq!(diagnostics.matches("upstream.refused").count(), 2, "once, in message and help");
+    assert!(!lines[0].contains("`internal`"), "claimed: {}", lines[0]);
+
+    // Below a branch that is claimed in part, each missing condition is listed.
+    let partly =
+        closed.replace("on: [internal]", "on: [internal, credential.missing, upstream.refused, plan]");
+    let diagnostics = load(&partly).unwrap_err().to_string();
+    let line = diagnostics.lines().find(|line| line.contains("[unclaimed]")).unwrap();
+    for (listed, count) in [
+        ("`credential.*`", 0),
+        ("`credential.missing`", 0),
+        ("`credential.scheme`", 1),
+        ("`credential.unknown`", 1),
+        ("`upstream.refused`", 0),
+        ("`upstream.*`", 0),
+        ("`upstream.timeout`", 1),
+        ("`upstream.unavailable`", 1),
+        ("`plan.*`", 0),
+        ("`permission.*`", 1),
+    ] {
+        assert_eq!(line.matches(listed).count(), count, "{listed}: {line}");
+    }
 }
 
 #[test]

@@ -10,10 +10,10 @@ use demur_contract::{Condition, DENIAL_PARAMS};
 fn page() -> String {
     let mut page = String::from(
         "# Conditions\n\n\
-         A condition is the name of one way in which a request can fail. An error of a contract claims conditions with\n\
-         `on:`, by their name or by a branch (`credential`, `param.invalid`); the deepest claim wins. A condition that no\n\
-         error claims is answered with the status, title and retry class in this table, in the contract's own format.\n\n\
-         The column *upstream* tells whether an upstream may raise the condition by name.\n\n\
+         A condition is the name of one way in which a request can fail. An error of a contract claims conditions under\n\
+         `on`, by name or by branch (`credential`, `param.invalid`); the most specific claim wins. For a condition that no\n\
+         error claims, clients get the status, title and retry class of this table, in the contract's own format.\n\n\
+         The column *upstream* shows whether an upstream can raise the condition by name.\n\n\
          | condition | status | retry | upstream | title |\n|---|---|---|---|---|\n",
     );
     for condition in Condition::all().filter(|condition| condition.is_listed()) {
@@ -33,10 +33,16 @@ fn page() -> String {
     writeln!(page, "| `upstream.refused.STATUS` | that 4xx | by status | yes | {} |", by_status.title)
         .unwrap();
     page.push_str(
+        "\n`upstream.refused.STATUS` is a 4xx response of the upstream itself, such as `upstream.refused.422`: the service\n\
+         rejected the request. A claim of `upstream.refused` covers all statuses. `client.gone` is a client that closed its\n\
+         connection before the response was complete. It has no response; it only appears in the access log (event\n\
+         `request aborted`).\n",
+    );
+    page.push_str(
         "\n## Parameters\n\n\
          The gateway sets these parameters when it rejects a request. A message can use them (`{limit}`), and a format can\n\
          show them (`$params.limit`); a parameter that a condition does not have is omitted. The parameters of violations\n\
-         (`{param}`, `{value}`, `{limit}`, …) are in [contract.md](contract.md).\n\n\
+         (`{param}`, `{value}`, `{limit}`, …) are in [The contract file](contract.md#texts).\n\n\
          | parameter | conditions | meaning |\n|---|---|---|\n",
     );
     for param in DENIAL_PARAMS {

@@ -99,7 +99,7 @@ fn translates_violations_titles_and_user_messages() {
     let has_warning = |text: &str| missing.iter().any(|warning| warning.contains(text));
     assert_eq!(missing.len(), 2, "{missing:?}");
     assert!(has_warning("derived errors"), "{missing:?}");
-    assert!(has_warning("no title for 2 errors, and problem documents show it"), "{missing:?}");
+    assert!(has_warning("2 errors have no `title`, which problem documents contain"), "{missing:?}");
     assert!(has_warning("add `title` to bad_request, sold_out"), "{missing:?}");
 }
 
@@ -123,15 +123,18 @@ locales: { it: { errors: { bad_request: { title: Male, message: Male. }, interna
     let on = warned(SILENT);
     assert!(
         matches!(on.as_slice(), [titles, rules]
-        if titles.contains("add `title` to internal_error, or write `problem_json: off`")
-            && rules.contains("rules, whose default is English")),
+        if titles.contains("1 error has no `title`, which problem documents contain (help: add `title` to internal_error, or write `problem_json: off`")
+            && rules.contains("35 rules have no text, and their default texts are English")),
         "{on:?}"
     );
     let off = warned(&SILENT.replace("name: shop", "name: shop\nproblem_json: off"));
     assert_eq!(off, Vec::<String>::new());
     let titles =
         warned(&SILENT.replace("name: shop", "name: shop\nproblem_json: off").replace("$message", "$title"));
-    assert!(matches!(titles.as_slice(), [text] if text.contains("and their formats show it")), "{titles:?}");
+    assert!(
+        matches!(titles.as_slice(), [text] if text.contains("which their formats contain")),
+        "{titles:?}"
+    );
 }
 
 #[test]
@@ -200,11 +203,15 @@ fn reports_errors_in_translations_at_their_line() {
 #[test]
 fn warns_of_missing_translations() {
     for (old, new, says) in [
-        ("      bad_request: Złe.\n", "", "`pl` has no `message` for the error `bad_request`"),
-        (", user_message: Przepraszamy", "", "`pl` has no `user_message` for the error `internal_error`"),
-        ("title: Ups, ", "", "`pl` has no `title` for the error `internal_error`"),
-        ("      invalid: źle\n", "", "`pl` has no text for the rule `invalid`"),
-        ("      required: '{field} jest wymagane'\n", "", "whose default is English"),
+        ("      bad_request: Złe.\n", "", "language `pl`: the error `bad_request` has no `message`"),
+        (
+            ", user_message: Przepraszamy",
+            "",
+            "language `pl`: the error `internal_error` has no `user_message`",
+        ),
+        ("title: Ups, ", "", "language `pl`: the error `internal_error` has no `title`"),
+        ("      invalid: źle\n", "", "language `pl`: the rule `invalid` has no text"),
+        ("      required: '{field} jest wymagane'\n", "", "their default texts are English"),
         ("one {# litera} few", "one {# litera} two {x} few", "does not use the plural form `two`"),
         ("one {# letter} ", "few {x} ", "does not use the plural form `few`"),
     ] {

@@ -137,3 +137,36 @@ fn errors_that_differ_from_most_have_their_own_rows() {
         assert_eq!(actual, expected, "{part}");
     }
 }
+
+/// A table cell, and the same without the list of texts.
+#[test]
+fn reasons_are_short() {
+    let mut rows = 0;
+    for name in demur_contract::builtin::names() {
+        let source = demur_contract::builtin::source(name).unwrap();
+        for row in Contract::load(&source).unwrap().contract.round_trip_report() {
+            let reason = row.fidelity.reason();
+            assert!(reason.len() <= 200, "{name} {}: {reason}", row.part);
+            assert!(row.fidelity.word() == "kept" || !reason.is_empty(), "{name} {}", row.part);
+            rows += 1;
+        }
+    }
+    assert!(rows > 100);
+    for (message, says) in [
+        (
+            "{param} must be {limit}",
+            "as text, if the message shows it and is unique, unless the value contains words of the message",
+        ),
+        ("{limit}{param}", "no separator from another parameter, or part of a plural form"),
+    ] {
+        let text = format!(
+            "demur: 1\nname: shop\nformats: {{ default: {{ m: $message, v: [{{ m: $violation.message }}] }} }}\nviolations: \
+             {{ messages: {{ maximum: '{message}' }} }}\nerrors:\n  rest: {{ status: 500, message: R, on: [request, \
+             internal, param] }}\n"
+        );
+        let contract = Contract::load(&Source::new("shop.yaml", text)).unwrap().contract;
+        let report = contract.round_trip_report();
+        let row = report.iter().find(|row| row.part == "violation.limit").unwrap();
+        assert_eq!(row.fidelity.reason(), says, "{message}: {}", row.fidelity);
+    }
+}

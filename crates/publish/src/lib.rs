@@ -1,9 +1,13 @@
-//! Generates code from a contract.
+//! What a configuration publishes: reference pages, documents, and generated code.
 //!
-//! [`codegen::generate`] generates typed errors in Rust, for a service that raises them or a client that matches them. It
-//! is a pure function from a contract to text; the command line reads and writes the files.
+//! [`matrix_page`] is the answer matrix as a page. [`codegen`] generates typed Rust errors from a contract, for the
+//! service that raises them and the client that matches them.
 
 pub mod codegen;
+mod matrix;
+
+pub use matrix::matrix_page;
+pub use minijinja::Error as TemplateError;
 
 /// Compiles the example of the README.
 #[cfg(doctest)]

@@ -161,7 +161,7 @@ impl<'n> Fields<'n> {
             if self.taken.contains(key.name.as_str()) {
                 continue;
             }
-            let message = format!("{} has no key `{}`", self.what, key.name);
+            let message = format!("unknown key `{}` in {}", key.name, self.what);
             let help = match did_you_mean(&key.name, self.known.iter().copied()) {
                 Some(known) => format!("did you mean `{known}`?"),
                 None => {

@@ -12,6 +12,7 @@ mod diagnostic;
 mod fields;
 mod node;
 mod parse;
+mod syntax;
 mod visible;
 
 pub use diagnostic::{Diagnostic, Diagnostics, Severity, SourceLocation, did_you_mean};

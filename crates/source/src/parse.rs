@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use saphyr_parser::{Event, Parser, ScalarStyle, Tag};
 
+use crate::syntax::syntax_error;
 use crate::{Diagnostics, Key, Node, NodeKind, Source, Span};
 
 /// The maximum nesting depth; documents written by people stay far below it.
@@ -41,13 +42,29 @@ pub fn parse_lossy(source: &Arc<Source>) -> Result<(Node, Diagnostics), Diagnost
             }
             Err(error) => {
                 let at = builder.offsets.byte(error.marker().index());
-                builder.diagnostics.error(source, Span::new(at, at), "syntax", error.info().to_owned(), None);
+                let (message, help) = syntax_error(error.info());
+                builder.diagnostics.error(
+                    source,
+                    position_in_text(&source.text, at),
+                    "syntax",
+                    message,
+                    help,
+                );
                 return Err(builder.diagnostics);
             }
         }
     }
     let root = builder.root.unwrap_or_else(|| Node::new(Span::default(), NodeKind::Null));
     Ok((root, builder.diagnostics))
+}
+
+/// The span of a syntax error: the position itself, or the last character of the text if only white space follows.
+fn position_in_text(text: &str, at: usize) -> Span {
+    let text = text.trim_end();
+    match text.char_indices().next_back() {
+        Some((last, _)) if at >= text.len() => Span::new(last, text.len()),
+        _ => Span::new(at, at),
+    }
 }
 
 /// The byte offset of each character: the YAML parser counts characters, spans count bytes.

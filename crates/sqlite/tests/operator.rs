@@ -127,7 +127,7 @@ fn applies_corrections_once_and_within_the_balance() {
         let (reason, operation) = ("mistake".into(), Some("w-1".parse().unwrap()));
         run(&store, Command::Withdraw { account: acme(), amount, reason, operation })
     };
-    assert_eq!(withdraw(87), Err(CommandFault::InsufficientCredits));
+    assert_eq!(withdraw(87), Err(CommandFault::InsufficientCredits { available: 86, requested: 87 }));
     assert!(withdraw(6).is_ok() && withdraw(6).is_ok(), "a repetition changes nothing");
     assert_eq!(withdraw(7), Err(CommandFault::OperationMismatch));
     assert_eq!(balance(&store), (80, 0, 14, 94));
@@ -135,7 +135,10 @@ fn applies_corrections_once_and_within_the_balance() {
         let fault = CommandFault::NotCharged { operation: operation.parse().unwrap() };
         assert_eq!(refund(&store, operation, None), Err(fault));
     }
-    assert_eq!(refund(&store, "single", Some(5)), Err(CommandFault::InsufficientCredits));
+    assert_eq!(
+        refund(&store, "single", Some(5)),
+        Err(CommandFault::InsufficientCredits { available: 4, requested: 5 })
+    );
     assert!(refund(&store, "single", None).is_ok() && refund(&store, "single", None).is_ok());
     assert!(refund(&store, "named", Some(3)).is_ok());
     assert!(refund(&store, "named", Some(4)).is_err(), "one refund for one operation");

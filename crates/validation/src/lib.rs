@@ -23,7 +23,9 @@ pub use document::{
 };
 pub use options::{DocumentOptions, Formats, ServerPaths, UnknownPaths, UnknownQuery, Unsupported};
 pub use path::{CanonicalPath, PathCharacters, PathFault, canonical_path};
-pub use request::{BodyProblem, CheckedBody, RequestParameters, ResponseCheck, ResponseFault};
+pub use request::{
+    BodyProblem, CheckedBody, PossibleViolation, RequestParameters, ResponseCheck, ResponseFault,
+};
 pub use rule::{Declarations, Expression, RuleFailure, RuleInputs, Uses, Variable};
 pub use tree::ReadFile;
 

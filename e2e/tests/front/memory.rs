@@ -135,7 +135,7 @@ fn counts_buffered_responses() {
     let (sound, unsound) = (json!({ "n": 1, "text": text }), json!({ "n": "one", "text": text }));
     let bounds = "limits: { max_body_memory: 128KiB }\naccess_log: all";
     for (answers, reaction, status, condition) in [
-        ("reject", MockResponse::json(200, &sound), 503, "overloaded"),
+        ("reject", MockResponse::json(200, &sound), 503, "upstream.unavailable"),
         ("reject", MockResponse::json(200, &json!({ "n": 1 })), 200, ""),
         ("report", MockResponse::json(200, &sound), 200, ""),
         ("report", MockResponse::json(200, &unsound), 200, ""),

@@ -54,8 +54,13 @@ fn command(args: &AccountsCommand) -> Result<(&StoreArgs, Command), CommandFailu
         AccountsCommand::Verify { store } => (store, Command::Verify),
         AccountsCommand::Backup { store, to } => {
             // The running gateway writes the file, and may have another working directory.
-            let to = std::path::absolute(to)
-                .map_err(|error| CommandFailure::usage(format!("{}: {error}", to.display()), None))?;
+            let to = std::path::absolute(to).map_err(|error| {
+                CommandFailure::usage(format!("invalid path `{}`: {error}", to.display()), None)
+            })?;
+            if to.exists() {
+                let help = "choose another file name: `demur accounts backup FILE`".to_owned();
+                return Err(CommandFailure::rejected(format!("`{}` already exists", to.display()), help));
+            }
             (store, Command::Backup { to })
         }
         AccountsCommand::Prune { store, before } => (store, Command::Prune { before: *before }),
@@ -113,7 +118,7 @@ fn verified(checks: &[Check], output: &Output) -> Exit {
         ));
         lines.extend(violations.iter().map(|violation| format!("          {violation}")));
     }
-    output.result(&lines.join("\n"), &json!({ "sound": is_consistent, "checks": checks }));
+    output.result(&lines.join("\n"), &json!({ "consistent": is_consistent, "checks": checks }));
     if is_consistent { Exit::Ok } else { Exit::ProblemsFound }
 }
 

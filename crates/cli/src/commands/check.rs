@@ -12,7 +12,7 @@ use serde_json::json;
 use super::detect::is_contract;
 use super::versions;
 use crate::args::CheckArgs;
-use crate::exit::{CommandFailure, Exit};
+use crate::exit::{CommandFailure, Exit, cannot_read};
 use crate::output::{Output, OutputSubject, counted};
 use crate::preflight;
 use crate::progress::Progress;
@@ -53,7 +53,7 @@ pub(crate) fn run(args: &CheckArgs, output: &Output) -> Result<Exit, CommandFail
 fn read(file: &Path) -> Result<Arc<Source>, CommandFailure> {
     Source::read(file).map_err(|error| {
         let help = "pass a configuration or a contract: `demur check FILE`".to_owned();
-        CommandFailure::unavailable(format!("{}: {error}", file.display()), help)
+        CommandFailure::unavailable(cannot_read(file, &error), help)
     })
 }
 
@@ -87,19 +87,29 @@ fn describe_contract(contract: &Contract) -> OutputSubject {
     let mut human = format!("{}: {} declared", contract.name(), counted(declared, "error"));
     if !derived.is_empty() {
         human.push_str(&format!(
-            "\n{} for conditions that no declared error claims, with the default status and title\n{}",
-            counted(derived.len(), "derived error"),
+            "\n{} no error of their own and use the default status and title:\n{}",
+            match derived.len() {
+                1 => "1 condition has".to_owned(),
+                count => format!("{count} conditions have"),
+            },
             derived.join("\n")
         ));
     }
     let fields = contract.round_trip_report();
-    human.push_str(&format!("\n\nround-trip report\n{}", table(contract, &fields)));
+    human.push_str(&format!(
+        "\n\nround-trip report: what a client can read back from a response (`lost` is not an error)\n{}",
+        table(contract, &fields)
+    ));
     let pairs = contract.ambiguous_pairs();
     for pair in &pairs {
         let name = |error| contract.entry(error).name.as_str();
-        let how = if pair.always { "cannot be told apart" } else { "cannot always be told apart" };
-        let declared = if pair.declared { " (declared)" } else { "" };
-        human.push_str(&format!("\n`{}` and `{}` {how}{declared}", name(pair.first), name(pair.second)));
+        let when = if pair.always { "" } else { " in some responses" };
+        let declared = if pair.declared { ", which is intended (`same_as`)" } else { "" };
+        human.push_str(&format!(
+            "\na client cannot distinguish `{}` from `{}`{when}{declared}",
+            name(pair.first),
+            name(pair.second)
+        ));
     }
     let names: Vec<&str> = contract
         .entries()
@@ -113,19 +123,19 @@ fn describe_contract(contract: &Contract) -> OutputSubject {
         "contract": contract.name(),
         "declared": declared,
         "derived": names,
-        "losses": fields.iter().map(|field| json!({
+        "round_trip": fields.iter().map(|field| json!({
             "format": field.format,
             "error": field.error.map(|error| contract.entry(error).name.as_str()),
             "part": field.part,
-            "fate": field.fidelity.word(),
+            "result": field.fidelity.word(),
             "how": field.fidelity.to_string(),
         })).collect::<Vec<_>>(),
-        "twins": pairs.iter().map(|pair| json!({
+        "ambiguous_pairs": pairs.iter().map(|pair| json!({
             "first": contract.entry(pair.first).name,
             "second": contract.entry(pair.second).name,
             "always": pair.always,
             "declared": pair.declared,
-            "partings": pair.discriminators.iter().map(|discriminator| discriminator.as_str()).collect::<Vec<_>>(),
+            "discriminators": pair.discriminators.iter().map(|discriminator| discriminator.as_str()).collect::<Vec<_>>(),
         })).collect::<Vec<_>>(),
     });
     OutputSubject { human, value }
@@ -134,12 +144,13 @@ fn describe_contract(contract: &Contract) -> OutputSubject {
 /// One row for each field and format: kept or lost, and why. A row with an error name is for that error only.
 fn table(contract: &Contract, fields: &[FieldFidelity]) -> String {
     let mut table = comfy_table::Table::new();
-    table.load_preset(comfy_table::presets::NOTHING).set_header(["  FORMAT", "ERROR", "FIELD", "", "REASON"]);
+    table
+        .load_preset(comfy_table::presets::NOTHING)
+        .set_header(["  FORMAT", "ERROR", "FIELD", "RESULT", "REASON"]);
     for field in fields {
-        let fidelity = field.fidelity.to_string();
-        let reason = fidelity.split_once([',', ':']).map_or("", |(_, reason)| reason.trim_start());
+        let reason = field.fidelity.reason();
         let error = field.error.map_or("", |error| contract.entry(error).name.as_str());
-        table.add_row([&format!("  {}", field.format), error, &field.part, field.fidelity.word(), reason]);
+        table.add_row([&format!("  {}", field.format), error, &field.part, field.fidelity.word(), &reason]);
     }
     table.trim_fmt()
 }
@@ -175,7 +186,7 @@ fn describe_configuration(config: &Config) -> OutputSubject {
         several.map(|api| (api.settings.name.clone(), versions::as_json(api))).collect();
     let mut value = json!({ "apis": apis, "plans": config.plans.len() });
     if !versions.is_empty() {
-        value["generations"] = versions.into();
+        value["versions"] = versions.into();
     }
     OutputSubject { human, value }
 }

@@ -1,6 +1,8 @@
 //! `demur generate`: code from a contract, to standard output or a file.
 
 use std::fs;
+use std::io::ErrorKind;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use demur_contract::{Contract, builtin};
@@ -9,7 +11,7 @@ use demur_source::Source;
 use serde_json::json;
 
 use crate::args::{GenerateCommand, GenerateSide};
-use crate::exit::{CommandFailure, Exit};
+use crate::exit::{CommandFailure, Exit, cannot_read, cannot_write};
 use crate::output::Output;
 
 pub(crate) fn run(args: &GenerateCommand, output: &Output) -> Result<Exit, CommandFailure> {
@@ -21,15 +23,21 @@ pub(crate) fn run(args: &GenerateCommand, output: &Output) -> Result<Exit, Comma
         GenerateSide::Client => GenerateFor::Client,
     };
     let code = generate(&loaded.contract, &source.text, side);
-    match into.as_ref().or(file.as_ref()) {
+    let renamed = old_output_variable().filter(|_| file.is_none());
+    match into.as_ref().or(file.as_ref()).or(renamed.as_ref()) {
         Some(path) => {
             fs::write(path, &code)
-                .map_err(|error| CommandFailure::unavailable(format!("{}: {error}", path.display()), None))?;
+                .map_err(|error| CommandFailure::unavailable(cannot_write(path, &error), None))?;
             output.note(&format!("wrote {}", path.display()));
         }
         None => output.result(code.trim_end(), &json!({ "code": code })),
     }
     Ok(Exit::Ok)
+}
+
+/// The value of the variable that was renamed to `DEMUR_OUTPUT`.
+pub(crate) fn old_output_variable() -> Option<PathBuf> {
+    std::env::var_os("DEMUR_INTO").filter(|value| !value.is_empty()).map(PathBuf::from)
 }
 
 /// Reads a built-in contract by its name, or a file by its path.
@@ -38,6 +46,11 @@ fn read(contract: &str) -> Result<Arc<Source>, CommandFailure> {
         return Ok(source);
     }
     let help = format!("built-in contracts: {}", builtin::names().collect::<Vec<_>>().join(", "));
-    Source::read(contract.as_ref())
-        .map_err(|error| CommandFailure::unavailable(format!("{contract}: {error}"), help))
+    Source::read(contract.as_ref()).map_err(|error| match error.kind() {
+        ErrorKind::NotFound => {
+            let message = format!("`{contract}` is neither a file nor a built-in contract");
+            CommandFailure::unavailable(message, help)
+        }
+        _ => CommandFailure::unavailable(cannot_read(contract.as_ref(), &error), help),
+    })
 }

@@ -3,15 +3,16 @@
 use std::fs;
 use std::path::Path;
 
-use demur_admission::{Command, ImportedForm, ImportedHash, ImportedKey, Reply};
+use demur_admission::{Command, CommandFault, ImportedForm, ImportedHash, ImportedKey, Reply};
+use demur_gateway::Config;
 use demur_sqlite::MAX_COMMAND;
 use serde::Serialize;
 use serde_json::json;
 
-use super::{execute, unexpected};
+use super::{send, unexpected};
 use crate::args::{HashKind, ImportKeysArgs};
 use crate::commands::keys::prefixes;
-use crate::exit::{CommandFailure, Exit};
+use crate::exit::{CommandFailure, Exit, cannot_read};
 use crate::output::{Output, counted};
 use crate::progress::Progress;
 use crate::serving::load;
@@ -36,29 +37,62 @@ pub(super) fn import(args: &ImportKeysArgs, output: &Output) -> Result<Exit, Com
     let mut rest = &keys[..];
     while let Some((line, _)) = rest.first() {
         let (now, later) = rest.split_at(batch_size(rest, room));
-        match execute(&config, &command(now)) {
+        let failure = match send(&config, &command(now)) {
             Ok(Reply::KeysImported { keys }) => {
                 imported.extend(keys);
                 progress.advance_to(imported.len());
+                rest = later;
+                continue;
             }
-            Ok(other) => return Err(unexpected(&other)),
-            Err(failure) => {
-                drop(progress);
-                // Earlier batches stay imported, and importing them again would fail.
-                if !imported.is_empty() {
-                    output.note(&format!(
-                        "the keys before line {line} were imported: remove these lines before you retry"
-                    ));
-                }
-                return Err(failure);
-            }
-        }
-        rest = later;
+            Ok(Reply::Rejected { fault }) => rejected(&fault, &config, &args.file, now),
+            Ok(other) => unexpected(&other),
+            Err(failure) => failure,
+        };
+        drop(progress);
+        let first = keys.first().map_or(1, |(first, _)| *first);
+        return Err(match imported.is_empty() {
+            true => failure,
+            false => with_imported(failure, first, line - 1),
+        });
     }
     drop(progress);
     let human = format!("imported {}", counted(imported.len(), "key"));
     output.result(&human, &json!({ "keys": imported }));
     Ok(Exit::Ok)
+}
+
+/// Why the store rejected a batch, with the line of the key if one is at fault.
+fn rejected(fault: &CommandFault, config: &Config, file: &Path, batch: &[ImportLine]) -> CommandFailure {
+    let (at_fault, message, help) = match fault {
+        CommandFault::KeyExists { index, .. } => (
+            batch.get(*index),
+            "a key with this hash already exists".to_owned(),
+            Some("remove the line".to_owned()),
+        ),
+        CommandFault::UnknownAccount { account } => {
+            let of_account = batch.iter().find(|(_, key)| key.account == *account);
+            (of_account, fault.to_string(), super::help(fault, config))
+        }
+        _ => (None, fault.to_string(), super::help(fault, config)),
+    };
+    match at_fault {
+        Some((line, _)) => CommandFailure::rejected(format!("{}:{line}: {message}", file.display()), help),
+        None => CommandFailure::rejected(message, help),
+    }
+}
+
+/// Adds that earlier batches stay imported: importing them again would fail.
+fn with_imported(mut failure: CommandFailure, first: usize, last: usize) -> CommandFailure {
+    if let CommandFailure::Rejected { help, .. }
+    | CommandFailure::Usage { help, .. }
+    | CommandFailure::Unavailable { help, .. } = &mut failure
+    {
+        let first_help = help.take().map(|help| format!("{help}; ")).unwrap_or_default();
+        *help = Some(format!(
+            "{first_help}lines {first} to {last} were imported: remove them from the file before you retry"
+        ));
+    }
+    failure
 }
 
 /// The number of keys that fit into one command; at least one, which the store rejects if it is too long.
@@ -80,7 +114,7 @@ fn length(value: &impl Serialize) -> usize {
 fn form(args: &ImportKeysArgs) -> Result<ImportedForm, CommandFailure> {
     let (shortest, longest) = args.length.split_once('-').unwrap_or((&args.length, &args.length));
     let (Ok(shortest), Ok(longest)) = (shortest.parse(), longest.parse()) else {
-        let help = "use `40` or `32-64`".to_owned();
+        let help = "write a number or a range, such as `40` or `32-64`".to_owned();
         return Err(CommandFailure::usage(format!("invalid length `{}`", args.length), help));
     };
     let hash = match args.hash {
@@ -94,18 +128,37 @@ fn keys(file: &Path) -> Result<Vec<ImportLine>, CommandFailure> {
     let text = read(file)?;
     let lines = (1..).zip(text.lines()).filter(|(_, line)| !line.trim().is_empty());
     let key = |(number, line): (usize, &str)| {
-        serde_json::from_str(line).map(|key| (number, key)).map_err(|error| {
-            // The message must not repeat the line: it may contain a secret.
-            let message = format!("{}:{number}: invalid key: {error}", file.display());
+        let invalid = |place: String, cause: String| {
+            let message = format!("{}:{place}: {cause}", file.display());
             CommandFailure::usage(message, "expected `{\"account\": \"…\", \"hash\": \"…\"}`".to_owned())
-        })
+        };
+        let key: ImportedKey = serde_json::from_str(line).map_err(|error| match error.is_data() {
+            true => invalid(number.to_string(), invalid_data(&error)),
+            false => invalid(format!("{number}:{}", error.column()), "invalid JSON".to_owned()),
+        })?;
+        let is_hash = key.hash.len() == 64 && key.hash.bytes().all(|digit| digit.is_ascii_hexdigit());
+        match is_hash {
+            true => Ok((number, key)),
+            false => Err(invalid(number.to_string(), "`hash` must have 64 hexadecimal digits".to_owned())),
+        }
     };
     lines.map(key).collect()
 }
 
+/// What is wrong with the members of a line. The message must not repeat a value: it may be a secret.
+fn invalid_data(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    // "missing field `hash` at line 1 column 19"
+    let text = text.rsplit_once(" at line ").map_or(text.as_str(), |(text, _)| text);
+    match ["missing field ", "unknown field ", "duplicate field "].iter().any(|known| text.starts_with(known))
+    {
+        true => text.to_owned(),
+        false => "a member has the wrong type or an invalid value".to_owned(),
+    }
+}
+
 fn read(file: &Path) -> Result<String, CommandFailure> {
-    fs::read_to_string(file)
-        .map_err(|error| CommandFailure::unavailable(format!("{}: {error}", file.display()), None))
+    fs::read_to_string(file).map_err(|error| CommandFailure::unavailable(cannot_read(file, &error), None))
 }
 
 #[cfg(test)]
@@ -130,6 +183,22 @@ mod tests {
             [(0, 1), (one - 1, 1), (2 * one - 1, 1), (2 * one, 2), (100 * one, 100), (1 << 30, 100)]
         {
             assert_eq!(batch_size(&keys, room), fit, "{room}");
+        }
+    }
+
+    #[test]
+    fn names_the_line_and_never_a_value() {
+        for (line, expected) in [
+            (r#"{"account": "acme"}"#, "2: missing field `hash`"),
+            (r#"{"account": "acme", "hash": }"#, "2:29: invalid JSON"),
+            (r#"{"account": "acme", "hash": 7}"#, "2: a member has the wrong type or an invalid value"),
+            (r#"{"account": "acme", "hash": "s3cret"}"#, "2: `hash` must have 64 hexadecimal digits"),
+            (r#""s3cret""#, "2: a member has the wrong type or an invalid value"),
+        ] {
+            let file = tempfile::NamedTempFile::new().unwrap();
+            fs::write(file.path(), format!("\n{line}\n")).unwrap();
+            let failure = keys(file.path()).unwrap_err().to_string();
+            assert_eq!(failure, format!("{}:{expected}", file.path().display()), "{line}");
         }
     }
 

@@ -7,7 +7,7 @@ use std::path::Path;
 use serde_json::json;
 
 use crate::args::InitArgs;
-use crate::exit::{CommandFailure, Exit};
+use crate::exit::{CommandFailure, Exit, cannot_write};
 use crate::output::Output;
 
 const FIRST: &str = include_str!("first-contract.yaml");
@@ -20,9 +20,9 @@ pub(crate) fn run(args: &InitArgs, output: &Output) -> Result<Exit, CommandFailu
     written.map_err(|error| match error.kind() {
         ErrorKind::AlreadyExists => {
             let help = "choose another file name: `demur init FILE`".to_owned();
-            CommandFailure::unavailable(format!("{} already exists", file.display()), help)
+            CommandFailure::unavailable(format!("`{}` already exists", file.display()), help)
         }
-        _ => CommandFailure::unavailable(format!("{}: {error}", file.display()), None),
+        _ => CommandFailure::unavailable(cannot_write(file, &error), None),
     })?;
     let shown = file.display();
     let human = format!(

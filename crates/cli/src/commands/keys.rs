@@ -53,9 +53,9 @@ pub(crate) fn run(command: &KeysCommand, output: &Output) -> Result<Exit, Comman
             let at = match at.as_str() {
                 "never" => None,
                 "now" => Some(Timestamp::now()),
-                time => Some(time.parse::<Timestamp>().map_err(|error| {
+                time => Some(time.parse::<Timestamp>().map_err(|_| {
                     let help = "use `2027-01-31T00:00:00Z`, `now` or `never`".to_owned();
-                    CommandFailure::usage(format!("invalid time `{time}`: {error}"), help)
+                    CommandFailure::usage(format!("invalid time `{time}`"), help)
                 })?),
             };
             change(key, output, |key| Command::ExpireKey { key, at })
@@ -64,9 +64,9 @@ pub(crate) fn run(command: &KeysCommand, output: &Output) -> Result<Exit, Comman
             let config = load(&store.config, output)?;
             match execute(&config, &Command::NewPepper)? {
                 Reply::PepperMade { older } => {
-                    let secrets = counted(usize::try_from(older).unwrap_or(usize::MAX), "secret");
+                    let secrets = counted(usize::try_from(older).unwrap_or(usize::MAX), "stored secret");
                     let human = format!(
-                        "created a new pepper, in use from the next start\n{secrets} stored under older peppers, which stay in the pepper file until every secret has been used"
+                        "created a new pepper; the gateway uses it after its next start\n{secrets} with an older pepper: each gets the new one when its key is next used; older peppers stay in the pepper file until then"
                     );
                     output.result(&human, &serde_json::json!({ "older": older }));
                     Ok(Exit::Ok)
@@ -89,8 +89,9 @@ fn change(
             output.result(&format!("revoked {}", key.key.id), &key);
         }
         Reply::KeyChanged(key) => {
-            let expires = key.key.expires.map_or_else(|| "never".to_owned(), |expires| expires.to_string());
-            output.result(&format!("{}: {}, expires {expires}", key.key.id, state(key.state)), &key);
+            let expires = key.key.expires;
+            let expires = expires.map_or_else(|| "never expires".to_owned(), |at| format!("expires {at}"));
+            output.result(&format!("{}: {}, {expires}", key.key.id, state(key.state)), &key);
         }
         other => return Err(unexpected(&other)),
     }
@@ -102,7 +103,7 @@ fn rotate(args: &KeyArgs, grace: &str, output: &Output) -> Result<Exit, CommandF
         Some(grace) => grace.as_secs(),
         None if grace == "0" => 0,
         None => {
-            let help = "use `24h`, `7d`, or `0` for a leaked key".to_owned();
+            let help = "write a duration, such as `24h` or `7d`; use `0` for a leaked key".to_owned();
             return Err(CommandFailure::usage(format!("invalid duration `{grace}`"), help));
         }
     };

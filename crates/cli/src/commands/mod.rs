@@ -7,27 +7,67 @@ pub(crate) mod generate;
 mod import;
 pub(crate) mod init;
 pub(crate) mod keys;
+pub(crate) mod matrix;
 pub(crate) mod schema;
 pub(crate) mod serve;
 mod versions;
 
 use std::sync::Arc;
 
-use demur_admission::{Command, Plans, Reply};
+use demur_admission::{Command, CommandFault, Plans, Reply};
 use demur_gateway::{Config, StoreUrl};
+use demur_source::did_you_mean;
 use demur_sqlite::execute_or_open;
 
 use crate::exit::CommandFailure;
 
+/// How to fix what the store rejected.
+fn help(fault: &CommandFault, config: &Config) -> Option<String> {
+    let text = match fault {
+        CommandFault::UnknownAccount { .. } => "list accounts with `demur accounts list`",
+        CommandFault::UnknownKey { .. } => "list keys with `demur keys list`",
+        CommandFault::UnknownPlan { plan } => {
+            let known = || config.plans.iter().map(|plan| plan.name.as_str());
+            return Some(match did_you_mean(plan, known()) {
+                Some(known) => format!("did you mean `{known}`?"),
+                None if config.plans.is_empty() => "add it to `plans` in the configuration".to_owned(),
+                None => format!("use one of: {}", known().collect::<Vec<_>>().join(", ")),
+            });
+        }
+        CommandFault::AccountExists { .. } => "use another ID",
+        CommandFault::AmountTooLarge | CommandFault::InsufficientCredits { .. } => "use a smaller amount",
+        CommandFault::NotCharged { .. } => {
+            "only an operation that was charged can be refunded, and only once: see `demur accounts statement`"
+        }
+        CommandFault::MissingReason => "write `--reason TEXT`; the statement shows it",
+        CommandFault::OperationMismatch => "use another key, or the amount of the first call",
+        CommandFault::NoRandomness => "try again",
+        CommandFault::InvalidPrefix { .. } => "use 1 to 32 letters or digits, with `_` or `-` between them",
+        CommandFault::KeyExists { .. }
+        | CommandFault::KeyNotActive { .. }
+        | CommandFault::InvalidImport { .. }
+        | CommandFault::Unreadable { .. }
+        | CommandFault::Store { .. } => return None,
+    };
+    Some(text.to_owned())
+}
+
 /// Executes a command through the gateway that owns the store, or directly if none is running.
 fn execute(config: &Config, command: &Command) -> Result<Reply, CommandFailure> {
+    match send(config, command) {
+        Ok(Reply::Rejected { fault }) => {
+            Err(CommandFailure::rejected(fault.to_string(), help(&fault, config)))
+        }
+        reply => reply,
+    }
+}
+
+/// The same, but a rejection is returned as the reply that it is.
+fn send(config: &Config, command: &Command) -> Result<Reply, CommandFailure> {
     let StoreUrl::Sqlite(path) = &config.store;
     let plans = Arc::new(Plans::new(config.plans.clone()));
-    match execute_or_open(path, &plans, command) {
-        Ok(Reply::Rejected { fault }) => Err(CommandFailure::Rejected { message: fault.to_string() }),
-        Ok(reply) => Ok(reply),
-        Err(error) => Err(CommandFailure::unavailable(error.to_string(), None)),
-    }
+    execute_or_open(path, &plans, command)
+        .map_err(|error| CommandFailure::unavailable(error.to_string(), None))
 }
 
 /// A reply of the wrong type: the running gateway is another version of this program.

@@ -2,19 +2,21 @@
 
 use std::collections::BTreeMap;
 
+use demur_admission::Lockout;
 use demur_gateway::{Config, Listener};
 use demur_source::{Source, did_you_mean};
+use demur_sqlite::InsecureFile;
 use serde_json::json;
 
 use crate::args::{Listen, ServeArgs};
-use crate::exit::{CommandFailure, Exit};
+use crate::exit::{CommandFailure, Exit, cannot_read};
 use crate::log;
 use crate::output::{Output, counted};
 use crate::preflight;
-use crate::serving::{Running, load};
+use crate::serving::{Running, load_quietly};
 
 pub(crate) fn run(args: &ServeArgs, output: &Output) -> Result<Exit, CommandFailure> {
-    let mut config = load(&args.config, output)?;
+    let (mut config, mut warnings) = load_quietly(&args.config, output)?;
     for wanted in &args.listen {
         override_listener(&mut config.listeners, wanted)?;
     }
@@ -25,11 +27,20 @@ pub(crate) fn run(args: &ServeArgs, output: &Output) -> Result<Exit, CommandFail
             let mount = &api.settings.mount;
             let host = mount.host.clone().unwrap_or_default();
             let (name, contract) = (&api.settings.name, api.settings.contract.name());
-            format!("  {name}  {host}{}/, contract `{contract}`", mount.path)
+            format!("  {name}  path `{host}{}/`, contract `{contract}`", mount.path)
         })
         .collect();
+    let checked = reject_lockouts(&config, args);
+    // One list and one total.
+    if let Err(CommandFailure::Configuration(found)) = checked {
+        warnings.extend(found);
+        return Err(CommandFailure::Configuration(warnings));
+    }
+    if !warnings.is_empty() {
+        output.diagnostics(&warnings);
+    }
     log::start(output, &mut config.access_log);
-    reject_lockouts(&config, args)?;
+    log_lockouts(&checked?);
     let running = Running::start(config)?;
     let (addresses, listeners) = addresses(running.listeners());
     let human =
@@ -39,9 +50,14 @@ pub(crate) fn run(args: &ServeArgs, output: &Output) -> Result<Exit, CommandFail
     Ok(Exit::Ok)
 }
 
-/// Rejects a configuration that locks out accounts or keys of the store, unless `--allow-lockout` is set. Lockouts that
-/// are served anyway are logged.
-fn reject_lockouts(config: &Config, args: &ServeArgs) -> Result<(), CommandFailure> {
+/// What is served anyway: lockouts, and an access log that other users can read.
+struct Tolerated {
+    lockouts: Vec<Lockout>,
+    exposed_log: Option<InsecureFile>,
+}
+
+/// Rejects a configuration that locks out accounts or keys of the store, unless `--allow-lockout` is set.
+fn reject_lockouts(config: &Config, args: &ServeArgs) -> Result<Tolerated, CommandFailure> {
     // Must come first: SQLite changes the mode of some files as soon as the database is opened.
     let exposures = preflight::exposures(config);
     if let Ok((of_store, _)) = &exposures
@@ -52,19 +68,21 @@ fn reject_lockouts(config: &Config, args: &ServeArgs) -> Result<(), CommandFailu
     // Errors of the store itself are reported when it is opened.
     let lockouts = preflight::lockouts(config).unwrap_or_default();
     if lockouts.iter().any(|lockout| lockout.reason.is_severe()) && !args.allow_lockout {
-        let source = Source::read(&args.config).map_err(|error| {
-            CommandFailure::unavailable(format!("{}: {error}", args.config.display()), None)
-        })?;
+        let source = Source::read(&args.config)
+            .map_err(|error| CommandFailure::unavailable(cannot_read(&args.config, &error), None))?;
         return Err(CommandFailure::Configuration(preflight::diagnostics(&source, config, false)));
     }
-    for lockout in &lockouts {
+    Ok(Tolerated { lockouts, exposed_log: exposures.ok().and_then(|(_, log)| log) })
+}
+
+fn log_lockouts(tolerated: &Tolerated) {
+    for lockout in &tolerated.lockouts {
         let (keys, accounts) = (lockout.keys.count, lockout.accounts.count);
         tracing::warn!(keys, accounts, reason = %preflight::describe(lockout), "keys locked out");
     }
-    if let Ok((_, Some(exposed))) = exposures {
-        tracing::warn!(file = %exposed, "access log permissions too open");
+    if let Some(exposed) = &tolerated.exposed_log {
+        tracing::warn!(path = %exposed, "access log permissions too open");
     }
-    Ok(())
 }
 
 /// Replaces the address of a listener with that of `--listen`.

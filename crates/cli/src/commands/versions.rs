@@ -12,7 +12,6 @@ use serde_json::json;
 #[derive(Serialize)]
 struct VersionRow {
     condition: String,
-    #[serde(rename = "answers")]
     responses: Vec<Option<VersionResponse>>,
     /// Whether a client can see the difference.
     #[serde(skip)]
@@ -59,7 +58,10 @@ pub(crate) fn table(api: &ApiConfig) -> Option<String> {
             .map(|response| response.as_ref().map(ToString::to_string).unwrap_or_default());
         table.add_row(std::iter::once(row.condition.clone()).chain(responses));
     }
-    Some(format!("{}: differences between contract versions\n{table}", api.settings.name))
+    Some(format!(
+        "{}: differences between contract versions (status · code · retry class)\n{table}",
+        api.settings.name
+    ))
 }
 
 /// The same as JSON.

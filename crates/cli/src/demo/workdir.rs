@@ -92,7 +92,7 @@ const MAX_FILES: usize = 10_000;
 fn reject_unsafe_files(folder: &Path) -> io::Result<Result<(), CommandFailure>> {
     let reject = |path: &Path, what: &str| {
         let help = "use a new folder: `--folder FOLDER`".to_owned();
-        Ok(Err(CommandFailure::unavailable(format!("{} {what}", path.display()), help)))
+        Ok(Err(CommandFailure::unavailable(format!("cannot use `{}`: it {what}", path.display()), help)))
     };
     let us = rustix::process::geteuid().as_raw();
     let mut folders = vec![folder.to_owned()];
@@ -118,7 +118,7 @@ fn reject_unsafe_files(folder: &Path) -> io::Result<Result<(), CommandFailure>> 
             if found.is_dir() {
                 folders.push(path);
             } else if !found.is_file() && !found.file_type().is_socket() {
-                return reject(&path, "is a link or a special file");
+                return reject(&path, "is a symbolic link or a special file");
             } else if found.uid() != us {
                 return reject(&path, "belongs to another user");
             } else if found.nlink() > 1 {
@@ -135,7 +135,8 @@ fn reject_foreign(folder: &Path) -> Result<(), CommandFailure> {
     let Ok(found) = fs::read_to_string(&configuration) else { return Ok(()) };
     if found.lines().next() != demur_examples::CONFIGURATION.lines().next() {
         let help = "use another folder: `--folder FOLDER`".to_owned();
-        let message = format!("{} was not written by the demo", configuration.display());
+        let message =
+            format!("folder `{}` contains a `demur.yaml` that the demo did not create", folder.display());
         return Err(CommandFailure::unavailable(message, help));
     }
     if ControlClient::connect(&folder.join("demur.db")).is_ok() {

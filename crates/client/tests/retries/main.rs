@@ -9,7 +9,7 @@ mod script;
 
 use std::time::Duration;
 
-use demur_client::{ClientBuilder, Error, GiveUpReason, NetworkKind, Policy};
+use demur_client::{Classifier, ClientBuilder, Error, GiveUpReason, NetworkKind, Policy, RetryClass};
 use http::Method;
 
 use rows::{ROWS, Row};
@@ -104,6 +104,87 @@ async fn check(row: &Row) -> Result<(), String> {
         return Err(format!("keys {keys:?}"));
     }
     Ok(())
+}
+
+/// With a contract, pacing reads the headers that it declares, and no others.
+#[tokio::test(start_paused = true)]
+async fn pacing_reads_the_limit_headers_of_the_contract() {
+    const OWN: script::Reply = script::Reply::With(200, &[("x-left", "0"), ("x-reset", "60")], "");
+    const LEFT: script::Reply = script::Reply::With(200, &[("x-left", "2"), ("x-reset", "60")], "");
+    const GUESSED: script::Reply = script::Reply::With(
+        200,
+        &[("x-left", "2"), ("x-ratelimit-remaining", "0"), ("x-ratelimit-reset", "60")],
+        "",
+    );
+    for (reply, waits) in [(&[OWN][..], 60), (&[LEFT], 0), (&[GUESSED], 0)] {
+        let script = Script::new(reply);
+        let client = ClientBuilder::new(script.clone()).contract(contract()).pacing(true).build();
+        for _ in 0..2 {
+            let request = reqwest::Request::new(Method::GET, "http://api.example/things".parse().unwrap());
+            client.execute(request, Some(Duration::from_secs(300))).await.unwrap();
+        }
+        let waited: u64 = script.delays().iter().map(Duration::as_secs).sum();
+        assert_eq!(waited, waits, "{reply:?}");
+    }
+}
+
+/// A classifier changes what is an error and what is retried, but never what is safe to repeat.
+#[tokio::test(start_paused = true)]
+async fn a_classifier_decides_what_is_an_error_and_what_is_retried() {
+    struct Own;
+
+    impl Classifier for Own {
+        fn is_error(&self, status: http::StatusCode, headers: &http::HeaderMap) -> bool {
+            let is_page = headers.get("content-type").is_some_and(|kind| kind == "text/html");
+            is_page || status.is_client_error() || status.is_server_error()
+        }
+
+        fn retry_class(&self, error: &Error) -> Option<RetryClass> {
+            match error {
+                Error::Api(error) if [200, 402, 423].contains(&error.status.as_u16()) => {
+                    Some(RetryClass::Backoff)
+                }
+                Error::Api(error) if error.status == 503 => Some(RetryClass::Never),
+                Error::Network(error) if error.kind == NetworkKind::Connect => Some(RetryClass::Never),
+                _ => None,
+            }
+        }
+    }
+
+    use script::Reply::{Fails, With};
+    const FINE: script::Reply = With(200, &[], "");
+    for (method, replies, delays, end) in [
+        (
+            "GET",
+            &[With(200, &[("content-type", "text/html")], "<p>Sign in</p>"), FINE][..],
+            &[250][..],
+            End::Status(200),
+        ),
+        ("GET", &[With(423, &[], ""), FINE], &[250], End::Status(200)),
+        ("GET", &[With(402, &[], ""), FINE], &[250], End::Status(200)),
+        ("POST", &[With(423, &[], ""), FINE], &[], End::ApiError(423, GiveUpReason::NotIdempotent)),
+        ("GET", &[With(503, &[], ""), FINE], &[], End::ApiError(503, GiveUpReason::NotRetryable)),
+        (
+            "GET",
+            &[Fails(NetworkKind::Connect), FINE],
+            &[],
+            End::Failed(NetworkKind::Connect, GiveUpReason::NotRetryable),
+        ),
+        ("GET", &[Fails(NetworkKind::Broken), FINE], &[250], End::Status(200)),
+        ("GET", &[With(404, &[], ""), FINE], &[], End::ApiError(404, GiveUpReason::NotRetryable)),
+    ] {
+        let script = Script::new(replies);
+        let client = ClientBuilder::new(script.clone()).jitter(Always(FRACTION)).classifier(Own).build();
+        let request =
+            reqwest::Request::new(self::method(method), "http://api.example/things".parse().unwrap());
+        let ended = match &client.execute(request, None).await {
+            Ok(response) => End::Status(response.status().as_u16()),
+            Err(Error::Api(error)) => End::ApiError(error.status.as_u16(), error.give_up_reason),
+            Err(Error::Network(error)) => End::Failed(error.kind, error.give_up_reason),
+        };
+        let made: Vec<u64> = script.delays().iter().map(|delay| delay.as_millis() as u64).collect();
+        assert_eq!((made.as_slice(), ended), (delays, end), "{method} {replies:?}");
+    }
 }
 
 /// With pacing, the client waits for the reset of a used-up limit, unless the wait exceeds the deadline.

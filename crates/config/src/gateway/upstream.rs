@@ -40,9 +40,12 @@ fn read_url(url: &str, span: Span, reader: &mut ConfigReader<'_>) -> Option<Upst
         UpstreamUrlError::CredentialsOrQuery => {
             ("url", Some("remove credentials and query: URLs end up in logs, and neither is ever sent"))
         }
-        UpstreamUrlError::NotPlainHttp => {
-            ("url", Some("put a TLS client in front of the upstream, or use its plain HTTP port"))
-        }
+        UpstreamUrlError::NotPlainHttp => (
+            "url",
+            Some(
+                "use the plain HTTP port of the upstream, or a local proxy, such as stunnel, that connects to it with TLS",
+            ),
+        ),
         UpstreamUrlError::Port => ("url", None),
         UpstreamUrlError::UnusualHost(_) | UpstreamUrlError::LinkLocal(_) => ("upstream-address", None),
     };

@@ -226,7 +226,10 @@ impl ContractReader<'_> {
             retry.attempts = u32::try_from(attempts).ok();
             if retry.attempts.is_none() {
                 let span = fields.node("attempts").map_or(fields.span(), |node| node.span);
-                let message = format!("`retry.attempts` must be between 0 and {}", u32::MAX);
+                let message = match attempts < 0 {
+                    true => format!("`retry.attempts` must not be negative: `{attempts}`"),
+                    false => format!("`retry.attempts` is too large: `{attempts}`"),
+                };
                 let help = "write the maximum number of attempts, such as `3`".to_owned();
                 self.error(span, "retry-attempts", message, help);
             }

@@ -28,18 +28,18 @@ impl ContractReader<'_> {
         let Some(mut fields) = Fields::of(node, source, "a set of headers", &mut self.diagnostics) else {
             return;
         };
-        let mut named = |this: &mut Self, key: &'static str| {
+        let mut named = |this: &mut Self, key: &'static str, example: &str| {
             let node = fields.node(key)?;
             let name = node.scalar_text().unwrap_or_default();
-            this.check_header_name(&name, node.span);
+            this.check_header_name(&name, node.span, example);
             Some(name.to_ascii_lowercase())
         };
-        let should_retry = named(self, "should_retry");
-        let millis = named(self, "retry_after_ms");
+        let should_retry = named(self, "should_retry", "X-Should-Retry");
+        let millis = named(self, "retry_after_ms", "Retry-After-Ms");
         let limits = LimitHeaderNames {
-            limit: named(self, "limit"),
-            remaining: named(self, "remaining"),
-            reset: named(self, "reset"),
+            limit: named(self, "limit", "X-RateLimit-Limit"),
+            remaining: named(self, "remaining", "X-RateLimit-Remaining"),
+            reset: named(self, "reset", "X-RateLimit-Reset"),
             reset_as: ResetForm::default(),
         };
         let reset_as = fields.node("reset_as").and_then(|node| {

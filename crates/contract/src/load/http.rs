@@ -39,7 +39,7 @@ impl ContractReader<'_> {
         };
         let span = |fields: &mut Fields<'_>, name| fields.node(name).map_or(fields.span(), |node| node.span);
         if let Some(field) = fields.text("field", &mut self.diagnostics) {
-            self.check_header_name(&field, span(&mut fields, "field"));
+            self.check_header_name(&field, span(&mut fields, "field"), "X-Request-Id");
             read.field = field.to_ascii_lowercase();
         }
         if let Some(prefix) = fields.text("prefix", &mut self.diagnostics) {
@@ -55,18 +55,18 @@ impl ContractReader<'_> {
         read
     }
 
-    /// Checks the name of a header that the contract defines.
-    pub(super) fn check_header_name(&mut self, name: &str, span: Span) {
+    /// Checks the name of a header that the contract defines. `example` is a valid name for the same purpose.
+    pub(super) fn check_header_name(&mut self, name: &str, span: Span, example: &str) {
         let is_token =
             !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b));
         if !is_token {
-            let help = "use letters, digits, `-` and `_`, such as `X-Request-Id`".to_owned();
+            let help = format!("use letters, digits, `-` and `_`, such as `{example}`");
             self.error(span, "field-name", format!("`{name}` is not a valid header name"), help);
         }
         let lower = name.to_ascii_lowercase();
         if RESERVED.split(' ').any(|known| known == lower) || lower.starts_with("demur-") {
             let message = format!("the header `{name}` is reserved");
-            let help = "use another name, such as `X-Request-Id`".to_owned();
+            let help = format!("use another name, such as `{example}`");
             self.error(span, "reserved-field", message, help);
         }
     }

@@ -240,14 +240,16 @@ impl ContractReader<'_> {
             let declared = root.get("errors").and_then(|errors| errors.get(&entry.name));
             for (member, has) in MEMBERS.iter().zip(has) {
                 if !has && declared.is_some_and(|node| node.get(member).is_some()) {
-                    let message = format!("`{locale}` has no `{member}` for the error `{}`", entry.name);
-                    let help = "until it is translated, clients see it in the default language".to_owned();
+                    let message =
+                        format!("language `{locale}`: the error `{}` has no `{member}`", entry.name);
+                    let help =
+                        "clients get the text in the default language until you translate it".to_owned();
                     self.diagnostics.warning(source, key.span, "missing-translation", message, help);
                 }
             }
         }
         if !derived.is_empty() {
-            let message = format!("`{locale}` has no title for {} derived errors", derived.len());
+            let message = format!("language `{locale}`: {} no `title`", have(derived.len(), "derived error"));
             let help = format!("translate their titles, or claim their conditions: {}", first_of(&derived));
             self.diagnostics.warning(source, key.span, "missing-translation", message, help);
         }
@@ -285,14 +287,14 @@ impl ContractReader<'_> {
         if untranslated.is_empty() {
             return;
         }
-        let (names, count) = (first_of(&untranslated), untranslated.len());
+        let (names, errors) = (first_of(&untranslated), have(untranslated.len(), "error"));
         let (message, help) = match variants.has_problem_json {
             true => (
-                format!("`{}` has no title for {count} errors, and problem documents show it", key.name),
+                format!("language `{}`: {errors} no `title`, which problem documents contain", key.name),
                 format!("add `title` to {names}, or write `problem_json: off`"),
             ),
             false => (
-                format!("`{}` has no title for {count} errors, and their formats show it", key.name),
+                format!("language `{}`: {errors} no `title`, which their formats contain", key.name),
                 format!("add `title` to {names}"),
             ),
         };
@@ -315,8 +317,8 @@ impl ContractReader<'_> {
             let claim = rule_claim(&rule.name);
             let covers = |known: &String| claim == *known || claim.starts_with(&format!("{known}."));
             if !claims.iter().any(covers) {
-                let message = format!("`{}` has no text for the rule `{}`", key.name, rule.name);
-                let help = "until it is translated, clients see it in the default language".to_owned();
+                let message = format!("language `{}`: the rule `{}` has no text", key.name, rule.name);
+                let help = "clients get the text in the default language until you translate it".to_owned();
                 self.diagnostics.warning(source, key.span, "missing-translation", message, help);
             }
         }
@@ -335,9 +337,9 @@ impl ContractReader<'_> {
             .collect();
         if shows_violations && !untranslated.is_empty() {
             let message = format!(
-                "`{}` has no text for {} rules, whose default is English",
+                "language `{}`: {} no text, and their default texts are English",
                 key.name,
-                untranslated.len()
+                have(untranslated.len(), "rule")
             );
             let help = format!("add to `violations`: {}", untranslated.join(", "));
             self.diagnostics.warning(source, key.span, "missing-translation", message, help);
@@ -371,6 +373,11 @@ impl ContractReader<'_> {
             }
         }
     }
+}
+
+/// `1 error has` or `2 errors have`.
+fn have(count: usize, what: &str) -> String {
+    if count == 1 { format!("1 {what} has") } else { format!("{count} {what}s have") }
 }
 
 /// The first few of a list of names, as one help shows them.

@@ -118,13 +118,16 @@ impl ContractReader<'_> {
         let mut fields = Fields::of(root, source, "a contract", &mut self.diagnostics)?;
         match fields.node("demur").map(|node| (node.scalar_text(), node.span)) {
             Some((Some(version), _)) if version == "1" => {}
-            Some((_, span)) => {
-                self.error(span, "version", "unsupported file version", "write `demur: 1`".to_owned());
+            Some((version, span)) => {
+                let version = version.map_or_else(String::new, |version| format!(" `{version}`"));
+                let message = format!("unsupported contract version{version}");
+                let help = "write `demur: 1`; only the configuration has a version 2".to_owned();
+                self.error(span, "version", message, help);
             }
             None => self.error(
                 fields.span(),
                 "missing-key",
-                "a contract needs `demur`, the file version",
+                "a contract needs `demur`, the version of its format",
                 "add `demur: 1` as the first line".to_owned(),
             ),
         }
@@ -212,11 +215,12 @@ impl ContractReader<'_> {
             let (first, second) = (contract.entry(pair.first), contract.entry(pair.second));
             let at = spans.get(usize::from(pair.second.0));
             let at = at.copied().unwrap_or(Span::new(root.start, root.start));
-            let (check, cannot) = match pair.always {
-                true => ("indistinguishable", "cannot"),
-                false => ("look-alike", "cannot always"),
+            let (check, when) = match pair.always {
+                true => ("indistinguishable", String::new()),
+                false => ("look-alike", condition_of_likeness(first, second)),
             };
-            let message = format!("a client {cannot} distinguish `{}` from `{}`", second.name, first.name);
+            let message =
+                format!("a client cannot distinguish `{}` from `{}`{when}", second.name, first.name);
             let discriminators: Vec<&str> =
                 pair.discriminators.iter().map(|discriminator| discriminator.as_str()).collect();
             let help = format!(
@@ -241,8 +245,8 @@ impl ContractReader<'_> {
         let span_of = |error: ErrorId| spans.get(usize::from(error.0)).copied();
         let at = span_of(malformed).or_else(|| span_of(unknown)).unwrap_or(Span::new(root.start, root.start));
         let message = format!(
-            "`{}` answers `credential.malformed` and `{}` answers `credential.unknown`, which lets an attacker \
-             learn the format of keys",
+            "`{}` is the error for `credential.malformed` and `{}` for `credential.unknown`: the difference \
+             lets an attacker learn the format of keys",
             one.name, other.name
         );
         let help = "claim both in one error: `on: [credential.malformed, credential.unknown]`".to_owned();
@@ -259,6 +263,7 @@ impl ContractReader<'_> {
         };
         about.types = self.described(fields, "types");
         about.members = self.described(fields, "members");
+        about.guide = self.described(fields, "guide");
         if let Some(node) = fields.node("statuses") {
             match node.as_str() {
                 Some("closed") => about.statuses_closed = true,
@@ -286,9 +291,13 @@ impl ContractReader<'_> {
                 (_, demur_source::NodeKind::Bool(closed)) if key.name == "closed" => {
                     about.statuses_closed = *closed;
                 }
+                _ if key.name == "closed" => {
+                    let message = format!("`closed` must be `true` or `false`, not {}", value.kind_name());
+                    self.error(value.span, "wrong-kind", message, None);
+                }
                 _ => {
                     let message = format!("`{}` is not an HTTP status", key.name);
-                    let help = "write a number from 100 to 599, or `closed: true`".to_owned();
+                    let help = "write a status between 100 and 599".to_owned();
                     self.error(key.span, "status", message, help);
                 }
             }
@@ -422,7 +431,10 @@ impl ContractReader<'_> {
         let known = claim_names();
         let help = match did_you_mean(name, known.iter().copied()) {
             Some(known) => format!("did you mean `{known}`?"),
-            None => "docs/reference/conditions.md lists all conditions".to_owned(),
+            None => {
+                let branches: Vec<&str> = known.into_iter().filter(|name| !name.contains('.')).collect();
+                format!("use one of {}, or a condition below one of them", in_backticks(&branches))
+            }
         };
         self.error(span, "unknown-condition", format!("unknown condition `{name}`"), help);
     }
@@ -478,6 +490,23 @@ impl ContractReader<'_> {
                 None
             }
         }
+    }
+}
+
+/// When two errors look the same that do not always: for some values of the parameters that their texts show.
+fn condition_of_likeness(first: &ErrorEntry, second: &ErrorEntry) -> String {
+    let texts = [first, second].into_iter().flat_map(|entry| {
+        [Some(&entry.title), Some(&entry.message), entry.user_message.as_ref()].into_iter().flatten()
+    });
+    let mut names: Vec<String> = texts
+        .flat_map(|text| text.parameters())
+        .map(|parameter| format!("`{{{}}}`", parameter.as_str()))
+        .collect();
+    names.sort_unstable();
+    names.dedup();
+    match names.is_empty() {
+        true => " in some responses".to_owned(),
+        false => format!(" for some values of {}", names.join(", ")),
     }
 }
 

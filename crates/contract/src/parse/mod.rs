@@ -17,6 +17,7 @@ mod match_format;
 mod matcher;
 mod pattern;
 mod rules;
+mod shown;
 mod signature;
 mod tape;
 
@@ -36,6 +37,7 @@ use match_format::FormatMatch;
 use matcher::{Matcher, MessageSource};
 pub(crate) use pattern::{Decidable, Overlap, TextPattern};
 pub(crate) use rules::RuleText;
+pub use shown::{ShownFields, ShownViolation};
 use tape::{Tape, Tokens};
 
 /// A received HTTP response.
@@ -165,6 +167,11 @@ fn position(status: ErrorStatus) -> usize {
 }
 
 impl Contract {
+    /// The limits in the contract's limit headers, of a response of any status.
+    pub fn limits_in<'a>(&self, headers: &dyn Fn(&str) -> Option<&'a str>) -> Vec<RecoveredLimit<'a>> {
+        headers::limits(&self.limit_headers, headers)
+    }
+
     /// Parses a response.
     ///
     /// The response is parsed by the variant of its `Content-Language` and `Content-Type`, and if that does not recognize

@@ -2,6 +2,7 @@
 
 pub(crate) mod challenge;
 pub(crate) mod cors;
+pub(crate) mod example;
 pub(crate) mod limit_headers;
 pub(crate) mod negotiation;
 pub(crate) mod rejection;

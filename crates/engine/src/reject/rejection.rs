@@ -7,7 +7,7 @@ use std::borrow::Cow;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use demur_admission::{AccessRequest, Denial, LimitKind, Principal, StoreKind};
+use demur_admission::{AccessRequest, Denial, LimitKind, StoreKind};
 use demur_contract::{Condition, ErrorId, RejectedStatus, Value, Violation};
 use http::{HeaderName, HeaderValue};
 use jiff::Timestamp;
@@ -142,12 +142,10 @@ pub(crate) fn from_credentials(denial: Denial, authentication: &Authentication) 
 }
 
 /// A denied permission. The error may name what was requested.
-pub(crate) fn from_grants(denial: Denial, principal: &Principal, request: &AccessRequest<'_>) -> Rejection {
+pub(crate) fn from_grants(denial: Denial, plan: &str, request: &AccessRequest<'_>) -> Rejection {
     let rejection = Rejection::from(denial);
     match rejection.condition() {
-        Some(Condition::PlanRequired | Condition::PlanInactive) => {
-            rejection.with("plan", principal.plan().name.as_str())
-        }
+        Some(Condition::PlanRequired | Condition::PlanInactive) => rejection.with("plan", plan),
         Some(Condition::PermissionOperation) => {
             let rejection = rejection.with("operation", request.operation.unwrap_or_default());
             match request.scope {

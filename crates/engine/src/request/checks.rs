@@ -68,10 +68,14 @@ pub(crate) fn reject_excess_length(parts: &Parts, max_length: u64) -> Result<(),
     let announced =
         parts.headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
     if announced.is_some_and(|length| length > max_length) {
-        let max = i64::try_from(max_length).unwrap_or(i64::MAX);
-        return Err(Rejection::from(BodyError::TooLarge).with("max_bytes", max));
+        return Err(too_large(max_length));
     }
     Ok(())
+}
+
+pub(crate) fn too_large(max_length: u64) -> Rejection {
+    let max = i64::try_from(max_length).unwrap_or(i64::MAX);
+    Rejection::from(BodyError::TooLarge).with("max_bytes", max)
 }
 
 /// Validates a buffered body: its JSON value, and its violations.

@@ -22,6 +22,11 @@ impl RequestId {
         Self { uuid: Uuid::new_v7(Timestamp::from_unix(NoContext, seconds, nanos)) }
     }
 
+    /// The ID with these 128 bits, for examples.
+    pub fn from_bits(bits: u128) -> Self {
+        Self { uuid: Uuid::from_u128(bits) }
+    }
+
     /// The text in headers, bodies and logs.
     pub fn with_prefix(self, prefix: &str) -> String {
         let mut digits = [0; 32];

@@ -398,7 +398,7 @@ fn forbidden(principal: &Principal, operation: &ResolvedOperation, parts: &Parts
     };
     let denied = authorize(principal, &request).err();
     [
-        denied.map(|denial| from_grants(denial, principal, &request)),
+        denied.map(|denial| from_grants(denial, &principal.plan().name, &request)),
         (resolved == Some(Resource::Unclear)).then(unclear_resource),
     ]
 }

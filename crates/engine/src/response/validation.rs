@@ -46,7 +46,8 @@ impl ResponseFaultKind {
             ResponseFaultKind::Mismatch(_) | ResponseFaultKind::Unchecked(_) => {
                 Condition::UpstreamInvalidResponse
             }
-            ResponseFaultKind::OverBudget => Condition::Overloaded,
+            // Not `overloaded`: clients may repeat a request that was rejected with it, and this one was processed.
+            ResponseFaultKind::OverBudget => Condition::UpstreamUnavailable,
         }
     }
 }

@@ -42,7 +42,7 @@ fn pages(connection: &Connection) -> rusqlite::Result<Check> {
 }
 
 fn references(connection: &Connection) -> rusqlite::Result<Check> {
-    let mut check = RuleCheck::new("every row refers to an existing row");
+    let mut check = RuleCheck::new("every reference between rows is valid");
     // The tables with foreign keys.
     let sql = "SELECT name FROM sqlite_schema WHERE type = 'table'
                    AND EXISTS (SELECT 1 FROM pragma_foreign_key_list(sqlite_schema.name))";
@@ -61,7 +61,7 @@ fn references(connection: &Connection) -> rusqlite::Result<Check> {
 }
 
 fn balances(connection: &Connection) -> rusqlite::Result<Check> {
-    let rule = "granted = available + held + posted + expired, and no value is negative";
+    let rule = "granted = available + held + spent + expired, and no value is negative";
     let mut check = RuleCheck::new(rule);
     check.examined = count(connection, "SELECT count(*) FROM purse")?;
     let sql = "SELECT account FROM purse
@@ -77,7 +77,7 @@ fn balances(connection: &Connection) -> rusqlite::Result<Check> {
 }
 
 fn claims(connection: &Connection) -> rusqlite::Result<Check> {
-    let mut check = RuleCheck::new("claims of idempotency keys and their stored bytes match their counts");
+    let mut check = RuleCheck::new("idempotency records match their stored number and size");
     check.examined = count(connection, "SELECT count(*) FROM claim_use")?;
     let sql = "
         WITH found (account, claims, bytes) AS (
@@ -91,8 +91,10 @@ fn claims(connection: &Connection) -> rusqlite::Result<Check> {
     while let Some(row) = rows.next()? {
         let account: String = row.get(0)?;
         check.add_violation(|| match account.as_str() {
-            "" => "all accounts: claims do not match their count".to_owned(),
-            account => format!("account `{account}`: claims do not match their count"),
+            "" => "all accounts: idempotency records do not match their stored number or size".to_owned(),
+            account => {
+                format!("account `{account}`: idempotency records do not match their stored number or size")
+            }
         });
     }
     Ok(check.into())
@@ -105,11 +107,13 @@ const SUMS: [SumCheck; 7] = [
     ("granted equals monthly grants and top-ups minus withdrawals", |totals| {
         (totals.granted, Some(totals.grants + totals.top_ups - totals.withdrawn))
     }),
-    ("posted equals operations posted minus refunds", |totals| {
+    ("spent equals the charged operations minus refunds", |totals| {
         (totals.posted, Some(totals.operations_posted + totals.pruned - totals.refunded))
     }),
-    ("held equals what operations in flight hold", |totals| (totals.held, Some(totals.operations_held))),
-    ("expired equals the expiries of all months", |totals| (totals.expired, Some(totals.expiries))),
+    ("held equals the credits of operations in progress", |totals| {
+        (totals.held, Some(totals.operations_held))
+    }),
+    ("expired equals the expired credits of all months", |totals| (totals.expired, Some(totals.expiries))),
     ("monthly credits equal grants minus expired, spent, held and withdrawn credits", |totals| {
         let taken = totals
             .withdrawn_monthly

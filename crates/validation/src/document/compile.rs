@@ -115,7 +115,7 @@ pub(super) fn compile_operations(
             });
             Arc::new(BodyRule { required: body.required, media_types })
         });
-        let RawOperation { id, method, path, security, .. } = operation;
+        let RawOperation { id, method, path, pointer, security, .. } = operation;
         let query_names = Aliases::of(parameters.iter().flat_map(ParameterRule::query_names));
         let responses = Vec::new();
         operations.push(Operation {
@@ -123,6 +123,7 @@ pub(super) fn compile_operations(
             id,
             method,
             path,
+            pointer,
             parameters,
             query_names,
             body,

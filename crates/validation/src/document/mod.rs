@@ -26,9 +26,11 @@ pub use routes::{Find, RouteMatch};
 pub use saved_match::SavedMatch;
 pub use security::{SecurityKind, SecurityScheme};
 
-use crate::request::{self, CheckedBody, ParameterContext, RequestParameters, ResponseCheck};
+use crate::request::{
+    self, CheckedBody, ParameterContext, PossibleViolation, RequestParameters, ResponseCheck,
+};
 use crate::schema::{Dialect, Schemas};
-use crate::tree::{Files, Located, ReadFile};
+use crate::tree::{Files, Located, NO_FILES, ReadFile};
 use crate::{DocumentOptions, ServerPaths, UnknownPaths};
 use compile::{compile_operations, compile_responses, schema_locations};
 use reader::DocumentReader;
@@ -44,6 +46,7 @@ pub struct ApiDocument {
     /// The index of the operation for all other paths.
     catch_all: Option<usize>,
     options: DocumentOptions,
+    json: Arc<serde_json::Value>,
 }
 
 impl ApiDocument {
@@ -56,7 +59,7 @@ impl ApiDocument {
         options: &DocumentOptions,
         diagnostics: &mut Diagnostics,
     ) -> Option<Self> {
-        let mut read = |_: &str| Err("references to other files are not supported here".to_owned());
+        let mut read = |_: &str| Err(NO_FILES.to_owned());
         Self::load_files(source, &mut read, options, diagnostics)
     }
 
@@ -120,8 +123,8 @@ impl ApiDocument {
         let catch_all = (options.unknown_paths == UnknownPaths::Forward).then_some(operations.len());
         operations.extend(catch_all.map(Operation::catch_all));
         let by_id = operations.iter().map(|operation| (operation.id.clone(), operation.index)).collect();
-        let options = *options;
-        Some(Self { operations, by_id, routes, security_schemes, server_paths, catch_all, options })
+        let (options, json) = (*options, requests.document());
+        Some(Self { operations, by_id, routes, security_schemes, server_paths, catch_all, options, json })
     }
 
     /// The document of an API without one: all requests belong to the operation [`CATCH_ALL`].
@@ -134,12 +137,20 @@ impl ApiDocument {
             server_paths: Vec::new(),
             catch_all: Some(0),
             options: *options,
+            json: Arc::default(),
         }
     }
 
     /// The paths of the document's `servers`, such as `/v1`, if any server has one.
     pub fn server_paths(&self) -> &[String] {
         &self.server_paths
+    }
+
+    /// The document with all files that it refers to, for what is not compiled: titles, descriptions, examples. Its
+    /// schemas are rewritten to JSON Schema 2020-12, as requests are validated against them, and each `$ref` in a schema is
+    /// a pointer into this value.
+    pub fn as_json(&self) -> &Arc<serde_json::Value> {
+        &self.json
     }
 
     /// The declared security schemes.
@@ -236,6 +247,14 @@ impl ApiDocument {
             headers,
         };
         request::check_parameters(&self.options, &context)
+    }
+
+    /// The violations that requests of an operation can have, for documentation. Each has a different condition, location
+    /// or pointer.
+    pub fn possible_violations(&self, operation: &Operation) -> Vec<PossibleViolation> {
+        let has_query_names = !operation.query_names.is_empty();
+        let body = operation.body.as_deref();
+        request::possible_violations(&self.options, &operation.parameters, has_query_names, body)
     }
 
     /// Checks the body of a request against what the operation declares.

@@ -18,6 +18,7 @@ pub struct Operation {
     pub(super) id: String,
     pub(super) method: Method,
     pub(super) path: String,
+    pub(super) pointer: String,
     /// Sorted by location, then by declaration. Violations are reported in this order.
     pub(crate) parameters: Vec<ParameterRule>,
     /// The names that the query may contain, to detect names that servers read as one of these.
@@ -37,6 +38,8 @@ impl Operation {
             id: CATCH_ALL.to_owned(),
             method: Method::GET,
             path: "/*".to_owned(),
+            // Nothing is there.
+            pointer: "/paths/~1*".to_owned(),
             parameters: Vec::new(),
             query_names: Aliases::of(std::iter::empty()),
             body: None,
@@ -74,6 +77,11 @@ impl Operation {
     /// The path template as written: `/shelves/{shelf}`.
     pub fn path(&self) -> &str {
         &self.path
+    }
+
+    /// The JSON Pointer of its declaration in [`ApiDocument::as_json`](crate::ApiDocument::as_json).
+    pub fn pointer(&self) -> &str {
+        &self.pointer
     }
 
     /// The names of the path parameters, in the order of the template.
@@ -130,6 +138,11 @@ impl Operation {
             successes.flat_map(|response| response.media_types.iter()).map(|media| media.range.as_str());
         let offered: Vec<&str> = offered.by_ref().collect();
         offered.is_empty() || accepts(accept, offered.iter().copied())
+    }
+
+    /// The declared responses: `404`, `4XX` or `default`, in the order of the document.
+    pub fn response_statuses(&self) -> impl Iterator<Item = String> {
+        self.responses.iter().map(|response| response.status.to_string())
     }
 
     /// The alternative sets of required security schemes. An empty set allows anonymous requests. `None` if nothing

@@ -82,6 +82,8 @@ pub(super) struct RawOperation {
     pub(super) id: String,
     pub(super) method: Method,
     pub(super) path: String,
+    /// The pointer of the declaration.
+    pub(super) pointer: String,
     /// The span of the path's key.
     pub(super) path_span: Span,
     pub(super) parameters: Vec<RawParameter>,
@@ -270,6 +272,7 @@ impl<'r> DocumentReader<'r> {
             id,
             method,
             path: key.path.to_owned(),
+            pointer: operation.pointer.clone(),
             path_span: key.span,
             parameters,
             body,

@@ -44,10 +44,10 @@ struct KeywordMapper<'j> {
 }
 
 /// The violation of one keyword.
-struct BrokenRule {
-    condition: Condition,
-    limit: Option<Limit>,
-    allowed: Vec<String>,
+pub(super) struct BrokenRule {
+    pub(super) condition: Condition,
+    pub(super) limit: Option<Limit>,
+    pub(super) allowed: Vec<String>,
 }
 
 impl BrokenRule {
@@ -263,7 +263,7 @@ fn type_rule(kind: &TypeKind) -> BrokenRule {
     })
 }
 
-fn types_rule(mut types: Vec<JsonType>) -> BrokenRule {
+pub(super) fn types_rule(mut types: Vec<JsonType>) -> BrokenRule {
     // For a nullable string, reports that a string is expected.
     if types.len() == 2 {
         types.retain(|name| *name != JsonType::Null);
@@ -290,7 +290,7 @@ fn type_condition(name: JsonType) -> Condition {
     }
 }
 
-fn format_condition(format: &str) -> Condition {
+pub(super) fn format_condition(format: &str) -> Condition {
     match format {
         "date" => Condition::ParamFormatDate,
         "date-time" => Condition::ParamFormatDateTime,
@@ -307,7 +307,7 @@ fn format_condition(format: &str) -> Condition {
 }
 
 /// Converts a number to an integer if it is whole, so that `1.0` is shown as `1`.
-fn bound(value: &Value) -> Limit {
+pub(super) fn bound(value: &Value) -> Limit {
     const EXACT: f64 = 9_007_199_254_740_992.0;
     match (value.as_i64(), value.as_f64()) {
         (Some(whole), _) => Limit::Int(whole),
@@ -316,6 +316,6 @@ fn bound(value: &Value) -> Limit {
     }
 }
 
-fn count(limit: u64) -> Limit {
+pub(super) fn count(limit: u64) -> Limit {
     i64::try_from(limit).map_or_else(|_| Limit::Text(limit.to_string()), Limit::Int)
 }

@@ -2,6 +2,7 @@
 //!
 //! A response is invalid if its status or media type is not declared, or if its body does not match the schema.
 
+use std::fmt;
 use std::sync::Arc;
 
 use demur_contract::Violation;
@@ -52,6 +53,17 @@ impl StatusRange {
             StatusRange::One(status) => (200..300).contains(&status),
             StatusRange::Class(class) => class == 2,
             StatusRange::Any => false,
+        }
+    }
+}
+
+/// As in the document.
+impl fmt::Display for StatusRange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            StatusRange::One(status) => status.fmt(f),
+            StatusRange::Class(class) => write!(f, "{class}XX"),
+            StatusRange::Any => f.write_str("default"),
         }
     }
 }

@@ -64,6 +64,11 @@ impl Schema {
         true
     }
 
+    /// The pointer of the schema in the document.
+    pub(crate) fn pointer(&self) -> &str {
+        &self.pointer
+    }
+
     /// The document that contains the schema.
     pub(crate) fn document(&self) -> &Value {
         &self.document

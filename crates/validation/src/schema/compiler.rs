@@ -68,6 +68,11 @@ impl<'s> Schemas<'s> {
         is_valid.then(|| (schemas((document, losses)), responses.map(schemas)))
     }
 
+    /// The document with its schemas rewritten.
+    pub(crate) fn document(&self) -> Arc<Value> {
+        Arc::clone(&self.document)
+    }
+
     /// The shape for parsing text as a value of the schema at `pointer`.
     pub(crate) fn shape(&self, pointer: &str) -> ValueShape {
         ValueShape::of(&self.document, pointer)

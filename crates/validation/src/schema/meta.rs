@@ -1,8 +1,9 @@
 //! Validates schemas against the meta-schema of JSON Schema 2020-12, and drops keywords with invalid values.
 
 use demur_source::{Diagnostics, did_you_mean};
+use jsonschema::JsonType;
 use jsonschema::ValidationError;
-use jsonschema::error::ValidationErrorKind;
+use jsonschema::error::{TypeKind, ValidationErrorKind};
 use serde_json::Value;
 
 use super::vocabulary::TYPES;
@@ -97,6 +98,25 @@ fn meta_message(pointer: &str, error: &ValidationError<'_>) -> (String, Option<S
             };
             return (format!("unknown type `{unknown}`"), Some(help));
         }
+    }
+    if let ValidationErrorKind::Type { kind: TypeKind::Single(expected) } = error.kind() {
+        let found: String = match error.instance().as_ref() {
+            Value::String(text) => format!("`{text}`"),
+            other => format!("`{other}`"),
+        };
+        let found: String = found.chars().take(MAX_QUOTE).collect();
+        let expected = match expected {
+            JsonType::Array => "a list",
+            JsonType::Boolean => "`true` or `false`",
+            JsonType::Integer => "an integer",
+            JsonType::Null => "null",
+            JsonType::Number => "a number",
+            JsonType::Object => "a mapping",
+            JsonType::String => "a string",
+        };
+        let help = (keyword == "required")
+            .then(|| "list the names of required properties in the schema of the object".to_owned());
+        return (format!("`{keyword}` must be {expected}, not {found}"), help);
     }
     let text: String = error.to_string().chars().take(MAX_QUOTE).collect();
     (format!("invalid `{keyword}`: {text}"), None)

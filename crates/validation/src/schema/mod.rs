@@ -32,3 +32,8 @@ pub(crate) use dialect::Dialect;
 pub(crate) use inferred_types::ValueStep;
 pub(crate) use pattern::original as original_pattern;
 pub(crate) use shape::{Types, ValueShape};
+
+/// Whether a format is validated.
+pub(crate) fn is_known_format(name: &str) -> bool {
+    vocabulary::FORMATS.contains(&name)
+}

@@ -76,8 +76,9 @@ impl<'w> SchemaWalk<'w> {
         let starts = locations.iter().filter_map(|pointer| self.root.at(pointer)).collect();
         self.visit_all(starts, document, diagnostics);
         for step in cycles::find(&std::mem::take(&mut self.in_place)) {
-            let message = "endless cycle: the schema refers back to itself for the same value".to_owned();
-            let help = "refer back only from a part of the value, such as `properties` or `items`".to_owned();
+            let message = "the schema refers to itself without an end".to_owned();
+            let help =
+                "use this `$ref` only inside `properties`, `items` or another part of the value".to_owned();
             if self.report(&step.from, step.span, "ref-cycle", message, Some(help), diagnostics) {
                 self.losses.keyword(document, &step.from, &step.keyword);
             }

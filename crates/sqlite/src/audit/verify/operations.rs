@@ -34,7 +34,7 @@ const ADD: &str = "
 
 /// Checks all operations, and leaves their sums in `temp.sums`.
 pub(super) fn check(connection: &Connection) -> rusqlite::Result<Check> {
-    let rule = "every operation was held once, settled at most once, and posted no more than it held";
+    let rule = "every operation was held once, settled at most once, and spent no more than it held";
     let mut verifier = Verifier { connection, check: RuleCheck::new(rule), sums: HashMap::new(), last: None };
     connection.execute_batch(TABLE)?;
     verifier.check_rows()?;

@@ -82,12 +82,12 @@ pub(super) fn adjust(
         return Ok(Err(CommandFault::MissingReason));
     }
     // Expire old credits first: they can no longer be withdrawn.
-    ledger.balance(account, shared.plans.plan(&plan).credits.as_ref(), at)?;
+    let balance = ledger.balance(account, shared.plans.plan(&plan).credits.as_ref(), at)?;
     match adjustment.earlier_amount(ledger)? {
         Some(before) if before != adjustment.amount => return Ok(Err(CommandFault::OperationMismatch)),
         Some(_) => {}
         None if adjustment.amount == 0 => {}
-        None => match adjustment.apply(ledger)? {
+        None => match adjustment.apply(balance.available, ledger)? {
             Ok(entry) => adjustment.record(entry, at, ledger)?,
             Err(fault) => return Ok(Err(fault)),
         },
@@ -117,8 +117,13 @@ impl CreditAdjustment<'_> {
         ledger.transaction.prepare_cached(sql)?.query_row(values, |row| row.get(0)).optional()
     }
 
-    fn apply(&self, ledger: &mut LedgerTx<'_>) -> rusqlite::Result<Result<AdjustmentEntry, CommandFault>> {
+    fn apply(
+        &self,
+        available: u64,
+        ledger: &mut LedgerTx<'_>,
+    ) -> rusqlite::Result<Result<AdjustmentEntry, CommandFault>> {
         let entry = |number| AdjustmentEntry { number, from_monthly: 0 };
+        let insufficient = CommandFault::InsufficientCredits { available, requested: self.amount };
         Ok(match self.kind {
             AdjustmentKind::TopUp => ledger
                 .top_up(self.account, self.amount)?
@@ -127,11 +132,10 @@ impl CreditAdjustment<'_> {
             AdjustmentKind::Withdrawal => ledger
                 .withdraw(self.account, self.amount)?
                 .map(|(number, from_monthly)| AdjustmentEntry { number, from_monthly })
-                .map_err(|Insufficient| CommandFault::InsufficientCredits),
-            AdjustmentKind::Refund => ledger
-                .refund(self.account, self.amount)?
-                .map(entry)
-                .map_err(|Insufficient| CommandFault::InsufficientCredits),
+                .map_err(|Insufficient| insufficient),
+            AdjustmentKind::Refund => {
+                ledger.refund(self.account, self.amount)?.map(entry).map_err(|Insufficient| insufficient)
+            }
         })
     }
 
@@ -188,13 +192,13 @@ pub(super) fn refund(
     let Some(charged) = refund.charged.filter(|charged| *charged > 0) else { return Ok(Err(not_charged())) };
     let amount = refund.amount.unwrap_or(charged);
     if amount == 0 || amount > charged {
-        return Ok(Err(CommandFault::InsufficientCredits));
+        return Ok(Err(CommandFault::InsufficientCredits { available: charged, requested: amount }));
     }
     let (operation, reason) = (refund.operation.as_str(), refund.reason);
     let adjustment = CreditAdjustment { account, kind: AdjustmentKind::Refund, operation, amount, reason };
     Ok(adjust(&adjustment, at, ledger, shared)?.map_err(|fault| match fault {
         // It was refunded before with another amount, or its charge has been pruned since.
-        CommandFault::OperationMismatch | CommandFault::InsufficientCredits => not_charged(),
+        CommandFault::OperationMismatch | CommandFault::InsufficientCredits { .. } => not_charged(),
         other => other,
     }))
 }

@@ -134,7 +134,7 @@ pub(super) fn import(
         return Ok(Err(fault));
     }
     let mut records = Vec::with_capacity(keys.len());
-    for key in keys {
+    for (index, key) in keys.iter().enumerate() {
         let Some(hash) = from_hex(&key.hash).and_then(|bytes| <[u8; 32]>::try_from(bytes).ok()) else {
             return fault("each hash must have 64 hexadecimal digits");
         };
@@ -155,7 +155,7 @@ pub(super) fn import(
         let is_duplicate =
             records.iter().any(|(_, known): &(KeyRecord, StoredSecret)| known.digest == digest);
         if is_duplicate || directory::has_digest(ledger.transaction, &digest)? {
-            return Ok(Err(CommandFault::KeyExists { account: key.account.clone() }));
+            return Ok(Err(CommandFault::KeyExists { account: key.account.clone(), index }));
         }
         records.push((record.record(at), StoredSecret { digest, pepper: shared.secrets.pepper_number() }));
     }

@@ -1,0 +1,81 @@
+//! Reads the common error formats, for responses that no contract matches.
+//!
+//! In this order: RFC 9457, Kubernetes, `{error: {…}}` (Google, OData and Azure, OpenAI, Stripe), `{error, errors}`,
+//! `{error, message}` and OAuth, GraphQL, AWS, `{detail}` (FastAPI, Django REST, SCIM), `{status, code, message,
+//! violations}`, JSON:API, errors by field (Rails, Django REST), lists (Salesforce), XML (AWS), text. What the body does not
+//! show may be in headers. Only the structure counts, never the wording.
+
+mod formats;
+mod headers;
+mod violations;
+mod xml;
+
+use std::time::Duration;
+
+use http::HeaderMap;
+use http::header::CONTENT_TYPE;
+use serde_json::{Map, Value as Json};
+
+use crate::error::FieldViolation;
+pub(crate) use headers::REQUEST_IDS;
+
+/// The parts of an error, as far as its format shows them.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct HeuristicMatch {
+    pub(crate) kind: Option<String>,
+    pub(crate) code: Option<String>,
+    pub(crate) message: String,
+    pub(crate) param: Option<String>,
+    pub(crate) violations: Vec<FieldViolation>,
+    pub(crate) request_id: Option<String>,
+    pub(crate) retry_after: Option<Duration>,
+}
+
+/// Maximum characters of a message taken from a text body.
+const MAX_TEXT_CHARS: usize = 512;
+/// Maximum number of violations.
+const MAX_VIOLATIONS: usize = 100;
+
+pub(crate) fn recognize(headers: &HeaderMap, body: &[u8]) -> HeuristicMatch {
+    let mut found = match serde_json::from_slice::<Json>(body) {
+        Ok(Json::Object(object)) => formats::object(headers, &object),
+        Ok(Json::Array(items)) => formats::list(headers, &items).unwrap_or_else(|| plain(headers, body)),
+        // `"Not found."` as JSON: the text without its quotation marks.
+        Ok(Json::String(text)) => HeuristicMatch { message: shortened(&text), ..HeuristicMatch::default() },
+        Ok(_) | Err(_) => xml::error(body).unwrap_or_else(|| plain(headers, body)),
+    };
+    headers::complete(&mut found, headers);
+    found
+}
+
+/// A text or a number as text; `None` if it is empty.
+fn text(object: &Map<String, Json>, name: &str) -> Option<String> {
+    match object.get(name)? {
+        Json::String(text) if !text.is_empty() => Some(text.clone()),
+        Json::Number(number) => Some(number.to_string()),
+        _ => None,
+    }
+}
+
+/// The first of several members that has a text.
+fn first_text(object: &Map<String, Json>, names: &[&str]) -> Option<String> {
+    names.iter().find_map(|name| text(object, name))
+}
+
+/// A text body, truncated. HTML is never a message.
+fn plain(headers: &HeaderMap, body: &[u8]) -> HeuristicMatch {
+    let media_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let text = String::from_utf8_lossy(&body[..body.len().min(4 * MAX_TEXT_CHARS)]);
+    let text = text.trim();
+    if media_type.contains("html") || text.starts_with('<') {
+        return HeuristicMatch::default();
+    }
+    HeuristicMatch { message: shortened(text), ..HeuristicMatch::default() }
+}
+
+fn shortened(text: &str) -> String {
+    text.trim().chars().map(|c| if c.is_control() { ' ' } else { c }).take(MAX_TEXT_CHARS).collect()
+}
+
+#[cfg(test)]
+mod tests;

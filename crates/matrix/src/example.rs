@@ -1,0 +1,120 @@
+//! An example of each condition, as the engine would reject a request for it.
+
+use std::time::Duration;
+
+use demur_admission::{Denial, Plan, StoreError, StoreKind};
+use demur_contract::{Condition, Value, Violation};
+use demur_engine::ExampleReason;
+use jiff::Timestamp;
+
+use crate::build::example_now;
+use crate::operation::{DAY, OperationView, REST_OF_DAY};
+
+/// Why an example request to the operation is rejected.
+pub(crate) fn reason(condition: Condition, view: &OperationView<'_>) -> ExampleReason {
+    let denial = match condition {
+        Condition::BodyTooLarge => return ExampleReason::BodyTooLarge(view.max_body_bytes()),
+        _ => denial(condition, view),
+    };
+    denial.map_or(ExampleReason::Condition(condition), ExampleReason::Denial)
+}
+
+fn denial(condition: Condition, view: &OperationView<'_>) -> Option<Denial> {
+    const SECOND: Duration = Duration::from_secs(1);
+    let now = example_now().wall;
+    let policy = view.policy;
+    Some(match condition {
+        Condition::CredentialMissing => Denial::CredentialMissing,
+        Condition::CredentialScheme => Denial::CredentialScheme,
+        Condition::CredentialMalformed => Denial::CredentialMalformed,
+        Condition::CredentialUnknown => Denial::CredentialUnknown,
+        Condition::CredentialRevoked => Denial::CredentialRevoked { revoked_at: now },
+        Condition::CredentialExpired => Denial::CredentialExpired { expired_at: now },
+        Condition::CredentialThrottled => {
+            let (attempts, per) = view.api.authentication.failures;
+            Denial::CredentialThrottled { attempts: attempts.get().into(), per, retry_after: SECOND }
+        }
+        Condition::PermissionResource => Denial::PermissionResource { resource: "RESOURCE".to_owned() },
+        Condition::PermissionOperation => Denial::PermissionOperation,
+        Condition::PlanRequired => {
+            Denial::PlanRequired { feature: policy.feature.clone().unwrap_or_default() }
+        }
+        Condition::PlanInactive => Denial::PlanInactive,
+        Condition::CreditsExhausted => {
+            let resets_at = view.active().any(|plan| plan.credits.is_some()).then(next_month);
+            Denial::CreditsExhausted { needed: policy.credits, available: 0, resets_at }
+        }
+        Condition::CreditsHeld => {
+            Denial::CreditsHeld { needed: policy.credits, available: 0, retry_after: SECOND }
+        }
+        Condition::RateExceeded => {
+            let (_, rate) = view.rates().next()?;
+            Denial::RateExceeded {
+                name: rate.name.clone(),
+                requests: rate.requests.get().into(),
+                per: rate.per,
+                remaining: 0,
+                retry_after: Some(SECOND),
+            }
+        }
+        Condition::RateConcurrency => {
+            let slots = view.active().find_map(|plan| Some(plan.concurrency?.slots.get()))?;
+            Denial::RateConcurrency { slots, retry_after: SECOND }
+        }
+        Condition::QuotaExceeded => {
+            let requests = view.active().find_map(|plan| Some(plan.quota.as_ref()?.requests))?;
+            let resets_at = now.saturating_add(REST_OF_DAY).unwrap_or(now);
+            Denial::QuotaExceeded { requests, per: DAY, remaining: 0, resets_in: REST_OF_DAY, resets_at }
+        }
+        Condition::IdempotencyMismatch => Denial::IdempotencyMismatch,
+        Condition::IdempotencyInFlight => Denial::IdempotencyInFlight,
+        Condition::IdempotencyCompleted => Denial::IdempotencyCompleted,
+        Condition::StoreUnavailableKeys => unavailable(StoreKind::Keys),
+        Condition::StoreUnavailableLimits => unavailable(StoreKind::Limits),
+        Condition::StoreUnavailableCredits => unavailable(StoreKind::Credits),
+        _ => return None,
+    })
+}
+
+fn unavailable(part: StoreKind) -> Denial {
+    Denial::StoreUnavailable { part, cause: StoreError::Closed }
+}
+
+/// When the monthly credits of the example are granted.
+fn next_month() -> Timestamp {
+    "2026-12-01T00:00:00Z".parse().unwrap_or(Timestamp::UNIX_EPOCH)
+}
+
+/// The plan of the example's caller: for a missing feature one that lacks it.
+pub(crate) fn plan<'v>(condition: Condition, view: &OperationView<'v>) -> Option<&'v Plan> {
+    match (condition, &view.policy.feature) {
+        (Condition::PlanRequired, Some(feature)) => {
+            view.active().find(|plan| !plan.features.contains(feature))
+        }
+        (Condition::PlanInactive, _) => view.plans.iter().find(|plan| !plan.active),
+        _ => view.example_plan(),
+    }
+}
+
+/// Whether the caller is known when the condition occurs, so that the response has headers about limits.
+pub(crate) fn knows_caller(condition: Condition) -> bool {
+    !["credential", "request", "overloaded", "store.unavailable.keys"]
+        .iter()
+        .any(|root| condition.covered_by(root))
+}
+
+/// Whether the caller has exceeded a limit.
+pub(crate) fn exceeds_limit(condition: Condition) -> bool {
+    ["rate", "quota"].iter().any(|root| condition.covered_by(root))
+}
+
+/// The violation of an example, and nothing else that is wrong with the request.
+pub(crate) fn violations(violation: &Violation) -> ExampleReason {
+    ExampleReason::Violations(vec![violation.clone()])
+}
+
+/// An error of the API's own with a value for each of its parameters.
+pub(crate) fn own(name: &str, params: &[String]) -> ExampleReason {
+    let params = params.iter().map(|param| (param.clone(), Value::Text(param.to_uppercase()))).collect();
+    ExampleReason::Error { name: name.to_owned(), params, message: None }
+}
