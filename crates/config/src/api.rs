@@ -113,7 +113,7 @@ fn compare_server_paths(
     reader: &mut ConfigReader<'_>,
 ) {
     let paths = document.server_paths();
-    let is_mounted = paths.iter().any(|path| *path == mount.path);
+    let is_mounted = paths.contains(&mount.path);
     if options.server_paths == ServerPaths::Use || is_mounted {
         return;
     }

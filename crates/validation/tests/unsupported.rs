@@ -60,7 +60,7 @@ const SCHEMAS: &[Row] = &[
         &[r#""zzzz""#],
         1,
     ),
-    ("3.1.0", "{ type: string, pattern: '[' }", "regular expression", &[r#""z""#], &["5"], 1),
+    ("3.1.0", "{ type: string, pattern: '[' }", "invalid pattern `[`", &[r#""z""#], &["5"], 1),
     ("3.1.0", "{ $ref: '#/components/schemas/Back' }", "backreference", &[r#""z""#], &["5"], 1),
     (
         "3.1.0",
@@ -138,11 +138,11 @@ const SCHEMAS: &[Row] = &[
     ),
     // Keywords with invalid values.
     ("3.1.0", "{ type: sting, maxLength: 1 }", "unknown type `sting`", &["5", r#""z""#], &[r#""zz""#], 1),
-    ("3.1.0", "{ minLength: '5', maxLength: 1 }", "invalid `minLength`", &[r#""z""#], &[r#""zz""#], 1),
+    ("3.1.0", "{ minLength: '5', maxLength: 1 }", "`minLength` must be an integer", &[r#""z""#], &[r#""zz""#], 1),
     (
         "3.1.0",
         "{ type: object, required: true, properties: { a: { type: integer, required: true } } }",
-        "invalid `required`",
+        "`required` must be a list",
         &["{}"],
         &[r#"{"a":"z"}"#],
         2,
@@ -150,7 +150,7 @@ const SCHEMAS: &[Row] = &[
     (
         "3.1.0",
         "{ type: object, properties: 5, additionalProperties: false }",
-        "invalid `properties`",
+        "`properties` must be a mapping",
         &[r#"{"a":1}"#],
         &["5"],
         1,
@@ -166,13 +166,13 @@ const SCHEMAS: &[Row] = &[
     (
         "3.1.0",
         "{ type: object, examples: { a: {} }, description: 5 }",
-        "invalid `examples`",
+        "`examples` must be a list",
         &["{}"],
         &["5"],
         2,
     ),
     ("3.1.0", "{ oneOf: [], type: string }", "invalid `oneOf`", &[r#""z""#], &["5"], 1),
-    ("3.1.0", "{ enum: a, type: string }", "invalid `enum`", &[r#""z""#], &["5"], 1),
+    ("3.1.0", "{ enum: a, type: string }", "`enum` must be a list", &[r#""z""#], &["5"], 1),
     // References.
     (
         "3.1.0",
@@ -191,7 +191,7 @@ const SCHEMAS: &[Row] = &[
         1,
     ),
     ("3.1.0", "{ $ref: 5, maxLength: 1 }", "must be a string", &[r#""z""#], &[r#""zz""#], 1),
-    ("3.1.0", "{ $ref: '#/components/schemas/Loop' }", "endless cycle", &[r#""z""#], &[r#""zzz""#], 1),
+    ("3.1.0", "{ $ref: '#/components/schemas/Loop' }", "refers to itself without an end", &[r#""z""#], &[r#""zzz""#], 1),
 ];
 
 /// Spellings of older drafts that can only mean one thing, as rows without a loss.

@@ -58,7 +58,7 @@ impl<'d> Declarations<'d> {
                 !body.required || body.media_types.iter().any(|media_type| may_lack(&media_type.schema))
             }),
         };
-        self.operations.iter().any(|operation| is_optional_in(operation))
+        self.operations.iter().copied().any(|operation| is_optional_in(&operation))
     }
 
     /// The declared type of the body.

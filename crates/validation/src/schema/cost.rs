@@ -130,7 +130,7 @@ impl<'s> Costs<'s> {
                     parts.push(one(value, 1));
                 }
                 "$ref" | "$recursiveRef" => {
-                    parts.push(CostPart { schemas: self.target(&value), times: in_place })
+                    parts.push(CostPart { schemas: self.target(&value), times: in_place });
                 }
                 "$dynamicRef" => {
                     let mut schemas = self.target(&value);
