@@ -5,7 +5,7 @@ use std::path::Path;
 use demur_contract::Contract;
 use demur_engine::EventStreamErrors;
 use demur_engine::settings::{
-    ApiSettings, ContractVersion, DEFAULT_MAX_RETRY_WAIT, Idempotency, Mount, ReservedNames,
+    ApiSettings, ContractVersion, DEFAULT_MAX_RETRY_WAIT, Idempotency, Mount, ReservedNames, UpstreamErrors,
 };
 use demur_source::{Diagnostics, Fields, Node, Span};
 use demur_validation::{ApiDocument, DocumentOptions, PathCharacters, ServerPaths, UnknownPaths};
@@ -13,13 +13,15 @@ use demur_validation::{ApiDocument, DocumentOptions, PathCharacters, ServerPaths
 use crate::authentication::read_authentication;
 use crate::contract_version::{check_claims, read_versions};
 use crate::cors::read_cors;
+use crate::headers::read_headers;
 use crate::idempotency::read_idempotency;
-use crate::operation::read_operations;
+use crate::operation::{OfApi, read_operations};
 use crate::overload::read_overload;
 use crate::reader::{ConfigReader, suggestion};
 use crate::references::References;
 use crate::rule::read_rule;
 use crate::security::compare_security;
+use crate::upstream_errors::read_upstream_errors;
 use crate::validation::read_validation;
 
 const MODES: &[(&str, bool)] = &[("enforce", false), ("monitor", true)];
@@ -53,6 +55,8 @@ pub(crate) fn read_api(fields: &mut Fields<'_>, reader: &mut ConfigReader<'_>) -
     let reserved_headers = read_reserved_headers(fields, reader);
     let event_stream_errors = read_event_stream_errors(fields, reader);
     let max_retry_wait = reader.duration(fields, "max_retry_wait").unwrap_or(DEFAULT_MAX_RETRY_WAIT);
+    let headers = fields.node("headers").map(|node| read_headers(node, reader)).unwrap_or_default();
+    let upstream_errors = fields.node("upstream_errors");
     let authentication_span = fields.node("authentication").map(|node| node.span);
     let document = match (openapi, openapi_span) {
         (Some((path, span)), _) => read_document(&path, span, &references, &options, reader),
@@ -77,7 +81,11 @@ pub(crate) fn read_api(fields: &mut Fields<'_>, reader: &mut ConfigReader<'_>) -
     let versions: Vec<ContractVersion> = versions.into_iter().map(|(version, _)| version).collect();
     let contracts: Vec<&Contract> =
         std::iter::once(&contract).chain(versions.iter().map(|it| &it.contract)).map(|it| &**it).collect();
-    let operations = read_operations(operations, &document, idempotency, reader);
+    let upstream_errors = upstream_errors
+        .map(|node| read_upstream_errors(node, &UpstreamErrors::default(), &contracts, reader))
+        .unwrap_or_default();
+    let of_api = OfApi { idempotency, upstream_errors: &upstream_errors, contracts: &contracts };
+    let operations = read_operations(operations, &document, of_api, reader);
     let rules = rules.iter().filter_map(|node| read_rule(node, &document, &contracts, reader)).collect();
     let authentication = authentication??;
     if let Some(span) = authentication_span {
@@ -99,6 +107,8 @@ pub(crate) fn read_api(fields: &mut Fields<'_>, reader: &mut ConfigReader<'_>) -
         reserved_headers,
         event_stream_errors,
         max_retry_wait,
+        upstream_errors,
+        headers,
         ..ApiSettings::new(name, contract, document, authentication)
     })
 }

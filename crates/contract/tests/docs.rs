@@ -29,9 +29,31 @@ fn page() -> String {
         )
         .unwrap();
     }
-    let by_status = Condition::all().find(|condition| !condition.is_listed()).unwrap().defaults();
-    writeln!(page, "| `upstream.refused.STATUS` | that 4xx | by status | yes | {} |", by_status.title)
-        .unwrap();
+    page.push_str("| `upstream.refused.STATUS` | that 4xx | by status | yes | that of the status |\n");
+    page.push_str(
+        "\n## Statuses of the upstream\n\n\
+         An upstream's error response that names no error of the contract is mapped by its status, in this order:\n\n\
+         1. An error claims `upstream.refused.STATUS`.\n\
+         2. The status has an equivalent condition in this table, and an error with this status claims it, or any 4xx error\n   \
+         claims it by its full name.\n\
+         3. An error claims `upstream.refused`. A claim on `upstream` does not cover it.\n\
+         4. The derived error of the equivalent condition, if it has this status; else one that keeps the status, with its\n   \
+         usual title.\n\n\
+         | status | condition |\n|---|---|\n",
+    );
+    let refused = |status| demur_contract::RejectedStatus::new(status).unwrap();
+    for status in 400..500 {
+        if let Some(condition) = refused(status).equivalent() {
+            writeln!(page, "| {status} | `{condition}` |").unwrap();
+        }
+    }
+    page.push_str(
+        "| 401, 402, 407 | `upstream.failed`: they are about the gateway's account at the upstream. On operations without a \
+         key, 401 and 402 are `upstream.refused` |\n\
+         | 502 | `upstream.unreachable` |\n| 503 | `upstream.unavailable` |\n| 504 | `upstream.timeout` |\n\
+         | any other 5xx | `upstream.failed` |\n\n\
+         `demur check` prints the result for each API.\n",
+    );
     page.push_str(
         "\n`upstream.refused.STATUS` is a 4xx response of the upstream itself, such as `upstream.refused.422`: the service\n\
          rejected the request. A claim of `upstream.refused` covers all statuses. `client.gone` is a client that closed its\n\

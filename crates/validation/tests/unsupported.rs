@@ -138,7 +138,14 @@ const SCHEMAS: &[Row] = &[
     ),
     // Keywords with invalid values.
     ("3.1.0", "{ type: sting, maxLength: 1 }", "unknown type `sting`", &["5", r#""z""#], &[r#""zz""#], 1),
-    ("3.1.0", "{ minLength: '5', maxLength: 1 }", "`minLength` must be an integer", &[r#""z""#], &[r#""zz""#], 1),
+    (
+        "3.1.0",
+        "{ minLength: '5', maxLength: 1 }",
+        "`minLength` must be an integer",
+        &[r#""z""#],
+        &[r#""zz""#],
+        1,
+    ),
     (
         "3.1.0",
         "{ type: object, required: true, properties: { a: { type: integer, required: true } } }",
@@ -191,7 +198,14 @@ const SCHEMAS: &[Row] = &[
         1,
     ),
     ("3.1.0", "{ $ref: 5, maxLength: 1 }", "must be a string", &[r#""z""#], &[r#""zz""#], 1),
-    ("3.1.0", "{ $ref: '#/components/schemas/Loop' }", "refers to itself without an end", &[r#""z""#], &[r#""zzz""#], 1),
+    (
+        "3.1.0",
+        "{ $ref: '#/components/schemas/Loop' }",
+        "refers to itself without an end",
+        &[r#""z""#],
+        &[r#""zzz""#],
+        1,
+    ),
 ];
 
 /// Spellings of older drafts that can only mean one thing, as rows without a loss.
