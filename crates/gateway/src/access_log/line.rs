@@ -51,8 +51,16 @@ struct LogLine<'e> {
     would_reject: Vec<Unenforced<'e>>,
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     notes: &'e [String],
+    /// The number of parts of the document that the request was not checked against.
+    #[serde(skip_serializing_if = "is_zero")]
+    unsupported: usize,
     #[serde(skip_serializing_if = "Option::is_none")]
     stream_error: Option<&'e str>,
+}
+
+/// Zero is left out.
+fn is_zero(count: &usize) -> bool {
+    *count == 0
 }
 
 /// A rejection that was not enforced.
@@ -118,6 +126,7 @@ impl<'e> LogLine<'e> {
             cause: cause.filter(|cause| !cause.is_empty()),
             would_reject: record.would_reject().iter().map(Unenforced::of).collect(),
             notes: record.notes(),
+            unsupported: record.unsupported(),
             stream_error: record.stream_error(),
         }
     }
