@@ -115,7 +115,7 @@ pub(crate) enum CliCommand {
     Check(CheckArgs),
     /// Show every error of every operation, with its causes and its exact response
     Matrix(MatrixArgs),
-    /// Write a first contract with comments that explain each line
+    /// Write a first contract with comments that explain each line, and a configuration that uses it
     Init(InitArgs),
     /// Print the JSON Schema of a contract or configuration file, for editors
     Schema(SchemaArgs),
@@ -278,6 +278,8 @@ pub(crate) enum KeysCommand {
         #[command(flatten)]
         page: PageArgs,
     },
+    /// Show a key: its state and when it expires, without its secret
+    Show(KeyArgs),
     /// Revoke a key permanently, effective immediately
     Revoke(KeyArgs),
     /// Rotate a key and print the new secret once

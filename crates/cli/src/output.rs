@@ -67,6 +67,11 @@ impl Output {
         let _ = stdout.flush();
     }
 
+    /// Prints a result that is one value, such as a secret or an ID: the value alone with `--quiet`, for scripts.
+    pub(crate) fn value(&self, value: &str, human: &str, json: &impl Serialize) {
+        self.result(if self.quiet { value } else { human }, json);
+    }
+
     /// Prints the diagnostics of a file, and its description if the file is valid. JSON is always one document on standard
     /// output.
     pub(crate) fn findings(&self, found: &Diagnostics, about: Option<OutputSubject>) {

@@ -56,6 +56,7 @@ pub(crate) fn read_api(fields: &mut Fields<'_>, reader: &mut ConfigReader<'_>) -
     let headers = fields.node("headers").map(|node| read_headers(node, reader)).unwrap_or_default();
     let upstream_errors = fields.node("upstream_errors");
     let authentication_span = fields.node("authentication").map(|node| node.span);
+    let openapi_span = openapi.as_ref().map(|(_, span)| *span);
     let document = openapi.and_then(|(path, span)| read_document(&path, span, &references, &options, reader));
     let operations = fields.map("operations", reader.found);
     let rules = fields.list("rules", reader.found);
@@ -67,6 +68,9 @@ pub(crate) fn read_api(fields: &mut Fields<'_>, reader: &mut ConfigReader<'_>) -
     let versions: Vec<ContractVersion> = versions.into_iter().map(|(version, _)| version).collect();
     let contracts: Vec<&Contract> =
         std::iter::once(&contract).chain(versions.iter().map(|it| &it.contract)).map(|it| &**it).collect();
+    if let Some(span) = openapi_span {
+        warn_upgrades(span, &document, reader);
+    }
     let upstream_errors = upstream_errors
         .map(|node| read_upstream_errors(node, &UpstreamErrors::default(), &contracts, reader))
         .unwrap_or_default();
@@ -97,6 +101,21 @@ pub(crate) fn read_api(fields: &mut Fields<'_>, reader: &mut ConfigReader<'_>) -
         headers,
         ..ApiSettings::new(name, contract, document, authentication)
     })
+}
+
+/// Warns of operations that switch to another protocol: they are rejected.
+fn warn_upgrades(span: Span, document: &ApiDocument, reader: &mut ConfigReader<'_>) {
+    for operation in document.operations() {
+        if operation.response_statuses().any(|status| status == "101") {
+            let message = format!(
+                "`{}` switches to another protocol (101), which is not supported: such requests are rejected as \
+                 `request.upgrade_rejected`",
+                operation.id()
+            );
+            let help = "route these requests past the gateway".to_owned();
+            reader.warning(span, "upgrade", message, help);
+        }
+    }
 }
 
 /// The name of an API is in the realm of challenges, in logs and in the file of keys.

@@ -28,7 +28,7 @@ pub use body_budget::{DEFAULT_BODY_MEMORY, LARGEST_BODY_PART};
 pub use body_prefix::read_at_most;
 pub use engine::Engine;
 pub use panics::{Panic, catch_panic, catch_panic_async};
-pub use record::{Check, CheckOutcome, RejectionRecord, RequestRecord, Stage, WouldReject};
+pub use record::{Check, CheckOutcome, RejectionRecord, RequestRecord, Stage, ViolationRecord, WouldReject};
 pub use reject::example::{ExampleContext, ExampleReason, ExampleResponse};
 pub use request::body::{BodyError, BodyErrorSlot, RequestBody};
 pub use request::id::RequestId;

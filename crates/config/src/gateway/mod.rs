@@ -5,8 +5,11 @@ mod cache;
 mod checks;
 mod limits;
 mod listen;
+mod store_only;
 mod trusted_proxies;
 mod upstream;
+
+pub use store_only::load_store_only;
 
 use std::num::NonZeroUsize;
 use std::path::Path;
