@@ -92,7 +92,11 @@ fn change(
         Reply::KeyChanged(key) => {
             let expires = key.key.expires;
             let expires = expires.map_or_else(|| "never expires".to_owned(), |at| format!("expires {at}"));
-            output.value(key.key.id.as_str(), &format!("{}: {}, {expires}", key.key.id, state(key.state)), &key);
+            output.value(
+                key.key.id.as_str(),
+                &format!("{}: {}, {expires}", key.key.id, state(key.state)),
+                &key,
+            );
         }
         other => return Err(unexpected(&other)),
     }

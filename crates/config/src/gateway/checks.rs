@@ -42,7 +42,8 @@ pub(super) fn check_features(api: &ApiConfig, plans: &[Plan], node: &Node, reade
         if known.contains(&feature) {
             continue;
         }
-        let place = ["operations", operation.id(), "feature"].iter().try_fold(node, |node, name| node.get(name));
+        let place =
+            ["operations", operation.id(), "feature"].iter().try_fold(node, |node, name| node.get(name));
         let message = format!("no plan has the feature `{feature}`");
         reader.warning(
             place.map_or(node.span, |node| node.span),
