@@ -19,13 +19,15 @@ pub(super) fn read_upstream(node: &Node, reader: &mut ConfigReader<'_>) -> Optio
     }
     let connect_timeout = reader.duration(&mut fields, "connect_timeout");
     let timeout = reader.duration(&mut fields, "timeout");
+    let idle_timeout = reader.duration(&mut fields, "idle_timeout");
     let max_headers = read_count(&mut fields, "max_headers", reader);
     fields.finish(reader.found);
     let upstream = read_url(&url?, span, reader)?;
     Some(Upstream {
         connect_timeout: connect_timeout.unwrap_or(upstream.connect_timeout),
         timeout: timeout.unwrap_or(upstream.timeout),
-        fields: max_headers.map_or(upstream.fields, |most| most.get()),
+        idle_timeout: idle_timeout.unwrap_or(upstream.idle_timeout),
+        max_headers: max_headers.map_or(upstream.max_headers, |most| most.get()),
         ..upstream
     })
 }

@@ -156,15 +156,19 @@ impl RequestContext {
         self.upstream_permit = self.api().map(|api| api.upstream_limit.acquire());
     }
 
-    /// Releases the permit once the upstream has responded, or was given up. The concurrency limit learns from the
-    /// latency, less the scheduling delay `lag` on both ways; without a `lag` it learns nothing.
-    pub(crate) fn release_upstream_permit(&mut self, lag: Option<Duration>) {
-        let Some(permit) = self.upstream_permit.take() else { return };
+    /// The upstream has responded: the concurrency limit learns from the latency, less the scheduling delay `lag` on both
+    /// ways.
+    pub(crate) fn on_upstream_head(&mut self, lag: Duration) {
         let operation = self.record.operation;
-        let latency = self.api().and_then(|api| api.upstream_limit.release(permit, operation, lag));
+        let latency = self.upstream_permit.as_mut().and_then(|permit| permit.observe(operation, lag));
         if let Some(latency) = latency {
             self.record.set_timing(Stage::Upstream, latency);
         }
+    }
+
+    /// The permit, for the body of the response.
+    pub(crate) fn take_upstream_permit(&mut self) -> Option<Permit> {
+        self.upstream_permit.take()
     }
 
     /// How the operation's credits are settled.
@@ -371,11 +375,4 @@ fn responder(engine: &Engine, api: Option<usize>, contract_version: usize) -> &E
 /// The check that a denial of the limits belongs to.
 pub(crate) fn check_of(denial: &Denial) -> Check {
     if matches!(denial, Denial::QuotaExceeded { .. }) { Check::Quota } else { Check::Rate }
-}
-
-/// Releases the upstream permit of a request that is dropped.
-impl Drop for RequestContext {
-    fn drop(&mut self) {
-        self.release_upstream_permit(None);
-    }
 }

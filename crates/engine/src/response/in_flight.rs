@@ -12,7 +12,7 @@ use demur_admission::Hold;
 use demur_contract::Condition;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, SERVER};
 use http::response::Parts;
-use http::{HeaderMap, Response, Version};
+use http::{HeaderMap, Response, StatusCode, Version};
 use http_body::Body;
 
 use crate::api::Api;
@@ -87,9 +87,14 @@ impl InFlight {
         R: Body<Data = Bytes> + Unpin,
     {
         let Self { mut context, hold, lag, .. } = self;
+        if matches!(result, Err(UpstreamFault::ClientGone)) {
+            return client_gone(context, hold);
+        }
         // A panic is no measure of the upstream's latency.
         let panicked = matches!(result, Err(UpstreamFault::Panicked(_)));
-        context.release_upstream_permit((!panicked).then_some(lag));
+        if !panicked {
+            context.on_upstream_head(lag);
+        }
         let mut response = match result {
             Ok(response) => response,
             Err(fault) => {
@@ -101,7 +106,9 @@ impl InFlight {
         let verdict = catch_panic(|| verdict(&mut context, &mut response, hold));
         match verdict.unwrap_or_else(|panic| Err(panic.into())) {
             Ok(ResponseVerdict::Passes(settlement)) => {
-                let settling = |body| ResponseBody::settling(PeekedBody::nothing(body), settlement);
+                let permit = context.take_upstream_permit();
+                let settling =
+                    |body| ResponseBody::settling(PeekedBody::nothing(body).holding(permit), settlement);
                 end(context, Ok(response.map(settling)))
             }
             Ok(ResponseVerdict::NeedsBody { hold, schema }) => {
@@ -111,6 +118,21 @@ impl InFlight {
             Err(rejection) => end(context, Err(rejection)),
         }
     }
+}
+
+/// The client has gone: the request is settled as if it were dropped, and a response is made that nobody gets.
+fn client_gone<R>(mut context: Box<RequestContext>, hold: Hold) -> ResponseOutcome<R> {
+    drop(hold);
+    context.record.set_client_gone();
+    let mut response = Response::new(ResponseBody::Whole(None));
+    *response.status_mut() = client_closed_request();
+    let record = context.finalize(response.headers_mut());
+    ResponseOutcome::Done(response, record)
+}
+
+/// The status that logs have for a client that has gone. It is never sent.
+fn client_closed_request() -> StatusCode {
+    StatusCode::from_u16(499).unwrap_or(StatusCode::BAD_REQUEST)
 }
 
 /// What the head of a response decides.
@@ -300,7 +322,7 @@ fn start_settlement(context: &mut RequestContext, headers: &mut HeaderMap, hold:
 
 /// A response that is passed on to the client.
 fn pass_on<R>(
-    context: &RequestContext,
+    context: &mut RequestContext,
     head: Parts,
     body: PeekedBody<R>,
     mut settlement: PendingSettlement,
@@ -311,6 +333,7 @@ where
     let mut response = Response::from_parts(head, ());
     strip_hop_by_hop(context, &mut response);
     settlement.on_start(context, (response.status(), response.headers()), &body);
+    let body = body.holding(context.take_upstream_permit());
     response.map(|()| ResponseBody::settling(body, settlement))
 }
 

@@ -40,6 +40,8 @@ pub enum UpstreamFault {
     Content(BodyError),
     /// The handler panicked.
     Panicked(Panic),
+    /// The client has closed its connection, and nobody waits for a response any more.
+    ClientGone,
 }
 
 impl fmt::Display for UpstreamFault {
@@ -51,6 +53,7 @@ impl fmt::Display for UpstreamFault {
             UpstreamFault::Invalid(cause) => write!(f, "invalid response: {cause}"),
             UpstreamFault::Content(fault) => fault.fmt(f),
             UpstreamFault::Panicked(Panic(cause)) => f.write_str(cause),
+            UpstreamFault::ClientGone => f.write_str("the client closed the connection"),
         }
     }
 }
@@ -63,15 +66,29 @@ impl From<Panic> for UpstreamFault {
     }
 }
 
-impl From<UpstreamFault> for Rejection {
-    fn from(fault: UpstreamFault) -> Self {
-        let condition = match &fault {
+impl UpstreamFault {
+    /// The condition of this fault.
+    pub fn condition(&self) -> Condition {
+        match self {
             UpstreamFault::Unreachable(_) => Condition::UpstreamUnreachable,
             UpstreamFault::Unavailable(_) => Condition::UpstreamUnavailable,
             UpstreamFault::Timeout(_) => Condition::UpstreamTimeout,
             UpstreamFault::Invalid(_) => Condition::UpstreamInvalidResponse,
+            UpstreamFault::Content(fault) => fault.condition(),
+            UpstreamFault::Panicked(_) => Condition::Internal,
+            UpstreamFault::ClientGone => Condition::ClientGone,
+        }
+    }
+}
+
+impl From<UpstreamFault> for Rejection {
+    fn from(fault: UpstreamFault) -> Self {
+        let condition = match &fault {
             UpstreamFault::Content(fault) => return fault.clone().into(),
             UpstreamFault::Panicked(panicked) => return panicked.clone().into(),
+            // It is answered before: nothing can be sent.
+            UpstreamFault::ClientGone => Condition::Internal,
+            fault => fault.condition(),
         };
         Rejection::from(condition).with_cause(fault.to_string())
     }
