@@ -98,7 +98,7 @@ pub enum QuotaUnit {
 pub struct MonthlyCredits {
     /// The number of credits.
     pub amount: u64,
-    /// The day of the month, 1 to 28.
+    /// The day of the month, 1 to 31. In a month without it, the last day.
     pub grant_day: u8,
     /// The time zone of the grant day.
     pub zone: TimeZone,

@@ -13,6 +13,7 @@ use crate::args::{Color, OutputFormat};
 use crate::exit::CommandFailure;
 
 /// The output settings of a command.
+#[derive(Clone)]
 pub(crate) struct Output {
     format: OutputFormat,
     color: bool,

@@ -137,6 +137,8 @@ pub(crate) struct RecordLabels {
 pub(crate) struct ApiLabels {
     pub(crate) name: String,
     pub(crate) operations: Vec<String>,
+    /// The number of parts of each operation's declaration that cannot be used.
+    pub(crate) unsupported: Vec<usize>,
 }
 
 impl RequestRecord {
@@ -279,6 +281,13 @@ impl RequestRecord {
     /// The ID of the operation, if it was known.
     pub fn operation(&self) -> Option<&str> {
         self.api_labels()?.operations.get(self.operation?).map(String::as_str)
+    }
+
+    /// The number of parts of the operation's declaration that the request was not checked against, because they cannot
+    /// be used.
+    pub fn unsupported(&self) -> usize {
+        let count = || self.api_labels()?.unsupported.get(self.operation?).copied();
+        count().unwrap_or_default()
     }
 
     /// The ID of the account, if it was known.

@@ -12,6 +12,7 @@ use crate::args::{Listen, ServeArgs};
 use crate::exit::{CommandFailure, Exit, cannot_read};
 use crate::log;
 use crate::output::{Output, counted};
+use crate::pages;
 use crate::preflight;
 use crate::serving::{Running, load_quietly};
 use crate::signals::Ignored;
@@ -45,6 +46,7 @@ pub(crate) fn run(args: &ServeArgs, output: &Output) -> Result<Exit, CommandFail
     }
     log::start(output, &mut config.access_log);
     log_lockouts(&checked?);
+    pages::attach(&mut config, output)?;
     let running = match Running::start(config, signals.and_end()?) {
         Ok(running) => running,
         Err(failure) => {

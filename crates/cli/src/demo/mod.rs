@@ -14,6 +14,7 @@ use crate::args::DemoArgs;
 use crate::exit::{CommandFailure, Exit};
 use crate::log;
 use crate::output::Output;
+use crate::pages;
 use crate::serving::{Running, load};
 use crate::signals::Ignored;
 
@@ -36,6 +37,7 @@ pub(crate) fn run(args: &DemoArgs, output: &Output) -> Result<Exit, CommandFailu
 
     let is_json = log::is_json(output, &config.access_log);
     log::start(output, &mut config.access_log);
+    pages::attach(&mut config, output)?;
     let running = Running::start(config, signals)?;
     let keys = samples::create(running.store(), &apis)?;
     let gateway = running.url();

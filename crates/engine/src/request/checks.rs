@@ -11,6 +11,7 @@ use serde_json::Value as Json;
 
 use crate::reject::rejection::Rejection;
 use crate::request::body::BodyError;
+use crate::request::decompress;
 use crate::settings::ApiSettings;
 
 /// The client's identifier of an operation that it may send more than once.
@@ -114,10 +115,12 @@ pub(crate) fn check_body(
     parts: &Parts,
     bytes: &[u8],
 ) -> Result<(Option<Json>, Vec<Violation>), Rejection> {
-    let coding = parts.headers.get(CONTENT_ENCODING).filter(|coding| *coding != "identity");
-    if coding.is_some() && !bytes.is_empty() {
-        let rejection = Rejection::from(Condition::BodyUnsupportedMediaType);
-        return Err(rejection.with_cause("a compressed body cannot be validated"));
+    if !bytes.is_empty() {
+        let is_decoded = settings.validation.decodes_bodies && !settings.monitor;
+        if decompress::coding(&parts.headers, is_decoded)?.is_some() {
+            let rejection = Rejection::from(Condition::BodyUnsupportedMediaType);
+            return Err(rejection.with_cause("a compressed body cannot be validated"));
+        }
     }
     let content_type = parts.headers.get(CONTENT_TYPE).map(|value| value.to_str()).transpose();
     if content_type.is_err() && found.operation.takes_body() {

@@ -43,7 +43,7 @@ use crate::request::stage_result::{ForwardPlan, StageOutcome, StageResult, Suspe
 use crate::request::upstream_headers::check_connection;
 use crate::request::upstream_request::rewritten_target;
 use crate::response::replay;
-use crate::settings::RequestView;
+use crate::settings::{RequestValidation, RequestView};
 
 /// One request at its stages. Results go into its context.
 pub(crate) struct Stages<'w, B> {
@@ -275,7 +275,8 @@ where
             self.reject_excess_length(max_length)?;
         }
         // An idempotency key stands for one request, body included. A body of a GET is forwarded only with a known length.
-        let is_buffered = document.takes_body()
+        let is_validated = operation.validation() != RequestValidation::Off;
+        let is_buffered = document.takes_body() && is_validated
             || api.rules_read_body[operation.index()]
             || is_read
             || reservation::is_named(self.context, settings, parts);
@@ -300,18 +301,28 @@ where
             let names = parameters.unknown.join(", ");
             self.context.record.add_note(format!("unknown query parameters: {names}"));
         }
+        // Rules read the values of parameters and body also where these are not validated.
+        let mode = operation.validation();
+        let is_shadow = mode == RequestValidation::Shadow;
         let mut violations = parameters.violations;
         let mut value = None;
         if let RequestBody::Collected(bytes) = &body
             && (bytes.is_some() || found.operation.takes_body())
         {
             let checked = check_body(&api.settings, &found, parts, bytes.as_deref().unwrap_or_default());
-            let (json, more) = self.context.enforce(Check::Validation, checked)?.unwrap_or_default();
+            let (json, more) = match checked {
+                Err(_) if mode == RequestValidation::Off => Default::default(),
+                checked => {
+                    self.context.enforce_unless(is_shadow, Check::Validation, checked)?.unwrap_or_default()
+                }
+            };
             value = json;
             violations.extend(more);
         }
-        let checked = if violations.is_empty() { Ok(()) } else { Err(Rejection::violations(violations)) };
-        self.context.enforce(Check::Validation, checked)?;
+        if mode != RequestValidation::Off {
+            let checked = if violations.is_empty() { Ok(()) } else { Err(Rejection::violations(violations)) };
+            self.context.enforce_unless(is_shadow, Check::Validation, checked)?;
+        }
 
         let inputs = RuleContext {
             parts,

@@ -53,6 +53,9 @@ struct LogLine<'e> {
     would_reject: Vec<Unenforced<'e>>,
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     notes: &'e [String],
+    /// The number of parts of the document that the request was not checked against.
+    #[serde(skip_serializing_if = "is_zero")]
+    unsupported: usize,
     #[serde(skip_serializing_if = "Option::is_none")]
     stream_error: Option<&'e str>,
 }
@@ -65,6 +68,11 @@ struct LoggedViolation<'e> {
     #[serde(skip_serializing_if = "str::is_empty")]
     pointer: &'e str,
     rule: &'static str,
+}
+
+/// Zero is left out.
+fn is_zero(count: &usize) -> bool {
+    *count == 0
 }
 
 /// A rejection that was not enforced.
@@ -133,6 +141,7 @@ impl<'e> LogLine<'e> {
             }),
             would_reject: record.would_reject().iter().map(Unenforced::of).collect(),
             notes: record.notes(),
+            unsupported: record.unsupported(),
             stream_error: record.stream_error(),
         }
     }
