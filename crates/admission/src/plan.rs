@@ -133,6 +133,17 @@ impl Rate {
         }
     }
 
+    /// The limit and the window that clients are told. A burst that is smaller than `requests` is the limit, in the time in
+    /// which it refills: nobody could ever use more at once, so `100;w=60` with 5 remaining would look nearly exhausted.
+    pub fn advertised(&self) -> (u64, Duration) {
+        let (requests, burst) = (self.requests.get(), self.burst.get());
+        if burst >= requests {
+            return (u64::from(requests), self.per);
+        }
+        let window = self.per.checked_mul(burst).map_or(self.per, |total| total / requests);
+        (u64::from(burst), window)
+    }
+
     /// Whether the rate counts requests of this operation.
     pub fn concerns(&self, operation: Option<&str>) -> bool {
         self.operations.is_empty() || operation.is_some_and(|name| self.operations.contains(name))

@@ -81,6 +81,9 @@ pub(crate) fn read_api(fields: &mut Fields<'_>, reader: &mut ConfigReader<'_>) -
     let versions: Vec<ContractVersion> = versions.into_iter().map(|(version, _)| version).collect();
     let contracts: Vec<&Contract> =
         std::iter::once(&contract).chain(versions.iter().map(|it| &it.contract)).map(|it| &**it).collect();
+    if let Some(span) = openapi_span {
+        warn_upgrades(span, &document, reader);
+    }
     let upstream_errors = upstream_errors
         .map(|node| read_upstream_errors(node, &UpstreamErrors::default(), &contracts, reader))
         .unwrap_or_default();
@@ -111,6 +114,21 @@ pub(crate) fn read_api(fields: &mut Fields<'_>, reader: &mut ConfigReader<'_>) -
         headers,
         ..ApiSettings::new(name, contract, document, authentication)
     })
+}
+
+/// Warns of operations that switch to another protocol: they are rejected.
+fn warn_upgrades(span: Span, document: &ApiDocument, reader: &mut ConfigReader<'_>) {
+    for operation in document.operations() {
+        if operation.response_statuses().any(|status| status == "101") {
+            let message = format!(
+                "`{}` switches to another protocol (101), which is not supported: such requests are rejected as \
+                 `request.upgrade_rejected`",
+                operation.id()
+            );
+            let help = "route these requests past the gateway".to_owned();
+            reader.warning(span, "upgrade", message, help);
+        }
+    }
 }
 
 /// Warns if callers of the document send paths that are not found here: its servers have a path that neither the option

@@ -11,7 +11,7 @@ use crate::parse::Parser;
 use crate::plural::Plurals;
 use crate::template::{Template, TemplateParameter};
 use crate::variants::Variants;
-use crate::violations::{DEFAULT_TEXTS, FieldStyle, ViolationTexts, precedence, rule_claim};
+use crate::violations::{DEFAULT_TEXTS, FieldStyle, ViolationTexts, primary_violation, rule_claim};
 use crate::{Condition, Violation};
 
 /// An error contract, loaded and checked. It is immutable; a reload makes a new one.
@@ -140,8 +140,7 @@ impl Contract {
 
     /// The error that answers several violations, which is that of the most fundamental one; `None` if there are none.
     pub fn answer_violations(&self, violations: &[Violation]) -> Option<ErrorId> {
-        let primary = violations.iter().min_by_key(|violation| precedence(violation.condition))?;
-        Some(self.answer(primary.condition))
+        primary_violation(violations).map(|primary| self.answer(primary.condition))
     }
 
     /// The error that answers one of the API's own conditions.

@@ -10,6 +10,11 @@ use std::sync::OnceLock;
 use crate::template::Template;
 use crate::{Condition, Violation};
 
+/// The most fundamental of several violations, which names the error; `None` if there are none.
+pub fn primary_violation(violations: &[Violation]) -> Option<&Violation> {
+    violations.iter().min_by_key(|violation| precedence(violation.condition))
+}
+
 /// The rank of a rule; the lowest rank takes precedence.
 pub(crate) fn precedence(condition: Condition) -> usize {
     // Computed once, because comparing names for each violation would be slow.

@@ -32,7 +32,7 @@ use crate::reject::rejection::{Rejection, from_credentials, from_grants};
 use crate::request::body::{BodyError, RequestBody};
 use crate::request::checks::{
     check_body, host, method_not_allowed, reject_duplicates, reject_excess_length, reject_unacceptable,
-    unclear_resource,
+    reject_upgrade, unclear_resource,
 };
 use crate::request::context::{RequestContext, check_of};
 use crate::request::credential;
@@ -120,6 +120,7 @@ where
         let direction = self.context.header_direction(api);
         let checked = check_connection(&parts.headers, direction, api.rules_read_headers[operation.index()]);
         self.context.enforce(Check::Request, checked)?;
+        self.context.enforce(Check::Request, reject_upgrade(&parts.headers))?;
         if operation.settings().anonymous {
             return self.validate(&operation);
         }
@@ -169,12 +170,35 @@ where
         }
     }
 
+    /// Records whose key is no longer valid: its owner asks why, and the log should know.
+    fn record_denied(&mut self, api: &Api) {
+        let authentication = &api.settings.authentication;
+        let Ok(secret) = credential::presented(&self.parts.headers, self.parts.uri.query(), authentication)
+        else {
+            return;
+        };
+        let prefix = authentication.prefixes.of_key(&secret);
+        let caller =
+            self.engine.admission().denied_caller(&secret, &api.settings.name, prefix, self.context.now);
+        if let Some(caller) = caller {
+            self.context.record.set_denied(caller);
+        }
+    }
+
     /// The key was looked up. Addresses with too many failed attempts are throttled.
     pub(crate) fn on_auth_result(
-        self,
+        mut self,
         operation: &ResolvedOperation,
         mut result: Result<Arc<Principal>, Denial>,
     ) -> StageOutcome<B> {
+        if let Err(
+            Denial::CredentialRevoked { .. }
+            | Denial::CredentialExpired { .. }
+            | Denial::CredentialDisabled { .. },
+        ) = &result
+        {
+            self.record_denied(&operation.api);
+        }
         if let (Some(address), Err(denial)) = (self.context.client_address, &result)
             && denial.is_failed_attempt()
         {
