@@ -180,7 +180,7 @@ impl ConnectionContext {
                     WriteError::Io(_) => Condition::ClientGone,
                     WriteError::Body(_) | WriteError::Length => Condition::UpstreamInvalidResponse,
                 };
-                tracing::debug!(?error, condition = condition.name(), "connection closed early");
+                tracing::debug!(condition = condition.name(), ?error, "connection closed early");
                 false
             }
         }

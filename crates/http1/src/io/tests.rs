@@ -1,4 +1,5 @@
 //! Both sides over real sockets, each against bytes that were written by hand.
+//! Long because each rule needs both ends of a connection.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test ends where its rule does not hold")]
 
