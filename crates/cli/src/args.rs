@@ -12,7 +12,6 @@ use std::path::PathBuf;
 
 use clap::{Arg, Command, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
-use crate::commands::generate::old_output_variable;
 
 /// An errors-first API gateway: every rejection and failure follows the API's own error contract
 #[derive(Debug, Parser)]
@@ -665,4 +664,9 @@ mod tests {
             assert_eq!(*first, meaning, "`{variable}` is for `{at}` and for `{command} --{name}`");
         }
     }
+}
+
+/// The value of the variable that was renamed to `DEMUR_OUTPUT`.
+pub(crate) fn old_output_variable() -> Option<PathBuf> {
+    std::env::var_os("DEMUR_INTO").filter(|value| !value.is_empty()).map(PathBuf::from)
 }

@@ -10,7 +10,7 @@ use demur_publish::codegen::{GenerateFor, generate};
 use demur_source::Source;
 use serde_json::json;
 
-use crate::args::{GenerateCommand, GenerateSide};
+use crate::args::{GenerateCommand, GenerateSide, old_output_variable};
 use crate::exit::{CommandFailure, Exit, cannot_read, cannot_write};
 use crate::output::Output;
 
@@ -33,11 +33,6 @@ pub(crate) fn run(args: &GenerateCommand, output: &Output) -> Result<Exit, Comma
         None => output.result(code.trim_end(), &json!({ "code": code })),
     }
     Ok(Exit::Ok)
-}
-
-/// The value of the variable that was renamed to `DEMUR_OUTPUT`.
-pub(crate) fn old_output_variable() -> Option<PathBuf> {
-    std::env::var_os("DEMUR_INTO").filter(|value| !value.is_empty()).map(PathBuf::from)
 }
 
 /// Reads a built-in contract by its name, or a file by its path.
