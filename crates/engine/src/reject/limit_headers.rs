@@ -29,7 +29,9 @@ pub(crate) fn set(
             }
             LimitHeaderScheme::Ietf => set_ietf(limits, headers),
             // Part of error responses only.
-            LimitHeaderScheme::ShouldRetry(_) | LimitHeaderScheme::RetryAfterMillis(_) => {}
+            LimitHeaderScheme::ShouldRetry(_)
+            | LimitHeaderScheme::ShouldRetryAtOnce(_)
+            | LimitHeaderScheme::RetryAfterMillis(_) => {}
         }
     }
 }
@@ -46,6 +48,10 @@ pub(crate) fn set_retry(
         match (family, delay) {
             (LimitHeaderScheme::ShouldRetry(header), _) => {
                 let text = if is_worth_waiting { "true" } else { "false" };
+                headers.insert(header.clone(), HeaderValue::from_static(text));
+            }
+            (LimitHeaderScheme::ShouldRetryAtOnce(header), delay) => {
+                let text = if is_worth_waiting && delay.is_none() { "true" } else { "false" };
                 headers.insert(header.clone(), HeaderValue::from_static(text));
             }
             // The same delay as `Retry-After`.
