@@ -33,7 +33,7 @@ def call_openai():
 def call_anthropic():
     import anthropic
 
-    client = anthropic.Anthropic(base_url=base, api_key=key, auth_token=key, max_retries=2)
+    client = anthropic.Anthropic(base_url=base, auth_token=key, max_retries=2)
     try:
         print(json.dumps({"ok": client.get(path, cast_to=object)}))
     except anthropic.APIStatusError as error:
@@ -95,15 +95,21 @@ def call_google():
             raise exceptions.from_http_response(answer)
         return answer.json()
 
-    # The library's own judgement of what is transient, within four seconds.
-    policy = retry.Retry(predicate=retry.if_transient_error, initial=0.4, maximum=0.4, multiplier=1, timeout=1.0)
+    # The library's own judgement of what is transient. By itself it repeats that for two minutes; here three times.
+    errors = []
+
+    def give_up(error):
+        errors.append(error)
+        if len(errors) == 3:
+            raise error
+
+    policy = retry.Retry(predicate=retry.if_transient_error, initial=0.05, maximum=0.05, on_error=give_up)
     try:
         print(json.dumps({"ok": policy(attempt)()}))
-    except exceptions.RetryError as error:
-        cause = error.cause
-        outcome(cause, status=cause.code, code=cause.reason, message=short(cause.message), gave_up=True)
     except exceptions.GoogleAPICallError as error:
-        outcome(error, status=error.code, code=error.reason, message=short(error.message))
+        # The message begins with the method and the URL.
+        message = error.message.split(": ", 1)[-1]
+        outcome(error, status=error.code, code=error.reason, message=short(message))
 
 
 def call_huggingface():

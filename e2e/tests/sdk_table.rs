@@ -13,7 +13,7 @@ use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::LazyLock;
+use std::sync::{LazyLock, Mutex};
 
 use demur_e2e::{Gateway, MockResponse, NewKey, Received, Request, TestDir, Upstream, refusing_address};
 use serde_json::{Value as Json, json};
@@ -139,11 +139,12 @@ fn configuration(upstream: &Upstream, dead: std::net::SocketAddr) -> String {
     for (name, _, _, contract) in SDKS {
         let contract =
             if contract.ends_with(".yaml") { format!("./{contract}") } else { contract.to_owned() };
+        let scheme = if name == "octokit" { "token" } else { "bearer" };
         for (suffix, address) in [("", upstream.address()), ("-dead", dead)] {
             write!(
                 apis,
                 "  - name: {name}{suffix}\n    contract: {contract}\n    openapi: things.yaml\n    mount: {{ path: /{name}{suffix} }}\n    \
-                 upstream: {{ url: \"http://{address}\", timeout: 120s }}\n    authentication: {{ scheme: bearer, prefix: sk }}\n    \
+                 upstream: {{ url: \"http://{address}\", timeout: 120s }}\n    authentication: {{ scheme: {scheme}, prefix: sk }}\n    \
                  operations: {{ administer: {{ scope: admin }}, buy: {{ credits: 2 }} }}\n"
             )
             .unwrap();
@@ -203,14 +204,15 @@ fn shown(read: &Json) -> String {
     text
 }
 
-fn rows(gateway: &Gateway, (name, sdk, is_node, _): (&str, &str, bool, &str)) -> String {
+fn rows(gateway: &Mutex<Gateway>, (name, sdk, is_node, _): (&str, &str, bool, &str)) -> String {
     let mut table = String::new();
     let key = |api: &str, account: &str| {
+        let gateway = gateway.lock().unwrap();
         gateway.folder().create_key(&NewKey { api, account, scopes: &["read"], ..NewKey::default() }).secret
     };
     let busy = key(name, "busy");
     // Holds the only slot of its account for as long as the test lasts.
-    let (address, held) = (gateway.address(), busy.clone());
+    let (address, held) = (gateway.lock().unwrap().address(), busy.clone());
     let hold = format!("GET /{name}/hold HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {held}\r\n\r\n");
     let mut stream = std::net::TcpStream::connect(address).unwrap();
     std::io::Write::write_all(&mut stream, hold.as_bytes()).unwrap();
@@ -225,12 +227,13 @@ fn rows(gateway: &Gateway, (name, sdk, is_node, _): (&str, &str, bool, &str)) ->
             _ if is_dead => &dead,
             _ => &free,
         };
-        let before = asked(gateway, &api);
+        let before = asked(&gateway.lock().unwrap(), &api);
         let read = call(is_node, [sdk, &format!("http://{address}/{api}"), secret, path]);
         // The log is written in order: once this request is in it, so are those of the SDK.
+        let gateway = gateway.lock().unwrap();
         let last = gateway.client_of_no_api().send(&Request::get("/nowhere"));
         gateway.logged(last.field("x-request-id"));
-        let times = asked(gateway, &api) - before;
+        let times = asked(&gateway, &api) - before;
         writeln!(table, "{situation:<6} asks {times}  {}", shown(&read)).unwrap();
     }
     drop(stream);
@@ -250,7 +253,7 @@ fn users_of_sdks_read_what_the_golden_table_says() {
     for plan in ["free", "busy", "spent"] {
         folder.create_account(plan, plan);
     }
-    let gateway = Gateway::serve(folder);
+    let gateway = Mutex::new(Gateway::serve(folder));
     let tables: Vec<String> = std::thread::scope(|scope| {
         let gateway = &gateway;
         let running: Vec<_> = SDKS.into_iter().map(|sdk| scope.spawn(move || rows(gateway, sdk))).collect();

@@ -208,7 +208,9 @@ mod tests {
 
     #[test]
     fn error_responses_say_whether_to_retry() {
-        let families = families("headers: [x-should-retry, retry-after-ms, { should_retry: Their-Retry }]");
+        let families = families(
+            "headers: [x-should-retry, retry-after-ms, { should_retry: Their-Retry }, { should_retry_at_once: Once }]",
+        );
         let delay = RetryAfter { delay: Duration::from_millis(1200) };
         for (class, delay, is_soon, retry, millis) in [
             (RetryClass::AfterDelay, Some(delay), true, "true", Some("2000")),
@@ -221,6 +223,9 @@ mod tests {
             for header in ["x-should-retry", "their-retry"] {
                 assert_eq!(headers[header], retry);
             }
+            // What has a delay is not for clients that would not wait.
+            let at_once = if delay.is_some() { "false" } else { retry };
+            assert_eq!(headers["once"], at_once);
             assert_eq!(headers.get("retry-after-ms").map(|value| value.to_str().unwrap()), millis);
         }
     }
