@@ -61,16 +61,16 @@ deny:
 	@command -v cargo-deny >/dev/null || $(CARGO) install --locked cargo-deny
 	$(CARGO) deny --offline check bans licenses sources
 
-# The contract's loader and parser and the guard under mutations of the committed corpus, for FUZZ_SECONDS each: by
+# The loader and parser of contracts and the HTTP/1 engine under mutations of the committed corpus, for FUZZ_SECONDS each: by
 # cargo-fuzz where it and a nightly toolchain are there, and by our own bounded loop in any case.
 FUZZ_SECONDS ?= 600
 FUZZ_SEED ?= 1
 
 fuzz:
 	DEMUR_FUZZ_SECONDS=$(FUZZ_SECONDS) DEMUR_FUZZ_SEED=$(FUZZ_SEED) $(CARGO) test --release -p demur-contract \
-		-p demur-guard --test fuzz_corpus --test reading --locked -- --nocapture
+		-p demur-http1 --test fuzz_corpus --test reading --locked -- --nocapture
 	@if command -v cargo-fuzz >/dev/null && $(CARGO) +nightly --version >/dev/null 2>&1; then \
-		for target in load parse head chunks connection; do \
+		for target in load parse head response chunks connection; do \
 			$(CARGO) +nightly fuzz run $$target $(TARGET)/fuzz-corpus/$$target fuzz/corpus/$$target -- \
 				-max_total_time=$(FUZZ_SECONDS) -max_len=65536 -timeout=10 || exit 1; \
 		done; \

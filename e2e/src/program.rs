@@ -45,8 +45,13 @@ impl Program {
 
     /// Sends SIGINT, as Ctrl-C does.
     pub fn interrupt(&self) {
+        self.signal(Signal::INT);
+    }
+
+    /// Sends a signal.
+    pub fn signal(&self, signal: Signal) {
         let id = i32::try_from(self.process.id()).ok().and_then(Pid::from_raw).expect("a process id");
-        kill_process(id, Signal::INT).expect("the process is there, and ours");
+        kill_process(id, signal).expect("the process is there, and ours");
     }
 
     /// Waits until the process has exited.

@@ -102,7 +102,7 @@ fn rejects_a_configuration_that_locks_accounts_out_and_names_them() {
         let found = scene.check(&[]);
         assert_eq!(found.code, Some(3), "{name}: {found:?}");
         assert!(scene.names(&found.stdout) && found.stdout.contains(text), "{name}: {found:?}");
-        let found = scene.check(&["--allow-lockout"]);
+        let found = scene.check(&["--allow-lockout", "--strict"]);
         assert_eq!(found.code, Some(1), "{name}: {found:?}");
         assert!(scene.names(&found.stdout), "{name}: {found:?}");
 

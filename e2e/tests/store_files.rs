@@ -133,7 +133,7 @@ fn only_owner_and_group_can_read_the_access_log() {
     assert_eq!(fs::metadata(&log).unwrap().mode() & 0o777 & !0o640, 0);
     let folder = gateway.kill();
     mode(&log, 0o644);
-    let checked = run(&["check", "--format", "json"], folder.path());
+    let checked = run(&["check", "--strict", "--format", "json"], folder.path());
     assert_eq!(checked.code, Some(1), "{checked:?}");
     assert!(checked.stdout.contains("chmod 640"), "{checked:?}");
     Gateway::serve(folder).tells("access log permissions too open");

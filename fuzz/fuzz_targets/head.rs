@@ -1,7 +1,7 @@
 //! Any bytes as the head of a request.
 #![no_main]
 
-#[path = "../../crates/guard/tests/properties/mod.rs"]
+#[path = "../../crates/http1/tests/properties/mod.rs"]
 #[allow(dead_code, reason = "each target holds one of them")]
 mod properties;
 

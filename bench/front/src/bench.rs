@@ -32,7 +32,8 @@ impl Bench {
     /// Starts every front that the options name, behind these words of a command line (`valgrind`, say).
     pub fn start(options: &Options, wrapper: &[&str]) -> Self {
         stay(OTHER_CORE);
-        let site = Site::open(&options.folder);
+        let mut site = Site::open(&options.folder);
+        site.sheds_load = wrapper.is_empty();
         let mut driver = Driver::new();
         let programs = Programs { others: options.others.clone(), demur: options.demur.clone() };
         let start =

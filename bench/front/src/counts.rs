@@ -15,7 +15,7 @@ use crate::front::Front;
 use crate::load::{Arrivals, Load};
 use crate::process::run_times;
 use crate::row::Row;
-use crate::table::{CLIENTS, applies};
+use crate::table::applies;
 
 /// What is put before a front's command line, so that its instructions can be counted.
 pub const COUNTED: [&str; 4] = ["valgrind", "--tool=callgrind", "--instr-atstart=no", "--trace-children=yes"];
@@ -69,7 +69,7 @@ fn each(bench: &mut Bench, mut work: impl FnMut(&mut Driver, &Front, &Row)) {
 }
 
 fn closed<'r>(front: &Front, row: &'r Row, time: Duration) -> Load<'r> {
-    Load { front: front.address, row, clients: CLIENTS, arrivals: Arrivals::Closed, time }
+    Load { front: front.address, row, clients: row.clients, arrivals: Arrivals::Closed, time }
 }
 
 /// System calls per request, by name, the most frequent first.
@@ -126,10 +126,14 @@ fn interrupt(child: &mut Child) {
 /// most of them are.
 fn instructions(driver: &mut Driver, front: &Front, row: &Row, folder: &Path, time: Duration) -> f64 {
     let id = front.id().to_string();
-    // Everything is warm before it counts.
-    driver.run(closed(front, row, time), || ());
+    // Everything is warm before it counts: every key has been looked up.
+    let mut warm = 0;
+    while warm < row.requests.len() as u64 {
+        warm += driver.run(closed(front, row, time), || ()).total.max(1);
+    }
     control(&["-i", "on", &id]);
     let outcome = driver.run(closed(front, row, time), || ());
+    outcome.check();
     control(&["-i", "off", &id]);
     control(&["-d", &id]);
     let mut dumps: BTreeMap<u32, u64> = BTreeMap::new();

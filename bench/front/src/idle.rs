@@ -34,7 +34,7 @@ pub fn print(options: &Options) {
     for _ in 0..ROUNDS {
         let options = Options { fronts: kinds.clone(), ..options.clone() };
         let bench = Bench::start(&options, &[]);
-        let request = &bench.row("refused, no key").requests[0];
+        let request = &bench.row("rejected, no key").requests[0];
         for (front, (_, rest, each)) in bench.fronts.iter().zip(&mut found) {
             rest.push(memory(front.id()) as f64 / 1024.0);
             each.push(one(front.id(), front.address, request));

@@ -6,7 +6,8 @@ use std::time::Duration;
 use crate::bench::Bench;
 use crate::front::Kind;
 use crate::load::{Arrivals, Load, millis_at};
-use crate::table::{CLIENTS, median};
+use crate::row::CLIENTS;
+use crate::table::median;
 
 /// A second: about a third of what the slowest of the fronts can do.
 const RATE: f64 = 5_000.0;

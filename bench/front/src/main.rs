@@ -36,7 +36,7 @@ fn main() -> ExitCode {
         Some("hyper") => idle::serve(address(1)),
         Some("table") => {
             let options = options(1);
-            table::measure(&mut Bench::start(&options, &[]), options.rounds, options.time).print();
+            table::measure(&mut Bench::start(&options, &[]), &options).print();
         }
         Some("idle") => idle::print(&options(1)),
         Some("latency") => {

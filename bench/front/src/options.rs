@@ -13,6 +13,8 @@ pub struct Options {
     pub fronts: Vec<Kind>,
     /// Recorded rounds.
     pub rounds: usize,
+    /// How long rounds may go on until every target is decided.
+    pub longest: Duration,
     /// How long a front works on a row in each.
     pub time: Duration,
     /// How long the soak and the overload last.
@@ -33,7 +35,8 @@ impl Options {
         let target = release.parent().expect("that is in cargo's target folder");
         let mut options = Self {
             fronts: Kind::ALL.to_vec(),
-            rounds: 5,
+            rounds: 7,
+            longest: Duration::from_secs(30 * 60),
             time: Duration::from_millis(1000),
             seconds: Duration::from_secs(60),
             demur: release.join("demur"),
@@ -46,10 +49,11 @@ impl Options {
             match name {
                 "fronts" => options.fronts = value.split(',').map(kind).collect(),
                 "rounds" => options.rounds = number() as usize,
+                "minutes" => options.longest = Duration::from_secs(60 * number()),
                 "millis" => options.time = Duration::from_millis(number()),
                 "seconds" => options.seconds = Duration::from_secs(number()),
                 "demur" => options.demur = PathBuf::from(value),
-                _ => panic!("`{name}`: fronts, rounds, millis, seconds and demur are known"),
+                _ => panic!("`{name}`: fronts, rounds, minutes, millis, seconds and demur are known"),
             }
         }
         options

@@ -9,7 +9,7 @@ use crate::bench::Bench;
 use crate::front::Kind;
 use crate::load::{Arrivals, Load, Outcome, millis_at};
 use crate::row::{self, Row};
-use crate::table::CLIENTS;
+use crate::row::CLIENTS;
 
 const FACTOR: f64 = 3.0;
 /// Connections while it is too much: so many requests are under way at once, and what finds them all busy goes away.

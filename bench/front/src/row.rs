@@ -1,5 +1,7 @@
 //! What is asked of every front: the rows of the table, as bytes that are ready to send.
 
+use crate::front::Kind;
+
 /// One row: requests, and the answer that each of them must get.
 #[derive(Debug, Clone)]
 pub struct Row {
@@ -7,9 +9,19 @@ pub struct Row {
     pub name: &'static str,
     /// Whole requests, sent in turn.
     pub requests: Vec<Vec<u8>>,
-    /// The status of every answer. Anything else fails the run: what is answered otherwise is other work.
+    /// The status of every response. Anything else fails the run: other responses are other work.
     pub status: u16,
+    /// Connections that clients keep.
+    pub clients: usize,
+    /// What the ratio of Demur's time to that of another front must stay below.
+    pub targets: &'static [(Kind, f64)],
 }
+
+/// Connections of most rows.
+pub const CLIENTS: usize = 64;
+
+/// The targets of rejections.
+const REJECTED: &[(Kind, f64)] = &[(Kind::Nginx, 0.7), (Kind::Haproxy, 1.0)];
 
 /// Every key, and what else the rows are made of.
 #[derive(Debug, Clone)]
@@ -28,20 +40,32 @@ pub fn rows(keys: &Keys) -> Vec<Row> {
     let each = |secrets: &[String], request: &dyn Fn(&str) -> Vec<u8>| -> Vec<Vec<u8>> {
         secrets.iter().map(|secret| request(secret)).collect()
     };
+    let admitted = |name, clients, targets| Row {
+        name,
+        requests: each(&keys.known, &|key| get("/tracks?limit=10", Some(key))),
+        status: 200,
+        clients,
+        targets,
+    };
+    let rejected =
+        |name, requests, status| Row { name, requests, status, clients: CLIENTS, targets: REJECTED };
     vec![
+        admitted("admitted", CLIENTS, &[(Kind::Nginx, 0.75), (Kind::Relay, 1.4), (Kind::Haproxy, 1.0)]),
+        admitted("admitted, 4 connections", 4, &[(Kind::Nginx, 0.9), (Kind::Haproxy, 1.0)]),
+        rejected(
+            "rejected, unknown key",
+            each(&keys.unknown, &|key| get("/tracks?limit=10", Some(key))),
+            401,
+        ),
+        rejected("rejected, no key", vec![get("/tracks?limit=10", None)], 401),
+        rejected("rate limited", vec![get("/limited", Some(&keys.limited))], 429),
         Row {
-            name: "admitted",
-            requests: each(&keys.known, &|key| get("/tracks?limit=10", Some(key))),
+            name: "1 KB validated",
+            requests: each(&keys.known, &|key| post(key, &content)),
             status: 200,
+            clients: CLIENTS,
+            targets: &[(Kind::Nginx, 1.0), (Kind::Haproxy, 1.0)],
         },
-        Row {
-            name: "refused, unknown key",
-            requests: each(&keys.unknown, &|key| get("/tracks?limit=10", Some(key))),
-            status: 401,
-        },
-        Row { name: "refused, no key", requests: vec![get("/tracks?limit=10", None)], status: 401 },
-        Row { name: "rate limited", requests: vec![get("/limited", Some(&keys.limited))], status: 429 },
-        Row { name: "1 KB of content", requests: each(&keys.known, &|key| post(key, &content)), status: 200 },
     ]
 }
 
@@ -49,7 +73,7 @@ pub fn rows(keys: &Keys) -> Vec<Row> {
 pub fn large(keys: &Keys) -> Row {
     let content = content(80);
     let requests = keys.known.iter().map(|key| post(key, &content)).collect();
-    Row { name: "10 KB of content", requests, status: 200 }
+    Row { name: "10 KB validated", requests, status: 200, clients: CLIENTS, targets: &[] }
 }
 
 fn get(target: &str, key: Option<&str>) -> Vec<u8> {

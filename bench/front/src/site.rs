@@ -26,6 +26,8 @@ pub struct Site {
     folder: PathBuf,
     /// Every key.
     pub keys: Keys,
+    /// Whether Demur sheds load. Where each request takes long, as under valgrind, mostly that would be measured.
+    pub sheds_load: bool,
 }
 
 impl Site {
@@ -44,7 +46,8 @@ impl Site {
         let limited = known.pop().expect("the last of them is the limited one");
         let unknown = || Secret::generate(PREFIX).expect("randomness").expose().to_owned();
         let unknown = (0..1000).map(|_| unknown()).collect();
-        Self { folder: folder.to_owned(), keys: Keys { known, unknown, limited } }
+        let keys = Keys { known, unknown, limited };
+        Self { folder: folder.to_owned(), keys, sheds_load: true }
     }
 
     /// Where it is.
@@ -57,6 +60,8 @@ impl Site {
         let text = text
             .replace("{folder}", &self.folder.display().to_string())
             .replace("{listen}", &listen.to_string())
+            .replace("{max_queue_delay}", if self.sheds_load { "5ms" } else { "1h" })
+            .replace("{sheds_load}", &self.sheds_load.to_string())
             .replace("{port}", &listen.port().to_string())
             .replace("{service}", &service.to_string())
             .replace("{service_port}", &service.port().to_string());

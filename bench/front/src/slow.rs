@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use crate::bench::Bench;
 use crate::front::Kind;
 use crate::load::{Arrivals, Load, millis_at};
-use crate::table::CLIENTS;
+use crate::row::CLIENTS;
 
 const RATE: f64 = 2_000.0;
 const PATIENCE: Duration = Duration::from_secs(30);

@@ -221,6 +221,9 @@ pub(crate) struct CheckArgs {
     /// Continue even if the configuration locks out accounts or keys in the store
     #[arg(long)]
     pub(crate) allow_lockout: bool,
+    /// Exit with 1 if there are warnings
+    #[arg(long, env = "DEMUR_STRICT")]
+    pub(crate) strict: bool,
     /// Rewrite a configuration of version 1 in place, print the difference, and check the result.
     #[arg(long)]
     pub(crate) fix: bool,

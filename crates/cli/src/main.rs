@@ -12,6 +12,7 @@ mod output;
 mod preflight;
 mod progress;
 mod serving;
+mod signals;
 
 use args::{Args, CliCommand};
 

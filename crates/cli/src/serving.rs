@@ -9,12 +9,10 @@ use demur_gateway::{BindError, Config, Gateway, Listener, RunningGateway, StoreU
 use demur_source::{Diagnostics, Source};
 use demur_sqlite::{OpenError, Store};
 
-use tokio::runtime::Runtime;
-use tokio::signal::unix::{Signal, SignalKind, signal};
-
 use crate::exit::{CommandFailure, cannot_read, missing_folder};
 use crate::output::Output;
 use crate::progress::Progress;
+use crate::signals::Signals;
 
 /// Loads a configuration and every file it refers to.
 ///
@@ -49,11 +47,9 @@ pub(crate) struct Running {
 
 impl Running {
     /// Binds the listeners, opens the store and starts the workers. Leaves nothing behind on failure.
-    pub(crate) fn start(config: Config) -> Result<Self, CommandFailure> {
-        // Before any output: a supervisor may send a signal as soon as it reads that the gateway is ready.
-        let signals = Signals::listen().map_err(|error| {
-            CommandFailure::unavailable(format!("cannot listen for signals: {error}"), None)
-        })?;
+    ///
+    /// `signals` are handled before any output: a supervisor may send one as soon as it reads that the gateway is ready.
+    pub(crate) fn start(config: Config, signals: Signals) -> Result<Self, CommandFailure> {
         let gateway = Gateway::bind(&config.listeners).map_err(|BindError { address, error }| {
             let help = match error.kind() {
                 ErrorKind::AddrNotAvailable => "use an address of this machine, such as `127.0.0.1:8080`",
@@ -87,7 +83,7 @@ impl Running {
         &self.store
     }
 
-    /// Waits for SIGINT or SIGTERM, then completes open requests and closes the store.
+    /// Waits for a signal that ends the process, then completes open requests and closes the store.
     pub(crate) fn until_interrupted(self, output: &Output) {
         self.signals.wait();
         output.note("shutting down: completing open requests");
@@ -122,37 +118,4 @@ pub(crate) fn open(store: &StoreUrl, plans: &Arc<Plans>) -> Result<Arc<Store>, C
         };
         CommandFailure::unavailable(message, help)
     })
-}
-
-/// A file exceeds `ulimit -f`. Number as on Linux and macOS.
-const SIGXFSZ: i32 = 25;
-
-/// Handlers of SIGINT and SIGTERM, active from construction. SIGXFSZ is handled so that it does not kill the process: a
-/// store that cannot grow is reported like a full disk.
-struct Signals {
-    runtime: Runtime,
-    interrupt: Signal,
-    terminate: Signal,
-    _too_large: Signal,
-}
-
-impl Signals {
-    fn listen() -> std::io::Result<Self> {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let (interrupt, terminate, _too_large) = {
-            let _inside = runtime.enter();
-            let too_large = SignalKind::from_raw(SIGXFSZ);
-            (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?, signal(too_large)?)
-        };
-        Ok(Self { runtime, interrupt, terminate, _too_large })
-    }
-
-    fn wait(mut self) {
-        self.runtime.block_on(async {
-            tokio::select! {
-                _ = self.interrupt.recv() => {}
-                _ = self.terminate.recv() => {}
-            }
-        });
-    }
 }

@@ -10,7 +10,7 @@ use serde_json::{Value as Json, json};
 
 fn check(file: &str, folder: &Path) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_demur"));
-    command.args(["check", "--format", "json", file]).current_dir(folder).output().unwrap()
+    command.args(["check", "--strict", "--format", "json", file]).current_dir(folder).output().unwrap()
 }
 
 /// The only document on standard output; standard error is empty.

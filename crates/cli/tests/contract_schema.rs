@@ -260,6 +260,7 @@ const UNSEEN: &[(&str, &str)] = &[
     ("template-of-too-many-forms", "a text is not read word for word"),
     ("too-many-members", "the bound of the parser's, met by no one"),
     ("unclaimed", "all claims together"),
+    ("status-class", "a warning"),
     ("undocumented-status", "the statuses are listed elsewhere"),
     ("unknown-error", "the errors are listed elsewhere"),
     ("unknown-format", "the formats are listed elsewhere"),

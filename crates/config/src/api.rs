@@ -5,7 +5,7 @@ use std::path::Path;
 use demur_contract::Contract;
 use demur_engine::EventStreamErrors;
 use demur_engine::settings::{
-    ApiSettings, ContractVersion, DEFAULT_MAX_RETRY_WAIT, Idempotency, Mount, ReservedNames,
+    ApiSettings, ContractVersion, DEFAULT_MAX_RETRY_WAIT, Idempotency, Mount, ReservedNames, UpstreamErrors,
 };
 use demur_source::{Diagnostics, Fields, Node, Span};
 use demur_validation::{ApiDocument, DocumentOptions, PathCharacters};
@@ -13,13 +13,15 @@ use demur_validation::{ApiDocument, DocumentOptions, PathCharacters};
 use crate::authentication::read_authentication;
 use crate::contract_version::{check_claims, read_versions};
 use crate::cors::read_cors;
+use crate::headers::read_headers;
 use crate::idempotency::read_idempotency;
-use crate::operation::read_operations;
+use crate::operation::{OfApi, read_operations};
 use crate::overload::read_overload;
 use crate::reader::{ConfigReader, suggestion};
 use crate::references::References;
 use crate::rule::read_rule;
 use crate::security::compare_security;
+use crate::upstream_errors::read_upstream_errors;
 use crate::validation::read_validation;
 
 const MODES: &[(&str, bool)] = &[("enforce", false), ("monitor", true)];
@@ -51,6 +53,8 @@ pub(crate) fn read_api(fields: &mut Fields<'_>, reader: &mut ConfigReader<'_>) -
     let reserved_headers = read_reserved_headers(fields, reader);
     let event_stream_errors = read_event_stream_errors(fields, reader);
     let max_retry_wait = reader.duration(fields, "max_retry_wait").unwrap_or(DEFAULT_MAX_RETRY_WAIT);
+    let headers = fields.node("headers").map(|node| read_headers(node, reader)).unwrap_or_default();
+    let upstream_errors = fields.node("upstream_errors");
     let authentication_span = fields.node("authentication").map(|node| node.span);
     let document = openapi.and_then(|(path, span)| read_document(&path, span, &references, &options, reader));
     let operations = fields.map("operations", reader.found);
@@ -63,7 +67,11 @@ pub(crate) fn read_api(fields: &mut Fields<'_>, reader: &mut ConfigReader<'_>) -
     let versions: Vec<ContractVersion> = versions.into_iter().map(|(version, _)| version).collect();
     let contracts: Vec<&Contract> =
         std::iter::once(&contract).chain(versions.iter().map(|it| &it.contract)).map(|it| &**it).collect();
-    let operations = read_operations(operations, &document, idempotency, reader);
+    let upstream_errors = upstream_errors
+        .map(|node| read_upstream_errors(node, &UpstreamErrors::default(), &contracts, reader))
+        .unwrap_or_default();
+    let of_api = OfApi { idempotency, upstream_errors: &upstream_errors, contracts: &contracts };
+    let operations = read_operations(operations, &document, of_api, reader);
     let rules = rules.iter().filter_map(|node| read_rule(node, &document, &contracts, reader)).collect();
     let authentication = authentication??;
     if let Some(span) = authentication_span {
@@ -85,6 +93,8 @@ pub(crate) fn read_api(fields: &mut Fields<'_>, reader: &mut ConfigReader<'_>) -
         reserved_headers,
         event_stream_errors,
         max_retry_wait,
+        upstream_errors,
+        headers,
         ..ApiSettings::new(name, contract, document, authentication)
     })
 }
@@ -125,15 +135,16 @@ fn read_mount(node: &Node, reader: &mut ConfigReader<'_>) -> Mount {
         reader.error(node.span, "host", "`host` must be a name without scheme and port", help);
     }
     if let Some(path) = fields.text("path", reader.found) {
+        let span = fields.node("path").map_or(node.span, |node| node.span);
         let path = path.trim_end_matches('/');
         if !path.is_empty() && !path.starts_with('/') {
             let help = format!("write `/{path}`");
-            reader.error(node.span, "path", "a path prefix must begin with `/`", help);
+            reader.error(span, "path", format!("path prefix `{path}` must start with `/`"), help);
         } else if path.contains("//")
             || path.contains(['?', '#', '%'])
             || !path.bytes().all(|b| b.is_ascii_graphic())
         {
-            reader.error(node.span, "path", format!("`{path}` is not a valid path prefix"), None);
+            reader.error(span, "path", format!("`{path}` is not a valid path prefix"), None);
         }
         mount.path = path.to_owned();
     }

@@ -68,11 +68,11 @@ fn read_match(
     if let Some(node) = fields.node("listener") {
         when.listener = read_listener(node, reader);
     }
-    if let Some((key, _)) = fields.entry("path") {
+    if let Some((_, node)) = fields.entry("path") {
         let path = fields.text("path", reader.found).unwrap_or_default();
         if !path.starts_with('/') {
             let help = format!("write `/{path}`");
-            reader.error(key.span, "path", "a path prefix must begin with `/`", help);
+            reader.error(node.span, "path", format!("path prefix `{path}` must start with `/`"), help);
         }
         when.path = Some(path.trim_end_matches('/').to_owned());
     }

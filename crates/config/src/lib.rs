@@ -16,6 +16,7 @@ mod cors;
 mod file;
 #[cfg(feature = "gateway")]
 mod gateway;
+mod headers;
 mod idempotency;
 mod metering;
 pub mod migrate;
@@ -28,6 +29,7 @@ mod rule;
 mod security;
 mod service;
 mod units;
+mod upstream_errors;
 mod validation;
 
 pub use demur_source::{Diagnostics, Source};

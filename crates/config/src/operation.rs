@@ -1,22 +1,35 @@
 //! `operations:` of an API: what each requires beyond a valid key, by its operationId.
 
-use demur_contract::Location;
-use demur_engine::settings::{Idempotency, OperationSettings, ResourceTemplate, ResourceTemplateError};
+use demur_contract::{Contract, Location};
+use demur_engine::settings::{
+    Idempotency, OperationSettings, ResourceTemplate, ResourceTemplateError, UpstreamErrors,
+};
 use demur_source::{Fields, Key, Node, Span};
 use demur_validation::{ApiDocument, Operation};
 
 use crate::api::read_path_characters;
+use crate::headers::read_headers;
 use crate::idempotency::read_idempotency;
 use crate::metering::read_usage;
 use crate::reader::{ConfigReader, suggestion};
+use crate::upstream_errors::read_upstream_errors;
+
+/// What the operations of an API have in common, unless they say otherwise.
+#[derive(Clone, Copy)]
+pub(crate) struct OfApi<'a> {
+    pub(crate) idempotency: Idempotency,
+    pub(crate) upstream_errors: &'a UpstreamErrors,
+    pub(crate) contracts: &'a [&'a Contract],
+}
 
 /// Settings of all operations, by their index in the document.
 pub(crate) fn read_operations(
     entries: &[(Key, Node)],
     document: &ApiDocument,
-    idempotency: Idempotency,
+    of_api: OfApi<'_>,
     reader: &mut ConfigReader<'_>,
 ) -> Vec<OperationSettings> {
+    let idempotency = of_api.idempotency;
     let default = || OperationSettings { idempotency, ..OperationSettings::default() };
     let mut operations: Vec<OperationSettings> = document.operations().iter().map(|_| default()).collect();
     for (key, node) in entries {
@@ -24,7 +37,7 @@ pub(crate) fn read_operations(
             unknown_operation(&key.name, key.span, document, reader);
             continue;
         };
-        if let Some(settings) = read_operation(node, operation, idempotency, reader) {
+        if let Some(settings) = read_operation(node, operation, of_api, reader) {
             operations[operation.index()] = settings;
         }
     }
@@ -42,7 +55,7 @@ pub(crate) fn unknown_operation(id: &str, span: Span, document: &ApiDocument, re
 fn read_operation(
     node: &Node,
     operation: &Operation,
-    idempotency: Idempotency,
+    of_api: OfApi<'_>,
     reader: &mut ConfigReader<'_>,
 ) -> Option<OperationSettings> {
     let mut fields = Fields::of(node, reader.source, "an operation", reader.found)?;
@@ -55,7 +68,12 @@ fn read_operation(
         }
     };
     let cost = reader.positive(&mut fields, "cost");
+    let idempotency = of_api.idempotency;
     let own_idempotency = fields.node("idempotency");
+    let upstream_errors = fields.node("upstream_errors");
+    let upstream_errors = upstream_errors
+        .map(|node| read_upstream_errors(node, of_api.upstream_errors, of_api.contracts, reader));
+    let headers = fields.node("headers").map(|node| read_headers(node, reader)).unwrap_or_default();
     let settings = OperationSettings {
         cost,
         credits,
@@ -69,6 +87,8 @@ fn read_operation(
         max_body_bytes: reader.size(&mut fields, "max_body_bytes"),
         timeout: reader.duration(&mut fields, "timeout"),
         path_characters: read_path_characters(&mut fields, reader),
+        upstream_errors,
+        headers,
     };
     let needs_key = settings.feature.is_some() || settings.scope.is_some() || settings.resource.is_some();
     if settings.anonymous && (needs_key || settings.credits > 0) {

@@ -223,11 +223,11 @@ fn a_gateway_reads_version_1_as_it_reads_version_2() {
     // Every setting has its value from the file.
     for setting in [
         "max_body_bytes: Some(\n",
-        "bytes_per_window: 9",
-        "window: 5s",
+        "bytes: 9",
+        "per: 5s",
         "head_bytes: 32768",
-        "backlog: 7ms",
-        "field: Forwarded",
+        "max_queue_delay: 7ms",
+        "header: Forwarded",
         "target: Stdout",
         "limit_by: Key",
         "on_client_abort: Release",

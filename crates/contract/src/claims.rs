@@ -11,62 +11,8 @@ use demur_source::Span;
 use crate::catalogue::{Docs, EntrySource, ErrorEntry, ErrorId, ErrorStatus, Retry, Show};
 use crate::load::{CodeStyle, ContractDefaults, ContractReader, Draft, doc_url};
 use crate::template::Template;
+use crate::upstream_status::condition_of_upstream_status;
 use crate::{Condition, RetryClass, claim_names};
-
-/// A parameter that the gateway itself sets when it rejects a request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct DenialParam {
-    /// The name in messages.
-    pub name: &'static str,
-    /// The conditions that set it.
-    pub on: &'static [&'static str],
-    /// A description for the documentation.
-    pub meaning: &'static str,
-}
-
-const LIMITS: &[&str] = &["rate.exceeded", "rate.concurrency", "quota.exceeded", "credential.throttled"];
-const CREDITS: &[&str] = &["credits.exhausted", "credits.held"];
-const WINDOWS: &[&str] = &["rate.exceeded", "quota.exceeded", "credential.throttled"];
-
-/// The parameters that the gateway itself sets, sorted by name.
-pub const DENIAL_PARAMS: &[DenialParam] = &[
-    param("address", &["permission.address"], "the client's address"),
-    param("allow", &["resource.method_not_allowed"], "the methods that the path supports"),
-    param("available", CREDITS, "the available credits"),
-    param("claim", &["credential.token.claim"], "the claim that is missing or not accepted"),
-    param("feature", &["plan.required"], "the feature that the plan does not include"),
-    param(
-        "limit",
-        LIMITS,
-        "the allowed number of requests or attempts per window, or of concurrent requests",
-    ),
-    param("max_bytes", &["body.too_large"], "the maximum body size in bytes, if `Content-Length` exceeds it"),
-    param("method", &["resource.method_not_allowed"], "the method of the request"),
-    param("needed", CREDITS, "the credits that the request costs"),
-    param("operation", &["permission.operation"], "the operation that the key does not cover"),
-    param("plan", &["plan.required", "plan.inactive"], "the plan of the account"),
-    param("protocol", &["request.upgrade_rejected"], "the protocols that the request asks for"),
-    param("remaining", LIMITS, "the remaining part of `limit`"),
-    param(
-        "resets_at",
-        &["quota.exceeded", "credits.exhausted"],
-        "the time at which the quota or the credits are renewed (RFC 3339), if known",
-    ),
-    param("resource", &["permission.resource"], "the resource that the key does not cover"),
-    param("scheme", &["credential.scheme"], "the expected authentication scheme"),
-    param("scope", &["permission.operation"], "the scope that the operation requires, if it requires one"),
-    param("status", &["upstream.refused"], "the status of the upstream's response"),
-    param(
-        "violated_policies",
-        &["rate.exceeded", "rate.concurrency", "quota.exceeded"],
-        "the names of all exceeded limits: of rate limits, `concurrency`, `daily`",
-    ),
-    param("window", WINDOWS, "the window of the limit in seconds"),
-];
-
-const fn param(name: &'static str, on: &'static [&'static str], meaning: &'static str) -> DenialParam {
-    DenialParam { name, on, meaning }
-}
 
 /// The result of claim resolution.
 pub(crate) struct ClaimMap {
@@ -80,6 +26,8 @@ pub(crate) struct ClaimMap {
     pub(crate) violation_errors: HashSet<usize>,
     /// The conditions that no declared entry claims.
     pub(crate) unclaimed: Vec<Condition>,
+    /// The condition of each status of an upstream's error response, from 400 to 599.
+    pub(crate) by_upstream_status: Vec<Condition>,
 }
 
 /// Resolves the claims of all entries and reports invalid ones to `reader`.
@@ -131,10 +79,17 @@ pub(crate) fn resolve(
     report_unknown_names(reader, &drafts);
 
     warn_differing_retry_classes(reader, &drafts, &claims);
+    let claimed_on: Vec<(String, Span, usize)> = drafts
+        .iter()
+        .enumerate()
+        .flat_map(|(index, draft)| draft.claims.iter().map(move |it| (it.name.clone(), it.span, index)))
+        .collect();
     let mut entries: Vec<ErrorEntry> = drafts.into_iter().map(|draft| draft.entry).collect();
     let mut violation_errors = HashSet::new();
     let mut unclaimed = Vec::new();
-    let mut by_condition = Vec::with_capacity(Condition::COUNT);
+    let is_claimed = |name: &str| claims.contains_key(name);
+    let claim_of = |condition: Condition| deepest_claim(&claims, condition);
+    let mut by_condition: Vec<ErrorId> = Vec::with_capacity(Condition::COUNT);
     for condition in Condition::all() {
         if condition == Condition::ClientGone {
             // No response can be sent: it shares the error of `internal`, which is set below.
@@ -145,8 +100,17 @@ pub(crate) fn resolve(
         if claimed.is_none() {
             unclaimed.push(condition);
         }
+        if let (None, Condition::UpstreamRefused(status)) = (claimed, condition) {
+            // Conditions of the gateway come first, so the error of the equivalent one is known.
+            let answer = |condition: Condition| &entries[usize::from(by_condition[condition.index()].0)];
+            let meant = condition_of_upstream_status(status.as_u16(), is_claimed, claim_of, answer);
+            if Some(meant) == status.equivalent() {
+                by_condition.push(by_condition[meant.index()]);
+                continue;
+            }
+        }
         let index = claimed.unwrap_or_else(|| {
-            entries.push(derive(condition, defaults));
+            entries.push(derive(condition, defaults, &entries));
             entries.len() - 1
         });
         if condition.is_violation() {
@@ -155,7 +119,37 @@ pub(crate) fn resolve(
         by_condition.push(ErrorId(clamp(index)));
     }
     by_condition[Condition::ClientGone.index()] = by_condition[Condition::Internal.index()];
-    ClaimMap { entries, by_condition, by_name, violation_errors, unclaimed }
+    let answer = |condition: Condition| &entries[usize::from(by_condition[condition.index()].0)];
+    let by_upstream_status =
+        (400..600).map(|status| condition_of_upstream_status(status, is_claimed, claim_of, answer)).collect();
+    warn_changed_classes(reader, &claimed_on, &entries);
+    ClaimMap { entries, by_condition, by_name, violation_errors, unclaimed, by_upstream_status }
+}
+
+/// Warns of claims that turn the upstream's client errors into server errors, or the other way round: clients retry the
+/// latter.
+fn warn_changed_classes(
+    reader: &mut ContractReader<'_>,
+    claimed_on: &[(String, Span, usize)],
+    entries: &[ErrorEntry],
+) {
+    for (claim, span, index) in claimed_on {
+        let status = entries[*index].status.as_u16();
+        let is_refused = claim == "upstream.refused" || claim.starts_with("upstream.refused.");
+        let (one, other) = match (is_refused, status >= 500) {
+            (true, true) => ("a client error", "a server error"),
+            (false, false) if claim == "upstream" || claim.starts_with("upstream.") => {
+                ("a server error", "a client error")
+            }
+            _ => continue,
+        };
+        let message = format!(
+            "`{claim}` is {one} of the upstream, but `{}` answers it with {status}, {other}",
+            entries[*index].name
+        );
+        let class = if is_refused { "4xx" } else { "5xx" };
+        reader.warning(*span, "status-class", message, format!("claim it in an error with a {class} status"));
+    }
 }
 
 /// Converts an index to the number of an [`ErrorId`]. The loader accepts at most 2,048 errors, so it always fits.
@@ -172,7 +166,7 @@ fn deepest(claims: &HashMap<String, usize>, condition: Condition) -> Option<usiz
 fn deepest_claim(claims: &HashMap<String, usize>, condition: Condition) -> Option<&'static str> {
     let mut name = condition.name();
     loop {
-        if claims.contains_key(name) {
+        if claims.contains_key(name) && condition.covered_by(name) {
             return Some(name);
         }
         name = name.rsplit_once('.')?.0;
@@ -319,7 +313,7 @@ fn report_unknown_names(reader: &mut ContractReader<'_>, drafts: &[Draft]) {
 }
 
 /// Makes the entry of a condition that no error claims.
-fn derive(condition: Condition, defaults: &ContractDefaults) -> ErrorEntry {
+fn derive(condition: Condition, defaults: &ContractDefaults, others: &[ErrorEntry]) -> ErrorEntry {
     // A malformed key is answered like an unknown one, so that callers cannot learn the format of keys.
     let (visible, same_as) = match condition {
         Condition::CredentialMalformed => (Condition::CredentialUnknown, Some(Condition::CredentialUnknown)),
@@ -328,11 +322,20 @@ fn derive(condition: Condition, defaults: &ContractDefaults) -> ErrorEntry {
     };
     let row = visible.defaults();
     let name = match visible {
-        // They share one code and differ in their status.
-        Condition::UpstreamRefused(_) => "upstream.refused",
+        // A code for each registered status, such as `upstream_forbidden`. The others share one.
+        Condition::UpstreamRefused(status) => match status.title() {
+            Some(title) => &format!("upstream.{}", title.to_ascii_lowercase().replace(' ', "_")),
+            None => "upstream.refused",
+        },
         listed => listed.name(),
     };
     let code = defaults.code_style.unwrap_or(CodeStyle::Snake).spell(name);
+    let is_refused = matches!(visible, Condition::UpstreamRefused(_));
+    let title = match is_refused && is_taken(row.title, row.status, others) {
+        // A format may show nothing but the title.
+        true => format!("The service rejected the request: {}", row.title.to_ascii_lowercase()),
+        false => row.title.to_owned(),
+    };
     let entry_name = CodeStyle::Snake.spell(condition.defaults().name);
     ErrorEntry {
         doc_url: defaults
@@ -344,8 +347,8 @@ fn derive(condition: Condition, defaults: &ContractDefaults) -> ErrorEntry {
         status: ErrorStatus::new(row.status).unwrap_or(ErrorStatus::INTERNAL),
         kind: None,
         code: Some(code),
-        title: Template::literal(row.title),
-        message: Template::literal(row.title),
+        title: Template::literal(&title),
+        message: Template::literal(&title),
         open: false,
         user_message: None,
         retry: Retry { class: row.retry, default_delay: None, attempts: None },
@@ -358,4 +361,13 @@ fn derive(condition: Condition, defaults: &ContractDefaults) -> ErrorEntry {
         docs: Docs::default(),
         format: defaults.formats.iter().position(|format| format.name == "default").unwrap_or(0),
     }
+}
+
+/// Whether another error with this status has the same title or message.
+fn is_taken(title: &str, status: u16, others: &[ErrorEntry]) -> bool {
+    let is_same = |text: &Template| text.to_string().trim_end_matches('.').eq_ignore_ascii_case(title);
+    others
+        .iter()
+        .filter(|other| other.status.as_u16() == status)
+        .any(|other| is_same(&other.title) || is_same(&other.message))
 }

@@ -125,6 +125,58 @@ impl RejectedStatus {
     pub fn as_u16(self) -> u16 {
         self.0
     }
+
+    /// The condition that means the same to a client, if there is one.
+    ///
+    /// The other statuses say nothing about what the client asked for (400, 403), are about the connection between the
+    /// gateway and its upstream (411, 417, 431), or are about a limit that is not the gateway's (429).
+    pub fn equivalent(self) -> Option<Condition> {
+        Some(match self.0 {
+            404 => Condition::ResourceNotFound,
+            405 => Condition::ResourceMethodNotAllowed,
+            409 => Condition::ResourceConflict,
+            410 => Condition::ResourceGone,
+            412 => Condition::PreconditionFailed,
+            413 => Condition::BodyTooLarge,
+            415 => Condition::BodyUnsupportedMediaType,
+            422 => Condition::ParamSchema,
+            _ => return None,
+        })
+    }
+
+    /// The phrase of the status in the IANA registry, as a title; `None` if the status is not registered.
+    pub(crate) fn title(self) -> Option<&'static str> {
+        Some(match self.0 {
+            400 => "Bad request",
+            401 => "Unauthorized",
+            402 => "Payment required",
+            403 => "Forbidden",
+            404 => "Not found",
+            405 => "Method not allowed",
+            406 => "Not acceptable",
+            408 => "Request timeout",
+            409 => "Conflict",
+            410 => "Gone",
+            411 => "Length required",
+            412 => "Precondition failed",
+            413 => "Content too large",
+            414 => "URI too long",
+            415 => "Unsupported media type",
+            416 => "Range not satisfiable",
+            417 => "Expectation failed",
+            421 => "Misdirected request",
+            422 => "Unprocessable content",
+            423 => "Locked",
+            424 => "Failed dependency",
+            425 => "Too early",
+            426 => "Upgrade required",
+            428 => "Precondition required",
+            429 => "Too many requests",
+            431 => "Request header fields too large",
+            451 => "Unavailable for legal reasons",
+            _ => return None,
+        })
+    }
 }
 
 conditions! {
@@ -168,7 +220,7 @@ conditions! {
     RequestHeadTooLarge = "request.head_too_large", 431, AfterFix, "The request headers are too large";
     RequestUriTooLong = "request.uri_too_long", 414, AfterFix, "The request target is too long";
     RequestTimeout = "request.timeout", 408, AfterFix, "The request took too long to arrive";
-    RequestLengthRequired = "request.length_required", 411, AfterFix, "The request needs a Content-Length";
+    RequestLengthRequired = "request.length_required", 411, AfterFix, "The request must have a Content-Length header";
     RequestExpectationFailed = "request.expectation_failed", 417, AfterFix, "The expectation cannot be met";
     RequestMisdirected = "request.misdirected", 421, AfterFix, "The host is not served here";
     RequestUpgradeRequired = "request.upgrade_required", 426, AfterFix, "A protocol upgrade is required";
@@ -268,7 +320,7 @@ fn rejected_defaults(status: RejectedStatus) -> Defaults {
         429 => RetryClass::AfterDelay,
         _ => RetryClass::Never,
     };
-    let title = "The service rejected the request";
+    let title = status.title().unwrap_or("The service rejected the request");
     Defaults { name: &names[usize::from(status.0 - 400)], status: status.0, retry, title }
 }
 
@@ -306,7 +358,13 @@ impl Condition {
     }
 
     /// Whether `claim` is the name of this condition or of a branch above it.
+    ///
+    /// `upstream` does not cover `upstream.refused`: it says that the service has failed, and a service that rejects a
+    /// request has not.
     pub fn covered_by(self, claim: &str) -> bool {
+        if matches!(self, Condition::UpstreamRefused(_)) && claim == "upstream" {
+            return false;
+        }
         let name = self.name();
         name.strip_prefix(claim).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
     }
@@ -331,8 +389,15 @@ impl Condition {
     /// Keys, rate limits and credits are enforced by the gateway: an upstream's 401 is about the gateway's own account
     /// with that upstream, not about the caller.
     pub fn upstream_may_raise(self) -> bool {
-        const ROOTS: [&str; 6] =
-            ["resource", "param", "body", "precondition", "upstream", "permission.resource"];
+        const ROOTS: [&str; 7] = [
+            "resource",
+            "param",
+            "body",
+            "precondition",
+            "upstream",
+            "upstream.refused",
+            "permission.resource",
+        ];
         // Whether one of its instances is healthy is known to the gateway only.
         self != Condition::UpstreamUnhealthy && ROOTS.iter().any(|root| self.covered_by(root))
     }

@@ -27,6 +27,8 @@ pub struct Contract {
     pub(crate) programs: Vec<Vec<Op>>,
     /// The error of each condition, by [`Condition::index`].
     pub(crate) by_condition: Vec<ErrorId>,
+    /// The condition of each status of an upstream's error response, from 400 to 599.
+    pub(crate) by_upstream_status: Vec<Condition>,
     /// The errors of the API's own conditions.
     pub(crate) by_name: HashMap<String, ErrorId>,
     pub(crate) texts: ViolationTexts,
@@ -124,6 +126,16 @@ impl Contract {
     /// that of `client.gone`, which is never sent, is that of `internal`.
     pub fn answer(&self, condition: Condition) -> ErrorId {
         self.by_condition[condition.index()]
+    }
+
+    /// The condition of an upstream's error response of which only the status is understood: that of the contract's claim
+    /// on `upstream.refused.STATUS`, or the one that means the same to a client. A status that is no error is a failure.
+    ///
+    /// 401, 402 and 407 are about the gateway's account at the upstream, and a failure too.
+    pub fn upstream_condition(&self, status: u16) -> Condition {
+        let index = usize::from(status).checked_sub(400);
+        let known = index.and_then(|index| self.by_upstream_status.get(index));
+        known.copied().unwrap_or(Condition::UpstreamFailed)
     }
 
     /// The error that answers several violations, which is that of the most fundamental one; `None` if there are none.

@@ -196,6 +196,7 @@ mod claims;
 mod compile;
 mod condition;
 mod contract;
+mod denial_params;
 mod format;
 mod json;
 mod limit_headers;
@@ -209,18 +210,19 @@ mod problem;
 mod render;
 mod round_trip;
 mod template;
+mod upstream_status;
 mod variants;
 mod violations;
 
 pub use ambiguity::{AmbiguousPair, Discriminator};
 pub use catalogue::{Docs, EntrySource, ErrorEntry, ErrorId, ErrorStatus, Retry, Show};
-pub use claims::{DENIAL_PARAMS, DenialParam};
 pub use condition::{
     Condition, Defaults, ErrorOrigin, RejectedStatus, RetryClass, UnknownCondition, claim_names,
 };
 pub use contract::{Contract, Metadata, RequestIdField, VisibleFields};
 /// Text from outside as it may be shown in a log.
 pub use demur_source::visible;
+pub use denial_params::{DENIAL_PARAMS, DenialParam};
 // Contract files and their diagnostics.
 pub use demur_source::{Diagnostic, Diagnostics, Severity, Source, SourceLocation, Span};
 pub use limit_headers::{LimitHeaderNames, LimitHeaders, ResetForm};

@@ -138,7 +138,7 @@ fn derived_errors_match_their_golden_file() {
             writeln!(text, "  title:   {}", entry.title).unwrap();
             writeln!(text, "  message: {}", entry.message).unwrap();
             if condition.is_violation() {
-                writeln!(text, "  of each: {}", contract.text_of_rule(error, condition)).unwrap();
+                writeln!(text, "  violation: {}", contract.text_of_rule(error, condition)).unwrap();
             }
         }
         text.push('\n');

@@ -29,7 +29,7 @@ pub struct Api {
     /// Throttles addresses with failed authentication attempts.
     pub(crate) failures: FailureThrottle,
     /// The concurrency limit of its upstream.
-    pub(crate) upstream_limit: AdaptiveLimit,
+    pub(crate) upstream_limit: Arc<AdaptiveLimit>,
 }
 
 impl Api {
@@ -71,7 +71,7 @@ impl Api {
         };
         let responders = settings.contracts().map(responder).collect();
         let Overload { in_flight, is_adaptive } = settings.overload;
-        let upstream_limit = AdaptiveLimit::new(in_flight, is_adaptive, operations.len());
+        let upstream_limit = Arc::new(AdaptiveLimit::new(in_flight, is_adaptive, operations.len()));
         Arc::new(Self {
             settings,
             responders,

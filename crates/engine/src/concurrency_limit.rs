@@ -8,6 +8,7 @@
 //! The measure is the ratio of an operation's latency to its own baseline, so that slow operations are no sign of overload.
 //! All counters are atomics. Two threads may lose a sample between them, which does not matter for a statistic.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
@@ -58,12 +59,30 @@ struct LatencyBaseline {
     period: AtomicU32,
 }
 
-/// The permit of one request, to be released.
+/// The permit of one request, which is released when this is dropped: at the end of the response's body.
 #[derive(Debug)]
 #[must_use]
 pub(crate) struct Permit {
-    /// If the limit is adaptive.
+    limit: Arc<AdaptiveLimit>,
+    /// If the limit is adaptive, until the upstream's response has begun.
     acquired_at: Option<Instant>,
+}
+
+impl Permit {
+    /// The upstream's response has begun. The limit learns from the latency, less twice the scheduling delay `lag`.
+    ///
+    /// Returns how long the upstream took, where that was measured.
+    pub(crate) fn observe(&mut self, operation: Option<usize>, lag: Duration) -> Option<Duration> {
+        let latency = self.acquired_at.take()?.elapsed();
+        self.limit.observe(operation, latency.saturating_sub(2 * lag), self.limit.since.elapsed());
+        Some(latency)
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        self.limit.in_flight.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 impl AdaptiveLimit {
@@ -91,28 +110,12 @@ impl AdaptiveLimit {
 
     /// Acquires a permit. Never fails: a request that has passed [`is_saturated`](Self::is_saturated) may have been charged
     /// by now.
-    pub(crate) fn acquire(&self) -> Permit {
+    pub(crate) fn acquire(self: &Arc<Self>) -> Permit {
         let now_in = self.in_flight.fetch_add(1, Ordering::Relaxed) + 1;
         if now_in > self.peak.load(Ordering::Relaxed) {
             self.peak.store(now_in, Ordering::Relaxed);
         }
-        Permit { acquired_at: self.is_adaptive.then(Instant::now) }
-    }
-
-    /// Releases a permit. The limit learns from the latency, less twice the scheduling delay `lag`, unless that is `None`.
-    ///
-    /// Returns how long the upstream took, where that was measured.
-    pub(crate) fn release(
-        &self,
-        permit: Permit,
-        operation: Option<usize>,
-        lag: Option<Duration>,
-    ) -> Option<Duration> {
-        self.in_flight.fetch_sub(1, Ordering::Relaxed);
-        let (acquired_at, lag) = (permit.acquired_at?, lag?);
-        let now = Instant::now();
-        self.observe(operation, (now - acquired_at).saturating_sub(2 * lag), now - self.since);
-        Some(now - acquired_at)
+        Permit { limit: Arc::clone(self), acquired_at: self.is_adaptive.then(Instant::now) }
     }
 
     /// Learns from a response.
@@ -300,10 +303,10 @@ mod tests {
 
     #[test]
     fn is_saturated_while_all_permits_are_taken() {
-        let limit = AdaptiveLimit::new(1, true, 0);
+        let limit = Arc::new(AdaptiveLimit::new(1, true, 0));
         let permit = limit.acquire();
         assert!(limit.is_saturated());
-        limit.release(permit, None, None);
+        drop(permit);
         assert!(!limit.is_saturated());
     }
 }

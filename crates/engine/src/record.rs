@@ -34,6 +34,7 @@ struct RecordDetails {
     notes: Vec<String>,
     /// Data of the first error event in the response's event stream, without keys. Empty until one has come.
     stream_error: Option<Arc<OnceLock<String>>>,
+    client_gone: bool,
 }
 
 /// A check that a request can fail, in the order in which the checks run.
@@ -185,6 +186,10 @@ impl RequestRecord {
         self.details_mut().notes.push(note.into());
     }
 
+    pub(crate) fn set_client_gone(&mut self) {
+        self.details_mut().client_gone = true;
+    }
+
     pub(crate) fn set_stream_error(&mut self, error: Arc<OnceLock<String>>) {
         self.details_mut().stream_error = Some(error);
     }
@@ -223,6 +228,11 @@ impl RequestRecord {
         self.details.as_ref()?.stream_error.as_ref()?.get().map(String::as_str)
     }
 
+    /// Whether the client has closed its connection before there was a response.
+    pub fn client_gone(&self) -> bool {
+        self.details.as_ref().is_some_and(|details| details.client_gone)
+    }
+
     /// The outcome of a check.
     pub fn check(&self, check: Check) -> CheckOutcome {
         self.checks[check as usize]
@@ -232,11 +242,6 @@ impl RequestRecord {
     pub fn timing(&self, stage: Stage) -> Option<Duration> {
         let nanos = self.timings[stage as usize];
         (nanos > 0).then(|| Duration::from_nanos(nanos))
-    }
-
-    /// Whether the response's body may still make the request notable.
-    pub fn may_become_notable(&self) -> bool {
-        self.details.as_ref().is_some_and(|details| details.stream_error.is_some())
     }
 
     /// Whether there is more to report than that the request passed.

@@ -1,4 +1,4 @@
-//! What a gateway serves, and where.
+//! The configuration of a gateway.
 //!
 //! Plain structs, which Rust code can make as well as the crate `demur-config`, which reads them from `demur.yaml`.
 
@@ -15,28 +15,27 @@ use demur_contract::Contract;
 use demur_engine::settings::ApiSettings;
 
 use crate::access_log::LogSettings;
-use crate::http1::DEFAULT_MAX_HEADERS;
 use crate::limits::ListenerLimits;
 use crate::trusted_proxies::TrustedProxies;
 
-/// What a gateway serves, and where.
+/// The configuration of a gateway.
 #[derive(Debug)]
 pub struct Config {
-    /// Where requests come in; at least one.
+    /// The addresses to listen on; at least one.
     pub listeners: Vec<Listener>,
-    /// Where accounts, keys and credits are kept.
+    /// The store of accounts, keys and credits.
     pub store: StoreUrl,
-    /// The contract in which a request is refused before its API is known.
+    /// The contract of rejections before the API is known.
     pub default_contract: Arc<Contract>,
-    /// How many threads serve; one per core where there is none.
+    /// The number of worker threads; `None` for one per core.
     pub workers: Option<NonZeroUsize>,
-    /// What connections and requests may cost.
+    /// Limits on connections and requests.
     pub limits: ListenerLimits,
-    /// How many keys are remembered, and for how long.
+    /// The key cache: its size and its TTL.
     pub cache: CacheConfig,
-    /// Who may say for whom it speaks.
+    /// Proxies that may name the client.
     pub trusted_proxies: Arc<TrustedProxies>,
-    /// What is written down of each request.
+    /// The access log.
     pub access_log: LogSettings,
     /// The plans.
     pub plans: Vec<Plan>,
@@ -44,39 +43,41 @@ pub struct Config {
     pub apis: Vec<ApiConfig>,
 }
 
-/// An address at which requests come in.
+/// An address to listen on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Listener {
-    /// What it is called, where there are several.
+    /// Its name, if there are several.
     pub name: Option<Arc<str>>,
-    /// Where it is.
+    /// The address.
     pub address: SocketAddr,
 }
 
-/// An API and where it is.
+/// An API and its upstream.
 #[derive(Debug)]
 pub struct ApiConfig {
-    /// What the engine serves.
+    /// What the engine checks.
     pub settings: ApiSettings,
-    /// What stands behind it.
+    /// Where its requests are forwarded to.
     pub upstream: Upstream,
 }
 
-/// The service behind an API.
+/// The upstream of an API.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Upstream {
-    /// Host and port, as connections are made to it.
+    /// Host and port to connect to.
     pub address: String,
-    /// The `Host` field that it gets.
+    /// The value of `Host` in forwarded requests.
     pub authority: http::uri::Authority,
-    /// Put in front of every path.
+    /// The prefix of every path.
     pub path: String,
-    /// For a connection.
+    /// The timeout of connecting.
     pub connect_timeout: Duration,
-    /// From the request to the head of the answer, and between two pieces of its content.
+    /// The timeout from the request to the head of the response, and between two chunks of its body.
     pub timeout: Duration,
-    /// Fields that an answer may have.
-    pub fields: usize,
+    /// Maximum number of headers of a response.
+    pub max_headers: usize,
+    /// Connections that are idle for longer are closed.
+    pub idle_timeout: Duration,
 }
 
 /// A store, by its URL.
@@ -87,7 +88,7 @@ pub enum StoreUrl {
 }
 
 impl Config {
-    /// One listener on `127.0.0.1:8080`, the store `demur.db`, no plans and no APIs; everything else as by default.
+    /// With one listener on `127.0.0.1:8080`, the store `demur.db`, no plans and no APIs, and defaults otherwise.
     pub fn new(default_contract: Arc<Contract>) -> Self {
         Self {
             listeners: vec![Listener { name: None, address: DEFAULT_LISTEN }],
@@ -104,10 +105,15 @@ impl Config {
     }
 }
 
-/// Where a gateway listens by default.
+/// Headers that the response of an upstream may have by default.
+const DEFAULT_MAX_HEADERS: usize = 100;
+/// Shorter than the idle timeout of common servers.
+const DEFAULT_IDLE_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// The default address to listen on.
 pub const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8080);
 
-/// Reads `http://HOST[:PORT][/PATH]`; everything else is as by default.
+/// Parses `http://HOST[:PORT][/PATH]`; the other settings have their defaults.
 impl FromStr for Upstream {
     type Err = UpstreamUrlError;
 
@@ -135,7 +141,8 @@ impl FromStr for Upstream {
             authority,
             connect_timeout: Duration::from_secs(2),
             timeout: Duration::from_secs(30),
-            fields: DEFAULT_MAX_HEADERS,
+            max_headers: DEFAULT_MAX_HEADERS,
+            idle_timeout: DEFAULT_IDLE_TIMEOUT,
         })
     }
 }

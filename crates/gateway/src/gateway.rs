@@ -82,7 +82,7 @@ impl Gateway {
         let (log, log_writer) = AccessLog::start(&config.access_log)?;
         let (ending, ended) = watch::channel(false);
         let is_ending = Arc::new(AtomicBool::new(false));
-        let descriptors = Descriptors::raise(config.limits.connections, count);
+        let descriptors = Descriptors::raise(config.limits.max_connections, count);
         let snapshot = Snapshot {
             engine: Engine::with_body_memory(
                 apis,
@@ -91,7 +91,6 @@ impl Gateway {
                 config.limits.body_memory,
             ),
             limits: config.limits,
-            head_limits: Arc::new(config.limits.head),
             trusted_proxies: config.trusted_proxies,
             upstreams,
             log_filter: config.access_log.requests,
@@ -110,7 +109,7 @@ impl Gateway {
         drop(context);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let listeners = self.bound.iter().map(BoundListener::listener).collect::<io::Result<_>>()?;
-        let (bound, max_connections) = (self.bound, config.limits.connections);
+        let (bound, max_connections) = (self.bound, config.limits.max_connections);
         let acceptor = thread::Builder::new().name("demur-acceptor".to_owned()).spawn(move || {
             runtime.block_on(async {
                 let acceptor = Acceptor { workers: &workers, max_connections, descriptors: &descriptors };

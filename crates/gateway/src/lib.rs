@@ -1,13 +1,13 @@
 //! Sockets: everything between the network and the engine.
 //!
 //! An acceptor hands each connection to the worker with the fewest. A worker is a thread with a current-thread runtime and
-//! its own connections to the upstreams; there is no lock on the admitted path. The guard parses every head before hyper
-//! does. The engine decides what a request may do, and renders error responses.
+//! its own connections to the upstreams; there is no lock on the admitted path. One task serves a client connection, and owns
+//! the upstream connection while a request is in progress. Heads and bodies are parsed by `demur-http1`. The engine decides
+//! what a request may do, and renders error responses.
 
 mod access_log;
 mod config;
 mod gateway;
-mod http1;
 mod limits;
 mod listener;
 mod proxy;
@@ -19,10 +19,12 @@ mod worker;
 pub use access_log::{LogFilter, LogFormat, LogSettings, LogTarget};
 pub use config::{ApiConfig, Config, DEFAULT_LISTEN, Listener, StoreUrl, Upstream, UpstreamUrlError};
 pub use demur_engine::settings::Prefixes;
+pub use demur_http1::Limits as HeadLimits;
+pub use demur_http1::io::ServerLimits as ConnectionLimits;
 pub use gateway::{BindError, Gateway, RunningGateway};
 pub use limits::ListenerLimits;
-pub use listener::request_body::BodyLimits;
-pub use trusted_proxies::{ForwardingField, TrustedProxies};
+pub use listener::request_body::MinBodyRate;
+pub use trusted_proxies::{ForwardedHeader, TrustedProxies};
 
 /// Compiles the example of the README.
 #[cfg(doctest)]

@@ -3,38 +3,38 @@
 use std::time::Duration;
 
 use demur_engine::DEFAULT_BODY_MEMORY;
-use demur_guard::HeadLimits;
+use demur_http1::io::ServerLimits;
 
-use crate::listener::request_body::BodyLimits;
+use crate::listener::request_body::MinBodyRate;
 
-/// Bounds of the listener.
+/// Limits of the listeners.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ListenerLimits {
-    /// Heads, answers, and the time they take.
-    pub head: HeadLimits,
-    /// Content that arrives.
-    pub content: BodyLimits,
-    /// Connections at once.
-    pub connections: usize,
-    /// How long a request may have waited for its worker's turn while the worker is overloaded. Longer is
-    /// `overloaded`.
-    pub backlog: Duration,
-    /// Memory for bodies that are collected, of all requests and responses together, in bytes. More is
-    /// `overloaded`.
+    /// Of one client connection: its heads and its timeouts.
+    pub connection: ServerLimits,
+    /// The minimum rate of request bodies.
+    pub min_body_rate: MinBodyRate,
+    /// Connections at once. Requests on further ones are rejected as `overloaded`.
+    pub max_connections: usize,
+    /// How long a request may have been queued while its worker is overloaded. Requests that were queued for longer are
+    /// rejected as `overloaded`.
+    pub max_queue_delay: Duration,
+    /// Memory for buffered bodies, of all requests and responses together, in bytes. Requests that need more are rejected
+    /// as `overloaded`.
     pub body_memory: usize,
-    /// How long requests under way may go on when the gateway ends.
-    pub shutdown: Duration,
+    /// How long requests in progress may take during shutdown.
+    pub shutdown_timeout: Duration,
 }
 
 impl Default for ListenerLimits {
     fn default() -> Self {
         Self {
-            head: HeadLimits::default(),
-            content: BodyLimits::default(),
-            connections: 10_000,
-            backlog: Duration::from_millis(5),
+            connection: ServerLimits::default(),
+            min_body_rate: MinBodyRate::default(),
+            max_connections: 10_000,
+            max_queue_delay: Duration::from_millis(5),
             body_memory: DEFAULT_BODY_MEMORY,
-            shutdown: Duration::from_secs(10),
+            shutdown_timeout: Duration::from_secs(10),
         }
     }
 }

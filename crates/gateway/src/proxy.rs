@@ -5,8 +5,10 @@ use std::sync::Arc;
 
 use demur_admission::Clock;
 use demur_engine::{Api, Engine, RequestInfo, RequestRecord, ResponseBody, UpstreamFault};
+use demur_http1::io::ServerStream;
+use futures_util::FutureExt;
 use futures_util::future::Either;
-use http::{Request, Response};
+use http::{HeaderMap, Request, Response};
 
 use crate::listener::connections::ConnectionTable;
 use crate::listener::descriptors::Descriptors;
@@ -21,7 +23,7 @@ pub(crate) type ProxyBody = ResponseBody<Box<UpstreamBody<UpstreamRequestBody<Cl
 /// One worker's clients of all upstreams.
 pub(crate) struct Upstreams {
     /// APIs are few, and compared by address.
-    clients: Vec<(Arc<Api>, UpstreamClient<ClientBody>)>,
+    clients: Vec<(Arc<Api>, UpstreamClient)>,
 }
 
 impl Upstreams {
@@ -43,21 +45,28 @@ impl Upstreams {
         self.clients.iter().fold(0, |closed, (_, client)| closed + client.close_idle(count - closed))
     }
 
-    fn of(&self, api: &Arc<Api>) -> Option<&UpstreamClient<ClientBody>> {
+    fn of(&self, api: &Arc<Api>) -> Option<&UpstreamClient> {
         self.clients.iter().find(|(known, _)| Arc::ptr_eq(known, api)).map(|(_, client)| client)
     }
 }
 
-/// Serves one request: the engine's two phases around the exchange with the upstream.
+/// Serves one request of this client: the engine's two phases around the exchange with the upstream. Interim responses are
+/// sent to the client as they come. If the client resets the connection, the exchange is cancelled.
 pub(crate) fn serve<'u>(
     engine: &Arc<Engine>,
     upstreams: &'u Upstreams,
     request: Request<ClientBody>,
     info: RequestInfo<'_>,
+    client: &'u ServerStream,
 ) -> impl Future<Output = (Response<ProxyBody>, RequestRecord)> + use<'u> {
     // Either of two futures, so that there is room for the request once.
     engine.serve(request, info, move |api, request| match upstreams.of(api) {
-        Some(client) => Either::Left(client.forward(request)),
+        Some(upstream) => {
+            let interim = |status, headers: HeaderMap| client.interim(status, &headers);
+            // Boxed: every future around it would have room for it, and would be copied with it.
+            let response = client.respond(Box::pin(upstream.forward(request, interim)));
+            Either::Left(response.map(|response| response.unwrap_or(Err(UpstreamFault::ClientGone))))
+        }
         None => Either::Right(ready(Err(UpstreamFault::Unavailable("the API has no upstream".to_owned())))),
     })
 }

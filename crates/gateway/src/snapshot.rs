@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use demur_engine::{Api, Engine};
-use demur_guard::HeadLimits;
 
 use crate::access_log::LogFilter;
 use crate::config::Upstream;
@@ -14,8 +13,6 @@ use crate::trusted_proxies::TrustedProxies;
 pub(crate) struct Snapshot {
     pub(crate) engine: Arc<Engine>,
     pub(crate) limits: ListenerLimits,
-    /// The limits of heads again, as the guards of all connections share them.
-    pub(crate) head_limits: Arc<HeadLimits>,
     pub(crate) trusted_proxies: Arc<TrustedProxies>,
     /// The APIs with their upstreams.
     pub(crate) upstreams: Vec<(Arc<Api>, Upstream)>,

@@ -1,8 +1,7 @@
-//! For whom a connection speaks: the client behind the proxies that the configuration trusts.
+//! The client of a connection from a trusted proxy.
 //!
-//! What a field says of other addresses is believed as far as those who said it are: from the last entry
-//! backwards, each was written by the host in the next one, and the first that is no trusted proxy is the
-//! client. Whatever stands before that anybody may have made up.
+//! Each proxy appends the address that it received the request from. So the entries of the header are read from the last one
+//! backwards, and the first address that is not a trusted proxy is the client. Entries before it may be forged.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -10,20 +9,20 @@ use http::header::FORWARDED;
 use http::{HeaderMap, HeaderName};
 use ipnet::IpNet;
 
-/// Proxies in front of the gateway, and how they say for whom they speak.
+/// Proxies in front of the gateway, and how they name the client.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TrustedProxies {
-    /// Where they are. What anybody else says of addresses is not believed.
+    /// Their networks. Headers from other addresses are ignored.
     pub from: Vec<IpNet>,
-    /// The field that they set.
-    pub field: ForwardingField,
+    /// The header that they set.
+    pub header: ForwardedHeader,
     /// Whether their connections begin with a header of the PROXY protocol.
     pub proxy_protocol: bool,
 }
 
-/// A field in which proxies name the client.
+/// A header in which proxies name the client.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum ForwardingField {
+pub enum ForwardedHeader {
     /// `X-Forwarded-For`.
     #[default]
     XForwardedFor,
@@ -44,19 +43,19 @@ impl TrustedProxies {
         if !self.contains(peer) {
             return peer;
         }
-        let name = match self.field {
-            ForwardingField::XForwardedFor => X_FORWARDED_FOR,
-            ForwardingField::Forwarded => FORWARDED,
+        let name = match self.header {
+            ForwardedHeader::XForwardedFor => X_FORWARDED_FOR,
+            ForwardedHeader::Forwarded => FORWARDED,
         };
         let mut last = peer;
         let lines: Vec<&str> =
             headers.get_all(name).iter().map(|line| line.to_str().unwrap_or_default()).collect();
         for entry in lines.iter().rev().flat_map(|line| entries(line).into_iter().rev()) {
-            let address = match self.field {
-                ForwardingField::XForwardedFor => node_address(entry),
-                ForwardingField::Forwarded => forwarded_for(entry).and_then(node_address),
+            let address = match self.header {
+                ForwardedHeader::XForwardedFor => node_address(entry),
+                ForwardedHeader::Forwarded => forwarded_for(entry).and_then(node_address),
             };
-            // Unknown, hidden, or no address at all: what is known is the proxy that said so.
+            // `unknown`, obfuscated or malformed: the last known address is the proxy that wrote it.
             let Some(address) = address else { return last };
             last = address;
             if !self.contains(address) {
@@ -101,12 +100,12 @@ mod tests {
     use super::*;
     use http::HeaderValue;
 
-    fn client(field: ForwardingField, peer: &str, lines: &[&str]) -> String {
+    fn client(header: ForwardedHeader, peer: &str, lines: &[&str]) -> String {
         let from = vec!["10.0.0.0/8".parse().unwrap(), "2001:db8::/32".parse().unwrap()];
-        let proxies = TrustedProxies { from, field, proxy_protocol: false };
-        let name = match field {
-            ForwardingField::XForwardedFor => X_FORWARDED_FOR,
-            ForwardingField::Forwarded => FORWARDED,
+        let proxies = TrustedProxies { from, header, proxy_protocol: false };
+        let name = match header {
+            ForwardedHeader::XForwardedFor => X_FORWARDED_FOR,
+            ForwardedHeader::Forwarded => FORWARDED,
         };
         let mut headers = HeaderMap::new();
         for line in lines {
@@ -129,7 +128,7 @@ mod tests {
             ("10.0.0.1", &["::ffff:203.0.113.1"], "203.0.113.1"),
             ("2001:db8::1", &["10.9.9.9"], "10.9.9.9"),
         ] {
-            assert_eq!(client(ForwardingField::XForwardedFor, peer, lines), expected, "{peer} {lines:?}");
+            assert_eq!(client(ForwardedHeader::XForwardedFor, peer, lines), expected, "{peer} {lines:?}");
         }
     }
 
@@ -142,7 +141,7 @@ mod tests {
             (&["for=_hidden"], "10.0.0.1"),
             (&["proto=https"], "10.0.0.1"),
         ] {
-            assert_eq!(client(ForwardingField::Forwarded, "10.0.0.1", lines), expected, "{lines:?}");
+            assert_eq!(client(ForwardedHeader::Forwarded, "10.0.0.1", lines), expected, "{lines:?}");
         }
     }
 }

@@ -2,12 +2,14 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use demur_admission::Clock;
+use futures_util::FutureExt;
 use tokio::sync::{mpsc, watch};
 use tokio::task::LocalSet;
 
@@ -92,12 +94,21 @@ impl Worker {
 }
 
 async fn run(context: WorkerContext, mut receiver: mpsc::UnboundedReceiver<Message>, open: Arc<AtomicUsize>) {
-    let WorkerContext { snapshot, clock, log, descriptors, ending, is_ending } = context;
-    let shutdown = snapshot.limits.shutdown;
+    let WorkerContext { snapshot, clock, log, descriptors, mut ending, is_ending } = context;
+    let shutdown = snapshot.limits.shutdown_timeout;
     let connections = ConnectionTable::new(descriptors.clone());
     let upstreams = Upstreams::new(&snapshot, &descriptors, &connections, clock);
     let shared = ConnectionContext::new(snapshot, clock, upstreams, log, is_ending);
-    while let Some(message) = receiver.recv().await {
+    let mut ended = pin!(ending.wait_for(|ending| *ending).map(|_| ()).fuse());
+    loop {
+        let message = tokio::select! {
+            message = receiver.recv() => message,
+            () = &mut ended => {
+                connections.wake_all();
+                continue;
+            }
+        };
+        let Some(message) = message else { break };
         let AcceptedConnection { socket, peer, listener, overloaded, descriptor } = match message {
             Message::Serve(connection) => connection,
             Message::CloseIdle(count) => {
@@ -110,19 +121,20 @@ async fn run(context: WorkerContext, mut receiver: mpsc::UnboundedReceiver<Messa
         };
         let guard = ConnectionGuard(open.clone());
         let Ok(socket) = tokio::net::TcpStream::from_std(socket) else { continue };
-        let (shared, ending) = (shared.clone(), ending.clone());
+        let shared = shared.clone();
         let activity = Activity::default();
         activity.last_used.set(clock.now().monotonic);
         let listed = connections.reserve(descriptor);
         let (number, seen) = (listed.number(), activity.clone());
         let accepted = Accepted { socket, peer, listener, overloaded, activity };
         let task = tokio::task::spawn_local(async move {
-            shared.serve(accepted, ending).await;
+            shared.serve(accepted).await;
             drop((listed, guard));
         });
         connections.list(number, seen, task.abort_handle());
     }
     finish(&open, shutdown).await;
+    shared.give_up();
 }
 
 /// Waits until all connections have ended, up to a timeout.

@@ -25,6 +25,34 @@ pub enum ErrorKind {
     VersionNotSupported,
 }
 
+impl ErrorKind {
+    /// Every kind.
+    pub const ALL: &'static [ErrorKind] = &[
+        ErrorKind::Malformed,
+        ErrorKind::Timeout,
+        ErrorKind::UriTooLong,
+        ErrorKind::ExpectationFailed,
+        ErrorKind::Misdirected,
+        ErrorKind::HeadTooLarge,
+        ErrorKind::NotImplemented,
+        ErrorKind::VersionNotSupported,
+    ];
+
+    /// The status of the response (RFC 9110, section 15).
+    pub fn status(self) -> u16 {
+        match self {
+            ErrorKind::Malformed => 400,
+            ErrorKind::Timeout => 408,
+            ErrorKind::UriTooLong => 414,
+            ErrorKind::ExpectationFailed => 417,
+            ErrorKind::Misdirected => 421,
+            ErrorKind::HeadTooLarge => 431,
+            ErrorKind::NotImplemented => 501,
+            ErrorKind::VersionNotSupported => 505,
+        }
+    }
+}
+
 macro_rules! errors {
     ($( $(#[$doc:meta])* $variant:ident => $kind:ident, $cause:literal; )*) => {
         /// One thing that is wrong with a head or with the framing of a body.

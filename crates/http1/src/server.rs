@@ -149,6 +149,14 @@ impl ServerConnection {
         }
     }
 
+    /// How many bytes of the request's body are left, where its length was announced.
+    pub fn request_left(&self) -> Option<u64> {
+        match &self.phase {
+            Phase::Exchange(exchange) => exchange.request.left(),
+            Phase::Head | Phase::Tunnel => Some(0),
+        }
+    }
+
     /// Whether the client waits for `100 Continue` before it sends the body.
     pub fn waits_for_continue(&self) -> bool {
         matches!(&self.phase, Phase::Exchange(exchange) if exchange.waits && exchange.response == Response::Pending)
@@ -252,6 +260,8 @@ impl ServerConnection {
         };
         match exchange.version {
             _ if is_upgrade => out.extend_from_slice(b"connection: upgrade\r\n"),
+            // HTTP/1.0 closes unless the response says otherwise (RFC 9112, section 9.3).
+            Version::Http10 if closes => {}
             _ if closes => out.extend_from_slice(b"connection: close\r\n"),
             Version::Http10 => out.extend_from_slice(b"connection: keep-alive\r\n"),
             Version::Http11 => {}
@@ -265,6 +275,15 @@ impl ServerConnection {
             exchange.response = Response::Body(encoder);
         }
         Ok(())
+    }
+
+    /// Whether the response whose head was written has no body, whatever its head says of a length: that to `HEAD`, 204 and
+    /// 304.
+    pub fn is_silent(&self) -> bool {
+        match &self.phase {
+            Phase::Exchange(exchange) => exchange.response == Response::Body(BodyEncoder::None),
+            Phase::Head | Phase::Tunnel => false,
+        }
     }
 
     /// Accounts for the next `len` bytes of the response's body and returns what surrounds them.

@@ -50,6 +50,17 @@ impl<'o> HeadWriter<'o> {
         }
     }
 
+    /// Writes the headers of a map, except those about the connection and the framing. The types of the map hold valid
+    /// headers alone.
+    #[cfg(feature = "io")]
+    pub(crate) fn map(&mut self, headers: &http::HeaderMap) {
+        for (name, value) in headers {
+            if !is_framing_name(name.as_str()) {
+                line(self.out, name.as_str().as_bytes(), value.as_bytes());
+            }
+        }
+    }
+
     /// Writes lines that were rendered before, each with its CR LF. They must be valid header lines.
     pub fn rendered(&mut self, lines: &[u8]) {
         debug_assert!(lines.is_empty() || lines.ends_with(b"\r\n"), "a rendered line has no end");
@@ -75,6 +86,18 @@ fn is_framing(known: Option<KnownHeader>) -> bool {
     )
 }
 
+/// The same for a name in lower case.
+#[cfg(feature = "io")]
+fn is_framing_name(name: &str) -> bool {
+    match name.len() {
+        10 => matches!(name, "connection" | "keep-alive"),
+        14 => name == "content-length",
+        16 => name == "proxy-connection",
+        17 => name == "transfer-encoding",
+        _ => false,
+    }
+}
+
 pub(crate) fn write_header(out: &mut Vec<u8>, name: &[u8], value: &[u8]) -> Result<(), InvalidHeader> {
     if !all(name, TOKEN) || !all_in_value(value) {
         return Err(InvalidHeader);
@@ -84,6 +107,7 @@ pub(crate) fn write_header(out: &mut Vec<u8>, name: &[u8], value: &[u8]) -> Resu
 }
 
 fn line(out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
+    out.reserve(name.len() + value.len() + 4);
     out.extend_from_slice(name);
     out.extend_from_slice(b": ");
     out.extend_from_slice(value);

@@ -135,10 +135,11 @@ fn announces_the_end_of_a_connection_whenever_it_ends() {
         (NEW, BodyLength::Known(0), "content-length: 0\r\n"),
         (NEW, BodyLength::Unknown, "transfer-encoding: chunked\r\n"),
         (LAST, BodyLength::Known(0), "content-length: 0\r\nconnection: close\r\n"),
-        (OLD, BodyLength::Known(0), "content-length: 0\r\nconnection: close\r\n"),
+        // In HTTP/1.0 that is what a response means which says nothing.
+        (OLD, BodyLength::Known(0), "content-length: 0\r\n"),
         (KEPT, BodyLength::Known(0), "content-length: 0\r\nconnection: keep-alive\r\n"),
         // In HTTP/1.0 only the end of the connection ends such a body.
-        (KEPT, BodyLength::Unknown, "connection: close\r\n"),
+        (KEPT, BodyLength::Unknown, ""),
         (WAITS, BodyLength::Known(0), "content-length: 0\r\nconnection: close\r\n"),
     ] {
         let written = head(&mut request(bytes), 200, body);

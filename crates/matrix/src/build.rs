@@ -107,7 +107,16 @@ impl Builder<'_> {
                 }
                 continue;
             }
-            match why::occurrence(condition, view) {
+            let mapped = refused::mapped(self.contract, condition, view);
+            let occurrence = match (why::occurrence(condition, view), mapped) {
+                (Occurrence::Possible(mut causes), Some(mapped)) => {
+                    causes.push(mapped);
+                    Occurrence::Possible(causes)
+                }
+                (Occurrence::Absent(_), Some(mapped)) => Occurrence::Possible(vec![mapped]),
+                (occurrence, None) => occurrence,
+            };
+            match occurrence {
                 Occurrence::Possible(causes) => {
                     let reason = example::reason(condition, view);
                     cells.extend(self.cell(condition.name(), Some(condition), causes, reason, view));

@@ -20,7 +20,11 @@ const OTHERS: [u16; 3] = [401, 402, 407];
 /// The groups of a contract, in the order of their first status.
 pub(crate) fn groups(contract: &Contract) -> Vec<RefusedGroup> {
     let mut groups: Vec<(Option<ErrorId>, Vec<RejectedStatus>)> = Vec::new();
-    for status in (400..500).filter(|status| !OTHERS.contains(status)).filter_map(RejectedStatus::new) {
+    let is_own = |status: &RejectedStatus| {
+        contract.upstream_condition(status.as_u16()) == Condition::UpstreamRefused(*status)
+    };
+    let all = (400..500).filter(|status| !OTHERS.contains(status)).filter_map(RejectedStatus::new);
+    for status in all.filter(is_own) {
         let error = contract.answer(Condition::UpstreamRefused(status));
         let is_derived = matches!(contract.entry(error).source, EntrySource::Derived(_));
         let error = (!is_derived).then_some(error);
@@ -32,8 +36,10 @@ pub(crate) fn groups(contract: &Contract) -> Vec<RefusedGroup> {
     let largest = groups.iter().map(|(_, statuses)| statuses.len()).max().unwrap_or_default();
     let group = |(_, statuses): &(_, Vec<RejectedStatus>)| {
         let first = *statuses.first()?;
-        // A conflict is what services reject most often, beside what has a condition of its own.
-        let example = statuses.iter().find(|status| status.as_u16() == 409).copied().unwrap_or(first);
+        // A conflict is what services reject most often, beside what has a condition of its own. Where it has one too, a
+        // refused permission.
+        let find = |wanted: u16| statuses.iter().find(|status| status.as_u16() == wanted).copied();
+        let example = find(409).or(find(403)).unwrap_or(first);
         let is_branch = statuses.len() == largest && largest > 1;
         let condition = match is_branch {
             true => "upstream.refused".to_owned(),
@@ -43,6 +49,18 @@ pub(crate) fn groups(contract: &Contract) -> Vec<RefusedGroup> {
         Some(RefusedGroup { condition, statuses, example })
     };
     groups.iter().filter_map(group).collect()
+}
+
+/// The status of the upstream that means the same to a client as a condition, if the contract maps it to the condition.
+pub(crate) fn mapped(contract: &Contract, condition: Condition, view: &OperationView<'_>) -> Option<Cause> {
+    let is_mapped = |status: &RejectedStatus| {
+        status.equivalent() == Some(condition) && contract.upstream_condition(status.as_u16()) == condition
+    };
+    let status = (400..500).filter_map(RejectedStatus::new).find(is_mapped)?.as_u16();
+    if view.api.monitor {
+        return None;
+    }
+    Some(Cause::new(CauseKind::Upstream, format!("the upstream responds with {status}")))
 }
 
 /// Why a response of the group can occur.

@@ -69,8 +69,8 @@ components:
             "14:29: error[parameter]: unknown parameter location `qeury` (help: did you mean `query`?)",
             "15:52: error[unresolved-ref]: `$ref` target `#/components/schemas/Sise` does not exist (help: did you mean `#/components/schemas/Size`?)",
             "16:55: error[pattern]: pattern `(?!x)y` contains look-around, which cannot be matched in linear time (help: rewrite it without `(?=…)`, `(?!…)`, `(?<=…)` and `(?<!…)`, for example with `not` and `allOf`)",
-            "17:55: error[pattern]: pattern `[` is not a valid regular expression, or it is too large",
-            "18:52: error[remote-ref]: cannot read `$ref` target `https://example.com/s.json`: references to other files are not supported here (help: URLs are not fetched: refer to a local copy by its path, or configure the copy under `references`)",
+            "17:55: error[pattern]: invalid pattern `[`: unclosed character class",
+            "18:52: error[remote-ref]: cannot read `$ref` target `https://example.com/s.json`: this document was loaded without its folder (help: URLs are not fetched: refer to a local copy by its path, or configure the copy under `references`)",
             "21:39: warning[schema]: invalid `minLength`: -1 is less than the minimum of 0 (this schema is not used)",
         ],
     );
@@ -240,7 +240,7 @@ fn reports_invalid_schemas() {
         (
             "3.1.0",
             "{ required: true }",
-            "3:22: error[schema]: invalid `required`: true is not of type \"array\"",
+            "3:22: error[schema]: `required` must be a list, not `true` (help: list the names of required properties in the schema of the object)",
         ),
         (
             "3.1.0",

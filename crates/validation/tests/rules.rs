@@ -70,27 +70,30 @@ fn reports_mistakes_at_their_positions() {
     // The text starts at column 8, after `rule: "`.
     for (text, expected) in [
         ("", "7: error[rule]: a rule must not be empty"),
-        ("body.a ==", "17: error[rule]: syntax error: mismatched input '<EOF>'"),
+        ("body.a ==", "17: error[rule]: syntax error: the rule ends too early"),
         ("bdy.a == 1", "8: error[rule]: unknown variable `bdy` (help: did you mean `body`?)"),
         (
             "true || xyzzy",
             "16: error[rule]: unknown variable `xyzzy` (help: available variables: request, params, body, key, account, plan, now)",
         ),
         ("key.scope == []", "12: error[rule]: `key` has no member `scope` (help: did you mean `scopes`?)"),
-        ("now.year == 1", "12: error[rule]: `now` has no member `year` (help: `now` has no members)"),
+        (
+            "now.year == 1",
+            "12: error[rule]: `now` has no member `year` (help: `now` is a timestamp: write a function, such as `now.getFullYear()`)",
+        ),
         (
             "plan.tariff == 'x'",
             "13: error[rule]: `plan` has no member `tariff` (help: available members: name, features)",
         ),
         ("1 == siez(body.a)", "13: error[rule]: unknown function `siez` (help: did you mean `size`?)"),
-        ("date() < now", "8: error[rule]: wrong arguments for `date` (help: write `date(…)`)"),
+        ("date() < now", "8: error[rule]: `date` cannot be called with 0 arguments (help: write `date(…)`)"),
         (
             "size(1, 2) == 3",
-            "8: error[rule]: wrong arguments for `size` (help: write `size(…)` or `value.size()`)",
+            "8: error[rule]: `size` cannot be called with 2 arguments (help: write `size(…)` or `value.size()`)",
         ),
         (
             "all(body.tags)",
-            "8: error[rule]: unknown function `all` (help: write `list.all(x, …)`, or `has(a.b)`)",
+            "8: error[rule]: `all` must be called on a list or an object (help: write `list.all(x, …)`, such as `body.tags.all(tag, tag != '')`)",
         ),
         (
             "body.a.matches(body.b)",
@@ -109,15 +112,15 @@ fn reports_mistakes_at_their_positions() {
         ("Thing{a: 1} == 1", "13: error[rule]: message literals such as `Thing{…}` are not supported"),
         (
             "1 + 2",
-            "10: error[rule]: a condition must be a boolean, not an integer (help: write a comparison, such as `body.count > 0`)",
+            "10: error[rule]: a rule must be a boolean, not an integer (help: write a comparison, such as `body.count > 0`)",
         ),
         (
             "'yes'",
-            "8: error[rule]: a condition must be a boolean, not a string (help: write a comparison, such as `body.count > 0`)",
+            "8: error[rule]: a rule must be a boolean, not a string (help: write a comparison, such as `body.count > 0`)",
         ),
         (
             "date(body.end)",
-            "12: error[rule]: a condition must be a boolean, not a timestamp (help: write a comparison, such as `body.count > 0`)",
+            "12: error[rule]: a rule must be a boolean, not a timestamp (help: write a comparison, such as `body.count > 0`)",
         ),
         ("sizes(1) == 1", "8: error[rule]: unknown function `sizes` (help: did you mean `size`?)"),
     ] {

@@ -36,7 +36,7 @@ pub(crate) const ROWS: &[Row] = &[
     error("remote-ref", &[("\"#/components/schemas/Item\"", "«\"item.yaml\"")], "cannot read `$ref` target", "paths are relative to the file"),
     error("remote-ref", &[(LIMIT, "        - $ref: «limit.yaml\n")], "cannot read `$ref` target", "paths are relative to the file").with_others(),
     error("ref-cycle", &[(LIMIT, "        - $ref: '#/components/parameters/a'\n"), ("components:\n", "components:\n  parameters: { a: { $ref: '#/components/parameters/b' }, b: { $ref: «'#/components/parameters/a' } }\n")], "refers back to itself", "").anywhere(),
-    error("ref-cycle", &[("      type: object\n", "      allOf: [{ $ref: «'#/components/schemas/Item' }]\n      type: object\n")], "refers back to itself for the same value", "such as `properties`").anywhere(),
+    error("ref-cycle", &[("      type: object\n", "      allOf: [{ $ref: «'#/components/schemas/Item' }]\n      type: object\n")], "the schema refers to itself without an end", "only inside `properties`").anywhere(),
     // Parameters.
     error("wrong-kind", &[(LIMIT, "          «limit: query\n")], "`parameters` must be a list", ""),
     error("missing-key", &[("- name: limit\n          in: query", "- «in: query")], "missing key `name` in a parameter", ""),
@@ -58,10 +58,10 @@ pub(crate) const ROWS: &[Row] = &[
     warning("unknown-key", &[("            schema: { $ref", "            «schemas: { $ref")], "unknown key `schemas` in a media type", "did you mean `schema`?"),
     // Schemas.
     error("schema", &[("type: integer, maximum", "type: «integr, maximum")], "unknown type `integr`", "did you mean `integer`?"),
-    error("schema", &[("maximum: 100", "maximum: «lots")], "invalid `maximum`", ""),
+    error("schema", &[("maximum: 100", "maximum: «lots")], "`maximum` must be a number, not `lots`", ""),
     error("pattern", &[(NAME, "{ type: string, pattern: «'a(?=b)' }")], "contains look-around", "rewrite it without"),
     error("pattern", &[(NAME, "{ type: string, pattern: «'(a)\\1' }")], "contains a backreference", "rewrite it without"),
-    error("pattern", &[(NAME, "{ type: string, pattern: «'[a' }")], "not a valid regular expression", ""),
+    error("pattern", &[(NAME, "{ type: string, pattern: «'[a' }")], "invalid pattern `[a`: unclosed character class", ""),
     warning("unknown-key", &[(NAME, "{ type: string, «maxLenght: 3 }")], "unknown keyword `maxLenght`", "did you mean `maxLength`?"),
     warning("nullable", &[(NAME, "{ type: string, «nullable: true }")], "`nullable` has no effect in OpenAPI 3.1", "write `type: [string, 'null']`"),
     warning("ref-siblings", &[("openapi: 3.1.0", "openapi: 3.0.3"), (NAME, "{ $ref: '#/components/schemas/Name', «maxLength: 3 }\n    Name: { type: string }")], "OpenAPI 3.0 ignores `maxLength` beside `$ref`", "move the `$ref` into `allOf`"),

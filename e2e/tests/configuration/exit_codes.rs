@@ -51,12 +51,12 @@ fn exits_4_when_a_file_is_missing_or_an_address_in_use() {
     let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let address = taken.local_addr().unwrap().to_string();
     let rows: &[(&[&str], &str)] = &[
-        (&["serve", "--config", "nowhere.yaml"], "nowhere.yaml: No such file"),
-        (&["serve", "--config", "nowhere/demur.yaml"], "nowhere/demur.yaml: No such file"),
+        (&["serve", "--config", "nowhere.yaml"], "cannot read `nowhere.yaml`: no such file"),
+        (&["serve", "--config", "nowhere/demur.yaml"], "cannot read `nowhere/demur.yaml`: no such file"),
         (&["serve", "--config", "."], ""),
-        (&["check", "nowhere.yaml"], "nowhere.yaml: No such file"),
-        (&["keys", "list", "--config", "nowhere.yaml"], "nowhere.yaml: No such file"),
-        (&["accounts", "list", "--config", "nowhere.yaml"], "nowhere.yaml: No such file"),
+        (&["check", "nowhere.yaml"], "cannot read `nowhere.yaml`: no such file"),
+        (&["keys", "list", "--config", "nowhere.yaml"], "cannot read `nowhere.yaml`: no such file"),
+        (&["accounts", "list", "--config", "nowhere.yaml"], "cannot read `nowhere.yaml`: no such file"),
         (&["serve", "--listen", &address], "cannot listen on"),
         (&["demo", "--listen", &address], "cannot listen on"),
         // An address that is no address of this machine (RFC 5737).

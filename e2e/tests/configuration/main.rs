@@ -48,6 +48,22 @@ fn valid_files_have_no_findings() {
     }
 }
 
+/// A warning is no reason for a script to stop, unless the script says so.
+#[test]
+fn warnings_fail_only_with_strict() {
+    let folder = sound_folder();
+    folder.edit("listItems: { credits: 1 }", "listItems: { feature: similarty }");
+    for (arguments, code) in [(&["check"][..], 0), (&["check", "--strict"], 1)] {
+        let outcome = demur(&folder, arguments);
+        assert_eq!(outcome.code, Some(code), "{outcome:?}");
+        assert!(outcome.stderr.contains("no plan has the feature"), "{outcome:?}");
+    }
+    folder.edit("feature: similarty", "feature: similarty, credit: 1");
+    for arguments in [&["check"][..], &["check", "--strict"]] {
+        assert_eq!(demur(&folder, arguments).code, Some(3));
+    }
+}
+
 #[test]
 fn reports_each_mistake_in_a_contract() {
     rows::check("contract.yaml", SOUND[1].1, contract::ROWS);

@@ -114,7 +114,7 @@ pub(crate) fn check(file: &str, sound: &str, rows: &[Row]) {
 }
 
 fn told(folder: &TestDir, file: &str, row: &Row, place: Option<(usize, usize)>) -> Result<(), String> {
-    let outcome = super::demur(folder, &["check", "demur.yaml", "--format", "json"]);
+    let outcome = super::demur(folder, &["check", "demur.yaml", "--strict", "--format", "json"]);
     let expected_code = if row.severity == "error" { 3 } else { 1 };
     let found = diagnostics(&outcome);
     let shown = || found.iter().map(Json::to_string).collect::<Vec<_>>().join("\n    ");

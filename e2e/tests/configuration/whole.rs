@@ -86,7 +86,7 @@ fn reports_all_mistakes_of_a_configuration() {
             ("number", 7, 58),
             ("time-zone", 8, 41),
             ("grant-day", 9, 30),
-            ("path", 14, 12),
+            ("path", 14, 20),
             ("url", 15, 15),
             ("prefix", 16, 47),
             ("unknown-operation", 18, 7),

@@ -66,7 +66,8 @@ fn accepted_connections_get_a_response_at_shutdown() {
     raise_own_limit();
     let least = std::env::var("SOAK_CONNECTIONS").ok().map_or(3000, |count| count.parse().unwrap());
     let upstream = Upstream::always(MockResponse::json(200, &json!([])));
-    let shop = serve(&upstream, "", "");
+    // Load shedding is off, however busy the machine is.
+    let shop = serve(&upstream, "limits: { max_queue_delay: 1m }", "");
     let seen = Seen::default();
     thread::scope(|scope| {
         for number in 0..THREADS {

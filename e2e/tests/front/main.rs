@@ -12,12 +12,14 @@
 )]
 
 mod addresses;
+mod cancelled;
 mod content;
 mod cors;
 mod descriptors;
 mod early_breaks;
 mod ending;
 mod event_streams;
+mod interim;
 mod log;
 mod memory;
 mod overload;

@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, TcpStream};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use demur_e2e::{MockResponse, Upstream};
+use demur_e2e::{MockResponse, Request, Upstream};
 use serde_json::json;
 
 use crate::raw::{connect_from, reset};
@@ -32,11 +32,15 @@ fn settled(upstream: &Upstream) -> usize {
 #[test]
 fn logs_the_address_of_clients_that_reset() {
     let upstream = Upstream::always(MockResponse::json(200, &json!([])));
-    let shop = serve(&upstream, "", "");
+    // One worker, so that all connections share those to the upstream. Load shedding is off, however busy the machine is.
+    let shop = serve(&upstream, "workers: 1\nlimits: { max_queue_delay: 1m }", "");
     let request =
         format!("GET /shop/items HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {}\r\n\r\n", shop.key);
     let source = Ipv4Addr::new(127, 0, 0, 77).into();
+    let mut others = shop.client.connect();
     for _ in 0..RESETS {
+        // It leaves a connection to the upstream, so that the next request is forwarded before its client is gone.
+        assert_eq!(others.send(&Request::get("/items").key(&shop.key)).status, 200);
         let mut stream = connect_from(source, shop.gateway.address());
         stream.write_all(request.as_bytes()).unwrap();
         reset(stream);
@@ -44,9 +48,10 @@ fn logs_the_address_of_clients_that_reset() {
     settled(&upstream);
     let received = upstream.received();
     let named = received.iter().filter(|it| it.fields.first("x-forwarded-for") == Some("127.0.0.77")).count();
-    println!("{RESETS} resets: {} requests reached the upstream, {named} with their address", received.len());
-    assert!(!received.is_empty(), "none was sent on, so nothing is shown");
-    assert_eq!(named, received.len());
+    let reset = received.len() - RESETS;
+    println!("{RESETS} resets: {reset} requests reached the upstream, {named} with their address");
+    assert!(reset > RESETS / 20, "only {reset} were forwarded, so little is shown");
+    assert_eq!(named, reset);
 }
 
 #[test]

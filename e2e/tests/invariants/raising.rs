@@ -153,12 +153,12 @@ fn renders_errors_in_the_own_format_again() {
         let answer = scripted.answer(api, MockResponse::json(status, &content));
         assert_eq!((answer.status, answer.json()), (status, content), "{api}");
     }
+    // A limit of the upstream keeps its status, and is none of the gateway's.
+    let limited = json!({ "error": { "status": 429, "message": "The API rate limit has been exceeded." } });
+    let answer = scripted.answer("trackbot-pro", MockResponse::json(429, &limited));
+    let answer = assert_condition(&scripted, "trackbot-pro", "upstream.refused.429", answer);
+    assert_eq!(answer.status, 429);
     let not_believed = [
-        (
-            "trackbot-pro",
-            429,
-            json!({ "error": { "status": 429, "message": "The API rate limit has been exceeded." } }),
-        ),
         ("trackyard", 401, json!({ "error": "Unauthorized", "message": "Invalid API key" })),
         (
             "trackyard",

@@ -20,6 +20,7 @@ fn maps_html_errors_by_their_status() {
         (408, "upstream.refused.408"),
         (409, "upstream.refused.409"),
         (410, "upstream.refused.410"),
+        (412, "upstream.refused.412"),
         (413, "upstream.refused.413"),
         (418, "upstream.refused.418"),
         (422, "upstream.refused.422"),
@@ -29,17 +30,46 @@ fn maps_html_errors_by_their_status() {
         (499, "upstream.refused.499"),
         (500, "upstream.failed"),
         (501, "upstream.failed"),
-        (502, "upstream.failed"),
+        (502, "upstream.unreachable"),
         (503, "upstream.unavailable"),
-        (504, "upstream.failed"),
+        (504, "upstream.timeout"),
         (511, "upstream.failed"),
         (599, "upstream.failed"),
+    ];
+    // The condition that means the same, where the contract answers it with the status or claims it by its name.
+    let by_name: [(u16, &str, &[&str]); 7] = [
+        (404, "resource.not_found", &["trakkr-get-scores"]),
+        (
+            405,
+            "resource.method_not_allowed",
+            &["trakkr-get-scores", "trackyard", "trackbot-pro", "trackunit"],
+        ),
+        (
+            409,
+            "resource.conflict",
+            &["trakkr", "trakkr-get-scores", "trackyard", "trackbot-pro", "trackunit"],
+        ),
+        (410, "resource.gone", &["trakkr-get-scores", "trackunit"]),
+        (
+            412,
+            "precondition.failed",
+            &["trakkr", "trakkr-get-scores", "trackyard", "trackbot-pro", "trackunit"],
+        ),
+        (413, "body.too_large", &[]),
+        (422, "param.invalid.schema", &[]),
     ];
     let scripted = MockedGateway::start();
     for api in APIS {
         for (status, condition) in rows {
+            let named = by_name.iter().find(|(of, _, apis)| *of == status && apis.contains(&api));
+            let condition = named.map_or(condition, |(_, named, _)| named);
             let answer = scripted.answer(api, MockResponse::html(status));
-            assert_condition(&scripted, api, condition, answer);
+            let answer = assert_condition(&scripted, api, condition, answer);
+            assert_eq!(
+                answer.status / 100,
+                status / 100 + u16::from([401, 402, 407].contains(&status)),
+                "{api}: {status}"
+            );
         }
     }
 }
@@ -83,7 +113,7 @@ fn reports_a_broken_or_missing_response_as_an_upstream_failure() {
             MockResponse::bytes("HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\nx").and_closes(),
         ),
         ("upstream.failed", half(500).and_closes()),
-        ("upstream.refused.404", half(404).and_closes()),
+        ("upstream.refused.418", half(418).and_closes()),
         ("upstream.failed", MockResponse::stack_trace()),
         ("upstream.failed", MockResponse::answer(500, &[], vec![b'{'; 300_000])),
         ("upstream.failed", MockResponse::answer(500, &[("Content-Type", "application/json")], "{}")),

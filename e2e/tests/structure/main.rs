@@ -52,7 +52,6 @@ const LONG: &[&str] = &[
     "crates/contract/src/template.rs",
     "crates/contract/tests/generated/mod.rs",
     "crates/contract/tests/prop_round_trip.rs",
-    "crates/guard/src/guard.rs",
     "crates/sqlite/examples/admission_bench.rs",
     "crates/sqlite/tests/files.rs",
     "crates/sqlite/tests/prop_model.rs",

@@ -10,7 +10,7 @@ use demur_source::{Diagnostics, Source};
 use serde_json::json;
 
 use super::detect::is_contract;
-use super::versions;
+use super::{upstream_errors, versions};
 use crate::args::CheckArgs;
 use crate::exit::{CommandFailure, Exit, cannot_read};
 use crate::output::{Output, OutputSubject, counted};
@@ -39,7 +39,7 @@ pub(crate) fn run(args: &CheckArgs, output: &Output) -> Result<Exit, CommandFail
     Ok(match checked {
         Ok((about, warnings)) => {
             output.findings(&warnings, Some(about.with_diff(diff)));
-            if warnings.is_empty() { Exit::Ok } else { Exit::ProblemsFound }
+            if warnings.is_empty() || !args.strict { Exit::Ok } else { Exit::ProblemsFound }
         }
         Err(found) => {
             let changed = diff.filter(|diff| !diff.is_empty());
@@ -181,10 +181,13 @@ fn describe_configuration(config: &Config) -> OutputSubject {
         human.push_str("\n\n");
         human.push_str(&table);
     }
+    config.apis.iter().for_each(|api| human.push_str(&upstream_errors::tables(api)));
+    let of_upstreams: serde_json::Map<String, serde_json::Value> =
+        config.apis.iter().map(|api| (api.settings.name.clone(), upstream_errors::as_json(api))).collect();
     let several = config.apis.iter().filter(|api| !api.settings.versions.is_empty());
     let versions: serde_json::Map<String, serde_json::Value> =
         several.map(|api| (api.settings.name.clone(), versions::as_json(api))).collect();
-    let mut value = json!({ "apis": apis, "plans": config.plans.len() });
+    let mut value = json!({ "apis": apis, "plans": config.plans.len(), "upstream_errors": of_upstreams });
     if !versions.is_empty() {
         value["versions"] = versions.into();
     }

@@ -10,6 +10,7 @@ pub(crate) mod keys;
 pub(crate) mod matrix;
 pub(crate) mod schema;
 pub(crate) mod serve;
+mod upstream_errors;
 mod versions;
 
 use std::sync::Arc;

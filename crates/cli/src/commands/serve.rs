@@ -14,8 +14,10 @@ use crate::log;
 use crate::output::{Output, counted};
 use crate::preflight;
 use crate::serving::{Running, load_quietly};
+use crate::signals::Ignored;
 
 pub(crate) fn run(args: &ServeArgs, output: &Output) -> Result<Exit, CommandFailure> {
+    let signals = Ignored::listen()?;
     let (mut config, mut warnings) = load_quietly(&args.config, output)?;
     for wanted in &args.listen {
         override_listener(&mut config.listeners, wanted)?;
@@ -41,7 +43,7 @@ pub(crate) fn run(args: &ServeArgs, output: &Output) -> Result<Exit, CommandFail
     }
     log::start(output, &mut config.access_log);
     log_lockouts(&checked?);
-    let running = Running::start(config)?;
+    let running = Running::start(config, signals.and_end()?)?;
     let (addresses, listeners) = addresses(running.listeners());
     let human =
         format!("serving {} on {}\n{}", counted(apis.len(), "API"), addresses.join(", "), apis.join("\n"));
@@ -81,7 +83,7 @@ fn log_lockouts(tolerated: &Tolerated) {
         tracing::warn!(keys, accounts, reason = %preflight::describe(lockout), "keys locked out");
     }
     if let Some(exposed) = &tolerated.exposed_log {
-        tracing::warn!(file = %exposed, "access log permissions too open");
+        tracing::warn!(path = %exposed, "access log permissions too open");
     }
 }
 

@@ -15,8 +15,11 @@ use crate::exit::{CommandFailure, Exit};
 use crate::log;
 use crate::output::Output;
 use crate::serving::{Running, load};
+use crate::signals::Ignored;
 
 pub(crate) fn run(args: &DemoArgs, output: &Output) -> Result<Exit, CommandFailure> {
+    // First: a signal that ends the process must not leave the folder behind.
+    let signals = Ignored::listen()?.and_end()?;
     let services = services::start()?;
     let folder = workdir::prepare(args.folder.as_deref(), args.listen, &services)?;
     let file = folder.path().join("demur.yaml");
@@ -32,7 +35,7 @@ pub(crate) fn run(args: &DemoArgs, output: &Output) -> Result<Exit, CommandFailu
     let apis: Vec<(String, String, String)> = prefixes.collect();
 
     log::start(output, &mut config.access_log);
-    let running = Running::start(config)?;
+    let running = Running::start(config, signals)?;
     let keys = samples::create(running.store(), &apis)?;
     let gateway = running.url();
 

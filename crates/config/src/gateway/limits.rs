@@ -17,24 +17,32 @@ const MAX_URI: usize = 65_534;
 pub(super) fn read_limits(node: &Node, reader: &mut ConfigReader<'_>) -> ListenerLimits {
     let mut limits = ListenerLimits::default();
     let Some(mut fields) = Fields::of(node, reader.source, "`limits`", reader.found) else { return limits };
-    let ListenerLimits { head, content, connections, backlog, body_memory, shutdown } = &mut limits;
-    read_size(&mut fields, "max_header_bytes", &mut head.head_bytes, reader);
-    read_size(&mut fields, "max_uri_bytes", &mut head.target_bytes, reader);
-    read_size(&mut fields, "max_drain", &mut content.drain_bytes, reader);
+    let ListenerLimits {
+        connection,
+        min_body_rate,
+        max_connections,
+        max_queue_delay,
+        body_memory,
+        shutdown_timeout,
+    } = &mut limits;
+    read_size(&mut fields, "max_header_bytes", &mut connection.http.head_bytes, reader);
+    read_size(&mut fields, "max_uri_bytes", &mut connection.http.target_bytes, reader);
+    read_size(&mut fields, "max_drain", &mut connection.drain_bytes, reader);
     read_size(&mut fields, "max_body_memory", body_memory, reader);
     for (name, into) in [
-        ("header_timeout", &mut head.head_timeout),
-        ("idle_timeout", &mut head.idle_timeout),
-        ("write_timeout", &mut head.write_timeout),
-        ("drain_timeout", &mut content.drain_timeout),
-        ("max_queue_delay", backlog),
-        ("shutdown_timeout", shutdown),
+        ("header_timeout", &mut connection.head_timeout),
+        ("idle_timeout", &mut connection.idle_timeout),
+        ("write_timeout", &mut connection.write_timeout),
+        ("drain_timeout", &mut connection.drain_timeout),
+        ("max_queue_delay", max_queue_delay),
+        ("shutdown_timeout", shutdown_timeout),
     ] {
         if let Some(time) = reader.duration(&mut fields, name) {
             *into = time;
         }
     }
-    for (name, into) in [("max_headers", &mut head.fields), ("max_connections", connections)] {
+    for (name, into) in [("max_headers", &mut connection.http.headers), ("max_connections", max_connections)]
+    {
         if let Some(count) = read_count(&mut fields, name, reader) {
             *into = count.get();
         }
@@ -42,9 +50,9 @@ pub(super) fn read_limits(node: &Node, reader: &mut ConfigReader<'_>) -> Listene
     if let Some(node) = fields.node("min_body_rate")
         && let Some(mut rate) = Fields::of(node, reader.source, "`min_body_rate`", reader.found)
     {
-        read_size(&mut rate, "bytes", &mut content.bytes_per_window, reader);
+        read_size(&mut rate, "bytes", &mut min_body_rate.bytes, reader);
         if let Some(per) = reader.duration(&mut rate, "per") {
-            content.window = per;
+            min_body_rate.per = per;
         }
         rate.finish(reader.found);
     }
@@ -60,7 +68,7 @@ pub(super) fn read_limits(node: &Node, reader: &mut ConfigReader<'_>) -> Listene
 
 fn check(limits: &ListenerLimits, spans: [Span; 3], reader: &mut ConfigReader<'_>) {
     let [header_span, uri_span, memory_span] = spans;
-    let (header, uri) = (limits.head.head_bytes, limits.head.target_bytes);
+    let (header, uri) = (limits.connection.http.head_bytes, limits.connection.http.target_bytes);
     if header < MIN_HEAD {
         let message = format!("`max_header_bytes` must be at least {MIN_HEAD}");
         reader.error(header_span, "limits", message, None);

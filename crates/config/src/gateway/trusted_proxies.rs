@@ -2,14 +2,14 @@
 
 use std::net::IpAddr;
 
-use demur_gateway::{ForwardingField, TrustedProxies};
+use demur_gateway::{ForwardedHeader, TrustedProxies};
 use demur_source::{Fields, Node, Span};
 use ipnet::IpNet;
 
 use crate::reader::ConfigReader;
 
-const HEADERS: &[(&str, ForwardingField)] =
-    &[("x-forwarded-for", ForwardingField::XForwardedFor), ("forwarded", ForwardingField::Forwarded)];
+const HEADERS: &[(&str, ForwardedHeader)] =
+    &[("x-forwarded-for", ForwardedHeader::XForwardedFor), ("forwarded", ForwardedHeader::Forwarded)];
 
 pub(super) fn read_trusted_proxies(node: &Node, reader: &mut ConfigReader<'_>) -> TrustedProxies {
     let mut proxies = TrustedProxies::default();
@@ -24,7 +24,7 @@ pub(super) fn read_trusted_proxies(node: &Node, reader: &mut ConfigReader<'_>) -
     if let Some(node) = fields.node("header") {
         let text = node.scalar_text().unwrap_or_default();
         match HEADERS.iter().find(|(name, _)| text.eq_ignore_ascii_case(name)) {
-            Some((_, header)) => proxies.field = *header,
+            Some((_, header)) => proxies.header = *header,
             None => {
                 let message = "`header` must be `x-forwarded-for` or `forwarded`";
                 reader.error(node.span, "trusted-proxies", message, None);

@@ -19,13 +19,15 @@ pub(super) fn read_upstream(node: &Node, reader: &mut ConfigReader<'_>) -> Optio
     }
     let connect_timeout = reader.duration(&mut fields, "connect_timeout");
     let timeout = reader.duration(&mut fields, "timeout");
+    let idle_timeout = reader.duration(&mut fields, "idle_timeout");
     let max_headers = read_count(&mut fields, "max_headers", reader);
     fields.finish(reader.found);
     let upstream = read_url(&url?, span, reader)?;
     Some(Upstream {
         connect_timeout: connect_timeout.unwrap_or(upstream.connect_timeout),
         timeout: timeout.unwrap_or(upstream.timeout),
-        fields: max_headers.map_or(upstream.fields, |most| most.get()),
+        idle_timeout: idle_timeout.unwrap_or(upstream.idle_timeout),
+        max_headers: max_headers.map_or(upstream.max_headers, |most| most.get()),
         ..upstream
     })
 }
@@ -40,9 +42,12 @@ fn read_url(url: &str, span: Span, reader: &mut ConfigReader<'_>) -> Option<Upst
         UpstreamUrlError::CredentialsOrQuery => {
             ("url", Some("remove credentials and query: URLs end up in logs, and neither is ever sent"))
         }
-        UpstreamUrlError::NotPlainHttp => {
-            ("url", Some("put a TLS client in front of the upstream, or use its plain HTTP port"))
-        }
+        UpstreamUrlError::NotPlainHttp => (
+            "url",
+            Some(
+                "use the plain HTTP port of the upstream, or a local proxy, such as stunnel, that connects to it with TLS",
+            ),
+        ),
         UpstreamUrlError::Port => ("url", None),
         UpstreamUrlError::UnusualHost(_) | UpstreamUrlError::LinkLocal(_) => ("upstream-address", None),
     };

@@ -7,8 +7,8 @@ use http::StatusCode;
 
 use super::{ContractDefaults, ContractReader, Draft, WrittenClaim, in_backticks};
 use crate::catalogue::{Docs, EntrySource, ErrorEntry, ErrorStatus, Retry, Show};
-use crate::claims;
 use crate::condition;
+use crate::denial_params;
 use crate::format::Slot;
 use crate::template::{Template, TemplateParameter};
 use crate::{Condition, RetryClass};
@@ -83,8 +83,7 @@ impl ContractReader<'_> {
             show: show.unwrap_or(defaults.show),
             collect,
             params,
-            upstream_may_raise: claims.is_empty()
-                || claims.iter().any(|claim| may_come_from_upstream(&claim.name)),
+            upstream_may_raise: may_upstream_raise(&claims),
             same_as: same_as.into_iter().map(|(name, _)| name).collect(),
             source: EntrySource::Declared,
             docs,
@@ -258,12 +257,13 @@ impl ContractReader<'_> {
         for (template, member) in texts.flatten() {
             for parameter in template.parameters() {
                 let TemplateParameter::Named(name) = parameter else { continue };
-                if entry.params.contains(name) || claims::DENIAL_PARAMS.iter().any(|param| param.name == name)
+                if entry.params.contains(name)
+                    || denial_params::DENIAL_PARAMS.iter().any(|param| param.name == name)
                 {
                     continue;
                 }
                 let span = node.get(member).map_or(node.span, |node| node.span);
-                let of_gateway = claims::DENIAL_PARAMS.iter().map(|param| param.name);
+                let of_gateway = denial_params::DENIAL_PARAMS.iter().map(|param| param.name);
                 let known: Vec<&str> = entry.params.iter().map(String::as_str).chain(of_gateway).collect();
                 let help = match did_you_mean(
                     name,
@@ -297,6 +297,16 @@ fn default_title(claims: &[WrittenClaim], status: Option<ErrorStatus>) -> &'stat
     }
     let status = status.and_then(|status| StatusCode::from_u16(status.as_u16()).ok());
     status.and_then(|status| status.canonical_reason()).unwrap_or(UNKNOWN)
+}
+
+/// Whether an upstream may raise an error with these claims. A claim on a status of the upstream, beside others, says how
+/// that status is answered: it does not let the upstream raise what the gateway alone decides, such as a rate limit.
+fn may_upstream_raise(claims: &[WrittenClaim]) -> bool {
+    let is_status = |claim: &&WrittenClaim| claim.name.starts_with("upstream.refused");
+    if claims.iter().all(|claim| is_status(&claim)) {
+        return true;
+    }
+    claims.iter().filter(|claim| !is_status(claim)).any(|claim| may_come_from_upstream(&claim.name))
 }
 
 /// Whether a claim is a condition of the API, or covers one that an upstream may raise.

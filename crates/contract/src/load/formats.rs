@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use demur_source::{Key, Node, NodeKind, did_you_mean};
 
 use super::{ContractReader, Draft};
-use crate::claims::DENIAL_PARAMS;
+use crate::denial_params::DENIAL_PARAMS;
 use crate::template::TemplateParameter;
 
 impl ContractReader<'_> {

@@ -163,7 +163,7 @@ impl ContractReader<'_> {
         fields.finish(&mut self.diagnostics);
 
         let spans: Vec<Span> = drafts.iter().map(|draft| draft.span).collect();
-        let ClaimMap { entries, by_condition, by_name, violation_errors, unclaimed } =
+        let ClaimMap { entries, by_condition, by_name, violation_errors, unclaimed, by_upstream_status } =
             claims::resolve(self, drafts, &defaults);
         // Without a catalogue, the missing `errors` has been reported, and listing every condition would not help.
         if root.get("errors").is_some() {
@@ -192,6 +192,7 @@ impl ContractReader<'_> {
             entries,
             programs,
             by_condition,
+            by_upstream_status,
             by_name,
             texts,
             field_style,

@@ -41,6 +41,8 @@ pub(crate) struct RejectionDetail {
     pub(crate) retry_after: Option<Duration>,
     /// Waiting does not help, whatever the contract says of the error in general.
     pub(crate) not_retryable: bool,
+    /// The upstream advises to wait for `retry_after`, whatever the contract says of the error in general.
+    pub(crate) waits: bool,
     /// Further headers of the response, such as `Allow`.
     pub(crate) headers: Vec<(HeaderName, HeaderValue)>,
     /// A body that is in the contract's format already.

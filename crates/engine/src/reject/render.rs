@@ -51,7 +51,8 @@ pub(crate) fn render(
     let condition = rejection.condition();
     let origin = origin(&rejection, status);
     let detail = *rejection.detail;
-    let waiting_helps = limit_headers::waiting_helps(entry.retry.class) && !detail.not_retryable;
+    let waiting_helps =
+        (limit_headers::waiting_helps(entry.retry.class) || detail.waits) && !detail.not_retryable;
     let delay = retry_after(detail.retry_after, entry.retry).filter(|_| waiting_helps);
     let (body, variant) = match detail.verbatim {
         // A body that is in the contract's format already has no other variants.
@@ -87,7 +88,12 @@ pub(crate) fn render(
     if let (401, Some(challenge)) = (status, with.challenge) {
         headers.insert(WWW_AUTHENTICATE, challenge.clone());
     }
-    headers.extend(detail.headers.into_iter().map(|(name, value)| (Some(name), value)));
+    for (name, _) in &detail.headers {
+        headers.remove(name);
+    }
+    for (name, value) in detail.headers {
+        headers.append(name, value);
+    }
 
     let cause = detail.cause;
     let contract = Arc::clone(contract);

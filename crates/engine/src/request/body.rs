@@ -39,15 +39,21 @@ impl fmt::Display for BodyError {
 
 impl std::error::Error for BodyError {}
 
-impl From<BodyError> for Rejection {
-    fn from(fault: BodyError) -> Self {
-        let condition = match fault {
+impl BodyError {
+    /// The condition of this error.
+    pub fn condition(&self) -> Condition {
+        match self {
             BodyError::Slow => Condition::RequestTimeout,
             BodyError::TooLarge => Condition::BodyTooLarge,
             BodyError::OverBudget => Condition::Overloaded,
             BodyError::Broken(_) => Condition::BodyUnreadable,
-        };
-        Rejection::from(condition).with_cause(fault.to_string())
+        }
+    }
+}
+
+impl From<BodyError> for Rejection {
+    fn from(fault: BodyError) -> Self {
+        Rejection::from(fault.condition()).with_cause(fault.to_string())
     }
 }
 

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use demur_admission::{Denial, LimitPermit, Now, Principal, Report};
 use demur_contract::{Condition, Contract, ErrorOrigin, Problem};
 use demur_validation::Operation;
-use http::{HeaderMap, HeaderValue, Response};
+use http::{HeaderMap, HeaderName, HeaderValue, Response};
 use smallvec::SmallVec;
 
 use crate::api::Api;
@@ -26,7 +26,11 @@ use crate::request::id::RequestId;
 use crate::request::info::{Peer, RequestInfo};
 use crate::request::path::SentPath;
 use crate::request::upstream_headers::HeaderDirection;
-use crate::settings::{DEFAULT_MAX_RETRY_WAIT, Metering, RequestView};
+use crate::response::upstream_error::Conversion;
+use crate::settings::{
+    DEFAULT_MAX_RETRY_WAIT, HeaderSettings, Metering, OperationSettings, RequestView, UpstreamErrorMode,
+    UpstreamErrors,
+};
 
 /// The context of one request, from its head to the head of its response. Boxed once, at the start: it is moved past
 /// every wait.
@@ -126,6 +130,7 @@ impl RequestContext {
         HeaderDirection {
             id: self.responder().id_header(),
             authentication: &api.settings.authentication,
+            authenticates: self.authenticates(),
             operation: self.operation(),
             reserved: &api.settings.reserved_headers,
             is_trusted: self.is_trusted_proxy,
@@ -151,23 +156,62 @@ impl RequestContext {
         self.upstream_permit = self.api().map(|api| api.upstream_limit.acquire());
     }
 
-    /// Releases the permit once the upstream has responded, or was given up. The concurrency limit learns from the
-    /// latency, less the scheduling delay `lag` on both ways; without a `lag` it learns nothing.
-    pub(crate) fn release_upstream_permit(&mut self, lag: Option<Duration>) {
-        let Some(permit) = self.upstream_permit.take() else { return };
+    /// The upstream has responded: the concurrency limit learns from the latency, less the scheduling delay `lag` on both
+    /// ways.
+    pub(crate) fn on_upstream_head(&mut self, lag: Duration) {
         let operation = self.record.operation;
-        let latency = self.api().and_then(|api| api.upstream_limit.release(permit, operation, lag));
+        let latency = self.upstream_permit.as_mut().and_then(|permit| permit.observe(operation, lag));
         if let Some(latency) = latency {
             self.record.set_timing(Stage::Upstream, latency);
         }
     }
 
+    /// The permit, for the body of the response.
+    pub(crate) fn take_upstream_permit(&mut self) -> Option<Permit> {
+        self.upstream_permit.take()
+    }
+
     /// How the operation's credits are settled.
     pub(crate) fn metering(&self) -> &Metering {
         const DEFAULT: &Metering = &Metering::USUAL;
-        let known = self.api().zip(self.record.operation);
-        let settings = known.and_then(|(api, index)| api.settings.operations.get(index));
-        settings.map_or(DEFAULT, |settings| &settings.usage)
+        self.operation_settings().map_or(DEFAULT, |settings| &settings.usage)
+    }
+
+    /// The settings of the operation, once it is known.
+    pub(crate) fn operation_settings(&self) -> Option<&OperationSettings> {
+        self.api()?.settings.operations.get(self.record.operation?)
+    }
+
+    /// Whether the gateway authenticates the clients of the operation.
+    pub(crate) fn authenticates(&self) -> bool {
+        self.operation_settings().is_none_or(|settings| !settings.anonymous)
+    }
+
+    /// The changes of headers, those of the API first.
+    pub(crate) fn header_settings(&self) -> impl Iterator<Item = &HeaderSettings> {
+        let of_api = self.api().map(|api| &api.settings.headers);
+        of_api.into_iter().chain(self.operation_settings().map(|settings| &settings.headers))
+    }
+
+    /// Whether the configuration keeps a header of responses that is removed by default.
+    pub(crate) fn keeps_response_header(&self, name: &HeaderName) -> bool {
+        self.header_settings().any(|settings| settings.response.keep.contains(name))
+    }
+
+    /// How error responses of the upstream are converted.
+    pub(crate) fn conversion(&self) -> Conversion<'_> {
+        const DEFAULT: &UpstreamErrors =
+            &UpstreamErrors { mode: UpstreamErrorMode::Contract, rules: Vec::new() };
+        let settings = self.operation_settings();
+        let of_operation = settings.and_then(|settings| settings.upstream_errors.as_ref());
+        let of_api = || self.api().map_or(DEFAULT, |api| &api.settings.upstream_errors);
+        Conversion {
+            contract: self.contract(),
+            settings: of_operation.unwrap_or_else(of_api),
+            authenticates: self.authenticates(),
+            operation: self.api().map(|api| &api.settings.document).zip(self.operation()),
+            now: self.now.wall,
+        }
     }
 
     /// Whether rejections are only recorded.
@@ -271,6 +315,11 @@ impl RequestContext {
     pub(crate) fn finalize(mut self: Box<Self>, headers: &mut HeaderMap) -> RequestRecord {
         let request_id = self.request_id_value();
         let id_header = self.responder().id_header();
+        let is_rejected = self.record.rejection().is_some();
+        self.header_settings().for_each(|settings| match is_rejected {
+            true => settings.response.add_missing(headers),
+            false => settings.response.apply(headers),
+        });
         if self.is_monitor_mode() && self.record.rejection().is_none() {
             headers.entry(id_header).or_insert(request_id);
         } else {
@@ -326,11 +375,4 @@ fn responder(engine: &Engine, api: Option<usize>, contract_version: usize) -> &E
 /// The check that a denial of the limits belongs to.
 pub(crate) fn check_of(denial: &Denial) -> Check {
     if matches!(denial, Denial::QuotaExceeded { .. }) { Check::Quota } else { Check::Rate }
-}
-
-/// Releases the upstream permit of a request that is dropped.
-impl Drop for RequestContext {
-    fn drop(&mut self) {
-        self.release_upstream_permit(None);
-    }
 }

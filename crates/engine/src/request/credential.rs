@@ -64,6 +64,10 @@ pub(crate) fn is_exposed(
 ) -> bool {
     let is_presented = |text: &str| in_headers(headers, authentication).any(|secret| text.contains(secret));
     let shows_key = |raw: &str| {
+        // No key is shorter, and decoding makes no text longer.
+        if raw.len() < MIN_KEY {
+            return false;
+        }
         let text = percent_encoding::percent_decode_str(raw).decode_utf8_lossy();
         redactor.contains_key(&text) || is_presented(&text)
     };

@@ -165,13 +165,14 @@ where
     }
 
     fn prepare_forward(&mut self, plan: &mut ForwardPlan<B>, peer: Option<&Peer>) -> Result<(), Rejection> {
+        let authority = self.parts.uri.authority().cloned();
         if let Some(target) = plan.target.take() {
             set_uri(&mut self.parts, target)?;
         }
         let mut credentials = std::mem::take(&mut self.context.credentials);
         let keep = |credential| credentials.push(credential);
         let (headers, balance) = (&mut self.parts.headers, plan.balance.as_deref());
-        let note = rewrite_headers(&self.context, headers, peer, balance, keep);
+        let note = rewrite_headers(&self.context, (headers, authority.as_ref()), peer, balance, keep);
         self.context.credentials = credentials;
         if let Some(note) = note {
             self.context.record.add_note(note);

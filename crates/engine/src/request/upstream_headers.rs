@@ -24,6 +24,8 @@ pub(crate) struct HeaderDirection<'a> {
     /// The header of the request ID.
     pub(crate) id: &'a HeaderName,
     pub(crate) authentication: &'a Authentication,
+    /// Whether the headers of `authentication` hold credentials for the gateway. Without, they are for the upstream.
+    pub(crate) authenticates: bool,
     /// Its declared header parameters were validated under their own names only.
     pub(crate) operation: Option<&'a Operation>,
     /// What the API reserves beside the built-in list.
@@ -72,7 +74,7 @@ impl HeaderDirection<'_> {
     }
 
     fn is_credential(self, name: &HeaderName) -> bool {
-        self.authentication.fields().any(|field| field == name)
+        self.authenticates && self.authentication.fields().any(|field| field == name)
     }
 }
 
@@ -238,6 +240,7 @@ mod tests {
         let direction = HeaderDirection {
             id: &HeaderName::from_static("x-request-id"),
             authentication: &authentication(),
+            authenticates: true,
             operation: None,
             reserved: &reserved,
             is_trusted,
@@ -328,6 +331,7 @@ mod tests {
             let direction = HeaderDirection {
                 id: &HeaderName::from_static("x-request-id"),
                 authentication: &authentication(),
+                authenticates: true,
                 operation: None,
                 reserved: &reserved,
                 is_trusted: false,
@@ -340,6 +344,7 @@ mod tests {
         let direction = HeaderDirection {
             id: &HeaderName::from_static("x-request-id"),
             authentication: &authentication(),
+            authenticates: true,
             operation: None,
             reserved: &ReservedNames::default(),
             is_trusted: false,

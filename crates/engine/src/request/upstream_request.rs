@@ -3,11 +3,14 @@
 use bytes::Bytes;
 use demur_admission::Balance;
 use demur_contract::Condition;
+use http::header::HOST;
 use http::request::Parts;
+use http::uri::Authority;
 use http::{HeaderMap, HeaderValue, Uri};
 
 use crate::reject::rejection::Rejection;
 use crate::request::context::RequestContext;
+use crate::request::forwarding::{self, Arrival};
 use crate::request::info::Peer;
 use crate::request::{upstream_headers, upstream_identity};
 use crate::settings::{ApiSettings, UsageSource};
@@ -46,11 +49,12 @@ pub(crate) fn set_uri(parts: &mut Parts, target: String) -> Result<(), Rejection
     Ok(())
 }
 
-/// Replaces headers, and returns a note for the record; `keep` gets the presented credentials. In monitor mode the upstream gets the headers that it would
-/// get without the gateway, and further ones only where the request has none of the same name.
+/// Replaces headers, and returns a note for the record; `keep` gets the presented credentials. In monitor mode the upstream
+/// gets the headers that it would get without the gateway, and further ones only where the request has none of the same
+/// name. The changes of the configuration come last. `authority` is that of the target that the client sent.
 pub(crate) fn rewrite_headers(
     context: &RequestContext,
-    headers: &mut HeaderMap,
+    (headers, authority): (&mut HeaderMap, Option<&Authority>),
     peer: Option<&Peer>,
     balance: Option<&Balance>,
     mut keep: impl FnMut(HeaderValue),
@@ -59,6 +63,14 @@ pub(crate) fn rewrite_headers(
     let api = context.api()?;
     let authentication = &api.settings.authentication;
     let id_header = context.responder().id_header();
+    let sent_host = headers.get(HOST).cloned();
+    let host = authority.map(Authority::as_str).or(sent_host.as_ref().and_then(|host| host.to_str().ok()));
+    let arrival = Arrival {
+        host,
+        mount: &api.settings.mount.path,
+        client: peer.map(Peer::text),
+        is_trusted: context.is_trusted_proxy,
+    };
     if api.settings.monitor {
         authentication.fields().flat_map(|it| headers.get_all(it)).cloned().for_each(keep);
         let removed = upstream_headers::would_strip(headers, context.header_direction(api));
@@ -69,9 +81,20 @@ pub(crate) fn rewrite_headers(
         if let Some(peer) = peer {
             upstream_identity::set_x_forwarded_for_once(headers, peer.text());
         }
+        forwarding::set_missing(headers, arrival);
         headers.entry(id_header).or_insert_with(|| context.request_id_value());
     } else {
-        upstream_headers::strip_untrusted(headers, context.header_direction(api), &mut keep);
+        let mut direction = context.header_direction(api);
+        if !direction.authenticates {
+            // They are for the upstream, unless a client sends its key everywhere.
+            let sent = || authentication.fields().flat_map(|name| headers.get_all(name));
+            sent().cloned().for_each(&mut keep);
+            let redactor = context.engine().redactor();
+            direction.authenticates =
+                sent().any(|value| redactor.contains_key(&String::from_utf8_lossy(value.as_bytes())));
+        }
+        upstream_headers::strip_untrusted(headers, direction, &mut keep);
+        forwarding::set(headers, arrival);
         if let Some(peer) = peer {
             upstream_identity::set_x_forwarded_for(headers, peer.text());
         }
@@ -83,5 +106,6 @@ pub(crate) fn rewrite_headers(
     if let Some(principal) = context.principal() {
         upstream_identity::set_identity(headers, principal, &authentication.prefixes, balance);
     }
+    context.header_settings().for_each(|settings| settings.request.apply(headers));
     note
 }

@@ -10,9 +10,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use demur_admission::Hold;
 use demur_contract::Condition;
-use http::header::CONTENT_LENGTH;
+use http::header::{CONTENT_LENGTH, SERVER};
 use http::response::Parts;
-use http::{HeaderMap, Response, Version};
+use http::{HeaderMap, Response, StatusCode, Version};
 use http_body::Body;
 
 use crate::api::Api;
@@ -26,9 +26,9 @@ use crate::request::upstream_headers;
 use crate::response::body::{ResponseBody, redact_event_stream};
 use crate::response::raised::Raised;
 use crate::response::settlement::PendingSettlement;
-use crate::response::upstream_error::{self, MAX_FAILURE_BYTES, UpstreamFault, is_failure};
+use crate::response::upstream_error::{self, ErrorResponse, MAX_FAILURE_BYTES, UpstreamFault, is_failure};
 use crate::response::validation::{self, PeekedBody};
-use crate::settings::{Metering, ResponseMode};
+use crate::settings::{Metering, ResponseMode, UpstreamErrorMode};
 
 /// A request that is forwarded. Dropping it means that the client has gone.
 #[must_use = "dropping it means that the client has gone"]
@@ -87,9 +87,14 @@ impl InFlight {
         R: Body<Data = Bytes> + Unpin,
     {
         let Self { mut context, hold, lag, .. } = self;
+        if matches!(result, Err(UpstreamFault::ClientGone)) {
+            return client_gone(context, hold);
+        }
         // A panic is no measure of the upstream's latency.
         let panicked = matches!(result, Err(UpstreamFault::Panicked(_)));
-        context.release_upstream_permit((!panicked).then_some(lag));
+        if !panicked {
+            context.on_upstream_head(lag);
+        }
         let mut response = match result {
             Ok(response) => response,
             Err(fault) => {
@@ -101,7 +106,9 @@ impl InFlight {
         let verdict = catch_panic(|| verdict(&mut context, &mut response, hold));
         match verdict.unwrap_or_else(|panic| Err(panic.into())) {
             Ok(ResponseVerdict::Passes(settlement)) => {
-                let settling = |body| ResponseBody::settling(PeekedBody::nothing(body), settlement);
+                let permit = context.take_upstream_permit();
+                let settling =
+                    |body| ResponseBody::settling(PeekedBody::nothing(body).holding(permit), settlement);
                 end(context, Ok(response.map(settling)))
             }
             Ok(ResponseVerdict::NeedsBody { hold, schema }) => {
@@ -111,6 +118,21 @@ impl InFlight {
             Err(rejection) => end(context, Err(rejection)),
         }
     }
+}
+
+/// The client has gone: the request is settled as if it were dropped, and a response is made that nobody gets.
+fn client_gone<R>(mut context: Box<RequestContext>, hold: Hold) -> ResponseOutcome<R> {
+    drop(hold);
+    context.record.set_client_gone();
+    let mut response = Response::new(ResponseBody::Whole(None));
+    *response.status_mut() = client_closed_request();
+    let record = context.finalize(response.headers_mut());
+    ResponseOutcome::Done(response, record)
+}
+
+/// The status that logs have for a client that has gone. It is never sent.
+fn client_closed_request() -> StatusCode {
+    StatusCode::from_u16(499).unwrap_or(StatusCode::BAD_REQUEST)
 }
 
 /// What the head of a response decides.
@@ -157,7 +179,7 @@ where
         return Ok(ResponseVerdict::NeedsBody { hold, schema });
     }
     let mut settlement = start_settlement(context, response.headers_mut(), hold);
-    strip_hop_by_hop(response);
+    strip_hop_by_hop(context, response);
     settlement.on_start(context, (response.status(), response.headers()), response.body());
     Ok(ResponseVerdict::Passes(settlement))
 }
@@ -211,19 +233,22 @@ where
     }
 }
 
-/// A failure: converted to the contract, except in monitor mode.
+/// A failure: converted to the contract, except in monitor mode and where the configuration passes it on.
 async fn failed<R>(context: &mut RequestContext, head: Parts, body: R, hold: Hold) -> ResponseResult<R>
 where
     R: Body<Data = Bytes> + Unpin,
 {
     hold.release();
-    if context.is_monitor_mode() {
+    if context.is_monitor_mode() || context.conversion().settings.mode == UpstreamErrorMode::Passthrough {
         return passthrough_error(context, head, body).await;
     }
     let body = failure_body(body, context.body_reservation()).await;
-    let rejection =
-        upstream_error::rejection_of(context.contract(), head.status, &head.headers, body.as_slice());
-    Err(context.rejected(Check::Upstream, rejection))
+    let response = ErrorResponse { status: head.status, headers: &head.headers, body: body.as_slice() };
+    match context.conversion().rejection_of(response) {
+        Some(rejection) => Err(context.rejected(Check::Upstream, rejection)),
+        // Passed on above.
+        None => Err(context.rejected(Check::Upstream, Condition::UpstreamFailed.into())),
+    }
 }
 
 /// A success, validated against the API's document.
@@ -276,7 +301,7 @@ fn start_settlement(context: &mut RequestContext, headers: &mut HeaderMap, hold:
 
 /// A response that is passed on to the client.
 fn pass_on<R>(
-    context: &RequestContext,
+    context: &mut RequestContext,
     head: Parts,
     body: PeekedBody<R>,
     mut settlement: PendingSettlement,
@@ -285,19 +310,24 @@ where
     R: Body<Data = Bytes> + Unpin,
 {
     let mut response = Response::from_parts(head, ());
-    strip_hop_by_hop(&mut response);
+    strip_hop_by_hop(context, &mut response);
     settlement.on_start(context, (response.status(), response.headers()), &body);
+    let body = body.holding(context.take_upstream_permit());
     response.map(|()| ResponseBody::settling(body, settlement))
 }
 
-/// Removes what concerns the upstream's connection only.
-fn strip_hop_by_hop<R>(response: &mut Response<R>) {
+/// Removes what concerns the upstream's connection only, and the name of its software.
+fn strip_hop_by_hop<R>(context: &RequestContext, response: &mut Response<R>) {
     upstream_headers::strip_hop_by_hop(response.headers_mut());
+    if !context.is_monitor_mode() && !context.keeps_response_header(&SERVER) {
+        response.headers_mut().remove(SERVER);
+    }
     // Each connection has its own version.
     *response.version_mut() = Version::HTTP_11;
 }
 
-/// A failure in monitor mode: it is passed on as it is, and the rejection is recorded.
+/// A failure in monitor mode or passthrough mode: it is passed on as it is. In monitor mode the rejection is recorded; in
+/// passthrough mode, a rule may convert the failure all the same.
 async fn passthrough_error<R>(
     context: &mut RequestContext,
     head: Parts,
@@ -312,8 +342,17 @@ where
             Rejection::from(Condition::UpstreamInvalidResponse)
                 .with_cause("the upstream broke off the body of an error response")
         })?;
-    let rejection = upstream_error::rejection_of(context.contract(), head.status, &head.headers, &beginning);
-    context.record_would_reject(Check::Upstream, &rejection);
+    let response = ErrorResponse { status: head.status, headers: &head.headers, body: &beginning };
+    match context.conversion().rejection_of(response) {
+        Some(rejection) if context.is_monitor_mode() => {
+            context.record_would_reject(Check::Upstream, &rejection);
+        }
+        Some(rejection) => return Err(context.rejected(Check::Upstream, rejection)),
+        None => {
+            context.record.add_note(format!("the upstream's {} was passed through", head.status));
+            context.record.set_outcome(Check::Upstream, CheckOutcome::WouldReject);
+        }
+    }
     let settlement = PendingSettlement::failed(context.limit_permit.take());
     Ok(pass_on(context, head, body, settlement))
 }

@@ -1,23 +1,29 @@
 //! Converts failures and error responses of the upstream to the contract.
 //!
 //! An upstream raises a declared error by name ([`DEMUR_ERROR`]), or with a problem document whose `type` or `code` names
-//! it, or in the contract's own format. Other error responses are mapped by their status, and their text is only logged. An
-//! upstream's 401, 402 or 407 is about the gateway's account there, not about the caller.
+//! it, or in the contract's own format. Rules of the configuration translate other formats (`translation.rs`). Other error
+//! responses are mapped by their status, and their text is only logged. An upstream's 401, 402 or 407 is about the gateway's
+//! account there, not about the caller, unless the gateway does not authenticate the caller.
 
 use std::borrow::Cow;
 use std::fmt;
-use std::time::Duration;
 
 use demur_contract::{Condition, Contract, ParseResult, RejectedStatus, ResponseView, Value};
-use http::header::{CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER, TRANSFER_ENCODING};
+use demur_validation::{ApiDocument, Operation};
+use http::header::{ALLOW, CONTENT_LENGTH, CONTENT_TYPE, TRANSFER_ENCODING};
 use http::{HeaderMap, HeaderValue, StatusCode};
+use jiff::Timestamp;
 use serde_json::Value as Json;
 
 use crate::panics::Panic;
 use crate::redact::quoted;
 use crate::reject::rejection::Rejection;
+use crate::reject::render::error_of;
 use crate::request::body::BodyError;
 use crate::request::upstream_headers::DEMUR_ERROR;
+use crate::response::translation::{self, translate};
+use crate::response::{retry_after, status_headers};
+use crate::settings::{UpstreamErrorMode, UpstreamErrors};
 
 /// Why there is no response from the upstream. The texts are for logs.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,6 +40,8 @@ pub enum UpstreamFault {
     Content(BodyError),
     /// The handler panicked.
     Panicked(Panic),
+    /// The client has closed its connection, and nobody waits for a response any more.
+    ClientGone,
 }
 
 impl fmt::Display for UpstreamFault {
@@ -45,6 +53,7 @@ impl fmt::Display for UpstreamFault {
             UpstreamFault::Invalid(cause) => write!(f, "invalid response: {cause}"),
             UpstreamFault::Content(fault) => fault.fmt(f),
             UpstreamFault::Panicked(Panic(cause)) => f.write_str(cause),
+            UpstreamFault::ClientGone => f.write_str("the client closed the connection"),
         }
     }
 }
@@ -57,15 +66,29 @@ impl From<Panic> for UpstreamFault {
     }
 }
 
-impl From<UpstreamFault> for Rejection {
-    fn from(fault: UpstreamFault) -> Self {
-        let condition = match &fault {
+impl UpstreamFault {
+    /// The condition of this fault.
+    pub fn condition(&self) -> Condition {
+        match self {
             UpstreamFault::Unreachable(_) => Condition::UpstreamUnreachable,
             UpstreamFault::Unavailable(_) => Condition::UpstreamUnavailable,
             UpstreamFault::Timeout(_) => Condition::UpstreamTimeout,
             UpstreamFault::Invalid(_) => Condition::UpstreamInvalidResponse,
+            UpstreamFault::Content(fault) => fault.condition(),
+            UpstreamFault::Panicked(_) => Condition::Internal,
+            UpstreamFault::ClientGone => Condition::ClientGone,
+        }
+    }
+}
+
+impl From<UpstreamFault> for Rejection {
+    fn from(fault: UpstreamFault) -> Self {
+        let condition = match &fault {
             UpstreamFault::Content(fault) => return fault.clone().into(),
             UpstreamFault::Panicked(panicked) => return panicked.clone().into(),
+            // It is answered before: nothing can be sent.
+            UpstreamFault::ClientGone => Condition::Internal,
+            fault => fault.condition(),
         };
         Rejection::from(condition).with_cause(fault.to_string())
     }
@@ -120,25 +143,109 @@ fn is_canonical(number: &[u8]) -> bool {
 /// How much of an error response's body is read.
 pub(crate) const MAX_FAILURE_BYTES: usize = 64 * 1024;
 
-/// Converts an upstream's error response to the contract.
-pub(crate) fn rejection_of(
-    contract: &Contract,
-    status: StatusCode,
-    headers: &HeaderMap,
-    body: &[u8],
-) -> Rejection {
-    let rejection = raised(contract, headers, body)
-        .or_else(|| problem_document(contract, headers, body))
-        .or_else(|| own_format(contract, status, body))
-        .unwrap_or_else(|| by_status(status));
-    let after = headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.trim().parse().ok());
-    let after = after.map(Duration::from_secs).or(rejection.detail.retry_after);
-    let cause = match rejection.detail.cause.as_str() {
-        "" => String::new(),
-        cause => format!("{cause}; "),
-    };
-    let cause = format!("{cause}upstream responded with {status}: {}", quoted(body));
-    rejection.retry_after(after).with_cause(cause)
+/// An error response of an upstream, as far as it was read.
+#[derive(Clone, Copy)]
+pub(crate) struct ErrorResponse<'r> {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: &'r HeaderMap,
+    pub(crate) body: &'r [u8],
+}
+
+/// How an upstream's error responses are converted.
+#[derive(Clone, Copy)]
+pub(crate) struct Conversion<'c> {
+    pub(crate) contract: &'c Contract,
+    pub(crate) settings: &'c UpstreamErrors,
+    /// Whether the gateway authenticates the clients of the operation.
+    pub(crate) authenticates: bool,
+    pub(crate) operation: Option<(&'c ApiDocument, &'c Operation)>,
+    pub(crate) now: Timestamp,
+}
+
+impl Conversion<'_> {
+    /// Converts an error response to the contract; `None` if it is passed on as it is.
+    pub(crate) fn rejection_of(self, response: ErrorResponse<'_>) -> Option<Rejection> {
+        let ErrorResponse { status, headers, body } = response;
+        let Self { contract, settings, authenticates, now, .. } = self;
+        let is_believed = settings.mode == UpstreamErrorMode::Contract;
+        let rejection = is_believed
+            .then(|| raised(contract, headers, body))
+            .flatten()
+            .or_else(|| translate(&settings.rules, contract, status, body));
+        let rejection = match (rejection, settings.mode) {
+            (Some(rejection), _) => rejection,
+            (None, UpstreamErrorMode::Passthrough) => return None,
+            (None, UpstreamErrorMode::GatewayOnly) => self.by_status(status),
+            (None, UpstreamErrorMode::Contract) => problem_document(contract, headers, body)
+                .or_else(|| own_format(contract, status, body))
+                .unwrap_or_else(|| self.by_status(status)),
+        };
+        let advised = retry_after::delay(headers, now);
+        let after = advised.or(rejection.detail.retry_after);
+        let cause = match rejection.detail.cause.as_str() {
+            "" => String::new(),
+            cause => format!("{cause}; "),
+        };
+        let said = match body.trim_ascii().is_empty() {
+            true => "without a body".to_owned(),
+            false => quoted(body),
+        };
+        let cause = format!("{cause}upstream responded with {status}: {said}");
+        let mut rejection = rejection.retry_after(after).with_cause(cause);
+        let answered = contract.entry(error_of(contract, &rejection)).status.as_u16();
+        rejection.detail.headers.extend(status_headers::asked_for(answered, headers, authenticates));
+        if answered == 405 {
+            self.name_methods(&mut rejection);
+        }
+        // These statuses are about waiting, whatever the contract says of the error in general.
+        rejection.detail.waits =
+            advised.is_some() && answered == status.as_u16() && matches!(answered, 413 | 429 | 503);
+        Some(rejection)
+    }
+
+    /// Names the allowed methods: those of the upstream's `Allow`, or the other methods that the document has for the path.
+    fn name_methods(self, rejection: &mut Rejection) {
+        let Some((document, operation)) = self.operation else { return };
+        let sent = rejection.detail.headers.iter().filter(|(name, _)| *name == ALLOW);
+        let sent: Vec<&str> = sent.filter_map(|(_, value)| value.to_str().ok()).collect();
+        let allow = match sent.is_empty() {
+            false => sent.join(", "),
+            true => {
+                let of_path = document.operations().iter().filter(|other| other.path() == operation.path());
+                let methods = of_path.map(|other| other.method().as_str());
+                let allow = methods.filter(|method| *method != operation.method().as_str());
+                let allow = allow.collect::<Vec<_>>().join(", ");
+                if let Ok(value) = HeaderValue::from_str(&allow) {
+                    rejection.detail.headers.push((ALLOW, value));
+                }
+                allow
+            }
+        };
+        for (name, value) in [("allow", allow.as_str()), ("method", operation.method().as_str())] {
+            if !rejection.detail.params.iter().any(|(known, _)| known == name) {
+                rejection.detail.params.push((Cow::Borrowed(name), Value::Text(value.to_owned())));
+            }
+        }
+    }
+
+    fn by_status(self, status: StatusCode) -> Rejection {
+        let status = status.as_u16();
+        // Nobody but the service authenticates, so its challenge and its bill are the client's.
+        let of_client = match (status, RejectedStatus::new(status)) {
+            (401 | 402, Some(refused)) if !self.authenticates => Some(refused),
+            _ => None,
+        };
+        let condition = match of_client {
+            Some(refused) => Condition::UpstreamRefused(refused),
+            None => self.contract.upstream_condition(status),
+        };
+        match condition {
+            Condition::UpstreamRefused(refused) => refused.into(),
+            condition if matches!(status, 401 | 402 | 407) => Rejection::from(condition)
+                .with_cause("upstream does not accept the credentials or account of the gateway"),
+            condition => condition.into(),
+        }
+    }
 }
 
 /// `Demur-Error: NAME`, with parameters as a JSON object in the body.
@@ -165,24 +272,13 @@ fn named(contract: &Contract, name: &str) -> Option<Rejection> {
 
 fn with_parameters(mut rejection: Rejection, parameters: &serde_json::Map<String, Json>) -> Rejection {
     for (name, value) in parameters {
-        let value = match value {
-            Json::Null => continue,
-            Json::String(text) if name == "message" => {
-                rejection.detail.message = Some(text.clone());
-                continue;
-            }
-            Json::String(text) => Value::Text(text.clone()),
-            Json::Number(number) if number.is_i64() => Value::Int(number.as_i64().unwrap_or_default()),
-            Json::Array(items) => Value::List(items.iter().map(shown).collect()),
-            other => Value::Text(other.to_string()),
-        };
-        rejection.detail.params.push((Cow::Owned(name.clone()), value));
+        if let ("message", Json::String(text)) = (name.as_str(), value) {
+            rejection.detail.message = Some(text.clone());
+        } else if let Some(value) = translation::value(value) {
+            rejection.detail.params.push((Cow::Owned(name.clone()), value));
+        }
     }
     rejection
-}
-
-fn shown(value: &Json) -> String {
-    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
 /// `application/problem+json` (RFC 9457) whose `code`, or the last segment of whose `type`, is a name of the
@@ -228,18 +324,6 @@ fn own_format(contract: &Contract, status: StatusCode, body: &[u8]) -> Option<Re
     let owned = |(name, value): (Cow<'_, str>, Value)| (Cow::Owned(name.into_owned()), value);
     rejection.detail.params = read.problem.params.into_iter().map(owned).collect();
     Some(rejection)
-}
-
-fn by_status(status: StatusCode) -> Rejection {
-    match status.as_u16() {
-        401 | 402 | 407 => Rejection::from(Condition::UpstreamFailed)
-            .with_cause("upstream does not accept the credentials or account of the gateway"),
-        503 => Condition::UpstreamUnavailable.into(),
-        status => match RejectedStatus::new(status) {
-            Some(rejection) => rejection.into(),
-            None => Condition::UpstreamFailed.into(),
-        },
-    }
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 //! Only uncompressed JSON within the API's maximum body size is validated. Larger bodies pass, with a note in the record.
 
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use demur_contract::Condition;
@@ -15,6 +15,7 @@ use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt;
 
 use crate::body_budget::{BodyBuffer, BodyReservation, BudgetExceeded, OVERHEAD};
+use crate::concurrency_limit::Permit;
 use crate::settings::{ApiSettings, ResponseMode};
 
 const LARGE: &str = "body too large";
@@ -64,12 +65,13 @@ impl std::fmt::Display for ResponseFaultKind {
     }
 }
 
-/// A body whose beginning may have been read already.
+/// A body whose beginning may have been read already. Holds the upstream's permit until it ends.
 #[derive(Debug)]
 pub struct PeekedBody<R> {
     /// Boxed: few responses have one.
     first: Option<Box<Beginning>>,
     rest: R,
+    permit: Option<Permit>,
 }
 
 /// What was read already and is still to be passed on.
@@ -83,12 +85,24 @@ struct Beginning {
 
 impl<R> PeekedBody<R> {
     pub(crate) fn nothing(rest: R) -> Self {
-        Self { first: None, rest }
+        Self { first: None, rest, permit: None }
     }
 
     fn read(data: Bytes, trailers: Option<HeaderMap>, rest: R) -> Self {
         let is_any = !data.is_empty() || trailers.is_some();
-        Self { first: is_any.then(|| Box::new(Beginning { data, more: Bytes::new(), trailers })), rest }
+        let first = is_any.then(|| Box::new(Beginning { data, more: Bytes::new(), trailers }));
+        Self { first, rest, permit: None }
+    }
+
+    /// Holds a permit until the body ends.
+    pub(crate) fn holding(mut self, permit: Option<Permit>) -> Self
+    where
+        R: Body,
+    {
+        // An empty body is never polled.
+        let has_ended = self.first.is_none() && self.rest.is_end_stream();
+        self.permit = permit.filter(|_| !has_ended);
+        self
     }
 
     /// Appends a chunk to what was read.
@@ -194,7 +208,13 @@ where
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, R::Error>>> {
-        let Some(first) = &mut self.first else { return Pin::new(&mut self.rest).poll_frame(cx) };
+        let Some(first) = &mut self.first else {
+            let frame = ready!(Pin::new(&mut self.rest).poll_frame(cx));
+            if self.rest.is_end_stream() || !matches!(frame, Some(Ok(_))) {
+                self.permit = None;
+            }
+            return Poll::Ready(frame);
+        };
         let mut data = std::mem::take(&mut first.data);
         if data.is_empty() {
             data = std::mem::take(&mut first.more);
@@ -206,6 +226,9 @@ where
         };
         if first.more.is_empty() && first.trailers.is_none() {
             self.first = None;
+            if self.rest.is_end_stream() {
+                self.permit = None;
+            }
         }
         Poll::Ready(frame.map(Ok))
     }

@@ -12,9 +12,11 @@ use super::ReservedNames;
 use super::authentication::Authentication;
 use super::contract_version::ContractVersion;
 use super::cors::Cors;
+use super::headers::HeaderSettings;
 use super::idempotency::Idempotency;
 use super::metering::Metering;
 use super::overload::Overload;
+use super::upstream_errors::UpstreamErrors;
 use super::validation::ValidationSettings;
 use crate::response::event_stream::EventStreamErrors;
 
@@ -55,6 +57,10 @@ pub struct ApiSettings {
     pub event_stream_errors: EventStreamErrors,
     /// The longest wait for which a response advises a retry.
     pub max_retry_wait: Duration,
+    /// What becomes of the upstream's error responses.
+    pub upstream_errors: UpstreamErrors,
+    /// Headers that are set and removed.
+    pub headers: HeaderSettings,
 }
 
 /// Clients sleep for as long as a response advises, and people wait for a minute at most.
@@ -99,6 +105,10 @@ pub struct OperationSettings {
     pub timeout: Option<Duration>,
     /// Characters that its path may contain beside those that all paths of the API may.
     pub path_characters: PathCharacters,
+    /// What becomes of its upstream's error responses; as the API has it where there is nothing.
+    pub upstream_errors: Option<UpstreamErrors>,
+    /// Headers that are set and removed, after those of the API.
+    pub headers: HeaderSettings,
 }
 
 /// A resource's name with parameters in it.
@@ -211,6 +221,8 @@ impl ApiSettings {
             reserved_headers: ReservedNames::default(),
             event_stream_errors: EventStreamErrors::default(),
             max_retry_wait: DEFAULT_MAX_RETRY_WAIT,
+            upstream_errors: UpstreamErrors::default(),
+            headers: HeaderSettings::default(),
         }
     }
 

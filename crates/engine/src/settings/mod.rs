@@ -6,10 +6,12 @@ mod api;
 mod authentication;
 mod contract_version;
 mod cors;
+mod headers;
 mod idempotency;
 mod metering;
 mod overload;
 mod prefixes;
+mod upstream_errors;
 mod validation;
 
 pub use api::{
@@ -20,10 +22,12 @@ pub use authentication::{Authentication, DEFAULT_FAILURES, Scheme};
 pub(crate) use contract_version::RequestView;
 pub use contract_version::{ContractVersion, VersionMatch};
 pub use cors::{Cors, Origins};
+pub use headers::{HeaderChanges, HeaderSettings};
 pub use idempotency::{Idempotency, IdempotencyMode};
 pub use metering::{Metering, OnAbort, SettleAt, UsageSource};
 pub use overload::Overload;
 pub use prefixes::Prefixes;
+pub use upstream_errors::{TranslationRule, UpstreamErrorMode, UpstreamErrors};
 pub use validation::{AmbiguousPath, ResponseMode, ValidationSettings};
 
 pub use crate::request::reserved_headers::ReservedNames;

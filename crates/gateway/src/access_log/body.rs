@@ -1,20 +1,32 @@
 //! A response body that adds the request's entry to the log when it ends.
 
+use std::cell::Cell;
 use std::net::IpAddr;
 use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use bytes::Bytes;
 use demur_admission::{Clock, Now};
-use demur_engine::{Engine, RequestRecord};
-use http::{Method, Uri};
+use demur_engine::{Engine, RequestRecord, UpstreamFault};
+use http::{Method, Response, Uri};
 use http_body::{Body, Frame, SizeHint};
 
-use super::entry::LogEntry;
+use super::entry::{LogEntry, ResponseEnd};
 use super::path;
 use super::settings::LogFilter;
 use super::writer::AccessLog;
+
+/// The log as the requests of one worker share it.
+pub(crate) struct WorkerLog {
+    pub(crate) log: AccessLog,
+    pub(crate) filter: LogFilter,
+    pub(crate) engine: Arc<Engine>,
+    pub(crate) clock: Clock,
+    /// The shutdown timeout has elapsed: what is still in progress is ended by the gateway.
+    pub(crate) is_over: Cell<bool>,
+}
 
 /// The request, kept until it has been answered.
 pub(crate) struct RequestSummary {
@@ -31,102 +43,120 @@ pub(crate) enum LoggedTarget {
     Rejected(Option<String>),
 }
 
-/// A body, and the log entry that is due at its end.
+/// A body, and the request whose entry is due at its end.
 pub(crate) struct LoggedBody<B> {
     body: B,
-    pending: Option<Box<PendingEntry>>,
+    /// `None` if nothing is logged.
+    request: Option<LoggedRequest>,
 }
 
-/// A log entry that is queued when this is dropped.
-pub(crate) struct PendingEntry {
-    log: AccessLog,
-    filter: LogFilter,
-    clock: Clock,
-    since: Now,
+/// A request that was answered. Its entry is queued when this is dropped, unless the filter excludes it.
+struct LoggedRequest {
+    log: Rc<WorkerLog>,
+    summary: RequestSummary,
     /// `None` once it is queued.
-    entry: Option<Box<LogEntry>>,
+    record: Option<RequestRecord>,
+    status: u16,
+    body_bytes: u64,
+    /// `None` until the body has ended.
+    end: Option<ResponseEnd>,
 }
 
-impl AccessLog {
-    /// The entry of a request that was answered with this status, unless the filter excludes it.
-    pub(crate) fn entry(
-        &self,
-        filter: LogFilter,
-        engine: &Engine,
-        clock: Clock,
-        request: RequestSummary,
-        status: u16,
+impl WorkerLog {
+    /// Logs a response when its body has ended.
+    pub(crate) fn watch<B: Body>(
+        self: &Rc<Self>,
+        summary: Option<RequestSummary>,
         record: RequestRecord,
-    ) -> Option<Box<PendingEntry>> {
-        if !filter.takes(&record) {
-            return None;
+        response: Response<B>,
+    ) -> Response<LoggedBody<B>> {
+        let status = response.status().as_u16();
+        response.map(|body| {
+            let request = summary.map(|summary| {
+                // An empty body and that of a response to HEAD are never polled.
+                let is_silent = matches!(&summary.target, LoggedTarget::Parsed(Method::HEAD, _));
+                let is_complete = is_silent || body.is_end_stream();
+                let record = Some(record);
+                let mut request =
+                    LoggedRequest { log: Rc::clone(self), summary, record, status, body_bytes: 0, end: None };
+                if is_complete {
+                    request.complete();
+                }
+                request
+            });
+            LoggedBody { body, request }
+        })
+    }
+}
+
+impl LoggedRequest {
+    /// The body has ended, unless the client has gone before it.
+    fn complete(&mut self) {
+        if self.record.as_ref().is_some_and(|record| !record.client_gone()) {
+            self.end = Some(ResponseEnd::Complete);
         }
-        let RequestSummary { since, client, target } = request;
-        let (method, path) = match target {
-            LoggedTarget::Parsed(method, target) => (Some(method), Some(target.path().to_owned())),
-            LoggedTarget::Rejected(path) => (None, path),
+    }
+
+    fn entry(&mut self, record: RequestRecord, end: ResponseEnd) -> LogEntry {
+        let (method, path) = match &mut self.summary.target {
+            LoggedTarget::Parsed(method, target) => (Some(&*method), Some(target.path().to_owned())),
+            LoggedTarget::Rejected(path) => (None, path.take()),
         };
         // Removes keys of known forms, and then whatever looks like a secret.
-        let shown = |text: String| path::shown(&engine.redact(text));
-        let is_head = method == Some(Method::HEAD);
+        let shown = |text: String| path::shown(&self.log.engine.redact(text));
         let method = method.map(|method| shown(method.as_str().to_owned()));
         let path = path.map(shown);
-        let entry = LogEntry {
+        let RequestSummary { since, client, .. } = self.summary;
+        LogEntry {
             at: since.wall,
             record,
             client,
-            // The body of a response to HEAD is never polled.
-            is_complete: is_head,
             method,
             path,
-            status,
-            body_bytes: 0,
-            duration: Duration::ZERO,
-        };
-        let entry = Some(Box::new(entry));
-        Some(Box::new(PendingEntry { log: self.clone(), filter, clock, since, entry }))
+            status: self.status,
+            body_bytes: self.body_bytes,
+            duration: self.log.clock.now().monotonic.saturating_sub(since.monotonic),
+            end,
+        }
     }
 }
 
-impl Drop for PendingEntry {
+impl Drop for LoggedRequest {
     fn drop(&mut self) {
-        if let Some(mut entry) = self.entry.take() {
-            entry.duration = self.clock.now().monotonic.saturating_sub(self.since.monotonic);
-            self.log.put(self.filter, entry);
+        let unfinished = if self.log.is_over.get() { ResponseEnd::Shutdown } else { ResponseEnd::ClientGone };
+        let end = self.end.take().unwrap_or(unfinished);
+        if let Some(record) = self.record.take_if(|record| self.log.filter.takes(record, &end)) {
+            let entry = self.entry(record, end);
+            self.log.log.put(Box::new(entry));
         }
     }
 }
 
-impl<B: Body> LoggedBody<B> {
-    pub(crate) fn new(body: B, mut pending: Option<Box<PendingEntry>>) -> Self {
-        // An empty body is never polled.
-        if let Some(entry) = pending.as_mut().and_then(|pending| pending.entry.as_mut()) {
-            entry.is_complete |= body.is_end_stream();
-        }
-        Self { body, pending }
-    }
-}
-
-impl<B: Body<Data = Bytes> + Unpin> Body for LoggedBody<B> {
+impl<B> Body for LoggedBody<B>
+where
+    B: Body<Data = Bytes, Error = UpstreamFault> + Unpin,
+{
     type Data = Bytes;
-    type Error = B::Error;
+    type Error = UpstreamFault;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, UpstreamFault>>> {
         let this = &mut *self;
         let polled = Pin::new(&mut this.body).poll_frame(cx);
-        if let (Some(pending), Poll::Ready(frame)) = (&mut this.pending, &polled)
-            && let Some(entry) = &mut pending.entry
-        {
+        if let (Some(request), Poll::Ready(frame)) = (&mut this.request, &polled) {
             match frame {
                 Some(Ok(frame)) => {
-                    entry.body_bytes += frame.data_ref().map_or(0, |data| data.len() as u64);
-                    entry.is_complete = this.body.is_end_stream();
+                    request.body_bytes += frame.data_ref().map_or(0, |data| data.len() as u64);
+                    if this.body.is_end_stream() {
+                        request.complete();
+                    }
                 }
-                Some(Err(_)) => {}
-                None => entry.is_complete = true,
+                Some(Err(fault)) => {
+                    request.end = Some(ResponseEnd::Failed(fault.condition(), fault.to_string()));
+                }
+                None => request.complete(),
             }
         }
         polled

@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
+use demur_contract::Condition;
 use demur_engine::RequestRecord;
 use jiff::Timestamp;
 
@@ -18,6 +19,18 @@ pub(crate) struct LogEntry {
     pub(crate) status: u16,
     pub(crate) body_bytes: u64,
     pub(crate) duration: Duration,
-    /// Whether the whole response was sent.
-    pub(crate) is_complete: bool,
+    pub(crate) end: ResponseEnd,
+}
+
+/// How a response ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum ResponseEnd {
+    /// It was complete.
+    Complete,
+    /// The client closed the connection before.
+    ClientGone,
+    /// Its body broke off, for this reason.
+    Failed(Condition, String),
+    /// The shutdown timeout elapsed before.
+    Shutdown,
 }

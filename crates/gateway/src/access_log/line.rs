@@ -8,7 +8,7 @@ use demur_contract::{Condition, ErrorOrigin};
 use demur_engine::{RequestRecord, WouldReject};
 use serde::Serialize;
 
-use super::entry::LogEntry;
+use super::entry::{LogEntry, ResponseEnd};
 use super::settings::LogFormat;
 
 /// The fields of a line, in this order. Unknown ones are left out.
@@ -83,12 +83,18 @@ impl<'e> LogLine<'e> {
     fn of(entry: &'e LogEntry) -> Self {
         let record = &entry.record;
         let rejection = record.rejection();
-        let is_aborted = rejection.is_none() && !entry.is_complete;
+        let (end_condition, end_cause) = match &entry.end {
+            ResponseEnd::Complete => (None, None),
+            ResponseEnd::ClientGone => (Some(Condition::ClientGone), None),
+            ResponseEnd::Failed(condition, cause) => (Some(*condition), Some(cause.as_str())),
+            ResponseEnd::Shutdown => (None, Some("shutdown timeout elapsed")),
+        };
         let condition = match rejection {
             Some(rejection) => rejection.condition,
-            None => is_aborted.then_some(Condition::ClientGone),
+            None => end_condition,
         };
-        let (level, message) = event(record, is_aborted);
+        let cause = rejection.map(|rejection| rejection.cause.as_str()).or(end_cause);
+        let (level, message) = event(record, &entry.end);
         Self {
             timestamp: format!("{:.3}", entry.at),
             level,
@@ -109,7 +115,7 @@ impl<'e> LogLine<'e> {
             code: rejection.map(|rejection| rejection.code()),
             origin: rejection.map(|rejection| rejection.origin.as_str()),
             contract: rejection.map(|rejection| rejection.contract().name()),
-            cause: rejection.map(|rejection| rejection.cause.as_str()).filter(|cause| !cause.is_empty()),
+            cause: cause.filter(|cause| !cause.is_empty()),
             would_reject: record.would_reject().iter().map(Unenforced::of).collect(),
             notes: record.notes(),
             stream_error: record.stream_error(),
@@ -126,11 +132,12 @@ impl<'e> Unenforced<'e> {
 }
 
 /// Level and event. Failures of the gateway or the upstream are warnings.
-fn event(record: &RequestRecord, is_aborted: bool) -> (&'static str, &'static str) {
+fn event(record: &RequestRecord, end: &ResponseEnd) -> (&'static str, &'static str) {
     match record.rejection() {
         Some(rejection) if rejection.origin == ErrorOrigin::Client => ("INFO", "request rejected"),
         Some(_) => ("WARN", "request failed"),
-        None if is_aborted => ("INFO", "request aborted"),
+        None if matches!(end, ResponseEnd::Failed(..)) => ("WARN", "request failed"),
+        None if *end != ResponseEnd::Complete => ("INFO", "request aborted"),
         None if !record.would_reject().is_empty() => ("INFO", "request would be rejected"),
         None if !record.notes().is_empty() || record.stream_error().is_some() => {
             ("WARN", "request completed")

@@ -7,6 +7,6 @@ mod path;
 mod settings;
 mod writer;
 
-pub(crate) use body::{LoggedBody, LoggedTarget, RequestSummary};
+pub(crate) use body::{LoggedBody, LoggedTarget, RequestSummary, WorkerLog};
 pub use settings::{LogFilter, LogFormat, LogSettings, LogTarget};
 pub(crate) use writer::AccessLog;

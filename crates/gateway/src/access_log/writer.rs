@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use demur_engine::RequestRecord;
 
-use super::entry::LogEntry;
+use super::entry::{LogEntry, ResponseEnd};
 use super::line;
 use super::settings::{LogFilter, LogFormat, LogSettings, LogTarget};
 
@@ -60,11 +60,8 @@ impl AccessLog {
         Ok((Self { queue, lost }, LogWriterHandle(thread)))
     }
 
-    pub(super) fn put(&self, filter: LogFilter, entry: Box<LogEntry>) {
-        // It might have become notable, and has not.
-        if filter == LogFilter::Refused && !entry.record.is_notable() {
-            return;
-        }
+    /// Queues an entry.
+    pub(super) fn put(&self, entry: Box<LogEntry>) {
         match self.queue.try_send(entry) {
             Ok(()) => {}
             Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => {
@@ -75,11 +72,13 @@ impl AccessLog {
 }
 
 impl LogFilter {
-    /// Whether the request gets an entry, or may get one when its response has ended.
-    pub(super) fn takes(self, record: &RequestRecord) -> bool {
+    /// Whether a request that ended like this gets an entry.
+    pub(super) fn takes(self, record: &RequestRecord, end: &ResponseEnd) -> bool {
         match self {
             LogFilter::All => true,
-            LogFilter::Refused => record.is_notable() || record.may_become_notable(),
+            LogFilter::Refused => {
+                record.is_notable() || matches!(end, ResponseEnd::Failed(..) | ResponseEnd::Shutdown)
+            }
             LogFilter::None => false,
         }
     }

@@ -3,9 +3,9 @@
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::Rc;
+use std::task::Waker;
 use std::time::Duration;
 
-use demur_guard::{Phase, RejectionQueue};
 use tokio::task::AbortHandle;
 
 use super::descriptors::{Descriptor, Descriptors};
@@ -31,14 +31,39 @@ struct TableEntry {
     task: AbortHandle,
 }
 
+/// What a connection does at the moment.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum Phase {
+    /// It waits for a request.
+    #[default]
+    Idle,
+    /// A part of a head has come.
+    Head,
+    /// A request is served.
+    Message,
+}
+
 /// The activity of one connection.
 #[derive(Clone, Default)]
-pub(crate) struct Activity {
-    pub(crate) rejections: RejectionQueue,
+pub(crate) struct Activity(Rc<ActivityState>);
+
+#[derive(Default)]
+pub(crate) struct ActivityState {
+    pub(crate) phase: Cell<Phase>,
     /// When its last request came, or when it was accepted.
-    pub(crate) last_used: Rc<Cell<Duration>>,
+    pub(crate) last_used: Cell<Duration>,
     /// Whether a request has come on it.
-    pub(crate) is_used: Rc<Cell<bool>>,
+    pub(crate) is_used: Cell<bool>,
+    /// Wakes its task.
+    pub(crate) waker: Cell<Option<Waker>>,
+}
+
+impl std::ops::Deref for Activity {
+    type Target = ActivityState;
+
+    fn deref(&self) -> &ActivityState {
+        &self.0
+    }
 }
 
 /// A connection that is listed until this is dropped. Owned by its task.
@@ -65,6 +90,12 @@ impl ConnectionTable {
         self.open.borrow_mut().by_number.insert(number, TableEntry { activity, task });
     }
 
+    /// Wakes the tasks of all connections, so that they notice that the gateway shuts down.
+    pub(crate) fn wake_all(&self) {
+        let open = self.open.borrow();
+        open.by_number.values().filter_map(|entry| entry.activity.waker.take()).for_each(Waker::wake);
+    }
+
     /// Closes up to `count` connections without a request in progress, and returns how many were closed: first those that
     /// have been idle for longest, then those that have sent a part of a head or whose request may be on its way, again the
     /// oldest first.
@@ -72,7 +103,7 @@ impl ConnectionTable {
         let mut open = self.open.borrow_mut();
         let candidates = open.by_number.iter().filter_map(|(number, TableEntry { activity, .. })| {
             let last_used = activity.last_used.get();
-            let is_active = match activity.rejections.phase() {
+            let is_active = match activity.phase.get() {
                 Phase::Idle => now.saturating_sub(last_used) < FRESH,
                 Phase::Head => true,
                 Phase::Message => return None,

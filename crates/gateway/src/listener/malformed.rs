@@ -1,20 +1,27 @@
-//! Requests that are rejected before the engine sees them: those that the guard could not parse, and those that are shed
-//! because of load.
+//! Requests that are rejected before the engine sees them: those whose head is invalid, and those that are shed because of
+//! load.
 
 use demur_contract::Condition;
 use demur_engine::MalformedRequest;
-use demur_guard::{ErrorKind, RejectedRequest};
-use http::Request;
+use demur_http1::{BadRequest, ErrorKind};
 use http::header::HOST;
+use http::{Method, Request};
 
-/// A request that the guard has rejected.
-pub(crate) fn from_guard(rejected: RejectedRequest) -> MalformedRequest {
-    MalformedRequest {
-        condition: condition(rejected.kind()),
-        cause: rejected.cause().to_owned(),
-        host: rejected.host,
-        path: rejected.target,
+use super::request_body::ClientBody;
+
+/// A request in place of one whose head is invalid, and why it is rejected.
+pub(crate) fn from_bad(bad: BadRequest) -> (Request<ClientBody>, MalformedRequest) {
+    let mut request = Request::new(ClientBody::none());
+    if bad.method.as_deref() == Some("HEAD") {
+        *request.method_mut() = Method::HEAD;
     }
+    let malformed = MalformedRequest {
+        condition: condition(bad.error.kind()),
+        cause: bad.error.cause().to_owned(),
+        host: bad.host,
+        path: bad.path,
+    };
+    (request, malformed)
 }
 
 /// A request that is not admitted because of load, whatever it asks for.
@@ -38,6 +45,7 @@ fn condition(kind: ErrorKind) -> Condition {
         ErrorKind::HeadTooLarge => Condition::RequestHeadTooLarge,
         ErrorKind::NotImplemented => Condition::RequestNotImplemented,
         ErrorKind::VersionNotSupported => Condition::RequestVersionNotSupported,
+        _ => Condition::RequestMalformed,
     }
 }
 
@@ -47,7 +55,7 @@ mod tests {
 
     #[test]
     fn conditions_have_the_status_of_the_parse_error() {
-        for kind in ErrorKind::ALL {
+        for kind in ErrorKind::ALL.iter().copied() {
             assert_eq!(condition(kind).defaults().status, kind.status(), "{kind:?}");
         }
     }

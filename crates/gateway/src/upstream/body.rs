@@ -1,23 +1,24 @@
 //! The body of an upstream's response: its timeouts, and its beginning.
 //!
-//! The response is held back until the first bytes of its body have come, so that an upstream that breaks off at once is
-//! answered in the contract: see [`UpstreamBody::begin`].
+//! The response is held back until the beginning of its body has come, so that an upstream that breaks off early is answered
+//! in the contract: see [`UpstreamBody::begin`].
 
-use std::future::poll_fn;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use demur_engine::UpstreamFault;
 use http::HeaderMap;
-use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use http::header::CONTENT_TYPE;
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt;
 use tokio::time::{Instant, Sleep, sleep, timeout};
 
 use super::exchange::ExchangeBody;
 
+/// Bodies up to this length are held back until they are complete.
+const WHOLE_BYTES: usize = 16 * 1024;
 /// How long a response without a length is held back.
 const HOLD: Duration = Duration::from_millis(50);
 
@@ -29,77 +30,116 @@ pub(crate) struct UpstreamBody<B> {
     is_failure: bool,
     deadline: Option<Pin<Box<Sleep>>>,
     /// What came while the head was held back.
-    first: Option<Frame<Bytes>>,
+    first: Option<Bytes>,
+    trailers: Option<HeaderMap>,
     /// The upstream's body has ended.
     is_over: bool,
-    /// Why it broke off, returned after what came before it.
-    fault: Option<UpstreamFault>,
 }
 
-impl<B> UpstreamBody<B> {
+/// How much of a body is waited for before its head is passed on.
+#[derive(Clone, Copy)]
+struct Hold {
+    bytes: usize,
+    /// What comes until then is enough. `None`: it must come within the upstream's timeout.
+    time: Option<Duration>,
+}
+
+impl Hold {
+    /// A short body is of use only as a whole, and so is JSON; of others the first bytes say that the upstream works. The
+    /// head of an event stream can be news.
+    fn of(length: Option<u64>, headers: &HeaderMap) -> Option<Self> {
+        let content_type = headers.get(CONTENT_TYPE).map_or(&b""[..], |value| value.as_bytes());
+        match length.map(usize::try_from) {
+            Some(Ok(length)) if length <= WHOLE_BYTES => Some(Self { bytes: length, time: None }),
+            Some(_) => Some(Self { bytes: 1, time: None }),
+            None if is_media_type(content_type, b"text/event-stream") => None,
+            None if is_json(content_type) => Some(Self { bytes: WHOLE_BYTES, time: Some(HOLD) }),
+            None => Some(Self { bytes: 1, time: Some(HOLD) }),
+        }
+    }
+}
+
+impl<B> UpstreamBody<B>
+where
+    B: Body<Data = Bytes>,
+{
     pub(crate) fn new(body: ExchangeBody<B>, timeout: Duration, is_failure: bool) -> Self {
-        Self { body, timeout, is_failure, deadline: None, first: None, is_over: false, fault: None }
+        let (deadline, first, trailers) = (None, None, None);
+        Self { body, timeout, is_failure, deadline, first, trailers, is_over: false }
     }
 
-    /// Waits for the first bytes of the body, and fails if it breaks off before.
-    ///
-    /// A body with a length is waited for until the upstream's timeout, since its head alone is of no use. Others are
-    /// waited for up to 50 ms, and event streams not at all: their head can be news.
+    /// Waits for the beginning of the body, and fails if it breaks off within it. A body of up to 16 KiB is waited for
+    /// until it is complete; of a longer one the first bytes; where the length is not known, 50 ms at most.
     pub(crate) async fn begin(&mut self, headers: &HeaderMap) -> Result<(), UpstreamFault> {
-        let since = Instant::now();
-        while !self.is_over && !self.body.is_end_stream() {
-            // Nearly always they are there.
-            let now = poll_fn(|cx| Poll::Ready(Pin::new(&mut self.body).poll_frame(cx)));
-            let frame = match now.await {
-                Poll::Ready(frame) => frame,
-                Poll::Pending if is_event_stream(headers) => break,
-                Poll::Pending => match Box::pin(self.wait(headers, since)).await? {
-                    Some(frame) => frame,
-                    None => break,
-                },
-            };
-            match frame {
-                Some(Ok(frame)) if frame.data_ref().is_some_and(Bytes::is_empty) => {}
-                Some(Ok(frame)) => {
-                    self.first = Some(frame);
-                    break;
-                }
-                Some(Err(fault)) => return Err(fault),
-                None => self.is_over = true,
+        let Some(hold) = Hold::of(self.body.size_hint().exact(), headers) else { return Ok(()) };
+        // Nearly always it is there.
+        if !std::future::poll_fn(|cx| Poll::Ready(self.take(cx, hold))).await? {
+            // Boxed: rare, and every request's future has room for it otherwise.
+            Box::pin(self.wait(hold)).await?;
+        }
+        Ok(())
+    }
+
+    /// Takes what is there of the body. Returns whether it is enough.
+    fn take(&mut self, cx: &mut Context<'_>, hold: Hold) -> Result<bool, UpstreamFault> {
+        while !self.is_over && !self.body.is_end_stream() && self.held() < hold.bytes {
+            match Pin::new(&mut self.body).poll_frame(cx) {
+                Poll::Ready(frame) => self.hold(frame)?,
+                Poll::Pending => return Ok(false),
+            }
+        }
+        Ok(true)
+    }
+
+    fn held(&self) -> usize {
+        self.first.as_ref().map_or(0, Bytes::len)
+    }
+
+    fn hold(&mut self, frame: Option<Result<Frame<Bytes>, UpstreamFault>>) -> Result<(), UpstreamFault> {
+        match frame.transpose()?.map(Frame::into_data) {
+            None => self.is_over = true,
+            Some(Err(frame)) => {
+                self.is_over = true;
+                self.trailers = frame.into_trailers().ok();
+            }
+            Some(Ok(data)) if data.is_empty() => {}
+            Some(Ok(data)) => {
+                self.first = Some(match self.first.take() {
+                    None => data,
+                    Some(held) => {
+                        let mut both = BytesMut::from(held);
+                        both.extend_from_slice(&data);
+                        both.freeze()
+                    }
+                });
             }
         }
         Ok(())
     }
 
-    /// The next frame, or nothing if it is not waited for any longer.
-    async fn wait(
-        &mut self,
-        headers: &HeaderMap,
-        since: Instant,
-    ) -> Result<Option<Option<Result<Frame<Bytes>, UpstreamFault>>>, UpstreamFault> {
-        let must_come = headers.contains_key(CONTENT_LENGTH);
-        let time = if must_come { self.timeout } else { HOLD };
-        match timeout(time.saturating_sub(since.elapsed()), self.body.frame()).await {
-            Ok(frame) => Ok(Some(frame)),
-            Err(_) if must_come => Err(UpstreamFault::Timeout("no response body".to_owned())),
-            Err(_) => Ok(None),
+    /// Waits until enough has come, or until it is not waited for any longer.
+    async fn wait(&mut self, hold: Hold) -> Result<(), UpstreamFault> {
+        let mut deadline = Instant::now() + hold.time.unwrap_or(self.timeout);
+        while !self.is_over && !self.body.is_end_stream() && self.held() < hold.bytes {
+            match timeout(deadline.saturating_duration_since(Instant::now()), self.body.frame()).await {
+                Ok(frame) => self.hold(frame)?,
+                Err(_) if hold.time.is_none() => {
+                    return Err(UpstreamFault::Timeout("response body stalled".to_owned()));
+                }
+                Err(_) => return Ok(()),
+            }
+            if hold.time.is_none() {
+                deadline = Instant::now() + self.timeout;
+            }
         }
-    }
-
-    /// The body breaks off. The error is returned with the next poll: hyper's server discards what it has not sent yet
-    /// when it gets an error, and the client would see an empty response.
-    fn broken(
-        &mut self,
-        cx: &mut Context<'_>,
-        fault: UpstreamFault,
-    ) -> Poll<Option<Result<Frame<Bytes>, UpstreamFault>>> {
-        self.fault = Some(fault);
-        cx.waker().wake_by_ref();
-        Poll::Pending
+        Ok(())
     }
 }
 
-impl<B> Body for UpstreamBody<B> {
+impl<B> Body for UpstreamBody<B>
+where
+    B: Body<Data = Bytes>,
+{
     type Data = Bytes;
     type Error = UpstreamFault;
 
@@ -108,11 +148,11 @@ impl<B> Body for UpstreamBody<B> {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, UpstreamFault>>> {
         let this = &mut *self;
-        if let Some(frame) = this.first.take() {
-            return Poll::Ready(Some(Ok(frame)));
+        if let Some(first) = this.first.take() {
+            return Poll::Ready(Some(Ok(Frame::data(first))));
         }
-        if let Some(fault) = this.fault.take() {
-            return Poll::Ready(Some(Err(fault)));
+        if let Some(trailers) = this.trailers.take() {
+            return Poll::Ready(Some(Ok(Frame::trailers(trailers))));
         }
         if this.is_over {
             return Poll::Ready(None);
@@ -122,24 +162,24 @@ impl<B> Body for UpstreamBody<B> {
             let timeout = this.timeout;
             let deadline = this.deadline.get_or_insert_with(|| Box::pin(sleep(timeout)));
             ready!(deadline.as_mut().poll(cx));
-            return this.broken(cx, UpstreamFault::Timeout("response body stalled".to_owned()));
+            return Poll::Ready(Some(Err(UpstreamFault::Timeout("response body stalled".to_owned()))));
         };
         if !this.is_failure {
             this.deadline = None;
         }
-        match frame {
-            Some(Err(fault)) => this.broken(cx, fault),
-            frame => Poll::Ready(frame),
-        }
+        Poll::Ready(frame)
     }
 
     fn is_end_stream(&self) -> bool {
-        let is_sent = self.first.is_none() && self.fault.is_none();
+        let is_sent = self.first.is_none() && self.trailers.is_none();
         is_sent && (self.is_over || self.body.is_end_stream())
     }
 
     fn size_hint(&self) -> SizeHint {
-        let held = self.first.as_ref().and_then(Frame::data_ref).map_or(0, |data| data.len() as u64);
+        let held = self.held() as u64;
+        if self.is_over {
+            return SizeHint::with_exact(held);
+        }
         let rest = self.body.size_hint();
         let mut hint = SizeHint::new();
         hint.set_lower(held + rest.lower());
@@ -150,8 +190,15 @@ impl<B> Body for UpstreamBody<B> {
     }
 }
 
-fn is_event_stream(headers: &HeaderMap) -> bool {
-    let content_type = headers.get(CONTENT_TYPE).map_or(&b""[..], |value| value.as_bytes());
-    let name = b"text/event-stream";
-    content_type.get(..name.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(name))
+/// Whether a `Content-Type` names this media type, whatever its parameters are.
+fn is_media_type(content_type: &[u8], name: &[u8]) -> bool {
+    let own = content_type.split(|byte| *byte == b';').next().unwrap_or_default();
+    own.trim_ascii().eq_ignore_ascii_case(name)
+}
+
+fn is_json(content_type: &[u8]) -> bool {
+    let own = content_type.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
+    let suffix = own.len().checked_sub(b"+json".len()).and_then(|start| own.get(start..));
+    is_media_type(own, b"application/json")
+        || suffix.is_some_and(|suffix| suffix.eq_ignore_ascii_case(b"+json"))
 }

@@ -1,7 +1,7 @@
 //! Forwards requests to one upstream.
 //!
-//! An idle connection may turn out to be closed. If the request was not sent, or may be sent twice, another connection is
-//! tried.
+//! An idle connection may be closed by the upstream while a request is on its way. The request is then sent again, once and
+//! on a new connection, if it may be sent twice.
 
 use std::pin::pin;
 
@@ -9,44 +9,44 @@ use bytes::Bytes;
 use demur_admission::Clock;
 use demur_engine::settings::ApiSettings;
 use demur_engine::{BodyError, RequestBody, UpstreamFault, UpstreamTimeout, is_failure};
-use http::header::HOST;
-use http::{HeaderValue, Request, Response, Uri};
+use demur_http1::Limits;
+use http::header::{CONNECTION, HOST, TE, TRAILER, UPGRADE};
+use http::request::Parts;
+use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Uri};
 use http_body::Body;
 use tokio::time::Instant;
 
 use super::body::UpstreamBody;
-use super::exchange::{Exchange, SendError};
+use super::exchange::ExchangeError;
 use super::location::UpstreamOrigin;
-use super::pool::Pool;
+use super::pool::{Connection, Pool};
 use super::timeout::{ProgressBody, ResponseTimeout};
 use crate::config::Upstream;
 use crate::listener::connections::ConnectionTable;
 use crate::listener::descriptors::Descriptors;
 
-/// Idle connections that turn out closed before a new one is made.
-const MAX_STALE: usize = 4;
+/// The largest head of a response.
+const MAX_HEAD_BYTES: usize = 256 * 1024;
 
 /// The body of a request as it is sent.
 pub(crate) type UpstreamRequestBody<B> = ProgressBody<RequestBody<B>>;
 
-/// The response of an upstream. Its body is boxed: a server reserves room for a response while its connection is idle.
+/// The response of an upstream. Its body is boxed: a response is moved several times before it is sent.
 pub(crate) type UpstreamResponse<B> = Response<Box<UpstreamBody<UpstreamRequestBody<B>>>>;
 
 /// One worker's client of one upstream.
-pub(crate) struct UpstreamClient<B> {
+pub(crate) struct UpstreamClient {
     upstream: Upstream,
     host: HeaderValue,
     /// In monitor mode responses are passed on as they are, failures included.
     is_monitor_mode: bool,
     /// Finds references to the upstream in its responses.
     origin: UpstreamOrigin,
-    pool: Pool<UpstreamRequestBody<B>>,
+    pool: Pool,
+    limits: Limits,
 }
 
-impl<B> UpstreamClient<B>
-where
-    B: Body<Data = Bytes, Error = BodyError> + Unpin + 'static,
-{
+impl UpstreamClient {
     pub(crate) fn new(
         upstream: Upstream,
         settings: &ApiSettings,
@@ -59,10 +59,11 @@ where
             .unwrap_or_else(|_| HeaderValue::from_static("localhost"));
         Self {
             origin: UpstreamOrigin::new(&upstream, &settings.mount.path),
+            pool: Pool::new(&upstream, descriptors, connections, clock),
+            limits: Limits { head_bytes: MAX_HEAD_BYTES, headers: upstream.max_headers, ..Limits::default() },
             upstream,
             host,
             is_monitor_mode: settings.monitor,
-            pool: Pool::new(descriptors, connections, clock),
         }
     }
 
@@ -71,101 +72,108 @@ where
         self.pool.close_idle(count)
     }
 
-    /// Forwards a request, whose target is a path within the API.
+    /// Forwards a request, whose target is a path within the API. `interim` gets the upstream's interim responses.
     #[expect(clippy::manual_async_fn, reason = "an `async fn` has room for its arguments twice")]
-    pub(crate) fn forward(
-        &self,
-        mut request: Request<RequestBody<B>>,
-    ) -> impl Future<Output = Result<UpstreamResponse<B>, UpstreamFault>> {
-        async move {
-            request.headers_mut().insert(HOST, self.host.clone());
-            *request.version_mut() = http::Version::HTTP_11;
-            if !self.upstream.path.is_empty() {
-                prefix(request.uri_mut(), &self.upstream.path)?;
-            }
-            let start = Instant::now();
-            let own_timeout = request.extensions().get::<UpstreamTimeout>();
-            let timeout = own_timeout.map_or(self.upstream.timeout, |timeout| timeout.0);
-            let timeout = ResponseTimeout::new(timeout, start);
-            for _ in 0..MAX_STALE {
-                let Some(exchange) = self.pool.checkout_idle(start) else { break };
-                let retry = repeatable(&request);
-                match self.send(exchange, request, &timeout).await {
-                    Ok(response) => return Ok(response),
-                    Err(SendError::Unsent(unsent)) => request = unsent.map(ProgressBody::into_inner),
-                    // The upstream closed the idle connection while the request was on its way.
-                    Err(SendError::Closed(fault)) => request = retry.ok_or(fault)?,
-                    Err(SendError::Failed(fault)) => return Err(fault),
-                }
-            }
-            // Boxed: rare, and every request's future has room for it otherwise.
-            Box::pin(self.send_on_new(request, &timeout)).await
-        }
-    }
-
-    async fn send_on_new(
+    pub(crate) fn forward<B>(
         &self,
         request: Request<RequestBody<B>>,
-        timeout: &ResponseTimeout,
-    ) -> Result<UpstreamResponse<B>, UpstreamFault> {
-        let exchange = self.pool.checkout_new(&self.upstream, &self.origin).await?;
-        match self.send(exchange, request, timeout).await {
-            Ok(response) => Ok(response),
-            Err(SendError::Closed(fault) | SendError::Failed(fault)) => Err(fault),
-            Err(SendError::Unsent(_)) => Err(UpstreamFault::Invalid(
-                "the upstream closed the connection before the request was sent".to_owned(),
-            )),
+        interim: impl Fn(StatusCode, HeaderMap),
+    ) -> impl Future<Output = Result<UpstreamResponse<B>, UpstreamFault>>
+    where
+        B: Body<Data = Bytes, Error = BodyError> + Unpin,
+    {
+        async move {
+            let (mut head, mut body) = request.into_parts();
+            head.headers.insert(HOST, self.host.clone());
+            if !self.upstream.path.is_empty() {
+                prefix(&mut head.uri, &self.upstream.path)?;
+            }
+            let start = Instant::now();
+            let own_timeout = head.extensions.get::<UpstreamTimeout>();
+            let timeout = own_timeout.map_or(self.upstream.timeout, |timeout| timeout.0);
+            let timeout = ResponseTimeout::new(timeout, start);
+            let mut idle = self.pool.checkout_idle(start);
+            loop {
+                let (again, connection) = match idle.take() {
+                    Some(connection) => (repeatable(&head, &body), connection),
+                    // Boxed: rare, and every request's future has room for it otherwise.
+                    None => (None, Box::pin(self.pool.checkout_new(&self.upstream, &self.origin)).await?),
+                };
+                match pin!(self.send(connection, &head, body, &timeout, &interim)).await {
+                    Ok(response) => return Ok(response),
+                    Err(ExchangeError::Failed(fault)) => return Err(fault),
+                    Err(ExchangeError::Closed(fault)) => body = again.ok_or(fault)?,
+                }
+            }
         }
     }
 
     /// Sends a request, and waits for the head of its response and the beginning of its body.
-    #[expect(clippy::manual_async_fn, reason = "an `async fn` has room for its arguments twice")]
-    fn send(
+    async fn send<B>(
         &self,
-        exchange: Exchange<UpstreamRequestBody<B>>,
-        request: Request<RequestBody<B>>,
+        connection: Connection,
+        head: &Parts,
+        body: RequestBody<B>,
         timeout: &ResponseTimeout,
-    ) -> impl Future<Output = Result<UpstreamResponse<B>, SendError<UpstreamRequestBody<B>>>> {
-        async move {
-            let sent = pin!(exchange.send(request.map(|body| timeout.watch(body))));
-            let response = tokio::select! {
-                biased;
-                response = sent => response?,
-                () = timeout.elapsed() => {
-                    let time = timeout.time();
-                    let fault = UpstreamFault::Timeout(format!("no response within {time:?}"));
-                    return Err(SendError::Failed(fault));
-                }
-            };
-            let is_failure = is_failure(response.status()) && !self.is_monitor_mode;
-            let (mut head, body) = response.into_parts();
-            if !self.is_monitor_mode {
-                self.origin.rewrite(&mut head.headers);
+        interim: impl Fn(StatusCode, HeaderMap),
+    ) -> Result<UpstreamResponse<B>, ExchangeError>
+    where
+        B: Body<Data = Bytes, Error = BodyError> + Unpin,
+    {
+        let interim = |status, headers| {
+            if let Some(headers) = self.interim_headers(status, headers) {
+                interim(status, headers);
             }
-            let mut body = Box::new(UpstreamBody::new(body, timeout.time(), is_failure));
-            // The bodies of failures are not passed on. In monitor mode everything is passed on as it comes.
-            if !is_failure && !self.is_monitor_mode && !body.is_end_stream() {
-                body.begin(&head.headers).await.map_err(SendError::Failed)?;
-            }
-            Ok(Response::from_parts(head, body))
+        };
+        let response = pin!(connection.send(head, body, timeout, self.limits, interim)).await?;
+        let is_failure = is_failure(response.status()) && !self.is_monitor_mode;
+        let (mut head, body) = response.into_parts();
+        if !self.is_monitor_mode {
+            self.origin.rewrite(&mut head.headers);
         }
+        let mut body = Box::new(UpstreamBody::new(body, timeout.time(), is_failure));
+        // The bodies of failures are not passed on. In monitor mode everything is passed on as it comes.
+        if !is_failure && !self.is_monitor_mode {
+            body.begin(&head.headers).await.map_err(ExchangeError::Failed)?;
+        }
+        Ok(Response::from_parts(head, body))
+    }
+
+    /// The headers with which an interim response is passed on. `None` for 100 (Continue): the gateway itself answers
+    /// `Expect` and did not ask the upstream for it (RFC 9110, section 15.2).
+    fn interim_headers(&self, status: StatusCode, mut headers: HeaderMap) -> Option<HeaderMap> {
+        if status == StatusCode::CONTINUE {
+            return None;
+        }
+        let options: Vec<HeaderValue> = headers.get_all(CONNECTION).iter().cloned().collect();
+        for option in
+            options.iter().filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(','))
+        {
+            headers.remove(option.trim());
+        }
+        for name in [CONNECTION, TE, TRAILER, UPGRADE] {
+            headers.remove(name);
+        }
+        if !self.is_monitor_mode {
+            self.origin.rewrite(&mut headers);
+        }
+        Some(headers)
     }
 }
 
-/// A copy of the request, if it may be sent twice (RFC 9110, section 9.2.2) and its body is buffered.
-fn repeatable<B>(request: &Request<RequestBody<B>>) -> Option<Request<RequestBody<B>>> {
-    let body = match request.body() {
-        RequestBody::Collected(bytes) => RequestBody::Collected(bytes.clone()),
-        RequestBody::Streaming { .. } => return None,
-    };
-    if !request.method().is_idempotent() {
-        return None;
-    }
-    let mut copy = Request::new(body);
-    *copy.method_mut() = request.method().clone();
-    *copy.uri_mut() = request.uri().clone();
-    *copy.headers_mut() = request.headers().clone();
-    Some(copy)
+/// A copy of the request's body, if the request may be sent twice: its method is idempotent (RFC 9110, section 9.2.2), and
+/// its body is buffered.
+fn repeatable<B>(head: &Parts, body: &RequestBody<B>) -> Option<RequestBody<B>>
+where
+    B: Body<Data = Bytes, Error = BodyError> + Unpin,
+{
+    let is_buffered = matches!(body, RequestBody::Collected(_)) || body.is_end_stream();
+    (is_buffered && head.method.is_idempotent()).then(|| {
+        RequestBody::Collected(match body {
+            RequestBody::Collected(bytes) => bytes.clone(),
+            RequestBody::Streaming { .. } => None,
+        })
+    })
 }
 
 fn prefix(uri: &mut Uri, path: &str) -> Result<(), UpstreamFault> {

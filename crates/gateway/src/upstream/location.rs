@@ -219,7 +219,8 @@ mod tests {
             path: uri.path().trim_end_matches('/').to_owned(),
             connect_timeout: Duration::ZERO,
             timeout: Duration::ZERO,
-            fields: 100,
+            max_headers: 100,
+            idle_timeout: Duration::from_secs(30),
         };
         UpstreamOrigin::new(&upstream, mount)
     }

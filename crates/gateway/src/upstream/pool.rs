@@ -1,36 +1,70 @@
 //! The connections of one worker to one upstream: no lock, and no other thread.
-//!
-//! Idle connections are kept in an [`IdlePool`]; when none is ready, a new one is made.
 
-use bytes::Bytes;
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::rc::{Rc, Weak};
+use std::time::Duration;
+
 use demur_admission::Clock;
-use demur_engine::{BodyError, UpstreamFault};
-use http_body::Body;
-use tokio::net::TcpStream;
-use tokio::time::{Instant, timeout};
+use demur_engine::UpstreamFault;
+use demur_http1::io::{ClientStream, Timer};
+use tokio::time::{Instant, sleep, timeout};
 
-use super::exchange::{Exchange, IdlePool};
+use super::connect::connect;
 use super::location::UpstreamOrigin;
-use crate::config::{Upstream, is_link_local};
+use crate::config::Upstream;
 use crate::listener::connections::ConnectionTable;
-use crate::listener::descriptors::Descriptors;
+use crate::listener::descriptors::{Descriptor, Descriptors};
 
-/// Checks out exchanges with one upstream.
-pub(crate) struct Pool<B> {
-    idle: IdlePool<B>,
+/// Idle connections that are kept for each API and worker.
+const MAX_IDLE: usize = 128;
+/// How often idle connections are looked at.
+const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
+
+/// A connection to an upstream on which a request may be sent.
+pub(crate) struct Connection {
+    pub(crate) stream: ClientStream,
+    pub(crate) lease: Lease,
+}
+
+/// What belongs to a connection while a request is sent on it.
+pub(crate) struct Lease {
+    pub(crate) pool: IdlePool,
+    /// The timer of responses, kept because it is seldom touched.
+    pub(crate) timer: Timer,
+    /// Counts the connection until it is closed.
+    pub(crate) _descriptor: Descriptor,
+}
+
+/// Checks out connections to one upstream.
+pub(crate) struct Pool {
+    idle: IdlePool,
     descriptors: Descriptors,
     /// The worker's client connections, of which idle ones are closed when file descriptors run short.
     connections: ConnectionTable,
     clock: Clock,
 }
 
-impl<B> Pool<B>
-where
-    B: Body<Data = Bytes, Error = BodyError> + Unpin + 'static,
-{
-    pub(crate) fn new(descriptors: &Descriptors, connections: &ConnectionTable, clock: Clock) -> Self {
+/// Idle connections, the one that was used last at the end.
+#[derive(Clone)]
+pub(crate) struct IdlePool(Rc<IdleConnections>);
+
+struct IdleConnections {
+    idle: RefCell<VecDeque<(Instant, Connection)>>,
+    /// Connections that are idle for longer are closed.
+    timeout: Duration,
+}
+
+impl Pool {
+    pub(crate) fn new(
+        upstream: &Upstream,
+        descriptors: &Descriptors,
+        connections: &ConnectionTable,
+        clock: Clock,
+    ) -> Self {
+        let idle = IdleConnections { idle: RefCell::default(), timeout: upstream.idle_timeout };
         Self {
-            idle: IdlePool::default(),
+            idle: IdlePool(Rc::new(idle)),
             descriptors: descriptors.clone(),
             connections: connections.clone(),
             clock,
@@ -39,27 +73,36 @@ where
 
     /// Closes up to `count` of the connections that have been idle for longest. Returns how many were closed.
     pub(crate) fn close_idle(&self, count: usize) -> usize {
-        self.idle.close(count)
+        let mut idle = self.idle.0.idle.borrow_mut();
+        let count = count.min(idle.len());
+        idle.drain(..count);
+        count
     }
 
-    /// An exchange on the connection that was used last and is ready, if there is one.
-    pub(crate) fn checkout_idle(&self, now: Instant) -> Option<Exchange<B>> {
-        self.idle.checkout(now)
+    /// The connection that was used last and is still open, if there is one.
+    pub(crate) fn checkout_idle(&self, now: Instant) -> Option<Connection> {
+        let IdleConnections { idle, timeout } = &*self.idle.0;
+        let mut idle = idle.borrow_mut();
+        while let Some((since, mut connection)) = idle.pop_back() {
+            if !connection.stream.is_stale() && now.saturating_duration_since(since) <= *timeout {
+                return Some(connection);
+            }
+        }
+        None
     }
 
-    /// An exchange on a new connection. `origin` learns its address.
+    /// A new connection. `origin` learns its address.
     pub(crate) async fn checkout_new(
         &self,
         upstream: &Upstream,
         origin: &UpstreamOrigin,
-    ) -> Result<Exchange<B>, UpstreamFault> {
+    ) -> Result<Connection, UpstreamFault> {
         let wanted = self.descriptors.wanted();
         if wanted > 0 {
             let closed = self.connections.close_idle(wanted, self.clock.now().monotonic);
             self.descriptors.report_closed(closed);
         }
-        let connecting = timeout(upstream.connect_timeout, connect(&upstream.address));
-        let socket = match connecting.await {
+        let socket = match timeout(upstream.connect_timeout, connect(&upstream.address)).await {
             Err(_) => return Err(UpstreamFault::Unreachable("connect timeout".to_owned())),
             Ok(Err(error)) => return Err(UpstreamFault::Unreachable(error.to_string())),
             Ok(Ok(socket)) => socket,
@@ -69,23 +112,39 @@ where
         if let Ok(address) = socket.peer_addr() {
             origin.set_resolved(address.ip());
         }
-        Exchange::connect(socket, upstream.fields, self.descriptors.take(), self.idle.clone()).await
+        let (pool, descriptor) = (self.idle.clone(), self.descriptors.take());
+        let lease = Lease { pool, timer: Timer::new(), _descriptor: descriptor };
+        Ok(Connection { stream: ClientStream::new(socket), lease })
     }
 }
 
-/// Connects to the first address of a name that accepts the connection. Link-local addresses are skipped, as in the
-/// configuration: they are those of metadata services.
-async fn connect(address: &str) -> std::io::Result<TcpStream> {
-    let mut last = std::io::Error::from(std::io::ErrorKind::NotFound);
-    for address in tokio::net::lookup_host(address).await? {
-        if is_link_local(address.ip()) {
-            last = std::io::Error::other("the name resolves to a link-local address");
-            continue;
+impl IdlePool {
+    /// Takes a connection back.
+    pub(crate) fn release(connection: Connection) {
+        let pool = Rc::clone(&connection.lease.pool.0);
+        let mut idle = pool.idle.borrow_mut();
+        if idle.len() >= MAX_IDLE {
+            return;
         }
-        match TcpStream::connect(address).await {
-            Ok(socket) => return Ok(socket),
-            Err(error) => last = error,
+        if idle.is_empty() {
+            tokio::task::spawn_local(sweep(Rc::downgrade(&pool)));
+        }
+        idle.push_back((Instant::now(), connection));
+    }
+}
+
+/// Closes connections that the upstream has closed or that have been idle for too long, until none is left.
+async fn sweep(pool: Weak<IdleConnections>) {
+    loop {
+        sleep(SWEEP_INTERVAL).await;
+        let Some(pool) = pool.upgrade() else { return };
+        let mut idle = pool.idle.borrow_mut();
+        let now = Instant::now();
+        idle.retain_mut(|(since, connection)| {
+            !connection.stream.is_stale() && now.saturating_duration_since(*since) <= pool.timeout
+        });
+        if idle.is_empty() {
+            return;
         }
     }
-    Err(last)
 }

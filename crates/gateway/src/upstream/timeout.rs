@@ -4,13 +4,16 @@
 //! their own. It does elapse while the upstream does not read a body that is there.
 
 use std::cell::Cell;
+use std::future::poll_fn;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use demur_engine::UpstreamFault;
+use demur_http1::io::Timer;
 use http_body::{Body, Frame, SizeHint};
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::time::Instant;
 
 /// The response timeout of one request.
 pub(crate) struct ResponseTimeout {
@@ -41,16 +44,29 @@ impl ResponseTimeout {
         ProgressBody { body, progress: UploadProgress(self.state.clone()) }
     }
 
-    /// Waits until the timeout has elapsed.
-    pub(crate) async fn elapsed(&self) {
+    /// The output of `future`, unless the timeout elapses before.
+    pub(crate) async fn enforce<F: Future + Unpin>(
+        &self,
+        timer: &mut Timer,
+        mut future: F,
+    ) -> Result<F::Output, UpstreamFault> {
+        poll_fn(|cx| match Pin::new(&mut future).poll(cx) {
+            Poll::Ready(output) => Poll::Ready(Ok(output)),
+            Poll::Pending => self
+                .poll_elapsed(cx, timer)
+                .map(|()| Err(UpstreamFault::Timeout(format!("no response within {:?}", self.time)))),
+        })
+        .await
+    }
+
+    fn poll_elapsed(&self, cx: &mut Context<'_>, timer: &mut Timer) -> Poll<()> {
         loop {
-            let TimeoutState { since, awaits_client } = self.state.get();
-            if awaits_client {
-                sleep(self.time).await;
-            } else if since.elapsed() >= self.time {
-                return;
-            } else {
-                sleep_until(since + self.time).await;
+            let before = self.state.get();
+            let since = if before.awaits_client { Instant::now() } else { before.since };
+            let Some(deadline) = since.checked_add(self.time) else { return Poll::Pending };
+            ready!(timer.poll_until(cx, deadline));
+            if !before.awaits_client {
+                return Poll::Ready(());
             }
         }
     }
@@ -64,13 +80,6 @@ pub(crate) struct ProgressBody<B> {
 
 /// The progress of a body. A body that is dropped is not waited for any more.
 struct UploadProgress(Rc<Cell<TimeoutState>>);
-
-impl<B> ProgressBody<B> {
-    /// The body, if it was not sent.
-    pub(crate) fn into_inner(self) -> B {
-        self.body
-    }
-}
 
 impl<B: Body + Unpin> Body for ProgressBody<B> {
     type Data = B::Data;

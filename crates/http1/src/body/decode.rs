@@ -81,6 +81,15 @@ impl BodyDecoder {
         }
     }
 
+    /// How many bytes are left, where the length is known.
+    pub fn left(&self) -> Option<u64> {
+        match &self.0 {
+            State::Done => Some(0),
+            State::Length(left) => Some(*left),
+            State::Chunked(_) | State::UntilClose => None,
+        }
+    }
+
     /// The trailers of a chunked body that is complete.
     pub fn trailers(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
         let chunks = match &self.0 {

@@ -104,11 +104,21 @@ impl Facts {
                 }
                 self.expects_continue = true;
             }
-            Some(KnownHeader::ContentLength) => {
+            Some(KnownHeader::ContentLength) if is_request => {
                 if self.length.is_some() {
                     return Err(ParseError::LengthRepeated);
                 }
                 self.length = Some(length(value).ok_or(ParseError::LengthInvalid)?);
+            }
+            // A server that repeats one number means that number (RFC 9110, section 8.6).
+            Some(KnownHeader::ContentLength) => {
+                for value in value.split(|&byte| byte == b',').map(trim) {
+                    let length = length(value).ok_or(ParseError::LengthInvalid)?;
+                    if self.length.is_some_and(|known| known != length) {
+                        return Err(ParseError::LengthRepeated);
+                    }
+                    self.length = Some(length);
+                }
             }
             Some(KnownHeader::TransferEncoding) => self.encoding.get_or_insert_default().take(value)?,
             Some(KnownHeader::Connection) => self.connection.take(value),

@@ -45,6 +45,9 @@ pub(crate) struct HeaderSpan {
     pub(crate) known: Option<KnownHeader>,
 }
 
+/// The length of the longest known name.
+const LONGEST: usize = 32;
+
 macro_rules! known {
     ($( $variant:ident = $name:literal, )*) => {
         /// Headers that proxies look at. Each is recognised once, while the head is read, and found without a search.
@@ -64,16 +67,15 @@ macro_rules! known {
 
             /// The known header with this name.
             pub fn of(name: &[u8]) -> Option<Self> {
-                // The length and the first byte tell nearly all names apart.
-                let first = name.first()?.to_ascii_lowercase();
-                $(
-                    if name.len() == $name.len() && first == $name.as_bytes()[0]
-                        && name.eq_ignore_ascii_case($name.as_bytes())
-                    {
-                        return Some(KnownHeader::$variant);
-                    }
-                )*
-                None
+                // No known name is longer. In lower case, a name is one of a few words to compare.
+                let mut lower = [0; LONGEST];
+                let lower = lower.get_mut(..name.len())?;
+                lower.copy_from_slice(name);
+                lower.make_ascii_lowercase();
+                match std::str::from_utf8(lower).ok()? {
+                    $( $name => Some(KnownHeader::$variant), )*
+                    _ => None,
+                }
             }
         }
     };

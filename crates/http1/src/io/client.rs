@@ -6,13 +6,19 @@ use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use crate::{BodyLength, ClientConnection, Decoded, Headers, Limits, ParseError, ResponseHead};
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, Version};
+use http::request::Parts;
+use http::{HeaderMap, Response, StatusCode, Version};
 use http_body::{Body, Frame, SizeHint};
 use tokio::net::TcpStream;
 
+use super::maps::{header_map, pairs, trailer_map};
+use super::scratch::{with_headers, with_write_buffer};
 use super::socket::{ReadError, Socket};
+use crate::{BodyLength, ClientConnection, Decoded, EncodeError, Framing, HeadWriter, Limits, ParseError};
+
+/// Status, version, framing and headers of a response.
+type ReceivedHead = (StatusCode, Version, Framing, HeaderMap);
 
 /// A connection to an upstream, idle.
 pub struct ClientStream {
@@ -69,65 +75,91 @@ impl ClientStream {
     /// Sends a request and waits for the head of its final response. `interim` sees those before it.
     pub async fn send<B>(
         mut self,
-        request: Request<B>,
+        head: &Parts,
+        body: B,
         limits: Limits,
-        mut interim: impl FnMut(StatusCode, &HeaderMap),
+        mut interim: impl FnMut(StatusCode, HeaderMap),
     ) -> Result<Response<ResponseBody<B>>, SendError<B::Error>>
     where
         B: Body<Data = Bytes>,
     {
-        let (head, body) = request.into_parts();
         let length = match (body.is_end_stream(), body.size_hint().exact()) {
             (true, _) if !announces_body(&head.headers) => BodyLength::None,
             (true, _) => BodyLength::Known(0),
             (false, Some(length)) => BodyLength::Known(length),
             (false, None) => BodyLength::Unknown,
         };
-        let target = head.uri.path_and_query().map_or("/", |target| target.as_str());
-        let wants_upgrade = head.headers.contains_key(http::header::UPGRADE);
-        let mut out = Vec::with_capacity(1024);
-        let written = self.http.write_head(
-            head.method.as_str(),
-            target.as_bytes(),
-            length,
-            wants_upgrade,
-            |writer| {
-                for (name, value) in &head.headers {
-                    if !is_framing(name) {
-                        writer.header(name, value);
-                    }
-                }
+        let mut body = (length != BodyLength::None).then(|| Box::pin(body));
+        // What is there of the body goes with the head.
+        let first = match &mut body {
+            None => None,
+            Some(body) => match poll_fn(|cx| Poll::Ready(body.as_mut().poll_frame(cx))).await {
+                Poll::Ready(frame) => Some(frame.transpose().map_err(SendError::Body)?),
+                Poll::Pending => None,
             },
-            &mut out,
-        );
-        written.map_err(|_| SendError::Unwritable)?;
-        self.socket.queue(out);
-        let body = (length != BodyLength::None).then(|| Box::pin(body));
+        };
+        with_write_buffer(|out| {
+            self.write_head(head, length, out).map_err(|_| SendError::Unwritable)?;
+            if let Some(frame) = first {
+                let is_last = body.as_ref().is_none_or(|body| body.is_end_stream());
+                if self.append(frame, is_last, out) {
+                    body = None;
+                }
+            }
+            // An error shows when the response is read: the upstream may have answered before it closed.
+            if self.socket.write_now(out).is_err() {
+                self.socket.discard_queue();
+                body = None;
+            }
+            Ok::<_, SendError<B::Error>>(())
+        })?;
         let mut exchange = Exchange { connection: self, body, limits };
-        let mut headers = Headers::new();
         loop {
-            let head = poll_fn(|cx| exchange.poll_head(cx, &mut headers)).await?;
-            let bytes = exchange.connection.socket.take(head.len);
-            let map = header_map(&headers, &bytes);
-            let status = StatusCode::from_u16(head.status).unwrap_or(StatusCode::BAD_GATEWAY);
-            if head.is_interim() {
-                interim(status, &map);
+            let (status, version, framing, headers) = poll_fn(|cx| exchange.poll_head(cx)).await?;
+            if status.is_informational() && status != StatusCode::SWITCHING_PROTOCOLS {
+                interim(status, headers);
                 continue;
             }
-            let length = match head.framing {
-                crate::Framing::None => Some(0),
-                crate::Framing::Length(length) => Some(length),
-                crate::Framing::Chunked | crate::Framing::UntilClose => None,
+            let length = match framing {
+                Framing::None => Some(0),
+                Framing::Length(length) => Some(length),
+                Framing::Chunked | Framing::UntilClose => None,
             };
             let mut incoming = ResponseBody { exchange: Some(exchange), length, is_done: false, idle: None };
             incoming.finish_if_complete();
             let mut response = Response::new(incoming);
             *response.status_mut() = status;
-            *response.headers_mut() = map;
-            *response.version_mut() =
-                if head.version == crate::Version::Http10 { Version::HTTP_10 } else { Version::HTTP_11 };
+            *response.headers_mut() = headers;
+            *response.version_mut() = version;
             return Ok(response);
         }
+    }
+
+    fn write_head(&mut self, head: &Parts, length: BodyLength, out: &mut Vec<u8>) -> Result<(), EncodeError> {
+        let target = head.uri.path_and_query().map_or("/", |target| target.as_str());
+        let wants_upgrade = head.headers.contains_key(http::header::UPGRADE);
+        let write = |writer: &mut HeadWriter<'_>| writer.map(&head.headers);
+        self.http.write_head(head.method.as_str(), target.as_bytes(), length, wants_upgrade, write, out)
+    }
+
+    /// Appends a frame of the request's body to `out`, and the end of the body after its last one. Returns whether the
+    /// body has ended. One that is longer or shorter than it said ends here, and the request stays incomplete.
+    fn append(&mut self, frame: Option<Frame<Bytes>>, is_last: bool, out: &mut Vec<u8>) -> bool {
+        let Self { socket, http } = self;
+        let trailers = match frame.map(Frame::into_data) {
+            Some(Ok(data)) => {
+                let Ok(frame) = http.frame(data.len()) else { return true };
+                socket.append(frame, data, out);
+                if !is_last {
+                    return false;
+                }
+                HeaderMap::new()
+            }
+            Some(Err(frame)) => frame.into_trailers().unwrap_or_default(),
+            None => HeaderMap::new(),
+        };
+        let _ = http.write_end(pairs(&trailers), out);
+        true
     }
 }
 
@@ -139,7 +171,7 @@ where
     /// may have answered before it closed.
     fn poll_send(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), B::Error>> {
         loop {
-            let ClientStream { socket, http } = &mut self.connection;
+            let socket = &mut self.connection.socket;
             match socket.poll_flush(cx) {
                 Poll::Pending => return Poll::Pending,
                 Poll::Ready(Ok(())) => {}
@@ -151,50 +183,37 @@ where
             let Some(body) = &mut self.body else { return Poll::Ready(Ok(())) };
             let frame = ready!(body.as_mut().poll_frame(cx)).transpose()?;
             let is_last = body.is_end_stream();
-            match frame.map(Frame::into_data) {
-                Some(Ok(data)) => {
-                    // A body that is longer than it said ends here, and the request stays incomplete.
-                    let Ok(frame) = http.frame(data.len()) else {
-                        self.body = None;
-                        continue;
-                    };
-                    socket.queue(Bytes::copy_from_slice(frame.prefix()));
-                    socket.queue(data);
-                    socket.queue(frame.suffix());
-                    if is_last {
-                        self.end(&HeaderMap::new());
-                    }
+            with_write_buffer(|out| {
+                if self.connection.append(frame, is_last, out) {
+                    self.body = None;
                 }
-                Some(Err(frame)) => self.end(&frame.into_trailers().unwrap_or_default()),
-                None => self.end(&HeaderMap::new()),
-            }
+                self.connection.socket.queue(Bytes::copy_from_slice(out));
+            });
         }
     }
 
-    /// The request's body is complete.
-    fn end(&mut self, trailers: &HeaderMap) {
-        let mut out = Vec::new();
-        let pairs = trailers.iter().map(|(name, value)| (name.as_str().as_bytes(), value.as_bytes()));
-        if self.connection.http.write_end(pairs, &mut out).is_ok() {
-            self.connection.socket.queue(out);
-        }
-        self.body = None;
-    }
-
-    fn poll_head(
-        &mut self,
-        cx: &mut Context<'_>,
-        headers: &mut Headers,
-    ) -> Poll<Result<ResponseHead, SendError<B::Error>>> {
+    fn poll_head(&mut self, cx: &mut Context<'_>) -> Poll<Result<ReceivedHead, SendError<B::Error>>> {
         if let Poll::Ready(Err(error)) = self.poll_send(cx) {
             return Poll::Ready(Err(SendError::Body(error)));
         }
         let ClientStream { socket, http } = &mut self.connection;
         loop {
-            match http.receive_head(socket.unread(), &self.limits, headers) {
+            let received = with_headers(|headers| {
+                let head = http.receive_head(socket.unread(), &self.limits, headers)?;
+                Ok(head.map(|head| {
+                    let bytes = socket.take(head.len);
+                    let status = StatusCode::from_u16(head.status).unwrap_or(StatusCode::BAD_GATEWAY);
+                    let version = match head.version {
+                        crate::Version::Http10 => Version::HTTP_10,
+                        crate::Version::Http11 => Version::HTTP_11,
+                    };
+                    (status, version, head.framing, header_map(headers, &bytes))
+                }))
+            });
+            match received {
                 Ok(Some(head)) => return Poll::Ready(Ok(head)),
                 Ok(None) => {}
-                Err(error) => return Poll::Ready(Err(SendError::Invalid(error.into()))),
+                Err(error) => return Poll::Ready(Err(SendError::Invalid(ReadError::Parse(error)))),
             }
             match ready!(socket.poll_fill(cx)) {
                 Ok(0) => {
@@ -319,38 +338,8 @@ where
     }
 }
 
-/// Whether a header is about the connection or the framing, which the engine writes itself.
-pub(crate) fn is_framing(name: &HeaderName) -> bool {
-    use http::header::{CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING};
-    [CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING].contains(name)
-        || matches!(name.as_str(), "keep-alive" | "proxy-connection")
-}
-
 fn announces_body(headers: &HeaderMap) -> bool {
     headers.contains_key(http::header::CONTENT_LENGTH)
-}
-
-/// The headers of a head, without a copy of their values.
-pub(crate) fn header_map(headers: &Headers, bytes: &Bytes) -> HeaderMap {
-    let mut map = HeaderMap::with_capacity(headers.len());
-    for (name, value) in headers.in_bytes(bytes).iter() {
-        // They were checked when they were read.
-        let Ok(name) = HeaderName::from_bytes(name) else { continue };
-        let Ok(value) = HeaderValue::from_maybe_shared(bytes.slice_ref(value)) else { continue };
-        map.append(name, value);
-    }
-    map
-}
-
-/// Trailers as a map; `None` where there are none.
-pub(crate) fn trailer_map<'t>(trailers: impl Iterator<Item = (&'t [u8], &'t [u8])>) -> Option<HeaderMap> {
-    let mut map = HeaderMap::new();
-    for (name, value) in trailers {
-        if let (Ok(name), Ok(value)) = (HeaderName::from_bytes(name), HeaderValue::from_bytes(value)) {
-            map.append(name, value);
-        }
-    }
-    (!map.is_empty()).then_some(map)
 }
 
 impl<E> From<io::Error> for SendError<E> {

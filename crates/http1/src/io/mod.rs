@@ -5,11 +5,18 @@
 //! while the upstream works.
 
 mod client;
+mod date;
+mod maps;
+mod scratch;
 mod server;
+mod server_write;
 mod socket;
 #[cfg(test)]
 mod tests;
+mod timer;
 
 pub use client::{ClientStream, ResponseBody, SendError};
-pub use server::{After, Incoming, RequestBody, ServerLimits, ServerStream, WriteError};
+pub use server::{After, Incoming, RequestBody, Respond, ServerLimits, ServerStream};
+pub use server_write::WriteError;
 pub use socket::ReadError;
+pub use timer::Timer;

@@ -3,16 +3,19 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::io::{self, IoSlice};
+use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use crate::ParseError;
+use crate::{Frame, ParseError};
 use bytes::{Buf, Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
-/// How much is read at once. An idle connection has no buffer.
-const READ_BYTES: usize = 16 * 1024;
+use super::scratch::with_read_buffer;
+
+/// Up to this length, data is copied behind what is written before it: cheaper than another piece.
+const COPIED_BYTES: usize = 4096;
 /// Pieces that are written with one system call.
 const PIECES: usize = 16;
 
@@ -73,18 +76,14 @@ impl Socket {
         if self.is_ended {
             return Poll::Ready(Ok(0));
         }
-        let start = self.read.len();
-        self.read.resize(start + READ_BYTES, 0);
-        let mut room = ReadBuf::new(self.read.get_mut(start..).unwrap_or_default());
-        let polled = Pin::new(&mut self.tcp).poll_read(cx, &mut room);
-        let count = room.filled().len();
-        self.read.truncate(start + count);
-        if self.read.is_empty() {
-            self.read = BytesMut::new();
-        }
-        ready!(polled)?;
-        self.is_ended = count == 0;
-        Poll::Ready(Ok(count))
+        with_read_buffer(|buffer| {
+            let mut room = ReadBuf::new(buffer);
+            ready!(Pin::new(&mut self.tcp).poll_read(cx, &mut room))?;
+            let read = room.filled();
+            self.is_ended = read.is_empty();
+            self.read.extend_from_slice(read);
+            Poll::Ready(Ok(read.len()))
+        })
     }
 
     /// Whether a read would not wait, without a system call as long as nothing happens on the socket.
@@ -92,10 +91,47 @@ impl Socket {
         self.tcp.poll_read_ready(cx)
     }
 
+    /// Whether there are bytes or an end to read, by asking the kernel: the runtime may not have been told yet.
+    pub(crate) fn has_arrived(&self) -> bool {
+        let mut byte = [MaybeUninit::uninit(); 1];
+        socket2::SockRef::from(&self.tcp).peek(&mut byte).is_ok()
+    }
+
     /// Looks at what a read would give, without reading: bytes, an end, or that the peer reset the connection.
     pub(crate) fn poll_peek(&self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
         let mut byte = [0; 1];
         self.tcp.poll_peek(cx, &mut ReadBuf::new(&mut byte))
+    }
+
+    /// Writes bytes at once as far as the peer takes them, and queues the rest.
+    pub(crate) fn write_now(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let mut left = bytes;
+        while self.write.is_empty() && !left.is_empty() {
+            match self.tcp.try_write(left) {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(written) => left = left.get(written..).unwrap_or_default(),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                Err(error) => return Err(error),
+            }
+        }
+        if !left.is_empty() {
+            self.queue(Bytes::copy_from_slice(left));
+        }
+        Ok(())
+    }
+
+    /// Appends data of a body and what surrounds it to `out`, which is written after what is queued. Much data is queued
+    /// itself, with what is in `out` before it.
+    pub(crate) fn append(&mut self, frame: Frame, data: Bytes, out: &mut Vec<u8>) {
+        out.extend_from_slice(frame.prefix());
+        if data.len() <= COPIED_BYTES {
+            out.extend_from_slice(&data);
+        } else {
+            self.queue(Bytes::copy_from_slice(out));
+            self.queue(data);
+            out.clear();
+        }
+        out.extend_from_slice(frame.suffix());
     }
 
     /// Adds a piece to what is to be written.

@@ -30,7 +30,7 @@ use crate::request::{
     self, CheckedBody, ParameterContext, PossibleViolation, RequestParameters, ResponseCheck,
 };
 use crate::schema::{Dialect, Schemas};
-use crate::tree::{Files, Located, ReadFile};
+use crate::tree::{Files, Located, NO_FILES, ReadFile};
 use compile::{compile_operations, compile_responses, schema_locations};
 use reader::DocumentReader;
 
@@ -53,7 +53,7 @@ impl ApiDocument {
         options: &DocumentOptions,
         diagnostics: &mut Diagnostics,
     ) -> Option<Self> {
-        let mut read = |_: &str| Err("references to other files are not supported here".to_owned());
+        let mut read = |_: &str| Err(NO_FILES.to_owned());
         Self::load_files(source, &mut read, options, diagnostics)
     }
 

@@ -101,7 +101,12 @@ pub(super) fn parse(text: &str, spans: &mut RuleSpans<'_>) -> Option<(IdedExpr, 
                 }
                 // The message continues with a list of all expected tokens.
                 let message = error.msg.split(" expecting ").next().unwrap_or_default();
-                let message = message.strip_prefix("Syntax error: ").unwrap_or(message);
+                let message = match message.strip_prefix("Syntax error: ").unwrap_or(message) {
+                    end if end.contains("<EOF>") && end.starts_with("mismatched input '<EOF>'") => {
+                        "the rule ends too early"
+                    }
+                    other => other,
+                };
                 spans.error(Span::new(at, at), format!("syntax error: {message}"), None);
             }
             None

@@ -47,7 +47,7 @@ pub(super) fn check(
     };
     let known = lint.expression(root, 0);
     if is_condition && !known.kinds.overlaps(Kinds::BOOLEAN) {
-        let message = format!("a condition must be a boolean, not {}", known.kinds);
+        let message = format!("a rule must be a boolean, not {}", known.kinds);
         lint.error(at, message, "write a comparison, such as `body.count > 0`".to_owned());
     }
     let Lint { checked, spans, .. } = lint;
@@ -182,7 +182,7 @@ impl<'d> Lint<'_, '_, 'd> {
             return Inferred::builtin_member(variable, field);
         }
         let help = suggestion(field, members.iter().copied()).unwrap_or_else(|| match members {
-            [] => format!("`{name}` has no members"),
+            [] => format!("`{name}` is a timestamp: write a function, such as `{name}.getFullYear()`"),
             members => format!("available members: {}", members.join(", ")),
         });
         self.error(at, format!("`{name}` has no member `{field}`"), help);
@@ -228,7 +228,7 @@ impl<'d> Lint<'_, '_, 'd> {
         let result = match Operator::from_name(&call.func_name) {
             Some(operator) => {
                 if operators::is_ambiguous(operator, &operands) {
-                    let message = "the operand may be an integer (`1`) or a floating-point number (`1.5`), which CEL does not mix";
+                    let message = "an operand can be an integer (`1`) or a floating-point number (`1.5`), and CEL does not calculate with both";
                     self.spans.warning(at, message, Some("convert it with `double(…)`".to_owned()));
                 }
                 operators::operate(operator, &operands)
@@ -255,9 +255,21 @@ impl<'d> Lint<'_, '_, 'd> {
         let name = call.func_name.as_str();
         let at = self.positions.name(id, name, self.spans);
         let Some(function) = Function::from_name(name) else {
-            let help = if MACROS.contains(&name) {
-                format!("write `list.{name}(x, …)`, or `has(a.b)`")
-            } else {
+            if MACROS.contains(&name) {
+                let (message, help) = match name {
+                    "has" => (
+                        "`has` requires a member of an object".to_owned(),
+                        "write `has(body.name)`".to_owned(),
+                    ),
+                    _ => (
+                        format!("`{name}` must be called on a list or an object"),
+                        format!("write `list.{name}(x, …)`, such as `body.tags.{name}(tag, tag != '')`"),
+                    ),
+                };
+                self.error(at, message, help);
+                return Ok(Kinds::ANY);
+            }
+            let help = {
                 let known = FUNCTIONS.iter().map(|function| function.name).chain(MACROS);
                 let all = || format!("available functions: {}", known.clone().collect::<Vec<_>>().join(", "));
                 suggestion(name, known.clone()).unwrap_or_else(all)
@@ -267,7 +279,13 @@ impl<'d> Lint<'_, '_, 'd> {
         };
         let overloads: Vec<_> = function.overloads(call.target.is_some(), arguments.len()).collect();
         if overloads.is_empty() {
-            self.error(at, format!("wrong arguments for `{name}`"), function.usage());
+            let count = match arguments.len() - usize::from(call.target.is_some()) {
+                1 => "1 argument".to_owned(),
+                count => format!("{count} arguments"),
+            };
+            let how = if call.target.is_some() { "on a value " } else { "" };
+            let message = format!("`{name}` cannot be called {how}with {count}");
+            self.error(at, message, function.usage());
             return Ok(Kinds::ANY);
         }
         operators::call(name, &overloads, arguments)
@@ -291,7 +309,15 @@ impl<'d> Lint<'_, '_, 'd> {
                 }
                 _ => "write a time as in RFC 3339, such as `timestamp('2026-02-28T09:00:00Z')`",
             };
-            self.error(at, format!("invalid argument for `{}`", call.func_name), help.to_owned());
+            let kind = match call.func_name.as_str() {
+                name @ ("date" | "duration") => name,
+                _ => "timestamp",
+            };
+            let text = match call.args.first().map(|argument| &argument.expr) {
+                Some(Expr::Literal(LiteralValue::String(text))) => text.to_string(),
+                _ => String::new(),
+            };
+            self.error(at, format!("`{text}` is not a valid {kind}"), help.to_owned());
             return None;
         };
         Some(self.store(value))

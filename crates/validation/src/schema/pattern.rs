@@ -28,8 +28,23 @@ pub(super) fn problem(pattern: &str) -> Option<(String, Option<String>)> {
             format!("pattern `{pattern}` contains a backreference, which cannot be matched in linear time"),
             Some("rewrite it without backreferences".to_owned()),
         ),
-        _ => (format!("pattern `{pattern}` is not a valid regular expression, or it is too large"), None),
+        _ => {
+            (format!("invalid pattern `{pattern}`: {}", reason(pattern)), None)
+        }
     })
+}
+
+/// Why a pattern cannot be compiled. The dialects agree on most syntax errors.
+fn reason(pattern: &str) -> String {
+    match regex::Regex::new(pattern) {
+        Err(error @ regex::Error::Syntax(_)) => {
+            // The last line has the reason; the others draw its position.
+            let text = error.to_string();
+            text.lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned()
+        }
+        Err(regex::Error::CompiledTooBig(_)) => "too large when compiled".to_owned(),
+        _ => "not a regular expression of JavaScript, or too large when compiled".to_owned(),
+    }
 }
 
 fn compiles(pattern: &str) -> bool {

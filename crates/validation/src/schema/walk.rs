@@ -6,8 +6,9 @@
 use std::collections::HashSet;
 
 use demur_source::{Diagnostics, Node, NodeKind, Span, did_you_mean};
+use jsonschema::JsonType;
 use jsonschema::ValidationError;
-use jsonschema::error::ValidationErrorKind;
+use jsonschema::error::{TypeKind, ValidationErrorKind};
 use serde_json::Value;
 
 use super::dialect::Dialect;
@@ -72,8 +73,9 @@ impl<'w> SchemaWalk<'w> {
         self.visit_all(starts, document, diagnostics);
         self.visited.extend(before);
         for (pointer, span) in cycles::find(&std::mem::take(&mut self.in_place)) {
-            let message = "endless cycle: the schema refers back to itself for the same value".to_owned();
-            let help = "refer back only from a part of the value, such as `properties` or `items`".to_owned();
+            let message = "the schema refers to itself without an end".to_owned();
+            let help =
+                "use this `$ref` only inside `properties`, `items` or another part of the value".to_owned();
             self.report(&pointer, span, "ref-cycle", message, Some(help), diagnostics);
         }
         self.is_valid
@@ -355,6 +357,25 @@ fn meta_message(pointer: &str, error: &ValidationError<'_>) -> (String, Option<S
             };
             return (format!("unknown type `{unknown}`"), Some(help));
         }
+    }
+    if let ValidationErrorKind::Type { kind: TypeKind::Single(expected) } = error.kind() {
+        let found: String = match error.instance().as_ref() {
+            Value::String(text) => format!("`{text}`"),
+            other => format!("`{other}`"),
+        };
+        let found: String = found.chars().take(MAX_QUOTE).collect();
+        let expected = match expected {
+            JsonType::Array => "a list",
+            JsonType::Boolean => "`true` or `false`",
+            JsonType::Integer => "an integer",
+            JsonType::Null => "null",
+            JsonType::Number => "a number",
+            JsonType::Object => "a mapping",
+            JsonType::String => "a string",
+        };
+        let help = (keyword == "required")
+            .then(|| "list the names of required properties in the schema of the object".to_owned());
+        return (format!("`{keyword}` must be {expected}, not {found}"), help);
     }
     let text: String = error.to_string().chars().take(MAX_QUOTE).collect();
     (format!("invalid `{keyword}`: {text}"), None)

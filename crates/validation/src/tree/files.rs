@@ -23,6 +23,11 @@ pub(crate) const FILES: &str = "x-demur-files";
 const MAX_FILES: usize = 2_000;
 const MAX_BYTES: usize = 64 * 1024 * 1024;
 
+/// The reasons for a file that was not read; [`NOT_FOLLOWED`] is one that only an extension refers to.
+pub(super) const TOO_MANY: &str = "too many referenced files";
+pub(super) const TOO_LARGE: &str = "the referenced files are too large in total";
+pub(super) const NOT_FOLLOWED: &str = "the file was not loaded";
+pub(crate) const NO_FILES: &str = "this document was loaded without its folder";
 /// The reason for a file that was read, but has syntax errors. These are reported on their own.
 pub(super) const HAS_ERRORS: &str = "the file has errors";
 
@@ -88,10 +93,10 @@ impl Files {
                 continue;
             }
             let within = files.parts.len() < MAX_FILES && bytes < MAX_BYTES;
-            let text = if within { read(&name) } else { Err("too many referenced files".to_owned()) };
+            let text = if within { read(&name) } else { Err(TOO_MANY.to_owned()) };
             let text = text.and_then(|text| match bytes + text.text.len() <= MAX_BYTES {
                 true => Ok(text),
-                false => Err("the referenced files are too large in total".to_owned()),
+                false => Err(TOO_LARGE.to_owned()),
             });
             let text = text.and_then(|text| match parse(&text) {
                 Ok(node) => Ok((text, node)),
@@ -219,7 +224,7 @@ impl Files {
         let (name, fragment) = text.split_once('#').unwrap_or((text, ""));
         let name = resolve(base, &decoded(name));
         let Some(pointer) = self.resources.get(without_fragment(&name)) else {
-            let cause = self.unreadable.get(&name).map_or("unknown file", String::as_str);
+            let cause = self.unreadable.get(&name).map_or(NOT_FOLLOWED, String::as_str);
             return ReferenceTarget::Unreadable(cause.to_owned());
         };
         let fragment = decoded(fragment);

@@ -6,6 +6,6 @@ mod references;
 mod uri;
 
 pub use files::ReadFile;
-pub(crate) use files::{Files, ReferenceTarget, is_remote};
+pub(crate) use files::{Files, NO_FILES, ReferenceTarget, is_remote};
 pub(crate) use pointer::{JsonReference, Located, join, reference, tokens};
 pub(crate) use references::{unreadable, unresolved};

@@ -2,7 +2,7 @@
 
 use demur_source::did_you_mean;
 
-use super::files::{HAS_ERRORS, is_remote};
+use super::files::{HAS_ERRORS, NO_FILES, NOT_FOLLOWED, TOO_LARGE, TOO_MANY, is_remote};
 use super::pointer::Located;
 
 /// Message and help for a `$ref` whose target does not exist.
@@ -24,8 +24,14 @@ pub(crate) fn unreadable(text: &str, cause: &str) -> (String, Option<String>) {
     let message = format!("cannot read `$ref` target `{text}`: {cause}");
     let help = if cause == HAS_ERRORS {
         "fix the errors of that file"
+    } else if cause == TOO_MANY || cause == TOO_LARGE {
+        "merge some of the files, or remove references that are not needed"
     } else if is_remote(name) {
         "URLs are not fetched: refer to a local copy by its path, or configure the copy under `references`"
+    } else if cause == NO_FILES {
+        "copy the target into this document"
+    } else if cause == NOT_FOLLOWED {
+        "references in extensions (`x-…`) are not followed: move the target to where the document uses it"
     } else if name.is_empty() {
         "write a pointer, such as `#/components/schemas/NAME`"
     } else {

@@ -39,10 +39,10 @@ errors:
     status: 400
     title: The request is malformed
     on: [request.malformed]
-  head_too_large: { status: 431, title: The request header fields are too large, on: [request.head_too_large] }
+  head_too_large: { status: 431, title: The request headers are too large, on: [request.head_too_large] }
   uri_too_long: { status: 414, title: The request target is too long, on: [request.uri_too_long] }
   request_timeout: { status: 408, title: The request took too long to arrive, on: [request.timeout] }
-  length_required: { status: 411, title: The request needs a Content-Length, on: [request.length_required] }
+  length_required: { status: 411, title: The request must have a Content-Length header, on: [request.length_required] }
   expectation_failed: { status: 417, title: The expectation cannot be met, on: [request.expectation_failed] }
   misdirected: { status: 421, title: This host is not served here, on: [request.misdirected] }
   upgrade_required: { status: 426, title: Another protocol is required, on: [request.upgrade_required] }
@@ -68,13 +68,13 @@ errors:
 pub enum Error {
     /// 400 `bad_request`: The request is malformed
     BadRequest(Box<demur_client::ApiError>),
-    /// 431 `head_too_large`: The request header fields are too large
+    /// 431 `head_too_large`: The request headers are too large
     HeadTooLarge(Box<demur_client::ApiError>),
     /// 414 `uri_too_long`: The request target is too long
     UriTooLong(Box<demur_client::ApiError>),
     /// 408 `request_timeout`: The request took too long to arrive
     RequestTimeout(Box<demur_client::ApiError>),
-    /// 411 `length_required`: The request needs a Content-Length
+    /// 411 `length_required`: The request must have a Content-Length header
     LengthRequired(Box<demur_client::ApiError>),
     /// 417 `expectation_failed`: The expectation cannot be met
     ExpectationFailed(Box<demur_client::ApiError>),

@@ -78,7 +78,6 @@ errors:
       - upstream.refused
       - upstream.refused.408
       - upstream.refused.425
-      - upstream.refused.429
   unauthorized:
     status: 401
     code: none
@@ -98,7 +97,7 @@ errors:
     status: 429
     code: none
     message: The API rate limit has been exceeded.
-    on: [rate, quota.exceeded, credential.throttled, credits.held]
+    on: [rate, quota.exceeded, credential.throttled, credits.held, upstream.refused.429]
   internal_server_error:
     status: 500
     code: none

@@ -67,7 +67,6 @@ errors:
       - upstream.refused
       - upstream.refused.408
       - upstream.refused.425
-      - upstream.refused.429
 
   # 401 to 404
   unauthorized:
@@ -129,7 +128,7 @@ errors:
     retry: { class: after_delay, default_delay: 60s, attempts: 3 }
     cause: Rate limit exceeded.
     fix: [Wait retry_after seconds before retrying, Implement exponential backoff in your code]
-    on: [rate, quota.exceeded, credential.throttled, credits.held]
+    on: [rate, quota.exceeded, credential.throttled, credits.held, upstream.refused.429]
 
   # 500
   internal_server_error:

@@ -116,7 +116,7 @@ errors:
     status: 429
     type: rate_limit_error
     message: Request rate limit exceeded
-    on: [rate, credential.throttled, credits.held]
+    on: [rate, credential.throttled, credits.held, upstream.refused.429]
   daily_limit_exceeded:
     status: 429
     type: rate_limit_error
@@ -133,7 +133,7 @@ errors:
     status: 503
     type: api_error
     message: Service temporarily unavailable
-    on: [upstream.unreachable, upstream.unavailable, upstream.unhealthy, upstream.refused.429, store.unavailable.keys, store.unavailable.token_keys, store.unavailable.limits, store.unavailable.credits, overloaded]
+    on: [upstream.unreachable, upstream.unavailable, upstream.unhealthy, store.unavailable.keys, store.unavailable.token_keys, store.unavailable.limits, store.unavailable.credits, overloaded]
   timeout:
     status: 500
     type: api_error

@@ -12,7 +12,7 @@ impl From<BadRequest> for demur_tower::Raise {
     }
 }
 
-/// 431 `head_too_large`: The request header fields are too large
+/// 431 `head_too_large`: The request headers are too large
 #[derive(Debug, Clone, PartialEq)]
 pub struct HeadTooLarge;
 
@@ -42,7 +42,7 @@ impl From<RequestTimeout> for demur_tower::Raise {
     }
 }
 
-/// 411 `length_required`: The request needs a Content-Length
+/// 411 `length_required`: The request must have a Content-Length header
 #[derive(Debug, Clone, PartialEq)]
 pub struct LengthRequired;
 
